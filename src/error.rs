@@ -1,0 +1,62 @@
+//! An error as data: what happened, because of what, what to type now, and the exit code that says so. Knows nobody but
+//! `exit`; `Display` is the one place that turns an error into words.
+
+use crate::exit::Exit;
+use std::fmt;
+
+/// A failure that ends what was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// What happened, with the name of the thing it happened to.
+    pub what: String,
+    /// What caused it, or why it matters.
+    pub because: Option<String>,
+    /// What to type or change now; one line each.
+    pub hints: Vec<String>,
+    /// How the process ends because of it.
+    pub exit: Exit,
+}
+
+/// `Result` with trainit's error.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error with only its first part.
+    pub fn new(exit: Exit, what: impl Into<String>) -> Self {
+        Error { what: what.into(), because: None, hints: Vec::new(), exit }
+    }
+
+    /// A configuration that cannot be (78).
+    pub fn config(what: impl Into<String>) -> Self {
+        Self::new(Exit::Config, what)
+    }
+
+    /// A command line that cannot be understood (64).
+    pub fn usage(what: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, what)
+    }
+
+    /// Adds the cause.
+    pub fn because(mut self, cause: impl Into<String>) -> Self {
+        self.because = Some(cause.into());
+        self
+    }
+
+    /// Adds a line that says what to do.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.what)?;
+        if let Some(because) = &self.because {
+            write!(f, ": {because}")?;
+        }
+        self.hints.iter().try_for_each(|hint| write!(f, "\n    → {hint}"))
+    }
+}
+
+impl std::error::Error for Error {}

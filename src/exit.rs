@@ -1,0 +1,139 @@
+//! Every exit code that trainit itself ends with, once. Codes of the workload pass through unchanged and are not here.
+//! docs/exit-codes.md is compared with `TABLE` by a test.
+
+use serde::{Deserialize, Serialize};
+
+/// What an exit code tells the engine: what was wrong, and whether trying again can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Exit {
+    /// All is well.
+    Success,
+    /// A check of a running container said no (`health`), or no better code exists.
+    Failure,
+    /// The command line cannot be understood.
+    Usage,
+    /// A fault of trainit's own.
+    Internal,
+    /// The configuration cannot be understood, or asks for what cannot be.
+    Config,
+    /// `prepare.timeout` is over.
+    PrepareTimeout,
+    /// A family's failure that trying again does not mend.
+    Permanent(Family),
+    /// A family's failure that may pass, here later or on another node.
+    Transient(Family),
+    /// The command exists but cannot be run (as in sh).
+    NotExecutable,
+    /// The command does not exist (as in sh).
+    NotFound,
+    /// Ended by this signal's number, before or after the workload ran.
+    Signal(u8),
+}
+
+/// What a failure is about; the last digit of its exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// GPUs and their driver.
+    Gpu,
+    /// Paths to read.
+    Data,
+    /// The code directory and the entry file.
+    Code,
+    /// Paths to write.
+    Output,
+    /// Limits and facilities of the host.
+    Host,
+    /// The user that the workload runs as.
+    User,
+    /// Python dependencies.
+    Deps,
+    /// Hooks of the image's author.
+    Hook,
+}
+
+impl Family {
+    /// All families, in the order of their codes.
+    pub const ALL: [Family; 8] =
+        [Family::Gpu, Family::Data, Family::Code, Family::Output, Family::Host, Family::User, Family::Deps, Family::Hook];
+
+    /// The word used in reports and check ids.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Family::Gpu => "gpu",
+            Family::Data => "data",
+            Family::Code => "code",
+            Family::Output => "output",
+            Family::Host => "host",
+            Family::User => "user",
+            Family::Deps => "deps",
+            Family::Hook => "hook",
+        }
+    }
+}
+
+impl Exit {
+    /// The number that the process ends with.
+    pub const fn code(self) -> u8 {
+        match self {
+            Exit::Success => 0,
+            Exit::Failure => 1,
+            Exit::Usage => 64,
+            Exit::Internal => 70,
+            Exit::Config => 78,
+            Exit::PrepareTimeout => 118,
+            Exit::Permanent(family) => 110 + family as u8,
+            Exit::Transient(family) => 210 + family as u8,
+            Exit::NotExecutable => 126,
+            Exit::NotFound => 127,
+            Exit::Signal(number) => number.wrapping_add(128),
+        }
+    }
+}
+
+/// One row per documented code: the code's source, and its meaning in a few words.
+pub const TABLE: &[(Exit, &str)] = &[
+    (Exit::Usage, "usage: the command line cannot be understood"),
+    (Exit::Internal, "internal: a fault of trainit's own"),
+    (Exit::Config, "configuration: a file, variable or option cannot be understood"),
+    (Exit::Permanent(Family::Gpu), "gpu: not the GPUs that were asked for"),
+    (Exit::Permanent(Family::Data), "data: not mounted, empty or not readable"),
+    (Exit::Permanent(Family::Code), "code: directory or entry file missing or not usable"),
+    (Exit::Permanent(Family::Output), "output: not writable"),
+    (Exit::Permanent(Family::Host), "host: a limit is too low"),
+    (Exit::Permanent(Family::User), "user: cannot run as the user that was asked for"),
+    (Exit::Permanent(Family::Deps), "dependencies: cannot be installed as written"),
+    (Exit::Permanent(Family::Hook), "hook: a hook failed"),
+    (Exit::PrepareTimeout, "preparing took longer than prepare.timeout"),
+    (Exit::NotExecutable, "the command exists but cannot be executed"),
+    (Exit::NotFound, "the command was not found"),
+    (Exit::Transient(Family::Gpu), "gpu: sick or busy; another node or a later try may do"),
+    (Exit::Transient(Family::Data), "data: the file system does not answer"),
+    (Exit::Transient(Family::Code), "code: the file system does not answer"),
+    (Exit::Transient(Family::Output), "output: the file system does not answer or is full"),
+    (Exit::Transient(Family::Host), "host: a passing shortage"),
+    (Exit::Transient(Family::User), "user: a passing failure"),
+    (Exit::Transient(Family::Deps), "dependencies: the index or the network is down"),
+    (Exit::Transient(Family::Hook), "hook: a hook asked to be tried again"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_used_once() {
+        let mut codes: Vec<u8> = TABLE.iter().map(|(exit, _)| exit.code()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), TABLE.len());
+    }
+
+    #[test]
+    fn families_follow_their_order() {
+        for (n, family) in Family::ALL.into_iter().enumerate() {
+            assert_eq!(Exit::Permanent(family).code() as usize, 110 + n);
+            assert_eq!(Exit::Transient(family).code() as usize, 210 + n);
+        }
+    }
+}

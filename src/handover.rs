@@ -1,0 +1,175 @@
+//! The only door between prepare and supervise: a close-on-exec pipe of small frames, and the plain structs that go over
+//! it. Knows nobody. A frame is a length and a body; each is one write below PIPE_BUF, so it arrives whole.
+
+use serde::{Deserialize, Serialize};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+/// Longest frame: PIPE_BUF of Linux, so that a write is atomic (pipe(7)).
+pub const FRAME_MAX: usize = 4096;
+
+/// What prepare tells PID 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Message {
+    /// How to supervise; sent first, as soon as the configuration is known.
+    Policy(Box<Policy>),
+    /// What prepare is doing now.
+    Phase(Phase),
+    /// Why prepare gives up, in a few lines, for the termination log; the exit code follows with prepare's end.
+    Refused(String),
+    /// The next thing is exec of this command line (shortened to fit).
+    Launching(String),
+    /// exec failed: errno, and the name that could not be run.
+    Failed {
+        /// The error number of execve(2).
+        errno: i32,
+        /// The word that was looked up.
+        name: String,
+    },
+}
+
+/// Where a container is between start and end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Reading the configuration and running checks.
+    #[default]
+    Checking,
+    /// Installing dependencies.
+    Installing,
+    /// About to become the workload.
+    Starting,
+    /// The workload runs.
+    Running,
+    /// The workload was asked for a checkpoint and goes on afterwards.
+    Checkpointing,
+    /// A stop was asked for; the workload may be saving.
+    Stopping,
+    /// A failed container is kept open for a person.
+    Holding,
+    /// Over.
+    Ended,
+}
+
+/// The two kinds of workload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Unattended: has a finish, may be interrupted and resumed.
+    #[default]
+    Train,
+    /// Interactive: a person waits.
+    Build,
+}
+
+/// Which signal asks the workload to stop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StopSignal {
+    /// What arrived: TERM for TERM, INT for INT, else TERM.
+    #[default]
+    Same,
+    /// Always this number.
+    Number(i32),
+}
+
+/// Whom a stop or checkpoint signal is sent to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Scope {
+    /// The trainer behind shell wrappers, else the main process.
+    #[default]
+    Auto,
+    /// The main process.
+    Main,
+    /// The main process's group.
+    Group,
+    /// Every descendant.
+    Tree,
+}
+
+/// What a signal to PID 1 means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Meaning {
+    /// Stop the workload.
+    Stop,
+    /// Ask for a checkpoint and go on.
+    Checkpoint,
+    /// Pass it to the workload.
+    Forward,
+    /// Do nothing.
+    Ignore,
+}
+
+/// How PID 1 supervises. Everything a user decided that it must know, and nothing it would have to parse.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Train or build.
+    pub kind: Kind,
+    /// The mode's name, for status and the last line.
+    pub mode: String,
+    /// The whole budget from the stop signal to the last SIGKILL; none: never kill.
+    pub grace: Option<Duration>,
+    /// After a natural end: from TERM to KILL for what is left.
+    pub drain: Duration,
+    /// Which signal stops.
+    pub signal: StopSignal,
+    /// Whom it goes to.
+    pub scope: Scope,
+    /// What single signals mean, where it differs from the built-in table.
+    pub on: Vec<(i32, Meaning)>,
+    /// The exit code of a workload that ended because it was asked to; none: its own.
+    pub stop_code: Option<u8>,
+    /// A file that says that training was complete.
+    pub done_file: Option<String>,
+    /// `FROM` → `TO`, applied last.
+    pub exit_map: Vec<(u8, u8)>,
+    /// The state directory that prepare made; none: no state is kept.
+    pub run_dir: Option<String>,
+    /// Deadline for all of prepare.
+    pub prepare_timeout: Option<Duration>,
+    /// Lines as JSON objects.
+    pub json: bool,
+}
+
+/// The writing end. Cheap to have when nobody supervises: then every message is dropped.
+#[derive(Debug)]
+pub struct Door(Option<OwnedFd>);
+
+impl Door {
+    /// A door to PID 1.
+    pub fn to(fd: OwnedFd) -> Self {
+        Door(Some(fd))
+    }
+
+    /// Nobody supervises.
+    pub fn none() -> Self {
+        Door(None)
+    }
+
+    /// Whether a supervisor listens.
+    pub fn supervised(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Sends one message. A supervisor that is gone, or a message that does not fit, is not prepare's problem.
+    pub fn send(&self, message: &Message) {
+        let Some(fd) = &self.0 else { return };
+        let Ok(body) = postcard::to_allocvec(message) else { return };
+        let Ok(length) = u16::try_from(body.len()) else { return };
+        if body.len() + 2 <= FRAME_MAX {
+            let _ = nix::unistd::write(fd, &[&length.to_le_bytes()[..], &body].concat());
+        }
+    }
+
+    /// Closes this end; every fork that does not exec does so first.
+    pub fn close(&mut self) {
+        self.0 = None;
+    }
+}
+
+/// Splits the first whole frame off `bytes`: the message, if it can be understood, and the length to drop.
+pub fn split(bytes: &[u8]) -> Option<(Option<Message>, usize)> {
+    let (head, rest) = bytes.split_first_chunk::<2>()?;
+    let length = usize::from(u16::from_le_bytes(*head));
+    let body = rest.get(..length)?;
+    Some((postcard::from_bytes(body).ok(), length + 2))
+}

@@ -1,0 +1,19 @@
+//! trainit: PID 1 for machine-learning containers. `role` decides what this process is; everything else is a room of its
+//! own. Dependencies point downward (tests/layers.rs holds the rules); the map with reasons is docs/design.md.
+
+pub mod check;
+pub mod cli;
+pub mod command;
+pub mod config;
+pub mod deps;
+pub mod environment;
+pub mod error;
+pub mod exit;
+pub mod handover;
+pub mod mode;
+pub mod prepare;
+pub mod report;
+pub mod role;
+pub mod state;
+pub mod supervise;
+pub mod sys;

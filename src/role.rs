@@ -1,0 +1,3 @@
+//! stub
+/// stub
+pub fn run(_: crate::sys::Args) -> std::ffi::c_int { 0 }

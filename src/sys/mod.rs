@@ -1,0 +1,13 @@
+//! The only place for raw system interfaces, and the only one where `unsafe` is allowed. Signals are plain numbers and
+//! sets are plain `u64`, as the kernel and /proc have them: nix's `Signal` has no real-time signals, its `waitpid` loses a
+//! child that died by one, and musl hides 32 to 34 from every mask it saves.
+#![allow(unsafe_code)]
+
+mod args;
+pub mod memory;
+pub mod process;
+pub mod root;
+pub mod signal;
+
+pub use args::Args;
+pub use root::Root;

@@ -1,1 +1,284 @@
-//! stub
+//! Processes: forking, reaping, executing, and what belongs to that.
+
+use super::signal::owned;
+use nix::errno::Errno;
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// exit(2) with this code.
+    Exited(u8),
+    /// Killed by a signal of this number, real-time ones included.
+    Killed(c_int),
+}
+
+impl Ended {
+    /// The code as a shell tells it: a death by signal is 128 + n.
+    pub fn code(self) -> u8 {
+        match self {
+            Ended::Exited(code) => code,
+            Ended::Killed(number) => 128u8.saturating_add(number as u8),
+        }
+    }
+}
+
+/// What waitpid(2) had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reaped {
+    /// This child ended.
+    One(c_int, Ended),
+    /// There are children, none has ended.
+    NoneYet,
+    /// There are no children.
+    NoChildren,
+}
+
+/// Takes the status of one ended child, if there is one.
+pub fn reap() -> Reaped {
+    reap_of(-1)
+}
+
+fn reap_of(pid: c_int) -> Reaped {
+    let mut status = 0;
+    // SAFETY: the status lives over the call.
+    match unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) } {
+        0 => Reaped::NoneYet,
+        -1 => Reaped::NoChildren,
+        pid if libc::WIFSIGNALED(status) => Reaped::One(pid, Ended::Killed(libc::WTERMSIG(status))),
+        pid => Reaped::One(pid, Ended::Exited(libc::WEXITSTATUS(status) as u8)),
+    }
+}
+
+/// Runs `body` in a child that can neither return nor unwind into the parent's frames, and ends with its result. For
+/// processes with one thread only: no lock may be held by another.
+///
+/// # Errors
+/// EAGAIN (a limit of processes), ENOMEM.
+pub fn fork(body: impl FnOnce() -> c_int) -> nix::Result<c_int> {
+    // SAFETY: this process has one thread, so the child is as able as the parent.
+    let pid = Errno::result(unsafe { libc::fork() })?;
+    if pid == 0 {
+        let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_or(70);
+        exit_now(code);
+    }
+    Ok(pid)
+}
+
+/// Ends this process without destructors or exit handlers, which belong to the parent's life.
+pub fn exit_now(code: c_int) -> ! {
+    // SAFETY: _exit(2) takes no pointers and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// The descriptor that a fork without exec must not keep; -1: none.
+static PRIVATE: AtomicI32 = AtomicI32::new(-1);
+
+/// Names the one descriptor (the handover) that `fork_aside` closes in its children: while a copy of it is open, PID 1 would not
+/// see that prepare has become the workload.
+pub fn keep_private(fd: BorrowedFd<'_>) {
+    PRIVATE.store(fd.as_raw_fd(), Ordering::Relaxed);
+}
+
+fn close_private() {
+    let fd = PRIVATE.swap(-1, Ordering::Relaxed);
+    if fd >= 0 {
+        drop(owned(fd));
+    }
+}
+
+/// A process that works aside. It is not our child (its parent is PID 1, or who reaps orphans here), so nothing is left to
+/// wait for when this process becomes the workload, even when the other one cannot be killed.
+#[derive(Debug)]
+pub struct Aside {
+    pid: c_int,
+    handle: Option<OwnedFd>,
+}
+
+/// Runs `body` in a process aside.
+///
+/// # Errors
+/// EAGAIN (a limit of processes), ENOMEM, EPIPE when it could not be started.
+pub fn fork_aside(body: impl FnOnce() -> c_int) -> nix::Result<Aside> {
+    let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    let between = fork(|| {
+        let inner = fork(|| {
+            close_private();
+            body()
+        });
+        let _ = nix::unistd::write(&write, &inner.unwrap_or(-1).to_ne_bytes());
+        0
+    })?;
+    drop(write);
+    let mut pid = [0; 4];
+    let got = nix::unistd::read(&read, &mut pid);
+    wait_for(between);
+    match (got, c_int::from_ne_bytes(pid)) {
+        (Ok(4), pid) if pid > 0 => Ok(Aside { pid, handle: pidfd(pid) }),
+        _ => Err(Errno::EAGAIN),
+    }
+}
+
+/// Waits for one child, which is known to end at once.
+fn wait_for(pid: c_int) {
+    let mut status = 0;
+    // SAFETY: the status lives over the call.
+    while unsafe { libc::waitpid(pid, &raw mut status, 0) } < 0 && Errno::last() == Errno::EINTR {}
+}
+
+fn pidfd(pid: c_int) -> Option<OwnedFd> {
+    // SAFETY: pidfd_open(2) takes no pointers.
+    Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }).ok().map(|fd| owned(fd as RawFd))
+}
+
+impl Aside {
+    /// Its process id.
+    pub fn pid(&self) -> c_int {
+        self.pid
+    }
+
+    /// Kills it, if it still runs; a recycled pid is never hit where the kernel has pidfds (5.3).
+    pub fn kill(&self) {
+        let Some(handle) = &self.handle else {
+            let _ = super::signal::send(self.pid, libc::SIGKILL);
+            return;
+        };
+        // SAFETY: no siginfo is passed.
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, handle.as_raw_fd(), libc::SIGKILL, 0usize, 0) };
+    }
+}
+
+/// Makes a command's process end with this one: SIGTERM when we die (prctl(2), PR_SET_PDEATHSIG).
+pub fn die_with_parent(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt;
+    let parent = std::process::id();
+    let bind = move || {
+        // SAFETY: prctl(2) with a number and getppid(2) take no pointers.
+        let alone = unsafe {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+            libc::getppid() as u32 != parent
+        };
+        if alone { Err(std::io::Error::from_raw_os_error(libc::ESRCH)) } else { Ok(()) }
+    };
+    // SAFETY: the closure only makes two system calls and allocates nothing.
+    unsafe { command.pre_exec(bind) };
+}
+
+/// Becomes another program: looked up in `path` as execvp(3) does, with this environment. Returns only the reason of a failure.
+pub fn execute(argv: &[CString], environment: &[CString], path: &[u8]) -> Errno {
+    let Some(name) = argv.first() else { return Errno::ENOENT };
+    if name.as_bytes().contains(&b'/') {
+        return execute_file(name, argv, environment);
+    }
+    let mut denied = None;
+    for directory in path.split(|b| *b == b':') {
+        let directory = if directory.is_empty() { b"." } else { directory };
+        let Ok(file) = CString::new([directory, b"/", name.as_bytes()].concat()) else { continue };
+        match execute_file(&file, argv, environment) {
+            Errno::ENOENT | Errno::ENOTDIR => {}
+            Errno::EACCES => denied = Some(Errno::EACCES),
+            other => return other,
+        }
+    }
+    denied.unwrap_or(Errno::ENOENT)
+}
+
+/// One file; a script without `#!` goes to /bin/sh, as execvp(3) does.
+fn execute_file(file: &CStr, argv: &[CString], environment: &[CString]) -> Errno {
+    let errno = execve(file, argv, environment);
+    if errno != Errno::ENOEXEC || !is_text(file) {
+        return errno;
+    }
+    let script: Vec<CString> = [c"/bin/sh".into(), file.to_owned()].into_iter().chain(argv.iter().skip(1).cloned()).collect();
+    match execve(c"/bin/sh", &script, environment) {
+        Errno::ENOENT => Errno::ENOEXEC,
+        other => other,
+    }
+}
+
+/// A binary for another machine is no script: the shell would only print garbage about it.
+fn is_text(file: &CStr) -> bool {
+    use std::io::Read;
+    let mut start = [0; 256];
+    let path = std::ffi::OsStr::from_bytes(file.to_bytes());
+    let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut start)).unwrap_or(0);
+    start.get(..read).is_some_and(|bytes| !bytes.is_empty() && !bytes.contains(&0))
+}
+
+fn execve(file: &CStr, argv: &[CString], environment: &[CString]) -> Errno {
+    let list = |words: &[CString]| -> Vec<*const c_char> {
+        words.iter().map(|word| word.as_ptr()).chain(std::iter::once(std::ptr::null())).collect()
+    };
+    let (argv, environment) = (list(argv), list(environment));
+    // SAFETY: both lists end with NULL and point to strings that live over the call.
+    unsafe { libc::execve(file.as_ptr(), argv.as_ptr(), environment.as_ptr()) };
+    Errno::last()
+}
+
+/// Whether this process is PID 1 of its namespace, and so whether kill(-1) reaches only what is its own.
+pub fn is_first() -> bool {
+    std::process::id() == 1
+}
+
+/// Orphans below us become our children, as they do with a PID 1 (prctl(2), PR_SET_CHILD_SUBREAPER).
+pub fn become_subreaper() {
+    // SAFETY: prctl(2) with numbers takes no pointers.
+    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
+}
+
+/// Closes every descriptor above this one, so that PID 1 pins nothing that the caller had open. Kernels before 5.9 keep them.
+pub fn close_above(fd: RawFd) {
+    // SAFETY: close_range(2) takes no pointers; nothing above `fd` is owned by Rust code here.
+    unsafe { libc::syscall(libc::SYS_close_range, fd + 1, u32::MAX, 0) };
+}
+
+/// Kills all that this PID 1 can see. Nothing when it is not PID 1: kill(-1) would hit the host.
+pub fn kill_everyone() {
+    if is_first() {
+        // SAFETY: kill(2) takes no pointers.
+        unsafe { libc::kill(-1, libc::SIGKILL) };
+    }
+}
+
+/// Whether the kernel thinks that this program was started set-uid or with more rights than its caller (AT_SECURE).
+pub fn is_set_uid() -> bool {
+    // SAFETY: getauxval(3) takes no pointers.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_aside_is_not_our_child_and_can_be_killed() {
+        let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
+        let aside = fork_aside(|| {
+            let _ = &write;
+            std::thread::sleep(std::time::Duration::from_secs(60));
+            0
+        })
+        .unwrap();
+        drop(write);
+        assert_eq!(reap_of(aside.pid()), Reaped::NoChildren);
+        aside.kill();
+        assert_eq!(nix::unistd::read(&read, &mut [0; 1]), Ok(0)); // end of file: its descriptors are closed
+    }
+
+    #[test]
+    fn a_death_by_a_real_time_signal_has_its_code() {
+        assert_eq!(Ended::Killed(37).code(), 165);
+        assert_eq!(Ended::Exited(3).code(), 3);
+    }
+
+    #[test]
+    fn what_cannot_be_executed_is_told_as_execvp_does() {
+        let words = |w: &str| vec![CString::new(w).unwrap()];
+        assert_eq!(execute(&words("no-such-program"), &[], b"/usr/bin:/bin"), Errno::ENOENT);
+        assert_eq!(execute(&words("/"), &[], b""), Errno::EACCES);
+        assert_eq!(execute(&[], &[], b""), Errno::ENOENT);
+    }
+}

@@ -1,1 +1,259 @@
-//! stub
+//! Signals: numbers and names, masks, dispositions, receiving and sending.
+
+use libc::{SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_signalfd4};
+use nix::errno::Errno;
+use std::ffi::{c_int, c_long};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// Every signal there can be.
+pub const EVERY: u64 = !0;
+
+/// The highest signal number.
+pub const MAX: c_int = 64;
+
+/// The first real-time signal that programs see: glibc keeps 32 and 33 for itself, and so Docker and systemd count from here.
+const RTMIN: c_int = 34;
+
+/// The set that holds one signal.
+pub const fn bit(number: c_int) -> u64 {
+    1 << (number - 1)
+}
+
+/// Whether a set as in /proc/PID/status holds a signal.
+pub const fn contains(set: u64, number: c_int) -> bool {
+    set & bit(number) != 0
+}
+
+const NAMES: [(&str, c_int); 31] = [
+    ("HUP", libc::SIGHUP),
+    ("INT", libc::SIGINT),
+    ("QUIT", libc::SIGQUIT),
+    ("ILL", libc::SIGILL),
+    ("TRAP", libc::SIGTRAP),
+    ("ABRT", libc::SIGABRT),
+    ("BUS", libc::SIGBUS),
+    ("FPE", libc::SIGFPE),
+    ("KILL", libc::SIGKILL),
+    ("USR1", libc::SIGUSR1),
+    ("SEGV", libc::SIGSEGV),
+    ("USR2", libc::SIGUSR2),
+    ("PIPE", libc::SIGPIPE),
+    ("ALRM", libc::SIGALRM),
+    ("TERM", libc::SIGTERM),
+    ("STKFLT", libc::SIGSTKFLT),
+    ("CHLD", libc::SIGCHLD),
+    ("CONT", libc::SIGCONT),
+    ("STOP", libc::SIGSTOP),
+    ("TSTP", libc::SIGTSTP),
+    ("TTIN", libc::SIGTTIN),
+    ("TTOU", libc::SIGTTOU),
+    ("URG", libc::SIGURG),
+    ("XCPU", libc::SIGXCPU),
+    ("XFSZ", libc::SIGXFSZ),
+    ("VTALRM", libc::SIGVTALRM),
+    ("PROF", libc::SIGPROF),
+    ("WINCH", libc::SIGWINCH),
+    ("IO", libc::SIGIO),
+    ("PWR", libc::SIGPWR),
+    ("SYS", libc::SIGSYS),
+];
+
+/// A signal by name or number: `TERM`, `SIGTERM`, `term`, `15`, `RTMIN+3`, `SIGRTMAX-1`.
+pub fn parse(text: &str) -> Option<c_int> {
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let number = match name.parse::<c_int>() {
+        Ok(number) => number,
+        Err(_) => named(name)?,
+    };
+    (1..=MAX).contains(&number).then_some(number)
+}
+
+fn named(name: &str) -> Option<c_int> {
+    let offset = |rest: &str| if rest.is_empty() { Some(0) } else { rest.get(1..)?.parse::<c_int>().ok() };
+    if let Some(rest) = name.strip_prefix("RTMIN").filter(|r| r.is_empty() || r.starts_with('+')) {
+        return RTMIN.checked_add(offset(rest)?);
+    }
+    if let Some(rest) = name.strip_prefix("RTMAX").filter(|r| r.is_empty() || r.starts_with('-')) {
+        return MAX.checked_sub(offset(rest)?);
+    }
+    NAMES.iter().find(|(n, _)| *n == name).map(|(_, number)| *number)
+}
+
+/// A signal's usual name, `SIGTERM`, `SIGRTMIN+3`; the name of a number that no signal has is `signal N`.
+pub fn name(number: c_int) -> String {
+    match NAMES.iter().find(|(_, n)| *n == number) {
+        Some((name, _)) => format!("SIG{name}"),
+        None if number == RTMIN => "SIGRTMIN".into(),
+        None if (RTMIN..=MAX).contains(&number) => format!("SIGRTMIN+{}", number - RTMIN),
+        None => format!("signal {number}"),
+    }
+}
+
+/// Sets the blocked signals and returns those blocked before. Cannot fail with a valid `how` (rt_sigprocmask(2)).
+pub fn set_mask(new: u64) -> u64 {
+    let mut old = 0u64;
+    // SAFETY: both sets are 8 bytes, as the last argument says, and live over the call.
+    unsafe { libc::syscall(SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const new, &raw mut old, 8) };
+    old
+}
+
+/// Swaps a signal between default and ignored; returns whether it was ignored. Raw, as musl refuses 32 to 34.
+pub fn set_ignored(number: c_int, ignore: bool) -> bool {
+    // struct kernel_sigaction: handler, flags, restorer, mask (one word each on 64-bit machines).
+    let (new, mut old) = ([usize::from(ignore), 0, 0, 0], [0usize; 4]);
+    // SAFETY: both structures have the kernel's layout and live over the call; no handler is installed.
+    unsafe { libc::syscall(SYS_rt_sigaction, c_long::from(number), &raw const new, &raw mut old, 8) };
+    old[0] == libc::SIG_IGN
+}
+
+/// What trainit changed of the signals' state and the workload must get back. With signalfd this is all there is.
+#[derive(Clone, Copy, Debug)]
+pub struct Inherited {
+    mask: u64,
+    child_ignored: bool,
+    pipe_ignored: bool,
+}
+
+impl Inherited {
+    /// First thing in `main`: blocks every signal, so that none is lost before it can be received, and makes SIGCHLD
+    /// waitable (ignored, the kernel would eat exit codes: sigaction(2)).
+    pub fn take_over() -> Self {
+        let mask = set_mask(EVERY);
+        Inherited { mask, ..Self::keep_pipes() }
+    }
+
+    /// For a process that nobody supervises: nothing is blocked, but a closed stderr must not kill it.
+    pub fn for_command() -> Self {
+        let mask = set_mask(0);
+        Inherited { mask, ..Self::keep_pipes() }
+    }
+
+    fn keep_pipes() -> Self {
+        Inherited {
+            mask: 0,
+            child_ignored: set_ignored(libc::SIGCHLD, false),
+            pipe_ignored: set_ignored(libc::SIGPIPE, true),
+        }
+    }
+
+    /// Last thing before exec.
+    pub fn give_back(&self) {
+        set_ignored(libc::SIGCHLD, self.child_ignored);
+        set_ignored(libc::SIGPIPE, self.pipe_ignored);
+        set_mask(self.mask);
+    }
+}
+
+/// A signal that was received, and who sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrived {
+    /// Its number.
+    pub number: c_int,
+    /// The sender's pid; 0 when it is outside of this pid namespace, or the kernel.
+    pub pid: u32,
+    /// The sender's user.
+    pub uid: u32,
+    /// The kernel sent it (a terminal, a timer), no process.
+    pub kernel: bool,
+}
+
+/// Receives blocked signals. Changes no disposition, so there is nothing to undo for the workload.
+#[derive(Debug)]
+pub struct Receiver(OwnedFd);
+
+impl Receiver {
+    /// Opens a signalfd(2) for every signal.
+    ///
+    /// # Errors
+    /// ENFILE, EMFILE, ENOMEM.
+    pub fn new() -> nix::Result<Self> {
+        let (every, flags) = (EVERY, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
+        // SAFETY: the set is 8 bytes, as the argument after it says.
+        let fd = unsafe { libc::syscall(SYS_signalfd4, -1, &raw const every, 8, flags) };
+        Errno::result(fd).map(|fd| Receiver(owned(fd as RawFd)))
+    }
+
+    /// The next signal, if one is waiting.
+    pub fn next(&self) -> Option<Arrived> {
+        let mut info = std::mem::MaybeUninit::<libc::signalfd_siginfo>::zeroed();
+        let size = size_of::<libc::signalfd_siginfo>();
+        // SAFETY: the buffer has room for one whole structure.
+        let got = unsafe { libc::read(self.0.as_raw_fd(), info.as_mut_ptr().cast(), size) };
+        if usize::try_from(got) != Ok(size) {
+            return None;
+        }
+        // SAFETY: every bit pattern is a valid signalfd_siginfo, and the kernel wrote all of it.
+        let info = unsafe { info.assume_init() };
+        Some(Arrived {
+            number: info.ssi_signo as c_int,
+            pid: info.ssi_pid,
+            uid: info.ssi_uid,
+            kernel: info.ssi_code == libc::SI_KERNEL,
+        })
+    }
+
+    /// The descriptor to poll.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        std::os::fd::AsFd::as_fd(&self.0)
+    }
+}
+
+/// Takes a descriptor that the kernel has just made for us.
+pub(super) fn owned(fd: RawFd) -> OwnedFd {
+    // SAFETY: callers pass a descriptor that was returned by the kernel a moment ago and that nobody else owns.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Sends a signal to one process (or with a negative pid to its group).
+///
+/// # Errors
+/// ESRCH: it is gone. EPERM: it belongs to another user, even after trying as that user.
+pub fn send(pid: c_int, number: c_int) -> nix::Result<()> {
+    match kill(pid, number) {
+        Err(Errno::EPERM) => send_as_owner(pid, number),
+        done => done,
+    }
+}
+
+fn kill(pid: c_int, number: c_int) -> nix::Result<()> {
+    // SAFETY: kill(2) takes no pointers.
+    Errno::result(unsafe { libc::kill(pid, number) }).map(drop)
+}
+
+/// A root without CAP_KILL may not signal another user's process, but with CAP_SETUID it may become that user (kill(2)).
+fn send_as_owner(pid: c_int, number: c_int) -> nix::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let owner = std::fs::metadata(format!("/proc/{}", pid.unsigned_abs())).map_err(|_| Errno::EPERM)?.uid();
+    set_effective(owner)?;
+    let sent = kill(pid, number);
+    set_effective(0)?;
+    sent
+}
+
+fn set_effective(uid: u32) -> nix::Result<()> {
+    // SAFETY: setresuid(2) takes no pointers; the raw call changes this thread only, and PID 1 has no other.
+    Errno::result(unsafe { libc::syscall(libc::SYS_setresuid, -1, uid, -1) }).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers_are_understood_both_ways() {
+        for number in (1..=31).chain(RTMIN..=MAX) {
+            assert_eq!(parse(&name(number)), Some(number), "{}", name(number));
+            assert_eq!(parse(&number.to_string()), Some(number));
+        }
+        assert_eq!(parse("usr1"), Some(libc::SIGUSR1));
+        assert_eq!(parse("SIGRTMAX-1"), Some(63));
+    }
+
+    #[test]
+    fn what_is_no_signal_is_refused() {
+        for text in ["", "SIG", "0", "65", "-1", "RTMIN-1", "RTMIN+99", "RTMIN+", "RTMAX+1", "NOPE", "RTMIN+é"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,1 +1,148 @@
-//! stub
+//! The command line of a start: trainit's own options, then words that may name a mode or be a COMMAND. Fills plain data and
+//! touches nothing; what a word means is decided in `mode`, once the configuration is known.
+
+use crate::error::{Error, Result};
+use clap::Parser;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+/// The options of a start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct Options {
+    /// What to start: train, shell, or a mode of the configuration
+    #[arg(long, value_name = "MODE")]
+    pub mode: Option<String>,
+    /// A configuration file more
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// One setting, such as gpu.count=2 (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// A start as it was typed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// trainit's own options.
+    pub options: Options,
+    /// The words after them.
+    pub words: Vec<OsString>,
+    /// The words stood behind `--`: they are a COMMAND, never a mode.
+    pub literal: bool,
+}
+
+#[derive(Parser)]
+#[command(name = "trainit run", version, about = "Check, prepare, start and supervise a command", disable_help_flag = false)]
+struct Line {
+    #[command(flatten)]
+    options: Options,
+    /// A mode, or the command to run and its arguments
+    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
+    words: Vec<OsString>,
+}
+
+/// Reads the words after the program's name, with or without a leading `run`.
+///
+/// # Errors
+/// An option that there is not, or one without its value (64).
+pub fn parse(words: &[OsString]) -> Result<Request> {
+    let words = words.strip_prefix(&[OsString::from("run")]).unwrap_or(words);
+    let line = Line::try_parse_from(std::iter::once(&OsString::from("trainit")).chain(words)).map_err(usage)?;
+    let before = words.len() - line.words.len();
+    let literal = before.checked_sub(1).and_then(|at| words.get(at)).is_some_and(|word| word == "--");
+    Ok(Request { options: line.options, words: line.words, literal })
+}
+
+/// For words that follow a mode word: trainit's options may stand there, too.
+///
+/// # Errors
+/// As `parse`.
+pub fn parse_after_mode(request: &Request) -> Result<Option<Request>> {
+    let Some((mode, rest)) = request.words.split_first() else { return Ok(None) };
+    if request.literal || !rest.first().is_some_and(|word| is_option(word)) {
+        return Ok(None);
+    }
+    let more = parse(rest)?;
+    let mut words = vec![mode.clone()];
+    if !more.words.is_empty() {
+        words.push("--".into());
+        words.extend(more.words);
+    }
+    let options = Options {
+        mode: more.options.mode.or_else(|| request.options.mode.clone()),
+        config: more.options.config.or_else(|| request.options.config.clone()),
+        set: [request.options.set.clone(), more.options.set].concat(),
+    };
+    Ok(Some(Request { options, words, literal: false }))
+}
+
+fn is_option(word: &OsStr) -> bool {
+    let bytes = word.as_encoded_bytes();
+    ["--mode", "--config", "--set"]
+        .iter()
+        .any(|option| bytes.strip_prefix(option.as_bytes()).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"=")))
+}
+
+/// clap's message as one of ours; its first line says what, the rest is a hint. Help and version are no errors for clap's caller.
+pub fn usage(error: clap::Error) -> Error {
+    use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
+    let text = error.render().to_string();
+    if matches!(error.kind(), DisplayHelp | DisplayVersion) {
+        return Error::new(crate::exit::Exit::Success, text.trim_end());
+    }
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let what = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let tips = lines.filter(|line| line.starts_with("tip:")).map(|line| line.trim_start_matches("tip: ").to_owned());
+    tips.fold(Error::usage(what), Error::hint).hint("`trainit --help` lists what there is")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(line: &str) -> Request {
+        let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        parse(&words).unwrap()
+    }
+
+    #[test]
+    fn options_end_at_the_first_word_that_is_none() {
+        let request = request("--set gpu.count=2 python -c x --mode y");
+        assert_eq!(request.options.set, ["gpu.count=2"]);
+        assert_eq!(request.words, ["python", "-c", "x", "--mode", "y"]);
+        assert!(!request.literal);
+    }
+
+    #[test]
+    fn words_behind_two_dashes_are_a_command() {
+        let request = request("run --mode train -- shell --login");
+        assert_eq!(request.words, ["shell", "--login"]);
+        assert!(request.literal);
+    }
+
+    #[test]
+    fn the_commands_own_two_dashes_stay() {
+        assert_eq!(request("torchrun -- x").words, ["torchrun", "--", "x"]);
+    }
+
+    #[test]
+    fn options_may_follow_a_mode_word() {
+        let request = parse_after_mode(&request("shell --set a=b -- bash -l")).unwrap().unwrap();
+        assert_eq!(request.options.set, ["a=b"]);
+        assert_eq!(request.words, ["shell", "--", "bash", "-l"]);
+    }
+
+    #[test]
+    fn an_unknown_option_is_a_usage_error_with_a_suggestion() {
+        let error = parse(&["--mdoe".into(), "x".into()]).unwrap_err();
+        assert_eq!(error.exit.code(), 64);
+        assert!(error.to_string().contains("--mode"), "{error}");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_pass() {
+        use std::os::unix::ffi::OsStringExt;
+        let word = OsString::from_vec(vec![b'a', 0xff]);
+        assert_eq!(parse(&["echo".into(), word.clone()]).unwrap().words, ["echo".into(), word]);
+    }
+}

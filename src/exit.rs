@@ -73,6 +73,14 @@ impl Family {
 }
 
 impl Exit {
+    /// What a failed execve(2) ends with, as in sh.
+    pub const fn of_exec(errno: i32) -> Self {
+        match errno {
+            ENOENT | ENOTDIR => Exit::NotFound,
+            _ => Exit::NotExecutable,
+        }
+    }
+
     /// The number that the process ends with.
     pub const fn code(self) -> u8 {
         match self {
@@ -90,6 +98,9 @@ impl Exit {
         }
     }
 }
+
+const ENOENT: i32 = 2;
+const ENOTDIR: i32 = 20;
 
 /// One row per documented code: the code's source, and its meaning in a few words.
 pub const TABLE: &[(Exit, &str)] = &[

@@ -118,6 +118,8 @@ pub struct Policy {
     pub on: Vec<(i32, Meaning)>,
     /// The exit code of a workload that ended because it was asked to; none: its own.
     pub stop_code: Option<u8>,
+    /// Codes with which this trainer ends when it was stopped in good order (torchrun: 1).
+    pub trainer_codes: Vec<u8>,
     /// A file that says that training was complete.
     pub done_file: Option<String>,
     /// `FROM` → `TO`, applied last.
@@ -126,6 +128,10 @@ pub struct Policy {
     pub run_dir: Option<String>,
     /// Deadline for all of prepare.
     pub prepare_timeout: Option<Duration>,
+    /// One signal becomes another before it means anything; 0: it is dropped.
+    pub rewrite: Vec<(i32, i32)>,
+    /// A line for each orphan that is reaped.
+    pub tell_orphans: bool,
     /// Lines as JSON objects.
     pub json: bool,
 }
@@ -148,6 +154,11 @@ impl Door {
     /// Whether a supervisor listens.
     pub fn supervised(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// The descriptor, which a fork without exec must close.
+    pub fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        self.0.as_ref().map(std::os::fd::AsFd::as_fd)
     }
 
     /// Sends one message. A supervisor that is gone, or a message that does not fit, is not prepare's problem.

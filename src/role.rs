@@ -1,3 +1,63 @@
-//! stub
-/// stub
-pub fn run(_: crate::sys::Args) -> std::ffi::c_int { 0 }
+//! Who is this process? Decided from the first words alone, before anything rich is touched: PID 1 must not pay for what it
+//! does not use.
+
+use crate::sys::process::is_first;
+use crate::sys::signal::Inherited;
+use crate::sys::{Args, process};
+use crate::{command, prepare, supervise};
+use std::ffi::{CStr, c_int};
+
+/// Sub-commands that start nothing.
+const COMMANDS: [&[u8]; 9] = [b"check", b"deps", b"gpu", b"config", b"help", b"--help", b"-h", b"--version", b"-V"];
+
+/// Sub-commands that ask about a running container. As its first process they are programs of the image: nothing runs yet.
+const QUESTIONS: [&[u8]; 4] = [b"env", b"status", b"health", b"checkpoint"];
+
+/// Names under which trainit is a plain init.
+const INITS: [&[u8]; 3] = [b"tini", b"tini-static", b"docker-init"];
+
+enum Role {
+    /// PID 1 and nothing else, from these words on.
+    Init(usize),
+    /// Prepare, then become the command; nobody supervises.
+    Exec,
+    /// A sub-command that starts nothing.
+    Command,
+    /// Supervise a child that prepares and becomes the workload.
+    Run,
+}
+
+/// Everything: from the kernel's arguments to the exit code.
+pub fn run(args: Args) -> c_int {
+    if process::is_set_uid() {
+        return command::refuse_set_uid();
+    }
+    match role(args, is_first()) {
+        Role::Init(at) => supervise::init::main(args.after(at)),
+        Role::Exec => prepare::in_place(args.after(2), Inherited::for_command()),
+        // Also as PID 1 a long check must end at once when the container is stopped, so it gets a supervisor, too.
+        Role::Command if is_first() => {
+            supervise::run(|start| prepare::only(start, || command::main(args.after(1))), supervise::state::State::preparing())
+        }
+        Role::Command => {
+            Inherited::for_command();
+            command::main(args.after(1))
+        }
+        Role::Run => supervise::run(|start| prepare::supervised(args.after(1), start), supervise::state::State::preparing()),
+    }
+}
+
+fn role(args: Args, first: bool) -> Role {
+    let name = args.first().map_or(&b""[..], CStr::to_bytes);
+    let name = name.rsplit(|b| *b == b'/').next().unwrap_or_default();
+    if INITS.contains(&name) {
+        return Role::Init(1);
+    }
+    match args.after(1).first().map(CStr::to_bytes) {
+        Some(b"init") => Role::Init(2),
+        Some(b"exec") => Role::Exec,
+        Some(word) if COMMANDS.contains(&word) => Role::Command,
+        Some(word) if QUESTIONS.contains(&word) && !first => Role::Command,
+        _ => Role::Run,
+    }
+}

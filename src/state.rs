@@ -1,1 +1,210 @@
-//! stub
+//! The state file: what PID 1 writes about itself, and how others find and read it. Knows nobody but `handover`.
+
+use crate::handover::{Kind, Phase};
+use crate::sys::proc;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The variable that tells a workload where the state is.
+pub const RUN_DIR_VARIABLE: &str = "TRAINIT_RUN_DIR";
+
+const FILE: &str = "state.json";
+
+/// What `state.json` holds. No secrets, no environment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Record {
+    /// Version of this layout.
+    pub version: u32,
+    /// Where the container is between start and end.
+    pub phase: Phase,
+    /// Seconds since 1970 when this phase began.
+    pub since: f64,
+    /// Seconds since 1970 when PID 1 started.
+    pub started: f64,
+    /// PID 1.
+    pub supervisor: Identity,
+    /// The main process, which prepares and then is the workload.
+    pub main: i32,
+    /// Which start this is, from 1.
+    pub attempt: u32,
+    /// The mode's name.
+    pub mode: String,
+    /// Train or build.
+    pub kind: Kind,
+    /// The command line that runs.
+    pub command: Option<String>,
+    /// The signal that asked for the stop.
+    pub stopped_by: Option<String>,
+    /// How the main process ended, in words.
+    pub ended: Option<String>,
+    /// The exit code of the whole.
+    pub exit_code: Option<u8>,
+    /// Why preparing failed, in a few lines.
+    pub refused: Option<String>,
+}
+
+/// A process, named so that a recycled pid is not mistaken for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Its pid.
+    pub pid: i32,
+    /// Its start time in clock ticks since boot.
+    pub start: u64,
+}
+
+impl Identity {
+    /// The process with this pid, now.
+    pub fn of(pid: i32) -> Option<Self> {
+        proc::start_time(pid).map(|start| Identity { pid, start })
+    }
+
+    /// Whether this very process still runs.
+    pub fn is_alive(self) -> bool {
+        Identity::of(self.pid) == Some(self)
+    }
+}
+
+/// Seconds since 1970.
+pub fn unix_now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// Replaces the state file in one step. A full disk costs the news, not the container.
+///
+/// # Errors
+/// What open(2), write(2) and rename(2) say.
+pub fn write(directory: &Path, record: &Record) -> io::Result<()> {
+    let (new, file) = (directory.join("state.new"), directory.join(FILE));
+    std::fs::write(&new, serde_json::to_vec(record)?)?;
+    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o644))?;
+    std::fs::rename(new, file)
+}
+
+/// Reads a state file.
+///
+/// # Errors
+/// It is not there, cannot be read, or is no state file.
+pub fn read(directory: &Path) -> io::Result<Record> {
+    Ok(serde_json::from_slice(&std::fs::read(directory.join(FILE))?)?)
+}
+
+/// Where state directories may be: the configured base, else the usual ones in order.
+pub fn bases(configured: Option<&Path>, runtime: Option<&Path>) -> Vec<PathBuf> {
+    match configured {
+        Some(base) => vec![base.into()],
+        None => [Some(Path::new("/run")), runtime, Some(Path::new("/dev/shm")), Some(Path::new("/tmp"))]
+            .into_iter()
+            .flatten()
+            .map(Path::to_path_buf)
+            .collect(),
+    }
+}
+
+/// Makes the state directory of one supervisor: `BASE/trainit-UID/NAMESPACE-PID-START`, where only its owner may write.
+pub fn make(bases: &[PathBuf], supervisor: Identity) -> Option<PathBuf> {
+    let name = instance_name(supervisor)?;
+    bases.iter().find_map(|base| {
+        let home = own_directory(&base.join(home_name()))?;
+        own_directory(&home.join(&name))
+    })
+}
+
+fn instance_name(supervisor: Identity) -> Option<String> {
+    Some(format!("{}-{}-{}", proc::pid_namespace()?, supervisor.pid, supervisor.start))
+}
+
+fn home_name() -> String {
+    format!("trainit-{}", nix::unistd::geteuid())
+}
+
+/// A directory that is ours: made now, or found as a real directory of our own that nobody else may write.
+fn own_directory(path: &Path) -> Option<PathBuf> {
+    match std::fs::DirBuilder::new().mode(0o755).create(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(_) => return None,
+    }
+    let found = std::fs::symlink_metadata(path).ok()?;
+    let ours = found.is_dir() && found.uid() == nix::unistd::geteuid().as_raw() && found.mode() & 0o022 == 0;
+    ours.then(|| path.to_path_buf())
+}
+
+/// What a reader found.
+#[derive(Debug)]
+pub enum Found {
+    /// The one instance.
+    One(PathBuf, Box<Record>),
+    /// No instance.
+    None,
+    /// Several; a person must say which.
+    Several(Vec<PathBuf>),
+}
+
+/// Finds the instance to read: the named directory, else the one that the environment names, else the only living one of this pid
+/// namespace.
+pub fn find(named: Option<&Path>, bases: &[PathBuf]) -> Found {
+    if let Some(directory) = named {
+        return match read(directory) {
+            Ok(record) => Found::One(directory.into(), Box::new(record)),
+            Err(_) => Found::None,
+        };
+    }
+    let mut living = instances(bases);
+    living.retain(|(_, record)| record.supervisor.is_alive());
+    match living.len() {
+        0 => Found::None,
+        1 => living.pop().map_or(Found::None, |(directory, record)| Found::One(directory, Box::new(record))),
+        _ => Found::Several(living.into_iter().map(|(directory, _)| directory).collect()),
+    }
+}
+
+/// Every instance of this pid namespace that left a readable state, of any user.
+fn instances(bases: &[PathBuf]) -> Vec<(PathBuf, Record)> {
+    let Some(namespace) = proc::pid_namespace() else { return Vec::new() };
+    let homes = bases.iter().flat_map(|base| entries(base, "trainit-"));
+    let directories = homes.flat_map(|home| entries(&home, &format!("{namespace}-")));
+    directories.filter_map(|directory| read(&directory).ok().map(|record| (directory, record))).collect()
+}
+
+fn entries(directory: &Path, prefix: &str) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let named = |entry: &std::fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes());
+    entries.flatten().filter(named).map(|entry| entry.path()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again_and_found_by_its_living_supervisor() {
+        let base = tempfile::tempdir().unwrap();
+        let me = Identity::of(std::process::id() as i32).unwrap();
+        let directory = make(&[base.path().into()], me).unwrap();
+        let record = Record { supervisor: me, phase: Phase::Running, attempt: 1, ..Record::default() };
+        write(&directory, &record).unwrap();
+        match find(None, &[base.path().into()]) {
+            Found::One(found, read) => assert_eq!((found, *read), (directory, record)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_recycled_pid_is_not_taken_for_the_supervisor() {
+        let me = Identity::of(std::process::id() as i32).unwrap();
+        assert!(!Identity { start: me.start + 1, ..me }.is_alive());
+    }
+
+    #[test]
+    fn a_directory_that_others_may_write_is_not_used() {
+        let base = tempfile::tempdir().unwrap();
+        let home = base.path().join(home_name());
+        std::fs::create_dir(&home).unwrap();
+        std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(make(&[base.path().into()], Identity { pid: 1, start: 1 }), None);
+    }
+}

@@ -1,1 +1,230 @@
-//! stub
+//! Modes: what a start becomes. Decides from the words, the settings and a few facts which mode runs which command; knows
+//! `cli` and `config`, and touches nothing but PATH.
+
+mod builtin;
+
+use crate::cli::Request;
+use crate::config::{ModeSpec, Settings};
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::handover::Kind;
+use builtin::{BUILTIN, Builtin};
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// Words that trainit itself understands; a custom mode does not take them over silently.
+const SUB_COMMANDS: [&str; 12] =
+    ["run", "exec", "init", "check", "deps", "gpu", "config", "env", "status", "health", "checkpoint", "rehearse"];
+
+/// What will be started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The mode's name.
+    pub mode: String,
+    /// Train or build.
+    pub kind: Kind,
+    /// The command line.
+    pub command: Vec<OsString>,
+    /// The mode was asked for by name, not guessed from a COMMAND.
+    pub by_name: bool,
+    /// Variables of the mode.
+    pub env: BTreeMap<String, crate::config::EnvValue>,
+    /// A line that says what was guessed.
+    pub note: Option<String>,
+}
+
+/// What the decision needs to know of the surroundings.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// A person sits at the terminal.
+    pub attended: bool,
+    /// The environment, for PATH and SHELL.
+    pub environment: &'a Environment,
+    /// The directory that relative commands are looked up from.
+    pub workdir: &'a Path,
+}
+
+impl Facts<'_> {
+    /// Where a program is, as the workload's own PATH has it.
+    pub fn program(&self, name: impl AsRef<OsStr>) -> Option<PathBuf> {
+        which::which_in(name, self.environment.get("PATH"), self.workdir).ok()
+    }
+}
+
+/// A mode, built in or of the configuration.
+enum Mode<'a> {
+    Builtin(&'static Builtin),
+    Custom(&'a str, &'a ModeSpec),
+}
+
+impl Mode<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Mode::Builtin(mode) => mode.name,
+            Mode::Custom(name, _) => name,
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Mode::Builtin(mode) => mode.kind,
+            Mode::Custom(_, mode) => mode.kind,
+        }
+    }
+}
+
+/// Decides what starts.
+///
+/// # Errors
+/// An unknown mode (78), nothing to start (64), no shell (127).
+pub fn plan(request: &Request, settings: &Settings, facts: Facts<'_>) -> Result<Plan> {
+    if settings.mode.value != "auto" {
+        let mode = find(&settings.mode.value, settings).ok_or_else(|| unknown_mode(settings))?;
+        return plan_named(&mode, &words_of(request, &mode), settings, facts);
+    }
+    match word_mode(request, settings, facts) {
+        Some(Word::Mode(mode, command)) => plan_named(&mode, command, settings, facts),
+        Some(Word::Program(mode)) => Ok(plan_program(&mode, request)),
+        None if request.words.is_empty() => plan_without_words(settings, facts),
+        None => Ok(plan_command(request, facts)),
+    }
+}
+
+enum Word<'a> {
+    Mode(Mode<'a>, &'a [OsString]),
+    /// A program of the mode's name, which is run in that mode.
+    Program(Mode<'a>),
+}
+
+/// Whether the first word names a mode, and what the words after it are then.
+fn word_mode<'a>(request: &'a Request, settings: &'a Settings, facts: Facts<'_>) -> Option<Word<'a>> {
+    let (first, rest) = request.words.split_first()?;
+    let mode = find(first.to_str()?, settings).filter(|_| !request.literal)?;
+    if let Mode::Custom(name, spec) = &mode {
+        let taken = SUB_COMMANDS.contains(name) || facts.program(name).is_some();
+        if taken && !spec.r#override {
+            return None;
+        }
+    }
+    let nothing_to_train = mode.name() == "train" && settings.command.is_empty();
+    match rest.split_first() {
+        Some((dashes, command)) if dashes == "--" => Some(Word::Mode(mode, command)),
+        None if !nothing_to_train => Some(Word::Mode(mode, rest)),
+        _ if facts.program(first).is_some() => Some(Word::Program(mode)),
+        _ => Some(Word::Mode(mode, rest)),
+    }
+}
+
+/// With the mode set elsewhere the words are the command, unless they only repeat the mode's name.
+fn words_of(request: &Request, mode: &Mode<'_>) -> Vec<OsString> {
+    match request.words.split_first() {
+        Some((first, rest)) if !request.literal && first == mode.name() => match rest.split_first() {
+            None => Vec::new(),
+            Some((dashes, command)) if dashes == "--" => command.to_vec(),
+            Some(_) => request.words.clone(),
+        },
+        _ => request.words.clone(),
+    }
+}
+
+fn find<'a>(name: &str, settings: &'a Settings) -> Option<Mode<'a>> {
+    let custom = settings.modes.get_key_value(name).map(|(name, spec)| Mode::Custom(name, spec));
+    custom.or_else(|| BUILTIN.iter().find(|mode| mode.name == name).map(Mode::Builtin))
+}
+
+fn plan_named(mode: &Mode<'_>, words: &[OsString], settings: &Settings, facts: Facts<'_>) -> Result<Plan> {
+    let command = if words.is_empty() { own_command(mode, settings, facts)? } else { words.to_vec() };
+    let env = match mode {
+        Mode::Custom(_, spec) => spec.env.clone(),
+        Mode::Builtin(_) => BTreeMap::new(),
+    };
+    Ok(Plan { mode: mode.name().into(), kind: mode.kind(), command, by_name: true, env, note: None })
+}
+
+fn plan_program(mode: &Mode<'_>, request: &Request) -> Plan {
+    let name = mode.name();
+    Plan {
+        mode: name.into(),
+        kind: mode.kind(),
+        command: request.words.clone(),
+        by_name: true,
+        note: Some(format!("`{name}` is a program of this image and runs as it was typed (`trainit {name} -- …` for the mode)")),
+        ..Plan::default()
+    }
+}
+
+fn own_command(mode: &Mode<'_>, settings: &Settings, facts: Facts<'_>) -> Result<Vec<OsString>> {
+    match mode {
+        Mode::Custom(_, spec) if !spec.command.is_empty() => Ok(spec.command.iter().map(OsString::from).collect()),
+        Mode::Builtin(builtin) if !builtin.commands.is_empty() => first_program(builtin, facts).map(|program| vec![program]),
+        _ if settings.command.is_empty() => Err(nothing_to_start(mode.name())),
+        _ => Ok(settings.command.iter().map(OsString::from).collect()),
+    }
+}
+
+fn first_program(mode: &Builtin, facts: Facts<'_>) -> Result<OsString> {
+    let candidate = |name: &&str| match name.strip_prefix('$') {
+        Some(variable) => facts.environment.get(variable).map(OsStr::to_owned),
+        None => Some(OsString::from(*name)),
+    };
+    let found = mode.commands.iter().filter_map(candidate).find(|name| facts.program(name).is_some());
+    found.ok_or_else(|| {
+        Error::new(
+            Exit::NotFound,
+            format!("mode {} has nothing to start: no {} in this image", mode.name, mode.commands[1..].join(", no ")),
+        )
+        .hint("name a command: docker run IMAGE COMMAND …")
+    })
+}
+
+fn plan_without_words(settings: &Settings, facts: Facts<'_>) -> Result<Plan> {
+    let (name, note) = match (facts.attended, settings.command.is_empty()) {
+        (true, true) => ("shell", None),
+        (true, false) => ("shell", Some(format!("`trainit train` runs {}", settings.command.join(" ")))),
+        (false, false) => ("train", None),
+        (false, true) => return Err(nothing_to_start("train")),
+    };
+    let mode = find(name, settings).ok_or_else(|| unknown_mode(settings))?;
+    Ok(Plan { note, ..plan_named(&mode, &[], settings, facts)? })
+}
+
+fn plan_command(request: &Request, facts: Facts<'_>) -> Plan {
+    let meant = BUILTIN.iter().find(|mode| facts.attended && means(mode, &request.words));
+    let mode = meant.unwrap_or(&BUILTIN[0]);
+    Plan { mode: mode.name.into(), kind: mode.kind, command: request.words.clone(), ..Plan::default() }
+}
+
+/// `bash`, `bash -l`, `python` are a person's; `bash train.sh` and `python -c x` have something to do.
+fn means(mode: &Builtin, words: &[OsString]) -> bool {
+    let Some((first, rest)) = words.split_first() else { return false };
+    let name = Path::new(first).file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let busy = |word: &OsString| !word.as_encoded_bytes().starts_with(b"-") || word == "-c" || word == "-m";
+    mode.meant_by.contains(&name) && !rest.iter().any(busy)
+}
+
+fn unknown_mode(settings: &Settings) -> Error {
+    let name = &settings.mode.value;
+    let names: Vec<&str> = BUILTIN.iter().map(|mode| mode.name).chain(settings.modes.keys().map(String::as_str)).collect();
+    let what = format!("there is no mode `{name}` ({})", settings.mode.origin);
+    Error::config(what).hint(format!("modes here: auto, {}", names.join(", ")))
+}
+
+fn nothing_to_start(mode: &str) -> Error {
+    Error::usage(format!("nothing to start: mode {mode} has no command"))
+        .because("no COMMAND was given, `command` is not configured, and there is no terminal for a shell")
+        .hint("docker run IMAGE python train.py")
+        .hint("docker run -it IMAGE for a shell")
+        .hint("command: [python, train.py] in /etc/trainit.yaml, or -e TRAINIT_COMMAND=\"python train.py\"")
+}
+
+/// The modes there are, with what they are for; for help texts and `trainit config show`.
+pub fn list(settings: &Settings) -> Vec<(String, String)> {
+    let builtin = BUILTIN.iter().map(|mode| (mode.name.to_owned(), mode.about.to_owned()));
+    let custom = settings.modes.iter().map(|(name, spec)| (name.clone(), spec.about.clone().unwrap_or_default()));
+    builtin.chain(custom).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,9 +5,11 @@
 
 mod args;
 pub mod memory;
+pub mod proc;
 pub mod process;
 pub mod root;
 pub mod signal;
+pub mod terminal;
 
 pub use args::Args;
 pub use root::Root;

@@ -31,23 +31,26 @@ impl Ended {
 pub enum Reaped {
     /// This child ended.
     One(c_int, Ended),
+    /// This child was stopped by job control.
+    Suspended(c_int),
     /// There are children, none has ended.
     NoneYet,
     /// There are no children.
     NoChildren,
 }
 
-/// Takes the status of one ended child, if there is one.
-pub fn reap() -> Reaped {
-    reap_of(-1)
+/// Takes the status of one ended child, if there is one; with `stops`, also of one that was stopped.
+pub fn reap(stops: bool) -> Reaped {
+    reap_of(-1, if stops { libc::WNOHANG | libc::WUNTRACED } else { libc::WNOHANG })
 }
 
-fn reap_of(pid: c_int) -> Reaped {
+fn reap_of(pid: c_int, options: c_int) -> Reaped {
     let mut status = 0;
     // SAFETY: the status lives over the call.
-    match unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) } {
+    match unsafe { libc::waitpid(pid, &raw mut status, options) } {
         0 => Reaped::NoneYet,
         -1 => Reaped::NoChildren,
+        pid if libc::WIFSTOPPED(status) => Reaped::Suspended(pid),
         pid if libc::WIFSIGNALED(status) => Reaped::One(pid, Ended::Killed(libc::WTERMSIG(status))),
         pid => Reaped::One(pid, Ended::Exited(libc::WEXITSTATUS(status) as u8)),
     }
@@ -229,10 +232,40 @@ pub fn become_subreaper() {
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
 }
 
-/// Closes every descriptor above this one, so that PID 1 pins nothing that the caller had open. Kernels before 5.9 keep them.
-pub fn close_above(fd: RawFd) {
-    // SAFETY: close_range(2) takes no pointers; nothing above `fd` is owned by Rust code here.
-    unsafe { libc::syscall(libc::SYS_close_range, fd + 1, u32::MAX, 0) };
+/// Has the kernel send this process a signal when its parent dies.
+pub fn signal_when_parent_dies(number: c_int) {
+    // SAFETY: prctl(2) with a number takes no pointers.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, number) };
+}
+
+/// Closes every descriptor above stderr but these, so that PID 1 pins nothing that the caller had open. Kernels before 5.9 keep
+/// them.
+pub fn close_all_but(keep: &mut [RawFd]) {
+    keep.sort_unstable();
+    let mut from = 3;
+    for &fd in keep.iter().filter(|fd| **fd >= 3) {
+        close_range(from, fd - 1);
+        from = fd + 1;
+    }
+    close_range(from, c_int::MAX);
+}
+
+fn close_range(first: RawFd, last: RawFd) {
+    if first <= last {
+        // SAFETY: close_range(2) takes no pointers; nothing that Rust code owns is in the range.
+        unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    }
+}
+
+/// Owns a descriptor that the kernel has just made (as fcntl(2) does for F_DUPFD).
+pub fn adopt(fd: RawFd) -> OwnedFd {
+    owned(fd)
+}
+
+/// Stops this process, as job control does, until it gets SIGCONT.
+pub fn suspend() {
+    // SAFETY: kill(2) takes no pointers.
+    unsafe { libc::kill(libc::getpid(), libc::SIGSTOP) };
 }
 
 /// Kills all that this PID 1 can see. Nothing when it is not PID 1: kill(-1) would hit the host.
@@ -263,7 +296,7 @@ mod tests {
         })
         .unwrap();
         drop(write);
-        assert_eq!(reap_of(aside.pid()), Reaped::NoChildren);
+        assert_eq!(reap_of(aside.pid(), libc::WNOHANG), Reaped::NoChildren);
         aside.kill();
         assert_eq!(nix::unistd::read(&read, &mut [0; 1]), Ok(0)); // end of file: its descriptors are closed
     }

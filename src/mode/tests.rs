@@ -1,0 +1,122 @@
+//! Which words become what. Programs "exist" when the fake PATH has them.
+
+use super::*;
+use std::os::unix::fs::PermissionsExt;
+
+struct World {
+    path: tempfile::TempDir,
+    settings: Settings,
+    attended: bool,
+}
+
+impl World {
+    fn with(programs: &[&str]) -> Self {
+        let path = tempfile::tempdir().unwrap();
+        for program in programs {
+            let file = path.path().join(program);
+            std::fs::write(&file, "").unwrap();
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let mut settings = Settings::default();
+        settings.mode.value = "auto".into();
+        World { path, settings, attended: false }
+    }
+
+    fn mode(mut self, name: &str, command: &[&str]) -> Self {
+        let command = command.iter().map(|word| (*word).to_owned()).collect();
+        self.settings.modes.value.insert(name.into(), ModeSpec { command, kind: Kind::Build, ..ModeSpec::default() });
+        self
+    }
+
+    fn command(mut self, words: &[&str]) -> Self {
+        self.settings.command.value = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
+    fn attended(self) -> Self {
+        World { attended: true, ..self }
+    }
+
+    fn plan(&self, line: &str) -> Result<Plan> {
+        let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        let environment: Environment = [("PATH", self.path.path().to_str().unwrap())].into_iter().collect();
+        let facts = Facts { attended: self.attended, environment: &environment, workdir: Path::new("/") };
+        plan(&crate::cli::parse(&words).unwrap(), &self.settings, facts)
+    }
+
+    /// `mode: words`
+    fn story(&self, line: &str) -> String {
+        match self.plan(line) {
+            Ok(plan) => format!("{}: {}", plan.mode, plan.command.join(OsStr::new(" ")).display()),
+            Err(error) => error.exit.code().to_string(),
+        }
+    }
+}
+
+#[test]
+fn a_command_trains_unless_a_person_types_it_for_a_shell() {
+    let world = World::with(&["bash", "python"]);
+    assert_eq!(world.story("python train.py"), "train: python train.py");
+    assert_eq!(world.story("bash"), "train: bash");
+    let world = world.attended();
+    assert_eq!(world.story("bash -l"), "shell: bash -l");
+    assert_eq!(world.story("bash train.sh"), "train: bash train.sh");
+    assert_eq!(world.story("python -c x"), "train: python -c x");
+}
+
+#[test]
+fn no_command_is_a_shell_on_a_terminal_and_the_configured_command_elsewhere() {
+    assert_eq!(World::with(&["bash"]).attended().story(""), "shell: bash");
+    assert_eq!(World::with(&["sh"]).attended().story(""), "shell: sh");
+    assert_eq!(World::with(&["bash"]).command(&["python", "t.py"]).story(""), "train: python t.py");
+    assert_eq!(World::with(&["bash"]).story(""), "64");
+    assert_eq!(World::with(&[]).attended().story(""), "127");
+}
+
+#[test]
+fn the_banner_of_a_shell_names_the_configured_command() {
+    let plan = World::with(&["bash"]).attended().command(&["python", "t.py"]).plan("").unwrap();
+    assert!(plan.note.unwrap().contains("python t.py"));
+}
+
+#[test]
+fn a_mode_word_is_a_mode_when_it_is_last_or_followed_by_two_dashes() {
+    let world = World::with(&["bash"]).command(&["python", "t.py"]);
+    assert_eq!(world.story("train"), "train: python t.py");
+    assert_eq!(world.story("shell"), "shell: bash");
+    assert_eq!(world.story("shell -- zsh -l"), "shell: zsh -l");
+    assert_eq!(world.story("train --lr 3"), "train: --lr 3");
+}
+
+#[test]
+fn a_mode_word_that_is_a_program_runs_as_typed_and_is_told() {
+    let world = World::with(&["train", "bash"]);
+    assert_eq!(world.story("train --lr 3"), "train: train --lr 3");
+    assert_eq!(world.story("train"), "train: train");
+    assert!(world.plan("train --lr 3").unwrap().note.is_some());
+    assert_eq!(World::with(&["train"]).command(&["x"]).story("train"), "train: x");
+}
+
+#[test]
+fn words_behind_two_dashes_are_never_a_mode() {
+    assert_eq!(World::with(&["bash"]).story("-- shell"), "train: shell");
+}
+
+#[test]
+fn a_custom_mode_starts_its_command_but_never_hides_a_program() {
+    let world = World::with(&["marimo"]).mode("lab", &["marimo", "edit"]).mode("marimo", &["x"]).mode("check", &["y"]);
+    assert_eq!(world.story("lab"), "lab: marimo edit");
+    assert_eq!(world.plan("lab").unwrap().kind, Kind::Build);
+    assert_eq!(world.story("marimo"), "train: marimo");
+}
+
+#[test]
+fn a_mode_that_is_set_takes_the_words_as_its_command() {
+    let mut world = World::with(&["bash"]);
+    world.settings.mode.value = "shell".into();
+    assert_eq!(world.story(""), "shell: bash");
+    assert_eq!(world.story("shell"), "shell: bash");
+    assert_eq!(world.story("zsh"), "shell: zsh");
+    world.settings.mode.value = "shel".into();
+    assert_eq!(world.story(""), "78");
+}

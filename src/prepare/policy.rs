@@ -1,0 +1,72 @@
+//! From the settings to what PID 1 needs to know.
+
+use crate::config::Settings;
+use crate::error::{Error, Result};
+use crate::handover::{Kind, Meaning, Policy};
+use crate::mode::Plan;
+use crate::sys::signal;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::time::Duration;
+
+/// Launchers that end with a code of their own when a stop went well: name, code.
+const STOP_CODES: [(&str, u8); 2] = [("torchrun", 1), ("torch.distributed.run", 1)];
+
+/// Builds the policy.
+///
+/// # Errors
+/// A signal or an exit code that there is not (78).
+pub fn policy(settings: &Settings, plan: &Plan, run_dir: Option<&Path>) -> Result<Policy> {
+    Ok(Policy {
+        kind: plan.kind,
+        mode: plan.mode.clone(),
+        grace: settings.stop_grace.value,
+        drain: settings.stop_drain.unwrap_or(Duration::ZERO),
+        signal: settings.stop_signal.value,
+        scope: settings.stop_scope.value,
+        on: meanings(settings)?,
+        stop_code: settings.stop_exit_code.filter(|_| plan.kind == Kind::Train),
+        trainer_codes: trainer_codes(&plan.command),
+        done_file: settings.stop_done_file.as_ref().map(|path| path.to_string_lossy().into_owned()),
+        exit_map: exit_map(settings)?,
+        run_dir: run_dir.and_then(Path::to_str).map(str::to_owned),
+        prepare_timeout: settings.prepare_timeout.value,
+        json: settings.log_format.value == crate::config::LogFormat::Json,
+        ..Policy::default()
+    })
+}
+
+fn meanings(settings: &Settings) -> Result<Vec<(i32, Meaning)>> {
+    let entry = |(name, meaning): (&String, &Meaning)| match signal::parse(name) {
+        Some(number) => Ok((number, *meaning)),
+        None => Err(Error::config(format!("stop.on: `{name}` is no signal ({})", settings.stop_on.origin))),
+    };
+    settings.stop_on.iter().map(entry).collect()
+}
+
+fn exit_map(settings: &Settings) -> Result<Vec<(u8, u8)>> {
+    let entry = |(from, to): (&String, &u8)| match from.parse() {
+        Ok(from) => Ok((from, *to)),
+        Err(_) => Err(Error::config(format!("exit.map: `{from}` is no exit code ({})", settings.exit_map.origin))),
+    };
+    settings.exit_map.iter().map(entry).collect()
+}
+
+fn trainer_codes(command: &[OsString]) -> Vec<u8> {
+    let is = |word: &OsString, name: &str| Path::new(word).file_name() == Some(OsStr::new(name));
+    let known = STOP_CODES.iter().filter(|(name, _)| command.iter().take(4).any(|word| is(word, name)));
+    known.map(|(_, code)| *code).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn torchrun_is_known_by_its_program_and_by_its_module() {
+        let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(trainer_codes(&words("/usr/bin/torchrun train.py")), [1]);
+        assert_eq!(trainer_codes(&words("python -m torch.distributed.run train.py")), [1]);
+        assert_eq!(trainer_codes(&words("python train.py")), [0u8; 0]);
+    }
+}

@@ -1,0 +1,119 @@
+//! The exit code of the whole, from how things went. Pure, and the only place that decides it.
+
+use super::stop::Stop;
+use crate::exit::Exit;
+use crate::handover::{Kind, Policy};
+use crate::sys::process::Ended;
+use std::ffi::c_int;
+
+/// How things went.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Account {
+    /// How the main process ended; none: it was given up or lost.
+    pub ended: Option<Ended>,
+    /// The workload itself ran; otherwise it was still being prepared.
+    pub ran: bool,
+    /// The stop that was asked for.
+    pub stop: Option<Stop>,
+    /// trainit sent SIGKILL.
+    pub killed: bool,
+    /// `prepare.timeout` was over.
+    pub timed_out: bool,
+    /// A plain init, which only passes on.
+    pub plain: bool,
+}
+
+/// The code to end with.
+pub fn code(account: &Account, policy: &Policy) -> u8 {
+    let own = account.ended.map_or(Exit::Internal.code(), Ended::code);
+    let code = match account.stop {
+        _ if account.timed_out => Exit::PrepareTimeout.code(),
+        Some(stop) if !account.plain => stopped(account, policy, stop, own),
+        _ => own,
+    };
+    policy.exit_map.iter().find(|(from, _)| *from == code).map_or(code, |(_, to)| *to)
+}
+
+fn stopped(account: &Account, policy: &Policy, stop: Stop, own: u8) -> u8 {
+    let by_signal = Exit::Signal(stop.arrived.number as u8).code();
+    match (account.ran, account.ended) {
+        (_, None) => Exit::Signal(libc::SIGKILL as u8).code(),
+        // Also a prepare that failed in the very moment of the stop: the stop is what the engine waits for.
+        (false, _) => policy.stop_code.filter(|_| policy.kind == Kind::Train).unwrap_or(by_signal),
+        (true, Some(Ended::Killed(libc::SIGKILL))) if account.killed => own,
+        (true, Some(ended)) if policy.kind == Kind::Train && in_good_order(ended, stop.number, policy) => {
+            policy.stop_code.unwrap_or(own)
+        }
+        _ => own,
+    }
+}
+
+/// Ended because it was asked to: by the stop signal, with 0, or with the code that this trainer is known for.
+fn in_good_order(ended: Ended, number: c_int, policy: &Policy) -> bool {
+    match ended {
+        Ended::Killed(signal) => signal == number || signal == libc::SIGTERM,
+        Ended::Exited(code) => code == 0 || code == Ended::Killed(number).code() || policy.trainer_codes.contains(&code),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::signal::Arrived;
+    use std::time::Duration;
+
+    fn stop(number: c_int) -> Option<Stop> {
+        let arrived = Arrived { number, pid: 0, uid: 0, kernel: false };
+        Some(Stop { arrived, number, grace: None, at: Duration::ZERO, preparing: false })
+    }
+
+    fn ran(ended: Ended, stop: Option<Stop>) -> Account {
+        Account { ended: Some(ended), ran: true, stop, killed: false, timed_out: false, plain: false }
+    }
+
+    fn train() -> Policy {
+        Policy { stop_code: Some(143), ..Policy::default() }
+    }
+
+    #[test]
+    fn without_a_stop_the_workloads_code_passes_unchanged() {
+        for code in 0..=255 {
+            assert_eq!(super::code(&ran(Ended::Exited(code), None), &train()), code);
+        }
+        assert_eq!(code(&ran(Ended::Killed(libc::SIGSEGV), None), &train()), 139);
+    }
+
+    #[test]
+    fn a_training_that_stopped_in_good_order_has_the_stop_code() {
+        let policy = Policy { stop_code: Some(85), trainer_codes: vec![1], ..train() };
+        for ended in [Ended::Exited(0), Ended::Killed(libc::SIGTERM), Ended::Exited(143), Ended::Exited(1)] {
+            assert_eq!(code(&ran(ended, stop(libc::SIGTERM)), &policy), 85, "{ended:?}");
+        }
+        assert_eq!(code(&ran(Ended::Exited(2), stop(libc::SIGTERM)), &policy), 2);
+    }
+
+    #[test]
+    fn a_build_mode_keeps_its_own_code() {
+        let policy = Policy { kind: Kind::Build, ..train() };
+        assert_eq!(code(&ran(Ended::Exited(0), stop(libc::SIGTERM)), &policy), 0);
+    }
+
+    #[test]
+    fn killed_by_trainit_is_137() {
+        let account = Account { killed: true, ..ran(Ended::Killed(libc::SIGKILL), stop(libc::SIGTERM)) };
+        assert_eq!(code(&account, &train()), 137);
+    }
+
+    #[test]
+    fn a_stop_before_the_policy_is_known_is_128_and_the_signal() {
+        let account = Account { ran: false, ..ran(Ended::Killed(libc::SIGTERM), stop(libc::SIGINT)) };
+        assert_eq!(code(&account, &Policy::default()), 130);
+    }
+
+    #[test]
+    fn the_map_is_applied_last() {
+        let policy = Policy { exit_map: vec![(143, 0), (3, 4)], ..train() };
+        assert_eq!(code(&ran(Ended::Exited(0), stop(libc::SIGTERM)), &policy), 0);
+        assert_eq!(code(&ran(Ended::Exited(3), None), &policy), 4);
+    }
+}

@@ -1,0 +1,205 @@
+//! Orders of events, each as a table: what happens, and what PID 1 does about it.
+
+use super::*;
+use proptest::prelude::*;
+
+fn at(seconds: f64) -> Clock {
+    Duration::from_secs_f64(seconds)
+}
+
+fn signal(number: c_int) -> Event {
+    Event::Signal(Arrived { number, pid: 0, uid: 0, kernel: false })
+}
+
+struct Play(State);
+
+impl Play {
+    fn running(policy: Policy) -> Self {
+        let mut play = Play(State::preparing());
+        play.does(0.0, Event::Said(Message::Policy(Box::new(policy))));
+        play.does(0.0, Event::Said(Message::Launching("python".into())));
+        play.does(0.0, Event::DoorClosed);
+        play
+    }
+
+    fn does(&mut self, seconds: f64, event: Event) -> Vec<Action> {
+        let mut act = Vec::new();
+        self.0.step(event, at(seconds), &mut act);
+        act.retain(|action| !matches!(action, Action::Say(_)));
+        act
+    }
+
+    /// Lets time pass up to the next deadline.
+    fn tick(&mut self) -> (f64, Vec<Action>) {
+        let now = self.0.deadline().expect("a deadline").as_secs_f64();
+        (now, self.does(now, Event::Tick))
+    }
+}
+
+fn train(grace: Option<u64>) -> Policy {
+    Policy { grace: grace.map(Duration::from_secs), drain: Duration::from_secs(5), stop_code: Some(143), ..Policy::default() }
+}
+
+const TERM: c_int = libc::SIGTERM;
+const DELIVER: Action = Action::Deliver { number: TERM, chosen: false };
+
+#[test]
+fn a_natural_end_waits_a_moment_then_drains_then_kills() {
+    let mut play = Play::running(train(None));
+    assert_eq!(play.does(10.0, Event::MainEnded(Ended::Exited(3))), []);
+    assert_eq!(play.tick(), (10.1, vec![Action::Tree(TERM)]));
+    assert_eq!(play.tick(), (15.1, vec![Action::Kill]));
+    assert_eq!(play.does(15.2, Event::ChildrenGone), [Action::Exit(3)]);
+}
+
+#[test]
+fn without_a_grace_a_workload_that_saves_is_never_killed() {
+    let mut play = Play::running(train(None));
+    assert_eq!(play.does(1.0, signal(TERM)), [DELIVER]);
+    assert_eq!(play.0.deadline(), None);
+    assert_eq!(play.does(2.0, signal(TERM)), []);
+    assert_eq!(play.does(900.0, Event::MainEnded(Ended::Exited(0))), [Action::DeliverToOrphans]);
+    assert_eq!(play.0.deadline(), None);
+    assert_eq!(play.does(901.0, Event::ChildrenGone), [Action::Exit(143)]);
+}
+
+#[test]
+fn a_grace_ends_with_term_for_all_and_then_kill() {
+    let mut play = Play::running(train(Some(30)));
+    assert_eq!(play.does(1.0, signal(TERM)), [DELIVER]);
+    assert_eq!(play.tick(), (28.0, vec![Action::Tree(TERM)]));
+    assert_eq!(play.tick(), (31.0, vec![Action::Kill]));
+    assert_eq!(play.does(31.1, Event::MainEnded(Ended::Killed(9))), [Action::DeliverToOrphans]);
+    assert_eq!(play.does(31.1, Event::ChildrenGone), [Action::Exit(137)]);
+}
+
+#[test]
+fn interrupt_twice_means_now_and_thrice_means_kill() {
+    let mut play = Play::running(train(None));
+    assert_eq!(play.does(1.0, signal(libc::SIGINT)), [Action::Deliver { number: libc::SIGINT, chosen: false }]);
+    assert_eq!(play.does(2.0, signal(libc::SIGINT)), [Action::Tree(TERM)]);
+    assert_eq!(play.does(3.0, signal(libc::SIGINT)), [Action::Kill]);
+}
+
+#[test]
+fn a_stop_while_preparing_ends_everything_within_five_seconds() {
+    let mut play = Play(State::preparing());
+    assert_eq!(play.does(1.0, signal(TERM)), [Action::Tree(TERM)]);
+    assert_eq!(play.tick(), (6.0, vec![Action::Kill]));
+    play.does(6.0, Event::MainEnded(Ended::Killed(9)));
+    assert_eq!(play.does(6.1, Event::ChildrenGone), [Action::Exit(143)]);
+}
+
+#[test]
+fn a_stop_in_the_moment_of_exec_has_the_workloads_budget() {
+    let mut play = Play(State::preparing());
+    play.does(0.0, Event::Said(Message::Policy(Box::new(train(Some(60))))));
+    play.does(0.5, Event::Said(Message::Launching("python".into())));
+    assert_eq!(play.does(1.0, signal(TERM)), [Action::Tree(TERM)]);
+    play.does(1.0, Event::DoorClosed);
+    assert_eq!(play.0.deadline(), Some(at(55.0)));
+}
+
+#[test]
+fn a_failed_preparation_keeps_its_code_and_leaves_nothing() {
+    let mut play = Play(State::preparing());
+    assert_eq!(play.does(1.0, Event::MainEnded(Ended::Exited(111))), [Action::Tree(TERM)]);
+    assert_eq!(play.tick(), (1.1, vec![Action::Kill]));
+    assert_eq!(play.does(1.2, Event::ChildrenGone), [Action::Exit(111)]);
+}
+
+#[test]
+fn prepare_timeout_ends_with_118() {
+    let mut play = Play(State::preparing());
+    let policy = Policy { prepare_timeout: Some(Duration::from_secs(2)), ..train(None) };
+    play.does(0.0, Event::Said(Message::Policy(Box::new(policy))));
+    assert_eq!(play.tick(), (2.0, vec![Action::Tree(TERM)]));
+    play.does(2.1, Event::MainEnded(Ended::Killed(TERM)));
+    assert_eq!(play.does(2.1, Event::ChildrenGone), [Action::Exit(118)]);
+}
+
+#[test]
+fn other_signals_are_held_until_the_workload_is_there() {
+    let mut play = Play(State::preparing());
+    assert_eq!(play.does(0.1, signal(libc::SIGUSR1)), []);
+    play.does(0.2, Event::Said(Message::Launching("python".into())));
+    assert_eq!(play.does(0.3, Event::DoorClosed), [Action::Release(signal::bit(libc::SIGUSR1))]);
+    assert_eq!(play.does(0.4, signal(libc::SIGUSR2)), [Action::Forward(libc::SIGUSR2)]);
+}
+
+#[test]
+fn hang_up_stops_a_training_and_is_forwarded_to_a_shell() {
+    let mut play = Play::running(train(None));
+    assert_eq!(play.does(1.0, signal(libc::SIGHUP)), [DELIVER]);
+    let mut play = Play::running(Policy { kind: Kind::Build, ..train(None) });
+    assert_eq!(play.does(1.0, signal(libc::SIGHUP)), [Action::Forward(libc::SIGHUP)]);
+}
+
+#[test]
+fn what_cannot_be_killed_is_given_up() {
+    let mut play = Play::running(train(Some(1)));
+    play.does(0.0, signal(TERM));
+    let mut last = Vec::new();
+    while play.0.deadline().is_some() {
+        last = play.tick().1;
+    }
+    assert_eq!(last, [Action::Exit(137)]);
+}
+
+#[test]
+fn a_plain_init_forwards_everything_and_means_nothing_by_it() {
+    let mut play = Play(State::plain(Policy::default()));
+    for number in [TERM, libc::SIGINT, libc::SIGHUP, libc::SIGPWR, 34, 64] {
+        assert_eq!(play.does(1.0, signal(number)), [Action::Forward(number)]);
+    }
+    play.does(2.0, Event::MainEnded(Ended::Killed(TERM)));
+    assert_eq!(play.does(2.0, Event::ChildrenGone), [Action::Exit(143)]);
+}
+
+fn events() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        (1..=64).prop_map(signal),
+        Just(signal(TERM)),
+        Just(signal(libc::SIGINT)),
+        Just(Event::Said(Message::Policy(Box::new(train(Some(20)))))),
+        Just(Event::Said(Message::Policy(Box::new(train(None))))),
+        Just(Event::Said(Message::Launching("x".into()))),
+        Just(Event::Said(Message::Failed { errno: 2, name: "x".into() })),
+        Just(Event::DoorClosed),
+        Just(Event::ChildEnded),
+        Just(Event::Tick),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn in_any_order_of_events_the_end_comes_once_and_only_when_everything_is_gone(
+        before in proptest::collection::vec((events(), 0u64..20_000), 0..40),
+        code: u8,
+    ) {
+        let (mut play, mut now) = (Play(State::preparing()), 0u64);
+        let mut exits = 0;
+        for (event, pause) in before {
+            now += pause;
+            let act = play.does(now as f64 / 1000.0, event);
+            exits += act.iter().filter(|a| matches!(a, Action::Exit(_))).count();
+        }
+        // Only after KILLS fruitless kills may it end with children left.
+        prop_assert!(exits == 0 || play.0.kills > KILLS);
+        play.does(now as f64 / 1000.0, Event::MainEnded(Ended::Exited(code)));
+        let act = play.does(now as f64 / 1000.0, Event::ChildrenGone);
+        exits += act.iter().filter(|a| matches!(a, Action::Exit(_))).count();
+        prop_assert_eq!(exits, 1);
+    }
+
+    #[test]
+    fn a_repeated_term_never_brings_a_deadline_forward(grace in 1u64..10_000, times in proptest::collection::vec(0u64..9_000, 1..10)) {
+        let mut play = Play::running(train(Some(grace)));
+        play.does(0.0, signal(TERM));
+        let before = play.0.deadline();
+        for ms in times {
+            play.does(ms as f64 / 1000.0, signal(TERM));
+            prop_assert_eq!(play.0.deadline(), before);
+        }
+    }
+}

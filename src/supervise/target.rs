@@ -1,0 +1,146 @@
+//! Whom a stop or checkpoint signal goes to. A shell in between does not pass signals on, so it is looked through. The rule is
+//! pure over a view of the processes; the real view is /proc.
+
+use crate::handover::Scope;
+use crate::sys::{proc, signal};
+use std::ffi::c_int;
+
+/// How deep shells may be nested before it is no longer worth looking.
+const DEPTH: u32 = 8;
+
+/// Names of shells as the kernel tells them.
+const SHELLS: [&str; 8] = ["sh", "bash", "dash", "ash", "busybox", "zsh", "ksh", "fish"];
+
+/// What the rule has to know about processes.
+pub trait View {
+    /// A process's children.
+    fn children(&self, pid: c_int) -> Vec<c_int>;
+    /// Whether it is a shell.
+    fn is_shell(&self, pid: c_int) -> bool;
+    /// Whether it has a handler for a signal.
+    fn catches(&self, pid: c_int, number: c_int) -> bool;
+}
+
+/// The processes that there really are.
+pub struct Real;
+
+impl View for Real {
+    fn children(&self, pid: c_int) -> Vec<c_int> {
+        proc::children(pid)
+    }
+    fn is_shell(&self, pid: c_int) -> bool {
+        proc::status(pid).is_some_and(|status| SHELLS.contains(&status.name.as_str()))
+    }
+    fn catches(&self, pid: c_int, number: c_int) -> bool {
+        proc::status(pid).is_some_and(|status| signal::contains(status.caught, number))
+    }
+}
+
+/// Who gets a signal, and who was passed over on purpose.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chosen {
+    /// The processes to signal, in order; a negative number is a process group.
+    pub signalled: Vec<c_int>,
+    /// The rest of a pipeline: it ends by itself once the trainer has, and must not be taken for an orphan before that.
+    pub spared: Vec<c_int>,
+}
+
+/// Whom a signal goes to.
+pub fn choose(main: c_int, number: c_int, scope: Scope, view: &dyn View) -> Chosen {
+    let only = |signalled| Chosen { signalled, spared: Vec::new() };
+    match scope {
+        Scope::Main => only(vec![main]),
+        Scope::Group => only(vec![-main]),
+        Scope::Tree => only(tree(main, view)),
+        Scope::Auto => behind_shells(main, number, view, DEPTH),
+    }
+}
+
+fn tree(main: c_int, view: &dyn View) -> Vec<c_int> {
+    let mut found = vec![main];
+    let mut next = 0;
+    while let Some(&parent) = found.get(next) {
+        let new: Vec<_> = view.children(parent).into_iter().filter(|pid| !found.contains(pid)).collect();
+        found.extend(new);
+        next += 1;
+    }
+    found
+}
+
+/// A shell that catches the signal gets it alone: its author has thought about it. Otherwise the shell comes first, so that a loop
+/// in it does not start the next run, and then what it runs: of a pipeline, those who are ready for the signal, if any is.
+fn behind_shells(pid: c_int, number: c_int, view: &dyn View, depth: u32) -> Chosen {
+    let mut chosen = Chosen { signalled: vec![pid], spared: Vec::new() };
+    if depth == 0 || !view.is_shell(pid) || view.catches(pid, number) {
+        return chosen;
+    }
+    let mut reached = Vec::new();
+    for child in view.children(pid) {
+        let below = behind_shells(child, number, view, depth - 1);
+        reached.extend(below.signalled);
+        chosen.spared.extend(below.spared);
+    }
+    if reached.iter().any(|pid| view.catches(*pid, number)) {
+        let (ready, rest) = reached.into_iter().partition(|pid| view.catches(*pid, number) || view.is_shell(*pid));
+        reached = ready;
+        chosen.spared.extend::<Vec<_>>(rest);
+    }
+    chosen.signalled.extend(reached);
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// (pid, parent, name, catches TERM)
+    struct Fake(&'static [(c_int, c_int, &'static str, bool)]);
+
+    impl View for Fake {
+        fn children(&self, pid: c_int) -> Vec<c_int> {
+            self.0.iter().filter(|p| p.1 == pid).map(|p| p.0).collect()
+        }
+        fn is_shell(&self, pid: c_int) -> bool {
+            self.0.iter().any(|p| p.0 == pid && SHELLS.contains(&p.2))
+        }
+        fn catches(&self, pid: c_int, _: c_int) -> bool {
+            self.0.iter().any(|p| p.0 == pid && p.3)
+        }
+    }
+
+    fn auto(processes: &'static [(c_int, c_int, &'static str, bool)]) -> Vec<c_int> {
+        choose(2, 15, Scope::Auto, &Fake(processes)).signalled
+    }
+
+    #[test]
+    fn a_trainer_is_signalled_alone_and_its_workers_are_not() {
+        assert_eq!(auto(&[(2, 1, "python", true), (3, 2, "python", false)]), [2]);
+    }
+
+    #[test]
+    fn a_shell_is_looked_through_and_comes_first() {
+        assert_eq!(auto(&[(2, 1, "sh", false), (3, 2, "python", true), (4, 3, "python", false)]), [2, 3]);
+        assert_eq!(auto(&[(2, 1, "sh", false), (3, 2, "bash", false), (4, 3, "python", false)]), [2, 3, 4]);
+    }
+
+    #[test]
+    fn a_shell_with_a_trap_gets_it_alone() {
+        assert_eq!(auto(&[(2, 1, "bash", true), (3, 2, "python", true)]), [2]);
+    }
+
+    #[test]
+    fn of_a_pipeline_the_trainer_is_chosen_and_tee_goes_on() {
+        let processes = Fake(&[(2, 1, "sh", false), (3, 2, "python", true), (4, 2, "tee", false)]);
+        let chosen = choose(2, 15, Scope::Auto, &processes);
+        assert_eq!((chosen.signalled, chosen.spared), (vec![2, 3], vec![4]));
+        assert_eq!(auto(&[(2, 1, "sh", false), (3, 2, "python", false), (4, 2, "tee", false)]), [2, 3, 4]);
+    }
+
+    #[test]
+    fn other_scopes_are_literal() {
+        let processes = Fake(&[(2, 1, "sh", false), (3, 2, "python", true)]);
+        assert_eq!(choose(2, 15, Scope::Main, &processes).signalled, [2]);
+        assert_eq!(choose(2, 15, Scope::Group, &processes).signalled, [-2]);
+        assert_eq!(choose(2, 15, Scope::Tree, &processes).signalled, [2, 3]);
+    }
+}

@@ -1,0 +1,119 @@
+//! PID 1's own words. One write per line, never blocking and never failing: a reader of the log that has stopped reading must not
+//! stop the container. Descriptor 2 is shared with the workload, so its flags are never changed; it is opened anew instead.
+
+use super::state::{Line, State};
+use crate::sys::process::Ended;
+use crate::sys::{proc, signal};
+use nix::fcntl::OFlag;
+use nix::sys::stat::{Mode, SFlag};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+/// Writes one line to stderr.
+pub fn write(text: &str, json: bool) {
+    let line = match json {
+        true => format!("{}\n", serde_json::json!({ "trainit": "supervise", "text": text })),
+        false => format!("trainit: {text}\n"),
+    };
+    let stderr = std::io::stderr();
+    let mode = nix::sys::stat::fstat(&stderr).map(|stat| stat.st_mode & SFlag::S_IFMT.bits()).unwrap_or_default();
+    match mode {
+        kind if kind == SFlag::S_IFIFO.bits() || kind == SFlag::S_IFCHR.bits() => write_anew(line.as_bytes(), stderr.as_fd()),
+        kind if kind == SFlag::S_IFREG.bits() => drop(nix::unistd::write(stderr, line.as_bytes())),
+        _ => write_if_ready(line.as_bytes(), stderr.as_fd()),
+    }
+}
+
+fn write_anew(line: &[u8], stderr: BorrowedFd<'_>) {
+    let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+    match nix::fcntl::open("/proc/self/fd/2", flags, Mode::empty()) {
+        Ok(fd) => drop(nix::unistd::write(fd, line)),
+        Err(_) => write_if_ready(line, stderr),
+    }
+}
+
+/// For sockets, and without /proc: only when the other side has room.
+fn write_if_ready(line: &[u8], stderr: BorrowedFd<'_>) {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let ready = poll(&mut [PollFd::new(stderr, PollFlags::POLLOUT)], PollTimeout::ZERO);
+    if ready == Ok(1) {
+        let _ = nix::unistd::write(stderr, line);
+    }
+}
+
+/// A line as words.
+pub fn words(line: &Line) -> String {
+    match line {
+        Line::Stopping(stop) => {
+            let from = sender(stop.arrived);
+            let what = signal::name(stop.arrived.number);
+            match stop.grace {
+                Some(grace) => format!("{what}{from}: stopping, {} until SIGKILL", seconds(grace)),
+                None => format!("{what}{from}: stopping; no grace is known, so the engine decides when to kill"),
+            }
+        }
+        Line::Again(number) => format!("{} again: already stopping, nothing is shortened", signal::name(*number)),
+        Line::Escalating { left } if *left == Duration::MAX => "SIGTERM to every process".into(),
+        Line::Escalating { left } => format!("SIGTERM to every process, {} until SIGKILL", seconds(*left)),
+        Line::Killing => "SIGKILL to every process".into(),
+        Line::GivenUp => format!("these processes cannot be killed and are left behind: {}", left_behind()),
+        Line::PrepareTimeout(limit) => format!("preparing took longer than prepare.timeout ({})", seconds(*limit)),
+        Line::CannotRun { name, errno } => {
+            let why = nix::errno::Errno::from_raw(*errno).desc();
+            format!("cannot run {name}: {why}")
+        }
+    }
+}
+
+/// Who sent a signal, as far as it can be known: a sender outside of this pid namespace has pid 0.
+fn sender(arrived: signal::Arrived) -> String {
+    match arrived.pid {
+        _ if arrived.kernel => " from the kernel".into(),
+        0 => " from outside of the container".into(),
+        pid => match proc::command_line(pid as i32) {
+            Some(command) => format!(" from pid {pid} ({command}), uid {}", arrived.uid),
+            None => format!(" from pid {pid}, uid {}", arrived.uid),
+        },
+    }
+}
+
+fn left_behind() -> String {
+    let own = std::process::id() as i32;
+    let named = |pid: i32| format!("{pid} ({})", proc::command_line(pid).unwrap_or_default());
+    proc::descendants(own).into_iter().take(10).map(named).collect::<Vec<_>>().join(", ")
+}
+
+/// The one line that says how it ended.
+pub fn end(state: &State, code: u8, took: Duration) -> String {
+    let command = state.command().filter(|c| !c.is_empty()).unwrap_or("preparing");
+    let how = state.ended().map_or("lost".into(), how);
+    let asked = state.stop().map_or(String::new(), |stop| {
+        format!(", stopped by {}{}", signal::name(stop.arrived.number), sender_short(stop.arrived))
+    });
+    let own = state.ended().map(Ended::code);
+    let becomes = if own == Some(code) { String::new() } else { format!("; ends with {code}") };
+    format!("end   {command}: {how}{asked}, after {}{becomes}", seconds(took))
+}
+
+/// How a process ended, in words.
+pub fn how(ended: Ended) -> String {
+    match ended {
+        Ended::Exited(code) => format!("exit code {code}"),
+        Ended::Killed(number) => format!("killed by {}", signal::name(number)),
+    }
+}
+
+fn sender_short(arrived: signal::Arrived) -> String {
+    match arrived.pid {
+        0 => " from outside".into(),
+        pid => format!(" from pid {pid}"),
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    match duration.as_secs() {
+        0..10 => format!("{:.1} s", duration.as_secs_f64()),
+        10..120 => format!("{} s", duration.as_secs()),
+        more => format!("{} min {:02} s", more / 60, more % 60),
+    }
+}

@@ -32,7 +32,12 @@ pub struct Request {
 }
 
 #[derive(Parser)]
-#[command(name = "trainit run", version, about = "Check, prepare, start and supervise a command", disable_help_flag = false)]
+#[command(
+    name = "trainit run",
+    version,
+    about = "Check, prepare, start and supervise a command",
+    disable_help_flag = false
+)]
 struct Line {
     #[command(flatten)]
     options: Options,
@@ -78,9 +83,9 @@ pub fn parse_after_mode(request: &Request) -> Result<Option<Request>> {
 
 fn is_option(word: &OsStr) -> bool {
     let bytes = word.as_encoded_bytes();
-    ["--mode", "--config", "--set"]
-        .iter()
-        .any(|option| bytes.strip_prefix(option.as_bytes()).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"=")))
+    ["--mode", "--config", "--set"].iter().any(|option| {
+        bytes.strip_prefix(option.as_bytes()).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"="))
+    })
 }
 
 /// clap's message as one of ours; its first line says what, the rest is a hint. Help and version are no errors for clap's caller.

@@ -54,7 +54,9 @@ impl Environment {
 
     /// `NAME=VALUE` strings for execve(2); a variable that holds a NUL byte cannot exist and is left out.
     pub fn to_envp(&self) -> Vec<CString> {
-        let line = |(name, value): &(OsString, OsString)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok();
+        let line = |(name, value): &(OsString, OsString)| {
+            CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok()
+        };
         self.0.iter().filter_map(line).collect()
     }
 }

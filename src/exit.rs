@@ -54,8 +54,16 @@ pub enum Family {
 
 impl Family {
     /// All families, in the order of their codes.
-    pub const ALL: [Family; 8] =
-        [Family::Gpu, Family::Data, Family::Code, Family::Output, Family::Host, Family::User, Family::Deps, Family::Hook];
+    pub const ALL: [Family; 8] = [
+        Family::Gpu,
+        Family::Data,
+        Family::Code,
+        Family::Output,
+        Family::Host,
+        Family::User,
+        Family::Deps,
+        Family::Hook,
+    ];
 
     /// The word used in reports and check ids.
     pub const fn name(self) -> &'static str {

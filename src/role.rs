@@ -36,14 +36,17 @@ pub fn run(args: Args) -> c_int {
         Role::Init(at) => supervise::init::main(args.after(at)),
         Role::Exec => prepare::in_place(args.after(2), Inherited::for_command()),
         // Also as PID 1 a long check must end at once when the container is stopped, so it gets a supervisor, too.
-        Role::Command if is_first() => {
-            supervise::run(|start| prepare::only(start, || command::main(args.after(1))), supervise::state::State::preparing())
-        }
+        Role::Command if is_first() => supervise::run(
+            |start| prepare::only(start, || command::main(args.after(1))),
+            supervise::state::State::preparing(),
+        ),
         Role::Command => {
             Inherited::for_command();
             command::main(args.after(1))
         }
-        Role::Run => supervise::run(|start| prepare::supervised(args.after(1), start), supervise::state::State::preparing()),
+        Role::Run => {
+            supervise::run(|start| prepare::supervised(args.after(1), start), supervise::state::State::preparing())
+        }
     }
 }
 

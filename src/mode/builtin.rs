@@ -18,7 +18,13 @@ pub struct Builtin {
 
 /// All of them.
 pub const BUILTIN: &[Builtin] = &[
-    Builtin { name: "train", kind: Kind::Train, about: "the training command, unattended", commands: &[], meant_by: &[] },
+    Builtin {
+        name: "train",
+        kind: Kind::Train,
+        about: "the training command, unattended",
+        commands: &[],
+        meant_by: &[],
+    },
     Builtin {
         name: "shell",
         kind: Kind::Build,

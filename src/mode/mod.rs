@@ -150,7 +150,9 @@ fn plan_program(mode: &Mode<'_>, request: &Request) -> Plan {
         kind: mode.kind(),
         command: request.words.clone(),
         by_name: true,
-        note: Some(format!("`{name}` is a program of this image and runs as it was typed (`trainit {name} -- …` for the mode)")),
+        note: Some(format!(
+            "`{name}` is a program of this image and runs as it was typed (`trainit {name} -- …` for the mode)"
+        )),
         ..Plan::default()
     }
 }
@@ -158,7 +160,9 @@ fn plan_program(mode: &Mode<'_>, request: &Request) -> Plan {
 fn own_command(mode: &Mode<'_>, settings: &Settings, facts: Facts<'_>) -> Result<Vec<OsString>> {
     match mode {
         Mode::Custom(_, spec) if !spec.command.is_empty() => Ok(spec.command.iter().map(OsString::from).collect()),
-        Mode::Builtin(builtin) if !builtin.commands.is_empty() => first_program(builtin, facts).map(|program| vec![program]),
+        Mode::Builtin(builtin) if !builtin.commands.is_empty() => {
+            first_program(builtin, facts).map(|program| vec![program])
+        }
         _ if settings.command.is_empty() => Err(nothing_to_start(mode.name())),
         _ => Ok(settings.command.iter().map(OsString::from).collect()),
     }
@@ -206,7 +210,8 @@ fn means(mode: &Builtin, words: &[OsString]) -> bool {
 
 fn unknown_mode(settings: &Settings) -> Error {
     let name = &settings.mode.value;
-    let names: Vec<&str> = BUILTIN.iter().map(|mode| mode.name).chain(settings.modes.keys().map(String::as_str)).collect();
+    let names: Vec<&str> =
+        BUILTIN.iter().map(|mode| mode.name).chain(settings.modes.keys().map(String::as_str)).collect();
     let what = format!("there is no mode `{name}` ({})", settings.mode.origin);
     Error::config(what).hint(format!("modes here: auto, {}", names.join(", ")))
 }

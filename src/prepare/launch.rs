@@ -42,7 +42,9 @@ fn failure(name: &str, errno: Errno) -> Error {
             error.hint("if the file is there, the interpreter in its first line is not, or that line ends with CRLF")
         }
         Errno::ENOENT => error.hint("it is not on PATH in this image"),
-        Errno::EACCES => error.hint(format!("chmod +x {name}, unless its file system is mounted noexec or it is a directory")),
+        Errno::EACCES => {
+            error.hint(format!("chmod +x {name}, unless its file system is mounted noexec or it is a directory"))
+        }
         Errno::ENOEXEC => error.hint("it is built for another machine, or lacks its first line (#!…)"),
         _ => error,
     }

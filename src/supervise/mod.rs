@@ -51,7 +51,11 @@ pub fn run(life: impl Fn(Start) -> c_int, state: State) -> c_int {
     }
 }
 
-fn start(life: &impl Fn(Start) -> c_int, inherited: Inherited, since: Instant) -> nix::Result<(Receiver, Listener, c_int)> {
+fn start(
+    life: &impl Fn(Start) -> c_int,
+    inherited: Inherited,
+    since: Instant,
+) -> nix::Result<(Receiver, Listener, c_int)> {
     let receiver = Receiver::new()?;
     let (reader, writer) = handover_pipe()?;
     let workdir = leave_working_directory();

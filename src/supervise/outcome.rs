@@ -52,7 +52,9 @@ fn stopped(account: &Account, policy: &Policy, stop: Stop, own: u8) -> u8 {
 fn in_good_order(ended: Ended, number: c_int, policy: &Policy) -> bool {
     match ended {
         Ended::Killed(signal) => signal == number || signal == libc::SIGTERM,
-        Ended::Exited(code) => code == 0 || code == Ended::Killed(number).code() || policy.trainer_codes.contains(&code),
+        Ended::Exited(code) => {
+            code == 0 || code == Ended::Killed(number).code() || policy.trainer_codes.contains(&code)
+        }
     }
 }
 

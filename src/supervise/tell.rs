@@ -18,7 +18,9 @@ pub fn write(text: &str, json: bool) {
     let stderr = std::io::stderr();
     let mode = nix::sys::stat::fstat(&stderr).map(|stat| stat.st_mode & SFlag::S_IFMT.bits()).unwrap_or_default();
     match mode {
-        kind if kind == SFlag::S_IFIFO.bits() || kind == SFlag::S_IFCHR.bits() => write_anew(line.as_bytes(), stderr.as_fd()),
+        kind if kind == SFlag::S_IFIFO.bits() || kind == SFlag::S_IFCHR.bits() => {
+            write_anew(line.as_bytes(), stderr.as_fd())
+        }
         kind if kind == SFlag::S_IFREG.bits() => drop(nix::unistd::write(stderr, line.as_bytes())),
         _ => write_if_ready(line.as_bytes(), stderr.as_fd()),
     }

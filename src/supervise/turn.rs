@@ -291,7 +291,8 @@ fn write_termination_log(text: &str) {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = std::fs::OpenOptions::new();
-    let opened = options.write(true).truncate(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(TERMINATION_LOG);
+    let opened =
+        options.write(true).truncate(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(TERMINATION_LOG);
     if let Ok(mut log) = opened {
         let end = text.floor_char_boundary_at(TERMINATION_MAX);
         let _ = log.write_all(text.as_bytes().get(..end).unwrap_or_default());

@@ -31,7 +31,9 @@ pub fn parse_status(text: &[u8]) -> Status {
             "Name" => status.name = value.into(),
             "State" => status.state = value.chars().next().unwrap_or_default(),
             "PPid" => status.parent = value.parse().unwrap_or_default(),
-            "Uid" => status.uid = value.split_ascii_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or_default(),
+            "Uid" => {
+                status.uid = value.split_ascii_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or_default()
+            }
             "SigCgt" => status.caught = u64::from_str_radix(value, 16).unwrap_or_default(),
             "SigIgn" => status.ignored = u64::from_str_radix(value, 16).unwrap_or_default(),
             _ => {}
@@ -59,7 +61,8 @@ pub fn parse_start_time(stat: &[u8]) -> Option<u64> {
 /// A process's command line as one line, shortened; its name in brackets when it has none.
 pub fn command_line(pid: c_int) -> Option<String> {
     let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let words: Vec<_> = bytes.split(|b| *b == 0).filter(|w| !w.is_empty()).map(|w| w.escape_ascii().to_string()).collect();
+    let words: Vec<_> =
+        bytes.split(|b| *b == 0).filter(|w| !w.is_empty()).map(|w| w.escape_ascii().to_string()).collect();
     match words.is_empty() {
         true => status(pid).map(|status| format!("[{}]", status.name)),
         false => Some(words.join(" ").chars().take(120).collect()),

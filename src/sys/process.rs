@@ -195,7 +195,8 @@ fn execute_file(file: &CStr, argv: &[CString], environment: &[CString]) -> Errno
     if errno != Errno::ENOEXEC || !is_text(file) {
         return errno;
     }
-    let script: Vec<CString> = [c"/bin/sh".into(), file.to_owned()].into_iter().chain(argv.iter().skip(1).cloned()).collect();
+    let script: Vec<CString> =
+        [c"/bin/sh".into(), file.to_owned()].into_iter().chain(argv.iter().skip(1).cloned()).collect();
     match execve(c"/bin/sh", &script, environment) {
         Errno::ENOENT => Errno::ENOEXEC,
         other => other,

@@ -130,7 +130,11 @@ impl Inherited {
     }
 
     fn keep_pipes() -> Self {
-        Inherited { mask: 0, child_ignored: set_ignored(libc::SIGCHLD, false), pipe_ignored: set_ignored(libc::SIGPIPE, true) }
+        Inherited {
+            mask: 0,
+            child_ignored: set_ignored(libc::SIGCHLD, false),
+            pipe_ignored: set_ignored(libc::SIGPIPE, true),
+        }
     }
 
     /// Last thing before exec.

@@ -37,7 +37,12 @@ impl Play {
 }
 
 fn train(grace: Option<u64>) -> Policy {
-    Policy { grace: grace.map(Duration::from_secs), drain: Duration::from_secs(5), stop_code: Some(143), ..Policy::default() }
+    Policy {
+        grace: grace.map(Duration::from_secs),
+        drain: Duration::from_secs(5),
+        stop_code: Some(143),
+        ..Policy::default()
+    }
 }
 
 const TERM: c_int = libc::SIGTERM;

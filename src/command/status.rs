@@ -1,0 +1,64 @@
+//! `trainit status`: what the running container is doing, for a person or as JSON.
+
+use super::{Answer, bases, named};
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::handover::Phase;
+use crate::state::{Found, Record, find, unix_now};
+use std::path::Path;
+
+/// Reads the instance and shows it.
+pub fn run(instance: Option<&Path>, json: bool) -> Result<Answer> {
+    match find(named(instance).as_deref(), &bases()) {
+        Found::One(_, record) if json => match serde_json::to_string_pretty(&record) {
+            Ok(text) => Ok(Answer::well(text)),
+            Err(error) => Err(Error::new(Exit::Internal, error.to_string())),
+        },
+        Found::One(directory, record) => Ok(Answer::well(words(&directory, &record))),
+        Found::None => Err(Error::new(Exit::Failure, "no trainit supervises here")
+            .hint("is trainit this container's ENTRYPOINT? `trainit exec` and `trainit init` keep no state")),
+        Found::Several(all) => {
+            let error = Error::usage("several instances run here");
+            Err(all
+                .iter()
+                .fold(error, |error, path| error.hint(format!("trainit status --instance {}", path.display()))))
+        }
+    }
+}
+
+/// A phase as a word.
+pub fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Checking => "checking",
+        Phase::Installing => "installing",
+        Phase::Starting => "starting",
+        Phase::Running => "running",
+        Phase::Checkpointing => "checkpointing",
+        Phase::Stopping => "stopping",
+        Phase::Holding => "holding",
+        Phase::Ended => "ended",
+    }
+}
+
+fn words(directory: &Path, record: &Record) -> String {
+    let mut rows = vec![
+        ("phase", format!("{} for {}", phase(record.phase), age(record.since))),
+        ("mode", record.mode.clone()),
+        ("started", format!("{} ago, attempt {}", age(record.started), record.attempt)),
+        ("pids", format!("supervisor {}, main {}", record.supervisor.pid, record.main)),
+        ("state", directory.display().to_string()),
+    ];
+    let optional = [
+        ("command", &record.command),
+        ("stopped by", &record.stopped_by),
+        ("ended", &record.ended),
+        ("failed", &record.refused),
+    ];
+    rows.extend(optional.into_iter().filter_map(|(name, value)| value.clone().map(|value| (name, value))));
+    rows.into_iter().map(|(name, value)| format!("{name:<11}{value}\n")).collect()
+}
+
+fn age(since: f64) -> String {
+    let seconds = (unix_now() - since).max(0.0) as u64;
+    humantime::format_duration(std::time::Duration::from_secs(seconds)).to_string()
+}

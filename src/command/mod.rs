@@ -1,6 +1,7 @@
 //! The sub-commands that start nothing, one file each. Here is their command line and who is called: they return what belongs on
 //! stdout, and an error says what went wrong on stderr.
 
+pub mod config;
 mod health;
 mod status;
 

@@ -1,66 +1,38 @@
 //! The configuration: layers of files, variables and options, merged into `Settings` in which every value knows where it
-//! came from. Knows `error`, `exit`, `handover` (for the types that PID 1 shares) and `sys`; nothing of checks or modes.
+//! came from. Knows `error`, `exit`, `handover` (for the types that PID 1 shares), `environment` and `sys`; nothing of checks
+//! or modes.
+//!
+//! The way of a value: bytes or text → `Node` (yaml, text) → `Layer` (which key is it for?) → `Tree` (which layer wins?) →
+//! `Settings` (what does it mean?). Mistakes are gathered in `Problems` on the whole way. A new key is one row in `settings`.
 
+mod file;
+mod key;
+mod layer;
+mod load;
+mod node;
+mod options;
+mod origin;
+mod problems;
+pub mod schema;
+pub mod secrets;
 mod settings;
+pub mod suggest;
+mod text;
+mod tree;
 mod values;
+mod variables;
+pub mod words;
+mod yaml;
 
+pub use file::{IMAGE_FILE, PROJECT_FILE, parse_bytes, read_file};
+pub use key::{Key, Kind, find as find_key};
+pub use layer::{Layer, Source};
+pub use load::{Loaded, Row, Sources, load};
+pub use node::{Content, Node};
+pub use options::Options;
+pub use origin::{Origin, Setting};
+pub use problems::{Problems, shown, together};
 pub use settings::{KEYS, Settings};
+pub use tree::Tree;
 pub use values::*;
-
-use std::fmt;
-use std::ops::Deref;
-use std::path::PathBuf;
-
-/// Where a value came from, in order of precedence.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
-    /// Built in.
-    #[default]
-    Default,
-    /// A line of a configuration file.
-    File(PathBuf, usize),
-    /// An environment variable.
-    Environment(String),
-    /// An option on the command line, as typed.
-    CommandLine(String),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Origin::Default => f.write_str("default"),
-            Origin::File(path, line) => write!(f, "{}:{line}", path.display()),
-            Origin::Environment(name) => f.write_str(name),
-            Origin::CommandLine(option) => f.write_str(option),
-        }
-    }
-}
-
-/// A value and its origin.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Setting<T> {
-    /// The value.
-    pub value: T,
-    /// Where it came from.
-    pub origin: Origin,
-}
-
-impl<T> Deref for Setting<T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        &self.value
-    }
-}
-
-/// One key of the configuration, as documented.
-#[derive(Clone, Copy, Debug)]
-pub struct Key {
-    /// The dotted path in files.
-    pub path: &'static str,
-    /// The built-in value, as it would be written in a file; empty: none.
-    pub default: &'static str,
-    /// What it means.
-    pub doc: &'static str,
-    /// Whether `trainit.yaml` in the code directory may set it.
-    pub project: bool,
-}
+pub use variables::OUTPUTS;

@@ -1,8 +1,9 @@
 //! Every key that exists, once: its path, type, default, documentation, and whether a project file may set it. The
 //! structure, the schema, the template, the variables' names and docs/configuration.md all follow from this table.
 
-use super::values::*;
-use super::{Key, Setting};
+use super::key::{Key, Kind};
+use super::values::{built_in, *};
+use super::{Origin, Problems, Setting, Tree};
 use crate::handover::{Meaning, Scope, StopSignal};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,84 +18,111 @@ macro_rules! project {
     };
 }
 
+/// A row: documentation, path, field, type, default (or none and an example), who may set it.
 macro_rules! settings {
-    ($($(#[doc = $doc:literal])+ $path:literal $field:ident: $type:ty = $default:literal, $who:ident;)+) => {
+    ($($(#[doc = $doc:literal])+ $path:literal $field:ident: $type:ty = $default:literal $(eg $example:literal)?, $who:ident;)+) => {
         /// The merged configuration.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Clone, Debug)]
         pub struct Settings {
             $($(#[doc = $doc])+ pub $field: Setting<$type>,)+
         }
 
         /// Every key, in the order of the documentation.
         pub const KEYS: &[Key] = &[
-            $(Key { path: $path, default: $default, doc: concat!($($doc),+), project: project!($who) },)+
+            $(Key {
+                path: $path,
+                default: $default,
+                example: concat!($($example)?),
+                doc: concat!($($doc),+).trim_ascii(),
+                project: project!($who),
+                kind: Kind::of::<$type>(),
+            },)+
         ];
+
+        impl Settings {
+            /// What a tree means; what is wrong with it goes to `problems`, and the built-in value is taken instead.
+            pub fn read(tree: &Tree, problems: &mut Problems) -> Self {
+                Settings { $($field: setting::<$type>(tree, $path, $default, problems),)+ }
+            }
+        }
     };
+}
+
+fn setting<T: Value + Default>(tree: &Tree, path: &str, default: &str, problems: &mut Problems) -> Setting<T> {
+    let found = tree.get(path).and_then(|node| Some((T::read(node, path, problems)?, node.origin.clone())));
+    let (value, origin) = found.unwrap_or_else(|| (built_in(default, path), Origin::Default));
+    Setting { value, origin }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings::read(&Tree::default(), &mut Problems::default())
+    }
 }
 
 settings! {
     /// What to start: `auto`, `train`, `shell`, or a name under `modes`.
     "mode" mode: String = "auto", project;
     /// What train runs when no command is given.
-    "command" command: Vec<String> = "", project;
+    "command" command: Vec<String> = "" eg "python train.py", project;
     /// The directory it runs in.
-    "workdir" workdir: Option<PathBuf> = "", project;
+    "workdir" workdir: Option<PathBuf> = "" eg "/workspace", project;
     /// How many GPUs there have to be: `auto`, `none`, `any`, `4`, `>=2`.
     "gpu.count" gpu_count: GpuCount = "auto", project;
     /// Paths to read; each must be mounted, not empty and readable.
-    "data" data: Vec<DataPath> = "", project;
+    "data" data: Vec<DataPath> = "" eg r#"[/data:ro, "/val:min_files=100,contains=a/+b/"]"#, project;
     /// Paths to write; each must be writable as the workload's user.
-    "output" output: Vec<OutputPath> = "", project;
+    "output" output: Vec<OutputPath> = "" eg "[/checkpoints:min_free=20GiB]", project;
     /// The code directory; default: the working directory.
-    "code.path" code_path: Option<PathBuf> = "", project;
+    "code.path" code_path: Option<PathBuf> = "" eg "/workspace", project;
     /// The file that must be there to run, relative to the code directory.
-    "code.entry" code_entry: Option<PathBuf> = "", project;
+    "code.entry" code_entry: Option<PathBuf> = "" eg "train.py", project;
     /// Requirement files: `auto`, a list, or `off`.
     "deps.requirements" deps_requirements: Requirements = "auto", project;
     /// `auto`, `uv` or `pip`.
     "deps.installer" deps_installer: Installer = "auto", project;
     /// The interpreter to install for; default: the workload's own.
-    "deps.python" deps_python: Option<PathBuf> = "", project;
+    "deps.python" deps_python: Option<PathBuf> = "" eg "/opt/venv/bin/python", project;
     /// Deadline of the whole installation.
     "deps.timeout" deps_timeout: Option<Duration> = "30m", project;
     /// `fail` or `warn`; default: fail in train modes, warn in build modes.
-    "deps.on_error" deps_on_error: Option<OnError> = "", project;
+    "deps.on_error" deps_on_error: Option<OnError> = "" eg "warn", project;
     /// Extra variables for the workload.
-    "env" env: BTreeMap<String, EnvValue> = "", project;
+    "env" env: BTreeMap<String, EnvValue> = "" eg "{HF_HOME: /cache/hf}", project;
     /// Modes of the image's own.
-    "modes" modes: BTreeMap<String, ModeSpec> = "", trusted;
+    "modes" modes: BTreeMap<String, ModeSpec> = "" eg "{board: {command: tensorboard --logdir /out, kind: build}}", trusted;
     /// Least size of /dev/shm; below it the start fails. Default: a warning below 1 GiB.
-    "host.shm" host_shm: Option<Size> = "", project;
+    "host.shm" host_shm: Option<Size> = "" eg "8GiB", project;
     /// Deadline for all that happens before the workload.
-    "prepare.timeout" prepare_timeout: Option<Duration> = "", project;
+    "prepare.timeout" prepare_timeout: Option<Duration> = "" eg "30m", project;
     /// The whole budget from the stop signal to the last SIGKILL. Without one a workload that may be saving is never killed.
-    "stop.grace" stop_grace: Option<Duration> = "", project;
+    "stop.grace" stop_grace: Option<Duration> = "" eg "10m", project;
     /// `same`, or the signal that the trainer stops on.
     "stop.signal" stop_signal: StopSignal = "same", project;
     /// Whom the stop signal goes to: `auto`, `main`, `group` or `tree`.
     "stop.scope" stop_scope: Scope = "auto", project;
     /// What a signal to PID 1 means: `{USR1: checkpoint}`; `stop`, `checkpoint`, `forward` or `ignore`.
-    "stop.on" stop_on: BTreeMap<String, Meaning> = "", project;
+    "stop.on" stop_on: BTreeMap<String, Meaning> = "" eg "{USR1: checkpoint}", project;
     /// How long what is left after a natural end has, from TERM to KILL.
     "stop.drain" stop_drain: Option<Duration> = "5s", project;
     /// The exit code of a training that ended because it was asked to.
     "stop.exit_code" stop_exit_code: Option<u8> = "143", project;
     /// A file that says that training was complete: then a stopped one keeps its own code.
-    "stop.done_file" stop_done_file: Option<PathBuf> = "", project;
+    "stop.done_file" stop_done_file: Option<PathBuf> = "" eg "/checkpoints/DONE", project;
     /// Severity of single checks: `{host.shm: fail, code.git: off}`.
-    "checks" checks: BTreeMap<String, Severity> = "", project;
+    "checks" checks: BTreeMap<String, Severity> = "" eg "{host.shm: fail, code.git: off}", project;
     /// Exit codes to change at the very end: `{FROM: TO}`.
-    "exit.map" exit_map: BTreeMap<String, u8> = "", project;
+    "exit.map" exit_map: BTreeMap<String, u8> = "" eg "{3: 0}", project;
     /// `text` or `json` lines.
     "log.format" log_format: LogFormat = "text", project;
     /// How much is told: `info`, `warn` or `error`.
     "log.level" log_level: LogLevel = "info", project;
     /// Where the JSON report goes.
-    "report.file" report_file: Option<PathBuf> = "", project;
+    "report.file" report_file: Option<PathBuf> = "" eg "/checkpoints/report.json", project;
     /// Base of the state directory.
-    "state_dir" state_dir: Option<PathBuf> = "", trusted;
+    "state_dir" state_dir: Option<PathBuf> = "" eg "/run", trusted;
     /// An unknown key or variable: `error` or `warn`.
     "unknown" unknown: Unknown = "error", trusted;
     /// Keys that no later layer may set.
-    "lock" lock: Vec<String> = "", trusted;
+    "lock" lock: Vec<KeyPath> = "" eg "[modes, env.PATH]", trusted;
 }

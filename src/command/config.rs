@@ -1,0 +1,111 @@
+//! `trainit config show | check | schema | template`: what the configuration is, whether a file is right, and what a file
+//! can say. Data in, text out.
+
+use crate::config::secrets::{MASK, is_secret, mask_words};
+use crate::config::{
+    Content, Loaded, Node, Origin, Row, find_key, parse_bytes, read_file, schema as words, shown, together,
+};
+use crate::error::{Error, Result};
+use serde_json::{Value as Json, json};
+use std::path::Path;
+
+/// Every value and where it came from, as aligned text or as a JSON object by key. Secrets are masked.
+pub fn show(loaded: &Loaded, json: bool) -> String {
+    let rows: Vec<Row> = loaded.rows().into_iter().map(masked).collect();
+    if json { as_json(&rows) } else { as_text(&rows) }
+}
+
+fn as_text(rows: &[Row]) -> String {
+    let value = |row: &Row| row.value.as_ref().map_or_else(|| "-".to_owned(), Node::flow);
+    let width = |texts: &dyn Fn(&Row) -> String| {
+        rows.iter().map(|row| texts(row).chars().count()).filter(|n| *n <= 48).max().unwrap_or(0)
+    };
+    let (paths, values) = (width(&|row| row.path.clone()), width(&value));
+    let line = |row: &Row| format!("{:paths$}  {:values$}  {}\n", row.path, value(row), row.origin);
+    rows.iter().map(line).collect()
+}
+
+fn as_json(rows: &[Row]) -> String {
+    let entry =
+        |row: &Row| (row.path.clone(), json!({"value": row.value.as_ref().map(plain), "origin": origin(&row.origin)}));
+    let object: serde_json::Map<String, Json> = rows.iter().map(entry).collect();
+    format!("{:#}\n", Json::Object(object))
+}
+
+fn plain(node: &Node) -> Json {
+    match &node.content {
+        Content::Scalar { text, .. } => text.as_str().into(),
+        Content::List(items) => items.iter().map(plain).collect(),
+        Content::Map(entries) => Json::Object(entries.iter().map(|(name, node)| (name.clone(), plain(node))).collect()),
+    }
+}
+
+fn origin(origin: &Origin) -> Json {
+    match origin {
+        Origin::Default => json!({"layer": "default"}),
+        Origin::File(path, line) => json!({"layer": "file", "file": path.to_string_lossy(), "line": line}),
+        Origin::Environment(name) => json!({"layer": "environment", "variable": name}),
+        Origin::CommandLine(option) => json!({"layer": "command line", "option": option}),
+    }
+}
+
+fn masked(mut row: Row) -> Row {
+    if let Some(node) = &mut row.value {
+        mask(&row.path, node);
+    }
+    row
+}
+
+/// Masks what the name of a value, or an option in a command line, says is a secret.
+fn mask(name: &str, node: &mut Node) {
+    match &mut node.content {
+        Content::Scalar { text, .. } if is_secret(name) => MASK.clone_into(text),
+        Content::Scalar { text, .. } => *text = mask_words(&text.split(' ').collect::<Vec<_>>()).join(" "),
+        Content::List(items) => mask_list(name, items),
+        // The map of a variable has its name: `HF_TOKEN: {value: x, force: yes}`.
+        Content::Map(entries) => entries.iter_mut().for_each(|(part, node)| match is_secret(name) && part == "value" {
+            true => mask(name, node),
+            false => mask(part, node),
+        }),
+    }
+}
+
+fn mask_list(name: &str, items: &mut [Node]) {
+    let words: Option<Vec<String>> = items.iter().map(|item| item.as_text().map(str::to_owned)).collect();
+    match words {
+        Some(words) if !is_secret(name) => {
+            for (item, word) in items.iter_mut().zip(mask_words(&words)) {
+                *item = Node::text(word, item.origin.clone());
+            }
+        }
+        _ => items.iter_mut().for_each(|item| mask(name, item)),
+    }
+}
+
+/// Checks one file alone: the line to show when all is well.
+///
+/// # Errors
+/// Every mistake in it, as one error (78).
+pub fn check(file: &Path) -> Result<String> {
+    let name = shown(&file.display().to_string());
+    let bytes = read_file(file).map_err(|error| Error::config(format!("{name}: {error}")))?;
+    let layer = parse_bytes(&bytes, file).map_err(together)?;
+    let trusted: Vec<&str> =
+        layer.values.keys().copied().filter(|path| find_key(path).is_some_and(|key| !key.project)).collect();
+    let keys = layer.values.len();
+    let note = match trusted.is_empty() {
+        true => String::new(),
+        false => format!("; not for a project's file: {}", trusted.join(", ")),
+    };
+    Ok(format!("{name}: ok, {keys} {}{note}\n", if keys == 1 { "key" } else { "keys" }))
+}
+
+/// The JSON Schema of a configuration file.
+pub fn schema() -> String {
+    format!("{:#}\n", words::schema())
+}
+
+/// A commented file with every key.
+pub fn template() -> String {
+    words::template()
+}

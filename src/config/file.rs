@@ -1,0 +1,78 @@
+//! Configuration files: where they are, and how one becomes a layer.
+
+use super::{Layer, Origin, Problems, Source, yaml};
+use crate::error::{Error, Result};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// The image author's file.
+pub const IMAGE_FILE: &str = "/etc/trainit.yaml";
+
+/// Files beside it, in the order of their names: the platform's.
+pub const IMAGE_DIRECTORY: &str = "/etc/trainit.d";
+
+/// The file in the code directory.
+pub const PROJECT_FILE: &str = "trainit.yaml";
+
+/// Largest file, 1 MiB: a configuration is a few kilobytes, and one from a mount must not cost memory or time.
+const SIZE_MAX: u64 = 1 << 20;
+
+/// Bytes of a file → its values, all checked. Any bytes give a layer or mistakes.
+///
+/// # Errors
+/// Every mistake in it.
+pub fn parse_bytes(bytes: &[u8], name: &Path) -> Result<Layer, Vec<Error>> {
+    let mut problems = Problems::of_one_layer();
+    let layer = parse(bytes, name, Source::Image, &mut problems);
+    problems.settle(true).map(|_| layer)
+}
+
+/// Bytes of a file → its values; what is wrong goes to `problems`.
+pub fn parse(bytes: &[u8], name: &Path, source: Source, problems: &mut Problems) -> Layer {
+    let mut layer = Layer::empty(source);
+    let place = |line| Origin::File(name.to_owned(), line);
+    if bytes.len() as u64 > SIZE_MAX {
+        problems.unreadable(&place(1), "larger than 1 MiB", "");
+    } else if let Some(node) = yaml::parse(bytes, &place, problems) {
+        layer.take_file(node, problems);
+        layer.check(problems);
+    }
+    layer
+}
+
+/// A regular file's bytes, one more than is allowed at most. A FIFO or a device in a mount must not block the start.
+///
+/// # Errors
+/// What open(2), fstat(2) and read(2) say.
+pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    read_capped(&file)
+}
+
+fn read_capped(file: &File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(SIZE_MAX + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The files of /etc/trainit.d that are read, in order, and those whose name is nearly right. Hidden ones are not looked at:
+/// a ConfigMap's mount has its versions there.
+pub fn drop_ins(directory: &Path) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && !path.is_dir() {
+            names.push(path);
+        }
+    }
+    names.sort();
+    let (read, others): (Vec<_>, Vec<_>) =
+        names.into_iter().partition(|path| path.extension().is_some_and(|e| e == "yaml"));
+    Ok((read, others.into_iter().filter(|path| path.extension().is_some_and(|e| e == "yml")).collect()))
+}

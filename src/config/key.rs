@@ -1,0 +1,86 @@
+//! What is known of a key besides its value: names, documentation, type. All of it comes from the table in `settings`.
+
+use super::values::Value;
+use super::{KEYS, Node, Problems};
+use serde_json::Value as Json;
+
+/// One key of the configuration, as documented.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// The dotted path in files.
+    pub path: &'static str,
+    /// The built-in value, as it would be written in a file; empty: none.
+    pub default: &'static str,
+    /// A value to show where there is none built in, as it would be written in a file.
+    pub example: &'static str,
+    /// What it means.
+    pub doc: &'static str,
+    /// Whether `trainit.yaml` in the code directory may set it.
+    pub project: bool,
+    /// Its type.
+    pub kind: Kind,
+}
+
+/// What the machinery has to know of a key's type.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// What has to be written.
+    pub form: fn() -> String,
+    /// Its JSON Schema.
+    pub schema: fn() -> Json,
+    /// Finds out what is wrong with a value.
+    pub check: fn(&Node, &str, &mut Problems),
+    /// A map whose entries are named by people.
+    pub map: bool,
+    /// It can be said in one text.
+    pub text: bool,
+}
+
+impl Kind {
+    /// The kind of a type.
+    pub const fn of<T: Value>() -> Self {
+        Kind { form: T::form, schema: T::schema, check: check::<T>, map: T::MAP, text: T::TEXT }
+    }
+}
+
+fn check<T: Value>(node: &Node, at: &str, problems: &mut Problems) {
+    T::read(node, at, problems);
+}
+
+impl Key {
+    /// The environment variable that sets it; none for maps that one text cannot say.
+    pub fn variable(&self) -> Option<String> {
+        self.kind.text.then(|| variable(self.path))
+    }
+}
+
+/// The name that a path has in the environment.
+pub fn variable(path: &str) -> String {
+    format!("TRAINIT_{}", path.replace('.', "_").to_ascii_uppercase())
+}
+
+/// A key by its path.
+pub fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path == path)
+}
+
+/// Whether keys are named `path.…`.
+pub fn is_group(path: &str) -> bool {
+    KEYS.iter().any(|key| below(key.path, path).is_some())
+}
+
+/// The map that `path` names an entry of, and the entry: after a map's name the remainder is one name.
+pub fn entry_of(path: &str) -> Option<(&'static Key, &str)> {
+    let maps = KEYS.iter().filter(|key| key.kind.map);
+    maps.filter_map(|key| below(path, key.path).map(|name| (key, name))).next()
+}
+
+/// Whether there is a key, a group or an entry of a map of this name.
+pub fn is_path(path: &str) -> bool {
+    find(path).is_some() || is_group(path) || entry_of(path).is_some()
+}
+
+/// What follows `group.` in `path`.
+pub fn below<'a>(path: &'a str, group: &str) -> Option<&'a str> {
+    path.strip_prefix(group)?.strip_prefix('.').filter(|rest| !rest.is_empty())
+}

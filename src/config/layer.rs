@@ -1,0 +1,135 @@
+//! One source's values, sorted by key: what a key is called in it, and whether it may be there.
+
+use super::values::Value;
+use super::{Content, KEYS, Key, Node, Problems, key, text};
+use std::collections::BTreeMap;
+
+/// What kind of source a layer comes from, in order of precedence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A file in /etc: the image's author or the platform.
+    Image,
+    /// The file that was named.
+    Named,
+    /// The file in the code directory; it comes from a mount.
+    Project,
+    /// The environment.
+    Environment,
+    /// The command line.
+    CommandLine,
+}
+
+/// The values of one source.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// What kind it is.
+    pub source: Source,
+    /// Every value by its key's path.
+    pub values: BTreeMap<&'static str, Node>,
+}
+
+impl Layer {
+    /// A layer without values.
+    pub fn empty(source: Source) -> Self {
+        Layer { source, values: BTreeMap::new() }
+    }
+
+    /// Takes the values out of a file's tree: nested, or under dotted names.
+    pub fn take_file(&mut self, node: Node, problems: &mut Problems) {
+        match node.content {
+            Content::Map(entries) => self.take_group("", entries, problems),
+            _ if node.is_nothing() => {}
+            _ => {
+                problems.unreadable(&node.origin, &format!("{} where keys should be", node.shape()), "write KEY: VALUE")
+            }
+        }
+    }
+
+    fn take_group(&mut self, group: &str, entries: BTreeMap<String, Node>, problems: &mut Problems) {
+        for (name, node) in entries {
+            let path = if group.is_empty() { name } else { format!("{group}.{name}") };
+            self.put(&path, node, problems);
+        }
+    }
+
+    /// Takes one value. A value of nothing is as good as none.
+    pub fn put(&mut self, path: &str, node: Node, problems: &mut Problems) {
+        let known = key::find(path);
+        // `user: x` is a value and `user: {umask: x}` a group, although the key `user` exists.
+        let value = known.filter(|key| key.kind.map || node.as_map().is_none() || !key::is_group(path));
+        if let Some((key, name)) = key::entry_of(path).filter(|_| known.is_none()) {
+            let origin = node.origin.clone();
+            self.set(key, Node::map(BTreeMap::from([(name.to_owned(), node)]), origin), problems);
+        } else if node.is_nothing() && (known.is_some() || key::is_group(path)) {
+            // Not set.
+        } else if let Some(key) = value {
+            self.set(key, node, problems);
+        } else if key::is_group(path) {
+            match node.content {
+                Content::Map(entries) => self.take_group(path, entries, problems),
+                _ => problems.wrong(
+                    &node.origin,
+                    path,
+                    &format!("{} where keys should be", node.shape()),
+                    &members(path),
+                ),
+            }
+        } else {
+            problems.unknown(&node.origin, "key", path, "", KEYS.iter().map(|key| key.path));
+        }
+    }
+
+    fn set(&mut self, key: &'static Key, node: Node, problems: &mut Problems) {
+        let Some(node) = structured(key, node, problems) else { return };
+        let node = match self.values.remove(key.path) {
+            None => node,
+            Some(old) if key.kind.map && old.as_map().is_some() && node.as_map().is_some() => old.merged(node),
+            Some(old) => {
+                problems.wrong(
+                    &node.origin,
+                    key.path,
+                    &format!("set twice, first at {}", old.origin),
+                    "keep one of them",
+                );
+                old
+            }
+        };
+        self.values.insert(key.path, node);
+    }
+
+    /// Whether every value is right, and is one that this source may set.
+    pub fn check(&self, problems: &mut Problems) {
+        for (path, node) in &self.values {
+            let Some(key) = key::find(path) else { continue };
+            (key.kind.check)(node, path, problems);
+            if self.source == Source::Project && !key.project {
+                let variable = key.variable().map(|name| format!(" or {name}")).unwrap_or_default();
+                let hint = format!("set it in {}{variable}", super::IMAGE_FILE);
+                problems.wrong(&node.origin, path, "a file that comes with the code may not set it", &hint);
+            }
+        }
+    }
+
+    /// The path that a key has here, for what must be known before layers are read together.
+    pub fn path(&self, key: &str) -> Option<std::path::PathBuf> {
+        let node = self.values.get(key)?;
+        Value::read(node, key, &mut Problems::default()).flatten()
+    }
+}
+
+/// A map that was written as a text is taken apart, so that it can be merged.
+fn structured(key: &Key, node: Node, problems: &mut Problems) -> Option<Node> {
+    match &node.content {
+        Content::Scalar { text, .. } if key.kind.map && key.kind.text && !node.is_off() => {
+            let entries = text::map(text, &node.origin, key.path, problems)?;
+            Some(Node::map(entries, node.origin))
+        }
+        _ => Some(node),
+    }
+}
+
+/// The keys of a group, as a hint.
+fn members(group: &str) -> String {
+    let names: Vec<&str> = KEYS.iter().filter_map(|key| key::below(key.path, group)).collect();
+    format!("its keys are {}", names.join(", "))
+}

@@ -1,0 +1,225 @@
+//! The whole configuration: finds the layers, puts them together, and says everything that is wrong with them at once.
+
+use super::file::{self, IMAGE_DIRECTORY, IMAGE_FILE, PROJECT_FILE};
+use super::problems::together;
+use super::{KEYS, Layer, Node, Options, Origin, Problems, Settings, Source, Tree, Unknown, options, variables};
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::sys::Root;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Where the layers are.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'a> {
+    /// Where /etc is.
+    pub root: &'a Root,
+    /// The variables that trainit was started with.
+    pub environment: &'a Environment,
+    /// The options that trainit was started with.
+    pub options: &'a Options,
+    /// The directory that trainit was started in.
+    pub workdir: &'a Path,
+}
+
+/// A configuration that can be used.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The merged values.
+    pub settings: Settings,
+    /// What has to be told although it is no mistake.
+    pub warnings: Vec<Error>,
+    /// The files that were read, lowest precedence first.
+    pub files: Vec<PathBuf>,
+    /// The directory that the workload starts in.
+    pub workdir: PathBuf,
+    /// The code directory.
+    pub code: PathBuf,
+    tree: Tree,
+}
+
+/// One value as a person asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The key, or the entry of a map (`env.HF_HOME`).
+    pub path: String,
+    /// The value as it was written; none: not set.
+    pub value: Option<Node>,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+impl Loaded {
+    /// Every key with its value and origin, in the order of the documentation; of maps, every entry.
+    pub fn rows(&self) -> Vec<Row> {
+        KEYS.iter().flat_map(|key| self.rows_of(key.path, key.default)).collect()
+    }
+
+    fn rows_of(&self, path: &str, default: &str) -> Vec<Row> {
+        let row = |path: String, node: &Node| Row { path, value: Some(node.clone()), origin: node.origin.clone() };
+        match self.tree.get(path) {
+            Some(node) => match node.as_map().filter(|_| super::key::find(path).is_some_and(|key| key.kind.map)) {
+                Some(entries) => entries.iter().map(|(name, node)| row(format!("{path}.{name}"), node)).collect(),
+                None => vec![row(path.to_owned(), node)],
+            },
+            None => {
+                let value = Some(default).filter(|text| !text.is_empty()).map(|text| Node::text(text, Origin::Default));
+                vec![Row { path: path.to_owned(), value, origin: Origin::Default }]
+            }
+        }
+    }
+}
+
+/// Reads all layers.
+///
+/// # Errors
+/// Everything that is wrong in any of them, as one error (78).
+pub fn load(sources: &Sources<'_>) -> Result<Loaded> {
+    let mut problems = Problems::of_one_layer();
+    let mut files = Vec::new();
+    let mut layers = Files { problems: &mut problems, read: &mut files }.all_but_project(sources);
+    let named = layers.len();
+    layers.push(variables::read(sources.environment, &mut problems));
+    layers.extend(options::read(sources.options, &mut problems));
+
+    let project = code_of(&layers, sources.workdir).join(PROJECT_FILE);
+    let project = Files { problems: &mut problems, read: &mut files }.project(&project);
+    layers.splice(named..named, project);
+    finish(layers, files, problems, sources.workdir)
+}
+
+fn finish(layers: Vec<Layer>, files: Vec<PathBuf>, problems: Problems, workdir: &Path) -> Result<Loaded> {
+    let mut all = Problems::default();
+    all.absorb(problems);
+    let (start, code) = (start_of(&layers, workdir), code_of(&layers, workdir));
+    let mut tree = Tree::default();
+    layers.into_iter().for_each(|layer| tree.add(layer, &mut all));
+    let settings = Settings::read(&tree, &mut all);
+    let warnings = all.settle(settings.unknown.value == Unknown::Error).map_err(together)?;
+    Ok(Loaded { settings, warnings, files, workdir: start, code, tree })
+}
+
+/// The directory that the workload starts in: the highest layer's `workdir`, else trainit's own.
+fn start_of(layers: &[Layer], own: &Path) -> PathBuf {
+    layers.iter().rev().find_map(|layer| layer.path("workdir")).map_or_else(|| own.to_owned(), |path| own.join(path))
+}
+
+/// The code directory: the highest layer's `code.path`, else where the workload starts.
+fn code_of(layers: &[Layer], own: &Path) -> PathBuf {
+    let start = start_of(layers, own);
+    layers.iter().rev().find_map(|layer| layer.path("code.path")).map_or_else(|| start.clone(), |path| start.join(path))
+}
+
+/// Reads files one after another.
+struct Files<'a> {
+    problems: &'a mut Problems,
+    read: &'a mut Vec<PathBuf>,
+}
+
+impl Files<'_> {
+    fn all_but_project(&mut self, sources: &Sources<'_>) -> Vec<Layer> {
+        let mut layers: Vec<Layer> = self.optional(&sources.root.path(IMAGE_FILE), Source::Image).into_iter().collect();
+        layers.extend(self.drop_ins(&sources.root.path(IMAGE_DIRECTORY)));
+        let variable = sources.environment.get(variables::CONFIG).map(PathBuf::from);
+        let origin = match &sources.options.config {
+            Some(_) => Origin::CommandLine("--config".into()),
+            None => Origin::Environment(variables::CONFIG.into()),
+        };
+        if let Some(path) = sources.options.config.clone().or(variable) {
+            layers.extend(self.named(&sources.workdir.join(path), &origin));
+        }
+        layers
+    }
+
+    fn drop_ins(&mut self, directory: &Path) -> Vec<Layer> {
+        match file::drop_ins(directory) {
+            Ok((files, others)) => {
+                others.iter().for_each(|path| self.misnamed(path));
+                files.iter().filter_map(|path| self.one(path, Source::Image)).collect()
+            }
+            Err(error) => {
+                if !is_absent(&error) {
+                    self.unreadable(directory, &error);
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    /// A file that need not exist, but whose name might be nearly right.
+    fn optional(&mut self, path: &Path, source: Source) -> Option<Layer> {
+        let other = path.with_extension("yml");
+        if other.is_file() {
+            self.misnamed(&other);
+        }
+        match std::fs::metadata(path) {
+            Err(error) if is_absent(&error) => None,
+            _ => self.one(path, source),
+        }
+    }
+
+    /// The file in the code directory, unless it was read already under another precedence. Where the directory may not be
+    /// searched (root on a root-squashed share), nobody can tell whether there is one.
+    fn project(&mut self, path: &Path) -> Option<Layer> {
+        let identity = |path: &Path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
+        match identity(path) {
+            Ok(this) if self.read.iter().any(|other| identity(other).is_ok_and(|other| other == this)) => None,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let what = format!("{}: cannot be looked for", super::shown(&path.display().to_string()));
+                self.problems.warn(Error::config(what).because(error.to_string()));
+                None
+            }
+            _ => self.optional(path, Source::Project),
+        }
+    }
+
+    fn named(&mut self, path: &Path, origin: &Origin) -> Option<Layer> {
+        match std::fs::metadata(path) {
+            Err(error) => {
+                let what = format!("{}: {}", super::shown(&path.display().to_string()), reason(&error));
+                self.problems.unreadable(origin, &what, "");
+                None
+            }
+            Ok(_) => self.one(path, Source::Named),
+        }
+    }
+
+    fn one(&mut self, path: &Path, source: Source) -> Option<Layer> {
+        match file::read_file(path) {
+            Ok(bytes) => {
+                self.read.push(path.to_owned());
+                Some(file::parse(&bytes, path, source, self.problems))
+            }
+            Err(error) => {
+                self.unreadable(path, &error);
+                None
+            }
+        }
+    }
+
+    fn unreadable(&mut self, path: &Path, error: &io::Error) {
+        let what = format!("{}: {}", super::shown(&path.display().to_string()), reason(error));
+        let mut failure = Error::config(what);
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            failure = failure.hint("make it readable for everybody: chmod a+r");
+        }
+        self.problems.failed(failure);
+    }
+
+    fn misnamed(&mut self, path: &Path) {
+        let name = super::shown(&path.display().to_string());
+        self.problems.warn(Error::config(format!("{name}: not read")).hint("only files named .yaml are"));
+    }
+}
+
+/// A file that may be missing is: nobody made it, or not even its directory.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// What the system said, without the number.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}

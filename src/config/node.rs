@@ -1,0 +1,136 @@
+//! What a layer holds before anybody knows what it means: scalars with the text they were written with, lists and maps,
+//! each with its origin. `570.100`, `0755`, `1000:1000` and `off` survive, because nothing guesses a type.
+
+use super::Origin;
+use std::collections::BTreeMap;
+
+/// A value as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// What was written.
+    pub content: Content,
+    /// Where.
+    pub origin: Origin,
+}
+
+/// The three shapes of a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// One text.
+    Scalar {
+        /// As written, without quotes.
+        text: String,
+        /// It was in quotes or a block, so that an empty one is a text and not "nothing".
+        quoted: bool,
+    },
+    /// Values in order.
+    List(Vec<Node>),
+    /// Values by name.
+    Map(BTreeMap<String, Node>),
+}
+
+impl Node {
+    /// A scalar that stood in a variable, an option or the table of defaults.
+    pub fn text(text: impl Into<String>, origin: Origin) -> Self {
+        Node { content: Content::Scalar { text: text.into(), quoted: false }, origin }
+    }
+
+    /// A list.
+    pub fn list(items: Vec<Node>, origin: Origin) -> Self {
+        Node { content: Content::List(items), origin }
+    }
+
+    /// A map.
+    pub fn map(entries: BTreeMap<String, Node>, origin: Origin) -> Self {
+        Node { content: Content::Map(entries), origin }
+    }
+
+    /// The text of a scalar.
+    pub fn as_text(&self) -> Option<&str> {
+        match &self.content {
+            Content::Scalar { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The entries of a map.
+    pub fn as_map(&self) -> Option<&BTreeMap<String, Node>> {
+        match &self.content {
+            Content::Map(entries) => Some(entries),
+            _ => None,
+        }
+    }
+
+    /// Nothing was written: `key:`, `~` or `null` without quotes. It counts as not set.
+    pub fn is_nothing(&self) -> bool {
+        match &self.content {
+            Content::Scalar { text, quoted: false } => matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"),
+            _ => false,
+        }
+    }
+
+    /// `off`, or a list of nothing: what an earlier layer said is emptied.
+    pub fn is_off(&self) -> bool {
+        match &self.content {
+            Content::Scalar { text, .. } => text == "off",
+            Content::List(items) => items.is_empty(),
+            Content::Map(_) => false,
+        }
+    }
+
+    /// What is seen of a value when a later layer says something: maps merge by name, all else is replaced.
+    pub fn merged(self, later: Node) -> Node {
+        match (self.content, later.content) {
+            (Content::Map(mut entries), Content::Map(new)) => {
+                for (name, node) in new {
+                    let node = match entries.remove(&name) {
+                        Some(old) => old.merged(node),
+                        None => node,
+                    };
+                    entries.insert(name, node);
+                }
+                Node::map(entries, later.origin)
+            }
+            (_, content) => Node { content, origin: later.origin },
+        }
+    }
+
+    /// The shape, for messages.
+    pub fn shape(&self) -> &'static str {
+        match self.content {
+            Content::Scalar { .. } => "a text",
+            Content::List(_) => "a list",
+            Content::Map(_) => "a map",
+        }
+    }
+
+    /// One line of YAML that says the same.
+    pub fn flow(&self) -> String {
+        match &self.content {
+            Content::Scalar { text, .. } => quote_if_needed(text),
+            Content::List(items) => format!("[{}]", join(items.iter().map(Node::flow))),
+            Content::Map(entries) => {
+                format!(
+                    "{{{}}}",
+                    join(entries.iter().map(|(name, node)| format!("{}: {}", quote_if_needed(name), node.flow())))
+                )
+            }
+        }
+    }
+}
+
+fn join(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+/// A text that YAML reads back as itself: plain where no character can mean anything else, in quotes otherwise.
+fn quote_if_needed(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=@%$~(){}<>".contains(c);
+    let first = |c: char| c.is_alphanumeric() || "/._$(+".contains(c);
+    let safe = text.chars().all(|c| plain(c) || c == ' ' || c == ':')
+        && text.starts_with(first)
+        && !text.contains(": ")
+        && !text.ends_with([':', ' '])
+        && !text.contains(['{', '}']);
+    if safe { text.to_owned() } else { serde_json::Value::from(text).to_string() }
+}

@@ -1,0 +1,171 @@
+//! Mistakes are gathered, not thrown: whoever reads a configuration goes on after one, so that a person sees all of them
+//! at once, each with its origin and what to write instead.
+
+use super::{Node, Origin, key, secrets, suggest};
+use crate::error::Error;
+
+/// Longest part of a value that a message repeats.
+const SHOWN_MAX: usize = 60;
+
+/// Most mistakes of one kind that are kept: nobody reads more, and a file of garbage must not cost a second.
+const KEPT_MAX: usize = 50;
+
+/// What was found wrong so far.
+#[derive(Clone, Debug, Default)]
+pub struct Problems {
+    errors: List,
+    unknown: List,
+    warnings: Vec<Error>,
+    /// Only one layer is looked at: what it leaves out may stand in another.
+    partial: bool,
+}
+
+impl Problems {
+    /// For looking at one layer alone.
+    pub fn of_one_layer() -> Self {
+        Problems { partial: true, ..Problems::default() }
+    }
+
+    /// Something about the value of key `at` is wrong; `hint` is what to do, or empty.
+    pub fn wrong(&mut self, origin: &Origin, at: &str, what: &str, hint: &str) {
+        self.errors.add(origin, with_hint(Error::config(format!("{}: {what}", heading(origin, at))), hint));
+    }
+
+    /// A line of a source, whatever key it is for, cannot be used; `hint` is what to do, or empty.
+    pub fn unreadable(&mut self, origin: &Origin, what: &str, hint: &str) {
+        self.wrong(origin, "", what, hint);
+    }
+
+    /// A failure that has all its words already.
+    pub fn failed(&mut self, error: Error) {
+        self.errors.add(&Origin::Default, error);
+    }
+
+    /// The value of `at` is not of the right form; `reason` says more, or is empty.
+    pub fn rejected(&mut self, node: &Node, at: &str, form: &str, reason: &str) {
+        let found = match node.as_text() {
+            Some(_) if secrets::is_secret(at) => secrets::MASK.to_owned(),
+            Some(text) => format!("`{}`", shown(text)),
+            None => node.shape().to_owned(),
+        };
+        let mut error = Error::config(format!("{}: {found} is not {form}", heading(&node.origin, at)));
+        error.because = Some(reason.to_owned()).filter(|reason| !reason.is_empty());
+        self.errors.add(&node.origin, error);
+    }
+
+    /// A value that must be there is not, in any layer.
+    pub fn missing(&mut self, origin: &Origin, at: &str, form: &str) {
+        if !self.partial {
+            self.wrong(origin, at, &format!("not set; it has to be {form}"), "");
+        }
+    }
+
+    /// A name that nothing is called; `kind` is what it should have been the name of. Without a `hint` the nearest of the
+    /// `known` names is suggested.
+    pub fn unknown<'a>(
+        &mut self,
+        origin: &Origin,
+        kind: &str,
+        name: &str,
+        hint: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) {
+        let error = Error::config(match origin {
+            Origin::Environment(_) => format!("{origin}: unknown {kind}"),
+            _ => format!("{origin}: unknown {kind} `{}`", shown(name)),
+        });
+        let meant = suggest::closest(name, known).map(|meant| format!("did you mean {meant}?"));
+        let hint = if hint.is_empty() { meant.unwrap_or_default() } else { hint.to_owned() };
+        self.unknown.add(origin, with_hint(error, &hint));
+    }
+
+    /// Something to tell that is no mistake.
+    pub fn warn(&mut self, warning: Error) {
+        self.warnings.push(warning);
+    }
+
+    /// Takes over what another look found.
+    pub fn absorb(&mut self, other: Problems) {
+        self.errors.absorb(other.errors);
+        self.unknown.absorb(other.unknown);
+        self.warnings.extend(other.warnings);
+    }
+
+    /// The end: warnings if all went well.
+    ///
+    /// # Errors
+    /// Every mistake in the order of layers and lines; unknown names count if `unknown_is_error`, else they are warnings.
+    pub fn settle(mut self, unknown_is_error: bool) -> Result<Vec<Error>, Vec<Error>> {
+        if unknown_is_error {
+            self.errors.absorb(self.unknown);
+        } else {
+            self.warnings.extend(self.unknown.into_sorted());
+        }
+        match self.errors.into_sorted() {
+            errors if errors.is_empty() => Ok(self.warnings),
+            errors => Err(errors),
+        }
+    }
+}
+
+/// Mistakes with what they sort by.
+#[derive(Clone, Debug, Default)]
+struct List {
+    kept: Vec<(Origin, Error)>,
+    more: usize,
+}
+
+impl List {
+    /// The same mistake, met again when layers are read together, is told once.
+    fn add(&mut self, origin: &Origin, error: Error) {
+        if self.kept.iter().any(|(_, known)| known.what == error.what) {
+            return;
+        }
+        match self.kept.len() < KEPT_MAX {
+            true => self.kept.push((origin.clone(), error)),
+            false => self.more += 1,
+        }
+    }
+
+    fn absorb(&mut self, other: List) {
+        self.more += other.more;
+        other.kept.into_iter().for_each(|(origin, error)| self.add(&origin, error));
+    }
+
+    fn into_sorted(mut self) -> Vec<Error> {
+        self.kept.sort_by(|a, b| a.0.cmp(&b.0));
+        let more = (self.more > 0).then(|| Error::config(format!("and {} more", self.more)));
+        self.kept.into_iter().map(|(_, error)| error).chain(more).collect()
+    }
+}
+
+fn with_hint(error: Error, hint: &str) -> Error {
+    if hint.is_empty() { error } else { error.hint(hint) }
+}
+
+/// Where and what a message is about; a variable or option that is named after its key says both at once.
+fn heading(origin: &Origin, at: &str) -> String {
+    let says_both = match origin {
+        _ if at.is_empty() => true,
+        Origin::Environment(name) => key::variable(at) == *name,
+        Origin::CommandLine(option) => option.ends_with(at),
+        _ => false,
+    };
+    if says_both { origin.to_string() } else { format!("{origin}: {}", shown(at)) }
+}
+
+/// A piece of a value that may be shown: short, one line, without passwords.
+pub fn shown(text: &str) -> String {
+    let masked = secrets::mask_urls(text);
+    let short: String = masked.chars().take(SHOWN_MAX).flat_map(char::escape_debug).collect();
+    if masked.chars().nth(SHOWN_MAX).is_some() { short + "…" } else { short }
+}
+
+/// Several errors as the one that a start fails with.
+pub fn together(mut errors: Vec<Error>) -> Error {
+    if errors.len() == 1 {
+        return errors.remove(0);
+    }
+    let list: String = errors.iter().map(|error| format!("\n  {}", error.to_string().replace('\n', "\n  "))).collect();
+    Error::config(format!("{} mistakes in the configuration{list}", errors.len()))
+}

@@ -1,0 +1,228 @@
+//! One word out of a few, and the values that are a word or something else.
+
+use super::Value;
+use crate::config::{Node, Problems};
+use crate::handover::{Kind, Scope};
+use serde_json::{Value as Json, json};
+use std::path::PathBuf;
+
+/// Declares an enum whose values are words.
+macro_rules! choice {
+    ($(#[$about:meta])+ $name:ident { $($(#[$doc:meta])+ $variant:ident = $word:literal,)+ }) => {
+        $(#[$about])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $($(#[$doc])+ $variant,)+
+        }
+
+        words!($name { $($variant = $word,)+ });
+
+        impl $name {
+            /// The word that it is written with.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+    };
+}
+
+/// How the values of an enum are written.
+macro_rules! words {
+    ($name:ident { $first:ident = $first_word:literal, $($variant:ident = $word:literal,)* }) => {
+        impl Value for $name {
+            fn form() -> String {
+                concat!("one of ", $first_word $(, ", ", $word)*).into()
+            }
+
+            fn parse(text: &str) -> Result<Self, String> {
+                match text {
+                    $first_word => Ok(Self::$first),
+                    $($word => Ok(Self::$variant),)*
+                    _ => Err(String::new()),
+                }
+            }
+
+            fn schema() -> Json {
+                json!({"enum": [$first_word $(, $word)*]})
+            }
+        }
+    };
+}
+
+choice! {
+    /// Which program installs.
+    #[derive(Default)]
+    Installer {
+        /// uv if it is there, else pip.
+        #[default]
+        Auto = "auto",
+        /// uv.
+        Uv = "uv",
+        /// pip.
+        Pip = "pip",
+    }
+}
+
+choice! {
+    /// What a failed installation means.
+    OnError {
+        /// The start fails.
+        Fail = "fail",
+        /// The start goes on, with a warning.
+        Warn = "warn",
+    }
+}
+
+choice! {
+    /// How bad it is when a check finds something.
+    Severity {
+        /// The check does not run.
+        Off = "off",
+        /// Told, and the start goes on.
+        Warn = "warn",
+        /// The start fails.
+        Fail = "fail",
+    }
+}
+
+choice! {
+    /// How lines are written.
+    #[derive(Default)]
+    LogFormat {
+        /// For people.
+        #[default]
+        Text = "text",
+        /// One JSON object a line.
+        Json = "json",
+    }
+}
+
+choice! {
+    /// How much is told.
+    #[derive(Default)]
+    LogLevel {
+        /// Only what ends the start.
+        Error = "error",
+        /// Also what may hurt later.
+        Warn = "warn",
+        /// Everything worth a line.
+        #[default]
+        Info = "info",
+    }
+}
+
+choice! {
+    /// What an unknown key or variable means.
+    #[derive(Default)]
+    Unknown {
+        /// The start fails, with "did you mean".
+        #[default]
+        Error = "error",
+        /// It is told.
+        Warn = "warn",
+    }
+}
+
+words!(Scope { Auto = "auto", Main = "main", Group = "group", Tree = "tree", });
+words!(Kind { Train = "train", Build = "build", });
+
+/// How many GPUs there have to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GpuCount {
+    /// As many as the surroundings promise.
+    #[default]
+    Auto,
+    /// None: their absence is asserted.
+    None,
+    /// Whatever is there.
+    Any,
+    /// Exactly so many.
+    Exactly(u32),
+    /// So many or more (`>=2`).
+    AtLeast(u32),
+}
+
+impl Value for GpuCount {
+    fn form() -> String {
+        "a number of GPUs: auto, none, any, 4 or >=2".into()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(GpuCount::Auto),
+            "none" | "0" => Ok(GpuCount::None),
+            "any" => Ok(GpuCount::Any),
+            "all" => Err("`any` takes whatever is there, a number demands so many".into()),
+            _ => match text.strip_prefix(">=") {
+                Some(number) => u32::parse(number.trim()).map(GpuCount::AtLeast),
+                None => u32::parse(text).map(GpuCount::Exactly),
+            },
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"type": ["string", "integer"], "minimum": 0, "pattern": "^(auto|none|any|(>= *)?[0-9]+)$"})
+    }
+}
+
+/// Which requirement files to install.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Requirements {
+    /// `requirements.txt` in the code directory, where a Python workload starts.
+    #[default]
+    Auto,
+    /// None.
+    Off,
+    /// These.
+    Files(Vec<PathBuf>),
+}
+
+impl Value for Requirements {
+    fn form() -> String {
+        "auto, off, or a list of files".into()
+    }
+
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        match node.as_text() {
+            Some("auto") => Some(Requirements::Auto),
+            _ if node.is_off() => Some(Requirements::Off),
+            _ => Vec::read(node, at, problems).map(Requirements::Files),
+        }
+    }
+
+    fn schema() -> Json {
+        Vec::<PathBuf>::schema()
+    }
+}
+
+/// What happens with a newest complete checkpoint at the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Resume {
+    /// Nothing.
+    #[default]
+    Off,
+    /// `TRAINIT_RESUME_PATH` and `TRAINIT_RESUME_STEP` are set.
+    Env,
+    /// These words are added to the command, too; `{path}` and `{step}` stand for what was found.
+    Arguments(Vec<String>),
+}
+
+impl Value for Resume {
+    fn form() -> String {
+        "off, env, or words for the command".into()
+    }
+
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        match node.as_text() {
+            Some("env") => Some(Resume::Env),
+            _ if node.is_off() => Some(Resume::Off),
+            _ => Vec::read(node, at, problems).map(Resume::Arguments),
+        }
+    }
+
+    fn schema() -> Json {
+        Vec::<String>::schema()
+    }
+}

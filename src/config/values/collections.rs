@@ -1,0 +1,102 @@
+//! Values made of values: perhaps one, several, several by name.
+
+use super::Value;
+use crate::config::{Content, Node, Origin, Problems, text};
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+
+impl<T: Value> Value for Option<T> {
+    fn form() -> String {
+        T::form()
+    }
+
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        if node.is_off() && !T::OFF { Some(None) } else { T::read(node, at, problems).map(Some) }
+    }
+
+    fn schema() -> Json {
+        if T::OFF { T::schema() } else { json!({"anyOf": [T::schema(), {"const": "off"}]}) }
+    }
+
+    const TEXT: bool = T::TEXT;
+}
+
+impl<T: Value> Value for Vec<T> {
+    fn form() -> String {
+        format!("a list, each {}", T::form())
+    }
+
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        let split;
+        let items = match &node.content {
+            _ if node.is_off() => return Some(Vec::new()),
+            Content::List(items) => items,
+            Content::Scalar { text, .. } => {
+                split = text::list::<T>(text, &node.origin, at, problems)?;
+                &split
+            }
+            // One record may stand for a list of one.
+            Content::Map(_) => std::slice::from_ref(node),
+        };
+        // All are read before one that failed counts, so that every mistake is told.
+        let read: Vec<Option<T>> = items.iter().map(|item| T::read(item, at, problems)).collect();
+        read.into_iter().collect()
+    }
+
+    fn schema() -> Json {
+        json!({"anyOf": [{"type": "array", "items": T::schema()}, {"type": "string"}]})
+    }
+
+    const TEXT: bool = T::TEXT;
+}
+
+impl<V: Value> Value for BTreeMap<String, V> {
+    fn form() -> String {
+        format!("a map, each value {}", V::form())
+    }
+
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        let split;
+        let entries = match &node.content {
+            _ if node.is_off() => return Some(BTreeMap::new()),
+            Content::Map(entries) => entries,
+            Content::Scalar { text, .. } if V::TEXT => {
+                split = text::map(text, &node.origin, at, problems)?;
+                &split
+            }
+            _ => {
+                problems.rejected(node, at, "a map", "");
+                return None;
+            }
+        };
+        let read: Vec<Option<(String, V)>> =
+            entries.iter().map(|(name, node)| entry(name, node, at, problems)).collect();
+        read.into_iter().collect()
+    }
+
+    fn schema() -> Json {
+        let entries = json!({"type": "object", "propertyNames": V::names(), "additionalProperties": V::schema()});
+        let text = if V::TEXT { json!({"type": "string"}) } else { json!({"const": "off"}) };
+        json!({"anyOf": [entries, text]})
+    }
+
+    const MAP: bool = true;
+    const TEXT: bool = V::TEXT;
+}
+
+fn entry<V: Value>(name: &str, node: &Node, at: &str, problems: &mut Problems) -> Option<(String, V)> {
+    let at = format!("{at}.{name}");
+    let named =
+        V::named(name).map_err(|form| problems.wrong(&node.origin, &at, &format!("the name is not {form}"), ""));
+    let value = V::read(node, &at, problems);
+    named.ok().and(value).map(|value| (name.to_owned(), value))
+}
+
+/// A value that stands in a table and is known to be right, because a test reads every one.
+pub(crate) fn built_in<T: Value + Default>(text: &str, at: &str) -> T {
+    let node = Node::text(text, Origin::Default);
+    match text {
+        "" => T::default(),
+        _ => T::read(&node, at, &mut Problems::default()).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,90 @@
+//! Plain numbers, yes and no, and paths.
+
+use super::Value;
+use serde_json::{Value as Json, json};
+use std::path::PathBuf;
+
+macro_rules! number {
+    ($($type:ty: $form:literal;)+) => {
+        $(impl Value for $type {
+            fn form() -> String {
+                $form.into()
+            }
+
+            fn parse(text: &str) -> Result<Self, String> {
+                // Rust's own parser also takes a leading plus.
+                text.parse().ok().filter(|_| text.starts_with(|c: char| c.is_ascii_digit())).ok_or_else(String::new)
+            }
+
+            fn schema() -> Json {
+                json!({"type": ["integer", "string"], "minimum": 0, "maximum": <$type>::MAX, "pattern": "^[0-9]+$"})
+            }
+        })+
+    };
+}
+
+number! {
+    u16: "a number from 0 to 65535";
+    u32: "a whole number";
+    u64: "a whole number";
+}
+
+/// In a configuration a byte is an exit code.
+impl Value for u8 {
+    fn form() -> String {
+        "an exit code from 0 to 255".into()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        u8::try_from(u16::parse(text)?).map_err(|_| String::new())
+    }
+
+    fn schema() -> Json {
+        json!({"type": ["integer", "string"], "minimum": 0, "maximum": 255, "pattern": "^[0-9]{1,3}$"})
+    }
+
+    fn named(name: &str) -> Result<(), String> {
+        u8::parse(name).map(drop).map_err(|_| Self::form())
+    }
+
+    fn names() -> Json {
+        json!({"pattern": "^[0-9]{1,3}$"})
+    }
+}
+
+impl Value for bool {
+    fn form() -> String {
+        "yes or no".into()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "yes" | "true" | "on" => Ok(true),
+            "no" | "false" | "off" => Ok(false),
+            _ => Err(String::new()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"enum": [true, false, "yes", "no", "on", "off"]})
+    }
+
+    const OFF: bool = true;
+}
+
+impl Value for PathBuf {
+    fn form() -> String {
+        "a path".into()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.is_empty() || text.contains('\0') {
+            true => Err(String::new()),
+            false => Ok(text.into()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"type": "string", "minLength": 1})
+    }
+}

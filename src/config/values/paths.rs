@@ -1,0 +1,197 @@
+//! Paths with options, in one word: `PATH[:OPTION[=VALUE],…]`.
+//!
+//! The last colon counts, and only if every name after it is an option; else it belongs to the path. Because a path may hold
+//! anything, a near miss is not taken for a path: it is an error, and the long form (a map with `path`) can always say what
+//! is meant.
+
+use super::Value;
+use super::records::record;
+use crate::config::problems::{shown, together};
+use crate::config::{Content, Node, Origin, Problems, suggest};
+use crate::error::Result;
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+record! {
+    /// A path that the workload reads: `PATH[:OPTIONS]`.
+    DataPath: "a path with options, PATH[:OPTIONS], or a map with `path`" {
+        /// The path in the container.
+        "path" path: PathBuf = None;
+        /// It must be a mount (or inside one).
+        "mounted" mounted: bool = Some(true);
+        /// It must hold at least so many entries; 0: may be empty.
+        "min_files" min_files: u64 = Some(1);
+        /// Names below it that must exist; the last component may be a pattern.
+        "contains" contains: Vec<String> = Some(Vec::new());
+        /// It must be mounted read-only (`ro`) or writable (`rw`); none: a writable one is only told.
+        "ro" read_only: Option<bool> = Some(None);
+        /// Deadline of the check; none: by the kind of file system.
+        "timeout" timeout: Option<Duration> = Some(None);
+    }
+}
+
+record! {
+    /// A path that the workload writes: `PATH[:OPTIONS]`.
+    OutputPath: "a path with options, PATH[:OPTIONS], or a map with `path`" {
+        /// The path in the container.
+        "path" path: PathBuf = None;
+        /// Not being a mount is a failure (yes), a warning (none), or fine (no).
+        "mounted" mounted: Option<bool> = Some(None);
+        /// Free space that has to be there.
+        "min_free" min_free: Option<super::Size> = Some(None);
+        /// Deadline of the check; none: by the kind of file system.
+        "timeout" timeout: Option<Duration> = Some(None);
+    }
+}
+
+impl Value for DataPath {
+    fn form() -> String {
+        Self::FORM.into()
+    }
+
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        const OPTIONS: [&str; 6] = ["mounted", "min_files", "contains", "ro", "rw", "timeout"];
+        let parts = long_form(node, &OPTIONS, at, problems)?;
+        Self::from_parts(&without_rw(parts, at, problems)?, at, problems)
+    }
+
+    fn schema() -> Json {
+        let mut long = Self::parts_schema();
+        if let Some(properties) = long.get_mut("properties").and_then(Json::as_object_mut) {
+            let mut rw = bool::schema();
+            if let Some(fields) = rw.as_object_mut() {
+                fields.insert("description".into(), "It must be mounted writable.".into());
+            }
+            properties.insert("rw".into(), rw);
+        }
+        json!({"anyOf": [PathBuf::schema(), long]})
+    }
+}
+
+impl Value for OutputPath {
+    fn form() -> String {
+        Self::FORM.into()
+    }
+
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        let parts = long_form(node, &["mounted", "min_free", "timeout"], at, problems)?;
+        Self::from_parts(&parts, at, problems)
+    }
+
+    fn schema() -> Json {
+        json!({"anyOf": [PathBuf::schema(), Self::parts_schema()]})
+    }
+}
+
+/// `rw` is said as the opposite of `ro`.
+fn without_rw(mut node: Node, at: &str, problems: &mut Problems) -> Option<Node> {
+    let Content::Map(parts) = &mut node.content else { return Some(node) };
+    let Some(rw) = parts.remove("rw") else { return Some(node) };
+    let writable = bool::read(&rw, &format!("{at}.rw"), problems)?;
+    let ro = Node::text(if writable { "no" } else { "yes" }, rw.origin.clone());
+    if parts.insert("ro".into(), ro).is_some() {
+        problems.wrong(&rw.origin, at, "`ro` and `rw` exclude each other", "keep one of them");
+        return None;
+    }
+    Some(node)
+}
+
+/// The map that a path with options stands for; a map stays as it is.
+fn long_form(node: &Node, known: &[&str], at: &str, problems: &mut Problems) -> Option<Node> {
+    let Some(text) = node.as_text() else { return Some(node.clone()) };
+    let (path, options) = match split(text, known) {
+        Ok(parts) => parts,
+        Err((what, hint)) => {
+            let text = shown(text);
+            problems.wrong(&node.origin, at, &format!("`{text}`: {what}"), &hint);
+            return None;
+        }
+    };
+    let mut parts = BTreeMap::from([("path".to_owned(), Node::text(path, node.origin.clone()))]);
+    for option in options.iter().flat_map(|options| options.split(',')) {
+        let (name, value) = option.split_once('=').unwrap_or((option, "yes"));
+        if parts.insert(name.to_owned(), option_value(name, value, &node.origin)).is_some() {
+            problems.wrong(&node.origin, at, &format!("`{name}` is there twice"), "keep one of them");
+        }
+    }
+    Some(Node::map(parts, node.origin.clone()))
+}
+
+fn option_value(name: &str, value: &str, origin: &Origin) -> Node {
+    let text = |part: &str| Node::text(part, origin.clone());
+    match name {
+        "contains" => Node::list(value.split('+').map(text).collect(), origin.clone()),
+        _ => text(value),
+    }
+}
+
+/// What is wrong, and what to write instead.
+type Miss = (String, String);
+
+/// Divides a path from its options.
+fn split<'a>(text: &'a str, known: &[&str]) -> Result<(&'a str, Option<&'a str>), Miss> {
+    let Some((path, tail)) = text.rsplit_once(':') else { return Ok((text, None)) };
+    let name = |option: &'a str| option.split('=').next().unwrap_or(option);
+    let names: Vec<&str> = tail.split(',').map(name).collect();
+    match names.iter().find(|name| !known.contains(name)) {
+        None => Ok((path, Some(tail))),
+        Some(stranger) => near_miss(path, tail, stranger, &names, known).map_or(Ok((text, None)), Err),
+    }
+}
+
+/// Why a text whose last part is not a list of options can nevertheless hardly be a path.
+fn near_miss(path: &str, tail: &str, stranger: &str, names: &[&str], known: &[&str]) -> Option<Miss> {
+    let anyway = "if it is a path, write it as a map: {path: …}";
+    if tail.starts_with("//") {
+        return Some(("a URL is not a path in the container".into(), "mount it, and name the directory".into()));
+    }
+    if tail.starts_with('/') {
+        let hint = format!("HOST:CONTAINER is for docker -v; here name only the path in the container; {anyway}");
+        return Some(("two paths".into(), hint));
+    }
+    let holds_option = |name: &&str| path.contains(&format!(":{name}=")) || path.contains(&format!(":{name},"));
+    if known.iter().any(holds_option) {
+        return Some((
+            "the value of an option cannot hold a colon here".into(),
+            "write it as a map: {path: …, contains: […]}".into(),
+        ));
+    }
+    let meant = names.iter().find_map(|name| nearest(name, known));
+    let looks_like_options = tail.is_empty() || tail.contains('=') || names.iter().any(|name| known.contains(name));
+    (looks_like_options || meant.is_some()).then(|| {
+        let hint = match meant {
+            Some(meant) => format!("did you mean {meant}? {anyway}"),
+            None => format!("options are {}; {anyway}", known.join(", ")),
+        };
+        (format!("`{}` is no option", shown(stranger)), hint)
+    })
+}
+
+/// The option that is nearest to a name; a name that is one says nothing about what was meant.
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let lower = name.to_lowercase();
+    let one_slip = |option: &&str| strsim::damerau_levenshtein(&lower, option) <= 1;
+    let candidates = known.iter().copied();
+    if known.contains(&name) || name.len() > 64 {
+        None
+    } else {
+        candidates.clone().find(one_slip).or_else(|| suggest::closest(name, candidates))
+    }
+}
+
+/// The value of `data` as a variable has it: paths with options, separated by blanks.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse_path_list(text: &str) -> Result<Vec<DataPath>> {
+    let mut problems = Problems::default();
+    let node = Node::text(text, Origin::Environment("TRAINIT_DATA".into()));
+    let paths = Vec::read(&node, "data", &mut problems).unwrap_or_default();
+    problems.settle(true).map(|_| paths).map_err(together)
+}
+
+#[cfg(test)]
+#[path = "paths/tests.rs"]
+mod tests;

@@ -1,0 +1,222 @@
+//! Values with named parts. The parts of a record are one table: the structure, the reading and the schema follow from it.
+
+use super::Value;
+use crate::config::{KEYS, Node, Origin, Problems, key};
+use crate::handover::Kind;
+use serde_json::{Map, Value as Json, json};
+use std::collections::BTreeMap;
+
+/// Declares a record: for each part its name as written, its field, type, and built-in value (`None`: it has to be there).
+macro_rules! record {
+    ($(#[$about:meta])+ $name:ident: $form:literal { $($(#[doc = $doc:literal])+ $key:literal $field:ident: $type:ty = $default:expr;)+ }) => {
+        $(#[$about])+
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct $name {
+            $($(#[doc = $doc])+ pub $field: $type,)+
+        }
+
+        impl $name {
+            /// The names of the parts.
+            pub(crate) const PARTS: &[&str] = &[$($key),+];
+
+            /// What has to be written.
+            pub(crate) const FORM: &str = $form;
+
+            /// Reads the parts out of a map.
+            pub(crate) fn from_parts(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+                let mut parts = $crate::config::values::records::Parts::of(node, at, $form, Self::PARTS, problems)?;
+                $(let $field = parts.take::<$type>($key, $default);)+
+                Some($name { $($field: $field?),+ })
+            }
+
+            /// The JSON Schema of the map.
+            pub(crate) fn parts_schema() -> serde_json::Value {
+                let mut required = Vec::<&str>::new();
+                $({ let default: Option<$type> = $default; if default.is_none() { required.push($key); } })+
+                $crate::config::values::records::object(
+                    [$(($key, <$type as $crate::config::values::Value>::schema(), concat!($($doc),+))),+],
+                    required,
+                )
+            }
+        }
+    };
+}
+pub(super) use record;
+
+/// A map that is being read part by part.
+pub(super) struct Parts<'a> {
+    entries: &'a BTreeMap<String, Node>,
+    origin: &'a Origin,
+    at: &'a str,
+    problems: &'a mut Problems,
+}
+
+impl<'a> Parts<'a> {
+    /// Begins to read; names that are not `known` are told.
+    pub(super) fn of(
+        node: &'a Node,
+        at: &'a str,
+        form: &str,
+        known: &[&str],
+        problems: &'a mut Problems,
+    ) -> Option<Self> {
+        let Some(entries) = node.as_map() else {
+            problems.rejected(node, at, form, "");
+            return None;
+        };
+        for (name, node) in entries.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
+            let kind = format!("part of {at}:");
+            problems.unknown(&node.origin, &kind, name, "", known.iter().copied());
+        }
+        Some(Parts { entries, origin: &node.origin, at, problems })
+    }
+
+    /// One part's value.
+    pub(super) fn take<T: Value>(&mut self, name: &str, default: Option<T>) -> Option<T> {
+        let at = format!("{}.{name}", self.at);
+        match self.entries.get(name).filter(|node| !node.is_nothing()) {
+            Some(node) => T::read(node, &at, self.problems),
+            None if default.is_none() => {
+                self.problems.missing(self.origin, &at, &T::form());
+                None
+            }
+            None => default,
+        }
+    }
+}
+
+/// The schema of a record.
+pub(super) fn object<const N: usize>(parts: [(&str, Json, &str); N], required: Vec<&str>) -> Json {
+    let mut properties = Map::new();
+    for (name, mut schema, doc) in parts {
+        if let Some(fields) = schema.as_object_mut() {
+            fields.insert("description".into(), doc.trim().into());
+        }
+        properties.insert(name.into(), schema);
+    }
+    let mut object = json!({"type": "object", "properties": properties, "additionalProperties": false});
+    if let Some(fields) = object.as_object_mut().filter(|_| !required.is_empty()) {
+        fields.insert("required".into(), required.into());
+    }
+    object
+}
+
+record! {
+    /// An extra variable for the workload.
+    #[derive(Default)]
+    EnvValue: "a text, or a map with `value` and `force`" {
+        /// The value.
+        "value" value: String = None;
+        /// Wins over an inherited variable.
+        "force" force: bool = Some(false);
+    }
+}
+
+impl Value for EnvValue {
+    fn form() -> String {
+        Self::FORM.into()
+    }
+
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        match node.as_text() {
+            Some(text) if node.is_nothing() || text.contains('\0') => {
+                problems.wrong(&node.origin, at, "no value", "write \"\" for an empty one");
+                None
+            }
+            Some(text) => Some(EnvValue { value: text.to_owned(), force: false }),
+            None => Self::from_parts(node, at, problems),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"anyOf": [String::schema(), Self::parts_schema()]})
+    }
+
+    fn named(name: &str) -> Result<(), String> {
+        match name.is_empty() || name.contains(['=', '\0']) {
+            true => Err("the name of a variable: any characters but =".into()),
+            false => Ok(()),
+        }
+    }
+
+    fn names() -> Json {
+        json!({"pattern": "^[^=]+$"})
+    }
+
+    // A value may hold blanks: a variable with several of them could not be read.
+    const TEXT: bool = false;
+}
+
+record! {
+    /// A mode that the configuration defines.
+    #[derive(Default)]
+    ModeSpec: "a command, or a map with `command`, `kind`, `about`, `env`, `override`" {
+        /// The command line it starts.
+        "command" command: Vec<String> = None;
+        /// `train` (unattended) or `build` (interactive).
+        "kind" kind: Kind = Some(Kind::Train);
+        /// What it is for, in a few words.
+        "about" about: Option<String> = Some(None);
+        /// Extra variables.
+        "env" env: BTreeMap<String, EnvValue> = Some(BTreeMap::new());
+        /// It may take the name of a sub-command or of a program.
+        "override" r#override: bool = Some(false);
+    }
+}
+
+impl Value for ModeSpec {
+    fn form() -> String {
+        Self::FORM.into()
+    }
+
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        if node.as_map().is_some() {
+            return Self::from_parts(node, at, problems);
+        }
+        // The short form is the command alone.
+        let parts = BTreeMap::from([("command".to_owned(), node.clone())]);
+        Self::from_parts(&Node::map(parts, node.origin.clone()), at, problems)
+    }
+
+    fn schema() -> Json {
+        json!({"anyOf": [Vec::<String>::schema(), Self::parts_schema()]})
+    }
+
+    /// A mode's name is a word that can stand on the command line.
+    fn named(name: &str) -> Result<(), String> {
+        let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+        match name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(inner) {
+            true => Ok(()),
+            false => Err("the name of a mode: a-z, 0-9, - and _, beginning with a letter".into()),
+        }
+    }
+
+    fn names() -> Json {
+        json!({"pattern": "^[a-z][a-z0-9_-]*$"})
+    }
+
+    const TEXT: bool = false;
+}
+
+/// The name of a key, of a group of keys, or of an entry of a map (`env.HF_HOME`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPath(pub String);
+
+impl Value for KeyPath {
+    fn form() -> String {
+        "a key, a group of keys, or an entry such as env.NAME".into()
+    }
+
+    /// A key that a newer trainit has is unknown here, not wrong.
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        let Some(text) = node.as_text() else {
+            problems.rejected(node, at, &Self::form(), "");
+            return None;
+        };
+        if !key::is_path(text) {
+            let kind = format!("key in {at}:");
+            problems.unknown(&node.origin, &kind, text, "", KEYS.iter().map(|key| key.path));
+        }
+        Some(KeyPath(text.to_owned()))
+    }
+}

@@ -1,0 +1,54 @@
+//! What is said about signals: which one stops, and what one means.
+
+use super::Value;
+use crate::handover::{Meaning, StopSignal};
+use crate::sys::signal;
+use serde_json::{Value as Json, json};
+
+const FORM: &str = "a signal such as TERM, SIGUSR1, 10 or RTMIN+3";
+const PATTERN: &str = "^([0-9]{1,2}|[A-Za-z]+[0-9]?([+-][0-9]+)?)$";
+
+impl Value for StopSignal {
+    fn form() -> String {
+        format!("`same` or {FORM}")
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "same" => Ok(StopSignal::Same),
+            _ => signal::parse(text).map(StopSignal::Number).ok_or_else(String::new),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"type": ["string", "integer"], "pattern": PATTERN, "minimum": 1, "maximum": signal::MAX})
+    }
+}
+
+impl Value for Meaning {
+    fn form() -> String {
+        "one of stop, checkpoint, forward, ignore".into()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "stop" => Ok(Meaning::Stop),
+            "checkpoint" => Ok(Meaning::Checkpoint),
+            "forward" => Ok(Meaning::Forward),
+            "ignore" => Ok(Meaning::Ignore),
+            _ => Err(String::new()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"enum": ["stop", "checkpoint", "forward", "ignore"]})
+    }
+
+    fn named(name: &str) -> Result<(), String> {
+        signal::parse(name).map(drop).ok_or_else(|| FORM.to_owned())
+    }
+
+    fn names() -> Json {
+        json!({"pattern": PATTERN})
+    }
+}

@@ -1,0 +1,169 @@
+//! The environment as a layer: `TRAINIT_*` variables, and which of them are not input at all.
+
+use super::{KEYS, Key, Layer, Node, Origin, Problems, Source, key, suggest};
+use crate::environment::Environment;
+use std::ffi::OsStr;
+
+/// What every variable begins with.
+const PREFIX: &str = "TRAINIT_";
+
+/// The variable that names a file; it is not a key.
+pub const CONFIG: &str = "TRAINIT_CONFIG";
+
+/// What trainit itself sets for a workload: inherited from an outer trainit, it is not input.
+pub const OUTPUTS: [&str; 7] = [
+    "TRAINIT",
+    "TRAINIT_ATTEMPT",
+    "TRAINIT_RUN_MODE",
+    "TRAINIT_RUN_DIR",
+    "TRAINIT_RESUME_PATH",
+    "TRAINIT_RESUME_STEP",
+    "TRAINIT_CODE_COMMIT",
+];
+
+/// Keys that belong to the outer trainit when one is started inside a session.
+const OUTER: [&str; 2] = ["mode", "state_dir"];
+
+/// Reads the environment.
+pub fn read(environment: &Environment, problems: &mut Problems) -> Layer {
+    let mut layer = Layer::empty(Source::Environment);
+    let inside = environment.text("TRAINIT") == Some("1");
+    for (name, value) in environment.iter() {
+        let lossy = name.to_string_lossy();
+        let ours = lossy.starts_with(PREFIX) && lossy != CONFIG && !OUTPUTS.contains(&&*lossy);
+        if ours && !value.is_empty() && !is_service_link(&lossy, value) {
+            read_one(&lossy, value, inside, &mut layer, problems);
+        }
+    }
+    layer.check(problems);
+    layer
+}
+
+fn read_one(name: &str, value: &OsStr, inside: bool, layer: &mut Layer, problems: &mut Problems) {
+    let origin = Origin::Environment(super::shown(name));
+    let Some(key) = KEYS.iter().find(|key| key.variable().as_deref() == Some(name)) else {
+        problems.unknown(&origin, "variable", name, &advice(name), []);
+        return;
+    };
+    if inside && OUTER.contains(&key.path) {
+        return;
+    }
+    match value.to_str() {
+        Some(text) => layer.put(key.path, Node::text(text, origin), problems),
+        None => problems.wrong(&origin, key.path, "not UTF-8 text", ""),
+    }
+}
+
+/// What was probably meant by a variable that sets nothing.
+fn advice(name: &str) -> String {
+    let map = KEYS.iter().filter(|key| key.kind.map).find(|key| {
+        let variable = key::variable(key.path);
+        name == variable || name.strip_prefix(&variable).is_some_and(|rest| rest.starts_with('_'))
+    });
+    match map.map(|key| (key.path, key.variable())) {
+        Some((path, Some(variable))) => {
+            format!("entries of {path} are set with {variable}=\"NAME=VALUE …\" or --set {path}.NAME=VALUE")
+        }
+        Some((path, None)) => format!("entries of {path} are set in a file or with --set {path}.NAME=VALUE"),
+        None => nearest(name).map(|variable| format!("did you mean {variable}?")).unwrap_or_default(),
+    }
+}
+
+/// The nearest variable. What all of them begin with would make any two of them look alike.
+fn nearest(name: &str) -> Option<String> {
+    let variables: Vec<String> = KEYS.iter().filter_map(Key::variable).collect();
+    let rests = variables.iter().filter_map(|variable| variable.strip_prefix(PREFIX));
+    let meant = suggest::closest(name.strip_prefix(PREFIX)?, rests)?;
+    Some(format!("{PREFIX}{meant}"))
+}
+
+/// Whether Kubernetes made a variable for a service whose name begins with `trainit`: `…_SERVICE_HOST`, `…_SERVICE_PORT…`,
+/// `…_PORT_80_TCP…`, and `…_PORT` with an address (Kubernetes documentation, "Accessing the Service", environment variables).
+fn is_service_link(name: &str, value: &OsStr) -> bool {
+    let address = value
+        .to_str()
+        .is_some_and(|text| ["tcp://", "udp://", "sctp://"].iter().any(|scheme| text.starts_with(scheme)));
+    let port = |rest: &str| {
+        let (number, rest) = rest.split_once('_').unwrap_or((rest, ""));
+        let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+        digits && ["TCP", "UDP", "SCTP"].iter().any(|protocol| rest.starts_with(protocol))
+    };
+    name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || name.ends_with("_PORT") && address
+        || name.split_once("_PORT_").is_some_and(|(_, rest)| port(rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::together;
+
+    fn read_all(variables: &[(&str, &str)]) -> (Layer, String) {
+        let mut problems = Problems::of_one_layer();
+        let layer = read(&variables.iter().copied().collect(), &mut problems);
+        (layer, problems.settle(true).map_err(|errors| together(errors).to_string()).err().unwrap_or_default())
+    }
+
+    #[test]
+    fn names_are_unique_and_are_not_outputs() {
+        let mut names: Vec<String> = KEYS.iter().map(|key| key::variable(key.path)).collect();
+        names.extend(OUTPUTS.iter().map(|name| (*name).to_owned()));
+        names.push(CONFIG.into());
+        let all = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn no_key_is_named_like_a_service_link() {
+        for key in KEYS {
+            assert!(!is_service_link(&key::variable(key.path), OsStr::new("1")), "{}", key.path);
+        }
+    }
+
+    #[test]
+    fn service_links_and_own_outputs_are_no_input() {
+        let links = [
+            ("TRAINIT_SERVICE_HOST", "10.0.0.1"),
+            ("TRAINIT_SERVICE_PORT", "80"),
+            ("TRAINIT_SERVICE_PORT_HTTP", "80"),
+            ("TRAINIT_PORT", "tcp://10.0.0.1:80"),
+            ("TRAINIT_PORT_80_TCP", "tcp://10.0.0.1:80"),
+            ("TRAINIT_PORT_80_TCP_ADDR", "10.0.0.1"),
+            ("TRAINIT_WEB_PORT_53_UDP_PROTO", "udp"),
+            ("TRAINIT_ATTEMPT", "2"),
+            ("TRAINIT_CONFIG", "/x"),
+            ("TRAINIT_GPU_COUNT", ""),
+        ];
+        let (layer, errors) = read_all(&links);
+        assert_eq!((layer.values.len(), errors.as_str()), (0, ""));
+    }
+
+    #[test]
+    fn a_port_that_is_no_link_is_unknown() {
+        assert_eq!(read_all(&[("TRAINIT_PORT", "80")]).1, "TRAINIT_PORT: unknown variable");
+    }
+
+    #[test]
+    fn an_unknown_variable_is_told_with_the_nearest_one() {
+        let (_, errors) = read_all(&[("TRAINIT_GPU_CUONT", "4")]);
+        assert_eq!(errors, "TRAINIT_GPU_CUONT: unknown variable\n    → did you mean TRAINIT_GPU_COUNT?");
+    }
+
+    #[test]
+    fn a_variable_named_after_an_entry_of_a_map_is_explained() {
+        let (_, errors) = read_all(&[("TRAINIT_ENV_HF_HOME", "/x"), ("TRAINIT_CHECKS_HOST_SHM", "off")]);
+        assert!(errors.contains("--set env.NAME=VALUE"), "{errors}");
+        assert!(errors.contains("TRAINIT_CHECKS=\"NAME=VALUE …\""), "{errors}");
+    }
+
+    #[test]
+    fn inside_a_session_the_outer_mode_is_not_read() {
+        let variables = [("TRAINIT_MODE", "shell"), ("TRAINIT_STATE_DIR", "/x"), ("TRAINIT_GPU_COUNT", "1")];
+        assert_eq!(read_all(&variables).0.values.len(), 3);
+        let inside = [&[("TRAINIT", "1")][..], &variables].concat();
+        assert_eq!(read_all(&inside).0.values.into_keys().collect::<Vec<_>>(), ["gpu.count"]);
+    }
+}

@@ -1,0 +1,139 @@
+//! One text → the words of a command line, as a shell splits it and without anything else that a shell does: quotes and
+//! backslashes group, `$`, `*` and `~` stay as they are. What only a shell can do is refused, not run wrongly.
+
+/// Splits at blanks. `'…'` keeps everything; in `"…"` a backslash escapes `" \ $` and a backtick; outside it escapes any
+/// character; before the end of a line it joins the lines (as in POSIX sh, 2.2).
+///
+/// # Errors
+/// An open quote, a backslash at the end, or a word that only a shell understands (`&&`, `|`, `>` …).
+pub fn split(text: &str) -> Result<Vec<String>, String> {
+    let mut words = Vec::new();
+    let mut word = Word::default();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            c if c.is_ascii_whitespace() => word.finish(&mut words)?,
+            '\'' => word.quoted(single(&mut chars)?),
+            '"' => word.quoted(double(&mut chars)?),
+            '\\' => match chars.next() {
+                Some('\n') => {}
+                Some(escaped) => word.quoted(escaped.into()),
+                None => return Err("it ends with a backslash".into()),
+            },
+            c => word.text.push(c),
+        }
+    }
+    word.finish(&mut words)?;
+    Ok(words)
+}
+
+/// A word that is being read; one in quotes may be empty and is never an operator.
+#[derive(Default)]
+struct Word {
+    text: String,
+    quoted: bool,
+}
+
+impl Word {
+    fn quoted(&mut self, part: String) {
+        self.text.push_str(&part);
+        self.quoted = true;
+    }
+
+    fn finish(&mut self, words: &mut Vec<String>) -> Result<(), String> {
+        let word = std::mem::take(self);
+        if !word.quoted && is_operator(&word.text) {
+            return Err(format!("`{}` needs a shell: write sh -c '…', or put it in quotes", word.text));
+        }
+        if word.quoted || !word.text.is_empty() {
+            words.push(word.text);
+        }
+        Ok(())
+    }
+}
+
+fn is_operator(word: &str) -> bool {
+    let redirection = word.trim_start_matches(|c: char| c.is_ascii_digit());
+    matches!(word, "|" | "||" | "|&" | "&" | "&&" | ";" | ";;")
+        || redirection.starts_with(['>', '<'])
+        || word.starts_with("&>")
+}
+
+fn single(chars: &mut std::str::Chars<'_>) -> Result<String, String> {
+    let rest = chars.as_str();
+    let (inside, after) = rest.split_once('\'').ok_or("a ' is never closed")?;
+    *chars = after.chars();
+    Ok(inside.to_owned())
+}
+
+fn double(chars: &mut std::str::Chars<'_>) -> Result<String, String> {
+    let mut inside = String::new();
+    loop {
+        match chars.next() {
+            Some('"') => return Ok(inside),
+            Some('\\') => match chars.next() {
+                Some('\n') => {}
+                Some(c @ ('"' | '\\' | '$' | '`')) => inside.push(c),
+                Some(c) => inside.extend(['\\', c]),
+                None => break,
+            },
+            Some(c) => inside.push(c),
+            None => break,
+        }
+    }
+    Err("a \" is never closed".into())
+}
+
+/// One word that `split` gives back as it is.
+pub fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=@%:,".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn quotes_and_backslashes_group_as_in_a_shell() {
+        let text = "python  'train it.py' --name \"a \\\"b\\\" \\n\" x\\ y '' \\\n end";
+        assert_eq!(split(text).unwrap(), ["python", "train it.py", "--name", "a \"b\" \\n", "x y", "", "end"]);
+    }
+
+    #[test]
+    fn nothing_is_expanded() {
+        assert_eq!(split("echo $HOME ~/x *.py a=b #c").unwrap(), ["echo", "$HOME", "~/x", "*.py", "a=b", "#c"]);
+    }
+
+    #[test]
+    fn what_only_a_shell_can_do_is_refused() {
+        for text in ["cd /x && python", "a | tee b", "a 2>&1", "a > b", "a;  b ;", "a &"] {
+            assert!(split(text).unwrap_err().contains("needs a shell"), "{text}");
+        }
+        assert_eq!(split("sh -c 'a && b' '|' \\&").unwrap(), ["sh", "-c", "a && b", "|", "&"]);
+    }
+
+    #[test]
+    fn open_quotes_are_told() {
+        for text in ["'a", "a \"b", "a\\", "\"\\"] {
+            assert!(split(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_split_or_refused(text in "\\PC*") {
+            let _ = split(&text);
+        }
+
+        #[test]
+        fn quoted_words_come_back(words in proptest::collection::vec("[^\0]*", 0..6)) {
+            let text = words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ");
+            prop_assert_eq!(split(&text), Ok(words));
+        }
+    }
+}

@@ -26,6 +26,53 @@ pub enum Message {
         /// The word that was looked up.
         name: String,
     },
+    /// An errand found the newest complete checkpoint.
+    Saved(Saved),
+    /// An errand's answer to a question.
+    Answer(bool),
+    /// An errand looked for signs of life.
+    Pulse(Pulse),
+    /// An errand has a line for the person who reads the log.
+    Note(String),
+}
+
+/// A complete checkpoint.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
+    /// Where it is.
+    pub path: String,
+    /// The training step, if its name or content tells.
+    pub step: Option<u64>,
+    /// Bytes.
+    pub size: u64,
+    /// Seconds since 1970 when its last byte was written.
+    pub modified: f64,
+    /// It appeared while somebody watched, and was not there before.
+    pub fresh: bool,
+}
+
+/// Signs of life of the workload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pulse {
+    /// Bytes that its processes have written since they started, as the kernel counts them.
+    pub written: u64,
+    /// Seconds since 1970 when the heartbeat file was last touched.
+    pub heartbeat: f64,
+}
+
+/// What PID 1 has done by a child of its own, because it is rich, may block, or needs the workload's user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// Watch the checkpoint directory until told to end; then look once more.
+    Watch,
+    /// Say whether `stop.done_file` is there.
+    DoneFile,
+    /// Touch `checkpoint.request_file`.
+    RequestSave,
+    /// Look for signs of life of the workload.
+    Pulse,
+    /// Tell what these processes are doing, as far as it can be seen.
+    Dump(Vec<i32>),
 }
 
 /// Where a container is between start and end.
@@ -128,12 +175,80 @@ pub struct Policy {
     pub run_dir: Option<String>,
     /// Deadline for all of prepare.
     pub prepare_timeout: Option<Duration>,
+    /// Where checkpoints appear, and how a complete one looks.
+    pub checkpoints: Option<Checkpoints>,
+    /// The signal that makes the trainer save and go on.
+    pub save_signal: Option<i32>,
+    /// The file that makes it do so.
+    pub save_file: Option<String>,
+    /// Starting again in the same container.
+    pub restart: Restart,
+    /// Noticing that nothing happens any more.
+    pub watchdog: Watchdog,
     /// One signal becomes another before it means anything; 0: it is dropped.
     pub rewrite: Vec<(i32, i32)>,
     /// A line for each orphan that is reaped.
     pub tell_orphans: bool,
     /// Lines as JSON objects.
     pub json: bool,
+}
+
+/// Where checkpoints appear.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoints {
+    /// The directory.
+    pub dir: String,
+    /// The trainer's family, as configured.
+    pub family: String,
+    /// How a checkpoint's name looks, as configured.
+    pub pattern: Option<String>,
+}
+
+/// When the workload is started again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restart {
+    /// How often in a row; 0: never.
+    pub max: u32,
+    /// After which exit codes; empty: any but 0.
+    pub codes: Vec<u8>,
+    /// The first pause; it doubles from one time to the next …
+    pub pause: Duration,
+    /// … up to this.
+    pub pause_max: Duration,
+    /// A run that lasted so long was healthy: counting begins anew.
+    pub healthy: Duration,
+}
+
+/// How long nothing may happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watchdog {
+    /// No process of the workload writes a byte.
+    pub output: Option<Duration>,
+    /// The heartbeat file is not touched.
+    pub heartbeat: Option<Duration>,
+    /// No new checkpoint is complete.
+    pub checkpoint: Option<Duration>,
+    /// What then happens.
+    pub action: OnHang,
+}
+
+impl Watchdog {
+    /// The shortest of the limits; none: nothing is watched.
+    pub fn shortest(&self) -> Option<Duration> {
+        [self.output, self.heartbeat, self.checkpoint].into_iter().flatten().min()
+    }
+}
+
+/// What happens to a workload that hangs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnHang {
+    /// It is told, with stacks.
+    #[default]
+    Log,
+    /// It is killed, and started again as `restart` says.
+    Restart,
+    /// It is killed, and that is the end.
+    Abort,
 }
 
 /// The writing end. Cheap to have when nobody supervises: then every message is dropped.

@@ -7,6 +7,7 @@ pub mod command;
 pub mod config;
 pub mod deps;
 pub mod environment;
+pub mod errand;
 pub mod error;
 pub mod exit;
 pub mod handover;

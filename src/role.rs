@@ -1,10 +1,12 @@
 //! Who is this process? Decided from the first words alone, before anything rich is touched: PID 1 must not pay for what it
 //! does not use.
 
+use crate::supervise::state::State;
+use crate::supervise::{Lives, Start};
 use crate::sys::process::is_first;
 use crate::sys::signal::Inherited;
 use crate::sys::{Args, process};
-use crate::{command, prepare, supervise};
+use crate::{command, errand, prepare, supervise};
 use std::ffi::{CStr, c_int};
 
 /// Sub-commands that start nothing.
@@ -36,18 +38,17 @@ pub fn run(args: Args) -> c_int {
         Role::Init(at) => supervise::init::main(args.after(at)),
         Role::Exec => prepare::in_place(args.after(2), Inherited::for_command()),
         // Also as PID 1 a long check must end at once when the container is stopped, so it gets a supervisor, too.
-        Role::Command if is_first() => supervise::run(
-            |start| prepare::only(start, || command::main(args.after(1))),
-            supervise::state::State::preparing(),
-        ),
+        Role::Command if is_first() => supervise(&|start| prepare::only(start, || command::main(args.after(1)))),
         Role::Command => {
             Inherited::for_command();
             command::main(args.after(1))
         }
-        Role::Run => {
-            supervise::run(|start| prepare::supervised(args.after(1), start), supervise::state::State::preparing())
-        }
+        Role::Run => supervise(&|start| prepare::supervised(args.after(1), start)),
     }
+}
+
+fn supervise(main: &dyn Fn(Start) -> c_int) -> c_int {
+    supervise::run(&Lives { main, errand: &errand::run }, State::preparing())
 }
 
 fn role(args: Args, first: bool) -> Role {

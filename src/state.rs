@@ -1,6 +1,6 @@
 //! The state file: what PID 1 writes about itself, and how others find and read it. Knows nobody but `handover`.
 
-use crate::handover::{Kind, Phase};
+use crate::handover::{Kind, Phase, Saved};
 use crate::sys::proc;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -43,6 +43,10 @@ pub struct Record {
     pub ended: Option<String>,
     /// The exit code of the whole.
     pub exit_code: Option<u8>,
+    /// The newest complete checkpoint that is known.
+    pub saved: Option<Saved>,
+    /// The watchdog found that nothing happens any more.
+    pub hung: bool,
     /// Why preparing failed, in a few lines.
     pub refused: Option<String>,
 }

@@ -3,7 +3,7 @@
 //! command's own options).
 
 use super::state::State;
-use super::{Start, run, tell};
+use super::{Lives, Start, run, tell};
 use crate::handover::{Message, Policy, Scope};
 use crate::sys::signal::{self};
 use crate::sys::{Args, process, terminal};
@@ -41,7 +41,8 @@ pub fn main(args: Args) -> c_int {
     match read(&words) {
         Ok(Request::Run(policy, at)) => {
             let command = args.after(at);
-            run(|start| launch(command, start), State::plain(with_variables(policy)))
+            let lives = Lives { main: &|start| launch(command, start), errand: &|_| 0 };
+            run(&lives, State::plain(with_variables(policy)))
         }
         Ok(Request::Print(text)) => {
             let _ = nix::unistd::write(std::io::stdout(), format!("{text}\n").as_bytes());

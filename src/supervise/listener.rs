@@ -1,6 +1,7 @@
 //! The reading end of the handover: bytes in, whole messages out. Never blocks, never trusts a length.
 
 use crate::handover::{self, FRAME_MAX, Message};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Room for the longest frame and a beginning of the next.
@@ -19,17 +20,38 @@ pub struct Heard {
 pub struct Listener {
     fd: OwnedFd,
     bytes: Vec<u8>,
+    open: bool,
 }
 
 impl Listener {
     /// Listens on this pipe.
     pub fn new(fd: OwnedFd) -> Self {
-        Listener { fd, bytes: Vec::new() }
+        Listener { fd, bytes: Vec::new(), open: true }
     }
 
     /// The descriptor to poll.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+
+    /// Whether the other end may still speak.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Whether there is something to hear now.
+    pub fn is_readable(&self) -> bool {
+        let mut fd = [PollFd::new(self.fd(), PollFlags::POLLIN)];
+        poll(&mut fd, PollTimeout::ZERO) == Ok(1)
+    }
+
+    /// All that is there to hear without waiting.
+    pub fn hear_all(&mut self) -> Vec<Message> {
+        let mut messages = Vec::new();
+        while self.open && self.is_readable() {
+            messages.extend(self.hear().messages);
+        }
+        messages
     }
 
     /// Reads what is there; call only when the descriptor is readable.
@@ -41,7 +63,10 @@ impl Listener {
             Err(_) => 0,
         };
         self.bytes.extend_from_slice(room.get(..count).unwrap_or_default());
-        Heard { messages: self.take_messages(), closed: count == 0 || self.bytes.len() > ROOM }
+        let messages = self.take_messages();
+        let closed = count == 0 || self.bytes.len() > ROOM;
+        self.open &= !closed;
+        Heard { messages, closed }
     }
 
     fn take_messages(&mut self) -> Vec<Message> {

@@ -2,14 +2,23 @@
 //! exit code. Knows `handover`, `state`, `exit` and `sys`, and nothing that a user wrote: no YAML, no clap. It is a loop around
 //! the pure `State::step`; it must never block, never exit early and never panic to death.
 
+mod errands;
 pub mod init;
+mod line;
 mod listener;
 mod outcome;
+mod requests;
+mod restarting;
+mod saving;
 pub mod state;
 mod stop;
+mod stopping;
 pub mod target;
 mod tell;
 mod turn;
+mod watching;
+
+pub use errands::Task;
 
 use crate::exit::Exit;
 use crate::handover::Door;
@@ -17,10 +26,10 @@ use crate::sys::process;
 use crate::sys::signal::{Inherited, Receiver};
 use listener::Listener;
 use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
 use state::State;
 use std::ffi::c_int;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
 use std::time::Instant;
 use turn::Supervisor;
 
@@ -32,18 +41,34 @@ pub struct Start {
     pub inherited: Inherited,
     /// When PID 1 started.
     pub since: Instant,
+    /// Which start this is, from 1.
+    pub attempt: u32,
 }
 
-/// Supervises one child that lives `life`, until everything has ended. Returns the exit code.
-pub fn run(life: impl Fn(Start) -> c_int, state: State) -> c_int {
+/// What PID 1 has done by its children. Both run in a child of their own and never return into PID 1.
+pub struct Lives<'a> {
+    /// The child's first life, which becomes the workload.
+    pub main: &'a dyn Fn(Start) -> c_int,
+    /// An errand.
+    pub errand: &'a dyn Fn(Task<'_>) -> c_int,
+}
+
+/// Supervises one child that lives its lives, until everything has ended. Returns the exit code.
+pub fn run(lives: &Lives<'_>, state: State) -> c_int {
     let since = Instant::now();
     let inherited = Inherited::take_over();
     quiet_panics();
     if !process::is_first() {
         process::become_subreaper();
     }
-    match start(&life, inherited, since) {
-        Ok((receiver, listener, main)) => Supervisor::new(state, receiver, listener, main, since).run(),
+    let workdir = std::env::current_dir().ok();
+    let started = Receiver::new().and_then(|receiver| {
+        let (main, listener) = start(lives, inherited, since, workdir.as_deref(), 1)?;
+        process::close_all_but(&mut [receiver.fd().as_raw_fd(), listener.fd().as_raw_fd()]);
+        Ok(Supervisor::new(state, receiver, listener, main, since))
+    });
+    match started {
+        Ok(supervisor) => supervisor.run(lives, inherited, workdir.as_deref()),
         Err(errno) => {
             tell::write(&format!("cannot start: {}", errno.desc()), false);
             c_int::from(Exit::Internal.code())
@@ -51,32 +76,25 @@ pub fn run(life: impl Fn(Start) -> c_int, state: State) -> c_int {
     }
 }
 
+/// Forks the child. PID 1 itself leaves the working directory, so that it pins no mount.
 fn start(
-    life: &impl Fn(Start) -> c_int,
+    lives: &Lives<'_>,
     inherited: Inherited,
     since: Instant,
-) -> nix::Result<(Receiver, Listener, c_int)> {
-    let receiver = Receiver::new()?;
+    workdir: Option<&Path>,
+    attempt: u32,
+) -> nix::Result<(c_int, Listener)> {
     let (reader, writer) = handover_pipe()?;
-    let workdir = leave_working_directory();
     let writer = std::cell::Cell::new(Some(writer));
     let main = process::fork(|| {
-        if let Some(workdir) = &workdir {
-            let _ = nix::unistd::fchdir(workdir);
+        if let Some(workdir) = workdir.filter(|_| attempt > 1) {
+            let _ = nix::unistd::chdir(workdir);
         }
         let door = writer.take().map_or_else(Door::none, Door::to);
-        life(Start { door, inherited, since })
+        (lives.main)(Start { door, inherited, since, attempt })
     })?;
-    drop((writer, workdir));
-    process::close_all_but(&mut [receiver.fd().as_raw_fd(), reader.as_raw_fd()]);
-    Ok((receiver, Listener::new(reader), main))
-}
-
-/// PID 1 pins no mount with its working directory; the child goes back there.
-fn leave_working_directory() -> Option<OwnedFd> {
-    let here = nix::fcntl::open(".", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).ok();
     let _ = nix::unistd::chdir("/");
-    here
+    Ok((main, Listener::new(reader)))
 }
 
 fn handover_pipe() -> nix::Result<(OwnedFd, OwnedFd)> {

@@ -19,6 +19,8 @@ pub struct Account {
     pub killed: bool,
     /// `prepare.timeout` was over.
     pub timed_out: bool,
+    /// `stop.done_file` says that training was complete.
+    pub complete: bool,
     /// A plain init, which only passes on.
     pub plain: bool,
 }
@@ -41,6 +43,7 @@ fn stopped(account: &Account, policy: &Policy, stop: Stop, own: u8) -> u8 {
         // Also a prepare that failed in the very moment of the stop: the stop is what the engine waits for.
         (false, _) => policy.stop_code.filter(|_| policy.kind == Kind::Train).unwrap_or(by_signal),
         (true, Some(Ended::Killed(libc::SIGKILL))) if account.killed => own,
+        (true, Some(_)) if account.complete => own,
         (true, Some(ended)) if policy.kind == Kind::Train && in_good_order(ended, stop.number, policy) => {
             policy.stop_code.unwrap_or(own)
         }
@@ -70,7 +73,7 @@ mod tests {
     }
 
     fn ran(ended: Ended, stop: Option<Stop>) -> Account {
-        Account { ended: Some(ended), ran: true, stop, killed: false, timed_out: false, plain: false }
+        Account { ended: Some(ended), ran: true, stop, killed: false, timed_out: false, complete: false, plain: false }
     }
 
     fn train() -> Policy {

@@ -1,9 +1,10 @@
-//! What PID 1 knows and decides: `step` takes an event and the time, and answers with actions. Pure: no system call, no
-//! clock of its own, so that every order of events can be tried in a test.
+//! What PID 1 knows and decides: `step` takes an event and the time, and answers with actions. Pure: no system call, no clock of
+//! its own, so that every order of events can be tried in a test. The stop protocol, checkpoints, restarts and the watchdog are
+//! parts of it with a file each.
 
-use super::outcome::{self, Account};
-use super::stop::{Budget, Stop};
-use crate::handover::{Kind, Meaning, Message, Phase, Policy};
+use super::line::Line;
+use super::stop::Stop;
+use crate::handover::{Errand, Kind, Meaning, Message, Phase, Policy, Saved};
 use crate::sys::process::Ended;
 use crate::sys::signal::{self, Arrived};
 use std::ffi::c_int;
@@ -14,19 +15,16 @@ pub type Clock = Duration;
 
 /// A moment for what was forked last to end by itself, or to set its traps, before it is told to (measured in two-lives).
 const SETTLE: Duration = Duration::from_millis(100);
-/// What installers and probes get between TERM and KILL when a stop comes before the workload runs.
-const PREPARE_GRACE: Duration = Duration::from_secs(5);
-/// A walk over the tree can miss a fork, so a kill is repeated.
-const KILL_AGAIN: Duration = Duration::from_millis(200);
-/// After so many kills what is left cannot be killed (it waits for a dead file system or driver): it is named and given up.
-const KILLS: u32 = 15;
+
+/// What systemd sends to a container's init that it wants to halt: SIGRTMIN+3.
+const SYSTEMD_HALT: c_int = 37;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A signal arrived.
     Signal(Arrived),
-    /// prepare said something.
+    /// prepare or an errand said something.
     Said(Message),
     /// prepare's end of the handover is closed: by exec, or by its death.
     DoorClosed,
@@ -36,6 +34,12 @@ pub enum Event {
     ChildEnded,
     /// The main process was stopped by job control.
     MainSuspended,
+    /// Somebody in the container asks for a checkpoint.
+    SaveRequested,
+    /// Nobody was there who is ready for the signal that was to be sent.
+    NobodyReady(c_int),
+    /// Nothing but errands is left of all that was started.
+    OnlyErrands,
     /// There is no child any more.
     ChildrenGone,
     /// A deadline passed.
@@ -53,9 +57,11 @@ pub enum Action {
     Deliver {
         /// What is sent.
         number: c_int,
-        /// trainit chose the number itself, so the target must be ready for it.
+        /// trainit chose the number itself, so a target that is not ready for it gets TERM.
         chosen: bool,
     },
+    /// A signal that means "save": only for who is ready for it.
+    Ask(c_int),
     /// TERM for what became our child since the stop was delivered.
     DeliverToOrphans,
     /// A signal for every descendant.
@@ -66,43 +72,29 @@ pub enum Action {
     Say(Line),
     /// Job control stopped the workload: stop as well, so that the calling shell gets its terminal back.
     Suspend,
+    /// Have something done aside.
+    Send(Errand),
+    /// Have the stacks of the workload told.
+    Dump,
+    /// Errands are to finish.
+    EndErrands,
+    /// Prepare and run once more.
+    Begin,
     /// The end.
     Exit(u8),
 }
 
-/// A line of PID 1's, as data; `tell` turns it into words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Line {
-    /// A stop begins.
-    Stopping(Stop),
-    /// The same signal again; nothing changes.
-    Again(c_int),
-    /// Time for checkpoints is over: everything gets TERM.
-    Escalating {
-        /// Until SIGKILL.
-        left: Duration,
-    },
-    /// The budget is used up.
-    Killing,
-    /// These could not be killed.
-    GivenUp,
-    /// `prepare.timeout` is over.
-    PrepareTimeout(Duration),
-    /// exec failed.
-    CannotRun {
-        /// What was looked up.
-        name: String,
-        /// Why.
-        errno: i32,
-    },
-}
-
-/// Where the main process is in its two lives.
+/// Where the main process is in its lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Life {
+pub(super) enum Life {
+    /// Its first: it prepares.
     Preparing,
+    /// Its second: it is the workload.
     Running,
+    /// It has ended; what it left is being drained.
     Over(Ended),
+    /// Everything of it is gone; the next one starts at `again_at`.
+    Between(Ended),
 }
 
 /// Everything PID 1 decides from.
@@ -110,33 +102,45 @@ enum Life {
 pub struct State {
     /// How to supervise.
     pub policy: Policy,
-    /// What prepare said it was doing.
+    /// Which start this is, from 1.
+    pub attempt: u32,
+    /// The newest complete checkpoint that is known.
+    pub saved: Option<Saved>,
+    /// The watchdog found that nothing happens any more.
+    pub hung: bool,
+    pub(super) life: Life,
     phase: Phase,
-    life: Life,
     launching: Option<String>,
     exec_failed: bool,
     refused: Option<String>,
-    /// A plain init: forwards 1:1 and means nothing by it.
     plain: bool,
     held: u64,
-    stop: Option<Stop>,
-    interrupts: u32,
-    settle_at: Option<Clock>,
-    term_at: Option<Clock>,
-    kill_at: Option<Clock>,
-    kills: u32,
+    pub(super) stop: Option<Stop>,
+    pub(super) interrupts: u32,
+    pub(super) settle_at: Option<Clock>,
+    pub(super) term_at: Option<Clock>,
+    pub(super) kill_at: Option<Clock>,
+    pub(super) kills: u32,
     prepare_until: Option<Clock>,
-    timed_out: bool,
-    done: bool,
+    pub(super) timed_out: bool,
+    pub(super) saving: super::saving::Saving,
+    pub(super) again: super::restarting::Again,
+    pub(super) watch: super::watching::Watch,
+    /// `stop.done_file` was asked for, and the answer.
+    pub(super) complete: Option<Option<bool>>,
+    pub(super) done: bool,
 }
 
 impl State {
     /// The child prepares first.
     pub fn preparing() -> Self {
         State {
-            policy: Policy { drain: PREPARE_GRACE, ..Policy::default() },
-            phase: Phase::Checking,
+            policy: Policy { drain: super::stopping::PREPARE_GRACE, ..Policy::default() },
+            attempt: 1,
+            saved: None,
+            hung: false,
             life: Life::Preparing,
+            phase: Phase::Checking,
             launching: None,
             exec_failed: false,
             refused: None,
@@ -150,14 +154,29 @@ impl State {
             kills: 0,
             prepare_until: None,
             timed_out: false,
+            saving: Default::default(),
+            again: Default::default(),
+            watch: Default::default(),
+            complete: None,
             done: false,
         }
     }
 
-    /// The child executes the workload at once: an init and nothing else.
+    /// The child executes the workload at once: an init and nothing else. Signals need not be held: until exec the child has all of
+    /// them blocked, so what arrives stays pending for the workload.
     pub fn plain(policy: Policy) -> Self {
-        // Signals need not be held: until exec the child has all of them blocked, so what arrives stays pending for the workload.
         State { policy, plain: true, life: Life::Running, launching: Some(String::new()), ..Self::preparing() }
+    }
+
+    /// For the next start: what belonged to one run is forgotten.
+    pub(super) fn renewed(&self) -> Self {
+        State {
+            policy: self.policy.clone(),
+            attempt: self.attempt + 1,
+            saved: self.saved.clone(),
+            again: self.again.clone(),
+            ..Self::preparing()
+        }
     }
 
     /// What to show as the phase.
@@ -165,8 +184,10 @@ impl State {
         match self.life {
             _ if self.stop.is_some() => Phase::Stopping,
             Life::Preparing => self.phase,
+            Life::Running if self.saving.is_asked() => Phase::Checkpointing,
             Life::Running => Phase::Running,
-            Life::Over(_) => Phase::Ended,
+            Life::Over(_) => Phase::Stopping,
+            Life::Between(_) => Phase::Starting,
         }
     }
 
@@ -188,7 +209,7 @@ impl State {
     /// How the main process ended.
     pub fn ended(&self) -> Option<Ended> {
         match self.life {
-            Life::Over(ended) => Some(ended),
+            Life::Over(ended) | Life::Between(ended) => Some(ended),
             _ => None,
         }
     }
@@ -210,20 +231,25 @@ impl State {
 
     /// When to wake up even if nothing happens.
     pub fn deadline(&self) -> Option<Clock> {
-        [self.settle_at, self.term_at, self.kill_at, self.prepare_until].into_iter().flatten().min()
+        let own = [self.settle_at, self.term_at, self.kill_at, self.prepare_until];
+        let parts = [self.saving.deadline(), self.again.deadline(), self.watch.deadline()];
+        own.into_iter().chain(parts).flatten().min()
     }
 
     /// The one entry: what happened, and when.
     pub fn step(&mut self, event: Event, now: Clock, act: &mut Vec<Action>) {
         match event {
             Event::Signal(arrived) => self.signal(arrived, now, act),
-            Event::Said(message) => self.said(message, act),
-            Event::DoorClosed => self.door_closed(act),
+            Event::Said(message) => self.said(message, now, act),
+            Event::DoorClosed => self.door_closed(now, act),
             Event::MainEnded(ended) => self.main_ended(ended, now, act),
             Event::MainSuspended => act.push(Action::Suspend),
+            Event::SaveRequested => self.save_requested(None, now, act),
+            Event::NobodyReady(number) => self.nobody_ready(number, act),
             Event::ChildEnded if self.stop.is_some() && self.ended().is_some() => act.push(Action::DeliverToOrphans),
             Event::ChildEnded => {}
-            Event::ChildrenGone => self.children_gone(act),
+            Event::OnlyErrands => act.push(Action::EndErrands),
+            Event::ChildrenGone => self.children_gone(now, act),
             Event::Tick => self.tick(now, act),
         }
     }
@@ -232,20 +258,24 @@ impl State {
         if let Some((_, to)) = self.policy.rewrite.iter().find(|(from, _)| *from == arrived.number) {
             arrived.number = *to;
         }
-        let number = arrived.number;
-        match self.meaning(number) {
+        match self.meaning(arrived.number) {
             Meaning::Ignore => {}
             Meaning::Stop => self.stop_signal(arrived, now, act),
-            // A workload that is not there yet cannot save; one that runs gets the signal itself.
-            Meaning::Checkpoint | Meaning::Forward => match self.life {
-                Life::Preparing => self.held |= signal::bit(number),
-                Life::Running => act.push(Action::Forward(number)),
-                Life::Over(_) => act.push(Action::Tree(number)),
-            },
+            Meaning::Checkpoint if self.life == Life::Running => self.save_requested(Some(arrived.number), now, act),
+            Meaning::Checkpoint | Meaning::Forward => self.forward(arrived.number, act),
         }
     }
 
-    /// What a signal means now. Before the workload runs, its policy for HUP does not count: HUP stops.
+    fn forward(&mut self, number: c_int, act: &mut Vec<Action>) {
+        match self.life {
+            Life::Preparing => self.held |= signal::bit(number),
+            Life::Running => act.push(Action::Forward(number)),
+            Life::Over(_) => act.push(Action::Tree(number)),
+            Life::Between(_) => {}
+        }
+    }
+
+    /// What a signal means now. Before the workload runs HUP stops whatever the mode is: nothing is there to forward it to.
     fn meaning(&self, number: c_int) -> Meaning {
         if let Some((_, meaning)) = self.policy.on.iter().find(|(n, _)| *n == number) {
             return *meaning;
@@ -261,74 +291,10 @@ impl State {
         }
     }
 
-    fn stop_signal(&mut self, arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
-        if arrived.number == libc::SIGINT {
-            self.interrupts += 1;
-        }
-        match self.stop {
-            None if self.ended().is_some() => self.leave_at_once(arrived.number, now, act),
-            None => self.begin_stop(arrived, now, act),
-            Some(_) if arrived.number == libc::SIGINT => self.hurry(now, act),
-            // Engines repeat SIGTERM (Slurm, a second `docker stop`): that must never cost a checkpoint.
-            Some(_) => act.push(Action::Say(Line::Again(arrived.number))),
-        }
-    }
-
-    fn begin_stop(&mut self, arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
-        let preparing = self.life == Life::Preparing;
-        let grace = if preparing { Some(PREPARE_GRACE) } else { self.policy.grace };
-        let number = super::stop::outgoing(self.policy.signal, arrived.number, self.plain);
-        let stop = Stop { arrived, number, grace, at: now, preparing };
-        self.stop = Some(stop);
-        self.settle_at = None;
-        self.budget(grace.map(|grace| Budget::of(now, grace)));
-        if preparing {
-            act.push(Action::Tree(libc::SIGTERM));
-            // Nothing of a workload is lost yet, so TERM is not repeated: KILL comes next.
-            self.term_at = None;
-        } else {
-            if !self.plain {
-                act.push(Action::Say(Line::Stopping(stop)));
-            }
-            act.push(Action::Deliver { number, chosen: number != arrived.number && number != libc::SIGTERM });
-        }
-    }
-
-    /// The workload had ended by itself; what is left of it need not be waited for any longer than usual.
-    fn leave_at_once(&mut self, number: c_int, now: Clock, act: &mut Vec<Action>) {
-        self.settle_at = None;
-        self.kill_at.get_or_insert(now + self.policy.drain);
-        act.push(Action::Tree(number));
-    }
-
-    fn budget(&mut self, budget: Option<Budget>) {
-        self.term_at = budget.map(|budget| budget.term_at);
-        self.kill_at = budget.map(|budget| budget.kill_at);
-    }
-
-    /// A person at a terminal presses Ctrl-C again: twice means now, thrice means kill.
-    fn hurry(&mut self, now: Clock, act: &mut Vec<Action>) {
-        match self.interrupts {
-            0..=1 => act.push(Action::Say(Line::Again(libc::SIGINT))),
-            2 => self.escalate(now, act),
-            _ => self.kill_at = Some(now),
-        }
-        if self.kill_at == Some(now) {
-            self.kill(now, act);
-        }
-    }
-
-    fn escalate(&mut self, now: Clock, act: &mut Vec<Action>) {
-        self.term_at = None;
-        let left = self.kill_at.map_or(Duration::MAX, |at| at.saturating_sub(now));
-        act.push(Action::Say(Line::Escalating { left }));
-        act.push(Action::Tree(libc::SIGTERM));
-    }
-
-    fn said(&mut self, message: Message, act: &mut Vec<Action>) {
+    fn said(&mut self, message: Message, now: Clock, act: &mut Vec<Action>) {
         match message {
             Message::Policy(policy) => {
-                self.prepare_until = policy.prepare_timeout;
+                self.prepare_until = policy.prepare_timeout.map(|limit| now + limit);
                 self.policy = *policy;
             }
             Message::Phase(phase) => self.phase = phase,
@@ -338,38 +304,46 @@ impl State {
                 self.phase = Phase::Starting;
                 self.prepare_until = None;
             }
-            Message::Failed { errno, name } => {
-                self.exec_failed = true;
-                // prepare is still there and says it better, with a hint; an init's child has nothing to say it with.
-                if self.plain {
-                    act.push(Action::Say(Line::CannotRun { name, errno }));
-                }
-            }
+            Message::Failed { errno, name } => self.failed(name, errno, act),
+            Message::Saved(saved) => self.saved(saved, now, act),
+            Message::Pulse(pulse) => self.pulse(pulse, now, act),
+            Message::Answer(yes) => self.complete = Some(Some(yes)),
+            Message::Note(text) => act.push(Action::Say(Line::Note(text))),
+        }
+    }
+
+    /// prepare is still there and tells it better, with a hint; an init's child has nothing to tell it with.
+    fn failed(&mut self, name: String, errno: i32, act: &mut Vec<Action>) {
+        self.exec_failed = true;
+        if self.plain {
+            act.push(Action::Say(Line::CannotRun { name, errno }));
         }
     }
 
     /// `launching`, then end of file, and still alive: the workload runs. Without `launching` it is a death, told by `MainEnded`.
-    fn door_closed(&mut self, act: &mut Vec<Action>) {
+    fn door_closed(&mut self, now: Clock, act: &mut Vec<Action>) {
         if self.life != Life::Preparing || self.launching.is_none() || self.exec_failed {
             return;
         }
         self.life = Life::Running;
         self.phase = Phase::Running;
+        self.again.began(now);
+        self.watch.arm(&self.policy.watchdog, now);
+        if self.policy.checkpoints.is_some() {
+            act.push(Action::Send(Errand::Watch));
+        }
         if self.held != 0 {
             act.push(Action::Release(std::mem::take(&mut self.held)));
         }
-        if let Some(stop) = &mut self.stop {
-            // The stop came a moment too late for prepare: what runs now is a workload, with a workload's budget.
-            (stop.preparing, stop.grace) = (false, self.policy.grace);
-            let budget = stop.grace.map(|grace| Budget::of(stop.at, grace));
-            self.budget(budget);
-        }
+        self.stop_reaches_workload();
     }
 
     fn main_ended(&mut self, ended: Ended, now: Clock, act: &mut Vec<Action>) {
         let ran = self.life == Life::Running;
         self.life = Life::Over(ended);
         (self.prepare_until, self.held) = (None, 0);
+        self.watch.disarm();
+        self.saving.forget();
         if self.stop.is_some() {
             act.push(Action::DeliverToOrphans);
         } else if ran {
@@ -380,69 +354,30 @@ impl State {
         }
     }
 
-    fn children_gone(&mut self, act: &mut Vec<Action>) {
-        if !self.done {
-            self.done = true;
-            act.push(Action::Exit(self.code()));
-        }
-    }
-
     fn tick(&mut self, now: Clock, act: &mut Vec<Action>) {
-        let due = |at: Option<Clock>| at.is_some_and(|at| now >= at);
-        if due(self.prepare_until) {
-            self.prepare_timeout(now, act);
+        if due(self.prepare_until, now) {
+            let limit = self.prepare_until.take().unwrap_or_default();
+            self.prepare_timed_out(limit, now, act);
         }
-        if due(self.settle_at) {
+        if due(self.settle_at, now) {
             self.settle_at = None;
             act.push(Action::Tree(libc::SIGTERM));
             self.kill_at = Some(now + self.policy.drain);
         }
-        if due(self.term_at) && !due(self.kill_at) {
-            self.escalate(now, act);
+        self.saving_tick(now, act);
+        self.watch_tick(now, act);
+        self.stop_tick(now, act);
+        if self.again.is_due(now) {
+            *self = self.renewed();
+            act.push(Action::Begin);
         }
-        if due(self.kill_at) {
-            self.kill(now, act);
-        }
-    }
-
-    fn prepare_timeout(&mut self, now: Clock, act: &mut Vec<Action>) {
-        let limit = self.prepare_until.take().unwrap_or_default();
-        self.timed_out = true;
-        act.push(Action::Say(Line::PrepareTimeout(limit)));
-        act.push(Action::Tree(libc::SIGTERM));
-        self.kill_at = Some(now + PREPARE_GRACE);
-    }
-
-    fn kill(&mut self, now: Clock, act: &mut Vec<Action>) {
-        self.term_at = None;
-        self.kills += 1;
-        if self.kills == 1 && self.ended().is_none() {
-            act.push(Action::Say(Line::Killing));
-        }
-        if self.kills > KILLS {
-            self.kill_at = None;
-            act.push(Action::Say(Line::GivenUp));
-            return self.children_gone(act);
-        }
-        self.kill_at = Some(now + KILL_AGAIN);
-        act.push(Action::Kill);
-    }
-
-    fn code(&self) -> u8 {
-        let account = Account {
-            ended: self.ended(),
-            ran: self.ran(),
-            stop: self.stop,
-            killed: self.killed(),
-            timed_out: self.timed_out,
-            plain: self.plain,
-        };
-        outcome::code(&account, &self.policy)
     }
 }
 
-/// What systemd sends to a container's init that it wants to halt: SIGRTMIN+3.
-const SYSTEMD_HALT: c_int = 37;
+/// Whether a deadline has come.
+pub(super) fn due(at: Option<Clock>, now: Clock) -> bool {
+    at.is_some_and(|at| now >= at)
+}
 
 #[cfg(test)]
 mod tests;

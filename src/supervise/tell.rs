@@ -1,7 +1,9 @@
 //! PID 1's own words. One write per line, never blocking and never failing: a reader of the log that has stopped reading must not
 //! stop the container. Descriptor 2 is shared with the workload, so its flags are never changed; it is opened anew instead.
 
-use super::state::{Line, State};
+use super::line::Line;
+use super::state::State;
+use crate::handover::Saved;
 use crate::sys::process::Ended;
 use crate::sys::{proc, signal};
 use nix::fcntl::OFlag;
@@ -55,15 +57,47 @@ pub fn words(line: &Line) -> String {
             }
         }
         Line::Again(number) => format!("{} again: already stopping, nothing is shortened", signal::name(*number)),
-        Line::Escalating { left } if *left == Duration::MAX => "SIGTERM to every process".into(),
-        Line::Escalating { left } => format!("SIGTERM to every process, {} until SIGKILL", seconds(*left)),
+        Line::Escalating { left: None } => "SIGTERM to every process".into(),
+        Line::Escalating { left: Some(left) } => format!("SIGTERM to every process, {} until SIGKILL", seconds(*left)),
         Line::Killing => "SIGKILL to every process".into(),
         Line::GivenUp => format!("these processes cannot be killed and are left behind: {}", left_behind()),
         Line::PrepareTimeout(limit) => format!("preparing took longer than prepare.timeout ({})", seconds(*limit)),
         Line::CannotRun { name, errno } => {
-            let why = nix::errno::Errno::from_raw(*errno).desc();
-            format!("cannot run {name}: {why}")
+            format!("cannot run {}: {}", name.escape_debug(), nix::errno::Errno::from_raw(*errno).desc())
         }
+        Line::Asked { number, stop } => {
+            let how =
+                number.map_or("by checkpoint.request_file".into(), |number| format!("by {}", signal::name(number)));
+            format!("asked for a checkpoint {how}{}", if *stop { "; the stop follows when it is complete" } else { "" })
+        }
+        Line::NobodyReady(number) => {
+            format!("{} was not sent: the workload has no handler for it (yet) and would die", signal::name(*number))
+        }
+        Line::NoWayToSave => {
+            "a checkpoint was asked for, but neither checkpoint.signal nor checkpoint.request_file is set".into()
+        }
+        Line::Saved(saved) => format!("checkpoint {} is complete", checkpoint(saved)),
+        Line::SavedSoStop => "the checkpoint is there: stopping".into(),
+        Line::NotSaved(after) => format!("no new checkpoint {} after it was asked for", seconds(*after)),
+        Line::Restarting { attempt, pause } => format!("start {attempt} follows in {}", seconds(*pause)),
+        Line::NoRestart(why) => format!("not started again: {why}"),
+        Line::Hangs { what, quiet } => format!("the workload hangs: {what} for {}", seconds(*quiet)),
+        Line::Note(text) => text.clone(),
+    }
+}
+
+/// A checkpoint in a few words: where, which step, how large.
+pub fn checkpoint(saved: &Saved) -> String {
+    let step = saved.step.map_or(String::new(), |step| format!("step {step}, "));
+    format!("{} ({step}{})", saved.path.escape_debug(), size(saved.size))
+}
+
+fn size(bytes: u64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let power = (bytes.max(1).ilog2() / 10).min(4);
+    match power {
+        0 => format!("{bytes} B"),
+        power => format!("{:.1} {}", bytes as f64 / (1u64 << (10 * power)) as f64, units[power as usize]),
     }
 }
 

@@ -1,12 +1,15 @@
 //! One turn after the other: wait, tell the state what happened, do what it answers. All side effects of PID 1 are here.
 
+use super::errands::Errands;
 use super::listener::Listener;
-use super::state::{Action, Event, State};
+use super::requests::Requests;
+use super::state::{Action, Clock, Event, State};
 use super::target::{self, Chosen};
-use super::tell;
-use crate::handover::Scope;
+use super::{Lives, tell};
+use crate::handover::{Errand, Message, Phase, Scope};
 use crate::state::{self as file, Identity, Record};
 use crate::sys::process::{self, Reaped};
+use crate::sys::signal::Inherited;
 use crate::sys::signal::{self, Receiver};
 use crate::sys::{memory, proc};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -31,21 +34,43 @@ pub struct Supervisor {
     since: Instant,
     /// Who has had the stop signal, or was spared it on purpose.
     delivered: Vec<c_int>,
+    errands: Errands,
+    /// Errands and starts that the state asked for in this turn; they need what `run` was given.
+    wanted: Vec<Errand>,
+    begin: bool,
+    requests: Option<Requests>,
     record: Record,
     exit: Option<u8>,
 }
 
 impl Supervisor {
     pub(super) fn new(state: State, receiver: Receiver, listener: Listener, main: c_int, since: Instant) -> Self {
-        let record = Record { version: 1, started: file::unix_now(), main, attempt: 1, ..Record::default() };
-        let listener = Some(listener);
-        Supervisor { state, receiver, listener, main, reaped: false, since, delivered: Vec::new(), record, exit: None }
+        Supervisor {
+            state,
+            receiver,
+            listener: Some(listener),
+            main,
+            reaped: false,
+            since,
+            delivered: Vec::new(),
+            errands: Errands::default(),
+            wanted: Vec::new(),
+            begin: false,
+            requests: None,
+            record: Record { version: 1, started: file::unix_now(), ..Record::default() },
+            exit: None,
+        }
     }
 
     /// Turns until the end. A panic is a fault of ours, but the workload must not pay for it.
-    pub(super) fn run(mut self) -> c_int {
+    pub(super) fn run(mut self, lives: &Lives<'_>, inherited: Inherited, workdir: Option<&Path>) -> c_int {
         loop {
-            match catch_unwind(AssertUnwindSafe(|| self.turn())) {
+            let turn = AssertUnwindSafe(|| {
+                let over = self.turn();
+                self.start_what_is_wanted(lives, inherited, workdir);
+                over
+            });
+            match catch_unwind(turn) {
                 Ok(Some(code)) => return c_int::from(code),
                 Ok(None) | Err(_) => {}
             }
@@ -59,49 +84,86 @@ impl Supervisor {
         if self.exit.is_some() {
             return self.exit;
         }
-        let door_ready = self.wait();
-        if door_ready {
-            self.listen();
+        if !self.wanted.is_empty() || self.begin {
+            return None;
         }
+        self.wait();
+        self.listen();
+        self.errands.hear().into_iter().for_each(|message| self.step(Event::Said(message)));
         while let Some(arrived) = self.receiver.next() {
             // Our own write to a closed pipe is no message to the workload.
             if arrived.pid != std::process::id() {
                 self.step(Event::Signal(arrived));
             }
         }
-        if self.state.deadline().is_some_and(|at| self.since.elapsed() >= at) {
+        if self.requests.as_ref().is_some_and(Requests::take) {
+            self.step(Event::SaveRequested);
+        }
+        self.errands.tick(self.now());
+        if self.state.deadline().is_some_and(|at| self.now() >= at) {
             self.step(Event::Tick);
         }
         None
     }
 
-    /// Sleeps until something happens: for ever, when no deadline runs. Says whether prepare spoke.
-    fn wait(&self) -> bool {
-        let timeout = self.state.deadline().map_or(PollTimeout::NONE, |at| {
-            let left = at.saturating_sub(self.since.elapsed()) + Duration::from_millis(1);
-            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
-        });
-        let signals = PollFd::new(self.receiver.fd(), PollFlags::POLLIN);
-        match &self.listener {
-            None => poll(&mut [signals], timeout).is_err(),
-            Some(listener) => {
-                let mut both = [signals, PollFd::new(listener.fd(), PollFlags::POLLIN)];
-                let _ = poll(&mut both, timeout);
-                both[1].any().unwrap_or(false)
+    fn now(&self) -> Clock {
+        self.since.elapsed()
+    }
+
+    fn start_what_is_wanted(&mut self, lives: &Lives<'_>, inherited: Inherited, workdir: Option<&Path>) {
+        for errand in std::mem::take(&mut self.wanted) {
+            self.errands.start(&errand, &self.state.policy, lives, self.now());
+        }
+        if std::mem::take(&mut self.begin) {
+            self.start_again(lives, inherited, workdir);
+        }
+    }
+
+    /// What the first start did, for the next one. If no process can be made now, the pause was too short: it is an end like another.
+    fn start_again(&mut self, lives: &Lives<'_>, inherited: Inherited, workdir: Option<&Path>) {
+        self.delivered.clear();
+        match super::start(lives, inherited, self.since, workdir, self.state.attempt) {
+            Ok((main, listener)) => (self.main, self.listener, self.reaped) = (main, Some(listener), false),
+            Err(errno) => {
+                tell::write(&format!("cannot start again: {}", errno.desc()), self.state.policy.json);
+                self.step(Event::MainEnded(process::Ended::Exited(crate::exit::Exit::Internal.code())));
+                self.step(Event::ChildrenGone);
             }
         }
     }
 
+    /// Sleeps until something happens: for ever, when no deadline runs.
+    fn wait(&self) {
+        let deadline = [self.state.deadline(), self.errands.deadline()].into_iter().flatten().min();
+        let timeout = deadline.map_or(PollTimeout::NONE, |at| {
+            let left = at.saturating_sub(self.now()) + Duration::from_millis(1);
+            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+        });
+        let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
+        let mut fds = vec![readable(self.receiver.fd())];
+        fds.extend(self.listener.as_ref().map(|listener| readable(listener.fd())));
+        fds.extend(self.requests.as_ref().map(|requests| readable(requests.fd())));
+        fds.extend(self.errands.fds());
+        let _ = poll(&mut fds, timeout);
+    }
+
     fn listen(&mut self) {
-        let Some(listener) = &mut self.listener else { return };
+        let Some(listener) = self.listener.as_mut().filter(|listener| listener.is_readable()) else { return };
         let heard = listener.hear();
         for message in heard.messages {
-            self.step(Event::Said(message));
+            self.hear(message);
         }
         if heard.closed {
             self.listener = None;
             self.step(Event::DoorClosed);
             memory::drop_touched_text(); // from here PID 1 sleeps
+        }
+    }
+
+    fn hear(&mut self, message: Message) {
+        self.step(Event::Said(message));
+        if let (Some(directory), None) = (&self.state.policy.run_dir, &self.requests) {
+            self.requests = Requests::watch(Path::new(directory));
         }
     }
 
@@ -111,7 +173,7 @@ impl Supervisor {
                 Reaped::One(pid, ended) => self.ended(pid, ended),
                 Reaped::Suspended(pid) if pid == self.main => self.step(Event::MainSuspended),
                 Reaped::Suspended(_) => {}
-                Reaped::NoneYet => return,
+                Reaped::NoneYet => return self.look_for_others(),
                 Reaped::NoChildren => {
                     self.hear_last_words();
                     return self.step(Event::ChildrenGone);
@@ -122,6 +184,9 @@ impl Supervisor {
 
     fn ended(&mut self, pid: c_int, ended: process::Ended) {
         self.delivered.retain(|known| *known != pid);
+        if self.errands.has(pid) {
+            return self.errands.reaped(pid).into_iter().for_each(|message| self.step(Event::Said(message)));
+        }
         if pid != self.main || self.reaped {
             if self.state.policy.tell_orphans {
                 tell::write(&format!("reaped orphan {pid}: {}", tell::how(ended)), self.state.policy.json);
@@ -135,8 +200,18 @@ impl Supervisor {
         self.step(Event::MainEnded(ended));
     }
 
+    /// With the main process gone, errands may be all that is left.
+    fn look_for_others(&mut self) {
+        if self.reaped && self.errands.any() {
+            let others = proc::children(std::process::id() as c_int).into_iter().any(|pid| !self.errands.has(pid));
+            if !others {
+                self.step(Event::OnlyErrands);
+            }
+        }
+    }
+
     fn hear_last_words(&mut self) {
-        while self.listener.as_ref().is_some_and(|listener| readable(listener)) {
+        while self.listener.as_ref().is_some_and(Listener::is_readable) {
             self.listen();
         }
     }
@@ -152,11 +227,16 @@ impl Supervisor {
             Action::Forward(number) => self.forward(number),
             Action::Release(held) => self.release(held),
             Action::Deliver { number, chosen } => self.deliver(number, chosen),
+            Action::Ask(number) => self.ask(number),
             Action::DeliverToOrphans => self.deliver_to_orphans(),
             Action::Tree(number) => self.signal_tree(number),
             Action::Kill => self.kill(),
             Action::Say(line) => tell::write(&tell::words(&line), self.state.policy.json),
             Action::Suspend => self.suspend(),
+            Action::Send(errand) => self.wanted.push(errand),
+            Action::Dump => self.wanted.push(Errand::Dump(self.others())),
+            Action::EndErrands => self.errands.end(self.now()),
+            Action::Begin => self.begin = true,
             Action::Exit(code) => self.finish(code),
         }
     }
@@ -187,9 +267,25 @@ impl Supervisor {
         self.delivered.extend(signalled.into_iter().chain(spared).map(c_int::abs));
     }
 
+    /// Only for who is ready: the others would die of it.
+    fn ask(&mut self, number: c_int) {
+        let chosen = target::choose(self.main, number, self.state.policy.scope, &target::Real).signalled;
+        let ready = |pid: &c_int| proc::status(pid.abs()).is_some_and(|status| signal::contains(status.caught, number));
+        let ready: Vec<c_int> = chosen.into_iter().filter(ready).collect();
+        if ready.is_empty() || self.reaped {
+            return self.step(Event::NobodyReady(number));
+        }
+        ready.into_iter().for_each(|pid| deliver_one(pid, number, true));
+    }
+
+    /// Everything that descends from PID 1 and is no errand.
+    fn others(&self) -> Vec<c_int> {
+        proc::descendants(std::process::id() as c_int).into_iter().filter(|pid| !self.errands.has(*pid)).collect()
+    }
+
     fn deliver_to_orphans(&mut self) {
         for pid in proc::children(std::process::id() as c_int) {
-            if !self.delivered.contains(&pid) {
+            if !self.delivered.contains(&pid) && !self.errands.has(pid) {
                 deliver_one(pid, libc::SIGTERM, false);
                 self.delivered.push(pid);
             }
@@ -197,7 +293,7 @@ impl Supervisor {
     }
 
     fn signal_tree(&mut self, number: c_int) {
-        for pid in proc::descendants(std::process::id() as c_int) {
+        for pid in self.others() {
             let _ = signal::send(pid, number);
             self.delivered.push(pid);
         }
@@ -241,7 +337,9 @@ impl Supervisor {
     fn save(&mut self) {
         let Some(directory) = self.state.policy.run_dir.clone() else { return };
         let mut now = self.record.clone();
-        now.phase = if self.exit.is_some() { crate::handover::Phase::Ended } else { self.state.phase() };
+        now.phase = if self.exit.is_some() { Phase::Ended } else { self.state.phase() };
+        (now.main, now.attempt, now.hung) = (self.main, self.state.attempt, self.state.hung);
+        now.saved.clone_from(&self.state.saved);
         now.mode.clone_from(&self.state.policy.mode);
         now.kind = self.state.policy.kind;
         now.command = self.state.command().map(str::to_owned);
@@ -271,11 +369,6 @@ fn deliver_one(pid: c_int, number: c_int, chosen_by_us: bool) {
     }
     let ready = !chosen_by_us || signal::contains(status.caught, number);
     let _ = signal::send(pid, if ready { number } else { libc::SIGTERM });
-}
-
-fn readable(listener: &Listener) -> bool {
-    let mut fd = [PollFd::new(listener.fd(), PollFlags::POLLIN)];
-    poll(&mut fd, PollTimeout::ZERO) == Ok(1)
 }
 
 /// If the terminal's foreground group is the workload's, which is gone or stopped, it becomes ours again. All signals are blocked,

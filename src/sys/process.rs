@@ -222,6 +222,12 @@ fn execve(file: &CStr, argv: &[CString], environment: &[CString]) -> Errno {
     Errno::last()
 }
 
+/// In a child: closes a descriptor that the parent goes on to own.
+pub fn close_one(fd: RawFd) {
+    // SAFETY: close(2) takes no pointers; the child never touches the value that owns this descriptor in the parent.
+    unsafe { libc::close(fd) };
+}
+
 /// Whether this process is PID 1 of its namespace, and so whether kill(-1) reaches only what is its own.
 pub fn is_first() -> bool {
     std::process::id() == 1

@@ -1,6 +1,7 @@
 //! Orders of events, each as a table: what happens, and what PID 1 does about it.
 
 use super::*;
+use crate::supervise::stopping::KILLS;
 use proptest::prelude::*;
 
 fn at(seconds: f64) -> Clock {

@@ -1,0 +1,123 @@
+//! Errands under way: children of PID 1 that do what is rich, may block, or needs the workload's user. Each has a pipe to speak
+//! through, one that tells it to finish, and a deadline; all signals are blocked in it, so that only PID 1 ends it.
+
+use super::Lives;
+use super::listener::Listener;
+use super::state::Clock;
+use crate::handover::{Door, Errand, Message, Policy};
+use crate::sys::process;
+use crate::sys::signal;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags};
+use std::ffi::c_int;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+/// What a single question may take; a file system that does not answer by then is not worth waiting for.
+const LIMIT: Duration = Duration::from_secs(5);
+/// For a last look at the checkpoints, after all else has ended.
+const LAST_LOOK: Duration = Duration::from_secs(2);
+
+/// What an errand is started with.
+pub struct Task<'a> {
+    /// What to do.
+    pub errand: &'a Errand,
+    /// How it is supervised.
+    pub policy: &'a Policy,
+    /// Where to answer.
+    pub door: Door,
+    /// End of file here: finish.
+    pub finish: OwnedFd,
+}
+
+/// One errand under way.
+struct Running {
+    pid: c_int,
+    listener: Listener,
+    finish: Option<OwnedFd>,
+    until: Option<Clock>,
+    watches: bool,
+}
+
+/// All of them.
+#[derive(Default)]
+pub struct Errands(Vec<Running>);
+
+impl Errands {
+    /// Starts one. Only one watches, and where no process can be made none is: errands are help, not duty.
+    pub fn start(&mut self, errand: &Errand, policy: &Policy, lives: &Lives<'_>, now: Clock) {
+        let watches = *errand == Errand::Watch;
+        if watches && self.0.iter().any(|running| running.watches) {
+            return;
+        }
+        if let Ok((pid, listener, finish)) = spawn(errand, policy, lives) {
+            let until = (!watches).then_some(now + LIMIT);
+            self.0.push(Running { pid, listener, finish: Some(finish), until, watches });
+        }
+    }
+
+    /// Tells all of them to finish.
+    pub fn end(&mut self, now: Clock) {
+        for running in &mut self.0 {
+            running.finish = None;
+            running.until.get_or_insert(now + LAST_LOOK);
+        }
+    }
+
+    /// Whether there is any.
+    pub fn any(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// Whether this process is one.
+    pub fn has(&self, pid: c_int) -> bool {
+        self.0.iter().any(|running| running.pid == pid)
+    }
+
+    /// What one said before its end, once it has been reaped.
+    pub fn reaped(&mut self, pid: c_int) -> Vec<Message> {
+        let Some(at) = self.0.iter().position(|running| running.pid == pid) else { return Vec::new() };
+        let mut ended = self.0.swap_remove(at);
+        ended.listener.hear_all()
+    }
+
+    /// The descriptors to poll.
+    pub fn fds(&self) -> impl Iterator<Item = PollFd<'_>> {
+        let open = self.0.iter().filter(|running| running.listener.is_open());
+        open.map(|running| PollFd::new(running.listener.fd(), PollFlags::POLLIN))
+    }
+
+    /// What they have said by now.
+    pub fn hear(&mut self) -> Vec<Message> {
+        let ready = |running: &&mut Running| running.listener.is_open() && running.listener.is_readable();
+        self.0.iter_mut().filter(ready).flat_map(|running| running.listener.hear().messages).collect()
+    }
+
+    /// When the next one has used up its time.
+    pub fn deadline(&self) -> Option<Clock> {
+        self.0.iter().filter_map(|running| running.until).min()
+    }
+
+    /// Kills those that have. One that cannot be killed is left: PID 1 waits for nothing.
+    pub fn tick(&mut self, now: Clock) {
+        for running in self.0.iter_mut().filter(|running| running.until.is_some_and(|until| now >= until)) {
+            running.until = None;
+            let _ = signal::send(running.pid, libc::SIGKILL);
+        }
+    }
+}
+
+fn spawn(errand: &Errand, policy: &Policy, lives: &Lives<'_>) -> nix::Result<(c_int, Listener, OwnedFd)> {
+    let (reader, writer) = super::handover_pipe()?;
+    let (finish_reader, finish_writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    let (writer, finish) = (std::cell::Cell::new(Some(writer)), std::cell::Cell::new(Some(finish_reader)));
+    let keep = std::os::fd::AsRawFd::as_raw_fd(&finish_writer);
+    let pid = process::fork(|| {
+        process::close_one(keep);
+        match (writer.take(), finish.take()) {
+            (Some(writer), Some(finish)) => (lives.errand)(Task { errand, policy, door: Door::to(writer), finish }),
+            _ => 70,
+        }
+    })?;
+    Ok((pid, Listener::new(reader), finish_writer))
+}

@@ -1,0 +1,68 @@
+//! PID 1's lines as data; `tell` turns them into words.
+
+use super::stop::Stop;
+use crate::handover::Saved;
+use std::ffi::c_int;
+use std::time::Duration;
+
+/// A line for the person who reads the log.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Line {
+    /// A stop begins.
+    Stopping(Stop),
+    /// The same signal again; nothing changes.
+    Again(c_int),
+    /// Time for checkpoints is over: everything gets TERM.
+    Escalating {
+        /// Until SIGKILL; none: there is no limit.
+        left: Option<Duration>,
+    },
+    /// The budget is used up.
+    Killing,
+    /// What is left could not be killed.
+    GivenUp,
+    /// `prepare.timeout` is over.
+    PrepareTimeout(Duration),
+    /// exec failed.
+    CannotRun {
+        /// What was looked up.
+        name: String,
+        /// Why.
+        errno: i32,
+    },
+    /// The trainer was asked to save, with this signal; none: by a file.
+    Asked {
+        /// The signal.
+        number: Option<c_int>,
+        /// It is to stop afterwards; until SIGKILL, if there is a limit.
+        stop: bool,
+    },
+    /// The trainer has no handler for the signal that means "save".
+    NobodyReady(c_int),
+    /// Nothing is configured that makes the trainer save.
+    NoWayToSave,
+    /// A new checkpoint is complete.
+    Saved(Saved),
+    /// The checkpoint is there, so the workload is stopped now.
+    SavedSoStop,
+    /// Nothing newer came for so long after it was asked for.
+    NotSaved(Duration),
+    /// The workload is started again.
+    Restarting {
+        /// Which start it will be.
+        attempt: u32,
+        /// After this pause.
+        pause: Duration,
+    },
+    /// It is not started again, because of this.
+    NoRestart(&'static str),
+    /// Nothing happened for so long.
+    Hangs {
+        /// What did not happen.
+        what: &'static str,
+        /// For how long.
+        quiet: Duration,
+    },
+    /// A line of an errand's.
+    Note(String),
+}

@@ -1,0 +1,111 @@
+//! Whether an ended workload is started again in the same container.
+
+use super::line::Line;
+use super::state::{Action, Clock, Life, State, due};
+use crate::handover::OnHang;
+use std::time::Duration;
+
+/// So many runs in a row without a newer checkpoint are a loop that leads nowhere.
+const FRUITLESS: u32 = 3;
+
+/// What is known over several runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Again {
+    /// Restarts in a row.
+    count: u32,
+    /// Runs in a row that brought no newer checkpoint.
+    fruitless: u32,
+    /// This run brought one.
+    progress: bool,
+    /// When this run's workload began.
+    since: Option<Clock>,
+    /// When the next one begins.
+    at: Option<Clock>,
+}
+
+impl Again {
+    pub fn began(&mut self, now: Clock) {
+        (self.since, self.progress) = (Some(now), false);
+    }
+
+    pub fn progressed(&mut self) {
+        (self.progress, self.fruitless) = (true, 0);
+    }
+
+    pub fn cancel(&mut self) {
+        self.at = None;
+    }
+
+    pub fn deadline(&self) -> Option<Clock> {
+        self.at
+    }
+
+    /// Whether the next run begins now; says so once.
+    pub fn is_due(&mut self, now: Clock) -> bool {
+        let due = due(self.at, now);
+        if due {
+            self.at = None;
+        }
+        due
+    }
+}
+
+impl State {
+    /// Decides, and if so, sets the time of the next start.
+    pub(super) fn starts_again(&mut self, now: Clock, act: &mut Vec<Action>) -> bool {
+        let Some(ended) = self.ended().filter(|_| self.wants_restart()) else { return false };
+        let healthy = self.again.since.is_some_and(|since| now.saturating_sub(since) >= self.policy.restart.healthy);
+        if healthy {
+            self.again.count = 0;
+        }
+        if !self.again.progress {
+            self.again.fruitless += 1;
+        }
+        if let Some(why) = self.why_not_again() {
+            act.push(Action::Say(Line::NoRestart(why)));
+            return false;
+        }
+        let pause = pause(self.policy.restart.pause, self.policy.restart.pause_max, self.again.count);
+        self.again.count += 1;
+        self.again.at = Some(now + pause);
+        self.life = Life::Between(ended);
+        act.push(Action::Say(Line::Restarting { attempt: self.attempt + 1, pause }));
+        true
+    }
+
+    fn wants_restart(&self) -> bool {
+        let restart = &self.policy.restart;
+        let asked_for = self.stop.is_some() || self.timed_out || !self.ran();
+        let hung = self.hung && self.policy.watchdog.action == OnHang::Restart;
+        let aborted = self.hung && self.policy.watchdog.action == OnHang::Abort;
+        let code = self.ended().map_or(0, |ended| ended.code());
+        let matches = if restart.codes.is_empty() { code != 0 } else { restart.codes.contains(&code) };
+        restart.max > 0 && !asked_for && !aborted && (hung || matches)
+    }
+
+    fn why_not_again(&self) -> Option<&'static str> {
+        let watched = self.policy.checkpoints.is_some();
+        match () {
+            () if self.again.count >= self.policy.restart.max => Some("restart.max is reached"),
+            () if watched && self.again.fruitless >= FRUITLESS => Some("three runs brought no newer checkpoint"),
+            () => None,
+        }
+    }
+}
+
+/// Doubles from one time to the next.
+fn pause(first: Duration, most: Duration, count: u32) -> Duration {
+    first.saturating_mul(2u32.saturating_pow(count.min(20))).min(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let seconds = |count| pause(Duration::from_secs(1), Duration::from_secs(60), count).as_secs();
+        assert_eq!((0..8).map(seconds).collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(seconds(u32::MAX), 60);
+    }
+}

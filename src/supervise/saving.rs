@@ -1,0 +1,98 @@
+//! Checkpoints as PID 1 sees them: asking for one, noticing that one is complete, and what follows from it.
+
+use super::line::Line;
+use super::state::{Action, Clock, Life, State, due};
+use crate::handover::{Errand, Saved};
+use std::ffi::c_int;
+use std::time::Duration;
+
+/// From a complete checkpoint to the stop of a trainer that goes on: it may still be cleaning up old ones.
+const AFTER_SAVE: Duration = Duration::from_secs(3);
+
+/// When nothing newer came for so long after it was asked for, that is told, and the phase is `running` again.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What is going on about checkpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Saving {
+    /// Somebody asked for one; told when nothing has come by then.
+    asked_until: Option<Clock>,
+    /// The stop waits for one.
+    before_stop: bool,
+    /// It is there: the moment of the stop signal.
+    stop_at: Option<Clock>,
+}
+
+impl Saving {
+    /// Whether a checkpoint was asked for and has not come.
+    pub fn is_asked(&self) -> bool {
+        self.asked_until.is_some()
+    }
+
+    pub fn deadline(&self) -> Option<Clock> {
+        [self.asked_until, self.stop_at].into_iter().flatten().min()
+    }
+
+    pub fn forget(&mut self) {
+        *self = Saving::default();
+    }
+}
+
+impl State {
+    /// Somebody asks for a checkpoint: by a request file, or by a signal that is said to mean it.
+    pub(super) fn save_requested(&mut self, signal: Option<c_int>, now: Clock, act: &mut Vec<Action>) {
+        if self.life != Life::Running || self.stop.is_some() {
+            return;
+        }
+        let number = self.policy.save_signal.or(signal.filter(|_| self.policy.save_file.is_none()));
+        match number {
+            Some(number) => act.push(Action::Ask(number)),
+            None if self.policy.save_file.is_some() => act.push(Action::Send(Errand::RequestSave)),
+            None => return act.push(Action::Say(Line::NoWayToSave)),
+        }
+        act.push(Action::Say(Line::Asked { number, stop: false }));
+        // Without a watched directory nobody will see it come.
+        self.saving.asked_until = self.policy.checkpoints.as_ref().map(|_| now + PATIENCE);
+    }
+
+    pub(super) fn save_before_stop(&mut self, number: c_int, act: &mut Vec<Action>) {
+        self.saving.before_stop = true;
+        act.push(Action::Say(Line::Asked { number: Some(number), stop: true }));
+        act.push(Action::Ask(number));
+    }
+
+    /// The trainer has no handler for it, and would die of it: it was not sent.
+    pub(super) fn nobody_ready(&mut self, number: c_int, act: &mut Vec<Action>) {
+        act.push(Action::Say(Line::NobodyReady(number)));
+        if std::mem::take(&mut self.saving.before_stop) {
+            self.deliver(act);
+        }
+        self.saving.asked_until = None;
+    }
+
+    pub(super) fn saved(&mut self, saved: Saved, now: Clock, act: &mut Vec<Action>) {
+        let fresh = saved.fresh;
+        if fresh {
+            act.push(Action::Say(Line::Saved(saved.clone())));
+            self.again.progressed();
+            self.watch.saved(now);
+            self.saving.asked_until = None;
+        }
+        self.saved = Some(saved);
+        if fresh && self.life == Life::Running && std::mem::take(&mut self.saving.before_stop) {
+            self.saving.stop_at = Some(now + AFTER_SAVE);
+        }
+    }
+
+    pub(super) fn saving_tick(&mut self, now: Clock, act: &mut Vec<Action>) {
+        if due(self.saving.asked_until, now) {
+            self.saving.asked_until = None;
+            act.push(Action::Say(Line::NotSaved(PATIENCE)));
+        }
+        if due(self.saving.stop_at, now) {
+            self.saving.stop_at = None;
+            act.push(Action::Say(Line::SavedSoStop));
+            self.deliver(act);
+        }
+    }
+}

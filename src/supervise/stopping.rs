@@ -1,0 +1,182 @@
+//! The stop protocol: NOTICE → CHECKPOINT → TERM → KILL → DRAIN. What can be lost is a checkpoint, so time is never taken from a
+//! workload that may be saving: without a known grace it is never killed, and a repeated SIGTERM shortens nothing.
+
+use super::line::Line;
+use super::outcome::{self, Account};
+use super::state::{Action, Clock, Life, State, due};
+use super::stop::{Budget, Stop, outgoing};
+use crate::handover::{Errand, Kind, StopSignal};
+use crate::sys::signal::Arrived;
+use std::ffi::c_int;
+use std::time::Duration;
+
+/// What installers and probes get between TERM and KILL when a stop comes before the workload runs.
+pub(super) const PREPARE_GRACE: Duration = Duration::from_secs(5);
+/// A walk over the tree can miss a fork, so a kill is repeated.
+const KILL_AGAIN: Duration = Duration::from_millis(200);
+/// After so many kills what is left cannot be killed (it waits for a dead file system or driver): it is named and given up.
+pub(super) const KILLS: u32 = 15;
+
+impl State {
+    pub(super) fn stop_signal(&mut self, arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
+        if arrived.number == libc::SIGINT {
+            self.interrupts += 1;
+        }
+        match (self.stop, self.life) {
+            (Some(_), _) if arrived.number == libc::SIGINT => self.hurry(now, act),
+            // Engines repeat SIGTERM (Slurm, a second `docker stop`): that must never cost a checkpoint.
+            (Some(_), _) => act.push(Action::Say(Line::Again(arrived.number))),
+            (None, Life::Over(_)) => self.leave_sooner(arrived.number, now, act),
+            (None, Life::Between(_)) => self.stop_between(arrived, now, act),
+            (None, Life::Preparing) => self.stop_preparing(arrived, now, act),
+            (None, Life::Running) => self.stop_running(arrived, now, act),
+        }
+    }
+
+    /// Nothing of a workload is lost yet, so the configured grace does not apply.
+    fn stop_preparing(&mut self, arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
+        self.stop = Some(Stop { arrived, number: libc::SIGTERM, grace: Some(PREPARE_GRACE), at: now, preparing: true });
+        self.kill_at = Some(now + PREPARE_GRACE);
+        act.push(Action::Tree(libc::SIGTERM));
+    }
+
+    fn stop_running(&mut self, arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
+        let number = outgoing(self.policy.signal, arrived.number, self.is_plain());
+        let stop = Stop { arrived, number, grace: self.policy.grace, at: now, preparing: false };
+        self.stop = Some(stop);
+        self.budget();
+        self.watch.disarm();
+        if !self.is_plain() {
+            act.push(Action::Say(Line::Stopping(stop)));
+        }
+        match self.save_signal_for_stop() {
+            Some(save) => self.save_before_stop(save, act),
+            None => self.deliver(act),
+        }
+    }
+
+    /// A trainer that saves on a signal of its own and goes on is asked for that first, if it can be seen when it has saved.
+    fn save_signal_for_stop(&self) -> Option<c_int> {
+        let seen = self.policy.checkpoints.is_some() && self.policy.signal == StopSignal::Same;
+        self.policy.save_signal.filter(|save| seen && self.policy.kind == Kind::Train && *save != libc::SIGTERM)
+    }
+
+    /// The stop signal itself.
+    pub(super) fn deliver(&mut self, act: &mut Vec<Action>) {
+        let Some(stop) = self.stop else { return };
+        let chosen = stop.number != stop.arrived.number && stop.number != libc::SIGTERM;
+        act.push(Action::Deliver { number: stop.number, chosen });
+    }
+
+    /// The stop came a moment too late for prepare: what runs now is a workload, with a workload's budget.
+    pub(super) fn stop_reaches_workload(&mut self) {
+        if let Some(stop) = &mut self.stop {
+            (stop.preparing, stop.grace) = (false, self.policy.grace);
+            self.budget();
+        }
+    }
+
+    /// While nothing runs between two starts a stop is the end.
+    fn stop_between(&mut self, arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
+        self.stop = Some(Stop { arrived, number: arrived.number, grace: None, at: now, preparing: false });
+        self.again.cancel();
+        self.exit(act);
+    }
+
+    /// The workload had ended by itself; what is left of it need not be waited for any longer than usual.
+    fn leave_sooner(&mut self, number: c_int, now: Clock, act: &mut Vec<Action>) {
+        self.settle_at = None;
+        self.kill_at.get_or_insert(now + self.policy.drain);
+        act.push(Action::Tree(number));
+    }
+
+    fn budget(&mut self) {
+        let budget = self.stop.and_then(|stop| stop.grace.map(|grace| Budget::of(stop.at, grace)));
+        self.term_at = budget.map(|budget| budget.term_at);
+        self.kill_at = budget.map(|budget| budget.kill_at);
+    }
+
+    /// A person at a terminal presses Ctrl-C again: twice means now, thrice means kill.
+    fn hurry(&mut self, now: Clock, act: &mut Vec<Action>) {
+        match self.interrupts {
+            0..=1 => act.push(Action::Say(Line::Again(libc::SIGINT))),
+            2 => self.escalate(now, act),
+            _ => self.kill(now, act),
+        }
+    }
+
+    fn escalate(&mut self, now: Clock, act: &mut Vec<Action>) {
+        self.term_at = None;
+        let left = self.kill_at.map(|at| at.saturating_sub(now));
+        act.push(Action::Say(Line::Escalating { left }));
+        act.push(Action::Tree(libc::SIGTERM));
+    }
+
+    pub(super) fn prepare_timed_out(&mut self, limit: Duration, now: Clock, act: &mut Vec<Action>) {
+        self.timed_out = true;
+        act.push(Action::Say(Line::PrepareTimeout(limit)));
+        act.push(Action::Tree(libc::SIGTERM));
+        self.kill_at = Some(now + PREPARE_GRACE);
+    }
+
+    pub(super) fn stop_tick(&mut self, now: Clock, act: &mut Vec<Action>) {
+        if due(self.term_at, now) && !due(self.kill_at, now) {
+            self.escalate(now, act);
+        }
+        if due(self.kill_at, now) {
+            self.kill(now, act);
+        }
+    }
+
+    pub(super) fn kill(&mut self, now: Clock, act: &mut Vec<Action>) {
+        self.term_at = None;
+        self.kills += 1;
+        if self.kills == 1 && self.ended().is_none() {
+            act.push(Action::Say(Line::Killing));
+        }
+        if self.kills > KILLS {
+            self.kill_at = None;
+            act.push(Action::Say(Line::GivenUp));
+            return self.exit(act);
+        }
+        self.kill_at = Some(now + KILL_AGAIN);
+        act.push(Action::Kill);
+    }
+
+    /// All that was started is gone: one more question may have to be asked, then it goes on or ends.
+    pub(super) fn children_gone(&mut self, now: Clock, act: &mut Vec<Action>) {
+        if self.done || matches!(self.life, Life::Between(_)) {
+            return;
+        }
+        let asks = self.stop.is_some() && self.ran() && self.policy.done_file.is_some();
+        if asks && self.complete.is_none() {
+            self.complete = Some(None);
+            return act.push(Action::Send(Errand::DoneFile));
+        }
+        (self.settle_at, self.term_at, self.kill_at) = (None, None, None);
+        if !self.starts_again(now, act) {
+            self.exit(act);
+        }
+    }
+
+    pub(super) fn exit(&mut self, act: &mut Vec<Action>) {
+        if !self.done {
+            self.done = true;
+            act.push(Action::Exit(self.code()));
+        }
+    }
+
+    /// The exit code as things are now.
+    pub(super) fn code(&self) -> u8 {
+        let account = Account {
+            ended: self.ended(),
+            ran: self.ran(),
+            stop: self.stop,
+            killed: self.killed(),
+            timed_out: self.timed_out,
+            complete: self.complete == Some(Some(true)),
+            plain: self.is_plain(),
+        };
+        outcome::code(&account, &self.policy)
+    }
+}

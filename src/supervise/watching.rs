@@ -1,0 +1,101 @@
+//! The watchdog: notices that a workload that still runs does nothing any more.
+
+use super::line::Line;
+use super::state::{Action, Clock, Life, State, due};
+use crate::handover::{Errand, OnHang, Pulse, Watchdog};
+use std::time::Duration;
+
+/// From the signal that makes a hanging workload tell its stacks and die, to SIGKILL.
+const ABORT_GRACE: Duration = Duration::from_secs(10);
+
+/// The last signs of life.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Watch {
+    look_at: Option<Clock>,
+    pulse: Pulse,
+    output: Clock,
+    heartbeat: Clock,
+    checkpoint: Clock,
+}
+
+impl Watch {
+    /// From now on somebody looks, eight times within the shortest limit.
+    pub fn arm(&mut self, limits: &Watchdog, now: Clock) {
+        (self.output, self.heartbeat, self.checkpoint) = (now, now, now);
+        self.look_at = limits.shortest().map(|limit| now + pace(limit));
+    }
+
+    pub fn disarm(&mut self) {
+        self.look_at = None;
+    }
+
+    pub fn saved(&mut self, now: Clock) {
+        self.checkpoint = now;
+    }
+
+    pub fn deadline(&self) -> Option<Clock> {
+        self.look_at
+    }
+
+    fn take(&mut self, pulse: Pulse, now: Clock) {
+        if pulse.written != self.pulse.written {
+            self.output = now;
+        }
+        if pulse.heartbeat > self.pulse.heartbeat {
+            self.heartbeat = now;
+        }
+        self.pulse = pulse;
+    }
+
+    /// What has been quiet for longer than it may be.
+    fn overdue(&self, limits: &Watchdog, now: Clock) -> Option<(&'static str, Duration)> {
+        let signs = [
+            ("no process has written anything", limits.output, self.output),
+            ("the heartbeat file has not been touched", limits.heartbeat, self.heartbeat),
+            ("no new checkpoint is complete", limits.checkpoint, self.checkpoint),
+        ];
+        let quiet = |since: Clock| now.saturating_sub(since);
+        let over = signs.into_iter().find(|(_, limit, since)| limit.is_some_and(|limit| quiet(*since) >= limit));
+        over.map(|(what, _, since)| (what, quiet(since)))
+    }
+}
+
+fn pace(limit: Duration) -> Duration {
+    (limit / 8).clamp(Duration::from_millis(100), Duration::from_secs(60))
+}
+
+impl State {
+    pub(super) fn watch_tick(&mut self, now: Clock, act: &mut Vec<Action>) {
+        if !due(self.watch.look_at, now) || self.life != Life::Running {
+            return;
+        }
+        let limits = self.policy.watchdog;
+        self.watch.look_at = limits.shortest().map(|limit| now + pace(limit));
+        if limits.output.is_some() || limits.heartbeat.is_some() {
+            act.push(Action::Send(Errand::Pulse));
+        }
+        // A checkpoint is told by the errand that watches for it; that limit needs no look.
+        self.judge(Watchdog { output: None, heartbeat: None, ..limits }, now, act);
+    }
+
+    pub(super) fn pulse(&mut self, pulse: Pulse, now: Clock, act: &mut Vec<Action>) {
+        self.watch.take(pulse, now);
+        if self.watch.look_at.is_some() {
+            self.judge(self.policy.watchdog, now, act);
+        }
+    }
+
+    fn judge(&mut self, limits: Watchdog, now: Clock, act: &mut Vec<Action>) {
+        let Some((what, quiet)) = self.watch.overdue(&limits, now) else { return };
+        self.hung = true;
+        act.push(Action::Say(Line::Hangs { what, quiet }));
+        act.push(Action::Dump);
+        if limits.action == OnHang::Log {
+            return self.watch.arm(&self.policy.watchdog, now);
+        }
+        self.watch.disarm();
+        // With PYTHONFAULTHANDLER a Python process tells every thread's stack when it gets this.
+        act.push(Action::Forward(libc::SIGABRT));
+        self.kill_at = Some(now + ABORT_GRACE);
+    }
+}

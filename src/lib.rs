@@ -15,6 +15,7 @@ pub mod mode;
 pub mod prepare;
 pub mod report;
 pub mod role;
+pub mod show;
 pub mod state;
 pub mod supervise;
 pub mod sys;

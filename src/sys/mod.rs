@@ -5,10 +5,12 @@
 
 mod args;
 pub mod memory;
+pub mod mountinfo;
 pub mod proc;
 pub mod process;
 pub mod root;
 pub mod signal;
+pub mod stat;
 pub mod terminal;
 
 pub use args::Args;

@@ -1,0 +1,103 @@
+//! Names of files, devices and programs are other people's input: control characters, broken UTF-8 and characters that turn
+//! the direction of text are shown as escapes, and a name of 4 KiB is cut in its middle.
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Longest name that is shown whole, in characters.
+const NAME_MAX: usize = 160;
+
+/// Text as part of one line: what would break or forge a line is escaped.
+pub fn line(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_unfit) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    text.chars().for_each(|c| push(&mut shown, c));
+    Cow::Owned(shown)
+}
+
+/// A name as the kernel has it: text where it is UTF-8, `\xNN` where it is not; long ones are cut in the middle.
+pub fn bytes(name: &[u8]) -> String {
+    let mut shown = String::with_capacity(name.len());
+    for chunk in name.utf8_chunks() {
+        chunk.valid().chars().for_each(|c| push(&mut shown, c));
+        for byte in chunk.invalid() {
+            let _ = write!(shown, "\\x{byte:02x}");
+        }
+    }
+    shortened(shown, NAME_MAX)
+}
+
+/// A path, as `bytes`.
+pub fn path(path: &Path) -> String {
+    bytes(path.as_os_str().as_bytes())
+}
+
+/// A word, as `bytes`.
+pub fn os(word: &OsStr) -> String {
+    bytes(word.as_bytes())
+}
+
+/// Keeps both ends: the end of a path says more than its middle.
+pub(super) fn shortened(text: String, limit: usize) -> String {
+    let length = text.chars().count();
+    if length <= limit {
+        return text;
+    }
+    let half = limit / 2;
+    let head = text.chars().take(half);
+    head.chain(std::iter::once('…')).chain(text.chars().skip(length - half)).collect()
+}
+
+fn push(shown: &mut String, c: char) {
+    match c {
+        '\n' => shown.push_str("\\n"),
+        '\r' => shown.push_str("\\r"),
+        '\t' => shown.push_str("\\t"),
+        c if c.is_ascii_control() => _ = write!(shown, "\\x{:02x}", u32::from(c)),
+        c if is_unfit(c) => _ = write!(shown, "\\u{{{:x}}}", u32::from(c)),
+        c => shown.push(c),
+    }
+}
+
+/// Control characters, line and paragraph separators, and the marks that reorder text (Unicode UAX #9).
+fn is_unfit(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn odd_names_stay_on_one_line() {
+        assert_eq!(bytes(b"a\nb\x1b[31m"), "a\\nb\\x1b[31m");
+        assert_eq!(bytes(b"\xff\xfeok"), "\\xff\\xfeok");
+        assert_eq!(bytes("größe".as_bytes()), "größe");
+        assert_eq!(line("a\u{202e}b\u{2028}c"), "a\\u{202e}b\\u{2028}c");
+    }
+
+    #[test]
+    fn a_long_name_keeps_both_ends() {
+        let name = format!("start{}end", "x".repeat(4096));
+        let shown = bytes(name.as_bytes());
+        assert!(shown.starts_with("start") && shown.ends_with("end") && shown.contains('…'));
+        assert!(shown.chars().count() <= NAME_MAX + 1);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_shown_ever_breaks_a_line(name in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let shown = bytes(&name);
+            prop_assert!(!shown.chars().any(is_unfit));
+            prop_assert!(shown.chars().count() <= NAME_MAX + 1);
+            prop_assert_eq!(line(&shown), shown.as_str());
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! How things are written so that a person can read them and a log line stays one line: names, command lines, sizes, times.
+//! Bytes in, words out. Knows nobody, so that every room may use it.
+
+mod escape;
+mod mask;
+mod quote;
+mod units;
+
+pub use escape::{bytes, line, os, path};
+pub use mask::{is_secret, masked, masked_words};
+pub use quote::{command, quoted};
+pub use units::{count, size, time};

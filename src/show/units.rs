@@ -1,0 +1,55 @@
+//! Sizes, times and counts, short enough for a column.
+
+use std::time::Duration;
+
+/// Bytes in binary units, at most one decimal: `64 MiB`, `1.5 GiB`.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let power = (u64::BITS - 1 - bytes.leading_zeros()) / 10;
+    let tenths = (u128::from(bytes) * 10) >> (10 * power);
+    let unit = UNITS.get(power as usize - 1).copied().unwrap_or("EiB");
+    match (tenths / 10, tenths % 10) {
+        (whole, part) if part > 0 && whole < 100 => format!("{whole}.{part} {unit}"),
+        (whole, _) => format!("{whole} {unit}"),
+    }
+}
+
+/// A time that something took: `41 ms`, `1.2 s`, `2 min 5 s`; empty below a millisecond, which nobody waits for.
+pub fn time(took: Duration) -> String {
+    match (took.as_millis(), took.as_secs()) {
+        (0, _) => String::new(),
+        (ms @ 1..1000, _) => format!("{ms} ms"),
+        (ms, 1..60) => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+        (_, s) => format!("{} min {} s", s / 60, s % 60),
+    }
+}
+
+/// A number with its noun: `1 file`, `3 files`.
+pub fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_one_decimal_where_it_says_something() {
+        let shown = [0, 1023, 1024, 1536, 64 << 20, 3 << 29, 139 << 30, u64::MAX].map(size);
+        assert_eq!(shown, ["0 B", "1023 B", "1 KiB", "1.5 KiB", "64 MiB", "1.5 GiB", "139 GiB", "15.9 EiB"]);
+    }
+
+    #[test]
+    fn times_change_their_unit() {
+        let shown = [0, 41, 999, 1234, 59_999, 125_000].map(|ms| time(Duration::from_millis(ms)));
+        assert_eq!(shown, ["", "41 ms", "999 ms", "1.2 s", "59.9 s", "2 min 5 s"]);
+    }
+
+    #[test]
+    fn nouns_agree_with_their_number() {
+        assert_eq!((count(1, "file"), count(2, "file")), ("1 file".into(), "2 files".into()));
+    }
+}

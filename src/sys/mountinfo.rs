@@ -1,0 +1,221 @@
+//! The mount table of this process: /proc/self/mountinfo (proc_pid_mountinfo(5)). Reading it never talks to a file system.
+//! Fields are split at single spaces, since a source may be empty; names are bytes, with `\040` and its like undone.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// One mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// The id that statx(2) gives for what lies on it.
+    pub id: u64,
+    /// The id of the mount below.
+    pub parent: u64,
+    /// What of its file system is visible: `/`, a directory, or one file; a `//deleted` at its end is kept.
+    pub root: Vec<u8>,
+    /// Where it is.
+    pub point: Vec<u8>,
+    /// What this mount permits: `ro`, `noexec` …
+    pub options: Vec<u8>,
+    /// The type with its subtype: `ext4`, `fuse.gcsfuse`.
+    pub kind: Vec<u8>,
+    /// Where it comes from: a device, `server:/export`, anything; may be empty.
+    pub source: Vec<u8>,
+    /// What the file system permits.
+    pub super_options: Vec<u8>,
+}
+
+/// How far away a file system is; it decides how long an answer may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distance {
+    /// A disk of this machine, or its memory.
+    Local,
+    /// Another machine, or a daemon that talks to one.
+    Network,
+}
+
+/// Every row that can be understood, in the order of the table.
+pub fn parse(table: &[u8]) -> Vec<Mount> {
+    table.split(|byte| *byte == b'\n').filter_map(row).collect()
+}
+
+fn row(line: &[u8]) -> Option<Mount> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let id = number(fields.next()?)?;
+    let parent = number(fields.next()?)?;
+    let _device = fields.next()?;
+    let root = unescaped(fields.next()?);
+    let point = unescaped(fields.next()?);
+    let options = fields.next()?.to_vec();
+    // None, one or more optional fields, ended by a lone hyphen.
+    fields.find(|field| *field == b"-")?;
+    let kind = unescaped(fields.next()?);
+    let source = unescaped(fields.next()?);
+    let super_options = fields.next().unwrap_or_default().to_vec();
+    Some(Mount { id, parent, root, point, options, kind, source, super_options })
+}
+
+fn number(field: &[u8]) -> Option<u64> {
+    std::str::from_utf8(field).ok()?.parse().ok()
+}
+
+/// Undoes `\ooo`, the kernel's way to write blanks, newlines and backslashes.
+fn unescaped(field: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&byte, after)) = rest.split_first() {
+        let escaped = if byte == b'\\' { after.split_first_chunk::<3>() } else { None };
+        match escaped.and_then(|(digits, after)| Some((octal(*digits)?, after))) {
+            Some((value, after)) => {
+                plain.push(value);
+                rest = after;
+            }
+            None => {
+                plain.push(byte);
+                rest = after;
+            }
+        }
+    }
+    plain
+}
+
+fn octal(digits: [u8; 3]) -> Option<u8> {
+    let value = digits.iter().try_fold(0u16, |value, digit| match digit {
+        b'0'..=b'7' => Some(value * 8 + u16::from(digit - b'0')),
+        _ => None,
+    })?;
+    u8::try_from(value).ok()
+}
+
+/// The mount with this id.
+pub fn with_id(table: &[Mount], id: u64) -> Option<&Mount> {
+    table.iter().find(|mount| mount.id == id)
+}
+
+/// The mount that a path seems to lie on, by its name alone: touches nothing, and is wrong behind symbolic links. Of mounts
+/// over each other the last one is visible.
+pub fn covering<'a>(table: &'a [Mount], path: &Path) -> Option<&'a Mount> {
+    let covers = |mount: &&Mount| path.starts_with(mount.path());
+    table.iter().filter(covers).max_by_key(|mount| mount.point.len())
+}
+
+impl Mount {
+    /// Where it is, as a path.
+    pub fn path(&self) -> &Path {
+        Path::new(OsStr::from_bytes(&self.point))
+    }
+
+    /// Whether nothing can be written through it.
+    pub fn is_read_only(&self) -> bool {
+        has_option(&self.options, b"ro") || has_option(&self.super_options, b"ro")
+    }
+
+    /// Whether it is the layered root of a container's image.
+    pub fn is_image(&self) -> bool {
+        matches!(self.kind.as_slice(), b"overlay" | b"aufs" | b"fuse.fuse-overlayfs" | b"squashfs" | b"erofs")
+    }
+
+    /// Whether it is memory, gone with the container.
+    pub fn is_memory(&self) -> bool {
+        matches!(self.kind.as_slice(), b"tmpfs" | b"ramfs")
+    }
+
+    /// How far away it is. A FUSE file system that is not known to be local counts as far: its daemon may talk to anyone.
+    pub fn distance(&self) -> Distance {
+        const FAR: [&[u8]; 15] = [
+            b"nfs", b"nfs4", b"cifs", b"smb3", b"ceph", b"lustre", b"gpfs", b"beegfs", b"wekafs", b"afs", b"9p", b"virtiofs",
+            b"fakeowner", b"vboxsf", b"prl_fs",
+        ];
+        let fuse = self.kind.starts_with(b"fuse") && !matches!(self.kind.as_slice(), b"fuse.fuse-overlayfs" | b"fuse.lxcfs");
+        if fuse || FAR.contains(&self.kind.as_slice()) { Distance::Network } else { Distance::Local }
+    }
+
+    /// Whether Docker made it because the image declares a `VOLUME` and nothing was mounted there: the volume's name is 64
+    /// hexadecimal digits.
+    pub fn is_anonymous_volume(&self) -> bool {
+        let Some(path) = self.root.strip_suffix(b"/_data") else { return false };
+        let mut parts = path.rsplit(|byte| *byte == b'/');
+        let name = parts.next().unwrap_or_default();
+        name.len() == 64 && name.iter().all(u8::is_ascii_hexdigit) && parts.next() == Some(b"volumes")
+    }
+}
+
+fn has_option(options: &[u8], name: &[u8]) -> bool {
+    options.split(|byte| *byte == b',').any(|option| option == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const TABLE: &[u8] = b"\
+        27 1 254:0 / / rw,relatime - overlay ov\\040erlay rw,lowerdir=/a:/b\n\
+        60 27 0:50 / /data ro,nosuid master:2 propagate_from:3 - nfs4 nas:/ds rw,vers=4.2\n\
+        61 27 0:51 /x //y - broken\n\
+        62 27 0:52 / /empty\\040source rw - tmpfs  ro,size=4k\n\
+        63 60 0:53 /sub\\012dir//deleted /data/over rw shared:1 - fuse.gcsfuse bucket rw\n\
+        64 27 0:54 / /data/over rw - ext4 /dev/sda1 rw\n";
+
+    #[test]
+    fn rows_with_empty_sources_and_optional_fields_are_understood() {
+        let table = parse(TABLE);
+        assert_eq!(table.iter().map(|mount| mount.id).collect::<Vec<_>>(), [27, 60, 62, 63, 64]);
+        let mount = with_id(&table, 62).unwrap();
+        assert_eq!((mount.point.as_slice(), mount.source.as_slice()), (&b"/empty source"[..], &b""[..]));
+        assert!(mount.is_read_only() && mount.is_memory());
+        assert_eq!(table[0].source, b"ov erlay");
+        assert_eq!(table[3].root, b"/sub\ndir//deleted");
+    }
+
+    #[test]
+    fn the_longest_and_last_mount_covers_a_path() {
+        let table = parse(TABLE);
+        let id = |path: &str| covering(&table, Path::new(path)).unwrap().id;
+        assert_eq!([id("/data/over/x"), id("/data/overt"), id("/database"), id("/")], [64, 60, 27, 27]);
+    }
+
+    #[test]
+    fn network_types_are_far() {
+        let table = parse(TABLE);
+        let far = |id| with_id(&table, id).unwrap().distance() == Distance::Network;
+        assert_eq!([far(27), far(60), far(62), far(63), far(64)], [false, true, false, true, false]);
+    }
+
+    #[test]
+    fn a_volume_without_a_name_is_recognised() {
+        let named = |root: String| Mount { root: root.into_bytes(), ..parse(TABLE)[0].clone() };
+        assert!(named(format!("/var/lib/docker/volumes/{}/_data", "a1".repeat(32))).is_anonymous_volume());
+        assert!(!named("/var/lib/docker/volumes/mine/_data".into()).is_anonymous_volume());
+        assert!(!named(format!("/srv/{}/_data", "a1".repeat(32))).is_anonymous_volume());
+    }
+
+    fn escaped(name: &[u8]) -> Vec<u8> {
+        let octal = |byte: &u8| match byte {
+            b' ' | b'\t' | b'\n' | b'\\' => format!("\\{byte:03o}").into_bytes(),
+            byte => vec![*byte],
+        };
+        name.iter().flat_map(octal).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_taken(table in proptest::collection::vec(any::<u8>(), 0..400)) {
+            parse(&table);
+        }
+
+        #[test]
+        fn what_the_kernel_writes_is_read_back(
+            point in proptest::collection::vec(1u8.., 1..60),
+            source in proptest::collection::vec(1u8.., 0..20),
+            optional in "( (shared|master):[0-9]{1,3}){0,3}",
+        ) {
+            let head = [b"9 1 0:1 / ".as_slice(), &escaped(&point), b" rw", optional.as_bytes(), b" - t "].concat();
+            let line = [&head, &escaped(&source)[..], b" rw"].concat();
+            let table = parse(&line);
+            prop_assert_eq!(table.len(), 1);
+            prop_assert_eq!((&table[0].point, &table[0].source), (&point, &source));
+        }
+    }
+}

@@ -1,14 +1,34 @@
-//! Checks: what must be true before the workload may start. A check is one `Check` in the file of its family; the runner
-//! gives it a killable process and a deadline. Knows `config` and `sys`; nothing of modes, dependencies or PID 1.
+//! Checks: what must be true before the workload may start. A check is one `Step` in the file of its family; the families are
+//! the rows of `table`; the runner gives what can hang a killable process and a deadline. Knows `config`, `engine`, `gpu`, `show`
+//! and `sys`; nothing of modes, dependencies or PID 1.
+
+mod code;
+mod data;
+mod finding;
+mod gpu;
+mod host;
+mod listing;
+mod output;
+mod rules;
+mod run;
+mod site;
+mod step;
+mod table;
+mod task;
+mod trouble;
+
+pub use finding::{Change, Facts, Finding, Remedy, Status, verdict};
+pub use rules::{validate, validate_only};
+pub use run::run;
+pub use table::checks;
 
 use crate::config::{Settings, Severity};
+use crate::engine::{self, Place};
 use crate::environment::Environment;
-use crate::exit::{Exit, Family};
+use crate::exit::Family;
 use crate::sys::Root;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use crate::sys::mountinfo::{self, Mount};
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// All that a check may look at.
 #[derive(Clone, Debug)]
@@ -27,58 +47,15 @@ pub struct Scene {
     pub command: Vec<std::ffi::OsString>,
 }
 
-/// How one thing turned out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// As it should be.
-    Ok,
-    /// May hurt later.
-    Warn,
-    /// The start must not go on.
-    Fail,
+impl Scene {
+    /// Where this runs; it decides how remedies are worded.
+    pub fn place(&self) -> Place {
+        Ground::of(self).place
+    }
 }
 
-/// What a check found out about one subject.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Finding {
-    /// The check's id, `family.name`.
-    pub check: String,
-    /// How it turned out.
-    pub status: Status,
-    /// What was found.
-    pub what: String,
-    /// Why it matters, or what caused it.
-    pub because: Option<String>,
-    /// What to type now.
-    pub remedy: Vec<Remedy>,
-    /// The exit code when this is what the start fails for.
-    pub exit: Exit,
-    /// How long it took.
-    pub took: Duration,
-    /// Facts for the JSON report.
-    pub facts: BTreeMap<String, serde_json::Value>,
-}
-
-/// A way out, in a form that can be gathered with others into one command line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Remedy {
-    /// Words to add to `docker run`, with the Compose and Kubernetes forms of the same.
-    Run {
-        /// As options of `docker run`.
-        docker: String,
-        /// As a fragment of a Compose service.
-        compose: String,
-        /// As a fragment of a pod's specification.
-        kubernetes: String,
-    },
-    /// Anything else, as a sentence.
-    Do(String),
-}
-
-/// One check. Adding one is adding one of these to the table of its family.
-#[derive(Clone, Copy)]
+/// One check. Adding one is adding one of these, with the function that asks, to the steps of its family.
+#[derive(Clone, Copy, Debug)]
 pub struct Check {
     /// `family.name`; users name it in `checks` and `--only`.
     pub id: &'static str,
@@ -86,6 +63,38 @@ pub struct Check {
     pub family: Family,
     /// How bad it is when it does not hold, unless the configuration says otherwise.
     pub severity: Severity,
+    /// Whether trying again can help.
+    pub passing: Passing,
     /// What it asks, in one line, for the documentation.
     pub about: &'static str,
+    /// What mends it, in one line, for the documentation.
+    pub remedy: &'static str,
+}
+
+/// Whether trouble may pass when the start is tried again, here later or on another node; it decides the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passing {
+    /// Something has to be changed first.
+    Never,
+    /// It may be gone next time.
+    Always,
+    /// Told with each finding.
+    Depends,
+}
+
+/// What is looked up once and shared by all checks. Nothing of it touches a file system that may hang.
+#[derive(Clone, Debug)]
+struct Ground {
+    /// The mount table of this process.
+    mounts: Vec<Mount>,
+    /// Where this runs.
+    place: Place,
+}
+
+impl Ground {
+    fn of(scene: &Scene) -> Self {
+        let mounts = mountinfo::parse(&scene.root.read("/proc/self/mountinfo").unwrap_or_default());
+        let place = engine::place(&scene.root, &scene.environment, &mounts);
+        Ground { mounts, place }
+    }
 }

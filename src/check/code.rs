@@ -1,0 +1,142 @@
+//! The code directory and the entry file. Baked into the image or mounted, both are fine; without `code.path` and `code.entry` the
+//! directory is only where the workload starts, and little is asked of it.
+
+use super::rules::Rules;
+use super::site::{Lies, Site};
+use super::step::{Answer, Step, Subject, Trouble};
+use super::task::Task;
+use super::{Check, Facts, Ground, Passing, Scene, trouble};
+use crate::config::Severity;
+use crate::exit::Family;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// The code directory on its way through the steps.
+pub struct Code {
+    site: Site,
+    entry: Option<PathBuf>,
+    configured: bool,
+}
+
+const fn check(id: &'static str, passing: Passing, about: &'static str, remedy: &'static str) -> Check {
+    Check { id, family: Family::Code, severity: Severity::Fail, passing, about, remedy }
+}
+
+/// The checks of this family, in the order in which they are asked.
+pub const STEPS: &[Step<Code>] = &[
+    Step {
+        check: check(
+            "code.responds",
+            Passing::Always,
+            "the file system answers in time (5 s, over a network 15 s)",
+            "look at the mount on the host",
+        ),
+        base: true,
+        ask: |code| code.site.responds(),
+    },
+    Step {
+        check: check("code.exists", Passing::Never, "the directory exists", "`docker run -v SOURCE:PATH`, or set `code.path`"),
+        base: true,
+        ask: Code::exists,
+    },
+    Step {
+        check: check("code.readable", Passing::Depends, "this user can list the directory", "`docker run --user UID:GID`, or chmod"),
+        base: false,
+        ask: |code| code.site.readable(),
+    },
+    Step {
+        check: check(
+            "code.empty",
+            Passing::Never,
+            "a mounted code directory is not empty (a warning, unless `code.path` or `code.entry` is set)",
+            "check the spelling of the source; `--mount type=bind` refuses a missing one",
+        ),
+        base: false,
+        ask: Code::not_empty,
+    },
+    Step {
+        check: check("code.entry", Passing::Never, "`code.entry` exists, is a file with something in it, and can be read", "set `code.entry`"),
+        base: false,
+        ask: Code::entry,
+    },
+];
+
+/// One task, unless there is nothing but the root directory to start in.
+pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
+    let entry = scene.settings.code_entry.value.clone();
+    let configured = entry.is_some() || scene.settings.code_path.is_some();
+    let site = Site::new(&scene.code, &scene.workdir, ground);
+    if !configured && site.path == Path::new("/") {
+        return Vec::new();
+    }
+    let mount = site.seems_on().cloned();
+    let task = Task::of_path(STEPS, rules, Code { site, entry, configured }, mount.as_ref(), None);
+    task.into_iter().collect()
+}
+
+impl Code {
+    fn exists(&mut self) -> Answer {
+        self.site.exists(self.site.mount_it(false))?;
+        match self.site.metadata() {
+            Some(meta) if !meta.is_dir() => Trouble::new(format!("{} is a file, not a directory", self.site.shown)).found(),
+            _ => Ok(()),
+        }
+    }
+
+    fn not_empty(&mut self) -> Answer {
+        if !self.site.is_mount_root() || super::listing::count(&self.site.path, 1).is_ok_and(|listing| listing.entries > 0) {
+            return Ok(());
+        }
+        Trouble::new(format!("{} is mounted, but empty", self.site.shown))
+            .because("for a misspelled source the engine makes an empty directory")
+            .advice(self.site.refuse_missing())
+            .level(if self.configured { None } else { Some(Severity::Warn) })
+            .found()
+    }
+
+    fn entry(&mut self) -> Answer {
+        let Some(entry) = &self.entry else { return Ok(()) };
+        let mut file = self.site.file(entry.as_os_str());
+        file.responds()?;
+        file.exists(self.names_instead())?;
+        let Some(meta) = file.metadata() else { return file.readable() };
+        if meta.is_dir() {
+            return Trouble::new(format!("{} is a directory, not a file", file.shown))
+                .because("for a missing file that is mounted the engine makes a directory")
+                .advice("check the path of the file on the host")
+                .found();
+        }
+        if meta.len() == 0 && meta.is_file() {
+            return Trouble::new(format!("{} is empty", file.shown)).found();
+        }
+        trouble::one_byte(&file.path).or_else(|errno| file.denied("read", errno).trouble().found())
+    }
+
+    /// What could have been meant by an entry file that is not there.
+    fn names_instead(&self) -> super::Remedy {
+        let listing = super::listing::count(&self.site.path, 1).unwrap_or_default();
+        super::Remedy::Do(match listing.entries {
+            0 => format!("{} is empty: mount the code there", self.site.shown),
+            _ => format!("set code.entry to a file of {}: {}", self.site.shown, listing.shown_names()),
+        })
+    }
+}
+
+impl Subject for Code {
+    const MAIN: &'static str = "code.readable";
+
+    fn name(&self) -> Option<String> {
+        Some(self.site.shown.clone())
+    }
+
+    /// Nothing is said of a directory that nobody named and that is only part of the image, or of the machine.
+    fn summary(&mut self) -> Option<String> {
+        let named = self.configured || (self.site.place().is_container() && matches!(self.site.lies(), Lies::On(_)));
+        let entry = self.entry.as_ref().map(|entry| format!(", {}", crate::show::path(entry))).unwrap_or_default();
+        named.then(|| format!("{}: {}{entry}", self.site.shown, self.site.described()))
+    }
+
+    fn facts(&self) -> Facts {
+        self.site.facts()
+    }
+}

@@ -1,0 +1,245 @@
+//! Paths that the workload reads: really mounted, not the empty directory that an engine makes for a misspelled source, readable
+//! as this user, and holding what was asked for.
+
+use super::listing::{self, Listing};
+use super::rules::Rules;
+use super::site::{Lies, Site};
+use super::step::{Answer, Step, Subject, Trouble};
+use super::task::Task;
+use super::{Check, Facts, Ground, Passing, Scene, trouble};
+use crate::config::{DataPath, Severity};
+use crate::exit::Family;
+use nix::errno::Errno;
+use std::os::unix::fs::MetadataExt;
+use std::rc::Rc;
+
+/// A data path on its way through the steps.
+pub struct Data {
+    site: Site,
+    want: DataPath,
+    listing: Option<Listing>,
+}
+
+const fn check(id: &'static str, passing: Passing, about: &'static str, remedy: &'static str) -> Check {
+    Check { id, family: Family::Data, severity: Severity::Fail, passing, about, remedy }
+}
+
+/// The checks of this family, in the order in which they are asked.
+pub const STEPS: &[Step<Data>] = &[
+    Step {
+        check: check(
+            "data.responds",
+            Passing::Always,
+            "the file system answers in time (5 s, over a network 15 s, or `timeout=`)",
+            "look at the mount on the host",
+        ),
+        base: true,
+        ask: |data| data.site.responds(),
+    },
+    Step {
+        check: check("data.exists", Passing::Never, "the path exists", "`docker run -v SOURCE:PATH:ro`"),
+        base: true,
+        ask: |data| data.site.exists(data.site.mount_it(true)),
+    },
+    Step {
+        check: check(
+            "data.mounted",
+            Passing::Never,
+            "in a container: the path is on a mount, not a directory of the image or an anonymous volume (off with `mounted=no`)",
+            "`docker run -v SOURCE:PATH:ro`",
+        ),
+        base: false,
+        ask: Data::mounted,
+    },
+    Step {
+        check: check(
+            "data.readable",
+            Passing::Depends,
+            "this user can list the directory and read a file in it",
+            "`docker run --user UID:GID`, or chmod on the host",
+        ),
+        base: false,
+        ask: Data::readable,
+    },
+    Step {
+        check: check(
+            "data.empty",
+            Passing::Never,
+            "the directory or file is not empty: engines make an empty directory for a source that does not exist (off with `min_files=0`)",
+            "check the spelling of the source; `--mount type=bind` refuses a missing one",
+        ),
+        base: false,
+        ask: Data::not_empty,
+    },
+    Step {
+        check: check("data.files", Passing::Never, "the directory has at least `min_files=` entries", "mount the whole data set"),
+        base: false,
+        ask: Data::enough_files,
+    },
+    Step {
+        check: check(
+            "data.contains",
+            Passing::Never,
+            "the names and patterns of `contains=` exist below the path",
+            "mount the directory that holds them",
+        ),
+        base: false,
+        ask: Data::contains,
+    },
+    Step {
+        check: check("data.access", Passing::Never, "the mount is read-only (`ro`) or writable (`rw`) as asked", "add or drop `:ro`"),
+        base: false,
+        ask: Data::access,
+    },
+];
+
+/// One task for each data path.
+pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
+    let task = |want: &DataPath| {
+        let site = Site::new(&want.path, &scene.workdir, ground);
+        let mount = site.seems_on().cloned();
+        let data = Data { site, want: want.clone(), listing: None };
+        Task::of_path(STEPS, rules, data, mount.as_ref(), want.timeout)
+    };
+    scene.settings.data.iter().filter_map(task).collect()
+}
+
+impl Data {
+    fn mounted(&mut self) -> Answer {
+        if !self.want.mounted || !self.site.place().is_container() {
+            return Ok(());
+        }
+        let trouble = match self.site.lies() {
+            Lies::InRoot(_) => Trouble::new(format!("{} is a directory of the image, not a mount", self.site.shown))
+                .because("the data was not mounted into this container"),
+            Lies::On(mount) if mount.is_anonymous_volume() => {
+                Trouble::new(format!("{} is an anonymous volume", self.site.shown))
+                    .because("the image declares a VOLUME there and nothing was mounted over it")
+            }
+            _ => return Ok(()),
+        };
+        trouble.remedy(self.site.mount_it(true)).advice("`mounted=no` behind the path says that it is part of the image").found()
+    }
+
+    fn readable(&mut self) -> Answer {
+        self.site.readable()?;
+        if !self.site.is_dir() {
+            return Ok(());
+        }
+        match listing::count(&self.site.path, self.want.min_files) {
+            Ok(listing) => self.listing = Some(listing),
+            Err(errno) => return self.site.denied("listed", errno).trouble().passing(trouble::is_sick(errno)).found(),
+        }
+        self.some_file_readable()
+    }
+
+    /// One readable file is enough; none of the first few is a pattern: an owner's 0600, or a root that counts as nobody.
+    fn some_file_readable(&self) -> Answer {
+        let names = self.listing.iter().flat_map(|listing| &listing.names);
+        let mut refused = None;
+        for name in names {
+            match trouble::one_byte(&self.site.path.join(name)) {
+                Ok(()) => return Ok(()),
+                Err(Errno::ENOENT) => {} // a link that leads nowhere, or gone since
+                Err(errno) => refused = refused.or(Some((name, errno))),
+            }
+        }
+        let Some((name, errno)) = refused else { return Ok(()) };
+        let file = self.site.file(name);
+        file.denied("read", errno).trouble().passing(trouble::is_sick(errno)).found()
+    }
+
+    fn not_empty(&mut self) -> Answer {
+        let Some(meta) = self.site.metadata().filter(|_| self.want.min_files > 0) else { return Ok(()) };
+        if !meta.is_dir() {
+            return if meta.is_file() && meta.len() == 0 { Trouble::new(format!("{} is an empty file", self.site.shown)).found() } else { Ok(()) };
+        }
+        if self.listing.as_ref().is_none_or(|listing| listing.entries > 0) {
+            return Ok(());
+        }
+        let made = self.site.place().is_container() && self.site.is_mount_root() && meta.uid() == 0;
+        let trouble = Trouble::new(format!("{} is {}empty", self.site.shown, if made { "mounted, but " } else { "" }));
+        if !made {
+            return trouble.because("there is nothing to read").advice("`min_files=0` behind the path says that it may be empty").found();
+        }
+        trouble.because(self.made_by_engine()).advice(self.site.refuse_missing()).found()
+    }
+
+    /// `-v` and `hostPath` make a missing source: an empty directory of root's, also where a file was meant.
+    fn made_by_engine(&self) -> String {
+        let source = self.site.mount().map(|mount| crate::show::bytes(&mount.root)).filter(|root| root != "/");
+        let source = source.map(|root| format!(" (it ends in {root})")).unwrap_or_default();
+        match self.site.path.extension() {
+            Some(_) => format!("for a missing file the engine makes an empty directory; is the source{source} spelled right?"),
+            None => format!("for a misspelled source the engine makes an empty directory{source}"),
+        }
+    }
+
+    fn enough_files(&mut self) -> Answer {
+        match &self.listing {
+            Some(listing) if listing.entries < self.want.min_files && !listing.more => {
+                let what = format!("{} has {}, min_files asks for {}", self.site.shown, listing.described(), self.want.min_files);
+                Trouble::new(what).because("the data set is not complete, or another directory is mounted").found()
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn contains(&mut self) -> Answer {
+        let mut missing = Vec::new();
+        for name in &self.want.contains {
+            match listing::contains(&self.site.path, name) {
+                Ok(true) => {}
+                Ok(false) => missing.push(crate::show::line(name).into_owned()),
+                Err(errno) => return self.site.denied("searched", errno).trouble().found(),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let there = self.listing.as_ref().map(Listing::shown_names).unwrap_or_default();
+        Trouble::new(format!("{} does not contain {}", self.site.shown, missing.join(", ")))
+            .because(format!("what is there: {there}"))
+            .advice("mount the directory that holds them")
+            .found()
+    }
+
+    fn access(&mut self) -> Answer {
+        let Some(mount) = self.site.mount() else { return Ok(()) };
+        match (self.want.read_only, mount.is_read_only()) {
+            (Some(true), false) => Trouble::new(format!("{} is writable, and was asked to be read-only", self.site.shown))
+                .because("a mistake in the job could change or delete the data set")
+                .remedy(self.site.mount_it(true)),
+            (Some(false), true) => Trouble::new(format!("{} is read-only, and was asked to be writable", self.site.shown))
+                .remedy(self.site.mount_it(false)),
+            _ => return Ok(()),
+        }
+        .found()
+    }
+}
+
+impl Subject for Data {
+    const MAIN: &'static str = "data.readable";
+
+    fn name(&self) -> Option<String> {
+        Some(self.site.shown.clone())
+    }
+
+    fn summary(&mut self) -> Option<String> {
+        let content = match (&self.listing, self.site.metadata()) {
+            (Some(listing), _) => format!(", {}", listing.described()),
+            (None, Some(meta)) if meta.is_file() => format!(", {}", crate::show::size(meta.len())),
+            _ => String::new(),
+        };
+        Some(format!("{}: {}{content}", self.site.shown, self.site.described()))
+    }
+
+    fn facts(&self) -> Facts {
+        let mut facts = self.site.facts();
+        if let Some(listing) = &self.listing {
+            facts.insert("entries".to_owned(), listing.entries.into());
+            facts.insert("more".to_owned(), listing.more.into());
+        }
+        facts
+    }
+}

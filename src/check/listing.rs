@@ -1,0 +1,186 @@
+//! What is in a directory, by reading as little of it as answers the question: a directory of a million files on a network file
+//! system takes minutes to list.
+
+use super::trouble::errno;
+use nix::errno::Errno;
+use std::ffi::{OsStr, OsString};
+use std::fs::DirEntry;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// As many entries are counted, unless more are asked for.
+const ENOUGH: u64 = 1000;
+/// So long, once as many as are asked for were found.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// So many entries are looked at for one pattern.
+const PATTERN_MAX: usize = 100_000;
+/// So many names are remembered, to be shown.
+const NAMES: usize = 5;
+
+/// What was counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// So many entries, those that only belong to the mount left out.
+    pub entries: u64,
+    /// Not all of them were counted.
+    pub more: bool,
+    /// There are directories among them.
+    pub directories: bool,
+    /// The first names.
+    pub names: Vec<OsString>,
+}
+
+/// Counts entries until `wanted` are found and it is clear how many there are, or that there are many.
+///
+/// # Errors
+/// What opendir(3) and readdir(3) say.
+pub fn count(directory: &Path, wanted: u64) -> Result<Listing, Errno> {
+    let begun = Instant::now();
+    let mut listing = Listing::default();
+    for entry in std::fs::read_dir(directory).map_err(errno)? {
+        let entry = entry.map_err(errno)?;
+        if is_furniture(&entry.file_name()) {
+            continue;
+        }
+        if listing.entries >= wanted && (listing.entries >= ENOUGH || begun.elapsed() > PATIENCE) {
+            listing.more = true;
+            break;
+        }
+        listing.add(&entry);
+    }
+    Ok(listing)
+}
+
+/// Entries that say nothing about whether somebody put data there: the links of a ConfigMap (`..data`), what a file system makes.
+fn is_furniture(name: &OsStr) -> bool {
+    name.as_bytes().starts_with(b"..") || matches!(name.as_bytes(), b"lost+found" | b".snapshot" | b".snapshots" | b".zfs")
+}
+
+impl Listing {
+    fn add(&mut self, entry: &DirEntry) {
+        self.entries += 1;
+        self.directories |= entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if self.names.len() < NAMES {
+            self.names.push(entry.file_name());
+        }
+    }
+
+    /// `≥ 1000 files`; entries, where there are directories among them.
+    pub fn described(&self) -> String {
+        let noun = match (self.directories, self.entries) {
+            (false, _) => crate::show::count(self.entries, "file"),
+            (true, 1) => "1 entry".to_owned(),
+            (true, number) => format!("{number} entries"),
+        };
+        if self.more { format!("≥ {noun}") } else { noun }
+    }
+
+    /// The first names, for a person who looks for one of them.
+    pub fn shown_names(&self) -> String {
+        let mut names: Vec<String> = self.names.iter().map(|name| crate::show::os(name)).collect();
+        if self.more || self.entries > names.len() as u64 {
+            names.push("…".to_owned());
+        }
+        names.join(", ")
+    }
+}
+
+/// Whether a name exists below a directory. Its last component may be a pattern; a `/` at its end asks for a directory.
+///
+/// # Errors
+/// Other errors than that it does not exist.
+pub fn contains(directory: &Path, name: &str) -> Result<bool, Errno> {
+    let (name, must_be_directory) = match name.strip_suffix('/') {
+        Some(name) => (name, true),
+        None => (name, false),
+    };
+    let relative = Path::new(name.trim_start_matches('/'));
+    let last = relative.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    if last.contains(['*', '?', '[']) {
+        let parent = relative.parent().map_or(directory.to_path_buf(), |parent| directory.join(parent));
+        return matching(&parent, last, must_be_directory);
+    }
+    match std::fs::metadata(directory.join(relative)) {
+        Ok(meta) => Ok(meta.is_dir() || !must_be_directory),
+        Err(error) => absent(errno(error)),
+    }
+}
+
+fn matching(directory: &Path, pattern: &str, must_be_directory: bool) -> Result<bool, Errno> {
+    let Ok(pattern) = glob::Pattern::new(pattern) else { return Ok(directory.join(pattern).exists()) };
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) => return absent(errno(error)),
+    };
+    let matches = |entry: DirEntry| {
+        let named = pattern.matches(&entry.file_name().to_string_lossy());
+        named && (!must_be_directory || entry.path().is_dir())
+    };
+    for entry in entries.take(PATTERN_MAX) {
+        if matches(entry.map_err(errno)?) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn absent(errno: Errno) -> Result<bool, Errno> {
+    match errno {
+        Errno::ENOENT | Errno::ENOTDIR => Ok(false),
+        errno => Err(errno),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(names: &[&str]) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        for name in names {
+            match name.strip_suffix('/') {
+                Some(name) => std::fs::create_dir_all(directory.path().join(name)).unwrap(),
+                None => std::fs::write(directory.path().join(name), "x").unwrap(),
+            }
+        }
+        directory
+    }
+
+    #[test]
+    fn what_a_file_system_or_kubernetes_puts_there_is_not_data() {
+        let directory = directory(&["lost+found/", "..data", "..2026_11/"]);
+        assert_eq!(count(directory.path(), 1).unwrap().entries, 0);
+    }
+
+    #[test]
+    fn counting_stops_where_the_question_is_answered() {
+        let directory = directory(&[]);
+        for number in 0..1010 {
+            std::fs::write(directory.path().join(number.to_string()), "").unwrap();
+        }
+        assert_eq!(count(directory.path(), 1).unwrap().described(), "≥ 1000 files");
+        assert_eq!(count(directory.path(), 1005).unwrap().described(), "≥ 1005 files");
+        assert_eq!(count(directory.path(), 2000).unwrap().described(), "1010 files");
+    }
+
+    #[test]
+    fn directories_are_not_called_files() {
+        assert_eq!(count(directory(&["a/", "b"]).path(), 1).unwrap().described(), "2 entries");
+        assert_eq!(count(directory(&["a/"]).path(), 1).unwrap().described(), "1 entry");
+        assert_eq!(count(directory(&["a"]).path(), 1).unwrap().described(), "1 file");
+    }
+
+    #[test]
+    fn names_and_patterns_below_a_directory_are_found() {
+        let directory = directory(&["train/", "train/shard-01.tar", "meta.json"]);
+        let has = |name| contains(directory.path(), name).unwrap();
+        assert!(has("train/") && has("train") && has("meta.json") && has("/meta.json") && has("train/*.tar") && has("tr*/"));
+        assert!(!has("meta.json/") && !has("val") && !has("train/*.zip") && !has("val/*.tar") && !has("meta*/"));
+    }
+
+    #[test]
+    fn a_pattern_that_is_none_is_a_name() {
+        assert_eq!(contains(directory(&["a[b"]).path(), "a[b"), Ok(true));
+    }
+}

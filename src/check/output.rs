@@ -1,0 +1,201 @@
+//! Paths that the workload writes: really writable as this user (by writing), with room, and not lost with the container.
+
+use super::rules::Rules;
+use super::site::{Lies, Site};
+use super::step::{Answer, Step, Subject, Trouble};
+use super::task::Task;
+use super::{Check, Facts, Ground, Passing, Scene, trouble};
+use crate::config::{OutputPath, Severity};
+use crate::engine::Place;
+use crate::exit::Family;
+use nix::errno::Errno;
+use nix::sys::statvfs::statvfs;
+use std::io::Write;
+use std::path::Path;
+use std::rc::Rc;
+
+/// What is written to see whether writing works: a page, so that quota and space are asked for real.
+const PROBE: [u8; 4096] = [0; 4096];
+
+/// An output path on its way through the steps.
+pub struct Output {
+    site: Site,
+    want: OutputPath,
+    free: Option<u64>,
+}
+
+const fn check(id: &'static str, passing: Passing, about: &'static str, remedy: &'static str) -> Check {
+    Check { id, family: Family::Output, severity: Severity::Fail, passing, about, remedy }
+}
+
+/// The checks of this family, in the order in which they are asked.
+pub const STEPS: &[Step<Output>] = &[
+    Step {
+        check: check(
+            "output.responds",
+            Passing::Always,
+            "the file system answers in time (5 s, over a network 15 s, or `timeout=`)",
+            "look at the mount on the host",
+        ),
+        base: true,
+        ask: |output| output.site.responds(),
+    },
+    Step {
+        check: check("output.exists", Passing::Never, "the path exists and is a directory", "`docker run -v SOURCE:PATH`"),
+        base: true,
+        ask: Output::exists,
+    },
+    Step {
+        check: Check {
+            severity: Severity::Warn,
+            ..check(
+                "output.mounted",
+                Passing::Never,
+                "in a container: the path is on a mount that outlives it (a failure with `mounted=yes`, off with `mounted=no`)",
+                "`docker run -v SOURCE:PATH`",
+            )
+        },
+        base: false,
+        ask: Output::mounted,
+    },
+    Step {
+        check: check(
+            "output.writable",
+            Passing::Depends,
+            "this user can create, write, sync and delete a file",
+            "`docker run -v SOURCE:PATH` without `:ro`; `--user UID:GID`",
+        ),
+        base: false,
+        ask: Output::writable,
+    },
+    Step {
+        check: check("output.free", Passing::Always, "there is as much free space as `min_free=` says", "free some, or mount more"),
+        base: false,
+        ask: Output::room,
+    },
+];
+
+/// One task for each output path.
+pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
+    let task = |want: &OutputPath| {
+        let site = Site::new(&want.path, &scene.workdir, ground);
+        let mount = site.seems_on().cloned();
+        let output = Output { site, want: want.clone(), free: None };
+        Task::of_path(STEPS, rules, output, mount.as_ref(), want.timeout)
+    };
+    scene.settings.output.iter().filter_map(task).collect()
+}
+
+impl Output {
+    fn exists(&mut self) -> Answer {
+        let make = match self.site.place() {
+            Place::Host => super::Remedy::Do(format!("mkdir -p {}", crate::show::quoted(self.site.path.as_os_str()))),
+            _ => self.site.mount_it(false),
+        };
+        self.site.exists(make)?;
+        match self.site.metadata() {
+            Some(meta) if !meta.is_dir() => Trouble::new(format!("{} is a file, not a directory", self.site.shown)).found(),
+            _ => Ok(()),
+        }
+    }
+
+    fn mounted(&mut self) -> Answer {
+        if self.want.mounted == Some(false) || !self.site.place().is_container() {
+            return Ok(());
+        }
+        let kind = match self.site.lies() {
+            Lies::InRoot(_) => "a directory of the image, not a mount",
+            Lies::On(mount) if mount.is_anonymous_volume() => "an anonymous volume, not a mount of yours",
+            Lies::On(mount) if mount.is_memory() => "in memory (tmpfs)",
+            _ => return Ok(()),
+        };
+        let demanded = self.want.mounted.map(|_| Severity::Fail);
+        Trouble::new(format!("{} is {kind}", self.site.shown))
+            .because("checkpoints are lost with the container")
+            .remedy(self.site.mount_it(false))
+            .level(demanded)
+            .found()
+    }
+
+    fn writable(&mut self) -> Answer {
+        match write_probe(&self.site.path) {
+            Ok(()) => Ok(()),
+            Err(errno) if trouble::is_sick(errno) => trouble::sick(&self.site.shown, self.site.mount(), errno).passing(true).found(),
+            Err(Errno::EROFS) => self.read_only().found(),
+            Err(Errno::ENOSPC | Errno::EDQUOT) => self.full().found(),
+            Err(errno) => self.site.denied("written", errno).trouble().found(),
+        }
+    }
+
+    fn read_only(&self) -> Trouble {
+        let shown = &self.site.shown;
+        match self.site.lies() {
+            Lies::InRoot(_) if self.site.place().is_container() => {
+                Trouble::new(format!("{shown} cannot be written: the container's root is read-only")).because("nothing is mounted there")
+            }
+            _ => Trouble::new(format!("{shown} is mounted read-only")),
+        }
+        .remedy(self.site.mount_it(false))
+    }
+
+    fn full(&self) -> Trouble {
+        Trouble::new(format!("{} is full: not even a page can be written", self.site.shown))
+            .because("the file system, its inodes or a quota are used up")
+            .advice("free some space, or mount another directory")
+            .passing(true)
+    }
+
+    fn room(&mut self) -> Answer {
+        self.free = free_space(&self.site.path);
+        let Some((free, wanted)) = self.free.zip(self.want.min_free) else { return Ok(()) };
+        if free >= wanted.0 {
+            return Ok(());
+        }
+        let (free, wanted) = (crate::show::size(free), crate::show::size(wanted.0));
+        Trouble::new(format!("{} has {free} free, min_free asks for {wanted}", self.site.shown))
+            .because("the job would end in the middle of a checkpoint")
+            .advice("free some space, or mount another directory")
+            .found()
+    }
+}
+
+/// Creates, writes, syncs, closes and deletes a file; network file systems tell a full disk only at the sync or the close.
+fn write_probe(directory: &Path) -> Result<(), Errno> {
+    let file = tempfile::Builder::new().prefix(".trainit-probe.").tempfile_in(directory).map_err(trouble::errno)?;
+    let (mut file, name) = file.into_parts();
+    let written = file.write_all(&PROBE).and_then(|()| file.sync_all()).map_err(trouble::errno);
+    let closed = nix::unistd::close(file);
+    // A store that forbids deletion is no less writable.
+    let _ = name.close();
+    written.or_else(unsupported).and(closed)
+}
+
+/// Not every file system can sync.
+fn unsupported(errno: Errno) -> Result<(), Errno> {
+    if matches!(errno, Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) { Ok(()) } else { Err(errno) }
+}
+
+/// What this user may still fill; none where the file system does not tell (object stores have no blocks).
+fn free_space(directory: &Path) -> Option<u64> {
+    let stat = statvfs(directory).ok().filter(|stat| stat.blocks() > 0)?;
+    Some(stat.blocks_available().saturating_mul(stat.fragment_size()))
+}
+
+impl Subject for Output {
+    const MAIN: &'static str = "output.writable";
+
+    fn name(&self) -> Option<String> {
+        Some(self.site.shown.clone())
+    }
+
+    fn summary(&mut self) -> Option<String> {
+        let free = self.free.map(|free| format!(", {} free", crate::show::size(free))).unwrap_or_default();
+        Some(format!("{}: {}{free}", self.site.shown, self.site.described()))
+    }
+
+    fn facts(&self) -> Facts {
+        let mut facts = self.site.facts();
+        facts.extend(self.free.map(|free| ("free_bytes".to_owned(), free.into())));
+        facts
+    }
+}

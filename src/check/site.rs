@@ -1,0 +1,189 @@
+//! A user's path: what it is, and on which mount it lies. Everything here may hang, so it happens only in a process that can be
+//! killed. The steps that all families of paths share are here, too.
+
+use super::step::{Answer, Trouble};
+use super::trouble::{self, Denied};
+use super::{Change, Facts, Ground, Remedy};
+use crate::engine::Place;
+use crate::sys::mountinfo::{self, Mount};
+use crate::sys::stat;
+use nix::errno::Errno;
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// A path and what is known of it so far.
+pub struct Site {
+    /// As configured, made absolute.
+    pub path: PathBuf,
+    /// As it is shown.
+    pub shown: String,
+    ground: Rc<Ground>,
+    /// What is there, or why that cannot be said; none: not yet asked.
+    pub meta: Option<Result<Metadata, Errno>>,
+}
+
+/// Where a path lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lies<'a> {
+    /// On a mount of its own, or somewhere inside one.
+    On(&'a Mount),
+    /// In the root file system.
+    InRoot(&'a Mount),
+    /// Cannot be said.
+    Unknown,
+}
+
+impl Site {
+    /// A path that nobody has touched yet; relative ones start at `base`.
+    pub fn new(path: &Path, base: &Path, ground: &Rc<Ground>) -> Self {
+        let path = base.join(path);
+        Site { shown: crate::show::path(&path), path, ground: Rc::clone(ground), meta: None }
+    }
+
+    /// Something below it.
+    pub fn file(&self, name: &OsStr) -> Self {
+        Site::new(Path::new(name), &self.path, &self.ground)
+    }
+
+    /// The mount that it seems to lie on, by its name alone; touches nothing.
+    pub fn seems_on(&self) -> Option<&Mount> {
+        mountinfo::covering(&self.ground.mounts, &self.path)
+    }
+
+    /// Where this runs.
+    pub fn place(&self) -> Place {
+        self.ground.place
+    }
+
+    /// What is there, once `responds` has asked.
+    pub fn metadata(&self) -> Option<&Metadata> {
+        self.meta.as_ref()?.as_ref().ok()
+    }
+
+    /// Whether it is a directory, once `responds` has asked.
+    pub fn is_dir(&self) -> bool {
+        self.metadata().is_some_and(Metadata::is_dir)
+    }
+
+    /// Where it lies: by the mount's id where the kernel tells it, else by the longest name.
+    pub fn lies(&self) -> Lies<'_> {
+        let Some(mount) = self.mount() else { return Lies::Unknown };
+        let root = mount_at(Path::new("/"), &self.ground.mounts);
+        if root.is_some_and(|root| root.id == mount.id) { Lies::InRoot(mount) } else { Lies::On(mount) }
+    }
+
+    /// The mount it lies on.
+    pub fn mount(&self) -> Option<&Mount> {
+        mount_at(&self.path, &self.ground.mounts)
+    }
+
+    /// Whether it is exactly the root of a mount.
+    pub fn is_mount_root(&self) -> bool {
+        stat::mount_of(&self.path).ok().and_then(|on| on.is_root).unwrap_or(false)
+    }
+
+    /// The remedy for a mount that is missing or wrong, in the words of the place.
+    pub fn mount_it(&self, read_only: bool) -> Remedy {
+        let target = self.path.to_string_lossy().into_owned();
+        match self.place() {
+            Place::Host => Remedy::Do(format!("mount it: mount SOURCE {}", crate::show::quoted(self.path.as_os_str()))),
+            Place::Container | Place::Pod => Remedy::Start(Change::Mount { target, read_only }),
+        }
+    }
+
+    /// How to make the engine refuse a source that does not exist, instead of making an empty directory.
+    pub fn refuse_missing(&self) -> String {
+        match self.place() {
+            Place::Pod => "check the path on the node; `hostPath` with `type: Directory` refuses a missing one".to_owned(),
+            _ => format!("check the path on the host; `--mount type=bind,src=…,dst={}` refuses a missing one", self.shown),
+        }
+    }
+
+    /// The first real question: does the file system answer at all?
+    pub fn responds(&mut self) -> Answer {
+        let meta = std::fs::metadata(&self.path).map_err(trouble::errno);
+        let answer = match &meta {
+            Err(errno) if trouble::is_sick(*errno) => trouble::sick(&self.shown, self.mount(), *errno).found(),
+            _ => Ok(()),
+        };
+        self.meta = Some(meta);
+        answer
+    }
+
+    /// Whether something is there. What may not be looked at exists, as far as anyone can tell.
+    pub fn exists(&self, remedy: Remedy) -> Answer {
+        match self.meta {
+            Some(Err(errno @ (Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP))) => self.absent(errno).remedy(remedy).found(),
+            _ => Ok(()),
+        }
+    }
+
+    fn absent(&self, errno: Errno) -> Trouble {
+        match std::fs::read_link(&self.path) {
+            Ok(target) => Trouble::new(format!("{} is a link to {}, which is not there", self.shown, crate::show::path(&target)))
+                .because("a link is resolved in the container: what it points to must be mounted, too"),
+            Err(_) if errno == Errno::ENOENT => Trouble::new(format!("{} does not exist", self.shown)),
+            Err(_) => Trouble::new(format!("{} does not exist", self.shown)).because(errno.desc()),
+        }
+    }
+
+    /// Whether this user can list the directory, or read the file.
+    pub fn readable(&self) -> Answer {
+        let tried = match &self.meta {
+            Some(Ok(meta)) if meta.is_dir() => trouble::listable(&self.path),
+            Some(Ok(_)) => trouble::one_byte(&self.path),
+            Some(Err(errno)) => Err(*errno),
+            None => Ok(()),
+        };
+        match tried {
+            Ok(()) => Ok(()),
+            Err(errno) if trouble::is_sick(errno) => trouble::sick(&self.shown, self.mount(), errno).passing(true).found(),
+            Err(errno) => self.denied("read", errno).trouble().found(),
+        }
+    }
+
+    /// What to say about a permission that is missing.
+    pub fn denied(&self, verb: &'static str, errno: Errno) -> Denied<'_> {
+        Denied { shown: &self.shown, verb, errno, meta: self.metadata(), mount: self.mount(), place: self.place() }
+    }
+
+    /// `nfs4, read-only`: the kind of file system and what the mount permits.
+    pub fn described(&self) -> String {
+        match self.lies() {
+            Lies::InRoot(_) if self.place().is_container() => "in the image".to_owned(),
+            Lies::On(mount) | Lies::InRoot(mount) => {
+                format!("{}, {}", crate::show::bytes(&mount.kind), if mount.is_read_only() { "read-only" } else { "writable" })
+            }
+            Lies::Unknown => "there".to_owned(),
+        }
+    }
+
+    /// Facts for the report.
+    pub fn facts(&self) -> Facts {
+        let mut facts = Facts::new();
+        let mut tell = |name: &str, value: serde_json::Value| _ = facts.insert(name.to_owned(), value);
+        tell("path", self.path.to_string_lossy().into());
+        if let Some(Ok(_)) = self.meta
+            && let Some(mount) = self.mount()
+        {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            tell("mounted", matches!(self.lies(), Lies::On(_)).into());
+            tell("mount_point", text(&mount.point).into());
+            tell("kind", text(&mount.kind).into());
+            tell("source", crate::show::masked(&text(&mount.source)).into());
+            tell("root", text(&mount.root).into());
+            tell("read_only", mount.is_read_only().into());
+        }
+        facts
+    }
+}
+
+fn mount_at<'a>(path: &Path, mounts: &'a [Mount]) -> Option<&'a Mount> {
+    match stat::mount_of(path) {
+        Ok(on) if on.id.is_some() => mountinfo::with_id(mounts, on.id?),
+        Ok(_) => mountinfo::covering(mounts, &std::fs::canonicalize(path).ok()?),
+        Err(_) => None,
+    }
+}

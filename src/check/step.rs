@@ -1,0 +1,242 @@
+//! A family's checks are the steps of one walk over a subject (a path, the GPUs): each asks one thing, in an order in which the
+//! first that fails says most. What is wrong is `Trouble`; the walk gives it the severity that the configuration wants.
+
+use super::rules::Rules;
+use super::{Check, Facts, Finding, Passing, Remedy, Status};
+use crate::config::Severity;
+use crate::exit::Exit;
+use std::time::Duration;
+
+/// One check and how it is asked.
+pub struct Step<S> {
+    /// Its entry in the table.
+    pub check: Check,
+    /// The later steps stand on it: it is asked even when it is off, and nothing is asked behind its trouble.
+    pub base: bool,
+    /// Asks.
+    pub ask: fn(&mut S) -> Answer,
+}
+
+/// Whether a step holds.
+pub type Answer = Result<(), Box<Trouble>>;
+
+/// What steps walk over.
+pub trait Subject {
+    /// The id of the line that says that all is well.
+    const MAIN: &'static str;
+    /// The path it is about, as it is shown.
+    fn name(&self) -> Option<String>;
+    /// What to say when all is well; none: nothing.
+    fn summary(&mut self) -> Option<String>;
+    /// Facts for the report.
+    fn facts(&self) -> Facts;
+}
+
+/// What a step found to be wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trouble {
+    what: String,
+    because: Option<String>,
+    remedy: Vec<Remedy>,
+    passing: bool,
+    level: Option<Severity>,
+}
+
+impl Trouble {
+    /// What was found.
+    pub fn new(what: impl Into<String>) -> Self {
+        Trouble { what: what.into(), ..Trouble::default() }
+    }
+
+    /// Why it matters, or what caused it.
+    pub fn because(mut self, cause: impl Into<String>) -> Self {
+        self.because = Some(cause.into());
+        self
+    }
+
+    /// What to type.
+    pub fn remedy(mut self, remedy: Remedy) -> Self {
+        self.remedy.push(remedy);
+        self
+    }
+
+    /// What to do, as a sentence.
+    pub fn advice(self, sentence: impl Into<String>) -> Self {
+        self.remedy(Remedy::Do(sentence.into()))
+    }
+
+    /// Whether trying again, here later or on another node, can help; for checks where it depends.
+    pub fn passing(mut self, passing: bool) -> Self {
+        self.passing = passing;
+        self
+    }
+
+    /// As bad as this, instead of the check's own severity: an option of the path demands it, or nobody asked for it.
+    pub fn level(mut self, level: Option<Severity>) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// For the end of a step.
+    pub fn found(self) -> Answer {
+        Err(Box::new(self))
+    }
+
+    /// As a finding of this check; none when the check is off.
+    pub fn finding(self, check: &Check, rules: &Rules<'_>) -> Option<Finding> {
+        let status = match rules.severity(check, self.level) {
+            Severity::Off => return None,
+            Severity::Warn => Status::Warn,
+            Severity::Fail => Status::Fail,
+        };
+        let passing = match check.passing {
+            Passing::Never => false,
+            Passing::Always => true,
+            Passing::Depends => self.passing,
+        };
+        let exit = if passing { Exit::Transient(check.family) } else { Exit::Permanent(check.family) };
+        Some(Finding {
+            check: check.id.to_owned(),
+            subject: None,
+            status,
+            what: self.what,
+            because: self.because,
+            remedy: self.remedy,
+            exit,
+            took: Duration::ZERO,
+            facts: Facts::new(),
+        })
+    }
+}
+
+/// Asks the steps in their order, up to the first failure. Several warnings stay several findings; when nothing is wrong there
+/// is one that says so.
+pub fn walk<S: Subject>(steps: &[Step<S>], rules: &Rules<'_>, subject: &mut S) -> Vec<Finding> {
+    let (mut findings, mut held) = (Vec::new(), Vec::new());
+    let mut stopped = false;
+    for step in steps.iter().filter(|step| step.base || rules.wants(&step.check)) {
+        match (step.ask)(subject) {
+            Ok(()) => held.push(step.check.id),
+            Err(trouble) => {
+                let finding = trouble.finding(&step.check, rules);
+                stopped = step.base || finding.as_ref().is_some_and(|finding| finding.status == Status::Fail);
+                findings.extend(finding);
+            }
+        }
+        if stopped {
+            break;
+        }
+    }
+    if findings.is_empty() && !stopped {
+        findings.extend(all_well(steps, subject));
+    }
+    finish(findings, subject, &held)
+}
+
+fn all_well<S: Subject>(steps: &[Step<S>], subject: &mut S) -> Option<Finding> {
+    let main = steps.iter().find(|step| step.check.id == S::MAIN)?;
+    let what = subject.summary()?;
+    Some(Finding {
+        check: S::MAIN.to_owned(),
+        subject: None,
+        status: Status::Ok,
+        what,
+        because: None,
+        remedy: Vec::new(),
+        exit: Exit::Permanent(main.check.family),
+        took: Duration::ZERO,
+        facts: Facts::new(),
+    })
+}
+
+fn finish<S: Subject>(mut findings: Vec<Finding>, subject: &S, held: &[&str]) -> Vec<Finding> {
+    for finding in &mut findings {
+        finding.subject = subject.name();
+        finding.facts = subject.facts();
+        finding.facts.insert("held".to_owned(), held.into());
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Setting;
+    use crate::exit::Family;
+    use std::collections::BTreeMap;
+
+    struct Asked(Vec<&'static str>);
+
+    impl Asked {
+        fn ask(&mut self, name: &'static str) -> Answer {
+            self.0.push(name);
+            Ok(())
+        }
+    }
+
+    impl Subject for Asked {
+        const MAIN: &'static str = "data.readable";
+        fn name(&self) -> Option<String> {
+            Some("/data".to_owned())
+        }
+        fn summary(&mut self) -> Option<String> {
+            Some("fine".to_owned())
+        }
+        fn facts(&self) -> Facts {
+            Facts::new()
+        }
+    }
+
+    const fn check(id: &'static str, severity: Severity) -> Check {
+        Check { id, family: Family::Data, severity, passing: Passing::Never, about: "", remedy: "" }
+    }
+
+    const STEPS: &[Step<Asked>] = &[
+        Step { check: check("data.exists", Severity::Fail), base: true, ask: |s| s.ask("exists") },
+        Step {
+            check: check("data.mounted", Severity::Warn),
+            base: false,
+            ask: |s| {
+                s.0.push("mounted");
+                Trouble::new("not a mount").found()
+            },
+        },
+        Step {
+            check: check("data.empty", Severity::Fail),
+            base: false,
+            ask: |s| {
+                s.0.push("empty");
+                Trouble::new("empty").found()
+            },
+        },
+        Step { check: check("data.readable", Severity::Fail), base: false, ask: |s| s.ask("readable") },
+    ];
+
+    fn walked(checks: &[(&str, Severity)]) -> (Vec<(String, Status)>, Vec<&'static str>) {
+        let value: BTreeMap<String, Severity> = checks.iter().map(|(id, s)| ((*id).to_owned(), *s)).collect();
+        let checks = Setting { value, ..Setting::default() };
+        let mut subject = Asked(Vec::new());
+        let findings = walk(STEPS, &Rules::new(&checks, None), &mut subject);
+        (findings.into_iter().map(|f| (f.check, f.status)).collect(), subject.0)
+    }
+
+    #[test]
+    fn a_warning_goes_on_and_a_failure_ends_the_walk() {
+        let (findings, asked) = walked(&[]);
+        assert_eq!(findings, [("data.mounted".into(), Status::Warn), ("data.empty".into(), Status::Fail)]);
+        assert_eq!(asked, ["exists", "mounted", "empty"]);
+    }
+
+    #[test]
+    fn a_check_that_is_off_is_not_asked_unless_others_stand_on_it() {
+        let (findings, asked) =
+            walked(&[("data.exists", Severity::Off), ("data.mounted", Severity::Off), ("data.empty", Severity::Off)]);
+        assert_eq!(findings, [("data.readable".into(), Status::Ok)]);
+        assert_eq!(asked, ["exists", "readable"]);
+    }
+
+    #[test]
+    fn the_configuration_has_the_last_word_on_severity() {
+        assert_eq!(walked(&[("data.mounted", Severity::Fail)]).0, [("data.mounted".into(), Status::Fail)]);
+    }
+}

@@ -1,0 +1,57 @@
+//! All families of checks, in the order in which they are told. docs/checks.md is compared with it by a test.
+
+use super::rules::Rules;
+use super::task::Task;
+use super::{Check, Ground, Scene, code, data, gpu, host, output};
+use std::rc::Rc;
+
+/// A family: its checks, and how they become tasks for a given scene.
+pub struct Row {
+    checks: fn() -> Vec<&'static Check>,
+    plan: for<'a> fn(&Scene, &Rc<Ground>, &Rules<'a>) -> Vec<Task<'a>>,
+}
+
+macro_rules! row {
+    ($family:ident) => {
+        Row { checks: || $family::STEPS.iter().map(|step| &step.check).collect(), plan: $family::plan }
+    };
+}
+
+const TABLE: &[Row] = &[row!(gpu), row!(data), row!(code), row!(output), row!(host)];
+
+/// Every check, in the order of the table.
+pub fn checks() -> impl Iterator<Item = &'static Check> {
+    TABLE.iter().flat_map(|row| (row.checks)())
+}
+
+/// Every name that `checks` and `--only` understand: ids and families.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    checks().flat_map(|check| [check.id, check.family.name()])
+}
+
+/// What there is to do, in the order of the table.
+pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
+    TABLE.iter().flat_map(|row| (row.plan)(scene, ground, rules)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn ids_are_unique_and_begin_with_their_family() {
+        let mut seen = BTreeSet::new();
+        for check in checks() {
+            assert!(seen.insert(check.id), "{} twice", check.id);
+            assert!(check.id.strip_prefix(check.family.name()).is_some_and(|rest| rest.starts_with('.')), "{}", check.id);
+            assert!(!check.about.is_empty() && !check.remedy.is_empty(), "{} says nothing", check.id);
+        }
+    }
+
+    #[test]
+    fn families_come_in_the_order_of_their_exit_codes() {
+        let families: Vec<_> = checks().map(|check| check.family).collect();
+        assert!(families.is_sorted());
+    }
+}

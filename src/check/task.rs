@@ -1,0 +1,116 @@
+//! A piece of work for the runner: what to do, how long it may take, and what to say when no answer comes.
+
+use super::rules::Rules;
+use super::step::{Step, Subject, Trouble, walk};
+use super::{Check, Facts, Finding};
+use crate::sys::mountinfo::{Distance, Mount};
+use std::time::Duration;
+
+/// How long a file system of this machine may take for an answer.
+const LOCAL: Duration = Duration::from_secs(5);
+/// How long another machine may take.
+const NETWORK: Duration = Duration::from_secs(15);
+
+/// What goes into the process that works.
+pub type Work<'a> = Box<dyn FnOnce() -> Vec<Finding> + 'a>;
+
+/// One piece of work.
+pub struct Task<'a> {
+    /// What the runner keeps.
+    pub about: About<'a>,
+    /// What the process does.
+    pub work: Work<'a>,
+}
+
+/// What the runner has to know of a task.
+pub struct About<'a> {
+    /// Whose trouble it is when no answer comes.
+    check: &'static Check,
+    rules: Rules<'a>,
+    /// The path, as it is shown; none: the machine.
+    subject: Option<String>,
+    /// Where the path seems to be: `nfs4 from nas:/export`.
+    location: Option<String>,
+    /// How long it may take.
+    pub deadline: Duration,
+    /// It touches a user's path, so that it can hang for ever and needs a process of its own.
+    pub alone: bool,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// The deadline is over.
+    Overdue,
+    /// The process ended first.
+    Died,
+    /// There was no process to be had.
+    NotStarted,
+}
+
+impl<'a> Task<'a> {
+    /// A walk that touches only /proc, /sys and /dev.
+    pub fn of_machine<S: Subject + 'static>(steps: &'static [Step<S>], rules: &Rules<'a>, subject: S) -> Option<Self> {
+        Self::new(steps, rules, subject, |about| about)
+    }
+
+    /// A walk over a user's path. The deadline follows the kind of file system that it seems to lie on, unless an option says it.
+    pub fn of_path<S: Subject + 'static>(
+        steps: &'static [Step<S>],
+        rules: &Rules<'a>,
+        subject: S,
+        mount: Option<&Mount>,
+        timeout: Option<Duration>,
+    ) -> Option<Self> {
+        let far = mount.is_some_and(|mount| mount.distance() == Distance::Network);
+        let deadline = timeout.unwrap_or(if far { NETWORK } else { LOCAL });
+        let location = mount.map(location);
+        Self::new(steps, rules, subject, |about| About { location, deadline, alone: true, ..about })
+    }
+
+    fn new<S: Subject + 'static>(
+        steps: &'static [Step<S>],
+        rules: &Rules<'a>,
+        mut subject: S,
+        amend: impl FnOnce(About<'a>) -> About<'a>,
+    ) -> Option<Self> {
+        let rules = *rules;
+        let check = &steps.iter().find(|step| rules.wants(&step.check)).and(steps.first())?.check;
+        let subject_name = subject.name();
+        let about = About { check, rules, subject: subject_name, location: None, deadline: LOCAL, alone: false };
+        Some(Task { about: amend(about), work: Box::new(move || walk(steps, &rules, &mut subject)) })
+    }
+}
+
+/// `nfs4 from nas:/export`.
+fn location(mount: &Mount) -> String {
+    let kind = crate::show::bytes(&mount.kind);
+    match mount.source.as_slice() {
+        b"" => kind,
+        source => format!("{kind} from {}", crate::show::bytes(source)),
+    }
+}
+
+impl About<'_> {
+    /// The finding for a task that gave no answer; none when its check is off.
+    pub fn silent(&self, silence: Silence, took: Duration) -> Option<Finding> {
+        let name = self.subject.as_deref().unwrap_or("the machine");
+        let at = self.location.as_ref().map(|location| format!(" ({location})")).unwrap_or_default();
+        let trouble = match silence {
+            Silence::Overdue => Trouble::new(format!("{name} did not answer in {}{at}", seconds(self.deadline)))
+                .because("its server or daemon hangs, and so would the workload")
+                .advice("look at the mount on the host; a `timeout=` option of the path waits longer"),
+            Silence::Died => Trouble::new(format!("the check of {name} ended without an answer{at}"))
+                .because("its process was killed, or broke on what it found"),
+            Silence::NotStarted => Trouble::new(format!("no process could be started to check {name}"))
+                .because("a limit of processes or memory is reached")
+                .advice("raise the limit: docker run --pids-limit, --memory"),
+        };
+        let finding = trouble.passing(true).finding(self.check, &self.rules)?;
+        Some(Finding { subject: self.subject.clone(), took, facts: Facts::new(), ..finding })
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    if time.subsec_millis() == 0 { format!("{} s", time.as_secs()) } else { format!("{:.1} s", time.as_secs_f64()) }
+}

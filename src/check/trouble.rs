@@ -1,0 +1,120 @@
+//! What the errors of file systems mean, in words: a storage that is sick, a permission that is missing. The list of errors of a
+//! dead mount is the one that kubelet unmounts for.
+
+use super::step::Trouble;
+use super::{Change, Remedy};
+use crate::engine::Place;
+use crate::sys::mountinfo::{Distance, Mount};
+use nix::errno::Errno;
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// The errno of an I/O error.
+pub fn errno(error: io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO))
+}
+
+/// Whether an error says that the storage is in trouble, not the path.
+pub fn is_sick(errno: Errno) -> bool {
+    cause(errno).is_some()
+}
+
+fn cause(errno: Errno) -> Option<(&'static str, &'static str)> {
+    Some(match errno {
+        Errno::ENOTCONN | Errno::ECONNABORTED => {
+            ("its FUSE daemon died", "mount it again on the host (or restart the node's CSI plugin), then recreate the container")
+        }
+        Errno::ESTALE => ("its export was removed or moved on the server", "mount it again on the host, then recreate the container"),
+        Errno::EIO | Errno::EREMOTEIO | Errno::EUCLEAN => ("the storage reports an error", "look at the host's kernel log: dmesg"),
+        Errno::EHOSTDOWN | Errno::EHOSTUNREACH | Errno::ETIMEDOUT | Errno::ECONNREFUSED | Errno::ENODEV | Errno::ENXIO => {
+            ("its server cannot be reached", "look at the network and the server, on the host")
+        }
+        _ => return None,
+    })
+}
+
+/// A file system that answers with an error of its own.
+pub fn sick(shown: &str, mount: Option<&Mount>, errno: Errno) -> Trouble {
+    let (because, advice) = cause(errno).unwrap_or((errno.desc(), "look at the mount on the host"));
+    let kind = mount.map(|mount| format!(" ({})", crate::show::bytes(&mount.kind))).unwrap_or_default();
+    Trouble::new(format!("{shown} cannot be used{kind}: {}", errno.desc())).because(because).advice(advice)
+}
+
+/// Opens a directory and reads an entry; X_OK says whether what is in it can be reached.
+pub fn listable(directory: &Path) -> Result<(), Errno> {
+    use nix::unistd::{AccessFlags, eaccess};
+    std::fs::read_dir(directory).and_then(|mut entries| entries.next().transpose()).map_err(errno)?;
+    eaccess(directory, AccessFlags::X_OK)
+}
+
+/// Opens a file and reads one byte. Nothing else may be opened to look: a pipe would wait for its writer.
+pub fn one_byte(file: &Path) -> Result<(), Errno> {
+    if !std::fs::metadata(file).map_err(errno)?.is_file() {
+        return Ok(());
+    }
+    File::open(file).and_then(|mut file| file.read(&mut [0])).map(drop).map_err(errno)
+}
+
+/// An access that was refused.
+pub struct Denied<'a> {
+    /// The path, as it is shown.
+    pub shown: &'a str,
+    /// What was tried: `read`, `written`.
+    pub verb: &'static str,
+    /// What the kernel said.
+    pub errno: Errno,
+    /// Whose it is.
+    pub meta: Option<&'a Metadata>,
+    /// Where it lies.
+    pub mount: Option<&'a Mount>,
+    /// Where this runs.
+    pub place: Place,
+}
+
+impl Denied<'_> {
+    /// In words: who may not, whose it is, and as whom it would work.
+    pub fn trouble(&self) -> Trouble {
+        let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+        let what = format!("{} cannot be {} as {uid}:{gid}: {}", self.shown, self.verb, self.errno.desc());
+        let Some(meta) = self.meta.filter(|_| matches!(self.errno, Errno::EACCES | Errno::EPERM)) else {
+            return Trouble::new(what);
+        };
+        let owner = format!("it belongs to {}:{} with mode {:04o}", meta.uid(), meta.gid(), meta.mode() & 0o7777);
+        if uid == 0 && self.mount.is_some_and(|mount| mount.distance() == Distance::Network) {
+            let squashed = "root counts as nobody there (root_squash, or FUSE without allow_other)";
+            return Trouble::new(what).because(format!("{owner}; {squashed}")).remedy(self.as_owner(meta));
+        }
+        Trouble::new(what).because(owner).remedy(self.as_owner(meta))
+    }
+
+    fn as_owner(&self, meta: &Metadata) -> Remedy {
+        let (uid, gid) = (meta.uid(), meta.gid());
+        match self.place {
+            Place::Host => Remedy::Do(format!("run as {uid}:{gid}, or change the owner or the mode")),
+            _ if uid == 0 => Remedy::Do(format!("on the host: chmod or chown what is mounted at {}", self.shown)),
+            _ => Remedy::Start(Change::User { uid, gid }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_storage_are_told_from_errors_of_paths() {
+        let sick = [Errno::ENOTCONN, Errno::ESTALE, Errno::EIO, Errno::ETIMEDOUT].map(is_sick);
+        let paths = [Errno::ENOENT, Errno::EACCES, Errno::EPERM, Errno::ELOOP, Errno::ENAMETOOLONG].map(is_sick);
+        assert_eq!((sick, paths), ([true; 4], [false; 5]));
+    }
+
+    #[test]
+    fn a_pipe_is_not_opened_to_look() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(one_byte(&pipe), Ok(()));
+    }
+}

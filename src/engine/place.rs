@@ -1,0 +1,87 @@
+//! Container, pod, or the machine itself. It decides how a remedy is worded (`docker run -v …`, a pod's `volumeMounts`, `mount`),
+//! and whether a directory beside no mount is lost at the end.
+
+use crate::environment::Environment;
+use crate::sys::Root;
+use crate::sys::mountinfo::{self, Mount};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Where this process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// On a machine, beside everything else.
+    Host,
+    /// In a container of Docker, Podman, Apptainer or their like.
+    Container,
+    /// In a container that Kubernetes started.
+    Pod,
+}
+
+impl Place {
+    /// Whether the root directory is an image, gone with the container.
+    pub fn is_container(self) -> bool {
+        self != Place::Host
+    }
+}
+
+/// Files that engines leave in their containers.
+const MARKS: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
+/// Variables that engines set: systemd's convention (also Podman and LXC), Apptainer and its ancestor.
+const VARIABLES: [&str; 3] = ["container", "APPTAINER_CONTAINER", "SINGULARITY_CONTAINER"];
+/// What engines call their control groups, where they are visible (version 1, or the host's namespace).
+const CGROUPS: [&str; 6] = ["/docker", "/kubepods", "/lxc", "/libpod", "containerd", "crio-"];
+
+/// Tells the place from what engines leave behind; no single mark is set by all of them.
+pub fn place(root: &Root, environment: &Environment, mounts: &[Mount]) -> Place {
+    if environment.get("KUBERNETES_SERVICE_HOST").is_some() {
+        return Place::Pod;
+    }
+    let cgroup = root.text("/proc/self/cgroup").unwrap_or_default();
+    if cgroup.contains("/kubepods") {
+        return Place::Pod;
+    }
+    let marked = MARKS.iter().any(|mark| root.path(mark).exists())
+        || VARIABLES.iter().any(|name| environment.get(name).is_some())
+        || mountinfo::covering(mounts, Path::new("/")).is_some_and(Mount::is_image)
+        || CGROUPS.iter().any(|name| cgroup.contains(name));
+    if marked { Place::Container } else { Place::Host }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(files: &[(&str, &str)], variables: &[(&str, &str)], mounts: &str) -> Place {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::at(directory.path());
+        for (path, text) in files {
+            std::fs::create_dir_all(root.path(path).parent().unwrap()).unwrap();
+            std::fs::write(root.path(path), text).unwrap();
+        }
+        let environment = variables.iter().copied().collect();
+        place(&root, &environment, &mountinfo::parse(mounts.as_bytes()))
+    }
+
+    #[test]
+    fn a_machine_without_marks_is_a_host() {
+        let cgroup = ("/proc/self/cgroup", "0::/user.slice/user-0.slice/session-1.scope\n");
+        assert_eq!(told(&[cgroup], &[], "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"), Place::Host);
+        assert_eq!(told(&[], &[], ""), Place::Host);
+    }
+
+    #[test]
+    fn each_mark_alone_tells_a_container() {
+        assert_eq!(told(&[("/.dockerenv", "")], &[], ""), Place::Container);
+        assert_eq!(told(&[("/proc/self/cgroup", "4:pids:/docker/0123\n")], &[], ""), Place::Container);
+        assert_eq!(told(&[], &[("container", "podman")], ""), Place::Container);
+        assert_eq!(told(&[], &[], "1 0 0:1 / / rw - overlay overlay rw\n"), Place::Container);
+    }
+
+    #[test]
+    fn kubernetes_is_told_by_its_variables_or_control_group() {
+        assert_eq!(told(&[("/.dockerenv", "")], &[("KUBERNETES_SERVICE_HOST", "10.0.0.1")], ""), Place::Pod);
+        assert_eq!(told(&[("/proc/self/cgroup", "0::/kubepods/burstable/pod1\n")], &[], ""), Place::Pod);
+    }
+}

@@ -1,0 +1,80 @@
+//! How many GPUs were promised: by a scheduler's variable, or by an explicit list for NVIDIA's runtime. `all`, which is baked into
+//! every CUDA image, promises nothing.
+
+use crate::environment::Environment;
+
+/// What the surroundings promise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Promise {
+    /// The variable that says so.
+    pub variable: &'static str,
+    /// What it says.
+    pub promised: Promised,
+    /// A scheduler says it: fewer GPUs than promised are the node's fault.
+    pub scheduler: bool,
+}
+
+/// How much is promised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promised {
+    /// So many.
+    Exactly(u32),
+    /// At least one: a fraction of a GPU, MIG instances.
+    Some,
+    /// The image wants GPUs if there are any.
+    Wish,
+}
+
+/// Run:ai, SageMaker, SkyPilot, Slurm.
+const SCHEDULERS: [&str; 4] = ["RUNAI_NUM_OF_GPUS", "SM_NUM_GPUS", "SKYPILOT_NUM_GPUS_PER_NODE", "SLURM_GPUS_ON_NODE"];
+/// What NVIDIA's container runtime reads.
+const VISIBLE: &str = "NVIDIA_VISIBLE_DEVICES";
+
+impl Promise {
+    /// The first promise that can be understood; a scheduler's word counts before a list for the runtime.
+    pub fn of(environment: &Environment) -> Option<Self> {
+        let scheduler = |variable: &'static str| {
+            let promised = parse_number(environment.text(variable)?)?;
+            Some(Promise { variable, promised, scheduler: true })
+        };
+        let list = || {
+            let promised = parse_list(environment.text(VISIBLE)?)?;
+            Some(Promise { variable: VISIBLE, promised, scheduler: false })
+        };
+        SCHEDULERS.into_iter().find_map(scheduler).or_else(list)
+    }
+}
+
+/// A scheduler's number; Run:ai and SkyPilot give out fractions. Zero promises nothing.
+fn parse_number(text: &str) -> Option<Promised> {
+    let number: f64 = text.trim().parse().ok()?;
+    match number {
+        n if !n.is_finite() || n <= 0.0 => None,
+        n if n.fract() != 0.0 => Some(Promised::Some),
+        n => Some(Promised::Exactly(n as u32)),
+    }
+}
+
+/// A list of indices or UUIDs; `nvidia.com/gpu=0` is how the same is written for CDI.
+fn parse_list(text: &str) -> Option<Promised> {
+    let entry = |word: &str| word.trim().rsplit('=').next().unwrap_or_default().to_owned();
+    let entries: Vec<String> = text.split(',').map(entry).collect();
+    match entries.first().map(String::as_str)? {
+        "" | "none" | "void" => None,
+        _ if entries.iter().any(|entry| entry == "all") => Some(Promised::Wish),
+        _ if entries.iter().any(|entry| entry.starts_with("MIG-") || entry.contains(':')) => Some(Promised::Some),
+        _ => Some(Promised::Exactly(u32::try_from(entries.len()).unwrap_or(u32::MAX))),
+    }
+}
+
+/// How many of `count` GPUs CUDA shows to a program. Unset: all; it stops at the first entry that is not valid, and an empty list
+/// hides all (CUDA programming guide, environment variables).
+pub fn visible_to_cuda(environment: &Environment, count: usize) -> usize {
+    let value = environment.iter().find(|(name, _)| *name == "CUDA_VISIBLE_DEVICES").map(|(_, value)| value);
+    let Some(value) = value.map(|value| value.to_string_lossy()) else { return count };
+    let is_valid = |entry: &&str| match entry.trim().parse::<i64>() {
+        Ok(index) => usize::try_from(index).is_ok_and(|index| index < count),
+        Err(_) => entry.trim().starts_with("GPU-") || entry.trim().starts_with("MIG-"),
+    };
+    value.split(',').take_while(is_valid).count()
+}

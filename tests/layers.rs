@@ -31,6 +31,7 @@ const ROOMS: &[Room] = &[
     ),
     room("environment", &[], "a list of variables knows nobody"),
     room("sys", &[], "raw system interfaces know nobody, so that PID 1 can use them without what is rich"),
+    room("show", &[], "how bytes become words knows nobody, so that every rich room may use it"),
     room("state", &["handover", "sys"], "PID 1 writes the state file: what PID 1 needs is never rich"),
     room("config", BASE, "the configuration knows the ground and nothing of what its values will do"),
     room("cli", &["error", "exit"], "the command line is plain data and decides nothing"),
@@ -60,19 +61,20 @@ const ROOMS: &[Room] = &[
 
 const FAMILY: &str =
     "families know the configuration and the ground, never each other: what they share belongs below them";
-const BASE: &[&str] = &["exit", "error", "handover", "environment", "sys"];
-const ABOVE_CONFIG: &[&str] = &["exit", "error", "handover", "environment", "sys", "config"];
+const BASE: &[&str] = &["exit", "error", "handover", "environment", "sys", "show"];
+const ABOVE_CONFIG: &[&str] = &["exit", "error", "handover", "environment", "sys", "show", "config"];
 const ABOVE_ENGINE: &[&str] =
-    &["exit", "error", "handover", "environment", "sys", "config", "engine", "gpu", "identity", "checkpoint"];
-const WITH_CLI: &[&str] = &["exit", "error", "handover", "environment", "sys", "config", "cli"];
+    &["exit", "error", "handover", "environment", "sys", "show", "config", "engine", "gpu", "identity", "checkpoint"];
+const WITH_CLI: &[&str] = &["exit", "error", "handover", "environment", "sys", "show", "config", "cli"];
 const WITH_FINDINGS: &[&str] =
-    &["exit", "error", "handover", "environment", "sys", "state", "config", "check", "checkpoint"];
+    &["exit", "error", "handover", "environment", "sys", "show", "state", "config", "check", "checkpoint"];
 const EVERYTHING: &[&str] = &[
     "exit",
     "error",
     "handover",
     "environment",
     "sys",
+    "show",
     "state",
     "config",
     "cli",

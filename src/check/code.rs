@@ -35,12 +35,22 @@ pub const STEPS: &[Step<Code>] = &[
         ask: |code| code.site.responds(),
     },
     Step {
-        check: check("code.exists", Passing::Never, "the directory exists", "`docker run -v SOURCE:PATH`, or set `code.path`"),
+        check: check(
+            "code.exists",
+            Passing::Never,
+            "the directory exists",
+            "`docker run -v SOURCE:PATH`, or set `code.path`",
+        ),
         base: true,
         ask: Code::exists,
     },
     Step {
-        check: check("code.readable", Passing::Depends, "this user can list the directory", "`docker run --user UID:GID`, or chmod"),
+        check: check(
+            "code.readable",
+            Passing::Depends,
+            "this user can list the directory",
+            "`docker run --user UID:GID`, or chmod",
+        ),
         base: false,
         ask: |code| code.site.readable(),
     },
@@ -55,7 +65,12 @@ pub const STEPS: &[Step<Code>] = &[
         ask: Code::not_empty,
     },
     Step {
-        check: check("code.entry", Passing::Never, "`code.entry` exists, is a file with something in it, and can be read", "set `code.entry`"),
+        check: check(
+            "code.entry",
+            Passing::Never,
+            "`code.entry` exists, is a file with something in it, and can be read",
+            "set `code.entry`",
+        ),
         base: false,
         ask: Code::entry,
     },
@@ -78,13 +93,17 @@ impl Code {
     fn exists(&mut self) -> Answer {
         self.site.exists(self.site.mount_it(false))?;
         match self.site.metadata() {
-            Some(meta) if !meta.is_dir() => Trouble::new(format!("{} is a file, not a directory", self.site.shown)).found(),
+            Some(meta) if !meta.is_dir() => {
+                Trouble::new(format!("{} is a file, not a directory", self.site.shown)).found()
+            }
             _ => Ok(()),
         }
     }
 
     fn not_empty(&mut self) -> Answer {
-        if !self.site.is_mount_root() || super::listing::count(&self.site.path, 1).is_ok_and(|listing| listing.entries > 0) {
+        if !self.site.is_mount_root()
+            || super::listing::count(&self.site.path, 1).is_ok_and(|listing| listing.entries > 0)
+        {
             return Ok(());
         }
         Trouble::new(format!("{} is mounted, but empty", self.site.shown))

@@ -72,7 +72,12 @@ pub const STEPS: &[Step<Data>] = &[
         ask: Data::not_empty,
     },
     Step {
-        check: check("data.files", Passing::Never, "the directory has at least `min_files=` entries", "mount the whole data set"),
+        check: check(
+            "data.files",
+            Passing::Never,
+            "the directory has at least `min_files=` entries",
+            "mount the whole data set",
+        ),
         base: false,
         ask: Data::enough_files,
     },
@@ -87,7 +92,12 @@ pub const STEPS: &[Step<Data>] = &[
         ask: Data::contains,
     },
     Step {
-        check: check("data.access", Passing::Never, "the mount is read-only (`ro`) or writable (`rw`) as asked", "add or drop `:ro`"),
+        check: check(
+            "data.access",
+            Passing::Never,
+            "the mount is read-only (`ro`) or writable (`rw`) as asked",
+            "add or drop `:ro`",
+        ),
         base: false,
         ask: Data::access,
     },
@@ -118,7 +128,10 @@ impl Data {
             }
             _ => return Ok(()),
         };
-        trouble.remedy(self.site.mount_it(true)).advice("`mounted=no` behind the path says that it is part of the image").found()
+        trouble
+            .remedy(self.site.mount_it(true))
+            .advice("`mounted=no` behind the path says that it is part of the image")
+            .found()
     }
 
     fn readable(&mut self) -> Answer {
@@ -152,7 +165,11 @@ impl Data {
     fn not_empty(&mut self) -> Answer {
         let Some(meta) = self.site.metadata().filter(|_| self.want.min_files > 0) else { return Ok(()) };
         if !meta.is_dir() {
-            return if meta.is_file() && meta.len() == 0 { Trouble::new(format!("{} is an empty file", self.site.shown)).found() } else { Ok(()) };
+            return if meta.is_file() && meta.len() == 0 {
+                Trouble::new(format!("{} is an empty file", self.site.shown)).found()
+            } else {
+                Ok(())
+            };
         }
         if self.listing.as_ref().is_none_or(|listing| listing.entries > 0) {
             return Ok(());
@@ -160,7 +177,10 @@ impl Data {
         let made = self.site.place().is_container() && self.site.is_mount_root() && meta.uid() == 0;
         let trouble = Trouble::new(format!("{} is {}empty", self.site.shown, if made { "mounted, but " } else { "" }));
         if !made {
-            return trouble.because("there is nothing to read").advice("`min_files=0` behind the path says that it may be empty").found();
+            return trouble
+                .because("there is nothing to read")
+                .advice("`min_files=0` behind the path says that it may be empty")
+                .found();
         }
         trouble.because(self.made_by_engine()).advice(self.site.refuse_missing()).found()
     }
@@ -170,7 +190,9 @@ impl Data {
         let source = self.site.mount().map(|mount| crate::show::bytes(&mount.root)).filter(|root| root != "/");
         let source = source.map(|root| format!(" (it ends in {root})")).unwrap_or_default();
         match self.site.path.extension() {
-            Some(_) => format!("for a missing file the engine makes an empty directory; is the source{source} spelled right?"),
+            Some(_) => {
+                format!("for a missing file the engine makes an empty directory; is the source{source} spelled right?")
+            }
             None => format!("for a misspelled source the engine makes an empty directory{source}"),
         }
     }
@@ -178,7 +200,12 @@ impl Data {
     fn enough_files(&mut self) -> Answer {
         match &self.listing {
             Some(listing) if listing.entries < self.want.min_files && !listing.more => {
-                let what = format!("{} has {}, min_files asks for {}", self.site.shown, listing.described(), self.want.min_files);
+                let what = format!(
+                    "{} has {}, min_files asks for {}",
+                    self.site.shown,
+                    listing.described(),
+                    self.want.min_files
+                );
                 Trouble::new(what).because("the data set is not complete, or another directory is mounted").found()
             }
             _ => Ok(()),
@@ -207,11 +234,15 @@ impl Data {
     fn access(&mut self) -> Answer {
         let Some(mount) = self.site.mount() else { return Ok(()) };
         match (self.want.read_only, mount.is_read_only()) {
-            (Some(true), false) => Trouble::new(format!("{} is writable, and was asked to be read-only", self.site.shown))
-                .because("a mistake in the job could change or delete the data set")
-                .remedy(self.site.mount_it(true)),
-            (Some(false), true) => Trouble::new(format!("{} is read-only, and was asked to be writable", self.site.shown))
-                .remedy(self.site.mount_it(false)),
+            (Some(true), false) => {
+                Trouble::new(format!("{} is writable, and was asked to be read-only", self.site.shown))
+                    .because("a mistake in the job could change or delete the data set")
+                    .remedy(self.site.mount_it(true))
+            }
+            (Some(false), true) => {
+                Trouble::new(format!("{} is read-only, and was asked to be writable", self.site.shown))
+                    .remedy(self.site.mount_it(false))
+            }
             _ => return Ok(()),
         }
         .found()

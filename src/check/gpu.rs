@@ -37,7 +37,13 @@ struct Demand {
     wish: bool,
 }
 
-const fn check(id: &'static str, severity: Severity, passing: Passing, about: &'static str, remedy: &'static str) -> Check {
+const fn check(
+    id: &'static str,
+    severity: Severity,
+    passing: Passing,
+    about: &'static str,
+    remedy: &'static str,
+) -> Check {
     Check { id, family: Family::Gpu, severity, passing, about, remedy }
 }
 
@@ -104,7 +110,8 @@ pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Ta
 
 impl Demand {
     fn of(count: &Setting<GpuCount>, promise: Option<&Promise>) -> Self {
-        let asked = |least, most| Demand { least, most, by: format!("asked for by {}", count.origin), ..Demand::default() };
+        let asked =
+            |least, most| Demand { least, most, by: format!("asked for by {}", count.origin), ..Demand::default() };
         match (count.value, promise) {
             (GpuCount::None, _) => asked(0, Some(0)),
             (GpuCount::Exactly(number), _) => asked(number, Some(number)),
@@ -156,7 +163,11 @@ impl Gpus {
 
     fn refusal(&self, node: &Node) -> Trouble {
         let refused = self.presence().nodes.iter().filter(|node| node.refused.is_some()).count();
-        let what = format!("{refused} of {} may not be used: {}", crate::show::count(self.presence().nodes.len() as u64, "GPU"), node.path);
+        let what = format!(
+            "{refused} of {} may not be used: {}",
+            crate::show::count(self.presence().nodes.len() as u64, "GPU"),
+            node.path
+        );
         match node.refused {
             Some(Errno::EPERM) => Trouble::new(format!("{what} is refused by the container's device control group"))
                 .because("it was not given to this container, or `systemctl daemon-reload` on the host took it away")
@@ -173,12 +184,15 @@ impl Gpus {
     }
 
     fn enough(&mut self) -> Answer {
-        let (least, uncountable) = (self.demand.least as usize, self.presence().uncounted.is_some() || self.presence().sliced);
+        let (least, uncountable) =
+            (self.demand.least as usize, self.presence().uncounted.is_some() || self.presence().sliced);
         if self.shown() < least && !(uncountable && least > 0) {
             return if self.presence().nodes.is_empty() { self.none_given().found() } else { self.too_few().found() };
         }
         match self.demand.most {
-            Some(most) if !self.demand.promise && self.shown() > most as usize && !uncountable => self.too_many(most).found(),
+            Some(most) if !self.demand.promise && self.shown() > most as usize && !uncountable => {
+                self.too_many(most).found()
+            }
             _ => Ok(()),
         }
     }
@@ -189,7 +203,10 @@ impl Gpus {
         let trouble = match host {
             Some(0) => trouble.because("this machine has no NVIDIA GPU").advice("run it on a machine that has"),
             Some(number) => trouble
-                .because(format!("the machine has {}, none was given to the container", crate::show::count(number as u64, "NVIDIA GPU")))
+                .because(format!(
+                    "the machine has {}, none was given to the container",
+                    crate::show::count(number as u64, "NVIDIA GPU")
+                ))
                 .remedy(self.give(self.demand.most.filter(|_| !self.demand.promise))),
             None => trouble.because("no device was given to the container").remedy(self.give(None)),
         };
@@ -198,7 +215,8 @@ impl Gpus {
 
     fn too_few(&self) -> Trouble {
         let permitted = self.permitted_count();
-        let trouble = Trouble::new(format!("{}, {}", crate::show::count(self.shown() as u64, "GPU"), self.demand.words()));
+        let trouble =
+            Trouble::new(format!("{}, {}", crate::show::count(self.shown() as u64, "GPU"), self.demand.words()));
         if self.shown() < permitted {
             let hidden = format!("CUDA_VISIBLE_DEVICES shows {} of the {permitted} that are here", self.shown());
             return trouble.because(hidden).advice("unset CUDA_VISIBLE_DEVICES, or list valid devices");
@@ -210,9 +228,12 @@ impl Gpus {
     }
 
     fn too_many(&self, most: u32) -> Trouble {
-        let trouble = Trouble::new(format!("{}, {}", crate::show::count(self.shown() as u64, "GPU"), self.demand.words()));
+        let trouble =
+            Trouble::new(format!("{}, {}", crate::show::count(self.shown() as u64, "GPU"), self.demand.words()));
         match most {
-            0 => trouble.because("this job is meant to run without").advice("start it without --gpus, or with CUDA_VISIBLE_DEVICES empty"),
+            0 => trouble
+                .because("this job is meant to run without")
+                .advice("start it without --gpus, or with CUDA_VISIBLE_DEVICES empty"),
             most => trouble
                 .because("somebody else may count on the others")
                 .advice(format!("start it with --gpus {most}; or gpu.count: >={most} where more are fine")),
@@ -278,15 +299,17 @@ impl Subject for Gpus {
         }
         let driver = self.presence().driver.as_ref().and_then(|driver| driver.version.as_ref());
         let driver = driver.map(|version| format!(", driver {version}")).unwrap_or_default();
-        let hidden = if self.shown() < self.permitted_count() { format!(", {} shown to CUDA", self.shown()) } else { String::new() };
+        let hidden = if self.shown() < self.permitted_count() {
+            format!(", {} shown to CUDA", self.shown())
+        } else {
+            String::new()
+        };
         let sliced = if self.presence().sliced { ", cut into MIG instances" } else { "" };
         Some(format!("{}{driver}{sliced}{hidden}", self.counted()))
     }
 
     fn facts(&self) -> Facts {
-        let node = |node: &Node| {
-            serde_json::json!({"path": node.path, "model": node.model, "refused": node.refused.map(Errno::desc)})
-        };
+        let node = |node: &Node| serde_json::json!({"path": node.path, "model": node.model, "refused": node.refused.map(Errno::desc)});
         let driver = self.presence().driver.as_ref().and_then(|driver| driver.version.clone());
         let facts = [
             ("gpus", self.presence().nodes.iter().map(node).collect()),

@@ -59,9 +59,9 @@ impl Shm {
     fn judge(&self) -> Answer {
         let Some(size) = self.size.filter(|size| *size > 0) else { return Ok(()) };
         match self.minimum {
-            Some(minimum) if size < minimum.0 => {
-                self.trouble(format!("/dev/shm is {}, host.shm asks for {}", show::size(size), show::size(minimum.0))).found()
-            }
+            Some(minimum) if size < minimum.0 => self
+                .trouble(format!("/dev/shm is {}, host.shm asks for {}", show::size(size), show::size(minimum.0)))
+                .found(),
             None if size < LITTLE => self.trouble(format!("/dev/shm is {}", show::size(size))).found(),
             _ => Ok(()),
         }

@@ -54,7 +54,8 @@ pub fn count(directory: &Path, wanted: u64) -> Result<Listing, Errno> {
 
 /// Entries that say nothing about whether somebody put data there: the links of a ConfigMap (`..data`), what a file system makes.
 fn is_furniture(name: &OsStr) -> bool {
-    name.as_bytes().starts_with(b"..") || matches!(name.as_bytes(), b"lost+found" | b".snapshot" | b".snapshots" | b".zfs")
+    name.as_bytes().starts_with(b"..")
+        || matches!(name.as_bytes(), b"lost+found" | b".snapshot" | b".snapshots" | b".zfs")
 }
 
 impl Listing {
@@ -175,7 +176,9 @@ mod tests {
     fn names_and_patterns_below_a_directory_are_found() {
         let directory = directory(&["train/", "train/shard-01.tar", "meta.json"]);
         let has = |name| contains(directory.path(), name).unwrap();
-        assert!(has("train/") && has("train") && has("meta.json") && has("/meta.json") && has("train/*.tar") && has("tr*/"));
+        assert!(
+            has("train/") && has("train") && has("meta.json") && has("/meta.json") && has("train/*.tar") && has("tr*/")
+        );
         assert!(!has("meta.json/") && !has("val") && !has("train/*.zip") && !has("val/*.tar") && !has("meta*/"));
     }
 

@@ -41,7 +41,12 @@ pub const STEPS: &[Step<Output>] = &[
         ask: |output| output.site.responds(),
     },
     Step {
-        check: check("output.exists", Passing::Never, "the path exists and is a directory", "`docker run -v SOURCE:PATH`"),
+        check: check(
+            "output.exists",
+            Passing::Never,
+            "the path exists and is a directory",
+            "`docker run -v SOURCE:PATH`",
+        ),
         base: true,
         ask: Output::exists,
     },
@@ -69,7 +74,12 @@ pub const STEPS: &[Step<Output>] = &[
         ask: Output::writable,
     },
     Step {
-        check: check("output.free", Passing::Always, "there is as much free space as `min_free=` says", "free some, or mount more"),
+        check: check(
+            "output.free",
+            Passing::Always,
+            "there is as much free space as `min_free=` says",
+            "free some, or mount more",
+        ),
         base: false,
         ask: Output::room,
     },
@@ -94,7 +104,9 @@ impl Output {
         };
         self.site.exists(make)?;
         match self.site.metadata() {
-            Some(meta) if !meta.is_dir() => Trouble::new(format!("{} is a file, not a directory", self.site.shown)).found(),
+            Some(meta) if !meta.is_dir() => {
+                Trouble::new(format!("{} is a file, not a directory", self.site.shown)).found()
+            }
             _ => Ok(()),
         }
     }
@@ -120,7 +132,9 @@ impl Output {
     fn writable(&mut self) -> Answer {
         match write_probe(&self.site.path) {
             Ok(()) => Ok(()),
-            Err(errno) if trouble::is_sick(errno) => trouble::sick(&self.site.shown, self.site.mount(), errno).passing(true).found(),
+            Err(errno) if trouble::is_sick(errno) => {
+                trouble::sick(&self.site.shown, self.site.mount(), errno).passing(true).found()
+            }
             Err(Errno::EROFS) => self.read_only().found(),
             Err(Errno::ENOSPC | Errno::EDQUOT) => self.full().found(),
             Err(errno) => self.site.denied("written", errno).trouble().found(),
@@ -131,7 +145,8 @@ impl Output {
         let shown = &self.site.shown;
         match self.site.lies() {
             Lies::InRoot(_) if self.site.place().is_container() => {
-                Trouble::new(format!("{shown} cannot be written: the container's root is read-only")).because("nothing is mounted there")
+                Trouble::new(format!("{shown} cannot be written: the container's root is read-only"))
+                    .because("nothing is mounted there")
             }
             _ => Trouble::new(format!("{shown} is mounted read-only")),
         }

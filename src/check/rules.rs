@@ -101,7 +101,9 @@ mod tests {
     fn only_what_is_named_runs() {
         let (settings, only) = (Settings::default(), ["host".to_owned(), "data.empty".to_owned()]);
         let rules = Rules::new(&settings.checks, Some(&only));
-        assert!(rules.wants(check("host.shm")) && rules.wants(check("data.empty")) && !rules.wants(check("data.exists")));
+        assert!(
+            rules.wants(check("host.shm")) && rules.wants(check("data.empty")) && !rules.wants(check("data.exists"))
+        );
     }
 
     #[test]

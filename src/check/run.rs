@@ -63,7 +63,11 @@ impl<'a> Watch<'a> {
         let mut watch = Watch { begun: Instant::now(), answers: Vec::new(), probes: Vec::new() };
         let (mut together, mut alone) = (Vec::new(), Vec::new());
         for (index, Task { about, work }) in tasks.into_iter().enumerate() {
-            if about.alone { alone.push(vec![(index, work)]) } else { together.push((index, work)) }
+            if about.alone {
+                alone.push(vec![(index, work)])
+            } else {
+                together.push((index, work))
+            }
             watch.answers.push(Answer { about, findings: Vec::new(), done: false, told: false });
         }
         for works in std::iter::once(together).chain(alone).filter(|works| !works.is_empty()) {
@@ -74,7 +78,8 @@ impl<'a> Watch<'a> {
 
     fn launch(&mut self, works: Vec<(usize, Work<'a>)>) {
         let tasks: Vec<usize> = works.iter().map(|(index, _)| *index).collect();
-        let deadline = self.begun + tasks.iter().filter_map(|index| Some(self.answers.get(*index)?.about.deadline)).max().unwrap_or_default();
+        let deadline = self.begun
+            + tasks.iter().filter_map(|index| Some(self.answers.get(*index)?.about.deadline)).max().unwrap_or_default();
         match probe(works) {
             Ok((process, pipe)) => self.probes.push(Probe { process, pipe, received: Vec::new(), tasks, deadline }),
             Err(_) => self.silent(&tasks, Silence::NotStarted),
@@ -108,7 +113,8 @@ impl<'a> Watch<'a> {
 
     /// Which probes have something to read, or have ended.
     fn poll(&self) -> Vec<bool> {
-        let mut fds: Vec<PollFd<'_>> = self.probes.iter().map(|probe| PollFd::new(probe.pipe.as_fd(), PollFlags::POLLIN)).collect();
+        let mut fds: Vec<PollFd<'_>> =
+            self.probes.iter().map(|probe| PollFd::new(probe.pipe.as_fd(), PollFlags::POLLIN)).collect();
         let next = self.probes.iter().map(|probe| probe.deadline).min().unwrap_or(self.begun);
         let order = self.begun + ORDER;
         let next = if Instant::now() < order { next.min(order) } else { next };

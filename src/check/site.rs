@@ -96,8 +96,13 @@ impl Site {
     /// How to make the engine refuse a source that does not exist, instead of making an empty directory.
     pub fn refuse_missing(&self) -> String {
         match self.place() {
-            Place::Pod => "check the path on the node; `hostPath` with `type: Directory` refuses a missing one".to_owned(),
-            _ => format!("check the path on the host; `--mount type=bind,src=…,dst={}` refuses a missing one", self.shown),
+            Place::Pod => {
+                "check the path on the node; `hostPath` with `type: Directory` refuses a missing one".to_owned()
+            }
+            _ => format!(
+                "check the path on the host; `--mount type=bind,src=…,dst={}` refuses a missing one",
+                self.shown
+            ),
         }
     }
 
@@ -115,15 +120,19 @@ impl Site {
     /// Whether something is there. What may not be looked at exists, as far as anyone can tell.
     pub fn exists(&self, remedy: Remedy) -> Answer {
         match self.meta {
-            Some(Err(errno @ (Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP))) => self.absent(errno).remedy(remedy).found(),
+            Some(Err(errno @ (Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP))) => {
+                self.absent(errno).remedy(remedy).found()
+            }
             _ => Ok(()),
         }
     }
 
     fn absent(&self, errno: Errno) -> Trouble {
         match std::fs::read_link(&self.path) {
-            Ok(target) => Trouble::new(format!("{} is a link to {}, which is not there", self.shown, crate::show::path(&target)))
-                .because("a link is resolved in the container: what it points to must be mounted, too"),
+            Ok(target) => {
+                Trouble::new(format!("{} is a link to {}, which is not there", self.shown, crate::show::path(&target)))
+                    .because("a link is resolved in the container: what it points to must be mounted, too")
+            }
             Err(_) if errno == Errno::ENOENT => Trouble::new(format!("{} does not exist", self.shown)),
             Err(_) => Trouble::new(format!("{} does not exist", self.shown)).because(errno.desc()),
         }
@@ -139,7 +148,9 @@ impl Site {
         };
         match tried {
             Ok(()) => Ok(()),
-            Err(errno) if trouble::is_sick(errno) => trouble::sick(&self.shown, self.mount(), errno).passing(true).found(),
+            Err(errno) if trouble::is_sick(errno) => {
+                trouble::sick(&self.shown, self.mount(), errno).passing(true).found()
+            }
             Err(errno) => self.denied("read", errno).trouble().found(),
         }
     }
@@ -154,7 +165,11 @@ impl Site {
         match self.lies() {
             Lies::InRoot(_) if self.place().is_container() => "in the image".to_owned(),
             Lies::On(mount) | Lies::InRoot(mount) => {
-                format!("{}, {}", crate::show::bytes(&mount.kind), if mount.is_read_only() { "read-only" } else { "writable" })
+                format!(
+                    "{}, {}",
+                    crate::show::bytes(&mount.kind),
+                    if mount.is_read_only() { "read-only" } else { "writable" }
+                )
             }
             Lies::Unknown => "there".to_owned(),
         }

@@ -44,7 +44,11 @@ mod tests {
         let mut seen = BTreeSet::new();
         for check in checks() {
             assert!(seen.insert(check.id), "{} twice", check.id);
-            assert!(check.id.strip_prefix(check.family.name()).is_some_and(|rest| rest.starts_with('.')), "{}", check.id);
+            assert!(
+                check.id.strip_prefix(check.family.name()).is_some_and(|rest| rest.starts_with('.')),
+                "{}",
+                check.id
+            );
             assert!(!check.about.is_empty() && !check.remedy.is_empty(), "{} says nothing", check.id);
         }
     }

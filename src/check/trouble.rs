@@ -23,14 +23,22 @@ pub fn is_sick(errno: Errno) -> bool {
 
 fn cause(errno: Errno) -> Option<(&'static str, &'static str)> {
     Some(match errno {
-        Errno::ENOTCONN | Errno::ECONNABORTED => {
-            ("its FUSE daemon died", "mount it again on the host (or restart the node's CSI plugin), then recreate the container")
+        Errno::ENOTCONN | Errno::ECONNABORTED => (
+            "its FUSE daemon died",
+            "mount it again on the host (or restart the node's CSI plugin), then recreate the container",
+        ),
+        Errno::ESTALE => {
+            ("its export was removed or moved on the server", "mount it again on the host, then recreate the container")
         }
-        Errno::ESTALE => ("its export was removed or moved on the server", "mount it again on the host, then recreate the container"),
-        Errno::EIO | Errno::EREMOTEIO | Errno::EUCLEAN => ("the storage reports an error", "look at the host's kernel log: dmesg"),
-        Errno::EHOSTDOWN | Errno::EHOSTUNREACH | Errno::ETIMEDOUT | Errno::ECONNREFUSED | Errno::ENODEV | Errno::ENXIO => {
-            ("its server cannot be reached", "look at the network and the server, on the host")
+        Errno::EIO | Errno::EREMOTEIO | Errno::EUCLEAN => {
+            ("the storage reports an error", "look at the host's kernel log: dmesg")
         }
+        Errno::EHOSTDOWN
+        | Errno::EHOSTUNREACH
+        | Errno::ETIMEDOUT
+        | Errno::ECONNREFUSED
+        | Errno::ENODEV
+        | Errno::ENXIO => ("its server cannot be reached", "look at the network and the server, on the host"),
         _ => return None,
     })
 }

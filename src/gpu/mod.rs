@@ -37,15 +37,23 @@ pub struct Presence {
 }
 
 /// Ways to have a GPU that no node stands for: WSL2, Jetson.
-const UNCOUNTED: [(&str, &str); 3] =
-    [("/dev/dxg", "WSL2 (/dev/dxg)"), ("/dev/nvgpu", "Jetson (/dev/nvgpu)"), ("/dev/nvhost-gpu", "Jetson (/dev/nvhost-gpu)")];
+const UNCOUNTED: [(&str, &str); 3] = [
+    ("/dev/dxg", "WSL2 (/dev/dxg)"),
+    ("/dev/nvgpu", "Jetson (/dev/nvgpu)"),
+    ("/dev/nvhost-gpu", "Jetson (/dev/nvhost-gpu)"),
+];
 
 /// Looks, without opening any device: that could start a GPU up, which takes seconds.
 pub fn look(root: &Root) -> Presence {
     let mut nodes = nvidia::nodes(root);
     nodes.extend(amd::nodes(root));
     let uncounted = UNCOUNTED.iter().find(|(path, _)| nodes.is_empty() && root.path(path).exists());
-    Presence { driver: nvidia::driver(root), uncounted: uncounted.map(|(_, name)| *name), sliced: nvidia::is_sliced(root), nodes }
+    Presence {
+        driver: nvidia::driver(root),
+        uncounted: uncounted.map(|(_, name)| *name),
+        sliced: nvidia::is_sliced(root),
+        nodes,
+    }
 }
 
 /// Asks with access(2), which a device control group answers with EPERM without opening the device.

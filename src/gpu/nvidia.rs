@@ -49,7 +49,8 @@ pub fn parse_version(text: &[u8]) -> Option<String> {
     let words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
     let is_version = |word: &&str| {
         let parts: Vec<&str> = word.split('.').collect();
-        (2..=3).contains(&parts.len()) && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+        (2..=3).contains(&parts.len())
+            && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
     };
     words.into_iter().find(is_version).map(str::to_owned)
 }
@@ -63,14 +64,17 @@ fn models(root: &Root) -> Vec<(u32, String)> {
 
 /// `Model:` and `Device Minor:` of a GPU's information file.
 fn parse_information(text: &str) -> Option<(u32, String)> {
-    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':')).map(str::trim);
+    let field = |name: &str| {
+        text.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':')).map(str::trim)
+    };
     Some((field("Device Minor")?.parse().ok()?, field("Model")?.to_owned()))
 }
 
 /// Whether a GPU is cut into MIG instances that are told here.
 pub fn is_sliced(root: &Root) -> bool {
     const CAPABILITIES: &str = "/proc/driver/nvidia/capabilities";
-    let cut = |gpu: &String| names(root, &format!("{CAPABILITIES}/{gpu}/mig")).iter().any(|name| name.starts_with("gi"));
+    let cut =
+        |gpu: &String| names(root, &format!("{CAPABILITIES}/{gpu}/mig")).iter().any(|name| name.starts_with("gi"));
     names(root, CAPABILITIES).iter().filter(|name| name.starts_with("gpu")).any(cut)
 }
 
@@ -80,7 +84,8 @@ pub fn host_count(root: &Root) -> Option<usize> {
     let devices = names(root, DEVICES);
     let reads = |device: &str, file: &str| root.text(format!("{DEVICES}/{device}/{file}")).unwrap_or_default();
     let is_gpu = |device: &&String| {
-        reads(device, "vendor").trim() == VENDOR && CLASSES.iter().any(|class| reads(device, "class").starts_with(class))
+        reads(device, "vendor").trim() == VENDOR
+            && CLASSES.iter().any(|class| reads(device, "class").starts_with(class))
     };
     (!devices.is_empty()).then(|| devices.iter().filter(is_gpu).count())
 }

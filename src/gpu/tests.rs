@@ -24,7 +24,10 @@ fn nodes_are_counted_in_the_order_of_their_numbers() {
         ("/dev/nvidiactl", ""),
         ("/dev/nvidia-uvm", ""),
         ("/proc/driver/nvidia/gpus/0000:01:00.0/information", &second),
-        ("/proc/driver/nvidia/version", "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.172.08  Tue Jul\nGCC version:"),
+        (
+            "/proc/driver/nvidia/version",
+            "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.172.08  Tue Jul\nGCC version:",
+        ),
     ]);
     let presence = look(&root);
     let nodes: Vec<_> = presence.nodes.iter().map(|node| (node.path.as_str(), node.model.as_deref())).collect();
@@ -78,7 +81,8 @@ fn what_cannot_be_counted_is_named() {
 
 #[test]
 fn mig_instances_are_noticed() {
-    let (_directory, root) = laid_out(&[("/proc/driver/nvidia/capabilities/gpu0/mig/gi7/access", "DeviceFileMinor: 12\n")]);
+    let (_directory, root) =
+        laid_out(&[("/proc/driver/nvidia/capabilities/gpu0/mig/gi7/access", "DeviceFileMinor: 12\n")]);
     assert!(look(&root).sliced);
 }
 

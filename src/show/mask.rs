@@ -98,7 +98,10 @@ mod tests {
         assert_eq!(words(&["run", "--hub_token=abc"]), "run --hub_token=***");
         assert_eq!(words(&["env", "HF_TOKEN=abc", "python"]), "env HF_TOKEN=*** python");
         assert_eq!(words(&["x", "wandb.api_key=abc"]), "x wandb.api_key=***");
-        assert_eq!(words(&["--set=env.A_TOKEN=abc", "http://h/?a=1&key=abc"]), "--set=env.A_TOKEN=*** http://h/?a=1&key=***");
+        assert_eq!(
+            words(&["--set=env.A_TOKEN=abc", "http://h/?a=1&key=abc"]),
+            "--set=env.A_TOKEN=*** http://h/?a=1&key=***"
+        );
         assert_eq!(words(&["x", "--password", "two words", "y"]), "x --password *** y");
     }
 
@@ -111,7 +114,10 @@ mod tests {
 
     #[test]
     fn secrets_inside_a_shell_command_are_masked() {
-        assert_eq!(words(&["sh", "-c", "HF_TOKEN=abc  python train.py --token t"]), "sh -c HF_TOKEN=***  python train.py --token ***");
+        assert_eq!(
+            words(&["sh", "-c", "HF_TOKEN=abc  python train.py --token t"]),
+            "sh -c HF_TOKEN=***  python train.py --token ***"
+        );
         assert_eq!(words(&["curl", "-H", "Authorization: Bearer abc"]), "curl -H Authorization: Bearer ***");
     }
 

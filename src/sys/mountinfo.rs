@@ -124,10 +124,24 @@ impl Mount {
     /// How far away it is. A FUSE file system that is not known to be local counts as far: its daemon may talk to anyone.
     pub fn distance(&self) -> Distance {
         const FAR: [&[u8]; 15] = [
-            b"nfs", b"nfs4", b"cifs", b"smb3", b"ceph", b"lustre", b"gpfs", b"beegfs", b"wekafs", b"afs", b"9p", b"virtiofs",
-            b"fakeowner", b"vboxsf", b"prl_fs",
+            b"nfs",
+            b"nfs4",
+            b"cifs",
+            b"smb3",
+            b"ceph",
+            b"lustre",
+            b"gpfs",
+            b"beegfs",
+            b"wekafs",
+            b"afs",
+            b"9p",
+            b"virtiofs",
+            b"fakeowner",
+            b"vboxsf",
+            b"prl_fs",
         ];
-        let fuse = self.kind.starts_with(b"fuse") && !matches!(self.kind.as_slice(), b"fuse.fuse-overlayfs" | b"fuse.lxcfs");
+        let fuse =
+            self.kind.starts_with(b"fuse") && !matches!(self.kind.as_slice(), b"fuse.fuse-overlayfs" | b"fuse.lxcfs");
         if fuse || FAR.contains(&self.kind.as_slice()) { Distance::Network } else { Distance::Local }
     }
 

@@ -29,7 +29,13 @@ pub fn mount_of(path: &Path) -> nix::Result<OnMount> {
     let mut answer = MaybeUninit::<libc::statx>::zeroed();
     // SAFETY: the path ends with NUL, and the answer has the size that the call fills in.
     let result = unsafe {
-        libc::statx(libc::AT_FDCWD, path.as_ptr(), libc::AT_STATX_DONT_SYNC, libc::STATX_TYPE | MNT_ID, answer.as_mut_ptr())
+        libc::statx(
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            libc::AT_STATX_DONT_SYNC,
+            libc::STATX_TYPE | MNT_ID,
+            answer.as_mut_ptr(),
+        )
     };
     Errno::result(result)?;
     // SAFETY: all bit patterns are valid, and it was zeroed before.

@@ -36,7 +36,10 @@ fn the_gpus_that_are_here_are_told_in_one_line() {
     let two = here(&[None, None]);
     assert_eq!(one(GpuCount::Auto, &[], two.clone()).3, "2 × NVIDIA H200, driver 580.159");
     assert_eq!(one(GpuCount::Auto, &[], Presence::default()).3, "none, none asked for");
-    assert_eq!(one(GpuCount::Any, &[("CUDA_VISIBLE_DEVICES", "1")], two).3, "2 × NVIDIA H200, driver 580.159, 1 shown to CUDA");
+    assert_eq!(
+        one(GpuCount::Any, &[("CUDA_VISIBLE_DEVICES", "1")], two).3,
+        "2 × NVIDIA H200, driver 580.159, 1 shown to CUDA"
+    );
 }
 
 #[test]
@@ -67,7 +70,10 @@ fn a_schedulers_promise_that_a_node_breaks_may_be_kept_by_another() {
 fn more_than_promised_is_told_and_more_than_asked_for_fails() {
     let three = here(&[None, None, None]);
     assert_eq!(one(GpuCount::Auto, &[("SM_NUM_GPUS", "2")], three.clone()).0, "gpu.extra");
-    assert_eq!(one(GpuCount::Auto, &[("SM_NUM_GPUS", "2"), ("CUDA_VISIBLE_DEVICES", "0,1")], three.clone()).1, Status::Ok);
+    assert_eq!(
+        one(GpuCount::Auto, &[("SM_NUM_GPUS", "2"), ("CUDA_VISIBLE_DEVICES", "0,1")], three.clone()).1,
+        Status::Ok
+    );
     assert_eq!(one(GpuCount::Exactly(2), &[], three.clone()).1, Status::Fail);
     assert_eq!(one(GpuCount::AtLeast(2), &[], three.clone()).1, Status::Ok);
     assert_eq!(one(GpuCount::None, &[], three).1, Status::Fail);
@@ -87,7 +93,10 @@ fn a_refused_device_fails_only_where_it_is_missed() {
 #[test]
 fn cudas_own_list_can_hide_what_is_there() {
     let (check, _, code, what) = one(GpuCount::AtLeast(1), &[("CUDA_VISIBLE_DEVICES", "")], here(&[None, None]));
-    assert_eq!((check.as_str(), code, what.as_str()), ("gpu.count", 110, "0 GPUs, at least 1 asked for by TRAINIT_GPU_COUNT"));
+    assert_eq!(
+        (check.as_str(), code, what.as_str()),
+        ("gpu.count", 110, "0 GPUs, at least 1 asked for by TRAINIT_GPU_COUNT")
+    );
 }
 
 #[test]

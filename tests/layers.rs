@@ -67,7 +67,7 @@ const ABOVE_ENGINE: &[&str] =
     &["exit", "error", "handover", "environment", "sys", "show", "config", "engine", "gpu", "identity", "checkpoint"];
 const WITH_CLI: &[&str] = &["exit", "error", "handover", "environment", "sys", "show", "config", "cli"];
 const WITH_FINDINGS: &[&str] =
-    &["exit", "error", "handover", "environment", "sys", "show", "state", "config", "check", "checkpoint"];
+    &["exit", "error", "handover", "environment", "sys", "show", "state", "config", "engine", "check", "checkpoint"];
 const EVERYTHING: &[&str] = &[
     "exit",
     "error",

@@ -87,7 +87,7 @@ fn location(mount: &Mount) -> String {
     let kind = crate::show::bytes(&mount.kind);
     match mount.source.as_slice() {
         b"" => kind,
-        source => format!("{kind} from {}", crate::show::bytes(source)),
+        source => format!("{kind} from {}", crate::show::masked(&crate::show::bytes(source))),
     }
 }
 

@@ -1,2 +1,14 @@
-//! Words: how findings, errors and the end of a run are told, as text lines, JSON and a termination message. Data in,
-//! words out; it decides nothing.
+//! Words: how findings, errors and the start are told, as text lines, JSON lines, the JSON report and a termination message. Data
+//! in, words out; it decides nothing.
+
+mod console;
+mod json;
+mod remedy;
+mod style;
+mod termination;
+
+pub use crate::show::masked as mask;
+pub use console::Console;
+pub use json::{Dependencies, Report};
+pub use remedy::remedies;
+pub use termination::termination;

@@ -1,0 +1,224 @@
+//! The lines on stderr before the workload starts. A reader that is gone or has stopped reading never stops a start: lines are
+//! dropped then.
+
+use super::json::Row;
+use super::remedy;
+use super::style::{Style, Tag};
+use crate::check::{Finding, Status};
+use crate::config::{LogFormat, LogLevel, Settings};
+use crate::engine::Place;
+use crate::error::Error;
+use crate::show;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use serde_json::{Value, json};
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::os::fd::AsFd;
+use std::time::{Duration, SystemTime};
+
+/// So long a full pipe is waited for, once a line.
+const PATIENCE: u16 = 200;
+
+/// Where lines go.
+#[derive(Debug)]
+enum Sink {
+    Stderr,
+    #[cfg(test)]
+    Memory(Vec<u8>),
+}
+
+/// Tells what happens, in text or as JSON lines.
+#[derive(Debug)]
+pub struct Console {
+    sink: Sink,
+    style: Style,
+    format: LogFormat,
+    level: LogLevel,
+    place: Place,
+}
+
+impl Console {
+    /// Before the configuration is known: text, and everything.
+    pub fn early() -> Self {
+        let (format, level) = (LogFormat::Text, LogLevel::Info);
+        Console { sink: Sink::Stderr, style: Style { colour: may_colour() }, format, level, place: Place::Container }
+    }
+
+    /// As the configuration wants it; `place` decides how remedies are worded.
+    pub fn new(settings: &Settings, place: Place) -> Self {
+        Console { format: settings.log_format.value, level: settings.log_level.value, place, ..Self::early() }
+    }
+
+    /// `trainit 0.1.0 · train · python train.py`.
+    pub fn banner(&mut self, mode: &str, command: &[OsString]) {
+        let (version, command) = (env!("CARGO_PKG_VERSION"), show::command(command));
+        let text = format!("trainit {version} · {} · {}", show::line(mode), show::line(&command));
+        self.tell(
+            LogLevel::Info,
+            text.trim_end_matches(" · "),
+            "banner",
+            || json!({"version": version, "mode": mode, "command": command}),
+        );
+    }
+
+    /// A finding: its row and what to type.
+    pub fn finding(&mut self, finding: &Finding) {
+        let mut text = self.style.row(
+            finding.status.into(),
+            finding.family(),
+            &show::masked(&finding.what),
+            finding.because.as_deref(),
+            finding.took,
+        );
+        for remedy in &finding.remedy {
+            text.push('\n');
+            text.push_str(&self.style.remedy(&remedy::line(remedy, self.place)));
+        }
+        let place = self.place;
+        self.tell(level(finding.status), &text, "finding", || json!({"finding": Row::of(finding, place)}));
+    }
+
+    /// A row for a step that is no check: `deps`, `user`.
+    pub fn row(&mut self, status: Status, family: &str, what: &str, took: Duration) {
+        let what = show::masked(what);
+        let text = self.style.row(status.into(), family, &what, None, took);
+        self.tell(
+            level(status),
+            &text,
+            "row",
+            || json!({"family": family, "status": status, "what": what, "took_ms": took.as_millis() as u64}),
+        );
+    }
+
+    /// Something worth knowing, in one line.
+    pub fn line(&mut self, text: &str) {
+        let text = show::masked(text);
+        self.tell(LogLevel::Info, &self.style.line(&text), "line", || json!({"text": text}));
+    }
+
+    /// What may hurt later.
+    pub fn warning(&mut self, error: &Error) {
+        self.trouble(LogLevel::Warn, Tag::Warn, error);
+    }
+
+    /// What ends the start.
+    pub fn error(&mut self, error: &Error) {
+        self.trouble(LogLevel::Error, Tag::Fail, error);
+    }
+
+    /// The block of `remedies`.
+    pub fn remedies(&mut self, text: &str) {
+        self.tell(LogLevel::Error, text, "remedy", || json!({"text": text}));
+    }
+
+    /// `start python train.py as 1000:1000, 0.06 s after the container's`.
+    pub fn start(&mut self, command: &[OsString], user: &str, after: Duration) {
+        let command = show::command(command);
+        let seconds = after.as_secs_f64();
+        let text = self.style.start(&format!("{command} as {user}, {seconds:.2} s after the container's"));
+        self.tell(
+            LogLevel::Info,
+            &text,
+            "start",
+            || json!({"command": command, "user": user, "after_ms": after.as_millis() as u64}),
+        );
+    }
+
+    fn trouble(&mut self, level: LogLevel, tag: Tag, error: &Error) {
+        let (what, because) = (show::masked(&error.what), error.because.as_deref().map(show::masked));
+        let mut text = self.style.row(tag, family(error), &what, because.as_deref(), Duration::ZERO);
+        let hints: Vec<String> = error.hints.iter().map(|hint| show::masked(hint)).collect();
+        for hint in &hints {
+            text.push('\n');
+            text.push_str(&self.style.remedy(hint));
+        }
+        let code = error.exit.code();
+        self.tell(
+            level,
+            &text,
+            tag.word(),
+            || json!({"what": what, "because": because, "hints": hints, "exit": code}),
+        );
+    }
+
+    /// One text, or one JSON object of `fields`, when the level wants it.
+    fn tell(&mut self, level: LogLevel, text: &str, event: &str, fields: impl FnOnce() -> Value) {
+        if level > self.level {
+            return;
+        }
+        let line = match self.format {
+            LogFormat::Text => format!("{text}\n"),
+            LogFormat::Json => format!("{}\n", json_line(level, event, fields())),
+        };
+        self.put(line.as_bytes());
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        match &mut self.sink {
+            Sink::Stderr => put(bytes),
+            #[cfg(test)]
+            Sink::Memory(memory) => memory.extend_from_slice(bytes),
+        }
+    }
+}
+
+/// Writes to stderr; the rest of a line is dropped when nobody reads.
+fn put(mut bytes: &[u8]) {
+    let stderr = std::io::stderr();
+    let mut waited = false;
+    while !bytes.is_empty() {
+        match nix::unistd::write(&stderr, bytes) {
+            Ok(length) => bytes = bytes.get(length..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) if !waited => {
+                waited = true;
+                let _ = poll(&mut [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)], PollTimeout::from(PATIENCE));
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+fn json_line(level: LogLevel, event: &str, fields: Value) -> Value {
+    let level = match level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+    };
+    let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+    let mut line = json!({"time": time, "trainit": "prepare", "level": level, "event": event});
+    if let (Some(line), Value::Object(fields)) = (line.as_object_mut(), fields) {
+        line.extend(fields);
+    }
+    line
+}
+
+fn level(status: Status) -> LogLevel {
+    match status {
+        Status::Ok => LogLevel::Info,
+        Status::Warn => LogLevel::Warn,
+        Status::Fail => LogLevel::Error,
+    }
+}
+
+/// What an error's row is about: its exit code's family.
+fn family(error: &Error) -> &'static str {
+    use crate::exit::Exit;
+    match error.exit {
+        Exit::Permanent(family) | Exit::Transient(family) => family.name(),
+        Exit::Config => "config",
+        Exit::Usage => "usage",
+        Exit::NotFound | Exit::NotExecutable => "command",
+        _ => "trainit",
+    }
+}
+
+/// Only on a terminal that can, and where nobody objects (no-color.org).
+fn may_colour() -> bool {
+    let set = |name| std::env::var_os(name).filter(|value: &OsString| !value.is_empty());
+    std::io::stderr().is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! The JSON report: what `trainit check --json` prints and what `report.file` gets. Its shape is versioned; fields are only added.
+
+use super::remedy;
+use crate::check::{Finding, Scene, Status, verdict};
+use crate::engine::Place;
+use crate::exit::Exit;
+use crate::show;
+use serde::Serialize;
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// Changes when a field changes its meaning or goes away.
+const SCHEMA: u32 = 1;
+
+/// A start, or a check, as data.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    schema: u32,
+    trainit: &'static str,
+    started: String,
+    place: Place,
+    mode: Option<String>,
+    command: Vec<String>,
+    findings: Vec<Row>,
+    dependencies: Option<Dependencies>,
+    verdict: Status,
+    exit: u8,
+    took_ms: u64,
+    remedy: Option<String>,
+}
+
+/// A finding as it stands in the report.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    check: String,
+    family: String,
+    subject: Option<String>,
+    status: Status,
+    what: String,
+    because: Option<String>,
+    remedy: Vec<String>,
+    exit: Option<u8>,
+    took_ms: f64,
+    facts: crate::check::Facts,
+}
+
+/// What became of the dependencies.
+#[derive(Clone, Debug, Serialize)]
+pub struct Dependencies {
+    /// In words, as on the console.
+    pub what: String,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+}
+
+impl Report {
+    /// The report of these findings. `mode`: none for a check that starts nothing; `began`: when this process did.
+    pub fn new(scene: &Scene, mode: Option<&str>, findings: &[Finding], began: SystemTime) -> Self {
+        let place = scene.place();
+        let words = show::masked_words(&scene.command);
+        let took = began.elapsed().unwrap_or_default();
+        Report {
+            schema: SCHEMA,
+            trainit: env!("CARGO_PKG_VERSION"),
+            started: humantime::format_rfc3339_millis(began).to_string(),
+            place,
+            mode: mode.map(str::to_owned),
+            command: words.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+            findings: findings.iter().map(|finding| Row::of(finding, place)).collect(),
+            dependencies: None,
+            verdict: findings.iter().map(|finding| finding.status).max().unwrap_or(Status::Ok),
+            exit: verdict(findings).map_or(0, Exit::code),
+            took_ms: milliseconds(took),
+            remedy: super::remedies(findings, &scene.command),
+        }
+    }
+
+    /// Adds what became of the dependencies.
+    pub fn with_dependencies(mut self, what: impl Into<String>, took: Duration) -> Self {
+        self.dependencies = Some(Dependencies { what: show::masked(&what.into()), took_ms: milliseconds(took) });
+        self
+    }
+
+    /// Says with which code the start ends, where that is not the checks' verdict.
+    pub fn with_exit(mut self, exit: Exit) -> Self {
+        self.exit = exit.code();
+        if exit.code() != 0 {
+            self.verdict = Status::Fail;
+        }
+        self
+    }
+
+    /// As text, with a newline at its end.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+
+    /// Puts it where `report.file` says, whole or not at all.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn save(&self, path: &Path) -> std::io::Result<()> {
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file =
+            tempfile::Builder::new().prefix(".trainit-report.").permissions(readable()).tempfile_in(directory)?;
+        file.write_all(self.to_json().as_bytes())?;
+        file.persist(path).map(drop).map_err(|error| error.error)
+    }
+}
+
+/// A report is read by others: it holds no secrets.
+fn readable() -> std::fs::Permissions {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::Permissions::from_mode(0o644)
+}
+
+fn milliseconds(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Row {
+    /// A finding with its remedies as words for this place.
+    pub fn of(finding: &Finding, place: Place) -> Self {
+        Row {
+            check: finding.check.clone(),
+            family: finding.family().to_owned(),
+            subject: finding.subject.clone(),
+            status: finding.status,
+            what: finding.what.clone(),
+            because: finding.because.clone(),
+            remedy: finding.remedy.iter().map(|remedy| remedy::line(remedy, place)).collect(),
+            exit: (finding.status == Status::Fail).then(|| finding.exit.code()),
+            took_ms: (finding.took.as_secs_f64() * 1e6).round() / 1e3,
+            facts: finding.facts.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! The layout of text lines: a status, a family, what was found, and how long it took, in columns that hold still.
+
+use crate::check::Status;
+use crate::show;
+use std::time::Duration;
+
+/// Where the text of a row begins.
+const TEXT: usize = 16;
+/// Where times end.
+const RIGHT: usize = 98;
+/// Longest row before its second part gets a line of its own.
+const LONG: usize = 120;
+
+/// Whether colours may be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// On a terminal, and nobody set NO_COLOR.
+    pub colour: bool,
+}
+
+/// What stands at the beginning of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tag {
+    /// A check or step that is as it should be.
+    Ok,
+    /// May hurt later.
+    Warn,
+    /// Ends the start.
+    Fail,
+    /// The workload starts.
+    Start,
+}
+
+impl Tag {
+    /// The word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Tag::Ok => "ok",
+            Tag::Warn => "warn",
+            Tag::Fail => "fail",
+            Tag::Start => "start",
+        }
+    }
+
+    /// The colour, as a number of SGR (ECMA-48).
+    const fn colour(self) -> &'static str {
+        match self {
+            Tag::Ok => "32",
+            Tag::Warn => "33",
+            Tag::Fail => "31",
+            Tag::Start => "1",
+        }
+    }
+}
+
+impl From<Status> for Tag {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Ok => Tag::Ok,
+            Status::Warn => Tag::Warn,
+            Status::Fail => Tag::Fail,
+        }
+    }
+}
+
+impl Style {
+    /// `  ok    data    /data: nfs4, read-only            3 ms`, with the lines that belong to it.
+    pub fn row(self, tag: Tag, family: &str, what: &str, because: Option<&str>, took: Duration) -> String {
+        let (what, because) = (show::line(what), because.map(show::line));
+        let (text, more) = match because {
+            Some(because) if TEXT + width(&what) + 2 + width(&because) <= LONG => (format!("{what}: {because}"), None),
+            because => (what.into_owned(), because),
+        };
+        let head = format!("  {}{:<8}", self.tag(tag), show::line(family));
+        let mut row = with_time(&head, &text, took);
+        row.extend(more.map(|more| format!("\n{:TEXT$}{more}", "")));
+        row
+    }
+
+    /// A way out, below a row.
+    pub fn remedy(self, text: &str) -> String {
+        format!("{:TEXT$}{} {}", "", self.paint("36", "→"), show::line(text))
+    }
+
+    /// A line without a status.
+    pub fn line(self, text: &str) -> String {
+        format!("{:8}{}", "", show::line(text))
+    }
+
+    /// `  start python train.py`.
+    pub fn start(self, text: &str) -> String {
+        format!("  {}{}", self.tag(Tag::Start), show::line(text))
+    }
+
+    /// The status and its blanks; the blanks keep their width without the colour.
+    fn tag(self, tag: Tag) -> String {
+        format!("{}{:2$}", self.paint(tag.colour(), tag.word()), "", 6 - tag.word().len())
+    }
+
+    /// In a colour, where there are any.
+    fn paint(self, colour: &str, text: &str) -> String {
+        if self.colour && !text.is_empty() { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// Times stand in a column, behind a text that leaves room for it.
+fn with_time(head: &str, text: &str, took: Duration) -> String {
+    let took = show::time(took);
+    if took.is_empty() {
+        return format!("{head}{text}");
+    }
+    let gap = RIGHT.saturating_sub(TEXT + width(text) + took.len()).max(2);
+    format!("{head}{text}{:gap$}{took}", "")
+}
+
+/// Columns of a text, near enough: a letter is one.
+fn width(text: &str) -> usize {
+    text.chars().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Style = Style { colour: false };
+
+    fn row(what: &str, because: Option<&str>, ms: u64) -> String {
+        PLAIN.row(Tag::Ok, "data", what, because, Duration::from_millis(ms))
+    }
+
+    #[test]
+    fn times_end_in_one_column() {
+        let short = row("/data: nfs4, read-only, ≥ 1000 files", None, 3);
+        let long = row("2 × NVIDIA H200, 139 GiB each, driver 580.159, CUDA 13.0", None, 41);
+        assert!(short.starts_with("  ok    data    /data: nfs4") && short.ends_with(" 3 ms"), "{short}");
+        assert_eq!((short.chars().count(), long.chars().count()), (RIGHT, RIGHT));
+        assert!(row(&"x".repeat(100), None, 3).ends_with("x  3 ms"));
+        assert!(row("quick", None, 0).ends_with("quick"));
+    }
+
+    #[test]
+    fn a_long_reason_gets_its_own_line() {
+        assert_eq!(row("short", Some("reason"), 0), "  ok    data    short: reason");
+        let text = row(&"x".repeat(80), Some(&"y".repeat(40)), 0);
+        assert_eq!(text.lines().nth(1), Some(format!("{:16}{}", "", "y".repeat(40)).as_str()));
+    }
+
+    #[test]
+    fn a_name_cannot_forge_a_row() {
+        assert_eq!(row("a\n  ok    gpu", None, 0).lines().count(), 1);
+        assert!(!PLAIN.remedy("x\x1b[2J").contains('\x1b'));
+    }
+
+    #[test]
+    fn colours_do_not_move_columns() {
+        let bare = |text: &str| text.replace("\x1b[32m", "").replace("\x1b[0m", "");
+        let coloured = Style { colour: true }.row(Tag::Ok, "gpu", "x", None, Duration::from_millis(5));
+        assert_eq!(bare(&coloured), PLAIN.row(Tag::Ok, "gpu", "x", None, Duration::from_millis(5)));
+    }
+}

@@ -1,0 +1,78 @@
+# Sourced by the other scripts and by ./demo: where things are kept, what the machine can do, how containers reach an index.
+# Knows nothing of trainit.
+# shellcheck shell=bash
+
+# shellcheck disable=SC2034 # for those who source this
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Where what is slow to make stays between runs: outside the tree, so that a fresh clone finds it too.
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/trainit"
+
+# Everything a script says goes to stderr: stdout is for its answer.
+say() { printf '%s\n' "$@" >&2; }
+
+fail() {
+    say "$(basename "$0"): $*"
+    exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+have_docker() { have docker && timeout 20 docker info >/dev/null 2>&1; }
+
+have_image() { docker image inspect "$1" >/dev/null 2>&1; }
+
+# pull IMAGE: true when it is here now. A registry that cannot be reached says so at once or, behind a firewall, never.
+pull() { timeout "${2:-90}" docker pull -q "$1" >/dev/null 2>&1; }
+
+# one_at_a_time NAME: waits until no other script holds NAME, until this one ends.
+one_at_a_time() {
+    mkdir -p "$cache"
+    have flock || return 0
+    exec 9>"$cache/$1.lock"
+    flock 9
+}
+
+# What points programs at certificates. All are set together: requests lets REQUESTS_CA_BUNDLE win over pip's own PIP_CERT.
+certificate_variables="SSL_CERT_FILE PIP_CERT REQUESTS_CA_BUNDLE CURL_CA_BUNDLE"
+
+# The certificates that this machine was told to trust, if it was: a company's proxy opens TLS with its own.
+host_certificates() {
+    local name
+    for name in $certificate_variables; do
+        if [ -f "${!name:-}" ]; then
+            readlink -f "${!name}"
+            return 0
+        fi
+    done
+}
+
+# Options of `docker run` that give a container what the host needs to reach a package index: its proxies and index, and the
+# certificates of a proxy that opens TLS. Sets the array `network`.
+network_options() {
+    network=()
+    local name bundle
+    for name in HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY http_proxy https_proxy no_proxy all_proxy \
+        PIP_INDEX_URL PIP_EXTRA_INDEX_URL UV_INDEX_URL UV_DEFAULT_INDEX; do
+        [ -n "${!name:-}" ] && network+=(-e "$name")
+    done
+    bundle=$(host_certificates)
+    [ -n "$bundle" ] || return 0
+    network+=(-v "$bundle:/run/host-certificates.pem:ro")
+    for name in $certificate_variables; do
+        network+=(-e "$name=/run/host-certificates.pem")
+    done
+}
+
+# find_network IMAGE: as network_options, and adds `--network host` where Docker's own network leads nowhere. False when
+# no package index can be reached either way.
+find_network() {
+    network_options
+    reaches_index "$1" && return 0
+    network+=(--network host)
+    reaches_index "$1"
+}
+
+reaches_index() {
+    timeout 60 docker run --rm --entrypoint python3 "${network[@]}" "$1" \
+        -m pip download -q --no-deps --retries 1 --timeout 10 -d /tmp/probe safetensors >/dev/null 2>&1
+}

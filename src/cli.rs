@@ -1,24 +1,11 @@
 //! The command line of a start: trainit's own options, then words that may name a mode or be a COMMAND. Fills plain data and
 //! touches nothing; what a word means is decided in `mode`, once the configuration is known.
 
+use crate::config::Options;
 use crate::error::{Error, Result};
 use clap::Parser;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
-
-/// The options of a start.
-#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
-pub struct Options {
-    /// What to start: train, shell, or a mode of the configuration
-    #[arg(long, value_name = "MODE")]
-    pub mode: Option<String>,
-    /// A configuration file more
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// One setting, such as gpu.count=2 (repeatable)
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-}
 
 /// A start as it was typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,8 +26,15 @@ pub struct Request {
     disable_help_flag = false
 )]
 struct Line {
-    #[command(flatten)]
-    options: Options,
+    /// What to start: train, shell, or a mode of the configuration
+    #[arg(long, value_name = "MODE")]
+    mode: Option<String>,
+    /// A configuration file more
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One setting, such as gpu.count=2 (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// A mode, or the command to run and its arguments
     #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     words: Vec<OsString>,
@@ -55,7 +49,8 @@ pub fn parse(words: &[OsString]) -> Result<Request> {
     let line = Line::try_parse_from(std::iter::once(&OsString::from("trainit")).chain(words)).map_err(usage)?;
     let before = words.len() - line.words.len();
     let literal = before.checked_sub(1).and_then(|at| words.get(at)).is_some_and(|word| word == "--");
-    Ok(Request { options: line.options, words: line.words, literal })
+    let options = Options { mode: line.mode, config: line.config, set: line.set };
+    Ok(Request { options, words: line.words, literal })
 }
 
 /// For words that follow a mode word: trainit's options may stand there, too.

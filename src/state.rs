@@ -96,25 +96,24 @@ pub fn read(directory: &Path) -> io::Result<Record> {
     Ok(serde_json::from_slice(&std::fs::read(directory.join(FILE))?)?)
 }
 
-/// Where state directories may be: the configured base, else the usual ones in order.
-pub fn bases(configured: Option<&Path>, runtime: Option<&Path>) -> Vec<PathBuf> {
-    match configured {
-        Some(base) => vec![base.into()],
-        None => [Some(Path::new("/run")), runtime, Some(Path::new("/dev/shm")), Some(Path::new("/tmp"))]
-            .into_iter()
-            .flatten()
-            .map(Path::to_path_buf)
-            .collect(),
-    }
+/// Where state directories usually are, the first writable one first; `runtime` is XDG_RUNTIME_DIR.
+pub fn bases(runtime: Option<&Path>) -> Vec<PathBuf> {
+    let usual = [Some(Path::new("/run")), runtime, Some(Path::new("/dev/shm")), Some(Path::new("/tmp"))];
+    usual.into_iter().flatten().map(Path::to_path_buf).collect()
 }
 
-/// Makes the state directory of one supervisor: `BASE/trainit-UID/NAMESPACE-PID-START`, where only its owner may write.
-pub fn make(bases: &[PathBuf], supervisor: Identity) -> Option<PathBuf> {
+/// Makes the state directory of one supervisor: `BASE/trainit-UID/NAMESPACE-PID-START`, where only its owner may write. When the
+/// base is configured, readers know nothing of it, so a link in the first usual place leads there.
+pub fn make(configured: Option<&Path>, runtime: Option<&Path>, supervisor: Identity) -> Option<PathBuf> {
     let name = instance_name(supervisor)?;
-    bases.iter().find_map(|base| {
-        let home = own_directory(&base.join(home_name()))?;
-        own_directory(&home.join(&name))
-    })
+    let make_below = |base: &PathBuf| own_directory(&own_directory(&base.join(home_name()))?.join(&name));
+    let Some(base) = configured else { return bases(runtime).iter().find_map(make_below) };
+    let made = make_below(&base.to_path_buf())?;
+    bases(runtime).iter().find_map(|base| {
+        let link = own_directory(&base.join(home_name()))?.join(&name);
+        std::os::unix::fs::symlink(&made, link).ok()
+    });
+    Some(made)
 }
 
 fn instance_name(supervisor: Identity) -> Option<String> {
@@ -188,7 +187,7 @@ mod tests {
     fn what_is_written_is_read_again_and_found_by_its_living_supervisor() {
         let base = tempfile::tempdir().unwrap();
         let me = Identity::of(std::process::id() as i32).unwrap();
-        let directory = make(&[base.path().into()], me).unwrap();
+        let directory = make(Some(base.path()), Some(base.path()), me).unwrap();
         let record = Record { supervisor: me, phase: Phase::Running, attempt: 1, ..Record::default() };
         write(&directory, &record).unwrap();
         match find(None, &[base.path().into()]) {
@@ -209,6 +208,6 @@ mod tests {
         let home = base.path().join(home_name());
         std::fs::create_dir(&home).unwrap();
         std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o777)).unwrap();
-        assert_eq!(make(&[base.path().into()], Identity { pid: 1, start: 1 }), None);
+        assert_eq!(make(Some(base.path()), None, Identity { pid: 1, start: 1 }), None);
     }
 }

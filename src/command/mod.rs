@@ -1,14 +1,18 @@
 //! The sub-commands that start nothing, one file each. Here is their command line and who is called: they return what belongs on
 //! stdout, and an error says what went wrong on stderr.
 
+mod check;
 pub mod config;
 mod health;
 mod status;
 
 use crate::cli;
+use crate::config::{Loaded, Options, Sources, load};
+use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::sys::Args;
+use crate::report;
+use crate::sys::{Args, Root};
 use clap::{Parser, Subcommand};
 use std::ffi::{OsString, c_int};
 use std::path::PathBuf;
@@ -43,8 +47,41 @@ struct Line {
     command: Command,
 }
 
+/// The configuration that a sub-command looks at: the same layers as at a start.
+#[derive(clap::Args)]
+struct Layers {
+    /// A configuration file more
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One setting, such as gpu.count=2 (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
 #[derive(Subcommand)]
 enum Command {
+    /// All checks, nothing started; the exit code tells
+    Check {
+        /// The report as JSON
+        #[arg(long)]
+        json: bool,
+        /// Only these checks, separated by commas
+        #[arg(long, value_name = "IDS", value_delimiter = ',')]
+        only: Vec<String>,
+        #[command(flatten)]
+        layers: Layers,
+    },
+    /// What GPUs are visible
+    Gpu {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        layers: Layers,
+    },
+    /// The configuration: values and where they come from
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// What the running container is doing
     Status {
         /// As JSON
@@ -68,6 +105,49 @@ enum Command {
     },
 }
 
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Every value and its origin
+    Show {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        layers: Layers,
+    },
+    /// Say every mistake in a file
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+    /// A JSON Schema for editors
+    Schema,
+    /// Every key with its documentation, as YAML
+    Template,
+}
+
+/// What a sub-command was asked with.
+pub struct Asked {
+    /// The environment that it was started with.
+    pub environment: Environment,
+    /// The options that choose the configuration.
+    pub options: Options,
+}
+
+impl Asked {
+    fn new(layers: Layers) -> Self {
+        let options = Options { config: layers.config, mode: None, set: layers.set };
+        Asked { environment: Environment::inherited(), options }
+    }
+
+    /// Reads the configuration.
+    fn load(&self) -> Result<Loaded> {
+        let workdir = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        let root = Root::real();
+        load(&Sources { root: &root, environment: &self.environment, options: &self.options, workdir: &workdir })
+    }
+}
+
 /// What a sub-command leaves: text for stdout, and the code to end with.
 pub struct Answer {
     /// What was asked for.
@@ -87,11 +167,11 @@ impl Answer {
 pub fn main(args: Args) -> c_int {
     match run(&args.to_vec()) {
         Ok(answer) => {
-            print(&answer.text);
+            report::print(&answer.text);
             c_int::from(answer.exit.code())
         }
         Err(error) => {
-            complain(&error);
+            report::Console::early().error(&error);
             c_int::from(error.exit.code())
         }
     }
@@ -101,7 +181,7 @@ pub fn main(args: Args) -> c_int {
 pub fn refuse_set_uid() -> c_int {
     let exit = Exit::Permanent(crate::exit::Family::User);
     let what = "trainit does not run set-uid, set-gid or with file capabilities";
-    complain(&Error::new(exit, what).hint("chmod ug-s on the file; setcap -r on it"));
+    report::Console::early().error(&Error::new(exit, what).hint("chmod ug-s on the file; setcap -r on it"));
     c_int::from(exit.code())
 }
 
@@ -123,28 +203,27 @@ fn run(words: &[OsString]) -> Result<Answer> {
 
 fn dispatch(command: Command) -> Result<Answer> {
     match command {
+        Command::Check { json, only, layers } => check::run(&Asked::new(layers), json, &only),
+        Command::Gpu { json, layers } => check::run(&Asked::new(layers), json, &check::family("gpu")),
+        Command::Config(command) => configuration(command),
         Command::Status { json, instance } => status::run(instance.as_deref(), json),
         Command::Health { live, ready: _, instance } => Ok(health::run(instance.as_deref(), live)),
     }
 }
 
-fn print(text: &str) {
-    if !text.is_empty() {
-        let line = if text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") };
-        let _ = std::io::Write::write_all(&mut std::io::stdout(), line.as_bytes());
-    }
-}
-
-fn complain(error: &Error) {
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("trainit: {error}\n").as_bytes());
+fn configuration(command: ConfigCommand) -> Result<Answer> {
+    Ok(Answer::well(match command {
+        ConfigCommand::Show { json, layers } => config::show(&Asked::new(layers).load()?, json),
+        ConfigCommand::Check { file } => config::check(&file)?,
+        ConfigCommand::Schema => config::schema(),
+        ConfigCommand::Template => config::template(),
+    }))
 }
 
 /// Where readers look for state directories.
 fn bases() -> Vec<PathBuf> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let mut bases = crate::state::bases(None, variable("XDG_RUNTIME_DIR").as_deref());
-    bases.extend(variable("TRAINIT_STATE_DIR"));
-    bases
+    crate::state::bases(variable("XDG_RUNTIME_DIR").as_deref())
 }
 
 /// The instance that a reader was told to use: by an option, else by the environment of the workload.

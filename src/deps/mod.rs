@@ -52,6 +52,13 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// Variables that the workload needs to find what was installed.
+    pub fn environment(&self) -> &[(OsString, OsString)] {
+        &[]
+    }
+}
+
 /// Makes sure that the requirements are installed. `tell` gets every line worth showing while it runs.
 ///
 /// # Errors

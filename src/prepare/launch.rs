@@ -1,6 +1,6 @@
 //! The last step: this process becomes the workload.
 
-use crate::environment::Environment;
+use super::story::Ready;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::handover::{Door, Message};
@@ -17,7 +17,8 @@ const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
 const SHOWN: usize = 1000;
 
 /// Gives everything back and executes. Returns only when that failed; then it has been told.
-pub fn launch(command: &[OsString], environment: &Environment, door: &Door, inherited: &Inherited) -> Error {
+pub fn launch(ready: &Ready, door: &Door, inherited: &Inherited) -> Error {
+    let Ready { command, environment } = ready;
     let argv: Vec<CString> = command.iter().filter_map(|word| CString::new(word.as_bytes()).ok()).collect();
     let path = environment.get("PATH").map_or(DEFAULT_PATH, OsStr::as_bytes);
     let environment = environment.to_envp();

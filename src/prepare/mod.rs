@@ -2,27 +2,53 @@
 //! whatever happens here, PID 1 goes on. Its second life is the workload, under the same pid.
 
 mod launch;
+mod outputs;
 mod policy;
 mod story;
 
 use crate::error::Error;
+use crate::exit::Exit;
 use crate::handover::{Door, Message};
+use crate::report;
 use crate::supervise::Start;
 use crate::sys::signal::{self, Inherited};
 use crate::sys::{Args, process, terminal};
 use std::ffi::c_int;
 use std::time::Instant;
+use story::Story;
+
+/// What PID 1 is told of a refusal fits one frame of the handover.
+const TOLD: usize = 900;
 
 /// Prepares below a supervisor and becomes the workload. Returns only with a failure's exit code.
 pub fn supervised(args: Args, start: Start) -> c_int {
     terminal::take_foreground();
     begin(&start.door);
-    story::tell(&args.to_vec(), start.door, start.inherited, start.since)
+    live(Story::new(start.door, start.since, start.attempt), args, &start.inherited)
 }
 
 /// `trainit exec`: the same without a supervisor.
 pub fn in_place(args: Args, inherited: Inherited) -> c_int {
-    story::tell(&args.to_vec(), Door::none(), inherited, Instant::now())
+    live(Story::new(Door::none(), Instant::now(), 1), args, &inherited)
+}
+
+fn live(mut story: Story, args: Args, inherited: &Inherited) -> c_int {
+    let error = match story.tell(&args.to_vec()) {
+        Ok(ready) => launch::launch(&ready, &story.door, inherited),
+        Err(error) => error,
+    };
+    refuse(&mut story, &error)
+}
+
+/// Says why there is no workload, to the person and to PID 1, and gives the code to end with. What checks found has been told.
+fn refuse(story: &mut Story, error: &Error) -> c_int {
+    match error.exit {
+        Exit::Success => report::print(&error.what),
+        _ if story.told => {}
+        _ => story.console.error(error),
+    }
+    story.door.send(&Message::Refused(error.to_string().chars().take(TOLD).collect()));
+    c_int::from(error.exit.code())
 }
 
 /// Runs something else than a workload below a supervisor: a sub-command as a container's first process.
@@ -38,10 +64,4 @@ fn begin(door: &Door) {
         process::keep_private(fd);
     }
     signal::set_mask(0);
-}
-
-/// Says why there will be no workload, to the person and to PID 1, and gives the code to end with.
-fn refuse(door: &Door, error: &Error) -> c_int {
-    door.send(&Message::Refused(error.to_string()));
-    c_int::from(error.exit.code())
 }

@@ -1,16 +1,215 @@
-//! The story itself.
-use super::launch;
+//! The story: what happens between the container's start and the workload's, in order. Each step is a function; what a step needs
+//! from an earlier one is in `Story` or handed over.
+
+use super::{outputs, policy};
+use crate::check::{self, Finding, Scene};
+use crate::cli::{self, Request};
+use crate::config::{self, Loaded, OnError, Sources};
+use crate::deps::{self, Outcome};
 use crate::environment::Environment;
-use crate::handover::Door;
-use crate::sys::signal::Inherited;
-use std::ffi::{OsString, c_int};
-use std::time::Instant;
-/// stub
-pub fn tell(words: &[OsString], door: Door, inherited: Inherited, _: Instant) -> c_int {
-    let request = match crate::cli::parse(words) {
-        Ok(r) => r,
-        Err(e) => return super::refuse(&door, &e),
-    };
-    let error = launch::launch(&request.words, &Environment::inherited(), &door, &inherited);
-    super::refuse(&door, &error)
+use crate::error::{Error, Result};
+use crate::exit::{Exit, Family};
+use crate::handover::{Door, Kind, Message, Phase};
+use crate::mode::{self, Facts, Plan};
+use crate::report::{self, Console, Report};
+use crate::state::{self, Identity};
+use crate::sys::{Root, terminal};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+/// What goes with a start through all of it.
+pub struct Story {
+    /// PID 1, or nobody.
+    pub door: Door,
+    /// Where lines go.
+    pub console: Console,
+    /// When PID 1 started.
+    pub since: Instant,
+    /// Which start this is.
+    pub attempt: u32,
+    /// Why it fails is on the console already.
+    pub told: bool,
+    findings: Vec<Finding>,
+    dependencies: Option<(String, Duration)>,
+}
+
+/// A workload, ready to be started.
+pub struct Ready {
+    /// Its command line.
+    pub command: Vec<OsString>,
+    /// Its environment.
+    pub environment: Environment,
+}
+
+impl Story {
+    /// A start that begins now.
+    pub fn new(door: Door, since: Instant, attempt: u32) -> Self {
+        Story { door, console: Console::early(), since, attempt, told: false, findings: Vec::new(), dependencies: None }
+    }
+
+    /// From the words of the command line to a workload.
+    ///
+    /// # Errors
+    /// Whatever must keep the workload from starting.
+    pub fn tell(&mut self, words: &[OsString]) -> Result<Ready> {
+        let began = SystemTime::now();
+        let inherited = Environment::inherited();
+        let (loaded, plan) = self.settle(words, &inherited)?;
+        let run_dir = self.announce(&loaded, &plan, &inherited)?;
+        enter(&loaded.workdir)?;
+        let scene = scene(&loaded, &plan, &inherited);
+        self.console = Console::new(&scene.settings, scene.place());
+        self.introduce(&loaded, &plan);
+
+        let changes = self.check(&scene).and_then(|()| self.install(&scene, &plan));
+        self.file(&scene, &plan, began, changes.as_ref().err());
+        let changes = changes?;
+
+        let outputs = outputs::Outputs { plan: &plan, attempt: self.attempt, run_dir: run_dir.as_deref(), changes };
+        let environment = outputs.add_to(&scene.settings, inherited);
+        self.console.start(&plan.command, &user(), self.since.elapsed());
+        Ok(Ready { command: plan.command, environment })
+    }
+
+    /// Settings and mode. Options may stand behind a mode word, and then count as well.
+    fn settle(&mut self, words: &[OsString], inherited: &Environment) -> Result<(Loaded, Plan)> {
+        let request = cli::parse(words)?;
+        let request = cli::parse_after_mode(&request)?.unwrap_or(request);
+        let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        let sources =
+            Sources { root: &Root::real(), environment: inherited, options: &request.options, workdir: &here };
+        let loaded = config::load(&sources)?;
+        check::validate(&loaded.settings)?;
+        let plan = self.plan(&request, &loaded, inherited)?;
+        Ok((loaded, plan))
+    }
+
+    fn plan(&self, request: &Request, loaded: &Loaded, inherited: &Environment) -> Result<Plan> {
+        let attended = terminal::is_attended();
+        mode::plan(request, &loaded.settings, Facts { attended, environment: inherited, workdir: &loaded.workdir })
+    }
+
+    /// Makes the state directory and tells PID 1 how to supervise.
+    fn announce(&self, loaded: &Loaded, plan: &Plan, inherited: &Environment) -> Result<Option<PathBuf>> {
+        let run_dir = if self.door.supervised() { make_run_dir(&loaded.settings, inherited) } else { None };
+        let policy = policy::policy(&loaded.settings, plan, run_dir.as_deref())?;
+        self.door.send(&Message::Policy(Box::new(policy)));
+        Ok(run_dir)
+    }
+
+    fn introduce(&mut self, loaded: &Loaded, plan: &Plan) {
+        self.console.banner(&plan.mode, &plan.command);
+        loaded.warnings.iter().for_each(|warning| self.console.warning(warning));
+        if let Some(note) = &plan.note {
+            self.console.line(note);
+        }
+    }
+
+    fn check(&mut self, scene: &Scene) -> Result<()> {
+        self.door.send(&Message::Phase(Phase::Checking));
+        let console = &mut self.console;
+        self.findings = check::run(scene, None, &mut |finding| console.finding(finding));
+        let Some(exit) = check::verdict(&self.findings) else { return Ok(()) };
+        if let Some(remedies) = report::remedies(&self.findings, &scene.command) {
+            self.console.remedies(&remedies);
+        }
+        self.told = true;
+        Err(Error::new(exit, report::termination(&self.findings, None, exit)))
+    }
+
+    /// Dependencies; gives what they change in the environment. In a build mode a failure is only told: the person can mend it there.
+    fn install(&mut self, scene: &Scene, plan: &Plan) -> Result<Vec<(OsString, OsString)>> {
+        self.door.send(&Message::Phase(Phase::Installing));
+        let began = Instant::now();
+        let console = &mut self.console;
+        let outcome = deps::ensure(&request(scene, plan), &mut |line| console.line(line));
+        match outcome {
+            Ok(outcome) => {
+                if let Some(words) = words(&outcome) {
+                    self.console.row(check::Status::Ok, Family::Deps.name(), &words, began.elapsed());
+                    self.dependencies = Some((words, began.elapsed()));
+                }
+                Ok(outcome.environment().to_vec())
+            }
+            Err(error) if only_warns(scene, plan.kind) => {
+                self.console.warning(&error);
+                self.dependencies = Some((error.what, began.elapsed()));
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The JSON report, where it is wanted. That it cannot be written is no reason not to train.
+    fn file(&mut self, scene: &Scene, plan: &Plan, began: SystemTime, error: Option<&Error>) {
+        let Some(file) = &scene.settings.report_file.value else { return };
+        let mut report = Report::new(scene, Some(&plan.mode), &self.findings, began);
+        if let Some((words, took)) = self.dependencies.take() {
+            report = report.with_dependencies(words, took);
+        }
+        if let Some(error) = error {
+            report = report.with_exit(error.exit);
+        }
+        if let Err(error) = std::fs::write(file, report.to_json()) {
+            let what = format!("the report cannot be written to {} (report.file)", file.display());
+            self.console.warning(&Error::new(Exit::Internal, what).because(error.to_string()));
+        }
+    }
+}
+
+fn make_run_dir(settings: &config::Settings, inherited: &Environment) -> Option<PathBuf> {
+    let supervisor = Identity::of(nix::unistd::getppid().as_raw())?;
+    let runtime = inherited.get("XDG_RUNTIME_DIR").map(Path::new);
+    state::make(settings.state_dir.value.as_deref(), runtime, supervisor)
+}
+
+fn enter(workdir: &Path) -> Result<()> {
+    std::env::set_current_dir(workdir).map_err(|error| {
+        let exit = Exit::Permanent(Family::Code);
+        Error::new(exit, format!("cannot enter the working directory {}", workdir.display()))
+            .because(error.to_string())
+            .hint("mount it, or set workdir (TRAINIT_WORKDIR)")
+    })
+}
+
+fn scene(loaded: &Loaded, plan: &Plan, inherited: &Environment) -> Scene {
+    Scene {
+        root: Root::real(),
+        settings: loaded.settings.clone(),
+        environment: inherited.clone(),
+        workdir: loaded.workdir.clone(),
+        code: loaded.code.clone(),
+        command: plan.command.clone(),
+    }
+}
+
+fn request<'a>(scene: &'a Scene, plan: &'a Plan) -> deps::Request<'a> {
+    deps::Request {
+        root: &scene.root,
+        settings: &scene.settings,
+        environment: &scene.environment,
+        workdir: scene.workdir.clone(),
+        code: scene.code.clone(),
+        command: &plan.command,
+        by_mode: plan.by_name,
+        kind: plan.kind,
+    }
+}
+
+fn words(outcome: &Outcome) -> Option<String> {
+    let names = |files: &[PathBuf]| files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ");
+    match outcome {
+        Outcome::Nothing => None,
+        Outcome::Unchanged { files, .. } => Some(format!("{}: unchanged since it was installed", names(files))),
+        Outcome::Installed { files, installer, .. } => Some(format!("{}: installed with {installer}", names(files))),
+    }
+}
+
+fn only_warns(scene: &Scene, kind: Kind) -> bool {
+    scene.settings.deps_on_error.map_or(kind == Kind::Build, |on_error| on_error == OnError::Warn)
+}
+
+fn user() -> String {
+    format!("{}:{}", nix::unistd::geteuid(), nix::unistd::getegid())
 }

@@ -134,12 +134,7 @@ impl Console {
             text.push_str(&self.style.remedy(hint));
         }
         let code = error.exit.code();
-        self.tell(
-            level,
-            &text,
-            tag.word(),
-            || json!({"what": what, "because": because, "hints": hints, "exit": code}),
-        );
+        self.tell(level, &text, tag.word(), || json!({"what": what, "because": because, "hints": hints, "exit": code}));
     }
 
     /// One text, or one JSON object of `fields`, when the level wants it.

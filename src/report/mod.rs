@@ -12,3 +12,11 @@ pub use console::Console;
 pub use json::{Dependencies, Report};
 pub use remedy::remedies;
 pub use termination::termination;
+
+/// Writes what was asked for to stdout, as lines. A reader that is gone is no failure.
+pub fn print(text: &str) {
+    use std::io::Write;
+    if !text.is_empty() {
+        let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
+    }
+}

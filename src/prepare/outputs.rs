@@ -1,0 +1,68 @@
+//! The workload's environment: what it inherits, and what trainit adds.
+
+use crate::config::{EnvValue, Settings};
+use crate::environment::Environment;
+use crate::mode::Plan;
+use crate::state::RUN_DIR_VARIABLE;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+
+/// Where the additions come from.
+pub struct Outputs<'a> {
+    /// Mode and command.
+    pub plan: &'a Plan,
+    /// Which start this is.
+    pub attempt: u32,
+    /// The state directory.
+    pub run_dir: Option<&'a Path>,
+    /// What the dependencies need to be found.
+    pub changes: Vec<(OsString, OsString)>,
+}
+
+impl Outputs<'_> {
+    /// Adds everything. An inherited variable wins over one of ours, unless it says something about this start.
+    pub fn add_to(self, settings: &Settings, mut environment: Environment) -> Environment {
+        environment.set("TRAINIT", "1");
+        environment.set("TRAINIT_ATTEMPT", self.attempt.to_string());
+        environment.set("TRAINIT_RUN_MODE", &self.plan.mode);
+        match self.run_dir {
+            Some(run_dir) => environment.set(RUN_DIR_VARIABLE, run_dir),
+            // One of an outer trainit would be mistaken for ours.
+            None => environment.remove(RUN_DIR_VARIABLE),
+        }
+        self.changes.into_iter().for_each(|(name, value)| environment.set(name, value));
+        add_configured(&mut environment, &self.plan.env);
+        add_configured(&mut environment, &settings.env);
+        environment
+    }
+}
+
+fn add_configured(environment: &mut Environment, values: &BTreeMap<String, EnvValue>) {
+    for (name, EnvValue { value, force }) in values {
+        match force {
+            true => environment.set(name, value),
+            false => environment.set_default(name, value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_callers_value_wins_unless_ours_is_forced() {
+        let mut settings = Settings::default();
+        for (name, force) in [("A", false), ("B", true)] {
+            settings.env.value.insert(name.into(), EnvValue { value: "ours".into(), force });
+        }
+        let plan = Plan { mode: "train".into(), ..Plan::default() };
+        let outputs = Outputs { plan: &plan, attempt: 2, run_dir: None, changes: Vec::new() };
+        let inherited = [("A", "theirs"), ("B", "theirs"), ("TRAINIT_RUN_DIR", "/outer")].into_iter().collect();
+        let environment = outputs.add_to(&settings, inherited);
+        let got = ["A", "B", "TRAINIT", "TRAINIT_ATTEMPT", "TRAINIT_RUN_MODE", "TRAINIT_RUN_DIR"]
+            .map(|name| environment.text(name).unwrap_or("-").to_owned());
+        assert_eq!(got, ["theirs", "ours", "1", "2", "train", "-"]);
+    }
+}

@@ -64,7 +64,7 @@ impl Node {
     /// Nothing was written: `key:`, `~` or `null` without quotes. It counts as not set.
     pub fn is_nothing(&self) -> bool {
         match &self.content {
-            Content::Scalar { text, quoted: false } => matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"),
+            Content::Scalar { text, quoted: false } => is_null(text),
             _ => false,
         }
     }
@@ -119,6 +119,11 @@ impl Node {
     }
 }
 
+/// How YAML writes nothing (its core schema, 10.3.2).
+fn is_null(text: &str) -> bool {
+    matches!(text, "" | "~" | "null" | "Null" | "NULL")
+}
+
 fn join(parts: impl Iterator<Item = String>) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
@@ -132,5 +137,5 @@ fn quote_if_needed(text: &str) -> String {
         && !text.contains(": ")
         && !text.ends_with([':', ' '])
         && !text.contains(['{', '}']);
-    if safe { text.to_owned() } else { serde_json::Value::from(text).to_string() }
+    if safe && !is_null(text) { text.to_owned() } else { serde_json::Value::from(text).to_string() }
 }

@@ -118,12 +118,10 @@ struct List {
 impl List {
     /// The same mistake, met again when layers are read together, is told once.
     fn add(&mut self, origin: &Origin, error: Error) {
-        if self.kept.iter().any(|(_, known)| known.what == error.what) {
-            return;
-        }
-        match self.kept.len() < KEPT_MAX {
-            true => self.kept.push((origin.clone(), error)),
-            false => self.more += 1,
+        if self.kept.len() == KEPT_MAX {
+            self.more += 1;
+        } else if !self.kept.iter().any(|(_, known)| known.what == error.what) {
+            self.kept.push((origin.clone(), error));
         }
     }
 

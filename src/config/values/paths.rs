@@ -8,7 +8,6 @@ use super::Value;
 use super::records::record;
 use crate::config::problems::{shown, together};
 use crate::config::{Content, Node, Origin, Problems, suggest};
-use crate::error::Result;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -52,8 +51,7 @@ impl Value for DataPath {
     }
 
     fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        const OPTIONS: [&str; 6] = ["mounted", "min_files", "contains", "ro", "rw", "timeout"];
-        let parts = long_form(node, &OPTIONS, at, problems)?;
+        let parts = long_form(node, &["mounted", "min_files", "contains", "ro", "rw", "timeout"], at, problems)?;
         Self::from_parts(&without_rw(parts, at, problems)?, at, problems)
     }
 
@@ -84,6 +82,9 @@ impl Value for OutputPath {
         json!({"anyOf": [PathBuf::schema(), Self::parts_schema()]})
     }
 }
+
+/// The options of all kinds of paths: one that is another kind's is no part of a path either.
+const EVERY_OPTION: [&str; 7] = ["mounted", "min_files", "min_free", "contains", "ro", "rw", "timeout"];
 
 /// `rw` is said as the opposite of `ro`.
 fn without_rw(mut node: Node, at: &str, problems: &mut Problems) -> Option<Node> {
@@ -130,43 +131,54 @@ fn option_value(name: &str, value: &str, origin: &Origin) -> Node {
 /// What is wrong, and what to write instead.
 type Miss = (String, String);
 
+/// What says that a path was meant as it is.
+const ANYWAY: &str = "if it is a path, write it as a map: {path: …}";
+
 /// Divides a path from its options.
 fn split<'a>(text: &'a str, known: &[&str]) -> Result<(&'a str, Option<&'a str>), Miss> {
-    let Some((path, tail)) = text.rsplit_once(':') else { return Ok((text, None)) };
-    let name = |option: &'a str| option.split('=').next().unwrap_or(option);
-    let names: Vec<&str> = tail.split(',').map(name).collect();
-    match names.iter().find(|name| !known.contains(name)) {
-        None => Ok((path, Some(tail))),
-        Some(stranger) => near_miss(path, tail, stranger, &names, known).map_or(Ok((text, None)), Err),
+    let (path, options) = match text.rsplit_once(':') {
+        Some((path, tail)) if names(tail).all(|name| known.contains(&name)) => (path, Some(tail)),
+        _ => (text, None),
+    };
+    let tail = text.rsplit_once(':').map(|(_, tail)| tail).filter(|tail| options.is_none() && !tail.starts_with('/'));
+    tail.map_or(Ok(()), |tail| no_near_miss(tail, known))?;
+    no_other_syntax(path)?;
+    Ok((path, options))
+}
+
+/// The names of options.
+fn names(options: &str) -> impl Iterator<Item = &str> {
+    options.split(',').map(|option| option.split('=').next().unwrap_or(option))
+}
+
+/// Refuses what can hardly be a path, whatever follows it.
+fn no_other_syntax(path: &str) -> Result<(), Miss> {
+    let holds_option = |name: &&str| path.contains(&format!(":{name}=")) || path.contains(&format!(":{name},"));
+    if path.contains("://") {
+        Err(("a URL is not a path in the container".into(), "mount it, and name the directory".into()))
+    } else if path.contains(":/") {
+        let hint = format!("HOST:CONTAINER is for docker -v; here name only the path in the container; {ANYWAY}");
+        Err(("two paths".into(), hint))
+    } else if EVERY_OPTION.iter().any(holds_option) {
+        let hint = "write it as a map: {path: …, contains: […]}";
+        Err(("the value of an option cannot hold a colon here".into(), hint.into()))
+    } else {
+        Ok(())
     }
 }
 
-/// Why a text whose last part is not a list of options can nevertheless hardly be a path.
-fn near_miss(path: &str, tail: &str, stranger: &str, names: &[&str], known: &[&str]) -> Option<Miss> {
-    let anyway = "if it is a path, write it as a map: {path: …}";
-    if tail.starts_with("//") {
-        return Some(("a URL is not a path in the container".into(), "mount it, and name the directory".into()));
-    }
-    if tail.starts_with('/') {
-        let hint = format!("HOST:CONTAINER is for docker -v; here name only the path in the container; {anyway}");
-        return Some(("two paths".into(), hint));
-    }
-    let holds_option = |name: &&str| path.contains(&format!(":{name}=")) || path.contains(&format!(":{name},"));
-    if known.iter().any(holds_option) {
-        return Some((
-            "the value of an option cannot hold a colon here".into(),
-            "write it as a map: {path: …, contains: […]}".into(),
-        ));
-    }
-    let meant = names.iter().find_map(|name| nearest(name, known));
-    let looks_like_options = tail.is_empty() || tail.contains('=') || names.iter().any(|name| known.contains(name));
-    (looks_like_options || meant.is_some()).then(|| {
-        let hint = match meant {
-            Some(meant) => format!("did you mean {meant}? {anyway}"),
-            None => format!("options are {}; {anyway}", known.join(", ")),
-        };
-        (format!("`{}` is no option", shown(stranger)), hint)
-    })
+/// Refuses what follows a colon and is no list of options, but was probably meant as one.
+fn no_near_miss(tail: &str, known: &[&str]) -> Result<(), Miss> {
+    let Some(stranger) = names(tail).find(|name| !known.contains(name)) else { return Ok(()) };
+    let meant = names(tail).find_map(|name| nearest(name, known));
+    let hint = match meant {
+        Some(meant) => format!("did you mean {meant}? {ANYWAY}"),
+        None if tail.is_empty() || tail.contains('=') || names(tail).any(|name| EVERY_OPTION.contains(&name)) => {
+            format!("options are {}; {ANYWAY}", known.join(", "))
+        }
+        None => return Ok(()),
+    };
+    Err((format!("`{}` is no option", shown(stranger)), hint))
 }
 
 /// The option that is nearest to a name; a name that is one says nothing about what was meant.
@@ -185,7 +197,7 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn parse_path_list(text: &str) -> Result<Vec<DataPath>> {
+pub fn parse_path_list(text: &str) -> crate::error::Result<Vec<DataPath>> {
     let mut problems = Problems::default();
     let node = Node::text(text, Origin::Environment("TRAINIT_DATA".into()));
     let paths = Vec::read(&node, "data", &mut problems).unwrap_or_default();

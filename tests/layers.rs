@@ -1,5 +1,6 @@
 //! Holds the shape of docs/design.md: which room may know which, where `unsafe` may stand, how a file opens and how long it
 //! gets. Reads the source as text (`layers/source.rs`); knows nothing of what the code does.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 #[path = "layers/source.rs"]
 mod source;

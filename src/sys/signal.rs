@@ -72,12 +72,17 @@ pub fn parse(text: &str) -> Option<c_int> {
 fn named(name: &str) -> Option<c_int> {
     let offset = |rest: &str| if rest.is_empty() { Some(0) } else { rest.get(1..)?.parse::<c_int>().ok() };
     if let Some(rest) = name.strip_prefix("RTMIN").filter(|r| r.is_empty() || r.starts_with('+')) {
-        return RTMIN.checked_add(offset(rest)?);
+        return realtime(RTMIN.checked_add(offset(rest)?)?);
     }
     if let Some(rest) = name.strip_prefix("RTMAX").filter(|r| r.is_empty() || r.starts_with('-')) {
-        return MAX.checked_sub(offset(rest)?);
+        return realtime(MAX.checked_sub(offset(rest)?)?);
     }
     NAMES.iter().find(|(n, _)| *n == name).map(|(_, number)| *number)
+}
+
+/// An offset never leads out of the real-time signals: `RTMAX-60` is no way to write SIGILL.
+fn realtime(number: c_int) -> Option<c_int> {
+    (RTMIN..=MAX).contains(&number).then_some(number)
 }
 
 /// A signal's usual name, `SIGTERM`, `SIGRTMIN+3`; the name of a number that no signal has is `signal N`.
@@ -252,7 +257,11 @@ mod tests {
 
     #[test]
     fn what_is_no_signal_is_refused() {
-        for text in ["", "SIG", "0", "65", "-1", "RTMIN-1", "RTMIN+99", "RTMIN+", "RTMAX+1", "NOPE", "RTMIN+é"] {
+        let none = [
+            "", "SIG", "0", "65", "-1", "RTMIN-1", "RTMIN+99", "RTMIN+", "RTMAX+1", "NOPE", "RTMIN+é", "RTMAX-60",
+            "RTMIN+-5",
+        ];
+        for text in none {
             assert_eq!(parse(text), None, "{text}");
         }
     }

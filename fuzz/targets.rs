@@ -3,9 +3,14 @@
 
 #![allow(clippy::expect_used, reason = "a broken promise is told by a panic")]
 
-use trainit::handover;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use trainit::config::{Options, Sources, load, parse_bytes};
+use trainit::environment::Environment;
 use trainit::state::Record;
-use trainit::sys::{proc, signal};
+use trainit::sys::{Root, mountinfo, proc, signal};
+use trainit::{cli, config, gpu, handover, show};
 
 /// One thing to fuzz.
 pub struct Target {
@@ -28,9 +33,15 @@ const fn target(name: &'static str, run: fn(&[u8])) -> Target {
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
+    target("command_line", command_line),
+    target("config_file", config_file),
+    target("config_layers", config_layers),
+    target("gpu", gpus),
     target("handover", frames),
+    target("mountinfo", mount_table),
     target("proc_stat", |bytes| _ = proc::parse_start_time(bytes)),
     target("proc_status", |bytes| _ = proc::parse_status(bytes)),
+    target("show", words_for_people),
     target("signal", signal_name),
     target("state", state_file),
 ];
@@ -59,4 +70,76 @@ fn state_file(bytes: &[u8]) {
     let Ok(record) = serde_json::from_slice::<Record>(bytes) else { return };
     let again = serde_json::to_vec(&record).expect("a record can be written");
     serde_json::from_slice::<Record>(&again).expect("and read again");
+}
+
+fn words(bytes: &[u8]) -> impl Iterator<Item = OsString> {
+    bytes.split(|byte| *byte == 0 || *byte == b'\n').map(|word| OsStr::from_bytes(word).to_owned())
+}
+
+/// The command line of a start; one word a line.
+fn command_line(bytes: &[u8]) {
+    if let Ok(request) = cli::parse(&words(bytes).collect::<Vec<_>>()) {
+        let _ = cli::parse_after_mode(&request);
+    }
+}
+
+/// A configuration file: values, or mistakes that each say something, never neither.
+fn config_file(bytes: &[u8]) {
+    if let Err(mistakes) = parse_bytes(bytes, Path::new("/etc/trainit.yaml")) {
+        assert!(!mistakes.is_empty(), "refused without a reason");
+        assert!(mistakes.iter().all(|mistake| mistake.exit.code() == 78 && !mistake.what.is_empty()));
+    }
+}
+
+/// Variables and options: one a line, `NAME=VALUE` or `--set key=value` without the first word. Everything that was understood
+/// can be shown.
+fn config_layers(bytes: &[u8]) {
+    let (mut variables, mut set) = (Vec::new(), Vec::new());
+    for line in words(bytes) {
+        match line.as_bytes().iter().position(|byte| *byte == b'=') {
+            Some(at) if line.as_bytes().starts_with(b"TRAINIT_") => {
+                let (name, value) = line.as_bytes().split_at(at);
+                variables.push((OsStr::from_bytes(name).to_owned(), OsStr::from_bytes(&value[1..]).to_owned()));
+            }
+            _ => set.push(line.to_string_lossy().into_owned()),
+        }
+    }
+    let nowhere = Path::new("/nonexistent/of-the-fuzzer");
+    let (root, environment) = (Root::at(nowhere), variables.into_iter().collect::<Environment>());
+    let options = Options { set, ..Options::default() };
+    let sources = Sources { root: &root, environment: &environment, options: &options, workdir: nowhere };
+    if let Ok(loaded) = load(&sources) {
+        assert!(loaded.rows().len() >= config::KEYS.len());
+    }
+}
+
+/// The driver's version file, and schedulers' variables (`NAME=VALUE`, one a line).
+fn gpus(bytes: &[u8]) {
+    let _ = gpu::parse_version(bytes);
+    let pair = |line: &str| line.split_once('=').map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let environment: Environment = text(bytes).lines().filter_map(pair).collect();
+    let _ = gpu::Promise::of(&environment);
+    assert!(gpu::visible_to_cuda(&environment, 8) <= 8);
+}
+
+/// The mount table: whatever it holds, looking a path up gives a mount that covers it.
+fn mount_table(bytes: &[u8]) {
+    let table = mountinfo::parse(bytes);
+    for mount in &table {
+        let found = mountinfo::covering(&table, mount.path());
+        assert!(!mount.path().is_absolute() || found.is_some_and(|found| mount.path().starts_with(found.path())));
+        let _ = (mount.distance(), mount.is_anonymous_volume(), mount.is_read_only());
+    }
+}
+
+/// Names that others chose: shown, they stay on one line and hold no escape sequence.
+fn words_for_people(bytes: &[u8]) {
+    let (line, masked) = (text(bytes), show::masked(&text(bytes)));
+    let list: Vec<OsString> = words(bytes).collect();
+    for shown in
+        [show::bytes(bytes), show::line(&line).into_owned(), show::line(&masked).into_owned(), show::command(&list)]
+    {
+        assert!(!shown.chars().any(char::is_control), "{shown:?}");
+    }
+    assert_eq!(show::masked_words(&list).len(), list.len());
 }

@@ -75,12 +75,16 @@ fn mask_named(piece: &str) -> Option<String> {
 }
 
 /// `scheme://user:password@host` without what is before the `@` (RFC 3986, section 3.2.1).
-fn mask_urls(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(authority);
-    let host = authority.rsplit_once('@').map_or(authority.to_owned(), |(_, host)| format!("{MASK}@{host}"));
-    format!("{scheme}://{host}{}", mask_urls(path))
+fn mask_urls(mut text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    while let Some((scheme, rest)) = text.split_once("://") {
+        let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(authority);
+        let host = authority.rsplit_once('@').map_or(authority.to_owned(), |(_, host)| format!("{MASK}@{host}"));
+        shown.extend([scheme, "://", &host]);
+        text = path;
+    }
+    shown + text
 }
 
 #[cfg(test)]

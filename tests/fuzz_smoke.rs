@@ -35,7 +35,7 @@ fn seeds(name: &str) -> Vec<Vec<u8>> {
 
 fn budget() -> Duration {
     let seconds = std::env::var("TRAINIT_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
-    Duration::from_secs_f64(seconds.unwrap_or(1.0))
+    Duration::from_secs_f64(seconds.unwrap_or(3.0))
 }
 
 #[test]

@@ -6,8 +6,8 @@ const STEP_WORDS: &[&[u8]] = &[b"step", b"steps", b"iter", b"iters", b"iteration
 
 /// Words whose number is something else, so that it orders nothing by itself.
 const OTHER_WORDS: &[&[u8]] = &[
-    b"epoch", b"ep", b"e", b"rank", b"fold", b"seed", b"v", b"version", b"shard", b"part", b"of", b"run", b"trial", b"gpu",
-    b"loss", b"acc",
+    b"epoch", b"ep", b"e", b"rank", b"fold", b"seed", b"v", b"version", b"shard", b"part", b"of", b"run", b"trial",
+    b"gpu", b"loss", b"acc",
 ];
 
 /// Words that a number may be glued to and still stand for itself: `ckpt100`.
@@ -15,8 +15,23 @@ const GLUE_WORDS: &[&[u8]] = &[b"ckpt", b"checkpoint", b"model", b"state", b"sav
 
 /// Endings of names that are only written under, and renamed when the file is whole.
 const TEMPORARY_ENDINGS: &[&[u8]] = &[
-    b".tmp", b"_tmp", b"-tmp", b".temp", b"_temp", b"-temp", b".part", b".partial", b".incomplete", b"-incomplete",
-    b"-unfinished", b".unfinished", b".writing", b".lock", b".swp", b".bak", b"~",
+    b".tmp",
+    b"_tmp",
+    b"-tmp",
+    b".temp",
+    b"_temp",
+    b"-temp",
+    b".part",
+    b".partial",
+    b".incomplete",
+    b"-incomplete",
+    b"-unfinished",
+    b".unfinished",
+    b".writing",
+    b".lock",
+    b".swp",
+    b".bak",
+    b"~",
 ];
 
 /// Beginnings of such names.
@@ -36,7 +51,8 @@ pub fn is_temporary(name: &[u8]) -> bool {
 /// The step that a name tells: the number after `step` or `iter`, else the only number that stands for itself. A number
 /// after `epoch`, `rank`, `fold` … is none, and neither is one of several: a wrong order is worse than the time's order.
 pub fn step(name: &[u8]) -> Option<u64> {
-    let numbers: Vec<_> = digit_runs(name).map(|(start, end)| (role(name, start, end), number(name, start, end))).collect();
+    let numbers: Vec<_> =
+        digit_runs(name).map(|(start, end)| (role(name, start, end), number(name, start, end))).collect();
     let of = |wanted: Role| numbers.iter().filter(move |(role, _)| *role == wanted).map(|(_, number)| *number);
     if let Some(step) = of(Role::Step).next_back() {
         return step;
@@ -128,7 +144,9 @@ mod tests {
 
     #[test]
     fn names_to_write_under_are_known() {
-        for name in ["a.pt.tmp", ".a.pt", "a.ckpt.part", "tmp-checkpoint-5", "10.orbax-checkpoint-tmp-123", "a.pt.TMP", "x~"] {
+        for name in
+            ["a.pt.tmp", ".a.pt", "a.ckpt.part", "tmp-checkpoint-5", "10.orbax-checkpoint-tmp-123", "a.pt.TMP", "x~"]
+        {
             assert!(is_temporary(name.as_bytes()), "{name}");
         }
         for name in ["a.pt", "checkpoint-5", "temperature.pt", "template_5.pt", "10"] {

@@ -29,7 +29,9 @@ impl Pattern {
             None => (text, None),
         };
         if name.is_empty() {
-            return Err("a pattern is for names in checkpoint.dir: it does not start with a slash and is not empty".into());
+            return Err(
+                "a pattern is for names in checkpoint.dir: it does not start with a slash and is not empty".into()
+            );
         }
         let (before, after) = match name.split_once(STEP) {
             Some((before, after)) => (before, Some(after)),

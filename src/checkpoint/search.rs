@@ -134,7 +134,9 @@ fn sort(listing: &Listing, candidates: &mut [Candidate<'_>]) {
     if candidates.iter().all(|candidate| candidate.step.is_some()) {
         candidates.sort_by(|a, b| (Reverse(a.step), &a.entry.name).cmp(&(Reverse(b.step), &b.entry.name)));
     } else {
-        candidates.sort_by_cached_key(|candidate| (Reverse(modified(&listing.path(candidate.entry))), Reverse(candidate.step)));
+        candidates.sort_by_cached_key(|candidate| {
+            (Reverse(modified(&listing.path(candidate.entry))), Reverse(candidate.step))
+        });
     }
 }
 

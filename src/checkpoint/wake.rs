@@ -94,7 +94,8 @@ impl Events {
     pub fn follow(&mut self, unfinished: &[PathBuf]) {
         self.add(&self.dir);
         let wanted = unfinished.get(..MOST_INSIDE).unwrap_or(unfinished);
-        let (keep, drop): (HashMap<_, _>, HashMap<_, _>) = self.inside.drain().partition(|(path, _)| wanted.contains(path));
+        let (keep, drop): (HashMap<_, _>, HashMap<_, _>) =
+            self.inside.drain().partition(|(path, _)| wanted.contains(path));
         self.inside = keep;
         for watch in drop.into_values() {
             let _ = self.inotify.as_ref().map(|inotify| inotify.rm_watch(watch));
@@ -126,7 +127,9 @@ impl Events {
             // What else belongs to it comes right after it.
             Woken::Event => until.wait(None, GATHER)? == Woken::Over,
         };
-        while self.inotify.as_ref().is_some_and(|inotify| inotify.read_events().is_ok_and(|events| !events.is_empty())) {}
+        while self.inotify.as_ref().is_some_and(|inotify| inotify.read_events().is_ok_and(|events| !events.is_empty()))
+        {
+        }
         Ok(over)
     }
 }

@@ -159,12 +159,16 @@ pub fn any(path: &Path) -> Judged {
     if pickle::begins(&start) && !pickle::is_legacy_torch(&start) && !pickle::ends(&last(&file, metadata.len(), 1)?) {
         return Err(Unfinished::because("a pickle without its end"));
     }
-    rest::at_rest(&file, &metadata).then(|| Contents::of(&metadata)).ok_or_else(|| Unfinished::because("still being written"))
+    rest::at_rest(&file, &metadata)
+        .then(|| Contents::of(&metadata))
+        .ok_or_else(|| Unfinished::because("still being written"))
 }
 
 fn zip_end(file: &File, metadata: &Metadata) -> Judged<()> {
     let tail = last(file, metadata.len(), zip::TAIL as u64)?;
-    zip::is_whole(&tail, metadata.len()).then_some(()).ok_or_else(|| Unfinished::because("a zip archive without its end"))
+    zip::is_whole(&tail, metadata.len())
+        .then_some(())
+        .ok_or_else(|| Unfinished::because("a zip archive without its end"))
 }
 
 /// Everything in a directory: every weight file whole by its format, every index with all its shards. Files that the family

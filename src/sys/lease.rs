@@ -9,17 +9,8 @@ const F_SETSIG: libc::c_int = 10;
 
 /// File systems whose every writer passes through this kernel: ext2/3/4, XFS, Btrfs, tmpfs, ramfs, overlay, F2FS, ZFS,
 /// bcachefs. Elsewhere (NFS, Lustre, FUSE) somebody on another machine may write, and a lease says nothing of that.
-const LOCAL: &[u64] = &[
-    0xef53,
-    0x5846_5342,
-    0x9123_683e,
-    0x0102_1994,
-    0x8584_58f6,
-    0x794c_7630,
-    0xf2f5_2010,
-    0x2fc1_2fc1,
-    0xca45_1a4e,
-];
+const LOCAL: &[u64] =
+    &[0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x8584_58f6, 0x794c_7630, 0xf2f5_2010, 0x2fc1_2fc1, 0xca45_1a4e];
 
 /// Who writes a file just now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

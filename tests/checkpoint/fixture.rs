@@ -43,7 +43,9 @@ pub fn index(shards: &[&str]) -> Vec<u8> {
 
 /// The index of a torch DCP checkpoint: a pickle that names its files.
 pub fn dcp_index(files: &[&str]) -> Vec<u8> {
-    let names = files.iter().flat_map(|name| [&b"X"[..], &(name.len() as u32).to_le_bytes(), name.as_bytes(), b"q\x01"].concat());
+    let names = files
+        .iter()
+        .flat_map(|name| [&b"X"[..], &(name.len() as u32).to_le_bytes(), name.as_bytes(), b"q\x01"].concat());
     [b"\x80\x02(".to_vec(), names.collect(), b"t.".to_vec()].concat()
 }
 

@@ -29,7 +29,8 @@ impl Watching {
         let dir = dir.to_path_buf();
         let thread = std::thread::spawn(move || {
             let until = Until { told: Some(ended.as_fd()), deadline: None };
-            watch(&dir, family, pattern.as_ref(), since, &until, &mut |found| tell.send(found.clone()).unwrap()).unwrap();
+            watch(&dir, family, pattern.as_ref(), since, &until, &mut |found| tell.send(found.clone()).unwrap())
+                .unwrap();
         });
         Watching { told, end: Some(end), thread: Some(thread) }
     }

@@ -29,7 +29,9 @@ fn candidates<'a>(scene: &Scene<'a>) -> Vec<Candidate<'a>> {
     let mut found = scene.listing.pick(Kind::Directory, |text| Some(name::step(text)));
     found.sort_by_key(|candidate| std::cmp::Reverse(candidate.step));
     found.truncate(LOOKS);
-    let usual = |candidate: &Candidate<'_>| PREFIXES.iter().any(|prefix| name::numbered(candidate.entry.bytes(), prefix).is_some());
+    let usual = |candidate: &Candidate<'_>| {
+        PREFIXES.iter().any(|prefix| name::numbered(candidate.entry.bytes(), prefix).is_some())
+    };
     let marked = |candidate: &Candidate<'_>| scene.listing.path(candidate.entry).join(RANDOM_STATES).exists();
     found.retain(|candidate| (scene.named && usual(candidate)) || marked(candidate));
     found

@@ -32,7 +32,8 @@ fn candidates<'a>(scene: &Scene<'a>) -> Vec<Candidate<'a>> {
 fn judge(scene: &Scene<'_>, candidate: &Candidate<'_>) -> Judged {
     let latest = latest(&scene.listing.dir)?;
     let named = candidate.entry.names().any(|name| name == latest.as_bytes());
-    let earlier = candidate.step.is_some_and(|step| numbered(latest.as_bytes(), PREFIX).is_some_and(|newest| step <= newest));
+    let earlier =
+        candidate.step.is_some_and(|step| numbered(latest.as_bytes(), PREFIX).is_some_and(|newest| step <= newest));
     if !named && !earlier {
         return Err(Unfinished::because(format!("{LATEST} still names {latest}")));
     }
@@ -46,7 +47,8 @@ pub(super) fn judge_latest(dir: &Path) -> Judged {
 
 /// What `latest` names.
 fn latest(dir: &Path) -> Judged<String> {
-    let bytes = head(&dir.join(LATEST), tracker::MOST as u64).map_err(|_| Unfinished::because(format!("no {LATEST} yet")))?;
+    let bytes =
+        head(&dir.join(LATEST), tracker::MOST as u64).map_err(|_| Unfinished::because(format!("no {LATEST} yet")))?;
     tracker::parse(&bytes).map(str::to_string).ok_or_else(|| Unfinished::because(format!("{LATEST} names nothing")))
 }
 

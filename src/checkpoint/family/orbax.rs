@@ -51,7 +51,9 @@ fn has_mark(dir: &Path) -> bool {
 fn judge(scene: &Scene<'_>, candidate: &Candidate<'_>) -> Judged {
     let dir = scene.listing.path(candidate.entry);
     let listing = Listing::read(&dir, LOOKS)?;
-    if let Some(entry) = listing.entries.iter().find(|entry| entry.bytes().windows(TEMPORARY.len()).any(|part| part == TEMPORARY)) {
+    if let Some(entry) =
+        listing.entries.iter().find(|entry| entry.bytes().windows(TEMPORARY.len()).any(|part| part == TEMPORARY))
+    {
         return Err(Unfinished::because(format!("{} is not finished", entry.name.display())));
     }
     if !has_mark(&dir) {

@@ -29,5 +29,9 @@ fn is_shard(text: &[u8]) -> bool {
 
 fn judge(scene: &Scene<'_>, candidate: &Candidate<'_>) -> Judged {
     let path = scene.listing.path(candidate.entry);
-    if path.as_os_str().as_encoded_bytes().ends_with(INDEX) { whole::index_and_shards(&path) } else { whole::tensors(&path) }
+    if path.as_os_str().as_encoded_bytes().ends_with(INDEX) {
+        whole::index_and_shards(&path)
+    } else {
+        whole::tensors(&path)
+    }
 }

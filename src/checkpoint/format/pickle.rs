@@ -34,7 +34,8 @@ fn string_ending_at(bytes: &[u8], end: usize) -> Option<&str> {
     let text = (8..=longest).find_map(|length| {
         let at = end - length;
         let long = at >= 5 && bytes.get(at - 5) == Some(&b'X') && u32_at(bytes, at - 4) == u32::try_from(length).ok();
-        let short = at >= 2 && bytes.get(at - 2) == Some(&0x8c) && bytes.get(at - 1).copied() == u8::try_from(length).ok();
+        let short =
+            at >= 2 && bytes.get(at - 2) == Some(&0x8c) && bytes.get(at - 1).copied() == u8::try_from(length).ok();
         (long || short).then(|| bytes.get(at..end)).flatten()
     });
     std::str::from_utf8(text?).ok()

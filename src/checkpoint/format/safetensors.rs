@@ -72,7 +72,8 @@ pub(crate) mod tests {
         let mut at = 0;
         let mut header = serde_json::json!({"__metadata__": {"format": "pt"}});
         for (n, size) in sizes.iter().enumerate() {
-            header[format!("t{n}")] = serde_json::json!({"dtype": "U8", "shape": [size], "data_offsets": [at, at + size]});
+            header[format!("t{n}")] =
+                serde_json::json!({"dtype": "U8", "shape": [size], "data_offsets": [at, at + size]});
             at += size;
         }
         let header = header.to_string();

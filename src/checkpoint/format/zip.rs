@@ -62,7 +62,8 @@ fn directory_64(tail: &[u8], at: usize, start: u64) -> Option<(Directory, u64)> 
     let records_at = u64_at(tail, locator + 8)?;
     let record = usize::try_from(records_at.checked_sub(start)?).ok()?;
     let length = usize::try_from(u64_at(tail, record.checked_add(4)?)?).ok()?;
-    let right = tail.get(record..)?.starts_with(b"PK\x06\x06") && record.checked_add(12)?.checked_add(length)? == locator;
+    let right =
+        tail.get(record..)?.starts_with(b"PK\x06\x06") && record.checked_add(12)?.checked_add(length)? == locator;
     let directory = Directory {
         entries: u64_at(tail, record + 32)?,
         size: u64_at(tail, record + 40)?,

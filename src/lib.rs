@@ -2,6 +2,7 @@
 //! own. Dependencies point downward (tests/layers.rs holds the rules); the map with reasons is docs/design.md.
 
 pub mod check;
+pub mod checkpoint;
 pub mod cli;
 pub mod command;
 pub mod config;

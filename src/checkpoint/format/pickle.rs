@@ -1,0 +1,104 @@
+//! Python pickles, as far as they can be judged without running them: whether one ends with its STOP, whether it is torch's
+//! format from before 1.6, which files a DCP index names, and which step a Lightning checkpoint says it is of.
+
+use super::{bytes_at, u16_at, u32_at};
+use std::collections::BTreeSet;
+
+/// How the old torch format begins: a pickle of its magic number.
+const LEGACY_TORCH: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+
+/// Whether these are the first bytes of a pickle of protocol 2 or later.
+pub fn begins(head: &[u8]) -> bool {
+    matches!(head, [0x80, 2..=5, ..])
+}
+
+/// Whether this is torch's old format: pickles followed by raw numbers, with nothing that tells where they end.
+pub fn is_legacy_torch(head: &[u8]) -> bool {
+    head.starts_with(LEGACY_TORCH)
+}
+
+/// Whether a pickle's last bytes are its end.
+pub fn ends(tail: &[u8]) -> bool {
+    tail.last() == Some(&b'.')
+}
+
+/// The `.distcp` files that the index of a torch DCP checkpoint names, if it names any.
+pub fn distcp_names(index: &[u8]) -> BTreeSet<&str> {
+    let ends = index.windows(7).enumerate().filter(|(_, part)| *part == b".distcp").map(|(at, _)| at + 7);
+    ends.filter_map(|end| string_ending_at(index, end)).filter(|name| !name.contains('/')).collect()
+}
+
+/// The string opcode (BINUNICODE or SHORT_BINUNICODE) whose text ends at `end`.
+fn string_ending_at(bytes: &[u8], end: usize) -> Option<&str> {
+    let longest = end.min(256);
+    let text = (8..=longest).find_map(|length| {
+        let at = end - length;
+        let long = at >= 5 && bytes.get(at - 5) == Some(&b'X') && u32_at(bytes, at - 4) == u32::try_from(length).ok();
+        let short =
+            at >= 2 && bytes.get(at - 2) == Some(&0x8c) && bytes.get(at - 1).copied() == u8::try_from(length).ok();
+        (long || short).then(|| bytes.get(at..end)).flatten()
+    });
+    std::str::from_utf8(text?).ok()
+}
+
+/// The number under the first `global_step` key: Lightning writes it among the first entries of `data.pkl`, which is the
+/// first entry of the archive and not compressed.
+pub fn global_step(head: &[u8]) -> Option<u64> {
+    let key = b"X\x0b\0\0\0global_step";
+    let at = head.windows(key.len()).position(|part| part == key)? + key.len();
+    let value = match head.get(at)? {
+        b'q' => at + 2, // BINPUT: the key's number in the memo comes between
+        b'r' => at + 5, // LONG_BINPUT
+        _ => at,
+    };
+    match head.get(value)? {
+        b'K' => head.get(value + 1).map(|byte| u64::from(*byte)),
+        b'M' => u16_at(head, value + 1).map(u64::from),
+        b'J' => bytes_at(head, value + 1).map(i32::from_le_bytes).and_then(|step| step.try_into().ok()),
+        0x8a => long(head.get(value + 1..)?),
+        _ => None,
+    }
+}
+
+/// LONG1: a length and so many bytes, least first; its last bit is the sign.
+fn long(bytes: &[u8]) -> Option<u64> {
+    let (&length, rest) = bytes.split_first()?;
+    let digits = rest.get(..usize::from(length)).filter(|digits| digits.last().is_some_and(|last| *last < 0x80))?;
+    digits.iter().rev().try_fold(0_u64, |sum, digit| Some(sum.checked_mul(256)? + u64::from(*digit)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn with_step(opcodes: &[u8]) -> Vec<u8> {
+        [b"\x80\x02}q\0(X\x05\0\0\0epochq\x01K\x03X\x0b\0\0\0global_step".as_slice(), opcodes].concat()
+    }
+
+    #[test]
+    fn a_lightning_checkpoint_tells_its_step() {
+        assert_eq!(global_step(&with_step(b"q\x02K\x0aX")), Some(10));
+        assert_eq!(global_step(&with_step(b"q\x02M\xe8\x03X")), Some(1000));
+        assert_eq!(global_step(&with_step(b"r\0\x01\0\0J\x40\x0d\x03\0X")), Some(200_000));
+        assert_eq!(global_step(&with_step(b"q\x02J\xff\xff\xff\xffX")), None);
+        assert_eq!(global_step(&with_step(b"q\x02\x8a\x05\0\0\0\0\x01X")), Some(1 << 32));
+        assert_eq!(global_step(&with_step(b"q\x02N")), None);
+        assert_eq!(global_step(&with_step(b"")), None);
+    }
+
+    #[test]
+    fn an_index_names_its_data_files() {
+        let index = b"\x80\x04X\x0c\0\0\0__0_0.distcpq\x01\x8c\x0c__1_0.distcp\x94K\x05X\x0c\0\0\0__0_0.distcp.";
+        assert_eq!(distcp_names(index).into_iter().collect::<Vec<_>>(), ["__0_0.distcp", "__1_0.distcp"]);
+        assert!(distcp_names(b"\x80\x02}.").is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_end_in_an_answer(bytes: Vec<u8>, end: Vec<u8>) {
+            let _ = (distcp_names(&bytes), distcp_names(&[bytes.as_slice(), b".distcp"].concat()));
+            let _ = (global_step(&with_step(&end)), begins(&bytes), ends(&bytes));
+        }
+    }
+}

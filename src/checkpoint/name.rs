@@ -1,0 +1,163 @@
+//! What a file's name tells: the step it was written at, and whether it is only a name to write under. Pure, over bytes:
+//! names need not be UTF-8.
+
+/// Words that say that the number after them is a step.
+const STEP_WORDS: &[&[u8]] = &[b"step", b"steps", b"iter", b"iters", b"iteration", b"it"];
+
+/// Words whose number is something else, so that it orders nothing by itself.
+const OTHER_WORDS: &[&[u8]] = &[
+    b"epoch", b"ep", b"e", b"rank", b"fold", b"seed", b"v", b"version", b"shard", b"part", b"of", b"run", b"trial",
+    b"gpu", b"loss", b"acc",
+];
+
+/// Words that a number may be glued to and still stand for itself: `ckpt100`.
+const GLUE_WORDS: &[&[u8]] = &[b"ckpt", b"checkpoint", b"model", b"state", b"save", b"snapshot"];
+
+/// Endings of names that are only written under, and renamed when the file is whole.
+const TEMPORARY_ENDINGS: &[&[u8]] = &[
+    b".tmp",
+    b"_tmp",
+    b"-tmp",
+    b".temp",
+    b"_temp",
+    b"-temp",
+    b".part",
+    b".partial",
+    b".incomplete",
+    b"-incomplete",
+    b"-unfinished",
+    b".unfinished",
+    b".writing",
+    b".lock",
+    b".swp",
+    b".bak",
+    b"~",
+];
+
+/// Beginnings of such names.
+const TEMPORARY_BEGINNINGS: &[&[u8]] = &[b".", b"tmp-", b"tmp_", b"tmp.", b"temp-", b"temp_", b"~"];
+
+/// What such names hold in the middle, before a random part.
+const TEMPORARY_MIDDLES: &[&[u8]] = &[b".orbax-checkpoint-tmp", b".tmp.", b".tmp-", b".tmp_", b".partial."];
+
+/// Whether a name says that what it names is not finished.
+pub fn is_temporary(name: &[u8]) -> bool {
+    let is = |part: Option<&[u8]>, word: &[u8]| part.is_some_and(|part| part.eq_ignore_ascii_case(word));
+    TEMPORARY_ENDINGS.iter().any(|end| is(name.len().checked_sub(end.len()).and_then(|at| name.get(at..)), end))
+        || TEMPORARY_BEGINNINGS.iter().any(|start| is(name.get(..start.len()), start))
+        || TEMPORARY_MIDDLES.iter().any(|middle| name.windows(middle.len()).any(|part| is(Some(part), middle)))
+}
+
+/// The step that a name tells: the number after `step` or `iter`, else the only number that stands for itself. A number
+/// after `epoch`, `rank`, `fold` … is none, and neither is one of several: a wrong order is worse than the time's order.
+pub fn step(name: &[u8]) -> Option<u64> {
+    let numbers: Vec<_> =
+        digit_runs(name).map(|(start, end)| (role(name, start, end), number(name, start, end))).collect();
+    let of = |wanted: Role| numbers.iter().filter(move |(role, _)| *role == wanted).map(|(_, number)| *number);
+    if let Some(step) = of(Role::Step).next_back() {
+        return step;
+    }
+    let mut alone = of(Role::Alone);
+    alone.next().flatten().filter(|_| alone.next().is_none())
+}
+
+/// The number after a prefix that makes up the rest of the name: `checkpoint-100` after `checkpoint-`.
+pub fn numbered(name: &[u8], prefix: &[u8]) -> Option<u64> {
+    let digits = name.strip_prefix(prefix)?;
+    number(digits, 0, digits.len())
+}
+
+/// Start and end of every run of digits, from the left.
+pub(super) fn digit_runs(name: &[u8]) -> impl Iterator<Item = (usize, usize)> + '_ {
+    let digit = |at: usize| name.get(at).is_some_and(u8::is_ascii_digit);
+    let starts = (0..name.len()).filter(move |&at| digit(at) && !(at > 0 && digit(at - 1)));
+    starts.map(move |start| (start, (start..).find(|&at| !digit(at)).unwrap_or(start)))
+}
+
+/// The number that a run of digits writes; none if it is longer than any step.
+pub(super) fn number(name: &[u8], start: usize, end: usize) -> Option<u64> {
+    let digits = name.get(start..end).filter(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// What a number in a name is.
+#[derive(Clone, Copy, PartialEq)]
+enum Role {
+    Step,
+    Alone,
+    Other,
+}
+
+/// What the run of digits from `start` to `end` is, by the word before it and the byte after it.
+fn role(name: &[u8], start: usize, end: usize) -> Role {
+    let before = name.get(..start).unwrap_or_default();
+    let separator = before.split_last().filter(|(last, _)| b"-_=. ".contains(last));
+    let (separated, stem) = (separator.is_some(), separator.map_or(before, |(_, stem)| stem));
+    let letters = stem.iter().rev().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let word = stem.get(stem.len() - letters..).unwrap_or_default();
+    let is = |words: &[&[u8]]| words.iter().any(|other| other.eq_ignore_ascii_case(word));
+    let glued_after = name.get(end).is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let fraction = before.ends_with(b".") && before.iter().rev().nth(1).is_some_and(u8::is_ascii_digit);
+    let whole_part = name.get(end) == Some(&b'.') && name.get(end + 1).is_some_and(u8::is_ascii_digit);
+    if is(STEP_WORDS) && !glued_after {
+        Role::Step
+    } else if is(OTHER_WORDS) || fraction || whole_part || glued_after {
+        Role::Other
+    } else if separated || before.is_empty() || is(GLUE_WORDS) {
+        Role::Alone
+    } else {
+        Role::Other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_number_after_step_or_the_only_number_is_the_step() {
+        for (name, expected) in [
+            ("ckpt-100.pt", Some(100)),
+            ("ckpt100.pt", Some(100)),
+            ("100", Some(100)),
+            ("model_step_0000200.pth", Some(200)),
+            ("epoch=3-step=120.ckpt", Some(120)),
+            ("epoch=3-step=120-v1.ckpt", Some(120)),
+            ("epoch=3-val_loss=0.25-step=7.ckpt", Some(7)),
+            ("global_step12", Some(12)),
+            ("iter_0000500", Some(500)),
+            ("llama3-8b-900.pt", Some(900)),
+            ("epoch_3.pt", None),
+            ("epoch=3-val_loss=0.25.ckpt", None),
+            ("resnet50.pt", None),
+            ("best.pt", None),
+            ("2024-01-05.pt", None),
+            ("model_rank_0.pt", None),
+            ("model-v2.pt", None),
+            ("99999999999999999999999.pt", None),
+            ("", None),
+        ] {
+            assert_eq!(step(name.as_bytes()), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_to_write_under_are_known() {
+        for name in
+            ["a.pt.tmp", ".a.pt", "a.ckpt.part", "tmp-checkpoint-5", "10.orbax-checkpoint-tmp-123", "a.pt.TMP", "x~"]
+        {
+            assert!(is_temporary(name.as_bytes()), "{name}");
+        }
+        for name in ["a.pt", "checkpoint-5", "temperature.pt", "template_5.pt", "10"] {
+            assert!(!is_temporary(name.as_bytes()), "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_name(name: Vec<u8>) {
+            let _ = (step(&name), is_temporary(&name), numbered(&name, b"checkpoint-"));
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The search: one listing of the directory, the family that it belongs to, its candidates with the newest first, and the
+//! first of them that is complete.
+
+use super::family::{FAMILIES, Family, Scene};
+use super::listing::{Candidate, Listing, MOST_ENTRIES};
+use super::whole::Judged;
+use super::{Checkpoint, FamilyChoice, Pattern};
+use std::cmp::Reverse;
+use std::io;
+use std::io::ErrorKind::{InvalidInput, NotFound, StaleNetworkFileHandle};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Most candidates that are judged in one search.
+pub(super) const MOST_JUDGED: usize = 64;
+
+/// What a search came to.
+#[derive(Clone, Debug, Default)]
+pub struct Survey {
+    /// The newest complete checkpoint.
+    pub newest: Option<Checkpoint>,
+    /// The family that the directory was read as; none if it has no mark of any.
+    pub family: Option<&'static str>,
+    /// What is newer, but not complete.
+    pub passed_over: Vec<PassedOver>,
+    /// The directory holds more entries than were read: something newer may be among the rest.
+    pub cut: bool,
+}
+
+/// A checkpoint that is not complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassedOver {
+    /// The file or directory.
+    pub path: PathBuf,
+    /// Why it is not complete, as a fragment that fits after the path.
+    pub why: String,
+}
+
+/// The newest complete checkpoint in a directory. Newest is the highest step when every candidate tells its step, and
+/// otherwise the one that was modified last. A directory that does not exist has none.
+///
+/// # Errors
+/// What reading the directory says; `InvalidInput` for the family `plain` without a pattern.
+pub fn newest(dir: &Path, family: FamilyChoice, pattern: Option<&Pattern>) -> io::Result<Option<Checkpoint>> {
+    survey(dir, family, pattern).map(|survey| survey.newest)
+}
+
+/// The same, with what was passed over and why.
+///
+/// # Errors
+/// As `newest`.
+pub fn survey(dir: &Path, family: FamilyChoice, pattern: Option<&Pattern>) -> io::Result<Survey> {
+    let listing = list(dir, family, pattern)?;
+    let mut survey = Survey { cut: listing.cut, ..Survey::default() };
+    let Some(search) = Search::of(&listing, family, pattern) else { return Ok(survey) };
+    survey.family = Some(search.family.name);
+    for candidate in search.candidates.iter().take(MOST_JUDGED) {
+        match search.judge(candidate) {
+            Ok(found) => {
+                survey.newest = Some(found);
+                break;
+            }
+            Err(why) => survey.passed_over.push(PassedOver { path: listing.path(candidate.entry), why: why.0 }),
+        }
+    }
+    Ok(survey)
+}
+
+/// Reads the directory; one that is not there yet, or not any more, has no entries.
+pub(super) fn list(dir: &Path, family: FamilyChoice, pattern: Option<&Pattern>) -> io::Result<Listing> {
+    if family.word() == "plain" && pattern.is_none() {
+        return Err(io::Error::new(InvalidInput, "the family plain needs checkpoint.pattern"));
+    }
+    match Listing::read(&std::path::absolute(dir)?, MOST_ENTRIES) {
+        Err(error) if matches!(error.kind(), NotFound | StaleNetworkFileHandle) => Ok(Listing::default()),
+        read => read,
+    }
+}
+
+/// A listing, read as one family's.
+pub(super) struct Search<'a> {
+    scene: Scene<'a>,
+    pub family: &'static Family,
+    /// Newest first.
+    pub candidates: Vec<Candidate<'a>>,
+}
+
+impl<'a> Search<'a> {
+    /// The family that was asked for, or the first one whose mark is in the directory.
+    pub fn of(listing: &'a Listing, choice: FamilyChoice, pattern: Option<&'a Pattern>) -> Option<Self> {
+        match choice {
+            FamilyChoice::Only(family) => Some(Self::by(Scene { listing, pattern, named: true }, family)),
+            FamilyChoice::Auto => {
+                let scene = Scene { listing, pattern, named: false };
+                let searches = FAMILIES.iter().map(|family| Self::by(scene, family));
+                searches.into_iter().find(|search| (search.family.marked)(&scene, &search.candidates))
+            }
+        }
+    }
+
+    fn by(scene: Scene<'a>, family: &'static Family) -> Self {
+        let mut candidates = (family.candidates)(&scene);
+        if let Some(pattern) = scene.pattern {
+            candidates.retain_mut(|candidate| fits(pattern, candidate));
+        }
+        scene.listing.each_once(&mut candidates);
+        sort(scene.listing, &mut candidates);
+        Search { scene, family, candidates }
+    }
+
+    /// A candidate as a checkpoint, if it is complete.
+    pub fn judge(&self, candidate: &Candidate<'_>) -> Judged<Checkpoint> {
+        let contents = (self.family.judge)(&self.scene, candidate)?;
+        Ok(Checkpoint {
+            path: self.scene.listing.path(candidate.entry),
+            step: candidate.step,
+            size: contents.size,
+            modified: contents.modified,
+            family: self.family.name,
+        })
+    }
+}
+
+/// Whether the pattern fits; what it says of the step wins over what the family makes of the name.
+fn fits(pattern: &Pattern, candidate: &mut Candidate<'_>) -> bool {
+    let found = candidate.entry.names().find_map(|name| pattern.step_of(name));
+    candidate.step = found.flatten().or(candidate.step);
+    found.is_some()
+}
+
+/// Newest first. Steps only order candidates that all have one: of a numbered and a bare name (`last.ckpt`) the time alone
+/// tells which is newer.
+fn sort(listing: &Listing, candidates: &mut [Candidate<'_>]) {
+    if candidates.iter().all(|candidate| candidate.step.is_some()) {
+        candidates.sort_by(|a, b| (Reverse(a.step), &a.entry.name).cmp(&(Reverse(b.step), &b.entry.name)));
+    } else {
+        candidates.sort_by_cached_key(|candidate| {
+            (Reverse(modified(&listing.path(candidate.entry))), Reverse(candidate.step))
+        });
+    }
+}
+
+/// When an entry itself was modified; the beginning of time if it is gone.
+pub(super) fn modified(path: &Path) -> SystemTime {
+    std::fs::metadata(path).and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
+}

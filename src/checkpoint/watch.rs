@@ -1,0 +1,133 @@
+//! The body of an errand that watches a directory: every checkpoint that becomes complete is told once. inotify wakes it
+//! where the kernel knows of changes; a look each second serves network file systems, which tell nothing. It may hang with
+//! its file system, so it runs in a process that can be killed.
+
+use super::listing::{Candidate, Kind, Listing};
+use super::search::{MOST_JUDGED, Search, list, modified};
+use super::wake::{Events, Until};
+use super::{Checkpoint, FamilyChoice, Pattern};
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Above so many candidates only those that are newest by the search's order are looked at, not those changed last.
+const MOST_DATED: usize = 4096;
+
+/// How far a file's time may lie before that of a clock read earlier: the kernel stamps files with the time of its last tick.
+const TICK: Duration = Duration::from_millis(20);
+
+/// Watches a directory, which need not exist yet, and reports every checkpoint that becomes complete, each once, the older
+/// first. One that was complete before is reported if it was modified at `since` or later; after the first look the
+/// clocks of other machines do not matter any more.
+///
+/// # Errors
+/// What reading the directory says, `InvalidInput` for the family `plain` without a pattern. That the directory is gone, or
+/// that inotify has no more watches to give, is no error.
+pub fn watch(
+    dir: &Path,
+    family: FamilyChoice,
+    pattern: Option<&Pattern>,
+    since: SystemTime,
+    until: &Until<'_>,
+    report: &mut dyn FnMut(&Checkpoint),
+) -> io::Result<()> {
+    let mut events = Events::of(dir);
+    let mut watcher = Watcher { dir, family, pattern, told: HashMap::new() };
+    let first = watcher.look()?;
+    first.complete.iter().filter(|found| found.modified + TICK >= since).for_each(&mut *report);
+    events.follow(&first.unfinished);
+    loop {
+        let over = events.wait(until)?;
+        let begun = Instant::now();
+        let look = watcher.look()?;
+        look.complete.iter().for_each(&mut *report);
+        if over {
+            return Ok(());
+        }
+        events.follow(&look.unfinished);
+        events.rest_after(begun.elapsed());
+    }
+}
+
+struct Watcher<'a> {
+    dir: &'a Path,
+    family: FamilyChoice,
+    pattern: Option<&'a Pattern>,
+    /// What was told, or was there before: in which state.
+    told: HashMap<PathBuf, Print>,
+}
+
+/// What one look found.
+#[derive(Default)]
+struct Look {
+    /// Complete and not told before, the older first.
+    complete: Vec<Checkpoint>,
+    /// Directories of what is not complete yet.
+    unfinished: Vec<PathBuf>,
+}
+
+impl Watcher<'_> {
+    /// Judges the candidates that changed last, except those that are told already and did not change since.
+    fn look(&mut self) -> io::Result<Look> {
+        let listing = list(self.dir, self.family, self.pattern)?;
+        let mut found = Look::default();
+        let Some(search) = Search::of(&listing, self.family, self.pattern) else { return Ok(found) };
+        let candidates = changed_last(&listing, &search.candidates);
+        let (recent, old) = candidates.split_at(candidates.len().min(MOST_JUDGED));
+        if self.told.is_empty() {
+            // When what is newer goes away, these come into sight; they are no news then.
+            let prints = old.iter().map(|candidate| listing.path(candidate.entry));
+            self.told.extend(prints.filter_map(|path| Print::of(&path).map(|print| (path, print))));
+        }
+        for candidate in recent {
+            self.judge(&search, candidate, listing.path(candidate.entry), &mut found);
+        }
+        found.complete.reverse();
+        Ok(found)
+    }
+
+    fn judge(&mut self, search: &Search<'_>, candidate: &Candidate<'_>, path: PathBuf, found: &mut Look) {
+        let Some(print) = Print::of(&path) else { return };
+        if self.told.get(&path) == Some(&print) {
+            return;
+        }
+        match search.judge(candidate) {
+            Ok(complete) => {
+                self.told.insert(path, print);
+                found.complete.push(complete);
+            }
+            Err(_) if candidate.entry.kind == Kind::Directory => found.unfinished.push(path),
+            Err(_) => {}
+        }
+    }
+}
+
+/// The candidates, the one changed last first. By time, not by step: after going back to an older checkpoint the next one has
+/// a lower step than some that are there.
+fn changed_last<'a, 'l>(listing: &Listing, candidates: &'a [Candidate<'l>]) -> Vec<&'a Candidate<'l>> {
+    let mut found: Vec<_> = candidates.iter().collect();
+    if found.len() <= MOST_DATED {
+        found.sort_by_cached_key(|candidate| Reverse((modified(&listing.path(candidate.entry)), candidate.step)));
+    }
+    found
+}
+
+/// What tells one checkpoint from the next one of the same name, without reading it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Print {
+    inode: u64,
+    created: Option<SystemTime>,
+    /// Of a file only: to a directory something may be added when it is complete (the random states of another rank).
+    written: Option<(u64, i64, i64)>,
+}
+
+impl Print {
+    fn of(path: &Path) -> Option<Self> {
+        let data = std::fs::metadata(path).ok()?;
+        let written = data.is_file().then(|| (data.size(), data.mtime(), data.mtime_nsec()));
+        Some(Print { inode: data.ino(), created: data.created().ok(), written })
+    }
+}

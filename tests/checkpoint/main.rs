@@ -1,0 +1,9 @@
+//! Checkpoint directories as each family leaves them, complete, half-written and odd, and a watcher beside a writer.
+
+// Helpers of tests are no tests to clippy.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod families;
+mod fixture;
+mod odd;
+mod watching;

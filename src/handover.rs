@@ -98,6 +98,22 @@ pub enum Phase {
     Ended,
 }
 
+impl Phase {
+    /// The phase as a word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Phase::Checking => "checking",
+            Phase::Installing => "installing",
+            Phase::Starting => "starting",
+            Phase::Running => "running",
+            Phase::Checkpointing => "checkpointing",
+            Phase::Stopping => "stopping",
+            Phase::Holding => "holding",
+            Phase::Ended => "ended",
+        }
+    }
+}
+
 /// The two kinds of workload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -181,6 +197,8 @@ pub struct Policy {
     pub save_signal: Option<i32>,
     /// The file that makes it do so.
     pub save_file: Option<String>,
+    /// The signal that makes the trainer tell its stacks.
+    pub stack_signal: Option<i32>,
     /// Starting again in the same container.
     pub restart: Restart,
     /// Noticing that nothing happens any more.

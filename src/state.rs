@@ -2,7 +2,9 @@
 
 use crate::handover::{Kind, Phase, Saved};
 use crate::sys::proc;
+use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -10,6 +12,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The variable that tells a workload where the state is.
 pub const RUN_DIR_VARIABLE: &str = "TRAINIT_RUN_DIR";
+
+/// A file in the state directory that the workload touches to say that it lives.
+pub const HEARTBEAT: &str = "heartbeat";
+
+/// A directory in it where the workload's user asks for something.
+pub const REQUESTS: &str = "requests";
+
+/// What a request for a checkpoint is called, up to its own part.
+pub const CHECKPOINT_REQUEST: &str = "checkpoint-";
 
 const FILE: &str = "state.json";
 
@@ -47,8 +58,23 @@ pub struct Record {
     pub saved: Option<Saved>,
     /// The watchdog found that nothing happens any more.
     pub hung: bool,
+    /// Something is configured that makes the trainer save and go on.
+    pub can_save: bool,
+    /// A checkpoint directory is watched.
+    pub watches: bool,
     /// Why preparing failed, in a few lines.
     pub refused: Option<String>,
+}
+
+impl Record {
+    /// What is known of a start that was killed with all it had.
+    pub fn last_words(&self) -> String {
+        let command = self.command.as_deref().unwrap_or("preparing");
+        let saved = self.saved.as_ref().map_or(String::new(), |saved| format!("; newest checkpoint {}", saved.path));
+        let since = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs_f64(self.since.clamp(0.0, 1e11));
+        let since = humantime::format_rfc3339_seconds(since);
+        format!("{command}, {} since {since}; killed from outside, or out of memory{saved}", self.phase.word())
+    }
 }
 
 /// A process, named so that a recycled pid is not mistaken for it.
@@ -116,6 +142,13 @@ pub fn make(configured: Option<&Path>, runtime: Option<&Path>, supervisor: Ident
     Some(made)
 }
 
+/// Makes what the workload writes in a state directory: for its user alone.
+pub fn open_to_workload(directory: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().mode(0o700).recursive(true).create(directory.join(REQUESTS))?;
+    let heartbeat = std::fs::OpenOptions::new().create(true).append(true).open(directory.join(HEARTBEAT))?;
+    heartbeat.set_permissions(std::fs::Permissions::from_mode(0o600))
+}
+
 fn instance_name(supervisor: Identity) -> Option<String> {
     Some(format!("{}-{}-{}", proc::pid_namespace()?, supervisor.pid, supervisor.start))
 }
@@ -131,9 +164,33 @@ fn own_directory(path: &Path) -> Option<PathBuf> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(_) => return None,
     }
+    own_directory_there(path)
+}
+
+fn own_directory_there(path: &Path) -> Option<PathBuf> {
     let found = std::fs::symlink_metadata(path).ok()?;
     let ours = found.is_dir() && found.uid() == nix::unistd::geteuid().as_raw() && found.mode() & 0o022 == 0;
     ours.then(|| path.to_path_buf())
+}
+
+/// Takes a state directory for as long as the lock is kept. Unlike a pid it tells life from death in every pid namespace.
+pub fn lock(directory: &Path) -> Option<Flock<File>> {
+    Flock::lock(File::open(directory).ok()?, FlockArg::LockExclusiveNonblock).ok()
+}
+
+/// What earlier starts of the same user left behind because they were killed with all they had, newest last. It is told once: the
+/// directories are taken away.
+pub fn breadcrumbs(bases: &[PathBuf]) -> Vec<Record> {
+    let homes = bases.iter().map(|base| base.join(home_name())).filter_map(|home| own_directory_there(&home));
+    let left = homes.flat_map(|home| entries(&home, "")).filter_map(|directory| {
+        let record = read(&directory).ok()?;
+        let _lock = lock(&directory)?;
+        let _ = std::fs::remove_dir_all(&directory);
+        (record.phase != Phase::Ended).then_some(record)
+    });
+    let mut left: Vec<Record> = left.collect();
+    left.sort_by(|a, b| a.started.total_cmp(&b.started));
+    left
 }
 
 /// What a reader found.

@@ -21,8 +21,8 @@ pub fn run(instance: Option<&Path>, live: bool) -> Answer {
 
 fn judge(record: &Record, supervised: bool, live: bool) -> Answer {
     let ready = matches!(record.phase, Phase::Running | Phase::Checkpointing);
-    let healthy = supervised && (live || ready);
-    let phase = if supervised { super::status::phase(record.phase) } else { "the supervisor is gone" };
+    let healthy = supervised && !record.hung && (live || ready);
+    let phase = if supervised { record.phase.word() } else { "the supervisor is gone" };
     let since = (unix_now() - record.since).max(0.0);
     let text =
         format!("{phase} for {since:.0} s{}", record.command.as_ref().map_or(String::new(), |c| format!(": {c}")));
@@ -57,5 +57,7 @@ mod tests {
             assert_eq!(code(phase, true, true), 0, "{phase:?}");
         }
         assert_eq!(code(Phase::Running, false, true), 1);
+        let hung = Record { phase: Phase::Running, hung: true, ..Record::default() };
+        assert_eq!(judge(&hung, true, true).exit.code(), 1);
     }
 }

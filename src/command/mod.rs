@@ -2,6 +2,7 @@
 //! stdout, and an error says what went wrong on stderr.
 
 mod check;
+mod checkpoint;
 pub mod config;
 mod health;
 mod status;
@@ -16,6 +17,7 @@ use crate::sys::{Args, Root};
 use clap::{Parser, Subcommand};
 use std::ffi::{OsString, c_int};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What `--help` prints: all of it fits a screen.
 const HELP: &str = "\
@@ -32,6 +34,7 @@ trainit: the entrypoint for machine-learning containers
     trainit config show|check|schema|template the configuration: values and where they come from
     trainit status [--json]                   what the running container is doing
     trainit health [--live|--ready]           for HEALTHCHECK and probes
+    trainit checkpoint [--wait TIME]          ask the running job to save now (a preStop hook, too)
 
 Options of a start:
     --mode MODE         train, shell, or a mode of the configuration
@@ -91,6 +94,15 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         instance: Option<PathBuf>,
     },
+    /// Ask the running job to save now and go on
+    Checkpoint {
+        /// Wait so long for it to be complete
+        #[arg(long, value_name = "TIME", value_parser = time)]
+        wait: Option<Duration>,
+        /// The state directory, when there are several
+        #[arg(long, value_name = "DIR")]
+        instance: Option<PathBuf>,
+    },
     /// For HEALTHCHECK and probes: exit code 0 or 1, one line
     Health {
         /// Alive in every phase; not, once the supervisor is gone
@@ -124,6 +136,11 @@ enum ConfigCommand {
     Schema,
     /// Every key with its documentation, as YAML
     Template,
+}
+
+/// A time as in the configuration.
+fn time(text: &str) -> std::result::Result<Duration, String> {
+    <Duration as crate::config::Value>::parse(text)
 }
 
 /// What a sub-command was asked with.
@@ -207,6 +224,7 @@ fn dispatch(command: Command) -> Result<Answer> {
         Command::Gpu { json, layers } => check::run(&Asked::new(layers), json, &check::family("gpu")),
         Command::Config(command) => configuration(command),
         Command::Status { json, instance } => status::run(instance.as_deref(), json),
+        Command::Checkpoint { wait, instance } => checkpoint::run(instance.as_deref(), wait),
         Command::Health { live, ready: _, instance } => Ok(health::run(instance.as_deref(), live)),
     }
 }

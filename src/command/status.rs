@@ -3,7 +3,6 @@
 use super::{Answer, bases, named};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::handover::Phase;
 use crate::state::{Found, Record, find, unix_now};
 use std::path::Path;
 
@@ -26,29 +25,19 @@ pub fn run(instance: Option<&Path>, json: bool) -> Result<Answer> {
     }
 }
 
-/// A phase as a word.
-pub fn phase(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Checking => "checking",
-        Phase::Installing => "installing",
-        Phase::Starting => "starting",
-        Phase::Running => "running",
-        Phase::Checkpointing => "checkpointing",
-        Phase::Stopping => "stopping",
-        Phase::Holding => "holding",
-        Phase::Ended => "ended",
-    }
-}
-
 fn words(directory: &Path, record: &Record) -> String {
     let mut rows = vec![
-        ("phase", format!("{} for {}", phase(record.phase), age(record.since))),
+        ("phase", format!("{} for {}", record.phase.word(), age(record.since))),
         ("mode", record.mode.clone()),
         ("started", format!("{} ago, attempt {}", age(record.started), record.attempt)),
         ("pids", format!("supervisor {}, main {}", record.supervisor.pid, record.main)),
         ("state", directory.display().to_string()),
     ];
+    let saved = record.saved.as_ref().map(|saved| format!("{}, {} old", saved.path, age(saved.modified)));
+    let hung = record.hung.then(|| "the watchdog has found that nothing happens any more".to_owned());
     let optional = [
+        ("checkpoint", &saved),
+        ("hangs", &hung),
         ("command", &record.command),
         ("stopped by", &record.stopped_by),
         ("ended", &record.ended),

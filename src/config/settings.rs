@@ -4,7 +4,7 @@
 use super::key::{Key, Kind};
 use super::values::{built_in, *};
 use super::{Origin, Problems, Setting, Tree};
-use crate::handover::{Meaning, Scope, StopSignal};
+use crate::handover::{Meaning, OnHang, Scope, StopSignal};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -109,6 +109,36 @@ settings! {
     "stop.exit_code" stop_exit_code: Option<u8> = "143", project;
     /// A file that says that training was complete: then a stopped one keeps its own code.
     "stop.done_file" stop_done_file: Option<PathBuf> = "" eg "/checkpoints/DONE", project;
+    /// Where checkpoints appear. It is watched: a complete one is told, and is known to `status` and at the end.
+    "checkpoint.dir" checkpoint_dir: Option<PathBuf> = "" eg "/checkpoints", project;
+    /// Whose checkpoints they are, and so how a complete one looks: `auto`, or a family of docs/checkpoints.md.
+    "checkpoint.family" checkpoint_family: String = "auto", project;
+    /// The names of plain checkpoints: `step-{step}.npz`.
+    "checkpoint.pattern" checkpoint_pattern: Option<String> = "" eg "step-{step}.npz", project;
+    /// How the newest complete one is told to the workload: `off`, `env`, or words for its command as well.
+    "checkpoint.resume" checkpoint_resume: Resume = "off" eg r#"[--resume, "{path}"]"#, project;
+    /// The signal that makes the trainer save and go on.
+    "checkpoint.signal" checkpoint_signal: Option<SignalNumber> = "" eg "USR1", project;
+    /// The file whose appearance makes the trainer save and go on.
+    "checkpoint.request_file" checkpoint_request_file: Option<PathBuf> = "" eg "/checkpoints/SAVE_NOW", project;
+    /// How often in a row an ended workload is started again in the same container.
+    "restart.max" restart_max: u32 = "0", project;
+    /// After which exit codes; default: any but 0.
+    "restart.on" restart_on: Vec<u8> = "" eg "[1, 137]", project;
+    /// The pause before a restart, which doubles from the first to the second value.
+    "restart.backoff" restart_backoff: Range<Duration> = "1s..60s", project;
+    /// A run that lasted so long was healthy: counting begins anew.
+    "restart.healthy" restart_healthy: Duration = "10m", project;
+    /// The workload hangs when none of its processes has written a byte for so long.
+    "watchdog.output" watchdog_output: Option<Duration> = "" eg "30m", project;
+    /// The workload hangs when `heartbeat` in the state directory (TRAINIT_RUN_DIR) was not touched for so long.
+    "watchdog.heartbeat" watchdog_heartbeat: Option<Duration> = "" eg "5m", project;
+    /// The workload hangs when no new checkpoint was complete for so long.
+    "watchdog.checkpoint" watchdog_checkpoint: Option<Duration> = "" eg "6h", project;
+    /// The signal that makes the trainer print its stacks, as `faulthandler.register` does; sent only to who catches it.
+    "watchdog.stack_signal" watchdog_stack_signal: Option<SignalNumber> = "" eg "USR2", project;
+    /// What happens to a workload that hangs, after its stacks are told: `log`, `restart` or `abort`.
+    "watchdog.action" watchdog_action: OnHang = "log", project;
     /// Severity of single checks: `{host.shm: fail, code.git: off}`.
     "checks" checks: BTreeMap<String, Severity> = "" eg "{host.shm: fail, code.git: off}", project;
     /// Exit codes to change at the very end: `{FROM: TO}`.

@@ -4,6 +4,7 @@
 mod launch;
 mod outputs;
 mod policy;
+mod resume;
 mod story;
 
 use crate::error::Error;

@@ -1,12 +1,17 @@
 //! The workload's environment: what it inherits, and what trainit adds.
 
+use super::resume::Resumed;
 use crate::config::{EnvValue, Settings};
 use crate::environment::Environment;
 use crate::mode::Plan;
 use crate::state::RUN_DIR_VARIABLE;
+use crate::supervise::saving_time;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
+
+/// torchrun kills its ranks 30 s after a stop, whatever the grace is, unless this says otherwise (pytorch#119856).
+const TORCHRUN_TIMEOUT: &str = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT";
 
 /// Where the additions come from.
 pub struct Outputs<'a> {
@@ -18,6 +23,8 @@ pub struct Outputs<'a> {
     pub run_dir: Option<&'a Path>,
     /// What the dependencies need to be found.
     pub changes: Vec<(OsString, OsString)>,
+    /// What to go on from.
+    pub resumed: &'a Resumed,
 }
 
 impl Outputs<'_> {
@@ -30,6 +37,11 @@ impl Outputs<'_> {
             Some(run_dir) => environment.set(RUN_DIR_VARIABLE, run_dir),
             // One of an outer trainit would be mistaken for ours.
             None => environment.remove(RUN_DIR_VARIABLE),
+        }
+        ["TRAINIT_RESUME_PATH", "TRAINIT_RESUME_STEP"].iter().for_each(|name| environment.remove(name));
+        self.resumed.variables.iter().for_each(|(name, value)| environment.set(name, value));
+        if let Some(grace) = settings.stop_grace.value {
+            environment.set_default(TORCHRUN_TIMEOUT, saving_time(grace).as_secs().max(1).to_string());
         }
         self.changes.into_iter().for_each(|(name, value)| environment.set(name, value));
         add_configured(&mut environment, &self.plan.env);
@@ -58,7 +70,8 @@ mod tests {
             settings.env.value.insert(name.into(), EnvValue { value: "ours".into(), force });
         }
         let plan = Plan { mode: "train".into(), ..Plan::default() };
-        let outputs = Outputs { plan: &plan, attempt: 2, run_dir: None, changes: Vec::new() };
+        let outputs =
+            Outputs { plan: &plan, attempt: 2, run_dir: None, changes: Vec::new(), resumed: &Resumed::default() };
         let inherited = [("A", "theirs"), ("B", "theirs"), ("TRAINIT_RUN_DIR", "/outer")].into_iter().collect();
         let environment = outputs.add_to(&settings, inherited);
         let got = ["A", "B", "TRAINIT", "TRAINIT_ATTEMPT", "TRAINIT_RUN_MODE", "TRAINIT_RUN_DIR"]

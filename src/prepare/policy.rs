@@ -2,7 +2,7 @@
 
 use crate::config::Settings;
 use crate::error::{Error, Result};
-use crate::handover::{Kind, Meaning, Policy};
+use crate::handover::{Checkpoints, Kind, Meaning, Policy, Restart, Watchdog};
 use crate::mode::Plan;
 use crate::sys::signal;
 use std::ffi::{OsStr, OsString};
@@ -31,9 +31,44 @@ pub fn policy(settings: &Settings, plan: &Plan, run_dir: Option<&Path>) -> Resul
         exit_map: exit_map(settings)?,
         run_dir: run_dir.and_then(Path::to_str).map(str::to_owned),
         prepare_timeout: settings.prepare_timeout.value,
+        checkpoints: checkpoints(settings)?,
+        save_signal: settings.checkpoint_signal.map(|signal| signal.0),
+        save_file: settings.checkpoint_request_file.as_ref().map(|path| path.to_string_lossy().into_owned()),
+        stack_signal: settings.watchdog_stack_signal.map(|signal| signal.0),
+        restart: restart(settings),
+        watchdog: watchdog(settings),
         json: settings.log_format.value == crate::config::LogFormat::Json,
         ..Policy::default()
     })
+}
+
+fn checkpoints(settings: &Settings) -> Result<Option<Checkpoints>> {
+    let Some(dir) = &settings.checkpoint_dir.value else { return Ok(None) };
+    super::resume::watched(settings)?;
+    Ok(Some(Checkpoints {
+        dir: dir.to_string_lossy().into_owned(),
+        family: settings.checkpoint_family.value.clone(),
+        pattern: settings.checkpoint_pattern.value.clone(),
+    }))
+}
+
+fn restart(settings: &Settings) -> Restart {
+    Restart {
+        max: settings.restart_max.value,
+        codes: settings.restart_on.value.clone(),
+        pause: settings.restart_backoff.from,
+        pause_max: settings.restart_backoff.to,
+        healthy: settings.restart_healthy.value,
+    }
+}
+
+fn watchdog(settings: &Settings) -> Watchdog {
+    Watchdog {
+        output: settings.watchdog_output.value,
+        heartbeat: settings.watchdog_heartbeat.value,
+        checkpoint: settings.watchdog_checkpoint.value,
+        action: settings.watchdog_action.value,
+    }
 }
 
 fn meanings(settings: &Settings) -> Result<Vec<(i32, Meaning)>> {

@@ -1,10 +1,12 @@
 //! The story: what happens between the container's start and the workload's, in order. Each step is a function; what a step needs
 //! from an earlier one is in `Story` or handed over.
 
-use super::{outputs, policy};
+use super::outputs::Outputs;
+use super::policy;
+use super::resume::{self, Resumed};
 use crate::check::{self, Finding, Scene};
 use crate::cli::{self, Request};
-use crate::config::{self, Loaded, OnError, Sources};
+use crate::config::{self, Loaded, OnError, Resume, Sources};
 use crate::deps::{self, Outcome};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
@@ -66,10 +68,14 @@ impl Story {
         self.file(&scene, &plan, began, changes.as_ref().err());
         let changes = changes?;
 
-        let outputs = outputs::Outputs { plan: &plan, attempt: self.attempt, run_dir: run_dir.as_deref(), changes };
+        let resumed = resume::resume(&scene.settings)?;
+        self.tell_resumed(&scene, &resumed);
+        let command = [plan.command.clone(), resumed.arguments.clone()].concat();
+        let outputs =
+            Outputs { plan: &plan, attempt: self.attempt, run_dir: run_dir.as_deref(), changes, resumed: &resumed };
         let environment = outputs.add_to(&scene.settings, inherited);
-        self.console.start(&plan.command, &user(), self.since.elapsed());
-        Ok(Ready { command: plan.command, environment })
+        self.console.start(&command, &user(), self.since.elapsed());
+        Ok(Ready { command, environment })
     }
 
     /// Settings and mode. Options may stand behind a mode word, and then count as well.
@@ -98,11 +104,33 @@ impl Story {
         Ok(run_dir)
     }
 
+    fn tell_resumed(&mut self, scene: &Scene, resumed: &Resumed) {
+        if scene.settings.checkpoint_resume.value == Resume::Off || scene.settings.checkpoint_dir.is_none() {
+            return;
+        }
+        self.console.line(&match &resumed.found {
+            Some(found) => format!("resume: from {}", found.path.display()),
+            None => "resume: no complete checkpoint yet, a fresh start".to_owned(),
+        });
+    }
+
     fn introduce(&mut self, loaded: &Loaded, plan: &Plan) {
         self.console.banner(&plan.mode, &plan.command);
         loaded.warnings.iter().for_each(|warning| self.console.warning(warning));
         if let Some(note) = &plan.note {
             self.console.line(note);
+        }
+        if self.door.supervised() && self.attempt == 1 {
+            self.tell_breadcrumbs(&loaded.settings);
+        }
+    }
+
+    /// A container that was killed whole could not say so itself.
+    fn tell_breadcrumbs(&mut self, settings: &config::Settings) {
+        let mut bases = state::bases(std::env::var_os("XDG_RUNTIME_DIR").as_deref().map(Path::new));
+        bases.extend(settings.state_dir.value.clone());
+        for left in state::breadcrumbs(&bases).iter().rev().take(1) {
+            self.console.line(&format!("the start before this one ended without a word: {}", left.last_words()));
         }
     }
 
@@ -161,7 +189,10 @@ impl Story {
 fn make_run_dir(settings: &config::Settings, inherited: &Environment) -> Option<PathBuf> {
     let supervisor = Identity::of(nix::unistd::getppid().as_raw())?;
     let runtime = inherited.get("XDG_RUNTIME_DIR").map(Path::new);
-    state::make(settings.state_dir.value.as_deref(), runtime, supervisor)
+    let run_dir = state::make(settings.state_dir.value.as_deref(), runtime, supervisor)?;
+    // Without these the workload cannot ask for a checkpoint; that is no reason not to start it.
+    let _ = state::open_to_workload(&run_dir);
+    Some(run_dir)
 }
 
 fn enter(workdir: &Path) -> Result<()> {

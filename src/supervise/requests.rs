@@ -1,15 +1,10 @@
 //! Requests from inside the container: files that appear in the state directory's `requests/`. A file and no signal, so that an
 //! unprivileged session can ask, too. PID 1 sleeps meanwhile: inotify(7) wakes it.
 
+use crate::state::{CHECKPOINT_REQUEST, REQUESTS};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
-
-/// The directory's name below the state directory.
-pub const DIRECTORY: &str = "requests";
-
-/// What every request for a checkpoint is called, up to its own part.
-pub const CHECKPOINT: &str = "checkpoint-";
 
 /// The watched directory.
 pub struct Requests {
@@ -20,7 +15,7 @@ pub struct Requests {
 impl Requests {
     /// Watches, if the kernel allows it.
     pub fn watch(run_dir: &Path) -> Option<Self> {
-        let directory = run_dir.join(DIRECTORY);
+        let directory = run_dir.join(REQUESTS);
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).ok()?;
         inotify.add_watch(&directory, AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO).ok()?;
         Some(Requests { inotify, directory })
@@ -35,7 +30,7 @@ impl Requests {
     pub fn take(&self) -> bool {
         let Ok(events) = self.inotify.read_events() else { return false };
         let names = events.into_iter().filter_map(|event| event.name);
-        let ours = names.filter(|name| name.as_encoded_bytes().starts_with(CHECKPOINT.as_bytes()));
+        let ours = names.filter(|name| name.as_encoded_bytes().starts_with(CHECKPOINT_REQUEST.as_bytes()));
         ours.map(|name| std::fs::remove_file(self.directory.join(name))).filter(Result::is_ok).count() > 0
     }
 }

@@ -28,6 +28,11 @@ impl Again {
         (self.since, self.progress) = (Some(now), false);
     }
 
+    /// When this run's workload began; none: it has not.
+    pub fn began_at(&self) -> Option<Clock> {
+        self.since
+    }
+
     pub fn progressed(&mut self) {
         (self.progress, self.fruitless) = (true, 0);
     }
@@ -44,7 +49,7 @@ impl Again {
     pub fn is_due(&mut self, now: Clock) -> bool {
         let due = due(self.at, now);
         if due {
-            self.at = None;
+            (self.at, self.since) = (None, None);
         }
         due
     }

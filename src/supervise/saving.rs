@@ -2,7 +2,7 @@
 
 use super::line::Line;
 use super::state::{Action, Clock, Life, State, due};
-use crate::handover::{Errand, Saved};
+use crate::handover::{Errand, Kind, Saved};
 use std::ffi::c_int;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub(super) struct Saving {
     before_stop: bool,
     /// It is there: the moment of the stop signal.
     stop_at: Option<Clock>,
+    /// The last time that one became complete while somebody watched.
+    fresh_at: Option<Clock>,
 }
 
 impl Saving {
@@ -34,7 +36,7 @@ impl Saving {
     }
 
     pub fn forget(&mut self) {
-        *self = Saving::default();
+        *self = Saving { fresh_at: self.fresh_at, ..Saving::default() };
     }
 }
 
@@ -76,12 +78,18 @@ impl State {
             act.push(Action::Say(Line::Saved(saved.clone())));
             self.again.progressed();
             self.watch.saved(now);
-            self.saving.asked_until = None;
+            (self.saving.asked_until, self.saving.fresh_at) = (None, Some(now));
         }
         self.saved = Some(saved);
         if fresh && self.life == Life::Running && std::mem::take(&mut self.saving.before_stop) {
             self.saving.stop_at = Some(now + AFTER_SAVE);
         }
+    }
+
+    /// Somebody watched, a training was stopped, and nothing was saved after that.
+    pub fn saved_nothing_since_stop(&self) -> bool {
+        let Some(stop) = self.stop.filter(|_| self.policy.checkpoints.is_some() && self.ran()) else { return false };
+        self.saving.fresh_at.is_none_or(|fresh| fresh < stop.at) && self.policy.kind == Kind::Train
     }
 
     pub(super) fn saving_tick(&mut self, now: Clock, act: &mut Vec<Action>) {

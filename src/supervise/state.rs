@@ -109,6 +109,7 @@ pub struct State {
     /// The watchdog found that nothing happens any more.
     pub hung: bool,
     pub(super) life: Life,
+    since: Clock,
     phase: Phase,
     launching: Option<String>,
     exec_failed: bool,
@@ -140,6 +141,7 @@ impl State {
             saved: None,
             hung: false,
             life: Life::Preparing,
+            since: Clock::ZERO,
             phase: Phase::Checking,
             launching: None,
             exec_failed: false,
@@ -169,8 +171,9 @@ impl State {
     }
 
     /// For the next start: what belonged to one run is forgotten.
-    pub(super) fn renewed(&self) -> Self {
+    pub(super) fn renewed(&self, now: Clock) -> Self {
         State {
+            since: now,
             policy: self.policy.clone(),
             attempt: self.attempt + 1,
             saved: self.saved.clone(),
@@ -227,6 +230,17 @@ impl State {
     /// Whether this is an init and nothing else.
     pub fn is_plain(&self) -> bool {
         self.plain
+    }
+
+    /// How long each part took so far.
+    pub fn times(&self, now: Clock) -> Times {
+        let began = self.again.began_at();
+        let stopped = self.stop.map(|stop| stop.at);
+        Times {
+            prepared: began.unwrap_or(now).saturating_sub(self.since),
+            ran: began.map_or(Clock::ZERO, |began| stopped.unwrap_or(now).saturating_sub(began)),
+            stopping: stopped.map(|stopped| now.saturating_sub(stopped)),
+        }
     }
 
     /// When to wake up even if nothing happens.
@@ -368,10 +382,21 @@ impl State {
         self.watch_tick(now, act);
         self.stop_tick(now, act);
         if self.again.is_due(now) {
-            *self = self.renewed();
+            *self = self.renewed(now);
             act.push(Action::Begin);
         }
     }
+}
+
+/// How long the parts of one start took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// Until the workload was there.
+    pub prepared: Duration,
+    /// The workload, undisturbed.
+    pub ran: Duration,
+    /// From the stop on.
+    pub stopping: Option<Duration>,
 }
 
 /// Whether a deadline has come.

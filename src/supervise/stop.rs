@@ -33,10 +33,13 @@ pub struct Budget {
 impl Budget {
     /// The last tenth of the grace, but at least two seconds, and never more than half of it, is for TERM.
     pub fn of(start: Clock, grace: Duration) -> Self {
-        let reserve = (grace / 10).max(Duration::from_secs(2)).min(grace / 2);
-        let kill_at = start.saturating_add(grace);
-        Budget { term_at: kill_at.saturating_sub(reserve), kill_at }
+        Budget { term_at: start.saturating_add(saving_time(grace)), kill_at: start.saturating_add(grace) }
     }
+}
+
+/// How much of a grace is for saving.
+pub fn saving_time(grace: Duration) -> Duration {
+    grace.saturating_sub((grace / 10).max(Duration::from_secs(2)).min(grace / 2))
 }
 
 /// The signal to send for the one that arrived. A plain init sends what it got; otherwise only TERM and INT mean the same to a

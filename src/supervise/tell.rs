@@ -1,8 +1,8 @@
 //! PID 1's own words. One write per line, never blocking and never failing: a reader of the log that has stopped reading must not
 //! stop the container. Descriptor 2 is shared with the workload, so its flags are never changed; it is opened anew instead.
 
+use super::ending::Ending;
 use super::line::Line;
-use super::state::State;
 use crate::handover::Saved;
 use crate::sys::process::Ended;
 use crate::sys::{proc, signal};
@@ -13,10 +13,21 @@ use std::time::Duration;
 
 /// Writes one line to stderr.
 pub fn write(text: &str, json: bool) {
-    let line = match json {
-        true => format!("{}\n", serde_json::json!({ "trainit": "supervise", "text": text })),
-        false => format!("trainit: {text}\n"),
-    };
+    match json {
+        true => raw(&format!("{}\n", serde_json::json!({ "event": "supervise", "text": text }))),
+        false => raw(&format!("trainit: {text}\n")),
+    }
+}
+
+/// Writes the last line.
+pub fn end(ending: &Ending, json: bool) {
+    match json {
+        true => raw(&format!("{}\n", serde_json::json!({ "event": "end", "text": ending.words(), "end": ending }))),
+        false => write(&ending.words(), false),
+    }
+}
+
+fn raw(line: &str) {
     let stderr = std::io::stderr();
     let mode = nix::sys::stat::fstat(&stderr).map(|stat| stat.st_mode & SFlag::S_IFMT.bits()).unwrap_or_default();
     match mode {
@@ -102,7 +113,7 @@ fn size(bytes: u64) -> String {
 }
 
 /// Who sent a signal, as far as it can be known: a sender outside of this pid namespace has pid 0.
-fn sender(arrived: signal::Arrived) -> String {
+pub fn sender(arrived: signal::Arrived) -> String {
     match arrived.pid {
         _ if arrived.kernel => " from the kernel".into(),
         0 => " from outside of the container".into(),
@@ -119,18 +130,6 @@ fn left_behind() -> String {
     proc::descendants(own).into_iter().take(10).map(named).collect::<Vec<_>>().join(", ")
 }
 
-/// The one line that says how it ended.
-pub fn end(state: &State, code: u8, took: Duration) -> String {
-    let command = state.command().filter(|c| !c.is_empty()).unwrap_or("preparing");
-    let how = state.ended().map_or("lost".into(), how);
-    let asked = state.stop().map_or(String::new(), |stop| {
-        format!(", stopped by {}{}", signal::name(stop.arrived.number), sender_short(stop.arrived))
-    });
-    let own = state.ended().map(Ended::code);
-    let becomes = if own == Some(code) { String::new() } else { format!("; ends with {code}") };
-    format!("end   {command}: {how}{asked}, after {}{becomes}", seconds(took))
-}
-
 /// How a process ended, in words.
 pub fn how(ended: Ended) -> String {
     match ended {
@@ -139,14 +138,8 @@ pub fn how(ended: Ended) -> String {
     }
 }
 
-fn sender_short(arrived: signal::Arrived) -> String {
-    match arrived.pid {
-        0 => " from outside".into(),
-        pid => format!(" from pid {pid}"),
-    }
-}
-
-fn seconds(duration: Duration) -> String {
+/// A duration as a person says it.
+pub fn seconds(duration: Duration) -> String {
     match duration.as_secs() {
         0..10 => format!("{:.1} s", duration.as_secs_f64()),
         10..120 => format!("{} s", duration.as_secs()),

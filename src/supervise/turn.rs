@@ -1,5 +1,6 @@
 //! One turn after the other: wait, tell the state what happened, do what it answers. All side effects of PID 1 are here.
 
+use super::ending::Ending;
 use super::errands::Errands;
 use super::listener::Listener;
 use super::requests::Requests;
@@ -11,10 +12,12 @@ use crate::state::{self as file, Identity, Record};
 use crate::sys::process::{self, Reaped};
 use crate::sys::signal::Inherited;
 use crate::sys::signal::{self, Receiver};
-use crate::sys::{memory, proc};
+use crate::sys::{Root, cgroup, memory, proc};
+use nix::fcntl::Flock;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
 use std::ffi::c_int;
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -39,6 +42,10 @@ pub struct Supervisor {
     wanted: Vec<Errand>,
     begin: bool,
     requests: Option<Requests>,
+    /// How often the kernel had killed for want of memory before.
+    memory_kills: Option<u64>,
+    /// Held while we live, so that the next start can tell a breadcrumb from a neighbour.
+    lock: Option<Flock<File>>,
     record: Record,
     exit: Option<u8>,
 }
@@ -57,6 +64,8 @@ impl Supervisor {
             wanted: Vec::new(),
             begin: false,
             requests: None,
+            memory_kills: None,
+            lock: None,
             record: Record { version: 1, started: file::unix_now(), ..Record::default() },
             exit: None,
         }
@@ -162,9 +171,17 @@ impl Supervisor {
 
     fn hear(&mut self, message: Message) {
         self.step(Event::Said(message));
-        if let (Some(directory), None) = (&self.state.policy.run_dir, &self.requests) {
-            self.requests = Requests::watch(Path::new(directory));
+        if self.lock.is_none() {
+            self.move_in();
         }
+    }
+
+    /// The policy has come: the state directory is ours from now on.
+    fn move_in(&mut self) {
+        let Some(directory) = &self.state.policy.run_dir else { return };
+        self.lock = file::lock(Path::new(directory));
+        self.requests = Requests::watch(Path::new(directory));
+        self.memory_kills = cgroup::memory_kills(&Root::real());
     }
 
     fn reap(&mut self) {
@@ -326,11 +343,11 @@ impl Supervisor {
         if self.state.is_plain() {
             return;
         }
-        let end = tell::end(&self.state, code, self.since.elapsed());
+        let ending = Ending::of(&self.state, code, self.now(), self.memory_kills);
         if self.state.ran() {
-            tell::write(&end, self.state.policy.json);
+            tell::end(&ending, self.state.policy.json);
         }
-        write_termination_log(self.state.refusal().unwrap_or(&end));
+        write_termination_log(self.state.refusal().unwrap_or(&ending.words()));
     }
 
     /// Writes the state file when something changed that a reader would see.
@@ -338,6 +355,8 @@ impl Supervisor {
         let Some(directory) = self.state.policy.run_dir.clone() else { return };
         let mut now = self.record.clone();
         now.phase = if self.exit.is_some() { Phase::Ended } else { self.state.phase() };
+        now.can_save = self.state.policy.save_signal.is_some() || self.state.policy.save_file.is_some();
+        now.watches = self.state.policy.checkpoints.is_some();
         (now.main, now.attempt, now.hung) = (self.main, self.state.attempt, self.state.hung);
         now.saved.clone_from(&self.state.saved);
         now.mode.clone_from(&self.state.policy.mode);
@@ -355,7 +374,11 @@ impl Supervisor {
         if now.supervisor.pid == 0 {
             now.supervisor = Identity::of(std::process::id() as i32).unwrap_or_default();
         }
-        let _ = file::write(Path::new(&directory), &now);
+        match self.exit {
+            // What is left behind is a breadcrumb, and would be told as a sudden death.
+            Some(_) => drop(std::fs::remove_dir_all(&directory)),
+            None => drop(file::write(Path::new(&directory), &now)),
+        }
         self.record = now;
     }
 }

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 mod args;
+pub mod cgroup;
 pub mod lease;
 pub mod memory;
 pub mod mountinfo;

@@ -69,6 +69,18 @@ pub fn command_line(pid: c_int) -> Option<String> {
     }
 }
 
+/// Bytes that a process has passed to write(2) and its like so far (proc_pid_io(5), `wchar`).
+pub fn written(pid: c_int) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("wchar:")?.trim().parse().ok())
+}
+
+/// The threads of a process.
+pub fn threads(pid: c_int) -> Vec<c_int> {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok()).collect()
+}
+
 /// The children of a process, of all its threads.
 pub fn children(pid: c_int) -> Vec<c_int> {
     let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };

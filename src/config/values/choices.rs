@@ -2,7 +2,7 @@
 
 use super::Value;
 use crate::config::{Node, Problems};
-use crate::handover::{Kind, Scope};
+use crate::handover::{Kind, OnHang, Scope};
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 
@@ -126,6 +126,7 @@ choice! {
 }
 
 words!(Scope { Auto = "auto", Main = "main", Group = "group", Tree = "tree", });
+words!(OnHang { Log = "log", Restart = "restart", Abort = "abort", });
 words!(Kind { Train = "train", Build = "build", });
 
 /// How many GPUs there have to be.

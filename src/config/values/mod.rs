@@ -4,6 +4,7 @@ mod choices;
 mod collections;
 mod numbers;
 mod paths;
+mod ranges;
 mod records;
 mod signals;
 mod units;
@@ -11,7 +12,9 @@ mod units;
 pub use choices::{GpuCount, Installer, LogFormat, LogLevel, OnError, Requirements, Resume, Severity, Unknown};
 pub(super) use collections::built_in;
 pub use paths::{DataPath, OutputPath, parse_path_list};
+pub use ranges::Range;
 pub use records::{EnvValue, KeyPath, ModeSpec};
+pub use signals::SignalNumber;
 pub use units::{Size, duration_text};
 
 use super::{Node, Problems, words};

@@ -8,6 +8,24 @@ use serde_json::{Value as Json, json};
 const FORM: &str = "a signal such as TERM, SIGUSR1, 10 or RTMIN+3";
 const PATTERN: &str = "^([0-9]{1,2}|[A-Za-z]+[0-9]?([+-][0-9]+)?)$";
 
+/// A signal, by name or number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignalNumber(pub i32);
+
+impl Value for SignalNumber {
+    fn form() -> String {
+        FORM.into()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        signal::parse(text).map(SignalNumber).ok_or_else(String::new)
+    }
+
+    fn schema() -> Json {
+        json!({"type": ["string", "integer"], "pattern": PATTERN, "minimum": 1, "maximum": signal::MAX})
+    }
+}
+
 impl Value for StopSignal {
     fn form() -> String {
         format!("`same` or {FORM}")

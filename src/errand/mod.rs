@@ -1,0 +1,39 @@
+//! What PID 1 has done aside, in a child with a pipe and a deadline: whatever is rich, may block on a dead file system, or needs
+//! the workload's user. One file an errand.
+
+mod checkpoints;
+mod pulse;
+mod stacks;
+
+use crate::handover::{Errand, Message};
+use crate::supervise::Task;
+use std::ffi::c_int;
+use std::path::Path;
+
+/// Does one errand.
+pub fn run(task: Task<'_>) -> c_int {
+    match task.errand {
+        Errand::Watch => checkpoints::watch(&task),
+        Errand::DoneFile => {
+            let done = task.policy.done_file.as_ref().is_some_and(|file| Path::new(file).exists());
+            task.door.send(&Message::Answer(done));
+        }
+        Errand::RequestSave => request_save(&task),
+        Errand::Pulse => task.door.send(&Message::Pulse(pulse::pulse(task.policy.run_dir.as_deref()))),
+        Errand::Dump(pids) => stacks::dump(pids, task.policy, &mut |line| task.door.send(&Message::Note(line))),
+    }
+    0
+}
+
+/// Makes the file whose appearance asks the trainer to save; one that is there already is touched.
+fn request_save(task: &Task<'_>) {
+    let Some(file) = &task.policy.save_file else { return };
+    let made = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(file)
+        .and_then(|file| file.set_modified(std::time::SystemTime::now()));
+    if let Err(error) = made {
+        task.door.send(&Message::Note(format!("checkpoint.request_file {file} cannot be made: {error}")));
+    }
+}

@@ -1,0 +1,21 @@
+//! Signs of life: what the workload's processes have written, and when its heartbeat file was touched.
+
+use crate::handover::Pulse;
+use crate::state::HEARTBEAT;
+use crate::sys::proc;
+use std::ffi::c_int;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+/// Looks at everything that descends from our parent, PID 1, but ourselves.
+pub fn pulse(run_dir: Option<&str>) -> Pulse {
+    let own = std::process::id() as c_int;
+    let others = proc::descendants(nix::unistd::getppid().as_raw()).into_iter().filter(|pid| *pid != own);
+    let written = others.filter_map(proc::written).fold(0, u64::wrapping_add);
+    Pulse { written, heartbeat: run_dir.and_then(heartbeat).unwrap_or_default() }
+}
+
+fn heartbeat(run_dir: &str) -> Option<f64> {
+    let touched = std::fs::metadata(Path::new(run_dir).join(HEARTBEAT)).ok()?.modified().ok()?;
+    Some(touched.duration_since(UNIX_EPOCH).ok()?.as_secs_f64())
+}

@@ -1,0 +1,64 @@
+//! What a hanging workload is doing, as far as it can be seen from outside: by the trainer's own stack dump where it has one, by
+//! py-spy where that is installed, by /proc otherwise.
+
+use crate::handover::Policy;
+use crate::sys::{proc, signal};
+use std::ffi::c_int;
+use std::time::Duration;
+
+/// So many processes are looked at; a launcher with eight ranks and their loaders has more, but its ranks come first.
+const PROCESSES: usize = 24;
+
+/// What py-spy may take for one process.
+const PY_SPY: Duration = Duration::from_secs(3);
+
+/// Lines of one py-spy dump that are told.
+const PY_SPY_LINES: usize = 40;
+
+/// Tells about each process.
+pub fn dump(pids: &[c_int], policy: &Policy, tell: &mut dyn FnMut(String)) {
+    let py_spy = which::which("py-spy").ok();
+    for pid in pids.iter().copied().take(PROCESSES) {
+        let Some(status) = proc::status(pid) else { continue };
+        tell(format!("  {pid} {} {}", status.state, proc::command_line(pid).unwrap_or(status.name)));
+        match (policy.stack_signal, &py_spy) {
+            (Some(number), _) if signal::contains(status.caught, number) => drop(signal::send(pid, number)),
+            (_, Some(py_spy)) => spy(py_spy, pid, tell),
+            _ => threads(pid, tell),
+        }
+    }
+}
+
+fn spy(program: &std::path::Path, pid: c_int, tell: &mut dyn FnMut(String)) {
+    let run =
+        duct::cmd!(program, "dump", "--pid", pid.to_string()).stderr_null().stdin_null().unchecked().stdout_capture();
+    let Ok(handle) = run.start() else { return threads(pid, tell) };
+    match handle.wait_timeout(PY_SPY) {
+        Ok(Some(output)) if output.status.success() => {
+            String::from_utf8_lossy(&output.stdout)
+                .lines()
+                .take(PY_SPY_LINES)
+                .for_each(|line| tell(format!("    {line}")));
+        }
+        _ => {
+            let _ = handle.kill();
+            threads(pid, tell);
+        }
+    }
+}
+
+/// Where each thread waits in the kernel; its stack there is for root's eyes.
+fn threads(pid: c_int, tell: &mut dyn FnMut(String)) {
+    for thread in proc::threads(pid).into_iter().take(8) {
+        let read =
+            |file: &str| std::fs::read_to_string(format!("/proc/{pid}/task/{thread}/{file}")).unwrap_or_default();
+        let stack = read("stack");
+        let top: Vec<&str> = stack.lines().take(3).filter_map(|line| line.split_whitespace().nth(1)).collect();
+        tell(format!(
+            "    thread {thread} {}: waits in {} {}",
+            read("comm").trim(),
+            read("wchan").trim(),
+            top.join(" < ")
+        ));
+    }
+}

@@ -48,7 +48,8 @@ pub fn run(args: Args) -> c_int {
 }
 
 fn supervise(main: &dyn Fn(Start) -> c_int) -> c_int {
-    supervise::run(&Lives { main, errand: &errand::run }, State::preparing())
+    let inherited = Inherited::take_over();
+    supervise::run(&Lives { main, errand: &errand::run }, State::preparing(), inherited)
 }
 
 fn role(args: Args, first: bool) -> Role {

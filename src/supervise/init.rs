@@ -5,10 +5,9 @@
 use super::state::State;
 use super::{Lives, Start, run, tell};
 use crate::handover::{Message, Policy, Scope};
-use crate::sys::signal::{self};
+use crate::sys::signal::{self, Inherited};
 use crate::sys::{Args, process, terminal};
-use std::ffi::{CStr, CString, OsStr, c_int};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{CStr, c_int};
 use std::time::Duration;
 
 /// tini ends with 1 when it cannot understand its command line.
@@ -21,7 +20,8 @@ const HELP: &str = "trainit init [OPTION]... [--] COMMAND [ARG]...: PID 1 only, 
   --grace TIME    SIGKILL so long after SIGTERM, SIGINT or SIGQUIT (30s, 2m)
   -p SIGNAL       this signal when our own parent dies
   -w              a line for each orphan that is reaped
-  -s -v -l        as tini has them: always a subreaper, nothing more to tell
+  -s -v           as tini has them: always a subreaper, nothing more to tell
+  -l              the licence
   -h, --help      this text
   --version       the version
 As `tini`, `tini-static` or `docker-init` (by name) it does the same. TINI_KILL_PROCESS_GROUP is -g.";
@@ -30,19 +30,31 @@ As `tini`, `tini-static` or `docker-init` (by name) it does the same. TINI_KILL_
 #[derive(Debug, PartialEq)]
 enum Request {
     /// Start the words from this index on.
-    Run(Policy, usize),
+    Run(Box<Options>, usize),
     /// Print and end well.
     Print(&'static str),
 }
 
+/// What the options before the command say.
+#[derive(Debug, Default, PartialEq)]
+struct Options {
+    policy: Policy,
+    /// The signal that this process wants when its own parent dies.
+    parent_death: Option<c_int>,
+}
+
 /// Runs the command that these words (without the program's name) ask for.
 pub fn main(args: Args) -> c_int {
+    let inherited = Inherited::take_over();
     let words: Vec<&CStr> = args.collect();
     match read(&words) {
-        Ok(Request::Run(policy, at)) => {
+        Ok(Request::Run(options, at)) => {
+            if let Some(number) = options.parent_death {
+                process::signal_when_parent_dies(number);
+            }
             let command = args.after(at);
             let lives = Lives { main: &|start| launch(command, start), errand: &|_| 0 };
-            run(&lives, State::plain(with_variables(policy)))
+            run(&lives, State::plain(with_variables(options.policy)), inherited)
         }
         Ok(Request::Print(text)) => {
             let _ = nix::unistd::write(std::io::stdout(), format!("{text}\n").as_bytes());
@@ -55,6 +67,7 @@ pub fn main(args: Args) -> c_int {
     }
 }
 
+/// TINI_SUBREAPER and TINI_VERBOSITY ask for what is done anyway.
 fn with_variables(mut policy: Policy) -> Policy {
     if std::env::var_os("TINI_KILL_PROCESS_GROUP").is_some() {
         policy.scope = Scope::Group;
@@ -65,77 +78,74 @@ fn with_variables(mut policy: Policy) -> Policy {
 /// The child: in front of the terminal, with everything given back, it becomes the command.
 fn launch(command: Args, start: Start) -> c_int {
     terminal::take_foreground();
-    let argv: Vec<CString> = command.map(CStr::to_owned).collect();
-    let environment = crate::environment::Environment::inherited();
-    let path = environment.get("PATH").map_or(b"/usr/local/bin:/usr/bin:/bin".as_slice(), OsStr::as_bytes);
     start.inherited.give_back();
-    let errno = process::execute(&argv, &environment.to_envp(), path);
-    let name = argv.first().map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned()).unwrap_or_default();
-    start.door.send(&Message::Failed { errno: errno as i32, name });
-    crate::exit::Exit::of_exec(errno as i32).code().into()
+    let errno = process::execute_inherited(command) as i32;
+    let name = command.first().map(|name| String::from_utf8_lossy(name.to_bytes()).into_owned()).unwrap_or_default();
+    start.door.send(&Message::Failed { errno, name });
+    crate::exit::Exit::of_exec(errno).code().into()
 }
 
 fn read(words: &[&CStr]) -> Result<Request, String> {
-    let mut policy = Policy { drain: Duration::from_secs(5), scope: Scope::Main, ..Policy::default() };
+    let policy = Policy { drain: Duration::from_secs(5), scope: Scope::Main, ..Policy::default() };
+    let mut options = Options { policy, parent_death: None };
     let mut at = 0;
     while let Some(word) = words.get(at).map(|word| word.to_bytes()) {
         let next = || words.get(at + 1).and_then(|word| word.to_str().ok());
         match word {
-            b"--" => return command(policy, at + 1, words),
+            b"--" => return command(options, at + 1, words),
             b"--version" => return Ok(Request::Print(concat!("trainit ", env!("CARGO_PKG_VERSION")))),
             b"--help" => return Ok(Request::Print(HELP)),
             b"--grace" => {
-                policy.grace = Some(duration(next()).ok_or("--grace wants a time such as 30s")?);
+                options.policy.grace = Some(duration(next()).ok_or("--grace wants a time such as 30s")?);
                 at += 2;
             }
             [b'-', flags @ ..] if !flags.is_empty() => {
-                let (used, help) = short(flags, next(), &mut policy)?;
-                if help {
-                    return Ok(Request::Print(HELP));
+                let (used, print) = short(flags, next(), &mut options)?;
+                if let Some(text) = print {
+                    return Ok(Request::Print(text));
                 }
                 at += used;
             }
             _ => break,
         }
     }
-    command(policy, at, words)
+    command(options, at, words)
 }
 
-fn command(policy: Policy, at: usize, words: &[&CStr]) -> Result<Request, String> {
-    if at < words.len() { Ok(Request::Run(policy, at)) } else { Err("no command".into()) }
+fn command(options: Options, at: usize, words: &[&CStr]) -> Result<Request, String> {
+    if at < words.len() { Ok(Request::Run(Box::new(options), at)) } else { Err("no command".into()) }
 }
 
-/// One word of short options. Says how many words were used, and whether help was asked for.
-fn short(flags: &[u8], next: Option<&str>, policy: &mut Policy) -> Result<(usize, bool), String> {
+/// One word of short options. Says how many words were used, and what is to be printed instead of anything else.
+fn short(flags: &[u8], next: Option<&str>, options: &mut Options) -> Result<(usize, Option<&'static str>), String> {
     for (n, flag) in flags.iter().enumerate() {
         let rest = std::str::from_utf8(flags.get(n + 1..).unwrap_or_default()).unwrap_or_default();
         match flag {
-            b'h' => return Ok((1, true)),
-            b's' | b'v' | b'l' => {}
-            b'w' => policy.tell_orphans = true,
-            b'g' => policy.scope = Scope::Group,
+            b'h' => return Ok((1, Some(HELP))),
+            b'l' => return Ok((1, Some(env!("CARGO_PKG_LICENSE")))),
+            b's' | b'v' => {}
+            b'w' => options.policy.tell_orphans = true,
+            b'g' => options.policy.scope = Scope::Group,
             b'e' | b'r' | b'p' => {
                 let (value, used) = if rest.is_empty() { (next.unwrap_or_default(), 2) } else { (rest, 1) };
-                with_value(*flag, value, policy)?;
-                return Ok((used, false));
+                with_value(*flag, value, options)?;
+                return Ok((used, None));
             }
             other => return Err(format!("there is no option -{}", char::from(*other).escape_default())),
         }
     }
-    Ok((1, false))
+    Ok((1, None))
 }
 
-fn with_value(flag: u8, value: &str, policy: &mut Policy) -> Result<(), String> {
+fn with_value(flag: u8, value: &str, options: &mut Options) -> Result<(), String> {
+    let refused = |wanted: &str| format!("-{} wants {wanted}, not '{value}'", char::from(flag));
     match flag {
         b'e' => {
-            let code = value.parse().map_err(|_| format!("-e wants an exit code from 0 to 255, not '{value}'"))?;
-            policy.exit_map.push((code, 0));
+            let code = value.parse().map_err(|_| refused("an exit code from 0 to 255"))?;
+            options.policy.exit_map.push((code, 0));
         }
-        b'r' => policy.rewrite.push(rewrite(value).ok_or(format!("-r wants FROM:TO, not '{value}'"))?),
-        _ => {
-            let number = signal::parse(value).ok_or(format!("-p wants a signal, not '{value}'"))?;
-            process::signal_when_parent_dies(number);
-        }
+        b'r' => options.policy.rewrite.push(rewrite(value).ok_or_else(|| refused("FROM:TO"))?),
+        _ => options.parent_death = Some(signal::parse(value).ok_or_else(|| refused("a signal"))?),
     }
     Ok(())
 }
@@ -164,6 +174,7 @@ fn duration(text: Option<&str>) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::CString;
 
     fn parse(line: &str) -> Result<Request, String> {
         let words: Vec<CString> = line.split_whitespace().map(|word| CString::new(word).unwrap()).collect();
@@ -172,7 +183,7 @@ mod tests {
 
     fn policy(line: &str) -> (Policy, usize) {
         match parse(line) {
-            Ok(Request::Run(policy, at)) => (policy, at),
+            Ok(Request::Run(options, at)) => (options.policy, at),
             other => panic!("{other:?}"),
         }
     }
@@ -193,8 +204,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_only_to_be_printed_wins() {
+        assert_eq!(parse("-gl true"), Ok(Request::Print("Apache-2.0 OR MIT")));
+        assert_eq!(parse("-h"), Ok(Request::Print(HELP)));
+        let asked = Options { parent_death: Some(9), ..Options::default() };
+        assert!(
+            matches!(parse("-p SIGKILL true"), Ok(Request::Run(options, 2)) if options.parent_death == asked.parent_death)
+        );
+    }
+
+    #[test]
     fn what_cannot_be_understood_is_named() {
-        for line in ["-x true", "-e 300 true", "-e", "-r 1 true", "--grace soon true", "", "-g"] {
+        for line in ["-x true", "-e 300 true", "-e", "-r 1 true", "-p NOPE true", "--grace soon true", "", "-g"] {
             assert!(parse(line).is_err(), "{line}");
         }
     }

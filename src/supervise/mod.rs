@@ -18,6 +18,7 @@ pub mod target;
 mod tell;
 mod turn;
 mod watching;
+mod workload;
 
 pub use errands::Task;
 pub use stop::saving_time;
@@ -30,7 +31,7 @@ use listener::Listener;
 use nix::fcntl::OFlag;
 use state::State;
 use std::ffi::c_int;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::time::Instant;
 use turn::Supervisor;
@@ -55,10 +56,11 @@ pub struct Lives<'a> {
     pub errand: &'a dyn Fn(Task<'_>) -> c_int,
 }
 
-/// Supervises one child that lives its lives, until everything has ended. Returns the exit code.
-pub fn run(lives: &Lives<'_>, state: State) -> c_int {
+/// Supervises one child that lives its lives, until everything has ended. Returns the exit code. The caller has taken the signals
+/// over as the very first thing it did: what arrives before that is lost to a PID 1.
+pub fn run(lives: &Lives<'_>, state: State, inherited: Inherited) -> c_int {
     let since = Instant::now();
-    let inherited = Inherited::take_over();
+    process::occupy_stdio();
     quiet_panics();
     if !process::is_first() {
         process::become_subreaper();
@@ -100,16 +102,7 @@ fn start(
 }
 
 fn handover_pipe() -> nix::Result<(OwnedFd, OwnedFd)> {
-    let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-    Ok((above_stdio(reader)?, above_stdio(writer)?))
-}
-
-/// With 0, 1 or 2 closed by the caller the pipe would land there, and the workload's output in the handover.
-fn above_stdio(fd: OwnedFd) -> nix::Result<OwnedFd> {
-    if fd.as_raw_fd() > 2 {
-        return Ok(fd);
-    }
-    nix::fcntl::fcntl(fd.as_fd(), nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(3)).map(process::adopt)
+    nix::unistd::pipe2(OFlag::O_CLOEXEC)
 }
 
 /// A panic here would end the container: it is told in one line, and the loop goes on.

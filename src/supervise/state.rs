@@ -32,8 +32,6 @@ pub enum Event {
     MainEnded(Ended),
     /// Some other child ended.
     ChildEnded,
-    /// The main process was stopped by job control.
-    MainSuspended,
     /// Somebody in the container asks for a checkpoint.
     SaveRequested,
     /// Nobody was there who is ready for the signal that was to be sent.
@@ -70,8 +68,6 @@ pub enum Action {
     Kill,
     /// A line for the person who reads the log.
     Say(Line),
-    /// Job control stopped the workload: stop as well, so that the calling shell gets its terminal back.
-    Suspend,
     /// Have something done aside.
     Send(Errand),
     /// Have the stacks of the workload told.
@@ -257,7 +253,6 @@ impl State {
             Event::Said(message) => self.said(message, now, act),
             Event::DoorClosed => self.door_closed(now, act),
             Event::MainEnded(ended) => self.main_ended(ended, now, act),
-            Event::MainSuspended => act.push(Action::Suspend),
             Event::SaveRequested => self.save_requested(None, now, act),
             Event::NobodyReady(number) => self.nobody_ready(number, act),
             Event::ChildEnded if self.stop.is_some() && self.ended().is_some() => act.push(Action::DeliverToOrphans),

@@ -8,8 +8,11 @@ use std::ffi::c_int;
 /// How deep shells may be nested before it is no longer worth looking.
 const DEPTH: u32 = 8;
 
-/// Names of shells as the kernel tells them.
-const SHELLS: [&str; 8] = ["sh", "bash", "dash", "ash", "busybox", "zsh", "ksh", "fish"];
+/// Shells by the names of their programs.
+const SHELLS: [&str; 9] = ["sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "fish", "rbash"];
+
+/// Programs that are a shell only when they go by a shell's name.
+const MANY_IN_ONE: [&str; 2] = ["busybox", "toybox"];
 
 /// What the rule has to know about processes.
 pub trait View {
@@ -29,7 +32,12 @@ impl View for Real {
         proc::children(pid)
     }
     fn is_shell(&self, pid: c_int) -> bool {
-        proc::status(pid).is_some_and(|status| SHELLS.contains(&status.name.as_str()))
+        let program = proc::program(pid).or_else(|| proc::status(pid).map(|status| status.name));
+        let name = program.and_then(|name| match MANY_IN_ONE.contains(&name.as_str()) {
+            true => proc::first_word(pid),
+            false => Some(name),
+        });
+        name.is_some_and(|name| SHELLS.contains(&name.as_str()))
     }
     fn catches(&self, pid: c_int, number: c_int) -> bool {
         proc::status(pid).is_some_and(|status| signal::contains(status.caught, number))

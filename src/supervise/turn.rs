@@ -5,17 +5,15 @@ use super::errands::Errands;
 use super::listener::Listener;
 use super::requests::Requests;
 use super::state::{Action, Clock, Event, State};
-use super::target::{self, Chosen};
+use super::workload::Workload;
 use super::{Lives, tell};
-use crate::handover::{Errand, Message, Phase, Scope};
+use crate::handover::{Errand, Message, Phase};
 use crate::state::{self as file, Identity, Record};
 use crate::sys::process::{self, Reaped};
-use crate::sys::signal::Inherited;
-use crate::sys::signal::{self, Receiver};
+use crate::sys::signal::{self, Inherited, Receiver};
 use crate::sys::{Root, cgroup, memory, proc};
 use nix::fcntl::Flock;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
 use std::ffi::c_int;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,17 +24,19 @@ use std::time::{Duration, Instant};
 const TERMINATION_LOG: &str = "/dev/termination-log";
 const TERMINATION_MAX: usize = 4096;
 
+/// So many ended children or signals are taken in one turn: with either coming in without end the other is still seen.
+const BATCH: u32 = 1000;
+
+/// The pause after a panic, in milliseconds.
+const AFTER_PANIC: u8 = 100;
+
 /// PID 1 at work.
 pub struct Supervisor {
     state: State,
     receiver: Receiver,
     listener: Option<Listener>,
-    main: c_int,
-    /// The main process has been reaped: its pid must not be signalled any more.
-    reaped: bool,
+    workload: Workload,
     since: Instant,
-    /// Who has had the stop signal, or was spared it on purpose.
-    delivered: Vec<c_int>,
     errands: Errands,
     /// Errands and starts that the state asked for in this turn; they need what `run` was given.
     wanted: Vec<Errand>,
@@ -56,10 +56,8 @@ impl Supervisor {
             state,
             receiver,
             listener: Some(listener),
-            main,
-            reaped: false,
+            workload: Workload::of(main),
             since,
-            delivered: Vec::new(),
             errands: Errands::default(),
             wanted: Vec::new(),
             begin: false,
@@ -71,24 +69,19 @@ impl Supervisor {
         }
     }
 
-    /// Turns until the end. A panic is a fault of ours, but the workload must not pay for it.
+    /// Turns until the end.
     pub(super) fn run(mut self, lives: &Lives<'_>, inherited: Inherited, workdir: Option<&Path>) -> c_int {
-        loop {
-            let turn = AssertUnwindSafe(|| {
-                let over = self.turn();
-                self.start_what_is_wanted(lives, inherited, workdir);
-                over
-            });
-            match catch_unwind(turn) {
-                Ok(Some(code)) => return c_int::from(code),
-                Ok(None) | Err(_) => {}
-            }
-        }
+        let code = keep_turning(|| {
+            let over = self.turn();
+            self.start_what_is_wanted(lives, inherited, workdir);
+            over
+        });
+        c_int::from(code)
     }
 
     fn turn(&mut self) -> Option<u8> {
         // What ended before the first wait has sent its SIGCHLD to nobody: reap first.
-        self.reap();
+        let more = self.reap();
         self.save();
         if self.exit.is_some() {
             return self.exit;
@@ -96,15 +89,10 @@ impl Supervisor {
         if !self.wanted.is_empty() || self.begin {
             return None;
         }
-        self.wait();
+        self.wait(more);
         self.listen();
         self.errands.hear().into_iter().for_each(|message| self.step(Event::Said(message)));
-        while let Some(arrived) = self.receiver.next() {
-            // Our own write to a closed pipe is no message to the workload.
-            if arrived.pid != std::process::id() {
-                self.step(Event::Signal(arrived));
-            }
-        }
+        self.receive();
         if self.requests.as_ref().is_some_and(Requests::take) {
             self.step(Event::SaveRequested);
         }
@@ -113,6 +101,16 @@ impl Supervisor {
             self.step(Event::Tick);
         }
         None
+    }
+
+    fn receive(&mut self) {
+        for _ in 0..BATCH {
+            let Some(arrived) = self.receiver.next() else { return };
+            // Our own write to a closed pipe is no message to the workload.
+            if arrived.pid != std::process::id() {
+                self.step(Event::Signal(arrived));
+            }
+        }
     }
 
     fn now(&self) -> Clock {
@@ -130,9 +128,8 @@ impl Supervisor {
 
     /// What the first start did, for the next one. If no process can be made now, the pause was too short: it is an end like another.
     fn start_again(&mut self, lives: &Lives<'_>, inherited: Inherited, workdir: Option<&Path>) {
-        self.delivered.clear();
         match super::start(lives, inherited, self.since, workdir, self.state.attempt) {
-            Ok((main, listener)) => (self.main, self.listener, self.reaped) = (main, Some(listener), false),
+            Ok((main, listener)) => (self.workload, self.listener) = (Workload::of(main), Some(listener)),
             Err(errno) => {
                 tell::write(&format!("cannot start again: {}", errno.desc()), self.state.policy.json);
                 self.step(Event::MainEnded(process::Ended::Exited(crate::exit::Exit::Internal.code())));
@@ -141,9 +138,10 @@ impl Supervisor {
         }
     }
 
-    /// Sleeps until something happens: for ever, when no deadline runs.
-    fn wait(&self) {
-        let deadline = [self.state.deadline(), self.errands.deadline()].into_iter().flatten().min();
+    /// Sleeps until something happens: for ever, when no deadline runs; not at all when there is more to do.
+    fn wait(&self, more: bool) {
+        let at_once = more.then_some(Clock::ZERO);
+        let deadline = [at_once, self.state.deadline(), self.errands.deadline()].into_iter().flatten().min();
         let timeout = deadline.map_or(PollTimeout::NONE, |at| {
             let left = at.saturating_sub(self.now()) + Duration::from_millis(1);
             PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
@@ -184,43 +182,59 @@ impl Supervisor {
         self.memory_kills = cgroup::memory_kills(&Root::real());
     }
 
-    fn reap(&mut self) {
-        loop {
-            match process::reap(!process::is_first()) {
-                Reaped::One(pid, ended) => self.ended(pid, ended),
-                Reaped::Suspended(pid) if pid == self.main => self.step(Event::MainSuspended),
-                Reaped::Suspended(_) => {}
-                Reaped::NoneYet => return self.look_for_others(),
+    /// Takes what has ended, up to a batch. Says whether there may be more.
+    fn reap(&mut self) -> bool {
+        let mut others = false;
+        for _ in 0..BATCH {
+            match process::reap() {
+                Reaped::One(pid, ended) => others |= self.ended(pid, ended),
+                Reaped::Suspended(pid, by) if pid == self.workload.main() => self.workload.suspended(by),
+                Reaped::Suspended(..) => {}
+                Reaped::NoneYet => {
+                    self.others_ended(others);
+                    self.look_for_others();
+                    return false;
+                }
                 Reaped::NoChildren => {
                     self.hear_last_words();
-                    return self.step(Event::ChildrenGone);
+                    self.step(Event::ChildrenGone);
+                    return false;
                 }
             }
         }
+        self.others_ended(others);
+        true
     }
 
-    fn ended(&mut self, pid: c_int, ended: process::Ended) {
-        self.delivered.retain(|known| *known != pid);
+    /// Once for a whole batch: what follows looks at every process.
+    fn others_ended(&mut self, any: bool) {
+        if any {
+            self.step(Event::ChildEnded);
+        }
+    }
+
+    /// Says whether it was neither the main process nor an errand.
+    fn ended(&mut self, pid: c_int, ended: process::Ended) -> bool {
         if self.errands.has(pid) {
-            return self.errands.reaped(pid).into_iter().for_each(|message| self.step(Event::Said(message)));
+            self.errands.reaped(pid).into_iter().for_each(|message| self.step(Event::Said(message)));
+            return false;
         }
-        if pid != self.main || self.reaped {
-            if self.state.policy.tell_orphans {
-                tell::write(&format!("reaped orphan {pid}: {}", tell::how(ended)), self.state.policy.json);
-            }
-            return self.step(Event::ChildEnded);
+        if self.workload.reaped(pid) {
+            // What prepare said before its end decides what the end means.
+            self.hear_last_words();
+            self.step(Event::MainEnded(ended));
+            return false;
         }
-        // What prepare said before its end decides what the end means.
-        self.hear_last_words();
-        self.reaped = true;
-        take_terminal_back(self.main);
-        self.step(Event::MainEnded(ended));
+        if self.state.policy.tell_orphans {
+            tell::write(&format!("reaped orphan {pid}: {}", tell::how(ended)), self.state.policy.json);
+        }
+        true
     }
 
     /// With the main process gone, errands may be all that is left.
     fn look_for_others(&mut self) {
-        if self.reaped && self.errands.any() {
-            let others = proc::children(std::process::id() as c_int).into_iter().any(|pid| !self.errands.has(pid));
+        if self.workload.is_gone() && self.errands.any() {
+            let others = proc::children(process::own_pid()).into_iter().any(|pid| !self.errands.has(pid));
             if !others {
                 self.step(Event::OnlyErrands);
             }
@@ -240,101 +254,30 @@ impl Supervisor {
     }
 
     fn act(&mut self, action: Action) {
+        let scope = self.state.policy.scope;
         match action {
-            Action::Forward(number) => self.forward(number),
+            Action::Forward(number) => self.workload.forward(number, scope),
             Action::Release(held) => self.release(held),
-            Action::Deliver { number, chosen } => self.deliver(number, chosen),
-            Action::Ask(number) => self.ask(number),
-            Action::DeliverToOrphans => self.deliver_to_orphans(),
-            Action::Tree(number) => self.signal_tree(number),
-            Action::Kill => self.kill(),
+            Action::Deliver { number, chosen } => self.workload.deliver(number, scope, chosen),
+            Action::Ask(number) if self.workload.ask(number, scope) => {}
+            Action::Ask(number) => self.step(Event::NobodyReady(number)),
+            Action::DeliverToOrphans => self.workload.deliver_to_orphans(&self.errands),
+            Action::Tree(number) => self.workload.signal_tree(number, &self.errands),
+            Action::Kill => self.workload.kill(&self.errands),
             Action::Say(line) => tell::write(&tell::words(&line), self.state.policy.json),
-            Action::Suspend => self.suspend(),
             Action::Send(errand) => self.wanted.push(errand),
-            Action::Dump => self.wanted.push(Errand::Dump(self.others())),
+            Action::Dump => self.wanted.push(Errand::Dump(self.workload.tree(&self.errands))),
             Action::EndErrands => self.errands.end(self.now()),
             Action::Begin => self.begin = true,
             Action::Exit(code) => self.finish(code),
         }
     }
 
-    fn forward(&self, number: c_int) {
-        let group = self.state.policy.scope == Scope::Group;
-        if !self.reaped {
-            // ESRCH and EPERM are no news: the child may be gone or belong to another user, and PID 1 lives on.
-            let _ = signal::send(if group { -self.main } else { self.main }, number);
+    fn release(&mut self, held: u64) {
+        let caught = self.workload.catches(held);
+        for number in (1..=signal::MAX).filter(|number| signal::contains(caught, *number)) {
+            self.workload.forward(number, self.state.policy.scope);
         }
-    }
-
-    fn release(&self, held: u64) {
-        let caught = proc::status(self.main).map_or(0, |status| status.caught);
-        for number in (1..=signal::MAX).filter(|number| signal::contains(held & caught, *number)) {
-            self.forward(number);
-        }
-    }
-
-    fn deliver(&mut self, number: c_int, chosen_by_us: bool) {
-        if self.reaped {
-            return;
-        }
-        let Chosen { signalled, spared } = target::choose(self.main, number, self.state.policy.scope, &target::Real);
-        for pid in &signalled {
-            deliver_one(*pid, number, chosen_by_us);
-        }
-        self.delivered.extend(signalled.into_iter().chain(spared).map(c_int::abs));
-    }
-
-    /// Only for who is ready: the others would die of it.
-    fn ask(&mut self, number: c_int) {
-        let chosen = target::choose(self.main, number, self.state.policy.scope, &target::Real).signalled;
-        let ready = |pid: &c_int| proc::status(pid.abs()).is_some_and(|status| signal::contains(status.caught, number));
-        let ready: Vec<c_int> = chosen.into_iter().filter(ready).collect();
-        if ready.is_empty() || self.reaped {
-            return self.step(Event::NobodyReady(number));
-        }
-        ready.into_iter().for_each(|pid| deliver_one(pid, number, true));
-    }
-
-    /// Everything that descends from PID 1 and is no errand.
-    fn others(&self) -> Vec<c_int> {
-        proc::descendants(std::process::id() as c_int).into_iter().filter(|pid| !self.errands.has(*pid)).collect()
-    }
-
-    fn deliver_to_orphans(&mut self) {
-        for pid in proc::children(std::process::id() as c_int) {
-            if !self.delivered.contains(&pid) && !self.errands.has(pid) {
-                deliver_one(pid, libc::SIGTERM, false);
-                self.delivered.push(pid);
-            }
-        }
-    }
-
-    fn signal_tree(&mut self, number: c_int) {
-        for pid in self.others() {
-            let _ = signal::send(pid, number);
-            self.delivered.push(pid);
-        }
-    }
-
-    fn kill(&mut self) {
-        process::kill_everyone();
-        if !process::is_first() {
-            self.signal_tree(libc::SIGKILL);
-        }
-    }
-
-    /// Only with a shell above us: without one nobody could continue us.
-    fn suspend(&self) {
-        if process::is_first() {
-            return;
-        }
-        take_terminal_back(self.main);
-        process::suspend();
-        let stdin = std::io::stdin();
-        if tcgetpgrp(&stdin) == Ok(getpgrp()) {
-            let _ = tcsetpgrp(&stdin, Pid::from_raw(self.main));
-        }
-        let _ = signal::send(-self.main, libc::SIGCONT);
     }
 
     fn finish(&mut self, code: u8) {
@@ -357,7 +300,7 @@ impl Supervisor {
         now.phase = if self.exit.is_some() { Phase::Ended } else { self.state.phase() };
         now.can_save = self.state.policy.save_signal.is_some() || self.state.policy.save_file.is_some();
         now.watches = self.state.policy.checkpoints.is_some();
-        (now.main, now.attempt, now.hung) = (self.main, self.state.attempt, self.state.hung);
+        (now.main, now.attempt, now.hung) = (self.workload.main(), self.state.attempt, self.state.hung);
         now.saved.clone_from(&self.state.saved);
         now.mode.clone_from(&self.state.policy.mode);
         now.kind = self.state.policy.kind;
@@ -383,23 +326,15 @@ impl Supervisor {
     }
 }
 
-/// A stopped process could not act on it, so it is continued first. What trainit chose itself is sent only to who is ready for it:
-/// an unready trainer would die of it.
-fn deliver_one(pid: c_int, number: c_int, chosen_by_us: bool) {
-    let status = proc::status(pid.abs()).unwrap_or_default();
-    if status.state == 'T' {
-        let _ = signal::send(pid, libc::SIGCONT);
-    }
-    let ready = !chosen_by_us || signal::contains(status.caught, number);
-    let _ = signal::send(pid, if ready { number } else { libc::SIGTERM });
-}
-
-/// If the terminal's foreground group is the workload's, which is gone or stopped, it becomes ours again. All signals are blocked,
-/// so TTOU cannot stop us.
-fn take_terminal_back(main: c_int) {
-    let stdin = std::io::stdin();
-    if tcgetpgrp(&stdin) == Ok(Pid::from_raw(main)) {
-        let _ = tcsetpgrp(&stdin, getpgrp());
+/// Turns until the end. A panic is a fault of ours, but the workload must not pay for it: it is told (by the hook), and the loop
+/// goes on. A pause keeps a fault that comes again in every turn from taking the processor away from the workload.
+fn keep_turning(mut turn: impl FnMut() -> Option<u8>) -> u8 {
+    loop {
+        match catch_unwind(AssertUnwindSafe(&mut turn)) {
+            Ok(Some(code)) => return code,
+            Ok(None) => {}
+            Err(_) => drop(poll(&mut [], AFTER_PANIC)),
+        }
     }
 }
 
@@ -423,5 +358,30 @@ trait Shorten {
 impl Shorten for str {
     fn floor_char_boundary_at(&self, max: usize) -> usize {
         (0..=max.min(self.len())).rev().find(|at| self.is_char_boundary(*at)).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_that_panics_is_followed_by_the_next() {
+        let mut count = 0;
+        let code = keep_turning(|| {
+            count += 1;
+            match count {
+                2 | 4 => panic!("a fault of ours"),
+                5 => Some(7),
+                _ => None,
+            }
+        });
+        assert_eq!((code, count), (7, 5));
+    }
+
+    #[test]
+    fn the_termination_log_is_cut_between_characters() {
+        assert_eq!("aé".floor_char_boundary_at(2), 1);
+        assert_eq!("aé".floor_char_boundary_at(9), 3);
     }
 }

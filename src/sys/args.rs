@@ -38,6 +38,12 @@ impl Args {
         at
     }
 
+    /// The vector itself, with the NULL at its end.
+    pub fn pointers(self) -> &'static [*const c_char] {
+        // SAFETY: the vector has one slot for each word and one for NULL, and is there for ever.
+        unsafe { std::slice::from_raw_parts(self.0, self.count() + 1) }
+    }
+
     /// All words as owned strings, for code that may be rich.
     pub fn to_vec(self) -> Vec<OsString> {
         self.map(|word| OsString::from_vec(word.to_bytes().to_vec())).collect()

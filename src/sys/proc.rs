@@ -1,8 +1,29 @@
 //! What /proc tells about single processes. Everything may be missing (no /proc, another user, gone meanwhile): then the
 //! answer is `None` or empty, never an error.
 
+use std::collections::BTreeSet;
 use std::ffi::c_int;
+use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::OnceLock;
+
+/// Whether /proc shows the processes that kill(2) means: in a pid namespace without a /proc of its own the numbers are other ones,
+/// and everything here says that it knows nothing.
+pub fn is_of_this_namespace() -> bool {
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    *KNOWN.get_or_init(|| {
+        let link = std::fs::read_link("/proc/self").ok();
+        link.and_then(|link| link.to_str()?.parse::<u32>().ok()) == Some(std::process::id())
+    })
+}
+
+/// A file of /proc/PID.
+fn read(pid: c_int, name: &str) -> Option<Vec<u8>> {
+    if !is_of_this_namespace() {
+        return None;
+    }
+    std::fs::read(format!("/proc/{pid}/{name}")).ok()
+}
 
 /// The fields of /proc/PID/status that decide where a signal goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +36,8 @@ pub struct Status {
     pub parent: c_int,
     /// Its real user.
     pub uid: u32,
+    /// Its real group.
+    pub gid: u32,
     /// Signals with a handler.
     pub caught: u64,
     /// Signals that it ignores.
@@ -31,9 +54,8 @@ pub fn parse_status(text: &[u8]) -> Status {
             "Name" => status.name = value.into(),
             "State" => status.state = value.chars().next().unwrap_or_default(),
             "PPid" => status.parent = value.parse().unwrap_or_default(),
-            "Uid" => {
-                status.uid = value.split_ascii_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or_default()
-            }
+            "Uid" => status.uid = first_number(value),
+            "Gid" => status.gid = first_number(value),
             "SigCgt" => status.caught = u64::from_str_radix(value, 16).unwrap_or_default(),
             "SigIgn" => status.ignored = u64::from_str_radix(value, 16).unwrap_or_default(),
             _ => {}
@@ -42,14 +64,49 @@ pub fn parse_status(text: &[u8]) -> Status {
     status
 }
 
+fn first_number(value: &str) -> u32 {
+    value.split_ascii_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or_default()
+}
+
 /// A process's status, while it is there.
 pub fn status(pid: c_int) -> Option<Status> {
-    std::fs::read(format!("/proc/{pid}/status")).ok().map(|text| parse_status(&text))
+    read(pid, "status").map(|text| parse_status(&text))
+}
+
+/// The name of the file that a process runs, `bash` also for a script that bash reads (whose own name is the script's). Reads
+/// nothing that the process's memory lock could hold up.
+pub fn program(pid: c_int) -> Option<String> {
+    let status = status(pid)?;
+    let link = || std::fs::read_link(format!("/proc/{pid}/exe"));
+    let path = match link() {
+        // A root without CAP_SYS_PTRACE may not look at another user's process, that user may (proc(5)).
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => as_user(status.uid, status.gid, link),
+        other => other,
+    };
+    let name = path.ok()?.file_name()?.to_str()?.trim_end_matches(" (deleted)").to_owned();
+    Some(name)
+}
+
+/// Does something with the rights that a user has in file systems (setfsuid(2)).
+fn as_user<T>(uid: u32, gid: u32, body: impl FnOnce() -> T) -> T {
+    // SAFETY: both calls take no pointers and change this thread only.
+    let before = unsafe { (libc::setfsgid(gid), libc::setfsuid(uid)) };
+    let result = body();
+    // SAFETY: as above.
+    unsafe { (libc::setfsuid(before.1 as u32), libc::setfsgid(before.0 as u32)) };
+    result
+}
+
+/// The first word of a process's command line: for a program that is many programs (busybox) the name it goes by.
+pub fn first_word(pid: c_int) -> Option<String> {
+    let line = read(pid, "cmdline")?;
+    let word = line.split(|b| *b == 0).next()?.rsplit(|b| *b == b'/').next()?;
+    Some(String::from_utf8_lossy(word).trim_start_matches('-').to_owned())
 }
 
 /// When a process started, in clock ticks since boot: with the pid it names one process for ever (proc_pid_stat(5), field 22).
 pub fn start_time(pid: c_int) -> Option<u64> {
-    parse_start_time(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
+    parse_start_time(&read(pid, "stat")?)
 }
 
 /// Field 22 of /proc/PID/stat. The name in field 2 may hold blanks and brackets, so fields count from its last bracket.
@@ -60,7 +117,7 @@ pub fn parse_start_time(stat: &[u8]) -> Option<u64> {
 
 /// A process's command line as one line, shortened; its name in brackets when it has none.
 pub fn command_line(pid: c_int) -> Option<String> {
-    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let bytes = read(pid, "cmdline")?;
     let words: Vec<_> =
         bytes.split(|b| *b == 0).filter(|w| !w.is_empty()).map(|w| w.escape_ascii().to_string()).collect();
     match words.is_empty() {
@@ -83,21 +140,31 @@ pub fn threads(pid: c_int) -> Vec<c_int> {
 
 /// The children of a process, of all its threads.
 pub fn children(pid: c_int) -> Vec<c_int> {
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
-    let lists = tasks.flatten().map(|task| std::fs::read_to_string(task.path().join("children")));
-    let mut children = Vec::new();
-    for list in lists {
-        match list {
-            Ok(list) => children.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<c_int>().ok())),
-            Err(_) => return children_by_parent(pid),
-        }
-    }
-    children
+    listed_children(pid)
+        .unwrap_or_else(|| parents().into_iter().filter(|(_, parent)| *parent == pid).map(|(child, _)| child).collect())
 }
 
-/// The same for kernels without CONFIG_PROC_CHILDREN.
-fn children_by_parent(parent: c_int) -> Vec<c_int> {
-    pids().into_iter().filter(|pid| status(*pid).is_some_and(|status| status.parent == parent)).collect()
+/// `None` on a kernel without CONFIG_PROC_CHILDREN.
+fn listed_children(pid: c_int) -> Option<Vec<c_int>> {
+    if !is_of_this_namespace() {
+        return Some(Vec::new());
+    }
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Some(Vec::new()) };
+    let mut children = Vec::new();
+    for task in tasks.flatten() {
+        match std::fs::read_to_string(task.path().join("children")) {
+            Ok(list) => children.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<c_int>().ok())),
+            // The thread may be gone; what else lacks the file is the kernel.
+            Err(_) if task.path().exists() => return None,
+            Err(_) => {}
+        }
+    }
+    Some(children)
+}
+
+/// Every process that can be seen, with its parent.
+fn parents() -> Vec<(c_int, c_int)> {
+    pids().into_iter().filter_map(|pid| Some((pid, status(pid)?.parent))).collect()
 }
 
 /// Every process that can be seen.
@@ -108,14 +175,21 @@ pub fn pids() -> Vec<c_int> {
 
 /// All that descends from a process, parents before children.
 pub fn descendants(pid: c_int) -> Vec<c_int> {
-    let mut found = children(pid);
+    match listed_children(pid) {
+        Some(_) => closure(pid, &children),
+        None => {
+            let all = parents();
+            closure(pid, &|parent| all.iter().filter(|(_, p)| *p == parent).map(|(child, _)| *child).collect())
+        }
+    }
+}
+
+fn closure(pid: c_int, children: &dyn Fn(c_int) -> Vec<c_int>) -> Vec<c_int> {
+    let (mut found, mut known) = (children(pid), BTreeSet::from([pid]));
+    found.retain(|child| known.insert(*child));
     let mut next = 0;
     while let Some(&parent) = found.get(next) {
-        for child in children(parent) {
-            if !found.contains(&child) {
-                found.push(child);
-            }
-        }
+        found.extend(children(parent).into_iter().filter(|child| known.insert(*child)));
         next += 1;
     }
     found
@@ -136,6 +210,31 @@ mod tests {
     fn a_name_with_brackets_and_blanks_does_not_shift_the_fields() {
         let stat = b"7 (a) b (c)) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 100 200";
         assert_eq!(parse_start_time(stat), Some(4242));
+    }
+
+    #[test]
+    fn descendants_are_found_once_even_when_the_tree_changes_while_it_is_read() {
+        let tree = |pid| match pid {
+            1 => vec![2, 3],
+            2 => vec![4, 3], // 3 was seen below 1 a moment ago
+            4 => vec![1],
+            _ => vec![],
+        };
+        assert_eq!(closure(1, &tree), [2, 3, 4]);
+    }
+
+    #[test]
+    fn the_processes_here_are_those_of_this_namespace() {
+        assert!(is_of_this_namespace());
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = child.id() as c_int;
+        let seen = (
+            children(std::process::id() as c_int).contains(&pid),
+            parents().contains(&(pid, std::process::id() as c_int)),
+        );
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(seen, (true, true));
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! Processes: forking, reaping, executing, and what belongs to that.
 
-use super::signal::owned;
+use super::Args;
+use super::signal::{EVERY, bit, owned, set_mask};
 use nix::errno::Errno;
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicI32, Ordering};
+
+/// What the C library searches when PATH is not set.
+pub const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,17 +35,17 @@ impl Ended {
 pub enum Reaped {
     /// This child ended.
     One(c_int, Ended),
-    /// This child was stopped by job control.
-    Suspended(c_int),
+    /// This child was stopped, by this signal.
+    Suspended(c_int, c_int),
     /// There are children, none has ended.
     NoneYet,
     /// There are no children.
     NoChildren,
 }
 
-/// Takes the status of one ended child, if there is one; with `stops`, also of one that was stopped.
-pub fn reap(stops: bool) -> Reaped {
-    reap_of(-1, if stops { libc::WNOHANG | libc::WUNTRACED } else { libc::WNOHANG })
+/// Takes the status of one child that ended or was stopped, if there is one.
+pub fn reap() -> Reaped {
+    reap_of(-1, libc::WNOHANG | libc::WUNTRACED)
 }
 
 fn reap_of(pid: c_int, options: c_int) -> Reaped {
@@ -50,7 +54,7 @@ fn reap_of(pid: c_int, options: c_int) -> Reaped {
     match unsafe { libc::waitpid(pid, &raw mut status, options) } {
         0 => Reaped::NoneYet,
         -1 => Reaped::NoChildren,
-        pid if libc::WIFSTOPPED(status) => Reaped::Suspended(pid),
+        pid if libc::WIFSTOPPED(status) => Reaped::Suspended(pid, libc::WSTOPSIG(status)),
         pid if libc::WIFSIGNALED(status) => Reaped::One(pid, Ended::Killed(libc::WTERMSIG(status))),
         pid => Reaped::One(pid, Ended::Exited(libc::WEXITSTATUS(status) as u8)),
     }
@@ -172,14 +176,35 @@ pub fn die_with_parent(command: &mut std::process::Command) {
 
 /// Becomes another program: looked up in `path` as execvp(3) does, with this environment. Returns only the reason of a failure.
 pub fn execute(argv: &[CString], environment: &[CString], path: &[u8]) -> Errno {
+    let list = |words: &[CString]| -> Vec<*const c_char> {
+        words.iter().map(|word| word.as_ptr()).chain(std::iter::once(std::ptr::null())).collect()
+    };
     let Some(name) = argv.first() else { return Errno::ENOENT };
-    if name.as_bytes().contains(&b'/') {
+    search(name, path, &list(argv), list(environment).as_ptr())
+}
+
+/// The same with words and an environment that are passed on as they came: nothing is copied, no byte of them can change.
+pub fn execute_inherited(argv: Args) -> Errno {
+    unsafe extern "C" {
+        static environ: *const *const c_char;
+    }
+    let Some(name) = argv.first() else { return Errno::ENOENT };
+    // SAFETY: getenv(3) returns NULL or a string of the environment, which nobody changes here.
+    let path = unsafe { libc::getenv(c"PATH".as_ptr()).as_ref() };
+    // SAFETY: as above.
+    let path = path.map_or(DEFAULT_PATH, |path| unsafe { CStr::from_ptr(path) }.to_bytes());
+    // SAFETY: the C library set `environ` up before main; this process has one thread.
+    search(name, path, argv.pointers(), unsafe { environ })
+}
+
+fn search(name: &CStr, path: &[u8], argv: &[*const c_char], environment: *const *const c_char) -> Errno {
+    if name.to_bytes().contains(&b'/') {
         return execute_file(name, argv, environment);
     }
     let mut denied = None;
     for directory in path.split(|b| *b == b':') {
         let directory = if directory.is_empty() { b"." } else { directory };
-        let Ok(file) = CString::new([directory, b"/", name.as_bytes()].concat()) else { continue };
+        let Ok(file) = CString::new([directory, b"/", name.to_bytes()].concat()) else { continue };
         match execute_file(&file, argv, environment) {
             Errno::ENOENT | Errno::ENOTDIR => {}
             Errno::EACCES => denied = Some(Errno::EACCES),
@@ -190,13 +215,12 @@ pub fn execute(argv: &[CString], environment: &[CString], path: &[u8]) -> Errno 
 }
 
 /// One file; a script without `#!` goes to /bin/sh, as execvp(3) does.
-fn execute_file(file: &CStr, argv: &[CString], environment: &[CString]) -> Errno {
+fn execute_file(file: &CStr, argv: &[*const c_char], environment: *const *const c_char) -> Errno {
     let errno = execve(file, argv, environment);
     if errno != Errno::ENOEXEC || !is_text(file) {
         return errno;
     }
-    let script: Vec<CString> =
-        [c"/bin/sh".into(), file.to_owned()].into_iter().chain(argv.iter().skip(1).cloned()).collect();
+    let script: Vec<_> = [c"/bin/sh".as_ptr(), file.as_ptr()].into_iter().chain(argv.iter().skip(1).copied()).collect();
     match execve(c"/bin/sh", &script, environment) {
         Errno::ENOENT => Errno::ENOEXEC,
         other => other,
@@ -212,13 +236,10 @@ fn is_text(file: &CStr) -> bool {
     start.get(..read).is_some_and(|bytes| !bytes.is_empty() && !bytes.contains(&0))
 }
 
-fn execve(file: &CStr, argv: &[CString], environment: &[CString]) -> Errno {
-    let list = |words: &[CString]| -> Vec<*const c_char> {
-        words.iter().map(|word| word.as_ptr()).chain(std::iter::once(std::ptr::null())).collect()
-    };
-    let (argv, environment) = (list(argv), list(environment));
+/// `argv` ends with NULL, as the lists above do.
+fn execve(file: &CStr, argv: &[*const c_char], environment: *const *const c_char) -> Errno {
     // SAFETY: both lists end with NULL and point to strings that live over the call.
-    unsafe { libc::execve(file.as_ptr(), argv.as_ptr(), environment.as_ptr()) };
+    unsafe { libc::execve(file.as_ptr(), argv.as_ptr(), environment) };
     Errno::last()
 }
 
@@ -226,6 +247,11 @@ fn execve(file: &CStr, argv: &[CString], environment: &[CString]) -> Errno {
 pub fn close_one(fd: RawFd) {
     // SAFETY: close(2) takes no pointers; the child never touches the value that owns this descriptor in the parent.
     unsafe { libc::close(fd) };
+}
+
+/// This process.
+pub fn own_pid() -> c_int {
+    std::process::id() as c_int
 }
 
 /// Whether this process is PID 1 of its namespace, and so whether kill(-1) reaches only what is its own.
@@ -245,8 +271,22 @@ pub fn signal_when_parent_dies(number: c_int) {
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, number) };
 }
 
-/// Closes every descriptor above stderr but these, so that PID 1 pins nothing that the caller had open. Kernels before 5.9 keep
-/// them.
+/// Occupies 0, 1 and 2 where the caller had them closed, so that nothing else is opened in their place. Reading and writing fail
+/// as on a closed descriptor, and exec closes it again: the workload sees what the caller left.
+pub fn occupy_stdio() {
+    loop {
+        // SAFETY: the path is a NUL-terminated string.
+        let fd = unsafe { libc::open(c"/".as_ptr(), libc::O_PATH | libc::O_CLOEXEC) };
+        if fd > 2 {
+            return drop(owned(fd));
+        }
+        if fd < 0 {
+            return;
+        }
+    }
+}
+
+/// Closes every descriptor above stderr but these, so that PID 1 pins nothing that the caller had open.
 pub fn close_all_but(keep: &mut [RawFd]) {
     keep.sort_unstable();
     let mut from = 3;
@@ -258,28 +298,39 @@ pub fn close_all_but(keep: &mut [RawFd]) {
 }
 
 fn close_range(first: RawFd, last: RawFd) {
-    if first <= last {
-        // SAFETY: close_range(2) takes no pointers; nothing that Rust code owns is in the range.
-        unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    if first > last {
+        return;
+    }
+    // SAFETY: close_range(2) takes no pointers; nothing that Rust code owns is in the range.
+    if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } != 0 {
+        close_one_by_one(first, last);
     }
 }
 
-/// Owns a descriptor that the kernel has just made (as fcntl(2) does for F_DUPFD).
-pub fn adopt(fd: RawFd) -> OwnedFd {
-    owned(fd)
+/// For kernels before 5.9, and for seccomp profiles that do not know close_range(2).
+fn close_one_by_one(first: RawFd, last: RawFd) {
+    let Ok(open) = std::fs::read_dir("/proc/self/fd") else { return };
+    let open: Vec<RawFd> = open.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for fd in open.into_iter().filter(|fd| (first..=last).contains(fd)) {
+        // SAFETY: as above; the directory's own descriptor is closed by now, and closing it again fails harmlessly.
+        unsafe { libc::close(fd) };
+    }
 }
 
-/// Stops this process, as job control does, until it gets SIGCONT.
+/// Stops this process, as Ctrl-Z does, until it gets SIGCONT. Returns at once where the kernel does not stop for it: as PID 1, and
+/// in an orphaned process group, where nobody could continue it.
 pub fn suspend() {
     // SAFETY: kill(2) takes no pointers.
-    unsafe { libc::kill(libc::getpid(), libc::SIGSTOP) };
+    unsafe { libc::kill(libc::getpid(), libc::SIGTSTP) };
+    let before = set_mask(EVERY & !bit(libc::SIGTSTP));
+    set_mask(before);
 }
 
-/// Kills all that this PID 1 can see. Nothing when it is not PID 1: kill(-1) would hit the host.
-pub fn kill_everyone() {
+/// Signals all that this PID 1 can see. Nothing when it is not PID 1: kill(-1) would hit the host.
+pub fn signal_everyone(number: c_int) {
     if is_first() {
         // SAFETY: kill(2) takes no pointers.
-        unsafe { libc::kill(-1, libc::SIGKILL) };
+        unsafe { libc::kill(-1, number) };
     }
 }
 

@@ -226,11 +226,11 @@ fn kill(pid: c_int, number: c_int) -> nix::Result<()> {
     Errno::result(unsafe { libc::kill(pid, number) }).map(drop)
 }
 
-/// A root without CAP_KILL may not signal another user's process, but with CAP_SETUID it may become that user (kill(2)).
+/// A root without CAP_KILL may not signal another user's process, but with CAP_SETUID it may become that user (kill(2)). Its user
+/// is in its status; the owner of /proc/PID is root's where a process is not dumpable.
 fn send_as_owner(pid: c_int, number: c_int) -> nix::Result<()> {
-    use std::os::unix::fs::MetadataExt;
-    let owner = std::fs::metadata(format!("/proc/{}", pid.unsigned_abs())).map_err(|_| Errno::EPERM)?.uid();
-    set_effective(owner)?;
+    let owner = super::proc::status(pid.abs()).ok_or(Errno::EPERM)?.uid;
+    set_effective(owner).map_err(|_| Errno::EPERM)?;
     let sent = kill(pid, number);
     set_effective(0)?;
     sent

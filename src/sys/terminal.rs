@@ -1,20 +1,52 @@
-//! The terminal's foreground.
+//! The terminal's foreground: who gets what a person types, Ctrl-C and Ctrl-Z included.
 
-use nix::unistd::{Pid, getpgrp, setpgid, tcgetpgrp, tcsetpgrp};
-use std::io::IsTerminal;
+use nix::unistd::{Pid, getpgrp, getppid, isatty, setpgid, tcgetpgrp, tcsetpgrp};
+use std::ffi::c_int;
+use std::os::fd::BorrowedFd;
 
-/// Puts this process into a group of its own, and into the terminal's foreground if its old group was there. A terminal that is not
-/// ours to give (ENOTTY, EPERM) is left alone. Call with TTOU blocked: a background process that does this is stopped by it.
+/// A standard descriptor, without the buffers that std's handles make.
+const fn standard(number: c_int) -> BorrowedFd<'static> {
+    // SAFETY: 0, 1 and 2 are never closed by this program; where the caller had closed them, calls on them fail.
+    unsafe { BorrowedFd::borrow_raw(number) }
+}
+
+/// Our controlling terminal and the group in its foreground. A terminal of another session is not ours to give.
+fn foreground() -> Option<(BorrowedFd<'static>, Pid)> {
+    [0, 1, 2].into_iter().map(standard).find_map(|fd| tcgetpgrp(fd).ok().map(|group| (fd, group)))
+}
+
+/// Puts this process into a group of its own, and into the terminal's foreground if its old group was there. In a shell's pipeline
+/// (`trainit … | less`) the foreground stays where it is, as the others need it, too: then trainit gets what is typed, and passes
+/// it on. Call with TTOU blocked: a background process that does this is stopped by it.
 pub fn take_foreground() {
-    let stdin = std::io::stdin();
-    let in_front = tcgetpgrp(&stdin) == Ok(getpgrp());
+    let before = getpgrp();
+    let alone = getppid().as_raw() == 1; // in a container: no shell has started others beside us
     let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
-    if in_front {
-        let _ = tcsetpgrp(&stdin, getpgrp());
+    if let Some((terminal, group)) = foreground()
+        && group == before
+        && (alone || is_attended())
+    {
+        let _ = tcsetpgrp(terminal, getpgrp());
+    }
+}
+
+/// Takes the foreground back from a group that is gone or stopped. Says whether it was there.
+pub fn take_back(from: c_int) -> bool {
+    match foreground() {
+        Some((terminal, group)) if group.as_raw() == from => tcsetpgrp(terminal, getpgrp()).is_ok(),
+        _ => false,
+    }
+}
+
+/// Gives our own place in the foreground to a group. Says whether we had it.
+pub fn hand_over(to: c_int) -> bool {
+    match foreground() {
+        Some((terminal, group)) if group == getpgrp() => tcsetpgrp(terminal, Pid::from_raw(to)).is_ok(),
+        _ => false,
     }
 }
 
 /// Whether a person sits at both ends of this process.
 pub fn is_attended() -> bool {
-    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+    isatty(standard(0)).unwrap_or(false) && isatty(standard(1)).unwrap_or(false)
 }

@@ -1,0 +1,6 @@
+//! PID 1 held against the world: real processes, real signals, real terminals. One file per subject.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod signals;

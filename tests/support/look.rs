@@ -1,0 +1,83 @@
+//! Looking at processes from outside: /proc as the test sees it, and waiting for what is to become true.
+
+use super::LONG;
+use std::ffi::c_int;
+use std::time::{Duration, Instant};
+
+/// Waits until there is an answer; fails loudly when none comes.
+#[track_caller]
+pub fn until<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(answer) = answer() {
+            return answer;
+        }
+        assert!(begun.elapsed() < LONG, "waited {LONG:?} for {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits until something holds.
+#[track_caller]
+pub fn until_true(what: &str, mut holds: impl FnMut() -> bool) {
+    until(what, || holds().then_some(()));
+}
+
+/// A field of /proc/PID/status.
+pub fn field(pid: c_int, name: &str) -> Option<String> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find(|line| line.split(':').next() == Some(name))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+/// A set of signals of /proc/PID/status.
+pub fn signals(pid: c_int, name: &str) -> u64 {
+    field(pid, name).and_then(|set| u64::from_str_radix(&set, 16).ok()).unwrap_or(0)
+}
+
+/// Whether a process has a handler for a signal.
+pub fn catches(pid: c_int, number: c_int) -> bool {
+    signals(pid, "SigCgt") & 1 << (number - 1) != 0
+}
+
+/// The letter of a process's state; none when it is gone.
+pub fn state(pid: c_int) -> Option<char> {
+    field(pid, "State")?.chars().next()
+}
+
+/// A process's children, whichever thread made them.
+pub fn children(pid: c_int) -> Vec<c_int> {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let lists = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>()).collect()
+}
+
+/// The descriptors that a process has open, with what they are.
+pub fn descriptors(pid: c_int) -> Vec<(c_int, String)> {
+    let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    let mut open: Vec<(c_int, String)> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let target = std::fs::read_link(entry.path()).ok()?;
+            Some((entry.file_name().to_str()?.parse().ok()?, target.to_string_lossy().into_owned()))
+        })
+        .collect();
+    open.sort();
+    open
+}
+
+/// Every process whose command line holds this word.
+pub fn with_word(word: &str) -> Vec<c_int> {
+    let pids =
+        std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let holds = |pid: &c_int| {
+        std::fs::read(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|line| line.split(|b| *b == 0).any(|w| w == word.as_bytes()))
+    };
+    pids.filter(holds).collect()
+}
+
+/// A number of kB in /proc/PID/smaps_rollup or /proc/PID/status.
+pub fn kilobytes(pid: c_int, name: &str) -> u64 {
+    field(pid, name).and_then(|value| value.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}

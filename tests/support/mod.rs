@@ -1,0 +1,315 @@
+//! Real processes for tests: trainit as PID 1 of a fresh pid namespace or as an ordinary process, with the signals, descriptors and
+//! user that a test wants it to be started with. Whatever is started here ends with the test.
+#![allow(dead_code)] // every test binary uses its own part
+#![allow(unsafe_code)] // namespaces and raw signal sets have no safe interface; only test processes are touched
+
+pub mod look;
+pub mod pty;
+
+use look::until;
+use std::ffi::{c_int, c_long};
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+/// Longer than anything here takes on a busy machine; reached only when something hangs.
+pub const LONG: Duration = Duration::from_secs(60);
+
+/// The binary under test.
+pub const TRAINIT: &str = env!("CARGO_BIN_EXE_trainit");
+
+/// What trainit is asked to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// `trainit init`.
+    Init,
+    /// `trainit run`: with configuration, checks and all.
+    Run,
+}
+
+/// Where it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// As PID 1 of a fresh pid namespace with its own /proc.
+    First,
+    /// As an ordinary process, which makes itself a subreaper.
+    Aside,
+}
+
+/// Every combination that this machine can run; says which it cannot.
+pub fn ways() -> Vec<(Role, Place)> {
+    let places: &[Place] = if can_unshare() { &[Place::First, Place::Aside] } else { &[Place::Aside] };
+    places.iter().flat_map(|place| [(Role::Init, *place), (Role::Run, *place)]).collect()
+}
+
+/// Whether a pid namespace can be made here; if not, says so in a line of its own, past the capture of libtest.
+pub fn can_unshare() -> bool {
+    let made = std::thread::spawn(|| {
+        // SAFETY: unshare(2) takes no pointers and changes this thread only, which ends at once.
+        unsafe { libc::unshare(libc::CLONE_NEWPID | libc::CLONE_NEWNS) == 0 }
+    });
+    let made = made.join().unwrap();
+    if !made {
+        skip("no pid namespace can be made here (run as root, or below `unshare --user --map-root-user`)");
+    }
+    made
+}
+
+/// Says on the real stderr that something is not tested, and why.
+pub fn skip(why: &str) {
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    let line = format!("SKIPPED: {test}: {why}\n");
+    let _ = nix::unistd::write(std::io::stderr(), line.as_bytes());
+}
+
+/// Whether a tool is there; if not, says so.
+pub fn has(tool: &str) -> bool {
+    let found = std::env::var("PATH")
+        .unwrap_or_default()
+        .split(':')
+        .any(|directory| std::path::Path::new(directory).join(tool).is_file());
+    if !found {
+        skip(&format!("there is no {tool} here"));
+    }
+    found
+}
+
+/// How to start trainit.
+pub struct Launch {
+    pub command: Command,
+    place: Place,
+    blocked: u64,
+    ignored: u64,
+}
+
+impl Launch {
+    /// trainit in this role and place, with these words after `init` or `run`.
+    pub fn of(role: Role, place: Place, words: &[&str]) -> Self {
+        let mut command = Command::new(TRAINIT);
+        command.arg(if role == Role::Init { "init" } else { "run" }).args(words);
+        command.env("TRAINIT_GPU_PROBE", "presence").env("TRAINIT_DEPS_REQUIREMENTS", "off");
+        Self::with(command, place)
+    }
+
+    /// Any command line.
+    pub fn with(mut command: Command, place: Place) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Launch { command, place, blocked: 0, ignored: 0 }
+    }
+
+    /// Adds a variable.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Starts with these signals blocked and these ignored, and all others neither.
+    pub fn signals(mut self, blocked: &[c_int], ignored: &[c_int]) -> Self {
+        let set = |numbers: &[c_int]| numbers.iter().fold(0, |set, number| set | 1 << (number - 1));
+        (self.blocked, self.ignored) = (set(blocked), set(ignored));
+        self
+    }
+
+    /// Adds something to be done in the child just before exec.
+    pub fn before_exec(mut self, body: impl FnMut() -> std::io::Result<()> + Send + Sync + 'static) -> Self {
+        // SAFETY: the bodies given by tests make plain system calls.
+        unsafe { self.command.pre_exec(body) };
+        self
+    }
+
+    /// Starts it. The thread that starts it stays, since its end would be the child's (PR_SET_PDEATHSIG): so nothing is left behind
+    /// even when the test is killed.
+    pub fn spawn(self) -> Running {
+        let Launch { mut command, place, blocked, ignored } = self;
+        let (started, child) = channel();
+        let (keeper, over) = channel::<()>();
+        std::thread::spawn(move || {
+            // SAFETY: plain system calls between fork and exec, and unshare(2) in a thread of its own.
+            unsafe {
+                if place == Place::First {
+                    assert_eq!(libc::unshare(libc::CLONE_NEWPID), 0, "unshare(CLONE_NEWPID)");
+                }
+                command.pre_exec(move || {
+                    libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                    if place == Place::First {
+                        own_proc()?;
+                    }
+                    set_signals(blocked, ignored);
+                    Ok(())
+                });
+            }
+            let _ = started.send(command.spawn());
+            let _ = over.recv(); // until the other end is dropped
+        });
+        let child = child.recv_timeout(LONG).unwrap().unwrap();
+        let running = Running::new(child, keeper);
+        if place == Place::First {
+            running.assert_fresh_first();
+        }
+        running
+    }
+
+    /// Starts it and waits for its end.
+    pub fn finish(self) -> Finished {
+        self.spawn().finish()
+    }
+}
+
+/// A mount namespace with the pid namespace's own /proc.
+fn own_proc() -> std::io::Result<()> {
+    let none = std::ptr::null();
+    // SAFETY: every path is a NUL-terminated string.
+    let done = unsafe {
+        libc::unshare(libc::CLONE_NEWNS) == 0
+            && libc::mount(none, c"/".as_ptr(), none, libc::MS_REC | libc::MS_PRIVATE, none.cast()) == 0
+            && libc::mount(c"proc".as_ptr(), c"/proc".as_ptr(), c"proc".as_ptr(), 0, none.cast()) == 0
+    };
+    if done { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
+/// As the kernel has it: glibc hides 32 and 33.
+fn set_signals(blocked: u64, ignored: u64) {
+    for number in (1..=64).filter(|number| ![libc::SIGKILL, libc::SIGSTOP].contains(number)) {
+        let action = [usize::from(ignored & 1 << (number - 1) != 0), 0, 0, 0];
+        // SAFETY: the structure has the kernel's layout (handler, flags, restorer, mask).
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, c_long::from(number), &raw const action, 0, 8) };
+    }
+    // SAFETY: the set is 8 bytes.
+    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const blocked, 0, 8) };
+}
+
+/// A started trainit.
+pub struct Running {
+    child: Child,
+    /// Its pid as this test sees it.
+    pub pid: c_int,
+    lines: Option<Receiver<String>>,
+    errors: Option<Receiver<String>>,
+    _keeper: Sender<()>,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// The exit code; none when it was killed.
+    pub code: Option<i32>,
+    /// The signal that killed it.
+    pub signal: Option<i32>,
+    /// What was left of its standard output.
+    pub out: String,
+    /// What was left of its standard error.
+    pub err: String,
+    /// How long the wait was.
+    pub took: Duration,
+}
+
+impl Running {
+    fn new(mut child: Child, keeper: Sender<()>) -> Self {
+        let lines = child.stdout.take().map(lines_of);
+        let errors = child.stderr.take().map(lines_of);
+        Running { pid: child.id() as c_int, child, lines, errors, _keeper: keeper }
+    }
+
+    /// Nothing may be killed before this holds: a signal for the wrong PID 1 would be one for this machine.
+    fn assert_fresh_first(&self) {
+        let own = std::fs::read_link("/proc/self/ns/pid").unwrap();
+        let theirs = std::fs::read_link(format!("/proc/{}/ns/pid", self.pid)).unwrap();
+        assert_ne!(own, theirs, "it shares our pid namespace");
+        let numbers = look::field(self.pid, "NSpid").unwrap();
+        assert_eq!(numbers.split_whitespace().last(), Some("1"), "it is not PID 1 of its namespace");
+    }
+
+    /// The next line of its standard output.
+    #[track_caller]
+    pub fn line(&self) -> String {
+        self.lines.as_ref().expect("stdout was not piped").recv_timeout(LONG).expect("no line came")
+    }
+
+    /// The next line of its standard error that holds this text.
+    #[track_caller]
+    pub fn error_with(&self, text: &str) -> String {
+        let errors = self.errors.as_ref().expect("stderr was not piped");
+        loop {
+            let line = errors.recv_timeout(LONG).unwrap_or_else(|_| panic!("no line with {text:?} came"));
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Reads no more of its output, and keeps nobody from noticing that.
+    pub fn hang_up(&mut self) {
+        (self.lines, self.errors) = (None, None);
+    }
+
+    /// Its standard input.
+    pub fn stdin(&mut self) -> std::process::ChildStdin {
+        self.child.stdin.take().expect("stdin was not piped")
+    }
+
+    /// Sends it a signal, as an engine does from outside of the container.
+    pub fn signal(&self, number: c_int) {
+        // SAFETY: kill(2) takes no pointers, and the child has not been waited for, so the pid is its own.
+        assert_eq!(unsafe { libc::kill(self.pid, number) }, 0, "kill: {}", std::io::Error::last_os_error());
+    }
+
+    /// The one child that it has: prepare, then the workload.
+    pub fn workload(&self) -> c_int {
+        until("a child", || look::children(self.pid).first().copied())
+    }
+
+    /// Whether it still runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn finish(mut self) -> Finished {
+        let begun = Instant::now();
+        let status = until("its end", || self.child.try_wait().unwrap());
+        let took = begun.elapsed();
+        let (out, err) = (rest(self.lines.take()), rest(self.errors.take()));
+        Finished { code: status.code(), signal: status.signal(), out, err, took }
+    }
+
+    /// Waits for its end and gives the code.
+    #[track_caller]
+    pub fn code(self) -> i32 {
+        let finished = self.finish();
+        finished.code.unwrap_or_else(|| panic!("killed: {finished:?}"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lines_of(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+            if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+fn rest(lines: Option<Receiver<String>>) -> String {
+    let mut all = String::new();
+    let Some(lines) = lines else { return all };
+    loop {
+        // A workload's leftover may hold the pipe: that is not our end.
+        match lines.recv_timeout(Duration::from_secs(2)) {
+            Ok(line) => all = all + &line + "\n",
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return all,
+        }
+    }
+}

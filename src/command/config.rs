@@ -1,11 +1,11 @@
 //! `trainit config show | check | schema | template`: what the configuration is, whether a file is right, and what a file
 //! can say. Data in, text out.
 
-use crate::config::secrets::{MASK, is_secret, mask_words};
 use crate::config::{
     Content, Loaded, Node, Origin, Row, find_key, parse_bytes, read_file, schema as words, shown, together,
 };
 use crate::error::{Error, Result};
+use crate::show::{self, MASK, is_secret, masked_words};
 use serde_json::{Value as Json, json};
 use std::path::Path;
 
@@ -16,7 +16,11 @@ pub fn show(loaded: &Loaded, json: bool) -> String {
 }
 
 fn as_text(rows: &[Row]) -> String {
-    let value = |row: &Row| row.value.as_ref().map_or_else(|| "-".to_owned(), Node::flow);
+    let value = |row: &Row| match &row.value {
+        None => "-".to_owned(),
+        Some(node) if node.as_text() == Some(MASK) => MASK.to_owned(),
+        Some(node) => show::line(&node.flow()).into_owned(),
+    };
     let width = |texts: &dyn Fn(&Row) -> String| {
         rows.iter().map(|row| texts(row).chars().count()).filter(|n| *n <= 48).max().unwrap_or(0)
     };
@@ -60,7 +64,7 @@ fn masked(mut row: Row) -> Row {
 fn mask(name: &str, node: &mut Node) {
     match &mut node.content {
         Content::Scalar { text, .. } if is_secret(name) => MASK.clone_into(text),
-        Content::Scalar { text, .. } => *text = mask_words(&text.split(' ').collect::<Vec<_>>()).join(" "),
+        Content::Scalar { text, .. } => *text = show::masked(text),
         Content::List(items) => mask_list(name, items),
         // The map of a variable has its name: `HF_TOKEN: {value: x, force: yes}`.
         Content::Map(entries) => entries.iter_mut().for_each(|(part, node)| match is_secret(name) && part == "value" {
@@ -70,15 +74,14 @@ fn mask(name: &str, node: &mut Node) {
     }
 }
 
+/// The items of a list may be a command line, in which a secret follows its option.
 fn mask_list(name: &str, items: &mut [Node]) {
-    let words: Option<Vec<String>> = items.iter().map(|item| item.as_text().map(str::to_owned)).collect();
-    match words {
-        Some(words) if !is_secret(name) => {
-            for (item, word) in items.iter_mut().zip(mask_words(&words)) {
-                *item = Node::text(word, item.origin.clone());
-            }
-        }
-        _ => items.iter_mut().for_each(|item| mask(name, item)),
+    let words: Option<Vec<&str>> = items.iter().map(Node::as_text).collect();
+    match words.filter(|_| !is_secret(name)).map(|words| masked_words(&words)) {
+        Some(words) => items.iter_mut().zip(words).for_each(|(item, word)| {
+            *item = Node::text(word.to_string_lossy(), item.origin.clone());
+        }),
+        None => items.iter_mut().for_each(|item| mask(name, item)),
     }
 }
 

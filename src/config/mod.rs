@@ -1,6 +1,6 @@
 //! The configuration: layers of files, variables and options, merged into `Settings` in which every value knows where it
-//! came from. Knows `error`, `exit`, `handover` (for the types that PID 1 shares), `environment` and `sys`; nothing of checks
-//! or modes.
+//! came from. Knows `error`, `exit`, `handover` (for the types that PID 1 shares), `environment`, `show` and `sys`; nothing of
+//! checks or modes.
 //!
 //! The way of a value: bytes or text → `Node` (yaml, text) → `Layer` (which key is it for?) → `Tree` (which layer wins?) →
 //! `Settings` (what does it mean?). Mistakes are gathered in `Problems` on the whole way. A new key is one row in `settings`.
@@ -14,7 +14,6 @@ mod options;
 mod origin;
 mod problems;
 pub mod schema;
-pub mod secrets;
 mod settings;
 pub mod suggest;
 mod text;

@@ -1,11 +1,9 @@
 //! Mistakes are gathered, not thrown: whoever reads a configuration goes on after one, so that a person sees all of them
 //! at once, each with its origin and what to write instead.
 
-use super::{Node, Origin, key, secrets, suggest};
+use super::{Node, Origin, key, suggest};
 use crate::error::Error;
-
-/// Longest part of a value that a message repeats.
-const SHOWN_MAX: usize = 60;
+use crate::show;
 
 /// Most mistakes of one kind that are kept: nobody reads more, and a file of garbage must not cost a second.
 const KEPT_MAX: usize = 50;
@@ -44,7 +42,7 @@ impl Problems {
     /// The value of `at` is not of the right form; `reason` says more, or is empty.
     pub fn rejected(&mut self, node: &Node, at: &str, form: &str, reason: &str) {
         let found = match node.as_text() {
-            Some(_) if secrets::is_secret(at) => secrets::MASK.to_owned(),
+            Some(_) if show::is_secret(at) => show::MASK.to_owned(),
             Some(text) => format!("`{}`", shown(text)),
             None => node.shape().to_owned(),
         };
@@ -152,11 +150,10 @@ fn heading(origin: &Origin, at: &str) -> String {
     if says_both { origin.to_string() } else { format!("{origin}: {}", shown(at)) }
 }
 
-/// A piece of a value that may be shown: short, one line, without passwords.
+/// A piece of a value as a message repeats it: short, on one line, without secrets. Masked before it is cut, because half a URL does
+/// not look like one.
 pub fn shown(text: &str) -> String {
-    let masked = secrets::mask_urls(text);
-    let short: String = masked.chars().take(SHOWN_MAX).flat_map(char::escape_debug).collect();
-    if masked.chars().nth(SHOWN_MAX).is_some() { short + "…" } else { short }
+    show::bytes(show::masked(text).as_bytes())
 }
 
 /// Several errors as the one that a start fails with.

@@ -153,6 +153,6 @@ settings! {
     "state_dir" state_dir: Option<PathBuf> = "" eg "/run", trusted;
     /// An unknown key or variable: `error` or `warn`.
     "unknown" unknown: Unknown = "error", trusted;
-    /// Keys that no later layer may set.
+    /// Keys that no later layer may set. In /etc only.
     "lock" lock: Vec<KeyPath> = "" eg "[modes, env.PATH]", trusted;
 }

@@ -56,16 +56,17 @@ fn read_one(name: &str, value: &OsStr, inside: bool, layer: &mut Layer, problems
 
 /// What was probably meant by a variable that sets nothing.
 fn advice(name: &str) -> String {
-    let map = KEYS.iter().filter(|key| key.kind.map).find(|key| {
-        let variable = key::variable(key.path);
-        name == variable || name.strip_prefix(&variable).is_some_and(|rest| rest.starts_with('_'))
-    });
-    match map.map(|key| (key.path, key.variable())) {
-        Some((path, Some(variable))) => {
+    let is = |key: &&Key| name == key::variable(key.path);
+    let is_entry = |key: &&Key| key.kind.map && name.starts_with(&format!("{}_", key::variable(key.path)));
+    let Some(key) = KEYS.iter().find(is).or_else(|| KEYS.iter().find(is_entry)) else {
+        return nearest(name).map(|variable| format!("did you mean {variable}?")).unwrap_or_default();
+    };
+    match (key.path, key.variable()) {
+        (path, Some(variable)) => {
             format!("entries of {path} are set with {variable}=\"NAME=VALUE …\" or --set {path}.NAME=VALUE")
         }
-        Some((path, None)) => format!("entries of {path} are set in a file or with --set {path}.NAME=VALUE"),
-        None => nearest(name).map(|variable| format!("did you mean {variable}?")).unwrap_or_default(),
+        (path, None) if key.kind.map => format!("entries of {path} are set in a file or with --set {path}.NAME=VALUE"),
+        (path, None) => format!("{path} is set in a file"),
     }
 }
 
@@ -157,6 +158,7 @@ mod tests {
         let (_, errors) = read_all(&[("TRAINIT_ENV_HF_HOME", "/x"), ("TRAINIT_CHECKS_HOST_SHM", "off")]);
         assert!(errors.contains("--set env.NAME=VALUE"), "{errors}");
         assert!(errors.contains("TRAINIT_CHECKS=\"NAME=VALUE …\""), "{errors}");
+        assert!(read_all(&[("TRAINIT_LOCK", "mode")]).1.contains("lock is set in a file"));
     }
 
     #[test]

@@ -5,15 +5,16 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// What stands for a secret.
-pub(super) const MASK: &str = "***";
+pub const MASK: &str = "***";
 
 /// Ends of names whose values are secret, in capitals with `_`.
 const SECRET: [&str; 6] = ["TOKEN", "KEY", "PASSWORD", "PASSWD", "SECRET", "CREDENTIALS"];
 
 /// Whether a variable or option of this name holds a secret (`HF_TOKEN`, `--api-key`, `db.password`).
 pub fn is_secret(name: &str) -> bool {
-    let upper = name.to_ascii_uppercase().replace(['-', '.'], "_");
-    SECRET.iter().any(|end| upper.ends_with(end))
+    // Only the end is looked at: `mask_named` asks for every `=` in a text that may be long.
+    let ends_with = |end: &&str| name.len().checked_sub(end.len()).and_then(|at| name.as_bytes().get(at..));
+    SECRET.iter().any(|end| ends_with(end).is_some_and(|tail| tail.eq_ignore_ascii_case(end.as_bytes())))
 }
 
 /// Text with its secrets masked: an error message, a line of an installer.

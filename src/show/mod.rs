@@ -7,6 +7,6 @@ mod quote;
 mod units;
 
 pub use escape::{bytes, line, os, path};
-pub use mask::{is_secret, masked, masked_words};
+pub use mask::{MASK, is_secret, masked, masked_words};
 pub use quote::{command, quoted};
 pub use units::{count, size, time};

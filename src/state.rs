@@ -52,8 +52,6 @@ pub struct Record {
     pub stopped_by: Option<String>,
     /// How the main process ended, in words.
     pub ended: Option<String>,
-    /// The exit code of the whole.
-    pub exit_code: Option<u8>,
     /// The newest complete checkpoint that is known.
     pub saved: Option<Saved>,
     /// The watchdog found that nothing happens any more.

@@ -1,5 +1,6 @@
 //! One turn after the other: wait, tell the state what happened, do what it answers. All side effects of PID 1 are here.
 
+use super::diary::Diary;
 use super::ending::Ending;
 use super::errands::Errands;
 use super::listener::Listener;
@@ -7,15 +8,12 @@ use super::requests::Requests;
 use super::state::{Action, Clock, Event, State};
 use super::workload::Workload;
 use super::{Lives, tell};
-use crate::handover::{Errand, Message, Phase};
-use crate::state::{self as file, Identity, Record};
+use crate::handover::{Errand, Message};
 use crate::sys::process::{self, Reaped};
 use crate::sys::signal::{self, Inherited, Receiver};
 use crate::sys::{Root, cgroup, memory, proc};
-use nix::fcntl::Flock;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::ffi::c_int;
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -44,9 +42,7 @@ pub struct Supervisor {
     requests: Option<Requests>,
     /// How often the kernel had killed for want of memory before.
     memory_kills: Option<u64>,
-    /// Held while we live, so that the next start can tell a breadcrumb from a neighbour.
-    lock: Option<Flock<File>>,
-    record: Record,
+    diary: Diary,
     exit: Option<u8>,
 }
 
@@ -63,8 +59,7 @@ impl Supervisor {
             begin: false,
             requests: None,
             memory_kills: None,
-            lock: None,
-            record: Record { version: 1, started: file::unix_now(), ..Record::default() },
+            diary: Diary::new(),
             exit: None,
         }
     }
@@ -82,7 +77,7 @@ impl Supervisor {
     fn turn(&mut self) -> Option<u8> {
         // What ended before the first wait has sent its SIGCHLD to nobody: reap first.
         let more = self.reap();
-        self.save();
+        self.diary.keep(&self.state, self.workload.main(), self.now());
         if self.exit.is_some() {
             return self.exit;
         }
@@ -141,7 +136,10 @@ impl Supervisor {
     /// Sleeps until something happens: for ever, when no deadline runs; not at all when there is more to do.
     fn wait(&self, more: bool) {
         let at_once = more.then_some(Clock::ZERO);
-        let deadline = [at_once, self.state.deadline(), self.errands.deadline()].into_iter().flatten().min();
+        let deadline = [at_once, self.state.deadline(), self.errands.deadline(), self.diary.deadline()]
+            .into_iter()
+            .flatten()
+            .min();
         let timeout = deadline.map_or(PollTimeout::NONE, |at| {
             let left = at.saturating_sub(self.now()) + Duration::from_millis(1);
             PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
@@ -168,18 +166,20 @@ impl Supervisor {
     }
 
     fn hear(&mut self, message: Message) {
+        let policy = matches!(message, Message::Policy(_));
         self.step(Event::Said(message));
-        if self.lock.is_none() {
+        if policy && !self.diary.is_kept() {
             self.move_in();
         }
     }
 
     /// The policy has come: the state directory is ours from now on.
     fn move_in(&mut self) {
-        let Some(directory) = &self.state.policy.run_dir else { return };
-        self.lock = file::lock(Path::new(directory));
-        self.requests = Requests::watch(Path::new(directory));
         self.memory_kills = cgroup::memory_kills(&Root::real());
+        if let Some(directory) = self.state.policy.run_dir.as_deref().map(Path::new) {
+            self.diary.move_in(directory);
+            self.requests = Requests::watch(directory);
+        }
     }
 
     /// Takes what has ended, up to a batch. Says whether there may be more.
@@ -282,7 +282,7 @@ impl Supervisor {
 
     fn finish(&mut self, code: u8) {
         self.exit = Some(code);
-        self.record.exit_code = Some(code);
+        self.diary.close();
         if self.state.is_plain() {
             return;
         }
@@ -291,38 +291,6 @@ impl Supervisor {
             tell::end(&ending, self.state.policy.json);
         }
         write_termination_log(self.state.refusal().unwrap_or(&ending.words()));
-    }
-
-    /// Writes the state file when something changed that a reader would see.
-    fn save(&mut self) {
-        let Some(directory) = self.state.policy.run_dir.clone() else { return };
-        let mut now = self.record.clone();
-        now.phase = if self.exit.is_some() { Phase::Ended } else { self.state.phase() };
-        now.can_save = self.state.policy.save_signal.is_some() || self.state.policy.save_file.is_some();
-        now.watches = self.state.policy.checkpoints.is_some();
-        (now.main, now.attempt, now.hung) = (self.workload.main(), self.state.attempt, self.state.hung);
-        now.saved.clone_from(&self.state.saved);
-        now.mode.clone_from(&self.state.policy.mode);
-        now.kind = self.state.policy.kind;
-        now.command = self.state.command().map(str::to_owned);
-        now.refused = self.state.refusal().map(str::to_owned);
-        now.stopped_by = self.state.stop().map(|stop| signal::name(stop.arrived.number));
-        now.ended = self.state.ended().map(tell::how);
-        if now == self.record && self.record.since > 0.0 {
-            return;
-        }
-        if now.phase != self.record.phase || self.record.since == 0.0 {
-            now.since = file::unix_now();
-        }
-        if now.supervisor.pid == 0 {
-            now.supervisor = Identity::of(std::process::id() as i32).unwrap_or_default();
-        }
-        match self.exit {
-            // What is left behind is a breadcrumb, and would be told as a sudden death.
-            Some(_) => drop(std::fs::remove_dir_all(&directory)),
-            None => drop(file::write(Path::new(&directory), &now)),
-        }
-        self.record = now;
     }
 }
 

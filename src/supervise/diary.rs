@@ -1,0 +1,100 @@
+//! The state file as PID 1 keeps it: written when something changed that a reader would see, taken away at the end.
+
+use super::state::{Clock, State};
+use super::tell;
+use crate::handover::Phase;
+use crate::state::{self as file, Identity, Record};
+use crate::sys::signal;
+use nix::fcntl::Flock;
+use std::ffi::c_int;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Preparing that is shorter than this is not written: on a disk each write costs more than such a start takes.
+const PASSING: Duration = Duration::from_millis(100);
+
+/// The state directory and what was last written there.
+#[derive(Default)]
+pub struct Diary {
+    directory: Option<PathBuf>,
+    /// Held while we live, so that the next start can tell a breadcrumb from a neighbour.
+    _lock: Option<Flock<File>>,
+    record: Record,
+    /// Something changed that need not be written yet.
+    write_at: Option<Clock>,
+}
+
+impl Diary {
+    /// A diary that is kept nowhere yet.
+    pub fn new() -> Self {
+        Diary { record: Record { version: 1, started: file::unix_now(), ..Record::default() }, ..Diary::default() }
+    }
+
+    /// Moves into the directory that prepare made, once.
+    pub fn move_in(&mut self, directory: &Path) {
+        self._lock = file::lock(directory);
+        self.directory = Some(directory.to_owned());
+        self.record.supervisor = Identity::of(std::process::id() as i32).unwrap_or_default();
+    }
+
+    /// Whether it is kept anywhere.
+    pub fn is_kept(&self) -> bool {
+        self.directory.is_some()
+    }
+
+    /// When what changed must be written at the latest.
+    pub fn deadline(&self) -> Option<Clock> {
+        self.write_at
+    }
+
+    /// Writes what changed: at once what lasts, a little later what may be over by then.
+    pub fn keep(&mut self, state: &State, main: c_int, now: Clock) {
+        let Some(directory) = &self.directory else { return };
+        let mut record = self.describe(state, main);
+        if record == self.record && self.record.since > 0.0 {
+            return;
+        }
+        if passes(record.phase) && now < *self.write_at.get_or_insert(now + PASSING) {
+            return;
+        }
+        self.write_at = None;
+        if record.phase != self.record.phase || self.record.since == 0.0 {
+            record.since = file::unix_now();
+        }
+        // A full disk costs the news, not the container.
+        let _ = file::write(directory, &record);
+        self.record = record;
+    }
+
+    /// What is left behind is a breadcrumb and would be told as a sudden death, so nothing is.
+    pub fn close(&mut self) {
+        if let Some(directory) = self.directory.take() {
+            let _ = std::fs::remove_dir_all(directory);
+        }
+    }
+
+    fn describe(&self, state: &State, main: c_int) -> Record {
+        Record {
+            phase: state.phase(),
+            main,
+            attempt: state.attempt,
+            mode: state.policy.mode.clone(),
+            kind: state.policy.kind,
+            command: state.command().map(str::to_owned),
+            stopped_by: state.stop().map(|stop| signal::name(stop.arrived.number)),
+            ended: state.ended().map(tell::how),
+            saved: state.saved.clone(),
+            hung: state.hung,
+            can_save: state.policy.save_signal.is_some() || state.policy.save_file.is_some(),
+            watches: state.policy.checkpoints.is_some(),
+            refused: state.refusal().map(str::to_owned),
+            ..self.record.clone()
+        }
+    }
+}
+
+/// Phases that are often over before anybody could read of them.
+fn passes(phase: Phase) -> bool {
+    matches!(phase, Phase::Checking | Phase::Installing | Phase::Starting)
+}

@@ -14,9 +14,9 @@ prepare() {
     mkdir "$context"
     cp "$binary" "$context/trainit"
     printf 'FROM scratch\nCOPY trainit /trainit\n' >"$context/Dockerfile"
-    docker build -q -t "$binary_image" "$context" >/dev/null
+    quietly docker build -t "$binary_image" "$context"
     shown docker build --build-arg "BASE=$base" -t "$image" docker/bases/python-slim
-    docker build -q --build-arg "TRAINIT=$binary_image" --build-arg "BASE=$base" -t "$image" "$root/docker/bases/python-slim" >/dev/null
+    quietly docker build --build-arg "TRAINIT=$binary_image" --build-arg "BASE=$base" -t "$image" "$root/docker/bases/python-slim"
     find_network "$base" || fail "a container reaches no package index, with or without --network host"
 }
 

@@ -15,6 +15,12 @@ fail() {
     exit 1
 }
 
+# quietly COMMAND…: what it prints is shown only when it fails.
+quietly() {
+    local output
+    output=$("$@" 2>&1) || { say "$output"; return 1; }
+}
+
 have() { command -v "$1" >/dev/null 2>&1; }
 
 have_docker() { have docker && timeout 20 docker info >/dev/null 2>&1; }

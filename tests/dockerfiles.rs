@@ -150,6 +150,17 @@ fn succeeds(output: &Output) {
 }
 
 #[test]
+fn every_policy_file_is_one_that_trainit_accepts() {
+    let example = project().join("examples/digits/code/trainit.yaml");
+    let policies = bases().into_iter().map(|name| project().join("docker/bases").join(name).join("trainit.yaml"));
+    for policy in policies.chain([example]) {
+        let mut trainit = Command::new(env!("CARGO_BIN_EXE_trainit"));
+        let output = trainit.args(["config", "check"]).arg(&policy).output().expect("trainit runs");
+        assert!(output.status.success(), "{}: {}", policy.display(), String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
 fn the_compose_file_is_accepted_by_compose() {
     let file = project().join("docker/compose.yaml");
     let tools: [&[&str]; 2] = [&["docker", "compose"], &["docker-compose"]];

@@ -1,0 +1,102 @@
+//! The images that the tests start, each built once a run from the project's own Dockerfiles. Their layers stay with the
+//! daemon, so that the next run takes a moment; those of long ago are removed.
+
+use crate::harness::{docker, docker_is_here, docker_says, project};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+/// An image with trainit in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Image {
+    /// Nothing but the binary, as docker/Dockerfile ends.
+    Scratch,
+    /// docker/bases/python-slim on a Debian with Python.
+    Python,
+    /// docker/bases/alpine on Alpine, or on a busybox without any shared library where that cannot be had.
+    Alpine,
+    /// Another of docker/bases, on the same Debian: its own base cannot be had here.
+    Base(&'static str),
+}
+
+/// The name of an image, built if it has not been; nothing, and a printed reason, where there is no daemon.
+pub fn image(which: Image) -> Option<String> {
+    docker_is_here().then(|| built(which))
+}
+
+fn built(which: Image) -> String {
+    static BUILT: Mutex<BTreeMap<Image, String>> = Mutex::new(BTreeMap::new());
+    if which != Image::Scratch {
+        built(Image::Scratch);
+    }
+    let mut images = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    images.entry(which).or_insert_with(|| build(which)).clone()
+}
+
+fn build(which: Image) -> String {
+    match which {
+        Image::Scratch => build_scratch(),
+        Image::Python => build_base("python-slim", &script("base-image.sh", &[])),
+        Image::Alpine => build_base("alpine", &script("busybox-image.sh", &[])),
+        Image::Base("jupyter-docker-stacks") => build_base("jupyter-docker-stacks", &build_stacks_stand_in()),
+        Image::Base(name) => build_base(name, &script("base-image.sh", &[])),
+    }
+}
+
+/// What docker/Dockerfile ends in, around a binary that was built outside.
+fn build_scratch() -> String {
+    docker(["image", "prune", "-af", "--filter", "label=trainit.test", "--filter", "until=12h"]);
+    let context = tempfile::tempdir().expect("a temporary directory");
+    std::fs::copy(static_binary(), context.path().join("trainit")).expect("the binary can be read");
+    let text = "FROM scratch\nCOPY trainit /trainit\nENTRYPOINT [\"/trainit\"]\n";
+    std::fs::write(context.path().join("Dockerfile"), text).expect("a temporary file");
+    build_context(&tag("scratch"), context.path(), &[])
+}
+
+fn build_base(name: &str, base: &str) -> String {
+    let arguments = [format!("TRAINIT={}", tag("scratch")), format!("BASE={base}")];
+    build_context(&tag(name), &project().join("docker/bases").join(name), &arguments)
+}
+
+/// Something with the names that docker-stacks' images have: the user, the scripts. Not their content.
+fn build_stacks_stand_in() -> String {
+    let context = tempfile::tempdir().expect("a temporary directory");
+    let text = "ARG BASE\nFROM ${BASE}\n\
+        RUN useradd --create-home --uid 1000 jovyan \
+         && printf '#!/bin/bash\\necho \"start.sh as $(id -u)\"\\nexec \"$@\"\\n' > /usr/local/bin/start.sh \
+         && printf '#!/bin/sh\\necho notebook\\n' > /usr/local/bin/start-notebook.py \
+         && chmod 755 /usr/local/bin/start*\n\
+        USER 1000\nWORKDIR /home/jovyan\n";
+    std::fs::write(context.path().join("Dockerfile"), text).expect("a temporary file");
+    let base = format!("BASE={}", script("base-image.sh", &[]));
+    build_context(&tag("stacks-stand-in"), context.path(), &[base])
+}
+
+fn build_context(tag: &str, context: &Path, arguments: &[String]) -> String {
+    let mut words: Vec<String> = ["build", "-q", "--label", "trainit.test", "-t", tag].map(str::to_owned).into();
+    words.extend(arguments.iter().flat_map(|argument| ["--build-arg".to_owned(), argument.clone()]));
+    words.push(context.to_str().expect("a plain path").to_owned());
+    docker_says(words);
+    tag.to_owned()
+}
+
+/// Two checkouts may test at the same time on one daemon: names hold the checkout's path, as a number.
+fn tag(name: &str) -> String {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    project().hash(&mut hasher);
+    format!("trainit-test-{name}:{:016x}", hasher.finish())
+}
+
+/// The static binary: the one that TRAINIT_STATIC_BINARY names, else built now.
+fn static_binary() -> String {
+    std::env::var("TRAINIT_STATIC_BINARY").unwrap_or_else(|_| script("static-binary.sh", &["--dev"]))
+}
+
+/// The answer of one of the scripts.
+fn script(name: &str, words: &[&str]) -> String {
+    let output = Command::new(project().join("scripts").join(name)).args(words).output().expect("bash is here");
+    assert!(output.status.success(), "scripts/{name}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}

@@ -1,0 +1,104 @@
+//! What a person does at a terminal or beside a running container: a shell, `check`, `health`, `status`.
+
+use crate::harness::{Container, Run, wait_for};
+use crate::images::{Image, image};
+use crate::terminal::Terminal;
+use std::time::Duration;
+
+const INTERRUPT: &str = "\x03";
+const SUSPEND: &str = "\x1a";
+
+/// Waits until `trainit health` says that the container is ready.
+pub fn wait_until_ready(job: &Container) {
+    wait_for("readiness", || job.exec(&["trainit", "health"]).status.success().then_some(()), || job.text());
+}
+
+/// A terminal at a shell that answers. The quotes keep the echo of what is typed from being taken for the answer.
+fn shell(run: Run) -> Terminal {
+    let mut terminal = Terminal::open(run);
+    terminal.types("echo rea''dy\n");
+    terminal.sees("ready");
+    terminal
+}
+
+/// Waits until the program in the foreground answers. What it adds keeps the terminal's echo from being taken for it.
+fn foreground_answers(terminal: &mut Terminal) {
+    terminal.types("purr\n");
+    terminal.sees("purr!");
+}
+
+#[test]
+fn a_terminal_without_a_command_is_a_shell_with_job_control() {
+    let Some(python) = image(Image::Python) else { return };
+    let mut terminal = shell(Run::of(&python));
+    terminal.types("sed -u 's/$/!/'\n");
+    foreground_answers(&mut terminal);
+    terminal.types(SUSPEND);
+    terminal.sees("Stopped");
+    terminal.types("jobs; echo lis''ted\n");
+    terminal.sees("Stopped");
+    terminal.sees("listed");
+    terminal.types("fg\n");
+    foreground_answers(&mut terminal);
+    terminal.types(INTERRUPT);
+    terminal.sees("# ");
+    terminal.types("echo interr''upted $?\n");
+    terminal.sees("interrupted 130");
+    terminal.types("exit 7\n");
+    let (code, shown) = terminal.ended();
+    assert_eq!(code, Some(7), "{shown}");
+    assert!(!shown.contains("job control"), "the shell complains:\n{shown}");
+}
+
+#[test]
+fn the_word_shell_starts_one_and_the_terminals_size_is_known() {
+    let Some(python) = image(Image::Python) else { return };
+    let mut terminal = shell(Run::of(&python).command(&["shell"]));
+    terminal.types("stty size; exit\n");
+    terminal.sees("40 120");
+    assert_eq!(terminal.ended().0, Some(0));
+}
+
+#[test]
+fn ctrl_c_on_a_terminal_ends_a_program_without_a_shell() {
+    let Some(python) = image(Image::Python) else { return };
+    let script = "print('read' + 'y', flush=True)\nimport time; time.sleep(1000)";
+    let mut terminal = Terminal::open(Run::of(&python).command(&["python", "-c", script]));
+    terminal.sees("ready");
+    terminal.types(INTERRUPT);
+    terminal.sees("KeyboardInterrupt");
+    assert_eq!(terminal.ended().0, Some(130));
+}
+
+#[test]
+fn check_starts_nothing_and_tells_by_its_exit_code() {
+    let Some(python) = image(Image::Python) else { return };
+    Run::of(&python).command(&["check"]).finish().expect_code(0);
+    let unfit = Run::of(&python).with("-e TRAINIT_DATA=/data").command(&["check"]);
+    unfit.finish().expect_code(111).expect_text(&["/data", "docker run"]);
+    let json = Run::of(&python).command(&["check", "--json"]).finish().expect_code(0).text;
+    assert!(json.trim_start().starts_with(['{', '[']), "{json}");
+}
+
+#[test]
+fn the_health_check_turns_healthy_when_the_workload_runs() {
+    let Some(python) = image(Image::Python) else { return };
+    let job = Run::of(&python).with("--health-interval 1s").command(&["sleep", "1000"]).start();
+    job.wait_for_field(".State.Health.Status", "healthy");
+    let status = job.exec(&["trainit", "status"]);
+    assert!(status.status.success(), "{status:?}");
+    assert!(String::from_utf8_lossy(&status.stdout).contains("running"), "{status:?}");
+    // `sleep` has no handler: it dies of the signal that is passed on, long before Docker's SIGKILL.
+    assert!(job.stop(60) < Duration::from_secs(20));
+    job.ended().expect_code(143);
+}
+
+#[test]
+fn a_second_trainit_in_a_session_leaves_the_first_alone() {
+    let Some(python) = image(Image::Python) else { return };
+    let job = Run::of(&python).command(&["sleep", "1000"]).start();
+    wait_until_ready(&job);
+    let inner = job.exec(&["trainit", "exec", "--", "echo", "inside"]);
+    assert_eq!(String::from_utf8_lossy(&inner.stdout).trim(), "inside", "{inner:?}");
+    assert!(job.exec(&["trainit", "health"]).status.success());
+}

@@ -1,0 +1,81 @@
+//! Containers that are not as most are: without a file system to write to, without a user, without anything but the binary.
+
+use crate::harness::Run;
+use crate::images::{Image, image};
+use crate::sessions::wait_until_ready;
+use std::time::Duration;
+
+#[test]
+fn a_read_only_root_is_enough() {
+    let Some(python) = image(Image::Python) else { return };
+    for options in ["--read-only", "--read-only --tmpfs /tmp"] {
+        let run = Run::of(&python).with(options).command(&["python", "-c", "print('works')"]);
+        run.finish().expect_code(0).expect_text(&["works"]);
+    }
+}
+
+#[test]
+fn health_is_known_on_a_read_only_root() {
+    let Some(python) = image(Image::Python) else { return };
+    let job = Run::of(&python).with("--read-only --health-interval 1s").command(&["sleep", "1000"]).start();
+    job.wait_for_field(".State.Health.Status", "healthy");
+}
+
+#[test]
+fn a_user_that_nobody_knows_can_run_and_be_asked_after() {
+    let Some(python) = image(Image::Python) else { return };
+    let script = "import os; print('uid', os.getuid(), flush=True); import time; time.sleep(1000)";
+    let run = Run::of(&python).with("--user 12345 --health-interval 1s");
+    let job = run.command(&["python", "-c", script]).start();
+    job.wait_for_text("uid 12345");
+    job.wait_for_field(".State.Health.Status", "healthy");
+}
+
+#[test]
+fn the_binary_alone_is_an_image() {
+    let Some(scratch) = image(Image::Scratch) else { return };
+    let version = concat!("trainit ", env!("CARGO_PKG_VERSION"));
+    for command in [&["--version"][..], &["exec", "--", "/trainit", "--version"], &["--", "/trainit", "--version"]] {
+        Run::of(&scratch).command(command).finish().expect_code(0).expect_text(&[version]);
+    }
+    Run::of(&scratch).command(&["check"]).finish().expect_code(0);
+    Run::of(&scratch).command(&["/no/such"]).finish().expect_code(127).expect_text(&["/no/such"]);
+}
+
+#[test]
+fn a_shell_where_there_is_none_is_refused_with_the_reason() {
+    let Some(scratch) = image(Image::Scratch) else { return };
+    Run::of(&scratch).command(&["shell"]).finish().expect_code(127).expect_text(&["shell"]);
+}
+
+#[test]
+fn it_runs_where_there_is_no_glibc() {
+    let Some(alpine) = image(Image::Alpine) else { return };
+    let run = Run::of(&alpine).command(&["sh", "-c", "echo from $0; exit 3", "sh"]);
+    run.finish().expect_code(3).expect_text(&["from sh"]);
+    Run::of(&alpine).command(&["check"]).finish().expect_code(0);
+}
+
+#[test]
+fn every_ready_dockerfile_builds_and_starts() {
+    for base in ["nvidia-pytorch", "nvidia-cuda", "pytorch"] {
+        let Some(base) = image(Image::Base(base)) else { return };
+        let run = Run::of(&base).with("-e TRAINIT_GPU_COUNT=none");
+        run.command(&["python3", "-c", "print('started')"]).finish().expect_code(0).expect_text(&["started"]);
+    }
+}
+
+#[test]
+fn docker_stacks_scripts_stay_the_first_word() {
+    let Some(stacks) = image(Image::Base("jupyter-docker-stacks")) else { return };
+    Run::of(&stacks).finish().expect_code(0).expect_text(&["start.sh as 1000", "notebook"]);
+}
+
+#[test]
+fn docker_init_before_trainit_changes_nothing() {
+    let Some(python) = image(Image::Python) else { return };
+    let job = Run::of(&python).with("--init").command(&["sleep", "1000"]).start();
+    wait_until_ready(&job);
+    assert!(job.stop(60) < Duration::from_secs(20));
+    job.ended().expect_code(143);
+}

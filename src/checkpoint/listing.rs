@@ -1,7 +1,6 @@
 //! A directory read once: names and kinds, with symbolic links followed to what they mean. Nothing here knows what a
 //! checkpoint is. No stat(2) for ordinary entries: a directory of 100,000 costs one pass of getdents(2).
 
-use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirEntry};
 use std::io;
@@ -95,24 +94,17 @@ impl Listing {
         self.entries.iter().any(|entry| entry.kind == kind && entry.name == *name)
     }
 
-    /// The entries of a kind that `step` accepts by name. A link and what it leads to are both among them.
+    /// The entries of a kind that `step` accepts by name. A link is accepted for its own name or for that of what it leads to;
+    /// of the step, the real name has the last word.
     pub fn pick(&self, kind: Kind, step: impl Fn(&[u8]) -> Option<Option<u64>>) -> Vec<Candidate<'_>> {
         let of_kind = self.entries.iter().filter(|entry| entry.kind == kind);
         let picked = of_kind.filter_map(|entry| {
-            let mut fits = entry.names().filter_map(|name| step(name).filter(|_| !super::name::is_temporary(name)));
-            let first = fits.next()?;
-            Some(Candidate { entry, step: first.or_else(|| fits.flatten().next()) })
+            let wanted = |name: &&[u8]| !super::name::is_temporary(name);
+            let mut fits = entry.names().filter_map(|name| Some(name).filter(wanted).and_then(&step)).peekable();
+            fits.peek()?;
+            Some(Candidate { entry, step: fits.flatten().last() })
         });
         picked.collect()
-    }
-
-    /// Keeps each file or directory once: of several names for it, one that tells a step, and its own rather than a link's.
-    pub fn each_once(&self, candidates: &mut Vec<Candidate<'_>>) {
-        if self.entries.iter().any(|entry| entry.real.is_some()) {
-            candidates.sort_by_key(|candidate| (candidate.step.is_none(), candidate.entry.real.is_some()));
-            let mut seen = HashSet::new();
-            candidates.retain(|candidate| seen.insert(self.path(candidate.entry)));
-        }
     }
 }
 

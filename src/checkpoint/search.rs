@@ -36,6 +36,15 @@ pub struct PassedOver {
     pub why: String,
 }
 
+impl Survey {
+    /// A link and what it leads to are one.
+    fn pass_over(&mut self, path: PathBuf, why: String) {
+        if !self.passed_over.iter().any(|other| other.path == path) {
+            self.passed_over.push(PassedOver { path, why });
+        }
+    }
+}
+
 /// The newest complete checkpoint in a directory. Newest is the highest step when every candidate tells its step, and
 /// otherwise the one that was modified last. A directory that does not exist has none.
 ///
@@ -60,7 +69,7 @@ pub fn survey(dir: &Path, family: FamilyChoice, pattern: Option<&Pattern>) -> io
                 survey.newest = Some(found);
                 break;
             }
-            Err(why) => survey.passed_over.push(PassedOver { path: listing.path(candidate.entry), why: why.0 }),
+            Err(why) => survey.pass_over(listing.path(candidate.entry), why.0),
         }
     }
     Ok(survey)
@@ -103,7 +112,6 @@ impl<'a> Search<'a> {
         if let Some(pattern) = scene.pattern {
             candidates.retain_mut(|candidate| fits(pattern, candidate));
         }
-        scene.listing.each_once(&mut candidates);
         sort(scene.listing, &mut candidates);
         Search { scene, family, candidates }
     }
@@ -123,7 +131,7 @@ impl<'a> Search<'a> {
 
 /// Whether the pattern fits; what it says of the step wins over what the family makes of the name.
 fn fits(pattern: &Pattern, candidate: &mut Candidate<'_>) -> bool {
-    let found = candidate.entry.names().find_map(|name| pattern.step_of(name));
+    let found = candidate.entry.names().filter_map(|name| pattern.step_of(name)).last();
     candidate.step = found.flatten().or(candidate.step);
     found.is_some()
 }

@@ -23,7 +23,10 @@ fn a_link_means_what_it_leads_to() {
     let (place, other) = (Place::new(), Place::new());
     place.put("ckpt-100.pt", torch(b"w"));
     symlink("ckpt-100.pt", place.path().join("latest.pt")).unwrap();
+    symlink("ckpt-100.pt", place.path().join("ckpt-999.pt")).unwrap();
     place.finds("torch", "ckpt-100.pt", 100);
+    place.put("ckpt-100.pt", half(torch(b"w")));
+    assert_eq!(place.survey("torch").passed_over.len(), 1);
     let far = other.put("ckpt-200.pt", torch(b"w"));
     symlink(&far, place.path().join("ckpt-newest.pt")).unwrap();
     let found = place.survey("auto").newest.unwrap();

@@ -123,12 +123,15 @@ fn what_was_there_before_is_told_only_if_it_is_newer_than_since() {
 #[test]
 fn a_lower_step_after_going_back_is_news() {
     let place = Place::new();
-    place.put("a-900.pt", torch(b"w"));
-    place.age("a-900.pt", 60);
+    for step in 900..1000 {
+        place.put(&format!("a-{step}.pt"), torch(b"w"));
+        place.age(&format!("a-{step}.pt"), 60);
+    }
     let watching = Watching::of(place.path(), "torch", SystemTime::now());
     place.put("a-100.pt", torch(b"w"));
     assert_eq!(watching.next(), "a-100.pt");
-    assert_eq!(watching.rest(), [""; 0]);
+    (990..1000).for_each(|step| fs::remove_file(place.path().join(format!("a-{step}.pt"))).unwrap());
+    assert_eq!(watching.rest(), [""; 0], "what comes into sight when others go is no news");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::check::{self, Finding, Scene};
 use crate::cli::{self, Request};
 use crate::config::{self, Loaded, OnError, Resume, Sources};
 use crate::deps::{self, Outcome};
+use crate::engine::Place;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::exit::{Exit, Family};
@@ -62,7 +63,7 @@ impl Story {
         enter(&loaded.workdir)?;
         let scene = scene(&loaded, &plan, &inherited);
         self.console = Console::new(&scene.settings, scene.place());
-        self.introduce(&loaded, &plan);
+        self.introduce(&loaded, &plan, scene.place());
 
         let changes = self.check(&scene).and_then(|()| self.install(&scene, &plan));
         self.file(&scene, &plan, began, changes.as_ref().err());
@@ -114,22 +115,23 @@ impl Story {
         });
     }
 
-    fn introduce(&mut self, loaded: &Loaded, plan: &Plan) {
+    fn introduce(&mut self, loaded: &Loaded, plan: &Plan, place: Place) {
         self.console.banner(&plan.mode, &plan.command);
         loaded.warnings.iter().for_each(|warning| self.console.warning(warning));
         if let Some(note) = &plan.note {
             self.console.line(note);
         }
         if self.door.supervised() && self.attempt == 1 {
-            self.tell_breadcrumbs(&loaded.settings);
+            self.tell_breadcrumbs(&loaded.settings, place);
         }
     }
 
-    /// A container that was killed whole could not say so itself.
-    fn tell_breadcrumbs(&mut self, settings: &config::Settings) {
+    /// A container that was killed whole could not say so itself. On a machine other jobs of the user may have left something; it is
+    /// cleaned up, but says nothing about this one.
+    fn tell_breadcrumbs(&mut self, settings: &config::Settings, place: Place) {
         let mut bases = state::bases(std::env::var_os("XDG_RUNTIME_DIR").as_deref().map(Path::new));
         bases.extend(settings.state_dir.value.clone());
-        for left in state::breadcrumbs(&bases).iter().rev().take(1) {
+        for left in state::breadcrumbs(&bases).iter().rev().filter(|_| place.is_container()).take(1) {
             self.console.line(&format!("the start before this one ended without a word: {}", left.last_words()));
         }
     }

@@ -60,6 +60,8 @@ pub enum Action {
     },
     /// A signal that means "save": only for who is ready for it.
     Ask(c_int),
+    /// A hang-up for a shell: one that a person types into ignores TERM.
+    HangUp,
     /// TERM for what became our child since the stop was delivered.
     DeliverToOrphans,
     /// A signal for every descendant.

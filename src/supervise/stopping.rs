@@ -66,6 +66,9 @@ impl State {
         let Some(stop) = self.stop else { return };
         let chosen = stop.number != stop.arrived.number && stop.number != libc::SIGTERM;
         act.push(Action::Deliver { number: stop.number, chosen });
+        if self.policy.kind == Kind::Build && !self.is_plain() {
+            act.push(Action::HangUp);
+        }
     }
 
     /// The stop came a moment too late for prepare: what runs now is a workload, with a workload's budget.

@@ -261,6 +261,7 @@ impl Supervisor {
             Action::Deliver { number, chosen } => self.workload.deliver(number, scope, chosen),
             Action::Ask(number) if self.workload.ask(number, scope) => {}
             Action::Ask(number) => self.step(Event::NobodyReady(number)),
+            Action::HangUp => self.workload.hang_up(),
             Action::DeliverToOrphans => self.workload.deliver_to_orphans(&self.errands),
             Action::Tree(number) => self.workload.signal_tree(number, &self.errands),
             Action::Kill => self.workload.kill(&self.errands),

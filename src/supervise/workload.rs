@@ -89,6 +89,13 @@ impl Workload {
         self.delivered.extend(signalled.into_iter().chain(spared).map(c_int::abs));
     }
 
+    /// For a shell with a person at it: as if the terminal had gone. Others might know another meaning of it.
+    pub fn hang_up(&self) {
+        if !self.gone && target::View::is_shell(&target::Real, self.main) {
+            deliver_one(self.main, libc::SIGHUP, false);
+        }
+    }
+
     /// A signal only for who is ready for it: the others would die of it. Says whether anybody was.
     pub fn ask(&self, number: c_int, scope: Scope) -> bool {
         let chosen = target::choose(self.main, number, scope, &target::Real).signalled;

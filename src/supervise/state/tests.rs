@@ -209,3 +209,9 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_stopped_shell_also_gets_a_hang_up_since_it_ignores_term() {
+    let mut play = Play::running(Policy { kind: Kind::Build, ..train(None) });
+    assert_eq!(play.does(1.0, signal(TERM)), [DELIVER, Action::HangUp]);
+}

@@ -4,6 +4,7 @@
 mod check;
 mod checkpoint;
 pub mod config;
+pub mod deps;
 mod health;
 mod status;
 

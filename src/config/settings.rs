@@ -85,6 +85,8 @@ settings! {
     "deps.python" deps_python: Option<PathBuf> = "" eg "/opt/venv/bin/python", project;
     /// Deadline of the whole installation.
     "deps.timeout" deps_timeout: Option<Duration> = "30m", project;
+    /// How often an installation is tried again when the index or the network is down.
+    "deps.retries" deps_retries: Option<u8> = "3", project;
     /// `fail` or `warn`; default: fail in train modes, warn in build modes.
     "deps.on_error" deps_on_error: Option<OnError> = "" eg "warn", project;
     /// Extra variables for the workload.

@@ -1,5 +1,34 @@
 //! Python dependencies: which requirement files, which interpreter, whether anything has to be done, and doing it. Knows
-//! `config`, `environment` and `sys`; prints nothing itself.
+//! `config`, `environment` and `sys`. It tells in lines; only on a terminal it passes an installer's own progress through.
+//!
+//! The story is `ensure`: select the files, gather what they reach, find the interpreter, compare with what the last
+//! installation wrote down, and only then install.
+
+mod digest;
+mod failure;
+mod inputs;
+mod install;
+mod installer;
+mod interpreter;
+mod layer;
+mod lock;
+pub mod pip;
+mod places;
+pub mod python;
+pub mod redact;
+pub mod requirements;
+mod run;
+mod select;
+mod show;
+mod site;
+pub mod stamp;
+mod starts;
+mod status;
+mod target;
+mod translate;
+mod wanted;
+
+pub use status::{Status, status};
 
 use crate::config::Settings;
 use crate::environment::Environment;
@@ -40,6 +69,8 @@ pub enum Outcome {
     Unchanged {
         /// The files.
         files: Vec<PathBuf>,
+        /// Variables that the workload has to get, so that it finds the packages.
+        environment: Vec<(OsString, OsString)>,
     },
     /// The installer ran and succeeded.
     Installed {
@@ -49,13 +80,19 @@ pub enum Outcome {
         installer: String,
         /// How long it took.
         took: Duration,
+        /// Variables that the workload has to get, so that it finds the packages.
+        environment: Vec<(OsString, OsString)>,
     },
 }
 
 impl Outcome {
-    /// Variables that the workload needs to find what was installed.
+    /// Variables that the workload has to get, whether or not it has others of these names: path lists in them are extended
+    /// already.
     pub fn environment(&self) -> &[(OsString, OsString)] {
-        &[]
+        match self {
+            Outcome::Nothing => &[],
+            Outcome::Unchanged { environment, .. } | Outcome::Installed { environment, .. } => environment,
+        }
     }
 }
 
@@ -64,6 +101,21 @@ impl Outcome {
 /// # Errors
 /// A requirement that cannot be met (116), an index that is down (216), a configuration that cannot be (78).
 pub fn ensure(request: &Request<'_>, tell: &mut dyn FnMut(&str)) -> Result<Outcome> {
-    let _ = (request, tell);
-    Ok(Outcome::Nothing)
+    let Some(wanted) = wanted(request, tell)? else { return Ok(Outcome::Nothing) };
+    let remembered = python::remembered(&wanted.interpreter, request.environment);
+    match remembered.and_then(|python| wanted.unchanged(&python)) {
+        Some(outcome) => Ok(outcome),
+        None => install::install(&wanted, tell),
+    }
+}
+
+/// What this start wants to have; none if there is nothing to install.
+fn wanted<'a>(request: &'a Request<'a>, tell: &mut dyn FnMut(&str)) -> Result<Option<wanted::Wanted<'a>>> {
+    let Some(selection) = select::select(request, tell)? else { return Ok(None) };
+    let inputs = inputs::gather(&selection.files, request.environment)?;
+    if inputs.requirements == 0 {
+        return Ok(None);
+    }
+    let interpreter = interpreter::find(request)?;
+    Ok(Some(wanted::Wanted { request, selection, inputs, interpreter }))
 }

@@ -14,6 +14,7 @@ pub mod root;
 pub mod signal;
 pub mod stat;
 pub mod terminal;
+pub mod window;
 
 pub use args::Args;
 pub use root::Root;

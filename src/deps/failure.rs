@@ -1,0 +1,323 @@
+//! Why an installation failed: the class, whether trying again can help, the lines that say it, and what to do. A table of
+//! what installers write; adding a class is adding a row.
+
+use super::installer::Tool;
+use super::run::End;
+use super::show::plain;
+use std::os::unix::process::ExitStatusExt;
+
+/// A kind of failure.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Class {
+    /// In a few words.
+    pub says: &'static str,
+    /// Trying again can help.
+    pub passing: bool,
+    /// What to do.
+    pub hint: &'static str,
+    /// What installers write then; any of these, in text where every blank is one space.
+    signs: &'static [&'static str],
+}
+
+const fn permanent(says: &'static str, hint: &'static str, signs: &'static [&'static str]) -> Class {
+    Class { says, passing: false, hint, signs }
+}
+
+const fn passing(says: &'static str, hint: &'static str, signs: &'static [&'static str]) -> Class {
+    Class { says, passing: true, hint, signs }
+}
+
+/// What is final whatever else was written before.
+const FINAL: &[Class] = &[
+    permanent(
+        "no space is left",
+        "make room, or point TMPDIR and the cache elsewhere (UV_CACHE_DIR, PIP_CACHE_DIR)",
+        &["No space left on device", "Errno 28]", "Disk quota exceeded"],
+    ),
+    permanent(
+        "a download is not what its hash says",
+        "somebody replaced the file, or the hashes are old: make them anew",
+        &["DO NOT MATCH THE HASHES", "Hash mismatch for"],
+    ),
+    permanent(
+        "hashes are missing",
+        "with one hash every requirement needs one, dependencies included",
+        &["Hashes are required in --require-hashes mode", "In `--require-hashes` mode"],
+    ),
+    permanent(
+        "a line cannot be understood",
+        "correct the line that is named",
+        &[
+            "Invalid requirement",
+            "Couldn't parse requirement",
+            "InvalidRequirement",
+            "Unexpected '",
+            "Expected `--hash`",
+            "no such option",
+            "InvalidMarker",
+            "Error parsing included file",
+            "Invalid URL in",
+            "did not contain valid UTF-8",
+            "UnicodeDecodeError",
+        ],
+    ),
+    permanent(
+        "two requirements contradict each other",
+        "loosen one of the versions that are named",
+        &["ResolutionImpossible", "have conflicting dependencies"],
+    ),
+    permanent(
+        "no version fits this Python",
+        "use an image with the Python that is asked for, or an older version of the package",
+        &["requires a different Python", "require a different python version", "does not satisfy Python"],
+    ),
+    permanent(
+        "a build needs a package that is not there while it runs",
+        "install it first, or take a version with a wheel",
+        &["ModuleNotFoundError: No module named"],
+    ),
+    permanent(
+        "a package has to be compiled, and that failed",
+        "take a version with a wheel for this Python, or put a compiler into the image (apt-get install gcc)",
+        &[
+            "Failed building wheel",
+            "failed-wheel-build-for-install",
+            "metadata-generation-failed",
+            "The build backend returned an error",
+            "error: command 'gcc' failed",
+            "error: command 'x86_64-linux-gnu-gcc' failed",
+            "Failed to build `",
+        ],
+    ),
+    permanent(
+        "a file that is named does not exist",
+        "correct the path: one in a requirement file is relative to that file",
+        &[
+            "Distribution not found at: file:",
+            "[Errno 2] No such file or directory",
+            "does not appear to be a Python project",
+        ],
+    ),
+    permanent(
+        "files cannot be written",
+        "make the directory writable for this user, or start without --read-only",
+        &["Permission denied", "Read-only file system", "Errno 13]", "Errno 30]"],
+    ),
+    permanent(
+        "this Python belongs to the system",
+        "make a virtual environment and put it first on PATH",
+        &["externally-managed-environment", "is externally managed"],
+    ),
+];
+
+/// What happens on the way to an index.
+const NETWORK: &[Class] = &[
+    permanent(
+        "the index refuses the user",
+        "check user and token of the index (UV_DEFAULT_INDEX, PIP_INDEX_URL, ~/.netrc)",
+        &[
+            "401 Client Error",
+            "401 Error",
+            "401 Unauthorized",
+            "403 Client Error",
+            "403 Forbidden",
+            "HTTP error 401",
+            "HTTP error 403",
+            "Credentials not correct",
+        ],
+    ),
+    permanent(
+        "the certificate of the index is not trusted",
+        "mount your authority's certificate and name it: SSL_CERT_FILE=/path, PIP_CERT=/path",
+        &["CERTIFICATE_VERIFY_FAILED", "invalid peer certificate", "UnknownIssuer"],
+    ),
+    permanent("the proxy wants a password", "put user and password into HTTPS_PROXY", &["407 Proxy Authentication"]),
+    passing(
+        "the name of the index cannot be looked up",
+        "without a way out use a mirror (UV_DEFAULT_INDEX, PIP_INDEX_URL) or bake the packages into the image",
+        &[
+            "NameResolutionError",
+            "Temporary failure in name resolution",
+            "Name or service not known",
+            "failed to lookup address",
+            "dns error",
+        ],
+    ),
+    passing(
+        "the index cannot be reached",
+        "check network and proxy (HTTPS_PROXY, NO_PROXY), or use a mirror (UV_DEFAULT_INDEX, PIP_INDEX_URL)",
+        &[
+            "NewConnectionError",
+            "Failed to establish a new connection",
+            "ConnectTimeoutError",
+            "ReadTimeoutError",
+            "ReadTimeout",
+            "ProxyError",
+            "Connection refused",
+            "Connection reset",
+            "ConnectionResetError",
+            "RemoteDisconnected",
+            "IncompleteRead",
+            "tcp connect error",
+            "operation timed out",
+            "client error (Connect)",
+            "error sending request",
+            "connection closed before message completed",
+            "Network is unreachable",
+        ],
+    ),
+    passing(
+        "the index is down or wants fewer questions",
+        "try again later, or use a mirror (UV_DEFAULT_INDEX, PIP_INDEX_URL)",
+        &[
+            "500 Server Error",
+            "502 Server Error",
+            "503 Server Error",
+            "504 Server Error",
+            "429 Client Error",
+            "HTTP status server error",
+            "HTTP error 5",
+            "500 Internal Server Error",
+            "502 Bad Gateway",
+            "503 Service Unavailable",
+            "504 Gateway",
+            "429 Too Many Requests",
+            "too many 50",
+        ],
+    ),
+];
+
+/// What an index answers.
+const ANSWERS: &[Class] = &[
+    permanent(
+        "a package does not exist under this name",
+        "check the spelling, and whether it is in another index",
+        &[
+            "(from versions: none)",
+            "was not found in the package registry",
+            "was not found in the provided package locations",
+            "was not found in the cache",
+            "not found in the",
+        ],
+    ),
+    permanent(
+        "a version does not exist",
+        "check the version; the index has others",
+        &[
+            "Could not find a version that satisfies",
+            "No matching distribution found",
+            "there is no version of",
+            "there are no versions of",
+            "is available and you require",
+            "are available and you require",
+        ],
+    ),
+    permanent(
+        "two requirements contradict each other",
+        "loosen one of the versions that are named",
+        &["No solution found"],
+    ),
+];
+
+const KILLED: Class = permanent(
+    "the installer was killed",
+    "it may have used more memory than the container has: raise the limit, or set MAX_JOBS=1",
+    &[],
+);
+const SIGNALLED: Class = passing("the installer was ended by a signal", "", &[]);
+const TIME_OUT: Class = passing(
+    "it took longer than deps.timeout",
+    "raise it: TRAINIT_DEPS_TIMEOUT=1h, or bake the packages into the image",
+    &[],
+);
+const OTHER: Class = permanent("the installer failed", "", &[]);
+
+/// A failure, told.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Its class.
+    pub class: &'static Class,
+    /// The lines that say it, at most four.
+    pub lines: Vec<String>,
+}
+
+/// Finds the class by how the tool ended, what it said, and what pip wrote into its log without saying it.
+pub fn classify(tool: &Tool, end: End, said: &str, log: &str) -> Failure {
+    let (class, text) = match end {
+        End::TimedOut => (&TIME_OUT, said.to_owned()),
+        End::Exited(status) => match status.signal() {
+            Some(libc::SIGKILL) => (&KILLED, said.to_owned()),
+            Some(_) => (&SIGNALLED, said.to_owned()),
+            None => by_text(tool, said, log),
+        },
+    };
+    Failure { class, lines: lines(class, &text) }
+}
+
+fn by_text(tool: &Tool, said: &str, log: &str) -> (&'static Class, String) {
+    let said = without_retries(said);
+    // pip warns of every break in the network, also of those that it got over, so what is final comes first. uv tells of the
+    // network only when it gives up, and then as the reason why there is "no solution".
+    let mut order = [(FINAL, said.clone()), (NETWORK, said.clone()), (NETWORK, given_up(log)), (ANSWERS, said.clone())];
+    if matches!(tool, Tool::Uv { .. }) {
+        order.swap(0, 1);
+    }
+    let found = order.into_iter().find_map(|(classes, text)| Some((find(classes, &one_line(&text))?, text)));
+    found.unwrap_or((&OTHER, said))
+}
+
+/// pip says "Retrying" before each new try; only the last one counts, and that is told otherwise.
+fn without_retries(said: &str) -> String {
+    said.lines().filter(|line| !line.trim_start().starts_with("WARNING: Retrying")).collect::<Vec<_>>().join("\n")
+}
+
+/// The lines of pip's log that say which pages of an index it went without. It shows none of them.
+fn given_up(log: &str) -> String {
+    const MARK: &str = "Could not fetch URL";
+    log.lines().filter_map(|line| line.get(line.find(MARK)?..)).collect::<Vec<_>>().join("\n")
+}
+
+fn find(classes: &'static [Class], text: &str) -> Option<&'static Class> {
+    classes.iter().find(|class| class.signs.iter().any(|sign| text.contains(sign)))
+}
+
+/// uv breaks long lines with frames of its own.
+fn one_line(text: &str) -> String {
+    let plain = plain(text).replace(['│', '╰', '─', '▶', '├', '×'], " ");
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The lines that hold a sign with what explains them, else those that are marked as errors, else the last ones.
+fn lines(class: &Class, text: &str) -> Vec<String> {
+    const EXPLAIN: [&str; 4] = ["cause:", "hint:", "Hint:", "╰"];
+    const ERRORS: [&str; 4] = ["error", "ERROR", "×", "cause:"];
+    let text = plain(text);
+    let all: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let begins = |line: &str, marks: &[&str]| marks.iter().any(|mark| line.starts_with(mark));
+    let has_sign = |line: &str| class.signs.iter().any(|sign| line.contains(sign));
+    if all.iter().any(|line| has_sign(line)) {
+        return pick(&all, |line| has_sign(line) || begins(line, &EXPLAIN));
+    }
+    match pick(&all, |line| begins(line, &ERRORS) || begins(line, &EXPLAIN)) {
+        marked if marked.is_empty() => all.iter().rev().take(3).rev().map(|line| shorten(line)).collect(),
+        marked => marked,
+    }
+}
+
+fn pick(all: &[&str], wanted: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut picked: Vec<String> = all.iter().filter(|line| wanted(line)).map(|line| shorten(line)).collect();
+    picked.dedup();
+    picked.truncate(4);
+    picked
+}
+
+fn shorten(line: &str) -> String {
+    match line.char_indices().nth(400) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[path = "failure/tests.rs"]
+mod tests;

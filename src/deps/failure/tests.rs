@@ -1,0 +1,80 @@
+use super::*;
+use std::process::ExitStatus;
+
+fn uv() -> Tool {
+    Tool::Uv { path: "uv".into(), version: "0.9.0".into(), settings: Default::default() }
+}
+
+fn pip() -> Tool {
+    Tool::Pip { version: "24.0".into() }
+}
+
+fn failed() -> End {
+    End::Exited(ExitStatus::from_raw(1 << 8))
+}
+
+fn says(tool: &Tool, said: &str, log: &str) -> (&'static str, bool) {
+    let failure = classify(tool, failed(), said, log);
+    (failure.class.says, failure.class.passing)
+}
+
+#[test]
+fn a_closed_port_is_a_passing_failure_also_where_pip_hides_it() {
+    let log = "2026-01-01T00:00:00,000 Could not fetch URL http://h/simple/x/: connection error: HTTPConnectionPool(host='h', port=9): \
+               Max retries exceeded (Caused by NewConnectionError('…: [Errno 111] Connection refused')) - skipping";
+    let said = "ERROR: Could not find a version that satisfies the requirement x (from versions: none)\nERROR: No matching distribution found for x";
+    assert_eq!(says(&pip(), said, log), ("the index cannot be reached", true));
+    assert_eq!(says(&pip(), said, ""), ("a package does not exist under this name", false));
+    let said = "error: Failed to fetch: http://127.0.0.1:9/simple/x/\n  cause: client error (Connect)\n  cause: Connection refused (os error 111)";
+    assert_eq!(says(&uv(), said, ""), ("the index cannot be reached", true));
+}
+
+#[test]
+fn a_break_that_pip_got_over_is_not_the_cause() {
+    let said = "WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError': /simple/x/\n\
+                ERROR: ResolutionImpossible: for help visit https://pip.pypa.io/";
+    assert!(!says(&pip(), said, "").1);
+    let said =
+        "WARNING: Retrying (Retry(total=4)) after 'ReadTimeoutError'\nERROR: No matching distribution found for x==9";
+    assert_eq!(says(&pip(), said, ""), ("a version does not exist", false));
+}
+
+#[test]
+fn each_text_of_uv_finds_its_class_though_frames_break_its_lines() {
+    let unknown = "  × No solution found when resolving dependencies:\n  ╰─▶ Because nosuch was not\n      found in the package registry and you require nosuch";
+    assert_eq!(says(&uv(), unknown, ""), ("a package does not exist under this name", false));
+    let version = "error: No solution found\n  cause: Because there is no version of numpy==99 and you require numpy==99, we can conclude";
+    assert_eq!(says(&uv(), version, ""), ("a version does not exist", false));
+    let conflict =
+        "error: No solution found\n  cause: Because a==1 depends on b==1 and you require b==2, we can conclude";
+    assert_eq!(says(&uv(), conflict, ""), ("two requirements contradict each other", false));
+    let denied = "error: No solution found\nhint: An index URL (https://h/) could not be queried due to a lack of valid authentication credentials (401 Unauthorized).";
+    assert_eq!(says(&uv(), denied, ""), ("the index refuses the user", false));
+}
+
+#[test]
+fn the_way_it_ended_can_be_the_class() {
+    let end = |raw| classify(&uv(), End::Exited(ExitStatus::from_raw(raw)), "Downloading x\n", "").class.says;
+    assert_eq!(end(9), KILLED.says);
+    assert_eq!(end(15), SIGNALLED.says);
+    assert_eq!(end(1 << 8), OTHER.says);
+    assert_eq!(classify(&uv(), End::TimedOut, "", "").class, &TIME_OUT);
+}
+
+#[test]
+fn the_lines_that_matter_are_kept() {
+    let said = "Collecting a\nERROR: Could not find a version that satisfies the requirement a==2 (from versions: 1)\nERROR: No matching distribution found for a==2\n[notice] update\n";
+    let failure = classify(&pip(), failed(), said, "");
+    assert_eq!(failure.lines.len(), 2);
+    assert!(failure.lines[0].contains("from versions: 1"));
+    assert_eq!(classify(&pip(), failed(), "one\ntwo\nthree\nfour\n", "").lines, ["two", "three", "four"]);
+}
+
+#[test]
+fn every_sign_is_on_one_line() {
+    for class in [FINAL, NETWORK, ANSWERS].into_iter().flatten() {
+        for sign in class.signs {
+            assert_eq!(one_line(sign), *sign);
+        }
+    }
+}

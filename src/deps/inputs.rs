@@ -1,0 +1,276 @@
+//! Everything that the requirement files reach: nested files, constraints, local packages. One digest says whether any of it
+//! changed. Paths go into it as they are written, so that a file means the same at build time and in another directory.
+
+use super::digest::Digest;
+use super::redact::Redactor;
+use super::requirements::{self, Item, Line};
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::exit::{Exit, Family};
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Longest requirement file. Nobody writes one by hand; more is not a requirement file.
+const FILE_MAX: u64 = 16 << 20;
+
+/// Most files of a local package that are looked at; a larger one counts as changed.
+const TREE_MAX: usize = 5000;
+
+/// The files of a package that say what it depends on.
+const METADATA: [&str; 4] = ["pyproject.toml", "setup.py", "setup.cfg", "MANIFEST.in"];
+
+/// What was reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inputs {
+    /// Every file that was read, the listed ones first.
+    pub files: Vec<PathBuf>,
+    /// How many requirements they hold.
+    pub requirements: usize,
+    /// Options that only pip reads, with the line that has them.
+    pub for_pip: Vec<String>,
+    /// Changes when any of it changes.
+    pub digest: String,
+    /// What cannot be compared with an earlier state, so that the installer has to look.
+    pub unknown: Option<String>,
+}
+
+/// Reads the listed files and all that they name.
+///
+/// # Errors
+/// A file that is missing, not a file or not readable (116; 216 when the file system does not answer).
+pub fn gather(files: &[PathBuf], environment: &Environment) -> Result<Inputs> {
+    let mut reader = Reader {
+        environment,
+        redactor: Redactor::for_environment(environment),
+        digest: Digest::default(),
+        found: Inputs::default(),
+    };
+    for file in files {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        reader.file("-r", &name, file, None)?;
+    }
+    reader.found.digest = reader.digest.hex();
+    Ok(reader.found)
+}
+
+struct Reader<'a> {
+    environment: &'a Environment,
+    redactor: Redactor,
+    digest: Digest,
+    found: Inputs,
+}
+
+impl Reader<'_> {
+    /// One file. `written` is how it was named, `from` where.
+    fn file(&mut self, option: &str, written: &str, path: &Path, from: Option<&str>) -> Result<()> {
+        if self.found.files.iter().any(|known| known == path) {
+            return Ok(());
+        }
+        let bytes = read_file(path).map_err(|error| unreadable(path, &error, from))?;
+        self.found.files.push(path.to_owned());
+        self.digest.add(option, written);
+        let variable = |name: &str| self.environment.text(name).map(str::to_owned);
+        for line in requirements::read(&bytes, &variable) {
+            // Without user and password: a token that is new every day changes nothing about the packages.
+            self.digest.add("line", self.redactor.text(&line.text));
+            self.line(&line, path, option == "-c")?;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: &Line, file: &Path, constraint: bool) -> Result<()> {
+        let place = format!("{}:{}", file.display(), line.number);
+        let beside = file.parent().unwrap_or(Path::new("/"));
+        for item in &line.items {
+            self.found
+                .for_pip
+                .extend(requirements::for_pip_alone(item).iter().map(|option| format!("{option} in {place}")));
+            match item {
+                Item::Include(name) => self.nested("-r", name, beside, &place)?,
+                Item::Constraint(name) => self.nested("-c", name, beside, &place)?,
+                Item::Editable(path) => self.local(path, beside, true),
+                Item::Requirement(text) => self.local(text, beside, false),
+                Item::Option(_) => continue,
+            }
+            self.found.requirements +=
+                usize::from(!constraint && matches!(item, Item::Editable(_) | Item::Requirement(_)));
+        }
+        Ok(())
+    }
+
+    fn nested(&mut self, option: &str, name: &str, beside: &Path, place: &str) -> Result<()> {
+        let name = name.strip_prefix("file://").unwrap_or(name);
+        if name.contains("://") || name.contains("${") {
+            self.found.unknown = Some(format!("{place} names {}", self.redactor.text(name)));
+            // What is behind it may hold requirements.
+            self.found.requirements += 1;
+            return Ok(());
+        }
+        self.file(option, name, &beside.join(name), Some(place))
+    }
+
+    /// A package in a directory or an archive: nothing in the requirement file changes when it does.
+    fn local(&mut self, text: &str, beside: &Path, editable: bool) {
+        let Some(name) =
+            requirements::local_path(text).or(editable.then_some(text).filter(|text| !text.contains("://")))
+        else {
+            return;
+        };
+        let path = beside.join(name);
+        if editable {
+            for name in METADATA {
+                self.digest.add(name, fs::read(path.join(name)).unwrap_or_default());
+            }
+        } else if !add_tree(&mut self.digest, &path, &mut 0) {
+            self.found.unknown = Some(format!("{} has too many files", path.display()));
+        }
+    }
+}
+
+/// Adds names, sizes and times of a file or of a directory's files; whether all could be looked at.
+fn add_tree(digest: &mut Digest, path: &Path, seen: &mut usize) -> bool {
+    *seen += 1;
+    let Ok(found) = fs::symlink_metadata(path) else { return true };
+    if !found.is_dir() {
+        digest.add("file", path.file_name().unwrap_or_default().as_encoded_bytes());
+        digest.add("stat", format!("{} {}.{}", found.len(), found.mtime(), found.mtime_nsec()));
+        return true;
+    }
+    let Ok(entries) = fs::read_dir(path) else { return true };
+    let mut children: Vec<_> =
+        entries.flatten().map(|entry| entry.file_name()).filter(|name| !is_made(&name.to_string_lossy())).collect();
+    children.sort();
+    *seen <= TREE_MAX && children.iter().all(|name| *seen <= TREE_MAX && add_tree(digest, &path.join(name), seen))
+}
+
+/// What building a package leaves behind.
+fn is_made(name: &str) -> bool {
+    name.starts_with('.') || name.ends_with(".egg-info") || ["__pycache__", "build", "dist"].contains(&name)
+}
+
+/// Reads a requirement file; only regular files, since reading a pipe would wait for ever.
+pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let found = fs::metadata(path)?;
+    if found.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !found.is_file() || found.len() > FILE_MAX {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file of less than 16 MiB"));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(FILE_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Why a requirement file cannot be used. `from` names who asked for it.
+pub(super) fn unreadable(path: &Path, error: &io::Error, from: Option<&str>) -> Error {
+    let name = path.display();
+    let asked = from.map_or(String::new(), |from| format!(" ({from} names it)"));
+    let permanent = |what: String| Error::new(Exit::Permanent(Family::Deps), what);
+    match error.kind() {
+        io::ErrorKind::NotFound => permanent(format!("requirement file {name} does not exist{asked}"))
+            .hint("mount it, bake it into the image, or turn this off: TRAINIT_DEPS_REQUIREMENTS=off"),
+        io::ErrorKind::IsADirectory => permanent(format!("{name} is a directory, not a requirement file{asked}"))
+            .because("Docker makes an empty directory when the host's file of -v does not exist")
+            .hint("check the host's side of the mount; then remove the empty directory there"),
+        io::ErrorKind::PermissionDenied => permanent(format!("requirement file {name} cannot be read{asked}"))
+            .because(format!("user {} has no permission", nix::unistd::geteuid()))
+            .hint(format!("chmod a+r on the host's file of {name}")),
+        io::ErrorKind::InvalidInput => {
+            permanent(format!("{name} is no requirement file{asked}")).because(error.to_string())
+        }
+        _ => Error::new(Exit::Transient(Family::Deps), format!("requirement file {name} cannot be read{asked}"))
+            .because(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(directory: &Path) -> String {
+        gather(&[directory.join("requirements.txt")], &Environment::default()).unwrap().digest
+    }
+
+    fn write(directory: &Path, name: &str, text: &str) {
+        let path = directory.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn the_digest_follows_every_file_that_is_reached() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        write(dir, "requirements.txt", "-r more/base.txt\n-c pins.txt\n-e lib\n./own\n");
+        write(dir, "more/base.txt", "-r deep.txt\n");
+        write(dir, "more/deep.txt", "numpy\n");
+        write(dir, "pins.txt", "numpy<3\n");
+        write(dir, "lib/pyproject.toml", "[project]\n");
+        write(dir, "own/code.py", "1\n");
+        let mut seen = vec![digest(dir)];
+        let changes = [
+            ("more/deep.txt", "numpy==2"),
+            ("pins.txt", "numpy<2"),
+            ("lib/pyproject.toml", "[project]\nname='a'"),
+            ("own/code.py", "22\n"),
+        ];
+        for (name, text) in changes {
+            write(dir, name, text);
+            seen.push(digest(dir));
+        }
+        write(dir, "lib/code.py", "code of an editable package is live");
+        assert_eq!(digest(dir), seen[4]);
+        seen.dedup();
+        assert_eq!(seen.len(), 5);
+    }
+
+    #[test]
+    fn comments_line_ends_and_the_place_of_a_file_change_nothing() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        write(one.path(), "requirements.txt", "numpy\npandas\n");
+        write(two.path(), "requirements.txt", "\u{feff}# hello\r\nnumpy\r\n\r\npandas # why\r\n");
+        assert_eq!(digest(one.path()), digest(two.path()));
+    }
+
+    #[test]
+    fn passwords_are_not_part_of_it_but_other_variables_are() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "requirements.txt", "--index-url https://me:${PW}@host/\nnumpy==${V}\n");
+        let with = |pw: &'static str, version: &'static str| {
+            let environment: Environment = [("PW", pw), ("V", version)].into_iter().collect();
+            gather(&[dir.path().join("requirements.txt")], &environment).unwrap().digest
+        };
+        assert_eq!(with("a", "1"), with("b", "1"));
+        assert_ne!(with("a", "1"), with("a", "2"));
+    }
+
+    #[test]
+    fn a_loop_ends_and_only_requirements_count() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "requirements.txt", "-r requirements.txt\n-c pins.txt\n--pre\n");
+        write(dir.path(), "pins.txt", "numpy==1\n");
+        let found = gather(&[dir.path().join("requirements.txt")], &Environment::default()).unwrap();
+        assert_eq!((found.files.len(), found.requirements), (2, 0));
+    }
+
+    #[test]
+    fn what_is_behind_a_url_is_never_taken_as_unchanged() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "requirements.txt", "-r https://me:pw@host/r.txt\n");
+        let found = gather(&[dir.path().join("requirements.txt")], &Environment::default()).unwrap();
+        assert!(found.unknown.is_some_and(|why| why.contains("requirements.txt:1") && !why.contains("pw")));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named_with_who_asked_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "requirements.txt", "\n-r gone.txt\n");
+        let error = gather(&[dir.path().join("requirements.txt")], &Environment::default()).unwrap_err();
+        assert!(error.what.contains("gone.txt does not exist") && error.what.contains("requirements.txt:2"), "{error}");
+        let error = gather(&[dir.path().to_owned()], &Environment::default()).unwrap_err();
+        assert!(error.to_string().contains("-v does not exist"), "{error}");
+    }
+}

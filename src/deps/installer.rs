@@ -1,0 +1,253 @@
+//! Which program installs, and its command line and variables.
+
+use super::pip::Setting;
+use super::python::Python;
+use super::translate::{ForUv, for_uv};
+use super::{places, run, site};
+use crate::config::{self, Installer};
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::exit::{Exit, Family};
+use std::fmt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// The oldest uv with the variables for indexes that settings are translated to.
+const UV_MIN: (u32, u32, u32) = (0, 4, 23);
+
+/// Longest wait for a program to tell its version.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// Runs pip without the working directory on its path: the code there may have a module of any name.
+const RUN_PIP: &str = "import sys, runpy; sys.path[:] = [p for p in sys.path if p]; runpy.run_module('pip', run_name='__main__', alter_sys=True)";
+
+/// A program that installs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tool {
+    /// uv, by its path.
+    Uv {
+        /// The program.
+        path: PathBuf,
+        /// Its version.
+        version: String,
+        /// pip's settings in its terms.
+        settings: ForUv,
+    },
+    /// The interpreter's own pip.
+    Pip {
+        /// Its version.
+        version: String,
+    },
+}
+
+impl fmt::Display for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Tool::Uv { version, .. } => write!(f, "uv {version}"),
+            Tool::Pip { version } => write!(f, "pip {version}"),
+        }
+    }
+}
+
+/// What the choice depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice<'a> {
+    /// The key `deps.installer`.
+    pub wanted: &'a config::Setting<Installer>,
+    /// The interpreter.
+    pub python: &'a Python,
+    /// pip's settings.
+    pub settings: &'a [Setting],
+    /// What the requirement files have that only pip reads.
+    pub for_pip: &'a [String],
+    /// The workload's environment.
+    pub environment: &'a Environment,
+    /// It is for a layer over the interpreter.
+    pub layered: bool,
+}
+
+/// Chooses: uv if it is there and can do what is asked, else pip. `tell` hears why it is not uv.
+///
+/// # Errors
+/// Neither can be used (116).
+pub fn choose(choice: Choice<'_>, tell: &mut dyn FnMut(&str)) -> Result<Tool> {
+    let pip = choice.python.pip.clone().map(|version| Tool::Pip { version });
+    let uv = match choice.wanted.value {
+        Installer::Pip => None,
+        _ => find_uv(choice),
+    };
+    let obstacle = uv.as_ref().and_then(|uv| obstacle(uv, choice));
+    match (choice.wanted.value, uv, pip) {
+        (Installer::Uv, None, _) => Err(missing("uv, which deps.installer asks for, is not there", choice)),
+        (Installer::Uv, Some(_), _) if cannot_layer(choice) => Err(missing(LAYER_NEEDS_PIP, choice)),
+        (_, Some(uv), Some(pip)) if obstacle.is_some() && choice.wanted.value == Installer::Auto => {
+            let _ = uv;
+            tell(&format!("pip installs, because uv {}", obstacle.unwrap_or_default()));
+            Ok(pip)
+        }
+        (_, Some(_), None) if cannot_layer(choice) => Err(missing(LAYER_NEEDS_PIP, choice)),
+        (_, Some(uv), _) => {
+            obstacle.iter().for_each(|obstacle| tell(&format!("uv {obstacle}: what that says does not hold here")));
+            Ok(uv)
+        }
+        (_, None, Some(pip)) => Ok(pip),
+        (_, None, None) => Err(missing("there is neither uv nor pip", choice)),
+    }
+}
+
+const LAYER_NEEDS_PIP: &str =
+    "the packages of the image cannot be seen by uv from a layer over them, and there is no pip that could";
+
+/// uv sees only one directory of packages: in a layer it would install all that the image has a second time.
+fn cannot_layer(choice: Choice<'_>) -> bool {
+    choice.layered && !site::is_bare(choice.python)
+}
+
+/// Why uv is not the one to take.
+fn obstacle(uv: &Tool, choice: Choice<'_>) -> Option<String> {
+    let Tool::Uv { settings, .. } = uv else { return None };
+    if cannot_layer(choice) {
+        return Some("does not see the packages below a layer".to_owned());
+    }
+    let unknown = [settings.unknown.as_slice(), choice.for_pip].concat();
+    (!unknown.is_empty()).then(|| format!("has no word for {}", unknown.join(", ")))
+}
+
+/// uv beside the interpreter, else on PATH. It has to run: a shim may stand for a program that is not there.
+fn find_uv(choice: Choice<'_>) -> Option<Tool> {
+    let beside = choice.python.executable.with_file_name("uv");
+    let on_path = which::which_in("uv", choice.environment.get("PATH"), "/").ok();
+    let found = [Some(beside), on_path]
+        .into_iter()
+        .flatten()
+        .find_map(|path| Some((uv_version(&path, choice.environment)?, path)));
+    let (version, path) = found?;
+    Some(Tool::Uv { path, version, settings: for_uv(choice.settings, choice.environment) })
+}
+
+fn uv_version(path: &Path, environment: &Environment) -> Option<String> {
+    if !path.is_file() {
+        return None;
+    }
+    let mut command = Command::new(path);
+    command.arg("--version");
+    run::with_environment(&mut command, environment);
+    let answer = run::capture(command, Some(Instant::now() + ANSWER)).ok().filter(run::Answer::succeeded)?;
+    let version = answer.output.strip_prefix("uv ")?.split_whitespace().next()?.to_owned();
+    let mut numbers = version.split('.').map(|part| part.parse().unwrap_or(0));
+    let mut next = || numbers.next().unwrap_or(0);
+    ((next(), next(), next()) >= UV_MIN).then_some(version)
+}
+
+fn missing(what: &str, choice: Choice<'_>) -> Error {
+    Error::new(Exit::Permanent(Family::Deps), format!("requirements cannot be installed: {what}"))
+        .because(format!("for {}; deps.installer is from {}", choice.python.executable.display(), choice.wanted.origin))
+        .hint(format!("put uv into the image, or pip: {} -m ensurepip", choice.python.executable.display()))
+        .hint("or install nothing: TRAINIT_DEPS_REQUIREMENTS=off")
+}
+
+/// One installation.
+#[derive(Clone, Debug)]
+pub struct Job<'a> {
+    /// Who installs.
+    pub tool: &'a Tool,
+    /// For which interpreter: the layer's own, where there is a layer.
+    pub executable: &'a Path,
+    /// Where packages go.
+    pub packages: &'a Path,
+    /// Into a directory that asks not to be installed into.
+    pub managed: bool,
+    /// The requirement files.
+    pub files: &'a [PathBuf],
+    /// The workload's environment.
+    pub environment: &'a Environment,
+    /// Where pip writes what it does not show.
+    pub log: Option<&'a Path>,
+}
+
+impl Job<'_> {
+    /// The command. Passwords go by variables only: anyone can read a command line.
+    pub fn command(&self) -> Command {
+        let mut command = match self.tool {
+            Tool::Uv { path, settings, .. } => self.uv(path, settings),
+            Tool::Pip { .. } => self.pip(),
+        };
+        for file in self.files {
+            command.arg("-r").arg(file);
+        }
+        // Paths in a file are relative to it for uv and to the working directory for pip.
+        command.current_dir(self.files.first().and_then(|file| file.parent()).unwrap_or(Path::new("/")));
+        command
+    }
+
+    fn start(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        run::with_environment(&mut command, self.environment);
+        command.env("LC_ALL", "C.UTF-8");
+        if self.environment.get("TMPDIR").is_none() && !places::takes_files(Path::new("/tmp")) {
+            command.envs(places::writable(self.environment).map(|place| ("TMPDIR", place)));
+        }
+        command
+    }
+
+    fn uv(&self, path: &Path, settings: &ForUv) -> Command {
+        let mut command = self.start(path);
+        command.args(["pip", "install", "--no-config", "--no-python-downloads", "--python"]).arg(self.executable);
+        command.args(self.managed.then_some("--break-system-packages")).args(&settings.options);
+        command.envs(settings.variables.iter().map(|(name, value)| (name, value)));
+        if let Some(bundle) =
+            self.environment.get("REQUESTS_CA_BUNDLE").filter(|_| self.environment.get("SSL_CERT_FILE").is_none())
+        {
+            command.env("SSL_CERT_FILE", bundle);
+        }
+        self.uv_cache(&mut command);
+        command
+    }
+
+    /// uv fails where it cannot write its cache, and explains in three lines when it cannot link from it.
+    fn uv_cache(&self, command: &mut Command) {
+        if self.environment.get("UV_NO_CACHE").is_some() {
+            return;
+        }
+        let Some(cache) = self.cache("UV_CACHE_DIR", "uv") else {
+            command.env("UV_NO_CACHE", "1");
+            return;
+        };
+        let device = |path: &Path| std::fs::metadata(path).map(|found| found.dev()).ok();
+        if device(&cache) != device(self.packages) && self.environment.get("UV_LINK_MODE").is_none() {
+            command.env("UV_LINK_MODE", "copy");
+        }
+        command.env("UV_CACHE_DIR", cache);
+    }
+
+    fn pip(&self) -> Command {
+        let mut command = self.start(self.executable);
+        command.args(["-c", RUN_PIP, "install", "--no-input", "--disable-pip-version-check"]);
+        if self.environment.get("PIP_ROOT_USER_ACTION").is_none() {
+            command.env("PIP_ROOT_USER_ACTION", "ignore");
+        }
+        if let Some(log) = self.log {
+            command.arg("--log").arg(log);
+        }
+        if self.managed {
+            // As a variable: versions that do not know the wish do not know the option either.
+            command.env("PIP_BREAK_SYSTEM_PACKAGES", "1");
+        }
+        match self.cache("PIP_CACHE_DIR", "pip") {
+            Some(cache) => command.env("PIP_CACHE_DIR", cache),
+            None => command.env("PIP_NO_CACHE_DIR", "1"),
+        };
+        command
+    }
+
+    /// The cache directory: what the user set, else the usual one, else one in a place of ours; none if none can be written.
+    fn cache(&self, variable: &str, name: &str) -> Option<PathBuf> {
+        let home = self.environment.get("HOME").map(|home| Path::new(home).join(".cache"));
+        let usual = self.environment.get("XDG_CACHE_HOME").map(PathBuf::from).or(home).map(|cache| cache.join(name));
+        let own = self.environment.get(variable).map(PathBuf::from).or(usual);
+        let writable = |dir: &PathBuf| std::fs::create_dir_all(dir).is_ok() && places::takes_files(dir);
+        own.filter(writable).or_else(|| Some(places::writable(self.environment)?.join(name)).filter(writable))
+    }
+}

@@ -1,0 +1,89 @@
+//! Which Python the requirements are for: the one that will run the workload.
+
+use super::Request;
+use super::run;
+use super::starts::{self, Lookup, Starts};
+use crate::error::{Error, Result};
+use crate::exit::{Exit, Family};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Longest wait for a stand-in to name the interpreter behind it.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// An interpreter, and why it is the one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interpreter {
+    /// Its absolute path, links as they are: a virtual environment is found by where its link lies.
+    pub path: PathBuf,
+    /// Who named it.
+    pub named_by: &'static str,
+}
+
+/// Finds the interpreter.
+///
+/// # Errors
+/// There is none, or the one of `deps.python` is not one (116).
+pub fn find(request: &Request<'_>) -> Result<Interpreter> {
+    let lookup = lookup(request);
+    if let Some(wanted) = &request.settings.deps_python.value {
+        let path = lookup.program(wanted).and_then(|path| behind(request, path));
+        let found = path.map(|path| Interpreter { path, named_by: "deps.python" });
+        return found.ok_or_else(|| not_there(wanted, &request.settings.deps_python.origin.to_string()));
+    }
+    candidates(request)
+        .into_iter()
+        .find_map(|(named_by, path)| Some(Interpreter { path: behind(request, path)?, named_by }))
+        .ok_or_else(none)
+}
+
+/// Where the workload's programs are looked up.
+pub fn lookup<'a>(request: &'a Request<'_>) -> Lookup<'a> {
+    Lookup { path: request.environment.get("PATH"), workdir: &request.workdir }
+}
+
+fn candidates(request: &Request<'_>) -> Vec<(&'static str, PathBuf)> {
+    let lookup = lookup(request);
+    let own = match starts::look(request.command, lookup) {
+        Starts::Python(path) => path,
+        Starts::Other => None,
+    };
+    let inside = |name| request.environment.get(name).map(|prefix| Path::new(prefix).join("bin/python"));
+    let all = [
+        ("the command", own),
+        ("VIRTUAL_ENV", inside("VIRTUAL_ENV")),
+        ("CONDA_PREFIX", inside("CONDA_PREFIX")),
+        ("PATH", lookup.program("python3")),
+        ("PATH", lookup.program("python")),
+    ];
+    all.into_iter().filter_map(|(named_by, path)| Some((named_by, lookup.program(path?)?))).collect()
+}
+
+/// The interpreter behind a stand-in. A shim is a shell script that picks a version by directory and variables, so it is asked.
+fn behind(request: &Request<'_>, path: PathBuf) -> Option<PathBuf> {
+    if !starts::is_script(&path) {
+        return Some(path);
+    }
+    let mut command = Command::new(&path);
+    command.args(["-E", "-c", "import sys; print('\\n' + sys.executable)"]).current_dir(&request.workdir);
+    run::with_environment(&mut command, request.environment);
+    let answer = run::capture(command, Some(Instant::now() + ANSWER)).ok().filter(|answer| answer.succeeded())?;
+    answer.output.lines().rev().map(PathBuf::from).find(|line| line.is_absolute())
+}
+
+fn not_there(wanted: &Path, origin: &str) -> Error {
+    Error::new(
+        Exit::Permanent(Family::Deps),
+        format!("deps.python names {}, which is no program here", wanted.display()),
+    )
+    .because(format!("set by {origin}"))
+    .hint("name the interpreter that runs the workload, or leave deps.python away")
+}
+
+fn none() -> Error {
+    Error::new(Exit::Permanent(Family::Deps), "there are requirements to install, but no Python")
+        .because("neither the command, VIRTUAL_ENV, CONDA_PREFIX nor PATH leads to an interpreter")
+        .hint("name it: TRAINIT_DEPS_PYTHON=/path/to/python")
+        .hint("or install nothing: TRAINIT_DEPS_REQUIREMENTS=off")
+}

@@ -1,0 +1,71 @@
+//! One installer at a time in one place. An optimisation: some network file systems cannot lock, and some only pretend to; what
+//! was installed is judged by its stamp, never by the lock.
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::File;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How often a lock that somebody else has is tried.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A place of our own, as long as this lives.
+#[derive(Debug)]
+pub struct Lock {
+    _file: Option<Flock<File>>,
+    /// Somebody else had it before: the work may be done.
+    pub waited: bool,
+}
+
+/// Waits for the lock of a directory, until the deadline; without it afterwards. `tell` hears once that there is a wait.
+pub fn take(directory: &Path, deadline: Option<Instant>, tell: &mut dyn FnMut(&str)) -> Lock {
+    let mut waited = false;
+    let mut file = match open(directory) {
+        Some(file) => file,
+        None => return Lock { _file: None, waited },
+    };
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Lock { _file: Some(lock), waited },
+            Err((back, Errno::EWOULDBLOCK | Errno::EINTR))
+                if deadline.is_none_or(|deadline| Instant::now() < deadline) =>
+            {
+                file = back
+            }
+            Err(_) => return Lock { _file: None, waited },
+        }
+        if !waited {
+            tell(&format!("waiting for another start that installs into {}", directory.display()));
+        }
+        waited = true;
+        std::thread::sleep(TICK);
+    }
+}
+
+fn open(directory: &Path) -> Option<File> {
+    std::fs::create_dir_all(directory).ok()?;
+    File::options().create(true).append(true).open(directory.join("lock")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_waits_for_the_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = take(dir.path(), None, &mut |_| {});
+        let mut told = 0;
+        let late = take(dir.path(), Some(Instant::now() + Duration::from_millis(150)), &mut |_| told += 1);
+        assert!(late.waited && late._file.is_none());
+        assert_eq!(told, 1);
+        drop(first);
+        assert!(take(dir.path(), None, &mut |_| {})._file.is_some());
+    }
+
+    #[test]
+    fn where_nothing_can_be_locked_there_is_no_wait() {
+        assert!(!take(Path::new("/proc/none"), None, &mut |_| {}).waited);
+    }
+}

@@ -1,0 +1,262 @@
+//! What has to be known about an interpreter: where it installs, where it looks for packages, whether it belongs to the
+//! system. It is asked once; the answer is kept with the packages, so that a later start needs no process for it.
+
+use super::digest::Digest;
+use super::interpreter::Interpreter;
+use super::stamp::replace;
+use super::{places, run};
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::exit::{Exit, Family};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+/// The file in which an answer is kept.
+const FILE: &str = "python.json";
+
+/// trainit's own directory inside a directory of packages.
+pub const OWN: &str = ".trainit";
+
+/// Before the answer, so that what a sitecustomize prints is not taken for it.
+const MARK: &str = "trainit-python:";
+
+/// Works from Python 2.7 on, so that an old one is told and not guessed. The working directory is taken off the path first:
+/// the code there may have a module of any name.
+const QUESTION: &str = r#"
+import sys
+sys.path[:] = [p for p in sys.path if p]
+import json, os, site, sysconfig
+paths = sysconfig.get_paths()
+stdlib = [paths["stdlib"], paths["platstdlib"]]
+try:
+    import pip
+    pip = str(pip.__version__)
+except Exception:
+    pip = None
+base = getattr(sys, "base_prefix", sys.prefix)
+home = os.path.join(base, "bin", os.path.basename(paths["stdlib"]))
+print("\ntrainit-python:" + json.dumps(dict(
+    version="%d.%d.%d" % sys.version_info[:3],
+    executable=sys.executable,
+    base_executable=getattr(sys, "_base_executable", None) or home,
+    prefix=sys.prefix,
+    base_prefix=base,
+    purelib=paths["purelib"],
+    platlib=paths["platlib"],
+    scripts=paths["scripts"],
+    stdlib=paths["stdlib"],
+    sites=[p for p in sys.path if os.path.isdir(p) and p not in stdlib and os.path.basename(p) != "lib-dynload"],
+    user_site=bool(site.ENABLE_USER_SITE),
+    pip=pip,
+    managed=sys.prefix == base and os.path.exists(os.path.join(paths["stdlib"], "EXTERNALLY-MANAGED")),
+    conda=os.path.isdir(os.path.join(sys.prefix, "conda-meta")))))
+"#;
+
+/// An interpreter's answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Python {
+    /// Of which interpreter; filled in by us.
+    #[serde(default)]
+    pub identity: String,
+    /// `3.12.1`.
+    pub version: String,
+    /// `sys.executable`.
+    pub executable: PathBuf,
+    /// The interpreter that a virtual environment was made from; itself if it is in none.
+    pub base_executable: PathBuf,
+    /// `sys.prefix`.
+    pub prefix: PathBuf,
+    /// `sys.base_prefix`.
+    pub base_prefix: PathBuf,
+    /// Where packages are installed.
+    pub purelib: PathBuf,
+    /// Where packages with compiled parts are installed.
+    pub platlib: PathBuf,
+    /// Where programs are installed.
+    pub scripts: PathBuf,
+    /// The standard library.
+    pub stdlib: PathBuf,
+    /// Where it looks for packages, without the user's own directory and PYTHONPATH.
+    pub sites: Vec<PathBuf>,
+    /// Whether it also looks in the user's own directory.
+    pub user_site: bool,
+    /// The version of its pip.
+    pub pip: Option<String>,
+    /// Its distribution asks not to install into it (PEP 668).
+    pub managed: bool,
+    /// It is in a conda environment.
+    pub conda: bool,
+}
+
+impl Python {
+    /// It is in a virtual environment.
+    pub fn is_virtual(&self) -> bool {
+        self.prefix != self.base_prefix
+    }
+
+    /// trainit's directory beside the packages that it installs.
+    pub fn own_directory(&self) -> PathBuf {
+        self.purelib.join(OWN)
+    }
+
+    /// `python3.12`, as its directories are called.
+    pub fn library_name(&self) -> &Path {
+        Path::new(self.stdlib.file_name().unwrap_or_default())
+    }
+}
+
+/// Changes when another interpreter stands at the path. Without device and inode: they differ between containers of one image.
+pub fn identity(path: &Path, environment: &Environment) -> String {
+    let mut digest = Digest::default();
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    digest.add("directory", path.parent().unwrap_or(path).as_os_str().as_encoded_bytes());
+    digest.add("file", real.as_os_str().as_encoded_bytes());
+    if let Ok(found) = fs::metadata(&real) {
+        digest.add("stat", format!("{} {}.{}", found.len(), found.mtime(), found.mtime_nsec()));
+    }
+    if let Some((_, text)) = virtual_environment(path) {
+        digest.add("pyvenv.cfg", text);
+    }
+    digest.add("PYTHONHOME", environment.get("PYTHONHOME").unwrap_or_default().as_encoded_bytes());
+    digest.hex()
+}
+
+/// The virtual environment that a path leads into, by its configuration file (PEP 405).
+fn virtual_environment(path: &Path) -> Option<(PathBuf, String)> {
+    path.ancestors()
+        .skip(1)
+        .take(2)
+        .find_map(|dir| Some((dir.to_owned(), fs::read_to_string(dir.join("pyvenv.cfg")).ok()?)))
+}
+
+/// What an earlier start was told, if it still holds. Starts no process.
+pub fn remembered(interpreter: &Interpreter, environment: &Environment) -> Option<Python> {
+    let identity = identity(&interpreter.path, environment);
+    let kept = |dir: PathBuf| read(&fs::read(dir.join(FILE)).ok()?).filter(|python| python.identity == identity);
+    let own = places::candidates(environment)
+        .into_iter()
+        .filter(|place| places::is_ours(place))
+        .map(|place| place.join(name_in_cache(&identity)));
+    guesses(&interpreter.path).into_iter().chain(own).find_map(kept)
+}
+
+/// Reads a kept answer; anything that is not one counts as not there.
+pub fn read(bytes: &[u8]) -> Option<Python> {
+    serde_json::from_slice(bytes).ok()
+}
+
+/// Where an answer may lie beside the packages. Only a guess: a wrong one costs asking again.
+fn guesses(path: &Path) -> Vec<PathBuf> {
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let prefix =
+        virtual_environment(path).map(|(prefix, _)| prefix).or_else(|| Some(real.parent()?.parent()?.to_owned()));
+    let Some(prefix) = prefix else { return Vec::new() };
+    let libraries = ["lib", "local/lib"].map(|lib| prefix.join(lib));
+    let versions = libraries.iter().filter_map(|lib| fs::read_dir(lib).ok()).flat_map(|entries| entries.flatten());
+    let pythons =
+        versions.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"python")).map(|entry| entry.path());
+    pythons.flat_map(|dir| ["site-packages", "dist-packages"].map(|name| dir.join(name).join(OWN))).collect()
+}
+
+fn name_in_cache(identity: &str) -> String {
+    format!("python-{}", super::digest::short(identity))
+}
+
+/// Asks the interpreter about itself.
+///
+/// # Errors
+/// It cannot be run, or is too old (116).
+pub fn ask(interpreter: &Interpreter, environment: &Environment, deadline: Option<Instant>) -> Result<Python> {
+    let mut command = Command::new(&interpreter.path);
+    command.args(["-E", "-c", QUESTION]);
+    run::with_environment(&mut command, environment);
+    let answer = run::capture(command, deadline).map_err(|error| mute(interpreter, &error.to_string()))?;
+    let line = answer.output.lines().rev().find_map(|line| line.strip_prefix(MARK));
+    let mut python =
+        line.and_then(|json| read(json.as_bytes())).ok_or_else(|| mute(interpreter, answer.output.trim()))?;
+    if python.version.starts_with("2.") {
+        return Err(mute(interpreter, &format!("it is Python {}", python.version)));
+    }
+    python.identity = identity(&interpreter.path, environment);
+    Ok(python)
+}
+
+impl Python {
+    /// Keeps the answer in trainit's directory beside the packages.
+    pub fn remember(&self) {
+        self.keep(&self.own_directory());
+    }
+
+    /// Keeps the answer in a place of the user's own, where the packages' directory is not for us to write.
+    pub fn remember_in(&self, place: &Path) {
+        self.keep(&place.join(name_in_cache(&self.identity)));
+    }
+
+    /// Without it the next start asks again.
+    fn keep(&self, directory: &Path) {
+        if let Ok(json) = serde_json::to_vec(self) {
+            let _ = replace(&directory.join(FILE), &json);
+        }
+    }
+}
+
+fn mute(interpreter: &Interpreter, output: &str) -> Error {
+    let lines: Vec<_> = output.lines().rev().take(3).collect();
+    let told = lines.into_iter().rev().collect::<Vec<_>>().join("\n    ");
+    Error::new(
+        Exit::Permanent(Family::Deps),
+        format!("{} is not a Python that can be installed for", interpreter.path.display()),
+    )
+    .because(if told.is_empty() { "it gives no answer about itself".to_owned() } else { told })
+    .hint(format!("it was named by {}; name another one: TRAINIT_DEPS_PYTHON=/path/to/python", interpreter.named_by))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A virtual environment at /venv.
+    pub fn example() -> Python {
+        let answer = br#"{"version":"3.12.1","executable":"/venv/bin/python","base_executable":"/usr/bin/python3.12","prefix":"/venv",
+            "base_prefix":"/usr","purelib":"/venv/lib/python3.12/site-packages","platlib":"/venv/lib/python3.12/site-packages",
+            "scripts":"/venv/bin","stdlib":"/usr/lib/python3.12","sites":["/venv/lib/python3.12/site-packages"],"user_site":false,
+            "pip":"24.0","managed":false,"conda":false}"#;
+        read(answer).unwrap()
+    }
+
+    #[test]
+    fn a_virtual_environment_is_told_from_its_base_and_from_its_twin() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().join("base/bin/python3.12");
+        fs::create_dir_all(base.parent().unwrap()).unwrap();
+        fs::write(&base, "elf").unwrap();
+        let make = |name: &str| {
+            let bin = dir.path().join(name).join("bin");
+            fs::create_dir_all(&bin).unwrap();
+            fs::write(dir.path().join(name).join("pyvenv.cfg"), "home = x").unwrap();
+            std::os::unix::fs::symlink(&base, bin.join("python")).unwrap();
+            std::os::unix::fs::symlink("python", bin.join("python3")).unwrap();
+            bin
+        };
+        let (one, two, none) = (make("one"), make("two"), Environment::default());
+        let of = |path: &Path| identity(path, &none);
+        assert_ne!(of(&one.join("python")), of(&two.join("python")));
+        assert_ne!(of(&one.join("python")), of(&base));
+        assert_eq!(of(&one.join("python")), of(&one.join("python3")));
+        let before = of(&one.join("python"));
+        fs::write(&base, "another elf").unwrap();
+        assert_ne!(of(&one.join("python")), before);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_in_a_kept_answer_make_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(read(&bytes).is_none());
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Takes secrets out of what an installer says, as it says it. Knows nothing of installers: bytes in, bytes out, and what
+//! comes out does not depend on where a stream was cut.
+
+use crate::config::secrets::{MASK, is_secret};
+use crate::environment::Environment;
+
+/// Before the user and password of a URL.
+const SCHEME_END: &[u8] = b"://";
+
+/// Longest user and password that are waited for; tokens of cloud registries have some 2 KB.
+const USERINFO_MAX: usize = 16 << 10;
+
+/// Shorter values are no secrets: masking every `1` or `true` would make the output unreadable.
+const SECRET_MIN: usize = 8;
+
+/// A stream with secrets taken out.
+#[derive(Clone, Debug, Default)]
+pub struct Redactor {
+    /// Longest first, so that a secret that begins with another one goes as a whole.
+    secrets: Vec<Vec<u8>>,
+    held: Vec<u8>,
+}
+
+/// What the bytes at one place are.
+enum Here {
+    /// Nothing secret: pass so many bytes.
+    Plain(usize),
+    /// A secret of so many bytes, after so many that stay.
+    Secret { after: usize, length: usize },
+    /// It cannot be known yet.
+    Undecided,
+}
+
+impl Redactor {
+    /// Masks user and password of every URL, and these values.
+    pub fn new(secrets: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        let mut secrets: Vec<_> = secrets.into_iter().filter(|secret| secret.len() >= SECRET_MIN).collect();
+        secrets.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        secrets.dedup();
+        Redactor { secrets, held: Vec::new() }
+    }
+
+    /// Masks what this environment holds in variables named like secrets.
+    pub fn for_environment(environment: &Environment) -> Self {
+        use std::os::unix::ffi::OsStrExt;
+        let secret = |(name, _): &(&std::ffi::OsStr, &std::ffi::OsStr)| name.to_str().is_some_and(is_secret);
+        Self::new(environment.iter().filter(secret).map(|(_, value)| value.as_bytes().to_vec()))
+    }
+
+    /// The next bytes of the stream: what is safe to show now.
+    pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.held.extend_from_slice(bytes);
+        let (shown, used) = self.mask(false);
+        self.held.drain(..used);
+        shown
+    }
+
+    /// The end of the stream: all that was held back.
+    pub fn finish(&mut self) -> Vec<u8> {
+        let (shown, _) = self.mask(true);
+        self.held.clear();
+        shown
+    }
+
+    /// A whole text at once.
+    pub fn text(&self, text: &str) -> String {
+        let mut fresh = Redactor { secrets: self.secrets.clone(), held: text.as_bytes().to_vec() };
+        String::from_utf8_lossy(&fresh.finish()).into_owned()
+    }
+
+    fn mask(&self, last: bool) -> (Vec<u8>, usize) {
+        let mut shown = Vec::with_capacity(self.held.len());
+        let mut at = 0;
+        while let Some(rest) = self.held.get(at..).filter(|rest| !rest.is_empty()) {
+            match self.look(rest, last) {
+                Here::Undecided => break,
+                Here::Plain(length) => {
+                    shown.extend(rest.iter().take(length));
+                    at += length;
+                }
+                Here::Secret { after, length } => {
+                    shown.extend(rest.iter().take(after));
+                    shown.extend_from_slice(MASK.as_bytes());
+                    at += after + length;
+                }
+            }
+        }
+        (shown, at)
+    }
+
+    fn look(&self, rest: &[u8], last: bool) -> Here {
+        if let Some(secret) = self.secrets.iter().find(|secret| rest.starts_with(secret)) {
+            // A longer secret that begins like this one may still be coming.
+            let longer = self.secrets.iter().any(|other| other.len() > rest.len() && other.starts_with(rest));
+            return if longer && !last { Here::Undecided } else { Here::Secret { after: 0, length: secret.len() } };
+        }
+        if !last
+            && self
+                .secrets
+                .iter()
+                .map(Vec::as_slice)
+                .chain([SCHEME_END])
+                .any(|s| s.len() > rest.len() && s.starts_with(rest))
+        {
+            return Here::Undecided;
+        }
+        match rest.strip_prefix(SCHEME_END) {
+            Some(authority) => user_info(authority, last),
+            None => Here::Plain(1),
+        }
+    }
+}
+
+/// What follows `://`: everything up to the last `@` before the path is user and password.
+fn user_info(authority: &[u8], last: bool) -> Here {
+    let window = authority.get(..USERINFO_MAX).unwrap_or(authority);
+    let end = window.iter().position(|byte| byte.is_ascii_whitespace() || b"/?#\"'<>`".contains(byte));
+    if end.is_none() && !last && window.len() < USERINFO_MAX {
+        return Here::Undecided;
+    }
+    let inside = window.get(..end.unwrap_or(window.len())).unwrap_or_default();
+    match inside.iter().rposition(|byte| *byte == b'@') {
+        Some(length) => Here::Secret { after: SCHEME_END.len(), length },
+        None => Here::Plain(SCHEME_END.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn masked(text: &str) -> String {
+        Redactor::new([b"hunter2hunter2".to_vec(), b"hunter2hunter2-and-more".to_vec()]).text(text)
+    }
+
+    #[test]
+    fn user_and_password_of_a_url_are_masked() {
+        assert_eq!(masked("Looking in https://me:pw@host/simple, ok"), "Looking in https://***@host/simple, ok");
+        assert_eq!(masked("git+https://ghp_abc@github.com/o/r@main"), "git+https://***@github.com/o/r@main");
+        assert_eq!(masked("http://me@corp:p@w@host:8080"), "http://***@host:8080");
+    }
+
+    #[test]
+    fn what_is_no_secret_stays() {
+        for text in ["https://host/a@b", "mail me@host", "a :// b", "package @ file:///x/y@z", "", "://"] {
+            assert_eq!(masked(text), text);
+        }
+    }
+
+    #[test]
+    fn values_of_secret_variables_are_masked_longest_first() {
+        assert_eq!(masked("pw=hunter2hunter2!"), "pw=***!");
+        assert_eq!(masked("pw=hunter2hunter2-and-more!"), "pw=***!");
+        let environment: Environment =
+            [("HF_TOKEN", "abcdefgh"), ("SHORT_KEY", "1"), ("PLAIN", "visible-value")].into_iter().collect();
+        assert_eq!(Redactor::for_environment(&environment).text("abcdefgh 1 visible-value"), "*** 1 visible-value");
+    }
+
+    proptest! {
+        #[test]
+        fn where_the_stream_is_cut_does_not_matter(
+            pieces in proptest::collection::vec(prop_oneof![
+                Just("https://me:pw@host/x ".to_owned()), Just("hunter2hunter2".to_owned()), Just("hunter2hunter2-and-more".to_owned()),
+                Just("hunter2hun".to_owned()), Just("://".to_owned()), Just("@".to_owned()), ".{0,6}",
+            ], 0..12),
+            cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..8),
+        ) {
+            let text = pieces.concat();
+            let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(text.len() + 1)).collect();
+            cuts.extend([0, text.len()]);
+            cuts.sort_unstable();
+            let mut stream = Redactor::new([b"hunter2hunter2".to_vec(), b"hunter2hunter2-and-more".to_vec()]);
+            let mut shown = Vec::new();
+            for pair in cuts.windows(2) {
+                shown.extend(stream.push(&text.as_bytes()[pair[0]..pair[1]]));
+            }
+            shown.extend(stream.finish());
+            prop_assert_eq!(String::from_utf8_lossy(&shown), masked(&text));
+            prop_assert!(!String::from_utf8_lossy(&shown).contains("hunter2hunter2"));
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Reads requirement files as pip does, as far as it matters for knowing what a file depends on: encodings, continuation
+//! lines, comments, `${NAME}` and the options that name other files. Pure; it says nothing about versions.
+
+/// One logical line that means something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Where it begins, counted from 1.
+    pub number: usize,
+    /// The line without comments, with variables put in.
+    pub text: String,
+    /// What it asks for.
+    pub items: Vec<Item>,
+}
+
+/// What a line asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// `-r FILE`.
+    Include(String),
+    /// `-c FILE`.
+    Constraint(String),
+    /// `-e PATH`.
+    Editable(String),
+    /// Any other option.
+    Option(String),
+    /// A requirement: a name with versions, a URL or a path.
+    Requirement(String),
+}
+
+/// All lines of a file. `variable` gives the value for `${NAME}`; without one the text stays as it is written.
+pub fn read(bytes: &[u8], variable: &dyn Fn(&str) -> Option<String>) -> Vec<Line> {
+    join(&decode(bytes)).into_iter().filter_map(|(number, line)| parse(number, &line, variable)).collect()
+}
+
+/// As text: UTF-8 or UTF-16 with a byte order mark, else UTF-8 with what is not replaced.
+pub fn decode(bytes: &[u8]) -> String {
+    let utf16 = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> = rest.chunks_exact(2).filter_map(|pair| Some(unit(pair.try_into().ok()?))).collect();
+        String::from_utf16_lossy(&units)
+    };
+    match bytes {
+        [0xEF, 0xBB, 0xBF, rest @ ..] => String::from_utf8_lossy(rest).into_owned(),
+        [0xFF, 0xFE, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xFE, 0xFF, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        plain => String::from_utf8_lossy(plain).into_owned(),
+    }
+}
+
+/// Puts lines together that end with a backslash. A comment ends such a line, even one with a backslash of its own.
+fn join(text: &str) -> Vec<(usize, String)> {
+    let mut lines = Vec::new();
+    let mut open: Option<(usize, String)> = None;
+    for (number, line) in text.replace("\r\n", "\n").split(['\n', '\r']).enumerate() {
+        let (start, mut whole) = open.take().unwrap_or((number + 1, String::new()));
+        let comment = line.trim_start().starts_with('#');
+        match line.strip_suffix('\\').filter(|_| !comment) {
+            Some(begun) => {
+                whole.push_str(begun);
+                open = Some((start, whole));
+            }
+            None => {
+                whole.push_str(if comment { "" } else { line });
+                lines.push((start, whole));
+            }
+        }
+    }
+    lines.extend(open);
+    lines
+}
+
+fn parse(number: usize, line: &str, variable: &dyn Fn(&str) -> Option<String>) -> Option<Line> {
+    let text = expand(without_comment(line).trim(), variable);
+    let items = match text.chars().next()? {
+        '-' => options(&words(&text)),
+        _ => vec![Item::Requirement(text.clone())],
+    };
+    Some(Line { number, text, items })
+}
+
+/// A `#` begins a comment at the start of a line or after a blank: URLs have fragments.
+fn without_comment(line: &str) -> &str {
+    let mut blank = true;
+    for (at, c) in line.char_indices() {
+        if c == '#' && blank {
+            return line.get(..at).unwrap_or_default();
+        }
+        blank = c.is_whitespace();
+    }
+    line
+}
+
+fn expand(line: &str, variable: &dyn Fn(&str) -> Option<String>) -> String {
+    let mut whole = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once("${") {
+        whole.push_str(before);
+        let is_name = |name: &str| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+        };
+        let named = after.split_once('}').filter(|(name, _)| is_name(name));
+        match named.and_then(|(name, after)| Some((variable(name)?, after))) {
+            Some((value, after)) => {
+                whole.push_str(&value);
+                rest = after;
+            }
+            None => {
+                whole.push_str("${");
+                rest = after;
+            }
+        }
+    }
+    whole.push_str(rest);
+    whole
+}
+
+/// Splits as a shell would: blanks, quotes, backslashes.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let (mut word, mut quote) = (None::<String>, None);
+    let mut rest = line.chars();
+    while let Some(c) = rest.next() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '"' | '\'') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (None | Some('"'), '\\') => word.get_or_insert_default().extend(rest.next()),
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+fn options(words: &[String]) -> Vec<Item> {
+    let mut items = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let known = KINDS.iter().find_map(|(long, short, item)| {
+            let attached = word.strip_prefix(long).and_then(|rest| rest.strip_prefix('='));
+            let attached = attached
+                .or_else(|| word.strip_prefix(short).filter(|rest| !rest.is_empty() && !word.starts_with("--")));
+            let separate = word == long || word == short;
+            (separate || attached.is_some()).then_some((item, attached))
+        });
+        items.extend(match known {
+            Some((item, Some(value))) => Some(item(value.trim_start_matches('=').to_owned())),
+            Some((item, None)) => words.next().cloned().map(item),
+            None => Some(Item::Option(word.clone())),
+        });
+    }
+    items
+}
+
+/// The options that name files, with what they mean.
+type Kind = (&'static str, &'static str, fn(String) -> Item);
+const KINDS: [Kind; 3] = [
+    ("--requirement", "-r", Item::Include),
+    ("--constraint", "-c", Item::Constraint),
+    ("--editable", "-e", Item::Editable),
+];
+
+/// The options of a line that only pip reads. uv passes over some of them, and refuses the whole file for others.
+pub fn for_pip_alone(item: &Item) -> Vec<&str> {
+    let (words, known): (&str, &[&str]) = match item {
+        Item::Option(word) => (word, &FOR_BOTH),
+        Item::Requirement(text) => (text, &["--hash"]),
+        Item::Include(_) | Item::Constraint(_) | Item::Editable(_) => return Vec::new(),
+    };
+    let is_known = |word: &str| known.iter().any(|option| word.starts_with(option));
+    words.split_whitespace().filter(|word| word.starts_with('-') && !is_known(word)).collect()
+}
+
+/// The options that both installers read from files; `-i` and `-f` also with the value attached.
+const FOR_BOTH: [&str; 9] = [
+    "--index-url",
+    "--extra-index-url",
+    "--find-links",
+    "--no-index",
+    "--no-binary",
+    "--only-binary",
+    "--require-hashes",
+    "-i",
+    "-f",
+];
+
+/// The local path that a requirement names, if it names one: `./lib`, `/wheels/a.whl`, `name @ file:///src/name`, `file:./lib`.
+pub fn local_path(requirement: &str) -> Option<&str> {
+    let target = requirement.split_once(" @ ").map_or(requirement, |(_, target)| target).trim();
+    let path = match target.strip_prefix("file:") {
+        Some(rest) => rest.strip_prefix("//localhost").or_else(|| rest.strip_prefix("//")).unwrap_or(rest),
+        None if target.starts_with(['.', '/']) => target,
+        None if [".whl", ".zip", ".tar.gz"].iter().any(|end| first_word(target).ends_with(end))
+            && !target.contains("://") =>
+        {
+            target
+        }
+        None => return None,
+    };
+    let path = first_word(path);
+    let path = path.split(['#', ';']).next().unwrap_or(path);
+    let path = path.find('[').and_then(|at| path.get(..at)).unwrap_or(path);
+    (!path.is_empty()).then_some(path)
+}
+
+fn first_word(text: &str) -> &str {
+    text.split_whitespace().next().unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "requirements/tests.rs"]
+mod tests;

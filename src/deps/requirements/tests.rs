@@ -1,0 +1,103 @@
+use super::*;
+use proptest::prelude::*;
+
+fn items(text: &str) -> Vec<Item> {
+    let variable = |name: &str| (name == "VERSION").then(|| "1.2".to_owned());
+    read(text.as_bytes(), &variable).into_iter().flat_map(|line| line.items).collect()
+}
+
+fn requirement(text: &str) -> Item {
+    Item::Requirement(text.to_owned())
+}
+
+#[test]
+fn comments_and_empty_lines_say_nothing() {
+    assert_eq!(items("# all\n\n  \nnumpy # why\n#end"), [requirement("numpy")]);
+    assert_eq!(items("pkg @ https://host/p.zip#sha256=ab"), [requirement("pkg @ https://host/p.zip#sha256=ab")]);
+}
+
+#[test]
+fn a_backslash_continues_a_line() {
+    assert_eq!(items("num\\\npy==1 \\\n --hash=sha256:ab"), [requirement("numpy==1  --hash=sha256:ab")]);
+    assert_eq!(items("numpy\\\n# comment \\\npandas"), [requirement("numpy"), requirement("pandas")]);
+}
+
+#[test]
+fn every_way_to_name_another_file_is_known() {
+    let expected = [Item::Include("a b.txt".into()), Item::Constraint("c.txt".into()), Item::Editable("./lib".into())];
+    assert_eq!(items("-r 'a b.txt'\n-c c.txt\n-e ./lib"), expected);
+    assert_eq!(items("--requirement=\"a b.txt\"\n--constraint c.txt\n--editable=./lib"), expected);
+    assert_eq!(items("-ra\\ b.txt\n-cc.txt\n-e./lib"), expected);
+}
+
+#[test]
+fn other_options_are_kept_as_they_are() {
+    assert_eq!(items("--pre"), [Item::Option("--pre".into())]);
+    assert_eq!(items("--no-binary :all:").len(), 2);
+}
+
+#[test]
+fn options_that_only_pip_reads_are_known() {
+    let alone = |text: &str| items(text).iter().flat_map(for_pip_alone).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(
+        alone("--pre\n--trusted-host h\n-U a\nb --global-option=x"),
+        ["--pre", "--trusted-host", "-U", "--global-option=x"]
+    );
+    assert!(alone("-i https://h\n-fhttps://h\n--find-links=/w\na --hash=sha256:0\n-r x\n--no-binary :all:").is_empty());
+}
+
+#[test]
+fn variables_are_put_in_and_unknown_ones_stay() {
+    assert_eq!(
+        items("a==${VERSION}\nb==${OTHER}\nc==${lower}\nd==${"),
+        ["a==1.2", "b==${OTHER}", "c==${lower}", "d==${"].map(requirement)
+    );
+}
+
+#[test]
+fn encodings_and_line_ends_of_every_editor_are_read() {
+    let expected = [requirement("numpy"), requirement("pandas")];
+    assert_eq!(items("\u{feff}numpy\r\npandas\r\n"), expected);
+    assert_eq!(items("numpy\rpandas"), expected);
+    let utf16: Vec<u8> = "\u{feff}numpy\npandas".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(read(&utf16, &|_| None).into_iter().flat_map(|line| line.items).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn lines_are_counted_where_they_begin() {
+    let numbers: Vec<_> = read(b"# x\na\\\nb\n\nc", &|_| None).iter().map(|line| line.number).collect();
+    assert_eq!(numbers, [2, 5]);
+}
+
+#[test]
+fn local_paths_are_found() {
+    let cases = [
+        ("./lib", Some("./lib")),
+        ("../lib[extra]", Some("../lib")),
+        ("pkg @ file:///src/pkg", Some("/src/pkg")),
+        ("file:./lib#egg=x", Some("./lib")),
+        ("wheels/a-1-py3-none-any.whl ; python_version > '3'", Some("wheels/a-1-py3-none-any.whl")),
+        ("https://host/a-1-py3-none-any.whl", None),
+        ("numpy>=1", None),
+    ];
+    for (text, path) in cases {
+        assert_eq!(local_path(text), path, "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        for line in read(&bytes, &|name| Some(name.repeat(2))) {
+            prop_assert!(line.number >= 1 && line.number <= bytes.len() + 1);
+            let _ = local_path(&line.text);
+        }
+    }
+
+    #[test]
+    fn no_text_of_the_language_makes_the_reader_panic(text in "([-rce \\\\'\"#${}A\u{e9}\u{3000}=\r\n./\\[\\];@]|file:|--requirement){0,60}") {
+        for line in read(text.as_bytes(), &|_| Some("x".into())) {
+            let _ = local_path(&line.text);
+        }
+    }
+}

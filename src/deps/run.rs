@@ -1,0 +1,228 @@
+//! Runs a program to its end and hands on what it says. It is a direct child that is waited for, gets nothing to read, dies
+//! with this process, and is ended with all it started when the time is over.
+
+use crate::environment::Environment;
+use crate::sys::{process, signal, window};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// How often the end of the child and of the time is looked for.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What an installer has between SIGTERM and SIGKILL.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Most reads after a program's end; what it left in the pipe is at most 64 KiB.
+const LEFT_OVER: usize = 64;
+
+/// What happens while a program runs.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// It said this, on either stream.
+    Output(&'a [u8]),
+    /// It has said nothing for so long.
+    Silence(Duration),
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// By itself.
+    Exited(ExitStatus),
+    /// The time was over.
+    TimedOut,
+}
+
+/// What a short program said.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    end: End,
+    /// Both streams.
+    pub output: String,
+}
+
+impl Answer {
+    /// It ended by itself, with 0.
+    pub fn succeeded(&self) -> bool {
+        matches!(self.end, End::Exited(status) if status.success())
+    }
+}
+
+/// Gives a command exactly this environment.
+pub fn with_environment(command: &mut Command, environment: &Environment) {
+    command.env_clear().envs(environment.iter());
+}
+
+/// Runs a program that answers in a few lines.
+///
+/// # Errors
+/// It could not be started.
+pub fn capture(command: Command, deadline: Option<Instant>) -> io::Result<Answer> {
+    let mut output = Vec::new();
+    let mut keep = |event: Event<'_>| {
+        if let Event::Output(bytes) = event {
+            output.extend_from_slice(bytes);
+        }
+    };
+    let end = run(command, false, deadline, &mut keep)?;
+    Ok(Answer { end, output: String::from_utf8_lossy(&output).into_owned() })
+}
+
+/// Runs a program. On a `terminal` it gets one of its own, so that it shows its progress as if it were alone.
+///
+/// # Errors
+/// It could not be started.
+pub fn run(
+    mut command: Command,
+    terminal: bool,
+    deadline: Option<Instant>,
+    tell: &mut dyn FnMut(Event<'_>),
+) -> io::Result<End> {
+    let (ours, theirs) = if terminal { pseudo_terminal()? } else { pipe()? };
+    command.stdin(Stdio::null()).stdout(theirs.try_clone()?).stderr(theirs).process_group(0);
+    process::die_with_parent(&mut command);
+    let child = command.spawn()?;
+    // The command holds the other end open: without this there would be no end of file.
+    drop(command);
+    Watch { child, output: Some(ours), heard: Instant::now() }.until_end(deadline, tell)
+}
+
+fn pipe() -> io::Result<(File, OwnedFd)> {
+    let (ours, theirs) = io::pipe()?;
+    Ok((File::from(OwnedFd::from(ours)), theirs.into()))
+}
+
+/// A terminal in raw mode: what is written to it arrives as it is.
+fn pseudo_terminal() -> io::Result<(File, OwnedFd)> {
+    let size = window::window_size(io::stderr().as_fd());
+    let pair = nix::pty::openpty(size.as_ref(), None)?;
+    for fd in [&pair.master, &pair.slave] {
+        fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    }
+    let mut mode = tcgetattr(&pair.slave)?;
+    cfmakeraw(&mut mode);
+    tcsetattr(&pair.slave, SetArg::TCSANOW, &mode)?;
+    Ok((File::from(pair.master), pair.slave))
+}
+
+struct Watch {
+    child: Child,
+    /// None after its end of file.
+    output: Option<File>,
+    heard: Instant,
+}
+
+impl Watch {
+    fn until_end(mut self, deadline: Option<Instant>, tell: &mut dyn FnMut(Event<'_>)) -> io::Result<End> {
+        loop {
+            let heard = self.listen(TICK, tell);
+            if let Some(status) = self.child.try_wait()? {
+                // A process that outlives it may hold the pipe open: only what is there now belongs to it.
+                (0..LEFT_OVER).take_while(|_| self.listen(Duration::ZERO, tell)).for_each(drop);
+                return Ok(End::Exited(status));
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                self.stop()?;
+                return Ok(End::TimedOut);
+            }
+            if !heard {
+                tell(Event::Silence(self.heard.elapsed()));
+            }
+        }
+    }
+
+    /// Waits for output; whether some came.
+    fn listen(&mut self, wait: Duration, tell: &mut dyn FnMut(Event<'_>)) -> bool {
+        let Some(output) = &mut self.output else {
+            std::thread::sleep(wait.min(Duration::from_millis(10)));
+            return false;
+        };
+        let mut fds = [PollFd::new(output.as_fd(), PollFlags::POLLIN)];
+        let timeout = PollTimeout::try_from(wait).unwrap_or(PollTimeout::ZERO);
+        if !matches!(poll(&mut fds, timeout), Ok(ready) if ready > 0) {
+            return false;
+        }
+        let mut bytes = [0; 16 << 10];
+        let count = output.read(&mut bytes).unwrap_or(0); // a terminal without users reads as EIO
+        let Some(bytes) = bytes.get(..count).filter(|bytes| !bytes.is_empty()) else {
+            self.output = None;
+            return false;
+        };
+        self.heard = Instant::now();
+        tell(Event::Output(bytes));
+        true
+    }
+
+    /// TERM for the whole group, then KILL: compilers that an installer started go with it.
+    fn stop(&mut self) -> io::Result<()> {
+        let group = -(self.child.id() as i32);
+        let _ = signal::send(group, libc::SIGTERM);
+        let deadline = Instant::now() + GRACE;
+        while self.child.try_wait()?.is_none() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = signal::send(group, libc::SIGKILL);
+        self.child.wait().map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn both_streams_are_heard_and_the_code_is_known() {
+        let answer = capture(shell("echo one; echo two >&2; exit 3"), None).unwrap();
+        assert_eq!(answer.output, "one\ntwo\n");
+        assert!(!answer.succeeded());
+        assert!(capture(shell("read x || true"), None).unwrap().succeeded());
+    }
+
+    #[test]
+    fn a_program_that_takes_too_long_is_ended_with_what_it_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let pids = dir.path().join("pids");
+        let script = format!("sleep 600 & echo $! >{0}; echo $$ >>{0}; wait", pids.display());
+        let started = Instant::now();
+        let answer = capture(shell(&script), Some(started + Duration::from_millis(500))).unwrap();
+        assert_eq!(answer.end, End::TimedOut);
+        assert!(started.elapsed() < GRACE);
+        for pid in std::fs::read_to_string(pids).unwrap().lines() {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            assert!(stat.is_empty() || stat.contains(") Z "), "{pid} still runs");
+        }
+    }
+
+    #[test]
+    fn what_outlives_the_program_does_not_hold_us_up() {
+        let started = Instant::now();
+        let answer = capture(shell("echo done; sleep 5 &"), None).unwrap();
+        assert_eq!(answer.output, "done\n");
+        assert!(started.elapsed() < Duration::from_secs(4));
+    }
+
+    #[test]
+    fn on_a_terminal_the_program_has_one_and_its_bytes_arrive_as_they_are() {
+        let mut said = Vec::new();
+        let mut keep = |event: Event<'_>| {
+            if let Event::Output(bytes) = event {
+                said.extend_from_slice(bytes);
+            }
+        };
+        run(shell("test -t 1 && test -t 2 && printf 'a\\r\\033[Kb\\n'"), true, None, &mut keep).unwrap();
+        assert_eq!(said, b"a\r\x1b[Kb\n");
+    }
+}

@@ -1,0 +1,178 @@
+//! Which requirement files are to be installed.
+
+use super::Request;
+use super::inputs::unreadable;
+use super::interpreter;
+use super::starts::{self, Starts};
+use crate::config::Requirements;
+use crate::error::Result;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The one file that is found without being named.
+const NAME: &str = "requirements.txt";
+
+/// The files, and who named them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// Absolute paths.
+    pub files: Vec<PathBuf>,
+    /// Nobody: they were found.
+    pub found: bool,
+}
+
+/// Chooses the files; none if there is nothing to install from. `tell` hears of a file that is left alone.
+///
+/// # Errors
+/// A file that was named does not exist, or is a directory (116).
+pub fn select(request: &Request<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<Selection>> {
+    match &request.settings.deps_requirements.value {
+        Requirements::Off => Ok(None),
+        Requirements::Files(names) if names.is_empty() => Ok(None),
+        Requirements::Files(names) => {
+            let files: Vec<_> = names.iter().map(|name| request.code.join(name)).collect();
+            let origin = request.settings.deps_requirements.origin.to_string();
+            files.iter().try_for_each(|file| exists(file, Some(&format!("deps.requirements from {origin}"))))?;
+            Ok(Some(Selection { files, found: false }))
+        }
+        Requirements::Auto => automatic(request, tell),
+    }
+}
+
+fn exists(file: &Path, from: Option<&str>) -> Result<()> {
+    match std::fs::metadata(file) {
+        Ok(found) if found.is_dir() => Err(unreadable(file, &io::ErrorKind::IsADirectory.into(), from)),
+        Ok(_) => Ok(()),
+        Err(error) => Err(unreadable(file, &error, from)),
+    }
+}
+
+fn automatic(request: &Request<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<Selection>> {
+    let file = request.code.join(NAME);
+    if !is_code_directory(request)
+        || matches!(std::fs::metadata(&file), Err(error) if error.kind() == io::ErrorKind::NotFound)
+    {
+        return Ok(None);
+    }
+    if !request.by_mode && starts::look(request.command, interpreter::lookup(request)) == Starts::Other {
+        let name = request.command.first().map(|word| word.to_string_lossy()).unwrap_or_default();
+        tell(&format!(
+            "{} is left alone, since {name} is not Python; TRAINIT_DEPS_REQUIREMENTS={NAME} installs it",
+            file.display()
+        ));
+        return Ok(None);
+    }
+    exists(&file, None)?;
+    Ok(Some(Selection { files: vec![file], found: true }))
+}
+
+/// A `requirements.txt` in the root or the home directory is nobody's code: it may be anything.
+fn is_code_directory(request: &Request<'_>) -> bool {
+    let home = request.environment.get("HOME").map(Path::new);
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let same = |other: &Path| real(&request.code) == real(other);
+    request.settings.code_path.value.is_some() || !(same(Path::new("/")) || home.is_some_and(same))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Origin, Setting, Settings};
+    use crate::environment::Environment;
+    use crate::sys::Root;
+    use std::ffi::OsString;
+
+    struct Case {
+        settings: Settings,
+        code: PathBuf,
+        command: Vec<OsString>,
+        by_mode: bool,
+        home: PathBuf,
+    }
+
+    impl Case {
+        fn new(code: &Path) -> Self {
+            let command = vec!["python".into(), "train.py".into()];
+            Case { settings: Settings::default(), code: code.to_owned(), command, by_mode: false, home: "/root".into() }
+        }
+
+        fn select(&self) -> Result<(Option<Selection>, Vec<String>)> {
+            let environment: Environment =
+                [("PATH", "/none"), ("HOME", self.home.to_str().unwrap())].into_iter().collect();
+            let root = Root::real();
+            let (settings, command) = (&self.settings, self.command.as_slice());
+            let (workdir, code) = (self.code.clone(), self.code.clone());
+            let request = Request {
+                root: &root,
+                settings,
+                environment: &environment,
+                workdir,
+                code,
+                command,
+                by_mode: self.by_mode,
+                kind: Default::default(),
+            };
+            let mut told = Vec::new();
+            select(&request, &mut |line| told.push(line.to_owned())).map(|found| (found, told))
+        }
+    }
+
+    fn code() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(NAME), "numpy\n").unwrap();
+        dir
+    }
+
+    #[test]
+    fn the_file_in_the_code_directory_is_found_for_python() {
+        let dir = code();
+        let found = Case::new(dir.path()).select().unwrap().0.unwrap();
+        assert_eq!(found, Selection { files: vec![dir.path().join(NAME)], found: true });
+        assert_eq!(Case::new(&dir.path().join("none")).select().unwrap().0, None);
+    }
+
+    #[test]
+    fn for_another_program_it_is_left_alone_and_a_line_says_so() {
+        let dir = code();
+        let mut case = Case::new(dir.path());
+        case.command = vec!["bash".into(), "run.sh".into()];
+        let (found, told) = case.select().unwrap();
+        assert!(found.is_none() && told.len() == 1 && told[0].contains("bash is not Python"));
+        case.by_mode = true;
+        assert!(case.select().unwrap().0.is_some());
+    }
+
+    #[test]
+    fn a_home_directory_is_no_code_unless_it_is_named_so() {
+        let dir = code();
+        let mut case = Case::new(dir.path());
+        case.home = dir.path().to_owned();
+        assert!(case.select().unwrap().0.is_none());
+        case.settings.code_path.value = Some(dir.path().to_owned());
+        assert!(case.select().unwrap().0.is_some());
+    }
+
+    #[test]
+    fn a_directory_in_the_files_place_is_a_forgotten_host_file() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join(NAME)).unwrap();
+        let error = Case::new(dir.path()).select().unwrap_err();
+        assert_eq!(error.exit.code(), 116);
+        assert!(error.to_string().contains("host's file of -v does not exist"), "{error}");
+    }
+
+    #[test]
+    fn a_named_file_that_is_missing_is_told_with_who_named_it() {
+        let dir = code();
+        let mut case = Case::new(dir.path());
+        let origin = Origin::Environment("TRAINIT_DEPS_REQUIREMENTS".into());
+        case.settings.deps_requirements = Setting { value: Requirements::Files(vec!["gone.txt".into()]), origin };
+        let error = case.select().unwrap_err().to_string();
+        assert!(
+            error.contains("gone.txt does not exist") && error.contains("from TRAINIT_DEPS_REQUIREMENTS"),
+            "{error}"
+        );
+        case.settings.deps_requirements.value = Requirements::Off;
+        assert_eq!(case.select().unwrap().0, None);
+    }
+}

@@ -1,0 +1,162 @@
+//! The directories that packages lie in: a digest of what is there, and taking back what a killed installer left half done.
+
+use super::digest::Digest;
+use super::python::Python;
+use crate::environment::Environment;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Changes when a package comes, goes or changes its version, in any directory that this Python looks into. By names alone:
+/// times lie on overlay file systems, and every import may write a `__pycache__`.
+pub fn state(python: &Python, more: &[PathBuf], environment: &Environment) -> String {
+    let mut digest = Digest::default();
+    for directory in python.sites.iter().chain(more) {
+        add(&mut digest, directory, |name| !name.starts_with(b".") && name != b"__pycache__");
+    }
+    for directory in user_site(python, environment).into_iter().chain(python_path(environment)) {
+        // The code's own directory may be among these, so only what belongs to packages counts.
+        add(&mut digest, &directory, is_metadata);
+    }
+    digest.hex()
+}
+
+fn add(digest: &mut Digest, directory: &Path, counts: fn(&[u8]) -> bool) {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries.map(|entry| entry.file_name()).filter(|name| counts(name.as_bytes())).collect();
+    names.sort_unstable();
+    names.iter().for_each(|name| digest.add("name", name.as_bytes()));
+    digest.add("end", "");
+}
+
+fn is_metadata(name: &[u8]) -> bool {
+    [".dist-info", ".egg-info", ".egg-link", ".pth"].iter().any(|end| name.ends_with(end.as_bytes()))
+}
+
+fn user_site(python: &Python, environment: &Environment) -> Option<PathBuf> {
+    let base = environment.get("PYTHONUSERBASE").map(PathBuf::from);
+    let base = base.or_else(|| Some(Path::new(environment.get("HOME")?).join(".local")))?;
+    let used = python.user_site && environment.get("PYTHONNOUSERSITE").is_none();
+    used.then(|| base.join("lib").join(python.library_name()).join("site-packages"))
+}
+
+fn python_path(environment: &Environment) -> Vec<PathBuf> {
+    let own =
+        |path: &PathBuf| path.is_absolute() && !path.components().any(|part| part.as_os_str() == super::layer::HOOK);
+    environment.get("PYTHONPATH").map(|paths| std::env::split_paths(paths).filter(own).collect()).unwrap_or_default()
+}
+
+/// Takes away the metadata of packages that an installer had not finished since `begun`, so that the next one installs them
+/// again instead of taking them for whole. Older packages are not touched: some distributions leave their lists away.
+pub fn repair(directories: &[&Path], begun: SystemTime) -> Vec<String> {
+    let mut taken = Vec::new();
+    for directory in directories {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let fresh = entry.metadata().and_then(|found| found.modified()).is_ok_and(|at| at >= begun);
+            if fresh
+                && path.extension().is_some_and(|end| end == "dist-info")
+                && !is_whole(directory, &path)
+                && fs::remove_dir_all(&path).is_ok()
+            {
+                taken.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+    }
+    taken
+}
+
+/// Whether every file of a package is there, by its own list (RECORD).
+fn is_whole(directory: &Path, metadata: &Path) -> bool {
+    let Ok(record) = fs::read_to_string(metadata.join("RECORD")) else { return false };
+    let listed = |line: &str| directory.join(recorded_path(line)).symlink_metadata().is_ok();
+    metadata.join("METADATA").is_file() && record.lines().filter(|line| !line.is_empty()).all(listed)
+}
+
+/// The first field of a line of comma-separated values.
+fn recorded_path(line: &str) -> String {
+    match line.strip_prefix('"') {
+        Some(quoted) => quoted.replace("\"\"", "\u{0}").split('"').next().unwrap_or_default().replace('\u{0}', "\""),
+        None => line.split(',').next().unwrap_or_default().to_owned(),
+    }
+}
+
+/// Whether no package is there but those that make packages.
+pub fn is_bare(python: &Python) -> bool {
+    let entries = python.sites.iter().flat_map(|dir| fs::read_dir(dir).into_iter().flatten().flatten());
+    entries
+        .map(|entry| entry.file_name())
+        .filter(|name| is_metadata(name.as_bytes()))
+        .all(|name| TOOLS.iter().any(|tool| name.as_bytes().starts_with(tool.as_bytes())))
+}
+
+/// How the entries of packaging tools begin.
+const TOOLS: [&str; 6] = ["pip-", "setuptools-", "distutils-precedence.pth", "wheel-", "uv-", "_virtualenv.pth"];
+
+#[cfg(test)]
+mod tests {
+    use super::super::python::tests::example;
+    use super::*;
+    use std::time::Duration;
+
+    fn python(directory: &Path) -> Python {
+        Python { sites: vec![directory.to_owned()], ..example() }
+    }
+
+    fn package(directory: &Path, name: &str, record: Option<&str>) {
+        let metadata = directory.join(format!("{name}.dist-info"));
+        fs::create_dir_all(&metadata).unwrap();
+        fs::write(metadata.join("METADATA"), "Name: x\n").unwrap();
+        if let Some(record) = record {
+            fs::write(metadata.join("RECORD"), record).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_package_that_comes_or_goes_changes_the_state_and_a_cache_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let none = Environment::default();
+        let state = || state(&python(dir.path()), &[], &none);
+        let empty = state();
+        package(dir.path(), "a-1", None);
+        let one = state();
+        fs::create_dir(dir.path().join("__pycache__")).unwrap();
+        fs::create_dir(dir.path().join(".trainit")).unwrap();
+        assert_eq!(one, state());
+        assert_ne!(empty, one);
+        fs::create_dir(dir.path().join("a")).unwrap();
+        assert_ne!(one, state());
+    }
+
+    #[test]
+    fn of_a_directory_in_pythonpath_only_packages_count() {
+        let (site, code) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let environment: Environment = [("PYTHONPATH", code.path().to_str().unwrap())].into_iter().collect();
+        let state = || state(&python(site.path()), &[], &environment);
+        let before = state();
+        fs::write(code.path().join("train.py"), "").unwrap();
+        assert_eq!(before, state());
+        package(code.path(), "b-1", None);
+        assert_ne!(before, state());
+    }
+
+    #[test]
+    fn only_half_done_packages_of_the_killed_installer_are_taken_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        fs::write(dir.join("there, too.py"), "").unwrap();
+        package(dir, "old-1", None);
+        let begun = SystemTime::now();
+        // The clock of file systems has steps of some milliseconds.
+        let past = begun - Duration::from_secs(60);
+        fs::File::open(dir.join("old-1.dist-info")).unwrap().set_modified(past).unwrap();
+        package(dir, "norecord-1", None);
+        package(dir, "missing-1", Some("missing/__init__.py,sha256=x,1\n"));
+        package(dir, "whole-1", Some("\"there, too.py\",sha256=x,0\nwhole-1.dist-info/RECORD,,\n"));
+        let mut taken = repair(&[dir], begun - Duration::from_secs(1));
+        taken.sort();
+        assert_eq!(taken, ["missing-1.dist-info", "norecord-1.dist-info"]);
+        assert!(dir.join("old-1.dist-info").exists() && dir.join("whole-1.dist-info").exists());
+    }
+}

@@ -1,0 +1,164 @@
+//! What is written down beside the packages: that an installation was finished, and from what; or that one was begun. A stamp
+//! that cannot be read counts as none.
+
+use super::digest::{Digest, short};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Raised whenever what the digests are made of changes.
+const SCHEMA: u32 = 1;
+
+/// The marker of an installation that has begun and not ended.
+const BEGUN: &str = "installing";
+
+/// What the state of an installation is made of: a digest for each thing that can change by itself.
+pub type Parts = BTreeMap<String, String>;
+
+/// A finished installation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    schema: u32,
+    /// The state right after it.
+    pub parts: Parts,
+    /// The requirement files.
+    pub files: Vec<PathBuf>,
+    /// Program and version that installed.
+    pub installer: String,
+    /// When, in seconds since 1970.
+    pub at: u64,
+}
+
+impl Stamp {
+    /// A stamp of now.
+    pub fn new(parts: Parts, files: Vec<PathBuf>, installer: String) -> Self {
+        let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Stamp { schema: SCHEMA, parts, files, installer, at }
+    }
+
+    /// Which parts are not as they were.
+    pub fn changed(&self, now: &Parts) -> Vec<String> {
+        now.iter()
+            .filter(|(name, digest)| self.parts.get(*name) != Some(digest))
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+}
+
+/// Reads a stamp; anything else, also one of another trainit's schema, is none.
+pub fn read(bytes: &[u8]) -> Option<Stamp> {
+    serde_json::from_slice(bytes).ok().filter(|stamp: &Stamp| stamp.schema == SCHEMA)
+}
+
+/// trainit's own directory beside a set of packages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home(pub PathBuf);
+
+impl Home {
+    fn file(&self, files: &[PathBuf]) -> PathBuf {
+        let mut digest = Digest::default();
+        for file in files {
+            // Without the directory: what was installed at build time from /tmp is found when the code is mounted elsewhere.
+            digest.add("file", file.file_name().unwrap_or_default().as_encoded_bytes());
+        }
+        self.0.join(format!("stamp-{}.json", short(&digest.hex())))
+    }
+
+    /// The stamp of these requirement files.
+    pub fn stamp(&self, files: &[PathBuf]) -> Option<Stamp> {
+        read(&fs::read(self.file(files)).ok()?)
+    }
+
+    /// Writes the stamp, at last.
+    ///
+    /// # Errors
+    /// The directory cannot be written.
+    pub fn finish(&self, stamp: &Stamp) -> io::Result<()> {
+        let json = serde_json::to_vec(stamp).map_err(io::Error::other)?;
+        replace(&self.file(&stamp.files), &json)?;
+        fs::remove_file(self.0.join(BEGUN))
+    }
+
+    /// Notes that an installation begins. Until it is finished nothing beside it can be trusted.
+    ///
+    /// # Errors
+    /// The directory cannot be written.
+    pub fn begin(&self) -> io::Result<()> {
+        replace(&self.0.join(BEGUN), std::process::id().to_string().as_bytes())
+    }
+
+    /// When an installation began that was never finished.
+    pub fn unfinished(&self) -> Option<SystemTime> {
+        fs::symlink_metadata(self.0.join(BEGUN)).and_then(|found| found.modified()).ok()
+    }
+}
+
+/// Replaces a file as a whole, so that a reader sees the old one or the new one, also after a crash. Anyone may read it: the
+/// next start may be another user's.
+///
+/// # Errors
+/// What making, writing or renaming a file in that directory says.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(directory)?;
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    file.write_all(bytes)?;
+    file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn stamp() -> Stamp {
+        let parts =
+            [("files".to_owned(), "a".to_owned()), ("packages".to_owned(), "b".to_owned())].into_iter().collect();
+        Stamp::new(parts, vec!["/code/requirements.txt".into()], "uv 1".into())
+    }
+
+    #[test]
+    fn a_stamp_is_found_wherever_the_code_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home(dir.path().join("deep/.trainit"));
+        home.begin().unwrap();
+        assert!(home.unfinished().is_some());
+        home.finish(&stamp()).unwrap();
+        assert_eq!(
+            home.stamp(&["/other/requirements.txt".into()]),
+            Some(stamp()).map(|s| Stamp { at: home.stamp(&s.files).unwrap().at, ..s })
+        );
+        assert_eq!(home.stamp(&["/other/more.txt".into()]), None);
+        assert!(home.unfinished().is_none());
+    }
+
+    #[test]
+    fn what_changed_is_named() {
+        let mut now = stamp().parts;
+        assert!(stamp().changed(&now).is_empty());
+        now.insert("files".into(), "other".into());
+        assert_eq!(stamp().changed(&now), ["files"]);
+    }
+
+    #[test]
+    fn a_truncated_or_foreign_stamp_is_none() {
+        let whole = serde_json::to_vec(&stamp()).unwrap();
+        assert!(read(&whole).is_some());
+        assert!((0..whole.len()).all(|end| read(&whole[..end]).is_none()));
+        assert!(read(&serde_json::to_vec(&Stamp { schema: SCHEMA + 1, ..stamp() }).unwrap()).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(read(&bytes).is_none());
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! What a command line starts, as far as Python is concerned: an interpreter, a script of one, a launcher of training jobs,
+//! or something else. Looks at files, starts nothing.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// What a command line starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Starts {
+    /// Python; with the interpreter's path when it is known.
+    Python(Option<PathBuf>),
+    /// Something else.
+    Other,
+}
+
+/// Where programs are looked up.
+#[derive(Clone, Copy, Debug)]
+pub struct Lookup<'a> {
+    /// The value of PATH.
+    pub path: Option<&'a OsStr>,
+    /// The working directory, for names with a slash.
+    pub workdir: &'a Path,
+}
+
+impl Lookup<'_> {
+    /// The file that would be executed.
+    pub fn program(&self, name: impl AsRef<OsStr>) -> Option<PathBuf> {
+        which::which_in(name.as_ref(), self.path, self.workdir).ok()
+    }
+}
+
+/// Programs that start what follows on their command line.
+const WRAPPERS: [&str; 22] = [
+    "env",
+    "nice",
+    "ionice",
+    "nohup",
+    "setsid",
+    "stdbuf",
+    "numactl",
+    "taskset",
+    "chrt",
+    "time",
+    "timeout",
+    "exec",
+    "xvfb-run",
+    "mpirun",
+    "mpiexec",
+    "srun",
+    "tini",
+    "dumb-init",
+    "gosu",
+    "su-exec",
+    "nsys",
+    "ncu",
+];
+
+/// Launchers and servers that are Python, even where they are not installed yet: they may come with the requirements.
+const LAUNCHERS: [&str; 19] = [
+    "torchrun",
+    "accelerate",
+    "deepspeed",
+    "horovodrun",
+    "composer",
+    "lightning",
+    "fabric",
+    "tune",
+    "axolotl",
+    "ray",
+    "jupyter",
+    "jupyter-lab",
+    "jupyter-notebook",
+    "jupyterhub-singleuser",
+    "ipython",
+    "tensorboard",
+    "streamlit",
+    "mlflow",
+    "pytest",
+];
+
+/// Looks at a command line.
+pub fn look(command: &[OsString], lookup: Lookup<'_>) -> Starts {
+    let Some((first, rest)) = command.split_first() else { return Starts::Other };
+    if !WRAPPERS.contains(&name_of(first).as_ref()) {
+        return look_at(first, lookup);
+    }
+    rest.iter().map(|word| look_at(word, lookup)).find(|starts| *starts != Starts::Other).unwrap_or(Starts::Other)
+}
+
+fn look_at(word: &OsStr, lookup: Lookup<'_>) -> Starts {
+    let name = name_of(word);
+    let file = lookup.program(word);
+    if is_python(&name) {
+        return Starts::Python(file);
+    }
+    match file.as_deref().and_then(|file| interpreter_of(file, lookup)) {
+        Some(interpreter) => Starts::Python(interpreter),
+        None if LAUNCHERS.contains(&name.as_ref()) || (name.ends_with(".py") && word.as_bytes().contains(&b'/')) => {
+            Starts::Python(None)
+        }
+        None => Starts::Other,
+    }
+}
+
+fn name_of(word: &OsStr) -> std::borrow::Cow<'_, str> {
+    Path::new(word).file_name().unwrap_or_default().to_string_lossy()
+}
+
+/// `python`, `python3`, `python3.12`, `python3.13t`, `pypy3`.
+fn is_python(name: &str) -> bool {
+    let version = name.strip_prefix("python").or_else(|| name.strip_prefix("pypy"));
+    version.is_some_and(|v| v.strip_suffix('t').unwrap_or(v).bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+}
+
+/// Whether a file is a script. An interpreter that is one stands before the real one (pyenv, asdf).
+pub fn is_script(file: &Path) -> bool {
+    start_of(file).starts_with(b"#!")
+}
+
+/// The interpreter of a Python script: none if it is no such script, `Some(None)` if the interpreter is not there.
+fn interpreter_of(file: &Path, lookup: Lookup<'_>) -> Option<Option<PathBuf>> {
+    Some(match shebang(&start_of(file))? {
+        Shebang::Path(path) => Some(path),
+        Shebang::Name(name) => lookup.program(name),
+        Shebang::Beside(name) => Some(file.canonicalize().ok()?.with_file_name(name)),
+    })
+}
+
+fn start_of(file: &Path) -> Vec<u8> {
+    let mut start = Vec::new();
+    let _ = std::fs::File::open(file).and_then(|file| file.take(512).read_to_end(&mut start));
+    start
+}
+
+/// How a script names its interpreter.
+#[derive(Debug, PartialEq, Eq)]
+enum Shebang {
+    Path(PathBuf),
+    Name(OsString),
+    Beside(OsString),
+}
+
+/// Reads the first lines of a script; none if its interpreter is not Python.
+fn shebang(start: &[u8]) -> Option<Shebang> {
+    let mut lines = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n');
+    let mut words =
+        lines.next()?.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty()).map(OsStr::from_bytes);
+    let program = words.next()?;
+    match name_of(program).as_ref() {
+        "sh" => trampoline(lines.next()?),
+        "env" => words
+            .find(|word| !word.as_bytes().starts_with(b"-") && !word.as_bytes().contains(&b'='))
+            .filter(|word| is_python(&name_of(word)))
+            .map(|word| Shebang::Name(word.to_owned())),
+        name => is_python(name).then(|| Shebang::Path(program.into())),
+    }
+}
+
+/// The second line of scripts whose interpreter has a long or relative path: sh executes it, Python takes it for a string.
+fn trampoline(line: &[u8]) -> Option<Shebang> {
+    let line = line.strip_prefix(b"'''exec' ")?;
+    let text = String::from_utf8_lossy(line);
+    if let Some((_, name)) = text.strip_prefix("\"$(dirname").and_then(|rest| rest.split_once("/'")) {
+        let name = name.split('\'').next()?;
+        return is_python(name).then(|| Shebang::Beside(name.into()));
+    }
+    let path = match text.strip_prefix('"') {
+        Some(quoted) => quoted.split('"').next()?,
+        None => text.split(' ').next()?,
+    };
+    is_python(&name_of(path.as_ref())).then(|| Shebang::Path(path.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn program(dir: &Path, name: &str, text: &str) -> PathBuf {
+        let file = dir.join(name);
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        file
+    }
+
+    fn starts(dir: &Path, words: &str) -> Starts {
+        let words: Vec<OsString> = words.split(' ').map(OsString::from).collect();
+        look(&words, Lookup { path: Some(dir.as_os_str()), workdir: dir })
+    }
+
+    #[test]
+    fn an_interpreter_is_found_by_name_on_the_workloads_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let python = program(dir.path(), "python3.12", "");
+        assert_eq!(starts(dir.path(), "python3.12 train.py"), Starts::Python(Some(python.clone())));
+        assert_eq!(starts(dir.path(), "env A=1 python3.12 train.py"), Starts::Python(Some(python)));
+        assert_eq!(starts(dir.path(), "python train.py"), Starts::Python(None));
+        assert_eq!(starts(dir.path(), "pythonista x.py"), Starts::Other);
+    }
+
+    #[test]
+    fn a_script_tells_its_interpreter() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        let python = program(dir, "python", "");
+        program(dir, "torchrun", "#!/opt/venv/bin/python\n");
+        program(dir, "tool", "#!/usr/bin/env -S python -u\n");
+        program(dir, "long", "#!/bin/sh\n'''exec' \"/a b/python3\" \"$0\" \"$@\"\n' '''\n");
+        let moved = "#!/bin/sh\n'''exec' \"$(dirname -- \"$(realpath -- \"$0\")\")\"/'python3' \"$0\" \"$@\"\n' '''\n";
+        program(dir, "moved", moved);
+        program(dir, "run.sh", "#!/bin/bash\npython train.py\n");
+        assert_eq!(starts(dir, "torchrun --nproc 2 t.py"), Starts::Python(Some("/opt/venv/bin/python".into())));
+        assert_eq!(starts(dir, "tool"), Starts::Python(Some(python)));
+        assert_eq!(starts(dir, "long"), Starts::Python(Some("/a b/python3".into())));
+        assert_eq!(starts(dir, "moved"), Starts::Python(Some(dir.canonicalize().unwrap().join("python3"))));
+        assert_eq!(starts(dir, "./run.sh"), Starts::Other);
+        assert_eq!(starts(dir, "bash run.sh"), Starts::Other);
+    }
+
+    #[test]
+    fn a_launcher_that_is_not_installed_yet_is_known_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(starts(dir.path(), "accelerate launch train.py"), Starts::Python(None));
+        assert_eq!(starts(dir.path(), "ls train.py"), Starts::Other);
+        assert_eq!(look(&[], Lookup { path: None, workdir: dir.path() }), Starts::Other);
+    }
+}

@@ -1,0 +1,66 @@
+//! What the next start would do, without doing it.
+
+use super::python;
+use super::stamp::Home;
+use super::wanted::State;
+use super::{Request, places, wanted};
+use crate::error::Result;
+use std::path::PathBuf;
+
+/// How the dependencies stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Every file that is read.
+    pub files: Vec<PathBuf>,
+    /// The interpreter.
+    pub python: PathBuf,
+    /// Who named it.
+    pub named_by: &'static str,
+    /// Where the packages are.
+    pub packages: PathBuf,
+    /// Who installed them last.
+    pub installer: Option<String>,
+    /// Nothing would be installed.
+    pub current: bool,
+    /// Why something would be.
+    pub why: Option<String>,
+}
+
+/// Looks; none if there is nothing to install from. Asks the interpreter if no earlier start has.
+///
+/// # Errors
+/// A file that cannot be read, or no Python (116).
+pub fn status(request: &Request<'_>) -> Result<Option<Status>> {
+    let Some(wanted) = wanted(request, &mut |_| {})? else { return Ok(None) };
+    let python = match python::remembered(&wanted.interpreter, request.environment) {
+        Some(python) => python,
+        None => python::ask(&wanted.interpreter, request.environment, None)?,
+    };
+    let layers =
+        places::candidates(request.environment).into_iter().map(|place| wanted.layer(&python, &place).packages());
+    let above = layers.into_iter().find(|packages| packages.is_dir() && packages.parent().is_some());
+    let own = wanted.state(&python, &Home(python.own_directory()), &[]);
+    let (packages, state) = match (own, above) {
+        (State::Current(stamp), _) => (python.purelib.clone(), State::Current(stamp)),
+        (_, Some(packages)) => {
+            (packages.clone(), wanted.state(&python, &Home(packages.join(python::OWN)), &[packages]))
+        }
+        (own, None) => (python.purelib.clone(), own),
+    };
+    let (current, installer, why) = match state {
+        State::Current(stamp) => (true, Some(stamp.installer), None),
+        State::Changed(parts) => (false, None, Some(format!("changed: {}", parts.join(", ")))),
+        State::Unfinished => (false, None, Some("an installation was not finished".to_owned())),
+        State::Unknown => (false, None, Some("not installed by trainit yet".to_owned())),
+    };
+    let interpreter = wanted.interpreter;
+    Ok(Some(Status {
+        files: wanted.inputs.files,
+        python: interpreter.path,
+        named_by: interpreter.named_by,
+        packages,
+        installer,
+        current,
+        why,
+    }))
+}

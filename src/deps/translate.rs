@@ -1,0 +1,165 @@
+//! pip's settings in uv's terms. uv reads none of pip's variables and files: without this, an image's private index or its
+//! pinned versions would silently stop to count when uv installs.
+
+use super::pip::Setting;
+use crate::environment::Environment;
+
+/// How uv takes one setting of pip.
+enum Rule {
+    /// As a variable, unless one of these is set; the parts of the value are joined by this.
+    Variable(&'static [&'static str], &'static str),
+    /// As a variable with a fixed value, when it is on.
+    Switch(&'static str, &'static str),
+    /// As an option, when it is on.
+    Flag(&'static str),
+    /// As an option with this value.
+    Value(&'static str),
+    /// It changes nothing about what is installed.
+    Ignored,
+}
+
+const TABLE: &[(&str, Rule)] = &[
+    ("index-url", Rule::Variable(&["UV_DEFAULT_INDEX", "UV_INDEX_URL"], " ")),
+    ("extra-index-url", Rule::Variable(&["UV_INDEX", "UV_EXTRA_INDEX_URL"], " ")),
+    ("find-links", Rule::Variable(&["UV_FIND_LINKS"], ",")),
+    ("no-index", Rule::Flag("--no-index")),
+    ("constraint", Rule::Variable(&["UV_CONSTRAINT"], " ")),
+    ("trusted-host", Rule::Variable(&["UV_INSECURE_HOST"], " ")),
+    ("cert", Rule::Variable(&["SSL_CERT_FILE"], " ")),
+    ("client-cert", Rule::Variable(&["SSL_CLIENT_CERT"], " ")),
+    ("retries", Rule::Variable(&["UV_HTTP_RETRIES"], " ")),
+    ("timeout", Rule::Variable(&["UV_HTTP_TIMEOUT"], " ")),
+    ("pre", Rule::Switch("UV_PRERELEASE", "allow")),
+    ("only-binary", Rule::Value("--only-binary")),
+    ("no-binary", Rule::Value("--no-binary")),
+    ("require-hashes", Rule::Switch("UV_REQUIRE_HASHES", "1")),
+    ("no-cache-dir", Rule::Switch("UV_NO_CACHE", "1")),
+    ("cache-dir", Rule::Ignored),
+    ("break-system-packages", Rule::Ignored),
+    ("compile", Rule::Ignored),
+    ("disable-pip-version-check", Rule::Ignored),
+    ("log", Rule::Ignored),
+    ("no-color", Rule::Ignored),
+    ("no-compile", Rule::Ignored),
+    ("no-input", Rule::Ignored),
+    ("no-python-version-warning", Rule::Ignored),
+    ("no-warn-conflicts", Rule::Ignored),
+    ("no-warn-script-location", Rule::Ignored),
+    ("prefer-binary", Rule::Ignored),
+    ("progress-bar", Rule::Ignored),
+    ("quiet", Rule::Ignored),
+    ("root-user-action", Rule::Ignored),
+    ("verbose", Rule::Ignored),
+];
+
+/// The settings as uv takes them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ForUv {
+    /// Variables to set.
+    pub variables: Vec<(&'static str, String)>,
+    /// Options to add.
+    pub options: Vec<String>,
+    /// What uv has no word for, with where it stands.
+    pub unknown: Vec<String>,
+}
+
+/// Translates; what the user told uv itself wins.
+pub fn for_uv(settings: &[Setting], environment: &Environment) -> ForUv {
+    let mut found = ForUv::default();
+    for setting in settings {
+        let rule = TABLE.iter().find(|(name, _)| *name == setting.name).map(|(_, rule)| rule);
+        match rule {
+            None => found.unknown.push(describe(setting)),
+            Some(Rule::Ignored) => {}
+            Some(Rule::Variable(names, joint)) => {
+                let free = names.iter().all(|name| environment.get(name).is_none());
+                let value = setting.value.split_whitespace().collect::<Vec<_>>().join(joint);
+                found.variables.extend(names.first().filter(|_| free).map(|name| (*name, value)));
+            }
+            Some(Rule::Switch(name, value)) if setting.is_on() && environment.get(name).is_none() => {
+                found.variables.push((name, (*value).to_owned()));
+            }
+            Some(Rule::Flag(option)) if setting.is_on() => found.options.push((*option).to_owned()),
+            Some(Rule::Value(option)) => {
+                let values = setting.value.split([',', ' ', '\n']).filter(|value| !value.is_empty());
+                found.options.extend(values.flat_map(|value| [(*option).to_owned(), value.to_owned()]));
+            }
+            Some(Rule::Switch(..) | Rule::Flag(_)) => {}
+        }
+    }
+    build_constraints(&mut found, environment);
+    found
+}
+
+/// pip holds its constraints against what builds need as well; uv has a variable of its own for that.
+fn build_constraints(found: &mut ForUv, environment: &Environment) {
+    let value = found.variables.iter().find(|(name, _)| *name == "UV_CONSTRAINT").map(|(_, value)| value.clone());
+    if environment.get("UV_BUILD_CONSTRAINT").is_none() {
+        found.variables.extend(value.map(|value| ("UV_BUILD_CONSTRAINT", value)));
+    }
+}
+
+/// Whether a setting has no say in what gets installed.
+pub fn is_ignored(name: &str) -> bool {
+    ["retries", "timeout", "cert", "client-cert", "no-cache-dir"].contains(&name)
+        || TABLE.iter().any(|(known, rule)| *known == name && matches!(rule, Rule::Ignored))
+}
+
+fn describe(setting: &Setting) -> String {
+    match setting.origin.starts_with("PIP_") {
+        true => setting.origin.clone(),
+        false => format!("{} in {}", setting.name, setting.origin),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn translate(settings: &[(&str, &str)], environment: &[(&str, &str)]) -> ForUv {
+        let setting = |(name, value): &(&str, &str)| Setting {
+            name: (*name).into(),
+            value: (*value).into(),
+            origin: "/etc/pip.conf".into(),
+        };
+        for_uv(&settings.iter().map(setting).collect::<Vec<_>>(), &environment.iter().copied().collect())
+    }
+
+    #[test]
+    fn lists_are_written_as_uv_wants_them() {
+        let found = translate(&[("find-links", "/one\n/two"), ("extra-index-url", "https://a  https://b")], &[]);
+        assert_eq!(
+            found.variables,
+            [("UV_FIND_LINKS", "/one,/two".to_owned()), ("UV_INDEX", "https://a https://b".to_owned())]
+        );
+    }
+
+    #[test]
+    fn what_the_user_told_uv_wins() {
+        let found = translate(&[("index-url", "https://pip")], &[("UV_INDEX_URL", "https://uv")]);
+        assert_eq!(found, ForUv::default());
+    }
+
+    #[test]
+    fn constraints_also_hold_for_builds() {
+        let found = translate(&[("constraint", "/etc/pip/constraint.txt")], &[]);
+        assert_eq!(found.variables.len(), 2);
+        assert!(found.variables.iter().all(|(_, value)| value == "/etc/pip/constraint.txt"));
+    }
+
+    #[test]
+    fn switches_count_only_when_on_and_what_uv_cannot_do_is_named() {
+        let found = translate(&[("no-index", "0"), ("pre", "true"), ("no-input", "1"), ("user", "1")], &[]);
+        assert!(found.options.is_empty());
+        assert_eq!(found.variables, [("UV_PRERELEASE", "allow".to_owned())]);
+        assert_eq!(found.unknown, ["user in /etc/pip.conf"]);
+    }
+
+    #[test]
+    fn every_setting_has_one_rule() {
+        let mut names: Vec<_> = TABLE.iter().map(|(name, _)| name).collect();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), TABLE.len());
+    }
+}

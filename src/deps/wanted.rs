@@ -1,0 +1,144 @@
+//! What one start wants to have installed, and whether it is there already. Starts no process and writes nothing.
+
+use super::digest::{Digest, short};
+use super::inputs::Inputs;
+use super::interpreter::Interpreter;
+use super::layer::Layer;
+use super::python::Python;
+use super::redact::Redactor;
+use super::select::Selection;
+use super::stamp::{Home, Parts, Stamp};
+use super::{Outcome, Request, pip, places, site, translate};
+use crate::config::secrets::is_secret;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// uv's variables that have no say in what gets installed.
+const IDLE: [&str; 9] = [
+    "UV_CACHE_DIR",
+    "UV_NO_CACHE",
+    "UV_LINK_MODE",
+    "UV_NO_PROGRESS",
+    "UV_HTTP_",
+    "UV_CONCURRENT_",
+    "UV_LOCK_",
+    "UV_COMPILE_",
+    "UV_LOG_",
+];
+
+/// Settings that name files.
+const FILES: [&str; 5] = ["constraint", "UV_CONSTRAINT", "UV_BUILD_CONSTRAINT", "UV_OVERRIDE", "UV_EXCLUDE"];
+
+/// What one start wants.
+pub struct Wanted<'a> {
+    /// Who asks.
+    pub request: &'a Request<'a>,
+    /// The files that were chosen.
+    pub selection: Selection,
+    /// What they reach.
+    pub inputs: Inputs,
+    /// The interpreter.
+    pub interpreter: Interpreter,
+}
+
+/// How a set of packages stands to what is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Nothing changed since this installation.
+    Current(Stamp),
+    /// These parts changed.
+    Changed(Vec<String>),
+    /// An installation was begun and not finished.
+    Unfinished,
+    /// Nothing is known.
+    Unknown,
+}
+
+impl Wanted<'_> {
+    /// The outcome if everything is there already.
+    pub fn unchanged(&self, python: &Python) -> Option<Outcome> {
+        let outcome = |environment| Outcome::Unchanged { files: self.selection.files.clone(), environment };
+        if matches!(self.state(python, &Home(python.own_directory()), &[]), State::Current(_)) {
+            return Some(outcome(Vec::new()));
+        }
+        self.finished_layer(python).map(outcome)
+    }
+
+    fn finished_layer(&self, python: &Python) -> Option<Vec<(OsString, OsString)>> {
+        let places = places::candidates(self.request.environment)
+            .into_iter()
+            .filter(|place| place.join(LAYERS).is_dir() && places::is_ours(place));
+        let mut layers = places.map(|place| self.layer(python, &place));
+        let layer = layers.find(|layer| {
+            matches!(self.state(python, &Home(layer.own_directory()), &[layer.packages()]), State::Current(_))
+        })?;
+        Some(layer.environment(self.request.environment))
+    }
+
+    /// How the packages beside a home stand to what is wanted. `more` are directories of packages above the interpreter's.
+    pub fn state(&self, python: &Python, home: &Home, more: &[PathBuf]) -> State {
+        if home.unfinished().is_some() {
+            return State::Unfinished;
+        }
+        let Some(stamp) = home.stamp(&self.selection.files) else { return State::Unknown };
+        let changed = stamp.changed(&self.parts(python, more));
+        match &self.inputs.unknown {
+            Some(unknown) => State::Changed(vec![format!("perhaps what {unknown}")]),
+            None if changed.is_empty() => State::Current(stamp),
+            None => State::Changed(changed),
+        }
+    }
+
+    /// The digests of now.
+    pub fn parts(&self, python: &Python, more: &[PathBuf]) -> Parts {
+        let parts = [
+            ("requirements", self.inputs.digest.clone()),
+            ("interpreter", python.identity.clone()),
+            ("settings", self.settings(python)),
+            ("installed packages", site::state(python, more, self.request.environment)),
+        ];
+        parts.into_iter().map(|(name, digest)| (name.to_owned(), digest)).collect()
+    }
+
+    /// The layer for exactly this. What it is over belongs to its name: two images may share one cache.
+    pub fn layer<'p>(&self, python: &'p Python, place: &Path) -> Layer<'p> {
+        let mut digest = Digest::default();
+        self.parts(python, &[]).iter().for_each(|(name, part)| digest.add(name, part));
+        Layer { root: place.join(LAYERS).join(short(&digest.hex())).join("env"), python }
+    }
+
+    /// A digest of all that decides which packages an installer takes. Without passwords, which may be new every day.
+    fn settings(&self, python: &Python) -> String {
+        let environment = self.request.environment;
+        let redactor = Redactor::for_environment(environment);
+        let mut digest = Digest::default();
+        digest.add("installer", format!("{:?}", self.request.settings.deps_installer.value));
+        let pip = pip::settings(self.request.root, environment, python)
+            .into_iter()
+            .map(|setting| (setting.name, setting.value));
+        let pip = pip.filter(|(name, _)| !translate::is_ignored(name));
+        let uv = environment
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_string_lossy().into_owned())));
+        let uv = uv.filter(|(name, _)| {
+            name.starts_with("UV_") && !is_secret(name) && !IDLE.iter().any(|idle| name.starts_with(idle))
+        });
+        for (name, value) in pip.chain(uv) {
+            digest.add(&name, redactor.text(&value));
+            if FILES.contains(&name.as_str()) {
+                self.add_files(&mut digest, &value);
+            }
+        }
+        digest.hex()
+    }
+
+    fn add_files(&self, digest: &mut Digest, names: &str) {
+        let beside = self.selection.files.first().and_then(|file| file.parent()).unwrap_or(Path::new("/"));
+        for name in names.split_whitespace() {
+            digest.add("file", super::inputs::read_file(&beside.join(name)).unwrap_or_default());
+        }
+    }
+}
+
+/// The directory for layers in a place.
+pub const LAYERS: &str = "layers";

@@ -1,0 +1,193 @@
+//! What is said, and with which code, when requirements cannot be installed.
+
+use crate::bench::{Bench, Report, Start};
+use crate::possible;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+/// A secret that must never be shown.
+const SECRET: &str = "s3cr3t-t0k3n-value";
+
+fn with_index(bench: &Bench, installer: &str, port: u16) -> Start {
+    let start = bench.start().installer(installer).without("PIP_NO_INDEX").without("PIP_FIND_LINKS");
+    let url = format!("http://me:{SECRET}@127.0.0.1:{port}/simple");
+    start.with("PIP_INDEX_URL", url).with("PIP_RETRIES", "0").with("PIP_DEFAULT_TIMEOUT", "60")
+}
+
+fn fails(start: &Start, code: u8) -> Report {
+    let report = start.run();
+    assert_eq!(report.code, code, "{}", report.text());
+    assert!(!report.text().contains(SECRET), "{}", report.text());
+    report
+}
+
+/// A port on which nobody listens.
+fn closed_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn a_package_that_does_not_exist_is_named() {
+    if !possible(true) {
+        return;
+    }
+    for installer in ["pip", "uv"] {
+        let bench = Bench::with_venv();
+        bench.code("requirements.txt", "no-such-package-here==1.0\n");
+        let report = fails(&bench.start().installer(installer), 116);
+        assert!(report.error.contains("no-such-package-here"), "{}", report.error);
+        assert!(report.error.contains("→"), "{}", report.error);
+        bench.code("requirements.txt", "tiny==9.9\n");
+        let report = fails(&bench.start().installer(installer), 116);
+        assert!(report.error.contains("a version does not exist"), "{}", report.error);
+    }
+}
+
+#[test]
+fn requirements_that_contradict_each_other_are_told_as_such() {
+    if !possible(true) {
+        return;
+    }
+    for installer in ["pip", "uv"] {
+        let bench = Bench::with_venv();
+        crate::wheel::Wheel::new("picky", "1.0").requires("tiny<2").write(&bench.path("wheels"));
+        bench.code("requirements.txt", "picky\ntiny==2.0\n");
+        let report = fails(&bench.start().installer(installer), 116);
+        assert!(report.error.contains("contradict"), "{}", report.error);
+    }
+}
+
+#[test]
+fn a_line_that_is_no_requirement_is_told_as_such() {
+    if !possible(true) {
+        return;
+    }
+    for installer in ["pip", "uv"] {
+        let bench = Bench::with_venv();
+        bench.code("requirements.txt", "tiny==1.0\n<<<<<<< HEAD\n");
+        let report = fails(&bench.start().installer(installer), 116);
+        assert!(report.error.contains("cannot be understood"), "{}", report.error);
+    }
+}
+
+#[test]
+fn an_index_that_is_down_may_be_up_later() {
+    if !possible(true) {
+        return;
+    }
+    for installer in ["pip", "uv"] {
+        let bench = Bench::with_venv();
+        bench.code("requirements.txt", "tiny\n");
+        let report = fails(&with_index(&bench, installer, closed_port()), 216);
+        assert!(report.error.contains("cannot be reached"), "{}", report.error);
+        assert!(!bench.site().join("tiny").exists());
+    }
+}
+
+#[test]
+fn what_may_pass_is_tried_again() {
+    if !possible(true) {
+        return;
+    }
+    let bench = Bench::with_venv();
+    bench.code("requirements.txt", "tiny\n");
+    let mut start = with_index(&bench, "uv", closed_port());
+    start.retries = 1;
+    let report = fails(&start, 216);
+    assert!(report.text().contains("try 2 of 2"), "{}", report.text());
+    assert!(report.error.contains("2 times"), "{}", report.error);
+}
+
+#[test]
+fn an_index_that_refuses_the_user_is_not_tried_again() {
+    if !possible(true) {
+        return;
+    }
+    for installer in ["pip", "uv"] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            answer_all(&listener, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        });
+        let bench = Bench::with_venv();
+        bench.code("requirements.txt", "tiny\n");
+        let mut start = with_index(&bench, installer, port);
+        start.retries = 3;
+        let report = fails(&start, 116);
+        assert!(report.error.contains("refuses the user"), "{}", report.error);
+    }
+}
+
+fn answer_all(listener: &TcpListener, answer: &str) {
+    use std::io::{Read, Write};
+    for stream in listener.incoming() {
+        let mut stream = stream.unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(answer.as_bytes());
+    }
+}
+
+#[test]
+fn an_index_that_never_answers_ends_at_the_deadline() {
+    if !possible(true) {
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    for installer in ["pip", "uv"] {
+        let bench = Bench::with_venv();
+        bench.code("requirements.txt", "tiny\n");
+        let mut start = with_index(&bench, installer, listener.local_addr().unwrap().port());
+        start.timeout = Some(4.0);
+        let began = Instant::now();
+        let report = fails(&start, 216);
+        assert!(report.error.contains("deps.timeout"), "{}", report.error);
+        assert!(began.elapsed() < Duration::from_secs(20));
+    }
+}
+
+#[test]
+fn secrets_in_requirement_files_are_masked_in_what_installers_say() {
+    if !possible(true) {
+        return;
+    }
+    for installer in ["pip", "uv"] {
+        let bench = Bench::with_venv();
+        let text = format!(
+            "--index-url http://{SECRET}@127.0.0.1:{}/simple\ntiny @ git+https://${{MY_TOKEN}}@127.0.0.1:1/x\n",
+            closed_port()
+        );
+        bench.code("requirements.txt", text);
+        let start = bench.start().installer(installer).without("PIP_NO_INDEX").with("MY_TOKEN", SECRET);
+        let report = start.run();
+        assert!(report.code != 0 && !report.text().contains(SECRET), "{}", report.text());
+    }
+}
+
+#[test]
+fn a_setting_that_uv_does_not_know_makes_pip_install_and_a_line_says_so() {
+    if !possible(true) {
+        return;
+    }
+    let bench = Bench::with_venv();
+    bench.code("requirements.txt", "tiny\n");
+    let report = bench.start().with_uv().with("PIP_UPGRADE_STRATEGY", "eager").run();
+    assert!(report.installer.starts_with("pip "), "{}", report.text());
+    assert!(report.text().contains("PIP_UPGRADE_STRATEGY"), "{}", report.text());
+}
+
+#[test]
+fn a_constraint_of_the_image_holds_with_uv_too() {
+    if !possible(true) {
+        return;
+    }
+    let bench = Bench::with_venv();
+    bench.code("requirements.txt", "tiny\n");
+    let pins = bench.path("constraint.txt");
+    std::fs::write(&pins, "tiny==1.0\n").unwrap();
+    let start = bench.start().installer("uv").with("PIP_CONSTRAINT", pins.display().to_string());
+    assert_eq!(start.run().outcome, "installed");
+    assert!(bench.site().join("tiny-1.0.dist-info").exists());
+    std::fs::write(&pins, "tiny==2.0\n").unwrap();
+    assert_eq!(start.run().outcome, "installed");
+    assert!(bench.site().join("tiny-2.0.dist-info").exists());
+}

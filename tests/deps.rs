@@ -1,4 +1,5 @@
 //! Starts with real pip and real uv, without a network: what is installed when, for whom, and what is said when it fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 #[path = "deps/bench.rs"]
 mod bench;
@@ -169,11 +170,11 @@ fn listed_files_are_installed_for_any_command() {
 /// Kills the installer without a warning while it works, then the start.
 fn killed_in_the_middle(installer: &str) {
     let bench = Bench::with_venv();
-    let many = (0..3000).fold(Wheel::new("large", "1.0"), |w, n| w.file(&format!("large/m{n}.py"), b"X = 1\n"));
+    let many = (0..1000).fold(Wheel::new("large", "1.0"), |w, n| w.file(&format!("large/m{n}.py"), b"X = 1\n"));
     many.write(&bench.path("wheels"));
     bench.code("requirements.txt", "large\n");
     let start = bench.start().installer(installer);
-    for at in [10, 200, 1000, 2500] {
+    for at in [5, 300, 900] {
         let mut child = start.spawn();
         let deadline = Instant::now() + Duration::from_secs(60);
         let written = || std::fs::read_dir(bench.site().join("large")).map_or(0, Iterator::count);
@@ -187,7 +188,7 @@ fn killed_in_the_middle(installer: &str) {
         assert_eq!(start.run().outcome, "unchanged");
         let modules = std::fs::read_dir(bench.site().join("large")).unwrap().flatten();
         let modules = modules.filter(|entry| entry.path().extension().is_some_and(|end| end == "py")).count();
-        assert_eq!(modules, 3001, "killed after {at} files");
+        assert_eq!(modules, 1001, "killed after {at} files");
         assert!(bench.site().join("large-1.0.dist-info/RECORD").exists());
         std::fs::remove_dir_all(bench.site().join("large-1.0.dist-info")).unwrap();
         std::fs::remove_dir_all(bench.site().join("large")).unwrap();

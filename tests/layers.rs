@@ -41,7 +41,7 @@ const ROOMS: &[Room] = &[
     room("gpu", ABOVE_CONFIG, FAMILY),
     room("checkpoint", ABOVE_CONFIG, FAMILY),
     room("check", ABOVE_ENGINE, FAMILY),
-    room("deps", ABOVE_CONFIG, FAMILY),
+    room("deps", WITH_ENGINE, FAMILY),
     room("mode", WITH_CLI, "modes decide from words and settings; checks, dependencies and PID 1 are not theirs"),
     room("report", WITH_FINDINGS, "the report turns findings into words and does nothing else"),
     room(
@@ -65,6 +65,7 @@ const FAMILY: &str =
     "families know the configuration and the ground, never each other: what they share belongs below them";
 const BASE: &[&str] = &["exit", "error", "handover", "environment", "sys", "show"];
 const ABOVE_CONFIG: &[&str] = &["exit", "error", "handover", "environment", "sys", "show", "config"];
+const WITH_ENGINE: &[&str] = &["exit", "error", "handover", "environment", "sys", "show", "config", "engine"];
 const ABOVE_ENGINE: &[&str] =
     &["exit", "error", "handover", "environment", "sys", "show", "config", "engine", "gpu", "identity", "checkpoint"];
 const WITH_CLI: &[&str] = &["exit", "error", "handover", "environment", "sys", "show", "config", "cli"];

@@ -47,7 +47,8 @@ pub fn family(name: &str) -> Vec<String> {
     ids.filter(|id| id.split_once('.').is_some_and(|(family, _)| family == name)).collect()
 }
 
-fn scene(asked: &Asked) -> Result<Scene> {
+/// What the checks, and other sub-commands, look at. The working directory is entered, as at a start.
+pub(super) fn scene(asked: &Asked) -> Result<Scene> {
     let loaded = asked.load()?;
     std::env::set_current_dir(&loaded.workdir).map_err(|error| {
         let what = format!("cannot enter the working directory {}", loaded.workdir.display());

@@ -1,51 +1,65 @@
 //! `trainit deps install|status`: the dependency step alone.
 
+use super::{Answer, Asked};
+use crate::check::Scene;
 use crate::deps::{self, Outcome, Request, Status};
 use crate::error::Result;
 use crate::exit::Exit;
+use crate::handover::Kind;
+use crate::report::Console;
+use std::path::PathBuf;
 
-/// Installs what the next start would, whatever the command would be. `tell` gets the lines.
+/// Installs what the next start would.
 ///
 /// # Errors
-/// As `deps::ensure`.
-pub fn install(request: &Request<'_>, tell: &mut dyn FnMut(&str)) -> Result<Exit> {
-    let outcome = deps::ensure(&as_asked(request), tell)?;
-    tell(&summary(&outcome));
+/// A configuration that cannot be (78), requirements that cannot be installed (116, 216).
+pub fn install(asked: &Asked) -> Result<Answer> {
+    let scene = super::check::scene(asked)?;
+    let mut console = Console::new(&scene.settings, scene.place());
+    let outcome = deps::ensure(&request(&scene), &mut |line| console.line(line))?;
+    console.line(&summary(&outcome));
     for (name, value) in outcome.environment() {
-        tell(&format!("a start sets {}={}", name.display(), value.display()));
+        console.line(&format!("a start sets {}={}", name.display(), value.display()));
     }
-    Ok(Exit::Success)
+    Ok(Answer::well(""))
 }
 
-/// Says whether the next start would install: 0 if not, 1 if it would.
+/// Says how things stand: 0 if the next start would not install, 1 if it would.
 ///
 /// # Errors
-/// As `deps::status`.
-pub fn status(request: &Request<'_>, tell: &mut dyn FnMut(&str)) -> Result<Exit> {
-    let Some(status) = deps::status(&as_asked(request))? else {
-        tell("nothing to install");
-        return Ok(Exit::Success);
-    };
-    lines(&status).iter().for_each(|line| tell(line));
-    Ok(if status.current { Exit::Success } else { Exit::Failure })
+/// A configuration that cannot be (78), files that cannot be read, no Python (116).
+pub fn status(asked: &Asked) -> Result<Answer> {
+    let scene = super::check::scene(asked)?;
+    let Some(status) = deps::status(&request(&scene))? else { return Ok(Answer::well("nothing to install")) };
+    let exit = if status.current { Exit::Success } else { Exit::Failure };
+    Ok(Answer { text: text(&status), exit })
 }
 
 /// Who asks for the step by name wants it, whether or not Python would start.
-fn as_asked<'a>(request: &Request<'a>) -> Request<'a> {
-    Request { by_mode: true, ..request.clone() }
+fn request(scene: &Scene) -> Request<'_> {
+    Request {
+        root: &scene.root,
+        settings: &scene.settings,
+        environment: &scene.environment,
+        workdir: scene.workdir.clone(),
+        code: scene.code.clone(),
+        command: &scene.command,
+        by_mode: true,
+        kind: Kind::default(),
+    }
 }
 
 fn summary(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Nothing => "nothing to install".to_owned(),
-        Outcome::Unchanged { files, .. } => format!("unchanged: {}", names(files)),
+        Outcome::Unchanged { files, .. } => format!("{}: unchanged since it was installed", names(files)),
         Outcome::Installed { files, installer, took, .. } => {
-            format!("installed {} with {installer} in {:.1} s", names(files), took.as_secs_f32())
+            format!("{}: installed with {installer} in {:.1} s", names(files), took.as_secs_f32())
         }
     }
 }
 
-fn lines(status: &Status) -> Vec<String> {
+fn text(status: &Status) -> String {
     let mut lines = vec![
         format!("files      {}", names(&status.files)),
         format!("python     {} (named by {})", status.python.display(), status.named_by),
@@ -53,9 +67,9 @@ fn lines(status: &Status) -> Vec<String> {
     ];
     lines.extend(status.installer.iter().map(|installer| format!("installer  {installer}")));
     lines.push(format!("state      {}", status.why.as_deref().unwrap_or("up to date")));
-    lines
+    lines.join("\n")
 }
 
-fn names(files: &[std::path::PathBuf]) -> String {
-    files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" ")
+fn names(files: &[PathBuf]) -> String {
+    files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
 }

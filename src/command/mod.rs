@@ -4,7 +4,7 @@
 mod check;
 mod checkpoint;
 pub mod config;
-pub mod deps;
+mod deps;
 mod health;
 mod status;
 
@@ -83,6 +83,9 @@ enum Command {
         #[command(flatten)]
         layers: Layers,
     },
+    /// The dependency step alone
+    #[command(subcommand)]
+    Deps(DepsCommand),
     /// The configuration: values and where they come from
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -115,6 +118,20 @@ enum Command {
         /// The state directory, when there are several
         #[arg(long, value_name = "DIR")]
         instance: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+enum DepsCommand {
+    /// Install what the next start would
+    Install {
+        #[command(flatten)]
+        layers: Layers,
+    },
+    /// Whether the next start would install; the exit code tells
+    Status {
+        #[command(flatten)]
+        layers: Layers,
     },
 }
 
@@ -223,6 +240,8 @@ fn dispatch(command: Command) -> Result<Answer> {
     match command {
         Command::Check { json, only, layers } => check::run(&Asked::new(layers), json, &only),
         Command::Gpu { json, layers } => check::run(&Asked::new(layers), json, &check::family("gpu")),
+        Command::Deps(DepsCommand::Install { layers }) => deps::install(&Asked::new(layers)),
+        Command::Deps(DepsCommand::Status { layers }) => deps::status(&Asked::new(layers)),
         Command::Config(command) => configuration(command),
         Command::Status { json, instance } => status::run(instance.as_deref(), json),
         Command::Checkpoint { wait, instance } => checkpoint::run(instance.as_deref(), wait),

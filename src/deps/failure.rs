@@ -3,7 +3,7 @@
 
 use super::installer::Tool;
 use super::run::End;
-use super::show::plain;
+use super::view::plain;
 use std::os::unix::process::ExitStatusExt;
 
 /// A kind of failure.
@@ -237,7 +237,7 @@ const OTHER: Class = permanent("the installer failed", "", &[]);
 pub struct Failure {
     /// Its class.
     pub class: &'static Class,
-    /// The lines that say it, at most four.
+    /// The lines that say it, at most three.
     pub lines: Vec<String>,
 }
 
@@ -304,11 +304,20 @@ fn lines(class: &Class, text: &str) -> Vec<String> {
     }
 }
 
+/// The first of these lines and the last two: what failed, and the cause behind all causes.
 fn pick(all: &[&str], wanted: impl Fn(&str) -> bool) -> Vec<String> {
-    let mut picked: Vec<String> = all.iter().filter(|line| wanted(line)).map(|line| shorten(line)).collect();
+    let mut picked: Vec<String> = all.iter().filter(|line| wanted(line)).map(|line| shorten(bare(line))).collect();
     picked.dedup();
-    picked.truncate(4);
+    if picked.len() > 3 {
+        picked.drain(1..picked.len() - 2);
+    }
     picked
+}
+
+/// A line without the word that says what kind of line it is.
+fn bare(line: &str) -> &str {
+    let marks = ["error: ", "ERROR: ", "cause: ", "× ", "╰─▶ "];
+    marks.iter().find_map(|mark| line.strip_prefix(mark)).unwrap_or(line)
 }
 
 fn shorten(line: &str) -> String {

@@ -7,9 +7,9 @@ use super::lock;
 use super::python::{self, Python};
 use super::redact::Redactor;
 use super::run::{self, End};
-use super::show::Show;
 use super::stamp::{Home, Stamp};
 use super::target::{self, Target};
+use super::view::View;
 use super::wanted::{State, Wanted};
 use super::{Outcome, pip, places, site};
 use crate::config::LogFormat;
@@ -221,10 +221,10 @@ fn attempt_once(
 ) -> Result<Option<Failure>> {
     let redactor = Redactor::for_environment(job.environment);
     let terminal = io::stderr().is_terminal() && wanted.request.settings.log_format.value == LogFormat::Text;
-    let mut show = Show::new(redactor.clone(), terminal, tell);
+    let mut view = View::new(redactor.clone(), terminal, tell);
     let logged = job.log.and_then(|log| std::fs::metadata(log).ok()).map_or(0, |found| found.len() as usize);
-    let end = run::run(job.command(), terminal, deadline, &mut |event| show.event(event));
-    let said = show.finish();
+    let end = run::run(job.command(), terminal, deadline, &mut |event| view.event(event));
+    let said = view.finish();
     let end = end.map_err(|error| permanent(format!("{} cannot be started", job.tool)).because(error.to_string()))?;
     if matches!(end, End::Exited(status) if status.success()) {
         return Ok(None);
@@ -248,7 +248,7 @@ fn told(wanted: &Wanted<'_>, failure: &Failure, tries: u32) -> Error {
     let times = if tries > 1 { format!(", {tries} times") } else { String::new() };
     let mut error = Error::new(exit, format!("{} cannot be installed: {}{times}", names.join(" "), failure.class.says));
     if !failure.lines.is_empty() {
-        error = error.because(format!("\n    {}", failure.lines.join("\n    ")));
+        error = error.because(failure.lines.join("; "));
     }
     [failure.class.hint].into_iter().filter(|hint| !hint.is_empty()).fold(error, |error, hint| error.hint(hint))
 }

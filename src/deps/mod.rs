@@ -19,13 +19,13 @@ pub mod redact;
 pub mod requirements;
 mod run;
 mod select;
-mod show;
 mod site;
 pub mod stamp;
 mod starts;
 mod status;
 mod target;
 mod translate;
+mod view;
 mod wanted;
 
 pub use status::{Status, status};

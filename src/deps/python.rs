@@ -206,7 +206,7 @@ impl Python {
 
 fn mute(interpreter: &Interpreter, output: &str) -> Error {
     let lines: Vec<_> = output.lines().rev().take(3).collect();
-    let told = lines.into_iter().rev().collect::<Vec<_>>().join("\n    ");
+    let told = lines.into_iter().rev().collect::<Vec<_>>().join("; ");
     Error::new(
         Exit::Permanent(Family::Deps),
         format!("{} is not a Python that can be installed for", interpreter.path.display()),

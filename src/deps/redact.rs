@@ -1,8 +1,11 @@
 //! Takes secrets out of what an installer says, as it says it. Knows nothing of installers: bytes in, bytes out, and what
 //! comes out does not depend on where a stream was cut.
 
-use crate::config::secrets::{MASK, is_secret};
 use crate::environment::Environment;
+use crate::show::is_secret;
+
+/// What stands where a secret was.
+const MASK: &[u8] = b"***";
 
 /// Before the user and password of a URL.
 const SCHEME_END: &[u8] = b"://";
@@ -80,7 +83,7 @@ impl Redactor {
                 }
                 Here::Secret { after, length } => {
                     shown.extend(rest.iter().take(after));
-                    shown.extend_from_slice(MASK.as_bytes());
+                    shown.extend_from_slice(MASK);
                     at += after + length;
                 }
             }

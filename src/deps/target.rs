@@ -2,8 +2,9 @@
 
 use super::places;
 use super::python::Python;
+use crate::engine;
 use crate::environment::Environment;
-use crate::sys::Root;
+use crate::sys::{Root, mountinfo};
 use std::path::Path;
 
 /// Where packages go.
@@ -37,10 +38,9 @@ fn takes_packages(directory: &Path) -> bool {
 }
 
 /// Whether this is a container, which is thrown away, and not somebody's machine.
-pub fn in_container(root: &Root, environment: &Environment) -> bool {
-    const MARKS: [&str; 4] = ["/.dockerenv", "/run/.containerenv", "/run/systemd/container", "/.singularity.d"];
-    const VARIABLES: [&str; 3] = ["container", "KUBERNETES_SERVICE_HOST", "APPTAINER_CONTAINER"];
-    MARKS.iter().any(|mark| root.path(mark).exists()) || VARIABLES.iter().any(|name| environment.get(name).is_some())
+fn in_container(root: &Root, environment: &Environment) -> bool {
+    let mounts = mountinfo::parse(&root.read("/proc/self/mountinfo").unwrap_or_default());
+    engine::place(root, environment, &mounts).is_container()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::redact::Redactor;
 use super::select::Selection;
 use super::stamp::{Home, Parts, Stamp};
 use super::{Outcome, Request, pip, places, site, translate};
-use crate::config::secrets::is_secret;
+use crate::show::is_secret;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 

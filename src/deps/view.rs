@@ -16,11 +16,11 @@ const LINE_MAX: usize = 2000;
 /// After so much silence a line says that it goes on; then after twice as much, and so on.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// Lines that an installer says for every package that is there already.
-const NOISE: [&str; 3] = ["Requirement already satisfied:", "Audited ", "Looking in links:"];
+/// Lines that say nothing new: a package is there already, the interpreter is the one that was named.
+const NOISE: [&str; 4] = ["Requirement already satisfied:", "Audited ", "Looking in links:", "Using Python "];
 
 /// The view of one installer.
-pub struct Show<'a> {
+pub struct View<'a> {
     redactor: Redactor,
     terminal: bool,
     line: Vec<u8>,
@@ -29,10 +29,10 @@ pub struct Show<'a> {
     tell: &'a mut dyn FnMut(&str),
 }
 
-impl<'a> Show<'a> {
+impl<'a> View<'a> {
     /// To standard error as it comes, or to `tell` line by line.
     pub fn new(redactor: Redactor, terminal: bool, tell: &'a mut dyn FnMut(&str)) -> Self {
-        Show { redactor, terminal, line: Vec::new(), kept: VecDeque::new(), patience: SILENCE, tell }
+        View { redactor, terminal, line: Vec::new(), kept: VecDeque::new(), patience: SILENCE, tell }
     }
 
     /// Takes what happens while it runs.
@@ -115,9 +115,9 @@ mod tests {
     fn lines(pieces: &[&str]) -> Vec<String> {
         let mut told = Vec::new();
         let mut tell = |line: &str| told.push(line.to_owned());
-        let mut show = Show::new(Redactor::new([]), false, &mut tell);
-        pieces.iter().for_each(|piece| show.event(Event::Output(piece.as_bytes())));
-        show.finish();
+        let mut view = View::new(Redactor::new([]), false, &mut tell);
+        pieces.iter().for_each(|piece| view.event(Event::Output(piece.as_bytes())));
+        view.finish();
         told
     }
 
@@ -132,9 +132,9 @@ mod tests {
     fn a_silent_installer_is_told_of_less_and_less_often() {
         let mut told = 0;
         let mut tell = |_: &str| told += 1;
-        let mut show = Show::new(Redactor::new([]), false, &mut tell);
-        (0..130).for_each(|second| show.event(Event::Silence(Duration::from_secs(second))));
-        show.finish();
+        let mut view = View::new(Redactor::new([]), false, &mut tell);
+        (0..130).for_each(|second| view.event(Event::Silence(Duration::from_secs(second))));
+        view.finish();
         assert_eq!(told, 3); // at 30, 60 and 120 seconds
     }
 

@@ -1,5 +1,5 @@
 //! Drives every fuzz target with its seeds and with damaged copies of them for a moment each, without libFuzzer: no panic, no
-//! hang, on any toolchain. `TRAINIT_FUZZ_SECONDS=60 cargo test --test fuzz_smoke` looks longer; scripts/fuzz looks deeper.
+//! hang, on any toolchain. `FUZZ_SECONDS=60 cargo test --test fuzz_smoke` looks longer; scripts/fuzz looks deeper.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 #[path = "fuzz/damage.rs"]
@@ -34,7 +34,7 @@ fn seeds(name: &str) -> Vec<Vec<u8>> {
 }
 
 fn budget() -> Duration {
-    let seconds = std::env::var("TRAINIT_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
+    let seconds = std::env::var("FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
     Duration::from_secs_f64(seconds.unwrap_or(3.0))
 }
 

@@ -1,0 +1,90 @@
+//! Holds licences and sources of what is linked in against deny.toml, without any tool but cargo. Advisories need `cargo deny`.
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+
+/// Every package that is part of a build for this machine.
+fn packages() -> Vec<Value> {
+    let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let words = ["metadata", "--locked", "--offline", "--format-version", "1", "--filter-platform", &host];
+    let output = Command::new(env!("CARGO")).args(words).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    metadata["packages"].as_array().unwrap().clone()
+}
+
+/// The licences that deny.toml allows.
+fn allowed() -> Vec<String> {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deny.toml")).unwrap();
+    let list = text.lines().find_map(|line| line.strip_prefix("allow = ")).unwrap();
+    serde_json::from_str(list).unwrap()
+}
+
+/// Whether an SPDX expression of `OR`, `AND`, `WITH` and brackets can be met (`/` is how `OR` was written once).
+fn is_met(expression: &str, allowed: &[String]) -> bool {
+    let text = expression.replace('/', " OR ").replace(" WITH ", "-WITH-").replace('(', "( ").replace(')', " )");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    any(&mut words.as_slice(), allowed)
+}
+
+fn any(words: &mut &[&str], allowed: &[String]) -> bool {
+    let mut met = all(words, allowed);
+    while take(words, "OR") {
+        met |= all(words, allowed);
+    }
+    met
+}
+
+fn all(words: &mut &[&str], allowed: &[String]) -> bool {
+    let mut met = one(words, allowed);
+    while take(words, "AND") {
+        met &= one(words, allowed);
+    }
+    met
+}
+
+fn one(words: &mut &[&str], allowed: &[String]) -> bool {
+    if take(words, "(") {
+        let met = any(words, allowed);
+        return take(words, ")") && met;
+    }
+    let (name, rest) = words.split_first().unwrap();
+    *words = rest;
+    allowed.iter().any(|licence| licence == name)
+}
+
+fn take(words: &mut &[&str], word: &str) -> bool {
+    let found = words.first() == Some(&word);
+    *words = if found { &words[1..] } else { words };
+    found
+}
+
+#[test]
+fn every_licence_is_allowed() {
+    let allowed = allowed();
+    for package in packages() {
+        let licence = package["license"].as_str().unwrap_or("none");
+        assert!(is_met(licence, &allowed), "{} {}: {licence}", package["name"], package["version"]);
+    }
+}
+
+#[test]
+fn everything_comes_from_the_public_registry() {
+    for package in packages().iter().filter(|package| package["name"] != "trainit") {
+        let source = package["source"].as_str().unwrap_or("a path");
+        assert!(source.ends_with("crates.io-index"), "{} comes from {source}", package["name"]);
+    }
+}
+
+#[test]
+fn an_expression_is_met_as_spdx_says() {
+    let allowed = ["MIT".to_owned(), "Unicode-3.0".to_owned()];
+    for met in ["MIT", "MIT OR GPL-2.0", "GPL-2.0/MIT", "(MIT OR Apache-2.0) AND Unicode-3.0"] {
+        assert!(is_met(met, &allowed), "{met}");
+    }
+    for unmet in ["GPL-2.0", "MIT AND GPL-2.0", "MIT WITH LLVM-exception", "none"] {
+        assert!(!is_met(unmet, &allowed), "{unmet}");
+    }
+}

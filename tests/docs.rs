@@ -1,0 +1,148 @@
+//! Holds the documentation against the code: exit codes, modes, rooms, variables, sub-commands, links. Whoever changes one side is
+//! told about the other.
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use trainit::config::{KEYS, OUTPUTS, Settings};
+use trainit::exit::TABLE;
+
+fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = project().join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every Markdown file that belongs to the project, with its text.
+fn pages() -> Vec<(PathBuf, String)> {
+    let listed = |directory: &str| {
+        let entries = std::fs::read_dir(project().join(directory)).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+    };
+    let all = [listed("."), listed("docs"), listed("examples/digits")].concat();
+    let markdown = all.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    markdown.map(|path| (path.clone(), read(path))).collect()
+}
+
+/// Rows of all tables: the cells without blanks around them.
+fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    let tables = text.lines().filter(|line| line.starts_with('|') && !line.starts_with("|-"));
+    tables.map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+}
+
+/// What stands between backquotes.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.starts_with("    ")).flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+/// `TRAINIT_…` names.
+fn variables(text: &str) -> impl Iterator<Item = &str> {
+    let name =
+        |at: usize| text[at..].split(|c: char| !c.is_ascii_uppercase() && !c.is_ascii_digit() && c != '_').next();
+    text.match_indices("TRAINIT_").filter_map(move |(at, _)| name(at)).filter(|name| *name != "TRAINIT_")
+}
+
+#[test]
+fn the_page_of_exit_codes_is_the_table_of_the_code() {
+    let page = read("docs/exit-codes.md");
+    let written: BTreeSet<(String, String)> = rows(&page)
+        .filter(|cells| cells[0].parse::<u8>().is_ok())
+        .map(|cells| (cells[0].to_owned(), cells[1].to_owned()))
+        .collect();
+    let coded = TABLE.iter().map(|(exit, meaning)| (exit.code().to_string(), (*meaning).to_owned())).collect();
+    assert_eq!(written, coded, "docs/exit-codes.md (left) and src/exit.rs (right)");
+}
+
+#[test]
+fn the_page_of_modes_has_every_built_in_mode_as_it_is_described() {
+    let page = read("docs/modes.md");
+    let written: Vec<Vec<&str>> = rows(&page).collect();
+    for (name, about) in trainit::mode::list(&Settings::default()) {
+        let row = written.iter().find(|cells| cells[0] == format!("`{name}`"));
+        assert_eq!(row.map(|cells| cells[1]), Some(about.as_str()), "mode {name} in docs/modes.md");
+    }
+}
+
+#[test]
+fn the_map_of_the_design_has_every_room_and_no_other() {
+    let page = read("docs/design.md");
+    let map: BTreeSet<String> = rows(&page)
+        .filter_map(|cells| cells[0].strip_prefix("`src/")?.strip_suffix('`'))
+        .map(|name| name.trim_end_matches('/').to_owned())
+        .collect();
+    let entries = std::fs::read_dir(project().join("src")).unwrap();
+    let rooms = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(map, rooms, "the table in docs/design.md (left) and src/ (right)");
+}
+
+#[test]
+fn every_variable_that_is_written_about_exists() {
+    let keys = KEYS.iter().filter_map(|key| key.variable());
+    let known: BTreeSet<String> = keys.chain(OUTPUTS.map(str::to_owned)).chain(["TRAINIT_CONFIG".to_owned()]).collect();
+    for (path, text) in pages() {
+        for name in variables(&text) {
+            assert!(known.contains(name), "{}: {name} sets nothing", path.display());
+        }
+    }
+}
+
+/// The words that `trainit --help` lists, and the modes.
+fn sub_commands() -> BTreeSet<String> {
+    let help = Command::new(env!("CARGO_BIN_EXE_trainit")).arg("--help").output().unwrap().stdout;
+    let help = String::from_utf8(help).unwrap();
+    let words = help.lines().filter_map(|line| line.trim().strip_prefix("trainit ")?.split_whitespace().next());
+    let words = words.flat_map(|word| word.split('|').map(str::to_owned).collect::<Vec<_>>());
+    words.chain(["run".to_owned(), "train".to_owned(), "shell".to_owned()]).collect()
+}
+
+#[test]
+fn every_sub_command_that_is_written_about_exists() {
+    let known = sub_commands();
+    for (path, text) in pages() {
+        let words = quoted(&text).filter_map(|code| code.strip_prefix("trainit ")?.split_whitespace().next());
+        for word in words.filter(|word| word.chars().all(|c| c.is_ascii_lowercase())) {
+            let is_program = ["python", "bash", "sh", "jupyter", "torchrun"].contains(&word);
+            assert!(known.contains(word) || is_program, "{}: `trainit {word}` is no sub-command", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    for (path, text) in pages() {
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if target.contains("://") {
+                continue;
+            }
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let file = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            assert!(file.exists(), "{}: {target}", path.display());
+            let found = anchor.is_empty() || anchors(&file).contains(anchor);
+            assert!(found, "{}: {target}: no such heading", path.display());
+        }
+    }
+}
+
+/// Headings as GitHub makes links of them.
+fn anchors(file: &Path) -> BTreeSet<String> {
+    let text = read(file);
+    let headings =
+        text.lines().filter_map(|line| line.strip_prefix('#')).map(|line| line.trim_start_matches('#').trim());
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    headings.map(|heading| heading.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")).collect()
+}
+
+#[test]
+fn the_readme_names_commands_that_can_be_run() {
+    use std::os::unix::fs::PermissionsExt;
+    let readme = read("README.md");
+    for command in ["./demo", "./scripts/test"] {
+        assert!(readme.contains(command), "README.md does not name {command}");
+        let mode = std::fs::metadata(project().join(command)).unwrap().permissions().mode();
+        assert!(mode & 0o111 == 0o111, "{command} cannot be executed");
+    }
+}

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use trainit::config::{KEYS, OUTPUTS, Settings};
-use trainit::exit::TABLE;
+use trainit::exit::{Exit, TABLE};
 
 fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -55,6 +55,18 @@ fn the_page_of_exit_codes_is_the_table_of_the_code() {
         .collect();
     let coded = TABLE.iter().map(|(exit, meaning)| (exit.code().to_string(), (*meaning).to_owned())).collect();
     assert_eq!(written, coded, "docs/exit-codes.md (left) and src/exit.rs (right)");
+}
+
+#[test]
+fn the_recipes_have_every_code_that_they_speak_of() {
+    let page = read("docs/exit-codes.md");
+    let is_final = |exit: &Exit| !matches!(exit, Exit::Transient(_) | Exit::Internal | Exit::PrepareTimeout);
+    let list: Vec<String> =
+        TABLE.iter().map(|(exit, _)| exit).filter(|exit| is_final(exit)).map(|exit| exit.code().to_string()).collect();
+    assert!(page.contains(&format!("operator: In, values: [{}]", list.join(", "))), "FailJob wants {list:?}, in order");
+    let passing: Vec<u8> =
+        TABLE.iter().filter(|(exit, _)| matches!(exit, Exit::Transient(_))).map(|(exit, _)| exit.code()).collect();
+    assert_eq!(passing, (210..=217).collect::<Vec<u8>>(), "the ranges of Slurm's recipes");
 }
 
 #[test]

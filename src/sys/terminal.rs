@@ -1,5 +1,7 @@
 //! The terminal's foreground: who gets what a person types, Ctrl-C and Ctrl-Z included.
 
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
 use nix::unistd::{Pid, getpgrp, getppid, isatty, setpgid, tcgetpgrp, tcsetpgrp};
 use std::ffi::c_int;
 use std::os::fd::BorrowedFd;
@@ -44,6 +46,12 @@ pub fn hand_over(to: c_int) -> bool {
         Some((terminal, group)) if group == getpgrp() => tcsetpgrp(terminal, Pid::from_raw(to)).is_ok(),
         _ => false,
     }
+}
+
+/// Whether a terminal controls this session, even if none of our descriptors is it: only then there is job control.
+pub fn is_there() -> bool {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    nix::fcntl::open("/dev/tty", flags, Mode::empty()).is_ok()
 }
 
 /// Whether a person sits at both ends of this process.

@@ -3,4 +3,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod codes;
+mod descriptors;
 mod signals;
+mod terminal;
+mod tini;

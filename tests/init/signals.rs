@@ -1,6 +1,6 @@
 //! Signals: each arrives once, at the right process, and the workload starts with what the caller had set.
 
-use crate::support::look::{catches, field, signals, state, until_true};
+use crate::support::look::{field, signals, state, until_true};
 use crate::support::{Launch, Place, Role, has, ways};
 use std::collections::BTreeMap;
 use std::ffi::c_int;
@@ -90,4 +90,120 @@ fn queued_real_time_signals_are_not_merged() {
 /// How many signals wait for a user's processes: the first number of SigQ, which counts per user, so only differences mean anything.
 fn queued(pid: c_int) -> u64 {
     field(pid, "SigQ").unwrap().split_once('/').unwrap().0.parse().unwrap()
+}
+
+#[test]
+fn the_workload_starts_with_exactly_the_mask_and_the_ignored_signals_of_the_caller() {
+    let cases: [(&[c_int], &[c_int]); 4] =
+        [(&[], &[]), (&[], &[13]), (&[34, 50], &[17, 34, 64]), (&[15, 17, 32, 64], &[1, 2, 33])];
+    for (role, place) in ways() {
+        for (blocked, ignored) in cases {
+            let finished =
+                Launch::of(role, place, &["--", "cat", "/proc/self/status"]).signals(blocked, ignored).finish();
+            let set = |name: &str| {
+                let line = finished.out.lines().find(|line| line.starts_with(name)).unwrap();
+                u64::from_str_radix(line.split_whitespace().last().unwrap(), 16).unwrap()
+            };
+            let bits = |numbers: &[c_int]| numbers.iter().fold(0u64, |set, number| set | 1 << (number - 1));
+            let found = (set("SigBlk"), set("SigIgn"), set("SigCgt"));
+            assert_eq!(found, (bits(blocked), bits(ignored), 0), "{role:?} {place:?} {blocked:?} {ignored:?}");
+        }
+    }
+}
+
+#[test]
+fn a_caller_that_ignores_the_end_of_children_does_not_take_the_exit_code_away() {
+    for (role, place) in ways() {
+        let finished = Launch::of(role, place, &["--", "sh", "-c", "exit 7"]).signals(&[], &[libc::SIGCHLD]).finish();
+        assert_eq!(finished.code, Some(7), "{role:?} {place:?}: {}", finished.err);
+    }
+}
+
+#[test]
+fn job_control_signals_stop_and_continue_the_workload_and_never_pid_1() {
+    for (role, place) in ways() {
+        let running = Launch::of(role, place, &["--", "sh", "-c", "echo up; exec sleep 60"]).spawn();
+        running.line();
+        let workload = running.workload();
+        until_true("sleep", || field(workload, "Name").as_deref() == Some("sleep"));
+        for number in [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU] {
+            running.signal(number);
+            until_true("stopped", || state(workload) == Some('T'));
+            assert_ne!(state(running.pid), Some('T'), "{role:?} {place:?}");
+            running.signal(libc::SIGCONT);
+            until_true("continued", || state(workload) == Some('S'));
+        }
+        running.signal(libc::SIGTERM);
+        assert_eq!(running.code(), 143);
+    }
+}
+
+#[test]
+fn a_signal_that_comes_before_there_is_a_child_is_not_lost() {
+    for (role, place) in ways() {
+        for _ in 0..20 {
+            let running = Launch::of(role, place, &["--", "sleep", "60"]).spawn();
+            // From here on it is trainit's; before that it is the kernel that drops what PID 1 has no handler for.
+            until_true("taken over", || signals(running.pid, "SigBlk") & 1 << 14 != 0);
+            running.signal(libc::SIGTERM);
+            assert_eq!(running.code(), 143, "{role:?} {place:?}");
+        }
+    }
+}
+
+#[test]
+fn one_signal_becomes_another_or_nothing() {
+    if !has("python3") {
+        return;
+    }
+    let rewrites =
+        ["-r", "TERM:USR1", "-r", "1:0", "-rSIGRTMIN+3:HUP", "--", "python3", "-c", COUNTER, "1,10,12,15,37"];
+    for (role, place) in ways().into_iter().filter(|(role, _)| *role == Role::Init) {
+        let running = Launch::of(role, place, &rewrites).spawn();
+        running.line();
+        for number in [libc::SIGTERM, libc::SIGHUP, 37] {
+            send_one(&running, number);
+        }
+        until_true("both were handed on", || signals(running.pid, "ShdPnd") == 0);
+        running.signal(libc::SIGUSR2);
+        assert_eq!(counts(&running.line()), BTreeMap::from([(1, 1), (10, 1), (12, 1)]));
+    }
+}
+
+#[test]
+fn a_group_is_signalled_as_a_whole_only_when_asked_for() {
+    let script = "trap 'echo shell; exit 0' TERM; sh -c \"trap 'echo child; exit 0' TERM; echo up; while :; do sleep 0.01; done\" & \
+                  while :; do sleep 0.01; done";
+    for (flag, expected) in [("-g", vec!["child", "shell"]), ("-s", vec!["shell"])] {
+        for (role, place) in ways().into_iter().filter(|(role, _)| *role == Role::Init) {
+            let running = Launch::of(role, place, &[flag, "--grace", "20", "--", "sh", "-c", script]).spawn();
+            running.line();
+            running.signal(libc::SIGTERM);
+            let finished = running.finish();
+            let mut told: Vec<&str> = finished.out.lines().take(expected.len()).collect();
+            told.sort_unstable();
+            assert_eq!((told, finished.code), (expected.clone(), Some(0)), "{flag} {place:?} {}", finished.err);
+            // The orphan gets TERM once its parent is gone, and never twice.
+            assert_eq!(finished.out.matches("child").count(), 1, "{flag} {}", finished.out);
+        }
+    }
+}
+
+#[test]
+fn an_idle_supervisor_has_one_thread_and_never_wakes_up() {
+    for (role, place) in ways() {
+        let running = Launch::of(role, place, &["--", "sh", "-c", "echo up; exec sleep 60"]).spawn();
+        running.line();
+        let switches = || field(running.pid, "voluntary_ctxt_switches").unwrap();
+        // The start is over when two looks in a row see the same.
+        let mut before = switches();
+        until_true("quiet", || {
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            let now = switches();
+            std::mem::replace(&mut before, now.clone()) == now
+        });
+        std::thread::sleep(std::time::Duration::from_secs(3));
+        assert_eq!(switches(), before, "{role:?} {place:?}");
+        assert_eq!(field(running.pid, "Threads").as_deref(), Some("1"));
+    }
 }

@@ -9,6 +9,7 @@ pub mod pty;
 use look::until;
 use std::ffi::{c_int, c_long};
 use std::io::{BufRead, BufReader, Read};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -89,7 +90,7 @@ impl Launch {
     pub fn of(role: Role, place: Place, words: &[&str]) -> Self {
         let mut command = Command::new(TRAINIT);
         command.arg(if role == Role::Init { "init" } else { "run" }).args(words);
-        command.env("TRAINIT_GPU_PROBE", "presence").env("TRAINIT_DEPS_REQUIREMENTS", "off");
+        command.current_dir("/"); // no code directory, so no requirements either
         Self::with(command, place)
     }
 
@@ -119,6 +120,28 @@ impl Launch {
         self
     }
 
+    /// Gives it a copy of `fd`, which the caller keeps open until then, as this number.
+    pub fn gives(self, fd: &impl AsRawFd, number: c_int) -> Self {
+        let fd = fd.as_raw_fd();
+        self.before_exec(move || {
+            // SAFETY: system calls on numbers. The flags are for the case that it has this very number already.
+            let done = unsafe { libc::dup2(fd, number) == number && libc::fcntl(number, libc::F_SETFD, 0) == 0 };
+            if done { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+        })
+    }
+
+    /// Starts it with these descriptors closed.
+    pub fn closes(self, closed: &[c_int]) -> Self {
+        let closed = closed.to_vec();
+        self.before_exec(move || {
+            for fd in &closed {
+                // SAFETY: a system call on a number.
+                unsafe { libc::close(*fd) };
+            }
+            Ok(())
+        })
+    }
+
     /// Starts it. The thread that starts it stays, since its end would be the child's (PR_SET_PDEATHSIG): so nothing is left behind
     /// even when the test is killed.
     pub fn spawn(self) -> Running {
@@ -133,6 +156,7 @@ impl Launch {
                 }
                 command.pre_exec(move || {
                     libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                    libc::setsid(); // the terminal of whoever runs the tests is not part of them
                     if place == Place::First {
                         own_proc()?;
                     }
@@ -180,6 +204,13 @@ fn set_signals(blocked: u64, ignored: u64) {
     unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const blocked, 0, 8) };
 }
 
+/// Writes until nothing more fits, without changing the flags that others see.
+pub fn fill(socket: &impl AsRawFd) {
+    let bytes = [b'x'; 512];
+    // SAFETY: the buffer lives over the call.
+    while unsafe { libc::send(socket.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT) } > 0 {}
+}
+
 /// A started trainit.
 pub struct Running {
     child: Child,
@@ -224,7 +255,11 @@ impl Running {
     /// The next line of its standard output.
     #[track_caller]
     pub fn line(&self) -> String {
-        self.lines.as_ref().expect("stdout was not piped").recv_timeout(LONG).expect("no line came")
+        let lines = self.lines.as_ref().expect("stdout was not piped");
+        lines.recv_timeout(LONG).unwrap_or_else(|why| {
+            let errors = self.errors.iter().flat_map(Receiver::try_iter).collect::<Vec<_>>();
+            panic!("no line came: {why}; its stderr: {errors:#?}")
+        })
     }
 
     /// The next line of its standard error that holds this text.

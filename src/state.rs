@@ -64,17 +64,6 @@ pub struct Record {
     pub refused: Option<String>,
 }
 
-impl Record {
-    /// What is known of a start that was killed with all it had.
-    pub fn last_words(&self) -> String {
-        let command = self.command.as_deref().unwrap_or("preparing");
-        let saved = self.saved.as_ref().map_or(String::new(), |saved| format!("; newest checkpoint {}", saved.path));
-        let since = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs_f64(self.since.clamp(0.0, 1e11));
-        let since = humantime::format_rfc3339_seconds(since);
-        format!("{command}, {} since {since}; killed from outside, or out of memory{saved}", self.phase.word())
-    }
-}
-
 /// A process, named so that a recycled pid is not mistaken for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {

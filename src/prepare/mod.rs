@@ -1,6 +1,7 @@
 //! The child's first life, as a story: settings → mode → checks → dependencies → environment → exec. It may be rich, slow or fail;
 //! whatever happens here, PID 1 goes on. Its second life is the workload, under the same pid.
 
+mod breadcrumbs;
 mod launch;
 mod outputs;
 mod policy;

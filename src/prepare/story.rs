@@ -1,6 +1,7 @@
 //! The story: what happens between the container's start and the workload's, in order. Each step is a function; what a step needs
 //! from an earlier one is in `Story` or handed over.
 
+use super::breadcrumbs;
 use super::outputs::Outputs;
 use super::policy;
 use super::resume::{self, Resumed};
@@ -122,17 +123,10 @@ impl Story {
             self.console.line(note);
         }
         if self.door.supervised() && self.attempt == 1 {
-            self.tell_breadcrumbs(&loaded.settings, place);
-        }
-    }
-
-    /// A container that was killed whole could not say so itself. On a machine other jobs of the user may have left something; it is
-    /// cleaned up, but says nothing about this one.
-    fn tell_breadcrumbs(&mut self, settings: &config::Settings, place: Place) {
-        let mut bases = state::bases(std::env::var_os("XDG_RUNTIME_DIR").as_deref().map(Path::new));
-        bases.extend(settings.state_dir.value.clone());
-        for left in state::breadcrumbs(&bases).iter().rev().filter(|_| place.is_container()).take(1) {
-            self.console.line(&format!("the start before this one ended without a word: {}", left.last_words()));
+            let runtime = std::env::var_os("XDG_RUNTIME_DIR");
+            let last = breadcrumbs::sweep(&loaded.settings, runtime.as_deref().map(Path::new));
+            // On a machine another job of the user may have left something, which says nothing about this one.
+            last.filter(|_| place.is_container()).iter().for_each(|line| self.console.line(line));
         }
     }
 

@@ -67,7 +67,7 @@ pub const STEPS: &[Step<Code>] = &[
     Step {
         check: check(
             "code.entry",
-            Passing::Never,
+            Passing::Depends,
             "`code.entry` exists, is a file with something in it, and can be read",
             "set `code.entry`",
         ),
@@ -128,7 +128,7 @@ impl Code {
         if meta.len() == 0 && meta.is_file() {
             return Trouble::new(format!("{} is empty", file.shown)).found();
         }
-        trouble::one_byte(&file.path).or_else(|errno| file.denied("read", errno).trouble().found())
+        trouble::one_byte(&file.path).or_else(|errno| file.refused("read", errno).found())
     }
 
     /// What could have been meant by an entry file that is not there.

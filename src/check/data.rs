@@ -141,7 +141,7 @@ impl Data {
         }
         match listing::count(&self.site.path, self.want.min_files) {
             Ok(listing) => self.listing = Some(listing),
-            Err(errno) => return self.site.denied("listed", errno).trouble().passing(trouble::is_sick(errno)).found(),
+            Err(errno) => return self.site.refused("listed", errno).found(),
         }
         self.some_file_readable()
     }
@@ -158,8 +158,9 @@ impl Data {
             }
         }
         let Some((name, errno)) = refused else { return Ok(()) };
-        let file = self.site.file(name);
-        file.denied("read", errno).trouble().passing(trouble::is_sick(errno)).found()
+        let mut file = self.site.file(name);
+        file.responds()?;
+        file.refused("read", errno).found()
     }
 
     fn not_empty(&mut self) -> Answer {
@@ -218,7 +219,7 @@ impl Data {
             match listing::contains(&self.site.path, name) {
                 Ok(true) => {}
                 Ok(false) => missing.push(crate::show::line(name).into_owned()),
-                Err(errno) => return self.site.denied("searched", errno).trouble().found(),
+                Err(errno) => return self.site.refused("searched", errno).found(),
             }
         }
         if missing.is_empty() {

@@ -10,9 +10,12 @@ use crate::engine::Place;
 use crate::exit::Family;
 use nix::errno::Errno;
 use nix::sys::statvfs::statvfs;
+use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::rc::Rc;
+use std::time::SystemTime;
 
 /// What is written to see whether writing works: a page, so that quota and space are asked for real.
 const PROBE: [u8; 4096] = [0; 4096];
@@ -132,12 +135,9 @@ impl Output {
     fn writable(&mut self) -> Answer {
         match write_probe(&self.site.path) {
             Ok(()) => Ok(()),
-            Err(errno) if trouble::is_sick(errno) => {
-                trouble::sick(&self.site.shown, self.site.mount(), errno).passing(true).found()
-            }
             Err(Errno::EROFS) => self.read_only().found(),
             Err(Errno::ENOSPC | Errno::EDQUOT) => self.full().found(),
-            Err(errno) => self.site.denied("written", errno).trouble().found(),
+            Err(errno) => self.site.refused("written", errno).found(),
         }
     }
 
@@ -176,13 +176,20 @@ impl Output {
 
 /// Creates, writes, syncs, closes and deletes a file; network file systems tell a full disk only at the sync or the close.
 fn write_probe(directory: &Path) -> Result<(), Errno> {
-    let file = tempfile::Builder::new().prefix(".trainit-probe.").tempfile_in(directory).map_err(trouble::errno)?;
-    let (mut file, name) = file.into_parts();
+    let name = directory.join(probe_name());
+    let create = File::options().write(true).create_new(true).mode(0o600).open(&name);
+    let mut file = create.map_err(trouble::errno)?;
     let written = file.write_all(&PROBE).and_then(|()| file.sync_all()).map_err(trouble::errno);
     let closed = nix::unistd::close(file);
     // A store that forbids deletion is no less writable.
-    let _ = name.close();
+    let _ = std::fs::remove_file(&name);
     written.or_else(unsupported).and(closed)
+}
+
+/// A name that nobody else has: replicas share the directory, and may have the same pid. It is only ever created, never opened.
+fn probe_name() -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!(".trainit-probe.{}.{:x}", std::process::id(), now.as_nanos())
 }
 
 /// Not every file system can sync.

@@ -2,7 +2,7 @@
 //! `checks` says. A family's name stands for all of its checks.
 
 use super::{Check, table};
-use crate::config::{Setting, Settings, Severity};
+use crate::config::{Setting, Settings, Severity, suggest};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -67,8 +67,7 @@ fn is_known(name: &str) -> bool {
 }
 
 fn with_suggestion(error: Error, name: &str) -> Error {
-    let distance = |known: &&str| strsim::damerau_levenshtein(known, name);
-    match table::names().min_by_key(distance).filter(|known| distance(known) <= 3) {
+    match suggest::closest(name, table::names()) {
         Some(near) => error.hint(format!("did you mean {near}?")),
         None => error.hint(format!("checks are: {}", table::checks().map(|c| c.id).collect::<Vec<_>>().join(" "))),
     }

@@ -26,13 +26,7 @@ const ORDER: Duration = Duration::from_millis(500);
 pub fn run(scene: &Scene, only: Option<&[String]>, each: &mut dyn FnMut(&Finding)) -> Vec<Finding> {
     let ground = Rc::new(Ground::of(scene));
     let rules = Rules::new(&scene.settings.checks, only);
-    let mut watch = Watch::start(table::plan(scene, &ground, &rules));
-    while watch.is_waiting() {
-        watch.wait();
-        watch.tell(each);
-    }
-    watch.tell_rest(each);
-    watch.answers.into_iter().flat_map(|answer| answer.findings).collect()
+    Watch::start(table::plan(scene, &ground, &rules)).finish(each)
 }
 
 /// What became of one task.
@@ -86,8 +80,13 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn is_waiting(&self) -> bool {
-        !self.probes.is_empty()
+    fn finish(mut self, each: &mut dyn FnMut(&Finding)) -> Vec<Finding> {
+        while !self.probes.is_empty() {
+            self.wait();
+            self.tell(each);
+        }
+        self.answers.iter_mut().for_each(|answer| answer.tell(each));
+        self.answers.into_iter().flat_map(|answer| answer.findings).collect()
     }
 
     /// Waits for the next answer, end or deadline.
@@ -149,10 +148,6 @@ impl<'a> Watch<'a> {
             answer.tell(each);
         }
     }
-
-    fn tell_rest(&mut self, each: &mut dyn FnMut(&Finding)) {
-        self.answers.iter_mut().for_each(|answer| answer.tell(each));
-    }
 }
 
 impl Answer<'_> {
@@ -182,7 +177,7 @@ impl Probe {
     fn frame(&mut self) -> Option<(usize, Vec<Finding>)> {
         loop {
             let (head, rest) = self.received.split_first_chunk::<4>()?;
-            let length = u32::from_le_bytes(*head) as usize;
+            let length = Some(u32::from_le_bytes(*head) as usize).filter(|length| *length <= BODY_MAX)?;
             let answer = serde_json::from_slice(rest.get(..length)?).ok();
             self.received.drain(..length + 4);
             if answer.is_some() {
@@ -196,15 +191,17 @@ impl Probe {
 fn probe(works: Vec<(usize, Work<'_>)>) -> nix::Result<(Aside, OwnedFd)> {
     let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
     let process = fork_aside(move || {
-        silence_stdio();
+        silence();
         let mut pipe = File::from(theirs);
         i32::from(!works.into_iter().all(|(index, work)| answer(&mut pipe, index, work)))
     })?;
     Ok((process, ours))
 }
 
-/// A process that can never end must not hold the workload's output open: who reads it would wait for ever.
-fn silence_stdio() {
+/// A process that can never end must not hold the workload's output open: who reads it would wait for ever. What it has to say
+/// comes over the pipe; a panic is told by its silence.
+fn silence() {
+    std::panic::set_hook(Box::new(|_| {}));
     if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
         let _ = nix::unistd::dup2_stdin(&null);
         let _ = nix::unistd::dup2_stdout(&null);
@@ -220,3 +217,6 @@ fn answer(pipe: &mut File, index: usize, work: Work<'_>) -> bool {
     let Ok(length) = u32::try_from(body.len()) else { return false };
     pipe.write_all(&length.to_le_bytes()).and_then(|()| pipe.write_all(&body)).is_ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,18 +146,23 @@ impl Site {
             Some(Err(errno)) => Err(*errno),
             None => Ok(()),
         };
-        match tried {
-            Ok(()) => Ok(()),
-            Err(errno) if trouble::is_sick(errno) => {
-                trouble::sick(&self.shown, self.mount(), errno).passing(true).found()
-            }
-            Err(errno) => self.denied("read", errno).trouble().found(),
-        }
+        tried.or_else(|errno| self.refused("read", errno).found())
     }
 
-    /// What to say about a permission that is missing.
-    pub fn denied(&self, verb: &'static str, errno: Errno) -> Denied<'_> {
-        Denied { shown: &self.shown, verb, errno, meta: self.metadata(), mount: self.mount(), place: self.place() }
+    /// What to say about an access that failed: the storage is sick, or a permission is missing.
+    pub fn refused(&self, verb: &'static str, errno: Errno) -> Trouble {
+        match trouble::is_sick(errno) {
+            true => trouble::sick(&self.shown, self.mount(), errno),
+            false => Denied {
+                shown: &self.shown,
+                verb,
+                errno,
+                meta: self.metadata(),
+                mount: self.mount(),
+                place: self.place(),
+            }
+            .trouble(),
+        }
     }
 
     /// `nfs4, read-only`: the kind of file system and what the mount permits.

@@ -47,7 +47,10 @@ fn cause(errno: Errno) -> Option<(&'static str, &'static str)> {
 pub fn sick(shown: &str, mount: Option<&Mount>, errno: Errno) -> Trouble {
     let (because, advice) = cause(errno).unwrap_or((errno.desc(), "look at the mount on the host"));
     let kind = mount.map(|mount| format!(" ({})", crate::show::bytes(&mount.kind))).unwrap_or_default();
-    Trouble::new(format!("{shown} cannot be used{kind}: {}", errno.desc())).because(because).advice(advice)
+    Trouble::new(format!("{shown} cannot be used{kind}: {}", errno.desc()))
+        .because(because)
+        .advice(advice)
+        .passing(true)
 }
 
 /// Opens a directory and reads an entry; X_OK says whether what is in it can be reached.
@@ -97,11 +100,15 @@ impl Denied<'_> {
         Trouble::new(what).because(owner).remedy(self.as_owner(meta))
     }
 
+    /// Root's directory is better given to the user than the user made root.
     fn as_owner(&self, meta: &Metadata) -> Remedy {
         let (uid, gid) = (meta.uid(), meta.gid());
+        let (own_uid, own_gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
         match self.place {
-            Place::Host => Remedy::Do(format!("run as {uid}:{gid}, or change the owner or the mode")),
-            _ if uid == 0 => Remedy::Do(format!("on the host: chmod or chown what is mounted at {}", self.shown)),
+            Place::Host => Remedy::Do(format!("run as {uid}:{gid}, or: chown {own_uid}:{own_gid} {}", self.shown)),
+            _ if uid == 0 => {
+                Remedy::Do(format!("on the host: chown {own_uid}:{own_gid} what is mounted at {}", self.shown))
+            }
             _ => Remedy::Start(Change::User { uid, gid }),
         }
     }

@@ -1,9 +1,9 @@
 //! `trainit check`: all checks, or some, with nothing started. `trainit gpu` is the same for one family.
 
 use super::{Answer, Asked};
-use crate::check::{self, Finding, Scene};
-use crate::error::{Error, Result};
-use crate::exit::Exit;
+use crate::check::{self, Finding, Scene, Status};
+use crate::error::Result;
+use crate::exit::{Exit, TABLE};
 use crate::report::{self, Console, Report};
 use std::time::SystemTime;
 
@@ -26,19 +26,27 @@ pub fn run(asked: &Asked, json: bool, only: &[String]) -> Result<Answer> {
     let exit = check::verdict(&findings).unwrap_or(Exit::Success);
     let text = match json {
         true => Report::new(&scene, None, &findings, began).with_exit(exit).to_json(),
-        false => tell_remedies(&scene, &findings, &mut console),
+        false => tell_end(&scene, &findings, exit, &mut console),
     };
     Ok(Answer { text, exit })
 }
 
-fn tell_remedies(scene: &Scene, findings: &[Finding], console: &mut Console) -> String {
+fn tell_end(scene: &Scene, findings: &[Finding], exit: Exit, console: &mut Console) -> String {
     if let Some(remedies) = report::remedies(findings, &scene.command) {
         console.remedies(&remedies);
     }
-    if findings.is_empty() {
-        console.line("nothing to check: no data, output or code is configured, and no GPU is asked for");
-    }
+    console.line(&summary(findings, exit));
     String::new()
+}
+
+/// What a start would make of it.
+fn summary(findings: &[Finding], exit: Exit) -> String {
+    let warnings = findings.iter().filter(|finding| finding.status == Status::Warn).count() as u64;
+    match (TABLE.iter().find(|(known, _)| *known == exit), warnings) {
+        (Some((_, meaning)), _) => format!("a start would end with exit code {} ({meaning})", exit.code()),
+        (None, 0) => "a start would go on".to_owned(),
+        (None, warnings) => format!("a start would go on, with {}", crate::show::count(warnings, "warning")),
+    }
 }
 
 /// The ids of a family, for `--only`.
@@ -47,13 +55,10 @@ pub fn family(name: &str) -> Vec<String> {
     ids.filter(|id| id.split_once('.').is_some_and(|(family, _)| family == name)).collect()
 }
 
-/// What the checks, and other sub-commands, look at. The working directory is entered, as at a start.
+/// What the checks, and other sub-commands, look at. Nothing is entered here: the checks say what is wrong with the working
+/// directory, in a process that may hang.
 pub(super) fn scene(asked: &Asked) -> Result<Scene> {
     let loaded = asked.load()?;
-    std::env::set_current_dir(&loaded.workdir).map_err(|error| {
-        let what = format!("cannot enter the working directory {}", loaded.workdir.display());
-        Error::new(Exit::Permanent(crate::exit::Family::Code), what).because(error.to_string())
-    })?;
     let command = loaded.settings.command.iter().map(Into::into).collect();
     Ok(Scene {
         root: crate::sys::Root::real(),

@@ -42,11 +42,17 @@ pub fn place(root: &Root, environment: &Environment, mounts: &[Mount]) -> Place 
     if cgroup.contains("/kubepods") {
         return Place::Pod;
     }
-    let marked = MARKS.iter().any(|mark| root.path(mark).exists())
+    let below = mountinfo::covering(mounts, Path::new("/"));
+    let marked = (MARKS.iter().any(|mark| root.path(mark).exists()) && !below.is_some_and(is_whole_disk))
         || VARIABLES.iter().any(|name| environment.get(name).is_some())
-        || mountinfo::covering(mounts, Path::new("/")).is_some_and(Mount::is_image)
+        || below.is_some_and(Mount::is_image)
         || CGROUPS.iter().any(|name| cgroup.contains(name));
     if marked { Place::Container } else { Place::Host }
+}
+
+/// A virtual machine whose disk was made from an image keeps the image's marks, and is a machine nevertheless.
+fn is_whole_disk(mount: &Mount) -> bool {
+    mount.root == b"/" && mount.source.starts_with(b"/dev/") && !mount.source.starts_with(b"/dev/mapper/docker")
 }
 
 #[cfg(test)]
@@ -77,6 +83,14 @@ mod tests {
         assert_eq!(told(&[("/proc/self/cgroup", "4:pids:/docker/0123\n")], &[], ""), Place::Container);
         assert_eq!(told(&[], &[("container", "podman")], ""), Place::Container);
         assert_eq!(told(&[], &[], "1 0 0:1 / / rw - overlay overlay rw\n"), Place::Container);
+    }
+
+    #[test]
+    fn a_machine_made_from_an_image_is_a_machine() {
+        let disk = "1 0 254:0 / / rw - ext4 /dev/vda rw\n";
+        assert_eq!(told(&[("/.dockerenv", "")], &[], disk), Place::Host);
+        let vfs = "1 0 254:0 /var/lib/docker/vfs/dir/01 / rw - ext4 /dev/vda rw\n";
+        assert_eq!(told(&[("/.dockerenv", "")], &[], vfs), Place::Container);
     }
 
     #[test]

@@ -1,0 +1,28 @@
+//! docs/checks.md and the table of checks say the same.
+
+use trainit::check::{Check, Passing, checks};
+use trainit::config::Severity;
+use trainit::exit::Exit;
+
+fn row(check: &Check) -> String {
+    let severity = match check.severity {
+        Severity::Off => "off",
+        Severity::Warn => "warn",
+        Severity::Fail => "fail",
+    };
+    let (permanent, transient) = (Exit::Permanent(check.family).code(), Exit::Transient(check.family).code());
+    let exit = match check.passing {
+        Passing::Never => permanent.to_string(),
+        Passing::Always => transient.to_string(),
+        Passing::Depends => format!("{permanent} or {transient}"),
+    };
+    format!("| `{}` | {} | {severity} | {exit} | {} |", check.id, check.about, check.remedy)
+}
+
+#[test]
+fn the_documentation_has_one_row_for_each_check() {
+    let documented: Vec<&str> =
+        include_str!("../../docs/checks.md").lines().filter(|line| line.starts_with("| `")).collect();
+    let expected: Vec<String> = checks().map(row).collect();
+    assert_eq!(documented, expected, "docs/checks.md should have these rows:\n{}\n", expected.join("\n"));
+}

@@ -1,0 +1,119 @@
+//! `trainit check` in a mount namespace of its own, where a script has laid out the mounts.
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+/// A directory for mount points, and what the check is started with.
+pub struct Sandbox {
+    directory: tempfile::TempDir,
+    script: String,
+    variables: Vec<(String, String)>,
+    user: Option<u32>,
+}
+
+/// What came out.
+pub struct Checked {
+    /// The exit code.
+    pub code: i32,
+    /// The findings of the JSON report.
+    pub findings: Vec<Value>,
+    /// How long it took.
+    pub took: Duration,
+    /// The report.
+    pub report: Value,
+}
+
+/// Whether this machine lets us make mount namespaces; says so where it does not.
+pub fn possible(needs: &[&str]) -> bool {
+    let namespace = Command::new("unshare").args(["-m", "true"]).output();
+    let refused = !namespace.is_ok_and(|output| output.status.success());
+    let missing = needs.iter().find(|path| !Path::new(path).exists());
+    match (refused, missing) {
+        (true, _) => println!("SKIPPED: no mount namespace can be made here"),
+        (_, Some(path)) => println!("SKIPPED: there is no {path} here"),
+        _ => return true,
+    }
+    false
+}
+
+impl Sandbox {
+    /// With a script that makes mounts below `$D`.
+    pub fn new(script: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        Sandbox { directory, script: script.to_owned(), variables: Vec::new(), user: None }
+            .with("container", "docker")
+            .with("TRAINIT_CHECKS", "code=off")
+    }
+
+    /// With a variable; `$D` stands for the directory.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        let value = value.replace("$D", &self.directory.path().display().to_string());
+        self.variables.retain(|(known, _)| known != name);
+        self.variables.push((name.to_owned(), value));
+        self
+    }
+
+    /// As this user, once the mounts are made.
+    pub fn user(mut self, uid: u32) -> Self {
+        self.user = Some(uid);
+        self
+    }
+
+    /// `path` below the directory, as text.
+    pub fn path(&self, path: &str) -> String {
+        self.directory.path().join(path).display().to_string()
+    }
+
+    fn command(&self, arguments: &str) -> Command {
+        // Not every user may walk to where the build lies.
+        let binary = self.directory.path().join("trainit");
+        if !binary.exists() {
+            std::fs::copy(env!("CARGO_BIN_EXE_trainit"), &binary).unwrap();
+        }
+        let switch =
+            self.user.map(|uid| format!("setpriv --reuid {uid} --regid {uid} --clear-groups")).unwrap_or_default();
+        let script = format!("set -e; cd \"$D\"; {}\nexec {switch} ./trainit check {arguments}", self.script);
+        let mut command = Command::new("unshare");
+        command.args(["-m", "--propagation", "private", "sh", "-c", &script]).env("D", self.directory.path());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// What it says to a person.
+    pub fn told(&self) -> Output {
+        self.command("").output().unwrap()
+    }
+
+    /// Runs it.
+    pub fn check(&self) -> Checked {
+        let begun = Instant::now();
+        let output = self.command("--json").output().unwrap();
+        let took = begun.elapsed();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let report: Value = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{error}: {text:?} {}", String::from_utf8_lossy(&output.stderr)));
+        let findings = report["findings"].as_array().unwrap().clone();
+        Checked { code: output.status.code().unwrap(), findings, took, report }
+    }
+}
+
+impl Checked {
+    /// The only finding of a family.
+    pub fn only(&self, family: &str) -> (&str, &str, String) {
+        let of_family: Vec<&Value> = self.findings.iter().filter(|finding| finding["family"] == family).collect();
+        assert_eq!(of_family.len(), 1, "{:#?}", self.findings);
+        let text = |name: &str| of_family[0][name].as_str().unwrap_or_default();
+        let because = of_family[0]["because"].as_str().map(|because| format!(": {because}")).unwrap_or_default();
+        (text("check"), text("status"), format!("{}{because}", text("what")))
+    }
+
+    /// The remedies of a family's first finding.
+    pub fn remedy(&self, family: &str) -> String {
+        let finding = self.findings.iter().find(|finding| finding["family"] == family).unwrap();
+        finding["remedy"].as_array().unwrap().iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" | ")
+    }
+}

@@ -8,6 +8,7 @@ use super::{Check, Facts, Ground, Passing, Scene, trouble};
 use crate::config::{OutputPath, Severity};
 use crate::engine::Place;
 use crate::exit::Family;
+use crate::sys::mountinfo::Distance;
 use nix::errno::Errno;
 use nix::sys::statvfs::statvfs;
 use std::fs::File;
@@ -70,7 +71,7 @@ pub const STEPS: &[Step<Output>] = &[
         check: check(
             "output.writable",
             Passing::Depends,
-            "this user can create, write, sync and delete a file",
+            "this user can create, write and delete a file (over a network also sync it)",
             "`docker run -v SOURCE:PATH` without `:ro`; `--user UID:GID`",
         ),
         base: false,
@@ -133,7 +134,8 @@ impl Output {
     }
 
     fn writable(&mut self) -> Answer {
-        match write_probe(&self.site.path) {
+        let far = self.site.mount().is_none_or(|mount| mount.distance() == Distance::Network);
+        match write_probe(&self.site.path, far) {
             Ok(()) => Ok(()),
             Err(Errno::EROFS) => self.read_only().found(),
             Err(Errno::ENOSPC | Errno::EDQUOT) => self.full().found(),
@@ -174,16 +176,17 @@ impl Output {
     }
 }
 
-/// Creates, writes, syncs, closes and deletes a file; network file systems tell a full disk only at the sync or the close.
-fn write_probe(directory: &Path) -> Result<(), Errno> {
+/// Creates, writes, closes and deletes a file. A network file system tells a full disk or a quota only at the sync or the close; a
+/// local one at the write, and a sync there would only wait for the disk.
+fn write_probe(directory: &Path, sync: bool) -> Result<(), Errno> {
     let name = directory.join(probe_name());
     let create = File::options().write(true).create_new(true).mode(0o600).open(&name);
     let mut file = create.map_err(trouble::errno)?;
-    let written = file.write_all(&PROBE).and_then(|()| file.sync_all()).map_err(trouble::errno);
+    let written = file.write_all(&PROBE).and_then(|()| if sync { file.sync_all() } else { Ok(()) });
     let closed = nix::unistd::close(file);
     // A store that forbids deletion is no less writable.
     let _ = std::fs::remove_file(&name);
-    written.or_else(unsupported).and(closed)
+    written.map_err(trouble::errno).or_else(unsupported).and(closed)
 }
 
 /// A name that nobody else has: replicas share the directory, and may have the same pid. It is only ever created, never opened.

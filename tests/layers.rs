@@ -94,7 +94,7 @@ const EVERYTHING: &[&str] = &[
 
 /// What PID 1 is made of, and the crates and words that it may not have.
 const PID_1: &[&str] = &["exit", "handover", "environment", "state", "supervise"];
-const CRATES_OF_PID_1: &[&str] = &["libc", "nix", "postcard", "serde", "serde_json"];
+const CRATES_OF_PID_1: &[&str] = &["humantime", "libc", "nix", "postcard", "serde", "serde_json"];
 const NOT_IN_PID_1: &[(&str, &str)] = &[
     ("std::thread", "PID 1 has one thread: fork and setresuid rely on it"),
     ("process::Command", "PID 1 forks and reaps with its own hands; std's Child would race with waitpid(-1)"),

@@ -6,11 +6,12 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use trainit::checkpoint::{Pattern, format};
 use trainit::config::{Options, Sources, load, parse_bytes};
 use trainit::environment::Environment;
 use trainit::state::Record;
-use trainit::sys::{Root, mountinfo, proc, signal};
-use trainit::{cli, config, gpu, handover, show};
+use trainit::sys::{Root, cgroup, mountinfo, proc, signal};
+use trainit::{cli, config, deps, gpu, handover, show};
 
 /// One thing to fuzz.
 pub struct Target {
@@ -33,14 +34,21 @@ const fn target(name: &'static str, run: fn(&[u8])) -> Target {
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
+    target("cgroup", cgroup),
+    target("checkpoint_formats", checkpoint_formats),
+    target("checkpoint_pattern", checkpoint_pattern),
     target("command_line", command_line),
     target("config_file", config_file),
     target("config_layers", config_layers),
     target("gpu", gpus),
     target("handover", frames),
+    target("installer_words", installer_words),
+    target("kept_answers", kept_answers),
     target("mountinfo", mount_table),
+    target("pip_conf", |bytes| _ = deps::pip::parse(bytes)),
     target("proc_stat", |bytes| _ = proc::parse_start_time(bytes)),
     target("proc_status", |bytes| _ = proc::parse_status(bytes)),
+    target("requirements", requirements),
     target("show", words_for_people),
     target("signal", signal_name),
     target("state", state_file),
@@ -142,4 +150,59 @@ fn words_for_people(bytes: &[u8]) {
         assert!(!shown.chars().any(char::is_control), "{shown:?}");
     }
     assert_eq!(show::masked_words(&list).len(), list.len());
+}
+
+/// /proc/self/cgroup, and a file of counters beside it.
+fn cgroup(bytes: &[u8]) {
+    let _ = (cgroup::parse(bytes), cgroup::value(bytes, "oom_kill"));
+}
+
+/// The ends and heads of checkpoint files. What says how long a file is agrees with what says that it is whole.
+fn checkpoint_formats(bytes: &[u8]) {
+    let size = bytes.len() as u64;
+    if let Some(expected) = format::safetensors::expected_size(bytes) {
+        assert!(format::safetensors::is_whole(bytes, expected), "a file of its own length is whole");
+    }
+    let _ = (format::safetensors::is_whole(bytes, size), format::zip::is_whole(bytes, size));
+    let _ = (format::pickle::ends(bytes), format::pickle::global_step(bytes), format::pickle::distcp_names(bytes));
+    let _ = (format::tracker::parse(bytes), format::index::shards(bytes));
+}
+
+/// A pattern in the first line, names in the others.
+fn checkpoint_pattern(bytes: &[u8]) {
+    let (pattern, names) = bytes.split_at(bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len()));
+    let Ok(pattern) = Pattern::parse(&text(pattern)) else { return };
+    names.split(|byte| *byte == b'\n').for_each(|name| _ = pattern.step_of(name));
+}
+
+/// A requirement file: a line knows where it stands, and without variables no text is made up.
+fn requirements(bytes: &[u8]) {
+    let lines = deps::requirements::read(bytes, &|name| Some(name.to_lowercase()));
+    assert!(lines.windows(2).all(|pair| pair[0].number < pair[1].number), "lines in order");
+    for item in lines.iter().flat_map(|line| &line.items) {
+        if let deps::requirements::Item::Requirement(requirement) = item {
+            let _ = deps::requirements::local_path(requirement);
+        }
+        let _ = deps::requirements::for_pip_alone(item);
+    }
+}
+
+/// What trainit itself wrote beside the packages, where others can write too.
+fn kept_answers(bytes: &[u8]) {
+    let _ = (deps::python::read(bytes), deps::stamp::read(bytes));
+}
+
+/// What an installer prints, in pieces as they come (the first byte says how long): pieces change nothing, and a secret never
+/// passes.
+fn installer_words(bytes: &[u8]) {
+    const SECRET: &[u8] = b"swordfish-1234";
+    let Some((piece, words)) = bytes.split_first() else { return };
+    let new = || deps::redact::Redactor::new([SECRET.to_vec()]);
+    let (mut whole, mut parts) = (new(), new());
+    let mut at_once = whole.push(words);
+    at_once.extend(whole.finish());
+    let mut shown: Vec<u8> = words.chunks(usize::from(*piece) + 1).flat_map(|piece| parts.push(piece)).collect();
+    shown.extend(parts.finish());
+    assert_eq!(text(&shown), text(&at_once), "pieces change what is shown");
+    assert!(!shown.windows(SECRET.len()).any(|window| window == SECRET), "a secret passes");
 }

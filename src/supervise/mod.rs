@@ -5,6 +5,7 @@
 mod diary;
 mod ending;
 mod errands;
+mod holders;
 pub mod init;
 mod line;
 mod listener;

@@ -2,14 +2,18 @@
 //! stop the container. Descriptor 2 is shared with the workload, so its flags are never changed; it is opened anew instead.
 
 use super::ending::Ending;
+use super::holders::{self, Holder};
 use super::line::Line;
 use crate::handover::Saved;
 use crate::sys::process::Ended;
-use crate::sys::{proc, signal};
+use crate::sys::{Root, proc, process, signal};
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, SFlag};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
+
+/// So many processes are named in one line.
+const NAMED: usize = 10;
 
 /// Writes one line to stderr.
 pub fn write(text: &str, json: bool) {
@@ -117,17 +121,35 @@ pub fn sender(arrived: signal::Arrived) -> String {
     match arrived.pid {
         _ if arrived.kernel => " from the kernel".into(),
         0 => " from outside of the container".into(),
-        pid => match proc::command_line(pid as i32) {
-            Some(command) => format!(" from pid {pid} ({command}), uid {}", arrived.uid),
+        pid => match proc::status(pid as i32) {
+            Some(status) => format!(" from pid {pid} ({}), uid {}", status.name.escape_debug(), arrived.uid),
             None => format!(" from pid {pid}, uid {}", arrived.uid),
         },
     }
 }
 
+/// Who cannot be killed: its state says why (`D`: it waits in the kernel), its GPU what that costs. Command lines are not read:
+/// whoever hangs in the kernel may hold the lock that they need.
 fn left_behind() -> String {
-    let own = std::process::id() as i32;
-    let named = |pid: i32| format!("{pid} ({})", proc::command_line(pid).unwrap_or_default());
-    proc::descendants(own).into_iter().take(10).map(named).collect::<Vec<_>>().join(", ")
+    let named = |pid: i32| {
+        let status = proc::status(pid).unwrap_or_default();
+        let device = holders::device_of(&Root::real(), pid).map_or(String::new(), |device| format!(", holds {device}"));
+        format!("{pid} ({}, state {}{device})", status.name.escape_debug(), status.state)
+    };
+    proc::descendants(process::own_pid()).into_iter().take(NAMED).map(named).collect::<Vec<_>>().join(", ")
+}
+
+/// Who still has a GPU open, as one line.
+pub fn holding(holders: &[Holder]) -> String {
+    let named = |holder: &Holder| {
+        let name =
+            proc::status(holder.pid).map_or(String::new(), |status| format!(" ({})", status.name.escape_debug()));
+        format!("{}{name} holds {}", holder.pid, holder.device)
+    };
+    let all: Vec<String> = holders.iter().take(NAMED).map(named).collect();
+    let more = holders.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    format!("still on a GPU: {}{more}", all.join(", "))
 }
 
 /// How a process ended, in words.

@@ -3,6 +3,7 @@
 use super::diary::Diary;
 use super::ending::Ending;
 use super::errands::Errands;
+use super::holders::{self, Holder};
 use super::listener::Listener;
 use super::requests::Requests;
 use super::state::{Action, Clock, Event, State};
@@ -42,6 +43,8 @@ pub struct Supervisor {
     requests: Option<Requests>,
     /// How often the kernel had killed for want of memory before.
     memory_kills: Option<u64>,
+    /// Who was named because of a GPU.
+    holders: Vec<Holder>,
     diary: Diary,
     exit: Option<u8>,
 }
@@ -59,6 +62,7 @@ impl Supervisor {
             begin: false,
             requests: None,
             memory_kills: None,
+            holders: Vec::new(),
             diary: Diary::new(),
             exit: None,
         }
@@ -263,14 +267,36 @@ impl Supervisor {
             Action::Ask(number) => self.step(Event::NobodyReady(number)),
             Action::HangUp => self.workload.hang_up(),
             Action::DeliverToOrphans => self.workload.deliver_to_orphans(&self.errands),
-            Action::Tree(number) => self.workload.signal_tree(number, &self.errands),
-            Action::Kill => self.workload.kill(&self.errands),
+            Action::Tree(number) => self.signal_tree(number),
+            Action::Kill => self.kill(),
             Action::Say(line) => tell::write(&tell::words(&line), self.state.policy.json),
             Action::Send(errand) => self.wanted.push(errand),
             Action::Dump => self.wanted.push(Errand::Dump(self.workload.tree(&self.errands))),
             Action::EndErrands => self.errands.end(self.now()),
             Action::Begin => self.begin = true,
             Action::Exit(code) => self.finish(code),
+        }
+    }
+
+    fn signal_tree(&mut self, number: c_int) {
+        if self.workload.is_gone() {
+            self.name_holders();
+        }
+        self.workload.signal_tree(number, &self.errands);
+    }
+
+    fn kill(&mut self) {
+        self.name_holders();
+        self.workload.kill(&self.errands);
+    }
+
+    /// Says who keeps a GPU from the next job; whoever was named is not named again.
+    fn name_holders(&mut self) {
+        let mut found = holders::holders(&Root::real(), &self.workload.tree(&self.errands));
+        found.retain(|holder| !self.holders.contains(holder));
+        if !found.is_empty() {
+            tell::write(&tell::holding(&found), self.state.policy.json);
+            self.holders.extend(found);
         }
     }
 

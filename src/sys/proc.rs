@@ -76,15 +76,22 @@ pub fn status(pid: c_int) -> Option<Status> {
 /// The name of the file that a process runs, `bash` also for a script that bash reads (whose own name is the script's). Reads
 /// nothing that the process's memory lock could hold up.
 pub fn program(pid: c_int) -> Option<String> {
-    let status = status(pid)?;
-    let link = || std::fs::read_link(format!("/proc/{pid}/exe"));
-    let path = match link() {
-        // A root without CAP_SYS_PTRACE may not look at another user's process, that user may (proc(5)).
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => as_user(status.uid, status.gid, link),
+    let path = with_rights_over(pid, || std::fs::read_link(format!("/proc/{pid}/exe"))).ok()?;
+    Some(path.file_name()?.to_str()?.trim_end_matches(" (deleted)").to_owned())
+}
+
+/// Looks at a process. A root without CAP_SYS_PTRACE may not do that to another user's, but that user may (proc(5)).
+///
+/// # Errors
+/// What `look` says.
+pub fn with_rights_over<T>(pid: c_int, look: impl Fn() -> std::io::Result<T>) -> std::io::Result<T> {
+    match look() {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => match status(pid) {
+            Some(status) => as_user(status.uid, status.gid, look),
+            None => Err(error),
+        },
         other => other,
-    };
-    let name = path.ok()?.file_name()?.to_str()?.trim_end_matches(" (deleted)").to_owned();
-    Some(name)
+    }
 }
 
 /// Does something with the rights that a user has in file systems (setfsuid(2)).

@@ -1,5 +1,7 @@
 //! PID 1 held against the world: real processes, real signals, real terminals. One file per subject.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests are tests
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -212,6 +212,7 @@ fn a_hung_file_system_costs_its_deadline_and_nothing_else() {
     let what = checked.findings[1]["what"].as_str().unwrap();
     assert_eq!(what, format!("{} did not answer in 1 s (fuse.hang from nas:/export)", sandbox.path("hung")));
     assert_eq!(checked.code, 211);
+    assert_eq!(sandbox.left_behind(), [""; 0]);
 }
 
 #[test]

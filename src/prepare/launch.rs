@@ -4,6 +4,7 @@ use super::story::Ready;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::handover::{Door, Message};
+use crate::show;
 use crate::sys::process;
 use crate::sys::signal::Inherited;
 use nix::errno::Errno;
@@ -30,10 +31,9 @@ pub fn launch(ready: &Ready, door: &Door, inherited: &Inherited) -> Error {
     failure(&name, errno)
 }
 
-/// The command line as one line of text, shortened.
-pub fn shown(command: &[OsString]) -> String {
-    let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
-    words.join(" ").chars().filter(|c| !c.is_control()).take(SHOWN).collect()
+/// The command line for logs and the state file: without secrets, and short enough for a frame of the handover.
+fn shown(command: &[OsString]) -> String {
+    show::command(command).chars().take(SHOWN).collect()
 }
 
 fn failure(name: &str, errno: Errno) -> Error {

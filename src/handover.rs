@@ -34,6 +34,15 @@ pub enum Message {
     Pulse(Pulse),
     /// An errand has a line for the person who reads the log.
     Note(String),
+    /// All stacks have been told.
+    Dumped,
+}
+
+impl Message {
+    /// Whether it can be sent: a frame has an end.
+    pub fn fits(&self) -> bool {
+        postcard::to_allocvec(self).is_ok_and(|body| body.len() + 2 <= FRAME_MAX)
+    }
 }
 
 /// A complete checkpoint.
@@ -54,8 +63,8 @@ pub struct Saved {
 /// Signs of life of the workload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pulse {
-    /// Bytes that its processes have written since they started, as the kernel counts them.
-    pub written: u64,
+    /// Bytes that its processes have written since they started, as the kernel counts them; none where it does not tell us.
+    pub written: Option<u64>,
     /// Seconds since 1970 when the heartbeat file was last touched.
     pub heartbeat: f64,
 }
@@ -171,6 +180,8 @@ pub struct Policy {
     pub mode: String,
     /// The whole budget from the stop signal to the last SIGKILL; none: never kill.
     pub grace: Option<Duration>,
+    /// Where the grace was set, in a few words.
+    pub grace_from: String,
     /// After a natural end: from TERM to KILL for what is left.
     pub drain: Duration,
     /// Which signal stops.

@@ -56,6 +56,10 @@ pub struct Record {
     pub saved: Option<Saved>,
     /// The watchdog found that nothing happens any more.
     pub hung: bool,
+    /// How often a checkpoint was asked for by a request file.
+    pub asks: u32,
+    /// How often that came to nothing at once.
+    pub refusals: u32,
     /// Something is configured that makes the trainer save and go on.
     pub can_save: bool,
     /// A checkpoint directory is watched.
@@ -99,6 +103,19 @@ pub fn write(directory: &Path, record: &Record) -> io::Result<()> {
     std::fs::write(&new, serde_json::to_vec(record)?)?;
     std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o644))?;
     std::fs::rename(new, file)
+}
+
+/// Takes a state directory away, and the link that led readers to it.
+pub fn remove(directory: &Path) {
+    let _ = std::fs::remove_dir_all(directory);
+    let Some(name) = directory.file_name() else { return };
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    for base in bases(runtime.as_deref()) {
+        let link = base.join(home_name()).join(name);
+        if std::fs::read_link(&link).is_ok_and(|leads| leads == directory) {
+            let _ = std::fs::remove_file(link);
+        }
+    }
 }
 
 /// Reads a state file.

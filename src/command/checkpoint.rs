@@ -10,26 +10,35 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How often the state file is read while waiting.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A supervisor that lives takes a request at once.
+const TAKEN: Duration = Duration::from_secs(5);
 
 /// Asks, and with a time waits for a complete checkpoint.
 ///
 /// # Errors
-/// Nothing runs that could save (1), nothing is configured that makes it save (78), it did not come in time (1).
+/// Nothing runs that could save or is ready to (1), nothing is configured that makes it save (78), it did not come in time (1).
 pub fn run(instance: Option<&Path>, wait: Option<Duration>) -> Result<Answer> {
     let (directory, before) = find(instance)?;
     may_save(&before, wait.is_some())?;
     request(&directory)?;
-    match wait {
-        None => Ok(Answer::well("asked for a checkpoint")),
-        Some(limit) => wait_for(&directory, &before, limit),
-    }
+    let asked = |now: &Record| (now.asks > before.asks).then(|| Answer::well("asked for a checkpoint"));
+    let answer = wait_for(&directory, &before, TAKEN, &asked)?;
+    let Some(limit) = wait else { return Ok(answer) };
+    wait_for(&directory, &before, limit, &|now| match &now.saved {
+        Some(saved) if saved.fresh && now.saved != before.saved => {
+            Some(Answer::well(format!("checkpoint {} is complete", saved.path)))
+        }
+        _ => None,
+    })
 }
 
 fn find(instance: Option<&Path>) -> Result<(PathBuf, Record)> {
     match state::find(named(instance).as_deref(), &bases()) {
-        Found::One(directory, record) => Ok((directory, *record)),
-        Found::None => Err(Error::new(Exit::Failure, "no trainit supervises here")),
+        Found::One(directory, record) if record.supervisor.is_alive() => Ok((directory, *record)),
+        Found::One(..) => Err(failure("the supervisor is gone")),
+        Found::None => Err(failure("no trainit supervises here")),
         Found::Several(all) => {
             let error = Error::usage("several instances run here");
             Err(all
@@ -49,7 +58,7 @@ fn may_save(record: &Record, waits: bool) -> Result<()> {
         return Err(Error::config("--wait cannot see a checkpoint appear").hint("checkpoint.dir: where they appear"));
     }
     if !matches!(record.phase, Phase::Running | Phase::Checkpointing) {
-        return Err(Error::new(Exit::Failure, format!("nothing runs that could save: {}", record.phase.word())));
+        return Err(failure(format!("nothing runs that could save: {}", record.phase.word())));
     }
     Ok(())
 }
@@ -63,19 +72,40 @@ fn request(directory: &Path) -> Result<()> {
     })
 }
 
-fn wait_for(directory: &Path, before: &Record, limit: Duration) -> Result<Answer> {
+/// Looks until there is an answer, it is refused, or nobody is left to give one.
+fn wait_for(
+    directory: &Path,
+    before: &Record,
+    limit: Duration,
+    answer: &dyn Fn(&Record) -> Option<Answer>,
+) -> Result<Answer> {
     let until = Instant::now() + limit;
-    while Instant::now() < until {
-        let Ok(now) = state::read(directory) else {
-            return Err(Error::new(Exit::Failure, "the job ended before a checkpoint was complete"));
-        };
-        match &now.saved {
-            Some(saved) if saved.fresh && now.saved != before.saved => {
-                return Ok(Answer::well(format!("checkpoint {} is complete", saved.path)));
-            }
-            _ => std::thread::sleep(LOOK),
+    loop {
+        let now = state::read(directory).ok().filter(|now| now.supervisor.is_alive());
+        let Some(now) = now else { return Err(failure("the job ended before a checkpoint was complete")) };
+        if now.refusals > before.refusals {
+            return Err(refused(&now));
         }
+        if let Some(answer) = answer(&now) {
+            return Ok(answer);
+        }
+        if Instant::now() >= until {
+            let limit = humantime::format_duration(limit);
+            return Err(failure(format!("no new checkpoint is complete after {limit}")));
+        }
+        std::thread::sleep(LOOK);
     }
-    let limit = humantime::format_duration(limit);
-    Err(Error::new(Exit::Failure, format!("no new checkpoint is complete after {limit}")))
+}
+
+fn refused(now: &Record) -> Error {
+    match now.phase {
+        Phase::Running | Phase::Checkpointing => {
+            failure("the workload has no handler for checkpoint.signal (yet), and would die of it")
+        }
+        phase => failure(format!("nothing runs that could save: {}", phase.word())),
+    }
+}
+
+fn failure(what: impl Into<String>) -> Error {
+    Error::new(Exit::Failure, what)
 }

@@ -20,7 +20,10 @@ pub fn run(task: Task<'_>) -> c_int {
         }
         Errand::RequestSave => request_save(&task),
         Errand::Pulse => task.door.send(&Message::Pulse(pulse::pulse(task.policy.run_dir.as_deref()))),
-        Errand::Dump(pids) => stacks::dump(pids, task.policy, &mut |line| task.door.send(&Message::Note(line))),
+        Errand::Dump(pids) => {
+            stacks::dump(pids, task.policy, &mut |line| task.door.send(&Message::Note(line)));
+            task.door.send(&Message::Dumped);
+        }
     }
     0
 }

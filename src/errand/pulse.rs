@@ -11,7 +11,7 @@ use std::time::UNIX_EPOCH;
 pub fn pulse(run_dir: Option<&str>) -> Pulse {
     let own = std::process::id() as c_int;
     let others = proc::descendants(nix::unistd::getppid().as_raw()).into_iter().filter(|pid| *pid != own);
-    let written = others.filter_map(proc::written).fold(0, u64::wrapping_add);
+    let written = others.filter_map(proc::written).reduce(u64::wrapping_add);
     Pulse { written, heartbeat: run_dir.and_then(heartbeat).unwrap_or_default() }
 }
 

@@ -2,9 +2,10 @@
 //! py-spy where that is installed, by /proc otherwise.
 
 use crate::handover::Policy;
+use crate::show;
 use crate::sys::{proc, signal};
 use std::ffi::c_int;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// So many processes are looked at; a launcher with eight ranks and their loaders has more, but its ranks come first.
 const PROCESSES: usize = 24;
@@ -12,18 +13,23 @@ const PROCESSES: usize = 24;
 /// What py-spy may take for one process.
 const PY_SPY: Duration = Duration::from_secs(3);
 
+/// What it may take for all of them together; the rest is looked up in /proc, which takes no time.
+const PY_SPY_ALL: Duration = Duration::from_secs(10);
+
 /// Lines of one py-spy dump that are told.
 const PY_SPY_LINES: usize = 40;
 
 /// Tells about each process.
 pub fn dump(pids: &[c_int], policy: &Policy, tell: &mut dyn FnMut(String)) {
     let py_spy = which::which("py-spy").ok();
+    let until = Instant::now() + PY_SPY_ALL;
     for pid in pids.iter().copied().take(PROCESSES) {
         let Some(status) = proc::status(pid) else { continue };
-        tell(format!("  {pid} {} {}", status.state, proc::command_line(pid).unwrap_or(status.name)));
+        let command = show::masked(&proc::command_line(pid).unwrap_or(status.name));
+        tell(format!("  {pid} {} {command}", status.state));
         match (policy.stack_signal, &py_spy) {
             (Some(number), _) if signal::contains(status.caught, number) => drop(signal::send(pid, number)),
-            (_, Some(py_spy)) => spy(py_spy, pid, tell),
+            (_, Some(py_spy)) if Instant::now() < until => spy(py_spy, pid, tell),
             _ => threads(pid, tell),
         }
     }

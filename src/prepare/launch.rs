@@ -8,14 +8,11 @@ use crate::show;
 use crate::sys::process;
 use crate::sys::signal::Inherited;
 use nix::errno::Errno;
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 
 /// What the C library searches when PATH is not set.
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
-
-/// Longest command line that is told to PID 1.
-const SHOWN: usize = 1000;
 
 /// Gives everything back and executes. Returns only when that failed; then it has been told.
 pub fn launch(ready: &Ready, door: &Door, inherited: &Inherited) -> Error {
@@ -23,17 +20,12 @@ pub fn launch(ready: &Ready, door: &Door, inherited: &Inherited) -> Error {
     let argv: Vec<CString> = command.iter().filter_map(|word| CString::new(word.as_bytes()).ok()).collect();
     let path = environment.get("PATH").map_or(DEFAULT_PATH, OsStr::as_bytes);
     let environment = environment.to_envp();
-    door.send(&Message::Launching(shown(command)));
+    door.send(&Message::Launching(show::command(command)));
     inherited.give_back();
     let errno = process::execute(&argv, &environment, path);
     let name = command.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     door.send(&Message::Failed { errno: errno as i32, name: name.clone() });
     failure(&name, errno)
-}
-
-/// The command line for logs and the state file: without secrets, and short enough for a frame of the handover.
-fn shown(command: &[OsString]) -> String {
-    show::command(command).chars().take(SHOWN).collect()
 }
 
 fn failure(name: &str, errno: Errno) -> Error {

@@ -9,6 +9,7 @@ use crate::supervise::saving_time;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
+use std::time::Duration;
 
 /// torchrun kills its ranks 30 s after a stop, whatever the grace is, unless this says otherwise (pytorch#119856).
 const TORCHRUN_TIMEOUT: &str = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT";
@@ -25,6 +26,8 @@ pub struct Outputs<'a> {
     pub changes: Vec<(OsString, OsString)>,
     /// What to go on from.
     pub resumed: &'a Resumed,
+    /// What a stop is going to leave.
+    pub grace: Option<Duration>,
 }
 
 impl Outputs<'_> {
@@ -40,7 +43,7 @@ impl Outputs<'_> {
         }
         ["TRAINIT_RESUME_PATH", "TRAINIT_RESUME_STEP"].iter().for_each(|name| environment.remove(name));
         self.resumed.variables.iter().for_each(|(name, value)| environment.set(name, value));
-        if let Some(grace) = settings.stop_grace.value {
+        if let Some(grace) = self.grace {
             environment.set_default(TORCHRUN_TIMEOUT, saving_time(grace).as_secs().max(1).to_string());
         }
         self.changes.into_iter().for_each(|(name, value)| environment.set(name, value));
@@ -70,8 +73,14 @@ mod tests {
             settings.env.value.insert(name.into(), EnvValue { value: "ours".into(), force });
         }
         let plan = Plan { mode: "train".into(), ..Plan::default() };
-        let outputs =
-            Outputs { plan: &plan, attempt: 2, run_dir: None, changes: Vec::new(), resumed: &Resumed::default() };
+        let outputs = Outputs {
+            plan: &plan,
+            attempt: 2,
+            run_dir: None,
+            changes: Vec::new(),
+            resumed: &Resumed::default(),
+            grace: None,
+        };
         let inherited = [("A", "theirs"), ("B", "theirs"), ("TRAINIT_RUN_DIR", "/outer")].into_iter().collect();
         let environment = outputs.add_to(&settings, inherited);
         let got = ["A", "B", "TRAINIT", "TRAINIT_ATTEMPT", "TRAINIT_RUN_MODE", "TRAINIT_RUN_DIR"]

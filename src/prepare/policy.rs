@@ -1,39 +1,66 @@
 //! From the settings to what PID 1 needs to know.
 
-use crate::config::Settings;
+use crate::config::{Loaded, Origin, Settings};
+use crate::engine;
+use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::handover::{Checkpoints, Kind, Meaning, Policy, Restart, Watchdog};
 use crate::mode::Plan;
-use crate::sys::signal;
+use crate::sys::{Root, signal};
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Launchers that end with a code of their own when a stop went well: name, code.
 const STOP_CODES: [(&str, u8); 2] = [("torchrun", 1), ("torch.distributed.run", 1)];
 
+/// The whole budget of a stop.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grace {
+    /// From the stop signal to the last SIGKILL; none: the engine decides.
+    pub time: Option<Duration>,
+    /// Where it was set; empty: nowhere.
+    pub from: String,
+}
+
+impl Grace {
+    /// What the configuration says, else what the engine always gives.
+    pub fn known(settings: &Settings, root: &Root, environment: &Environment) -> Self {
+        let set = &settings.stop_grace;
+        if set.origin != Origin::Default {
+            return Grace { time: set.value, from: format!("stop.grace, {}", set.origin) };
+        }
+        let found = engine::grace(root, environment);
+        Grace { time: found.map(|grace| grace.time), from: found.map_or("", |grace| grace.engine).to_owned() }
+    }
+}
+
 /// Builds the policy.
 ///
 /// # Errors
 /// A signal or an exit code that there is not (78).
-pub fn policy(settings: &Settings, plan: &Plan, run_dir: Option<&Path>) -> Result<Policy> {
+pub fn policy(loaded: &Loaded, plan: &Plan, grace: &Grace, run_dir: Option<&Path>) -> Result<Policy> {
+    let settings = &loaded.settings;
+    // PID 1 and its errands do not live in the workload's directory.
+    let path = |path: &PathBuf| loaded.workdir.join(path).to_string_lossy().into_owned();
     Ok(Policy {
         kind: plan.kind,
         mode: plan.mode.clone(),
-        grace: settings.stop_grace.value,
+        grace: grace.time,
+        grace_from: grace.from.clone(),
         drain: settings.stop_drain.unwrap_or(Duration::ZERO),
         signal: settings.stop_signal.value,
         scope: settings.stop_scope.value,
         on: meanings(settings)?,
         stop_code: settings.stop_exit_code.filter(|_| plan.kind == Kind::Train),
         trainer_codes: trainer_codes(&plan.command),
-        done_file: settings.stop_done_file.as_ref().map(|path| path.to_string_lossy().into_owned()),
+        done_file: settings.stop_done_file.as_ref().map(path),
         exit_map: exit_map(settings)?,
         run_dir: run_dir.and_then(Path::to_str).map(str::to_owned),
         prepare_timeout: settings.prepare_timeout.value,
-        checkpoints: checkpoints(settings)?,
+        checkpoints: checkpoints(loaded)?,
         save_signal: settings.checkpoint_signal.map(|signal| signal.0),
-        save_file: settings.checkpoint_request_file.as_ref().map(|path| path.to_string_lossy().into_owned()),
+        save_file: settings.checkpoint_request_file.as_ref().map(path),
         stack_signal: settings.watchdog_stack_signal.map(|signal| signal.0),
         restart: restart(settings),
         watchdog: watchdog(settings),
@@ -42,11 +69,12 @@ pub fn policy(settings: &Settings, plan: &Plan, run_dir: Option<&Path>) -> Resul
     })
 }
 
-fn checkpoints(settings: &Settings) -> Result<Option<Checkpoints>> {
+fn checkpoints(loaded: &Loaded) -> Result<Option<Checkpoints>> {
+    let settings = &loaded.settings;
     let Some(dir) = &settings.checkpoint_dir.value else { return Ok(None) };
     super::resume::watched(settings)?;
     Ok(Some(Checkpoints {
-        dir: dir.to_string_lossy().into_owned(),
+        dir: loaded.workdir.join(dir).to_string_lossy().into_owned(),
         family: settings.checkpoint_family.value.clone(),
         pattern: settings.checkpoint_pattern.value.clone(),
     }))
@@ -96,6 +124,17 @@ fn trainer_codes(command: &[OsString]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_configured_grace_wins_over_the_engines_and_so_does_none() {
+        let sagemaker: Environment = [("SM_CURRENT_HOST", "algo-1")].into_iter().collect();
+        let known = |settings: &Settings| Grace::known(settings, &Root::real(), &sagemaker);
+        let mut settings = Settings::default();
+        assert_eq!(known(&settings), Grace { time: Some(Duration::from_secs(120)), from: "SageMaker".into() });
+        settings.stop_grace.origin = Origin::Environment("TRAINIT_STOP_GRACE".into());
+        assert_eq!(known(&settings), Grace { time: None, from: "stop.grace, TRAINIT_STOP_GRACE".into() });
+        assert_eq!(Grace::known(&Settings::default(), &Root::real(), &Environment::default()), Grace::default());
+    }
 
     #[test]
     fn torchrun_is_known_by_its_program_and_by_its_module() {

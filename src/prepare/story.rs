@@ -3,7 +3,7 @@
 
 use super::breadcrumbs;
 use super::outputs::Outputs;
-use super::policy;
+use super::policy::{self, Grace};
 use super::resume::{self, Resumed};
 use crate::check::{self, Finding, Scene};
 use crate::cli::{self, Request};
@@ -60,22 +60,29 @@ impl Story {
         let began = SystemTime::now();
         let inherited = Environment::inherited();
         let (loaded, plan) = self.settle(words, &inherited)?;
-        let run_dir = self.announce(&loaded, &plan, &inherited)?;
+        let grace = Grace::known(&loaded.settings, &Root::real(), &inherited);
+        let run_dir = self.announce(&loaded, &plan, &grace, &inherited)?;
+        enter(&loaded.workdir)?;
         let scene = scene(&loaded, &plan, &inherited);
         self.console = Console::new(&scene.settings, scene.place());
         self.introduce(&loaded, &plan, scene.place());
+        self.tell_grace(plan.kind, &grace, scene.place());
 
-        // The working directory may lie on a dead file system: it is entered when the checks have been there and come back.
-        let fit = self.check(&scene).and_then(|()| enter(&scene.workdir));
-        let changes = fit.and_then(|()| self.install(&scene, &plan));
+        let changes = self.check(&scene).and_then(|()| self.install(&scene, &plan));
         self.file(&scene, &plan, began, changes.as_ref().err());
         let changes = changes?;
 
         let resumed = resume::resume(&scene.settings)?;
         self.tell_resumed(&scene, &resumed);
         let command = [plan.command.clone(), resumed.arguments.clone()].concat();
-        let outputs =
-            Outputs { plan: &plan, attempt: self.attempt, run_dir: run_dir.as_deref(), changes, resumed: &resumed };
+        let outputs = Outputs {
+            plan: &plan,
+            attempt: self.attempt,
+            run_dir: run_dir.as_deref(),
+            changes,
+            resumed: &resumed,
+            grace: grace.time,
+        };
         let environment = outputs.add_to(&scene.settings, inherited);
         self.console.start(&command, &user(), self.since.elapsed());
         Ok(Ready { command, environment })
@@ -100,11 +107,34 @@ impl Story {
     }
 
     /// Makes the state directory and tells PID 1 how to supervise.
-    fn announce(&self, loaded: &Loaded, plan: &Plan, inherited: &Environment) -> Result<Option<PathBuf>> {
+    fn announce(
+        &self,
+        loaded: &Loaded,
+        plan: &Plan,
+        grace: &Grace,
+        inherited: &Environment,
+    ) -> Result<Option<PathBuf>> {
         let run_dir = if self.door.supervised() { make_run_dir(&loaded.settings, inherited) } else { None };
-        let policy = policy::policy(&loaded.settings, plan, run_dir.as_deref())?;
-        self.door.send(&Message::Policy(Box::new(policy)));
+        let policy = Message::Policy(Box::new(policy::policy(loaded, plan, grace, run_dir.as_deref())?));
+        if !policy.fits() {
+            return Err(Error::config("checkpoint.*, stop.* and state_dir are too long together")
+                .hint("shorter paths, or symbolic links"));
+        }
+        self.door.send(&policy);
         Ok(run_dir)
+    }
+
+    /// Whoever stops a container seldom knows how little time its engine gives by default.
+    fn tell_grace(&mut self, kind: Kind, grace: &Grace, place: Place) {
+        let unknown = grace.from.is_empty() && kind == Kind::Train && self.attempt == 1 && self.door.supervised();
+        let engine = match place {
+            Place::Container => "docker stop kills after 10 s by default (docker run --stop-timeout 600)",
+            Place::Pod => "Kubernetes kills after 30 s by default (terminationGracePeriodSeconds: 600)",
+            Place::Host => return,
+        };
+        if unknown {
+            self.console.line(&format!("stop.grace is not set: {engine}"));
+        }
     }
 
     fn tell_resumed(&mut self, scene: &Scene, resumed: &Resumed) {
@@ -176,7 +206,7 @@ impl Story {
         if let Some(error) = error {
             report = report.with_exit(error.exit);
         }
-        if let Err(error) = report.save(&scene.workdir.join(file)) {
+        if let Err(error) = std::fs::write(file, report.to_json()) {
             let what = format!("the report cannot be written to {} (report.file)", file.display());
             self.console.warning(&Error::new(Exit::Internal, what).because(error.to_string()));
         }

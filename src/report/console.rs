@@ -107,10 +107,9 @@ impl Console {
         self.trouble(LogLevel::Error, Tag::Fail, error);
     }
 
-    /// The block of `remedies`, below a line that says what it is.
+    /// The block of `remedies`.
     pub fn remedies(&mut self, text: &str) {
-        let block = format!("{}\n{text}", self.style.line("what to change about the start:"));
-        self.tell(LogLevel::Error, &block, "remedy", || json!({"text": text}));
+        self.tell(LogLevel::Error, text, "remedy", || json!({"text": text}));
     }
 
     /// `start python train.py as 1000:1000, 0.06 s after the container's`.

@@ -4,7 +4,6 @@ use super::state::{Clock, State};
 use super::tell;
 use crate::handover::Phase;
 use crate::state::{self as file, Identity, Record};
-use crate::sys::signal;
 use nix::fcntl::Flock;
 use std::ffi::c_int;
 use std::fs::File;
@@ -49,9 +48,9 @@ impl Diary {
     }
 
     /// Writes what changed: at once what lasts, a little later what may be over by then.
-    pub fn keep(&mut self, state: &State, main: c_int, now: Clock) {
+    pub fn keep(&mut self, state: &State, main: c_int, stopped_by: Option<&str>, now: Clock) {
         let Some(directory) = &self.directory else { return };
-        let mut record = self.describe(state, main);
+        let mut record = Record { stopped_by: stopped_by.map(str::to_owned), ..self.describe(state, main) };
         if record == self.record && self.record.since > 0.0 {
             return;
         }
@@ -70,7 +69,7 @@ impl Diary {
     /// What is left behind is a breadcrumb and would be told as a sudden death, so nothing is.
     pub fn close(&mut self) {
         if let Some(directory) = self.directory.take() {
-            let _ = std::fs::remove_dir_all(directory);
+            file::remove(&directory);
         }
     }
 
@@ -82,10 +81,11 @@ impl Diary {
             mode: state.policy.mode.clone(),
             kind: state.policy.kind,
             command: state.command().map(str::to_owned),
-            stopped_by: state.stop().map(|stop| signal::name(stop.arrived.number)),
             ended: state.ended().map(tell::how),
             saved: state.saved.clone(),
             hung: state.hung,
+            asks: state.asks,
+            refusals: state.refusals,
             can_save: state.policy.save_signal.is_some() || state.policy.save_file.is_some(),
             watches: state.policy.checkpoints.is_some(),
             refused: state.refusal().map(str::to_owned),

@@ -3,8 +3,8 @@
 use super::state::{Clock, State};
 use super::tell;
 use crate::handover::Saved;
+use crate::sys::cgroup;
 use crate::sys::process::Ended;
-use crate::sys::{cgroup, signal};
 use serde::Serialize;
 
 /// /dev/shm with less than this free is full: a page could not be had.
@@ -41,14 +41,14 @@ pub struct Ending {
 
 impl Ending {
     /// Gathers the account. `kills_before` is what the kernel had counted at the start.
-    pub fn of(state: &State, code: u8, now: Clock, kills_before: Option<u64>) -> Self {
+    pub fn of(state: &State, code: u8, now: Clock, stopped_by: Option<String>, kills_before: Option<u64>) -> Self {
         let times = state.times(now);
         let kills = cgroup::memory_kills(&crate::sys::Root::real());
         let bus = state.ended() == Some(Ended::Killed(libc::SIGBUS)) || state.ended() == Some(Ended::Exited(135));
         Ending {
             command: state.command().filter(|command| !command.is_empty()).unwrap_or("preparing").to_owned(),
             how: state.ended().map_or_else(|| "lost".into(), tell::how),
-            stopped_by: state.stop().map(|stop| signal::name(stop.arrived.number) + &tell::sender(stop.arrived)),
+            stopped_by,
             memory_kills: kills.zip(kills_before).map_or(0, |(after, before)| after.saturating_sub(before)),
             shm_full: bus && shm_is_full(),
             checkpoint: state.saved.clone().map(|saved| {

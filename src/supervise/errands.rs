@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// What a single question may take; a file system that does not answer by then is not worth waiting for.
 const LIMIT: Duration = Duration::from_secs(5);
+/// Looking into many processes takes longer.
+const DUMP_LIMIT: Duration = Duration::from_secs(15);
 /// For a last look at the checkpoints, after all else has ended.
 const LAST_LOOK: Duration = Duration::from_secs(2);
 
@@ -37,6 +39,8 @@ struct Running {
     finish: Option<OwnedFd>,
     until: Option<Clock>,
     watches: bool,
+    /// Its time was up and it was killed.
+    given_up: bool,
 }
 
 /// All of them.
@@ -51,8 +55,8 @@ impl Errands {
             return;
         }
         if let Ok((pid, listener, finish)) = spawn(errand, policy, lives) {
-            let until = (!watches).then_some(now + LIMIT);
-            self.0.push(Running { pid, listener, finish: Some(finish), until, watches });
+            let until = limit(errand).map(|limit| now + limit);
+            self.0.push(Running { pid, listener, finish: Some(finish), until, watches, given_up: false });
         }
     }
 
@@ -67,6 +71,11 @@ impl Errands {
     /// Whether there is any.
     pub fn any(&self) -> bool {
         !self.0.is_empty()
+    }
+
+    /// Whether any is worth waiting for: one that was killed and is still there waits for a file system that is dead.
+    pub fn any_alive(&self) -> bool {
+        self.0.iter().any(|running| !running.given_up)
     }
 
     /// Whether this process is one.
@@ -98,12 +107,20 @@ impl Errands {
         self.0.iter().filter_map(|running| running.until).min()
     }
 
-    /// Kills those that have. One that cannot be killed is left: PID 1 waits for nothing.
+    /// Kills those that have; no more is done about one that cannot be killed.
     pub fn tick(&mut self, now: Clock) {
         for running in self.0.iter_mut().filter(|running| running.until.is_some_and(|until| now >= until)) {
-            running.until = None;
+            (running.until, running.given_up) = (None, true);
             let _ = signal::send(running.pid, libc::SIGKILL);
         }
+    }
+}
+
+fn limit(errand: &Errand) -> Option<Duration> {
+    match errand {
+        Errand::Watch => None,
+        Errand::Dump(_) => Some(DUMP_LIMIT),
+        _ => Some(LIMIT),
     }
 }
 

@@ -9,7 +9,12 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Line {
     /// A stop begins.
-    Stopping(Stop),
+    Stopping {
+        /// The stop.
+        stop: Stop,
+        /// Where its grace was set.
+        grace_from: String,
+    },
     /// The same signal again; nothing changes.
     Again(c_int),
     /// Time for checkpoints is over: everything gets TERM.
@@ -34,11 +39,15 @@ pub enum Line {
     Asked {
         /// The signal.
         number: Option<c_int>,
-        /// It is to stop afterwards; until SIGKILL, if there is a limit.
+        /// It is to stop afterwards.
         stop: bool,
+        /// Until SIGTERM for everything, saved or not; none: there is no limit.
+        left: Option<Duration>,
     },
     /// The trainer has no handler for the signal that means "save".
     NobodyReady(c_int),
+    /// The trainer has no handler for the stop signal that was configured, so it got SIGTERM instead.
+    TermInstead(c_int),
     /// Nothing is configured that makes the trainer save.
     NoWayToSave,
     /// A new checkpoint is complete.
@@ -63,6 +72,8 @@ pub enum Line {
         /// For how long.
         quiet: Duration,
     },
+    /// It is ended because it hangs; so long until SIGKILL.
+    Aborting(Duration),
     /// A line of an errand's.
     Note(String),
 }

@@ -1,6 +1,6 @@
 //! The exit code of the whole, from how things went. Pure, and the only place that decides it.
 
-use super::stop::Stop;
+use super::stop::{Met, Stop};
 use crate::exit::Exit;
 use crate::handover::{Kind, Policy};
 use crate::sys::process::Ended;
@@ -11,8 +11,6 @@ use std::ffi::c_int;
 pub struct Account {
     /// How the main process ended; none: it was given up or lost.
     pub ended: Option<Ended>,
-    /// The workload itself ran; otherwise it was still being prepared.
-    pub ran: bool,
     /// The stop that was asked for.
     pub stop: Option<Stop>,
     /// trainit sent SIGKILL.
@@ -23,6 +21,8 @@ pub struct Account {
     pub complete: bool,
     /// A plain init, which only passes on.
     pub plain: bool,
+    /// It was ended because it hung.
+    pub aborted: bool,
 }
 
 /// The code to end with.
@@ -31,22 +31,27 @@ pub fn code(account: &Account, policy: &Policy) -> u8 {
     let code = match account.stop {
         _ if account.timed_out => Exit::PrepareTimeout.code(),
         Some(stop) if !account.plain => stopped(account, policy, stop, own),
+        // However it ended when it was told to: a training that hung is not complete.
+        _ if account.aborted && own == 0 => Exit::Signal(libc::SIGABRT as u8).code(),
         _ => own,
     };
     policy.exit_map.iter().find(|(from, _)| *from == code).map_or(code, |(_, to)| *to)
 }
 
 fn stopped(account: &Account, policy: &Policy, stop: Stop, own: u8) -> u8 {
+    let stop_code = policy.stop_code.filter(|_| policy.kind == Kind::Train);
     let by_signal = Exit::Signal(stop.arrived.number as u8).code();
-    match (account.ran, account.ended) {
+    match (stop.met, account.ended) {
         (_, None) => Exit::Signal(libc::SIGKILL as u8).code(),
         // Also a prepare that failed in the very moment of the stop: the stop is what the engine waits for.
-        (false, _) => policy.stop_code.filter(|_| policy.kind == Kind::Train).unwrap_or(by_signal),
-        (true, Some(Ended::Killed(libc::SIGKILL))) if account.killed => own,
-        (true, Some(_)) if account.complete => own,
-        (true, Some(ended)) if policy.kind == Kind::Train && in_good_order(ended, stop.number, policy) => {
-            policy.stop_code.unwrap_or(own)
-        }
+        (Met::Preparing, _) => stop_code.unwrap_or(by_signal),
+        // It was to go on, and the stop is why it did not.
+        (Met::BetweenRuns, _) => stop_code.unwrap_or(own),
+        (Met::Over, _) => own,
+        // Its shell may have ended in good order; what that shell ran did not.
+        (Met::Running, Some(Ended::Killed(_))) if account.killed => Exit::Signal(libc::SIGKILL as u8).code(),
+        (Met::Running, Some(_)) if account.complete => own,
+        (Met::Running, Some(ended)) if in_good_order(ended, stop.number, policy) => stop_code.unwrap_or(own),
         _ => own,
     }
 }
@@ -69,11 +74,19 @@ mod tests {
 
     fn stop(number: c_int) -> Option<Stop> {
         let arrived = Arrived { number, pid: 0, uid: 0, kernel: false };
-        Some(Stop { arrived, number, grace: None, at: Duration::ZERO, preparing: false })
+        Some(Stop { arrived, number, grace: None, at: Duration::ZERO, met: Met::Running })
     }
 
     fn ran(ended: Ended, stop: Option<Stop>) -> Account {
-        Account { ended: Some(ended), ran: true, stop, killed: false, timed_out: false, complete: false, plain: false }
+        Account {
+            ended: Some(ended),
+            stop,
+            killed: false,
+            timed_out: false,
+            complete: false,
+            plain: false,
+            aborted: false,
+        }
     }
 
     fn train() -> Policy {
@@ -110,8 +123,33 @@ mod tests {
     }
 
     #[test]
+    fn a_trainer_behind_a_shell_that_had_to_be_killed_is_137() {
+        let account = Account { killed: true, ..ran(Ended::Killed(libc::SIGTERM), stop(libc::SIGTERM)) };
+        assert_eq!(code(&account, &train()), 137);
+        let leftover = Account { killed: true, ..ran(Ended::Exited(0), stop(libc::SIGTERM)) };
+        assert_eq!(code(&leftover, &train()), 143);
+    }
+
+    #[test]
+    fn a_stop_before_the_next_run_has_the_stop_code_and_one_after_the_last_changes_nothing() {
+        let met = |met| stop(libc::SIGTERM).map(|stop| Stop { met, ..stop });
+        assert_eq!(code(&ran(Ended::Exited(7), met(Met::BetweenRuns)), &train()), 143);
+        for own in [0, 7] {
+            assert_eq!(code(&ran(Ended::Exited(own), met(Met::Over)), &train()), own);
+        }
+    }
+
+    #[test]
+    fn a_training_that_was_ended_because_it_hung_never_looks_complete() {
+        let account = Account { aborted: true, ..ran(Ended::Exited(0), None) };
+        assert_eq!(code(&account, &train()), 134);
+        assert_eq!(code(&Account { aborted: true, ..ran(Ended::Killed(9), None) }, &train()), 137);
+    }
+
+    #[test]
     fn a_stop_before_the_policy_is_known_is_128_and_the_signal() {
-        let account = Account { ran: false, ..ran(Ended::Killed(libc::SIGTERM), stop(libc::SIGINT)) };
+        let met = stop(libc::SIGINT).map(|stop| Stop { met: Met::Preparing, ..stop });
+        let account = ran(Ended::Killed(libc::SIGTERM), met);
         assert_eq!(code(&account, &Policy::default()), 130);
     }
 

@@ -59,14 +59,8 @@ impl State {
     /// Decides, and if so, sets the time of the next start.
     pub(super) fn starts_again(&mut self, now: Clock, act: &mut Vec<Action>) -> bool {
         let Some(ended) = self.ended().filter(|_| self.wants_restart()) else { return false };
-        let healthy = self.again.since.is_some_and(|since| now.saturating_sub(since) >= self.policy.restart.healthy);
-        if healthy {
-            self.again.count = 0;
-        }
-        if !self.again.progress {
-            self.again.fruitless += 1;
-        }
-        if let Some(why) = self.why_not_again() {
+        self.again = self.counted(now);
+        if let Some(why) = self.why_not_again(&self.again) {
             act.push(Action::Say(Line::NoRestart(why)));
             return false;
         }
@@ -78,21 +72,38 @@ impl State {
         true
     }
 
+    /// What `starts_again` is going to decide once everything is gone.
+    pub(super) fn is_to_start_again(&self, now: Clock) -> bool {
+        self.wants_restart() && self.why_not_again(&self.counted(now)).is_none()
+    }
+
+    /// The counts with the run that has just ended.
+    fn counted(&self, now: Clock) -> Again {
+        let mut again = self.again.clone();
+        if self.times(now).ran >= self.policy.restart.healthy {
+            again.count = 0;
+        }
+        if !again.progress {
+            again.fruitless += 1;
+        }
+        again
+    }
+
     fn wants_restart(&self) -> bool {
         let restart = &self.policy.restart;
         let asked_for = self.stop.is_some() || self.timed_out || !self.ran();
-        let hung = self.hung && self.policy.watchdog.action == OnHang::Restart;
-        let aborted = self.hung && self.policy.watchdog.action == OnHang::Abort;
+        let hung = self.watch.is_aborting() && self.policy.watchdog.action == OnHang::Restart;
+        let aborted = self.watch.is_aborting() && self.policy.watchdog.action == OnHang::Abort;
         let code = self.ended().map_or(0, |ended| ended.code());
         let matches = if restart.codes.is_empty() { code != 0 } else { restart.codes.contains(&code) };
         restart.max > 0 && !asked_for && !aborted && (hung || matches)
     }
 
-    fn why_not_again(&self) -> Option<&'static str> {
+    fn why_not_again(&self, again: &Again) -> Option<&'static str> {
         let watched = self.policy.checkpoints.is_some();
         match () {
-            () if self.again.count >= self.policy.restart.max => Some("restart.max is reached"),
-            () if watched && self.again.fruitless >= FRUITLESS => Some("three runs brought no newer checkpoint"),
+            () if again.count >= self.policy.restart.max => Some("restart.max is reached"),
+            () if watched && again.fruitless >= FRUITLESS => Some("three runs brought no newer checkpoint"),
             () => None,
         }
     }

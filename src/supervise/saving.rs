@@ -41,31 +41,46 @@ impl Saving {
 }
 
 impl State {
-    /// Somebody asks for a checkpoint: by a request file, or by a signal that is said to mean it.
-    pub(super) fn save_requested(&mut self, signal: Option<c_int>, now: Clock, act: &mut Vec<Action>) {
-        if self.life != Life::Running || self.stop.is_some() {
-            return;
+    /// Somebody in the container asks, and looks at what comes of it.
+    pub(super) fn asked_from_inside(&mut self, now: Clock, act: &mut Vec<Action>) {
+        self.asks += 1;
+        if !self.save_requested(None, now, act) {
+            self.refusals += 1;
         }
-        let number = self.policy.save_signal.or(signal.filter(|_| self.policy.save_file.is_none()));
-        match number {
-            Some(number) => act.push(Action::Ask(number)),
-            None if self.policy.save_file.is_some() => act.push(Action::Send(Errand::RequestSave)),
-            None => return act.push(Action::Say(Line::NoWayToSave)),
-        }
-        act.push(Action::Say(Line::Asked { number, stop: false }));
-        // Without a watched directory nobody will see it come.
-        self.saving.asked_until = self.policy.checkpoints.as_ref().map(|_| now + PATIENCE);
     }
 
-    pub(super) fn save_before_stop(&mut self, number: c_int, act: &mut Vec<Action>) {
+    /// Somebody asks for a checkpoint: by a request file, or by a signal that is said to mean it. Says whether one can come of it.
+    pub(super) fn save_requested(&mut self, signal: Option<c_int>, now: Clock, act: &mut Vec<Action>) -> bool {
+        if self.life != Life::Running || self.stop.is_some() {
+            return false;
+        }
+        let number = self.policy.save_signal.or(signal.filter(|_| self.policy.save_file.is_none()));
+        let ask = match number {
+            Some(number) => Action::Ask(number),
+            None if self.policy.save_file.is_some() => Action::Send(Errand::RequestSave),
+            None => {
+                act.push(Action::Say(Line::NoWayToSave));
+                return false;
+            }
+        };
+        // Without a watched directory nobody will see it come.
+        self.saving.asked_until = self.policy.checkpoints.as_ref().map(|_| now + PATIENCE);
+        act.push(Action::Say(Line::Asked { number, stop: false, left: None }));
+        act.push(ask);
+        true
+    }
+
+    pub(super) fn save_before_stop(&mut self, number: c_int, now: Clock, act: &mut Vec<Action>) {
         self.saving.before_stop = true;
-        act.push(Action::Say(Line::Asked { number: Some(number), stop: true }));
+        let left = self.term_at.map(|at| at.saturating_sub(now));
+        act.push(Action::Say(Line::Asked { number: Some(number), stop: true, left }));
         act.push(Action::Ask(number));
     }
 
     /// The trainer has no handler for it, and would die of it: it was not sent.
     pub(super) fn nobody_ready(&mut self, number: c_int, act: &mut Vec<Action>) {
         act.push(Action::Say(Line::NobodyReady(number)));
+        self.refusals += 1;
         if std::mem::take(&mut self.saving.before_stop) {
             self.deliver(act);
         }

@@ -74,6 +74,8 @@ pub enum Action {
     Send(Errand),
     /// Have the stacks of the workload told.
     Dump,
+    /// A signal that makes a hanging workload tell its stacks and die; TERM where it would only leave a core file.
+    Abort,
     /// Errands are to finish.
     EndErrands,
     /// Prepare and run once more.
@@ -106,6 +108,10 @@ pub struct State {
     pub saved: Option<Saved>,
     /// The watchdog found that nothing happens any more.
     pub hung: bool,
+    /// How often somebody in the container has asked for a checkpoint.
+    pub asks: u32,
+    /// How often that came to nothing at once.
+    pub refusals: u32,
     pub(super) life: Life,
     since: Clock,
     phase: Phase,
@@ -128,6 +134,8 @@ pub struct State {
     /// `stop.done_file` was asked for, and the answer.
     pub(super) complete: Option<Option<bool>>,
     pub(super) done: bool,
+    /// When the workload's main process ended.
+    over_at: Option<Clock>,
 }
 
 impl State {
@@ -138,6 +146,8 @@ impl State {
             attempt: 1,
             saved: None,
             hung: false,
+            asks: 0,
+            refusals: 0,
             life: Life::Preparing,
             since: Clock::ZERO,
             phase: Phase::Checking,
@@ -159,6 +169,7 @@ impl State {
             watch: Default::default(),
             complete: None,
             done: false,
+            over_at: None,
         }
     }
 
@@ -175,6 +186,8 @@ impl State {
             policy: self.policy.clone(),
             attempt: self.attempt + 1,
             saved: self.saved.clone(),
+            asks: self.asks,
+            refusals: self.refusals,
             again: self.again.clone(),
             ..Self::preparing()
         }
@@ -234,11 +247,17 @@ impl State {
     pub fn times(&self, now: Clock) -> Times {
         let began = self.again.began_at();
         let stopped = self.stop.map(|stop| stop.at);
+        let ended = [stopped, self.over_at].into_iter().flatten().min();
         Times {
-            prepared: began.unwrap_or(now).saturating_sub(self.since),
-            ran: began.map_or(Clock::ZERO, |began| stopped.unwrap_or(now).saturating_sub(began)),
+            prepared: began.or(ended).unwrap_or(now).saturating_sub(self.since),
+            ran: began.map_or(Clock::ZERO, |began| ended.unwrap_or(now).saturating_sub(began)),
             stopping: stopped.map(|stopped| now.saturating_sub(stopped)),
         }
+    }
+
+    /// From now on it is being stopped; preparing has no other deadline then.
+    pub(super) fn begin_stop(&mut self, stop: Stop) {
+        (self.stop, self.prepare_until) = (Some(stop), None);
     }
 
     /// When to wake up even if nothing happens.
@@ -255,7 +274,7 @@ impl State {
             Event::Said(message) => self.said(message, now, act),
             Event::DoorClosed => self.door_closed(now, act),
             Event::MainEnded(ended) => self.main_ended(ended, now, act),
-            Event::SaveRequested => self.save_requested(None, now, act),
+            Event::SaveRequested => self.asked_from_inside(now, act),
             Event::NobodyReady(number) => self.nobody_ready(number, act),
             Event::ChildEnded if self.stop.is_some() && self.ended().is_some() => act.push(Action::DeliverToOrphans),
             Event::ChildEnded => {}
@@ -272,8 +291,8 @@ impl State {
         match self.meaning(arrived.number) {
             Meaning::Ignore => {}
             Meaning::Stop => self.stop_signal(arrived, now, act),
-            Meaning::Checkpoint if self.life == Life::Running => self.save_requested(Some(arrived.number), now, act),
-            Meaning::Checkpoint | Meaning::Forward => self.forward(arrived.number, act),
+            Meaning::Checkpoint => drop(self.save_requested(Some(arrived.number), now, act)),
+            Meaning::Forward => self.forward(arrived.number, act),
         }
     }
 
@@ -305,7 +324,7 @@ impl State {
     fn said(&mut self, message: Message, now: Clock, act: &mut Vec<Action>) {
         match message {
             Message::Policy(policy) => {
-                self.prepare_until = policy.prepare_timeout.map(|limit| now + limit);
+                self.prepare_until = policy.prepare_timeout.filter(|_| self.stop.is_none()).map(|limit| now + limit);
                 self.policy = *policy;
             }
             Message::Phase(phase) => self.phase = phase,
@@ -320,6 +339,7 @@ impl State {
             Message::Pulse(pulse) => self.pulse(pulse, now, act),
             Message::Answer(yes) => self.complete = Some(Some(yes)),
             Message::Note(text) => act.push(Action::Say(Line::Note(text))),
+            Message::Dumped => self.watch.dumped(now),
         }
     }
 
@@ -346,13 +366,13 @@ impl State {
         if self.held != 0 {
             act.push(Action::Release(std::mem::take(&mut self.held)));
         }
-        self.stop_reaches_workload();
+        self.stop_reaches_workload(act);
     }
 
     fn main_ended(&mut self, ended: Ended, now: Clock, act: &mut Vec<Action>) {
         let ran = self.life == Life::Running;
         self.life = Life::Over(ended);
-        (self.prepare_until, self.held) = (None, 0);
+        (self.prepare_until, self.held, self.over_at) = (None, 0, Some(now));
         self.watch.disarm();
         self.saving.forget();
         if self.stop.is_some() {
@@ -401,5 +421,7 @@ pub(super) fn due(at: Option<Clock>, now: Clock) -> bool {
     at.is_some_and(|at| now >= at)
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

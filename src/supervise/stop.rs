@@ -17,8 +17,21 @@ pub struct Stop {
     pub grace: Option<Duration>,
     /// When it began.
     pub at: Clock,
-    /// The workload did not run yet.
-    pub preparing: bool,
+    /// What it met.
+    pub met: Met,
+}
+
+/// What a stop meets, which decides what there is to lose and what the whole ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Met {
+    /// A workload that does not run yet.
+    Preparing,
+    /// A workload that runs.
+    Running,
+    /// One that has ended and was to be started again.
+    BetweenRuns,
+    /// One that has ended for good; only what it left behind is still there.
+    Over,
 }
 
 /// How the budget is divided: up to `term_at` the workload saves undisturbed, then everything gets TERM, then KILL.

@@ -4,7 +4,7 @@
 use super::line::Line;
 use super::outcome::{self, Account};
 use super::state::{Action, Clock, Life, State, due};
-use super::stop::{Budget, Stop, outgoing};
+use super::stop::{Budget, Met, Stop, outgoing};
 use crate::handover::{Errand, Kind, StopSignal};
 use crate::sys::signal::Arrived;
 use std::ffi::c_int;
@@ -26,7 +26,7 @@ impl State {
             (Some(_), _) if arrived.number == libc::SIGINT => self.hurry(now, act),
             // Engines repeat SIGTERM (Slurm, a second `docker stop`): that must never cost a checkpoint.
             (Some(_), _) => act.push(Action::Say(Line::Again(arrived.number))),
-            (None, Life::Over(_)) => self.leave_sooner(arrived.number, now, act),
+            (None, Life::Over(_)) => self.leave_sooner(arrived, now, act),
             (None, Life::Between(_)) => self.stop_between(arrived, now, act),
             (None, Life::Preparing) => self.stop_preparing(arrived, now, act),
             (None, Life::Running) => self.stop_running(arrived, now, act),
@@ -35,23 +35,35 @@ impl State {
 
     /// Nothing of a workload is lost yet, so the configured grace does not apply.
     fn stop_preparing(&mut self, arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
-        self.stop = Some(Stop { arrived, number: libc::SIGTERM, grace: Some(PREPARE_GRACE), at: now, preparing: true });
-        self.kill_at = Some(now + PREPARE_GRACE);
+        self.begin_stop(Stop {
+            arrived,
+            number: libc::SIGTERM,
+            grace: Some(PREPARE_GRACE),
+            at: now,
+            met: Met::Preparing,
+        });
+        // A prepare.timeout that is over already may have set an earlier one.
+        let kill_at = now + PREPARE_GRACE;
+        self.kill_at = Some(self.kill_at.map_or(kill_at, |earlier| earlier.min(kill_at)));
+        self.say_stopping(act);
         act.push(Action::Tree(libc::SIGTERM));
     }
 
     fn stop_running(&mut self, arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
         let number = outgoing(self.policy.signal, arrived.number, self.is_plain());
-        let stop = Stop { arrived, number, grace: self.policy.grace, at: now, preparing: false };
-        self.stop = Some(stop);
+        self.begin_stop(Stop { arrived, number, grace: self.policy.grace, at: now, met: Met::Running });
         self.budget();
         self.watch.disarm();
-        if !self.is_plain() {
-            act.push(Action::Say(Line::Stopping(stop)));
-        }
+        self.say_stopping(act);
         match self.save_signal_for_stop() {
-            Some(save) => self.save_before_stop(save, act),
+            Some(save) => self.save_before_stop(save, now, act),
             None => self.deliver(act),
+        }
+    }
+
+    fn say_stopping(&self, act: &mut Vec<Action>) {
+        if let Some(stop) = self.stop.filter(|_| !self.is_plain()) {
+            act.push(Action::Say(Line::Stopping { stop, grace_from: self.policy.grace_from.clone() }));
         }
     }
 
@@ -72,31 +84,39 @@ impl State {
     }
 
     /// The stop came a moment too late for prepare: what runs now is a workload, with a workload's budget.
-    pub(super) fn stop_reaches_workload(&mut self) {
-        if let Some(stop) = &mut self.stop {
-            (stop.preparing, stop.grace) = (false, self.policy.grace);
-            self.budget();
-        }
+    pub(super) fn stop_reaches_workload(&mut self, act: &mut Vec<Action>) {
+        let Some(stop) = &mut self.stop else { return };
+        (stop.met, stop.grace) = (Met::Running, self.policy.grace);
+        self.kill_at = None;
+        self.budget();
+        self.say_stopping(act);
     }
 
     /// While nothing runs between two starts a stop is the end.
     fn stop_between(&mut self, arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
-        self.stop = Some(Stop { arrived, number: arrived.number, grace: None, at: now, preparing: false });
+        self.begin_stop(Stop { arrived, number: arrived.number, grace: None, at: now, met: Met::BetweenRuns });
         self.again.cancel();
+        self.say_stopping(act);
         self.exit(act);
     }
 
-    /// The workload had ended by itself; what is left of it need not be waited for any longer than usual.
-    fn leave_sooner(&mut self, number: c_int, now: Clock, act: &mut Vec<Action>) {
+    /// The workload had ended by itself; what is left of it need not be waited for any longer than usual, and it is not started again.
+    fn leave_sooner(&mut self, arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
+        let met = if self.is_to_start_again(now) { Met::BetweenRuns } else { Met::Over };
+        let number = outgoing(StopSignal::Same, arrived.number, self.is_plain());
         self.settle_at = None;
-        self.kill_at.get_or_insert(now + self.policy.drain);
+        let kill_at = *self.kill_at.get_or_insert(now + self.policy.drain);
+        let left = kill_at.saturating_sub(now);
+        self.begin_stop(Stop { arrived, number, grace: Some(left), at: now, met });
+        self.say_stopping(act);
         act.push(Action::Tree(number));
     }
 
+    /// Never later than what was decided before: a workload that hangs and is being aborted.
     fn budget(&mut self) {
         let budget = self.stop.and_then(|stop| stop.grace.map(|grace| Budget::of(stop.at, grace)));
         self.term_at = budget.map(|budget| budget.term_at);
-        self.kill_at = budget.map(|budget| budget.kill_at);
+        self.kill_at = [self.kill_at, budget.map(|budget| budget.kill_at)].into_iter().flatten().min();
     }
 
     /// A person at a terminal presses Ctrl-C again: twice means now, thrice means kill.
@@ -110,6 +130,8 @@ impl State {
 
     fn escalate(&mut self, now: Clock, act: &mut Vec<Action>) {
         self.term_at = None;
+        // The TERM that was to follow a checkpoint is this one.
+        self.saving.forget();
         let left = self.kill_at.map(|at| at.saturating_sub(now));
         act.push(Action::Say(Line::Escalating { left }));
         act.push(Action::Tree(libc::SIGTERM));
@@ -133,6 +155,7 @@ impl State {
 
     pub(super) fn kill(&mut self, now: Clock, act: &mut Vec<Action>) {
         self.term_at = None;
+        self.saving.forget();
         self.kills += 1;
         if self.kills == 1 && self.ended().is_none() {
             act.push(Action::Say(Line::Killing));
@@ -173,12 +196,12 @@ impl State {
     pub(super) fn code(&self) -> u8 {
         let account = Account {
             ended: self.ended(),
-            ran: self.ran(),
             stop: self.stop,
             killed: self.killed(),
             timed_out: self.timed_out,
             complete: self.complete == Some(Some(true)),
             plain: self.is_plain(),
+            aborted: self.watch.is_aborting(),
         };
         outcome::code(&account, &self.policy)
     }

@@ -4,13 +4,15 @@
 use super::ending::Ending;
 use super::holders::{self, Holder};
 use super::line::Line;
+use super::stop::{Met, Stop};
 use crate::handover::Saved;
 use crate::sys::process::Ended;
 use crate::sys::{Root, proc, process, signal};
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, SFlag};
+use serde_json::json;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// So many processes are named in one line.
 const NAMED: usize = 10;
@@ -18,7 +20,7 @@ const NAMED: usize = 10;
 /// Writes one line to stderr.
 pub fn write(text: &str, json: bool) {
     match json {
-        true => raw(&format!("{}\n", serde_json::json!({ "event": "supervise", "text": text }))),
+        true => raw(&object("line", text, None)),
         false => raw(&format!("trainit: {text}\n")),
     }
 }
@@ -26,9 +28,20 @@ pub fn write(text: &str, json: bool) {
 /// Writes the last line.
 pub fn end(ending: &Ending, json: bool) {
     match json {
-        true => raw(&format!("{}\n", serde_json::json!({ "event": "end", "text": ending.words(), "end": ending }))),
+        true => raw(&object("end", &ending.words(), Some(ending))),
         false => write(&ending.words(), false),
     }
+}
+
+/// The same members as prepare's lines have.
+fn object(event: &str, text: &str, ending: Option<&Ending>) -> String {
+    let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+    let level = "info";
+    let mut line = json!({ "time": time, "trainit": "supervise", "level": level, "event": event, "text": text });
+    if let (Some(line), Some(ending)) = (line.as_object_mut(), ending) {
+        line.insert("end".into(), json!(ending));
+    }
+    format!("{line}\n")
 }
 
 fn raw(line: &str) {
@@ -63,14 +76,7 @@ fn write_if_ready(line: &[u8], stderr: BorrowedFd<'_>) {
 /// A line as words.
 pub fn words(line: &Line) -> String {
     match line {
-        Line::Stopping(stop) => {
-            let from = sender(stop.arrived);
-            let what = signal::name(stop.arrived.number);
-            match stop.grace {
-                Some(grace) => format!("{what}{from}: stopping, {} until SIGKILL", seconds(grace)),
-                None => format!("{what}{from}: stopping; no grace is known, so the engine decides when to kill"),
-            }
-        }
+        Line::Stopping { stop, grace_from } => stopping(stop, grace_from),
         Line::Again(number) => format!("{} again: already stopping, nothing is shortened", signal::name(*number)),
         Line::Escalating { left: None } => "SIGTERM to every process".into(),
         Line::Escalating { left: Some(left) } => format!("SIGTERM to every process, {} until SIGKILL", seconds(*left)),
@@ -80,13 +86,12 @@ pub fn words(line: &Line) -> String {
         Line::CannotRun { name, errno } => {
             format!("cannot run {}: {}", name.escape_debug(), nix::errno::Errno::from_raw(*errno).desc())
         }
-        Line::Asked { number, stop } => {
-            let how =
-                number.map_or("by checkpoint.request_file".into(), |number| format!("by {}", signal::name(number)));
-            format!("asked for a checkpoint {how}{}", if *stop { "; the stop follows when it is complete" } else { "" })
-        }
+        Line::Asked { number, stop, left } => asked(*number, *stop, *left),
         Line::NobodyReady(number) => {
             format!("{} was not sent: the workload has no handler for it (yet) and would die", signal::name(*number))
+        }
+        Line::TermInstead(number) => {
+            format!("the workload has no handler for {} (yet): SIGTERM was sent instead", signal::name(*number))
         }
         Line::NoWayToSave => {
             "a checkpoint was asked for, but neither checkpoint.signal nor checkpoint.request_file is set".into()
@@ -97,8 +102,36 @@ pub fn words(line: &Line) -> String {
         Line::Restarting { attempt, pause } => format!("start {attempt} follows in {}", seconds(*pause)),
         Line::NoRestart(why) => format!("not started again: {why}"),
         Line::Hangs { what, quiet } => format!("the workload hangs: {what} for {}", seconds(*quiet)),
+        Line::Aborting(left) => {
+            format!("it is ended because it hangs: SIGABRT, or SIGTERM; {} until SIGKILL", seconds(*left))
+        }
         Line::Note(text) => text.clone(),
     }
+}
+
+fn stopping(stop: &Stop, grace_from: &str) -> String {
+    let asked = format!("{}{}", signal::name(stop.arrived.number), sender(stop.arrived));
+    let left = stop.grace.map_or(String::new(), seconds);
+    match (stop.met, stop.grace) {
+        (Met::Preparing, _) => format!("{asked}: stopping before the workload runs, {left} until SIGKILL"),
+        (Met::BetweenRuns, None) => format!("{asked}: stopping, the workload is not started again"),
+        (Met::BetweenRuns, _) => format!("{asked}: not started again; {left} until SIGKILL for what is left"),
+        (Met::Over, _) => format!("{asked}: the workload has ended; {left} until SIGKILL for what is left"),
+        (Met::Running, Some(_)) => format!("{asked}: stopping, {left} until SIGKILL ({grace_from})"),
+        (Met::Running, None) => {
+            format!("{asked}: stopping; stop.grace is not set, so the engine decides when to kill")
+        }
+    }
+}
+
+fn asked(number: Option<i32>, stop: bool, left: Option<Duration>) -> String {
+    let how = number.map_or("by checkpoint.request_file".into(), |number| format!("by {}", signal::name(number)));
+    let then = match left {
+        _ if !stop => String::new(),
+        None => "; the stop follows when it is complete".into(),
+        Some(left) => format!("; the stop follows when it is complete, or in {}", seconds(left)),
+    };
+    format!("asked for a checkpoint {how}{then}")
 }
 
 /// A checkpoint in a few words: where, which step, how large.

@@ -4,6 +4,7 @@ use super::diary::Diary;
 use super::ending::Ending;
 use super::errands::Errands;
 use super::holders::{self, Holder};
+use super::line::Line;
 use super::listener::Listener;
 use super::requests::Requests;
 use super::state::{Action, Clock, Event, State};
@@ -46,6 +47,8 @@ pub struct Supervisor {
     /// Who was named because of a GPU.
     holders: Vec<Holder>,
     diary: Diary,
+    /// The signal that asked for the stop, and who sent it.
+    stopped_by: Option<String>,
     exit: Option<u8>,
 }
 
@@ -64,6 +67,7 @@ impl Supervisor {
             memory_kills: None,
             holders: Vec::new(),
             diary: Diary::new(),
+            stopped_by: None,
             exit: None,
         }
     }
@@ -81,7 +85,7 @@ impl Supervisor {
     fn turn(&mut self) -> Option<u8> {
         // What ended before the first wait has sent its SIGCHLD to nobody: reap first.
         let more = self.reap();
-        self.diary.keep(&self.state, self.workload.main(), self.now());
+        self.diary.keep(&self.state, self.workload.main(), self.stopped_by.as_deref(), self.now());
         if self.exit.is_some() {
             return self.exit;
         }
@@ -239,8 +243,10 @@ impl Supervisor {
     fn look_for_others(&mut self) {
         if self.workload.is_gone() && self.errands.any() {
             let others = proc::children(process::own_pid()).into_iter().any(|pid| !self.errands.has(pid));
-            if !others {
-                self.step(Event::OnlyErrands);
+            match others {
+                true => {}
+                false if self.errands.any_alive() => self.step(Event::OnlyErrands),
+                false => self.step(Event::ChildrenGone),
             }
         }
     }
@@ -254,6 +260,7 @@ impl Supervisor {
     fn step(&mut self, event: Event) {
         let mut actions = Vec::new();
         self.state.step(event, self.since.elapsed(), &mut actions);
+        self.remember_sender();
         actions.into_iter().for_each(|action| self.act(action));
     }
 
@@ -262,7 +269,12 @@ impl Supervisor {
         match action {
             Action::Forward(number) => self.workload.forward(number, scope),
             Action::Release(held) => self.release(held),
-            Action::Deliver { number, chosen } => self.workload.deliver(number, scope, chosen),
+            Action::Deliver { number, chosen } => {
+                if !self.workload.deliver(number, scope, chosen) {
+                    tell::write(&tell::words(&Line::TermInstead(number)), self.state.policy.json);
+                }
+            }
+            Action::Abort => drop(self.workload.deliver(libc::SIGABRT, scope, true)),
             Action::Ask(number) if self.workload.ask(number, scope) => {}
             Action::Ask(number) => self.step(Event::NobodyReady(number)),
             Action::HangUp => self.workload.hang_up(),
@@ -300,6 +312,13 @@ impl Supervisor {
         }
     }
 
+    /// Who asked for the stop, while it can still be seen.
+    fn remember_sender(&mut self) {
+        if let (Some(stop), None) = (self.state.stop(), &self.stopped_by) {
+            self.stopped_by = Some(signal::name(stop.arrived.number) + &tell::sender(stop.arrived));
+        }
+    }
+
     fn release(&mut self, held: u64) {
         let caught = self.workload.catches(held);
         for number in (1..=signal::MAX).filter(|number| signal::contains(caught, *number)) {
@@ -313,8 +332,9 @@ impl Supervisor {
         if self.state.is_plain() {
             return;
         }
-        let ending = Ending::of(&self.state, code, self.now(), self.memory_kills);
-        if self.state.ran() {
+        let ending = Ending::of(&self.state, code, self.now(), self.stopped_by.take(), self.memory_kills);
+        // Why prepare failed has been told by itself.
+        if self.state.ran() || self.state.stop().is_some() {
             tell::end(&ending, self.state.policy.json);
         }
         write_termination_log(self.state.refusal().unwrap_or(&ending.words()));

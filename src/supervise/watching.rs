@@ -1,9 +1,15 @@
 //! The watchdog: notices that a workload that still runs does nothing any more.
 
 use super::line::Line;
-use super::state::{Action, Clock, Life, State, due};
+use super::state::{Action, Clock, State, due};
 use crate::handover::{Errand, OnHang, Pulse, Watchdog};
 use std::time::Duration;
+
+/// By then stacks have been told, or never will be: a little more than what the errand may take.
+const DUMP_LIMIT: Duration = Duration::from_secs(16);
+
+/// A handler that tells stacks has been called; it needs a moment to write them.
+const AFTER_DUMP: Duration = Duration::from_millis(300);
 
 /// From the signal that makes a hanging workload tell its stacks and die, to SIGKILL.
 const ABORT_GRACE: Duration = Duration::from_secs(10);
@@ -16,6 +22,10 @@ pub(super) struct Watch {
     output: Clock,
     heartbeat: Clock,
     checkpoint: Clock,
+    /// Stacks are being told; then it is ended.
+    abort_at: Option<Clock>,
+    /// It was told to end because it hangs.
+    aborting: bool,
 }
 
 impl Watch {
@@ -25,8 +35,19 @@ impl Watch {
         self.look_at = limits.shortest().map(|limit| now + pace(limit));
     }
 
+    /// Nobody looks any more.
     pub fn disarm(&mut self) {
-        self.look_at = None;
+        (self.look_at, self.abort_at) = (None, None);
+    }
+
+    /// Whether the workload was told to end because it hangs.
+    pub fn is_aborting(&self) -> bool {
+        self.aborting
+    }
+
+    /// All stacks are told.
+    pub fn dumped(&mut self, now: Clock) {
+        self.abort_at = self.abort_at.map(|at| at.min(now + AFTER_DUMP));
     }
 
     pub fn saved(&mut self, now: Clock) {
@@ -34,11 +55,12 @@ impl Watch {
     }
 
     pub fn deadline(&self) -> Option<Clock> {
-        self.look_at
+        [self.look_at, self.abort_at].into_iter().flatten().min()
     }
 
     fn take(&mut self, pulse: Pulse, now: Clock) {
-        if pulse.written != self.pulse.written {
+        // Where the kernel does not tell what they write, silence means nothing.
+        if pulse.written.is_none() || pulse.written != self.pulse.written {
             self.output = now;
         }
         if pulse.heartbeat > self.pulse.heartbeat {
@@ -66,7 +88,10 @@ fn pace(limit: Duration) -> Duration {
 
 impl State {
     pub(super) fn watch_tick(&mut self, now: Clock, act: &mut Vec<Action>) {
-        if !due(self.watch.look_at, now) || self.life != Life::Running {
+        if due(self.watch.abort_at, now) {
+            self.abort(now, act);
+        }
+        if !due(self.watch.look_at, now) {
             return;
         }
         let limits = self.policy.watchdog;
@@ -93,9 +118,16 @@ impl State {
         if limits.action == OnHang::Log {
             return self.watch.arm(&self.policy.watchdog, now);
         }
+        // What it is doing must be seen before it is ended.
         self.watch.disarm();
-        // With PYTHONFAULTHANDLER a Python process tells every thread's stack when it gets this.
-        act.push(Action::Forward(libc::SIGABRT));
+        self.watch.abort_at = Some(now + DUMP_LIMIT);
+    }
+
+    fn abort(&mut self, now: Clock, act: &mut Vec<Action>) {
+        self.watch.disarm();
+        self.watch.aborting = true;
         self.kill_at = Some(now + ABORT_GRACE);
+        act.push(Action::Say(Line::Aborting(ABORT_GRACE)));
+        act.push(Action::Abort);
     }
 }

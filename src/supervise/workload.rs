@@ -74,19 +74,18 @@ impl Workload {
         proc::status(self.main).filter(|_| !self.gone).map_or(0, |status| status.caught & signals)
     }
 
-    /// The stop signal, to whom the scope says.
-    pub fn deliver(&mut self, number: c_int, scope: Scope, chosen_by_us: bool) {
+    /// The stop signal, to whom the scope says. Says whether anybody was ready for one that trainit chose itself.
+    pub fn deliver(&mut self, number: c_int, scope: Scope, chosen_by_us: bool) -> bool {
         if self.gone {
-            return;
+            return true;
         }
         let Chosen { signalled, spared } = target::choose(self.main, number, scope, &target::Real);
-        for pid in &signalled {
-            deliver_one(*pid, number, chosen_by_us);
-        }
+        let ready = signalled.iter().filter(|pid| deliver_one(**pid, number, chosen_by_us)).count();
         if scope == Scope::Group {
             self.delivered.extend(group(self.main));
         }
         self.delivered.extend(signalled.into_iter().chain(spared).map(c_int::abs));
+        ready > 0
     }
 
     /// For a shell with a person at it: as if the terminal had gone. Others might know another meaning of it.
@@ -98,11 +97,15 @@ impl Workload {
 
     /// A signal only for who is ready for it: the others would die of it. Says whether anybody was.
     pub fn ask(&self, number: c_int, scope: Scope) -> bool {
-        let chosen = target::choose(self.main, number, scope, &target::Real).signalled;
-        let ready = |pid: &c_int| proc::status(pid.abs()).is_some_and(|status| signal::contains(status.caught, number));
-        let ready: Vec<c_int> = chosen.into_iter().filter(|pid| !self.gone && ready(pid)).collect();
-        ready.iter().for_each(|pid| deliver_one(*pid, number, true));
-        !ready.is_empty()
+        if self.gone {
+            return false;
+        }
+        let chosen = match scope {
+            Scope::Group => group(self.main).collect(),
+            _ => target::choose(self.main, number, scope, &target::Real).signalled,
+        };
+        let ready = |pid: &c_int| proc::status(*pid).is_some_and(|status| signal::contains(status.caught, number));
+        chosen.into_iter().filter(ready).filter(|pid| deliver_one(*pid, number, true)).count() > 0
     }
 
     /// Everything that descends from PID 1 and is no errand.
@@ -188,12 +191,13 @@ fn group(group: c_int) -> impl Iterator<Item = c_int> {
 }
 
 /// A stopped process could not act on it, so it is continued afterwards. What trainit chose itself is sent only to who is ready for
-/// it: an unready trainer would die of it.
-fn deliver_one(pid: c_int, number: c_int, chosen_by_us: bool) {
+/// it: an unready trainer would die of it. Says whether it was ready.
+fn deliver_one(pid: c_int, number: c_int, chosen_by_us: bool) -> bool {
     let status = proc::status(pid.abs()).unwrap_or_default();
     let ready = !chosen_by_us || signal::contains(status.caught, number);
     let _ = signal::send(pid, if ready { number } else { libc::SIGTERM });
     if status.state == 'T' {
         let _ = signal::send(pid, libc::SIGCONT);
     }
+    ready
 }

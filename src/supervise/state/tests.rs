@@ -1,8 +1,6 @@
 //! Orders of events, each as a table: what happens, and what PID 1 does about it.
 
 use super::*;
-use crate::supervise::stopping::KILLS;
-use proptest::prelude::*;
 
 fn at(seconds: f64) -> Clock {
     Duration::from_secs_f64(seconds)
@@ -160,58 +158,4 @@ fn a_plain_init_forwards_everything_and_means_nothing_by_it() {
     }
     play.does(2.0, Event::MainEnded(Ended::Killed(TERM)));
     assert_eq!(play.does(2.0, Event::ChildrenGone), [Action::Exit(143)]);
-}
-
-fn events() -> impl Strategy<Value = Event> {
-    prop_oneof![
-        (1..=64).prop_map(signal),
-        Just(signal(TERM)),
-        Just(signal(libc::SIGINT)),
-        Just(Event::Said(Message::Policy(Box::new(train(Some(20)))))),
-        Just(Event::Said(Message::Policy(Box::new(train(None))))),
-        Just(Event::Said(Message::Launching("x".into()))),
-        Just(Event::Said(Message::Failed { errno: 2, name: "x".into() })),
-        Just(Event::DoorClosed),
-        Just(Event::ChildEnded),
-        Just(Event::Tick),
-    ]
-}
-
-proptest! {
-    #[test]
-    fn in_any_order_of_events_the_end_comes_once_and_only_when_everything_is_gone(
-        before in proptest::collection::vec((events(), 0u64..20_000), 0..40),
-        code: u8,
-    ) {
-        let (mut play, mut now) = (Play(State::preparing()), 0u64);
-        let mut exits = 0;
-        for (event, pause) in before {
-            now += pause;
-            let act = play.does(now as f64 / 1000.0, event);
-            exits += act.iter().filter(|a| matches!(a, Action::Exit(_))).count();
-        }
-        // Only after KILLS fruitless kills may it end with children left.
-        prop_assert!(exits == 0 || play.0.kills > KILLS);
-        play.does(now as f64 / 1000.0, Event::MainEnded(Ended::Exited(code)));
-        let act = play.does(now as f64 / 1000.0, Event::ChildrenGone);
-        exits += act.iter().filter(|a| matches!(a, Action::Exit(_))).count();
-        prop_assert_eq!(exits, 1);
-    }
-
-    #[test]
-    fn a_repeated_term_never_brings_a_deadline_forward(grace in 1u64..10_000, times in proptest::collection::vec(0u64..9_000, 1..10)) {
-        let mut play = Play::running(train(Some(grace)));
-        play.does(0.0, signal(TERM));
-        let before = play.0.deadline();
-        for ms in times {
-            play.does(ms as f64 / 1000.0, signal(TERM));
-            prop_assert_eq!(play.0.deadline(), before);
-        }
-    }
-}
-
-#[test]
-fn a_stopped_shell_also_gets_a_hang_up_since_it_ignores_term() {
-    let mut play = Play::running(Policy { kind: Kind::Build, ..train(None) });
-    assert_eq!(play.does(1.0, signal(TERM)), [DELIVER, Action::HangUp]);
 }

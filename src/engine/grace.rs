@@ -1,0 +1,57 @@
+//! How long an engine waits between the stop signal and SIGKILL, where that is fixed and can be told from inside. Docker,
+//! Kubernetes and Slurm let the person choose, and tell the container nothing of it; so they are not in this table.
+
+use crate::environment::Environment;
+use crate::sys::Root;
+use std::time::Duration;
+
+/// A grace that an engine gives, always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grace {
+    /// The engine's name.
+    pub engine: &'static str,
+    /// From its stop signal to its SIGKILL.
+    pub time: Duration,
+}
+
+/// An engine, known by all of these at once.
+struct Mark {
+    variable: &'static str,
+    directory: Option<&'static str>,
+    grace: Grace,
+}
+
+/// SageMaker sends SIGTERM and waits 120 s ("How Amazon SageMaker runs your training image" in its developer guide).
+const SAGEMAKER: Grace = Grace { engine: "SageMaker", time: Duration::from_secs(120) };
+
+/// The platform sets the job's name and mounts /opt/ml; its training toolkit sets the host's name.
+const MARKS: [Mark; 2] = [
+    Mark { variable: "SM_CURRENT_HOST", directory: None, grace: SAGEMAKER },
+    Mark { variable: "TRAINING_JOB_NAME", directory: Some("/opt/ml"), grace: SAGEMAKER },
+];
+
+/// The grace of the engine that this is run by; none: it is not fixed, or not known.
+pub fn grace(root: &Root, environment: &Environment) -> Option<Grace> {
+    let is_here = |mark: &&Mark| {
+        environment.get(mark.variable).is_some() && mark.directory.is_none_or(|directory| root.path(directory).is_dir())
+    };
+    MARKS.iter().find(is_here).map(|mark| mark.grace)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sagemaker_is_known_by_its_toolkit_or_by_the_platform() {
+        let machine = tempfile::tempdir().unwrap();
+        let told = |variable: &str| {
+            let environment = [(variable, "algo-1")].into_iter().collect();
+            grace(&Root::at(machine.path()), &environment).map(|grace| grace.time.as_secs())
+        };
+        assert_eq!(told("SM_CURRENT_HOST"), Some(120));
+        assert_eq!((told("TRAINING_JOB_NAME"), told("HOSTNAME")), (None, None));
+        std::fs::create_dir_all(machine.path().join("opt/ml")).unwrap();
+        assert_eq!((told("TRAINING_JOB_NAME"), told("HOSTNAME")), (Some(120), None));
+    }
+}

@@ -30,6 +30,18 @@ fn mounted_data_is_told_in_one_line() {
 }
 
 #[test]
+fn the_report_has_the_documented_fields() {
+    if !possible(&[]) {
+        return;
+    }
+    let checked = Sandbox::new(DATA).with("TRAINIT_DATA", "$D/data").check();
+    let fields = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    for field in [fields(&checked.report), fields(&checked.findings[0])].concat() {
+        assert!(include_str!("../docs/checks.md").contains(&format!("`{field}`")), "docs/checks.md: {field}");
+    }
+}
+
+#[test]
 fn a_directory_of_the_image_is_no_mount() {
     if !possible(&[]) {
         return;
@@ -74,6 +86,42 @@ fn the_empty_directory_of_a_misspelled_source_is_told() {
     assert!(checked.remedy("data").contains("--mount type=bind"), "{}", checked.remedy("data"));
     let allowed = Sandbox::new(script).with("TRAINIT_DATA", "$D/data:min_files=0").check();
     assert_eq!(allowed.only("data").1, "ok");
+}
+
+#[test]
+fn links_mounts_over_mounts_and_single_files_are_told_apart() {
+    if !possible(&[]) {
+        return;
+    }
+    let script = "mkdir -p lower data image; mount -t tmpfs first lower; mkdir lower/sub; touch lower/sub/a; ln -sfn lower/sub link
+        mount -t tmpfs first data; mount -t tmpfs -o ro second data; ln -sfn image imagelink; touch image/a
+        echo x > source; touch file; mount --bind source file; ln -sfn nowhere dangling";
+    let checked = |path: &str| Sandbox::new(script).with("TRAINIT_DATA", &format!("{path}:min_files=0")).check();
+    let fact = |path: &str, name: &str| checked(path).findings[1]["facts"][name].to_string();
+    assert_eq!(fact("$D/link", "source"), r#""first""#);
+    assert_eq!(fact("$D/data", "source"), r#""second""#);
+    assert!(checked("$D/data").only("data").2.ends_with("/data: tmpfs, read-only, 0 files"));
+    assert_eq!(checked("$D/imagelink").only("data").0, "data.mounted");
+    assert!(checked("$D/file").only("data").2.ends_with(", writable, 2 B"), "{}", checked("$D/file").only("data").2);
+    let dangling = checked("$D/dangling");
+    assert_eq!(dangling.only("data").0, "data.exists");
+    assert!(dangling.only("data").2.contains("dangling is a link to nowhere, which is not there"));
+}
+
+#[test]
+fn an_anonymous_volume_is_no_mount_of_yours() {
+    if !possible(&[]) {
+        return;
+    }
+    let name = "a1".repeat(32);
+    let script = format!(
+        "mkdir -p volumes/{name}/_data data; touch volumes/{name}/_data/a; mount --bind volumes/{name}/_data data"
+    );
+    let data = Sandbox::new(&script).with("TRAINIT_DATA", "$D/data").check();
+    assert_eq!((data.only("data").0, data.code), ("data.mounted", 111));
+    assert!(data.only("data").2.contains("is an anonymous volume"), "{}", data.only("data").2);
+    let output = Sandbox::new(&script).with("TRAINIT_OUTPUT", "$D/data").check();
+    assert_eq!((output.only("output").0, output.only("output").1), ("output.mounted", "warn"));
 }
 
 #[test]
@@ -164,6 +212,7 @@ fn a_hung_file_system_costs_its_deadline_and_nothing_else() {
     let what = checked.findings[1]["what"].as_str().unwrap();
     assert_eq!(what, format!("{} did not answer in 1 s (fuse.hang from nas:/export)", sandbox.path("hung")));
     assert_eq!(checked.code, 211);
+    assert_eq!(sandbox.left_behind(), [""; 0]);
 }
 
 #[test]

@@ -108,6 +108,7 @@ impl Code {
         }
         Trouble::new(format!("{} is mounted, but empty", self.site.shown))
             .because("for a misspelled source the engine makes an empty directory")
+            .remedy(self.site.mount_it(false))
             .advice(self.site.refuse_missing())
             .level(if self.configured { None } else { Some(Severity::Warn) })
             .found()

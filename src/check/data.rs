@@ -9,6 +9,7 @@ use super::task::Task;
 use super::{Check, Facts, Ground, Passing, Scene, trouble};
 use crate::config::{DataPath, Severity};
 use crate::exit::Family;
+use crate::sys::mountinfo::Mount;
 use nix::errno::Errno;
 use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
@@ -183,7 +184,11 @@ impl Data {
                 .advice("`min_files=0` behind the path says that it may be empty")
                 .found();
         }
-        trouble.because(self.made_by_engine()).advice(self.site.refuse_missing()).found()
+        trouble
+            .because(self.made_by_engine())
+            .remedy(self.site.mount_it(self.site.mount().is_some_and(Mount::is_read_only)))
+            .advice(self.site.refuse_missing())
+            .found()
     }
 
     /// `-v` and `hostPath` make a missing source: an empty directory of root's, also where a file was meant.

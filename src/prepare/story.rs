@@ -62,13 +62,14 @@ impl Story {
         let (loaded, plan) = self.settle(words, &inherited)?;
         let grace = Grace::known(&loaded.settings, &Root::real(), &inherited);
         let run_dir = self.announce(&loaded, &plan, &grace, &inherited)?;
-        enter(&loaded.workdir)?;
         let scene = scene(&loaded, &plan, &inherited);
         self.console = Console::new(&scene.settings, scene.place());
         self.introduce(&loaded, &plan, scene.place());
         self.tell_grace(plan.kind, &grace, scene.place());
 
-        let changes = self.check(&scene).and_then(|()| self.install(&scene, &plan));
+        // The working directory may lie on a dead file system: it is entered when the checks have been there and come back.
+        let fit = self.check(&scene).and_then(|()| enter(&scene.workdir));
+        let changes = fit.and_then(|()| self.install(&scene, &plan));
         self.file(&scene, &plan, began, changes.as_ref().err());
         let changes = changes?;
 
@@ -206,7 +207,7 @@ impl Story {
         if let Some(error) = error {
             report = report.with_exit(error.exit);
         }
-        if let Err(error) = std::fs::write(file, report.to_json()) {
+        if let Err(error) = report.save(&scene.workdir.join(file)) {
             let what = format!("the report cannot be written to {} (report.file)", file.display());
             self.console.warning(&Error::new(Exit::Internal, what).because(error.to_string()));
         }

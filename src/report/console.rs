@@ -107,9 +107,10 @@ impl Console {
         self.trouble(LogLevel::Error, Tag::Fail, error);
     }
 
-    /// The block of `remedies`.
+    /// The block of `remedies`, below a line that says what it is.
     pub fn remedies(&mut self, text: &str) {
-        self.tell(LogLevel::Error, text, "remedy", || json!({"text": text}));
+        let block = format!("{}\n{text}", self.style.line("what to change about the start:"));
+        self.tell(LogLevel::Error, &block, "remedy", || json!({"text": text}));
     }
 
     /// `start python train.py as 1000:1000, 0.06 s after the container's`.

@@ -21,8 +21,8 @@ fn row(check: &Check) -> String {
 
 #[test]
 fn the_documentation_has_one_row_for_each_check() {
-    let documented: Vec<&str> =
-        include_str!("../../docs/checks.md").lines().filter(|line| line.starts_with("| `")).collect();
+    let (_, table) = include_str!("../../docs/checks.md").split_once("## All checks").unwrap();
+    let documented: Vec<&str> = table.lines().filter(|line| line.starts_with("| `")).collect();
     let expected: Vec<String> = checks().map(row).collect();
     assert_eq!(documented, expected, "docs/checks.md should have these rows:\n{}\n", expected.join("\n"));
 }

@@ -68,6 +68,23 @@ impl Sandbox {
         self.directory.path().join(path).display().to_string()
     }
 
+    /// Processes that still run below the directory, once they had two seconds to go.
+    pub fn left_behind(&self) -> Vec<String> {
+        let ours = |pid: &String| {
+            std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(self.directory.path()))
+        };
+        let pids =
+            || std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+        let deadline = Instant::now() + Duration::from_secs(2);
+        loop {
+            let left: Vec<String> = pids().filter(ours).collect();
+            if left.is_empty() || Instant::now() > deadline {
+                return left;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     fn command(&self, arguments: &str) -> Command {
         // Not every user may walk to where the build lies.
         let binary = self.directory.path().join("trainit");

@@ -256,10 +256,9 @@ impl Running {
     #[track_caller]
     pub fn line(&self) -> String {
         let lines = self.lines.as_ref().expect("stdout was not piped");
-        lines.recv_timeout(LONG).unwrap_or_else(|why| {
-            let errors = self.errors.iter().flat_map(Receiver::try_iter).collect::<Vec<_>>();
-            panic!("no line came: {why}; its stderr: {errors:#?}")
-        })
+        lines
+            .recv_timeout(LONG)
+            .unwrap_or_else(|why| panic!("no line came: {why}; its stderr: {:#?}", self.errors_so_far()))
     }
 
     /// The next line of its standard error that holds this text.
@@ -272,6 +271,11 @@ impl Running {
                 return line;
             }
         }
+    }
+
+    /// What it has written to its standard error since that was last asked for.
+    pub fn errors_so_far(&self) -> Vec<String> {
+        self.errors.iter().flat_map(Receiver::try_iter).collect()
     }
 
     /// Reads no more of its output, and keeps nobody from noticing that.

@@ -1,0 +1,11 @@
+//! Real trainers under trainit: whether a stop ends with a saved checkpoint, and whether the same job would have lost it under a
+//! rule that forwards to a group or to everybody. What was measured is in docs/trainers.md.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod job;
+mod launchers;
+mod shells;
+mod torchrun;

@@ -40,8 +40,8 @@ start_job() {
     pid=$!
 }
 
-# trainit's own pid, as seen from here: where there is a namespace it is unshare's only child.
-trainits_pid() { if [ ${#namespace[@]} -gt 0 ]; then pgrep -P "$pid"; else echo "$pid"; fi; }
+# trainit's own pid, as seen from here: where there is a namespace it is unshare's child.
+trainits_pid() { if [ ${#namespace[@]} -gt 0 ]; then pgrep -P "$pid" -x trainit; else echo "$pid"; fi; }
 
 stop_job() {
     local target

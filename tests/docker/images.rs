@@ -5,7 +5,7 @@ use crate::harness::{docker, docker_is_here, docker_says, project};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// An image with trainit in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,7 +16,9 @@ pub enum Image {
     Python,
     /// docker/bases/alpine on Alpine, or on a busybox without any shared library where that cannot be had.
     Alpine,
-    /// Another of docker/bases, on the same Debian: its own base cannot be had here.
+    /// docker/bases/nvidia-cuda on the same Debian: its own base cannot be had here.
+    Cuda,
+    /// Another of docker/bases, on what `Alpine` is made of: there the same steps take a moment.
     Base(&'static str),
 }
 
@@ -39,8 +41,9 @@ fn build(which: Image) -> String {
         Image::Scratch => build_scratch(),
         Image::Python => build_base("python-slim", &script("base-image.sh", &[])),
         Image::Alpine => build_base("alpine", &script("busybox-image.sh", &[])),
+        Image::Cuda => build_base("nvidia-cuda", &script("base-image.sh", &[])),
         Image::Base("jupyter-docker-stacks") => build_base("jupyter-docker-stacks", &build_stacks_stand_in()),
-        Image::Base(name) => build_base(name, &script("base-image.sh", &[])),
+        Image::Base(name) => build_base(name, &script("busybox-image.sh", &[])),
     }
 }
 
@@ -63,13 +66,14 @@ fn build_base(name: &str, base: &str) -> String {
 fn build_stacks_stand_in() -> String {
     let context = tempfile::tempdir().expect("a temporary directory");
     let text = "ARG BASE\nFROM ${BASE}\n\
-        RUN useradd --create-home --uid 1000 jovyan \
-         && printf '#!/bin/bash\\necho \"start.sh as $(id -u)\"\\nexec \"$@\"\\n' > /usr/local/bin/start.sh \
+        RUN echo 'jovyan:x:1000:100::/home/jovyan:/bin/sh' >> /etc/passwd \
+         && mkdir -p /usr/local/bin \
+         && printf '#!/bin/sh\\necho \"start.sh as $(id -u)\"\\nexec \"$@\"\\n' > /usr/local/bin/start.sh \
          && printf '#!/bin/sh\\necho notebook\\n' > /usr/local/bin/start-notebook.py \
          && chmod 755 /usr/local/bin/start*\n\
         USER 1000\nWORKDIR /home/jovyan\n";
     std::fs::write(context.path().join("Dockerfile"), text).expect("a temporary file");
-    let base = format!("BASE={}", script("base-image.sh", &[]));
+    let base = format!("BASE={}", script("busybox-image.sh", &[]));
     build_context(&tag("stacks-stand-in"), context.path(), &[base])
 }
 
@@ -89,9 +93,23 @@ fn tag(name: &str) -> String {
     format!("trainit-test-{name}:{:016x}", hasher.finish())
 }
 
-/// The static binary: the one that TRAINIT_STATIC_BINARY names, else built now.
+/// The static binary: the one that STATIC_BINARY names (scripts/test has built it), else built now.
 fn static_binary() -> String {
-    std::env::var("TRAINIT_STATIC_BINARY").unwrap_or_else(|_| script("static-binary.sh", &["--dev"]))
+    std::env::var("STATIC_BINARY").unwrap_or_else(|_| script("static-binary.sh", &["--dev"]))
+}
+
+/// The digits job's requirements as wheels, in a directory that can be mounted.
+fn wheels() -> &'static str {
+    static WHEELS: OnceLock<String> = OnceLock::new();
+    WHEELS.get_or_init(|| script("wheelhouse.sh", &[&script("base-image.sh", &[])]))
+}
+
+/// Options that make an installation work without a network.
+pub fn offline() -> String {
+    let wheels = wheels();
+    format!(
+        "-v {wheels}:/wheels:ro -e PIP_NO_INDEX=1 -e PIP_FIND_LINKS=/wheels -e UV_NO_INDEX=1 -e UV_FIND_LINKS=/wheels"
+    )
 }
 
 /// The answer of one of the scripts.

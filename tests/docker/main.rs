@@ -4,6 +4,7 @@
 
 mod harness;
 mod images;
+mod job;
 mod refusals;
 mod sessions;
 mod surroundings;

@@ -4,7 +4,7 @@ use crate::harness::{Ended, Run};
 use crate::images::{Image, image};
 
 /// What stands for the training, and must never be reached.
-const TRAINING: [&str; 3] = ["python3", "-c", "print('star' + 'ted')"];
+const TRAINING: [&str; 3] = ["sh", "-c", "echo star''ted"];
 
 /// Runs `TRAINING`, which must not start.
 fn refused(run: Run, code: i32) -> Ended {
@@ -33,8 +33,7 @@ fn all_missing_mounts_come_in_one_command_line() {
     let Some(python) = image(Image::Python) else { return };
     let run = Run::of(&python).with("-e TRAINIT_DATA=/first -e TRAINIT_OUTPUT=/second:mounted=yes");
     let text = refused(run, 111).text;
-    let whole =
-        |line: &str| ["docker run", ":/first", ":/second", "IMAGE python3"].iter().all(|word| line.contains(word));
+    let whole = |line: &str| ["docker run", ":/first", ":/second", "IMAGE sh"].iter().all(|word| line.contains(word));
     assert!(text.lines().any(whole), "{text}");
 }
 
@@ -43,6 +42,17 @@ fn a_mistyped_variable_is_an_error_that_names_the_right_one() {
     let Some(python) = image(Image::Python) else { return };
     let ended = refused(Run::of(&python).with("-e TRAINIT_DTA=/data"), 78);
     ended.expect_text(&["TRAINIT_DTA", "did you mean", "TRAINIT_DATA"]);
+}
+
+#[test]
+fn a_requirement_that_does_not_exist_ends_the_start_and_is_named() {
+    let Some(python) = image(Image::Python) else { return };
+    let code = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(code.path().join("requirements.txt"), "no-such-distribution==1.0\n").expect("a temporary file");
+    let run = Run::of(&python).with(&format!("-v {}:/code -e PIP_NO_INDEX=1 -e UV_NO_INDEX=1", code.path().display()));
+    let ended = run.command(&["python", "-c", "print('star' + 'ted')"]).finish().expect_code(116);
+    assert!(!ended.text.contains("started"), "{}", ended.text);
+    ended.expect_text(&["no-such-distribution", "requirements.txt"]);
 }
 
 #[test]

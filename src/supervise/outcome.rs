@@ -27,7 +27,8 @@ pub struct Account {
 
 /// The code to end with.
 pub fn code(account: &Account, policy: &Policy) -> u8 {
-    let own = account.ended.map_or(Exit::Internal.code(), Ended::code);
+    let lost = if account.killed { Exit::Signal(libc::SIGKILL as u8) } else { Exit::Internal };
+    let own = account.ended.map_or(lost.code(), Ended::code);
     let code = match account.stop {
         _ if account.timed_out => Exit::PrepareTimeout.code(),
         Some(stop) if !account.plain => stopped(account, policy, stop, own),
@@ -136,6 +137,15 @@ mod tests {
         assert_eq!(code(&ran(Ended::Exited(7), met(Met::BetweenRuns)), &train()), 143);
         for own in [0, 7] {
             assert_eq!(code(&ran(Ended::Exited(own), met(Met::Over)), &train()), own);
+        }
+    }
+
+    #[test]
+    fn given_up_after_killing_is_137_and_lost_without_a_reason_is_our_fault() {
+        let gone = Account { ended: None, ..ran(Ended::Exited(0), None) };
+        for plain in [true, false] {
+            assert_eq!(code(&Account { killed: true, plain, stop: stop(libc::SIGTERM), ..gone }, &train()), 137);
+            assert_eq!(code(&Account { plain, ..gone }, &train()), 70);
         }
     }
 

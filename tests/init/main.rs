@@ -7,6 +7,10 @@ mod support;
 
 mod codes;
 mod descriptors;
+mod moments;
 mod signals;
+mod storms;
 mod terminal;
 mod tini;
+mod tree;
+mod users;

@@ -3,6 +3,7 @@
 #![allow(dead_code)] // every test binary uses its own part
 #![allow(unsafe_code)] // namespaces and raw signal sets have no safe interface; only test processes are touched
 
+pub mod fuse;
 pub mod look;
 pub mod pty;
 
@@ -83,6 +84,7 @@ pub struct Launch {
     place: Place,
     blocked: u64,
     ignored: u64,
+    last: Vec<Box<dyn FnMut() -> std::io::Result<()> + Send + Sync>>,
 }
 
 impl Launch {
@@ -97,7 +99,7 @@ impl Launch {
     /// Any command line.
     pub fn with(mut command: Command, place: Place) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Launch { command, place, blocked: 0, ignored: 0 }
+        Launch { command, place, blocked: 0, ignored: 0, last: Vec::new() }
     }
 
     /// Adds a variable.
@@ -113,10 +115,9 @@ impl Launch {
         self
     }
 
-    /// Adds something to be done in the child just before exec.
+    /// Adds something to be done in the child just before exec, in its namespaces; plain system calls only.
     pub fn before_exec(mut self, body: impl FnMut() -> std::io::Result<()> + Send + Sync + 'static) -> Self {
-        // SAFETY: the bodies given by tests make plain system calls.
-        unsafe { self.command.pre_exec(body) };
+        self.last.push(Box::new(body));
         self
     }
 
@@ -142,10 +143,19 @@ impl Launch {
         })
     }
 
+    /// Starts it without this capability (capabilities(7)), as container engines do with many; root gets the others at exec.
+    pub fn without_capability(self, number: c_int) -> Self {
+        self.before_exec(move || {
+            // SAFETY: prctl(2) with numbers.
+            let done = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, number, 0, 0, 0) == 0 };
+            if done { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+        })
+    }
+
     /// Starts it. The thread that starts it stays, since its end would be the child's (PR_SET_PDEATHSIG): so nothing is left behind
     /// even when the test is killed.
     pub fn spawn(self) -> Running {
-        let Launch { mut command, place, blocked, ignored } = self;
+        let Launch { mut command, place, blocked, ignored, mut last } = self;
         let (started, child) = channel();
         let (keeper, over) = channel::<()>();
         std::thread::spawn(move || {
@@ -161,7 +171,7 @@ impl Launch {
                         own_proc()?;
                     }
                     set_signals(blocked, ignored);
-                    Ok(())
+                    last.iter_mut().try_for_each(|body| body())
                 });
             }
             let _ = started.send(command.spawn());

@@ -78,15 +78,13 @@ impl Pty {
     }
 }
 
-/// For `before_exec`: a session of its own with this terminal as the controlling one, at 0, 1 and 2.
+/// For `before_exec`: the new session gets this terminal as the controlling one, and has it at 0, 1 and 2.
 pub fn sit_at(terminal: &OwnedFd) -> impl FnMut() -> std::io::Result<()> + Send + Sync + use<> {
     let fd = terminal.as_raw_fd();
     move || {
         // SAFETY: plain system calls on a descriptor that the parent keeps open.
         let done = unsafe {
-            libc::setsid() >= 0
-                && libc::ioctl(fd, libc::TIOCSCTTY, 0) == 0
-                && (0..3).all(|standard| libc::dup2(fd, standard) == standard)
+            libc::ioctl(fd, libc::TIOCSCTTY, 0) == 0 && (0..3).all(|standard| libc::dup2(fd, standard) == standard)
         };
         if done { Ok(()) } else { Err(std::io::Error::last_os_error()) }
     }

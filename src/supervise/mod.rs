@@ -5,6 +5,7 @@
 mod diary;
 mod ending;
 mod errands;
+mod held;
 mod holders;
 pub mod init;
 mod line;

@@ -6,7 +6,7 @@ use super::line::Line;
 use super::stop::Stop;
 use crate::handover::{Errand, Kind, Meaning, Message, Phase, Policy, Saved};
 use crate::sys::process::Ended;
-use crate::sys::signal::{self, Arrived};
+use crate::sys::signal::Arrived;
 use std::ffi::c_int;
 use std::time::Duration;
 
@@ -119,7 +119,7 @@ pub struct State {
     exec_failed: bool,
     refused: Option<String>,
     plain: bool,
-    held: u64,
+    pub(super) held: super::held::Held,
     pub(super) stop: Option<Stop>,
     pub(super) interrupts: u32,
     pub(super) settle_at: Option<Clock>,
@@ -155,7 +155,7 @@ impl State {
             exec_failed: false,
             refused: None,
             plain: false,
-            held: 0,
+            held: Default::default(),
             stop: None,
             interrupts: 0,
             settle_at: None,
@@ -263,7 +263,7 @@ impl State {
     /// When to wake up even if nothing happens.
     pub fn deadline(&self) -> Option<Clock> {
         let own = [self.settle_at, self.term_at, self.kill_at, self.prepare_until];
-        let parts = [self.saving.deadline(), self.again.deadline(), self.watch.deadline()];
+        let parts = [self.held.deadline(), self.saving.deadline(), self.again.deadline(), self.watch.deadline()];
         own.into_iter().chain(parts).flatten().min()
     }
 
@@ -298,7 +298,7 @@ impl State {
 
     fn forward(&mut self, number: c_int, act: &mut Vec<Action>) {
         match self.life {
-            Life::Preparing => self.held |= signal::bit(number),
+            Life::Preparing => self.held.keep(number),
             Life::Running => act.push(Action::Forward(number)),
             Life::Over(_) => act.push(Action::Tree(number)),
             Life::Between(_) => {}
@@ -363,16 +363,15 @@ impl State {
         if self.policy.checkpoints.is_some() {
             act.push(Action::Send(Errand::Watch));
         }
-        if self.held != 0 {
-            act.push(Action::Release(std::mem::take(&mut self.held)));
-        }
+        self.held.begin(now);
         self.stop_reaches_workload(act);
     }
 
     fn main_ended(&mut self, ended: Ended, now: Clock, act: &mut Vec<Action>) {
         let ran = self.life == Life::Running;
         self.life = Life::Over(ended);
-        (self.prepare_until, self.held, self.over_at) = (None, 0, Some(now));
+        (self.prepare_until, self.over_at) = (None, Some(now));
+        self.held.forget();
         self.watch.disarm();
         self.saving.forget();
         if self.stop.is_some() {
@@ -394,6 +393,9 @@ impl State {
             self.settle_at = None;
             act.push(Action::Tree(libc::SIGTERM));
             self.kill_at = Some(now + self.policy.drain);
+        }
+        if let Some(held) = self.held.look(now) {
+            act.push(Action::Release(held));
         }
         self.saving_tick(now, act);
         self.watch_tick(now, act);

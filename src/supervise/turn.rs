@@ -324,6 +324,7 @@ impl Supervisor {
         for number in (1..=signal::MAX).filter(|number| signal::contains(caught, *number)) {
             self.workload.forward(number, self.state.policy.scope);
         }
+        self.state.held.delivered(caught);
     }
 
     fn finish(&mut self, code: u8) {

@@ -7,12 +7,13 @@ use std::ffi::c_int;
 
 /// A Python program that counts the signals it gets, tells the numbers when it gets SIGUSR2, and ends with 0.
 const COUNTER: &str = "
-import signal, sys
+import os, signal, sys
 counts, over = {}, False
 def count(number, frame):
     global over
     counts[number] = counts.get(number, 0) + 1
     over = number == signal.SIGUSR2
+    if 'TELL' in os.environ and not over: print('got', number, flush=True)
 for number in map(int, sys.argv[1].split(',')):
     signal.signal(number, count)
 print('up', flush=True)
@@ -205,5 +206,28 @@ fn an_idle_supervisor_has_one_thread_and_never_wakes_up() {
         std::thread::sleep(std::time::Duration::from_secs(3));
         assert_eq!(switches(), before, "{role:?} {place:?}");
         assert_eq!(field(running.pid, "Threads").as_deref(), Some("1"));
+    }
+}
+
+#[test]
+fn a_signal_that_comes_while_preparing_waits_for_the_workloads_handler() {
+    if !has("python3") {
+        return;
+    }
+    for (role, place) in ways().into_iter().filter(|(role, _)| *role == Role::Run) {
+        let running = counter(role, place, &[libc::SIGUSR1, libc::SIGUSR2]).env("TELL", "1").spawn();
+        // Held for a moment, the child is still preparing when the signal comes.
+        let workload = running.workload();
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(workload), nix::sys::signal::Signal::SIGSTOP).unwrap();
+        until_true("stopped", || state(workload) == Some('T'));
+        assert_eq!(field(workload, "Name").as_deref(), Some("trainit"), "it was too fast for this test");
+        running.signal(libc::SIGUSR1);
+        until_true("received", || signals(running.pid, "ShdPnd") == 0 && state(running.pid) == Some('S'));
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(workload), nix::sys::signal::Signal::SIGCONT).unwrap();
+        assert_eq!(running.line(), "up");
+        assert_eq!(running.line(), "got 10", "{place:?}");
+        running.signal(libc::SIGUSR2);
+        assert_eq!(counts(&running.line()), BTreeMap::from([(libc::SIGUSR1, 1), (libc::SIGUSR2, 1)]), "{place:?}");
+        assert_eq!(running.code(), 0);
     }
 }

@@ -127,8 +127,9 @@ fn other_signals_are_held_until_the_workload_is_there() {
     let mut play = Play(State::preparing());
     assert_eq!(play.does(0.1, signal(libc::SIGUSR1)), []);
     play.does(0.2, Event::Said(Message::Launching("python".into())));
-    assert_eq!(play.does(0.3, Event::DoorClosed), [Action::Release(signal::bit(libc::SIGUSR1))]);
-    assert_eq!(play.does(0.4, signal(libc::SIGUSR2)), [Action::Forward(libc::SIGUSR2)]);
+    assert_eq!(play.does(0.3, Event::DoorClosed), []);
+    assert_eq!(play.does(0.31, signal(libc::SIGUSR2)), [Action::Forward(libc::SIGUSR2)]);
+    assert_eq!(play.tick(), (0.35, vec![Action::Release(crate::sys::signal::bit(libc::SIGUSR1))]));
 }
 
 #[test]

@@ -34,8 +34,8 @@ start_job() {
         TRAINIT_STATE_DIR="$work" TRAINIT_DATA="$example/data:mounted=no"
         TRAINIT_OUTPUT="$checkpoints:mounted=no" TRAINIT_STOP_DONE_FILE="$checkpoints/DONE"
     )
-    local words=("${namespace[@]}" "$binary" "${job[@]}" --data "$example/data" --checkpoints "$checkpoints")
-    shown "cd $example/code;" "${words[@]}"
+    local words=("${namespace[@]}" "$binary" "${job[@]}" --data ../data --checkpoints "$checkpoints")
+    shown "cd examples/digits/code;" "${words[@]}"
     (cd "$example/code" && exec env "${settings[@]}" "${words[@]}") > >(tee -a "$log") 2>&1 &
     pid=$!
 }

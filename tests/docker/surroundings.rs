@@ -3,6 +3,7 @@
 use crate::harness::Run;
 use crate::images::{Image, image, offline};
 use crate::sessions::wait_until_ready;
+use std::path::Path;
 use std::time::Duration;
 
 #[test]
@@ -31,15 +32,29 @@ fn a_user_that_nobody_knows_can_run_and_be_asked_after() {
     job.wait_for_field(".State.Health.Status", "healthy");
 }
 
+/// A container whose command needs a package, with no right to write where packages go.
+fn needs_a_package(image: &str, code: &Path, options: &str) -> Run {
+    std::fs::write(code.join("requirements.txt"), "safetensors\n").expect("a temporary file");
+    let run = Run::of(image).with(&offline()).with(&format!("-v {}:/code:ro", code.display())).with(options);
+    run.command(&["python", "-c", "import safetensors; print('imported')"])
+}
+
 #[test]
-fn a_user_that_nobody_knows_can_install_requirements() {
+fn packages_go_elsewhere_where_the_interpreters_directory_cannot_be_written() {
     let Some(python) = image(Image::Python) else { return };
     let code = tempfile::tempdir().expect("a temporary directory");
-    std::fs::write(code.path().join("requirements.txt"), "safetensors\n").expect("a temporary file");
-    let run = Run::of(&python).with("--user 12345").with(&offline());
-    let run = run.with(&format!("-v {}:/code:ro", code.path().display()));
-    let ended = run.command(&["python", "-c", "import safetensors; print('imported')"]).finish();
-    ended.expect_code(0).expect_text(&["imported"]);
+    for options in ["--user 12345", "--read-only --tmpfs /tmp:exec", "--read-only --tmpfs /tmp:exec --user 12345"] {
+        needs_a_package(&python, code.path(), options).finish().expect_code(0).expect_text(&["imported"]);
+    }
+}
+
+#[test]
+fn no_place_for_packages_is_told_with_the_option_that_makes_one() {
+    let Some(python) = image(Image::Python) else { return };
+    let code = tempfile::tempdir().expect("a temporary directory");
+    for options in ["--read-only", "--read-only --tmpfs /tmp"] {
+        needs_a_package(&python, code.path(), options).finish().expect_code(116).expect_text(&["--tmpfs /tmp:exec"]);
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ demo:
 
 # Only what starts real processes as PID 1
 pid1:
-    cargo test --test 'pid1*' --test docker
+    cargo test --test init --test docker
 
 # The static binary and its size
 size:

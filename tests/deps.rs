@@ -7,6 +7,7 @@ mod bench;
 mod failing;
 #[path = "deps/places.rs"]
 mod places;
+mod support;
 #[path = "support/wheel.rs"]
 mod wheel;
 

@@ -44,7 +44,7 @@ pub fn take(directory: &Path, deadline: Option<Instant>, tell: &mut dyn FnMut(&s
 }
 
 fn open(directory: &Path) -> Option<File> {
-    std::fs::create_dir_all(directory).ok()?;
+    super::stamp::make_directory(directory).ok()?;
     File::options().create(true).append(true).open(directory.join("lock")).ok()
 }
 

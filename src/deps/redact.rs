@@ -3,6 +3,7 @@
 
 use crate::environment::Environment;
 use crate::show::is_secret;
+use std::os::unix::ffi::OsStrExt;
 
 /// What stands where a secret was.
 const MASK: &[u8] = b"***";
@@ -43,11 +44,14 @@ impl Redactor {
         Redactor { secrets, held: Vec::new() }
     }
 
-    /// Masks what this environment holds in variables named like secrets.
+    /// Masks what this environment holds in variables named like secrets, and the passwords in its URLs: an installer may
+    /// show those without the URL.
     pub fn for_environment(environment: &Environment) -> Self {
-        use std::os::unix::ffi::OsStrExt;
-        let secret = |(name, _): &(&std::ffi::OsStr, &std::ffi::OsStr)| name.to_str().is_some_and(is_secret);
-        Self::new(environment.iter().filter(secret).map(|(_, value)| value.as_bytes().to_vec()))
+        let secrets = environment.iter().flat_map(|(name, value)| match name.to_str().is_some_and(is_secret) {
+            true => vec![value.as_bytes().to_vec()],
+            false => passwords(value.as_bytes()),
+        });
+        Self::new(secrets)
     }
 
     /// The next bytes of the stream: what is safe to show now.
@@ -114,6 +118,18 @@ impl Redactor {
     }
 }
 
+/// The passwords in the URLs of a text.
+fn passwords(text: &[u8]) -> Vec<Vec<u8>> {
+    let starts = (0..text.len()).filter_map(|at| text.get(at..)?.strip_prefix(SCHEME_END));
+    let infos = starts.filter_map(|authority| match user_info(authority, true) {
+        Here::Secret { length, .. } => authority.get(..length),
+        _ => None,
+    });
+    infos
+        .filter_map(|info| Some(info.split_at_checked(info.iter().position(|b| *b == b':')? + 1)?.1.to_vec()))
+        .collect()
+}
+
 /// What follows `://`: everything up to the last `@` before the path is user and password.
 fn user_info(authority: &[u8], last: bool) -> Here {
     let window = authority.get(..USERINFO_MAX).unwrap_or(authority);
@@ -149,6 +165,13 @@ mod tests {
         for text in ["https://host/a@b", "mail me@host", "a :// b", "package @ file:///x/y@z", "", "://"] {
             assert_eq!(masked(text), text);
         }
+    }
+
+    #[test]
+    fn a_password_in_a_variables_url_is_masked_wherever_it_is_shown() {
+        let urls = "https://a/ https://me:long-password@b/ https://only-user@c/";
+        let environment: Environment = [("PIP_EXTRA_INDEX_URL", urls)].into_iter().collect();
+        assert_eq!(Redactor::for_environment(&environment).text("is: long-password"), "is: ***");
     }
 
     #[test]

@@ -200,9 +200,13 @@ mod tests {
         let answer = capture(shell(&script), Some(started + Duration::from_millis(500))).unwrap();
         assert_eq!(answer.end, End::TimedOut);
         assert!(started.elapsed() < GRACE);
+        let deadline = Instant::now() + Duration::from_secs(20);
         for pid in std::fs::read_to_string(pids).unwrap().lines() {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            assert!(stat.is_empty() || stat.contains(") Z "), "{pid} still runs");
+            let stat = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            while !stat().is_empty() && !stat().contains(") Z ") {
+                assert!(Instant::now() < deadline, "{pid} still runs");
+                std::thread::sleep(Duration::from_millis(5));
+            }
         }
     }
 

@@ -22,12 +22,15 @@ pub fn state(python: &Python, more: &[PathBuf], environment: &Environment) -> St
     digest.hex()
 }
 
+/// A directory without packages is like none: another user's home, or PYTHONPATH set only when the container runs.
 fn add(digest: &mut Digest, directory: &Path, counts: fn(&[u8]) -> bool) {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let mut names: Vec<_> = entries.map(|entry| entry.file_name()).filter(|name| counts(name.as_bytes())).collect();
     names.sort_unstable();
     names.iter().for_each(|name| digest.add("name", name.as_bytes()));
-    digest.add("end", "");
+    if !names.is_empty() {
+        digest.add("end", "");
+    }
 }
 
 fn is_metadata(name: &[u8]) -> bool {
@@ -133,8 +136,10 @@ mod tests {
     fn of_a_directory_in_pythonpath_only_packages_count() {
         let (site, code) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let environment: Environment = [("PYTHONPATH", code.path().to_str().unwrap())].into_iter().collect();
+        let without = state(&python(site.path()), &[], &Environment::default());
         let state = || state(&python(site.path()), &[], &environment);
         let before = state();
+        assert_eq!(before, without);
         fs::write(code.path().join("train.py"), "").unwrap();
         assert_eq!(before, state());
         package(code.path(), "b-1", None);

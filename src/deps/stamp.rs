@@ -104,13 +104,28 @@ impl Home {
 /// What making, writing or renaming a file in that directory says.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(directory)?;
+    make_directory(directory)?;
     let mut file = tempfile::NamedTempFile::new_in(directory)?;
     file.write_all(bytes)?;
     file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     File::open(directory)?.sync_all()
+}
+
+/// Makes a directory that the same users can write as the one that it is in.
+///
+/// # Errors
+/// What mkdir(2) and chmod(2) say.
+pub fn make_directory(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(directory)?;
+    match directory.parent().map(fs::metadata) {
+        Some(Ok(above)) => fs::set_permissions(directory, above.permissions()),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! What the next start would do, without doing it.
 
 use super::python;
-use super::stamp::Home;
 use super::wanted::State;
-use super::{Request, places, wanted};
+use super::{Request, wanted};
 use crate::error::Result;
 use std::path::PathBuf;
 
@@ -36,18 +35,9 @@ pub fn status(request: &Request<'_>) -> Result<Option<Status>> {
         Some(python) => python,
         None => python::ask(&wanted.interpreter, request.environment, None)?,
     };
-    let layers =
-        places::candidates(request.environment).into_iter().map(|place| wanted.layer(&python, &place).packages());
-    let above = layers.into_iter().find(|packages| packages.is_dir() && packages.parent().is_some());
-    let own = wanted.state(&python, &Home(python.own_directory()), &[]);
-    let (packages, state) = match (own, above) {
-        (State::Current(stamp), _) => (python.purelib.clone(), State::Current(stamp)),
-        (_, Some(packages)) => {
-            (packages.clone(), wanted.state(&python, &Home(packages.join(python::OWN)), &[packages]))
-        }
-        (own, None) => (python.purelib.clone(), own),
-    };
-    let (current, installer, why) = match state {
+    let found = wanted.find(&python);
+    let packages = found.layer.map_or(python.purelib.clone(), |layer| layer.packages());
+    let (current, installer, why) = match found.state {
         State::Current(stamp) => (true, Some(stamp.installer), None),
         State::Changed(parts) => (false, None, Some(format!("changed: {}", parts.join(", ")))),
         State::Unfinished => (false, None, Some("an installation was not finished".to_owned())),

@@ -21,12 +21,14 @@ pub enum Target {
 
 /// Chooses.
 pub fn choose(python: &Python, root: &Root, environment: &Environment) -> Target {
-    let private = python.is_virtual() || python.conda;
+    let private = python.is_virtual() || (python.conda && !python.managed);
     if !private && !in_container(root, environment) {
         return Target::Layer("outside a container the system's Python stays as it is");
     }
     let directories = [&python.purelib, &python.platlib, &python.scripts];
-    match directories.into_iter().all(|dir| takes_packages(dir)) {
+    // Ours may be another user's, in a directory that everybody can write.
+    let own = Some(python.own_directory()).filter(|dir| dir.exists());
+    match directories.into_iter().chain(&own).all(|dir| takes_packages(dir)) {
         true => Target::Here { managed: python.managed },
         false => Target::Layer("its own directory cannot be written"),
     }

@@ -10,7 +10,6 @@ use super::select::Selection;
 use super::stamp::{Home, Parts, Stamp};
 use super::{Outcome, Request, pip, places, site, translate};
 use crate::show::is_secret;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// uv's variables that have no say in what gets installed.
@@ -54,25 +53,44 @@ pub enum State {
     Unknown,
 }
 
+/// The packages that a start would use.
+pub struct Found<'p> {
+    /// How they stand to what is wanted.
+    pub state: State,
+    /// The layer that they are in; none: the interpreter's own directory.
+    pub layer: Option<Layer<'p>>,
+}
+
 impl Wanted<'_> {
     /// The outcome if everything is there already.
     pub fn unchanged(&self, python: &Python) -> Option<Outcome> {
-        let outcome = |environment| Outcome::Unchanged { files: self.selection.files.clone(), environment };
-        if matches!(self.state(python, &Home(python.own_directory()), &[]), State::Current(_)) {
-            return Some(outcome(Vec::new()));
-        }
-        self.finished_layer(python).map(outcome)
+        let found = self.find(python);
+        matches!(found.state, State::Current(_)).then(|| Outcome::Unchanged {
+            files: self.selection.files.clone(),
+            environment: found.layer.map(|layer| layer.environment(self.request.environment)).unwrap_or_default(),
+        })
     }
 
-    fn finished_layer(&self, python: &Python) -> Option<Vec<(OsString, OsString)>> {
-        let places = places::candidates(self.request.environment)
-            .into_iter()
-            .filter(|place| place.join(LAYERS).is_dir() && places::is_ours(place));
-        let mut layers = places.map(|place| self.layer(python, &place));
-        let layer = layers.find(|layer| {
-            matches!(self.state(python, &Home(layer.own_directory()), &[layer.packages()]), State::Current(_))
-        })?;
-        Some(layer.environment(self.request.environment))
+    /// Looks for the packages: beside the interpreter, else in the layers that were made for exactly this.
+    pub fn find<'p>(&self, python: &'p Python) -> Found<'p> {
+        let own = Found { state: self.state(python, &Home(python.own_directory()), &[]), layer: None };
+        let is_current = |found: &Found<'_>| matches!(found.state, State::Current(_));
+        if is_current(&own) {
+            return own;
+        }
+        let mut layers: Vec<_> = self.layers(python).collect();
+        let best = layers.iter().position(is_current).unwrap_or(0);
+        if best < layers.len() { layers.swap_remove(best) } else { own }
+    }
+
+    fn layers<'p>(&self, python: &'p Python) -> impl Iterator<Item = Found<'p>> {
+        let places = places::candidates(self.request.environment).into_iter();
+        let places = places.filter(|place| place.join(LAYERS).is_dir() && places::is_ours(place));
+        let layers = places.map(|place| self.layer(python, &place)).filter(|layer| layer.root.is_dir());
+        layers.map(|layer| {
+            let state = self.state(python, &Home(layer.own_directory()), &[layer.packages()]);
+            Found { state, layer: Some(layer) }
+        })
     }
 
     /// How the packages beside a home stand to what is wanted. `more` are directories of packages above the interpreter's.

@@ -275,7 +275,7 @@ impl Start {
     }
 
     /// The command of a start, perhaps behind other words.
-    fn command(&self, before: &[&str]) -> Command {
+    pub fn command(&self, before: &[&str]) -> Command {
         let file = self.report_file.with_extension("start");
         std::fs::write(&file, serde_json::to_vec(self).unwrap()).unwrap();
         let mut exe = std::env::current_exe().unwrap();
@@ -327,17 +327,14 @@ pub fn base() -> Option<&'static Path> {
 
 /// A virtual environment with pip that is made once and copied for every test.
 fn template() -> &'static Path {
-    static TEMPLATE: OnceLock<tempfile::TempDir> = OnceLock::new();
-    TEMPLATE
-        .get_or_init(|| {
-            let dir = tempfile::tempdir().unwrap();
-            let made = Command::new(base().unwrap()).args(["-m", "venv"]).arg(dir.path().join("venv")).status();
-            assert!(made.unwrap().success());
-            dir
-        })
-        .path()
-        .join("venv")
-        .leak()
+    static TEMPLATE: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let make = || {
+        let dir = tempfile::tempdir().unwrap();
+        let venv = dir.path().join("venv");
+        assert!(Command::new(base().unwrap()).args(["-m", "venv"]).arg(&venv).status().unwrap().success());
+        (dir, venv)
+    };
+    &TEMPLATE.get_or_init(make).1
 }
 
 /// Real uv, where any user may run it.

@@ -2,6 +2,7 @@
 
 use crate::bench::{Bench, Report, Start};
 use crate::possible;
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,11 @@ fn fails(start: &Start, code: u8) -> Report {
     assert_eq!(report.code, code, "{}", report.text());
     assert!(!report.text().contains(SECRET), "{}", report.text());
     report
+}
+
+/// A secret where no installer would look for one.
+fn secret_path(port: u16) -> String {
+    format!("tiny @ http://127.0.0.1:{port}/${{MY_TOKEN}}/tiny-1.0-py3-none-any.whl\n")
 }
 
 /// A port on which nobody listens.
@@ -119,7 +125,6 @@ fn an_index_that_refuses_the_user_is_not_tried_again() {
 }
 
 fn answer_all(listener: &TcpListener, answer: &str) {
-    use std::io::{Read, Write};
     for stream in listener.incoming() {
         let mut stream = stream.unwrap();
         let _ = stream.read(&mut [0; 4096]);
@@ -146,20 +151,58 @@ fn an_index_that_never_answers_ends_at_the_deadline() {
 }
 
 #[test]
-fn secrets_in_requirement_files_are_masked_in_what_installers_say() {
+fn a_stop_ends_the_installer_with_the_start() {
+    if !possible(true) {
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    for installer in ["pip", "uv"] {
+        let bench = Bench::with_venv();
+        bench.code("requirements.txt", "tiny\n");
+        let mut start = with_index(&bench, installer, listener.local_addr().unwrap().port()).spawn();
+        // The installer asks the index now; it will wait for an answer for ever.
+        let (question, _) = listener.accept().unwrap();
+        let _ =
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(start.id() as i32), nix::sys::signal::Signal::SIGTERM);
+        start.wait().unwrap();
+        // Its end of the connection closes when it dies.
+        question.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let reads = std::iter::from_fn(|| Some((&question).read(&mut [0; 4096])));
+        let end = reads.into_iter().find(|read| !matches!(read, Ok(1..)));
+        let waited = end.is_some_and(|read| read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock));
+        assert!(!waited, "{installer} lives on");
+    }
+}
+
+#[test]
+fn on_a_terminal_the_installers_own_words_are_shown_without_secrets() {
     if !possible(true) {
         return;
     }
     for installer in ["pip", "uv"] {
         let bench = Bench::with_venv();
-        let text = format!(
-            "--index-url http://{SECRET}@127.0.0.1:{}/simple\ntiny @ git+https://${{MY_TOKEN}}@127.0.0.1:1/x\n",
-            closed_port()
-        );
-        bench.code("requirements.txt", text);
-        let start = bench.start().installer(installer).without("PIP_NO_INDEX").with("MY_TOKEN", SECRET);
-        let report = start.run();
-        assert!(report.code != 0 && !report.text().contains(SECRET), "{}", report.text());
+        // Installers mask passwords of URLs themselves, but nothing else.
+        let port = closed_port();
+        bench.code("requirements.txt", secret_path(port));
+        let start = with_index(&bench, installer, port).with("MY_TOKEN", SECRET).with("TERM", "xterm");
+        let (person, screen) = crate::support::pty::open();
+        start.command(&[]).stderr(screen).status().unwrap();
+        person.shows("/***/tiny");
+        assert!(!person.screen().contains(SECRET), "{}", person.screen());
+    }
+}
+
+#[test]
+fn secrets_that_installers_do_not_know_are_masked_in_what_they_say() {
+    if !possible(true) {
+        return;
+    }
+    for installer in ["pip", "uv"] {
+        let bench = Bench::with_venv();
+        let port = closed_port();
+        bench.code("requirements.txt", secret_path(port));
+        let report = fails(&with_index(&bench, installer, port).with("MY_TOKEN", SECRET), 216);
+        assert!(report.text().contains("/***/tiny"), "{}", report.text());
     }
 }
 

@@ -197,3 +197,21 @@ fn the_systems_python_is_installed_into_in_a_container_and_left_alone_outside() 
         assert!(report.environment["VIRTUAL_ENV"].starts_with(&bench.path("home").display().to_string()));
     }
 }
+
+#[test]
+fn where_everybody_may_write_each_user_may_install() {
+    use std::os::unix::fs::PermissionsExt;
+    if !possible(true) || !is_root() {
+        return;
+    }
+    let bench = Bench::with_venv();
+    for dir in [bench.site(), bench.venv().join("bin")] {
+        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    bench.code("requirements.txt", "tiny\n");
+    assert_eq!(bench.start().with_uv().run().outcome, "installed");
+    bench.code("requirements.txt", "needy\n");
+    let report = as_nobody(&bench).run();
+    assert_eq!(report.outcome, "installed", "{}", report.text());
+    assert!(bench.site().join("needy").exists() && report.environment.is_empty());
+}

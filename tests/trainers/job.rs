@@ -3,6 +3,7 @@
 
 use crate::support::look;
 use crate::support::{Finished, Launch, Place, Role, Running};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -32,15 +33,21 @@ impl Job {
         self.path().to_str().unwrap()
     }
 
-    /// The job below trainit, with a grace, and its checkpoints watched.
+    /// What trainit is told: a grace, and where checkpoints appear.
+    pub fn settings(&self, command: &[&str]) -> [(&'static str, String); 4] {
+        let torch = command.iter().any(|word| word.contains("ranks.py"));
+        [
+            ("TRAINIT_STOP_GRACE", GRACE.as_secs().to_string()),
+            ("TRAINIT_CHECKPOINT_DIR", self.word().to_owned()),
+            ("TRAINIT_CHECKPOINT_PATTERN", if torch { "ckpt-{step}.pt" } else { "ckpt-{step}.json" }.to_owned()),
+            ("TRAINIT_CHECKPOINT_RESUME", "env".to_owned()),
+        ]
+    }
+
+    /// The job below trainit.
     pub fn under_trainit(&self, place: Place, command: &[&str]) -> Launch {
-        let pattern =
-            if command.iter().any(|word| word.contains("ranks.py")) { "ckpt-{step}.pt" } else { "ckpt-{step}.json" };
-        Launch::of(Role::Run, place, &[&["--"], command].concat())
-            .env("TRAINIT_STOP_GRACE", &GRACE.as_secs().to_string())
-            .env("TRAINIT_CHECKPOINT_DIR", self.word())
-            .env("TRAINIT_CHECKPOINT_PATTERN", pattern)
-            .env("TRAINIT_CHECKPOINT_RESUME", "env")
+        let launch = Launch::of(Role::Run, place, &[&["--"], command].concat());
+        self.settings(command).iter().fold(launch, |launch, (name, value)| launch.env(name, value))
     }
 
     /// The job below another init, as PID 1.
@@ -67,14 +74,18 @@ impl Job {
     /// Waits until each of the ranks has made a few steps; says what the job printed when one does not.
     #[track_caller]
     pub fn wait_for_steps(&self, ranks: u32, running: &mut Running) {
+        self.wait_while(ranks, |still| {
+            let alive = running.is_alive();
+            assert!(still && alive, "no steps: alive {alive}, stderr {:#?}", running.errors_so_far());
+        });
+    }
+
+    /// Waits for those steps and asks meanwhile, with false once it took too long.
+    #[track_caller]
+    pub fn wait_while(&self, ranks: u32, mut goes_on: impl FnMut(bool)) {
         let begun = Instant::now();
         while !(0..ranks).all(|rank| self.rank(rank).is_some_and(|seen| seen.step >= seen.first + 3)) {
-            let alive = running.is_alive();
-            assert!(
-                alive && begun.elapsed() < PATIENCE,
-                "no steps: alive {alive}, stderr {:#?}",
-                running.errors_so_far()
-            );
+            goes_on(begun.elapsed() < PATIENCE);
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -92,23 +103,28 @@ impl Job {
     /// stop code, all of it told, and nobody left.
     #[track_caller]
     pub fn assert_saved(&self, ranks: u32, finished: &Finished) {
-        let seen: Vec<Rank> = (0..ranks).map(|rank| self.rank(rank).unwrap()).collect();
-        assert_eq!(finished.code, Some(143), "{finished:#?} {seen:#?}");
-        assert!(seen.iter().all(|rank| rank.left), "a rank did not leave by itself: {seen:#?} {finished:#?}");
-        assert!(seen.iter().all(|rank| rank.signals == 1), "not told exactly once: {seen:#?}");
-        assert_eq!(self.checkpoints(), [seen[0].step], "{finished:#?}");
-        assert!(!finished.err.contains("SIGKILL to every process"), "{finished:#?}");
-        let told = format!("step {}", seen[0].step);
-        assert!(finished.err.contains(&format!("newest checkpoint {}", self.word())), "{finished:#?}");
-        assert!(finished.err.contains(&told), "{told}: {finished:#?}");
+        assert_eq!(finished.code, Some(143), "{finished:#?}");
         assert!(finished.took < GRACE, "{finished:#?}");
+        self.assert_ranks_saved(ranks, &finished.err);
         self.assert_nobody_left();
+    }
+
+    /// The part of it that the ranks' notes, the checkpoints and trainit's words tell.
+    #[track_caller]
+    pub fn assert_ranks_saved(&self, ranks: u32, told: &str) {
+        let seen: Vec<Rank> = (0..ranks).map(|rank| self.rank(rank).unwrap()).collect();
+        assert!(seen.iter().all(|rank| rank.left), "a rank did not leave by itself: {seen:#?} {told}");
+        assert!(seen.iter().all(|rank| rank.signals == 1), "not told exactly once: {seen:#?} {told}");
+        assert_eq!(self.checkpoints(), [seen[0].step], "{told}");
+        assert!(!told.contains("SIGKILL to every process"), "{told}");
+        let newest = told.split("newest checkpoint ").nth(1).unwrap_or_else(|| panic!("no checkpoint is told: {told}"));
+        assert!(newest.starts_with(self.word()) && newest.contains(&format!("(step {}, ", seen[0].step)), "{told}");
     }
 
     /// Fails if the job did save: then the way that it was stopped in is not one that loses it.
     #[track_caller]
-    pub fn assert_lost(&self, finished: &Finished) {
-        assert_eq!(self.checkpoints(), [0; 0], "it was saved: {finished:#?}");
+    pub fn assert_lost(&self, told: &str) {
+        assert_eq!(self.checkpoints(), [0; 0], "it was saved: {told}");
     }
 
     /// Every process of the job has its directory on its command line.
@@ -134,8 +150,36 @@ pub fn script(name: &str) -> String {
     path.into_os_string().into_string().unwrap()
 }
 
+/// The Python that has torch. Debian's torch belongs to Debian's Python; a virtual environment's may be named instead.
+pub fn torch_python() -> String {
+    std::env::var("TRAINERS_PYTHON").unwrap_or_else(|_| "/usr/bin/python3".into())
+}
+
+/// Whether there is torch; if not, says so.
+pub fn torch_is_here() -> bool {
+    has_module(&torch_python(), "torch", "apt-get install python3-torch")
+}
+
+/// The command line of torchrun with several ranks on this node. Debian 12's torch 1.13 fails on its own default for `--redirects`
+/// under Debian's Python 3.11, so both that and `--tee` are named.
+pub fn torchrun(job: &Job, ranks: u32) -> Vec<String> {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let options = format!(
+        "--nproc_per_node={ranks} --master_addr=127.0.0.1 --master_port={port} --redirects=1 --tee=1 --log_dir={}/logs",
+        job.word()
+    );
+    let program = [torch_python(), "-m".to_owned(), "torch.distributed.run".to_owned()];
+    let options = options.split(' ').map(str::to_owned);
+    program.into_iter().chain(options).chain([script("ranks.py"), job.word().to_owned()]).collect()
+}
+
+/// Words as most functions want them.
+pub fn words(command: &[String]) -> Vec<&str> {
+    command.iter().map(String::as_str).collect()
+}
+
 /// Whether Python finds this module; if not, says how to get it.
-pub fn has_module(python: &str, module: &str, remedy: &str) -> bool {
+fn has_module(python: &str, module: &str, remedy: &str) -> bool {
     let code = format!("import importlib.util, sys; sys.exit(importlib.util.find_spec({module:?}) is None)");
     let found =
         Command::new(python).args(["-c", &code]).stderr(Stdio::null()).status().is_ok_and(|status| status.success());

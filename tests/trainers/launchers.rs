@@ -33,5 +33,5 @@ fn ranks_whose_launcher_died_of_the_stop_are_lost_under_an_init_that_leaves_with
     let mut running = job.under(&["dumb-init", "--"], &command).spawn();
     job.wait_for_steps(RANKS, &mut running);
     running.signal(libc::SIGTERM);
-    job.assert_lost(&running.finish());
+    job.assert_lost(&running.finish().err);
 }

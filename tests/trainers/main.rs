@@ -2,9 +2,16 @@
 //! rule that forwards to a group or to everybody. What was measured is in docs/trainers.md.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
 
+#[path = "../docker/harness.rs"]
+#[allow(dead_code, reason = "the tests of containers use the rest")]
+mod harness;
+#[path = "../docker/images.rs"]
+#[allow(dead_code, reason = "the tests of containers use the rest")]
+mod images;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod container;
 mod job;
 mod launchers;
 mod shells;

@@ -1,35 +1,16 @@
 //! torchrun: an agent that passes the signal on to its ranks itself, and ends with 1 after a stop in the best order.
 
-use crate::job::{GRACE, Job, has_module, script};
+use crate::job::{GRACE, Job, torch_is_here, torchrun, words};
 use crate::support::{Finished, Launch, Place, can_unshare, has};
-use std::net::TcpListener;
 
 const RANKS: u32 = 2;
 
-/// Debian's torch belongs to Debian's Python; a virtual environment's may be named instead.
-fn python() -> String {
-    std::env::var("TRAINERS_PYTHON").unwrap_or_else(|_| "/usr/bin/python3".into())
+fn can_run() -> bool {
+    torch_is_here() && can_unshare()
 }
 
-fn torch_is_here() -> bool {
-    has_module(&python(), "torch", "apt-get install python3-torch") && can_unshare()
-}
-
-/// The command line of a training with several ranks on this node. Debian 12's torch 1.13 fails on its own default for `--redirects`
-/// under Debian's Python 3.11, so both that and `--tee` are named.
 fn command(job: &Job) -> Vec<String> {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let options = format!(
-        "--nproc_per_node={RANKS} --master_addr=127.0.0.1 --master_port={port} --redirects=1 --tee=1 --log_dir={}/logs",
-        job.word()
-    );
-    let program = [python(), "-m".to_owned(), "torch.distributed.run".to_owned()];
-    let options = options.split(' ').map(str::to_owned);
-    program.into_iter().chain(options).chain([script("ranks.py"), job.word().to_owned()]).collect()
-}
-
-fn words(command: &[String]) -> Vec<&str> {
-    command.iter().map(String::as_str).collect()
+    torchrun(job, RANKS)
 }
 
 /// Starts it, waits until it trains, sends SIGTERM, waits for the end.
@@ -42,7 +23,7 @@ fn stopped(job: &Job, launch: Launch) -> Finished {
 
 #[test]
 fn a_stop_leads_to_a_checkpoint_from_which_the_next_start_goes_on() {
-    if !torch_is_here() {
+    if !can_run() {
         return;
     }
     let job = Job::new();
@@ -60,7 +41,7 @@ fn a_stop_leads_to_a_checkpoint_from_which_the_next_start_goes_on() {
 
 #[test]
 fn behind_a_shell_and_before_a_pipe_it_is_the_same() {
-    if !torch_is_here() {
+    if !can_run() {
         return;
     }
     let job = Job::new();
@@ -71,13 +52,13 @@ fn behind_a_shell_and_before_a_pipe_it_is_the_same() {
 
 #[test]
 fn a_stop_that_goes_to_every_process_loses_it() {
-    if !torch_is_here() {
+    if !can_run() {
         return;
     }
     let job = Job::new();
     let launch = job.under_trainit(Place::First, &words(&command(&job)));
     let finished = stopped(&job, launch.env("TRAINIT_STOP_SCOPE", "tree"));
-    job.assert_lost(&finished);
+    job.assert_lost(&finished.err);
     assert!(finished.err.contains("DataLoader worker"), "lost for another reason: {finished:#?}");
     assert!(finished.err.contains("NO checkpoint was saved"), "{finished:#?}");
 }
@@ -86,10 +67,10 @@ fn a_stop_that_goes_to_every_process_loses_it() {
 /// session of its own, as it does from torch 2 on.
 #[test]
 fn an_init_that_signals_the_whole_session_loses_it_where_the_ranks_are_in_it() {
-    if !torch_is_here() || !has("dumb-init") {
+    if !can_run() || !has("dumb-init") {
         return;
     }
     let job = Job::new();
     let finished = stopped(&job, job.under(&["dumb-init", "--"], &words(&command(&job))));
-    job.assert_lost(&finished);
+    job.assert_lost(&finished.err);
 }

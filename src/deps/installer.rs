@@ -73,27 +73,33 @@ pub struct Choice<'a> {
 /// # Errors
 /// Neither can be used (116).
 pub fn choose(choice: Choice<'_>, tell: &mut dyn FnMut(&str)) -> Result<Tool> {
-    let pip = choice.python.pip.clone().map(|version| Tool::Pip { version });
-    let uv = match choice.wanted.value {
-        Installer::Pip => None,
-        _ => find_uv(choice),
-    };
-    let obstacle = uv.as_ref().and_then(|uv| obstacle(uv, choice));
-    match (choice.wanted.value, uv, pip) {
-        (Installer::Uv, None, _) => Err(missing("uv, which deps.installer asks for, is not there", choice)),
-        (Installer::Uv, Some(_), _) if cannot_layer(choice) => Err(missing(LAYER_NEEDS_PIP, choice)),
-        (_, Some(uv), Some(pip)) if obstacle.is_some() && choice.wanted.value == Installer::Auto => {
-            let _ = uv;
-            tell(&format!("pip installs, because uv {}", obstacle.unwrap_or_default()));
+    let (mut uv, mut pip) = (None, None);
+    if choice.wanted.value != Installer::Pip {
+        uv = find_uv(choice);
+    }
+    if choice.wanted.value != Installer::Uv {
+        pip = choice.python.pip.clone().map(|version| Tool::Pip { version });
+    }
+    let Some(uv) = uv else { return pip.ok_or_else(|| missing(none_of(choice.wanted.value), choice)) };
+    match (obstacle(&uv, choice), pip) {
+        (None, _) => Ok(uv),
+        (Some(obstacle), Some(pip)) => {
+            tell(&format!("pip installs, because uv {obstacle}"));
             Ok(pip)
         }
-        (_, Some(_), None) if cannot_layer(choice) => Err(missing(LAYER_NEEDS_PIP, choice)),
-        (_, Some(uv), _) => {
-            obstacle.iter().for_each(|obstacle| tell(&format!("uv {obstacle}: what that says does not hold here")));
+        (Some(_), None) if cannot_layer(choice) => Err(missing(LAYER_NEEDS_PIP, choice)),
+        (Some(obstacle), None) => {
+            tell(&format!("uv {obstacle}: what that says does not hold here"));
             Ok(uv)
         }
-        (_, None, Some(pip)) => Ok(pip),
-        (_, None, None) => Err(missing("there is neither uv nor pip", choice)),
+    }
+}
+
+fn none_of(wanted: Installer) -> &'static str {
+    match wanted {
+        Installer::Auto => "there is neither uv nor pip",
+        Installer::Uv => "there is no uv",
+        Installer::Pip => "there is no pip",
     }
 }
 

@@ -1,0 +1,16 @@
+//! The stop protocol with real processes: what a stop, a checkpoint, a restart, a hang and the end look like from outside, to
+//! the engine, to the trainer and to the person who reads the log. One file per subject.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod ending;
+mod job;
+mod preparing;
+mod protocol;
+mod restarts;
+mod saving;
+mod scopes;
+mod sessions;
+mod watchdog;

@@ -47,6 +47,8 @@ impl View for Real {
 /// Who gets a signal, and who was passed over on purpose.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Chosen {
+    /// Shells in between: they get TERM first, whatever the signal is, so that a loop in them does not start the next run.
+    pub shells: Vec<c_int>,
     /// The processes to signal, in order; a negative number is a process group.
     pub signalled: Vec<c_int>,
     /// The rest of a pipeline: it ends by itself once the trainer has, and must not be taken for an orphan before that.
@@ -55,7 +57,7 @@ pub struct Chosen {
 
 /// Whom a signal goes to.
 pub fn choose(main: c_int, number: c_int, scope: Scope, view: &dyn View) -> Chosen {
-    let only = |signalled| Chosen { signalled, spared: Vec::new() };
+    let only = |signalled| Chosen { signalled, ..Chosen::default() };
     match scope {
         Scope::Main => only(vec![main]),
         Scope::Group => only(vec![-main]),
@@ -75,33 +77,42 @@ fn tree(main: c_int, view: &dyn View) -> Vec<c_int> {
     found
 }
 
-/// A shell that catches the signal gets it alone: its author has thought about it. Otherwise the shell comes first, so that a loop
-/// in it does not start the next run, and then what it runs: of a pipeline, those who are ready for the signal, if any is.
+/// A shell that catches the signal gets it alone: its author has thought about it. Otherwise it is looked through, and of a
+/// pipeline those get the signal who are ready for it, if any is.
 fn behind_shells(pid: c_int, number: c_int, view: &dyn View, depth: u32) -> Chosen {
-    let mut chosen = Chosen { signalled: vec![pid], spared: Vec::new() };
-    if depth == 0 || !view.is_shell(pid) || view.catches(pid, number) {
-        return chosen;
+    if depth == 0 || !view.is_shell(pid) || is_trapped(pid, number, view) {
+        return Chosen { signalled: vec![pid], ..Chosen::default() };
     }
-    let mut reached = Vec::new();
+    let mut chosen = Chosen { shells: vec![pid], ..Chosen::default() };
     for child in view.children(pid) {
         let below = behind_shells(child, number, view, depth - 1);
-        reached.extend(below.signalled);
+        chosen.shells.extend(below.shells);
+        chosen.signalled.extend(below.signalled);
         chosen.spared.extend(below.spared);
     }
-    if reached.iter().any(|pid| view.catches(*pid, number)) {
-        let (ready, rest) = reached.into_iter().partition(|pid| view.catches(*pid, number) || view.is_shell(*pid));
-        reached = ready;
-        chosen.spared.extend::<Vec<_>>(rest);
+    let ready = |pid: &c_int| is_ready(*pid, number, view);
+    if chosen.signalled.iter().any(ready) {
+        let (signalled, rest): (Vec<_>, Vec<_>) = chosen.signalled.into_iter().partition(ready);
+        chosen.signalled = signalled;
+        chosen.spared.extend(rest);
     }
-    chosen.signalled.extend(reached);
     chosen
+}
+
+fn is_ready(pid: c_int, number: c_int, view: &dyn View) -> bool {
+    if view.is_shell(pid) { is_trapped(pid, number, view) } else { view.catches(pid, number) }
+}
+
+/// Every shell catches INT while it waits for a command, and then goes by how that ended: only one that catches TERM has traps.
+fn is_trapped(shell: c_int, number: c_int, view: &dyn View) -> bool {
+    view.catches(shell, if number == libc::SIGINT { libc::SIGTERM } else { number })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// (pid, parent, name, catches TERM)
+    /// (pid, parent, name, catches TERM); all catch INT.
     struct Fake(&'static [(c_int, c_int, &'static str, bool)]);
 
     impl View for Fake {
@@ -111,13 +122,14 @@ mod tests {
         fn is_shell(&self, pid: c_int) -> bool {
             self.0.iter().any(|p| p.0 == pid && SHELLS.contains(&p.2))
         }
-        fn catches(&self, pid: c_int, _: c_int) -> bool {
-            self.0.iter().any(|p| p.0 == pid && p.3)
+        fn catches(&self, pid: c_int, number: c_int) -> bool {
+            number == libc::SIGINT || self.0.iter().any(|p| p.0 == pid && p.3)
         }
     }
 
     fn auto(processes: &'static [(c_int, c_int, &'static str, bool)]) -> Vec<c_int> {
-        choose(2, 15, Scope::Auto, &Fake(processes)).signalled
+        let chosen = choose(2, 15, Scope::Auto, &Fake(processes));
+        [chosen.shells, chosen.signalled].concat()
     }
 
     #[test]
@@ -137,10 +149,18 @@ mod tests {
     }
 
     #[test]
+    fn a_shell_without_a_trap_is_looked_through_for_an_interrupt_too() {
+        let chosen = choose(2, libc::SIGINT, Scope::Auto, &Fake(&[(2, 1, "sh", false), (3, 2, "python", true)]));
+        assert_eq!((chosen.shells, chosen.signalled), (vec![2], vec![3]));
+        let trapped = choose(2, libc::SIGINT, Scope::Auto, &Fake(&[(2, 1, "sh", true), (3, 2, "python", true)]));
+        assert_eq!(trapped.signalled, [2]);
+    }
+
+    #[test]
     fn of_a_pipeline_the_trainer_is_chosen_and_tee_goes_on() {
         let processes = Fake(&[(2, 1, "sh", false), (3, 2, "python", true), (4, 2, "tee", false)]);
         let chosen = choose(2, 15, Scope::Auto, &processes);
-        assert_eq!((chosen.signalled, chosen.spared), (vec![2, 3], vec![4]));
+        assert_eq!((chosen.shells, chosen.signalled, chosen.spared), (vec![2], vec![3], vec![4]));
         assert_eq!(auto(&[(2, 1, "sh", false), (3, 2, "python", false), (4, 2, "tee", false)]), [2, 3, 4]);
     }
 

@@ -79,13 +79,17 @@ impl Workload {
         if self.gone {
             return true;
         }
-        let Chosen { signalled, spared } = target::choose(self.main, number, scope, &target::Real);
+        let Chosen { shells, signalled, spared } = target::choose(self.main, number, scope, &target::Real);
+        for shell in &shells {
+            deliver_one(*shell, libc::SIGTERM, false);
+        }
         let ready = signalled.iter().filter(|pid| deliver_one(**pid, number, chosen_by_us)).count();
         if scope == Scope::Group {
             self.delivered.extend(group(self.main));
         }
-        self.delivered.extend(signalled.into_iter().chain(spared).map(c_int::abs));
-        ready > 0
+        let nobody = signalled.is_empty();
+        self.delivered.extend([shells, signalled, spared].into_iter().flatten().map(c_int::abs));
+        ready > 0 || nobody
     }
 
     /// For a shell with a person at it: as if the terminal had gone. Others might know another meaning of it.

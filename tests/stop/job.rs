@@ -105,7 +105,7 @@ impl Job {
 
     /// A shell's command line, with a trainer in it that is up.
     #[track_caller]
-    pub fn launch_in_shell(&self, shell: &str, line: &str) -> Running {
+    pub fn start_in_shell(&self, shell: &str, line: &str) -> Running {
         let running = self.launch(Place::Aside, &[shell, "-c", line]).spawn();
         assert!(running.line().starts_with("up attempt 1"));
         running

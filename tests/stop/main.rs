@@ -14,3 +14,4 @@ mod saving;
 mod scopes;
 mod sessions;
 mod watchdog;
+mod world;

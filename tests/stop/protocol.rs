@@ -17,7 +17,10 @@ fn without_a_grace_a_saving_workload_is_waited_for_however_often_it_is_told() {
             for again in 0..4 {
                 running.signal(libc::SIGTERM);
                 let said = running.error_with("SIGTERM");
-                assert!(said.contains(if again == 0 { "stop.grace is not set" } else { "nothing is shortened" }), "{said}");
+                assert!(
+                    said.contains(if again == 0 { "stop.grace is not set" } else { "nothing is shortened" }),
+                    "{said}"
+                );
             }
             assert_eq!((running.line(), running.line()), ("TERM".into(), "saved 1".into()));
         });

@@ -29,17 +29,20 @@ fn a_scope_is_the_trainer_its_group_or_all_of_its_tree() {
 }
 
 #[test]
-fn behind_a_shell_only_the_literal_scope_stops_at_it() {
-    if python().is_none() {
+fn behind_a_shell_the_trainer_hears_what_arrived_and_nothing_follows_it() {
+    if python().is_none() || !has("bash") {
         return;
     }
-    for (scope, first) in [("auto", "INT"), ("main", "TERM")] {
-        let job = Job::new().with("STOP_SCOPE", scope);
-        let line = format!("true; {}", job.trainer_line(&["on=INT:exit0,TERM:exit0"]));
-        let running = job.launch_in_shell("sh", &line);
-        running.signal(libc::SIGINT);
-        // The shell alone dies of it; what it leaves behind gets TERM as an orphan.
-        assert_eq!((running.line(), running.code()), (first.to_owned(), 143), "{scope}");
+    for (shell, number, heard) in
+        [("sh", libc::SIGINT, "INT"), ("bash", libc::SIGINT, "INT"), ("sh", libc::SIGTERM, "TERM")]
+    {
+        let job = Job::new();
+        let trainer = job.trainer_line(&["on=INT:save+exit0,TERM:save+exit0", "takes=0.5"]);
+        let running = job.start_in_shell(shell, &format!("for run in 1 2; do {trainer}; echo after; done"));
+        running.signal(number);
+        assert_eq!((running.line(), running.line()), (heard.into(), "saved 1".into()), "{shell}");
+        let finished = running.finish();
+        assert_eq!((finished.code, finished.out.as_str()), (Some(143), ""), "{shell} {number} {finished:?}");
         job.assert_nobody_left();
     }
 }

@@ -176,7 +176,7 @@ fn a_container_that_was_killed_whole_is_told_of_at_the_next_start_once() {
     let running = launch(&["saves=0.2", "stops=0.3"]).spawn();
     running.error_with("ckpt-1.npz (step 1, 1000 B) is complete");
     job.is_in_phase("running");
-    assert_eq!(job.state("saved")["step"], 1);
+    job.tells("the checkpoint", |state| state["saved"]["step"] == 1);
     crate::job::kill(running.pid, Signal::SIGKILL);
     assert_eq!(running.finish().signal, Some(libc::SIGKILL));
 

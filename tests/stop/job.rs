@@ -119,20 +119,18 @@ impl Job {
         until("a state directory", instance)
     }
 
-    /// A member of state.json, once it is not null.
+    /// Waits until state.json says this.
     #[track_caller]
-    pub fn state(&self, member: &str) -> serde_json::Value {
+    pub fn tells(&self, what: &str, says: impl Fn(&serde_json::Value) -> bool) {
         let file = self.run_dir().join("state.json");
-        let read = || serde_json::from_slice::<serde_json::Value>(&std::fs::read(&file).ok()?).ok();
-        until(member, || read().map(|state| state[member].clone()).filter(|value| !value.is_null()))
+        let now = || serde_json::from_slice(&std::fs::read(&file).ok()?).ok();
+        look::until_true(what, || now().is_some_and(|state| says(&state)));
     }
 
     /// Waits until `status` would say this.
     #[track_caller]
     pub fn is_in_phase(&self, phase: &str) {
-        let file = self.run_dir().join("state.json");
-        let now = || serde_json::from_slice::<serde_json::Value>(&std::fs::read(&file).ok()?).ok();
-        look::until_true(phase, || now().is_some_and(|state| state["phase"] == phase));
+        self.tells(phase, |state| state["phase"] == phase);
     }
 
     /// A sub-command of trainit, where the job runs.

@@ -85,7 +85,7 @@ fn what_is_complete_is_told_once_and_what_is_half_written_never() {
         let told = running.error_with("is complete");
         assert!(told.contains(&format!("ckpt-{step}.npz (step {step}, 1000 B)")), "{told}");
     }
-    assert_eq!(job.state("saved")["step"], 2);
+    job.tells("the checkpoint", |state| state["saved"]["step"] == 2);
     running.signal(libc::SIGTERM);
     let finished = running.finish();
     assert!(finished.err.contains("newest checkpoint") && finished.err.contains("ckpt-3.npz"), "{finished:?}");

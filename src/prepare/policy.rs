@@ -11,8 +11,15 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Launchers that end with a code of their own when a stop went well: name, code.
-const STOP_CODES: [(&str, u8); 2] = [("torchrun", 1), ("torch.distributed.run", 1)];
+/// Launchers that end with a code of their own when a stop went well: name, code. All of them are torchrun inside, which raises an
+/// exception for the signal once its ranks have left.
+const STOP_CODES: [(&str, u8); 5] = [
+    ("torchrun", 1),
+    ("torch.distributed.run", 1),
+    ("torch.distributed.launch", 1),
+    ("accelerate", 1),
+    ("accelerate.commands.launch", 1),
+];
 
 /// The whole budget of a stop.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -137,10 +144,11 @@ mod tests {
     }
 
     #[test]
-    fn torchrun_is_known_by_its_program_and_by_its_module() {
+    fn torchrun_is_known_by_its_program_by_its_module_and_inside_of_others() {
         let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
         assert_eq!(trainer_codes(&words("/usr/bin/torchrun train.py")), [1]);
         assert_eq!(trainer_codes(&words("python -m torch.distributed.run train.py")), [1]);
+        assert_eq!(trainer_codes(&words("accelerate launch --multi_gpu train.py")), [1]);
         assert_eq!(trainer_codes(&words("python train.py")), [0u8; 0]);
     }
 }

@@ -11,6 +11,7 @@ mod images;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accelerate;
 mod container;
 mod job;
 mod launchers;

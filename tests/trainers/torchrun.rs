@@ -64,7 +64,7 @@ fn a_stop_that_goes_to_every_process_loses_it() {
 }
 
 /// dumb-init signals the whole session of its child. That reaches the ranks and their loaders, unless torchrun gives each rank a
-/// session of its own, as it does from torch 2 on.
+/// session of its own, as torch 2.15's does.
 #[test]
 fn an_init_that_signals_the_whole_session_loses_it_where_the_ranks_are_in_it() {
     if !can_run() || !has("dumb-init") {

@@ -135,10 +135,14 @@ fn maps_merge_by_name_and_lists_are_replaced() {
         .etc("trainit.yaml", "env: {A: 1, B: {value: 2, force: yes}}\nchecks: {a.b: off}\ndata: [/a, /b]\n")
         .project("env: {B: {value: 3}, C: ''}\ndata: [/c]\n")
         .variable("TRAINIT_CHECKS", "c.d=fail e.f=warn")
-        .set("env.D.E=x=y");
+        .set("env.D.E=x=y")
+        .set("env.F=");
     let settings = world.load().unwrap().settings;
     let env: Vec<_> = settings.env.iter().map(|(n, v)| (n.as_str(), v.value.as_str(), v.force)).collect();
-    assert_eq!(env, [("A", "1", false), ("B", "3", true), ("C", "", false), ("D.E", "x=y", false)]);
+    assert_eq!(env, [("A", "1", false), ("B", "3", true), ("C", "", false), ("D.E", "x=y", false), ("F", "", false)]);
+    let origin = |path| settings.entry_origin(path).unwrap().to_string();
+    assert!(origin("checks.a.b").ends_with("trainit.yaml:2") && origin("env.D.E") == "--set env.D.E");
+    assert_eq!(origin("checks.c.d"), "TRAINIT_CHECKS");
     let severities = [("a.b", Severity::Off), ("c.d", Severity::Fail), ("e.f", Severity::Warn)];
     assert_eq!(settings.checks.value, severities.map(|(n, s)| (n.into(), s)).into());
     assert_eq!(settings.data.iter().map(|data| data.path.clone()).collect::<Vec<_>>(), [PathBuf::from("/c")]);
@@ -182,6 +186,8 @@ fn dotted_and_nested_names_mean_the_same() {
     assert_eq!(settings.stop_grace.value.map(|d| d.as_secs()), Some(600));
     assert_eq!(settings.stop_signal.value, StopSignal::Number(2));
     assert!(settings.stop_on.contains_key("USR1") && settings.env.contains_key("A"));
+    let twice = World::new().project("env: {A: 1}\nenv.A: 2\nenv.B: 3\n").refused();
+    assert!(twice.contains(": env.A: set twice"), "{twice}");
     let twice = World::new().etc("trainit.yaml", "stop.grace: 10m\nstop:\n  grace: 1m\n");
     assert_eq!(
         twice.refused(),
@@ -289,6 +295,8 @@ fn the_code_directory_follows_the_other_layers() {
     let loaded = world.load().unwrap();
     assert_eq!((loaded.settings.mode.as_str(), loaded.code), ("shell", world.code.path().join("src")));
     assert_eq!(loaded.workdir, world.code.path());
+    let elsewhere = world.variable("TRAINIT_WORKDIR", "/tmp").set("code.path=off").load().unwrap();
+    assert_eq!((elsewhere.workdir, elsewhere.code), (PathBuf::from("/tmp"), PathBuf::from("/tmp")));
 }
 
 #[test]
@@ -313,6 +321,9 @@ fn what_is_no_regular_file_is_refused_and_never_waited_for() {
     let fifo = world.code.path().join("trainit.yaml");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
     assert_eq!(world.refused(), "/code/trainit.yaml: not a regular file");
+    fs::remove_file(&fifo).unwrap();
+    std::os::unix::fs::symlink("nowhere", &fifo).unwrap();
+    assert_eq!(world.refused(), "/code/trainit.yaml: No such file or directory");
     fs::remove_file(&fifo).unwrap();
     fs::create_dir(&fifo).unwrap();
     assert_eq!(world.refused(), "/code/trainit.yaml: not a regular file");

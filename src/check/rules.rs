@@ -47,7 +47,8 @@ pub fn validate(settings: &Settings) -> Result<()> {
     let checks = &settings.checks;
     checks.value.keys().filter(|name| !is_known(name)).try_for_each(|name| {
         let what = format!("checks: there is no check {}", crate::show::line(name));
-        Err(with_suggestion(Error::config(what).because(format!("set by {}", checks.origin)), name))
+        let origin = settings.entry_origin(&format!("checks.{name}")).unwrap_or(&checks.origin);
+        Err(with_suggestion(Error::config(what).because(format!("set by {origin}")), name))
     })
 }
 

@@ -79,20 +79,24 @@ impl Layer {
         }
     }
 
+    /// Nested and dotted names can say a thing twice, which YAML itself does not see.
     fn set(&mut self, key: &'static Key, node: Node, problems: &mut Problems) {
         let Some(node) = structured(key, node, problems) else { return };
         let node = match self.values.remove(key.path) {
             None => node,
-            Some(old) if key.kind.map && old.as_map().is_some() && node.as_map().is_some() => old.merged(node),
-            Some(old) => {
-                problems.wrong(
-                    &node.origin,
-                    key.path,
-                    &format!("set twice, first at {}", old.origin),
-                    "keep one of them",
-                );
-                old
-            }
+            Some(old) => match old.as_map().zip(node.as_map()).filter(|_| key.kind.map) {
+                Some((first, second)) => {
+                    let twice = second.iter().filter_map(|(name, node)| Some((name, node, first.get(name)?)));
+                    twice.for_each(|(name, node, first)| {
+                        set_twice(&format!("{}.{name}", key.path), node, first, problems)
+                    });
+                    old.merged(node)
+                }
+                None => {
+                    set_twice(key.path, &node, &old, problems);
+                    old
+                }
+            },
         };
         self.values.insert(key.path, node);
     }
@@ -110,11 +114,14 @@ impl Layer {
         }
     }
 
-    /// The path that a key has here, for what must be known before layers are read together.
-    pub fn path(&self, key: &str) -> Option<std::path::PathBuf> {
-        let node = self.values.get(key)?;
-        Value::read(node, key, &mut Problems::default()).flatten()
+    /// The path that a key has here (or that it has none), for what must be known before layers are read together.
+    pub fn path(&self, key: &str) -> Option<Option<std::path::PathBuf>> {
+        Value::read(self.values.get(key)?, key, &mut Problems::default())
     }
+}
+
+fn set_twice(at: &str, node: &Node, first: &Node, problems: &mut Problems) {
+    problems.wrong(&node.origin, at, &format!("set twice, first at {}", first.origin), "keep one of them");
 }
 
 /// A map that was written as a text is taken apart, so that it can be merged.

@@ -2,7 +2,7 @@
 
 use super::file::{self, IMAGE_DIRECTORY, IMAGE_FILE, PROJECT_FILE};
 use super::problems::together;
-use super::{KEYS, Layer, Node, Options, Origin, Problems, Settings, Source, Tree, Unknown, options, variables};
+use super::{KEYS, Key, Layer, Node, Options, Origin, Problems, Settings, Source, Tree, Unknown, options, variables};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::sys::Root;
@@ -53,20 +53,21 @@ pub struct Row {
 impl Loaded {
     /// Every key with its value and origin, in the order of the documentation; of maps, every entry.
     pub fn rows(&self) -> Vec<Row> {
-        KEYS.iter().flat_map(|key| self.rows_of(key.path, key.default)).collect()
+        KEYS.iter().flat_map(|key| self.rows_of(key)).collect()
     }
 
-    fn rows_of(&self, path: &str, default: &str) -> Vec<Row> {
+    fn rows_of(&self, key: &Key) -> Vec<Row> {
         let row = |path: String, node: &Node| Row { path, value: Some(node.clone()), origin: node.origin.clone() };
-        match self.tree.get(path) {
-            Some(node) => match node.as_map().filter(|_| super::key::find(path).is_some_and(|key| key.kind.map)) {
-                Some(entries) => entries.iter().map(|(name, node)| row(format!("{path}.{name}"), node)).collect(),
-                None => vec![row(path.to_owned(), node)],
-            },
-            None => {
-                let value = Some(default).filter(|text| !text.is_empty()).map(|text| Node::text(text, Origin::Default));
-                vec![Row { path: path.to_owned(), value, origin: Origin::Default }]
+        match self.tree.get(key.path) {
+            Some(node) if key.kind.map && node.as_map().is_some() => {
+                let ours = self.tree.entries().filter(|(path, _)| super::key::below(path, key.path).is_some());
+                ours.map(|(path, node)| row(path, node)).collect()
             }
+            Some(node) => vec![row(key.path.to_owned(), node)],
+            None if key.default.is_empty() => {
+                vec![Row { path: key.path.to_owned(), value: None, origin: Origin::Default }]
+            }
+            None => vec![row(key.path.to_owned(), &Node::text(key.default, Origin::Default))],
         }
     }
 }
@@ -102,13 +103,17 @@ fn finish(layers: Vec<Layer>, files: Vec<PathBuf>, problems: Problems, workdir: 
 
 /// The directory that the workload starts in: the highest layer's `workdir`, else trainit's own.
 fn start_of(layers: &[Layer], own: &Path) -> PathBuf {
-    layers.iter().rev().find_map(|layer| layer.path("workdir")).map_or_else(|| own.to_owned(), |path| own.join(path))
+    directory(layers, "workdir", own)
 }
 
 /// The code directory: the highest layer's `code.path`, else where the workload starts.
 fn code_of(layers: &[Layer], own: &Path) -> PathBuf {
-    let start = start_of(layers, own);
-    layers.iter().rev().find_map(|layer| layer.path("code.path")).map_or_else(|| start.clone(), |path| start.join(path))
+    directory(layers, "code.path", &start_of(layers, own))
+}
+
+fn directory(layers: &[Layer], key: &str, base: &Path) -> PathBuf {
+    let said = layers.iter().rev().find_map(|layer| layer.path(key)).flatten();
+    said.map_or_else(|| base.to_owned(), |path| base.join(path))
 }
 
 /// Reads files one after another.
@@ -153,7 +158,8 @@ impl Files<'_> {
         if other.is_file() {
             self.misnamed(&other);
         }
-        match std::fs::metadata(path) {
+        // Not `metadata`: a link that leads nowhere is a mistake, and not the absence of a file.
+        match std::fs::symlink_metadata(path) {
             Err(error) if is_absent(&error) => None,
             _ => self.one(path, source),
         }

@@ -1,6 +1,6 @@
 //! The command line as a layer: `--mode M` and `--set key=value`.
 
-use super::{Layer, Node, Origin, Problems, Source, shown};
+use super::{Content, Layer, Node, Origin, Problems, Source, key, shown};
 use std::path::PathBuf;
 
 /// What the command line says about the configuration.
@@ -27,7 +27,9 @@ pub fn read(options: &Options, problems: &mut Problems) -> Vec<Layer> {
         };
         // The value is not part of the origin: it may be a secret.
         let origin = Origin::CommandLine(format!("--set {}", shown(path)));
-        layers.push(one(path, Node::text(value, origin), problems));
+        // An empty option counts as not set; but a variable of the workload may be empty.
+        let content = Content::Scalar { text: value.to_owned(), quoted: key::entry_of(path).is_some() };
+        layers.push(one(path, Node { content, origin }, problems));
     }
     layers
 }

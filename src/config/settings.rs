@@ -25,6 +25,7 @@ macro_rules! settings {
         #[derive(Clone, Debug)]
         pub struct Settings {
             $($(#[doc = $doc])+ pub $field: Setting<$type>,)+
+            entries: BTreeMap<String, Origin>,
         }
 
         /// Every key, in the order of the documentation.
@@ -42,7 +43,10 @@ macro_rules! settings {
         impl Settings {
             /// What a tree means; what is wrong with it goes to `problems`, and the built-in value is taken instead.
             pub fn read(tree: &Tree, problems: &mut Problems) -> Self {
-                Settings { $($field: setting::<$type>(tree, $path, $default, problems),)+ }
+                Settings {
+                    $($field: setting::<$type>(tree, $path, $default, problems),)+
+                    entries: tree.entries().map(|(path, node)| (path, node.origin.clone())).collect(),
+                }
             }
         }
     };
@@ -52,6 +56,13 @@ fn setting<T: Value + Default>(tree: &Tree, path: &str, default: &str, problems:
     let found = tree.get(path).and_then(|node| Some((T::read(node, path, problems)?, node.origin.clone())));
     let (value, origin) = found.unwrap_or_else(|| (built_in(default, path), Origin::Default));
     Setting { value, origin }
+}
+
+impl Settings {
+    /// Where one entry of a map came from: `checks.host.shm`. Entries of one map may come from different layers.
+    pub fn entry_origin(&self, path: &str) -> Option<&Origin> {
+        self.entries.get(path)
+    }
 }
 
 impl Default for Settings {

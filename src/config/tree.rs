@@ -16,6 +16,13 @@ impl Tree {
         self.values.get(path)
     }
 
+    /// Every entry of every map that people name entries of, by its full name.
+    pub fn entries(&self) -> impl Iterator<Item = (String, &Node)> {
+        let maps = self.values.iter().filter(|(path, _)| key::find(path).is_some_and(|key| key.kind.map));
+        let entries = maps.filter_map(|(path, node)| Some((path, node.as_map()?)));
+        entries.flat_map(|(path, entries)| entries.iter().map(move |(name, node)| (format!("{path}.{name}"), node)))
+    }
+
     /// Puts a layer on top. What an earlier one locked is told, and left as it was.
     pub fn add(&mut self, layer: Layer, problems: &mut Problems) {
         let locks = self.locks.len();

@@ -206,7 +206,7 @@ fn a_project_may_not_set_what_the_image_decides() {
 
 #[test]
 fn locked_keys_cannot_be_set_later() {
-    let image = "deps: {installer: pip}\nenv: {A: 1}\nlock: [deps, env.A, mode]\n";
+    let image = "deps: {installer: pip}\nenv: {A: 1}\nlock: [deps, env.A, mode, stop]\nstop: {grace: 1m}\n";
     let world = World::new().etc("trainit.yaml", image);
     assert_eq!(world.load().unwrap().settings.deps_installer.value, config::Installer::Pip);
     let refused = world

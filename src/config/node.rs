@@ -130,12 +130,10 @@ fn join(parts: impl Iterator<Item = String>) -> String {
 
 /// A text that YAML reads back as itself: plain where no character can mean anything else, in quotes otherwise.
 fn quote_if_needed(text: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "/._-+=@%$~(){}<>".contains(c);
     let first = |c: char| c.is_alphanumeric() || "/._$(+".contains(c);
-    let safe = text.chars().all(|c| plain(c) || c == ' ' || c == ':')
-        && text.starts_with(first)
-        && !text.contains(": ")
-        && !text.ends_with([':', ' '])
-        && !text.contains(['{', '}']);
-    if safe && !is_null(text) { text.to_owned() } else { serde_json::Value::from(text).to_string() }
+    let inner = |c: char| first(c) || "-=@%~)<>:".contains(c);
+    let option = |word: &str| word.trim_start_matches('-').starts_with(first);
+    let word = |word: &str| option(word) && word.chars().all(inner) && !word.ends_with(':');
+    let plain = text.starts_with(first) && text.split(' ').all(word) && !is_null(text);
+    if plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
 }

@@ -30,13 +30,8 @@ impl Tree {
             if path == "lock" {
                 self.lock(node, layer.source, problems);
             } else if let Some((name, lock, origin)) = self.locked(path, &node, locks) {
-                let what = format!("{name} is locked by {lock}");
-                problems.wrong(
-                    &origin,
-                    path,
-                    &what,
-                    "leave it out, or have the lock changed by whoever made the image",
-                );
+                let hint = "leave it out, or have the lock changed by whoever made the image";
+                problems.wrong(&origin, &name, &format!("locked by {lock}"), hint);
             } else {
                 self.set(path, node);
             }

@@ -13,6 +13,8 @@ pub struct Error {
     pub because: Option<String>,
     /// What to type or change now; one line each.
     pub hints: Vec<String>,
+    /// The single failures, where several are one: every mistake in a configuration.
+    pub parts: Vec<Error>,
     /// How the process ends because of it.
     pub exit: Exit,
 }
@@ -23,7 +25,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error with only its first part.
     pub fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Error { what: what.into(), because: None, hints: Vec::new(), exit }
+        Error { what: what.into(), because: None, hints: Vec::new(), parts: Vec::new(), exit }
     }
 
     /// A configuration that cannot be (78).
@@ -34,6 +36,12 @@ impl Error {
     /// A command line that cannot be understood (64).
     pub fn usage(what: impl Into<String>) -> Self {
         Self::new(Exit::Usage, what)
+    }
+
+    /// Adds the failures that it consists of.
+    pub fn parts(mut self, parts: Vec<Error>) -> Self {
+        self.parts = parts;
+        self
     }
 
     /// Adds the cause.
@@ -55,7 +63,8 @@ impl fmt::Display for Error {
         if let Some(because) = &self.because {
             write!(f, ": {because}")?;
         }
-        self.hints.iter().try_for_each(|hint| write!(f, "\n    → {hint}"))
+        self.hints.iter().try_for_each(|hint| write!(f, "\n    → {hint}"))?;
+        self.parts.iter().try_for_each(|part| write!(f, "\n  {}", part.to_string().replace('\n', "\n  ")))
     }
 }
 

@@ -161,6 +161,5 @@ pub fn together(mut errors: Vec<Error>) -> Error {
     if errors.len() == 1 {
         return errors.remove(0);
     }
-    let list: String = errors.iter().map(|error| format!("\n  {}", error.to_string().replace('\n', "\n  "))).collect();
-    Error::config(format!("{} mistakes in the configuration{list}", errors.len()))
+    Error::config(format!("{} mistakes in the configuration", errors.len())).parts(errors)
 }

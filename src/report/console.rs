@@ -126,7 +126,11 @@ impl Console {
         );
     }
 
+    /// One row for each failure, if there are several in one.
     fn trouble(&mut self, level: LogLevel, tag: Tag, error: &Error) {
+        if !error.parts.is_empty() {
+            return error.parts.iter().for_each(|part| self.trouble(level, tag, part));
+        }
         let (what, because) = (show::masked(&error.what), error.because.as_deref().map(show::masked));
         let mut text = self.style.row(tag, family(error), &what, because.as_deref(), Duration::ZERO);
         let hints: Vec<String> = error.hints.iter().map(|hint| show::masked(hint)).collect();

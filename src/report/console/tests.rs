@@ -59,6 +59,16 @@ trainit 0.1.0 · train · python train.py --api-key=***
 }
 
 #[test]
+fn several_failures_in_one_are_a_row_each() {
+    let mut console = console(LogFormat::Text, LogLevel::Info);
+    let parts = vec![Error::config("a: unknown variable").hint("did you mean b?"), Error::config("f:2: not a size")];
+    console.error(&Error::config("2 mistakes").parts(parts));
+    let expected =
+        "  fail  config  a: unknown variable\n                → did you mean b?\n  fail  config  f:2: not a size\n";
+    assert_eq!(told(&console), expected);
+}
+
+#[test]
 fn the_level_leaves_out_what_is_less() {
     let mut console = console(LogFormat::Text, LogLevel::Error);
     all(&mut console);

@@ -2,6 +2,7 @@
 //! every CUDA image, promises nothing.
 
 use crate::environment::Environment;
+use std::collections::BTreeSet;
 
 /// What the surroundings promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,5 +77,7 @@ pub fn visible_to_cuda(environment: &Environment, count: usize) -> usize {
         Ok(index) => usize::try_from(index).is_ok_and(|index| index < count),
         Err(_) => entry.trim().starts_with("GPU-") || entry.trim().starts_with("MIG-"),
     };
-    value.split(',').take_while(is_valid).count()
+    // Said twice, an index is still one GPU.
+    let name = |entry: &str| entry.trim().parse::<i64>().map_or_else(|_| entry.trim().to_owned(), |n| n.to_string());
+    value.split(',').take_while(is_valid).map(name).collect::<BTreeSet<String>>().len()
 }

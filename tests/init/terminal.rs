@@ -136,7 +136,10 @@ fn continued_in_the_background_it_gets_the_terminal_when_it_comes_to_the_front()
     person.foreground_is(workload);
     person.types(CTRL_Z);
     person.shows("Stopped");
+    person.shows("ready> ");
     person.types("bg\n");
+    // The next prompt comes after the CONT: a stop that is seen from here on is a new one.
+    person.shows("ready> ");
     // It reads, which nobody in the background may: job control stops it again, and trainit with it.
     until_true("stopped", || state(workload) == Some('T') && state(trainit) == Some('T'));
     person.types("fg\n");

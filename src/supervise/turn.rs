@@ -30,6 +30,9 @@ const BATCH: u32 = 1000;
 /// The pause after a panic, in milliseconds.
 const AFTER_PANIC: u8 = 100;
 
+/// A sleep that is worth tidying up for.
+const LONG: Duration = Duration::from_secs(1);
+
 /// PID 1 at work.
 pub struct Supervisor {
     state: State,
@@ -49,6 +52,8 @@ pub struct Supervisor {
     diary: Diary,
     /// The signal that asked for the stop, and who sent it.
     stopped_by: Option<String>,
+    /// Something rare was done since memory was given back.
+    untidy: bool,
     exit: Option<u8>,
 }
 
@@ -68,6 +73,7 @@ impl Supervisor {
             holders: Vec::new(),
             diary: Diary::new(),
             stopped_by: None,
+            untidy: true,
             exit: None,
         }
     }
@@ -142,7 +148,7 @@ impl Supervisor {
     }
 
     /// Sleeps until something happens: for ever, when no deadline runs; not at all when there is more to do.
-    fn wait(&self, more: bool) {
+    fn wait(&mut self, more: bool) {
         let at_once = more.then_some(Clock::ZERO);
         let deadline = [at_once, self.state.deadline(), self.errands.deadline(), self.diary.deadline()]
             .into_iter()
@@ -152,12 +158,22 @@ impl Supervisor {
             let left = at.saturating_sub(self.now()) + Duration::from_millis(1);
             PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
         });
+        if deadline.is_none_or(|at| at > self.now() + LONG) {
+            self.tidy_up();
+        }
         let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
         let mut fds = vec![readable(self.receiver.fd())];
         fds.extend(self.listener.as_ref().map(|listener| readable(listener.fd())));
         fds.extend(self.requests.as_ref().map(|requests| readable(requests.fd())));
         fds.extend(self.errands.fds());
         let _ = poll(&mut fds, timeout);
+    }
+
+    /// Before a long sleep PID 1 gives back what it only needed for something rare. Passing signals on is not rare.
+    fn tidy_up(&mut self) {
+        if self.listener.is_none() && std::mem::take(&mut self.untidy) {
+            memory::give_back();
+        }
     }
 
     fn listen(&mut self) {
@@ -168,8 +184,8 @@ impl Supervisor {
         }
         if heard.closed {
             self.listener = None;
+            self.untidy = true;
             self.step(Event::DoorClosed);
-            memory::drop_touched_text(); // from here PID 1 sleeps
         }
     }
 
@@ -265,6 +281,7 @@ impl Supervisor {
     }
 
     fn act(&mut self, action: Action) {
+        self.untidy |= !matches!(action, Action::Forward(_));
         let scope = self.state.policy.scope;
         match action {
             Action::Forward(number) => self.workload.forward(number, scope),

@@ -1,8 +1,30 @@
 //! Giving memory back: PID 1 sleeps for weeks and should not keep what it needed only at the start.
 
+/// Gives back what can be had again: pages of the program's file, and the part of the stack that is not in use.
+pub fn give_back() {
+    drop_touched_text();
+    drop_unused_stack();
+}
+
+/// The stack below this call holds nothing any more; its pages come back as zeroes when they are needed. As far down as anything of
+/// ours reaches: what is not mapped there is skipped by the kernel.
+#[inline(never)]
+fn drop_unused_stack() {
+    const BELOW: usize = 128 << 10;
+    const RED_ZONE: usize = 512;
+    let here = 0u8;
+    let top = (&raw const here as usize - RED_ZONE) & !4095;
+    for page in (top.saturating_sub(BELOW)..top).step_by(4096).rev() {
+        // SAFETY: the page lies wholly below the frames in use (and the red zone), so nobody's value is in it.
+        if unsafe { libc::madvise(page as *mut libc::c_void, 4096, libc::MADV_DONTNEED) } != 0 {
+            break;
+        }
+    }
+}
+
 /// Forgets the file pages of this program that were touched so far, in every segment that cannot be written; what is used
 /// again comes back from the page cache (madvise(2), MADV_DONTNEED on a private file mapping).
-pub fn drop_touched_text() {
+fn drop_touched_text() {
     unsafe extern "C" {
         static __ehdr_start: libc::Elf64_Ehdr;
     }

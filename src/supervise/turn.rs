@@ -93,7 +93,8 @@ impl Supervisor {
             return None;
         }
         self.wait(more);
-        self.listen();
+        // All of it, before any signal: what came after exec is the workload's, and prepare's end says that it was after.
+        self.hear_out();
         self.errands.hear().into_iter().for_each(|message| self.step(Event::Said(message)));
         self.receive();
         if self.requests.as_ref().is_some_and(Requests::take) {
@@ -204,7 +205,7 @@ impl Supervisor {
                     return false;
                 }
                 Reaped::NoChildren => {
-                    self.hear_last_words();
+                    self.hear_out();
                     self.step(Event::ChildrenGone);
                     return false;
                 }
@@ -229,7 +230,7 @@ impl Supervisor {
         }
         if self.workload.reaped(pid) {
             // What prepare said before its end decides what the end means.
-            self.hear_last_words();
+            self.hear_out();
             self.step(Event::MainEnded(ended));
             return false;
         }
@@ -251,7 +252,7 @@ impl Supervisor {
         }
     }
 
-    fn hear_last_words(&mut self) {
+    fn hear_out(&mut self) {
         while self.listener.as_ref().is_some_and(Listener::is_readable) {
             self.listen();
         }

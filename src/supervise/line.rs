@@ -16,7 +16,12 @@ pub enum Line {
         grace_from: String,
     },
     /// The same signal again; nothing changes.
-    Again(c_int),
+    Again {
+        /// The signal.
+        number: c_int,
+        /// Until SIGKILL; none: there is no limit.
+        left: Option<Duration>,
+    },
     /// Time for checkpoints is over: everything gets TERM.
     Escalating {
         /// Until SIGKILL; none: there is no limit.
@@ -53,7 +58,10 @@ pub enum Line {
     /// A new checkpoint is complete.
     Saved(Saved),
     /// The checkpoint is there, so the workload is stopped now.
-    SavedSoStop,
+    SavedSoStop {
+        /// Until SIGKILL; none: there is no limit.
+        left: Option<Duration>,
+    },
     /// Nothing newer came for so long after it was asked for.
     NotSaved(Duration),
     /// The workload is started again.

@@ -285,6 +285,7 @@ impl Supervisor {
             Action::Say(line) => tell::write(&tell::words(&line), self.state.policy.json),
             Action::Send(errand) => self.wanted.push(errand),
             Action::Dump => self.wanted.push(Errand::Dump(self.workload.tree(&self.errands))),
+            Action::NameLeft(left) => self.name_left(left),
             Action::EndErrands => self.errands.end(self.now()),
             Action::Begin => self.begin = true,
             Action::Exit(code) => self.finish(code),
@@ -310,6 +311,13 @@ impl Supervisor {
         if !found.is_empty() {
             tell::write(&tell::holding(&found), self.state.policy.json);
             self.holders.extend(found);
+        }
+    }
+
+    fn name_left(&self, left: Option<Duration>) {
+        let tree = self.workload.tree(&self.errands);
+        if !tree.is_empty() {
+            tell::write(&tell::waiting_for(&tree, left), self.state.policy.json);
         }
     }
 

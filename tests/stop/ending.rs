@@ -42,6 +42,20 @@ fn the_last_line_has_code_sender_checkpoint_and_times() {
 }
 
 #[test]
+fn a_stop_without_a_new_checkpoint_says_so_and_what_there_is() {
+    if python().is_none() {
+        return;
+    }
+    let job = Job::new().watched();
+    std::fs::write(job.path().join("ckpt-5.npz"), "old").unwrap();
+    let running = job.start_aside(&["on=TERM:exit0"]);
+    job.tells("the old one", |state| state["saved"]["step"] == 5);
+    running.signal(libc::SIGTERM);
+    let line = last_line(&running.finish());
+    assert!(line.contains("NO checkpoint since the stop, newest checkpoint ") && line.contains("ckpt-5.npz"), "{line}");
+}
+
+#[test]
 fn who_sent_it_is_told_even_when_it_is_gone() {
     if python().is_none() {
         return;

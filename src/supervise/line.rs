@@ -1,7 +1,7 @@
 //! PID 1's lines as data; `tell` turns them into words.
 
 use super::stop::Stop;
-use crate::handover::Saved;
+use crate::handover::{Level, Saved};
 use std::ffi::c_int;
 use std::time::Duration;
 
@@ -84,4 +84,30 @@ pub enum Line {
     Aborting(Duration),
     /// A line of an errand's.
     Note(String),
+}
+
+impl Line {
+    /// How much it matters.
+    pub fn level(&self) -> Level {
+        match self {
+            Line::CannotRun { .. } | Line::GivenUp => Level::Error,
+            Line::Killing
+            | Line::PrepareTimeout(_)
+            | Line::NobodyReady(_)
+            | Line::TermInstead(_)
+            | Line::NoWayToSave
+            | Line::NotSaved(_)
+            | Line::Restarting { .. }
+            | Line::NoRestart(_)
+            | Line::Hangs { .. }
+            | Line::Aborting(_)
+            | Line::Note(_) => Level::Warn,
+            Line::Stopping { .. }
+            | Line::Again { .. }
+            | Line::Escalating { .. }
+            | Line::Asked { .. }
+            | Line::Saved(_)
+            | Line::SavedSoStop { .. } => Level::Info,
+        }
+    }
 }

@@ -5,7 +5,7 @@ use super::ending::Ending;
 use super::holders::{self, Holder};
 use super::line::Line;
 use super::stop::{Met, Stop};
-use crate::handover::Saved;
+use crate::handover::{Level, Policy, Saved};
 use crate::sys::process::Ended;
 use crate::sys::{Root, proc, process, signal};
 use nix::fcntl::OFlag;
@@ -18,26 +18,46 @@ use std::time::{Duration, SystemTime};
 /// So many processes are named in one line.
 const NAMED: usize = 10;
 
-/// Writes one line to stderr.
-pub fn write(text: &str, json: bool) {
-    match json {
-        true => raw(&object("line", text, None)),
-        false => raw(&format!("trainit: {text}\n")),
-    }
+/// How PID 1 speaks: as the configuration wants it, and in full as long as that is not known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Voice {
+    json: bool,
+    least: Level,
 }
 
-/// Writes the last line.
-pub fn end(ending: &Ending, json: bool) {
-    match json {
-        true => raw(&object("end", &ending.words(), Some(ending))),
-        false => write(&ending.words(), false),
+impl Voice {
+    /// As this policy wants it.
+    pub fn of(policy: &Policy) -> Self {
+        Voice { json: policy.json, least: policy.level }
+    }
+
+    /// Writes one line of the table.
+    pub fn say(self, line: &Line) {
+        self.write(line.level(), &words(line));
+    }
+
+    /// Writes one line to stderr.
+    pub fn write(self, level: Level, text: &str) {
+        self.put(level, "line", text, None);
+    }
+
+    /// Writes the last line.
+    pub fn end(self, ending: &Ending) {
+        self.put(ending.level(), "end", &ending.words(), Some(ending));
+    }
+
+    fn put(self, level: Level, event: &str, text: &str, ending: Option<&Ending>) {
+        match self.json {
+            _ if level < self.least => {}
+            true => raw(&object(level, event, text, ending)),
+            false => raw(&format!("trainit: {text}\n")),
+        }
     }
 }
 
 /// The same members as prepare's lines have.
-fn object(event: &str, text: &str, ending: Option<&Ending>) -> String {
+fn object(level: Level, event: &str, text: &str, ending: Option<&Ending>) -> String {
     let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
-    let level = "info";
     let mut line = json!({ "time": time, "trainit": "supervise", "level": level, "event": event, "text": text });
     if let (Some(line), Some(ending)) = (line.as_object_mut(), ending) {
         line.insert("end".into(), json!(ending));

@@ -1,5 +1,6 @@
 //! One turn after the other: wait, tell the state what happened, do what it answers. All side effects of PID 1 are here.
 
+use super::Lives;
 use super::diary::Diary;
 use super::ending::Ending;
 use super::errands::Errands;
@@ -8,9 +9,9 @@ use super::line::Line;
 use super::listener::Listener;
 use super::requests::Requests;
 use super::state::{Action, Clock, Event, State};
+use super::tell::{self, Voice};
 use super::workload::Workload;
-use super::{Lives, tell};
-use crate::handover::{Errand, Message};
+use crate::handover::{Errand, Level, Message};
 use crate::sys::process::{self, Reaped};
 use crate::sys::signal::{self, Inherited, Receiver};
 use crate::sys::{Root, cgroup, memory, proc};
@@ -135,7 +136,7 @@ impl Supervisor {
         match super::start(lives, inherited, self.since, workdir, self.state.attempt) {
             Ok((main, listener)) => (self.workload, self.listener) = (Workload::of(main), Some(listener)),
             Err(errno) => {
-                tell::write(&format!("cannot start again: {}", errno.desc()), self.state.policy.json);
+                self.voice().write(Level::Error, &format!("cannot start again: {}", errno.desc()));
                 self.step(Event::MainEnded(process::Ended::Exited(crate::exit::Exit::Internal.code())));
                 self.step(Event::ChildrenGone);
             }
@@ -235,7 +236,7 @@ impl Supervisor {
             return false;
         }
         if self.state.policy.tell_orphans {
-            tell::write(&format!("reaped orphan {pid}: {}", tell::how(ended)), self.state.policy.json);
+            self.voice().write(Level::Info, &format!("reaped orphan {pid}: {}", tell::how(ended)));
         }
         true
     }
@@ -272,7 +273,7 @@ impl Supervisor {
             Action::Release(held) => self.release(held),
             Action::Deliver { number, chosen } => {
                 if !self.workload.deliver(number, scope, chosen) {
-                    tell::write(&tell::words(&Line::TermInstead(number)), self.state.policy.json);
+                    self.voice().say(&Line::TermInstead(number));
                 }
             }
             Action::Abort => drop(self.workload.deliver(libc::SIGABRT, scope, true)),
@@ -282,7 +283,7 @@ impl Supervisor {
             Action::DeliverToOrphans => self.workload.deliver_to_orphans(&self.errands),
             Action::Tree(number) => self.signal_tree(number),
             Action::Kill => self.kill(),
-            Action::Say(line) => tell::write(&tell::words(&line), self.state.policy.json),
+            Action::Say(line) => self.voice().say(&line),
             Action::Send(errand) => self.wanted.push(errand),
             Action::Dump => self.wanted.push(Errand::Dump(self.workload.tree(&self.errands))),
             Action::NameLeft(left) => self.name_left(left),
@@ -309,15 +310,19 @@ impl Supervisor {
         let mut found = holders::holders(&Root::real(), &self.workload.tree(&self.errands));
         found.retain(|holder| !self.holders.contains(holder));
         if !found.is_empty() {
-            tell::write(&tell::holding(&found), self.state.policy.json);
+            self.voice().write(Level::Warn, &tell::holding(&found));
             self.holders.extend(found);
         }
+    }
+
+    fn voice(&self) -> Voice {
+        Voice::of(&self.state.policy)
     }
 
     fn name_left(&self, left: Option<Duration>) {
         let tree = self.workload.tree(&self.errands);
         if !tree.is_empty() {
-            tell::write(&tell::waiting_for(&tree, left), self.state.policy.json);
+            self.voice().write(Level::Info, &tell::waiting_for(&tree, left));
         }
     }
 
@@ -345,7 +350,7 @@ impl Supervisor {
         let ending = Ending::of(&self.state, code, self.now(), self.stopped_by.take(), self.memory_kills);
         // Why prepare failed has been told by itself.
         if self.state.ran() || self.state.stop().is_some() {
-            tell::end(&ending, self.state.policy.json);
+            self.voice().end(&ending);
         }
         write_termination_log(self.state.refusal().unwrap_or(&ending.words()));
     }

@@ -107,6 +107,24 @@ fn with_json_every_line_is_an_object_and_the_last_tells_everything() {
     assert!(end["ran_s"].is_f64() && end["stopping_s"].is_f64() && end["prepared_s"].is_f64(), "{end}");
 }
 
+#[test]
+fn the_level_holds_for_pid_1_as_well() {
+    if python().is_none() {
+        return;
+    }
+    for (level, heard) in
+        [("info", ["stopping", "no handler", "end   "].as_slice()), ("warn", &["no handler"]), ("error", &[])]
+    {
+        let job = Job::new().with("LOG_LEVEL", level).with("STOP_SIGNAL", "USR1");
+        let running = job.start_aside(&["on=TERM:exit0"]);
+        running.signal(libc::SIGTERM);
+        let told = running.finish().err;
+        let lines: Vec<&str> = told.lines().filter(|line| line.starts_with("trainit: ")).collect();
+        assert_eq!(lines.len(), heard.len(), "{level}: {told}");
+        assert!(lines.iter().zip(heard).all(|(line, part)| line.contains(part)), "{level}: {told}");
+    }
+}
+
 /// A start in a namespace, with a /dev of its own.
 fn with_dev(job: &Job, command: &[&str]) -> Option<(Dev, Launch)> {
     if !can_unshare() {

@@ -220,6 +220,21 @@ pub struct Policy {
     pub tell_orphans: bool,
     /// Lines as JSON objects.
     pub json: bool,
+    /// The least that is told.
+    pub level: Level,
+}
+
+/// How much a line matters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Worth knowing.
+    #[default]
+    Info,
+    /// May hurt later.
+    Warn,
+    /// It hurts.
+    Error,
 }
 
 /// Where checkpoints appear.

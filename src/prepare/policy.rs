@@ -1,10 +1,10 @@
 //! From the settings to what PID 1 needs to know.
 
-use crate::config::{Loaded, Origin, Settings};
+use crate::config::{Loaded, LogLevel, Origin, Settings};
 use crate::engine;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::handover::{Checkpoints, Kind, Meaning, Policy, Restart, Watchdog};
+use crate::handover::{Checkpoints, Kind, Level, Meaning, Policy, Restart, Watchdog};
 use crate::mode::Plan;
 use crate::sys::{Root, signal};
 use std::ffi::{OsStr, OsString};
@@ -72,6 +72,7 @@ pub fn policy(loaded: &Loaded, plan: &Plan, grace: &Grace, run_dir: Option<&Path
         restart: restart(settings),
         watchdog: watchdog(settings),
         json: settings.log_format.value == crate::config::LogFormat::Json,
+        level: level(settings.log_level.value),
         ..Policy::default()
     })
 }
@@ -103,6 +104,14 @@ fn watchdog(settings: &Settings) -> Watchdog {
         heartbeat: settings.watchdog_heartbeat.value,
         checkpoint: settings.watchdog_checkpoint.value,
         action: settings.watchdog_action.value,
+    }
+}
+
+fn level(level: LogLevel) -> Level {
+    match level {
+        LogLevel::Info => Level::Info,
+        LogLevel::Warn => Level::Warn,
+        LogLevel::Error => Level::Error,
     }
 }
 

@@ -1,9 +1,14 @@
-//! Going on from a checkpoint: finds the newest complete one and tells the workload of it.
+//! Going on from a checkpoint: finds the newest complete one and tells the workload and the person of it.
 
-use crate::checkpoint::{self, Checkpoint, FamilyChoice, Pattern};
+use crate::checkpoint::{self, Checkpoint, FamilyChoice, PassedOver, Pattern, Survey};
 use crate::config::{Resume, Settings};
 use crate::error::{Error, Result};
+use crate::show;
 use std::ffi::OsString;
+use std::time::{Duration, SystemTime};
+
+/// So many incomplete ones are told; a directory may be full of them.
+const PASSED_OVER: usize = 3;
 
 /// The family and the pattern that are configured.
 ///
@@ -26,12 +31,12 @@ pub fn watched(settings: &Settings) -> Result<(FamilyChoice, Option<Pattern>)> {
 /// What a workload is given to go on from.
 #[derive(Debug, Default)]
 pub struct Resumed {
-    /// The checkpoint, if there is one and it was asked for.
-    pub found: Option<Checkpoint>,
     /// Words for its command line.
     pub arguments: Vec<OsString>,
     /// Variables.
     pub variables: Vec<(&'static str, OsString)>,
+    /// What is worth knowing about it.
+    pub lines: Vec<String>,
 }
 
 /// Looks for the newest complete checkpoint, where the configuration wants one to be told.
@@ -43,17 +48,45 @@ pub fn resume(settings: &Settings) -> Result<Resumed> {
         return Ok(Resumed::default());
     };
     let (family, pattern) = watched(settings)?;
-    let found = match checkpoint::newest(dir, family, pattern.as_ref()) {
-        Ok(found) => found,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(unreadable(settings, &error)),
-    };
+    let survey = checkpoint::survey(dir, family, pattern.as_ref()).map_err(|error| unreadable(settings, &error))?;
+    let found = survey.newest.as_ref();
     let arguments = match &settings.checkpoint_resume.value {
-        Resume::Arguments(template) => checkpoint::resume_arguments(template, found.as_ref()),
+        Resume::Arguments(template) => checkpoint::resume_arguments(template, found),
         _ => Vec::new(),
     };
-    let variables = checkpoint::resume_environment(found.as_ref());
-    Ok(Resumed { found, arguments, variables })
+    let (variables, lines) = (checkpoint::resume_environment(found), words(&survey, SystemTime::now()));
+    Ok(Resumed { arguments, variables, lines })
+}
+
+/// What was found, and what is newer but cannot be used.
+fn words(survey: &Survey, now: SystemTime) -> Vec<String> {
+    let mut lines = vec![match &survey.newest {
+        Some(found) => from(found, now.duration_since(found.modified).unwrap_or_default()),
+        None => "resume: no complete checkpoint yet, a fresh start".to_owned(),
+    }];
+    let passed = |over: &PassedOver| format!("resume: passed over {}: {}", show::path(&over.path), over.why);
+    lines.extend(survey.passed_over.iter().take(PASSED_OVER).map(passed));
+    let rest = survey.passed_over.len().saturating_sub(PASSED_OVER);
+    lines.extend((rest > 0).then(|| format!("resume: and {rest} more that are not complete")));
+    lines
+        .extend(survey.cut.then(|| "resume: checkpoint.dir has too many entries; something newer may be there".into()));
+    lines
+}
+
+fn from(found: &Checkpoint, age: Duration) -> String {
+    let step = found.step.map_or(String::new(), |step| format!("step {step}, "));
+    format!("resume: from {} ({step}{}, {} old)", show::path(&found.path), show::size(found.size), rounded(age))
+}
+
+/// An age as a person says it: nobody asks for the seconds of a day.
+fn rounded(age: Duration) -> impl std::fmt::Display {
+    let seconds = age.as_secs();
+    let unit = match seconds {
+        0..3600 => 1,
+        3600..86400 => 60,
+        _ => 3600,
+    };
+    humantime::format_duration(Duration::from_secs(seconds - seconds % unit))
 }
 
 fn unreadable(settings: &Settings, error: &std::io::Error) -> Error {
@@ -65,4 +98,28 @@ fn unreadable(settings: &Settings, error: &std::io::Error) -> Error {
     )
     .because(error.to_string())
     .hint("checkpoint.resume: off starts without looking")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gone_on_from_is_told_with_its_age_and_what_was_passed_over_with_the_reason() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let newest = Checkpoint {
+            path: "/out/ckpt-7.pt".into(),
+            step: Some(7),
+            size: 3 << 20,
+            modified: now - Duration::from_secs(3 * 3600 + 62),
+            family: "torch",
+        };
+        let over = |n: u32| PassedOver { path: format!("/out/ckpt-{n}.pt").into(), why: "it was cut".into() };
+        let survey = Survey { newest: Some(newest), passed_over: (8..13).map(over).collect(), ..Survey::default() };
+        let lines = words(&survey, now);
+        assert_eq!(lines[0], "resume: from /out/ckpt-7.pt (step 7, 3 MiB, 3h 1m old)");
+        assert_eq!(lines[1], "resume: passed over /out/ckpt-8.pt: it was cut");
+        assert_eq!((lines.len(), lines[4].as_str()), (5, "resume: and 2 more that are not complete"));
+        assert_eq!(words(&Survey::default(), now), ["resume: no complete checkpoint yet, a fresh start"]);
+    }
 }

@@ -4,10 +4,10 @@
 use super::breadcrumbs;
 use super::outputs::Outputs;
 use super::policy::{self, Grace};
-use super::resume::{self, Resumed};
+use super::resume;
 use crate::check::{self, Finding, Scene};
 use crate::cli::{self, Request};
-use crate::config::{self, Loaded, OnError, Resume, Sources};
+use crate::config::{self, Loaded, OnError, Sources};
 use crate::deps::{self, Outcome};
 use crate::engine::Place;
 use crate::environment::Environment;
@@ -74,7 +74,7 @@ impl Story {
         let changes = changes?;
 
         let resumed = resume::resume(&scene.settings)?;
-        self.tell_resumed(&scene, &resumed);
+        resumed.lines.iter().for_each(|line| self.console.line(line));
         let command = [plan.command.clone(), resumed.arguments.clone()].concat();
         let outputs = Outputs {
             plan: &plan,
@@ -136,16 +136,6 @@ impl Story {
         if unknown {
             self.console.line(&format!("stop.grace is not set: {engine}"));
         }
-    }
-
-    fn tell_resumed(&mut self, scene: &Scene, resumed: &Resumed) {
-        if scene.settings.checkpoint_resume.value == Resume::Off || scene.settings.checkpoint_dir.is_none() {
-            return;
-        }
-        self.console.line(&match &resumed.found {
-            Some(found) => format!("resume: from {}", found.path.display()),
-            None => "resume: no complete checkpoint yet, a fresh start".to_owned(),
-        });
     }
 
     fn introduce(&mut self, loaded: &Loaded, plan: &Plan, place: Place) {

@@ -2,7 +2,7 @@
 
 use super::state::{Clock, State};
 use super::tell;
-use crate::handover::Saved;
+use crate::handover::{Level, Saved};
 use crate::sys::cgroup;
 use crate::sys::process::Ended;
 use serde::Serialize;
@@ -62,6 +62,12 @@ impl Ending {
             attempt: state.attempt,
             exit_code: code,
         }
+    }
+
+    /// How much it matters: whether something was lost or went short.
+    pub fn level(&self) -> Level {
+        let trouble = self.nothing_saved || self.memory_kills > 0 || self.shm_full;
+        if trouble { Level::Warn } else { Level::Info }
     }
 
     /// The one line.

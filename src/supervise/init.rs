@@ -3,8 +3,9 @@
 //! command's own options).
 
 use super::state::State;
-use super::{Lives, Start, run, tell};
-use crate::handover::{Message, Policy, Scope};
+use super::tell::Voice;
+use super::{Lives, Start, run};
+use crate::handover::{Level, Message, Policy, Scope};
 use crate::sys::signal::{self, Inherited};
 use crate::sys::{Args, process, terminal};
 use std::ffi::{CStr, c_int};
@@ -61,7 +62,7 @@ pub fn main(args: Args) -> c_int {
             0
         }
         Err(why) => {
-            tell::write(&format!("init: {why}; see `trainit init --help`"), false);
+            Voice::default().write(Level::Error, &format!("init: {why}; see `trainit init --help`"));
             USAGE
         }
     }

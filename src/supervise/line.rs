@@ -1,7 +1,7 @@
 //! PID 1's lines as data; `tell` turns them into words.
 
 use super::stop::Stop;
-use crate::handover::Saved;
+use crate::handover::{Level, Saved};
 use std::ffi::c_int;
 use std::time::Duration;
 
@@ -16,7 +16,12 @@ pub enum Line {
         grace_from: String,
     },
     /// The same signal again; nothing changes.
-    Again(c_int),
+    Again {
+        /// The signal.
+        number: c_int,
+        /// Until SIGKILL; none: there is no limit.
+        left: Option<Duration>,
+    },
     /// Time for checkpoints is over: everything gets TERM.
     Escalating {
         /// Until SIGKILL; none: there is no limit.
@@ -53,7 +58,10 @@ pub enum Line {
     /// A new checkpoint is complete.
     Saved(Saved),
     /// The checkpoint is there, so the workload is stopped now.
-    SavedSoStop,
+    SavedSoStop {
+        /// Until SIGKILL; none: there is no limit.
+        left: Option<Duration>,
+    },
     /// Nothing newer came for so long after it was asked for.
     NotSaved(Duration),
     /// The workload is started again.
@@ -76,4 +84,30 @@ pub enum Line {
     Aborting(Duration),
     /// A line of an errand's.
     Note(String),
+}
+
+impl Line {
+    /// How much it matters.
+    pub fn level(&self) -> Level {
+        match self {
+            Line::CannotRun { .. } | Line::GivenUp => Level::Error,
+            Line::Killing
+            | Line::PrepareTimeout(_)
+            | Line::NobodyReady(_)
+            | Line::TermInstead(_)
+            | Line::NoWayToSave
+            | Line::NotSaved(_)
+            | Line::Restarting { .. }
+            | Line::NoRestart(_)
+            | Line::Hangs { .. }
+            | Line::Aborting(_)
+            | Line::Note(_) => Level::Warn,
+            Line::Stopping { .. }
+            | Line::Again { .. }
+            | Line::Escalating { .. }
+            | Line::Asked { .. }
+            | Line::Saved(_)
+            | Line::SavedSoStop { .. } => Level::Info,
+        }
+    }
 }

@@ -27,7 +27,7 @@ pub use errands::Task;
 pub use stop::saving_time;
 
 use crate::exit::Exit;
-use crate::handover::Door;
+use crate::handover::{Door, Level};
 use crate::sys::process;
 use crate::sys::signal::{Inherited, Receiver};
 use listener::Listener;
@@ -37,6 +37,7 @@ use std::ffi::c_int;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::time::Instant;
+use tell::Voice;
 use turn::Supervisor;
 
 /// What the child's first life is started with.
@@ -77,7 +78,7 @@ pub fn run(lives: &Lives<'_>, state: State, inherited: Inherited) -> c_int {
     match started {
         Ok(supervisor) => supervisor.run(lives, inherited, workdir.as_deref()),
         Err(errno) => {
-            tell::write(&format!("cannot start: {}", errno.desc()), false);
+            Voice::default().write(Level::Error, &format!("cannot start: {}", errno.desc()));
             c_int::from(Exit::Internal.code())
         }
     }
@@ -112,6 +113,6 @@ fn handover_pipe() -> nix::Result<(OwnedFd, OwnedFd)> {
 fn quiet_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let at = panic.location().map_or(String::new(), |at| format!(" at {}:{}", at.file(), at.line()));
-        tell::write(&format!("internal error{at}; please report it"), false);
+        Voice::default().write(Level::Error, &format!("internal error{at}; please report it"));
     }));
 }

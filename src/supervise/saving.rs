@@ -114,7 +114,7 @@ impl State {
         }
         if due(self.saving.stop_at, now) {
             self.saving.stop_at = None;
-            act.push(Action::Say(Line::SavedSoStop));
+            act.push(Action::Say(Line::SavedSoStop { left: self.left(now) }));
             self.deliver(act);
         }
     }

@@ -76,6 +76,8 @@ pub enum Action {
     Dump,
     /// A signal that makes a hanging workload tell its stacks and die; TERM where it would only leave a core file.
     Abort,
+    /// Name whoever is left, and how long they have until SIGKILL.
+    NameLeft(Option<Duration>),
     /// Errands are to finish.
     EndErrands,
     /// Prepare and run once more.
@@ -125,6 +127,8 @@ pub struct State {
     pub(super) settle_at: Option<Clock>,
     pub(super) term_at: Option<Clock>,
     pub(super) kill_at: Option<Clock>,
+    /// Whom a stop still waits for is told.
+    pub(super) name_at: Option<Clock>,
     pub(super) kills: u32,
     prepare_until: Option<Clock>,
     pub(super) timed_out: bool,
@@ -161,6 +165,7 @@ impl State {
             settle_at: None,
             term_at: None,
             kill_at: None,
+            name_at: None,
             kills: 0,
             prepare_until: None,
             timed_out: false,
@@ -262,7 +267,7 @@ impl State {
 
     /// When to wake up even if nothing happens.
     pub fn deadline(&self) -> Option<Clock> {
-        let own = [self.settle_at, self.term_at, self.kill_at, self.prepare_until];
+        let own = [self.settle_at, self.term_at, self.kill_at, self.name_at, self.prepare_until];
         let parts = [self.held.deadline(), self.saving.deadline(), self.again.deadline(), self.watch.deadline()];
         own.into_iter().chain(parts).flatten().min()
     }
@@ -307,11 +312,14 @@ impl State {
 
     /// What a signal means now. Before the workload runs HUP stops whatever the mode is: nothing is there to forward it to.
     fn meaning(&self, number: c_int) -> Meaning {
+        // SIGCHLD is PID 1's own.
+        if [0, libc::SIGCHLD].contains(&number) {
+            return Meaning::Ignore;
+        }
         if let Some((_, meaning)) = self.policy.on.iter().find(|(n, _)| *n == number) {
             return *meaning;
         }
         match number {
-            0 | libc::SIGCHLD => Meaning::Ignore,
             _ if self.plain && self.policy.grace.is_none() => Meaning::Forward,
             libc::SIGTERM | libc::SIGINT | libc::SIGQUIT => Meaning::Stop,
             libc::SIGPWR | SYSTEMD_HALT if !self.plain => Meaning::Stop,
@@ -375,7 +383,7 @@ impl State {
         self.watch.disarm();
         self.saving.forget();
         if self.stop.is_some() {
-            act.push(Action::DeliverToOrphans);
+            self.stopped_main_ended(now, act);
         } else if ran {
             self.settle_at = Some(now + SETTLE);
         } else {

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// What installers and probes get between TERM and KILL when a stop comes before the workload runs.
 pub(super) const PREPARE_GRACE: Duration = Duration::from_secs(5);
+/// Who ends later than that is named: somebody waits, and wants to know for whom.
+const NAME_AFTER: Duration = Duration::from_secs(1);
 /// A walk over the tree can miss a fork, so a kill is repeated.
 const KILL_AGAIN: Duration = Duration::from_millis(200);
 /// After so many kills what is left cannot be killed (it waits for a dead file system or driver): it is named and given up.
@@ -25,7 +27,7 @@ impl State {
         match (self.stop, self.life) {
             (Some(_), _) if arrived.number == libc::SIGINT => self.hurry(now, act),
             // Engines repeat SIGTERM (Slurm, a second `docker stop`): that must never cost a checkpoint.
-            (Some(_), _) => act.push(Action::Say(Line::Again(arrived.number))),
+            (Some(_), _) => self.say_again(arrived.number, now, act),
             (None, Life::Over(_)) => self.leave_sooner(arrived, now, act),
             (None, Life::Between(_)) => self.stop_between(arrived, now, act),
             (None, Life::Preparing) => self.stop_preparing(arrived, now, act),
@@ -122,18 +124,26 @@ impl State {
     /// A person at a terminal presses Ctrl-C again: twice means now, thrice means kill.
     fn hurry(&mut self, now: Clock, act: &mut Vec<Action>) {
         match self.interrupts {
-            0..=1 => act.push(Action::Say(Line::Again(libc::SIGINT))),
+            0..=1 => self.say_again(libc::SIGINT, now, act),
             2 => self.escalate(now, act),
             _ => self.kill(now, act),
         }
+    }
+
+    fn say_again(&self, number: c_int, now: Clock, act: &mut Vec<Action>) {
+        act.push(Action::Say(Line::Again { number, left: self.left(now) }));
+    }
+
+    /// Until SIGKILL.
+    pub(super) fn left(&self, now: Clock) -> Option<Duration> {
+        self.kill_at.map(|at| at.saturating_sub(now))
     }
 
     fn escalate(&mut self, now: Clock, act: &mut Vec<Action>) {
         self.term_at = None;
         // The TERM that was to follow a checkpoint is this one.
         self.saving.forget();
-        let left = self.kill_at.map(|at| at.saturating_sub(now));
-        act.push(Action::Say(Line::Escalating { left }));
+        act.push(Action::Say(Line::Escalating { left: self.left(now) }));
         act.push(Action::Tree(libc::SIGTERM));
     }
 
@@ -144,7 +154,17 @@ impl State {
         self.kill_at = Some(now + PREPARE_GRACE);
     }
 
+    /// The main process of a stopped workload has ended, and perhaps not all of it.
+    pub(super) fn stopped_main_ended(&mut self, now: Clock, act: &mut Vec<Action>) {
+        act.push(Action::DeliverToOrphans);
+        self.name_at = Some(now + NAME_AFTER).filter(|_| !self.is_plain());
+    }
+
     pub(super) fn stop_tick(&mut self, now: Clock, act: &mut Vec<Action>) {
+        if due(self.name_at, now) {
+            self.name_at = None;
+            act.push(Action::NameLeft(self.left(now)));
+        }
         if due(self.term_at, now) && !due(self.kill_at, now) {
             self.escalate(now, act);
         }
@@ -179,7 +199,7 @@ impl State {
             self.complete = Some(None);
             return act.push(Action::Send(Errand::DoneFile));
         }
-        (self.settle_at, self.term_at, self.kill_at) = (None, None, None);
+        (self.settle_at, self.term_at, self.kill_at, self.name_at) = (None, None, None, None);
         if !self.starts_again(now, act) {
             self.exit(act);
         }

@@ -5,38 +5,59 @@ use super::ending::Ending;
 use super::holders::{self, Holder};
 use super::line::Line;
 use super::stop::{Met, Stop};
-use crate::handover::Saved;
+use crate::handover::{Level, Policy, Saved};
 use crate::sys::process::Ended;
 use crate::sys::{Root, proc, process, signal};
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, SFlag};
 use serde_json::json;
+use std::ffi::c_int;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, SystemTime};
 
 /// So many processes are named in one line.
 const NAMED: usize = 10;
 
-/// Writes one line to stderr.
-pub fn write(text: &str, json: bool) {
-    match json {
-        true => raw(&object("line", text, None)),
-        false => raw(&format!("trainit: {text}\n")),
-    }
+/// How PID 1 speaks: as the configuration wants it, and in full as long as that is not known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Voice {
+    json: bool,
+    least: Level,
 }
 
-/// Writes the last line.
-pub fn end(ending: &Ending, json: bool) {
-    match json {
-        true => raw(&object("end", &ending.words(), Some(ending))),
-        false => write(&ending.words(), false),
+impl Voice {
+    /// As this policy wants it.
+    pub fn of(policy: &Policy) -> Self {
+        Voice { json: policy.json, least: policy.level }
+    }
+
+    /// Writes one line of the table.
+    pub fn say(self, line: &Line) {
+        self.write(line.level(), &words(line));
+    }
+
+    /// Writes one line to stderr.
+    pub fn write(self, level: Level, text: &str) {
+        self.put(level, "line", text, None);
+    }
+
+    /// Writes the last line.
+    pub fn end(self, ending: &Ending) {
+        self.put(ending.level(), "end", &ending.words(), Some(ending));
+    }
+
+    fn put(self, level: Level, event: &str, text: &str, ending: Option<&Ending>) {
+        match self.json {
+            _ if level < self.least => {}
+            true => raw(&object(level, event, text, ending)),
+            false => raw(&format!("trainit: {text}\n")),
+        }
     }
 }
 
 /// The same members as prepare's lines have.
-fn object(event: &str, text: &str, ending: Option<&Ending>) -> String {
+fn object(level: Level, event: &str, text: &str, ending: Option<&Ending>) -> String {
     let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
-    let level = "info";
     let mut line = json!({ "time": time, "trainit": "supervise", "level": level, "event": event, "text": text });
     if let (Some(line), Some(ending)) = (line.as_object_mut(), ending) {
         line.insert("end".into(), json!(ending));
@@ -77,11 +98,15 @@ fn write_if_ready(line: &[u8], stderr: BorrowedFd<'_>) {
 pub fn words(line: &Line) -> String {
     match line {
         Line::Stopping { stop, grace_from } => stopping(stop, grace_from),
-        Line::Again(number) => format!("{} again: already stopping, nothing is shortened", signal::name(*number)),
-        Line::Escalating { left: None } => "SIGTERM to every process".into(),
-        Line::Escalating { left: Some(left) } => format!("SIGTERM to every process, {} until SIGKILL", seconds(*left)),
+        Line::Again { number, left } => {
+            format!("{} again: already stopping, nothing is shortened{}", signal::name(*number), until_kill(*left))
+        }
+        Line::Escalating { left } => format!("SIGTERM to every process{}", until_kill(*left)),
         Line::Killing => "SIGKILL to every process".into(),
-        Line::GivenUp => format!("these processes cannot be killed and are left behind: {}", left_behind()),
+        Line::GivenUp => {
+            let left = proc::descendants(process::own_pid());
+            format!("these processes cannot be killed and are left behind: {}", named(&left))
+        }
         Line::PrepareTimeout(limit) => format!("preparing took longer than prepare.timeout ({})", seconds(*limit)),
         Line::CannotRun { name, errno } => {
             format!("cannot run {}: {}", name.escape_debug(), nix::errno::Errno::from_raw(*errno).desc())
@@ -97,7 +122,7 @@ pub fn words(line: &Line) -> String {
             "a checkpoint was asked for, but neither checkpoint.signal nor checkpoint.request_file is set".into()
         }
         Line::Saved(saved) => format!("checkpoint {} is complete", checkpoint(saved)),
-        Line::SavedSoStop => "the checkpoint is there: stopping".into(),
+        Line::SavedSoStop { left } => format!("the checkpoint is there: stopping{}", until_kill(*left)),
         Line::NotSaved(after) => format!("no new checkpoint {} after it was asked for", seconds(*after)),
         Line::Restarting { attempt, pause } => format!("start {attempt} follows in {}", seconds(*pause)),
         Line::NoRestart(why) => format!("not started again: {why}"),
@@ -107,6 +132,15 @@ pub fn words(line: &Line) -> String {
         }
         Line::Note(text) => text.clone(),
     }
+}
+
+fn until_kill(left: Option<Duration>) -> String {
+    left.map_or(String::new(), |left| format!(", {} until SIGKILL", seconds(left)))
+}
+
+/// Whom a stop still waits for, as one line.
+pub fn waiting_for(pids: &[c_int], left: Option<Duration>) -> String {
+    format!("the workload has ended; waiting for what it left: {}{}", named(pids), until_kill(left))
 }
 
 fn stopping(stop: &Stop, grace_from: &str) -> String {
@@ -163,13 +197,14 @@ pub fn sender(arrived: signal::Arrived) -> String {
 
 /// Who cannot be killed: its state says why (`D`: it waits in the kernel), its GPU what that costs. Command lines are not read:
 /// whoever hangs in the kernel may hold the lock that they need.
-fn left_behind() -> String {
-    let named = |pid: i32| {
-        let status = proc::status(pid).unwrap_or_default();
-        let device = holders::device_of(&Root::real(), pid).map_or(String::new(), |device| format!(", holds {device}"));
+fn named(pids: &[c_int]) -> String {
+    let named = |pid: &c_int| {
+        let status = proc::status(*pid).unwrap_or_default();
+        let device =
+            holders::device_of(&Root::real(), *pid).map_or(String::new(), |device| format!(", holds {device}"));
         format!("{pid} ({}, state {}{device})", status.name.escape_debug(), status.state)
     };
-    proc::descendants(process::own_pid()).into_iter().take(NAMED).map(named).collect::<Vec<_>>().join(", ")
+    pids.iter().take(NAMED).map(named).collect::<Vec<_>>().join(", ")
 }
 
 /// Who still has a GPU open, as one line.

@@ -1,5 +1,6 @@
 //! One turn after the other: wait, tell the state what happened, do what it answers. All side effects of PID 1 are here.
 
+use super::Lives;
 use super::diary::Diary;
 use super::ending::Ending;
 use super::errands::Errands;
@@ -8,9 +9,9 @@ use super::line::Line;
 use super::listener::Listener;
 use super::requests::Requests;
 use super::state::{Action, Clock, Event, State};
+use super::tell::{self, Voice};
 use super::workload::Workload;
-use super::{Lives, tell};
-use crate::handover::{Errand, Message};
+use crate::handover::{Errand, Level, Message};
 use crate::sys::process::{self, Reaped};
 use crate::sys::signal::{self, Inherited, Receiver};
 use crate::sys::{Root, cgroup, memory, proc};
@@ -99,7 +100,8 @@ impl Supervisor {
             return None;
         }
         self.wait(more);
-        self.listen();
+        // All of it, before any signal: what came after exec is the workload's, and prepare's end says that it was after.
+        self.hear_out();
         self.errands.hear().into_iter().for_each(|message| self.step(Event::Said(message)));
         self.receive();
         if self.requests.as_ref().is_some_and(Requests::take) {
@@ -140,7 +142,7 @@ impl Supervisor {
         match super::start(lives, inherited, self.since, workdir, self.state.attempt) {
             Ok((main, listener)) => (self.workload, self.listener) = (Workload::of(main), Some(listener)),
             Err(errno) => {
-                tell::write(&format!("cannot start again: {}", errno.desc()), self.state.policy.json);
+                self.voice().write(Level::Error, &format!("cannot start again: {}", errno.desc()));
                 self.step(Event::MainEnded(process::Ended::Exited(crate::exit::Exit::Internal.code())));
                 self.step(Event::ChildrenGone);
             }
@@ -220,7 +222,7 @@ impl Supervisor {
                     return false;
                 }
                 Reaped::NoChildren => {
-                    self.hear_last_words();
+                    self.hear_out();
                     self.step(Event::ChildrenGone);
                     return false;
                 }
@@ -245,12 +247,12 @@ impl Supervisor {
         }
         if self.workload.reaped(pid) {
             // What prepare said before its end decides what the end means.
-            self.hear_last_words();
+            self.hear_out();
             self.step(Event::MainEnded(ended));
             return false;
         }
         if self.state.policy.tell_orphans {
-            tell::write(&format!("reaped orphan {pid}: {}", tell::how(ended)), self.state.policy.json);
+            self.voice().write(Level::Info, &format!("reaped orphan {pid}: {}", tell::how(ended)));
         }
         true
     }
@@ -267,7 +269,7 @@ impl Supervisor {
         }
     }
 
-    fn hear_last_words(&mut self) {
+    fn hear_out(&mut self) {
         while self.listener.as_ref().is_some_and(Listener::is_readable) {
             self.listen();
         }
@@ -288,7 +290,7 @@ impl Supervisor {
             Action::Release(held) => self.release(held),
             Action::Deliver { number, chosen } => {
                 if !self.workload.deliver(number, scope, chosen) {
-                    tell::write(&tell::words(&Line::TermInstead(number)), self.state.policy.json);
+                    self.voice().say(&Line::TermInstead(number));
                 }
             }
             Action::Abort => drop(self.workload.deliver(libc::SIGABRT, scope, true)),
@@ -298,9 +300,10 @@ impl Supervisor {
             Action::DeliverToOrphans => self.workload.deliver_to_orphans(&self.errands),
             Action::Tree(number) => self.signal_tree(number),
             Action::Kill => self.kill(),
-            Action::Say(line) => tell::write(&tell::words(&line), self.state.policy.json),
+            Action::Say(line) => self.voice().say(&line),
             Action::Send(errand) => self.wanted.push(errand),
             Action::Dump => self.wanted.push(Errand::Dump(self.workload.tree(&self.errands))),
+            Action::NameLeft(left) => self.name_left(left),
             Action::EndErrands => self.errands.end(self.now()),
             Action::Begin => self.begin = true,
             Action::Exit(code) => self.finish(code),
@@ -324,8 +327,19 @@ impl Supervisor {
         let mut found = holders::holders(&Root::real(), &self.workload.tree(&self.errands));
         found.retain(|holder| !self.holders.contains(holder));
         if !found.is_empty() {
-            tell::write(&tell::holding(&found), self.state.policy.json);
+            self.voice().write(Level::Warn, &tell::holding(&found));
             self.holders.extend(found);
+        }
+    }
+
+    fn voice(&self) -> Voice {
+        Voice::of(&self.state.policy)
+    }
+
+    fn name_left(&self, left: Option<Duration>) {
+        let tree = self.workload.tree(&self.errands);
+        if !tree.is_empty() {
+            self.voice().write(Level::Info, &tell::waiting_for(&tree, left));
         }
     }
 
@@ -353,7 +367,7 @@ impl Supervisor {
         let ending = Ending::of(&self.state, code, self.now(), self.stopped_by.take(), self.memory_kills);
         // Why prepare failed has been told by itself.
         if self.state.ran() || self.state.stop().is_some() {
-            tell::end(&ending, self.state.policy.json);
+            self.voice().end(&ending);
         }
         write_termination_log(self.state.refusal().unwrap_or(&ending.words()));
     }

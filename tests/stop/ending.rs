@@ -1,9 +1,9 @@
 //! How it ended, as it is told: the last line, its JSON form, the termination log, and the start after one that could not tell.
 
-use crate::job::{Job, places, python};
-use crate::support::look::until_true;
+use crate::job::{Job, assert_about, places, python, timed};
+use crate::support::look::{children, until, until_true};
 use crate::support::{Finished, Launch, Place, can_unshare, skip};
-use crate::world::{Dev, Memory};
+use crate::world::{Dev, Ice, Memory};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -39,6 +39,20 @@ fn the_last_line_has_code_sender_checkpoint_and_times() {
             assert!(line.contains(part), "{part}: {line}");
         }
     }
+}
+
+#[test]
+fn a_stop_without_a_new_checkpoint_says_so_and_what_there_is() {
+    if python().is_none() {
+        return;
+    }
+    let job = Job::new().watched();
+    std::fs::write(job.path().join("ckpt-5.npz"), "old").unwrap();
+    let running = job.start_aside(&["on=TERM:exit0"]);
+    job.tells("the old one", |state| state["saved"]["step"] == 5);
+    running.signal(libc::SIGTERM);
+    let line = last_line(&running.finish());
+    assert!(line.contains("NO checkpoint since the stop, newest checkpoint ") && line.contains("ckpt-5.npz"), "{line}");
 }
 
 #[test]
@@ -91,6 +105,24 @@ fn with_json_every_line_is_an_object_and_the_last_tells_everything() {
     assert_eq!((&end["how"], &end["checkpoint"][0]["step"]), (&"exit code 0".into(), &1.into()));
     assert!(end["stopped_by"].as_str().unwrap().starts_with("SIGTERM from pid "), "{end}");
     assert!(end["ran_s"].is_f64() && end["stopping_s"].is_f64() && end["prepared_s"].is_f64(), "{end}");
+}
+
+#[test]
+fn the_level_holds_for_pid_1_as_well() {
+    if python().is_none() {
+        return;
+    }
+    for (level, heard) in
+        [("info", ["stopping", "no handler", "end   "].as_slice()), ("warn", &["no handler"]), ("error", &[])]
+    {
+        let job = Job::new().with("LOG_LEVEL", level).with("STOP_SIGNAL", "USR1");
+        let running = job.start_aside(&["on=TERM:exit0"]);
+        running.signal(libc::SIGTERM);
+        let told = running.finish().err;
+        let lines: Vec<&str> = told.lines().filter(|line| line.starts_with("trainit: ")).collect();
+        assert_eq!(lines.len(), heard.len(), "{level}: {told}");
+        assert!(lines.iter().zip(heard).all(|(line, part)| line.contains(part)), "{level}: {told}");
+    }
 }
 
 /// A start in a namespace, with a /dev of its own.
@@ -189,6 +221,41 @@ fn a_container_that_was_killed_whole_is_told_of_at_the_next_start_once() {
     let third = launch(&["ends=0:0"]).finish();
     assert!(!third.err.contains("ended without a word"), "{third:?}");
     until_true("an empty home", || std::fs::read_dir(job.path().join("trainit-0")).unwrap().count() == 0);
+}
+
+#[test]
+fn an_errand_that_cannot_be_killed_holds_nobody_up() {
+    if python().is_none() {
+        return;
+    }
+    let Some(ice) = Ice::new("errand") else { return };
+    let job = Job::new().watched();
+    let running = job.start_aside(&["on=TERM:exit0"]);
+    let trainer = running.workload();
+    let errand = until("the watching errand", || children(running.pid).into_iter().find(|pid| *pid != trainer));
+    ice.freezes(errand);
+    running.signal(libc::SIGTERM);
+    let (code, took) = timed(|| running.code());
+    assert_eq!(code, 143);
+    assert_about(took, 2.0);
+}
+
+#[test]
+fn a_workload_that_cannot_be_killed_is_named_and_given_up() {
+    if python().is_none() {
+        return;
+    }
+    let Some(ice) = Ice::new("workload") else { return };
+    let job = Job::new().with("STOP_GRACE", "1s");
+    let running = job.start_aside(&["on=TERM:exit0"]);
+    let trainer = running.workload();
+    ice.freezes(trainer);
+    running.signal(libc::SIGTERM);
+    let begun = std::time::Instant::now();
+    let told = running.error_with("these processes cannot be killed and are left behind");
+    assert!(told.contains(&trainer.to_string()), "{told}");
+    assert_eq!(running.code(), 137);
+    assert_about(begun.elapsed(), 4.0);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! A stop before the workload runs: nothing is lost yet, so it is over soon, and nothing of it is left. Stops at every moment of a
 //! start are in tests/init.
 
-use crate::job::{Job, assert_about, places, python, timed};
+use crate::job::{Job, assert_about, kill, places, python, timed};
 use crate::support::look::{until_true, with_word};
 use crate::support::{Launch, Place, Running, has, skip};
+use nix::sys::signal::Signal;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -145,4 +146,23 @@ fn a_probe_of_a_file_system_that_does_not_answer_holds_nobody_up() {
     assert_about(took, 0.0);
     assert_eq!(code, 143);
     job.assert_nobody_left();
+}
+
+#[test]
+fn what_comes_after_exec_is_the_workloads_however_late_pid_1_looks() {
+    if python().is_none() {
+        return;
+    }
+    for (signal, heard, code) in [(libc::SIGUSR1, "", 138), (libc::SIGTERM, "TERM\n", 143)] {
+        let job = Job::new();
+        let running = job.launch(Place::Aside, &job.trainer(&["on=TERM:exit0"])).spawn();
+        let _prepare = running.workload();
+        kill(running.pid, Signal::SIGSTOP);
+        assert!(running.line().starts_with("up"));
+        running.signal(signal);
+        kill(running.pid, Signal::SIGCONT);
+        let finished = running.finish();
+        assert_eq!((finished.code, finished.out.as_str()), (Some(code), heard), "{finished:?}");
+        assert!(!finished.err.contains("before the workload runs"), "{finished:?}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::job::{Job, assert_about, kill, places, python, timed};
 use crate::support::Place;
-use crate::support::look::{state, until_true};
+use crate::support::look::{children, state, until_true};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -44,7 +44,8 @@ fn a_grace_is_for_the_trainer_first_then_for_all_and_then_it_is_over() {
         running.signal(libc::SIGTERM);
         assert!(running.error_with("stopping").contains("3.0 s until SIGKILL (stop.grace, TRAINIT_STOP_GRACE)"));
         assert_eq!(running.line(), "TERM");
-        running.signal(libc::SIGTERM); // never shortens
+        running.signal(libc::SIGTERM);
+        assert!(running.error_with("nothing is shortened, ").ends_with(" s until SIGKILL"));
         running.error_with("SIGTERM to every process, 1.5 s until SIGKILL");
         assert_about(begun.elapsed(), 1.5);
         let mut both = [running.line(), running.line()];
@@ -167,6 +168,23 @@ fn what_a_stopped_workload_leaves_gets_term_but_without_a_grace_no_kill() {
         assert_eq!(lines, ["TERM", "child TERM"]);
         assert_eq!(running.code(), 143);
         job.assert_nobody_left();
+    }
+}
+
+#[test]
+fn who_is_still_waited_for_is_named() {
+    if python().is_none() {
+        return;
+    }
+    for place in places() {
+        let job = Job::new();
+        let running = job.start(place, &["on=TERM:exit0", "child=si"]);
+        let child = children(running.workload())[0];
+        running.signal(libc::SIGTERM);
+        let told = running.error_with("the workload has ended; waiting for what it left: ");
+        assert!(told.ends_with(", state S)") && told.contains("(python"), "{told}");
+        kill(child, Signal::SIGKILL);
+        assert_eq!(running.code(), 143);
     }
 }
 

@@ -130,6 +130,8 @@ fn the_next_start_goes_on_from_the_newest_by_variables_and_by_words() {
     let newest = job.path().canonicalize().unwrap().join("ckpt-20.npz");
     let newest = newest.display();
     let second = job.launch(Place::Aside, &shown).finish();
+    assert!(second.err.contains(&format!("resume: from {newest} (step 20, 1 B, ")), "{second:?}");
+    assert!(second.err.contains("resume: passed over ") && second.err.contains("ckpt-21.npz: "), "{second:?}");
     assert_eq!(second.out, format!("20 {newest} --resume={newest} --step 20\n"), "{second:?}");
 }
 

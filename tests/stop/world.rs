@@ -1,6 +1,7 @@
 //! What a container has around its processes, for tests: a /dev of its own, a limit of memory. All of it is gone with the job.
 #![allow(unsafe_code)] // mounts between fork and exec have no safe interface; only test processes are touched
 
+use crate::support::look::until_true;
 use crate::support::{Launch, skip};
 use std::ffi::{CString, c_ulong};
 use std::os::unix::ffi::OsStrExt;
@@ -100,12 +101,49 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        // Only an empty one can be removed; its last process may still be on its way out.
-        for _ in 0..100 {
-            if std::fs::remove_dir(&self.0).is_ok() || !self.0.exists() {
-                return;
+        remove(&self.0);
+    }
+}
+
+/// A control group whose processes SIGKILL does not reach, as if they waited for a dead file system: version 1 only.
+pub struct Ice(PathBuf);
+
+impl Ice {
+    /// Makes one; says why it cannot.
+    pub fn new(name: &str) -> Option<Self> {
+        let group = PathBuf::from(format!("/sys/fs/cgroup/freezer/trainit-{name}-{}", std::process::id()));
+        match std::fs::create_dir(&group) {
+            Ok(()) => Some(Ice(group)),
+            Err(error) => {
+                skip(&format!("no freezer of control groups version 1 here: {error}"));
+                None
             }
-            std::thread::sleep(std::time::Duration::from_millis(20));
         }
+    }
+
+    /// From now on this process does nothing, and cannot be killed.
+    pub fn freezes(&self, pid: i32) {
+        std::fs::write(self.0.join("cgroup.procs"), pid.to_string()).unwrap();
+        std::fs::write(self.0.join("freezer.state"), "FROZEN").unwrap();
+        let state =
+            || std::fs::read_to_string(self.0.join("freezer.state")).is_ok_and(|state| state.trim() == "FROZEN");
+        until_true("frost", state);
+    }
+}
+
+impl Drop for Ice {
+    fn drop(&mut self) {
+        let _ = std::fs::write(self.0.join("freezer.state"), "THAWED");
+        remove(&self.0);
+    }
+}
+
+/// Only an empty one can be removed; its last process may still be on its way out.
+fn remove(group: &Path) {
+    for _ in 0..100 {
+        if std::fs::remove_dir(group).is_ok() || !group.exists() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }

@@ -63,8 +63,9 @@ fn without_a_grace_a_workload_that_saves_is_never_killed() {
     assert_eq!(play.0.deadline(), None);
     assert_eq!(play.does(2.0, signal(TERM)), []);
     assert_eq!(play.does(900.0, Event::MainEnded(Ended::Exited(0))), [Action::DeliverToOrphans]);
+    assert_eq!(play.tick(), (901.0, vec![Action::NameLeft(None)]));
     assert_eq!(play.0.deadline(), None);
-    assert_eq!(play.does(901.0, Event::ChildrenGone), [Action::Exit(143)]);
+    assert_eq!(play.does(950.0, Event::ChildrenGone), [Action::Exit(143)]);
 }
 
 #[test]

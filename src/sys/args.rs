@@ -17,6 +17,16 @@ impl Args {
         Args(if argc > 0 && !argv.is_null() { argv } else { std::ptr::from_ref(NOTHING).cast() })
     }
 
+    /// Words for a test, there for ever.
+    #[cfg(test)]
+    pub fn of(line: &str) -> Self {
+        let words = line
+            .split_whitespace()
+            .map(|word| std::ffi::CString::new(word).map_or(std::ptr::null(), |word| word.into_raw()));
+        let vector: Vec<*const c_char> = words.map(<*const c_char>::from).chain([std::ptr::null()]).collect();
+        Args(vector.leak().as_ptr())
+    }
+
     /// The first word.
     pub fn first(self) -> Option<&'static CStr> {
         // SAFETY: the vector ends with NULL, and `after` never goes beyond it.

@@ -20,10 +20,8 @@ impl Args {
     /// Words for a test, there for ever.
     #[cfg(test)]
     pub fn of(line: &str) -> Self {
-        let words = line
-            .split_whitespace()
-            .map(|word| std::ffi::CString::new(word).map_or(std::ptr::null(), |word| word.into_raw()));
-        let vector: Vec<*const c_char> = words.map(<*const c_char>::from).chain([std::ptr::null()]).collect();
+        let word = |word| std::ffi::CString::new(word).map_or(std::ptr::null(), |word| word.into_raw().cast_const());
+        let vector: Vec<*const c_char> = line.split_whitespace().map(word).chain([std::ptr::null()]).collect();
         Args(vector.leak().as_ptr())
     }
 

@@ -49,7 +49,7 @@ pub fn run(args: Args) -> c_int {
 
 fn supervise(main: &dyn Fn(Start) -> c_int) -> c_int {
     let inherited = Inherited::take_over();
-    supervise::run(&Lives { main, errand: &errand::run }, State::preparing(), inherited)
+    supervise::run(&Lives { main, errand: &errand::run, again: true }, State::preparing, inherited)
 }
 
 fn role(args: Args, first: bool) -> Role {

@@ -15,6 +15,7 @@ use super::{Outcome, pip, places, site};
 use crate::config::LogFormat;
 use crate::error::{Error, Result};
 use crate::exit::{Exit, Family};
+use crate::sys::temporary::Temporary;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -205,10 +206,10 @@ fn run_tool(
 }
 
 /// pip's log goes where temporary files go; without one a network that is down looks like a missing package.
-fn pip_log(wanted: &Wanted<'_>) -> Option<tempfile::NamedTempFile> {
+fn pip_log(wanted: &Wanted<'_>) -> Option<Temporary> {
     let environment = wanted.request.environment;
     let temporary = environment.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
-    let make = |dir: PathBuf| tempfile::Builder::new().prefix("trainit-pip-").suffix(".log").tempfile_in(dir).ok();
+    let make = |dir: PathBuf| Temporary::make(&dir, "trainit-pip-log-").ok();
     make(temporary).or_else(|| make(places::writable(environment)?))
 }
 

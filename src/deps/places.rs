@@ -1,6 +1,7 @@
 //! Where a process may keep something of its own: a directory that can be written and that nobody else could have put there.
 
 use crate::environment::Environment;
+use crate::sys::temporary::Temporary;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::geteuid;
 use std::fs::{self, DirBuilder};
@@ -39,7 +40,7 @@ pub fn is_ours(directory: &Path) -> bool {
 
 /// Whether files can be made in a directory. Asked by making one: access(2) does not see every read-only file system.
 pub fn takes_files(directory: &Path) -> bool {
-    tempfile::Builder::new().prefix(".trainit-probe-").tempfile_in(directory).is_ok()
+    Temporary::make(directory, ".trainit-probe-").is_ok()
 }
 
 /// Whether the file system forbids to run programs and to load libraries from it.

@@ -2,11 +2,11 @@
 //! that cannot be read counts as none.
 
 use super::digest::{Digest, short};
+use crate::sys::temporary::Temporary;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -105,11 +105,9 @@ impl Home {
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     make_directory(directory)?;
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    file.write_all(bytes)?;
-    file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
+    let mut new = Temporary::make(directory, ".new-")?;
+    new.file().write_all(bytes)?;
+    new.become_file(path, 0o644, true)?;
     File::open(directory)?.sync_all()
 }
 

@@ -5,6 +5,7 @@ use crate::check::{Finding, Scene, Status, verdict};
 use crate::engine::Place;
 use crate::exit::Exit;
 use crate::show;
+use crate::sys::temporary::Temporary;
 use serde::Serialize;
 use std::io::Write;
 use std::path::Path;
@@ -102,18 +103,14 @@ impl Report {
     /// What the file system says.
     pub fn save(&self, path: &Path) -> std::io::Result<()> {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file =
-            tempfile::Builder::new().prefix(".trainit-report.").permissions(readable()).tempfile_in(directory)?;
-        file.write_all(self.to_json().as_bytes())?;
-        file.persist(path).map(drop).map_err(|error| error.error)
+        let mut new = Temporary::make(directory, ".trainit-report.")?;
+        new.file().write_all(self.to_json().as_bytes())?;
+        new.become_file(path, READABLE, false)
     }
 }
 
 /// A report is read by others: it holds no secrets.
-fn readable() -> std::fs::Permissions {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::Permissions::from_mode(0o644)
-}
+const READABLE: u32 = 0o644;
 
 fn milliseconds(took: Duration) -> u64 {
     u64::try_from(took.as_millis()).unwrap_or(u64::MAX)

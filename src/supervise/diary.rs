@@ -27,11 +27,12 @@ pub struct Diary {
 impl Diary {
     /// A diary that is kept nowhere yet.
     pub fn new() -> Self {
-        Diary { record: Record { version: 1, started: file::unix_now(), ..Record::default() }, ..Diary::default() }
+        Diary { record: Record { version: 1, ..Record::default() }, ..Diary::default() }
     }
 
-    /// Moves into the directory that prepare made, once.
-    pub fn move_in(&mut self, directory: &Path) {
+    /// Moves into the directory that prepare made, once; so long after PID 1 started.
+    pub fn move_in(&mut self, directory: &Path, since: Duration) {
+        self.record.started = file::unix_now() - since.as_secs_f64();
         self._lock = file::lock(directory);
         self.directory = Some(directory.to_owned());
         self.record.supervisor = Identity::of(std::process::id() as i32).unwrap_or_default();

@@ -8,7 +8,7 @@ use super::{Lives, Start, run};
 use crate::handover::{Level, Message, Policy, Scope};
 use crate::sys::signal::{self, Inherited};
 use crate::sys::{Args, process, terminal};
-use std::ffi::{CStr, c_int};
+use std::ffi::c_int;
 use std::time::Duration;
 
 /// tini ends with 1 when it cannot understand its command line.
@@ -28,35 +28,35 @@ const HELP: &str = "trainit init [OPTION]... [--] COMMAND [ARG]...: PID 1 only, 
 As `tini`, `tini-static` or `docker-init` (by name) it does the same. TINI_KILL_PROCESS_GROUP is -g.";
 
 /// What the command line asks for.
-#[derive(Debug, PartialEq)]
 enum Request {
-    /// Start the words from this index on.
-    Run(Box<Options>, usize),
+    /// Start these words.
+    Run(Args),
     /// Print and end well.
     Print(&'static str),
 }
 
 /// What the options before the command say.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug)]
 struct Options {
     policy: Policy,
     /// The signal that this process wants when its own parent dies.
     parent_death: Option<c_int>,
 }
 
+impl Default for Options {
+    fn default() -> Self {
+        let policy = Policy { drain: Duration::from_secs(5), scope: Scope::Main, ..Policy::default() };
+        Options { policy, parent_death: None }
+    }
+}
+
 /// Runs the command that these words (without the program's name) ask for.
+#[inline(never)] // or every role would carry its options on the stack
 pub fn main(args: Args) -> c_int {
     let inherited = Inherited::take_over();
-    let words: Vec<&CStr> = args.collect();
-    match read(&words) {
-        Ok(Request::Run(options, at)) => {
-            if let Some(number) = options.parent_death {
-                process::signal_when_parent_dies(number);
-            }
-            let command = args.after(at);
-            let lives = Lives { main: &|start| launch(command, start), errand: &|_| 0 };
-            run(&lives, State::plain(with_variables(options.policy)), inherited)
-        }
+    let mut options = Options::default();
+    match read(args, &mut options) {
+        Ok(Request::Run(command)) => supervise(command, options, inherited),
         Ok(Request::Print(text)) => {
             let _ = nix::unistd::write(std::io::stdout(), format!("{text}\n").as_bytes());
             0
@@ -68,12 +68,16 @@ pub fn main(args: Args) -> c_int {
     }
 }
 
-/// TINI_SUBREAPER and TINI_VERBOSITY ask for what is done anyway.
-fn with_variables(mut policy: Policy) -> Policy {
-    if std::env::var_os("TINI_KILL_PROCESS_GROUP").is_some() {
-        policy.scope = Scope::Group;
+fn supervise(command: Args, mut options: Options, inherited: Inherited) -> c_int {
+    if let Some(number) = options.parent_death {
+        process::signal_when_parent_dies(number);
     }
-    policy
+    // TINI_SUBREAPER and TINI_VERBOSITY ask for what is done anyway.
+    if process::variable(c"TINI_KILL_PROCESS_GROUP").is_some() {
+        options.policy.scope = Scope::Group;
+    }
+    let lives = Lives { main: &|start| launch(command, start), errand: &|_| 0, again: false };
+    run(&lives, || State::plain(options.policy), inherited)
 }
 
 /// The child: in front of the terminal, with everything given back, it becomes the command.
@@ -86,35 +90,32 @@ fn launch(command: Args, start: Start) -> c_int {
     crate::exit::Exit::of_exec(errno).code().into()
 }
 
-fn read(words: &[&CStr]) -> Result<Request, String> {
-    let policy = Policy { drain: Duration::from_secs(5), scope: Scope::Main, ..Policy::default() };
-    let mut options = Options { policy, parent_death: None };
-    let mut at = 0;
-    while let Some(word) = words.get(at).map(|word| word.to_bytes()) {
-        let next = || words.get(at + 1).and_then(|word| word.to_str().ok());
-        match word {
-            b"--" => return command(options, at + 1, words),
+fn read(mut args: Args, options: &mut Options) -> Result<Request, String> {
+    while let Some(word) = args.first() {
+        let next = || args.after(1).first().and_then(|word| word.to_str().ok());
+        match word.to_bytes() {
+            b"--" => return command(args.after(1)),
             b"--version" => return Ok(Request::Print(concat!("trainit ", env!("CARGO_PKG_VERSION")))),
             b"--help" => return Ok(Request::Print(HELP)),
             b"--grace" => {
                 options.policy.grace = Some(duration(next()).ok_or("--grace wants a time such as 30s")?);
-                at += 2;
+                args = args.after(2);
             }
             [b'-', flags @ ..] if !flags.is_empty() => {
-                let (used, print) = short(flags, next(), &mut options)?;
+                let (used, print) = short(flags, next(), options)?;
                 if let Some(text) = print {
                     return Ok(Request::Print(text));
                 }
-                at += used;
+                args = args.after(used);
             }
             _ => break,
         }
     }
-    command(options, at, words)
+    command(args)
 }
 
-fn command(options: Options, at: usize, words: &[&CStr]) -> Result<Request, String> {
-    if at < words.len() { Ok(Request::Run(Box::new(options), at)) } else { Err("no command".into()) }
+fn command(words: Args) -> Result<Request, String> {
+    if words.first().is_some() { Ok(Request::Run(words)) } else { Err("no command".into()) }
 }
 
 /// One word of short options. Says how many words were used, and what is to be printed instead of anything else.
@@ -175,49 +176,45 @@ fn duration(text: Option<&str>) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ffi::CString;
 
-    fn parse(line: &str) -> Result<Request, String> {
-        let words: Vec<CString> = line.split_whitespace().map(|word| CString::new(word).unwrap()).collect();
-        read(&words.iter().map(CString::as_c_str).collect::<Vec<_>>())
-    }
-
-    fn policy(line: &str) -> (Policy, usize) {
-        match parse(line) {
-            Ok(Request::Run(options, at)) => (options.policy, at),
-            other => panic!("{other:?}"),
+    /// The options, and how many words they took.
+    fn options(line: &str) -> (Options, usize) {
+        let (mut options, words) = (Options::default(), Args::of(line));
+        match read(words, &mut options) {
+            Ok(Request::Run(command)) => (options, words.count() - command.count()),
+            _ => panic!("{line}"),
         }
     }
 
     #[test]
     fn options_end_at_the_first_word_that_is_none() {
-        assert_eq!(policy("sh -c x").1, 0);
-        assert_eq!(policy("-g -- -weird").1, 2);
+        assert_eq!(options("sh -c x").1, 0);
+        assert_eq!(options("-g -- -weird").1, 2);
     }
 
     #[test]
     fn tinis_flags_are_understood_together_and_apart() {
-        let (policy, at) = policy("-sgve 143 -e7 -r TERM:USR1 -rHUP:0 --grace 30s true");
-        assert_eq!((policy.scope, at), (Scope::Group, 8));
+        let (Options { policy, .. }, used) = options("-sgve 143 -e7 -r TERM:USR1 -rHUP:0 --grace 30s true");
+        assert_eq!((policy.scope, used), (Scope::Group, 8));
         assert_eq!(policy.exit_map, [(143, 0), (7, 0)]);
         assert_eq!(policy.rewrite, [(15, 10), (1, 0)]);
         assert_eq!(policy.grace, Some(Duration::from_secs(30)));
+        assert_eq!(options("-p SIGKILL true").0.parent_death, Some(libc::SIGKILL));
     }
 
     #[test]
     fn what_is_only_to_be_printed_wins() {
-        assert_eq!(parse("-gl true"), Ok(Request::Print("Apache-2.0 OR MIT")));
-        assert_eq!(parse("-h"), Ok(Request::Print(HELP)));
-        let asked = Options { parent_death: Some(9), ..Options::default() };
-        assert!(
-            matches!(parse("-p SIGKILL true"), Ok(Request::Run(options, 2)) if options.parent_death == asked.parent_death)
-        );
+        for (line, text) in [("-gl true", env!("CARGO_PKG_LICENSE")), ("-h", HELP)] {
+            assert!(
+                matches!(read(Args::of(line), &mut Options::default()), Ok(Request::Print(found)) if found == text)
+            );
+        }
     }
 
     #[test]
     fn what_cannot_be_understood_is_named() {
         for line in ["-x true", "-e 300 true", "-e", "-r 1 true", "-p NOPE true", "--grace soon true", "", "-g"] {
-            assert!(parse(line).is_err(), "{line}");
+            assert!(read(Args::of(line), &mut Options::default()).is_err(), "{line}");
         }
     }
 }

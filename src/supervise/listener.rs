@@ -7,6 +7,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Room for the longest frame and a beginning of the next.
 const ROOM: usize = 2 * FRAME_MAX;
 
+/// What is read at once. On the stack, where whatever was touched once stays PID 1's for weeks.
+const PIECE: usize = 512;
+
 /// What was heard.
 #[derive(Debug, Default)]
 pub struct Heard {
@@ -56,15 +59,19 @@ impl Listener {
 
     /// Reads what is there; call only when the descriptor is readable.
     pub fn hear(&mut self) -> Heard {
-        let mut room = [0; ROOM];
+        let mut room = [0; PIECE];
         let count = match nix::unistd::read(&self.fd, &mut room) {
             Ok(count) => count,
             Err(nix::errno::Errno::EINTR | nix::errno::Errno::EAGAIN) => return Heard::default(),
             Err(_) => 0,
         };
+        if count == 0 {
+            self.open = false;
+            return Heard { messages: Vec::new(), closed: true };
+        }
         self.bytes.extend_from_slice(room.get(..count).unwrap_or_default());
         let messages = self.take_messages();
-        let closed = count == 0 || self.bytes.len() > ROOM;
+        let closed = self.bytes.len() > ROOM;
         self.open &= !closed;
         Heard { messages, closed }
     }

@@ -58,30 +58,36 @@ pub struct Lives<'a> {
     pub main: &'a dyn Fn(Start) -> c_int,
     /// An errand.
     pub errand: &'a dyn Fn(Task<'_>) -> c_int,
+    /// The child may have to be started again.
+    pub again: bool,
 }
 
-/// Supervises one child that lives its lives, until everything has ended. Returns the exit code. The caller has taken the signals
-/// over as the very first thing it did: what arrives before that is lost to a PID 1.
-pub fn run(lives: &Lives<'_>, state: State, inherited: Inherited) -> c_int {
+/// Supervises one child that lives its lives, until everything has ended, and ends with the exit code. The caller has taken the
+/// signals over as the very first thing it did: what arrives before that is lost to a PID 1. (The state is made here and not handed
+/// in, because every copy on the stack stays there for weeks.)
+pub fn run(lives: &Lives<'_>, state: impl FnOnce() -> State, inherited: Inherited) -> ! {
     let since = Instant::now();
     process::occupy_stdio();
     quiet_panics();
     if !process::is_first() {
         process::become_subreaper();
     }
-    let workdir = std::env::current_dir().ok();
-    let started = Receiver::new().and_then(|receiver| {
+    let workdir = lives.again.then(std::env::current_dir).and_then(Result::ok);
+    let begun = Receiver::new().and_then(|receiver| {
         let (main, listener) = start(lives, inherited, since, workdir.as_deref(), 1)?;
         process::close_all_but(&mut [receiver.fd().as_raw_fd(), listener.fd().as_raw_fd()]);
-        Ok(Supervisor::new(state, receiver, listener, main, since))
+        Ok((receiver, main, listener))
     });
-    match started {
-        Ok(supervisor) => supervisor.run(lives, inherited, workdir.as_deref()),
+    let code = match begun {
+        Ok((receiver, main, listener)) => {
+            Supervisor::new(state, receiver, listener, main, since).run(lives, inherited, workdir.as_deref())
+        }
         Err(errno) => {
             Voice::default().write(Level::Error, &format!("cannot start: {}", errno.desc()));
             c_int::from(Exit::Internal.code())
         }
-    }
+    };
+    process::exit_now(code) // nothing here is buffered, and no exit handler has anything to do
 }
 
 /// Forks the child. PID 1 itself leaves the working directory, so that it pins no mount.

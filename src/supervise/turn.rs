@@ -8,7 +8,7 @@ use super::holders::{self, Holder};
 use super::line::Line;
 use super::listener::Listener;
 use super::requests::Requests;
-use super::state::{Action, Clock, Event, State};
+use super::state::{Action, Clock, Event, State, due};
 use super::tell::{self, Voice};
 use super::workload::Workload;
 use crate::handover::{Errand, Level, Message};
@@ -28,11 +28,11 @@ const TERMINATION_MAX: usize = 4096;
 /// So many ended children or signals are taken in one turn: with either coming in without end the other is still seen.
 const BATCH: u32 = 1000;
 
+/// So long after its begin a workload is no short command, for which giving memory back would cost more than it brings.
+const SETTLED: Duration = Duration::from_secs(1);
+
 /// The pause after a panic, in milliseconds.
 const AFTER_PANIC: u8 = 100;
-
-/// A sleep that is worth tidying up for.
-const LONG: Duration = Duration::from_secs(1);
 
 /// PID 1 at work.
 pub struct Supervisor {
@@ -51,17 +51,24 @@ pub struct Supervisor {
     /// Who was named because of a GPU.
     holders: Vec<Holder>,
     diary: Diary,
+    /// When the start is over, and what only it needed is given back.
+    forget_at: Option<Clock>,
     /// The signal that asked for the stop, and who sent it.
     stopped_by: Option<String>,
-    /// Something rare was done since memory was given back.
-    untidy: bool,
     exit: Option<u8>,
 }
 
 impl Supervisor {
-    pub(super) fn new(state: State, receiver: Receiver, listener: Listener, main: c_int, since: Instant) -> Self {
+    #[inline(never)] // the copies that are made here go with this frame
+    pub(super) fn new(
+        state: impl FnOnce() -> State,
+        receiver: Receiver,
+        listener: Listener,
+        main: c_int,
+        since: Instant,
+    ) -> Self {
         Supervisor {
-            state,
+            state: state(),
             receiver,
             listener: Some(listener),
             workload: Workload::of(main),
@@ -73,14 +80,14 @@ impl Supervisor {
             memory_kills: None,
             holders: Vec::new(),
             diary: Diary::new(),
+            forget_at: None,
             stopped_by: None,
-            untidy: true,
             exit: None,
         }
     }
 
     /// Turns until the end.
-    pub(super) fn run(mut self, lives: &Lives<'_>, inherited: Inherited, workdir: Option<&Path>) -> c_int {
+    pub(super) fn run(&mut self, lives: &Lives<'_>, inherited: Inherited, workdir: Option<&Path>) -> c_int {
         let code = keep_turning(|| {
             let over = self.turn();
             self.start_what_is_wanted(lives, inherited, workdir);
@@ -99,12 +106,14 @@ impl Supervisor {
         if !self.wanted.is_empty() || self.begin {
             return None;
         }
-        self.wait(more);
+        let asked = self.wait(more);
         // All of it, before any signal: what came after exec is the workload's, and prepare's end says that it was after.
         self.hear_out();
-        self.errands.hear().into_iter().for_each(|message| self.step(Event::Said(message)));
+        if self.errands.any() {
+            self.errands.hear().into_iter().for_each(|message| self.step(Event::Said(message)));
+        }
         self.receive();
-        if self.requests.as_ref().is_some_and(Requests::take) {
+        if asked && self.requests.as_ref().is_some_and(Requests::take) {
             self.step(Event::SaveRequested);
         }
         self.errands.tick(self.now());
@@ -149,45 +158,44 @@ impl Supervisor {
         }
     }
 
-    /// Sleeps until something happens: for ever, when no deadline runs; not at all when there is more to do.
-    fn wait(&mut self, more: bool) {
+    /// Sleeps until something happens: for ever, when no deadline runs; not at all when there is more to do. Says whether
+    /// there may be a request.
+    fn wait(&mut self, more: bool) -> bool {
         let at_once = more.then_some(Clock::ZERO);
-        let deadline = [at_once, self.state.deadline(), self.errands.deadline(), self.diary.deadline()]
-            .into_iter()
-            .flatten()
-            .min();
+        if due(self.forget_at, self.now()) {
+            self.forget_at = None;
+            memory::forget_the_past();
+        }
+        let own = [at_once, self.forget_at, self.diary.deadline()];
+        let deadline = own.into_iter().chain([self.state.deadline(), self.errands.deadline()]).flatten().min();
         let timeout = deadline.map_or(PollTimeout::NONE, |at| {
             let left = at.saturating_sub(self.now()) + Duration::from_millis(1);
             PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
         });
-        if deadline.is_none_or(|at| at > self.now() + LONG) {
-            self.tidy_up();
-        }
         let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
-        let mut fds = vec![readable(self.receiver.fd())];
-        fds.extend(self.listener.as_ref().map(|listener| readable(listener.fd())));
-        fds.extend(self.requests.as_ref().map(|requests| readable(requests.fd())));
-        fds.extend(self.errands.fds());
-        let _ = poll(&mut fds, timeout);
-    }
-
-    /// Before a long sleep PID 1 gives back what it only needed for something rare. Passing signals on is not rare.
-    fn tidy_up(&mut self) {
-        if self.listener.is_none() && std::mem::take(&mut self.untidy) {
-            memory::give_back();
+        let signals = self.receiver.fd();
+        // Often this is all, and no heap is touched for it; a descriptor that is there twice is no harm.
+        let own = [Some(signals), self.listener.as_ref().map(Listener::fd), self.requests.as_ref().map(Requests::fd)];
+        let mut own = own.map(|fd| readable(fd.unwrap_or(signals)));
+        if self.errands.any() {
+            let mut all: Vec<PollFd<'_>> = own.into_iter().chain(self.errands.fds()).collect();
+            let _ = poll(&mut all, timeout);
+            return asks(&all);
         }
+        let _ = poll(&mut own, timeout);
+        asks(&own)
     }
 
     fn listen(&mut self) {
-        let Some(listener) = self.listener.as_mut().filter(|listener| listener.is_readable()) else { return };
+        let Some(listener) = self.listener.as_mut() else { return };
         let heard = listener.hear();
         for message in heard.messages {
             self.hear(message);
         }
         if heard.closed {
             self.listener = None;
-            self.untidy = true;
             self.step(Event::DoorClosed);
+            self.forget_at = Some(self.now() + SETTLED);
         }
     }
 
@@ -203,7 +211,7 @@ impl Supervisor {
     fn move_in(&mut self) {
         self.memory_kills = cgroup::memory_kills(&Root::real());
         if let Some(directory) = self.state.policy.run_dir.as_deref().map(Path::new) {
-            self.diary.move_in(directory);
+            self.diary.move_in(directory, self.since.elapsed());
             self.requests = Requests::watch(directory);
         }
     }
@@ -283,7 +291,6 @@ impl Supervisor {
     }
 
     fn act(&mut self, action: Action) {
-        self.untidy |= !matches!(action, Action::Forward(_));
         let scope = self.state.policy.scope;
         match action {
             Action::Forward(number) => self.workload.forward(number, scope),
@@ -371,6 +378,12 @@ impl Supervisor {
         }
         write_termination_log(self.state.refusal().unwrap_or(&ending.words()));
     }
+}
+
+/// Whether somebody asks for something: of what was polled (the signals, the door, the requests, then the errands) only this is
+/// dearer to look at than to be told of.
+fn asks(fds: &[PollFd<'_>]) -> bool {
+    fds.get(2).and_then(PollFd::any).unwrap_or(false)
 }
 
 /// Turns until the end. A panic is a fault of ours, but the workload must not pay for it: it is told (by the hook), and the loop

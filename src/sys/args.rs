@@ -17,6 +17,14 @@ impl Args {
         Args(if argc > 0 && !argv.is_null() { argv } else { std::ptr::from_ref(NOTHING).cast() })
     }
 
+    /// Words for a test, there for ever.
+    #[cfg(test)]
+    pub fn of(line: &str) -> Self {
+        let word = |word| std::ffi::CString::new(word).map_or(std::ptr::null(), |word| word.into_raw().cast_const());
+        let vector: Vec<*const c_char> = line.split_whitespace().map(word).chain([std::ptr::null()]).collect();
+        Args(vector.leak().as_ptr())
+    }
+
     /// The first word.
     pub fn first(self) -> Option<&'static CStr> {
         // SAFETY: the vector ends with NULL, and `after` never goes beyond it.

@@ -1,30 +1,33 @@
 //! Giving memory back: PID 1 sleeps for weeks and should not keep what it needed only at the start.
 
-/// Gives back what can be had again: pages of the program's file, and the part of the stack that is not in use.
-pub fn give_back() {
-    drop_touched_text();
-    drop_unused_stack();
-}
+use std::ffi::c_void;
 
-/// The stack below this call holds nothing any more; its pages come back as zeroes when they are needed. As far down as anything of
-/// ours reaches: what is not mapped there is skipped by the kernel.
+/// More than the call that gives the stack back uses of it.
+const MARGIN: usize = 1024;
+
+/// What a deep call at the start may have touched of the stack.
+const DEEP: usize = 128 << 10;
+
+/// Forgets what was touched so far and is not needed for sleeping: file pages of this program, which come back from the page cache
+/// when they are used again, and the stack below the caller, which holds nothing any more.
 #[inline(never)]
-fn drop_unused_stack() {
-    const BELOW: usize = 128 << 10;
-    const RED_ZONE: usize = 512;
-    let here = 0u8;
-    let top = (&raw const here as usize - RED_ZONE) & !4095;
-    for page in (top.saturating_sub(BELOW)..top).step_by(4096).rev() {
-        // SAFETY: the page lies wholly below the frames in use (and the red zone), so nobody's value is in it.
-        if unsafe { libc::madvise(page as *mut libc::c_void, 4096, libc::MADV_DONTNEED) } != 0 {
-            break;
-        }
-    }
+pub fn forget_the_past() {
+    // SAFETY: sysconf(3) takes no pointers.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    forget_stack(page);
+    forget_text(page);
 }
 
-/// Forgets the file pages of this program that were touched so far, in every segment that cannot be written; what is used
-/// again comes back from the page cache (madvise(2), MADV_DONTNEED on a private file mapping).
-fn drop_touched_text() {
+/// Pages of the stack below this frame; they read as zero when a call goes that deep again.
+fn forget_stack(page: usize) {
+    let here = 0u8;
+    let end = (&raw const here as usize - MARGIN) & !(page - 1);
+    // SAFETY: below the frames in use, which end above `end`, nothing is alive. Where the stack ends earlier there is nothing (the kernel keeps a gap free).
+    unsafe { libc::madvise((end - DEEP) as *mut c_void, DEEP, libc::MADV_DONTNEED) };
+}
+
+/// Every segment that cannot be written (madvise(2), MADV_DONTNEED on a private file mapping).
+fn forget_text(page: usize) {
     unsafe extern "C" {
         static __ehdr_start: libc::Elf64_Ehdr;
     }
@@ -37,8 +40,8 @@ fn drop_touched_text() {
     let first = headers.iter().find(load).map_or(0, |header| header.p_vaddr as usize);
     for header in headers.iter().filter(load).filter(|header| header.p_flags & libc::PF_W == 0) {
         let start = base - first + header.p_vaddr as usize;
-        let (page, end) = (start & !4095, start + header.p_memsz as usize);
+        let (begin, end) = (start & !(page - 1), start + header.p_memsz as usize);
         // SAFETY: the range is a read-only segment of this program; dropped pages are read again from its file.
-        unsafe { libc::madvise(page as *mut libc::c_void, end - page, libc::MADV_DONTNEED) };
+        unsafe { libc::madvise(begin as *mut c_void, end - begin, libc::MADV_DONTNEED) };
     }
 }

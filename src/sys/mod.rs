@@ -13,6 +13,7 @@ pub mod process;
 pub mod root;
 pub mod signal;
 pub mod stat;
+pub mod temporary;
 pub mod terminal;
 pub mod window;
 

@@ -183,16 +183,21 @@ pub fn execute(argv: &[CString], environment: &[CString], path: &[u8]) -> Errno 
     search(name, path, &list(argv), list(environment).as_ptr())
 }
 
+/// A variable of the environment that this process was started with, without a copy. Nothing here ever changes it.
+pub fn variable(name: &CStr) -> Option<&'static CStr> {
+    // SAFETY: getenv(3) returns NULL or a string of the environment, which is there for ever.
+    let value = unsafe { libc::getenv(name.as_ptr()).as_ref()? };
+    // SAFETY: as above; it ends with NUL.
+    Some(unsafe { CStr::from_ptr(value) })
+}
+
 /// The same with words and an environment that are passed on as they came: nothing is copied, no byte of them can change.
 pub fn execute_inherited(argv: Args) -> Errno {
     unsafe extern "C" {
         static environ: *const *const c_char;
     }
     let Some(name) = argv.first() else { return Errno::ENOENT };
-    // SAFETY: getenv(3) returns NULL or a string of the environment, which nobody changes here.
-    let path = unsafe { libc::getenv(c"PATH".as_ptr()).as_ref() };
-    // SAFETY: as above.
-    let path = path.map_or(DEFAULT_PATH, |path| unsafe { CStr::from_ptr(path) }.to_bytes());
+    let path = variable(c"PATH").map_or(DEFAULT_PATH, CStr::to_bytes);
     // SAFETY: the C library set `environ` up before main; this process has one thread.
     search(name, path, argv.pointers(), unsafe { environ })
 }

@@ -14,7 +14,12 @@ const fn standard(number: c_int) -> BorrowedFd<'static> {
 
 /// Our controlling terminal and the group in its foreground. A terminal of another session is not ours to give.
 fn foreground() -> Option<(BorrowedFd<'static>, Pid)> {
-    [0, 1, 2].into_iter().map(standard).find_map(|fd| tcgetpgrp(fd).ok().map(|group| (fd, group)))
+    for fd in [0, 1, 2].map(standard) {
+        if let Ok(group) = tcgetpgrp(fd) {
+            return Some((fd, group));
+        }
+    }
+    None
 }
 
 /// Puts this process into a group of its own, and into the terminal's foreground if its old group was there. In a shell's pipeline

@@ -1,0 +1,84 @@
+//! Files under a name that nobody else has. A crate for this would bring a generator of random numbers with thread-local state, which
+//! costs PID 1 a page of memory for weeks; mkstemp(3) costs nothing.
+
+use std::fs::{File, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// A new file, open for reading and writing; gone when this is dropped, unless it was moved to its place.
+#[derive(Debug)]
+pub struct Temporary {
+    file: File,
+    path: PathBuf,
+}
+
+impl Temporary {
+    /// Makes one in a directory; its name begins with `prefix`, and only its owner may read it.
+    ///
+    /// # Errors
+    /// What mkstemp(3) says.
+    pub fn make(directory: &Path, prefix: &str) -> io::Result<Self> {
+        let (fd, path) = nix::unistd::mkstemp(&directory.join(format!("{prefix}XXXXXX")))?;
+        let made = Temporary { file: File::from(fd), path };
+        let flags = nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC);
+        nix::fcntl::fcntl(&made.file, flags)?;
+        Ok(made)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes to it.
+    pub fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Makes it a file of this mode at its place, in one step.
+    ///
+    /// # Errors
+    /// What fchmod(2), fsync(2) and rename(2) say.
+    pub fn become_file(self, place: &Path, mode: u32, durable: bool) -> io::Result<()> {
+        self.file.set_permissions(Permissions::from_mode(mode))?;
+        if durable {
+            self.file.sync_all()?;
+        }
+        std::fs::rename(&self.path, place)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // After a rename there is nothing under this name any more.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn it_is_there_until_it_is_dropped_or_moved_to_its_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let dropped = Temporary::make(directory.path(), "one-").unwrap();
+        let (path, place) = (dropped.path().to_owned(), directory.path().join("place"));
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        drop(dropped);
+        assert!(!path.exists());
+        let mut kept = Temporary::make(directory.path(), "two-").unwrap();
+        kept.file().write_all(b"text").unwrap();
+        kept.become_file(&place, 0o644, true).unwrap();
+        assert_eq!(std::fs::read(&place).unwrap(), b"text");
+        assert_eq!(std::fs::metadata(&place).unwrap().permissions().mode() & 0o777, 0o644);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn where_no_file_can_be_made_that_is_said() {
+        assert!(Temporary::make(Path::new("/no/such/directory"), "x").is_err());
+    }
+}

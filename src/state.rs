@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The variable that tells a workload where the state is.
 pub const RUN_DIR_VARIABLE: &str = "TRAINIT_RUN_DIR";
@@ -23,6 +23,9 @@ pub const REQUESTS: &str = "requests";
 pub const CHECKPOINT_REQUEST: &str = "checkpoint-";
 
 const FILE: &str = "state.json";
+
+/// Longer than it takes from making a state directory to holding its lock.
+const BEGINNING: Duration = Duration::from_secs(60);
 
 /// What `state.json` holds. No secrets, no environment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -187,14 +190,23 @@ pub fn lock(directory: &Path) -> Option<Flock<File>> {
 pub fn breadcrumbs(bases: &[PathBuf]) -> Vec<Record> {
     let homes = bases.iter().map(|base| base.join(home_name())).filter_map(|home| own_directory_there(&home));
     let left = homes.flat_map(|home| entries(&home, "")).filter_map(|directory| {
-        let record = read(&directory).ok()?;
+        let record = read(&directory).ok();
+        // Whoever was killed before it wrote anything left an empty directory; one that is new is about to be used.
+        if record.is_none() && !is_older_than(&directory, BEGINNING) {
+            return None;
+        }
         let _lock = lock(&directory)?;
         let _ = std::fs::remove_dir_all(&directory);
-        (record.phase != Phase::Ended).then_some(record)
+        record.filter(|record| record.phase != Phase::Ended)
     });
     let mut left: Vec<Record> = left.collect();
     left.sort_by(|a, b| a.started.total_cmp(&b.started));
     left
+}
+
+fn is_older_than(path: &Path, age: Duration) -> bool {
+    let modified = std::fs::symlink_metadata(path).and_then(|found| found.modified());
+    modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|passed| passed > age))
 }
 
 /// What a reader found.
@@ -261,6 +273,16 @@ mod tests {
     fn a_recycled_pid_is_not_taken_for_the_supervisor() {
         let me = Identity::of(std::process::id() as i32).unwrap();
         assert!(!Identity { start: me.start + 1, ..me }.is_alive());
+    }
+
+    #[test]
+    fn what_was_killed_before_it_wrote_anything_is_swept_away_once_it_is_no_longer_new() {
+        let base = tempfile::tempdir().unwrap();
+        let directory = make(Some(base.path()), None, Identity { pid: 1, start: 1 }).unwrap();
+        assert_eq!((breadcrumbs(&[base.path().into()]), directory.exists()), (vec![], true));
+        let old = SystemTime::now() - 2 * BEGINNING;
+        std::fs::File::open(&directory).unwrap().set_modified(old).unwrap();
+        assert_eq!((breadcrumbs(&[base.path().into()]), directory.exists()), (vec![], false));
     }
 
     #[test]

@@ -28,7 +28,8 @@ const TERMINATION_MAX: usize = 4096;
 /// So many ended children or signals are taken in one turn: with either coming in without end the other is still seen.
 const BATCH: u32 = 1000;
 
-/// So long after its begin a workload is no short command, for which giving memory back would cost more than it brings.
+/// So long after its begin a workload is no short command, and after that nothing more follows from what was done: earlier, giving
+/// memory back would cost more than it brings.
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// The pause after a panic, in milliseconds.
@@ -42,6 +43,8 @@ pub struct Supervisor {
     workload: Workload,
     since: Instant,
     errands: Errands,
+    /// Room for what the state answers, kept so that a signal costs no heap.
+    actions: Vec<Action>,
     /// Errands and starts that the state asked for in this turn; they need what `run` was given.
     wanted: Vec<Errand>,
     begin: bool,
@@ -74,6 +77,7 @@ impl Supervisor {
             workload: Workload::of(main),
             since,
             errands: Errands::default(),
+            actions: Vec::new(),
             wanted: Vec::new(),
             begin: false,
             requests: None,
@@ -284,13 +288,18 @@ impl Supervisor {
     }
 
     fn step(&mut self, event: Event) {
-        let mut actions = Vec::new();
+        let mut actions = std::mem::take(&mut self.actions);
         self.state.step(event, self.since.elapsed(), &mut actions);
         self.remember_sender();
-        actions.into_iter().for_each(|action| self.act(action));
+        actions.drain(..).for_each(|action| self.act(action));
+        self.actions = actions;
     }
 
     fn act(&mut self, action: Action) {
+        // What is done once in a while touches what a sleep does not need; passing signals on may be done often.
+        if self.listener.is_none() && !matches!(action, Action::Forward(_)) {
+            self.forget_at = Some(self.now() + SETTLED);
+        }
         let scope = self.state.policy.scope;
         match action {
             Action::Forward(number) => self.workload.forward(number, scope),

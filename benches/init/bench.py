@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+"""PID 1 beside other inits: what a start costs, how fast signals are, what it takes to reap, what it holds while nothing happens.
+
+    benches/init/bench.py [PATH OF TRAINIT] [--quick]
+
+Everything runs in turn, round by round, in one go, so that a busy moment hits everybody; medians, and ratios to tini-static. Each
+init is PID 1 of a fresh pid namespace. Needs root (or user namespaces), python3 and rustc; inits that are not installed are left
+out. Prints Markdown.
+"""
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+QUICK = "--quick" in sys.argv
+PATHS = [word for word in sys.argv[1:] if not word.startswith("-")]
+ROUNDS = 60 if QUICK else 600
+LAUNCHES, WARM = (10, 50) if QUICK else (60, 200)
+ORPHANS, STORMS = (1000, 1) if QUICK else (10000, 5)
+IDLE_SECONDS = 5 if QUICK else 60
+MEMORY_LAUNCHES = 3 if QUICK else 7
+# What PID 1 only needs for the start it gives back a second later.
+SETTLED = 2.5
+
+
+def trainit():
+    if PATHS:
+        return os.path.abspath(PATHS[0])
+    script = os.path.join(ROOT, "scripts", "static-binary.sh")
+    return subprocess.run([script], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def build_driver(directory):
+    path = os.path.join(directory, "driver")
+    source = os.path.join(HERE, "driver.rs")
+    subprocess.run(["rustc", "-O", "--edition", "2024", "-C", "target-feature=+crt-static", "-o", path, source], check=True)
+    return path
+
+
+def contenders(binary):
+    """Name, and the words before the command."""
+    words = {"tini-static": ["--"], "tini": ["--"], "dumb-init": [], "catatonit": ["--"]}
+    found = {name: [shutil.which(name), *rest] for name, rest in words.items() if shutil.which(name)}
+    found["trainit init"] = [binary, "init", "--"]
+    # The whole path: configuration, mode, state directory, last line; no check looks at anything.
+    found["trainit, checks off"] = [binary, "--set", "checks=gpu=off host=off", "--set", "log.level=error", "--"]
+    return found
+
+
+def interleave(inits, words):
+    """One command line with `--next` between the contenders."""
+    line = []
+    for init in inits.values():
+        line += ["--next", *init, *words]
+    return line[1:]
+
+
+def run(words):
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(words[:3])} …: {done.returncode}\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def starts(driver, inits):
+    """Microseconds that each adds to a program that does nothing."""
+    alone = {"alone": []}
+    out = run([driver, "start", str(ROUNDS), *interleave({**alone, **inits}, [driver, "true"])])
+    columns = list(zip(*[map(float, line.split()) for line in out.splitlines()]))
+    base = statistics.median(columns[0])
+    # Each round's own difference: what slows a whole round down is in both.
+    added = [statistics.median(a - b for a, b in zip(column, columns[0])) for column in columns[1:]]
+    return base, dict(zip(inits, added))
+
+
+def latencies(driver, inits, launches, warm):
+    out = run([driver, "latency", str(launches), str(warm), *interleave(inits, [driver, "receive"])])
+    samples = {name: [] for name in inits}
+    names = list(inits)
+    for line in out.splitlines():
+        at, _, value = line.split()
+        samples[names[int(at)]].append(float(value))
+    return {name: statistics.median(values) for name, values in samples.items()}
+
+
+class Below:
+    """One init with a workload that speaks and waits."""
+
+    def __init__(self, driver, init, words):
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self.process = subprocess.Popen([driver, "below", *init, *words], text=True, **pipes)
+        self.pid = int(self.process.stderr.readline())
+
+    def line(self):
+        return self.process.stdout.readline().strip()
+
+    def go(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def read(self, name):
+        with open(f"/proc/{self.pid}/{name}") as file:
+            return file.read()
+
+    def on_cpu(self):
+        """Microseconds."""
+        return int(self.read("schedstat").split()[0]) / 1000
+
+    def field(self, file, name):
+        return next(int(line.split()[1]) for line in self.read(file).splitlines() if line.startswith(name))
+
+    def end(self):
+        os.kill(self.pid, 9)
+        self.process.wait()
+
+
+def reaping(driver, inits, kind):
+    """Microseconds on the processor for each orphan, and milliseconds until all are gone."""
+    cpu, wall = {name: [] for name in inits}, {name: [] for name in inits}
+    for _ in range(STORMS):
+        for name, init in inits.items():
+            below = Below(driver, init, [driver, kind, str(ORPHANS)])
+            if below.line() != "there":
+                sys.exit(f"{name}: the orphans could not be made: {below.process.stderr.read()[-500:]}")
+            before = below.on_cpu()
+            below.go()
+            wall[name].append(int(below.line()) / 1000)
+            cpu[name].append((below.on_cpu() - before) / ORPHANS)
+            below.end()
+    return {name: (statistics.median(cpu[name]), statistics.median(wall[name])) for name in inits}
+
+
+def memory(driver, inits):
+    """kB: private dirty, PSS, RSS. One at a time: PSS must not profit from a second copy of the same program."""
+    names = ("Private_Dirty", "Pss:", "Rss")
+    rows = {name: [] for name in inits}
+    for _ in range(MEMORY_LAUNCHES):
+        for name, init in inits.items():
+            below = Below(driver, init, [driver, "pause"])
+            time.sleep(SETTLED)
+            rows[name].append([below.field("smaps_rollup", field) for field in names])
+            below.end()
+    return {name: [int(statistics.median(column)) for column in zip(*values)] for name, values in rows.items()}
+
+
+def wakeups(driver, inits):
+    """How often each woke up while nothing happened: all at once, they do not disturb each other."""
+    running = {name: Below(driver, init, [driver, "pause"]) for name, init in inits.items()}
+    time.sleep(SETTLED)
+    switches = lambda: {name: below.field("status", "voluntary_ctxt_switches") for name, below in running.items()}
+    before = switches()
+    time.sleep(IDLE_SECONDS)
+    after = switches()
+    for below in running.values():
+        below.end()
+    return {name: after[name] - before[name] for name in inits}
+
+
+def sizes(inits):
+    return {name: os.path.getsize(os.path.realpath(init[0])) for name, init in inits.items()}
+
+
+def table(head, rows):
+    print(f"\n| {' | '.join(head)} |\n|{'---|' + '---:|' * (len(head) - 1)}")
+    for row in rows:
+        print(f"| {' | '.join(row)} |")
+
+
+def ratio(values, name):
+    peer = values.get("tini-static")
+    return f"{values[name] / peer:.2f}" if peer else "–"
+
+
+def main():
+    for name in [name for name in os.environ if name.startswith("TRAINIT")]:
+        del os.environ[name]
+    os.chdir("/")
+    with tempfile.TemporaryDirectory(prefix="trainit-bench.") as directory:
+        os.environ["TRAINIT_STATE_DIR"] = directory
+        driver, inits = build_driver(directory), contenders(trainit())
+        os.sync()  # A program that is still on its way to the disk counts as dirty.
+        base, added = starts(driver, inits)
+        warm = latencies(driver, inits, max(LAUNCHES // 10, 3), WARM)
+        first = latencies(driver, inits, LAUNCHES, 0)
+        burst, stream = reaping(driver, inits, "crowd"), reaping(driver, inits, "stream")
+        held, woken, size = memory(driver, inits), wakeups(driver, inits), sizes(inits)
+    print(f"{ROUNDS} starts each (the program alone: {base:.0f} µs), {LAUNCHES} first and {max(LAUNCHES // 10, 3) * WARM} later")
+    print(f"signals, {STORMS} storms of {ORPHANS} orphans, {IDLE_SECONDS} s of idling; medians, everything in turn.")
+    head = ["", "start adds", "of tini-static's", "first signal", "later signals", "burst: CPU per zombie", "stream"]
+    table(head, [
+        [name, f"{added[name]:.0f} µs", ratio(added, name), f"{first[name]:.0f} µs", f"{warm[name]:.0f} µs",
+         f"{burst[name][0]:.1f} µs", f"{stream[name][0]:.1f} µs"]
+        for name in inits
+    ])
+    head = ["", "private dirty", "PSS", "RSS", f"wake-ups in {IDLE_SECONDS} s", "size"]
+    table(head, [
+        [name, *(f"{kB} kB" for kB in held[name]), str(woken[name]), f"{size[name] / 1000:.0f} kB"] for name in inits
+    ])
+
+
+main()

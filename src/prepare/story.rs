@@ -63,9 +63,10 @@ impl Story {
         let grace = Grace::known(&loaded.settings, &Root::real(), &inherited);
         let run_dir = self.announce(&loaded, &plan, &grace, &inherited)?;
         let scene = scene(&loaded, &plan, &inherited);
-        self.console = Console::new(&scene.settings, scene.place());
-        self.introduce(&loaded, &plan, scene.place());
-        self.tell_grace(plan.kind, &grace, scene.place());
+        let place = scene.place();
+        self.console = Console::new(&scene.settings, place);
+        self.introduce(&loaded, &plan, place);
+        self.tell_grace(plan.kind, &grace, place);
 
         // The working directory may lie on a dead file system: it is entered when the checks have been there and come back.
         let fit = self.check(&scene).and_then(|()| enter(&scene.workdir));

@@ -3,6 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// What most kernel files fit into.
+const ROOM: usize = 4096;
+
 /// Most that is read of any one kernel file.
 const READ_MAX: u64 = 4 << 20;
 
@@ -33,7 +36,8 @@ impl Root {
     /// What open(2) and read(2) say.
     pub fn read(&self, absolute: impl AsRef<Path>) -> io::Result<Vec<u8>> {
         use io::Read;
-        let mut bytes = Vec::new();
+        // The kernel tells no size of its files: without room they are read in many small pieces.
+        let mut bytes = Vec::with_capacity(ROOM);
         std::fs::File::open(self.path(absolute))?.take(READ_MAX).read_to_end(&mut bytes)?;
         Ok(bytes)
     }

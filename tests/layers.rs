@@ -46,7 +46,7 @@ const ROOMS: &[Room] = &[
     room("report", WITH_FINDINGS, "the report turns findings into words and does nothing else"),
     room(
         "supervise",
-        &["exit", "handover", "environment", "sys", "state"],
+        &["exit", "handover", "environment", "sys", "show", "state"],
         "PID 1 stays boring: no YAML, no clap, no checks; what it must know comes through the handover",
     ),
     room("prepare", EVERYTHING, "prepare may know all but what is called by people"),
@@ -93,7 +93,7 @@ const EVERYTHING: &[&str] = &[
 ];
 
 /// What PID 1 is made of, and the crates and words that it may not have.
-const PID_1: &[&str] = &["exit", "handover", "environment", "state", "supervise"];
+const PID_1: &[&str] = &["exit", "handover", "environment", "show", "state", "supervise"];
 const CRATES_OF_PID_1: &[&str] = &["humantime", "libc", "nix", "postcard", "serde", "serde_json"];
 const NOT_IN_PID_1: &[(&str, &str)] = &[
     ("std::thread", "PID 1 has one thread: fork and setresuid rely on it"),

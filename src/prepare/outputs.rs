@@ -47,10 +47,15 @@ impl Outputs<'_> {
             environment.set_default(TORCHRUN_TIMEOUT, saving_time(grace).as_secs().max(1).to_string());
         }
         self.changes.into_iter().for_each(|(name, value)| environment.set(name, value));
-        add_configured(&mut environment, &self.plan.env);
-        add_configured(&mut environment, &settings.env);
-        environment
+        configured(environment, self.plan, settings)
     }
+}
+
+/// What is configured as well; checks and installers see it, too.
+pub fn configured(mut environment: Environment, plan: &Plan, settings: &Settings) -> Environment {
+    add_configured(&mut environment, &plan.env);
+    add_configured(&mut environment, &settings.env);
+    environment
 }
 
 fn add_configured(environment: &mut Environment, values: &BTreeMap<String, EnvValue>) {

@@ -2,7 +2,7 @@
 //! from an earlier one is in `Story` or handed over.
 
 use super::breadcrumbs;
-use super::outputs::Outputs;
+use super::outputs::{self, Outputs};
 use super::policy::{self, Grace};
 use super::resume;
 use crate::check::{self, Finding, Scene};
@@ -62,7 +62,7 @@ impl Story {
         let (loaded, plan) = self.settle(words, &inherited)?;
         let grace = Grace::known(&loaded.settings, &Root::real(), &inherited);
         let run_dir = self.announce(&loaded, &plan, &grace, &inherited)?;
-        let scene = scene(&loaded, &plan, &inherited);
+        let scene = scene(&loaded, &plan, &outputs::configured(inherited.clone(), &plan, &loaded.settings));
         let place = scene.place();
         self.console = Console::new(&scene.settings, place);
         self.introduce(&loaded, &plan, place);

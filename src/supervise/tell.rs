@@ -6,6 +6,7 @@ use super::holders::{self, Holder};
 use super::line::Line;
 use super::stop::{Met, Stop};
 use crate::handover::{Level, Policy, Saved};
+use crate::show;
 use crate::sys::process::Ended;
 use crate::sys::{Root, proc, process, signal};
 use nix::fcntl::OFlag;
@@ -171,16 +172,7 @@ fn asked(number: Option<i32>, stop: bool, left: Option<Duration>) -> String {
 /// A checkpoint in a few words: where, which step, how large.
 pub fn checkpoint(saved: &Saved) -> String {
     let step = saved.step.map_or(String::new(), |step| format!("step {step}, "));
-    format!("{} ({step}{})", saved.path.escape_debug(), size(saved.size))
-}
-
-fn size(bytes: u64) -> String {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let power = (bytes.max(1).ilog2() / 10).min(4);
-    match power {
-        0 => format!("{bytes} B"),
-        power => format!("{:.1} {}", bytes as f64 / (1u64 << (10 * power)) as f64, units[power as usize]),
-    }
+    format!("{} ({step}{})", saved.path.escape_debug(), show::size(saved.size))
 }
 
 /// Who sent a signal, as far as it can be known: a sender outside of this pid namespace has pid 0.

@@ -14,6 +14,9 @@ const DEVICES: [(&str, bool); 5] = [
     ("/dev/accel/accel", true),
 ];
 
+/// So many processes are looked at: a job has tens, and a storm of orphans must not keep PID 1 from reaping.
+const MOST: usize = 256;
+
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
@@ -25,7 +28,7 @@ pub struct Holder {
 
 /// Who of these processes holds a GPU. A process that is gone, or may not be looked at, is not named.
 pub fn holders(root: &Root, pids: &[c_int]) -> Vec<Holder> {
-    pids.iter().filter_map(|pid| Some(Holder { pid: *pid, device: device_of(root, *pid)? })).collect()
+    pids.iter().take(MOST).filter_map(|pid| Some(Holder { pid: *pid, device: device_of(root, *pid)? })).collect()
 }
 
 /// The first GPU that a process has open.

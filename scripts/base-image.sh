@@ -47,15 +47,10 @@ make_archive() {
     mv "$work/base.tar" "$archive.$$" && mv "$archive.$$" "$archive"
 }
 
-one_at_a_time base-image
-if have_image "$pulled"; then
-    echo "$pulled"
-elif have_image "$made"; then
-    echo "$made"
-elif pull "$pulled"; then
-    echo "$pulled"
-else
+import_archive() {
     [ -f "$archive" ] || make_archive
     docker import -c 'CMD ["python3"]' -c 'ENV PYTHONUNBUFFERED=1' "$archive" "$made" >/dev/null
-    echo "$made"
-fi
+}
+
+one_at_a_time base-image
+first_image "$pulled" "$made" import_archive

@@ -41,13 +41,4 @@ make_image() {
 }
 
 one_at_a_time busybox-image
-if have_image "$pulled"; then
-    echo "$pulled"
-elif have_image "$made"; then
-    echo "$made"
-elif pull "$pulled"; then
-    echo "$pulled"
-else
-    make_image
-    echo "$made"
-fi
+first_image "$pulled" "$made" make_image

@@ -30,6 +30,22 @@ have_image() { docker image inspect "$1" >/dev/null 2>&1; }
 # pull IMAGE: true when it is here now. A registry that cannot be reached says so at once or, behind a firewall, never.
 pull() { timeout "${2:-90}" docker pull -q "$1" >/dev/null 2>&1; }
 
+# first_image PULLED MADE MAKE...: names the image that is here or can be pulled; else MAKE... makes MADE.
+first_image() {
+    local pulled="$1" made="$2"
+    shift 2
+    if have_image "$pulled"; then
+        echo "$pulled"
+    elif have_image "$made"; then
+        echo "$made"
+    elif pull "$pulled"; then
+        echo "$pulled"
+    else
+        "$@"
+        echo "$made"
+    fi
+}
+
 # one_at_a_time NAME: waits until no other script holds NAME, until this one ends.
 one_at_a_time() {
     mkdir -p "$cache"

@@ -22,13 +22,16 @@ pub use rules::{validate, validate_only};
 pub use run::run;
 pub use table::checks;
 
-use crate::config::{Settings, Severity};
+use crate::config::{EnvValue, Loaded, Settings, Severity};
 use crate::engine::{self, Place};
 use crate::environment::Environment;
 use crate::exit::Family;
 use crate::sys::Root;
 use crate::sys::mountinfo::{self, Mount};
+use std::cell::OnceCell;
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 /// All that a check may look at.
 #[derive(Clone, Debug)]
@@ -44,13 +47,33 @@ pub struct Scene {
     /// The code directory.
     pub code: PathBuf,
     /// The command line that will run, if it is known.
-    pub command: Vec<std::ffi::OsString>,
+    pub command: Vec<OsString>,
+    /// What was looked up for the first who asked.
+    pub(crate) ground: OnceCell<Rc<Ground>>,
 }
 
 impl Scene {
+    /// What this configuration makes of this machine. `environment` is what is inherited; what is configured is added.
+    pub fn of(loaded: Loaded, mut environment: Environment, command: Vec<OsString>) -> Self {
+        EnvValue::add_all(&loaded.settings.env, &mut environment);
+        Scene {
+            root: Root::real(),
+            settings: loaded.settings,
+            environment,
+            workdir: loaded.workdir,
+            code: loaded.code,
+            command,
+            ground: OnceCell::new(),
+        }
+    }
+
     /// Where this runs; it decides how remedies are worded.
     pub fn place(&self) -> Place {
-        Ground::of(self).place
+        self.ground().place
+    }
+
+    fn ground(&self) -> Rc<Ground> {
+        self.ground.get_or_init(|| Rc::new(Ground::of(self))).clone()
     }
 }
 
@@ -84,7 +107,7 @@ pub enum Passing {
 
 /// What is looked up once and shared by all checks. Nothing of it touches a file system that may hang.
 #[derive(Clone, Debug)]
-struct Ground {
+pub(crate) struct Ground {
     /// The mount table of this process.
     mounts: Vec<Mount>,
     /// Where this runs.

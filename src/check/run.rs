@@ -5,7 +5,7 @@
 use super::rules::Rules;
 use super::table;
 use super::task::{About, Silence, Task, Work};
-use super::{Finding, Ground, Scene};
+use super::{Finding, Scene};
 use crate::sys::process::{Aside, fork_aside};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -13,7 +13,6 @@ use nix::unistd::{pipe2, read};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Longest answer that is taken; what is longer counts as none.
@@ -24,7 +23,7 @@ const ORDER: Duration = Duration::from_millis(500);
 /// Runs all checks, or those that `only` names. `each` is called as findings come in, in the order of the table unless one of them
 /// is late; the result is in that order.
 pub fn run(scene: &Scene, only: Option<&[String]>, each: &mut dyn FnMut(&Finding)) -> Vec<Finding> {
-    let ground = Rc::new(Ground::of(scene));
+    let ground = scene.ground();
     let rules = Rules::new(&scene.settings.checks, only);
     Watch::start(table::plan(scene, &ground, &rules)).finish(each)
 }

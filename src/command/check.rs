@@ -60,12 +60,5 @@ pub fn family(name: &str) -> Vec<String> {
 pub(super) fn scene(asked: &Asked) -> Result<Scene> {
     let loaded = asked.load()?;
     let command = loaded.settings.command.iter().map(Into::into).collect();
-    Ok(Scene {
-        root: crate::sys::Root::real(),
-        environment: asked.environment.clone(),
-        workdir: loaded.workdir,
-        code: loaded.code,
-        command,
-        settings: loaded.settings,
-    })
+    Ok(Scene::of(loaded, asked.environment.clone(), command))
 }

@@ -2,12 +2,11 @@
 
 use super::{Answer, Asked};
 use crate::check::Scene;
-use crate::deps::{self, Outcome, Request, Status};
+use crate::deps::{self, Outcome, Request, Status, names};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::handover::Kind;
 use crate::report::Console;
-use std::path::PathBuf;
 
 /// Installs what the next start would.
 ///
@@ -50,12 +49,10 @@ fn request(scene: &Scene) -> Request<'_> {
 }
 
 fn summary(outcome: &Outcome) -> String {
+    let words = outcome.words().unwrap_or_else(|| "nothing to install".to_owned());
     match outcome {
-        Outcome::Nothing => "nothing to install".to_owned(),
-        Outcome::Unchanged { files, .. } => format!("{}: unchanged since it was installed", names(files)),
-        Outcome::Installed { files, installer, took, .. } => {
-            format!("{}: installed with {installer} in {:.1} s", names(files), took.as_secs_f32())
-        }
+        Outcome::Installed { took, .. } => format!("{words} in {:.1} s", took.as_secs_f32()),
+        _ => words,
     }
 }
 
@@ -68,8 +65,4 @@ fn text(status: &Status) -> String {
     lines.extend(status.installer.iter().map(|installer| format!("installer  {installer}")));
     lines.push(format!("state      {}", status.why.as_deref().unwrap_or("up to date")));
     lines.join("\n")
-}
-
-fn names(files: &[PathBuf]) -> String {
-    files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
 }

@@ -94,6 +94,22 @@ impl Outcome {
             Outcome::Unchanged { environment, .. } | Outcome::Installed { environment, .. } => environment,
         }
     }
+
+    /// What became of which files, in a few words; none: there were none.
+    pub fn words(&self) -> Option<String> {
+        match self {
+            Outcome::Nothing => None,
+            Outcome::Unchanged { files, .. } => Some(format!("{}: unchanged since it was installed", names(files))),
+            Outcome::Installed { files, installer, .. } => {
+                Some(format!("{}: installed with {installer}", names(files)))
+            }
+        }
+    }
+}
+
+/// Files as one text.
+pub fn names(files: &[PathBuf]) -> String {
+    files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// Makes sure that the requirements are installed. `tell` gets every line worth showing while it runs.

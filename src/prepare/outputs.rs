@@ -1,12 +1,10 @@
 //! The workload's environment: what it inherits, and what trainit adds.
 
 use super::resume::Resumed;
-use crate::config::{EnvValue, Settings};
 use crate::environment::Environment;
 use crate::mode::Plan;
 use crate::state::RUN_DIR_VARIABLE;
 use crate::supervise::saving_time;
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
@@ -31,8 +29,8 @@ pub struct Outputs<'a> {
 }
 
 impl Outputs<'_> {
-    /// Adds everything. An inherited variable wins over one of ours, unless it says something about this start.
-    pub fn add_to(self, settings: &Settings, mut environment: Environment) -> Environment {
+    /// Adds everything to what is inherited and configured. That wins over what is ours, unless ours says something about this start.
+    pub fn add_to(self, mut environment: Environment) -> Environment {
         environment.set("TRAINIT", "1");
         environment.set("TRAINIT_ATTEMPT", self.attempt.to_string());
         environment.set("TRAINIT_RUN_MODE", &self.plan.mode);
@@ -47,23 +45,7 @@ impl Outputs<'_> {
             environment.set_default(TORCHRUN_TIMEOUT, saving_time(grace).as_secs().max(1).to_string());
         }
         self.changes.into_iter().for_each(|(name, value)| environment.set(name, value));
-        configured(environment, self.plan, settings)
-    }
-}
-
-/// What is configured as well; checks and installers see it, too.
-pub fn configured(mut environment: Environment, plan: &Plan, settings: &Settings) -> Environment {
-    add_configured(&mut environment, &plan.env);
-    add_configured(&mut environment, &settings.env);
-    environment
-}
-
-fn add_configured(environment: &mut Environment, values: &BTreeMap<String, EnvValue>) {
-    for (name, EnvValue { value, force }) in values {
-        match force {
-            true => environment.set(name, value),
-            false => environment.set_default(name, value),
-        }
+        environment
     }
 }
 
@@ -72,24 +54,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_callers_value_wins_unless_ours_is_forced() {
-        let mut settings = Settings::default();
-        for (name, force) in [("A", false), ("B", true)] {
-            settings.env.value.insert(name.into(), EnvValue { value: "ours".into(), force });
-        }
+    fn what_is_given_wins_unless_ours_says_something_about_this_start() {
         let plan = Plan { mode: "train".into(), ..Plan::default() };
         let outputs = Outputs {
             plan: &plan,
             attempt: 2,
             run_dir: None,
-            changes: Vec::new(),
+            changes: vec![("PATH".into(), "/layer/bin:/bin".into())],
             resumed: &Resumed::default(),
-            grace: None,
+            grace: Some(Duration::from_secs(100)),
         };
-        let inherited = [("A", "theirs"), ("B", "theirs"), ("TRAINIT_RUN_DIR", "/outer")].into_iter().collect();
-        let environment = outputs.add_to(&settings, inherited);
-        let got = ["A", "B", "TRAINIT", "TRAINIT_ATTEMPT", "TRAINIT_RUN_MODE", "TRAINIT_RUN_DIR"]
+        let given =
+            [("PATH", "/bin"), (TORCHRUN_TIMEOUT, "7"), ("TRAINIT_RUN_DIR", "/outer"), ("TRAINIT_ATTEMPT", "9")];
+        let environment = outputs.add_to(given.into_iter().collect());
+        let got = ["PATH", TORCHRUN_TIMEOUT, "TRAINIT", "TRAINIT_ATTEMPT", "TRAINIT_RUN_MODE", "TRAINIT_RUN_DIR"]
             .map(|name| environment.text(name).unwrap_or("-").to_owned());
-        assert_eq!(got, ["theirs", "ours", "1", "2", "train", "-"]);
+        assert_eq!(got, ["/layer/bin:/bin", "7", "1", "2", "train", "-"]);
     }
 }

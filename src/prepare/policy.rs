@@ -3,7 +3,7 @@
 use crate::config::{Loaded, LogLevel, Origin, Settings};
 use crate::engine;
 use crate::environment::Environment;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::handover::{Checkpoints, Kind, Level, Meaning, Policy, Restart, Watchdog};
 use crate::mode::Plan;
 use crate::sys::{Root, signal};
@@ -45,7 +45,7 @@ impl Grace {
 /// Builds the policy.
 ///
 /// # Errors
-/// A signal or an exit code that there is not (78).
+/// A family or a pattern of checkpoints that there is not (78).
 pub fn policy(loaded: &Loaded, plan: &Plan, grace: &Grace, run_dir: Option<&Path>) -> Result<Policy> {
     let settings = &loaded.settings;
     // PID 1 and its errands do not live in the workload's directory.
@@ -58,11 +58,11 @@ pub fn policy(loaded: &Loaded, plan: &Plan, grace: &Grace, run_dir: Option<&Path
         drain: settings.stop_drain.unwrap_or(Duration::ZERO),
         signal: settings.stop_signal.value,
         scope: settings.stop_scope.value,
-        on: meanings(settings)?,
+        on: meanings(settings),
         stop_code: settings.stop_exit_code.filter(|_| plan.kind == Kind::Train),
         trainer_codes: trainer_codes(&plan.command),
         done_file: settings.stop_done_file.as_ref().map(path),
-        exit_map: exit_map(settings)?,
+        exit_map: exit_map(settings),
         run_dir: run_dir.and_then(Path::to_str).map(str::to_owned),
         prepare_timeout: settings.prepare_timeout.value,
         checkpoints: checkpoints(loaded)?,
@@ -115,20 +115,14 @@ fn level(level: LogLevel) -> Level {
     }
 }
 
-fn meanings(settings: &Settings) -> Result<Vec<(i32, Meaning)>> {
-    let entry = |(name, meaning): (&String, &Meaning)| match signal::parse(name) {
-        Some(number) => Ok((number, *meaning)),
-        None => Err(Error::config(format!("stop.on: `{name}` is no signal ({})", settings.stop_on.origin))),
-    };
-    settings.stop_on.iter().map(entry).collect()
+/// The configuration takes no names but those of signals.
+fn meanings(settings: &Settings) -> Vec<(i32, Meaning)> {
+    settings.stop_on.iter().filter_map(|(name, meaning)| Some((signal::parse(name)?, *meaning))).collect()
 }
 
-fn exit_map(settings: &Settings) -> Result<Vec<(u8, u8)>> {
-    let entry = |(from, to): (&String, &u8)| match from.parse() {
-        Ok(from) => Ok((from, *to)),
-        Err(_) => Err(Error::config(format!("exit.map: `{from}` is no exit code ({})", settings.exit_map.origin))),
-    };
-    settings.exit_map.iter().map(entry).collect()
+/// And none but exit codes here.
+fn exit_map(settings: &Settings) -> Vec<(u8, u8)> {
+    settings.exit_map.iter().filter_map(|(from, to)| Some((from.parse().ok()?, *to))).collect()
 }
 
 fn trainer_codes(command: &[OsString]) -> Vec<u8> {

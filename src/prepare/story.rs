@@ -2,13 +2,13 @@
 //! from an earlier one is in `Story` or handed over.
 
 use super::breadcrumbs;
-use super::outputs::{self, Outputs};
+use super::outputs::Outputs;
 use super::policy::{self, Grace};
 use super::resume;
 use crate::check::{self, Finding, Scene};
 use crate::cli::{self, Request};
-use crate::config::{self, Loaded, OnError, Sources};
-use crate::deps::{self, Outcome};
+use crate::config::{self, EnvValue, Loaded, OnError, Sources};
+use crate::deps;
 use crate::engine::Place;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
@@ -62,7 +62,7 @@ impl Story {
         let (loaded, plan) = self.settle(words, &inherited)?;
         let grace = Grace::known(&loaded.settings, &Root::real(), &inherited);
         let run_dir = self.announce(&loaded, &plan, &grace, &inherited)?;
-        let scene = scene(&loaded, &plan, &outputs::configured(inherited.clone(), &plan, &loaded.settings));
+        let scene = scene(&loaded, &plan, inherited);
         let place = scene.place();
         self.console = Console::new(&scene.settings, place);
         self.introduce(&loaded, &plan, place);
@@ -85,7 +85,7 @@ impl Story {
             resumed: &resumed,
             grace: grace.time,
         };
-        let environment = outputs.add_to(&scene.settings, inherited);
+        let environment = outputs.add_to(scene.environment);
         self.console.start(&command, &user(), self.since.elapsed());
         Ok(Ready { command, environment })
     }
@@ -173,7 +173,7 @@ impl Story {
         let outcome = deps::ensure(&request(scene, plan), &mut |line| console.line(line));
         match outcome {
             Ok(outcome) => {
-                if let Some(words) = words(&outcome) {
+                if let Some(words) = outcome.words() {
                     self.console.row(check::Status::Ok, Family::Deps.name(), &words, began.elapsed());
                     self.dependencies = Some((words, began.elapsed()));
                 }
@@ -223,15 +223,9 @@ fn enter(workdir: &Path) -> Result<()> {
     })
 }
 
-fn scene(loaded: &Loaded, plan: &Plan, inherited: &Environment) -> Scene {
-    Scene {
-        root: Root::real(),
-        settings: loaded.settings.clone(),
-        environment: inherited.clone(),
-        workdir: loaded.workdir.clone(),
-        code: loaded.code.clone(),
-        command: plan.command.clone(),
-    }
+fn scene(loaded: &Loaded, plan: &Plan, mut inherited: Environment) -> Scene {
+    EnvValue::add_all(&plan.env, &mut inherited);
+    Scene::of(loaded.clone(), inherited, plan.command.clone())
 }
 
 fn request<'a>(scene: &'a Scene, plan: &'a Plan) -> deps::Request<'a> {
@@ -244,15 +238,6 @@ fn request<'a>(scene: &'a Scene, plan: &'a Plan) -> deps::Request<'a> {
         command: &plan.command,
         by_mode: plan.by_name,
         kind: plan.kind,
-    }
-}
-
-fn words(outcome: &Outcome) -> Option<String> {
-    let names = |files: &[PathBuf]| files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ");
-    match outcome {
-        Outcome::Nothing => None,
-        Outcome::Unchanged { files, .. } => Some(format!("{}: unchanged since it was installed", names(files))),
-        Outcome::Installed { files, installer, .. } => Some(format!("{}: installed with {installer}", names(files))),
     }
 }
 

@@ -15,6 +15,13 @@ fn with_index(bench: &Bench, installer: &str, port: u16) -> Start {
     start.with("PIP_INDEX_URL", url).with("PIP_RETRIES", "0").with("PIP_DEFAULT_TIMEOUT", "60")
 }
 
+/// The same with pip and with uv, each in an environment of its own.
+fn with_each_installer(test: impl Fn(&str, &Bench)) {
+    if possible(true) {
+        ["pip", "uv"].into_iter().for_each(|installer| test(installer, &Bench::with_venv()));
+    }
+}
+
 fn fails(start: &Start, code: u8) -> Report {
     let report = start.run();
     assert_eq!(report.code, code, "{}", report.text());
@@ -34,11 +41,7 @@ fn closed_port() -> u16 {
 
 #[test]
 fn a_package_that_does_not_exist_is_named() {
-    if !possible(true) {
-        return;
-    }
-    for installer in ["pip", "uv"] {
-        let bench = Bench::with_venv();
+    with_each_installer(|installer, bench| {
         bench.code("requirements.txt", "no-such-package-here==1.0\n");
         let report = fails(&bench.start().installer(installer), 116);
         assert!(report.error.contains("no-such-package-here"), "{}", report.error);
@@ -46,48 +49,36 @@ fn a_package_that_does_not_exist_is_named() {
         bench.code("requirements.txt", "tiny==9.9\n");
         let report = fails(&bench.start().installer(installer), 116);
         assert!(report.error.contains("a version does not exist"), "{}", report.error);
-    }
+    });
 }
 
 #[test]
 fn requirements_that_contradict_each_other_are_told_as_such() {
-    if !possible(true) {
-        return;
-    }
-    for installer in ["pip", "uv"] {
-        let bench = Bench::with_venv();
+    with_each_installer(|installer, bench| {
         crate::wheel::Wheel::new("picky", "1.0").requires("tiny<2").write(&bench.path("wheels"));
         bench.code("requirements.txt", "picky\ntiny==2.0\n");
         let report = fails(&bench.start().installer(installer), 116);
         assert!(report.error.contains("contradict"), "{}", report.error);
-    }
+    });
 }
 
 #[test]
 fn a_line_that_is_no_requirement_is_told_as_such() {
-    if !possible(true) {
-        return;
-    }
-    for installer in ["pip", "uv"] {
-        let bench = Bench::with_venv();
+    with_each_installer(|installer, bench| {
         bench.code("requirements.txt", "tiny==1.0\n<<<<<<< HEAD\n");
         let report = fails(&bench.start().installer(installer), 116);
         assert!(report.error.contains("cannot be understood"), "{}", report.error);
-    }
+    });
 }
 
 #[test]
 fn an_index_that_is_down_may_be_up_later() {
-    if !possible(true) {
-        return;
-    }
-    for installer in ["pip", "uv"] {
-        let bench = Bench::with_venv();
+    with_each_installer(|installer, bench| {
         bench.code("requirements.txt", "tiny\n");
-        let report = fails(&with_index(&bench, installer, closed_port()), 216);
+        let report = fails(&with_index(bench, installer, closed_port()), 216);
         assert!(report.error.contains("cannot be reached"), "{}", report.error);
         assert!(!bench.site().join("tiny").exists());
-    }
+    });
 }
 
 #[test]
@@ -176,34 +167,26 @@ fn a_stop_ends_the_installer_with_the_start() {
 
 #[test]
 fn on_a_terminal_the_installers_own_words_are_shown_without_secrets() {
-    if !possible(true) {
-        return;
-    }
-    for installer in ["pip", "uv"] {
-        let bench = Bench::with_venv();
+    with_each_installer(|installer, bench| {
         // Installers mask passwords of URLs themselves, but nothing else.
         let port = closed_port();
         bench.code("requirements.txt", secret_path(port));
-        let start = with_index(&bench, installer, port).with("MY_TOKEN", SECRET).with("TERM", "xterm");
+        let start = with_index(bench, installer, port).with("MY_TOKEN", SECRET).with("TERM", "xterm");
         let (person, screen) = crate::support::pty::open();
         start.command(&[]).stderr(screen).status().unwrap();
         person.shows("/***/tiny");
         assert!(!person.screen().contains(SECRET), "{}", person.screen());
-    }
+    });
 }
 
 #[test]
 fn secrets_that_installers_do_not_know_are_masked_in_what_they_say() {
-    if !possible(true) {
-        return;
-    }
-    for installer in ["pip", "uv"] {
-        let bench = Bench::with_venv();
+    with_each_installer(|installer, bench| {
         let port = closed_port();
         bench.code("requirements.txt", secret_path(port));
-        let report = fails(&with_index(&bench, installer, port).with("MY_TOKEN", SECRET), 216);
+        let report = fails(&with_index(bench, installer, port).with("MY_TOKEN", SECRET), 216);
         assert!(report.text().contains("/***/tiny"), "{}", report.text());
-    }
+    });
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::Value;
 use crate::config::{KEYS, Node, Origin, Problems, key};
+use crate::environment::Environment;
 use crate::handover::Kind;
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
@@ -109,6 +110,18 @@ record! {
         "value" value: String = None;
         /// Wins over an inherited variable.
         "force" force: bool = Some(false);
+    }
+}
+
+impl EnvValue {
+    /// Adds configured variables: an inherited one wins, unless ours is forced.
+    pub fn add_all(values: &BTreeMap<String, EnvValue>, environment: &mut Environment) {
+        for (name, EnvValue { value, force }) in values {
+            match force {
+                true => environment.set(name, value),
+                false => environment.set_default(name, value),
+            }
+        }
     }
 }
 
@@ -222,4 +235,18 @@ impl Value for KeyPath {
 
     // What names keys is said in files: a lock in a variable would be anybody's.
     const TEXT: bool = false;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_inherited_variable_wins_unless_ours_is_forced() {
+        let ours = |force| EnvValue { value: "ours".into(), force };
+        let values = [("A".into(), ours(false)), ("B".into(), ours(true)), ("C".into(), ours(false))].into();
+        let mut environment = [("A", "theirs"), ("B", "theirs")].into_iter().collect();
+        EnvValue::add_all(&values, &mut environment);
+        assert_eq!(["A", "B", "C"].map(|name| environment.text(name)), [Some("theirs"), Some("ours"), Some("ours")]);
+    }
 }

@@ -11,7 +11,7 @@ use trainit::config::{Options, Sources, load, parse_bytes};
 use trainit::environment::Environment;
 use trainit::state::Record;
 use trainit::sys::{Root, cgroup, mountinfo, proc, signal};
-use trainit::{cli, config, deps, gpu, handover, show};
+use trainit::{cli, config, deps, git, gpu, handover, show};
 
 /// One thing to fuzz.
 pub struct Target {
@@ -40,6 +40,7 @@ pub const TARGETS: &[Target] = &[
     target("command_line", command_line),
     target("config_file", config_file),
     target("config_layers", config_layers),
+    target("git", git_files),
     target("gpu", gpus),
     target("handover", frames),
     target("installer_words", installer_words),
@@ -130,6 +131,22 @@ fn gpus(bytes: &[u8]) {
     // A GPU's name may also be one of the several instances that it is cut into.
     let by_number = !text(bytes).contains("GPU-") && !text(bytes).contains("MIG-");
     assert!(gpu::visible_to_cuda(&environment, 8) <= 8 || !by_number);
+}
+
+/// Git's small files. A reference's name becomes a path: it never leads out of the repository, and what is a commit is hexadecimal.
+fn git_files(bytes: &[u8]) {
+    use git::parse;
+    match parse::head(bytes) {
+        Some(parse::Head::Reference(name)) => {
+            let up = Path::new(OsStr::from_bytes(&name)).components().any(|part| part.as_os_str() == "..");
+            assert!(name.starts_with(b"refs/") && !up, "a reference leads out");
+        }
+        Some(parse::Head::Commit(commit)) => assert!(commit.bytes().all(|byte| byte.is_ascii_hexdigit())),
+        _ => {}
+    }
+    let found = [parse::packed(bytes, b"refs/heads/main"), parse::published(bytes)];
+    assert!(found.iter().flatten().all(|commit| matches!(commit.len(), 40 | 64)), "a commit has its length");
+    let _ = (parse::link(bytes), parse::path(bytes));
 }
 
 /// The mount table: whatever it holds, looking a path up gives a mount that covers it.

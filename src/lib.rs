@@ -12,6 +12,7 @@ pub mod environment;
 pub mod errand;
 pub mod error;
 pub mod exit;
+pub mod git;
 pub mod gpu;
 pub mod handover;
 pub mod mode;

@@ -38,6 +38,7 @@ const ROOMS: &[Room] = &[
     room("cli", &["error", "exit", "config"], "the command line is plain data and decides nothing"),
     room("engine", ABOVE_CONFIG, FAMILY),
     room("identity", ABOVE_CONFIG, FAMILY),
+    room("git", &["environment"], "git's files are read as they are, whoever wants to know"),
     room("gpu", ABOVE_CONFIG, FAMILY),
     room("checkpoint", ABOVE_CONFIG, FAMILY),
     room("check", ABOVE_ENGINE, FAMILY),
@@ -66,8 +67,20 @@ const FAMILY: &str =
 const BASE: &[&str] = &["exit", "error", "handover", "environment", "sys", "show"];
 const ABOVE_CONFIG: &[&str] = &["exit", "error", "handover", "environment", "sys", "show", "config"];
 const WITH_ENGINE: &[&str] = &["exit", "error", "handover", "environment", "sys", "show", "config", "engine"];
-const ABOVE_ENGINE: &[&str] =
-    &["exit", "error", "handover", "environment", "sys", "show", "config", "engine", "gpu", "identity", "checkpoint"];
+const ABOVE_ENGINE: &[&str] = &[
+    "exit",
+    "error",
+    "handover",
+    "environment",
+    "sys",
+    "show",
+    "config",
+    "engine",
+    "git",
+    "gpu",
+    "identity",
+    "checkpoint",
+];
 const WITH_CLI: &[&str] = &["exit", "error", "handover", "environment", "sys", "show", "config", "cli"];
 const WITH_FINDINGS: &[&str] =
     &["exit", "error", "handover", "environment", "sys", "show", "state", "config", "engine", "check", "checkpoint"];
@@ -83,6 +96,7 @@ const EVERYTHING: &[&str] = &[
     "cli",
     "engine",
     "identity",
+    "git",
     "gpu",
     "checkpoint",
     "check",

@@ -1,6 +1,7 @@
-//! The code directory and the entry file. Baked into the image or mounted, both are fine; without `code.path` and `code.entry` the
-//! directory is only where the workload starts, and little is asked of it.
+//! The code directory, its commit, and the entry file. Baked into the image or mounted, both are fine; without `code.path` and
+//! `code.entry` the directory is only where the workload starts, and little is asked of it.
 
+use super::provenance::{self, Commit};
 use super::rules::Rules;
 use super::site::{Lies, Site};
 use super::step::{Answer, Step, Subject, Trouble};
@@ -16,6 +17,9 @@ pub struct Code {
     site: Site,
     entry: Option<PathBuf>,
     configured: bool,
+    /// What is known of its commit; none: nobody wants to know, or not yet looked at.
+    commit: Option<Commit>,
+    given: provenance::Given,
 }
 
 const fn check(id: &'static str, passing: Passing, about: &'static str, remedy: &'static str) -> Check {
@@ -65,6 +69,19 @@ pub const STEPS: &[Step<Code>] = &[
         ask: Code::not_empty,
     },
     Step {
+        check: Check {
+            severity: Severity::Off,
+            ..check(
+                "code.git",
+                Passing::Never,
+                "the commit is known. Off: it is told where it is known; nobody has to know it",
+                "mount the whole repository, or `-e TRAINIT_CODE_COMMIT=…`",
+            )
+        },
+        base: false,
+        ask: Code::commit_known,
+    },
+    Step {
         check: check(
             "code.entry",
             Passing::Depends,
@@ -85,7 +102,9 @@ pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Ta
         return Vec::new();
     }
     let mount = site.seems_on().cloned();
-    let task = Task::of_path(STEPS, rules, Code { site, entry, configured }, mount.as_ref(), None);
+    let given = provenance::Given::of(scene, rules.forbids("code.git"));
+    let code = Code { site, entry, configured, commit: None, given };
+    let task = Task::of_path(STEPS, rules, code, mount.as_ref(), None);
     task.into_iter().collect()
 }
 
@@ -96,8 +115,15 @@ impl Code {
             Some(meta) if !meta.is_dir() => {
                 Trouble::new(format!("{} is a file, not a directory", self.site.shown)).found()
             }
-            _ => Ok(()),
+            _ => {
+                self.commit = self.given.look(&self.site.path);
+                Ok(())
+            }
         }
+    }
+
+    fn commit_known(&mut self) -> Answer {
+        self.commit.as_ref().map_or(Ok(()), |commit| commit.known(&self.site))
     }
 
     fn not_empty(&mut self) -> Answer {
@@ -149,14 +175,19 @@ impl Subject for Code {
         Some(self.site.shown.clone())
     }
 
-    /// Nothing is said of a directory that nobody named and that is only part of the image, or of the machine.
+    /// Nothing is said of a directory that nobody named and that is only part of the image, or of the machine, unless it has a
+    /// commit.
     fn summary(&mut self) -> Option<String> {
         let named = self.configured || (self.site.place().is_container() && matches!(self.site.lies(), Lies::On(_)));
-        let entry = self.entry.as_ref().map(|entry| format!(", {}", crate::show::path(entry))).unwrap_or_default();
-        named.then(|| format!("{}: {}{entry}", self.site.shown, self.site.described()))
+        let commit = self.commit.as_ref().and_then(Commit::words);
+        let entry = self.entry.as_ref().map(|entry| crate::show::path(entry));
+        let also: String = [entry, commit.clone()].into_iter().flatten().map(|words| format!(", {words}")).collect();
+        (named || commit.is_some()).then(|| format!("{}: {}{also}", self.site.shown, self.site.described()))
     }
 
     fn facts(&self) -> Facts {
-        self.site.facts()
+        let mut facts = self.site.facts();
+        facts.extend(self.commit.iter().flat_map(Commit::facts));
+        facts
     }
 }

@@ -1,6 +1,6 @@
 //! Checks: what must be true before the workload may start. A check is one `Step` in the file of its family; the families are
-//! the rows of `table`; the runner gives what can hang a killable process and a deadline. Knows `config`, `engine`, `gpu`, `show`
-//! and `sys`; nothing of modes, dependencies or PID 1.
+//! the rows of `table`; the runner gives what can hang a killable process and a deadline. Knows `config`, `engine`, `git`,
+//! `gpu`, `show` and `sys`; nothing of modes, dependencies or PID 1.
 
 mod code;
 mod data;
@@ -9,6 +9,7 @@ mod gpu;
 mod host;
 mod listing;
 mod output;
+mod provenance;
 mod rules;
 mod run;
 mod site;
@@ -18,6 +19,7 @@ mod task;
 mod trouble;
 
 pub use finding::{Change, Facts, Finding, Remedy, Status, verdict};
+pub use provenance::{Provenance, provenance};
 pub use rules::{validate, validate_only};
 pub use run::run;
 pub use table::checks;

@@ -33,6 +33,11 @@ impl<'a> Rules<'a> {
         self.severity(check, None) != Severity::Off
     }
 
+    /// Whether the configuration says that it is off.
+    pub fn forbids(&self, id: &str) -> bool {
+        self.severities.get(id) == Some(&Severity::Off)
+    }
+
     fn selected(&self, check: &Check) -> bool {
         let names = |only: &[String]| only.iter().any(|name| name == check.id || name == check.family.name());
         self.only.is_none_or(names)

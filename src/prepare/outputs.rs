@@ -1,7 +1,9 @@
 //! The workload's environment: what it inherits, and what trainit adds.
 
 use super::resume::Resumed;
+use crate::check::Provenance;
 use crate::environment::Environment;
+use crate::git;
 use crate::mode::Plan;
 use crate::state::RUN_DIR_VARIABLE;
 use crate::supervise::saving_time;
@@ -24,6 +26,8 @@ pub struct Outputs<'a> {
     pub changes: Vec<(OsString, OsString)>,
     /// What to go on from.
     pub resumed: &'a Resumed,
+    /// Which code it is.
+    pub provenance: Provenance,
     /// What a stop is going to leave.
     pub grace: Option<Duration>,
 }
@@ -41,6 +45,12 @@ impl Outputs<'_> {
         }
         ["TRAINIT_RESUME_PATH", "TRAINIT_RESUME_STEP"].iter().for_each(|name| environment.remove(name));
         self.resumed.variables.iter().for_each(|(name, value)| environment.set(name, value));
+        if let Some(commit) = self.provenance.commit {
+            environment.set("TRAINIT_CODE_COMMIT", commit);
+        }
+        if let Some(repository) = self.provenance.foreign {
+            git::trust(&mut environment, &repository);
+        }
         if let Some(grace) = self.grace {
             environment.set_default(TORCHRUN_TIMEOUT, saving_time(grace).as_secs().max(1).to_string());
         }
@@ -62,6 +72,7 @@ mod tests {
             run_dir: None,
             changes: vec![("PATH".into(), "/layer/bin:/bin".into())],
             resumed: &Resumed::default(),
+            provenance: Provenance { commit: Some("0123".into()), foreign: Some("/code".into()) },
             grace: Some(Duration::from_secs(100)),
         };
         let given =
@@ -70,5 +81,7 @@ mod tests {
         let got = ["PATH", TORCHRUN_TIMEOUT, "TRAINIT", "TRAINIT_ATTEMPT", "TRAINIT_RUN_MODE", "TRAINIT_RUN_DIR"]
             .map(|name| environment.text(name).unwrap_or("-").to_owned());
         assert_eq!(got, ["/layer/bin:/bin", "7", "1", "2", "train", "-"]);
+        let code = ["TRAINIT_CODE_COMMIT", "GIT_CONFIG_VALUE_0"].map(|name| environment.text(name));
+        assert_eq!(code, [Some("0123"), Some("/code")]);
     }
 }

@@ -83,6 +83,7 @@ impl Story {
             run_dir: run_dir.as_deref(),
             changes,
             resumed: &resumed,
+            provenance: check::provenance(&self.findings),
             grace: grace.time,
         };
         let environment = outputs.add_to(scene.environment);

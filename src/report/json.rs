@@ -1,7 +1,7 @@
 //! The JSON report: what `trainit check --json` prints and what `report.file` gets. Its shape is versioned; fields are only added.
 
 use super::remedy;
-use crate::check::{Finding, Scene, Status, verdict};
+use crate::check::{Finding, Scene, Status, provenance, verdict};
 use crate::engine::Place;
 use crate::exit::Exit;
 use crate::show;
@@ -23,6 +23,7 @@ pub struct Report {
     place: Place,
     mode: Option<String>,
     command: Vec<String>,
+    commit: Option<String>,
     findings: Vec<Row>,
     dependencies: Option<Dependencies>,
     verdict: Status,
@@ -68,6 +69,7 @@ impl Report {
             place,
             mode: mode.map(str::to_owned),
             command: words.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+            commit: provenance(findings).commit,
             findings: findings.iter().map(|finding| Row::of(finding, place)).collect(),
             dependencies: None,
             verdict: findings.iter().map(|finding| finding.status).max().unwrap_or(Status::Ok),

@@ -1,0 +1,275 @@
+//! Conditions under which a requirement counts (PEP 508): `python_version < "3.11" and extra == "gpu"`. An answer is yes, no, or
+//! none where installers of different ages have not always given the same.
+
+use super::name::Name;
+use super::specifier::Specifiers;
+use super::version::Version;
+use serde::{Deserialize, Serialize};
+
+/// Deepest nesting that is followed; nobody writes more than two or three.
+const DEPTH_MAX: usize = 20;
+
+/// What an interpreter says about itself, by the names that markers use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment {
+    /// `posix`.
+    pub os_name: String,
+    /// `linux`.
+    pub sys_platform: String,
+    /// `x86_64`.
+    pub platform_machine: String,
+    /// `CPython`.
+    pub platform_python_implementation: String,
+    /// `Linux`.
+    pub platform_system: String,
+    /// `3.12`.
+    pub python_version: String,
+    /// `3.12.1`.
+    pub python_full_version: String,
+    /// `cpython`.
+    pub implementation_name: String,
+    /// `3.12.1`.
+    pub implementation_version: String,
+}
+
+/// A condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Marker {
+    /// All of these.
+    All(Vec<Marker>),
+    /// One of these.
+    Any(Vec<Marker>),
+    /// A comparison.
+    Compare(Comparison),
+}
+
+/// `python_version < "3.11"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comparison {
+    variable: Variable,
+    operator: &'static str,
+    literal: String,
+    /// The literal stands first.
+    turned: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Variable {
+    OsName,
+    SysPlatform,
+    PlatformMachine,
+    PlatformPythonImplementation,
+    PlatformSystem,
+    PythonVersion,
+    PythonFullVersion,
+    ImplementationName,
+    ImplementationVersion,
+    Extra,
+    /// The kernel's: another one under the same image changes them.
+    Kernel,
+}
+
+const VARIABLES: [(&str, Variable); 19] = [
+    ("os_name", Variable::OsName),
+    ("os.name", Variable::OsName),
+    ("sys_platform", Variable::SysPlatform),
+    ("sys.platform", Variable::SysPlatform),
+    ("platform_machine", Variable::PlatformMachine),
+    ("platform.machine", Variable::PlatformMachine),
+    ("platform_python_implementation", Variable::PlatformPythonImplementation),
+    ("platform.python_implementation", Variable::PlatformPythonImplementation),
+    ("python_implementation", Variable::PlatformPythonImplementation),
+    ("platform_system", Variable::PlatformSystem),
+    ("python_version", Variable::PythonVersion),
+    ("python_full_version", Variable::PythonFullVersion),
+    ("implementation_name", Variable::ImplementationName),
+    ("implementation_version", Variable::ImplementationVersion),
+    ("extra", Variable::Extra),
+    ("platform_release", Variable::Kernel),
+    ("platform_version", Variable::Kernel),
+    ("platform.version", Variable::Kernel),
+    ("platform.release", Variable::Kernel),
+];
+
+const OPERATORS: [&str; 7] = ["~=", "==", "!=", "<=", ">=", "<", ">"];
+
+impl Marker {
+    /// Reads a condition; none if it is not understood.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut rest = Rest(text);
+        let marker = rest.any(0)?;
+        rest.0.trim_start().is_empty().then_some(marker)
+    }
+
+    /// Whether it holds for this interpreter and one extra that is asked for (empty: none is).
+    pub fn holds(&self, environment: &Environment, extra: &str) -> Option<bool> {
+        match self {
+            Marker::All(parts) => decide(parts.iter().map(|part| part.holds(environment, extra)), false),
+            Marker::Any(parts) => decide(parts.iter().map(|part| part.holds(environment, extra)), true),
+            Marker::Compare(comparison) => comparison.holds(environment, extra),
+        }
+    }
+}
+
+/// One answer of this kind decides; else all have to be known.
+fn decide(mut answers: impl Iterator<Item = Option<bool>>, deciding: bool) -> Option<bool> {
+    let mut known = true;
+    match answers.any(|answer| {
+        known &= answer.is_some();
+        answer == Some(deciding)
+    }) {
+        true => Some(deciding),
+        false => known.then_some(!deciding),
+    }
+}
+
+impl Comparison {
+    fn holds(&self, environment: &Environment, extra: &str) -> Option<bool> {
+        let value = self.variable.value(environment, extra)?;
+        let (left, right) = match self.turned {
+            false => (value, self.literal.as_str()),
+            true => (self.literal.as_str(), value),
+        };
+        match (self.variable, self.operator) {
+            (Variable::Extra, "==") => self.same_extra(left, right),
+            (Variable::Extra, "!=") => self.same_extra(left, right).map(|same| !same),
+            (Variable::Extra, _) => None,
+            (_, "in") => is_in(left, right),
+            (_, "not in") => is_in(left, right).map(|is_in| !is_in),
+            (variable, operator) if variable.is_version() => {
+                Some(Specifiers::parse(&format!("{operator}{right}"))?.contains(&Version::parse(left)?))
+            }
+            // A version there would be compared as a version.
+            _ if right.trim_start_matches([' ', 'v', 'V']).starts_with(|c: char| c.is_ascii_digit()) => None,
+            (_, "==") => Some(left == right),
+            (_, "!=") => Some(left != right),
+            _ => None,
+        }
+    }
+
+    fn same_extra(&self, left: &str, right: &str) -> Option<bool> {
+        Name::parse(&self.literal).filter(|_| Version::parse(&self.literal).is_none())?;
+        Some(Name::parse(left) == Name::parse(right))
+    }
+}
+
+/// Whether a text is part of another. Some have taken the other for a list of words, so both have to agree.
+fn is_in(part: &str, whole: &str) -> Option<bool> {
+    let is_part = whole.contains(part);
+    let is_word = whole.split([' ', ',', '|']).any(|word| word == part);
+    (is_part == is_word).then_some(is_part)
+}
+
+impl Variable {
+    fn is_version(self) -> bool {
+        matches!(self, Variable::PythonVersion | Variable::PythonFullVersion | Variable::ImplementationVersion)
+    }
+
+    fn value<'a>(self, environment: &'a Environment, extra: &'a str) -> Option<&'a str> {
+        Some(match self {
+            Variable::OsName => &environment.os_name,
+            Variable::SysPlatform => &environment.sys_platform,
+            Variable::PlatformMachine => &environment.platform_machine,
+            Variable::PlatformPythonImplementation => &environment.platform_python_implementation,
+            Variable::PlatformSystem => &environment.platform_system,
+            Variable::PythonVersion => &environment.python_version,
+            Variable::PythonFullVersion => &environment.python_full_version,
+            Variable::ImplementationName => &environment.implementation_name,
+            Variable::ImplementationVersion => &environment.implementation_version,
+            Variable::Extra => extra,
+            Variable::Kernel => return None,
+        })
+    }
+}
+
+/// What is left to read.
+struct Rest<'a>(&'a str);
+
+/// One side of a comparison.
+enum Side {
+    Variable(Variable),
+    Literal(String),
+}
+
+impl Rest<'_> {
+    fn any(&mut self, depth: usize) -> Option<Marker> {
+        let mut parts = vec![self.all(depth)?];
+        while self.word("or") {
+            parts.push(self.all(depth)?);
+        }
+        Some(if parts.len() == 1 { parts.pop()? } else { Marker::Any(parts) })
+    }
+
+    fn all(&mut self, depth: usize) -> Option<Marker> {
+        let mut parts = vec![self.one(depth)?];
+        while self.word("and") {
+            parts.push(self.one(depth)?);
+        }
+        Some(if parts.len() == 1 { parts.pop()? } else { Marker::All(parts) })
+    }
+
+    fn one(&mut self, depth: usize) -> Option<Marker> {
+        if !self.sign("(") {
+            return self.comparison().map(Marker::Compare);
+        }
+        let inner = if depth < DEPTH_MAX { self.any(depth + 1)? } else { return None };
+        self.sign(")").then_some(inner)
+    }
+
+    fn comparison(&mut self) -> Option<Comparison> {
+        let (left, operator, right) = (self.side()?, self.operator()?, self.side()?);
+        match (left, right) {
+            (Side::Variable(variable), Side::Literal(literal)) => {
+                Some(Comparison { variable, operator, literal, turned: false })
+            }
+            (Side::Literal(literal), Side::Variable(variable)) => {
+                Some(Comparison { variable, operator, literal, turned: true })
+            }
+            _ => None,
+        }
+    }
+
+    fn side(&mut self) -> Option<Side> {
+        let text = self.0.trim_start();
+        let quote = text.chars().next().filter(|c| ['"', '\''].contains(c));
+        if let Some(quote) = quote {
+            let (literal, rest) = text.get(1..)?.split_once(quote)?;
+            self.0 = rest;
+            return Some(Side::Literal(literal.to_owned()));
+        }
+        let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.')).unwrap_or(text.len());
+        let (word, rest) = text.split_at_checked(end)?;
+        self.0 = rest;
+        VARIABLES.iter().find(|(name, _)| *name == word).map(|(_, variable)| Side::Variable(*variable))
+    }
+
+    fn operator(&mut self) -> Option<&'static str> {
+        if self.word("in") {
+            return Some("in");
+        }
+        if self.word("not") {
+            return self.word("in").then_some("not in");
+        }
+        let sign = OPERATORS.into_iter().find(|sign| self.sign(sign))?;
+        // `===` compares text.
+        (!self.0.starts_with('=')).then_some(sign)
+    }
+
+    fn sign(&mut self, sign: &str) -> bool {
+        let rest = self.0.trim_start().strip_prefix(sign);
+        self.0 = rest.unwrap_or(self.0);
+        rest.is_some()
+    }
+
+    /// A whole word: nothing that could belong to it follows.
+    fn word(&mut self, word: &str) -> bool {
+        let rest = self.0.trim_start().strip_prefix(word);
+        let rest = rest.filter(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.'));
+        self.0 = rest.unwrap_or(self.0);
+        rest.is_some()
+    }
+}
+
+#[cfg(test)]
+#[path = "marker/tests.rs"]
+mod tests;

@@ -1,0 +1,203 @@
+//! Which versions will do (PEP 440): `>=1.2,<2`. Pre-releases count like others, as they do for what is installed already.
+
+use super::version::Version;
+
+/// Conditions that all have to hold; none is no condition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Specifiers(Vec<Specifier>);
+
+/// One condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Specifier {
+    operator: Operator,
+    version: Version,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operator {
+    Compatible,
+    Equal,
+    NotEqual,
+    Begins,
+    BeginsNot,
+    AtMost,
+    AtLeast,
+    Less,
+    More,
+}
+
+/// Longer ones first. `===` compares text and not versions; it is left to installers.
+const OPERATORS: [(&str, Operator); 7] = [
+    ("~=", Operator::Compatible),
+    ("==", Operator::Equal),
+    ("!=", Operator::NotEqual),
+    ("<=", Operator::AtMost),
+    (">=", Operator::AtLeast),
+    ("<", Operator::Less),
+    (">", Operator::More),
+];
+
+impl Specifiers {
+    /// Reads conditions that are joined by commas; none if one of them is not understood.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let text = text.strip_suffix(',').filter(|rest| !rest.is_empty()).unwrap_or(text);
+        match text.is_empty() {
+            true => Some(Specifiers::default()),
+            false => text.split(',').map(Specifier::parse).collect::<Option<_>>().map(Specifiers),
+        }
+    }
+
+    /// Whether a version fulfils all of them.
+    pub fn contains(&self, version: &Version) -> bool {
+        self.0.iter().all(|specifier| specifier.contains(version))
+    }
+
+    /// Any version will do.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Specifier {
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let (operator, rest) =
+            OPERATORS.iter().find_map(|(sign, operator)| Some((*operator, text.strip_prefix(sign)?.trim_start())))?;
+        if let Some(begin) = rest.strip_suffix(".*") {
+            let version = Version::parse(begin).filter(|_| begin.ends_with(|c: char| c.is_ascii_digit()))?;
+            let operator = operator.with_wildcard()?;
+            let is_bare = !version.is_prerelease() && !version.is_postrelease() && !version.is_local();
+            return is_bare.then_some(Specifier { operator, version });
+        }
+        let version = Version::parse(rest)?;
+        operator.takes(&version, rest).then_some(Specifier { operator, version })
+    }
+
+    fn contains(&self, version: &Version) -> bool {
+        let own = &self.version;
+        match self.operator {
+            Operator::Compatible => {
+                version.public() >= *own && own.series().is_some_and(|series| version.begins_with(&series))
+            }
+            Operator::Equal => is_same(version, own),
+            Operator::NotEqual => !is_same(version, own),
+            Operator::Begins => version.begins_with(own),
+            Operator::BeginsNot => !version.begins_with(own),
+            Operator::AtMost => version.public() <= *own,
+            Operator::AtLeast => version.public() >= *own,
+            // `<2` does not mean 2.0rc1, unless it says so itself.
+            Operator::Less => {
+                version < own && (own.is_prerelease() || !version.is_prerelease() || version.base() != own.base())
+            }
+            // `>2` means neither 2.0.post1 nor 2.0+cu124.
+            Operator::More => {
+                let more_of_it = (version.is_postrelease() && !own.is_postrelease()) || version.is_local();
+                version > own && !(more_of_it && version.base() == own.base())
+            }
+        }
+    }
+}
+
+/// A build of a version is that version, unless a build is asked for.
+fn is_same(version: &Version, wanted: &Version) -> bool {
+    match wanted.is_local() {
+        true => version == wanted,
+        false => version.public() == *wanted,
+    }
+}
+
+impl Operator {
+    fn with_wildcard(self) -> Option<Self> {
+        match self {
+            Operator::Equal => Some(Operator::Begins),
+            Operator::NotEqual => Some(Operator::BeginsNot),
+            _ => None,
+        }
+    }
+
+    /// Whether a version may stand behind it. `~=` takes a spelling other than the normal one apart in ways of its own.
+    fn takes(self, version: &Version, written: &str) -> bool {
+        match self {
+            Operator::Equal | Operator::NotEqual => true,
+            Operator::Compatible => {
+                !version.is_local() && version.release().len() > 1 && version.to_string() == written
+            }
+            _ => !version.is_local(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn holds(specifiers: &str, version: &str) -> bool {
+        let specifiers = Specifiers::parse(specifiers).unwrap_or_else(|| panic!("{specifiers} is understood"));
+        specifiers.contains(&Version::parse(version).unwrap())
+    }
+
+    #[test]
+    fn conditions_hold_as_the_specification_says() {
+        let yes = [
+            ("", "1.0a1"),
+            (">=1,<2", "1.5"),
+            ("==2.6.0", "2.6.0+cu124"),
+            ("==2.6.0+cu124", "2.6.0+cu124"),
+            ("~=1.4.2", "1.4.9"),
+            ("~=2.2.post3", "2.9"),
+            ("==1.*", "1.0a1"),
+            ("==1.1.0.*", "1.1"),
+            ("!=1.*", "2"),
+            (">1.7", "1.7.1"),
+            ("<2", "1.9.post1"),
+            ("<2rc1", "2b1"),
+            (">2.post1", "2.post2"),
+            (">= 1.0 , < 3,", "2"),
+        ];
+        let no = [
+            (">=2.6", "2.6.0a0+nv25.1"),
+            ("==2.6.0+cu121", "2.6.0+cu124"),
+            ("~=1.4.2", "1.5"),
+            ("~=1.4", "1!1.4"),
+            (">1.7", "1.7.post2"),
+            (">1.7", "1.7+cu1"),
+            ("<2", "2rc1"),
+            ("!=1.0", "1.0+x"),
+            ("==1.*", "10"),
+        ];
+        yes.iter().for_each(|(specifiers, version)| assert!(holds(specifiers, version), "{version} is {specifiers}"));
+        no.iter()
+            .for_each(|(specifiers, version)| assert!(!holds(specifiers, version), "{version} is not {specifiers}"));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_none() {
+        let odd = [
+            "1.0",
+            "===1.0",
+            "=1",
+            ">=1.*",
+            "==1a1.*",
+            "==1-1.*",
+            "~=1",
+            "~=1.0+a",
+            "<=1+a",
+            ">=1,,<2",
+            ",>=1",
+            "> =1",
+            "~=1.0.preview1",
+        ];
+        assert!(odd.iter().all(|text| Specifiers::parse(text).is_none_or(|found| panic!("{text}: {found:?}"))));
+    }
+
+    proptest! {
+        #[test]
+        fn a_version_is_equal_to_itself_or_not_never_both(text in "[0-9]([.][0-9]){0,2}((a|rc)[0-9])?([.]post[0-9])?([.]dev[0-9])?") {
+            let same = ["==", "<=", ">="].iter().all(|sign| holds(&[sign, text.as_str()].concat(), &text));
+            let other = ["!=", "<", ">"].iter().any(|sign| holds(&[sign, text.as_str()].concat(), &text));
+            prop_assert!(same && !other);
+        }
+    }
+}

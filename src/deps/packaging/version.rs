@@ -1,0 +1,340 @@
+//! A version (PEP 440): reading, order, normal form.
+
+use super::name::is_separator;
+use std::cmp::Ordering;
+use std::fmt;
+
+/// A version. Two spellings of one version are equal: `1.0` and `v1.0.0`.
+#[derive(Clone, Debug)]
+pub struct Version {
+    epoch: u64,
+    release: Vec<u64>,
+    pre: Option<(Pre, u64)>,
+    post: Option<u64>,
+    dev: Option<u64>,
+    local: Vec<Segment>,
+}
+
+/// What comes before a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Pre {
+    Alpha,
+    Beta,
+    Candidate,
+}
+
+/// A part of a local version: a number is more than any word.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Segment {
+    Word(String),
+    Number(u64),
+}
+
+/// How each kind of pre-release may be written; a word before those that it begins with.
+const PRE: [(&str, Pre); 8] = [
+    ("alpha", Pre::Alpha),
+    ("a", Pre::Alpha),
+    ("beta", Pre::Beta),
+    ("b", Pre::Beta),
+    ("preview", Pre::Candidate),
+    ("pre", Pre::Candidate),
+    ("c", Pre::Candidate),
+    ("rc", Pre::Candidate),
+];
+const POST: [(&str, ()); 3] = [("post", ()), ("rev", ()), ("r", ())];
+const DEV: [(&str, ()); 1] = [("dev", ())];
+
+impl Version {
+    /// Reads a version; none if it is not one, or has a number that nobody counts to.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim().to_ascii_lowercase();
+        let mut rest = Rest(text.strip_prefix('v').unwrap_or(&text));
+        let epoch = rest.epoch()?;
+        let release = rest.release()?;
+        let pre = rest.tagged(&PRE)?;
+        let post = match rest.implicit_post()? {
+            Some(number) => Some(number),
+            None => rest.tagged(&POST)?.map(|(_, number)| number),
+        };
+        let dev = rest.tagged(&DEV)?.map(|(_, number)| number);
+        let local = rest.local()?;
+        rest.0.is_empty().then_some(Version { epoch, release, pre, post, dev, local })
+    }
+
+    /// Something comes after it: it is an alpha, a beta, a candidate or a state of development.
+    pub fn is_prerelease(&self) -> bool {
+        self.pre.is_some() || self.dev.is_some()
+    }
+
+    /// It mends a release.
+    pub fn is_postrelease(&self) -> bool {
+        self.post.is_some()
+    }
+
+    /// Somebody built it on their own (`+cu124`).
+    pub fn is_local(&self) -> bool {
+        !self.local.is_empty()
+    }
+
+    /// The numbers of the release.
+    pub fn release(&self) -> &[u64] {
+        &self.release
+    }
+
+    /// It without its local part.
+    pub fn public(&self) -> Self {
+        Version { local: Vec::new(), ..self.clone() }
+    }
+
+    /// The bare release: what is left without the marks of pre-releases, mends and builds.
+    pub fn base(&self) -> Self {
+        let (epoch, release) = (self.epoch, self.release.clone());
+        Version { epoch, release, pre: None, post: None, dev: None, local: Vec::new() }
+    }
+
+    /// Whether the release begins with all numbers of the other: `1.2.3` with `1.2`. Missing numbers are zeros.
+    pub(super) fn begins_with(&self, other: &Self) -> bool {
+        let own = self.release.iter().chain(std::iter::repeat(&0));
+        self.epoch == other.epoch && other.release.iter().zip(own).all(|(theirs, own)| theirs == own)
+    }
+
+    /// The release without its last number, for `~=`.
+    pub(super) fn series(&self) -> Option<Self> {
+        let mut base = self.base();
+        base.release.pop();
+        (!base.release.is_empty()).then_some(base)
+    }
+
+    /// What is compared, the weightiest first. A state of development comes before the alphas of its release, which come
+    /// before it; no mark of development is more than any.
+    fn key(&self) -> impl Ord + '_ {
+        let significant = self.release.iter().rposition(|number| *number != 0).map_or(0, |last| last + 1);
+        let release = self.release.get(..significant).unwrap_or_default();
+        let pre = match (self.pre, self.post, self.dev) {
+            (None, None, Some(_)) => (0, None),
+            (Some(pre), ..) => (1, Some(pre)),
+            (None, ..) => (2, None),
+        };
+        (self.epoch, release, pre, self.post, (self.dev.is_none(), self.dev), &self.local)
+    }
+}
+
+impl Ord for Version {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl PartialOrd for Version {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Version {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Version {}
+
+impl fmt::Display for Version {
+    /// The normal form.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.epoch != 0 {
+            write!(f, "{}!", self.epoch)?;
+        }
+        let release: Vec<String> = self.release.iter().map(u64::to_string).collect();
+        f.write_str(&release.join("."))?;
+        if let Some((kind, number)) = self.pre {
+            let word = match kind {
+                Pre::Alpha => "a",
+                Pre::Beta => "b",
+                Pre::Candidate => "rc",
+            };
+            write!(f, "{word}{number}")?;
+        }
+        self.post.map_or(Ok(()), |number| write!(f, ".post{number}"))?;
+        self.dev.map_or(Ok(()), |number| write!(f, ".dev{number}"))?;
+        for (at, segment) in self.local.iter().enumerate() {
+            f.write_str(if at == 0 { "+" } else { "." })?;
+            match segment {
+                Segment::Word(word) => f.write_str(word)?,
+                Segment::Number(number) => write!(f, "{number}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is left to read, in small letters. Each step gives none if it cannot be a version any more.
+struct Rest<'a>(&'a str);
+
+impl<'a> Rest<'a> {
+    /// The digits that come next, perhaps none.
+    fn digits(&mut self) -> &'a str {
+        let end = self.0.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(self.0.len());
+        let (digits, rest) = self.0.split_at_checked(end).unwrap_or_default();
+        self.0 = rest;
+        digits
+    }
+
+    fn separator(&mut self) {
+        self.0 = self.0.strip_prefix(['-', '_', '.']).unwrap_or(self.0);
+    }
+
+    fn epoch(&mut self) -> Option<u64> {
+        let before = self.0;
+        let digits = self.digits();
+        match self.0.strip_prefix('!') {
+            Some(rest) => {
+                self.0 = rest;
+                digits.parse().ok()
+            }
+            None => {
+                self.0 = before;
+                Some(0)
+            }
+        }
+    }
+
+    fn release(&mut self) -> Option<Vec<u64>> {
+        let mut release = vec![self.digits().parse().ok()?];
+        while let Some(rest) = self.0.strip_prefix('.').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
+            self.0 = rest;
+            release.push(self.digits().parse().ok()?);
+        }
+        Some(release)
+    }
+
+    /// One of these words with a number, each behind a separator or not; without a number it is 0.
+    fn tagged<T: Copy>(&mut self, words: &[(&str, T)]) -> Option<Option<(T, u64)>> {
+        let before = self.0;
+        self.separator();
+        let found = words.iter().find_map(|(word, kind)| Some((self.0.strip_prefix(word)?, *kind)));
+        let Some((rest, kind)) = found else {
+            self.0 = before;
+            return Some(None);
+        };
+        self.0 = rest;
+        self.separator();
+        let digits = self.digits();
+        let number = if digits.is_empty() { 0 } else { digits.parse().ok()? };
+        Some(Some((kind, number)))
+    }
+
+    /// `1.0-1` is `1.0.post1`.
+    fn implicit_post(&mut self) -> Option<Option<u64>> {
+        match self.0.strip_prefix('-').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
+            Some(rest) => {
+                self.0 = rest;
+                self.digits().parse().ok().map(Some)
+            }
+            None => Some(None),
+        }
+    }
+
+    fn local(&mut self) -> Option<Vec<Segment>> {
+        let Some(local) = self.0.strip_prefix('+') else { return Some(Vec::new()) };
+        self.0 = "";
+        let parts = local.split(|c: char| c.is_ascii() && is_separator(c as u8));
+        parts.map(segment).collect()
+    }
+}
+
+fn segment(part: &str) -> Option<Segment> {
+    if part.is_empty() || !part.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return None;
+    }
+    match part.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => part.parse().ok().map(Segment::Number),
+        false => Some(Segment::Word(part.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn version(text: &str) -> Version {
+        Version::parse(text).unwrap_or_else(|| panic!("{text} is a version"))
+    }
+
+    #[test]
+    fn versions_stand_in_the_order_of_the_specification() {
+        let ordered = [
+            "1.0.dev456",
+            "1.0a1",
+            "1.0a2.dev456",
+            "1.0a12.dev456",
+            "1.0a12",
+            "1.0b1.dev456",
+            "1.0b2",
+            "1.0b2.post345.dev456",
+            "1.0b2.post345",
+            "1.0rc1.dev456",
+            "1.0rc1",
+            "1.0",
+            "1.0+abc.5",
+            "1.0+abc.7",
+            "1.0+5",
+            "1.0.post456.dev34",
+            "1.0.post456",
+            "1.1.dev1",
+            "2",
+            "1!0.1",
+        ];
+        for (at, lower) in ordered.iter().enumerate() {
+            ordered
+                .iter()
+                .skip(at + 1)
+                .for_each(|higher| assert!(version(lower) < version(higher), "{lower} {higher}"));
+        }
+    }
+
+    #[test]
+    fn every_spelling_has_one_normal_form() {
+        let cases = [
+            (" V1.0-ALPHA.1 ", "1.0a1"),
+            ("1.0c2", "1.0rc2"),
+            ("1.0preview", "1.0rc0"),
+            ("1.0-3", "1.0.post3"),
+            ("1.0.rev4", "1.0.post4"),
+            ("1.0DEV", "1.0.dev0"),
+            ("2!01.00", "2!1.0"),
+            ("1.0a-", "1.0a0"),
+            ("1+CU_12-4", "1+cu.12.4"),
+            ("2.6.0a0+ecf3bae40a.nv25.01", "2.6.0a0+ecf3bae40a.nv25.1"),
+        ];
+        for (written, normal) in cases {
+            assert_eq!(version(written).to_string(), normal, "{written}");
+        }
+        assert_eq!(version("1"), version("1.0.0"));
+        assert_ne!(version("1+a"), version("1"));
+    }
+
+    #[test]
+    fn what_is_no_version_is_none() {
+        for text in
+            ["", "v", "1.", "1..0", "1.0+", "1.0+a..b", "a1", "1.0-", "1.0x", "1 .0", "99999999999999999999", "1.é"]
+        {
+            assert!(Version::parse(text).is_none(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_normal_form_means_the_same(text in "v?([0-9]!)?[0-9]{1,2}([.][0-9]){0,2}([-_.]?(a|beta|rc|pre)[-_.]?[0-9]?)?(-[0-9]|[.]?post[0-9]?)?([.]?dev[0-9]?)?([+][a-z0-9]{1,3}([.-][0-9]{1,2})?)?") {
+            let read = version(&text);
+            prop_assert_eq!(&version(&read.to_string()), &read);
+            prop_assert_eq!(version(&read.to_string()).to_string(), read.to_string());
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "[0-9a-c!.+v é_-]{0,20}|.{0,20}") {
+            let _ = Version::parse(&text);
+        }
+    }
+}

@@ -210,6 +210,10 @@ pub struct Policy {
     pub save_file: Option<String>,
     /// The signal that makes the trainer tell its stacks.
     pub stack_signal: Option<i32>,
+    /// A failed container is kept open for a person.
+    pub hold: Option<Hold>,
+    /// Where the JSON report is, or is going to be.
+    pub report: Option<String>,
     /// Starting again in the same container.
     pub restart: Restart,
     /// Noticing that nothing happens any more.
@@ -246,6 +250,15 @@ pub struct Checkpoints {
     pub family: String,
     /// How a checkpoint's name looks, as configured.
     pub pattern: Option<String>,
+}
+
+/// How a failed container is kept open.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// For so long.
+    pub time: Duration,
+    /// What a person types who wants to look, as lines.
+    pub look: String,
 }
 
 /// When the workload is started again.

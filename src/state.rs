@@ -22,6 +22,9 @@ pub const REQUESTS: &str = "requests";
 /// What a request for a checkpoint is called, up to its own part.
 pub const CHECKPOINT_REQUEST: &str = "checkpoint-";
 
+/// Where the report of a held container is, unless it was wanted elsewhere.
+pub const REPORT: &str = "report.json";
+
 const FILE: &str = "state.json";
 
 /// Longer than it takes from making a state directory to holding its lock.
@@ -67,6 +70,10 @@ pub struct Record {
     pub can_save: bool,
     /// A checkpoint directory is watched.
     pub watches: bool,
+    /// Where the JSON report is, or is going to be.
+    pub report: Option<String>,
+    /// A failed container is kept open for so many seconds since this phase began.
+    pub hold_s: Option<u64>,
     /// Why preparing failed, in a few lines.
     pub refused: Option<String>,
 }

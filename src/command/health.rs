@@ -21,7 +21,9 @@ pub fn run(instance: Option<&Path>, live: bool) -> Answer {
 
 fn judge(record: &Record, supervised: bool, live: bool) -> Answer {
     let ready = matches!(record.phase, Phase::Running | Phase::Checkpointing);
-    let healthy = supervised && !record.hung && (live || ready);
+    // What hung has been ended before it is held.
+    let hangs = record.hung && record.phase != Phase::Holding;
+    let healthy = supervised && !hangs && (live || ready);
     let phase = if supervised { record.phase.word() } else { "the supervisor is gone" };
     let since = (unix_now() - record.since).max(0.0);
     let text =
@@ -57,7 +59,8 @@ mod tests {
             assert_eq!(code(phase, true, true), 0, "{phase:?}");
         }
         assert_eq!(code(Phase::Running, false, true), 1);
-        let hung = Record { phase: Phase::Running, hung: true, ..Record::default() };
-        assert_eq!(judge(&hung, true, true).exit.code(), 1);
+        let hung = |phase| Record { phase, hung: true, ..Record::default() };
+        assert_eq!(judge(&hung(Phase::Running), true, true).exit.code(), 1);
+        assert_eq!(judge(&hung(Phase::Holding), true, true).exit.code(), 0);
     }
 }

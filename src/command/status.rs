@@ -34,11 +34,14 @@ fn words(directory: &Path, record: &Record) -> String {
         ("state", directory.display().to_string()),
     ];
     let saved = record.saved.as_ref().map(|saved| format!("{}, {} old", saved.path, age(saved.modified)));
+    let held = record.hold_s.map(|time| format!("{} more, then it ends", left(record.since + time as f64)));
     let hung = record.hung.then(|| "the watchdog has found that nothing happens any more".to_owned());
     let optional = [
         ("checkpoint", &saved),
         ("hangs", &hung),
         ("command", &record.command),
+        ("held", &held),
+        ("report", &record.report),
         ("stopped by", &record.stopped_by),
         ("ended", &record.ended),
         ("failed", &record.refused),
@@ -48,6 +51,14 @@ fn words(directory: &Path, record: &Record) -> String {
 }
 
 fn age(since: f64) -> String {
-    let seconds = (unix_now() - since).max(0.0) as u64;
+    time(unix_now() - since)
+}
+
+fn left(until: f64) -> String {
+    time(until - unix_now())
+}
+
+fn time(seconds: f64) -> String {
+    let seconds = seconds.max(0.0) as u64;
     humantime::format_duration(std::time::Duration::from_secs(seconds)).to_string()
 }

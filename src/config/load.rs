@@ -77,6 +77,24 @@ impl Loaded {
 /// # Errors
 /// Everything that is wrong in any of them, as one error (78).
 pub fn load(sources: &Sources<'_>) -> Result<Loaded> {
+    let (layers, files, problems) = gather(sources);
+    finish(layers, files, problems, sources.workdir)
+}
+
+/// What can be understood, whatever else is wrong: when a configuration fails, this says how that is to be told. What a file may
+/// not set is not taken from it.
+pub fn glance(sources: &Sources<'_>) -> Settings {
+    let (mut tree, mut ignored) = (Tree::default(), Problems::default());
+    for mut layer in gather(sources).0 {
+        let trusted = layer.source != Source::Project;
+        layer.values.retain(|path, _| trusted || super::find_key(path).is_some_and(|key| key.project));
+        tree.add(layer, &mut ignored);
+    }
+    Settings::read(&tree, &mut ignored)
+}
+
+/// All layers, lowest precedence first, the files that were read, and what is wrong with any of them.
+fn gather(sources: &Sources<'_>) -> (Vec<Layer>, Vec<PathBuf>, Problems) {
     let mut problems = Problems::of_one_layer();
     let mut files = Vec::new();
     let mut layers = Files { problems: &mut problems, read: &mut files }.all_but_project(sources);
@@ -87,7 +105,7 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded> {
     let project = code_of(&layers, sources.workdir).join(PROJECT_FILE);
     let project = Files { problems: &mut problems, read: &mut files }.project(&project);
     layers.splice(named..named, project);
-    finish(layers, files, problems, sources.workdir)
+    (layers, files, problems)
 }
 
 fn finish(layers: Vec<Layer>, files: Vec<PathBuf>, problems: Problems, workdir: &Path) -> Result<Loaded> {

@@ -26,7 +26,7 @@ mod yaml;
 pub use file::{IMAGE_FILE, PROJECT_FILE, parse_bytes, read_file};
 pub use key::{Key, Kind, find as find_key};
 pub use layer::{Layer, Source};
-pub use load::{Loaded, Row, Sources, load};
+pub use load::{Loaded, Row, Sources, glance, load};
 pub use node::{Content, Node};
 pub use options::Options;
 pub use origin::{Origin, Setting};

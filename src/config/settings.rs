@@ -154,6 +154,8 @@ settings! {
     "watchdog.action" watchdog_action: OnHang = "log", project;
     /// Severity of single checks: `{host.shm: fail, code.git: off}`.
     "checks" checks: BTreeMap<String, Severity> = "" eg "{host.shm: fail, code.git: off}", project;
+    /// A failed start or training: `exit`, or `hold` (an hour) or `hold:30m` for a person to look.
+    "on_failure" on_failure: OnFailure = "exit", project;
     /// Exit codes to change at the very end: `{FROM: TO}`.
     "exit.map" exit_map: BTreeMap<String, u8> = "" eg "{3: 0}", project;
     /// `text` or `json` lines.

@@ -4,7 +4,7 @@ use crate::config::{Loaded, LogLevel, Origin, Settings};
 use crate::engine;
 use crate::environment::Environment;
 use crate::error::Result;
-use crate::handover::{Checkpoints, Kind, Level, Meaning, Policy, Restart, Watchdog};
+use crate::handover::{Checkpoints, Hold, Kind, Level, Meaning, Policy, Restart, Watchdog};
 use crate::mode::Plan;
 use crate::sys::{Root, signal};
 use std::ffi::{OsStr, OsString};
@@ -42,6 +42,18 @@ impl Grace {
     }
 }
 
+/// How PID 1 learns to tell a start that failed before there was anything to supervise.
+pub fn of_failure(settings: &Settings, hold: Option<Hold>, run_dir: Option<&Path>) -> Policy {
+    Policy {
+        hold,
+        run_dir: run_dir.and_then(Path::to_str).map(str::to_owned),
+        exit_map: exit_map(settings),
+        json: is_json(settings),
+        level: level(settings.log_level.value),
+        ..Policy::default()
+    }
+}
+
 /// Builds the policy.
 ///
 /// # Errors
@@ -71,10 +83,14 @@ pub fn policy(loaded: &Loaded, plan: &Plan, grace: &Grace, run_dir: Option<&Path
         stack_signal: settings.watchdog_stack_signal.map(|signal| signal.0),
         restart: restart(settings),
         watchdog: watchdog(settings),
-        json: settings.log_format.value == crate::config::LogFormat::Json,
+        json: is_json(settings),
         level: level(settings.log_level.value),
         ..Policy::default()
     })
+}
+
+fn is_json(settings: &Settings) -> bool {
+    settings.log_format.value == crate::config::LogFormat::Json
 }
 
 fn checkpoints(loaded: &Loaded) -> Result<Option<Checkpoints>> {

@@ -2,18 +2,19 @@
 //! from an earlier one is in `Story` or handed over.
 
 use super::breadcrumbs;
+use super::hold;
 use super::outputs::Outputs;
 use super::policy::{self, Grace};
 use super::resume;
 use crate::check::{self, Finding, Scene};
 use crate::cli::{self, Request};
-use crate::config::{self, EnvValue, Loaded, OnError, Sources};
+use crate::config::{self, EnvValue, Loaded, OnError, OnFailure, Sources};
 use crate::deps;
 use crate::engine::Place;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::exit::{Exit, Family};
-use crate::handover::{Door, Kind, Message, Phase};
+use crate::handover::{Door, Kind, Message, Phase, Policy};
 use crate::mode::{self, Facts, Plan};
 use crate::report::{self, Console, Report};
 use crate::state::{self, Identity};
@@ -34,6 +35,8 @@ pub struct Story {
     pub attempt: u32,
     /// Why it fails is on the console already.
     pub told: bool,
+    /// Where the report goes.
+    report: Option<PathBuf>,
     findings: Vec<Finding>,
     dependencies: Option<(String, Duration)>,
 }
@@ -49,7 +52,8 @@ pub struct Ready {
 impl Story {
     /// A start that begins now.
     pub fn new(door: Door, since: Instant, attempt: u32) -> Self {
-        Story { door, console: Console::early(), since, attempt, told: false, findings: Vec::new(), dependencies: None }
+        let (console, findings) = (Console::early(), Vec::new());
+        Story { door, console, since, attempt, told: false, report: None, findings, dependencies: None }
     }
 
     /// From the words of the command line to a workload.
@@ -59,7 +63,8 @@ impl Story {
     pub fn tell(&mut self, words: &[OsString]) -> Result<Ready> {
         let began = SystemTime::now();
         let inherited = Environment::inherited();
-        let (loaded, plan) = self.settle(words, &inherited)?;
+        let (loaded, plan) =
+            self.settle(words, &inherited).inspect_err(|error| self.fail_early(words, &inherited, error))?;
         let grace = Grace::known(&loaded.settings, &Root::real(), &inherited);
         let run_dir = self.announce(&loaded, &plan, &grace, &inherited)?;
         let scene = scene(&loaded, &plan, inherited);
@@ -104,6 +109,22 @@ impl Story {
         Ok((loaded, plan))
     }
 
+    /// Nothing is settled, but how a failure is told and kept may be known. A command line that is none leaves nothing to look at.
+    fn fail_early(&mut self, words: &[OsString], inherited: &Environment, error: &Error) {
+        if matches!(error.exit, Exit::Success) {
+            return;
+        }
+        let options = cli::parse(words).unwrap_or_default().options;
+        let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        let sources = Sources { root: &Root::real(), environment: inherited, options: &options, workdir: &here };
+        let settings = config::glance(&sources);
+        self.console = Console::new(&settings, Place::Container);
+        let hold = hold::hold(&settings, inherited, None).filter(|_| error.exit != Exit::Usage);
+        let run_dir = hold.as_ref().and_then(|_| self.make_run_dir(&settings, inherited));
+        let policy = policy::of_failure(&settings, hold, run_dir.as_deref());
+        self.door.send(&Message::Policy(Box::new(policy)));
+    }
+
     fn plan(&self, request: &Request, loaded: &Loaded, inherited: &Environment) -> Result<Plan> {
         let attended = terminal::is_attended();
         mode::plan(request, &loaded.settings, Facts { attended, environment: inherited, workdir: &loaded.workdir })
@@ -111,20 +132,34 @@ impl Story {
 
     /// Makes the state directory and tells PID 1 how to supervise.
     fn announce(
-        &self,
+        &mut self,
         loaded: &Loaded,
         plan: &Plan,
         grace: &Grace,
         inherited: &Environment,
     ) -> Result<Option<PathBuf>> {
-        let run_dir = if self.door.supervised() { make_run_dir(&loaded.settings, inherited) } else { None };
-        let policy = Message::Policy(Box::new(policy::policy(loaded, plan, grace, run_dir.as_deref())?));
+        let run_dir = self.make_run_dir(&loaded.settings, inherited);
+        self.report = report_file(loaded, run_dir.as_deref());
+        let report = self.report.as_ref().map(|file| file.to_string_lossy().into_owned());
+        let policy = policy::policy(loaded, plan, grace, run_dir.as_deref())?;
+        let hold = hold::hold(&loaded.settings, inherited, report.as_deref());
+        let policy = Message::Policy(Box::new(Policy { hold, report, ..policy }));
         if !policy.fits() {
             return Err(Error::config("checkpoint.*, stop.* and state_dir are too long together")
                 .hint("shorter paths, or symbolic links"));
         }
         self.door.send(&policy);
         Ok(run_dir)
+    }
+
+    /// The state directory of whom we are supervised by.
+    fn make_run_dir(&self, settings: &config::Settings, inherited: &Environment) -> Option<PathBuf> {
+        let supervisor = Identity::of(nix::unistd::getppid().as_raw()).filter(|_| self.door.supervised())?;
+        let runtime = inherited.get("XDG_RUNTIME_DIR").map(Path::new);
+        let run_dir = state::make(settings.state_dir.value.as_deref(), runtime, supervisor)?;
+        // Without these the workload cannot ask for a checkpoint; that is no reason not to start it.
+        let _ = state::open_to_workload(&run_dir);
+        Some(run_dir)
     }
 
     /// Whoever stops a container seldom knows how little time its engine gives by default.
@@ -191,7 +226,7 @@ impl Story {
 
     /// The JSON report, where it is wanted. That it cannot be written is no reason not to train.
     fn file(&mut self, scene: &Scene, plan: &Plan, began: SystemTime, error: Option<&Error>) {
-        let Some(file) = &scene.settings.report_file.value else { return };
+        let Some(file) = self.report.take() else { return };
         let mut report = Report::new(scene, Some(&plan.mode), &self.findings, began);
         if let Some((words, took)) = self.dependencies.take() {
             report = report.with_dependencies(words, took);
@@ -199,20 +234,18 @@ impl Story {
         if let Some(error) = error {
             report = report.with_exit(error.exit);
         }
-        if let Err(error) = report.save(&scene.workdir.join(file)) {
+        if let Err(error) = report.save(&file) {
             let what = format!("the report cannot be written to {} (report.file)", file.display());
             self.console.warning(&Error::new(Exit::Internal, what).because(error.to_string()));
         }
     }
 }
 
-fn make_run_dir(settings: &config::Settings, inherited: &Environment) -> Option<PathBuf> {
-    let supervisor = Identity::of(nix::unistd::getppid().as_raw())?;
-    let runtime = inherited.get("XDG_RUNTIME_DIR").map(Path::new);
-    let run_dir = state::make(settings.state_dir.value.as_deref(), runtime, supervisor)?;
-    // Without these the workload cannot ask for a checkpoint; that is no reason not to start it.
-    let _ = state::open_to_workload(&run_dir);
-    Some(run_dir)
+/// Where the report goes: as configured, or beside the state, when a person is going to look for it.
+fn report_file(loaded: &Loaded, run_dir: Option<&Path>) -> Option<PathBuf> {
+    let wanted = loaded.settings.report_file.value.as_ref().map(|file| loaded.workdir.join(file));
+    let held = loaded.settings.on_failure.value != OnFailure::Exit;
+    wanted.or_else(|| run_dir.filter(|_| held).map(|run_dir| run_dir.join(state::REPORT)))
 }
 
 fn enter(workdir: &Path) -> Result<()> {

@@ -89,6 +89,13 @@ impl Diary {
             refusals: state.refusals,
             can_save: state.policy.save_signal.is_some() || state.policy.save_file.is_some(),
             watches: state.policy.checkpoints.is_some(),
+            report: state.policy.report.clone(),
+            hold_s: state
+                .policy
+                .hold
+                .as_ref()
+                .filter(|_| state.phase() == Phase::Holding)
+                .map(|hold| hold.time.as_secs()),
             refused: state.refusal().map(str::to_owned),
             ..self.record.clone()
         }

@@ -73,6 +73,15 @@ pub enum Line {
     },
     /// It is not started again, because of this.
     NoRestart(&'static str),
+    /// What failed is kept open …
+    Holding {
+        /// … for so long,
+        time: Duration,
+        /// and then ends with this code.
+        code: u8,
+    },
+    /// That time is over.
+    Held,
     /// Nothing happened for so long.
     Hangs {
         /// What did not happen.
@@ -99,10 +108,12 @@ impl Line {
             | Line::NotSaved(_)
             | Line::Restarting { .. }
             | Line::NoRestart(_)
+            | Line::Holding { .. }
             | Line::Hangs { .. }
             | Line::Aborting(_)
             | Line::Note(_) => Level::Warn,
-            Line::Stopping { .. }
+            Line::Held
+            | Line::Stopping { .. }
             | Line::Again { .. }
             | Line::Escalating { .. }
             | Line::Asked { .. }

@@ -7,6 +7,7 @@ mod ending;
 mod errands;
 mod held;
 mod holders;
+mod holding;
 pub mod init;
 mod line;
 mod listener;

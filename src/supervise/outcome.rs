@@ -48,7 +48,7 @@ fn stopped(account: &Account, policy: &Policy, stop: Stop, own: u8) -> u8 {
         (Met::Preparing, _) => stop_code.unwrap_or(by_signal),
         // It was to go on, and the stop is why it did not.
         (Met::BetweenRuns, _) => stop_code.unwrap_or(own),
-        (Met::Over, _) => own,
+        (Met::Over | Met::Held, _) => own,
         // Its shell may have ended in good order; what that shell ran did not.
         (Met::Running, Some(Ended::Killed(_))) if account.killed => Exit::Signal(libc::SIGKILL as u8).code(),
         (Met::Running, Some(_)) if account.complete => own,

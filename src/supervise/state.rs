@@ -82,6 +82,8 @@ pub enum Action {
     EndErrands,
     /// Prepare and run once more.
     Begin,
+    /// Tell how it ended, with this code, although the end is yet to come.
+    Account(u8),
     /// The end.
     Exit(u8),
 }
@@ -97,6 +99,8 @@ pub(super) enum Life {
     Over(Ended),
     /// Everything of it is gone; the next one starts at `again_at`.
     Between(Ended),
+    /// Everything of it is gone; the container is kept open until `hold_until`.
+    Held(Ended),
 }
 
 /// Everything PID 1 decides from.
@@ -130,6 +134,7 @@ pub struct State {
     /// Whom a stop still waits for is told.
     pub(super) name_at: Option<Clock>,
     pub(super) kills: u32,
+    pub(super) hold_until: Option<Clock>,
     prepare_until: Option<Clock>,
     pub(super) timed_out: bool,
     pub(super) saving: super::saving::Saving,
@@ -167,6 +172,7 @@ impl State {
             kill_at: None,
             name_at: None,
             kills: 0,
+            hold_until: None,
             prepare_until: None,
             timed_out: false,
             saving: Default::default(),
@@ -207,6 +213,7 @@ impl State {
             Life::Running => Phase::Running,
             Life::Over(_) => Phase::Stopping,
             Life::Between(_) => Phase::Starting,
+            Life::Held(_) => Phase::Holding,
         }
     }
 
@@ -228,7 +235,7 @@ impl State {
     /// How the main process ended.
     pub fn ended(&self) -> Option<Ended> {
         match self.life {
-            Life::Over(ended) | Life::Between(ended) => Some(ended),
+            Life::Over(ended) | Life::Between(ended) | Life::Held(ended) => Some(ended),
             _ => None,
         }
     }
@@ -267,7 +274,7 @@ impl State {
 
     /// When to wake up even if nothing happens.
     pub fn deadline(&self) -> Option<Clock> {
-        let own = [self.settle_at, self.term_at, self.kill_at, self.name_at, self.prepare_until];
+        let own = [self.settle_at, self.term_at, self.kill_at, self.name_at, self.prepare_until, self.hold_until];
         let parts = [self.held.deadline(), self.saving.deadline(), self.again.deadline(), self.watch.deadline()];
         own.into_iter().chain(parts).flatten().min()
     }
@@ -306,11 +313,11 @@ impl State {
             Life::Preparing => self.held.keep(number),
             Life::Running => act.push(Action::Forward(number)),
             Life::Over(_) => act.push(Action::Tree(number)),
-            Life::Between(_) => {}
+            Life::Between(_) | Life::Held(_) => {}
         }
     }
 
-    /// What a signal means now. Before the workload runs HUP stops whatever the mode is: nothing is there to forward it to.
+    /// What a signal means now. HUP stops whatever the mode is while nothing is there to forward it to.
     fn meaning(&self, number: c_int) -> Meaning {
         // SIGCHLD is PID 1's own.
         if [0, libc::SIGCHLD].contains(&number) {
@@ -323,7 +330,7 @@ impl State {
             _ if self.plain && self.policy.grace.is_none() => Meaning::Forward,
             libc::SIGTERM | libc::SIGINT | libc::SIGQUIT => Meaning::Stop,
             libc::SIGPWR | SYSTEMD_HALT if !self.plain => Meaning::Stop,
-            libc::SIGHUP if self.life == Life::Preparing && !self.plain => Meaning::Stop,
+            libc::SIGHUP if matches!(self.life, Life::Preparing | Life::Held(_)) && !self.plain => Meaning::Stop,
             libc::SIGHUP if self.policy.kind == Kind::Train && !self.plain => Meaning::Stop,
             _ => Meaning::Forward,
         }
@@ -378,7 +385,7 @@ impl State {
     fn main_ended(&mut self, ended: Ended, now: Clock, act: &mut Vec<Action>) {
         let ran = self.life == Life::Running;
         self.life = Life::Over(ended);
-        (self.prepare_until, self.over_at) = (None, Some(now));
+        (self.prepare_until, self.hold_until, self.over_at) = (None, None, Some(now));
         self.held.forget();
         self.watch.disarm();
         self.saving.forget();
@@ -408,6 +415,7 @@ impl State {
         self.saving_tick(now, act);
         self.watch_tick(now, act);
         self.stop_tick(now, act);
+        self.holding_tick(now, act);
         if self.again.is_due(now) {
             *self = self.renewed(now);
             act.push(Action::Begin);

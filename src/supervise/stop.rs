@@ -30,6 +30,8 @@ pub enum Met {
     Running,
     /// One that has ended and was to be started again.
     BetweenRuns,
+    /// One that failed and is kept open for a person.
+    Held,
     /// One that has ended for good; only what it left behind is still there.
     Over,
 }

@@ -30,6 +30,7 @@ impl State {
             (Some(_), _) => self.say_again(arrived.number, now, act),
             (None, Life::Over(_)) => self.leave_sooner(arrived, now, act),
             (None, Life::Between(_)) => self.stop_between(arrived, now, act),
+            (None, Life::Held(_)) => self.stop_held(arrived, now, act),
             (None, Life::Preparing) => self.stop_preparing(arrived, now, act),
             (None, Life::Running) => self.stop_running(arrived, now, act),
         }
@@ -63,7 +64,7 @@ impl State {
         }
     }
 
-    fn say_stopping(&self, act: &mut Vec<Action>) {
+    pub(super) fn say_stopping(&self, act: &mut Vec<Action>) {
         if let Some(stop) = self.stop.filter(|_| !self.is_plain()) {
             act.push(Action::Say(Line::Stopping { stop, grace_from: self.policy.grace_from.clone() }));
         }
@@ -191,7 +192,7 @@ impl State {
 
     /// All that was started is gone: one more question may have to be asked, then it goes on or ends.
     pub(super) fn children_gone(&mut self, now: Clock, act: &mut Vec<Action>) {
-        if self.done || matches!(self.life, Life::Between(_)) {
+        if self.done || matches!(self.life, Life::Between(_) | Life::Held(_)) {
             return;
         }
         let asks = self.stop.is_some() && self.ran() && self.policy.done_file.is_some();
@@ -200,7 +201,7 @@ impl State {
             return act.push(Action::Send(Errand::DoneFile));
         }
         (self.settle_at, self.term_at, self.kill_at, self.name_at) = (None, None, None, None);
-        if !self.starts_again(now, act) {
+        if !self.starts_again(now, act) && !self.holds(now, act) {
             self.exit(act);
         }
     }

@@ -127,6 +127,13 @@ pub fn words(line: &Line) -> String {
         Line::NotSaved(after) => format!("no new checkpoint {} after it was asked for", seconds(*after)),
         Line::Restarting { attempt, pause } => format!("start {attempt} follows in {}", seconds(*pause)),
         Line::NoRestart(why) => format!("not started again: {why}"),
+        Line::Holding { time, code } => {
+            format!(
+                "hold  kept open for {} so that you can look (on_failure), then it ends with {code}",
+                seconds(*time)
+            )
+        }
+        Line::Held => "the time of on_failure is over: not kept open any longer".into(),
         Line::Hangs { what, quiet } => format!("the workload hangs: {what} for {}", seconds(*quiet)),
         Line::Aborting(left) => {
             format!("it is ended because it hangs: SIGABRT, or SIGTERM; {} until SIGKILL", seconds(*left))
@@ -151,6 +158,7 @@ fn stopping(stop: &Stop, grace_from: &str) -> String {
         (Met::Preparing, _) => format!("{asked}: stopping before the workload runs, {left} until SIGKILL"),
         (Met::BetweenRuns, None) => format!("{asked}: stopping, the workload is not started again"),
         (Met::BetweenRuns, _) => format!("{asked}: not started again; {left} until SIGKILL for what is left"),
+        (Met::Held, _) => format!("{asked}: not kept open any longer"),
         (Met::Over, _) => format!("{asked}: the workload has ended; {left} until SIGKILL for what is left"),
         (Met::Running, Some(_)) => format!("{asked}: stopping, {left} until SIGKILL ({grace_from})"),
         (Met::Running, None) => {

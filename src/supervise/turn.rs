@@ -58,6 +58,8 @@ pub struct Supervisor {
     forget_at: Option<Clock>,
     /// The signal that asked for the stop, and who sent it.
     stopped_by: Option<String>,
+    /// How it ended is told.
+    accounted: bool,
     exit: Option<u8>,
 }
 
@@ -86,6 +88,7 @@ impl Supervisor {
             diary: Diary::new(),
             forget_at: None,
             stopped_by: None,
+            accounted: false,
             exit: None,
         }
     }
@@ -322,6 +325,7 @@ impl Supervisor {
             Action::NameLeft(left) => self.name_left(left),
             Action::EndErrands => self.errands.end(self.now()),
             Action::Begin => self.begin = true,
+            Action::Account(code) => self.account(code),
             Action::Exit(code) => self.finish(code),
         }
     }
@@ -377,9 +381,14 @@ impl Supervisor {
     fn finish(&mut self, code: u8) {
         self.exit = Some(code);
         self.diary.close();
-        if self.state.is_plain() {
-            return;
+        if !self.accounted && !self.state.is_plain() {
+            self.account(code);
         }
+    }
+
+    /// How it ended: for the log and for Kubernetes.
+    fn account(&mut self, code: u8) {
+        self.accounted = true;
         let ending = Ending::of(&self.state, code, self.now(), self.stopped_by.take(), self.memory_kills);
         // Why prepare failed has been told by itself.
         if self.state.ran() || self.state.stop().is_some() {

@@ -72,6 +72,15 @@ fn ctrl_c_on_a_terminal_ends_a_program_without_a_shell() {
 }
 
 #[test]
+fn ctrl_c_ends_what_is_held_at_a_terminal() {
+    let Some(python) = image(Image::Python) else { return };
+    let mut terminal = Terminal::open(Run::of(&python).with("-e TRAINIT_ON_FAILURE=hold").command(&["false"]));
+    terminal.sees("end it");
+    terminal.types(INTERRUPT);
+    assert_eq!(terminal.ended().0, Some(1));
+}
+
+#[test]
 fn check_starts_nothing_and_tells_by_its_exit_code() {
     let Some(python) = image(Image::Python) else { return };
     Run::of(&python).command(&["check"]).finish().expect_code(0);
@@ -92,6 +101,31 @@ fn the_health_check_turns_healthy_when_the_workload_runs() {
     // `sleep` has no handler: it dies of the signal that is passed on, long before Docker's SIGKILL.
     assert!(job.stop(60) < Duration::from_secs(20));
     job.ended().expect_code(143);
+}
+
+#[test]
+fn a_failed_container_is_held_for_a_person_who_looks_and_mends() {
+    let Some(python) = image(Image::Python) else { return };
+    let job = Run::of(&python).with("-e TRAINIT_DATA=/data -e TRAINIT_ON_FAILURE=hold").command(&["true"]).start();
+    job.wait_for_text("hold  kept open");
+    // What it tells to type is what a person types.
+    let look = format!("docker exec -it {} bash", &job.field(".Id")[..12]);
+    assert!(job.text().contains(&look), "no {look} in {}", job.text());
+    let status = job.exec(&["trainit", "status"]);
+    let status = String::from_utf8_lossy(&status.stdout);
+    assert!(status.contains("holding") && status.contains("/data"), "{status}");
+    assert!(job.exec(&["trainit", "health", "--live"]).status.success());
+    assert_eq!(job.exec(&["trainit", "check"]).status.code(), Some(111));
+    assert_eq!(
+        job.exec(&["sh", "-c", "mkdir -p /data && touch /data/x && trainit check --set checks.data.mounted=off"])
+            .status
+            .code(),
+        Some(0)
+    );
+    // A session's orphan is reaped by who holds the container.
+    job.exec(&["sh", "-c", "sleep 0.1 & exit"]);
+    assert!(job.stop(60) < Duration::from_secs(20));
+    job.ended().expect_code(111);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod support;
 
 mod docs;
 mod ending;
+mod holding;
 mod job;
 mod preparing;
 mod protocol;

@@ -5,6 +5,7 @@ use crate::config::{Node, Problems};
 use crate::handover::{Kind, OnHang, Scope};
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Declares an enum whose values are words.
 macro_rules! choice {
@@ -165,6 +166,40 @@ impl Value for GpuCount {
 
     fn schema() -> Json {
         json!({"type": ["string", "integer"], "minimum": 0, "pattern": "^(auto|none|any|(>= *)?[0-9]+)$"})
+    }
+}
+
+/// So long a failed container is held when nothing else is said: long enough to come and look, and nobody pays for a forgotten GPU
+/// for ever.
+const HOLD: Duration = Duration::from_secs(3600);
+
+/// What happens to a container that failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It ends.
+    #[default]
+    Exit,
+    /// It is kept open for so long.
+    Hold(Duration),
+}
+
+impl Value for OnFailure {
+    fn form() -> String {
+        "exit, hold (for an hour) or hold:30m".into()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "exit" => Ok(OnFailure::Exit),
+            None if text == "hold" => Ok(OnFailure::Hold(HOLD)),
+            Some(("hold", time)) => Duration::parse(time).map(OnFailure::Hold),
+            _ if Duration::parse(text).is_ok() => Err(format!("write hold:{text}")),
+            _ => Err(String::new()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"type": "string", "pattern": "^(exit|hold|hold:.+)$"})
     }
 }
 

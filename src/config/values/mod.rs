@@ -9,7 +9,9 @@ mod records;
 mod signals;
 mod units;
 
-pub use choices::{GpuCount, Installer, LogFormat, LogLevel, OnError, Requirements, Resume, Severity, Unknown};
+pub use choices::{
+    GpuCount, Installer, LogFormat, LogLevel, OnError, OnFailure, Requirements, Resume, Severity, Unknown,
+};
 pub(super) use collections::built_in;
 pub use paths::{DataPath, OutputPath, parse_path_list};
 pub use ranges::Range;

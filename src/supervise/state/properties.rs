@@ -1,7 +1,7 @@
 //! What holds in every order of events, whatever the policy is.
 
 use super::*;
-use crate::handover::{Checkpoints, OnHang, Pulse, Restart, Watchdog};
+use crate::handover::{Checkpoints, Hold, OnHang, Pulse, Restart, Watchdog};
 use crate::supervise::stopping::{KILLS, PREPARE_GRACE};
 use proptest::prelude::*;
 use proptest::{collection, option};
@@ -111,12 +111,12 @@ fn policies() -> impl Strategy<Value = Policy> {
     let parts = (
         option::of(seconds(0..60)),
         prop_oneof![Just(Kind::Train), Just(Kind::Build)],
-        any::<[bool; 4]>(),
+        any::<[bool; 5]>(),
         restarts(),
         watchdogs(),
         option::of(seconds(1..20)),
     );
-    parts.prop_map(|(grace, kind, [watched, signal, file, done], restart, watchdog, prepare_timeout)| Policy {
+    parts.prop_map(|(grace, kind, [watched, signal, file, done, held], restart, watchdog, prepare_timeout)| Policy {
         grace,
         kind,
         restart,
@@ -127,6 +127,7 @@ fn policies() -> impl Strategy<Value = Policy> {
         checkpoints: watched.then(Checkpoints::default),
         save_signal: signal.then_some(libc::SIGUSR1),
         save_file: file.then(|| "/save".into()),
+        hold: held.then(|| Hold { time: Duration::from_secs(1800), look: "a\nb".into() }),
         done_file: done.then(|| "/done".into()),
         on: vec![(libc::SIGUSR2, Meaning::Checkpoint)],
         ..Policy::default()
@@ -210,6 +211,7 @@ proptest! {
         // Nothing of what ends now is started again.
         play.state.policy.restart.max = 0;
         play.state.policy.done_file = None;
+        play.state.policy.hold = None;
         play.does(Event::MainEnded(Ended::Exited(code)));
         play.does(Event::ChildrenGone);
         prop_assert_eq!(play.count(is_exit), 1);

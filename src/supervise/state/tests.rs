@@ -1,6 +1,7 @@
 //! Orders of events, each as a table: what happens, and what PID 1 does about it.
 
 use super::*;
+use crate::handover::{Hold, Restart};
 
 fn at(seconds: f64) -> Clock {
     Duration::from_secs_f64(seconds)
@@ -160,4 +161,57 @@ fn a_plain_init_forwards_everything_and_means_nothing_by_it() {
     }
     play.does(2.0, Event::MainEnded(Ended::Killed(TERM)));
     assert_eq!(play.does(2.0, Event::ChildrenGone), [Action::Exit(143)]);
+}
+
+fn held(kind: Kind) -> Policy {
+    Policy { kind, hold: Some(Hold { time: Duration::from_secs(60), look: "look\nend it".into() }), ..train(Some(30)) }
+}
+
+#[test]
+fn a_failed_training_is_held_until_the_time_is_over_and_ends_with_its_code() {
+    let mut play = Play::running(held(Kind::Train));
+    play.does(10.0, Event::MainEnded(Ended::Exited(3)));
+    assert_eq!(play.does(10.05, Event::ChildrenGone), [Action::Account(3)]);
+    assert_eq!((play.0.phase(), play.0.deadline()), (Phase::Holding, Some(at(70.05))));
+    // Whoever looks leaves orphans behind, and asks in vain.
+    for event in [Event::ChildrenGone, Event::ChildEnded, Event::SaveRequested, signal(libc::SIGUSR1)] {
+        assert_eq!(play.does(20.0, event), []);
+    }
+    assert_eq!(play.tick(), (70.05, vec![Action::Exit(3)]));
+}
+
+#[test]
+fn a_stop_ends_what_is_held_at_once_and_changes_no_code() {
+    for number in [TERM, libc::SIGINT, libc::SIGHUP] {
+        let mut play = Play(State::preparing());
+        play.does(0.0, Event::Said(Message::Policy(Box::new(held(Kind::Build)))));
+        play.does(1.0, Event::MainEnded(Ended::Exited(111)));
+        assert_eq!(play.does(1.0, Event::ChildrenGone), [Action::Account(111)]);
+        assert_eq!(play.does(2.0, signal(number)), [Action::Exit(111)]);
+        assert_eq!(play.0.phase(), Phase::Stopping);
+    }
+}
+
+#[test]
+fn what_was_stopped_ended_well_or_is_a_shell_is_not_held() {
+    let mut stopped = Play::running(held(Kind::Train));
+    stopped.does(1.0, signal(TERM));
+    stopped.does(2.0, Event::MainEnded(Ended::Exited(7)));
+    assert_eq!(stopped.does(2.0, Event::ChildrenGone), [Action::Exit(7)]);
+    for (kind, code) in [(Kind::Train, 0), (Kind::Build, 7)] {
+        let mut play = Play::running(held(kind));
+        play.does(2.0, Event::MainEnded(Ended::Exited(code)));
+        assert_eq!(play.does(2.0, Event::ChildrenGone), [Action::Exit(code)]);
+    }
+}
+
+#[test]
+fn restarts_come_before_the_hold() {
+    let restart = Restart { max: 1, ..Restart::default() };
+    let mut play = Play::running(Policy { restart, ..held(Kind::Train) });
+    play.does(1.0, Event::MainEnded(Ended::Exited(3)));
+    assert_eq!(play.does(1.0, Event::ChildrenGone), []);
+    assert_eq!(play.does(1.0, Event::Tick), [Action::Begin]);
+    play.does(2.0, Event::MainEnded(Ended::Exited(4)));
+    assert_eq!(play.does(2.0, Event::ChildrenGone), [Action::Account(4)]);
 }

@@ -1,0 +1,44 @@
+//! What this container is called outside of it, so that a person can be told what to type there.
+
+use crate::sys::Root;
+use crate::sys::mountinfo::Mount;
+
+/// Files that engines make for each container and bind into it.
+const MADE: [&[u8]; 3] = [b"/etc/hostname", b"/etc/hosts", b"/etc/resolv.conf"];
+
+/// So many digits of an id are what engines print, and enough for a person.
+const SHORT: usize = 12;
+
+/// The container's id, shortened as engines do: they keep its files in a directory of that name.
+pub fn id(mounts: &[Mount]) -> Option<String> {
+    let made = mounts.iter().filter(|mount| MADE.contains(&mount.point.as_slice()));
+    let parts = made.flat_map(|mount| mount.root.split(|byte| *byte == b'/'));
+    let is_id = |part: &&[u8]| part.len() == 64 && part.iter().all(u8::is_ascii_hexdigit);
+    let id = parts.into_iter().find(is_id)?;
+    Some(String::from_utf8_lossy(id.get(..SHORT)?).into_owned())
+}
+
+/// The program that a person starts containers with here.
+pub fn program(root: &Root) -> &'static str {
+    if root.path("/run/.containerenv").exists() { "podman" } else { "docker" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::mountinfo;
+
+    #[test]
+    fn the_id_is_the_directory_of_what_the_engine_made() {
+        let table =
+            |root: &str| mountinfo::parse(format!("1 0 8:1 {root} /etc/hosts rw - ext4 /dev/sda rw\n").as_bytes());
+        let id_of = |root: String| id(&table(&root));
+        let long = "4f".repeat(32);
+        assert_eq!(id_of(format!("/var/lib/docker/containers/{long}/hosts")).as_deref(), Some("4f4f4f4f4f4f"));
+        assert_eq!(
+            id_of(format!("/storage/overlay-containers/{long}/userdata/hosts")).as_deref(),
+            Some("4f4f4f4f4f4f")
+        );
+        assert_eq!(id_of("/var/lib/kubelet/pods/6a1f/etc-hosts".to_owned()), None);
+    }
+}

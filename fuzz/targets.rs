@@ -10,7 +10,7 @@ use trainit::checkpoint::{Pattern, format};
 use trainit::config::{Options, Sources, load, parse_bytes};
 use trainit::environment::Environment;
 use trainit::state::Record;
-use trainit::sys::{Root, cgroup, mountinfo, proc, signal};
+use trainit::sys::{Root, cgroup, executable, mountinfo, proc, signal};
 use trainit::{cli, config, deps, git, gpu, handover, show};
 
 /// One thing to fuzz.
@@ -40,6 +40,7 @@ pub const TARGETS: &[Target] = &[
     target("command_line", command_line),
     target("config_file", config_file),
     target("config_layers", config_layers),
+    target("executable", |bytes| _ = (executable::head(bytes), executable::has_carriage_return(bytes))),
     target("git", git_files),
     target("gpu", gpus),
     target("handover", frames),

@@ -4,6 +4,8 @@
 
 #[path = "check/docs.rs"]
 mod docs;
+#[path = "check/entries.rs"]
+mod entries;
 #[path = "check/sandbox.rs"]
 mod sandbox;
 

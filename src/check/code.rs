@@ -1,25 +1,26 @@
 //! The code directory, its commit, and the entry file. Baked into the image or mounted, both are fine; without `code.path` and
 //! `code.entry` the directory is only where the workload starts, and little is asked of it.
 
-use super::provenance::{self, Commit};
+use super::entry::Entry;
+use super::provenance::{Commit, Given};
 use super::rules::Rules;
 use super::site::{Lies, Site};
 use super::step::{Answer, Step, Subject, Trouble};
 use super::task::Task;
-use super::{Check, Facts, Ground, Passing, Scene, trouble};
+use super::{Check, Facts, Ground, Passing, Scene};
 use crate::config::Severity;
 use crate::exit::Family;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
 /// The code directory on its way through the steps.
 pub struct Code {
     site: Site,
-    entry: Option<PathBuf>,
+    entry: Option<Entry>,
     configured: bool,
     /// What is known of its commit; none: nobody wants to know, or not yet looked at.
     commit: Option<Commit>,
-    given: provenance::Given,
+    given: Given,
 }
 
 const fn check(id: &'static str, passing: Passing, about: &'static str, remedy: &'static str) -> Check {
@@ -85,8 +86,8 @@ pub const STEPS: &[Step<Code>] = &[
         check: check(
             "code.entry",
             Passing::Depends,
-            "`code.entry` exists, is a file with something in it, and can be read",
-            "set `code.entry`",
+            "`code.entry`, or the script that the command names, is there and can be started; what cannot be executed ends with 126 or 127",
+            "set `code.entry`; chmod +x, Unix line ends, the interpreter of its first line",
         ),
         base: false,
         ask: Code::entry,
@@ -95,17 +96,19 @@ pub const STEPS: &[Step<Code>] = &[
 
 /// One task, unless there is nothing but the root directory to start in.
 pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
-    let entry = scene.settings.code_entry.value.clone();
+    let (code, workdir) = (&scene.code, &scene.workdir);
+    let set = scene.settings.code_entry.as_ref();
+    let entry = set.map(|entry| Entry::configured(entry, code, workdir, &scene.command));
     let configured = entry.is_some() || scene.settings.code_path.is_some();
-    let site = Site::new(&scene.code, &scene.workdir, ground);
-    if !configured && site.path == Path::new("/") {
+    let entry = entry.or_else(|| Entry::named(&scene.command, workdir));
+    let site = Site::new(code, workdir, ground);
+    if entry.is_none() && !configured && site.path == Path::new("/") {
         return Vec::new();
     }
     let mount = site.seems_on().cloned();
-    let given = provenance::Given::of(scene, rules.forbids("code.git"));
+    let given = Given::of(scene, rules.forbids("code.git"));
     let code = Code { site, entry, configured, commit: None, given };
-    let task = Task::of_path(STEPS, rules, code, mount.as_ref(), None);
-    task.into_iter().collect()
+    Task::of_path(STEPS, rules, code, mount.as_ref(), None).into_iter().collect()
 }
 
 impl Code {
@@ -142,20 +145,7 @@ impl Code {
 
     fn entry(&mut self) -> Answer {
         let Some(entry) = &self.entry else { return Ok(()) };
-        let mut file = self.site.file(entry.as_os_str());
-        file.responds()?;
-        file.exists(self.names_instead())?;
-        let Some(meta) = file.metadata() else { return file.readable() };
-        if meta.is_dir() {
-            return Trouble::new(format!("{} is a directory, not a file", file.shown))
-                .because("for a missing file that is mounted the engine makes a directory")
-                .advice("check the path of the file on the host")
-                .found();
-        }
-        if meta.len() == 0 && meta.is_file() {
-            return Trouble::new(format!("{} is empty", file.shown)).found();
-        }
-        trouble::one_byte(&file.path).or_else(|errno| file.refused("read", errno).found())
+        entry.check(self.site.file(entry.path.as_os_str()), || self.names_instead())
     }
 
     /// What could have been meant by an entry file that is not there.
@@ -163,7 +153,7 @@ impl Code {
         let listing = super::listing::count(&self.site.path, 1).unwrap_or_default();
         super::Remedy::Do(match listing.entries {
             0 => format!("{} is empty: mount the code there", self.site.shown),
-            _ => format!("set code.entry to a file of {}: {}", self.site.shown, listing.shown_names()),
+            _ => format!("what is in {}: {}", self.site.shown, listing.shown_names()),
         })
     }
 }
@@ -180,7 +170,7 @@ impl Subject for Code {
     fn summary(&mut self) -> Option<String> {
         let named = self.configured || (self.site.place().is_container() && matches!(self.site.lies(), Lies::On(_)));
         let commit = self.commit.as_ref().and_then(Commit::words);
-        let entry = self.entry.as_ref().map(|entry| crate::show::path(entry));
+        let entry = self.entry.as_ref().and_then(|entry| entry.shown(&self.site.path));
         let also: String = [entry, commit.clone()].into_iter().flatten().map(|words| format!(", {words}")).collect();
         (named || commit.is_some()).then(|| format!("{}: {}{also}", self.site.shown, self.site.described()))
     }

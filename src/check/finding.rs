@@ -103,6 +103,7 @@ pub fn verdict(findings: &[Finding]) -> Option<Exit> {
 fn family_of(exit: Exit) -> Option<Family> {
     match exit {
         Exit::Permanent(family) | Exit::Transient(family) => Some(family),
+        Exit::NotFound | Exit::NotExecutable => Some(Family::Code),
         _ => None,
     }
 }

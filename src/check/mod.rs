@@ -4,10 +4,12 @@
 
 mod code;
 mod data;
+mod entry;
 mod finding;
 mod gpu;
 mod host;
 mod listing;
+mod obstacle;
 mod output;
 mod provenance;
 mod rules;
@@ -19,6 +21,7 @@ mod task;
 mod trouble;
 
 pub use finding::{Change, Facts, Finding, Remedy, Status, verdict};
+pub use obstacle::{Obstacle, obstacle_of};
 pub use provenance::{Provenance, provenance};
 pub use rules::{validate, validate_only};
 pub use run::run;

@@ -40,6 +40,7 @@ pub struct Trouble {
     remedy: Vec<Remedy>,
     passing: bool,
     level: Option<Severity>,
+    exit: Option<Exit>,
 }
 
 impl Trouble {
@@ -77,6 +78,12 @@ impl Trouble {
         self
     }
 
+    /// Ends the start with this code, instead of its family's.
+    pub fn exit(mut self, exit: Exit) -> Self {
+        self.exit = Some(exit);
+        self
+    }
+
     /// For the end of a step.
     pub fn found(self) -> Answer {
         Err(Box::new(self))
@@ -94,7 +101,8 @@ impl Trouble {
             Passing::Always => true,
             Passing::Depends => self.passing,
         };
-        let exit = if passing { Exit::Transient(check.family) } else { Exit::Permanent(check.family) };
+        let family = if passing { Exit::Transient(check.family) } else { Exit::Permanent(check.family) };
+        let exit = self.exit.unwrap_or(family);
         Some(Finding {
             check: check.id.to_owned(),
             subject: None,

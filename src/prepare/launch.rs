@@ -1,6 +1,7 @@
 //! The last step: this process becomes the workload.
 
 use super::story::Ready;
+use crate::check::{Obstacle, obstacle_of};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::handover::{Door, Message};
@@ -10,6 +11,7 @@ use crate::sys::signal::Inherited;
 use nix::errno::Errno;
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 /// What the C library searches when PATH is not set.
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
@@ -25,19 +27,24 @@ pub fn launch(ready: &Ready, door: &Door, inherited: &Inherited) -> Error {
     let errno = process::execute(&argv, &environment, path);
     let name = command.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     door.send(&Message::Failed { errno: errno as i32, name: name.clone() });
-    failure(&name, errno)
+    failure(&name, errno, file(&name, path).and_then(|file| obstacle_of(&file)))
 }
 
-fn failure(name: &str, errno: Errno) -> Error {
-    let error = Error::new(Exit::of_exec(errno as i32), format!("cannot run {name}")).because(errno.desc());
+/// The file that was tried: a path as it is, a name as PATH has it.
+fn file(name: &str, path: &[u8]) -> Option<PathBuf> {
+    if name.contains('/') { Some(name.into()) } else { which::which_in(name, Some(OsStr::from_bytes(path)), ".").ok() }
+}
+
+fn failure(name: &str, errno: Errno, obstacle: Option<Obstacle>) -> Error {
+    let error = Error::new(Exit::of_exec(errno as i32), format!("cannot run {name}"));
+    if let Some(Obstacle { because, advice, .. }) = obstacle {
+        return error.because(because).hint(advice);
+    }
+    let error = error.because(errno.desc());
     match errno {
-        Errno::ENOENT if name.contains('/') => {
-            error.hint("if the file is there, the interpreter in its first line is not, or that line ends with CRLF")
-        }
+        Errno::ENOENT if name.contains('/') => error.hint("mount it, or name a program that is in this image"),
         Errno::ENOENT => error.hint("it is not on PATH in this image"),
-        Errno::EACCES => {
-            error.hint(format!("chmod +x {name}, unless its file system is mounted noexec or it is a directory"))
-        }
+        Errno::EACCES => error.hint("what PATH has of this name may not be executed: chmod +x, or another user"),
         Errno::ENOEXEC => error.hint("it is built for another machine, or lacks its first line (#!…)"),
         _ => error,
     }

@@ -5,6 +5,7 @@
 
 mod args;
 pub mod cgroup;
+pub mod executable;
 pub mod lease;
 pub mod memory;
 pub mod mountinfo;

@@ -1,0 +1,213 @@
+//! The file that is to run: `code.entry`, or the one that the command names. A script that is not there, or cannot be started, is
+//! told before dependencies are installed for ten minutes. Commands are not interpreted any further than that.
+
+use super::obstacle::{self, Obstacle};
+use super::site::Site;
+use super::step::{Answer, Trouble};
+use super::{Remedy, trouble};
+use crate::config::Severity;
+use crate::exit::Exit;
+use nix::libc::{EACCES, ENOENT};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// An entry file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its path.
+    pub path: PathBuf,
+    how: How,
+    configured: bool,
+}
+
+/// How it is going to be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    /// An interpreter reads it.
+    Read,
+    /// A shell reads it.
+    Shell,
+    /// The kernel starts it.
+    Executed,
+    /// A launcher seems to be given it.
+    Launched,
+}
+
+const SHELLS: [&str; 5] = ["sh", "bash", "dash", "zsh", "ksh"];
+const LAUNCHERS: [&str; 5] = ["torchrun", "accelerate", "deepspeed", "horovodrun", "composer"];
+const LAUNCHER_MODULES: [&str; 4] =
+    ["torch.distributed.run", "torch.distributed.launch", "accelerate.commands.launch", "deepspeed.launcher.runner"];
+/// Python's options that have a word behind them.
+const WITH_VALUE: [&str; 3] = ["-X", "-W", "--check-hash-based-pycs"];
+
+impl Entry {
+    /// The configured one, relative to the code directory; how it is used follows from the command.
+    pub fn configured(path: &Path, code: &Path, workdir: &Path, command: &[OsString]) -> Self {
+        let path = code.join(path);
+        let same = Entry::named(command, workdir).filter(|entry| entry.path == path);
+        let shell = path.extension() == Some(OsStr::new("sh"));
+        let how = same.map_or(if shell { How::Shell } else { How::Read }, |entry| entry.how);
+        Entry { path, how, configured: true }
+    }
+
+    /// The one that a command names, relative to the working directory.
+    pub fn named(command: &[OsString], workdir: &Path) -> Option<Self> {
+        let (program, words) = command.split_first()?;
+        let name = Path::new(program).file_name()?.to_str()?;
+        let (word, how) = match name {
+            _ if is_python(name) => after_python(words)?,
+            _ if SHELLS.contains(&name) => (after_shell(words)?, How::Shell),
+            _ if LAUNCHERS.contains(&name) => (first_script(words)?, How::Launched),
+            _ if program.as_bytes().contains(&b'/') => (program.as_os_str(), How::Executed),
+            _ => return None,
+        };
+        Some(Entry { path: workdir.join(word), how, configured: false })
+    }
+
+    /// A configured one as it is shown behind its directory.
+    pub fn shown(&self, code: &Path) -> Option<String> {
+        self.configured.then(|| crate::show::path(self.path.strip_prefix(code).unwrap_or(&self.path)))
+    }
+
+    /// Whether it is there and can be used. `instead` says what could have been meant.
+    pub fn check(&self, mut file: Site, instead: impl FnOnce() -> Remedy) -> Answer {
+        if self.how == How::Executed && !self.configured && file.path.symlink_metadata().is_err() {
+            // It may come with the dependencies; if not, exec says so.
+            return Ok(());
+        }
+        let level = (self.how == How::Launched && !self.configured).then_some(Severity::Warn);
+        file.responds()?;
+        file.exists(instead()).map_err(|trouble| Box::new(trouble.level(level)))?;
+        if self.how == How::Executed {
+            return obstacle::obstacle_of(&file.path).map_or(Ok(()), |found| self.cannot_start(&file, &found));
+        }
+        self.readable(&file, level)?;
+        let stumble = (self.how == How::Shell).then(|| obstacle::obstacle_of_shell(&file.path)).flatten();
+        stumble.map_or(Ok(()), |found| {
+            let what = format!("{} will not run as it is", file.shown);
+            Trouble::new(what).because(found.because.clone()).remedy(found.remedy()).level(Some(Severity::Warn)).found()
+        })
+    }
+
+    fn readable(&self, file: &Site, level: Option<Severity>) -> Answer {
+        let Some(meta) = file.metadata() else { return file.readable() };
+        if meta.is_dir() && (self.configured || self.how == How::Shell) {
+            return Trouble::new(format!("{} is a directory, not a file", file.shown))
+                .because("for a missing file that is mounted the engine makes a directory")
+                .advice("check the path of the file on the host")
+                .found();
+        }
+        if meta.len() == 0 && meta.is_file() && self.configured {
+            return Trouble::new(format!("{} is empty", file.shown)).found();
+        }
+        trouble::one_byte(&file.path).or_else(|errno| file.refused("read", errno).level(level).found())
+    }
+
+    /// The command itself ends as a shell would end it, before or after an installation; a configured entry as a check.
+    fn cannot_start(&self, file: &Site, found: &Obstacle) -> Answer {
+        let errno = if found.missing { ENOENT } else { EACCES };
+        let trouble = Trouble::new(format!("{} cannot be started", file.shown));
+        let trouble = trouble.because(found.because.clone()).remedy(found.remedy());
+        if self.configured { trouble } else { trouble.exit(Exit::of_exec(errno)) }.found()
+    }
+}
+
+/// `python`, `python3`, `python3.12`, `python3.13t`.
+fn is_python(name: &str) -> bool {
+    let version = name.strip_prefix("python").map(|version| version.trim_end_matches('t'));
+    version.is_some_and(|version| version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
+}
+
+/// The script behind Python's own options; with `-m` a launcher's, or none.
+fn after_python(words: &[OsString]) -> Option<(&OsStr, How)> {
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match word.to_str() {
+            Some("-m") => {
+                let known =
+                    LAUNCHER_MODULES.iter().any(|module| words.as_slice().first().is_some_and(|word| word == module));
+                return known.then(|| Some((first_script(words.as_slice())?, How::Launched)))?;
+            }
+            Some("-" | "-c") => return None,
+            Some(option) if WITH_VALUE.contains(&option) => _ = words.next(),
+            Some(option) if option.starts_with('-') => {
+                if option.len() < 2 || (!option.starts_with("--") && option.contains(['c', 'm'])) {
+                    return None;
+                }
+            }
+            _ => return Some((word, How::Read)),
+        }
+    }
+    None
+}
+
+/// The script behind a shell's single letters; anything else is not understood.
+fn after_shell(words: &[OsString]) -> Option<&OsStr> {
+    let plain = |word: &&OsString| {
+        word.to_str().is_some_and(|w| w.starts_with('-') && w.bytes().skip(1).all(|b| b"euxvlfhnp".contains(&b)))
+    };
+    let word = words.iter().find(|word| !plain(word))?;
+    let path = word.as_bytes().contains(&b'/') || Path::new(word).extension().is_some();
+    (path && !word.as_bytes().starts_with(b"-")).then_some(word)
+}
+
+/// What looks like a script among a launcher's words.
+fn first_script(words: &[OsString]) -> Option<&OsStr> {
+    let script = |word: &&OsString| word.as_bytes().ends_with(b".py") && !word.as_bytes().starts_with(b"-");
+    words.iter().find(script).map(OsString::as_os_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(line: &str) -> Option<(String, How)> {
+        let command: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        Entry::named(&command, Path::new("")).map(|entry| (entry.path.display().to_string(), entry.how))
+    }
+
+    #[test]
+    fn the_script_is_found_behind_options() {
+        let is = |line, path: &str, how| assert_eq!(named(line), Some((path.to_owned(), how)), "{line}");
+        is("python train.py --lr 3", "train.py", How::Read);
+        is("/opt/venv/bin/python3.12 -u -X dev -W ignore src/train.py x.py", "src/train.py", How::Read);
+        is("bash -eux run.sh", "run.sh", How::Shell);
+        is("./train --lr 3", "./train", How::Executed);
+        is("torchrun --nproc-per-node 8 train.py --out a.py", "train.py", How::Launched);
+        is("python -m torch.distributed.run --nnodes=1 train.py", "train.py", How::Launched);
+        is("accelerate launch --num_processes 2 a/b.py", "a/b.py", How::Launched);
+    }
+
+    #[test]
+    fn what_is_no_file_is_left_alone() {
+        for line in [
+            "python",
+            "python -c x.py",
+            "python -m pkg x.py",
+            "python - x.py",
+            "python -uc x.py",
+            "bash -c x.sh",
+            "bash",
+            "sleep 1",
+            "nvidia-smi",
+            "sh script",
+            "bash --rcfile x.sh",
+            "pythonx train.py",
+            "torchrun --help",
+        ] {
+            assert_eq!(named(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_configured_entry_is_used_as_the_command_uses_it() {
+        let (code, workdir) = (Path::new("/code"), Path::new("/code"));
+        let how = |path: &str, line: &str| {
+            let command: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            Entry::configured(Path::new(path), code, workdir, &command).how
+        };
+        assert_eq!((how("run", "./run"), how("run", "/code/run")), (How::Executed, How::Executed));
+        assert_eq!((how("run.sh", "sleep 1"), how("a.py", "sleep 1")), (How::Shell, How::Read));
+    }
+}

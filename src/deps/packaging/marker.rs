@@ -104,23 +104,16 @@ impl Marker {
     /// Whether it holds for this interpreter and one extra that is asked for (empty: none is).
     pub fn holds(&self, environment: &Environment, extra: &str) -> Option<bool> {
         match self {
-            Marker::All(parts) => decide(parts.iter().map(|part| part.holds(environment, extra)), false),
-            Marker::Any(parts) => decide(parts.iter().map(|part| part.holds(environment, extra)), true),
+            Marker::All(parts) => Some(answers(parts, environment, extra)?.iter().all(|holds| *holds)),
+            Marker::Any(parts) => Some(answers(parts, environment, extra)?.iter().any(|holds| *holds)),
             Marker::Compare(comparison) => comparison.holds(environment, extra),
         }
     }
 }
 
-/// One answer of this kind decides; else all have to be known.
-fn decide(mut answers: impl Iterator<Item = Option<bool>>, deciding: bool) -> Option<bool> {
-    let mut known = true;
-    match answers.any(|answer| {
-        known &= answer.is_some();
-        answer == Some(deciding)
-    }) {
-        true => Some(deciding),
-        false => known.then_some(!deciding),
-    }
+/// All of them have to be known: an installer fails at a comparison that it cannot make, even where it would not matter.
+fn answers(parts: &[Marker], environment: &Environment, extra: &str) -> Option<Vec<bool>> {
+    parts.iter().map(|part| part.holds(environment, extra)).collect()
 }
 
 impl Comparison {
@@ -137,7 +130,7 @@ impl Comparison {
             (_, "in") => is_in(left, right),
             (_, "not in") => is_in(left, right).map(|is_in| !is_in),
             (variable, operator) if variable.is_version() => {
-                Some(Specifiers::parse(&format!("{operator}{right}"))?.contains(&Version::parse(left)?))
+                Specifiers::parse(&format!("{operator}{right}"))?.contains(&Version::parse(left)?)
             }
             // A version there would be compared as a version.
             _ if right.trim_start_matches([' ', 'v', 'V']).starts_with(|c: char| c.is_ascii_digit()) => None,

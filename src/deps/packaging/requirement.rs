@@ -60,7 +60,9 @@ fn extras(text: &str) -> Option<(Vec<Name>, &str)> {
 /// A URL may have a semicolon in it, so only one behind a blank begins a marker.
 fn url_and_marker(text: &str) -> Option<(String, Option<Marker>)> {
     let (url, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-    if url.is_empty() || url.ends_with(';') {
+    let (scheme, _) = url.split_once("://")?;
+    let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte);
+    if url.ends_with(';') || scheme.is_empty() || !scheme.bytes().all(is_scheme) {
         return None;
     }
     let rest = rest.trim_start();
@@ -97,7 +99,7 @@ mod tests {
         assert!(found.marker.is_some());
         let Source::Versions(versions) = found.source else { panic!("versions") };
         assert!(
-            versions.contains(&Version::parse("2.31").unwrap()) && !versions.contains(&Version::parse("3").unwrap())
+            ["2.31", "3"].map(|text| versions.contains(&Version::parse(text).unwrap())) == [Some(true), Some(false)]
         );
     }
 

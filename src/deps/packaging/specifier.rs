@@ -41,16 +41,19 @@ impl Specifiers {
     /// Reads conditions that are joined by commas; none if one of them is not understood.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        let text = text.strip_suffix(',').filter(|rest| !rest.is_empty()).unwrap_or(text);
         match text.is_empty() {
             true => Some(Specifiers::default()),
             false => text.split(',').map(Specifier::parse).collect::<Option<_>>().map(Specifiers),
         }
     }
 
-    /// Whether a version fulfils all of them.
-    pub fn contains(&self, version: &Version) -> bool {
-        self.0.iter().all(|specifier| specifier.contains(version))
+    /// Whether a version fulfils all of them; none where installers of different ages do not agree.
+    pub fn contains(&self, version: &Version) -> Option<bool> {
+        let answers: Vec<_> = self.0.iter().map(|specifier| specifier.contains(version)).collect();
+        match answers.contains(&Some(false)) {
+            true => Some(false),
+            false => answers.iter().all(Option::is_some).then_some(true),
+        }
     }
 
     /// Any version will do.
@@ -74,9 +77,9 @@ impl Specifier {
         operator.takes(&version, rest).then_some(Specifier { operator, version })
     }
 
-    fn contains(&self, version: &Version) -> bool {
+    fn contains(&self, version: &Version) -> Option<bool> {
         let own = &self.version;
-        match self.operator {
+        Some(match self.operator {
             Operator::Compatible => {
                 version.public() >= *own && own.series().is_some_and(|series| version.begins_with(&series))
             }
@@ -87,14 +90,22 @@ impl Specifier {
             Operator::AtMost => version.public() <= *own,
             Operator::AtLeast => version.public() >= *own,
             // `<2` does not mean 2.0rc1, unless it says so itself.
-            Operator::Less => {
-                version < own && (own.is_prerelease() || !version.is_prerelease() || version.base() != own.base())
-            }
+            Operator::Less => version < own && self.beyond(version, version.is_prerelease() && !own.is_prerelease())?,
             // `>2` means neither 2.0.post1 nor 2.0+cu124.
             Operator::More => {
-                let more_of_it = (version.is_postrelease() && !own.is_postrelease()) || version.is_local();
-                version > own && !(more_of_it && version.base() == own.base())
+                let mended = version.is_postrelease() && !own.is_postrelease();
+                version > own && self.beyond(version, mended || version.is_local())?
             }
+        })
+    }
+
+    /// Whether a version is beyond the own one, and not `part` of the same release. Of what else is part of 2.0rc1 or 2.0.post1
+    /// than of 2.0, installers of different ages think differently.
+    fn beyond(&self, version: &Version, part: bool) -> Option<bool> {
+        let own = &self.version;
+        match part && version.base() == own.base() {
+            true => (!own.is_prerelease() && !own.is_postrelease()).then_some(false),
+            false => Some(true),
         }
     }
 }
@@ -133,7 +144,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn holds(specifiers: &str, version: &str) -> bool {
+    fn holds(specifiers: &str, version: &str) -> Option<bool> {
         let specifiers = Specifiers::parse(specifiers).unwrap_or_else(|| panic!("{specifiers} is understood"));
         specifiers.contains(&Version::parse(version).unwrap())
     }
@@ -154,7 +165,7 @@ mod tests {
             ("<2", "1.9.post1"),
             ("<2rc1", "2b1"),
             (">2.post1", "2.post2"),
-            (">= 1.0 , < 3,", "2"),
+            (">= 1.0 , < 3", "2"),
         ];
         let no = [
             (">=2.6", "2.6.0a0+nv25.1"),
@@ -167,9 +178,22 @@ mod tests {
             ("!=1.0", "1.0+x"),
             ("==1.*", "10"),
         ];
-        yes.iter().for_each(|(specifiers, version)| assert!(holds(specifiers, version), "{version} is {specifiers}"));
-        no.iter()
-            .for_each(|(specifiers, version)| assert!(!holds(specifiers, version), "{version} is not {specifiers}"));
+        yes.iter().for_each(|(specifiers, version)| {
+            assert_eq!(holds(specifiers, version), Some(true), "{version} is {specifiers}")
+        });
+        no.iter().for_each(|(specifiers, version)| {
+            assert_eq!(holds(specifiers, version), Some(false), "{version} is not {specifiers}")
+        });
+    }
+
+    #[test]
+    fn where_installers_disagree_there_is_no_answer() {
+        for (specifiers, version) in
+            [("<1.post1", "1rc1"), (">1a1", "1+cu1"), (">1.post1", "1.post2+cu1"), (">0,<1.post1", "1a1")]
+        {
+            assert_eq!(holds(specifiers, version), None, "{version} {specifiers}");
+        }
+        assert_eq!(holds("<1.post1,>2", "1rc1"), Some(false));
     }
 
     #[test]
@@ -186,6 +210,7 @@ mod tests {
             "<=1+a",
             ">=1,,<2",
             ",>=1",
+            ">=1,",
             "> =1",
             "~=1.0.preview1",
         ];
@@ -195,8 +220,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_version_is_equal_to_itself_or_not_never_both(text in "[0-9]([.][0-9]){0,2}((a|rc)[0-9])?([.]post[0-9])?([.]dev[0-9])?") {
-            let same = ["==", "<=", ">="].iter().all(|sign| holds(&[sign, text.as_str()].concat(), &text));
-            let other = ["!=", "<", ">"].iter().any(|sign| holds(&[sign, text.as_str()].concat(), &text));
+            let same = ["==", "<=", ">="].iter().all(|sign| holds(&[sign, text.as_str()].concat(), &text) == Some(true));
+            let other = ["!=", "<", ">"].iter().any(|sign| holds(&[sign, text.as_str()].concat(), &text) != Some(false));
             prop_assert!(same && !other);
         }
     }

@@ -33,7 +33,6 @@ fn what_metadata_is_full_of_is_decided() {
         (r#"platform_machine in "x86_64 AMD64""#, true),
         (r#"sys_platform not in "win32,darwin""#, true),
         (r#"python_implementation=='CPython' and implementation_name != "pypy""#, true),
-        (r#"sys_platform == "win32" and platform_release >= "10""#, false),
     ];
     for (text, expected) in cases {
         assert_eq!(holds(text, ""), Some(expected), "{text}");
@@ -64,7 +63,7 @@ fn where_installers_may_disagree_there_is_no_answer() {
         "extra == '1'",
         "extra in 'a b'",
         "python_version >= 'x'",
-        "platform_version == 'a' and os_name == 'posix'",
+        "platform_version == 'a' and os_name == 'nt'",
     ];
     for text in doubtful {
         assert_eq!(holds(text, ""), None, "{text}");

@@ -1,5 +1,6 @@
 //! What a check found out, as data: it crosses a process boundary, goes into the report, and becomes words only there.
 
+pub use crate::engine::Part as Change;
 use crate::exit::{Exit, Family};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -51,36 +52,6 @@ pub enum Remedy {
     Start(Change),
     /// Anything else, as a sentence.
     Do(String),
-}
-
-/// One thing to change about how a container is started; `report` knows how Docker, Compose and Kubernetes write it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Change {
-    /// Mount something from outside.
-    Mount {
-        /// Where in the container.
-        target: String,
-        /// Nothing may be written through it.
-        read_only: bool,
-    },
-    /// Give it GPUs.
-    Gpus {
-        /// So many; none: all.
-        count: Option<u32>,
-    },
-    /// Make /dev/shm larger.
-    Shm {
-        /// To this size in bytes.
-        bytes: u64,
-    },
-    /// Run it as this user.
-    User {
-        /// The user's number.
-        uid: u32,
-        /// The group's number.
-        gid: u32,
-    },
 }
 
 impl Finding {

@@ -28,7 +28,7 @@ pub use run::run;
 pub use table::checks;
 
 use crate::config::{EnvValue, Loaded, Settings, Severity};
-use crate::engine::{self, Place};
+use crate::engine::{self, Place, Started};
 use crate::environment::Environment;
 use crate::exit::Family;
 use crate::sys::Root;
@@ -75,6 +75,12 @@ impl Scene {
     /// Where this runs; it decides how remedies are worded.
     pub fn place(&self) -> Place {
         self.ground().place
+    }
+
+    /// How this container was started, as far as it can be seen from inside.
+    pub fn started(&self) -> Started {
+        let ground = self.ground();
+        engine::started(&self.root, &self.environment, &ground.mounts, ground.place, &self.command)
     }
 
     fn ground(&self) -> Rc<Ground> {

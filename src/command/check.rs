@@ -32,8 +32,8 @@ pub fn run(asked: &Asked, json: bool, only: &[String]) -> Result<Answer> {
 }
 
 fn tell_end(scene: &Scene, findings: &[Finding], exit: Exit, console: &mut Console) -> String {
-    if let Some(remedies) = report::remedies(findings, &scene.command) {
-        console.remedies(&remedies);
+    if let Some(correction) = report::correction(findings, &scene.started()) {
+        console.correction(&correction);
     }
     console.line(&summary(findings, exit));
     String::new()

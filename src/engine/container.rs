@@ -11,11 +11,19 @@ const SHORT: usize = 12;
 
 /// The container's id, shortened as engines do: they keep its files in a directory of that name.
 pub fn id(mounts: &[Mount]) -> Option<String> {
-    let made = mounts.iter().filter(|mount| MADE.contains(&mount.point.as_slice()));
-    let parts = made.flat_map(|mount| mount.root.split(|byte| *byte == b'/'));
-    let is_id = |part: &&[u8]| part.len() == 64 && part.iter().all(u8::is_ascii_hexdigit);
-    let id = parts.into_iter().find(is_id)?;
+    let mut parts = made(mounts).flat_map(|mount| mount.root.split(|byte| *byte == b'/'));
+    let id = parts.find(|part| part.len() == 64 && part.iter().all(u8::is_ascii_hexdigit))?;
     Some(String::from_utf8_lossy(id.get(..SHORT)?).into_owned())
+}
+
+/// What an engine made for this container.
+pub fn made(mounts: &[Mount]) -> impl Iterator<Item = &Mount> {
+    mounts.iter().filter(|mount| is_made(mount))
+}
+
+/// Whether an engine made this.
+pub fn is_made(mount: &Mount) -> bool {
+    MADE.contains(&mount.point.as_slice())
 }
 
 /// The program that a person starts containers with here.

@@ -1,10 +1,14 @@
-//! What the surroundings tell: whether this is a container, and of which kind, and what it is called; how long its engine waits after a stop signal.
-//! Knows `environment` and `sys`; decides nothing.
+//! What the surroundings tell: whether this is a container, of which kind, and what it is called; how it was started; how long its
+//! engine waits after a stop signal. Knows `config`, `environment`, `show` and `sys`; decides nothing.
 
 mod container;
 mod grace;
+mod part;
 mod place;
+mod started;
 
 pub use container::{id as container_id, program};
 pub use grace::{Grace, grace};
+pub use part::{Part, corrected};
 pub use place::{Place, place};
+pub use started::{Started, started};

@@ -194,8 +194,8 @@ impl Story {
         let console = &mut self.console;
         self.findings = check::run(scene, None, &mut |finding| console.finding(finding));
         let Some(exit) = check::verdict(&self.findings) else { return Ok(()) };
-        if let Some(remedies) = report::remedies(&self.findings, &scene.command) {
-            self.console.remedies(&remedies);
+        if let Some(correction) = report::correction(&self.findings, &scene.started()) {
+            self.console.correction(&correction);
         }
         self.told = true;
         Err(Error::new(exit, report::termination(&self.findings, None, exit)))

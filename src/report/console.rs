@@ -2,7 +2,7 @@
 //! dropped then.
 
 use super::json::Row;
-use super::remedy;
+use super::remedy::{self, Correction};
 use super::style::{Style, Tag};
 use crate::check::{Finding, Status};
 use crate::config::{LogFormat, LogLevel, Settings};
@@ -107,10 +107,11 @@ impl Console {
         self.trouble(LogLevel::Error, Tag::Fail, error);
     }
 
-    /// The block of `remedies`, below a line that says what it is.
-    pub fn remedies(&mut self, text: &str) {
-        let block = format!("{}\n{text}", self.style.line("what to change about the start:"));
-        self.tell(LogLevel::Error, &block, "remedy", || json!({"text": text}));
+    /// A start to copy, below a line that says what it is.
+    pub fn correction(&mut self, correction: &Correction) {
+        let text = correction.text();
+        let block = format!("{}\n{text}", self.style.line("this start, corrected:"));
+        self.tell(LogLevel::Error, &block, "remedy", || json!({"text": text, "start": correction}));
     }
 
     /// `start python train.py as 1000:1000, 0.06 s after the container's`.

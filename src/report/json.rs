@@ -1,6 +1,6 @@
 //! The JSON report: what `trainit check --json` prints and what `report.file` gets. Its shape is versioned; fields are only added.
 
-use super::remedy;
+use super::remedy::{self, Correction};
 use crate::check::{Finding, Scene, Status, provenance, verdict};
 use crate::engine::Place;
 use crate::exit::Exit;
@@ -30,6 +30,7 @@ pub struct Report {
     exit: u8,
     took_ms: u64,
     remedy: Option<String>,
+    start: Option<Correction>,
 }
 
 /// A finding as it stands in the report.
@@ -61,6 +62,7 @@ impl Report {
     pub fn new(scene: &Scene, mode: Option<&str>, findings: &[Finding], began: SystemTime) -> Self {
         let place = scene.place();
         let words = show::masked_words(&scene.command);
+        let correction = remedy::correction(findings, &scene.started());
         let took = began.elapsed().unwrap_or_default();
         Report {
             schema: SCHEMA,
@@ -75,7 +77,8 @@ impl Report {
             verdict: findings.iter().map(|finding| finding.status).max().unwrap_or(Status::Ok),
             exit: verdict(findings).map_or(0, Exit::code),
             took_ms: milliseconds(took),
-            remedy: super::remedies(findings, &scene.command),
+            remedy: correction.as_ref().map(Correction::text),
+            start: correction,
         }
     }
 

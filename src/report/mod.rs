@@ -10,7 +10,7 @@ mod termination;
 pub use crate::show::masked as mask;
 pub use console::Console;
 pub use json::{Dependencies, Report};
-pub use remedy::remedies;
+pub use remedy::{Correction, correction};
 pub use termination::termination;
 
 /// Writes what was asked for to stdout, as lines. A reader that is gone is no failure.

@@ -2,6 +2,7 @@
 //! Without a daemon each test prints a line that begins with `SKIPPED:` and the reason.
 #![allow(clippy::expect_used, reason = "a helper that cannot go on ends its test")]
 
+mod corrections;
 mod harness;
 mod images;
 mod job;

@@ -1,0 +1,287 @@
+//! How this container was started, as far as it can be seen from inside: PID 1's rights and limits, the mount table, devices. What
+//! cannot be seen (the image's name, published ports, networks) is not guessed.
+
+use super::{Part, Place, container};
+use crate::config::OUTPUTS;
+use crate::environment::Environment;
+use crate::show;
+use crate::sys::Root;
+use crate::sys::mountinfo::{self, Mount};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+
+/// A start as a person could type it again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Started {
+    /// The program that starts containers here.
+    pub program: &'static str,
+    /// What the container was given.
+    pub parts: Vec<Part>,
+    /// The words behind the image's name.
+    pub command: Vec<OsString>,
+}
+
+/// Other programs' variables that trainit honours, and that nobody bakes into an image.
+const ALIASES: [&str; 8] = ["NB_USER", "NB_UID", "NB_GID", "NB_UMASK", "PUID", "PGID", "UMASK", "CUDA_VISIBLE_DEVICES"];
+
+/// Docker makes /dev/shm so large when nothing is said.
+const SHM: u64 = 64 << 20;
+
+/// What one looks at.
+struct View<'a> {
+    root: &'a Root,
+    environment: &'a Environment,
+    mounts: &'a [Mount],
+    status: String,
+}
+
+/// Looks. `command` counts where PID 1 is not trainit, whose own words are the container's. In a pod, and on a machine, there is no
+/// command line to type again: only the command is told.
+pub fn started(
+    root: &Root,
+    environment: &Environment,
+    mounts: &[Mount],
+    place: Place,
+    command: &[OsString],
+) -> Started {
+    let program = container::program(root);
+    let command = words_of_pid_1(root).filter(|_| place.is_container()).unwrap_or_else(|| command.to_vec());
+    if place != Place::Container {
+        return Started { program, parts: Vec::new(), command };
+    }
+    let status = root.text("/proc/1/status").unwrap_or_default();
+    let view = View { root, environment, mounts, status };
+    Started { program, parts: view.parts(), command }
+}
+
+/// The words of PID 1 behind its name, where that is trainit.
+fn words_of_pid_1(root: &Root) -> Option<Vec<OsString>> {
+    let line = root.read("/proc/1/cmdline").ok()?;
+    let mut words = line.strip_suffix(b"\0")?.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec()));
+    let name = words.next()?;
+    (Path::new(&name).file_name() == Some(OsStr::new("trainit"))).then(|| words.collect())
+}
+
+impl View<'_> {
+    fn parts(&self) -> Vec<Part> {
+        let mut parts: Vec<Part> = [self.terminal(), self.hostname(), self.user(), self.workdir(), self.read_only()]
+            .into_iter()
+            .flatten()
+            .collect();
+        parts.extend(self.rights());
+        parts.extend([self.gpus(), self.shm()].into_iter().flatten());
+        parts.extend(self.ulimits());
+        parts.extend(self.mounts.iter().filter(|mount| is_given(mount)).filter_map(|mount| self.mount(mount)));
+        parts.extend(self.variables());
+        parts
+    }
+
+    /// A field of PID 1's status (proc_pid_status(5)).
+    fn field(&self, name: &str) -> Option<&str> {
+        self.status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+    }
+
+    /// Engines put the terminal of a container here.
+    fn terminal(&self) -> Option<Part> {
+        self.mounts.iter().any(|mount| mount.point == b"/dev/console").then_some(Part::Terminal)
+    }
+
+    /// Engines name a container after its id when nothing is said.
+    fn hostname(&self) -> Option<Part> {
+        let name = self.root.text("/proc/sys/kernel/hostname").ok()?.trim().to_owned();
+        let own = container::id(self.mounts)?;
+        (!name.is_empty() && name != own).then_some(Part::Hostname(name))
+    }
+
+    fn user(&self) -> Option<Part> {
+        let number = |name| self.field(name)?.split_whitespace().next()?.parse().ok();
+        let (uid, gid) = (number("Uid")?, number("Gid")?);
+        (uid != 0).then_some(Part::User { uid, gid })
+    }
+
+    fn workdir(&self) -> Option<Part> {
+        let here = std::env::current_dir().ok()?.into_os_string().into_string().ok()?;
+        (here != "/").then_some(Part::Workdir(here))
+    }
+
+    fn read_only(&self) -> Option<Part> {
+        mountinfo::covering(self.mounts, Path::new("/"))?.is_read_only().then_some(Part::ReadOnlyRoot)
+    }
+
+    fn rights(&self) -> Vec<Part> {
+        let bound = self.field("CapBnd").and_then(|set| u64::from_str_radix(set, 16).ok());
+        let mut parts = bound.map(capabilities).unwrap_or_default();
+        if self.field("NoNewPrivs") == Some("1") {
+            parts.push(Part::NoNewPrivileges);
+        }
+        parts
+    }
+
+    fn gpus(&self) -> Option<Part> {
+        let is_gpu = |name: &OsStr| {
+            let number = name.to_str().and_then(|name| name.strip_prefix("nvidia"));
+            number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        let any = std::fs::read_dir(self.root.path("/dev")).ok()?.flatten().any(|entry| is_gpu(&entry.file_name()));
+        match self.environment.text("NVIDIA_VISIBLE_DEVICES") {
+            _ if !any => None,
+            None | Some("all" | "void" | "none") => Some(Part::Gpus { count: None }),
+            Some(ids) => Some(Part::GpuIds(ids.to_owned())),
+        }
+    }
+
+    fn shm(&self) -> Option<Part> {
+        let mount = self.mounts.iter().rfind(|mount| mount.point == b"/dev/shm")?;
+        match size_of(mount) {
+            _ if mount.source == b"tmpfs" => Some(Part::HostIpc),
+            Some(bytes) if bytes != SHM => Some(Part::Shm { bytes }),
+            _ => None,
+        }
+    }
+
+    /// Only what differs from every engine's own: no limit of locked memory, and a stack of another size.
+    fn ulimits(&self) -> Vec<Part> {
+        let limits = self.root.text("/proc/1/limits").unwrap_or_default();
+        let soft = |title: &str| {
+            let rest = limits.lines().find_map(|line| line.strip_prefix(title))?;
+            rest.split_whitespace().next().map(|limit| limit.parse::<u64>().ok())
+        };
+        let part = |name: &str, limit| Part::Ulimit { name: name.to_owned(), limit };
+        let locked = soft("Max locked memory").filter(Option::is_none).map(|limit| part("memlock", limit));
+        let stack = soft("Max stack size").filter(|limit| *limit != Some(8 << 20)).map(|limit| part("stack", limit));
+        locked.into_iter().chain(stack).collect()
+    }
+
+    fn mount(&self, mount: &Mount) -> Option<Part> {
+        let target = String::from_utf8(mount.point.clone()).ok()?;
+        if mount.is_memory() && mount.root == b"/" {
+            return Some(Part::Tmpfs { target, bytes: size_of(mount) });
+        }
+        let read_only = mount.is_read_only();
+        Some(match self.source(mount) {
+            Some(source) => Part::Bind { source, target, read_only },
+            None => Part::Mount { target, read_only },
+        })
+    }
+
+    /// A volume's name; or the path on the host, where that is sure: what is mounted is a path within its file system, and that is
+    /// the host's root if the engine's own files lie in it where they lie on the host.
+    fn source(&self, mount: &Mount) -> Option<String> {
+        let root = std::str::from_utf8(&mount.root).ok().filter(|root| !root.ends_with("//deleted"))?;
+        if let Some(name) = volume(root) {
+            return Some(name.to_owned());
+        }
+        let known = |made: &&Mount| made.source == mount.source && made.root.starts_with(b"/var/lib/");
+        container::made(self.mounts).find(known).map(|_| root.to_owned())
+    }
+
+    fn variables(&self) -> Vec<Part> {
+        let ours = |name: &str| name.starts_with("TRAINIT_") && !OUTPUTS.contains(&name) || ALIASES.contains(&name);
+        let part = |(name, value): (&OsStr, &OsStr)| {
+            let name = name.to_str().filter(|name| ours(name))?;
+            let open = |value: &&str| !value.is_empty() && !show::is_secret(name) && show::masked(value) == **value;
+            let value = value.to_str().filter(open).map(str::to_owned);
+            Some(Part::Env { name: name.to_owned(), value })
+        };
+        self.environment.iter().filter_map(part).collect()
+    }
+}
+
+/// Whether a person had it mounted. The rest is what engines, their GPU hooks and images make.
+fn is_given(mount: &Mount) -> bool {
+    let point = mount.path();
+    let name = point.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let below = ["/proc", "/sys", "/dev", "/run/secrets", "/var/run/secrets"];
+    let engines = point == Path::new("/")
+        || below.iter().any(|directory| point.starts_with(directory))
+        || container::is_made(mount)
+        || ["/run/.containerenv", "/sbin/docker-init"].iter().any(|file| point == Path::new(file));
+    let hooks = point.to_string_lossy().contains("nvidia") || name.starts_with("libcuda") || name.starts_with("libnv");
+    !engines && !hooks && !mount.is_anonymous_volume()
+}
+
+/// `…/volumes/NAME/_data`.
+fn volume(root: &str) -> Option<&str> {
+    let (_, name) = root.strip_suffix("/_data")?.rsplit_once("/volumes/")?;
+    Some(name).filter(|name| !name.contains('/'))
+}
+
+/// A tmpfs's `size=` in KiB.
+fn size_of(mount: &Mount) -> Option<u64> {
+    let options = std::str::from_utf8(&mount.super_options).ok()?;
+    let size = options.split(',').find_map(|option| option.strip_prefix("size="))?;
+    Some(size.strip_suffix('k')?.parse::<u64>().ok()? << 10)
+}
+
+/// What Docker gives, as a set (moby's `oci/caps/defaults.go`).
+const DOCKERS: u64 = 0xa804_25fb;
+/// What Podman gives, as a set.
+const PODMANS: u64 = 0x8004_05fb;
+
+/// Names of capabilities(7) in the order of their numbers.
+const CAPABILITIES: [&str; 41] = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "SYS_MODULE",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "MKNOD",
+    "LEASE",
+    "AUDIT_WRITE",
+    "AUDIT_CONTROL",
+    "SETFCAP",
+    "MAC_OVERRIDE",
+    "MAC_ADMIN",
+    "SYSLOG",
+    "WAKE_ALARM",
+    "BLOCK_SUSPEND",
+    "AUDIT_READ",
+    "PERFMON",
+    "BPF",
+    "CHECKPOINT_RESTORE",
+];
+
+fn capabilities(bound: u64) -> Vec<Part> {
+    match bound {
+        0 => return vec![Part::CapDrop("ALL".into())],
+        DOCKERS | PODMANS => return Vec::new(),
+        // Every one that the kernel knows, however many it knows.
+        all if all.trailing_ones() >= 38 && all.count_ones() == all.trailing_ones() => return vec![Part::Privileged],
+        _ => {}
+    }
+    let has = |set: u64, number: usize| set & (1 << number) != 0;
+    let named = CAPABILITIES.iter().enumerate();
+    named
+        .filter_map(|(number, name)| match (has(DOCKERS, number), has(bound, number)) {
+            (false, true) => Some(Part::CapAdd((*name).to_owned())),
+            (true, false) => Some(Part::CapDrop((*name).to_owned())),
+            _ => None,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

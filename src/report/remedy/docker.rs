@@ -1,0 +1,77 @@
+//! A start as a command line of Docker or Podman.
+
+use super::{short_size, source};
+use crate::engine::Part;
+use crate::show;
+use std::ffi::{OsStr, OsString};
+
+/// The whole line.
+pub fn start(program: &str, parts: &[Part], command: &[OsString]) -> String {
+    let words = show::masked_words(command);
+    let words = words.iter().map(|word| show::quoted(word)).collect::<Vec<_>>().join(" ");
+    let line = format!("{program} run {} IMAGE {words}", flags(parts));
+    line.trim_end().to_owned()
+}
+
+/// The options.
+pub fn flags(parts: &[Part]) -> String {
+    parts.iter().map(|part| flag(part, parts)).collect::<Vec<_>>().join(" ")
+}
+
+fn flag(part: &Part, parts: &[Part]) -> String {
+    let word = |text: &str| show::quoted(OsStr::new(text));
+    match part {
+        Part::Mount { target, read_only } => mount(&source(target, parts), target, *read_only),
+        Part::Bind { source, target, read_only } => mount(source, target, *read_only),
+        Part::Tmpfs { target, bytes: Some(bytes) } => {
+            format!("--tmpfs {}", word(&format!("{target}:size={}", short_size(*bytes))))
+        }
+        Part::Tmpfs { target, bytes: None } => format!("--tmpfs {}", word(target)),
+        Part::Gpus { count: Some(count) } => format!("--gpus {count}"),
+        Part::Gpus { count: None } => "--gpus all".to_owned(),
+        // Docker reads it as a line of CSV, in which a comma needs quotes.
+        Part::GpuIds(ids) => format!("--gpus {}", word(&format!("\"device={ids}\""))),
+        Part::Shm { bytes } => format!("--shm-size={}", short_size(*bytes)),
+        Part::HostIpc => "--ipc=host".to_owned(),
+        Part::User { uid, gid } => format!("--user {uid}:{gid}"),
+        Part::Ulimit { name, limit } => {
+            format!("--ulimit {name}={}", limit.map_or("-1".to_owned(), |limit| limit.to_string()))
+        }
+        Part::Privileged => "--privileged".to_owned(),
+        Part::CapAdd(name) => format!("--cap-add {name}"),
+        Part::CapDrop(name) => format!("--cap-drop {name}"),
+        Part::NoNewPrivileges => "--security-opt no-new-privileges".to_owned(),
+        Part::ReadOnlyRoot => "--read-only".to_owned(),
+        Part::Terminal => "-it".to_owned(),
+        Part::Hostname(name) => format!("--hostname {}", word(name)),
+        Part::Workdir(path) => format!("-w {}", word(path)),
+        Part::Env { name, value: Some(value) } => format!("-e {}", word(&format!("{name}={value}"))),
+        Part::Env { name, value: None } => format!("-e {name}"),
+    }
+}
+
+/// `-v` splits at colons, so names that have one need the long form.
+fn mount(source: &str, target: &str, read_only: bool) -> String {
+    if source.contains([':', ',']) || target.contains([':', ',']) {
+        let kind = if source.starts_with('/') { "bind" } else { "volume" };
+        let read_only = if read_only { ",readonly" } else { "" };
+        return format!(
+            "--mount {}",
+            show::quoted(OsStr::new(&format!(
+                "type={kind},{},{}{read_only}",
+                field("src", source),
+                field("dst", target)
+            )))
+        );
+    }
+    let read_only = if read_only { ":ro" } else { "" };
+    format!("-v {}", show::quoted(OsStr::new(&format!("{source}:{target}{read_only}"))))
+}
+
+/// A field of CSV (RFC 4180).
+fn field(name: &str, value: &str) -> String {
+    match value.contains([',', '"']) {
+        true => format!("\"{name}={}\"", value.replace('"', "\"\"")),
+        false => format!("{name}={value}"),
+    }
+}

@@ -1,0 +1,187 @@
+//! Golden texts of every form, and what a form has to be for whom reads it.
+
+use super::*;
+use crate::check::Facts;
+use crate::exit::{Exit, Family};
+use std::time::Duration;
+
+fn finding(check: &str, status: Status, changes: &[Change]) -> Finding {
+    Finding {
+        check: check.to_owned(),
+        subject: None,
+        status,
+        what: String::new(),
+        because: None,
+        remedy: changes.iter().cloned().map(Remedy::Start).collect(),
+        exit: Exit::Permanent(Family::Data),
+        took: Duration::ZERO,
+        facts: Facts::new(),
+    }
+}
+
+fn mount(target: &str, read_only: bool) -> Change {
+    Change::Mount { target: target.to_owned(), read_only }
+}
+
+fn bind(source: &str, target: &str, read_only: bool) -> Part {
+    Part::Bind { source: source.into(), target: target.into(), read_only }
+}
+
+/// A start with most of what there is, and what it lacks.
+fn correction() -> Correction {
+    let env = |name: &str, value: Option<&str>| Part::Env { name: name.into(), value: value.map(str::to_owned) };
+    let parts = vec![
+        Part::Terminal,
+        Part::User { uid: 1000, gid: 100 },
+        Part::Workdir("/my code".into()),
+        Part::ReadOnlyRoot,
+        Part::CapAdd("SYS_PTRACE".into()),
+        Part::NoNewPrivileges,
+        Part::Ulimit { name: "memlock".into(), limit: None },
+        bind("/home/me/code", "/my code", false),
+        bind("cache", "/cache", false),
+        bind("/srv/sets", "/sets", false),
+        Part::Tmpfs { target: "/scratch".into(), bytes: Some(1 << 30) },
+        env("TRAINIT_DATA", Some("/data /sets:ro")),
+        env("HF_TOKEN", None),
+    ];
+    let command = ["python", "train.py", "--name", "it's $HOME", "--token", "abc"].map(Into::into).to_vec();
+    let findings = [
+        finding("gpu.count", Status::Fail, &[Change::Gpus { count: Some(2) }]),
+        finding("data.mounted", Status::Fail, &[mount("/data", true), mount("/data", true)]),
+        finding("data.access", Status::Fail, &[mount("/sets", true)]),
+        finding("output.mounted", Status::Warn, &[mount("/out", false)]),
+        finding("host.shm", Status::Fail, &[Change::Shm { bytes: 8 << 30 }]),
+        Finding { subject: Some("train.py".into()), ..finding("code.entry", Status::Fail, &[]) },
+    ];
+    super::correction(&findings, &Started { program: "docker", parts, command }).unwrap()
+}
+
+#[test]
+fn docker_gets_one_line_with_what_was_there_and_what_was_missing() {
+    assert_eq!(
+        correction().docker,
+        "docker run -it --user 1000:100 -w '/my code' --read-only --cap-add SYS_PTRACE --security-opt no-new-privileges \
+         --ulimit memlock=-1 -v '/home/me/code:/my code' -v cache:/cache -v /srv/sets:/sets:ro --tmpfs /scratch:size=1g \
+         -e 'TRAINIT_DATA=/data /sets:ro' -e HF_TOKEN --gpus 2 -v /path/on/host:/data:ro --shm-size=8g IMAGE \
+         python train.py --name 'it'\\''s $HOME' --token ***"
+    );
+}
+
+#[test]
+fn compose_gets_a_file() {
+    assert_eq!(
+        correction().compose,
+        r#"services:
+  train:
+    cap_add: [SYS_PTRACE]
+    command: [python, train.py, "--name", "it's $$HOME", "--token", "***"]
+    deploy: {resources: {reservations: {devices: [{capabilities: [gpu], count: 2, driver: nvidia}]}}}
+    environment: {HF_TOKEN: null, TRAINIT_DATA: "/data /sets:ro"}
+    image: IMAGE
+    read_only: true
+    security_opt: [no-new-privileges:true]
+    shm_size: "8g"
+    stdin_open: true
+    tmpfs: ["/scratch:size=1g"]
+    tty: true
+    ulimits: {memlock: -1}
+    user: "1000:100"
+    volumes: ["/home/me/code:/my code", cache:/cache, /srv/sets:/sets:ro, /path/on/host:/data:ro]
+    working_dir: "/my code"
+volumes:
+  cache: {external: true}"#
+    );
+}
+
+#[test]
+fn kubernetes_gets_a_pod() {
+    assert_eq!(
+        correction().kubernetes,
+        r#"apiVersion: v1
+kind: Pod
+metadata:
+  name: train
+spec:
+  containers:
+    - args: [python, train.py, "--name", "it's $HOME", "--token", "***"]
+      env:
+        - {name: TRAINIT_DATA, value: "/data /sets:ro"}
+        - {name: HF_TOKEN, valueFrom: {secretKeyRef: {key: HF_TOKEN, name: SECRET}}}
+      image: IMAGE
+      name: train
+      resources: {limits: {nvidia.com/gpu: 2}}
+      securityContext:
+        allowPrivilegeEscalation: false
+        capabilities: {add: [SYS_PTRACE]}
+        readOnlyRootFilesystem: true
+        runAsGroup: 100
+        runAsUser: 1000
+      stdin: true
+      tty: true
+      volumeMounts:
+        - {mountPath: "/my code", name: my-code}
+        - {mountPath: /cache, name: cache}
+        - {mountPath: /sets, name: sets, readOnly: true}
+        - {mountPath: /scratch, name: scratch}
+        - {mountPath: /data, name: data, readOnly: true}
+        - {mountPath: /dev/shm, name: shm}
+      workingDir: "/my code"
+  volumes:
+    - {name: my-code, persistentVolumeClaim: {claimName: CLAIM}}
+    - {name: cache, persistentVolumeClaim: {claimName: CLAIM}}
+    - {name: sets, persistentVolumeClaim: {claimName: CLAIM}}
+    - {emptyDir: {medium: Memory, sizeLimit: "1Gi"}, name: scratch}
+    - {name: data, persistentVolumeClaim: {claimName: CLAIM}}
+    - {emptyDir: {medium: Memory, sizeLimit: "8Gi"}, name: shm}"#
+    );
+}
+
+#[test]
+fn every_form_is_yaml_of_the_right_shape() {
+    let correction = correction();
+    let compose = yaml::tests::read(&correction.compose);
+    assert_eq!(compose["services"]["train"]["volumes"][3], "/path/on/host:/data:ro");
+    let pod = yaml::tests::read(&correction.kubernetes);
+    let container = &pod["spec"]["containers"][0];
+    assert_eq!((pod["kind"].as_str(), container["args"][1].as_str()), (Some("Pod"), Some("train.py")));
+    assert_eq!(container["resources"]["limits"]["nvidia.com/gpu"], 2);
+    let names = |list: &serde_json::Value| {
+        list.as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let volumes = names(&pod["spec"]["volumes"]);
+    assert_eq!(volumes, names(&container["volumeMounts"]));
+    assert_eq!(volumes.len(), std::collections::BTreeSet::from_iter(&volumes).len());
+}
+
+#[test]
+fn what_no_start_mends_is_named_and_warnings_change_nothing() {
+    let text = correction().text();
+    assert!(text.contains("\n  Not mended  code.entry (train.py): see above"), "{text}");
+    assert!(!text.contains("/out"), "{text}");
+    let warned = [finding("output.mounted", Status::Warn, &[mount("/out", false)])];
+    assert_eq!(super::correction(&warned, &Started::default()), None);
+    assert_eq!(super::correction(&[finding("code.entry", Status::Fail, &[])], &Started::default()), None);
+}
+
+#[test]
+fn a_row_has_the_words_of_its_place() {
+    assert_eq!(line(&Remedy::Start(mount("/out", false)), Place::Container), "docker run -v /path/on/host:/out …");
+    let pod = |change| line(&Remedy::Start(change), Place::Pod);
+    assert_eq!(pod(Change::Gpus { count: Some(2) }), "resources: {limits: {nvidia.com/gpu: 2}}");
+    assert_eq!(
+        pod(mount("/data", true)),
+        "volumeMounts: [{mountPath: /data, name: data, readOnly: true}], \
+         volumes: [{name: data, persistentVolumeClaim: {claimName: CLAIM}}]"
+    );
+}
+
+#[test]
+fn odd_names_are_quoted_for_whom_reads_them() {
+    let flags = |target: &str| docker::flags(&[mount(target, true)]);
+    assert_eq!(flags("/my data"), "-v '/path/on/host:/my data:ro'");
+    assert_eq!(flags("/a:b"), "--mount type=bind,src=/path/on/host,dst=/a:b,readonly");
+    assert_eq!(flags("/a,\"b"), "--mount 'type=bind,src=/path/on/host,\"dst=/a,\"\"b\",readonly'");
+    assert_eq!(docker::flags(&[Part::GpuIds("0,1".into())]), "--gpus '\"device=0,1\"'");
+    assert_eq!([kubernetes::label("/Große Daten/1/"), kubernetes::label("/..")], ["gro-e-daten-1", "data"]);
+}

@@ -1,0 +1,137 @@
+//! A little YAML: what is short stands on one line, the rest in blocks. Members stand in the order of their names.
+
+use serde_json::Value;
+
+/// What is longer gets lines of its own.
+const SHORT: usize = 90;
+
+/// A document.
+pub fn document(value: &Value) -> String {
+    block(value, 0).trim_start_matches('\n').to_owned()
+}
+
+fn block(value: &Value, depth: usize) -> String {
+    let pad = "  ".repeat(depth);
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| format!("\n{pad}{}:{}", scalar(name), member(value, depth + 1)))
+            .collect(),
+        Value::Array(items) => items.iter().map(|item| format!("\n{pad}- {}", item_of(item, depth + 1))).collect(),
+        other => format!(" {}", flow(other)),
+    }
+}
+
+fn member(value: &Value, depth: usize) -> String {
+    let short = flow(value);
+    // What has members gets lines of its own; nothing in it, and there would be none.
+    let members = match value {
+        Value::Object(members) => members.len(),
+        Value::Array(items) => items.len(),
+        _ => 0,
+    };
+    if members == 0 || (depth > 1 && short.chars().count() <= SHORT) {
+        format!(" {short}")
+    } else {
+        block(value, depth)
+    }
+}
+
+/// An item's first member stands behind its hyphen.
+fn item_of(value: &Value, depth: usize) -> String {
+    let short = flow(value);
+    if short.chars().count() <= SHORT { short } else { block(value, depth).trim_start().to_owned() }
+}
+
+/// A value on one line.
+pub fn flow(value: &Value) -> String {
+    match value {
+        Value::Object(members) => {
+            let member = |(name, value): (&String, &Value)| format!("{}: {}", scalar(name), flow(value));
+            format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(", "))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        Value::String(text) => scalar(text),
+        other => other.to_string(),
+    }
+}
+
+/// A text, in quotes where it could mean anything else. JSON's strings are YAML's.
+fn scalar(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:".contains(c);
+    let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
+    let word =
+        ["true", "false", "yes", "no", "on", "off", "null", "y", "n"].contains(&text.to_ascii_lowercase().as_str());
+    if starts && !word && text.chars().all(plain) && !text.ends_with(':') {
+        return text.to_owned();
+    }
+    Value::from(text).to_string()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use saphyr_parser::{Event, Parser, ScalarStyle};
+    use serde_json::json;
+
+    /// Reads a document as others read it: plain words of the core schema are no texts.
+    pub fn read(text: &str) -> Value {
+        let mut events = Parser::new_from_str(text).map(|event| event.unwrap().0);
+        loop {
+            match events.next().unwrap() {
+                Event::StreamStart | Event::DocumentStart(_) => {}
+                event => return node(event, &mut events),
+            }
+        }
+    }
+
+    fn node<'a>(event: Event<'a>, events: &mut impl Iterator<Item = Event<'a>>) -> Value {
+        let mut items: Vec<Value> = Vec::new();
+        match event {
+            Event::Scalar(text, ScalarStyle::Plain, ..) => {
+                return match serde_json::from_str(&text) {
+                    Ok(value @ (Value::Bool(_) | Value::Number(_) | Value::Null)) => value,
+                    _ => Value::from(&*text),
+                };
+            }
+            Event::Scalar(text, ..) => return Value::from(&*text),
+            Event::SequenceStart(..) | Event::MappingStart(..) => {}
+            other => panic!("{other:?}"),
+        }
+        loop {
+            match events.next().unwrap() {
+                Event::SequenceEnd => return items.into(),
+                Event::MappingEnd => {
+                    let pairs = items.chunks(2).map(|pair| (pair[0].as_str().unwrap().to_owned(), pair[1].clone()));
+                    return Value::Object(pairs.collect());
+                }
+                event => items.push(node(event, events)),
+            }
+        }
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let text = prop_oneof!["[ -~]{0,12}", "\\PC{0,8}", Just("no".to_owned()), Just("12.10".to_owned())];
+        let leaf = prop_oneof![
+            text.prop_map(Value::from),
+            (-9i64..99).prop_map(Value::from),
+            any::<bool>().prop_map(Value::from)
+        ];
+        leaf.prop_recursive(4, 40, 5, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                proptest::collection::btree_map("[ -~]{1,10}", inner, 0..5)
+                    .prop_map(|map| map.into_iter().collect::<serde_json::Map<_, _>>().into()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(a in values(), b in values()) {
+            let value = json!({"a": a, "b c": {"x": [b]}});
+            prop_assert_eq!(read(&document(&value)), value);
+        }
+    }
+}

@@ -7,6 +7,10 @@ mod bench;
 mod failing;
 #[path = "deps/places.rs"]
 mod places;
+#[path = "deps/protect.rs"]
+mod protect;
+#[path = "deps/pythons.rs"]
+mod pythons;
 mod support;
 #[path = "support/wheel.rs"]
 mod wheel;

@@ -94,6 +94,9 @@ settings! {
     "deps.installer" deps_installer: Installer = "auto", project;
     /// The interpreter to install for; default: the workload's own.
     "deps.python" deps_python: Option<PathBuf> = "" eg "/opt/venv/bin/python", project;
+    /// What of the image's own stays as it is: `auto` (the torch family, jax, tensorflow, CUDA, the numpy that they are built against,
+    /// what the image built or pinned itself), names, also with a star at the end, `-NAME` for what may go all the same; or `off`.
+    "deps.protect" deps_protect: Vec<String> = "auto" eg "[auto, -numpy]", project;
     /// Deadline of the whole installation.
     "deps.timeout" deps_timeout: Option<Duration> = "30m", project;
     /// How often an installation is tried again when the index or the network is down.

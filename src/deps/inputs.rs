@@ -28,6 +28,8 @@ pub struct Inputs {
     pub files: Vec<PathBuf>,
     /// How many requirements they hold.
     pub requirements: usize,
+    /// Each of them, behind the line that has it.
+    pub asked: Vec<(String, String)>,
     /// Options that only pip reads, with the line that has them.
     pub for_pip: Vec<String>,
     /// Changes when any of it changes.
@@ -91,7 +93,10 @@ impl Reader<'_> {
                 Item::Include(name) => self.nested("-r", name, beside, &place)?,
                 Item::Constraint(name) => self.nested("-c", name, beside, &place)?,
                 Item::Editable(path) => self.local(path, beside, true),
-                Item::Requirement(text) => self.local(text, beside, false),
+                Item::Requirement(text) => {
+                    self.local(text, beside, false);
+                    self.found.asked.extend((!constraint).then(|| (place.clone(), text.clone())));
+                }
                 Item::Option(_) => continue,
             }
             self.found.requirements +=

@@ -1,13 +1,16 @@
 //! Installing: the right place is made ready, the tool runs, and what came of it is written down.
 
 use super::failure::{Failure, classify};
+use super::installed::Installed;
 use super::installer::{self, Choice, Job, Tool};
 use super::layer::{self, Layer};
 use super::lock;
+use super::pip::Setting;
+use super::protect::{self, Kept};
 use super::python::{self, Python};
 use super::redact::Redactor;
 use super::run::{self, End};
-use super::stamp::{Home, Stamp};
+use super::stamp::{Home, Names, Stamp};
 use super::target::{self, Target};
 use super::view::View;
 use super::wanted::{State, Wanted};
@@ -17,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::exit::{Exit, Family};
 use crate::sys::temporary::Temporary;
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -29,6 +32,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Where packages go in this start.
 struct Spot<'a> {
+    python: &'a Python,
     home: Home,
     executable: PathBuf,
     packages: PathBuf,
@@ -48,15 +52,19 @@ pub fn install(wanted: &Wanted<'_>, tell: &mut dyn FnMut(&str)) -> Result<Outcom
         return Ok(outcome);
     }
     let spot = spot(wanted, &python, tell)?;
-    let tool = tool(wanted, &python, &spot, tell)?;
     let lock = lock::take(&spot.lock_directory(), deadline, tell);
     if let Some(outcome) = wanted.unchanged(&python).filter(|_| lock.waited) {
         return Ok(outcome);
     }
-    tell(&first_line(wanted, &python, &spot, &tool));
-    spot.make_ready(&python, tell)?;
-    run_tool(wanted, &spot, &tool, deadline, tell)?;
-    let environment = finish(wanted, &python, &spot, &tool, tell)?;
+    let settings = pip::settings(wanted.request.root, wanted.request.environment, &python);
+    let kept = kept(wanted, &spot, &settings);
+    let tool = tool(wanted, &spot, &settings, &kept, tell)?;
+    tell(&first_line(wanted, &spot, &tool));
+    wanted.refusals(&kept, wanted.inputs.asked.iter().cloned()).iter().for_each(|line| tell(line));
+    let before = spot.make_ready(tell)?;
+    run_tool(wanted, &spot, &tool, &kept, deadline, tell)?;
+    check(wanted, &spot, &kept, &before, tell)?;
+    let environment = finish(wanted, &spot, &tool, &before, tell)?;
     Ok(Outcome::Installed {
         files: wanted.selection.files.clone(),
         installer: tool.to_string(),
@@ -74,7 +82,7 @@ fn spot<'a>(wanted: &Wanted<'_>, python: &'a Python, tell: &mut dyn FnMut(&str))
                 );
             }
             let (executable, packages) = (python.executable.clone(), python.purelib.clone());
-            Ok(Spot { home: Home(python.own_directory()), executable, packages, managed, layer: None })
+            Ok(Spot { python, home: Home(python.own_directory()), executable, packages, managed, layer: None })
         }
         Target::Layer(why) => {
             let place = places::writable(wanted.request.environment).ok_or_else(|| nowhere(python, why))?;
@@ -82,6 +90,7 @@ fn spot<'a>(wanted: &Wanted<'_>, python: &'a Python, tell: &mut dyn FnMut(&str))
             tell(&format!("{}: {why}, so packages go to {}", python.executable.display(), layer.root.display()));
             let (executable, packages) = (layer.executable(), layer.packages());
             Ok(Spot {
+                python,
                 home: Home(layer.own_directory()),
                 executable,
                 packages,
@@ -99,13 +108,35 @@ fn nowhere(python: &Python, why: &str) -> Error {
         .hint("or bake the packages into the image, or make a virtual environment on a volume")
 }
 
-fn tool(wanted: &Wanted<'_>, python: &Python, spot: &Spot<'_>, tell: &mut dyn FnMut(&str)) -> Result<Tool> {
+/// What of the image stays as it is.
+fn kept(wanted: &Wanted<'_>, spot: &Spot<'_>, settings: &[Setting]) -> Kept {
+    let python = spot.python;
+    let seen = [python.purelib.as_path(), python.platlib.as_path()];
+    let installed = Installed::read(python.package_directories());
+    let (home, now) = (Home(python.own_directory()), protect::names(&installed));
+    let before = home.before().unwrap_or_else(|| now.clone());
+    protect::choose(protect::Choice {
+        words: &wanted.request.settings.deps_protect,
+        installed: &installed,
+        ours: &ours(&home, &before, now),
+        pinned: &protect::pinned(settings, wanted.request.environment, wanted.beside()),
+        seen: if spot.layer.is_some() { &[] } else { &seen },
+    })
+}
+
+fn tool(
+    wanted: &Wanted<'_>,
+    spot: &Spot<'_>,
+    settings: &[Setting],
+    kept: &Kept,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Tool> {
     let request = wanted.request;
-    let settings = pip::settings(request.root, request.environment, python);
     let choice = Choice {
         wanted: &request.settings.deps_installer,
-        python,
-        settings: &settings,
+        python: spot.python,
+        settings,
+        kept,
         for_pip: &wanted.inputs.for_pip,
         environment: request.environment,
         layered: spot.layer.is_some(),
@@ -113,7 +144,8 @@ fn tool(wanted: &Wanted<'_>, python: &Python, spot: &Spot<'_>, tell: &mut dyn Fn
     installer::choose(choice, tell)
 }
 
-fn first_line(wanted: &Wanted<'_>, python: &Python, spot: &Spot<'_>, tool: &Tool) -> String {
+fn first_line(wanted: &Wanted<'_>, spot: &Spot<'_>, tool: &Tool) -> String {
+    let python = spot.python;
     let names: Vec<_> = wanted.selection.files.iter().map(|file| file.display().to_string()).collect();
     let above: Vec<_> = spot.layer.iter().map(|(layer, _)| layer.packages()).collect();
     let why = match wanted.state(python, &spot.home, &above) {
@@ -137,9 +169,17 @@ impl Spot<'_> {
         beside.unwrap_or(&self.home.0).to_owned()
     }
 
-    /// Takes back what an earlier installer left half done, and notes that one begins.
-    fn make_ready(&self, python: &Python, tell: &mut dyn FnMut(&str)) -> Result<()> {
+    /// What is there, a layer's first.
+    fn installed(&self) -> Installed {
+        let above = self.layer.as_ref().map(|_| &self.packages);
+        Installed::read(above.into_iter().chain(self.python.package_directories()))
+    }
+
+    /// Takes back what an earlier installer left half done, and notes that one begins; what was there before the first of them.
+    fn make_ready(&self, tell: &mut dyn FnMut(&str)) -> Result<Names> {
+        let python = self.python;
         let begun = self.home.unfinished();
+        let before = self.home.before().unwrap_or_else(|| protect::names(&self.installed()));
         match (&self.layer, begun) {
             (Some((layer, _)), begun) if begun.is_some() || !layer.executable().exists() => {
                 layer.create().map_err(|e| unwritable(&layer.root, &e))?
@@ -151,7 +191,8 @@ impl Spot<'_> {
             }
             _ => {}
         }
-        self.home.begin().map_err(|error| unwritable(&self.home.0, &error))
+        self.home.begin(&before).map_err(|error| unwritable(&self.home.0, &error))?;
+        Ok(before)
     }
 
     /// Libraries cannot be loaded from a file system without exec, whatever the installer says.
@@ -170,7 +211,7 @@ fn unwritable(path: &Path, error: &io::Error) -> Error {
     permanent(format!("{} cannot be written", path.display())).because(error.to_string())
 }
 
-fn permanent(what: String) -> Error {
+pub(super) fn permanent(what: String) -> Error {
     Error::new(Exit::Permanent(Family::Deps), what)
 }
 
@@ -178,10 +219,13 @@ fn run_tool(
     wanted: &Wanted<'_>,
     spot: &Spot<'_>,
     tool: &Tool,
+    kept: &Kept,
     deadline: Option<Instant>,
     tell: &mut dyn FnMut(&str),
 ) -> Result<()> {
-    let log = pip_log(wanted);
+    // Without pip's log a network that is down looks like a missing package.
+    let log = places::temporary(wanted.request.environment, "trainit-pip-log-");
+    let kept_file = kept_file(wanted, kept, tool)?;
     let job = Job {
         tool,
         executable: &spot.executable,
@@ -190,6 +234,8 @@ fn run_tool(
         files: &wanted.selection.files,
         environment: wanted.request.environment,
         log: log.as_ref().map(|log| log.path()),
+        kept,
+        kept_file: kept_file.as_ref().map(|file| file.path()),
     };
     let tries = u32::from(wanted.request.settings.deps_retries.value.unwrap_or(0)) + 1;
     for attempt in 1.. {
@@ -197,7 +243,7 @@ fn run_tool(
         let pause = pause(attempt);
         let time_left = deadline.is_none_or(|deadline| Instant::now() + pause < deadline);
         if !failure.class.passing || attempt >= tries || !time_left {
-            return Err(told(wanted, &failure, attempt));
+            return Err(kept.explain(told(wanted, &failure, attempt), &failure.lines));
         }
         tell(&format!("{}: try {} of {tries} in {:.1} s", failure.class.says, attempt + 1, pause.as_secs_f32()));
         std::thread::sleep(pause);
@@ -205,12 +251,19 @@ fn run_tool(
     Ok(())
 }
 
-/// pip's log goes where temporary files go; without one a network that is down looks like a missing package.
-fn pip_log(wanted: &Wanted<'_>) -> Option<Temporary> {
-    let environment = wanted.request.environment;
-    let temporary = environment.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
-    let make = |dir: PathBuf| Temporary::make(&dir, "trainit-pip-log-").ok();
-    make(temporary).or_else(|| make(places::writable(environment)?))
+/// What is kept, as a file for the tool; none if nothing is.
+fn kept_file(wanted: &Wanted<'_>, kept: &Kept, tool: &Tool) -> Result<Option<Temporary>> {
+    if kept.is_empty() {
+        return Ok(None);
+    }
+    let text = kept.text(matches!(tool, Tool::Uv { .. }));
+    let file = places::temporary(wanted.request.environment, "trainit-kept-").and_then(|mut file| {
+        file.file().write_all(text.as_bytes()).ok()?;
+        Some(file)
+    });
+    file.map(Some).ok_or_else(|| {
+        permanent("no temporary file can be written".to_owned()).hint("docker run --tmpfs /tmp:exec …, or set TMPDIR")
+    })
 }
 
 /// Runs the tool once; the failure, if it was one.
@@ -254,14 +307,23 @@ fn told(wanted: &Wanted<'_>, failure: &Failure, tries: u32) -> Error {
     [failure.class.hint].into_iter().filter(|hint| !hint.is_empty()).fold(error, |error, hint| error.hint(hint))
 }
 
+/// What is kept must be as it was; who wanted it otherwise is told.
+fn check(wanted: &Wanted<'_>, spot: &Spot<'_>, kept: &Kept, before: &Names, tell: &mut dyn FnMut(&str)) -> Result<()> {
+    let now = spot.installed();
+    kept.verify(&now)?;
+    wanted.refusals(kept, protect::new_requirements(before, &now)).iter().for_each(|line| tell(line));
+    Ok(())
+}
+
 /// Writes the stamp, and what the interpreter answered; the variables that the workload needs.
 fn finish(
     wanted: &Wanted<'_>,
-    python: &Python,
     spot: &Spot<'_>,
     tool: &Tool,
+    before: &Names,
     tell: &mut dyn FnMut(&str),
 ) -> Result<Vec<(OsString, OsString)>> {
+    let python = spot.python;
     spot.can_be_loaded()?;
     let more: Vec<_> = spot.layer.iter().map(|(layer, _)| layer.packages()).collect();
     match &spot.layer {
@@ -269,8 +331,15 @@ fn finish(
         None => python.remember(),
     }
     let stamp = Stamp::new(wanted.parts(python, &more), wanted.selection.files.clone(), tool.to_string());
-    if let Err(error) = spot.home.finish(&stamp) {
+    if let Err(error) = spot.home.finish(&ours(&spot.home, before, protect::names(&spot.installed())), &stamp) {
         tell(&format!("the next start will install again: {} cannot be written ({error})", spot.home.0.display()));
     }
     Ok(spot.layer.iter().flat_map(|(layer, _)| layer.environment(wanted.request.environment)).collect())
+}
+
+/// What trainit installed so far, of what is there now: all that came since `before`, and what is written down.
+fn ours(home: &Home, before: &Names, mut now: Names) -> Names {
+    let earlier = home.ours();
+    now.retain(|name, version| before.get(name) != Some(version) || earlier.get(name) == Some(version));
+    now
 }

@@ -1,6 +1,7 @@
 //! Which program installs, and its command line and variables.
 
 use super::pip::Setting;
+use super::protect::{self, Kept};
 use super::python::Python;
 use super::translate::{ForUv, for_uv};
 use super::{places, run, site};
@@ -20,8 +21,8 @@ const UV_MIN: (u32, u32, u32) = (0, 4, 23);
 /// Longest wait for a program to tell its version.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// Runs pip without the working directory on its path: the code there may have a module of any name.
-const RUN_PIP: &str = "import sys, runpy; sys.path[:] = [p for p in sys.path if p]; runpy.run_module('pip', run_name='__main__', alter_sys=True)";
+/// Runs pip.
+const RUN_PIP: &str = include_str!("run_pip.py");
 
 /// A program that installs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +67,8 @@ pub struct Choice<'a> {
     pub environment: &'a Environment,
     /// It is for a layer over the interpreter.
     pub layered: bool,
+    /// What stays as it is.
+    pub kept: &'a Kept,
 }
 
 /// Chooses: uv if it is there and can do what is asked, else pip. `tell` hears why it is not uv.
@@ -87,7 +90,12 @@ pub fn choose(choice: Choice<'_>, tell: &mut dyn FnMut(&str)) -> Result<Tool> {
             tell(&format!("pip installs, because uv {obstacle}"));
             Ok(pip)
         }
-        (Some(_), None) if cannot_layer(choice) => Err(missing(LAYER_NEEDS_PIP, choice)),
+        (Some(_), None) if is_blind(choice) => {
+            tell(
+                "uv does not see the image's packages below, and there is no pip that would: what is not protected may be installed a second time",
+            );
+            Ok(uv)
+        }
         (Some(obstacle), None) => {
             tell(&format!("uv {obstacle}: what that says does not hold here"));
             Ok(uv)
@@ -103,19 +111,19 @@ fn none_of(wanted: Installer) -> &'static str {
     }
 }
 
-const LAYER_NEEDS_PIP: &str =
-    "the packages of the image cannot be seen by uv from a layer over them, and there is no pip that could";
-
-/// uv sees only one directory of packages: in a layer it would install all that the image has a second time.
-fn cannot_layer(choice: Choice<'_>) -> bool {
-    choice.layered && !site::is_bare(choice.python)
+/// uv sees only the directory that it installs into: what the image has elsewhere it would install a second time.
+fn is_blind(choice: Choice<'_>) -> bool {
+    match choice.layered {
+        true => !site::is_bare(choice.python),
+        false => !choice.kept.is_seen_by_uv(),
+    }
 }
 
 /// Why uv is not the one to take.
 fn obstacle(uv: &Tool, choice: Choice<'_>) -> Option<String> {
     let Tool::Uv { settings, .. } = uv else { return None };
-    if cannot_layer(choice) {
-        return Some("does not see the packages below a layer".to_owned());
+    if is_blind(choice) {
+        return Some("does not see the image's packages below".to_owned());
     }
     let unknown = [settings.unknown.as_slice(), choice.for_pip].concat();
     (!unknown.is_empty()).then(|| format!("has no word for {}", unknown.join(", ")))
@@ -171,6 +179,10 @@ pub struct Job<'a> {
     pub environment: &'a Environment,
     /// Where pip writes what it does not show.
     pub log: Option<&'a Path>,
+    /// What stays as it is.
+    pub kept: &'a Kept,
+    /// The same, in a file for this tool.
+    pub kept_file: Option<&'a Path>,
 }
 
 impl Job<'_> {
@@ -202,6 +214,11 @@ impl Job<'_> {
         let mut command = self.start(path);
         command.args(["pip", "install", "--no-config", "--no-python-downloads", "--python"]).arg(self.executable);
         command.args(self.managed.then_some("--break-system-packages")).args(&settings.options);
+        if let Some(file) = self.kept_file {
+            // The option takes the place of the variable.
+            let files = std::iter::once(file.to_owned()).chain(protect::overrides(self.environment));
+            files.for_each(|file| _ = command.arg("--override").arg(file));
+        }
         command.envs(settings.variables.iter().map(|(name, value)| (name, value)));
         if let Some(bundle) =
             self.environment.get("REQUESTS_CA_BUNDLE").filter(|_| self.environment.get("SSL_CERT_FILE").is_none())
@@ -230,7 +247,11 @@ impl Job<'_> {
 
     fn pip(&self) -> Command {
         let mut command = self.start(self.executable);
-        command.args(["-c", RUN_PIP, "install", "--no-input", "--disable-pip-version-check"]);
+        let run_pip = format!("PINS = {}\n{RUN_PIP}", self.kept.for_pip());
+        command.args(["-c", &run_pip, "install", "--no-input", "--disable-pip-version-check"]);
+        if let Some(file) = self.kept_file {
+            command.arg("-c").arg(file);
+        }
         if self.environment.get("PIP_ROOT_USER_ACTION").is_none() {
             command.env("PIP_ROOT_USER_ACTION", "ignore");
         }

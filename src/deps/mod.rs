@@ -16,6 +16,7 @@ mod lock;
 pub mod packaging;
 pub mod pip;
 mod places;
+mod protect;
 pub mod python;
 pub mod redact;
 pub mod requirements;

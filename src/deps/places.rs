@@ -26,6 +26,13 @@ pub fn writable(environment: &Environment) -> Option<PathBuf> {
     usable.iter().find(|place| !is_noexec(place)).or(usable.first()).cloned()
 }
 
+/// A temporary file, where those go, else in a place of our own.
+pub fn temporary(environment: &Environment, prefix: &str) -> Option<Temporary> {
+    let usual = environment.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+    let make = |dir: PathBuf| Temporary::make(&dir, prefix).ok();
+    make(usual).or_else(|| make(writable(environment)?))
+}
+
 /// Makes the directory if need be; whether it is ours alone and takes files.
 fn is_usable(place: &Path) -> bool {
     let _ = DirBuilder::new().recursive(true).mode(0o700).create(place);

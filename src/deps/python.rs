@@ -103,6 +103,12 @@ impl Python {
         self.purelib.join(OWN)
     }
 
+    /// Every directory that it finds packages in, in its order, without the user's own and PYTHONPATH.
+    pub fn package_directories(&self) -> impl Iterator<Item = &PathBuf> {
+        // Its own may not have been there yet when it was asked.
+        self.sites.iter().chain([&self.purelib, &self.platlib])
+    }
+
     /// `python3.12`, as its directories are called.
     pub fn library_name(&self) -> &Path {
         Path::new(self.stdlib.file_name().unwrap_or_default())

@@ -16,6 +16,12 @@ const SCHEMA: u32 = 1;
 /// The marker of an installation that has begun and not ended.
 const BEGUN: &str = "installing";
 
+/// The list of what trainit installed.
+const OURS: &str = "installed.json";
+
+/// Versions by name, as text.
+pub type Names = BTreeMap<String, String>;
+
 /// What the state of an installation is made of: a digest for each thing that can change by itself.
 pub type Parts = BTreeMap<String, String>;
 
@@ -73,28 +79,42 @@ impl Home {
         read(&fs::read(self.file(files)).ok()?)
     }
 
-    /// Writes the stamp, at last.
+    /// Writes down what is trainit's own, and the stamp at last.
     ///
     /// # Errors
     /// The directory cannot be written.
-    pub fn finish(&self, stamp: &Stamp) -> io::Result<()> {
-        let json = serde_json::to_vec(stamp).map_err(io::Error::other)?;
-        replace(&self.file(&stamp.files), &json)?;
+    pub fn finish(&self, ours: &Names, stamp: &Stamp) -> io::Result<()> {
+        replace(&self.0.join(OURS), &json(ours)?)?;
+        replace(&self.file(&stamp.files), &json(stamp)?)?;
         fs::remove_file(self.0.join(BEGUN))
     }
 
-    /// Notes that an installation begins. Until it is finished nothing beside it can be trusted.
+    /// Notes that an installation begins, and what was there before. Until it is finished nothing beside it can be trusted.
     ///
     /// # Errors
     /// The directory cannot be written.
-    pub fn begin(&self) -> io::Result<()> {
-        replace(&self.0.join(BEGUN), std::process::id().to_string().as_bytes())
+    pub fn begin(&self, before: &Names) -> io::Result<()> {
+        replace(&self.0.join(BEGUN), &json(before)?)
+    }
+
+    /// What was there before the installation that was never finished.
+    pub fn before(&self) -> Option<Names> {
+        serde_json::from_slice(&fs::read(self.0.join(BEGUN)).ok()?).ok()
+    }
+
+    /// What trainit installed: names with versions. Everything else is the image's own, or the user's.
+    pub fn ours(&self) -> Names {
+        fs::read(self.0.join(OURS)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
 
     /// When an installation began that was never finished.
     pub fn unfinished(&self) -> Option<SystemTime> {
         fs::symlink_metadata(self.0.join(BEGUN)).and_then(|found| found.modified()).ok()
     }
+}
+
+fn json(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(io::Error::other)
 }
 
 /// Replaces a file as a whole, so that a reader sees the old one or the new one, also after a crash. Anyone may read it: the
@@ -137,13 +157,19 @@ mod tests {
         Stamp::new(parts, vec!["/code/requirements.txt".into()], "uv 1".into())
     }
 
+    fn names() -> Names {
+        [("torch".to_owned(), "2.6".to_owned())].into_iter().collect()
+    }
+
     #[test]
     fn a_stamp_is_found_wherever_the_code_is() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home(dir.path().join("deep/.trainit"));
-        home.begin().unwrap();
+        home.begin(&names()).unwrap();
+        assert_eq!(home.before(), Some(names()));
         assert!(home.unfinished().is_some());
-        home.finish(&stamp()).unwrap();
+        home.finish(&names(), &stamp()).unwrap();
+        assert_eq!(home.ours(), names());
         assert_eq!(
             home.stamp(&["/other/requirements.txt".into()]),
             Some(stamp()).map(|s| Stamp { at: home.stamp(&s.files).unwrap().at, ..s })

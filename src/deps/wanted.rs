@@ -4,6 +4,7 @@ use super::digest::{Digest, short};
 use super::inputs::Inputs;
 use super::interpreter::Interpreter;
 use super::layer::Layer;
+use super::protect::Kept;
 use super::python::Python;
 use super::redact::Redactor;
 use super::select::Selection;
@@ -131,6 +132,7 @@ impl Wanted<'_> {
         let redactor = Redactor::for_environment(environment);
         let mut digest = Digest::default();
         digest.add("installer", format!("{:?}", self.request.settings.deps_installer.value));
+        digest.add("protect", self.request.settings.deps_protect.join(" "));
         let pip = pip::settings(self.request.root, environment, python)
             .into_iter()
             .map(|setting| (setting.name, setting.value));
@@ -150,8 +152,19 @@ impl Wanted<'_> {
         digest.hex()
     }
 
+    /// The directory that names in settings are relative to, as the installer runs in it.
+    pub fn beside(&self) -> &Path {
+        self.selection.files.first().and_then(|file| file.parent()).unwrap_or(Path::new("/"))
+    }
+
+    /// A line for each requirement that does not get what it asks for, since something is kept.
+    pub fn refusals(&self, kept: &Kept, asked: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
+        let redactor = Redactor::for_environment(self.request.environment);
+        kept.refusals(asked).iter().map(|line| redactor.text(line)).collect()
+    }
+
     fn add_files(&self, digest: &mut Digest, names: &str) {
-        let beside = self.selection.files.first().and_then(|file| file.parent()).unwrap_or(Path::new("/"));
+        let beside = self.beside();
         for name in names.split_whitespace() {
             digest.add("file", super::inputs::read_file(&beside.join(name)).unwrap_or_default());
         }

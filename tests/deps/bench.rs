@@ -30,6 +30,7 @@ pub struct Start {
     pub installer: Option<String>,
     pub retries: u8,
     pub timeout: Option<f64>,
+    pub protect: Option<Vec<String>>,
     /// Where the report goes.
     pub report_file: PathBuf,
     #[serde(skip)]
@@ -101,6 +102,9 @@ fn settings(start: &Start) -> Settings {
         Some("pip") => Installer::Pip,
         _ => Installer::Auto,
     };
+    if let Some(protect) = &start.protect {
+        settings.deps_protect.value = protect.clone();
+    }
     if !start.files.is_empty() {
         let origin = Origin::Environment("TRAINIT_DEPS_REQUIREMENTS".into());
         settings.deps_requirements = Setting { value: Requirements::Files(start.files.clone()), origin };
@@ -148,6 +152,13 @@ impl Bench {
     pub fn with_venv() -> Self {
         let bench = Self::new();
         copy(template(), &bench.venv());
+        bench
+    }
+
+    /// With a virtual environment of this Python.
+    pub fn with_venv_of(python: &Path) -> Self {
+        let bench = Self::new();
+        assert!(Command::new(python).args(["-m", "venv"]).arg(bench.venv()).status().unwrap().success());
         bench
     }
 
@@ -313,16 +324,16 @@ fn copy(from: &Path, to: &Path) {
 pub fn base() -> Option<&'static Path> {
     static BASE: OnceLock<Option<PathBuf>> = OnceLock::new();
     BASE.get_or_init(|| {
-        let able = |path: &PathBuf| {
-            let words = ["-c", "import venv, ensurepip"];
-            Command::new(path).args(words).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
-        };
-        ["/usr/bin/python3", "/usr/local/bin/python3", "/opt/conda/bin/python3"]
-            .map(PathBuf::from)
-            .into_iter()
-            .find(able)
+        let all = ["/usr/bin/python3", "/usr/local/bin/python3", "/opt/conda/bin/python3"].map(PathBuf::from);
+        all.into_iter().find(|path| makes_venvs(path, ""))
     })
     .as_deref()
+}
+
+/// Whether a Python is there that can make virtual environments with pip, and of which this holds.
+pub fn makes_venvs(python: &Path, condition: &str) -> bool {
+    let code = format!("import venv, ensurepip, sys; {condition}");
+    Command::new(python).args(["-c", &code]).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 /// A virtual environment with pip that is made once and copied for every test.

@@ -1,0 +1,252 @@
+//! What stays as it is: the image's own builds, and what is built against them. Both installers get these versions as
+//! facts, for whoever asks: uv as overrides, pip through run_pip.py and as constraints. Both plan everything before they touch
+//! a file, so nothing is changed where these versions cannot stay.
+
+use super::install::permanent;
+use super::installed::{Distribution, Installed};
+use super::packaging::{Name, Requirement, Source, Version};
+use super::pip::Setting;
+use super::stamp::Names;
+use super::{inputs, requirements};
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Frameworks and what is compiled against them or against CUDA. A star at the end stands for anything.
+const FAMILIES: [&str; 31] = [
+    "torch",
+    "torchvision",
+    "torchaudio",
+    "torchtext",
+    "torch-xla",
+    "torch-tensorrt",
+    "triton",
+    "pytorch-triton*",
+    "xformers",
+    "flash-attn*",
+    "apex",
+    "transformer-engine*",
+    "deepspeed",
+    "vllm",
+    "sgl-kernel",
+    "causal-conv1d",
+    "mamba-ssm",
+    "bitsandbytes",
+    "jax",
+    "jaxlib",
+    "jax-cuda*",
+    "jax-rocm*",
+    "tensorflow",
+    "tensorflow-cpu",
+    "tensorflow-rocm",
+    "nvidia-*",
+    "cuda-*",
+    "cupy*",
+    "tensorrt*",
+    "pycuda",
+    "onnxruntime-gpu",
+];
+
+/// Frameworks are built against one numpy.
+const FRAMEWORKS: [&str; 4] = ["torch", "jaxlib", "tensorflow*", "cupy*"];
+
+/// The word for what is protected by default.
+const AUTO: &str = "auto";
+
+/// The versions that stay.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    versions: BTreeMap<Name, Version>,
+    /// Those among them that uv does not see: they lie below the directories that it looks into.
+    below: Vec<Name>,
+}
+
+/// What the choice depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice<'a> {
+    /// The key `deps.protect`: `auto`, names, and names to leave out (`-numpy`).
+    pub words: &'a [String],
+    /// What is there.
+    pub installed: &'a Installed,
+    /// What earlier starts installed: that is not the image's own.
+    pub ours: &'a Names,
+    /// What constraints of the image name with one version.
+    pub pinned: &'a [Name],
+    /// The directories that uv looks into.
+    pub seen: &'a [&'a Path],
+}
+
+/// Chooses.
+pub fn choose(choice: Choice<'_>) -> Kept {
+    let mut kept = Kept::default();
+    for (name, version, path) in versions(choice.installed) {
+        if choice.ours.get(name.as_str()) == Some(&version.to_string()) || !is_wanted(name, version, choice) {
+            continue;
+        }
+        let directory = path.parent().unwrap_or(Path::new("/"));
+        kept.versions.insert(name.clone(), version.clone());
+        kept.below.extend((!choice.seen.contains(&directory)).then(|| name.clone()));
+    }
+    kept
+}
+
+/// The distributions whose versions are known.
+fn versions(installed: &Installed) -> impl Iterator<Item = (&Name, &Version, &Path)> {
+    installed.iter().filter_map(|found| Some((&found.name, found.version.as_ref()?, found.path.as_path())))
+}
+
+/// All versions that are known.
+pub fn names(installed: &Installed) -> Names {
+    versions(installed).map(|(name, version, _)| (name.to_string(), version.to_string())).collect()
+}
+
+fn is_wanted(name: &Name, version: &Version, choice: Choice<'_>) -> bool {
+    let matches = |word: &str| match word {
+        AUTO => is_the_images(name, version, choice),
+        word => is_like(name, word),
+    };
+    let words = || choice.words.iter().map(String::as_str);
+    words().filter_map(|word| word.strip_prefix('-')).all(|word| !matches(word))
+        && words().filter(|word| !word.starts_with('-')).any(matches)
+}
+
+/// A local version (`2.6.0+cu126`) is somebody's own build.
+fn is_the_images(name: &Name, version: &Version, choice: Choice<'_>) -> bool {
+    let is_any = |name: &Name, patterns: &[&str]| patterns.iter().any(|pattern| is_like(name, pattern));
+    version.is_local()
+        || is_any(name, &FAMILIES)
+        || choice.pinned.contains(name)
+        || (name.as_str() == "numpy" && choice.installed.iter().any(|found| is_any(&found.name, &FRAMEWORKS)))
+}
+
+fn is_like(name: &Name, pattern: &str) -> bool {
+    let pattern = pattern.to_ascii_lowercase().replace(['_', '.'], "-");
+    match pattern.strip_suffix('*') {
+        Some(start) => name.as_str().starts_with(start),
+        None => name.as_str() == pattern,
+    }
+}
+
+/// What the constraint files of pip's settings and of uv's variables name with exactly one version.
+pub fn pinned(settings: &[Setting], environment: &Environment, beside: &Path) -> Vec<Name> {
+    let pip = settings.iter().filter(|setting| setting.name == "constraint").map(|setting| setting.value.as_str());
+    let files = pip.chain(environment.text("UV_CONSTRAINT")).flat_map(str::split_whitespace);
+    let lines = files.flat_map(|file| lines(&beside.join(file)));
+    lines.filter_map(|line| Name::parse(line.split_once("==")?.0.trim())).collect()
+}
+
+/// The lines of a requirement file; none if it cannot be read: that is for the installer to say.
+fn lines(file: &Path) -> Vec<String> {
+    let bytes = inputs::read_file(file).unwrap_or_default();
+    requirements::read(&bytes, &|_| None).into_iter().map(|line| line.text).collect()
+}
+
+impl Kept {
+    /// Whether uv sees all of it.
+    pub fn is_seen_by_uv(&self) -> bool {
+        self.below.is_empty()
+    }
+
+    /// The versions as run_pip.py takes them.
+    pub fn for_pip(&self) -> String {
+        let all = self.versions.iter().map(|(name, version)| (name.to_string(), version.to_string()));
+        serde_json::json!(all.collect::<BTreeMap<_, _>>()).to_string()
+    }
+
+    /// Nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.versions.is_empty()
+    }
+
+    /// The versions as a file of requirements: overrides for uv, constraints for pip.
+    pub fn text(&self, for_uv: bool) -> String {
+        let line = |(name, version): (&Name, &Version)| match for_uv && self.below.contains(name) {
+            // What uv does not see it would install a second time, so nobody may ask for it.
+            true => format!("{name} ; sys_platform == 'never'\n"),
+            false => format!("{name}=={version}\n"),
+        };
+        self.versions.iter().map(line).collect()
+    }
+
+    /// What a requirement asks for that is not what is kept: `torch==2.7.0`, and the version that stays.
+    fn refused(&self, requirement: &str) -> Option<(String, &Version)> {
+        let asked = Requirement::parse(requirement)?;
+        let version = self.versions.get(&asked.name)?;
+        let fits = match &asked.source {
+            Source::Versions(specifiers) => specifiers.contains(version)?,
+            Source::Url(_) => false,
+        };
+        let unconditional = asked.marker.is_none();
+        let words = requirement.split(';').next().unwrap_or(requirement).trim().to_owned();
+        (!fits && unconditional).then_some((words, version))
+    }
+
+    /// A line for each requirement that does not get what it asks for; with who asks.
+    pub fn refusals(&self, asked: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
+        let line = |(who, requirement): (String, String)| {
+            let (wanted, version) = self.refused(&requirement)?;
+            Some(format!("{who} asks for {wanted}: the image's {version} stays; TRAINIT_DEPS_PROTECT=off lets it go"))
+        };
+        asked.into_iter().filter_map(line).collect()
+    }
+
+    /// Holds what is there now against what had to stay.
+    ///
+    /// # Errors
+    /// Something was replaced all the same (116).
+    pub fn verify(&self, now: &Installed) -> Result<()> {
+        let found = |name: &Name| now.get(name).and_then(|found| found.version.as_ref());
+        let changed = self.versions.iter().filter(|(name, version)| found(name) != Some(version));
+        let told = |name| found(name).map_or("gone".to_owned(), Version::to_string);
+        let changed: Vec<_> =
+            changed.map(|(name, version)| format!("{name} was {version} and is {}", told(name))).collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        Err(permanent("the installer replaced what is protected".to_owned())
+            .because(changed.join(", "))
+            .hint("take a fresh container: in this one the image's own packages are damaged")
+            .hint("if they may be replaced: TRAINIT_DEPS_PROTECT=off"))
+    }
+
+    /// Adds how to let go what is kept, where these lines are about it.
+    pub fn explain(&self, error: Error, lines: &[String]) -> Error {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let text = lines.join("\n");
+        let words: Vec<_> = text.split(|c| !is_part(c)).filter_map(Name::parse).collect();
+        let about = self.versions.iter().filter(|(name, _)| words.contains(name));
+        let about: Vec<_> = about.map(|(name, version)| format!("{name} {version}")).collect();
+        if about.is_empty() {
+            return error;
+        }
+        let about = about.join(", ");
+        error
+            .hint(format!("the image's own {about} stays (deps.protect); TRAINIT_DEPS_PROTECT=off lets it be replaced"))
+    }
+}
+
+/// What distributions that came or changed ask for, with their names.
+pub fn new_requirements(before: &Names, now: &Installed) -> Vec<(String, String)> {
+    let is_new = |found: &&Distribution| {
+        before.get(found.name.as_str()) != found.version.as_ref().map(Version::to_string).as_ref()
+    };
+    let asks = |found: &Distribution| {
+        let who = found.version.as_ref().map_or(found.name.to_string(), |version| format!("{} {version}", found.name));
+        let requires = found.metadata().map(|metadata| metadata.requires).unwrap_or_default();
+        requires.into_iter().map(move |requirement| (who.clone(), requirement))
+    };
+    let mut all: Vec<_> = now.iter().filter(is_new).flat_map(asks).collect();
+    all.sort();
+    all
+}
+
+/// The files with a user's own overrides: options would take the place of the variable.
+pub fn overrides(environment: &Environment) -> Vec<PathBuf> {
+    let files = environment.text("UV_OVERRIDE").unwrap_or_default();
+    files.split_whitespace().map(PathBuf::from).collect()
+}
+
+#[cfg(test)]
+#[path = "protect/tests.rs"]
+mod tests;

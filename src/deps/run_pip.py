@@ -1,0 +1,32 @@
+# What `python -c` runs for pip. PINS stands before it: the versions that stay, by normalized name.
+import runpy
+import sys
+
+# The code in the working directory may have a module of any name.
+sys.path[:] = [p for p in sys.path if p]
+
+
+def keep(pins):
+    """Whoever asks for one of these asks for the version that is there. pip has no option for that; uv calls it an override."""
+    import re
+
+    from pip._vendor.packaging.requirements import Requirement
+
+    read = Requirement.__init__
+
+    def read_kept(self, *args, **kwargs):
+        read(self, *args, **kwargs)
+        version = pins.get(re.sub(r"[-_.]+", "-", self.name).lower())
+        if version:
+            self.specifier = type(self.specifier)("==" + version)
+            self.url = None
+
+    Requirement.__init__ = read_kept
+
+
+try:
+    if PINS:
+        keep(PINS)
+except ImportError:
+    pass  # The versions are constraints as well, so they stay; only what contradicts them cannot be installed then.
+runpy.run_module("pip", run_name="__main__", alter_sys=True)

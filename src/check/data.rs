@@ -10,6 +10,7 @@ use super::{Check, Facts, Ground, Passing, Scene, trouble};
 use crate::config::{DataPath, Severity};
 use crate::exit::Family;
 use crate::sys::mountinfo::Mount;
+use crate::sys::volume::Volume;
 use nix::errno::Errno;
 use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
@@ -123,7 +124,7 @@ impl Data {
         let trouble = match self.site.lies() {
             Lies::InRoot(_) => Trouble::new(format!("{} is a directory of the image, not a mount", self.site.shown))
                 .because("the data was not mounted into this container"),
-            Lies::On(mount) if mount.is_anonymous_volume() => {
+            Lies::On(mount) if mount.volume() == Volume::Anonymous => {
                 Trouble::new(format!("{} is an anonymous volume", self.site.shown))
                     .because("the image declares a VOLUME there and nothing was mounted over it")
             }

@@ -8,7 +8,9 @@ use super::{Check, Facts, Ground, Passing, Scene, trouble};
 use crate::config::{OutputPath, Severity};
 use crate::engine::Place;
 use crate::exit::Family;
-use crate::sys::mountinfo::Distance;
+use crate::sys::filesystem::Class;
+use crate::sys::mountinfo::Mount;
+use crate::sys::volume::Volume;
 use nix::errno::Errno;
 use nix::sys::statvfs::statvfs;
 use std::fs::File;
@@ -121,8 +123,8 @@ impl Output {
         }
         let kind = match self.site.lies() {
             Lies::InRoot(_) => "a directory of the image, not a mount",
-            Lies::On(mount) if mount.is_anonymous_volume() => "an anonymous volume, not a mount of yours",
-            Lies::On(mount) if mount.is_memory() => "in memory (tmpfs)",
+            Lies::On(mount) if mount.volume() == Volume::Anonymous => "an anonymous volume, not a mount of yours",
+            Lies::On(mount) if mount.class() == Some(Class::Memory) => "in memory (tmpfs)",
             _ => return Ok(()),
         };
         let demanded = self.want.mounted.map(|_| Severity::Fail);
@@ -134,7 +136,7 @@ impl Output {
     }
 
     fn writable(&mut self) -> Answer {
-        let far = self.site.mount().is_none_or(|mount| mount.distance() == Distance::Network);
+        let far = self.site.mount().is_none_or(Mount::is_far);
         match write_probe(&self.site.path, far) {
             Ok(()) => Ok(()),
             Err(Errno::EROFS) => self.read_only().found(),

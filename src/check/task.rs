@@ -3,7 +3,7 @@
 use super::rules::Rules;
 use super::step::{Step, Subject, Trouble, walk};
 use super::{Check, Facts, Finding};
-use crate::sys::mountinfo::{Distance, Mount};
+use crate::sys::mountinfo::Mount;
 use std::time::Duration;
 
 /// How long a file system of this machine may take for an answer.
@@ -62,7 +62,7 @@ impl<'a> Task<'a> {
         mount: Option<&Mount>,
         timeout: Option<Duration>,
     ) -> Option<Self> {
-        let far = mount.is_some_and(|mount| mount.distance() == Distance::Network);
+        let far = mount.is_some_and(Mount::is_far);
         let deadline = timeout.unwrap_or(if far { NETWORK } else { LOCAL });
         let location = mount.map(location);
         Self::new(steps, rules, subject, |about| About { location, deadline, alone: true, ..about })

@@ -4,7 +4,7 @@
 use super::step::Trouble;
 use super::{Change, Remedy};
 use crate::engine::Place;
-use crate::sys::mountinfo::{Distance, Mount};
+use crate::sys::mountinfo::Mount;
 use nix::errno::Errno;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -93,7 +93,7 @@ impl Denied<'_> {
             return Trouble::new(what);
         };
         let owner = format!("it belongs to {}:{} with mode {:04o}", meta.uid(), meta.gid(), meta.mode() & 0o7777);
-        if uid == 0 && self.mount.is_some_and(|mount| mount.distance() == Distance::Network) {
+        if uid == 0 && self.mount.is_some_and(Mount::is_far) {
             let squashed = "root counts as nobody there (root_squash, or FUSE without allow_other)";
             return Trouble::new(what).because(format!("{owner}; {squashed}")).remedy(self.as_owner(meta));
         }

@@ -6,6 +6,7 @@
 mod args;
 pub mod cgroup;
 pub mod executable;
+pub mod filesystem;
 pub mod lease;
 pub mod memory;
 pub mod mountinfo;
@@ -16,6 +17,7 @@ pub mod signal;
 pub mod stat;
 pub mod temporary;
 pub mod terminal;
+pub mod volume;
 pub mod window;
 
 pub use args::Args;

@@ -1,9 +1,10 @@
 //! The mount table of this process: /proc/self/mountinfo (proc_pid_mountinfo(5)). Reading it never talks to a file system.
 //! Fields are split at single spaces, since a source may be empty; names are bytes, with `\040` and its like undone.
 
+use super::filesystem::Class;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,15 +25,6 @@ pub struct Mount {
     pub source: Vec<u8>,
     /// What the file system permits.
     pub super_options: Vec<u8>,
-}
-
-/// How far away a file system is; it decides how long an answer may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Distance {
-    /// A disk of this machine, or its memory.
-    Local,
-    /// Another machine, or a daemon that talks to one.
-    Network,
 }
 
 /// Every row that can be understood, in the order of the table.
@@ -96,8 +88,16 @@ pub fn with_id(table: &[Mount], id: u64) -> Option<&Mount> {
 /// The mount that a path seems to lie on, by its name alone: touches nothing, and is wrong behind symbolic links. Of mounts
 /// over each other the last one is visible.
 pub fn covering<'a>(table: &'a [Mount], path: &Path) -> Option<&'a Mount> {
-    let covers = |mount: &&Mount| path.starts_with(mount.path());
+    // Doubled slashes and dots are gone from this one; the kernel writes none.
+    let plain: PathBuf = path.components().collect();
+    let covers = |mount: &&Mount| is_below(plain.as_os_str().as_bytes(), &mount.point);
     table.iter().filter(covers).max_by_key(|mount| mount.point.len())
+}
+
+/// Whether a path is this directory, or something in it.
+fn is_below(path: &[u8], directory: &[u8]) -> bool {
+    let Some(rest) = path.strip_prefix(directory) else { return false };
+    rest.is_empty() || rest.starts_with(b"/") || directory == b"/"
 }
 
 impl Mount {
@@ -111,47 +111,24 @@ impl Mount {
         has_option(&self.options, b"ro") || has_option(&self.super_options, b"ro")
     }
 
+    /// Whether programs and libraries on it cannot be run.
+    pub fn is_noexec(&self) -> bool {
+        has_option(&self.options, b"noexec") || has_option(&self.super_options, b"noexec")
+    }
+
+    /// What kind of file system it is; none: one that is not known.
+    pub fn class(&self) -> Option<Class> {
+        Class::named(&self.kind, &self.source)
+    }
+
     /// Whether it is the layered root of a container's image.
     pub fn is_image(&self) -> bool {
-        matches!(self.kind.as_slice(), b"overlay" | b"aufs" | b"fuse.fuse-overlayfs" | b"squashfs" | b"erofs")
+        self.class() == Some(Class::Image)
     }
 
-    /// Whether it is memory, gone with the container.
-    pub fn is_memory(&self) -> bool {
-        matches!(self.kind.as_slice(), b"tmpfs" | b"ramfs")
-    }
-
-    /// How far away it is. A FUSE file system that is not known to be local counts as far: its daemon may talk to anyone.
-    pub fn distance(&self) -> Distance {
-        const FAR: [&[u8]; 15] = [
-            b"nfs",
-            b"nfs4",
-            b"cifs",
-            b"smb3",
-            b"ceph",
-            b"lustre",
-            b"gpfs",
-            b"beegfs",
-            b"wekafs",
-            b"afs",
-            b"9p",
-            b"virtiofs",
-            b"fakeowner",
-            b"vboxsf",
-            b"prl_fs",
-        ];
-        let fuse =
-            self.kind.starts_with(b"fuse") && !matches!(self.kind.as_slice(), b"fuse.fuse-overlayfs" | b"fuse.lxcfs");
-        if fuse || FAR.contains(&self.kind.as_slice()) { Distance::Network } else { Distance::Local }
-    }
-
-    /// Whether Docker made it because the image declares a `VOLUME` and nothing was mounted there: the volume's name is 64
-    /// hexadecimal digits.
-    pub fn is_anonymous_volume(&self) -> bool {
-        let Some(path) = self.root.strip_suffix(b"/_data") else { return false };
-        let mut parts = path.rsplit(|byte| *byte == b'/');
-        let name = parts.next().unwrap_or_default();
-        name.len() == 64 && name.iter().all(u8::is_ascii_hexdigit) && parts.next() == Some(b"volumes")
+    /// Whether its answer depends on more than this machine.
+    pub fn is_far(&self) -> bool {
+        self.class().is_some_and(Class::is_far)
     }
 }
 
@@ -168,7 +145,7 @@ mod tests {
         27 1 254:0 / / rw,relatime - overlay ov\\040erlay rw,lowerdir=/a:/b\n\
         60 27 0:50 / /data ro,nosuid master:2 propagate_from:3 - nfs4 nas:/ds rw,vers=4.2\n\
         61 27 0:51 /x //y - broken\n\
-        62 27 0:52 / /empty\\040source rw - tmpfs  ro,size=4k\n\
+        62 27 0:52 / /empty\\040source rw - tmpfs  ro,noexec,size=4k\n\
         63 60 0:53 /sub\\012dir//deleted /data/over rw shared:1 - fuse.gcsfuse bucket rw\n\
         64 27 0:54 / /data/over rw - ext4 /dev/sda1 rw\n";
 
@@ -178,7 +155,7 @@ mod tests {
         assert_eq!(table.iter().map(|mount| mount.id).collect::<Vec<_>>(), [27, 60, 62, 63, 64]);
         let mount = with_id(&table, 62).unwrap();
         assert_eq!((mount.point.as_slice(), mount.source.as_slice()), (&b"/empty source"[..], &b""[..]));
-        assert!(mount.is_read_only() && mount.is_memory());
+        assert!(mount.is_read_only() && mount.class() == Some(Class::Memory));
         assert_eq!(table[0].source, b"ov erlay");
         assert_eq!(table[3].root, b"/sub\ndir//deleted");
     }
@@ -191,18 +168,11 @@ mod tests {
     }
 
     #[test]
-    fn network_types_are_far() {
+    fn what_a_mount_permits_and_how_far_it_is_stand_in_its_row() {
         let table = parse(TABLE);
-        let far = |id| with_id(&table, id).unwrap().distance() == Distance::Network;
+        let far = |id| with_id(&table, id).unwrap().is_far();
         assert_eq!([far(27), far(60), far(62), far(63), far(64)], [false, true, false, true, false]);
-    }
-
-    #[test]
-    fn a_volume_without_a_name_is_recognised() {
-        let named = |root: String| Mount { root: root.into_bytes(), ..parse(TABLE)[0].clone() };
-        assert!(named(format!("/var/lib/docker/volumes/{}/_data", "a1".repeat(32))).is_anonymous_volume());
-        assert!(!named("/var/lib/docker/volumes/mine/_data".into()).is_anonymous_volume());
-        assert!(!named(format!("/srv/{}/_data", "a1".repeat(32))).is_anonymous_volume());
+        assert!(with_id(&table, 27).unwrap().is_image() && with_id(&table, 62).unwrap().is_noexec());
     }
 
     fn escaped(name: &[u8]) -> Vec<u8> {

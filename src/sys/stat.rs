@@ -1,8 +1,12 @@
 //! statx(2): on which mount a path lies, and what kind of thing it is.
 
+use super::filesystem::Class;
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
 use std::ffi::CString;
 use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -23,8 +27,25 @@ pub struct OnMount {
 /// Asks for the mount of a path. Symbolic links are followed; cached knowledge will do.
 ///
 /// # Errors
-/// What statx(2) says.
+/// What statx(2) says, or open(2) where it cannot be asked.
 pub fn mount_of(path: &Path) -> nix::Result<OnMount> {
+    match by_statx(path) {
+        Ok(OnMount { id: None, is_root }) => Ok(OnMount { id: by_descriptor(path)?, is_root }),
+        // A sandbox or a kernel without the call.
+        Err(Errno::ENOSYS | Errno::EPERM) => Ok(OnMount { id: by_descriptor(path)?, is_root: None }),
+        answer => answer,
+    }
+}
+
+/// For kernels before 5.8: what /proc tells of an open file.
+fn by_descriptor(path: &Path) -> nix::Result<Option<u64>> {
+    let file = nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+    let told = std::fs::read(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).unwrap_or_default();
+    let id = told.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"mnt_id:"));
+    Ok(id.and_then(|id| std::str::from_utf8(id.trim_ascii()).ok()?.parse().ok()))
+}
+
+fn by_statx(path: &Path) -> nix::Result<OnMount> {
     let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
     let mut answer = MaybeUninit::<libc::statx>::zeroed();
     // SAFETY: the path ends with NUL, and the answer has the size that the call fills in.
@@ -47,9 +68,27 @@ pub fn mount_of(path: &Path) -> nix::Result<OnMount> {
     })
 }
 
+/// What kind of file system a path lies on, by the number that statfs(2) gives: for where the mount table does not tell.
+pub fn class_of(path: &Path) -> Option<Class> {
+    // The field's type differs between machines and C libraries; the numbers have 32 bits.
+    let magic = nix::sys::statfs::statfs(path).ok()?.filesystem_type().0;
+    Class::numbered(magic as u32)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_open_file_tells_the_same_mount() {
+        for path in ["/proc/self", "/proc", "/dev/null", "/"].map(Path::new) {
+            let Some(id) = by_statx(path).unwrap().id else {
+                return println!("SKIPPED: this kernel's statx has no mount id");
+            };
+            assert_eq!(by_descriptor(path), Ok(Some(id)), "{path:?}");
+        }
+        assert_eq!(by_descriptor(Path::new("/no/such/path")), Err(Errno::ENOENT));
+    }
 
     #[test]
     fn the_ids_of_statx_are_those_of_mountinfo() {

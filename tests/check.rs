@@ -6,8 +6,12 @@
 mod docs;
 #[path = "check/entries.rs"]
 mod entries;
+#[path = "check/far.rs"]
+mod far;
 #[path = "check/sandbox.rs"]
 mod sandbox;
+#[path = "support/mod.rs"]
+mod support;
 
 use sandbox::{Sandbox, possible};
 use std::time::Duration;

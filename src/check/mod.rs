@@ -32,7 +32,7 @@ use crate::engine::{self, Place, Started};
 use crate::environment::Environment;
 use crate::exit::Family;
 use crate::sys::Root;
-use crate::sys::mountinfo::{self, Mount};
+use crate::sys::mountinfo::Mount;
 use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -53,6 +53,8 @@ pub struct Scene {
     pub code: PathBuf,
     /// The command line that will run, if it is known.
     pub command: Vec<OsString>,
+    /// The mount table of this process.
+    pub mounts: Rc<[Mount]>,
     /// What was looked up for the first who asked.
     pub(crate) ground: OnceCell<Rc<Ground>>,
 }
@@ -68,6 +70,7 @@ impl Scene {
             workdir: loaded.workdir,
             code: loaded.code,
             command,
+            mounts: loaded.mounts,
             ground: OnceCell::new(),
         }
     }
@@ -120,15 +123,14 @@ pub enum Passing {
 #[derive(Clone, Debug)]
 pub(crate) struct Ground {
     /// The mount table of this process.
-    mounts: Vec<Mount>,
+    mounts: Rc<[Mount]>,
     /// Where this runs.
     place: Place,
 }
 
 impl Ground {
     fn of(scene: &Scene) -> Self {
-        let mounts = mountinfo::parse(&scene.root.read("/proc/self/mountinfo").unwrap_or_default());
-        let place = engine::place(&scene.root, &scene.environment, &mounts);
-        Ground { mounts, place }
+        let place = engine::place(&scene.root, &scene.environment, &scene.mounts);
+        Ground { mounts: Rc::clone(&scene.mounts), place }
     }
 }

@@ -1,22 +1,13 @@
 //! Runs the tasks: each that touches a user's path in a process of its own, all others together in one, everything at the same
-//! time. A process answers over a pipe with frames of a length and a JSON body; one that is overdue is killed and left to PID 1,
-//! since a process that waits for a dead file system may not even die.
+//! time. Their findings come back as JSON; who is overdue is given up.
 
 use super::rules::Rules;
 use super::table;
-use super::task::{About, Silence, Task, Work};
+use super::task::{About, Task, Work};
 use super::{Finding, Scene};
-use crate::sys::process::{Aside, fork_aside};
-use nix::fcntl::OFlag;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::{pipe2, read};
-use std::fs::File;
-use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use crate::sys::away::{self, Away, Silence, Voice};
 use std::time::{Duration, Instant};
 
-/// Longest answer that is taken; what is longer counts as none.
-const BODY_MAX: usize = 256 << 10;
 /// So long the order of the table is kept; then what is known is told, while the rest is waited for.
 const ORDER: Duration = Duration::from_millis(500);
 
@@ -38,9 +29,7 @@ struct Answer<'a> {
 
 /// A process and the tasks that it has not answered yet.
 struct Probe {
-    process: Aside,
-    pipe: OwnedFd,
-    received: Vec<u8>,
+    away: Away,
     tasks: Vec<usize>,
     deadline: Instant,
 }
@@ -73,8 +62,8 @@ impl<'a> Watch<'a> {
         let tasks: Vec<usize> = works.iter().map(|(index, _)| *index).collect();
         let deadline = self.begun
             + tasks.iter().filter_map(|index| Some(self.answers.get(*index)?.about.deadline)).max().unwrap_or_default();
-        match probe(works) {
-            Ok((process, pipe)) => self.probes.push(Probe { process, pipe, received: Vec::new(), tasks, deadline }),
+        match Away::start(move |voice| works.into_iter().all(|(index, work)| answer(voice, index, work))) {
+            Ok(away) => self.probes.push(Probe { away, tasks, deadline }),
             Err(_) => self.silent(&tasks, Silence::NotStarted),
         }
     }
@@ -93,7 +82,7 @@ impl<'a> Watch<'a> {
         let ready = self.poll();
         let probes = std::mem::take(&mut self.probes);
         for (mut probe, ready) in probes.into_iter().zip(ready) {
-            let open = !ready || probe.receive();
+            let open = !ready || probe.away.receive();
             self.take_frames(&mut probe);
             if probe.tasks.is_empty() {
                 continue;
@@ -101,7 +90,7 @@ impl<'a> Watch<'a> {
             if !open {
                 self.silent(&probe.tasks, Silence::Died);
             } else if Instant::now() >= probe.deadline {
-                probe.process.kill();
+                probe.away.kill();
                 self.silent(&probe.tasks, Silence::Overdue);
             } else {
                 self.probes.push(probe);
@@ -111,19 +100,16 @@ impl<'a> Watch<'a> {
 
     /// Which probes have something to read, or have ended.
     fn poll(&self) -> Vec<bool> {
-        let mut fds: Vec<PollFd<'_>> =
-            self.probes.iter().map(|probe| PollFd::new(probe.pipe.as_fd(), PollFlags::POLLIN)).collect();
+        let fds: Vec<_> = self.probes.iter().map(|probe| probe.away.fd()).collect();
         let next = self.probes.iter().map(|probe| probe.deadline).min().unwrap_or(self.begun);
         let order = self.begun + ORDER;
-        let next = if Instant::now() < order { next.min(order) } else { next };
-        // One millisecond more than is left: never awake too early, to find that nothing is due.
-        let left = next.saturating_duration_since(Instant::now()).as_millis() + 1;
-        let _ = poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
-        fds.iter().map(|fd| fd.revents().is_some_and(|events| !events.is_empty())).collect()
+        away::wait(&fds, if Instant::now() < order { next.min(order) } else { next })
     }
 
     fn take_frames(&mut self, probe: &mut Probe) {
-        while let Some((index, findings)) = probe.frame() {
+        while let Some(body) = probe.away.body() {
+            // What cannot be understood is dropped; its task then has no answer.
+            let Ok((index, findings)) = serde_json::from_slice::<(usize, Vec<Finding>)>(&body) else { continue };
             let expected = probe.tasks.iter().position(|task| *task == index).map(|at| probe.tasks.swap_remove(at));
             if let Some(answer) = expected.and_then(|index| self.answers.get_mut(index)) {
                 (answer.findings, answer.done) = (findings, true);
@@ -158,63 +144,11 @@ impl Answer<'_> {
     }
 }
 
-impl Probe {
-    /// Reads what is there; false at the end, or when more comes than is ever needed.
-    fn receive(&mut self) -> bool {
-        let mut bytes = [0; 16 << 10];
-        match read(&self.pipe, &mut bytes) {
-            Ok(0) => false,
-            Ok(length) => {
-                self.received.extend_from_slice(bytes.get(..length).unwrap_or_default());
-                self.received.len() <= BODY_MAX + 4
-            }
-            Err(errno) => matches!(errno, nix::errno::Errno::EINTR | nix::errno::Errno::EAGAIN),
-        }
-    }
-
-    /// Takes one whole frame off what was read. What cannot be understood is dropped; its task then has no answer.
-    fn frame(&mut self) -> Option<(usize, Vec<Finding>)> {
-        loop {
-            let (head, rest) = self.received.split_first_chunk::<4>()?;
-            let length = Some(u32::from_le_bytes(*head) as usize).filter(|length| *length <= BODY_MAX)?;
-            let answer = serde_json::from_slice(rest.get(..length)?).ok();
-            self.received.drain(..length + 4);
-            if answer.is_some() {
-                return answer;
-            }
-        }
-    }
-}
-
-/// Starts a process that does these works, one after the other.
-fn probe(works: Vec<(usize, Work<'_>)>) -> nix::Result<(Aside, OwnedFd)> {
-    let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
-    let process = fork_aside(move || {
-        silence();
-        let mut pipe = File::from(theirs);
-        i32::from(!works.into_iter().all(|(index, work)| answer(&mut pipe, index, work)))
-    })?;
-    Ok((process, ours))
-}
-
-/// A process that can never end must not hold the workload's output open: who reads it would wait for ever. What it has to say
-/// comes over the pipe; a panic is told by its silence.
-fn silence() {
-    std::panic::set_hook(Box::new(|_| {}));
-    if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
-        let _ = nix::unistd::dup2_stdin(&null);
-        let _ = nix::unistd::dup2_stdout(&null);
-        let _ = nix::unistd::dup2_stderr(&null);
-    }
-}
-
-fn answer(pipe: &mut File, index: usize, work: Work<'_>) -> bool {
+fn answer(voice: &mut Voice, index: usize, work: Work<'_>) -> bool {
     let begun = Instant::now();
     let mut findings = work();
     findings.iter_mut().for_each(|finding| finding.took = begun.elapsed());
-    let Ok(body) = serde_json::to_vec(&(index, findings)) else { return false };
-    let Ok(length) = u32::try_from(body.len()) else { return false };
-    pipe.write_all(&length.to_le_bytes()).and_then(|()| pipe.write_all(&body)).is_ok()
+    serde_json::to_vec(&(index, findings)).is_ok_and(|body| voice.say(&body))
 }
 
 #[cfg(test)]

@@ -3,13 +3,9 @@
 use super::rules::Rules;
 use super::step::{Step, Subject, Trouble, walk};
 use super::{Check, Facts, Finding};
-use crate::sys::mountinfo::Mount;
+use crate::sys::away::Silence;
+use crate::sys::mountinfo::{LOCAL, Mount};
 use std::time::Duration;
-
-/// How long a file system of this machine may take for an answer.
-const LOCAL: Duration = Duration::from_secs(5);
-/// How long another machine may take.
-const NETWORK: Duration = Duration::from_secs(15);
 
 /// What goes into the process that works.
 pub type Work<'a> = Box<dyn FnOnce() -> Vec<Finding> + 'a>;
@@ -37,17 +33,6 @@ pub struct About<'a> {
     pub alone: bool,
 }
 
-/// Why there is no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Silence {
-    /// The deadline is over.
-    Overdue,
-    /// The process ended first.
-    Died,
-    /// There was no process to be had.
-    NotStarted,
-}
-
 impl<'a> Task<'a> {
     /// A walk that touches only /proc, /sys and /dev.
     pub fn of_machine<S: Subject + 'static>(steps: &'static [Step<S>], rules: &Rules<'a>, subject: S) -> Option<Self> {
@@ -62,9 +47,8 @@ impl<'a> Task<'a> {
         mount: Option<&Mount>,
         timeout: Option<Duration>,
     ) -> Option<Self> {
-        let far = mount.is_some_and(Mount::is_far);
-        let deadline = timeout.unwrap_or(if far { NETWORK } else { LOCAL });
-        let location = mount.map(location);
+        let deadline = timeout.or(mount.map(Mount::patience)).unwrap_or(LOCAL);
+        let location = mount.map(|mount| crate::show::location(&mount.kind, &mount.source));
         Self::new(steps, rules, subject, |about| About { location, deadline, alone: true, ..about })
     }
 
@@ -82,24 +66,17 @@ impl<'a> Task<'a> {
     }
 }
 
-/// `nfs4 from nas:/export`.
-fn location(mount: &Mount) -> String {
-    let kind = crate::show::bytes(&mount.kind);
-    match mount.source.as_slice() {
-        b"" => kind,
-        source => format!("{kind} from {}", crate::show::masked(&crate::show::bytes(source))),
-    }
-}
-
 impl About<'_> {
     /// The finding for a task that gave no answer; none when its check is off.
     pub fn silent(&self, silence: Silence, took: Duration) -> Option<Finding> {
         let name = self.subject.as_deref().unwrap_or("the machine");
         let at = self.location.as_ref().map(|location| format!(" ({location})")).unwrap_or_default();
         let trouble = match silence {
-            Silence::Overdue => Trouble::new(format!("{name} did not answer in {}{at}", seconds(self.deadline)))
-                .because("its server or daemon hangs, and so would the workload")
-                .advice("look at the mount on the host; a `timeout=` option of the path waits longer"),
+            Silence::Overdue => {
+                Trouble::new(format!("{name} did not answer in {}{at}", crate::show::seconds(self.deadline)))
+                    .because("its server or daemon hangs, and so would the workload")
+                    .advice("look at the mount on the host; a `timeout=` option of the path waits longer")
+            }
             Silence::Died => Trouble::new(format!("the check of {name} ended without an answer{at}"))
                 .because("its process was killed, or broke on what it found"),
             Silence::NotStarted => Trouble::new(format!("no process could be started to check {name}"))
@@ -109,8 +86,4 @@ impl About<'_> {
         let finding = trouble.passing(true).finding(self.check, &self.rules)?;
         Some(Finding { subject: self.subject.clone(), took, facts: Facts::new(), ..finding })
     }
-}
-
-fn seconds(time: Duration) -> String {
-    if time.subsec_millis() == 0 { format!("{} s", time.as_secs()) } else { format!("{:.1} s", time.as_secs_f64()) }
 }

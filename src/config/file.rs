@@ -2,9 +2,10 @@
 
 use super::{Layer, Origin, Problems, Source, yaml};
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The image author's file.
@@ -47,17 +48,85 @@ pub fn parse(bytes: &[u8], name: &Path, source: Source, problems: &mut Problems)
 /// # Errors
 /// What open(2), fstat(2) and read(2) say.
 pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    read_whole(path).map(|(bytes, _)| bytes)
+}
+
+/// The same, and which file it is: its device and number.
+fn read_whole(path: &Path) -> io::Result<(Vec<u8>, Identity)> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
-    if !file.metadata()?.is_file() {
+    let meta = file.metadata()?;
+    if !meta.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
-    read_capped(&file)
+    Ok((read_capped(&file)?, (meta.dev(), meta.ino())))
 }
 
 fn read_capped(file: &File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(SIZE_MAX + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Which file it is, whatever it is called: its device and its number there.
+pub type Identity = (u64, u64);
+
+/// What a look at a file that need not exist came to, as plain data: the look may have to be taken in another process.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Look {
+    /// There is a file whose name is nearly right.
+    pub misnamed: bool,
+    /// The file.
+    pub found: Presence,
+}
+
+/// What there is of a file.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Presence {
+    /// Nothing.
+    Absent,
+    /// Its directory may not be searched, so nobody can tell.
+    Hidden(Failure),
+    /// A file that cannot be read.
+    Unreadable(Failure),
+    /// Its bytes.
+    Read(Vec<u8>, Identity),
+}
+
+/// An I/O error that can be handed on.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Failure {
+    /// What the system said, without the number.
+    pub reason: String,
+    /// A permission is missing.
+    pub denied: bool,
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        let text = error.to_string();
+        let reason = text.split(" (os error").next().unwrap_or(&text).to_owned();
+        Failure { reason, denied: error.kind() == io::ErrorKind::PermissionDenied }
+    }
+}
+
+/// Looks for a file and reads it.
+pub fn look(path: &Path) -> Look {
+    let misnamed = path.with_extension("yml").is_file();
+    // Not `metadata`: a link that leads nowhere is a mistake, and not the absence of a file.
+    let found = match std::fs::symlink_metadata(path) {
+        Err(error) if is_absent(&error) => Presence::Absent,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Presence::Hidden(error.into()),
+        _ => match read_whole(path) {
+            Ok((bytes, identity)) => Presence::Read(bytes, identity),
+            Err(error) => Presence::Unreadable(error.into()),
+        },
+    };
+    Look { misnamed, found }
+}
+
+/// A file that may be missing is: nobody made it, or not even its directory.
+pub fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// The files of /etc/trainit.d that are read, in order, and those whose name is nearly right. Hidden ones are not looked at:

@@ -1,14 +1,17 @@
 //! The whole configuration: finds the layers, puts them together, and says everything that is wrong with them at once.
 
-use super::file::{self, IMAGE_DIRECTORY, IMAGE_FILE, PROJECT_FILE};
+use super::file::{self, Failure, IMAGE_DIRECTORY, IMAGE_FILE, Look, PROJECT_FILE, Presence};
 use super::problems::together;
 use super::{KEYS, Key, Layer, Node, Options, Origin, Problems, Settings, Source, Tree, Unknown, options, variables};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::sys::Root;
-use std::io;
+use crate::exit::{Exit, Family};
+use crate::show;
+use crate::sys::mountinfo::{self, Mount};
+use crate::sys::{Root, reach};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// Where the layers are.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +39,8 @@ pub struct Loaded {
     pub workdir: PathBuf,
     /// The code directory.
     pub code: PathBuf,
+    /// The mount table that was found.
+    pub mounts: Rc<[Mount]>,
     tree: Tree,
 }
 
@@ -75,17 +80,22 @@ impl Loaded {
 /// Reads all layers.
 ///
 /// # Errors
-/// Everything that is wrong in any of them, as one error (78).
+/// Everything that is wrong in any of them, as one error (78); a code directory whose file system does not answer (212).
 pub fn load(sources: &Sources<'_>) -> Result<Loaded> {
-    let (layers, files, problems) = gather(sources);
-    finish(layers, files, problems, sources.workdir)
+    let mut found = Found::all_but_project(sources);
+    found.add_project(sources)?;
+    found.finish(sources.workdir)
 }
 
 /// What can be understood, whatever else is wrong: when a configuration fails, this says how that is to be told. What a file may
-/// not set is not taken from it.
-pub fn glance(sources: &Sources<'_>) -> Settings {
+/// not set is not taken from it, and who gave no answer is not asked again.
+pub fn glance(sources: &Sources<'_>, failed: &Error) -> Settings {
+    let mut found = Found::all_but_project(sources);
+    if failed.exit != SILENT {
+        let _ = found.add_project(sources);
+    }
     let (mut tree, mut ignored) = (Tree::default(), Problems::default());
-    for mut layer in gather(sources).0 {
+    for mut layer in found.layers {
         let trusted = layer.source != Source::Project;
         layer.values.retain(|path, _| trusted || super::find_key(path).is_some_and(|key| key.project));
         tree.add(layer, &mut ignored);
@@ -93,30 +103,57 @@ pub fn glance(sources: &Sources<'_>) -> Settings {
     Settings::read(&tree, &mut ignored)
 }
 
-/// All layers, lowest precedence first, the files that were read, and what is wrong with any of them.
-fn gather(sources: &Sources<'_>) -> (Vec<Layer>, Vec<PathBuf>, Problems) {
-    let mut problems = Problems::of_one_layer();
-    let mut files = Vec::new();
-    let mut layers = Files { problems: &mut problems, read: &mut files }.all_but_project(sources);
-    let named = layers.len();
-    layers.push(variables::read(sources.environment, &mut problems));
-    layers.extend(options::read(sources.options, &mut problems));
+/// How a start ends when the code directory's file system does not answer.
+const SILENT: Exit = Exit::Transient(Family::Code);
 
-    let project = code_of(&layers, sources.workdir).join(PROJECT_FILE);
-    let project = Files { problems: &mut problems, read: &mut files }.project(&project);
-    layers.splice(named..named, project);
-    (layers, files, problems)
+/// What the sources hold.
+struct Found {
+    /// Lowest precedence first.
+    layers: Vec<Layer>,
+    /// So many of them stand below the project's file.
+    named: usize,
+    files: Vec<PathBuf>,
+    problems: Problems,
+    mounts: Vec<Mount>,
 }
 
-fn finish(layers: Vec<Layer>, files: Vec<PathBuf>, problems: Problems, workdir: &Path) -> Result<Loaded> {
-    let mut all = Problems::default();
-    all.absorb(problems);
-    let (start, code) = (start_of(&layers, workdir), code_of(&layers, workdir));
-    let mut tree = Tree::default();
-    layers.into_iter().for_each(|layer| tree.add(layer, &mut all));
-    let settings = Settings::read(&tree, &mut all);
-    let warnings = all.settle(settings.unknown.value == Unknown::Error).map_err(together)?;
-    Ok(Loaded { settings, warnings, files, workdir: start, code, tree })
+impl Found {
+    fn all_but_project(sources: &Sources<'_>) -> Self {
+        let mut problems = Problems::of_one_layer();
+        let mut files = Vec::new();
+        let mut layers = Files { problems: &mut problems, read: &mut files }.all_but_project(sources);
+        let named = layers.len();
+        layers.push(variables::read(sources.environment, &mut problems));
+        layers.extend(options::read(sources.options, &mut problems));
+        let mounts = mountinfo::parse(&sources.root.read("/proc/self/mountinfo").unwrap_or_default());
+        Found { layers, named, files, problems, mounts }
+    }
+
+    /// Where the code directory is on another machine, which may be dead, another process looks.
+    fn add_project(&mut self, sources: &Sources<'_>) -> Result<()> {
+        let path = code_of(&self.layers, sources.workdir).join(PROJECT_FILE);
+        let look = reach::look(&self.mounts, &path, || file::look(&path)).map_err(|mount| {
+            let (patience, place) = (show::seconds(mount.patience()), show::location(&mount.kind, &mount.source));
+            Error::new(SILENT, format!("{} did not answer in {patience} ({place})", show::path(&path)))
+                .because("its server or daemon hangs, and so would the workload")
+                .hint("look at the mount on the host")
+        })?;
+        let layer = Files { problems: &mut self.problems, read: &mut self.files }.project(&path, look);
+        self.layers.splice(self.named..self.named, layer);
+        Ok(())
+    }
+
+    fn finish(self, workdir: &Path) -> Result<Loaded> {
+        let Found { layers, files, problems, mounts, .. } = self;
+        let mut all = Problems::default();
+        all.absorb(problems);
+        let (start, code) = (start_of(&layers, workdir), code_of(&layers, workdir));
+        let mut tree = Tree::default();
+        layers.into_iter().for_each(|layer| tree.add(layer, &mut all));
+        let settings = Settings::read(&tree, &mut all);
+        let warnings = all.settle(settings.unknown.value == Unknown::Error).map_err(together)?;
+        Ok(Loaded { settings, warnings, files, workdir: start, code, mounts: mounts.into(), tree })
+    }
 }
 
 /// The directory that the workload starts in: the highest layer's `workdir`, else trainit's own.
@@ -142,7 +179,7 @@ struct Files<'a> {
 
 impl Files<'_> {
     fn all_but_project(&mut self, sources: &Sources<'_>) -> Vec<Layer> {
-        let mut layers: Vec<Layer> = self.optional(&sources.root.path(IMAGE_FILE), Source::Image).into_iter().collect();
+        let mut layers: Vec<Layer> = self.image_file(&sources.root.path(IMAGE_FILE)).into_iter().collect();
         layers.extend(self.drop_ins(&sources.root.path(IMAGE_DIRECTORY)));
         let variable = sources.environment.get(variables::CONFIG).map(PathBuf::from);
         let origin = match &sources.options.config {
@@ -155,6 +192,10 @@ impl Files<'_> {
         layers
     }
 
+    fn image_file(&mut self, path: &Path) -> Option<Layer> {
+        self.optional(path, Source::Image, file::look(path))
+    }
+
     fn drop_ins(&mut self, directory: &Path) -> Vec<Layer> {
         match file::drop_ins(directory) {
             Ok((files, others)) => {
@@ -162,8 +203,8 @@ impl Files<'_> {
                 files.iter().filter_map(|path| self.one(path, Source::Image)).collect()
             }
             Err(error) => {
-                if !is_absent(&error) {
-                    self.unreadable(directory, &error);
+                if !file::is_absent(&error) {
+                    self.unreadable(directory, &error.into());
                 }
                 Vec::new()
             }
@@ -171,37 +212,44 @@ impl Files<'_> {
     }
 
     /// A file that need not exist, but whose name might be nearly right.
-    fn optional(&mut self, path: &Path, source: Source) -> Option<Layer> {
-        let other = path.with_extension("yml");
-        if other.is_file() {
-            self.misnamed(&other);
+    fn optional(&mut self, path: &Path, source: Source, look: Look) -> Option<Layer> {
+        if look.misnamed {
+            self.misnamed(&path.with_extension("yml"));
         }
-        // Not `metadata`: a link that leads nowhere is a mistake, and not the absence of a file.
-        match std::fs::symlink_metadata(path) {
-            Err(error) if is_absent(&error) => None,
-            _ => self.one(path, source),
+        match look.found {
+            Presence::Absent => None,
+            Presence::Hidden(failure) | Presence::Unreadable(failure) => {
+                self.unreadable(path, &failure);
+                None
+            }
+            Presence::Read(bytes, _) => Some(self.parse(&bytes, path, source)),
         }
     }
 
     /// The file in the code directory, unless it was read already under another precedence. Where the directory may not be
     /// searched (root on a root-squashed share), nobody can tell whether there is one.
-    fn project(&mut self, path: &Path) -> Option<Layer> {
+    fn project(&mut self, path: &Path, look: Look) -> Option<Layer> {
         let identity = |path: &Path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
-        match identity(path) {
-            Ok(this) if self.read.iter().any(|other| identity(other).is_ok_and(|other| other == this)) => None,
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                let what = format!("{}: cannot be looked for", super::shown(&path.display().to_string()));
-                self.problems.warn(Error::config(what).because(error.to_string()));
+        match look.found {
+            Presence::Read(_, this)
+                if self.read.iter().any(|other| identity(other).is_ok_and(|other| other == this)) =>
+            {
                 None
             }
-            _ => self.optional(path, Source::Project),
+            Presence::Hidden(failure) => {
+                let what = format!("{}: cannot be looked for", super::shown(&path.display().to_string()));
+                self.problems.warn(Error::config(what).because(failure.reason));
+                None
+            }
+            _ => self.optional(path, Source::Project, look),
         }
     }
 
     fn named(&mut self, path: &Path, origin: &Origin) -> Option<Layer> {
         match std::fs::metadata(path) {
             Err(error) => {
-                let what = format!("{}: {}", super::shown(&path.display().to_string()), reason(&error));
+                let reason = Failure::from(error).reason;
+                let what = format!("{}: {reason}", super::shown(&path.display().to_string()));
                 self.problems.unreadable(origin, &what, "");
                 None
             }
@@ -211,39 +259,30 @@ impl Files<'_> {
 
     fn one(&mut self, path: &Path, source: Source) -> Option<Layer> {
         match file::read_file(path) {
-            Ok(bytes) => {
-                self.read.push(path.to_owned());
-                Some(file::parse(&bytes, path, source, self.problems))
-            }
+            Ok(bytes) => Some(self.parse(&bytes, path, source)),
             Err(error) => {
-                self.unreadable(path, &error);
+                self.unreadable(path, &error.into());
                 None
             }
         }
     }
 
-    fn unreadable(&mut self, path: &Path, error: &io::Error) {
-        let what = format!("{}: {}", super::shown(&path.display().to_string()), reason(error));
-        let mut failure = Error::config(what);
-        if error.kind() == io::ErrorKind::PermissionDenied {
-            failure = failure.hint("make it readable for everybody: chmod a+r");
+    fn parse(&mut self, bytes: &[u8], path: &Path, source: Source) -> Layer {
+        self.read.push(path.to_owned());
+        file::parse(bytes, path, source, self.problems)
+    }
+
+    fn unreadable(&mut self, path: &Path, failure: &Failure) {
+        let what = format!("{}: {}", super::shown(&path.display().to_string()), failure.reason);
+        let mut error = Error::config(what);
+        if failure.denied {
+            error = error.hint("make it readable for everybody: chmod a+r");
         }
-        self.problems.failed(failure);
+        self.problems.failed(error);
     }
 
     fn misnamed(&mut self, path: &Path) {
         let name = super::shown(&path.display().to_string());
         self.problems.warn(Error::config(format!("{name}: not read")).hint("only files named .yaml are"));
     }
-}
-
-/// A file that may be missing is: nobody made it, or not even its directory.
-fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
-/// What the system said, without the number.
-fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }

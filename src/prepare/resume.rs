@@ -1,14 +1,21 @@
-//! Going on from a checkpoint: finds the newest complete one and tells the workload and the person of it.
+//! Going on from a checkpoint: finds the newest complete one and tells the workload and the person of it. Where checkpoints lie on
+//! another machine, which may be dead, another process looks.
 
 use crate::checkpoint::{self, Checkpoint, FamilyChoice, PassedOver, Pattern, Survey};
 use crate::config::{Resume, Settings};
 use crate::error::{Error, Result};
 use crate::show;
+use crate::sys::mountinfo::Mount;
+use crate::sys::{away, reach};
+use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 /// So many incomplete ones are told; a directory may be full of them.
 const PASSED_OVER: usize = 3;
+/// How long a search on another machine may take, once that answers: it may have a hundred thousand entries to read.
+const SEARCH: Duration = Duration::from_secs(60);
 
 /// The family and the pattern that are configured.
 ///
@@ -29,12 +36,12 @@ pub fn watched(settings: &Settings) -> Result<(FamilyChoice, Option<Pattern>)> {
 }
 
 /// What a workload is given to go on from.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Resumed {
     /// Words for its command line.
     pub arguments: Vec<OsString>,
     /// Variables.
-    pub variables: Vec<(&'static str, OsString)>,
+    pub variables: Vec<(String, OsString)>,
     /// What is worth knowing about it.
     pub lines: Vec<String>,
 }
@@ -43,19 +50,41 @@ pub struct Resumed {
 ///
 /// # Errors
 /// The directory cannot be read: to begin anew over a run that cannot be seen just now would cost it.
-pub fn resume(settings: &Settings) -> Result<Resumed> {
+pub fn resume(settings: &Settings, mounts: &[Mount]) -> Result<Resumed> {
     let (Some(dir), true) = (&settings.checkpoint_dir.value, settings.checkpoint_resume.value != Resume::Off) else {
         return Ok(Resumed::default());
     };
     let (family, pattern) = watched(settings)?;
-    let survey = checkpoint::survey(dir, family, pattern.as_ref()).map_err(|error| unreadable(settings, &error))?;
+    let find = || find(&settings.checkpoint_resume.value, dir, family, pattern.as_ref());
+    let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
+    let found = match reach::far(mounts, &absolute) {
+        None => find(),
+        Some(mount) => find_aside(mount, &absolute, find),
+    };
+    found.map_err(|why| unseen(settings, why))
+}
+
+/// Finds it, or says why not.
+fn find(resume: &Resume, dir: &Path, family: FamilyChoice, pattern: Option<&Pattern>) -> Result<Resumed, String> {
+    let survey = checkpoint::survey(dir, family, pattern).map_err(|error| error.to_string())?;
     let found = survey.newest.as_ref();
-    let arguments = match &settings.checkpoint_resume.value {
+    let arguments = match resume {
         Resume::Arguments(template) => checkpoint::resume_arguments(template, found),
         _ => Vec::new(),
     };
-    let (variables, lines) = (checkpoint::resume_environment(found), words(&survey, SystemTime::now()));
-    Ok(Resumed { arguments, variables, lines })
+    let variables = checkpoint::resume_environment(found).into_iter().map(|(name, value)| (name.to_owned(), value));
+    Ok(Resumed { arguments, variables: variables.collect(), lines: words(&survey, SystemTime::now()) })
+}
+
+/// The same by another process. A dead file system is known by its first answer, so that the search itself may take its time.
+fn find_aside(mount: &Mount, dir: &Path, find: impl FnOnce() -> Result<Resumed, String>) -> Result<Resumed, String> {
+    let place = show::location(&mount.kind, &mount.source);
+    let silent = |patience| format!("no answer in {} ({place})", show::seconds(patience));
+    let first = || vec![u8::from(std::fs::read_dir(dir).is_ok_and(|mut names| names.next().is_some()))];
+    away::ask(mount.patience(), first).map_err(|_| silent(mount.patience()))?;
+    let answer =
+        away::ask(SEARCH, || postcard::to_allocvec(&find()).unwrap_or_default()).map_err(|_| silent(SEARCH))?;
+    postcard::from_bytes(&answer).unwrap_or_else(|_| Err("the search gave no answer".to_owned()))
 }
 
 /// What was found, and what is newer but cannot be used.
@@ -89,14 +118,14 @@ fn rounded(age: Duration) -> impl std::fmt::Display {
     humantime::format_duration(Duration::from_secs(seconds - seconds % unit))
 }
 
-fn unreadable(settings: &Settings, error: &std::io::Error) -> Error {
-    let dir = settings.checkpoint_dir.as_ref().map_or(String::new(), |dir| dir.display().to_string());
+fn unseen(settings: &Settings, why: String) -> Error {
+    let dir = settings.checkpoint_dir.as_ref().map_or(String::new(), |dir| show::path(dir));
     let exit = crate::exit::Exit::Transient(crate::exit::Family::Output);
     Error::new(
         exit,
         format!("cannot look for a checkpoint in {dir} (checkpoint.dir, {})", settings.checkpoint_dir.origin),
     )
-    .because(error.to_string())
+    .because(why)
     .hint("checkpoint.resume: off starts without looking")
 }
 

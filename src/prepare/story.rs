@@ -18,7 +18,8 @@ use crate::handover::{Door, Kind, Message, Phase, Policy};
 use crate::mode::{self, Facts, Plan};
 use crate::report::{self, Console, Report};
 use crate::state::{self, Identity};
-use crate::sys::{Root, terminal};
+use crate::sys::{Root, reach, terminal};
+use nix::errno::Errno;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -74,12 +75,12 @@ impl Story {
         self.tell_grace(plan.kind, &grace, place);
 
         // The working directory may lie on a dead file system: it is entered when the checks have been there and come back.
-        let fit = self.check(&scene).and_then(|()| enter(&scene.workdir));
+        let fit = self.check(&scene).and_then(|()| enter(&scene));
         let changes = fit.and_then(|()| self.install(&scene, &plan));
         self.file(&scene, &plan, began, changes.as_ref().err());
         let changes = changes?;
 
-        let resumed = resume::resume(&scene.settings)?;
+        let resumed = resume::resume(&scene.settings, &scene.mounts)?;
         resumed.lines.iter().for_each(|line| self.console.line(line));
         let command = [plan.command.clone(), resumed.arguments.clone()].concat();
         let outputs = Outputs {
@@ -117,7 +118,7 @@ impl Story {
         let options = cli::parse(words).unwrap_or_default().options;
         let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         let sources = Sources { root: &Root::real(), environment: inherited, options: &options, workdir: &here };
-        let settings = config::glance(&sources);
+        let settings = config::glance(&sources, error);
         self.console = Console::new(&settings, Place::Container);
         let hold = hold::hold(&settings, inherited, None).filter(|_| error.exit != Exit::Usage);
         let run_dir = hold.as_ref().and_then(|_| self.make_run_dir(&settings, inherited));
@@ -234,9 +235,11 @@ impl Story {
         if let Some(error) = error {
             report = report.with_exit(error.exit);
         }
-        if let Err(error) = report.save(&file) {
+        let save = || report.save(&file).map_err(|error| error.to_string());
+        let saved = reach::look(&scene.mounts, &file, save);
+        if let Err(why) = saved.unwrap_or_else(|_| Err("its file system does not answer".to_owned())) {
             let what = format!("the report cannot be written to {} (report.file)", file.display());
-            self.console.warning(&Error::new(Exit::Internal, what).because(error.to_string()));
+            self.console.warning(&Error::new(Exit::Internal, what).because(why));
         }
     }
 }
@@ -248,9 +251,14 @@ fn report_file(loaded: &Loaded, run_dir: Option<&Path>) -> Option<PathBuf> {
     wanted.or_else(|| run_dir.filter(|_| held).map(|run_dir| run_dir.join(state::REPORT)))
 }
 
-fn enter(workdir: &Path) -> Result<()> {
-    std::env::set_current_dir(workdir).map_err(|error| {
-        let exit = Exit::Permanent(Family::Code);
+/// Enters the working directory. No check was there where it is not the code directory, so a dead file system is asked first.
+fn enter(scene: &Scene) -> Result<()> {
+    let workdir = &scene.workdir;
+    let answers = || -> u8 { workdir.is_dir().into() };
+    let dead = reach::far(&scene.mounts, workdir).is_some() && reach::look(&scene.mounts, workdir, answers).is_err();
+    let entered = if dead { Err(Errno::ETIMEDOUT.into()) } else { std::env::set_current_dir(workdir) };
+    entered.map_err(|error| {
+        let exit = if dead { Exit::Transient(Family::Code) } else { Exit::Permanent(Family::Code) };
         Error::new(exit, format!("cannot enter the working directory {}", workdir.display()))
             .because(error.to_string())
             .hint("mount it, or set workdir (TRAINIT_WORKDIR)")

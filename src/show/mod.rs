@@ -9,4 +9,12 @@ mod units;
 pub use escape::{bytes, line, os, path};
 pub use mask::{MASK, is_secret, masked, masked_words};
 pub use quote::{command, quoted};
-pub use units::{count, size, time};
+pub use units::{count, seconds, size, time};
+
+/// Where a file system comes from: `nfs4 from nas:/export`.
+pub fn location(kind: &[u8], source: &[u8]) -> String {
+    match source {
+        b"" => bytes(kind),
+        source => format!("{} from {}", bytes(kind), masked(&bytes(source))),
+    }
+}

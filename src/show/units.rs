@@ -27,6 +27,11 @@ pub fn time(took: Duration) -> String {
     }
 }
 
+/// A deadline: `15 s`, `0.7 s`.
+pub fn seconds(time: Duration) -> String {
+    if time.subsec_millis() == 0 { format!("{} s", time.as_secs()) } else { format!("{:.1} s", time.as_secs_f64()) }
+}
+
 /// A number with its noun: `1 file`, `3 files`.
 pub fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
@@ -46,6 +51,11 @@ mod tests {
     fn times_change_their_unit() {
         let shown = [0, 41, 999, 1234, 59_999, 125_000].map(|ms| time(Duration::from_millis(ms)));
         assert_eq!(shown, ["", "41 ms", "999 ms", "1.2 s", "59.9 s", "2 min 5 s"]);
+    }
+
+    #[test]
+    fn deadlines_are_seconds() {
+        assert_eq!([15_000, 700].map(|ms| seconds(Duration::from_millis(ms))), ["15 s", "0.7 s"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 mod args;
+pub mod away;
 pub mod cgroup;
 pub mod executable;
 pub mod filesystem;
@@ -12,6 +13,7 @@ pub mod memory;
 pub mod mountinfo;
 pub mod proc;
 pub mod process;
+pub mod reach;
 pub mod root;
 pub mod signal;
 pub mod stat;

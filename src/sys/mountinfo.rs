@@ -5,6 +5,12 @@ use super::filesystem::Class;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a file system of this machine may take for an answer.
+pub const LOCAL: Duration = Duration::from_secs(5);
+/// How long another machine may take.
+const NETWORK: Duration = Duration::from_secs(15);
 
 /// One mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +130,11 @@ impl Mount {
     /// Whether it is the layered root of a container's image.
     pub fn is_image(&self) -> bool {
         self.class() == Some(Class::Image)
+    }
+
+    /// How long an answer of it may take.
+    pub fn patience(&self) -> Duration {
+        if self.is_far() { NETWORK } else { LOCAL }
     }
 
     /// Whether its answer depends on more than this machine.

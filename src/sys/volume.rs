@@ -9,8 +9,15 @@ pub enum Volume<'a> {
     Anonymous,
     /// A volume of Docker's or Podman's that has a name.
     Named(&'a [u8]),
-    /// A volume of a pod: its plugin (`configmap`), its name, and whether only something inside of it is mounted (`subPath`).
-    Pod { plugin: &'a [u8], name: &'a [u8], part: bool },
+    /// A volume of a pod.
+    Pod {
+        /// Who made it: `configmap`, `empty-dir`, `csi`.
+        plugin: &'a [u8],
+        /// Its name in the pod.
+        name: &'a [u8],
+        /// Only something inside of it is mounted (`subPath`).
+        part: bool,
+    },
     /// A directory or file of the host, a device, an export: nothing is known of who made it.
     Plain,
 }

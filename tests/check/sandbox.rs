@@ -1,8 +1,11 @@
 //! `trainit check` in a mount namespace of its own, where a script has laid out the mounts.
 
+use crate::support::fuse::{Disk, Server};
 use serde_json::Value;
+use std::cell::Cell;
+use std::fs::File;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// A directory for mount points, and what the check is started with.
@@ -11,6 +14,7 @@ pub struct Sandbox {
     script: String,
     variables: Vec<(String, String)>,
     user: Option<u32>,
+    server: Cell<Option<File>>,
 }
 
 /// What came out.
@@ -44,7 +48,7 @@ impl Sandbox {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
         std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        Sandbox { directory, script: script.to_owned(), variables: Vec::new(), user: None }
+        Sandbox { directory, script: script.to_owned(), variables: Vec::new(), user: None, server: Cell::new(None) }
             .with("container", "docker")
             .with("TRAINIT_CHECKS", "code=off")
     }
@@ -60,6 +64,18 @@ impl Sandbox {
     /// As this user, once the mounts are made.
     pub fn user(mut self, uid: u32) -> Self {
         self.user = Some(uid);
+        self
+    }
+
+    /// With a file system that this disk serves at `NAME` below the directory; for one start.
+    pub fn serves(mut self, name: &str, kind: &str, disk: Disk) -> Self {
+        let server = Server::open();
+        self.server.set(Some(server.file().try_clone().unwrap()));
+        let mount = format!(
+            "mkdir -p {name}; mount -i -t {kind} -o fd=0,rootmode=40000,user_id=0,group_id=0,allow_other nas:/export {name}; exec 0</dev/null"
+        );
+        self.script = format!("{mount}\n{}", self.script);
+        disk.serve(server);
         self
     }
 
@@ -85,7 +101,7 @@ impl Sandbox {
         }
     }
 
-    fn command(&self, arguments: &str) -> Command {
+    fn command(&self, words: &str) -> Command {
         // Not every user may walk to where the build lies.
         let binary = self.directory.path().join("trainit");
         if !binary.exists() {
@@ -93,23 +109,31 @@ impl Sandbox {
         }
         let switch =
             self.user.map(|uid| format!("setpriv --reuid {uid} --regid {uid} --clear-groups")).unwrap_or_default();
-        let script = format!("set -e; cd \"$D\"; {}\nexec {switch} ./trainit check {arguments}", self.script);
+        let script = format!("set -e; cd \"$D\"; {}\nexec {switch} ./trainit {words}", self.script);
         let mut command = Command::new("unshare");
         command.args(["-m", "--propagation", "private", "sh", "-c", &script]).env("D", self.directory.path());
+        if let Some(server) = self.server.take() {
+            command.stdin(server);
+        }
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 
     /// What it says to a person.
     pub fn told(&self) -> Output {
-        self.command("").output().unwrap()
+        self.start("check").0
+    }
+
+    /// Any command line of it, and how long that took.
+    pub fn start(&self, words: &str) -> (Output, Duration) {
+        let begun = Instant::now();
+        let child = self.command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        (child.wait_with_output().unwrap(), begun.elapsed())
     }
 
     /// Runs it.
     pub fn check(&self) -> Checked {
-        let begun = Instant::now();
-        let output = self.command("--json").output().unwrap();
-        let took = begun.elapsed();
+        let (output, took) = self.start("check --json");
         let text = String::from_utf8(output.stdout).unwrap();
         let report: Value = serde_json::from_str(&text)
             .unwrap_or_else(|error| panic!("{error}: {text:?} {}", String::from_utf8_lossy(&output.stderr)));

@@ -1,7 +1,9 @@
-//! A file system that hangs, as a dead NFS does: a FUSE server that greets the kernel, takes one request, and never answers it.
+//! File systems with a mind of their own: a FUSE server that hangs as a dead NFS does, and a small disk that can be slow, broken or
+//! gone. It speaks the kernel's protocol (fuse(4), linux/fuse.h, 7.31) and needs no daemon and no library.
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::time::{Duration, Instant};
 
 /// Whether /dev/fuse can be opened; if not, says so.
 pub fn is_there() -> bool {
@@ -49,4 +51,168 @@ impl Server {
         room.truncate(count);
         room
     }
+
+    /// The next request; none once the file system is gone. Before it is mounted there is nothing to read.
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let mut room = vec![0; 1 << 18];
+        let deadline = Instant::now() + super::LONG;
+        loop {
+            match self.0.read(&mut room) {
+                Ok(count @ 40..) => {
+                    room.truncate(count);
+                    return Some(room);
+                }
+                Err(error) if error.raw_os_error() == Some(libc::EPERM) && Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                _ => return None,
+            }
+        }
+    }
+}
+
+/// What the disk does with a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Act {
+    /// Answers.
+    Answer,
+    /// Answers with this error.
+    Fail(i32),
+    /// Answers after a while.
+    Late(Duration),
+    /// Never answers.
+    Hang,
+    /// The server ends.
+    Die,
+}
+
+/// The requests that a test may want to treat in its own way (fuse_opcode).
+pub mod op {
+    pub const LOOKUP: u32 = 1;
+    pub const GETATTR: u32 = 3;
+    pub const UNLINK: u32 = 10;
+    pub const OPEN: u32 = 14;
+    pub const READ: u32 = 15;
+    pub const WRITE: u32 = 16;
+    pub const STATFS: u32 = 17;
+    pub const RELEASE: u32 = 18;
+    pub const FSYNC: u32 = 20;
+    pub const FLUSH: u32 = 25;
+    pub const INIT: u32 = 26;
+    pub const OPENDIR: u32 = 27;
+    pub const READDIR: u32 = 28;
+    pub const RELEASEDIR: u32 = 29;
+    pub const CREATE: u32 = 35;
+}
+
+/// A disk with one directory of files, whose number is their place in the list and 2.
+pub struct Disk {
+    pub files: Vec<(String, Vec<u8>)>,
+    /// How it treats a request, by its opcode.
+    pub manner: fn(u32) -> Act,
+}
+
+/// Room for a name, or the fields of a request, in the kernel's byte order.
+fn number(bytes: &[u8], at: usize) -> u64 {
+    u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap())
+}
+
+impl Disk {
+    /// Serves until the file system is gone, and gives what was asked, in order.
+    pub fn serve(mut self, mut server: Server) -> std::thread::JoinHandle<Vec<u32>> {
+        std::thread::spawn(move || {
+            let (mut asked, mut held) = (Vec::new(), Vec::new());
+            loop {
+                let Some(request) = server.next() else { return asked };
+                let request = &request[..];
+                let code = u32::from_ne_bytes(request[4..8].try_into().unwrap());
+                asked.push(code);
+                match if code == op::INIT { Act::Answer } else { (self.manner)(code) } {
+                    Act::Answer => self.answer(&mut server.0, code, request),
+                    Act::Fail(errno) => reply(&mut server.0, request, Err(errno)),
+                    Act::Late(time) => {
+                        std::thread::sleep(time);
+                        self.answer(&mut server.0, code, request);
+                    }
+                    Act::Hang => held.push(request.to_vec()),
+                    Act::Die => return asked,
+                }
+            }
+        })
+    }
+
+    fn answer(&mut self, to: &mut File, code: u32, request: &[u8]) {
+        const SILENT: [u32; 4] = [2, 36, 38, 42]; // forget, interrupt, destroy, forget many
+        let (node, body) = (number(request, 16), &request[40..]);
+        let name =
+            |from: usize| String::from_utf8_lossy(body[from..].split(|byte| *byte == 0).next().unwrap()).into_owned();
+        let find = |name: &str| self.files.iter().position(|(known, _)| known == name);
+        let answer = match code {
+            _ if SILENT.contains(&code) => return,
+            op::INIT => Ok(numbers(&[7 | 31 << 32, 0, 4096 << 32, 1, 0, 0, 0, 0])),
+            op::GETATTR => Ok([numbers(&[0, 0]), self.attributes(node)].concat()),
+            op::LOOKUP => find(&name(0)).map(|at| self.entry(at)).ok_or(libc::ENOENT),
+            op::OPEN | op::OPENDIR => Ok(numbers(&[0, 0])),
+            op::READ => Ok(window(&self.files[node as usize - 2].1, body)),
+            op::READDIR => Ok(window(&self.listing(), body)),
+            // Half of 1 GiB is free, and of files nothing is said.
+            op::STATFS => Ok(numbers(&[1 << 18, 1 << 17, 1 << 17, 0, 0, 4096 | 255 << 32, 4096, 0, 0, 0])),
+            op::CREATE => {
+                self.files.push((name(16), Vec::new()));
+                Ok([self.entry(self.files.len() - 1), numbers(&[0, 0])].concat())
+            }
+            op::WRITE => Ok(numbers(&[number(body, 16) & 0xffff_ffff])),
+            op::UNLINK => {
+                if let Some(at) = find(&name(0)) {
+                    self.files[at].0.clear();
+                }
+                Ok(Vec::new())
+            }
+            op::RELEASE | op::RELEASEDIR | op::FLUSH | op::FSYNC => Ok(Vec::new()),
+            _ => Err(libc::ENOSYS),
+        };
+        reply(to, request, answer);
+    }
+
+    fn attributes(&self, node: u64) -> Vec<u8> {
+        let (size, mode): (u64, u64) = match self.files.get((node as usize).wrapping_sub(2)) {
+            Some((_, content)) => (content.len() as u64, 0o100_644),
+            None => (0, 0o40_755),
+        };
+        numbers(&[node, size, 0, 0, 0, 0, 0, mode << 32, 1, 0, 4096])
+    }
+
+    fn entry(&self, at: usize) -> Vec<u8> {
+        let node = at as u64 + 2;
+        [numbers(&[node, 0, 0, 0, 0]), self.attributes(node)].concat()
+    }
+
+    fn listing(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (at, (name, _)) in self.files.iter().enumerate().filter(|(_, (name, _))| !name.is_empty()) {
+            let length = (24 + name.len()).next_multiple_of(8);
+            bytes.extend(numbers(&[at as u64 + 2, (bytes.len() + length) as u64, name.len() as u64 | 8 << 32]));
+            bytes.extend(name.as_bytes());
+            bytes.resize(bytes.len().next_multiple_of(8), 0);
+        }
+        bytes
+    }
+}
+
+/// Of a file or a listing what fuse_read_in asks for.
+fn window(all: &[u8], request: &[u8]) -> Vec<u8> {
+    let (from, size) = (number(request, 8) as usize, number(request, 16) as u32 as usize);
+    all.iter().skip(from).take(size).copied().collect()
+}
+
+fn numbers(fields: &[u64]) -> Vec<u8> {
+    fields.iter().flat_map(|field| field.to_ne_bytes()).collect()
+}
+
+fn reply(to: &mut File, request: &[u8], answer: Result<Vec<u8>, i32>) {
+    let (body, errno) = answer.map_or_else(|errno| (Vec::new(), -errno), |body| (body, 0));
+    let length = 16 + body.len() as u32;
+    let frame = [&length.to_ne_bytes()[..], &errno.to_ne_bytes(), &request[8..16], &body].concat();
+    // Who asked may be gone.
+    let _ = to.write_all(&frame);
 }

@@ -84,7 +84,7 @@ fn a_process_that_dies_is_a_finding() {
 
 #[test]
 fn an_answer_that_is_too_long_is_none() {
-    let (findings, ..) = watched(&[("loud", || Trouble::new("x".repeat(BODY_MAX)).found())]);
+    let (findings, ..) = watched(&[("loud", || Trouble::new("x".repeat(away::BODY_MAX)).found())]);
     assert_eq!(findings[0].1, "the check of loud ended without an answer");
 }
 

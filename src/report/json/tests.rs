@@ -13,6 +13,7 @@ fn scene() -> Scene {
         workdir: PathBuf::from("/"),
         code: PathBuf::from("/"),
         command: vec!["python".into(), "--token".into(), "abc".into()],
+        mounts: [].into(),
         ground: Default::default(),
     }
 }

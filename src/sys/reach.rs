@@ -1,0 +1,115 @@
+//! Whether a look at a path depends on another machine, found out without that look: the way there is walked over the mount table,
+//! and only links that lie on this machine are read. Where nothing is far away, nothing is touched at all, and nothing is forked.
+
+use super::away;
+use super::mountinfo::{self, Mount};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
+
+/// So many links may follow each other, as in the kernel.
+const LINKS: usize = 40;
+
+/// Does what touches a path: here where only this machine has to answer, else in a process that is given up in time.
+///
+/// # Errors
+/// The file system that gave no answer.
+pub fn look<'a, T: Serialize + DeserializeOwned>(
+    table: &'a [Mount],
+    path: &Path,
+    work: impl FnOnce() -> T,
+) -> Result<T, &'a Mount> {
+    let Some(mount) = far(table, path) else { return Ok(work()) };
+    let answer = away::ask(mount.patience(), || postcard::to_allocvec(&work()).unwrap_or_default());
+    answer.ok().and_then(|answer| postcard::from_bytes(&answer).ok()).ok_or(mount)
+}
+
+/// The first file system of another machine on the way to an absolute path; none: the path can be looked at without waiting for
+/// anybody.
+pub fn far<'a>(table: &'a [Mount], path: &Path) -> Option<&'a Mount> {
+    if !table.iter().any(Mount::is_far) {
+        return None;
+    }
+    let mut rest: Vec<OsString> = names(path);
+    let (mut here, mut links) = (PathBuf::from("/"), 0);
+    loop {
+        let mount = mountinfo::covering(table, &here);
+        if mount.is_some_and(Mount::is_far) {
+            return mount;
+        }
+        let next = rest.pop()?;
+        if next == ".." {
+            here.pop();
+            continue;
+        }
+        let there = here.join(&next);
+        match link(table, &there).filter(|_| links < LINKS) {
+            Some(target) => {
+                links += 1;
+                here = if target.is_absolute() { PathBuf::from("/") } else { here };
+                rest.extend(names(&target));
+            }
+            None => here = there,
+        }
+    }
+}
+
+/// What a link on this machine leads to; nothing else is read.
+fn link(table: &[Mount], path: &Path) -> Option<PathBuf> {
+    let far = mountinfo::covering(table, path).is_some_and(Mount::is_far);
+    if far { None } else { std::fs::read_link(path).ok() }
+}
+
+/// The names of a path, the last one first.
+fn names(path: &Path) -> Vec<OsString> {
+    let name = |component| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        _ => None,
+    };
+    path.components().rev().filter_map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::mountinfo::parse;
+    use crate::sys::process;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_and_dots_are_walked_on_this_machine() {
+        let directory = tempfile::tempdir().unwrap();
+        let base = std::fs::canonicalize(directory.path()).unwrap();
+        std::fs::create_dir_all(base.join("a/nas")).unwrap();
+        symlink("a/nas/run", base.join("relative")).unwrap();
+        symlink(base.join("relative"), base.join("absolute")).unwrap();
+        symlink("loop", base.join("loop")).unwrap();
+        let table =
+            format!("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:9 / {}/a/nas rw - nfs4 nas:/x rw\n", base.display());
+        let table = parse(table.as_bytes());
+        let is_far = |path: &str| far(&table, &base.join(path)).is_some();
+        assert!(
+            is_far("a/nas")
+                && is_far("a/nas/x/..")
+                && is_far("relative/7")
+                && is_far("absolute")
+                && is_far("x/../a/nas")
+        );
+        assert!(!is_far("a") && !is_far("a/nase") && !is_far("loop") && !is_far("none") && !is_far("none/../a"));
+    }
+
+    #[test]
+    fn what_another_machine_has_to_answer_is_asked_in_another_process() {
+        let (near, far) = (parse(b"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"), parse(b"1 0 0:9 / / rw - 9p root rw\n"));
+        assert_eq!(look(&near, Path::new("/x"), std::process::id), Ok(std::process::id()));
+        assert!(look(&far, Path::new("/x"), std::process::id).is_ok_and(|pid| pid != std::process::id()));
+        assert_eq!(look(&far, Path::new("/x"), || -> u32 { process::exit_now(0) }), Err(&far[0]));
+    }
+
+    #[test]
+    fn nothing_is_far_where_nothing_far_is_mounted() {
+        assert_eq!(far(&parse(b"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"), Path::new("/data")), None);
+    }
+}

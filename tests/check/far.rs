@@ -1,0 +1,135 @@
+//! File systems of other machines, as a server of the tests' own plays them: broken, slow, hanging, dying.
+
+use crate::sandbox::{Sandbox, possible};
+use crate::support::fuse::{Act, Disk, op};
+use std::time::Duration;
+
+fn disk(manner: fn(u32) -> Act) -> Disk {
+    Disk { files: vec![("a.tar".to_owned(), vec![7; 100]), ("b.tar".to_owned(), vec![8; 100])], manner }
+}
+
+fn far(kind: &str, manner: fn(u32) -> Act) -> Sandbox {
+    Sandbox::new("").serves("far", kind, disk(manner))
+}
+
+#[test]
+fn a_share_that_answers_is_well() {
+    if !possible(&["/dev/fuse"]) {
+        return;
+    }
+    let checked = far("fuse.sshfs", |_| Act::Answer).with("TRAINIT_DATA", "$D/far:contains=*.tar").check();
+    assert!(checked.only("data").2.contains("/far: fuse.sshfs"), "{}", checked.only("data").2);
+    let written = far("fuse.sshfs", |_| Act::Answer).with("TRAINIT_OUTPUT", "$D/far").check();
+    assert_eq!((written.only("output").0, written.only("output").1), ("output.writable", "ok"));
+    assert!(written.only("output").2.ends_with("512 MiB free"), "{}", written.only("output").2);
+}
+
+#[test]
+fn a_slow_share_is_waited_for() {
+    if !possible(&["/dev/fuse"]) {
+        return;
+    }
+    let checked = far("fuse.sshfs", |_| Act::Late(Duration::from_millis(30))).with("TRAINIT_DATA", "$D/far").check();
+    assert_eq!(checked.code, 0, "{:#?}", checked.findings);
+}
+
+#[test]
+fn each_error_of_a_share_is_told_with_its_meaning() {
+    if !possible(&["/dev/fuse"]) {
+        return;
+    }
+    let cases: [(fn(u32) -> Act, &str, &str); 4] = [
+        (
+            |code| if code == op::GETATTR { Act::Fail(libc::ESTALE) } else { Act::Answer },
+            "data.responds",
+            "its export was removed or moved",
+        ),
+        (
+            |code| if code == op::OPENDIR { Act::Fail(libc::EIO) } else { Act::Answer },
+            "data.readable",
+            "the storage reports an error",
+        ),
+        (
+            |code| if code == op::READ { Act::Fail(libc::EIO) } else { Act::Answer },
+            "data.readable",
+            "the storage reports an error",
+        ),
+        (
+            |code| if code == op::OPENDIR { Act::Fail(libc::EACCES) } else { Act::Answer },
+            "data.readable",
+            "root counts as nobody there",
+        ),
+    ];
+    for (manner, check, because) in cases {
+        let checked = far("fuse.sshfs", manner).with("TRAINIT_DATA", "$D/far").check();
+        let (told, _, what) = checked.only("data");
+        assert!(told == check && what.contains(because), "{told}: {what}");
+    }
+}
+
+#[test]
+fn a_daemon_that_dies_while_it_is_asked_is_told() {
+    if !possible(&["/dev/fuse"]) {
+        return;
+    }
+    let dies = |code| if code == op::OPENDIR { Act::Die } else { Act::Answer };
+    let checked = far("fuse.sshfs", dies).with("TRAINIT_DATA", "$D/far").check();
+    assert!(checked.only("data").2.contains("its FUSE daemon died"), "{}", checked.only("data").2);
+    assert_eq!(checked.code, 211);
+}
+
+#[test]
+fn one_that_hangs_where_no_signal_helps_costs_its_deadline_too() {
+    if !possible(&["/dev/fuse"]) {
+        return;
+    }
+    // The request has been read: from then on nothing ends the process that made it.
+    let hangs = |code| if code == op::OPENDIR { Act::Hang } else { Act::Answer };
+    let checked = far("fuse.sshfs", hangs).with("TRAINIT_DATA", "$D/far:timeout=1s").check();
+    assert_eq!((checked.only("data").0, checked.code), ("data.responds", 211));
+    assert!(checked.took < Duration::from_secs(10), "{:?}", checked.took);
+}
+
+/// Hangs as soon as anything of it is looked at.
+fn dead(code: u32) -> Act {
+    if [op::GETATTR, op::LOOKUP, op::OPENDIR].contains(&code) { Act::Hang } else { Act::Answer }
+}
+
+/// A start that reads something of a dead share: what it says, its exit code, and what the workload printed.
+fn begun(variables: &[(&str, &str)]) -> (String, Option<i32>, String) {
+    let sandbox = Sandbox::new("ln -sfn far link").serves("far", "fuse.sshfs", disk(dead));
+    let sandbox = variables.iter().fold(sandbox, |sandbox, (name, value)| sandbox.with(name, value));
+    let (output, took) = sandbox.start("exec -- echo begun");
+    assert!(took >= Duration::from_secs(15) && took < Duration::from_secs(28), "{variables:?} {took:?}");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stderr), output.status.code(), text(&output.stdout))
+}
+
+#[test]
+fn what_a_start_reads_of_a_dead_share_is_waited_for_once() {
+    const SILENT: &str = "no answer in 15 s (fuse.sshfs from nas:/export)";
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, i32);
+    let cases: [Case<'_>; 5] = [
+        (&[("TRAINIT_CODE_PATH", "$D/far/code")], "trainit.yaml did not answer in 15 s", 212),
+        (&[("TRAINIT_CODE_PATH", "$D/link/code")], "trainit.yaml did not answer in 15 s", 212),
+        (&[("TRAINIT_CHECKPOINT_DIR", "$D/far/run"), ("TRAINIT_CHECKPOINT_RESUME", "env")], SILENT, 213),
+        (
+            &[("TRAINIT_WORKDIR", "$D/far/run"), ("TRAINIT_CODE_PATH", "/usr")],
+            "cannot enter the working directory",
+            212,
+        ),
+        (&[("TRAINIT_REPORT_FILE", "$D/far/report.json")], "its file system does not answer", 0),
+    ];
+    if !possible(&["/dev/fuse"]) {
+        return;
+    }
+    std::thread::scope(|scope| {
+        for (variables, because, code) in cases {
+            scope.spawn(move || {
+                let (text, ended, out) = begun(variables);
+                assert!(text.contains(because), "{variables:?}: {text}");
+                assert_eq!((ended, out.is_empty()), (Some(code), code != 0), "{variables:?}: {text}");
+            });
+        }
+    });
+}

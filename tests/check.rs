@@ -1,6 +1,6 @@
 //! Checks on real mounts, in mount namespaces, through the binary.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test may")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test may")]
 
 #[path = "check/docs.rs"]
 mod docs;

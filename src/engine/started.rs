@@ -6,7 +6,9 @@ use crate::config::OUTPUTS;
 use crate::environment::Environment;
 use crate::show;
 use crate::sys::Root;
+use crate::sys::filesystem::Class;
 use crate::sys::mountinfo::{self, Mount};
+use crate::sys::volume::Volume;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
@@ -155,7 +157,7 @@ impl View<'_> {
 
     fn mount(&self, mount: &Mount) -> Option<Part> {
         let target = String::from_utf8(mount.point.clone()).ok()?;
-        if mount.is_memory() && mount.root == b"/" {
+        if mount.class() == Some(Class::Memory) && mount.root == b"/" {
             return Some(Part::Tmpfs { target, bytes: size_of(mount) });
         }
         let read_only = mount.is_read_only();
@@ -168,9 +170,9 @@ impl View<'_> {
     /// A volume's name; or the path on the host, where that is sure: what is mounted is a path within its file system, and that is
     /// the host's root if the engine's own files lie in it where they lie on the host.
     fn source(&self, mount: &Mount) -> Option<String> {
-        let root = std::str::from_utf8(&mount.root).ok().filter(|root| !root.ends_with("//deleted"))?;
-        if let Some(name) = volume(root) {
-            return Some(name.to_owned());
+        let root = std::str::from_utf8(&mount.root).ok().filter(|_| !mount.is_deleted())?;
+        if let Volume::Named(name) = mount.volume() {
+            return std::str::from_utf8(name).ok().map(str::to_owned);
         }
         let known = |made: &&Mount| made.source == mount.source && made.root.starts_with(b"/var/lib/");
         container::made(self.mounts).find(known).map(|_| root.to_owned())
@@ -198,13 +200,7 @@ fn is_given(mount: &Mount) -> bool {
         || container::is_made(mount)
         || ["/run/.containerenv", "/sbin/docker-init"].iter().any(|file| point == Path::new(file));
     let hooks = point.to_string_lossy().contains("nvidia") || name.starts_with("libcuda") || name.starts_with("libnv");
-    !engines && !hooks && !mount.is_anonymous_volume()
-}
-
-/// `…/volumes/NAME/_data`.
-fn volume(root: &str) -> Option<&str> {
-    let (_, name) = root.strip_suffix("/_data")?.rsplit_once("/volumes/")?;
-    Some(name).filter(|name| !name.contains('/'))
+    !engines && !hooks && mount.volume() != Volume::Anonymous
 }
 
 /// A tmpfs's `size=` in KiB.

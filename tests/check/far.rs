@@ -1,14 +1,14 @@
 //! File systems of other machines, as a server of the tests' own plays them: broken, slow, hanging, dying.
 
 use crate::sandbox::{Sandbox, possible};
-use crate::support::fuse::{Act, Disk, op};
+use crate::support::fuse::{Act, Disk, Manner, op};
 use std::time::Duration;
 
-fn disk(manner: fn(u32) -> Act) -> Disk {
+fn disk(manner: Manner) -> Disk {
     Disk { files: vec![("a.tar".to_owned(), vec![7; 100]), ("b.tar".to_owned(), vec![8; 100])], manner }
 }
 
-fn far(kind: &str, manner: fn(u32) -> Act) -> Sandbox {
+fn far(kind: &str, manner: Manner) -> Sandbox {
     Sandbox::new("").serves("far", kind, disk(manner))
 }
 
@@ -38,7 +38,7 @@ fn each_error_of_a_share_is_told_with_its_meaning() {
     if !possible(&["/dev/fuse"]) {
         return;
     }
-    let cases: [(fn(u32) -> Act, &str, &str); 4] = [
+    let cases: [(Manner, &str, &str); 4] = [
         (
             |code| if code == op::GETATTR { Act::Fail(libc::ESTALE) } else { Act::Answer },
             "data.responds",

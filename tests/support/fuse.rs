@@ -86,6 +86,9 @@ pub enum Act {
     Die,
 }
 
+/// How requests are treated, by their opcodes.
+pub type Manner = fn(u32) -> Act;
+
 /// The requests that a test may want to treat in its own way (fuse_opcode).
 pub mod op {
     pub const LOOKUP: u32 = 1;
@@ -108,8 +111,8 @@ pub mod op {
 /// A disk with one directory of files, whose number is their place in the list and 2.
 pub struct Disk {
     pub files: Vec<(String, Vec<u8>)>,
-    /// How it treats a request, by its opcode.
-    pub manner: fn(u32) -> Act,
+    /// How it treats them.
+    pub manner: Manner,
 }
 
 /// Room for a name, or the fields of a request, in the kernel's byte order.

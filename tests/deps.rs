@@ -1,6 +1,8 @@
 //! Starts with real pip and real uv, without a network: what is installed when, for whom, and what is said when it fails.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
+#[path = "deps/asked.rs"]
+mod asked;
 #[path = "deps/bench.rs"]
 mod bench;
 #[path = "deps/failing.rs"]

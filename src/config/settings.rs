@@ -94,6 +94,16 @@ settings! {
     "deps.installer" deps_installer: Installer = "auto", project;
     /// The interpreter to install for; default: the workload's own.
     "deps.python" deps_python: Option<PathBuf> = "" eg "/opt/venv/bin/python", project;
+    /// The index to install from, or `off` for none; default: what pip's and uv's own settings say.
+    "deps.index" deps_index: Option<Index> = "" eg "https://mirror.example/simple", project;
+    /// Indexes to look into besides.
+    "deps.extra_index" deps_extra_index: Vec<String> = "" eg "[https://download.pytorch.org/whl/cu128]", project;
+    /// Directories or pages with archives of packages to look into besides.
+    "deps.find_links" deps_find_links: Vec<String> = "" eg "[/wheels]", project;
+    /// Where packages go: `auto`, `system` (the interpreter's own directory), `venv` (only a virtual or conda environment) or `layer`.
+    "deps.target" deps_target: Target = "auto", project;
+    /// When newer versions of what is installed are looked for: `never`, `always`, or after a time.
+    "deps.refresh" deps_refresh: Refresh = "never" eg "24h", project;
     /// What of the image's own stays as it is: `auto` (the torch family, jax, tensorflow, CUDA, the numpy that they are built against,
     /// what the image built or pinned itself), names, also with a star at the end, `-NAME` for what may go all the same; or `off`.
     "deps.protect" deps_protect: Vec<String> = "auto" eg "[auto, -numpy]", project;

@@ -15,7 +15,7 @@ use super::target::{self, Target};
 use super::view::View;
 use super::wanted::{State, Wanted};
 use super::{Outcome, pip, places, site};
-use crate::config::LogFormat;
+use crate::config::{LogFormat, Refresh};
 use crate::error::{Error, Result};
 use crate::exit::{Exit, Family};
 use crate::sys::temporary::Temporary;
@@ -74,7 +74,8 @@ pub fn install(wanted: &Wanted<'_>, tell: &mut dyn FnMut(&str)) -> Result<Outcom
 }
 
 fn spot<'a>(wanted: &Wanted<'_>, python: &'a Python, tell: &mut dyn FnMut(&str)) -> Result<Spot<'a>> {
-    match target::choose(python, wanted.request.root, wanted.request.environment) {
+    let request = wanted.request;
+    match target::choose(&request.settings.deps_target, python, request.root, request.environment)? {
         Target::Here { managed } => {
             if managed {
                 tell(
@@ -150,6 +151,7 @@ fn first_line(wanted: &Wanted<'_>, spot: &Spot<'_>, tool: &Tool) -> String {
     let above: Vec<_> = spot.layer.iter().map(|(layer, _)| layer.packages()).collect();
     let why = match wanted.state(python, &spot.home, &above) {
         State::Changed(parts) => format!(", because {} changed", parts.join(" and ")),
+        State::Old => ", looking for newer versions (deps.refresh)".to_owned(),
         State::Unfinished => ", because an earlier installation was not finished".to_owned(),
         State::Current(_) | State::Unknown => String::new(),
     };
@@ -234,6 +236,7 @@ fn run_tool(
         files: &wanted.selection.files,
         environment: wanted.request.environment,
         log: log.as_ref().map(|log| log.path()),
+        upgrade: wanted.request.settings.deps_refresh.value != Refresh::Never,
         kept,
         kept_file: kept_file.as_ref().map(|file| file.path()),
     };

@@ -179,6 +179,8 @@ pub struct Job<'a> {
     pub environment: &'a Environment,
     /// Where pip writes what it does not show.
     pub log: Option<&'a Path>,
+    /// Newer versions than those that are there are wanted.
+    pub upgrade: bool,
     /// What stays as it is.
     pub kept: &'a Kept,
     /// The same, in a file for this tool.
@@ -192,6 +194,7 @@ impl Job<'_> {
             Tool::Uv { path, settings, .. } => self.uv(path, settings),
             Tool::Pip { .. } => self.pip(),
         };
+        command.args(self.upgrade.then_some("--upgrade"));
         for file in self.files {
             command.arg("-r").arg(file);
         }

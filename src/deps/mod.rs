@@ -6,6 +6,7 @@
 
 mod digest;
 mod failure;
+mod index;
 mod inputs;
 mod install;
 pub mod installed;
@@ -120,6 +121,8 @@ pub fn names(files: &[PathBuf]) -> String {
 /// # Errors
 /// A requirement that cannot be met (116), an index that is down (216), a configuration that cannot be (78).
 pub fn ensure(request: &Request<'_>, tell: &mut dyn FnMut(&str)) -> Result<Outcome> {
+    let environment = index::applied(request.settings, request.environment);
+    let request = &Request { environment: &environment, ..request.clone() };
     let Some(wanted) = wanted(request, tell)? else { return Ok(Outcome::Nothing) };
     let remembered = python::remembered(&wanted.interpreter, request.environment);
     match remembered.and_then(|python| wanted.unchanged(&python)) {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Raised whenever what the digests are made of changes.
 const SCHEMA: u32 = 1;
@@ -44,6 +44,12 @@ impl Stamp {
     pub fn new(parts: Parts, files: Vec<PathBuf>, installer: String) -> Self {
         let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         Stamp { schema: SCHEMA, parts, files, installer, at }
+    }
+
+    /// How long ago that was; nothing where clocks do not agree.
+    pub fn age(&self) -> Duration {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(self.at);
+        SystemTime::now().duration_since(at).unwrap_or_default()
     }
 
     /// Which parts are not as they were.

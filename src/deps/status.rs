@@ -1,8 +1,8 @@
 //! What the next start would do, without doing it.
 
-use super::python;
 use super::wanted::State;
 use super::{Request, wanted};
+use super::{index, python};
 use crate::error::Result;
 use std::path::PathBuf;
 
@@ -30,6 +30,8 @@ pub struct Status {
 /// # Errors
 /// A file that cannot be read, or no Python (116).
 pub fn status(request: &Request<'_>) -> Result<Option<Status>> {
+    let environment = index::applied(request.settings, request.environment);
+    let request = &Request { environment: &environment, ..request.clone() };
     let Some(wanted) = wanted(request, &mut |_| {})? else { return Ok(None) };
     let python = match python::remembered(&wanted.interpreter, request.environment) {
         Some(python) => python,
@@ -40,6 +42,7 @@ pub fn status(request: &Request<'_>) -> Result<Option<Status>> {
     let (current, installer, why) = match found.state {
         State::Current(stamp) => (true, Some(stamp.installer), None),
         State::Changed(parts) => (false, None, Some(format!("changed: {}", parts.join(", ")))),
+        State::Old => (false, None, Some("deps.refresh: newer versions are looked for".to_owned())),
         State::Unfinished => (false, None, Some("an installation was not finished".to_owned())),
         State::Unknown => (false, None, Some("not installed by trainit yet".to_owned())),
     };

@@ -1,9 +1,12 @@
 //! Where packages go: into the interpreter's own directory where that is allowed and possible, else into a layer over it.
 
+use super::install::permanent;
 use super::places;
 use super::python::Python;
+use crate::config::{self, Setting};
 use crate::engine;
 use crate::environment::Environment;
+use crate::error::{Error, Result};
 use crate::sys::{Root, mountinfo};
 use std::path::Path;
 
@@ -19,19 +22,56 @@ pub enum Target {
     Layer(&'static str),
 }
 
-/// Chooses.
-pub fn choose(python: &Python, root: &Root, environment: &Environment) -> Target {
-    let private = python.is_virtual() || (python.conda && !python.managed);
-    if !private && !in_container(root, environment) {
+/// Chooses what is asked for.
+///
+/// # Errors
+/// It is not there, or cannot be written (116).
+pub fn choose(
+    wanted: &Setting<config::Target>,
+    python: &Python,
+    root: &Root,
+    environment: &Environment,
+) -> Result<Target> {
+    let here = || match is_writable(python) {
+        true => Ok(Target::Here { managed: python.managed }),
+        false => Err(refused(wanted, python, "its own directory cannot be written")),
+    };
+    match wanted.value {
+        config::Target::Auto => Ok(automatic(python, root, environment)),
+        config::Target::Layer => Ok(Target::Layer("deps.target is layer")),
+        config::Target::Venv if !is_private(python) => {
+            Err(refused(wanted, python, "it is in no virtual or conda environment"))
+        }
+        config::Target::Venv | config::Target::System => here(),
+    }
+}
+
+fn refused(wanted: &Setting<config::Target>, python: &Python, why: &str) -> Error {
+    let (target, python) = (wanted.value.name(), python.executable.display());
+    permanent(format!("deps.target is {target}, but for {python} that cannot be"))
+        .because(format!("{why}; deps.target is from {}", wanted.origin))
+        .hint("deps.target: auto or layer puts packages where they can be; deps.python names another interpreter")
+}
+
+/// In an environment that was made for one purpose.
+fn is_private(python: &Python) -> bool {
+    python.is_virtual() || (python.conda && !python.managed)
+}
+
+fn automatic(python: &Python, root: &Root, environment: &Environment) -> Target {
+    if !is_private(python) && !in_container(root, environment) {
         return Target::Layer("outside a container the system's Python stays as it is");
     }
-    let directories = [&python.purelib, &python.platlib, &python.scripts];
-    // Ours may be another user's, in a directory that everybody can write.
-    let own = Some(python.own_directory()).filter(|dir| dir.exists());
-    match directories.into_iter().chain(&own).all(|dir| takes_packages(dir)) {
+    match is_writable(python) {
         true => Target::Here { managed: python.managed },
         false => Target::Layer("its own directory cannot be written"),
     }
+}
+
+fn is_writable(python: &Python) -> bool {
+    // Ours may be another user's, in a directory that everybody can write.
+    let own = Some(python.own_directory()).filter(|dir| dir.exists());
+    [&python.purelib, &python.platlib, &python.scripts].into_iter().chain(&own).all(|dir| takes_packages(dir))
 }
 
 fn takes_packages(directory: &Path) -> bool {
@@ -49,6 +89,7 @@ fn in_container(root: &Root, environment: &Environment) -> bool {
 mod tests {
     use super::super::python::tests::example;
     use super::*;
+    use crate::config::Origin;
 
     fn python(prefix: &Path, base: &str) -> Python {
         let site = prefix.join("lib/python3.12/site-packages");
@@ -69,10 +110,31 @@ mod tests {
             (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         std::fs::write(container.path().join(".dockerenv"), "").unwrap();
         let system = python(prefix.path(), prefix.path().to_str().unwrap());
-        let choose = |python: &Python, root: &Path| choose(python, &Root::at(root), &Environment::default());
+        let choose = |python: &Python, root: &Path| automatic(python, &Root::at(root), &Environment::default());
         assert!(matches!(choose(&system, host.path()), Target::Layer(_)));
         assert!(!system.purelib.exists());
         assert_eq!(choose(&system, container.path()), Target::Here { managed: true });
         assert!(matches!(choose(&python(prefix.path(), "/usr"), host.path()), Target::Here { .. }));
+    }
+
+    #[test]
+    fn what_is_asked_for_by_name_is_done_or_refused() {
+        let (prefix, host) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let choose = |target, python: &Python| {
+            let wanted = Setting { value: target, origin: Origin::Environment("TRAINIT_DEPS_TARGET".into()) };
+            choose(&wanted, python, &Root::at(host.path()), &Environment::default())
+        };
+        let system = python(prefix.path(), prefix.path().to_str().unwrap());
+        let virtual_one = python(prefix.path(), "/usr");
+        assert_eq!(choose(config::Target::System, &system).unwrap(), Target::Here { managed: true });
+        assert!(matches!(choose(config::Target::Venv, &virtual_one).unwrap(), Target::Here { .. }));
+        assert!(matches!(choose(config::Target::Layer, &virtual_one).unwrap(), Target::Layer(_)));
+        let error = choose(config::Target::Venv, &system).unwrap_err();
+        assert!(
+            error.to_string().contains("no virtual or conda environment; deps.target is from TRAINIT_DEPS_TARGET"),
+            "{error}"
+        );
+        let error = choose(config::Target::System, &python(Path::new("/proc/none"), "/usr")).unwrap_err();
+        assert_eq!(error.exit.code(), 116);
     }
 }

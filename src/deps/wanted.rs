@@ -10,6 +10,7 @@ use super::redact::Redactor;
 use super::select::Selection;
 use super::stamp::{Home, Parts, Stamp};
 use super::{Outcome, Request, pip, places, site, translate};
+use crate::config::Refresh;
 use crate::show::is_secret;
 use std::path::{Path, PathBuf};
 
@@ -48,6 +49,8 @@ pub enum State {
     Current(Stamp),
     /// These parts changed.
     Changed(Vec<String>),
+    /// Nothing changed, but newer versions are to be looked for.
+    Old,
     /// An installation was begun and not finished.
     Unfinished,
     /// Nothing is known.
@@ -103,8 +106,18 @@ impl Wanted<'_> {
         let changed = stamp.changed(&self.parts(python, more));
         match &self.inputs.unknown {
             Some(unknown) => State::Changed(vec![format!("perhaps what {unknown}")]),
-            None if changed.is_empty() => State::Current(stamp),
-            None => State::Changed(changed),
+            None if !changed.is_empty() => State::Changed(changed),
+            None if self.is_old(&stamp) => State::Old,
+            None => State::Current(stamp),
+        }
+    }
+
+    /// Whether newer versions are to be looked for.
+    fn is_old(&self, stamp: &Stamp) -> bool {
+        match self.request.settings.deps_refresh.value {
+            Refresh::Never => false,
+            Refresh::Always => true,
+            Refresh::After(time) => stamp.age() >= time,
         }
     }
 
@@ -133,6 +146,7 @@ impl Wanted<'_> {
         let mut digest = Digest::default();
         digest.add("installer", format!("{:?}", self.request.settings.deps_installer.value));
         digest.add("protect", self.request.settings.deps_protect.join(" "));
+        digest.add("target", self.request.settings.deps_target.name());
         let pip = pip::settings(self.request.root, environment, python)
             .into_iter()
             .map(|setting| (setting.name, setting.value));

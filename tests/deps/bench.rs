@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
-use trainit::config::{Installer, Origin, Requirements, Setting, Settings};
+use trainit::config::{self, Installer, Origin, Requirements, Setting, Settings};
 use trainit::deps::{self, Outcome, Request};
 use trainit::environment::Environment;
 use trainit::sys::Root;
@@ -30,7 +30,8 @@ pub struct Start {
     pub installer: Option<String>,
     pub retries: u8,
     pub timeout: Option<f64>,
-    pub protect: Option<Vec<String>>,
+    /// What is configured: `key=value`.
+    pub set: Vec<String>,
     /// Where the report goes.
     pub report_file: PathBuf,
     #[serde(skip)]
@@ -94,7 +95,11 @@ pub fn make_start(file: &Path) {
 }
 
 fn settings(start: &Start) -> Settings {
-    let mut settings = Settings::default();
+    let (root, environment) = (Root::at("/none"), Environment::default());
+    let options = config::Options { set: start.set.clone(), ..Default::default() };
+    let sources =
+        config::Sources { root: &root, environment: &environment, options: &options, workdir: Path::new("/") };
+    let mut settings = config::load(&sources).unwrap().settings;
     settings.deps_retries.value = Some(start.retries);
     settings.deps_timeout.value = start.timeout.map(Duration::from_secs_f64);
     settings.deps_installer.value = match start.installer.as_deref() {
@@ -102,9 +107,6 @@ fn settings(start: &Start) -> Settings {
         Some("pip") => Installer::Pip,
         _ => Installer::Auto,
     };
-    if let Some(protect) = &start.protect {
-        settings.deps_protect.value = protect.clone();
-    }
     if !start.files.is_empty() {
         let origin = Origin::Environment("TRAINIT_DEPS_REQUIREMENTS".into());
         settings.deps_requirements = Setting { value: Requirements::Files(start.files.clone()), origin };
@@ -240,6 +242,13 @@ impl Start {
     pub fn installer(mut self, name: &str) -> Self {
         self.installer = Some(name.into());
         if name == "uv" { self.with_uv() } else { self }
+    }
+
+    /// With this configured.
+    pub fn set(&self, key: &str, value: impl std::fmt::Display) -> Self {
+        let mut with = self.clone();
+        with.set.push(format!("{key}={value}"));
+        with
     }
 
     /// As another user.

@@ -128,9 +128,7 @@ fn when_it_is_off_or_a_list_says_so_requirements_get_what_they_ask_for() {
             let bench = Bench::with_venv();
             image(&bench);
             bench.code("requirements.txt", requirements);
-            let mut start = bench.start().installer(installer);
-            start.protect = Some(protect.split(' ').map(str::to_owned).filter(|word| word != "off").collect());
-            let report = start.run();
+            let report = bench.start().installer(installer).set("deps.protect", protect).run();
             assert_eq!(there(&bench.site()), expected, "{installer} {protect}: {}", report.text());
         }
     }

@@ -67,6 +67,22 @@ choice! {
 }
 
 choice! {
+    /// Where packages go.
+    #[derive(Default)]
+    Target {
+        /// To the interpreter's own, where that is allowed and possible, else into a layer.
+        #[default]
+        Auto = "auto",
+        /// To the interpreter's own, also a system's.
+        System = "system",
+        /// Into the virtual or conda environment that the interpreter is in.
+        Venv = "venv",
+        /// Into a layer over it.
+        Layer = "layer",
+    }
+}
+
+choice! {
     /// What a failed installation means.
     OnError {
         /// The start fails.
@@ -230,6 +246,63 @@ impl Value for Requirements {
 
     fn schema() -> Json {
         Vec::<PathBuf>::schema()
+    }
+}
+
+/// The index to install from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Index {
+    /// None: only what directories and links have.
+    Off,
+    /// This one.
+    Url(String),
+}
+
+impl Value for Index {
+    fn form() -> String {
+        "the URL of an index, or off".into()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Index::Off),
+            url if ["https://", "http://", "file://"].iter().any(|scheme| url.starts_with(scheme)) => {
+                Ok(Index::Url(url.to_owned()))
+            }
+            _ => Err("it has to begin with https://".into()),
+        }
+    }
+
+    const OFF: bool = true;
+}
+
+/// How long what is installed is good enough.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Refresh {
+    /// As long as it is what requirements ask for.
+    #[default]
+    Never,
+    /// Newer versions are looked for at each start.
+    Always,
+    /// Newer versions are looked for after this time.
+    After(Duration),
+}
+
+impl Value for Refresh {
+    fn form() -> String {
+        format!("never, always, or {}", Duration::form())
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "never" | "off" => Ok(Refresh::Never),
+            "always" => Ok(Refresh::Always),
+            text => Duration::parse(text).map(Refresh::After),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"anyOf": [{"enum": ["never", "always"]}, Duration::schema()]})
     }
 }
 

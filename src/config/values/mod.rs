@@ -10,7 +10,8 @@ mod signals;
 mod units;
 
 pub use choices::{
-    GpuCount, Installer, LogFormat, LogLevel, OnError, OnFailure, Requirements, Resume, Severity, Unknown,
+    GpuCount, Index, Installer, LogFormat, LogLevel, OnError, OnFailure, Refresh, Requirements, Resume, Severity,
+    Target, Unknown,
 };
 pub(super) use collections::built_in;
 pub use paths::{DataPath, OutputPath, parse_path_list};

@@ -1,0 +1,63 @@
+//! The indexes that the configuration names, as the variables that pip and uv have for them. They win over what an image or a
+//! person has told pip and uv. By variables, since an index may have a password and anyone can read a command line.
+
+use crate::config::{Index, Settings};
+use crate::environment::Environment;
+
+/// The environment with the configured indexes.
+pub fn applied(settings: &Settings, environment: &Environment) -> Environment {
+    let mut with = environment.clone();
+    match &settings.deps_index.value {
+        None => {}
+        Some(Index::Off) => with.set("PIP_NO_INDEX", "1"),
+        Some(Index::Url(url)) => {
+            with.set("PIP_NO_INDEX", "0");
+            set(&mut with, ["PIP_INDEX_URL", "UV_DEFAULT_INDEX"], "UV_INDEX_URL", [url.clone(), url.clone()]);
+        }
+    }
+    if !settings.deps_extra_index.is_empty() {
+        let urls = settings.deps_extra_index.join(" ");
+        set(&mut with, ["PIP_EXTRA_INDEX_URL", "UV_INDEX"], "UV_EXTRA_INDEX_URL", [urls.clone(), urls]);
+    }
+    if !settings.deps_find_links.is_empty() {
+        let values = [settings.deps_find_links.join(" "), settings.deps_find_links.join(",")];
+        set(&mut with, ["PIP_FIND_LINKS", "UV_FIND_LINKS"], "", values);
+    }
+    with
+}
+
+/// Sets what pip and uv read, and takes an older name of uv's away.
+fn set(environment: &mut Environment, names: [&str; 2], older: &str, values: [String; 2]) {
+    names.into_iter().zip(values).for_each(|(name, value)| environment.set(name, value));
+    environment.remove(older);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_configured_wins_for_both_installers() {
+        let mut settings = Settings::default();
+        let inherited: Environment =
+            [("PIP_INDEX_URL", "https://a"), ("UV_INDEX_URL", "https://b"), ("PIP_NO_INDEX", "1"), ("X", "y")]
+                .into_iter()
+                .collect();
+        assert_eq!(applied(&settings, &inherited), inherited);
+        settings.deps_index.value = Some(Index::Url("https://c".into()));
+        settings.deps_find_links.value = vec!["/one".into(), "/two".into()];
+        let found = applied(&settings, &inherited);
+        let expected = [
+            ("PIP_INDEX_URL", Some("https://c")),
+            ("UV_DEFAULT_INDEX", Some("https://c")),
+            ("UV_INDEX_URL", None),
+            ("PIP_NO_INDEX", Some("0")),
+            ("PIP_FIND_LINKS", Some("/one /two")),
+            ("UV_FIND_LINKS", Some("/one,/two")),
+            ("X", Some("y")),
+        ];
+        expected.into_iter().for_each(|(name, value)| assert_eq!(found.text(name), value, "{name}"));
+        settings.deps_index.value = Some(Index::Off);
+        assert_eq!(applied(&settings, &inherited).text("PIP_NO_INDEX"), Some("1"));
+    }
+}

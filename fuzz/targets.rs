@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use trainit::checkpoint::{Pattern, format};
 use trainit::config::{Options, Sources, load, parse_bytes};
 use trainit::environment::Environment;
+use trainit::identity::accounts::{self, Edit};
 use trainit::state::Record;
-use trainit::sys::{Root, cgroup, executable, mountinfo, proc, signal};
+use trainit::sys::{Root, cgroup, credentials, executable, mountinfo, proc, signal};
 use trainit::{cli, config, deps, git, gpu, handover, show};
 
 /// One thing to fuzz.
@@ -34,6 +35,7 @@ const fn target(name: &'static str, run: fn(&[u8])) -> Target {
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
+    target("accounts", account_files),
     target("cgroup", cgroup),
     target("checkpoint_formats", checkpoint_formats),
     target("checkpoint_pattern", checkpoint_pattern),
@@ -54,6 +56,7 @@ pub const TARGETS: &[Target] = &[
     target("show", words_for_people),
     target("signal", signal_name),
     target("state", state_file),
+    target("uid_map", uid_map),
 ];
 
 fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
@@ -173,6 +176,24 @@ fn words_for_people(bytes: &[u8]) {
         assert!(!shown.chars().any(char::is_control), "{shown:?}");
     }
     assert_eq!(show::masked_words(&list).len(), list.len());
+}
+
+/// /etc/passwd or /etc/group: whatever stands there, a line more leads to the user that it names, and nobody else gets lost.
+fn account_files(bytes: &[u8]) {
+    let edited = match accounts::with_line(bytes, b"me:x:4242:5::/home/me:/bin/sh") {
+        Edit::Append(more) => [bytes, &more].concat(),
+        Edit::Replace(whole) => whole,
+    };
+    let (before, after) = (accounts::users(bytes), accounts::users(&edited));
+    assert!(after.iter().find(|user| user.uid == 4242).is_some_and(|user| user.name == "me"));
+    assert!(before.iter().filter(|user| user.name != "me").all(|user| after.contains(user)));
+    let _ = accounts::groups(&edited);
+}
+
+/// /proc/self/uid_map: a whole one has every number but the last.
+fn uid_map(bytes: &[u8]) {
+    let mapped = [0, 1000, u32::MAX - 1].map(|id| credentials::is_mapped(bytes, id));
+    assert!(!credentials::is_whole(bytes) || mapped == [true; 3]);
 }
 
 /// /proc/self/cgroup, and a file of counters beside it.

@@ -214,6 +214,8 @@ pub struct Policy {
     pub hold: Option<Hold>,
     /// Where the JSON report is, or is going to be.
     pub report: Option<String>,
+    /// The workload's user, where it is another one than PID 1's.
+    pub user: Option<User>,
     /// Starting again in the same container.
     pub restart: Restart,
     /// Noticing that nothing happens any more.
@@ -226,6 +228,17 @@ pub struct Policy {
     pub json: bool,
     /// The least that is told.
     pub level: Level,
+}
+
+/// A user whom PID 1 is not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Its number.
+    pub uid: u32,
+    /// Its first group.
+    pub gid: u32,
+    /// Its other groups.
+    pub groups: Vec<u32>,
 }
 
 /// How much a line matters.

@@ -15,6 +15,7 @@ pub mod exit;
 pub mod git;
 pub mod gpu;
 pub mod handover;
+pub mod identity;
 pub mod mode;
 pub mod prepare;
 pub mod report;

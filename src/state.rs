@@ -117,6 +117,8 @@ pub fn write(directory: &Path, record: &Record) -> io::Result<()> {
 
 /// Takes a state directory away, and the link that led readers to it.
 pub fn remove(directory: &Path) {
+    // First what would be told as a sudden death, should the workload's part not go (a root without CAP_DAC_OVERRIDE).
+    let _ = std::fs::remove_file(directory.join(FILE));
     let _ = std::fs::remove_dir_all(directory);
     let Some(name) = directory.file_name() else { return };
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
@@ -156,11 +158,18 @@ pub fn make(configured: Option<&Path>, runtime: Option<&Path>, supervisor: Ident
     Some(made)
 }
 
-/// Makes what the workload writes in a state directory: for its user alone.
-pub fn open_to_workload(directory: &Path) -> io::Result<()> {
-    std::fs::DirBuilder::new().mode(0o700).recursive(true).create(directory.join(REQUESTS))?;
+/// Makes what the workload writes in a state directory: for its user alone, who may be another one than we.
+///
+/// # Errors
+/// What mkdir(2), open(2) and chown(2) say.
+pub fn open_to_workload(directory: &Path, user: Option<(u32, u32)>) -> io::Result<()> {
+    let requests = directory.join(REQUESTS);
+    std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&requests)?;
     let heartbeat = std::fs::OpenOptions::new().create(true).append(true).open(directory.join(HEARTBEAT))?;
-    heartbeat.set_permissions(std::fs::Permissions::from_mode(0o600))
+    heartbeat.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    let Some((uid, gid)) = user else { return Ok(()) };
+    std::os::unix::fs::fchown(heartbeat, Some(uid), Some(gid))?;
+    std::os::unix::fs::lchown(requests, Some(uid), Some(gid))
 }
 
 fn instance_name(supervisor: Identity) -> Option<String> {
@@ -174,7 +183,8 @@ fn home_name() -> String {
 /// A directory that is ours: made now, or found as a real directory of our own that nobody else may write.
 fn own_directory(path: &Path) -> Option<PathBuf> {
     match std::fs::DirBuilder::new().mode(0o755).create(path) {
-        Ok(()) => {}
+        // Whatever the mask is: who asks for the state may be another user.
+        Ok(()) => drop(std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(_) => return None,
     }

@@ -269,9 +269,23 @@ fn all_mistakes_of_all_layers_are_told_at_once_in_order() {
 }
 
 #[test]
+fn a_user_and_what_goes_with_it_are_set_together_and_never_by_the_project() {
+    let file = "user: owner\nuser.umask: \"0027\"\nuser.no_new_privs: on\n";
+    let settings = World::new().etc("trainit.yaml", file).variable("TRAINIT_USER", "1000:100").load().unwrap().settings;
+    let number = |number| config::Who::Number(number);
+    assert_eq!(settings.user.value, config::UserChoice::Named(number(1000), Some(number(100))));
+    assert_eq!((settings.user_umask.value, settings.user_no_new_privs.value), (Some(config::Umask(0o27)), true));
+    for text in ["user: root\n", "user: {umask: 0}\n"] {
+        assert!(World::new().project(text).refused().contains("a file that comes with the code may not set it"));
+    }
+    let locked = World::new().etc("trainit.yaml", "lock: [user]\n").set("user.umask=0").refused();
+    assert!(locked.contains("--set user.umask: locked by"), "{locked}");
+}
+
+#[test]
 fn unknown_names_can_be_warnings() {
     let world = World::new()
-        .etc("trainit.yaml", "unknown: warn\ngpu: {probes: 1}\nlock: [user]\nmodes: {a: {command: b, port: 1}}\n");
+        .etc("trainit.yaml", "unknown: warn\ngpu: {probes: 1}\nlock: [usr]\nmodes: {a: {command: b, port: 1}}\n");
     let loaded = world.variable("TRAINIT_NEW", "1").load().unwrap();
     let warnings: Vec<String> = loaded.warnings.iter().map(|warning| warning.what.clone()).collect();
     assert_eq!(warnings.len(), 4, "{warnings:?}");

@@ -1,6 +1,6 @@
 //! Checks: what must be true before the workload may start. A check is one `Step` in the file of its family; the families are
 //! the rows of `table`; the runner gives what can hang a killable process and a deadline. Knows `config`, `engine`, `git`,
-//! `gpu`, `show` and `sys`; nothing of modes, dependencies or PID 1.
+//! `gpu`, `identity`, `show` and `sys`; nothing of modes, dependencies or PID 1.
 
 mod code;
 mod data;
@@ -30,10 +30,13 @@ pub use table::checks;
 use crate::config::{EnvValue, Loaded, Settings, Severity};
 use crate::engine::{self, Place, Started};
 use crate::environment::Environment;
+use crate::error::Result;
 use crate::exit::Family;
+use crate::identity::{self, Assumed, Identity, Surroundings};
 use crate::sys::Root;
 use crate::sys::mountinfo::Mount;
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -55,6 +58,8 @@ pub struct Scene {
     pub command: Vec<OsString>,
     /// The mount table of this process.
     pub mounts: Rc<[Mount]>,
+    /// Who this process is, once it is the workload's user.
+    pub user: Option<Rc<Assumed>>,
     /// What was looked up for the first who asked.
     pub(crate) ground: OnceCell<Rc<Ground>>,
 }
@@ -71,6 +76,7 @@ impl Scene {
             code: loaded.code,
             command,
             mounts: loaded.mounts,
+            user: None,
             ground: OnceCell::new(),
         }
     }
@@ -84,6 +90,35 @@ impl Scene {
     pub fn started(&self) -> Started {
         let ground = self.ground();
         engine::started(&self.root, &self.environment, &ground.mounts, ground.place, &self.command)
+    }
+
+    /// Who the workload will be. `inherited` is what trainit was started with.
+    ///
+    /// # Errors
+    /// What `identity::decide` says (78, 115).
+    pub fn identity(&self, inherited: &Environment) -> Result<Identity> {
+        identity::decide(&identity::Ask {
+            settings: &self.settings,
+            environment: inherited,
+            root: &self.root,
+            caller: identity::Caller::own(),
+            container: self.place().is_container(),
+            owner: &|| site::owner(&self.code, &self.ground()),
+        })
+    }
+
+    /// Becomes the workload's user, for all that follows in this process. A mode's variables are `mode_env`.
+    ///
+    /// # Errors
+    /// The kernel does not let this process become it (115).
+    pub fn become_user(&mut self, identity: Identity, mode_env: &BTreeMap<String, EnvValue>) -> Result<()> {
+        let surroundings = Surroundings { root: &self.root, environment: &self.environment, mounts: &self.mounts };
+        let assumed = identity.assume(&surroundings)?;
+        let configured = [mode_env, &self.settings.env.value];
+        let configured = |name: &str| Some(configured.iter().find_map(|env| env.get(name))?.value.clone().into());
+        assumed.add_to(&mut self.environment, &configured);
+        self.user = Some(Rc::new(assumed));
+        Ok(())
     }
 
     fn ground(&self) -> Rc<Ground> {

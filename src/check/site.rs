@@ -5,11 +5,14 @@ use super::step::{Answer, Trouble};
 use super::trouble::{self, Denied};
 use super::{Change, Facts, Ground, Remedy};
 use crate::engine::Place;
+use crate::identity::Owner;
+use crate::sys::filesystem::Class;
 use crate::sys::mountinfo::{self, Mount};
-use crate::sys::stat;
+use crate::sys::{reach, stat};
 use nix::errno::Errno;
 use std::ffi::OsStr;
 use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -180,6 +183,21 @@ impl Site {
         }
     }
 
+    /// Its owner, or why nobody counts as that.
+    fn owner(&self) -> Result<(u32, u32), String> {
+        match self.lies() {
+            // As its desktop shows the machine that a virtual machine runs on: everything belongs to whoever asks.
+            Lies::On(mount) if mount.class() == Some(Class::Share) => {
+                Err(format!("is on {}, where owners are made up", crate::show::bytes(&mount.kind)))
+            }
+            Lies::On(_) => match std::fs::metadata(&self.path) {
+                Ok(meta) => Ok((meta.uid(), meta.gid())),
+                Err(error) => Err(format!("cannot be looked at: {}", trouble::errno(error).desc())),
+            },
+            _ => Err("is not on a mount".to_owned()),
+        }
+    }
+
     /// Facts for the report.
     pub fn facts(&self) -> Facts {
         let mut facts = Facts::new();
@@ -198,6 +216,14 @@ impl Site {
         }
         facts
     }
+}
+
+/// Whose the code directory is, if it is mounted and its owner is a real one.
+pub fn owner(code: &Path, ground: &Rc<Ground>) -> Owner {
+    let site = Site::new(code, Path::new("/"), ground);
+    let found = reach::look(&ground.mounts, code, || site.owner());
+    let found = found.unwrap_or_else(|_| Err("does not answer".to_owned()));
+    found.map_or_else(|why| Owner::Nobody(format!("{} {why}", site.shown)), |(uid, gid)| Owner::Of(uid, gid))
 }
 
 fn mount_at<'a>(path: &Path, mounts: &'a [Mount]) -> Option<&'a Mount> {

@@ -5,6 +5,7 @@ use crate::check::{self, Finding, Scene, Status};
 use crate::error::Result;
 use crate::exit::{Exit, TABLE};
 use crate::report::{self, Console, Report};
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 /// Runs the checks that `only` names (all, when it is empty) and tells what they found: as lines on stderr, or as JSON on stdout.
@@ -13,11 +14,16 @@ use std::time::SystemTime;
 /// A configuration that cannot be (78), a check that there is not (64).
 pub fn run(asked: &Asked, json: bool, only: &[String]) -> Result<Answer> {
     let began = SystemTime::now();
-    let scene = scene(asked)?;
+    let mut scene = scene(asked)?;
     check::validate(&scene.settings)?;
     check::validate_only(only)?;
     let only = (!only.is_empty()).then_some(only);
     let mut console = Console::new(&scene.settings, scene.place());
+    let identity = scene.identity(&asked.environment)?;
+    scene.become_user(identity, &BTreeMap::new())?;
+    if !json {
+        scene.user.iter().flat_map(|user| &user.notes).for_each(|note| console.line(note));
+    }
     let findings = check::run(&scene, only, &mut |finding| {
         if !json {
             console.finding(finding);

@@ -113,6 +113,12 @@ settings! {
     "deps.retries" deps_retries: Option<u8> = "3", project;
     /// `fail` or `warn`; default: fail in train modes, warn in build modes.
     "deps.on_error" deps_on_error: Option<OnError> = "" eg "warn", project;
+    /// Whom all of it runs as, from the checks to the workload: `keep`, `owner` (of the mounted code), `1000:1000`, or a name.
+    "user" user: UserChoice = "keep", trusted;
+    /// No program may gain rights by set-uid or file capabilities: `sudo` stops working.
+    "user.no_new_privs" user_no_new_privs: bool = "off", trusted;
+    /// Permissions that new files never get, in octal; default: what trainit inherits.
+    "user.umask" user_umask: Option<Umask> = "" eg "0027", trusted;
     /// Extra variables for the workload.
     "env" env: BTreeMap<String, EnvValue> = "" eg "{HF_HOME: /cache/hf}", project;
     /// Modes of the image's own.

@@ -25,7 +25,21 @@ pub struct Started {
 }
 
 /// Other programs' variables that trainit honours, and that nobody bakes into an image.
-const ALIASES: [&str; 8] = ["NB_USER", "NB_UID", "NB_GID", "NB_UMASK", "PUID", "PGID", "UMASK", "CUDA_VISIBLE_DEVICES"];
+const ALIASES: [&str; 13] = [
+    "NB_USER",
+    "NB_UID",
+    "NB_GID",
+    "NB_GROUP",
+    "NB_UMASK",
+    "CHOWN_HOME",
+    "CHOWN_HOME_OPTS",
+    "CHOWN_EXTRA",
+    "CHOWN_EXTRA_OPTS",
+    "PUID",
+    "PGID",
+    "UMASK",
+    "CUDA_VISIBLE_DEVICES",
+];
 
 /// Docker makes /dev/shm so large when nothing is said.
 const SHM: u64 = 64 << 20;

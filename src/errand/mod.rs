@@ -5,13 +5,20 @@ mod checkpoints;
 mod pulse;
 mod stacks;
 
+use crate::exit::Exit;
 use crate::handover::{Errand, Message};
 use crate::supervise::Task;
+use crate::sys::credentials;
 use std::ffi::c_int;
 use std::path::Path;
 
-/// Does one errand.
+/// Does one errand, as the workload's user.
 pub fn run(task: Task<'_>) -> c_int {
+    if let Some(user) = &task.policy.user
+        && credentials::become_user(user.uid, user.gid, &user.groups).is_err()
+    {
+        return c_int::from(Exit::Internal.code());
+    }
     match task.errand {
         Errand::Watch => checkpoints::watch(&task),
         Errand::DoneFile => {

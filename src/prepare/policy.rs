@@ -4,7 +4,8 @@ use crate::config::{Loaded, LogLevel, Origin, Settings};
 use crate::engine;
 use crate::environment::Environment;
 use crate::error::Result;
-use crate::handover::{Checkpoints, Hold, Kind, Level, Meaning, Policy, Restart, Watchdog};
+use crate::handover::{Checkpoints, Hold, Kind, Level, Meaning, Policy, Restart, User, Watchdog};
+use crate::identity::Identity;
 use crate::mode::Plan;
 use crate::sys::{Root, signal};
 use std::ffi::{OsStr, OsString};
@@ -91,6 +92,12 @@ pub fn policy(loaded: &Loaded, plan: &Plan, grace: &Grace, run_dir: Option<&Path
 
 fn is_json(settings: &Settings) -> bool {
     settings.log_format.value == crate::config::LogFormat::Json
+}
+
+/// The user that PID 1 has to know of, because it is another one than its own.
+pub fn user(identity: &Identity) -> Option<User> {
+    let switch = identity.switch.as_ref()?;
+    Some(User { uid: identity.uid, gid: identity.gid, groups: switch.groups.clone() })
 }
 
 fn checkpoints(loaded: &Loaded) -> Result<Option<Checkpoints>> {

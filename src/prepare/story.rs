@@ -14,7 +14,8 @@ use crate::engine::Place;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::exit::{Exit, Family};
-use crate::handover::{Door, Kind, Message, Phase, Policy};
+use crate::handover::{Door, Kind, Message, Phase, Policy, User};
+use crate::identity;
 use crate::mode::{self, Facts, Plan};
 use crate::report::{self, Console, Report};
 use crate::state::{self, Identity};
@@ -67,15 +68,19 @@ impl Story {
         let (loaded, plan) =
             self.settle(words, &inherited).inspect_err(|error| self.fail_early(words, &inherited, error))?;
         let grace = Grace::known(&loaded.settings, &Root::real(), &inherited);
-        let run_dir = self.announce(&loaded, &plan, &grace, &inherited)?;
-        let scene = scene(&loaded, &plan, inherited);
+        let mut scene = scene(&loaded, &plan, inherited.clone());
         let place = scene.place();
+        let identity = scene.identity(&inherited);
+        let run_dir = self.announce(&loaded, &plan, &grace, &inherited, identity.as_ref().ok())?;
         self.console = Console::new(&scene.settings, place);
         self.introduce(&loaded, &plan, place);
         self.tell_grace(plan.kind, &grace, place);
+        // From here on nothing is root's that was not asked for: what is found in a mount is never run by anybody but the user.
+        let became = identity.and_then(|identity| scene.become_user(identity, &plan.env));
+        scene.user.iter().flat_map(|user| &user.notes).for_each(|note| self.console.line(note));
 
         // The working directory may lie on a dead file system: it is entered when the checks have been there and come back.
-        let fit = self.check(&scene).and_then(|()| enter(&scene));
+        let fit = became.and_then(|()| self.check(&scene)).and_then(|()| enter(&scene));
         let changes = fit.and_then(|()| self.install(&scene, &plan));
         self.file(&scene, &plan, began, changes.as_ref().err());
         let changes = changes?;
@@ -121,7 +126,7 @@ impl Story {
         let settings = config::glance(&sources, error);
         self.console = Console::new(&settings, Place::Container);
         let hold = hold::hold(&settings, inherited, None).filter(|_| error.exit != Exit::Usage);
-        let run_dir = hold.as_ref().and_then(|_| self.make_run_dir(&settings, inherited));
+        let run_dir = hold.as_ref().and_then(|_| self.make_run_dir(&settings, inherited, None));
         let policy = policy::of_failure(&settings, hold, run_dir.as_deref());
         self.door.send(&Message::Policy(Box::new(policy)));
     }
@@ -138,15 +143,17 @@ impl Story {
         plan: &Plan,
         grace: &Grace,
         inherited: &Environment,
+        identity: Option<&identity::Identity>,
     ) -> Result<Option<PathBuf>> {
-        let run_dir = self.make_run_dir(&loaded.settings, inherited);
-        self.report = report_file(loaded, run_dir.as_deref());
+        let user = identity.and_then(policy::user);
+        let run_dir = self.make_run_dir(&loaded.settings, inherited, user.as_ref());
+        self.report = report_file(loaded, run_dir.as_deref(), user.is_some());
         let report = self.report.as_ref().map(|file| file.to_string_lossy().into_owned());
         let policy = policy::policy(loaded, plan, grace, run_dir.as_deref())?;
         let hold = hold::hold(&loaded.settings, inherited, report.as_deref());
-        let policy = Message::Policy(Box::new(Policy { hold, report, ..policy }));
+        let policy = Message::Policy(Box::new(Policy { hold, report, user, ..policy }));
         if !policy.fits() {
-            return Err(Error::config("checkpoint.*, stop.* and state_dir are too long together")
+            return Err(Error::config("checkpoint.*, stop.*, state_dir and the groups are too long together")
                 .hint("shorter paths, or symbolic links"));
         }
         self.door.send(&policy);
@@ -154,12 +161,18 @@ impl Story {
     }
 
     /// The state directory of whom we are supervised by.
-    fn make_run_dir(&self, settings: &config::Settings, inherited: &Environment) -> Option<PathBuf> {
+    fn make_run_dir(
+        &self,
+        settings: &config::Settings,
+        inherited: &Environment,
+        user: Option<&User>,
+    ) -> Option<PathBuf> {
         let supervisor = Identity::of(nix::unistd::getppid().as_raw()).filter(|_| self.door.supervised())?;
-        let runtime = inherited.get("XDG_RUNTIME_DIR").map(Path::new);
+        // Root's own runtime directory is closed to the workload's user.
+        let runtime = inherited.get("XDG_RUNTIME_DIR").map(Path::new).filter(|_| user.is_none());
         let run_dir = state::make(settings.state_dir.value.as_deref(), runtime, supervisor)?;
         // Without these the workload cannot ask for a checkpoint; that is no reason not to start it.
-        let _ = state::open_to_workload(&run_dir);
+        let _ = state::open_to_workload(&run_dir, user.map(|user| (user.uid, user.gid)));
         Some(run_dir)
     }
 
@@ -244,11 +257,13 @@ impl Story {
     }
 }
 
-/// Where the report goes: as configured, or beside the state, when a person is going to look for it.
-fn report_file(loaded: &Loaded, run_dir: Option<&Path>) -> Option<PathBuf> {
+/// Where the report goes: as configured, or beside the state, when a person is going to look for it. Another user than PID 1's can
+/// write in one directory there.
+fn report_file(loaded: &Loaded, run_dir: Option<&Path>, other: bool) -> Option<PathBuf> {
     let wanted = loaded.settings.report_file.value.as_ref().map(|file| loaded.workdir.join(file));
     let held = loaded.settings.on_failure.value != OnFailure::Exit;
-    wanted.or_else(|| run_dir.filter(|_| held).map(|run_dir| run_dir.join(state::REPORT)))
+    let directory = |run_dir: &Path| if other { run_dir.join(state::REQUESTS) } else { run_dir.to_owned() };
+    wanted.or_else(|| run_dir.filter(|_| held).map(|run_dir| directory(run_dir).join(state::REPORT)))
 }
 
 /// Enters the working directory. No check was there where it is not the code directory, so a dead file system is asked first.

@@ -1,24 +1,36 @@
 //! Requests from inside the container: files that appear in the state directory's `requests/`. A file and no signal, so that an
 //! unprivileged session can ask, too. PID 1 sleeps meanwhile: inotify(7) wakes it.
 
+use crate::handover::User;
 use crate::state::{CHECKPOINT_REQUEST, REQUESTS};
+use crate::sys::{credentials, proc};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The watched directory.
 pub struct Requests {
     inotify: Inotify,
     directory: PathBuf,
+    user: (u32, u32),
 }
 
 impl Requests {
-    /// Watches, if the kernel allows it.
-    pub fn watch(run_dir: &Path) -> Option<Self> {
+    /// Watches, if the kernel allows it and the directory is what prepare made: the workload's user's, and closed to all others.
+    pub fn watch(run_dir: &Path, user: Option<&User>) -> Option<Self> {
         let directory = run_dir.join(REQUESTS);
+        let user = user.map_or_else(|| (credentials::own_uid(), credentials::own_gid()), |user| (user.uid, user.gid));
+        let found = std::fs::symlink_metadata(&directory).ok()?;
+        if !found.is_dir() || found.uid() != user.0 || found.mode() & 0o077 != 0 {
+            return None;
+        }
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).ok()?;
-        inotify.add_watch(&directory, AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO).ok()?;
-        Some(Requests { inotify, directory })
+        // With the user's rights: a root without CAP_DAC_OVERRIDE has none of its own there.
+        let flags = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
+        proc::as_user(user.0, user.1, || inotify.add_watch(&directory, flags)).ok()?;
+        Some(Requests { inotify, directory, user })
     }
 
     /// The descriptor to poll.
@@ -31,6 +43,7 @@ impl Requests {
         let Ok(events) = self.inotify.read_events() else { return false };
         let names = events.into_iter().filter_map(|event| event.name);
         let ours = names.filter(|name| name.as_encoded_bytes().starts_with(CHECKPOINT_REQUEST.as_bytes()));
-        ours.map(|name| std::fs::remove_file(self.directory.join(name))).filter(Result::is_ok).count() > 0
+        let take = |name: OsString| std::fs::remove_file(self.directory.join(name));
+        proc::as_user(self.user.0, self.user.1, || ours.map(take).filter(Result::is_ok).count() > 0)
     }
 }

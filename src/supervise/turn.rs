@@ -219,7 +219,7 @@ impl Supervisor {
         self.memory_kills = cgroup::memory_kills(&Root::real());
         if let Some(directory) = self.state.policy.run_dir.as_deref().map(Path::new) {
             self.diary.move_in(directory, self.since.elapsed());
-            self.requests = Requests::watch(directory);
+            self.requests = Requests::watch(directory, self.state.policy.user.as_ref());
         }
     }
 

@@ -6,6 +6,7 @@
 mod args;
 pub mod away;
 pub mod cgroup;
+pub mod credentials;
 pub mod executable;
 pub mod filesystem;
 pub mod lease;

@@ -42,6 +42,8 @@ pub struct Status {
     pub caught: u64,
     /// Signals that it ignores.
     pub ignored: u64,
+    /// Its effective capabilities.
+    pub capabilities: u64,
 }
 
 /// Reads the fields out of the text of /proc/PID/status; unknown lines are skipped.
@@ -58,6 +60,7 @@ pub fn parse_status(text: &[u8]) -> Status {
             "Gid" => status.gid = first_number(value),
             "SigCgt" => status.caught = u64::from_str_radix(value, 16).unwrap_or_default(),
             "SigIgn" => status.ignored = u64::from_str_radix(value, 16).unwrap_or_default(),
+            "CapEff" => status.capabilities = u64::from_str_radix(value, 16).unwrap_or_default(),
             _ => {}
         }
     }
@@ -95,7 +98,7 @@ pub fn with_rights_over<T>(pid: c_int, look: impl Fn() -> std::io::Result<T>) ->
 }
 
 /// Does something with the rights that a user has in file systems (setfsuid(2)).
-fn as_user<T>(uid: u32, gid: u32, body: impl FnOnce() -> T) -> T {
+pub fn as_user<T>(uid: u32, gid: u32, body: impl FnOnce() -> T) -> T {
     // SAFETY: both calls take no pointers and change this thread only.
     let before = unsafe { (libc::setfsgid(gid), libc::setfsuid(uid)) };
     let result = body();

@@ -339,10 +339,13 @@ pub fn signal_everyone(number: c_int) {
     }
 }
 
-/// Whether the kernel thinks that this program was started set-uid or with more rights than its caller (AT_SECURE).
+/// Whether this program is one that gives rights to its caller: the kernel thinks so (AT_SECURE), or the file's mode does, which root
+/// is not told of.
 pub fn is_set_uid() -> bool {
+    const SET_ID: u32 = libc::S_ISUID | libc::S_ISGID;
     // SAFETY: getauxval(3) takes no pointers.
-    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+    let secure = unsafe { libc::getauxval(libc::AT_SECURE) != 0 };
+    secure || nix::sys::stat::stat(c"/proc/self/exe").is_ok_and(|file| file.st_mode & SET_ID != 0)
 }
 
 #[cfg(test)]

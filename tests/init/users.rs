@@ -4,9 +4,10 @@
 use crate::support::{Launch, Role, ways};
 use std::os::unix::fs::PermissionsExt;
 
-/// CAP_KILL and CAP_SYS_PTRACE; Docker gives the first by default and the second never.
-const KILL: i32 = 5;
-const PTRACE: i32 = 19;
+/// CAP_KILL, which Docker gives by default.
+pub const KILL: i32 = 5;
+/// CAP_SYS_PTRACE, which it never gives.
+pub const PTRACE: i32 = 19;
 
 const SAVES: &str = "trap 'echo saved; exit 0' TERM; echo up; while :; do sleep 0.02; done";
 
@@ -15,7 +16,8 @@ fn as_other<'a>(words: &[&'a str]) -> Vec<&'a str> {
     ["--", "setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"].iter().chain(words).copied().collect()
 }
 
-fn may_switch() -> bool {
+/// Whether there can be processes of other users; if not, says so.
+pub fn may_switch() -> bool {
     let root = nix::unistd::geteuid().is_root()
         && std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| map.contains("4294967295"));
     if !root {
@@ -90,7 +92,7 @@ fn a_workload_that_may_not_be_signalled_does_not_end_pid_1() {
 }
 
 /// Leaves root behind just before exec; the namespaces are made by then.
-fn become_other() -> std::io::Result<()> {
+pub fn become_other() -> std::io::Result<()> {
     nix::unistd::setgid(12345.into())?;
     nix::unistd::setuid(12345.into())?;
     Ok(())

@@ -152,6 +152,20 @@ impl Launch {
         })
     }
 
+    /// Starts it where this directory is a mount of its own.
+    pub fn bound(self, directory: &'static std::ffi::CStr) -> Self {
+        self.before_exec(move || {
+            let none = std::ptr::null::<libc::c_char>();
+            // SAFETY: every path is a NUL-terminated string.
+            let done = unsafe {
+                libc::unshare(libc::CLONE_NEWNS) == 0
+                    && libc::mount(none, c"/".as_ptr(), none, libc::MS_REC | libc::MS_PRIVATE, none.cast()) == 0
+                    && libc::mount(directory.as_ptr(), directory.as_ptr(), none, libc::MS_BIND, none.cast()) == 0
+            };
+            if done { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+        })
+    }
+
     /// Starts it. The thread that starts it stays, since its end would be the child's (PR_SET_PDEATHSIG): so nothing is left behind
     /// even when the test is killed.
     pub fn spawn(self) -> Running {

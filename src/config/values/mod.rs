@@ -8,6 +8,7 @@ mod ranges;
 mod records;
 mod signals;
 mod units;
+mod users;
 
 pub use choices::{
     GpuCount, Index, Installer, LogFormat, LogLevel, OnError, OnFailure, Refresh, Requirements, Resume, Severity,
@@ -19,6 +20,7 @@ pub use ranges::Range;
 pub use records::{EnvValue, KeyPath, ModeSpec};
 pub use signals::SignalNumber;
 pub use units::{Size, duration_text};
+pub use users::{Umask, UserChoice, Who};
 
 use super::{Node, Problems, words};
 use serde_json::Value as Json;

@@ -14,6 +14,7 @@ fn scene() -> Scene {
         code: PathBuf::from("/"),
         command: vec!["python".into(), "--token".into(), "abc".into()],
         mounts: [].into(),
+        user: None,
         ground: Default::default(),
     }
 }

@@ -1,0 +1,188 @@
+//! Giving directories to the new user, as docker-stacks' CHOWN_HOME and CHOWN_EXTRA ask for it: only what is named, and with `-R` below
+//! it within the same file system, so many entries and so long. Links are never followed, and what belongs to the user already is
+//! not touched.
+
+use crate::environment::Environment;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
+use nix::unistd::{Gid, Uid, fchownat};
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Most entries that are looked at.
+const ENTRIES: u32 = 200_000;
+/// Longest time that is spent.
+const TIME: Duration = Duration::from_secs(60);
+/// Deepest nesting; each level holds a descriptor.
+const DEPTH: u32 = 100;
+
+/// A directory to give away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chown {
+    /// Which.
+    pub path: PathBuf,
+    /// All that is below it, too.
+    pub recursive: bool,
+}
+
+/// What the variables ask for.
+pub fn wanted(environment: &Environment, home: impl FnOnce() -> Option<PathBuf>) -> Vec<Chown> {
+    let yes = |name| environment.text(name).is_some_and(|text| matches!(text, "1" | "yes" | "true"));
+    let recursive = |name| environment.text(name).is_some_and(has_recursive);
+    let home = if yes("CHOWN_HOME") { home() } else { None };
+    let of_home = home.map(|path| (path, recursive("CHOWN_HOME_OPTS")));
+    let extra = environment.text("CHOWN_EXTRA").unwrap_or_default().split(',').map(str::trim);
+    let extra = extra.filter(|path| path.starts_with('/')).map(|path| (path.into(), recursive("CHOWN_EXTRA_OPTS")));
+    of_home.into_iter().chain(extra).map(|(path, recursive)| Chown { path, recursive }).collect()
+}
+
+/// `-R`, alone or among other letters, or the long word.
+fn has_recursive(options: &str) -> bool {
+    let is =
+        |word: &str| word == "--recursive" || !word.starts_with("--") && word.starts_with('-') && word.contains('R');
+    options.split_whitespace().any(is)
+}
+
+/// A walk with its limits.
+struct Walk {
+    user: Uid,
+    group: Gid,
+    device: libc::dev_t,
+    left: u32,
+    until: Instant,
+    trouble: Option<String>,
+}
+
+impl Chown {
+    /// Does it; says what could not be done.
+    pub fn carry_out(&self, uid: u32, gid: u32) -> Option<String> {
+        self.within(uid, gid, ENTRIES, TIME)
+    }
+
+    fn within(&self, uid: u32, gid: u32, entries: u32, time: Duration) -> Option<String> {
+        let mut walk = Walk {
+            user: Uid::from_raw(uid),
+            group: Gid::from_raw(gid),
+            device: 0,
+            left: entries,
+            until: Instant::now() + time,
+            trouble: None,
+        };
+        let begun = walk.begin(self);
+        let why = begun.err().map(|errno| errno.desc().to_owned()).or(walk.trouble)?;
+        Some(format!("{} was not given to {uid}:{gid} in whole: {why}", crate::show::path(&self.path)))
+    }
+}
+
+impl Walk {
+    fn begin(&mut self, what: &Chown) -> Result<(), Errno> {
+        let here = nix::fcntl::AT_FDCWD;
+        let found = fstatat(here, &what.path, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        self.device = found.st_dev;
+        self.give(here, what.path.as_os_str(), &found)?;
+        if what.recursive { self.below(here, what.path.as_os_str(), DEPTH) } else { Ok(()) }
+    }
+
+    fn give(&self, directory: BorrowedFd<'_>, name: &OsStr, found: &FileStat) -> Result<(), Errno> {
+        if (found.st_uid, found.st_gid) == (self.user.as_raw(), self.group.as_raw()) {
+            return Ok(());
+        }
+        fchownat(directory, name, Some(self.user), Some(self.group), AtFlags::AT_SYMLINK_NOFOLLOW)
+    }
+
+    /// All entries of a directory. What is swapped for a link meanwhile is not followed: each level is entered from the one above.
+    fn below(&mut self, parent: BorrowedFd<'_>, name: &OsStr, depth: u32) -> Result<(), Errno> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let directory = openat(parent, name, flags, Mode::empty())?;
+        let listed = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string());
+        let entries =
+            std::fs::read_dir(listed).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
+        for name in entries.flatten().map(|entry| entry.file_name()) {
+            if !self.one(directory.as_fd(), &name, depth) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// One entry; false when it is enough.
+    fn one(&mut self, directory: BorrowedFd<'_>, name: &OsString, depth: u32) -> bool {
+        if self.left == 0 || Instant::now() >= self.until || depth == 0 {
+            self.trouble = Some("there is too much below it; chown it on the host, once".to_owned());
+            return false;
+        }
+        self.left -= 1;
+        // Gone since, or on another file system: not ours to change.
+        let Ok(found) = fstatat(directory, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW) else { return true };
+        if found.st_dev != self.device {
+            return true;
+        }
+        let given = self.give(directory, name, &found);
+        let is_directory = found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits();
+        let below = if is_directory { self.below(directory, name, depth - 1) } else { Ok(()) };
+        if let Err(errno) = given.and(below) {
+            self.trouble.get_or_insert_with(|| errno.desc().to_owned());
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    fn asked(variables: &[(&str, &str)]) -> Vec<Chown> {
+        wanted(&variables.iter().copied().collect(), || Some("/home/jovyan".into()))
+    }
+
+    #[test]
+    fn only_what_is_named_is_given_and_only_with_the_option_what_is_below() {
+        assert_eq!(asked(&[("CHOWN_HOME_OPTS", "-R"), ("CHOWN_EXTRA_OPTS", "-R")]), []);
+        let all =
+            asked(&[("CHOWN_HOME", "yes"), ("CHOWN_EXTRA", "/work, /opt/conda,relative"), ("CHOWN_EXTRA_OPTS", "-vR")]);
+        let told: Vec<_> = all.iter().map(|one| (one.path.to_str().unwrap(), one.recursive)).collect();
+        assert_eq!(told, [("/home/jovyan", false), ("/work", true), ("/opt/conda", true)]);
+        assert!(!has_recursive("--reference=/R") && has_recursive("--recursive"));
+    }
+
+    /// A directory with a file, a link to what lies outside, and something in a directory below.
+    fn tree() -> (tempfile::TempDir, Chown) {
+        let outer = tempfile::tempdir().unwrap();
+        let path = outer.path().join("home");
+        std::fs::create_dir_all(path.join("a/b")).unwrap();
+        std::fs::write(path.join("a/b/file"), "").unwrap();
+        std::fs::write(outer.path().join("outside"), "").unwrap();
+        symlink(outer.path(), path.join("link")).unwrap();
+        (outer, Chown { path, recursive: true })
+    }
+
+    #[test]
+    fn a_tree_is_given_without_what_its_links_lead_to() {
+        if !nix::unistd::geteuid().is_root() {
+            return println!("SKIPPED: only root can give files away");
+        }
+        let (outer, chown) = tree();
+        assert_eq!(chown.carry_out(12345, 54321), None);
+        let owner = |path: &str| {
+            let found = std::fs::symlink_metadata(outer.path().join(path)).unwrap();
+            (found.uid(), found.gid())
+        };
+        assert_eq!(["home", "home/a/b/file", "home/link"].map(owner), [(12345, 54321); 3]);
+        assert_eq!(["outside", "."].map(owner), [(0, 0); 2]);
+    }
+
+    #[test]
+    fn a_walk_ends_at_its_limits_and_says_so() {
+        let own = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+        let (_outer, chown) = tree();
+        let told = chown.within(own.0, own.1, 2, TIME).unwrap();
+        assert!(told.contains("too much below it"), "{told}");
+        assert!(chown.within(own.0, own.1, ENTRIES, Duration::ZERO).is_some());
+        let absent = Chown { path: "/no/such".into(), recursive: false };
+        assert!(absent.carry_out(own.0, own.1).unwrap().contains("No such file"));
+    }
+}

@@ -1,0 +1,221 @@
+//! The decision: from what is asked for to who the workload is, or why that cannot be.
+
+use super::groups;
+use super::names::{Account, Accounts};
+use super::refusal::{self, Refused};
+use super::wish::{Wish, wish};
+use super::{chown, chown::Chown};
+use crate::config::{Settings, UserChoice, Who};
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::sys::credentials::{self, SETGID, SETUID, UNMAPPED};
+use crate::sys::{Root, proc};
+
+/// All that the decision looks at.
+pub struct Ask<'a> {
+    /// The merged configuration.
+    pub settings: &'a Settings,
+    /// What trainit was started with.
+    pub environment: &'a Environment,
+    /// Where /etc, /proc and /dev are.
+    pub root: &'a Root,
+    /// Who this process is.
+    pub caller: Caller,
+    /// This is a container: its files are nobody else's.
+    pub container: bool,
+    /// Whose the code is; asked for at most once.
+    pub owner: &'a dyn Fn() -> Owner,
+}
+
+/// Who a process is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// Its user.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+    /// Its other groups.
+    pub groups: Vec<u32>,
+}
+
+impl Caller {
+    /// This process.
+    pub fn own() -> Self {
+        Caller { uid: credentials::own_uid(), gid: credentials::own_gid(), groups: credentials::own_groups() }
+    }
+}
+
+/// Whose the code directory is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// This user's and this group's.
+    Of(u32, u32),
+    /// Nobody's who would count: why, in words that follow the directory's name.
+    Nobody(String),
+}
+
+/// Who the workload is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Its user.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+    /// How this process becomes that; none: it is already.
+    pub switch: Option<Switch>,
+    /// What is known of the user by name; none: nothing had to be looked up.
+    pub account: Option<Account>,
+    /// The permissions that new files never get; none: as inherited.
+    pub umask: Option<u32>,
+    /// No exec may give rights.
+    pub no_new_privs: bool,
+    /// This is a container: its account files may get a line.
+    pub container: bool,
+    /// What was asked for and is not done, with the reason.
+    pub notes: Vec<String>,
+}
+
+/// A change of user.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Switch {
+    /// Its groups, without its first one.
+    pub groups: Vec<u32>,
+    /// Who asked for it.
+    pub by: String,
+    /// What becomes the new user's before that.
+    pub chown: Vec<Chown>,
+}
+
+/// A user that is asked for.
+struct Target {
+    uid: u32,
+    gid: u32,
+}
+
+/// Decides who the workload is.
+///
+/// # Errors
+/// A variable that names no user (78); a user that there is not, or that this process cannot become (115).
+pub fn decide(ask: &Ask<'_>) -> Result<Identity> {
+    let wish = wish(ask.settings, ask.environment, ask.caller.uid == 0)?;
+    let accounts = Accounts::new(ask.root);
+    let mut notes = Vec::new();
+    let identity = match target(ask, &wish, &accounts, &mut notes)? {
+        Some(target) => switched(ask, &wish, &accounts, &target)?,
+        None => Identity {
+            uid: ask.caller.uid,
+            gid: ask.caller.gid,
+            // Root has a name everywhere.
+            account: (ask.caller.uid != 0).then(|| accounts.of(ask.caller.uid, ask.caller.gid)),
+            ..Identity::default()
+        },
+    };
+    let no_new_privs = ask.settings.user_no_new_privs.value;
+    Ok(Identity { umask: wish.umask, no_new_privs, container: ask.container, notes, ..identity })
+}
+
+/// Whom to become; none: nobody else.
+fn target(ask: &Ask<'_>, wish: &Wish, accounts: &Accounts<'_>, notes: &mut Vec<String>) -> Result<Option<Target>> {
+    let caller = &ask.caller;
+    let other = |target: &Target| target.uid != caller.uid || target.gid != caller.gid;
+    match &wish.choice {
+        UserChoice::Keep => Ok(None),
+        UserChoice::Owner => {
+            let found = owner(ask);
+            notes.extend(found.as_ref().err().map(|why| format!("{}: {why}", wish.by)));
+            Ok(found.ok().flatten().filter(other))
+        }
+        UserChoice::Named(user, group) => {
+            let found = named(ask, wish, accounts, user, group.as_ref())?;
+            if wish.soft && is_fenced(ask.root) {
+                let why = "root of a user namespace is the user who started the container already";
+                notes.extend(other(&found).then(|| format!("{}: not changed to {}: {why}", wish.by, shown(&found))));
+                return Ok(None);
+            }
+            Ok(Some(found).filter(other))
+        }
+    }
+}
+
+/// The owner of the code; or why that is nobody to become. That it is the caller already, or root, is no news.
+fn owner(ask: &Ask<'_>) -> Result<Option<Target>, String> {
+    match (ask.owner)() {
+        Owner::Nobody(why) => Err(format!("stays {}:{}: {why}", ask.caller.uid, ask.caller.gid)),
+        Owner::Of(uid, _) if uid == ask.caller.uid || uid == 0 => Ok(None),
+        Owner::Of(uid, gid) if ask.caller.uid != 0 => {
+            Err(format!("stays {}: only root can become the owner, {uid}:{gid}", ask.caller.uid))
+        }
+        Owner::Of(UNMAPPED, _) => Err("stays root: the code's owner has no number in this user namespace".to_owned()),
+        Owner::Of(..) if is_fenced(ask.root) => {
+            Err("stays root: root of a user namespace is the user who started the container already".to_owned())
+        }
+        Owner::Of(uid, gid) => Ok(Some(Target { uid, gid })),
+    }
+}
+
+/// Whether this is a user namespace of its own: rootless engines, `userns-remap`. Without /proc nobody knows.
+fn is_fenced(root: &Root) -> bool {
+    root.read("/proc/self/uid_map").is_ok_and(|map| !credentials::is_whole(&map))
+}
+
+fn named(ask: &Ask<'_>, wish: &Wish, accounts: &Accounts<'_>, user: &Who, group: Option<&Who>) -> Result<Target> {
+    let absent = |file: &str, name: &str| refusal::unknown(&wish.by, file, name);
+    let (uid, own_gid) = match user {
+        // Nothing is looked up for whoever is that user and asks for no group.
+        Who::Number(uid) if *uid == ask.caller.uid && group.is_none() => (*uid, Some(ask.caller.gid)),
+        Who::Number(uid) => (*uid, accounts.user(*uid).map(|user| user.gid)),
+        Who::Name(name) => {
+            let user = accounts.user_named(name).ok_or_else(|| absent("/etc/passwd", name))?;
+            (user.uid, Some(user.gid))
+        }
+    };
+    let gid = match group {
+        Some(Who::Number(gid)) => *gid,
+        Some(Who::Name(name)) => accounts.group_named(name).ok_or_else(|| absent("/etc/group", name))?.gid,
+        // A user that nobody knows gets a group of its own number, and never root's.
+        None => own_gid.unwrap_or(uid),
+    };
+    Ok(Target { uid, gid })
+}
+
+fn switched(ask: &Ask<'_>, wish: &Wish, accounts: &Accounts<'_>, target: &Target) -> Result<Identity> {
+    let Target { uid, gid } = *target;
+    possible(ask, target).map_err(|why| refused(ask, wish, target, why))?;
+    let account = accounts.called(uid, gid, wish.name.as_deref(), wish.group_name.as_deref());
+    let mut devices = if ask.container { groups::of_devices(ask.root) } else { Vec::new() };
+    devices.extend(account.gid);
+    let groups = groups::merged(&ask.caller.groups, accounts, &account.name, gid, devices);
+    let home = || account.homes.iter().find(|home| ask.root.path(home).is_dir()).cloned();
+    let chown = if wish.soft { chown::wanted(ask.environment, home) } else { Vec::new() };
+    let switch = Switch { groups, by: wish.by.clone(), chown };
+    Ok(Identity { uid, gid, switch: Some(switch), account: Some(account), ..Identity::default() })
+}
+
+/// Whether this process can become that user, as far as can be said before it is tried. PID 1 needs the same capability to reach the
+/// workload with signals, where it has not the one for that.
+fn possible(ask: &Ask<'_>, target: &Target) -> Result<(), Refused> {
+    if ask.caller.uid != 0 {
+        return Err(Refused::NotRoot);
+    }
+    let status = ask.root.read("/proc/self/status").map(|text| proc::parse_status(&text)).ok();
+    let missing = |number: u32| status.as_ref().is_some_and(|status| status.capabilities & (1 << number) == 0);
+    let absent = |file: &str, id| ask.root.read(file).is_ok_and(|map| !credentials::is_mapped(&map, id));
+    if missing(SETUID) || missing(SETGID) {
+        Err(Refused::Capability)
+    } else if absent("/proc/self/uid_map", target.uid) || absent("/proc/self/gid_map", target.gid) {
+        Err(Refused::Unmapped)
+    } else {
+        Ok(())
+    }
+}
+
+fn refused(ask: &Ask<'_>, wish: &Wish, target: &Target, why: Refused) -> Error {
+    refusal::refused(&wish.by, &shown(target), why, &format!("{}:{}", ask.caller.uid, ask.caller.gid))
+}
+
+fn shown(target: &Target) -> String {
+    format!("{}:{}", target.uid, target.gid)
+}
+
+#[cfg(test)]
+mod tests;

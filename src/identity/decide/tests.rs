@@ -1,0 +1,202 @@
+//! The decision on machines that a directory stands for.
+
+use super::*;
+use crate::config::{Origin, Setting, Value};
+
+const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\njovyan:x:1000:100::/home/jovyan:/bin/bash\n\
+    games:x:5:60::/usr/games:/usr/sbin/nologin\n";
+const GROUP: &str = "root:x:0:root\ndisk:x:6:root\nusers:x:100:\nvideo:x:44:jovyan\ngames:x:60:\n";
+const WHOLE: &str = "0 0 4294967295\n";
+const ROOTLESS: &str = "0 1000 1\n1 100000 65536\n";
+/// SETUID and SETGID, and what Docker gives besides.
+const CAPABILITIES: &str = "CapEff:\t00000000a80425fb\n";
+
+struct World {
+    directory: tempfile::TempDir,
+    settings: Settings,
+    environment: Environment,
+    caller: Caller,
+    owner: Owner,
+}
+
+impl World {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let caller = Caller { uid: 0, gid: 0, groups: vec![0, 6, 44, 777] };
+        let owner = Owner::Nobody("/code is not on a mount".into());
+        let (settings, environment) = (Settings::default(), Environment::default());
+        World { directory, settings, environment, caller, owner }
+            .file("etc/passwd", PASSWD)
+            .file("etc/group", GROUP)
+            .file("proc/self/uid_map", WHOLE)
+            .file("proc/self/gid_map", WHOLE)
+            .file("proc/self/status", CAPABILITIES)
+    }
+
+    fn file(self, path: &str, text: &str) -> Self {
+        let path = self.directory.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        self
+    }
+
+    fn without(self, path: &str) -> Self {
+        std::fs::remove_file(self.directory.path().join(path)).unwrap();
+        self
+    }
+
+    fn user(mut self, text: &str) -> Self {
+        let origin = Origin::Environment("TRAINIT_USER".into());
+        self.settings.user = Setting { value: UserChoice::parse(text).unwrap(), origin };
+        self
+    }
+
+    fn variables(mut self, variables: &[(&str, &str)]) -> Self {
+        self.environment = variables.iter().copied().collect();
+        self
+    }
+
+    fn started_as(mut self, uid: u32, gid: u32) -> Self {
+        self.caller = Caller { uid, gid, groups: Vec::new() };
+        self
+    }
+
+    fn owned_by(mut self, uid: u32, gid: u32) -> Self {
+        self.owner = Owner::Of(uid, gid);
+        self
+    }
+
+    fn decide(&self) -> Result<Identity> {
+        let World { settings, environment, .. } = self;
+        let (root, caller) = (&Root::at(self.directory.path()), self.caller.clone());
+        decide(&Ask { settings, environment, root, caller, container: true, owner: &|| self.owner.clone() })
+    }
+
+    fn numbers(&self) -> (u32, u32, Vec<u32>) {
+        let identity = self.decide().unwrap();
+        (identity.uid, identity.gid, identity.switch.map(|switch| switch.groups).unwrap_or_default())
+    }
+
+    fn refused(&self) -> String {
+        let error = self.decide().unwrap_err();
+        assert_eq!(error.exit.code(), 115);
+        error.to_string()
+    }
+
+    fn note(&self) -> String {
+        let identity = self.decide().unwrap();
+        assert_eq!(identity.switch, None);
+        identity.notes.join("\n")
+    }
+}
+
+#[test]
+fn nothing_asked_for_looks_nothing_up() {
+    let identity = World::new().without("etc/passwd").without("proc/self/uid_map").decide().unwrap();
+    assert_eq!(identity, Identity { container: true, ..Identity::default() });
+}
+
+#[test]
+fn a_user_gets_its_groups_and_those_of_the_container_but_none_that_root_has_by_itself() {
+    let numbers = |text: &str| World::new().user(text).numbers();
+    assert_eq!(numbers("1000:1000"), (1000, 1000, vec![44, 100, 777]));
+    assert_eq!(numbers("jovyan"), (1000, 100, vec![44, 777]));
+    assert_eq!(numbers("games:video"), (5, 44, vec![60, 777]));
+    assert_eq!(numbers("4000"), (4000, 4000, vec![44, 777]));
+    assert_eq!(numbers("4000:0"), (4000, 0, vec![44, 777]));
+    assert_eq!(numbers("0:1000"), (0, 1000, vec![6, 44, 777]), "root stays what it is");
+}
+
+#[test]
+fn whoever_is_that_user_already_changes_nothing_even_without_any_right() {
+    for text in ["1000", "1000:100", "jovyan", "jovyan:users", "keep"] {
+        let identity = World::new().user(text).started_as(1000, 100).decide().unwrap();
+        assert_eq!((identity.switch, identity.notes), (None, vec![]), "{text}");
+    }
+    assert_eq!(World::new().user("root").decide().unwrap().switch, None);
+}
+
+#[test]
+fn only_root_with_the_capabilities_for_it_can_become_somebody_else() {
+    let not_root = World::new().user("1000:1000").started_as(12345, 0).refused();
+    assert!(not_root.starts_with("cannot run as 1000:1000 (user, TRAINIT_USER): trainit was started as 12345:0"));
+    assert!(not_root.contains("→ docker run --user 1000:1000"), "{not_root}");
+    let dropped = World::new().user("1000").file("proc/self/status", "CapEff:\t0000000000000040\n").refused();
+    assert!(dropped.contains("SETUID") && dropped.contains("--cap-add SETUID --cap-add SETGID"), "{dropped}");
+    assert_eq!(World::new().user("1000").without("proc/self/status").numbers().0, 1000);
+}
+
+#[test]
+fn a_name_that_nobody_has_is_refused() {
+    assert!(World::new().user("alice").refused().starts_with("there is no alice in /etc/passwd"));
+    assert!(World::new().user("jovyan:wheel").refused().starts_with("there is no wheel in /etc/group"));
+    assert!(World::new().without("etc/passwd").user("root").refused().contains("numbers need no entry"));
+}
+
+#[test]
+fn in_a_user_namespace_only_an_explicit_user_that_it_has_is_taken() {
+    let rootless = || World::new().file("proc/self/uid_map", ROOTLESS).file("proc/self/gid_map", ROOTLESS);
+    assert_eq!(rootless().user("1000").numbers().0, 1000);
+    assert!(rootless().user("70000").refused().contains("user namespace"));
+    let variables = rootless().variables(&[("NB_UID", "1000"), ("NB_GID", "100")]).note();
+    assert!(variables.starts_with("NB_UID: not changed to 1000:100: root of a user namespace"), "{variables}");
+    assert!(rootless().user("owner").owned_by(1000, 1000).note().contains("root of a user namespace"));
+    assert!(rootless().user("owner").owned_by(UNMAPPED, UNMAPPED).note().contains("has no number"));
+}
+
+#[test]
+fn the_owner_of_the_code_is_taken_where_it_is_a_real_one() {
+    let owner = || World::new().user("owner");
+    assert_eq!(owner().owned_by(1234, 5678).numbers(), (1234, 5678, vec![44, 777]));
+    assert_eq!(owner().note(), "user, TRAINIT_USER: stays 0:0: /code is not on a mount");
+    assert_eq!(owner().owned_by(0, 0).note(), "");
+    assert_eq!(owner().started_as(1234, 0).owned_by(1234, 5678).note(), "");
+    assert!(owner().started_as(1, 1).owned_by(1234, 5678).note().contains("only root can become the owner"));
+}
+
+#[test]
+fn the_name_of_docker_stacks_user_follows_its_number() {
+    let world = World::new().variables(&[("NB_UID", "1234"), ("NB_GID", "100"), ("NB_USER", "jovyan")]);
+    let account = world.decide().unwrap().account.unwrap();
+    assert_eq!((account.name.to_str(), account.listed), (Some("jovyan"), false));
+    assert_eq!((account.homes, account.group), (vec!["/home/jovyan".into()], None));
+    let world = World::new().variables(&[("NB_UID", "1000"), ("NB_GID", "2000"), ("NB_USER", "alice")]);
+    let account = world.decide().unwrap().account.unwrap();
+    assert_eq!((account.name.to_str(), account.listed, account.gid), (Some("alice"), false, Some(100)));
+    assert_eq!(account.homes, ["/home/alice", "/home/jovyan"].map(std::path::PathBuf::from));
+    assert_eq!((account.group, account.shell), (Some("gid2000".into()), Some("/bin/bash".into())));
+}
+
+#[test]
+fn a_number_that_nobody_knows_gets_a_name() {
+    let account = World::new().started_as(12345, 0).decide().unwrap().account.unwrap();
+    assert_eq!((account.name.to_str(), account.listed), (Some("uid12345"), false));
+    let known = World::new().started_as(1000, 100).decide().unwrap().account.unwrap();
+    assert_eq!((known.name.to_str(), known.listed), (Some("jovyan"), true));
+    assert_eq!(World::new().user("games").decide().unwrap().account.unwrap().shell, None);
+}
+
+#[test]
+fn directories_are_given_away_only_for_the_variables_of_docker_stacks() {
+    let chown = [("NB_UID", "1000"), ("CHOWN_EXTRA", "/work")];
+    let given = |world: World| world.decide().unwrap().switch.unwrap().chown.len();
+    assert_eq!(given(World::new().variables(&chown)), 1);
+    assert_eq!(given(World::new().variables(&chown).user("1000")), 0);
+}
+
+#[test]
+fn devices_that_only_their_group_may_use_bring_that_group() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    if !nix::unistd::geteuid().is_root() {
+        return println!("SKIPPED: only root can give files away");
+    }
+    let names = ["dev/kfd", "dev/dri/renderD128", "dev/dri/card0", "dev/infiniband/uverbs0", "dev/kfd-open"];
+    let world = names.iter().fold(World::new(), |world, name| world.file(name, "")).user("1000");
+    for (name, (gid, mode)) in names.iter().zip([(801, 0o660), (802, 0o660), (803, 0o660), (804, 0o600), (805, 0o666)])
+    {
+        let path = world.directory.path().join(name);
+        chown(&path, Some(0), Some(gid)).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    assert_eq!(world.numbers().2, [44, 777, 801, 802]);
+}

@@ -1,0 +1,38 @@
+//! Which groups a new user has beside its first one: those that the container was given, its own, and those of devices. Never root's.
+
+use super::names::Accounts;
+use crate::sys::Root;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt;
+
+/// Directories of devices whose group may use them, and how their names begin.
+const DEVICES: [(&str, &str); 3] = [("/dev", "kfd"), ("/dev/dri", "renderD"), ("/dev/infiniband", "")];
+
+/// Read and write for the group, nothing for others.
+const GROUP_ONLY: u32 = 0o060;
+const OTHERS: u32 = 0o006;
+
+/// The groups of devices that are in this container and that only their group may use.
+pub fn of_devices(root: &Root) -> Vec<u32> {
+    let nodes = DEVICES.iter().flat_map(|(directory, prefix)| {
+        let entries = std::fs::read_dir(root.path(directory)).into_iter().flatten().flatten();
+        entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()))
+    });
+    let closed = nodes.filter_map(|node| node.metadata().ok()).filter(|node| !node.is_dir());
+    let closed = closed.filter(|node| node.mode() & GROUP_ONLY == GROUP_ONLY && node.mode() & OTHERS == 0);
+    closed.map(|node| node.gid()).collect()
+}
+
+/// The groups of a new user. Of the caller's those stay that it was given (`--group-add`), not those that root has by /etc/group: in
+/// Alpine's these are disk, wheel and more.
+pub fn merged(caller: &[u32], accounts: &Accounts<'_>, name: &OsStr, gid: u32, more: Vec<u32>) -> Vec<u32> {
+    let of = |name: &OsStr| -> BTreeSet<u32> {
+        let has = |member: &std::ffi::OsString| member == name;
+        accounts.groups().iter().filter(|group| group.members.iter().any(has)).map(|group| group.gid).collect()
+    };
+    let roots = of(OsStr::new("root"));
+    let given = caller.iter().copied().filter(|group| !roots.contains(group));
+    let all: BTreeSet<u32> = given.chain(of(name)).chain(more).filter(|group| *group != 0 && *group != gid).collect();
+    all.into_iter().collect()
+}

@@ -1,0 +1,129 @@
+//! Where the user is at home: a directory that it can write, or one made for it, and what follows from that for tools that keep
+//! caches. It runs as that user.
+
+use crate::environment::Environment;
+use crate::sys::mountinfo::Mount;
+use crate::sys::{credentials, reach};
+use nix::unistd::{AccessFlags, access};
+use std::ffi::OsString;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// Caches that keep to variables of their own, below the cache directory. Some of these tools ask /etc/passwd before HOME.
+const CACHES: [(&str, &str); 6] = [
+    ("HF_HOME", "huggingface"),
+    ("TORCH_HOME", "torch"),
+    ("TORCHINDUCTOR_CACHE_DIR", "torchinductor"),
+    ("TRITON_CACHE_DIR", "triton"),
+    ("MPLCONFIGDIR", "matplotlib"),
+    ("NUMBA_CACHE_DIR", "numba"),
+];
+
+/// Where a home is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// Here; it can be written.
+    Usable(PathBuf),
+    /// Made here, because no other can be written.
+    Made(PathBuf),
+    /// Nowhere can anything be written.
+    None,
+}
+
+/// The first of these that can be written, else one that is made for this user in a directory for temporary files.
+pub fn find(candidates: impl Iterator<Item = PathBuf>, environment: &Environment, mounts: &[Mount]) -> Home {
+    let mut absolute = candidates.filter(|path| path.is_absolute());
+    match absolute.find(|path| is_writable(path, mounts)) {
+        Some(path) => Home::Usable(path),
+        None => make(&temporary(environment)).map_or(Home::None, Home::Made),
+    }
+}
+
+fn temporary(environment: &Environment) -> Vec<PathBuf> {
+    let own = environment.get("TMPDIR").map(PathBuf::from);
+    // Docker's /dev/shm is noexec: what compiles into a cache cannot load it from there. Better than nothing.
+    own.into_iter().chain(["/tmp", "/var/tmp", "/dev/shm"].map(PathBuf::from)).collect()
+}
+
+/// In the first of these that can be written. Others may write there, too: only a directory of our own counts.
+fn make(bases: &[PathBuf]) -> Option<PathBuf> {
+    let uid = credentials::own_uid();
+    bases.iter().map(|base| base.join(format!("home-{uid}"))).find(|path| {
+        let _ = std::fs::DirBuilder::new().mode(0o700).create(path);
+        let found = std::fs::symlink_metadata(path);
+        let ours = found.is_ok_and(|found| found.is_dir() && found.uid() == uid && found.mode() & 0o077 == 0);
+        ours && may_write(path)
+    })
+}
+
+fn may_write(path: &Path) -> bool {
+    access(path, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
+}
+
+/// A home on a file system that may be dead is asked from aside.
+fn is_writable(path: &Path, mounts: &[Mount]) -> bool {
+    reach::look(mounts, path, || may_write(path)).unwrap_or(false)
+}
+
+/// Variables for the tools whose caches would be in a home that cannot be written; `old` is that home, `home` the one made instead.
+/// Each is only a default.
+pub fn caches(home: &Path, old: Option<&Path>, environment: &Environment) -> Vec<(&'static str, OsString)> {
+    let base = environment.get("XDG_CACHE_HOME").map_or_else(|| home.join(".cache"), PathBuf::from);
+    let mut variables = vec![("XDG_CACHE_HOME", base.clone().into_os_string())];
+    variables.extend(CACHES.map(|(name, directory)| (name, base.join(directory).into_os_string())));
+    // Packages that an image has in its user's home stay where Python looks for them.
+    let packages = old.map(|old| old.join(".local")).filter(|local| local.join("lib").is_dir());
+    variables.extend(packages.map(|local| ("PYTHONUSERBASE", local.into_os_string())));
+    variables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_first_home_that_can_be_written_is_taken() {
+        let home = tempfile::tempdir().unwrap();
+        let candidates = ["", "relative", "/no/such", home.path().to_str().unwrap()].map(PathBuf::from);
+        let found = find(candidates.into_iter(), &Environment::default(), &[]);
+        assert_eq!(found, Home::Usable(home.path().to_owned()));
+    }
+
+    #[test]
+    fn a_home_is_made_only_where_nobody_else_can_have_prepared_it() {
+        let base = tempfile::tempdir().unwrap();
+        let own = base.path().join(format!("home-{}", credentials::own_uid()));
+        let bases = [PathBuf::from("/no/such"), base.path().to_owned()];
+        assert_eq!(make(&bases), Some(own.clone()));
+        assert_eq!(make(&bases), Some(own.clone()), "it is there from the last start");
+        std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(make(&bases), None, "others can look into it");
+        std::fs::remove_dir(&own).unwrap();
+        std::os::unix::fs::symlink("/tmp", &own).unwrap();
+        assert_eq!(make(&bases), None, "it leads elsewhere");
+    }
+
+    #[test]
+    fn caches_follow_an_inherited_cache_directory() {
+        let told = |environment: &Environment| -> Vec<String> {
+            let variables = caches(Path::new("/tmp/home-7"), None, environment);
+            variables.iter().map(|(name, value)| format!("{name}={}", value.display())).collect()
+        };
+        assert!(told(&Environment::default()).contains(&"TRITON_CACHE_DIR=/tmp/home-7/.cache/triton".to_owned()));
+        let cache: Environment = [("XDG_CACHE_HOME", "/cache")].into_iter().collect();
+        assert!(told(&cache).contains(&"HF_HOME=/cache/huggingface".to_owned()));
+    }
+
+    #[test]
+    fn packages_in_the_old_home_are_still_found() {
+        let old = tempfile::tempdir().unwrap();
+        let base = |old: &Path| {
+            let variables = caches(Path::new("/h"), Some(old), &Environment::default());
+            variables.into_iter().find(|(name, _)| *name == "PYTHONUSERBASE").map(|(_, value)| value)
+        };
+        assert_eq!(base(old.path()), None);
+        std::fs::create_dir_all(old.path().join(".local/lib")).unwrap();
+        assert_eq!(base(old.path()), Some(old.path().join(".local").into_os_string()));
+    }
+}

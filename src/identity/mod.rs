@@ -1,0 +1,18 @@
+//! Who the workload is: decided from what is asked for, who this process is, and the account files; then assumed, once and for good,
+//! before anything is checked, installed or run. Knows `config`, `environment` and `sys`; nothing of checks.
+//!
+//! `decide` is pure but for reading below a `Root`; `Identity::assume` has the side effects. Whoever stays what it is pays for one look
+//! at HOME.
+
+pub mod accounts;
+mod assume;
+mod chown;
+mod decide;
+mod groups;
+mod home;
+mod names;
+mod refusal;
+mod wish;
+
+pub use assume::{Assumed, Surroundings};
+pub use decide::{Ask, Caller, Identity, Owner, Switch, decide};

@@ -1,0 +1,101 @@
+//! What a user is called, and where it is at home: out of /etc/passwd and /etc/group, which are read only when somebody asks, or made
+//! up for a number that nobody knows.
+
+use super::accounts::{self, Group, User};
+use crate::sys::Root;
+use std::cell::OnceCell;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// The account files.
+pub const PASSWD: &str = "/etc/passwd";
+/// The groups among them.
+pub const GROUP: &str = "/etc/group";
+
+/// Both files, each read at most once.
+pub struct Accounts<'a> {
+    root: &'a Root,
+    users: OnceCell<Vec<User>>,
+    groups: OnceCell<Vec<Group>>,
+}
+
+/// What is known of a user.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Its name.
+    pub name: OsString,
+    /// /etc/passwd has this number under this name.
+    pub listed: bool,
+    /// Where it may be at home, the best first.
+    pub homes: Vec<PathBuf>,
+    /// Its shell, unless that is none to work in.
+    pub shell: Option<PathBuf>,
+    /// The first group that /etc/passwd gives it, where it is another one now.
+    pub gid: Option<u32>,
+    /// The name for its group, where /etc/group has none.
+    pub group: Option<OsString>,
+}
+
+impl<'a> Accounts<'a> {
+    /// The files of this root.
+    pub fn new(root: &'a Root) -> Self {
+        Accounts { root, users: OnceCell::new(), groups: OnceCell::new() }
+    }
+
+    fn users(&self) -> &[User] {
+        self.users.get_or_init(|| accounts::users(&self.root.read(PASSWD).unwrap_or_default()))
+    }
+
+    /// Every group.
+    pub fn groups(&self) -> &[Group] {
+        self.groups.get_or_init(|| accounts::groups(&self.root.read(GROUP).unwrap_or_default()))
+    }
+
+    /// The user with this number.
+    pub fn user(&self, uid: u32) -> Option<&User> {
+        self.users().iter().find(|user| user.uid == uid)
+    }
+
+    /// The user of this name.
+    pub fn user_named(&self, name: &str) -> Option<&User> {
+        self.users().iter().find(|user| user.name == name)
+    }
+
+    /// The group of this name.
+    pub fn group_named(&self, name: &str) -> Option<&Group> {
+        self.groups().iter().find(|group| group.name == name)
+    }
+
+    /// What is known of a user that stays what it is.
+    pub fn of(&self, uid: u32, gid: u32) -> Account {
+        Account { group: None, ..self.called(uid, gid, None, None) }
+    }
+
+    /// What is known of a user, which may get another name and a name for its group.
+    pub fn called(&self, uid: u32, gid: u32, name: Option<&str>, group: Option<&str>) -> Account {
+        let entry = self.user(uid);
+        let named = name.and_then(|name| self.user_named(name));
+        let listed = entry.is_some_and(|entry| name.is_none_or(|name| entry.name == name));
+        let new = name.filter(|_| named.is_none()).map(|name| Path::new("/home").join(name));
+        let known = || named.into_iter().chain(entry);
+        let homes = new.into_iter().chain(known().map(|entry| entry.home.clone()));
+        let mut shells = known().map(|entry| entry.shell.clone());
+        let own = || entry.map_or_else(|| format!("uid{uid}").into(), |entry| entry.name.clone());
+        let has_group = self.groups().iter().any(|group| group.gid == gid);
+        Account {
+            listed,
+            homes: homes.filter(|home| home.is_absolute()).collect(),
+            shell: shells.find(|shell| is_shell(shell)),
+            gid: known().map(|entry| entry.gid).find(|first| *first != gid),
+            group: (!has_group).then(|| group.map_or_else(|| format!("gid{gid}").into(), OsString::from)),
+            name: name.map_or_else(own, OsString::from),
+        }
+    }
+}
+
+/// `nologin`, `false` and nothing at all are no shells to work in.
+fn is_shell(path: &Path) -> bool {
+    let name = path.file_name().map_or(&b""[..], OsStr::as_bytes);
+    path.is_absolute() && ![&b"nologin"[..], b"false", b"sync", b"true"].contains(&name)
+}

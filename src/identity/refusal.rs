@@ -1,0 +1,48 @@
+//! Why a user cannot be had, in the three parts of an error.
+
+use crate::error::Error;
+use crate::exit::{Exit, Family};
+use nix::errno::Errno;
+
+/// What stands between this process and the user that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// This process is not root's.
+    NotRoot,
+    /// Root without the capabilities for it.
+    Capability,
+    /// The user namespace has no such number.
+    Unmapped,
+    /// The kernel said no.
+    Kernel(Errno),
+}
+
+/// A user (`1000:1000`) that was asked for by somebody and cannot be had.
+pub fn refused(by: &str, user: &str, why: Refused, caller: &str) -> Error {
+    let error = error(format!("cannot run as {user} ({by})"));
+    let directly = format!("docker run --user {user} … starts as that user");
+    match why {
+        Refused::NotRoot => error
+            .because(format!("trainit was started as {caller}, and only root can become somebody else"))
+            .hint(directly)
+            .hint("docker run --user root … leaves the change to trainit"),
+        Refused::Capability => error
+            .because("the capabilities SETUID and SETGID were dropped")
+            .hint(directly)
+            .hint("docker run --cap-add SETUID --cap-add SETGID … leaves the change to trainit"),
+        Refused::Unmapped => error
+            .because("this user namespace (a rootless engine?) has no such user or group")
+            .hint("user: keep (TRAINIT_USER=keep): root in here is the user who started the container"),
+        Refused::Kernel(errno) => error.because(errno.desc()).hint(directly),
+    }
+}
+
+/// A name that is in none of the account files.
+pub fn unknown(by: &str, file: &str, name: &str) -> Error {
+    error(format!("there is no {name} in {file} ({by})"))
+        .hint("numbers need no entry: user: 1000:1000, or NB_UID and NB_GID")
+}
+
+fn error(what: String) -> Error {
+    Error::new(Exit::Permanent(Family::User), what)
+}

@@ -12,7 +12,7 @@ use trainit::environment::Environment;
 use trainit::identity::accounts::{self, Edit};
 use trainit::state::Record;
 use trainit::sys::{Root, cgroup, credentials, executable, mountinfo, proc, signal};
-use trainit::{cli, config, deps, git, gpu, handover, show};
+use trainit::{cli, config, deps, git, gpu, handover, hooks, show};
 
 /// One thing to fuzz.
 pub struct Target {
@@ -46,6 +46,7 @@ pub const TARGETS: &[Target] = &[
     target("git", git_files),
     target("gpu", gpus),
     target("handover", frames),
+    target("hook_environment", |bytes| assert!(hooks::variables(bytes).iter().all(|(name, _)| !name.is_empty()))),
     target("installer_words", installer_words),
     target("kept_answers", kept_answers),
     target("mountinfo", mount_table),

@@ -82,6 +82,13 @@ pub enum Errand {
     Pulse,
     /// Tell what these processes are doing, as far as it can be seen.
     Dump(Vec<i32>),
+    /// Run the hooks of `hooks.after_stop`.
+    AfterStop {
+        /// All of them together may take so long.
+        time: Duration,
+        /// What the whole is going to end with.
+        code: u8,
+    },
 }
 
 /// Where a container is between start and end.
@@ -212,6 +219,8 @@ pub struct Policy {
     pub stack_signal: Option<i32>,
     /// A failed container is kept open for a person.
     pub hold: Option<Hold>,
+    /// Hooks for when the workload has ended for good.
+    pub after_stop: Option<AfterStop>,
     /// Where the JSON report is, or is going to be.
     pub report: Option<String>,
     /// The workload's user, where it is another one than PID 1's.
@@ -263,6 +272,15 @@ pub struct Checkpoints {
     pub family: String,
     /// How a checkpoint's name looks, as configured.
     pub pattern: Option<String>,
+}
+
+/// Hooks for when the workload has ended for good.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AfterStop {
+    /// Directories, or single files.
+    pub paths: Vec<String>,
+    /// How long each may take.
+    pub timeout: Option<Duration>,
 }
 
 /// How a failed container is kept open.

@@ -35,6 +35,12 @@ const ROOMS: &[Room] = &[
     room("show", &[], "how bytes become words knows nobody, so that every rich room may use it"),
     room("state", &["handover", "sys"], "PID 1 writes the state file: what PID 1 needs is never rich"),
     room("config", BASE, "the configuration knows the ground and nothing of what its values will do"),
+    room("program", &["environment", "sys"], "running a program to its end says nothing of which program it is"),
+    room(
+        "hooks",
+        &["exit", "error", "environment", "show", "config", "program"],
+        "a hook is a file that runs; when, and what its failure means, is for others",
+    ),
     room("cli", &["error", "exit", "config"], "the command line is plain data and decides nothing"),
     room("engine", ABOVE_CONFIG, FAMILY),
     room("identity", ABOVE_CONFIG, FAMILY),
@@ -66,7 +72,8 @@ const FAMILY: &str =
     "families know the configuration and the ground, never each other: what they share belongs below them";
 const BASE: &[&str] = &["exit", "error", "handover", "environment", "sys", "show"];
 const ABOVE_CONFIG: &[&str] = &["exit", "error", "handover", "environment", "sys", "show", "config"];
-const WITH_ENGINE: &[&str] = &["exit", "error", "handover", "environment", "sys", "show", "config", "engine"];
+const WITH_ENGINE: &[&str] =
+    &["exit", "error", "handover", "environment", "sys", "show", "config", "engine", "program"];
 const ABOVE_ENGINE: &[&str] = &[
     "exit",
     "error",
@@ -93,6 +100,8 @@ const EVERYTHING: &[&str] = &[
     "show",
     "state",
     "config",
+    "program",
+    "hooks",
     "cli",
     "engine",
     "identity",

@@ -123,6 +123,16 @@ settings! {
     "env" env: BTreeMap<String, EnvValue> = "" eg "{HF_HOME: /cache/hf}", project;
     /// Modes of the image's own.
     "modes" modes: BTreeMap<String, ModeSpec> = "" eg "{board: {command: tensorboard --logdir /out, kind: build}}", trusted;
+    /// Directories of hooks (or single files) that run before the checks.
+    "hooks.before_checks" hooks_before_checks: Vec<PathBuf> = "" eg "[/opt/nvidia/entrypoint.d]", trusted;
+    /// The same, before the workload: its variables are known, its dependencies installed.
+    "hooks.before_start" hooks_before_start: Vec<PathBuf> = "" eg "[/usr/local/bin/before-notebook.d]", trusted;
+    /// The same, after the workload has ended for good.
+    "hooks.after_stop" hooks_after_stop: Vec<PathBuf> = "" eg "[/etc/trainit/after-stop.d]", trusted;
+    /// How long each hook may take.
+    "hooks.timeout" hooks_timeout: Option<Duration> = "1m", trusted;
+    /// What a failed hook means to the start: `fail` or `warn`.
+    "hooks.on_error" hooks_on_error: OnError = "fail", trusted;
     /// Least size of /dev/shm; below it the start fails. Default: a warning below 1 GiB.
     "host.shm" host_shm: Option<Size> = "" eg "8GiB", project;
     /// Deadline for all that happens before the workload.

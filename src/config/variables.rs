@@ -11,7 +11,7 @@ const PREFIX: &str = "TRAINIT_";
 pub const CONFIG: &str = "TRAINIT_CONFIG";
 
 /// What trainit itself sets for a workload: inherited from an outer trainit, it is not input.
-pub const OUTPUTS: [&str; 7] = [
+pub const OUTPUTS: [&str; 8] = [
     "TRAINIT",
     "TRAINIT_ATTEMPT",
     "TRAINIT_RUN_MODE",
@@ -19,6 +19,7 @@ pub const OUTPUTS: [&str; 7] = [
     "TRAINIT_RESUME_PATH",
     "TRAINIT_RESUME_STEP",
     "TRAINIT_CODE_COMMIT",
+    "TRAINIT_EXIT_CODE",
 ];
 
 /// Keys that belong to the outer trainit when one is started inside a session.

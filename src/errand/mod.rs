@@ -2,6 +2,7 @@
 //! the workload's user. One file an errand.
 
 mod checkpoints;
+mod hooks;
 mod pulse;
 mod stacks;
 
@@ -27,6 +28,7 @@ pub fn run(task: Task<'_>) -> c_int {
         }
         Errand::RequestSave => request_save(&task),
         Errand::Pulse => task.door.send(&Message::Pulse(pulse::pulse(task.policy.run_dir.as_deref()))),
+        Errand::AfterStop { time, code } => hooks::run(&task, *time, *code),
         Errand::Dump(pids) => {
             stacks::dump(pids, task.policy, &mut |line| task.door.send(&Message::Note(line)));
             task.door.send(&Message::Dumped);

@@ -3,6 +3,7 @@
 
 mod breadcrumbs;
 mod hold;
+mod hooks;
 mod launch;
 mod outputs;
 mod policy;

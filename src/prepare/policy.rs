@@ -82,6 +82,7 @@ pub fn policy(loaded: &Loaded, plan: &Plan, grace: &Grace, run_dir: Option<&Path
         save_signal: settings.checkpoint_signal.map(|signal| signal.0),
         save_file: settings.checkpoint_request_file.as_ref().map(path),
         stack_signal: settings.watchdog_stack_signal.map(|signal| signal.0),
+        after_stop: super::hooks::after_stop(settings),
         restart: restart(settings),
         watchdog: watchdog(settings),
         json: is_json(settings),

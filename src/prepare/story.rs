@@ -3,6 +3,7 @@
 
 use super::breadcrumbs;
 use super::hold;
+use super::hooks::Stage;
 use super::outputs::Outputs;
 use super::policy::{self, Grace};
 use super::resume;
@@ -17,7 +18,7 @@ use crate::exit::{Exit, Family};
 use crate::handover::{Door, Kind, Message, Phase, Policy, User};
 use crate::identity;
 use crate::mode::{self, Facts, Plan};
-use crate::report::{self, Console, Report};
+use crate::report::{self, Console, Hook, Report};
 use crate::state::{self, Identity};
 use crate::sys::{Root, reach, terminal};
 use nix::errno::Errno;
@@ -39,6 +40,8 @@ pub struct Story {
     pub told: bool,
     /// Where the report goes.
     report: Option<PathBuf>,
+    /// The hooks that ran.
+    pub hooks: Vec<Hook>,
     findings: Vec<Finding>,
     dependencies: Option<(String, Duration)>,
 }
@@ -55,7 +58,8 @@ impl Story {
     /// A start that begins now.
     pub fn new(door: Door, since: Instant, attempt: u32) -> Self {
         let (console, findings) = (Console::early(), Vec::new());
-        Story { door, console, since, attempt, told: false, report: None, findings, dependencies: None }
+        let hooks = Vec::new();
+        Story { door, console, since, attempt, told: false, report: None, hooks, findings, dependencies: None }
     }
 
     /// From the words of the command line to a workload.
@@ -79,26 +83,39 @@ impl Story {
         let became = identity.and_then(|identity| scene.become_user(identity, &plan.env));
         scene.user.iter().flat_map(|user| &user.notes).for_each(|note| self.console.line(note));
 
-        // The working directory may lie on a dead file system: it is entered when the checks have been there and come back.
-        let fit = became.and_then(|()| self.check(&scene)).and_then(|()| enter(&scene));
-        let changes = fit.and_then(|()| self.install(&scene, &plan));
-        self.file(&scene, &plan, began, changes.as_ref().err());
-        let changes = changes?;
+        let ready = became.and_then(|()| self.make_ready(&mut scene, &plan, run_dir.as_deref(), grace.time));
+        self.file(&scene, &plan, began, ready.as_ref().err());
+        let ready = ready?;
+        self.console.start(&ready.command, &user(), self.since.elapsed());
+        Ok(ready)
+    }
 
+    fn make_ready(
+        &mut self,
+        scene: &mut Scene,
+        plan: &Plan,
+        run_dir: Option<&Path>,
+        grace: Option<Duration>,
+    ) -> Result<Ready> {
+        self.hook(Stage::BeforeChecks, &scene.settings, &plan.command, &mut scene.environment)?;
+        self.check(scene)?;
+        // It may lie on a dead file system: it is entered when the checks have been there and come back.
+        enter(scene)?;
+        let changes = self.install(scene, plan)?;
         let resumed = resume::resume(&scene.settings, &scene.mounts)?;
         resumed.lines.iter().for_each(|line| self.console.line(line));
         let command = [plan.command.clone(), resumed.arguments.clone()].concat();
         let outputs = Outputs {
-            plan: &plan,
+            plan,
             attempt: self.attempt,
-            run_dir: run_dir.as_deref(),
+            run_dir,
             changes,
             resumed: &resumed,
             provenance: check::provenance(&self.findings),
-            grace: grace.time,
+            grace,
         };
-        let environment = outputs.add_to(scene.environment);
-        self.console.start(&command, &user(), self.since.elapsed());
+        let mut environment = outputs.add_to(scene.environment.clone());
+        self.hook(Stage::BeforeStart, &scene.settings, &command, &mut environment)?;
         Ok(Ready { command, environment })
     }
 
@@ -241,7 +258,8 @@ impl Story {
     /// The JSON report, where it is wanted. That it cannot be written is no reason not to train.
     fn file(&mut self, scene: &Scene, plan: &Plan, began: SystemTime, error: Option<&Error>) {
         let Some(file) = self.report.take() else { return };
-        let mut report = Report::new(scene, Some(&plan.mode), &self.findings, began);
+        let mut report =
+            Report::new(scene, Some(&plan.mode), &self.findings, began).with_hooks(std::mem::take(&mut self.hooks));
         if let Some((words, took)) = self.dependencies.take() {
             report = report.with_dependencies(words, took);
         }

@@ -3,6 +3,7 @@
 use super::remedy::{self, Correction};
 use crate::check::{Finding, Scene, Status, provenance, verdict};
 use crate::engine::Place;
+use crate::error::Error;
 use crate::exit::Exit;
 use crate::show;
 use crate::sys::temporary::Temporary;
@@ -26,6 +27,7 @@ pub struct Report {
     commit: Option<String>,
     findings: Vec<Row>,
     dependencies: Option<Dependencies>,
+    hooks: Vec<Hook>,
     verdict: Status,
     exit: u8,
     took_ms: u64,
@@ -57,6 +59,23 @@ pub struct Dependencies {
     pub took_ms: u64,
 }
 
+/// A hook that ran.
+#[derive(Clone, Debug, Serialize)]
+pub struct Hook {
+    stage: &'static str,
+    path: String,
+    took_ms: u64,
+    failed: Option<String>,
+}
+
+impl Hook {
+    /// One of this stage, after so long.
+    pub fn new(stage: &'static str, path: &Path, took: Duration, failed: Option<&Error>) -> Self {
+        let failed = failed.map(|error| show::masked(&error.what));
+        Hook { stage, path: show::path(path), took_ms: milliseconds(took), failed }
+    }
+}
+
 impl Report {
     /// The report of these findings. `mode`: none for a check that starts nothing; `began`: when this process did.
     pub fn new(scene: &Scene, mode: Option<&str>, findings: &[Finding], began: SystemTime) -> Self {
@@ -74,12 +93,19 @@ impl Report {
             commit: provenance(findings).commit,
             findings: findings.iter().map(|finding| Row::of(finding, place)).collect(),
             dependencies: None,
+            hooks: Vec::new(),
             verdict: findings.iter().map(|finding| finding.status).max().unwrap_or(Status::Ok),
             exit: verdict(findings).map_or(0, Exit::code),
             took_ms: milliseconds(took),
             remedy: correction.as_ref().map(Correction::text),
             start: correction,
         }
+    }
+
+    /// Adds the hooks that ran.
+    pub fn with_hooks(mut self, hooks: Vec<Hook>) -> Self {
+        self.hooks = hooks;
+        self
     }
 
     /// Adds what became of the dependencies.

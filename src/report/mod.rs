@@ -9,7 +9,7 @@ mod termination;
 
 pub use crate::show::masked as mask;
 pub use console::Console;
-pub use json::{Dependencies, Report};
+pub use json::{Dependencies, Hook, Report};
 pub use remedy::{Correction, correction};
 pub use termination::termination;
 

@@ -17,6 +17,8 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(5);
 /// Looking into many processes takes longer.
 const DUMP_LIMIT: Duration = Duration::from_secs(15);
+/// Beyond the time that hooks may take: what ends them has five seconds for it.
+const HOOK_LIMIT: Duration = Duration::from_secs(6);
 /// For a last look at the checkpoints, after all else has ended.
 const LAST_LOOK: Duration = Duration::from_secs(2);
 
@@ -120,6 +122,8 @@ fn limit(errand: &Errand) -> Option<Duration> {
     match errand {
         Errand::Watch => None,
         Errand::Dump(_) => Some(DUMP_LIMIT),
+        // It ends its hooks itself; then there is nothing left that could hang.
+        Errand::AfterStop { time, .. } => Some(time.saturating_add(HOOK_LIMIT)),
         _ => Some(LIMIT),
     }
 }

@@ -2,6 +2,7 @@
 //! exit code. Knows `handover`, `state`, `exit` and `sys`, and nothing that a user wrote: no YAML, no clap. It is a loop around
 //! the pure `State::step`; it must never block, never exit early and never panic to death.
 
+mod after;
 mod diary;
 mod ending;
 mod errands;

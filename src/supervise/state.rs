@@ -142,6 +142,8 @@ pub struct State {
     pub(super) watch: super::watching::Watch,
     /// `stop.done_file` was asked for, and the answer.
     pub(super) complete: Option<Option<bool>>,
+    /// `hooks.after_stop` ran, or run now.
+    pub(super) hooked: bool,
     pub(super) done: bool,
     /// When the workload's main process ended.
     over_at: Option<Clock>,
@@ -179,6 +181,7 @@ impl State {
             again: Default::default(),
             watch: Default::default(),
             complete: None,
+            hooked: false,
             done: false,
             over_at: None,
         }

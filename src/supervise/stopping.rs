@@ -200,6 +200,9 @@ impl State {
             self.complete = Some(None);
             return act.push(Action::Send(Errand::DoneFile));
         }
+        if self.has_hooks(now, act) {
+            return;
+        }
         (self.settle_at, self.term_at, self.kill_at, self.name_at) = (None, None, None, None);
         if !self.starts_again(now, act) && !self.holds(now, act) {
             self.exit(act);

@@ -2,6 +2,7 @@
 
 use crate::job::{Job, assert_about, places, said, timed};
 use crate::support::Place;
+use std::os::unix::fs::PermissionsExt;
 
 #[test]
 fn a_failed_training_is_kept_open_and_a_stop_ends_it_with_its_own_code() {
@@ -34,11 +35,26 @@ fn a_failed_training_is_kept_open_and_a_stop_ends_it_with_its_own_code() {
 
 #[test]
 fn a_start_that_failed_is_kept_open_with_its_report() {
-    let job = Job::new().with("ON_FAILURE", "hold:1h").with("DATA", "/no/such/data");
+    for user in users() {
+        let job = Job::new().with("ON_FAILURE", "hold:1h").with("DATA", "/no/such/data");
+        std::fs::set_permissions(job.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        is_held_with_its_report(&job.with("USER", user));
+    }
+}
+
+/// Whom a start can become here.
+fn users() -> &'static [&'static str] {
+    if nix::unistd::geteuid().is_root() { &["keep", "12345:23456"] } else { &["keep"] }
+}
+
+#[track_caller]
+fn is_held_with_its_report(job: &Job) {
     let running = job.launch(Place::Aside, &["true"]).spawn();
     job.is_in_phase("holding");
-    let report = job.run_dir().join("report.json");
-    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    let state = std::fs::read(job.run_dir().join("state.json")).unwrap();
+    let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
+    let report = std::fs::read(state["report"].as_str().unwrap()).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
     assert_eq!(report["exit"], 111);
     assert!(
         report["findings"].as_array().unwrap().iter().any(|finding| finding["subject"] == "/no/such/data"),

@@ -8,6 +8,7 @@ mod support;
 mod docs;
 mod ending;
 mod holding;
+mod hooks;
 mod job;
 mod preparing;
 mod protocol;

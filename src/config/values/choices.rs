@@ -83,9 +83,11 @@ choice! {
 }
 
 choice! {
-    /// What a failed installation means.
+    /// What a failure in the preparations means.
+    #[derive(Default)]
     OnError {
         /// The start fails.
+        #[default]
         Fail = "fail",
         /// The start goes on, with a warning.
         Warn = "warn",

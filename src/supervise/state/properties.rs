@@ -1,7 +1,7 @@
 //! What holds in every order of events, whatever the policy is.
 
 use super::*;
-use crate::handover::{Checkpoints, Hold, OnHang, Pulse, Restart, Watchdog};
+use crate::handover::{AfterStop, Checkpoints, Hold, OnHang, Pulse, Restart, Watchdog};
 use crate::supervise::stopping::{KILLS, PREPARE_GRACE};
 use proptest::prelude::*;
 use proptest::{collection, option};
@@ -111,26 +111,29 @@ fn policies() -> impl Strategy<Value = Policy> {
     let parts = (
         option::of(seconds(0..60)),
         prop_oneof![Just(Kind::Train), Just(Kind::Build)],
-        any::<[bool; 5]>(),
+        any::<[bool; 6]>(),
         restarts(),
         watchdogs(),
         option::of(seconds(1..20)),
     );
-    parts.prop_map(|(grace, kind, [watched, signal, file, done, held], restart, watchdog, prepare_timeout)| Policy {
-        grace,
-        kind,
-        restart,
-        watchdog,
-        prepare_timeout,
-        drain: Duration::from_secs(5),
-        stop_code: Some(143),
-        checkpoints: watched.then(Checkpoints::default),
-        save_signal: signal.then_some(libc::SIGUSR1),
-        save_file: file.then(|| "/save".into()),
-        hold: held.then(|| Hold { time: Duration::from_secs(1800), look: "a\nb".into() }),
-        done_file: done.then(|| "/done".into()),
-        on: vec![(libc::SIGUSR2, Meaning::Checkpoint)],
-        ..Policy::default()
+    parts.prop_map(|(grace, kind, [watched, signal, file, done, held, hooked], restart, watchdog, prepare_timeout)| {
+        Policy {
+            grace,
+            kind,
+            restart,
+            watchdog,
+            prepare_timeout,
+            drain: Duration::from_secs(5),
+            stop_code: Some(143),
+            checkpoints: watched.then(Checkpoints::default),
+            save_signal: signal.then_some(libc::SIGUSR1),
+            save_file: file.then(|| "/save".into()),
+            hold: held.then(|| Hold { time: Duration::from_secs(1800), look: "a\nb".into() }),
+            after_stop: hooked.then(AfterStop::default),
+            done_file: done.then(|| "/done".into()),
+            on: vec![(libc::SIGUSR2, Meaning::Checkpoint)],
+            ..Policy::default()
+        }
     })
 }
 
@@ -212,6 +215,7 @@ proptest! {
         play.state.policy.restart.max = 0;
         play.state.policy.done_file = None;
         play.state.policy.hold = None;
+        play.state.policy.after_stop = None;
         play.does(Event::MainEnded(Ended::Exited(code)));
         play.does(Event::ChildrenGone);
         prop_assert_eq!(play.count(is_exit), 1);

@@ -1,7 +1,7 @@
 //! Orders of events, each as a table: what happens, and what PID 1 does about it.
 
 use super::*;
-use crate::handover::{Hold, Restart};
+use crate::handover::{AfterStop, Hold, Restart};
 
 fn at(seconds: f64) -> Clock {
     Duration::from_secs_f64(seconds)
@@ -214,4 +214,27 @@ fn restarts_come_before_the_hold() {
     assert_eq!(play.does(1.0, Event::Tick), [Action::Begin]);
     play.does(2.0, Event::MainEnded(Ended::Exited(4)));
     assert_eq!(play.does(2.0, Event::ChildrenGone), [Action::Account(4)]);
+}
+
+#[test]
+fn hooks_run_when_all_is_gone_and_before_it_is_held() {
+    let after_stop = Some(AfterStop { paths: vec!["/hooks".into()], timeout: Some(Duration::from_secs(60)) });
+    let mut play = Play::running(Policy { after_stop: after_stop.clone(), ..held(Kind::Train) });
+    play.does(1.0, Event::MainEnded(Ended::Exited(3)));
+    let time = Duration::from_secs(60);
+    assert_eq!(play.does(1.0, Event::ChildrenGone), [Action::Send(Errand::AfterStop { time, code: 3 })]);
+    // What they leave behind is killed in the end.
+    assert_eq!(play.0.deadline(), Some(at(67.0)));
+    assert_eq!(play.does(2.0, Event::ChildrenGone), [Action::Account(3)]);
+    // Within a grace they have less, and a workload that never ran has none.
+    let mut play = Play::running(Policy { after_stop: after_stop.clone(), ..train(Some(30)) });
+    play.does(1.0, signal(TERM));
+    play.does(11.0, Event::MainEnded(Ended::Exited(0)));
+    let time = Duration::from_secs(14);
+    assert_eq!(play.does(11.0, Event::ChildrenGone), [Action::Send(Errand::AfterStop { time, code: 143 })]);
+    assert_eq!(play.0.deadline(), Some(at(31.0)));
+    let mut play = Play(State::preparing());
+    play.does(0.0, Event::Said(Message::Policy(Box::new(Policy { after_stop, ..train(None) }))));
+    play.does(1.0, Event::MainEnded(Ended::Exited(111)));
+    assert_eq!(play.does(1.0, Event::ChildrenGone), [Action::Exit(111)]);
 }

@@ -1,0 +1,76 @@
+//! Which files of a directory are hooks, in which order, and of which kind.
+
+use super::failure;
+use crate::error::Error;
+use crate::show;
+use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// A file to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How it is run.
+    pub kind: Kind,
+}
+
+/// How a hook is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `*.sh`: a shell reads it, and what it exports is kept.
+    Script,
+    /// `*.txt`: it is printed.
+    Text,
+    /// Anything else that may be executed.
+    Program,
+}
+
+/// What editors and package managers leave behind.
+const LEFTOVERS: [&[u8]; 8] = [b"~", b".bak", b".orig", b".swp", b".disabled", b".dpkg-old", b".rpmsave", b".rpmnew"];
+
+/// The hooks that a path stands for: itself, or what is in the directory, in the order of the names' bytes. What is not there, or
+/// is none, is told.
+pub fn hooks(path: &Path, tell: &mut dyn FnMut(Error)) -> Vec<Hook> {
+    let meta = match std::fs::metadata(path) {
+        Ok(meta) => meta,
+        Err(error) => {
+            tell(failure(false, format!("hook {} cannot be found", show::path(path))).because(error.to_string()));
+            return Vec::new();
+        }
+    };
+    if !meta.is_dir() {
+        return one(path.to_owned(), &meta, tell).into_iter().collect();
+    }
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    let files = files.into_iter().filter(|file| counts(file));
+    let regular = files.filter_map(|file| Some((std::fs::metadata(&file).ok().filter(Metadata::is_file)?, file)));
+    regular.filter_map(|(meta, file)| one(file, &meta, tell)).collect()
+}
+
+fn counts(file: &Path) -> bool {
+    let name = file.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
+    !name.starts_with(b".") && !LEFTOVERS.iter().any(|end| name.ends_with(end))
+}
+
+fn one(path: PathBuf, meta: &Metadata, tell: &mut dyn FnMut(Error)) -> Option<Hook> {
+    let executable = meta.permissions().mode() & 0o111 != 0;
+    let Some(kind) = kind(&path, executable) else {
+        let what = format!("{} is no hook: it may not be executed", show::path(&path));
+        tell(failure(false, what).hint("chmod +x, or a name that ends with .sh or .txt"));
+        return None;
+    };
+    Some(Hook { path, kind })
+}
+
+fn kind(path: &Path, executable: bool) -> Option<Kind> {
+    match path.extension().map(OsStrExt::as_bytes) {
+        Some(b"sh") => Some(Kind::Script),
+        Some(b"txt") => Some(Kind::Text),
+        _ => executable.then_some(Kind::Program),
+    }
+}

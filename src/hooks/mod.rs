@@ -1,0 +1,173 @@
+//! Hooks: files of the image's author that run before the checks, before the workload, and after it. Knows which files count, how
+//! each kind of file runs, and what becomes of its variables; not when hooks run or what their failure means to a start.
+
+mod listing;
+mod shell;
+
+pub use shell::variables;
+
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::exit::{Exit, Family};
+use crate::program::{self, End, Event};
+use crate::show;
+use listing::{Hook, Kind};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// What a hook ends with that wants to be tried again (EX_TEMPFAIL of sysexits.h).
+const TRY_AGAIN: i32 = 75;
+
+/// Longest line of a hook that is told.
+const LINE_MAX: usize = 1000;
+
+/// Which hooks to run, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Hooks {
+    /// Directories, or single files.
+    pub paths: Vec<PathBuf>,
+    /// How long each may take.
+    pub timeout: Option<Duration>,
+    /// The first that fails is the end of all.
+    pub strict: bool,
+    /// `"$@"` of a hook: the workload's command line.
+    pub words: Vec<OsString>,
+}
+
+/// What is told while hooks run.
+#[derive(Debug)]
+pub enum Told<'a> {
+    /// A line that a hook printed.
+    Line(&'a str),
+    /// A hook has ended well, after so long.
+    Done(&'a Path, Duration),
+    /// There is nothing of this name, or it is no hook.
+    Skipped(&'a Error),
+    /// A hook has failed, after so long.
+    Failed(&'a Path, Duration, &'a Error),
+}
+
+impl Hooks {
+    /// Runs them in order. What they export is in `environment` afterwards.
+    ///
+    /// # Errors
+    /// The first failure, when it is to be the end of all.
+    pub fn run(&self, environment: &mut Environment, tell: &mut dyn FnMut(Told<'_>)) -> Result<()> {
+        for path in &self.paths {
+            for hook in listing::hooks(path, &mut |error| tell(Told::Skipped(&error))) {
+                let began = Instant::now();
+                match self.one(&hook, environment, &mut |line| tell(Told::Line(line))) {
+                    Ok(()) => tell(Told::Done(&hook.path, began.elapsed())),
+                    Err(error) => {
+                        tell(Told::Failed(&hook.path, began.elapsed(), &error));
+                        if self.strict {
+                            return Err(error);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn one(&self, hook: &Hook, environment: &mut Environment, tell: &mut dyn FnMut(&str)) -> Result<()> {
+        match hook.kind {
+            Kind::Text => text(&hook.path, tell),
+            Kind::Program => self.end(Command::new(&hook.path).args(&self.words), &hook.path, environment, tell),
+            Kind::Script => {
+                let exported = shell::Exported::new().map_err(|error| cannot(&hook.path, &error.into()))?;
+                let mut command = exported.command(&hook.path, &self.words, environment)?;
+                self.end(&mut command, &hook.path, environment, tell)?;
+                exported.apply(environment);
+                Ok(())
+            }
+        }
+    }
+
+    /// Runs a program to its end.
+    fn end(
+        &self,
+        command: &mut Command,
+        path: &Path,
+        environment: &Environment,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        let mut command = std::mem::replace(command, Command::new(path));
+        program::with_environment(&mut command, environment);
+        let mut lines = Lines::default();
+        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+        let end = program::run(command, false, deadline, &mut |event| {
+            if let Event::Output(bytes) = event {
+                lines.take(bytes, tell);
+            }
+        });
+        lines.end(tell);
+        match end.map_err(|error| cannot(path, &error))? {
+            End::Exited(status) if status.success() => Ok(()),
+            End::Exited(status) => Err(ended(path, status)),
+            End::TimedOut => Err(late(path, self.timeout.unwrap_or_default())),
+        }
+    }
+}
+
+fn text(path: &Path, tell: &mut dyn FnMut(&str)) -> Result<()> {
+    let bytes = crate::config::read_file(path).map_err(|error| cannot(path, &error))?;
+    String::from_utf8_lossy(&bytes).lines().for_each(tell);
+    Ok(())
+}
+
+fn failure(transient: bool, what: String) -> Error {
+    let exit = if transient { Exit::Transient(Family::Hook) } else { Exit::Permanent(Family::Hook) };
+    Error::new(exit, what)
+}
+
+fn cannot(path: &Path, error: &std::io::Error) -> Error {
+    let shown = show::path(path);
+    failure(false, format!("hook {shown} cannot be run")).because(error.to_string()).hint(
+        "a program needs the right to be executed and its interpreter; a shell's lines need a name that ends with .sh",
+    )
+}
+
+fn ended(path: &Path, status: std::process::ExitStatus) -> Error {
+    use std::os::unix::process::ExitStatusExt;
+    let how = match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended with exit code {code}"),
+        (None, signal) => format!("was killed by signal {}", signal.unwrap_or_default()),
+    };
+    failure(status.code() == Some(TRY_AGAIN), format!("hook {} {how}", show::path(path)))
+        .hint("hooks.on_error: warn goes on without it")
+}
+
+fn late(path: &Path, timeout: Duration) -> Error {
+    let took = show::time(timeout);
+    failure(true, format!("hook {} took longer than hooks.timeout ({took})", show::path(path)))
+        .hint("hooks.timeout: 10m gives each more time; off takes the limit away")
+}
+
+/// Bytes that become lines.
+#[derive(Default)]
+struct Lines(Vec<u8>);
+
+impl Lines {
+    fn take(&mut self, bytes: &[u8], tell: &mut dyn FnMut(&str)) {
+        for byte in bytes {
+            match byte {
+                b'\n' => self.end(tell),
+                byte if self.0.len() < LINE_MAX => self.0.push(*byte),
+                _ => {}
+            }
+        }
+    }
+
+    fn end(&mut self, tell: &mut dyn FnMut(&str)) {
+        let line = std::mem::take(&mut self.0);
+        if !line.is_empty() {
+            tell(String::from_utf8_lossy(&line).trim_end());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

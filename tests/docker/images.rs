@@ -18,6 +18,8 @@ pub enum Image {
     Alpine,
     /// docker/bases/nvidia-cuda on the same Debian: its own base cannot be had here.
     Cuda,
+    /// The same as `Python`, with an /etc/passwd that group 0 may write, as images for OpenShift have it.
+    OpenAccounts,
     /// Another of docker/bases, on what `Alpine` is made of: there the same steps take a moment.
     Base(&'static str),
 }
@@ -32,6 +34,9 @@ fn built(which: Image) -> String {
     if which != Image::Scratch {
         built(Image::Scratch);
     }
+    if which == Image::OpenAccounts {
+        built(Image::Python);
+    }
     let mut images = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     images.entry(which).or_insert_with(|| build(which)).clone()
 }
@@ -42,6 +47,7 @@ fn build(which: Image) -> String {
         Image::Python => build_base("python-slim", &script("base-image.sh", &[])),
         Image::Alpine => build_base("alpine", &script("busybox-image.sh", &[])),
         Image::Cuda => build_base("nvidia-cuda", &script("base-image.sh", &[])),
+        Image::OpenAccounts => build_text("open-accounts", "RUN chmod g=u /etc/passwd\n", &tag("python-slim")),
         Image::Base("jupyter-docker-stacks") => build_base("jupyter-docker-stacks", &build_stacks_stand_in()),
         Image::Base(name) => build_base(name, &script("busybox-image.sh", &[])),
     }
@@ -75,6 +81,13 @@ fn build_stacks_stand_in() -> String {
     std::fs::write(context.path().join("Dockerfile"), text).expect("a temporary file");
     let base = format!("BASE={}", script("busybox-image.sh", &[]));
     build_context(&tag("stacks-stand-in"), context.path(), &[base])
+}
+
+/// A few lines more on another image.
+fn build_text(name: &str, lines: &str, base: &str) -> String {
+    let context = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(context.path().join("Dockerfile"), format!("FROM {base}\n{lines}")).expect("a temporary file");
+    build_context(&tag(name), context.path(), &[])
 }
 
 fn build_context(tag: &str, context: &Path, arguments: &[String]) -> String {

@@ -10,3 +10,4 @@ mod refusals;
 mod sessions;
 mod surroundings;
 mod terminal;
+mod users;

@@ -6,6 +6,7 @@ use crate::sys::{process, signal, window};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
+use nix::unistd::Pid;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -27,8 +28,8 @@ const LEFT_OVER: usize = 64;
 pub enum Event<'a> {
     /// It said this, on either stream.
     Output(&'a [u8]),
-    /// It has said nothing for so long.
-    Silence(Duration),
+    /// This process has said nothing for so long.
+    Silence(Duration, Pid),
 }
 
 /// How it ended.
@@ -133,7 +134,7 @@ impl Watch {
                 return Ok(End::TimedOut);
             }
             if !heard {
-                tell(Event::Silence(self.heard.elapsed()));
+                tell(Event::Silence(self.heard.elapsed(), Pid::from_raw(self.child.id() as i32)));
             }
         }
     }

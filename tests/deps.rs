@@ -7,12 +7,16 @@ mod asked;
 mod bench;
 #[path = "deps/failing.rs"]
 mod failing;
+#[path = "deps/network.rs"]
+mod network;
 #[path = "deps/places.rs"]
 mod places;
 #[path = "deps/protect.rs"]
 mod protect;
 #[path = "deps/pythons.rs"]
 mod pythons;
+#[path = "deps/server.rs"]
+mod server;
 mod support;
 #[path = "support/wheel.rs"]
 mod wheel;

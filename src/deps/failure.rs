@@ -11,20 +11,31 @@ use std::os::unix::process::ExitStatusExt;
 pub struct Class {
     /// In a few words.
     pub says: &'static str,
-    /// Trying again can help.
-    pub passing: bool,
+    /// Whether trying again can help.
+    pub again: Again,
     /// What to do.
     pub hint: &'static str,
     /// What installers write then; any of these, in text where every blank is one space.
     signs: &'static [&'static str],
 }
 
+/// Whether trying again can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// No.
+    Never,
+    /// Once, with everything fetched anew: a download that was cut off looks like one that somebody changed.
+    Fresh,
+    /// Yes, here or on another node.
+    Later,
+}
+
 const fn permanent(says: &'static str, hint: &'static str, signs: &'static [&'static str]) -> Class {
-    Class { says, passing: false, hint, signs }
+    Class { says, again: Again::Never, hint, signs }
 }
 
 const fn passing(says: &'static str, hint: &'static str, signs: &'static [&'static str]) -> Class {
-    Class { says, passing: true, hint, signs }
+    Class { says, again: Again::Later, hint, signs }
 }
 
 /// What is final whatever else was written before.
@@ -34,11 +45,12 @@ const FINAL: &[Class] = &[
         "make room, or point TMPDIR and the cache elsewhere (UV_CACHE_DIR, PIP_CACHE_DIR)",
         &["No space left on device", "Errno 28]", "Disk quota exceeded"],
     ),
-    permanent(
-        "a download is not what its hash says",
-        "somebody replaced the file, or the hashes are old: make them anew",
-        &["DO NOT MATCH THE HASHES", "Hash mismatch for"],
-    ),
+    Class {
+        says: "a download is not what its hash says",
+        again: Again::Fresh,
+        hint: "somebody replaced the file, or the hashes are old: make them anew",
+        signs: &["DO NOT MATCH THE HASHES", "Hash mismatch for"],
+    },
     permanent(
         "hashes are missing",
         "with one hash every requirement needs one, dependencies included",
@@ -69,7 +81,12 @@ const FINAL: &[Class] = &[
     permanent(
         "no version fits this Python",
         "use an image with the Python that is asked for, or an older version of the package",
-        &["requires a different Python", "require a different python version", "does not satisfy Python"],
+        &[
+            "requires a different Python",
+            "require a different python version",
+            "does not satisfy Python",
+            "requires Python >",
+        ],
     ),
     permanent(
         "a build needs a package that is not there while it runs",
@@ -127,11 +144,25 @@ const NETWORK: &[Class] = &[
         ],
     ),
     permanent(
+        "pip passes over an index without https",
+        "use https, or allow it: PIP_TRUSTED_HOST=name-of-the-host",
+        &["is not a trusted or secure host"],
+    ),
+    permanent(
         "the certificate of the index is not trusted",
         "mount your authority's certificate and name it: SSL_CERT_FILE=/path, PIP_CERT=/path",
         &["CERTIFICATE_VERIFY_FAILED", "invalid peer certificate", "UnknownIssuer"],
     ),
-    permanent("the proxy wants a password", "put user and password into HTTPS_PROXY", &["407 Proxy Authentication"]),
+    permanent(
+        "the proxy wants a password",
+        "put user and password into HTTPS_PROXY",
+        &["407 Proxy Authentication", "407 Client Error", "HTTP error 407", "proxy authorization required"],
+    ),
+    passing(
+        "the proxy cannot be reached",
+        "check HTTPS_PROXY and HTTP_PROXY, or name the index in NO_PROXY",
+        &["ProxyError", "Cannot connect to proxy", "Unable to connect to proxy", "tunnel error", "proxy error"],
+    ),
     passing(
         "the name of the index cannot be looked up",
         "without a way out use a mirror (UV_DEFAULT_INDEX, PIP_INDEX_URL) or bake the packages into the image",
@@ -152,7 +183,6 @@ const NETWORK: &[Class] = &[
             "ConnectTimeoutError",
             "ReadTimeoutError",
             "ReadTimeout",
-            "ProxyError",
             "Connection refused",
             "Connection reset",
             "ConnectionResetError",
@@ -219,9 +249,14 @@ const ANSWERS: &[Class] = &[
     ),
 ];
 
+const OUT_OF_MEMORY: Class = permanent(
+    "it needed more memory than the container has",
+    "raise the limit (docker run --memory, resources.limits.memory), or build less at a time: MAX_JOBS=1",
+    &[],
+);
 const KILLED: Class = permanent(
     "the installer was killed",
-    "it may have used more memory than the container has: raise the limit, or set MAX_JOBS=1",
+    "it may have used more memory than the node has: set MAX_JOBS=1, or bake the packages into the image",
     &[],
 );
 const SIGNALLED: Class = passing("the installer was ended by a signal", "", &[]);
@@ -241,9 +276,11 @@ pub struct Failure {
     pub lines: Vec<String>,
 }
 
-/// Finds the class by how the tool ended, what it said, and what pip wrote into its log without saying it.
-pub fn classify(tool: &Tool, end: End, said: &str, log: &str) -> Failure {
+/// Finds the class by how the tool ended, what it said, and what pip wrote into its log without saying it. `starved`: meanwhile the
+/// kernel killed something here for want of memory, the tool or a compiler that it started.
+pub fn classify(tool: &Tool, end: End, starved: bool, said: &str, log: &str) -> Failure {
     let (class, text) = match end {
+        End::Exited(_) if starved => (&OUT_OF_MEMORY, said.to_owned()),
         End::TimedOut => (&TIME_OUT, said.to_owned()),
         End::Exited(status) => match status.signal() {
             Some(libc::SIGKILL) => (&KILLED, said.to_owned()),

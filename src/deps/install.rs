@@ -1,6 +1,6 @@
 //! Installing: the right place is made ready, the tool runs, and what came of it is written down.
 
-use super::failure::{Failure, classify};
+use super::failure::{Again, Failure, classify};
 use super::installed::Installed;
 use super::installer::{self, Choice, Job, Tool};
 use super::layer::{self, Layer};
@@ -18,6 +18,7 @@ use super::{Outcome, pip, places, site};
 use crate::config::{LogFormat, Refresh};
 use crate::error::{Error, Result};
 use crate::exit::{Exit, Family};
+use crate::sys::cgroup;
 use crate::sys::temporary::Temporary;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -63,11 +64,12 @@ pub fn install(wanted: &Wanted<'_>, tell: &mut dyn FnMut(&str)) -> Result<Outcom
     wanted.refusals(&kept, wanted.inputs.asked.iter().cloned()).iter().for_each(|line| tell(line));
     let before = spot.make_ready(tell)?;
     run_tool(wanted, &spot, &tool, &kept, deadline, tell)?;
-    check(wanted, &spot, &kept, &before, tell)?;
+    let packages = check(wanted, &spot, &kept, &before, tell)?;
     let environment = finish(wanted, &spot, &tool, &before, tell)?;
     Ok(Outcome::Installed {
         files: wanted.selection.files.clone(),
         installer: tool.to_string(),
+        packages,
         took: started.elapsed(),
         environment,
     })
@@ -228,7 +230,7 @@ fn run_tool(
     // Without pip's log a network that is down looks like a missing package.
     let log = places::temporary(wanted.request.environment, "trainit-pip-log-");
     let kept_file = kept_file(wanted, kept, tool)?;
-    let job = Job {
+    let mut job = Job {
         tool,
         executable: &spot.executable,
         packages: &spot.packages,
@@ -237,6 +239,7 @@ fn run_tool(
         environment: wanted.request.environment,
         log: log.as_ref().map(|log| log.path()),
         upgrade: wanted.request.settings.deps_refresh.value != Refresh::Never,
+        fresh: false,
         kept,
         kept_file: kept_file.as_ref().map(|file| file.path()),
     };
@@ -245,7 +248,12 @@ fn run_tool(
         let Some(failure) = attempt_once(wanted, &job, deadline, tell)? else { break };
         let pause = pause(attempt);
         let time_left = deadline.is_none_or(|deadline| Instant::now() + pause < deadline);
-        if !failure.class.passing || attempt >= tries || !time_left {
+        let may_pass = match failure.class.again {
+            Again::Never => false,
+            Again::Fresh => !std::mem::replace(&mut job.fresh, true),
+            Again::Later => true,
+        };
+        if !may_pass || attempt >= tries || !time_left {
             return Err(kept.explain(told(wanted, &failure, attempt), &failure.lines));
         }
         tell(&format!("{}: try {} of {tries} in {:.1} s", failure.class.says, attempt + 1, pause.as_secs_f32()));
@@ -280,6 +288,8 @@ fn attempt_once(
     let terminal = io::stderr().is_terminal() && wanted.request.settings.log_format.value == LogFormat::Text;
     let mut view = View::new(redactor.clone(), terminal, tell);
     let logged = job.log.and_then(|log| std::fs::metadata(log).ok()).map_or(0, |found| found.len() as usize);
+    let kills = || cgroup::memory_kills(wanted.request.root).unwrap_or(0);
+    let kills_before = kills();
     let end = run::run(job.command(), terminal, deadline, &mut |event| view.event(event));
     let said = view.finish();
     let end = end.map_err(|error| permanent(format!("{} cannot be started", job.tool)).because(error.to_string()))?;
@@ -288,7 +298,7 @@ fn attempt_once(
     }
     let log = job.log.and_then(|log| std::fs::read(log).ok()).unwrap_or_default();
     let log = redactor.text(&String::from_utf8_lossy(log.get(logged..).unwrap_or_default()));
-    Ok(Some(classify(job.tool, end, &said, &log)))
+    Ok(Some(classify(job.tool, end, kills() > kills_before, &said, &log)))
 }
 
 /// Doubling, and a little different for each of many replicas.
@@ -301,7 +311,8 @@ fn pause(attempt: u32) -> Duration {
 
 fn told(wanted: &Wanted<'_>, failure: &Failure, tries: u32) -> Error {
     let names: Vec<_> = wanted.selection.files.iter().map(|file| file.display().to_string()).collect();
-    let exit = if failure.class.passing { Exit::Transient(Family::Deps) } else { Exit::Permanent(Family::Deps) };
+    let exit =
+        if failure.class.again == Again::Later { Exit::Transient(Family::Deps) } else { Exit::Permanent(Family::Deps) };
     let times = if tries > 1 { format!(", {tries} times") } else { String::new() };
     let mut error = Error::new(exit, format!("{} cannot be installed: {}{times}", names.join(" "), failure.class.says));
     if !failure.lines.is_empty() {
@@ -310,12 +321,18 @@ fn told(wanted: &Wanted<'_>, failure: &Failure, tries: u32) -> Error {
     [failure.class.hint].into_iter().filter(|hint| !hint.is_empty()).fold(error, |error, hint| error.hint(hint))
 }
 
-/// What is kept must be as it was; who wanted it otherwise is told.
-fn check(wanted: &Wanted<'_>, spot: &Spot<'_>, kept: &Kept, before: &Names, tell: &mut dyn FnMut(&str)) -> Result<()> {
+/// What is kept must be as it was; who wanted it otherwise is told. How many packages came or changed.
+fn check(
+    wanted: &Wanted<'_>,
+    spot: &Spot<'_>,
+    kept: &Kept,
+    before: &Names,
+    tell: &mut dyn FnMut(&str),
+) -> Result<usize> {
     let now = spot.installed();
     kept.verify(&now)?;
     wanted.refusals(kept, protect::new_requirements(before, &now)).iter().for_each(|line| tell(line));
-    Ok(())
+    Ok(protect::new(before, &now).count())
 }
 
 /// Writes the stamp, and what the interpreter answered; the variables that the workload needs.

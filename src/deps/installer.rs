@@ -181,6 +181,8 @@ pub struct Job<'a> {
     pub log: Option<&'a Path>,
     /// Newer versions than those that are there are wanted.
     pub upgrade: bool,
+    /// Nothing from a cache.
+    pub fresh: bool,
     /// What stays as it is.
     pub kept: &'a Kept,
     /// The same, in a file for this tool.
@@ -274,6 +276,9 @@ impl Job<'_> {
 
     /// The cache directory: what the user set, else the usual one, else one in a place of ours; none if none can be written.
     fn cache(&self, variable: &str, name: &str) -> Option<PathBuf> {
+        if self.fresh {
+            return None;
+        }
         let home = self.environment.get("HOME").map(|home| Path::new(home).join(".cache"));
         let usual = self.environment.get("XDG_CACHE_HOME").map(PathBuf::from).or(home).map(|cache| cache.join(name));
         let own = self.environment.get(variable).map(PathBuf::from).or(usual);

@@ -17,6 +17,7 @@ mod lock;
 pub mod packaging;
 pub mod pip;
 mod places;
+mod progress;
 mod protect;
 pub mod python;
 pub mod redact;
@@ -82,6 +83,8 @@ pub enum Outcome {
         files: Vec<PathBuf>,
         /// The program that installed, with its version.
         installer: String,
+        /// How many packages came or changed.
+        packages: usize,
         /// How long it took.
         took: Duration,
         /// Variables that the workload has to get, so that it finds the packages.
@@ -104,8 +107,9 @@ impl Outcome {
         match self {
             Outcome::Nothing => None,
             Outcome::Unchanged { files, .. } => Some(format!("{}: unchanged since it was installed", names(files))),
-            Outcome::Installed { files, installer, .. } => {
-                Some(format!("{}: installed with {installer}", names(files)))
+            Outcome::Installed { files, installer, packages, .. } => {
+                let packages = crate::show::count(*packages as u64, "package");
+                Some(format!("{}: installed with {installer}, {packages}", names(files)))
             }
         }
     }

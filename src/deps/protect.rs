@@ -226,17 +226,20 @@ impl Kept {
     }
 }
 
-/// What distributions that came or changed ask for, with their names.
+/// The distributions that came or changed.
+pub fn new<'a>(before: &'a Names, now: &'a Installed) -> impl Iterator<Item = &'a Distribution> {
+    now.iter()
+        .filter(|found| before.get(found.name.as_str()) != found.version.as_ref().map(Version::to_string).as_ref())
+}
+
+/// What these ask for, with their names.
 pub fn new_requirements(before: &Names, now: &Installed) -> Vec<(String, String)> {
-    let is_new = |found: &&Distribution| {
-        before.get(found.name.as_str()) != found.version.as_ref().map(Version::to_string).as_ref()
-    };
     let asks = |found: &Distribution| {
         let who = found.version.as_ref().map_or(found.name.to_string(), |version| format!("{} {version}", found.name));
         let requires = found.metadata().map(|metadata| metadata.requires).unwrap_or_default();
         requires.into_iter().map(move |requirement| (who.clone(), requirement))
     };
-    let mut all: Vec<_> = now.iter().filter(is_new).flat_map(asks).collect();
+    let mut all: Vec<_> = new(before, now).flat_map(asks).collect();
     all.sort();
     all
 }

@@ -1,11 +1,14 @@
 //! What of an installer's output is shown, and how: on a terminal as it comes, elsewhere line by line, never with a secret in
-//! it. The end of it is kept, for telling why it failed.
+//! it. Where it is silent, a line says how far it is. The end of it is kept, for telling why it failed.
 
+use super::progress::Progress;
 use super::redact::Redactor;
 use super::run::Event;
+use crate::show;
+use crate::sys::proc;
 use std::collections::VecDeque;
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// So much of the end is kept.
 const KEPT: usize = 256 << 10;
@@ -13,8 +16,14 @@ const KEPT: usize = 256 << 10;
 /// Longest line that is shown whole.
 const LINE_MAX: usize = 2000;
 
-/// After so much silence a line says that it goes on; then after twice as much, and so on.
-const SILENCE: Duration = Duration::from_secs(30);
+/// After so much silence a line says that it goes on; then after twice as much, and so on,
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// but at least so often.
+const SILENCE_MAX: Duration = Duration::from_secs(120);
+
+/// On a terminal somebody looks: after so much silence a line there says how far it is, and goes on counting.
+const IMPATIENCE: Duration = Duration::from_secs(2);
 
 /// Lines that say nothing new: a package is there already, the interpreter is the one that was named.
 const NOISE: [&str; 4] = ["Requirement already satisfied:", "Audited ", "Looking in links:", "Using Python "];
@@ -25,14 +34,32 @@ pub struct View<'a> {
     terminal: bool,
     line: Vec<u8>,
     kept: VecDeque<u8>,
+    progress: Progress,
+    /// The next silence that is told.
     patience: Duration,
+    /// What it had written when that was last told.
+    written: Option<u64>,
+    begun: Instant,
+    /// What stands in the terminal's line until something else is shown.
+    status: String,
     tell: &'a mut dyn FnMut(&str),
 }
 
 impl<'a> View<'a> {
     /// To standard error as it comes, or to `tell` line by line.
     pub fn new(redactor: Redactor, terminal: bool, tell: &'a mut dyn FnMut(&str)) -> Self {
-        View { redactor, terminal, line: Vec::new(), kept: VecDeque::new(), patience: SILENCE, tell }
+        View {
+            redactor,
+            terminal,
+            line: Vec::new(),
+            kept: VecDeque::new(),
+            progress: Progress::default(),
+            patience: SILENCE,
+            written: None,
+            begun: Instant::now(),
+            status: String::new(),
+            tell,
+        }
     }
 
     /// Takes what happens while it runs.
@@ -43,11 +70,37 @@ impl<'a> View<'a> {
                 self.pass(&bytes);
                 self.patience = SILENCE;
             }
-            Event::Silence(silent) if silent >= self.patience && !self.terminal => {
-                self.patience *= 2;
-                (self.tell)(&format!("still installing, nothing was said for {} s", silent.as_secs()));
+            Event::Silence(silent, _) if self.terminal => self.count_on(silent),
+            Event::Silence(silent, pid) if silent >= self.patience => {
+                self.patience += self.patience.min(SILENCE_MAX);
+                let told = self.still(silent, proc::written(pid.as_raw()));
+                (self.tell)(&told);
             }
-            Event::Silence(_) => {}
+            Event::Silence(..) => {}
+        }
+    }
+
+    /// That it goes on, and whether it does anything.
+    fn still(&mut self, silent: Duration, written: Option<u64>) -> String {
+        let before = std::mem::replace(&mut self.written, written);
+        let does = match written {
+            Some(bytes) if Some(bytes) == before => ", and nothing written since".to_owned(),
+            Some(bytes) => format!(", {} written so far", show::size(bytes)),
+            None => String::new(),
+        };
+        format!("still {}: silent for {}{does}", self.progress.words(), show::time(silent))
+    }
+
+    /// Shows how far it is and for how long, where the installer shows nothing that moves.
+    fn count_on(&mut self, silent: Duration) {
+        if silent < IMPATIENCE || !self.line.is_empty() {
+            return;
+        }
+        let seconds = self.begun.elapsed().as_secs();
+        let status = format!("{}, {}:{:02}", self.progress.words(), seconds / 60, seconds % 60);
+        if status != self.status {
+            write_to_terminal(format!("{ERASE}{status}").as_bytes());
+            self.status = status;
         }
     }
 
@@ -63,9 +116,10 @@ impl<'a> View<'a> {
         self.kept.extend(bytes);
         self.kept.drain(..self.kept.len().saturating_sub(KEPT));
         if self.terminal {
-            // A terminal that is gone must not end the installation.
-            let _ = std::io::stderr().write_all(bytes);
-            return;
+            if !std::mem::take(&mut self.status).is_empty() {
+                write_to_terminal(ERASE.as_bytes());
+            }
+            write_to_terminal(bytes);
         }
         for byte in bytes {
             match byte {
@@ -79,10 +133,19 @@ impl<'a> View<'a> {
     fn end_line(&mut self) {
         let line = plain(&String::from_utf8_lossy(&std::mem::take(&mut self.line)));
         let line = line.trim_end();
-        if !line.trim_start().is_empty() && !NOISE.iter().any(|noise| line.starts_with(noise)) {
+        self.progress.hear(line);
+        if !self.terminal && !line.trim_start().is_empty() && !NOISE.iter().any(|noise| line.starts_with(noise)) {
             (self.tell)(line);
         }
     }
+}
+
+/// Back to the start of the line, which is made empty.
+const ERASE: &str = "\r\x1b[2K";
+
+/// A terminal that is gone must not end the installation.
+fn write_to_terminal(bytes: &[u8]) {
+    let _ = std::io::stderr().write_all(bytes);
 }
 
 /// Text without the sequences that colour and move (ECMA-48), and without other control characters.
@@ -111,6 +174,7 @@ fn skip_sequence(rest: &mut std::str::Chars<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::unistd::Pid;
 
     fn lines(pieces: &[&str]) -> Vec<String> {
         let mut told = Vec::new();
@@ -129,13 +193,25 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_installer_is_told_of_less_and_less_often() {
-        let mut told = 0;
-        let mut tell = |_: &str| told += 1;
+    fn a_silent_installer_is_told_of_less_and_less_often_with_what_it_does() {
+        let mut told = Vec::new();
+        let mut tell = |line: &str| told.push(line.to_owned());
         let mut view = View::new(Redactor::new([]), false, &mut tell);
-        (0..130).for_each(|second| view.event(Event::Silence(Duration::from_secs(second))));
+        view.event(Event::Output(b"Installing collected packages: a, b\n"));
+        (0..500).for_each(|second| view.event(Event::Silence(Duration::from_secs(second), Pid::from_raw(-1))));
         view.finish();
-        assert_eq!(told, 3); // at 30, 60 and 120 seconds
+        assert_eq!(told.len(), 1 + 7); // at 15, 30, 60, 120, 240, 360 and 480 seconds
+        assert_eq!(told[1], "still installing (2 packages): silent for 15.0 s");
+    }
+
+    #[test]
+    fn an_installer_that_writes_nothing_any_more_is_told_as_such() {
+        let mut tell = |_: &str| {};
+        let mut view = View::new(Redactor::new([]), false, &mut tell);
+        let mut still = |written| view.still(Duration::from_secs(20), written);
+        assert_eq!(still(Some(2048)), "still resolving: silent for 20.0 s, 2 KiB written so far");
+        assert_eq!(still(Some(2048)), "still resolving: silent for 20.0 s, and nothing written since");
+        assert_eq!(still(None), "still resolving: silent for 20.0 s");
     }
 
     #[test]

@@ -1,16 +1,8 @@
 //! What the configuration asks of an installation: from which index, to which place, how new; and what lies in the mounted
 //! code and asks for something else.
 
-use crate::bench::Bench;
-use crate::possible;
+use crate::failing::with_each_installer;
 use std::path::Path;
-
-/// Both installers, each with a bench of its own.
-fn with_each_installer(test: impl Fn(&str, &Bench)) {
-    if possible(true) {
-        ["pip", "uv"].into_iter().for_each(|installer| test(installer, &Bench::with_venv()));
-    }
-}
 
 #[test]
 fn a_configured_index_wins_over_the_images() {

@@ -208,6 +208,16 @@ impl Bench {
         }
     }
 
+    /// Removes packages, as if they had never been installed.
+    pub fn take_away(&self, names: &[&str]) {
+        for entry in std::fs::read_dir(self.site()).unwrap().flatten() {
+            let name = entry.file_name().into_string().unwrap();
+            if names.contains(&name.split('-').next().unwrap_or_default()) {
+                std::fs::remove_dir_all(entry.path()).unwrap();
+            }
+        }
+    }
+
     /// What a command of the virtual environment prints with these variables on top.
     pub fn say(&self, program: &Path, words: &[&str], report: &Report) -> String {
         let output =

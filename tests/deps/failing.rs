@@ -16,13 +16,13 @@ fn with_index(bench: &Bench, installer: &str, port: u16) -> Start {
 }
 
 /// The same with pip and with uv, each in an environment of its own.
-fn with_each_installer(test: impl Fn(&str, &Bench)) {
+pub fn with_each_installer(test: impl Fn(&str, &Bench)) {
     if possible(true) {
         ["pip", "uv"].into_iter().for_each(|installer| test(installer, &Bench::with_venv()));
     }
 }
 
-fn fails(start: &Start, code: u8) -> Report {
+pub fn fails(start: &Start, code: u8) -> Report {
     let report = start.run();
     assert_eq!(report.code, code, "{}", report.text());
     assert!(!report.text().contains(SECRET), "{}", report.text());
@@ -35,7 +35,7 @@ fn secret_path(port: u16) -> String {
 }
 
 /// A port on which nobody listens.
-fn closed_port() -> u16 {
+pub fn closed_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -177,6 +177,22 @@ fn on_a_terminal_the_installers_own_words_are_shown_without_secrets() {
         person.shows("/***/tiny");
         assert!(!person.screen().contains(SECRET), "{}", person.screen());
     });
+}
+
+#[test]
+fn on_a_terminal_a_silent_installer_is_counted_on() {
+    if !possible(false) {
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let bench = Bench::with_venv();
+    bench.code("requirements.txt", "tiny\n");
+    let start = with_index(&bench, "pip", listener.local_addr().unwrap().port()).with("TERM", "xterm");
+    let (person, screen) = crate::support::pty::open();
+    let mut child = start.command(&[]).stderr(screen).spawn().unwrap();
+    person.shows("resolving, 0:0");
+    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id() as i32), nix::sys::signal::Signal::SIGTERM);
+    child.wait().unwrap();
 }
 
 #[test]

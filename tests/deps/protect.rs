@@ -78,16 +78,7 @@ fn every_row(bench: &Bench, start: &Start) {
             assert!(line.contains(words) && line.contains("stays; TRAINIT_DEPS_PROTECT=off"), "{line}");
         }
         assert_eq!(start.run().outcome, "unchanged", "{requirements}");
-        take_away(bench, more);
-    }
-}
-
-/// Back to the image, so that the next row begins where this one did.
-fn take_away(bench: &Bench, more: &str) {
-    let names = more.split_whitespace().filter_map(|name| name.split('-').next());
-    let words = ["-m", "pip", "uninstall", "-q", "-y"];
-    if !more.is_empty() {
-        assert!(Command::new(bench.python()).args(words).args(names).status().unwrap().success());
+        bench.take_away(&more.split_whitespace().filter_map(|name| name.split('-').next()).collect::<Vec<_>>());
     }
 }
 

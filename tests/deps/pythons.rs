@@ -29,10 +29,7 @@ fn stays(bench: &Bench, what: &str) {
         let report = bench.start().installer(installer).run();
         assert_eq!(there(&bench.site()), with_image("accel-1.0 flash_thing-1.0"), "{what}: {}", report.text());
         assert_eq!(report.lines.iter().filter(|line| line.contains("stays")).count(), 4, "{what}: {}", report.text());
-        for name in ["accel", "flash_thing"] {
-            std::fs::remove_dir_all(bench.site().join(name)).unwrap();
-            std::fs::remove_dir_all(bench.site().join(format!("{name}-1.0.dist-info"))).unwrap();
-        }
+        bench.take_away(&["accel", "flash_thing"]);
     }
 }
 
@@ -48,7 +45,7 @@ fn with_every_python_that_is_here_the_images_own_stays() {
 }
 
 #[test]
-fn with_pips_of_other_years_the_images_own_stays() {
+fn with_pips_of_other_years_the_images_own_stays_and_failures_have_their_class() {
     if !possible(true) {
         return;
     }
@@ -61,5 +58,6 @@ fn with_pips_of_other_years_the_images_own_stays() {
             continue;
         }
         stays(&bench, pip);
+        crate::network::every_answer("pip", &bench);
     }
 }

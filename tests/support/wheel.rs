@@ -10,6 +10,7 @@ pub struct Wheel {
     requires: Vec<String>,
     files: Vec<(String, Vec<u8>)>,
     scripts: Vec<String>,
+    python: Option<String>,
 }
 
 impl Wheel {
@@ -23,6 +24,12 @@ impl Wheel {
     /// Adds a dependency.
     pub fn requires(mut self, requirement: &str) -> Self {
         self.requires.push(requirement.into());
+        self
+    }
+
+    /// Says which Python it needs.
+    pub fn python(mut self, versions: &str) -> Self {
+        self.python = Some(versions.into());
         self
     }
 
@@ -42,7 +49,9 @@ impl Wheel {
     pub fn write(mut self, directory: &Path) -> PathBuf {
         let info = format!("{}-{}.dist-info", self.name, self.version);
         let requires: String = self.requires.iter().map(|r| format!("Requires-Dist: {r}\n")).collect();
-        let metadata = format!("Metadata-Version: 2.1\nName: {}\nVersion: {}\n{requires}", self.name, self.version);
+        let python = self.python.as_ref().map(|versions| format!("Requires-Python: {versions}\n")).unwrap_or_default();
+        let metadata =
+            format!("Metadata-Version: 2.1\nName: {}\nVersion: {}\n{python}{requires}", self.name, self.version);
         let scripts: String = self.scripts.iter().map(|script| format!("{script} = {}:main\n", self.name)).collect();
         let wheel = "Wheel-Version: 1.0\nGenerator: trainit\nRoot-Is-Purelib: true\nTag: py3-none-any\n";
         self.files.push((format!("{info}/METADATA"), metadata.into_bytes()));

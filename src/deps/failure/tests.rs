@@ -14,8 +14,8 @@ fn failed() -> End {
 }
 
 fn says(tool: &Tool, said: &str, log: &str) -> (&'static str, bool) {
-    let failure = classify(tool, failed(), said, log);
-    (failure.class.says, failure.class.passing)
+    let failure = classify(tool, failed(), false, said, log);
+    (failure.class.says, failure.class.again == Again::Later)
 }
 
 #[test]
@@ -54,20 +54,21 @@ fn each_text_of_uv_finds_its_class_though_frames_break_its_lines() {
 
 #[test]
 fn the_way_it_ended_can_be_the_class() {
-    let end = |raw| classify(&uv(), End::Exited(ExitStatus::from_raw(raw)), "Downloading x\n", "").class.says;
+    let end = |raw| classify(&uv(), End::Exited(ExitStatus::from_raw(raw)), false, "Downloading x\n", "").class.says;
     assert_eq!(end(9), KILLED.says);
     assert_eq!(end(15), SIGNALLED.says);
+    assert_eq!(classify(&uv(), failed(), true, "", "").class, &OUT_OF_MEMORY);
     assert_eq!(end(1 << 8), OTHER.says);
-    assert_eq!(classify(&uv(), End::TimedOut, "", "").class, &TIME_OUT);
+    assert_eq!(classify(&uv(), End::TimedOut, false, "", "").class, &TIME_OUT);
 }
 
 #[test]
 fn the_lines_that_matter_are_kept() {
     let said = "Collecting a\nERROR: Could not find a version that satisfies the requirement a==2 (from versions: 1)\nERROR: No matching distribution found for a==2\n[notice] update\n";
-    let failure = classify(&pip(), failed(), said, "");
+    let failure = classify(&pip(), failed(), false, said, "");
     assert_eq!(failure.lines.len(), 2);
     assert!(failure.lines[0].contains("from versions: 1"));
-    assert_eq!(classify(&pip(), failed(), "one\ntwo\nthree\nfour\n", "").lines, ["two", "three", "four"]);
+    assert_eq!(classify(&pip(), failed(), false, "one\ntwo\nthree\nfour\n", "").lines, ["two", "three", "four"]);
 }
 
 #[test]

@@ -1,0 +1,148 @@
+//! How far an installer is, by the lines that it says. Pure. What it does not say is not guessed.
+
+/// How far it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    phase: Phase,
+    packages: usize,
+    bytes: u64,
+    last: String,
+}
+
+/// What it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Resolving,
+    Downloading,
+    Building,
+    Installing,
+}
+
+/// Bytes of a unit, as pip and uv write them.
+const UNITS: [(&str, f64); 8] = [
+    ("bytes", 1.0),
+    ("B", 1.0),
+    ("kB", 1e3),
+    ("KiB", 1024.0),
+    ("MB", 1e6),
+    ("MiB", 1_048_576.0),
+    ("GB", 1e9),
+    ("GiB", 1_073_741_824.0),
+];
+
+impl Progress {
+    /// Takes the next line.
+    pub fn hear(&mut self, line: &str) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["Collecting", ..] => (self.phase, self.packages) = (Phase::Resolving, self.packages + 1),
+            ["Resolved", count, "packages" | "package", ..] => self.at(Phase::Downloading, count.parse().ok()),
+            ["Downloading", file, ..] if file.ends_with(".metadata") => {}
+            ["Downloading", file, size @ ..] => {
+                self.at(Phase::Downloading, None);
+                self.bytes = self.bytes.saturating_add(bytes_of(&size.concat()).unwrap_or(0));
+                self.last = name_of(file);
+            }
+            ["Building", "wheel", "for", name, ..] => self.building(name),
+            ["Building", "wheels", ..] => self.at(Phase::Building, None),
+            ["Building", name, ..] => self.building(name),
+            ["Prepared", count, ..] => self.at(Phase::Installing, count.parse().ok()),
+            ["Installing", "collected", "packages:", names @ ..] => self.at(Phase::Installing, Some(names.len())),
+            _ => {}
+        }
+    }
+
+    fn at(&mut self, phase: Phase, packages: Option<usize>) {
+        self.phase = phase;
+        self.packages = packages.unwrap_or(self.packages);
+        if phase == Phase::Installing {
+            self.last.clear();
+        }
+    }
+
+    fn building(&mut self, name: &str) {
+        self.at(Phase::Building, None);
+        self.last = name_of(name);
+    }
+
+    /// In a few words: `downloading (206 packages, 610 MB, last torch)`.
+    pub fn words(&self) -> String {
+        let phase = match self.phase {
+            Phase::Resolving => "resolving",
+            Phase::Downloading => "downloading",
+            Phase::Building => "building",
+            Phase::Installing => "installing",
+        };
+        let packages = (self.packages > 0).then(|| crate::show::count(self.packages as u64, "package"));
+        let downloading = self.phase == Phase::Downloading && self.bytes > 0;
+        let bytes = downloading.then(|| crate::show::size(self.bytes));
+        let last = (!self.last.is_empty()).then(|| format!("last {}", self.last));
+        let details: Vec<_> = [packages, bytes, last].into_iter().flatten().collect();
+        if details.is_empty() { phase.to_owned() } else { format!("{phase} ({})", details.join(", ")) }
+    }
+}
+
+/// `torch` of `torch-2.7.0-cp312-cp312-manylinux_2_28_x86_64.whl`, of a URL that ends so, or of `torch==2.7.0`.
+fn name_of(file: &str) -> String {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    let is_version = |at: usize| name.get(at + 1..).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let end = name.char_indices().find(|(at, c)| *c == '=' || (*c == '-' && is_version(*at))).map(|(at, _)| at);
+    name.get(..end.unwrap_or(name.len())).unwrap_or(name).to_owned()
+}
+
+/// The bytes of `(16.9MB)`.
+fn bytes_of(size: &str) -> Option<u64> {
+    let inner = size.split('(').nth(1)?.split(')').next()?;
+    let (number, unit) = inner.split_at_checked(inner.find(|c: char| c.is_ascii_alphabetic())?)?;
+    let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
+    Some((number.parse::<f64>().ok()? * factor) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn words(lines: &str) -> Vec<String> {
+        let mut progress = Progress::default();
+        let mut all = vec![progress.words()];
+        for line in lines.lines() {
+            progress.hear(line);
+            all.push(progress.words());
+        }
+        all
+    }
+
+    #[test]
+    fn each_phase_of_uv_is_told() {
+        let said = "Resolved 206 packages in 4.00s\nDownloading scipy (1.0MiB)\n Downloaded scipy\n   Building flash-attn==2.7\nPrepared 12 packages in 3s\nInstalled 12 packages in 1s";
+        let expected = [
+            "resolving",
+            "downloading (206 packages)",
+            "downloading (206 packages, 1 MiB, last scipy)",
+            "downloading (206 packages, 1 MiB, last scipy)",
+            "building (206 packages, last flash-attn)",
+            "installing (12 packages)",
+            "installing (12 packages)",
+        ];
+        assert_eq!(words(said), expected);
+    }
+
+    #[test]
+    fn each_phase_of_pip_is_told() {
+        let said = "Collecting numpy\n  Downloading numpy-2.0-cp312-x.whl.metadata (60 kB)\n  Downloading https://h/numpy-2.0-cp312-x.whl (2.0 MB)\nBuilding wheels for collected packages: a\n  Building wheel for a (pyproject.toml): started\nInstalling collected packages: numpy, a";
+        let found = words(said);
+        assert_eq!(found[1], "resolving (1 package)");
+        assert!(found[3].starts_with("downloading (1 package, 1.9 MiB, last numpy"), "{}", found[3]);
+        assert_eq!(found[5], "building (1 package, last a)");
+        assert_eq!(found[6], "installing (2 packages)");
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_makes_a_panic(lines in "((Downloading|Resolved|Building|Prepared) )?.{0,40}( \\(.{0,8}\\))?") {
+            let _ = words(&lines);
+        }
+    }
+}

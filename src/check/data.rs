@@ -1,14 +1,15 @@
 //! Paths that the workload reads: really mounted, not the empty directory that an engine makes for a misspelled source, readable
 //! as this user, and holding what was asked for.
 
-use super::listing::{self, Listing};
+use super::listing::{self, Found, Listing};
 use super::rules::Rules;
-use super::site::{Lies, Site};
+use super::site::{self, Lies, Site};
 use super::step::{Answer, Step, Subject, Trouble};
 use super::task::Task;
-use super::{Check, Facts, Ground, Passing, Scene, trouble};
-use crate::config::{DataPath, Severity};
+use super::{Check, Facts, Ground, Passing, Scene, links, trouble};
+use crate::config::{DataPath, PathKind, Severity};
 use crate::exit::Family;
+use crate::sys::filesystem::Class;
 use crate::sys::mountinfo::Mount;
 use crate::sys::volume::Volume;
 use nix::errno::Errno;
@@ -42,6 +43,16 @@ pub const STEPS: &[Step<Data>] = &[
         check: check("data.exists", Passing::Never, "the path exists", "`docker run -v SOURCE:PATH:ro`"),
         base: true,
         ask: |data| data.site.exists(data.site.mount_it(true)),
+    },
+    Step {
+        check: check(
+            "data.type",
+            Passing::Never,
+            "the path is a directory or a file, as `type=` or the other options want it",
+            "check the path on the host",
+        ),
+        base: true,
+        ask: Data::right_type,
     },
     Step {
         check: check(
@@ -97,11 +108,24 @@ pub const STEPS: &[Step<Data>] = &[
         check: check(
             "data.access",
             Passing::Never,
-            "the mount is read-only (`ro`) or writable (`rw`) as asked",
-            "add or drop `:ro`",
+            "in a container: the mount is read-only, or as `ro` or `rw` asks (a warning, when nothing is asked)",
+            "add or drop `:ro`; `rw` behind the path",
         ),
         base: false,
         ask: Data::access,
+    },
+    Step {
+        check: Check {
+            severity: Severity::Warn,
+            ..check(
+                "data.links",
+                Passing::Never,
+                "links directly in the directory lead somewhere, and not out of the mount into the image (the first 64)",
+                "mount what they point to, or copy with `cp -L`",
+            )
+        },
+        base: false,
+        ask: |data| data.listing.as_ref().map_or(Ok(()), |listing| links::lead_somewhere(&data.site, &listing.links)),
     },
 ];
 
@@ -117,6 +141,29 @@ pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Ta
 }
 
 impl Data {
+    fn right_type(&mut self) -> Answer {
+        let Some(meta) = self.site.metadata() else { return Ok(()) };
+        let shown = &self.site.shown;
+        let wants_directory = !self.want.contains.is_empty() || self.want.min_files > 1;
+        match self.want.kind {
+            Some(PathKind::File) if meta.is_dir() => {
+                Trouble::new(format!("{shown} is a directory, and was asked to be a file"))
+                    .because("for a missing file that is mounted the engine makes a directory")
+                    .advice(self.site.refuse_missing())
+            }
+            Some(PathKind::Dir) if !meta.is_dir() => {
+                Trouble::new(format!("{shown} is a file, and was asked to be a directory"))
+                    .advice("mount the directory")
+            }
+            None if wants_directory && !meta.is_dir() => {
+                Trouble::new(format!("{shown} is a file, and its options ask for what is in it"))
+                    .advice("mount the directory, or drop the options behind the path")
+            }
+            _ => return Ok(()),
+        }
+        .found()
+    }
+
     fn mounted(&mut self) -> Answer {
         if !self.want.mounted || !self.site.place().is_container() {
             return Ok(());
@@ -194,6 +241,9 @@ impl Data {
 
     /// `-v` and `hostPath` make a missing source: an empty directory of root's, also where a file was meant.
     fn made_by_engine(&self) -> String {
+        if self.site.is_deleted() {
+            return "what is mounted there was deleted on the host".to_owned();
+        }
         let source = self.site.mount().map(|mount| crate::show::bytes(&mount.root)).filter(|root| root != "/");
         let source = source.map(|root| format!(" (it ends in {root})")).unwrap_or_default();
         match self.site.path.extension() {
@@ -220,22 +270,42 @@ impl Data {
     }
 
     fn contains(&mut self) -> Answer {
-        let mut missing = Vec::new();
+        let (mut missing, mut unseen) = (Vec::new(), Vec::new());
         for name in &self.want.contains {
+            let shown = crate::show::line(name).into_owned();
             match listing::contains(&self.site.path, name) {
-                Ok(true) => {}
-                Ok(false) => missing.push(crate::show::line(name).into_owned()),
+                Ok(Found::Yes) => {}
+                Ok(Found::No) => missing.push(self.with_target(shown, name)),
+                Ok(Found::NotSoFar) => unseen.push(shown),
                 Err(errno) => return self.site.refused("searched", errno).found(),
             }
         }
-        if missing.is_empty() {
-            return Ok(());
-        }
         let there = self.listing.as_ref().map(Listing::shown_names).unwrap_or_default();
-        Trouble::new(format!("{} does not contain {}", self.site.shown, missing.join(", ")))
-            .because(format!("what is there: {there}"))
-            .advice("mount the directory that holds them")
-            .found()
+        match (missing.is_empty(), unseen.is_empty()) {
+            (true, true) => Ok(()),
+            (false, _) => Trouble::new(format!("{} does not contain {}", self.site.shown, missing.join(", ")))
+                .because(format!("what is there: {there}"))
+                .advice("mount the directory that holds them")
+                .found(),
+            (true, false) => Trouble::new(format!(
+                "{} is not among the first {} entries of {}",
+                unseen.join(", "),
+                listing::PATTERN_MAX,
+                self.site.shown
+            ))
+            .because("no more are read at a start")
+            .advice("name a file instead of a pattern")
+            .level(Some(Severity::Warn))
+            .found(),
+        }
+    }
+
+    /// A name that is missing, and where it leads if it is a link.
+    fn with_target(&self, shown: String, name: &str) -> String {
+        match std::fs::read_link(self.site.path.join(name.trim_matches('/'))) {
+            Ok(target) => format!("{shown} (a link to {})", crate::show::path(&target)),
+            Err(_) => shown,
+        }
     }
 
     fn access(&mut self) -> Answer {
@@ -243,18 +313,32 @@ impl Data {
         match (self.want.read_only, mount.is_read_only()) {
             (Some(true), false) => {
                 Trouble::new(format!("{} is writable, and was asked to be read-only", self.site.shown))
-                    .because("a mistake in the job could change or delete the data set")
+                    .because(AT_RISK)
                     .remedy(self.site.mount_it(true))
             }
             (Some(false), true) => {
                 Trouble::new(format!("{} is read-only, and was asked to be writable", self.site.shown))
                     .remedy(self.site.mount_it(false))
             }
+            (None, false) if self.is_given() => Trouble::new(format!("{} is writable", self.site.shown))
+                .because(AT_RISK)
+                .remedy(self.site.mount_it(true))
+                .advice("`rw` behind the path says that it is meant so")
+                .level(Some(Severity::Warn)),
             _ => return Ok(()),
         }
         .found()
     }
+
+    /// Whether it was mounted into a container from outside, and is not a copy that ends with it.
+    fn is_given(&self) -> bool {
+        let given = |mount: &Mount| mount.class() != Some(Class::Memory) && !site::is_scratch(mount);
+        self.site.place().is_container() && matches!(self.site.lies(), Lies::On(mount) if given(mount))
+    }
 }
+
+/// Why data is better mounted read-only.
+const AT_RISK: &str = "a mistake in the job could change or delete the data set";
 
 impl Subject for Data {
     const MAIN: &'static str = "data.readable";

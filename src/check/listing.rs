@@ -14,9 +14,11 @@ const ENOUGH: u64 = 1000;
 /// So long, once as many as are asked for were found.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// So many entries are looked at for one pattern.
-const PATTERN_MAX: usize = 100_000;
+pub const PATTERN_MAX: usize = 100_000;
 /// So many names are remembered, to be shown.
 const NAMES: usize = 5;
+/// So many links are remembered, to be followed.
+const LINKS: usize = 64;
 
 /// What was counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +31,19 @@ pub struct Listing {
     pub directories: bool,
     /// The first names.
     pub names: Vec<OsString>,
+    /// The first links among them.
+    pub links: Vec<OsString>,
+}
+
+/// Whether something was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It is there.
+    Yes,
+    /// It is not.
+    No,
+    /// Not among as many entries as were looked at.
+    NotSoFar,
 }
 
 /// Counts entries until `wanted` are found and it is clear how many there are, or that there are many.
@@ -61,7 +76,11 @@ fn is_furniture(name: &OsStr) -> bool {
 impl Listing {
     fn add(&mut self, entry: &DirEntry) {
         self.entries += 1;
-        self.directories |= entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let kind = entry.file_type().ok();
+        self.directories |= kind.is_some_and(|kind| kind.is_dir());
+        if kind.is_some_and(|kind| kind.is_symlink()) && self.links.len() < LINKS {
+            self.links.push(entry.file_name());
+        }
         if self.names.len() < NAMES {
             self.names.push(entry.file_name());
         }
@@ -91,7 +110,7 @@ impl Listing {
 ///
 /// # Errors
 /// Other errors than that it does not exist.
-pub fn contains(directory: &Path, name: &str) -> Result<bool, Errno> {
+pub fn contains(directory: &Path, name: &str) -> Result<Found, Errno> {
     let (name, must_be_directory) = match name.strip_suffix('/') {
         Some(name) => (name, true),
         None => (name, false),
@@ -103,13 +122,13 @@ pub fn contains(directory: &Path, name: &str) -> Result<bool, Errno> {
         return matching(&parent, last, must_be_directory);
     }
     match std::fs::metadata(directory.join(relative)) {
-        Ok(meta) => Ok(meta.is_dir() || !must_be_directory),
+        Ok(meta) => Ok(found(meta.is_dir() || !must_be_directory)),
         Err(error) => absent(errno(error)),
     }
 }
 
-fn matching(directory: &Path, pattern: &str, must_be_directory: bool) -> Result<bool, Errno> {
-    let Ok(pattern) = glob::Pattern::new(pattern) else { return Ok(directory.join(pattern).exists()) };
+fn matching(directory: &Path, pattern: &str, must_be_directory: bool) -> Result<Found, Errno> {
+    let Ok(pattern) = glob::Pattern::new(pattern) else { return Ok(found(directory.join(pattern).exists())) };
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) => return absent(errno(error)),
@@ -118,17 +137,24 @@ fn matching(directory: &Path, pattern: &str, must_be_directory: bool) -> Result<
         let named = pattern.matches(&entry.file_name().to_string_lossy());
         named && (!must_be_directory || entry.path().is_dir())
     };
-    for entry in entries.take(PATTERN_MAX) {
+    for (number, entry) in entries.enumerate() {
         if matches(entry.map_err(errno)?) {
-            return Ok(true);
+            return Ok(Found::Yes);
+        }
+        if number == PATTERN_MAX {
+            return Ok(Found::NotSoFar);
         }
     }
-    Ok(false)
+    Ok(Found::No)
 }
 
-fn absent(errno: Errno) -> Result<bool, Errno> {
+fn found(there: bool) -> Found {
+    if there { Found::Yes } else { Found::No }
+}
+
+fn absent(errno: Errno) -> Result<Found, Errno> {
     match errno {
-        Errno::ENOENT | Errno::ENOTDIR => Ok(false),
+        Errno::ENOENT | Errno::ENOTDIR => Ok(Found::No),
         errno => Err(errno),
     }
 }
@@ -175,7 +201,7 @@ mod tests {
     #[test]
     fn names_and_patterns_below_a_directory_are_found() {
         let directory = directory(&["train/", "train/shard-01.tar", "meta.json"]);
-        let has = |name| contains(directory.path(), name).unwrap();
+        let has = |name| contains(directory.path(), name).unwrap() == Found::Yes;
         assert!(
             has("train/") && has("train") && has("meta.json") && has("/meta.json") && has("train/*.tar") && has("tr*/")
         );
@@ -184,6 +210,6 @@ mod tests {
 
     #[test]
     fn a_pattern_that_is_none_is_a_name() {
-        assert_eq!(contains(directory(&["a[b"]).path(), "a[b"), Ok(true));
+        assert_eq!(contains(directory(&["a[b"]).path(), "a[b"), Ok(Found::Yes));
     }
 }

@@ -1,7 +1,9 @@
-//! Paths that the workload writes: really writable as this user (by writing), with room, and not lost with the container.
+//! Paths that the workload writes: really writable as this user (by writing), with room, and not lost with the container. How much
+//! room there is, is asked in `space`.
 
 use super::rules::Rules;
-use super::site::{Lies, Site};
+use super::site::{self, Lies, Site};
+use super::space::{self, Room};
 use super::step::{Answer, Step, Subject, Trouble};
 use super::task::Task;
 use super::{Check, Facts, Ground, Passing, Scene, trouble};
@@ -9,10 +11,8 @@ use crate::config::{OutputPath, Severity};
 use crate::engine::Place;
 use crate::exit::Family;
 use crate::sys::filesystem::Class;
-use crate::sys::mountinfo::Mount;
 use crate::sys::volume::Volume;
 use nix::errno::Errno;
-use nix::sys::statvfs::statvfs;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -27,7 +27,9 @@ const PROBE: [u8; 4096] = [0; 4096];
 pub struct Output {
     site: Site,
     want: OutputPath,
-    free: Option<u64>,
+    room: Room,
+    /// A file was written.
+    tried: bool,
 }
 
 const fn check(id: &'static str, passing: Passing, about: &'static str, remedy: &'static str) -> Check {
@@ -73,7 +75,7 @@ pub const STEPS: &[Step<Output>] = &[
         check: check(
             "output.writable",
             Passing::Depends,
-            "this user can create, write and delete a file (over a network also sync it)",
+            "this user can create, write and delete a file (over a network also sync it; in object stores only with `probe=yes`)",
             "`docker run -v SOURCE:PATH` without `:ro`; `--user UID:GID`",
         ),
         base: false,
@@ -83,11 +85,34 @@ pub const STEPS: &[Step<Output>] = &[
         check: check(
             "output.free",
             Passing::Always,
-            "there is as much free space as `min_free=` says",
+            "there is as much free space as `min_free=` says (a warning below 1 GiB, and below 10 GiB of a disk that is nearly full)",
             "free some, or mount more",
         ),
         base: false,
-        ask: Output::room,
+        ask: |output| space::free(&output.site, &output.room, output.want.min_free),
+    },
+    Step {
+        check: Check {
+            severity: Severity::Warn,
+            ..check(
+                "output.inodes",
+                Passing::Always,
+                "at least 1000 more files can be made",
+                "delete some, or mount another directory",
+            )
+        },
+        base: false,
+        ask: |output| space::inodes(&output.site, &output.room),
+    },
+    Step {
+        check: check(
+            "output.allocate",
+            Passing::Always,
+            "as much as `allocate=` says can be allocated (and is given back): quotas show only then",
+            "raise the quota, or free some space",
+        ),
+        base: false,
+        ask: |output| space::allocate(&output.site, output.want.allocate),
     },
 ];
 
@@ -96,7 +121,7 @@ pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Ta
     let task = |want: &OutputPath| {
         let site = Site::new(&want.path, &scene.workdir, ground);
         let mount = site.seems_on().cloned();
-        let output = Output { site, want: want.clone(), free: None };
+        let output = Output { site, want: want.clone(), room: Room::default(), tried: false };
         Task::of_path(STEPS, rules, output, mount.as_ref(), want.timeout)
     };
     scene.settings.output.iter().filter_map(task).collect()
@@ -113,7 +138,10 @@ impl Output {
             Some(meta) if !meta.is_dir() => {
                 Trouble::new(format!("{} is a file, not a directory", self.site.shown)).found()
             }
-            _ => Ok(()),
+            _ => {
+                self.room = Room::of(&self.site.path);
+                Ok(())
+            }
         }
     }
 
@@ -125,6 +153,7 @@ impl Output {
             Lies::InRoot(_) => "a directory of the image, not a mount",
             Lies::On(mount) if mount.volume() == Volume::Anonymous => "an anonymous volume, not a mount of yours",
             Lies::On(mount) if mount.class() == Some(Class::Memory) => "in memory (tmpfs)",
+            Lies::On(mount) if site::is_scratch(mount) => "an emptyDir, which ends with the pod",
             _ => return Ok(()),
         };
         let demanded = self.want.mounted.map(|_| Severity::Fail);
@@ -136,8 +165,16 @@ impl Output {
     }
 
     fn writable(&mut self) -> Answer {
-        let far = self.site.mount().is_none_or(Mount::is_far);
-        match write_probe(&self.site.path, far) {
+        let class = self.site.class();
+        // An object store may charge for it, and may not let it be deleted again.
+        self.tried = self.want.probe.unwrap_or(class != Some(Class::Object));
+        if !self.tried {
+            return match self.site.mount() {
+                Some(mount) if mount.is_read_only() => self.read_only().found(),
+                _ => Ok(()),
+            };
+        }
+        match write_probe(&self.site.path, class.is_none_or(Class::is_far)) {
             Ok(()) => Ok(()),
             Err(Errno::EROFS) => self.read_only().found(),
             Err(Errno::ENOSPC | Errno::EDQUOT) => self.full().found(),
@@ -158,23 +195,15 @@ impl Output {
     }
 
     fn full(&self) -> Trouble {
-        Trouble::new(format!("{} is full: not even a page can be written", self.site.shown))
-            .because("the file system, its inodes or a quota are used up")
+        let (what, because) = match (self.room.inodes, self.room.free) {
+            (Some(0), _) => ("has no inodes left", "no further file can be made, whatever space is free"),
+            (_, Some(free)) if free > 1 << 20 => ("is full for this user", "a quota is used up"),
+            _ => ("is full", "not even a page can be written"),
+        };
+        Trouble::new(format!("{} {what}", self.site.shown))
+            .because(because)
             .advice("free some space, or mount another directory")
             .passing(true)
-    }
-
-    fn room(&mut self) -> Answer {
-        self.free = free_space(&self.site.path);
-        let Some((free, wanted)) = self.free.zip(self.want.min_free) else { return Ok(()) };
-        if free >= wanted.0 {
-            return Ok(());
-        }
-        let (free, wanted) = (crate::show::size(free), crate::show::size(wanted.0));
-        Trouble::new(format!("{} has {free} free, min_free asks for {wanted}", self.site.shown))
-            .because("the job would end in the middle of a checkpoint")
-            .advice("free some space, or mount another directory")
-            .found()
     }
 }
 
@@ -202,12 +231,6 @@ fn unsupported(errno: Errno) -> Result<(), Errno> {
     if matches!(errno, Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) { Ok(()) } else { Err(errno) }
 }
 
-/// What this user may still fill; none where the file system does not tell (object stores have no blocks).
-fn free_space(directory: &Path) -> Option<u64> {
-    let stat = statvfs(directory).ok().filter(|stat| stat.blocks() > 0)?;
-    Some(stat.blocks_available().saturating_mul(stat.fragment_size()))
-}
-
 impl Subject for Output {
     const MAIN: &'static str = "output.writable";
 
@@ -216,13 +239,15 @@ impl Subject for Output {
     }
 
     fn summary(&mut self) -> Option<String> {
-        let free = self.free.map(|free| format!(", {} free", crate::show::size(free))).unwrap_or_default();
-        Some(format!("{}: {}{free}", self.site.shown, self.site.described()))
+        let free = self.room.free.map(|free| format!(", {} free", crate::show::size(free))).unwrap_or_default();
+        let untried = if self.tried { "" } else { ", not tried by writing" };
+        Some(format!("{}: {}{free}{untried}", self.site.shown, self.site.described()))
     }
 
     fn facts(&self) -> Facts {
         let mut facts = self.site.facts();
-        facts.extend(self.free.map(|free| ("free_bytes".to_owned(), free.into())));
+        facts.extend(self.room.free.map(|free| ("free_bytes".to_owned(), free.into())));
+        facts.extend(self.room.inodes.map(|inodes| ("free_inodes".to_owned(), inodes.into())));
         facts
     }
 }

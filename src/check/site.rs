@@ -8,6 +8,7 @@ use crate::engine::Place;
 use crate::identity::Owner;
 use crate::sys::filesystem::Class;
 use crate::sys::mountinfo::{self, Mount};
+use crate::sys::volume::Volume;
 use crate::sys::{reach, stat};
 use nix::errno::Errno;
 use std::ffi::OsStr;
@@ -82,9 +83,34 @@ impl Site {
         mount_at(&self.path, &self.ground.mounts)
     }
 
-    /// Whether it is exactly the root of a mount.
+    /// Whether it is exactly the root of a mount; where the kernel does not tell, by its real name.
     pub fn is_mount_root(&self) -> bool {
-        stat::mount_of(&self.path).ok().and_then(|on| on.is_root).unwrap_or(false)
+        let named = || {
+            std::fs::canonicalize(&self.path).ok().zip(self.mount()).is_some_and(|(path, mount)| path == mount.path())
+        };
+        stat::mount_of(&self.path).is_ok_and(|on| on.is_root.unwrap_or_else(named))
+    }
+
+    /// What kind of file system it lies on, by the mount's type, else by what the file system says of itself.
+    pub fn class(&self) -> Option<Class> {
+        self.mount().and_then(Mount::class).or_else(|| stat::class_of(&self.path))
+    }
+
+    /// Whether what is mounted there was deleted since; then it stays empty, and nothing can be made in it.
+    pub fn is_deleted(&self) -> bool {
+        matches!(self.lies(), Lies::On(mount) if mount.is_deleted())
+    }
+
+    /// Whether this is a mount, in a container, and the other mount's id is that of the image.
+    pub fn leaves_for_the_image(&self, other: Option<u64>) -> bool {
+        let root = mount_at(Path::new("/"), &self.ground.mounts);
+        let is_root = root.zip(other).is_some_and(|(root, other)| root.id == other);
+        is_root && self.place().is_container() && matches!(self.lies(), Lies::On(_))
+    }
+
+    /// How many mounts the one that it lies on hides, at the same place.
+    fn hides(&self, mount: &Mount) -> usize {
+        self.ground.mounts.iter().filter(|other| other.point == mount.point && other.id != mount.id).count()
     }
 
     /// The remedy for a mount that is missing or wrong, in the words of the place.
@@ -154,6 +180,11 @@ impl Site {
 
     /// What to say about an access that failed: the storage is sick, or a permission is missing.
     pub fn refused(&self, verb: &'static str, errno: Errno) -> Trouble {
+        if errno == Errno::ENOENT && self.is_deleted() {
+            return Trouble::new(format!("{} cannot be {verb}: what is mounted there was deleted", self.shown))
+                .because("the directory was removed on the host while this container has it mounted")
+                .advice("make it again on the host, then recreate the container");
+        }
         match trouble::is_sick(errno) {
             true => trouble::sick(&self.shown, self.mount(), errno),
             false => Denied {
@@ -168,16 +199,14 @@ impl Site {
         }
     }
 
-    /// `nfs4, read-only`: the kind of file system and what the mount permits.
+    /// `nfs4, read-only`: the kind of file system, the volume if it has a name, and what the mount permits.
     pub fn described(&self) -> String {
         match self.lies() {
             Lies::InRoot(_) if self.place().is_container() => "in the image".to_owned(),
             Lies::On(mount) | Lies::InRoot(mount) => {
-                format!(
-                    "{}, {}",
-                    crate::show::bytes(&mount.kind),
-                    if mount.is_read_only() { "read-only" } else { "writable" }
-                )
+                let kind = crate::show::bytes(&mount.kind);
+                let volume = volume(mount).map(|volume| format!(" ({volume})")).unwrap_or_default();
+                format!("{kind}{volume}, {}", if mount.is_read_only() { "read-only" } else { "writable" })
             }
             Lies::Unknown => "there".to_owned(),
         }
@@ -213,6 +242,10 @@ impl Site {
             tell("source", crate::show::masked(&text(&mount.source)).into());
             tell("root", text(&mount.root).into());
             tell("read_only", mount.is_read_only().into());
+            tell("mount_root", self.is_mount_root().into());
+            tell("hidden_mounts", self.hides(mount).into());
+            tell("class", self.class().map(Class::name).into());
+            tell("volume", volume(mount).into());
         }
         facts
     }
@@ -224,6 +257,31 @@ pub fn owner(code: &Path, ground: &Rc<Ground>) -> Owner {
     let found = reach::look(&ground.mounts, code, || site.owner());
     let found = found.unwrap_or_else(|_| Err("does not answer".to_owned()));
     found.map_or_else(|why| Owner::Nobody(format!("{} {why}", site.shown)), |(uid, gid)| Owner::Of(uid, gid))
+}
+
+/// The volume as its engine calls it; none: a mount of something else.
+fn volume(mount: &Mount) -> Option<String> {
+    Some(match mount.volume() {
+        Volume::Plain => return None,
+        Volume::Anonymous => "anonymous volume".to_owned(),
+        Volume::Named(name) => format!("volume {}", crate::show::bytes(name)),
+        Volume::Pod { plugin, name, part } => {
+            let kind = match plugin {
+                b"empty-dir" => "emptyDir",
+                b"configmap" => "ConfigMap",
+                b"secret" => "Secret",
+                b"projected" => "projected volume",
+                b"downward-api" => "downwardAPI volume",
+                _ => "volume",
+            };
+            format!("{kind} {}{}", crate::show::bytes(name), if part { ", subPath" } else { "" })
+        }
+    })
+}
+
+/// Whether a mount is a pod's scratch directory.
+pub fn is_scratch(mount: &Mount) -> bool {
+    matches!(mount.volume(), Volume::Pod { plugin: b"empty-dir", .. })
 }
 
 fn mount_at<'a>(path: &Path, mounts: &'a [Mount]) -> Option<&'a Mount> {

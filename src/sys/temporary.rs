@@ -36,6 +36,15 @@ impl Temporary {
         &mut self.file
     }
 
+    /// Takes its name away; it is there for as long as it is open.
+    ///
+    /// # Errors
+    /// What unlink(2) says.
+    pub fn unnamed(self) -> io::Result<File> {
+        std::fs::remove_file(&self.path)?;
+        self.file.try_clone()
+    }
+
     /// Makes it a file of this mode at its place, in one step.
     ///
     /// # Errors

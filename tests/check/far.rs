@@ -17,11 +17,11 @@ fn a_share_that_answers_is_well() {
     if !possible(&["/dev/fuse"]) {
         return;
     }
-    let checked = far("fuse.sshfs", |_| Act::Answer).with("TRAINIT_DATA", "$D/far:contains=*.tar").check();
+    let checked = far("fuse.sshfs", |_| Act::Answer).with("TRAINIT_DATA", "$D/far:rw,contains=*.tar").check();
     assert!(checked.only("data").2.contains("/far: fuse.sshfs"), "{}", checked.only("data").2);
     let written = far("fuse.sshfs", |_| Act::Answer).with("TRAINIT_OUTPUT", "$D/far").check();
     assert_eq!((written.only("output").0, written.only("output").1), ("output.writable", "ok"));
-    assert!(written.only("output").2.ends_with("512 MiB free"), "{}", written.only("output").2);
+    assert!(written.only("output").2.ends_with("32 GiB free"), "{}", written.only("output").2);
 }
 
 #[test]
@@ -31,6 +31,21 @@ fn a_slow_share_is_waited_for() {
     }
     let checked = far("fuse.sshfs", |_| Act::Late(Duration::from_millis(30))).with("TRAINIT_DATA", "$D/far").check();
     assert_eq!(checked.code, 0, "{:#?}", checked.findings);
+}
+
+#[test]
+fn an_object_store_is_only_written_to_when_that_is_asked_for() {
+    if !possible(&["/dev/fuse"]) {
+        return;
+    }
+    // It may be written to, but would never delete.
+    let forever = |code| if code == op::CREATE { Act::Fail(libc::EPERM) } else { Act::Answer };
+    let asked =
+        |options: &str| far("fuse.gcsfuse", forever).with("TRAINIT_OUTPUT", &format!("$D/far{options}")).check();
+    let left = asked("");
+    assert_eq!((left.only("output").0, left.only("output").1), ("output.writable", "ok"));
+    assert!(left.only("output").2.ends_with(", not tried by writing"), "{}", left.only("output").2);
+    assert_eq!(asked(":probe=yes").only("output").1, "fail");
 }
 
 #[test]

@@ -158,8 +158,8 @@ impl Disk {
             op::OPEN | op::OPENDIR => Ok(numbers(&[0, 0])),
             op::READ => Ok(window(&self.files[node as usize - 2].1, body)),
             op::READDIR => Ok(window(&self.listing(), body)),
-            // Half of 1 GiB is free, and of files nothing is said.
-            op::STATFS => Ok(numbers(&[1 << 18, 1 << 17, 1 << 17, 0, 0, 4096 | 255 << 32, 4096, 0, 0, 0])),
+            // Half of 64 GiB is free, and of files nothing is said.
+            op::STATFS => Ok(numbers(&[1 << 24, 1 << 23, 1 << 23, 0, 0, 4096 | 255 << 32, 4096, 0, 0, 0])),
             op::CREATE => {
                 self.files.push((name(16), Vec::new()));
                 Ok([self.entry(self.files.len() - 1), numbers(&[0, 0])].concat())

@@ -107,6 +107,16 @@ choice! {
 }
 
 choice! {
+    /// What a path has to be.
+    PathKind {
+        /// A directory.
+        Dir = "dir",
+        /// A file.
+        File = "file",
+    }
+}
+
+choice! {
     /// How lines are written.
     #[derive(Default)]
     LogFormat {

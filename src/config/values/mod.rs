@@ -11,8 +11,8 @@ mod units;
 mod users;
 
 pub use choices::{
-    GpuCount, Index, Installer, LogFormat, LogLevel, OnError, OnFailure, Refresh, Requirements, Resume, Severity,
-    Target, Unknown,
+    GpuCount, Index, Installer, LogFormat, LogLevel, OnError, OnFailure, PathKind, Refresh, Requirements, Resume,
+    Severity, Target, Unknown,
 };
 pub(super) use collections::built_in;
 pub use paths::{DataPath, OutputPath, parse_path_list};

@@ -4,8 +4,8 @@
 //! anything, a near miss is not taken for a path: it is an error, and the long form (a map with `path`) can always say what
 //! is meant.
 
-use super::Value;
 use super::records::record;
+use super::{PathKind, Size, Value};
 use crate::config::problems::{shown, together};
 use crate::config::{Content, Node, Origin, Problems, suggest};
 use serde_json::{Value as Json, json};
@@ -24,8 +24,10 @@ record! {
         "min_files" min_files: u64 = Some(1);
         /// Names below it that must exist; the last component may be a pattern.
         "contains" contains: Vec<String> = Some(Vec::new());
-        /// It must be mounted read-only (`ro`) or writable (`rw`); none: a writable one is only told.
+        /// It must be mounted read-only (`ro`) or writable (`rw`); none: a writable one is a warning.
         "ro" read_only: Option<bool> = Some(None);
+        /// It must be a directory or a file (`dir`, `file`).
+        "type" kind: Option<PathKind> = Some(None);
         /// Deadline of the check; none: by the kind of file system.
         "timeout" timeout: Option<Duration> = Some(None);
     }
@@ -39,7 +41,11 @@ record! {
         /// Not being a mount is a failure (yes), a warning (none), or fine (no).
         "mounted" mounted: Option<bool> = Some(None);
         /// Free space that has to be there.
-        "min_free" min_free: Option<super::Size> = Some(None);
+        "min_free" min_free: Option<Size> = Some(None);
+        /// So much is allocated and given back: a quota shows only then.
+        "allocate" allocate: Option<Size> = Some(None);
+        /// Whether a file is written to see that it can be; none: not in object stores.
+        "probe" probe: Option<bool> = Some(None);
         /// Deadline of the check; none: by the kind of file system.
         "timeout" timeout: Option<Duration> = Some(None);
     }
@@ -51,7 +57,7 @@ impl Value for DataPath {
     }
 
     fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let parts = long_form(node, &["mounted", "min_files", "contains", "ro", "rw", "timeout"], at, problems)?;
+        let parts = long_form(node, DATA_OPTIONS, at, problems)?;
         Self::from_parts(&without_rw(parts, at, problems)?, at, problems)
     }
 
@@ -74,7 +80,7 @@ impl Value for OutputPath {
     }
 
     fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let parts = long_form(node, &["mounted", "min_free", "timeout"], at, problems)?;
+        let parts = long_form(node, OUTPUT_OPTIONS, at, problems)?;
         Self::from_parts(&parts, at, problems)
     }
 
@@ -83,8 +89,14 @@ impl Value for OutputPath {
     }
 }
 
-/// The options of all kinds of paths: one that is another kind's is no part of a path either.
-const EVERY_OPTION: [&str; 7] = ["mounted", "min_files", "min_free", "contains", "ro", "rw", "timeout"];
+/// What may stand behind a path of each kind.
+const DATA_OPTIONS: &[&str] = &["mounted", "min_files", "contains", "ro", "rw", "type", "timeout"];
+const OUTPUT_OPTIONS: &[&str] = &["mounted", "min_free", "allocate", "probe", "timeout"];
+
+/// Whether a name is an option of any kind of path: one that is another kind's is no part of a path either.
+fn is_option(name: &str) -> bool {
+    DATA_OPTIONS.contains(&name) || OUTPUT_OPTIONS.contains(&name)
+}
 
 /// `rw` is said as the opposite of `ro`.
 fn without_rw(mut node: Node, at: &str, problems: &mut Problems) -> Option<Node> {
@@ -153,13 +165,13 @@ fn names(options: &str) -> impl Iterator<Item = &str> {
 
 /// Refuses what can hardly be a path, whatever follows it.
 fn no_other_syntax(path: &str) -> Result<(), Miss> {
-    let holds_option = |name: &&str| path.contains(&format!(":{name}=")) || path.contains(&format!(":{name},"));
+    let holds_option = |name: &&&str| path.contains(&format!(":{name}=")) || path.contains(&format!(":{name},"));
     if path.contains("://") {
         Err(("a URL is not a path in the container".into(), "mount it, and name the directory".into()))
     } else if path.contains(":/") {
         let hint = format!("HOST:CONTAINER is for docker -v; here name only the path in the container; {ANYWAY}");
         Err(("two paths".into(), hint))
-    } else if EVERY_OPTION.iter().any(holds_option) {
+    } else if DATA_OPTIONS.iter().chain(OUTPUT_OPTIONS).find(holds_option).is_some() {
         let hint = "write it as a map: {path: …, contains: […]}";
         Err(("the value of an option cannot hold a colon here".into(), hint.into()))
     } else {
@@ -173,7 +185,7 @@ fn no_near_miss(tail: &str, known: &[&str]) -> Result<(), Miss> {
     let meant = names(tail).find_map(|name| nearest(name, known));
     let hint = match meant {
         Some(meant) => format!("did you mean {meant}? {ANYWAY}"),
-        None if tail.is_empty() || tail.contains('=') || names(tail).any(|name| EVERY_OPTION.contains(&name)) => {
+        None if tail.is_empty() || tail.contains('=') || names(tail).any(is_option) => {
             format!("options are {}; {ANYWAY}", known.join(", "))
         }
         None => return Ok(()),

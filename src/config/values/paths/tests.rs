@@ -55,7 +55,7 @@ fn a_near_miss_is_an_error() {
         ("/data:RO", "did you mean ro?"),
         ("/data:r", "did you mean ro?"),
         ("/data:ro,z", "`z` is no option"),
-        ("/data:foo=1", "options are mounted, min_files, contains, ro, rw, timeout"),
+        ("/data:foo=1", "options are mounted, min_files, contains, ro, rw, type, timeout"),
         ("/data:", "`` is no option"),
         ("/mnt/data:/data", "docker -v"),
         ("/mnt/data:/data:ro", "docker -v"),
@@ -117,15 +117,17 @@ proptest! {
         min_files in any::<u64>(),
         contains in proptest::collection::vec("[a-z0-9./*_-]{1,9}", 0..4),
         read_only in any::<Option<bool>>(),
+        kind in proptest::sample::select(&[None, Some(PathKind::Dir), Some(PathKind::File)][..]),
         timeout in proptest::option::of(0u64..1 << 30),
     ) {
         let mut options = vec![format!("mounted={}", if mounted { "yes" } else { "no" }), format!("min_files={min_files}")];
         options.extend((!contains.is_empty()).then(|| format!("contains={}", contains.join("+"))));
         options.extend(read_only.map(|ro| if ro { "ro".to_owned() } else { "rw".to_owned() }));
+        options.extend(kind.map(|kind| format!("type={}", kind.name())));
         options.extend(timeout.map(|seconds| format!("timeout={}", crate::config::duration_text(Duration::from_secs(seconds)))));
         let printed = format!("{path}:{}", options.join(","));
         let timeout = timeout.map(Duration::from_secs);
-        let meant = DataPath { path: path.into(), mounted, min_files, contains, read_only, timeout };
+        let meant = DataPath { path: path.into(), mounted, min_files, contains, read_only, kind, timeout };
         prop_assert_eq!(parse_path_list(&printed), Ok(vec![meant]));
     }
 

@@ -1,0 +1,41 @@
+//! Links in a directory of data: what they lead to is looked for in the container, where the host's directories are not.
+
+use super::site::Site;
+use super::step::{Answer, Trouble};
+use crate::show;
+use crate::sys::stat;
+use nix::errno::Errno;
+use std::ffi::OsString;
+use std::path::Path;
+
+/// So many are told.
+const TOLD: usize = 3;
+
+/// Whether links lead somewhere, and not out of what was mounted into the image.
+pub fn lead_somewhere(site: &Site, links: &[OsString]) -> Answer {
+    let paths = links.iter().map(|name| site.path.join(name));
+    let astray: Vec<String> = paths.filter_map(|link| astray(site, &link)).collect();
+    if astray.is_empty() {
+        return Ok(());
+    }
+    let more = astray.len().saturating_sub(TOLD);
+    let told: Vec<_> = astray.into_iter().take(TOLD).chain((more > 0).then(|| format!("and {more} more"))).collect();
+    Trouble::new(told.join("; "))
+        .because("a link is resolved in the container: what it points to on the host must be mounted, too")
+        .advice("mount what the links point to at the same path, or copy the data with cp -L")
+        .found()
+}
+
+fn astray(site: &Site, link: &Path) -> Option<String> {
+    let target = show::path(&std::fs::read_link(link).ok()?);
+    let shown = show::path(link);
+    match stat::mount_of(link) {
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => {
+            Some(format!("{shown} is a link to {target}, which is not there"))
+        }
+        Ok(on) if site.leaves_for_the_image(on.id) => {
+            Some(format!("{shown} leads out of the mount: to {target} of the image"))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,130 @@
+//! How much room a directory has: space and inodes as the file system tells them, and a quota by asking for the room for real.
+
+use super::site::Site;
+use super::step::{Answer, Trouble};
+use super::trouble;
+use crate::config::{Severity, Size};
+use crate::show;
+use crate::sys::filesystem::Class;
+use crate::sys::temporary::Temporary;
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, fallocate};
+use nix::libc::O_TMPFILE;
+use nix::sys::statvfs::statvfs;
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Less is hardly one checkpoint.
+const LITTLE: u64 = 1 << 30;
+/// Less is little when the rest of the disk is full.
+const NEARLY_FULL: u64 = 10 << 30;
+/// So many more files are soon made.
+const FEW_INODES: u64 = 1000;
+
+/// What this user may still fill; none where the file system does not tell.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Room {
+    /// Bytes.
+    pub free: Option<u64>,
+    /// All bytes, filled or not.
+    size: u64,
+    /// Files that can still be made.
+    pub inodes: Option<u64>,
+}
+
+impl Room {
+    /// Asks the file system. Object stores have no blocks, btrfs has no inodes.
+    pub fn of(directory: &Path) -> Self {
+        let Ok(stat) = statvfs(directory) else { return Room::default() };
+        let bytes = |blocks: u64| blocks.saturating_mul(stat.fragment_size());
+        Room {
+            free: (stat.blocks() > 0).then(|| bytes(stat.blocks_available())),
+            size: bytes(stat.blocks()),
+            inodes: (stat.files() > 0).then(|| stat.files_available()),
+        }
+    }
+
+    fn is_little(&self, free: u64) -> bool {
+        free < LITTLE || (free < NEARLY_FULL && free < self.size / 20)
+    }
+}
+
+/// Whether there is as much free space as is asked for, or as a job will soon need.
+pub fn free(site: &Site, room: &Room, wanted: Option<Size>) -> Answer {
+    let Some(free) = room.free else { return Ok(()) };
+    let told = format!("{} has {} free", site.shown, show::size(free));
+    match wanted {
+        Some(wanted) if free < wanted.0 => Trouble::new(format!("{told}, min_free asks for {}", show::size(wanted.0)))
+            .because("the job would end in the middle of a checkpoint")
+            .advice("free some space, or mount another directory"),
+        None if room.is_little(free) && site.class() != Some(Class::Object) => {
+            Trouble::new(format!("{told} of {}", show::size(room.size)))
+                .because("the job may end in the middle of a checkpoint")
+                .advice("free some space, or say with `min_free=` behind the path what is enough")
+                .level(Some(Severity::Warn))
+        }
+        _ => return Ok(()),
+    }
+    .found()
+}
+
+/// Whether files can be made for a while.
+pub fn inodes(site: &Site, room: &Room) -> Answer {
+    let Some(left) = room.inodes.filter(|left| *left < FEW_INODES) else { return Ok(()) };
+    Trouble::new(format!("{} has room for {} only", site.shown, show::count(left, "more file")))
+        .because("the file system has a limit of files, too (df -i)")
+        .advice("delete some, or mount another directory")
+        .found()
+}
+
+/// Allocates so much and gives it back. Not in memory, where it would be taken from the job, and not in object stores.
+pub fn allocate(site: &Site, wanted: Option<Size>) -> Answer {
+    let Some(wanted) = wanted.filter(|_| !matches!(site.class(), Some(Class::Memory | Class::Object))) else {
+        return Ok(());
+    };
+    match try_to_allocate(&site.path, wanted.0) {
+        Err(errno @ (Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG)) => {
+            let size = show::size(wanted.0);
+            Trouble::new(format!("{size} cannot be allocated in {}: {}", site.shown, errno.desc()))
+                .because("the job would end in the middle of a checkpoint")
+                .advice("raise the quota, free some space, or mount another directory")
+                .found()
+        }
+        // Whoever may not write there was told so before; not every file system can allocate.
+        _ => Ok(()),
+    }
+}
+
+/// Whatever happens, nothing stays: the file has no name.
+fn try_to_allocate(directory: &Path, bytes: u64) -> Result<(), Errno> {
+    let length = i64::try_from(bytes).map_err(|_| Errno::EFBIG)?;
+    let nameless = File::options().write(true).custom_flags(O_TMPFILE).mode(0o600).open(directory);
+    let file = match nameless {
+        Ok(file) => file,
+        Err(_) => {
+            Temporary::make(directory, ".trainit-probe.").map_err(trouble::errno)?.unnamed().map_err(trouble::errno)?
+        }
+    };
+    fallocate(&file, FallocateFlags::empty(), 0, length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn little_is_a_gibibyte_or_ten_of_a_disk_that_is_nearly_full() {
+        let little = |free: u64, size: u64| Room { free: Some(free), size, inodes: None }.is_little(free);
+        assert!(little(LITTLE - 1, LITTLE) && little(9 << 30, 1 << 40));
+        assert!(!little(LITTLE, 4 << 30) && !little(9 << 30, 100 << 30) && !little(NEARLY_FULL, 1 << 50));
+    }
+
+    #[test]
+    fn what_was_allocated_is_given_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let tried = try_to_allocate(directory.path(), 1 << 16);
+        assert!(matches!(tried, Ok(()) | Err(Errno::EOPNOTSUPP)), "{tried:?}");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+}

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use trainit::config::{KEYS, OUTPUTS, Settings};
+use trainit::config::{FROM_FILES, KEYS, OUTPUTS, Settings};
 use trainit::exit::{Exit, TABLE};
 
 fn project() -> &'static Path {
@@ -94,7 +94,11 @@ fn the_map_of_the_design_has_every_room_and_no_other() {
 #[test]
 fn every_variable_that_is_written_about_exists() {
     let keys = KEYS.iter().filter_map(|key| key.variable());
-    let known: BTreeSet<String> = keys.chain(OUTPUTS.map(str::to_owned)).chain(["TRAINIT_CONFIG".to_owned()]).collect();
+    let known: BTreeSet<String> = keys
+        .chain(OUTPUTS.map(str::to_owned))
+        .chain(FROM_FILES.map(str::to_owned))
+        .chain(["TRAINIT_CONFIG".to_owned()])
+        .collect();
     for (path, text) in pages() {
         // A page may show what a typo leads to.
         let text: String = text.lines().filter(|line| !line.ends_with("unknown variable")).collect();

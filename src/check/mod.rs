@@ -29,7 +29,7 @@ pub use rules::{validate, validate_only};
 pub use run::run;
 pub use table::checks;
 
-use crate::config::{EnvValue, Loaded, Settings, Severity};
+use crate::config::{EnvValue, Loaded, Settings, Severity, secret};
 use crate::engine::{self, Place, Started};
 use crate::environment::Environment;
 use crate::error::Result;
@@ -121,6 +121,15 @@ impl Scene {
         assumed.add_to(&mut self.environment, &configured);
         self.user = Some(Rc::new(assumed));
         Ok(())
+    }
+
+    /// Adds the variables that stand in files, a mode's first.
+    ///
+    /// # Errors
+    /// A file that cannot be read (78).
+    pub fn add_secrets(&mut self, mode_env: &BTreeMap<String, EnvValue>) -> Result<()> {
+        secret::add_all(mode_env, &self.mounts, &mut self.environment)?;
+        secret::add_all(&self.settings.env.value, &self.mounts, &mut self.environment)
     }
 
     fn ground(&self) -> Rc<Ground> {

@@ -21,6 +21,7 @@ pub fn run(asked: &Asked, json: bool, only: &[String]) -> Result<Answer> {
     let mut console = Console::new(&scene.settings, scene.place());
     let identity = scene.identity(&asked.environment)?;
     scene.become_user(identity, &BTreeMap::new())?;
+    scene.add_secrets(&BTreeMap::new())?;
     if !json {
         scene.user.iter().flat_map(|user| &user.notes).for_each(|note| console.line(note));
     }

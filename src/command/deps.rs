@@ -7,13 +7,14 @@ use crate::error::Result;
 use crate::exit::Exit;
 use crate::handover::Kind;
 use crate::report::Console;
+use std::collections::BTreeMap;
 
 /// Installs what the next start would.
 ///
 /// # Errors
 /// A configuration that cannot be (78), requirements that cannot be installed (116, 216).
 pub fn install(asked: &Asked) -> Result<Answer> {
-    let scene = super::check::scene(asked)?;
+    let scene = scene(asked)?;
     let mut console = Console::new(&scene.settings, scene.place());
     let outcome = deps::ensure(&request(&scene), &mut |line| console.line(line))?;
     console.line(&summary(&outcome));
@@ -28,10 +29,16 @@ pub fn install(asked: &Asked) -> Result<Answer> {
 /// # Errors
 /// A configuration that cannot be (78), files that cannot be read, no Python (116).
 pub fn status(asked: &Asked) -> Result<Answer> {
-    let scene = super::check::scene(asked)?;
+    let scene = scene(asked)?;
     let Some(status) = deps::status(&request(&scene))? else { return Ok(Answer::well("nothing to install")) };
     let exit = if status.current { Exit::Success } else { Exit::Failure };
     Ok(Answer { text: text(&status), exit })
+}
+
+fn scene(asked: &Asked) -> Result<Scene> {
+    let mut scene = super::check::scene(asked)?;
+    scene.add_secrets(&BTreeMap::new())?;
+    Ok(scene)
 }
 
 /// Who asks for the step by name wants it, whether or not Python would start.

@@ -2,7 +2,8 @@
 
 use super::{KEYS, Key, Layer, Node, Origin, Problems, Source, key, suggest};
 use crate::environment::Environment;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStringExt;
 
 /// What every variable begins with.
 const PREFIX: &str = "TRAINIT_";
@@ -22,10 +23,13 @@ pub const OUTPUTS: [&str; 8] = [
     "TRAINIT_EXIT_CODE",
 ];
 
+/// Variables that name a file with a key's value, which may hold a password; the key's own variable is without the `_FILE`.
+pub const FROM_FILES: [&str; 2] = ["TRAINIT_DEPS_INDEX_FILE", "TRAINIT_DEPS_EXTRA_INDEX_FILE"];
+
 /// Keys that belong to the outer trainit when one is started inside a session.
 const OUTER: [&str; 2] = ["mode", "state_dir"];
 
-/// Reads the environment.
+/// Reads the environment, and the files that it names.
 pub fn read(environment: &Environment, problems: &mut Problems) -> Layer {
     let mut layer = Layer::empty(Source::Environment);
     let inside = environment.text("TRAINIT") == Some("1");
@@ -42,13 +46,26 @@ pub fn read(environment: &Environment, problems: &mut Problems) -> Layer {
 
 fn read_one(name: &str, value: &OsStr, inside: bool, layer: &mut Layer, problems: &mut Problems) {
     let origin = Origin::Environment(super::shown(name));
-    let Some(key) = KEYS.iter().find(|key| key.variable().as_deref() == Some(name)) else {
+    let from_file = name.strip_suffix("_FILE").filter(|_| FROM_FILES.contains(&name));
+    let variable = from_file.unwrap_or(name);
+    let Some(key) = KEYS.iter().find(|key| key.variable().as_deref() == Some(variable)) else {
         problems.unknown(&origin, "variable", name, &advice(name), []);
         return;
     };
     if inside && OUTER.contains(&key.path) {
         return;
     }
+    let read;
+    let value = match from_file {
+        None => value,
+        Some(_) => match super::secret::read(std::path::Path::new(value)) {
+            Ok(bytes) => {
+                read = OsString::from_vec(bytes);
+                &read
+            }
+            Err(error) => return problems.unreadable(&origin, &format!("cannot be read: {error}"), ""),
+        },
+    };
     match value.to_str() {
         Some(text) => layer.put(key.path, Node::text(text, origin), problems),
         None => problems.wrong(&origin, key.path, "not UTF-8 text", ""),

@@ -97,6 +97,7 @@ impl Story {
         run_dir: Option<&Path>,
         grace: Option<Duration>,
     ) -> Result<Ready> {
+        scene.add_secrets(&plan.env)?;
         self.hook(Stage::BeforeChecks, &scene.settings, &plan.command, &mut scene.environment)?;
         self.check(scene)?;
         // It may lie on a dead file system: it is entered when the checks have been there and come back.

@@ -15,6 +15,7 @@ mod protocol;
 mod restarts;
 mod saving;
 mod scopes;
+mod secrets;
 mod sessions;
 mod watchdog;
 mod world;

@@ -6,6 +6,7 @@ use crate::environment::Environment;
 use crate::handover::Kind;
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Declares a record: for each part its name as written, its field, type, and built-in value (`None`: it has to be there).
 macro_rules! record {
@@ -105,18 +106,20 @@ pub(super) fn object<const N: usize>(parts: [(&str, Json, &str); N], required: V
 record! {
     /// An extra variable for the workload.
     #[derive(Default)]
-    EnvValue: "a text, or a map with `value` and `force`" {
+    EnvValue: "a text, or a map with `value` or `file`, and `force`" {
         /// The value.
-        "value" value: String = None;
+        "value" value: String = Some(String::new());
+        /// A file that holds the value, such as a secret; a newline at its end does not count.
+        "file" file: Option<PathBuf> = Some(None);
         /// Wins over an inherited variable.
         "force" force: bool = Some(false);
     }
 }
 
 impl EnvValue {
-    /// Adds configured variables: an inherited one wins, unless ours is forced.
+    /// Adds configured variables: an inherited one wins, unless ours is forced. Those that stand in files are `secret::add_all`'s.
     pub fn add_all(values: &BTreeMap<String, EnvValue>, environment: &mut Environment) {
-        for (name, EnvValue { value, force }) in values {
+        for (name, EnvValue { value, force, .. }) in values.iter().filter(|(_, env)| env.file.is_none()) {
             match force {
                 true => environment.set(name, value),
                 false => environment.set_default(name, value),
@@ -136,8 +139,15 @@ impl Value for EnvValue {
                 problems.wrong(&node.origin, at, "no value", "write \"\" for an empty one");
                 None
             }
-            Some(text) => Some(EnvValue { value: text.to_owned(), force: false }),
-            None => Self::from_parts(node, at, problems),
+            Some(text) => Some(EnvValue { value: text.to_owned(), ..EnvValue::default() }),
+            None => {
+                let given = |part: &str| node.as_map().is_some_and(|parts| parts.contains_key(part));
+                if node.as_map().is_some() && given("value") == given("file") {
+                    problems.wrong(&node.origin, at, "it needs either `value` or `file`", "");
+                    return None;
+                }
+                Self::from_parts(node, at, problems)
+            }
         }
     }
 
@@ -243,7 +253,7 @@ mod tests {
 
     #[test]
     fn an_inherited_variable_wins_unless_ours_is_forced() {
-        let ours = |force| EnvValue { value: "ours".into(), force };
+        let ours = |force| EnvValue { value: "ours".into(), force, ..EnvValue::default() };
         let values = [("A".into(), ours(false)), ("B".into(), ours(true)), ("C".into(), ours(false))].into();
         let mut environment = [("A", "theirs"), ("B", "theirs")].into_iter().collect();
         EnvValue::add_all(&values, &mut environment);

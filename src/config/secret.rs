@@ -1,0 +1,96 @@
+//! Values that stand in files, as engines hand out secrets: `env: {HF_TOKEN: {file: /run/secrets/hf_token}}`, and `TRAINIT_…_FILE` for
+//! the keys that may hold a password. Nothing else that ends with `_FILE` is read: it belongs to others.
+
+use super::{EnvValue, read_file};
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::sys::mountinfo::Mount;
+use crate::sys::reach;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+
+/// Longest string that execve(2) takes (MAX_ARG_STRLEN).
+const MAX: usize = 128 << 10;
+
+/// A file's text without the newline that editors put at its end.
+///
+/// # Errors
+/// What open(2) and read(2) say; it is empty, too long, or holds a byte that no variable can hold.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = read_file(path)?;
+    for end in [b'\n', b'\r'] {
+        if bytes.last() == Some(&end) {
+            bytes.pop();
+        }
+    }
+    match () {
+        () if bytes.is_empty() => Err(io::Error::other("the file is empty")),
+        () if bytes.len() > MAX => Err(io::Error::other("the file is longer than a variable can be")),
+        () if bytes.contains(&0) => Err(io::Error::other("the file holds a NUL byte")),
+        () => Ok(bytes),
+    }
+}
+
+/// Adds the configured variables that stand in files; an inherited one wins, unless ours is forced. They are read as who this process
+/// is: a start reads them when it has become the workload's user, who can be told nothing that is not theirs.
+///
+/// # Errors
+/// A file that cannot be read (78).
+pub fn add_all(values: &BTreeMap<String, EnvValue>, mounts: &[Mount], environment: &mut Environment) -> Result<()> {
+    for (name, EnvValue { file, force, .. }) in values {
+        let Some(path) = file.as_ref().filter(|_| *force || environment.get(name).is_none()) else { continue };
+        let bytes = reach::look(mounts, path, || read(path).map_err(|error| error.to_string()));
+        let bytes = bytes.unwrap_or_else(|_| Err("its file system does not answer".to_owned()));
+        environment.set(name, OsString::from_vec(bytes.map_err(|why| cannot(name, path, why))?));
+    }
+    Ok(())
+}
+
+fn cannot(name: &str, path: &Path, why: String) -> Error {
+    let user = format!("{}:{}", nix::unistd::geteuid(), nix::unistd::getegid());
+    Error::config(format!("env.{name}: {} cannot be read as {user}", super::shown(&path.display().to_string())))
+        .because(why)
+        .hint("the workload's user has to be able to read it: uid and mode of a Compose secret, fsGroup or defaultMode in a pod")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_loses_the_newline_at_its_end_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        let read_of = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            read(&path).map_err(|error| error.to_string())
+        };
+        assert_eq!(read_of(b" a\nb \r\n"), Ok(b" a\nb ".to_vec()));
+        assert_eq!(read_of(b"\xff\n\n"), Ok(b"\xff\n".to_vec()));
+        for bytes in [&b"\n"[..], b"a\0b", &vec![b'x'; MAX + 1]] {
+            assert!(read_of(bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn an_inherited_variable_wins_and_the_file_need_not_be_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        std::fs::write(&path, "ours\n").unwrap();
+        let from = |path: &Path, force| EnvValue { file: Some(path.to_owned()), force, ..EnvValue::default() };
+        let missing = Path::new("/no/such/secret");
+        let values = [
+            ("A".to_owned(), from(missing, false)),
+            ("B".to_owned(), from(&path, true)),
+            ("C".to_owned(), from(&path, false)),
+        ];
+        let mut environment: Environment = [("A", "theirs"), ("B", "theirs")].into_iter().collect();
+        add_all(&values.into(), &[], &mut environment).unwrap();
+        assert_eq!(["A", "B", "C"].map(|name| environment.text(name)), [Some("theirs"), Some("ours"), Some("ours")]);
+        let error = add_all(&[("D".to_owned(), from(missing, false))].into(), &[], &mut environment).unwrap_err();
+        assert!(error.exit.code() == 78 && error.what.starts_with("env.D: /no/such/secret cannot be read"), "{error}");
+    }
+}

@@ -11,6 +11,12 @@ const MASK: &[u8] = b"***";
 /// Before the user and password of a URL.
 const SCHEME_END: &[u8] = b"://";
 
+/// Longest name of a parameter that is waited for.
+const NAME_MAX: usize = 64;
+
+/// Parameters whose values open what a URL leads to, besides those that are named like secrets (`token`, `key`).
+const SIGNATURES: [&str; 4] = ["sig", "signature", "x-amz-signature", "x-goog-signature"];
+
 /// Longest user and password that are waited for; tokens of cloud registries have some 2 KB.
 const USERINFO_MAX: usize = 16 << 10;
 
@@ -113,6 +119,7 @@ impl Redactor {
         }
         match rest.strip_prefix(SCHEME_END) {
             Some(authority) => user_info(authority, last),
+            None if rest.starts_with(b"?") || rest.starts_with(b"&") => parameter(rest, last),
             None => Here::Plain(1),
         }
     }
@@ -128,6 +135,28 @@ fn passwords(text: &[u8]) -> Vec<Vec<u8>> {
     infos
         .filter_map(|info| Some(info.split_at_checked(info.iter().position(|b| *b == b':')? + 1)?.1.to_vec()))
         .collect()
+}
+
+/// `?sig=…` or `&token=…` of a URL: whoever has the value may fetch what it leads to.
+fn parameter(rest: &[u8], last: bool) -> Here {
+    let may_go_on = |seen: usize, most: usize| !last && seen < most;
+    let name =
+        rest.iter().skip(1).take(NAME_MAX).take_while(|b| b.is_ascii_alphanumeric() || b"-_".contains(b)).count();
+    let (head, value) = rest.split_at_checked(1 + name).unwrap_or((rest, b""));
+    let Some(value) = value.strip_prefix(b"=") else {
+        return if value.is_empty() && may_go_on(name, NAME_MAX) { Here::Undecided } else { Here::Plain(1) };
+    };
+    let name = String::from_utf8_lossy(head.get(1..).unwrap_or_default()).to_ascii_lowercase();
+    if !is_secret(&name) && !SIGNATURES.contains(&name.as_str()) {
+        return Here::Plain(1);
+    }
+    let window = value.get(..USERINFO_MAX).unwrap_or(value);
+    let end = window.iter().position(|byte| byte.is_ascii_whitespace() || b"&#\"'<>`".contains(byte));
+    match end.unwrap_or(window.len()) {
+        _ if end.is_none() && may_go_on(window.len(), USERINFO_MAX) => Here::Undecided,
+        0 => Here::Plain(1),
+        length => Here::Secret { after: head.len() + 1, length },
+    }
 }
 
 /// What follows `://`: everything up to the last `@` before the path is user and password.
@@ -161,8 +190,26 @@ mod tests {
     }
 
     #[test]
+    fn what_opens_a_signed_url_is_masked() {
+        assert_eq!(masked("https://h/w.whl?sv=1&sig=a%2Fb&x=2 ok"), "https://h/w.whl?sv=1&sig=***&x=2 ok");
+        assert_eq!(masked("GET /w?X-Amz-Signature=abc#sha256=1"), "GET /w?X-Amz-Signature=***#sha256=1");
+        assert_eq!(masked("https://h/simple?access_token=t0p"), "https://h/simple?access_token=***");
+    }
+
+    #[test]
     fn what_is_no_secret_stays() {
-        for text in ["https://host/a@b", "mail me@host", "a :// b", "package @ file:///x/y@z", "", "://"] {
+        for text in [
+            "ok? & then",
+            "https://h/?page=1&sort=name",
+            "?sig=",
+            "a&b=c",
+            "https://host/a@b",
+            "mail me@host",
+            "a :// b",
+            "package @ file:///x/y@z",
+            "",
+            "://",
+        ] {
             assert_eq!(masked(text), text);
         }
     }
@@ -188,7 +235,7 @@ mod tests {
         fn where_the_stream_is_cut_does_not_matter(
             pieces in proptest::collection::vec(prop_oneof![
                 Just("https://me:pw@host/x ".to_owned()), Just("hunter2hunter2".to_owned()), Just("hunter2hunter2-and-more".to_owned()),
-                Just("hunter2hun".to_owned()), Just("://".to_owned()), Just("@".to_owned()), ".{0,6}",
+                Just("hunter2hun".to_owned()), Just("?sig=".to_owned()), Just("&x=1&api_key=hunter2hunter2 ".to_owned()), Just("://".to_owned()), Just("@".to_owned()), ".{0,6}",
             ], 0..12),
             cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..8),
         ) {

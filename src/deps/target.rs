@@ -115,6 +115,8 @@ mod tests {
         assert!(!system.purelib.exists());
         assert_eq!(choose(&system, container.path()), Target::Here { managed: true });
         assert!(matches!(choose(&python(prefix.path(), "/usr"), host.path()), Target::Here { .. }));
+        let conda = Python { conda: true, managed: false, ..system };
+        assert!(matches!(choose(&conda, host.path()), Target::Here { .. }));
     }
 
     #[test]

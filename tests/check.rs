@@ -16,6 +16,8 @@ mod sandbox;
 mod space;
 #[path = "support/mod.rs"]
 mod support;
+#[path = "check/users.rs"]
+mod users;
 
 use sandbox::{Sandbox, possible};
 use std::time::Duration;

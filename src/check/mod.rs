@@ -12,6 +12,7 @@ mod links;
 mod listing;
 mod obstacle;
 mod output;
+mod owner;
 mod provenance;
 mod rules;
 mod run;
@@ -21,6 +22,7 @@ mod step;
 mod table;
 mod task;
 mod trouble;
+mod user;
 
 pub use finding::{Change, Facts, Finding, Remedy, Status, verdict};
 pub use obstacle::{Obstacle, obstacle_of};

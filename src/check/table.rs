@@ -2,7 +2,7 @@
 
 use super::rules::Rules;
 use super::task::Task;
-use super::{Check, Ground, Scene, code, data, gpu, host, output};
+use super::{Check, Ground, Scene, code, data, gpu, host, output, owner, user};
 use std::rc::Rc;
 
 /// A family: its checks, and how they become tasks for a given scene.
@@ -17,7 +17,7 @@ macro_rules! row {
     };
 }
 
-const TABLE: &[Row] = &[row!(gpu), row!(data), row!(code), row!(output), row!(host)];
+const TABLE: &[Row] = &[row!(gpu), row!(data), row!(code), row!(output), row!(host), row!(user), row!(owner)];
 
 /// Every check, in the order of the table.
 pub fn checks() -> impl Iterator<Item = &'static Check> {

@@ -16,3 +16,5 @@ mod wish;
 
 pub use assume::{Assumed, Surroundings};
 pub use decide::{Ask, Caller, Identity, Owner, Switch, decide};
+pub use groups::of_devices as groups_of_devices;
+pub use names::Account;

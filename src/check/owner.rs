@@ -1,0 +1,94 @@
+//! Whose the mounted directories are, when root stays root: what it writes there belongs to root, also for the person on the host.
+
+use super::rules::Rules;
+use super::site::Site;
+use super::step::{Answer, Step, Subject, Trouble};
+use super::task::Task;
+use super::{Change, Check, Facts, Ground, Passing, Remedy, Scene};
+use crate::config::Severity;
+use crate::exit::Family;
+use crate::sys::Root;
+use crate::sys::credentials::{self, UNMAPPED};
+use crate::sys::mountinfo::Mount;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// A mounted directory.
+pub struct Owned {
+    site: Site,
+    code: bool,
+    root: Root,
+}
+
+/// The checks of the family `user` that look at directories.
+pub const STEPS: &[Step<Owned>] = &[Step {
+    check: Check {
+        id: "user.owner_mismatch",
+        family: Family::User,
+        severity: Severity::Warn,
+        passing: Passing::Never,
+        about: "in a container, when root runs: the mounted code and output directories are root's, so that new files there are the person's on the host (not on network file systems, shares of a virtual machine, or in a user namespace)",
+        remedy: "`user: owner` (`TRAINIT_USER=owner`), or `docker run --user UID:GID`",
+    },
+    base: false,
+    ask: Owned::is_roots,
+}];
+
+/// One task for each directory that can be written and that somebody on this machine mounted.
+pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
+    if credentials::own_uid() != 0 || !ground.place.is_container() {
+        return Vec::new();
+    }
+    let outputs = scene.settings.output.iter().map(|output| scene.workdir.join(&output.path));
+    let mut paths: Vec<PathBuf> = std::iter::once(scene.code.clone()).chain(outputs).collect();
+    paths.dedup();
+    paths.iter().filter_map(|path| task(path, *path == scene.code, scene, ground, rules)).collect()
+}
+
+fn task<'a>(path: &Path, code: bool, scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Option<Task<'a>> {
+    let site = Site::new(path, &scene.workdir, ground);
+    let mount = site.seems_on().filter(|mount| is_a_persons(mount)).cloned()?;
+    Task::of_path(STEPS, rules, Owned { site, code, root: scene.root.clone() }, Some(&mount), None)
+}
+
+/// A writable directory of this machine's disks, by its mount alone.
+fn is_a_persons(mount: &Mount) -> bool {
+    mount.point != b"/" && !mount.is_far() && !mount.is_read_only()
+}
+
+impl Owned {
+    fn is_roots(&mut self) -> Answer {
+        let Ok(meta) = std::fs::metadata(&self.site.path) else { return Ok(()) };
+        let (uid, gid) = (meta.uid(), meta.gid());
+        let fenced = || self.root.read("/proc/self/uid_map").is_ok_and(|map| !credentials::is_whole(&map));
+        if [0, UNMAPPED].contains(&uid) || fenced() {
+            return Ok(());
+        }
+        let become_it = match self.code {
+            true => "TRAINIT_USER=owner: trainit becomes the owner before anything else".to_owned(),
+            false => format!("TRAINIT_USER={uid}:{gid}: trainit becomes the owner before anything else"),
+        };
+        Trouble::new(format!("{} belongs to {uid}:{gid}, and root runs here", self.site.shown))
+            .because("new files in it will be root's on the host, too, where their owner cannot change them")
+            .advice(become_it)
+            .remedy(Remedy::Start(Change::User { uid, gid }))
+            .found()
+    }
+}
+
+impl Subject for Owned {
+    const MAIN: &'static str = "user.owner_mismatch";
+
+    fn name(&self) -> Option<String> {
+        Some(self.site.shown.clone())
+    }
+
+    fn summary(&mut self) -> Option<String> {
+        None
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::new()
+    }
+}

@@ -1,0 +1,281 @@
+//! The user that all of this runs as: whether somebody asked for another one, and whether it has what programs expect of a user.
+//! Root that stays root is not asked about.
+
+use super::rules::Rules;
+use super::step::{Answer, Step, Subject, Trouble};
+use super::task::Task;
+use super::{Check, Facts, Ground, Passing, Scene};
+use crate::config::{Origin, Severity};
+use crate::environment::Environment;
+use crate::exit::Family;
+use crate::identity::{Assumed, groups_of_devices};
+use crate::show;
+use crate::sys::{Root, credentials};
+use nix::sys::stat::{SFlag, fstat};
+use std::os::fd::AsFd;
+use std::rc::Rc;
+
+/// The user on its way through the steps.
+pub struct User {
+    assumed: Rc<Assumed>,
+    /// A variable that asks for another user, and whom.
+    asked: Option<(&'static str, u32)>,
+    /// USER or LOGNAME is there.
+    named: bool,
+    /// Streams of 0, 1 and 2 that this user may not open by name.
+    closed: Vec<&'static str>,
+    root: Root,
+    groups: Vec<u32>,
+}
+
+const fn check(id: &'static str, about: &'static str, remedy: &'static str) -> Check {
+    Check { id, family: Family::User, severity: Severity::Warn, passing: Passing::Never, about, remedy }
+}
+
+/// The checks of this family that look at the user.
+pub const STEPS: &[Step<User>] = &[
+    Step {
+        check: check(
+            "user.asked",
+            "NB_UID or PUID names the user that runs: only a container that starts as root can follow them",
+            "`docker run --user root`, or `--user UID:GID`",
+        ),
+        base: false,
+        ask: User::is_asked_for,
+    },
+    Step {
+        check: check(
+            "user.name",
+            "the user has a name: an account, or USER and LOGNAME (trainit sets them)",
+            "leave USER and LOGNAME as they are",
+        ),
+        base: false,
+        ask: User::has_name,
+    },
+    Step {
+        check: check(
+            "user.stdio",
+            "in a container: this user can open /dev/stdout and /dev/stderr by name, where they are pipes or terminals",
+            "`docker run --user UID:GID`, or the capability CHOWN",
+        ),
+        base: false,
+        ask: User::has_streams,
+    },
+    Step {
+        check: check(
+            "user.device_groups",
+            "this user is in the groups of /dev/kfd, /dev/dri/renderD* and /dev/infiniband, where only they may use the devices",
+            "`docker run --group-add GID`",
+        ),
+        base: false,
+        ask: User::has_device_groups,
+    },
+];
+
+/// One task, unless root stays root: what it would be asked, root has.
+pub fn plan<'a>(scene: &Scene, _: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
+    let Some(assumed) = scene.user.as_ref().filter(|user| user.identity.account.is_some() || user.made) else {
+        return Vec::new();
+    };
+    let root = assumed.identity.uid == 0;
+    let user = User {
+        assumed: Rc::clone(assumed),
+        asked: asked(&scene.environment, assumed.identity.uid)
+            .filter(|_| !root && assumed.identity.switch.is_none() && scene.settings.user.origin == Origin::Default),
+        named: ["USER", "LOGNAME"].iter().any(|name| scene.environment.get(name).is_some()),
+        // Asked here: a probe has other streams.
+        closed: if root || !assumed.identity.container { Vec::new() } else { closed_streams(assumed.identity.uid) },
+        root: scene.root.clone(),
+        groups: credentials::own_groups(),
+    };
+    Task::of_machine(STEPS, rules, user).into_iter().collect()
+}
+
+/// The first variable that names another user by number. What docker-stacks' images have by themselves asks for nothing.
+fn asked(environment: &Environment, own: u32) -> Option<(&'static str, u32)> {
+    if environment.text("NB_UID") == Some("1000") && environment.text("NB_USER") == Some("jovyan") {
+        return None;
+    }
+    let number = |name| Some((name, environment.text(name)?.parse().ok()?));
+    ["NB_UID", "PUID"].into_iter().find_map(number).filter(|(_, uid)| *uid != own)
+}
+
+fn closed_streams(uid: u32) -> Vec<&'static str> {
+    let streams =
+        [("/dev/stdout", is_closed(&std::io::stdout(), uid)), ("/dev/stderr", is_closed(&std::io::stderr(), uid))];
+    streams.into_iter().filter(|(_, closed)| *closed).map(|(name, _)| name).collect()
+}
+
+/// A pipe or terminal of somebody else's, with the usual mode.
+fn is_closed(fd: &impl AsFd, uid: u32) -> bool {
+    let Ok(found) = fstat(fd) else { return false };
+    let kind = found.st_mode & SFlag::S_IFMT.bits();
+    let stream = kind == SFlag::S_IFIFO.bits() || nix::unistd::isatty(fd).unwrap_or(false);
+    let other = found.st_uid != uid && found.st_gid != credentials::own_gid();
+    stream && other && found.st_mode & 0o002 == 0
+}
+
+impl User {
+    fn is_asked_for(&mut self) -> Answer {
+        let Some((name, uid)) = self.asked else { return Ok(()) };
+        let own = self.assumed.identity.uid;
+        Trouble::new(format!("{name} asks for user {uid}, and {own} runs"))
+            .because("only a container that starts as root can become another user")
+            .advice(format!("docker run --user root …: trainit then becomes {uid} before anything else"))
+            .advice(format!("docker run --user {uid} …: without root, and without {name}"))
+            .found()
+    }
+
+    fn has_name(&mut self) -> Answer {
+        let listed = self.assumed.identity.account.as_ref().is_none_or(|account| account.listed);
+        if listed || self.named {
+            return Ok(());
+        }
+        Trouble::new(format!("user {} has no name", self.assumed.identity.uid))
+            .because("/etc/passwd has no line for it, and USER and LOGNAME are empty: Python's getpass fails, and with it torch's compiler")
+            .advice("take USER and LOGNAME out of `env`: trainit sets them")
+            .found()
+    }
+
+    fn has_streams(&mut self) -> Answer {
+        if self.closed.is_empty() {
+            return Ok(());
+        }
+        let uid = self.assumed.identity.uid;
+        Trouble::new(format!("{} cannot be opened by user {uid}", self.closed.join(" and ")))
+            .because("it is another user's, and could not be given away; writing to it without its name works")
+            .advice(format!("docker run --user {uid} …, or --cap-add CHOWN"))
+            .found()
+    }
+
+    fn has_device_groups(&mut self) -> Answer {
+        let identity = &self.assumed.identity;
+        let mut missing = groups_of_devices(&self.root);
+        missing.retain(|gid| *gid != identity.gid && !self.groups.contains(gid) && identity.uid != 0);
+        missing.sort_unstable();
+        missing.dedup();
+        let flags: Vec<String> = missing.iter().map(|gid| format!("--group-add {gid}")).collect();
+        if flags.is_empty() {
+            return Ok(());
+        }
+        let groups: Vec<String> = missing.iter().map(u32::to_string).collect();
+        Trouble::new(format!("devices of group {} are closed to user {}", groups.join(", "), identity.uid))
+            .because("they are in this container, but only their group may use them")
+            .advice(format!("docker run {} …", flags.join(" ")))
+            .found()
+    }
+}
+
+impl Subject for User {
+    const MAIN: &'static str = "user.name";
+
+    fn name(&self) -> Option<String> {
+        None
+    }
+
+    /// What is not as one would expect from the start's own line: where the user came from, a made up name, a home elsewhere.
+    fn summary(&mut self) -> Option<String> {
+        let identity = &self.assumed.identity;
+        let mut words = vec![format!("{}:{}", identity.uid, identity.gid)];
+        if let Some(account) = &identity.account {
+            let name = show::os(&account.name);
+            words.push(if account.listed { name } else { format!("{name}, which /etc/passwd did not know") });
+        }
+        words.extend(identity.switch.as_ref().map(|switch| format!("asked for by {}", switch.by)));
+        let home = self.assumed.home.as_ref().map(|home| show::path(home));
+        words.extend(
+            home.map(|home| if self.assumed.made { format!("a new home in {home}") } else { format!("home {home}") }),
+        );
+        let quiet = identity.switch.is_none() && !self.assumed.made;
+        (!quiet || identity.account.as_ref().is_some_and(|account| !account.listed)).then(|| words.join(", "))
+    }
+
+    fn facts(&self) -> Facts {
+        let identity = &self.assumed.identity;
+        let mut facts = Facts::new();
+        let mut tell = |name: &str, value: serde_json::Value| _ = facts.insert(name.to_owned(), value);
+        tell("uid", identity.uid.into());
+        tell("gid", identity.gid.into());
+        tell("groups", self.groups.clone().into());
+        tell("home", self.assumed.home.as_ref().map(|home| home.to_string_lossy().into_owned()).into());
+        tell("no_new_privs", identity.no_new_privs.into());
+        let map = self.root.read("/proc/self/uid_map").ok();
+        tell("user_namespace", map.map(|map| !credentials::is_whole(&map)).into());
+        facts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::step::walk;
+    use super::super::{Finding, Status};
+    use super::*;
+    use crate::config::Settings;
+    use crate::identity::{Account, Identity, Switch};
+
+    fn user(listed: bool, switch: bool) -> User {
+        let account = Account { name: "me".into(), listed, ..Account::default() };
+        let switch = switch.then(|| Switch { by: "NB_UID".into(), ..Switch::default() });
+        let identity = Identity { uid: 7, gid: 8, switch, account: Some(account), ..Identity::default() };
+        let assumed = Rc::new(Assumed { identity, home: Some("/home/me".into()), ..Assumed::default() });
+        let root = Root::at("/no/such/root");
+        User { assumed, asked: None, named: true, closed: Vec::new(), root, groups: vec![44] }
+    }
+
+    fn walked(mut user: User) -> Vec<Finding> {
+        walk(STEPS, &Rules::new(&Settings::default().checks, None), &mut user)
+    }
+
+    fn warned(user: User) -> String {
+        let findings = walked(user);
+        assert_eq!((findings.len(), findings[0].status), (1, Status::Warn), "{findings:?}");
+        findings[0].what.clone()
+    }
+
+    #[test]
+    fn a_user_as_it_should_be_is_told_only_when_it_is_not_the_one_that_was_there() {
+        assert_eq!(walked(user(true, false)), []);
+        assert_eq!(walked(user(true, true))[0].what, "7:8, me, asked for by NB_UID, home /home/me");
+        let unknown = &walked(user(false, false))[0];
+        assert_eq!(unknown.what, "7:8, me, which /etc/passwd did not know, home /home/me");
+        assert_eq!((unknown.status, unknown.facts["gid"].as_u64()), (Status::Ok, Some(8)));
+    }
+
+    #[test]
+    fn what_a_user_lacks_is_told() {
+        assert_eq!(
+            warned(User { asked: Some(("NB_UID", 9)), ..user(true, false) }),
+            "NB_UID asks for user 9, and 7 runs"
+        );
+        assert_eq!(warned(User { named: false, ..user(false, false) }), "user 7 has no name");
+        let closed = User { closed: vec!["/dev/stdout", "/dev/stderr"], ..user(true, true) };
+        assert_eq!(warned(closed), "/dev/stdout and /dev/stderr cannot be opened by user 7");
+    }
+
+    #[test]
+    fn only_variables_that_name_somebody_else_ask() {
+        let of = |variables: &[(&str, &str)]| asked(&variables.iter().copied().collect(), 7);
+        assert_eq!(of(&[("NB_UID", "7"), ("PUID", "9")]), None);
+        assert_eq!(of(&[("NB_UID", "x"), ("PUID", "9")]), Some(("PUID", 9)));
+        assert_eq!(of(&[("NB_UID", "1000"), ("NB_USER", "jovyan")]), None);
+        assert_eq!(of(&[]), None);
+    }
+
+    #[test]
+    fn devices_that_only_another_group_may_use_are_told() {
+        use std::os::unix::fs::{PermissionsExt, chown};
+        if !nix::unistd::geteuid().is_root() {
+            return println!("SKIPPED: only root can give files away");
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::at(directory.path());
+        std::fs::create_dir_all(root.path("/dev/infiniband")).unwrap();
+        for (name, gid) in [("uverbs0", 44), ("uverbs1", 55), ("rdma_cm", 55)] {
+            let path = root.path("/dev/infiniband").join(name);
+            std::fs::write(&path, "").unwrap();
+            chown(&path, Some(0), Some(gid)).unwrap();
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).unwrap();
+        }
+        assert_eq!(warned(User { root, ..user(true, false) }), "devices of group 55 are closed to user 7");
+    }
+}

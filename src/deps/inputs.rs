@@ -3,7 +3,7 @@
 
 use super::digest::Digest;
 use super::redact::Redactor;
-use super::requirements::{self, Item, Line};
+use super::requirements::{self, Encoding, Item, Line};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::exit::{Exit, Family};
@@ -28,8 +28,12 @@ pub struct Inputs {
     pub files: Vec<PathBuf>,
     /// How many requirements they hold.
     pub requirements: usize,
-    /// Each of them, behind the line that has it.
-    pub asked: Vec<(String, String)>,
+    /// Those among them that have a name or a URL.
+    pub asked: Vec<Ask>,
+    /// What must hold for what is installed, whoever asks for it.
+    pub constraints: Vec<Ask>,
+    /// What cannot be held against what is installed, so that the installer has to look.
+    pub doubt: Option<String>,
     /// Options that only pip reads, with the line that has them.
     pub for_pip: Vec<String>,
     /// Changes when any of it changes.
@@ -38,20 +42,42 @@ pub struct Inputs {
     pub unknown: Option<String>,
 }
 
+/// One requirement, and who asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// File and line.
+    pub place: String,
+    /// Without options.
+    pub text: String,
+}
+
 /// Reads the listed files and all that they name.
 ///
 /// # Errors
 /// A file that is missing, not a file or not readable (116; 216 when the file system does not answer).
 pub fn gather(files: &[PathBuf], environment: &Environment) -> Result<Inputs> {
+    read(files, "-r", environment)
+}
+
+/// Reads files of constraints, as they are named by settings.
+///
+/// # Errors
+/// A file that cannot be read (116, 216).
+pub fn constraints(files: &[PathBuf], environment: &Environment) -> Result<Inputs> {
+    read(files, "-c", environment)
+}
+
+fn read(files: &[PathBuf], option: &str, environment: &Environment) -> Result<Inputs> {
     let mut reader = Reader {
         environment,
         redactor: Redactor::for_environment(environment),
         digest: Digest::default(),
+        seen: Vec::new(),
         found: Inputs::default(),
     };
     for file in files {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        reader.file("-r", &name, file, None)?;
+        reader.file(option, &name, file, None)?;
     }
     reader.found.digest = reader.digest.hex();
     Ok(reader.found)
@@ -61,18 +87,25 @@ struct Reader<'a> {
     environment: &'a Environment,
     redactor: Redactor,
     digest: Digest,
+    /// The files that were read, and whether as constraints.
+    seen: Vec<(PathBuf, bool)>,
     found: Inputs,
 }
 
 impl Reader<'_> {
     /// One file. `written` is how it was named, `from` where.
     fn file(&mut self, option: &str, written: &str, path: &Path, from: Option<&str>) -> Result<()> {
-        if self.found.files.iter().any(|known| known == path) {
+        let known = (path.to_owned(), option == "-c");
+        if self.seen.contains(&known) {
             return Ok(());
         }
+        self.seen.push(known);
         let bytes = read_file(path).map_err(|error| unreadable(path, &error, from))?;
-        self.found.files.push(path.to_owned());
+        if !self.found.files.iter().any(|known| known == path) {
+            self.found.files.push(path.to_owned());
+        }
         self.digest.add(option, written);
+        self.encoding(&bytes, path)?;
         let variable = |name: &str| self.environment.text(name).map(str::to_owned);
         for line in requirements::read(&bytes, &variable) {
             // Without user and password: a token that is new every day changes nothing about the packages.
@@ -82,6 +115,32 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// uv knows none but Unicode; pip knows what a file names, and fails without a word about the line.
+    fn encoding(&mut self, bytes: &[u8], path: &Path) -> Result<()> {
+        let name = path.display();
+        if requirements::has_odd_line_ends(&requirements::decode(bytes)) {
+            self.doubt(format!("{name} has unusual line ends"));
+        }
+        match requirements::encoding(bytes) {
+            Encoding::Unicode => Ok(()),
+            Encoding::Named(encoding) => {
+                self.found.for_pip.push(format!("the encoding {encoding} of {name}"));
+                Ok(())
+            }
+            Encoding::Unknown(line) => {
+                Err(Error::new(Exit::Permanent(Family::Deps), format!("{name}:{line} is not UTF-8"))
+                    .because("no encoding is named in its first lines, so nobody can know what is meant")
+                    .hint(format!("iconv -f latin1 -t utf8 {name} >new && mv new {name}"))
+                    .hint("or begin it with: # -*- coding: latin1 -*-"))
+            }
+        }
+    }
+
+    /// The first reason is enough.
+    fn doubt(&mut self, why: String) {
+        self.found.doubt.get_or_insert(self.redactor.text(&why));
+    }
+
     fn line(&mut self, line: &Line, file: &Path, constraint: bool) -> Result<()> {
         let place = format!("{}:{}", file.display(), line.number);
         let beside = file.parent().unwrap_or(Path::new("/"));
@@ -89,13 +148,17 @@ impl Reader<'_> {
             self.found
                 .for_pip
                 .extend(requirements::for_pip_alone(item).iter().map(|option| format!("{option} in {place}")));
+            if !requirements::is_about_finding(item) {
+                self.doubt(format!("{place}: {}", line.text));
+            }
             match item {
                 Item::Include(name) => self.nested("-r", name, beside, &place)?,
                 Item::Constraint(name) => self.nested("-c", name, beside, &place)?,
                 Item::Editable(path) => self.local(path, beside, true),
                 Item::Requirement(text) => {
                     self.local(text, beside, false);
-                    self.found.asked.extend((!constraint).then(|| (place.clone(), text.clone())));
+                    let ask = Ask { place: place.clone(), text: requirements::without_options(text).to_owned() };
+                    if constraint { self.found.constraints.push(ask) } else { self.found.asked.push(ask) }
                 }
                 Item::Option(_) => continue,
             }
@@ -108,7 +171,9 @@ impl Reader<'_> {
     fn nested(&mut self, option: &str, name: &str, beside: &Path, place: &str) -> Result<()> {
         let name = name.strip_prefix("file://").unwrap_or(name);
         if name.contains("://") || name.contains("${") {
-            self.found.unknown = Some(format!("{place} names {}", self.redactor.text(name)));
+            let unknown = format!("{place} names {}", self.redactor.text(name));
+            self.doubt(unknown.clone());
+            self.found.unknown = Some(unknown);
             // What is behind it may hold requirements.
             self.found.requirements += 1;
             return Ok(());
@@ -262,11 +327,39 @@ mod tests {
     }
 
     #[test]
+    fn requirements_and_constraints_are_told_apart_even_in_one_file() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "requirements.txt", "-c pins.txt\n-r pins.txt\na[b]>=1 --hash=sha256:0\n");
+        write(dir.path(), "pins.txt", "numpy==1\n");
+        let found = gather(&[dir.path().join("requirements.txt")], &Environment::default()).unwrap();
+        let texts = |asks: &[Ask]| asks.iter().map(|ask| ask.text.clone()).collect::<Vec<_>>();
+        assert_eq!(
+            (texts(&found.asked), texts(&found.constraints)),
+            (vec!["numpy==1".into(), "a[b]>=1".into()], vec!["numpy==1".into()])
+        );
+        assert!(found.asked[1].place.ends_with("requirements.txt:3") && found.doubt.is_none());
+        write(dir.path(), "pins.txt", "-e lib\n");
+        let found = gather(&[dir.path().join("requirements.txt")], &Environment::default()).unwrap();
+        assert!(found.doubt.is_some_and(|why| why.contains("pins.txt:1")));
+    }
+
+    #[test]
+    fn a_line_of_no_known_encoding_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("requirements.txt"), b"a\nb # \xe9\n").unwrap();
+        let read = || gather(&[dir.path().join("requirements.txt")], &Environment::default());
+        let error = read().unwrap_err().to_string();
+        assert!(error.contains("requirements.txt:2 is not UTF-8") && error.contains("iconv"), "{error}");
+        std::fs::write(dir.path().join("requirements.txt"), b"# coding: latin1\nb # \xe9\n").unwrap();
+        assert!(read().unwrap().for_pip[0].contains("latin1"));
+    }
+
+    #[test]
     fn what_is_behind_a_url_is_never_taken_as_unchanged() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), "requirements.txt", "-r https://me:pw@host/r.txt\n");
+        write(dir.path(), "requirements.txt", "-r https://me:pass@host/r.txt\n");
         let found = gather(&[dir.path().join("requirements.txt")], &Environment::default()).unwrap();
-        assert!(found.unknown.is_some_and(|why| why.contains("requirements.txt:1") && !why.contains("pw")));
+        assert!(found.unknown.is_some_and(|why| why.contains("requirements.txt:1") && !why.contains(":pass")));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Installing: the right place is made ready, the tool runs, and what came of it is written down.
 
+use super::already;
 use super::failure::{Again, Failure, classify};
 use super::installed::Installed;
 use super::installer::{self, Choice, Job, Tool};
@@ -10,6 +11,7 @@ use super::protect::{self, Kept};
 use super::python::{self, Python};
 use super::redact::Redactor;
 use super::run::{self, End};
+use super::satisfied::Answer;
 use super::stamp::{Home, Names, Stamp};
 use super::target::{self, Target};
 use super::view::View;
@@ -41,16 +43,31 @@ struct Spot<'a> {
     layer: Option<(Layer<'a>, PathBuf)>,
 }
 
+/// What was seen of an interpreter's packages already.
+pub struct Looked {
+    /// The interpreter, as it was remembered.
+    pub python: Python,
+    /// Whether its packages are enough.
+    pub answer: Answer,
+}
+
 /// Installs, if that is still needed once the interpreter was asked and the place is ours.
 ///
 /// # Errors
 /// What cannot be installed (116), and what may be installed later (216).
-pub fn install(wanted: &Wanted<'_>, tell: &mut dyn FnMut(&str)) -> Result<Outcome> {
+pub fn install(wanted: &Wanted<'_>, looked: Option<Looked>, tell: &mut dyn FnMut(&str)) -> Result<Outcome> {
     let started = Instant::now();
     let deadline = wanted.request.settings.deps_timeout.value.and_then(|limit| started.checked_add(limit));
     let python = python::ask(&wanted.interpreter, wanted.request.environment, deadline)?;
     if let Some(outcome) = wanted.unchanged(&python) {
         return Ok(outcome);
+    }
+    let answer = match looked.filter(|looked| looked.python == python) {
+        Some(looked) => looked.answer,
+        None => already::look(wanted, &python, tell),
+    };
+    if let Answer::Yes(requirements) = answer {
+        return Ok(already::settle(wanted, &python, requirements));
     }
     let spot = spot(wanted, &python, tell)?;
     let lock = lock::take(&spot.lock_directory(), deadline, tell);
@@ -58,10 +75,10 @@ pub fn install(wanted: &Wanted<'_>, tell: &mut dyn FnMut(&str)) -> Result<Outcom
         return Ok(outcome);
     }
     let settings = pip::settings(wanted.request.root, wanted.request.environment, &python);
-    let kept = kept(wanted, &spot, &settings);
+    let kept = kept(wanted, &python, &settings, spot.layer.is_some());
     let tool = tool(wanted, &spot, &settings, &kept, tell)?;
-    tell(&first_line(wanted, &spot, &tool));
-    wanted.refusals(&kept, wanted.inputs.asked.iter().cloned()).iter().for_each(|line| tell(line));
+    tell(&first_line(wanted, &spot, &tool, &answer));
+    wanted.refusals(&kept, wanted.asked()).iter().for_each(|line| tell(line));
     let before = spot.make_ready(tell)?;
     run_tool(wanted, &spot, &tool, &kept, deadline, tell)?;
     let packages = check(wanted, &spot, &kept, &before, tell)?;
@@ -112,8 +129,7 @@ fn nowhere(python: &Python, why: &str) -> Error {
 }
 
 /// What of the image stays as it is.
-fn kept(wanted: &Wanted<'_>, spot: &Spot<'_>, settings: &[Setting]) -> Kept {
-    let python = spot.python;
+pub(super) fn kept(wanted: &Wanted<'_>, python: &Python, settings: &[Setting], layered: bool) -> Kept {
     let seen = [python.purelib.as_path(), python.platlib.as_path()];
     let installed = Installed::read(python.package_directories());
     let (home, now) = (Home(python.own_directory()), protect::names(&installed));
@@ -123,7 +139,7 @@ fn kept(wanted: &Wanted<'_>, spot: &Spot<'_>, settings: &[Setting]) -> Kept {
         installed: &installed,
         ours: &ours(&home, &before, now),
         pinned: &protect::pinned(settings, wanted.request.environment, wanted.beside()),
-        seen: if spot.layer.is_some() { &[] } else { &seen },
+        seen: if layered { &[] } else { &seen },
     })
 }
 
@@ -147,13 +163,16 @@ fn tool(
     installer::choose(choice, tell)
 }
 
-fn first_line(wanted: &Wanted<'_>, spot: &Spot<'_>, tool: &Tool) -> String {
+fn first_line(wanted: &Wanted<'_>, spot: &Spot<'_>, tool: &Tool, answer: &Answer) -> String {
     let python = spot.python;
     let names: Vec<_> = wanted.selection.files.iter().map(|file| file.display().to_string()).collect();
     let above: Vec<_> = spot.layer.iter().map(|(layer, _)| layer.packages()).collect();
     let why = match wanted.state(python, &spot.home, &above) {
-        State::Changed(parts) => format!(", because {} changed", parts.join(" and ")),
         State::Old => ", looking for newer versions (deps.refresh)".to_owned(),
+        State::Changed(parts) => match answer {
+            Answer::No(missing) => format!(", because {} changed: {missing}", parts.join(" and ")),
+            _ => format!(", because {} changed", parts.join(" and ")),
+        },
         State::Unfinished => ", because an earlier installation was not finished".to_owned(),
         State::Current(_) | State::Unknown => String::new(),
     };

@@ -2,8 +2,9 @@
 //! `config`, `environment` and `sys`. It tells in lines; only on a terminal it passes an installer's own progress through.
 //!
 //! The story is `ensure`: select the files, gather what they reach, find the interpreter, compare with what the last
-//! installation wrote down, and only then install.
+//! installation wrote down, hold them against what is installed, and only then install.
 
+mod already;
 mod digest;
 mod failure;
 mod index;
@@ -22,6 +23,7 @@ mod protect;
 pub mod python;
 pub mod redact;
 pub mod requirements;
+mod satisfied;
 mod select;
 mod site;
 pub mod stamp;
@@ -40,6 +42,7 @@ use crate::error::Result;
 use crate::handover::Kind;
 use crate::program as run;
 use crate::sys::Root;
+use satisfied::Answer;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -77,6 +80,13 @@ pub enum Outcome {
         /// Variables that the workload has to get, so that it finds the packages.
         environment: Vec<(OsString, OsString)>,
     },
+    /// Nothing is known of an earlier installation, but all is there.
+    Satisfied {
+        /// The files.
+        files: Vec<PathBuf>,
+        /// How many requirements they hold for this interpreter.
+        requirements: usize,
+    },
     /// The installer ran and succeeded.
     Installed {
         /// The files.
@@ -97,7 +107,7 @@ impl Outcome {
     /// already.
     pub fn environment(&self) -> &[(OsString, OsString)] {
         match self {
-            Outcome::Nothing => &[],
+            Outcome::Nothing | Outcome::Satisfied { .. } => &[],
             Outcome::Unchanged { environment, .. } | Outcome::Installed { environment, .. } => environment,
         }
     }
@@ -107,6 +117,10 @@ impl Outcome {
         match self {
             Outcome::Nothing => None,
             Outcome::Unchanged { files, .. } => Some(format!("{}: unchanged since it was installed", names(files))),
+            Outcome::Satisfied { files, requirements } => {
+                let requirements = crate::show::count(*requirements as u64, "requirement");
+                Some(format!("{}: {requirements}, satisfied already", names(files)))
+            }
             Outcome::Installed { files, installer, packages, .. } => {
                 let packages = crate::show::count(*packages as u64, "package");
                 Some(format!("{}: installed with {installer}, {packages}", names(files)))
@@ -129,9 +143,17 @@ pub fn ensure(request: &Request<'_>, tell: &mut dyn FnMut(&str)) -> Result<Outco
     let request = &Request { environment: &environment, ..request.clone() };
     let Some(wanted) = wanted(request, tell)? else { return Ok(Outcome::Nothing) };
     let remembered = python::remembered(&wanted.interpreter, request.environment);
-    match remembered.and_then(|python| wanted.unchanged(&python)) {
-        Some(outcome) => Ok(outcome),
-        None => install::install(&wanted, tell),
+    if let Some(outcome) = remembered.as_ref().and_then(|python| wanted.unchanged(python)) {
+        return Ok(outcome);
+    }
+    // What it answered once holds as long as nothing adds to its path.
+    let known = remembered.filter(python::Python::holds);
+    let looked = known.map(|python| install::Looked { answer: already::look(&wanted, &python, tell), python });
+    match looked {
+        Some(install::Looked { python, answer: Answer::Yes(requirements) }) => {
+            Ok(already::settle(&wanted, &python, requirements))
+        }
+        looked => install::install(&wanted, looked, tell),
     }
 }
 

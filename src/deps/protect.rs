@@ -154,6 +154,11 @@ impl Kept {
         serde_json::json!(all.collect::<BTreeMap<_, _>>()).to_string()
     }
 
+    /// Whether something of this name is kept.
+    pub fn contains(&self, name: &Name) -> bool {
+        self.versions.contains_key(name)
+    }
+
     /// Nothing is kept.
     pub fn is_empty(&self) -> bool {
         self.versions.is_empty()

@@ -3,8 +3,9 @@
 
 use super::digest::Digest;
 use super::interpreter::Interpreter;
+use super::packaging;
 use super::stamp::replace;
-use super::{places, run};
+use super::{places, run, site};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::exit::{Exit, Family};
@@ -38,6 +39,19 @@ try:
 except Exception:
     pip = None
 base = getattr(sys, "base_prefix", sys.prefix)
+def markers():
+    one, system = sys.implementation, os.uname()
+    version = "%d.%d.%d" % one.version[:3]
+    if one.version[3] != "final":
+        version += one.version[3][0] + str(one.version[4])
+    names = dict(cpython="CPython", pypy="PyPy")
+    if one.name not in names:
+        import platform
+        names[one.name] = platform.python_implementation()
+    return dict(os_name=os.name, sys_platform=sys.platform, platform_machine=system[4], platform_system=system[0],
+        platform_python_implementation=names[one.name], implementation_name=one.name, implementation_version=version,
+        python_version="%d.%d" % sys.version_info[:2], python_full_version=sys.version.split()[0])
+user = site.getusersitepackages() if hasattr(site, "getusersitepackages") else None
 home = os.path.join(base, "bin", os.path.basename(paths["stdlib"]))
 print("\ntrainit-python:" + json.dumps(dict(
     version="%d.%d.%d" % sys.version_info[:3],
@@ -49,9 +63,10 @@ print("\ntrainit-python:" + json.dumps(dict(
     platlib=paths["platlib"],
     scripts=paths["scripts"],
     stdlib=paths["stdlib"],
-    sites=[p for p in sys.path if os.path.isdir(p) and p not in stdlib and os.path.basename(p) != "lib-dynload"],
+    sites=[p for p in sys.path if os.path.isdir(p) and p not in stdlib and os.path.basename(p) != "lib-dynload" and p != user],
     user_site=bool(site.ENABLE_USER_SITE),
     pip=pip,
+    markers=markers() if sys.version_info[0] > 2 else {},
     managed=sys.prefix == base and os.path.exists(os.path.join(paths["stdlib"], "EXTERNALLY-MANAGED")),
     conda=os.path.isdir(os.path.join(sys.prefix, "conda-meta")))))
 "#;
@@ -62,6 +77,9 @@ pub struct Python {
     /// Of which interpreter; filled in by us.
     #[serde(default)]
     pub identity: String,
+    /// Changes when it may look for packages elsewhere than in `sites`; filled in by us.
+    #[serde(default)]
+    pub paths: String,
     /// `3.12.1`.
     pub version: String,
     /// `sys.executable`.
@@ -86,6 +104,8 @@ pub struct Python {
     pub user_site: bool,
     /// The version of its pip.
     pub pip: Option<String>,
+    /// What markers of requirements are held against.
+    pub markers: packaging::Environment,
     /// Its distribution asks not to install into it (PEP 668).
     pub managed: bool,
     /// It is in a conda environment.
@@ -96,6 +116,11 @@ impl Python {
     /// It is in a virtual environment.
     pub fn is_virtual(&self) -> bool {
         self.prefix != self.base_prefix
+    }
+
+    /// Nothing was added to its path since it was asked.
+    pub fn holds(&self) -> bool {
+        site::paths(self) == self.paths
     }
 
     /// trainit's directory beside the packages that it installs.
@@ -188,6 +213,7 @@ pub fn ask(interpreter: &Interpreter, environment: &Environment, deadline: Optio
         return Err(mute(interpreter, &format!("it is Python {}", python.version)));
     }
     python.identity = identity(&interpreter.path, environment);
+    python.paths = site::paths(&python);
     Ok(python)
 }
 
@@ -230,7 +256,9 @@ pub(super) mod tests {
     pub fn example() -> Python {
         let answer = br#"{"version":"3.12.1","executable":"/venv/bin/python","base_executable":"/usr/bin/python3.12","prefix":"/venv",
             "base_prefix":"/usr","purelib":"/venv/lib/python3.12/site-packages","platlib":"/venv/lib/python3.12/site-packages",
-            "scripts":"/venv/bin","stdlib":"/usr/lib/python3.12","sites":["/venv/lib/python3.12/site-packages"],"user_site":false,
+            "scripts":"/venv/bin","markers":{"os_name":"posix","sys_platform":"linux","platform_machine":"x86_64","platform_system":"Linux",
+            "platform_python_implementation":"CPython","python_version":"3.12","python_full_version":"3.12.1",
+            "implementation_name":"cpython","implementation_version":"3.12.1"},"stdlib":"/usr/lib/python3.12","sites":["/venv/lib/python3.12/site-packages"],"user_site":false,
             "pip":"24.0","managed":false,"conda":false}"#;
         read(answer).unwrap()
     }

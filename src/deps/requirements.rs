@@ -1,5 +1,5 @@
-//! Reads requirement files as pip does, as far as it matters for knowing what a file depends on: encodings, continuation
-//! lines, comments, `${NAME}` and the options that name other files. Pure; it says nothing about versions.
+//! Reads requirement files as pip does: encodings, continuation lines, comments, `${NAME}`, options. Pure; it says nothing about
+//! versions.
 
 /// One logical line that means something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,8 @@ pub fn read(bytes: &[u8], variable: &dyn Fn(&str) -> Option<String>) -> Vec<Line
     join(&decode(bytes)).into_iter().filter_map(|(number, line)| parse(number, &line, variable)).collect()
 }
 
-/// As text: UTF-8 or UTF-16 with a byte order mark, else UTF-8 with what is not replaced.
+/// As text: UTF-8 or UTF-16 with a byte order mark, else UTF-8. In any other encoding only names and versions are right, which
+/// are the same in all of them.
 pub fn decode(bytes: &[u8]) -> String {
     let utf16 = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
         let units: Vec<u16> = rest.chunks_exact(2).filter_map(|pair| Some(unit(pair.try_into().ok()?))).collect();
@@ -42,8 +43,49 @@ pub fn decode(bytes: &[u8]) -> String {
         [0xEF, 0xBB, 0xBF, rest @ ..] => String::from_utf8_lossy(rest).into_owned(),
         [0xFF, 0xFE, rest @ ..] => utf16(rest, u16::from_le_bytes),
         [0xFE, 0xFF, rest @ ..] => utf16(rest, u16::from_be_bytes),
-        plain => String::from_utf8_lossy(plain).into_owned(),
+        plain => match str::from_utf8(plain) {
+            Ok(text) => text.to_owned(),
+            // No two bytes become one character, so that every change is seen.
+            Err(_) => plain.iter().map(|byte| char::from(*byte)).collect(),
+        },
     }
+}
+
+/// What is wrong about a file's encoding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// Nothing.
+    Unicode,
+    /// The file names another one (PEP 263), as pip allows it.
+    Named(String),
+    /// This line has bytes of no encoding that anybody could know.
+    Unknown(usize),
+}
+
+/// Looks at the encoding of a file.
+pub fn encoding(bytes: &[u8]) -> Encoding {
+    if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
+        return Encoding::Unicode;
+    }
+    let Err(error) = str::from_utf8(bytes) else { return Encoding::Unicode };
+    let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
+    let first = bytes.split(|byte| *byte == b'\n').take(2);
+    let named =
+        first.filter(|line| line.starts_with(b"#")).find_map(|line| named_encoding(&String::from_utf8_lossy(line)));
+    named.map_or(Encoding::Unknown(before.split(|byte| *byte == b'\n').count()), Encoding::Named)
+}
+
+/// The name in `# -*- coding: NAME -*-`.
+fn named_encoding(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once("coding:").or_else(|| line.split_once("coding="))?;
+    let is_part = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
+    let name: String = rest.trim_start().chars().take_while(is_part).collect();
+    (!name.is_empty()).then_some(name)
+}
+
+/// Whether installers do not agree where a line ends.
+pub fn has_odd_line_ends(text: &str) -> bool {
+    text.contains(['\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'])
 }
 
 /// Puts lines together that end with a backslash. A comment ends such a line, even one with a backslash of its own.
@@ -166,12 +208,52 @@ const KINDS: [Kind; 3] = [
 pub fn for_pip_alone(item: &Item) -> Vec<&str> {
     let (words, known): (&str, &[&str]) = match item {
         Item::Option(word) => (word, &FOR_BOTH),
-        Item::Requirement(text) => (text, &["--hash"]),
+        Item::Requirement(text) => (options_of(text), &["--hash"]),
         Item::Include(_) | Item::Constraint(_) | Item::Editable(_) => return Vec::new(),
     };
     let is_known = |word: &str| known.iter().any(|option| word.starts_with(option));
     words.split_whitespace().filter(|word| word.starts_with('-') && !is_known(word)).collect()
 }
+
+/// A requirement without the options behind it.
+pub fn without_options(requirement: &str) -> &str {
+    requirement.strip_suffix(options_of(requirement)).unwrap_or(requirement).trim_end()
+}
+
+/// The options behind a requirement, from the first word with a dash in front.
+fn options_of(requirement: &str) -> &str {
+    let starts = requirement.match_indices(" -").map(|(at, _)| at + 1);
+    starts.take(1).find_map(|at| requirement.get(at..)).unwrap_or_default()
+}
+
+/// Whether something that a line asks for has no say in whether a package that is there will do.
+pub fn is_about_finding(item: &Item) -> bool {
+    let (words, known): (&str, &[&str]) = match item {
+        Item::Option(word) => (word, &ABOUT_FINDING),
+        Item::Requirement(text) => (options_of(text), &["--hash"]),
+        Item::Editable(_) => return false,
+        Item::Include(_) | Item::Constraint(_) => return true,
+    };
+    let is_known = |word: &str| known.iter().any(|option| word.starts_with(option));
+    words.split_whitespace().all(|word| !word.starts_with('-') || is_known(word))
+}
+
+/// Options that say where packages are looked for, and in which form.
+const ABOUT_FINDING: [&str; 13] = [
+    "--index-url",
+    "--extra-index-url",
+    "--find-links",
+    "--no-index",
+    "--no-binary",
+    "--only-binary",
+    "--prefer-binary",
+    "--require-hashes",
+    "--trusted-host",
+    "--pre",
+    "--use-feature",
+    "-i",
+    "-f",
+];
 
 /// The options that both installers read from files; `-i` and `-f` also with the value attached.
 const FOR_BOTH: [&str; 9] = [

@@ -1,4 +1,5 @@
-//! The directories that packages lie in: a digest of what is there, and taking back what a killed installer left half done.
+//! The directories that packages lie in: which they are, a digest of what is there, and taking back what a killed installer left
+//! half done.
 
 use super::digest::Digest;
 use super::python::Python;
@@ -20,6 +21,49 @@ pub fn state(python: &Python, more: &[PathBuf], environment: &Environment) -> St
         add(&mut digest, &directory, is_metadata);
     }
     digest.hex()
+}
+
+/// Every directory that imports of this Python look into, in its order; none if they cannot be known without asking it again.
+pub fn directories(python: &Python, environment: &Environment) -> Option<Vec<PathBuf>> {
+    let (mut all, user) = (python_path(environment), user_site(python, environment));
+    if user.iter().any(|dir| path_files(dir).iter().any(|(_, text)| names_directories(text))) {
+        return None;
+    }
+    // The user's own packages stand before the system's, and behind those of a virtual environment.
+    let (own, system): (Vec<_>, Vec<_>) =
+        python.package_directories().cloned().partition(|dir| python.is_virtual() && dir.starts_with(&python.prefix));
+    all.extend(own.into_iter().chain(user).chain(system));
+    Some(all)
+}
+
+/// Changes with what adds further directories to a Python's path: files of path entries, and directories that were not there.
+pub fn paths(python: &Python) -> String {
+    let mut digest = Digest::default();
+    for directory in python.package_directories() {
+        digest.add("directory", directory.as_os_str().as_bytes());
+        digest.add("there", [u8::from(directory.is_dir())]);
+        for (name, text) in path_files(directory) {
+            digest.add(&name, text);
+        }
+    }
+    digest.hex()
+}
+
+/// The files of path entries (`.pth`) in a directory, sorted.
+fn path_files(directory: &Path) -> Vec<(String, String)> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| name.ends_with(".pth"));
+    let text = |name: &String| fs::read(directory.join(name)).map(|text| String::from_utf8_lossy(&text).into_owned());
+    let mut files: Vec<_> =
+        names.map(|name| (text(&name).unwrap_or_default(), name)).map(|(text, name)| (name, text)).collect();
+    files.sort();
+    files
+}
+
+/// Whether a file of path entries does more than run code.
+fn names_directories(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim_start);
+    lines.any(|line| !line.is_empty() && !line.starts_with(['#']) && !line.starts_with("import "))
 }
 
 /// A directory without packages is like none: another user's home, or PYTHONPATH set only when the container runs.

@@ -91,8 +91,16 @@ impl Home {
     /// The directory cannot be written.
     pub fn finish(&self, ours: &Names, stamp: &Stamp) -> io::Result<()> {
         replace(&self.0.join(OURS), &json(ours)?)?;
-        replace(&self.file(&stamp.files), &json(stamp)?)?;
+        self.note(stamp)?;
         fs::remove_file(self.0.join(BEGUN))
+    }
+
+    /// Writes a stamp alone.
+    ///
+    /// # Errors
+    /// The directory cannot be written.
+    pub fn note(&self, stamp: &Stamp) -> io::Result<()> {
+        replace(&self.file(&stamp.files), &json(stamp)?)
     }
 
     /// Notes that an installation begins, and what was there before. Until it is finished nothing beside it can be trusted.

@@ -1,8 +1,9 @@
 //! What the next start would do, without doing it.
 
-use super::wanted::State;
-use super::{Request, wanted};
-use super::{index, python};
+use super::python::{self, Python};
+use super::satisfied::Answer;
+use super::wanted::{State, Wanted};
+use super::{Request, already, index, wanted};
 use crate::error::Result;
 use std::path::PathBuf;
 
@@ -33,19 +34,21 @@ pub fn status(request: &Request<'_>) -> Result<Option<Status>> {
     let environment = index::applied(request.settings, request.environment);
     let request = &Request { environment: &environment, ..request.clone() };
     let Some(wanted) = wanted(request, &mut |_| {})? else { return Ok(None) };
-    let python = match python::remembered(&wanted.interpreter, request.environment) {
+    let remembered = python::remembered(&wanted.interpreter, request.environment).filter(Python::holds);
+    let python = match remembered {
         Some(python) => python,
         None => python::ask(&wanted.interpreter, request.environment, None)?,
     };
     let found = wanted.find(&python);
     let packages = found.layer.map_or(python.purelib.clone(), |layer| layer.packages());
-    let (current, installer, why) = match found.state {
-        State::Current(stamp) => (true, Some(stamp.installer), None),
-        State::Changed(parts) => (false, None, Some(format!("changed: {}", parts.join(", ")))),
-        State::Old => (false, None, Some("deps.refresh: newer versions are looked for".to_owned())),
-        State::Unfinished => (false, None, Some("an installation was not finished".to_owned())),
-        State::Unknown => (false, None, Some("not installed by trainit yet".to_owned())),
+    let (installer, why) = match found.state {
+        State::Current(stamp) => (Some(stamp.installer), None),
+        State::Changed(parts) => (None, missing(&wanted, &python, &format!("changed: {}", parts.join(", ")))),
+        State::Old => (None, Some("deps.refresh: newer versions are looked for".to_owned())),
+        State::Unfinished => (None, Some("an installation was not finished".to_owned())),
+        State::Unknown => (None, missing(&wanted, &python, "not installed by trainit yet")),
     };
+    let current = why.is_none();
     let interpreter = wanted.interpreter;
     Ok(Some(Status {
         files: wanted.inputs.files,
@@ -56,4 +59,13 @@ pub fn status(request: &Request<'_>) -> Result<Option<Status>> {
         current,
         why,
     }))
+}
+
+/// Why something would be installed, if anything would.
+fn missing(wanted: &Wanted<'_>, python: &Python, state: &str) -> Option<String> {
+    match already::look(wanted, python, &mut |_| {}) {
+        Answer::Yes(_) => None,
+        Answer::No(missing) => Some(format!("{state}; {missing}")),
+        Answer::Unknown(doubt) => Some(format!("{state}; the installer has to look: {doubt}")),
+    }
 }

@@ -99,6 +99,11 @@ fn build_constraints(found: &mut ForUv, environment: &Environment) {
     }
 }
 
+/// Whether a setting is one of those that only decide where packages come from and how they are installed, or names constraints.
+pub fn is_known(name: &str) -> bool {
+    TABLE.iter().any(|(known, _)| *known == name)
+}
+
 /// Whether a setting has no say in what gets installed.
 pub fn is_ignored(name: &str) -> bool {
     ["retries", "timeout", "cert", "client-cert", "no-cache-dir"].contains(&name)

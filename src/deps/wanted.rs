@@ -171,6 +171,11 @@ impl Wanted<'_> {
         self.selection.files.first().and_then(|file| file.parent()).unwrap_or(Path::new("/"))
     }
 
+    /// Each requirement, behind who asks for it.
+    pub fn asked(&self) -> impl Iterator<Item = (String, String)> {
+        self.inputs.asked.iter().map(|ask| (ask.place.clone(), ask.text.clone()))
+    }
+
     /// A line for each requirement that does not get what it asks for, since something is kept.
     pub fn refusals(&self, kept: &Kept, asked: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
         let redactor = Redactor::for_environment(self.request.environment);

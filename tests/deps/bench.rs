@@ -120,6 +120,7 @@ fn tell_outcome(outcome: &Outcome, report: &mut Report) {
     report.outcome = match outcome {
         Outcome::Nothing => "nothing",
         Outcome::Unchanged { .. } => "unchanged",
+        Outcome::Satisfied { .. } => "satisfied",
         Outcome::Installed { installer, .. } => {
             report.installer = installer.clone();
             "installed"

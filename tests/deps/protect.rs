@@ -66,11 +66,38 @@ const ROWS: [(&str, &str, &[&str]); 7] = [
     ("numpy<2\nNVIDIA_cublas.cu12>=12.6", "", &["requirements.txt:2 asks for NVIDIA_cublas.cu12>=12.6"]),
 ];
 
+/// The same with a requirement that is not there, so that an installer has to hold the row.
+#[test]
+fn with_both_installers_what_is_satisfied_stays_beside_what_is_new() {
+    if !possible(true) {
+        return;
+    }
+    for installer in ["pip", "uv"] {
+        let bench = Bench::with_venv();
+        image(&bench);
+        let start = bench.start().installer(installer);
+        for (requirements, _, told) in ROWS.iter().filter(|(_, more, _)| more.is_empty()) {
+            bench.code("requirements.txt", format!("{requirements}\ntiny\n"));
+            let report = start.run();
+            assert_eq!(report.outcome, "installed", "{requirements}: {}", report.text());
+            assert_eq!(there(&bench.site()), with_image("tiny-2.0"), "{requirements}: {}", report.text());
+            assert_eq!(
+                report.lines.iter().filter(|line| line.contains("stays")).count(),
+                told.len(),
+                "{}",
+                report.text()
+            );
+            bench.take_away(&["tiny"]);
+        }
+    }
+}
+
 fn every_row(bench: &Bench, start: &Start) {
     for (requirements, more, told) in ROWS {
         bench.code("requirements.txt", requirements);
         let report = start.run();
-        assert_eq!(report.outcome, "installed", "{requirements}: {}", report.text());
+        let expected = if more.is_empty() { "satisfied" } else { "installed" };
+        assert_eq!(report.outcome, expected, "{requirements}: {}", report.text());
         assert_eq!(there(&bench.site()), with_image(more), "{requirements}: {}", report.text());
         let asks: Vec<_> = report.lines.iter().filter(|line| line.contains(" asks for ")).collect();
         assert_eq!(asks.len(), told.len(), "{requirements}: {asks:?}");

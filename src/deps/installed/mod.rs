@@ -2,6 +2,7 @@
 //! distribution requires stands inside (`metadata`) and is read for those only that somebody asks for.
 
 pub mod metadata;
+pub mod origin;
 
 use super::packaging::{Name, Version};
 use metadata::Metadata;

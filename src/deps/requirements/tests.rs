@@ -64,6 +64,27 @@ fn encodings_and_line_ends_of_every_editor_are_read() {
 }
 
 #[test]
+fn an_encoding_is_unicode_or_named_or_the_line_is_told() {
+    let latin = |first: &[u8]| [first, b"numpy # caf\xe9\n"].concat();
+    assert_eq!(encoding("numpy # caf\u{e9}".as_bytes()), Encoding::Unicode);
+    assert_eq!(encoding(&latin(b"a\nb\n")), Encoding::Unknown(3));
+    assert_eq!(encoding(&latin(b"#!x\n# -*- coding: latin-1 -*-\n")), Encoding::Named("latin-1".into()));
+    assert_eq!(encoding(&latin(b"a\nb\n# coding=latin-1\n")), Encoding::Unknown(4));
+    let lines = read(&latin(b"# coding=cp1252\n"), &|_| None);
+    assert_eq!(lines.into_iter().flat_map(|line| line.items).collect::<Vec<_>>(), [requirement("numpy")]);
+    assert!(has_odd_line_ends("# a\u{2028}b") && !has_odd_line_ends("a\r\nb"));
+}
+
+#[test]
+fn options_behind_a_requirement_are_not_part_of_it() {
+    assert_eq!(without_options("a-b==1 ; os_name=='x' --hash=sha256:0 --hash=sha256:1"), "a-b==1 ; os_name=='x'");
+    assert_eq!(without_options("a @ https://h/a-b.zip"), "a @ https://h/a-b.zip");
+    let about = |text: &str| items(text).iter().all(is_about_finding);
+    assert!(["--pre", "-i https://h", "-r x", "a --hash=sha256:0", "--no-binary :all:"].into_iter().all(about));
+    assert!(["-e .", "-U", "a --global-option=x", "--config-settings x"].into_iter().all(|text| !about(text)));
+}
+
+#[test]
 fn lines_are_counted_where_they_begin() {
     let numbers: Vec<_> = read(b"# x\na\\\nb\n\nc", &|_| None).iter().map(|line| line.number).collect();
     assert_eq!(numbers, [2, 5]);

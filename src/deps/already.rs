@@ -1,0 +1,115 @@
+//! Whether everything that a start wants is there already, although nothing was written down about it: in the first start of an
+//! image that has the packages, after a change of the requirements that changes nothing, after a `pip install` by hand. Takes
+//! milliseconds where an installer takes a second to find the same.
+
+use super::inputs;
+use super::installed::Installed;
+use super::packaging::Name;
+use super::pip::{self, Setting};
+use super::python::Python;
+use super::satisfied::{self, Answer, Question};
+use super::stamp::{Home, Stamp};
+use super::target::{self, Target};
+use super::wanted::Wanted;
+use super::{Outcome, install, places, site, translate};
+use crate::config::Refresh;
+use crate::show::is_secret;
+use std::path::PathBuf;
+
+/// uv's variables that have no say in whether a package that is there will do, by how they begin. Constraints are read here.
+const NO_SAY: [&str; 28] = [
+    "UV_BREAK_SYSTEM_PACKAGES",
+    "UV_BUILD_CONSTRAINT",
+    "UV_CACHE_DIR",
+    "UV_COMPILE_",
+    "UV_CONCURRENT_",
+    "UV_CONSTRAINT",
+    "UV_DEFAULT_INDEX",
+    "UV_EXTRA_INDEX_URL",
+    "UV_FIND_LINKS",
+    "UV_GIT_",
+    "UV_HTTP_",
+    "UV_INDEX",
+    "UV_INSECURE_HOST",
+    "UV_KEYRING_PROVIDER",
+    "UV_LINK_MODE",
+    "UV_LOCK_",
+    "UV_LOG_",
+    "UV_NATIVE_TLS",
+    "UV_NO_BUILD",
+    "UV_NO_CACHE",
+    "UV_NO_PROGRESS",
+    "UV_OFFLINE",
+    "UV_PRERELEASE",
+    "UV_PYTHON",
+    "UV_REQUIRE_HASHES",
+    "UV_RUN_",
+    "UV_SYSTEM_",
+    "UV_TOOL_",
+];
+
+/// Looks. `tell` hears what is not as it is asked for, since it stays as it is.
+pub fn look(wanted: &Wanted<'_>, python: &Python, tell: &mut dyn FnMut(&str)) -> Answer {
+    let (request, home) = (wanted.request, Home(python.own_directory()));
+    if home.unfinished().is_some() {
+        return Answer::Unknown("an installation was not finished".to_owned());
+    }
+    if request.settings.deps_refresh.value != Refresh::Never {
+        return Answer::Unknown("deps.refresh asks for newer versions".to_owned());
+    }
+    let settings = pip::settings(request.root, request.environment, python);
+    if let Some(setting) = with_a_say(wanted, &settings) {
+        return Answer::Unknown(format!("{setting} is set"));
+    }
+    let Some(directories) = site::directories(python, request.environment) else {
+        return Answer::Unknown("the user's own packages name further directories".to_owned());
+    };
+    let Ok(more) = inputs::constraints(&constraint_files(wanted, &settings), request.environment) else {
+        return Answer::Unknown("a file of constraints cannot be read".to_owned());
+    };
+    if let Some(doubt) = wanted.inputs.doubt.clone().or(more.doubt) {
+        return Answer::Unknown(doubt);
+    }
+    let kept = install::kept(wanted, python, &settings, false);
+    let answer = satisfied::answer(&Question {
+        asked: &wanted.inputs.asked,
+        constraints: &[wanted.inputs.constraints.as_slice(), more.constraints.as_slice()].concat(),
+        installed: &Installed::read(&directories),
+        environment: &python.markers,
+        stays: &|name: &Name| kept.contains(name),
+    });
+    if matches!(answer, Answer::Yes(_)) {
+        wanted.refusals(&kept, wanted.asked()).iter().for_each(|line| tell(line));
+    }
+    answer
+}
+
+/// A setting that may make an installer replace what is there, or that nobody knows.
+fn with_a_say(wanted: &Wanted<'_>, settings: &[Setting]) -> Option<String> {
+    let pip = settings.iter().find(|setting| !translate::is_known(&setting.name)).map(|setting| setting.name.clone());
+    let names = wanted.request.environment.iter().filter_map(|(name, _)| name.to_str());
+    let mut uv = names.filter(|name| name.starts_with("UV_") && !is_secret(name));
+    pip.or_else(|| uv.find(|name| !NO_SAY.iter().any(|start| name.starts_with(start))).map(str::to_owned))
+}
+
+/// The files of constraints that pip's settings and uv's variables name.
+fn constraint_files(wanted: &Wanted<'_>, settings: &[Setting]) -> Vec<PathBuf> {
+    let pip = settings.iter().filter(|setting| setting.name == "constraint").map(|setting| setting.value.as_str());
+    let names = pip.chain(wanted.request.environment.text("UV_CONSTRAINT")).flat_map(str::split_whitespace);
+    names.map(|name| wanted.beside().join(name)).collect()
+}
+
+/// The outcome when so many requirements are satisfied. It is written down, so that the next start need not look.
+pub fn settle(wanted: &Wanted<'_>, python: &Python, requirements: usize) -> Outcome {
+    let (files, home) = (wanted.selection.files.clone(), Home(python.own_directory()));
+    let (request, own) = (wanted.request, "nobody: everything was there");
+    match target::choose(&request.settings.deps_target, python, request.root, request.environment) {
+        Ok(Target::Here { .. }) => {
+            python.remember();
+            let _ = home.note(&Stamp::new(wanted.parts(python, &[]), files.clone(), own.to_owned()));
+        }
+        // The packages are somebody else's. Looking again is cheap; asking the interpreter again is not.
+        _ => _ = places::writable(request.environment).map(|place| python.remember_in(&place)),
+    }
+    Outcome::Satisfied { files, requirements }
+}

@@ -250,4 +250,7 @@ fn installer_words(bytes: &[u8]) {
     shown.extend(parts.finish());
     assert_eq!(text(&shown), text(&at_once), "pieces change what is shown");
     assert!(!shown.windows(SECRET.len()).any(|window| window == SECRET), "a secret passes");
+    let mut progress = deps::progress::Progress::default();
+    text(words).lines().for_each(|line| progress.hear(line));
+    assert!(!progress.words().contains('\n'));
 }

@@ -18,7 +18,7 @@ mod lock;
 pub mod packaging;
 pub mod pip;
 mod places;
-mod progress;
+pub mod progress;
 mod protect;
 pub mod python;
 pub mod redact;

@@ -63,6 +63,23 @@ fn requirements_that_contradict_each_other_are_told_as_such() {
 }
 
 #[test]
+fn a_failure_is_only_told_where_that_is_wanted() {
+    use crate::support::{Launch, Place, Role};
+    if !possible(false) {
+        return;
+    }
+    let bench = Bench::with_venv();
+    bench.code("requirements.txt", "no-such-package-here==1.0\n");
+    for (on_error, code, out) in [("fail", 116, ""), ("warn", 0, "it ran\n")] {
+        let mut launch = Launch::of(Role::Run, Place::Aside, &["--", "python", "-c", "print('it ran')"]);
+        launch.command.current_dir(bench.path("code")).env_clear().envs(&bench.start().environment);
+        let finished = launch.env("TRAINIT_DEPS_INSTALLER", "pip").env("TRAINIT_DEPS_ON_ERROR", on_error).finish();
+        assert_eq!((finished.code, finished.out.as_str()), (Some(code), out), "{}", finished.err);
+        assert!(finished.err.contains("does not exist under this name"), "{}", finished.err);
+    }
+}
+
+#[test]
 fn a_line_that_is_no_requirement_is_told_as_such() {
     with_each_installer(|installer, bench| {
         bench.code("requirements.txt", "tiny==1.0\n<<<<<<< HEAD\n");

@@ -1,8 +1,9 @@
 //! Every Python that this machine has, with the pip that it brings, and pips of other years: the image's own stays with all of them.
 
-use crate::bench::{self, Bench};
+use crate::bench::{self, Bench, Start};
 use crate::possible;
 use crate::protect::{image, there, with_image};
+use crate::wheel::Wheel;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -20,6 +21,56 @@ fn pythons() -> Vec<PathBuf> {
         paths.into_iter().find(|path| bench::makes_venvs(path, ""))
     };
     (10..20).filter_map(of).collect()
+}
+
+/// What this machine tells pip about its way to the registry of packages.
+fn way_out(start: Start) -> Start {
+    let named = |name: &str| ["PIP_", "SSL_", "REQUESTS_"].iter().any(|start| name.starts_with(start));
+    let proxy = |name: &str| name.to_ascii_lowercase().ends_with("_proxy");
+    let own = std::env::vars().filter(|(name, _)| named(name) || proxy(name));
+    let start = own.fold(start.without("PIP_NO_INDEX"), |start, (name, value)| start.with(&name, value));
+    let home = std::env::var("HOME").map(|home| Path::new(&home).join(".config/pip/pip.conf"));
+    match home.ok().filter(|file| file.exists()) {
+        Some(file) => start.with("PIP_CONFIG_FILE", file.display().to_string()),
+        None => start,
+    }
+}
+
+#[test]
+fn with_packages_of_the_real_world_the_images_own_stays() {
+    if !possible(true) {
+        return;
+    }
+    for installer in ["pip", "uv"] {
+        let bench = Bench::with_venv();
+        let words = ["-m", "pip", "install", "-q", "--retries", "0", "--only-binary", ":all:", "numpy<2"];
+        if !Command::new(bench.python()).args(words).output().unwrap().status.success() {
+            return crate::support::skip("no registry of packages gives numpy");
+        }
+        let numpy = there(&bench.site());
+        let torch = Wheel::new("torch", "2.6.0a0+own").requires("numpy<2").write(&bench.path("own"));
+        assert!(
+            Command::new(bench.python())
+                .args(["-m", "pip", "install", "-q", "--no-deps"])
+                .arg(torch)
+                .status()
+                .unwrap()
+                .success()
+        );
+        bench.code("requirements.txt", "numpy>=2\nrequests[socks]==2.32.3\ntqdm>=4,<5 ; python_version > '3'\ntorch\n");
+        let report = way_out(bench.start().installer(installer)).run();
+        assert_eq!(report.outcome, "installed", "{}", report.text());
+        let now = there(&bench.site());
+        assert!(
+            [numpy.as_str(), "torch-2.6.0a0+own", "PySocks-", "requests-2.32.3", "tqdm-4"]
+                .iter()
+                .all(|name| now.contains(name)),
+            "{now}"
+        );
+        assert!(report.text().contains("requirements.txt:1 asks for numpy>=2: the image's 1."), "{}", report.text());
+        let imports = "import numpy, requests, socks, tqdm; print('all there')";
+        assert_eq!(bench.say(&bench.python(), &["-c", imports], &report), "all there");
+    }
 }
 
 fn stays(bench: &Bench, what: &str) {

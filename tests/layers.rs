@@ -57,7 +57,7 @@ const ROOMS: &[Room] = &[
         "PID 1 stays boring: no YAML, no clap, no checks; what it must know comes through the handover",
     ),
     room("prepare", EVERYTHING, "prepare may know all but what is called by people"),
-    room("command", EVERYTHING, "sub-commands may know all but PID 1's inside"),
+    room("command", WITH_PREPARE, "sub-commands may know all but PID 1's inside"),
     room("errand", EVERYTHING, "an errand is rich; it runs in a child of PID 1"),
     room(
         "role",
@@ -113,6 +113,27 @@ const EVERYTHING: &[&str] = &[
     "mode",
     "report",
     "supervise",
+];
+
+const WITH_PREPARE: &[&str] = &[
+    "exit",
+    "error",
+    "handover",
+    "environment",
+    "sys",
+    "show",
+    "state",
+    "config",
+    "cli",
+    "engine",
+    "identity",
+    "git",
+    "check",
+    "deps",
+    "mode",
+    "report",
+    "supervise",
+    "prepare",
 ];
 
 /// What PID 1 is made of, and the crates and words that it may not have.

@@ -5,6 +5,7 @@ mod check;
 mod checkpoint;
 pub mod config;
 mod deps;
+mod env;
 mod health;
 mod status;
 
@@ -33,6 +34,7 @@ trainit: the entrypoint for machine-learning containers
     trainit deps install|status               the dependency step alone
     trainit gpu [--json]                      what GPUs are visible
     trainit config show|check|schema|template the configuration: values and where they come from
+    trainit env [--json]                      what a workload would get, for eval in a shell
     trainit status [--json]                   what the running container is doing
     trainit health [--live|--ready]           for HEALTHCHECK and probes
     trainit checkpoint [--wait TIME]          ask the running job to save now (a preStop hook, too)
@@ -89,6 +91,14 @@ enum Command {
     /// The configuration: values and where they come from
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// What a workload would get, as lines for a shell
+    Env {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        layers: Layers,
+    },
     /// What the running container is doing
     Status {
         /// As JSON
@@ -243,6 +253,7 @@ fn dispatch(command: Command) -> Result<Answer> {
         Command::Deps(DepsCommand::Install { layers }) => deps::install(&Asked::new(layers)),
         Command::Deps(DepsCommand::Status { layers }) => deps::status(&Asked::new(layers)),
         Command::Config(command) => configuration(command),
+        Command::Env { json, layers } => env::run(&Asked::new(layers), json),
         Command::Status { json, instance } => status::run(instance.as_deref(), json),
         Command::Checkpoint { wait, instance } => checkpoint::run(instance.as_deref(), wait),
         Command::Health { live, ready: _, instance } => Ok(health::run(instance.as_deref(), live)),

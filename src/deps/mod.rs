@@ -157,6 +157,18 @@ pub fn ensure(request: &Request<'_>, tell: &mut dyn FnMut(&str)) -> Result<Outco
     }
 }
 
+/// What a start would find, without doing anything; none if it would install.
+///
+/// # Errors
+/// A file that cannot be read, or no Python (116).
+pub fn settled(request: &Request<'_>) -> Result<Option<Outcome>> {
+    let environment = index::applied(request.settings, request.environment);
+    let request = &Request { environment: &environment, ..request.clone() };
+    let Some(wanted) = wanted(request, &mut |_| {})? else { return Ok(Some(Outcome::Nothing)) };
+    let remembered = python::remembered(&wanted.interpreter, request.environment);
+    Ok(remembered.and_then(|python| wanted.unchanged(&python)))
+}
+
 /// What this start wants to have; none if there is nothing to install.
 fn wanted<'a>(request: &'a Request<'a>, tell: &mut dyn FnMut(&str)) -> Result<Option<wanted::Wanted<'a>>> {
     let Some(selection) = select::select(request, tell)? else { return Ok(None) };

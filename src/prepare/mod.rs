@@ -7,8 +7,11 @@ mod hooks;
 mod launch;
 mod outputs;
 mod policy;
+mod preview;
 mod resume;
 mod story;
+
+pub use preview::preview;
 
 use crate::error::Error;
 use crate::exit::Exit;

@@ -129,6 +129,22 @@ fn a_failed_container_is_held_for_a_person_who_looks_and_mends() {
 }
 
 #[test]
+fn a_session_gets_the_workloads_environment_also_where_the_entrypoint_was_replaced() {
+    let Some(python) = image(Image::Python) else { return };
+    let given = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(given.path().join("trainit.yaml"), "env: {ODD: \"it's $HOME\"}\n").expect("a file");
+    let settings = format!("-v {}:/given:ro -e TRAINIT_CONFIG=/given/trainit.yaml", given.path().display());
+    let script = "eval \"$(trainit env)\"; echo \"$ODD|${TRAINIT_RUN_DIR-none}\"";
+    let job = Run::of(&python).with(&settings).command(&["sleep", "1000"]).start();
+    wait_until_ready(&job);
+    let session = job.exec(&["sh", "-c", script]);
+    let said = String::from_utf8_lossy(&session.stdout);
+    assert!(said.starts_with("it's $HOME|/run/trainit-0/"), "{session:?}");
+    let replaced = Run::of(&python).with(&settings).with("--entrypoint sh").command(&["-c", script]).finish();
+    replaced.expect_code(0).expect_text(&["it's $HOME|none"]);
+}
+
+#[test]
 fn a_second_trainit_in_a_session_leaves_the_first_alone() {
     let Some(python) = image(Image::Python) else { return };
     let job = Run::of(&python).command(&["sleep", "1000"]).start();

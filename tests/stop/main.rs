@@ -7,6 +7,7 @@ mod support;
 
 mod docs;
 mod ending;
+mod environment;
 mod holding;
 mod hooks;
 mod job;

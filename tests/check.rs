@@ -8,6 +8,8 @@ mod docs;
 mod entries;
 #[path = "check/far.rs"]
 mod far;
+#[path = "check/host.rs"]
+mod host;
 #[path = "check/mounts.rs"]
 mod mounts;
 #[path = "check/sandbox.rs"]

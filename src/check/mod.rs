@@ -25,6 +25,7 @@ mod trouble;
 mod user;
 
 pub use finding::{Change, Facts, Finding, Remedy, Status, verdict};
+pub use host::threads;
 pub use obstacle::{Obstacle, obstacle_of};
 pub use provenance::{Provenance, provenance};
 pub use rules::{validate, validate_only};

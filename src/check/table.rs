@@ -1,5 +1,6 @@
 //! All families of checks, in the order in which they are told. docs/checks.md is compared with it by a test.
 
+use super::host::scratch;
 use super::rules::Rules;
 use super::task::Task;
 use super::{Check, Ground, Scene, code, data, gpu, host, output, owner, user};
@@ -17,7 +18,9 @@ macro_rules! row {
     };
 }
 
-const TABLE: &[Row] = &[row!(gpu), row!(data), row!(code), row!(output), row!(host), row!(user), row!(owner)];
+/// A family with two subjects has two rows.
+const TABLE: &[Row] =
+    &[row!(gpu), row!(data), row!(code), row!(output), row!(host), row!(scratch), row!(user), row!(owner)];
 
 /// Every check, in the order of the table.
 pub fn checks() -> impl Iterator<Item = &'static Check> {

@@ -27,7 +27,7 @@ pub struct Sources<'a> {
 }
 
 /// A configuration that can be used.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Loaded {
     /// The merged values.
     pub settings: Settings,

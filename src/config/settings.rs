@@ -135,6 +135,12 @@ settings! {
     "hooks.on_error" hooks_on_error: OnError = "fail", trusted;
     /// Least size of /dev/shm; below it the start fails. Default: a warning below 1 GiB.
     "host.shm" host_shm: Option<Size> = "" eg "8GiB", project;
+    /// Open files of the workload: its limit is raised to so many, `auto`: to 65536 where that is permitted; `off`: as inherited.
+    "host.nofile" host_nofile: OpenFiles = "off", project;
+    /// Least memory that the workload may lock, for RDMA: a size or `unlimited`; below it the start fails.
+    "host.memlock" host_memlock: Option<LockedMemory> = "" eg "unlimited", project;
+    /// Threads of each process (OMP_NUM_THREADS and its like): `off`, a number, or `auto`: the CPUs here by the ranks here.
+    "host.threads" host_threads: Threads = "off", project;
     /// Deadline for all that happens before the workload.
     "prepare.timeout" prepare_timeout: Option<Duration> = "" eg "30m", project;
     /// The whole budget from the stop signal to the last SIGKILL. Without one a workload that may be saving is never killed.

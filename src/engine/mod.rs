@@ -2,12 +2,14 @@
 //! engine waits after a stop signal. Knows `config`, `environment`, `show` and `sys`; decides nothing.
 
 mod container;
+mod cpus;
 mod grace;
 mod part;
 mod place;
 mod started;
 
 pub use container::{id as container_id, program};
+pub use cpus::Cpus;
 pub use grace::{Grace, grace};
 pub use part::{Part, corrected};
 pub use place::{Place, place};

@@ -65,7 +65,7 @@ impl Identity {
         if self.switch.is_none() {
             self.enter_account(surroundings.root, || home.clone());
         }
-        Ok(self.describe(home, surroundings.environment, notes))
+        Ok(self.describe(home, surroundings.environment, surroundings.mounts, notes))
     }
 
     /// What root has to do for the user, then the change itself.
@@ -128,7 +128,7 @@ impl Identity {
         parts.concat()
     }
 
-    fn describe(self, home: Home, environment: &Environment, notes: Vec<String>) -> Assumed {
+    fn describe(self, home: Home, environment: &Environment, mounts: &[Mount], notes: Vec<String>) -> Assumed {
         let inherited = environment.get("HOME").map(PathBuf::from);
         let mut assumed = Assumed { notes, ..Assumed::default() };
         if let Some(account) = &self.account {
@@ -149,7 +149,7 @@ impl Identity {
             }
             Home::Made(home) => {
                 assumed.replaced.push(("HOME", home.clone().into()));
-                assumed.defaults.extend(home::caches(&home, inherited.as_deref(), environment));
+                assumed.defaults.extend(home::caches(&home, inherited.as_deref(), environment, mounts));
                 (assumed.home, assumed.made) = (Some(home), true);
             }
             Home::None => {}

@@ -67,14 +67,24 @@ fn is_writable(path: &Path, mounts: &[Mount]) -> bool {
 
 /// Variables for the tools whose caches would be in a home that cannot be written; `old` is that home, `home` the one made instead.
 /// Each is only a default.
-pub fn caches(home: &Path, old: Option<&Path>, environment: &Environment) -> Vec<(&'static str, OsString)> {
+pub fn caches(
+    home: &Path,
+    old: Option<&Path>,
+    environment: &Environment,
+    mounts: &[Mount],
+) -> Vec<(&'static str, OsString)> {
     let base = environment.get("XDG_CACHE_HOME").map_or_else(|| home.join(".cache"), PathBuf::from);
     let mut variables = vec![("XDG_CACHE_HOME", base.clone().into_os_string())];
     variables.extend(CACHES.map(|(name, directory)| (name, base.join(directory).into_os_string())));
     // Packages that an image has in its user's home stay where Python looks for them.
-    let packages = old.map(|old| old.join(".local")).filter(|local| local.join("lib").is_dir());
+    let packages = old.map(|old| old.join(".local")).filter(|local| has_packages(local, mounts));
     variables.extend(packages.map(|local| ("PYTHONUSERBASE", local.into_os_string())));
     variables
+}
+
+/// A home on another machine is no image's, and may be one that cannot be written because it does not answer.
+fn has_packages(local: &Path, mounts: &[Mount]) -> bool {
+    reach::far(mounts, local).is_none() && local.join("lib").is_dir()
 }
 
 #[cfg(test)]
@@ -107,7 +117,7 @@ mod tests {
     #[test]
     fn caches_follow_an_inherited_cache_directory() {
         let told = |environment: &Environment| -> Vec<String> {
-            let variables = caches(Path::new("/tmp/home-7"), None, environment);
+            let variables = caches(Path::new("/tmp/home-7"), None, environment, &[]);
             variables.iter().map(|(name, value)| format!("{name}={}", value.display())).collect()
         };
         assert!(told(&Environment::default()).contains(&"TRITON_CACHE_DIR=/tmp/home-7/.cache/triton".to_owned()));
@@ -119,7 +129,7 @@ mod tests {
     fn packages_in_the_old_home_are_still_found() {
         let old = tempfile::tempdir().unwrap();
         let base = |old: &Path| {
-            let variables = caches(Path::new("/h"), Some(old), &Environment::default());
+            let variables = caches(Path::new("/h"), Some(old), &Environment::default(), &[]);
             variables.into_iter().find(|(name, _)| *name == "PYTHONUSERBASE").map(|(_, value)| value)
         };
         assert_eq!(base(old.path()), None);

@@ -4,6 +4,7 @@
 mod breadcrumbs;
 mod hold;
 mod hooks;
+mod host;
 mod launch;
 mod outputs;
 mod policy;

@@ -4,6 +4,7 @@
 use super::breadcrumbs;
 use super::hold;
 use super::hooks::Stage;
+use super::host;
 use super::outputs::Outputs;
 use super::policy::{self, Grace};
 use super::resume;
@@ -116,7 +117,9 @@ impl Story {
             grace,
         };
         let mut environment = outputs.add_to(scene.environment.clone());
+        host::share_cpus(scene, &mut environment).iter().for_each(|line| self.console.line(line));
         self.hook(Stage::BeforeStart, &scene.settings, &command, &mut environment)?;
+        host::raise_limits(&scene.settings);
         Ok(Ready { command, environment })
     }
 

@@ -1,8 +1,8 @@
-//! Control groups: which one this process is in, and how often the kernel killed in it for want of memory. Version 2, version 1 and
-//! the mixture of both; in a container the own group is usually mounted as the root, so that is looked at, too.
+//! Control groups: which one this process is in, what it limits, and how often the kernel killed in it for want of memory. Version
+//! 2, version 1 and the mixture of both; in a container the own group is usually mounted as the root, so that is looked at, too.
 
 use super::Root;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where the kernel counts kills for want of memory: version 2 (the own group and all below it) and version 1.
 const EVENTS: &str = "memory.events";
@@ -29,6 +29,86 @@ pub fn value(text: &[u8], name: &str) -> Option<u64> {
 pub fn memory_kills(root: &Root) -> Option<u64> {
     let groups = parse(&root.read("/proc/self/cgroup").unwrap_or_default());
     candidates(&groups).into_iter().find_map(|file| value(&root.read(file).ok()?, "oom_kill"))
+}
+
+/// What the groups of this process limit; none: nothing, or it cannot be seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+    /// CPU time, in thousandths of a CPU.
+    pub millicpus: Option<u64>,
+    /// Processes and threads, and how many more there may be.
+    pub pids: Option<Pids>,
+}
+
+/// A limit of processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pids {
+    /// As many there may be.
+    pub max: u64,
+    /// So many more there may be now.
+    pub left: u64,
+}
+
+/// Where version 2 is, or version 1 has its directories.
+const MOUNTED: &str = "/sys/fs/cgroup";
+
+/// Reads the limits. The lowest on the way up to what is visible as the root counts.
+pub fn limits(root: &Root) -> Limits {
+    let groups = parse(&root.read("/proc/self/cgroup").unwrap_or_default());
+    Limits { memory: memory(root, &groups), millicpus: cpu(root, &groups), pids: pids(root, &groups) }
+}
+
+fn memory(root: &Root, groups: &[(String, String)]) -> Option<u64> {
+    let (levels, second) = levels(groups, "memory");
+    let name = if second { "memory.max" } else { "memory.limit_in_bytes" };
+    // Version 1 writes the largest number of pages for no limit.
+    levels.iter().filter_map(|level| number(root, &level.join(name))).filter(|limit| *limit < 1 << 60).min()
+}
+
+fn cpu(root: &Root, groups: &[(String, String)]) -> Option<u64> {
+    let (levels, second) = levels(groups, "cpu");
+    let quota = |level: &PathBuf| match second {
+        true => {
+            let text = root.text(level.join("cpu.max")).ok()?;
+            let mut numbers = text.split_whitespace().map(|word| word.parse::<u64>().ok());
+            Some((numbers.next()??, numbers.next()??))
+        }
+        false => {
+            Some((number(root, &level.join("cpu.cfs_quota_us"))?, number(root, &level.join("cpu.cfs_period_us"))?))
+        }
+    };
+    levels.iter().filter_map(quota).filter_map(|(quota, period)| quota.saturating_mul(1000).checked_div(period)).min()
+}
+
+fn pids(root: &Root, groups: &[(String, String)]) -> Option<Pids> {
+    let pids = |level: &PathBuf| {
+        let max = number(root, &level.join("pids.max"))?;
+        let current = number(root, &level.join("pids.current")).unwrap_or_default();
+        Some(Pids { max, left: max.saturating_sub(current) })
+    };
+    levels(groups, "pids").0.iter().filter_map(pids).min_by_key(|pids| pids.left)
+}
+
+/// A file that holds one number; `max` and `-1` are none.
+fn number(root: &Root, file: &Path) -> Option<u64> {
+    root.text(file).ok()?.trim().parse().ok()
+}
+
+/// The directories of a controller, from the own group up to the root; true: of version 2.
+fn levels(groups: &[(String, String)], controller: &str) -> (Vec<PathBuf>, bool) {
+    let first = groups.iter().find(|(names, _)| names.split(',').any(|name| name == controller));
+    let second = groups.iter().find(|(names, _)| names.is_empty());
+    let (base, path) = match (first, second) {
+        // `cpu,cpuacct` is mounted by its whole name, and `cpu` is a link to it.
+        (Some((_, path)), _) => (Path::new(MOUNTED).join(controller), path.as_str()),
+        (None, second) => (PathBuf::from(MOUNTED), second.map_or("/", |(_, path)| path)),
+    };
+    let path = Path::new(path.trim_start_matches('/'));
+    let inside = path.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+    let path = if inside { path } else { Path::new("") };
+    (path.ancestors().map(|level| base.join(level)).collect(), first.is_none())
 }
 
 fn candidates(groups: &[(String, String)]) -> Vec<PathBuf> {
@@ -76,7 +156,68 @@ mod tests {
         assert_eq!(memory_kills(&Root::at("/nonexistent")), None);
     }
 
+    const PLENTY: &str = "9223372036854771712\n";
+
+    #[test]
+    fn limits_of_version_2_are_the_lowest_on_the_way_up() {
+        let (_v2, v2) = machine(&[
+            ("/proc/self/cgroup", "0::/kubepods/pod1/main\n"),
+            ("/sys/fs/cgroup/kubepods/pod1/main/memory.max", "max\n"),
+            ("/sys/fs/cgroup/kubepods/pod1/memory.max", "1073741824\n"),
+            ("/sys/fs/cgroup/kubepods/memory.max", "2147483648\n"),
+            ("/sys/fs/cgroup/kubepods/pod1/main/cpu.max", "150000 100000\n"),
+            ("/sys/fs/cgroup/kubepods/pod1/cpu.max", "max 100000\n"),
+            ("/sys/fs/cgroup/kubepods/pod1/main/pids.max", "100\n"),
+            ("/sys/fs/cgroup/kubepods/pod1/main/pids.current", "40\n"),
+            ("/sys/fs/cgroup/kubepods/pod1/pids.max", "1000\n"),
+        ]);
+        let expected = Limits { memory: Some(1 << 30), millicpus: Some(1500), pids: Some(Pids { max: 100, left: 60 }) };
+        assert_eq!(limits(&v2), expected);
+        let (_private, private) = machine(&[("/proc/self/cgroup", "0::/\n"), ("/sys/fs/cgroup/memory.max", "4096\n")]);
+        assert_eq!(limits(&private), Limits { memory: Some(4096), ..Limits::default() });
+    }
+
+    #[test]
+    fn limits_of_version_1_are_found_behind_a_bind_mount_and_in_the_mixture() {
+        let (_v1, v1) = machine(&[
+            ("/proc/self/cgroup", "8:pids:/docker/x\n5:cpu,cpuacct:/docker/x\n4:memory:/docker/x\n0::/docker/x\n"),
+            ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "536870912\n"),
+            ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "50000\n"),
+            ("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"),
+            ("/sys/fs/cgroup/pids/pids.max", "max\n"),
+        ]);
+        assert_eq!(limits(&v1), Limits { memory: Some(512 << 20), millicpus: Some(500), pids: None });
+        let (_free, free) = machine(&[
+            ("/proc/self/cgroup", "4:memory:/\n5:cpu,cpuacct:/\n"),
+            ("/sys/fs/cgroup/memory/memory.limit_in_bytes", PLENTY),
+            ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n"),
+            ("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "0\n"),
+        ]);
+        assert_eq!((limits(&free), limits(&Root::at("/nonexistent"))), (Limits::default(), Limits::default()));
+    }
+
+    #[test]
+    fn a_path_that_leads_out_of_the_hierarchy_is_not_followed() {
+        let (_odd, odd) = machine(&[
+            ("/proc/self/cgroup", "0::/../../x\n"),
+            ("/sys/x/memory.max", "1\n"),
+            ("/sys/fs/cgroup/memory.max", "2\n"),
+        ]);
+        assert_eq!(limits(&odd).memory, Some(2));
+    }
+
     proptest! {
+        #[test]
+        fn no_bytes_break_the_limits(group in proptest::collection::vec(any::<u8>(), 0..60), text in "(max|-?[0-9]{0,25}) ?[0-9]{0,25}") {
+            let text = text.as_str();
+            let files = ["memory.max", "cpu.max", "pids.max", "pids.current"].map(|name| (format!("/sys/fs/cgroup/{name}"), text));
+            let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
+            let (_machine, root) = machine(&files);
+            std::fs::create_dir_all(root.path("/proc/self")).unwrap();
+            std::fs::write(root.path("/proc/self/cgroup"), &group).unwrap();
+            let _ = limits(&root);
+        }
+
         #[test]
         fn no_bytes_break_the_parsers(bytes: Vec<u8>) {
             let _ = (parse(&bytes), value(&bytes, "oom_kill"));

@@ -10,6 +10,7 @@ pub mod credentials;
 pub mod executable;
 pub mod filesystem;
 pub mod lease;
+pub mod limits;
 pub mod memory;
 pub mod mountinfo;
 pub mod proc;

@@ -152,6 +152,19 @@ impl Checked {
         (text("check"), text("status"), format!("{}{because}", text("what")))
     }
 
+    /// What a check found, with its cause; none: nothing.
+    pub fn of(&self, check: &str) -> Option<String> {
+        let finding = self.findings.iter().find(|finding| finding["check"] == check && finding["status"] != "ok")?;
+        let because = finding["because"].as_str().map(|because| format!(": {because}")).unwrap_or_default();
+        Some(format!("{}{because}", finding["what"].as_str()?))
+    }
+
+    /// The remedies of a check's finding.
+    pub fn remedies(&self, check: &str) -> String {
+        let finding = self.findings.iter().find(|finding| finding["check"] == check).unwrap();
+        finding["remedy"].as_array().unwrap().iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" | ")
+    }
+
     /// The remedies of a family's first finding.
     pub fn remedy(&self, family: &str) -> String {
         let finding = self.findings.iter().find(|finding| finding["family"] == family).unwrap();

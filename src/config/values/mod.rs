@@ -2,6 +2,7 @@
 
 mod choices;
 mod collections;
+mod limits;
 mod numbers;
 mod paths;
 mod ranges;
@@ -15,6 +16,7 @@ pub use choices::{
     Severity, Target, Unknown,
 };
 pub(super) use collections::built_in;
+pub use limits::{LockedMemory, OpenFiles, Threads};
 pub use paths::{DataPath, OutputPath, parse_path_list};
 pub use ranges::Range;
 pub use records::{EnvValue, KeyPath, ModeSpec};

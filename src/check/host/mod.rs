@@ -1,0 +1,213 @@
+//! What the machine gives a container to work with. What is asked here is answered by /proc, /sys, /dev and /etc, and cannot hang;
+//! directories for temporary files and caches are `scratch`'s.
+
+mod limits;
+mod network;
+pub mod scratch;
+mod shm;
+
+use super::rules::Rules;
+use super::step::{Answer, Step, Subject};
+use super::task::Task;
+use super::{Check, Facts, Ground, Passing, Remedy, Scene};
+use crate::config::{LockedMemory, OpenFiles, Origin, Severity, Size, Threads};
+use crate::engine::{Cpus, Place};
+use crate::environment::Environment;
+use crate::exit::Family;
+use crate::gpu;
+use crate::show;
+use crate::sys::cgroup::{self, Limits};
+use crate::sys::{Root, limits as own};
+use std::cell::OnceCell;
+use std::ffi::OsString;
+use std::rc::Rc;
+
+/// The machine on its way through the steps.
+pub struct Host {
+    root: Root,
+    place: Place,
+    environment: Environment,
+    command: Vec<OsString>,
+    wanted: Wanted,
+    limits: OnceCell<Limits>,
+    shm: Option<u64>,
+}
+
+/// What the configuration asks for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wanted {
+    shm: Option<Size>,
+    files: OpenFiles,
+    locked: Option<LockedMemory>,
+    /// Somebody has said what becomes of threads.
+    threads_decided: bool,
+}
+
+const fn check(id: &'static str, about: &'static str, remedy: &'static str) -> Check {
+    Check { id, family: Family::Host, severity: Severity::Warn, passing: Passing::Never, about, remedy }
+}
+
+/// A step on which no other stands.
+const fn step(check: Check, ask: fn(&mut Host) -> Answer) -> Step<Host> {
+    Step { check, base: false, ask }
+}
+
+/// The checks of this family, in the order in which they are asked.
+pub const STEPS: &[Step<Host>] = &[
+    step(
+        check(
+            "host.shm",
+            "/dev/shm has at least 1 GiB; with `host.shm` at least that, else the start fails",
+            "`docker run --shm-size=8g`, or `--ipc=host`",
+        ),
+        Host::enough_shared_memory,
+    ),
+    step(
+        check("host.memory", "beside GPUs there are at least 4 GiB of memory", "`docker run --memory`"),
+        Host::enough_memory,
+    ),
+    step(
+        check(
+            "host.threads",
+            "programs do not see four times the CPUs that the container may use, unless OMP_NUM_THREADS or `host.threads` is set",
+            "`host.threads: auto`, or OMP_NUM_THREADS",
+        ),
+        Host::as_many_threads_as_cpus,
+    ),
+    step(
+        check(
+            "host.nofile",
+            "4096 files may be open at once; with `host.nofile` so many, else the start fails",
+            "`docker run --ulimit nofile=65536`",
+        ),
+        Host::enough_files,
+    ),
+    step(
+        check(
+            "host.memlock",
+            "with RDMA devices at least 1 GiB of memory may be locked; with `host.memlock` so much, else the start fails",
+            "`docker run --ulimit memlock=-1`",
+        ),
+        Host::enough_locked_memory,
+    ),
+    step(
+        check(
+            "host.rdma",
+            "RDMA devices are there and may be opened, where NCCL_IB_HCA names one, or this check is set to `warn` or `fail`",
+            "`docker run --device=/dev/infiniband --cap-add IPC_LOCK`",
+        ),
+        Host::rdma_devices,
+    ),
+    step(
+        check("host.pids", "1000 more processes and threads may be started", "`docker run --pids-limit`"),
+        Host::enough_processes,
+    ),
+    step(
+        check(
+            "host.hostname",
+            "with several ranks: the host's own name can be resolved (set to `warn` or `fail`: it stands in /etc/hosts)",
+            "`docker run --hostname`, or `--add-host NAME:127.0.0.1`",
+        ),
+        Host::own_name,
+    ),
+    step(
+        check(
+            "host.proxy",
+            "with a proxy for HTTP: localhost is excepted, and both cases of a variable say the same",
+            "`-e no_proxy=localhost,127.0.0.1`",
+        ),
+        Host::proxy_spares_this_machine,
+    ),
+];
+
+/// One task: nothing here can hang.
+pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
+    let settings = &scene.settings;
+    let wanted = Wanted {
+        shm: settings.host_shm.value,
+        files: settings.host_nofile.value,
+        locked: settings.host_memlock.value,
+        threads_decided: settings.host_threads.origin != Origin::Default,
+    };
+    let host = Host {
+        root: scene.root.clone(),
+        place: ground.place,
+        environment: scene.environment.clone(),
+        command: scene.command.clone(),
+        wanted,
+        limits: OnceCell::new(),
+        shm: None,
+    };
+    Task::of_machine(STEPS, rules, host).into_iter().collect()
+}
+
+/// How the CPUs of this container are shared, where `host.threads` wants it to be told to the workload: with the number of threads.
+pub fn threads(scene: &Scene) -> Option<(u32, Cpus)> {
+    let share = || cpus(&scene.root, &cgroup::limits(&scene.root), &scene.environment, &scene.command);
+    let cpus = (scene.settings.host_threads.value != Threads::Off).then(share)?;
+    Some((scene.settings.host_threads.count(|| cpus.threads())?, cpus))
+}
+
+/// The CPUs of this container, and who shares them.
+fn cpus(root: &Root, limits: &Limits, environment: &Environment, command: &[OsString]) -> Cpus {
+    let gpus = || u32::try_from(gpu::look(root).nodes.len()).unwrap_or(1);
+    Cpus::new(own::cpus().unwrap_or(1), limits, environment, command, gpus)
+}
+
+impl Host {
+    fn limits(&self) -> &Limits {
+        self.limits.get_or_init(|| cgroup::limits(&self.root))
+    }
+
+    fn cpus(&self) -> Cpus {
+        cpus(&self.root, self.limits(), &self.environment, &self.command)
+    }
+
+    /// What there is of memory, by the machine and by the control group.
+    fn memory(&self) -> Option<u64> {
+        [own::machine_memory(), self.limits().memory].into_iter().flatten().min()
+    }
+
+    /// What to type, in the words of the place.
+    fn remedy(&self, docker: &str, pod: &str, host: &str) -> Remedy {
+        Remedy::Do(match self.place {
+            Place::Container => format!("docker run {docker} …"),
+            Place::Pod => pod.to_owned(),
+            Place::Host => host.to_owned(),
+        })
+    }
+}
+
+impl Subject for Host {
+    const MAIN: &'static str = "host.shm";
+
+    fn name(&self) -> Option<String> {
+        None
+    }
+
+    fn summary(&mut self) -> Option<String> {
+        let shm = self.shm.filter(|size| *size > 0).map_or("without a limit".to_owned(), show::size);
+        let memory = self.memory().map(|memory| format!(", memory {}", show::size(memory))).unwrap_or_default();
+        let cpus = self.cpus().millis.div_ceil(1000);
+        Some(format!("/dev/shm {shm}{memory}, {}", show::count(cpus, "CPU")))
+    }
+
+    fn facts(&self) -> Facts {
+        let cpus = self.cpus();
+        let limit = |kind| own::limit(kind).map(|limit| limit.soft);
+        let facts = [
+            ("shm_bytes", self.shm),
+            ("memory_bytes", self.memory()),
+            ("cpus_seen", Some(cpus.seen.into())),
+            ("millicpus", Some(cpus.millis)),
+            ("local_ranks", Some(cpus.ranks.into())),
+            ("pids_left", self.limits().pids.map(|pids| pids.left)),
+            ("nofile", limit(own::Kind::Files)),
+            ("memlock", limit(own::Kind::LockedMemory).filter(|limit| *limit != own::UNLIMITED)),
+        ];
+        facts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! What ranks need to find each other, as far as files and variables tell. Nobody is asked over the network: a name server that
+//! does not answer would cost each start seconds.
+
+use super::Host;
+use crate::check::step::{Answer, Trouble};
+use crate::config::Severity;
+use crate::show;
+use nix::unistd::{AccessFlags, eaccess};
+
+/// Variables that a job of several processes has.
+const DISTRIBUTED: [&str; 4] = ["MASTER_ADDR", "WORLD_SIZE", "PET_NNODES", "PET_RDZV_ENDPOINT"];
+/// Where RDMA devices are.
+const INFINIBAND: &str = "/dev/infiniband";
+
+impl Host {
+    pub(super) fn rdma_nodes(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.root.path(INFINIBAND)).into_iter().flatten();
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        names.filter(|name| name.starts_with("uverbs")).collect()
+    }
+
+    pub(super) fn rdma_devices(&mut self) -> Answer {
+        let set = |name| self.environment.text(name);
+        let expected = set("NCCL_IB_HCA").is_some() && set("NCCL_IB_DISABLE") != Some("1");
+        let nodes = self.rdma_nodes();
+        let path = |name: &String| self.root.path(INFINIBAND).join(name);
+        let refused = |name: &&String| eaccess(&path(name), AccessFlags::R_OK | AccessFlags::W_OK).is_err();
+        let what = match (nodes.iter().find(refused), nodes.is_empty()) {
+            (Some(name), _) => format!("{INFINIBAND}/{} may not be opened", show::line(name)),
+            (None, true) => format!("there is no {INFINIBAND}/uverbs*"),
+            (None, false) => return Ok(()),
+        };
+        let unasked = (!expected && nodes.is_empty()).then_some(Severity::Off);
+        Trouble::new(what)
+            .because(if expected {
+                "NCCL_IB_HCA is set: without RDMA NCCL uses TCP, or fails"
+            } else {
+                "NCCL then uses TCP"
+            })
+            .remedy(self.remedy(
+                "--device=/dev/infiniband --cap-add IPC_LOCK --ulimit memlock=-1",
+                "ask for the RDMA resource of the cluster's device plugin: resources: {limits: {rdma/…: 1}}",
+                "load the driver (ib_uverbs), or add the user to the devices' group",
+            ))
+            .level(unasked)
+            .found()
+    }
+
+    /// Only /etc/hosts can be read here for sure. Where nothing but it could know the name, that is a finding; where a name server
+    /// may know it, only when somebody asked for this check.
+    pub(super) fn own_name(&mut self) -> Answer {
+        let Ok(name) = self.root.text("/proc/sys/kernel/hostname") else { return Ok(()) };
+        let name = name.trim();
+        let hosts = self.root.text("/etc/hosts").unwrap_or_default();
+        if name.is_empty() || is_listed(&hosts, name) || self.resolves_itself() {
+            return Ok(());
+        }
+        let alone = !self.has_network();
+        let shown = show::line(name);
+        let trouble = Trouble::new(format!("this host's name, {shown}, is not in /etc/hosts"));
+        let trouble = match alone {
+            true => trouble.because("there is no network to ask a name server over; ranks bind to this name"),
+            false => trouble.because("whether a name server knows it was not asked; ranks bind to this name"),
+        };
+        let unasked = (!alone || !self.is_distributed()).then_some(Severity::Off);
+        trouble
+            .remedy(self.remedy(
+                &format!("--add-host {shown}:127.0.0.1"),
+                &format!("hostAliases: [{{ip: 127.0.0.1, hostnames: [{shown}]}}]"),
+                &format!("echo 127.0.1.1 {shown} >> /etc/hosts"),
+            ))
+            .level(unasked)
+            .found()
+    }
+
+    /// systemd's module for the C library knows the own name.
+    fn resolves_itself(&self) -> bool {
+        let switch = self.root.text("/etc/nsswitch.conf").unwrap_or_default();
+        switch.lines().any(|line| line.starts_with("hosts:") && line.contains("myhostname"))
+    }
+
+    fn has_network(&self) -> bool {
+        let Ok(devices) = self.root.text("/proc/net/dev") else { return true };
+        devices.lines().filter_map(|line| line.split_once(':')).any(|(name, _)| name.trim() != "lo")
+    }
+
+    fn is_distributed(&self) -> bool {
+        DISTRIBUTED.iter().any(|name| self.environment.get(name).is_some()) || self.cpus().ranks > 1
+    }
+
+    pub(super) fn proxy_spares_this_machine(&mut self) -> Answer {
+        let value = |name: &str| self.environment.text(name);
+        let both = |name: &str| value(name).or(value(&name.to_ascii_uppercase()));
+        let Some(proxy) = both("http_proxy").or(both("https_proxy")).or(both("all_proxy")) else { return Ok(()) };
+        let differs = |name: &&&str| value(name).zip(value(&name.to_ascii_uppercase())).is_some_and(|(a, b)| a != b);
+        let names = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
+        if let Some(name) = names.iter().find(differs) {
+            return Trouble::new(format!("{name} and {} say different things", name.to_ascii_uppercase()))
+                .because("some programs read the one, some the other")
+                .advice("set both to the same")
+                .found();
+        }
+        if both("no_proxy").is_some_and(spares_this_machine) {
+            return Ok(());
+        }
+        Trouble::new(format!("HTTP goes over {}, also to this machine itself", show::masked(&show::line(proxy))))
+            .because("no_proxy does not name localhost: requests to Jupyter, TensorBoard or a metrics port here go to the proxy and fail")
+            .remedy(self.remedy(
+                "-e no_proxy=localhost,127.0.0.1 -e NO_PROXY=localhost,127.0.0.1",
+                "env: [{name: no_proxy, value: 'localhost,127.0.0.1,.svc,.cluster.local'}], and NO_PROXY",
+                "export no_proxy=localhost,127.0.0.1 NO_PROXY=localhost,127.0.0.1",
+            ))
+            .found()
+    }
+}
+
+/// Whether a line of /etc/hosts gives an address to the name.
+fn is_listed(hosts: &str, name: &str) -> bool {
+    let words = |line: &str| {
+        let line = line.split('#').next().unwrap_or_default();
+        line.split_whitespace().skip(1).any(|word| word.eq_ignore_ascii_case(name))
+    };
+    hosts.lines().any(words)
+}
+
+fn spares_this_machine(no_proxy: &str) -> bool {
+    no_proxy.split([',', ' ']).any(|host| matches!(host.trim(), "*" | "localhost" | "127.0.0.1" | "127.0.0.0/8"))
+}

@@ -1,0 +1,170 @@
+//! Where the workload puts temporary files and caches: the temporary directory and HOME. They are written to, as the user that runs;
+//! they are asked about together with the machine, unless one of them lies on a file system that may hang.
+
+use super::check;
+use crate::check::rules::Rules;
+use crate::check::site::Site;
+use crate::check::step::{Answer, Step, Subject, Trouble};
+use crate::check::task::Task;
+use crate::check::{Facts, Ground, Scene, trouble};
+use crate::show;
+use crate::sys::mountinfo::{self, Mount};
+use crate::sys::reach;
+use crate::sys::temporary::Temporary;
+use nix::errno::Errno;
+use nix::libc::O_TMPFILE;
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Where compilers of kernels put what they have built, if it is not below HOME or the temporary directory.
+const CACHES: [&str; 2] = ["TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"];
+/// A warning is not worth more of a start's time, however far away HOME is.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What is written: a page, so that a full disk or a quota is met.
+const PAGE: [u8; 4096] = [0; 4096];
+
+/// Both directories on their way through the steps.
+pub struct Scratch {
+    temporary: Site,
+    home: Option<Site>,
+    /// The one of them that may have to be waited for.
+    far: Option<String>,
+    ground: Rc<Ground>,
+    /// All directories that code is loaded from after it was built.
+    built: Vec<PathBuf>,
+}
+
+/// The checks, in the order in which they are asked.
+pub const STEPS: &[Step<Scratch>] = &[
+    Step {
+        check: check(
+            "host.tmp",
+            "this user can write to the temporary directory (TMPDIR, else /tmp)",
+            "`docker run --tmpfs /tmp:exec`, or `-e TMPDIR=…`",
+        ),
+        base: false,
+        ask: |scratch| {
+            usable(
+                &scratch.temporary,
+                "programs and libraries need a place for temporary files",
+                "--tmpfs /tmp:exec,mode=1777",
+            )
+        },
+    },
+    Step {
+        check: check("host.home", "this user can write to HOME", "`docker run -e HOME=/tmp/home`, or mount one"),
+        base: false,
+        ask: |scratch| {
+            let because = "caches and settings go there: Hugging Face, Triton, Matplotlib, pip";
+            scratch.home.as_ref().map_or(Ok(()), |home| usable(home, because, "-e HOME=/tmp/home"))
+        },
+    },
+    Step {
+        check: check(
+            "host.noexec",
+            "what is built at run time can be loaded: TMPDIR, HOME and the caches of Triton and Inductor are not mounted noexec",
+            "`docker run --tmpfs /tmp:exec`",
+        ),
+        base: false,
+        ask: Scratch::loadable,
+    },
+];
+
+/// One task, of its own only where it may have to wait.
+pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
+    let directory = |name: &str| scene.environment.get(name).map(PathBuf::from);
+    let site = |path: &Path| Site::new(path, &scene.workdir, ground);
+    let (temporary, home) = (directory("TMPDIR").unwrap_or_else(|| "/tmp".into()), directory("HOME"));
+    let built = [Some(temporary.clone()), home.clone()].into_iter().chain(CACHES.map(directory)).flatten();
+    let mut scratch = Scratch {
+        temporary: site(&temporary),
+        home: home.filter(|home| *home != temporary).as_deref().map(site),
+        far: None,
+        ground: Rc::clone(ground),
+        built: built.map(|path| scene.workdir.join(path)).collect(),
+    };
+    let task = match scratch.far() {
+        Some((shown, mount)) => {
+            scratch.far = Some(shown);
+            Task::of_path(STEPS, rules, scratch, Some(&mount), Some(PATIENCE))
+        }
+        None => Task::of_machine(STEPS, rules, scratch),
+    };
+    task.into_iter().collect()
+}
+
+/// Whether a directory can be written by this user.
+fn usable(site: &Site, because: &str, docker: &str) -> Answer {
+    let Err(errno) = write_to(&site.path) else { return Ok(()) };
+    let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    let what = match errno {
+        Errno::ENOENT => format!("{} does not exist", site.shown),
+        Errno::ENOSPC | Errno::EDQUOT => format!("{} is full: not even a page can be written", site.shown),
+        _ => format!("{} cannot be written as {uid}:{gid}: {}", site.shown, errno.desc()),
+    };
+    let advice = match site.place().is_container() {
+        true => format!("docker run {docker} …"),
+        false => "another directory (TMPDIR, HOME), or its permissions".to_owned(),
+    };
+    Trouble::new(what).because(because).advice(advice).found()
+}
+
+/// Writes a page into a file without a name; where the file system has none such, into one that is deleted again.
+fn write_to(directory: &Path) -> Result<(), Errno> {
+    let nameless = File::options().write(true).custom_flags(O_TMPFILE).mode(0o600).open(directory);
+    let written = match nameless.map_err(trouble::errno) {
+        Ok(mut file) => file.write_all(&PAGE),
+        Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {
+            Temporary::make(directory, ".trainit-probe.").and_then(|mut file| file.file().write_all(&PAGE))
+        }
+        Err(errno) => return Err(errno),
+    };
+    written.map_err(trouble::errno)
+}
+
+impl Scratch {
+    fn far(&self) -> Option<(String, Mount)> {
+        let mut sites = std::iter::once(&self.temporary).chain(&self.home);
+        sites.find_map(|site| Some((site.shown.clone(), reach::far(&self.ground.mounts, &site.path)?.clone())))
+    }
+
+    fn loadable(&mut self) -> Answer {
+        let noexec =
+            |path: &&PathBuf| mountinfo::covering(&self.ground.mounts, path).is_some_and(|mount| mount.is_noexec());
+        let Some(path) = self.built.iter().find(noexec) else { return Ok(()) };
+        let shown = show::path(path);
+        let advice = match self.temporary.place().is_container() {
+            true => format!(
+                "docker run --tmpfs {shown}:exec …, or a cache elsewhere (TRITON_CACHE_DIR, TORCHINDUCTOR_CACHE_DIR)"
+            ),
+            false => format!(
+                "mount -o remount,exec {shown}, or a cache elsewhere (TRITON_CACHE_DIR, TORCHINDUCTOR_CACHE_DIR)"
+            ),
+        };
+        Trouble::new(format!("{shown} is mounted noexec"))
+            .because("what Triton, torch.compile and extensions build there cannot be loaded: `failed to map segment from shared object`")
+            .advice(advice)
+            .found()
+    }
+}
+
+impl Subject for Scratch {
+    const MAIN: &'static str = "host.tmp";
+
+    fn name(&self) -> Option<String> {
+        self.far.clone()
+    }
+
+    /// That there is room is nothing to tell.
+    fn summary(&mut self) -> Option<String> {
+        None
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::new()
+    }
+}

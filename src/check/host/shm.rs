@@ -1,0 +1,48 @@
+//! Shared memory, which Docker makes 64 MiB.
+
+use super::Host;
+use crate::check::step::{Answer, Trouble};
+use crate::check::{Change, Remedy};
+use crate::config::Severity;
+use crate::show;
+use nix::errno::Errno;
+
+/// Below this a data loader with a few workers, or NCCL, runs out of it.
+const LITTLE: u64 = 1 << 30;
+/// What is advised where nothing else is known.
+const ADVISED: u64 = 8 << 30;
+
+impl Host {
+    pub(super) fn enough_shared_memory(&mut self) -> Answer {
+        match nix::sys::statvfs::statvfs(&self.root.path("/dev/shm")) {
+            Ok(stat) => self.shm = Some(stat.blocks().saturating_mul(stat.fragment_size())),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => return self.little("/dev/shm does not exist".to_owned()).found(),
+            Err(_) => return Ok(()),
+        }
+        self.judge_shared_memory()
+    }
+
+    /// A size of zero is a tmpfs without a limit.
+    pub(super) fn judge_shared_memory(&self) -> Answer {
+        let Some(size) = self.shm.filter(|size| *size > 0) else { return Ok(()) };
+        match self.wanted.shm {
+            Some(minimum) if size < minimum.0 => self
+                .little(format!("/dev/shm is {}, host.shm asks for {}", show::size(size), show::size(minimum.0)))
+                .found(),
+            None if size < LITTLE => self.little(format!("/dev/shm is {}", show::size(size))).found(),
+            _ => Ok(()),
+        }
+    }
+
+    fn little(&self, what: String) -> Trouble {
+        let bytes = self.wanted.shm.map_or(ADVISED, |minimum| minimum.0);
+        let remedy = match self.place.is_container() {
+            true => Remedy::Start(Change::Shm { bytes }),
+            false => Remedy::Do(format!("mount -o remount,size={bytes} /dev/shm")),
+        };
+        Trouble::new(what)
+            .because("data loader workers and NCCL share memory through it, and die of a bus error when it is full")
+            .remedy(remedy)
+            .level(self.wanted.shm.map(|_| Severity::Fail))
+    }
+}

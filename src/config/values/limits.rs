@@ -1,0 +1,148 @@
+//! Limits of the machine: open files, locked memory, threads.
+
+use super::{Size, Value};
+use serde_json::{Value as Json, json};
+
+/// How many files the workload may have open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OpenFiles {
+    /// What was inherited.
+    #[default]
+    Inherited,
+    /// As many as are usual for a data loader, where the hard limit permits.
+    Auto,
+    /// So many.
+    AtLeast(u32),
+}
+
+/// What is usual for a data loader: its workers hand each tensor over as an open file.
+const USUAL_FILES: u64 = 65536;
+
+impl OpenFiles {
+    /// What the limit is raised to, as near as it can be; none: it is handed on.
+    pub fn wanted(self) -> Option<u64> {
+        match self {
+            OpenFiles::Inherited => None,
+            OpenFiles::Auto => Some(USUAL_FILES),
+            OpenFiles::AtLeast(count) => Some(count.into()),
+        }
+    }
+}
+
+impl Value for OpenFiles {
+    fn form() -> String {
+        "a number of files, auto or off".into()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(OpenFiles::Inherited),
+            "auto" => Ok(OpenFiles::Auto),
+            _ => u32::parse(text).map(OpenFiles::AtLeast),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"type": ["integer", "string"], "minimum": 0, "pattern": "^(auto|off|[0-9]+)$"})
+    }
+
+    const OFF: bool = true;
+}
+
+/// How much memory the workload may lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockedMemory {
+    /// All there is.
+    Unlimited,
+    /// So much.
+    AtLeast(Size),
+}
+
+impl LockedMemory {
+    /// In bytes, as setrlimit(2) has it.
+    pub fn bytes(self) -> u64 {
+        match self {
+            LockedMemory::Unlimited => u64::MAX,
+            LockedMemory::AtLeast(size) => size.0,
+        }
+    }
+}
+
+impl Value for LockedMemory {
+    fn form() -> String {
+        "a size such as 64GiB, or unlimited".into()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "unlimited" | "-1" => Ok(LockedMemory::Unlimited),
+            _ => Size::parse(text).map(LockedMemory::AtLeast),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"anyOf": [{"enum": ["unlimited", -1]}, Size::schema()]})
+    }
+}
+
+/// How many threads each process of the workload is told to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Threads {
+    /// It is told nothing.
+    #[default]
+    Off,
+    /// Its share of the CPUs that the container may use.
+    Auto,
+    /// So many.
+    Exactly(u32),
+}
+
+impl Threads {
+    /// How many each process is told to use, if its share of the CPUs is this; none: it is told nothing.
+    pub fn count(self, share: impl FnOnce() -> u32) -> Option<u32> {
+        match self {
+            Threads::Off => None,
+            Threads::Auto => Some(share()),
+            Threads::Exactly(count) => Some(count),
+        }
+    }
+}
+
+impl Value for Threads {
+    fn form() -> String {
+        "a number of threads, auto or off".into()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Threads::Off),
+            "auto" => Ok(Threads::Auto),
+            _ => u32::parse(text)
+                .and_then(|count| if count > 0 { Ok(Threads::Exactly(count)) } else { Err(String::new()) }),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"type": ["integer", "string"], "minimum": 1, "pattern": "^(auto|off|[1-9][0-9]*)$"})
+    }
+
+    const OFF: bool = true;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_numbers_are_understood() {
+        assert_eq!(OpenFiles::parse("auto"), Ok(OpenFiles::Auto));
+        assert_eq!(OpenFiles::parse("1048576"), Ok(OpenFiles::AtLeast(1 << 20)));
+        assert_eq!(LockedMemory::parse("unlimited").map(LockedMemory::bytes), Ok(u64::MAX));
+        assert_eq!(LockedMemory::parse("64GiB").map(LockedMemory::bytes), Ok(64 << 30));
+        assert_eq!((Threads::parse("auto"), Threads::parse("8")), (Ok(Threads::Auto), Ok(Threads::Exactly(8))));
+        for text in ["0", "-1", "many", "", "1.5"] {
+            assert!(Threads::parse(text).is_err(), "{text}");
+        }
+        assert!(OpenFiles::parse("64k").is_err() && LockedMemory::parse("all").is_err());
+    }
+}

@@ -1,0 +1,149 @@
+//! How many CPUs this container may use, and among how many processes of one job they are shared: what programs that start one
+//! thread for each CPU that they see get wrong.
+
+use crate::environment::Environment;
+use crate::sys::cgroup::Limits;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+/// CPUs, and who shares them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cpus {
+    /// As many as programs see: those that the process may run on.
+    pub seen: u32,
+    /// What the control group or the scheduler leaves of them, in thousandths.
+    pub millis: u64,
+    /// So many processes of this job compute here.
+    pub ranks: u32,
+}
+
+/// Variables with the number of ranks on this node, from the one that says it best. torchrun's own first: it starts ranks below us.
+const RANKS: [&str; 6] = [
+    "PET_NPROC_PER_NODE",
+    "LOCAL_WORLD_SIZE",
+    "OMPI_COMM_WORLD_LOCAL_SIZE",
+    "MPI_LOCALNRANKS",
+    "SLURM_NTASKS_PER_NODE",
+    "SLURM_STEP_TASKS_PER_NODE",
+];
+
+/// Launchers, by program or module.
+const LAUNCHERS: [&str; 8] = [
+    "torchrun",
+    "torch.distributed.run",
+    "torch.distributed.launch",
+    "accelerate",
+    "accelerate.commands.launch",
+    "deepspeed",
+    "mpirun",
+    "mpiexec",
+];
+
+/// Their options for the number of processes here.
+const OPTIONS: [&str; 9] = [
+    "--nproc-per-node",
+    "--nproc_per_node",
+    "--num-processes",
+    "--num_processes",
+    "--num-gpus",
+    "--num_gpus",
+    "-np",
+    "-n",
+    "--n",
+];
+
+impl Cpus {
+    /// From what the kernel permits, what the surroundings say, and the command line. `gpus` counts them, where one rank is started
+    /// for each.
+    pub fn new(
+        seen: u32,
+        limits: &Limits,
+        environment: &Environment,
+        command: &[OsString],
+        gpus: impl FnOnce() -> u32,
+    ) -> Self {
+        let seen = seen.max(1);
+        let of_task = number(environment, "SLURM_CPUS_PER_TASK").map(|cpus| u64::from(cpus) * 1000);
+        let millis = [Some(u64::from(seen) * 1000), limits.millicpus, of_task].into_iter().flatten().min();
+        let launched = launched(command, gpus);
+        // What Slurm gives is given to one task, and not shared with the others.
+        let shared = |name: &&&str| of_task.is_none() || !name.starts_with("SLURM_");
+        let told = || RANKS.iter().filter(shared).find_map(|name| number(environment, name));
+        Cpus { seen, millis: millis.unwrap_or(1000), ranks: launched.or_else(told).unwrap_or(1).max(1) }
+    }
+
+    /// The share of one rank: whole CPUs, one at least.
+    pub fn threads(self) -> u32 {
+        let share = self.millis / 1000 / u64::from(self.ranks.max(1));
+        u32::try_from(share).unwrap_or(u32::MAX).max(1)
+    }
+}
+
+/// A number; Slurm writes `4(x2)` for four on each of two nodes.
+fn number(environment: &Environment, name: &str) -> Option<u32> {
+    let text = environment.text(name)?;
+    text.split('(').next()?.trim().parse().ok().filter(|number| *number > 0)
+}
+
+/// The ranks that a launcher on the command line is going to start here.
+fn launched(command: &[OsString], gpus: impl FnOnce() -> u32) -> Option<u32> {
+    let is_launcher =
+        |word: &OsString| LAUNCHERS.iter().any(|name| Path::new(word).file_name() == Some(OsStr::new(name)));
+    let at = command.iter().take(4).position(is_launcher)?;
+    let mut words =
+        command.iter().skip(at + 1).map_while(|word| word.to_str()).take_while(|word| !word.ends_with(".py"));
+    while let Some(word) = words.next() {
+        let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+        if OPTIONS.contains(&name) {
+            return match value.or_else(|| words.next())? {
+                "gpu" | "auto" => Some(gpus()),
+                number => number.parse().ok(),
+            };
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cpus(millicpus: Option<u64>, variables: &[(&str, &str)], line: &str) -> Cpus {
+        let command: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        let limits = Limits { millicpus, ..Limits::default() };
+        Cpus::new(128, &limits, &variables.iter().copied().collect(), &command, || 8)
+    }
+
+    #[test]
+    fn each_rank_gets_its_share_of_what_may_be_used() {
+        let threads = |millis, variables: &[(&str, &str)], line| cpus(millis, variables, line).threads();
+        assert_eq!(threads(None, &[], "python train.py"), 128);
+        assert_eq!(threads(Some(46_000), &[], "torchrun --nproc-per-node=8 train.py"), 5);
+        assert_eq!(threads(Some(46_000), &[], "python -m torch.distributed.run --nproc_per_node gpu train.py"), 5);
+        assert_eq!(threads(Some(8000), &[("LOCAL_WORLD_SIZE", "4")], "python train.py"), 2);
+        assert_eq!(threads(Some(1500), &[], "python x.py"), 1);
+        assert_eq!(threads(Some(500), &[("LOCAL_WORLD_SIZE", "8")], "python x.py"), 1);
+        assert_eq!(threads(Some(8000), &[("PET_NPROC_PER_NODE", "2")], "torchrun train.py"), 4);
+        assert_eq!(
+            threads(Some(8000), &[], "torchrun train.py --nproc-per-node 4"),
+            8,
+            "that is the script's own option"
+        );
+    }
+
+    #[test]
+    fn slurm_gives_cpus_to_tasks_or_to_all_of_them() {
+        let shared = [("SLURM_NTASKS_PER_NODE", "4(x2)")];
+        assert_eq!(cpus(None, &shared, "python x.py").threads(), 32);
+        let own = [("SLURM_NTASKS_PER_NODE", "4"), ("SLURM_CPUS_PER_TASK", "16")];
+        assert_eq!(cpus(None, &own, "python x.py").threads(), 16);
+        assert_eq!(cpus(None, &own, "torchrun --nproc-per-node 2 x.py").threads(), 8);
+    }
+
+    #[test]
+    fn nonsense_is_one_rank() {
+        let odd = [("LOCAL_WORLD_SIZE", "0"), ("SLURM_NTASKS_PER_NODE", "many")];
+        assert_eq!(cpus(Some(4000), &odd, "torchrun --nproc-per-node many x.py").ranks, 1);
+        assert_eq!(cpus(Some(0), &[("LOCAL_WORLD_SIZE", "4294967295")], "").threads(), 1);
+    }
+}

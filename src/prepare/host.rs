@@ -1,0 +1,58 @@
+//! What `host.*` changes for the workload: limits that this process hands on by exec, and variables with a number of threads.
+
+use crate::check::{self, Scene};
+use crate::config::{LockedMemory, Settings};
+use crate::environment::Environment;
+use crate::show;
+use crate::sys::limits::{Kind, raise};
+
+/// OpenMP's variable; where it is set, nothing is decided here, since the others follow it.
+const OPENMP: &str = "OMP_NUM_THREADS";
+/// All that are set: libraries that were built without OpenMP look for their own first.
+const VARIABLES: [&str; 4] = [OPENMP, "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"];
+
+/// Raises the limits that are configured, as far as it is permitted: that it is not was for the checks to say.
+pub fn raise_limits(settings: &Settings) {
+    let locked = settings.host_memlock.map(LockedMemory::bytes);
+    for (kind, wanted) in [(Kind::Files, settings.host_nofile.wanted()), (Kind::LockedMemory, locked)] {
+        let _ = wanted.and_then(|wanted| raise(kind, wanted));
+    }
+}
+
+/// Tells the workload how many threads to use, where that is wanted and nobody has said it; gives a line about it.
+pub fn share_cpus(scene: &Scene, environment: &mut Environment) -> Option<String> {
+    if environment.get(OPENMP).is_some() {
+        return None;
+    }
+    let (threads, cpus) = check::threads(scene)?;
+    VARIABLES.iter().for_each(|name| environment.set_default(*name, threads.to_string()));
+    let each = if cpus.ranks == 1 { String::new() } else { format!(" for each of {} ranks", cpus.ranks) };
+    let may = show::count(cpus.millis.div_ceil(1000), "CPU");
+    Some(format!("{OPENMP}: {threads}{each}, of {may} here (host.threads)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Loaded, Threads};
+
+    fn shared(threads: Threads, given: &[(&str, &str)]) -> (Vec<Option<String>>, Option<String>) {
+        let mut loaded = Loaded::default();
+        loaded.settings.host_threads.value = threads;
+        let scene = Scene::of(loaded, given.iter().copied().collect(), vec!["python".into()]);
+        let mut environment = scene.environment.clone();
+        let line = share_cpus(&scene, &mut environment);
+        (VARIABLES.iter().map(|name| environment.text(name).map(str::to_owned)).collect(), line)
+    }
+
+    #[test]
+    fn threads_are_told_where_it_is_wanted_and_nobody_has_said_it() {
+        let three = Some("3".to_owned());
+        let (set, line) = shared(Threads::Exactly(3), &[("LOCAL_WORLD_SIZE", "2"), ("MKL_NUM_THREADS", "1")]);
+        assert_eq!(set, [three.clone(), Some("1".to_owned()), three.clone(), three]);
+        assert!(line.unwrap().starts_with("OMP_NUM_THREADS: 3 for each of 2 ranks, of "));
+        let inherited = vec![Some("7".to_owned()), None, None, None];
+        assert_eq!(shared(Threads::Auto, &[("OMP_NUM_THREADS", "7")]), (inherited, None));
+        assert_eq!(shared(Threads::Off, &[]), (vec![None; 4], None));
+    }
+}

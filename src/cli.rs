@@ -46,11 +46,24 @@ struct Line {
 /// An option that there is not, or one without its value (64).
 pub fn parse(words: &[OsString]) -> Result<Request> {
     let words = words.strip_prefix(&[OsString::from("run")]).unwrap_or(words);
+    if let Some(plain) = without_options(words) {
+        return Ok(plain);
+    }
     let line = Line::try_parse_from(std::iter::once(&OsString::from("trainit")).chain(words)).map_err(usage)?;
     let before = words.len() - line.words.len();
     let literal = before.checked_sub(1).and_then(|at| words.get(at)).is_some_and(|word| word == "--");
     let options = Options { mode: line.mode, config: line.config, set: line.set };
     Ok(Request { options, words: line.words, literal })
+}
+
+/// Most starts have no options of ours, and a whole parser would be the dearest thing about them.
+fn without_options(words: &[OsString]) -> Option<Request> {
+    let (words, literal) = match words.split_first() {
+        Some((first, rest)) if first == "--" => (rest, true),
+        Some((first, _)) if first.as_encoded_bytes().starts_with(b"-") => return None,
+        _ => (words, false),
+    };
+    Some(Request { options: Options::default(), words: words.to_vec(), literal })
 }
 
 /// For words that follow a mode word: trainit's options may stand there, too.

@@ -1,7 +1,8 @@
 //! The only door between prepare and supervise: a close-on-exec pipe of small frames, and the plain structs that go over
-//! it. Knows nobody. A frame is a length and a body; each is one write below PIPE_BUF, so it arrives whole.
+//! it. Knows nobody. A frame is a length and a body; one write, of one frame or a few, stays below PIPE_BUF and arrives whole.
 
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ pub enum Message {
 impl Message {
     /// Whether it can be sent: a frame has an end.
     pub fn fits(&self) -> bool {
-        postcard::to_allocvec(self).is_ok_and(|body| body.len() + 2 <= FRAME_MAX)
+        frame(self).is_some()
     }
 }
 
@@ -341,43 +342,66 @@ pub enum OnHang {
 
 /// The writing end. Cheap to have when nobody supervises: then every message is dropped.
 #[derive(Debug)]
-pub struct Door(Option<OwnedFd>);
+pub struct Door {
+    fd: Option<OwnedFd>,
+    /// Frames that go with the next message.
+    kept: RefCell<Vec<u8>>,
+}
 
 impl Door {
     /// A door to PID 1.
     pub fn to(fd: OwnedFd) -> Self {
-        Door(Some(fd))
+        Door { fd: Some(fd), kept: RefCell::default() }
     }
 
     /// Nobody supervises.
     pub fn none() -> Self {
-        Door(None)
+        Door { fd: None, kept: RefCell::default() }
     }
 
     /// Whether a supervisor listens.
     pub fn supervised(&self) -> bool {
-        self.0.is_some()
+        self.fd.is_some()
     }
 
     /// The descriptor, which a fork without exec must close.
     pub fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
-        self.0.as_ref().map(std::os::fd::AsFd::as_fd)
+        self.fd.as_ref().map(std::os::fd::AsFd::as_fd)
     }
 
     /// Sends one message. A supervisor that is gone, or a message that does not fit, is not prepare's problem.
     pub fn send(&self, message: &Message) {
-        let Some(fd) = &self.0 else { return };
-        let Ok(body) = postcard::to_allocvec(message) else { return };
-        let Ok(length) = u16::try_from(body.len()) else { return };
-        if body.len() + 2 <= FRAME_MAX {
-            let _ = nix::unistd::write(fd, &[&length.to_le_bytes()[..], &body].concat());
+        self.keep(message);
+        self.send_kept();
+    }
+
+    /// Keeps a message for the next one that is sent: both wake PID 1 only once.
+    pub fn keep(&self, message: &Message) {
+        let Some(frame) = self.fd.as_ref().and_then(|_| frame(message)) else { return };
+        if self.kept.borrow().len() + frame.len() > FRAME_MAX {
+            self.send_kept();
+        }
+        self.kept.borrow_mut().extend(frame);
+    }
+
+    /// Sends what was kept.
+    pub fn send_kept(&self) {
+        let kept = self.kept.take();
+        if let Some(fd) = self.fd.as_ref().filter(|_| !kept.is_empty()) {
+            let _ = nix::unistd::write(fd, &kept);
         }
     }
 
     /// Closes this end; every fork that does not exec does so first.
     pub fn close(&mut self) {
-        self.0 = None;
+        self.fd = None;
     }
+}
+
+/// A message as a frame; none if it does not fit one.
+fn frame(message: &Message) -> Option<Vec<u8>> {
+    let body = postcard::to_allocvec(message).ok().filter(|body| body.len() + 2 <= FRAME_MAX)?;
+    Some([&u16::try_from(body.len()).ok()?.to_le_bytes()[..], &body].concat())
 }
 
 /// Splits the first whole frame off `bytes`: the message, if it can be understood, and the length to drop.

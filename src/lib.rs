@@ -26,3 +26,6 @@ pub mod show;
 pub mod state;
 pub mod supervise;
 pub mod sys;
+
+#[global_allocator]
+static HEAP: sys::heap::Heap = sys::heap::Heap;

@@ -3,12 +3,13 @@
 use crate::handover::{Kind, Phase, Saved};
 use crate::sys::proc;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::stat::{Mode, umask};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The variable that tells a workload where the state is.
 pub const RUN_DIR_VARIABLE: &str = "TRAINIT_RUN_DIR";
@@ -26,6 +27,12 @@ pub const CHECKPOINT_REQUEST: &str = "checkpoint-";
 pub const REPORT: &str = "report.json";
 
 const FILE: &str = "state.json";
+
+/// Longer than it takes from making a state directory to the first state in it, unless nothing gets its turn.
+const FIRST_WORDS: Duration = Duration::from_secs(1);
+
+/// How often a reader looks for it.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Longer than it takes from making a state directory to holding its lock.
 const BEGINNING: Duration = Duration::from_secs(60);
@@ -117,12 +124,17 @@ pub fn write(directory: &Path, record: &Record) -> io::Result<()> {
 
 /// Takes a state directory away, and the link that led readers to it.
 pub fn remove(directory: &Path) {
-    // First what would be told as a sudden death, should the workload's part not go (a root without CAP_DAC_OVERRIDE).
-    let _ = std::fs::remove_file(directory.join(FILE));
-    let _ = std::fs::remove_dir_all(directory);
-    let Some(name) = directory.file_name() else { return };
+    // After a short command there is nothing in it.
+    if std::fs::remove_dir(directory).is_err() {
+        // First what would be told as a sudden death, should anything else not go.
+        let _ = std::fs::remove_file(directory.join(FILE));
+        let _ = std::fs::remove_dir_all(directory);
+    }
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    for base in bases(runtime.as_deref()) {
+    let bases = bases(runtime.as_deref());
+    let is_usual = bases.iter().any(|base| directory.parent().and_then(Path::parent) == Some(base));
+    let Some(name) = directory.file_name().filter(|_| !is_usual) else { return };
+    for base in bases {
         let link = base.join(home_name()).join(name);
         if std::fs::read_link(&link).is_ok_and(|leads| leads == directory) {
             let _ = std::fs::remove_file(link);
@@ -148,11 +160,19 @@ pub fn bases(runtime: Option<&Path>) -> Vec<PathBuf> {
 /// base is configured, readers know nothing of it, so a link in the first usual place leads there.
 pub fn make(configured: Option<&Path>, runtime: Option<&Path>, supervisor: Identity) -> Option<PathBuf> {
     let name = instance_name(supervisor)?;
-    let make_below = |base: &PathBuf| own_directory(&own_directory(&base.join(home_name()))?.join(&name));
+    // Whatever the mask is: who asks for the state may be another user.
+    let mask = umask(Mode::from_bits_truncate(0o022));
+    let made = make_named(configured, runtime, &name);
+    umask(mask);
+    made
+}
+
+fn make_named(configured: Option<&Path>, runtime: Option<&Path>, name: &str) -> Option<PathBuf> {
+    let make_below = |base: &PathBuf| own_directory(&own_directory(&base.join(home_name()))?.join(name));
     let Some(base) = configured else { return bases(runtime).iter().find_map(make_below) };
     let made = make_below(&base.to_path_buf())?;
     bases(runtime).iter().find_map(|base| {
-        let link = own_directory(&base.join(home_name()))?.join(&name);
+        let link = own_directory(&base.join(home_name()))?.join(name);
         std::os::unix::fs::symlink(&made, link).ok()
     });
     Some(made)
@@ -165,8 +185,8 @@ pub fn make(configured: Option<&Path>, runtime: Option<&Path>, supervisor: Ident
 pub fn open_to_workload(directory: &Path, user: Option<(u32, u32)>) -> io::Result<()> {
     let requests = directory.join(REQUESTS);
     std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&requests)?;
-    let heartbeat = std::fs::OpenOptions::new().create(true).append(true).open(directory.join(HEARTBEAT))?;
-    heartbeat.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    let heartbeat =
+        std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(directory.join(HEARTBEAT))?;
     let Some((uid, gid)) = user else { return Ok(()) };
     std::os::unix::fs::fchown(heartbeat, Some(uid), Some(gid))?;
     std::os::unix::fs::lchown(requests, Some(uid), Some(gid))
@@ -183,12 +203,10 @@ fn home_name() -> String {
 /// A directory that is ours: made now, or found as a real directory of our own that nobody else may write.
 fn own_directory(path: &Path) -> Option<PathBuf> {
     match std::fs::DirBuilder::new().mode(0o755).create(path) {
-        // Whatever the mask is: who asks for the state may be another user.
-        Ok(()) => drop(std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(_) => return None,
+        Ok(()) => Some(path.to_path_buf()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => own_directory_there(path),
+        Err(_) => None,
     }
-    own_directory_there(path)
 }
 
 fn own_directory_there(path: &Path) -> Option<PathBuf> {
@@ -203,14 +221,20 @@ pub fn lock(directory: &Path) -> Option<Flock<File>> {
 }
 
 /// What earlier starts of the same user left behind because they were killed with all they had, newest last. It is told once: the
-/// directories are taken away.
-pub fn breadcrumbs(bases: &[PathBuf]) -> Vec<Record> {
+/// directories are taken away, but for the caller's own.
+pub fn breadcrumbs(bases: &[PathBuf], own: Option<&Path>) -> Vec<Record> {
     let homes = bases.iter().map(|base| base.join(home_name())).filter_map(|home| own_directory_there(&home));
-    let left = homes.flat_map(|home| entries(&home, "")).filter_map(|directory| {
+    let homes = homes.filter(|home| !is_known_to_be_empty(home, own));
+    let own = own.and_then(Path::file_name);
+    let others = homes.flat_map(|home| entries(&home, "")).filter(|directory| directory.file_name() != own);
+    let left = others.filter_map(|directory| {
         let record = read(&directory).ok();
         // Whoever was killed before it wrote anything left an empty directory; one that is new is about to be used.
         if record.is_none() && !is_older_than(&directory, BEGINNING) {
             return None;
+        }
+        if !directory.exists() {
+            let _ = std::fs::remove_file(&directory); // a link to a state that is gone
         }
         let _lock = lock(&directory)?;
         let _ = std::fs::remove_dir_all(&directory);
@@ -219,6 +243,12 @@ pub fn breadcrumbs(bases: &[PathBuf]) -> Vec<Record> {
     let mut left: Vec<Record> = left.collect();
     left.sort_by(|a, b| a.started.total_cmp(&b.started));
     left
+}
+
+/// Whether a directory's link count says that no other is in it: most file systems count one for each, those that do not say 1.
+fn is_known_to_be_empty(home: &Path, own: Option<&Path>) -> bool {
+    let there = 2 + u64::from(own.and_then(Path::parent) == Some(home));
+    std::fs::symlink_metadata(home).is_ok_and(|found| found.nlink() == there)
 }
 
 fn is_older_than(path: &Path, age: Duration) -> bool {
@@ -238,29 +268,58 @@ pub enum Found {
 }
 
 /// Finds the instance to read: the named directory, else the one that the environment names, else the only living one of this pid
-/// namespace.
+/// namespace. One that has just begun is waited for until it has written its state.
 pub fn find(named: Option<&Path>, bases: &[PathBuf]) -> Found {
-    if let Some(directory) = named {
-        return match read(directory) {
-            Ok(record) => Found::One(directory.into(), Box::new(record)),
-            Err(_) => Found::None,
-        };
-    }
-    let mut living = instances(bases);
-    living.retain(|(_, record)| record.supervisor.is_alive());
-    match living.len() {
-        0 => Found::None,
-        1 => living.pop().map_or(Found::None, |(directory, record)| Found::One(directory, Box::new(record))),
-        _ => Found::Several(living.into_iter().map(|(directory, _)| directory).collect()),
+    let until = Instant::now() + FIRST_WORDS;
+    loop {
+        let (found, begins) = look(named, bases);
+        if !begins || Instant::now() >= until {
+            return found;
+        }
+        std::thread::sleep(LOOK);
     }
 }
 
-/// Every instance of this pid namespace that left a readable state, of any user.
-fn instances(bases: &[PathBuf]) -> Vec<(PathBuf, Record)> {
+/// What is there now, and whether one is about to write its state.
+fn look(named: Option<&Path>, bases: &[PathBuf]) -> (Found, bool) {
+    if let Some(directory) = named {
+        let found = read(directory).map_or(Found::None, |record| Found::One(directory.into(), Box::new(record)));
+        let begins = matches!(found, Found::None) && is_alive(directory);
+        return (found, begins);
+    }
+    let (written, silent): (Vec<_>, Vec<_>) = instances(bases).into_iter().partition(|(_, record)| record.is_some());
+    let mut living: Vec<(PathBuf, Record)> =
+        written.into_iter().filter_map(|(directory, record)| Some((directory, record?))).collect();
+    living.retain(|(_, record)| record.supervisor.is_alive());
+    let begins = silent.iter().any(|(directory, _)| is_alive(directory));
+    let found = match living.len() {
+        0 => Found::None,
+        1 => living.pop().map_or(Found::None, |(directory, record)| Found::One(directory, Box::new(record))),
+        _ => Found::Several(living.into_iter().map(|(directory, _)| directory).collect()),
+    };
+    (found, begins)
+}
+
+/// Every instance of this pid namespace, of any user, with its state where it can be read.
+fn instances(bases: &[PathBuf]) -> Vec<(PathBuf, Option<Record>)> {
     let Some(namespace) = proc::pid_namespace() else { return Vec::new() };
     let homes = bases.iter().flat_map(|base| entries(base, "trainit-"));
     let directories = homes.flat_map(|home| entries(&home, &format!("{namespace}-")));
-    directories.filter_map(|directory| read(&directory).ok().map(|record| (directory, record))).collect()
+    directories
+        .map(|directory| (read(&directory).ok(), directory))
+        .map(|(record, directory)| (directory, record))
+        .collect()
+}
+
+fn is_alive(directory: &Path) -> bool {
+    supervisor_of(directory).is_some_and(Identity::is_alive)
+}
+
+/// The supervisor that a state directory is named after.
+pub fn supervisor_of(directory: &Path) -> Option<Identity> {
+    let mut numbers = directory.file_name()?.to_str()?.rsplit('-');
+    let (start, pid) = (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
+    Some(Identity { pid, start })
 }
 
 fn entries(directory: &Path, prefix: &str) -> Vec<PathBuf> {
@@ -296,10 +355,10 @@ mod tests {
     fn what_was_killed_before_it_wrote_anything_is_swept_away_once_it_is_no_longer_new() {
         let base = tempfile::tempdir().unwrap();
         let directory = make(Some(base.path()), None, Identity { pid: 1, start: 1 }).unwrap();
-        assert_eq!((breadcrumbs(&[base.path().into()]), directory.exists()), (vec![], true));
+        assert_eq!((breadcrumbs(&[base.path().into()], None), directory.exists()), (vec![], true));
         let old = SystemTime::now() - 2 * BEGINNING;
         std::fs::File::open(&directory).unwrap().set_modified(old).unwrap();
-        assert_eq!((breadcrumbs(&[base.path().into()]), directory.exists()), (vec![], false));
+        assert_eq!((breadcrumbs(&[base.path().into()], None), directory.exists()), (vec![], false));
     }
 
     #[test]

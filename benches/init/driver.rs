@@ -20,6 +20,7 @@ unsafe extern "C" {
     fn write(fd: c_int, buffer: *const c_void, count: usize) -> isize;
     fn signal(number: c_int, handler: usize) -> usize;
     fn pause() -> c_int;
+    fn mount(from: *const c_char, at: *const c_char, kind: *const c_char, flags: u64, data: *const c_void) -> c_int;
     fn usleep(time: c_uint) -> c_int;
 }
 
@@ -29,6 +30,9 @@ const SYS_CLONE: c_long = 56;
 const SYS_CLONE: c_long = 220;
 const NEWPID: c_long = 0x2000_0000;
 const NEWUSER: c_long = 0x1000_0000;
+const NEWNS: c_long = 0x2_0000;
+/// MS_REC | MS_PRIVATE
+const PRIVATE: u64 = 0x44000;
 const CHILD_ENDS: c_long = 17;
 const USR1: c_int = 10;
 const TERM: c_int = 15;
@@ -75,16 +79,25 @@ impl Line {
     /// As PID 1 of a fresh namespace.
     fn launch(&self) -> c_int {
         let spawn = |flags: c_long| unsafe { syscall(SYS_CLONE, flags | CHILD_ENDS, 0, 0, 0, 0) as c_int };
-        let mut pid = spawn(NEWPID);
+        let mut pid = spawn(NEWPID | NEWNS);
         if pid < 0 {
-            pid = spawn(NEWPID | NEWUSER);
+            pid = spawn(NEWPID | NEWNS | NEWUSER);
         }
         assert!(pid >= 0, "no pid namespace can be made here");
         if pid == 0 {
+            show_own_processes();
             unsafe { execv(self.0[0].as_ptr(), self.1.as_ptr()) };
             unsafe { _exit(99) };
         }
         pid
+    }
+}
+
+/// A container has a /proc of its own, and an init that reads it pays for that.
+fn show_own_processes() {
+    unsafe {
+        mount(c"none".as_ptr(), c"/".as_ptr(), std::ptr::null(), PRIVATE, std::ptr::null());
+        mount(c"proc".as_ptr(), c"/proc".as_ptr(), c"proc".as_ptr(), 0, std::ptr::null());
     }
 }
 

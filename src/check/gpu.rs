@@ -100,7 +100,7 @@ pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Ta
     let demand = Demand::of(&scene.settings.gpu_count, Promise::of(&scene.environment).as_ref());
     let gpus = Gpus {
         root: scene.root.clone(),
-        place: ground.place,
+        place: ground.place(),
         demand,
         environment: scene.environment.clone(),
         presence: OnceCell::new(),

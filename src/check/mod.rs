@@ -33,7 +33,7 @@ pub use run::run;
 pub use table::checks;
 
 use crate::config::{EnvValue, Loaded, Settings, Severity, secret};
-use crate::engine::{self, Place, Started};
+use crate::engine::{self, Ground, Place, Started};
 use crate::environment::Environment;
 use crate::error::Result;
 use crate::exit::Family;
@@ -88,13 +88,13 @@ impl Scene {
 
     /// Where this runs; it decides how remedies are worded.
     pub fn place(&self) -> Place {
-        self.ground().place
+        self.ground().place()
     }
 
     /// How this container was started, as far as it can be seen from inside.
     pub fn started(&self) -> Started {
         let ground = self.ground();
-        engine::started(&self.root, &self.environment, &ground.mounts, ground.place, &self.command)
+        engine::started(&self.root, &self.environment, ground.mounts(), ground.place(), &self.command)
     }
 
     /// Who the workload will be. `inherited` is what trainit was started with.
@@ -107,7 +107,7 @@ impl Scene {
             environment: inherited,
             root: &self.root,
             caller: identity::Caller::own(),
-            container: self.place().is_container(),
+            container: &|| self.place().is_container(),
             owner: &|| site::owner(&self.code, &self.ground()),
         })
     }
@@ -135,8 +135,10 @@ impl Scene {
         secret::add_all(&self.settings.env.value, &self.mounts, &mut self.environment)
     }
 
-    fn ground(&self) -> Rc<Ground> {
-        self.ground.get_or_init(|| Rc::new(Ground::of(self))).clone()
+    /// What is looked up once.
+    pub fn ground(&self) -> Rc<Ground> {
+        let ground = || Rc::new(Ground::over(&self.root, &self.environment, Rc::clone(&self.mounts)));
+        self.ground.get_or_init(ground).clone()
     }
 }
 
@@ -166,20 +168,4 @@ pub enum Passing {
     Always,
     /// Told with each finding.
     Depends,
-}
-
-/// What is looked up once and shared by all checks. Nothing of it touches a file system that may hang.
-#[derive(Clone, Debug)]
-pub(crate) struct Ground {
-    /// The mount table of this process.
-    mounts: Rc<[Mount]>,
-    /// Where this runs.
-    place: Place,
-}
-
-impl Ground {
-    fn of(scene: &Scene) -> Self {
-        let place = engine::place(&scene.root, &scene.environment, &scene.mounts);
-        Ground { mounts: Rc::clone(&scene.mounts), place }
-    }
 }

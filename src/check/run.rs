@@ -11,12 +11,21 @@ use std::time::{Duration, Instant};
 /// So long the order of the table is kept; then what is known is told, while the rest is waited for.
 const ORDER: Duration = Duration::from_millis(500);
 
-/// Runs all checks, or those that `only` names. `each` is called as findings come in, in the order of the table unless one of them
-/// is late; the result is in that order.
-pub fn run(scene: &Scene, only: Option<&[String]>, each: &mut dyn FnMut(&Finding)) -> Vec<Finding> {
+/// Runs all checks, or those that `only` names. `begin` is called if there is anything to wait for, and `each` as findings come in,
+/// in the order of the table unless one of them is late; the result is in that order.
+pub fn run(
+    scene: &Scene,
+    only: Option<&[String]>,
+    begin: &mut dyn FnMut(),
+    each: &mut dyn FnMut(&Finding),
+) -> Vec<Finding> {
     let ground = scene.ground();
     let rules = Rules::new(&scene.settings.checks, only);
-    Watch::start(table::plan(scene, &ground, &rules)).finish(each)
+    let tasks = table::plan(scene, &ground, &rules);
+    if !tasks.is_empty() {
+        begin();
+    }
+    Watch::start(tasks).finish(each)
 }
 
 /// What became of one task.

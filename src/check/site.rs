@@ -53,12 +53,12 @@ impl Site {
 
     /// The mount that it seems to lie on, by its name alone; touches nothing.
     pub fn seems_on(&self) -> Option<&Mount> {
-        mountinfo::covering(&self.ground.mounts, &self.path)
+        mountinfo::covering(self.ground.mounts(), &self.path)
     }
 
     /// Where this runs.
     pub fn place(&self) -> Place {
-        self.ground.place
+        self.ground.place()
     }
 
     /// What is there, once `responds` has asked.
@@ -74,13 +74,13 @@ impl Site {
     /// Where it lies: by the mount's id where the kernel tells it, else by the longest name.
     pub fn lies(&self) -> Lies<'_> {
         let Some(mount) = self.mount() else { return Lies::Unknown };
-        let root = mount_at(Path::new("/"), &self.ground.mounts);
+        let root = mount_at(Path::new("/"), self.ground.mounts());
         if root.is_some_and(|root| root.id == mount.id) { Lies::InRoot(mount) } else { Lies::On(mount) }
     }
 
     /// The mount it lies on.
     pub fn mount(&self) -> Option<&Mount> {
-        mount_at(&self.path, &self.ground.mounts)
+        mount_at(&self.path, self.ground.mounts())
     }
 
     /// Whether it is exactly the root of a mount; where the kernel does not tell, by its real name.
@@ -254,7 +254,7 @@ impl Site {
 /// Whose the code directory is, if it is mounted and its owner is a real one.
 pub fn owner(code: &Path, ground: &Rc<Ground>) -> Owner {
     let site = Site::new(code, Path::new("/"), ground);
-    let found = reach::look(&ground.mounts, code, || site.owner());
+    let found = reach::look(ground.mounts(), code, || site.owner());
     let found = found.unwrap_or_else(|_| Err("does not answer".to_owned()));
     found.map_or_else(|why| Owner::Nobody(format!("{} {why}", site.shown)), |(uid, gid)| Owner::Of(uid, gid))
 }

@@ -32,9 +32,10 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     checks().flat_map(|check| [check.id, check.family.name()])
 }
 
-/// What there is to do, in the order of the table.
+/// What there is to do, in the order of the table. For a family that is off as a whole nothing is looked up.
 pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
-    TABLE.iter().flat_map(|row| (row.plan)(scene, ground, rules)).collect()
+    let on = TABLE.iter().filter(|row| (row.checks)().into_iter().any(|check| rules.wants(check)));
+    on.flat_map(|row| (row.plan)(scene, ground, rules)).collect()
 }
 
 #[cfg(test)]

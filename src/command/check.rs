@@ -18,14 +18,14 @@ pub fn run(asked: &Asked, json: bool, only: &[String]) -> Result<Answer> {
     check::validate(&scene.settings)?;
     check::validate_only(only)?;
     let only = (!only.is_empty()).then_some(only);
-    let mut console = Console::new(&scene.settings, scene.place());
+    let mut console = Console::new(&scene.settings, scene.ground());
     let identity = scene.identity(&asked.environment)?;
     scene.become_user(identity, &BTreeMap::new())?;
     scene.add_secrets(&BTreeMap::new())?;
     if !json {
         scene.user.iter().flat_map(|user| &user.notes).for_each(|note| console.line(note));
     }
-    let findings = check::run(&scene, only, &mut |finding| {
+    let findings = check::run(&scene, only, &mut || {}, &mut |finding| {
         if !json {
             console.finding(finding);
         }

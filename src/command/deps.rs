@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 /// A configuration that cannot be (78), requirements that cannot be installed (116, 216).
 pub fn install(asked: &Asked) -> Result<Answer> {
     let scene = scene(asked)?;
-    let mut console = Console::new(&scene.settings, scene.place());
+    let mut console = Console::new(&scene.settings, scene.ground());
     let outcome = deps::ensure(&request(&scene), &mut |line| console.line(line))?;
     console.line(&summary(&outcome));
     for (name, value) in outcome.environment() {

@@ -4,6 +4,9 @@ use super::values::Value;
 use super::{KEYS, Node, Problems};
 use serde_json::Value as Json;
 
+/// What every variable begins with.
+pub const PREFIX: &str = "TRAINIT_";
+
 /// One key of the configuration, as documented.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
@@ -48,6 +51,12 @@ fn check<T: Value>(node: &Node, at: &str, problems: &mut Problems) {
 }
 
 impl Key {
+    /// Whether this variable sets it.
+    pub fn is_set_by(&self, name: &str) -> bool {
+        let rest = name.strip_prefix(PREFIX).filter(|_| self.kind.text);
+        rest.is_some_and(|rest| rest.bytes().eq(self.path.bytes().map(in_capitals)))
+    }
+
     /// The environment variable that sets it; none for maps that one text cannot say.
     pub fn variable(&self) -> Option<String> {
         self.kind.text.then(|| variable(self.path))
@@ -56,7 +65,11 @@ impl Key {
 
 /// The name that a path has in the environment.
 pub fn variable(path: &str) -> String {
-    format!("TRAINIT_{}", path.replace('.', "_").to_ascii_uppercase())
+    PREFIX.chars().chain(path.bytes().map(in_capitals).map(char::from)).collect()
+}
+
+fn in_capitals(byte: u8) -> u8 {
+    if byte == b'.' { b'_' } else { byte.to_ascii_uppercase() }
 }
 
 /// A key by its path.

@@ -4,9 +4,7 @@ use super::{KEYS, Key, Layer, Node, Origin, Problems, Source, key, suggest};
 use crate::environment::Environment;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
-
-/// What every variable begins with.
-const PREFIX: &str = "TRAINIT_";
+use key::PREFIX;
 
 /// The variable that names a file; it is not a key.
 pub const CONFIG: &str = "TRAINIT_CONFIG";
@@ -33,10 +31,11 @@ const OUTER: [&str; 2] = ["mode", "state_dir"];
 pub fn read(environment: &Environment, problems: &mut Problems) -> Layer {
     let mut layer = Layer::empty(Source::Environment);
     let inside = environment.text("TRAINIT") == Some("1");
-    for (name, value) in environment.iter() {
+    let ours = environment.iter().filter(|(name, _)| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()));
+    for (name, value) in ours {
         let lossy = name.to_string_lossy();
-        let ours = lossy.starts_with(PREFIX) && lossy != CONFIG && !OUTPUTS.contains(&&*lossy);
-        if ours && !value.is_empty() && !is_service_link(&lossy, value) {
+        let input = lossy != CONFIG && !OUTPUTS.contains(&&*lossy);
+        if input && !value.is_empty() && !is_service_link(&lossy, value) {
             read_one(&lossy, value, inside, &mut layer, problems);
         }
     }
@@ -48,7 +47,7 @@ fn read_one(name: &str, value: &OsStr, inside: bool, layer: &mut Layer, problems
     let origin = Origin::Environment(super::shown(name));
     let from_file = name.strip_suffix("_FILE").filter(|_| FROM_FILES.contains(&name));
     let variable = from_file.unwrap_or(name);
-    let Some(key) = KEYS.iter().find(|key| key.variable().as_deref() == Some(variable)) else {
+    let Some(key) = KEYS.iter().find(|key| key.is_set_by(variable)) else {
         problems.unknown(&origin, "variable", name, &advice(name), []);
         return;
     };

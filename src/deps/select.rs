@@ -49,9 +49,8 @@ fn exists(file: &Path, from: Option<&str>) -> Result<()> {
 
 fn automatic(request: &Request<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<Selection>> {
     let file = request.code.join(NAME);
-    if !is_code_directory(request)
-        || matches!(std::fs::metadata(&file), Err(error) if error.kind() == io::ErrorKind::NotFound)
-    {
+    let missing = matches!(std::fs::metadata(&file), Err(error) if error.kind() == io::ErrorKind::NotFound);
+    if missing || !is_code_directory(request) {
         return Ok(None);
     }
     if !request.by_mode && starts::look(request.command, interpreter::lookup(request)) == Starts::Other {

@@ -4,10 +4,10 @@ use super::install::permanent;
 use super::places;
 use super::python::Python;
 use crate::config::{self, Setting};
-use crate::engine;
+use crate::engine::Ground;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::sys::{Root, mountinfo};
+use crate::sys::Root;
 use std::path::Path;
 
 /// Where packages go.
@@ -81,8 +81,7 @@ fn takes_packages(directory: &Path) -> bool {
 
 /// Whether this is a container, which is thrown away, and not somebody's machine.
 fn in_container(root: &Root, environment: &Environment) -> bool {
-    let mounts = mountinfo::parse(&root.read("/proc/self/mountinfo").unwrap_or_default());
-    engine::place(root, environment, &mounts).is_container()
+    Ground::of(root, environment).place().is_container()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod container;
 mod cpus;
 mod grace;
+mod ground;
 mod part;
 mod place;
 mod started;
@@ -11,6 +12,7 @@ mod started;
 pub use container::{id as container_id, program};
 pub use cpus::Cpus;
 pub use grace::{Grace, grace};
+pub use ground::Ground;
 pub use part::{Part, corrected};
-pub use place::{Place, place};
+pub use place::Place;
 pub use started::{Started, started};

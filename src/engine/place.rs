@@ -33,20 +33,27 @@ const VARIABLES: [&str; 3] = ["container", "APPTAINER_CONTAINER", "SINGULARITY_C
 /// What engines call their control groups, where they are visible (version 1, or the host's namespace).
 const CGROUPS: [&str; 6] = ["/docker", "/kubepods", "/lxc", "/libpod", "containerd", "crio-"];
 
-/// Tells the place from what engines leave behind; no single mark is set by all of them.
-pub fn place(root: &Root, environment: &Environment, mounts: &[Mount]) -> Place {
-    if environment.get("KUBERNETES_SERVICE_HOST").is_some() {
+/// The place that variables name, if any does.
+pub fn named_by_variables(environment: &Environment) -> Option<Place> {
+    let set = |name: &&str| environment.get(name).is_some();
+    let pod = set(&"KUBERNETES_SERVICE_HOST").then_some(Place::Pod);
+    pod.or_else(|| VARIABLES.iter().any(|name| set(name)).then_some(Place::Container))
+}
+
+/// Tells the place from what engines leave behind; no single mark is set by all of them. The dearest mark is looked at last.
+pub fn place<'a>(root: &Root, named: Option<Place>, mounts: &dyn Fn() -> &'a [Mount]) -> Place {
+    if named == Some(Place::Pod) {
         return Place::Pod;
     }
     let cgroup = root.text("/proc/self/cgroup").unwrap_or_default();
     if cgroup.contains("/kubepods") {
         return Place::Pod;
     }
-    let below = mountinfo::covering(mounts, Path::new("/"));
-    let marked = (MARKS.iter().any(|mark| root.path(mark).exists()) && !below.is_some_and(is_whole_disk))
-        || VARIABLES.iter().any(|name| environment.get(name).is_some())
-        || below.is_some_and(Mount::is_image)
-        || CGROUPS.iter().any(|name| cgroup.contains(name));
+    let marked = named.is_some() || CGROUPS.iter().any(|name| cgroup.contains(name)) || {
+        let below = mountinfo::covering(mounts(), Path::new("/"));
+        below.is_some_and(Mount::is_image)
+            || !below.is_some_and(is_whole_disk) && MARKS.iter().any(|mark| root.path(mark).exists())
+    };
     if marked { Place::Container } else { Place::Host }
 }
 
@@ -67,7 +74,8 @@ mod tests {
             std::fs::write(root.path(path), text).unwrap();
         }
         let environment = variables.iter().copied().collect();
-        place(&root, &environment, &mountinfo::parse(mounts.as_bytes()))
+        let mounts = mountinfo::parse(mounts.as_bytes());
+        place(&root, named_by_variables(&environment), &|| &mounts)
     }
 
     #[test]

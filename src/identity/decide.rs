@@ -21,8 +21,8 @@ pub struct Ask<'a> {
     pub root: &'a Root,
     /// Who this process is.
     pub caller: Caller,
-    /// This is a container: its files are nobody else's.
-    pub container: bool,
+    /// This is a container: its files are nobody else's. Asked only when it matters.
+    pub container: &'a dyn Fn() -> bool,
     /// Whose the code is; asked for at most once.
     pub owner: &'a dyn Fn() -> Owner,
 }
@@ -111,7 +111,8 @@ pub fn decide(ask: &Ask<'_>) -> Result<Identity> {
         },
     };
     let no_new_privs = ask.settings.user_no_new_privs.value;
-    Ok(Identity { umask: wish.umask, no_new_privs, container: ask.container, notes, ..identity })
+    let container = (identity.account.is_some() || identity.switch.is_some()) && (ask.container)();
+    Ok(Identity { umask: wish.umask, no_new_privs, container, notes, ..identity })
 }
 
 /// Whom to become; none: nobody else.
@@ -182,7 +183,7 @@ fn switched(ask: &Ask<'_>, wish: &Wish, accounts: &Accounts<'_>, target: &Target
     let Target { uid, gid } = *target;
     possible(ask, target).map_err(|why| refused(ask, wish, target, why))?;
     let account = accounts.called(uid, gid, wish.name.as_deref(), wish.group_name.as_deref());
-    let mut devices = if ask.container { groups::of_devices(ask.root) } else { Vec::new() };
+    let mut devices = if (ask.container)() { groups::of_devices(ask.root) } else { Vec::new() };
     devices.extend(account.gid);
     let groups = groups::merged(&ask.caller.groups, accounts, &account.name, gid, devices);
     let home = || account.homes.iter().find(|home| ask.root.path(home).is_dir()).cloned();

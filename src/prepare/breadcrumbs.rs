@@ -5,11 +5,11 @@ use crate::state::{self, Record};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// Takes away what earlier starts left behind; gives a line about the last of them.
-pub fn sweep(settings: &Settings, runtime: Option<&Path>) -> Option<String> {
+/// Takes away what earlier starts left behind; gives a line about the last of them. `own` is this start's.
+pub fn sweep(settings: &Settings, runtime: Option<&Path>, own: Option<&Path>) -> Option<String> {
     let mut bases: Vec<PathBuf> = state::bases(runtime);
     bases.extend(settings.state_dir.value.clone());
-    let last = state::breadcrumbs(&bases).pop()?;
+    let last = state::breadcrumbs(&bases, own).pop()?;
     Some(format!("the start before this one ended without a word: {}", words(&last)))
 }
 

@@ -1,21 +1,21 @@
 //! `on_failure: hold`: how long PID 1 keeps a failed container open, and what it tells a person who comes to look.
 
 use crate::config::{OnFailure, Settings};
-use crate::engine::{self, Place};
+use crate::engine::{self, Ground, Place};
 use crate::environment::Environment;
 use crate::handover::Hold;
-use crate::sys::{Root, mountinfo};
+use crate::sys::Root;
 use std::ffi::OsStr;
 
 /// What the configuration wants; none: a failed container ends.
 pub fn hold(settings: &Settings, environment: &Environment, report: Option<&str>) -> Option<Hold> {
     let OnFailure::Hold(time) = settings.on_failure.value else { return None };
     let root = Root::real();
-    let mounts = mountinfo::parse(&root.read("/proc/self/mountinfo").unwrap_or_default());
-    let place = engine::place(&root, environment, &mounts);
+    let ground = Ground::of(&root, environment);
+    let place = ground.place();
     let name = match place {
         Place::Pod => root.text("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned()),
-        _ => engine::container_id(&mounts),
+        _ => engine::container_id(ground.mounts()),
     };
     let report = report.map_or(String::new(), |report| format!("; the report is {report}"));
     let (look, end) = ways(place, engine::program(&root), name.as_deref(), shell(environment));

@@ -20,7 +20,7 @@ use crate::handover::{Door, Message};
 use crate::report;
 use crate::supervise::Start;
 use crate::sys::signal::{self, Inherited};
-use crate::sys::{Args, process, terminal};
+use crate::sys::{Args, heap, process, terminal};
 use std::ffi::c_int;
 use std::time::Instant;
 use story::Story;
@@ -30,6 +30,7 @@ const TOLD: usize = 900;
 
 /// Prepares below a supervisor and becomes the workload. Returns only with a failure's exit code.
 pub fn supervised(args: Args, start: Start) -> c_int {
+    heap::live_briefly();
     terminal::take_foreground();
     begin(&start.door);
     live(Story::new(start.door, start.since, start.attempt), args, &start.inherited)
@@ -37,6 +38,7 @@ pub fn supervised(args: Args, start: Start) -> c_int {
 
 /// `trainit exec`: the same without a supervisor.
 pub fn in_place(args: Args, inherited: Inherited) -> c_int {
+    heap::live_briefly();
     live(Story::new(Door::none(), Instant::now(), 1), args, &inherited)
 }
 

@@ -12,7 +12,7 @@ use crate::check::{self, Finding, Scene};
 use crate::cli::{self, Request};
 use crate::config::{self, EnvValue, Loaded, OnError, OnFailure, Sources};
 use crate::deps;
-use crate::engine::Place;
+use crate::engine::{Ground, Place};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::exit::{Exit, Family};
@@ -25,6 +25,7 @@ use crate::sys::{Root, reach, terminal};
 use nix::errno::Errno;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 /// What goes with a start through all of it.
@@ -70,16 +71,17 @@ impl Story {
     pub fn tell(&mut self, words: &[OsString]) -> Result<Ready> {
         let began = SystemTime::now();
         let inherited = Environment::inherited();
-        let (loaded, plan) =
+        let (mut loaded, plan) =
             self.settle(words, &inherited).inspect_err(|error| self.fail_early(words, &inherited, error))?;
         let grace = Grace::known(&loaded.settings, &Root::real(), &inherited);
+        let warnings = std::mem::take(&mut loaded.warnings);
         let mut scene = scene(&loaded, &plan, inherited.clone());
-        let place = scene.place();
         let identity = scene.identity(&inherited);
         let run_dir = self.announce(&loaded, &plan, &grace, &inherited, identity.as_ref().ok())?;
-        self.console = Console::new(&scene.settings, place);
-        self.introduce(&loaded, &plan, place);
-        self.tell_grace(plan.kind, &grace, place);
+        self.console = Console::new(&scene.settings, scene.ground());
+        self.introduce(&plan, &warnings);
+        self.tell_last_words(&scene, run_dir.as_deref());
+        self.tell_grace(&scene, plan.kind, &grace);
         // From here on nothing is root's that was not asked for: what is found in a mount is never run by anybody but the user.
         let became = identity.and_then(|identity| scene.become_user(identity, &plan.env));
         scene.user.iter().flat_map(|user| &user.notes).for_each(|note| self.console.line(note));
@@ -145,7 +147,7 @@ impl Story {
         let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         let sources = Sources { root: &Root::real(), environment: inherited, options: &options, workdir: &here };
         let settings = config::glance(&sources, error);
-        self.console = Console::new(&settings, Place::Container);
+        self.console = Console::new(&settings, Rc::new(Ground::of(&Root::real(), inherited)));
         let hold = hold::hold(&settings, inherited, None).filter(|_| error.exit != Exit::Usage);
         let run_dir = hold.as_ref().and_then(|_| self.make_run_dir(&settings, inherited, None));
         let policy = policy::of_failure(&settings, hold, run_dir.as_deref());
@@ -177,7 +179,10 @@ impl Story {
             return Err(Error::config("checkpoint.*, stop.*, state_dir and the groups are too long together")
                 .hint("shorter paths, or symbolic links"));
         }
-        self.door.send(&policy);
+        self.door.keep(&policy);
+        if loaded.settings.prepare_timeout.is_some() {
+            self.door.send_kept();
+        }
         Ok(run_dir)
     }
 
@@ -192,42 +197,53 @@ impl Story {
         // Root's own runtime directory is closed to the workload's user.
         let runtime = inherited.get("XDG_RUNTIME_DIR").map(Path::new).filter(|_| user.is_none());
         let run_dir = state::make(settings.state_dir.value.as_deref(), runtime, supervisor)?;
-        // Without these the workload cannot ask for a checkpoint; that is no reason not to start it.
-        let _ = state::open_to_workload(&run_dir, user.map(|user| (user.uid, user.gid)));
+        if user.is_some() {
+            // Without these the workload cannot ask for a checkpoint; that is no reason not to start it.
+            let _ = state::open_to_workload(&run_dir, user.map(|user| (user.uid, user.gid)));
+        }
         Some(run_dir)
     }
 
     /// Whoever stops a container seldom knows how little time its engine gives by default.
-    fn tell_grace(&mut self, kind: Kind, grace: &Grace, place: Place) {
-        let unknown = grace.from.is_empty() && kind == Kind::Train && self.attempt == 1 && self.door.supervised();
-        let engine = match place {
+    fn tell_grace(&mut self, scene: &Scene, kind: Kind, grace: &Grace) {
+        let unknown = grace.from.is_empty() && kind == Kind::Train && self.is_first_start();
+        if !unknown || !self.console.tells_all() {
+            return;
+        }
+        let engine = match scene.place() {
             Place::Container => "docker stop kills after 10 s by default (docker run --stop-timeout 600)",
             Place::Pod => "Kubernetes kills after 30 s by default (terminationGracePeriodSeconds: 600)",
             Place::Host => return,
         };
-        if unknown {
-            self.console.line(&format!("stop.grace is not set: {engine}"));
-        }
+        self.console.line(&format!("stop.grace is not set: {engine}"));
     }
 
-    fn introduce(&mut self, loaded: &Loaded, plan: &Plan, place: Place) {
+    fn introduce(&mut self, plan: &Plan, warnings: &[Error]) {
         self.console.banner(&plan.mode, &plan.command);
-        loaded.warnings.iter().for_each(|warning| self.console.warning(warning));
+        warnings.iter().for_each(|warning| self.console.warning(warning));
         if let Some(note) = &plan.note {
             self.console.line(note);
         }
-        if self.door.supervised() && self.attempt == 1 {
-            let runtime = std::env::var_os("XDG_RUNTIME_DIR");
-            let last = breadcrumbs::sweep(&loaded.settings, runtime.as_deref().map(Path::new));
+    }
+
+    /// What the start before this one could not say itself.
+    fn tell_last_words(&mut self, scene: &Scene, own: Option<&Path>) {
+        if self.is_first_start() {
+            let runtime = scene.environment.get("XDG_RUNTIME_DIR").map(Path::new);
+            let last = breadcrumbs::sweep(&scene.settings, runtime, own);
             // On a machine another job of the user may have left something, which says nothing about this one.
-            last.filter(|_| place.is_container()).iter().for_each(|line| self.console.line(line));
+            last.filter(|_| scene.place().is_container()).iter().for_each(|line| self.console.line(line));
         }
     }
 
+    fn is_first_start(&self) -> bool {
+        self.attempt == 1 && self.door.supervised()
+    }
+
     fn check(&mut self, scene: &Scene) -> Result<()> {
-        self.door.send(&Message::Phase(Phase::Checking));
-        let console = &mut self.console;
-        self.findings = check::run(scene, None, &mut |finding| console.finding(finding));
+        self.door.keep(&Message::Phase(Phase::Checking));
+        let (console, door) = (&mut self.console, &self.door);
+        self.findings = check::run(scene, None, &mut || door.send_kept(), &mut |finding| console.finding(finding));
         let Some(exit) = check::verdict(&self.findings) else { return Ok(()) };
         if let Some(correction) = report::correction(&self.findings, &scene.started()) {
             self.console.correction(&correction);
@@ -238,10 +254,13 @@ impl Story {
 
     /// Dependencies; gives what they change in the environment. In a build mode a failure is only told: the person can mend it there.
     fn install(&mut self, scene: &Scene, plan: &Plan) -> Result<Vec<(OsString, OsString)>> {
-        self.door.send(&Message::Phase(Phase::Installing));
+        self.door.keep(&Message::Phase(Phase::Installing));
         let began = Instant::now();
-        let console = &mut self.console;
-        let outcome = deps::ensure(&request(scene, plan), &mut |line| console.line(line));
+        let (console, door) = (&mut self.console, &self.door);
+        let outcome = deps::ensure(&request(scene, plan), &mut |line| {
+            door.send_kept();
+            console.line(line);
+        });
         match outcome {
             Ok(outcome) => {
                 if let Some(words) = outcome.words() {

@@ -6,7 +6,7 @@ use super::remedy::{self, Correction};
 use super::style::{Style, Tag};
 use crate::check::{Finding, Status};
 use crate::config::{LogFormat, LogLevel, Settings};
-use crate::engine::Place;
+use crate::engine::{Ground, Place};
 use crate::error::Error;
 use crate::show;
 use nix::errno::Errno;
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 /// So long a full pipe is waited for, once a line.
@@ -35,19 +36,26 @@ pub struct Console {
     style: Style,
     format: LogFormat,
     level: LogLevel,
-    place: Place,
+    /// Where remedies are for; none before the configuration is known.
+    ground: Option<Rc<Ground>>,
 }
 
 impl Console {
     /// Before the configuration is known: text, and everything.
     pub fn early() -> Self {
         let (format, level) = (LogFormat::Text, LogLevel::Info);
-        Console { sink: Sink::Stderr, style: Style { colour: may_colour() }, format, level, place: Place::Container }
+        Console { sink: Sink::Stderr, style: Style { colour: may_colour() }, format, level, ground: None }
     }
 
-    /// As the configuration wants it; `place` decides how remedies are worded.
-    pub fn new(settings: &Settings, place: Place) -> Self {
-        Console { format: settings.log_format.value, level: settings.log_level.value, place, ..Self::early() }
+    /// As the configuration wants it; the place decides how remedies are worded.
+    pub fn new(settings: &Settings, ground: Rc<Ground>) -> Self {
+        let (format, level) = (settings.log_format.value, settings.log_level.value);
+        Console { format, level, ground: Some(ground), ..Self::early() }
+    }
+
+    /// Whether lines that are only worth knowing are told.
+    pub fn tells_all(&self) -> bool {
+        self.level == LogLevel::Info
     }
 
     /// `trainit 0.1.0 · train · python train.py`.
@@ -73,10 +81,11 @@ impl Console {
         );
         for remedy in &finding.remedy {
             text.push('\n');
-            text.push_str(&self.style.remedy(&remedy::line(remedy, self.place)));
+            text.push_str(&self.style.remedy(&remedy::line(remedy, place_on(self.ground.as_deref()))));
         }
-        let place = self.place;
-        self.tell(level(finding.status), &text, "finding", || json!({"finding": Row::of(finding, place)}));
+        let place = self.ground.clone();
+        let row = || Row::of(finding, place_on(place.as_deref()));
+        self.tell(level(finding.status), &text, "finding", || json!({"finding": row()}));
     }
 
     /// A row for a step that is no check: `deps`, `user`.
@@ -162,6 +171,10 @@ impl Console {
             Sink::Memory(memory) => memory.extend_from_slice(bytes),
         }
     }
+}
+
+fn place_on(ground: Option<&Ground>) -> Place {
+    ground.map_or(Place::Container, Ground::place)
 }
 
 /// Writes to stderr; the rest of a line is dropped when nobody reads.

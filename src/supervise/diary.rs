@@ -3,14 +3,14 @@
 use super::state::{Clock, State};
 use super::tell;
 use crate::handover::Phase;
-use crate::state::{self as file, Identity, Record};
+use crate::state::{self as file, Record};
 use nix::fcntl::Flock;
 use std::ffi::c_int;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Preparing that is shorter than this is not written: on a disk each write costs more than such a start takes.
+/// What is shorter than this is not written, be it preparing or all of a short command: on a disk each write costs more than that.
 const PASSING: Duration = Duration::from_millis(100);
 
 /// The state directory and what was last written there.
@@ -35,7 +35,7 @@ impl Diary {
         self.record.started = file::unix_now() - since.as_secs_f64();
         self._lock = file::lock(directory);
         self.directory = Some(directory.to_owned());
-        self.record.supervisor = Identity::of(std::process::id() as i32).unwrap_or_default();
+        self.record.supervisor = file::supervisor_of(directory).unwrap_or_default();
     }
 
     /// Whether it is kept anywhere.
@@ -52,19 +52,33 @@ impl Diary {
     pub fn keep(&mut self, state: &State, main: c_int, stopped_by: Option<&str>, now: Clock) {
         let Some(directory) = &self.directory else { return };
         let mut record = Record { stopped_by: stopped_by.map(str::to_owned), ..self.describe(state, main) };
-        if record == self.record && self.record.since > 0.0 {
+        if record == self.record && self.is_written() {
             return;
         }
-        if passes(record.phase) && now < *self.write_at.get_or_insert(now + PASSING) {
+        if self.may_pass(record.phase) && now < *self.write_at.get_or_insert(now + PASSING) {
             return;
         }
         self.write_at = None;
-        if record.phase != self.record.phase || self.record.since == 0.0 {
+        if record.phase != self.record.phase || !self.is_written() {
             record.since = file::unix_now();
         }
         // A full disk costs the news, not the container.
         let _ = file::write(directory, &record);
         self.record = record;
+    }
+
+    /// Whether readers have seen anything.
+    pub fn is_written(&self) -> bool {
+        self.record.since > 0.0
+    }
+
+    /// Whether it may be over before anybody could read of it.
+    fn may_pass(&self, phase: Phase) -> bool {
+        match phase {
+            Phase::Checking | Phase::Installing | Phase::Starting => true,
+            Phase::Running => !self.is_written(),
+            _ => false,
+        }
     }
 
     /// What is left behind is a breadcrumb and would be told as a sudden death, so nothing is.
@@ -100,9 +114,4 @@ impl Diary {
             ..self.record.clone()
         }
     }
-}
-
-/// Phases that are often over before anybody could read of them.
-fn passes(phase: Phase) -> bool {
-    matches!(phase, Phase::Checking | Phase::Installing | Phase::Starting)
 }

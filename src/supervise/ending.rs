@@ -43,7 +43,9 @@ impl Ending {
     /// Gathers the account. `kills_before` is what the kernel had counted at the start.
     pub fn of(state: &State, code: u8, now: Clock, stopped_by: Option<String>, kills_before: Option<u64>) -> Self {
         let times = state.times(now);
-        let kills = cgroup::memory_kills(&crate::sys::Root::real());
+        // Who ended well did not run out of memory, and whoever starts a thousand short commands does not pay for the question.
+        let well = state.ended() == Some(Ended::Exited(0));
+        let kills = if well { None } else { cgroup::memory_kills(&crate::sys::Root::real()) };
         let bus = state.ended() == Some(Ended::Killed(libc::SIGBUS)) || state.ended() == Some(Ended::Exited(135));
         Ending {
             command: state.command().filter(|command| !command.is_empty()).unwrap_or("preparing").to_owned(),

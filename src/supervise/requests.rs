@@ -2,7 +2,7 @@
 //! unprivileged session can ask, too. PID 1 sleeps meanwhile: inotify(7) wakes it.
 
 use crate::handover::User;
-use crate::state::{CHECKPOINT_REQUEST, REQUESTS};
+use crate::state::{CHECKPOINT_REQUEST, REQUESTS, open_to_workload};
 use crate::sys::{credentials, proc};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::ffi::OsString;
@@ -18,8 +18,12 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Watches, if the kernel allows it and the directory is what prepare made: the workload's user's, and closed to all others.
+    /// Watches, if the kernel allows it and the directory is the workload's user's, and closed to all others. For another user than
+    /// ours prepare has made it.
     pub fn watch(run_dir: &Path, user: Option<&User>) -> Option<Self> {
+        if user.is_none() {
+            open_to_workload(run_dir, None).ok()?;
+        }
         let directory = run_dir.join(REQUESTS);
         let user = user.map_or_else(|| (credentials::own_uid(), credentials::own_gid()), |user| (user.uid, user.gid));
         let found = std::fs::symlink_metadata(&directory).ok()?;

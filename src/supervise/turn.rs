@@ -106,7 +106,7 @@ impl Supervisor {
     fn turn(&mut self) -> Option<u8> {
         // What ended before the first wait has sent its SIGCHLD to nobody: reap first.
         let more = self.reap();
-        self.diary.keep(&self.state, self.workload.main(), self.stopped_by.as_deref(), self.now());
+        self.keep_diary();
         if self.exit.is_some() {
             return self.exit;
         }
@@ -219,7 +219,17 @@ impl Supervisor {
         self.memory_kills = cgroup::memory_kills(&Root::real());
         if let Some(directory) = self.state.policy.run_dir.as_deref().map(Path::new) {
             self.diary.move_in(directory, self.since.elapsed());
-            self.requests = Requests::watch(directory, self.state.policy.user.as_ref());
+        }
+    }
+
+    /// From the first words in it on, there is also somebody to ask.
+    fn keep_diary(&mut self) {
+        let silent = !self.diary.is_written();
+        self.diary.keep(&self.state, self.workload.main(), self.stopped_by.as_deref(), self.now());
+        if silent && self.diary.is_written() {
+            let policy = &self.state.policy;
+            let directory = policy.run_dir.as_deref().map(Path::new);
+            self.requests = directory.and_then(|directory| Requests::watch(directory, policy.user.as_ref()));
         }
     }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Where the kernel counts kills for want of memory: version 2 (the own group and all below it) and version 1.
 const EVENTS: &str = "memory.events";
+const OWN_EVENTS: &str = "/sys/fs/cgroup/memory.events";
 const EVENTS_V1: &str = "memory.oom_control";
 
 /// The groups of a process: controllers (empty for version 2) and path, as in /proc/PID/cgroup (cgroups(7)).
@@ -27,8 +28,12 @@ pub fn value(text: &[u8], name: &str) -> Option<u64> {
 
 /// How often the kernel has killed in our group for want of memory; none where that cannot be seen.
 pub fn memory_kills(root: &Root) -> Option<u64> {
-    let groups = parse(&root.read("/proc/self/cgroup").unwrap_or_default());
-    candidates(&groups).into_iter().find_map(|file| value(&root.read(file).ok()?, "oom_kill"))
+    let kills = |file: PathBuf| value(&root.read(file).ok()?, "oom_kill");
+    // In a container with version 2 and a namespace of its own for groups this is all; the host's root group has no such file.
+    kills(PathBuf::from(OWN_EVENTS)).or_else(|| {
+        let groups = parse(&root.read("/proc/self/cgroup").unwrap_or_default());
+        candidates(&groups).into_iter().find_map(kills)
+    })
 }
 
 /// What the groups of this process limit; none: nothing, or it cannot be seen.
@@ -119,7 +124,6 @@ fn candidates(groups: &[(String, String)]) -> Vec<PathBuf> {
     let memory = path(&|controllers| controllers.split(',').any(|controller| controller == "memory"));
     vec![
         PathBuf::from("/sys/fs/cgroup").join(unified).join(EVENTS),
-        PathBuf::from("/sys/fs/cgroup").join(EVENTS),
         PathBuf::from("/sys/fs/cgroup/memory").join(memory).join(EVENTS_V1),
         PathBuf::from("/sys/fs/cgroup/memory").join(EVENTS_V1),
     ]

@@ -9,6 +9,7 @@ pub mod cgroup;
 pub mod credentials;
 pub mod executable;
 pub mod filesystem;
+pub mod heap;
 pub mod lease;
 pub mod limits;
 pub mod memory;

@@ -1,6 +1,7 @@
 //! What /proc tells about single processes. Everything may be missing (no /proc, another user, gone meanwhile): then the
 //! answer is `None` or empty, never an error.
 
+use super::Root;
 use std::collections::BTreeSet;
 use std::ffi::c_int;
 use std::io::ErrorKind;
@@ -22,7 +23,7 @@ fn read(pid: c_int, name: &str) -> Option<Vec<u8>> {
     if !is_of_this_namespace() {
         return None;
     }
-    std::fs::read(format!("/proc/{pid}/{name}")).ok()
+    Root::real().read(format!("/proc/{pid}/{name}")).ok()
 }
 
 /// The fields of /proc/PID/status that decide where a signal goes.

@@ -279,12 +279,10 @@ pub fn signal_when_parent_dies(number: c_int) {
 /// Occupies 0, 1 and 2 where the caller had them closed, so that nothing else is opened in their place. Reading and writing fail
 /// as on a closed descriptor, and exec closes it again: the workload sees what the caller left.
 pub fn occupy_stdio() {
-    loop {
+    // SAFETY: fcntl(2) with F_GETFD takes no pointers.
+    while (0..=2).any(|fd| unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0) {
         // SAFETY: the path is a NUL-terminated string.
         let fd = unsafe { libc::open(c"/".as_ptr(), libc::O_PATH | libc::O_CLOEXEC) };
-        if fd > 2 {
-            return drop(owned(fd));
-        }
         if fd < 0 {
             return;
         }

@@ -41,7 +41,7 @@ fn an_orphan_that_needs_a_second_to_save_gets_it_when_its_launcher_ends_first() 
 #[test]
 fn a_stop_reaches_the_orphaned_rank_once_the_launcher_has_ended() {
     for (role, place) in ways() {
-        let running = start(role, place, "setsid sh -c \"$SAVES\" & trap 'exit 0' TERM; while :; do sleep 0.02; done");
+        let running = start(role, place, "trap 'exit 0' TERM; setsid sh -c \"$SAVES\" & while :; do sleep 0.02; done");
         running.signal(libc::SIGTERM);
         let finished = running.finish();
         let expected = if role == Role::Run { 143 } else { 0 };

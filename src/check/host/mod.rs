@@ -131,7 +131,7 @@ pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Ta
     };
     let host = Host {
         root: scene.root.clone(),
-        place: ground.place,
+        place: ground.place(),
         environment: scene.environment.clone(),
         command: scene.command.clone(),
         wanted,

@@ -129,12 +129,12 @@ fn write_to(directory: &Path) -> Result<(), Errno> {
 impl Scratch {
     fn far(&self) -> Option<(String, Mount)> {
         let mut sites = std::iter::once(&self.temporary).chain(&self.home);
-        sites.find_map(|site| Some((site.shown.clone(), reach::far(&self.ground.mounts, &site.path)?.clone())))
+        sites.find_map(|site| Some((site.shown.clone(), reach::far(self.ground.mounts(), &site.path)?.clone())))
     }
 
     fn loadable(&mut self) -> Answer {
         let noexec =
-            |path: &&PathBuf| mountinfo::covering(&self.ground.mounts, path).is_some_and(|mount| mount.is_noexec());
+            |path: &&PathBuf| mountinfo::covering(self.ground.mounts(), path).is_some_and(|mount| mount.is_noexec());
         let Some(path) = self.built.iter().find(noexec) else { return Ok(()) };
         let shown = show::path(path);
         let advice = match self.temporary.place().is_container() {

@@ -69,7 +69,7 @@ impl World {
     fn decide(&self) -> Result<Identity> {
         let World { settings, environment, .. } = self;
         let (root, caller) = (&Root::at(self.directory.path()), self.caller.clone());
-        decide(&Ask { settings, environment, root, caller, container: true, owner: &|| self.owner.clone() })
+        decide(&Ask { settings, environment, root, caller, container: &|| true, owner: &|| self.owner.clone() })
     }
 
     fn numbers(&self) -> (u32, u32, Vec<u32>) {
@@ -93,7 +93,7 @@ impl World {
 #[test]
 fn nothing_asked_for_looks_nothing_up() {
     let identity = World::new().without("etc/passwd").without("proc/self/uid_map").decide().unwrap();
-    assert_eq!(identity, Identity { container: true, ..Identity::default() });
+    assert_eq!(identity, Identity { ..Identity::default() });
 }
 
 #[test]

@@ -3,7 +3,7 @@ use crate::check::{Change, Facts, Remedy};
 use crate::exit::{Exit, Family};
 
 fn console(format: LogFormat, level: LogLevel) -> Console {
-    Console { sink: Sink::Memory(Vec::new()), style: Style::default(), format, level, place: Place::Container }
+    Console { sink: Sink::Memory(Vec::new()), style: Style::default(), format, level, ground: None }
 }
 
 fn told(console: &Console) -> String {

@@ -37,7 +37,7 @@ pub const STEPS: &[Step<Owned>] = &[Step {
 
 /// One task for each directory that can be written and that somebody on this machine mounted.
 pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
-    if credentials::own_uid() != 0 || !ground.place.is_container() {
+    if credentials::own_uid() != 0 || !ground.place().is_container() {
         return Vec::new();
     }
     let outputs = scene.settings.output.iter().map(|output| scene.workdir.join(&output.path));

@@ -103,14 +103,14 @@ impl Site {
 
     /// Whether this is a mount, in a container, and the other mount's id is that of the image.
     pub fn leaves_for_the_image(&self, other: Option<u64>) -> bool {
-        let root = mount_at(Path::new("/"), &self.ground.mounts);
+        let root = mount_at(Path::new("/"), self.ground.mounts());
         let is_root = root.zip(other).is_some_and(|(root, other)| root.id == other);
         is_root && self.place().is_container() && matches!(self.lies(), Lies::On(_))
     }
 
     /// How many mounts the one that it lies on hides, at the same place.
     fn hides(&self, mount: &Mount) -> usize {
-        self.ground.mounts.iter().filter(|other| other.point == mount.point && other.id != mount.id).count()
+        self.ground.mounts().iter().filter(|other| other.point == mount.point && other.id != mount.id).count()
     }
 
     /// The remedy for a mount that is missing or wrong, in the words of the place.

@@ -2,9 +2,9 @@
 
 use super::{KEYS, Key, Layer, Node, Origin, Problems, Source, key, suggest};
 use crate::environment::Environment;
+use key::PREFIX;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
-use key::PREFIX;
 
 /// The variable that names a file; it is not a key.
 pub const CONFIG: &str = "TRAINIT_CONFIG";

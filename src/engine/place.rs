@@ -37,7 +37,7 @@ const CGROUPS: [&str; 6] = ["/docker", "/kubepods", "/lxc", "/libpod", "containe
 pub fn named_by_variables(environment: &Environment) -> Option<Place> {
     let set = |name: &&str| environment.get(name).is_some();
     let pod = set(&"KUBERNETES_SERVICE_HOST").then_some(Place::Pod);
-    pod.or_else(|| VARIABLES.iter().any(|name| set(name)).then_some(Place::Container))
+    pod.or_else(|| VARIABLES.iter().any(set).then_some(Place::Container))
 }
 
 /// Tells the place from what engines leave behind; no single mark is set by all of them. The dearest mark is looked at last.

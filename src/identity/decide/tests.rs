@@ -93,7 +93,7 @@ impl World {
 #[test]
 fn nothing_asked_for_looks_nothing_up() {
     let identity = World::new().without("etc/passwd").without("proc/self/uid_map").decide().unwrap();
-    assert_eq!(identity, Identity { ..Identity::default() });
+    assert_eq!(identity, Identity::default());
 }
 
 #[test]

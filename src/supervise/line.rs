@@ -64,6 +64,13 @@ pub enum Line {
     },
     /// Nothing newer came for so long after it was asked for.
     NotSaved(Duration),
+    /// So long after a stop there is no new checkpoint; what the workload is doing follows.
+    NothingSavedYet {
+        /// Since the stop.
+        after: Duration,
+        /// Until SIGKILL.
+        left: Option<Duration>,
+    },
     /// The workload is started again.
     Restarting {
         /// Which start it will be.
@@ -110,6 +117,7 @@ impl Line {
             | Line::NoRestart(_)
             | Line::Holding { .. }
             | Line::Hangs { .. }
+            | Line::NothingSavedYet { .. }
             | Line::Aborting(_)
             | Line::Note(_) => Level::Warn,
             Line::Held

@@ -12,6 +12,9 @@ const AFTER_SAVE: Duration = Duration::from_secs(3);
 /// When nothing newer came for so long after it was asked for, that is told, and the phase is `running` again.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// A save that takes less is nothing to worry about, however short the grace is.
+const WORRY: Duration = Duration::from_secs(10);
+
 /// What is going on about checkpoints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Saving {
@@ -21,6 +24,8 @@ pub(super) struct Saving {
     before_stop: bool,
     /// It is there: the moment of the stop signal.
     stop_at: Option<Clock>,
+    /// A stop has brought nothing by then: what the trainer is doing is told while it can still be seen.
+    worry_at: Option<Clock>,
     /// The last time that one became complete while somebody watched.
     fresh_at: Option<Clock>,
 }
@@ -32,7 +37,7 @@ impl Saving {
     }
 
     pub fn deadline(&self) -> Option<Clock> {
-        [self.asked_until, self.stop_at].into_iter().flatten().min()
+        [self.asked_until, self.stop_at, self.worry_at].into_iter().flatten().min()
     }
 
     pub fn forget(&mut self) {
@@ -107,10 +112,30 @@ impl State {
         self.saving.fresh_at.is_none_or(|fresh| fresh < stop.at) && self.policy.kind == Kind::Train
     }
 
+    /// Half of the time for saving is for hoping (a checkpoint has to be seen, if its absence is to mean anything).
+    pub(super) fn worry_about_save(&mut self) {
+        let Some((stop, term_at)) = self.stop.zip(self.term_at) else { return };
+        let half = term_at.saturating_sub(stop.at) / 2;
+        let seen = self.policy.checkpoints.is_some() && self.policy.kind == Kind::Train;
+        self.saving.worry_at = Some(stop.at + half).filter(|_| seen && half >= WORRY);
+    }
+
+    fn worry(&mut self, now: Clock, act: &mut Vec<Action>) {
+        self.saving.worry_at = None;
+        let Some(stop) = self.stop.filter(|_| self.saved_nothing_since_stop() && self.ended().is_none()) else {
+            return;
+        };
+        act.push(Action::Say(Line::NothingSavedYet { after: now.saturating_sub(stop.at), left: self.left(now) }));
+        act.push(Action::Dump);
+    }
+
     pub(super) fn saving_tick(&mut self, now: Clock, act: &mut Vec<Action>) {
         if due(self.saving.asked_until, now) {
             self.saving.asked_until = None;
             act.push(Action::Say(Line::NotSaved(PATIENCE)));
+        }
+        if due(self.saving.worry_at, now) {
+            self.worry(now, act);
         }
         if due(self.saving.stop_at, now) {
             self.saving.stop_at = None;

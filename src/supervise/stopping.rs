@@ -119,6 +119,7 @@ impl State {
     fn budget(&mut self) {
         let budget = self.stop.and_then(|stop| stop.grace.map(|grace| Budget::of(stop.at, grace)));
         self.term_at = budget.map(|budget| budget.term_at);
+        self.worry_about_save();
         self.kill_at = [self.kill_at, budget.map(|budget| budget.kill_at)].into_iter().flatten().min();
     }
 

@@ -125,6 +125,9 @@ pub fn words(line: &Line) -> String {
         Line::Saved(saved) => format!("checkpoint {} is complete", checkpoint(saved)),
         Line::SavedSoStop { left } => format!("the checkpoint is there: stopping{}", until_kill(*left)),
         Line::NotSaved(after) => format!("no new checkpoint {} after it was asked for", seconds(*after)),
+        Line::NothingSavedYet { after, left } => {
+            format!("no new checkpoint {} after the stop{}; what it is doing:", seconds(*after), until_kill(*left))
+        }
         Line::Restarting { attempt, pause } => format!("start {attempt} follows in {}", seconds(*pause)),
         Line::NoRestart(why) => format!("not started again: {why}"),
         Line::Holding { time, code } => {

@@ -1,7 +1,7 @@
 //! Orders of events, each as a table: what happens, and what PID 1 does about it.
 
 use super::*;
-use crate::handover::{AfterStop, Hold, Restart};
+use crate::handover::{AfterStop, Checkpoints, Hold, Restart, Saved};
 
 fn at(seconds: f64) -> Clock {
     Duration::from_secs_f64(seconds)
@@ -237,4 +237,33 @@ fn hooks_run_when_all_is_gone_and_before_it_is_held() {
     play.does(0.0, Event::Said(Message::Policy(Box::new(Policy { after_stop, ..train(None) }))));
     play.does(1.0, Event::MainEnded(Ended::Exited(111)));
     assert_eq!(play.does(1.0, Event::ChildrenGone), [Action::Exit(111)]);
+}
+
+fn watched(grace: u64) -> Policy {
+    Policy { checkpoints: Some(Checkpoints::default()), ..train(Some(grace)) }
+}
+
+#[test]
+fn a_stop_that_brings_no_checkpoint_is_looked_into_at_half_of_the_time_for_saving() {
+    let mut play = Play::running(watched(100));
+    play.does(10.0, signal(TERM));
+    assert_eq!(play.tick(), (55.0, vec![Action::Dump]));
+    assert_eq!(play.tick(), (100.0, vec![Action::Tree(TERM)]));
+}
+
+#[test]
+fn nobody_worries_about_a_checkpoint_that_came_a_short_grace_or_a_workload_that_has_ended() {
+    let mut saved = Play::running(watched(100));
+    saved.does(10.0, signal(TERM));
+    saved.does(20.0, Event::Said(Message::Saved(Saved { fresh: true, ..Saved::default() })));
+    assert_eq!(saved.tick(), (55.0, vec![]));
+    let mut short = Play::running(watched(20));
+    short.does(10.0, signal(TERM));
+    assert_eq!(short.tick(), (28.0, vec![Action::Tree(TERM)]));
+    let mut ended = Play::running(watched(100));
+    ended.does(10.0, signal(TERM));
+    ended.does(12.0, Event::MainEnded(Ended::Exited(0)));
+    while let Some(at) = ended.0.deadline().filter(|at| *at < Duration::from_secs(90)) {
+        assert!(!ended.does(at.as_secs_f64(), Event::Tick).contains(&Action::Dump));
+    }
 }

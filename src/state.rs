@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The variable that tells a workload where the state is.
 pub const RUN_DIR_VARIABLE: &str = "TRAINIT_RUN_DIR";
@@ -27,12 +27,6 @@ pub const CHECKPOINT_REQUEST: &str = "checkpoint-";
 pub const REPORT: &str = "report.json";
 
 const FILE: &str = "state.json";
-
-/// Longer than it takes from making a state directory to the first state in it, unless nothing gets its turn.
-const FIRST_WORDS: Duration = Duration::from_secs(1);
-
-/// How often a reader looks for it.
-const LOOK: Duration = Duration::from_millis(10);
 
 /// Longer than it takes from making a state directory to holding its lock.
 const BEGINNING: Duration = Duration::from_secs(60);
@@ -261,6 +255,8 @@ fn is_older_than(path: &Path, age: Duration) -> bool {
 pub enum Found {
     /// The one instance.
     One(PathBuf, Box<Record>),
+    /// One that has just begun and is about to write its state.
+    Begins,
     /// No instance.
     None,
     /// Several; a person must say which.
@@ -268,36 +264,29 @@ pub enum Found {
 }
 
 /// Finds the instance to read: the named directory, else the one that the environment names, else the only living one of this pid
-/// namespace. One that has just begun is waited for until it has written its state.
+/// namespace.
 pub fn find(named: Option<&Path>, bases: &[PathBuf]) -> Found {
-    let until = Instant::now() + FIRST_WORDS;
-    loop {
-        let (found, begins) = look(named, bases);
-        if !begins || Instant::now() >= until {
-            return found;
-        }
-        std::thread::sleep(LOOK);
+    if let Some(directory) = named {
+        return found(directory.into(), read(directory).ok());
+    }
+    let mut living = instances(bases);
+    living.retain(|(directory, record)| match record {
+        Some(record) => record.supervisor.is_alive(),
+        None => is_alive(directory),
+    });
+    match living.len() {
+        0 => Found::None,
+        1 => living.pop().map_or(Found::None, |(directory, record)| found(directory, record)),
+        _ => Found::Several(living.into_iter().map(|(directory, _)| directory).collect()),
     }
 }
 
-/// What is there now, and whether one is about to write its state.
-fn look(named: Option<&Path>, bases: &[PathBuf]) -> (Found, bool) {
-    if let Some(directory) = named {
-        let found = read(directory).map_or(Found::None, |record| Found::One(directory.into(), Box::new(record)));
-        let begins = matches!(found, Found::None) && is_alive(directory);
-        return (found, begins);
+fn found(directory: PathBuf, record: Option<Record>) -> Found {
+    match record {
+        Some(record) => Found::One(directory, Box::new(record)),
+        None if is_alive(&directory) => Found::Begins,
+        None => Found::None,
     }
-    let (written, silent): (Vec<_>, Vec<_>) = instances(bases).into_iter().partition(|(_, record)| record.is_some());
-    let mut living: Vec<(PathBuf, Record)> =
-        written.into_iter().filter_map(|(directory, record)| Some((directory, record?))).collect();
-    living.retain(|(_, record)| record.supervisor.is_alive());
-    let begins = silent.iter().any(|(directory, _)| is_alive(directory));
-    let found = match living.len() {
-        0 => Found::None,
-        1 => living.pop().map_or(Found::None, |(directory, record)| Found::One(directory, Box::new(record))),
-        _ => Found::Several(living.into_iter().map(|(directory, _)| directory).collect()),
-    };
-    (found, begins)
 }
 
 /// Every instance of this pid namespace, of any user, with its state where it can be read.

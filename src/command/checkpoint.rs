@@ -1,7 +1,7 @@
 //! `trainit checkpoint`: asks the running job to save now. A request file and no signal, so that it works from an unprivileged
 //! session; with `--wait` also as a preStop hook.
 
-use super::{Answer, bases, named};
+use super::Answer;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::handover::Phase;
@@ -35,10 +35,10 @@ pub fn run(instance: Option<&Path>, wait: Option<Duration>) -> Result<Answer> {
 }
 
 fn find(instance: Option<&Path>) -> Result<(PathBuf, Record)> {
-    match state::find(named(instance).as_deref(), &bases()) {
+    match super::find(instance) {
         Found::One(directory, record) if record.supervisor.is_alive() => Ok((directory, *record)),
         Found::One(..) => Err(failure("the supervisor is gone")),
-        Found::None => Err(failure("no trainit supervises here")),
+        Found::None | Found::Begins => Err(failure("no trainit supervises here")),
         Found::Several(all) => {
             let error = Error::usage("several instances run here");
             Err(all

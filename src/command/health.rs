@@ -1,17 +1,17 @@
 //! `trainit health`: one line and an exit code, for HEALTHCHECK and Kubernetes probes. Reads the state file and nothing else, so
 //! that it answers in a few milliseconds whatever the configuration is.
 
-use super::{Answer, bases, named};
+use super::Answer;
 use crate::exit::Exit;
 use crate::handover::Phase;
-use crate::state::{Found, Record, find, unix_now};
+use crate::state::{Found, Record, unix_now};
 use std::path::Path;
 
 /// Looks at the instance and judges.
 pub fn run(instance: Option<&Path>, live: bool) -> Answer {
-    match find(named(instance).as_deref(), &bases()) {
+    match super::find(instance) {
         Found::One(_, record) => judge(&record, record.supervisor.is_alive(), live),
-        Found::None => unhealthy("no trainit supervises here".into()),
+        Found::None | Found::Begins => unhealthy("no trainit supervises here".into()),
         Found::Several(all) => {
             let names: Vec<_> = all.iter().map(|path| path.display().to_string()).collect();
             unhealthy(format!("several instances; name one with --instance: {}", names.join(" ")))

@@ -15,11 +15,12 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::report;
+use crate::state::{self, Found};
 use crate::sys::{Args, Root};
 use clap::{Parser, Subcommand};
 use std::ffi::{OsString, c_int};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What `--help` prints: all of it fits a screen.
 const HELP: &str = "\
@@ -267,6 +268,22 @@ fn configuration(command: ConfigCommand) -> Result<Answer> {
         ConfigCommand::Schema => config::schema(),
         ConfigCommand::Template => config::template(),
     }))
+}
+
+/// A supervisor writes its state a moment after it began: so long a reader waits for that, and so often it looks.
+const FIRST_WORDS: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(10);
+
+/// The instance to read.
+fn find(instance: Option<&std::path::Path>) -> Found {
+    let until = Instant::now() + FIRST_WORDS;
+    loop {
+        match state::find(named(instance).as_deref(), &bases()) {
+            Found::Begins if Instant::now() < until => std::thread::sleep(LOOK),
+            Found::Begins => return Found::None,
+            found => return found,
+        }
+    }
 }
 
 /// Where readers look for state directories.

@@ -1,20 +1,20 @@
 //! `trainit status`: what the running container is doing, for a person or as JSON.
 
-use super::{Answer, bases, named};
+use super::Answer;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::state::{Found, Record, find, unix_now};
+use crate::state::{Found, Record, unix_now};
 use std::path::Path;
 
 /// Reads the instance and shows it.
 pub fn run(instance: Option<&Path>, json: bool) -> Result<Answer> {
-    match find(named(instance).as_deref(), &bases()) {
+    match super::find(instance) {
         Found::One(_, record) if json => match serde_json::to_string_pretty(&record) {
             Ok(text) => Ok(Answer::well(text)),
             Err(error) => Err(Error::new(Exit::Internal, error.to_string())),
         },
         Found::One(directory, record) => Ok(Answer::well(words(&directory, &record))),
-        Found::None => Err(Error::new(Exit::Failure, "no trainit supervises here")
+        Found::None | Found::Begins => Err(Error::new(Exit::Failure, "no trainit supervises here")
             .hint("is trainit this container's ENTRYPOINT? `trainit exec` and `trainit init` keep no state")),
         Found::Several(all) => {
             let error = Error::usage("several instances run here");

@@ -71,6 +71,18 @@ fn when_the_checkpoint_does_not_come_term_does_at_the_end_of_its_time() {
 }
 
 #[test]
+fn a_trainer_that_hangs_in_its_save_is_looked_into_while_it_can_still_be_seen() {
+    if python().is_none() {
+        return;
+    }
+    let job = Job::new().watched().with("STOP_GRACE", "23s").with("WATCHDOG_STACK_SIGNAL", "USR2");
+    let running = job.start_aside(&["on=TERM:save", "takes=60", "stacks=USR2"]);
+    running.signal(libc::SIGTERM);
+    running.error_with("no new checkpoint 10");
+    running.error_with("most recent call first"); // faulthandler's
+}
+
+#[test]
 fn what_is_complete_is_told_once_and_what_is_half_written_never() {
     if python().is_none() {
         return;

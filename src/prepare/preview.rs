@@ -33,7 +33,7 @@ pub fn preview(sources: &Sources<'_>, run_dir: Option<&Path>) -> Result<(Environ
     scene.become_user(identity, &BTreeMap::new())?;
     scene.add_secrets(&BTreeMap::new())?;
     // Nothing of it is judged here; the code's commit, and whose it is, is found by its checks.
-    let findings = check::run(&scene, Some(&["code".to_owned()]), &mut |_| {});
+    let findings = check::run(&scene, Some(&["code".to_owned()]), &mut || {}, &mut |_| {});
     let outcome = deps::settled(&request(&scene, &plan))?;
     let note = outcome.is_none().then(|| "the dependencies are not installed yet: trainit deps install".to_owned());
     let outputs = Outputs {

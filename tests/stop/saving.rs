@@ -1,8 +1,9 @@
 //! Checkpoints while a job runs and stops: which are told, what a start goes on from, and what comes first when a trainer saves
 //! on a signal of its own.
 
-use crate::job::{Job, assert_about, places, python, timed};
+use crate::job::{Job, assert_about, kill, places, python, timed};
 use crate::support::Place;
+use nix::sys::signal::Signal;
 use std::time::Instant;
 
 #[test]
@@ -80,6 +81,8 @@ fn a_trainer_that_hangs_in_its_save_is_looked_into_while_it_can_still_be_seen() 
     running.signal(libc::SIGTERM);
     running.error_with("no new checkpoint 10");
     running.error_with("most recent call first"); // faulthandler's
+    kill(running.workload(), Signal::SIGKILL);
+    assert_eq!(running.code(), 137);
 }
 
 #[test]

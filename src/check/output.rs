@@ -18,8 +18,12 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::rc::Rc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+/// Clocks that are kept differ by less.
+const SKEW: Duration = Duration::from_secs(5);
+/// No clock is so wrong.
+const LONG_AGO: Duration = Duration::from_secs(365 * 24 * 3600);
 /// What is written to see whether writing works: a page, so that quota and space are asked for real.
 const PROBE: [u8; 4096] = [0; 4096];
 
@@ -30,6 +34,8 @@ pub struct Output {
     room: Room,
     /// A file was written.
     tried: bool,
+    /// How far the clock of another machine that keeps the files is from ours.
+    skew: Option<Duration>,
 }
 
 const fn check(id: &'static str, passing: Passing, about: &'static str, remedy: &'static str) -> Check {
@@ -82,6 +88,19 @@ pub const STEPS: &[Step<Output>] = &[
         ask: Output::writable,
     },
     Step {
+        check: Check {
+            severity: Severity::Warn,
+            ..check(
+                "output.clock",
+                Passing::Always,
+                "a file that is written over a network gets the time of this machine, within 5 s",
+                "set the clocks of the node and the file server (chrony, ntpd)",
+            )
+        },
+        base: false,
+        ask: Output::same_clock,
+    },
+    Step {
         check: check(
             "output.free",
             Passing::Always,
@@ -121,7 +140,7 @@ pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Ta
     let task = |want: &OutputPath| {
         let site = Site::new(&want.path, &scene.workdir, ground);
         let mount = site.seems_on().cloned();
-        let output = Output { site, want: want.clone(), room: Room::default(), tried: false };
+        let output = Output { site, want: want.clone(), room: Room::default(), tried: false, skew: None };
         Task::of_path(STEPS, rules, output, mount.as_ref(), want.timeout)
     };
     scene.settings.output.iter().filter_map(task).collect()
@@ -174,12 +193,26 @@ impl Output {
                 _ => Ok(()),
             };
         }
+        let begun = SystemTime::now();
         match write_probe(&self.site.path, class.is_none_or(Class::is_far)) {
-            Ok(()) => Ok(()),
+            Ok(stamped) => {
+                self.skew = stamped.map(|stamped| skew(stamped, begun, SystemTime::now()));
+                Ok(())
+            }
             Err(Errno::EROFS) => self.read_only().found(),
             Err(Errno::ENOSPC | Errno::EDQUOT) => self.full().found(),
             Err(errno) => self.site.refused("written", errno).found(),
         }
+    }
+
+    fn same_clock(&mut self) -> Answer {
+        // A file system that keeps no times says that it was long ago.
+        let Some(skew) = self.skew.filter(|skew| *skew > SKEW && *skew < LONG_AGO) else { return Ok(()) };
+        let what = format!("{}: its server's clock differs by {}", self.site.shown, crate::show::seconds(skew));
+        Trouble::new(what)
+            .because("the newest checkpoint is told by its time, make and caches compare times, and TLS and tokens fail by them")
+            .advice("set the clocks of the node and the file server (chrony, ntpd)")
+            .found()
     }
 
     fn read_only(&self) -> Trouble {
@@ -209,15 +242,22 @@ impl Output {
 
 /// Creates, writes, closes and deletes a file. A network file system tells a full disk or a quota only at the sync or the close; a
 /// local one at the write, and a sync there would only wait for the disk.
-fn write_probe(directory: &Path, sync: bool) -> Result<(), Errno> {
+fn write_probe(directory: &Path, sync: bool) -> Result<Option<SystemTime>, Errno> {
     let name = directory.join(probe_name());
     let create = File::options().write(true).create_new(true).mode(0o600).open(&name);
     let mut file = create.map_err(trouble::errno)?;
     let written = file.write_all(&PROBE).and_then(|()| if sync { file.sync_all() } else { Ok(()) });
+    let stamped = if sync { file.metadata().and_then(|meta| meta.modified()).ok() } else { None };
     let closed = nix::unistd::close(file);
     // A store that forbids deletion is no less writable.
     let _ = std::fs::remove_file(&name);
-    written.map_err(trouble::errno).or_else(unsupported).and(closed)
+    written.map_err(trouble::errno).or_else(unsupported).and(closed).map(|()| stamped)
+}
+
+/// How far a time is from now, when it was taken after `begun`.
+fn skew(stamped: SystemTime, begun: SystemTime, now: SystemTime) -> Duration {
+    let (early, late) = (begun.duration_since(stamped), stamped.duration_since(now));
+    early.or(late).unwrap_or_default()
 }
 
 /// A name that nobody else has: replicas share the directory, and may have the same pid. It is only ever created, never opened.
@@ -249,5 +289,25 @@ impl Subject for Output {
         facts.extend(self.room.free.map(|free| ("free_bytes".to_owned(), free.into())));
         facts.extend(self.room.inodes.map(|inodes| ("free_inodes".to_owned(), inodes.into())));
         facts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_servers_clock_is_early_late_or_right() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let skew = |stamped| skew(at(stamped), at(100), at(103)).as_secs();
+        assert_eq!([skew(40), skew(100), skew(102), skew(103), skew(163)], [60, 0, 0, 0, 60]);
+    }
+
+    #[test]
+    fn what_is_written_near_has_no_time_of_another_machine() {
+        let place = tempfile::tempdir().unwrap();
+        assert_eq!(write_probe(place.path(), false), Ok(None));
+        let (begun, stamped) = (SystemTime::now(), write_probe(place.path(), true).unwrap().unwrap());
+        assert!(skew(stamped, begun, SystemTime::now()) < SKEW);
     }
 }

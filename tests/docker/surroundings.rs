@@ -58,6 +58,34 @@ fn no_place_for_packages_is_told_with_the_option_that_makes_one() {
 }
 
 #[test]
+fn the_limits_of_docker_run_are_seen_and_each_is_told_with_its_option() {
+    let Some(python) = image(Image::Python) else { return };
+    let limits =
+        "--cpus 0.25 --memory 512m --pids-limit 200 --ulimit nofile=2048:2048 --shm-size 2g --read-only --user 12345";
+    let ended = Run::of(&python).with(limits).command(&["check"]).finish().expect_code(0);
+    let ended = ended.expect_text(&[
+        "→ docker run --ulimit nofile=65536",
+        "→ docker run --pids-limit",
+        "→ docker run --tmpfs /tmp:exec",
+    ]);
+    ended.expect_text(&[
+        "at most 2048 files",
+        "(limit 200)",
+        "/tmp cannot be written as 12345:0: Read-only file system",
+    ]);
+    let run = Run::of(&python).with("--cpus 1 --memory 512m --shm-size 2g -e TRAINIT_HOST_THREADS=auto");
+    let run = run.command(&["sh", "-c", "echo threads $OMP_NUM_THREADS"]);
+    run.finish().expect_code(0).expect_text(&["threads 1", "/dev/shm 2 GiB, memory 512 MiB, 1 CPU"]);
+}
+
+#[test]
+fn an_ordinary_container_is_not_warned_about() {
+    let Some(python) = image(Image::Python) else { return };
+    let ended = Run::of(&python).with("--shm-size 2g").command(&["python", "-c", "print(1)"]).finish();
+    assert!(!ended.text.contains("warn"), "{}", ended.text);
+}
+
+#[test]
 fn the_binary_alone_is_an_image() {
     let Some(scratch) = image(Image::Scratch) else { return };
     let version = concat!("trainit ", env!("CARGO_PKG_VERSION"));

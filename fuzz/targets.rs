@@ -5,14 +5,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use trainit::checkpoint::{Pattern, format};
 use trainit::config::{Options, Sources, load, parse_bytes};
 use trainit::environment::Environment;
 use trainit::identity::accounts::{self, Edit};
 use trainit::state::Record;
 use trainit::sys::{Root, cgroup, credentials, executable, mountinfo, proc, signal};
-use trainit::{cli, config, deps, git, gpu, handover, hooks, show};
+use trainit::{check, cli, config, deps, git, gpu, handover, hooks, show};
 
 /// One thing to fuzz.
 pub struct Target {
@@ -49,6 +49,7 @@ pub const TARGETS: &[Target] = &[
     target("hook_environment", |bytes| assert!(hooks::variables(bytes).iter().all(|(name, _)| !name.is_empty()))),
     target("installer_words", installer_words),
     target("kept_answers", kept_answers),
+    target("manifest", manifest_lines),
     target("mountinfo", mount_table),
     target("pip_conf", |bytes| _ = deps::pip::parse(bytes)),
     target("proc_stat", |bytes| _ = proc::parse_start_time(bytes)),
@@ -152,6 +153,15 @@ fn git_files(bytes: &[u8]) {
     let found = [parse::packed(bytes, b"refs/heads/main"), parse::published(bytes)];
     assert!(found.iter().flatten().all(|commit| matches!(commit.len(), 40 | 64)), "a commit has its length");
     let _ = (parse::link(bytes), parse::path(bytes));
+}
+
+/// A data set's manifest: no name of it leads out of the directory.
+fn manifest_lines(bytes: &[u8]) {
+    for entry in bytes.split(|byte| *byte == b'\n').filter_map(|line| check::manifest::parse(line).ok().flatten()) {
+        let out = |part| matches!(part, Component::ParentDir | Component::RootDir);
+        assert!(!entry.name.components().any(out), "{:?} leads out", entry.name);
+        assert!(entry.hash.is_some() || entry.size.is_some(), "nothing is known of {:?}", entry.name);
+    }
 }
 
 /// The mount table: whatever it holds, looking a path up gives a mount that covers it.

@@ -10,6 +10,8 @@ mod entries;
 mod far;
 #[path = "check/host.rs"]
 mod host;
+#[path = "check/manifests.rs"]
+mod manifests;
 #[path = "check/mounts.rs"]
 mod mounts;
 #[path = "check/sandbox.rs"]

@@ -5,7 +5,8 @@ use super::listing::{self, Found, Listing};
 use super::rules::Rules;
 use super::site::{self, Lies, Site};
 use super::step::{Answer, Step, Subject, Trouble};
-use super::task::Task;
+use super::task::{Pulse, Task};
+use super::verify::{self, Verified};
 use super::{Check, Facts, Ground, Passing, Scene, links, trouble};
 use crate::config::{DataPath, PathKind, Severity};
 use crate::exit::Family;
@@ -21,6 +22,8 @@ pub struct Data {
     site: Site,
     want: DataPath,
     listing: Option<Listing>,
+    verified: Option<Verified>,
+    pulse: Pulse,
 }
 
 const fn check(id: &'static str, passing: Passing, about: &'static str, remedy: &'static str) -> Check {
@@ -106,6 +109,16 @@ pub const STEPS: &[Step<Data>] = &[
     },
     Step {
         check: check(
+            "data.manifest",
+            Passing::Depends,
+            "the files are those of `manifest=`: 16 of them, chosen anew at each start, or as `verify=` says",
+            "copy the data set again; make the manifest anew",
+        ),
+        base: false,
+        ask: Data::like_its_manifest,
+    },
+    Step {
+        check: check(
             "data.access",
             Passing::Never,
             "in a container: the mount is read-only, or as `ro` or `rw` asks (a warning, when nothing is asked)",
@@ -134,7 +147,7 @@ pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Ta
     let task = |want: &DataPath| {
         let site = Site::new(&want.path, &scene.workdir, ground);
         let mount = site.seems_on().cloned();
-        let data = Data { site, want: want.clone(), listing: None };
+        let data = Data { site, want: want.clone(), listing: None, verified: None, pulse: Box::new(|_| {}) };
         Task::of_path(STEPS, rules, data, mount.as_ref(), want.timeout)
     };
     scene.settings.data.iter().filter_map(task).collect()
@@ -144,7 +157,8 @@ impl Data {
     fn right_type(&mut self) -> Answer {
         let Some(meta) = self.site.metadata() else { return Ok(()) };
         let shown = &self.site.shown;
-        let wants_directory = !self.want.contains.is_empty() || self.want.min_files > 1;
+        let inside = !self.want.contains.is_empty() || self.want.manifest.is_some();
+        let wants_directory = inside || self.want.min_files > 1;
         match self.want.kind {
             Some(PathKind::File) if meta.is_dir() => {
                 Trouble::new(format!("{shown} is a directory, and was asked to be a file"))
@@ -300,6 +314,29 @@ impl Data {
         }
     }
 
+    fn like_its_manifest(&mut self) -> Answer {
+        let Some(manifest) = &self.want.manifest else { return Ok(()) };
+        let file = self.site.path.join(manifest);
+        match verify::verify(&self.site.path, &file, self.want.verify, &mut self.pulse) {
+            Ok(verified) if verified.wrong.is_empty() => {
+                self.verified = Some(verified);
+                Ok(())
+            }
+            Ok(verified) => {
+                Trouble::new(format!("{} is not as its manifest says: {}", self.site.shown, verified.differences()))
+                    .because(format!("a copy was cut short, or the data set is another one ({})", verified.described()))
+                    .advice("copy the data set again, or make the manifest anew: sha256sum")
+                    .found()
+            }
+            Err(errno) => {
+                let mut file = self.site.file(manifest.as_os_str());
+                file.responds()?;
+                file.exists(super::Remedy::Do("sha256sum FILES > MANIFEST, or another `manifest=`".to_owned()))?;
+                file.refused("read", errno).found()
+            }
+        }
+    }
+
     /// A name that is missing, and where it leads if it is a link.
     fn with_target(&self, shown: String, name: &str) -> String {
         match std::fs::read_link(self.site.path.join(name.trim_matches('/'))) {
@@ -353,7 +390,8 @@ impl Subject for Data {
             (None, Some(meta)) if meta.is_file() => format!(", {}", crate::show::size(meta.len())),
             _ => String::new(),
         };
-        Some(format!("{}: {}{content}", self.site.shown, self.site.described()))
+        let verified = self.verified.as_ref().map(|verified| format!(", {}", verified.described())).unwrap_or_default();
+        Some(format!("{}: {}{content}{verified}", self.site.shown, self.site.described()))
     }
 
     fn facts(&self) -> Facts {
@@ -362,6 +400,14 @@ impl Subject for Data {
             facts.insert("entries".to_owned(), listing.entries.into());
             facts.insert("more".to_owned(), listing.more.into());
         }
+        if let Some(verified) = &self.verified {
+            facts.insert("verified_files".to_owned(), verified.files.into());
+            facts.insert("hashed_files".to_owned(), verified.hashed.into());
+        }
         facts
+    }
+
+    fn speaks_with(&mut self, pulse: Pulse) {
+        self.pulse = pulse;
     }
 }

@@ -10,6 +10,7 @@ mod gpu;
 mod host;
 mod links;
 mod listing;
+pub mod manifest;
 mod obstacle;
 mod output;
 mod owner;
@@ -23,13 +24,14 @@ mod table;
 mod task;
 mod trouble;
 mod user;
+mod verify;
 
 pub use finding::{Change, Facts, Finding, Remedy, Status, verdict};
 pub use host::threads;
 pub use obstacle::{Obstacle, obstacle_of};
 pub use provenance::{Provenance, provenance};
 pub use rules::{validate, validate_only};
-pub use run::run;
+pub use run::{Told, run};
 pub use table::checks;
 
 use crate::config::{EnvValue, Loaded, Settings, Severity, secret};

@@ -3,13 +3,36 @@
 
 use super::rules::Rules;
 use super::table;
-use super::task::{About, Task, Work};
+use super::task::{About, Pulse, Task, Work};
 use super::{Finding, Scene};
 use crate::sys::away::{self, Away, Silence, Voice};
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// So long the order of the table is kept; then what is known is told, while the rest is waited for.
 const ORDER: Duration = Duration::from_millis(500);
+/// So seldom word of what takes long is passed on to a person.
+const WORD: Duration = Duration::from_secs(10);
+
+/// What a person is told while checks run.
+#[derive(Clone, Copy, Debug)]
+pub enum Told<'a> {
+    /// Something was found out.
+    Finding(&'a Finding),
+    /// Something takes long: how far it is.
+    Progress(&'a str),
+}
+
+/// What a process says.
+#[derive(Serialize, Deserialize)]
+enum Said {
+    /// All that one task found.
+    Findings(usize, Vec<Finding>),
+    /// One task is not done, and goes on.
+    Progress(usize, String),
+}
 
 /// Runs all checks, or those that `only` names. `begin` is called if there is anything to wait for, and `each` as findings come in,
 /// in the order of the table unless one of them is late; the result is in that order.
@@ -17,7 +40,7 @@ pub fn run(
     scene: &Scene,
     only: Option<&[String]>,
     begin: &mut dyn FnMut(),
-    each: &mut dyn FnMut(&Finding),
+    each: &mut dyn FnMut(Told<'_>),
 ) -> Vec<Finding> {
     let ground = scene.ground();
     let rules = Rules::new(&scene.settings.checks, only);
@@ -47,11 +70,14 @@ struct Watch<'a> {
     begun: Instant,
     answers: Vec<Answer<'a>>,
     probes: Vec<Probe>,
+    /// The last word of what takes long, and since when no other was passed on.
+    word: (String, Instant),
 }
 
 impl<'a> Watch<'a> {
     fn start(tasks: Vec<Task<'a>>) -> Self {
-        let mut watch = Watch { begun: Instant::now(), answers: Vec::new(), probes: Vec::new() };
+        let begun = Instant::now();
+        let mut watch = Watch { begun, answers: Vec::new(), probes: Vec::new(), word: (String::new(), begun) };
         let (mut together, mut alone) = (Vec::new(), Vec::new());
         for (index, Task { about, work }) in tasks.into_iter().enumerate() {
             if about.alone {
@@ -71,13 +97,17 @@ impl<'a> Watch<'a> {
         let tasks: Vec<usize> = works.iter().map(|(index, _)| *index).collect();
         let deadline = self.begun
             + tasks.iter().filter_map(|index| Some(self.answers.get(*index)?.about.deadline)).max().unwrap_or_default();
-        match Away::start(move |voice| works.into_iter().all(|(index, work)| answer(voice, index, work))) {
+        let work = |voice| {
+            let voice = Rc::new(RefCell::new(voice));
+            works.into_iter().all(|(index, work)| answer(&voice, index, work))
+        };
+        match Away::start(work) {
             Ok(away) => self.probes.push(Probe { away, tasks, deadline }),
             Err(_) => self.silent(&tasks, Silence::NotStarted),
         }
     }
 
-    fn finish(mut self, each: &mut dyn FnMut(&Finding)) -> Vec<Finding> {
+    fn finish(mut self, each: &mut dyn FnMut(Told<'_>)) -> Vec<Finding> {
         while !self.probes.is_empty() {
             self.wait();
             self.tell(each);
@@ -118,10 +148,20 @@ impl<'a> Watch<'a> {
     fn take_frames(&mut self, probe: &mut Probe) {
         while let Some(body) = probe.away.body() {
             // What cannot be understood is dropped; its task then has no answer.
-            let Ok((index, findings)) = serde_json::from_slice::<(usize, Vec<Finding>)>(&body) else { continue };
-            let expected = probe.tasks.iter().position(|task| *task == index).map(|at| probe.tasks.swap_remove(at));
-            if let Some(answer) = expected.and_then(|index| self.answers.get_mut(index)) {
-                (answer.findings, answer.done) = (findings, true);
+            match serde_json::from_slice(&body) {
+                Ok(Said::Findings(index, findings)) => {
+                    let expected = probe.tasks.iter().position(|task| *task == index);
+                    let expected = expected.map(|at| probe.tasks.swap_remove(at));
+                    if let Some(answer) = expected.and_then(|index| self.answers.get_mut(index)) {
+                        (answer.findings, answer.done) = (findings, true);
+                    }
+                }
+                Ok(Said::Progress(index, words)) => {
+                    self.word.0 = words;
+                    let again = self.answers.get(index).map(|answer| Instant::now() + answer.about.deadline);
+                    probe.deadline = again.unwrap_or(probe.deadline);
+                }
+                Err(_) => {}
             }
         }
     }
@@ -136,28 +176,42 @@ impl<'a> Watch<'a> {
     }
 
     /// Tells what is known, up to the first task that is still out; all of it when that one is late.
-    fn tell(&mut self, each: &mut dyn FnMut(&Finding)) {
+    fn tell(&mut self, each: &mut dyn FnMut(Told<'_>)) {
         let late = self.begun.elapsed() >= ORDER;
         for answer in self.answers.iter_mut().take_while(|answer| late || answer.done) {
             answer.tell(each);
+        }
+        if self.word.1.elapsed() >= WORD && !self.word.0.is_empty() {
+            each(Told::Progress(&std::mem::take(&mut self.word.0)));
+            self.word.1 = Instant::now();
         }
     }
 }
 
 impl Answer<'_> {
-    fn tell(&mut self, each: &mut dyn FnMut(&Finding)) {
+    fn tell(&mut self, each: &mut dyn FnMut(Told<'_>)) {
         if self.done && !self.told {
             self.told = true;
-            self.findings.iter().for_each(each);
+            self.findings.iter().for_each(|finding| each(Told::Finding(finding)));
         }
     }
 }
 
-fn answer(voice: &mut Voice, index: usize, work: Work<'_>) -> bool {
+fn answer(voice: &Rc<RefCell<Voice>>, index: usize, work: Work<'_>) -> bool {
     let begun = Instant::now();
-    let mut findings = work();
+    let mut findings = work(pulse(voice, index));
     findings.iter_mut().for_each(|finding| finding.took = begun.elapsed());
-    serde_json::to_vec(&(index, findings)).is_ok_and(|body| voice.say(&body))
+    say(voice, &Said::Findings(index, findings))
+}
+
+/// What a task says that it goes on with. Whether anybody listens shows at the end.
+fn pulse(voice: &Rc<RefCell<Voice>>, index: usize) -> Pulse {
+    let voice = Rc::clone(voice);
+    Box::new(move |words| _ = say(&voice, &Said::Progress(index, words.to_owned())))
+}
+
+fn say(voice: &RefCell<Voice>, said: &Said) -> bool {
+    serde_json::to_vec(said).is_ok_and(|body| voice.borrow_mut().say(&body))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! first that fails says most. What is wrong is `Trouble`; the walk gives it the severity that the configuration wants.
 
 use super::rules::Rules;
+use super::task::Pulse;
 use super::{Check, Facts, Finding, Passing, Remedy, Status};
 use crate::config::Severity;
 use crate::exit::Exit;
@@ -30,6 +31,8 @@ pub trait Subject {
     fn summary(&mut self) -> Option<String>;
     /// Facts for the report.
     fn facts(&self) -> Facts;
+    /// How it can say that it goes on, where it may take long.
+    fn speaks_with(&mut self, _pulse: Pulse) {}
 }
 
 /// What a step found to be wrong.

@@ -8,7 +8,9 @@ use crate::sys::mountinfo::{LOCAL, Mount};
 use std::time::Duration;
 
 /// What goes into the process that works.
-pub type Work<'a> = Box<dyn FnOnce() -> Vec<Finding> + 'a>;
+pub type Work<'a> = Box<dyn FnOnce(Pulse) -> Vec<Finding> + 'a>;
+/// How work that takes long says that it goes on, and how far it is; its deadline then begins anew.
+pub type Pulse = Box<dyn FnMut(&str)>;
 
 /// One piece of work.
 pub struct Task<'a> {
@@ -62,7 +64,13 @@ impl<'a> Task<'a> {
         let check = &steps.iter().find(|step| rules.wants(&step.check)).and(steps.first())?.check;
         let subject_name = subject.name();
         let about = About { check, rules, subject: subject_name, location: None, deadline: LOCAL, alone: false };
-        Some(Task { about: amend(about), work: Box::new(move || walk(steps, &rules, &mut subject)) })
+        Some(Task {
+            about: amend(about),
+            work: Box::new(move |pulse| {
+                subject.speaks_with(pulse);
+                walk(steps, &rules, &mut subject)
+            }),
+        })
     }
 }
 

@@ -25,9 +25,9 @@ pub fn run(asked: &Asked, json: bool, only: &[String]) -> Result<Answer> {
     if !json {
         scene.user.iter().flat_map(|user| &user.notes).for_each(|note| console.line(note));
     }
-    let findings = check::run(&scene, only, &mut || {}, &mut |finding| {
+    let findings = check::run(&scene, only, &mut || {}, &mut |told| {
         if !json {
-            console.finding(finding);
+            console.check(told);
         }
     });
     let exit = check::verdict(&findings).unwrap_or(Exit::Success);

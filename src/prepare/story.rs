@@ -243,7 +243,7 @@ impl Story {
     fn check(&mut self, scene: &Scene) -> Result<()> {
         self.door.keep(&Message::Phase(Phase::Checking));
         let (console, door) = (&mut self.console, &self.door);
-        self.findings = check::run(scene, None, &mut || door.send_kept(), &mut |finding| console.finding(finding));
+        self.findings = check::run(scene, None, &mut || door.send_kept(), &mut |told| console.check(told));
         let Some(exit) = check::verdict(&self.findings) else { return Ok(()) };
         if let Some(correction) = report::correction(&self.findings, &scene.started()) {
             self.console.correction(&correction);

@@ -4,7 +4,7 @@
 use super::json::Row;
 use super::remedy::{self, Correction};
 use super::style::{Style, Tag};
-use crate::check::{Finding, Status};
+use crate::check::{Finding, Status, Told};
 use crate::config::{LogFormat, LogLevel, Settings};
 use crate::engine::{Ground, Place};
 use crate::error::Error;
@@ -68,6 +68,14 @@ impl Console {
             "banner",
             || json!({"version": version, "mode": mode, "command": command}),
         );
+    }
+
+    /// What checks say while they run.
+    pub fn check(&mut self, told: Told<'_>) {
+        match told {
+            Told::Finding(finding) => self.finding(finding),
+            Told::Progress(words) => self.line(words),
+        }
     }
 
     /// A finding: its row and what to type.

@@ -49,11 +49,11 @@ impl Away {
     ///
     /// # Errors
     /// EAGAIN (a limit of processes), ENOMEM, EMFILE.
-    pub fn start(work: impl FnOnce(&mut Voice) -> bool) -> nix::Result<Self> {
+    pub fn start(work: impl FnOnce(Voice) -> bool) -> nix::Result<Self> {
         let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
         let process = fork_aside(move || {
             silence();
-            i32::from(!work(&mut Voice(File::from(theirs))))
+            i32::from(!work(Voice(File::from(theirs))))
         })?;
         Ok(Away { process, pipe: ours, received: Vec::new() })
     }
@@ -97,7 +97,7 @@ impl Away {
 /// That no answer came, and why.
 pub fn ask(patience: Duration, work: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>, Silence> {
     let deadline = Instant::now() + patience;
-    let mut away = Away::start(move |voice| voice.say(&work())).map_err(|_| Silence::NotStarted)?;
+    let mut away = Away::start(move |mut voice| voice.say(&work())).map_err(|_| Silence::NotStarted)?;
     loop {
         let ready = wait(&[away.fd()], deadline);
         let open = !ready.contains(&true) || away.receive();

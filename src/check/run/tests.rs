@@ -49,8 +49,11 @@ fn watched(acts: &[Actor]) -> Watched {
     let task = |&(name, act): &Actor| Task::of_path(STEPS, &rules, Act { name, act }, None, timeout).unwrap();
     let begun = Instant::now();
     let mut told = Vec::new();
-    let findings = Watch::start(acts.iter().map(task).collect())
-        .finish(&mut |finding| told.push(finding.subject.clone().unwrap_or_default()));
+    let findings = Watch::start(acts.iter().map(task).collect()).finish(&mut |said| {
+        if let Told::Finding(finding) = said {
+            told.push(finding.subject.clone().unwrap_or_default());
+        }
+    });
     let outcome = |finding: Finding| {
         assert!(finding.status == Status::Ok || finding.exit.code() == 211, "{finding:?}");
         (finding.subject.unwrap_or_default(), finding.what)

@@ -158,6 +158,32 @@ words!(Scope { Auto = "auto", Main = "main", Group = "group", Tree = "tree", });
 words!(OnHang { Log = "log", Restart = "restart", Abort = "abort", });
 words!(Kind { Train = "train", Build = "build", });
 
+/// How many entries of a manifest are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verify {
+    /// So many, chosen anew at each start.
+    Sample(u64),
+    /// All.
+    Full,
+}
+
+impl Value for Verify {
+    fn form() -> String {
+        "`full` or a number of files".into()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "full" => Ok(Verify::Full),
+            number => number.parse().map(Verify::Sample).map_err(|_| String::new()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"anyOf": [{"enum": ["full"]}, {"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+$"}]})
+    }
+}
+
 /// How many GPUs there have to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GpuCount {

@@ -13,7 +13,7 @@ mod users;
 
 pub use choices::{
     GpuCount, Index, Installer, LogFormat, LogLevel, OnError, OnFailure, PathKind, Refresh, Requirements, Resume,
-    Severity, Target, Unknown,
+    Severity, Target, Unknown, Verify,
 };
 pub(super) use collections::built_in;
 pub use limits::{LockedMemory, OpenFiles, Threads};

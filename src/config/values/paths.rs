@@ -5,7 +5,7 @@
 //! is meant.
 
 use super::records::record;
-use super::{PathKind, Size, Value};
+use super::{PathKind, Size, Value, Verify};
 use crate::config::problems::{shown, together};
 use crate::config::{Content, Node, Origin, Problems, suggest};
 use serde_json::{Value as Json, json};
@@ -28,6 +28,10 @@ record! {
         "ro" read_only: Option<bool> = Some(None);
         /// It must be a directory or a file (`dir`, `file`).
         "type" kind: Option<PathKind> = Some(None);
+        /// A list of its files with hashes or sizes, as sha256sum writes it.
+        "manifest" manifest: Option<PathBuf> = Some(None);
+        /// How many entries of the manifest are checked, or `full`.
+        "verify" verify: Verify = Some(Verify::Sample(16));
         /// Deadline of the check; none: by the kind of file system.
         "timeout" timeout: Option<Duration> = Some(None);
     }
@@ -90,7 +94,8 @@ impl Value for OutputPath {
 }
 
 /// What may stand behind a path of each kind.
-const DATA_OPTIONS: &[&str] = &["mounted", "min_files", "contains", "ro", "rw", "type", "timeout"];
+const DATA_OPTIONS: &[&str] =
+    &["mounted", "min_files", "contains", "ro", "rw", "type", "manifest", "verify", "timeout"];
 const OUTPUT_OPTIONS: &[&str] = &["mounted", "min_free", "allocate", "probe", "timeout"];
 
 /// Whether a name is an option of any kind of path: one that is another kind's is no part of a path either.

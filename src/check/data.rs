@@ -1,12 +1,15 @@
 //! Paths that the workload reads: really mounted, not the empty directory that an engine makes for a misspelled source, readable
 //! as this user, and holding what was asked for.
 
-use super::listing::{self, Found, Listing};
+mod content;
+
+use super::listing::{self, Listing};
 use super::rules::Rules;
 use super::site::{self, Lies, Site};
+use super::speed::Speed;
 use super::step::{Answer, Step, Subject, Trouble};
 use super::task::{Pulse, Task};
-use super::verify::{self, Verified};
+use super::verify::Verified;
 use super::{Check, Facts, Ground, Passing, Scene, links, trouble};
 use crate::config::{DataPath, PathKind, Severity};
 use crate::exit::Family;
@@ -23,6 +26,7 @@ pub struct Data {
     want: DataPath,
     listing: Option<Listing>,
     verified: Option<Verified>,
+    speed: Option<Speed>,
     pulse: Pulse,
 }
 
@@ -119,6 +123,16 @@ pub const STEPS: &[Step<Data>] = &[
     },
     Step {
         check: check(
+            "data.speed",
+            Passing::Always,
+            "as many bytes can be read in a second as `min_speed=` says: up to 64 files, 64 MiB and 3 s are read to see it",
+            "copy the data set to a local disk; larger files",
+        ),
+        base: false,
+        ask: Data::fast_enough,
+    },
+    Step {
+        check: check(
             "data.access",
             Passing::Never,
             "in a container: the mount is read-only, or as `ro` or `rw` asks (a warning, when nothing is asked)",
@@ -147,7 +161,8 @@ pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Ta
     let task = |want: &DataPath| {
         let site = Site::new(&want.path, &scene.workdir, ground);
         let mount = site.seems_on().cloned();
-        let data = Data { site, want: want.clone(), listing: None, verified: None, pulse: Box::new(|_| {}) };
+        let data =
+            Data { site, want: want.clone(), listing: None, verified: None, speed: None, pulse: Box::new(|_| {}) };
         Task::of_path(STEPS, rules, data, mount.as_ref(), want.timeout)
     };
     scene.settings.data.iter().filter_map(task).collect()
@@ -268,83 +283,6 @@ impl Data {
         }
     }
 
-    fn enough_files(&mut self) -> Answer {
-        match &self.listing {
-            Some(listing) if listing.entries < self.want.min_files && !listing.more => {
-                let what = format!(
-                    "{} has {}, min_files asks for {}",
-                    self.site.shown,
-                    listing.described(),
-                    self.want.min_files
-                );
-                Trouble::new(what).because("the data set is not complete, or another directory is mounted").found()
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn contains(&mut self) -> Answer {
-        let (mut missing, mut unseen) = (Vec::new(), Vec::new());
-        for name in &self.want.contains {
-            let shown = crate::show::line(name).into_owned();
-            match listing::contains(&self.site.path, name) {
-                Ok(Found::Yes) => {}
-                Ok(Found::No) => missing.push(self.with_target(shown, name)),
-                Ok(Found::NotSoFar) => unseen.push(shown),
-                Err(errno) => return self.site.refused("searched", errno).found(),
-            }
-        }
-        let there = self.listing.as_ref().map(Listing::shown_names).unwrap_or_default();
-        match (missing.is_empty(), unseen.is_empty()) {
-            (true, true) => Ok(()),
-            (false, _) => Trouble::new(format!("{} does not contain {}", self.site.shown, missing.join(", ")))
-                .because(format!("what is there: {there}"))
-                .advice("mount the directory that holds them")
-                .found(),
-            (true, false) => Trouble::new(format!(
-                "{} is not among the first {} entries of {}",
-                unseen.join(", "),
-                listing::PATTERN_MAX,
-                self.site.shown
-            ))
-            .because("no more are read at a start")
-            .advice("name a file instead of a pattern")
-            .level(Some(Severity::Warn))
-            .found(),
-        }
-    }
-
-    fn like_its_manifest(&mut self) -> Answer {
-        let Some(manifest) = &self.want.manifest else { return Ok(()) };
-        let file = self.site.path.join(manifest);
-        match verify::verify(&self.site.path, &file, self.want.verify, &mut self.pulse) {
-            Ok(verified) if verified.wrong.is_empty() => {
-                self.verified = Some(verified);
-                Ok(())
-            }
-            Ok(verified) => {
-                Trouble::new(format!("{} is not as its manifest says: {}", self.site.shown, verified.differences()))
-                    .because(format!("a copy was cut short, or the data set is another one ({})", verified.described()))
-                    .advice("copy the data set again, or make the manifest anew: sha256sum")
-                    .found()
-            }
-            Err(errno) => {
-                let mut file = self.site.file(manifest.as_os_str());
-                file.responds()?;
-                file.exists(super::Remedy::Do("sha256sum FILES > MANIFEST, or another `manifest=`".to_owned()))?;
-                file.refused("read", errno).found()
-            }
-        }
-    }
-
-    /// A name that is missing, and where it leads if it is a link.
-    fn with_target(&self, shown: String, name: &str) -> String {
-        match std::fs::read_link(self.site.path.join(name.trim_matches('/'))) {
-            Ok(target) => format!("{shown} (a link to {})", crate::show::path(&target)),
-            Err(_) => shown,
-        }
-    }
-
     fn access(&mut self) -> Answer {
         let Some(mount) = self.site.mount() else { return Ok(()) };
         match (self.want.read_only, mount.is_read_only()) {
@@ -391,7 +329,8 @@ impl Subject for Data {
             _ => String::new(),
         };
         let verified = self.verified.as_ref().map(|verified| format!(", {}", verified.described())).unwrap_or_default();
-        Some(format!("{}: {}{content}{verified}", self.site.shown, self.site.described()))
+        let speed = self.speed.map(|speed| format!(", {}", speed.described())).unwrap_or_default();
+        Some(format!("{}: {}{content}{verified}{speed}", self.site.shown, self.site.described()))
     }
 
     fn facts(&self) -> Facts {
@@ -400,6 +339,8 @@ impl Subject for Data {
             facts.insert("entries".to_owned(), listing.entries.into());
             facts.insert("more".to_owned(), listing.more.into());
         }
+        let speed = self.speed.and_then(|speed| speed.bytes_per_second());
+        facts.extend(speed.map(|bytes| ("bytes_per_second".to_owned(), bytes.into())));
         if let Some(verified) = &self.verified {
             facts.insert("verified_files".to_owned(), verified.files.into());
             facts.insert("hashed_files".to_owned(), verified.hashed.into());

@@ -19,6 +19,7 @@ mod rules;
 mod run;
 mod site;
 mod space;
+mod speed;
 mod step;
 mod table;
 mod task;

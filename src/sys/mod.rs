@@ -5,6 +5,7 @@
 
 mod args;
 pub mod away;
+pub mod cache;
 pub mod cgroup;
 pub mod credentials;
 pub mod executable;

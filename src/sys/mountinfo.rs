@@ -60,6 +60,9 @@ fn number(field: &[u8]) -> Option<u64> {
 
 /// Undoes `\ooo`, the kernel's way to write blanks, newlines and backslashes.
 fn unescaped(field: &[u8]) -> Vec<u8> {
+    if !field.contains(&b'\\') {
+        return field.to_vec();
+    }
     let mut plain = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((&byte, after)) = rest.split_first() {

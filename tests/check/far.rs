@@ -49,6 +49,20 @@ fn an_object_store_is_only_written_to_when_that_is_asked_for() {
 }
 
 #[test]
+fn how_fast_a_share_is_is_told_when_that_is_asked_for() {
+    if !possible(&["/dev/fuse"]) {
+        return;
+    }
+    let late = |code| if code == op::READ { Act::Late(Duration::from_millis(200)) } else { Act::Answer };
+    let slow = far("fuse.sshfs", late).with("TRAINIT_DATA", "$D/far:rw,min_speed=10MB").check();
+    assert_eq!((slow.only("data").0, slow.code), ("data.speed", 211));
+    assert!(slow.only("data").2.contains(" B/s, ") && slow.only("data").2.contains("min_speed asks for 9.5 MiB/s"));
+    let memory = "mkdir -p data; mount -t tmpfs none data; head -c 1000000 /dev/zero > data/x";
+    let fast = Sandbox::new(memory).with("TRAINIT_DATA", "$D/data:min_speed=1MB").check();
+    assert!(fast.only("data").2.ends_with(" opens/s (from this machine's memory)"), "{}", fast.only("data").2);
+}
+
+#[test]
 fn each_error_of_a_share_is_told_with_its_meaning() {
     if !possible(&["/dev/fuse"]) {
         return;

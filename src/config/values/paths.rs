@@ -32,6 +32,8 @@ record! {
         "manifest" manifest: Option<PathBuf> = Some(None);
         /// How many entries of the manifest are checked, or `full`.
         "verify" verify: Verify = Some(Verify::Sample(16));
+        /// So many bytes can be read in a second; some are read to see it.
+        "min_speed" min_speed: Option<Size> = Some(None);
         /// Deadline of the check; none: by the kind of file system.
         "timeout" timeout: Option<Duration> = Some(None);
     }
@@ -95,7 +97,7 @@ impl Value for OutputPath {
 
 /// What may stand behind a path of each kind.
 const DATA_OPTIONS: &[&str] =
-    &["mounted", "min_files", "contains", "ro", "rw", "type", "manifest", "verify", "timeout"];
+    &["mounted", "min_files", "contains", "ro", "rw", "type", "manifest", "verify", "min_speed", "timeout"];
 const OUTPUT_OPTIONS: &[&str] = &["mounted", "min_free", "allocate", "probe", "timeout"];
 
 /// Whether a name is an option of any kind of path: one that is another kind's is no part of a path either.

@@ -55,7 +55,7 @@ fn a_near_miss_is_an_error() {
         ("/data:RO", "did you mean ro?"),
         ("/data:r", "did you mean ro?"),
         ("/data:ro,z", "`z` is no option"),
-        ("/data:foo=1", "options are mounted, min_files, contains, ro, rw, type, manifest, verify, timeout"),
+        ("/data:foo=1", "options are mounted, min_files, contains, ro, rw, type, manifest, verify, min_speed, timeout"),
         ("/data:", "`` is no option"),
         ("/mnt/data:/data", "docker -v"),
         ("/mnt/data:/data:ro", "docker -v"),
@@ -120,12 +120,14 @@ proptest! {
         kind in proptest::sample::select(&[None, Some(PathKind::Dir), Some(PathKind::File)][..]),
         manifest in proptest::option::of("[a-z0-9./_-]{1,9}"),
         verify in any::<Option<u64>>(),
+        min_speed in any::<Option<u64>>(),
         timeout in proptest::option::of(0u64..1 << 30),
     ) {
         let mut options = vec![format!("mounted={}", if mounted { "yes" } else { "no" }), format!("min_files={min_files}")];
         options.extend((!contains.is_empty()).then(|| format!("contains={}", contains.join("+"))));
         options.extend(read_only.map(|ro| if ro { "ro".to_owned() } else { "rw".to_owned() }));
         options.extend(kind.map(|kind| format!("type={}", kind.name())));
+        options.extend(min_speed.map(|bytes| format!("min_speed={bytes}")));
         options.extend(timeout.map(|seconds| format!("timeout={}", crate::config::duration_text(Duration::from_secs(seconds)))));
         let timeout = timeout.map(Duration::from_secs);
         options.extend(manifest.iter().map(|file| format!("manifest={file}")));
@@ -138,8 +140,8 @@ proptest! {
             Verify::Full => "verify=full".to_owned(),
         });
         let printed = format!("{path}:{}", options.join(","));
-        let manifest = manifest.map(PathBuf::from);
-        let meant = DataPath { path: path.into(), mounted, min_files, contains, read_only, kind, manifest, verify, timeout };
+        let (manifest, min_speed) = (manifest.map(PathBuf::from), min_speed.map(Size));
+        let meant = DataPath { path: path.into(), mounted, min_files, contains, read_only, kind, manifest, verify, min_speed, timeout };
         prop_assert_eq!(parse_path_list(&printed), Ok(vec![meant]));
     }
 

@@ -1,0 +1,103 @@
+//! What is in a data set: as many files as were asked for, the names, those of the manifest, and how fast they come.
+
+use super::super::listing::{self, Found, Listing};
+use super::super::step::{Answer, Trouble};
+use super::super::{Remedy, speed, verify};
+use super::Data;
+use crate::config::Severity;
+
+impl Data {
+    pub(super) fn enough_files(&mut self) -> Answer {
+        match &self.listing {
+            Some(listing) if listing.entries < self.want.min_files && !listing.more => {
+                let what = format!(
+                    "{} has {}, min_files asks for {}",
+                    self.site.shown,
+                    listing.described(),
+                    self.want.min_files
+                );
+                Trouble::new(what).because("the data set is not complete, or another directory is mounted").found()
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn contains(&mut self) -> Answer {
+        let (mut missing, mut unseen) = (Vec::new(), Vec::new());
+        for name in &self.want.contains {
+            let shown = crate::show::line(name).into_owned();
+            match listing::contains(&self.site.path, name) {
+                Ok(Found::Yes) => {}
+                Ok(Found::No) => missing.push(self.with_target(shown, name)),
+                Ok(Found::NotSoFar) => unseen.push(shown),
+                Err(errno) => return self.site.refused("searched", errno).found(),
+            }
+        }
+        let there = self.listing.as_ref().map(Listing::shown_names).unwrap_or_default();
+        match (missing.is_empty(), unseen.is_empty()) {
+            (true, true) => Ok(()),
+            (false, _) => Trouble::new(format!("{} does not contain {}", self.site.shown, missing.join(", ")))
+                .because(format!("what is there: {there}"))
+                .advice("mount the directory that holds them")
+                .found(),
+            (true, false) => Trouble::new(format!(
+                "{} is not among the first {} entries of {}",
+                unseen.join(", "),
+                listing::PATTERN_MAX,
+                self.site.shown
+            ))
+            .because("no more are read at a start")
+            .advice("name a file instead of a pattern")
+            .level(Some(Severity::Warn))
+            .found(),
+        }
+    }
+
+    pub(super) fn like_its_manifest(&mut self) -> Answer {
+        let Some(manifest) = &self.want.manifest else { return Ok(()) };
+        let file = self.site.path.join(manifest);
+        match verify::verify(&self.site.path, &file, self.want.verify, &mut self.pulse) {
+            Ok(verified) if verified.wrong.is_empty() => {
+                self.verified = Some(verified);
+                Ok(())
+            }
+            Ok(verified) => {
+                Trouble::new(format!("{} is not as its manifest says: {}", self.site.shown, verified.differences()))
+                    .because(format!("a copy was cut short, or the data set is another one ({})", verified.described()))
+                    .advice("copy the data set again, or make the manifest anew: sha256sum")
+                    .found()
+            }
+            Err(errno) => {
+                let mut file = self.site.file(manifest.as_os_str());
+                file.responds()?;
+                file.exists(Remedy::Do("sha256sum FILES > MANIFEST, or another `manifest=`".to_owned()))?;
+                file.refused("read", errno).found()
+            }
+        }
+    }
+
+    pub(super) fn fast_enough(&mut self) -> Answer {
+        let Some(wanted) = self.want.min_speed else { return Ok(()) };
+        let speed = match speed::measure(&self.site.path, self.site.class()) {
+            Ok(speed) => speed,
+            Err(errno) => return self.site.refused("read", errno).found(),
+        };
+        self.speed = Some(speed);
+        if speed.bytes_per_second().is_none_or(|found| found >= wanted.0) {
+            return Ok(());
+        }
+        let (shown, wanted) = (&self.site.shown, crate::show::size(wanted.0));
+        Trouble::new(format!("{shown} is slow: {}, min_speed asks for {wanted}/s", speed.described()))
+            .because("the GPUs would wait for data")
+            .advice("copy the data set to a local disk, or pack small files into large ones")
+            .found()
+    }
+
+    /// A name that is missing, and where it leads if it is a link.
+    fn with_target(&self, shown: String, name: &str) -> String {
+        match std::fs::read_link(self.site.path.join(name.trim_matches('/'))) {
+            Ok(target) => format!("{shown} (a link to {})", crate::show::path(&target)),
+            Err(_) => shown,
+        }
+    }
+}

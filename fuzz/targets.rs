@@ -45,6 +45,7 @@ pub const TARGETS: &[Target] = &[
     target("executable", |bytes| _ = (executable::head(bytes), executable::has_carriage_return(bytes))),
     target("git", git_files),
     target("gpu", gpus),
+    target("gpu_report", gpu_report),
     target("handover", frames),
     target("hook_environment", |bytes| assert!(hooks::variables(bytes).iter().all(|(name, _)| !name.is_empty()))),
     target("installer_words", installer_words),
@@ -137,6 +138,15 @@ fn gpus(bytes: &[u8]) {
     // A GPU's name may also be one of the several instances that it is cut into.
     let by_number = !text(bytes).contains("GPU-") && !text(bytes).contains("MIG-");
     assert!(gpu::visible_to_cuda(&environment, 8) <= 8 || !by_number);
+}
+
+/// What the helper says of the driver's libraries: a report that broke off says no more than the whole one.
+fn gpu_report(bytes: &[u8]) {
+    use gpu::probe::{read, transcript};
+    let (whole, part) = (transcript::parse(bytes), transcript::parse(bytes.get(..bytes.len() / 2).unwrap_or_default()));
+    assert!(part.calls.len() <= whole.calls.len() && (!part.ended || whole.ended));
+    let _ = (whole.open(), whole.outcome(None), read::cuda(&whole), read::proof(&whole), read::peers(&whole));
+    assert!(read::nvml(&whole).gpus.len() <= whole.calls.len());
 }
 
 /// Git's small files. A reference's name becomes a path: it never leads out of the repository, and what is a commit is hexadecimal.

@@ -2,7 +2,9 @@
 //! driver says of itself, and how many were promised. No library is loaded and no device is opened. Knows `environment` and `sys`.
 
 mod amd;
+pub mod facts;
 mod nvidia;
+pub mod probe;
 mod promise;
 
 pub use nvidia::{Driver, host_count, parse_version};

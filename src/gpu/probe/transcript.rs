@@ -1,0 +1,237 @@
+//! The helper's report: a transcript of the calls it made, line by line, so that whatever happened to the helper, the last line says
+//! how far it came. Bytes in, data out; what a call's values mean is `read`'s.
+//!
+//! ```text
+//! probe  1
+//! load   libnvidia-ml.so.1                 about to load a library
+//! got    0  812  /usr/lib/…/libnvidia-ml.so.570.172.08
+//! lacks  nvmlDeviceGetGpuFabricInfoV       a function that this library does not have
+//! call   nvmlDeviceGetName  3              about to make a call about GPU 3 (`3.1`: its MIG slot 1; `0>1`: from 0 to 1)
+//! got    0  4  NVIDIA H200                 its code, how many microseconds it took, its values
+//! end                                      all is said
+//! ```
+
+use super::super::facts::{Outcome, Step, Stop};
+use std::time::Duration;
+
+/// The version of this format that is understood.
+pub const VERSION: &str = "1";
+/// Longest report that is looked at, in bytes.
+pub const LONGEST: usize = 1 << 20;
+
+/// What was said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transcript {
+    /// In order.
+    pub calls: Vec<Call>,
+    /// Functions that the libraries do not have.
+    pub lacks: Vec<String>,
+    /// It was said that this is all.
+    pub ended: bool,
+}
+
+/// One call, or a library that was loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Call {
+    /// The function, or the library's file.
+    pub name: String,
+    /// Whom it was about.
+    pub whom: Option<Whom>,
+    /// What came of it; none: it did not come back.
+    pub got: Option<Got>,
+}
+
+/// Whom a call is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// A GPU, by its number.
+    Gpu(u32),
+    /// A GPU's MIG slot.
+    Slot(u32, u32),
+    /// Two GPUs.
+    Pair(u32, u32),
+}
+
+/// What came of a call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Got {
+    /// 0 is success.
+    pub code: i32,
+    /// How long it took.
+    pub took: Duration,
+    /// What it gave; where it was refused, the library's words for that.
+    pub values: Vec<String>,
+}
+
+/// Reads a report. Lines that cannot be understood, and what stands after a line that broke off, say nothing.
+pub fn parse(bytes: &[u8]) -> Transcript {
+    let bytes = bytes.get(..LONGEST).unwrap_or(bytes);
+    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"));
+    let mut transcript = Transcript::default();
+    if lines.next().map(fields).as_deref() != Some(&["probe".to_owned(), VERSION.to_owned()]) {
+        return transcript;
+    }
+    lines.for_each(|line| transcript.hear(&fields(line)));
+    transcript
+}
+
+fn fields(line: &[u8]) -> Vec<String> {
+    line.split(|byte| *byte == b'\t').map(|field| String::from_utf8_lossy(field).into_owned()).collect()
+}
+
+impl Transcript {
+    fn hear(&mut self, fields: &[String]) {
+        match fields {
+            [word, name] if word == "load" => self.calls.push(Call { name: name.clone(), ..Call::default() }),
+            [word, name, whom @ ..] if word == "call" => {
+                let whom = whom.first().and_then(|whom| Whom::parse(whom));
+                self.calls.push(Call { name: name.clone(), whom, got: None });
+            }
+            [word, code, took, values @ ..] if word == "got" => self.answer(code, took, values),
+            [word, name] if word == "lacks" => self.lacks.push(name.clone()),
+            [word] if word == "end" => self.ended = true,
+            _ => {}
+        }
+    }
+
+    /// Belongs to the last call, once.
+    fn answer(&mut self, code: &str, took: &str, values: &[String]) {
+        let Some(call) = self.calls.last_mut().filter(|call| call.got.is_none()) else { return };
+        if let (Ok(code), Ok(took)) = (code.parse(), took.parse()) {
+            call.got = Some(Got { code, took: Duration::from_micros(took), values: values.to_vec() });
+        }
+    }
+
+    /// The call that did not come back.
+    pub fn open(&self) -> Option<Step> {
+        let call = self.calls.last().filter(|call| call.got.is_none())?;
+        Some(Step { call: call.name.clone(), gpu: call.whom.map(Whom::gpu) })
+    }
+
+    /// How the process that said this ended, where `how` is how it ended badly. Without a last word, exiting is no success: the
+    /// library may have called exit(3).
+    pub fn outcome(&self, how: Option<Stop>) -> Outcome {
+        match how {
+            None | Some(Stop::Exited(0)) if self.ended => Outcome::Complete,
+            how => Outcome::Stopped { at: self.open(), how: how.unwrap_or(Stop::Exited(0)) },
+        }
+    }
+}
+
+impl Whom {
+    fn parse(text: &str) -> Option<Self> {
+        let two = |at: char| text.split_once(at).and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+        let slot = || two('.').map(|(gpu, slot)| Whom::Slot(gpu, slot));
+        let pair = || two('>').map(|(from, to)| Whom::Pair(from, to));
+        text.parse().ok().map(Whom::Gpu).or_else(slot).or_else(pair)
+    }
+
+    /// Both GPUs.
+    pub fn pair(self) -> Option<(u32, u32)> {
+        match self {
+            Whom::Pair(from, to) => Some((from, to)),
+            _ => None,
+        }
+    }
+
+    /// The (first) GPU.
+    pub fn gpu(self) -> u32 {
+        match self {
+            Whom::Gpu(gpu) | Whom::Slot(gpu, _) | Whom::Pair(gpu, _) => gpu,
+        }
+    }
+}
+
+impl Call {
+    /// What it gave, where it succeeded.
+    pub fn values(&self) -> Option<&[String]> {
+        self.got.as_ref().filter(|got| got.code == 0).map(|got| got.values.as_slice())
+    }
+
+    /// One value of these, where it succeeded and it is a number.
+    pub fn number<T: std::str::FromStr>(&self, at: usize) -> Option<T> {
+        self.values()?.get(at)?.parse().ok()
+    }
+
+    /// The first value, where it succeeded and it says something.
+    pub fn text(&self) -> Option<String> {
+        self.values()?.first().filter(|text| !text.is_empty()).cloned()
+    }
+
+    /// Its code, where it came back.
+    pub fn code(&self) -> Option<i32> {
+        self.got.as_ref().map(|got| got.code)
+    }
+
+    /// The library's words, where it was refused.
+    pub fn words(&self) -> Option<String> {
+        let got = self.got.as_ref().filter(|got| got.code != 0)?;
+        got.values.first().filter(|words| !words.is_empty()).cloned()
+    }
+
+    /// How long it took.
+    pub fn took(&self) -> Duration {
+        self.got.as_ref().map(|got| got.took).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_call_and_its_answer_belong_together() {
+        let text = b"probe\t1\nload\tlibx.so.1\ngot\t0\t812\t/lib/libx.so.5\nlacks\tf\ncall\tg\t3.1\ngot\t15\t4\tGPU is lost\nend\n";
+        let transcript = parse(text);
+        let [library, call] = &transcript.calls[..] else { panic!("{transcript:?}") };
+        assert_eq!((library.text(), library.took()), (Some("/lib/libx.so.5".to_owned()), Duration::from_micros(812)));
+        assert_eq!((call.whom, call.code(), call.text()), (Some(Whom::Slot(3, 1)), Some(15), None));
+        assert_eq!(call.words().as_deref(), Some("GPU is lost"));
+        assert_eq!((transcript.lacks.as_slice(), transcript.ended), (&["f".to_owned()][..], true));
+        assert_eq!(transcript.outcome(None), Outcome::Complete);
+    }
+
+    #[test]
+    fn the_call_that_does_not_come_back_is_named_with_its_gpu() {
+        let transcript =
+            parse(b"probe\t1\ncall\tnvmlDeviceGetName\t3\ngot\t0\t1\tx\ncall\tnvmlDeviceGetMemoryInfo\t3\ngo");
+        let at = Step { call: "nvmlDeviceGetMemoryInfo".to_owned(), gpu: Some(3) };
+        let stopped = |how| Outcome::Stopped { at: Some(at.clone()), how };
+        assert_eq!(transcript.outcome(Some(Stop::Killed(11))), stopped(Stop::Killed(11)));
+        assert_eq!(transcript.outcome(Some(Stop::Overdue)), stopped(Stop::Overdue));
+    }
+
+    #[test]
+    fn exiting_without_the_last_word_is_no_success() {
+        let exited = Outcome::Stopped { at: None, how: Stop::Exited(0) };
+        assert_eq!(parse(b"probe\t1\ncall\tf\ngot\t0\t1\n").outcome(None), exited);
+        assert_eq!(parse(b"").outcome(Some(Stop::Exited(0))), exited);
+        assert_eq!(parse(b"probe\t2\nend\n").outcome(None), exited);
+        let late = Outcome::Stopped { at: None, how: Stop::Killed(11) };
+        assert_eq!(parse(b"probe\t1\nend\n").outcome(Some(Stop::Killed(11))), late);
+    }
+
+    #[test]
+    fn an_answer_without_a_call_and_a_second_answer_say_nothing() {
+        let transcript = parse(b"probe\t1\ngot\t0\t1\ncall\tf\ngot\tx\t1\ngot\t7\t1\ngot\t0\t1\n");
+        assert_eq!(transcript.calls.iter().map(Call::code).collect::<Vec<_>>(), [Some(7)]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read(bytes in proptest::collection::vec(any::<u8>(), 0..400), cut in 0usize..400) {
+            let text = [b"probe\t1\n".as_slice(), &bytes].concat();
+            let (whole, part) = (parse(&text), parse(&text[..cut.min(text.len())]));
+            prop_assert!(part.calls.len() <= whole.calls.len());
+            let _ = (whole.open(), whole.outcome(None));
+        }
+
+        #[test]
+        fn a_longer_report_only_adds(lines in proptest::collection::vec("(load|call|got|lacks|end)(\t[0-9a-z.>]{1,3}){0,3}\n", 0..20), cut in 0usize..20) {
+            let text = |lines: &[String]| ["probe\t1\n", &lines.concat()].concat();
+            let (part, whole) = (parse(text(&lines[..cut.min(lines.len())]).as_bytes()), parse(text(&lines).as_bytes()));
+            prop_assert!(whole.calls.iter().zip(&part.calls).all(|(whole, part)| whole.name == part.name && (part.got.is_none() || whole.got == part.got)));
+        }
+    }
+}

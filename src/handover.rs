@@ -204,6 +204,8 @@ pub struct Policy {
     pub trainer_codes: Vec<u8>,
     /// A file that says that training was complete.
     pub done_file: Option<String>,
+    /// What the workload serves; none that is known.
+    pub service: Option<Service>,
     /// `FROM` → `TO`, applied last.
     pub exit_map: Vec<(u8, u8)>,
     /// The state directory that prepare made; none: no state is kept.
@@ -238,6 +240,24 @@ pub struct Policy {
     pub json: bool,
     /// The least that is told.
     pub level: Level,
+}
+
+/// What the workload serves, and how it is seen whether it answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// The TCP port that it listens on.
+    pub port: u16,
+    /// The address at which it answers from inside of the container.
+    pub address: String,
+    /// It is ready when an HTTP GET of this path is answered with less than 500; none: when it takes a connection.
+    pub path: Option<String>,
+}
+
+impl Service {
+    /// Something on this port of the loopback device that is ready when it takes a connection.
+    pub fn on(port: u16) -> Self {
+        Service { port, address: "127.0.0.1".to_owned(), path: None }
+    }
 }
 
 /// A user whom PID 1 is not.

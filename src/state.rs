@@ -1,6 +1,6 @@
 //! The state file: what PID 1 writes about itself, and how others find and read it. Knows nobody but `handover`.
 
-use crate::handover::{Kind, Phase, Saved};
+use crate::handover::{Kind, Phase, Saved, Service};
 use crate::sys::proc;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::stat::{Mode, umask};
@@ -71,6 +71,10 @@ pub struct Record {
     pub can_save: bool,
     /// A checkpoint directory is watched.
     pub watches: bool,
+    /// The TCP port that the workload serves.
+    pub port: Option<u16>,
+    /// How it is seen whether it answers there.
+    pub service: Option<Service>,
     /// Where the JSON report is, or is going to be.
     pub report: Option<String>,
     /// A failed container is kept open for so many seconds since this phase began.
@@ -184,6 +188,25 @@ pub fn open_to_workload(directory: &Path, user: Option<(u32, u32)>) -> io::Resul
     let Some((uid, gid)) = user else { return Ok(()) };
     std::os::unix::fs::fchown(heartbeat, Some(uid), Some(gid))?;
     std::os::unix::fs::lchown(requests, Some(uid), Some(gid))
+}
+
+/// A directory for what only the workload's user may see, such as a token: `NAME` in the directory of its requests, else a new one in
+/// the directory of temporary files.
+///
+/// # Errors
+/// What mkdir(2) says.
+pub fn private(directory: Option<&Path>, name: &str) -> io::Result<PathBuf> {
+    let make = |path: PathBuf| {
+        std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&path)?;
+        let found = std::fs::symlink_metadata(&path)?;
+        let ours = found.is_dir() && found.uid() == nix::unistd::geteuid().as_raw() && found.mode() & 0o077 == 0;
+        if ours { Ok(path) } else { Err(io::Error::other("it is there, and not ours alone")) }
+    };
+    let kept = directory.map(|directory| make(directory.join(REQUESTS).join(name)));
+    match kept {
+        Some(Ok(path)) => Ok(path),
+        _ => Ok(nix::unistd::mkdtemp(&std::env::temp_dir().join(format!("trainit-{name}-XXXXXX")))?),
+    }
 }
 
 fn instance_name(supervisor: Identity) -> Option<String> {

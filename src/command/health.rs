@@ -1,7 +1,7 @@
-//! `trainit health`: one line and an exit code, for HEALTHCHECK and Kubernetes probes. Reads the state file and nothing else, so
-//! that it answers in a few milliseconds whatever the configuration is.
+//! `trainit health`: one line and an exit code, for HEALTHCHECK and Kubernetes probes. Reads the state file and no configuration, so
+//! that it answers in a few milliseconds; where the workload serves something, that is asked whether it answers.
 
-use super::Answer;
+use super::{Answer, probe};
 use crate::exit::Exit;
 use crate::handover::Phase;
 use crate::state::{Found, Record, unix_now};
@@ -10,7 +10,10 @@ use std::path::Path;
 /// Looks at the instance and judges.
 pub fn run(instance: Option<&Path>, live: bool) -> Answer {
     match super::find(instance) {
-        Found::One(_, record) => judge(&record, record.supervisor.is_alive(), live),
+        Found::One(_, record) => {
+            let asked = record.service.as_ref().filter(|_| !live && is_up(&record));
+            judge(&record, record.supervisor.is_alive(), live, asked.and_then(|service| probe::ask(service).err()))
+        }
         Found::None | Found::Begins => unhealthy("no trainit supervises here".into()),
         Found::Several(all) => {
             let names: Vec<_> = all.iter().map(|path| path.display().to_string()).collect();
@@ -19,15 +22,25 @@ pub fn run(instance: Option<&Path>, live: bool) -> Answer {
     }
 }
 
-fn judge(record: &Record, supervised: bool, live: bool) -> Answer {
-    let ready = matches!(record.phase, Phase::Running | Phase::Checkpointing);
+fn is_up(record: &Record) -> bool {
+    matches!(record.phase, Phase::Running | Phase::Checkpointing)
+}
+
+/// `silent`: why what the workload serves does not answer.
+fn judge(record: &Record, supervised: bool, live: bool, silent: Option<String>) -> Answer {
+    let ready = is_up(record) && silent.is_none();
     // What hung has been ended before it is held.
     let hangs = record.hung && record.phase != Phase::Holding;
     let healthy = supervised && !hangs && (live || ready);
     let phase = if supervised { record.phase.word() } else { "the supervisor is gone" };
     let since = (unix_now() - record.since).max(0.0);
-    let text =
-        format!("{phase} for {since:.0} s{}", record.command.as_ref().map_or(String::new(), |c| format!(": {c}")));
+    let command = record.command.as_ref().map_or(String::new(), |command| format!(": {command}"));
+    let service = match (&record.service, silent) {
+        (_, Some(why)) => format!(" ({why})"),
+        (Some(service), None) if ready && !live => format!(" (port {} answers)", service.port),
+        _ => String::new(),
+    };
+    let text = format!("{phase} for {since:.0} s{command}{service}");
     Answer { text, exit: if healthy { Exit::Success } else { Exit::Failure } }
 }
 
@@ -40,7 +53,7 @@ mod tests {
     use super::*;
 
     fn code(phase: Phase, supervised: bool, live: bool) -> u8 {
-        judge(&Record { phase, ..Record::default() }, supervised, live).exit.code()
+        judge(&Record { phase, ..Record::default() }, supervised, live, None).exit.code()
     }
 
     #[test]
@@ -54,13 +67,24 @@ mod tests {
     }
 
     #[test]
+    fn what_serves_is_ready_only_when_it_answers() {
+        let service = Some(crate::handover::Service::on(8888));
+        let record = Record { phase: Phase::Running, service, command: Some("x".into()), ..Record::default() };
+        let told = |silent: Option<&str>| judge(&record, true, false, silent.map(str::to_owned));
+        assert_eq!(told(None).exit, Exit::Success);
+        assert!(told(None).text.ends_with(": x (port 8888 answers)"), "{}", told(None).text);
+        assert_eq!(told(Some("nobody")).exit, Exit::Failure);
+        assert_eq!(judge(&record, true, true, None).exit, Exit::Success);
+    }
+
+    #[test]
     fn live_is_every_phase_while_the_supervisor_is_there() {
         for phase in [Phase::Checking, Phase::Installing, Phase::Stopping, Phase::Holding] {
             assert_eq!(code(phase, true, true), 0, "{phase:?}");
         }
         assert_eq!(code(Phase::Running, false, true), 1);
         let hung = |phase| Record { phase, hung: true, ..Record::default() };
-        assert_eq!(judge(&hung(Phase::Running), true, true).exit.code(), 1);
-        assert_eq!(judge(&hung(Phase::Holding), true, true).exit.code(), 0);
+        assert_eq!(judge(&hung(Phase::Running), true, true, None).exit.code(), 1);
+        assert_eq!(judge(&hung(Phase::Holding), true, true, None).exit.code(), 0);
     }
 }

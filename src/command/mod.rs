@@ -7,6 +7,7 @@ pub mod config;
 mod deps;
 mod env;
 mod health;
+mod probe;
 mod status;
 
 use crate::cli;

@@ -36,7 +36,9 @@ fn words(directory: &Path, record: &Record) -> String {
     let saved = record.saved.as_ref().map(|saved| format!("{}, {} old", saved.path, age(saved.modified)));
     let held = record.hold_s.map(|time| format!("{} more, then it ends", left(record.since + time as f64)));
     let hung = record.hung.then(|| "the watchdog has found that nothing happens any more".to_owned());
+    let port = record.port.map(|port| port.to_string());
     let optional = [
+        ("port", &port),
         ("checkpoint", &saved),
         ("hangs", &hung),
         ("command", &record.command),

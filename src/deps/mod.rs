@@ -157,6 +157,11 @@ pub fn ensure(request: &Request<'_>, tell: &mut dyn FnMut(&str)) -> Result<Outco
     }
 }
 
+/// The interpreter that the dependencies of a workload are for; none is found.
+pub fn interpreter(request: &Request<'_>) -> Option<PathBuf> {
+    interpreter::find(request).ok().map(|found| found.path)
+}
+
 /// What a start would find, without doing anything; none if it would install.
 ///
 /// # Errors

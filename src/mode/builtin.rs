@@ -1,6 +1,12 @@
-//! The built-in modes, as data. Adding one is adding one entry.
+//! The built-in modes, as data. Adding one is adding one entry; what a server needs beyond a command is one file beside this.
 
-use crate::handover::Kind;
+use super::dress::{Dressed, Surroundings};
+use super::words;
+use crate::config::Settings;
+use crate::environment::Environment;
+use crate::error::Result;
+use crate::handover::{Kind, Service};
+use std::ffi::OsString;
 
 /// A mode that every image has.
 pub struct Builtin {
@@ -12,8 +18,43 @@ pub struct Builtin {
     pub about: &'static str,
     /// Commands that start it, the first one that exists: `$SHELL` stands for the variable. None: `command` of the configuration.
     pub commands: &'static [&'static str],
-    /// Programs that mean this mode when they are the COMMAND and a person is at the terminal.
-    pub meant_by: &'static [&'static str],
+    /// Which COMMANDs mean this mode without its name.
+    pub meant_by: Meant,
+    /// What it needs beyond a command; none: nothing.
+    pub server: Option<Server>,
+}
+
+/// Which COMMANDs mean a mode.
+#[derive(Clone, Copy)]
+pub enum Meant {
+    /// None.
+    Never,
+    /// These programs, with nothing to do and a person at the terminal.
+    ByAPerson(&'static [&'static str]),
+    #[allow(dead_code, reason = "servers are about to use it")]
+    /// Command lines that this says yes to, whoever waits for them.
+    By(fn(&[OsString]) -> bool),
+}
+
+impl Meant {
+    /// Whether this command line does.
+    pub fn by(self, line: &[OsString], attended: bool) -> bool {
+        match self {
+            Meant::Never => false,
+            Meant::ByAPerson(programs) => attended && words::is_idle(line, programs),
+            Meant::By(is_meant) => is_meant(line),
+        }
+    }
+}
+
+/// A mode that serves something. Both functions are pure: what they need to know is given to them, what is to be done they give back.
+#[derive(Clone, Copy)]
+pub struct Server {
+    /// Where it is going to listen, as far as that is known at the start.
+    pub service: fn(&Settings, &Environment) -> Result<Option<Service>>,
+    /// The command line with all that it needs. It is asked last: dependencies are installed, the process is the workload's user. It
+    /// gets the words that were typed behind the mode.
+    pub dress: fn(&Surroundings<'_>, &[OsString]) -> Result<Dressed>,
 }
 
 /// All of them.
@@ -23,13 +64,17 @@ pub const BUILTIN: &[Builtin] = &[
         kind: Kind::Train,
         about: "the training command, unattended",
         commands: &[],
-        meant_by: &[],
+        meant_by: Meant::Never,
+        server: None,
     },
     Builtin {
         name: "shell",
         kind: Kind::Build,
         about: "a shell for a person at a terminal",
         commands: &["$SHELL", "bash", "sh"],
-        meant_by: &["sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "python", "python3", "ipython"],
+        meant_by: Meant::ByAPerson(&[
+            "sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "python", "python3", "ipython",
+        ]),
+        server: None,
     },
 ];

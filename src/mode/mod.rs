@@ -1,15 +1,19 @@
-//! Modes: what a start becomes. Decides from the words, the settings and a few facts which mode runs which command; knows
-//! `cli` and `config`, and touches nothing but PATH.
+//! Modes: what a start becomes. Decides from the words, the settings and a few facts which mode runs which command, and what that
+//! needs; knows `cli`, `config` and `engine`, and touches nothing but PATH.
 
 mod builtin;
+mod dress;
+mod words;
+
+pub use dress::{Dressed, Made, PrivateFile, Surroundings, dress};
 
 use crate::cli::Request;
 use crate::config::{ModeSpec, Settings};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::handover::Kind;
-use builtin::{BUILTIN, Builtin};
+use crate::handover::{Kind, Service};
+use builtin::{BUILTIN, Builtin, Meant};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -29,6 +33,10 @@ pub struct Plan {
     pub command: Vec<OsString>,
     /// The mode was asked for by name, not guessed from a COMMAND.
     pub by_name: bool,
+    /// The command is the mode's own and serves something: `dress` gives it what it needs.
+    pub dressed: bool,
+    /// What it serves, as far as that is known.
+    pub service: Option<Service>,
     /// Variables of the mode.
     pub env: BTreeMap<String, crate::config::EnvValue>,
     /// A line that says what was guessed.
@@ -73,6 +81,25 @@ impl Mode<'_> {
             Mode::Custom(_, mode) => mode.kind,
         }
     }
+
+    /// Whether these words mean it, where they do not only name it.
+    fn means(&self, words: &[OsString]) -> Option<bool> {
+        match self {
+            Mode::Builtin(Builtin { meant_by: Meant::By(is_meant), .. }) => Some(is_meant(words)),
+            _ => None,
+        }
+    }
+
+    fn serves(&self) -> bool {
+        matches!(self, Mode::Builtin(Builtin { server: Some(_), .. }))
+    }
+
+    fn service(&self, settings: &Settings, environment: &Environment) -> Result<Option<Service>> {
+        match self {
+            Mode::Builtin(Builtin { server: Some(server), .. }) => (server.service)(settings, environment),
+            _ => Ok(None),
+        }
+    }
 }
 
 /// Decides what starts.
@@ -112,6 +139,9 @@ fn word_mode<'a>(request: &'a Request, settings: &'a Settings, facts: Facts<'_>)
     match rest.split_first() {
         Some((dashes, command)) if dashes == "--" => Some(Word::Mode(mode, command)),
         None if !nothing_to_train => Some(Word::Mode(mode, rest)),
+        _ if mode.means(&request.words) == Some(true) => Some(Word::Program(mode)),
+        // A program of that name that does something else: `jupyter nbconvert`.
+        _ if mode.means(&request.words) == Some(false) && facts.program(first).is_some() => None,
         _ if facts.program(first).is_some() => Some(Word::Program(mode)),
         _ => Some(Word::Mode(mode, rest)),
     }
@@ -135,12 +165,22 @@ fn find<'a>(name: &str, settings: &'a Settings) -> Option<Mode<'a>> {
 }
 
 fn plan_named(mode: &Mode<'_>, words: &[OsString], settings: &Settings, facts: Facts<'_>) -> Result<Plan> {
-    let command = if words.is_empty() { own_command(mode, settings, facts)? } else { words.to_vec() };
+    let dressed = mode.serves() && are_options(words);
+    let command = match dressed || words.is_empty() {
+        true => [&own_command(mode, settings, facts)?, words].concat(),
+        false => words.to_vec(),
+    };
+    let service = if dressed { mode.service(settings, facts.environment)? } else { None };
     let env = match mode {
         Mode::Custom(_, spec) => spec.env.clone(),
         Mode::Builtin(_) => BTreeMap::new(),
     };
-    Ok(Plan { mode: mode.name().into(), kind: mode.kind(), command, by_name: true, env, note: None })
+    Ok(Plan { mode: mode.name().into(), kind: mode.kind(), command, by_name: true, dressed, service, env, note: None })
+}
+
+/// Words replace a mode's own command, but options are more of them for a server.
+fn are_options(words: &[OsString]) -> bool {
+    words.first().is_none_or(|first| first.as_encoded_bytes().starts_with(b"-"))
 }
 
 fn plan_program(mode: &Mode<'_>, request: &Request) -> Plan {
@@ -174,7 +214,9 @@ fn first_program(mode: &Builtin, facts: Facts<'_>) -> Result<OsString> {
         None => Some(OsString::from(*name)),
     };
     let found = mode.commands.iter().filter_map(candidate).find(|name| facts.program(name).is_some());
-    found.ok_or_else(|| {
+    // What a server needs may come with the dependencies: whether it did is seen when it is dressed.
+    let later = mode.server.and(mode.commands.first()).map(OsString::from);
+    found.or(later).ok_or_else(|| {
         Error::new(
             Exit::NotFound,
             format!("mode {} has nothing to start: no {} in this image", mode.name, mode.commands[1..].join(", no ")),
@@ -195,17 +237,9 @@ fn plan_without_words(settings: &Settings, facts: Facts<'_>) -> Result<Plan> {
 }
 
 fn plan_command(request: &Request, facts: Facts<'_>) -> Plan {
-    let meant = BUILTIN.iter().find(|mode| facts.attended && means(mode, &request.words));
+    let meant = BUILTIN.iter().find(|mode| mode.meant_by.by(&request.words, facts.attended));
     let mode = meant.unwrap_or(&BUILTIN[0]);
     Plan { mode: mode.name.into(), kind: mode.kind, command: request.words.clone(), ..Plan::default() }
-}
-
-/// `bash`, `bash -l`, `python` are a person's; `bash train.sh` and `python -c x` have something to do.
-fn means(mode: &Builtin, words: &[OsString]) -> bool {
-    let Some((first, rest)) = words.split_first() else { return false };
-    let name = Path::new(first).file_name().and_then(OsStr::to_str).unwrap_or_default();
-    let busy = |word: &OsString| !word.as_encoded_bytes().starts_with(b"-") || word == "-c" || word == "-m";
-    mode.meant_by.contains(&name) && !rest.iter().any(busy)
 }
 
 fn unknown_mode(settings: &Settings) -> Error {

@@ -2,6 +2,7 @@
 //! whatever happens here, PID 1 goes on. Its second life is the workload, under the same pid.
 
 mod breadcrumbs;
+mod dress;
 mod hold;
 mod hooks;
 mod host;

@@ -75,6 +75,7 @@ pub fn policy(loaded: &Loaded, plan: &Plan, grace: &Grace, run_dir: Option<&Path
         stop_code: settings.stop_exit_code.filter(|_| plan.kind == Kind::Train),
         trainer_codes: trainer_codes(&plan.command),
         done_file: settings.stop_done_file.as_ref().map(path),
+        service: plan.service.clone(),
         exit_map: exit_map(settings),
         run_dir: run_dir.and_then(Path::to_str).map(str::to_owned),
         prepare_timeout: settings.prepare_timeout.value,

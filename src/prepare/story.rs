@@ -2,6 +2,7 @@
 //! from an earlier one is in `Story` or handed over.
 
 use super::breadcrumbs;
+use super::dress::Wanted;
 use super::hold;
 use super::hooks::Stage;
 use super::host;
@@ -121,6 +122,8 @@ impl Story {
         let mut environment = outputs.add_to(scene.environment.clone());
         host::share_cpus(scene, &mut environment).iter().for_each(|line| self.console.line(line));
         self.hook(Stage::BeforeStart, &scene.settings, &command, &mut environment)?;
+        let wanted = Wanted { plan, request: request(scene, plan), run_dir, grace };
+        let command = self.dress(scene, &wanted, command, &mut environment)?;
         host::raise_limits(&scene.settings);
         Ok(Ready { command, environment })
     }

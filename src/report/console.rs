@@ -114,6 +114,11 @@ impl Console {
         self.tell(LogLevel::Info, &self.style.line(&text), "line", || json!({"text": text}));
     }
 
+    /// The same with a secret in it that was made for this start and that a person has to be told.
+    pub fn line_as_it_is(&mut self, text: &str) {
+        self.tell(LogLevel::Info, &self.style.line(text), "line", || json!({"text": text}));
+    }
+
     /// What may hurt later.
     pub fn warning(&mut self, error: &Error) {
         self.trouble(LogLevel::Warn, Tag::Warn, error);

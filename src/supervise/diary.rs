@@ -103,6 +103,8 @@ impl Diary {
             refusals: state.refusals,
             can_save: state.policy.save_signal.is_some() || state.policy.save_file.is_some(),
             watches: state.policy.checkpoints.is_some(),
+            port: state.policy.service.as_ref().map(|service| service.port),
+            service: state.policy.service.clone(),
             report: state.policy.report.clone(),
             hold_s: state
                 .policy

@@ -17,6 +17,7 @@ pub mod memory;
 pub mod mountinfo;
 pub mod proc;
 pub mod process;
+pub mod random;
 pub mod reach;
 pub mod root;
 pub mod signal;

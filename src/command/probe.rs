@@ -1,0 +1,103 @@
+//! Asks a service whether it answers, from inside of its container: a connection, or an HTTP GET whose status line is enough. It has
+//! the time of a Kubernetes probe (a second) and no more.
+
+use crate::handover::Service;
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// Longest wait for each of connecting, asking and being answered; all of them stay below the second that Kubernetes gives.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// Long enough for `HTTP/1.1 200`.
+const STATUS_LINE: usize = 12;
+
+/// Whether it answers; if not, why, in a few words.
+///
+/// # Errors
+/// It does not.
+pub fn ask(service: &Service) -> Result<(), String> {
+    let port = service.port;
+    let address: IpAddr = service.address.parse().map_err(|_| format!("{} is no address", service.address))?;
+    let told = |error: std::io::Error| format!("port {port}: {}", in_words(&error));
+    let stream = TcpStream::connect_timeout(&SocketAddr::new(address, port), PATIENCE).map_err(told)?;
+    let Some(path) = &service.path else { return Ok(()) };
+    match status(stream, path, address) {
+        Ok(Some(status)) if status < 500 => Ok(()),
+        Ok(Some(status)) => Err(format!("port {port} answers {status} for {path}")),
+        Ok(None) => Err(format!("port {port} does not answer as HTTP does")),
+        Err(error) => Err(told(error)),
+    }
+}
+
+/// The status of an HTTP answer (RFC 9112, section 4).
+fn status(mut stream: TcpStream, path: &str, address: IpAddr) -> std::io::Result<Option<u16>> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let host = SocketAddr::new(address, 0).ip();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes())?;
+    let mut line = [0; STATUS_LINE];
+    stream.read_exact(&mut line)?;
+    Ok(parse_status(&line))
+}
+
+/// Reads the number out of the beginning of a status line.
+fn parse_status(line: &[u8]) -> Option<u16> {
+    let rest = line.strip_prefix(b"HTTP/1.")?.split_first()?.1.strip_prefix(b" ")?;
+    std::str::from_utf8(rest).ok()?.parse().ok()
+}
+
+fn in_words(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind::{ConnectionRefused, TimedOut, WouldBlock};
+    match error.kind() {
+        ConnectionRefused => "nobody listens there",
+        TimedOut | WouldBlock => "it does not answer in time",
+        _ => "it does not answer",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    /// What a server that says this is taken for; it says nothing to who only connects.
+    fn asked(says: &'static str, path: Option<&str>) -> Result<(), String> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let service = Service { path: path.map(str::to_owned), ..Service::on(listener.local_addr().unwrap().port()) };
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 512];
+            let length = stream.read(&mut request).unwrap();
+            let _ = stream.write_all(says.as_bytes());
+            String::from_utf8_lossy(&request[..length]).into_owned()
+        });
+        let answer = ask(&service);
+        let request = server.join().unwrap();
+        assert_eq!(
+            request.lines().next().unwrap_or_default(),
+            path.map_or(String::new(), |path| format!("GET {path} HTTP/1.1"))
+        );
+        answer.map_err(|why| why.replace(&service.port.to_string(), "PORT"))
+    }
+
+    #[test]
+    fn a_connection_is_enough_where_no_path_is_known() {
+        assert_eq!(asked("", None), Ok(()));
+    }
+
+    #[test]
+    fn http_is_ready_when_it_answers_with_anything_but_a_failure_of_its_own() {
+        assert_eq!(asked("HTTP/1.1 200 OK\r\n\r\n", Some("/api")), Ok(()));
+        assert_eq!(asked("HTTP/1.0 403 Forbidden\r\n\r\n", Some("/")), Ok(()));
+        assert_eq!(asked("HTTP/1.1 503 Busy\r\n\r\n", Some("/")), Err("port PORT answers 503 for /".into()));
+        assert_eq!(asked("SSH-2.0-OpenSSH_9.2\r\n", Some("/")), Err("port PORT does not answer as HTTP does".into()));
+        assert_eq!(asked("", Some("/")), Err("port PORT: it does not answer".into()));
+    }
+
+    #[test]
+    fn nobody_there_is_said_at_once() {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        assert_eq!(ask(&Service::on(port)), Err(format!("port {port}: nobody listens there")));
+    }
+}

@@ -1,0 +1,96 @@
+//! What a mode that serves something needs beyond its command line: variables, files that only the user may read, programs that make
+//! a key or a certificate, lines that tell a person where to go. Decided here as data; `prepare` does it.
+
+use super::Plan;
+use super::builtin::BUILTIN;
+use crate::config::Settings;
+use crate::engine::Place;
+use crate::environment::Environment;
+use crate::error::Result;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What is known of the machine when a mode is dressed.
+pub struct Surroundings<'a> {
+    /// The merged configuration.
+    pub settings: &'a Settings,
+    /// The environment that the workload will have.
+    pub environment: &'a Environment,
+    /// Where this runs.
+    pub place: Place,
+    /// The directory that the workload starts in.
+    pub workdir: &'a Path,
+    /// The code directory.
+    pub code: &'a Path,
+    /// The interpreter that the dependencies are for; none was found.
+    pub interpreter: Option<&'a Path>,
+    /// The workload's user.
+    pub uid: u32,
+    /// The whole budget of a stop, where it is known.
+    pub grace: Option<Duration>,
+    /// A directory that only this user may enter and that is the same for every start of this container.
+    pub private: &'a Path,
+    /// So many characters that nobody can guess, new at each start.
+    pub secret: &'a str,
+}
+
+impl Surroundings<'_> {
+    /// Where a program is: beside the interpreter, else as the workload's own PATH has it.
+    pub fn program(&self, name: &str) -> Option<PathBuf> {
+        let beside = self.interpreter.and_then(Path::parent).map(Path::as_os_str);
+        let found = |path: &OsStr| which::which_in(name, Some(path), self.workdir).ok();
+        beside.and_then(found).or_else(|| self.environment.get("PATH").and_then(found))
+    }
+}
+
+/// A command line with all that it needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dressed {
+    /// The command line. No secret stands in it: everybody may read it.
+    pub command: Vec<OsString>,
+    /// Variables to set, also where others of these names were inherited.
+    pub set: Vec<(OsString, OsString)>,
+    /// Variables to take away.
+    pub unset: Vec<OsString>,
+    /// Files to write, in order.
+    pub files: Vec<PrivateFile>,
+    /// What programs make, in order, after the files.
+    pub made: Vec<Made>,
+    /// Lines for a person. They may hold a secret that was made for this start: each is told once, at the end of the preparations.
+    pub lines: Vec<String>,
+}
+
+/// A file that only the workload's user may read (0600). Its directory is made with 0700 where it is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrivateFile {
+    /// Where.
+    pub path: PathBuf,
+    /// What is in it.
+    pub content: Vec<u8>,
+    /// One that is there already stays as it is.
+    pub keep: bool,
+}
+
+/// A file that a program makes, unless it is there already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Which file. Only the workload's user may read it afterwards.
+    pub path: PathBuf,
+    /// What makes it.
+    pub command: Vec<OsString>,
+    /// What to do when that fails.
+    pub hint: String,
+}
+
+/// The command line of a plan with all that it needs; none: it is what it is.
+///
+/// # Errors
+/// What it needs is not there (127), or cannot be (78).
+pub fn dress(plan: &Plan, surroundings: &Surroundings<'_>) -> Result<Option<Dressed>> {
+    let server = BUILTIN.iter().find(|mode| mode.name == plan.mode).and_then(|mode| mode.server);
+    match server.filter(|_| plan.dressed) {
+        Some(server) => (server.dress)(surroundings, plan.command.get(1..).unwrap_or_default()).map(Some),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,161 @@
+//! Does what a mode that serves something needs: writes its files, has keys and certificates made, tells where to go.
+
+use super::story::Story;
+use crate::check::Scene;
+use crate::deps;
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::mode::{self, Dressed, Made, Plan, PrivateFile, Surroundings};
+use crate::program;
+use crate::show;
+use crate::state;
+use crate::sys::random;
+use crate::sys::temporary::Temporary;
+use std::ffi::OsString;
+use std::fs::{DirBuilder, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Longest that making a key or a certificate takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What dressing has to know besides the scene.
+pub(super) struct Wanted<'a> {
+    /// The mode.
+    pub plan: &'a Plan,
+    /// How the workload's dependencies are looked for.
+    pub request: deps::Request<'a>,
+    /// The state directory.
+    pub run_dir: Option<&'a Path>,
+    /// What a stop is going to leave.
+    pub grace: Option<Duration>,
+}
+
+impl Story {
+    /// The command line that starts, after all it needs was done.
+    ///
+    /// # Errors
+    /// What it needs is not there or cannot be made.
+    pub(super) fn dress(
+        &mut self,
+        scene: &Scene,
+        wanted: &Wanted<'_>,
+        command: Vec<OsString>,
+        environment: &mut Environment,
+    ) -> Result<Vec<OsString>> {
+        let plan = wanted.plan;
+        if !plan.dressed {
+            return Ok(command);
+        }
+        let cannot = |error: io::Error| internal(&format!("no private directory for mode {}", plan.mode), &error);
+        let private = state::private(wanted.run_dir, &plan.mode).map_err(cannot)?;
+        let interpreter = deps::interpreter(&deps::Request { environment, ..wanted.request.clone() });
+        let surroundings = Surroundings {
+            settings: &scene.settings,
+            environment,
+            place: scene.place(),
+            workdir: &scene.workdir,
+            code: &scene.code,
+            interpreter: interpreter.as_deref(),
+            uid: nix::unistd::geteuid().as_raw(),
+            grace: wanted.grace,
+            private: &private,
+            secret: &random::secret().map_err(|error| internal("no random numbers", &error))?,
+        };
+        let Some(dressed) = mode::dress(plan, &surroundings)? else { return Ok(command) };
+        dressed.files.iter().try_for_each(write)?;
+        dressed.made.iter().try_for_each(|made| make(made, environment))?;
+        dressed.lines.iter().for_each(|line| self.console.line_as_it_is(line));
+        Ok(put_on(dressed, environment))
+    }
+}
+
+/// Variables; gives the command line.
+fn put_on(dressed: Dressed, environment: &mut Environment) -> Vec<OsString> {
+    dressed.unset.iter().for_each(|name| environment.remove(name));
+    dressed.set.into_iter().for_each(|(name, value)| environment.set(name, value));
+    dressed.command
+}
+
+/// In one step, so that nobody ever sees half of it or more than its mode allows.
+fn write(file: &PrivateFile) -> Result<()> {
+    if file.keep && file.path.exists() {
+        return Ok(());
+    }
+    let write = || {
+        let directory = file.path.parent().unwrap_or(Path::new("/"));
+        DirBuilder::new().mode(0o700).recursive(true).create(directory)?;
+        let mut new = Temporary::make(directory, ".trainit-")?;
+        new.file().write_all(&file.content)?;
+        new.become_file(&file.path, 0o600, false)
+    };
+    write().map_err(|error: io::Error| internal(&format!("cannot write {}", show::path(&file.path)), &error))
+}
+
+fn make(made: &Made, environment: &Environment) -> Result<()> {
+    let Some((program, words)) = made.command.split_first().filter(|_| !made.path.exists()) else { return Ok(()) };
+    let name = Path::new(program).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut command = Command::new(program);
+    command.args(words);
+    program::with_environment(&mut command, environment);
+    let failed = |why: String| {
+        let what = format!("{name} could not make {}", show::path(&made.path));
+        Err(Error::new(Exit::NotFound, what).because(why).hint(made.hint.clone()))
+    };
+    match program::capture(command, Some(Instant::now() + PATIENCE)) {
+        Ok(answer) if answer.succeeded() && made.path.exists() => {
+            std::fs::set_permissions(&made.path, Permissions::from_mode(0o600))
+                .map_err(|error| internal(&format!("cannot close {}", show::path(&made.path)), &error))
+        }
+        Ok(answer) => failed(answer.output.lines().last().unwrap_or("it said nothing").to_owned()),
+        Err(error) => failed(error.to_string()),
+    }
+}
+
+fn internal(what: &str, error: &io::Error) -> Error {
+    Error::new(Exit::Internal, what).because(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_private_and_those_that_are_to_be_kept_are() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("deep/token");
+        let file = |content: &str, keep| PrivateFile { path: path.clone(), content: content.into(), keep };
+        write(&file("one", true)).unwrap();
+        write(&file("two", true)).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"one");
+        write(&file("two", false)).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn what_a_program_makes_is_closed_and_made_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        let command = ["/bin/sh", "-c", "umask 0; echo made >>\"$0\""].map(OsString::from).to_vec();
+        let command = [command, vec![path.clone().into()]].concat();
+        let made = Made { path: path.clone(), command, hint: String::new() };
+        (0..2).for_each(|_| make(&made, &Environment::default()).unwrap());
+        assert_eq!(std::fs::read(&path).unwrap(), b"made\n");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_program_that_fails_is_told_with_its_last_words() {
+        let command = ["/bin/sh", "-c", "echo first; echo no room >&2; exit 3"].map(OsString::from).to_vec();
+        let made = Made { path: "/no/such/key".into(), command, hint: "install it".into() };
+        let error = make(&made, &Environment::default()).unwrap_err();
+        assert_eq!(error.what, "sh could not make /no/such/key");
+        assert_eq!((error.because.as_deref(), error.exit), (Some("no room"), Exit::NotFound));
+    }
+}

@@ -79,8 +79,8 @@ pub enum Errand {
     DoneFile,
     /// Touch `checkpoint.request_file`.
     RequestSave,
-    /// Look for signs of life of the workload.
-    Pulse,
+    /// Look for signs of life of the workload, which are not those of these processes.
+    Pulse(Vec<i32>),
     /// Tell what these processes are doing, as far as it can be seen.
     Dump(Vec<i32>),
     /// Run the hooks of `hooks.after_stop`.
@@ -228,6 +228,8 @@ pub struct Policy {
     pub report: Option<String>,
     /// The workload's user, where it is another one than PID 1's.
     pub user: Option<User>,
+    /// Modes that run beside the main one, by name.
+    pub companions: Vec<String>,
     /// Starting again in the same container.
     pub restart: Restart,
     /// Noticing that nothing happens any more.

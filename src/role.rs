@@ -38,18 +38,20 @@ pub fn run(args: Args) -> c_int {
         Role::Init(at) => supervise::init::main(args.after(at)),
         Role::Exec => prepare::in_place(args.after(2), Inherited::for_command()),
         // Also as PID 1 a long check must end at once when the container is stopped, so it gets a supervisor, too.
-        Role::Command if is_first() => supervise(&|start| prepare::only(start, || command::main(args.after(1)))),
+        Role::Command if is_first() => supervise(args, &|start| prepare::only(start, || command::main(args.after(1)))),
         Role::Command => {
             Inherited::for_command();
             command::main(args.after(1))
         }
-        Role::Run => supervise(&|start| prepare::supervised(args.after(1), start)),
+        Role::Run => supervise(args.after(1), &|start| prepare::supervised(args.after(1), start)),
     }
 }
 
-fn supervise(main: &dyn Fn(Start) -> c_int) -> c_int {
+fn supervise(args: Args, main: &dyn Fn(Start) -> c_int) -> c_int {
     let inherited = Inherited::take_over();
-    supervise::run(&Lives { main, errand: &errand::run, again: true }, State::preparing, inherited)
+    let lives =
+        Lives { main, errand: &errand::run, companion: &|beside| prepare::companion(args, &beside), again: true };
+    supervise::run(&lives, State::preparing, inherited)
 }
 
 fn role(args: Args, first: bool) -> Role {

@@ -81,6 +81,22 @@ pub struct Record {
     pub hold_s: Option<u64>,
     /// Why preparing failed, in a few lines.
     pub refused: Option<String>,
+    /// The modes that run beside the main one.
+    pub companions: Vec<Companion>,
+}
+
+/// A mode that runs beside the main one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Companion {
+    /// Its name.
+    pub mode: String,
+    /// `running`, `waiting` (for its next start) or `ended`.
+    pub phase: String,
+    /// Its process, which prepares and then is its workload; 0: there is none.
+    pub pid: i32,
+    /// How often it was started.
+    pub starts: u32,
 }
 
 /// A process, named so that a recycled pid is not mistaken for it.

@@ -3,7 +3,7 @@
 use super::Answer;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::state::{Found, Record, unix_now};
+use crate::state::{Companion, Found, Record, unix_now};
 use std::path::Path;
 
 /// Reads the instance and shows it.
@@ -33,6 +33,7 @@ fn words(directory: &Path, record: &Record) -> String {
         ("pids", format!("supervisor {}, main {}", record.supervisor.pid, record.main)),
         ("state", directory.display().to_string()),
     ];
+    rows.extend(record.companions.iter().map(|companion| ("companion", beside(companion))));
     let saved = record.saved.as_ref().map(|saved| format!("{}, {} old", saved.path, age(saved.modified)));
     let held = record.hold_s.map(|time| format!("{} more, then it ends", left(record.since + time as f64)));
     let hung = record.hung.then(|| "the watchdog has found that nothing happens any more".to_owned());
@@ -50,6 +51,11 @@ fn words(directory: &Path, record: &Record) -> String {
     ];
     rows.extend(optional.into_iter().filter_map(|(name, value)| value.clone().map(|value| (name, value))));
     rows.into_iter().map(|(name, value)| format!("{name:<11}{value}\n")).collect()
+}
+
+fn beside(companion: &Companion) -> String {
+    let process = if companion.pid == 0 { String::new() } else { format!(", pid {}", companion.pid) };
+    format!("{} {}{process}, start {}", companion.mode, companion.phase, companion.starts)
 }
 
 fn age(since: f64) -> String {

@@ -72,7 +72,7 @@ impl Default for Settings {
 }
 
 settings! {
-    /// What to start: `auto`, `train`, `shell`, or a name under `modes`.
+    /// What to start: `auto`, `train`, `shell`, or a name under `modes`; several with commas, the first being the main one.
     "mode" mode: String = "auto", project;
     /// What train runs when no command is given.
     "command" command: Vec<String> = "" eg "python train.py", project;

@@ -27,7 +27,9 @@ pub fn run(task: Task<'_>) -> c_int {
             task.door.send(&Message::Answer(done));
         }
         Errand::RequestSave => request_save(&task),
-        Errand::Pulse => task.door.send(&Message::Pulse(pulse::pulse(task.policy.run_dir.as_deref()))),
+        Errand::Pulse(others) => {
+            task.door.send(&Message::Pulse(pulse::pulse(task.policy.run_dir.as_deref(), others)));
+        }
         Errand::AfterStop { time, code } => hooks::run(&task, *time, *code),
         Errand::Dump(pids) => {
             stacks::dump(pids, task.policy, &mut |line| task.door.send(&Message::Note(line)));

@@ -7,11 +7,12 @@ use std::ffi::c_int;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-/// Looks at everything that descends from our parent, PID 1, but ourselves.
-pub fn pulse(run_dir: Option<&str>) -> Pulse {
+/// Looks at everything that descends from our parent, PID 1, but ourselves and these.
+pub fn pulse(run_dir: Option<&str>, others: &[c_int]) -> Pulse {
     let own = std::process::id() as c_int;
-    let others = proc::descendants(nix::unistd::getppid().as_raw()).into_iter().filter(|pid| *pid != own);
-    let written = others.filter_map(proc::written).reduce(u64::wrapping_add);
+    let counts = |pid: &c_int| *pid != own && !others.contains(pid);
+    let all = proc::descendants(nix::unistd::getppid().as_raw()).into_iter().filter(counts);
+    let written = all.filter_map(proc::written).reduce(u64::wrapping_add);
     Pulse { written, heartbeat: run_dir.and_then(heartbeat).unwrap_or_default() }
 }
 

@@ -37,6 +37,8 @@ pub struct Plan {
     pub dressed: bool,
     /// What it serves, as far as that is known.
     pub service: Option<Service>,
+    /// Modes that run beside it, by name.
+    pub companions: Vec<String>,
     /// Variables of the mode.
     pub env: BTreeMap<String, crate::config::EnvValue>,
     /// A line that says what was guessed.
@@ -107,9 +109,8 @@ impl Mode<'_> {
 /// # Errors
 /// An unknown mode (78), nothing to start (64), no shell (127).
 pub fn plan(request: &Request, settings: &Settings, facts: Facts<'_>) -> Result<Plan> {
-    if settings.mode.value != "auto" {
-        let mode = find(&settings.mode.value, settings).ok_or_else(|| unknown_mode(settings))?;
-        return plan_named(&mode, &words_of(request, &mode), settings, facts);
+    if let Some(listed) = listed(request, settings) {
+        return plan_listed(listed, request, settings, facts);
     }
     match word_mode(request, settings, facts) {
         Some(Word::Mode(mode, command)) => plan_named(&mode, command, settings, facts),
@@ -147,10 +148,63 @@ fn word_mode<'a>(request: &'a Request, settings: &'a Settings, facts: Facts<'_>)
     }
 }
 
-/// With the mode set elsewhere the words are the command, unless they only repeat the mode's name.
-fn words_of(request: &Request, mode: &Mode<'_>) -> Vec<OsString> {
+/// The modes that are named outright: by `mode`, or by a first word such as `jupyter,ssh`.
+fn listed<'a>(request: &'a Request, settings: &'a Settings) -> Option<&'a str> {
+    if settings.mode.value != "auto" {
+        return Some(&settings.mode.value);
+    }
+    let word = request.words.first().filter(|_| !request.literal)?.to_str()?;
+    let all_are_modes = || names(word).all(|name| find(name, settings).is_some());
+    (word.contains(',') && all_are_modes()).then_some(word)
+}
+
+/// One mode, or several: `jupyter,ssh`.
+fn names(listed: &str) -> impl Iterator<Item = &str> {
+    listed.split(',').map(str::trim)
+}
+
+/// The first one is the main one, and the words are its; the others run beside it.
+fn plan_listed(listed: &str, request: &Request, settings: &Settings, facts: Facts<'_>) -> Result<Plan> {
+    let mut all = names(listed);
+    let main = mode_named(all.next().unwrap_or_default(), settings)?;
+    let mut companions = Vec::new();
+    for name in all {
+        may_accompany(&mode_named(name, settings)?)?;
+        if name == main.name() || companions.iter().any(|other| other == name) {
+            return Err(Error::config(format!("mode {name} is named twice ({listed})")));
+        }
+        companions.push(name.to_owned());
+    }
+    let words = words_of(request, &[main.name(), listed]);
+    Ok(Plan { companions, ..plan_named(&main, &words, settings, facts)? })
+}
+
+fn mode_named<'a>(name: &'a str, settings: &'a Settings) -> Result<Mode<'a>> {
+    find(name, settings).ok_or_else(|| unknown_mode(name, settings))
+}
+
+fn may_accompany(mode: &Mode<'_>) -> Result<()> {
+    match mode {
+        Mode::Builtin(builtin) if matches!(builtin.meant_by, Meant::ByAPerson(_)) => {
+            Err(Error::config(format!("mode {} needs the terminal, which only the first mode has", builtin.name))
+                .hint(format!("name it first: mode: {},…", builtin.name)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a companion starts: its mode's own command.
+///
+/// # Errors
+/// As `plan`.
+pub fn companion(name: &str, settings: &Settings, facts: Facts<'_>) -> Result<Plan> {
+    plan_named(&mode_named(name, settings)?, &[], settings, facts)
+}
+
+/// With the mode set elsewhere the words are the command, unless they only repeat what is set.
+fn words_of(request: &Request, set: &[&str]) -> Vec<OsString> {
     match request.words.split_first() {
-        Some((first, rest)) if !request.literal && first == mode.name() => match rest.split_first() {
+        Some((first, rest)) if !request.literal && set.iter().any(|set| first == set) => match rest.split_first() {
             None => Vec::new(),
             Some((dashes, command)) if dashes == "--" => command.to_vec(),
             Some(_) => request.words.clone(),
@@ -175,7 +229,16 @@ fn plan_named(mode: &Mode<'_>, words: &[OsString], settings: &Settings, facts: F
         Mode::Custom(_, spec) => spec.env.clone(),
         Mode::Builtin(_) => BTreeMap::new(),
     };
-    Ok(Plan { mode: mode.name().into(), kind: mode.kind(), command, by_name: true, dressed, service, env, note: None })
+    Ok(Plan {
+        mode: mode.name().into(),
+        kind: mode.kind(),
+        command,
+        by_name: true,
+        dressed,
+        service,
+        env,
+        ..Plan::default()
+    })
 }
 
 /// Words replace a mode's own command, but options are more of them for a server.
@@ -232,7 +295,7 @@ fn plan_without_words(settings: &Settings, facts: Facts<'_>) -> Result<Plan> {
         (false, false) => ("train", None),
         (false, true) => return Err(nothing_to_start("train")),
     };
-    let mode = find(name, settings).ok_or_else(|| unknown_mode(settings))?;
+    let mode = mode_named(name, settings)?;
     Ok(Plan { note, ..plan_named(&mode, &[], settings, facts)? })
 }
 
@@ -242,8 +305,7 @@ fn plan_command(request: &Request, facts: Facts<'_>) -> Plan {
     Plan { mode: mode.name.into(), kind: mode.kind, command: request.words.clone(), ..Plan::default() }
 }
 
-fn unknown_mode(settings: &Settings) -> Error {
-    let name = &settings.mode.value;
+fn unknown_mode(name: &str, settings: &Settings) -> Error {
     let names: Vec<&str> =
         BUILTIN.iter().map(|mode| mode.name).chain(settings.modes.keys().map(String::as_str)).collect();
     let what = format!("there is no mode `{name}` ({})", settings.mode.origin);

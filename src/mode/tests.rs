@@ -120,3 +120,29 @@ fn a_mode_that_is_set_takes_the_words_as_its_command() {
     world.settings.mode.value = "shel".into();
     assert_eq!(world.story(""), "78");
 }
+
+#[test]
+fn of_several_modes_the_first_has_the_words_and_the_others_run_beside_it() {
+    let mut world = World::with(&["bash"]).mode("board", &["tensorboard"]).mode("lab", &["jupyter-lab"]);
+    let plan = world.plan("lab,board -- jupyter-lab --debug").unwrap();
+    assert_eq!((plan.mode.as_str(), plan.companions.as_slice()), ("lab", ["board".to_owned()].as_slice()));
+    assert_eq!(world.story("lab,board"), "lab: jupyter-lab");
+    assert_eq!(world.story("lab,nothing"), "train: lab,nothing");
+    assert_eq!(world.story("-- lab,board"), "train: lab,board");
+    world.settings.mode.value = "train, board,lab".into();
+    assert_eq!(world.plan("python t.py").unwrap().companions, ["board", "lab"]);
+    assert_eq!(world.story("python t.py"), "train: python t.py");
+    for wrong in ["board,bord", "board,board", "board,shell", "board,", "auto,board"] {
+        world.settings.mode.value = wrong.into();
+        assert_eq!(world.story("x"), "78", "{wrong}");
+    }
+}
+
+#[test]
+fn a_companion_starts_its_modes_own_command() {
+    let world = World::with(&[]).mode("board", &["tensorboard"]);
+    let environment = Environment::default();
+    let facts = Facts { attended: false, environment: &environment, workdir: Path::new("/") };
+    let plan = companion("board", &world.settings, facts).unwrap();
+    assert_eq!((plan.mode.as_str(), plan.command.as_slice()), ("board", ["tensorboard".into()].as_slice()));
+}

@@ -2,6 +2,7 @@
 //! whatever happens here, PID 1 goes on. Its second life is the workload, under the same pid.
 
 mod breadcrumbs;
+mod companion;
 mod dress;
 mod hold;
 mod hooks;
@@ -13,6 +14,7 @@ mod preview;
 mod resume;
 mod story;
 
+pub use companion::companion;
 pub use preview::preview;
 
 use crate::error::Error;

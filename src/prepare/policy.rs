@@ -84,6 +84,7 @@ pub fn policy(loaded: &Loaded, plan: &Plan, grace: &Grace, run_dir: Option<&Path
         save_file: settings.checkpoint_request_file.as_ref().map(path),
         stack_signal: settings.watchdog_stack_signal.map(|signal| signal.0),
         after_stop: super::hooks::after_stop(settings),
+        companions: plan.companions.clone(),
         restart: restart(settings),
         watchdog: watchdog(settings),
         json: is_json(settings),

@@ -4,16 +4,17 @@
 use super::outputs::Outputs;
 use super::policy::Grace;
 use super::resume;
+use super::story::request;
 use crate::check::{self, Scene};
 use crate::config::{self, Sources};
 use crate::deps;
 use crate::environment::Environment;
 use crate::error::Result;
-use crate::handover::Kind;
 use crate::mode::Plan;
 use crate::sys::Root;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 /// What a start says about itself alone.
 const OF_A_START: [&str; 3] = ["TRAINIT", "TRAINIT_ATTEMPT", "TRAINIT_RUN_MODE"];
@@ -32,20 +33,9 @@ pub fn preview(sources: &Sources<'_>, run_dir: Option<&Path>) -> Result<(Environ
     let identity = scene.identity(inherited)?;
     scene.become_user(identity, &BTreeMap::new())?;
     scene.add_secrets(&BTreeMap::new())?;
-    // Nothing of it is judged here; the code's commit, and whose it is, is found by its checks.
-    let findings = check::run(&scene, Some(&["code".to_owned()]), &mut || {}, &mut |_| {});
     let outcome = deps::settled(&request(&scene, &plan))?;
     let note = outcome.is_none().then(|| "the dependencies are not installed yet: trainit deps install".to_owned());
-    let outputs = Outputs {
-        plan: &plan,
-        attempt: 1,
-        run_dir,
-        changes: outcome.map_or(Vec::new(), |outcome| outcome.environment().to_vec()),
-        resumed: &resume::resume(&scene.settings, &scene.mounts)?,
-        provenance: check::provenance(&findings),
-        grace: grace.time,
-    };
-    let mut environment = outputs.add_to(scene.environment.clone());
+    let mut environment = found(&scene, &plan, outcome.as_ref(), 1, run_dir, grace.time)?;
     for name in OF_A_START {
         match inherited.get(name) {
             Some(value) => environment.set(name, value),
@@ -55,15 +45,28 @@ pub fn preview(sources: &Sources<'_>, run_dir: Option<&Path>) -> Result<(Environ
     Ok((environment, note))
 }
 
-fn request<'a>(scene: &'a Scene, plan: &'a Plan) -> deps::Request<'a> {
-    deps::Request {
-        root: &scene.root,
-        settings: &scene.settings,
-        environment: &scene.environment,
-        workdir: scene.workdir.clone(),
-        code: scene.code.clone(),
-        command: &plan.command,
-        by_mode: true,
-        kind: Kind::default(),
-    }
+/// The workload's environment as it is found, with nothing done for it.
+///
+/// # Errors
+/// Whatever of it a start would fail for.
+pub(super) fn found(
+    scene: &Scene,
+    plan: &Plan,
+    dependencies: Option<&deps::Outcome>,
+    attempt: u32,
+    run_dir: Option<&Path>,
+    grace: Option<Duration>,
+) -> Result<Environment> {
+    // Nothing of it is judged here; the code's commit, and whose it is, is found by its checks.
+    let findings = check::run(scene, Some(&["code".to_owned()]), &mut || {}, &mut |_| {});
+    let outputs = Outputs {
+        plan,
+        attempt,
+        run_dir,
+        changes: dependencies.map_or(Vec::new(), |outcome| outcome.environment().to_vec()),
+        resumed: &resume::resume(&scene.settings, &scene.mounts)?,
+        provenance: check::provenance(&findings),
+        grace,
+    };
+    Ok(outputs.add_to(scene.environment.clone()))
 }

@@ -128,16 +128,11 @@ impl Story {
         Ok(Ready { command, environment })
     }
 
-    /// Settings and mode. Options may stand behind a mode word, and then count as well.
-    fn settle(&mut self, words: &[OsString], inherited: &Environment) -> Result<(Loaded, Plan)> {
-        let request = cli::parse(words)?;
-        let request = cli::parse_after_mode(&request)?.unwrap_or(request);
-        let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-        let sources =
-            Sources { root: &Root::real(), environment: inherited, options: &request.options, workdir: &here };
-        let loaded = config::load(&sources)?;
+    /// Settings and mode.
+    fn settle(&self, words: &[OsString], inherited: &Environment) -> Result<(Loaded, Plan)> {
+        let (request, loaded) = load(words, inherited)?;
         check::validate(&loaded.settings)?;
-        let plan = self.plan(&request, &loaded, inherited)?;
+        let plan = mode::plan(&request, &loaded.settings, facts(&loaded, inherited))?;
         Ok((loaded, plan))
     }
 
@@ -155,11 +150,6 @@ impl Story {
         let run_dir = hold.as_ref().and_then(|_| self.make_run_dir(&settings, inherited, None));
         let policy = policy::of_failure(&settings, hold, run_dir.as_deref());
         self.door.send(&Message::Policy(Box::new(policy)));
-    }
-
-    fn plan(&self, request: &Request, loaded: &Loaded, inherited: &Environment) -> Result<Plan> {
-        let attended = terminal::is_attended();
-        mode::plan(request, &loaded.settings, Facts { attended, environment: inherited, workdir: &loaded.workdir })
     }
 
     /// Makes the state directory and tells PID 1 how to supervise.
@@ -222,7 +212,8 @@ impl Story {
     }
 
     fn introduce(&mut self, plan: &Plan, warnings: &[Error]) {
-        self.console.banner(&plan.mode, &plan.command);
+        let modes = [std::slice::from_ref(&plan.mode), &plan.companions].concat().join(" + ");
+        self.console.banner(&modes, &plan.command);
         warnings.iter().for_each(|warning| self.console.warning(warning));
         if let Some(note) = &plan.note {
             self.console.line(note);
@@ -310,8 +301,23 @@ fn report_file(loaded: &Loaded, run_dir: Option<&Path>, other: bool) -> Option<P
     wanted.or_else(|| run_dir.filter(|_| held).map(|run_dir| directory(run_dir).join(state::REPORT)))
 }
 
+/// The command line and the configuration. Options may stand behind a mode word, and then count as well.
+pub(super) fn load(words: &[OsString], inherited: &Environment) -> Result<(Request, Loaded)> {
+    let request = cli::parse(words)?;
+    let request = cli::parse_after_mode(&request)?.unwrap_or(request);
+    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    let sources = Sources { root: &Root::real(), environment: inherited, options: &request.options, workdir: &here };
+    let loaded = config::load(&sources)?;
+    Ok((request, loaded))
+}
+
+/// What modes are decided from beside the words.
+pub(super) fn facts<'a>(loaded: &'a Loaded, inherited: &'a Environment) -> Facts<'a> {
+    Facts { attended: terminal::is_attended(), environment: inherited, workdir: &loaded.workdir }
+}
+
 /// Enters the working directory. No check was there where it is not the code directory, so a dead file system is asked first.
-fn enter(scene: &Scene) -> Result<()> {
+pub(super) fn enter(scene: &Scene) -> Result<()> {
     let workdir = &scene.workdir;
     let answers = || -> u8 { workdir.is_dir().into() };
     let dead = reach::far(&scene.mounts, workdir).is_some() && reach::look(&scene.mounts, workdir, answers).is_err();
@@ -324,12 +330,12 @@ fn enter(scene: &Scene) -> Result<()> {
     })
 }
 
-fn scene(loaded: &Loaded, plan: &Plan, mut inherited: Environment) -> Scene {
+pub(super) fn scene(loaded: &Loaded, plan: &Plan, mut inherited: Environment) -> Scene {
     EnvValue::add_all(&plan.env, &mut inherited);
     Scene::of(loaded.clone(), inherited, plan.command.clone())
 }
 
-fn request<'a>(scene: &'a Scene, plan: &'a Plan) -> deps::Request<'a> {
+pub(super) fn request<'a>(scene: &'a Scene, plan: &'a Plan) -> deps::Request<'a> {
     deps::Request {
         root: &scene.root,
         settings: &scene.settings,

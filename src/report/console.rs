@@ -53,6 +53,11 @@ impl Console {
         Console { format, level, ground: Some(ground), ..Self::early() }
     }
 
+    /// The same, but what is only worth knowing is not told.
+    pub fn only_trouble(self) -> Self {
+        Console { level: self.level.min(LogLevel::Warn), ..self }
+    }
+
     /// Whether lines that are only worth knowing are told.
     pub fn tells_all(&self) -> bool {
         self.level == LogLevel::Info

@@ -1,5 +1,6 @@
 //! The state file as PID 1 keeps it: written when something changed that a reader would see, taken away at the end.
 
+use super::beside::Besides;
 use super::state::{Clock, State};
 use super::tell;
 use crate::handover::Phase;
@@ -49,9 +50,9 @@ impl Diary {
     }
 
     /// Writes what changed: at once what lasts, a little later what may be over by then.
-    pub fn keep(&mut self, state: &State, main: c_int, stopped_by: Option<&str>, now: Clock) {
+    pub fn keep(&mut self, state: &State, main: c_int, besides: &Besides, stopped_by: Option<&str>, now: Clock) {
         let Some(directory) = &self.directory else { return };
-        let mut record = Record { stopped_by: stopped_by.map(str::to_owned), ..self.describe(state, main) };
+        let mut record = Record { stopped_by: stopped_by.map(str::to_owned), ..self.describe(state, main, besides) };
         if record == self.record && self.is_written() {
             return;
         }
@@ -88,7 +89,7 @@ impl Diary {
         }
     }
 
-    fn describe(&self, state: &State, main: c_int) -> Record {
+    fn describe(&self, state: &State, main: c_int, besides: &Besides) -> Record {
         Record {
             phase: state.phase(),
             main,
@@ -113,6 +114,7 @@ impl Diary {
                 .filter(|_| state.phase() == Phase::Holding)
                 .map(|hold| hold.time.as_secs()),
             refused: state.refusal().map(str::to_owned),
+            companions: besides.described(state),
             ..self.record.clone()
         }
     }

@@ -76,7 +76,7 @@ fn supervise(command: Args, mut options: Options, inherited: Inherited) -> c_int
     if process::variable(c"TINI_KILL_PROCESS_GROUP").is_some() {
         options.policy.scope = Scope::Group;
     }
-    let lives = Lives { main: &|start| launch(command, start), errand: &|_| 0, again: false };
+    let lives = Lives { main: &|start| launch(command, start), errand: &|_| 0, companion: &|_| 0, again: false };
     run(&lives, || State::plain(options.policy), inherited)
 }
 

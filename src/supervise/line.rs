@@ -2,6 +2,7 @@
 
 use super::stop::Stop;
 use crate::handover::{Level, Saved};
+use crate::sys::process::Ended;
 use std::ffi::c_int;
 use std::time::Duration;
 
@@ -98,6 +99,15 @@ pub enum Line {
     },
     /// It is ended because it hangs; so long until SIGKILL.
     Aborting(Duration),
+    /// A companion has ended.
+    CompanionEnded {
+        /// Its mode.
+        mode: String,
+        /// How.
+        ended: Ended,
+        /// It is started again after this pause; none: it is not.
+        again: Option<Duration>,
+    },
     /// A line of an errand's.
     Note(String),
 }
@@ -107,6 +117,7 @@ impl Line {
     pub fn level(&self) -> Level {
         match self {
             Line::CannotRun { .. } | Line::GivenUp => Level::Error,
+            Line::CompanionEnded { ended: Ended::Exited(0), .. } => Level::Info,
             Line::Killing
             | Line::PrepareTimeout(_)
             | Line::NobodyReady(_)
@@ -115,6 +126,7 @@ impl Line {
             | Line::NotSaved(_)
             | Line::Restarting { .. }
             | Line::NoRestart(_)
+            | Line::CompanionEnded { .. }
             | Line::Holding { .. }
             | Line::Hangs { .. }
             | Line::NothingSavedYet { .. }

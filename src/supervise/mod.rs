@@ -3,6 +3,8 @@
 //! the pure `State::step`; it must never block, never exit early and never panic to death.
 
 mod after;
+mod beside;
+mod companions;
 mod diary;
 mod ending;
 mod errands;
@@ -54,12 +56,26 @@ pub struct Start {
     pub attempt: u32,
 }
 
-/// What PID 1 has done by its children. Both run in a child of their own and never return into PID 1.
+/// What a companion's first life is started with.
+pub struct Beside<'a> {
+    /// Its mode.
+    pub mode: &'a str,
+    /// The state directory of the whole.
+    pub run_dir: Option<&'a str>,
+    /// What it gives back before exec.
+    pub inherited: Inherited,
+    /// Which start of it this is, from 1.
+    pub attempt: u32,
+}
+
+/// What PID 1 has done by its children. All run in a child of their own and never return into PID 1.
 pub struct Lives<'a> {
     /// The child's first life, which becomes the workload.
     pub main: &'a dyn Fn(Start) -> c_int,
     /// An errand.
     pub errand: &'a dyn Fn(Task<'_>) -> c_int,
+    /// The first life of a companion, which becomes another mode's workload.
+    pub companion: &'a dyn Fn(Beside<'_>) -> c_int,
     /// The child may have to be started again.
     pub again: bool,
 }

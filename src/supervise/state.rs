@@ -2,6 +2,7 @@
 //! its own, so that every order of events can be tried in a test. The stop protocol, checkpoints, restarts and the watchdog are
 //! parts of it with a file each.
 
+use super::companions::Companions;
 use super::line::Line;
 use super::stop::Stop;
 use crate::handover::{Errand, Kind, Meaning, Message, Phase, Policy, Saved};
@@ -32,6 +33,8 @@ pub enum Event {
     MainEnded(Ended),
     /// Some other child ended.
     ChildEnded,
+    /// So did this companion, counted as the policy does.
+    CompanionEnded(usize, Ended),
     /// Somebody in the container asks for a checkpoint.
     SaveRequested,
     /// Nobody was there who is ready for the signal that was to be sent.
@@ -72,6 +75,8 @@ pub enum Action {
     Say(Line),
     /// Have something done aside.
     Send(Errand),
+    /// Have signs of life of the workload looked for.
+    Pulse,
     /// Have the stacks of the workload told.
     Dump,
     /// A signal that makes a hanging workload tell its stacks and die; TERM where it would only leave a core file.
@@ -82,6 +87,10 @@ pub enum Action {
     EndErrands,
     /// Prepare and run once more.
     Begin,
+    /// Start this companion.
+    BeginCompanion(usize),
+    /// SIGKILL for what is left of the companions.
+    KillCompanions,
     /// Tell how it ended, with this code, although the end is yet to come.
     Account(u8),
     /// The end.
@@ -140,6 +149,7 @@ pub struct State {
     pub(super) saving: super::saving::Saving,
     pub(super) again: super::restarting::Again,
     pub(super) watch: super::watching::Watch,
+    pub(super) companions: Companions,
     /// `stop.done_file` was asked for, and the answer.
     pub(super) complete: Option<Option<bool>>,
     /// `hooks.after_stop` ran, or run now.
@@ -180,6 +190,7 @@ impl State {
             saving: Default::default(),
             again: Default::default(),
             watch: Default::default(),
+            companions: Default::default(),
             complete: None,
             hooked: false,
             done: false,
@@ -273,13 +284,14 @@ impl State {
     /// From now on it is being stopped; preparing has no other deadline then.
     pub(super) fn begin_stop(&mut self, stop: Stop) {
         (self.stop, self.prepare_until) = (Some(stop), None);
+        self.companions.settle();
     }
 
     /// When to wake up even if nothing happens.
     pub fn deadline(&self) -> Option<Clock> {
         let own = [self.settle_at, self.term_at, self.kill_at, self.name_at, self.prepare_until, self.hold_until];
         let parts = [self.held.deadline(), self.saving.deadline(), self.again.deadline(), self.watch.deadline()];
-        own.into_iter().chain(parts).flatten().min()
+        own.into_iter().chain(parts).chain([self.companions.deadline()]).flatten().min()
     }
 
     /// The one entry: what happened, and when.
@@ -293,6 +305,7 @@ impl State {
             Event::NobodyReady(number) => self.nobody_ready(number, act),
             Event::ChildEnded if self.stop.is_some() && self.ended().is_some() => act.push(Action::DeliverToOrphans),
             Event::ChildEnded => {}
+            Event::CompanionEnded(index, ended) => self.companion_ended(index, ended, now, act),
             Event::OnlyErrands => act.push(Action::EndErrands),
             Event::ChildrenGone => self.children_gone(now, act),
             Event::Tick => self.tick(now, act),
@@ -383,6 +396,9 @@ impl State {
         }
         self.held.begin(now);
         self.stop_reaches_workload(act);
+        if self.stop.is_none() {
+            self.companions_begin(now, act);
+        }
     }
 
     fn main_ended(&mut self, ended: Ended, now: Clock, act: &mut Vec<Action>) {
@@ -392,6 +408,7 @@ impl State {
         self.held.forget();
         self.watch.disarm();
         self.saving.forget();
+        self.companions_drain(now);
         if self.stop.is_some() {
             self.stopped_main_ended(now, act);
         } else if ran {
@@ -417,6 +434,7 @@ impl State {
         }
         self.saving_tick(now, act);
         self.watch_tick(now, act);
+        self.companions_tick(now, act);
         self.stop_tick(now, act);
         self.holding_tick(now, act);
         if self.again.is_due(now) {

@@ -141,12 +141,22 @@ pub fn words(line: &Line) -> String {
         Line::Aborting(left) => {
             format!("it is ended because it hangs: SIGABRT, or SIGTERM; {} until SIGKILL", seconds(*left))
         }
+        Line::CompanionEnded { mode, ended, again } => companion_ended(mode, *ended, *again),
         Line::Note(text) => text.clone(),
     }
 }
 
 fn until_kill(left: Option<Duration>) -> String {
     left.map_or(String::new(), |left| format!(", {} until SIGKILL", seconds(left)))
+}
+
+fn companion_ended(mode: &str, ended: Ended, again: Option<Duration>) -> String {
+    let then = match again {
+        Some(pause) => format!("it starts again in {}", seconds(pause)),
+        None if ended == Ended::Exited(0) => "it is not started again".into(),
+        None => "given up".into(),
+    };
+    format!("companion {}: {}; {then}", mode.escape_debug(), how(ended))
 }
 
 /// Whom a stop still waits for, as one line.

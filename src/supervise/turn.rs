@@ -1,6 +1,7 @@
 //! One turn after the other: wait, tell the state what happened, do what it answers. All side effects of PID 1 are here.
 
 use super::Lives;
+use super::beside::Besides;
 use super::diary::Diary;
 use super::ending::Ending;
 use super::errands::Errands;
@@ -48,6 +49,7 @@ pub struct Supervisor {
     /// Errands and starts that the state asked for in this turn; they need what `run` was given.
     wanted: Vec<Errand>,
     begin: bool,
+    besides: Besides,
     requests: Option<Requests>,
     /// How often the kernel had killed for want of memory before.
     memory_kills: Option<u64>,
@@ -82,6 +84,7 @@ impl Supervisor {
             actions: Vec::new(),
             wanted: Vec::new(),
             begin: false,
+            besides: Besides::default(),
             requests: None,
             memory_kills: None,
             holders: Vec::new(),
@@ -110,7 +113,7 @@ impl Supervisor {
         if self.exit.is_some() {
             return self.exit;
         }
-        if !self.wanted.is_empty() || self.begin {
+        if !self.wanted.is_empty() || self.begin || self.besides.any_wanted() {
             return None;
         }
         let asked = self.wait(more);
@@ -150,6 +153,10 @@ impl Supervisor {
         }
         if std::mem::take(&mut self.begin) {
             self.start_again(lives, inherited, workdir);
+        }
+        for index in self.besides.start(&self.state, lives, inherited, workdir) {
+            let lost = process::Ended::Exited(crate::exit::Exit::Internal.code());
+            self.step(Event::CompanionEnded(index, lost));
         }
     }
 
@@ -225,7 +232,8 @@ impl Supervisor {
     /// From the first words in it on, there is also somebody to ask.
     fn keep_diary(&mut self) {
         let silent = !self.diary.is_written();
-        self.diary.keep(&self.state, self.workload.main(), self.stopped_by.as_deref(), self.now());
+        let main = self.workload.main();
+        self.diary.keep(&self.state, main, &self.besides, self.stopped_by.as_deref(), self.now());
         if silent && self.diary.is_written() {
             let policy = &self.state.policy;
             let directory = policy.run_dir.as_deref().map(Path::new);
@@ -275,6 +283,10 @@ impl Supervisor {
             self.hear_out();
             self.step(Event::MainEnded(ended));
             return false;
+        }
+        if let Some(index) = self.besides.reaped(pid) {
+            self.step(Event::CompanionEnded(index, ended));
+            return true;
         }
         if self.state.policy.tell_orphans {
             self.voice().write(Level::Info, &format!("reaped orphan {pid}: {}", tell::how(ended)));
@@ -330,14 +342,24 @@ impl Supervisor {
             Action::Tree(number) => self.signal_tree(number),
             Action::Kill => self.kill(),
             Action::Say(line) => self.voice().say(&line),
+            Action::Pulse => self.wanted.push(Errand::Pulse(self.besides.all())),
             Action::Send(errand) => self.wanted.push(errand),
-            Action::Dump => self.wanted.push(Errand::Dump(self.workload.tree(&self.errands))),
+            Action::Dump => self.wanted.push(Errand::Dump(self.main_tree())),
             Action::NameLeft(left) => self.name_left(left),
             Action::EndErrands => self.errands.end(self.now()),
             Action::Begin => self.begin = true,
+            Action::BeginCompanion(index) => self.besides.want(index),
+            Action::KillCompanions => self.besides.kill(),
             Action::Account(code) => self.account(code),
             Action::Exit(code) => self.finish(code),
         }
+    }
+
+    /// What is the main mode's, or was.
+    fn main_tree(&self) -> Vec<c_int> {
+        let (mut tree, besides) = (self.workload.tree(&self.errands), self.besides.all());
+        tree.retain(|pid| !besides.contains(pid));
+        tree
     }
 
     fn signal_tree(&mut self, number: c_int) {

@@ -2,7 +2,7 @@
 
 use super::line::Line;
 use super::state::{Action, Clock, State, due};
-use crate::handover::{Errand, OnHang, Pulse, Watchdog};
+use crate::handover::{OnHang, Pulse, Watchdog};
 use std::time::Duration;
 
 /// By then stacks have been told, or never will be: a little more than what the errand may take.
@@ -97,7 +97,7 @@ impl State {
         let limits = self.policy.watchdog;
         self.watch.look_at = limits.shortest().map(|limit| now + pace(limit));
         if limits.output.is_some() || limits.heartbeat.is_some() {
-            act.push(Action::Send(Errand::Pulse));
+            act.push(Action::Pulse);
         }
         // A checkpoint is told by the errand that watches for it; that limit needs no look.
         self.judge(Watchdog { output: None, heartbeat: None, ..limits }, now, act);

@@ -289,6 +289,14 @@ pub fn occupy_stdio() {
     }
 }
 
+/// For a process that nobody types for, and whose output is no part of another's data: nothing to read, and stdout is stderr.
+pub fn detach_stdio() {
+    if let Ok(null) = std::fs::File::open("/dev/null") {
+        let _ = nix::unistd::dup2_stdin(null);
+    }
+    let _ = nix::unistd::dup2_stdout(std::io::stderr());
+}
+
 /// Closes every descriptor above stderr but these, so that PID 1 pins nothing that the caller had open.
 pub fn close_all_but(keep: &mut [RawFd]) {
     keep.sort_unstable();

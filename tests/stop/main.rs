@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod companions;
 mod docs;
 mod ending;
 mod environment;

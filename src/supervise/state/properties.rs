@@ -50,6 +50,8 @@ impl Play {
     fn does(&mut self, event: Event) {
         let mut act = Vec::new();
         self.state.step(event, self.now, &mut act);
+        let begins = act.iter().any(|action| matches!(action, Action::BeginCompanion(_)));
+        assert!(!begins || self.state.life == Life::Running && self.state.stop.is_none(), "{:?}", self.done);
         self.done.extend(act.into_iter().map(|action| (self.now, action)));
     }
 
@@ -115,8 +117,10 @@ fn policies() -> impl Strategy<Value = Policy> {
         restarts(),
         watchdogs(),
         option::of(seconds(1..20)),
+        0usize..3,
     );
-    parts.prop_map(|(grace, kind, [watched, signal, file, done, held, hooked], restart, watchdog, prepare_timeout)| {
+    parts.prop_map(|(grace, kind, flags, restart, watchdog, prepare_timeout, companions)| {
+        let [watched, signal, file, done, held, hooked] = flags;
         Policy {
             grace,
             kind,
@@ -131,6 +135,7 @@ fn policies() -> impl Strategy<Value = Policy> {
             hold: held.then(|| Hold { time: Duration::from_secs(1800), look: "a\nb".into() }),
             after_stop: hooked.then(AfterStop::default),
             done_file: done.then(|| "/done".into()),
+            companions: vec!["lab".into(); companions],
             on: vec![(libc::SIGUSR2, Meaning::Checkpoint)],
             ..Policy::default()
         }
@@ -166,7 +171,13 @@ fn ends() -> impl Strategy<Value = Event> {
         Just(Event::ChildrenGone),
         Just(Event::ChildEnded),
         Just(Event::OnlyErrands),
+        companions_end(),
     ]
+}
+
+fn companions_end() -> impl Strategy<Value = Event> {
+    let ended = prop_oneof![Just(Ended::Exited(0)), Just(Ended::Exited(1)), Just(Ended::Killed(9))];
+    (0usize..3, ended).prop_map(|(index, ended)| Event::CompanionEnded(index, ended))
 }
 
 fn others() -> impl Strategy<Value = Event> {
@@ -199,7 +210,7 @@ fn anything() -> impl Strategy<Value = Event> {
 fn while_it_saves() -> impl Strategy<Value = Event> {
     let heard = words().prop_filter("one policy", |event| !matches!(event, Event::Said(Message::Policy(_))));
     let quiet = signals().prop_filter("no interrupts", |event| *event != signal(libc::SIGINT));
-    prop_oneof![quiet, heard, others(), Just(Event::ChildEnded), Just(Event::OnlyErrands)]
+    prop_oneof![quiet, heard, others(), Just(Event::ChildEnded), Just(Event::OnlyErrands), companions_end()]
 }
 
 proptest! {
@@ -316,6 +327,14 @@ proptest! {
             play.pass(play.now + Duration::from_secs(3600));
             prop_assert!(!play.done[stopped..].iter().any(|(_, action)| *action == Action::Begin), "{:?}", play.done);
         }
+    }
+
+    #[test]
+    fn no_companion_is_started_but_while_the_workload_runs(policy in policies(), script in scripts(anything())) {
+        let mut play = Play::new();
+        play.does(Event::Said(Message::Policy(Box::new(policy))));
+        // `does` looks at each.
+        script.into_iter().for_each(|(event, pause)| play.after(pause, event));
     }
 
     #[test]

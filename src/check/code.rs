@@ -105,10 +105,10 @@ pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Ta
     if entry.is_none() && !configured && site.path == Path::new("/") {
         return Vec::new();
     }
-    let mount = site.seems_on().cloned();
+    let way = site.way();
     let given = Given::of(scene, rules.forbids("code.git"));
     let code = Code { site, entry, configured, commit: None, given };
-    Task::of_path(STEPS, rules, code, mount.as_ref(), None).into_iter().collect()
+    Task::of_path(STEPS, rules, code, way, None).into_iter().collect()
 }
 
 impl Code {

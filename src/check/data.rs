@@ -2,6 +2,7 @@
 //! as this user, and holding what was asked for.
 
 mod content;
+mod empty;
 
 use super::listing::{self, Listing};
 use super::rules::Rules;
@@ -17,7 +18,6 @@ use crate::sys::filesystem::Class;
 use crate::sys::mountinfo::Mount;
 use crate::sys::volume::Volume;
 use nix::errno::Errno;
-use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
 
 /// A data path on its way through the steps.
@@ -160,10 +160,11 @@ pub const STEPS: &[Step<Data>] = &[
 pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
     let task = |want: &DataPath| {
         let site = Site::new(&want.path, &scene.workdir, ground);
-        let mount = site.seems_on().cloned();
+        let way = site.way();
+        let long = want.manifest.is_some() || want.min_speed.is_some();
         let data =
             Data { site, want: want.clone(), listing: None, verified: None, speed: None, pulse: Box::new(|_| {}) };
-        Task::of_path(STEPS, rules, data, mount.as_ref(), want.timeout)
+        Some(Task::of_path(STEPS, rules, data, way, want.timeout)?.apart(long))
     };
     scene.settings.data.iter().filter_map(task).collect()
 }
@@ -241,48 +242,6 @@ impl Data {
         file.refused("read", errno).found()
     }
 
-    fn not_empty(&mut self) -> Answer {
-        let Some(meta) = self.site.metadata().filter(|_| self.want.min_files > 0) else { return Ok(()) };
-        if !meta.is_dir() {
-            return if meta.is_file() && meta.len() == 0 {
-                Trouble::new(format!("{} is an empty file", self.site.shown)).found()
-            } else {
-                Ok(())
-            };
-        }
-        if self.listing.as_ref().is_none_or(|listing| listing.entries > 0) {
-            return Ok(());
-        }
-        let made = self.site.place().is_container() && self.site.is_mount_root() && meta.uid() == 0;
-        let trouble = Trouble::new(format!("{} is {}empty", self.site.shown, if made { "mounted, but " } else { "" }));
-        if !made {
-            return trouble
-                .because("there is nothing to read")
-                .advice("`min_files=0` behind the path says that it may be empty")
-                .found();
-        }
-        trouble
-            .because(self.made_by_engine())
-            .remedy(self.site.mount_it(self.site.mount().is_some_and(Mount::is_read_only)))
-            .advice(self.site.refuse_missing())
-            .found()
-    }
-
-    /// `-v` and `hostPath` make a missing source: an empty directory of root's, also where a file was meant.
-    fn made_by_engine(&self) -> String {
-        if self.site.is_deleted() {
-            return "what is mounted there was deleted on the host".to_owned();
-        }
-        let source = self.site.mount().map(|mount| crate::show::bytes(&mount.root)).filter(|root| root != "/");
-        let source = source.map(|root| format!(" (it ends in {root})")).unwrap_or_default();
-        match self.site.path.extension() {
-            Some(_) => {
-                format!("for a missing file the engine makes an empty directory; is the source{source} spelled right?")
-            }
-            None => format!("for a misspelled source the engine makes an empty directory{source}"),
-        }
-    }
-
     fn access(&mut self) -> Answer {
         let Some(mount) = self.site.mount() else { return Ok(()) };
         match (self.want.read_only, mount.is_read_only()) {
@@ -293,7 +252,7 @@ impl Data {
             }
             (Some(false), true) => {
                 Trouble::new(format!("{} is read-only, and was asked to be writable", self.site.shown))
-                    .remedy(self.site.mount_it(false))
+                    .remedy(self.site.make_writable())
             }
             (None, false) if self.is_given() => Trouble::new(format!("{} is writable", self.site.shown))
                 .because(AT_RISK)

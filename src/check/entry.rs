@@ -92,16 +92,22 @@ impl Entry {
 
     fn readable(&self, file: &Site, level: Option<Severity>) -> Answer {
         let Some(meta) = file.metadata() else { return file.readable() };
-        if meta.is_dir() && (self.configured || self.how == How::Shell) {
+        if meta.is_dir() && !self.is_package(&file.path) {
             return Trouble::new(format!("{} is a directory, not a file", file.shown))
                 .because("for a missing file that is mounted the engine makes a directory")
                 .advice("check the path of the file on the host")
+                .level(level)
                 .found();
         }
         if meta.len() == 0 && meta.is_file() && self.configured {
             return Trouble::new(format!("{} is empty", file.shown)).found();
         }
         trouble::one_byte(&file.path).or_else(|errno| file.refused("read", errno).level(level).found())
+    }
+
+    /// Python runs a directory that says how.
+    fn is_package(&self, directory: &Path) -> bool {
+        self.how == How::Read && !self.configured && directory.join("__main__.py").exists()
     }
 
     /// The command itself ends as a shell would end it, before or after an installation; a configured entry as a check.

@@ -59,6 +59,16 @@ impl Finding {
     pub fn family(&self) -> &str {
         self.check.split_once('.').map_or(self.check.as_str(), |(family, _)| family)
     }
+
+    /// Where trainit has become the user, another one is asked for in the same way: with `--user` it could not become anybody.
+    pub fn ask_trainit_for_the_user(&mut self) {
+        for remedy in &mut self.remedy {
+            if let Remedy::Start(Change::User { uid, gid }) = *remedy {
+                let (name, value) = ("TRAINIT_USER".to_owned(), Some(format!("{uid}:{gid}")));
+                *remedy = Remedy::Start(Change::Env { name, value });
+            }
+        }
+    }
 }
 
 /// The exit code that findings end a start with; none: it goes on. A failure that trying again does not mend wins over one

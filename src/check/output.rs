@@ -139,9 +139,9 @@ pub const STEPS: &[Step<Output>] = &[
 pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
     let task = |want: &OutputPath| {
         let site = Site::new(&want.path, &scene.workdir, ground);
-        let mount = site.seems_on().cloned();
+        let way = site.way();
         let output = Output { site, want: want.clone(), room: Room::default(), tried: false, skew: None };
-        Task::of_path(STEPS, rules, output, mount.as_ref(), want.timeout)
+        Task::of_path(STEPS, rules, output, way, want.timeout)
     };
     scene.settings.output.iter().filter_map(task).collect()
 }
@@ -222,9 +222,10 @@ impl Output {
                 Trouble::new(format!("{shown} cannot be written: the container's root is read-only"))
                     .because("nothing is mounted there")
             }
+            Lies::On(mount) if !mount.is_read_only() => Trouble::new(format!("{shown} is exported read-only")),
             _ => Trouble::new(format!("{shown} is mounted read-only")),
         }
-        .remedy(self.site.mount_it(false))
+        .remedy(self.site.make_writable())
     }
 
     fn full(&self) -> Trouble {

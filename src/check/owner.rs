@@ -48,8 +48,9 @@ pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Ta
 
 fn task<'a>(path: &Path, code: bool, scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Option<Task<'a>> {
     let site = Site::new(path, &scene.workdir, ground);
-    let mount = site.seems_on().filter(|mount| is_a_persons(mount)).cloned()?;
-    Task::of_path(STEPS, rules, Owned { site, code, root: scene.root.clone() }, Some(&mount), None)
+    site.seems_on().filter(|mount| is_a_persons(mount))?;
+    let way = site.way();
+    Task::of_path(STEPS, rules, Owned { site, code, root: scene.root.clone() }, way, None)
 }
 
 /// A writable directory of this machine's disks, by its mount alone.

@@ -1,5 +1,5 @@
-//! Runs the tasks: each that touches a user's path in a process of its own, all others together in one, everything at the same
-//! time. Their findings come back as JSON; who is overdue is given up.
+//! Runs the tasks in processes that can be given up: what only this machine has to answer one after the other in one of them, each
+//! that another machine has to answer in one of its own, everything at the same time. Their findings come back as JSON.
 
 use super::rules::Rules;
 use super::table;
@@ -8,11 +8,14 @@ use super::{Finding, Scene};
 use crate::sys::away::{self, Away, Silence, Voice};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// So long the order of the table is kept; then what is known is told, while the rest is waited for.
 const ORDER: Duration = Duration::from_millis(500);
+/// So long tasks share a process, which as a rule takes milliseconds for all of them.
+const SHARED: Duration = Duration::from_millis(500);
 /// So seldom word of what takes long is passed on to a person.
 const WORD: Duration = Duration::from_secs(10);
 
@@ -48,63 +51,78 @@ pub fn run(
     if !tasks.is_empty() {
         begin();
     }
-    Watch::start(tasks).finish(each)
+    let switched = scene.user.as_ref().is_some_and(|user| user.identity.switch.is_some());
+    Watch::start(tasks, switched).finish(each)
 }
 
-/// What became of one task.
+/// What is to be done, and what became of it.
 struct Answer<'a> {
     about: About<'a>,
+    work: Option<Work<'a>>,
     findings: Vec<Finding>,
     done: bool,
     told: bool,
 }
 
-/// A process and the tasks that it has not answered yet.
+/// A process that does one task after the other.
 struct Probe {
     away: Away,
-    tasks: Vec<usize>,
+    /// Those that it has not answered, the one that it is busy with first.
+    tasks: VecDeque<usize>,
+    /// When that one is given up.
     deadline: Instant,
+    /// When the others get processes of their own.
+    parting: Instant,
 }
 
 struct Watch<'a> {
     begun: Instant,
     answers: Vec<Answer<'a>>,
     probes: Vec<Probe>,
+    /// This process has become another user.
+    switched: bool,
     /// The last word of what takes long, and since when no other was passed on.
     word: (String, Instant),
 }
 
 impl<'a> Watch<'a> {
-    fn start(tasks: Vec<Task<'a>>) -> Self {
+    fn start(tasks: Vec<Task<'a>>, switched: bool) -> Self {
         let begun = Instant::now();
-        let mut watch = Watch { begun, answers: Vec::new(), probes: Vec::new(), word: (String::new(), begun) };
-        let (mut together, mut alone) = (Vec::new(), Vec::new());
+        let word = (String::new(), begun);
+        let mut watch = Watch { begun, answers: Vec::new(), probes: Vec::new(), switched, word };
+        let (mut together, mut alone) = (VecDeque::new(), Vec::new());
         for (index, Task { about, work }) in tasks.into_iter().enumerate() {
             if about.alone {
-                alone.push(vec![(index, work)])
+                alone.push(index)
             } else {
-                together.push((index, work))
+                together.push_back(index)
             }
-            watch.answers.push(Answer { about, findings: Vec::new(), done: false, told: false });
+            watch.answers.push(Answer { about, work: Some(work), findings: Vec::new(), done: false, told: false });
         }
-        for works in std::iter::once(together).chain(alone).filter(|works| !works.is_empty()) {
-            watch.launch(works);
-        }
+        watch.launch(together);
+        alone.into_iter().for_each(|task| watch.launch([task].into()));
         watch
     }
 
-    fn launch(&mut self, works: Vec<(usize, Work<'a>)>) {
-        let tasks: Vec<usize> = works.iter().map(|(index, _)| *index).collect();
-        let deadline = self.begun
-            + tasks.iter().filter_map(|index| Some(self.answers.get(*index)?.about.deadline)).max().unwrap_or_default();
-        let work = |voice| {
+    /// Starts a process for these tasks. It does them in its own copy of this memory; here they stay, for another process.
+    fn launch(&mut self, tasks: VecDeque<usize>) {
+        let Some(first) = tasks.front() else { return };
+        let now = Instant::now();
+        let (deadline, parting) = (now + self.patience(*first), now + SHARED);
+        let answers = &mut self.answers;
+        let mut work = |index: usize| answers.get_mut(index)?.work.take();
+        let process = Away::start(|voice| {
             let voice = Rc::new(RefCell::new(voice));
-            works.into_iter().all(|(index, work)| answer(&voice, index, work))
-        };
-        match Away::start(work) {
-            Ok(away) => self.probes.push(Probe { away, tasks, deadline }),
-            Err(_) => self.silent(&tasks, Silence::NotStarted),
+            tasks.iter().all(|index| work(*index).is_none_or(|work| answer(&voice, *index, work)))
+        });
+        match process {
+            Ok(away) => self.probes.push(Probe { away, tasks, deadline, parting }),
+            Err(_) => tasks.iter().for_each(|task| self.silent(*task, Silence::NotStarted)),
         }
+    }
+
+    fn patience(&self, task: usize) -> Duration {
+        self.answers.get(task).map(|answer| answer.about.deadline).unwrap_or_default()
     }
 
     fn finish(mut self, each: &mut dyn FnMut(Told<'_>)) -> Vec<Finding> {
@@ -123,55 +141,76 @@ impl<'a> Watch<'a> {
         for (mut probe, ready) in probes.into_iter().zip(ready) {
             let open = !ready || probe.away.receive();
             self.take_frames(&mut probe);
-            if probe.tasks.is_empty() {
-                continue;
-            }
-            if !open {
-                self.silent(&probe.tasks, Silence::Died);
-            } else if Instant::now() >= probe.deadline {
-                probe.away.kill();
-                self.silent(&probe.tasks, Silence::Overdue);
-            } else {
-                self.probes.push(probe);
-            }
+            self.judge(probe, open);
         }
     }
 
     /// Which probes have something to read, or have ended.
     fn poll(&self) -> Vec<bool> {
         let fds: Vec<_> = self.probes.iter().map(|probe| probe.away.fd()).collect();
-        let next = self.probes.iter().map(|probe| probe.deadline).min().unwrap_or(self.begun);
+        let next = self.probes.iter().map(Probe::next).min().unwrap_or(self.begun);
         let order = self.begun + ORDER;
         away::wait(&fds, if Instant::now() < order { next.min(order) } else { next })
+    }
+
+    /// Whether a process goes on, and what becomes of its tasks. One that is slow keeps what it is busy with: the others are not to
+    /// wait for it.
+    fn judge(&mut self, mut probe: Probe, open: bool) {
+        let Some(current) = probe.tasks.front().copied() else {
+            // What it may still be doing was given to others.
+            return probe.away.kill();
+        };
+        let now = Instant::now();
+        if open && now < probe.next() {
+            return self.probes.push(probe);
+        }
+        let rest = probe.tasks.split_off(1);
+        if !open {
+            self.silent(current, Silence::Died);
+            return self.launch(rest);
+        }
+        if now >= probe.deadline {
+            probe.away.kill();
+            self.silent(current, Silence::Overdue);
+        } else {
+            self.probes.push(probe);
+        }
+        rest.into_iter().for_each(|task| self.launch([task].into()));
     }
 
     fn take_frames(&mut self, probe: &mut Probe) {
         while let Some(body) = probe.away.body() {
             // What cannot be understood is dropped; its task then has no answer.
             match serde_json::from_slice(&body) {
-                Ok(Said::Findings(index, findings)) => {
-                    let expected = probe.tasks.iter().position(|task| *task == index);
-                    let expected = expected.map(|at| probe.tasks.swap_remove(at));
-                    if let Some(answer) = expected.and_then(|index| self.answers.get_mut(index)) {
-                        (answer.findings, answer.done) = (findings, true);
-                    }
-                }
+                Ok(Said::Findings(index, findings)) => self.take(probe, index, findings),
                 Ok(Said::Progress(index, words)) => {
                     self.word.0 = words;
-                    let again = self.answers.get(index).map(|answer| Instant::now() + answer.about.deadline);
-                    probe.deadline = again.unwrap_or(probe.deadline);
+                    probe.deadline = Instant::now() + self.patience(index);
                 }
                 Err(_) => {}
             }
         }
     }
 
-    fn silent(&mut self, tasks: &[usize], silence: Silence) {
+    /// Takes an answer, if this process has still to give it.
+    fn take(&mut self, probe: &mut Probe, index: usize, mut findings: Vec<Finding>) {
+        let Some(at) = probe.tasks.iter().position(|task| *task == index) else { return };
+        probe.tasks.remove(at);
+        if self.switched {
+            findings.iter_mut().for_each(Finding::ask_trainit_for_the_user);
+        }
+        if let Some(answer) = self.answers.get_mut(index) {
+            (answer.findings, answer.done) = (findings, true);
+        }
+        if let Some(next) = probe.tasks.front() {
+            probe.deadline = Instant::now() + self.patience(*next);
+        }
+    }
+
+    fn silent(&mut self, task: usize, silence: Silence) {
         let took = self.begun.elapsed();
-        for index in tasks {
-            if let Some(answer) = self.answers.get_mut(*index) {
-                (answer.findings, answer.done) = (answer.about.silent(silence, took).into_iter().collect(), true);
-            }
+        if let Some(answer) = self.answers.get_mut(task) {
+            (answer.findings, answer.done) = (answer.about.silent(silence, took).into_iter().collect(), true);
         }
     }
 
@@ -185,6 +224,13 @@ impl<'a> Watch<'a> {
             each(Told::Progress(&std::mem::take(&mut self.word.0)));
             self.word.1 = Instant::now();
         }
+    }
+}
+
+impl Probe {
+    /// When something has to be done about it, if it says nothing.
+    fn next(&self) -> Instant {
+        if self.tasks.len() > 1 { self.deadline.min(self.parting) } else { self.deadline }
     }
 }
 

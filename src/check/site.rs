@@ -2,6 +2,7 @@
 //! killed. The steps that all families of paths share are here, too.
 
 use super::step::{Answer, Trouble};
+use super::task::Way;
 use super::trouble::{self, Denied};
 use super::{Change, Facts, Ground, Remedy};
 use crate::engine::Place;
@@ -42,7 +43,8 @@ pub enum Lies<'a> {
 impl Site {
     /// A path that nobody has touched yet; relative ones start at `base`.
     pub fn new(path: &Path, base: &Path, ground: &Rc<Ground>) -> Self {
-        let path = base.join(path);
+        // Without `.` and doubled slashes: `./run.sh` is shown as the file that it is.
+        let path: PathBuf = base.join(path).components().collect();
         Site { shown: crate::show::path(&path), path, ground: Rc::clone(ground), meta: None }
     }
 
@@ -54,6 +56,17 @@ impl Site {
     /// The mount that it seems to lie on, by its name alone; touches nothing.
     pub fn seems_on(&self) -> Option<&Mount> {
         mountinfo::covering(self.ground.mounts(), &self.path)
+    }
+
+    /// Whom a look at it depends on, found out without one.
+    pub fn way(&self) -> Way {
+        let far = reach::far(self.ground.mounts(), &self.path);
+        let mount = far.or_else(|| self.seems_on());
+        Way {
+            patience: mount.map_or(mountinfo::LOCAL, Mount::patience),
+            location: mount.map(|mount| crate::show::location(&mount.kind, &mount.source)),
+            far: far.is_some(),
+        }
     }
 
     /// Where this runs.
@@ -119,6 +132,22 @@ impl Site {
         match self.place() {
             Place::Host => Remedy::Do(format!("mount it: mount SOURCE {}", crate::show::quoted(self.path.as_os_str()))),
             Place::Container | Place::Pod => Remedy::Start(Change::Mount { target, read_only }),
+        }
+    }
+
+    /// How what cannot be written becomes writable: by another start where this mount alone is read-only, else where the file
+    /// system is mounted or exported.
+    pub fn make_writable(&self) -> Remedy {
+        let Lies::On(mount) = self.lies() else { return self.mount_it(false) };
+        match (mount.class(), mount.has_read_only_file_system(), mount.is_read_only()) {
+            (Some(Class::Memory), ..) | (_, false, true) => self.mount_it(false),
+            (_, true, _) => Remedy::Do(
+                "mount its file system writable on the host; after errors of a disk the kernel makes it read-only: dmesg"
+                    .to_owned(),
+            ),
+            (_, false, false) => {
+                Remedy::Do("the mount permits it, the server does not: export it for writing there".to_owned())
+            }
         }
     }
 

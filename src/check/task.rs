@@ -4,7 +4,7 @@ use super::rules::Rules;
 use super::step::{Step, Subject, Trouble, walk};
 use super::{Check, Facts, Finding};
 use crate::sys::away::Silence;
-use crate::sys::mountinfo::{LOCAL, Mount};
+use crate::sys::mountinfo::LOCAL;
 use std::time::Duration;
 
 /// What goes into the process that works.
@@ -31,8 +31,19 @@ pub struct About<'a> {
     location: Option<String>,
     /// How long it may take.
     pub deadline: Duration,
-    /// It touches a user's path, so that it can hang for ever and needs a process of its own.
+    /// It may hang for ever, or take long by intention: it gets a process of its own from the beginning.
     pub alone: bool,
+}
+
+/// What can be told of a path before it is touched.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// How long an answer may take.
+    pub patience: Duration,
+    /// The file system: `nfs4 from nas:/export`.
+    pub location: Option<String>,
+    /// Another machine has to answer.
+    pub far: bool,
 }
 
 impl<'a> Task<'a> {
@@ -41,17 +52,23 @@ impl<'a> Task<'a> {
         Self::new(steps, rules, subject, |about| about)
     }
 
-    /// A walk over a user's path. The deadline follows the kind of file system that it seems to lie on, unless an option says it.
+    /// A walk over a user's path. The deadline follows the kind of file system on the way to it, unless an option says it.
     pub fn of_path<S: Subject + 'static>(
         steps: &'static [Step<S>],
         rules: &Rules<'a>,
         subject: S,
-        mount: Option<&Mount>,
+        way: Way,
         timeout: Option<Duration>,
     ) -> Option<Self> {
-        let deadline = timeout.or(mount.map(Mount::patience)).unwrap_or(LOCAL);
-        let location = mount.map(|mount| crate::show::location(&mount.kind, &mount.source));
-        Self::new(steps, rules, subject, |about| About { location, deadline, alone: true, ..about })
+        let Way { patience, location, far } = way;
+        let deadline = timeout.unwrap_or(patience);
+        Self::new(steps, rules, subject, |about| About { location, deadline, alone: far, ..about })
+    }
+
+    /// The same, in a process of its own: it is going to take its time.
+    pub fn apart(mut self, apart: bool) -> Self {
+        self.about.alone |= apart;
+        self
     }
 
     fn new<S: Subject + 'static>(

@@ -106,6 +106,9 @@ impl Denied<'_> {
         let (own_uid, own_gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
         match self.place {
             Place::Host => Remedy::Do(format!("run as {uid}:{gid}, or: chown {own_uid}:{own_gid} {}", self.shown)),
+            _ if own_uid.is_root() && uid == 0 => Remedy::Do(
+                "docker run --user UID:GID … as a user who may; or let root count: no_root_squash in the server's exports, allow_other of the FUSE daemon".to_owned(),
+            ),
             _ if uid == 0 => {
                 Remedy::Do(format!("on the host: chown {own_uid}:{own_gid} what is mounted at {}", self.shown))
             }

@@ -72,8 +72,16 @@ impl Chown {
             trouble: None,
         };
         let begun = walk.begin(self);
-        let why = begun.err().map(|errno| errno.desc().to_owned()).or(walk.trouble)?;
+        let why = begun.err().map(words).or(walk.trouble)?;
         Some(format!("{} was not given to {uid}:{gid} in whole: {why}", crate::show::path(&self.path)))
+    }
+}
+
+/// Root may do this anywhere but where it counts as nobody, or has not the right for it.
+fn words(errno: Errno) -> String {
+    match errno {
+        Errno::EPERM => "not permitted here, as on NFS with root_squash, or without the capability CHOWN".to_owned(),
+        errno => errno.desc().to_owned(),
     }
 }
 
@@ -124,7 +132,7 @@ impl Walk {
         let is_directory = found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits();
         let below = if is_directory { self.below(directory, name, depth - 1) } else { Ok(()) };
         if let Err(errno) = given.and(below) {
-            self.trouble.get_or_insert_with(|| errno.desc().to_owned());
+            self.trouble.get_or_insert_with(|| words(errno));
         }
         true
     }

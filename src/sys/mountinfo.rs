@@ -117,7 +117,12 @@ impl Mount {
 
     /// Whether nothing can be written through it.
     pub fn is_read_only(&self) -> bool {
-        has_option(&self.options, b"ro") || has_option(&self.super_options, b"ro")
+        has_option(&self.options, b"ro") || self.has_read_only_file_system()
+    }
+
+    /// Whether it is not this mount alone that permits no writing, but all of its file system.
+    pub fn has_read_only_file_system(&self) -> bool {
+        has_option(&self.super_options, b"ro")
     }
 
     /// Whether programs and libraries on it cannot be run.

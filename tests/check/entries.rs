@@ -24,6 +24,8 @@ fn a_script_that_cannot_run_is_told_with_its_reason() {
     told("touch code/main.py", "python train.py", "code.entry", 112, "/code/train.py does not exist");
     told("ln -s /host/train.py code/train.py", "python3 -u train.py", "code.entry", 112, "is a link to /host/train.py");
     told("mkdir code/run.sh", "bash run.sh", "code.entry", 112, "is a directory, not a file");
+    told("mkdir code/train.py", "python train.py", "code.entry", 112, "is a directory, not a file");
+    told("mkdir code/train.py", "torchrun train.py", "code.entry", 0, "is a directory, not a file");
     told("printf 'cd /\\r\\nls\\r\\n' > code/run.sh", "bash run.sh", "code.entry", 0, "CR LF");
     told("touch code/main.py", "torchrun --nproc-per-node 2 train.py", "code.entry", 0, "train.py does not exist");
     told("echo '#!/bin/sh' > code/run", "./run", "code.entry", 126, "may not be executed: mode 0");
@@ -46,6 +48,7 @@ fn what_runs_and_what_may_still_come_is_not_complained_about() {
     quiet("echo pass > code/train.py", "python train.py --lr 3");
     quiet("printf 'print(1)\\r\\n' > code/train.py", "python train.py");
     quiet("printf '#!/bin/sh\\nexit 0\\n' > code/run; chmod +x code/run", "./run");
+    quiet("mkdir code/pkg; echo pass > code/pkg/__main__.py", "python pkg");
     quiet("", ".venv/bin/torchrun --help");
     quiet("", "python -m pytest tests");
 }

@@ -97,6 +97,27 @@ fn each_error_of_a_share_is_told_with_its_meaning() {
 }
 
 #[test]
+fn what_nobody_may_write_is_told_from_what_this_container_may_not() {
+    if !possible(&["/dev/fuse"]) {
+        return;
+    }
+    let refuses = |code| if code == op::CREATE { Act::Fail(libc::EROFS) } else { Act::Answer };
+    let told = |script: &str| {
+        let sandbox = far("fuse.sshfs", refuses).with("TRAINIT_OUTPUT", "$D/out");
+        let checked = sandbox.after(&format!("mkdir -p out; mount --bind far out; {script}")).check();
+        let (check, _, what) = checked.only("output");
+        assert_eq!((check, checked.code), ("output.writable", 113), "{what}");
+        format!("{what}: {}", checked.remedy("output"))
+    };
+    assert!(told("true").contains("/out is exported read-only: the mount permits it, the server does not"));
+    assert!(
+        told("mount -i -o remount,bind,ro out").contains("/out is mounted read-only: docker run -v /path/on/host:")
+    );
+    let below = told("mount -i -o remount,ro far");
+    assert!(below.contains("/out is mounted read-only: mount its file system writable on the host"), "{below}");
+}
+
+#[test]
 fn a_daemon_that_dies_while_it_is_asked_is_told() {
     if !possible(&["/dev/fuse"]) {
         return;

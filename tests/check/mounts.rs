@@ -54,6 +54,26 @@ fn volumes_of_engines_and_pods_are_called_by_their_names() {
 }
 
 #[test]
+fn why_there_is_nothing_is_told_by_what_is_mounted() {
+    if !possible(&[]) {
+        return;
+    }
+    let pods = "kubelet/pods/1/volumes/kubernetes.io~";
+    let cases = [
+        ("srv/dtaa", "for a misspelled source the engine makes an empty directory: the source ends in "),
+        ("volumes/rusn/_data", "for a misspelled name the engine makes a new volume; this one is called rusn"),
+        (&format!("{pods}empty-dir/data"), "data is an emptyDir, which begins empty with each pod"),
+        (&format!("{pods}csi/pvc-1/mount/dtaa"), "the volume pvc-1 holds nothing there"),
+    ];
+    for (root, because) in cases {
+        let checked = data(&format!("mkdir -p {root} data; mount --bind {root} data"), "$D/data");
+        let (check, _, what) = checked.only("data");
+        assert!(check == "data.empty" && what.contains(because), "{what}");
+        assert_eq!(what.contains("/srv/dtaa, made "), root == "srv/dtaa", "{what}");
+    }
+}
+
+#[test]
 fn an_empty_dir_ends_with_its_pod() {
     if !possible(&[]) {
         return;

@@ -79,6 +79,12 @@ impl Sandbox {
         self
     }
 
+    /// With more to be done, once all before is there.
+    pub fn after(mut self, script: &str) -> Self {
+        self.script = format!("{}\n{script}", self.script);
+        self
+    }
+
     /// `path` below the directory, as text.
     pub fn path(&self, path: &str) -> String {
         self.directory.path().join(path).display().to_string()

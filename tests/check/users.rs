@@ -85,4 +85,14 @@ fn a_check_runs_as_the_user_of_a_start() {
     let refused = sandbox.with("TRAINIT_USER", "4242:4343").check();
     assert_eq!((refused.only("data").0, refused.code), ("data.readable", 111));
     assert!(refused.only("data").2.contains("cannot be read as 4242:4343"), "{:?}", refused.only("data"));
+    // With `--user` trainit could not become anybody: whom it became is changed where that was said.
+    let given = script.replace("chmod 700 data", "chmod 700 data; chown 777:888 data");
+    let refused =
+        Sandbox::new(&given).with("TRAINIT_DATA", "$D/data:mounted=no").with("TRAINIT_USER", "4242:4343").check();
+    assert_eq!(refused.remedy("data"), "docker run -e TRAINIT_USER=777:888 …");
+    let start = refused.report["start"]["docker"].as_str().unwrap();
+    assert!(
+        start.contains("-e TRAINIT_USER=777:888") && !start.contains("4242") && !start.contains("--user"),
+        "{start}"
+    );
 }

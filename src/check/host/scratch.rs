@@ -5,11 +5,10 @@ use super::check;
 use crate::check::rules::Rules;
 use crate::check::site::Site;
 use crate::check::step::{Answer, Step, Subject, Trouble};
-use crate::check::task::Task;
+use crate::check::task::{Task, Way};
 use crate::check::{Facts, Ground, Scene, trouble};
 use crate::show;
-use crate::sys::mountinfo::{self, Mount};
-use crate::sys::reach;
+use crate::sys::mountinfo;
 use crate::sys::temporary::Temporary;
 use nix::errno::Errno;
 use nix::libc::O_TMPFILE;
@@ -88,9 +87,9 @@ pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Ta
         built: built.map(|path| scene.workdir.join(path)).collect(),
     };
     let task = match scratch.far() {
-        Some((shown, mount)) => {
+        Some((shown, way)) => {
             scratch.far = Some(shown);
-            Task::of_path(STEPS, rules, scratch, Some(&mount), Some(PATIENCE))
+            Task::of_path(STEPS, rules, scratch, way, Some(PATIENCE))
         }
         None => Task::of_machine(STEPS, rules, scratch),
     };
@@ -127,9 +126,9 @@ fn write_to(directory: &Path) -> Result<(), Errno> {
 }
 
 impl Scratch {
-    fn far(&self) -> Option<(String, Mount)> {
-        let mut sites = std::iter::once(&self.temporary).chain(&self.home);
-        sites.find_map(|site| Some((site.shown.clone(), reach::far(self.ground.mounts(), &site.path)?.clone())))
+    fn far(&self) -> Option<(String, Way)> {
+        let sites = std::iter::once(&self.temporary).chain(&self.home);
+        sites.map(|site| (site.shown.clone(), site.way())).find(|(_, way)| way.far)
     }
 
     fn loadable(&mut self) -> Answer {
@@ -137,9 +136,11 @@ impl Scratch {
             |path: &&PathBuf| mountinfo::covering(self.ground.mounts(), path).is_some_and(|mount| mount.is_noexec());
         let Some(path) = self.built.iter().find(noexec) else { return Ok(()) };
         let shown = show::path(path);
+        // A home was made there because /tmp cannot be written.
+        let better = if path.starts_with("/dev/shm") { "/tmp" } else { &shown };
         let advice = match self.temporary.place().is_container() {
             true => format!(
-                "docker run --tmpfs {shown}:exec …, or a cache elsewhere (TRITON_CACHE_DIR, TORCHINDUCTOR_CACHE_DIR)"
+                "docker run --tmpfs {better}:exec,mode=1777 …, or a cache elsewhere (TRITON_CACHE_DIR, TORCHINDUCTOR_CACHE_DIR)"
             ),
             false => format!(
                 "mount -o remount,exec {shown}, or a cache elsewhere (TRITON_CACHE_DIR, TORCHINDUCTOR_CACHE_DIR)"

@@ -1,4 +1,5 @@
 use super::super::step::{Answer as Held, Step, Subject, Trouble};
+use super::super::task::Way;
 use super::super::{Check, Facts, Passing, Status};
 use super::*;
 use crate::config::{Settings, Severity};
@@ -42,14 +43,24 @@ type Watched = (Vec<(String, String)>, Vec<String>, Duration);
 /// Who acts, and what it does in its process.
 type Actor = (&'static str, fn() -> Held);
 
+/// In processes of their own, as for another machine.
 fn watched(acts: &[Actor]) -> Watched {
+    watch(acts, true)
+}
+
+/// In one process, as for this machine alone.
+fn together(acts: &[Actor]) -> Watched {
+    watch(acts, false)
+}
+
+fn watch(acts: &[Actor], far: bool) -> Watched {
     let settings = Settings::default();
     let rules = Rules::new(&settings.checks, None);
-    let timeout = Some(Duration::from_millis(700));
-    let task = |&(name, act): &Actor| Task::of_path(STEPS, &rules, Act { name, act }, None, timeout).unwrap();
+    let way = Way { patience: Duration::from_millis(700), location: None, far };
+    let task = |&(name, act): &Actor| Task::of_path(STEPS, &rules, Act { name, act }, way.clone(), None).unwrap();
     let begun = Instant::now();
     let mut told = Vec::new();
-    let findings = Watch::start(acts.iter().map(task).collect()).finish(&mut |said| {
+    let findings = Watch::start(acts.iter().map(task).collect(), false).finish(&mut |said| {
         if let Told::Finding(finding) = said {
             told.push(finding.subject.clone().unwrap_or_default());
         }
@@ -67,22 +78,39 @@ fn hang() -> Held {
     }
 }
 
-#[test]
-fn every_task_answers_in_its_own_process() {
-    let (findings, told, _) = watched(&[("a", || Ok(())), ("b", || Trouble::new("broken").found()), ("c", || Ok(()))]);
-    let expected = [("a", "fine"), ("b", "broken"), ("c", "fine")].map(|(a, b)| (a.to_owned(), b.to_owned()));
-    assert_eq!((findings, told), (expected.to_vec(), vec!["a".to_owned(), "b".to_owned(), "c".to_owned()]));
+/// The process that a task ran in, as what it found.
+fn process() -> Held {
+    Trouble::new(std::process::id().to_string()).found()
 }
 
 #[test]
-fn a_process_that_dies_is_a_finding() {
+fn what_another_machine_answers_has_a_process_of_its_own_and_the_rest_share_one() {
+    let distinct = |(findings, ..): Watched| {
+        let processes: std::collections::BTreeSet<String> = findings.into_iter().map(|(_, what)| what).collect();
+        (processes.len(), processes.contains(&std::process::id().to_string()))
+    };
+    let acts: [Actor; 3] = [("a", process), ("b", process), ("c", process)];
+    assert_eq!((distinct(watched(&acts)), distinct(together(&acts))), ((3, false), (1, false)));
+}
+
+#[test]
+fn every_task_answers_in_the_order_of_the_table() {
+    let acts: [Actor; 3] = [("a", || Ok(())), ("b", || Trouble::new("broken").found()), ("c", || Ok(()))];
+    let expected = [("a", "fine"), ("b", "broken"), ("c", "fine")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    for (findings, told, _) in [watched(&acts), together(&acts)] {
+        assert_eq!(findings, expected);
+        assert_eq!(told, ["a", "b", "c"]);
+    }
+}
+
+#[test]
+fn a_process_that_dies_is_a_finding_of_the_task_that_it_was_busy_with() {
     let died = |name: &str| (name.to_owned(), format!("the check of {name} ended without an answer"));
-    let (findings, ..) = watched(&[
-        ("exits", || crate::sys::process::exit_now(0)),
-        ("panics", || panic!("on purpose")),
-        ("fine", || Ok(())),
-    ]);
-    assert_eq!(findings, [died("exits"), died("panics"), ("fine".to_owned(), "fine".to_owned())]);
+    let acts: [Actor; 3] =
+        [("exits", || crate::sys::process::exit_now(0)), ("panics", || panic!("on purpose")), ("fine", || Ok(()))];
+    for (findings, ..) in [watched(&acts), together(&acts)] {
+        assert_eq!(findings, [died("exits"), died("panics"), ("fine".to_owned(), "fine".to_owned())]);
+    }
 }
 
 #[test]
@@ -93,9 +121,23 @@ fn an_answer_that_is_too_long_is_none() {
 
 #[test]
 fn who_hangs_is_killed_at_the_deadline_and_holds_up_nobody() {
-    let (findings, told, took) = watched(&[("hung", hang), ("quick", || Ok(()))]);
-    assert_eq!(findings[0].1, "hung did not answer in 0.7 s");
-    assert!(took >= Duration::from_millis(700) && took < Duration::from_secs(5), "{took:?}");
-    // Half a second later the order is given up, so that a person sees what is known.
-    assert_eq!(told, ["quick", "hung"]);
+    let acts: [Actor; 3] = [("hung", hang), ("quick", || Ok(())), ("hung too", hang)];
+    for (findings, told, took) in [watched(&acts), together(&acts)] {
+        let what: Vec<String> = findings.into_iter().map(|(_, what)| what).collect();
+        assert_eq!(what, ["hung did not answer in 0.7 s", "fine", "hung too did not answer in 0.7 s"]);
+        assert!(took >= Duration::from_millis(700) && took < Duration::from_secs(5), "{took:?}");
+        // Half a second later the order is given up, so that a person sees what is known.
+        assert_eq!(told, ["quick", "hung", "hung too"]);
+    }
+}
+
+#[test]
+fn who_is_slow_in_a_shared_process_is_waited_for_beside_the_others() {
+    let slow = || {
+        std::thread::sleep(Duration::from_millis(600));
+        Ok(())
+    };
+    let (findings, _, took) = together(&[("a", slow), ("b", slow), ("c", slow), ("d", slow)]);
+    assert!(findings.iter().all(|(_, what)| what == "fine"), "{findings:?}");
+    assert!(took < Duration::from_millis(2400), "one after the other: {took:?}");
 }

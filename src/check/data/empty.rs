@@ -1,0 +1,80 @@
+//! An empty directory where data should be: what an engine made for a source that does not exist, a volume that nobody filled, or
+//! simply nothing.
+
+use super::super::step::{Answer, Trouble};
+use super::Data;
+use crate::show;
+use crate::sys::mountinfo::Mount;
+use crate::sys::volume::Volume;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, SystemTime};
+
+/// An engine made a directory for this start: a person's own is older.
+const JUST_NOW: Duration = Duration::from_secs(60);
+
+impl Data {
+    pub(super) fn not_empty(&mut self) -> Answer {
+        let Some(meta) = self.site.metadata().filter(|_| self.want.min_files > 0) else { return Ok(()) };
+        if !meta.is_dir() {
+            return if meta.is_file() && meta.len() == 0 {
+                Trouble::new(format!("{} is an empty file", self.site.shown)).found()
+            } else {
+                Ok(())
+            };
+        }
+        if self.listing.as_ref().is_none_or(|listing| listing.entries > 0) {
+            return Ok(());
+        }
+        let made = self.site.place().is_container() && self.site.is_mount_root() && meta.uid() == 0;
+        let trouble = Trouble::new(format!("{} is {}empty", self.site.shown, if made { "mounted, but " } else { "" }));
+        if !made {
+            return trouble
+                .because("there is nothing to read")
+                .advice("`min_files=0` behind the path says that it may be empty")
+                .found();
+        }
+        if let Some((because, advice)) = self.site.mount().and_then(unfilled) {
+            return trouble.because(because).advice(advice).found();
+        }
+        trouble
+            .because(self.made_by_engine(meta.created().ok()))
+            .remedy(self.site.mount_it(self.site.mount().is_some_and(Mount::is_read_only)))
+            .advice(self.site.refuse_missing())
+            .found()
+    }
+
+    /// `-v` and `hostPath` make a missing source: an empty directory of root's, also where a file was meant.
+    fn made_by_engine(&self, made: Option<SystemTime>) -> String {
+        if self.site.is_deleted() {
+            return "what is mounted there was deleted on the host".to_owned();
+        }
+        let source = self.site.mount().map(|mount| show::bytes(&mount.root)).filter(|root| root != "/");
+        let source = source.map(|root| format!("the source ends in {root}"));
+        let age = made.and_then(|made| made.elapsed().ok()).filter(|age| *age < JUST_NOW);
+        let age = age.map(|age| format!("made {} ago", show::seconds(age)));
+        let told: Vec<String> = source.into_iter().chain(age).collect();
+        let told = if told.is_empty() { String::new() } else { format!(": {}", told.join(", ")) };
+        let meant = if self.site.path.extension().is_some() { "missing file" } else { "misspelled source" };
+        format!("for a {meant} the engine makes an empty directory{told}")
+    }
+}
+
+/// Why a volume is empty, and what to do; none: it is no volume, but a directory of the host.
+fn unfilled(mount: &Mount) -> Option<(String, String)> {
+    let shown = show::bytes;
+    match mount.volume() {
+        Volume::Named(name) => Some((
+            format!("for a misspelled name the engine makes a new volume; this one is called {}", shown(name)),
+            "check the name: docker volume ls; or fill the volume once".to_owned(),
+        )),
+        Volume::Pod { plugin: b"empty-dir", name, .. } => Some((
+            format!("{} is an emptyDir, which begins empty with each pod", shown(name)),
+            "mount the claim that holds the data, or fill it in an init container".to_owned(),
+        )),
+        Volume::Pod { name, .. } => Some((
+            format!("the volume {} holds nothing there", shown(name)),
+            "check the volume's claim, and `subPath`: a missing one is made".to_owned(),
+        )),
+        Volume::Anonymous | Volume::Plain => None,
+    }
+}

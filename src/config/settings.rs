@@ -141,6 +141,8 @@ settings! {
     "host.memlock" host_memlock: Option<LockedMemory> = "" eg "unlimited", project;
     /// Threads of each process (OMP_NUM_THREADS and its like): `off`, a number, or `auto`: the CPUs here by the ranks here.
     "host.threads" host_threads: Threads = "off", project;
+    /// Some lines about Python, mounts and variables above a shell's first prompt.
+    "shell.banner" shell_banner: bool = "on", project;
     /// Deadline for all that happens before the workload.
     "prepare.timeout" prepare_timeout: Option<Duration> = "" eg "30m", project;
     /// The whole budget from the stop signal to the last SIGKILL. Without one a workload that may be saving is never killed.

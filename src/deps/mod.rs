@@ -7,6 +7,7 @@
 mod already;
 mod digest;
 mod failure;
+mod glance;
 mod index;
 mod inputs;
 mod install;
@@ -34,6 +35,7 @@ mod translate;
 mod view;
 mod wanted;
 
+pub use glance::words as glance;
 pub use status::{Status, status};
 
 use crate::config::Settings;

@@ -15,4 +15,4 @@ pub use grace::{Grace, grace};
 pub use ground::Ground;
 pub use part::{Part, corrected};
 pub use place::Place;
-pub use started::{Started, started};
+pub use started::{Started, given, started};

@@ -88,7 +88,7 @@ impl View<'_> {
         parts.extend(self.rights());
         parts.extend([self.gpus(), self.shm()].into_iter().flatten());
         parts.extend(self.ulimits());
-        parts.extend(self.mounts.iter().filter(|mount| is_given(mount)).filter_map(|mount| self.mount(mount)));
+        parts.extend(given(self.mounts).filter_map(|mount| self.mount(mount)));
         parts.extend(self.variables());
         parts
     }
@@ -202,6 +202,11 @@ impl View<'_> {
         };
         self.environment.iter().filter_map(part).collect()
     }
+}
+
+/// The mounts that people asked for.
+pub fn given(mounts: &[Mount]) -> impl Iterator<Item = &Mount> {
+    mounts.iter().filter(|mount| is_given(mount))
 }
 
 /// Whether a person had it mounted. The rest is what engines, their GPU hooks and images make.

@@ -10,6 +10,8 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::sys::credentials::{self, SETGID, SETUID, UNMAPPED};
 use crate::sys::{Root, proc};
+use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// All that the decision looks at.
 pub struct Ask<'a> {
@@ -73,6 +75,19 @@ pub struct Identity {
     pub container: bool,
     /// What was asked for and is not done, with the reason.
     pub notes: Vec<String>,
+}
+
+impl Identity {
+    /// What the user is called.
+    pub fn name(&self) -> OsString {
+        self.account.as_ref().map_or_else(|| "root".into(), |account| account.name.clone())
+    }
+
+    /// The shell that /etc/passwd gives the user, unless that is none to work in.
+    pub fn shell(&self, root: &Root) -> Option<PathBuf> {
+        let looked_up = || Accounts::new(root).of(self.uid, self.gid);
+        self.account.as_ref().map_or_else(|| looked_up().shell, |account| account.shell.clone())
+    }
 }
 
 /// A change of user.

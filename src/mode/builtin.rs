@@ -16,7 +16,7 @@ pub struct Builtin {
     pub kind: Kind,
     /// What it is for.
     pub about: &'static str,
-    /// Commands that start it, the first one that exists: `$SHELL` stands for the variable. None: `command` of the configuration.
+    /// Commands that start it, the first one that exists: `$SHELL` is the user's own. None: `command` of the configuration.
     pub commands: &'static [&'static str],
     /// Which COMMANDs mean this mode without its name.
     pub meant_by: Meant,

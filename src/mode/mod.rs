@@ -3,9 +3,11 @@
 
 mod builtin;
 mod dress;
+mod shell;
 mod words;
 
 pub use dress::{Dressed, Made, PrivateFile, Surroundings, dress};
+pub use shell::{is_plain, started_shell};
 
 use crate::cli::Request;
 use crate::config::{ModeSpec, Settings};
@@ -46,12 +48,14 @@ pub struct Plan {
 }
 
 /// What the decision needs to know of the surroundings.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Facts<'a> {
     /// A person sits at the terminal.
     pub attended: bool,
-    /// The environment, for PATH and SHELL.
+    /// The environment, for PATH.
     pub environment: &'a Environment,
+    /// The user's own shell; asked for only when it matters.
+    pub shell: &'a dyn Fn() -> Option<OsString>,
     /// The directory that relative commands are looked up from.
     pub workdir: &'a Path,
 }
@@ -272,9 +276,9 @@ fn own_command(mode: &Mode<'_>, settings: &Settings, facts: Facts<'_>) -> Result
 }
 
 fn first_program(mode: &Builtin, facts: Facts<'_>) -> Result<OsString> {
-    let candidate = |name: &&str| match name.strip_prefix('$') {
-        Some(variable) => facts.environment.get(variable).map(OsStr::to_owned),
-        None => Some(OsString::from(*name)),
+    let candidate = |name: &&str| match *name {
+        "$SHELL" => (facts.shell)().filter(|shell| !is_plain(shell)),
+        name => Some(OsString::from(name)),
     };
     let found = mode.commands.iter().filter_map(candidate).find(|name| facts.program(name).is_some());
     // What a server needs may come with the dependencies: whether it did is seen when it is dressed.

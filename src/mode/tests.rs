@@ -7,6 +7,7 @@ struct World {
     path: tempfile::TempDir,
     settings: Settings,
     attended: bool,
+    shell: Option<&'static str>,
 }
 
 impl World {
@@ -19,7 +20,7 @@ impl World {
         }
         let mut settings = Settings::default();
         settings.mode.value = "auto".into();
-        World { path, settings, attended: false }
+        World { path, settings, attended: false, shell: None }
     }
 
     fn mode(mut self, name: &str, command: &[&str]) -> Self {
@@ -40,7 +41,9 @@ impl World {
     fn plan(&self, line: &str) -> Result<Plan> {
         let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
         let environment: Environment = [("PATH", self.path.path().to_str().unwrap())].into_iter().collect();
-        let facts = Facts { attended: self.attended, environment: &environment, workdir: Path::new("/") };
+        let shell = || self.shell.map(OsString::from);
+        let facts =
+            Facts { attended: self.attended, environment: &environment, shell: &shell, workdir: Path::new("/") };
         plan(&crate::cli::parse(&words).unwrap(), &self.settings, facts)
     }
 
@@ -71,6 +74,15 @@ fn no_command_is_a_shell_on_a_terminal_and_the_configured_command_elsewhere() {
     assert_eq!(World::with(&["bash"]).command(&["python", "t.py"]).story(""), "train: python t.py");
     assert_eq!(World::with(&["bash"]).story(""), "64");
     assert_eq!(World::with(&[]).attended().story(""), "127");
+}
+
+#[test]
+fn the_users_own_shell_is_taken_if_it_is_there_and_sh_is_nobodys_wish() {
+    let story = |programs: &[&str], shell| World { shell: Some(shell), ..World::with(programs) }.story("shell");
+    assert_eq!(story(&["bash", "zsh"], "zsh"), "shell: zsh");
+    assert_eq!(story(&["bash"], "zsh"), "shell: bash");
+    assert_eq!(story(&["bash", "sh"], "sh"), "shell: bash");
+    assert_eq!(story(&["sh"], "sh"), "shell: sh");
 }
 
 #[test]
@@ -142,7 +154,7 @@ fn of_several_modes_the_first_has_the_words_and_the_others_run_beside_it() {
 fn a_companion_starts_its_modes_own_command() {
     let world = World::with(&[]).mode("board", &["tensorboard"]);
     let environment = Environment::default();
-    let facts = Facts { attended: false, environment: &environment, workdir: Path::new("/") };
+    let facts = Facts { attended: false, environment: &environment, shell: &|| None, workdir: Path::new("/") };
     let plan = companion("board", &world.settings, facts).unwrap();
     assert_eq!((plan.mode.as_str(), plan.command.as_slice()), ("board", ["tensorboard".into()].as_slice()));
 }

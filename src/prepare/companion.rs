@@ -36,7 +36,7 @@ pub fn companion(args: Args, beside: &Beside<'_>) -> c_int {
 fn tell(story: &mut Story, words: &[OsString], beside: &Beside<'_>) -> Result<Ready> {
     let inherited = Environment::inherited();
     let (_, loaded) = story::load(words, &inherited)?;
-    let plan = mode::companion(beside.mode, &loaded.settings, story::facts(&loaded, &inherited))?;
+    let plan = story::decide(&loaded, &inherited, |facts| mode::companion(beside.mode, &loaded.settings, facts))?;
     let grace = Grace::known(&loaded.settings, &Root::real(), &inherited);
     let mut scene = story::scene(&loaded, &plan, inherited.clone());
     // What is well has been told by the main one.
@@ -45,7 +45,7 @@ fn tell(story: &mut Story, words: &[OsString], beside: &Beside<'_>) -> Result<Re
     scene.become_user(identity, &plan.env)?;
     scene.add_secrets(&plan.env)?;
     story.hook(Stage::BeforeChecks, &scene.settings, &plan.command, &mut scene.environment)?;
-    story::enter(&scene)?;
+    story::enter(&scene, &scene.workdir)?;
     let run_dir = beside.run_dir.map(Path::new);
     // Those that are not there have been told by the main one.
     let installed = deps::settled(&story::request(&scene, &plan)).ok().flatten();

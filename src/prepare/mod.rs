@@ -9,6 +9,7 @@ mod hooks;
 mod host;
 mod launch;
 mod outputs;
+mod person;
 mod policy;
 mod preview;
 mod resume;

@@ -7,6 +7,7 @@ use super::hold;
 use super::hooks::Stage;
 use super::host;
 use super::outputs::Outputs;
+use super::person;
 use super::policy::{self, Grace};
 use super::resume;
 use crate::check::{self, Finding, Scene};
@@ -105,7 +106,7 @@ impl Story {
         self.hook(Stage::BeforeChecks, &scene.settings, &plan.command, &mut scene.environment)?;
         self.check(scene)?;
         // It may lie on a dead file system: it is entered when the checks have been there and come back.
-        enter(scene)?;
+        enter(scene, person::directory(scene, plan))?;
         let changes = self.install(scene, plan)?;
         let resumed = resume::resume(&scene.settings, &scene.mounts)?;
         resumed.lines.iter().for_each(|line| self.console.line(line));
@@ -124,6 +125,8 @@ impl Story {
         self.hook(Stage::BeforeStart, &scene.settings, &command, &mut environment)?;
         let wanted = Wanted { plan, request: request(scene, plan), run_dir, grace };
         let command = self.dress(scene, &wanted, command, &mut environment)?;
+        person::log_in(plan, scene.user.as_ref().map(|user| &user.identity), &mut environment);
+        self.greet(scene, &wanted.request, plan, &environment);
         host::raise_limits(&scene.settings);
         Ok(Ready { command, environment })
     }
@@ -132,7 +135,7 @@ impl Story {
     fn settle(&self, words: &[OsString], inherited: &Environment) -> Result<(Loaded, Plan)> {
         let (request, loaded) = load(words, inherited)?;
         check::validate(&loaded.settings)?;
-        let plan = mode::plan(&request, &loaded.settings, facts(&loaded, inherited))?;
+        let plan = decide(&loaded, inherited, |facts| mode::plan(&request, &loaded.settings, facts))?;
         Ok((loaded, plan))
     }
 
@@ -311,14 +314,15 @@ pub(super) fn load(words: &[OsString], inherited: &Environment) -> Result<(Reque
     Ok((request, loaded))
 }
 
-/// What modes are decided from beside the words.
-pub(super) fn facts<'a>(loaded: &'a Loaded, inherited: &'a Environment) -> Facts<'a> {
-    Facts { attended: terminal::is_attended(), environment: inherited, workdir: &loaded.workdir }
+/// A decision about modes, with what it is made from beside the words.
+pub(super) fn decide<T>(loaded: &Loaded, inherited: &Environment, decision: impl FnOnce(Facts<'_>) -> T) -> T {
+    let shell = || person::shell(&scene(loaded, &Plan::default(), inherited.clone()), inherited);
+    let attended = terminal::is_attended();
+    decision(Facts { attended, environment: inherited, shell: &shell, workdir: &loaded.workdir })
 }
 
 /// Enters the working directory. No check was there where it is not the code directory, so a dead file system is asked first.
-pub(super) fn enter(scene: &Scene) -> Result<()> {
-    let workdir = &scene.workdir;
+pub(super) fn enter(scene: &Scene, workdir: &Path) -> Result<()> {
     let answers = || -> u8 { workdir.is_dir().into() };
     let dead = reach::far(&scene.mounts, workdir).is_some() && reach::look(&scene.mounts, workdir, answers).is_err();
     let entered = if dead { Err(Errno::ETIMEDOUT.into()) } else { std::env::set_current_dir(workdir) };

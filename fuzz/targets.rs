@@ -46,10 +46,12 @@ pub const TARGETS: &[Target] = &[
     target("git", git_files),
     target("gpu", gpus),
     target("gpu_report", gpu_report),
+    target("gpu_require", gpu_requirements),
     target("handover", frames),
     target("hook_environment", |bytes| assert!(hooks::variables(bytes).iter().all(|(name, _)| !name.is_empty()))),
     target("installer_words", installer_words),
     target("kept_answers", kept_answers),
+    target("linker_cache", |bytes| _ = gpu::cache::find(bytes, "libcuda.so.1")),
     target("manifest", manifest_lines),
     target("mountinfo", mount_table),
     target("pip_conf", |bytes| _ = deps::pip::parse(bytes)),
@@ -129,9 +131,10 @@ fn config_layers(bytes: &[u8]) {
     }
 }
 
-/// The driver's version file, and schedulers' variables (`NAME=VALUE`, one a line).
+/// Files of /proc and sysfs about GPUs, the image's files, and schedulers' variables (`NAME=VALUE`, one a line).
 fn gpus(bytes: &[u8]) {
     let _ = gpu::parse_version(bytes);
+    gpu::parse::all(&text(bytes));
     let pair = |line: &str| line.split_once('=').map(|(name, value)| (OsString::from(name), OsString::from(value)));
     let environment: Environment = text(bytes).lines().filter_map(pair).collect();
     let _ = gpu::Promise::of(&environment);
@@ -147,6 +150,16 @@ fn gpu_report(bytes: &[u8]) {
     assert!(part.calls.len() <= whole.calls.len() && (!part.ended || whole.ended));
     let _ = (whole.open(), whole.outcome(None), read::cuda(&whole), read::proof(&whole), read::peers(&whole));
     assert!(read::nvml(&whole).gpus.len() <= whole.calls.len());
+}
+
+/// An expression of NVIDIA_REQUIRE_*: an alternative more never makes it fail, and one that always holds makes it hold.
+fn gpu_requirements(bytes: &[u8]) {
+    let version = |text| trainit::config::Version::of(text);
+    let facts = gpu::require::Facts { cuda: version("12.8"), driver: version("570.86.10"), ..Default::default() };
+    let said = text(bytes);
+    let more = gpu::require::holds(&format!("{said} cuda>=99"), &facts);
+    assert!(gpu::require::holds(&said, &facts) != Some(true) || said.trim().is_empty() || more == Some(true));
+    assert_eq!(gpu::require::holds(&format!("cuda>=1 {said}"), &facts), Some(true));
 }
 
 /// Git's small files. A reference's name becomes a path: it never leads out of the repository, and what is a commit is hexadecimal.

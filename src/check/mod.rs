@@ -28,6 +28,7 @@ mod user;
 mod verify;
 
 pub use finding::{Change, Facts, Finding, Remedy, Status, verdict};
+pub use gpu::forward_compat;
 pub use host::threads;
 pub use obstacle::{Obstacle, obstacle_of};
 pub use provenance::{Provenance, provenance};

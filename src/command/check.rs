@@ -22,8 +22,9 @@ pub fn run(asked: &Asked, json: bool, only: &[String]) -> Result<Answer> {
     let identity = scene.identity(&asked.environment)?;
     scene.become_user(identity, &BTreeMap::new())?;
     scene.add_secrets(&BTreeMap::new())?;
+    let compat = check::forward_compat(&mut scene);
     if !json {
-        scene.user.iter().flat_map(|user| &user.notes).for_each(|note| console.line(note));
+        scene.user.iter().flat_map(|user| &user.notes).chain(&compat).for_each(|note| console.line(note));
     }
     let findings = check::run(&scene, only, &mut || {}, &mut |told| {
         if !json {

@@ -80,6 +80,20 @@ settings! {
     "workdir" workdir: Option<PathBuf> = "" eg "/workspace", project;
     /// How many GPUs there have to be: `auto`, `none`, `any`, `4`, `>=2`.
     "gpu.count" gpu_count: GpuCount = "auto", project;
+    /// Least memory of each GPU.
+    "gpu.memory" gpu_memory: Option<Size> = "" eg "80GiB", project;
+    /// Oldest driver.
+    "gpu.driver" gpu_driver: Option<Version> = "" eg "570.86", project;
+    /// Oldest CUDA that the driver has to support; `image`: what the image was built for, also where nobody asked for a GPU.
+    "gpu.cuda" gpu_cuda: Option<CudaVersion> = "" eg "image", project;
+    /// All GPUs have to be of one model.
+    "gpu.same_model" gpu_same_model: bool = "off", project;
+    /// GPUs that are cut into MIG instances: `allow`, `deny` or `require`.
+    "gpu.mig" gpu_mig: MigPolicy = "allow", project;
+    /// Warnings about GPUs are failures; `checks` has the last word on each.
+    "gpu.strict" gpu_strict: bool = "off", project;
+    /// CUDA's forward compatibility (cuda-compat): `auto` uses it where it is right, `on` wherever the image has it, `off` never.
+    "gpu.compat" gpu_compat: ForwardCompat = "auto", project;
     /// Paths to read; each must be mounted, not empty and readable.
     "data" data: Vec<DataPath> = "" eg r#"[/data:ro, "/val:min_files=100,contains=a/+b/"]"#, project;
     /// Paths to write; each must be writable as the workload's user.

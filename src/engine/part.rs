@@ -37,6 +37,10 @@ pub enum Part {
     },
     /// It has these GPUs: numbers or UUIDs, with commas between.
     GpuIds(String),
+    /// It has a device of the host's.
+    Device(String),
+    /// Its user is in a group more.
+    GroupAdd(u32),
     /// /dev/shm has a size.
     Shm {
         /// In bytes.
@@ -89,6 +93,8 @@ impl Part {
         match self {
             Part::Mount { target, .. } | Part::Bind { target, .. } | Part::Tmpfs { target, .. } => ("mount", target),
             Part::Gpus { .. } | Part::GpuIds(_) => ("gpus", ""),
+            Part::Device(path) => ("device", path),
+            Part::GroupAdd(_) => ("group", ""),
             Part::Shm { .. } | Part::HostIpc => ("shm", ""),
             Part::User { .. } => ("user", ""),
             Part::Ulimit { name, .. } => ("ulimit", name),

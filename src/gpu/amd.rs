@@ -1,29 +1,73 @@
 //! AMD: /dev/kfd and the render nodes that the kernel's topology names. The topology shows only what this container may use.
 
-use super::{Node, names, refused};
+use super::{Node, Vendor, names, numbers, refused};
 use crate::sys::Root;
 
-/// The GPUs' render nodes, in the order of the topology. All of them go through /dev/kfd: refused there is refused everywhere.
-pub fn nodes(root: &Root) -> Vec<Node> {
-    const TOPOLOGY: &str = "/sys/class/kfd/kfd/topology/nodes";
-    if !root.path("/dev/kfd").exists() {
-        return Vec::new();
+const TOPOLOGY: &str = "/sys/class/kfd/kfd/topology/nodes";
+/// AMD's PCI vendor.
+const VENDOR: &str = "0x1002";
+
+/// The GPUs' render nodes, in the order of the topology, and how many of AMD's there are that nothing can compute on, because
+/// /dev/kfd is missing. Refused there is refused everywhere.
+pub fn nodes(root: &Root, has: &dyn Fn(&str) -> bool) -> (Vec<Node>, usize) {
+    if !has("kfd") {
+        return (Vec::new(), if has("dri") { rendering(root) } else { 0 });
     }
-    let mut numbers: Vec<u32> = names(root, TOPOLOGY).iter().filter_map(|name| name.parse().ok()).collect();
-    numbers.sort_unstable();
-    let properties = |number: u32| root.text(format!("{TOPOLOGY}/{number}/properties")).ok();
-    let minors = numbers.into_iter().filter_map(properties).filter_map(|text| render_minor(&text));
     let gate = refused(root, "/dev/kfd");
-    let node = |minor: u32| {
-        let path = format!("/dev/dri/renderD{minor}");
-        Node { refused: gate.or_else(|| refused(root, &path)), path, model: Some("AMD GPU".to_owned()) }
+    let gpus = numbers(&names(root, TOPOLOGY), "").into_iter().filter_map(|number| gpu(root, number));
+    let node = |gpu: Gpu| {
+        let path = format!("/dev/dri/renderD{}", gpu.minor);
+        let memory = Some(gpu.memory).filter(|bytes| *bytes > 0);
+        let model = Some(gpu.model);
+        Node {
+            vendor: Vendor::Amd,
+            refused: gate.or_else(|| refused(root, &path)),
+            path,
+            model,
+            memory,
+            ..Node::default()
+        }
     };
-    minors.filter(|minor| root.path(format!("/dev/dri/renderD{minor}")).exists()).map(node).collect()
+    let given = |gpu: &Gpu| root.path(format!("/dev/dri/renderD{}", gpu.minor)).exists();
+    (gpus.filter(given).map(node).collect(), 0)
 }
 
-/// The render node of a topology node that computes; a CPU has no SIMD units.
-fn render_minor(properties: &str) -> Option<u32> {
-    let value = |name: &str| properties.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u32>().ok());
-    value("simd_count ").filter(|count| *count > 0)?;
-    value("drm_render_minor ").filter(|minor| *minor > 0)
+struct Gpu {
+    minor: u32,
+    memory: u64,
+    model: String,
+}
+
+fn gpu(root: &Root, number: u32) -> Option<Gpu> {
+    let directory = format!("{TOPOLOGY}/{number}");
+    let (minor, target) = parse_properties(&root.text(format!("{directory}/properties")).ok()?)?;
+    let banks = format!("{directory}/mem_banks");
+    let bank = |bank: u32| root.text(format!("{banks}/{bank}/properties")).ok().and_then(|text| parse_bank(&text));
+    let memory = numbers(&names(root, &banks), "").into_iter().filter_map(bank).fold(0, u64::saturating_add);
+    Some(Gpu { minor, memory, model: target.map_or("AMD GPU".to_owned(), |target| format!("AMD GPU ({target})")) })
+}
+
+fn value(properties: &str, name: &str) -> Option<u64> {
+    properties.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+/// The render node of a topology node that computes (a CPU has no SIMD units), and its instruction set: 90402 is gfx942.
+pub fn parse_properties(properties: &str) -> Option<(u32, Option<String>)> {
+    value(properties, "simd_count").filter(|count| *count > 0)?;
+    let minor = value(properties, "drm_render_minor").filter(|minor| *minor > 0)?;
+    let target = value(properties, "gfx_target_version").filter(|target| *target > 0);
+    let target = target.map(|target| format!("gfx{}{:x}{:x}", target / 10_000, target / 100 % 100, target % 100));
+    Some((u32::try_from(minor).ok()?, target))
+}
+
+/// The bytes of a memory bank that lies on the card: heap 1 or 2.
+pub fn parse_bank(properties: &str) -> Option<u64> {
+    value(properties, "heap_type").filter(|heap| matches!(heap, 1 | 2))?;
+    value(properties, "size_in_bytes")
+}
+
+/// Render nodes of AMD's in /dev/dri.
+fn rendering(root: &Root) -> usize {
+    let vendor = |minor: &u32| root.text(format!("/sys/class/drm/renderD{minor}/device/vendor")).unwrap_or_default();
+    numbers(&names(root, "/dev/dri"), "renderD").iter().filter(|minor| vendor(minor).trim() == VENDOR).count()
 }

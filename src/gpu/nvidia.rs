@@ -1,38 +1,57 @@
-//! NVIDIA: /dev/nvidiaN, /proc/driver/nvidia, and PCI in sysfs, which shows the host's devices even in a container that got none.
+//! NVIDIA: /dev/nvidiaN and the nodes beside them, /proc/driver/nvidia.
 
-use super::{Node, names, refused};
+use super::{Node, Vendor, mig, names, numbers, refused};
+use crate::config::Version;
 use crate::sys::Root;
+use nix::errno::Errno;
 use std::path::Path;
-
-/// NVIDIA's PCI vendor.
-const VENDOR: &str = "0x10de";
-/// PCI classes of GPUs: VGA and 3D controllers.
-const CLASSES: [&str; 2] = ["0x0300", "0x0302"];
 
 /// The kernel's driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Driver {
-    /// Its version, `570.172.08`; none: it is loaded, and does not tell.
-    pub version: Option<String>,
+    /// Its version, `570.172.08`; none: it is loaded, and does not tell (gVisor).
+    pub version: Option<Version>,
 }
 
+/// A node that every program needs beside the GPUs' own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Control {
+    /// Its path.
+    pub path: &'static str,
+    /// Why it cannot be used; ENOENT: it is not there.
+    pub refused: Option<Errno>,
+}
+
+/// Where programs ask for GPUs at all.
+pub const CTL: &str = "/dev/nvidiactl";
+/// Where CUDA gets its memory; without it `cuInit` fails while nvidia-smi works.
+pub const UVM: &str = "/dev/nvidia-uvm";
+
 /// The GPUs' nodes, in the order of their numbers.
-pub fn nodes(root: &Root) -> Vec<Node> {
-    let mut minors: Vec<u32> = names(root, "/dev").iter().filter_map(|name| minor(name)).collect();
-    minors.sort_unstable();
-    let models = if minors.is_empty() { Vec::new() } else { models(root) };
+pub fn nodes(root: &Root, devices: &[String]) -> Vec<Node> {
+    let minors = numbers(devices, "nvidia");
+    let known = if minors.is_empty() { Vec::new() } else { gpus(root) };
+    let mut instances = if minors.is_empty() { Vec::new() } else { mig::instances(root) };
     let node = |minor: u32| {
         let path = format!("/dev/nvidia{minor}");
-        let model = models.iter().find(|(number, _)| *number == minor).map(|(_, model)| model.clone());
-        Node { refused: refused(root, &path), path, model }
+        let own = known.iter().find(|(number, _)| *number == minor).map(|(_, node)| node.clone()).unwrap_or_default();
+        let (mine, others) = std::mem::take(&mut instances).into_iter().partition(|(number, _)| *number == minor);
+        instances = others;
+        let mine: Vec<(u32, mig::Instance)> = mine;
+        let instances = mine.into_iter().map(|(_, instance)| instance).collect();
+        Node { refused: refused(root, &path), path, instances, ..own }
     };
     minors.into_iter().map(node).collect()
 }
 
-/// `nvidia3` → 3; the control nodes have names, not numbers.
-fn minor(name: &str) -> Option<u32> {
-    let digits = name.strip_prefix("nvidia")?;
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+/// The nodes beside them; none where there is nothing of NVIDIA's.
+pub fn controls(root: &Root, devices: &[String]) -> Vec<Control> {
+    let has = |path: &str| devices.iter().any(|name| path.strip_prefix("/dev/") == Some(name));
+    if !has(CTL) && !has(UVM) && numbers(devices, "nvidia").is_empty() {
+        return Vec::new();
+    }
+    let refused = |path| if has(path) { refused(root, path) } else { Some(Errno::ENOENT) };
+    [CTL, UVM].map(|path| Control { path, refused: refused(path) }).into()
 }
 
 /// The driver, by what it says of itself. A sandbox such as gVisor has devices and no version.
@@ -44,48 +63,34 @@ pub fn driver(root: &Root) -> Option<Driver> {
 
 /// The first word of the NVRM line of /proc/driver/nvidia/version that is a version: the proprietary and the open driver name
 /// themselves differently before it.
-pub fn parse_version(text: &[u8]) -> Option<String> {
+pub fn parse_version(text: &[u8]) -> Option<Version> {
     let line = text.split(|byte| *byte == b'\n').find(|line| line.starts_with(b"NVRM"))?;
     let words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
-    let is_version = |word: &&str| {
-        let parts: Vec<&str> = word.split('.').collect();
-        (2..=3).contains(&parts.len())
-            && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
-    };
-    words.into_iter().find(is_version).map(str::to_owned)
+    words.filter(|word| word.contains('.')).find_map(Version::of)
 }
 
-/// Minor numbers and models of /proc/driver/nvidia/gpus.
-fn models(root: &Root) -> Vec<(u32, String)> {
+/// Minor numbers and what is known of each, from /proc/driver/nvidia/gpus. With CDI that lists GPUs of the host, too.
+fn gpus(root: &Root) -> Vec<(u32, Node)> {
     const GPUS: &str = "/proc/driver/nvidia/gpus";
-    let information = |name: &String| root.text(Path::new(GPUS).join(name).join("information")).ok();
-    names(root, GPUS).iter().filter_map(information).filter_map(|text| parse_information(&text)).collect()
+    let information = |name: &String| {
+        let text = root.text(Path::new(GPUS).join(name).join("information")).ok()?;
+        let (minor, node) = parse_information(&text)?;
+        Some((minor, Node { bus: Some(name.to_ascii_lowercase()), ..node }))
+    };
+    names(root, GPUS).iter().filter_map(information).collect()
 }
 
-/// `Model:` and `Device Minor:` of a GPU's information file.
-fn parse_information(text: &str) -> Option<(u32, String)> {
+/// A GPU's information file.
+pub fn parse_information(text: &str) -> Option<(u32, Node)> {
     let field = |name: &str| {
         text.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':')).map(str::trim)
     };
-    Some((field("Device Minor")?.parse().ok()?, field("Model")?.to_owned()))
-}
-
-/// Whether a GPU is cut into MIG instances that are told here.
-pub fn is_sliced(root: &Root) -> bool {
-    const CAPABILITIES: &str = "/proc/driver/nvidia/capabilities";
-    let cut =
-        |gpu: &String| names(root, &format!("{CAPABILITIES}/{gpu}/mig")).iter().any(|name| name.starts_with("gi"));
-    names(root, CAPABILITIES).iter().filter(|name| name.starts_with("gpu")).any(cut)
-}
-
-/// How many GPUs of NVIDIA's the machine has; none where sysfs does not tell. Hundreds of small files: only for a message.
-pub fn host_count(root: &Root) -> Option<usize> {
-    const DEVICES: &str = "/sys/bus/pci/devices";
-    let devices = names(root, DEVICES);
-    let reads = |device: &str, file: &str| root.text(format!("{DEVICES}/{device}/{file}")).unwrap_or_default();
-    let is_gpu = |device: &&String| {
-        reads(device, "vendor").trim() == VENDOR
-            && CLASSES.iter().any(|class| reads(device, "class").starts_with(class))
+    let uuid = field("GPU UUID").filter(|uuid| uuid.starts_with("GPU-") && !uuid.contains('?'));
+    let node = Node {
+        vendor: Vendor::Nvidia,
+        model: field("Model").map(str::to_owned),
+        uuid: uuid.map(str::to_owned),
+        ..Node::default()
     };
-    (!devices.is_empty()).then(|| devices.iter().filter(is_gpu).count())
+    Some((field("Device Minor")?.parse().ok()?, node))
 }

@@ -2,7 +2,6 @@
 //! every CUDA image, promises nothing.
 
 use crate::environment::Environment;
-use std::collections::BTreeSet;
 
 /// What the surroundings promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,18 +65,4 @@ fn parse_list(text: &str) -> Option<Promised> {
         _ if entries.iter().any(|entry| entry.starts_with("MIG-") || entry.contains(':')) => Some(Promised::Some),
         _ => Some(Promised::Exactly(u32::try_from(entries.len()).unwrap_or(u32::MAX))),
     }
-}
-
-/// How many of `count` GPUs CUDA shows to a program. Unset: all; it stops at the first entry that is not valid, and an empty list
-/// hides all (CUDA programming guide, environment variables).
-pub fn visible_to_cuda(environment: &Environment, count: usize) -> usize {
-    let value = environment.iter().find(|(name, _)| *name == "CUDA_VISIBLE_DEVICES").map(|(_, value)| value);
-    let Some(value) = value.map(|value| value.to_string_lossy()) else { return count };
-    let is_valid = |entry: &&str| match entry.trim().parse::<i64>() {
-        Ok(index) => usize::try_from(index).is_ok_and(|index| index < count),
-        Err(_) => entry.trim().starts_with("GPU-") || entry.trim().starts_with("MIG-"),
-    };
-    // Said twice, an index is still one GPU.
-    let name = |entry: &str| entry.trim().parse::<i64>().map_or_else(|_| entry.trim().to_owned(), |n| n.to_string());
-    value.split(',').take_while(is_valid).map(name).collect::<BTreeSet<String>>().len()
 }

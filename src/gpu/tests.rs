@@ -3,7 +3,7 @@ use crate::environment::Environment;
 use proptest::prelude::*;
 
 /// A root directory with these files.
-fn laid_out(files: &[(&str, &str)]) -> (tempfile::TempDir, Root) {
+pub fn laid_out(files: &[(&str, &str)]) -> (tempfile::TempDir, Root) {
     let directory = tempfile::tempdir().unwrap();
     let root = Root::at(directory.path());
     for (path, text) in files {
@@ -22,8 +22,7 @@ fn nodes_are_counted_in_the_order_of_their_numbers() {
         ("/dev/nvidia10", ""),
         ("/dev/nvidia2", ""),
         ("/dev/nvidiactl", ""),
-        ("/dev/nvidia-uvm", ""),
-        ("/proc/driver/nvidia/gpus/0000:01:00.0/information", &second),
+        ("/proc/driver/nvidia/gpus/0000:1B:00.0/information", &second),
         (
             "/proc/driver/nvidia/version",
             "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.172.08  Tue Jul\nGCC version:",
@@ -32,16 +31,26 @@ fn nodes_are_counted_in_the_order_of_their_numbers() {
     let presence = look(&root);
     let nodes: Vec<_> = presence.nodes.iter().map(|node| (node.path.as_str(), node.model.as_deref())).collect();
     assert_eq!(nodes, [("/dev/nvidia2", None), ("/dev/nvidia10", Some("NVIDIA H200"))]);
-    assert_eq!(presence.driver.unwrap().version.unwrap(), "570.172.08");
-    assert!(presence.nodes.iter().all(|node| node.refused.is_none()) && !presence.sliced);
+    let last = presence.nodes.last().unwrap();
+    assert_eq!((last.uuid.as_deref(), last.bus.as_deref()), (Some("GPU-1"), Some("0000:1b:00.0")));
+    assert_eq!(presence.driver.as_ref().unwrap().version.as_ref().unwrap().to_string(), "570.172.08");
+    assert!(presence.nodes.iter().all(|node| node.refused.is_none()) && !presence.is_sliced());
+    assert_eq!(presence.controls.iter().map(|one| one.refused).collect::<Vec<_>>(), [None, Some(Errno::ENOENT)]);
 }
 
 #[test]
 fn both_drivers_tell_their_version() {
+    let told = |text: &[u8]| parse_version(text).map(|version| version.to_string());
     let open = b"NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  595.45.04  Release Build";
-    assert_eq!(parse_version(open).unwrap(), "595.45.04");
-    assert_eq!(parse_version(b"NVRM version: NVIDIA UNIX x86_64 Kernel Module  470.57 x").unwrap(), "470.57");
-    assert_eq!(parse_version(b"GCC version: 12.2.0\n"), None);
+    assert_eq!(told(open).unwrap(), "595.45.04");
+    assert_eq!(told(b"NVRM version: NVIDIA UNIX x86_64 Kernel Module  470.57 x").unwrap(), "470.57");
+    assert_eq!(told(b"GCC version: 12.2.0\n"), None);
+}
+
+#[test]
+fn a_sandbox_has_devices_and_no_version() {
+    let (_directory, root) = laid_out(&[("/dev/nvidia0", ""), ("/proc/driver/nvidia/params", "")]);
+    assert_eq!(look(&root).driver, Some(Driver { version: None }));
 }
 
 #[test]
@@ -54,22 +63,83 @@ fn the_hosts_gpus_are_seen_through_pci() {
         ("/sys/bus/pci/devices/0000:03:00.0/vendor", "0x8086\n"),
         ("/sys/bus/pci/devices/0000:03:00.0/class", "0x030000\n"),
     ]);
-    assert_eq!(host_count(&root), Some(1));
-    assert_eq!(host_count(&Root::at("/no/such/root")), None);
+    assert_eq!(pci::of_the_host(&root), Some((Vendor::Nvidia, 1)));
+    assert_eq!(pci::of_the_host(&Root::at("/no/such/root")), None);
+    let (_directory, root) = laid_out(&[
+        ("/sys/bus/pci/devices/0000:01:00.0/vendor", "0x1002\n"),
+        ("/sys/bus/pci/devices/0000:01:00.0/class", "0x120000\n"),
+    ]);
+    assert_eq!(pci::of_the_host(&root), Some((Vendor::Amd, 1)));
 }
 
 #[test]
-fn amds_render_nodes_follow_the_topology() {
+fn amds_render_nodes_follow_the_topology_which_tells_their_memory() {
+    let gpu = "simd_count 1216\ndrm_render_minor 129\ngfx_target_version 90402\n";
     let (_directory, root) = laid_out(&[
         ("/dev/kfd", ""),
         ("/dev/dri/renderD128", ""),
         ("/dev/dri/renderD129", ""),
         ("/sys/class/kfd/kfd/topology/nodes/0/properties", "cpu_cores_count 64\nsimd_count 0\ndrm_render_minor 0\n"),
-        ("/sys/class/kfd/kfd/topology/nodes/1/properties", "simd_count 1216\ndrm_render_minor 129\n"),
+        ("/sys/class/kfd/kfd/topology/nodes/1/properties", gpu),
+        ("/sys/class/kfd/kfd/topology/nodes/1/mem_banks/0/properties", "heap_type 1\nsize_in_bytes 206141652992\n"),
+        ("/sys/class/kfd/kfd/topology/nodes/1/mem_banks/1/properties", "heap_type 0\nsize_in_bytes 1\n"),
         ("/sys/class/kfd/kfd/topology/nodes/2/properties", "simd_count 1216\ndrm_render_minor 130\n"),
     ]);
-    let presence = look(&root);
-    assert_eq!(presence.nodes.iter().map(|node| node.path.as_str()).collect::<Vec<_>>(), ["/dev/dri/renderD129"]);
+    let nodes = look(&root).nodes;
+    assert_eq!(nodes.iter().map(|node| node.path.as_str()).collect::<Vec<_>>(), ["/dev/dri/renderD129"]);
+    assert_eq!((nodes[0].model.as_deref(), nodes[0].memory), (Some("AMD GPU (gfx942)"), Some(206_141_652_992)));
+}
+
+#[test]
+fn amds_render_nodes_without_kfd_are_noticed() {
+    let (_directory, root) = laid_out(&[
+        ("/dev/dri/renderD128", ""),
+        ("/dev/dri/renderD129", ""),
+        ("/sys/class/drm/renderD128/device/vendor", "0x1002\n"),
+        ("/sys/class/drm/renderD129/device/vendor", "0x10de\n"),
+    ]);
+    assert_eq!((look(&root).without_kfd, look(&root).nodes.len()), (1, 0));
+}
+
+#[test]
+fn intels_cards_count_and_graphics_of_processors_do_not() {
+    let (_directory, root) = laid_out(&[
+        ("/dev/dri/renderD128", ""),
+        ("/dev/dri/renderD129", ""),
+        ("/sys/class/drm/renderD128/device/vendor", "0x8086\n"),
+        ("/sys/class/drm/renderD128/device/class", "0x030000\n"),
+        ("/sys/class/drm/renderD128/device/uevent", "DRIVER=i915\nPCI_SLOT_NAME=0000:00:02.0\n"),
+        ("/sys/class/drm/renderD129/device/vendor", "0x8086\n"),
+        ("/sys/class/drm/renderD129/device/class", "0x038000\n"),
+        ("/sys/class/drm/renderD129/device/uevent", "PCI_SLOT_NAME=0000:4d:00.0\n"),
+        ("/sys/class/drm/renderD129/device/drm/card1/lmem_total_bytes", "17179869184\n"),
+    ]);
+    let nodes = look(&root).nodes;
+    assert_eq!(
+        nodes.iter().map(|node| (node.vendor, node.memory)).collect::<Vec<_>>(),
+        [(Vendor::Intel, Some(16 << 30))]
+    );
+}
+
+#[test]
+fn accelerators_are_counted_and_gaudi_tells_its_state() {
+    let (_directory, root) = laid_out(&[
+        ("/dev/accel/accel0", ""),
+        ("/dev/accel/accel_controlD0", ""),
+        ("/dev/accel/accel1", ""),
+        ("/sys/class/accel/accel0/device/status", "Operational\n"),
+        ("/sys/class/accel/accel1/device/status", "In reset\n"),
+    ]);
+    let nodes = look(&root).nodes;
+    assert_eq!(nodes.iter().map(|node| node.ill.as_deref()).collect::<Vec<_>>(), [None, Some("In reset")]);
+    let (_directory, root) = laid_out(&[("/dev/neuron0", ""), ("/dev/neuron1", "")]);
+    assert_eq!(look(&root).nodes.len(), 2);
+    let chip = [("/dev/vfio/vfio", ""), ("/dev/vfio/0", ""), ("/sys/bus/pci/devices/0000:00:05.0/vendor", "0x1ae0\n")];
+    let model = ("/sys/bus/pci/devices/0000:00:05.0/device", "0x0063\n");
+    let (_directory, root) = laid_out(&[chip[0], chip[1], chip[2], model]);
+    assert_eq!(look(&root).nodes.iter().map(|node| node.vendor).collect::<Vec<_>>(), [Vendor::Tpu]);
+    let (_directory, root) = laid_out(&chip);
+    assert_eq!(look(&root).nodes, [], "a virtual machine's other devices come through VFIO, too");
 }
 
 #[test]
@@ -80,10 +150,25 @@ fn what_cannot_be_counted_is_named() {
 }
 
 #[test]
-fn mig_instances_are_noticed() {
-    let (_directory, root) =
-        laid_out(&[("/proc/driver/nvidia/capabilities/gpu0/mig/gi7/access", "DeviceFileMinor: 12\n")]);
-    assert!(look(&root).sliced);
+fn mig_instances_are_usable_where_their_nodes_are() {
+    const MIG: &str = "/proc/driver/nvidia/capabilities/gpu0/mig";
+    let access: Vec<(String, &str)> = [
+        ("gi1/access", "DeviceFileMinor: 12\nDeviceFileMode: 444\n"),
+        ("gi1/ci0/access", "DeviceFileMinor: 13\n"),
+        ("gi2/access", "DeviceFileMinor: 21\n"),
+        ("gi2/ci0/access", "DeviceFileMinor: 22\n"),
+    ]
+    .map(|(path, text)| (format!("{MIG}/{path}"), text))
+    .into();
+    let nodes =
+        ["/dev/nvidia0", "/dev/nvidia-caps/nvidia-cap12", "/dev/nvidia-caps/nvidia-cap13"].map(|path| (path, ""));
+    let files: Vec<(&str, &str)> = access.iter().map(|(path, text)| (path.as_str(), *text)).chain(nodes).collect();
+    let (_directory, root) = laid_out(&files);
+    let presence = look(&root);
+    let instances: Vec<_> =
+        presence.nodes[0].instances.iter().map(|one| (one.gpu, one.compute, one.is_usable())).collect();
+    assert_eq!(instances, [(1, 0, true), (2, 0, false)]);
+    assert!(presence.is_sliced() && presence.devices() == 1);
 }
 
 fn promised(variables: &[(&str, &str)]) -> Option<(&'static str, Promised)> {
@@ -115,13 +200,79 @@ fn cuda_shows_what_its_list_says() {
     };
     assert_eq!([shown(None, 4), shown(Some(""), 4), shown(Some("-1"), 4), shown(Some("NoDevFiles"), 4)], [4, 0, 0, 0]);
     assert_eq!([shown(Some("0, 2"), 4), shown(Some("0,9,1"), 4), shown(Some("GPU-a,GPU-b"), 4)], [2, 1, 2]);
+    assert_eq!([shown(Some("1,1"), 4), shown(Some("MIG-a,MIG-b"), 1)], [1, 1]);
+}
+
+fn selected(vendor: Vendor, uuids: [&str; 2], variables: &[(&str, &str)]) -> Option<(usize, Option<String>)> {
+    let node =
+        |uuid: &str| Node { vendor, uuid: Some(uuid.to_owned()).filter(|_| !uuid.is_empty()), ..Node::default() };
+    let presence = Presence { nodes: uuids.map(node).into(), ..Presence::default() };
+    let selection = Selection::of(&variables.iter().copied().collect(), &presence)?;
+    Some((selection.shown, selection.cut))
+}
+
+#[test]
+fn a_list_of_names_is_held_against_the_gpus_that_are_here() {
+    let cuda = |value| selected(Vendor::Nvidia, ["GPU-aa1", "GPU-bb2"], &[("CUDA_VISIBLE_DEVICES", value)]).unwrap();
+    assert_eq!(cuda("GPU-bb,GPU-aa1"), (2, None));
+    assert_eq!(cuda("GPU-cc,GPU-aa1"), (0, Some("GPU-cc".into())));
+    let unknown = selected(Vendor::Nvidia, ["", "GPU-bb2"], &[("CUDA_VISIBLE_DEVICES", "GPU-cc")]);
+    assert_eq!(unknown, Some((1, None)), "where not all names are known, nothing is claimed");
+}
+
+#[test]
+fn each_vendor_has_variables_of_its_own() {
+    let amd = |variables: &[(&str, &str)]| selected(Vendor::Amd, ["", ""], variables).map(|(shown, _)| shown);
+    assert_eq!(amd(&[("HIP_VISIBLE_DEVICES", "1")]), Some(1));
+    assert_eq!(amd(&[("ROCR_VISIBLE_DEVICES", "0,1"), ("HIP_VISIBLE_DEVICES", "1")]), Some(2));
+    assert_eq!(selected(Vendor::Gaudi, ["", ""], &[("CUDA_VISIBLE_DEVICES", "")]), None);
+}
+
+/// An image with cuda-compat, on a machine with this driver and this GPU.
+fn forward(driver: &str, model: &str, variables: &[(&str, &str)]) -> Compat {
+    let version = format!("NVRM version: NVIDIA UNIX x86_64 Kernel Module  {driver}  x");
+    let information = format!("Model: \t {model}\nDevice Minor: \t 0\n");
+    let (_directory, root) = laid_out(&[
+        ("/usr/local/cuda/compat/libcuda.so.570.86.15", "x"),
+        ("/dev/nvidia0", ""),
+        ("/proc/driver/nvidia/version", &version),
+        ("/proc/driver/nvidia/gpus/0000:01:00.0/information", &information),
+    ]);
+    std::os::unix::fs::symlink("libcuda.so.570.86.15", root.path("/usr/local/cuda/compat/libcuda.so.1")).unwrap();
+    let environment: Environment = variables.iter().copied().collect();
+    compat(&root, &environment, || look(&root), || image_cuda(&root, &environment))
+}
+
+#[test]
+fn forward_compatibility_is_right_on_an_older_driver_under_a_data_centres_gpu() {
+    const IMAGE: (&str, &str) = ("CUDA_VERSION", "12.8.1");
+    let (old, h200) = ("535.183.01", "NVIDIA H200");
+    let Compat::Right { set: false, version, .. } = forward(old, h200, &[IMAGE]) else { panic!("not right") };
+    assert_eq!(version.to_string(), "570.86.15");
+    let first = ("LD_LIBRARY_PATH", "/usr/local/cuda/compat:/x");
+    assert!(matches!(forward(old, h200, &[IMAGE, first]), Compat::Right { set: true, .. }));
+    assert_eq!(forward("570.172.08", h200, &[IMAGE]), forward("580.1", h200, &[IMAGE]), "never older than the driver");
+    assert!(matches!(forward("580.1", h200, &[IMAGE]), Compat::Wrong { .. }));
+    assert!(matches!(forward(old, "NVIDIA GeForce RTX 4090", &[IMAGE]), Compat::Wrong { .. }));
+    assert_eq!(forward(old, h200, &[("CUDA_VERSION", "12.2.0")]), Compat::Unneeded);
+    let branches = ("NVIDIA_REQUIRE_CUDA", "cuda>=12.8 brand=tesla,driver>=550,driver<551");
+    assert!(matches!(forward(old, h200, &[IMAGE, branches]), Compat::Wrong { .. }), "no package for this branch");
 }
 
 proptest! {
     #[test]
     fn any_text_is_taken(text in proptest::collection::vec(any::<u8>(), 0..200), line in ".{0,40}") {
         parse_version(&text);
+        cache::find(&text, "libcuda.so.1");
         promised(&[("RUNAI_NUM_OF_GPUS", &line)]);
         promised(&[(VISIBLE, &line)]);
+    }
+
+    #[test]
+    fn a_damaged_cache_is_no_trap(at in 0usize..200, byte in any::<u8>()) {
+        let mut cache = cache::written(&[("libcuda.so.1", "/usr/lib/libcuda.so.1")]);
+        let length = cache.len();
+        cache[at % length] = byte;
+        cache::find(&cache, "libcuda.so.1");
     }
 }

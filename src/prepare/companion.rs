@@ -8,6 +8,7 @@ use super::policy::Grace;
 use super::preview;
 use super::story::{self, Ready, Story};
 use super::{host, refuse};
+use crate::check;
 use crate::environment::Environment;
 use crate::error::Result;
 use crate::handover::Door;
@@ -45,6 +46,7 @@ fn tell(story: &mut Story, words: &[OsString], beside: &Beside<'_>) -> Result<Re
     scene.become_user(identity, &plan.env)?;
     scene.add_secrets(&plan.env)?;
     story.hook(Stage::BeforeChecks, &scene.settings, &plan.command, &mut scene.environment)?;
+    check::forward_compat(&mut scene);
     story::enter(&scene, &scene.workdir)?;
     let run_dir = beside.run_dir.map(Path::new);
     // Those that are not there have been told by the main one.

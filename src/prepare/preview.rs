@@ -33,6 +33,7 @@ pub fn preview(sources: &Sources<'_>, run_dir: Option<&Path>) -> Result<(Environ
     let identity = scene.identity(inherited)?;
     scene.become_user(identity, &BTreeMap::new())?;
     scene.add_secrets(&BTreeMap::new())?;
+    check::forward_compat(&mut scene);
     let outcome = deps::settled(&request(&scene, &plan))?;
     let note = outcome.is_none().then(|| "the dependencies are not installed yet: trainit deps install".to_owned());
     let mut environment = found(&scene, &plan, outcome.as_ref(), 1, run_dir, grace.time)?;

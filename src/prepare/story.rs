@@ -104,6 +104,7 @@ impl Story {
     ) -> Result<Ready> {
         scene.add_secrets(&plan.env)?;
         self.hook(Stage::BeforeChecks, &scene.settings, &plan.command, &mut scene.environment)?;
+        check::forward_compat(scene).iter().for_each(|line| self.console.line(line));
         self.check(scene)?;
         // It may lie on a dead file system: it is entered when the checks have been there and come back.
         enter(scene, person::directory(scene, plan))?;

@@ -1,5 +1,6 @@
 //! docs/checks.md and the table of checks say the same.
 
+use std::collections::BTreeSet;
 use trainit::check::{Check, Passing, checks};
 use trainit::config::Severity;
 use trainit::exit::Exit;
@@ -17,6 +18,15 @@ fn row(check: &Check) -> String {
         Passing::Depends => format!("{permanent} or {transient}"),
     };
     format!("| `{}` | {} | {severity} | {exit} | {} |", check.id, check.about, check.remedy)
+}
+
+#[test]
+fn the_page_of_gpus_has_every_check_of_theirs_in_its_catalogue() {
+    let (_, catalogue) = include_str!("../../docs/gpu.md").split_once("## What users see").unwrap();
+    let named: BTreeSet<&str> =
+        catalogue.split('`').filter(|word| word.starts_with("gpu.") && !word.contains(':')).collect();
+    let known = checks().map(|check| check.id).filter(|id| id.starts_with("gpu."));
+    assert_eq!(named, known.collect(), "docs/gpu.md (left) and the table of checks (right)");
 }
 
 #[test]

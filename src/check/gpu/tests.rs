@@ -2,26 +2,34 @@ use super::super::rules::Rules;
 use super::super::step::walk;
 use super::super::{Finding, Status};
 use super::*;
-use crate::config::{Origin, Settings};
+use crate::check::{Change, Remedy};
+use crate::config::{GpuCount, Loaded, Origin, Setting};
 use crate::gpu::Driver;
 
+mod scenarios;
+
 fn node(number: usize, refused: Option<Errno>) -> Node {
-    Node { path: format!("/dev/nvidia{number}"), model: Some("NVIDIA H200".to_owned()), refused }
+    let (path, model) = (format!("/dev/nvidia{number}"), Some("NVIDIA H200".to_owned()));
+    Node { path, model, refused, ..Node::default() }
 }
 
 fn here(refused: &[Option<Errno>]) -> Presence {
     let nodes = refused.iter().enumerate().map(|(number, refused)| node(number, *refused)).collect();
-    Presence { nodes, driver: Some(Driver { version: Some("580.159".to_owned()) }), ..Presence::default() }
+    Presence { nodes, driver: Some(Driver { version: Version::of("580.159") }), ..Presence::default() }
 }
 
+/// What the checks of presence and number say; libraries are the scenarios' matter.
 fn walked(count: GpuCount, variables: &[(&str, &str)], presence: Presence) -> Vec<Finding> {
     let environment: Environment = variables.iter().copied().collect();
-    let count = Setting { value: count, origin: Origin::Environment("TRAINIT_GPU_COUNT".to_owned()) };
-    let demand = Demand::of(&count, Promise::of(&environment).as_ref());
-    let (root, presence) = (Root::at("/no/such/root"), OnceCell::from(presence));
-    let mut gpus = Gpus { root, place: Place::Container, demand, environment, presence };
-    let settings = Settings::default();
-    walk(STEPS, &Rules::new(&settings.checks, None), &mut gpus)
+    let mut loaded = Loaded::default();
+    loaded.settings.gpu_count = Setting { value: count, origin: Origin::Environment("TRAINIT_GPU_COUNT".to_owned()) };
+    let mut scene = Scene::of(loaded, [("container", "docker")].into_iter().collect(), Vec::new());
+    scene.root = Root::at("/no/such/root");
+    let mut gpus = Gpus::of(&scene, &scene.ground());
+    gpus.demand = Demand::of(&scene.settings.gpu_count, Promise::of(&environment).as_ref());
+    (gpus.environment, gpus.presence) = (environment, OnceCell::from(presence));
+    let only = ["gpu.access", "gpu.mig", "gpu.count", "gpu.absent", "gpu.extra"].map(str::to_owned);
+    walk(STEPS, &Rules::new(&scene.settings.checks, Some(&only)), &mut gpus)
 }
 
 fn one(count: GpuCount, variables: &[(&str, &str)], presence: Presence) -> (String, Status, u8, String) {
@@ -100,9 +108,7 @@ fn cudas_own_list_can_hide_what_is_there() {
 }
 
 #[test]
-fn instances_and_ways_without_nodes_are_not_counted() {
-    let sliced = Presence { sliced: true, ..here(&[None]) };
-    assert_eq!(one(GpuCount::Exactly(3), &[], sliced).1, Status::Ok);
+fn instances_are_counted_and_ways_without_nodes_are_not() {
     let wsl = Presence { uncounted: Some("WSL2 (/dev/dxg)"), ..Presence::default() };
     assert_eq!(one(GpuCount::AtLeast(1), &[("NVIDIA_VISIBLE_DEVICES", "all")], wsl).3, "through WSL2 (/dev/dxg)");
 }

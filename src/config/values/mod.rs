@@ -2,6 +2,7 @@
 
 mod choices;
 mod collections;
+mod gpus;
 mod limits;
 mod numbers;
 mod paths;
@@ -10,12 +11,14 @@ mod records;
 mod signals;
 mod units;
 mod users;
+mod versions;
 
 pub use choices::{
     GpuCount, Index, Installer, LogFormat, LogLevel, OnError, OnFailure, PathKind, Refresh, Requirements, Resume,
     Severity, Target, Unknown, Verify,
 };
 pub(super) use collections::built_in;
+pub use gpus::{ForwardCompat, FreeMemory, MigPolicy};
 pub use limits::{LockedMemory, OpenFiles, Threads};
 pub use paths::{DataPath, OutputPath, parse_path_list};
 pub use ranges::Range;
@@ -23,6 +26,7 @@ pub use records::{EnvValue, KeyPath, ModeSpec};
 pub use signals::SignalNumber;
 pub use units::{Size, duration_text};
 pub use users::{Umask, UserChoice, Who};
+pub use versions::{CudaVersion, Version};
 
 use super::{Node, Problems, words};
 use serde_json::Value as Json;

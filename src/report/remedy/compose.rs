@@ -40,6 +40,8 @@ fn add(part: &Part, parts: &[Part], service: &mut Map<String, Value>) {
         }
         Part::Gpus { count } => gpus("count", count.map_or(json!("all"), |count| json!(count)), service),
         Part::GpuIds(ids) => gpus("device_ids", ids.split(',').collect(), service),
+        Part::Device(path) => push(service, "devices", json!(format!("{path}:{path}"))),
+        Part::GroupAdd(gid) => push(service, "group_add", json!(gid.to_string())),
         Part::Shm { bytes } => set(service, "shm_size", json!(short_size(*bytes))),
         Part::HostIpc => set(service, "ipc", json!("host")),
         Part::User { uid, gid } => set(service, "user", json!(format!("{uid}:{gid}"))),

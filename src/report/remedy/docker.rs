@@ -31,6 +31,8 @@ fn flag(part: &Part, parts: &[Part]) -> String {
         Part::Gpus { count: None } => "--gpus all".to_owned(),
         // Docker reads it as a line of CSV, in which a comma needs quotes.
         Part::GpuIds(ids) => format!("--gpus {}", word(&format!("\"device={ids}\""))),
+        Part::Device(path) => format!("--device {}", word(path)),
+        Part::GroupAdd(gid) => format!("--group-add {gid}"),
         Part::Shm { bytes } => format!("--shm-size={}", short_size(*bytes)),
         Part::HostIpc => "--ipc=host".to_owned(),
         Part::User { uid, gid } => format!("--user {uid}:{gid}"),

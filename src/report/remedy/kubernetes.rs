@@ -51,6 +51,9 @@ impl Pod {
             Part::HostIpc => self.set_spec("hostIPC", json!(true)),
             Part::Gpus { count } => self.gpus(count.unwrap_or(1)),
             Part::GpuIds(ids) => self.gpus(ids.split(',').count() as u32),
+            // A pod gets devices from their plugin only; this is AMD's.
+            Part::Device(_) => self.set("resources", json!({"limits": {"amd.com/gpu": 1}})),
+            Part::GroupAdd(gid) => self.set_spec("securityContext", json!({"supplementalGroups": [gid]})),
             Part::User { uid, gid } => {
                 self.security("runAsUser", json!(uid));
                 self.security("runAsGroup", json!(gid));

@@ -1,0 +1,119 @@
+//! The device nodes: whether this user and this container may open them, and whether those are there that every program needs.
+
+use super::Gpus;
+use crate::check::step::{Answer, Trouble};
+use crate::check::{Change, Remedy};
+use crate::engine::Place;
+use crate::gpu::{CTL, UVM, Vendor};
+use crate::show;
+use nix::errno::Errno;
+use std::os::unix::fs::MetadataExt;
+
+impl Gpus {
+    pub(super) fn permitted(&mut self) -> Answer {
+        if self.demand.is_none() {
+            return Ok(());
+        }
+        let presence = self.presence();
+        let refused: Vec<(&str, Errno)> =
+            presence.nodes.iter().filter_map(|node| Some((node.path.as_str(), node.refused?))).collect();
+        let control = presence
+            .controls
+            .iter()
+            .find_map(|control| Some((control.path, control.refused.filter(|errno| *errno != Errno::ENOENT)?)));
+        match (refused.first(), control) {
+            (None, None) => Ok(()),
+            (Some((path, errno)), _) => {
+                let what = format!("{} of {} may not be used", refused.len(), self.number(presence.nodes.len()));
+                let enough = self.demand.least as usize <= presence.devices();
+                let trouble = self.refusal(&what, path, *errno);
+                if enough { self.found_mild(trouble) } else { self.found(trouble) }
+            }
+            (None, Some((path, errno))) => self.found(self.refusal("no GPU may be used", path, errno)),
+        }
+    }
+
+    fn refusal(&self, what: &str, path: &str, errno: Errno) -> Trouble {
+        if errno == Errno::EPERM {
+            return Trouble::new(format!("{what}: {path} is refused by the container's device control group"))
+                .because("it was not given to this container, or `systemctl daemon-reload` on the host took it away")
+                .advice("recreate the container; for good: CDI, the cgroupfs driver, or `--device` for each node")
+                .passing(true);
+        }
+        let uid = nix::unistd::geteuid();
+        Trouble::new(format!("{what}: {path} cannot be opened as uid {uid}: {}", errno.desc()))
+            .because("the node's owner, group or mode does not permit it")
+            .remedy(self.join_group(path))
+    }
+
+    /// The node's own group, where that has a right that the user lacks.
+    fn join_group(&self, path: &str) -> Remedy {
+        let meta = std::fs::metadata(self.root.path(path)).ok();
+        let group = meta.filter(|meta| meta.mode() & 0o060 == 0o060 && meta.gid() != 0).map(|meta| meta.gid());
+        match (group, self.place()) {
+            (Some(gid), Place::Host) => Remedy::Do(format!("add the user to group {gid}, then log in again")),
+            (Some(gid), _) => Remedy::Start(Change::GroupAdd(gid)),
+            (None, _) => Remedy::Do(format!("run as root, or on the host: chmod 0666 {path}")),
+        }
+    }
+
+    /// A node that every CUDA program opens, and that is not there.
+    fn lacks(&self, path: &str) -> bool {
+        let lacks = self.presence().controls.iter().any(|one| one.path == path && one.refused == Some(Errno::ENOENT));
+        lacks && self.has_nvidia()
+    }
+
+    pub(super) fn has_control(&mut self) -> Answer {
+        if !self.lacks(CTL) {
+            return Ok(());
+        }
+        self.found(
+            Trouble::new(format!("{CTL} is not here: no program finds the GPUs"))
+                .because("single devices were given to the container, without what belongs to them")
+                .remedy(self.give(None)),
+        )
+    }
+
+    pub(super) fn has_memory_manager(&mut self) -> Answer {
+        if !self.lacks(UVM) {
+            return Ok(());
+        }
+        let trouble = Trouble::new(format!("{UVM} is not here: CUDA fails with error 999 while nvidia-smi works"));
+        let loaded = self.root.path("/sys/module/nvidia_uvm").exists();
+        self.found(match loaded {
+            true => trouble
+                .because("the module nvidia_uvm is loaded, its node was not given to the container")
+                .remedy(self.with_capabilities("compute").unwrap_or_else(|| self.give(None))),
+            false => trouble
+                .because("the module nvidia_uvm is not loaded on the host")
+                .advice("on the host: nvidia-modprobe -u -c 0 (or modprobe nvidia_uvm), then recreate the container")
+                .passing(true),
+        })
+    }
+
+    pub(super) fn has_kfd(&mut self) -> Answer {
+        let rendering = self.presence().without_kfd;
+        if rendering == 0 || self.demand.is_none() {
+            return Ok(());
+        }
+        let cards = show::count(rendering as u64, "AMD GPU");
+        self.found(
+            Trouble::new(format!("/dev/kfd is not here: {cards} can draw, and not compute"))
+                .because("only /dev/dri was given to the container")
+                .remedy(self.give_device("/dev/kfd")),
+        )
+    }
+
+    /// The runtime is asked for one more part of the driver, where a variable limits what it gives.
+    pub(super) fn with_capabilities(&self, wanted: &str) -> Option<Remedy> {
+        let now = self.environment.text("NVIDIA_DRIVER_CAPABILITIES")?;
+        let has = now.split(',').any(|word| matches!(word.trim(), "all") || word.trim() == wanted);
+        let env = |value| Change::Env { name: "NVIDIA_DRIVER_CAPABILITIES".to_owned(), value: Some(value) };
+        (!has).then(|| Remedy::Start(env(format!("{now},{wanted}"))))
+    }
+
+    /// Whether GPUs of NVIDIA's are here, and may be.
+    pub(super) fn has_nvidia(&self) -> bool {
+        !self.demand.is_none() && self.presence().nodes.iter().any(|node| node.vendor == Vendor::Nvidia)
+    }
+}

@@ -1,0 +1,135 @@
+//! How many GPUs are here, and how many there have to be. Judged by device nodes, never by one variable alone.
+
+use super::Gpus;
+use crate::check::step::{Answer, Trouble};
+use crate::check::{Change, Remedy};
+use crate::engine::Place;
+use crate::gpu::{Vendor, pci};
+use crate::show;
+
+impl Gpus {
+    pub(super) fn enough(&mut self) -> Answer {
+        let least = self.demand.least as usize;
+        if self.shown() < least && !(self.presence().uncounted.is_some() && least > 0) {
+            return if self.presence().nodes.is_empty() { self.none_given().found() } else { self.too_few().found() };
+        }
+        match self.demand.most {
+            Some(most) if !self.demand.promise && self.shown() > most as usize && !self.is_vague() => {
+                self.too_many(most).found()
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Instances are more than the GPUs that somebody may have meant.
+    fn is_vague(&self) -> bool {
+        self.presence().uncounted.is_some() || self.presence().is_sliced()
+    }
+
+    fn none_given(&self) -> Trouble {
+        let host = pci::of_the_host(&self.root);
+        let trouble = Trouble::new(format!("no GPU in this container, {}", self.demand.words()));
+        let trouble = match host {
+            Some((_, 0)) => trouble.because("this machine has no NVIDIA GPU").advice("run it on a machine that has"),
+            Some((Vendor::Amd, number)) => {
+                let trouble = trouble.because(format!("the machine has {}", show::count(number as u64, "AMD GPU")));
+                ["/dev/kfd", "/dev/dri"]
+                    .into_iter()
+                    .fold(trouble, |trouble, path| trouble.remedy(self.give_device(path)))
+            }
+            Some((_, number)) => trouble
+                .because(self.none_of(number))
+                .remedy(self.give(self.demand.most.filter(|_| !self.demand.promise))),
+            None => trouble.because("no device was given to the container").remedy(self.give(None)),
+        };
+        trouble.passing(self.demand.scheduler && host.is_some_and(|(_, count)| count == 0))
+    }
+
+    /// Why none of the machine's GPUs is here, where a variable tells.
+    fn none_of(&self, host: usize) -> String {
+        let machine = format!("the machine has {}", show::count(host as u64, "NVIDIA GPU"));
+        match self.environment.text("NVIDIA_VISIBLE_DEVICES") {
+            Some(word @ ("none" | "void")) => format!("{machine}, and NVIDIA_VISIBLE_DEVICES={word} asks for none"),
+            _ => format!("{machine}, none was given to the container"),
+        }
+    }
+
+    fn too_few(&self) -> Trouble {
+        let here = self.presence().devices();
+        let trouble = Trouble::new(format!("{}, {}", self.number(self.shown()), self.demand.words()));
+        if let Some(selection) = self.selection().filter(|selection| selection.shown < here) {
+            let variable = selection.variable;
+            let cut = selection.cut.filter(|cut| !cut.is_empty()).map(|cut| format!(": it ends at `{cut}`"));
+            let hidden = format!("{variable} shows {} of the {here} that are here", selection.shown);
+            return trouble
+                .because(hidden + &cut.unwrap_or_default())
+                .advice(format!("unset {variable}, or list valid devices"));
+        }
+        let trouble = trouble.because("fewer were given to the container; one may have fallen out of the node");
+        let trouble = match self.presence().nvidia().next() {
+            Some(_) => trouble.remedy(self.give(None)),
+            None => trouble.advice("give the container the other devices, too"),
+        };
+        trouble.passing(self.demand.scheduler)
+    }
+
+    fn too_many(&self, most: u32) -> Trouble {
+        let trouble = Trouble::new(format!("{}, {}", self.number(self.shown()), self.demand.words()));
+        match most {
+            0 => trouble
+                .because("this job is meant to run without")
+                .advice("start it without --gpus, or with CUDA_VISIBLE_DEVICES empty"),
+            most => trouble
+                .because("somebody else may count on the others")
+                .advice(format!("start it with --gpus {most}; or gpu.count: >={most} where more are fine")),
+        }
+    }
+
+    /// Gives the container GPUs.
+    pub(super) fn give(&self, count: Option<u32>) -> Remedy {
+        match self.place() {
+            Place::Host => Remedy::Do("load the driver: modprobe nvidia; nvidia-smi tells more".to_owned()),
+            _ => Remedy::Start(Change::Gpus { count }),
+        }
+    }
+
+    /// Gives the container a device.
+    pub(super) fn give_device(&self, path: &str) -> Remedy {
+        match self.place() {
+            Place::Host => Remedy::Do("load the driver: modprobe amdgpu".to_owned()),
+            _ => Remedy::Start(Change::Device(path.to_owned())),
+        }
+    }
+
+    pub(super) fn wished(&mut self) -> Answer {
+        if !self.demand.wish || !self.presence().nodes.is_empty() || self.presence().uncounted.is_some() {
+            return Ok(());
+        }
+        let host = pci::of_the_host(&self.root);
+        let because = match host {
+            Some((Vendor::Nvidia, number @ 1..)) => {
+                format!("the machine has {}", show::count(number as u64, "NVIDIA GPU"))
+            }
+            _ => "this image is made for GPUs (NVIDIA_VISIBLE_DEVICES=all)".to_owned(),
+        };
+        self.found(Trouble::new("no GPU in this container").because(because).remedy(self.give(None)))
+    }
+
+    pub(super) fn not_more(&mut self) -> Answer {
+        match self.demand.most {
+            Some(most) if self.demand.promise && self.shown() > most as usize && !self.is_vague() => self.found(
+                Trouble::new(format!("{}, {}", self.number(self.shown()), self.demand.words()))
+                    .because("the others may belong to somebody else")
+                    .advice("set CUDA_VISIBLE_DEVICES to the promised ones, or gpu.count: any"),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// `3 GPUs`, `2 TPU chips`.
+    pub(super) fn number(&self, number: usize) -> String {
+        let noun = self.presence().nodes.first().map_or(Vendor::default(), |node| node.vendor).noun();
+        let noun = if self.presence().is_sliced() { "MIG instance" } else { noun };
+        show::count(number as u64, noun)
+    }
+}

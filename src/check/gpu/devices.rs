@@ -1,0 +1,123 @@
+//! What each device is, as far as the kernel tells: still on the bus, well, whole or cut, of one model, with enough memory.
+
+use super::Gpus;
+use crate::check::step::{Answer, Trouble};
+use crate::config::MigPolicy;
+use crate::gpu::{Node, pci};
+use crate::show;
+
+impl Gpus {
+    pub(super) fn on_the_bus(&mut self) -> Answer {
+        if self.demand.is_none() {
+            return Ok(());
+        }
+        let gone = |node: &&Node| node.bus.as_deref().is_some_and(|bus| pci::is_gone(&self.root, bus));
+        let gone: Vec<String> = self.presence().nodes.iter().filter(gone).map(name).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.found(
+            Trouble::new(format!("{} fell off the bus (Xid 79)", gone.join(", ")))
+                .because("it does not answer on PCI any more: a matter of hardware, or of a driver that gave up")
+                .advice("drain the node and restart it; try another one")
+                .passing(true),
+        )
+    }
+
+    pub(super) fn well(&mut self) -> Answer {
+        let ill = |node: &Node| Some(format!("{} is `{}`", node.path, show::line(node.ill.as_deref()?)));
+        let ill: Vec<String> = self.presence().nodes.iter().filter_map(ill).collect();
+        if ill.is_empty() || self.demand.is_none() {
+            return Ok(());
+        }
+        self.found(
+            Trouble::new(ill.join(", "))
+                .because("its driver does not call it operational")
+                .advice("wait for its reset to end, or reset it on the host; try another node")
+                .passing(true),
+        )
+    }
+
+    pub(super) fn cut_as_wanted(&mut self) -> Answer {
+        if !self.has_nvidia() {
+            return Ok(());
+        }
+        let closed = |node: &&Node| !node.instances.is_empty() && !node.instances.iter().any(gpu_instance_is_usable);
+        if let Some(node) = self.presence().nvidia().find(closed) {
+            return self.found(
+                Trouble::new(format!("{} is cut into MIG instances, and none of them may be used", name(node)))
+                    .because("their nodes in /dev/nvidia-caps were not given to the container")
+                    .advice("give the instance itself: --gpus device=MIG-…, or resources.limits: nvidia.com/mig-…"),
+            );
+        }
+        match (self.wanted.mig, self.presence().is_sliced()) {
+            (MigPolicy::Deny, true) => Trouble::new("a GPU is cut into MIG instances (gpu.mig: deny)")
+                .because("a program sees one instance, and no peers")
+                .advice("choose a node without MIG, or gpu.mig: allow")
+                .found(),
+            (MigPolicy::Require, false) => Trouble::new("the GPUs are not cut into MIG instances (gpu.mig: require)")
+                .advice("choose a node with MIG, or gpu.mig: allow")
+                .found(),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn of_one_model(&mut self) -> Answer {
+        let models: std::collections::BTreeSet<&str> =
+            self.presence().nodes.iter().filter_map(|node| node.model.as_deref()).collect();
+        if !self.wanted.same_model || models.len() < 2 || self.demand.is_none() {
+            return Ok(());
+        }
+        let models: Vec<String> = models.into_iter().map(|model| show::line(model).into_owned()).collect();
+        Trouble::new(format!("the GPUs differ: {}", models.join(", ")))
+            .because("gpu.same_model asks for one model: the slowest would set the pace")
+            .advice("choose GPUs of one model, with CUDA_VISIBLE_DEVICES or --gpus device=…")
+            .found()
+    }
+
+    /// Where the kernel tells the memory; of NVIDIA's GPUs the driver's library tells it.
+    pub(super) fn large_enough(&mut self) -> Answer {
+        let Some(wanted) = self.wanted.memory.filter(|_| !self.demand.is_none()) else { return Ok(()) };
+        let little = |node: &Node| Some((name(node), node.memory.filter(|bytes| *bytes < wanted.0)?));
+        match self.presence().nodes.iter().find_map(little) {
+            None => Ok(()),
+            Some((name, bytes)) => {
+                Trouble::new(format!("{name} has {}, gpu.memory asks for {}", show::size(bytes), show::size(wanted.0)))
+                    .advice("choose a node with larger GPUs")
+                    .found()
+            }
+        }
+    }
+
+    pub(super) fn wide_enough(&mut self) -> Answer {
+        if self.demand.is_none() {
+            return Ok(());
+        }
+        let narrow = |node: &Node| {
+            let (now, most) = pci::narrow(&self.root, node.bus.as_deref()?)?;
+            Some(format!("{}: {now} of {most} lanes", name(node)))
+        };
+        let narrow: Vec<String> = self.presence().nodes.iter().filter_map(narrow).collect();
+        if narrow.is_empty() {
+            return Ok(());
+        }
+        self.found_mild(
+            Trouble::new(format!("PCI Express is narrower than it could be ({})", narrow.join(", ")))
+                .because("copies between host and GPU are slower: a riser, a slot, or a fault of the link")
+                .advice("fine where the machine is built so (checks: {gpu.pcie: off}); else have the node looked at")
+                .passing(true),
+        )
+    }
+}
+
+fn gpu_instance_is_usable(instance: &crate::gpu::Instance) -> bool {
+    instance.is_usable()
+}
+
+/// `/dev/nvidia3 (0000:65:00.0)`.
+fn name(node: &Node) -> String {
+    match &node.bus {
+        Some(bus) => format!("{} ({bus})", node.path),
+        None => node.path.clone(),
+    }
+}

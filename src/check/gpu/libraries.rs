@@ -1,0 +1,127 @@
+//! The driver's libraries, as the workload is going to find them: there, real, and of the kernel's driver.
+
+use super::Gpus;
+use crate::check::step::{Answer, Trouble};
+use crate::check::{Change, Remedy};
+use crate::config::Version;
+use crate::engine::Place;
+use crate::gpu::{CUDA, Kind, Library, NVML, PTX};
+use crate::show;
+use crate::sys::mountinfo;
+use std::path::Path;
+
+impl Gpus {
+    pub(super) fn has_libcuda(&mut self) -> Answer {
+        if !self.has_nvidia() || self.loader().find(CUDA).is_some() {
+            return Ok(());
+        }
+        let trouble = Trouble::new(format!("{CUDA} is not found: no program can use the GPUs"));
+        self.found(self.why_missing(CUDA, "compute", trouble))
+    }
+
+    pub(super) fn has_nvml(&mut self) -> Answer {
+        if !self.has_nvidia() || self.loader().find(NVML).is_some() {
+            return Ok(());
+        }
+        let trouble = Trouble::new(format!("{NVML} is not found: nvidia-smi, and what asks like it, does not work"));
+        self.found_mild(self.why_missing(NVML, "utility", trouble))
+    }
+
+    /// Why a library is not found: it is there and not seen, it was not asked for, or the container has nothing of the driver.
+    fn why_missing(&self, name: &str, capability: &str, trouble: Trouble) -> Trouble {
+        let stray = self.loader().stray(name, self.driver_version());
+        match (stray, self.with_capabilities(capability)) {
+            (Some(path), _) if path.ends_with(name) => {
+                let directory = path.parent().unwrap_or(Path::new("/"));
+                trouble
+                    .because(format!("it lies in {}, where no program looks", show::path(directory)))
+                    .remedy(self.look_into(directory))
+            }
+            (Some(path), _) => trouble
+                .because(format!(
+                    "{} is here, the link to it is not: the container's runtime could not run ldconfig",
+                    show::path(&path)
+                ))
+                .advice("start it without --read-only, in an image with ldconfig; or run ldconfig before the workload"),
+            (None, Some(remedy)) => trouble
+                .because(format!(
+                    "NVIDIA_DRIVER_CAPABILITIES asks for `{}` only",
+                    self.environment.text("NVIDIA_DRIVER_CAPABILITIES").unwrap_or_default()
+                ))
+                .remedy(remedy),
+            (None, None) => trouble
+                .because("devices were given to the container, and not the driver's libraries")
+                .remedy(self.give(None)),
+        }
+    }
+
+    fn look_into(&self, directory: &Path) -> Remedy {
+        let before = self.environment.text("LD_LIBRARY_PATH").map(|path| format!(":{path}")).unwrap_or_default();
+        let value = Some(format!("{}{before}", directory.display()));
+        Remedy::Start(Change::Env { name: "LD_LIBRARY_PATH".to_owned(), value })
+    }
+
+    pub(super) fn is_no_stub(&mut self) -> Answer {
+        match self.libcuda() {
+            Some(library) if library.kind == Kind::Stub => self.found(
+                Trouble::new(format!("{} is a stub: CUDA fails with error 34", show::path(&library.path)))
+                    .because("it is made to link programs with, and is found before the driver's own")
+                    .advice("take the directory `stubs` out of LD_LIBRARY_PATH, or the file out of the image"),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn libraries_match(&mut self) -> Answer {
+        let Some(driver) = self.driver_version().cloned().filter(|_| self.has_nvidia()) else { return Ok(()) };
+        let differs = |library: &Library| {
+            library.kind == Kind::Driver && library.version.as_ref().is_some_and(|version| *version != driver)
+        };
+        let libraries = [CUDA, NVML].into_iter().filter_map(|name| self.loader().find(name));
+        match libraries.into_iter().find(differs) {
+            Some(library) => self.found(self.mismatch(&library, &driver)),
+            None => Ok(()),
+        }
+    }
+
+    fn mismatch(&self, library: &Library, driver: &Version) -> Trouble {
+        let version = library.version.as_ref().map(Version::to_string).unwrap_or_default();
+        let path = show::path(&library.path);
+        let trouble = Trouble::new(format!("{path} is of driver {version}, the kernel's driver is {driver}"));
+        match self.is_from_the_host(&library.file) {
+            true => trouble
+                .because("the host's packages were upgraded under a loaded driver (`Driver/library version mismatch`)")
+                .advice("restart the node, or unload and load its driver; then recreate the container")
+                .passing(true),
+            false => trouble
+                .because("the image brings libraries of the driver, which belong to the host (error 803)")
+                .advice(
+                    "take libnvidia-*, libcuda1 and nvidia-utils out of the image; the container's runtime adds them",
+                ),
+        }
+    }
+
+    /// Whether a file is mounted from the host, and not the image's.
+    fn is_from_the_host(&self, file: &Path) -> bool {
+        let mount = mountinfo::covering(self.ground.mounts(), file);
+        self.place() == Place::Host || mount.is_some_and(|mount| mount.path() != Path::new("/"))
+    }
+
+    pub(super) fn compiles(&mut self) -> Answer {
+        // Where there is no libcuda, that was said.
+        let Some(cuda) = self.libcuda().filter(|library| library.kind == Kind::Driver) else { return Ok(()) };
+        if self.loader().find(PTX).is_some() {
+            return Ok(());
+        }
+        self.found_mild(
+            Trouble::new(format!("{PTX} is not found: what is compiled for the GPU at run time fails with error 221"))
+                .because(format!("{} is here without it", show::path(&cuda.path)))
+                .remedy(self.with_capabilities("compute").unwrap_or_else(|| self.give(None))),
+        )
+    }
+
+    /// libcuda, where it matters.
+    pub(super) fn libcuda(&self) -> Option<Library> {
+        self.has_nvidia().then(|| self.loader().find(CUDA)).flatten()
+    }
+}

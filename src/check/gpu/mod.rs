@@ -1,0 +1,186 @@
+//! GPUs: as many as were asked for or promised, permitted to be used, whole, and with libraries and a driver that the image can work
+//! with. `table` has one row for each verdict; the files beside it ask, by theme. What is asked here is answered by files.
+
+mod access;
+mod count;
+mod demand;
+mod devices;
+mod forward;
+mod libraries;
+mod surroundings;
+mod table;
+mod versions;
+
+pub use forward::forward_compat;
+pub use table::STEPS;
+
+use super::rules::Rules;
+use super::step::{Answer, Subject, Trouble};
+use super::task::Task;
+use super::{Check, Facts, Ground, Passing, Scene};
+use crate::config::{Severity, Version};
+use crate::engine::Place;
+use crate::environment::Environment;
+use crate::gpu::{self, CUDA, ImageCuda, Library, Loader, NVML, Node, Presence, Promise, Selection};
+use crate::sys::Root;
+use demand::{Demand, Wanted};
+use nix::errno::Errno;
+use serde_json::{Value, json};
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+/// The GPUs, and what they have to be.
+pub struct Gpus {
+    root: Root,
+    ground: Rc<Ground>,
+    demand: Demand,
+    wanted: Wanted,
+    environment: Environment,
+    presence: OnceCell<Presence>,
+    loader: OnceCell<Loader>,
+    image: OnceCell<Option<ImageCuda>>,
+    /// The soft limit of open files.
+    files: OnceCell<Option<u64>>,
+}
+
+/// One task: nothing here can hang.
+pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
+    Task::of_machine(STEPS, rules, Gpus::of(scene, ground)).into_iter().collect()
+}
+
+impl Gpus {
+    fn of(scene: &Scene, ground: &Rc<Ground>) -> Self {
+        Gpus {
+            root: scene.root.clone(),
+            ground: Rc::clone(ground),
+            demand: Demand::of(&scene.settings.gpu_count, Promise::of(&scene.environment).as_ref()),
+            wanted: Wanted::of(&scene.settings),
+            environment: scene.environment.clone(),
+            presence: OnceCell::new(),
+            loader: OnceCell::new(),
+            image: OnceCell::new(),
+            files: OnceCell::new(),
+        }
+    }
+
+    fn place(&self) -> Place {
+        self.ground.place()
+    }
+
+    fn presence(&self) -> &Presence {
+        self.presence.get_or_init(|| gpu::look(&self.root))
+    }
+
+    fn loader(&self) -> &Loader {
+        self.loader.get_or_init(|| Loader::of(&self.root, &self.environment))
+    }
+
+    fn image(&self) -> Option<&ImageCuda> {
+        self.image.get_or_init(|| gpu::image_cuda(&self.root, &self.environment)).as_ref()
+    }
+
+    fn driver_version(&self) -> Option<&Version> {
+        self.presence().driver.as_ref()?.version.as_ref()
+    }
+
+    fn selection(&self) -> Option<Selection> {
+        Selection::of(&self.environment, self.presence())
+    }
+
+    /// So many of the devices that may be used a program is shown.
+    fn shown(&self) -> usize {
+        self.selection().map_or(self.presence().devices(), |selection| selection.shown)
+    }
+
+    /// Trouble with what somebody needs; where nobody asked for a GPU it is only told.
+    fn found(&self, trouble: Trouble) -> Answer {
+        let level = match self.wanted.strict {
+            true => Some(Severity::Fail),
+            false => (self.demand.least == 0).then_some(Severity::Warn),
+        };
+        trouble.level(level).found()
+    }
+
+    /// Trouble with what may be missed.
+    fn found_mild(&self, trouble: Trouble) -> Answer {
+        trouble.level(Some(if self.wanted.strict { Severity::Fail } else { Severity::Warn })).found()
+    }
+
+    /// `2 × NVIDIA H200`, or `2 GPUs` where they differ or have no names.
+    fn counted(&self) -> String {
+        let number = self.presence().nodes.iter().filter(|node| node.refused.is_none()).count();
+        let mut models = self.presence().nodes.iter().map(|node| node.model.as_deref());
+        let first = models.next().flatten();
+        match first.filter(|first| models.all(|model| model == Some(first))) {
+            Some(model) => format!("{number} × {}", crate::show::line(model)),
+            None => crate::show::count(number as u64, "GPU"),
+        }
+    }
+
+    /// The memory of each, where the kernel tells and all have the same.
+    fn memory(&self) -> Option<u64> {
+        let mut all = self.presence().nodes.iter().map(|node| node.memory);
+        let first = all.next().flatten()?;
+        all.all(|memory| memory == Some(first)).then_some(first)
+    }
+}
+
+impl Subject for Gpus {
+    const MAIN: &'static str = "gpu.count";
+
+    fn name(&self) -> Option<String> {
+        None
+    }
+
+    fn summary(&mut self) -> Option<String> {
+        if let Some(way) = self.presence().uncounted {
+            return Some(format!("through {way}"));
+        }
+        if self.presence().nodes.is_empty() {
+            return Some("none, none asked for".to_owned());
+        }
+        let mut parts = vec![self.counted()];
+        parts.extend(self.memory().map(|bytes| format!("{} each", crate::show::size(bytes))));
+        parts.extend(self.driver_version().map(|version| format!("driver {version}")));
+        if self.presence().is_sliced() {
+            parts.push(self.number(self.presence().devices()));
+        }
+        if self.shown() < self.presence().devices() {
+            parts.push(format!("{} shown to CUDA", self.shown()));
+        }
+        Some(parts.join(", "))
+    }
+
+    fn facts(&self) -> Facts {
+        let presence = self.presence();
+        let mut facts: Vec<(&str, Value)> = vec![
+            ("gpus", presence.nodes.iter().map(node_facts).collect()),
+            ("driver", self.driver_version().map(Version::to_string).into()),
+            ("mig", presence.is_sliced().into()),
+            ("shown_to_cuda", self.shown().into()),
+        ];
+        if self.has_nvidia() {
+            let library = |name| self.loader().find(name).map(|library| library_facts(&library));
+            facts.push(("libraries", json!({"cuda": library(CUDA), "nvml": library(NVML)})));
+            let image = self.image().map(|image| json!({"version": image.version.to_string(), "from": image.from}));
+            facts.push(("image_cuda", image.into()));
+        }
+        facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+fn node_facts(node: &Node) -> Value {
+    let usable = node.instances.iter().filter(|instance| instance.is_usable()).count();
+    json!({
+        "path": node.path, "model": node.model, "uuid": node.uuid, "bus": node.bus, "memory": node.memory,
+        "instances": usable, "refused": node.refused.map(Errno::desc),
+    })
+}
+
+fn library_facts(library: &Library) -> Value {
+    let kind = format!("{:?}", library.kind).to_lowercase();
+    json!({"path": library.path, "version": library.version.as_ref().map(Version::to_string), "kind": kind})
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! Variables and limits that change what programs see of the GPUs.
+
+use super::Gpus;
+use crate::check::step::{Answer, Trouble};
+use crate::check::{Change, Remedy};
+use crate::engine::Place;
+use crate::gpu::Device;
+use crate::show;
+use crate::sys::limits::{Kind, limit};
+use std::path::Path;
+
+/// With a soft limit beyond this the driver's tools take gigabytes and half a minute: they make room for each file that may be open.
+const MANY_FILES: u64 = 1 << 24;
+/// Where MPS's daemon is, unless CUDA_MPS_PIPE_DIRECTORY says otherwise.
+const MPS: &str = "CUDA_MPS_PIPE_DIRECTORY";
+
+impl Gpus {
+    pub(super) fn list_is_valid(&mut self) -> Answer {
+        if self.demand.is_none() {
+            return Ok(());
+        }
+        let Some(selection) = self.selection().filter(|selection| !selection.is_empty()) else { return Ok(()) };
+        let old = selection.text.split(',').find(|entry| matches!(Device::of(entry), Device::OldMig(_)));
+        if let Some(old) = old {
+            return self.found_mild(
+                Trouble::new(format!(
+                    "{}: `{}` is how drivers before R470 named instances",
+                    selection.variable,
+                    show::line(old)
+                ))
+                .because("newer drivers do not know it, and show none")
+                .advice("write MIG-<UUID>, as `nvidia-smi -L` lists it"),
+            );
+        }
+        let Some(cut) = selection.cut else { return Ok(()) };
+        let here = self.presence().devices();
+        self.found_mild(
+            Trouble::new(format!(
+                "{}={} ends at `{}`",
+                selection.variable,
+                show::line(&selection.text),
+                show::line(&cut)
+            ))
+            .because(format!(
+                "no such device is here, and what follows is ignored: {} of {here} shown",
+                selection.shown
+            ))
+            .advice(format!("list devices from 0 to {}, or unset it", here.saturating_sub(1))),
+        )
+    }
+
+    pub(super) fn service_answers(&mut self) -> Answer {
+        let Some(directory) = self.environment.get(MPS).filter(|_| self.has_nvidia()) else { return Ok(()) };
+        if self.root.path(Path::new(directory).join("control")).exists() {
+            return Ok(());
+        }
+        self.found_mild(
+            Trouble::new(format!("{MPS} is set, and no daemon of MPS is there ({})", show::os(directory)))
+                .because("programs run without it, or fail with errors 805 to 807")
+                .advice(format!("mount the daemon's directory and start with --ipc=host; or unset {MPS}")),
+        )
+    }
+
+    pub(super) fn few_files(&mut self) -> Answer {
+        if !self.has_nvidia() {
+            return Ok(());
+        }
+        let soft = *self.files.get_or_init(|| limit(Kind::Files).map(|limit| limit.soft));
+        let Some(soft) = soft.filter(|soft| *soft > MANY_FILES) else { return Ok(()) };
+        let remedy = match self.place() {
+            Place::Container => Remedy::Start(Change::Ulimit { name: "nofile".to_owned(), limit: Some(65536) }),
+            Place::Pod => Remedy::Do("lower LimitNOFILE of the container runtime's service on the node".to_owned()),
+            Place::Host => Remedy::Do("ulimit -Sn 65536".to_owned()),
+        };
+        self.found_mild(
+            Trouble::new(format!("{soft} files may be open at once: nvidia-smi takes half a minute and gigabytes"))
+                .because("the driver's library makes room for each of them when it talks to nvidia-persistenced")
+                .remedy(remedy),
+        )
+    }
+}

@@ -1,0 +1,135 @@
+//! The driver against what the image was built for, what it requires, and what is asked for.
+
+use super::Gpus;
+use crate::check::Remedy;
+use crate::check::step::{Answer, Trouble};
+use crate::config::{CudaVersion, ForwardCompat, Version};
+use crate::gpu::{self, Brand, Compat, ImageCuda, Kind, Support, newest_cuda, own_driver, require, support};
+use crate::show;
+use std::path::Path;
+
+impl Gpus {
+    /// The libraries for forward compatibility: where a program finds them first, they have to be right.
+    pub(super) fn compat_is_right(&mut self) -> Answer {
+        if self.wanted.compat == ForwardCompat::On && self.has_nvidia() && self.compat() == Compat::Absent {
+            return self.found(
+                Trouble::new("gpu.compat is on, and the image has nothing for forward compatibility")
+                    .advice("install cuda-compat-X-Y in the image, or leave gpu.compat at auto"),
+            );
+        }
+        let first = self.libcuda().filter(|library| library.kind == Kind::Compat);
+        match (first, self.compat()) {
+            (Some(library), Compat::Wrong { why, .. }) => self.found(
+                Trouble::new(format!(
+                    "{} is that of forward compatibility, and does not work",
+                    show::path(&library.path)
+                ))
+                .because(format!("{why} (errors 803 and 804)"))
+                .advice(self.without(&library.path)),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    fn without(&self, library: &Path) -> String {
+        let directory = show::path(library.parent().unwrap_or(library));
+        match self.environment.text("LD_LIBRARY_PATH").is_some_and(|path| path.contains("compat")) {
+            true => format!("take {directory} out of LD_LIBRARY_PATH"),
+            false => format!("take {directory} out of /etc/ld.so.conf.d, and run ldconfig"),
+        }
+    }
+
+    pub(super) fn driver_is_new_enough(&mut self) -> Answer {
+        let Some(wanted) = self.wanted.driver.clone().filter(|_| self.has_nvidia()) else { return Ok(()) };
+        match self.driver_version() {
+            Some(driver) if *driver >= wanted => Ok(()),
+            Some(driver) => Trouble::new(format!("driver {driver}, gpu.driver asks for {wanted}"))
+                .because("the driver is the node's, no container can change it")
+                .advice("choose a node with a newer driver")
+                .found(),
+            None => Trouble::new(format!("the driver does not tell its version, gpu.driver asks for {wanted}"))
+                .level(Some(crate::config::Severity::Warn))
+                .found(),
+        }
+    }
+
+    /// Whether the driver runs what the image was built for, or the CUDA that is asked for.
+    pub(super) fn cuda_is_supported(&mut self) -> Answer {
+        let Some(driver) = self.driver_version().cloned().filter(|_| self.has_nvidia()) else { return Ok(()) };
+        if self.libcuda().is_some_and(|library| library.kind == Kind::Compat) {
+            return Ok(());
+        }
+        if let Some(CudaVersion::AtLeast(wanted)) = self.wanted.cuda.clone() {
+            return match support(&driver, &wanted) {
+                None | Some(Support::Full) => Ok(()),
+                _ => self.too_old(&driver, &wanted, own_driver(&wanted), "gpu.cuda asks for it").found(),
+            };
+        }
+        let demanded = self.wanted.cuda == Some(CudaVersion::Image);
+        let Some(ImageCuda { version, from }) = self.image().cloned() else {
+            let unknown = Trouble::new("which CUDA the image was built for cannot be told (gpu.cuda: image)")
+                .advice("set gpu.cuda to a version, or CUDA_VERSION in the image");
+            return if demanded { unknown.found() } else { Ok(()) };
+        };
+        match support(&driver, &version) {
+            Some(Support::TooOld(floor)) => {
+                let trouble = self.too_old(
+                    &driver,
+                    &version.short(),
+                    Some(floor),
+                    &format!("the image is built for it ({from})"),
+                );
+                if demanded { trouble.found() } else { self.found(trouble) }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn too_old(&self, driver: &Version, cuda: &Version, needs: Option<Version>, because: &str) -> Trouble {
+        let needs = needs.map(|needs| format!(", which needs {needs}")).unwrap_or_default();
+        let trouble = Trouble::new(format!("driver {driver} is too old for CUDA {cuda}{needs}"));
+        let newest =
+            newest_cuda(driver).map(|newest| format!("an image for CUDA {newest} or older")).unwrap_or_default();
+        let advice = format!("a node with a newer driver, or {newest}");
+        let trouble = trouble.because(because).advice(advice.trim_end_matches(", or "));
+        match self.compat() {
+            Compat::Wrong { why, .. } => trouble.advice(format!("forward compatibility does not help here: {why}")),
+            Compat::Right { .. } => trouble.advice("gpu.compat: auto uses the image's forward compatibility"),
+            Compat::Absent if self.is_data_centre() => {
+                let short = cuda.short().to_string().replace('.', "-");
+                trouble.remedy(Remedy::Do(format!("or install cuda-compat-{short} in the image: trainit uses it")))
+            }
+            _ => trouble,
+        }
+    }
+
+    fn is_data_centre(&self) -> bool {
+        self.presence().nvidia().all(|node| node.model.as_deref().and_then(Brand::of) == Some(Brand::DataCentre))
+    }
+
+    pub(super) fn requirements_hold(&mut self) -> Answer {
+        let Some(driver) = self.driver_version().cloned().filter(|_| self.has_nvidia()) else { return Ok(()) };
+        if self.libcuda().is_some_and(|library| library.kind == Kind::Compat) {
+            return Ok(());
+        }
+        let facts = require::Facts {
+            cuda: newest_cuda(&driver),
+            brand: self.presence().nvidia().find_map(|node| node.model.as_deref().and_then(Brand::of)),
+            driver: Some(driver),
+            ..require::Facts::default()
+        };
+        let Some(unmet) = require::unmet(&self.environment, &facts) else { return Ok(()) };
+        let first = unmet.text.split_whitespace().next().unwrap_or_default();
+        let known = facts.driver.as_ref().map(Version::to_string).unwrap_or_default();
+        self.found_mild(
+            Trouble::new(format!("the image asks for {} ({})", show::line(first), unmet.variable))
+                .because(format!("driver {known} does not have it: programs may fail with errors 35, 222 or 803"))
+                .advice("a node with a newer driver, or an older image; NVIDIA_DISABLE_REQUIRE=1 where it works all the same"),
+        )
+    }
+
+    /// Whether forward compatibility is right here.
+    pub(super) fn compat(&self) -> Compat {
+        gpu::compat(&self.root, &self.environment, || self.presence().clone(), || self.image().cloned())
+    }
+}

@@ -1,0 +1,146 @@
+//! Versions of drivers, toolkits and compute capabilities: numbers between dots, compared as numbers (570.86 is older than 570.124).
+
+use super::Value;
+use serde_json::{Value as Json, json};
+use std::cmp::Ordering;
+use std::fmt;
+
+/// At most so many numbers has a version.
+const LONGEST: usize = 4;
+
+/// A version; it is shown as it was written.
+#[derive(Clone, Debug, Default)]
+pub struct Version {
+    text: String,
+    parts: [u32; LONGEST],
+}
+
+impl Version {
+    /// Reads `570.124.06`; none: it is no version.
+    pub fn of(text: &str) -> Option<Self> {
+        let mut parts = [0; LONGEST];
+        let mut words = text.split('.');
+        for (part, word) in parts.iter_mut().zip(words.by_ref()) {
+            let digits = word.bytes().all(|byte| byte.is_ascii_digit());
+            *part = word.parse().ok().filter(|_| digits)?;
+        }
+        words.next().is_none().then(|| Version { text: text.to_owned(), parts })
+    }
+
+    /// A version of two numbers.
+    pub fn new(major: u32, minor: u32) -> Self {
+        Version { text: format!("{major}.{minor}"), parts: [major, minor, 0, 0] }
+    }
+
+    /// Its first number.
+    pub fn major(&self) -> u32 {
+        let [major, ..] = self.parts;
+        major
+    }
+
+    /// Its first two numbers: all that counts of a toolkit's version.
+    pub fn short(&self) -> Self {
+        let [major, minor, ..] = self.parts;
+        Version::new(major, minor)
+    }
+}
+
+impl PartialEq for Version {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts == other.parts
+    }
+}
+
+impl Eq for Version {}
+
+impl PartialOrd for Version {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Version {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.parts.cmp(&other.parts)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Value for Version {
+    fn form() -> String {
+        "a version such as 12.8 or 570.124".into()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Version::of(text.trim()).ok_or_else(String::new)
+    }
+
+    fn schema() -> Json {
+        json!({"type": ["string", "number"], "pattern": "^[0-9]+(\\.[0-9]+){0,3}$"})
+    }
+}
+
+/// Which CUDA the driver has to support.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CudaVersion {
+    /// What the image was built for.
+    Image,
+    /// At least this.
+    AtLeast(Version),
+}
+
+impl Value for CudaVersion {
+    fn form() -> String {
+        "a version such as 12.8, or image".into()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "image" => Ok(CudaVersion::Image),
+            _ => Version::parse(text).map(CudaVersion::AtLeast),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"type": ["string", "number"], "pattern": "^(image|[0-9]+(\\.[0-9]+){0,3})$"})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers_and_shown_as_they_were_written() {
+        let version = |text| Version::of(text).unwrap();
+        assert!(version("570.86.10") < version("570.124.06") && version("12.10") > version("12.8"));
+        assert_eq!(version("12.8"), version("12.8.0"));
+        assert_eq!(version("570.124.06").to_string(), "570.124.06");
+        assert_eq!(version("12.8.1").short().to_string(), "12.8");
+        for text in ["", ".", "12.", "a", "1.2.3.4.5", "+1", "1 2", "99999999999"] {
+            assert_eq!(Version::of(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_image_can_say_which_cuda() {
+        assert_eq!(CudaVersion::parse("image"), Ok(CudaVersion::Image));
+        assert_eq!(CudaVersion::parse("12.8"), Ok(CudaVersion::AtLeast(Version::new(12, 8))));
+        assert!(CudaVersion::parse("newest").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_version_or_none(text in "\\PC*|[0-9.]{0,20}") {
+            if let Some(version) = Version::of(&text) {
+                prop_assert_eq!(Version::of(&version.to_string()), Some(version));
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! CUDA's forward compatibility: libraries of a newer driver in the image, with which programs run on an older one in the kernel. It
+//! works on GPUs for data centres only (error 804 elsewhere), and only for branches of the driver that the package was made for
+//! (803). NVIDIA's own entrypoint sets it up; where trainit takes its place, this is what does.
+
+use super::libraries::{CUDA, Kind, Library, Loader};
+use super::{Brand, ImageCuda, Presence, Support, newest_cuda, require, support};
+use crate::config::Version;
+use crate::environment::Environment;
+use crate::sys::Root;
+use std::path::{Path, PathBuf};
+
+/// Where images have it: NVIDIA's frameworks, CUDA's base images.
+const DIRECTORIES: [&str; 3] =
+    ["/usr/local/cuda/compat/lib.real", "/usr/local/cuda/compat/lib", "/usr/local/cuda/compat"];
+
+/// Whether forward compatibility is right here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Compat {
+    /// There is none in the image, or nothing to use it on.
+    Absent,
+    /// The driver is new enough without.
+    Unneeded,
+    /// It has to be looked into before all others.
+    Right {
+        /// Where it is.
+        directory: PathBuf,
+        /// The driver that its libraries are of.
+        version: Version,
+        /// A program looks there first already.
+        set: bool,
+    },
+    /// It would not work.
+    Wrong {
+        /// Where it is.
+        directory: PathBuf,
+        /// Why.
+        why: &'static str,
+    },
+}
+
+/// The image's libraries for forward compatibility.
+pub fn library(loader: &Loader) -> Option<(PathBuf, Library)> {
+    DIRECTORIES.iter().map(Path::new).find_map(|directory| {
+        let library = loader.within(directory, CUDA)?;
+        Some((directory.to_owned(), library))
+    })
+}
+
+/// Judges it. `look` is asked for the GPUs only where the image has such libraries, `image` for its CUDA only where it may matter.
+pub fn compat(
+    root: &Root,
+    environment: &Environment,
+    look: impl FnOnce() -> Presence,
+    image: impl FnOnce() -> Option<ImageCuda>,
+) -> Compat {
+    // One look at one directory, in images without.
+    if !root.path("/usr/local/cuda/compat").exists() {
+        return Compat::Absent;
+    }
+    let loader = Loader::of(root, environment);
+    let Some((directory, Library { version: Some(version), .. })) = library(&loader) else { return Compat::Absent };
+    let presence = look();
+    let Some(driver) = presence.driver.as_ref().and_then(|driver| driver.version.clone()) else {
+        return Compat::Absent;
+    };
+    let wrong = |why| Compat::Wrong { directory: directory.clone(), why };
+    if version.major() <= driver.major() {
+        return wrong("its libraries are not newer than the driver");
+    }
+    let image = image().map(|image| image.version);
+    if image.as_ref().and_then(|image| support(&driver, image)) == Some(Support::Full) {
+        return Compat::Unneeded;
+    }
+    let brand = |node: &super::Node| node.model.as_deref().and_then(Brand::of);
+    let brands: Vec<Option<Brand>> = presence.nvidia().map(brand).collect();
+    if brands.is_empty() || brands.iter().any(|brand| *brand != Some(Brand::DataCentre)) {
+        return wrong("it works on GPUs for data centres only");
+    }
+    let facts = require::Facts {
+        cuda: newest_cuda(&driver),
+        driver: Some(driver),
+        brand: Some(Brand::DataCentre),
+        ..require::Facts::default()
+    };
+    let named = environment.text("NVIDIA_REQUIRE_CUDA").filter(|text| text.contains("brand="));
+    if named.is_some_and(|text| require::holds(text, &facts) == Some(false)) {
+        return wrong("the image has none for this branch of the driver (NVIDIA_REQUIRE_CUDA)");
+    }
+    let set = loader.is_first(&directory) || loader.find(CUDA).is_some_and(|found| found.kind == Kind::Compat);
+    Compat::Right { directory, version, set }
+}

@@ -1,0 +1,228 @@
+//! The driver's libraries as the workload will find them: first by LD_LIBRARY_PATH, then by the linker's cache, then in the usual
+//! directories (ld.so(8)). What they are is told by their names, without loading them.
+
+use super::cache;
+use crate::config::Version;
+use crate::environment::Environment;
+use crate::sys::Root;
+use std::cell::OnceCell;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// CUDA's driver library.
+pub const CUDA: &str = "libcuda.so.1";
+/// NVML, which nvidia-smi is made with.
+pub const NVML: &str = "libnvidia-ml.so.1";
+/// What compiles PTX.
+pub const PTX: &str = "libnvidia-ptxjitcompiler.so.1";
+
+/// Where programs look without a variable or a cache.
+const USUAL: [&str; 6] =
+    ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/lib64", "/lib"];
+/// Where drivers are put that no program finds by itself: old device plugins and GKE, WSL2, NixOS.
+const ASIDE: [&str; 4] =
+    ["/usr/local/nvidia/lib64", "/usr/local/nvidia/lib", "/usr/lib/wsl/lib", "/run/opengl-driver/lib"];
+/// A link leads to a link so often.
+const LINKS: usize = 8;
+/// A stub is smaller than this, and the driver's libcuda a hundred times larger.
+const STUB: u64 = 300_000;
+
+/// What a library is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The driver's.
+    Driver,
+    /// Only to link programs with.
+    Stub,
+    /// Of a newer driver, for forward compatibility.
+    Compat,
+}
+
+/// A library as a program finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Library {
+    /// Where it is found.
+    pub path: PathBuf,
+    /// What that leads to.
+    pub file: PathBuf,
+    /// The version in the file's name.
+    pub version: Option<Version>,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// Who finds libraries.
+#[derive(Debug)]
+pub struct Loader {
+    root: Root,
+    path: Vec<PathBuf>,
+    cache: OnceCell<Vec<u8>>,
+}
+
+impl Loader {
+    /// As a program with this environment.
+    pub fn of(root: &Root, environment: &Environment) -> Self {
+        let path = environment.get("LD_LIBRARY_PATH").map(OsStr::as_bytes).unwrap_or_default();
+        let path = path.split(|byte| matches!(byte, b':' | b';')).filter(|directory| directory.starts_with(b"/"));
+        let path = path.map(|directory| PathBuf::from(OsStr::from_bytes(directory))).collect();
+        Loader { root: root.clone(), path, cache: OnceCell::new() }
+    }
+
+    /// The library that a program gets for this name.
+    pub fn find(&self, name: &str) -> Option<Library> {
+        let in_directories = |directories: &mut dyn Iterator<Item = &Path>| {
+            directories.map(|directory| directory.join(name)).find(|path| self.is_there(path))
+        };
+        let by_variable = in_directories(&mut self.path.iter().map(PathBuf::as_path));
+        let by_cache = || cache::find(self.cache(), name).filter(|path| self.is_there(path)).map(Path::to_owned);
+        let usual = || in_directories(&mut USUAL.iter().map(Path::new));
+        by_variable.or_else(by_cache).or_else(usual).map(|path| self.library(path))
+    }
+
+    /// A library of this name that is there and that no program finds: it lies aside, or lacks the link that leads to it.
+    pub fn stray(&self, name: &str, driver: Option<&Version>) -> Option<PathBuf> {
+        let aside = ASIDE.iter().map(|directory| Path::new(directory).join(name));
+        let file = driver.map(|version| format!("{}.{version}", name.trim_end_matches(".1")));
+        let unlinked =
+            file.iter().flat_map(|file| USUAL.iter().chain(&ASIDE).map(move |dir| Path::new(dir).join(file)));
+        aside.chain(unlinked).find(|path| self.is_there(path))
+    }
+
+    /// The library in a directory; none: it is not there.
+    pub fn within(&self, directory: &Path, name: &str) -> Option<Library> {
+        let path = directory.join(name);
+        self.is_there(&path).then(|| self.library(path))
+    }
+
+    /// Whether a directory is looked into before all others.
+    pub fn is_first(&self, directory: &Path) -> bool {
+        self.path.first().is_some_and(|first| first == directory)
+    }
+
+    fn cache(&self) -> &[u8] {
+        self.cache.get_or_init(|| self.root.read("/etc/ld.so.cache").unwrap_or_default())
+    }
+
+    fn is_there(&self, path: &Path) -> bool {
+        std::fs::metadata(self.root.path(self.resolved(path.to_owned()))).is_ok_and(|meta| meta.is_file())
+    }
+
+    fn library(&self, path: PathBuf) -> Library {
+        let file = self.resolved(path.clone());
+        let version = version_of(&file);
+        let has = |word: &str| [&path, &file].iter().any(|path| path.iter().any(|part| part == word));
+        let size = || std::fs::metadata(self.root.path(&file)).map_or(u64::MAX, |meta| meta.len());
+        let is_stub = has("stubs") || path.ends_with(CUDA) && version.is_none() && size() < STUB;
+        let kind = match (is_stub, has("compat")) {
+            (true, _) => Kind::Stub,
+            (_, true) => Kind::Compat,
+            _ => Kind::Driver,
+        };
+        Library { path, file, version, kind }
+    }
+
+    /// Where the links of a file lead to, below the root.
+    fn resolved(&self, mut path: PathBuf) -> PathBuf {
+        for _ in 0..LINKS {
+            let Ok(target) = std::fs::read_link(self.root.path(&path)) else { break };
+            path = path.parent().unwrap_or(Path::new("/")).join(target);
+        }
+        path
+    }
+}
+
+/// `libcuda.so.570.172.08`: a driver's version begins with three digits.
+fn version_of(file: &Path) -> Option<Version> {
+    let (_, version) = file.file_name()?.to_str()?.split_once(".so.")?;
+    Version::of(version).filter(|version| version.major() >= 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    const DIRECTORY: &str = "/usr/lib/x86_64-linux-gnu";
+
+    struct Image {
+        _directory: tempfile::TempDir,
+        root: Root,
+    }
+
+    impl Image {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let root = Root::at(directory.path());
+            Image { _directory: directory, root }
+        }
+
+        fn file(self, path: &str) -> Self {
+            std::fs::create_dir_all(self.root.path(path).parent().unwrap()).unwrap();
+            std::fs::write(self.root.path(path), "x").unwrap();
+            self
+        }
+
+        fn link(self, path: &str, target: &str) -> Self {
+            symlink(target, self.root.path(path)).unwrap();
+            self
+        }
+
+        fn found(&self, variable: &str) -> Option<(String, Option<String>, Kind)> {
+            let environment = [("LD_LIBRARY_PATH", variable)].into_iter().collect();
+            let library = Loader::of(&self.root, &environment).find(CUDA)?;
+            Some((library.path.display().to_string(), library.version.map(|v| v.to_string()), library.kind))
+        }
+    }
+
+    #[test]
+    fn a_links_target_tells_the_version() {
+        let image = Image::new().file(&format!("{DIRECTORY}/libcuda.so.570.172.08"));
+        let image = image.link(&format!("{DIRECTORY}/libcuda.so.1"), "libcuda.so.570.172.08");
+        let (path, version, kind) = image.found("").unwrap();
+        assert_eq!(
+            (path, version.unwrap().as_str(), kind),
+            (format!("{DIRECTORY}/{CUDA}"), "570.172.08", Kind::Driver)
+        );
+    }
+
+    #[test]
+    fn the_variable_comes_before_the_cache_and_that_before_the_usual_directories() {
+        let image = Image::new().file("/a/libcuda.so.1").file("/opt/libcuda.so.1").file("/usr/lib/libcuda.so.1");
+        assert_eq!(image.found("").unwrap().0, "/usr/lib/libcuda.so.1");
+        std::fs::create_dir_all(image.root.path("/etc")).unwrap();
+        std::fs::write(image.root.path("/etc/ld.so.cache"), cache::written(&[(CUDA, "/opt/libcuda.so.1")])).unwrap();
+        assert_eq!(image.found("").unwrap().0, "/opt/libcuda.so.1");
+        assert_eq!(image.found("/none:/a").unwrap().0, "/a/libcuda.so.1");
+    }
+
+    #[test]
+    fn stubs_and_compat_libraries_are_told() {
+        let image = Image::new().file("/usr/local/cuda/lib64/stubs/libcuda.so").file("/usr/lib/libcuda.so.1");
+        let image = image.link("/usr/local/cuda/lib64/stubs/libcuda.so.1", "libcuda.so");
+        let image = image.file("/usr/local/cuda/compat/libcuda.so.595.45.04");
+        let image = image.link("/usr/local/cuda/compat/libcuda.so.1", "libcuda.so.595.45.04");
+        assert_eq!(image.found("/usr/local/cuda/lib64/stubs").unwrap().2, Kind::Stub);
+        assert_eq!(image.found("").unwrap().2, Kind::Stub, "one that was copied has no version and is small");
+        let (_, version, kind) = image.found("/usr/local/cuda/compat").unwrap();
+        assert_eq!((version.unwrap().as_str(), kind), ("595.45.04", Kind::Compat));
+    }
+
+    #[test]
+    fn what_no_program_finds_is_found() {
+        let image = Image::new().file(&format!("{DIRECTORY}/libcuda.so.570.172.08"));
+        let loader = Loader::of(&image.root, &Environment::default());
+        let version = Version::of("570.172.08");
+        assert_eq!(loader.find(CUDA), None);
+        assert!(loader.stray(CUDA, version.as_ref()).unwrap().ends_with("libcuda.so.570.172.08"));
+        assert_eq!(loader.stray(CUDA, None), None);
+        let image = image.file("/usr/local/nvidia/lib64/libcuda.so.1");
+        assert!(Loader::of(&image.root, &Environment::default()).stray(CUDA, None).unwrap().ends_with(CUDA));
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_no_library() {
+        let image = Image::new().file("/usr/lib/x").link("/usr/lib/libcuda.so.1", "libcuda.so.1");
+        assert_eq!(image.found(""), None);
+    }
+}

@@ -1,0 +1,60 @@
+//! MIG: the instances that a GPU is cut into, and which of them this container may use. Each has a node in /dev/nvidia-caps, whose
+//! number stands in /proc/driver/nvidia/capabilities.
+
+use super::{names, numbered, refused};
+use crate::sys::Root;
+
+/// A compute instance, the smallest part that a program can use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// The number of the GPU instance that it lies in.
+    pub gpu: u32,
+    /// Its own number there.
+    pub compute: u32,
+    /// Its node and that of its GPU instance are there and may be opened.
+    usable: bool,
+}
+
+impl Instance {
+    /// Whether this container may use it.
+    pub fn is_usable(&self) -> bool {
+        self.usable
+    }
+}
+
+const CAPABILITIES: &str = "/proc/driver/nvidia/capabilities";
+
+/// All that the driver tells of, each with the number of its GPU. With CDI it tells of the host's, too.
+pub fn instances(root: &Root) -> Vec<(u32, Instance)> {
+    let gpus = names(root, CAPABILITIES);
+    let gpus = gpus.iter().filter_map(|name| numbered(name, "gpu"));
+    let mut all: Vec<_> = gpus.flat_map(|gpu| of_gpu(root, gpu).into_iter().map(move |one| (gpu, one))).collect();
+    all.sort_by_key(|(gpu, instance)| (*gpu, instance.gpu, instance.compute));
+    all
+}
+
+fn of_gpu(root: &Root, minor: u32) -> Vec<Instance> {
+    let directory = format!("{CAPABILITIES}/gpu{minor}/mig");
+    let parts = names(root, &directory);
+    let parts = parts.iter().filter_map(|name| numbered(name, "gi"));
+    parts.flat_map(|gpu| of_part(root, &format!("{directory}/gi{gpu}"), gpu)).collect()
+}
+
+fn of_part(root: &Root, directory: &str, gpu: u32) -> Vec<Instance> {
+    let own = is_open(root, directory);
+    let computes = names(root, directory);
+    let computes = computes.iter().filter_map(|name| numbered(name, "ci"));
+    computes
+        .map(|compute| Instance { gpu, compute, usable: own && is_open(root, &format!("{directory}/ci{compute}")) })
+        .collect()
+}
+
+fn is_open(root: &Root, directory: &str) -> bool {
+    let minor = root.text(format!("{directory}/access")).ok().and_then(|text| parse_access(&text));
+    minor.is_some_and(|minor| refused(root, &format!("/dev/nvidia-caps/nvidia-cap{minor}")).is_none())
+}
+
+/// `DeviceFileMinor: 12`.
+pub fn parse_access(text: &str) -> Option<u32> {
+    text.lines().find_map(|line| line.strip_prefix("DeviceFileMinor:"))?.trim().parse().ok()
+}

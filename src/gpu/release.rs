@@ -1,0 +1,107 @@
+//! Which driver a CUDA toolkit came with, and which it runs on with less (NVIDIA's CUDA release notes, tables 2 and 3).
+
+use crate::config::Version;
+
+/// Toolkits, and the Linux driver that each came with: there all of it works.
+const TOOLKITS: [((u32, u32), &str); 21] = [
+    ((11, 0), "450.51.05"),
+    ((11, 1), "455.23"),
+    ((11, 2), "460.27.03"),
+    ((11, 3), "465.19.01"),
+    ((11, 4), "470.42.01"),
+    ((11, 5), "495.29.05"),
+    ((11, 6), "510.39.01"),
+    ((11, 7), "515.43.04"),
+    ((11, 8), "520.61.05"),
+    ((12, 0), "525.60.13"),
+    ((12, 1), "530.30.02"),
+    ((12, 2), "535.54.03"),
+    ((12, 3), "545.23.06"),
+    ((12, 4), "550.54.14"),
+    ((12, 5), "555.42.02"),
+    ((12, 6), "560.28.03"),
+    ((12, 8), "570.26"),
+    ((12, 9), "575.51.03"),
+    ((13, 0), "580.65.06"),
+    ((13, 1), "590.44.01"),
+    ((13, 2), "595.45.04"),
+];
+
+/// The oldest driver for any toolkit of a major version: minor-version compatibility.
+const FLOORS: [(u32, &str); 3] = [(11, "450.80.02"), (12, "525.60.13"), (13, "580.65.06")];
+
+/// What a driver does with programs of a toolkit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// Runs them.
+    Full,
+    /// Runs them, but does not compile their newer PTX (error 222), by minor-version compatibility.
+    Minor,
+    /// Does not run them; this is the oldest driver that would.
+    TooOld(Version),
+}
+
+/// The driver that a toolkit came with; none: the table does not know the toolkit.
+pub fn own_driver(cuda: &Version) -> Option<Version> {
+    let found = TOOLKITS.iter().find(|((major, minor), _)| Version::new(*major, *minor) == cuda.short());
+    found.and_then(|(_, driver)| Version::of(driver))
+}
+
+/// The newest toolkit that a driver runs in full, as far as the table knows.
+pub fn newest_cuda(driver: &Version) -> Option<Version> {
+    let runs = |row: &&((u32, u32), &str)| Version::of(row.1).is_some_and(|own| own <= *driver);
+    TOOLKITS.iter().rev().find(runs).map(|((major, minor), _)| Version::new(*major, *minor))
+}
+
+/// What a driver does with programs of a toolkit; none: nobody here knows.
+pub fn support(driver: &Version, cuda: &Version) -> Option<Support> {
+    let floor = FLOORS.iter().find(|(major, _)| *major == cuda.major()).and_then(|(_, floor)| Version::of(floor));
+    let own = own_driver(cuda);
+    match (floor, own) {
+        (_, Some(own)) if own <= *driver => Some(Support::Full),
+        // CUDA 11.0's own driver is older than the floor that came later.
+        (Some(floor), _) if *driver < floor => Some(Support::TooOld(floor)),
+        (Some(_), Some(_)) => Some(Support::Minor),
+        // A toolkit that is newer than the table: all that is known is its major version.
+        (Some(_), None) | (None, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(driver: &str, cuda: &str) -> Option<Support> {
+        support(&Version::of(driver).unwrap(), &Version::of(cuda).unwrap())
+    }
+
+    #[test]
+    fn a_driver_runs_its_own_toolkit_and_older_ones() {
+        assert_eq!(told("570.172.08", "12.8.1"), Some(Support::Full));
+        assert_eq!(told("570.172.08", "11.8"), Some(Support::Full));
+        assert_eq!(told("450.51.06", "11.0"), Some(Support::Full));
+        assert_eq!(newest_cuda(&Version::of("580.142").unwrap()).unwrap().to_string(), "13.0");
+        assert_eq!(newest_cuda(&Version::of("390.1").unwrap()), None);
+    }
+
+    #[test]
+    fn within_a_major_version_newer_ones_run_with_less() {
+        assert_eq!(told("535.183.01", "12.8"), Some(Support::Minor));
+        assert_eq!(told("535.183.01", "13.0"), Some(Support::TooOld(Version::of("580.65.06").unwrap())));
+        assert_eq!(told("470.57", "12.0"), Some(Support::TooOld(Version::of("525.60.13").unwrap())));
+    }
+
+    #[test]
+    fn what_the_table_does_not_know_is_not_judged() {
+        assert_eq!(told("600.1", "13.9"), None);
+        assert_eq!(told("535.1", "14.0"), None);
+        assert_eq!(told("535.1", "13.9"), Some(Support::TooOld(Version::of("580.65.06").unwrap())));
+    }
+
+    #[test]
+    fn the_tables_are_in_order() {
+        let drivers: Vec<Version> = TOOLKITS.iter().map(|(_, driver)| Version::of(driver).unwrap()).collect();
+        assert!(drivers.is_sorted() && TOOLKITS.iter().map(|(cuda, _)| cuda).is_sorted());
+        assert!(FLOORS.iter().all(|(_, floor)| Version::of(floor).is_some()));
+    }
+}

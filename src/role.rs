@@ -10,7 +10,8 @@ use crate::{command, errand, prepare, supervise};
 use std::ffi::{CStr, c_int};
 
 /// Sub-commands that start nothing.
-const COMMANDS: [&[u8]; 9] = [b"check", b"deps", b"gpu", b"config", b"help", b"--help", b"-h", b"--version", b"-V"];
+const COMMANDS: [&[u8]; 10] =
+    [b"check", b"deps", b"gpu", b"config", b"rehearse", b"help", b"--help", b"-h", b"--version", b"-V"];
 
 /// Sub-commands that ask about a running container. As its first process they are programs of the image: nothing runs yet.
 const QUESTIONS: [&[u8]; 4] = [b"env", b"status", b"health", b"checkpoint"];

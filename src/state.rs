@@ -328,6 +328,13 @@ fn found(directory: PathBuf, record: Option<Record>) -> Found {
     }
 }
 
+/// The state directory of one living supervisor of this pid namespace.
+pub fn directory_of(supervisor: i32, bases: &[PathBuf]) -> Option<PathBuf> {
+    let mut directories = instances(bases).into_iter().map(|(directory, _)| directory);
+    let is_its = |directory: &PathBuf| supervisor_of(directory).is_some_and(|of| of.pid == supervisor && of.is_alive());
+    directories.find(is_its)
+}
+
 /// Every instance of this pid namespace, of any user, with its state where it can be read.
 fn instances(bases: &[PathBuf]) -> Vec<(PathBuf, Option<Record>)> {
     let Some(namespace) = proc::pid_namespace() else { return Vec::new() };

@@ -128,6 +128,7 @@ const WITH_PREPARE: &[&str] = &[
     "engine",
     "identity",
     "git",
+    "checkpoint",
     "check",
     "deps",
     "mode",

@@ -8,6 +8,7 @@ mod deps;
 mod env;
 mod health;
 mod probe;
+mod rehearse;
 mod status;
 
 use crate::cli;
@@ -40,6 +41,7 @@ trainit: the entrypoint for machine-learning containers
     trainit status [--json]                   what the running container is doing
     trainit health [--live|--ready]           for HEALTHCHECK and probes
     trainit checkpoint [--wait TIME]          ask the running job to save now (a preStop hook, too)
+    trainit rehearse [--after TIME] [--] COMMAND…   try an unattended start and a stop, and say if it is ready
 
 Options of a start:
     --mode MODE         train, shell, or a mode of the configuration
@@ -118,6 +120,17 @@ enum Command {
         /// The state directory, when there are several
         #[arg(long, value_name = "DIR")]
         instance: Option<PathBuf>,
+    },
+    /// Try what an unattended start and a stop would do, and say whether it is ready to be sent off
+    Rehearse {
+        /// Stop so long after the workload runs
+        #[arg(long, value_name = "TIME", value_parser = time, default_value = "20s")]
+        after: Duration,
+        #[command(flatten)]
+        layers: Layers,
+        /// The command to run and its arguments; none: `command` of the configuration
+        #[arg(trailing_var_arg = true, value_name = "COMMAND")]
+        words: Vec<OsString>,
     },
     /// For HEALTHCHECK and probes: exit code 0 or 1, one line
     Health {
@@ -258,6 +271,7 @@ fn dispatch(command: Command) -> Result<Answer> {
         Command::Env { json, layers } => env::run(&Asked::new(layers), json),
         Command::Status { json, instance } => status::run(instance.as_deref(), json),
         Command::Checkpoint { wait, instance } => checkpoint::run(instance.as_deref(), wait),
+        Command::Rehearse { after, layers, words } => rehearse::run(Asked::new(layers), after, words),
         Command::Health { live, ready: _, instance } => Ok(health::run(instance.as_deref(), live)),
     }
 }

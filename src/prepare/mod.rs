@@ -16,7 +16,9 @@ mod resume;
 mod story;
 
 pub use companion::companion;
+pub use policy::Grace;
 pub use preview::preview;
+pub use resume::{resume, watched};
 
 use crate::error::Error;
 use crate::exit::Exit;

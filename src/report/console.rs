@@ -113,6 +113,12 @@ impl Console {
         );
     }
 
+    /// What to do about the row above.
+    pub fn advice(&mut self, text: &str) {
+        let text = show::masked(text);
+        self.tell(LogLevel::Info, &self.style.remedy(&text), "advice", || json!({"text": text}));
+    }
+
     /// Something worth knowing, in one line.
     pub fn line(&mut self, text: &str) {
         let text = show::masked(text);

@@ -1,0 +1,349 @@
+//! What a rehearsal means. Pure: from what was wanted, what happened and what was found afterwards to rows, words and an exit code.
+
+use super::Row;
+use super::trial::{Stop, Trial};
+use crate::check::Status;
+use crate::checkpoint::Checkpoint;
+use crate::exit::{Exit, Family};
+use crate::handover;
+use crate::show;
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Clocks of file servers, and times in whole seconds: a checkpoint may look so much older than it is.
+const ROUNDED: f64 = 1.0;
+
+/// What the configuration wants to see.
+pub struct Wanted {
+    /// The stop came so long after the workload ran.
+    pub after: Duration,
+    /// The whole budget of a stop.
+    pub grace: Duration,
+    /// Where that is from.
+    pub grace_from: String,
+    /// The code of a job that stopped in good order; none: its own.
+    pub stop_code: Option<u8>,
+    /// The code of one that had to be killed.
+    pub killed_code: u8,
+    /// Where checkpoints appear.
+    pub watched: Option<PathBuf>,
+    /// The next start is told of the newest one.
+    pub resumes: bool,
+}
+
+/// What was found afterwards.
+pub struct Found {
+    /// The newest checkpoint before the rehearsal.
+    pub before: Option<Saved>,
+    /// The newest one after it.
+    pub newest: Option<Saved>,
+    /// `stop.done_file` is there.
+    pub done: bool,
+    /// What the next start would be given.
+    pub next: Next,
+}
+
+/// A complete checkpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
+    path: PathBuf,
+    step: Option<u64>,
+    size: u64,
+    modified: f64,
+}
+
+impl Saved {
+    /// What of it counts here.
+    pub fn of(found: &Checkpoint) -> Self {
+        let modified = super::seconds_of(found.modified);
+        Saved { path: found.path.clone(), step: found.step, size: found.size, modified }
+    }
+
+    /// Whether it is one that PID 1 knew.
+    fn is(&self, known: Option<&handover::Saved>) -> bool {
+        known.is_some_and(|known| self.path.as_os_str() == known.path.as_str() && self.modified == known.modified)
+    }
+
+    fn words(&self) -> String {
+        let step = self.step.map_or(String::new(), |step| format!("step {step}, "));
+        format!("{} ({step}{})", show::path(&self.path), show::size(self.size))
+    }
+}
+
+/// What the next start would be given.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Next {
+    /// Words for its command line.
+    pub arguments: Vec<OsString>,
+    /// Variables.
+    pub variables: Vec<(String, OsString)>,
+    /// Why that cannot be told.
+    pub trouble: Option<String>,
+}
+
+/// The judgement.
+pub struct Verdict {
+    /// One for each question.
+    pub rows: Vec<Row>,
+    /// All of it in one line.
+    pub words: String,
+    /// How the command ends.
+    pub exit: Exit,
+}
+
+/// Judges.
+pub fn judge(wanted: &Wanted, trial: &Trial, found: &Found) -> Verdict {
+    let mut rows = vec![start(trial)];
+    if trial.prepared.is_some() && !trial.broken_off {
+        rows.push(run(wanted, trial));
+        if let Some(stop) = &trial.stop {
+            rows.extend([ended(wanted, trial, stop), saved(wanted, found, stop), next(wanted, found)]);
+        }
+    }
+    let failed: Vec<&str> = rows.iter().filter(|row| row.status == Status::Fail).map(|row| row.about).collect();
+    let (words, exit) = match trial.prepared {
+        _ if trial.broken_off => ("broken off: nothing is known".to_owned(), Exit::Signal(libc::SIGINT as u8)),
+        None => ("not ready: it does not start".to_owned(), refused(trial.code)),
+        Some(_) if failed.is_empty() => ("ready to be sent off".to_owned(), Exit::Success),
+        Some(_) => (format!("not ready: {}", failed.join(", ")), Exit::Failure),
+    };
+    Verdict { rows, words, exit }
+}
+
+fn row(status: Status, about: &'static str, what: impl Into<String>) -> Row {
+    Row { status, about, what: what.into(), hints: Vec::new() }
+}
+
+impl Row {
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+/// A start that is refused ends with its own code, so that who reads it knows why.
+fn refused(code: u8) -> Exit {
+    let of_a_start =
+        [Exit::Usage, Exit::Internal, Exit::Config, Exit::PrepareTimeout, Exit::NotExecutable, Exit::NotFound];
+    let families = Family::ALL.into_iter().flat_map(|family| [Exit::Permanent(family), Exit::Transient(family)]);
+    of_a_start.into_iter().chain(families).find(|exit| exit.code() == code).unwrap_or(Exit::Failure)
+}
+
+fn start(trial: &Trial) -> Row {
+    match trial.prepared {
+        Some(prepared) => row(Status::Ok, "start", format!("the workload ran after {}", show::seconds(prepared))),
+        None if trial.broken_off => row(Status::Warn, "start", "broken off before the workload ran"),
+        None => {
+            row(Status::Fail, "start", format!("refused with exit code {}; what is wrong stands above", trial.code))
+        }
+    }
+}
+
+fn run(wanted: &Wanted, trial: &Trial) -> Row {
+    let ran = show::seconds(trial.ran);
+    match (&trial.stop, trial.code) {
+        (Some(_), _) => row(Status::Ok, "run", format!("it ran for {ran} until the stop")),
+        (None, 0) => row(Status::Fail, "run", format!("it was complete after {ran}, so there was nothing to stop"))
+            .hint(format!("rehearse --after {}", sooner(trial.ran))),
+        (None, code) => row(
+            Status::Fail,
+            "run",
+            format!(
+                "it ended by itself after {ran}, with exit code {code}; the stop was to come after {}",
+                show::seconds(wanted.after)
+            ),
+        ),
+    }
+}
+
+fn sooner(ran: Duration) -> String {
+    match (ran / 2).as_secs() {
+        0 => format!("{}ms", (ran / 2).as_millis()),
+        seconds => format!("{seconds}s"),
+    }
+}
+
+fn ended(wanted: &Wanted, trial: &Trial, stop: &Stop) -> Row {
+    let took = show::seconds(stop.took);
+    let grace = format!("{} ({})", show::seconds(wanted.grace), wanted.grace_from);
+    match trial.code {
+        code if code == wanted.killed_code => {
+            row(Status::Fail, "stop", format!("it was killed: still there {grace} after SIGTERM"))
+                .hint("save sooner after SIGTERM, or stop.grace and the engine's own: docs/stopping.md")
+        }
+        code if wanted.stop_code.is_none_or(|stopped| stopped == code) && !stop.handled => {
+            let what =
+                format!("it died of SIGTERM, for which it had no handler {} after its begin", show::seconds(trial.ran));
+            row(Status::Warn, "stop", what).hint("a handler that saves: docs/stopping.md; or a later stop: --after 2m")
+        }
+        code if wanted.stop_code.is_none_or(|stopped| stopped == code) => {
+            let means = if code == 0 { "" } else { ": stopped in good order, start me again" };
+            row(Status::Ok, "stop", format!("it ended {took} after SIGTERM, of {grace}, with {code}{means}"))
+        }
+        code => {
+            let what = format!("it ended {took} after SIGTERM with {code}, which an engine takes for a failure");
+            row(Status::Fail, "stop", what)
+                .hint("end with 0 or by the signal when it was asked to stop (stop.exit_code)")
+        }
+    }
+}
+
+/// A checkpoint that is no older than the stop.
+fn saved(wanted: &Wanted, found: &Found, stop: &Stop) -> Row {
+    let Some(dir) = &wanted.watched else {
+        return row(Status::Fail, "saved", "whether it saved cannot be seen: checkpoint.dir is not set")
+            .hint("checkpoint.dir: where checkpoints appear (TRAINIT_CHECKPOINT_DIR)");
+    };
+    let is_new = |saved: &Saved| Some(saved) != found.before.as_ref();
+    match &found.newest {
+        _ if found.done => row(Status::Ok, "saved", "training was complete (stop.done_file)"),
+        Some(saved) if is_new(saved) && saved.modified >= stop.at - ROUNDED && !saved.is(stop.saved.as_ref()) => {
+            let after = Duration::try_from_secs_f64((saved.modified - stop.at).max(0.0)).unwrap_or_default();
+            row(Status::Ok, "saved", format!("{}, {} after the stop", saved.words(), show::seconds(after)))
+        }
+        Some(saved) if is_new(saved) => {
+            let lost = Duration::try_from_secs_f64((stop.at - saved.modified).max(0.0)).unwrap_or_default();
+            let what = format!("nothing since the stop; {} is {} older, and what was done since then is lost", saved.words(), show::seconds(lost));
+            row(Status::Fail, "saved", what).hint("save when SIGTERM comes: docs/stopping.md#recipes")
+        }
+        _ => row(Status::Fail, "saved", format!("no new checkpoint is complete in {}", show::path(dir)))
+            .hint("save when SIGTERM comes: docs/stopping.md#recipes; how a complete one looks: checkpoint.family, checkpoint.pattern"),
+    }
+}
+
+fn next(wanted: &Wanted, found: &Found) -> Row {
+    let given = |next: &Next| {
+        let variables = next.variables.iter().map(|(name, value)| format!("{name}={}", show::quoted(value)));
+        let arguments = (!next.arguments.is_empty()).then(|| format!("the words {}", show::command(&next.arguments)));
+        variables.chain(arguments).collect::<Vec<_>>().join(" ")
+    };
+    match &found.next {
+        _ if wanted.watched.is_none() => row(Status::Warn, "resume", "unknown: checkpoint.dir is not set"),
+        Next { trouble: Some(trouble), .. } => row(Status::Fail, "resume", trouble.clone()),
+        _ if !wanted.resumes => row(
+            Status::Warn,
+            "resume",
+            "checkpoint.resume is off: a second start begins anew, unless the command looks for itself",
+        )
+        .hint("checkpoint.resume: env, or words such as [--resume, \"{path}\"]"),
+        _ if found.newest.is_none() => {
+            row(Status::Fail, "resume", "a second start would find no checkpoint, and begin anew")
+        }
+        next => row(Status::Ok, "resume", format!("a second start is given {}", given(next)))
+            .hint("so is the real one: take that checkpoint away if it is to begin anew"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted() -> Wanted {
+        Wanted {
+            after: Duration::from_secs(20),
+            grace: Duration::from_secs(30),
+            grace_from: "stop.grace".into(),
+            stop_code: Some(143),
+            killed_code: 137,
+            watched: Some("/ck".into()),
+            resumes: true,
+        }
+    }
+
+    fn trial(code: u8, stop: Option<Stop>) -> Trial {
+        let ran = Duration::from_secs(20);
+        Trial { prepared: Some(Duration::from_secs(1)), ran, stop, code, broken_off: false }
+    }
+
+    fn stop() -> Option<Stop> {
+        Some(Stop { at: 1000.0, took: Duration::from_millis(400), handled: true, saved: None })
+    }
+
+    fn saved(step: u64, modified: f64) -> Option<Saved> {
+        Some(Saved { path: format!("/ck/ckpt-{step}").into(), step: Some(step), size: 100, modified })
+    }
+
+    fn found(newest: Option<Saved>) -> Found {
+        let next = Next { variables: vec![("TRAINIT_RESUME_STEP".into(), "7".into())], ..Next::default() };
+        Found { before: saved(1, 900.0), newest, done: false, next }
+    }
+
+    /// The rows that are not well, and the code.
+    fn told(wanted: &Wanted, trial: &Trial, found: &Found) -> (String, u8) {
+        let verdict = judge(wanted, trial, found);
+        let bad = verdict.rows.iter().filter(|row| row.status != Status::Ok);
+        let bad = bad.map(|row| format!("{:?} {}: {}", row.status, row.about, row.what)).collect::<Vec<_>>();
+        (bad.join("; "), verdict.exit.code())
+    }
+
+    #[test]
+    fn what_saves_after_the_stop_and_ends_with_its_code_is_ready() {
+        assert_eq!(told(&wanted(), &trial(143, stop()), &found(saved(7, 1000.3))), (String::new(), 0));
+        let own_code = Wanted { stop_code: None, ..wanted() };
+        assert_eq!(told(&own_code, &trial(0, stop()), &found(saved(7, 1000.3))), (String::new(), 0));
+    }
+
+    #[test]
+    fn what_saves_only_now_and_then_loses_what_it_did_since() {
+        let (bad, code) = told(&wanted(), &trial(143, stop()), &found(saved(7, 990.0)));
+        assert!(
+            bad.starts_with("Fail saved: nothing since the stop; /ck/ckpt-7 (step 7, 100 B) is 10 s older"),
+            "{bad}"
+        );
+        assert_eq!(code, 1);
+        // One that PID 1 knew of when it was stopped is not from after that, whatever the server's clock says.
+        let known = handover::Saved { path: "/ck/ckpt-7".into(), modified: 1000.5, ..handover::Saved::default() };
+        let knew = stop().map(|stop| Stop { saved: Some(known), ..stop });
+        assert_eq!(told(&wanted(), &trial(143, knew), &found(saved(7, 1000.5))).1, 1);
+    }
+
+    #[test]
+    fn an_old_checkpoint_is_no_answer() {
+        let (bad, code) = told(&wanted(), &trial(143, stop()), &found(saved(1, 900.0)));
+        assert_eq!((bad.as_str(), code), ("Fail saved: no new checkpoint is complete in /ck", 1));
+    }
+
+    #[test]
+    fn a_kill_a_wrong_code_and_a_death_by_the_signal_are_told() {
+        let newest = saved(7, 1000.3);
+        let (bad, _) = told(&wanted(), &trial(137, stop()), &found(newest.clone()));
+        assert!(bad.starts_with("Fail stop: it was killed: still there 30 s (stop.grace) after SIGTERM"), "{bad}");
+        let (bad, _) = told(&wanted(), &trial(1, stop()), &found(newest));
+        assert!(bad.starts_with("Fail stop: it ended 0.4 s after SIGTERM with 1, which an engine"), "{bad}");
+        let died = stop().map(|stop| Stop { handled: false, ..stop });
+        let (bad, code) = told(&wanted(), &trial(143, died), &found(None));
+        assert!(bad.starts_with("Warn stop: it died of SIGTERM, for which it had no handler 20 s after"), "{bad}");
+        assert_eq!(code, 1);
+    }
+
+    #[test]
+    fn a_start_that_is_refused_ends_with_its_own_code_and_an_early_end_with_1() {
+        let refused = Trial { prepared: None, code: 111, ..Trial::default() };
+        assert_eq!(told(&wanted(), &refused, &found(None)).1, 111);
+        let lost = Trial { prepared: None, code: 3, ..Trial::default() };
+        assert_eq!(told(&wanted(), &lost, &found(None)).1, 1);
+        let (bad, code) = told(&wanted(), &trial(7, None), &found(None));
+        assert!(bad.starts_with("Fail run: it ended by itself after 20 s, with exit code 7"), "{bad}");
+        assert_eq!(code, 1);
+        assert!(told(&wanted(), &trial(0, None), &found(None)).0.contains("nothing to stop"));
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_not_ready_and_a_fresh_start_is_only_a_warning() {
+        let unseen = Wanted { watched: None, ..wanted() };
+        let (bad, code) = told(&unseen, &trial(143, stop()), &found(None));
+        assert!(bad.starts_with("Fail saved: whether it saved cannot be seen"), "{bad}");
+        assert_eq!(code, 1);
+        let anew = Wanted { resumes: false, ..wanted() };
+        let (bad, code) = told(&anew, &trial(143, stop()), &found(saved(7, 1000.3)));
+        assert!(bad.starts_with("Warn resume: checkpoint.resume is off") && code == 0, "{bad}");
+    }
+
+    #[test]
+    fn one_that_is_broken_off_proves_nothing() {
+        let trial = Trial { broken_off: true, ..trial(143, stop()) };
+        assert_eq!(told(&wanted(), &trial, &found(saved(7, 1000.3))), (String::new(), 130));
+    }
+}

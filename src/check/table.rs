@@ -18,9 +18,12 @@ macro_rules! row {
     };
 }
 
+/// What the driver tells of GPUs is judged when it has been asked, beside all other checks.
+const HEALTH: Row = Row { checks: gpu::health::checks, plan: |_, _, _| Vec::new() };
+
 /// A family with two subjects has two rows.
 const TABLE: &[Row] =
-    &[row!(gpu), row!(data), row!(code), row!(output), row!(host), row!(scratch), row!(user), row!(owner)];
+    &[row!(gpu), HEALTH, row!(data), row!(code), row!(output), row!(host), row!(scratch), row!(user), row!(owner)];
 
 /// Every check, in the order of the table.
 pub fn checks() -> impl Iterator<Item = &'static Check> {

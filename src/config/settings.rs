@@ -82,6 +82,10 @@ settings! {
     "gpu.count" gpu_count: GpuCount = "auto", project;
     /// Least memory of each GPU.
     "gpu.memory" gpu_memory: Option<Size> = "" eg "80GiB", project;
+    /// Least memory of each GPU that nobody has taken: `70GiB`, or a share such as `95%`. It is waited for.
+    "gpu.free_memory" gpu_free_memory: Option<FreeMemory> = "" eg "95%", project;
+    /// Least compute capability.
+    "gpu.capability" gpu_capability: Option<Version> = "" eg "9.0", project;
     /// Oldest driver.
     "gpu.driver" gpu_driver: Option<Version> = "" eg "570.86", project;
     /// Oldest CUDA that the driver has to support; `image`: what the image was built for, also where nobody asked for a GPU.

@@ -1,6 +1,6 @@
 //! What is asked of the GPUs: how many there have to be and who says so, and what each of them has to be.
 
-use crate::config::{CudaVersion, ForwardCompat, GpuCount, MigPolicy, Setting, Settings, Size, Version};
+use crate::config::{CudaVersion, ForwardCompat, FreeMemory, GpuCount, MigPolicy, Setting, Settings, Size, Version};
 use crate::gpu::{Promise, Promised};
 
 /// How many GPUs there have to be, and who says so.
@@ -63,6 +63,10 @@ impl Demand {
 pub struct Wanted {
     /// Least memory.
     pub memory: Option<Size>,
+    /// Least memory that nobody has taken.
+    pub free_memory: Option<FreeMemory>,
+    /// Least compute capability.
+    pub capability: Option<Version>,
     /// Oldest driver.
     pub driver: Option<Version>,
     /// Oldest CUDA that the driver has to support.
@@ -77,11 +81,21 @@ pub struct Wanted {
     pub compat: ForwardCompat,
 }
 
+/// A size that is asked for is meant as it is written on the card: so many hundredths may be missing.
+const KEPT: u64 = 10;
+
 impl Wanted {
+    /// So many bytes a GPU has to have at least.
+    pub fn least_memory(&self) -> u64 {
+        self.memory.map_or(0, |size| size.0 - size.0 / 100 * KEPT)
+    }
+
     /// By the configuration.
     pub fn of(settings: &Settings) -> Self {
         Wanted {
             memory: settings.gpu_memory.value,
+            free_memory: settings.gpu_free_memory.value,
+            capability: settings.gpu_capability.value.clone(),
             driver: settings.gpu_driver.value.clone(),
             cuda: settings.gpu_cuda.value.clone(),
             same_model: settings.gpu_same_model.value,

@@ -78,7 +78,7 @@ impl Gpus {
     /// Where the kernel tells the memory; of NVIDIA's GPUs the driver's library tells it.
     pub(super) fn large_enough(&mut self) -> Answer {
         let Some(wanted) = self.wanted.memory.filter(|_| !self.demand.is_none()) else { return Ok(()) };
-        let little = |node: &Node| Some((name(node), node.memory.filter(|bytes| *bytes < wanted.0)?));
+        let little = |node: &Node| Some((name(node), node.memory.filter(|bytes| *bytes < self.wanted.least_memory())?));
         match self.presence().nodes.iter().find_map(little) {
             None => Ok(()),
             Some((name, bytes)) => {

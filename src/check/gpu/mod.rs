@@ -6,6 +6,7 @@ mod count;
 mod demand;
 mod devices;
 mod forward;
+pub mod health;
 mod libraries;
 mod surroundings;
 mod table;
@@ -85,6 +86,12 @@ impl Gpus {
 
     fn selection(&self) -> Option<Selection> {
         Selection::of(&self.environment, self.presence())
+    }
+
+    /// A person wants programs to see none of them.
+    fn hides_all(&self) -> bool {
+        let hides = |name: &str| self.environment.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+        hides("CUDA_VISIBLE_DEVICES").is_some_and(|value| value.is_empty() || value == "-1")
     }
 
     /// So many of the devices that may be used a program is shown.

@@ -1,0 +1,136 @@
+//! Whether the driver answers at all, and with what.
+
+use super::Health;
+use super::codes::{self, explained};
+use crate::check::step::{Answer, Trouble};
+use crate::gpu::facts::{Outcome, Step, Stop, cuda_code};
+use crate::show;
+use nix::errno::Errno;
+
+impl Health {
+    /// The processes that were asked, by what they were.
+    fn outcomes(&self) -> impl Iterator<Item = (&'static str, &Outcome)> {
+        let (nvml, cuda) = ((" (NVML)", &self.facts.nvml.outcome), (" (CUDA)", &self.facts.cuda.outcome));
+        let proofs = self.facts.proofs.iter().map(|proof| (" (CUDA)", &proof.outcome));
+        [nvml, cuda].into_iter().chain(proofs).chain([(" (copies between GPUs)", &self.facts.peers.outcome)])
+    }
+
+    fn stopped(&self, is_meant: impl Fn(Stop) -> bool) -> Option<(&'static str, Option<&Step>, Stop)> {
+        self.outcomes().find_map(|(who, outcome)| match outcome {
+            Outcome::Stopped { at, how } if is_meant(*how) => Some((who, at.as_ref(), *how)),
+            _ => None,
+        })
+    }
+
+    pub(super) fn comes_back(&mut self) -> Answer {
+        let Some((who, at, how)) = self.stopped(|how| matches!(how, Stop::Overdue | Stop::Unkillable)) else {
+            return Ok(());
+        };
+        let because = match how {
+            Stop::Unkillable => "its process waits in the kernel (state D) and cannot even be killed",
+            _ => "a GPU, or its firmware, hangs (Xid 119 in the host's kernel log)",
+        };
+        self.found(
+            Trouble::new(format!("the driver does not answer: {} did not come back{who}", place(at)))
+                .because(because)
+                .advice("drain the node and restart it; try another one")
+                .passing(true),
+        )
+    }
+
+    pub(super) fn does_not_crash(&mut self) -> Answer {
+        let Some((who, at, how)) = self.stopped(|how| matches!(how, Stop::Killed(_) | Stop::Exited(_))) else {
+            return Ok(());
+        };
+        let end = match how {
+            Stop::Killed(signal) => format!("signal {signal}"),
+            Stop::Exited(code) => format!("exit code {code}"),
+            _ => String::new(),
+        };
+        let trouble = Trouble::new(format!("the driver's library ended its process in {}, with {end}{who}", place(at)));
+        let preloaded = self.gpus.environment.get("LD_PRELOAD");
+        self.found(match preloaded {
+            Some(preload) => trouble
+                .because(format!("LD_PRELOAD={} is loaded beside it", show::os(preload)))
+                .advice("try it without LD_PRELOAD"),
+            None => trouble
+                .because("the library does not fit the kernel's driver, or is damaged")
+                .advice("restart the node after an upgrade; try another one")
+                .passing(true),
+        })
+    }
+
+    /// A driver that could not be asked is no fault of the GPUs; it is told where something depends on it.
+    pub(super) fn was_asked(&mut self) -> Answer {
+        let wanted = &self.gpus.wanted;
+        let asks = [
+            ("gpu.memory", wanted.memory.is_some()),
+            ("gpu.free_memory", wanted.free_memory.is_some()),
+            ("gpu.capability", wanted.capability.is_some()),
+        ];
+        let asked: Vec<&str> = asks.iter().filter(|(_, wanted)| *wanted).map(|(key, _)| *key).collect();
+        let unheld =
+            if asked.is_empty() { String::new() } else { format!("; {} cannot be held against it", asked.join(", ")) };
+        let trouble = Trouble::new(format!("the driver was not asked{unheld}"));
+        match &self.facts.nvml.outcome {
+            Outcome::NotExecuted { errno } if Errno::from_raw(*errno) == Errno::ENOENT => self.found_mild(
+                trouble
+                    .because(
+                        "no program of glibc runs here, and NVIDIA's libraries need it (Alpine, distroless, scratch)",
+                    )
+                    .advice("an image with glibc"),
+            ),
+            Outcome::NotExecuted { errno } => self.found_mild(
+                trouble
+                    .because(format!("its helper cannot be executed: {}", Errno::from_raw(*errno).desc()))
+                    .advice("`trainit gpu install-probe` in the image puts it on disk"),
+            ),
+            Outcome::NoHelper if !asked.is_empty() => {
+                self.found_mild(trouble.because("there is no helper, or gpu.helper is off").advice("gpu.helper: auto"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn begins(&mut self) -> Answer {
+        let (cuda, nvml) = (&self.facts.cuda, &self.facts.nvml);
+        let words = |words: &Option<String>| words.as_deref().map(|words| format!(": {}", show::line(words)));
+        let hidden = self.gpus.demand.least == 0 && self.gpus.hides_all();
+        if let Some(code) = cuda.init.filter(|code| *code != 0 && !(hidden && *code == cuda_code::NO_DEVICE)) {
+            let words = words(&cuda.init_words).unwrap_or_default();
+            let trouble = Trouble::new(format!("CUDA does not begin (cuInit: {code}{words})"));
+            return self.found(explained(trouble, codes::CUDA, code));
+        }
+        if let Some(code) = nvml.init.filter(|code| *code != 0) {
+            let words = words(&nvml.init_words).unwrap_or_default();
+            let trouble = Trouble::new(format!("NVML does not begin (nvmlInit: {code}{words})"));
+            let trouble = explained(trouble, codes::NVML, code);
+            // What CUDA can do, a workload can.
+            return if cuda.init == Some(0) { self.found_mild(trouble) } else { self.found(trouble) };
+        }
+        Ok(())
+    }
+
+    pub(super) fn shows_enough(&mut self) -> Answer {
+        let Some(count) = self.facts.cuda.count.filter(|_| self.facts.cuda.init == Some(0)) else { return Ok(()) };
+        let least = self.gpus.demand.least;
+        if count >= least || self.gpus.presence().is_sliced() {
+            return Ok(());
+        }
+        self.found(
+            Trouble::new(format!("CUDA shows {}, {}", show::count(count.into(), "GPU"), self.gpus.demand.words()))
+                .because(format!("device nodes of {} are here", self.gpus.number(self.gpus.presence().devices())))
+                .advice("look for the missing one in nvidia-smi on the host; try another node")
+                .passing(true),
+        )
+    }
+}
+
+/// `nvmlInit_v2`, `nvmlDeviceGetMemoryInfo of GPU 3`.
+fn place(at: Option<&Step>) -> String {
+    match at {
+        Some(Step { call, gpu: Some(gpu) }) => format!("{} of GPU {gpu}", show::line(call)),
+        Some(Step { call, gpu: None }) => show::line(call).into_owned(),
+        None => "its start".to_owned(),
+    }
+}

@@ -1,0 +1,152 @@
+//! What the driver's facts mean for a start: `table` has one row for each verdict, the files beside it ask. The facts come from the
+//! helper (`gpu::probe`), long after the checks that files answer; here nothing is looked at any more.
+
+mod answers;
+mod codes;
+mod condition;
+mod proofs;
+mod table;
+mod wanted;
+
+pub use table::{STEPS, checks};
+
+use super::Gpus;
+use crate::check::rules::Rules;
+use crate::check::step::{Answer, Subject, Trouble, walk};
+use crate::check::{Facts as Row, Finding, Scene};
+use crate::gpu::facts::{Facts, Gpu};
+use crate::show;
+use serde_json::json;
+
+/// So many GPUs are named in one line.
+const NAMED: usize = 4;
+
+/// The GPUs, and what the driver told of them.
+pub struct Health {
+    gpus: Gpus,
+    facts: Facts,
+}
+
+/// Judges what the driver told; the checks of GPUs that files answer have been asked before.
+pub fn judge(scene: &Scene, facts: Facts) -> Vec<Finding> {
+    let mut health = Health { gpus: Gpus::of(scene, &scene.ground()), facts };
+    if health.gpus.demand.is_none() {
+        return Vec::new();
+    }
+    let took = health.facts.took;
+    let mut findings = walk(STEPS, &Rules::new(&scene.settings.checks, None), &mut health);
+    findings.iter_mut().for_each(|finding| finding.took = took);
+    findings
+}
+
+/// What is going to pass and would fail what is asked for, in words: memory that a process before still holds.
+pub fn awaited(scene: &Scene, facts: &Facts) -> Option<String> {
+    let wanted = scene.settings.gpu_free_memory.value?;
+    let held = |gpu: &Gpu| gpu.memory.is_some_and(|memory| memory.free() < wanted.of(memory.total));
+    facts.nvml.gpus.iter().any(held).then(|| "memory of a GPU is still held by somebody else".to_owned())
+}
+
+impl Health {
+    /// The GPUs that the workload is going to be shown, and those that are too ill to be shown.
+    fn shown(&self) -> impl Iterator<Item = &Gpu> {
+        let devices = &self.facts.cuda.devices;
+        let is_shown = |gpu: &&Gpu| {
+            let same = |device: &crate::gpu::facts::Device| {
+                let bus = |pci: &Option<String>| pci.as_deref().map(bus);
+                device.uuid.is_some() && device.uuid == gpu.uuid
+                    || device.pci.is_some() && bus(&device.pci) == bus(&gpu.pci)
+            };
+            devices.is_empty() || gpu.handle != Some(0) || devices.iter().any(same)
+        };
+        self.facts.nvml.gpus.iter().filter(is_shown)
+    }
+
+    /// Those of which something holds, named, with the words about each; none: it holds of none.
+    fn those(&self, words: impl Fn(&Gpu) -> Option<String>) -> Option<String> {
+        let all: Vec<String> = self
+            .shown()
+            .filter_map(|gpu| {
+                let words = words(gpu)?;
+                Some(if words.is_empty() { name(gpu) } else { format!("{}: {words}", name(gpu)) })
+            })
+            .collect();
+        let more = all.len().checked_sub(NAMED).filter(|more| *more > 0);
+        let more = more.map(|more| format!(", and {more} more")).unwrap_or_default();
+        let named: Vec<String> = all.into_iter().take(NAMED).collect();
+        (!named.is_empty()).then(|| named.join(", ") + &more)
+    }
+
+    /// So many CUDA shows are enough for what is asked for.
+    fn has_enough(&self) -> bool {
+        let least = self.gpus.demand.least;
+        least > 0 && self.facts.cuda.count.is_some_and(|count| count >= least)
+    }
+
+    fn found(&self, trouble: Trouble) -> Answer {
+        self.gpus.found(trouble)
+    }
+
+    fn found_mild(&self, trouble: Trouble) -> Answer {
+        self.gpus.found_mild(trouble)
+    }
+
+    /// The memory of each, where all have the same.
+    fn memory(&self) -> Option<u64> {
+        let mut all = self.shown().map(|gpu| gpu.memory.map(|memory| memory.total));
+        let first = all.next().flatten()?;
+        all.all(|memory| memory == Some(first)).then_some(first)
+    }
+}
+
+/// `GPU 3 (0000:65:00.0)`.
+fn name(gpu: &Gpu) -> String {
+    match &gpu.pci {
+        Some(pci) => format!("GPU {} ({})", gpu.index, show::line(&bus(pci))),
+        None => format!("GPU {}", gpu.index),
+    }
+}
+
+/// An address as sysfs writes it; NVML's has a longer domain.
+fn bus(pci: &str) -> String {
+    let lower = pci.to_ascii_lowercase();
+    match lower.split_once(':') {
+        Some((domain, rest)) if domain.len() > 4 => {
+            format!("{}:{rest}", domain.get(domain.len() - 4..).unwrap_or(domain))
+        }
+        _ => lower,
+    }
+}
+
+/// `12080` is CUDA 12.8.
+pub(super) fn cuda(version: u32) -> String {
+    format!("{}.{}", version / 1000, version % 1000 / 10)
+}
+
+impl Subject for Health {
+    const MAIN: &'static str = "gpu.init";
+
+    fn name(&self) -> Option<String> {
+        None
+    }
+
+    fn summary(&mut self) -> Option<String> {
+        let facts = &self.facts;
+        let count =
+            facts.cuda.count.or_else(|| u32::try_from(facts.nvml.gpus.len()).ok()).filter(|count| *count > 0)?;
+        let mut parts = vec![format!("{} well", show::count(count.into(), "GPU"))];
+        parts.extend(self.memory().map(|bytes| format!("{} each", show::size(bytes))));
+        parts.extend(facts.cuda.version.or(facts.nvml.cuda_version).map(|version| format!("CUDA {}", cuda(version))));
+        if let Some((reason, time)) = &facts.waited {
+            parts.push(format!("after {} ({})", show::seconds(*time), show::line(reason)));
+        }
+        Some(parts.join(", "))
+    }
+
+    fn facts(&self) -> Row {
+        let driver = serde_json::to_value(&self.facts).unwrap_or_default();
+        [("driver_facts".to_owned(), driver), ("least".to_owned(), json!(self.gpus.demand.least))].into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! What became of the proofs: a context and a memory round trip on each GPU, arithmetic, bandwidths, copies between GPUs.
+
+use super::Health;
+use super::codes::{self, explained};
+use crate::check::step::{Answer, Trouble};
+use crate::gpu::facts::{Gpu, Pair, Proof};
+use crate::show;
+
+/// What a lane of PCI Express carries in MiB/s, by generation from the first (after its encoding).
+const LANE: [u64; 6] = [238, 476, 939, 1878, 3756, 7211];
+/// Of what the link could carry so many hundredths have to arrive.
+const SHARE: u64 = 60;
+
+impl Health {
+    pub(super) fn proves_itself(&mut self) -> Answer {
+        let wrong = |proof: &&Proof| proof.wrong.unwrap_or(0) + proof.miscalculated.unwrap_or(0) > 0;
+        if let Some(proof) = self.facts.proofs.iter().find(wrong) {
+            let trouble = match proof.wrong.filter(|words| *words > 0) {
+                Some(words) => {
+                    format!("gives back other memory than was written: {}", show::count(words, "wrong word"))
+                }
+                None => "comes to wrong sums".to_owned(),
+            };
+            return self.found(
+                Trouble::new(format!("{} {trouble}", device(proof)))
+                    .because("what is trained on it would be wrong, without an error")
+                    .advice("try another node, and have this GPU replaced")
+                    .passing(true),
+            );
+        }
+        let refused = |proof: &Proof| Some((device(proof), proof.refused.clone()?, proof.refused_words.clone()));
+        let Some((device, (call, code), words)) = self.facts.proofs.iter().find_map(refused) else { return Ok(()) };
+        let words = words.map(|words| format!(": {}", show::line(&words))).unwrap_or_default();
+        let trouble = Trouble::new(format!("{device} cannot be used ({}: {code}{words})", show::line(&call)));
+        self.found(explained(trouble, codes::CUDA, code))
+    }
+
+    pub(super) fn compiles(&mut self) -> Answer {
+        let beside = |proof: &Proof| Some((device(proof), proof.beside.clone()?));
+        let Some((device, (call, code))) = self.facts.proofs.iter().find_map(beside) else { return Ok(()) };
+        let trouble = Trouble::new(format!("{device}: {} is refused with {code}", show::line(&call)));
+        self.found_mild(explained(trouble, codes::CUDA, code))
+    }
+
+    pub(super) fn copies_fast(&mut self) -> Answer {
+        let slow = |proof: &Proof| {
+            let could = could_carry(self.gpu_of(proof)?)?;
+            let slowest = [proof.to_device, proof.to_host].into_iter().flatten().min()?;
+            (slowest * 100 < could * SHARE).then(|| format!("{}: {} MiB/s of {could}", device(proof), slowest))
+        };
+        let slow: Vec<String> = self.facts.proofs.iter().filter_map(slow).collect();
+        if slow.is_empty() {
+            return Ok(());
+        }
+        self.found_mild(
+            Trouble::new(format!("copies between host and GPU are slow ({})", slow.join(", ")))
+                .because("the process is far from the GPU (NUMA), the link has errors, or the machine is busy")
+                .advice("bind the process near its GPU; have the node looked at")
+                .passing(true),
+        )
+    }
+
+    pub(super) fn peers_agree(&mut self) -> Answer {
+        let wrong = |pair: &&Pair| pair.wrong.unwrap_or(0) > 0 || pair.code.unwrap_or(0) != 0;
+        let Some(pair) = self.facts.peers.pairs.iter().find(wrong) else { return Ok(()) };
+        let between = format!("from cuda:{} to cuda:{}", pair.from, pair.to);
+        self.found(match pair.code.filter(|code| *code != 0) {
+            Some(code) => {
+                explained(Trouble::new(format!("a copy {between} is refused with {code}")), codes::CUDA, code)
+            }
+            None => Trouble::new(format!("a copy {between} arrives wrong"))
+                .because(
+                    "an IOMMU or PCIe's access control is in the way of direct copies: NCCL hangs or computes nonsense",
+                )
+                .advice("turn IOMMU and ACS off in the firmware; NCCL_P2P_DISABLE=1 until then")
+                .passing(true),
+        })
+    }
+
+    fn gpu_of(&self, proof: &Proof) -> Option<&Gpu> {
+        self.facts.gpu_of(proof.uuid.as_deref()?)
+    }
+}
+
+/// What a GPU's link carries in MiB/s, as wide as it is now; its generation rises under load.
+fn could_carry(gpu: &Gpu) -> Option<u64> {
+    let ((lanes, _), (_, generation)) = (gpu.pcie_width?, gpu.pcie_generation?);
+    let lane = LANE.get(usize::try_from(generation).ok()?.checked_sub(1)?)?;
+    Some(lane * u64::from(lanes))
+}
+
+fn device(proof: &Proof) -> String {
+    format!("cuda:{}", proof.ordinal)
+}

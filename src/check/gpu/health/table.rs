@@ -1,0 +1,215 @@
+//! Every verdict about GPUs that needs the driver's word, in the order in which they are asked. A row that has the id of one that
+//! files can answer, too, takes that one's entry.
+
+use super::Health;
+use crate::check::step::{Answer, Step};
+use crate::check::{Check, Passing};
+use crate::config::Severity::{self, Fail, Warn};
+use crate::exit::Family;
+use Passing::{Always, Depends, Never};
+
+const fn row(
+    id: &'static str,
+    severity: Severity,
+    passing: Passing,
+    about: &'static str,
+    remedy: &'static str,
+    ask: fn(&mut Health) -> Answer,
+) -> Step<Health> {
+    Step { check: Check { id, family: Family::Gpu, severity, passing, about, remedy }, base: false, ask }
+}
+
+/// A verdict that files give, too: its words stand in their table.
+const fn also(id: &'static str, severity: Severity, passing: Passing, ask: fn(&mut Health) -> Answer) -> Step<Health> {
+    row(id, severity, passing, "", "", ask)
+}
+
+/// The checks of a driver's facts, in the order in which they are asked.
+pub const STEPS: &[Step<Health>] = &[
+    row(
+        "gpu.hung",
+        Fail,
+        Always,
+        "the driver answers in `gpu.timeout`",
+        "restart the node, or try another one",
+        Health::comes_back,
+    ),
+    row(
+        "gpu.crash",
+        Fail,
+        Depends,
+        "the driver's libraries do not end the process that asks them",
+        "LD_PRELOAD; restart the node after an upgrade",
+        Health::does_not_crash,
+    ),
+    row(
+        "gpu.asked",
+        Warn,
+        Never,
+        "the driver could be asked: the helper can be executed here",
+        "an image with glibc; `trainit gpu install-probe`",
+        Health::was_asked,
+    ),
+    also("gpu.lost", Fail, Always, Health::is_there),
+    row(
+        "gpu.reset",
+        Fail,
+        Always,
+        "no GPU wants a reset or a restart of the node",
+        "`nvidia-smi --gpu-reset` on the host; try another node",
+        Health::needs_no_reset,
+    ),
+    row(
+        "gpu.fabric",
+        Fail,
+        Always,
+        "the NVLink fabric of an NVSwitch system is set up (waited for as long as `gpu.wait`)",
+        "nvidia-fabricmanager of the driver's exact version; try another node",
+        Health::is_in_its_fabric,
+    ),
+    row(
+        "gpu.init",
+        Fail,
+        Depends,
+        "CUDA and NVML begin, in the workload's own environment",
+        "by the error's code: see docs/gpu.md",
+        Health::begins,
+    ),
+    row(
+        "gpu.shown",
+        Fail,
+        Always,
+        "CUDA shows as many GPUs as are asked for or promised",
+        "try another node",
+        Health::shows_enough,
+    ),
+    row(
+        "gpu.mode",
+        Fail,
+        Always,
+        "the compute mode lets programs in",
+        "`nvidia-smi -c 0` on the host; try another node",
+        Health::may_compute,
+    ),
+    row(
+        "gpu.sram",
+        Fail,
+        Always,
+        "on-chip memory had no more errors than its maker tolerates",
+        "try another node",
+        Health::has_sound_chips,
+    ),
+    row("gpu.remap", Fail, Always, "bad rows of memory could be replaced", "try another node", Health::can_be_mended),
+    row(
+        "gpu.proof",
+        Fail,
+        Depends,
+        "on every GPU memory comes back as it was written, and sums are right (`gpu.probe: cuda`, `full`)",
+        "by the error's code: see docs/gpu.md; try another node",
+        Health::proves_itself,
+    ),
+    row(
+        "gpu.peers",
+        Fail,
+        Depends,
+        "copies between GPUs arrive (`gpu.probe: full`)",
+        "IOMMU and ACS off; `NCCL_P2P_DISABLE=1`",
+        Health::peers_agree,
+    ),
+    also("gpu.memory", Fail, Never, Health::is_large),
+    row(
+        "gpu.free_memory",
+        Fail,
+        Always,
+        "as much memory is free on every GPU as `gpu.free_memory` asks for (waited for as long as `gpu.wait`)",
+        "end what holds it; try another node",
+        Health::has_free_memory,
+    ),
+    row(
+        "gpu.capability",
+        Fail,
+        Never,
+        "every GPU has the compute capability that `gpu.capability` asks for",
+        "a node with newer GPUs",
+        Health::is_capable,
+    ),
+    also("gpu.cuda", Fail, Never, Health::has_cuda),
+    row(
+        "gpu.ptx",
+        Warn,
+        Depends,
+        "the driver compiles PTX (`gpu.probe: full`)",
+        "NVIDIA_DRIVER_CAPABILITIES=compute,utility; a newer driver",
+        Health::compiles,
+    ),
+    row(
+        "gpu.pending",
+        Warn,
+        Always,
+        "no bad memory waits to be replaced by a reset",
+        "`nvidia-smi --gpu-reset` on the host",
+        Health::is_mended,
+    ),
+    row(
+        "gpu.ecc",
+        Warn,
+        Always,
+        "there were no memory errors that could not be corrected, since the driver was loaded",
+        "`nvidia-smi --gpu-reset` on the host; try another node",
+        Health::had_no_errors,
+    ),
+    row(
+        "gpu.ecc_off",
+        Warn,
+        Never,
+        "GPUs for data centres correct errors of their memory",
+        "`nvidia-smi -e 1` on the host",
+        Health::corrects_errors,
+    ),
+    row(
+        "gpu.recovery",
+        Warn,
+        Never,
+        "the driver wants nothing done later (a drain of peers, IMEX)",
+        "tell who runs the node",
+        Health::needs_nothing_later,
+    ),
+    row(
+        "gpu.nvlink",
+        Warn,
+        Always,
+        "all NVLinks of a GPU that has some are up",
+        "have the node looked at",
+        Health::is_linked,
+    ),
+    row(
+        "gpu.throttle",
+        Warn,
+        Always,
+        "clocks are not lowered by heat or power",
+        "have cooling and power looked at",
+        Health::is_fast,
+    ),
+    row(
+        "gpu.busy",
+        Warn,
+        Always,
+        "nobody else uses more than 2 GiB and 5 % of a GPU's memory",
+        "nvidia-smi on the host names the process; `gpu.free_memory`",
+        Health::is_free,
+    ),
+    also("gpu.pcie", Warn, Always, Health::is_wide),
+    row(
+        "gpu.bandwidth",
+        Warn,
+        Always,
+        "copies between host and GPU reach 60 % of what the link carries (`gpu.probe: full`)",
+        "bind the process near its GPU; have the node looked at",
+        Health::copies_fast,
+    ),
+];
+
+/// The entries that stand here only.
+pub fn checks() -> Vec<&'static Check> {
+    STEPS.iter().map(|step| &step.check).filter(|check| !check.about.is_empty()).collect()
+}

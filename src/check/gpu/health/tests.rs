@@ -1,0 +1,269 @@
+use super::*;
+use crate::config::{CudaVersion, FreeMemory, GpuCount, Loaded, Origin, Setting, Size, Version};
+use crate::environment::Environment;
+use crate::gpu::facts::*;
+use crate::sys::Root;
+use std::collections::BTreeSet;
+
+const GIB: u64 = 1 << 30;
+
+/// Two GPUs in the best of health.
+fn well() -> Facts {
+    let gpu = |index: u32| Gpu {
+        index,
+        handle: Some(0),
+        uuid: Some(format!("GPU-{index}")),
+        name: Some("NVIDIA H200".to_owned()),
+        pci: Some(format!("00000000:1{index}:00.0")),
+        memory: Some(Memory { total: 140 * GIB, used: GIB / 2 }),
+        capability: Some((9, 0)),
+        ecc: Some(Mode { current: true, pending: true }),
+        pcie_width: Some((16, 16)),
+        pcie_generation: Some((1, 5)),
+        nvlinks: vec![true; 18],
+        fabric: Some(Fabric { state: 3, ..Fabric::default() }),
+        throttle: Some(1),
+        ..Gpu::default()
+    };
+    let device = |ordinal: u32| Device { ordinal, uuid: Some(format!("GPU-{ordinal}")), ..Device::default() };
+    let nvml = Nvml { outcome: Outcome::Complete, init: Some(0), gpus: vec![gpu(0), gpu(1)], ..Nvml::default() };
+    let cuda = Cuda {
+        outcome: Outcome::Complete,
+        init: Some(0),
+        version: Some(12080),
+        count: Some(2),
+        devices: vec![device(0), device(1)],
+        ..Cuda::default()
+    };
+    Facts { nvml, cuda, ..Facts::default() }
+}
+
+/// What is said about these facts, where so many GPUs are asked for.
+fn told(least: u32, amend: impl FnOnce(&mut Loaded), spoil: impl FnOnce(&mut Facts)) -> Vec<String> {
+    let mut loaded = Loaded::default();
+    loaded.settings.gpu_count =
+        Setting { value: GpuCount::AtLeast(least), origin: Origin::Environment("TRAINIT_GPU_COUNT".to_owned()) };
+    amend(&mut loaded);
+    let mut scene = Scene::of(loaded, [("container", "docker")].into_iter().collect::<Environment>(), Vec::new());
+    scene.root = Root::at("/no/such/root");
+    let mut facts = well();
+    spoil(&mut facts);
+    let line = |finding: Finding| {
+        let status = format!("{:?}", finding.status).to_lowercase();
+        format!("{status} {} {}: {}", finding.check, finding.exit.code(), finding.what)
+    };
+    judge(&scene, facts).into_iter().map(line).collect()
+}
+
+fn spoilt(spoil: impl FnOnce(&mut Facts)) -> String {
+    told(2, |_| (), spoil).join(" | ")
+}
+
+fn first(spoil: impl FnOnce(&mut Gpu)) -> String {
+    spoilt(|facts| spoil(&mut facts.nvml.gpus[0]))
+}
+
+#[test]
+fn gpus_that_are_well_are_told_in_one_line() {
+    assert_eq!(spoilt(|_| ()), "ok gpu.init 110: 2 GPUs well, 140 GiB each, CUDA 12.8");
+    let none = |loaded: &mut Loaded| loaded.settings.gpu_count.value = GpuCount::None;
+    assert_eq!(told(0, none, |facts| facts.nvml.gpus.clear()), Vec::<String>::new());
+}
+
+#[test]
+fn a_driver_that_does_not_answer_is_named_by_its_call() {
+    let stopped = |how| {
+        let at = Some(Step { call: "nvmlDeviceGetMemoryInfo".to_owned(), gpu: Some(3) });
+        spoilt(|facts| facts.nvml.outcome = Outcome::Stopped { at, how })
+    };
+    let hung =
+        "fail gpu.hung 210: the driver does not answer: nvmlDeviceGetMemoryInfo of GPU 3 did not come back (NVML)";
+    assert_eq!(stopped(Stop::Overdue), hung);
+    assert_eq!(stopped(Stop::Unkillable), hung);
+    assert_eq!(
+        stopped(Stop::Killed(11)),
+        "fail gpu.crash 210: the driver's library ended its process in nvmlDeviceGetMemoryInfo of GPU 3, with signal 11 (NVML)"
+    );
+    let at_once = spoilt(|facts| facts.cuda.outcome = Outcome::Stopped { at: None, how: Stop::Exited(1) });
+    assert_eq!(
+        at_once,
+        "fail gpu.crash 210: the driver's library ended its process in its start, with exit code 1 (CUDA)"
+    );
+}
+
+#[test]
+fn a_helper_that_cannot_run_is_told_and_no_failure() {
+    let memory = |loaded: &mut Loaded| loaded.settings.gpu_memory.value = Some(Size(GIB));
+    let alpine = |facts: &mut Facts| {
+        let outcome = Outcome::NotExecuted { errno: 2 };
+        *facts = Facts { nvml: Nvml { outcome, ..Nvml::default() }, ..Facts::default() };
+    };
+    assert_eq!(
+        told(1, memory, alpine),
+        ["warn gpu.asked 110: the driver was not asked; gpu.memory cannot be held against it"]
+    );
+    assert_eq!(told(1, |_| (), alpine), ["warn gpu.asked 110: the driver was not asked"]);
+    let off = |facts: &mut Facts| *facts = Facts::default();
+    assert_eq!(told(1, |_| (), off), Vec::<String>::new(), "where nobody was asked nothing is claimed");
+}
+
+#[test]
+fn codes_of_the_libraries_are_explained() {
+    let cuda = |code| spoilt(|facts| (facts.cuda.init, facts.cuda.init_words) = (Some(code), Some("words".into())));
+    for (code, exit) in [(35, 110), (100, 110), (803, 110), (804, 110), (802, 210), (999, 210), (46, 210), (4711, 210)]
+    {
+        assert_eq!(cuda(code), format!("fail gpu.init {exit}: CUDA does not begin (cuInit: {code}: words)"));
+    }
+    let nvml = |code| spoilt(|facts| facts.nvml.init = Some(code));
+    assert_eq!(nvml(18), "warn gpu.init 210: NVML does not begin (nvmlInit: 18)", "CUDA works all the same");
+    let both = spoilt(|facts| (facts.nvml.init, facts.cuda.init) = (Some(9), None));
+    assert_eq!(both, "fail gpu.init 210: NVML does not begin (nvmlInit: 9)");
+}
+
+#[test]
+fn an_empty_list_of_visible_gpus_is_somebodys_wish() {
+    let hidden = |loaded: &mut Loaded| {
+        let value = crate::config::EnvValue { value: String::new(), ..crate::config::EnvValue::default() };
+        loaded.settings.env.value.insert("CUDA_VISIBLE_DEVICES".to_owned(), value);
+    };
+    let none = |facts: &mut Facts| (facts.cuda.init, facts.cuda.count) = (Some(100), None);
+    assert!(told(0, hidden, none).iter().all(|line| line.starts_with("ok ")), "{:?}", told(0, hidden, none));
+    assert!(told(1, hidden, none)[0].starts_with("fail gpu.init"));
+}
+
+#[test]
+fn a_gpu_that_is_lost_or_wants_a_reset_condemns_the_node() {
+    let lost = |facts: &mut Facts| {
+        facts.nvml.gpus[0].handle = Some(15);
+        (facts.cuda.count, _) = (Some(1), facts.cuda.devices.remove(0));
+    };
+    assert_eq!(spoilt(lost), "fail gpu.lost 210: the driver cannot talk to GPU 0 (0000:10:00.0): lost");
+    let enough = told(1, |_| (), lost);
+    assert_eq!(enough, ["warn gpu.lost 210: the driver cannot talk to GPU 0 (0000:10:00.0): lost"]);
+    assert_eq!(
+        first(|gpu| gpu.recovery = Some(1)),
+        "fail gpu.reset 210: the driver wants GPU 0 (0000:10:00.0): a reset"
+    );
+    let code = |gpu: &mut Gpu| _ = gpu.codes.insert("nvmlDeviceGetEccMode".into(), 16);
+    assert_eq!(first(code), "fail gpu.reset 210: the driver wants GPU 0 (0000:10:00.0): a reset");
+    assert_eq!(
+        first(|gpu| gpu.recovery = Some(3)),
+        "warn gpu.recovery 110: the driver wants GPU 0 (0000:10:00.0): a drain of its peers"
+    );
+}
+
+#[test]
+fn memory_that_is_bad_is_told_by_how_bad() {
+    let rows =
+        |failed, pending| move |gpu: &mut Gpu| gpu.remapped = Some(Remapped { failed, pending, ..Remapped::default() });
+    assert!(
+        first(rows(true, false)).starts_with("fail gpu.remap 210: rows of memory that are bad could not be replaced")
+    );
+    assert!(first(rows(false, true)).starts_with("warn gpu.pending 210: bad memory is replaced at the next reset"));
+    assert!(first(|gpu| gpu.retired_pending = Some(true)).starts_with("warn gpu.pending 210"));
+    assert!(first(|gpu| gpu.sram_threshold = Some(true)).starts_with("fail gpu.sram 210"));
+    assert!(first(|gpu| gpu.ecc_volatile = Some(3)).ends_with("GPU 0 (0000:10:00.0): 3 errors"));
+    assert!(first(|gpu| gpu.ecc = Some(Mode::default())).starts_with("warn gpu.ecc_off 110: error correction is off"));
+    let geforce = first(|gpu| (gpu.ecc, gpu.name) = (Some(Mode::default()), Some("NVIDIA GeForce RTX 4090".into())));
+    assert!(geforce.starts_with("ok "), "{geforce}");
+}
+
+#[test]
+fn links_clocks_modes_and_the_fabric() {
+    assert!(
+        first(|gpu| gpu.fabric = Some(Fabric { state: 2, ..Fabric::default() })).starts_with("fail gpu.fabric 210")
+    );
+    let failed = Fabric { state: 3, status: 999, health: None };
+    assert!(first(|gpu| gpu.fabric = Some(failed)).ends_with("failed with 999"));
+    assert!(first(|gpu| gpu.nvlinks[4] = false).ends_with("GPU 0 (0000:10:00.0): 1 of 18 down"));
+    assert!(first(|gpu| gpu.nvlinks = vec![false; 18]).starts_with("ok "), "a machine without a bridge");
+    assert!(first(|gpu| gpu.throttle = Some(0x48)).ends_with("hardware slowdown, heat (hardware)"));
+    assert!(first(|gpu| gpu.throttle = Some(0x7)).starts_with("ok "), "idle, and limits that somebody set");
+    assert!(first(|gpu| gpu.compute_mode = Some(2)).starts_with("fail gpu.mode 210"));
+    assert!(first(|gpu| gpu.pcie_width = Some((4, 16))).ends_with("4 of 16 lanes"));
+    let used = Some(Memory { total: 140 * GIB, used: 20 * GIB });
+    assert!(first(|gpu| gpu.memory = used).starts_with("warn gpu.busy 210: somebody else uses memory of a GPU"));
+}
+
+#[test]
+fn what_is_asked_of_each_gpu_is_held() {
+    let asked = |amend: fn(&mut Loaded)| told(2, amend, |_| ()).join(" | ");
+    let memory = asked(|loaded| loaded.settings.gpu_memory.value = Some(Size(160 * GIB)));
+    assert!(
+        memory.starts_with("fail gpu.memory 110: gpu.memory asks for 160 GiB: GPU 0 (0000:10:00.0): 140 GiB, GPU 1")
+    );
+    let near = asked(|loaded| loaded.settings.gpu_memory.value = Some(Size(141 * GIB)));
+    assert!(near.starts_with("ok "), "what is written on the card is meant: {near}");
+    let free = asked(|loaded| loaded.settings.gpu_free_memory.value = Some(FreeMemory::Percent(100)));
+    assert!(free.starts_with("fail gpu.free_memory 210"), "{free}");
+    let capability = asked(|loaded| loaded.settings.gpu_capability.value = Version::of("10.0"));
+    assert!(capability.starts_with("fail gpu.capability 110: gpu.capability asks for 10.0: GPU 0 (0000:10:00.0): 9.0"));
+    let cuda = asked(|loaded| loaded.settings.gpu_cuda.value = Version::of("13.0").map(CudaVersion::AtLeast));
+    assert_eq!(cuda, "fail gpu.cuda 110: the driver has CUDA 12.8, gpu.cuda asks for 13.0");
+    let strict = |loaded: &mut Loaded| loaded.settings.gpu_strict.value = true;
+    assert!(told(0, strict, |facts| facts.nvml.gpus[0].throttle = Some(8))[0].starts_with("fail gpu.throttle 210"));
+}
+
+#[test]
+fn what_others_are_shown_does_not_matter() {
+    let other = |facts: &mut Facts| {
+        facts.cuda.devices.truncate(1);
+        facts.cuda.count = Some(1);
+        facts.nvml.gpus[1].throttle = Some(8);
+    };
+    assert!(told(1, |_| (), other)[0].starts_with("ok "));
+    assert_eq!(
+        told(2, |_| (), other)[0],
+        "fail gpu.shown 210: CUDA shows 1 GPU, at least 2 asked for by TRAINIT_GPU_COUNT"
+    );
+}
+
+#[test]
+fn proofs_speak_for_themselves() {
+    let proof = |spoil: fn(&mut Proof)| {
+        let mut proof =
+            Proof { ordinal: 1, uuid: Some("GPU-1".into()), outcome: Outcome::Complete, ..Proof::default() };
+        spoil(&mut proof);
+        spoilt(|facts| facts.proofs.push(proof))
+    };
+    assert!(proof(|proof| proof.wrong = Some(7)).starts_with("fail gpu.proof 210: cuda:1 gives back other memory"));
+    assert!(proof(|proof| proof.miscalculated = Some(7)).starts_with("fail gpu.proof 210: cuda:1 comes to wrong sums"));
+    let busy = proof(|proof| proof.refused = Some(("cuDevicePrimaryCtxRetain".into(), 2)));
+    assert_eq!(busy, "fail gpu.proof 210: cuda:1 cannot be used (cuDevicePrimaryCtxRetain: 2)");
+    assert!(proof(|proof| proof.beside = Some(("cuModuleLoadData".into(), 221))).starts_with("warn gpu.ptx 110"));
+    let slow = proof(|proof| (proof.to_device, proof.to_host) = (Some(50_000), Some(10_000)));
+    assert_eq!(slow, "warn gpu.bandwidth 210: copies between host and GPU are slow (cuda:1: 10000 MiB/s of 60096)");
+    let pair = |pair| spoilt(|facts| facts.peers.pairs.push(pair));
+    let wrong = pair(Pair { from: 0, to: 1, code: Some(0), wrong: Some(5), ..Pair::default() });
+    assert_eq!(wrong, "fail gpu.peers 210: a copy from cuda:0 to cuda:1 arrives wrong");
+}
+
+#[test]
+fn memory_that_is_still_held_is_waited_for() {
+    let mut loaded = Loaded::default();
+    let scene = |loaded: &Loaded| Scene::of(loaded.clone(), Environment::default(), Vec::new());
+    assert_eq!(awaited(&scene(&loaded), &well()), None);
+    loaded.settings.gpu_free_memory.value = Some(FreeMemory::Percent(100));
+    assert!(awaited(&scene(&loaded), &well()).is_some());
+}
+
+#[test]
+fn rows_that_files_can_answer_too_have_their_entry_there() {
+    let of_files: BTreeSet<&str> = super::super::STEPS.iter().map(|step| step.check.id).collect();
+    for step in STEPS {
+        let entry = super::super::STEPS.iter().find(|other| other.check.id == step.check.id);
+        assert_eq!(of_files.contains(step.check.id), step.check.about.is_empty(), "{}", step.check.id);
+        let same = |other: &crate::check::step::Step<Gpus>| {
+            (other.check.severity, other.check.passing) == (step.check.severity, step.check.passing)
+        };
+        assert!(entry.is_none_or(same), "{} differs", step.check.id);
+    }
+}
+
+#[test]
+fn every_verdict_is_heard_in_these_tests() {
+    let tests = include_str!("tests.rs");
+    for check in checks() {
+        assert!(tests.contains(&format!(" {}", check.id)), "{} is never heard", check.id);
+    }
+}

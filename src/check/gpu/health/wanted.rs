@@ -1,0 +1,71 @@
+//! What is asked of each GPU, where only the driver tells.
+
+use super::{Health, cuda};
+use crate::check::step::{Answer, Trouble};
+use crate::config::{CudaVersion, Version};
+use crate::gpu::facts::Gpu;
+use crate::show;
+
+impl Health {
+    pub(super) fn is_large(&mut self) -> Answer {
+        let Some(wanted) = self.gpus.wanted.memory else { return Ok(()) };
+        let least = self.gpus.wanted.least_memory();
+        let little = |gpu: &Gpu| {
+            let total = gpu.memory?.total;
+            (total < least).then(|| show::size(total))
+        };
+        match self.those(little) {
+            None => Ok(()),
+            Some(those) => Trouble::new(format!("gpu.memory asks for {}: {those}", show::size(wanted.0)))
+                .because("the GPUs are smaller than what is asked for")
+                .advice("choose a node with larger GPUs")
+                .found(),
+        }
+    }
+
+    pub(super) fn has_free_memory(&mut self) -> Answer {
+        let Some(wanted) = self.gpus.wanted.free_memory else { return Ok(()) };
+        let little = |gpu: &Gpu| {
+            let memory = gpu.memory?;
+            (memory.free() < wanted.of(memory.total)).then(|| format!("{} free", show::size(memory.free())))
+        };
+        match self.those(little) {
+            None => Ok(()),
+            Some(those) => Trouble::new(format!("less memory is free than gpu.free_memory asks for: {those}"))
+                .because("somebody else uses the GPU, or what ran before still ends")
+                .advice("nvidia-smi on the host names the process; gpu.wait waits longer; try another node")
+                .passing(true)
+                .found(),
+        }
+    }
+
+    pub(super) fn is_capable(&mut self) -> Answer {
+        let Some(wanted) = self.gpus.wanted.capability.clone() else { return Ok(()) };
+        let little = |gpu: &Gpu| {
+            let (major, minor) = gpu.capability?;
+            let has = Version::new(major, minor);
+            (has < wanted).then(|| has.to_string())
+        };
+        match self.those(little) {
+            None => Ok(()),
+            Some(those) => Trouble::new(format!("gpu.capability asks for {wanted}: {those}"))
+                .because("programs that are built for newer GPUs fail with error 209")
+                .advice("choose a node with newer GPUs")
+                .found(),
+        }
+    }
+
+    /// The CUDA of the library that a program finds; with cuda-compat that is more than the kernel's driver alone has.
+    pub(super) fn has_cuda(&mut self) -> Answer {
+        let Some(CudaVersion::AtLeast(wanted)) = self.gpus.wanted.cuda.clone() else { return Ok(()) };
+        let version = self.facts.cuda.version.or(self.facts.nvml.cuda_version);
+        match version.map(cuda).and_then(|text| Version::of(&text)) {
+            Some(has) if has < wanted.short() => {
+                Trouble::new(format!("the driver has CUDA {has}, gpu.cuda asks for {wanted}"))
+                    .advice("a node with a newer driver, or cuda-compat in the image")
+                    .found()
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -148,7 +148,7 @@ fn gpu_report(bytes: &[u8]) {
     use gpu::probe::{read, transcript};
     let (whole, part) = (transcript::parse(bytes), transcript::parse(bytes.get(..bytes.len() / 2).unwrap_or_default()));
     assert!(part.calls.len() <= whole.calls.len() && (!part.ended || whole.ended));
-    let _ = (whole.open(), whole.outcome(None), read::cuda(&whole), read::proof(&whole), read::peers(&whole));
+    let _ = (whole.open(), read::cuda(&whole), read::proof(&whole), read::peers(&whole));
     assert!(read::nvml(&whole).gpus.len() <= whole.calls.len());
 }
 

@@ -140,7 +140,7 @@ fn the_binarys_image_holds_one_file_built_from_what_is_copied() {
         "the build script stays behind"
     );
     let ignored = read(&project().join(".dockerignore"));
-    for source in ["Cargo.toml", "Cargo.lock", ".cargo", "src"] {
+    for source in ["Cargo.toml", "Cargo.lock", ".cargo", "build.rs", "build", "probe", "src"] {
         assert!(ignored.lines().any(|line| line == format!("!{source}")), ".dockerignore keeps {source} out");
     }
 }

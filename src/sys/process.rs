@@ -48,6 +48,11 @@ pub fn reap() -> Reaped {
     reap_of(-1, libc::WNOHANG | libc::WUNTRACED)
 }
 
+/// Takes the status of this child, if it ended.
+pub fn reap_one(pid: c_int) -> Reaped {
+    reap_of(pid, libc::WNOHANG)
+}
+
 fn reap_of(pid: c_int, options: c_int) -> Reaped {
     let mut status = 0;
     // SAFETY: the status lives over the call.
@@ -130,13 +135,17 @@ pub fn fork_aside(body: impl FnOnce() -> c_int) -> nix::Result<Aside> {
 }
 
 /// Waits for one child, which is known to end at once.
-fn wait_for(pid: c_int) {
-    let mut status = 0;
-    // SAFETY: the status lives over the call.
-    while unsafe { libc::waitpid(pid, &raw mut status, 0) } < 0 && Errno::last() == Errno::EINTR {}
+pub fn wait_for(pid: c_int) -> Reaped {
+    loop {
+        match reap_of(pid, 0) {
+            Reaped::NoChildren if Errno::last() == Errno::EINTR => {}
+            reaped => return reaped,
+        }
+    }
 }
 
-fn pidfd(pid: c_int) -> Option<OwnedFd> {
+/// A handle of a process, which can be waited for with poll(2); none before Linux 5.3.
+pub fn pidfd(pid: c_int) -> Option<OwnedFd> {
     // SAFETY: pidfd_open(2) takes no pointers.
     Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }).ok().map(|fd| owned(fd as RawFd))
 }

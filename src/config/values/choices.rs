@@ -143,6 +143,22 @@ choice! {
 }
 
 choice! {
+    /// How deep GPUs are looked into; each level has all of those before it.
+    #[derive(Default)]
+    GpuProbe {
+        /// By files alone; no library is loaded.
+        Presence = "presence",
+        /// NVML's facts, and what CUDA shows to a program with the workload's environment.
+        #[default]
+        Driver = "driver",
+        /// A context and a memory round trip on every GPU.
+        Cuda = "cuda",
+        /// Bandwidths, arithmetic and copies between GPUs.
+        Full = "full",
+    }
+}
+
+choice! {
     /// What an unknown key or variable means.
     #[derive(Default)]
     Unknown {
@@ -221,6 +237,48 @@ impl Value for GpuCount {
     fn schema() -> Json {
         json!({"type": ["string", "integer"], "minimum": 0, "pattern": "^(auto|none|any|(>= *)?[0-9]+)$"})
     }
+}
+
+/// Where the helper comes from that asks the driver's libraries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum GpuHelper {
+    /// A file that was installed, else from memory, else from a file without a name, else nvidia-smi is asked.
+    #[default]
+    Auto,
+    /// Only a file that was installed.
+    File,
+    /// Only from memory.
+    Memfd,
+    /// None: nvidia-smi is asked.
+    Smi,
+    /// None, and nobody is asked.
+    Off,
+    /// This file.
+    Path(PathBuf),
+}
+
+impl Value for GpuHelper {
+    fn form() -> String {
+        "auto, file, memfd, smi, off, or a file's absolute path".into()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(GpuHelper::Auto),
+            "file" => Ok(GpuHelper::File),
+            "memfd" => Ok(GpuHelper::Memfd),
+            "smi" => Ok(GpuHelper::Smi),
+            "off" => Ok(GpuHelper::Off),
+            path if path.starts_with('/') => Ok(GpuHelper::Path(path.into())),
+            _ => Err(String::new()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"type": "string", "pattern": "^(auto|file|memfd|smi|off|/.*)$"})
+    }
+
+    const OFF: bool = true;
 }
 
 /// So long a failed container is held when nothing else is said: long enough to come and look, and nobody pays for a forgotten GPU

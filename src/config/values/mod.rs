@@ -14,8 +14,8 @@ mod users;
 mod versions;
 
 pub use choices::{
-    GpuCount, Index, Installer, LogFormat, LogLevel, OnError, OnFailure, PathKind, Refresh, Requirements, Resume,
-    Severity, Target, Unknown, Verify,
+    GpuCount, GpuHelper, GpuProbe, Index, Installer, LogFormat, LogLevel, OnError, OnFailure, PathKind, Refresh,
+    Requirements, Resume, Severity, Target, Unknown, Verify,
 };
 pub(super) use collections::built_in;
 pub use gpus::{ForwardCompat, FreeMemory, MigPolicy};

@@ -1,0 +1,37 @@
+//! Builds what is embedded: the GPU helper (`probe/`). Everything else is plain cargo.
+#![allow(clippy::expect_used, reason = "a build may end so")]
+
+#[path = "build/helper.rs"]
+mod helper;
+
+use std::path::PathBuf;
+
+/// Architectures whose NVIDIA drivers exist.
+const WITH_DRIVERS: [&str; 2] = ["x86_64", "aarch64"];
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=build");
+    println!("cargo:rerun-if-changed=probe");
+    let variable = |name: &str| std::env::var(name).unwrap_or_default();
+    let (source, out) =
+        (PathBuf::from(variable("CARGO_MANIFEST_DIR")).join("probe"), PathBuf::from(variable("OUT_DIR")));
+    let helper = out.join("gpu-helper");
+    let architecture = variable("CARGO_CFG_TARGET_ARCH");
+    let built = match WITH_DRIVERS.contains(&architecture.as_str()) {
+        true => helper::build(&helper::Build {
+            source,
+            out: out.join("helper"),
+            helper: helper.clone(),
+            architecture,
+            target: variable("TARGET"),
+            host: variable("HOST"),
+            rustc: variable("RUSTC"),
+        }),
+        false => Err(format!("NVIDIA has no driver for {architecture}")),
+    };
+    if let Err(why) = built {
+        println!("cargo:warning=no GPU helper is embedded, so this trainit asks nvidia-smi at most: {why}");
+        std::fs::write(&helper, b"").expect("OUT_DIR can be written");
+    }
+}

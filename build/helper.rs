@@ -1,0 +1,124 @@
+//! How the GPU helper is built: by the same rustc, for the same target, with core alone, and linked dynamically whatever the rest is.
+//! What it is linked against are stand-ins of glibc's libraries that have the few names that it uses, with glibc's first version on
+//! the architecture: so it runs with every glibc, and no glibc has to be here. rust-lld, which rustup's toolchains have, links it, also
+//! for another architecture; the system's ld does for its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What is built from what.
+pub struct Build {
+    /// The directory of the sources.
+    pub source: PathBuf,
+    /// Where pieces may be put.
+    pub out: PathBuf,
+    /// The file to make.
+    pub helper: PathBuf,
+    /// `x86_64` or `aarch64`.
+    pub architecture: String,
+    /// The target's triple.
+    pub target: String,
+    /// The triple of this machine.
+    pub host: String,
+    /// The compiler.
+    pub rustc: String,
+}
+
+/// A linker.
+struct Linker {
+    path: PathBuf,
+    /// rustc's name for how it is spoken to.
+    flavor: &'static str,
+    /// Words that come first, where it is several linkers in one.
+    first: &'static [&'static str],
+}
+
+/// Builds it; or says why not.
+pub fn build(build: &Build) -> Result<(), String> {
+    fs::create_dir_all(&build.out).map_err(|error| error.to_string())?;
+    let linker = build.linker()?;
+    build.stand_in(&linker, "c", "libc.so.6")?;
+    build.stand_in(&linker, "dl", "libdl.so.2")?;
+    build.link(&linker)
+}
+
+impl Build {
+    /// glibc's loader, and the first version that it has here.
+    fn glibc(&self) -> (&'static str, &'static str) {
+        match self.architecture.as_str() {
+            "aarch64" => ("/lib/ld-linux-aarch64.so.1", "GLIBC_2.17"),
+            _ => ("/lib64/ld-linux-x86-64.so.2", "GLIBC_2.2.5"),
+        }
+    }
+
+    fn linker(&self) -> Result<Linker, String> {
+        let sysroot =
+            Command::new(&self.rustc).args(["--print", "sysroot"]).output().map_err(|error| error.to_string())?;
+        let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot.stdout).trim());
+        let own = sysroot.join("lib/rustlib").join(&self.host).join("bin/rust-lld");
+        let lld = |path| Linker { path, flavor: "ld.lld", first: &["-flavor", "gnu"] };
+        if own.is_file() {
+            return Ok(lld(own));
+        }
+        if let Some(path) = on_path("ld.lld") {
+            return Ok(Linker { first: &[], ..lld(path) });
+        }
+        let plain = on_path("ld").filter(|_| self.host.starts_with(&self.architecture));
+        plain
+            .map(|path| Linker { path, flavor: "ld", first: &[] })
+            .ok_or_else(|| "no linker for it: rust-lld is not in Rust's sysroot, ld.lld not on PATH".to_owned())
+    }
+
+    fn rustc(&self) -> Command {
+        let mut rustc = Command::new(&self.rustc);
+        rustc.args(["--edition", "2024", "--target", &self.target]);
+        rustc.args(["-Cpanic=abort", "-Ccodegen-units=1", "-Crelocation-model=pic", "-Ctarget-feature=-crt-static"]);
+        rustc
+    }
+
+    /// A library that has the names of another, and nothing behind them.
+    fn stand_in(&self, linker: &Linker, name: &str, known_as: &str) -> Result<(), String> {
+        let (object, script) = (self.out.join(format!("{name}.o")), self.out.join("version.map"));
+        let mut rustc = self.rustc();
+        rustc.args(["--crate-type=lib", "--emit=obj", "-o"]).arg(&object);
+        run(rustc.arg(self.source.join(format!("stand_in_{name}.rs"))))?;
+        let version = self.glibc().1;
+        fs::write(&script, format!("{version} {{ global: *; }};\n")).map_err(|error| error.to_string())?;
+        let mut ld = Command::new(&linker.path);
+        ld.args(linker.first).args(["-shared", "-soname", known_as, "--version-script"]).arg(&script);
+        run(ld.arg("-o").arg(self.out.join(format!("lib{name}.so"))).arg(&object))
+    }
+
+    fn link(&self, linker: &Linker) -> Result<(), String> {
+        let mut rustc = self.rustc();
+        rustc.args(["--crate-name", "gpu_helper", "--crate-type=bin", "-Copt-level=s", "-Clto=fat", "-Cstrip=symbols"]);
+        rustc.arg(format!("-Clinker={}", linker.path.display())).arg(format!("-Clinker-flavor={}", linker.flavor));
+        if self.target.ends_with("musl") {
+            rustc.arg("-Clink-self-contained=no");
+        }
+        let loader = format!("--dynamic-linker={}", self.glibc().0);
+        let words = ["-pie", "-e", "_start", "-z", "relro", "-z", "now", "--no-as-needed", "--build-id=none", &loader];
+        rustc.args(words.map(|word| format!("-Clink-arg={word}")));
+        run(rustc
+            .arg("-L")
+            .arg(format!("native={}", self.out.display()))
+            .arg("-o")
+            .arg(&self.helper)
+            .arg(self.source.join("main.rs")))
+    }
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|directory| directory.join(name)).find(|file| Path::is_file(file))
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    // Settings for the rest of the build are not for this.
+    let output = command.env_remove("RUSTFLAGS").output().map_err(|error| format!("{command:?}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr).replace('\n', " ")))
+}

@@ -1,0 +1,93 @@
+//! The lines of the report, put together in a small buffer without allocating. Pure; trainit's own tests read what it makes.
+
+/// Longest line; a library's words beyond it are cut.
+pub const LONGEST: usize = 1024;
+
+/// A piece of the report that waits to be written: facts are gathered until the next risky call is announced.
+pub struct Report {
+    bytes: [u8; LONGEST * 4],
+    used: usize,
+}
+
+impl Report {
+    /// Nothing.
+    pub const fn new() -> Self {
+        Report { bytes: [0; LONGEST * 4], used: 0 }
+    }
+
+    /// What waits to be written.
+    pub fn pending(&self) -> &[u8] {
+        self.bytes.get(..self.used).unwrap_or_default()
+    }
+
+    /// It is written.
+    pub fn clear(&mut self) {
+        self.used = 0;
+    }
+
+    /// There may be no room for another line.
+    pub fn is_full(&self) -> bool {
+        self.used + LONGEST > self.bytes.len()
+    }
+
+    /// Adds bytes as they are.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            if let Some(place) = self.bytes.get_mut(self.used) {
+                *place = *byte;
+                self.used += 1;
+            }
+        }
+    }
+
+    /// Adds a field that somebody else worded: what would break the line is replaced, what is too long is cut.
+    pub fn field(&mut self, text: &[u8]) {
+        self.raw(b"\t");
+        for byte in text.iter().take(LONGEST / 2) {
+            self.raw(&[if byte.is_ascii_control() { b' ' } else { *byte }]);
+        }
+    }
+
+    /// Adds a number as a field.
+    pub fn number(&mut self, number: i64) {
+        self.raw(b"\t");
+        if number < 0 {
+            self.raw(b"-");
+        }
+        self.digits(number.unsigned_abs());
+    }
+
+    /// Adds a number without anything before it.
+    pub fn digits(&mut self, mut number: u64) {
+        let mut digits = [0; 20];
+        let mut count = 0;
+        for place in digits.iter_mut().rev() {
+            *place = b'0' + (number % 10) as u8;
+            number /= 10;
+            count += 1;
+            if number == 0 {
+                break;
+            }
+        }
+        self.raw(digits.get(digits.len() - count..).unwrap_or_default());
+    }
+
+    /// Adds bytes in hexadecimal, as a UUID is written, after a prefix.
+    pub fn uuid(&mut self, prefix: &[u8], bytes: &[u8; 16]) {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        self.raw(b"\t");
+        self.raw(prefix);
+        for (at, byte) in bytes.iter().enumerate() {
+            if matches!(at, 4 | 6 | 8 | 10) {
+                self.raw(b"-");
+            }
+            let digit = |half: u8| HEX.get(usize::from(half)).copied().unwrap_or(b'?');
+            self.raw(&[digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+
+    /// Ends the line.
+    pub fn end(&mut self) {
+        self.raw(b"\n");
+    }
+}

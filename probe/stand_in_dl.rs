@@ -1,0 +1,4 @@
+//! Stands in for libdl.so.2 when the helper is linked.
+#![no_std]
+macro_rules! names { ($($name:ident)*) => { $(#[unsafe(no_mangle)] pub extern "C" fn $name() {})* } }
+names!(dlopen dlsym dlerror dladdr);

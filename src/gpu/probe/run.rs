@@ -1,0 +1,146 @@
+//! Runs helpers side by side, to their end or to a deadline; then they are ended step by step, and one that does not even die is
+//! given up and named.
+
+use super::super::facts::{Outcome, Stop};
+use super::transcript::{self, Transcript};
+use crate::environment::Environment;
+use crate::sys::guest::{self, Ended, Guest, Program};
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+/// After SIGTERM. A client of the driver that is killed in the middle of something has frozen GPUs before.
+const TERM: Duration = Duration::from_secs(2);
+/// After SIGKILL.
+const KILL: Duration = Duration::from_secs(1);
+/// How long ending takes at most.
+pub const END: Duration = TERM.saturating_add(KILL);
+const SIGTERM: i32 = 15;
+const SIGKILL: i32 = 9;
+
+/// What a helper is to do.
+pub struct Job {
+    /// Its words, without its name.
+    pub words: Vec<String>,
+    /// Its environment.
+    pub environment: Environment,
+}
+
+/// What became of it.
+#[derive(Default)]
+pub struct Ran {
+    /// What it said.
+    pub transcript: Transcript,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How long it ran.
+    pub took: Duration,
+}
+
+/// Runs all jobs at the same time, and gives what became of them in the same order.
+///
+/// # Errors
+/// What executing the helper says; then none of them runs.
+pub fn all(image: &OwnedFd, jobs: &[Job], timeout: Duration) -> nix::Result<Vec<Ran>> {
+    let mut watched = Vec::new();
+    for job in jobs {
+        let words = std::iter::once("gpu-helper").chain(job.words.iter().map(String::as_str));
+        let argv = words.filter_map(|word| CString::new(word).ok()).collect();
+        let program = Program { image, argv, environment: job.environment.to_envp(), to_stdout: false };
+        watched.push(Watched::start(&program, timeout).inspect_err(|_| watched.iter().for_each(Watched::abandon))?);
+    }
+    while watched.iter_mut().any(|one| !one.is_over()) {
+        let running: Vec<&Watched> = watched.iter().filter(|one| one.over.is_none()).collect();
+        let until = running.iter().map(|one| one.due).min().unwrap_or_else(Instant::now);
+        guest::wait(&running.iter().map(|one| &one.guest).collect::<Vec<_>>(), until);
+    }
+    Ok(watched.into_iter().map(Watched::ran).collect())
+}
+
+/// A program that runs, and is seen to its end.
+pub struct Watched {
+    guest: Guest,
+    began: Instant,
+    /// When the next step towards its end is due.
+    due: Instant,
+    stage: Stage,
+    over: Option<(Stop, Duration)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Running,
+    Asked,
+    Killed,
+}
+
+impl Watched {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// What executing it says.
+    pub fn start(program: &Program<'_>, timeout: Duration) -> nix::Result<Self> {
+        let (guest, began) = (Guest::start(program)?, Instant::now());
+        Ok(Watched { guest, began, due: began + timeout, stage: Stage::Running, over: None })
+    }
+
+    /// Another could not be started: this one is not needed.
+    fn abandon(&self) {
+        self.guest.signal(SIGTERM);
+    }
+
+    /// Waits until it is over.
+    pub fn finish(&mut self) {
+        while !self.is_over() {
+            guest::wait(&[&self.guest], self.due);
+        }
+    }
+
+    /// Looks at it, and takes the step that is due.
+    fn is_over(&mut self) -> bool {
+        if self.over.is_none() {
+            let ended = self.guest.ended().map(|ended| self.stop(ended));
+            let overdue = Instant::now() >= self.due;
+            let stop = ended.or_else(|| overdue.then(|| self.step()).flatten());
+            self.over = stop.map(|stop| (stop, self.began.elapsed()));
+        }
+        self.over.is_some()
+    }
+
+    /// How it ended; whatever it does after it was asked to end, it was overdue.
+    fn stop(&self, ended: Ended) -> Stop {
+        match (self.stage, ended) {
+            (Stage::Running, Ended::Exited(code)) => Stop::Exited(code),
+            (Stage::Running, Ended::Killed(number)) => Stop::Killed(number),
+            _ => Stop::Overdue,
+        }
+    }
+
+    /// The next step towards its end.
+    fn step(&mut self) -> Option<Stop> {
+        let (stage, number, time) = match self.stage {
+            Stage::Running => (Stage::Asked, SIGTERM, TERM),
+            Stage::Asked => (Stage::Killed, SIGKILL, KILL),
+            Stage::Killed => return Some(Stop::Unkillable),
+        };
+        self.guest.signal(number);
+        (self.stage, self.due) = (stage, Instant::now() + time);
+        None
+    }
+
+    /// What it said.
+    pub fn said(&self) -> &[u8] {
+        self.guest.said()
+    }
+
+    /// How it ended, and how long it ran; once it is over.
+    pub fn end(&self) -> (Stop, Duration) {
+        self.over.unwrap_or((Stop::Overdue, self.began.elapsed()))
+    }
+
+    fn ran(self) -> Ran {
+        let (stop, took) = self.end();
+        let transcript = transcript::parse(self.said());
+        Ran { outcome: transcript.outcome(stop), transcript, took }
+    }
+}

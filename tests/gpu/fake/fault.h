@@ -1,0 +1,48 @@
+// What a fake library does at a call: FAKE_AT=name or name:gpu says where, FAKE_DO what (hang, hangterm, crash, exit, noise, or a code).
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int number_of(const char *name, int otherwise) {
+    const char *text = getenv(name);
+    return text ? atoi(text) : otherwise;
+}
+
+static int is_at(const char *name, int gpu) {
+    const char *at = getenv("FAKE_AT");
+    char with_gpu[128];
+    snprintf(with_gpu, sizeof with_gpu, "%s:%d", name, gpu);
+    return at && (!strcmp(at, name) || !strcmp(at, with_gpu));
+}
+
+// 0, or the code that the call has to give.
+static int fault(const char *name, int gpu) {
+    const char *what = getenv("FAKE_DO");
+    if (!what || !is_at(name, gpu)) return 0;
+    if (!strcmp(what, "hangterm")) signal(SIGTERM, SIG_IGN);
+    if (!strncmp(what, "hang", 4))
+        for (;;) pause();
+    if (!strcmp(what, "crash")) raise(SIGSEGV);
+    if (!strcmp(what, "exit")) exit(0);
+    if (!strcmp(what, "noise")) {
+        printf("end\n");
+        fprintf(stderr, "noise\n");
+        fflush(stdout);
+    }
+    return atoi(what);
+}
+
+// The first FAKE_LATER calls, counted in the file FAKE_COUNT, give this code; later ones do not.
+static int fault_at_first(int code) {
+    const char *file = getenv("FAKE_COUNT");
+    if (!file) return 0;
+    FILE *counter = fopen(file, "a");
+    if (!counter) return 0;
+    fputc('.', counter);
+    long calls = ftell(counter);
+    fclose(counter);
+    return calls <= number_of("FAKE_LATER", 0) ? code : 0;
+}

@@ -37,6 +37,8 @@ pub enum Message {
     Note(String),
     /// All stacks have been told.
     Dumped,
+    /// An errand looked whether the container is used.
+    Use(Use),
 }
 
 impl Message {
@@ -70,6 +72,41 @@ pub struct Pulse {
     pub heartbeat: f64,
 }
 
+/// Whether the container is used.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Use {
+    /// By whom, in a few words; none: nothing was seen.
+    pub sign: Option<String>,
+    /// Milliseconds of processor time that its processes have had; none: not known, or not asked for.
+    pub processor: Option<u64>,
+}
+
+/// When a container that nobody uses is stopped.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Idle {
+    /// It was not used for so long.
+    pub after: Duration,
+    /// TCP ports that a connection to is use.
+    pub ports: Vec<u16>,
+    /// What is taken for use.
+    pub signs: Vec<Sign>,
+}
+
+/// What is taken for use of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sign {
+    /// Somebody is connected to what it serves.
+    Connections,
+    /// A Jupyter kernel computes.
+    Kernels,
+    /// Somebody types at a terminal.
+    Terminal,
+    /// A GPU computes.
+    Gpu,
+    /// Its processes take processor time.
+    Cpu,
+}
+
 /// What PID 1 has done by a child of its own, because it is rich, may block, or needs the workload's user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Errand {
@@ -83,6 +120,13 @@ pub enum Errand {
     Pulse(Vec<i32>),
     /// Tell what these processes are doing, as far as it can be seen.
     Dump(Vec<i32>),
+    /// Look whether the container is used.
+    LookForUse {
+        /// What was typed longer ago does not count.
+        within: Duration,
+    },
+    /// Write this line to every terminal in the container.
+    TellTerminals(String),
     /// Run the hooks of `hooks.after_stop`.
     AfterStop {
         /// All of them together may take so long.
@@ -232,6 +276,10 @@ pub struct Policy {
     pub companions: Vec<String>,
     /// Starting again in the same container.
     pub restart: Restart,
+    /// Stopping what nobody uses.
+    pub idle: Option<Idle>,
+    /// How long the container may live.
+    pub lifetime: Option<Duration>,
     /// Noticing that nothing happens any more.
     pub watchdog: Watchdog,
     /// One signal becomes another before it means anything; 0: it is dropped.

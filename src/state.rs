@@ -83,6 +83,12 @@ pub struct Record {
     pub refused: Option<String>,
     /// The modes that run beside the main one.
     pub companions: Vec<Companion>,
+    /// Who uses it, where `idle.after` looks for that.
+    pub used_by: Option<String>,
+    /// Seconds since 1970 when that was seen last, if nobody does.
+    pub unused_since: Option<f64>,
+    /// It is stopped when it was not used for so many seconds.
+    pub idle_s: Option<u64>,
 }
 
 /// A mode that runs beside the main one.

@@ -36,11 +36,16 @@ fn words(directory: &Path, record: &Record) -> String {
     rows.extend(record.companions.iter().map(|companion| ("companion", beside(companion))));
     let saved = record.saved.as_ref().map(|saved| format!("{}, {} old", saved.path, age(saved.modified)));
     let held = record.hold_s.map(|time| format!("{} more, then it ends", left(record.since + time as f64)));
+    let unused =
+        |since: f64| format!("for {}, it ends in {}", age(since), left(since + record.idle_s.unwrap_or(0) as f64));
+    let idle = record.unused_since.map(unused);
     let hung = record.hung.then(|| "the watchdog has found that nothing happens any more".to_owned());
     let port = record.port.map(|port| port.to_string());
     let optional = [
         ("port", &port),
         ("checkpoint", &saved),
+        ("used by", &record.used_by),
+        ("not used", &idle),
         ("hangs", &hung),
         ("command", &record.command),
         ("held", &held),

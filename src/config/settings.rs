@@ -4,7 +4,7 @@
 use super::key::{Key, Kind};
 use super::values::{built_in, *};
 use super::{Origin, Problems, Setting, Tree};
-use crate::handover::{Meaning, OnHang, Scope, StopSignal};
+use crate::handover::{Meaning, OnHang, Scope, Sign, StopSignal};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -207,6 +207,12 @@ settings! {
     "watchdog.stack_signal" watchdog_stack_signal: Option<SignalNumber> = "" eg "USR2", project;
     /// What happens to a workload that hangs, after its stacks are told: `log`, `restart` or `abort`.
     "watchdog.action" watchdog_action: OnHang = "log", project;
+    /// A build mode that nobody uses is stopped after so long.
+    "idle.after" idle_after: Option<Duration> = "" eg "2h", project;
+    /// What is taken for use: `connections` to what it serves, input at a `terminal`, Jupyter `kernels` that compute, `gpu` and `cpu` at work.
+    "idle.signs" idle_signs: Vec<Sign> = "connections terminal kernels gpu cpu" eg "[terminal, kernels, gpu, cpu]", project;
+    /// The container is stopped when it has lived so long, whatever it does.
+    "lifetime" lifetime: Option<Duration> = "" eg "12h", project;
     /// Severity of single checks: `{host.shm: fail, code.git: off}`.
     "checks" checks: BTreeMap<String, Severity> = "" eg "{host.shm: fail, code.git: off}", project;
     /// A failed start or training: `exit`, or `hold` (an hour) or `hold:30m` for a person to look.

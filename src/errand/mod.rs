@@ -5,11 +5,13 @@ mod checkpoints;
 mod hooks;
 mod pulse;
 mod stacks;
+mod terminals;
+mod usage;
 
 use crate::exit::Exit;
 use crate::handover::{Errand, Message};
 use crate::supervise::Task;
-use crate::sys::credentials;
+use crate::sys::{credentials, proc};
 use std::ffi::c_int;
 use std::path::Path;
 
@@ -30,6 +32,8 @@ pub fn run(task: Task<'_>) -> c_int {
         Errand::Pulse(others) => {
             task.door.send(&Message::Pulse(pulse::pulse(task.policy.run_dir.as_deref(), others)));
         }
+        Errand::LookForUse { within } => task.door.send(&Message::Use(usage::look(task.policy, *within))),
+        Errand::TellTerminals(line) => terminals::tell(line, &processes()),
         Errand::AfterStop { time, code } => hooks::run(&task, *time, *code),
         Errand::Dump(pids) => {
             stacks::dump(pids, task.policy, &mut |line| task.door.send(&Message::Note(line)));
@@ -37,6 +41,14 @@ pub fn run(task: Task<'_>) -> c_int {
         }
     }
     0
+}
+
+/// All processes of the container but PID 1 and ourselves; where PID 1 is none, those that descend from it.
+fn processes() -> Vec<c_int> {
+    let (own, parent) = (std::process::id() as c_int, nix::unistd::getppid().as_raw());
+    let mut all = if parent == 1 { proc::pids() } else { proc::descendants(parent) };
+    all.retain(|pid| ![own, parent].contains(pid));
+    all
 }
 
 /// Makes the file whose appearance asks the trainer to save; one that is there already is touched.

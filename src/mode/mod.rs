@@ -41,6 +41,8 @@ pub struct Plan {
     pub service: Option<Service>,
     /// Modes that run beside it, by name.
     pub companions: Vec<String>,
+    /// TCP ports that those serve.
+    pub other_ports: Vec<u16>,
     /// Variables of the mode.
     pub env: BTreeMap<String, crate::config::EnvValue>,
     /// A line that says what was guessed.
@@ -171,16 +173,18 @@ fn names(listed: &str) -> impl Iterator<Item = &str> {
 fn plan_listed(listed: &str, request: &Request, settings: &Settings, facts: Facts<'_>) -> Result<Plan> {
     let mut all = names(listed);
     let main = mode_named(all.next().unwrap_or_default(), settings)?;
-    let mut companions = Vec::new();
+    let (mut companions, mut other_ports) = (Vec::new(), Vec::new());
     for name in all {
-        may_accompany(&mode_named(name, settings)?)?;
+        let mode = mode_named(name, settings)?;
+        may_accompany(&mode)?;
         if name == main.name() || companions.iter().any(|other| other == name) {
             return Err(Error::config(format!("mode {name} is named twice ({listed})")));
         }
         companions.push(name.to_owned());
+        other_ports.extend(mode.service(settings, facts.environment)?.map(|service| service.port));
     }
     let words = words_of(request, &[main.name(), listed]);
-    Ok(Plan { companions, ..plan_named(&main, &words, settings, facts)? })
+    Ok(Plan { companions, other_ports, ..plan_named(&main, &words, settings, facts)? })
 }
 
 fn mode_named<'a>(name: &'a str, settings: &'a Settings) -> Result<Mode<'a>> {

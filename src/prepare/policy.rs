@@ -4,7 +4,7 @@ use crate::config::{Loaded, LogLevel, Origin, Settings};
 use crate::engine;
 use crate::environment::Environment;
 use crate::error::Result;
-use crate::handover::{Checkpoints, Hold, Kind, Level, Meaning, Policy, Restart, User, Watchdog};
+use crate::handover::{Checkpoints, Hold, Idle, Kind, Level, Meaning, Policy, Restart, User, Watchdog};
 use crate::identity::Identity;
 use crate::mode::Plan;
 use crate::sys::{Root, signal};
@@ -85,6 +85,8 @@ pub fn policy(loaded: &Loaded, plan: &Plan, grace: &Grace, run_dir: Option<&Path
         stack_signal: settings.watchdog_stack_signal.map(|signal| signal.0),
         after_stop: super::hooks::after_stop(settings),
         companions: plan.companions.clone(),
+        idle: idle(settings, plan),
+        lifetime: settings.lifetime.value,
         restart: restart(settings),
         watchdog: watchdog(settings),
         json: is_json(settings),
@@ -122,6 +124,14 @@ fn restart(settings: &Settings) -> Restart {
         pause_max: settings.restart_backoff.to,
         healthy: settings.restart_healthy.value,
     }
+}
+
+/// A training is not idle while nobody looks at it: whether it hangs is for the watchdog.
+fn idle(settings: &Settings, plan: &Plan) -> Option<Idle> {
+    let after = settings.idle_after.value.filter(|_| plan.kind == Kind::Build)?;
+    let own = plan.service.as_ref().map(|service| service.port);
+    let ports = own.into_iter().chain(plan.other_ports.iter().copied()).collect();
+    Some(Idle { after, ports, signs: settings.idle_signs.value.clone() })
 }
 
 fn watchdog(settings: &Settings) -> Watchdog {

@@ -177,7 +177,7 @@ impl Story {
                 .hint("shorter paths, or symbolic links"));
         }
         self.door.keep(&policy);
-        if loaded.settings.prepare_timeout.is_some() {
+        if loaded.settings.prepare_timeout.or(loaded.settings.lifetime.value).is_some() {
             self.door.send_kept();
         }
         Ok(run_dir)

@@ -17,6 +17,8 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(5);
 /// Looking into many processes takes longer.
 const DUMP_LIMIT: Duration = Duration::from_secs(15);
+/// Programs that tell of GPUs take seconds where the driver has to be loaded for them.
+const USE_LIMIT: Duration = Duration::from_secs(20);
 /// Beyond the time that hooks may take: what ends them has five seconds for it.
 const HOOK_LIMIT: Duration = Duration::from_secs(6);
 /// For a last look at the checkpoints, after all else has ended.
@@ -122,6 +124,7 @@ fn limit(errand: &Errand) -> Option<Duration> {
     match errand {
         Errand::Watch => None,
         Errand::Dump(_) => Some(DUMP_LIMIT),
+        Errand::LookForUse { .. } => Some(USE_LIMIT),
         // It ends its hooks itself; then there is nothing left that could hang.
         Errand::AfterStop { time, .. } => Some(time.saturating_add(HOOK_LIMIT)),
         _ => Some(LIMIT),

@@ -1,5 +1,6 @@
 //! PID 1's lines as data; `tell` turns them into words.
 
+use super::idle::Reason;
 use super::stop::Stop;
 use crate::handover::{Level, Saved};
 use crate::sys::process::Ended;
@@ -15,6 +16,15 @@ pub enum Line {
         stop: Stop,
         /// Where its grace was set.
         grace_from: String,
+        /// Why PID 1 asked for it by itself.
+        reason: Option<Reason>,
+    },
+    /// PID 1 is about to stop the workload by itself.
+    EndsSoon {
+        /// Why.
+        reason: Reason,
+        /// So soon.
+        left: Duration,
     },
     /// The same signal again; nothing changes.
     Again {
@@ -125,6 +135,7 @@ impl Line {
             | Line::NoWayToSave
             | Line::NotSaved(_)
             | Line::Restarting { .. }
+            | Line::EndsSoon { .. }
             | Line::NoRestart(_)
             | Line::CompanionEnded { .. }
             | Line::Holding { .. }

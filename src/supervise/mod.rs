@@ -11,6 +11,7 @@ mod errands;
 mod held;
 mod holders;
 mod holding;
+mod idle;
 pub mod init;
 mod line;
 mod listener;

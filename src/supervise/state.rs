@@ -3,6 +3,7 @@
 //! parts of it with a file each.
 
 use super::companions::Companions;
+use super::idle::{Reason, Usage};
 use super::line::Line;
 use super::stop::Stop;
 use crate::handover::{Errand, Kind, Meaning, Message, Phase, Policy, Saved};
@@ -73,6 +74,8 @@ pub enum Action {
     Kill,
     /// A line for the person who reads the log.
     Say(Line),
+    /// A line for every terminal in the container, too.
+    TellTerminals(Line),
     /// Have something done aside.
     Send(Errand),
     /// Have signs of life of the workload looked for.
@@ -150,6 +153,11 @@ pub struct State {
     pub(super) again: super::restarting::Again,
     pub(super) watch: super::watching::Watch,
     pub(super) companions: Companions,
+    pub(super) usage: Usage,
+    /// The next warning of `lifetime`, or its end.
+    pub(super) lifetime_at: Option<Clock>,
+    /// Why PID 1 asked for the stop by itself.
+    pub(super) reason: Option<Reason>,
     /// `stop.done_file` was asked for, and the answer.
     pub(super) complete: Option<Option<bool>>,
     /// `hooks.after_stop` ran, or run now.
@@ -191,6 +199,9 @@ impl State {
             again: Default::default(),
             watch: Default::default(),
             companions: Default::default(),
+            usage: Default::default(),
+            lifetime_at: None,
+            reason: None,
             complete: None,
             hooked: false,
             done: false,
@@ -241,6 +252,11 @@ impl State {
         self.refused.as_deref()
     }
 
+    /// Why PID 1 asked for it by itself.
+    pub fn reason(&self) -> Option<Reason> {
+        self.reason
+    }
+
     /// The stop in progress.
     pub fn stop(&self) -> Option<&Stop> {
         self.stop.as_ref()
@@ -285,13 +301,16 @@ impl State {
     pub(super) fn begin_stop(&mut self, stop: Stop) {
         (self.stop, self.prepare_until) = (Some(stop), None);
         self.companions.settle();
+        self.usage.disarm();
+        self.lifetime_at = None;
     }
 
     /// When to wake up even if nothing happens.
     pub fn deadline(&self) -> Option<Clock> {
         let own = [self.settle_at, self.term_at, self.kill_at, self.name_at, self.prepare_until, self.hold_until];
         let parts = [self.held.deadline(), self.saving.deadline(), self.again.deadline(), self.watch.deadline()];
-        own.into_iter().chain(parts).chain([self.companions.deadline()]).flatten().min()
+        let more = [self.companions.deadline(), self.usage.deadline(), self.lifetime_at];
+        own.into_iter().chain(parts).chain(more).flatten().min()
     }
 
     /// The one entry: what happened, and when.
@@ -357,6 +376,7 @@ impl State {
             Message::Policy(policy) => {
                 self.prepare_until = policy.prepare_timeout.filter(|_| self.stop.is_none()).map(|limit| now + limit);
                 self.policy = *policy;
+                self.lifetime_begins(now);
             }
             Message::Phase(phase) => self.phase = phase,
             Message::Refused(why) => self.refused = Some(why),
@@ -371,6 +391,7 @@ impl State {
             Message::Answer(yes) => self.complete = Some(Some(yes)),
             Message::Note(text) => act.push(Action::Say(Line::Note(text))),
             Message::Dumped => self.watch.dumped(now),
+            Message::Use(seen) => self.looked_for_use(&seen, now, act),
         }
     }
 
@@ -397,6 +418,7 @@ impl State {
         self.held.begin(now);
         self.stop_reaches_workload(act);
         if self.stop.is_none() {
+            self.usage_begins(now);
             self.companions_begin(now, act);
         }
     }
@@ -409,6 +431,7 @@ impl State {
         self.watch.disarm();
         self.saving.forget();
         self.companions_drain(now);
+        self.usage.disarm();
         if self.stop.is_some() {
             self.stopped_main_ended(now, act);
         } else if ran {
@@ -435,6 +458,7 @@ impl State {
         self.saving_tick(now, act);
         self.watch_tick(now, act);
         self.companions_tick(now, act);
+        self.idle_tick(now, act);
         self.stop_tick(now, act);
         self.holding_tick(now, act);
         if self.again.is_due(now) {

@@ -66,7 +66,8 @@ impl State {
 
     pub(super) fn say_stopping(&self, act: &mut Vec<Action>) {
         if let Some(stop) = self.stop.filter(|_| !self.is_plain()) {
-            act.push(Action::Say(Line::Stopping { stop, grace_from: self.policy.grace_from.clone() }));
+            let grace_from = self.policy.grace_from.clone();
+            act.push(Action::Say(Line::Stopping { stop, grace_from, reason: self.reason }));
         }
     }
 

@@ -3,6 +3,7 @@
 
 use super::ending::Ending;
 use super::holders::{self, Holder};
+use super::idle::Reason;
 use super::line::Line;
 use super::stop::{Met, Stop};
 use crate::handover::{Level, Policy, Saved};
@@ -98,7 +99,8 @@ fn write_if_ready(line: &[u8], stderr: BorrowedFd<'_>) {
 /// A line as words.
 pub fn words(line: &Line) -> String {
     match line {
-        Line::Stopping { stop, grace_from } => stopping(stop, grace_from),
+        Line::Stopping { stop, grace_from, reason } => stopping(stop, grace_from, *reason),
+        Line::EndsSoon { reason, left } => ends_soon(*reason, *left),
         Line::Again { number, left } => {
             format!("{} again: already stopping, nothing is shortened{}", signal::name(*number), until_kill(*left))
         }
@@ -164,8 +166,8 @@ pub fn waiting_for(pids: &[c_int], left: Option<Duration>) -> String {
     format!("the workload has ended; waiting for what it left: {}{}", named(pids), until_kill(left))
 }
 
-fn stopping(stop: &Stop, grace_from: &str) -> String {
-    let asked = format!("{}{}", signal::name(stop.arrived.number), sender(stop.arrived));
+fn stopping(stop: &Stop, grace_from: &str, reason: Option<Reason>) -> String {
+    let asked = asked_by(stop, reason);
     let left = stop.grace.map_or(String::new(), seconds);
     match (stop.met, stop.grace) {
         (Met::Preparing, _) => format!("{asked}: stopping before the workload runs, {left} until SIGKILL"),
@@ -177,6 +179,36 @@ fn stopping(stop: &Stop, grace_from: &str) -> String {
         (Met::Running, None) => {
             format!("{asked}: stopping; stop.grace is not set, so the engine decides when to kill")
         }
+    }
+}
+
+/// Who asked for a stop: the signal and its sender, or PID 1 itself and why.
+pub fn asked_by(stop: &Stop, reason: Option<Reason>) -> String {
+    match reason {
+        Some(Reason::Idle(after)) => format!("idle.after (not used for {})", time(after)),
+        Some(Reason::Lifetime(limit)) => format!("lifetime ({})", time(limit)),
+        None => signal::name(stop.arrived.number) + &sender(stop.arrived),
+    }
+}
+
+fn ends_soon(reason: Reason, left: Duration) -> String {
+    let left = time(Duration::from_secs(left.as_secs_f64().round() as u64));
+    match reason {
+        Reason::Lifetime(limit) => format!("this container ends in {left}: it may live {} (lifetime)", time(limit)),
+        Reason::Idle(after) => format!(
+            "nobody uses this container: it ends in {left} (idle.after is {}); a key pressed, a connection or a kernel that runs \
+             puts that off",
+            time(after)
+        ),
+    }
+}
+
+/// A limit as a person set it: `30 min`, `8 h`.
+fn time(limit: Duration) -> String {
+    match limit.as_secs() {
+        whole if whole >= 3600 && whole % 3600 == 0 => format!("{} h", whole / 3600),
+        whole if whole >= 60 && whole % 60 == 0 => format!("{} min", whole / 60),
+        _ => seconds(limit),
     }
 }
 

@@ -342,6 +342,7 @@ impl Supervisor {
             Action::Tree(number) => self.signal_tree(number),
             Action::Kill => self.kill(),
             Action::Say(line) => self.voice().say(&line),
+            Action::TellTerminals(line) => self.wanted.push(Errand::TellTerminals(tell::words(&line))),
             Action::Pulse => self.wanted.push(Errand::Pulse(self.besides.all())),
             Action::Send(errand) => self.wanted.push(errand),
             Action::Dump => self.wanted.push(Errand::Dump(self.main_tree())),
@@ -398,7 +399,7 @@ impl Supervisor {
     /// Who asked for the stop, while it can still be seen.
     fn remember_sender(&mut self) {
         if let (Some(stop), None) = (self.state.stop(), &self.stopped_by) {
-            self.stopped_by = Some(signal::name(stop.arrived.number) + &tell::sender(stop.arrived));
+            self.stopped_by = Some(tell::asked_by(stop, self.state.reason()));
         }
     }
 

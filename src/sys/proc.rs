@@ -143,6 +143,33 @@ pub fn written(pid: c_int) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("wchar:")?.trim().parse().ok())
 }
 
+/// The device number of the terminal that controls a process (proc_pid_stat(5), field 7); none: it has none.
+pub fn terminal(pid: c_int) -> Option<u64> {
+    parse_terminal(&read(pid, "stat")?)
+}
+
+/// The number is in the old form: bits 15 to 8 are the major one, the others the minor one.
+fn parse_terminal(stat: &[u8]) -> Option<u64> {
+    let after_name = std::str::from_utf8(stat.rsplit(|b| *b == b')').next()?).ok()?;
+    let number: i32 = after_name.split_ascii_whitespace().nth(4)?.parse().ok()?;
+    let number = number as u32;
+    let (major, minor) = ((number >> 8) & 0xff, (number & 0xff) | ((number >> 12) & 0xfff00));
+    (number != 0).then(|| libc::makedev(major, minor))
+}
+
+/// Milliseconds of processor time that a process has had, with the children that it has waited for (proc_pid_stat(5), fields 14 to 17).
+pub fn processor_time(pid: c_int) -> Option<u64> {
+    parse_processor_time(&read(pid, "stat")?)
+}
+
+fn parse_processor_time(stat: &[u8]) -> Option<u64> {
+    /// USER_HZ is 100 on every architecture that we are built for (include/asm-generic/param.h).
+    const TICK: u64 = 10;
+    let after_name = std::str::from_utf8(stat.rsplit(|b| *b == b')').next()?).ok()?;
+    let ticks = after_name.split_ascii_whitespace().skip(11).take(4).map(|field| field.parse::<u64>().ok());
+    Some(ticks.sum::<Option<u64>>()?.saturating_mul(TICK))
+}
+
 /// The threads of a process.
 pub fn threads(pid: c_int) -> Vec<c_int> {
     let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
@@ -221,6 +248,10 @@ mod tests {
     fn a_name_with_brackets_and_blanks_does_not_shift_the_fields() {
         let stat = b"7 (a) b (c)) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 100 200";
         assert_eq!(parse_start_time(stat), Some(4242));
+        assert_eq!(parse_terminal(stat), None);
+        let at_terminal = b"7 (a) S 1 7 7 34816 7 4194560 1 2";
+        assert_eq!(parse_terminal(at_terminal), Some(libc::makedev(136, 0)));
+        assert_eq!(parse_processor_time(stat), Some((5 + 6 + 7 + 8) * 10));
     }
 
     #[test]
@@ -258,7 +289,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_break_the_parsers(bytes: Vec<u8>) {
-            let _ = (parse_status(&bytes), parse_start_time(&bytes));
+            let _ = (parse_status(&bytes), parse_start_time(&bytes), parse_processor_time(&bytes), parse_terminal(&bytes));
         }
     }
 }

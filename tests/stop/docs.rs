@@ -33,7 +33,7 @@ fn every_configuration_on_the_pages_is_right() {
 #[test]
 fn every_key_about_stops_is_on_a_page() {
     let text: String = PAGES.map(page).concat();
-    let about = ["stop.", "checkpoint.", "restart.", "watchdog."];
+    let about = ["stop.", "checkpoint.", "restart.", "watchdog.", "idle."];
     for key in trainit::config::KEYS.iter().filter(|key| about.iter().any(|about| key.path.starts_with(about))) {
         let (family, name) = key.path.split_once('.').unwrap();
         let in_yaml = text.split(&format!("{family}:\n")).skip(1).any(|rest| rest.contains(&format!("  {name}: ")));

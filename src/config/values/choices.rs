@@ -2,7 +2,7 @@
 
 use super::Value;
 use crate::config::{Node, Problems};
-use crate::handover::{Kind, OnHang, Scope};
+use crate::handover::{Kind, OnHang, Scope, Sign};
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -169,6 +169,14 @@ choice! {
         Warn = "warn",
     }
 }
+
+words!(Sign {
+    Connections = "connections",
+    Terminal = "terminal",
+    Kernels = "kernels",
+    Gpu = "gpu",
+    Cpu = "cpu",
+});
 
 words!(Scope { Auto = "auto", Main = "main", Group = "group", Tree = "tree", });
 words!(OnHang { Log = "log", Restart = "restart", Abort = "abort", });

@@ -1,7 +1,7 @@
 //! What holds in every order of events, whatever the policy is.
 
 use super::*;
-use crate::handover::{AfterStop, Checkpoints, Hold, OnHang, Pulse, Restart, Watchdog};
+use crate::handover::{AfterStop, Checkpoints, Hold, Idle, OnHang, Pulse, Restart, Use, Watchdog};
 use crate::supervise::stopping::{KILLS, PREPARE_GRACE};
 use proptest::prelude::*;
 use proptest::{collection, option};
@@ -109,6 +109,11 @@ fn watchdogs() -> impl Strategy<Value = Watchdog> {
     })
 }
 
+fn limits_of_use() -> impl Strategy<Value = (Option<Idle>, Option<Duration>)> {
+    let idle = seconds(2..5000).prop_map(|after| Idle { after, ..Idle::default() });
+    (option::of(idle), option::of(seconds(6..5000)))
+}
+
 fn policies() -> impl Strategy<Value = Policy> {
     let parts = (
         option::of(seconds(0..60)),
@@ -118,8 +123,9 @@ fn policies() -> impl Strategy<Value = Policy> {
         watchdogs(),
         option::of(seconds(1..20)),
         0usize..3,
+        limits_of_use(),
     );
-    parts.prop_map(|(grace, kind, flags, restart, watchdog, prepare_timeout, companions)| {
+    parts.prop_map(|(grace, kind, flags, restart, watchdog, prepare_timeout, companions, (idle, lifetime))| {
         let [watched, signal, file, done, held, hooked] = flags;
         Policy {
             grace,
@@ -136,6 +142,8 @@ fn policies() -> impl Strategy<Value = Policy> {
             after_stop: hooked.then(AfterStop::default),
             done_file: done.then(|| "/done".into()),
             companions: vec!["lab".into(); companions],
+            idle,
+            lifetime,
             on: vec![(libc::SIGUSR2, Meaning::Checkpoint)],
             ..Policy::default()
         }
@@ -154,6 +162,7 @@ fn words() -> impl Strategy<Value = Event> {
         saved,
         pulse,
         any::<bool>().prop_map(Message::Answer),
+        (option::of("x"), option::of(0u64..9)).prop_map(|(sign, processor)| Message::Use(Use { sign, processor })),
         Just(Message::Dumped),
     ]
     .prop_map(Event::Said)
@@ -335,6 +344,18 @@ proptest! {
         play.does(Event::Said(Message::Policy(Box::new(policy))));
         // `does` looks at each.
         script.into_iter().for_each(|(event, pause)| play.after(pause, event));
+    }
+
+    #[test]
+    fn a_container_stops_by_itself_once_and_never_before_its_lifetime(policy in policies(), limit in 2u64..5000, script in scripts(while_it_saves())) {
+        let lifetime = Some(Duration::from_secs(limit));
+        let mut play = Play::running(Policy { lifetime, idle: None, ..policy });
+        play.play(script);
+        play.pass(Duration::from_secs(6000));
+        let asked = |action: &Action| matches!(action, Action::Say(Line::Stopping { reason: Some(_), .. }));
+        let first = play.first(asked);
+        prop_assert!(play.count(asked) <= 1 && first.is_none_or(|at| Some(at) >= lifetime), "{:?}", play.done);
+        prop_assert!(first.is_some() || play.state.stop.is_some() || play.state.done, "{:?}", play.done);
     }
 
     #[test]

@@ -1,0 +1,64 @@
+//! The terminals of a container: its own, and those of sessions (`docker exec -it`, SSH, a Jupyter terminal, tmux). When somebody typed last,
+//! and a line for all who sit there.
+
+use crate::sys::proc;
+use nix::fcntl::OFlag;
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, stat};
+use std::collections::BTreeSet;
+use std::ffi::c_int;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Where the kernel shows pseudo terminals.
+const PSEUDO: &str = "/dev/pts";
+/// What a container engine calls the one that it gives.
+const CONSOLE: &str = "/dev/console";
+
+/// The kernel writes the time of an input down only every so often (drivers/tty/tty_io.c, tty_update_time).
+const GRAIN: Duration = Duration::from_secs(8);
+
+/// Somebody typed at a terminal so recently: which.
+pub fn typed_at(within: Duration, processes: &[c_int]) -> Option<PathBuf> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let typed = |found: &FileStat| {
+        let read = Duration::from_secs(found.st_atime.try_into().unwrap_or(0));
+        now.saturating_sub(read) <= within + GRAIN
+    };
+    of(processes).into_iter().find(|(_, found)| typed(found)).map(|(path, _)| path)
+}
+
+/// Writes a line to each, as wall(1) does; not to the one where our own lines go. Who does not read it, does not.
+pub fn tell(line: &str, processes: &[c_int]) {
+    let own = fstat(std::io::stderr()).map(|stderr| stderr.st_rdev).unwrap_or_default();
+    for (path, _) in of(processes).into_iter().filter(|(_, found)| found.st_rdev != own) {
+        let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        if let Ok(fd) = nix::fcntl::open(&path, flags, Mode::empty()) {
+            let _ = std::fs::File::from(fd).write_all(format!("\r\ntrainit: {line}\r\n").as_bytes());
+        }
+    }
+}
+
+/// Those that these processes sit at: a host's other terminals are not ours.
+fn of(processes: &[c_int]) -> Vec<(PathBuf, FileStat)> {
+    let numbers: BTreeSet<u64> = processes.iter().filter_map(|pid| proc::terminal(*pid)).collect();
+    all().into_iter().filter(|(_, found)| numbers.contains(&found.st_rdev)).collect()
+}
+
+fn all() -> Vec<(PathBuf, FileStat)> {
+    let numbered = |entry: &std::fs::DirEntry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
+    let pseudo = std::fs::read_dir(PSEUDO).into_iter().flatten().flatten().filter(numbered).map(|entry| entry.path());
+    let paths = pseudo.chain([PathBuf::from(CONSOLE)]);
+    let terminals = paths.filter_map(|path| Some((path.clone(), stat(&path).ok()?)));
+    let mut all: Vec<(PathBuf, FileStat)> = terminals.chain(own()).collect();
+    all.retain(|(_, found)| found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFCHR.bits());
+    all
+}
+
+/// What PID 1 was started at, which need not have a name here.
+fn own() -> Option<(PathBuf, FileStat)> {
+    let stdin = std::io::stdin();
+    nix::unistd::isatty(stdin.as_fd()).ok().filter(|is| *is)?;
+    Some(("the terminal".into(), fstat(stdin).ok()?))
+}

@@ -8,6 +8,8 @@ mod docs;
 mod entries;
 #[path = "check/far.rs"]
 mod far;
+#[path = "check/gpus.rs"]
+mod gpus;
 #[path = "check/host.rs"]
 mod host;
 #[path = "check/manifests.rs"]
@@ -330,36 +332,6 @@ fn odd_names_break_no_line() {
         text.contains("cannot be read as 0:0: File name too long") && text.lines().all(|line| line.len() < 700),
         "{text}"
     );
-}
-
-#[test]
-fn gpus_are_counted_by_their_nodes() {
-    if !possible(&[]) {
-        return;
-    }
-    let script = "mkdir -p dev; mount -t tmpfs none dev; mknod dev/null c 1 3; mknod dev/nvidia0 c 195 0; mknod dev/nvidiactl c 195 255
-        mount --move dev /dev";
-    let sandbox =
-        |count| Sandbox::new(script).with("TRAINIT_GPU_COUNT", count).with("TRAINIT_CHECKS", "host=off code=off");
-    assert_eq!(sandbox("1").check().only("gpu").2, "1 GPU");
-    let two = sandbox("2").check();
-    assert_eq!((two.only("gpu").0, two.code), ("gpu.count", 110));
-    assert!(two.only("gpu").2.starts_with("1 GPU, 2 asked for by TRAINIT_GPU_COUNT"));
-    assert_eq!(sandbox("none").check().code, 110);
-}
-
-#[test]
-fn a_device_that_the_control_group_refuses_is_told() {
-    if !possible(&["/sys/fs/cgroup/devices/cgroup.procs"]) {
-        return;
-    }
-    let script = "G=/sys/fs/cgroup/devices/trainit-test-$$; mkdir $G
-        (while [ -d /proc/$$ ]; do sleep 0.1; done; rmdir $G) >/dev/null 2>&1 &
-        mkdir -p dev; mount -t tmpfs none dev; mknod dev/null c 1 3; mknod dev/nvidia0 c 195 0; mount --move dev /dev
-        echo 'c 195:* rwm' > $G/devices.deny; echo $$ > $G/cgroup.procs";
-    let checked = Sandbox::new(script).with("TRAINIT_GPU_COUNT", "1").check();
-    assert_eq!((checked.only("gpu").0, checked.code), ("gpu.access", 210));
-    assert!(checked.only("gpu").2.contains("/dev/nvidia0 is refused by the container's device control group"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `trainit check`: all checks, or some, with nothing started. `trainit gpu` is the same for one family.
+//! `trainit check`: all checks, or some, with nothing started.
 
 use super::{Answer, Asked};
 use crate::check::{self, Finding, Scene, Status};
@@ -14,17 +14,11 @@ use std::time::SystemTime;
 /// A configuration that cannot be (78), a check that there is not (64).
 pub fn run(asked: &Asked, json: bool, only: &[String]) -> Result<Answer> {
     let began = SystemTime::now();
-    let mut scene = scene(asked)?;
-    check::validate(&scene.settings)?;
     check::validate_only(only)?;
+    let (scene, notes, mut console) = stage(asked)?;
     let only = (!only.is_empty()).then_some(only);
-    let mut console = Console::new(&scene.settings, scene.ground());
-    let identity = scene.identity(&asked.environment)?;
-    scene.become_user(identity, &BTreeMap::new())?;
-    scene.add_secrets(&BTreeMap::new())?;
-    let compat = check::forward_compat(&mut scene);
     if !json {
-        scene.user.iter().flat_map(|user| &user.notes).chain(&compat).for_each(|note| console.line(note));
+        notes.iter().for_each(|note| console.line(note));
     }
     let findings = check::run(&scene, only, &mut || {}, &mut |told| {
         if !json {
@@ -39,7 +33,21 @@ pub fn run(asked: &Asked, json: bool, only: &[String]) -> Result<Answer> {
     Ok(Answer { text, exit })
 }
 
-fn tell_end(scene: &Scene, findings: &[Finding], exit: Exit, console: &mut Console) -> String {
+/// What is checked, as the user that a start would become, with lines about that; and where lines go.
+pub(super) fn stage(asked: &Asked) -> Result<(Scene, Vec<String>, Console)> {
+    let mut scene = scene(asked)?;
+    check::validate(&scene.settings)?;
+    let console = Console::new(&scene.settings, scene.ground());
+    let identity = scene.identity(&asked.environment)?;
+    scene.become_user(identity, &BTreeMap::new())?;
+    scene.add_secrets(&BTreeMap::new())?;
+    let compat = check::forward_compat(&mut scene);
+    let notes = scene.user.iter().flat_map(|user| &user.notes).cloned().chain(compat).collect();
+    Ok((scene, notes, console))
+}
+
+/// The correction and the summary; the text for stdout, which is none.
+pub(super) fn tell_end(scene: &Scene, findings: &[Finding], exit: Exit, console: &mut Console) -> String {
     if let Some(correction) = report::correction(findings, &scene.started()) {
         console.correction(&correction);
     }

@@ -6,6 +6,7 @@ mod checkpoint;
 pub mod config;
 mod deps;
 mod env;
+mod gpu;
 mod health;
 mod probe;
 mod rehearse;
@@ -264,7 +265,7 @@ fn run(words: &[OsString]) -> Result<Answer> {
 fn dispatch(command: Command) -> Result<Answer> {
     match command {
         Command::Check { json, only, layers } => check::run(&Asked::new(layers), json, &only),
-        Command::Gpu { json, layers } => check::run(&Asked::new(layers), json, &check::family("gpu")),
+        Command::Gpu { json, layers } => gpu::run(&Asked::new(layers), json),
         Command::Deps(DepsCommand::Install { layers }) => deps::install(&Asked::new(layers)),
         Command::Deps(DepsCommand::Status { layers }) => deps::status(&Asked::new(layers)),
         Command::Config(command) => configuration(command),

@@ -1,7 +1,7 @@
 //! The JSON report: what `trainit check --json` prints and what `report.file` gets. Its shape is versioned; fields are only added.
 
 use super::remedy::{self, Correction};
-use crate::check::{Finding, Scene, Status, provenance, verdict};
+use crate::check::{Finding, Inventory, Scene, Status, provenance, verdict};
 use crate::engine::Place;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -33,6 +33,8 @@ pub struct Report {
     took_ms: u64,
     remedy: Option<String>,
     start: Option<Correction>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gpus: Option<Inventory>,
 }
 
 /// A finding as it stands in the report.
@@ -99,6 +101,7 @@ impl Report {
             took_ms: milliseconds(took),
             remedy: correction.as_ref().map(Correction::text),
             start: correction,
+            gpus: None,
         }
     }
 
@@ -111,6 +114,12 @@ impl Report {
     /// Adds what became of the dependencies.
     pub fn with_dependencies(mut self, what: impl Into<String>, took: Duration) -> Self {
         self.dependencies = Some(Dependencies { what: show::masked(&what.into()), took_ms: milliseconds(took) });
+        self
+    }
+
+    /// Adds what GPUs are here.
+    pub fn with_gpus(mut self, gpus: Inventory) -> Self {
+        self.gpus = Some(gpus);
         self
     }
 

@@ -2,6 +2,7 @@
 //! in, words out; it decides nothing.
 
 mod console;
+mod inventory;
 mod json;
 mod remedy;
 mod style;
@@ -9,6 +10,7 @@ mod termination;
 
 pub use crate::show::masked as mask;
 pub use console::Console;
+pub use inventory::inventory;
 pub use json::{Dependencies, Hook, Report};
 pub use remedy::{Correction, correction};
 pub use termination::termination;

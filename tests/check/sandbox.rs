@@ -61,6 +61,21 @@ impl Sandbox {
         self
     }
 
+    /// The same once more, for another start.
+    pub fn again(&self) -> Self {
+        let mut again = Sandbox::new(&self.script);
+        again.variables.clone_from(&self.variables);
+        let (old, new) = (self.directory.path().display().to_string(), again.directory.path().display().to_string());
+        again.variables.iter_mut().for_each(|(_, value)| *value = value.replace(&old, &new));
+        again
+    }
+
+    /// With more of a script behind what there is.
+    pub fn then(mut self, script: &str) -> Self {
+        self.script = format!("{}\n{script}", self.script);
+        self
+    }
+
     /// As this user, once the mounts are made.
     pub fn user(mut self, uid: u32) -> Self {
         self.user = Some(uid);

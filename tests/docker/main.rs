@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "a helper that cannot go on ends its test")]
 
 mod corrections;
+mod gpus;
 mod harness;
 mod images;
 mod job;

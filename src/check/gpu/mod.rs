@@ -7,6 +7,7 @@ mod demand;
 mod devices;
 mod forward;
 pub mod health;
+pub mod inventory;
 mod libraries;
 mod surroundings;
 mod table;

@@ -11,7 +11,10 @@ use std::path::Path;
 impl Gpus {
     /// The libraries for forward compatibility: where a program finds them first, they have to be right.
     pub(super) fn compat_is_right(&mut self) -> Answer {
-        if self.wanted.compat == ForwardCompat::On && self.has_nvidia() && self.compat() == Compat::Absent {
+        if !self.has_nvidia() {
+            return Ok(());
+        }
+        if self.wanted.compat == ForwardCompat::On && self.compat() == Compat::Absent {
             return self.found(
                 Trouble::new("gpu.compat is on, and the image has nothing for forward compatibility")
                     .advice("install cuda-compat-X-Y in the image, or leave gpu.compat at auto"),

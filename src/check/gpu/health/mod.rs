@@ -14,7 +14,7 @@ use super::Gpus;
 use crate::check::rules::Rules;
 use crate::check::step::{Answer, Subject, Trouble, walk};
 use crate::check::{Facts as Row, Finding, Scene};
-use crate::gpu::facts::{Facts, Gpu};
+use crate::gpu::facts::{Facts, Gpu, nvml_code};
 use crate::show;
 use serde_json::json;
 
@@ -107,7 +107,7 @@ fn name(gpu: &Gpu) -> String {
 }
 
 /// An address as sysfs writes it; NVML's has a longer domain.
-fn bus(pci: &str) -> String {
+pub(super) fn bus(pci: &str) -> String {
     let lower = pci.to_ascii_lowercase();
     match lower.split_once(':') {
         Some((domain, rest)) if domain.len() > 4 => {
@@ -115,6 +115,21 @@ fn bus(pci: &str) -> String {
         }
         _ => lower,
     }
+}
+
+/// How a GPU is, in a few words.
+pub(super) fn word(gpu: &Gpu) -> String {
+    let bad_memory = gpu.sram_threshold == Some(true) || gpu.remapped.is_some_and(|rows| rows.failed);
+    let words = match (gpu.condemned(), gpu.handle, gpu.recovery) {
+        (Some(nvml_code::RESET_REQUIRED), ..) | (_, _, Some(1 | 4)) => "wants a reset",
+        (Some(_), ..) => "lost",
+        (_, Some(code), _) if code != 0 => return format!("error {code}"),
+        (_, _, Some(2)) => "wants a restart of the node",
+        _ if bad_memory => "bad memory",
+        _ if gpu.ecc_volatile.is_some_and(|errors| errors > 0) => "had memory errors",
+        _ => "well",
+    };
+    words.to_owned()
 }
 
 /// `12080` is CUDA 12.8.

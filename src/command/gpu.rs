@@ -1,0 +1,29 @@
+//! `trainit gpu`: what GPUs are here, as a table, and below it what a start would say about them.
+
+use super::check::{self as checking, tell_end};
+use super::{Answer, Asked};
+use crate::check::{self, inventory};
+use crate::error::Result;
+use crate::exit::Exit;
+use crate::report::{self, Report};
+use std::time::SystemTime;
+
+/// Shows the GPUs; as JSON that is the report of a check with one field more.
+///
+/// # Errors
+/// A configuration that cannot be (78).
+pub fn run(asked: &Asked, json: bool) -> Result<Answer> {
+    let began = SystemTime::now();
+    let (scene, notes, mut console) = checking::stage(asked)?;
+    let findings = check::run(&scene, Some(&checking::family("gpu")), &mut || {}, &mut |_| {});
+    let exit = check::verdict(&findings).unwrap_or(Exit::Success);
+    let gpus = inventory(&scene, &findings);
+    if json {
+        let report = Report::new(&scene, None, &findings, began).with_exit(exit).with_gpus(gpus);
+        return Ok(Answer { text: report.to_json(), exit });
+    }
+    report::print(&report::inventory(&gpus));
+    notes.iter().for_each(|note| console.line(note));
+    findings.iter().for_each(|finding| console.finding(finding));
+    Ok(Answer { text: tell_end(&scene, &findings, exit, &mut console), exit })
+}

@@ -1,0 +1,117 @@
+//! What GPUs are here, as a table that a person reads: a column for everything that is known of any of them, and below it what belongs
+//! to all.
+
+use crate::check::{Device, Inventory};
+use crate::show;
+
+/// A column: its title, and what stands in it.
+type Column = (&'static str, fn(&Device) -> String);
+
+const COLUMNS: [Column; 7] = [
+    ("GPU", |device| device.id.clone()),
+    ("NAME", |device| show::line(&device.name).into_owned()),
+    ("MEMORY", |device| device.memory.map(show::size).unwrap_or_default()),
+    ("USED", |device| device.used.map(show::size).unwrap_or_default()),
+    ("CAPABILITY", |device| device.capability.clone().unwrap_or_default()),
+    ("BUS", |device| device.bus.clone().unwrap_or_default()),
+    ("STATE", |device| show::line(&device.state).into_owned()),
+];
+
+/// The table, and the lines below it.
+pub fn inventory(inventory: &Inventory) -> String {
+    let table = if inventory.devices.is_empty() { nothing(inventory) } else { table(&inventory.devices) };
+    let facts: String =
+        facts(inventory).iter().map(|(name, value)| format!("{name:<19}{}\n", show::line(value))).collect();
+    if facts.is_empty() { table } else { format!("{table}\n{facts}") }
+}
+
+fn nothing(inventory: &Inventory) -> String {
+    match inventory.through {
+        Some(way) => format!("GPUs through {way}: they cannot be counted from here\n"),
+        None => "no GPU here\n".to_owned(),
+    }
+}
+
+fn table(devices: &[Device]) -> String {
+    let columns = COLUMNS.iter().map(|(title, cell)| (*title, devices.iter().map(cell).collect::<Vec<String>>()));
+    let columns: Vec<(&str, Vec<String>)> =
+        columns.filter(|(_, cells)| cells.iter().any(|cell| !cell.is_empty())).collect();
+    let width = |text: &str| text.chars().count();
+    let widths: Vec<usize> = columns
+        .iter()
+        .map(|(title, cells)| cells.iter().map(|cell| width(cell)).max().unwrap_or(0).max(width(title)))
+        .collect();
+    let row = |cells: Vec<&str>| {
+        let padded = cells.iter().zip(&widths).map(|(cell, wide)| format!("{cell:<wide$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    let title = row(columns.iter().map(|(title, _)| *title).collect());
+    let rows = (0..devices.len())
+        .map(|at| row(columns.iter().filter_map(|(_, cells)| Some(cells.get(at)?.as_str())).collect()));
+    std::iter::once(title).chain(rows).collect()
+}
+
+fn facts(inventory: &Inventory) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    lines.extend(inventory.driver.as_ref().map(|driver| ("driver", driver.clone())));
+    lines.extend(inventory.cuda.as_ref().map(|cuda| ("CUDA", format!("up to {cuda}"))));
+    lines
+        .extend(inventory.image_cuda.as_ref().map(|(version, from)| ("image", format!("for CUDA {version} ({from})"))));
+    for library in &inventory.libraries {
+        let file = library.file.clone().unwrap_or_else(|| "not found".to_owned());
+        lines.push((library.name, library.kind.map_or(file.clone(), |kind| format!("{file} ({kind})"))));
+    }
+    lines.extend(inventory.shown.as_ref().map(|(count, by)| ("shown to programs", format!("{count} ({by})"))));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::Library;
+
+    #[test]
+    fn a_table_has_the_columns_of_which_something_is_known() {
+        let device = |id: &str, used| Device {
+            id: id.into(),
+            name: "NVIDIA H200".into(),
+            memory: Some(140 << 30),
+            used,
+            bus: Some("0000:1b:00.0".into()),
+            state: "well".into(),
+            ..Device::default()
+        };
+        let all = Inventory {
+            devices: vec![device("0", Some(1 << 30)), Device { state: "lost".into(), ..device("10", None) }],
+            driver: Some("570.172.08".into()),
+            cuda: Some("12.8".into()),
+            image_cuda: Some(("12.8.1".into(), "CUDA_VERSION".into())),
+            libraries: vec![
+                Library { name: "libcuda.so.1", file: Some("/usr/lib/libcuda.so.570.172.08".into()), kind: None },
+                Library { name: "libnvidia-ml.so.1", ..Library::default() },
+            ],
+            shown: Some((1, "CUDA_VISIBLE_DEVICES=0".into())),
+            ..Inventory::default()
+        };
+        let expected = "\
+GPU  NAME         MEMORY   USED   BUS           STATE
+0    NVIDIA H200  140 GiB  1 GiB  0000:1b:00.0  well
+10   NVIDIA H200  140 GiB         0000:1b:00.0  lost
+
+driver             570.172.08
+CUDA               up to 12.8
+image              for CUDA 12.8.1 (CUDA_VERSION)
+libcuda.so.1       /usr/lib/libcuda.so.570.172.08
+libnvidia-ml.so.1  not found
+shown to programs  1 (CUDA_VISIBLE_DEVICES=0)
+";
+        assert_eq!(inventory(&all), expected);
+    }
+
+    #[test]
+    fn nothing_is_a_line_as_well() {
+        assert_eq!(inventory(&Inventory::default()), "no GPU here\n");
+        let wsl = Inventory { through: Some("WSL2 (/dev/dxg)"), ..Inventory::default() };
+        assert_eq!(inventory(&wsl), "GPUs through WSL2 (/dev/dxg): they cannot be counted from here\n");
+    }
+}

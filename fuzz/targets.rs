@@ -52,12 +52,14 @@ pub const TARGETS: &[Target] = &[
     target("installer_words", installer_words),
     target("kept_answers", kept_answers),
     target("linker_cache", |bytes| _ = gpu::cache::find(bytes, "libcuda.so.1")),
+    target("distributions", distributions),
     target("manifest", manifest_lines),
     target("mountinfo", mount_table),
     target("pip_conf", |bytes| _ = deps::pip::parse(bytes)),
     target("proc_stat", |bytes| _ = proc::parse_start_time(bytes)),
     target("proc_status", |bytes| _ = proc::parse_status(bytes)),
     target("requirements", requirements),
+    target("store", store_files),
     target("show", words_for_people),
     target("signal", signal_name),
     target("state", state_file),
@@ -268,6 +270,43 @@ fn requirements(bytes: &[u8]) {
 /// What trainit itself wrote beside the packages, where others can write too.
 fn kept_answers(bytes: &[u8]) {
     let _ = (deps::python::read(bytes), deps::stamp::read(bytes));
+}
+
+/// What packages say about themselves, and what is asked for: names, versions, specifiers, markers, in any bytes.
+fn distributions(bytes: &[u8]) {
+    use deps::packaging::{Requirement, Version};
+    let words = text(bytes);
+    let found = deps::installed::metadata::parse(bytes);
+    assert!(deps::installed::record::paths(&words).all(|path| !path.contains('\n')), "a path is of one line");
+    let versions: Vec<_> =
+        found.version.iter().map(String::as_str).chain(words.lines()).filter_map(Version::parse).collect();
+    let requirements = found.requires.iter().map(String::as_str).chain(words.lines()).filter_map(Requirement::parse);
+    for requirement in requirements.take(50) {
+        let holds = |marker: &deps::packaging::Marker| marker.holds(&deps::packaging::Environment::default(), "x");
+        let _ = requirement.marker.as_ref().map(holds);
+        if let deps::packaging::Source::Versions(specifiers) = &requirement.source {
+            versions.iter().take(50).for_each(|version| _ = specifiers.contains(version));
+        }
+    }
+    for version in &versions {
+        assert_eq!(Version::parse(&version.to_string()).as_ref(), Some(version), "a version is what it is written as");
+    }
+}
+
+/// What lies in a store that others can write: a packed environment, leases, failures, names in archives.
+fn store_files(bytes: &[u8]) {
+    use std::io::{Cursor, Read};
+    let _ = (deps::store::lease::read(bytes), deps::store::failed::read(bytes));
+    if let Some(path) = deps::store::below(bytes) {
+        assert!(path.components().all(|part| matches!(part, Component::Normal(_))), "{path:?} leads elsewhere");
+    }
+    let mut file = Cursor::new(bytes);
+    if let Ok(index) = deps::store::archive::index(&mut file) {
+        let mut whole = index.pieces(file.take(bytes.len() as u64));
+        assert!(
+            whole.try_fold(0, |sum, piece| Some(sum + piece.ok()?.len())).is_none_or(|sum| sum <= bytes.len() << 8)
+        );
+    }
 }
 
 /// What an installer prints, in pieces as they come (the first byte says how long): pieces change nothing, and a secret never

@@ -17,6 +17,8 @@ mod protect;
 mod pythons;
 #[path = "deps/server.rs"]
 mod server;
+#[path = "deps/store.rs"]
+mod store;
 mod support;
 #[path = "support/wheel.rs"]
 mod wheel;

@@ -58,7 +58,9 @@ fn request(scene: &Scene) -> Request<'_> {
 fn summary(outcome: &Outcome) -> String {
     let words = outcome.words().unwrap_or_else(|| "nothing to install".to_owned());
     match outcome {
-        Outcome::Installed { took, .. } => format!("{words} in {:.1} s", took.as_secs_f32()),
+        Outcome::Installed { took, .. } | Outcome::Unpacked { took, .. } => {
+            format!("{words} in {:.1} s", took.as_secs_f32())
+        }
         _ => words,
     }
 }

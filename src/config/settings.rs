@@ -125,6 +125,10 @@ settings! {
     /// What of the image's own stays as it is: `auto` (the torch family, jax, tensorflow, CUDA, the numpy that they are built against,
     /// what the image built or pinned itself), names, also with a star at the end, `-NAME` for what may go all the same; or `off`.
     "deps.protect" deps_protect: Vec<String> = "auto" eg "[auto, -numpy]", project;
+    /// Directory on a shared volume for finished environments: built by one start, used by its replicas and by later starts.
+    "deps.store" deps_store: Option<PathBuf> = "" eg "/shared/trainit-deps", project;
+    /// Most bytes of all environments there; what was not used for longest goes first.
+    "deps.store_size" deps_store_size: Option<Size> = "50GiB", project;
     /// Deadline of the whole installation.
     "deps.timeout" deps_timeout: Option<Duration> = "30m", project;
     /// How often an installation is tried again when the index or the network is down.

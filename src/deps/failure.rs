@@ -13,6 +13,8 @@ pub struct Class {
     pub says: &'static str,
     /// Whether trying again can help.
     pub again: Again,
+    /// It would be the same for every start that wants the same, wherever it is.
+    pub is_everywhere: bool,
     /// What to do.
     pub hint: &'static str,
     /// What installers write then; any of these, in text where every blank is one space.
@@ -31,16 +33,21 @@ pub enum Again {
 }
 
 const fn permanent(says: &'static str, hint: &'static str, signs: &'static [&'static str]) -> Class {
-    Class { says, again: Again::Never, hint, signs }
+    Class { says, again: Again::Never, is_everywhere: true, hint, signs }
+}
+
+/// It has to do with this machine or this user.
+const fn here(says: &'static str, hint: &'static str, signs: &'static [&'static str]) -> Class {
+    Class { is_everywhere: false, ..permanent(says, hint, signs) }
 }
 
 const fn passing(says: &'static str, hint: &'static str, signs: &'static [&'static str]) -> Class {
-    Class { says, again: Again::Later, hint, signs }
+    Class { again: Again::Later, ..permanent(says, hint, signs) }
 }
 
 /// What is final whatever else was written before.
 const FINAL: &[Class] = &[
-    permanent(
+    here(
         "no space is left",
         "make room, or point TMPDIR and the cache elsewhere (UV_CACHE_DIR, PIP_CACHE_DIR)",
         &["No space left on device", "Errno 28]", "Disk quota exceeded"],
@@ -48,6 +55,7 @@ const FINAL: &[Class] = &[
     Class {
         says: "a download is not what its hash says",
         again: Again::Fresh,
+        is_everywhere: true,
         hint: "somebody replaced the file, or the hashes are old: make them anew",
         signs: &["DO NOT MATCH THE HASHES", "Hash mismatch for"],
     },
@@ -106,7 +114,7 @@ const FINAL: &[Class] = &[
             "Failed to build `",
         ],
     ),
-    permanent(
+    here(
         "a file that is named does not exist",
         "correct the path: one in a requirement file is relative to that file",
         &[
@@ -115,12 +123,12 @@ const FINAL: &[Class] = &[
             "does not appear to be a Python project",
         ],
     ),
-    permanent(
+    here(
         "files cannot be written",
         "make the directory writable for this user, or start without --read-only",
         &["Permission denied", "Read-only file system", "Errno 13]", "Errno 30]"],
     ),
-    permanent(
+    here(
         "this Python belongs to the system",
         "make a virtual environment and put it first on PATH",
         &["externally-managed-environment", "is externally managed"],
@@ -129,7 +137,7 @@ const FINAL: &[Class] = &[
 
 /// What happens on the way to an index.
 const NETWORK: &[Class] = &[
-    permanent(
+    here(
         "the index refuses the user",
         "check user and token of the index (UV_DEFAULT_INDEX, PIP_INDEX_URL, ~/.netrc)",
         &[
@@ -143,17 +151,17 @@ const NETWORK: &[Class] = &[
             "Credentials not correct",
         ],
     ),
-    permanent(
+    here(
         "pip passes over an index without https",
         "use https, or allow it: PIP_TRUSTED_HOST=name-of-the-host",
         &["is not a trusted or secure host"],
     ),
-    permanent(
+    here(
         "the certificate of the index is not trusted",
         "mount your authority's certificate and name it: SSL_CERT_FILE=/path, PIP_CERT=/path",
         &["CERTIFICATE_VERIFY_FAILED", "invalid peer certificate", "UnknownIssuer"],
     ),
-    permanent(
+    here(
         "the proxy wants a password",
         "put user and password into HTTPS_PROXY",
         &["407 Proxy Authentication", "407 Client Error", "HTTP error 407", "proxy authorization required"],
@@ -249,12 +257,12 @@ const ANSWERS: &[Class] = &[
     ),
 ];
 
-const OUT_OF_MEMORY: Class = permanent(
+const OUT_OF_MEMORY: Class = here(
     "it needed more memory than the container has",
     "raise the limit (docker run --memory, resources.limits.memory), or build less at a time: MAX_JOBS=1",
     &[],
 );
-const KILLED: Class = permanent(
+const KILLED: Class = here(
     "the installer was killed",
     "it may have used more memory than the node has: set MAX_JOBS=1, or bake the packages into the image",
     &[],
@@ -265,7 +273,7 @@ const TIME_OUT: Class = passing(
     "raise it: TRAINIT_DEPS_TIMEOUT=1h, or bake the packages into the image",
     &[],
 );
-const OTHER: Class = permanent("the installer failed", "", &[]);
+const OTHER: Class = here("the installer failed", "", &[]);
 
 /// A failure, told.
 #[derive(Debug, PartialEq, Eq)]

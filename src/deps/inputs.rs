@@ -38,6 +38,8 @@ pub struct Inputs {
     pub for_pip: Vec<String>,
     /// Changes when any of it changes.
     pub digest: String,
+    /// A package that is used where it is, so that its build may lie there, too.
+    pub editable: Option<String>,
     /// What cannot be compared with an earlier state, so that the installer has to look.
     pub unknown: Option<String>,
 }
@@ -154,7 +156,10 @@ impl Reader<'_> {
             match item {
                 Item::Include(name) => self.nested("-r", name, beside, &place)?,
                 Item::Constraint(name) => self.nested("-c", name, beside, &place)?,
-                Item::Editable(path) => self.local(path, beside, true),
+                Item::Editable(path) => {
+                    self.found.editable.get_or_insert(format!("{place} is editable"));
+                    self.local(path, beside, true);
+                }
                 Item::Requirement(text) => {
                     self.local(text, beside, false);
                     let ask = Ask { place: place.clone(), text: requirements::without_options(text).to_owned() };

@@ -183,6 +183,8 @@ pub struct Job<'a> {
     pub upgrade: bool,
     /// Nothing from a cache.
     pub fresh: bool,
+    /// Others get what is installed: compiled once here, it need not be compiled by each of them.
+    pub compile: bool,
     /// What stays as it is.
     pub kept: &'a Kept,
     /// The same, in a file for this tool.
@@ -229,6 +231,9 @@ impl Job<'_> {
             self.environment.get("REQUESTS_CA_BUNDLE").filter(|_| self.environment.get("SSL_CERT_FILE").is_none())
         {
             command.env("SSL_CERT_FILE", bundle);
+        }
+        if self.compile && self.environment.get("UV_COMPILE_BYTECODE").is_none() {
+            command.env("UV_COMPILE_BYTECODE", "1");
         }
         self.uv_cache(&mut command);
         command

@@ -5,6 +5,7 @@
 //! installation wrote down, hold them against what is installed, and only then install.
 
 mod already;
+mod attempt;
 mod digest;
 mod failure;
 mod glance;
@@ -26,11 +27,15 @@ pub mod redact;
 pub mod requirements;
 mod satisfied;
 mod select;
+mod share;
 mod site;
+mod spot;
 pub mod stamp;
 mod starts;
 mod status;
+pub mod store;
 mod target;
+mod ticker;
 mod translate;
 mod view;
 mod wanted;
@@ -89,6 +94,19 @@ pub enum Outcome {
         /// How many requirements they hold for this interpreter.
         requirements: usize,
     },
+    /// The environment came from the store.
+    Unpacked {
+        /// The files.
+        files: Vec<PathBuf>,
+        /// The program that installed, with its version, and where that was.
+        installer: String,
+        /// How many packages came or changed.
+        packages: usize,
+        /// How long it took.
+        took: Duration,
+        /// Variables that the workload has to get, so that it finds the packages.
+        environment: Vec<(OsString, OsString)>,
+    },
     /// The installer ran and succeeded.
     Installed {
         /// The files.
@@ -110,7 +128,9 @@ impl Outcome {
     pub fn environment(&self) -> &[(OsString, OsString)] {
         match self {
             Outcome::Nothing | Outcome::Satisfied { .. } => &[],
-            Outcome::Unchanged { environment, .. } | Outcome::Installed { environment, .. } => environment,
+            Outcome::Unchanged { environment, .. }
+            | Outcome::Unpacked { environment, .. }
+            | Outcome::Installed { environment, .. } => environment,
         }
     }
 
@@ -122,6 +142,10 @@ impl Outcome {
             Outcome::Satisfied { files, requirements } => {
                 let requirements = crate::show::count(*requirements as u64, "requirement");
                 Some(format!("{}: {requirements}, satisfied already", names(files)))
+            }
+            Outcome::Unpacked { files, installer, packages, .. } => {
+                let packages = crate::show::count(*packages as u64, "package");
+                Some(format!("{}: {packages} from the store, installed with {installer}", names(files)))
             }
             Outcome::Installed { files, installer, packages, .. } => {
                 let packages = crate::show::count(*packages as u64, "package");

@@ -2,6 +2,7 @@
 //! half done.
 
 use super::digest::Digest;
+use super::installed::record;
 use super::python::Python;
 use crate::environment::Environment;
 use std::fs;
@@ -117,16 +118,8 @@ pub fn repair(directories: &[&Path], begun: SystemTime) -> Vec<String> {
 /// Whether every file of a package is there, by its own list (RECORD).
 fn is_whole(directory: &Path, metadata: &Path) -> bool {
     let Ok(record) = fs::read_to_string(metadata.join("RECORD")) else { return false };
-    let listed = |line: &str| directory.join(recorded_path(line)).symlink_metadata().is_ok();
-    metadata.join("METADATA").is_file() && record.lines().filter(|line| !line.is_empty()).all(listed)
-}
-
-/// The first field of a line of comma-separated values.
-fn recorded_path(line: &str) -> String {
-    match line.strip_prefix('"') {
-        Some(quoted) => quoted.replace("\"\"", "\u{0}").split('"').next().unwrap_or_default().replace('\u{0}', "\""),
-        None => line.split(',').next().unwrap_or_default().to_owned(),
-    }
+    let there = |path: String| directory.join(path).symlink_metadata().is_ok();
+    metadata.join("METADATA").is_file() && record::paths(&record).all(there)
 }
 
 /// Whether no package is there but those that make packages.

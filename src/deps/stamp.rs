@@ -16,6 +16,9 @@ const SCHEMA: u32 = 1;
 /// The marker of an installation that has begun and not ended.
 const BEGUN: &str = "installing";
 
+/// The digest of the packages that such an installation began from.
+const BELOW: &str = "below";
+
 /// The list of what trainit installed.
 const OURS: &str = "installed.json";
 
@@ -92,7 +95,8 @@ impl Home {
     pub fn finish(&self, ours: &Names, stamp: &Stamp) -> io::Result<()> {
         replace(&self.0.join(OURS), &json(ours)?)?;
         self.note(stamp)?;
-        fs::remove_file(self.0.join(BEGUN))
+        fs::remove_file(self.0.join(BEGUN))?;
+        fs::remove_file(self.0.join(BELOW))
     }
 
     /// Writes a stamp alone.
@@ -103,12 +107,18 @@ impl Home {
         replace(&self.file(&stamp.files), &json(stamp)?)
     }
 
-    /// Notes that an installation begins, and what was there before. Until it is finished nothing beside it can be trusted.
+    /// Notes that an installation begins, and what was there before, also as a digest. Until it is finished nothing beside it can be trusted.
     ///
     /// # Errors
     /// The directory cannot be written.
-    pub fn begin(&self, before: &Names) -> io::Result<()> {
+    pub fn begin(&self, before: &Names, below: &str) -> io::Result<()> {
+        replace(&self.0.join(BELOW), below.as_bytes())?;
         replace(&self.0.join(BEGUN), &json(before)?)
+    }
+
+    /// The digest of what was there before the installation that was never finished.
+    pub fn below(&self) -> Option<String> {
+        fs::read_to_string(self.0.join(BELOW)).ok().filter(|digest| !digest.is_empty())
     }
 
     /// What was there before the installation that was never finished.
@@ -179,7 +189,8 @@ mod tests {
     fn a_stamp_is_found_wherever_the_code_is() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home(dir.path().join("deep/.trainit"));
-        home.begin(&names()).unwrap();
+        home.begin(&names(), "digest").unwrap();
+        assert_eq!(home.below().as_deref(), Some("digest"));
         assert_eq!(home.before(), Some(names()));
         assert!(home.unfinished().is_some());
         home.finish(&names(), &stamp()).unwrap();

@@ -80,6 +80,11 @@ impl<'a> View<'a> {
         }
     }
 
+    /// How far it is, in a few words.
+    pub fn progress(&self) -> String {
+        self.progress.words()
+    }
+
     /// That it goes on, and whether it does anything.
     fn still(&mut self, silent: Duration, written: Option<u64>) -> String {
         let before = std::mem::replace(&mut self.written, written);

@@ -27,6 +27,9 @@ const IDLE: [&str; 9] = [
     "UV_LOG_",
 ];
 
+/// The part that is about the packages that are there.
+pub const PACKAGES: &str = "installed packages";
+
 /// Settings that name files.
 const FILES: [&str; 5] = ["constraint", "UV_CONSTRAINT", "UV_BUILD_CONSTRAINT", "UV_OVERRIDE", "UV_EXCLUDE"];
 
@@ -127,7 +130,7 @@ impl Wanted<'_> {
             ("requirements", self.inputs.digest.clone()),
             ("interpreter", python.identity.clone()),
             ("settings", self.settings(python)),
-            ("installed packages", site::state(python, more, self.request.environment)),
+            (PACKAGES, site::state(python, more, self.request.environment)),
         ];
         parts.into_iter().map(|(name, digest)| (name.to_owned(), digest)).collect()
     }

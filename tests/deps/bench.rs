@@ -121,6 +121,10 @@ fn tell_outcome(outcome: &Outcome, report: &mut Report) {
         Outcome::Nothing => "nothing",
         Outcome::Unchanged { .. } => "unchanged",
         Outcome::Satisfied { .. } => "satisfied",
+        Outcome::Unpacked { installer, .. } => {
+            report.installer = installer.clone();
+            "unpacked"
+        }
         Outcome::Installed { installer, .. } => {
             report.installer = installer.clone();
             "installed"
@@ -294,6 +298,11 @@ impl Start {
 
     /// Starts behind mounts that only it sees; none if mounts cannot be made here.
     pub fn run_behind(&self, mounts: &str) -> Option<Report> {
+        Some(self.report(&self.behind(mounts)?.output().unwrap()))
+    }
+
+    /// The command of a start behind mounts that only it sees; none if mounts cannot be made here.
+    pub fn behind(&self, mounts: &str) -> Option<Command> {
         let able = Command::new("unshare").args(["-m", "true"]).output().is_ok_and(|output| output.status.success());
         if !able {
             println!("SKIPPED: mounts cannot be made here (unshare -m)");
@@ -302,7 +311,7 @@ impl Start {
         let user =
             self.uid.map(|uid| format!("setpriv --reuid {uid} --regid {uid} --clear-groups")).unwrap_or_default();
         let script = format!("set -e; {mounts}; {user} \"$0\" \"$@\"");
-        Some(self.report(&self.command(&["unshare", "-m", "sh", "-c", &script]).output().unwrap()))
+        Some(self.command(&["unshare", "-m", "sh", "-c", &script]))
     }
 
     /// The command of a start, perhaps behind other words.

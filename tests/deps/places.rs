@@ -12,7 +12,7 @@ fn as_nobody(bench: &Bench) -> Start {
     bench.start().with_uv().with("HOME", "/").user(UID)
 }
 
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     let root = nix::unistd::geteuid().is_root();
     if !root {
         println!("SKIPPED: only root can start as another user or make mounts");

@@ -3,6 +3,7 @@
 
 pub mod metadata;
 pub mod origin;
+pub mod record;
 
 use super::packaging::{Name, Version};
 use metadata::Metadata;

@@ -1,0 +1,155 @@
+//! Running an installer until it succeeds, or trying again cannot help.
+
+use super::Request;
+use super::failure::{Again, Failure, classify};
+use super::install::{self, permanent};
+use super::installer::{Job, Tool};
+use super::places;
+use super::protect::Kept;
+use super::redact::Redactor;
+use super::run::{self, End};
+use super::share::Share;
+use super::view::View;
+use super::wanted::Wanted;
+use crate::config::{LogFormat, Refresh};
+use crate::error::{Error, Result};
+use crate::exit::{Exit, Family};
+use crate::sys::cgroup;
+use crate::sys::temporary::Temporary;
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// The wait before the first new try; it doubles each time.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// The longest such wait.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// An installation by a tool.
+pub struct Attempts<'a> {
+    /// What is installed.
+    pub job: &'a install::Job<'a>,
+    /// With what.
+    pub tool: &'a Tool,
+    /// For whom else.
+    pub share: Option<&'a mut Share>,
+}
+
+impl Attempts<'_> {
+    /// Tries until it is installed.
+    ///
+    /// # Errors
+    /// What cannot be installed (116), and what may be installed later (216).
+    pub fn run(mut self, tell: &mut dyn FnMut(&str)) -> Result<()> {
+        let (wanted, spot, kept) = (self.job.wanted, self.job.spot, self.job.kept);
+        // Without pip's log a network that is down looks like a missing package.
+        let log = places::temporary(wanted.request.environment, "trainit-pip-log-");
+        let kept_file = kept_file(wanted, kept, self.tool)?;
+        let mut job = Job {
+            tool: self.tool,
+            executable: &spot.executable,
+            packages: &spot.packages,
+            managed: spot.managed,
+            files: &wanted.selection.files,
+            environment: wanted.request.environment,
+            log: log.as_ref().map(|log| log.path()),
+            upgrade: wanted.request.settings.deps_refresh.value != Refresh::Never,
+            fresh: false,
+            compile: self.share.as_ref().is_some_and(|share| share.builds()),
+            kept,
+            kept_file: kept_file.as_ref().map(|file| file.path()),
+        };
+        let tries = u32::from(wanted.request.settings.deps_retries.value.unwrap_or(0)) + 1;
+        for attempt in 1.. {
+            let Some(failure) = self.once(&job, tell)? else { break };
+            let pause = pause(attempt);
+            let time_left = self.job.deadline.is_none_or(|deadline| Instant::now() + pause < deadline);
+            let may_pass = match failure.class.again {
+                Again::Never => false,
+                Again::Fresh => !std::mem::replace(&mut job.fresh, true),
+                Again::Later => true,
+            };
+            if !may_pass || attempt >= tries || !time_left {
+                return Err(self.failed(&failure, attempt));
+            }
+            tell(&format!("{}: try {} of {tries} in {:.1} s", failure.class.says, attempt + 1, pause.as_secs_f32()));
+            std::thread::sleep(pause);
+        }
+        Ok(())
+    }
+
+    /// The error; others who wait for this hear of it, if it would be the same for them.
+    fn failed(&self, failure: &Failure, attempts: u32) -> Error {
+        let error = self.job.kept.explain(told(self.job.wanted, failure, attempts), &failure.lines);
+        if let Some(share) = self.share.as_ref().filter(|_| failure.class.is_everywhere) {
+            share.fail(&error);
+        }
+        error
+    }
+
+    /// Runs the tool once; the failure, if it was one.
+    fn once(&mut self, job: &Job<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<Failure>> {
+        let request = self.job.wanted.request;
+        let redactor = Redactor::for_environment(job.environment);
+        let terminal = is_terminal(request);
+        let mut view = View::new(redactor.clone(), terminal, tell);
+        let logged = job.log.and_then(|log| std::fs::metadata(log).ok()).map_or(0, |found| found.len() as usize);
+        let kills = || cgroup::memory_kills(request.root).unwrap_or(0);
+        let kills_before = kills();
+        let end = run::run(job.command(), terminal, self.job.deadline, &mut |event| {
+            view.event(event);
+            if let Some(share) = &mut self.share {
+                share.beat(|| view.progress());
+            }
+        });
+        let said = view.finish();
+        let end =
+            end.map_err(|error| permanent(format!("{} cannot be started", job.tool)).because(error.to_string()))?;
+        if matches!(end, End::Exited(status) if status.success()) {
+            return Ok(None);
+        }
+        let log = job.log.and_then(|log| std::fs::read(log).ok()).unwrap_or_default();
+        let log = redactor.text(&String::from_utf8_lossy(log.get(logged..).unwrap_or_default()));
+        Ok(Some(classify(job.tool, end, kills() > kills_before, &said, &log)))
+    }
+}
+
+/// Whether a person looks on.
+pub fn is_terminal(request: &Request<'_>) -> bool {
+    io::stderr().is_terminal() && request.settings.log_format.value == LogFormat::Text
+}
+
+/// What is kept, as a file for the tool; none if nothing is.
+fn kept_file(wanted: &Wanted<'_>, kept: &Kept, tool: &Tool) -> Result<Option<Temporary>> {
+    if kept.is_empty() {
+        return Ok(None);
+    }
+    let text = kept.text(matches!(tool, Tool::Uv { .. }));
+    let file = places::temporary(wanted.request.environment, "trainit-kept-").and_then(|mut file| {
+        file.file().write_all(text.as_bytes()).ok()?;
+        Some(file)
+    });
+    file.map(Some).ok_or_else(|| {
+        permanent("no temporary file can be written".to_owned()).hint("docker run --tmpfs /tmp:exec …, or set TMPDIR")
+    })
+}
+
+/// Doubling, and a little different for each of many replicas.
+fn pause(attempt: u32) -> Duration {
+    let whole = PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(8)).min(PAUSE_MAX);
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+    whole / 2 + (whole / 2).mul_f64(f64::from(now % 1_000_000) / 1e6)
+}
+
+fn told(wanted: &Wanted<'_>, failure: &Failure, tries: u32) -> Error {
+    let names: Vec<_> = wanted.selection.files.iter().map(|file| file.display().to_string()).collect();
+    let exit =
+        if failure.class.again == Again::Later { Exit::Transient(Family::Deps) } else { Exit::Permanent(Family::Deps) };
+    let times = if tries > 1 { format!(", {tries} times") } else { String::new() };
+    let mut error = Error::new(exit, format!("{} cannot be installed: {}{times}", names.join(" "), failure.class.says));
+    if !failure.lines.is_empty() {
+        error = error.because(failure.lines.join("; "));
+    }
+    [failure.class.hint].into_iter().filter(|hint| !hint.is_empty()).fold(error, |error, hint| error.hint(hint))
+}

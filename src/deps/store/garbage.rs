@@ -1,0 +1,210 @@
+//! Keeping a store small: what was not used for longest goes first, what was used within an hour never. What killed starts left
+//! goes after a day. Ages are by the clock of the store's file system.
+
+use super::ground::Ground;
+use super::names::{Names, What, what};
+use super::{archive, failed};
+use crate::show;
+use std::collections::HashMap;
+use std::fs::{self, File, Metadata};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What was used within this time is in use: nobody unpacks for so long.
+const IN_USE: Duration = Duration::from_secs(3600);
+
+/// What nobody finishes within this time, nobody finishes.
+const LEFT: Duration = Duration::from_secs(24 * 3600);
+
+/// Something that was taken away, or would be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// The file.
+    pub file: PathBuf,
+    /// Its bytes.
+    pub bytes: u64,
+    /// For how long nobody had used it.
+    pub unused: Duration,
+    /// What it is, for people.
+    pub what: String,
+}
+
+impl Taken {
+    /// In a line.
+    pub fn words(&self) -> String {
+        let days = self.unused.as_secs() / 86_400;
+        let unused = if days > 1 { format!("{days} days") } else { show::time(self.unused) };
+        format!(
+            "removed {} from the store: {}, {}, not used for {unused}",
+            self.file.display(),
+            self.what,
+            show::size(self.bytes)
+        )
+    }
+}
+
+/// An environment, as far as its going or staying is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    key: String,
+    bytes: u64,
+    unused: Duration,
+}
+
+/// Which environments go, so that the rest is within the limit and none is unused for too long.
+fn chosen(mut entries: Vec<Entry>, limit: u64, unused: Option<Duration>) -> Vec<Entry> {
+    let mut sum: u64 = entries.iter().fold(0, |sum, entry| sum.saturating_add(entry.bytes));
+    entries.sort_by_key(|entry| std::cmp::Reverse(entry.unused));
+    entries.retain(|entry| {
+        let old = unused.is_some_and(|unused| entry.unused >= unused);
+        let goes = entry.unused >= IN_USE && (old || sum > limit);
+        sum -= if goes { entry.bytes } else { 0 };
+        goes
+    });
+    entries
+}
+
+/// Takes away what need not be there; `dry`: only says what.
+pub fn prune(directory: &Path, limit: u64, unused: Option<Duration>, dry: bool) -> Vec<Taken> {
+    let ground = Ground::of(directory);
+    let (entries, leftovers) = read(directory, &ground);
+    let chosen = chosen(entries, limit, unused);
+    let environments = chosen.into_iter().filter_map(|entry| {
+        let names = Names::of(directory, &entry.key);
+        let taken = Taken {
+            what: contents(&names.packed),
+            file: names.packed.clone(),
+            bytes: entry.bytes,
+            unused: entry.unused,
+        };
+        (dry || take(&names, &ground)).then_some(taken)
+    });
+    let leftovers = leftovers.into_iter().filter(|taken| dry || fs::remove_file(&taken.file).is_ok());
+    environments.chain(leftovers).collect()
+}
+
+/// The environments and what is left of no use.
+fn read(directory: &Path, ground: &Ground) -> (Vec<Entry>, Vec<Taken>) {
+    let (mut packed, mut used, mut leftovers) = (Vec::new(), HashMap::new(), Vec::new());
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let (Some(name), Ok(found)) = (entry.file_name().into_string().ok(), entry.metadata()) else { continue };
+        let age = ground.age(&found);
+        let leftover =
+            |what: &str| Taken { file: entry.path(), bytes: found.len(), unused: age, what: what.to_owned() };
+        match what(&name) {
+            Some(What::Packed(key)) => packed.push(Entry { key: key.to_owned(), bytes: found.len(), unused: age }),
+            Some(What::Used(key)) => _ = used.insert(key.to_owned(), age),
+            Some(What::Lease) if age >= LEFT => leftovers.push(leftover("a lease of nobody")),
+            Some(What::Failed) if age >= failed::HOLDS => {
+                leftovers.push(leftover("a failure that does not count any more"))
+            }
+            Some(What::Leftover) if age >= LEFT => leftovers.push(leftover("what a killed start left")),
+            _ => {}
+        }
+    }
+    for entry in &mut packed {
+        entry.unused = used.get(&entry.key).copied().unwrap_or(entry.unused).min(entry.unused);
+    }
+    (packed, leftovers)
+}
+
+/// Takes one away, unless somebody has begun to use it meanwhile. Who has it open can read it to its end; where a server takes it
+/// away all the same, they build for themselves.
+fn take(names: &Names, ground: &Ground) -> bool {
+    let is_used = || fs::metadata(&names.used).is_ok_and(|used: Metadata| ground.age(&used) < IN_USE);
+    let aside = names.packed.with_extension(format!("gone-{}", std::process::id()));
+    if is_used() || fs::rename(&names.packed, &aside).is_err() {
+        return false;
+    }
+    if is_used() {
+        let _ = fs::hard_link(&aside, &names.packed);
+        let _ = fs::remove_file(&aside);
+        return false;
+    }
+    let _ = fs::remove_file(&names.used);
+    fs::remove_file(&aside).is_ok()
+}
+
+fn contents(packed: &Path) -> String {
+    let index = File::open(packed).and_then(|mut file| archive::index(&mut file));
+    match index {
+        Ok(index) => {
+            format!("{} for {}", show::count(index.manifest.packages.len() as u64, "package"), index.manifest.python)
+        }
+        Err(error) => format!("damaged ({error})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::SystemTime;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn entry(key: &str, bytes: u64, unused: Duration) -> Entry {
+        Entry { key: key.into(), bytes, unused }
+    }
+
+    fn keys(entries: &[Entry]) -> Vec<&str> {
+        entries.iter().map(|entry| entry.key.as_str()).collect()
+    }
+
+    #[test]
+    fn what_was_not_used_for_longest_goes_until_the_rest_fits() {
+        let all = vec![
+            entry("new", 10, DAY),
+            entry("old", 10, 9 * DAY),
+            entry("older", 10, 20 * DAY),
+            entry("now", 100, Duration::ZERO),
+        ];
+        assert_eq!(keys(&chosen(all.clone(), 130, None)), [""; 0]);
+        assert_eq!(keys(&chosen(all.clone(), 129, None)), ["older"]);
+        assert_eq!(keys(&chosen(all.clone(), 0, None)), ["older", "old", "new"]);
+        assert_eq!(keys(&chosen(all, 1000, Some(9 * DAY))), ["older", "old"]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_in_use_never_goes(all in proptest::collection::vec((0u64..100, 0u64..10_000), 0..30), limit in 0u64..2000) {
+            let entries: Vec<_> = all.iter().enumerate().map(|(n, (bytes, unused))| entry(&n.to_string(), *bytes, Duration::from_secs(*unused))).collect();
+            let gone = chosen(entries.clone(), limit, None);
+            prop_assert!(gone.iter().all(|entry| entry.unused >= IN_USE));
+            let left: u64 = entries.iter().map(|entry| entry.bytes).sum::<u64>() - gone.iter().map(|entry| entry.bytes).sum::<u64>();
+            let rest_in_use = entries.iter().filter(|entry| !gone.contains(entry)).all(|entry| entry.unused < IN_USE);
+            prop_assert!(left <= limit || rest_in_use);
+        }
+    }
+
+    #[test]
+    fn only_files_of_a_store_are_touched() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = SystemTime::now() - 30 * DAY;
+        let make = |name: &str| {
+            fs::write(dir.path().join(name), "x").unwrap();
+            File::open(dir.path().join(name)).unwrap().set_modified(old).unwrap();
+        };
+        let key = "0123456789abcdef";
+        let gone = [format!("{key}.tar.lz4"), format!("{key}.failed"), format!("{key}.lease"), ".new-123456".into()];
+        gone.iter().for_each(|name| make(name));
+        ["model.tar.lz4", "train.py", "CACHEDIR.TAG", ".newer"].iter().for_each(|name| make(name));
+        assert_eq!(prune(dir.path(), 0, None, true).len(), 4);
+        let taken = prune(dir.path(), 0, None, false);
+        assert!(taken.len() == 4 && taken[0].words().contains("not used for 30 days"), "{taken:?}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 4);
+    }
+
+    #[test]
+    fn a_use_that_begins_while_it_is_taken_away_keeps_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = Names::of(dir.path(), "0123456789abcdef");
+        fs::write(&names.packed, "x").unwrap();
+        fs::write(&names.used, "").unwrap();
+        assert!(!take(&names, &Ground::of(dir.path())));
+        assert!(names.packed.exists());
+        fs::remove_file(&names.used).unwrap();
+        assert!(take(&names, &Ground::of(dir.path())) && !names.packed.exists());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,116 @@
+//! What a store's file system is like: whether it can be written, what time it is there, and whose files may be believed. An
+//! environment is code that will run as this user, so nobody else may have put it there.
+
+use crate::sys::temporary::Temporary;
+use nix::unistd::geteuid;
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How the names of files begin that are not finished.
+pub const UNFINISHED: &str = ".new-";
+
+/// A store's file system.
+#[derive(Clone, Debug)]
+pub struct Ground {
+    /// Why no file can be made there.
+    pub closed: Option<String>,
+    /// Who makes files there: a server may take root for nobody.
+    maker: u32,
+    /// It shows the same rights for all files.
+    without_rights: bool,
+    /// The time that a new file got, and when that was here: clocks of machines differ, the server's is one.
+    time: SystemTime,
+    at: Instant,
+}
+
+impl Ground {
+    /// Finds out, by a file that is gone at once.
+    pub fn of(directory: &Path) -> Self {
+        let probe = Temporary::make(directory, UNFINISHED).and_then(|mut file| file.file().metadata());
+        let (found, closed): (Option<Metadata>, Option<io::Error>) = match probe {
+            Ok(found) => (Some(found), None),
+            Err(error) => (None, Some(error)),
+        };
+        let of = |value: fn(&Metadata) -> u32| found.as_ref().map(value);
+        Ground {
+            closed: closed.map(|error| error.to_string()),
+            maker: of(|found| found.uid()).unwrap_or_else(|| geteuid().as_raw()),
+            without_rights: of(|found| found.mode()).is_some_and(is_open),
+            time: found.and_then(|found| found.modified().ok()).unwrap_or_else(SystemTime::now),
+            at: Instant::now(),
+        }
+    }
+
+    /// Whether a file may be believed.
+    ///
+    /// # Errors
+    /// In words: whose it is.
+    pub fn believes(&self, file: &Metadata) -> Result<(), String> {
+        if ![0, self.maker, geteuid().as_raw()].contains(&file.uid()) {
+            return Err(format!("it belongs to user {}, whose code would run as {}", file.uid(), geteuid()));
+        }
+        if is_open(file.mode()) && !self.without_rights {
+            return Err(format!("others may write it (mode {:o})", file.mode() & 0o7777));
+        }
+        Ok(())
+    }
+
+    /// How long ago a file was written, by the clock of its file system.
+    pub fn age(&self, file: &Metadata) -> Duration {
+        let now = self.time + self.at.elapsed();
+        file.modified().ok().and_then(|time| now.duration_since(time).ok()).unwrap_or_default()
+    }
+}
+
+/// Whether others than its owner may write.
+fn is_open(mode: u32) -> bool {
+    mode & 0o022 != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_others_could_have_written_is_not_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let ground = Ground::of(dir.path());
+        assert!(ground.closed.is_none() && fs::read_dir(dir.path()).unwrap().next().is_none());
+        let path = dir.path().join("file");
+        fs::write(&path, "").unwrap();
+        let with = |mode| {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            fs::metadata(&path).unwrap()
+        };
+        assert!(ground.believes(&with(0o644)).is_ok());
+        assert!(ground.believes(&with(0o664)).unwrap_err().contains("664"));
+        assert!(Ground { without_rights: true, ..ground.clone() }.believes(&with(0o777)).is_ok());
+        if geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(4321), None).unwrap();
+            assert!(ground.believes(&with(0o644)).unwrap_err().contains("user 4321"));
+            assert!(Ground { maker: 4321, ..ground }.believes(&with(0o644)).is_ok());
+        }
+    }
+
+    #[test]
+    fn ages_are_told_by_the_clock_of_the_file_system() {
+        let dir = tempfile::tempdir().unwrap();
+        let hour = Duration::from_secs(3600);
+        let ground = Ground::of(dir.path());
+        let file = File::create(dir.path().join("file")).unwrap();
+        let age = |ground: &Ground| ground.age(&file.metadata().unwrap());
+        assert!(age(&ground) < Duration::from_secs(60));
+        // The server is an hour ahead of this machine: what it made just now is new all the same.
+        let ahead = Ground { time: ground.time + hour, ..ground };
+        file.set_modified(SystemTime::now() + hour).unwrap();
+        assert!(age(&ahead) < Duration::from_secs(60));
+        file.set_modified(SystemTime::now()).unwrap();
+        assert!(age(&ahead) > hour - Duration::from_secs(60));
+        assert!(Ground::of(Path::new("/proc/none")).closed.is_some());
+    }
+}

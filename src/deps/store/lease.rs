@@ -1,0 +1,221 @@
+//! The word that somebody builds an environment: one small file, made by whoever is first, whose bytes change while its owner
+//! lives. Whose turn it is decides `turn`; correctness never hangs on this file.
+
+use crate::sys::proc;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How often its bytes change: much more often than a lease goes stale.
+const BEAT: Duration = Duration::from_secs(5);
+
+/// Its length. It is written in one piece over the old one, so a reader sees a mixture at worst, which is a change as well.
+const LENGTH: usize = 1024;
+
+/// Who builds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// The name of its machine or container.
+    pub host: String,
+    /// Its process id there.
+    pub pid: u32,
+    /// Which start of which machine, and which namespace of process ids, that is.
+    space: String,
+    /// When that process began, in the kernel's ticks.
+    began: u64,
+    /// Nobody else's.
+    id: String,
+    /// What it is at.
+    pub doing: String,
+    beat: u64,
+}
+
+impl Owner {
+    /// This process.
+    pub fn this() -> Self {
+        let pid = std::process::id();
+        Owner {
+            host: kernel("hostname").chars().take(100).collect(),
+            pid,
+            space: space(),
+            began: proc::start_time(pid as i32).unwrap_or_default(),
+            id: format!("{}-{pid}", kernel("random/uuid")),
+            doing: "beginning".to_owned(),
+            beat: 0,
+        }
+    }
+
+    /// Whether it is known to be dead, because it was a process here. Of others nothing is known.
+    pub fn is_dead(&self) -> bool {
+        let here = !self.space.is_empty() && self.space == space();
+        here && proc::start_time(self.pid as i32) != Some(self.began)
+    }
+}
+
+/// What the kernel says of itself under this name.
+fn kernel(name: &str) -> String {
+    fs::read_to_string(Path::new("/proc/sys/kernel").join(name)).unwrap_or_default().trim().to_owned()
+}
+
+/// Process ids mean something only in one namespace of one start of one machine.
+fn space() -> String {
+    match (kernel("random/boot_id"), proc::pid_namespace()) {
+        (boot, Some(pids)) if !boot.is_empty() => format!("{boot} {pids}"),
+        _ => String::new(),
+    }
+}
+
+/// Reads who has a lease; anything else is nobody who is known.
+pub fn read(bytes: &[u8]) -> Option<Owner> {
+    serde_json::from_slice(bytes.trim_ascii_end()).ok()
+}
+
+/// The bytes of a lease; none if there is none.
+pub fn look(path: &Path) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path).ok()?.take(LENGTH as u64).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// A lease of ours; given back when it is dropped.
+#[derive(Debug)]
+pub struct Lease {
+    file: File,
+    path: PathBuf,
+    owner: Owner,
+    last: Instant,
+}
+
+impl Lease {
+    /// Makes it; none if somebody else was first.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn take(path: &Path, owner: Owner) -> io::Result<Option<Self>> {
+        let made = File::options().write(true).create_new(true).mode(0o644).open(path);
+        let file = match made {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut lease = Lease { file, path: path.to_owned(), owner, last: Instant::now() };
+        lease.write()?;
+        Ok(Some(lease))
+    }
+
+    /// Takes a dead builder's lease away. One that is not the one that was judged is put back.
+    pub fn take_away(path: &Path, judged: &[u8], owner: &Owner) {
+        let aside = path.with_extension(format!("stale-{}", owner.id));
+        // Of several that move it one succeeds.
+        if fs::rename(path, &aside).is_err() {
+            return;
+        }
+        if look(&aside).as_deref() != Some(judged) {
+            // Fails if there is a new one already; then two build, which does no harm.
+            let _ = fs::hard_link(&aside, path);
+        }
+        let _ = fs::remove_file(&aside);
+    }
+
+    /// Shows that its owner lives, and at what it is; now and then, however often it is called.
+    pub fn beat(&mut self, doing: impl FnOnce() -> String) {
+        if self.last.elapsed() < BEAT {
+            return;
+        }
+        self.owner.beat += 1;
+        self.owner.doing = doing().chars().take(100).collect();
+        self.last = Instant::now();
+        // A lease that cannot be renewed goes stale: then somebody else builds as well.
+        let _ = self.write();
+    }
+
+    /// Who we are.
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let mut bytes = serde_json::to_vec(&self.owner).map_err(io::Error::other)?;
+        bytes.resize(LENGTH, b' ');
+        self.file.write_all_at(&bytes, 0)?;
+        self.file.sync_data()
+    }
+}
+
+impl Drop for Lease {
+    /// Only if it is still ours: it may have been taken away, and be another's.
+    fn drop(&mut self) {
+        let inode = |found: fs::Metadata| (found.dev(), found.ino());
+        let ours = self.file.metadata().map(inode).ok();
+        if ours.is_some() && ours == fs::metadata(&self.path).map(inode).ok() {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn owner(id: &str) -> Owner {
+        Owner { id: id.into(), ..Owner::this() }
+    }
+
+    #[test]
+    fn one_of_two_gets_it_and_it_is_given_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.lease");
+        let lease = Lease::take(&path, owner("one")).unwrap().unwrap();
+        assert!(Lease::take(&path, owner("two")).unwrap().is_none());
+        assert_eq!(read(&look(&path).unwrap()), Some(lease.owner().clone()));
+        drop(lease);
+        assert!(Lease::take(&path, owner("two")).unwrap().is_some());
+    }
+
+    #[test]
+    fn its_bytes_change_while_its_owner_lives() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.lease");
+        let mut lease = Lease::take(&path, owner("one")).unwrap().unwrap();
+        let before = look(&path).unwrap();
+        lease.beat(|| "too early".to_owned());
+        assert_eq!(look(&path).unwrap(), before);
+        lease.last -= BEAT;
+        lease.beat(|| "installing (3 packages)".to_owned());
+        assert_eq!(read(&look(&path).unwrap()).unwrap().doing, "installing (3 packages)");
+    }
+
+    #[test]
+    fn a_lease_that_was_judged_dead_goes_and_another_stays_its_owners() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.lease");
+        let dead = Lease::take(&path, owner("dead")).unwrap().unwrap();
+        let judged = look(&path).unwrap();
+        Lease::take_away(&path, &judged, &owner("two"));
+        let alive = Lease::take(&path, owner("two")).unwrap().unwrap();
+        // Who was slow judges the old one, and the old owner was not dead after all.
+        Lease::take_away(&path, &judged, &owner("three"));
+        drop(dead);
+        assert_eq!(read(&look(&path).unwrap()), Some(alive.owner().clone()));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn of_a_process_here_it_is_known_whether_it_lives() {
+        let alive = Owner::this();
+        assert!(!alive.is_dead());
+        assert!(Owner { began: alive.began + 1, ..alive.clone() }.is_dead());
+        assert!(!Owner { space: "another machine".into(), began: 1, ..alive }.is_dead());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(read(&bytes).is_none());
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Environments that are built once and shared: by the replicas of a job, and by its later starts. A directory on a volume that
+//! all of them mount holds each as one file. Whatever is wrong with the store, a start can do without it.
+//!
+//! `turn` decides who builds; `lease`, `failed` and the packed file are what the others see of it; `archive`, `pack` and `unpack`
+//! are the file; `garbage` keeps the directory small.
+
+pub mod archive;
+pub mod failed;
+mod garbage;
+mod ground;
+pub mod lease;
+mod names;
+mod pack;
+mod place;
+mod shelf;
+mod turn;
+mod unpack;
+
+pub use garbage::{Taken, prune};
+pub use place::Place;
+pub use shelf::{Shelf, State};
+pub use unpack::below;
+
+use super::protect;
+use super::stamp::Names as Versions;
+use super::ticker::Ticker;
+use crate::error::{Error, Result};
+use crate::exit::{Exit, Family};
+use crate::show;
+use archive::{Index, Manifest};
+use failed::Failed;
+use lease::{Lease, Owner};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use turn::{Step, Turn};
+
+/// What came of asking the store.
+#[derive(Debug)]
+pub enum Got {
+    /// The environment.
+    Packed(Packed),
+    /// It is for us to build, for all.
+    Build(Lease),
+    /// Nothing: it is for us to build, for ourselves.
+    Nothing,
+}
+
+/// A packed environment that may be believed and is whole.
+#[derive(Debug)]
+pub struct Packed {
+    index: Index,
+    file: File,
+}
+
+impl Packed {
+    /// What it is.
+    pub fn manifest(&self) -> &Manifest {
+        &self.index.manifest
+    }
+
+    /// Unpacks it; what was made before an error is taken away again.
+    ///
+    /// # Errors
+    /// What reading and writing say.
+    pub fn unpack(self, place: &Place, ticker: &mut Ticker, tell: &mut dyn FnMut(&str)) -> io::Result<()> {
+        let (whole, mut made) = (self.index.manifest.bytes, unpack::Made::default());
+        let mut told =
+            |bytes| ticker.tick(|| format!("unpacking {} of {}", show::size(bytes), show::size(whole)), tell);
+        let done = unpack::unpack(&self.index, self.file, &place.root, &mut made, &mut told);
+        if done.is_err() {
+            made.undo();
+        }
+        done
+    }
+}
+
+impl Shelf {
+    /// Waits until the environment is there, or it is our turn to build it.
+    ///
+    /// # Errors
+    /// It cannot be built (116, 216), as others have found out; or the time was over (216).
+    pub fn get(&self, deadline: Option<Instant>, ticker: &mut Ticker, tell: &mut dyn FnMut(&str)) -> Result<Got> {
+        let (began, mut turn, me) = (Instant::now(), Turn::default(), Owner::this());
+        loop {
+            let (look, packed) = match self.look() {
+                Ok(seen) => seen,
+                Err(why) => return Ok(self.without(&why, tell)),
+            };
+            let owner = look.lease.as_deref().and_then(lease::read).unwrap_or_default();
+            match turn.step(began.elapsed(), look) {
+                Step::Take => return Ok(packed.map_or(Got::Nothing, Got::Packed)),
+                Step::Fail(failed) => return Err(failed.error(&self.names.failed)),
+                Step::TakeOver(judged) => {
+                    let who = name(&owner);
+                    tell(&format!("{who}, which began to build the environment for all, is gone: it is begun anew"));
+                    Lease::take_away(&self.names.lease, &judged, &me);
+                }
+                Step::Build => match self.build(&me) {
+                    Ok(Some(got)) => return Ok(got),
+                    Ok(None) => {}
+                    Err(error) => return Ok(self.without(&error.to_string(), tell)),
+                },
+                Step::Wait(pause) => {
+                    wait(deadline, pause, &owner)?;
+                    ticker.tick(|| words(&owner), tell);
+                }
+            }
+        }
+    }
+
+    /// Tries to get the lease. Somebody may have published between the look and now.
+    fn build(&self, me: &Owner) -> io::Result<Option<Got>> {
+        let Some(lease) = Lease::take(&self.names.lease, me.clone())? else { return Ok(None) };
+        Ok((!self.names.packed.exists() || self.is_bad()).then_some(Got::Build(lease)))
+    }
+
+    fn without(&self, why: &str, tell: &mut dyn FnMut(&str)) -> Got {
+        tell(&format!("deps.store is of no use for this start: {}: {why}", self.directory.display()));
+        Got::Nothing
+    }
+
+    /// Publishes what was installed. That this cannot be done is no failure of the start.
+    pub fn publish<'a>(
+        &self,
+        lease: &mut Lease,
+        place: &Place,
+        manifest: Manifest,
+        metadata: impl Iterator<Item = &'a Path>,
+        tell: &mut dyn FnMut(&str),
+    ) {
+        let began = Instant::now();
+        let done = pack::files(place, metadata)
+            .and_then(|files| self.write(lease, place, manifest, &files).map_err(|error| error.to_string()));
+        match done {
+            Ok((plain, packed)) => {
+                let (plain, packed, took) = (show::size(plain), show::size(packed), show::time(began.elapsed()));
+                tell(&format!(
+                    "packed for other starts: {plain} as {packed}, in {took}; {}",
+                    self.names.packed.display()
+                ));
+                garbage::prune(&self.directory, self.limit, None, false).iter().for_each(|taken| tell(&taken.words()));
+            }
+            Err(why) => tell(&format!("not shared with other starts (deps.store): {why}")),
+        }
+    }
+
+    /// Leaves word that it cannot be built.
+    pub fn fail(&self, error: &Error) {
+        let failed = Failed::new(error, &Owner::this().host, self.failed().as_ref());
+        if let Ok(json) = serde_json::to_vec(&failed) {
+            let _ = super::stamp::replace(&self.names.failed, &json);
+        }
+    }
+}
+
+/// Sleeps, if there is time left.
+fn wait(deadline: Option<Instant>, pause: Duration, owner: &Owner) -> Result<()> {
+    if deadline.is_some_and(|deadline| Instant::now() + pause >= deadline) {
+        let what = format!("{} did not finish building the environment in time", name(owner));
+        return Err(Error::new(Exit::Transient(Family::Deps), what)
+            .because("this start waits for it, since deps.store is set")
+            .hint("a longer time: TRAINIT_DEPS_TIMEOUT=1h; or build it before the job starts: trainit deps install"));
+    }
+    std::thread::sleep(pause);
+    Ok(())
+}
+
+fn name(owner: &Owner) -> &str {
+    if owner.host.is_empty() { "another start" } else { &owner.host }
+}
+
+fn words(owner: &Owner) -> String {
+    let doing = if owner.doing.is_empty() { String::new() } else { format!(": {}", owner.doing) };
+    format!("waiting for {}, which builds the environment for all{doing}", name(owner))
+}
+
+/// The names of what was there before in another version, or is not there any more.
+pub fn gone(before: &Versions, now: &Versions) -> Vec<String> {
+    before.iter().filter(|(name, version)| now.get(*name) != Some(version)).map(|(name, _)| name.clone()).collect()
+}
+
+/// What came, with versions.
+pub fn came(before: &Versions, now: &super::installed::Installed) -> Vec<(String, String)> {
+    let words =
+        |found: &super::installed::Distribution| Some((found.name.to_string(), found.version.as_ref()?.to_string()));
+    let mut all: Vec<_> = protect::new(before, now).filter_map(words).collect();
+    all.sort();
+    all
+}

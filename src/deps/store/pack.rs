@@ -1,0 +1,70 @@
+//! Packing what an installation brought: the files of distributions, by their own lists (RECORD).
+
+use super::Place;
+use super::archive::{Manifest, Packer};
+use crate::deps::installed::record;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The files that come with these distributions, each as it is called below the place's root. Those that say that a distribution
+/// is there come last, so that one that is half unpacked is not taken for whole.
+///
+/// # Errors
+/// In words: a distribution without a list, or a file that lies elsewhere.
+pub fn files<'a>(place: &Place, metadata: impl Iterator<Item = &'a Path>) -> Result<Vec<PathBuf>, String> {
+    let (mut parts, mut heads) = (Vec::new(), Vec::new());
+    for metadata in metadata {
+        let name = metadata.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let listed = record::files(metadata).ok_or_else(|| format!("{name} has no list of its files"))?;
+        for file in listed {
+            let below = place
+                .below(&file)
+                .ok_or_else(|| format!("{} of {name} is outside of {}", file.display(), place.root.display()))?;
+            if file.starts_with(metadata) { heads.push(below) } else { parts.push(below) }
+        }
+    }
+    for list in [&mut parts, &mut heads] {
+        list.sort_unstable();
+        list.dedup();
+    }
+    parts.append(&mut heads);
+    Ok(parts)
+}
+
+/// Packs files below a root. `tell` hears how many bytes are read, now and then.
+///
+/// # Errors
+/// What reading and writing say.
+pub fn pack(
+    root: &Path,
+    files: &[PathBuf],
+    mut manifest: Manifest,
+    to: impl Write,
+    tell: &mut dyn FnMut(u64),
+) -> io::Result<()> {
+    let mut tar = tar::Builder::new(Packer::new(to));
+    for name in files {
+        let file = File::open(root.join(name))?;
+        let found = file.metadata()?;
+        if !found.is_file() {
+            return Err(io::Error::other(format!("{} is no file", name.display())));
+        }
+        tar.append_data(&mut header(&found), name, file.take(found.len()))?;
+        manifest.files += 1;
+        manifest.bytes += found.len();
+        tell(manifest.bytes);
+    }
+    tar.into_inner()?.finish(manifest)?.flush()
+}
+
+/// What of a file goes along: not whose it is.
+fn header(found: &fs::Metadata) -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Regular);
+    header.set_size(found.len());
+    header.set_mode(found.mode() & 0o777);
+    header.set_mtime(u64::try_from(found.mtime()).unwrap_or(0));
+    header
+}

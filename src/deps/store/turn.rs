@@ -1,0 +1,81 @@
+//! Whose turn it is to build an environment: decided from what the store shows, by times of one's own clock alone. No file lock is
+//! trusted, and clocks of other machines are not compared. Pure.
+//!
+//! Builders are told apart from dead ones by their lease: its bytes change while they live. What is decided wrongly, because a
+//! network was away for a minute, costs a second build and nothing else: environments are published whole and by one rename.
+
+use super::failed::Failed;
+use std::time::Duration;
+
+/// A lease whose bytes have not changed for so long is a dead builder's.
+pub const STALE: Duration = Duration::from_secs(60);
+
+/// The first wait between two looks, and the longest.
+const WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// What the store shows of one environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// It is there.
+    pub finished: bool,
+    /// An attempt that failed not long ago.
+    pub failed: Option<Failed>,
+    /// The bytes of the lease, if somebody has it.
+    pub lease: Option<Vec<u8>>,
+    /// Its owner is known to be dead.
+    pub orphaned: bool,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Take what is there.
+    Take,
+    /// Fail as the others did.
+    Fail(Failed),
+    /// Try to get the lease.
+    Build,
+    /// Take this lease away from a dead builder.
+    TakeOver(Vec<u8>),
+    /// Look again after so long.
+    Wait(Duration),
+}
+
+/// One start that waits.
+#[derive(Clone, Debug, Default)]
+pub struct Turn {
+    /// The lease as it was last seen, and since when.
+    seen: Option<(Vec<u8>, Duration)>,
+    looks: u32,
+}
+
+impl Turn {
+    /// Decides. `now` is a time that only grows.
+    pub fn step(&mut self, now: Duration, look: Look) -> Step {
+        if look.finished {
+            return Step::Take;
+        }
+        if let Some(failed) = look.failed.filter(Failed::is_for_all) {
+            return Step::Fail(failed);
+        }
+        let Some(lease) = look.lease else {
+            self.seen = None;
+            return Step::Build;
+        };
+        let since = match &self.seen {
+            Some((known, since)) if *known == lease => *since,
+            _ => now,
+        };
+        if look.orphaned || now.saturating_sub(since) >= STALE {
+            self.seen = None;
+            return Step::TakeOver(lease);
+        }
+        self.seen = Some((lease, since));
+        self.looks += 1;
+        Step::Wait(WAIT.0.saturating_mul(1 << self.looks.min(10)).min(WAIT.1))
+    }
+}
+
+#[cfg(test)]
+#[path = "turn/tests.rs"]
+mod tests;

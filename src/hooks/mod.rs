@@ -79,9 +79,10 @@ impl Hooks {
             Kind::Script => {
                 let exported = shell::Exported::new().map_err(|error| cannot(&hook.path, &error.into()))?;
                 let mut command = exported.command(&hook.path, &self.words, environment)?;
-                self.end(&mut command, &hook.path, environment, tell)?;
+                let ended = self.end(&mut command, &hook.path, environment, tell);
+                // Where files are sourced, as in others' start scripts, what a failed one had exported is there, too.
                 exported.apply(environment);
-                Ok(())
+                ended
             }
         }
     }

@@ -82,10 +82,13 @@ fn a_script_that_exits_or_returns_keeps_its_variables() {
 
 #[test]
 fn the_first_failure_is_the_end_unless_it_only_warns() {
-    let place = Place::with(&[("1.sh", 0o644, "exit 3"), ("2.sh", 0o644, "exit 75"), ("3.sh", 0o644, "true")]);
+    let place =
+        Place::with(&[("1.sh", 0o644, "export KEPT=1; exit 3"), ("2.sh", 0o644, "exit 75"), ("3.sh", 0o644, "true")]);
     let (told, result) = run(&place.hooks(), &mut given());
     assert_eq!((told, result.unwrap_err().exit.code()), (vec!["failed 1.sh 117".to_owned()], 117));
-    let (told, result) = run(&Hooks { strict: false, ..place.hooks() }, &mut given());
+    let mut environment = given();
+    let (told, result) = run(&Hooks { strict: false, ..place.hooks() }, &mut environment);
+    assert_eq!(environment.text("KEPT"), Some("1"));
     assert_eq!((told, result), (["failed 1.sh 117", "failed 2.sh 217", "done 3.sh"].map(str::to_owned).into(), Ok(())));
 }
 

@@ -97,6 +97,30 @@ fn a_companion_has_the_workloads_surroundings_and_a_session_of_its_own() {
     until_true("it to be gone", || !std::path::Path::new(&format!("/proc/{pid}")).exists());
 }
 
+/// What hooks export and secrets in files are a companion's as well; what hooks print is told once.
+#[test]
+fn hooks_and_secrets_reach_a_companion() {
+    let job = Job::new();
+    let directory = job.path().join("hooks");
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::write(directory.join("1.sh"), "export HOOKED=\"$TRAINIT_RUN_MODE\"; echo the hook speaks\n").unwrap();
+    let secret = job.path().join("secret");
+    std::fs::write(&secret, "abc").unwrap();
+    let hooks = job.with("HOOKS_BEFORE_START", directory.to_str().unwrap());
+    let two = Two::with(hooks, &json!(["sh", "-c", "echo \"$HOOKED ${#OF_A_FILE}\"; sleep 100"]));
+    let modes = std::fs::read_to_string(&two.config).unwrap();
+    let env = json!({"OF_A_FILE": {"file": secret}});
+    std::fs::write(&two.config, format!("{},\"env\":{env}}}", modes.strip_suffix('}').unwrap())).unwrap();
+    let words = ["--config", &two.config, "train,beside", "--", "sleep", "100"];
+    let running = two.job.launch_words(Place::Aside, &words).spawn();
+    running.error_with("the hook speaks");
+    let said: Vec<String> =
+        std::iter::from_fn(|| Some(running.error_with("")).filter(|line| line != "beside 3")).collect();
+    assert!(!said.iter().any(|line| line.contains("the hook speaks")), "{said:#?}");
+    running.signal(libc::SIGTERM);
+    assert_eq!(running.code(), 143);
+}
+
 #[test]
 fn a_companion_that_fails_is_started_again_and_the_workload_does_not_notice() {
     if python().is_none() {

@@ -1,11 +1,13 @@
-//! docs/stopping.md and docs/restarts.md against the code: every configuration on the pages is right, every key is there.
+//! docs/stopping.md, restarts.md, hooks.md and modes.md against the code: every configuration on the pages is right, every key is there.
 
 use crate::support::TRAINIT;
 use std::process::Command;
 
-const PAGES: [&str; 2] = [
+const PAGES: [&str; 4] = [
     concat!(env!("CARGO_MANIFEST_DIR"), "/docs/stopping.md"),
     concat!(env!("CARGO_MANIFEST_DIR"), "/docs/restarts.md"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/docs/hooks.md"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/docs/modes.md"),
 ];
 
 fn page(path: &str) -> String {
@@ -37,6 +39,6 @@ fn every_key_about_stops_is_on_a_page() {
     for key in trainit::config::KEYS.iter().filter(|key| about.iter().any(|about| key.path.starts_with(about))) {
         let (family, name) = key.path.split_once('.').unwrap();
         let in_yaml = text.split(&format!("{family}:\n")).skip(1).any(|rest| rest.contains(&format!("  {name}: ")));
-        assert!(text.contains(&format!("`{}`", key.path)) || in_yaml, "{} is on neither page", key.path);
+        assert!(text.contains(&format!("`{}`", key.path)) || in_yaml, "{} is on no page", key.path);
     }
 }

@@ -1,8 +1,8 @@
 //! Hooks before, and after: what they may change, what their failure means, and that nobody waits for them longer than was said.
 
 use crate::job::{Job, assert_about, places, python, timed};
-use crate::support::Place;
 use crate::support::look::until_true;
+use crate::support::{Place, skip};
 use std::path::PathBuf;
 
 /// A directory of hooks in the job's.
@@ -33,9 +33,10 @@ fn what_hooks_export_reaches_the_checks_the_next_hooks_and_the_workload() {
     assert_eq!(finished.out, format!("a b|a b, 1, sh -c {script}|gone\n"), "{finished:?}");
     assert!(["welcome", "to the log", "first/1.sh"].iter().all(|word| finished.err.contains(word)), "{finished:?}");
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
-    let stages: Vec<_> =
-        report["hooks"].as_array().unwrap().iter().map(|hook| hook["stage"].as_str().unwrap()).collect();
+    let ran = report["hooks"].as_array().unwrap();
+    let stages: Vec<_> = ran.iter().map(|hook| hook["stage"].as_str().unwrap()).collect();
     assert_eq!(stages, ["before_checks", "before_checks", "before_start"], "{report}");
+    assert!(ran.iter().all(|hook| hook["took_ms"].is_number() && hook["path"].is_string()), "{report}");
 }
 
 #[test]
@@ -118,4 +119,67 @@ fn after_stop_is_over_before_the_grace_is_and_before_its_own_time() {
         assert_eq!(finished.code, Some(143), "{finished:?}");
         job.assert_nobody_left();
     }
+}
+
+/// A directory such as NVIDIA's images have, with what docs/hooks.md says of it: banners on stderr, what is exported goes on, a failure is
+/// ignored, and a file that is there for its shell alone changes nothing.
+#[test]
+fn a_directory_like_nvidias_works_and_keeps_stdout_clean() {
+    let files = [
+        ("10-banner.sh", "echo; echo ==== BANNER ===="),
+        ("15-copyright.txt", "all rights of a test"),
+        ("30-compat.sh", "_STATUS=alone; export LIB_PATH=\"/compat${LIB_PATH:+:$LIB_PATH}\""),
+        ("50-driver-check.sh", "if ! no-such-tool-of-a-test 2>/dev/null; then export CPU_ONLY=1; fi; false"),
+        ("70-limits.sh", "export SEEN=\"$LIB_PATH $CPU_ONLY ${_STATUS-none}\""),
+    ];
+    let job = Job::new();
+    let directory = hooks(&job, "entrypoint.d", &files);
+    let job = job.with("HOOKS_BEFORE_CHECKS", directory.to_str().unwrap()).with("HOOKS_ON_ERROR", "warn");
+    let finished = job.launch(Place::Aside, &["sh", "-c", "echo \"$SEEN\""]).env("LIB_PATH", "/own").spawn().finish();
+    assert_eq!((finished.code, finished.out.as_str()), (Some(0), "/compat:/own 1 none\n"), "{finished:?}");
+    assert!(
+        ["BANNER", "all rights", "50-driver-check.sh ended with exit code 1"]
+            .iter()
+            .all(|text| finished.err.contains(text))
+    );
+}
+
+/// docker-stacks' two directories: one for who starts, one that sees what is about to be started.
+#[test]
+fn directories_like_docker_stacks_run_scripts_by_a_shell_and_programs_as_they_are() {
+    let job = Job::new();
+    let first =
+        hooks(&job, "start-notebook.d", &[("a.sh", "export FIRST=1"), ("b.txt.disabled", "no"), ("readme", "no")]);
+    let second = hooks(
+        &job,
+        "before-notebook.d",
+        &[("10activate.sh", "export SECOND=\"$FIRST-$1\""), ("20program", "#!/bin/sh\necho program ran as $#\nexit 1")],
+    );
+    std::fs::set_permissions(second.join("20program"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let job =
+        job.with("HOOKS_BEFORE_CHECKS", first.to_str().unwrap()).with("HOOKS_BEFORE_START", second.to_str().unwrap());
+    let finished =
+        job.with("HOOKS_ON_ERROR", "warn").launch(Place::Aside, &["sh", "-c", "echo \"$SECOND\""]).spawn().finish();
+    assert_eq!((finished.code, finished.out.as_str()), (Some(0), "1-sh\n"), "{finished:?}");
+    assert!(
+        finished.err.contains("program ran as 3") && finished.err.contains("20program ended with exit code 1"),
+        "{finished:?}"
+    );
+}
+
+#[test]
+fn hooks_are_the_workloads_user() {
+    if !nix::unistd::geteuid().is_root() {
+        return skip("only root can become another user");
+    }
+    let job = Job::new().with("USER", "65534:65534");
+    std::fs::set_permissions(job.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let all = ["BEFORE_CHECKS", "BEFORE_START", "AFTER_STOP"];
+    let tells = |job: Job, name: &str| {
+        let directory = hooks(&job, name, &[("1.sh", "echo hook of $(id -u)")]);
+        job.with(&format!("HOOKS_{name}"), directory.to_str().unwrap())
+    };
+    let job = all.into_iter().fold(job, tells);
+    let finished = job.launch(Place::Aside, &["true"]).spawn().finish();
+    assert_eq!((finished.code, finished.err.matches("hook of 65534").count()), (Some(0), 3), "{finished:?}");
 }

@@ -66,6 +66,8 @@ fn role(args: Args, first: bool) -> Role {
         Some(b"exec") => Role::Exec,
         Some(word) if COMMANDS.contains(&word) => Role::Command,
         Some(word) if QUESTIONS.contains(&word) && !first => Role::Command,
+        // A line of a Dockerfile runs as a first process, too.
+        Some(b"env") if args.after(2).first().map(CStr::to_bytes) == Some(b"--install") => Role::Command,
         _ => Role::Run,
     }
 }

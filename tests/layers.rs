@@ -88,7 +88,8 @@ const ABOVE_ENGINE: &[&str] = &[
     "identity",
     "checkpoint",
 ];
-const WITH_CLI: &[&str] = &["exit", "error", "handover", "environment", "sys", "show", "config", "cli", "engine"];
+const WITH_CLI: &[&str] =
+    &["exit", "error", "handover", "environment", "sys", "show", "config", "program", "cli", "engine", "identity"];
 const WITH_FINDINGS: &[&str] =
     &["exit", "error", "handover", "environment", "sys", "show", "state", "config", "engine", "check", "checkpoint"];
 const EVERYTHING: &[&str] = &[

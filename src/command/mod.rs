@@ -8,6 +8,7 @@ mod deps;
 mod env;
 mod gpu;
 mod health;
+mod install;
 mod probe;
 mod rehearse;
 mod status;
@@ -101,6 +102,9 @@ enum Command {
         /// As JSON
         #[arg(long)]
         json: bool,
+        /// Makes every shell read them; for a Dockerfile
+        #[arg(long, conflicts_with = "json")]
+        install: bool,
         #[command(flatten)]
         layers: Layers,
     },
@@ -269,7 +273,8 @@ fn dispatch(command: Command) -> Result<Answer> {
         Command::Deps(DepsCommand::Install { layers }) => deps::install(&Asked::new(layers)),
         Command::Deps(DepsCommand::Status { layers }) => deps::status(&Asked::new(layers)),
         Command::Config(command) => configuration(command),
-        Command::Env { json, layers } => env::run(&Asked::new(layers), json),
+        Command::Env { install: true, .. } => install::run(std::env::var_os("PATH").as_deref()),
+        Command::Env { json, layers, .. } => env::run(&Asked::new(layers), json),
         Command::Status { json, instance } => status::run(instance.as_deref(), json),
         Command::Checkpoint { wait, instance } => checkpoint::run(instance.as_deref(), wait),
         Command::Rehearse { after, layers, words } => rehearse::run(Asked::new(layers), after, words),

@@ -72,7 +72,7 @@ impl Default for Settings {
 }
 
 settings! {
-    /// What to start: `auto`, `train`, `shell`, or a name under `modes`; several with commas, the first being the main one.
+    /// What to start: `auto`, `train`, `shell`, `ssh`, or a name under `modes`; several with commas, the first being the main one.
     "mode" mode: String = "auto", project;
     /// What train runs when no command is given.
     "command" command: Vec<String> = "" eg "python train.py", project;
@@ -163,6 +163,14 @@ settings! {
     "host.memlock" host_memlock: Option<LockedMemory> = "" eg "unlimited", project;
     /// Threads of each process (OMP_NUM_THREADS and its like): `off`, a number, or `auto`: the CPUs here by the ranks here.
     "host.threads" host_threads: Threads = "off", project;
+    /// The port of mode ssh; default: 22 as root, else 2222.
+    "ssh.port" ssh_port: Option<u16> = "" eg "2222", project;
+    /// Files with the public keys that may log in, beside the variables PUBLIC_KEY, SSH_PUBLIC_KEY and SSH_PUBKEY.
+    "ssh.authorized_keys" ssh_authorized_keys: Vec<PathBuf> = "" eg "[/run/secrets/authorized_keys]", trusted;
+    /// The directory that the host's keys are kept in; default: `.local/state/trainit/ssh` in HOME.
+    "ssh.host_keys" ssh_host_keys: Option<PathBuf> = "" eg "/keys", trusted;
+    /// Variables that ssh's sessions do not get: names, also with a star at the end.
+    "ssh.hide" ssh_hide: Vec<String> = "" eg "[REGISTRY_PASSWORD, AWS_*]", project;
     /// Some lines about Python, mounts and variables above a shell's first prompt.
     "shell.banner" shell_banner: bool = "on", project;
     /// Deadline for all that happens before the workload.

@@ -1,7 +1,7 @@
 //! The built-in modes, as data. Adding one is adding one entry; what a server needs beyond a command is one file beside this.
 
 use super::dress::{Dressed, Surroundings};
-use super::words;
+use super::{ssh, words};
 use crate::config::Settings;
 use crate::environment::Environment;
 use crate::error::Result;
@@ -76,5 +76,13 @@ pub const BUILTIN: &[Builtin] = &[
             "sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "python", "python3", "ipython",
         ]),
         server: None,
+    },
+    Builtin {
+        name: "ssh",
+        kind: Kind::Build,
+        about: "an SSH server, for PyCharm, VS Code and plain ssh",
+        commands: &ssh::COMMANDS,
+        meant_by: Meant::By(ssh::serves),
+        server: Some(ssh::SERVER),
     },
 ];

@@ -57,6 +57,12 @@ pub struct Dressed {
     pub files: Vec<PrivateFile>,
     /// What programs make, in order, after the files.
     pub made: Vec<Made>,
+    /// Directories that a server of root's wants to find. One that cannot be made is the server's to tell.
+    pub directories: Vec<PathBuf>,
+    /// Files that others read. One that cannot be written is told, and is no reason not to start.
+    pub shared: Vec<SharedFile>,
+    /// What was made and is to be there again at another start. Where that cannot be, it is told.
+    pub kept: Vec<Kept>,
     /// Lines for a person. They may hold a secret that was made for this start: each is told once, at the end of the preparations.
     pub lines: Vec<String>,
 }
@@ -81,6 +87,24 @@ pub struct Made {
     pub command: Vec<OsString>,
     /// What to do when that fails.
     pub hint: String,
+}
+
+/// A file of the container that everybody may read; one that is there keeps its mode and its group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedFile {
+    /// Where.
+    pub path: PathBuf,
+    /// What is in it.
+    pub content: Vec<u8>,
+}
+
+/// A private file to be copied where it survives the container. What is there already stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The file.
+    pub from: PathBuf,
+    /// Where to.
+    pub to: PathBuf,
 }
 
 /// The command line of a plan with all that it needs; none: it is what it is.

@@ -4,9 +4,10 @@
 mod builtin;
 mod dress;
 mod shell;
+pub mod ssh;
 mod words;
 
-pub use dress::{Dressed, Made, PrivateFile, Surroundings, dress};
+pub use dress::{Dressed, Kept, Made, PrivateFile, SharedFile, Surroundings, dress};
 pub use shell::{is_plain, started_shell};
 
 use crate::cli::Request;
@@ -47,6 +48,15 @@ pub struct Plan {
     pub env: BTreeMap<String, crate::config::EnvValue>,
     /// A line that says what was guessed.
     pub note: Option<String>,
+}
+
+impl Plan {
+    /// Takes note of who the workload is going to be: a port may depend on it.
+    pub fn know_user(&mut self, uid: u32) {
+        if self.mode == "ssh" && self.dressed && self.service.is_none() {
+            self.service = Some(Service::on(ssh::port(uid)));
+        }
+    }
 }
 
 /// What the decision needs to know of the surroundings.

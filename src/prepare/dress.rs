@@ -6,7 +6,7 @@ use crate::deps;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::mode::{self, Dressed, Made, Plan, PrivateFile, Surroundings};
+use crate::mode::{self, Dressed, Kept, Made, Plan, PrivateFile, SharedFile, Surroundings};
 use crate::program;
 use crate::show;
 use crate::state;
@@ -15,7 +15,7 @@ use crate::sys::temporary::Temporary;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -69,6 +69,12 @@ impl Story {
         let Some(dressed) = mode::dress(plan, &surroundings)? else { return Ok(command) };
         dressed.files.iter().try_for_each(write)?;
         dressed.made.iter().try_for_each(|made| make(made, environment))?;
+        for directory in &dressed.directories {
+            let _ = DirBuilder::new().mode(0o755).recursive(true).create(directory);
+        }
+        let shared = dressed.shared.iter().filter_map(|file| cannot_write(&file.path, share(file)));
+        let kept = dressed.kept.iter().filter_map(|kept| cannot_write(&kept.to, keep(kept)));
+        shared.chain(kept).for_each(|line| self.console.line(&line));
         dressed.lines.iter().for_each(|line| self.console.line_as_it_is(line));
         Ok(put_on(dressed, environment))
     }
@@ -114,6 +120,33 @@ fn make(made: &Made, environment: &Environment) -> Result<()> {
         Ok(answer) => failed(answer.output.lines().last().unwrap_or("it said nothing").to_owned()),
         Err(error) => failed(error.to_string()),
     }
+}
+
+fn share(file: &SharedFile) -> io::Result<()> {
+    let (mode, group) = match std::fs::metadata(&file.path) {
+        Ok(found) => (found.mode() & 0o777, Some(found.gid())),
+        Err(_) => (0o644, None),
+    };
+    let mut new = Temporary::make(file.path.parent().unwrap_or(Path::new("/")), ".trainit-")?;
+    new.file().write_all(&file.content)?;
+    std::os::unix::fs::chown(new.path(), None, group)?;
+    new.become_file(&file.path, mode, false)
+}
+
+/// Whoever was faster at another start keeps its place.
+fn keep(kept: &Kept) -> io::Result<()> {
+    let directory = kept.to.parent().unwrap_or(Path::new("/"));
+    DirBuilder::new().mode(0o700).recursive(true).create(directory)?;
+    let mut new = Temporary::make(directory, ".trainit-")?;
+    new.file().write_all(&std::fs::read(&kept.from)?)?;
+    match kept.to.exists() {
+        true => Ok(()),
+        false => new.become_file(&kept.to, 0o600, true),
+    }
+}
+
+fn cannot_write(path: &Path, written: io::Result<()>) -> Option<String> {
+    written.err().map(|error| format!("cannot write {}: {error}", show::path(path)))
 }
 
 fn internal(what: &str, error: &io::Error) -> Error {

@@ -73,12 +73,13 @@ impl Story {
     pub fn tell(&mut self, words: &[OsString]) -> Result<Ready> {
         let began = SystemTime::now();
         let inherited = Environment::inherited();
-        let (mut loaded, plan) =
+        let (mut loaded, mut plan) =
             self.settle(words, &inherited).inspect_err(|error| self.fail_early(words, &inherited, error))?;
         let grace = Grace::known(&loaded.settings, &Root::real(), &inherited);
         let warnings = std::mem::take(&mut loaded.warnings);
         let mut scene = scene(&loaded, &plan, inherited.clone());
         let identity = scene.identity(&inherited);
+        identity.iter().for_each(|identity| plan.know_user(identity.uid));
         let run_dir = self.announce(&loaded, &plan, &grace, &inherited, identity.as_ref().ok())?;
         self.console = Console::new(&scene.settings, scene.ground());
         self.introduce(&plan, &warnings);

@@ -15,6 +15,7 @@ pub mod heap;
 pub mod image;
 pub mod lease;
 pub mod limits;
+pub mod listening;
 pub mod memory;
 pub mod mountinfo;
 pub mod proc;

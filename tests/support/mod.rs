@@ -8,7 +8,7 @@ pub mod look;
 pub mod pty;
 
 use look::until;
-use std::ffi::{c_int, c_long};
+use std::ffi::{CString, c_int, c_long};
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -163,6 +163,18 @@ impl Launch {
                     && libc::mount(directory.as_ptr(), directory.as_ptr(), none, libc::MS_BIND, none.cast()) == 0
             };
             if done { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+        })
+    }
+
+    /// Starts it where the second of each pair is a mount of the first; in a namespace of its own, so with `Place::First`.
+    pub fn binds(self, pairs: Vec<(CString, CString)>) -> Self {
+        self.before_exec(move || {
+            let none = std::ptr::null::<libc::c_char>();
+            pairs.iter().try_for_each(|(from, to)| {
+                // SAFETY: every path is a NUL-terminated string.
+                let done = unsafe { libc::mount(from.as_ptr(), to.as_ptr(), none, libc::MS_BIND, none.cast()) == 0 };
+                if done { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+            })
         })
     }
 

@@ -1,0 +1,119 @@
+//! `trainit env --install`: what makes every shell beside a container's first process read the workload's environment. For a Dockerfile:
+//! PATH as it is then is the image's.
+
+use super::Answer;
+use crate::error::{Error, Result};
+use crate::exit::{Exit, Family};
+use crate::mode::ssh::environment::script;
+use crate::mode::ssh::profile::FILE;
+use crate::show;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// What an interactive bash reads that is no login shell: Debian's and Red Hat's.
+const BASH: [&str; 2] = ["/etc/bash.bashrc", "/etc/bashrc"];
+
+/// The line that is added there.
+const LINE: &str = "[ ! -r /etc/profile.d/zz-trainit.sh ] || . /etc/profile.d/zz-trainit.sh\n";
+
+const HEAD: &[u8] = b"\
+# Written by `trainit env --install`: shells beside a container's first process get the workload's environment.
+if [ -r \"${TRAINIT_SESSION-}\" ]; then
+    . \"$TRAINIT_SESSION\"
+else
+";
+
+/// The workload's own children have it all; a shell below one that has asked need not ask again.
+const TAIL: &[u8] = b"\
+    if [ -z \"${TRAINIT-}${TRAINIT_SESSION-}\" ]; then
+        TRAINIT_SESSION=none; export TRAINIT_SESSION
+        eval \"$(trainit env 2>/dev/null)\"
+    fi
+fi
+";
+
+/// Writes the files.
+///
+/// # Errors
+/// They cannot be written (115).
+pub fn run(path: Option<&OsStr>) -> Result<Answer> {
+    let mut written = vec![FILE.to_owned()];
+    write(Path::new(FILE), &text(path)).map_err(|error| refused(FILE, &error))?;
+    for file in BASH.iter().filter(|file| Path::new(file).is_file()) {
+        let old = fs::read(file).map_err(|error| refused(file, &error))?;
+        if let Some(new) = with_line(&old) {
+            write(Path::new(file), &new).map_err(|error| refused(file, &error))?;
+            written.push((*file).to_owned());
+        }
+    }
+    Ok(Answer::well(format!("wrote {}\n", written.join(", "))))
+}
+
+fn text(path: Option<&OsStr>) -> Vec<u8> {
+    [HEAD, &script(path, &[]), TAIL].concat()
+}
+
+/// None: it is there already.
+fn with_line(old: &[u8]) -> Option<Vec<u8>> {
+    let there = old.windows(FILE.len()).any(|part| part == FILE.as_bytes());
+    let end: &[u8] = if old.is_empty() || old.ends_with(b"\n") { b"" } else { b"\n" };
+    (!there).then(|| [old, end, LINE.as_bytes()].concat())
+}
+
+fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
+    fs::write(path, content)
+}
+
+fn refused(file: &str, error: &io::Error) -> Error {
+    Error::new(Exit::Permanent(Family::User), format!("cannot write {}", show::path(Path::new(file))))
+        .because(error.to_string())
+        .hint("in a Dockerfile, as root: RUN trainit env --install")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
+
+    /// What a shell has after the file, beside a `trainit` that says a word each time it is asked.
+    fn shell(variables: &[(&str, &str)], script: &str) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, program) = (directory.path().join("zz.sh"), directory.path().join("trainit"));
+        fs::write(&file, text(Some(directory.path().as_os_str()))).unwrap();
+        fs::write(&program, "#!/bin/sh\necho 'export ASKED=${ASKED-}x'\n").unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let script = format!(". '{0}'; {script}", file.display());
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &script, "sh"]).arg(&file).env_clear().env("PATH", "/usr/bin:/bin");
+        let output = command.envs(variables.iter().copied()).output().unwrap();
+        assert!(output.stderr.is_empty(), "{output:?}");
+        let told = String::from_utf8(output.stdout).unwrap();
+        told.replace(directory.path().to_str().unwrap(), "IMAGE").trim().to_owned()
+    }
+
+    #[test]
+    fn a_shell_asks_once_and_those_below_it_and_the_workloads_own_do_not() {
+        assert_eq!(shell(&[], "echo $ASKED $PATH"), "x IMAGE:/usr/bin:/bin");
+        assert_eq!(shell(&[], "sh -c '. \"$1\"; echo $ASKED' sh \"$1\""), "x");
+        assert_eq!(shell(&[("TRAINIT", "1")], "echo [$ASKED] $PATH"), "[] IMAGE:/usr/bin:/bin");
+    }
+
+    #[test]
+    fn a_session_of_ssh_reads_its_own_file_and_nothing_else() {
+        let session = tempfile::NamedTempFile::new().unwrap();
+        fs::write(session.path(), "OWN=yes\n").unwrap();
+        let told = shell(&[("TRAINIT_SESSION", session.path().to_str().unwrap())], "echo $OWN [$ASKED] $PATH");
+        assert_eq!(told, "yes [] /usr/bin:/bin");
+    }
+
+    #[test]
+    fn a_line_is_added_once() {
+        let once = with_line(b"x").unwrap();
+        assert_eq!(once, [b"x\n", LINE.as_bytes()].concat());
+        assert_eq!(with_line(&once), None);
+    }
+}

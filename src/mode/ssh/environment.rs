@@ -1,0 +1,200 @@
+//! How a session gets the workload's environment. sshd begins every session with an empty one; `SetEnv` of its configuration fills it,
+//! for commands as well as for shells. What that cannot carry, and the PATH that /etc/profile sets anew, come from a file that shells
+//! read. Pure: bytes in, bytes out.
+
+use crate::environment::Environment;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+/// The variable that tells a shell of the session where its file is.
+pub const FILE_VARIABLE: &str = "TRAINIT_SESSION";
+
+/// What sshd sets itself for every session, or what is true only for the process that has it.
+const OWN: [&str; 11] =
+    ["USER", "LOGNAME", "SHELL", "MAIL", "TERM", "PWD", "OLDPWD", "SHLVL", "_", "DISPLAY", "SSH_AUTH_SOCK"];
+
+/// Longer values travel in the file: sshd hands its configuration to each session in one message of at most 256 KiB.
+const LONG: usize = 16 << 10;
+
+/// How this sshd reads a quoted word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quotes {
+    /// It has no `SetEnv` (before 7.8).
+    None,
+    /// No escapes in them (before 8.7).
+    Plain,
+    /// A backslash escapes.
+    Escaped,
+}
+
+impl Quotes {
+    /// By what `sshd -V` says: `OpenSSH_9.2p1 Debian…`. One that does not say it is a new one.
+    pub fn of(version: &str) -> Self {
+        let number = version.split("OpenSSH_").nth(1).unwrap_or_default();
+        let mut parts = number.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().ok());
+        match (parts.next().flatten(), parts.next().flatten()) {
+            (Some(major), Some(minor)) if (major, minor) < (7, 8) => Quotes::None,
+            (Some(major), Some(minor)) if (major, minor) < (8, 7) => Quotes::Plain,
+            _ => Quotes::Escaped,
+        }
+    }
+
+    /// One word of the configuration; none: it cannot be written.
+    fn word(self, name: &[u8], value: &[u8]) -> Option<Vec<u8>> {
+        let refused = |byte: &u8| *byte == b'\n' || self == Quotes::Plain && *byte == b'"';
+        if self == Quotes::None || value.len() > LONG || name.iter().chain(value).any(refused) {
+            return None;
+        }
+        let escape = |byte: &u8| match byte {
+            b'"' | b'\\' if self == Quotes::Escaped => vec![b'\\', *byte],
+            byte => vec![*byte],
+        };
+        let text: Vec<u8> = [name, b"=", value].concat().iter().flat_map(escape).collect();
+        Some([b"\"", &text[..], b"\""].concat())
+    }
+}
+
+/// What sessions get, and what of it goes which way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Session {
+    /// The words of `SetEnv`.
+    pub set_env: Vec<u8>,
+    /// What it cannot carry.
+    pub rest: Vec<(OsString, OsString)>,
+}
+
+/// The variables of a workload that are for its sessions.
+pub fn variables<'a>(workload: &'a Environment, hide: &'a [String]) -> impl Iterator<Item = (&'a OsStr, &'a OsStr)> {
+    workload.iter().filter(move |(name, _)| {
+        let name = name.as_bytes();
+        let own = OWN.iter().any(|own| own.as_bytes() == name) || name.starts_with(b"SSH_");
+        !own && !hide.iter().any(|pattern| is_named(pattern, name))
+    })
+}
+
+/// A name, or its beginning with a star.
+pub fn is_named(pattern: &str, name: &[u8]) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning.as_bytes()),
+        None => pattern.as_bytes() == name,
+    }
+}
+
+/// Sorts the variables. The first `SetEnv` counts and no other, so all of them are on one line.
+pub fn session<'a>(variables: impl Iterator<Item = (&'a OsStr, &'a OsStr)>, quotes: Quotes) -> Session {
+    let mut session = Session::default();
+    for (name, value) in variables {
+        match quotes.word(name.as_bytes(), value.as_bytes()) {
+            Some(word) => session.set_env.extend([b" ", &word[..]].concat()),
+            None => session.rest.push((name.to_owned(), value.to_owned())),
+        }
+    }
+    session
+}
+
+/// The file that shells of a session read, in words that every POSIX shell knows. It starts nothing, and does nothing where nothing is lost:
+/// a program's own PATH with the workload's in it stays as it is.
+pub fn script(path: Option<&OsStr>, rest: &[(OsString, OsString)]) -> Vec<u8> {
+    let mut text =
+        b"# Written by trainit for the shells of a session: what they lost of the workload's environment.\n".to_vec();
+    if let Some(path) = path {
+        let path = quoted(path);
+        text.extend([b"case \":${PATH-}:\" in\n*:", &path[..], b":*) ;;\n*)\n"].concat());
+        text.extend([b"    _trainit=${PATH:+$PATH:}\n    PATH=", &path[..], b"\n"].concat());
+        text.extend_from_slice(
+            b"    while [ -n \"$_trainit\" ]; do\n        case \":$PATH:\" in\n        *:\"${_trainit%%:*}\":*) ;;\n        \
+              *) PATH=$PATH:${_trainit%%:*} ;;\n        esac\n        _trainit=${_trainit#*:}\n    done\n    \
+              export PATH\n    unset _trainit\n    ;;\nesac\n",
+        );
+    }
+    let names = rest.iter().filter(|(name, _)| is_name(name.as_bytes()));
+    for (name, value) in names {
+        let name = name.as_bytes();
+        text.extend([b"[ -n \"${", name, b"+x}\" ] || export ", name, b"=", &quoted(value)[..], b"\n"].concat());
+    }
+    text
+}
+
+/// What bash reads before a command of its own (`BASH_ENV`), and before that what it would have read.
+pub fn bash_script(file: &OsStr, before: Option<&OsStr>) -> Vec<u8> {
+    let source = |file: &OsStr| [b"[ ! -r ", &quoted(file)[..], b" ] || . ", &quoted(file)[..], b"\n"].concat();
+    [before.map(source).unwrap_or_default(), source(file)].concat()
+}
+
+/// Whether a shell can have a variable of this name (POSIX, 3.216).
+fn is_name(name: &[u8]) -> bool {
+    let letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
+    name.first().is_some_and(letter) && name.iter().all(|byte| letter(byte) || byte.is_ascii_digit())
+}
+
+fn quoted(text: &OsStr) -> Vec<u8> {
+    let inner = text.as_bytes().iter().flat_map(|byte| match byte {
+        b'\'' => b"'\\''".to_vec(),
+        byte => vec![*byte],
+    });
+    [b"'".to_vec(), inner.collect(), b"'".to_vec()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStringExt;
+    use std::process::Command;
+
+    fn set_env(value: &str, quotes: Quotes) -> Option<String> {
+        quotes.word(b"A", value.as_bytes()).map(|word| String::from_utf8(word).unwrap())
+    }
+
+    #[test]
+    fn each_generation_of_sshd_gets_the_quotes_that_it_reads() {
+        let versions =
+            ["OpenSSH_7.6p1 Ubuntu-4", "OpenSSH_8.4p1", "unknown option -- V\nOpenSSH_8.7p1, x", "OpenSSH_10.0p2", "?"];
+        let quotes = [Quotes::None, Quotes::Plain, Quotes::Escaped, Quotes::Escaped, Quotes::Escaped];
+        assert_eq!(versions.map(Quotes::of), quotes);
+        assert_eq!(set_env("a b%c\\d", Quotes::Plain).as_deref(), Some("\"A=a b%c\\d\""));
+        assert_eq!(set_env("a\"b", Quotes::Plain), None);
+        assert_eq!(set_env("a\"b\\", Quotes::Escaped).as_deref(), Some("\"A=a\\\"b\\\\\""));
+        assert_eq!(set_env("a\nb", Quotes::Escaped), None);
+        assert_eq!(set_env("a", Quotes::None), None);
+    }
+
+    #[test]
+    fn what_is_sshds_own_and_what_is_hidden_is_left_out() {
+        let workload = [("HOME", "/h"), ("USER", "x"), ("SSH_CLIENT", "y"), ("A_TOKEN", "t"), ("WANDB_KEY", "k")];
+        let workload: Environment = workload.into_iter().collect();
+        let hide = ["WANDB_*".to_owned(), "A_TOKEN".to_owned()];
+        let names: Vec<&OsStr> = variables(&workload, &hide).map(|(name, _)| name).collect();
+        assert_eq!(names, ["HOME"]);
+    }
+
+    /// What `sh` says PATH and ODD are after the script.
+    fn after(script: &[u8], path: &str) -> Vec<u8> {
+        let script = [script, b"printf '%s|%s' \"$PATH\" \"${ODD-}\""].concat();
+        let output =
+            Command::new("/bin/sh").arg("-c").arg(OsString::from_vec(script)).env("PATH", path).output().unwrap();
+        assert!(output.stderr.is_empty(), "{output:?}");
+        output.stdout
+    }
+
+    #[test]
+    fn a_shell_gets_its_path_back_and_keeps_what_its_profile_added() {
+        let script = script(Some(OsStr::new("/conda's/bin:/usr/bin")), &[]);
+        assert_eq!(after(&script, "/usr/bin:/usr/games"), b"/conda's/bin:/usr/bin:/usr/games|");
+        assert_eq!(after(&script, ""), b"/conda's/bin:/usr/bin|");
+        let own = "/venv/bin:/conda's/bin:/usr/bin";
+        assert_eq!(after(&script, own), [own.as_bytes(), b"|"].concat());
+    }
+
+    #[test]
+    fn what_setenv_cannot_carry_is_in_the_file_byte_for_byte() {
+        let odd = OsString::from_vec(b"it's $HOME\n`x`\xff".to_vec());
+        let rest = [("ODD".into(), odd.clone()), ("BASH_FUNC_x%%".into(), "()".into())];
+        assert_eq!(after(&script(None, &rest), "/bin"), [b"/bin|", odd.as_bytes()].concat());
+    }
+
+    #[test]
+    fn bash_reads_first_what_it_would_have_read() {
+        let script = bash_script(OsStr::new("/s'"), Some(OsStr::new("/etc/b")));
+        assert_eq!(script, b"[ ! -r '/etc/b' ] || . '/etc/b'\n[ ! -r '/s'\\''' ] || . '/s'\\'''\n");
+    }
+}

@@ -1,0 +1,237 @@
+//! SSH: sshd of the image, else dropbear, in the foreground and with nothing but keys; for PyCharm, VS Code and plain ssh. Sessions have
+//! the workload's environment.
+
+mod account;
+mod dropbear;
+pub mod environment;
+pub mod keys;
+mod openssh;
+pub mod profile;
+mod refusal;
+mod trusted;
+
+use super::builtin::Server;
+use super::dress::{Dressed, Kept, Made, PrivateFile, SharedFile, Surroundings};
+use super::words;
+use crate::config::Settings;
+use crate::engine::Place;
+use crate::environment::Environment;
+use crate::error::Result;
+use crate::handover::Service;
+use crate::identity::accounts::User;
+use crate::program;
+use environment::{FILE_VARIABLE, Quotes, Session};
+use openssh::Configuration;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// The mode's entry in the table.
+pub const SERVER: Server = Server { service, dress };
+
+/// What starts it, the first one that is there.
+pub const COMMANDS: [&str; 2] = ["sshd", "dropbear"];
+
+/// Servers lie where a user's PATH does not look.
+const SYSTEM: &str = "/usr/sbin:/usr/local/sbin:/sbin";
+
+/// Longest wait for a server to say which one it is.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// The host's keys that are made: every client of today knows the first kind; the second is for machines that allow only NIST's.
+const HOST_KEYS: [(&str, &str); 2] = [("ed25519", "ssh_host_ed25519_key"), ("ecdsa", "ssh_host_ecdsa_key")];
+
+/// What sshd itself needs of the environment. It gets no LD_LIBRARY_PATH (conda's libcrypto is another one than the image's), and no secret.
+const OF_THE_SERVER: [&str; 9] =
+    ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TZ", "TRAINIT", "TRAINIT_RUN_DIR", "XDG_RUNTIME_DIR"];
+
+/// Where it listens, unless the configuration says it: below 1024 is for root, and what is said in guides.
+pub const fn port(uid: u32) -> u16 {
+    if uid == 0 { 22 } else { 2222 }
+}
+
+/// A server that is started by hand is this mode, too; it gets nothing but its own words.
+pub fn serves(line: &[OsString]) -> bool {
+    line.first().is_some_and(|program| COMMANDS.contains(&words::name(program)))
+}
+
+/// Known before the user is only what is configured.
+fn service(settings: &Settings, _: &Environment) -> Result<Option<Service>> {
+    Ok(settings.ssh_port.map(Service::on))
+}
+
+fn dress(around: &Surroundings<'_>, _: &[OsString]) -> Result<Dressed> {
+    let server = find(around, "sshd").or_else(|| find(around, "dropbear")).ok_or_else(refusal::no_server)?;
+    let user = account::find(&std::fs::read("/etc/passwd").unwrap_or_default(), around.uid)?;
+    let port = around.settings.ssh_port.unwrap_or_else(|| port(around.uid));
+    refusal::free(port)?;
+    let trusted = trusted::find(around, &user)?;
+    let ssh = Ssh { around, server, user, port, trusted };
+    let is_dropbear = ssh.server.file_name() == Some(OsStr::new("dropbear"));
+    let mut dressed = if is_dropbear { dropbear::dress(&ssh)? } else { ssh.openssh()? };
+    dressed.lines.splice(0..0, ssh.lines());
+    Ok(dressed)
+}
+
+/// A program that belongs to a server.
+fn find(around: &Surroundings<'_>, name: &str) -> Option<PathBuf> {
+    around.program(name).or_else(|| which::which_in(name, Some(SYSTEM), "/").ok())
+}
+
+/// What is decided before the two servers part.
+struct Ssh<'a> {
+    around: &'a Surroundings<'a>,
+    server: PathBuf,
+    user: User,
+    port: u16,
+    trusted: trusted::Trusted,
+}
+
+impl Ssh<'_> {
+    fn openssh(&self) -> Result<Dressed> {
+        let around = self.around;
+        let session = self.session(Quotes::of(&version(&self.server)));
+        let (host_keys, made) = self.host_keys(&HOST_KEYS, |kind, path| {
+            let keygen = find(around, "ssh-keygen").ok_or_else(refusal::no_keygen)?;
+            let words = ["-q", "-t", kind, "-N", "", "-C", "", "-f"].map(OsString::from);
+            Ok([vec![keygen.into()], words.to_vec(), vec![path.into()]].concat())
+        })?;
+        let (config, given) = (around.private.join("sshd_config"), around.private.join("authorized_keys"));
+        let text = Configuration {
+            port: self.port,
+            host_keys: &host_keys,
+            authorized_keys: &given,
+            own_keys: self.trusted.own,
+            user: &self.user.name,
+            session: &session,
+        }
+        .text();
+        let mut dressed = self.with_session_files(&session, made);
+        dressed.files.push(private(config.clone(), text));
+        dressed.files.push(private(given, self.trusted.text()));
+        dressed.unset = self.not_for_the_server();
+        dressed.directories = (around.uid == 0).then(|| PathBuf::from("/run/sshd")).into_iter().collect();
+        let words = ["-D", "-e", "-f"].map(OsString::from);
+        dressed.command = [vec![self.server.clone().into()], words.to_vec(), vec![config.into()]].concat();
+        Ok(dressed)
+    }
+
+    /// The environment of sessions. HOME is sshd's to set, unless the one of /etc/passwd is not the one that can be written.
+    fn session(&self, quotes: Quotes) -> Session {
+        let workload = self.workload();
+        environment::session(environment::variables(&workload, &self.around.settings.ssh_hide), quotes)
+    }
+
+    /// What the workload's environment is in a session.
+    fn workload(&self) -> Environment {
+        let mut workload = self.around.environment.clone();
+        if workload.get("HOME").is_some_and(|home| home == self.user.home.as_os_str()) {
+            workload.remove("HOME");
+        }
+        if !self.profile().restores {
+            let old = workload.get("BASH_ENV").map(OsStr::to_owned);
+            workload.set(
+                "BASH_ENV",
+                old.filter(|old| !Path::new(old).is_absolute()).unwrap_or_else(|| self.bash_file().into()),
+            );
+        }
+        workload.set(FILE_VARIABLE, self.session_file());
+        workload
+    }
+
+    fn session_file(&self) -> PathBuf {
+        self.around.private.join("session.sh")
+    }
+
+    fn bash_file(&self) -> PathBuf {
+        self.around.private.join("bash_env.sh")
+    }
+
+    fn profile(&self) -> profile::Profile {
+        profile::look(self.around.uid == 0 && self.around.place.is_container())
+    }
+
+    /// The files that shells read, and what makes login shells read them.
+    fn with_session_files(&self, session: &Session, mut dressed: Dressed) -> Dressed {
+        let environment = self.around.environment;
+        let script = environment::script(environment.get("PATH"), &session.rest);
+        let bash = environment::bash_script(self.session_file().as_os_str(), environment.get("BASH_ENV"));
+        dressed.files.extend([private(self.session_file(), script), private(self.bash_file(), bash)]);
+        let profile = self.profile();
+        dressed.shared.extend(profile.write);
+        dressed.lines.extend(profile.line);
+        dressed.shared.extend(self.unlocked());
+        dressed
+    }
+
+    /// /etc/shadow as sshd wants it for root of this container.
+    fn unlocked(&self) -> Option<SharedFile> {
+        let own = self.around.uid == 0 && self.around.place.is_container();
+        let shadow = own.then(|| std::fs::read("/etc/shadow").ok()).flatten()?;
+        let content = account::unlocked(&shadow, &self.user.name)?;
+        Some(SharedFile { path: "/etc/shadow".into(), content })
+    }
+
+    /// Variables that the server itself has no use for; its sessions get them another way.
+    fn not_for_the_server(&self) -> Vec<OsString> {
+        let names = self.around.environment.iter().map(|(name, _)| name);
+        let needed = |name: &&OsStr| OF_THE_SERVER.iter().any(|needed| OsStr::new(needed) == *name);
+        names.filter(|name| !needed(name)).map(OsStr::to_owned).collect()
+    }
+
+    /// The host's private keys: kept ones as they are, new ones where there are none. They are used from a directory of our own, since a
+    /// volume may have permissions that servers refuse.
+    fn host_keys(
+        &self,
+        kinds: &[(&str, &str)],
+        make: impl Fn(&str, &Path) -> Result<Vec<OsString>>,
+    ) -> Result<(Vec<PathBuf>, Dressed)> {
+        let mut dressed = Dressed::default();
+        let kept = self.kept_keys();
+        for (kind, name) in kinds {
+            let path = self.around.private.join(name);
+            let old = kept.as_ref().map(|directory| directory.join(name));
+            match old.as_ref().and_then(|old| std::fs::read(old).ok()).filter(|key| !key.is_empty()) {
+                Some(content) => dressed.files.push(private(path, content)),
+                None => {
+                    let command = make(kind, &path)?;
+                    dressed.made.push(Made { path: path.clone(), command, hint: refusal::INSTALL.to_owned() });
+                    dressed.kept.extend(old.map(|to| Kept { from: path, to }));
+                }
+            }
+        }
+        Ok((kinds.iter().map(|(_, name)| self.around.private.join(name)).collect(), dressed))
+    }
+
+    fn kept_keys(&self) -> Option<PathBuf> {
+        let variable = |name| self.around.environment.get(name).map(PathBuf::from);
+        let state = || variable("XDG_STATE_HOME").or_else(|| Some(variable("HOME")?.join(".local/state")));
+        let wanted = self.around.settings.ssh_host_keys.value.as_ref().map(|path| self.around.workdir.join(path));
+        wanted.or_else(|| state().map(|state| state.join("trainit/ssh")))
+    }
+
+    /// What a person has to know.
+    fn lines(&self) -> Vec<String> {
+        let (port, user) = (self.port, self.user.name.to_string_lossy());
+        let reached = match self.around.place {
+            Place::Container => format!("ssh -p {port} {user}@HOST (published with docker run -p {port}:{port})"),
+            Place::Pod => format!("kubectl port-forward POD {port}:{port}, then ssh -p {port} {user}@127.0.0.1"),
+            Place::Host => format!("ssh -p {port} {user}@HOST"),
+        };
+        let mut lines = vec![format!("log in: {reached}; {}", self.trusted.words())];
+        lines.extend(self.trusted.notes.iter().cloned());
+        lines
+    }
+}
+
+fn private(path: PathBuf, content: Vec<u8>) -> PrivateFile {
+    PrivateFile { path, content, keep: false }
+}
+
+/// What the server says when it is asked for its version; before 9.2 that is one of its complaints.
+fn version(server: &Path) -> String {
+    let mut command = Command::new(server);
+    command.arg("-V").env_clear();
+    program::capture(command, Some(Instant::now() + ANSWER)).map(|answer| answer.output).unwrap_or_default()
+}

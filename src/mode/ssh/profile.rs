@@ -1,0 +1,86 @@
+//! Whether login shells keep the workload's PATH. /etc/profile of Debian and others sets it anew; a file in /etc/profile.d brings it back.
+
+use crate::mode::dress::SharedFile;
+use std::fs;
+use std::path::Path;
+
+/// The last one by its name, so that it sees what the others did.
+pub const FILE: &str = "/etc/profile.d/zz-trainit.sh";
+
+/// What stands in it.
+pub const TEXT: &str = "\
+# Written by trainit: sessions of its ssh get the workload's PATH back, which /etc/profile may have set anew.
+[ -z \"${TRAINIT_SESSION-}\" ] || [ ! -r \"$TRAINIT_SESSION\" ] || . \"$TRAINIT_SESSION\"
+";
+
+/// What is to be done about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// Login shells get their PATH back.
+    pub restores: bool,
+    /// What makes it so.
+    pub write: Option<SharedFile>,
+    /// What a person has to know.
+    pub line: Option<String>,
+}
+
+/// Looks at this container. Root `may` write there.
+pub fn look(may: bool) -> Profile {
+    let profile = fs::read("/etc/profile").unwrap_or_default();
+    let there = fs::read(FILE).is_ok_and(|text| contains(&text, b"TRAINIT_SESSION"));
+    decide(&profile, there, may && Path::new("/etc/profile.d").is_dir())
+}
+
+fn decide(profile: &[u8], there: bool, may: bool) -> Profile {
+    let reads = contains(profile, b"/etc/profile.d");
+    match (there && reads, reads && may) {
+        (true, _) => Profile { restores: true, ..Profile::default() },
+        (_, true) => {
+            let file = SharedFile { path: FILE.into(), content: TEXT.into() };
+            Profile { restores: true, write: Some(file), line: None }
+        }
+        _ => Profile { line: sets_path(profile).then(line), ..Profile::default() },
+    }
+}
+
+fn line() -> String {
+    "login shells lose the workload's PATH: /etc/profile sets it anew (in the Dockerfile: RUN trainit env --install)"
+        .to_owned()
+}
+
+/// An assignment that does not extend what was there.
+fn sets_path(profile: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(profile);
+    let sets = |line: &str| {
+        let line = line.trim_start().trim_start_matches("export ");
+        line.starts_with("PATH=") && !line.contains("$PATH") && !line.contains("${PATH")
+    };
+    text.lines().any(sets)
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEBIAN: &[u8] =
+        b"if [ 0 ]; then\n  PATH=\"/usr/bin:/bin\"\nfi\nfor i in /etc/profile.d/*.sh; do . $i; done\n";
+
+    #[test]
+    fn root_of_a_container_brings_the_path_back_and_others_are_told() {
+        let root = decide(DEBIAN, false, true);
+        assert!(root.restores && root.write.is_some() && root.line.is_none());
+        let user = decide(DEBIAN, false, false);
+        assert!(!user.restores && user.write.is_none() && user.line.is_some());
+        assert_eq!(decide(DEBIAN, true, false), Profile { restores: true, ..Profile::default() });
+    }
+
+    #[test]
+    fn a_profile_that_extends_the_path_is_no_trouble() {
+        let profile = decide(b"export PATH=\"$PATH:/usr/games\"\n", false, false);
+        assert_eq!(profile, Profile::default());
+    }
+}

@@ -1,0 +1,66 @@
+//! Why there is no server, and what to type.
+
+use crate::error::{Error, Result};
+use crate::exit::{Exit, Family};
+use crate::sys::listening;
+use std::io::ErrorKind;
+
+/// How a server comes into an image.
+pub const INSTALL: &str = "RUN apt-get update && apt-get install -y openssh-server (Alpine: apk add openssh; Red Hat: dnf install -y openssh-server)";
+
+pub fn no_server() -> Error {
+    Error::new(Exit::NotFound, "mode ssh has nothing to start: no sshd and no dropbear in this image").hint(INSTALL)
+}
+
+pub fn no_keygen() -> Error {
+    Error::new(Exit::NotFound, "mode ssh cannot make the host's keys: no ssh-keygen in this image")
+        .hint(INSTALL)
+        .hint("or keep ready ones in the directory of ssh.host_keys: ssh_host_ed25519_key and ssh_host_ecdsa_key")
+}
+
+pub fn no_keys(looked: &str) -> Error {
+    Error::config("mode ssh lets nobody in: no public key was given")
+        .because(format!("there are no passwords, and no key in {looked}"))
+        .hint("docker run -e PUBLIC_KEY=\"$(cat ~/.ssh/id_ed25519.pub)\" …")
+        .hint("or a file: -v ~/.ssh/id_ed25519.pub:/keys:ro -e TRAINIT_SSH_AUTHORIZED_KEYS=/keys")
+}
+
+/// That nobody listens there, and that this user may.
+///
+/// # Errors
+/// Somebody does (114), or it may not (115).
+pub fn free(port: u16) -> Result<()> {
+    let Err(error) = listening::try_port(port) else { return Ok(()) };
+    let elsewhere = "another port: -e TRAINIT_SSH_PORT=2222";
+    Err(match error.kind() {
+        ErrorKind::AddrInUse => {
+            let by = listening::holder(port).map(|(pid, name)| format!("{name} (pid {pid}) listens on it"));
+            Error::new(Exit::Permanent(Family::Host), format!("port {port} is taken"))
+                .because(by.unwrap_or_else(|| {
+                    "somebody listens on it; with --network=host that may be the machine's own".to_owned()
+                }))
+                .hint(elsewhere)
+        }
+        ErrorKind::PermissionDenied => {
+            Error::new(Exit::Permanent(Family::User), format!("this user may not listen on port {port}"))
+                .because("ports below 1024 are root's here")
+                .hint(elsewhere)
+        }
+        _ => Error::new(Exit::Permanent(Family::Host), format!("nobody can listen on port {port}"))
+            .because(error.to_string())
+            .hint(elsewhere),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_taken_is_refused_with_who_has_it() {
+        let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+        let error = free(listener.local_addr().unwrap().port()).unwrap_err();
+        assert_eq!(error.exit, Exit::Permanent(Family::Host));
+        assert!(error.because.unwrap().contains(&format!("(pid {})", std::process::id())));
+    }
+}

@@ -1,0 +1,105 @@
+//! Whose keys let in: variables that platforms set, files that are configured, and the user's own file.
+
+use super::keys::{self, Keys};
+use super::refusal;
+use crate::error::{Error, Result};
+use crate::identity::accounts::User;
+use crate::mode::Surroundings;
+use crate::show;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Where RunPod, vast.ai and ai-dock put keys.
+const VARIABLES: [&str; 3] = ["PUBLIC_KEY", "SSH_PUBLIC_KEY", "SSH_PUBKEY"];
+
+/// Others may write.
+const OPEN: u32 = 0o002;
+
+/// Who may log in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trusted {
+    /// Lines of the keys that were given.
+    pub lines: Vec<String>,
+    /// The user's own ~/.ssh/authorized_keys counts as well, also what is written there later.
+    pub own: bool,
+    /// So many keys are there already.
+    pub in_own: usize,
+    /// What was left out, and why.
+    pub notes: Vec<String>,
+}
+
+/// Gathers them.
+///
+/// # Errors
+/// A file that cannot be read, or no key at all (78).
+pub fn find(around: &Surroundings<'_>, user: &User) -> Result<Trusted> {
+    let mut trusted = Trusted::default();
+    for name in VARIABLES {
+        let value = around.environment.get(name).map(|value| value.as_bytes());
+        trusted.take(name, &keys::read(value.unwrap_or_default()));
+    }
+    for file in &around.settings.ssh_authorized_keys.value {
+        let path = around.workdir.join(file);
+        let text = fs::read(&path).map_err(|error| {
+            Error::config(format!("ssh.authorized_keys: {} cannot be read", show::path(&path)))
+                .because(error.to_string())
+                .hint("a file with public keys, one a line, that the workload's user may read")
+        })?;
+        trusted.take(&show::path(&path), &keys::read(&text));
+    }
+    trusted.take_own(&user.home);
+    if trusted.lines.is_empty() && trusted.in_own == 0 {
+        return Err(trusted.nobody());
+    }
+    Ok(trusted)
+}
+
+impl Trusted {
+    fn take(&mut self, from: &str, keys: &Keys) {
+        for line in &keys.lines {
+            if !self.lines.contains(line) {
+                self.lines.push(line.clone());
+            }
+        }
+        let bad = keys.bad.iter().map(|(number, why)| format!("{from}, line {number}: {why}"));
+        self.notes.extend(bad);
+    }
+
+    /// What everybody may write is nobody's will.
+    fn take_own(&mut self, home: &Path) {
+        let file = home.join(".ssh/authorized_keys");
+        let steps = [PathBuf::from(home), home.join(".ssh"), file.clone()];
+        let open = steps.iter().find(|path| fs::metadata(path).is_ok_and(|found| found.mode() & OPEN != 0));
+        match (open, fs::read(&file)) {
+            (Some(open), Ok(_)) => {
+                self.notes.push(format!("{} is not read: everybody may write {}", show::path(&file), show::path(open)))
+            }
+            (Some(_), Err(_)) => {}
+            (None, text) => {
+                self.own = true;
+                self.in_own = keys::read(&text.unwrap_or_default()).lines.len();
+            }
+        }
+    }
+
+    fn nobody(&self) -> Error {
+        let looked = format!("{}, ssh.authorized_keys or ~/.ssh/authorized_keys", VARIABLES.join(", "));
+        let error = refusal::no_keys(&looked);
+        match self.notes.is_empty() {
+            true => error,
+            false => error.because(self.notes.join("; ")),
+        }
+    }
+
+    /// The text of the file.
+    pub fn text(&self) -> Vec<u8> {
+        self.lines.iter().flat_map(|line| [line.as_bytes(), b"\n"].concat()).collect()
+    }
+
+    /// How many there are.
+    pub fn words(&self) -> String {
+        format!("{} may, and no password", show::count((self.lines.len() + self.in_own) as u64, "key"))
+    }
+}

@@ -1,0 +1,100 @@
+//! Whose keys let in, and the keys of the host.
+
+use super::world::World;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+#[test]
+fn no_password_and_no_other_key_lets_in() {
+    let Some(world) = World::new() else { return };
+    world.new_key("stranger");
+    let served = world.serve();
+    let stranger = served.client("ssh", "stranger").arg(served.target()).arg("true").output().unwrap();
+    assert_eq!(stranger.status.code(), Some(255));
+    let mut password = served.client("ssh", "id");
+    password.args(["-o", "PubkeyAuthentication=no", "-o", "PreferredAuthentications=password,keyboard-interactive"]);
+    let password = password.arg(served.target()).arg("true").output().unwrap();
+    let told = String::from_utf8_lossy(&password.stderr).into_owned();
+    assert!(told.contains("Permission denied (publickey)"), "{told}");
+}
+
+#[test]
+fn keys_come_from_every_variable_from_files_and_from_the_users_own_file() {
+    let Some(world) = World::new() else { return };
+    let names = ["vast", "dock", "file", "own"];
+    names.iter().for_each(|name| world.new_key(name));
+    let public = |name: &str| fs::read_to_string(world.path(&format!("{name}.pub"))).unwrap();
+    let (vast, dock) = (public("vast"), public("dock"));
+    fs::create_dir(world.path("root/.ssh")).unwrap();
+    fs::write(world.path("root/.ssh/authorized_keys"), format!("# mine\n{}", public("own"))).unwrap();
+    let file = world.path("file.pub").to_str().unwrap().to_owned();
+    let served =
+        world.set("SSH_PUBLIC_KEY", &vast).set("SSH_PUBKEY", &dock).set("TRAINIT_SSH_AUTHORIZED_KEYS", &file).serve();
+    for key in ["id", "vast", "dock", "file", "own"] {
+        let output = served.client("ssh", key).arg(served.target()).arg("true").output().unwrap();
+        assert!(output.status.success(), "{key}: {output:?}");
+    }
+    served.running.error_with("5 keys may, and no password");
+}
+
+#[test]
+fn what_is_no_key_is_told_with_its_line_and_the_others_count() {
+    let Some(world) = World::new() else { return };
+    let key = fs::read_to_string(world.path("id.pub")).unwrap();
+    let served = world.set("PUBLIC_KEY", &format!("{key}ssh-rsa AAAAcut\n")).serve();
+    served.running.error_with("PUBLIC_KEY, line 2: what stands behind");
+    served.says("true");
+}
+
+#[test]
+fn the_hosts_keys_stay_the_same_in_a_new_container_with_the_same_volume() {
+    let Some(world) = World::new() else { return };
+    let (etc, volume) = (world.path("etc"), world.path("keys"));
+    let served = world.set("TRAINIT_SSH_HOST_KEYS", volume.to_str().unwrap()).serve();
+    served.says("true");
+    let known = fs::read_to_string(served.path("known_hosts")).unwrap();
+    let made: Vec<_> = fs::read_dir(&volume).unwrap().flatten().collect();
+    assert_eq!(made.len(), 2, "{made:?}");
+    assert!(made.iter().all(|file| file.metadata().unwrap().permissions().mode() & 0o777 == 0o600), "{made:?}");
+    let key = volume.join("ssh_host_ed25519_key");
+    let content = fs::read(&key).unwrap();
+    served.running.signal(libc::SIGTERM);
+    assert_eq!(served.running.finish().code, Some(0));
+    // A volume may have permissions that a server refuses.
+    let Some(world) = World::new() else { return };
+    assert!(!etc.exists() || etc != world.path("etc"));
+    let volume = world.path("keys");
+    fs::create_dir(&volume).unwrap();
+    fs::write(volume.join("ssh_host_ed25519_key"), content).unwrap();
+    fs::set_permissions(volume.join("ssh_host_ed25519_key"), fs::Permissions::from_mode(0o644)).unwrap();
+    let served = world.set("TRAINIT_SSH_HOST_KEYS", volume.to_str().unwrap()).serve();
+    served.says("true");
+    let again = fs::read_to_string(served.path("known_hosts")).unwrap();
+    let key = |text: &str| text.split_whitespace().nth(2).map(str::to_owned);
+    assert_eq!(key(&again), key(&known));
+}
+
+#[test]
+fn without_a_volume_they_are_in_the_home() {
+    let Some(world) = World::new() else { return };
+    let served = world.for_person().serve();
+    served.says("true");
+    let kept = served.path("person/.local/state/trainit/ssh/ssh_host_ed25519_key");
+    let listed = Command::new("stat").args(["-c", "%a %u"]).arg(kept).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&listed.stdout).trim(), "600 4242");
+}
+
+#[test]
+fn a_home_that_everybody_may_write_is_believed_nothing() {
+    let Some(world) = World::new() else { return };
+    world.new_key("own");
+    fs::create_dir(world.path("root/.ssh")).unwrap();
+    fs::copy(world.path("own.pub"), world.path("root/.ssh/authorized_keys")).unwrap();
+    fs::set_permissions(world.path("root"), fs::Permissions::from_mode(0o777)).unwrap();
+    let served = world.serve();
+    served.running.error_with("is not read: everybody may write");
+    served.says("true");
+    let own = served.client("ssh", "own").arg(served.target()).arg("true").output().unwrap();
+    assert_eq!(own.status.code(), Some(255));
+}

@@ -1,0 +1,8 @@
+//! The mode `ssh` with real servers and OpenSSH's real client.
+
+mod dropbear;
+mod environment;
+mod keys;
+mod login;
+mod refusals;
+mod world;

@@ -10,6 +10,8 @@ mod entries;
 mod far;
 #[path = "check/gpus.rs"]
 mod gpus;
+#[path = "check/guest.rs"]
+mod guest;
 #[path = "check/host.rs"]
 mod host;
 #[path = "check/manifests.rs"]

@@ -55,7 +55,7 @@ fn task<'a>(path: &Path, code: bool, scene: &Scene, ground: &Rc<Ground>, rules: 
 
 /// A writable directory of this machine's disks, by its mount alone.
 fn is_a_persons(mount: &Mount) -> bool {
-    mount.point != b"/" && !mount.is_far() && !mount.is_read_only()
+    mount.point() != b"/" && !mount.is_far() && !mount.is_read_only()
 }
 
 impl Owned {

@@ -12,6 +12,7 @@ use crate::sys::mountinfo::{self, Mount};
 use crate::sys::volume::Volume;
 use crate::sys::{reach, stat};
 use nix::errno::Errno;
+use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -25,6 +26,8 @@ pub struct Site {
     /// As it is shown.
     pub shown: String,
     ground: Rc<Ground>,
+    /// The mount that it lies on; none: not yet asked.
+    on: OnceCell<Option<Mount>>,
     /// What is there, or why that cannot be said; none: not yet asked.
     pub meta: Option<Result<Metadata, Errno>>,
 }
@@ -45,7 +48,7 @@ impl Site {
     pub fn new(path: &Path, base: &Path, ground: &Rc<Ground>) -> Self {
         // Without `.` and doubled slashes: `./run.sh` is shown as the file that it is.
         let path: PathBuf = base.join(path).components().collect();
-        Site { shown: crate::show::path(&path), path, ground: Rc::clone(ground), meta: None }
+        Site { shown: crate::show::path(&path), path, ground: Rc::clone(ground), on: OnceCell::new(), meta: None }
     }
 
     /// Something below it.
@@ -64,7 +67,7 @@ impl Site {
         let mount = far.or_else(|| self.seems_on());
         Way {
             patience: mount.map_or(mountinfo::LOCAL, Mount::patience),
-            location: mount.map(|mount| crate::show::location(&mount.kind, &mount.source)),
+            location: mount.map(|mount| crate::show::location(mount.kind(), mount.source())),
             far: far.is_some(),
         }
     }
@@ -87,13 +90,12 @@ impl Site {
     /// Where it lies: by the mount's id where the kernel tells it, else by the longest name.
     pub fn lies(&self) -> Lies<'_> {
         let Some(mount) = self.mount() else { return Lies::Unknown };
-        let root = mount_at(Path::new("/"), self.ground.mounts());
-        if root.is_some_and(|root| root.id == mount.id) { Lies::InRoot(mount) } else { Lies::On(mount) }
+        if self.ground.root_mount() == Some(mount.id) { Lies::InRoot(mount) } else { Lies::On(mount) }
     }
 
     /// The mount it lies on.
     pub fn mount(&self) -> Option<&Mount> {
-        mount_at(&self.path, self.ground.mounts())
+        self.on.get_or_init(|| stat::row_of(&self.path, self.ground.mounts()).cloned()).as_ref()
     }
 
     /// Whether it is exactly the root of a mount; where the kernel does not tell, by its real name.
@@ -116,14 +118,15 @@ impl Site {
 
     /// Whether this is a mount, in a container, and the other mount's id is that of the image.
     pub fn leaves_for_the_image(&self, other: Option<u64>) -> bool {
-        let root = mount_at(Path::new("/"), self.ground.mounts());
-        let is_root = root.zip(other).is_some_and(|(root, other)| root.id == other);
-        is_root && self.place().is_container() && matches!(self.lies(), Lies::On(_))
+        other.is_some()
+            && other == self.ground.root_mount()
+            && self.place().is_container()
+            && matches!(self.lies(), Lies::On(_))
     }
 
     /// How many mounts the one that it lies on hides, at the same place.
     fn hides(&self, mount: &Mount) -> usize {
-        self.ground.mounts().iter().filter(|other| other.point == mount.point && other.id != mount.id).count()
+        self.ground.mounts().iter().filter(|other| other.point() == mount.point() && other.id != mount.id).count()
     }
 
     /// The remedy for a mount that is missing or wrong, in the words of the place.
@@ -233,7 +236,7 @@ impl Site {
         match self.lies() {
             Lies::InRoot(_) if self.place().is_container() => "in the image".to_owned(),
             Lies::On(mount) | Lies::InRoot(mount) => {
-                let kind = crate::show::bytes(&mount.kind);
+                let kind = crate::show::bytes(mount.kind());
                 let volume = volume(mount).map(|volume| format!(" ({volume})")).unwrap_or_default();
                 format!("{kind}{volume}, {}", if mount.is_read_only() { "read-only" } else { "writable" })
             }
@@ -246,7 +249,7 @@ impl Site {
         match self.lies() {
             // As its desktop shows the machine that a virtual machine runs on: everything belongs to whoever asks.
             Lies::On(mount) if mount.class() == Some(Class::Share) => {
-                Err(format!("is on {}, where owners are made up", crate::show::bytes(&mount.kind)))
+                Err(format!("is on {}, where owners are made up", crate::show::bytes(mount.kind())))
             }
             Lies::On(_) => match std::fs::metadata(&self.path) {
                 Ok(meta) => Ok((meta.uid(), meta.gid())),
@@ -266,10 +269,10 @@ impl Site {
         {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             tell("mounted", matches!(self.lies(), Lies::On(_)).into());
-            tell("mount_point", text(&mount.point).into());
-            tell("kind", text(&mount.kind).into());
-            tell("source", crate::show::masked(&text(&mount.source)).into());
-            tell("root", text(&mount.root).into());
+            tell("mount_point", text(mount.point()).into());
+            tell("kind", text(mount.kind()).into());
+            tell("source", crate::show::masked(&text(mount.source())).into());
+            tell("root", text(mount.root()).into());
             tell("read_only", mount.is_read_only().into());
             tell("mount_root", self.is_mount_root().into());
             tell("hidden_mounts", self.hides(mount).into());
@@ -311,12 +314,4 @@ fn volume(mount: &Mount) -> Option<String> {
 /// Whether a mount is a pod's scratch directory.
 pub fn is_scratch(mount: &Mount) -> bool {
     matches!(mount.volume(), Volume::Pod { plugin: b"empty-dir", .. })
-}
-
-fn mount_at<'a>(path: &Path, mounts: &'a [Mount]) -> Option<&'a Mount> {
-    match stat::mount_of(path) {
-        Ok(on) if on.id.is_some() => mountinfo::with_id(mounts, on.id?),
-        Ok(_) => mountinfo::covering(mounts, &std::fs::canonicalize(path).ok()?),
-        Err(_) => None,
-    }
 }

@@ -46,7 +46,7 @@ fn cause(errno: Errno) -> Option<(&'static str, &'static str)> {
 /// A file system that answers with an error of its own.
 pub fn sick(shown: &str, mount: Option<&Mount>, errno: Errno) -> Trouble {
     let (because, advice) = cause(errno).unwrap_or((errno.desc(), "look at the mount on the host"));
-    let kind = mount.map(|mount| format!(" ({})", crate::show::bytes(&mount.kind))).unwrap_or_default();
+    let kind = mount.map(|mount| format!(" ({})", crate::show::bytes(mount.kind()))).unwrap_or_default();
     Trouble::new(format!("{shown} cannot be used{kind}: {}", errno.desc()))
         .because(because)
         .advice(advice)

@@ -133,7 +133,7 @@ impl Found {
     fn add_project(&mut self, sources: &Sources<'_>) -> Result<()> {
         let path = code_of(&self.layers, sources.workdir).join(PROJECT_FILE);
         let look = reach::look(&self.mounts, &path, || file::look(&path)).map_err(|mount| {
-            let (patience, place) = (show::seconds(mount.patience()), show::location(&mount.kind, &mount.source));
+            let (patience, place) = (show::seconds(mount.patience()), show::location(mount.kind(), mount.source()));
             Error::new(SILENT, format!("{} did not answer in {patience} ({place})", show::path(&path)))
                 .because("its server or daemon hangs, and so would the workload")
                 .hint("look at the mount on the host")

@@ -11,7 +11,7 @@ const SHORT: usize = 12;
 
 /// The container's id, shortened as engines do: they keep its files in a directory of that name.
 pub fn id(mounts: &[Mount]) -> Option<String> {
-    let mut parts = made(mounts).flat_map(|mount| mount.root.split(|byte| *byte == b'/'));
+    let mut parts = made(mounts).flat_map(|mount| mount.root().split(|byte| *byte == b'/'));
     let id = parts.find(|part| part.len() == 64 && part.iter().all(u8::is_ascii_hexdigit))?;
     Some(String::from_utf8_lossy(id.get(..SHORT)?).into_owned())
 }
@@ -23,7 +23,7 @@ pub fn made(mounts: &[Mount]) -> impl Iterator<Item = &Mount> {
 
 /// Whether an engine made this.
 pub fn is_made(mount: &Mount) -> bool {
-    MADE.contains(&mount.point.as_slice())
+    MADE.contains(&mount.point())
 }
 
 /// The program that a person starts containers with here.

@@ -4,9 +4,10 @@
 use super::Place;
 use super::place::{named_by_variables, place};
 use crate::environment::Environment;
-use crate::sys::Root;
 use crate::sys::mountinfo::{self, Mount};
+use crate::sys::{Root, stat};
 use std::cell::OnceCell;
+use std::path::Path;
 use std::rc::Rc;
 
 /// The ground that everything stands on.
@@ -16,13 +17,15 @@ pub struct Ground {
     named: Option<Place>,
     mounts: OnceCell<Rc<[Mount]>>,
     place: OnceCell<Place>,
+    root_mount: OnceCell<Option<u64>>,
 }
 
 impl Ground {
     /// Looks at nothing yet but the variables.
     pub fn of(root: &Root, environment: &Environment) -> Self {
         let named = named_by_variables(environment);
-        Ground { root: root.clone(), named, mounts: OnceCell::new(), place: OnceCell::new() }
+        let root = root.clone();
+        Ground { root, named, mounts: OnceCell::new(), place: OnceCell::new(), root_mount: OnceCell::new() }
     }
 
     /// With a mount table that has been read already.
@@ -34,6 +37,11 @@ impl Ground {
     pub fn mounts(&self) -> &[Mount] {
         let read = || mountinfo::parse(&self.root.read("/proc/self/mountinfo").unwrap_or_default()).into();
         self.mounts.get_or_init(read)
+    }
+
+    /// The id of the mount that the root directory is; in a container that is its image.
+    pub fn root_mount(&self) -> Option<u64> {
+        *self.root_mount.get_or_init(|| Some(stat::row_of(Path::new("/"), self.mounts())?.id))
     }
 
     /// Where this runs.

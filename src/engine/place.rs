@@ -59,7 +59,7 @@ pub fn place<'a>(root: &Root, named: Option<Place>, mounts: &dyn Fn() -> &'a [Mo
 
 /// A virtual machine whose disk was made from an image keeps the image's marks, and is a machine nevertheless.
 fn is_whole_disk(mount: &Mount) -> bool {
-    mount.root == b"/" && mount.source.starts_with(b"/dev/") && !mount.source.starts_with(b"/dev/mapper/docker")
+    mount.root() == b"/" && mount.source().starts_with(b"/dev/") && !mount.source().starts_with(b"/dev/mapper/docker")
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ impl View<'_> {
 
     /// Engines put the terminal of a container here.
     fn terminal(&self) -> Option<Part> {
-        self.mounts.iter().any(|mount| mount.point == b"/dev/console").then_some(Part::Terminal)
+        self.mounts.iter().any(|mount| mount.point() == b"/dev/console").then_some(Part::Terminal)
     }
 
     /// Engines name a container after its id when nothing is said.
@@ -148,9 +148,9 @@ impl View<'_> {
     }
 
     fn shm(&self) -> Option<Part> {
-        let mount = self.mounts.iter().rfind(|mount| mount.point == b"/dev/shm")?;
+        let mount = self.mounts.iter().rfind(|mount| mount.point() == b"/dev/shm")?;
         match size_of(mount) {
-            _ if mount.source == b"tmpfs" => Some(Part::HostIpc),
+            _ if mount.source() == b"tmpfs" => Some(Part::HostIpc),
             Some(bytes) if bytes != SHM => Some(Part::Shm { bytes }),
             _ => None,
         }
@@ -170,8 +170,8 @@ impl View<'_> {
     }
 
     fn mount(&self, mount: &Mount) -> Option<Part> {
-        let target = String::from_utf8(mount.point.clone()).ok()?;
-        if mount.class() == Some(Class::Memory) && mount.root == b"/" {
+        let target = String::from_utf8(mount.point().to_vec()).ok()?;
+        if mount.class() == Some(Class::Memory) && mount.root() == b"/" {
             return Some(Part::Tmpfs { target, bytes: size_of(mount) });
         }
         let read_only = mount.is_read_only();
@@ -184,11 +184,11 @@ impl View<'_> {
     /// A volume's name; or the path on the host, where that is sure: what is mounted is a path within its file system, and that is
     /// the host's root if the engine's own files lie in it where they lie on the host.
     fn source(&self, mount: &Mount) -> Option<String> {
-        let root = std::str::from_utf8(&mount.root).ok().filter(|_| !mount.is_deleted())?;
+        let root = std::str::from_utf8(mount.root()).ok().filter(|_| !mount.is_deleted())?;
         if let Volume::Named(name) = mount.volume() {
             return std::str::from_utf8(name).ok().map(str::to_owned);
         }
-        let known = |made: &&Mount| made.source == mount.source && made.root.starts_with(b"/var/lib/");
+        let known = |made: &&Mount| made.source() == mount.source() && made.root().starts_with(b"/var/lib/");
         container::made(self.mounts).find(known).map(|_| root.to_owned())
     }
 
@@ -224,7 +224,7 @@ fn is_given(mount: &Mount) -> bool {
 
 /// A tmpfs's `size=` in KiB.
 fn size_of(mount: &Mount) -> Option<u64> {
-    let options = std::str::from_utf8(&mount.super_options).ok()?;
+    let options = std::str::from_utf8(mount.super_options()).ok()?;
     let size = options.split(',').find_map(|option| option.strip_prefix("size="))?;
     Some(size.strip_suffix('k')?.parse::<u64>().ok()? << 10)
 }

@@ -78,7 +78,7 @@ fn find(resume: &Resume, dir: &Path, family: FamilyChoice, pattern: Option<&Patt
 
 /// The same by another process. A dead file system is known by its first answer, so that the search itself may take its time.
 fn find_aside(mount: &Mount, dir: &Path, find: impl FnOnce() -> Result<Resumed, String>) -> Result<Resumed, String> {
-    let place = show::location(&mount.kind, &mount.source);
+    let place = show::location(mount.kind(), mount.source());
     let silent = |patience| format!("no answer in {} ({place})", show::seconds(patience));
     let first = || vec![u8::from(std::fs::read_dir(dir).is_ok_and(|mut names| names.next().is_some()))];
     away::ask(mount.patience(), first).map_err(|_| silent(mount.patience()))?;

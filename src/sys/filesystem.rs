@@ -138,7 +138,7 @@ mod tests {
             let id = crate::sys::stat::mount_of(path.as_ref()).ok().and_then(|on| on.id);
             let Some(mount) = id.and_then(|id| crate::sys::mountinfo::with_id(&table, id)) else { continue };
             let numbered = crate::sys::stat::class_of(path.as_ref());
-            assert!(mount.class() == numbered || mount.kind.starts_with(b"fuse"), "{path}: {mount:?} {numbered:?}");
+            assert!(mount.class() == numbered || mount.kind().starts_with(b"fuse"), "{path}: {mount:?} {numbered:?}");
         }
     }
 }

@@ -12,46 +12,52 @@ pub const LOCAL: Duration = Duration::from_secs(5);
 /// How long another machine may take.
 const NETWORK: Duration = Duration::from_secs(15);
 
-/// One mount.
+/// One mount. A table may have thousands: what stands in its row is one piece of memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
     /// The id that statx(2) gives for what lies on it.
     pub id: u64,
-    /// The id of the mount below.
-    pub parent: u64,
-    /// What of its file system is visible: `/`, a directory, or one file; a `//deleted` at its end is kept.
-    pub root: Vec<u8>,
-    /// Where it is.
-    pub point: Vec<u8>,
-    /// What this mount permits: `ro`, `noexec` …
-    pub options: Vec<u8>,
-    /// The type with its subtype: `ext4`, `fuse.gcsfuse`.
-    pub kind: Vec<u8>,
-    /// Where it comes from: a device, `server:/export`, anything; may be empty.
-    pub source: Vec<u8>,
-    /// What the file system permits.
-    pub super_options: Vec<u8>,
+    class: Option<Class>,
+    /// All fields, one behind the other.
+    text: Box<[u8]>,
+    /// Where each of them ends.
+    ends: [u32; FIELDS],
 }
+
+/// The fields that are kept, in the order in which they stand in a row.
+const FIELDS: usize = 6;
 
 /// Every row that can be understood, in the order of the table.
 pub fn parse(table: &[u8]) -> Vec<Mount> {
-    table.split(|byte| *byte == b'\n').filter_map(row).collect()
+    let mut mounts = Vec::with_capacity(table.iter().filter(|byte| **byte == b'\n').count());
+    mounts.extend(table.split(|byte| *byte == b'\n').filter_map(row));
+    mounts
 }
 
 fn row(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|byte| *byte == b' ');
     let id = number(fields.next()?)?;
-    let parent = number(fields.next()?)?;
-    let _device = fields.next()?;
-    let root = unescaped(fields.next()?);
-    let point = unescaped(fields.next()?);
-    let options = fields.next()?.to_vec();
+    let (_parent, _device) = (number(fields.next()?)?, fields.next()?);
+    let (root, point, options) = (fields.next()?, fields.next()?, fields.next()?);
     // None, one or more optional fields, ended by a lone hyphen.
     fields.find(|field| *field == b"-")?;
-    let kind = unescaped(fields.next()?);
-    let source = unescaped(fields.next()?);
-    let super_options = fields.next().unwrap_or_default().to_vec();
-    Some(Mount { id, parent, root, point, options, kind, source, super_options })
+    let (kind, source, super_options) = (fields.next()?, fields.next()?, fields.next().unwrap_or_default());
+    let fields = [root, point, options, kind, source, super_options];
+    let (text, ends) = joined(fields)?;
+    let mut mount = Mount { id, class: None, text, ends };
+    mount.class = Class::named(mount.kind(), mount.source());
+    Some(mount)
+}
+
+/// One field behind the other, without the kernel's way to write them; and where each ends.
+fn joined(fields: [&[u8]; FIELDS]) -> Option<(Box<[u8]>, [u32; FIELDS])> {
+    let mut text = Vec::with_capacity(fields.iter().map(|field| field.len()).sum());
+    let mut ends = [0; FIELDS];
+    for (field, end) in fields.into_iter().zip(&mut ends) {
+        unescape(field, &mut text);
+        *end = u32::try_from(text.len()).ok()?;
+    }
+    Some((text.into_boxed_slice(), ends))
 }
 
 fn number(field: &[u8]) -> Option<u64> {
@@ -59,11 +65,10 @@ fn number(field: &[u8]) -> Option<u64> {
 }
 
 /// Undoes `\ooo`, the kernel's way to write blanks, newlines and backslashes.
-fn unescaped(field: &[u8]) -> Vec<u8> {
+fn unescape(field: &[u8], plain: &mut Vec<u8>) {
     if !field.contains(&b'\\') {
-        return field.to_vec();
+        return plain.extend_from_slice(field);
     }
-    let mut plain = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((&byte, after)) = rest.split_first() {
         let escaped = if byte == b'\\' { after.split_first_chunk::<3>() } else { None };
@@ -78,7 +83,6 @@ fn unescaped(field: &[u8]) -> Vec<u8> {
             }
         }
     }
-    plain
 }
 
 fn octal(digits: [u8; 3]) -> Option<u8> {
@@ -99,8 +103,8 @@ pub fn with_id(table: &[Mount], id: u64) -> Option<&Mount> {
 pub fn covering<'a>(table: &'a [Mount], path: &Path) -> Option<&'a Mount> {
     // Doubled slashes and dots are gone from this one; the kernel writes none.
     let plain: PathBuf = path.components().collect();
-    let covers = |mount: &&Mount| is_below(plain.as_os_str().as_bytes(), &mount.point);
-    table.iter().filter(covers).max_by_key(|mount| mount.point.len())
+    let covers = |mount: &&Mount| is_below(plain.as_os_str().as_bytes(), mount.point());
+    table.iter().filter(covers).max_by_key(|mount| mount.point().len())
 }
 
 /// Whether a path is this directory, or something in it.
@@ -110,29 +114,65 @@ fn is_below(path: &[u8], directory: &[u8]) -> bool {
 }
 
 impl Mount {
+    fn field<const N: usize>(&self) -> &[u8] {
+        let end = |at: usize| self.ends.get(at).map_or(0, |end| *end as usize);
+        let begin = N.checked_sub(1).map_or(0, end);
+        self.text.get(begin..end(N)).unwrap_or_default()
+    }
+
+    /// What of its file system is visible: `/`, a directory, or one file; a `//deleted` at its end is kept.
+    pub fn root(&self) -> &[u8] {
+        self.field::<0>()
+    }
+
+    /// Where it is.
+    pub fn point(&self) -> &[u8] {
+        self.field::<1>()
+    }
+
+    /// What this mount permits: `ro`, `noexec` …
+    fn options(&self) -> &[u8] {
+        self.field::<2>()
+    }
+
+    /// The type with its subtype: `ext4`, `fuse.gcsfuse`.
+    pub fn kind(&self) -> &[u8] {
+        self.field::<3>()
+    }
+
+    /// Where it comes from: a device, `server:/export`, anything; may be empty.
+    pub fn source(&self) -> &[u8] {
+        self.field::<4>()
+    }
+
+    /// What the file system permits, and how it was made: `rw`, `size=64k` …
+    pub fn super_options(&self) -> &[u8] {
+        self.field::<5>()
+    }
+
     /// Where it is, as a path.
     pub fn path(&self) -> &Path {
-        Path::new(OsStr::from_bytes(&self.point))
+        Path::new(OsStr::from_bytes(self.point()))
     }
 
     /// Whether nothing can be written through it.
     pub fn is_read_only(&self) -> bool {
-        has_option(&self.options, b"ro") || self.has_read_only_file_system()
+        has_option(self.options(), b"ro") || self.has_read_only_file_system()
     }
 
     /// Whether it is not this mount alone that permits no writing, but all of its file system.
     pub fn has_read_only_file_system(&self) -> bool {
-        has_option(&self.super_options, b"ro")
+        has_option(self.super_options(), b"ro")
     }
 
     /// Whether programs and libraries on it cannot be run.
     pub fn is_noexec(&self) -> bool {
-        has_option(&self.options, b"noexec") || has_option(&self.super_options, b"noexec")
+        has_option(self.options(), b"noexec") || has_option(self.super_options(), b"noexec")
     }
 
     /// What kind of file system it is; none: one that is not known.
     pub fn class(&self) -> Option<Class> {
-        Class::named(&self.kind, &self.source)
+        self.class
     }
 
     /// Whether it is the layered root of a container's image.
@@ -173,10 +213,10 @@ mod tests {
         let table = parse(TABLE);
         assert_eq!(table.iter().map(|mount| mount.id).collect::<Vec<_>>(), [27, 60, 62, 63, 64]);
         let mount = with_id(&table, 62).unwrap();
-        assert_eq!((mount.point.as_slice(), mount.source.as_slice()), (&b"/empty source"[..], &b""[..]));
+        assert_eq!((mount.point(), mount.source()), (&b"/empty source"[..], &b""[..]));
         assert!(mount.is_read_only() && mount.class() == Some(Class::Memory));
-        assert_eq!(table[0].source, b"ov erlay");
-        assert_eq!(table[3].root, b"/sub\ndir//deleted");
+        assert_eq!(table[0].source(), b"ov erlay");
+        assert_eq!(table[3].root(), b"/sub\ndir//deleted");
     }
 
     #[test]
@@ -218,7 +258,7 @@ mod tests {
             let line = [&head, &escaped(&source)[..], b" rw"].concat();
             let table = parse(&line);
             prop_assert_eq!(table.len(), 1);
-            prop_assert_eq!((&table[0].point, &table[0].source), (&point, &source));
+            prop_assert_eq!((table[0].point(), table[0].source()), (&point[..], &source[..]));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! statx(2): on which mount a path lies, and what kind of thing it is.
 
 use super::filesystem::Class;
+use super::mountinfo::{self, Mount};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
@@ -34,6 +35,15 @@ pub fn mount_of(path: &Path) -> nix::Result<OnMount> {
         // A sandbox or a kernel without the call.
         Err(Errno::ENOSYS | Errno::EPERM) => Ok(OnMount { id: by_descriptor(path)?, is_root: None }),
         answer => answer,
+    }
+}
+
+/// The row of the mount that a path lies on: by its id where the kernel tells it, else by the longest name.
+pub fn row_of<'a>(path: &Path, table: &'a [Mount]) -> Option<&'a Mount> {
+    match mount_of(path) {
+        Ok(on) if on.id.is_some() => mountinfo::with_id(table, on.id?),
+        Ok(_) => mountinfo::covering(table, &std::fs::canonicalize(path).ok()?),
+        Err(_) => None,
     }
 }
 
@@ -95,7 +105,7 @@ mod tests {
         let table = crate::sys::mountinfo::parse(&std::fs::read("/proc/self/mountinfo").unwrap());
         let proc = mount_of(Path::new("/proc/self")).unwrap();
         let Some(id) = proc.id else { return println!("SKIPPED: this kernel's statx has no mount id") };
-        assert_eq!(crate::sys::mountinfo::with_id(&table, id).unwrap().kind, b"proc");
+        assert_eq!(crate::sys::mountinfo::with_id(&table, id).unwrap().kind(), b"proc");
         assert_eq!(mount_of(Path::new("/proc")).unwrap().is_root, Some(true));
         assert_eq!(proc.is_root, Some(false));
     }

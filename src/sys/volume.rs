@@ -30,12 +30,12 @@ const PLUGIN: &[u8] = b"kubernetes.io~";
 impl Mount {
     /// What stands behind it.
     pub fn volume(&self) -> Volume<'_> {
-        engine_volume(&self.root).or_else(|| pod_volume(&self.root)).unwrap_or(Volume::Plain)
+        engine_volume(self.root()).or_else(|| pod_volume(self.root())).unwrap_or(Volume::Plain)
     }
 
     /// Whether what is mounted was deleted since.
     pub fn is_deleted(&self) -> bool {
-        self.root.ends_with(DELETED)
+        self.root().ends_with(DELETED)
     }
 }
 
@@ -104,8 +104,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_root_is_something(root in proptest::collection::vec(any::<u8>(), 0..80)) {
-            let mount = Mount { root, ..mount("/") };
-            let _ = (mount.volume(), mount.is_deleted());
+            let row = [b"9 1 0:1 ", &root[..], b" /data rw - ext4 /dev/sda1 rw"].concat();
+            parse(&row).iter().for_each(|mount| _ = (mount.volume(), mount.is_deleted()));
         }
     }
 }

@@ -48,7 +48,7 @@ impl Data {
         if self.site.is_deleted() {
             return "what is mounted there was deleted on the host".to_owned();
         }
-        let source = self.site.mount().map(|mount| show::bytes(&mount.root)).filter(|root| root != "/");
+        let source = self.site.mount().map(|mount| show::bytes(mount.root())).filter(|root| root != "/");
         let source = source.map(|root| format!("the source ends in {root}"));
         let age = made.and_then(|made| made.elapsed().ok()).filter(|age| *age < JUST_NOW);
         let age = age.map(|age| format!("made {} ago", show::seconds(age)));

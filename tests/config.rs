@@ -179,6 +179,17 @@ fn nothing_counts_as_not_set() {
 }
 
 #[test]
+fn a_mode_can_be_written_behind_set_as_in_a_file() {
+    let of = |text: &str| World::new().set(text).load().map(|loaded| loaded.settings.modes["board"].clone());
+    let whole = of(r#"modes.board={"command": ["tensorboard", "--logdir", "/my runs"], "kind": "build"}"#).unwrap();
+    assert_eq!(whole, of("modes.board={command: [tensorboard, --logdir, /my runs], kind: build}").unwrap());
+    assert_eq!((whole.command.len(), whole.kind), (3, trainit::handover::Kind::Build));
+    assert_eq!(of("modes.board=tensorboard --logdir /x").unwrap().command.len(), 3);
+    let refused = of("modes.board={command: x, kidn: build}").unwrap_err();
+    assert!(refused.contains("--set modes.board") && refused.contains("kidn"), "{refused}");
+}
+
+#[test]
 fn dotted_and_nested_names_mean_the_same() {
     let world =
         World::new().etc("trainit.yaml", "stop.grace: 10m\nstop:\n  signal: INT\n  on.USR1: checkpoint\nenv.A: b\n");

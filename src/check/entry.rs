@@ -6,6 +6,7 @@ use super::site::Site;
 use super::step::{Answer, Trouble};
 use super::{Remedy, trouble};
 use crate::config::Severity;
+use crate::engine::{PYTHON_WITH_VALUE, is_python};
 use crate::exit::Exit;
 use nix::libc::{EACCES, ENOENT};
 use std::ffi::{OsStr, OsString};
@@ -38,8 +39,6 @@ const SHELLS: [&str; 5] = ["sh", "bash", "dash", "zsh", "ksh"];
 const LAUNCHERS: [&str; 5] = ["torchrun", "accelerate", "deepspeed", "horovodrun", "composer"];
 const LAUNCHER_MODULES: [&str; 4] =
     ["torch.distributed.run", "torch.distributed.launch", "accelerate.commands.launch", "deepspeed.launcher.runner"];
-/// Python's options that have a word behind them.
-const WITH_VALUE: [&str; 3] = ["-X", "-W", "--check-hash-based-pycs"];
 
 impl Entry {
     /// The configured one, relative to the code directory; how it is used follows from the command.
@@ -56,7 +55,7 @@ impl Entry {
         let (program, words) = command.split_first()?;
         let name = Path::new(program).file_name()?.to_str()?;
         let (word, how) = match name {
-            _ if is_python(name) => after_python(words)?,
+            _ if is_python(program) => after_python(words)?,
             _ if SHELLS.contains(&name) => (after_shell(words)?, How::Shell),
             _ if LAUNCHERS.contains(&name) => (first_script(words)?, How::Launched),
             _ if program.as_bytes().contains(&b'/') => (program.as_os_str(), How::Executed),
@@ -119,12 +118,6 @@ impl Entry {
     }
 }
 
-/// `python`, `python3`, `python3.12`, `python3.13t`.
-fn is_python(name: &str) -> bool {
-    let version = name.strip_prefix("python").map(|version| version.trim_end_matches('t'));
-    version.is_some_and(|version| version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
-}
-
 /// The script behind Python's own options; with `-m` a launcher's, or none.
 fn after_python(words: &[OsString]) -> Option<(&OsStr, How)> {
     let mut words = words.iter();
@@ -136,7 +129,7 @@ fn after_python(words: &[OsString]) -> Option<(&OsStr, How)> {
                 return known.then(|| Some((first_script(words.as_slice())?, How::Launched)))?;
             }
             Some("-" | "-c") => return None,
-            Some(option) if WITH_VALUE.contains(&option) => _ = words.next(),
+            Some(option) if PYTHON_WITH_VALUE.contains(&option) => _ = words.next(),
             Some(option) if option.starts_with('-') => {
                 if option.len() < 2 || (!option.starts_with("--") && option.contains(['c', 'm'])) {
                     return None;

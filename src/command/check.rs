@@ -48,7 +48,7 @@ pub(super) fn stage(asked: &Asked) -> Result<(Scene, Vec<String>, Console)> {
 
 /// The correction and the summary; the text for stdout, which is none.
 pub(super) fn tell_end(scene: &Scene, findings: &[Finding], exit: Exit, console: &mut Console) -> String {
-    if let Some(correction) = report::correction(findings, &scene.started()) {
+    if let Some(correction) = report::correction(findings, || scene.started()) {
         console.correction(&correction);
     }
     console.line(&summary(findings, exit));

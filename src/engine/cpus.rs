@@ -1,10 +1,10 @@
 //! How many CPUs this container may use, and among how many processes of one job they are shared: what programs that start one
 //! thread for each CPU that they see get wrong.
 
+use super::launcher;
 use crate::environment::Environment;
 use crate::sys::cgroup::Limits;
-use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::ffi::OsString;
 
 /// CPUs, and who shares them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,9 +87,7 @@ fn number(environment: &Environment, name: &str) -> Option<u32> {
 
 /// The ranks that a launcher on the command line is going to start here.
 fn launched(command: &[OsString], gpus: impl FnOnce() -> u32) -> Option<u32> {
-    let is_launcher =
-        |word: &OsString| LAUNCHERS.iter().any(|name| Path::new(word).file_name() == Some(OsStr::new(name)));
-    let at = command.iter().take(4).position(is_launcher)?;
+    let at = launcher(command, &LAUNCHERS)?;
     let mut words =
         command.iter().skip(at + 1).map_while(|word| word.to_str()).take_while(|word| !word.ends_with(".py"));
     while let Some(word) = words.next() {

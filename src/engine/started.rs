@@ -211,16 +211,18 @@ pub fn given(mounts: &[Mount]) -> impl Iterator<Item = &Mount> {
 
 /// Whether a person had it mounted. The rest is what engines, their GPU hooks and images make.
 fn is_given(mount: &Mount) -> bool {
-    let point = mount.path();
-    let name = point.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let below = ["/proc", "/sys", "/dev", "/run/secrets", "/var/run/secrets"];
-    let engines = point == Path::new("/")
-        || below.iter().any(|directory| point.starts_with(directory))
-        || container::is_made(mount)
-        || ["/run/.containerenv", "/sbin/docker-init"].iter().any(|file| point == Path::new(file));
-    let hooks = point.to_string_lossy().contains("nvidia") || name.starts_with("libcuda") || name.starts_with("libnv");
+    let point = mount.point();
+    let name = point.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let engines = matches!(point, b"/" | b"/run/.containerenv" | b"/sbin/docker-init")
+        || ENGINES.iter().any(|directory| mountinfo::is_below(point, directory))
+        || container::is_made(mount);
+    let hooks =
+        point.windows(6).any(|part| part == b"nvidia") || name.starts_with(b"libcuda") || name.starts_with(b"libnv");
     !engines && !hooks && mount.volume() != Volume::Anonymous
 }
+
+/// Where engines mount what every container has.
+const ENGINES: [&[u8]; 5] = [b"/proc", b"/sys", b"/dev", b"/run/secrets", b"/var/run/secrets"];
 
 /// A tmpfs's `size=` in KiB.
 fn size_of(mount: &Mount) -> Option<u64> {

@@ -8,7 +8,7 @@ use crate::handover::{Checkpoints, Hold, Idle, Kind, Level, Meaning, Policy, Res
 use crate::identity::Identity;
 use crate::mode::Plan;
 use crate::sys::{Root, signal};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -162,8 +162,7 @@ fn exit_map(settings: &Settings) -> Vec<(u8, u8)> {
 }
 
 fn trainer_codes(command: &[OsString]) -> Vec<u8> {
-    let is = |word: &OsString, name: &str| Path::new(word).file_name() == Some(OsStr::new(name));
-    let known = STOP_CODES.iter().filter(|(name, _)| command.iter().take(4).any(|word| is(word, name)));
+    let known = STOP_CODES.iter().filter(|(name, _)| engine::launcher(command, &[name]).is_some());
     known.map(|(_, code)| *code).collect()
 }
 
@@ -188,6 +187,6 @@ mod tests {
         assert_eq!(trainer_codes(&words("/usr/bin/torchrun train.py")), [1]);
         assert_eq!(trainer_codes(&words("python -m torch.distributed.run train.py")), [1]);
         assert_eq!(trainer_codes(&words("accelerate launch --multi_gpu train.py")), [1]);
-        assert_eq!(trainer_codes(&words("python train.py")), [0u8; 0]);
+        assert_eq!(trainer_codes(&words("python train.py --data /x/accelerate")), [0u8; 0]);
     }
 }

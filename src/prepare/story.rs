@@ -244,7 +244,7 @@ impl Story {
         let (console, door) = (&mut self.console, &self.door);
         self.findings = check::run(scene, None, &mut || door.send_kept(), &mut |told| console.check(told));
         let Some(exit) = check::verdict(&self.findings) else { return Ok(()) };
-        if let Some(correction) = report::correction(&self.findings, &scene.started()) {
+        if let Some(correction) = report::correction(&self.findings, || scene.started()) {
             self.console.correction(&correction);
         }
         self.told = true;

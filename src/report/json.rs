@@ -83,7 +83,7 @@ impl Report {
     pub fn new(scene: &Scene, mode: Option<&str>, findings: &[Finding], began: SystemTime) -> Self {
         let place = scene.place();
         let words = show::masked_words(&scene.command);
-        let correction = remedy::correction(findings, &scene.started());
+        let correction = remedy::correction(findings, || scene.started());
         let took = began.elapsed().unwrap_or_default();
         Report {
             schema: SCHEMA,

@@ -27,12 +27,14 @@ pub struct Correction {
 }
 
 /// The correction, from what is known of this start and what the failures ask for; none when no start mends any of them.
-pub fn correction(findings: &[Finding], started: &Started) -> Option<Correction> {
+/// `started` looks: only where there is something to correct.
+pub fn correction(findings: &[Finding], started: impl FnOnce() -> Started) -> Option<Correction> {
     let failed = || findings.iter().filter(|finding| finding.status == Status::Fail);
     let changes: Vec<&Change> = failed().flat_map(changes_of).collect();
     if changes.is_empty() {
         return None;
     }
+    let started = started();
     let parts = corrected(&started.parts, changes.iter().copied());
     let unmended = failed().filter(|finding| changes_of(finding).next().is_none()).map(name);
     Some(Correction {

@@ -108,7 +108,7 @@ pub fn covering<'a>(table: &'a [Mount], path: &Path) -> Option<&'a Mount> {
 }
 
 /// Whether a path is this directory, or something in it.
-fn is_below(path: &[u8], directory: &[u8]) -> bool {
+pub fn is_below(path: &[u8], directory: &[u8]) -> bool {
     let Some(rest) = path.strip_prefix(directory) else { return false };
     rest.is_empty() || rest.starts_with(b"/") || directory == b"/"
 }

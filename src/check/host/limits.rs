@@ -4,7 +4,7 @@ use super::Host;
 use crate::check::step::{Answer, Trouble};
 use crate::check::{Change, Remedy};
 use crate::config::{LockedMemory, OpenFiles, Severity};
-use crate::engine::Place;
+use crate::engine::{Place, launcher};
 use crate::gpu;
 use crate::show;
 use crate::sys::limits::{Kind, limit};
@@ -38,12 +38,9 @@ impl Host {
     /// torchrun sets OMP_NUM_THREADS itself.
     pub(super) fn as_many_threads_as_cpus(&mut self) -> Answer {
         let told = self.environment.get("OMP_NUM_THREADS").is_some() || self.wanted.threads_decided;
-        let by_torchrun = |word: &std::ffi::OsString| {
-            word.as_encoded_bytes().ends_with(b"torchrun") || word == "torch.distributed.run"
-        };
         let cpus = self.cpus();
         let much = u64::from(cpus.seen) * 1000 >= cpus.millis.saturating_mul(MANY_TIMES);
-        if told || !much || self.command.iter().take(4).any(by_torchrun) {
+        if told || !much || launcher(&self.command, &["torchrun", "torch.distributed.run"]).is_some() {
             return Ok(());
         }
         let may = cpus.millis as f64 / 1000.0;

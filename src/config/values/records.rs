@@ -1,7 +1,7 @@
 //! Values with named parts. The parts of a record are one table: the structure, the reading and the schema follow from it.
 
 use super::Value;
-use crate::config::{KEYS, Node, Origin, Problems, key};
+use crate::config::{KEYS, Node, Origin, Problems, key, text};
 use crate::environment::Environment;
 use crate::handover::Kind;
 use serde_json::{Map, Value as Json, json};
@@ -195,6 +195,11 @@ impl Value for ModeSpec {
     fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
         if node.as_map().is_some() {
             return Self::from_parts(node, at, problems);
+        }
+        // After `--set` a mode is one text; no command begins so.
+        if let Some(text) = node.as_text().filter(|text| text.trim_start().starts_with('{')) {
+            let parts = text::map(text, &node.origin, at, problems)?;
+            return Self::from_parts(&Node::map(parts, node.origin.clone()), at, problems);
         }
         // The short form is the command alone.
         let parts = BTreeMap::from([("command".to_owned(), node.clone())]);

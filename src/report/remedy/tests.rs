@@ -54,7 +54,7 @@ fn correction() -> Correction {
         finding("host.shm", Status::Fail, &[Change::Shm { bytes: 8 << 30 }]),
         Finding { subject: Some("train.py".into()), ..finding("code.entry", Status::Fail, &[]) },
     ];
-    super::correction(&findings, &Started { program: "docker", parts, command }).unwrap()
+    super::correction(&findings, || Started { program: "docker", parts, command }).unwrap()
 }
 
 #[test]
@@ -160,8 +160,8 @@ fn what_no_start_mends_is_named_and_warnings_change_nothing() {
     assert!(text.contains("\n  Not mended  code.entry (train.py): see above"), "{text}");
     assert!(!text.contains("/out"), "{text}");
     let warned = [finding("output.mounted", Status::Warn, &[mount("/out", false)])];
-    assert_eq!(super::correction(&warned, &Started::default()), None);
-    assert_eq!(super::correction(&[finding("code.entry", Status::Fail, &[])], &Started::default()), None);
+    assert_eq!(super::correction(&warned, Started::default), None);
+    assert_eq!(super::correction(&[finding("code.entry", Status::Fail, &[])], Started::default), None);
 }
 
 #[test]

@@ -113,7 +113,7 @@ pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Ta
 
 impl Code {
     fn exists(&mut self) -> Answer {
-        self.site.exists(self.site.mount_it(false))?;
+        self.site.exists(|| self.site.mount_it(false))?;
         match self.site.metadata() {
             Some(meta) if !meta.is_dir() => {
                 Trouble::new(format!("{} is a file, not a directory", self.site.shown)).found()

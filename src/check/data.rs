@@ -49,7 +49,7 @@ pub const STEPS: &[Step<Data>] = &[
     Step {
         check: check("data.exists", Passing::Never, "the path exists", "`docker run -v SOURCE:PATH:ro`"),
         base: true,
-        ask: |data| data.site.exists(data.site.mount_it(true)),
+        ask: |data| data.site.exists(|| data.site.mount_it(true)),
     },
     Step {
         check: check(

@@ -77,7 +77,7 @@ impl Entry {
         }
         let level = (self.how == How::Launched && !self.configured).then_some(Severity::Warn);
         file.responds()?;
-        file.exists(instead()).map_err(|trouble| Box::new(trouble.level(level)))?;
+        file.exists(instead).map_err(|trouble| Box::new(trouble.level(level)))?;
         if self.how == How::Executed {
             return obstacle::obstacle_of(&file.path).map_or(Ok(()), |found| self.cannot_start(&file, &found));
         }

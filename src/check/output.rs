@@ -148,7 +148,7 @@ pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Ta
 
 impl Output {
     fn exists(&mut self) -> Answer {
-        let make = match self.site.place() {
+        let make = || match self.site.place() {
             Place::Host => super::Remedy::Do(format!("mkdir -p {}", crate::show::quoted(self.site.path.as_os_str()))),
             _ => self.site.mount_it(false),
         };

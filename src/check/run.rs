@@ -71,8 +71,9 @@ struct Probe {
     tasks: VecDeque<usize>,
     /// When that one is given up.
     deadline: Instant,
-    /// When the others get processes of their own.
-    parting: Instant,
+    /// When the others get processes of their own; none: they have, or there are none.
+    parting: Option<Instant>,
+    parted: bool,
 }
 
 struct Watch<'a> {
@@ -108,7 +109,8 @@ impl<'a> Watch<'a> {
     fn launch(&mut self, tasks: VecDeque<usize>) {
         let Some(first) = tasks.front() else { return };
         let now = Instant::now();
-        let (deadline, parting) = (now + self.patience(*first), now + SHARED);
+        let deadline = now + self.patience(*first);
+        let parting = (tasks.len() > 1).then(|| now + SHARED);
         let answers = &mut self.answers;
         let mut work = |index: usize| answers.get_mut(index)?.work.take();
         let process = Away::start(|voice| {
@@ -116,7 +118,7 @@ impl<'a> Watch<'a> {
             tasks.iter().all(|index| work(*index).is_none_or(|work| answer(&voice, *index, work)))
         });
         match process {
-            Ok(away) => self.probes.push(Probe { away, tasks, deadline, parting }),
+            Ok(away) => self.probes.push(Probe { away, tasks, deadline, parting, parted: false }),
             Err(_) => tasks.iter().for_each(|task| self.silent(*task, Silence::NotStarted)),
         }
     }
@@ -157,8 +159,7 @@ impl<'a> Watch<'a> {
     /// wait for it.
     fn judge(&mut self, mut probe: Probe, open: bool) {
         let Some(current) = probe.tasks.front().copied() else {
-            // What it may still be doing was given to others.
-            return probe.away.kill();
+            return probe.end();
         };
         let now = Instant::now();
         if open && now < probe.next() {
@@ -173,7 +174,7 @@ impl<'a> Watch<'a> {
             probe.away.kill();
             self.silent(current, Silence::Overdue);
         } else {
-            self.probes.push(probe);
+            self.probes.push(Probe { parting: None, parted: true, ..probe });
         }
         rest.into_iter().for_each(|task| self.launch([task].into()));
     }
@@ -230,7 +231,14 @@ impl<'a> Watch<'a> {
 impl Probe {
     /// When something has to be done about it, if it says nothing.
     fn next(&self) -> Instant {
-        if self.tasks.len() > 1 { self.deadline.min(self.parting) } else { self.deadline }
+        self.parting.map_or(self.deadline, |parting| self.deadline.min(parting))
+    }
+
+    /// It has answered. What it may still be doing was given to others.
+    fn end(self) {
+        if self.parted {
+            self.away.kill();
+        }
     }
 }
 

@@ -179,10 +179,10 @@ impl Site {
     }
 
     /// Whether something is there. What may not be looked at exists, as far as anyone can tell.
-    pub fn exists(&self, remedy: Remedy) -> Answer {
+    pub fn exists(&self, remedy: impl FnOnce() -> Remedy) -> Answer {
         match self.meta {
             Some(Err(errno @ (Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP))) => {
-                self.absent(errno).remedy(remedy).found()
+                self.absent(errno).remedy(remedy()).found()
             }
             _ => Ok(()),
         }

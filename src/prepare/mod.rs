@@ -26,7 +26,7 @@ use crate::handover::{Door, Message};
 use crate::report;
 use crate::supervise::Start;
 use crate::sys::signal::{self, Inherited};
-use crate::sys::{Args, heap, process, terminal};
+use crate::sys::{Args, aside, heap, terminal};
 use std::ffi::c_int;
 use std::time::Instant;
 use story::Story;
@@ -77,7 +77,7 @@ pub fn only(start: Start, body: impl FnOnce() -> c_int) -> c_int {
 /// From here on a forwarded TERM ends the preparing, as it should: no workload is there yet that could lose anything.
 fn begin(door: &Door) {
     if let Some(fd) = door.fd() {
-        process::keep_private(fd);
+        aside::keep_private(fd);
     }
     signal::set_mask(0);
 }

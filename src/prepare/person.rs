@@ -87,7 +87,7 @@ fn mounts(scene: &Scene) -> Option<String> {
     let given: Vec<String> = engine::given(&scene.mounts)
         .map(|mount| {
             let read_only = if mount.is_read_only() { ", read-only" } else { "" };
-            format!("{} ({}{read_only})", show::path(mount.path()), show::bytes(&mount.kind))
+            format!("{} ({}{read_only})", show::path(mount.path()), show::bytes(mount.kind()))
         })
         .collect();
     let more = given.len().saturating_sub(MOUNTS);

@@ -2,7 +2,7 @@
 //! a length and a body. One that is overdue is killed and left to PID 1: a process that waits for such a file system may not even
 //! die.
 
-use super::process::{Aside, fork_aside};
+use super::aside::{Aside, fork_aside};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -40,7 +40,8 @@ impl Voice {
     /// Sends one body; false when nobody listens, or it is too long for a frame.
     pub fn say(&mut self, body: &[u8]) -> bool {
         let Ok(length) = u32::try_from(body.len()) else { return false };
-        self.0.write_all(&length.to_le_bytes()).and_then(|()| self.0.write_all(body)).is_ok()
+        // In one piece: who listens wakes up once.
+        self.0.write_all(&[&length.to_le_bytes(), body].concat()).is_ok()
     }
 }
 

@@ -123,12 +123,12 @@ unsafe impl GlobalAlloc for Heap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::process;
+    use crate::sys::aside;
 
     /// In a child, because the area is for the rest of a process's life.
     fn in_a_brief_life(body: impl Fn() -> bool) -> bool {
         let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
-        let aside = process::fork_aside(|| {
+        let aside = aside::fork_aside(|| {
             live_briefly();
             let held = body();
             let _ = nix::unistd::write(&write, &[u8::from(held)]);

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 mod args;
+pub mod aside;
 pub mod away;
 pub mod cache;
 pub mod cgroup;

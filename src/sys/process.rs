@@ -4,9 +4,8 @@ use super::Args;
 use super::signal::{EVERY, bit, owned, set_mask};
 use nix::errno::Errno;
 use std::ffi::{CStr, CString, c_char, c_int};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::atomic::{AtomicI32, Ordering};
 
 /// What the C library searches when PATH is not set.
 pub const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
@@ -86,54 +85,6 @@ pub fn exit_now(code: c_int) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// The descriptor that a fork without exec must not keep; -1: none.
-static PRIVATE: AtomicI32 = AtomicI32::new(-1);
-
-/// Names the one descriptor (the handover) that `fork_aside` closes in its children: while a copy of it is open, PID 1 would not
-/// see that prepare has become the workload.
-pub fn keep_private(fd: BorrowedFd<'_>) {
-    PRIVATE.store(fd.as_raw_fd(), Ordering::Relaxed);
-}
-
-fn close_private() {
-    let fd = PRIVATE.swap(-1, Ordering::Relaxed);
-    if fd >= 0 {
-        drop(owned(fd));
-    }
-}
-
-/// A process that works aside. It is not our child (its parent is PID 1, or who reaps orphans here), so nothing is left to
-/// wait for when this process becomes the workload, even when the other one cannot be killed.
-#[derive(Debug)]
-pub struct Aside {
-    pid: c_int,
-    handle: Option<OwnedFd>,
-}
-
-/// Runs `body` in a process aside.
-///
-/// # Errors
-/// EAGAIN (a limit of processes), ENOMEM, EPIPE when it could not be started.
-pub fn fork_aside(body: impl FnOnce() -> c_int) -> nix::Result<Aside> {
-    let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
-    let between = fork(|| {
-        let inner = fork(|| {
-            close_private();
-            body()
-        });
-        let _ = nix::unistd::write(&write, &inner.unwrap_or(-1).to_ne_bytes());
-        0
-    })?;
-    drop(write);
-    let mut pid = [0; 4];
-    let got = nix::unistd::read(&read, &mut pid);
-    wait_for(between);
-    match (got, c_int::from_ne_bytes(pid)) {
-        (Ok(4), pid) if pid > 0 => Ok(Aside { pid, handle: pidfd(pid) }),
-        _ => Err(Errno::EAGAIN),
-    }
-}
-
 /// Waits for one child, which is known to end at once.
 pub fn wait_for(pid: c_int) -> Reaped {
     loop {
@@ -148,23 +99,6 @@ pub fn wait_for(pid: c_int) -> Reaped {
 pub fn pidfd(pid: c_int) -> Option<OwnedFd> {
     // SAFETY: pidfd_open(2) takes no pointers.
     Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }).ok().map(|fd| owned(fd as RawFd))
-}
-
-impl Aside {
-    /// Its process id.
-    pub fn pid(&self) -> c_int {
-        self.pid
-    }
-
-    /// Kills it, if it still runs; a recycled pid is never hit where the kernel has pidfds (5.3).
-    pub fn kill(&self) {
-        let Some(handle) = &self.handle else {
-            let _ = super::signal::send(self.pid, libc::SIGKILL);
-            return;
-        };
-        // SAFETY: no siginfo is passed.
-        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, handle.as_raw_fd(), libc::SIGKILL, 0usize, 0) };
-    }
 }
 
 /// Makes a command's process end with this one: SIGTERM when we die (prctl(2), PR_SET_PDEATHSIG).
@@ -366,21 +300,6 @@ pub fn is_set_uid() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_process_aside_is_not_our_child_and_can_be_killed() {
-        let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
-        let aside = fork_aside(|| {
-            let _ = &write;
-            std::thread::sleep(std::time::Duration::from_secs(60));
-            0
-        })
-        .unwrap();
-        drop(write);
-        assert_eq!(reap_of(aside.pid(), libc::WNOHANG), Reaped::NoChildren);
-        aside.kill();
-        assert_eq!(nix::unistd::read(&read, &mut [0; 1]), Ok(0)); // end of file: its descriptors are closed
-    }
 
     #[test]
     fn a_death_by_a_real_time_signal_has_its_code() {

@@ -178,6 +178,8 @@ fn git_files(bytes: &[u8]) {
     let found = [parse::packed(bytes, b"refs/heads/main"), parse::published(bytes)];
     assert!(found.iter().flatten().all(|commit| matches!(commit.len(), 40 | 64)), "a commit has its length");
     let _ = (parse::link(bytes), parse::path(bytes));
+    let value = git::reftable::find(bytes, b"refs/heads/main");
+    assert!(!matches!(value, Some(git::reftable::Value::Commit(commit)) if !matches!(commit.len(), 40 | 64)));
 }
 
 /// A data set's manifest: no name of it leads out of the directory.

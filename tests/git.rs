@@ -140,10 +140,41 @@ fn submodules_are_read_and_so_is_one_that_stands_alone() {
 }
 
 #[test]
-fn tables_of_references_are_recognised_and_their_placeholder_is_never_a_branch() {
+fn tables_of_references_are_read() {
     let Some((_place, path)) = repository(" --ref-format=reftable") else { return };
+    agree(&path);
+    // Many names that share beginnings, in more than one block, and a table for each change behind it.
+    let hash = git(&path, "rev-parse HEAD");
+    let create: String = (0..400).map(|number| format!("create refs/heads/feature/{number:04} {hash}\n")).collect();
+    std::fs::write(path.join("names"), create).unwrap();
+    let names = std::fs::File::open(path.join("names")).unwrap();
+    let mut update = Command::new("git");
+    assert!(update.args(["update-ref", "--stdin"]).stdin(names).current_dir(&path).status().unwrap().success());
+    git(&path, "pack-refs --all");
+    commit(&path);
+    agree(&path);
+    git(&path, "switch -q feature/0399");
+    agree(&path);
+    git(&path, "worktree add -q -b zz ../tree");
+    commit(&path.with_file_name("tree"));
+    agree(&path.with_file_name("tree"));
+    agree(&path);
+    git(&path, "switch -q --detach");
+    agree(&path);
+    git(&path, "switch -q --orphan nothing");
+    let unborn = find(&path).unwrap();
+    assert_eq!((unborn.commit, unborn.branch.as_deref()), (Err(Unknown::Unborn), Some(&b"nothing"[..])));
+}
+
+#[test]
+fn tables_that_cannot_be_read_have_no_commit_and_their_placeholder_is_never_a_branch() {
+    let Some((_place, path)) = repository(" --ref-format=reftable") else { return };
+    let list = path.join(".git/reftable/tables.list");
+    std::fs::write(&list, "").unwrap();
     let found = find(&path).unwrap();
     assert_eq!((found.commit, found.branch), (Err(Unknown::Reftable), None));
+    std::fs::remove_file(list).unwrap();
+    assert!(matches!(find(&path).unwrap().commit, Err(Unknown::Unreadable(_))));
 }
 
 #[test]
@@ -244,10 +275,45 @@ fn git_works_in_a_repository_of_somebody_else_and_only_there() {
 }
 
 #[test]
+fn files_that_differ_from_the_commit_are_told_where_somebody_asks() {
+    let Some((_place, path)) = repository("") else { return };
+    std::fs::write(path.join("train.py"), "1").unwrap();
+    git(&path, "add train.py");
+    commit(&path);
+    std::fs::write(path.join("notes"), "git does not know this one").unwrap();
+    let strict = [("TRAINIT_CHECKS", "code.dirty=fail host=off gpu=off")];
+    assert!(told(&path, &strict, "echo ran").0.starts_with("ran"));
+    std::fs::write(path.join("train.py"), "2 and more").unwrap();
+    assert!(told(&path, &[], "echo ran").0.starts_with("ran"), "nobody asked");
+    let (out, lines) = told(&path, &strict, "echo ran");
+    assert!(out.is_empty() && lines.contains("differs from its commit: train.py"), "{lines}");
+    let report = |checks: &str| {
+        let mut check = Command::new(env!("CARGO_BIN_EXE_trainit"));
+        let output =
+            check.args(["check", "--json", "--only", "code"]).current_dir(&path).env("TRAINIT_CHECKS", checks).output();
+        let report: serde_json::Value = serde_json::from_slice(&output.unwrap().stdout).unwrap();
+        report["findings"][0]["facts"]["dirty"].clone()
+    };
+    assert_eq!((report("code.dirty=warn"), report("")), (true.into(), serde_json::Value::Null));
+    // Without git nobody can say; what the repository tells git to run is not run.
+    let (out, lines) = told(&path, &[strict[0], ("PATH", "/nonexistent")], "echo ran");
+    assert!(out.is_empty() && lines.contains("is not known: there is no git here"), "{lines}");
+    let script = path.with_file_name("monitor");
+    std::fs::write(&script, format!("#!/bin/sh\ntouch {}\n", path.with_file_name("ran").display())).unwrap();
+    git(&path, &format!("config core.fsmonitor {}", script.display()));
+    told(&path, &strict, "true");
+    assert!(!path.with_file_name("ran").exists());
+}
+
+#[test]
 fn a_commit_can_be_demanded() {
-    let Some((_place, path)) = repository(" --ref-format=reftable") else { return };
+    let Some((_place, path)) = repository("") else { return };
+    git(&path, "switch -q --orphan nothing");
     let (out, lines) = told(&path, &[("TRAINIT_CHECKS", "code.git=fail host=off gpu=off")], SAY);
-    assert!(out.is_empty() && lines.contains("the commit of") && lines.contains("in git's tables"), "{lines}");
+    assert!(
+        out.is_empty() && lines.contains("the commit of") && lines.contains("nothing has been committed"),
+        "{lines}"
+    );
     let (out, lines) = told(&path, &[], SAY);
-    assert!(out == "\n" && lines.contains("commit unknown: its references are in git's tables"), "{lines}");
+    assert!(out == "\n" && lines.contains("commit unknown: nothing has been committed yet"), "{lines}");
 }

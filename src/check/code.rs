@@ -1,6 +1,7 @@
 //! The code directory, its commit, and the entry file. Baked into the image or mounted, both are fine; without `code.path` and
 //! `code.entry` the directory is only where the workload starts, and little is asked of it.
 
+use super::dirty::Work;
 use super::entry::Entry;
 use super::provenance::{Commit, Given};
 use super::rules::Rules;
@@ -9,6 +10,7 @@ use super::step::{Answer, Step, Subject, Trouble};
 use super::task::Task;
 use super::{Check, Facts, Ground, Passing, Scene};
 use crate::config::Severity;
+use crate::environment::Environment;
 use crate::exit::Family;
 use std::path::Path;
 use std::rc::Rc;
@@ -21,6 +23,9 @@ pub struct Code {
     /// What is known of its commit; none: nobody wants to know, or not yet looked at.
     commit: Option<Commit>,
     given: Given,
+    environment: Environment,
+    /// What git says of files that differ; none: nobody wants to know.
+    work: Option<Work>,
 }
 
 const fn check(id: &'static str, passing: Passing, about: &'static str, remedy: &'static str) -> Check {
@@ -83,6 +88,19 @@ pub const STEPS: &[Step<Code>] = &[
         ask: Code::commit_known,
     },
     Step {
+        check: Check {
+            severity: Severity::Off,
+            ..check(
+                DIRTY,
+                Passing::Never,
+                "no file differs from the commit, as git says, which has to be in the image. Off: git is not asked",
+                "`git commit`, or `git stash`",
+            )
+        },
+        base: false,
+        ask: Code::all_committed,
+    },
+    Step {
         check: check(
             "code.entry",
             Passing::Depends,
@@ -93,6 +111,8 @@ pub const STEPS: &[Step<Code>] = &[
         ask: Code::entry,
     },
 ];
+
+const DIRTY: &str = "code.dirty";
 
 /// One task, unless there is nothing but the root directory to start in.
 pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
@@ -107,8 +127,11 @@ pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Ta
     }
     let way = site.way();
     let given = Given::of(scene, rules.forbids("code.git"));
-    let code = Code { site, entry, configured, commit: None, given };
-    Task::of_path(STEPS, rules, code, way, None).into_iter().collect()
+    let environment = scene.environment.clone();
+    let code = Code { site, entry, configured, commit: None, given, environment, work: None };
+    // git may have to read every file.
+    let long = STEPS.iter().any(|step| step.check.id == DIRTY && rules.wants(&step.check));
+    Task::of_path(STEPS, rules, code, way, None).map(|task| task.apart(long)).into_iter().collect()
 }
 
 impl Code {
@@ -127,6 +150,15 @@ impl Code {
 
     fn commit_known(&mut self) -> Answer {
         self.commit.as_ref().map_or(Ok(()), |commit| commit.known(&self.site))
+    }
+
+    /// Where there is no repository nothing can differ from it.
+    fn all_committed(&mut self) -> Answer {
+        let Some(repository) = self.commit.as_ref().and_then(Commit::repository) else { return Ok(()) };
+        let work = Work::of(repository, &self.environment);
+        let answer = work.committed(&self.site);
+        self.work = Some(work);
+        answer
     }
 
     fn not_empty(&mut self) -> Answer {
@@ -178,6 +210,8 @@ impl Subject for Code {
     fn facts(&self) -> Facts {
         let mut facts = self.site.facts();
         facts.extend(self.commit.iter().flat_map(Commit::facts));
+        let dirty = self.work.as_ref().and_then(Work::is_changed);
+        facts.extend(dirty.map(|dirty| ("dirty".to_owned(), dirty.into())));
         facts
     }
 }

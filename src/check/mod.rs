@@ -4,6 +4,7 @@
 
 mod code;
 mod data;
+mod dirty;
 mod entry;
 mod finding;
 mod gpu;

@@ -70,6 +70,11 @@ impl Commit {
         self.repository.as_ref().and_then(|repository| repository.commit.as_ref().ok()).or(self.published.as_ref())
     }
 
+    /// The repository, where there is one.
+    pub fn repository(&self) -> Option<&Repository> {
+        self.repository.as_ref()
+    }
+
     fn commit(&self) -> Option<&String> {
         self.given.as_ref().or(self.read())
     }
@@ -131,7 +136,7 @@ fn why(repository: &Repository) -> String {
         Some(Unknown::Elsewhere(git)) => {
             format!("a worktree or submodule, whose repository is not mounted ({})", show::path(git))
         }
-        Some(Unknown::Reftable) => "its references are in git's tables".to_owned(),
+        Some(Unknown::Reftable) => "its references are in tables of git that cannot be read".to_owned(),
         Some(Unknown::Unreadable(errno)) => format!("its files cannot be read: {}", errno.desc()),
         Some(Unknown::Unborn) | None => "nothing has been committed yet".to_owned(),
     }

@@ -2,6 +2,7 @@
 //! may lie on a dead mount, so it belongs into a process that can be killed. Knows no configuration.
 
 pub mod parse;
+pub mod reftable;
 mod trust;
 
 pub use trust::trust;
@@ -9,6 +10,7 @@ pub use trust::trust;
 use nix::errno::Errno;
 use nix::libc::{O_NOCTTY, O_NONBLOCK};
 use parse::Head;
+use reftable::Value;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -18,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 /// Most that is read of a small file.
 const SMALL: u64 = 8 << 10;
-/// Most that is read of `packed-refs`; half a million references.
+/// Most that is read of `packed-refs`, or of one table; half a million references.
 const PACKED: u64 = 32 << 20;
 /// So many directories upwards a repository is looked for.
 const LEVELS: usize = 40;
@@ -43,7 +45,7 @@ pub struct Repository {
 pub enum Unknown {
     /// A worktree or a submodule whose repository is not there: usually it was not mounted.
     Elsewhere(PathBuf),
-    /// References are kept in tables, which are not read here.
+    /// References are kept in tables that cannot be read.
     Reftable,
     /// Nothing has been committed on this branch.
     Unborn,
@@ -103,7 +105,7 @@ impl Repository {
             let name = match head {
                 Some(Head::Commit(commit)) => return Ok(commit),
                 Some(Head::Reference(name)) => name,
-                Some(Head::Reftable) => return Err(Unknown::Reftable),
+                Some(Head::Reftable) => return self.in_tables(git, &common),
                 None => break,
             };
             self.branch = Some(name.strip_prefix(b"refs/heads/").unwrap_or(&name).to_vec());
@@ -117,6 +119,41 @@ impl Repository {
         }
         Err(Unknown::Unreadable(Errno::EINVAL))
     }
+}
+
+impl Repository {
+    /// The same where tables hold all references: those of a worktree its own `HEAD`, the common ones everything else.
+    fn in_tables(&mut self, git: &Path, common: &Path) -> Result<String, Unknown> {
+        let (mut name, mut directory) = (b"HEAD".to_vec(), git);
+        for _ in 0..HOPS {
+            match tabled(directory, &name) {
+                Err(errno) => return Err(Unknown::Unreadable(errno)),
+                Ok(Some(Value::Commit(commit))) => return Ok(commit),
+                Ok(Some(Value::Reference(next))) => {
+                    self.branch = Some(next.strip_prefix(b"refs/heads/").unwrap_or(&next).to_vec());
+                    (name, directory) = (next, common);
+                }
+                Ok(Some(Value::Deleted)) => return Err(Unknown::Unborn),
+                Ok(None) => return Err(if name == b"HEAD" { Unknown::Reftable } else { Unknown::Unborn }),
+            }
+        }
+        Err(Unknown::Reftable)
+    }
+}
+
+/// What the newest table that knows a reference says of it.
+fn tabled(directory: &Path, name: &[u8]) -> Result<Option<Value>, Errno> {
+    let directory = directory.join("reftable");
+    let list = small(&directory.join("tables.list"))?;
+    let tables = list.split(|byte| *byte == b'\n').rev().filter(|table| !table.is_empty() && !table.contains(&b'/'));
+    for table in tables {
+        let mut bytes = Vec::new();
+        open(&directory.join(OsStr::from_bytes(table)))?.take(PACKED).read_to_end(&mut bytes).map_err(errno)?;
+        if let Some(value) = reftable::find(&bytes, name) {
+            return Ok(Some(value));
+        }
+    }
+    Ok(None)
 }
 
 /// A reference in a file of its own. A worktree has some for itself.

@@ -1,0 +1,116 @@
+//! Whether files differ from the commit. Only git can tell that in all cases, and its configuration in a mounted repository can make it
+//! run programs: so it is asked only when somebody wants to know, as the workload's user, who runs the code anyway.
+
+use super::site::Site;
+use super::step::{Answer, Trouble};
+use crate::environment::Environment;
+use crate::git::{self, Repository};
+use crate::show;
+use crate::sys::process::die_with_parent;
+use std::io;
+use std::process::{Command, Stdio};
+
+/// So many files are named.
+const NAMED: usize = 3;
+
+/// What git says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Every file is as it was committed; files that git does not know do not count.
+    Committed,
+    /// So many differ, the first of them by name.
+    Differs(usize, Vec<Vec<u8>>),
+    /// Why it says nothing.
+    Unknown(String),
+}
+
+impl Work {
+    /// Asks git.
+    pub fn of(repository: &Repository, environment: &Environment) -> Self {
+        match status(repository, environment) {
+            Ok(output) if output.status.success() => Work::parse(&output.stdout),
+            Ok(output) => {
+                let told = String::from_utf8_lossy(&output.stderr);
+                Work::Unknown(show::line(told.lines().next().unwrap_or("git failed")).into_owned())
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Work::Unknown("there is no git here".to_owned()),
+            Err(error) => Work::Unknown(format!("git cannot be started: {error}")),
+        }
+    }
+
+    /// `XY NAME`, each with a NUL behind it; a renamed file has its old name behind it, too.
+    fn parse(text: &[u8]) -> Self {
+        let mut entries = text.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
+        let mut names = Vec::new();
+        while let Some(entry) = entries.next() {
+            if entry.get(..2).is_some_and(|state| state.contains(&b'R') || state.contains(&b'C')) {
+                entries.next();
+            }
+            names.push(entry.get(3..).unwrap_or_default().to_vec());
+        }
+        let count = names.len();
+        names.truncate(NAMED);
+        if count == 0 { Work::Committed } else { Work::Differs(count, names) }
+    }
+
+    /// Whether it differs; none: that is not known.
+    pub fn is_changed(&self) -> Option<bool> {
+        match self {
+            Work::Committed => Some(false),
+            Work::Differs(..) => Some(true),
+            Work::Unknown(_) => None,
+        }
+    }
+
+    /// Trouble, unless everything is committed.
+    pub fn committed(&self, site: &Site) -> Answer {
+        match self {
+            Work::Committed => Ok(()),
+            Work::Differs(count, names) => {
+                let mut names: Vec<String> = names.iter().map(|name| show::bytes(name)).collect();
+                names.extend((*count > names.len()).then(|| "…".to_owned()));
+                let differ = if *count == 1 { "differs" } else { "differ" };
+                let what = format!(
+                    "{} of {} {differ} from its commit: {}",
+                    show::count(*count as u64, "file"),
+                    site.shown,
+                    names.join(", ")
+                );
+                Trouble::new(what)
+                    .because("the commit alone does not say what ran")
+                    .advice("git commit, or git stash")
+                    .found()
+            }
+            Work::Unknown(why) => Trouble::new(format!("whether {} differs from its commit is not known", site.shown))
+                .because(why.clone())
+                .advice("install git in the image, or turn code.dirty off")
+                .found(),
+        }
+    }
+}
+
+fn status(repository: &Repository, environment: &Environment) -> io::Result<std::process::Output> {
+    let mut environment = environment.clone();
+    git::trust(&mut environment, &repository.root.to_string_lossy());
+    let mut command = Command::new("git");
+    // No index is rewritten, no daemon started, nobody asked.
+    command.args(["-c", "core.fsmonitor=false", "status", "--porcelain=v1", "-z", "--untracked-files=no"]);
+    command.env_clear().envs(environment.iter()).env("GIT_OPTIONAL_LOCKS", "0").env("GIT_TERMINAL_PROMPT", "0");
+    command.current_dir(&repository.root).stdin(Stdio::null());
+    die_with_parent(&mut command);
+    command.output()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_git_tells_is_read_with_odd_names_and_old_names() {
+        assert_eq!(Work::parse(b""), Work::Committed);
+        let names = |names: &[&str]| names.iter().map(|name| name.as_bytes().to_vec()).collect();
+        assert_eq!(Work::parse(b" M a\nb\0R  new\0old\0"), Work::Differs(2, names(&["a\nb", "new"])));
+        assert_eq!(Work::parse(b"M  1\0A  2\0 D 3\0 M 4\0"), Work::Differs(4, names(&["1", "2", "3"])));
+        assert_eq!(Work::parse(b"R\0"), Work::Differs(1, names(&[""])));
+    }
+}

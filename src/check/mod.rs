@@ -36,7 +36,7 @@ pub use host::threads;
 pub use obstacle::{Obstacle, obstacle_of};
 pub use provenance::{Provenance, provenance};
 pub use rules::{validate, validate_only};
-pub use run::{Told, run};
+pub use run::{Running, Told, run, start};
 pub use table::checks;
 
 use crate::config::{EnvValue, Loaded, Settings, Severity, secret};

@@ -45,6 +45,16 @@ pub fn run(
     begin: &mut dyn FnMut(),
     each: &mut dyn FnMut(Told<'_>),
 ) -> Vec<Finding> {
+    start(scene, only, begin, each).finish(each)
+}
+
+/// The same, up to where only those are out that may go on beside other preparations.
+pub fn start<'a>(
+    scene: &'a Scene,
+    only: Option<&'a [String]>,
+    begin: &mut dyn FnMut(),
+    each: &mut dyn FnMut(Told<'_>),
+) -> Running<'a> {
     let ground = scene.ground();
     let rules = Rules::new(&scene.settings.checks, only);
     let tasks = table::plan(scene, &ground, &rules);
@@ -52,7 +62,31 @@ pub fn run(
         begin();
     }
     let switched = scene.user.as_ref().is_some_and(|user| user.identity.switch.is_some());
-    Watch::start(tasks, switched).finish(each)
+    let mut watch = Watch::start(tasks, switched);
+    watch.wait_for(each, |about| !about.beside);
+    Running(watch)
+}
+
+/// Checks of which some go on. Dropped, they are given up.
+pub struct Running<'a>(Watch<'a>);
+
+impl Running<'_> {
+    /// What is found so far.
+    pub fn findings(&self) -> Vec<Finding> {
+        self.0.answers.iter().flat_map(|answer| answer.findings.clone()).collect()
+    }
+
+    /// Waits for the rest, and gives all that was found.
+    pub fn finish(mut self, each: &mut dyn FnMut(Told<'_>)) -> Vec<Finding> {
+        self.0.wait_for(each, |_| true);
+        self.findings()
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.probes.iter().for_each(|probe| probe.away.kill());
+    }
 }
 
 /// What is to be done, and what became of it.
@@ -127,13 +161,13 @@ impl<'a> Watch<'a> {
         self.answers.get(task).map(|answer| answer.about.deadline).unwrap_or_default()
     }
 
-    fn finish(mut self, each: &mut dyn FnMut(Told<'_>)) -> Vec<Finding> {
-        while !self.probes.is_empty() {
+    /// Waits for those tasks that are meant.
+    fn wait_for(&mut self, each: &mut dyn FnMut(Told<'_>), meant: impl Fn(&About<'_>) -> bool) {
+        while self.answers.iter().any(|answer| !answer.done && meant(&answer.about)) && !self.probes.is_empty() {
             self.wait();
             self.tell(each);
         }
         self.answers.iter_mut().for_each(|answer| answer.tell(each));
-        self.answers.into_iter().flat_map(|answer| answer.findings).collect()
     }
 
     /// Waits for the next answer, end or deadline.
@@ -218,7 +252,9 @@ impl<'a> Watch<'a> {
     /// Tells what is known, up to the first task that is still out; all of it when that one is late.
     fn tell(&mut self, each: &mut dyn FnMut(Told<'_>)) {
         let late = self.begun.elapsed() >= ORDER;
-        for answer in self.answers.iter_mut().take_while(|answer| late || answer.done) {
+        // What goes on beside others keeps nobody waiting.
+        let told = |answer: &&mut Answer<'_>| late || answer.done || answer.about.beside;
+        for answer in self.answers.iter_mut().take_while(told) {
             answer.tell(each);
         }
         if self.word.1.elapsed() >= WORD && !self.word.0.is_empty() {

@@ -33,6 +33,8 @@ pub struct About<'a> {
     pub deadline: Duration,
     /// It may hang for ever, or take long by intention: it gets a process of its own from the beginning.
     pub alone: bool,
+    /// It may go on while other things are prepared.
+    pub beside: bool,
 }
 
 /// What can be told of a path before it is touched.
@@ -71,6 +73,12 @@ impl<'a> Task<'a> {
         self
     }
 
+    /// Work of its own that takes its time, and goes on while other things are prepared.
+    pub fn beside(check: &'static Check, rules: &Rules<'a>, deadline: Duration, work: Work<'a>) -> Self {
+        let about = About { check, rules: *rules, subject: None, location: None, deadline, alone: true, beside: true };
+        Task { about, work }
+    }
+
     fn new<S: Subject + 'static>(
         steps: &'static [Step<S>],
         rules: &Rules<'a>,
@@ -80,7 +88,8 @@ impl<'a> Task<'a> {
         let rules = *rules;
         let check = &steps.iter().find(|step| rules.wants(&step.check)).and(steps.first())?.check;
         let subject_name = subject.name();
-        let about = About { check, rules, subject: subject_name, location: None, deadline: LOCAL, alone: false };
+        let about =
+            About { check, rules, subject: subject_name, location: None, deadline: LOCAL, alone: false, beside: false };
         Some(Task {
             about: amend(about),
             work: Box::new(move |pulse| {

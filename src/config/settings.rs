@@ -98,6 +98,16 @@ settings! {
     "gpu.strict" gpu_strict: bool = "off", project;
     /// CUDA's forward compatibility (cuda-compat): `auto` uses it where it is right, `on` wherever the image has it, `off` never.
     "gpu.compat" gpu_compat: ForwardCompat = "auto", project;
+    /// How deep GPUs are looked into: `presence` (by files), `driver` (NVML's facts, and what CUDA shows), `cuda` (a context and a memory
+    /// round trip on each), `full` (bandwidths, arithmetic, copies between GPUs). Without a GPU it is always `presence`.
+    "gpu.probe" gpu_probe: GpuProbe = "driver", project;
+    /// How long one question to the driver may take.
+    "gpu.timeout" gpu_timeout: Duration = "60s", project;
+    /// How long what is going to pass is waited for: a fabric that is being set up, memory that the container before still holds.
+    "gpu.wait" gpu_wait: Option<Duration> = "60s", project;
+    /// Where the program comes from that asks the driver: `auto`, `file` (installed by `trainit gpu install-probe`), `memfd` (from
+    /// memory), `smi` (nvidia-smi instead), `off`, or a file's path.
+    "gpu.helper" gpu_helper: GpuHelper = "auto", trusted;
     /// Paths to read; each must be mounted, not empty and readable.
     "data" data: Vec<DataPath> = "" eg r#"[/data:ro, "/val:min_files=100,contains=a/+b/"]"#, project;
     /// Paths to write; each must be writable as the workload's user.

@@ -10,7 +10,7 @@ use super::outputs::Outputs;
 use super::person;
 use super::policy::{self, Grace};
 use super::resume;
-use crate::check::{self, Finding, Scene};
+use crate::check::{self, Finding, Running, Scene};
 use crate::cli::{self, Request};
 use crate::config::{self, EnvValue, Loaded, OnError, OnFailure, Sources};
 use crate::deps;
@@ -106,10 +106,11 @@ impl Story {
         scene.add_secrets(&plan.env)?;
         self.hook(Stage::BeforeChecks, &scene.settings, &plan.command, &mut scene.environment)?;
         check::forward_compat(scene).iter().for_each(|line| self.console.line(line));
-        self.check(scene)?;
+        let checks = self.check(scene)?;
         // It may lie on a dead file system: it is entered when the checks have been there and come back.
         enter(scene, person::directory(scene, plan))?;
         let changes = self.install(scene, plan)?;
+        self.finish(scene, checks)?;
         let resumed = resume::resume(&scene.settings, &scene.mounts)?;
         resumed.lines.iter().for_each(|line| self.console.line(line));
         let command = [plan.command.clone(), resumed.arguments.clone()].concat();
@@ -239,10 +240,27 @@ impl Story {
         self.attempt == 1 && self.door.supervised()
     }
 
-    fn check(&mut self, scene: &Scene) -> Result<()> {
+    /// All checks, up to those that may go on while dependencies are installed.
+    fn check<'a>(&mut self, scene: &'a Scene) -> Result<Running<'a>> {
         self.door.keep(&Message::Phase(Phase::Checking));
         let (console, door) = (&mut self.console, &self.door);
-        self.findings = check::run(scene, None, &mut || door.send_kept(), &mut |told| console.check(told));
+        let checks = check::start(scene, None, &mut || door.send_kept(), &mut |told| console.check(told));
+        self.findings = checks.findings();
+        self.judge(scene).map(|()| checks)
+    }
+
+    /// Waits for the checks that went on.
+    fn finish(&mut self, scene: &Scene, checks: Running<'_>) -> Result<()> {
+        let (console, door) = (&mut self.console, &self.door);
+        self.findings = checks.finish(&mut |told| {
+            door.send_kept();
+            console.check(told);
+        });
+        self.judge(scene)
+    }
+
+    /// Whether what is found lets the start go on.
+    fn judge(&mut self, scene: &Scene) -> Result<()> {
         let Some(exit) = check::verdict(&self.findings) else { return Ok(()) };
         if let Some(correction) = report::correction(&self.findings, || scene.started()) {
             self.console.correction(&correction);

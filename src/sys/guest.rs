@@ -23,11 +23,20 @@ const REPORT: RawFd = 3;
 /// How often what it says is taken out of the pipe, so that the pipe is never full for long.
 const TICK: Duration = Duration::from_millis(10);
 
+/// What is executed.
+#[derive(Clone, Copy, Debug)]
+pub enum Executable<'a> {
+    /// An open file.
+    Open(&'a OwnedFd),
+    /// The file that the first word names.
+    Named,
+}
+
 /// What a guest is.
 #[derive(Debug)]
 pub struct Program<'a> {
     /// The file to execute.
-    pub image: &'a OwnedFd,
+    pub file: Executable<'a>,
     /// Its words, the name first.
     pub argv: Vec<CString>,
     /// Its environment.
@@ -127,7 +136,10 @@ fn become_guest(program: &Program<'_>, pipe: &OwnedFd) -> Errno {
     if let Err(errno) = place(pipe, target) {
         return errno;
     }
-    image::execute(program.image, &program.argv, &program.environment)
+    match program.file {
+        Executable::Open(image) => image::execute(image, &program.argv, &program.environment),
+        Executable::Named => process::execute(&program.argv, &program.environment, b""),
+    }
 }
 
 fn limit() {
@@ -173,7 +185,8 @@ mod tests {
     fn shell(script: &str) -> Guest {
         let image = image::on_disk(Path::new("/bin/sh")).unwrap();
         let words = ["sh", "-c", script].map(|word| CString::new(word).unwrap());
-        let program = Program { image: &image, argv: words.to_vec(), environment: Vec::new(), to_stdout: false };
+        let program =
+            Program { file: Executable::Open(&image), argv: words.to_vec(), environment: Vec::new(), to_stdout: false };
         Guest::start(&program).unwrap()
     }
 
@@ -225,7 +238,12 @@ mod tests {
         std::fs::write(&file, "#!/no/such/loader\n").unwrap();
         std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let image = image::on_disk(&file).unwrap();
-        let program = Program { image: &image, argv: vec![c"x".to_owned()], environment: Vec::new(), to_stdout: false };
+        let program = Program {
+            file: Executable::Open(&image),
+            argv: vec![c"x".to_owned()],
+            environment: Vec::new(),
+            to_stdout: false,
+        };
         assert_eq!(Guest::start(&program).err(), Some(Errno::ENOENT));
     }
 }

@@ -7,6 +7,7 @@ mod failing;
 mod fakes;
 mod places;
 mod proofs;
+mod starts;
 
 use fakes::Fakes;
 use std::time::Duration;

@@ -5,6 +5,7 @@ mod access;
 mod count;
 mod demand;
 mod devices;
+pub mod driver;
 mod forward;
 pub mod health;
 pub mod inventory;

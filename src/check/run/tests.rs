@@ -60,7 +60,7 @@ fn watch(acts: &[Actor], far: bool) -> Watched {
     let task = |&(name, act): &Actor| Task::of_path(STEPS, &rules, Act { name, act }, way.clone(), None).unwrap();
     let begun = Instant::now();
     let mut told = Vec::new();
-    let findings = Watch::start(acts.iter().map(task).collect(), false).finish(&mut |said| {
+    let findings = Running(Watch::start(acts.iter().map(task).collect(), false)).finish(&mut |said| {
         if let Told::Finding(finding) = said {
             told.push(finding.subject.clone().unwrap_or_default());
         }
@@ -140,4 +140,49 @@ fn who_is_slow_in_a_shared_process_is_waited_for_beside_the_others() {
     let (findings, _, took) = together(&[("a", slow), ("b", slow), ("c", slow), ("d", slow)]);
     assert!(findings.iter().all(|(_, what)| what == "fine"), "{findings:?}");
     assert!(took < Duration::from_millis(2400), "one after the other: {took:?}");
+}
+
+#[test]
+fn what_goes_on_beside_keeps_nobody_waiting_and_is_told_at_the_end() {
+    let settings = Settings::default();
+    let rules = Rules::new(&settings.checks, None);
+    let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
+    let finding = |what: &str| Trouble::new(what).finding(&STEPS[0].check, &rules).unwrap();
+    let wait = move |_: super::super::task::Pulse| {
+        let mut byte = [0];
+        let _ = nix::unistd::read(&read, &mut byte);
+        vec![finding("driver")]
+    };
+    let beside = Task::beside(&STEPS[0].check, &rules, Duration::from_secs(60), Box::new(wait));
+    let way = Way { patience: Duration::from_secs(60), location: None, far: true };
+    let quick = Task::of_path(STEPS, &rules, Act { name: "quick", act: || Ok(()) }, way, None).unwrap();
+    let told = std::cell::RefCell::new(Vec::new());
+    let mut tell = |said: Told<'_>| {
+        if let Told::Finding(finding) = said {
+            told.borrow_mut().push(finding.what.clone());
+        }
+    };
+    let mut watch = Watch::start(vec![beside, quick], false);
+    watch.wait_for(&mut tell, |about| !about.beside);
+    let running = Running(watch);
+    assert_eq!((running.findings().len(), told.borrow().as_slice()), (1, &["fine".to_owned()][..]));
+    nix::unistd::write(&write, b"x").unwrap();
+    let all: Vec<String> = running.finish(&mut tell).into_iter().map(|finding| finding.what).collect();
+    assert_eq!(all, ["driver", "fine"]);
+    assert_eq!(told.into_inner(), ["fine", "driver"]);
+}
+
+#[test]
+fn what_goes_on_beside_is_given_up_with_the_start() {
+    let settings = Settings::default();
+    let rules = Rules::new(&settings.checks, None);
+    let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
+    let hangs = move |_: super::super::task::Pulse| {
+        let _ = &write;
+        std::thread::sleep(Duration::from_secs(600));
+        Vec::new()
+    };
+    let task = Task::beside(&STEPS[0].check, &rules, Duration::from_secs(600), Box::new(hangs));
+    drop(Running(Watch::start(vec![task], false)));
+    assert_eq!(nix::unistd::read(&read, &mut [0]), Ok(0), "its end of the pipe is closed");
 }

@@ -4,7 +4,7 @@
 use super::super::facts::{Outcome, Stop};
 use super::transcript::{self, Transcript};
 use crate::environment::Environment;
-use crate::sys::guest::{self, Ended, Guest, Program};
+use crate::sys::guest::{self, Ended, Executable, Guest, Program};
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -46,7 +46,8 @@ pub fn all(image: &OwnedFd, jobs: &[Job], timeout: Duration) -> nix::Result<Vec<
     for job in jobs {
         let words = std::iter::once("gpu-helper").chain(job.words.iter().map(String::as_str));
         let argv = words.filter_map(|word| CString::new(word).ok()).collect();
-        let program = Program { image, argv, environment: job.environment.to_envp(), to_stdout: false };
+        let program =
+            Program { file: Executable::Open(image), argv, environment: job.environment.to_envp(), to_stdout: false };
         watched.push(Watched::start(&program, timeout).inspect_err(|_| watched.iter().for_each(Watched::abandon))?);
     }
     while watched.iter_mut().any(|one| !one.is_over()) {

@@ -4,8 +4,8 @@
 use super::super::facts::{Facts, Gpu, Memory, Mode, Nvml, Outcome, Stop, Way};
 use super::run::Watched;
 use crate::environment::Environment;
-use crate::sys::guest::Program;
-use crate::sys::{image, process};
+use crate::sys::guest::{Executable, Program};
+use crate::sys::process;
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
@@ -65,12 +65,11 @@ pub fn ask(environment: &Environment, timeout: Duration) -> Option<Facts> {
 fn query(environment: &Environment, fields: &[Field], timeout: Duration) -> Option<(String, Stop, Duration)> {
     let path = environment.get("PATH").unwrap_or_else(|| OsStr::from_bytes(process::DEFAULT_PATH));
     let program = which::which_in("nvidia-smi", Some(path), "/").ok()?;
-    let image = image::on_disk(&program).ok()?;
     let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
     let query = format!("--query-gpu=driver_version,{}", names.join(","));
-    let argv = ["nvidia-smi", &query, "--format=csv,noheader,nounits"];
-    let argv = argv.iter().filter_map(|word| CString::new(*word).ok()).collect();
-    let program = Program { image: &image, argv, environment: environment.to_envp(), to_stdout: true };
+    let words = [program.as_os_str().as_bytes(), query.as_bytes(), b"--format=csv,noheader,nounits"];
+    let argv = words.iter().filter_map(|word| CString::new(*word).ok()).collect();
+    let program = Program { file: Executable::Named, argv, environment: environment.to_envp(), to_stdout: true };
     let mut watched = Watched::start(&program, timeout).ok()?;
     watched.finish();
     let (stop, took) = watched.end();

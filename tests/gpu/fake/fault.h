@@ -1,4 +1,4 @@
-// What a fake library does at a call: FAKE_AT=name or name:gpu says where, FAKE_DO what (hang, hangterm, crash, exit, noise, or a code).
+// What a fake library does at a call: FAKE_AT=name or name:gpu says where, FAKE_DO what (hang, hangterm, slow, crash, exit, noise, or a code).
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
@@ -25,6 +25,7 @@ static int fault(const char *name, int gpu) {
     if (!strcmp(what, "hangterm")) signal(SIGTERM, SIG_IGN);
     if (!strncmp(what, "hang", 4))
         for (;;) pause();
+    if (!strcmp(what, "slow")) usleep(1500000);
     if (!strcmp(what, "crash")) raise(SIGSEGV);
     if (!strcmp(what, "exit")) exit(0);
     if (!strcmp(what, "noise")) {

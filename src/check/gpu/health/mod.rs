@@ -28,13 +28,13 @@ pub struct Health {
 }
 
 /// Judges what the driver told; the checks of GPUs that files answer have been asked before.
-pub fn judge(scene: &Scene, facts: Facts) -> Vec<Finding> {
+pub fn judge(scene: &Scene, rules: &Rules<'_>, facts: Facts) -> Vec<Finding> {
     let mut health = Health { gpus: Gpus::of(scene, &scene.ground()), facts };
     if health.gpus.demand.is_none() {
         return Vec::new();
     }
     let took = health.facts.took;
-    let mut findings = walk(STEPS, &Rules::new(&scene.settings.checks, None), &mut health);
+    let mut findings = walk(STEPS, rules, &mut health);
     findings.iter_mut().for_each(|finding| finding.took = took);
     findings
 }

@@ -52,7 +52,7 @@ fn told(least: u32, amend: impl FnOnce(&mut Loaded), spoil: impl FnOnce(&mut Fac
         let status = format!("{:?}", finding.status).to_lowercase();
         format!("{status} {} {}: {}", finding.check, finding.exit.code(), finding.what)
     };
-    judge(&scene, facts).into_iter().map(line).collect()
+    judge(&scene, &Rules::new(&scene.settings.checks, None), facts).into_iter().map(line).collect()
 }
 
 fn spoilt(spoil: impl FnOnce(&mut Facts)) -> String {

@@ -1,0 +1,52 @@
+//! Asks the driver (`gpu::probe`) beside everything else that a start does, and has `health` judge what it told. Only where there is
+//! a GPU of NVIDIA's: nobody pays for a question that has no answer.
+
+use super::Gpus;
+use super::health::{self, STEPS};
+use crate::check::rules::Rules;
+use crate::check::task::{Pulse, Task};
+use crate::check::{Ground, Scene};
+use crate::config::GpuProbe;
+use crate::gpu::facts::Facts;
+use crate::gpu::probe::{self, Ask};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// What the processes around the question may take besides.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// One task, in a process of its own.
+pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
+    let level = scene.settings.gpu_probe.value;
+    if level == GpuProbe::Presence || !Gpus::of(scene, ground).can_be_asked() {
+        return Vec::new();
+    }
+    let (scene, rules) = (scene.clone(), *rules);
+    let deadline = probe::longest(&ask(&scene, &|_| None)) + MARGIN;
+    let work = move |mut pulse: Pulse| {
+        let awaited = |facts: &Facts| probe::awaited(facts).or_else(|| health::awaited(&scene, facts));
+        let facts = probe::probe(&ask(&scene, &awaited), &mut |reason| pulse(&format!("waiting: {reason}")));
+        health::judge(&scene, &rules, facts)
+    };
+    let first = STEPS.first().map(|step| Task::beside(&step.check, &rules, deadline, Box::new(work)));
+    first.into_iter().collect()
+}
+
+fn ask<'a>(scene: &'a Scene, awaited: &'a dyn Fn(&Facts) -> Option<String>) -> Ask<'a> {
+    let settings = &scene.settings;
+    Ask {
+        level: settings.gpu_probe.value,
+        helper: &settings.gpu_helper.value,
+        environment: &scene.environment,
+        timeout: settings.gpu_timeout.value,
+        wait: settings.gpu_wait.value.unwrap_or_default(),
+        awaited,
+    }
+}
+
+impl Gpus {
+    /// There are devices that NVIDIA's libraries stand behind; under WSL2 they stand for all of its GPUs.
+    fn can_be_asked(&self) -> bool {
+        !self.demand.is_none() && (self.has_nvidia() || self.presence().uncounted.is_some())
+    }
+}

@@ -1,0 +1,106 @@
+//! A whole start: what the driver is asked, when, and what is said of it.
+
+use super::fakes::{Fakes, fakes};
+use super::skip;
+use serde_json::Value;
+use std::process::Command;
+
+/// /dev of its own, with nodes of two GPUs. Plain files will do: nobody opens them.
+const NODES: &str = r#"
+set -e
+mount -t tmpfs -o mode=755 none "$D"
+for name in null zero random urandom; do : >"$D/$name"; mount --bind "/dev/$name" "$D/$name"; done
+for name in nvidia0 nvidia1 nvidiactl nvidia-uvm; do : >"$D/$name"; done
+chmod 666 "$D"/nvidia*
+mount --rbind "$D" /dev
+exec "$TRAINIT" "$@"
+"#;
+
+struct Start {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+/// Runs trainit where two GPUs are, with these libraries and variables; none where no mount namespace can be made.
+fn start(fakes: &Fakes, words: &[&str], variables: &[(&str, &str)]) -> Option<Start> {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", NODES, "sh"]).args(words).env("D", directory.path());
+    command.env("TRAINIT", env!("CARGO_BIN_EXE_trainit")).env("LD_LIBRARY_PATH", fakes.path()).env("FAKE_GPUS", "2");
+    command
+        .env("TRAINIT_CHECKS", "code=off host=off gpu.stub=off gpu.mismatch=off gpu.jit=off gpu.nofile=off")
+        .env("container", "docker");
+    let output = command.env("TRAINIT_GPU_HELPER", "memfd").envs(variables.iter().copied()).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    if err.contains("unshare failed") || err.contains("mount:") {
+        skip("no mount namespace can be made here");
+        return None;
+    }
+    Some(Start { code: output.status.code().unwrap_or(-1), out, err })
+}
+
+fn report(fakes: &Fakes, variables: &[(&str, &str)]) -> Option<(i32, Value)> {
+    let start = start(fakes, &["check", "--json", "--only", "gpu"], variables)?;
+    let report =
+        serde_json::from_str(&start.out).unwrap_or_else(|error| panic!("{error}: {} {}", start.out, start.err));
+    Some((start.code, report))
+}
+
+/// What the driver told, as the report has it.
+fn told(report: &Value) -> &Value {
+    let findings = report["findings"].as_array().or(report["checks"].as_array()).unwrap();
+    findings
+        .iter()
+        .map(|finding| &finding["facts"]["driver_facts"])
+        .find(|facts| facts.is_object())
+        .unwrap_or(&Value::Null)
+}
+
+#[test]
+fn a_check_asks_the_driver_and_reports_what_it_told() {
+    let Some(fakes) = fakes() else { return };
+    let Some((code, report)) = report(fakes, &[]) else { return };
+    let facts = told(&report);
+    assert_eq!(code, 0, "{report:#}");
+    assert_eq!((&facts["cuda"]["count"], &facts["nvml"]["driver"]), (&2.into(), &"570.172.08".into()), "{report:#}");
+    assert_eq!(facts["proofs"].as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn the_level_and_the_helper_are_as_configured() {
+    let Some(fakes) = fakes() else { return };
+    let Some((_, presence)) = report(fakes, &[("TRAINIT_GPU_PROBE", "presence")]) else { return };
+    assert!(told(&presence).is_null());
+    let Some((code, cuda)) = report(fakes, &[("TRAINIT_GPU_PROBE", "cuda")]) else { return };
+    assert_eq!((code, &told(&cuda)["proofs"][1]["wrong"]), (0, &0.into()), "{cuda:#}");
+    let Some((_, off)) = report(fakes, &[("TRAINIT_GPU_HELPER", "off")]) else { return };
+    assert!(told(&off)["cuda"]["count"].is_null());
+}
+
+#[test]
+fn a_driver_that_hangs_ends_the_start_with_a_code_that_asks_for_another_node() {
+    let Some(fakes) = fakes() else { return };
+    let variables = [
+        ("FAKE_AT", "nvmlDeviceGetName:1"),
+        ("FAKE_DO", "hang"),
+        ("TRAINIT_GPU_TIMEOUT", "2s"),
+        ("TRAINIT_GPU_COUNT", "2"),
+    ];
+    let Some(start) = start(fakes, &["exec", "--", "true"], &variables) else { return };
+    assert_eq!(start.code, 210, "{}", start.err);
+    assert!(start.err.contains("nvmlDeviceGetName of GPU 1"), "{}", start.err);
+}
+
+#[test]
+fn the_workload_starts_when_both_the_driver_and_the_rest_are_done() {
+    let Some(fakes) = fakes() else { return };
+    let variables = [("FAKE_AT", "cuInit"), ("FAKE_DO", "slow")];
+    // Read by the shell itself: no child of prepare's is left to the workload.
+    let script = "read children </proc/$$/task/$$/children; echo \"children:$children\"";
+    let Some(start) = start(fakes, &["exec", "--", "sh", "-c", script], &variables) else { return };
+    assert_eq!((start.code, start.out.lines().last()), (0, Some("children:")), "{}{}", start.out, start.err);
+    let line = |word: &str| start.err.lines().position(|line| line.contains(word));
+    assert!(line("gpu").is_some() && line("gpu") < line("start "), "{}", start.err);
+}

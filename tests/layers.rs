@@ -129,6 +129,7 @@ const WITH_PREPARE: &[&str] = &[
     "engine",
     "identity",
     "git",
+    "gpu",
     "checkpoint",
     "check",
     "deps",

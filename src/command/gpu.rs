@@ -1,5 +1,7 @@
 //! `trainit gpu`: what GPUs are here, as a table, and below it what a start would say about them.
 
+pub mod install;
+
 use super::check::{self as checking, tell_end};
 use super::{Answer, Asked};
 use crate::check::{self, inventory};

@@ -84,12 +84,15 @@ enum Command {
         layers: Layers,
     },
     /// What GPUs are visible
+    #[command(args_conflicts_with_subcommands = true)]
     Gpu {
         /// As JSON
         #[arg(long)]
         json: bool,
         #[command(flatten)]
         layers: Layers,
+        #[command(subcommand)]
+        action: Option<GpuCommand>,
     },
     /// The dependency step alone
     #[command(subcommand)]
@@ -148,6 +151,16 @@ enum Command {
         /// The state directory, when there are several
         #[arg(long, value_name = "DIR")]
         instance: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+enum GpuCommand {
+    /// Put the program that asks the driver on disk (in a Dockerfile), for clusters that watch for programs in memory
+    InstallProbe {
+        /// Where, if not where starts look for it
+        #[arg(long, value_name = "FILE")]
+        path: Option<PathBuf>,
     },
 }
 
@@ -269,7 +282,8 @@ fn run(words: &[OsString]) -> Result<Answer> {
 fn dispatch(command: Command) -> Result<Answer> {
     match command {
         Command::Check { json, only, layers } => check::run(&Asked::new(layers), json, &only),
-        Command::Gpu { json, layers } => gpu::run(&Asked::new(layers), json),
+        Command::Gpu { action: Some(GpuCommand::InstallProbe { path }), .. } => gpu::install::run(path.as_deref()),
+        Command::Gpu { json, layers, action: None } => gpu::run(&Asked::new(layers), json),
         Command::Deps(DepsCommand::Install { layers }) => deps::install(&Asked::new(layers)),
         Command::Deps(DepsCommand::Status { layers }) => deps::status(&Asked::new(layers)),
         Command::Config(command) => configuration(command),

@@ -1,0 +1,58 @@
+//! `trainit gpu install-probe`: the helper as a file, for clusters whose watchdogs report programs that run from memory.
+
+use super::Answer;
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::gpu::probe::helper::{INSTALLED, embedded};
+use crate::sys::temporary::Temporary;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Writes it, executable for everybody, and prints where.
+///
+/// # Errors
+/// This build has no helper (78); it cannot be written there (70).
+pub fn run(path: Option<&Path>) -> Result<Answer> {
+    let place = path.unwrap_or(Path::new(INSTALLED));
+    let helper = embedded().ok_or_else(|| {
+        Error::config("this trainit was built without a GPU helper")
+            .because("its build said why: no linker for it was found")
+            .hint("build it with rustup's toolchain, or with ld.lld on PATH")
+    })?;
+    write(place, helper).map_err(|error| {
+        Error::new(Exit::Internal, format!("the helper cannot be written to {}", place.display()))
+            .because(error.to_string())
+            .hint("run it as root, in the Dockerfile: RUN [\"trainit\", \"gpu\", \"install-probe\"]")
+    })?;
+    Ok(Answer { text: format!("{}\n", place.display()), exit: Exit::Success })
+}
+
+fn write(place: &Path, helper: &[u8]) -> io::Result<()> {
+    let directory = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(directory)?;
+    let mut new = Temporary::make(directory, ".trainit-")?;
+    new.file().write_all(helper)?;
+    new.become_file(place, 0o755, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_helper_is_put_where_it_is_wanted() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("deep/er/gpu-helper");
+        match run(Some(&place)) {
+            Ok(answer) => {
+                assert_eq!(answer.text.trim(), place.to_str().unwrap());
+                assert_eq!(std::fs::read(&place).unwrap(), embedded().unwrap());
+                assert_eq!(std::fs::metadata(&place).unwrap().permissions().mode() & 0o777, 0o755);
+            }
+            Err(error) => assert!(embedded().is_none() && error.exit == Exit::Config),
+        }
+        let nowhere = run(Some(Path::new("/proc/no/such/place"))).err().map(|error| error.exit);
+        assert!(matches!(nowhere, Some(Exit::Internal | Exit::Config)));
+    }
+}

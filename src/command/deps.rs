@@ -1,13 +1,15 @@
-//! `trainit deps install|status`: the dependency step alone.
+//! `trainit deps install|status|prune`: the dependency step alone.
 
 use super::{Answer, Asked};
 use crate::check::Scene;
 use crate::deps::{self, Outcome, Request, Status, names};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::handover::Kind;
 use crate::report::Console;
+use crate::show;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Installs what the next start would.
 ///
@@ -33,6 +35,24 @@ pub fn status(asked: &Asked) -> Result<Answer> {
     let Some(status) = deps::status(&request(&scene))? else { return Ok(Answer::well("nothing to install")) };
     let exit = if status.current { Exit::Success } else { Exit::Failure };
     Ok(Answer { text: text(&status), exit })
+}
+
+/// Keeps the store small.
+///
+/// # Errors
+/// A configuration that cannot be, or none that names a store (78).
+pub fn prune(asked: &Asked, unused: Option<Duration>, dry: bool) -> Result<Answer> {
+    let scene = scene(asked)?;
+    let Some(taken) = deps::prune(&request(&scene), unused, dry) else {
+        return Err(
+            Error::config("there is no store: deps.store is not set").hint("trainit deps prune --set deps.store=DIR")
+        );
+    };
+    let bytes = show::size(taken.iter().map(|taken| taken.bytes).sum());
+    let would = if dry { "would be " } else { "" };
+    let mut lines: Vec<_> = taken.iter().map(|taken| format!("{would}{}", taken.words())).collect();
+    lines.push(format!("{}, {bytes}", show::count(taken.len() as u64, "file")));
+    Ok(Answer::well(lines.join("\n")))
 }
 
 fn scene(asked: &Asked) -> Result<Scene> {
@@ -71,6 +91,7 @@ fn text(status: &Status) -> String {
         format!("python     {} (named by {})", status.python.display(), status.named_by),
         format!("packages   {}", status.packages.display()),
     ];
+    lines.extend(status.store.iter().map(|store| format!("store      {store}")));
     lines.extend(status.installer.iter().map(|installer| format!("installer  {installer}")));
     lines.push(format!("state      {}", status.why.as_deref().unwrap_or("up to date")));
     lines.join("\n")

@@ -176,6 +176,17 @@ enum DepsCommand {
         #[command(flatten)]
         layers: Layers,
     },
+    /// Remove from deps.store what is beyond deps.store_size, and what killed starts left
+    Prune {
+        /// Also environments that were not used for so long
+        #[arg(long, value_name = "TIME", value_parser = time)]
+        unused: Option<Duration>,
+        /// Only say what would go
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        layers: Layers,
+    },
 }
 
 #[derive(Subcommand)]
@@ -286,6 +297,9 @@ fn dispatch(command: Command) -> Result<Answer> {
         Command::Gpu { json, layers, action: None } => gpu::run(&Asked::new(layers), json),
         Command::Deps(DepsCommand::Install { layers }) => deps::install(&Asked::new(layers)),
         Command::Deps(DepsCommand::Status { layers }) => deps::status(&Asked::new(layers)),
+        Command::Deps(DepsCommand::Prune { unused, dry_run, layers }) => {
+            deps::prune(&Asked::new(layers), unused, dry_run)
+        }
         Command::Config(command) => configuration(command),
         Command::Env { install: true, .. } => install::run(std::env::var_os("PATH").as_deref()),
         Command::Env { json, layers, .. } => env::run(&Asked::new(layers), json),

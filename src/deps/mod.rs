@@ -200,6 +200,13 @@ pub fn settled(request: &Request<'_>) -> Result<Option<Outcome>> {
     Ok(remembered.and_then(|python| wanted.unchanged(&python)))
 }
 
+/// Takes away what need not be in the store: beyond its limit, unused for so long, left by killed starts; `dry`: only says what. None
+/// if there is no store.
+pub fn prune(request: &Request<'_>, unused: Option<Duration>, dry: bool) -> Option<Vec<store::Taken>> {
+    let directory = share::directory(request)?;
+    Some(store::prune(&directory, share::limit(request.settings), unused, dry))
+}
+
 /// What this start wants to have; none if there is nothing to install.
 fn wanted<'a>(request: &'a Request<'a>, tell: &mut dyn FnMut(&str)) -> Result<Option<wanted::Wanted<'a>>> {
     let Some(selection) = select::select(request, tell)? else { return Ok(None) };

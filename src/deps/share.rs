@@ -1,7 +1,6 @@
 //! An installation and the store (`deps.store`): the environment is taken from there if it is there, and put there if this start is
 //! the one that builds it. Whatever goes wrong with the store is told, and the start installs as if there were none.
 
-use super::Outcome;
 use super::attempt::is_terminal;
 use super::install::Job;
 use super::installed::{Installed, record};
@@ -14,7 +13,8 @@ use super::store::lease::Lease;
 use super::store::{Got, Packed, Place, Shelf, came, gone};
 use super::ticker::Ticker;
 use super::wanted::Wanted;
-use crate::config::Refresh;
+use super::{Outcome, Request};
+use crate::config::{Refresh, Settings};
 use crate::engine::Ground;
 use crate::error::{Error, Result};
 use crate::sys::{mountinfo, reach};
@@ -35,19 +35,28 @@ pub struct Share {
     lease: Option<Lease>,
 }
 
-/// The place in the store for what is wanted; none if there is no store, or this cannot be shared, which `tell` hears.
+/// The directory of the store, if there is one.
+pub fn directory(request: &Request<'_>) -> Option<PathBuf> {
+    request.settings.deps_store.value.as_ref().map(|store| request.workdir.join(store))
+}
+
+/// Most bytes of all that is in it.
+pub fn limit(settings: &Settings) -> u64 {
+    settings.deps_store_size.value.map_or(u64::MAX, |size| size.0)
+}
+
+/// The place in the store for what is wanted over packages of this state (`below`); none if there is no store.
 ///
 /// # Errors
 /// In words: why there is none.
 pub fn shelf(
     wanted: &Wanted<'_>,
     spot: &Spot<'_>,
+    below: String,
     tell: &mut dyn FnMut(&str),
 ) -> Result<Option<(Shelf, Place)>, String> {
     let settings = &wanted.request.settings;
-    let Some(directory) = settings.deps_store.value.as_ref().map(|store| wanted.request.workdir.join(store)) else {
-        return Ok(None);
-    };
+    let Some(directory) = directory(wanted.request) else { return Ok(None) };
     let age = match settings.deps_refresh.value {
         Refresh::Never => None,
         Refresh::After(age) => Some(age),
@@ -58,9 +67,8 @@ pub fn shelf(
     }
     reachable(wanted, &directory, tell)?;
     let (place, mut parts) = (spot.place(), wanted.parts(spot.python, &[]));
-    parts.insert(super::wanted::PACKAGES.to_owned(), spot.below(wanted));
-    let limit = settings.deps_store_size.value.map_or(u64::MAX, |size| size.0);
-    let shelf = Shelf::of(&directory, place.key(&parts), limit, age)?;
+    parts.insert(super::wanted::PACKAGES.to_owned(), below);
+    let shelf = Shelf::of(&directory, place.key(&parts), limit(settings), age)?;
     Ok(Some((shelf, place)))
 }
 
@@ -82,7 +90,7 @@ fn reachable(wanted: &Wanted<'_>, directory: &Path, tell: &mut dyn FnMut(&str)) 
 impl Share {
     /// Looks for the store.
     pub fn open(job: &Job<'_>, tell: &mut dyn FnMut(&str)) -> Option<Self> {
-        match shelf(job.wanted, job.spot, tell) {
+        match shelf(job.wanted, job.spot, job.spot.below(job.wanted), tell) {
             Ok(found) => found.map(|(shelf, place)| Share { shelf, place, lease: None }),
             Err(why) => {
                 tell(&format!("not shared with other starts (deps.store): {why}"));

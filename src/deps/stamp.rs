@@ -16,7 +16,7 @@ const SCHEMA: u32 = 1;
 /// The marker of an installation that has begun and not ended.
 const BEGUN: &str = "installing";
 
-/// The digest of the packages that such an installation began from.
+/// The digest of the packages that the last installation began from.
 const BELOW: &str = "below";
 
 /// The list of what trainit installed.
@@ -95,8 +95,7 @@ impl Home {
     pub fn finish(&self, ours: &Names, stamp: &Stamp) -> io::Result<()> {
         replace(&self.0.join(OURS), &json(ours)?)?;
         self.note(stamp)?;
-        fs::remove_file(self.0.join(BEGUN))?;
-        fs::remove_file(self.0.join(BELOW))
+        fs::remove_file(self.0.join(BEGUN))
     }
 
     /// Writes a stamp alone.
@@ -116,7 +115,7 @@ impl Home {
         replace(&self.0.join(BEGUN), &json(before)?)
     }
 
-    /// The digest of what was there before the installation that was never finished.
+    /// The digest of what was there before the last installation, finished or not.
     pub fn below(&self) -> Option<String> {
         fs::read_to_string(self.0.join(BELOW)).ok().filter(|digest| !digest.is_empty())
     }

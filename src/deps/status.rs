@@ -3,9 +3,10 @@
 use super::python::{self, Python};
 use super::satisfied::Answer;
 use super::wanted::{State, Wanted};
-use super::{Request, already, index, wanted};
+use super::{Request, already, index, share, spot, store, wanted};
 use crate::error::Result;
-use std::path::PathBuf;
+use crate::show;
+use std::path::{Path, PathBuf};
 
 /// How the dependencies stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Status {
     pub packages: PathBuf,
     /// Who installed them last.
     pub installer: Option<String>,
+    /// What the store has of it, if there is a store.
+    pub store: Option<String>,
     /// Nothing would be installed.
     pub current: bool,
     /// Why something would be.
@@ -49,6 +52,7 @@ pub fn status(request: &Request<'_>) -> Result<Option<Status>> {
         State::Unknown => (None, missing(&wanted, &python, "not installed by trainit yet")),
     };
     let current = why.is_none();
+    let store = share::directory(request).map(|store| in_store(&wanted, &python, current, &store));
     let interpreter = wanted.interpreter;
     Ok(Some(Status {
         files: wanted.inputs.files,
@@ -56,9 +60,32 @@ pub fn status(request: &Request<'_>) -> Result<Option<Status>> {
         named_by: interpreter.named_by,
         packages,
         installer,
+        store,
         current,
         why,
     }))
+}
+
+/// What the store has of what is wanted, and how full it is.
+fn in_store(wanted: &Wanted<'_>, python: &Python, current: bool, store: &Path) -> String {
+    if !store.is_dir() {
+        return format!("{} is not there yet", store.display());
+    }
+    let found = spot::spot(wanted, python, &mut |_| {}).map_err(|error| error.what).and_then(|spot| {
+        let below = spot.home.below().filter(|_| current).unwrap_or_else(|| spot.below(wanted));
+        share::shelf(wanted, &spot, below, &mut |_| {})
+    });
+    let found = found.map(|shelf| shelf.map_or_else(String::new, |(shelf, _)| shelf.state().words()));
+    let found = found.unwrap_or_else(|why| format!("is not used: {why}"));
+    let (count, bytes) = store::inventory(store);
+    let all = show::count(count as u64, "environment");
+    let limit = wanted
+        .request
+        .settings
+        .deps_store_size
+        .value
+        .map_or(String::new(), |size| format!(" of {}", show::size(size.0)));
+    format!("{} {found} ({all}, {}{limit})", store.display(), show::size(bytes))
 }
 
 /// Why something would be installed, if anything would.

@@ -457,3 +457,33 @@ fn what_cannot_be_shared_is_installed_and_the_line_says_why() {
     assert!(report.outcome == "installed" && report.text().contains("deps.refresh is always"), "{}", report.text());
     assert!(fleet.names().is_empty());
 }
+
+#[test]
+fn status_tells_what_the_store_has_and_prune_keeps_it_small() {
+    let Some(fleet) = Fleet::new() else { return };
+    let built = fleet.start(0).run();
+    assert!(built.status.contains("has it: 3 packages") && built.status.contains("1 environment,"), "{}", built.status);
+    let age = |name: &str, days: u64| {
+        let time = std::time::SystemTime::now() - Duration::from_secs(days * 86_400);
+        std::fs::File::open(fleet.store.join(name)).unwrap().set_modified(time).unwrap();
+    };
+    let prune = |words: &[&str]| {
+        let store = format!("deps.store={}", fleet.store.display());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trainit"));
+        command.args(["deps", "prune", "--set", &store]).args(words).current_dir(fleet.bench.path("code"));
+        let output = command.env_remove("TRAINIT").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    std::fs::write(fleet.store.join(".new-123456"), "half").unwrap();
+    std::fs::write(fleet.store.join("somebody's model.tar.lz4"), "not ours").unwrap();
+    assert!(prune(&["--set", "deps.store_size=1"]).contains("0 files"), "all of it is in use");
+    fleet.names().iter().for_each(|name| age(name, 40));
+    assert!(prune(&["--unused", "30d", "--dry-run"]).contains("would be removed"));
+    assert!(prune(&["--unused", "50d"]).contains("1 file,"), "the half one alone");
+    let said = prune(&["--set", "deps.store_size=1"]);
+    assert!(said.contains("3 packages for Python 3") && said.contains("not used for 40 days"), "{said}");
+    let mut left = fleet.names();
+    left.sort();
+    assert_eq!(left, ["CACHEDIR.TAG", "somebody's model.tar.lz4"]);
+}

@@ -30,7 +30,7 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// In a line.
+    /// What and how old it is, in a line.
     pub fn words(&self) -> String {
         let days = self.unused.as_secs() / 86_400;
         let unused = if days > 1 { format!("{days} days") } else { show::time(self.unused) };
@@ -81,6 +81,12 @@ pub fn prune(directory: &Path, limit: u64, unused: Option<Duration>, dry: bool) 
     });
     let leftovers = leftovers.into_iter().filter(|taken| dry || fs::remove_file(&taken.file).is_ok());
     environments.chain(leftovers).collect()
+}
+
+/// How many environments there are, and their bytes.
+pub fn inventory(directory: &Path) -> (usize, u64) {
+    let (entries, _) = read(directory, &Ground::of(directory));
+    (entries.len(), entries.iter().map(|entry| entry.bytes).sum())
 }
 
 /// The environments and what is left of no use.

@@ -16,7 +16,7 @@ mod shelf;
 mod turn;
 mod unpack;
 
-pub use garbage::{Taken, prune};
+pub use garbage::{Taken, inventory, prune};
 pub use place::Place;
 pub use shelf::{Shelf, State};
 pub use unpack::below;
@@ -90,7 +90,10 @@ impl Shelf {
             };
             let owner = look.lease.as_deref().and_then(lease::read).unwrap_or_default();
             match turn.step(began.elapsed(), look) {
-                Step::Take => return Ok(packed.map_or(Got::Nothing, Got::Packed)),
+                Step::Take => {
+                    self.touch();
+                    return Ok(packed.map_or(Got::Nothing, Got::Packed));
+                }
                 Step::Fail(failed) => return Err(failed.error(&self.names.failed)),
                 Step::TakeOver(judged) => {
                     let who = name(&owner);

@@ -9,6 +9,7 @@ use super::names::Names;
 use super::pack;
 use super::turn::Look;
 use super::{Packed, Place};
+use crate::show;
 use crate::sys::temporary::Temporary;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read};
@@ -23,6 +24,27 @@ const TAG: (&str, &str) = (
     "CACHEDIR.TAG",
     "Signature: 8a477f597d28d172789f06886806bc55\n# Environments shared by starts of trainit (deps.store). Each can be removed at any time.\n",
 );
+
+impl State {
+    /// In a few words.
+    pub fn words(&self) -> String {
+        match self {
+            State::There(manifest, age, bytes) => {
+                let Manifest { packages, installer, host, .. } = manifest;
+                let packages = show::count(packages.len() as u64, "package");
+                format!(
+                    "has it: {packages}, {}, by {installer} on {host}, {} old",
+                    show::size(*bytes),
+                    show::time(*age)
+                )
+            }
+            State::Building(owner) => format!("{} builds it: {}", owner.host, owner.doing),
+            State::Failed(failed) => format!("it could not be built on {}: {}", failed.host, failed.what()),
+            State::Missing => "does not have it".to_owned(),
+            State::Bad(why) => format!("is of no use: {why}"),
+        }
+    }
+}
 
 /// A place in a store.
 #[derive(Clone, Debug)]
@@ -100,9 +122,6 @@ impl Shelf {
             return Ok(None);
         }
         let index = archive::index(&mut file).ok().filter(|index| index.manifest.key == self.key);
-        if index.is_some() {
-            self.touch();
-        }
         Ok(index.map(|index| Packed { index, file }))
     }
 
@@ -122,7 +141,7 @@ impl Shelf {
     }
 
     /// Writes down that it is used, so that it is not taken for garbage.
-    fn touch(&self) {
+    pub(super) fn touch(&self) {
         let recent = fs::metadata(&self.names.used).is_ok_and(|used| self.ground.age(&used) < TOUCH);
         if !recent && self.ground.closed.is_none() {
             let _ = fs::write(&self.names.used, "\n");

@@ -224,6 +224,10 @@ impl Story {
         if let Some(note) = &plan.note {
             self.console.line(note);
         }
+        if !self.door.supervised() && !plan.companions.is_empty() {
+            let what = format!("nothing runs beside it: {} would need a supervisor", plan.companions.join(", "));
+            self.console.warning(&Error::usage(what).hint("trainit run instead of trainit exec"));
+        }
     }
 
     /// What the start before this one could not say itself.

@@ -1,8 +1,8 @@
 //! Modes that run beside the main one: what they are given, when they begin and end, and that they never count.
 
-use crate::job::{Job, LATE, places, python};
+use crate::job::{Job, LATE, places, python, said};
 use crate::support::look::{self, until, until_true};
-use crate::support::{Place, Running, skip};
+use crate::support::{Place, Running, TRAINIT, skip};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -212,6 +212,15 @@ fn a_companion_is_the_workloads_user() {
     assert_eq!(running.error_with(""), "65534");
     running.signal(libc::SIGTERM);
     assert_eq!(running.code(), 143);
+}
+
+#[test]
+fn without_a_supervisor_nothing_runs_beside_it_and_a_line_says_so() {
+    let two = Two::with(Job::new(), &json!(["touch", "/no/such/file"]));
+    let words = ["exec", "--config", &two.config, "train,beside", "--", "echo", "alone"];
+    let output = std::process::Command::new(TRAINIT).args(words).current_dir("/").output().unwrap();
+    let (code, text) = said(&output);
+    assert!(code == Some(0) && text.contains("alone") && text.contains("nothing runs beside it: beside"), "{text}");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use crate::job::{Job, assert_about, places, python};
 use crate::lifetime::session_at;
-use crate::support::{Place, Running, pty};
+use crate::support::{Place, Running, has, pty};
+use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
 /// A session of this command, which ends when it was not used for so long, with these signs of use.
@@ -67,18 +69,18 @@ fn who_types_at_a_terminal_uses_it() {
 #[test]
 fn a_kernel_that_computes_uses_it_and_one_that_waits_does_not() {
     let Some(python) = python() else { return };
-    let (job, running) = kernels(python, "right");
+    let (job, running) = kernels(python, "right", None);
     running.line();
     job.tells("a kernel", |state| state["used_by"] == "1 kernel computing");
     std::fs::remove_file(job.path().join("busy")).unwrap();
-    running.error_with("idle.after (not used for 1.0 s): stopping");
+    running.error_with("idle.after (not used for 3.0 s): stopping");
     assert_eq!(running.code(), 143);
 }
 
 #[test]
 fn kernels_that_cannot_be_asked_for_are_taken_for_use() {
     let Some(python) = python() else { return };
-    let (job, running) = kernels(python, "wrong");
+    let (job, running) = kernels(python, "wrong", None);
     running.line();
     let why = |state: &serde_json::Value| {
         state["used_by"].as_str().is_some_and(|by| by.contains("its token does not open it"))
@@ -88,12 +90,39 @@ fn kernels_that_cannot_be_asked_for_are_taken_for_use() {
     assert_eq!(running.code(), 143);
 }
 
+#[test]
+fn kernels_behind_tls_are_asked_for_by_the_servers_own_interpreter() {
+    let Some(python) = python() else { return };
+    if !has("openssl") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("both.pem");
+    let request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout"];
+    let made = Command::new("openssl")
+        .args(request)
+        .args([&file, Path::new("-out")])
+        .arg(directory.path().join("cert.pem"))
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let both =
+        std::fs::read_to_string(&file).unwrap() + &std::fs::read_to_string(directory.path().join("cert.pem")).unwrap();
+    std::fs::write(&file, both).unwrap();
+    let (job, running) = kernels(python, "right", file.to_str());
+    running.line();
+    job.tells("a kernel", |state| state["used_by"] == "1 kernel computing");
+    running.signal(libc::SIGTERM);
+    assert_eq!(running.code(), 143);
+}
+
 /// A server that opens with this token, with a kernel that computes.
-fn kernels(python: &str, token: &str) -> (Job, Running) {
-    let job = Job::new().with("IDLE_AFTER", "1s").with("IDLE_SIGNS", "kernels");
+fn kernels(python: &str, token: &str, certificate: Option<&str>) -> (Job, Running) {
+    let job = Job::new().with("IDLE_AFTER", "3s").with("IDLE_SIGNS", "kernels");
     std::fs::write(job.path().join("busy"), "").unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/stop/kernels.py");
-    let words = ["--mode", "shell", "--", python, script, "jupyter", job.word(), token];
+    let mut words = vec!["--mode", "shell", "--", python, script, "jupyter", job.word(), token];
+    words.extend(certificate);
     let running = job.launch_words(Place::Aside, &words).env("JUPYTER_RUNTIME_DIR", job.word()).spawn();
     (job, running)
 }

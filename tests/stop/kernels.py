@@ -1,6 +1,6 @@
 """A Jupyter server for tests, as far as trainit asks one: it leaves the file that a server leaves, and lists one kernel.
 
-    kernels.py jupyter DIRECTORY TOKEN
+    kernels.py jupyter DIRECTORY TOKEN [CERTIFICATE]
 
 The kernel is `busy` while DIRECTORY/busy is there. Who has another token than the file says gets 403.
 """
@@ -8,9 +8,10 @@ The kernel is `busy` while DIRECTORY/busy is there. Who has another token than t
 import http.server
 import json
 import os
+import ssl
 import sys
 
-_, _, directory, token = sys.argv
+_, _, directory, token, *certificate = sys.argv
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -27,7 +28,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-about = {"port": server.server_address[1], "hostname": "127.0.0.1", "base_url": "/nb/", "token": "right", "secure": False}
+if certificate:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate[0])
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+about = {"port": server.server_address[1], "hostname": "127.0.0.1", "base_url": "/nb/", "token": "right", "secure": bool(certificate)}
 with open(os.path.join(directory, f"jpserver-{os.getpid()}.json"), "w") as file:
     json.dump(about, file)
 os.write(1, b"up\n")

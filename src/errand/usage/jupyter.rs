@@ -2,12 +2,14 @@
 //! address and token in a file for its user alone (jupyter_server, `jpserver-PID.json`; the classic notebook, `nbserver-PID.json`).
 
 use crate::show;
-use serde_json::Value;
+use crate::sys::process;
+use serde_json::{Value, json};
 use std::ffi::{OsStr, c_int};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Longest wait for each of connecting, asking and a piece of the answer.
@@ -28,8 +30,9 @@ struct Server {
 
 /// The first server with kernels that compute, or that does not let itself be asked, in words.
 pub fn busy(processes: &[c_int]) -> Option<String> {
-    let servers = processes.iter().filter_map(|pid| file_of(*pid)).filter_map(|file| std::fs::read(file).ok());
-    servers.filter_map(|text| parse(&text)).find_map(|server| match ask(&server) {
+    let file = |pid: &c_int| Some((*pid, std::fs::read(file_of(*pid)?).ok()?));
+    let servers = processes.iter().filter_map(file).filter_map(|(pid, text)| Some((pid, parse(&text)?)));
+    servers.map(|(pid, server)| (ask(&server, pid), server)).find_map(|(answer, server)| match answer {
         Ok(kernels) => (kernels > 0).then(|| format!("{} computing", show::count(kernels, "kernel"))),
         // Nobody listens: it has just begun, or is about to end.
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => None,
@@ -41,8 +44,9 @@ pub fn busy(processes: &[c_int]) -> Option<String> {
 fn file_of(pid: c_int) -> Option<PathBuf> {
     let words = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     // An interpreter, its option, and the program or module.
-    let is_jupyter = |word: &[u8]| word.windows(7).any(|part| part == b"jupyter");
-    words.split(|byte| *byte == 0).take(4).any(is_jupyter).then_some(())?;
+    let names = |word: &[u8], name: &[u8]| word.windows(name.len()).any(|part| part == name);
+    let is_one = |word: &[u8]| names(word, b"jupyter") || names(word, b"notebook");
+    words.split(|byte| *byte == 0).take(4).any(is_one).then_some(())?;
     let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
     let directory = runtime_directory(&environment)?;
     FILES.iter().map(|name| directory.join(format!("{name}-{pid}.json"))).find(|file| file.exists())
@@ -82,9 +86,10 @@ fn parse(text: &[u8]) -> Option<Server> {
 }
 
 /// How many kernels compute.
-fn ask(server: &Server) -> io::Result<u64> {
+fn ask(server: &Server, pid: c_int) -> io::Result<u64> {
     if server.secure {
-        return Err(io::Error::other("it wants TLS"));
+        let body = get_by_its_interpreter(server, pid)?;
+        return count_busy(&body).ok_or_else(|| io::Error::other("it does not answer over TLS"));
     }
     let stream = connect(&server.host, server.port)?;
     let answer = get(stream, server)?;
@@ -117,6 +122,31 @@ fn get(mut stream: TcpStream, server: &Server) -> io::Result<Vec<u8>> {
     let mut answer = Vec::new();
     stream.take(ANSWER_MAX).read_to_end(&mut answer)?;
     Ok(answer)
+}
+
+/// We cannot speak TLS; the interpreter that the server runs in can. What it is to ask it reads, so that the token is on no command
+/// line. The certificate is most likely one that nobody signed, and the server is here.
+fn get_by_its_interpreter(server: &Server, pid: c_int) -> io::Result<Vec<u8>> {
+    const SCRIPT: &str = r#"
+import json, ssl, sys, urllib.request as request
+asked = json.load(sys.stdin)
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+opener = request.build_opener(request.ProxyHandler({}), request.HTTPSHandler(context=context))
+question = request.Request(asked["url"], headers={"Authorization": "token " + asked["token"]})
+sys.stdout.buffer.write(opener.open(question, timeout=5).read(1 << 20))
+"#;
+    let Server { host, port, base, token, .. } = server;
+    let asked = json!({"url": format!("https://{host}:{port}{base}api/kernels"), "token": token});
+    // Its own path, not the link: it finds its library from there.
+    let mut command = Command::new(std::fs::read_link(format!("/proc/{pid}/exe"))?);
+    command.args(["-I", "-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    process::die_with_parent(&mut command);
+    let mut child = command.spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(asked.to_string().as_bytes())?;
+    }
+    Ok(child.wait_with_output()?.stdout)
 }
 
 /// The status and the body of an answer.
@@ -157,7 +187,7 @@ mod tests {
             stream.write_all(says.as_bytes()).unwrap();
             String::from_utf8_lossy(&request[..length]).into_owned()
         });
-        let answer = ask(&server(port)).map_err(|error| error.to_string());
+        let answer = ask(&server(port), 0).map_err(|error| error.to_string());
         (answer, answers.join().unwrap())
     }
 
@@ -194,7 +224,7 @@ mod tests {
         assert_eq!(asked("HTTP/1.1 403 Forbidden\r\n\r\n").0, Err("its token does not open it".into()));
         assert_eq!(asked("SSH-2.0\r\n").0, Err("it does not answer as HTTP does".into()));
         assert_eq!(asked("HTTP/1.1 200 OK\r\n\r\n{}").0, Err("its answer is no list of kernels".into()));
-        assert!(ask(&Server { secure: true, ..server(1) }).is_err());
+        assert!(ask(&Server { secure: true, ..server(1) }, 0).is_err());
     }
 
     proptest! {

@@ -143,7 +143,9 @@ impl Console {
     /// A start to copy, below a line that says what it is.
     pub fn correction(&mut self, correction: &Correction) {
         let text = correction.text();
-        let block = format!("{}\n{text}", self.style.line("this start, corrected:"));
+        let left = correction.unmended.join(", ");
+        let except = if left.is_empty() { String::new() } else { format!(", except for {left}") };
+        let block = format!("{}\n{text}", self.style.line(&format!("this start, corrected{except}:")));
         self.tell(LogLevel::Error, &block, "remedy", || json!({"text": text, "start": correction}));
     }
 

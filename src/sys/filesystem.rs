@@ -19,7 +19,7 @@ pub enum Class {
 }
 
 /// Type name and magic number (0: it has none of its own). What is not here counts as local.
-const TYPES: [(&str, u32, Class); 47] = [
+const TYPES: [(&str, u32, Class); 50] = [
     ("ext4", 0xEF53, Class::Local),
     ("ext3", 0xEF53, Class::Local),
     ("ext2", 0xEF53, Class::Local),
@@ -68,6 +68,10 @@ const TYPES: [(&str, u32, Class); 47] = [
     ("drvfs", 0, Class::Share),
     ("vboxsf", 0x786F_4256, Class::Share),
     ("prl_fs", 0x7C7C_6673, Class::Share),
+    // Docker Desktop's before virtiofs, and VMware's.
+    ("fuse.grpcfuse", 0, Class::Share),
+    ("fuse.osxfs", 0, Class::Share),
+    ("fuse.vmhgfs-fuse", 0, Class::Share),
 ];
 
 /// FUSE, whatever is behind it.
@@ -118,6 +122,7 @@ mod tests {
         assert_eq!(named("fuse.gcsfuse", "bucket"), Some(Class::Object));
         assert_eq!(named("fuse", "mountpoint-s3"), Some(Class::Object));
         assert_eq!(named("fuse.sshfs", "nas:/x"), Some(Class::Network));
+        assert_eq!(named("fuse.grpcfuse", "grpcfuse"), Some(Class::Share));
         assert_eq!(named("fuseblk", "/dev/sdb1"), Some(Class::Local));
         assert_eq!((named("bcachefs", ""), named("", "")), (None, None));
     }

@@ -85,3 +85,20 @@ fn a_failed_exec_says_which_of_its_ten_reasons_it_was() {
         "{lines}"
     );
 }
+
+#[test]
+fn a_corrected_start_does_not_claim_to_mend_what_no_start_mends() {
+    if !possible(&[]) {
+        return;
+    }
+    let told = |command: &str| {
+        let sandbox =
+            code("echo pass > code/train.py").with("TRAINIT_DATA", "/no/such").with("TRAINIT_COMMAND", command);
+        String::from_utf8(sandbox.told().stderr).unwrap()
+    };
+    let half = told("python trian.py");
+    assert!(half.contains("this start, corrected, except for code.entry ("), "{half}");
+    assert!(half.contains("Not mended"), "{half}");
+    let whole = told("python train.py");
+    assert!(whole.contains("this start, corrected:") && !whole.contains("Not mended"), "{whole}");
+}

@@ -63,6 +63,22 @@ fn how_fast_a_share_is_is_told_when_that_is_asked_for() {
 }
 
 #[test]
+fn owners_on_a_share_of_a_virtual_machine_are_not_trusted() {
+    if !possible(&["/dev/fuse"]) {
+        return;
+    }
+    let told = |kind: &str| {
+        let sandbox = far(kind, |_| Act::Answer).with("TRAINIT_CODE_PATH", "$D/far").with("TRAINIT_USER", "owner");
+        let (output, _) = sandbox.start("exec -- id -u");
+        assert_eq!(output.stdout, b"0\n");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let shared = told("fuse.grpcfuse");
+    assert!(shared.contains("/far is on fuse.grpcfuse, where owners are made up"), "{shared}");
+    assert!(!told("fuse.sshfs").contains("made up"));
+}
+
+#[test]
 fn each_error_of_a_share_is_told_with_its_meaning() {
     if !possible(&["/dev/fuse"]) {
         return;

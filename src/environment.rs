@@ -1,23 +1,44 @@
 //! The variables a process is started with, as bytes and in order. Built up by `prepare`, handed to exec and to helpers;
 //! nothing here touches the process-wide environment.
 
+use crate::sys::process;
+use std::borrow::Cow;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::rc::Rc;
 
-/// An ordered list of variables; a name occurs once.
+/// A name or a value: in the memory that the kernel gave this process for it, or of our own.
+type Text = Cow<'static, OsStr>;
+
+/// So many variables a container seldom exceeds.
+const USUAL: usize = 64;
+
+/// An ordered list of variables; a name occurs once. Copies share their memory until one of them is changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Environment(Vec<(OsString, OsString)>);
+pub struct Environment(Rc<Vec<(Text, Text)>>);
 
 impl Environment {
     /// What this process was started with.
     pub fn inherited() -> Self {
-        std::env::vars_os().collect()
+        let text = |bytes| Cow::Borrowed(OsStr::from_bytes(bytes));
+        Environment::without_repeats(process::environment().map(|(name, value)| (text(name), text(value))))
+    }
+
+    /// The first of two equal names is the one that getenv(3) finds.
+    fn without_repeats(pairs: impl Iterator<Item = (Text, Text)>) -> Self {
+        let mut kept: Vec<(Text, Text)> = Vec::with_capacity(USUAL);
+        for (name, value) in pairs {
+            if !kept.iter().any(|(n, _)| *n == name) {
+                kept.push((name, value));
+            }
+        }
+        Environment(Rc::new(kept))
     }
 
     /// A variable's value; an empty one counts as not set.
     pub fn get(&self, name: impl AsRef<OsStr>) -> Option<&OsStr> {
         let name = name.as_ref();
-        self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_os_str()).filter(|v| !v.is_empty())
+        self.0.iter().find(|(n, _)| n == name).map(|(_, v)| &**v).filter(|v| !v.is_empty())
     }
 
     /// A variable's value when it is UTF-8 and not empty.
@@ -27,10 +48,11 @@ impl Environment {
 
     /// Sets or replaces a variable.
     pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
-        let (name, value) = (name.into(), value.into());
-        match self.0.iter_mut().find(|(n, _)| *n == name) {
+        let (name, value) = (name.into(), Cow::Owned(value.into()));
+        let pairs = Rc::make_mut(&mut self.0);
+        match pairs.iter_mut().find(|(n, _)| **n == name) {
             Some((_, old)) => *old = value,
-            None => self.0.push((name, value)),
+            None => pairs.push((Cow::Owned(name), value)),
         }
     }
 
@@ -44,33 +66,28 @@ impl Environment {
 
     /// Takes a variable away.
     pub fn remove(&mut self, name: impl AsRef<OsStr>) {
-        self.0.retain(|(n, _)| n != name.as_ref());
+        let name = name.as_ref();
+        if self.0.iter().any(|(n, _)| n == name) {
+            Rc::make_mut(&mut self.0).retain(|(n, _)| n != name);
+        }
     }
 
     /// All variables in order.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        self.0.iter().map(|(n, v)| (n.as_os_str(), v.as_os_str()))
+        self.0.iter().map(|(n, v)| (n.as_ref(), v.as_ref()))
     }
 
     /// `NAME=VALUE` strings for execve(2); a variable that holds a NUL byte cannot exist and is left out.
     pub fn to_envp(&self) -> Vec<CString> {
-        let line = |(name, value): &(OsString, OsString)| {
-            CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok()
-        };
+        let line = |(name, value): &(Text, Text)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok();
         self.0.iter().filter_map(line).collect()
     }
 }
 
 impl FromIterator<(OsString, OsString)> for Environment {
     fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(pairs: I) -> Self {
-        let mut environment = Environment::default();
-        for (name, value) in pairs {
-            // The first of two equal names is the one that getenv(3) finds.
-            if !environment.0.iter().any(|(n, _)| *n == name) {
-                environment.0.push((name, value));
-            }
-        }
-        environment
+        let owned = pairs.into_iter().map(|(name, value)| (Cow::Owned(name), Cow::Owned(value)));
+        Environment::without_repeats(owned)
     }
 }
 
@@ -89,6 +106,23 @@ mod tests {
         let environment: Environment = [("A", ""), ("B", "1")].into_iter().collect();
         assert_eq!(environment.get("A"), None);
         assert_eq!(environment.text("B"), Some("1"));
+    }
+
+    #[test]
+    fn what_is_inherited_is_what_the_standard_library_sees() {
+        let ours = Environment::inherited();
+        let theirs: Environment = std::env::vars_os().collect();
+        assert_eq!(ours, theirs);
+    }
+
+    #[test]
+    fn a_copy_that_is_changed_leaves_the_other_as_it_is() {
+        let first: Environment = [("A", "1"), ("B", "2")].into_iter().collect();
+        let mut second = first.clone();
+        second.set("A", "3");
+        second.remove("B");
+        assert_eq!((first.text("A"), first.text("B")), (Some("1"), Some("2")));
+        assert_eq!((second.text("A"), second.text("B")), (Some("3"), None));
     }
 
     #[test]

@@ -4,8 +4,9 @@ use crate::handover::{Kind, Phase, Saved, Service};
 use crate::sys::proc;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::stat::{Mode, umask};
+use nix::unistd::AccessFlags;
 use serde::{Deserialize, Serialize};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -176,13 +177,34 @@ pub fn bases(runtime: Option<&Path>) -> Vec<PathBuf> {
     usual.into_iter().flatten().map(Path::to_path_buf).collect()
 }
 
-/// Makes the state directory of one supervisor: `BASE/trainit-UID/NAMESPACE-PID-START`, where only its owner may write. When the
-/// base is configured, readers know nothing of it, so a link in the first usual place leads there.
+/// Where the state directory of one supervisor is: `BASE/trainit-UID/NAMESPACE-PID-START`, in the first usual place where it can be
+/// made. Whoever needs it makes it (`settle`): most short commands end before anybody does.
+pub fn place(runtime: Option<&Path>, supervisor: Identity) -> Option<PathBuf> {
+    let name = instance_name(supervisor)?;
+    let homes = bases(runtime).into_iter().map(|base| (base.join(home_name()), base));
+    let usable = |(home, base): &(PathBuf, PathBuf)| match std::fs::symlink_metadata(home) {
+        Ok(found) => is_ours(&found),
+        Err(_) => nix::unistd::access(base, AccessFlags::W_OK | AccessFlags::X_OK).is_ok(),
+    };
+    homes.into_iter().find(usable).map(|(home, _)| home.join(name))
+}
+
+/// Makes what `place` named. Says whether it is there now.
+pub fn settle(directory: &Path) -> bool {
+    whatever_the_mask_is(|| directory.parent().and_then(own_directory).and_then(|_| own_directory(directory)).is_some())
+}
+
+/// Makes the state directory of one supervisor now. Only its owner may write there. When the base is configured, readers know
+/// nothing of it, so a link in the first usual place leads there.
 pub fn make(configured: Option<&Path>, runtime: Option<&Path>, supervisor: Identity) -> Option<PathBuf> {
     let name = instance_name(supervisor)?;
-    // Whatever the mask is: who asks for the state may be another user.
+    whatever_the_mask_is(|| make_named(configured, runtime, &name))
+}
+
+/// Who asks for the state may be another user.
+fn whatever_the_mask_is<T>(make: impl FnOnce() -> T) -> T {
     let mask = umask(Mode::from_bits_truncate(0o022));
-    let made = make_named(configured, runtime, &name);
+    let made = make();
     umask(mask);
     made
 }
@@ -249,9 +271,11 @@ fn own_directory(path: &Path) -> Option<PathBuf> {
 }
 
 fn own_directory_there(path: &Path) -> Option<PathBuf> {
-    let found = std::fs::symlink_metadata(path).ok()?;
-    let ours = found.is_dir() && found.uid() == nix::unistd::geteuid().as_raw() && found.mode() & 0o022 == 0;
-    ours.then(|| path.to_path_buf())
+    is_ours(&std::fs::symlink_metadata(path).ok()?).then(|| path.to_path_buf())
+}
+
+fn is_ours(found: &Metadata) -> bool {
+    found.is_dir() && found.uid() == nix::unistd::geteuid().as_raw() && found.mode() & 0o022 == 0
 }
 
 /// Takes a state directory for as long as the lock is kept. Unlike a pid it tells life from death in every pid namespace.
@@ -262,8 +286,10 @@ pub fn lock(directory: &Path) -> Option<Flock<File>> {
 /// What earlier starts of the same user left behind because they were killed with all they had, newest last. It is told once: the
 /// directories are taken away, but for the caller's own.
 pub fn breadcrumbs(bases: &[PathBuf], own: Option<&Path>) -> Vec<Record> {
-    let homes = bases.iter().map(|base| base.join(home_name())).filter_map(|home| own_directory_there(&home));
-    let homes = homes.filter(|home| !is_known_to_be_empty(home, own));
+    let homes = bases.iter().map(|base| base.join(home_name()));
+    let homes = homes.filter(|home| {
+        std::fs::symlink_metadata(home).is_ok_and(|found| is_ours(&found) && !is_known_to_be_empty(&found, home, own))
+    });
     let own = own.and_then(Path::file_name);
     let others = homes.flat_map(|home| entries(&home, "")).filter(|directory| directory.file_name() != own);
     let left = others.filter_map(|directory| {
@@ -285,9 +311,9 @@ pub fn breadcrumbs(bases: &[PathBuf], own: Option<&Path>) -> Vec<Record> {
 }
 
 /// Whether a directory's link count says that no other is in it: most file systems count one for each, those that do not say 1.
-fn is_known_to_be_empty(home: &Path, own: Option<&Path>) -> bool {
-    let there = 2 + u64::from(own.and_then(Path::parent) == Some(home));
-    std::fs::symlink_metadata(home).is_ok_and(|found| found.nlink() == there)
+fn is_known_to_be_empty(found: &Metadata, home: &Path, own: Option<&Path>) -> bool {
+    let has_own = || own.is_some_and(|own| own.parent() == Some(home) && own.exists());
+    found.nlink() == 2 || found.nlink() == 3 && has_own()
 }
 
 fn is_older_than(path: &Path, age: Duration) -> bool {
@@ -320,6 +346,7 @@ pub fn find(named: Option<&Path>, bases: &[PathBuf]) -> Found {
         None => is_alive(directory),
     });
     match living.len() {
+        0 if is_first_alike() => Found::Begins,
         0 => Found::None,
         1 => living.pop().map_or(Found::None, |(directory, record)| found(directory, record)),
         _ => Found::Several(living.into_iter().map(|(directory, _)| directory).collect()),
@@ -350,6 +377,12 @@ fn instances(bases: &[PathBuf]) -> Vec<(PathBuf, Option<Record>)> {
         .map(|directory| (read(&directory).ok(), directory))
         .map(|(record, directory)| (directory, record))
         .collect()
+}
+
+/// Whether this namespace's first process runs the same program as this one, and so may write a state soon.
+fn is_first_alike() -> bool {
+    let name = |pid| proc::status(pid).map(|status| status.name);
+    std::process::id() != 1 && name(std::process::id() as i32).is_some_and(|own| name(1) == Some(own))
 }
 
 fn is_alive(directory: &Path) -> bool {

@@ -85,7 +85,7 @@ impl Line {
         }
         assert!(pid >= 0, "no pid namespace can be made here");
         if pid == 0 {
-            show_own_processes();
+            own_places();
             unsafe { execv(self.0[0].as_ptr(), self.1.as_ptr()) };
             unsafe { _exit(99) };
         }
@@ -93,11 +93,12 @@ impl Line {
     }
 }
 
-/// A container has a /proc of its own, and an init that reads it pays for that.
-fn show_own_processes() {
+/// A container has a /proc of its own, and an init that reads it pays for that. Its /run is its own, too, and empty.
+fn own_places() {
     unsafe {
         mount(c"none".as_ptr(), c"/".as_ptr(), std::ptr::null(), PRIVATE, std::ptr::null());
         mount(c"proc".as_ptr(), c"/proc".as_ptr(), c"proc".as_ptr(), 0, std::ptr::null());
+        mount(c"none".as_ptr(), c"/run".as_ptr(), c"tmpfs".as_ptr(), 0, std::ptr::null());
     }
 }
 

@@ -46,7 +46,7 @@ use crate::error::Result;
 use crate::exit::Family;
 use crate::identity::{self, Assumed, Identity, Surroundings};
 use crate::sys::Root;
-use crate::sys::mountinfo::Mount;
+use crate::sys::mountinfo::Mounts;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -59,7 +59,7 @@ pub struct Scene {
     /// Where /proc, /sys, /dev and /etc are.
     pub root: Root,
     /// The merged configuration.
-    pub settings: Settings,
+    pub settings: Box<Settings>,
     /// The workload's environment.
     pub environment: Environment,
     /// The directory that the workload starts in.
@@ -69,7 +69,7 @@ pub struct Scene {
     /// The command line that will run, if it is known.
     pub command: Vec<OsString>,
     /// The mount table of this process.
-    pub mounts: Rc<[Mount]>,
+    pub mounts: Mounts,
     /// Who this process is, once it is the workload's user.
     pub user: Option<Rc<Assumed>>,
     /// What was looked up for the first who asked.
@@ -144,7 +144,7 @@ impl Scene {
 
     /// What is looked up once.
     pub fn ground(&self) -> Rc<Ground> {
-        let ground = || Rc::new(Ground::over(&self.root, &self.environment, Rc::clone(&self.mounts)));
+        let ground = || Rc::new(Ground::over(&self.root, &self.environment, self.mounts.clone()));
         self.ground.get_or_init(ground).clone()
     }
 }

@@ -33,6 +33,12 @@ impl<'a> Rules<'a> {
         self.severity(check, None) != Severity::Off
     }
 
+    /// Whether a family is off as a whole, and none of its checks is named by itself.
+    pub fn is_off(&self, family: &str) -> bool {
+        let is_its = |name: &String| name.strip_prefix(family).is_some_and(|rest| rest.starts_with('.'));
+        self.severities.get(family) == Some(&Severity::Off) && !self.severities.keys().any(is_its)
+    }
+
     /// Whether the configuration says that it is off.
     pub fn forbids(&self, id: &str) -> bool {
         self.severities.get(id) == Some(&Severity::Off)
@@ -50,7 +56,8 @@ impl<'a> Rules<'a> {
 /// A name that is none (78), with its origin and what may have been meant.
 pub fn validate(settings: &Settings) -> Result<()> {
     let checks = &settings.checks;
-    checks.value.keys().filter(|name| !is_known(name)).try_for_each(|name| {
+    let known: Vec<&str> = table::names().collect();
+    checks.value.keys().filter(|name| !known.contains(&name.as_str())).try_for_each(|name| {
         let what = format!("checks: there is no check {}", crate::show::line(name));
         let origin = settings.entry_origin(&format!("checks.{name}")).unwrap_or(&checks.origin);
         Err(with_suggestion(Error::config(what).because(format!("set by {origin}")), name))
@@ -99,6 +106,8 @@ mod tests {
         let rules = Rules::new(&settings.checks, None);
         assert_eq!(rules.severity(check("data.empty"), None), Severity::Warn);
         assert!(!rules.wants(check("data.exists")));
+        assert!(!rules.is_off("data") && !rules.is_off("host"));
+        assert!(Rules::new(&set(&[("data", Severity::Off), ("dat.a", Severity::Warn)]).checks, None).is_off("data"));
         assert_eq!(rules.severity(check("host.shm"), Some(Severity::Fail)), Severity::Fail);
     }
 

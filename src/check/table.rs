@@ -37,8 +37,12 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// What there is to do, in the order of the table. For a family that is off as a whole nothing is looked up.
 pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
-    let on = TABLE.iter().filter(|row| (row.checks)().into_iter().any(|check| rules.wants(check)));
-    on.flat_map(|row| (row.plan)(scene, ground, rules)).collect()
+    let is_on = |row: &&Row| {
+        let checks = (row.checks)();
+        let off = checks.first().is_some_and(|check| rules.is_off(check.family.name()));
+        !off && checks.into_iter().any(|check| rules.wants(check))
+    };
+    TABLE.iter().filter(is_on).flat_map(|row| (row.plan)(scene, ground, rules)).collect()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::prepare::{self, Grace};
 use crate::report::Console;
 use crate::show;
-use crate::sys::{Root, away, mountinfo};
+use crate::sys::{Root, away};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -98,8 +98,7 @@ fn newest(loaded: &Loaded) -> Result<Option<verdict::Saved>> {
 fn next(loaded: &Loaded) -> Next {
     let mut settings = loaded.settings.clone();
     settings.checkpoint_dir.value = checkpoints(loaded);
-    let mounts = mountinfo::parse(&Root::real().read("/proc/self/mountinfo").unwrap_or_default());
-    match prepare::resume(&settings, &mounts) {
+    match prepare::resume(&settings, &loaded.mounts) {
         Ok(resumed) => Next { arguments: resumed.arguments, variables: resumed.variables, trouble: None },
         Err(error) => Next { trouble: Some(error.what), ..Next::default() },
     }

@@ -7,11 +7,10 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::exit::{Exit, Family};
 use crate::show;
-use crate::sys::mountinfo::{self, Mount};
+use crate::sys::mountinfo::Mounts;
 use crate::sys::{Root, reach};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 /// Where the layers are.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +29,7 @@ pub struct Sources<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
     /// The merged values.
-    pub settings: Settings,
+    pub settings: Box<Settings>,
     /// What has to be told although it is no mistake.
     pub warnings: Vec<Error>,
     /// The files that were read, lowest precedence first.
@@ -39,8 +38,8 @@ pub struct Loaded {
     pub workdir: PathBuf,
     /// The code directory.
     pub code: PathBuf,
-    /// The mount table that was found.
-    pub mounts: Rc<[Mount]>,
+    /// The mount table.
+    pub mounts: Mounts,
     tree: Tree,
 }
 
@@ -114,7 +113,7 @@ struct Found {
     named: usize,
     files: Vec<PathBuf>,
     problems: Problems,
-    mounts: Vec<Mount>,
+    mounts: Mounts,
 }
 
 impl Found {
@@ -125,7 +124,7 @@ impl Found {
         let named = layers.len();
         layers.push(variables::read(sources.environment, &mut problems));
         layers.extend(options::read(sources.options, &mut problems));
-        let mounts = mountinfo::parse(&sources.root.read("/proc/self/mountinfo").unwrap_or_default());
+        let mounts = Mounts::of(sources.root);
         Found { layers, named, files, problems, mounts }
     }
 
@@ -150,9 +149,9 @@ impl Found {
         let (start, code) = (start_of(&layers, workdir), code_of(&layers, workdir));
         let mut tree = Tree::default();
         layers.into_iter().for_each(|layer| tree.add(layer, &mut all));
-        let settings = Settings::read(&tree, &mut all);
+        let settings = Box::new(Settings::read(&tree, &mut all));
         let warnings = all.settle(settings.unknown.value == Unknown::Error).map_err(together)?;
-        Ok(Loaded { settings, warnings, files, workdir: start, code, mounts: mounts.into(), tree })
+        Ok(Loaded { settings, warnings, files, workdir: start, code, mounts, tree })
     }
 }
 

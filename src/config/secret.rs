@@ -4,7 +4,7 @@
 use super::{EnvValue, read_file};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::sys::mountinfo::Mount;
+use crate::sys::mountinfo::Mounts;
 use crate::sys::reach;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -39,7 +39,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// A file that cannot be read (78).
-pub fn add_all(values: &BTreeMap<String, EnvValue>, mounts: &[Mount], environment: &mut Environment) -> Result<()> {
+pub fn add_all(values: &BTreeMap<String, EnvValue>, mounts: &Mounts, environment: &mut Environment) -> Result<()> {
     for (name, EnvValue { file, force, .. }) in values {
         let Some(path) = file.as_ref().filter(|_| *force || environment.get(name).is_none()) else { continue };
         let bytes = reach::look(mounts, path, || read(path).map_err(|error| error.to_string()));
@@ -88,9 +88,10 @@ mod tests {
             ("C".to_owned(), from(&path, false)),
         ];
         let mut environment: Environment = [("A", "theirs"), ("B", "theirs")].into_iter().collect();
-        add_all(&values.into(), &[], &mut environment).unwrap();
+        add_all(&values.into(), &Mounts::default(), &mut environment).unwrap();
         assert_eq!(["A", "B", "C"].map(|name| environment.text(name)), [Some("theirs"), Some("ours"), Some("ours")]);
-        let error = add_all(&[("D".to_owned(), from(missing, false))].into(), &[], &mut environment).unwrap_err();
+        let error = add_all(&[("D".to_owned(), from(missing, false))].into(), &Mounts::default(), &mut environment)
+            .unwrap_err();
         assert!(error.exit.code() == 78 && error.what.starts_with("env.D: /no/such/secret cannot be read"), "{error}");
     }
 }

@@ -4,18 +4,17 @@
 use super::Place;
 use super::place::{named_by_variables, place};
 use crate::environment::Environment;
-use crate::sys::mountinfo::{self, Mount};
+use crate::sys::mountinfo::Mounts;
 use crate::sys::{Root, stat};
 use std::cell::OnceCell;
 use std::path::Path;
-use std::rc::Rc;
 
 /// The ground that everything stands on.
 #[derive(Clone, Debug)]
 pub struct Ground {
     root: Root,
     named: Option<Place>,
-    mounts: OnceCell<Rc<[Mount]>>,
+    mounts: Mounts,
     place: OnceCell<Place>,
     root_mount: OnceCell<Option<u64>>,
 }
@@ -24,19 +23,18 @@ impl Ground {
     /// Looks at nothing yet but the variables.
     pub fn of(root: &Root, environment: &Environment) -> Self {
         let named = named_by_variables(environment);
-        let root = root.clone();
-        Ground { root, named, mounts: OnceCell::new(), place: OnceCell::new(), root_mount: OnceCell::new() }
+        let (root, mounts) = (root.clone(), Mounts::of(root));
+        Ground { root, named, mounts, place: OnceCell::new(), root_mount: OnceCell::new() }
     }
 
-    /// With a mount table that has been read already.
-    pub fn over(root: &Root, environment: &Environment, mounts: Rc<[Mount]>) -> Self {
-        Ground { mounts: OnceCell::from(mounts), ..Ground::of(root, environment) }
+    /// With a mount table that others look into as well.
+    pub fn over(root: &Root, environment: &Environment, mounts: Mounts) -> Self {
+        Ground { mounts, ..Ground::of(root, environment) }
     }
 
     /// The mount table of this process.
-    pub fn mounts(&self) -> &[Mount] {
-        let read = || mountinfo::parse(&self.root.read("/proc/self/mountinfo").unwrap_or_default()).into();
-        self.mounts.get_or_init(read)
+    pub fn mounts(&self) -> &Mounts {
+        &self.mounts
     }
 
     /// The id of the mount that the root directory is; in a container that is its image.

@@ -7,7 +7,7 @@ use super::names::{Account, GROUP, PASSWD};
 use super::refusal::{self, Refused};
 use crate::environment::Environment;
 use crate::error::Result;
-use crate::sys::mountinfo::Mount;
+use crate::sys::mountinfo::Mounts;
 use crate::sys::temporary::Temporary;
 use crate::sys::{Root, credentials, reach, stat};
 use std::ffi::OsString;
@@ -23,7 +23,7 @@ pub struct Surroundings<'a> {
     /// What trainit was started with, and what is configured.
     pub environment: &'a Environment,
     /// The mount table.
-    pub mounts: &'a [Mount],
+    pub mounts: &'a Mounts,
 }
 
 /// Who this process is from now on.
@@ -83,7 +83,7 @@ impl Identity {
     }
 
     /// Where the user will be at home, before it can be tried.
-    fn expected_home(&self, mounts: &[Mount]) -> Home {
+    fn expected_home(&self, mounts: &Mounts) -> Home {
         let there = |home: &&PathBuf| reach::look(mounts, home, || home.is_dir()).unwrap_or(false);
         let known = self.account.iter().flat_map(|account| &account.homes).find(there);
         Home::Usable(known.cloned().unwrap_or_else(|| format!("/tmp/home-{}", self.uid).into()))
@@ -128,7 +128,7 @@ impl Identity {
         parts.concat()
     }
 
-    fn describe(self, home: Home, environment: &Environment, mounts: &[Mount], notes: Vec<String>) -> Assumed {
+    fn describe(self, home: Home, environment: &Environment, mounts: &Mounts, notes: Vec<String>) -> Assumed {
         let inherited = environment.get("HOME").map(PathBuf::from);
         let mut assumed = Assumed { notes, ..Assumed::default() };
         if let Some(account) = &self.account {

@@ -2,7 +2,7 @@
 //! caches. It runs as that user.
 
 use crate::environment::Environment;
-use crate::sys::mountinfo::Mount;
+use crate::sys::mountinfo::Mounts;
 use crate::sys::{credentials, reach};
 use nix::unistd::{AccessFlags, access};
 use std::ffi::OsString;
@@ -31,7 +31,7 @@ pub enum Home {
 }
 
 /// The first of these that can be written, else one that is made for this user in a directory for temporary files.
-pub fn find(candidates: impl Iterator<Item = PathBuf>, environment: &Environment, mounts: &[Mount]) -> Home {
+pub fn find(candidates: impl Iterator<Item = PathBuf>, environment: &Environment, mounts: &Mounts) -> Home {
     let mut absolute = candidates.filter(|path| path.is_absolute());
     match absolute.find(|path| is_writable(path, mounts)) {
         Some(path) => Home::Usable(path),
@@ -61,7 +61,7 @@ fn may_write(path: &Path) -> bool {
 }
 
 /// A home on a file system that may be dead is asked from aside.
-fn is_writable(path: &Path, mounts: &[Mount]) -> bool {
+fn is_writable(path: &Path, mounts: &Mounts) -> bool {
     reach::look(mounts, path, || may_write(path)).unwrap_or(false)
 }
 
@@ -71,7 +71,7 @@ pub fn caches(
     home: &Path,
     old: Option<&Path>,
     environment: &Environment,
-    mounts: &[Mount],
+    mounts: &Mounts,
 ) -> Vec<(&'static str, OsString)> {
     let base = environment.get("XDG_CACHE_HOME").map_or_else(|| home.join(".cache"), PathBuf::from);
     let mut variables = vec![("XDG_CACHE_HOME", base.clone().into_os_string())];
@@ -83,7 +83,7 @@ pub fn caches(
 }
 
 /// A home on another machine is no image's, and may be one that cannot be written because it does not answer.
-fn has_packages(local: &Path, mounts: &[Mount]) -> bool {
+fn has_packages(local: &Path, mounts: &Mounts) -> bool {
     reach::far(mounts, local).is_none() && local.join("lib").is_dir()
 }
 
@@ -96,7 +96,7 @@ mod tests {
     fn the_first_home_that_can_be_written_is_taken() {
         let home = tempfile::tempdir().unwrap();
         let candidates = ["", "relative", "/no/such", home.path().to_str().unwrap()].map(PathBuf::from);
-        let found = find(candidates.into_iter(), &Environment::default(), &[]);
+        let found = find(candidates.into_iter(), &Environment::default(), &Mounts::default());
         assert_eq!(found, Home::Usable(home.path().to_owned()));
     }
 
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn caches_follow_an_inherited_cache_directory() {
         let told = |environment: &Environment| -> Vec<String> {
-            let variables = caches(Path::new("/tmp/home-7"), None, environment, &[]);
+            let variables = caches(Path::new("/tmp/home-7"), None, environment, &Mounts::default());
             variables.iter().map(|(name, value)| format!("{name}={}", value.display())).collect()
         };
         assert!(told(&Environment::default()).contains(&"TRITON_CACHE_DIR=/tmp/home-7/.cache/triton".to_owned()));
@@ -129,7 +129,7 @@ mod tests {
     fn packages_in_the_old_home_are_still_found() {
         let old = tempfile::tempdir().unwrap();
         let base = |old: &Path| {
-            let variables = caches(Path::new("/h"), Some(old), &Environment::default(), &[]);
+            let variables = caches(Path::new("/h"), Some(old), &Environment::default(), &Mounts::default());
             variables.into_iter().find(|(name, _)| *name == "PYTHONUSERBASE").map(|(_, value)| value)
         };
         assert_eq!(base(old.path()), None);

@@ -39,7 +39,7 @@ fn tell(story: &mut Story, words: &[OsString], beside: &Beside<'_>) -> Result<Re
     let (_, loaded) = story::load(words, &inherited)?;
     let plan = story::decide(&loaded, &inherited, |facts| mode::companion(beside.mode, &loaded.settings, facts))?;
     let grace = Grace::known(&loaded.settings, &Root::real(), &inherited);
-    let mut scene = story::scene(&loaded, &plan, inherited.clone());
+    let mut scene = story::scene(loaded, &plan, inherited.clone());
     // What is well has been told by the main one.
     story.console = Console::new(&scene.settings, scene.ground()).only_trouble();
     let identity = scene.identity(&inherited)?;

@@ -13,6 +13,7 @@ mod person;
 mod policy;
 mod preview;
 mod resume;
+mod run_dir;
 mod story;
 
 pub use companion::companion;

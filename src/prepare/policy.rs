@@ -1,6 +1,6 @@
 //! From the settings to what PID 1 needs to know.
 
-use crate::config::{Loaded, LogLevel, Origin, Settings};
+use crate::config::{LogLevel, Origin, Settings};
 use crate::engine;
 use crate::environment::Environment;
 use crate::error::Result;
@@ -59,10 +59,15 @@ pub fn of_failure(settings: &Settings, hold: Option<Hold>, run_dir: Option<&Path
 ///
 /// # Errors
 /// A family or a pattern of checkpoints that there is not (78).
-pub fn policy(loaded: &Loaded, plan: &Plan, grace: &Grace, run_dir: Option<&Path>) -> Result<Policy> {
-    let settings = &loaded.settings;
+pub fn policy(
+    settings: &Settings,
+    workdir: &Path,
+    plan: &Plan,
+    grace: &Grace,
+    run_dir: Option<&Path>,
+) -> Result<Policy> {
     // PID 1 and its errands do not live in the workload's directory.
-    let path = |path: &PathBuf| loaded.workdir.join(path).to_string_lossy().into_owned();
+    let path = |path: &PathBuf| workdir.join(path).to_string_lossy().into_owned();
     Ok(Policy {
         kind: plan.kind,
         mode: plan.mode.clone(),
@@ -79,7 +84,7 @@ pub fn policy(loaded: &Loaded, plan: &Plan, grace: &Grace, run_dir: Option<&Path
         exit_map: exit_map(settings),
         run_dir: run_dir.and_then(Path::to_str).map(str::to_owned),
         prepare_timeout: settings.prepare_timeout.value,
-        checkpoints: checkpoints(loaded)?,
+        checkpoints: checkpoints(settings, workdir)?,
         save_signal: settings.checkpoint_signal.map(|signal| signal.0),
         save_file: settings.checkpoint_request_file.as_ref().map(path),
         stack_signal: settings.watchdog_stack_signal.map(|signal| signal.0),
@@ -105,12 +110,11 @@ pub fn user(identity: &Identity) -> Option<User> {
     Some(User { uid: identity.uid, gid: identity.gid, groups: switch.groups.clone() })
 }
 
-fn checkpoints(loaded: &Loaded) -> Result<Option<Checkpoints>> {
-    let settings = &loaded.settings;
+fn checkpoints(settings: &Settings, workdir: &Path) -> Result<Option<Checkpoints>> {
     let Some(dir) = &settings.checkpoint_dir.value else { return Ok(None) };
     super::resume::watched(settings)?;
     Ok(Some(Checkpoints {
-        dir: loaded.workdir.join(dir).to_string_lossy().into_owned(),
+        dir: workdir.join(dir).to_string_lossy().into_owned(),
         family: settings.checkpoint_family.value.clone(),
         pattern: settings.checkpoint_pattern.value.clone(),
     }))

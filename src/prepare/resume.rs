@@ -5,7 +5,7 @@ use crate::checkpoint::{self, Checkpoint, FamilyChoice, PassedOver, Pattern, Sur
 use crate::config::{Resume, Settings};
 use crate::error::{Error, Result};
 use crate::show;
-use crate::sys::mountinfo::Mount;
+use crate::sys::mountinfo::{Mount, Mounts};
 use crate::sys::{away, reach};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -50,7 +50,7 @@ pub struct Resumed {
 ///
 /// # Errors
 /// The directory cannot be read: to begin anew over a run that cannot be seen just now would cost it.
-pub fn resume(settings: &Settings, mounts: &[Mount]) -> Result<Resumed> {
+pub fn resume(settings: &Settings, mounts: &Mounts) -> Result<Resumed> {
     let (Some(dir), true) = (&settings.checkpoint_dir.value, settings.checkpoint_resume.value != Resume::Off) else {
         return Ok(Resumed::default());
     };

@@ -10,6 +10,7 @@ use super::outputs::Outputs;
 use super::person;
 use super::policy::{self, Grace};
 use super::resume;
+use super::run_dir::{self, For};
 use crate::check::{self, Finding, Running, Scene};
 use crate::cli::{self, Request};
 use crate::config::{self, EnvValue, Loaded, OnError, OnFailure, Sources};
@@ -26,6 +27,7 @@ use crate::state::{self, Identity};
 use crate::sys::{Root, reach, terminal};
 use nix::errno::Errno;
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
@@ -73,14 +75,16 @@ impl Story {
     pub fn tell(&mut self, words: &[OsString]) -> Result<Ready> {
         let began = SystemTime::now();
         let inherited = Environment::inherited();
-        let (mut loaded, mut plan) =
+        let (mut loaded, plan) =
             self.settle(words, &inherited).inspect_err(|error| self.fail_early(words, &inherited, error))?;
         let grace = Grace::known(&loaded.settings, &Root::real(), &inherited);
         let warnings = std::mem::take(&mut loaded.warnings);
-        let mut scene = scene(&loaded, &plan, inherited.clone());
+        // This process is going to be another program: to take all of this apart before would only cost time.
+        let mut plan = ManuallyDrop::new(plan);
+        let mut scene = ManuallyDrop::new(scene(loaded, &plan, inherited.clone()));
         let identity = scene.identity(&inherited);
         identity.iter().for_each(|identity| plan.know_user(identity.uid));
-        let run_dir = self.announce(&loaded, &plan, &grace, &inherited, identity.as_ref().ok())?;
+        let run_dir = self.announce(&scene, &plan, &grace, &inherited, identity.as_ref().ok())?;
         self.console = Console::new(&scene.settings, scene.ground());
         self.introduce(&plan, &warnings);
         self.tell_last_words(&scene, run_dir.as_deref());
@@ -153,54 +157,49 @@ impl Story {
         let settings = config::glance(&sources, error);
         self.console = Console::new(&settings, Rc::new(Ground::of(&Root::real(), inherited)));
         let hold = hold::hold(&settings, inherited, None).filter(|_| error.exit != Exit::Usage);
-        let run_dir = hold.as_ref().and_then(|_| self.make_run_dir(&settings, inherited, None));
+        let run_dir = hold.as_ref().and_then(|_| self.run_dir(&settings, inherited, None, true));
         let policy = policy::of_failure(&settings, hold, run_dir.as_deref());
         self.door.send(&Message::Policy(Box::new(policy)));
     }
 
-    /// Makes the state directory and tells PID 1 how to supervise.
+    /// Finds the state directory and tells PID 1 how to supervise.
     fn announce(
         &mut self,
-        loaded: &Loaded,
+        scene: &Scene,
         plan: &Plan,
         grace: &Grace,
         inherited: &Environment,
         identity: Option<&identity::Identity>,
     ) -> Result<Option<PathBuf>> {
         let user = identity.and_then(policy::user);
-        let run_dir = self.make_run_dir(&loaded.settings, inherited, user.as_ref());
-        self.report = report_file(loaded, run_dir.as_deref(), user.is_some());
+        let at_once = plan.dressed || !plan.companions.is_empty();
+        let run_dir = self.run_dir(&scene.settings, inherited, user.as_ref(), at_once);
+        self.report = report_file(scene, run_dir.as_deref(), user.is_some());
         let report = self.report.as_ref().map(|file| file.to_string_lossy().into_owned());
-        let policy = policy::policy(loaded, plan, grace, run_dir.as_deref())?;
-        let hold = hold::hold(&loaded.settings, inherited, report.as_deref());
+        let policy = policy::policy(&scene.settings, &scene.workdir, plan, grace, run_dir.as_deref())?;
+        let hold = hold::hold(&scene.settings, inherited, report.as_deref());
         let policy = Message::Policy(Box::new(Policy { hold, report, user, ..policy }));
         if !policy.fits() {
             return Err(Error::config("checkpoint.*, stop.*, state_dir and the groups are too long together")
                 .hint("shorter paths, or symbolic links"));
         }
         self.door.keep(&policy);
-        if loaded.settings.prepare_timeout.or(loaded.settings.lifetime.value).is_some() {
+        if scene.settings.prepare_timeout.or(scene.settings.lifetime.value).is_some() {
             self.door.send_kept();
         }
         Ok(run_dir)
     }
 
     /// The state directory of whom we are supervised by.
-    fn make_run_dir(
+    fn run_dir(
         &self,
         settings: &config::Settings,
         inherited: &Environment,
         user: Option<&User>,
+        at_once: bool,
     ) -> Option<PathBuf> {
         let supervisor = Identity::of(nix::unistd::getppid().as_raw()).filter(|_| self.door.supervised())?;
-        // Root's own runtime directory is closed to the workload's user.
-        let runtime = inherited.get("XDG_RUNTIME_DIR").map(Path::new).filter(|_| user.is_none());
-        let run_dir = state::make(settings.state_dir.value.as_deref(), runtime, supervisor)?;
-        if user.is_some() {
-            // Without these the workload cannot ask for a checkpoint; that is no reason not to start it.
-            let _ = state::open_to_workload(&run_dir, user.map(|user| (user.uid, user.gid)));
-        }
-        Some(run_dir)
+        run_dir::run_dir(settings, inherited, &For { user, supervisor, at_once })
     }
 
     /// Whoever stops a container seldom knows how little time its engine gives by default.
@@ -321,9 +320,9 @@ impl Story {
 
 /// Where the report goes: as configured, or beside the state, when a person is going to look for it. Another user than PID 1's can
 /// write in one directory there.
-fn report_file(loaded: &Loaded, run_dir: Option<&Path>, other: bool) -> Option<PathBuf> {
-    let wanted = loaded.settings.report_file.value.as_ref().map(|file| loaded.workdir.join(file));
-    let held = loaded.settings.on_failure.value != OnFailure::Exit;
+fn report_file(scene: &Scene, run_dir: Option<&Path>, other: bool) -> Option<PathBuf> {
+    let wanted = scene.settings.report_file.value.as_ref().map(|file| scene.workdir.join(file));
+    let held = scene.settings.on_failure.value != OnFailure::Exit;
     let directory = |run_dir: &Path| if other { run_dir.join(state::REQUESTS) } else { run_dir.to_owned() };
     wanted.or_else(|| run_dir.filter(|_| held).map(|run_dir| directory(run_dir).join(state::REPORT)))
 }
@@ -340,7 +339,7 @@ pub(super) fn load(words: &[OsString], inherited: &Environment) -> Result<(Reque
 
 /// A decision about modes, with what it is made from beside the words.
 pub(super) fn decide<T>(loaded: &Loaded, inherited: &Environment, decision: impl FnOnce(Facts<'_>) -> T) -> T {
-    let shell = || person::shell(&scene(loaded, &Plan::default(), inherited.clone()), inherited);
+    let shell = || person::shell(&scene(loaded.clone(), &Plan::default(), inherited.clone()), inherited);
     let attended = terminal::is_attended();
     decision(Facts { attended, environment: inherited, shell: &shell, workdir: &loaded.workdir })
 }
@@ -358,9 +357,9 @@ pub(super) fn enter(scene: &Scene, workdir: &Path) -> Result<()> {
     })
 }
 
-pub(super) fn scene(loaded: &Loaded, plan: &Plan, mut inherited: Environment) -> Scene {
+pub(super) fn scene(loaded: Loaded, plan: &Plan, mut inherited: Environment) -> Scene {
     EnvValue::add_all(&plan.env, &mut inherited);
-    Scene::of(loaded.clone(), inherited, plan.command.clone())
+    Scene::of(loaded, inherited, plan.command.clone())
 }
 
 pub(super) fn request<'a>(scene: &'a Scene, plan: &'a Plan) -> deps::Request<'a> {

@@ -65,6 +65,9 @@ impl Console {
 
     /// `trainit 0.1.0 · train · python train.py`.
     pub fn banner(&mut self, mode: &str, command: &[OsString]) {
+        if !self.tells_all() {
+            return;
+        }
         let (version, command) = (env!("CARGO_PKG_VERSION"), show::command(command));
         let text = format!("trainit {version} · {} · {}", show::line(mode), show::line(&command));
         self.tell(
@@ -151,6 +154,9 @@ impl Console {
 
     /// `start python train.py as 1000:1000, 0.06 s after the container's`.
     pub fn start(&mut self, command: &[OsString], user: &str, after: Duration) {
+        if !self.tells_all() {
+            return;
+        }
         let command = show::command(command);
         let seconds = after.as_secs_f64();
         let text = self.style.start(&format!("{command} as {user}, {seconds:.2} s after the container's"));

@@ -31,10 +31,9 @@ impl Diary {
         Diary { record: Record { version: 1, ..Record::default() }, ..Diary::default() }
     }
 
-    /// Moves into the directory that prepare made, once; so long after PID 1 started.
+    /// Moves into the directory that prepare named, once; so long after PID 1 started. It may not be there yet.
     pub fn move_in(&mut self, directory: &Path, since: Duration) {
         self.record.started = file::unix_now() - since.as_secs_f64();
-        self._lock = file::lock(directory);
         self.directory = Some(directory.to_owned());
         self.record.supervisor = file::supervisor_of(directory).unwrap_or_default();
     }
@@ -64,6 +63,9 @@ impl Diary {
             record.since = file::unix_now();
         }
         // A full disk costs the news, not the container.
+        if !self.is_written() && file::settle(directory) {
+            self._lock = file::lock(directory);
+        }
         let _ = file::write(directory, &record);
         self.record = record;
     }
@@ -84,7 +86,7 @@ impl Diary {
 
     /// What is left behind is a breadcrumb and would be told as a sudden death, so nothing is.
     pub fn close(&mut self) {
-        if let Some(directory) = self.directory.take() {
+        if let Some(directory) = self.directory.take().filter(|directory| self.is_written() || directory.exists()) {
             file::remove(&directory);
         }
     }

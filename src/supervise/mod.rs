@@ -24,6 +24,7 @@ mod stop;
 mod stopping;
 pub mod target;
 mod tell;
+mod termination;
 mod turn;
 mod watching;
 mod workload;

@@ -45,7 +45,9 @@ impl Voice {
 
     /// Writes the last line.
     pub fn end(self, ending: &Ending) {
-        self.put(ending.level(), "end", &ending.words(), Some(ending));
+        if ending.level() >= self.least {
+            self.put(ending.level(), "end", &ending.words(), Some(ending));
+        }
     }
 
     fn put(self, level: Level, event: &str, text: &str, ending: Option<&Ending>) {

@@ -11,6 +11,7 @@ use super::listener::Listener;
 use super::requests::Requests;
 use super::state::{Action, Clock, Event, State, due};
 use super::tell::{self, Voice};
+use super::termination;
 use super::workload::Workload;
 use crate::handover::{Errand, Level, Message};
 use crate::sys::process::{self, Reaped};
@@ -22,16 +23,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Where Kubernetes reads a container's last words; at most 4096 bytes of them.
-const TERMINATION_LOG: &str = "/dev/termination-log";
-const TERMINATION_MAX: usize = 4096;
-
 /// So many ended children or signals are taken in one turn: with either coming in without end the other is still seen.
 const BATCH: u32 = 1000;
 
 /// So long after its begin a workload is no short command, and after that nothing more follows from what was done: earlier, giving
 /// memory back would cost more than it brings.
 const SETTLED: Duration = Duration::from_secs(1);
+
+/// So long after a start its child may be about to become the workload, which wakes PID 1 anyway: not each word before that has to.
+const AT_FIRST: Duration = Duration::from_millis(5);
 
 /// The pause after a panic, in milliseconds.
 const AFTER_PANIC: u8 = 100;
@@ -56,6 +56,8 @@ pub struct Supervisor {
     /// Who was named because of a GPU.
     holders: Vec<Holder>,
     diary: Diary,
+    /// Until then only the end of what the child says is waited for. What it says is heard whatever wakes us up.
+    hushed_until: Clock,
     /// When the start is over, and what only it needed is given back.
     forget_at: Option<Clock>,
     /// The signal that asked for the stop, and who sent it.
@@ -89,6 +91,7 @@ impl Supervisor {
             memory_kills: None,
             holders: Vec::new(),
             diary: Diary::new(),
+            hushed_until: AT_FIRST,
             forget_at: None,
             stopped_by: None,
             accounted: false,
@@ -163,7 +166,10 @@ impl Supervisor {
     /// What the first start did, for the next one. If no process can be made now, the pause was too short: it is an end like another.
     fn start_again(&mut self, lives: &Lives<'_>, inherited: Inherited, workdir: Option<&Path>) {
         match super::start(lives, inherited, self.since, workdir, self.state.attempt) {
-            Ok((main, listener)) => (self.workload, self.listener) = (Workload::of(main), Some(listener)),
+            Ok((main, listener)) => {
+                (self.workload, self.listener) = (Workload::of(main), Some(listener));
+                self.hushed_until = self.now() + AT_FIRST;
+            }
             Err(errno) => {
                 self.voice().write(Level::Error, &format!("cannot start again: {}", errno.desc()));
                 self.step(Event::MainEnded(process::Ended::Exited(crate::exit::Exit::Internal.code())));
@@ -180,7 +186,8 @@ impl Supervisor {
             self.forget_at = None;
             memory::forget_the_past();
         }
-        let own = [at_once, self.forget_at, self.diary.deadline()];
+        let hushed = self.listener.as_ref().map(|_| self.hushed_until).filter(|until| self.now() < *until);
+        let own = [at_once, hushed, self.forget_at, self.diary.deadline()];
         let deadline = own.into_iter().chain([self.state.deadline(), self.errands.deadline()]).flatten().min();
         let timeout = deadline.map_or(PollTimeout::NONE, |at| {
             let left = at.saturating_sub(self.now()) + Duration::from_millis(1);
@@ -191,6 +198,9 @@ impl Supervisor {
         // Often this is all, and no heap is touched for it; a descriptor that is there twice is no harm.
         let own = [Some(signals), self.listener.as_ref().map(Listener::fd), self.requests.as_ref().map(Requests::fd)];
         let mut own = own.map(|fd| readable(fd.unwrap_or(signals)));
+        if let (Some(_), [_, door, _]) = (hushed, &mut own) {
+            door.set_events(PollFlags::empty()); // it closes
+        }
         if self.errands.any() {
             let mut all: Vec<PollFd<'_>> = own.into_iter().chain(self.errands.fds()).collect();
             let _ = poll(&mut all, timeout);
@@ -223,9 +233,9 @@ impl Supervisor {
 
     /// The policy has come: the state directory is ours from now on.
     fn move_in(&mut self) {
-        self.memory_kills = cgroup::memory_kills(&Root::real());
-        if let Some(directory) = self.state.policy.run_dir.as_deref().map(Path::new) {
-            self.diary.move_in(directory, self.since.elapsed());
+        match self.state.policy.run_dir.as_deref().map(Path::new) {
+            Some(directory) => self.diary.move_in(directory, self.since.elapsed()),
+            None => self.memory_kills = cgroup::memory_kills(&Root::real()),
         }
     }
 
@@ -235,6 +245,8 @@ impl Supervisor {
         let main = self.workload.main();
         self.diary.keep(&self.state, main, &self.besides, self.stopped_by.as_deref(), self.now());
         if silent && self.diary.is_written() {
+            // Not before: who has ended by then had no time to use up its memory.
+            self.memory_kills = cgroup::memory_kills(&Root::real());
             let policy = &self.state.policy;
             let directory = policy.run_dir.as_deref().map(Path::new);
             self.requests = directory.and_then(|directory| Requests::watch(directory, policy.user.as_ref()));
@@ -348,7 +360,7 @@ impl Supervisor {
             Action::Dump => self.wanted.push(Errand::Dump(self.main_tree())),
             Action::NameLeft(left) => self.name_left(left),
             Action::EndErrands => self.errands.end(self.now()),
-            Action::Begin => self.begin = true,
+            Action::Begin => self.begin_again(),
             Action::BeginCompanion(index) => self.besides.want(index),
             Action::KillCompanions => self.besides.kill(),
             Action::Account(code) => self.account(code),
@@ -363,21 +375,29 @@ impl Supervisor {
         tree
     }
 
+    /// What the last run had is gone, and so is its GPU memory. A session beside it may hold some, which the next run is going to miss.
+    fn begin_again(&mut self) {
+        self.begin = true;
+        if process::is_first() {
+            self.name_holders(&proc::pids());
+        }
+    }
+
     fn signal_tree(&mut self, number: c_int) {
         if self.workload.is_gone() {
-            self.name_holders();
+            self.name_holders(&self.workload.tree(&self.errands));
         }
         self.workload.signal_tree(number, &self.errands);
     }
 
     fn kill(&mut self) {
-        self.name_holders();
+        self.name_holders(&self.workload.tree(&self.errands));
         self.workload.kill(&self.errands);
     }
 
     /// Says who keeps a GPU from the next job; whoever was named is not named again.
-    fn name_holders(&mut self) {
-        let mut found = holders::holders(&Root::real(), &self.workload.tree(&self.errands));
+    fn name_holders(&mut self, among: &[c_int]) {
+        let mut found = holders::holders(&Root::real(), among);
         found.retain(|holder| !self.holders.contains(holder));
         if !found.is_empty() {
             self.voice().write(Level::Warn, &tell::holding(&found));
@@ -427,7 +447,7 @@ impl Supervisor {
         if self.state.ran() || self.state.stop().is_some() {
             self.voice().end(&ending);
         }
-        write_termination_log(self.state.refusal().unwrap_or(&ending.words()));
+        termination::log(|| self.state.refusal().map_or_else(|| ending.words(), str::to_owned));
     }
 }
 
@@ -449,29 +469,6 @@ fn keep_turning(mut turn: impl FnMut() -> Option<u8>) -> u8 {
     }
 }
 
-fn write_termination_log(text: &str) {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut options = std::fs::OpenOptions::new();
-    let opened =
-        options.write(true).truncate(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(TERMINATION_LOG);
-    if let Ok(mut log) = opened {
-        let end = text.floor_char_boundary_at(TERMINATION_MAX);
-        let _ = log.write_all(text.as_bytes().get(..end).unwrap_or_default());
-    }
-}
-
-trait Shorten {
-    /// The largest index up to `max` that does not cut a character.
-    fn floor_char_boundary_at(&self, max: usize) -> usize;
-}
-
-impl Shorten for str {
-    fn floor_char_boundary_at(&self, max: usize) -> usize {
-        (0..=max.min(self.len())).rev().find(|at| self.is_char_boundary(*at)).unwrap_or(0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -488,11 +485,5 @@ mod tests {
             }
         });
         assert_eq!((code, count), (7, 5));
-    }
-
-    #[test]
-    fn the_termination_log_is_cut_between_characters() {
-        assert_eq!("aé".floor_char_boundary_at(2), 1);
-        assert_eq!("aé".floor_char_boundary_at(9), 3);
     }
 }

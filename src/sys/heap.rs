@@ -13,7 +13,7 @@ const FIRST: usize = 16 << 10;
 const BRIEF: usize = 1 << 20;
 
 /// What nearly every start needs: its pages are fetched at once instead of by a fault each.
-const AT_ONCE: usize = 64 << 10;
+const AT_ONCE: usize = 32 << 10;
 
 /// The program's allocator.
 #[derive(Debug)]

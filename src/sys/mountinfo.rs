@@ -1,10 +1,14 @@
 //! The mount table of this process: /proc/self/mountinfo (proc_pid_mountinfo(5)). Reading it never talks to a file system.
 //! Fields are split at single spaces, since a source may be empty; names are bytes, with `\040` and its like undone.
 
+use super::Root;
 use super::filesystem::Class;
+use std::cell::OnceCell;
 use std::ffi::OsStr;
+use std::ops::Deref;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// How long a file system of this machine may take for an answer.
@@ -26,6 +30,46 @@ pub struct Mount {
 
 /// The fields that are kept, in the order in which they stand in a row.
 const FIELDS: usize = 6;
+
+/// The table of this process, read for the first who looks into it: many starts never ask, and it is dear (the kernel writes it
+/// anew for each reader). Copies share what was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mounts {
+    root: Root,
+    rows: Rc<OnceCell<Vec<Mount>>>,
+}
+
+impl Mounts {
+    /// Not read yet.
+    pub fn of(root: &Root) -> Self {
+        Mounts { root: root.clone(), rows: Rc::default() }
+    }
+
+    /// Whether somebody has looked into it.
+    pub fn is_read(&self) -> bool {
+        self.rows.get().is_some()
+    }
+}
+
+impl Default for Mounts {
+    /// An empty one.
+    fn default() -> Self {
+        Vec::new().into()
+    }
+}
+
+impl From<Vec<Mount>> for Mounts {
+    fn from(rows: Vec<Mount>) -> Self {
+        Mounts { root: Root::real(), rows: Rc::new(OnceCell::from(rows)) }
+    }
+}
+
+impl Deref for Mounts {
+    type Target = [Mount];
+    fn deref(&self) -> &[Mount] {
+        self.rows.get_or_init(|| parse(&self.root.read("/proc/self/mountinfo").unwrap_or_default()))
+    }
+}
 
 /// Every row that can be understood, in the order of the table.
 pub fn parse(table: &[u8]) -> Vec<Mount> {

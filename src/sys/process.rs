@@ -134,7 +134,24 @@ pub fn variable(name: &CStr) -> Option<&'static CStr> {
     Some(unsafe { CStr::from_ptr(value) })
 }
 
-/// The same with words and an environment that are passed on as they came: nothing is copied, no byte of them can change.
+/// Every variable that this process was started with, without a copy: name and value, in order. As std has it, the name of `=x=y` is
+/// `=x`, and what has no `=` is left out.
+pub fn environment() -> impl Iterator<Item = (&'static [u8], &'static [u8])> {
+    unsafe extern "C" {
+        static environ: *const *const c_char;
+    }
+    // SAFETY: the C library set `environ` up before main; nothing here ever changes it.
+    let first = unsafe { environ };
+    // SAFETY: the list ends with NULL, after which nobody asks for more; each entry is a string that is there for ever.
+    let line = move |at: usize| unsafe { (*first.add(at)).as_ref().map(|line| CStr::from_ptr(line).to_bytes()) };
+    let lines = (0..).map_while(move |at| if first.is_null() { None } else { line(at) });
+    lines.filter_map(|line| {
+        let at = 1 + line.get(1..)?.iter().position(|byte| *byte == b'=')?;
+        Some((line.get(..at)?, line.get(at + 1..)?))
+    })
+}
+
+/// `execute` with words and an environment that are passed on as they came: nothing is copied, no byte of them can change.
 pub fn execute_inherited(argv: Args) -> Errno {
     unsafe extern "C" {
         static environ: *const *const c_char;
@@ -294,7 +311,16 @@ pub fn is_set_uid() -> bool {
     const SET_ID: u32 = libc::S_ISUID | libc::S_ISGID;
     // SAFETY: getauxval(3) takes no pointers.
     let secure = unsafe { libc::getauxval(libc::AT_SECURE) != 0 };
-    secure || nix::sys::stat::stat(c"/proc/self/exe").is_ok_and(|file| file.st_mode & SET_ID != 0)
+    let file = nix::sys::stat::stat(own_file()).or_else(|_| nix::sys::stat::stat(c"/proc/self/exe"));
+    secure || file.is_ok_and(|file| file.st_mode & SET_ID != 0)
+}
+
+/// The file that the kernel was told to execute. Only right at the start: it may be relative. (/proc/self/exe is dearer.)
+fn own_file() -> &'static CStr {
+    // SAFETY: getauxval(3) takes no pointers; AT_EXECFN is NULL or a string that is there for ever.
+    let name = unsafe { (libc::getauxval(libc::AT_EXECFN) as *const c_char).as_ref() };
+    // SAFETY: as above; it ends with NUL.
+    name.map_or(c"", |name| unsafe { CStr::from_ptr(name) })
 }
 
 #[cfg(test)]

@@ -111,7 +111,7 @@ fn settings(start: &Start) -> Settings {
         let origin = Origin::Environment("TRAINIT_DEPS_REQUIREMENTS".into());
         settings.deps_requirements = Setting { value: Requirements::Files(start.files.clone()), origin };
     }
-    settings
+    *settings
 }
 
 fn tell_outcome(outcome: &Outcome, report: &mut Report) {

@@ -1,11 +1,11 @@
 //! Descriptors and directories: the workload gets what the caller had open, PID 1 keeps nothing of it.
 
 use crate::support::look::{descriptors, until_true};
-use crate::support::{Launch, Place, Role, Running, ways};
+use crate::support::{Launch, Place, Role, Running, TRAINIT, can_unshare, ways};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 fn pipe() -> (File, OwnedFd) {
@@ -161,5 +161,31 @@ fn a_full_socket_does_not_hold_pid_1_up() {
         let (_reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
         let own = writer.try_clone().unwrap();
         ends_well_in_spite_of(role, place, OwnedFd::from(writer).into(), || crate::support::fill(&own));
+    }
+}
+
+#[test]
+fn a_full_disk_under_the_state_directory_costs_the_state_and_nothing_else() {
+    if !can_unshare() {
+        return;
+    }
+    // No room for a byte, and none for a name.
+    for limit in ["size=4k", "nr_inodes=2"] {
+        let fill = format!("mount -t tmpfs -o {limit} none /run && {{ head -c 4096 /dev/zero >/run/full; }}");
+        // By then PID 1 has tried to write what it is at.
+        let workload = "trap 'exit 7' TERM; sleep 0.4; echo up; while :; do sleep 0.02; done";
+        let script = format!("{fill} && exec {TRAINIT} run -- sh -c \"{workload}\"");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]);
+        let running = Launch::with(command, Place::First).spawn();
+        assert_eq!(running.line(), "up");
+        running.signal(libc::SIGTERM);
+        let finished = running.finish();
+        assert_eq!(finished.code, Some(7), "{limit}: {}", finished.err);
+        assert!(
+            finished.err.contains("stopped by SIGTERM") && !finished.err.contains("internal error"),
+            "{limit}: {}",
+            finished.err
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! The whole tree: what a workload leaves behind may finish, is told to, and is gone at the end; nobody else is touched.
 
 use crate::support::look::{field, until_true, with_word};
-use crate::support::{Launch, Place, Role, Running, fuse, has, ways};
+use crate::support::{Launch, Place, Role, Running, can_unshare, fuse, has, ways};
 use std::process::Command;
 use std::time::Duration;
 
@@ -197,6 +197,44 @@ fn whoever_still_holds_a_gpu_is_named() {
         assert_eq!(finished.code, Some(5), "{role:?} {}", finished.err);
         assert!(finished.err.contains("holds /dev/nvidia7"), "{role:?} {}", finished.err);
     }
+}
+
+/// What the last run had is gone by then. A session, as `docker exec` makes one, is nobody's child here.
+#[test]
+fn a_session_that_holds_a_gpu_is_named_before_the_next_run() {
+    if !can_unshare() || !has("nsenter") {
+        return;
+    }
+    let script = format!(
+        "mount -t tmpfs none /dev && mknod /dev/null c 1 3 && mknod /dev/nvidia7 c 1 3 && cd / && \
+         exec {} run --set gpu.count=any --set restart.max=1 --set restart.backoff=100ms..100ms -- sh -c \"{}\"",
+        crate::support::TRAINIT,
+        "echo up; read line || exit 0; exit 5"
+    );
+    let mut command = Command::new("sh");
+    command.args(["-c", &script]);
+    let mut launch = Launch::with(command, Place::First);
+    launch.command.stdin(std::process::Stdio::piped());
+    let mut running = launch.spawn();
+    assert_eq!(running.line(), "up");
+    let mut session = Command::new("nsenter");
+    session.args([
+        "-p",
+        "-m",
+        "-t",
+        &running.pid.to_string(),
+        "sh",
+        "-c",
+        "exec 7</dev/nvidia7; echo there; exec sleep 60",
+    ]);
+    let mut session = session.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    std::io::Read::read_exact(session.stdout.as_mut().unwrap(), &mut [0; 6]).unwrap();
+    let mut stdin = running.stdin();
+    std::io::Write::write_all(&mut stdin, b"\n").unwrap();
+    assert!(running.error_with("still on a GPU: ").contains("(sleep) holds /dev/nvidia7"));
+    drop(stdin);
+    assert_eq!(running.code(), 0);
+    session.wait().unwrap(); // PID 1's end is its end
 }
 
 #[test]

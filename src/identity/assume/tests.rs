@@ -11,7 +11,7 @@ fn identity(switch: bool, listed: bool) -> Identity {
 
 fn added(identity: Identity, home: Home, inherited: &[(&str, &str)], configured: &[(&str, &str)]) -> Vec<String> {
     let mut environment: Environment = inherited.iter().copied().collect();
-    let assumed = identity.describe(home, &environment, &[], Vec::new());
+    let assumed = identity.describe(home, &environment, &Mounts::default(), Vec::new());
     let configured = |name: &str| configured.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
     assumed.add_to(&mut environment, &configured);
     environment.iter().map(|(name, value)| format!("{}={}", name.display(), value.display())).collect()

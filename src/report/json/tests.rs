@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::Settings;
+
 use crate::environment::Environment;
 use crate::exit::Family;
 use crate::sys::Root;
@@ -8,12 +8,12 @@ use std::path::PathBuf;
 fn scene() -> Scene {
     Scene {
         root: Root::at("/no/such/root"),
-        settings: Settings::default(),
+        settings: Default::default(),
         environment: Environment::default(),
         workdir: PathBuf::from("/"),
         code: PathBuf::from("/"),
         command: vec!["python".into(), "--token".into(), "abc".into()],
-        mounts: [].into(),
+        mounts: Default::default(),
         user: None,
         ground: Default::default(),
     }

@@ -15,5 +15,7 @@ mod accelerate;
 mod container;
 mod job;
 mod launchers;
+mod lightning;
+mod packages;
 mod shells;
 mod torchrun;

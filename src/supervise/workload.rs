@@ -195,10 +195,11 @@ fn group(group: c_int) -> impl Iterator<Item = c_int> {
 /// A stopped process could not act on it, so it is continued afterwards. What trainit chose itself is sent only to who is ready for
 /// it: an unready trainer would die of it. Says whether it was ready.
 fn deliver_one(pid: c_int, number: c_int, chosen_by_us: bool) -> bool {
-    let status = proc::status(pid.abs()).unwrap_or_default();
-    let ready = !chosen_by_us || signal::contains(status.caught, number);
+    let status = || proc::status(pid.abs()).unwrap_or_default();
+    let ready = !chosen_by_us || signal::contains(status().caught, number);
     let _ = signal::send(pid, if ready { number } else { libc::SIGTERM });
-    if status.state == 'T' {
+    // Only now: what is sent in any case need not wait for a look at it.
+    if status().state == 'T' {
         let _ = signal::send(pid, libc::SIGCONT);
     }
     ready

@@ -30,7 +30,6 @@ mod verify;
 
 pub use finding::{Change, Facts, Finding, Remedy, Status, verdict};
 pub use gpu::forward_compat;
-pub use gpu::health::{awaited as awaited_gpus, judge as judge_gpus};
 pub use gpu::inventory::{Device, Inventory, Library, inventory};
 pub use host::threads;
 pub use obstacle::{Obstacle, obstacle_of};

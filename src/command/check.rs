@@ -5,6 +5,7 @@ use crate::check::{self, Finding, Scene, Status};
 use crate::error::Result;
 use crate::exit::{Exit, TABLE};
 use crate::report::{self, Console, Report};
+use crate::sys::heap;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
@@ -35,6 +36,7 @@ pub fn run(asked: &Asked, json: bool, only: &[String]) -> Result<Answer> {
 
 /// What is checked, as the user that a start would become, with lines about that; and where lines go.
 pub(super) fn stage(asked: &Asked) -> Result<(Scene, Vec<String>, Console)> {
+    heap::live_briefly();
     let mut scene = scene(asked)?;
     check::validate(&scene.settings)?;
     let console = Console::new(&scene.settings, scene.ground());

@@ -5,7 +5,7 @@ use super::cache;
 use crate::config::Version;
 use crate::environment::Environment;
 use crate::sys::Root;
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -58,6 +58,8 @@ pub struct Loader {
     root: Root,
     path: Vec<PathBuf>,
     cache: OnceCell<Vec<u8>>,
+    /// What was found before: several ask for the same few.
+    found: RefCell<Vec<(String, Option<Library>)>>,
 }
 
 impl Loader {
@@ -66,11 +68,20 @@ impl Loader {
         let path = environment.get("LD_LIBRARY_PATH").map(OsStr::as_bytes).unwrap_or_default();
         let path = path.split(|byte| matches!(byte, b':' | b';')).filter(|directory| directory.starts_with(b"/"));
         let path = path.map(|directory| PathBuf::from(OsStr::from_bytes(directory))).collect();
-        Loader { root: root.clone(), path, cache: OnceCell::new() }
+        Loader { root: root.clone(), path, cache: OnceCell::new(), found: RefCell::default() }
     }
 
     /// The library that a program gets for this name.
     pub fn find(&self, name: &str) -> Option<Library> {
+        let known = self.found.borrow().iter().find(|(known, _)| known == name).map(|(_, library)| library.clone());
+        known.unwrap_or_else(|| {
+            let library = self.search(name);
+            self.found.borrow_mut().push((name.to_owned(), library.clone()));
+            library
+        })
+    }
+
+    fn search(&self, name: &str) -> Option<Library> {
         let in_directories = |directories: &mut dyn Iterator<Item = &Path>| {
             directories.map(|directory| directory.join(name)).find(|path| self.is_there(path))
         };

@@ -23,7 +23,10 @@ const MACHINE: &str = "mount -t tmpfs none /proc/driver; mkdir -p /proc/driver/n
 
 fn machine(before: &str) -> Sandbox {
     let script = format!("DRIVER=${{DRIVER:-550.90.07}}\n{NODES}\n{before}\n{MACHINE}");
-    Sandbox::new(&script).with("TRAINIT_CHECKS", "host=off code=off user=off").with("LD_LIBRARY_PATH", "$D/lib")
+    Sandbox::new(&script)
+        .with("TRAINIT_CHECKS", "host=off code=off user=off")
+        .with("LD_LIBRARY_PATH", "$D/lib")
+        .with("TRAINIT_GPU_PROBE", "presence")
 }
 
 #[test]

@@ -15,6 +15,7 @@ fn a_node_that_dockers_rules_refuse_is_told_without_being_opened() {
 #[test]
 fn none_given_is_one_warning_in_an_image_that_is_made_for_gpus() {
     let Some(alpine) = image(Image::Alpine) else { return };
-    let run = Run::of(&alpine).with("-e NVIDIA_VISIBLE_DEVICES=all").command(&["echo", "works"]);
+    let run =
+        Run::of(&alpine).with("-e NVIDIA_VISIBLE_DEVICES=all -e TRAINIT_GPU_COUNT=auto").command(&["echo", "works"]);
     run.finish().expect_code(0).expect_text(&["works", "no GPU in this container", "docker run --gpus all"]);
 }

@@ -3,7 +3,8 @@
 use super::Health;
 use super::codes::{self, explained};
 use crate::check::step::{Answer, Trouble};
-use crate::gpu::facts::{Outcome, Step, Stop, cuda_code};
+use crate::gpu::facts::{Library, Outcome, Step, Stop, cuda_code};
+use crate::gpu::{CUDA, NVML};
 use crate::show;
 use nix::errno::Errno;
 
@@ -89,6 +90,31 @@ impl Health {
                 self.found_mild(trouble.because("there is no helper, or gpu.helper is off").advice("gpu.helper: auto"))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// A library that files find may be damaged, or for another machine all the same. That there is none was told by then.
+    fn unloadable(&self, name: &str, library: &Library) -> Option<Trouble> {
+        let Library::Missing(words) = library else { return None };
+        let found = self.gpus.loader().find(name)?;
+        let trouble = Trouble::new(format!("{} cannot be loaded: {}", show::path(&found.path), show::line(words)));
+        Some(
+            trouble
+                .advice("take it out of the image and LD_LIBRARY_PATH: the container's runtime adds the driver's own"),
+        )
+    }
+
+    pub(super) fn loads_cuda(&mut self) -> Answer {
+        match self.unloadable(CUDA, &self.facts.cuda.library) {
+            Some(trouble) => self.found(trouble),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn loads_nvml(&mut self) -> Answer {
+        match self.unloadable(NVML, &self.facts.nvml.library) {
+            Some(trouble) => self.found_mild(trouble),
+            None => Ok(()),
         }
     }
 

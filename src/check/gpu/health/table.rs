@@ -50,6 +50,8 @@ pub const STEPS: &[Step<Health>] = &[
         "an image with glibc; `trainit gpu install-probe`",
         Health::was_asked,
     ),
+    also("gpu.libcuda", Fail, Never, Health::loads_cuda),
+    also("gpu.nvml", Warn, Never, Health::loads_nvml),
     also("gpu.lost", Fail, Always, Health::is_there),
     row(
         "gpu.reset",

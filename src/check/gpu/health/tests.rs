@@ -121,6 +121,23 @@ fn codes_of_the_libraries_are_explained() {
 }
 
 #[test]
+fn a_library_that_is_there_and_cannot_be_loaded_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("libcuda.so.1"), "x").unwrap();
+    let mut scene = Scene::of(Loaded::default(), Environment::default(), Vec::new());
+    scene.root = Root::at("/");
+    scene.environment.set("LD_LIBRARY_PATH", directory.path());
+    let mut facts = well();
+    facts.cuda =
+        Cuda { outcome: Outcome::Complete, library: Library::Missing("file too short".into()), ..Cuda::default() };
+    let findings = judge(&scene, &Rules::new(&scene.settings.checks, None), facts);
+    assert_eq!(
+        (findings[0].check.as_str(), findings[0].what.ends_with("cannot be loaded: file too short")),
+        ("gpu.libcuda", true)
+    );
+}
+
+#[test]
 fn an_empty_list_of_visible_gpus_is_somebodys_wish() {
     let hidden = |loaded: &mut Loaded| {
         let value = crate::config::EnvValue { value: String::new(), ..crate::config::EnvValue::default() };

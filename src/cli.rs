@@ -26,7 +26,7 @@ pub struct Request {
     disable_help_flag = false
 )]
 struct Line {
-    /// What to start: train, shell, or a mode of the configuration
+    /// What to start: train, shell, jupyter, or a mode of the configuration
     #[arg(long, value_name = "MODE")]
     mode: Option<String>,
     /// A configuration file more

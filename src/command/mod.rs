@@ -31,7 +31,7 @@ const HELP: &str = "\
 trainit: the entrypoint for machine-learning containers
 
     trainit [OPTIONS] [--] COMMAND [ARG]...   check, prepare, start and supervise COMMAND (also: trainit run …)
-    trainit train|shell|MODE [-- COMMAND…]    the same in a mode
+    trainit train|shell|jupyter|MODE [-- COMMAND…]    the same in a mode
     trainit exec [--] COMMAND…                prepare, then become COMMAND; nothing supervises
     trainit init [-g] [-r A:B] [--] COMMAND…  PID 1 only, as tini
 
@@ -46,7 +46,7 @@ trainit: the entrypoint for machine-learning containers
     trainit rehearse [--after TIME] [--] COMMAND…   try an unattended start and a stop, and say if it is ready
 
 Options of a start:
-    --mode MODE         train, shell, or a mode of the configuration
+    --mode MODE         train, shell, jupyter, or a mode of the configuration
     --config FILE       a configuration file more
     --set KEY=VALUE     one setting, such as gpu.count=2 (repeatable)
 

@@ -72,7 +72,7 @@ impl Default for Settings {
 }
 
 settings! {
-    /// What to start: `auto`, `train`, `shell`, `ssh`, or a name under `modes`; several with commas, the first being the main one.
+    /// What to start: `auto`, `train`, `shell`, `jupyter`, `ssh`, or a name under `modes`; several with commas, the first being the main one.
     "mode" mode: String = "auto", project;
     /// What train runs when no command is given.
     "command" command: Vec<String> = "" eg "python train.py", project;
@@ -235,6 +235,22 @@ settings! {
     "idle.signs" idle_signs: Vec<Sign> = "connections terminal kernels gpu cpu" eg "[terminal, kernels, gpu, cpu]", project;
     /// The container is stopped when it has lived so long, whatever it does.
     "lifetime" lifetime: Option<Duration> = "" eg "12h", project;
+    /// What of Jupyter starts: `auto` (lab, notebook or server, the first that is there), or one of its names.
+    "jupyter.app" jupyter_app: String = "auto", project;
+    /// The port it listens on; default: JUPYTER_PORT, else 8888.
+    "jupyter.port" jupyter_port: Option<u16> = "" eg "8888", project;
+    /// The address it listens on; default: all of a container's, on a machine 127.0.0.1.
+    "jupyter.address" jupyter_address: Option<String> = "" eg "127.0.0.1", trusted;
+    /// What its paths begin with, for a proxy; `${NAME}` stands for a variable. Default: NB_PREFIX.
+    "jupyter.base_url" jupyter_base_url: Option<String> = "" eg "/${RUNAI_PROJECT}/${RUNAI_JOB_NAME}", project;
+    /// The directory that it shows; default: the code directory.
+    "jupyter.root" jupyter_root: Option<PathBuf> = "" eg "/workspace", project;
+    /// Options for it; those of NOTEBOOK_ARGS and of the command line come behind them and win.
+    "jupyter.args" jupyter_args: Vec<String> = "" eg "[--ServerApp.max_body_size=1000000000]", trusted;
+    /// A file with a certificate and its key, or `generate`. Default: none, unless GEN_CERT is set.
+    "jupyter.certificate" jupyter_certificate: Option<PathBuf> = "" eg "generate", trusted;
+    /// Packages to install, as requirements are, so that there is a Jupyter.
+    "jupyter.install" jupyter_install: Vec<String> = "" eg "[jupyterlab]", project;
     /// Severity of single checks: `{host.shm: fail, code.git: off}`.
     "checks" checks: BTreeMap<String, Severity> = "" eg "{host.shm: fail, code.git: off}", project;
     /// A failed start or training: `exit`, or `hold` (an hour) or `hold:30m` for a person to look.

@@ -51,7 +51,7 @@ use crate::program as run;
 use crate::sys::Root;
 use satisfied::Answer;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What to look at before anything is installed.
@@ -186,6 +186,18 @@ pub fn ensure(request: &Request<'_>, tell: &mut dyn FnMut(&str)) -> Result<Outco
 /// The interpreter that the dependencies of a workload are for; none is found.
 pub fn interpreter(request: &Request<'_>) -> Option<PathBuf> {
     interpreter::find(request).ok().map(|found| found.path)
+}
+
+/// A program that an interpreter's packages brought: as PATH has it, if it is this interpreter's; else beside it; else as PATH has it.
+pub fn program(request: &Request<'_>, interpreter: Option<&Path>, name: &str) -> Option<PathBuf> {
+    let lookup = interpreter::lookup(request);
+    let on_path = lookup.program(name);
+    let is_its = |path: &PathBuf| {
+        let starts = starts::look(&[path.clone().into()], lookup);
+        matches!(starts, starts::Starts::Python(Some(python)) if Some(python.as_path()) == interpreter)
+    };
+    let beside = || interpreter.map(|python| python.with_file_name(name)).and_then(|path| lookup.program(path));
+    on_path.clone().filter(is_its).or_else(beside).or(on_path)
 }
 
 /// What a start would find, without doing anything; none if it would install.

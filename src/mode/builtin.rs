@@ -1,7 +1,7 @@
 //! The built-in modes, as data. Adding one is adding one entry; what a server needs beyond a command is one file beside this.
 
 use super::dress::{Dressed, Surroundings};
-use super::{ssh, words};
+use super::{jupyter, ssh, words};
 use crate::config::Settings;
 use crate::environment::Environment;
 use crate::error::Result;
@@ -31,7 +31,6 @@ pub enum Meant {
     Never,
     /// These programs, with nothing to do and a person at the terminal.
     ByAPerson(&'static [&'static str]),
-    #[allow(dead_code, reason = "servers are about to use it")]
     /// Command lines that this says yes to, whoever waits for them.
     By(fn(&[OsString]) -> bool),
 }
@@ -47,13 +46,14 @@ impl Meant {
     }
 }
 
-/// A mode that serves something. Both functions are pure: what they need to know is given to them, what is to be done they give back.
+/// A mode that serves something. The functions are pure: what they need to know is given to them, what is to be done they give back.
 #[derive(Clone, Copy)]
 pub struct Server {
-    /// Where it is going to listen, as far as that is known at the start.
-    pub service: fn(&Settings, &Environment) -> Result<Option<Service>>,
-    /// The command line with all that it needs. It is asked last: dependencies are installed, the process is the workload's user. It
-    /// gets the words that were typed behind the mode.
+    /// Where it is going to listen, as far as that is known at the start. It gets the words that were typed behind the mode.
+    pub service: fn(&Settings, &Environment, &[OsString]) -> Result<Option<Service>>,
+    /// Packages to install for it, as requirements.
+    pub packages: fn(&Settings) -> &[String],
+    /// The command line with all that it needs. It is asked last: dependencies are installed, the process is the workload's user.
     pub dress: fn(&Surroundings<'_>, &[OsString]) -> Result<Dressed>,
 }
 
@@ -76,6 +76,14 @@ pub const BUILTIN: &[Builtin] = &[
             "sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "python", "python3", "ipython",
         ]),
         server: None,
+    },
+    Builtin {
+        name: "jupyter",
+        kind: Kind::Build,
+        about: "JupyterLab, Notebook or Server; a hub's single-user server",
+        commands: &jupyter::COMMANDS,
+        meant_by: Meant::By(jupyter::is_server),
+        server: Some(jupyter::SERVER),
     },
     Builtin {
         name: "ssh",

@@ -7,7 +7,8 @@ use crate::config::Settings;
 use crate::engine::Place;
 use crate::environment::Environment;
 use crate::error::Result;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,15 +34,12 @@ pub struct Surroundings<'a> {
     pub private: &'a Path,
     /// So many characters that nobody can guess, new at each start.
     pub secret: &'a str,
-}
-
-impl Surroundings<'_> {
-    /// Where a program is: beside the interpreter, else as the workload's own PATH has it.
-    pub fn program(&self, name: &str) -> Option<PathBuf> {
-        let beside = self.interpreter.and_then(Path::parent).map(Path::as_os_str);
-        let found = |path: &OsStr| which::which_in(name, Some(path), self.workdir).ok();
-        beside.and_then(found).or_else(|| self.environment.get("PATH").and_then(found))
-    }
+    /// Where a program is, as the interpreter and the workload's PATH have it.
+    pub program: &'a dyn Fn(&str) -> Option<PathBuf>,
+    /// Who listens on a port, in a few words; none: nobody.
+    pub holder: &'a dyn Fn(u16) -> Option<String>,
+    /// A small file's bytes.
+    pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
 }
 
 /// A command line with all that it needs.
@@ -105,6 +103,12 @@ pub struct Kept {
     pub from: PathBuf,
     /// Where to.
     pub to: PathBuf,
+}
+
+/// Packages that a plan wants to have installed before it is dressed.
+pub fn packages<'a>(plan: &Plan, settings: &'a Settings) -> &'a [String] {
+    let server = BUILTIN.iter().find(|mode| mode.name == plan.mode).and_then(|mode| mode.server);
+    server.filter(|_| plan.dressed).map_or(&[], |server| (server.packages)(settings))
 }
 
 /// The command line of a plan with all that it needs; none: it is what it is.

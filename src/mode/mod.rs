@@ -3,11 +3,12 @@
 
 mod builtin;
 mod dress;
+mod jupyter;
 mod shell;
 pub mod ssh;
 mod words;
 
-pub use dress::{Dressed, Kept, Made, PrivateFile, SharedFile, Surroundings, dress};
+pub use dress::{Dressed, Kept, Made, PrivateFile, SharedFile, Surroundings, dress, packages};
 pub use shell::{is_plain, started_shell};
 
 use crate::cli::Request;
@@ -112,9 +113,9 @@ impl Mode<'_> {
         matches!(self, Mode::Builtin(Builtin { server: Some(_), .. }))
     }
 
-    fn service(&self, settings: &Settings, environment: &Environment) -> Result<Option<Service>> {
+    fn service(&self, settings: &Settings, environment: &Environment, words: &[OsString]) -> Result<Option<Service>> {
         match self {
-            Mode::Builtin(Builtin { server: Some(server), .. }) => (server.service)(settings, environment),
+            Mode::Builtin(Builtin { server: Some(server), .. }) => (server.service)(settings, environment, words),
             _ => Ok(None),
         }
     }
@@ -191,7 +192,7 @@ fn plan_listed(listed: &str, request: &Request, settings: &Settings, facts: Fact
             return Err(Error::config(format!("mode {name} is named twice ({listed})")));
         }
         companions.push(name.to_owned());
-        other_ports.extend(mode.service(settings, facts.environment)?.map(|service| service.port));
+        other_ports.extend(mode.service(settings, facts.environment, &[])?.map(|service| service.port));
     }
     let words = words_of(request, &[main.name(), listed]);
     Ok(Plan { companions, other_ports, ..plan_named(&main, &words, settings, facts)? })
@@ -242,7 +243,7 @@ fn plan_named(mode: &Mode<'_>, words: &[OsString], settings: &Settings, facts: F
         true => [&own_command(mode, settings, facts)?, words].concat(),
         false => words.to_vec(),
     };
-    let service = if dressed { mode.service(settings, facts.environment)? } else { None };
+    let service = if dressed { mode.service(settings, facts.environment, words)? } else { None };
     let env = match mode {
         Mode::Custom(_, spec) => spec.env.clone(),
         Mode::Builtin(_) => BTreeMap::new(),

@@ -2,6 +2,7 @@
 
 use super::story::Story;
 use crate::check::Scene;
+use crate::config::{Requirements, secret};
 use crate::deps;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
@@ -10,8 +11,8 @@ use crate::mode::{self, Dressed, Kept, Made, Plan, PrivateFile, SharedFile, Surr
 use crate::program;
 use crate::show;
 use crate::state;
-use crate::sys::random;
 use crate::sys::temporary::Temporary;
+use crate::sys::{ip, random};
 use std::ffi::OsString;
 use std::fs::{DirBuilder, Permissions};
 use std::io::{self, Write};
@@ -53,7 +54,9 @@ impl Story {
         }
         let cannot = |error: io::Error| internal(&format!("no private directory for mode {}", plan.mode), &error);
         let private = state::private(wanted.run_dir, &plan.mode).map_err(cannot)?;
-        let interpreter = deps::interpreter(&deps::Request { environment, ..wanted.request.clone() });
+        self.install_for_mode(&private, scene, wanted, environment)?;
+        let request = deps::Request { environment, ..wanted.request.clone() };
+        let interpreter = deps::interpreter(&request);
         let surroundings = Surroundings {
             settings: &scene.settings,
             environment,
@@ -65,6 +68,9 @@ impl Story {
             grace: wanted.grace,
             private: &private,
             secret: &random::secret().map_err(|error| internal("no random numbers", &error))?,
+            program: &|name| deps::program(&request, interpreter.as_deref(), name),
+            holder: &ip::holder,
+            read: &secret::read,
         };
         let Some(dressed) = mode::dress(plan, &surroundings)? else { return Ok(command) };
         dressed.files.iter().try_for_each(write)?;
@@ -77,6 +83,30 @@ impl Story {
         shared.chain(kept).for_each(|line| self.console.line(&line));
         dressed.lines.iter().for_each(|line| self.console.line_as_it_is(line));
         Ok(put_on(dressed, environment))
+    }
+}
+
+impl Story {
+    /// The packages that the mode wants to have, beside the requirements and by the same ways.
+    fn install_for_mode(
+        &mut self,
+        private: &Path,
+        scene: &Scene,
+        wanted: &Wanted<'_>,
+        environment: &mut Environment,
+    ) -> Result<()> {
+        let packages = mode::packages(wanted.plan, &scene.settings);
+        if packages.is_empty() {
+            return Ok(());
+        }
+        let path = private.join(format!("{}.txt", wanted.plan.mode));
+        write(&PrivateFile { path: path.clone(), content: (packages.join("\n") + "\n").into(), keep: false })?;
+        let mut settings = scene.settings.clone();
+        settings.deps_requirements.value = Requirements::Files(vec![path]);
+        let request = deps::Request { settings: &settings, environment, ..wanted.request.clone() };
+        let changes = self.install(&request)?;
+        changes.into_iter().for_each(|(name, value)| environment.set(name, value));
+        Ok(())
     }
 }
 

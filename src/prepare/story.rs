@@ -113,11 +113,13 @@ impl Story {
         let checks = self.check(scene)?;
         // It may lie on a dead file system: it is entered when the checks have been there and come back.
         enter(scene, person::directory(scene, plan))?;
-        let changes = self.install(scene, plan)?;
+        let changes = self.install(&request(scene, plan))?;
         self.finish(scene, checks)?;
         let resumed = resume::resume(&scene.settings, &scene.mounts)?;
         resumed.lines.iter().for_each(|line| self.console.line(line));
-        let command = [plan.command.clone(), resumed.arguments.clone()].concat();
+        // A shell or a server has no use for words that tell a trainer where to go on.
+        let more = if plan.kind == Kind::Train { resumed.arguments.as_slice() } else { &[] };
+        let command = [&plan.command, more].concat();
         let outputs = Outputs {
             plan,
             attempt: self.attempt,
@@ -273,11 +275,11 @@ impl Story {
     }
 
     /// Dependencies; gives what they change in the environment. In a build mode a failure is only told: the person can mend it there.
-    fn install(&mut self, scene: &Scene, plan: &Plan) -> Result<Vec<(OsString, OsString)>> {
+    pub(super) fn install(&mut self, request: &deps::Request<'_>) -> Result<Vec<(OsString, OsString)>> {
         self.door.keep(&Message::Phase(Phase::Installing));
         let began = Instant::now();
         let (console, door) = (&mut self.console, &self.door);
-        let outcome = deps::ensure(&request(scene, plan), &mut |line| {
+        let outcome = deps::ensure(request, &mut |line| {
             door.send_kept();
             console.line(line);
         });
@@ -285,17 +287,25 @@ impl Story {
             Ok(outcome) => {
                 if let Some(words) = outcome.words() {
                     self.console.row(check::Status::Ok, Family::Deps.name(), &words, began.elapsed());
-                    self.dependencies = Some((words, began.elapsed()));
+                    self.remember_dependencies(words, began);
                 }
                 Ok(outcome.environment().to_vec())
             }
-            Err(error) if only_warns(scene, plan.kind) => {
+            Err(error) if only_warns(request) => {
                 self.console.warning(&error);
-                self.dependencies = Some((error.what, began.elapsed()));
+                self.remember_dependencies(error.what, began);
                 Ok(Vec::new())
             }
             Err(error) => Err(error),
         }
+    }
+
+    fn remember_dependencies(&mut self, words: String, began: Instant) {
+        let (words, before) = match self.dependencies.take() {
+            Some((first, took)) => (format!("{first}; {words}"), took),
+            None => (words, Duration::ZERO),
+        };
+        self.dependencies = Some((words, before + began.elapsed()));
     }
 
     /// The JSON report, where it is wanted. That it cannot be written is no reason not to train.
@@ -375,8 +385,8 @@ pub(super) fn request<'a>(scene: &'a Scene, plan: &'a Plan) -> deps::Request<'a>
     }
 }
 
-fn only_warns(scene: &Scene, kind: Kind) -> bool {
-    scene.settings.deps_on_error.map_or(kind == Kind::Build, |on_error| on_error == OnError::Warn)
+fn only_warns(request: &deps::Request<'_>) -> bool {
+    request.settings.deps_on_error.map_or(request.kind == Kind::Build, |on_error| on_error == OnError::Warn)
 }
 
 fn user() -> String {

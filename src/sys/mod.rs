@@ -14,6 +14,7 @@ pub mod filesystem;
 pub mod guest;
 pub mod heap;
 pub mod image;
+pub mod ip;
 pub mod lease;
 pub mod limits;
 pub mod listening;

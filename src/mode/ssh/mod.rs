@@ -28,7 +28,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// The mode's entry in the table.
-pub const SERVER: Server = Server { service, dress };
+pub const SERVER: Server = Server { service, packages: |_| &[], dress };
 
 /// What starts it, the first one that is there.
 pub const COMMANDS: [&str; 2] = ["sshd", "dropbear"];
@@ -57,7 +57,7 @@ pub fn serves(line: &[OsString]) -> bool {
 }
 
 /// Known before the user is only what is configured.
-fn service(settings: &Settings, _: &Environment) -> Result<Option<Service>> {
+fn service(settings: &Settings, _: &Environment, _: &[OsString]) -> Result<Option<Service>> {
     Ok(settings.ssh_port.map(Service::on))
 }
 
@@ -76,7 +76,7 @@ fn dress(around: &Surroundings<'_>, _: &[OsString]) -> Result<Dressed> {
 
 /// A program that belongs to a server.
 fn find(around: &Surroundings<'_>, name: &str) -> Option<PathBuf> {
-    around.program(name).or_else(|| which::which_in(name, Some(SYSTEM), "/").ok())
+    (around.program)(name).or_else(|| which::which_in(name, Some(SYSTEM), "/").ok())
 }
 
 /// What is decided before the two servers part.

@@ -1,0 +1,124 @@
+//! Who may log in. There is always a token or a password; an empty one counts as not set. Neither ever stands on a command line: they
+//! go by a file that only the user may read, and are taken out of the environment, so that kernels do not hand them on.
+
+use super::arguments::Arguments;
+use super::{Surroundings, file};
+use crate::error::{Error, Result};
+use crate::mode::dress::PrivateFile;
+use sha2::{Digest, Sha256};
+use std::path::Path;
+
+/// Where secrets arrive.
+pub const VARIABLES: [&str; 3] = [TOKEN, TOKEN_FILE, PASSWORD];
+
+const TOKEN: &str = "JUPYTER_TOKEN";
+const TOKEN_FILE: &str = "JUPYTER_TOKEN_FILE";
+const PASSWORD: &str = "JUPYTER_PASSWORD";
+
+/// The file with the token, for the next start and for who asks the server on the user's behalf.
+const FILE: &str = "token";
+
+/// Characters of the secret that become a password's salt.
+const SALT: usize = 12;
+
+/// How a person gets in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// A token that was made for this start, and has to be told.
+    Made(String),
+    /// A token that was made at an earlier start of this container, and was told then.
+    MadeBefore(String),
+    /// A token that somebody chose, and where.
+    Given(String, &'static str),
+    /// Only the password.
+    Password,
+    /// Options that were given by hand.
+    ByHand,
+}
+
+/// Token and password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// How a person gets in.
+    pub door: Door,
+    /// The password, as Jupyter compares it.
+    pub hashed: Option<String>,
+}
+
+impl Access {
+    /// What was given, else something that is made.
+    ///
+    /// # Errors
+    /// A file with a token that cannot be read (78).
+    pub fn of(around: &Surroundings<'_>, arguments: &Arguments) -> Result<Self> {
+        let given = |name| around.environment.text(name).map(str::trim).filter(|value| !value.is_empty());
+        let password = given(PASSWORD);
+        let by_hand = ["token", "password", "hashed_password"].iter().any(|name| arguments.has(name, &[]));
+        // RunPod's users know this as a token: the platform opens pages with it.
+        let is_token = around.environment.get("RUNPOD_POD_ID").is_some();
+        let door = match (given(TOKEN), given(TOKEN_FILE), password) {
+            (Some(token), ..) => Door::Given(token.to_owned(), TOKEN),
+            (None, Some(path), _) => Door::Given(read(around, path)?, TOKEN_FILE),
+            (None, None, Some(password)) if is_token => Door::Given(password.to_owned(), PASSWORD),
+            (None, None, Some(_)) => Door::Password,
+            _ if by_hand => Door::ByHand,
+            _ => made(around),
+        };
+        Ok(Access { door, hashed: password.map(|password| hashed(password, around.secret)) })
+    }
+
+    /// The token, if there is one that we know.
+    pub fn token(&self) -> Option<&str> {
+        match &self.door {
+            Door::Made(token) | Door::MadeBefore(token) | Door::Given(token, _) => Some(token),
+            Door::Password | Door::ByHand => None,
+        }
+    }
+
+    /// For a person who is not told the token with the address.
+    pub fn how_to_log_in(&self) -> Option<String> {
+        match &self.door {
+            Door::Made(_) | Door::ByHand => None,
+            Door::MadeBefore(_) => {
+                Some("the token is the one that was told at this container's first start".to_owned())
+            }
+            Door::Given(_, from) => Some(format!("log in with the token of {from}")),
+            Door::Password => Some(format!("log in with the password of {PASSWORD}")),
+        }
+    }
+
+    /// The token's file.
+    pub fn files(&self, around: &Surroundings<'_>) -> Vec<PrivateFile> {
+        self.token().map(|token| file(around.private.join(FILE), token)).into_iter().collect()
+    }
+}
+
+fn made(around: &Surroundings<'_>) -> Door {
+    let before = (around.read)(&around.private.join(FILE)).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    match before {
+        Some(token) => Door::MadeBefore(token),
+        None => Door::Made(around.secret.to_owned()),
+    }
+}
+
+fn read(around: &Surroundings<'_>, path: &str) -> Result<String> {
+    let bytes = (around.read)(Path::new(path)).map_err(|error| error.to_string());
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is no text".to_owned()));
+    let text = text.map(|text| text.trim().to_owned()).and_then(|text| match text.is_empty() {
+        true => Err("the file is empty".to_owned()),
+        false => Ok(text),
+    });
+    text.map_err(|why| Error::config(format!("{TOKEN_FILE}: {path} cannot be read")).because(why))
+}
+
+/// A password as Jupyter keeps it: `sha256:SALT:DIGEST`, which every version understands. What is hashed already stays.
+fn hashed(password: &str, secret: &str) -> String {
+    let is_hashed = ["argon2:", "sha1:", "sha256:"].iter().any(|scheme| password.starts_with(scheme));
+    if is_hashed {
+        return password.to_owned();
+    }
+    let salt: String = secret.chars().rev().take(SALT).collect();
+    let digest = Sha256::digest([password.as_bytes(), salt.as_bytes()].concat());
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{salt}:{digest}")
+}

@@ -1,0 +1,154 @@
+//! Where Jupyter listens, and what a person types to get there.
+
+use super::Surroundings;
+use super::access::{Access, Door};
+use super::arguments::Arguments;
+use crate::config::Settings;
+use crate::engine::Place;
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::handover::Service;
+use crate::sys::ip;
+use std::ffi::OsString;
+
+/// The port where everybody looks for it.
+const PORT: u16 = 8888;
+
+/// Where it listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The port.
+    pub port: u16,
+    /// What it binds to, where somebody said it; none: the usual.
+    ip: Option<String>,
+    /// What all paths begin with, with a slash at either end.
+    pub base: String,
+    /// It speaks TLS.
+    secure: bool,
+}
+
+impl Address {
+    /// What options, settings and the platform's variables say, in this order.
+    ///
+    /// # Errors
+    /// A port that is none, a variable in `jupyter.base_url` that is not set (78).
+    pub fn of(settings: &Settings, environment: &Environment, arguments: &Arguments) -> Result<Self> {
+        let typed = arguments.value("ip", &["ip"]);
+        let secure = settings.jupyter_certificate.is_some() || arguments.has("certfile", &["certfile"]);
+        Ok(Address {
+            port: port(settings, environment, arguments)?,
+            ip: typed.or_else(|| settings.jupyter_address.value.clone()),
+            base: slashed(&base(settings, environment, arguments)?),
+            secure: secure || environment.get("GEN_CERT").is_some(),
+        })
+    }
+
+    /// How it is seen from inside whether it answers. `/api` answers without a token.
+    pub fn service(&self) -> Service {
+        let address = self.ip.as_deref().map_or(ip::LOOPBACK, ip::reached_at).to_owned();
+        let path = format!("{}api", self.base);
+        Service { port: self.port, address, path: Some(path).filter(|_| !self.secure) }
+    }
+
+    /// The options that say where to listen, but for those that were given by hand. In a container all addresses are meant: what is
+    /// published leads to one of them. On a machine nobody is let in from outside without being asked.
+    pub fn options(&self, around: &Surroundings<'_>, arguments: &Arguments) -> Vec<OsString> {
+        let mut options = Vec::new();
+        if !arguments.has("ip", &["ip"]) {
+            let usual = if around.place.is_container() { "*" } else { ip::LOOPBACK };
+            options.push(format!("--ip={}", self.ip.as_deref().unwrap_or(usual)).into());
+        }
+        if !arguments.has("port", &["port"]) {
+            options.push(format!("--port={}", self.port).into());
+        }
+        options
+    }
+
+    /// What a person types, and what has to be there so that it leads here.
+    pub fn lines(&self, around: &Surroundings<'_>, access: &Access, app: &str, https: bool) -> Vec<String> {
+        let page = match app {
+            "lab" => "lab",
+            "notebook" | "nbclassic" => "tree",
+            _ => "",
+        };
+        let scheme = if https { "https" } else { "http" };
+        let outside = outside(around.environment, self.port);
+        let origin = outside.clone().unwrap_or_else(|| format!("{scheme}://localhost:{}", self.port));
+        let token = match &access.door {
+            Door::Made(token) => format!("?token={token}"),
+            _ => String::new(),
+        };
+        let mut lines = vec![format!("Jupyter: {origin}{}{page}{token}", self.base)];
+        lines.extend(access.how_to_log_in());
+        lines.extend(self.way(around).filter(|_| outside.is_none()));
+        lines
+    }
+
+    /// From inside nobody knows what was published, so what leads here is told, not guessed.
+    fn way(&self, around: &Surroundings<'_>) -> Option<String> {
+        let port = self.port;
+        match around.place {
+            _ if self.base != "/" => Some(format!("behind a proxy it is at {} of the proxy's address", self.base)),
+            Place::Container => Some(format!(
+                "from another machine: its name instead of localhost; the port has to be published: docker run -p {port}:{port}"
+            )),
+            Place::Pod => {
+                let pod = around.environment.text("HOSTNAME").unwrap_or("POD");
+                Some(format!("from outside of the cluster: kubectl port-forward {pod} {port}:{port}"))
+            }
+            Place::Host => None,
+        }
+    }
+}
+
+fn port(settings: &Settings, environment: &Environment, arguments: &Arguments) -> Result<u16> {
+    if let Some(typed) = arguments.value("port", &["port"]) {
+        let wrong = || Error::config(format!("{typed} is no port for Jupyter")).hint("a number from 1 to 65535");
+        return typed.parse().ok().filter(|port| *port > 0).ok_or_else(wrong);
+    }
+    // A Kubernetes service of this name sets it to an address: then it says nothing about ours.
+    let inherited = environment.text("JUPYTER_PORT").and_then(|port| port.parse().ok());
+    Ok(settings.jupyter_port.value.or(inherited).unwrap_or(PORT))
+}
+
+fn base(settings: &Settings, environment: &Environment, arguments: &Arguments) -> Result<String> {
+    if let Some(typed) = arguments.value("base_url", &[]) {
+        return Ok(typed);
+    }
+    match &settings.jupyter_base_url.value {
+        Some(set) => filled(set, environment),
+        None => Ok(environment.text("NB_PREFIX").unwrap_or("/").to_owned()),
+    }
+}
+
+/// `/${RUNAI_PROJECT}/${RUNAI_JOB_NAME}` with the variables' values.
+fn filled(template: &str, environment: &Environment) -> Result<String> {
+    let mut pieces = template.split("${");
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let Some((name, rest)) = piece.split_once('}') else {
+            return Err(Error::config("jupyter.base_url has a `${` without its `}`"));
+        };
+        let unset = || Error::config(format!("jupyter.base_url needs the variable {name}, which is not set"));
+        text.push_str(environment.text(name).ok_or_else(unset)?);
+        text.push_str(rest);
+    }
+    Ok(text)
+}
+
+fn slashed(base: &str) -> String {
+    match base.trim_matches('/') {
+        "" => "/".to_owned(),
+        inner => format!("/{inner}/"),
+    }
+}
+
+/// Where platforms say themselves how a port is reached: RunPod's proxy, vast.ai's table of ports.
+fn outside(environment: &Environment, port: u16) -> Option<String> {
+    let vast = || {
+        let (host, port) = (environment.text("PUBLIC_IPADDR")?, environment.text(&format!("VAST_TCP_PORT_{port}"))?);
+        Some(format!("http://{host}:{port}"))
+    };
+    let runpod = environment.text("RUNPOD_POD_ID").map(|pod| format!("https://{pod}-{port}.proxy.runpod.net"));
+    runpod.or_else(vast)
+}

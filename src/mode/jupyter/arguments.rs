@@ -1,0 +1,62 @@
+//! Options for Jupyter that somebody gave by hand, and what can be read out of them. Its options are traits of classes
+//! (`--ServerApp.port=8888`, `--NotebookApp.port 8888`) with short names for a few (`--port`).
+
+use crate::config::{Settings, words};
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use std::ffi::OsString;
+
+/// The words, least important first: a later one wins.
+#[derive(Clone, Debug, Default)]
+pub struct Arguments {
+    /// In the order of the command line.
+    pub words: Vec<OsString>,
+}
+
+impl Arguments {
+    /// Those of the configuration, of NOTEBOOK_ARGS (docker-stacks), and those that were typed.
+    ///
+    /// # Errors
+    /// NOTEBOOK_ARGS cannot be split into words, or a token is empty (78).
+    pub fn of(settings: &Settings, environment: &Environment, typed: &[OsString]) -> Result<Self> {
+        let given = environment.text("NOTEBOOK_ARGS").unwrap_or_default();
+        let given = words::split(given).map_err(|why| Error::config("NOTEBOOK_ARGS cannot be read").because(why))?;
+        let words = settings.jupyter_args.iter().chain(&given).map(OsString::from).chain(typed.iter().cloned());
+        let arguments = Arguments { words: words.collect() };
+        match arguments.value("token", &[]) {
+            Some(token) if token.trim_matches(['"', '\'']).is_empty() => Err(open()),
+            _ => Ok(arguments),
+        }
+    }
+
+    /// The value of a trait, by its name in whatever class, or by a short name of it.
+    pub fn value(&self, name: &str, short: &[&str]) -> Option<String> {
+        let texts: Vec<&str> = self.words.iter().map(|word| word.to_str().unwrap_or_default()).collect();
+        let found = |(at, text): (usize, &&str)| {
+            let (option, value) = match text.split_once('=') {
+                Some((option, value)) => (option, Some(value)),
+                None => (*text, texts.get(at + 1).copied().filter(|next| !next.starts_with('-'))),
+            };
+            is_option(option, name, short).then(|| value.unwrap_or_default().to_owned())
+        };
+        texts.iter().enumerate().filter_map(found).next_back()
+    }
+
+    /// Whether it is there, with whatever value.
+    pub fn has(&self, name: &str, short: &[&str]) -> bool {
+        self.value(name, short).is_some()
+    }
+}
+
+fn is_option(text: &str, name: &str, short: &[&str]) -> bool {
+    let Some(option) = text.strip_prefix("--") else { return false };
+    let is_trait = option.rsplit_once('.').is_some_and(|(class, of)| !class.is_empty() && of == name);
+    is_trait || short.contains(&option)
+}
+
+fn open() -> Error {
+    Error::config("an option for Jupyter says that its token is empty")
+        .because("then everybody who reaches the port could run code in here")
+        .hint("leave it away: a token is made and told once; or set JUPYTER_TOKEN or JUPYTER_PASSWORD")
+        .hint("where a proxy logs in for its users, let it send the token: Authorization: token …")
+}

@@ -1,0 +1,48 @@
+//! Below JupyterHub: the hub says by variables where to listen and decides who may log in.
+
+use super::arguments::Arguments;
+use super::{SINGLE_USER, Surroundings, missing};
+use crate::environment::Environment;
+use crate::error::Result;
+use crate::handover::Service;
+use crate::mode::dress::Dressed;
+use crate::sys::ip;
+
+/// Whether a hub has started this container.
+pub fn is_asked_for(environment: &Environment) -> bool {
+    environment.get("JUPYTERHUB_API_TOKEN").is_some()
+}
+
+/// Where the hub wants it to listen (JupyterHub, singleuser: JUPYTERHUB_SERVICE_URL, JUPYTERHUB_SERVICE_PREFIX).
+pub fn service(environment: &Environment, arguments: &Arguments) -> Option<Service> {
+    let asked = environment.text("JUPYTERHUB_SERVICE_URL").and_then(port);
+    let port = arguments.value("port", &["port"]).and_then(|port| port.parse().ok()).or(asked)?;
+    let prefix = environment.text("JUPYTERHUB_SERVICE_PREFIX").unwrap_or("/");
+    Some(Service {
+        port,
+        address: ip::LOOPBACK.to_owned(),
+        path: Some(format!("{}/api", prefix.trim_end_matches('/'))),
+    })
+}
+
+/// The port of `http://0.0.0.0:8888/user/jane/`.
+fn port(url: &str) -> Option<u16> {
+    let authority = url.split_once("://")?.1.split('/').next()?;
+    authority.rsplit_once(':')?.1.parse().ok()
+}
+
+/// The command line of a hub's server.
+///
+/// # Errors
+/// It is not there (127).
+pub fn dress(around: &Surroundings<'_>, arguments: &Arguments) -> Result<Dressed> {
+    let program = (around.program)(SINGLE_USER).ok_or_else(|| missing(around, &[SINGLE_USER.to_owned()]))?;
+    let mut command = vec![program.into()];
+    if !arguments.has("ip", &["ip"]) {
+        // A proxy that is elsewhere has to reach it, whatever the hub's own address is.
+        command.push(format!("--ip={}", around.settings.jupyter_address.as_deref().unwrap_or("0.0.0.0")).into());
+    }
+    let prefix = around.environment.text("JUPYTERHUB_SERVICE_PREFIX").unwrap_or("/");
+    let lines = vec![format!("JupyterHub: at {prefix} of the hub, which decides who may log in")];
+    Ok(Dressed { command, lines, ..Dressed::default() })
+}

@@ -1,0 +1,222 @@
+//! Jupyter: lab, notebook or server, whichever is there, or a hub's single-user server. Where it listens, who may log in, and what a
+//! person types to get there. Options that were given by hand win over all of it, except for one that would let everybody in.
+
+mod access;
+mod address;
+mod arguments;
+mod config;
+mod hub;
+
+use super::builtin::Server;
+use super::dress::{Dressed, Made, PrivateFile, Surroundings};
+use super::words;
+use crate::config::Settings;
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::exit::{Exit, Family};
+use crate::handover::Service;
+use crate::show;
+use access::Access;
+use address::Address;
+use arguments::Arguments;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// The mode's entry in the table.
+pub const SERVER: Server = Server { service, packages, dress };
+
+/// What starts it, the first one that exists.
+pub const COMMANDS: [&str; 3] = ["jupyter-lab", "jupyter-notebook", "jupyter-server"];
+
+/// What a hub has started.
+const SINGLE_USER: &str = "jupyterhub-singleuser";
+
+/// For who lets it run as root, perhaps without knowing.
+const AS_ROOT: &str =
+    "Jupyter runs as root: who logs in is root in here (TRAINIT_USER=owner or docker run --user for another user)";
+
+/// Sub-commands of `jupyter` that serve.
+const SERVERS: [&str; 5] = ["lab", "notebook", "server", "nbclassic", "labhub"];
+
+/// Words that make a server do something else than to serve.
+const ERRANDS: [&str; 15] = [
+    "--help",
+    "--help-all",
+    "-h",
+    "--version",
+    "--generate-config",
+    "--show-config",
+    "--show-config-json",
+    "list",
+    "stop",
+    "password",
+    "build",
+    "clean",
+    "path",
+    "extension",
+    "workspaces",
+];
+
+/// Whether a command line starts a server: `jupyter lab` does, `jupyter nbconvert` and `jupyter lab --version` do not.
+pub fn is_server(line: &[OsString]) -> bool {
+    let Some((first, rest)) = line.split_first() else { return false };
+    let serves = |name: &str| SERVERS.contains(&name);
+    let rest = match words::name(first) {
+        SINGLE_USER => rest,
+        "jupyter" => match rest.split_first() {
+            Some((name, rest)) if name.to_str().is_some_and(serves) => rest,
+            _ => return false,
+        },
+        name if name.strip_prefix("jupyter-").is_some_and(serves) => rest,
+        _ => return false,
+    };
+    !rest.iter().any(|word| word.to_str().is_some_and(|word| ERRANDS.contains(&word)))
+}
+
+/// Where it is going to listen.
+fn service(settings: &Settings, environment: &Environment, typed: &[OsString]) -> Result<Option<Service>> {
+    let arguments = Arguments::of(settings, environment, typed)?;
+    if hub::is_asked_for(environment) {
+        return Ok(hub::service(environment, &arguments));
+    }
+    Address::of(settings, environment, &arguments).map(|address| Some(address.service()))
+}
+
+fn packages(settings: &Settings) -> &[String] {
+    &settings.jupyter_install
+}
+
+fn dress(around: &Surroundings<'_>, typed: &[OsString]) -> Result<Dressed> {
+    let arguments = Arguments::of(around.settings, around.environment, typed)?;
+    let mut dressed = match hub::is_asked_for(around.environment) {
+        true => hub::dress(around, &arguments)?,
+        false => alone(around, &arguments)?,
+    };
+    if around.uid == 0 && !arguments.has("allow_root", &["allow-root"]) {
+        dressed.command.push("--allow-root".into());
+        dressed.lines.insert(0, AS_ROOT.to_owned());
+    }
+    dressed.command.extend(arguments.words);
+    dressed.unset.extend(unwanted(around.environment));
+    Ok(dressed)
+}
+
+/// A server of its own.
+fn alone(around: &Surroundings<'_>, arguments: &Arguments) -> Result<Dressed> {
+    let address = Address::of(around.settings, around.environment, arguments)?;
+    let (app, program) = find(around)?;
+    if let Some(who) = (around.holder)(address.port) {
+        return Err(taken(address.port, &who));
+    }
+    let access = Access::of(around, arguments)?;
+    let certificate = certificate(around);
+    let config =
+        config::Config { around, address: &address, access: &access, certificate: certificate.as_deref(), arguments };
+    let mut command: Vec<OsString> = vec![program.into()];
+    command.extend(address.options(around, arguments));
+    if !arguments.has("open_browser", &["no-browser"]) {
+        command.push("--no-browser".into());
+    }
+    let path = [Some(around.private.as_os_str()), around.environment.get("JUPYTER_CONFIG_PATH")];
+    let path = path.into_iter().flatten().collect::<Vec<_>>().join(std::ffi::OsStr::new(":"));
+    Ok(Dressed {
+        command,
+        set: vec![("JUPYTER_CONFIG_PATH".into(), path)],
+        unset: access::VARIABLES.iter().map(OsString::from).collect(),
+        files: [config.files(&app), access.files(around)].concat(),
+        made: certificate.filter(|_| is_made(around)).map(make).into_iter().collect(),
+        lines: address.lines(around, &access, &app, is_https(around, arguments)),
+        ..Dressed::default()
+    })
+}
+
+/// The application's short name, and its program.
+fn find(around: &Surroundings<'_>) -> Result<(String, PathBuf)> {
+    let wanted = wanted(around.settings, around.environment);
+    let names = match &wanted {
+        Some(app) => vec![format!("jupyter-{app}")],
+        None => COMMANDS.map(str::to_owned).to_vec(),
+    };
+    let found = names.iter().find_map(|name| Some((name, (around.program)(name)?)));
+    let found = found.map(|(name, program)| (name.trim_start_matches("jupyter-").to_owned(), program));
+    found.ok_or_else(|| missing(around, &names))
+}
+
+/// The application that somebody named.
+fn wanted(settings: &Settings, environment: &Environment) -> Option<String> {
+    let set = settings.jupyter_app.value.as_str();
+    let given = environment.text("DOCKER_STACKS_JUPYTER_CMD").filter(|_| set == "auto").unwrap_or(set);
+    Some(given.to_owned()).filter(|app| app != "auto")
+}
+
+fn missing(around: &Surroundings<'_>, names: &[String]) -> Error {
+    let python = around.interpreter.map_or("python".to_owned(), |path| path.display().to_string());
+    let package = match names {
+        [one] if one == "jupyter-notebook" => "notebook",
+        [one] if one == "jupyter-server" => "jupyter_server",
+        [one] if one == "jupyter-nbclassic" => "nbclassic",
+        [one] if one == SINGLE_USER => "jupyterhub jupyterlab",
+        _ => "jupyterlab",
+    };
+    Error::new(Exit::NotFound, format!("mode jupyter has nothing to start: no {}", names.join(", no ")))
+        .because(format!("neither beside {python} nor on PATH"))
+        .hint(format!("in the image: RUN {python} -m pip install {package}"))
+        .hint(format!("or at each start: -e TRAINIT_JUPYTER_INSTALL={}", show::quoted(package.as_ref())))
+}
+
+fn taken(port: u16, who: &str) -> Error {
+    Error::new(Exit::Transient(Family::Host), format!("port {port} is taken, and Jupyter has to listen there"))
+        .because(format!("{who} listens on it"))
+        .hint("end that, or take another port: -e TRAINIT_JUPYTER_PORT=8889")
+}
+
+/// The file with certificate and key; none: plain HTTP.
+fn certificate(around: &Surroundings<'_>) -> Option<PathBuf> {
+    match &around.settings.jupyter_certificate.value {
+        Some(path) if path.as_os_str() != "generate" => Some(around.workdir.join(path)),
+        _ if is_made(around) => {
+            let data = around.environment.get("JUPYTER_DATA_DIR").map(PathBuf::from);
+            let home = || around.environment.get("HOME").map(|home| Path::new(home).join(".local/share/jupyter"));
+            Some(data.or_else(home).unwrap_or_else(|| around.private.to_owned()).join("notebook.pem"))
+        }
+        _ => None,
+    }
+}
+
+fn is_made(around: &Surroundings<'_>) -> bool {
+    match &around.settings.jupyter_certificate.value {
+        Some(path) => path.as_os_str() == "generate",
+        None => around.environment.get("GEN_CERT").is_some(),
+    }
+}
+
+fn make(path: PathBuf) -> Made {
+    let words = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 365 -subj /CN=localhost -addext \
+                 subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout";
+    let mut command: Vec<OsString> = words.split_whitespace().map(OsString::from).collect();
+    command.extend([path.clone().into(), "-out".into(), path.clone().into()]);
+    let hint =
+        "install openssl in the image, or name a file with a certificate and its key: jupyter.certificate".to_owned();
+    Made { path, command, hint }
+}
+
+fn is_https(around: &Surroundings<'_>, arguments: &Arguments) -> bool {
+    certificate(around).is_some() || arguments.has("certfile", &["certfile"])
+}
+
+/// What docker-stacks' users name to be kept from Jupyter and its kernels; and a port that a Kubernetes service of the name `jupyter`
+/// has put there, which Jupyter would stumble over.
+fn unwanted(environment: &Environment) -> Vec<OsString> {
+    let named = environment.text("JUPYTER_ENV_VARS_TO_UNSET").unwrap_or_default();
+    let named = named.split(',').map(str::trim).filter(|name| !name.is_empty()).map(OsString::from);
+    let linked = environment.text("JUPYTER_PORT").filter(|port| port.starts_with("tcp://"));
+    named.chain(linked.map(|_| "JUPYTER_PORT".into())).collect()
+}
+
+/// For a file of this mode that is written at each start.
+fn file(path: PathBuf, content: impl Into<Vec<u8>>) -> PrivateFile {
+    PrivateFile { path, content: content.into(), keep: false }
+}
+
+#[cfg(test)]
+mod tests;

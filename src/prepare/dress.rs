@@ -13,6 +13,7 @@ use crate::show;
 use crate::state;
 use crate::sys::temporary::Temporary;
 use crate::sys::{ip, random};
+use nix::sys::stat::{Mode, umask};
 use std::ffi::OsString;
 use std::fs::{DirBuilder, Permissions};
 use std::io::{self, Write};
@@ -123,13 +124,19 @@ fn write(file: &PrivateFile) -> Result<()> {
         return Ok(());
     }
     let write = || {
-        let directory = file.path.parent().unwrap_or(Path::new("/"));
-        DirBuilder::new().mode(0o700).recursive(true).create(directory)?;
+        let directory = directory_of(&file.path)?;
         let mut new = Temporary::make(directory, ".trainit-")?;
         new.file().write_all(&file.content)?;
         new.become_file(&file.path, 0o600, false)
     };
     write().map_err(|error: io::Error| internal(&format!("cannot write {}", show::path(&file.path)), &error))
+}
+
+/// Where a private file lies, made where it is not there.
+fn directory_of(path: &Path) -> io::Result<&Path> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    DirBuilder::new().mode(0o700).recursive(true).create(directory)?;
+    Ok(directory)
 }
 
 fn make(made: &Made, environment: &Environment) -> Result<()> {
@@ -142,7 +149,12 @@ fn make(made: &Made, environment: &Environment) -> Result<()> {
         let what = format!("{name} could not make {}", show::path(&made.path));
         Err(Error::new(Exit::NotFound, what).because(why).hint(made.hint.clone()))
     };
-    match program::capture(command, Some(Instant::now() + PATIENCE)) {
+    // What it makes is private from its first byte on. That there is no directory is for it to tell.
+    let _ = directory_of(&made.path);
+    let mask = umask(Mode::from_bits_truncate(0o077));
+    let answer = program::capture(command, Some(Instant::now() + PATIENCE));
+    umask(mask);
+    match answer {
         Ok(answer) if answer.succeeded() && made.path.exists() => {
             std::fs::set_permissions(&made.path, Permissions::from_mode(0o600))
                 .map_err(|error| internal(&format!("cannot close {}", show::path(&made.path)), &error))

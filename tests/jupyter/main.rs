@@ -1,0 +1,236 @@
+//! Mode jupyter with the real thing: its HTTP and websocket API, a browser, a hub's single-user server, and nothing secret where others
+//! look.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod lab;
+
+use lab::{Lab, stand_ins};
+use nix::sys::signal::Signal;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use support::look::{until, until_true};
+use support::{Running, has};
+
+/// The address that is told, and its token.
+fn told(running: &Running) -> (String, Option<String>) {
+    let line = running.error_with("Jupyter: http");
+    let url = line.trim().trim_start_matches("Jupyter: ").to_owned();
+    let token = url.split_once("?token=").map(|(_, token)| token.to_owned());
+    (url, token)
+}
+
+const TELL: &str = r#"
+import os
+print(os.environ["DATASET"], os.environ["TRAINIT_RUN_MODE"], os.getcwd())
+print([name for name in os.environ if name.startswith("JUPYTER") and ("TOKEN" in name or "PASSWORD" in name)])
+"#;
+
+/// Goes on for an hour, and saves when it is interrupted.
+const TRAIN: &str = r#"
+import time
+print("goes on", flush=True)
+try:
+    time.sleep(3600)
+except KeyboardInterrupt:
+    open("saved", "w").write("checkpoint")
+"#;
+
+#[test]
+fn a_cell_runs_with_the_containers_environment_nothing_secret_is_seen_and_a_stop_lets_it_save() {
+    let Some(lab) = Lab::new() else { return };
+    let lab = lab.with("JUPYTER_TOKEN", "").with("DATASET", "a \"b\" $c\nd");
+    let mut running = lab.start(&["jupyter"]);
+    let (url, token) = told(&running);
+    let token = token.unwrap();
+    assert_eq!(url, format!("http://localhost:{}/lab?token={token}", lab.port));
+    assert!(token.len() == 48 && token.bytes().all(|byte| byte.is_ascii_hexdigit()), "{token}");
+    assert!(lab.is_ready(&mut running).contains(&format!("(port {} answers)", lab.port)));
+
+    let root = format!("http://127.0.0.1:{}/", lab.port);
+    assert_eq!(lab.client(&[&root, "execute", ""]), serde_json::json!({"without": 403, "api": 200}));
+    let out = lab.client(&[&root, "execute", TELL, &token])["out"].as_str().unwrap().to_owned();
+    let code = lab.path("code").canonicalize().unwrap();
+    assert_eq!(out, format!("a \"b\" $c\nd jupyter {}\n[]\n", code.display()));
+
+    let status = lab.ask(&["status"]).1;
+    assert!(status.contains(&format!("port       {}", lab.port)), "{status}");
+    let (state, report) = (lab.run_dir().join("state.json"), lab.path("report.json"));
+    let seen = [status, lab.ask(&["status", "--json"]).1, read(&state), read(&report), command_lines()].concat();
+    assert!(!seen.contains(&token), "the token is seen by others");
+    assert_eq!(modes_of_secrets(&lab.run_dir(), &token), [0o600, 0o600], "the files with the token");
+
+    assert_eq!(lab.client(&[&root, "execute", TRAIN, &token])["out"], "goes on\n");
+    running.signal(Signal::SIGTERM as i32);
+    let finished = running.finish();
+    assert_eq!(finished.code, Some(0), "{}", finished.err);
+    assert!(finished.err.contains("Shutting down 2 kernels"), "{}", finished.err);
+    assert!(!finished.err.contains(&token), "the token is told again");
+    assert_eq!(read(&lab.path("code/saved")), "checkpoint");
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every command line that `ps` shows.
+fn command_lines() -> String {
+    let entries = Path::new("/proc").read_dir().unwrap().flatten();
+    let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    lines.map(|line| String::from_utf8_lossy(&line).into_owned() + "\n").collect()
+}
+
+/// Permissions of the files below a directory that hold a text.
+fn modes_of_secrets(directory: &Path, text: &str) -> Vec<u32> {
+    let mut modes = Vec::new();
+    for entry in directory.read_dir().unwrap().flatten() {
+        match entry.metadata().unwrap() {
+            found if found.is_dir() => modes.extend(modes_of_secrets(&entry.path(), text)),
+            found if read(&entry.path()).contains(text) => modes.push(found.permissions().mode() & 0o777),
+            _ => {}
+        }
+    }
+    modes
+}
+
+#[test]
+fn a_browser_opens_the_address_that_was_told() {
+    let Some(lab) = Lab::new().filter(|_| has("chromium")) else { return };
+    let mut running = lab.start(&["jupyter"]);
+    let (url, _) = told(&running);
+    lab.is_ready(&mut running);
+    let picture = Path::new(env!("CARGO_TARGET_TMPDIR")).join("jupyter-lab.png");
+    let _ = std::fs::remove_file(&picture);
+    let profile = lab.path("home").join("browser");
+    let browse = |what: &str| {
+        let options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1280,800"];
+        let mut browser = Command::new("chromium");
+        browser.args(options).arg(format!("--user-data-dir={}", profile.display()));
+        browser.args(["--timeout=20000", "--virtual-time-budget=20000", what, &url]).stdin(Stdio::null());
+        String::from_utf8_lossy(&browser.output().unwrap().stdout).into_owned()
+    };
+    let page =
+        until("JupyterLab in the browser", || Some(browse("--dump-dom")).filter(|page| page.contains("jp-LabShell")));
+    assert!(!page.contains("Token authentication is enabled"), "it is asked to log in");
+    browse(&format!("--screenshot={}", picture.display()));
+    let picture = std::fs::read(&picture).unwrap();
+    assert!(picture.starts_with(b"\x89PNG") && picture.len() > 10_000, "{} bytes", picture.len());
+}
+
+#[test]
+fn behind_a_prefix_with_a_certificate_the_password_opens_and_nothing_else_does() {
+    let Some(lab) = Lab::new().filter(|_| has("openssl")) else { return };
+    let lab =
+        lab.with("JUPYTER_PASSWORD", "pass wörd").with("NB_PREFIX", "/notebook/team/jane").with("GEN_CERT", "yes");
+    let lab = lab.with("DOCKER_STACKS_JUPYTER_CMD", "notebook");
+    let mut running = lab.start(&["jupyter"]);
+    let (url, token) = told(&running);
+    assert_eq!((url, token), (format!("https://localhost:{}/notebook/team/jane/tree", lab.port), None));
+    running.error_with("log in with the password of JUPYTER_PASSWORD");
+    lab.is_ready(&mut running);
+    let root = format!("https://127.0.0.1:{}/notebook/team/jane/", lab.port);
+    assert_eq!(lab.client(&[&root, "execute", ""])["without"], 403);
+    assert_eq!(lab.client(&[&root, "login", "wrong"])["kernels"], 403);
+    assert_eq!(lab.client(&[&root, "login", "pass wörd"])["kernels"], 200);
+    let certificate = lab.path("home/.local/share/jupyter/notebook.pem");
+    assert_eq!(certificate.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!command_lines().contains("pass wörd"));
+}
+
+#[test]
+fn a_hubs_server_listens_where_the_hub_says_and_lets_nobody_in_by_itself() {
+    let Some(lab) = Lab::new() else { return };
+    let hub_port = lab::free_port();
+    let mut hub = lab.client_command(&[&hub_port.to_string(), "hub"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut asked = BufReader::new(hub.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let hub_url = format!("http://127.0.0.1:{hub_port}/hub/");
+    let lab = lab
+        .with("JUPYTERHUB_API_TOKEN", "hub-secret")
+        .with("JUPYTERHUB_API_URL", &format!("{hub_url}api"))
+        .with("JUPYTERHUB_BASE_URL", "/")
+        .with("JUPYTERHUB_CLIENT_ID", "jupyterhub-user-jane")
+        .with("JUPYTERHUB_HOST", "")
+        .with("JUPYTERHUB_OAUTH_CALLBACK_URL", "/user/jane/oauth_callback")
+        .with("JUPYTERHUB_USER", "jane")
+        .with("JUPYTERHUB_SERVICE_PREFIX", "/user/jane/");
+    let url = format!("http://127.0.0.1:{}/user/jane/", lab.port);
+    let lab = lab.with("JUPYTERHUB_SERVICE_URL", &url);
+    let mut running = lab.start(&["jupyter"]);
+    assert!(running.error_with("JupyterHub: at").contains("/user/jane/"));
+    lab.is_ready(&mut running);
+    assert!(asked.any(|line| line.contains("GET /hub/api")), "it does not speak to the hub");
+    assert_eq!(lab.client(&[&url, "execute", ""])["without"], 403);
+    assert!(!command_lines().contains("hub-secret"));
+    running.signal(Signal::SIGTERM as i32);
+    let ended = running.finish();
+    let _ = hub.kill();
+    let _ = hub.wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_with_who_has_it() {
+    let programs = stand_ins(&["jupyter-lab"]);
+    let lab = Lab::with_programs(programs.path());
+    let _taken = TcpListener::bind(("127.0.0.1", lab.port)).unwrap();
+    let finished = lab.launch(&["jupyter"]).finish();
+    assert_eq!(finished.code, Some(214), "{}", finished.err);
+    let who = format!("port {} is taken", lab.port);
+    assert!(
+        finished.err.contains(&who) && finished.err.contains(&format!("pid {}", std::process::id())),
+        "{}",
+        finished.err
+    );
+}
+
+#[test]
+fn without_jupyter_the_line_that_installs_it_is_told() {
+    let programs = stand_ins(&[]);
+    std::os::unix::fs::symlink("/bin/true", programs.path().join("python3")).unwrap();
+    let finished = Lab::with_programs(programs.path()).launch(&["jupyter"]).finish();
+    let python = programs.path().join("python3");
+    assert_eq!(finished.code, Some(127), "{}", finished.err);
+    for line in
+        [&format!("RUN {} -m pip install jupyterlab", python.display()), "-e TRAINIT_JUPYTER_INSTALL=jupyterlab"]
+    {
+        assert!(finished.err.contains(line), "{line}: {}", finished.err);
+    }
+}
+
+#[test]
+fn a_typed_command_line_keeps_its_words() {
+    let programs = stand_ins(&["jupyter"]);
+    for words in [&["jupyter", "lab", "--port", "9999"][..], &["jupyter", "nbconvert", "x.ipynb"]] {
+        let finished = Lab::with_programs(programs.path()).launch(words).finish();
+        assert_eq!((finished.code, finished.out.trim()), (Some(0), words.join(" ").as_str()), "{}", finished.err);
+        let mode = if words.contains(&"lab") { "· jupyter ·" } else { "· train ·" };
+        assert!(finished.err.contains(mode), "{}", finished.err);
+    }
+}
+
+#[test]
+fn an_empty_token_among_the_options_ends_the_start() {
+    let programs = stand_ins(&["jupyter-lab"]);
+    let lab = Lab::with_programs(programs.path()).with("NOTEBOOK_ARGS", "--ServerApp.token=''");
+    let finished = lab.launch(&["jupyter"]).finish();
+    assert_eq!(finished.code, Some(78), "{}", finished.err);
+    assert!(finished.err.contains("its token is empty") && finished.out.is_empty(), "{}", finished.err);
+}
+
+#[test]
+fn what_is_to_be_installed_is_looked_for_like_requirements() {
+    let Some(lab) = Lab::new() else { return };
+    let lab = lab.with("TRAINIT_JUPYTER_INSTALL", "jupyterlab notebook");
+    let mut running = lab.start(&["jupyter"]);
+    let line = running.error_with("jupyter.txt");
+    // The environment is kept from one run of the tests to the next.
+    let answers = ["2 requirements, satisfied already", "unchanged since it was installed"];
+    assert!(answers.iter().any(|answer| line.contains(answer)), "{line}");
+    until_true("the end of the preparations", || running.errors_so_far().iter().any(|line| line.contains("start")));
+    assert!(running.is_alive());
+}

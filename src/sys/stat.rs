@@ -5,11 +5,12 @@ use super::mountinfo::{self, Mount};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
-use std::ffi::CString;
+use std::ffi::{CString, c_int};
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 /// `stx_mnt_id` is filled in (Linux 5.8). The unique id of later kernels is not asked for: mountinfo does not have it.
 const MNT_ID: u32 = 0x1000;
@@ -56,26 +57,28 @@ fn by_descriptor(path: &Path) -> nix::Result<Option<u64>> {
 }
 
 fn by_statx(path: &Path) -> nix::Result<OnMount> {
-    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
-    let mut answer = MaybeUninit::<libc::statx>::zeroed();
-    // SAFETY: the path ends with NUL, and the answer has the size that the call fills in.
-    let result = unsafe {
-        libc::statx(
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            libc::AT_STATX_DONT_SYNC,
-            libc::STATX_TYPE | MNT_ID,
-            answer.as_mut_ptr(),
-        )
-    };
-    Errno::result(result)?;
-    // SAFETY: all bit patterns are valid, and it was zeroed before.
-    let answer = unsafe { answer.assume_init() };
+    let answer = statx(path, libc::AT_STATX_DONT_SYNC, libc::STATX_TYPE | MNT_ID)?;
     let told = |mask: u64, value| (answer.stx_attributes_mask & mask != 0).then_some(value);
     Ok(OnMount {
         id: (answer.stx_mask & MNT_ID != 0).then_some(answer.stx_mnt_id),
         is_root: told(ATTR_MOUNT_ROOT, answer.stx_attributes & ATTR_MOUNT_ROOT != 0),
     })
+}
+
+/// When a file was made, where its file system keeps that. The standard library asks only with glibc.
+pub fn born(path: &Path) -> Option<SystemTime> {
+    let answer = statx(path, 0, libc::STATX_BTIME).ok().filter(|answer| answer.stx_mask & libc::STATX_BTIME != 0)?;
+    let seconds = Duration::from_secs(u64::try_from(answer.stx_btime.tv_sec).ok()?);
+    SystemTime::UNIX_EPOCH.checked_add(seconds + Duration::from_nanos(answer.stx_btime.tv_nsec.into()))
+}
+
+fn statx(path: &Path, flags: c_int, mask: u32) -> nix::Result<libc::statx> {
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+    let mut answer = MaybeUninit::<libc::statx>::zeroed();
+    // SAFETY: the path ends with NUL, and the answer has the size that the call fills in.
+    Errno::result(unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), flags, mask, answer.as_mut_ptr()) })?;
+    // SAFETY: all bit patterns are valid, and it was zeroed before.
+    Ok(unsafe { answer.assume_init() })
 }
 
 /// What kind of file system a path lies on, by the number that statfs(2) gives: for where the mount table does not tell.
@@ -108,6 +111,14 @@ mod tests {
         assert_eq!(crate::sys::mountinfo::with_id(&table, id).unwrap().kind(), b"proc");
         assert_eq!(mount_of(Path::new("/proc")).unwrap().is_root, Some(true));
         assert_eq!(proc.is_root, Some(false));
+    }
+
+    #[test]
+    fn what_was_made_just_now_is_young() {
+        let place = tempfile::tempdir().unwrap();
+        let Some(born) = born(place.path()) else { return println!("SKIPPED: this kernel's /tmp keeps no such time") };
+        assert!(born.elapsed().is_ok_and(|age| age < Duration::from_secs(60)), "{born:?}");
+        assert_eq!(super::born(Path::new("/no/such/path")), None);
     }
 
     #[test]

@@ -25,7 +25,7 @@ fn an_empty_mount_is_told_from_a_forgotten_one() {
     let Some(python) = image(Image::Python) else { return };
     let empty = tempfile::tempdir().expect("a temporary directory");
     let run = Run::of(&python).with(&format!("-e TRAINIT_DATA=/data -v {}:/data:ro", empty.path().display()));
-    refused(run, 111).expect_text(&["/data", "empty"]);
+    refused(run, 111).expect_text(&["/data is mounted, but empty", "the source ends in ", ", made "]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::super::step::{Answer, Trouble};
 use super::Data;
 use crate::show;
 use crate::sys::mountinfo::Mount;
+use crate::sys::stat;
 use crate::sys::volume::Volume;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
@@ -37,7 +38,7 @@ impl Data {
             return trouble.because(because).advice(advice).found();
         }
         trouble
-            .because(self.made_by_engine(meta.created().ok()))
+            .because(self.made_by_engine(stat::born(&self.site.path)))
             .remedy(self.site.mount_it(self.site.mount().is_some_and(Mount::is_read_only)))
             .advice(self.site.refuse_missing())
             .found()

@@ -37,6 +37,8 @@ impl Guest {
         let directory = tempfile::tempdir().unwrap();
         let shared = directory.path().display().to_string();
         std::fs::write(directory.path().join("init"), include_str!("guest.sh")).unwrap();
+        // The build may lie where the guest has other file systems.
+        std::fs::copy(env!("CARGO_BIN_EXE_trainit"), directory.path().join("trainit")).unwrap();
         // The guest knows no environment but what the kernel's command line hands to its init.
         let words = [
             "mem=256M".to_owned(),
@@ -50,7 +52,7 @@ impl Guest {
             format!("uml_dir={shared}"),
             format!("D={shared}"),
             format!("SHARED={shared}"),
-            format!("TRAINIT={}", env!("CARGO_BIN_EXE_trainit")),
+            format!("TRAINIT={shared}/trainit"),
             "init=/bin/sh".to_owned(),
             "--".to_owned(),
             format!("{shared}/init"),

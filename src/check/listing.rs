@@ -67,9 +67,14 @@ pub fn count(directory: &Path, wanted: u64) -> Result<Listing, Errno> {
     Ok(listing)
 }
 
-/// Entries that say nothing about whether somebody put data there: the links of a ConfigMap (`..data`), what a file system makes.
+/// What the checks write begins so.
+pub const PROBE: &str = ".trainit-probe.";
+
+/// Entries that say nothing about whether somebody put data there: the links of a ConfigMap (`..data`), what a file system makes, and
+/// what the check of an output at the same place is just trying.
 fn is_furniture(name: &OsStr) -> bool {
     name.as_bytes().starts_with(b"..")
+        || name.as_bytes().starts_with(PROBE.as_bytes())
         || matches!(name.as_bytes(), b"lost+found" | b".snapshot" | b".snapshots" | b".zfs")
 }
 
@@ -176,7 +181,7 @@ mod tests {
 
     #[test]
     fn what_a_file_system_or_kubernetes_puts_there_is_not_data() {
-        let directory = directory(&["lost+found/", "..data", "..2026_11/"]);
+        let directory = directory(&["lost+found/", "..data", "..2026_11/", ".trainit-probe.7.a1"]);
         assert_eq!(count(directory.path(), 1).unwrap().entries, 0);
     }
 

@@ -1,6 +1,7 @@
 //! Paths that the workload writes: really writable as this user (by writing), with room, and not lost with the container. How much
 //! room there is, is asked in `space`.
 
+use super::listing::PROBE as PROBE_NAME;
 use super::rules::Rules;
 use super::site::{self, Lies, Site};
 use super::space::{self, Room};
@@ -264,7 +265,7 @@ fn skew(stamped: SystemTime, begun: SystemTime, now: SystemTime) -> Duration {
 /// A name that nobody else has: replicas share the directory, and may have the same pid. It is only ever created, never opened.
 fn probe_name() -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    format!(".trainit-probe.{}.{:x}", std::process::id(), now.as_nanos())
+    format!("{PROBE_NAME}{}.{:x}", std::process::id(), now.as_nanos())
 }
 
 /// Not every file system can sync.

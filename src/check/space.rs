@@ -1,5 +1,6 @@
 //! How much room a directory has: space and inodes as the file system tells them, and a quota by asking for the room for real.
 
+use super::listing::PROBE;
 use super::site::Site;
 use super::step::{Answer, Trouble};
 use super::trouble;
@@ -102,9 +103,7 @@ fn try_to_allocate(directory: &Path, bytes: u64) -> Result<(), Errno> {
     let nameless = File::options().write(true).custom_flags(O_TMPFILE).mode(0o600).open(directory);
     let file = match nameless {
         Ok(file) => file,
-        Err(_) => {
-            Temporary::make(directory, ".trainit-probe.").map_err(trouble::errno)?.unnamed().map_err(trouble::errno)?
-        }
+        Err(_) => Temporary::make(directory, PROBE).map_err(trouble::errno)?.unnamed().map_err(trouble::errno)?,
     };
     fallocate(&file, FallocateFlags::empty(), 0, length)
 }

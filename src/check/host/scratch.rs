@@ -2,6 +2,7 @@
 //! they are asked about together with the machine, unless one of them lies on a file system that may hang.
 
 use super::check;
+use crate::check::listing::PROBE;
 use crate::check::rules::Rules;
 use crate::check::site::Site;
 use crate::check::step::{Answer, Step, Subject, Trouble};
@@ -118,7 +119,7 @@ fn write_to(directory: &Path) -> Result<(), Errno> {
     let written = match nameless.map_err(trouble::errno) {
         Ok(mut file) => file.write_all(&PAGE),
         Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {
-            Temporary::make(directory, ".trainit-probe.").and_then(|mut file| file.file().write_all(&PAGE))
+            Temporary::make(directory, PROBE).and_then(|mut file| file.file().write_all(&PAGE))
         }
         Err(errno) => return Err(errno),
     };

@@ -61,5 +61,4 @@ macro_rules! program {
 }
 
 /// The program in PTX, which every driver compiles for its GPU: for GPUs since Turing, and for older ones.
-pub const PROGRAMS: [&str; 2] =
-    [program!(".version 6.3\n.target sm_75\n"), program!(".version 5.0\n.target sm_50\n")];
+pub const PROGRAMS: [&str; 2] = [program!(".version 6.3\n.target sm_75\n"), program!(".version 5.0\n.target sm_50\n")];

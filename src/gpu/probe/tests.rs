@@ -47,3 +47,63 @@ fn nothing_is_asked_where_nothing_is_wanted() {
     let missing = GpuHelper::Path("/no/such/helper".into());
     assert_eq!(ask(Level::Driver, &missing).cuda.outcome, Outcome::NotExecuted { errno: Errno::ENOENT as i32 });
 }
+
+// The helper's pure parts, as they stand in its sources.
+#[allow(dead_code, reason = "the helper uses the rest")]
+#[path = "../../../probe/arithmetic.rs"]
+mod arithmetic;
+#[allow(dead_code, reason = "the helper uses the rest")]
+#[path = "../../../probe/pattern.rs"]
+mod pattern;
+#[allow(dead_code, reason = "the helper uses the rest")]
+#[path = "../../../probe/report.rs"]
+mod report;
+
+/// What a report of one call with these values is read as.
+fn read_back(values: impl FnOnce(&mut report::Report)) -> Vec<String> {
+    let mut report = report::Report::new();
+    report.raw(b"probe\t1\ncall\tf\ngot\t0\t1");
+    values(&mut report);
+    report.end();
+    let transcript = transcript::parse(report.pending());
+    transcript.calls.first().and_then(|call| call.values()).unwrap_or_default().to_vec()
+}
+
+#[test]
+fn what_the_helper_writes_is_read_back() {
+    let numbers = [0, 7, i64::MAX, i64::MIN, -1];
+    let read = read_back(|report| numbers.iter().for_each(|number| report.number(*number)));
+    assert_eq!(read, numbers.map(|number| number.to_string()));
+    let uuid =
+        read_back(|report| report.uuid(b"GPU-", b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\xff"));
+    assert_eq!(uuid, ["GPU-00010203-0405-0607-0809-0a0b0c0d0eff"]);
+}
+
+#[test]
+fn what_a_library_says_breaks_no_line_and_fills_no_room() {
+    assert_eq!(read_back(|report| report.field(b"two\nlines\tand a tab")), ["two lines and a tab"]);
+    let long = read_back(|report| report.field(&[b'x'; 9000]));
+    assert_eq!(long.first().map(String::len), Some(report::LONGEST / 2));
+    let mut full = report::Report::new();
+    (0..20).for_each(|_| full.field(&[b'x'; 9000]));
+    assert!(full.is_full() && full.pending().len() <= report::LONGEST * 4);
+}
+
+#[test]
+fn every_word_of_the_pattern_differs_and_a_wrong_one_is_counted() {
+    let mut piece = vec![0; 4096];
+    pattern::fill(&mut piece, 5, 1 << 20);
+    let distinct: std::collections::BTreeSet<u64> = piece.iter().copied().collect();
+    assert_eq!((distinct.len(), pattern::differing(&piece, 5, 1 << 20)), (4096, 0));
+    piece.swap(1, 2);
+    assert_eq!(pattern::differing(&piece, 5, 1 << 20), 2, "memory that answers for another address");
+    assert_eq!(pattern::differing(&piece, 6, 1 << 20), 4096, "what another GPU was sent");
+}
+
+#[test]
+fn threads_of_one_kind_come_to_the_same_sum_and_others_to_others() {
+    let sums: std::collections::BTreeSet<u32> = (0..arithmetic::KINDS as u32).map(arithmetic::expected).collect();
+    assert_eq!(sums.len(), arithmetic::KINDS);
+    assert_eq!(arithmetic::expected(3), arithmetic::expected(3 + 64 * 999));
+    assert!(arithmetic::PROGRAMS.iter().all(|program| program.ends_with('\0') && program.is_ascii()));
+}

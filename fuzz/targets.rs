@@ -12,7 +12,7 @@ use trainit::environment::Environment;
 use trainit::identity::accounts::{self, Edit};
 use trainit::state::Record;
 use trainit::sys::{Root, cgroup, credentials, executable, mountinfo, proc, signal};
-use trainit::{check, cli, config, deps, git, gpu, handover, hooks, show};
+use trainit::{check, cli, config, deps, git, gpu, handover, hooks, mode, show};
 
 /// One thing to fuzz.
 pub struct Target {
@@ -58,6 +58,7 @@ pub const TARGETS: &[Target] = &[
     target("pip_conf", |bytes| _ = deps::pip::parse(bytes)),
     target("proc_stat", |bytes| _ = proc::parse_start_time(bytes)),
     target("proc_status", |bytes| _ = proc::parse_status(bytes)),
+    target("public_keys", public_keys),
     target("requirements", requirements),
     target("store", store_files),
     target("show", words_for_people),
@@ -327,4 +328,12 @@ fn installer_words(bytes: &[u8]) {
     let mut progress = deps::progress::Progress::default();
     text(words).lines().for_each(|line| progress.hear(line));
     assert!(!progress.words().contains('\n'));
+}
+
+/// A key is taken as it stands, on one line; a line that is none is told by a number that it has.
+fn public_keys(bytes: &[u8]) {
+    let keys = mode::ssh::keys::read(bytes);
+    let lines = String::from_utf8_lossy(bytes).lines().count();
+    assert!(keys.lines.iter().all(|line| !line.contains(['\n', '\r']) && !line.is_empty()));
+    assert!(keys.bad.iter().all(|(number, _)| (1..=lines).contains(number)));
 }

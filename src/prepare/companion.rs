@@ -7,7 +7,7 @@ use super::launch;
 use super::policy::Grace;
 use super::preview;
 use super::story::{self, Ready, Story};
-use super::{host, refuse};
+use super::{host, person, refuse};
 use crate::check;
 use crate::environment::Environment;
 use crate::error::Result;
@@ -56,6 +56,7 @@ fn tell(story: &mut Story, words: &[OsString], beside: &Beside<'_>) -> Result<Re
     story.hook(Stage::BeforeStart, &scene.settings, &plan.command, &mut environment)?;
     story.console = Console::new(&scene.settings, scene.ground());
     let wanted = Wanted { plan: &plan, request: story::request(&scene, &plan), run_dir, grace: grace.time };
+    person::log_in(&plan, None, &mut environment);
     let command = story.dress(&scene, &wanted, plan.command.clone(), &mut environment)?;
     host::raise_limits(&scene.settings);
     story.console.line(&format!("companion {}: {}", plan.mode, show::command(&command)));

@@ -26,8 +26,15 @@ pub fn directory<'a>(scene: &'a Scene, plan: &Plan) -> &'a Path {
     if code { &scene.code } else { &scene.workdir }
 }
 
-/// The variables that a login sets, where nobody has: tmux, editors and `whoami`-like tools ask for them.
+/// The variables that a login sets, where nobody has: tmux, editors and `whoami`-like tools ask for them. For sessions of ssh the server
+/// does most of it.
 pub fn log_in(plan: &Plan, identity: Option<&Identity>, environment: &mut Environment) {
+    if [SHELL, "ssh"].contains(&plan.mode.as_str()) {
+        let has_language = ["LC_ALL", "LC_CTYPE", "LANG"].iter().any(|name| environment.get(name).is_some());
+        if !has_language && LOCALES.iter().any(|locale| Path::new(locale).is_dir()) {
+            environment.set("LANG", "C.UTF-8");
+        }
+    }
     if plan.mode != SHELL {
         return;
     }
@@ -40,10 +47,6 @@ pub fn log_in(plan: &Plan, identity: Option<&Identity>, environment: &mut Enviro
     if terminal::is_attended() {
         // As Docker has it; Kubernetes sets none.
         environment.set_default("TERM", "xterm");
-    }
-    let has_language = ["LC_ALL", "LC_CTYPE", "LANG"].iter().any(|name| environment.get(name).is_some());
-    if !has_language && LOCALES.iter().any(|locale| Path::new(locale).is_dir()) {
-        environment.set("LANG", "C.UTF-8");
     }
 }
 

@@ -133,8 +133,8 @@ impl Story {
         host::share_cpus(scene, &mut environment).iter().for_each(|line| self.console.line(line));
         self.hook(Stage::BeforeStart, &scene.settings, &command, &mut environment)?;
         let wanted = Wanted { plan, request: request(scene, plan), run_dir, grace };
-        let command = self.dress(scene, &wanted, command, &mut environment)?;
         person::log_in(plan, scene.user.as_ref().map(|user| &user.identity), &mut environment);
+        let command = self.dress(scene, &wanted, command, &mut environment)?;
         self.greet(scene, &wanted.request, plan, &environment);
         host::raise_limits(&scene.settings);
         Ok(Ready { command, environment })

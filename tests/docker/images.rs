@@ -20,6 +20,8 @@ pub enum Image {
     Cuda,
     /// The same as `Python`, with an /etc/passwd that group 0 may write, as images for OpenShift have it.
     OpenAccounts,
+    /// The same as `Python`, after `trainit env --install`.
+    Installed,
     /// Another of docker/bases, on what `Alpine` is made of: there the same steps take a moment.
     Base(&'static str),
 }
@@ -34,7 +36,7 @@ fn built(which: Image) -> String {
     if which != Image::Scratch {
         built(Image::Scratch);
     }
-    if which == Image::OpenAccounts {
+    if [Image::OpenAccounts, Image::Installed].contains(&which) {
         built(Image::Python);
     }
     let mut images = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,6 +50,10 @@ fn build(which: Image) -> String {
         Image::Alpine => build_base("alpine", &script("busybox-image.sh", &[])),
         Image::Cuda => build_base("nvidia-cuda", &script("base-image.sh", &[])),
         Image::OpenAccounts => build_text("open-accounts", "RUN chmod g=u /etc/passwd\n", &tag("python-slim")),
+        Image::Installed => {
+            let lines = "RUN trainit env --install\nENV BASH_ENV=/etc/profile.d/zz-trainit.sh\n";
+            build_text("installed", lines, &tag("python-slim"))
+        }
         Image::Base("jupyter-docker-stacks") => build_base("jupyter-docker-stacks", &build_stacks_stand_in()),
         Image::Base(name) => build_base(name, &script("busybox-image.sh", &[])),
     }

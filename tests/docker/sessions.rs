@@ -145,6 +145,22 @@ fn a_session_gets_the_workloads_environment_also_where_the_entrypoint_was_replac
 }
 
 #[test]
+fn every_shell_of_an_image_that_installs_it_has_the_workloads_environment() {
+    let Some(image) = image(Image::Installed) else { return };
+    let given = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(given.path().join("trainit.yaml"), "env: {ODD: \"it's $HOME\"}\n").expect("a file");
+    let settings = format!("-v {}:/given:ro -e TRAINIT_CONFIG=/given/trainit.yaml", given.path().display());
+    let job = Run::of(&image).with(&settings).command(&["sleep", "1000"]).start();
+    wait_until_ready(&job);
+    let path = job.exec(&["sh", "-c", "echo $PATH"]);
+    let expected = format!("it's $HOME|{}", String::from_utf8_lossy(&path.stdout));
+    for shell in [&["bash", "-lc"][..], &["bash", "-c"], &["bash", "-ic"], &["sh", "-lc"]] {
+        let session = job.exec(&[shell, &["echo \"$ODD|$PATH\""]].concat());
+        assert_eq!(String::from_utf8_lossy(&session.stdout), expected, "{shell:?}: {session:?}");
+    }
+}
+
+#[test]
 fn a_second_trainit_in_a_session_leaves_the_first_alone() {
     let Some(python) = image(Image::Python) else { return };
     let job = Run::of(&python).command(&["sleep", "1000"]).start();

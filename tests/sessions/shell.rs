@@ -106,7 +106,8 @@ fn a_stop_ends_the_shell_at_once_and_keeps_its_history() {
 fn the_lines_above_the_first_prompt_can_be_left_away() {
     let Some(session) = shell(&[]) else { return };
     session.person.shows("python  ");
-    session.person.shows("set     USER LOGNAME");
+    session.person.shows("set     ");
+    session.person.shows("USER LOGNAME");
     session.person.shows("TRAINIT_SHELL_BANNER=off");
     session.person.shows("ready> ");
     let Some(session) = shell(&[("TRAINIT_SHELL_BANNER", "off")]) else { return };

@@ -45,6 +45,9 @@ pub fn read(text: &[u8]) -> Keys {
 }
 
 fn check(line: &str) -> Result<(), &'static str> {
+    if line.chars().any(|c| c.is_control() && c != '\t') {
+        return Err("control characters in it");
+    }
     let (kind, rest) =
         kind_and_rest(line).or_else(|| kind_and_rest(after_options(line)?)).ok_or_else(|| stranger(line))?;
     let blob = rest.split_whitespace().next().ok_or("nothing behind the kind of key: it was cut off")?;
@@ -161,6 +164,7 @@ mod tests {
         assert!(wrong("---- BEGIN SSH2 PUBLIC KEY ----\nAAAA").contains("ssh-keygen -i"));
         assert!(wrong("AAAAC3NzaC1lZDI1NTE5").contains("kind of key is missing"));
         assert!(wrong("~/.ssh/id_ed25519.pub").contains("ssh.authorized_keys"));
+        assert!(wrong(&format!("from=\"a\rb\" {GOOD}")).contains("control characters"));
         assert!(wrong("ssh-rsa").contains("nothing behind"));
         assert!(wrong("ssh-rsa !!!!").contains("no base64"));
         assert!(wrong(&GOOD.replace("ssh-ed25519", "ssh-rsa")).contains("another kind"));

@@ -1,5 +1,5 @@
 //! SSH: sshd of the image, else dropbear, in the foreground and with nothing but keys; for PyCharm, VS Code and plain ssh. Sessions have
-//! the workload's environment.
+//! the workload's environment. It looks at files and asks the server for its version; what is to be changed it gives back.
 
 mod account;
 mod dropbear;
@@ -215,8 +215,12 @@ impl Ssh<'_> {
     fn lines(&self) -> Vec<String> {
         let (port, user) = (self.port, self.user.name.to_string_lossy());
         let reached = match self.around.place {
-            Place::Container => format!("ssh -p {port} {user}@HOST (published with docker run -p {port}:{port})"),
-            Place::Pod => format!("kubectl port-forward POD {port}:{port}, then ssh -p {port} {user}@127.0.0.1"),
+            Place::Container => {
+                // A machine's own server has its port 22.
+                let published = if port == 22 { 2222 } else { port };
+                format!("ssh -p {published} {user}@HOST (published with docker run -p {published}:{port})")
+            }
+            Place::Pod => format!("kubectl port-forward POD 2222:{port}, then ssh -p 2222 {user}@127.0.0.1"),
             Place::Host => format!("ssh -p {port} {user}@HOST"),
         };
         let mut lines = vec![format!("log in: {reached}; {}", self.trusted.words())];

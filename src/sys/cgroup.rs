@@ -31,7 +31,9 @@ pub fn memory_kills(root: &Root) -> Option<u64> {
     let kills = |file: PathBuf| value(&root.read(file).ok()?, "oom_kill");
     // In a container with version 2 and a namespace of its own for groups this is all; the host's root group has no such file.
     kills(PathBuf::from(OWN_EVENTS)).or_else(|| {
-        let groups = parse(&root.read("/proc/self/cgroup").unwrap_or_default());
+        // What is read outlives what is made of it: PID 1's area takes back only its newest piece.
+        let text = root.read("/proc/self/cgroup").unwrap_or_default();
+        let groups = parse(&text);
         candidates(&groups).into_iter().find_map(kills)
     })
 }

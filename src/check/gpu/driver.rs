@@ -17,8 +17,7 @@ const MARGIN: Duration = Duration::from_secs(10);
 
 /// One task, in a process of its own.
 pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
-    let level = scene.settings.gpu_probe.value;
-    if level == GpuProbe::Presence || !Gpus::of(scene, ground).can_be_asked() {
+    if !is_asked(scene, &Gpus::of(scene, ground)) {
         return Vec::new();
     }
     let (scene, rules) = (scene.clone(), *rules);
@@ -30,6 +29,11 @@ pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Ta
     };
     let first = STEPS.first().map(|step| Task::beside(&step.check, &rules, deadline, Box::new(work)));
     first.into_iter().collect()
+}
+
+/// Whether the driver is asked at all.
+pub fn is_asked(scene: &Scene, gpus: &Gpus) -> bool {
+    scene.settings.gpu_probe.value != GpuProbe::Presence && gpus.can_be_asked()
 }
 
 fn ask<'a>(scene: &'a Scene, awaited: &'a dyn Fn(&Facts) -> Option<String>) -> Ask<'a> {

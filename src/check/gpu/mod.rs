@@ -44,11 +44,15 @@ pub struct Gpus {
     image: OnceCell<Option<ImageCuda>>,
     /// The soft limit of open files.
     files: OnceCell<Option<u64>>,
+    /// The driver is asked, too, and one line tells of both.
+    is_told_later: bool,
 }
 
 /// One task: nothing here can hang.
 pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
-    Task::of_machine(STEPS, rules, Gpus::of(scene, ground)).into_iter().collect()
+    let gpus = Gpus::of(scene, ground);
+    let is_asked = health::checks().iter().any(|check| rules.wants(check)) && driver::is_asked(scene, &gpus);
+    Task::of_machine(STEPS, rules, Gpus { is_told_later: is_asked, ..gpus }).into_iter().collect()
 }
 
 impl Gpus {
@@ -63,6 +67,7 @@ impl Gpus {
             loader: OnceCell::new(),
             image: OnceCell::new(),
             files: OnceCell::new(),
+            is_told_later: false,
         }
     }
 
@@ -126,6 +131,25 @@ impl Gpus {
         }
     }
 
+    /// `2 × NVIDIA H200, 140 GiB each, driver 580.159, CUDA 13.0`, as far as it is known.
+    fn described(&self, memory: Option<u64>, cuda: Option<String>) -> String {
+        if self.presence().nodes.is_empty() && self.presence().uncounted.is_none() {
+            return "none, none asked for".to_owned();
+        }
+        let counted = || self.counted();
+        let mut parts = vec![self.presence().uncounted.map_or_else(counted, |way| format!("through {way}"))];
+        parts.extend(memory.map(|bytes| format!("{} each", crate::show::size(bytes))));
+        parts.extend(self.driver_version().map(|version| format!("driver {version}")));
+        parts.extend(cuda.map(|version| format!("CUDA {version}")));
+        if self.presence().is_sliced() {
+            parts.push(self.number(self.presence().devices()));
+        }
+        if self.presence().uncounted.is_none() && self.shown() < self.presence().devices() {
+            parts.push(format!("{} shown to CUDA", self.shown()));
+        }
+        parts.join(", ")
+    }
+
     /// The memory of each, where the kernel tells and all have the same.
     fn memory(&self) -> Option<u64> {
         let mut all = self.presence().nodes.iter().map(|node| node.memory);
@@ -142,22 +166,7 @@ impl Subject for Gpus {
     }
 
     fn summary(&mut self) -> Option<String> {
-        if let Some(way) = self.presence().uncounted {
-            return Some(format!("through {way}"));
-        }
-        if self.presence().nodes.is_empty() {
-            return Some("none, none asked for".to_owned());
-        }
-        let mut parts = vec![self.counted()];
-        parts.extend(self.memory().map(|bytes| format!("{} each", crate::show::size(bytes))));
-        parts.extend(self.driver_version().map(|version| format!("driver {version}")));
-        if self.presence().is_sliced() {
-            parts.push(self.number(self.presence().devices()));
-        }
-        if self.shown() < self.presence().devices() {
-            parts.push(format!("{} shown to CUDA", self.shown()));
-        }
-        Some(parts.join(", "))
+        (!self.is_told_later).then(|| self.described(self.memory(), None))
     }
 
     fn facts(&self) -> Facts {

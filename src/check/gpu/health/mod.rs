@@ -16,7 +16,6 @@ use crate::check::step::{Answer, Subject, Trouble, walk};
 use crate::check::{Facts as Row, Finding, Scene};
 use crate::gpu::facts::{Facts, Gpu, nvml_code};
 use crate::show;
-use serde_json::json;
 
 /// So many GPUs are named in one line.
 const NAMED: usize = 4;
@@ -146,20 +145,19 @@ impl Subject for Health {
 
     fn summary(&mut self) -> Option<String> {
         let facts = &self.facts;
-        let count =
-            facts.cuda.count.or_else(|| u32::try_from(facts.nvml.gpus.len()).ok()).filter(|count| *count > 0)?;
-        let mut parts = vec![format!("{} well", show::count(count.into(), "GPU"))];
-        parts.extend(self.memory().map(|bytes| format!("{} each", show::size(bytes))));
-        parts.extend(facts.cuda.version.or(facts.nvml.cuda_version).map(|version| format!("CUDA {}", cuda(version))));
-        if let Some((reason, time)) = &facts.waited {
-            parts.push(format!("after {} ({})", show::seconds(*time), show::line(reason)));
-        }
-        Some(parts.join(", "))
+        let version = facts.cuda.version.or(facts.nvml.cuda_version).map(cuda);
+        let waited = facts
+            .waited
+            .as_ref()
+            .map(|(reason, time)| format!(", after {} of waiting ({})", show::seconds(*time), show::line(reason)));
+        Some(self.gpus.described(self.memory().or(self.gpus.memory()), version) + &waited.unwrap_or_default())
     }
 
     fn facts(&self) -> Row {
         let driver = serde_json::to_value(&self.facts).unwrap_or_default();
-        [("driver_facts".to_owned(), driver), ("least".to_owned(), json!(self.gpus.demand.least))].into_iter().collect()
+        let mut facts = self.gpus.facts();
+        facts.insert("driver_facts".to_owned(), driver);
+        facts
     }
 }
 

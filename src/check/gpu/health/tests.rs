@@ -38,6 +38,21 @@ fn well() -> Facts {
     Facts { nvml, cuda, ..Facts::default() }
 }
 
+/// The same two, as files tell.
+fn machine() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let information = |number: u32| format!("Model: \t NVIDIA H200\nDevice Minor: \t {number}\n");
+    let gpu = |number: u32| (format!("proc/driver/nvidia/gpus/0000:1{number}:00.0/information"), information(number));
+    let version = ("proc/driver/nvidia/version".to_owned(), "NVRM version: Module  570.172.08  x".to_owned());
+    let nodes = ["dev/nvidia0", "dev/nvidia1"].map(|node| (node.to_owned(), String::new()));
+    for (path, text) in nodes.into_iter().chain([gpu(0), gpu(1), version]) {
+        let path = directory.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    directory
+}
+
 /// What is said about these facts, where so many GPUs are asked for.
 fn told(least: u32, amend: impl FnOnce(&mut Loaded), spoil: impl FnOnce(&mut Facts)) -> Vec<String> {
     let mut loaded = Loaded::default();
@@ -45,7 +60,8 @@ fn told(least: u32, amend: impl FnOnce(&mut Loaded), spoil: impl FnOnce(&mut Fac
         Setting { value: GpuCount::AtLeast(least), origin: Origin::Environment("TRAINIT_GPU_COUNT".to_owned()) };
     amend(&mut loaded);
     let mut scene = Scene::of(loaded, [("container", "docker")].into_iter().collect::<Environment>(), Vec::new());
-    scene.root = Root::at("/no/such/root");
+    let machine = machine();
+    scene.root = Root::at(machine.path());
     let mut facts = well();
     spoil(&mut facts);
     let line = |finding: Finding| {
@@ -65,7 +81,9 @@ fn first(spoil: impl FnOnce(&mut Gpu)) -> String {
 
 #[test]
 fn gpus_that_are_well_are_told_in_one_line() {
-    assert_eq!(spoilt(|_| ()), "ok gpu.init 110: 2 GPUs well, 140 GiB each, CUDA 12.8");
+    assert_eq!(spoilt(|_| ()), "ok gpu.init 110: 2 × NVIDIA H200, 140 GiB each, driver 570.172.08, CUDA 12.8");
+    let waited = |facts: &mut Facts| facts.waited = Some(("the fabric".into(), std::time::Duration::from_secs(3)));
+    assert!(spoilt(waited).ends_with(", after 3 s of waiting (the fabric)"));
     let none = |loaded: &mut Loaded| loaded.settings.gpu_count.value = GpuCount::None;
     assert_eq!(told(0, none, |facts| facts.nvml.gpus.clear()), Vec::<String>::new());
 }
@@ -104,7 +122,8 @@ fn a_helper_that_cannot_run_is_told_and_no_failure() {
     );
     assert_eq!(told(1, |_| (), alpine), ["warn gpu.asked 110: the driver was not asked"]);
     let off = |facts: &mut Facts| *facts = Facts::default();
-    assert_eq!(told(1, |_| (), off), Vec::<String>::new(), "where nobody was asked nothing is claimed");
+    let by_files = "ok gpu.init 110: 2 × NVIDIA H200, driver 570.172.08";
+    assert_eq!(told(1, |_| (), off), [by_files], "where nobody was asked nothing more is claimed");
 }
 
 #[test]

@@ -158,7 +158,7 @@ fn succeeds(output: &Output) {
 fn every_policy_file_is_one_that_trainit_accepts() {
     let example = project().join("examples/digits/code/trainit.yaml");
     let policies = bases().into_iter().map(|name| project().join("docker/bases").join(name).join("trainit.yaml"));
-    for policy in policies.chain([example]) {
+    for policy in policies.chain([example, project().join("docker/servers.yaml")]) {
         let mut trainit = Command::new(env!("CARGO_BIN_EXE_trainit"));
         let output = trainit.args(["config", "check"]).arg(&policy).output().expect("trainit runs");
         assert!(output.status.success(), "{}: {}", policy.display(), String::from_utf8_lossy(&output.stderr));

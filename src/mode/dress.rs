@@ -1,8 +1,8 @@
 //! What a mode that serves something needs beyond its command line: variables, files that only the user may read, programs that make
 //! a key or a certificate, lines that tell a person where to go. Decided here as data; `prepare` does it.
 
-use super::Plan;
 use super::builtin::BUILTIN;
+use super::{Plan, custom};
 use crate::config::Settings;
 use crate::engine::Place;
 use crate::environment::Environment;
@@ -36,6 +36,8 @@ pub struct Surroundings<'a> {
     pub secret: &'a str,
     /// Where a program is, as the interpreter and the workload's PATH have it.
     pub program: &'a dyn Fn(&str) -> Option<PathBuf>,
+    /// Whether the interpreter has a module of this name.
+    pub module: &'a dyn Fn(&str) -> bool,
     /// Who listens on a port, in a few words; none: nobody.
     pub holder: &'a dyn Fn(u16) -> Option<String>,
     /// A small file's bytes.
@@ -116,6 +118,9 @@ pub fn packages<'a>(plan: &Plan, settings: &'a Settings) -> &'a [String] {
 /// # Errors
 /// What it needs is not there (127), or cannot be (78).
 pub fn dress(plan: &Plan, surroundings: &Surroundings<'_>) -> Result<Option<Dressed>> {
+    if let Some(spec) = surroundings.settings.modes.get(&plan.mode).filter(|_| plan.dressed) {
+        return custom::dress(&plan.mode, spec, surroundings).map(Some);
+    }
     let server = BUILTIN.iter().find(|mode| mode.name == plan.mode).and_then(|mode| mode.server);
     match server.filter(|_| plan.dressed) {
         Some(server) => (server.dress)(surroundings, plan.command.get(1..).unwrap_or_default()).map(Some),

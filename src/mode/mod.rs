@@ -2,6 +2,7 @@
 //! needs; knows `cli`, `config` and `engine`, and touches nothing but PATH.
 
 mod builtin;
+mod custom;
 mod dress;
 mod jupyter;
 mod shell;
@@ -110,13 +111,22 @@ impl Mode<'_> {
     }
 
     fn serves(&self) -> bool {
+        match self {
+            Mode::Builtin(mode) => mode.server.is_some(),
+            Mode::Custom(_, spec) => spec.port.is_some() || spec.secret.is_some() || !spec.needs.is_empty(),
+        }
+    }
+
+    /// Options that are typed are added to its own command.
+    fn takes_options(&self) -> bool {
         matches!(self, Mode::Builtin(Builtin { server: Some(_), .. }))
     }
 
     fn service(&self, settings: &Settings, environment: &Environment, words: &[OsString]) -> Result<Option<Service>> {
         match self {
             Mode::Builtin(Builtin { server: Some(server), .. }) => (server.service)(settings, environment, words),
-            _ => Ok(None),
+            Mode::Builtin(_) => Ok(None),
+            Mode::Custom(_, spec) => Ok(custom::service(spec)),
         }
     }
 }
@@ -238,7 +248,7 @@ fn find<'a>(name: &str, settings: &'a Settings) -> Option<Mode<'a>> {
 }
 
 fn plan_named(mode: &Mode<'_>, words: &[OsString], settings: &Settings, facts: Facts<'_>) -> Result<Plan> {
-    let dressed = mode.serves() && are_options(words);
+    let dressed = mode.serves() && (words.is_empty() || mode.takes_options() && are_options(words));
     let command = match dressed || words.is_empty() {
         true => [&own_command(mode, settings, facts)?, words].concat(),
         false => words.to_vec(),
@@ -281,7 +291,7 @@ fn plan_program(mode: &Mode<'_>, request: &Request) -> Plan {
 
 fn own_command(mode: &Mode<'_>, settings: &Settings, facts: Facts<'_>) -> Result<Vec<OsString>> {
     match mode {
-        Mode::Custom(_, spec) if !spec.command.is_empty() => Ok(spec.command.iter().map(OsString::from).collect()),
+        Mode::Custom(_, spec) if !spec.command.is_empty() => Ok(custom::command(spec)),
         Mode::Builtin(builtin) if !builtin.commands.is_empty() => {
             first_program(builtin, facts).map(|program| vec![program])
         }

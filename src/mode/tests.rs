@@ -158,3 +158,14 @@ fn a_companion_starts_its_modes_own_command() {
     let plan = companion("board", &world.settings, facts).unwrap();
     assert_eq!((plan.mode.as_str(), plan.command.as_slice()), ("board", ["tensorboard".into()].as_slice()));
 }
+
+#[test]
+fn a_custom_server_is_dressed_when_it_starts_its_own_command() {
+    let mut world = World::with(&["bash"]).mode("ide", &["serve", "{port}"]);
+    world.settings.modes.value.get_mut("ide").unwrap().port = Some(8080);
+    let plan = world.plan("ide").unwrap();
+    assert_eq!((plan.dressed, plan.service), (true, Some(Service::on(8080))));
+    assert_eq!(world.story("ide"), "ide: serve 8080");
+    let plan = world.plan("ide -- other").unwrap();
+    assert_eq!((plan.dressed, plan.service), (false, None));
+}

@@ -70,6 +70,7 @@ impl Story {
             private: &private,
             secret: &random::secret().map_err(|error| internal("no random numbers", &error))?,
             program: &|name| deps::program(&request, interpreter.as_deref(), name),
+            module: &|name| has_module(interpreter.as_deref(), name, environment),
             holder: &ip::holder,
             read: &secret::read,
         };
@@ -109,6 +110,16 @@ impl Story {
         changes.into_iter().for_each(|(name, value)| environment.set(name, value));
         Ok(())
     }
+}
+
+/// Asks the interpreter whether it would find a module, without importing it.
+fn has_module(interpreter: Option<&Path>, name: &str, environment: &Environment) -> bool {
+    const QUESTION: &str = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)";
+    let Some(interpreter) = interpreter else { return false };
+    let mut command = Command::new(interpreter);
+    command.args(["-c", QUESTION, name]);
+    program::with_environment(&mut command, environment);
+    program::capture(command, Some(Instant::now() + PATIENCE)).is_ok_and(|answer| answer.succeeded())
 }
 
 /// Variables; gives the command line.

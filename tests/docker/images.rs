@@ -79,10 +79,11 @@ fn build_stacks_stand_in() -> String {
     let context = tempfile::tempdir().expect("a temporary directory");
     let text = "ARG BASE\nFROM ${BASE}\n\
         RUN echo 'jovyan:x:1000:100::/home/jovyan:/bin/sh' >> /etc/passwd \
-         && mkdir -p /usr/local/bin \
+         && mkdir -p /usr/local/bin/start-notebook.d /usr/local/bin/before-notebook.d \
          && printf '#!/bin/sh\\necho \"start.sh as $(id -u)\"\\nexec \"$@\"\\n' > /usr/local/bin/start.sh \
          && printf '#!/bin/sh\\necho notebook\\n' > /usr/local/bin/start-notebook.py \
-         && chmod 755 /usr/local/bin/start*\n\
+         && printf '#!/bin/sh\\necho \"${0##*/} $*\"\\n' > /usr/local/bin/jupyter-lab \
+         && chmod 755 /usr/local/bin/*\n\
         USER 1000\nWORKDIR /home/jovyan\n";
     std::fs::write(context.path().join("Dockerfile"), text).expect("a temporary file");
     let base = format!("BASE={}", script("busybox-image.sh", &[]));

@@ -128,9 +128,14 @@ fn the_cuda_image_has_a_python_of_its_own_to_install_into() {
 }
 
 #[test]
-fn docker_stacks_scripts_stay_the_first_word() {
+fn docker_stacks_images_start_jupyter_and_their_scripts_stay_the_first_word_of_a_mode() {
     let Some(stacks) = image(Image::Base("jupyter-docker-stacks")) else { return };
-    Run::of(&stacks).finish().expect_code(0).expect_text(&["start.sh as 1000", "notebook"]);
+    let notebook = Run::of(&stacks).command(&["notebook"]).finish();
+    notebook.expect_code(0).expect_text(&["start.sh as 1000", "notebook"]);
+    let jupyter = Run::of(&stacks).with("-e NOTEBOOK_ARGS=--debug -e JUPYTER_PORT=8890").finish();
+    jupyter
+        .expect_code(0)
+        .expect_text(&["jupyter-lab --ip=* --port=8890 --no-browser --debug", "docker run -p 8890:8890"]);
 }
 
 #[test]

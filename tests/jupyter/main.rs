@@ -234,3 +234,27 @@ fn what_is_to_be_installed_is_looked_for_like_requirements() {
     until_true("the end of the preparations", || running.errors_so_far().iter().any(|line| line.contains("start")));
     assert!(running.is_alive());
 }
+
+#[test]
+fn a_server_of_the_images_own_is_asked_whether_it_answers_and_its_secret_goes_by_a_private_file() {
+    if !has("python3") {
+        return;
+    }
+    let lab = Lab::with_programs(Path::new("/usr/bin"));
+    let (port, policy) = (lab.port, lab.path("trainit.yaml"));
+    let server = "import http.server, sys; print(open(sys.argv[2]).read(), flush=True); \
+                  http.server.HTTPServer((\"127.0.0.1\", int(sys.argv[1])), http.server.SimpleHTTPRequestHandler).serve_forever()";
+    let mode = format!(
+        "modes:\n  web:\n    command: [python3, -c, '{server}', '{{port}}', '{{secret_file}}']\n    kind: build\n    port: {port}\n    \
+         ready: /\n    secret: WEB_PASSWORD\n    needs: {{'python:http.server': install Python}}\n"
+    );
+    std::fs::write(&policy, mode).unwrap();
+    let lab = lab.with("TRAINIT_CONFIG", policy.to_str().unwrap());
+    let mut running = lab.start(&["web"]);
+    let line = running.error_with("web: log in with ");
+    let secret = line.trim().rsplit(' ').next().unwrap().to_owned();
+    assert_eq!(running.line(), secret);
+    assert!(lab.is_ready(&mut running).contains(&format!("(port {port} answers)")));
+    assert!(!command_lines().contains(&secret));
+    assert_eq!(modes_of_secrets(&lab.run_dir(), &secret), [0o600]);
+}

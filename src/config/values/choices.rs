@@ -353,6 +353,34 @@ impl Value for Requirements {
     }
 }
 
+/// When something that serves is ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// It takes a connection.
+    Tcp,
+    /// A GET of this path is answered.
+    Http(String),
+}
+
+impl Value for Probe {
+    fn form() -> String {
+        "tcp, or a path such as /healthz".into()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let is_path = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
+        match text {
+            "tcp" => Ok(Probe::Tcp),
+            path if is_path => Ok(Probe::Http(path.to_owned())),
+            _ => Err(String::new()),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({"type": "string", "pattern": "^(tcp|/[!-~]*)$"})
+    }
+}
+
 /// The index to install from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Index {

@@ -14,7 +14,7 @@ mod users;
 mod versions;
 
 pub use choices::{
-    GpuCount, GpuHelper, GpuProbe, Index, Installer, LogFormat, LogLevel, OnError, OnFailure, PathKind, Refresh,
+    GpuCount, GpuHelper, GpuProbe, Index, Installer, LogFormat, LogLevel, OnError, OnFailure, PathKind, Probe, Refresh,
     Requirements, Resume, Severity, Target, Unknown, Verify,
 };
 pub(super) use collections::built_in;

@@ -1,6 +1,6 @@
 //! Values with named parts. The parts of a record are one table: the structure, the reading and the schema follow from it.
 
-use super::Value;
+use super::{Probe, Value};
 use crate::config::{KEYS, Node, Origin, Problems, key, text};
 use crate::environment::Environment;
 use crate::handover::Kind;
@@ -173,13 +173,21 @@ impl Value for EnvValue {
 record! {
     /// A mode that the configuration defines.
     #[derive(Default)]
-    ModeSpec: "a command, or a map with `command`, `kind`, `about`, `env`, `override`" {
+    ModeSpec: "a command, or a map with `command`, `kind`, `about`, `port`, `ready`, `needs`, `secret`, `env`, `override`" {
         /// The command line it starts.
         "command" command: Vec<String> = None;
         /// `train` (unattended) or `build` (interactive).
         "kind" kind: Kind = Some(Kind::Train);
         /// What it is for, in a few words.
         "about" about: Option<String> = Some(None);
+        /// The TCP port that it serves; `{port}` in the command stands for it.
+        "port" port: Option<u16> = Some(None);
+        /// When it is ready: `tcp`, it takes a connection; or a path such as `/healthz`, which is answered with less than 500.
+        "ready" ready: Option<Probe> = Some(None);
+        /// What has to be there, each with how to get it: a program, or `python:MODULE`.
+        "needs" needs: BTreeMap<String, String> = Some(BTreeMap::new());
+        /// A variable with a secret to log in with; one is made where it is not set. `{secret_file}` in the command stands for a file with it.
+        "secret" secret: Option<String> = Some(None);
         /// Extra variables.
         "env" env: BTreeMap<String, EnvValue> = Some(BTreeMap::new());
         /// It may take the name of a sub-command or of a program.

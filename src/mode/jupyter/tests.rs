@@ -63,6 +63,7 @@ impl World {
             private: Path::new("/private"),
             secret: SECRET,
             program: &program,
+            module: &|_| true,
             holder: &holder,
             read: &read,
         };

@@ -1,0 +1,174 @@
+//! Modes of the configuration: what they serve, what has to be there for them, and a secret without which nobody gets in.
+
+use super::dress::{Dressed, PrivateFile, Surroundings};
+use crate::config::{ModeSpec, Probe};
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::handover::Service;
+use std::ffi::OsString;
+
+/// The file with a mode's secret, in its private directory.
+const FILE: &str = "secret";
+
+/// Stands for that file in a command.
+const SECRET_FILE: &str = "{secret_file}";
+
+/// Before the name of a Python module among the needs.
+const MODULE: &str = "python:";
+
+/// What it serves.
+pub fn service(spec: &ModeSpec) -> Option<Service> {
+    let path = match &spec.ready {
+        Some(Probe::Http(path)) => Some(path.clone()),
+        Some(Probe::Tcp) | None => None,
+    };
+    spec.port.map(|port| Service { path, ..Service::on(port) })
+}
+
+/// Its command line, with `{port}` filled in.
+pub fn command(spec: &ModeSpec) -> Vec<OsString> {
+    let port = spec.port.map(|port| port.to_string());
+    let filled = |word: &String| port.as_ref().map_or_else(|| word.clone(), |port| word.replace("{port}", port));
+    spec.command.iter().map(filled).map(OsString::from).collect()
+}
+
+/// The command line with all that it needs.
+///
+/// # Errors
+/// Something that it needs is not there (127).
+pub fn dress(name: &str, spec: &ModeSpec, around: &Surroundings<'_>) -> Result<Dressed> {
+    spec.needs.iter().try_for_each(|(need, how)| is_there(name, need, how, around))?;
+    let mut dressed = Dressed { command: command(spec), ..Dressed::default() };
+    if let Some(variable) = &spec.secret {
+        add_secret(name, variable, around, &mut dressed);
+    }
+    if let Some(port) = spec.port {
+        let published = format!(", where that port is published (docker run -p {port}:{port})");
+        let way = if around.place.is_container() { published.as_str() } else { "" };
+        dressed.lines.insert(0, format!("{name}: http://localhost:{port}/{way}"));
+    }
+    Ok(dressed)
+}
+
+fn is_there(name: &str, need: &str, how: &str, around: &Surroundings<'_>) -> Result<()> {
+    let (what, there) = match need.strip_prefix(MODULE) {
+        Some(module) => (format!("Python module {module}"), (around.module)(module)),
+        None => (format!("program {need}"), (around.program)(need).is_some()),
+    };
+    let missing = || Error::new(Exit::NotFound, format!("mode {name} needs the {what}, which is not there")).hint(how);
+    if there { Ok(()) } else { Err(missing()) }
+}
+
+/// One that was given is taken; else one is made, told once, and kept for the next start of this container.
+fn add_secret(name: &str, variable: &str, around: &Surroundings<'_>, dressed: &mut Dressed) {
+    let path = around.private.join(FILE);
+    let given = around.environment.text(variable).map(str::trim).filter(|value| !value.is_empty());
+    let before = || (around.read)(&path).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let (secret, line) = match given.map(str::to_owned) {
+        Some(secret) => (secret, format!("{name}: log in with the secret of {variable}")),
+        None => match before() {
+            Some(secret) => {
+                (secret, format!("{name}: the secret is the one that was told at this container's first start"))
+            }
+            None => (around.secret.to_owned(), format!("{name}: log in with {}", around.secret)),
+        },
+    };
+    dressed.lines.push(line);
+    if dressed.command.iter().any(|word| word.to_string_lossy().contains(SECRET_FILE)) {
+        let file = path.to_string_lossy().into_owned();
+        let filled = |word: &OsString| {
+            word.to_str().map_or_else(|| word.clone(), |word| word.replace(SECRET_FILE, &file).into())
+        };
+        dressed.command = dressed.command.iter().map(filled).collect();
+        dressed.unset.push(variable.into());
+    } else {
+        dressed.set.push((variable.into(), secret.clone().into()));
+    }
+    dressed.files.push(PrivateFile { path, content: secret.into(), keep: false });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+    use crate::engine::Place;
+    use crate::environment::Environment;
+    use std::path::Path;
+
+    fn dressed(spec: &ModeSpec, variables: &[(&str, &str)], before: Option<&str>) -> Result<Dressed> {
+        let environment: Environment = variables.iter().copied().collect();
+        let read = |_: &Path| before.map(|text| text.as_bytes().to_vec()).ok_or(std::io::ErrorKind::NotFound.into());
+        let around = Surroundings {
+            settings: &Settings::default(),
+            environment: &environment,
+            place: Place::Container,
+            workdir: Path::new("/"),
+            code: Path::new("/"),
+            interpreter: None,
+            uid: 1000,
+            grace: None,
+            private: Path::new("/private"),
+            secret: "made",
+            program: &|name| (name == "there").then(|| name.into()),
+            module: &|name| name == "there",
+            holder: &|_| None,
+            read: &read,
+        };
+        dress("ide", spec, &around)
+    }
+
+    fn spec(command: &str) -> ModeSpec {
+        let command = command.split(' ').map(str::to_owned).collect();
+        ModeSpec { command, port: Some(8080), secret: Some("PASSWORD".into()), ..ModeSpec::default() }
+    }
+
+    fn words(dressed: &Dressed) -> String {
+        dressed.command.join(std::ffi::OsStr::new(" ")).into_string().unwrap()
+    }
+
+    #[test]
+    fn a_port_is_filled_in_told_and_asked() {
+        let spec = ModeSpec { ready: Some(Probe::Http("/healthz".into())), ..spec("serve --at=0.0.0.0:{port}") };
+        let dressed = dressed(&spec, &[], None).unwrap();
+        assert_eq!(words(&dressed), "serve --at=0.0.0.0:8080");
+        assert!(dressed.lines[0].starts_with("ide: http://localhost:8080/"));
+        assert_eq!(service(&spec), Some(Service { path: Some("/healthz".into()), ..Service::on(8080) }));
+        assert_eq!(service(&ModeSpec { port: None, ..spec }), None);
+    }
+
+    #[test]
+    fn a_secret_that_is_made_is_told_once_and_one_that_was_given_never() {
+        let made = dressed(&spec("serve"), &[("PASSWORD", " ")], None).unwrap();
+        assert_eq!(made.set, [("PASSWORD".into(), "made".into())]);
+        assert_eq!(made.lines[1], "ide: log in with made");
+        let again = dressed(&spec("serve"), &[], Some("earlier")).unwrap();
+        assert_eq!(again.set, [("PASSWORD".into(), "earlier".into())]);
+        assert!(again.lines[1].contains("first start"));
+        let given = dressed(&spec("serve"), &[("PASSWORD", "mine")], Some("earlier")).unwrap();
+        assert_eq!((given.set[0].1.to_str(), given.lines[1].contains("mine")), (Some("mine"), false));
+    }
+
+    #[test]
+    fn a_secret_goes_by_a_file_where_the_command_wants_one() {
+        let dressed = dressed(&spec("serve --token-file {secret_file}"), &[("PASSWORD", "mine")], None).unwrap();
+        assert_eq!(words(&dressed), "serve --token-file /private/secret");
+        assert_eq!((dressed.set.len(), dressed.unset), (0, vec![OsString::from("PASSWORD")]));
+        assert_eq!(
+            (dressed.files[0].path.to_str(), dressed.files[0].content.as_slice()),
+            (Some("/private/secret"), &b"mine"[..])
+        );
+    }
+
+    #[test]
+    fn what_is_needed_and_missing_is_told_with_how_to_get_it() {
+        let needs = |name: &str| ModeSpec { needs: [(name.to_owned(), "get it".to_owned())].into(), ..spec("serve") };
+        for there in ["there", "python:there"] {
+            assert!(dressed(&needs(there), &[], None).is_ok());
+        }
+        for (name, what) in [("gone", "program gone"), ("python:gone", "Python module gone")] {
+            let error = dressed(&needs(name), &[], None).unwrap_err();
+            assert_eq!(error.what, format!("mode ide needs the {what}, which is not there"));
+            assert_eq!((error.exit, error.hints.as_slice()), (Exit::NotFound, &["get it".to_owned()][..]));
+        }
+    }
+}

@@ -50,9 +50,11 @@ pub fn all(image: &OwnedFd, jobs: &[Job], timeout: Duration) -> nix::Result<Vec<
             Program { file: Executable::Open(image), argv, environment: job.environment.to_envp(), to_stdout: false };
         watched.push(Watched::start(&program, timeout).inspect_err(|_| watched.iter().for_each(Watched::abandon))?);
     }
-    while watched.iter_mut().any(|one| !one.is_over()) {
+    loop {
+        // Each is looked at every time: one that has ended and is not seen to would be waited for again and again.
+        watched.iter_mut().for_each(|one| _ = one.is_over());
         let running: Vec<&Watched> = watched.iter().filter(|one| one.over.is_none()).collect();
-        let until = running.iter().map(|one| one.due).min().unwrap_or_else(Instant::now);
+        let Some(until) = running.iter().map(|one| one.due).min() else { break };
         guest::wait(&running.iter().map(|one| &one.guest).collect::<Vec<_>>(), until);
     }
     Ok(watched.into_iter().map(Watched::ran).collect())

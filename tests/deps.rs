@@ -7,6 +7,8 @@ mod asked;
 mod bench;
 #[path = "deps/failing.rs"]
 mod failing;
+#[path = "deps/manifests.rs"]
+mod manifests;
 #[path = "deps/network.rs"]
 mod network;
 #[path = "deps/places.rs"]

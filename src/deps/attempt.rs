@@ -4,6 +4,7 @@ use super::Request;
 use super::failure::{Again, Failure, classify};
 use super::install::{self, permanent};
 use super::installer::{Job, Tool};
+use super::manifest::Files;
 use super::places;
 use super::protect::Kept;
 use super::redact::Redactor;
@@ -31,6 +32,8 @@ pub struct Attempts<'a> {
     pub job: &'a install::Job<'a>,
     /// With what.
     pub tool: &'a Tool,
+    /// From what.
+    pub files: &'a Files,
     /// For whom else.
     pub share: Option<&'a mut Share>,
 }
@@ -50,7 +53,8 @@ impl Attempts<'_> {
             executable: &spot.executable,
             packages: &spot.packages,
             managed: spot.managed,
-            files: &wanted.selection.files,
+            files: &self.files.paths,
+            beside: wanted.beside(),
             environment: wanted.request.environment,
             log: log.as_ref().map(|log| log.path()),
             upgrade: wanted.request.settings.deps_refresh.value != Refresh::Never,

@@ -2,6 +2,7 @@
 //! changed. Paths go into it as they are written, so that a file means the same at build time and in another directory.
 
 use super::digest::Digest;
+use super::manifest::{self, Kind};
 use super::redact::Redactor;
 use super::requirements::{self, Encoding, Item, Line};
 use crate::environment::Environment;
@@ -107,6 +108,10 @@ impl Reader<'_> {
             self.found.files.push(path.to_owned());
         }
         self.digest.add(option, written);
+        if manifest::kind(path) != Kind::Requirements {
+            self.project(&bytes, path);
+            return Ok(());
+        }
         self.encoding(&bytes, path)?;
         let variable = |name: &str| self.environment.text(name).map(str::to_owned);
         for line in requirements::read(&bytes, &variable) {
@@ -115,6 +120,13 @@ impl Reader<'_> {
             self.line(&line, path, option == "-c")?;
         }
         Ok(())
+    }
+
+    /// A project's own file: others read it.
+    fn project(&mut self, bytes: &[u8], path: &Path) {
+        self.digest.add("project", bytes);
+        self.found.requirements += 1;
+        self.doubt(format!("{} is for others to read", path.display()));
     }
 
     /// uv knows none but Unicode; pip knows what a file names, and fails without a word about the line.

@@ -11,10 +11,11 @@ use super::share::Share;
 use super::spot::{Spot, spot};
 use super::stamp::{Home, Names, Stamp};
 use super::wanted::{State, Wanted};
-use super::{Outcome, already, lock, pip};
+use super::{Outcome, already, lock, manifest, pip};
 use crate::error::{Error, Result};
 use crate::exit::{Exit, Family};
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// What was seen of an interpreter's packages already.
@@ -58,8 +59,10 @@ pub fn install(wanted: &Wanted<'_>, looked: Option<Looked>, tell: &mut dyn FnMut
     let tool = tool(wanted, &spot, &settings, &kept, tell)?;
     tell(&first_line(wanted, &spot, &tool, &answer));
     wanted.refusals(&kept, wanted.asked()).iter().for_each(|line| tell(line));
+    let files = job.files()?;
+    wanted.refusals(&kept, files.asked.iter().cloned()).iter().for_each(|line| tell(line));
     let before = spot.make_ready(wanted, tell)?;
-    Attempts { job: &job, tool: &tool, share: share.as_mut() }.run(tell)?;
+    Attempts { job: &job, tool: &tool, files: &files, share: share.as_mut() }.run(tell)?;
     let packages = job.check(&before, tell)?;
     let environment = job.finish(&tool.to_string(), None, &before, tell)?;
     if let Some(share) = share {
@@ -145,6 +148,14 @@ pub(super) fn permanent(what: String) -> Error {
 }
 
 impl Job<'_> {
+    /// The requirement files, made of other kinds of files where it has to be.
+    fn files(&self) -> Result<manifest::Files> {
+        let is_lock = |file: &PathBuf| manifest::kind(file) == manifest::Kind::UvLock;
+        let needs_uv = self.wanted.selection.files.iter().any(is_lock);
+        let uv = || installer::uv(self.spot.python, self.wanted.request.environment);
+        manifest::files(self, needs_uv.then(uv).flatten().as_ref().map(|(_, path)| path.as_path()))
+    }
+
     /// What is kept must be as it was; who wanted it otherwise is told. How many packages came or changed.
     ///
     /// # Errors

@@ -129,15 +129,16 @@ fn obstacle(uv: &Tool, choice: Choice<'_>) -> Option<String> {
     (!unknown.is_empty()).then(|| format!("has no word for {}", unknown.join(", ")))
 }
 
-/// uv beside the interpreter, else on PATH. It has to run: a shim may stand for a program that is not there.
+/// uv beside the interpreter, else on PATH, with its version. It has to run: a shim may stand for a program that is not there.
+pub fn uv(python: &Python, environment: &Environment) -> Option<(String, PathBuf)> {
+    let beside = python.executable.with_file_name("uv");
+    let on_path = which::which_in("uv", environment.get("PATH"), "/").ok();
+    let both = [Some(beside), on_path].into_iter().flatten();
+    both.into_iter().find_map(|path| Some((uv_version(&path, environment)?, path)))
+}
+
 fn find_uv(choice: Choice<'_>) -> Option<Tool> {
-    let beside = choice.python.executable.with_file_name("uv");
-    let on_path = which::which_in("uv", choice.environment.get("PATH"), "/").ok();
-    let found = [Some(beside), on_path]
-        .into_iter()
-        .flatten()
-        .find_map(|path| Some((uv_version(&path, choice.environment)?, path)));
-    let (version, path) = found?;
+    let (version, path) = uv(choice.python, choice.environment)?;
     Some(Tool::Uv { path, version, settings: for_uv(choice.settings, choice.environment) })
 }
 
@@ -175,6 +176,8 @@ pub struct Job<'a> {
     pub managed: bool,
     /// The requirement files.
     pub files: &'a [PathBuf],
+    /// The directory of those that the user wrote.
+    pub beside: &'a Path,
     /// The workload's environment.
     pub environment: &'a Environment,
     /// Where pip writes what it does not show.
@@ -203,7 +206,7 @@ impl Job<'_> {
             command.arg("-r").arg(file);
         }
         // Paths in a file are relative to it for uv and to the working directory for pip.
-        command.current_dir(self.files.first().and_then(|file| file.parent()).unwrap_or(Path::new("/")));
+        command.current_dir(self.beside);
         command
     }
 

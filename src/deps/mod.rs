@@ -17,6 +17,7 @@ mod installer;
 mod interpreter;
 mod layer;
 mod lock;
+mod manifest;
 pub mod packaging;
 pub mod pip;
 mod places;

@@ -3,6 +3,7 @@
 use super::Request;
 use super::inputs::unreadable;
 use super::interpreter;
+use super::manifest::{self, Kind};
 use super::starts::{self, Starts};
 use crate::config::Requirements;
 use crate::error::Result;
@@ -42,7 +43,10 @@ pub fn select(request: &Request<'_>, tell: &mut dyn FnMut(&str)) -> Result<Optio
 fn exists(file: &Path, from: Option<&str>) -> Result<()> {
     match std::fs::metadata(file) {
         Ok(found) if found.is_dir() => Err(unreadable(file, &io::ErrorKind::IsADirectory.into(), from)),
-        Ok(_) => Ok(()),
+        Ok(_) => match manifest::kind(file) {
+            Kind::Foreign(hint) => Err(manifest::refused(file, hint)),
+            _ => Ok(()),
+        },
         Err(error) => Err(unreadable(file, &error, from)),
     }
 }
@@ -50,10 +54,15 @@ fn exists(file: &Path, from: Option<&str>) -> Result<()> {
 fn automatic(request: &Request<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<Selection>> {
     let file = request.code.join(NAME);
     let missing = matches!(std::fs::metadata(&file), Err(error) if error.kind() == io::ErrorKind::NotFound);
-    if missing || !is_code_directory(request) {
+    if !is_code_directory(request) {
         return Ok(None);
     }
-    if !request.by_mode && starts::look(request.command, interpreter::lookup(request)) == Starts::Other {
+    let is_python = || request.by_mode || starts::look(request.command, interpreter::lookup(request)) != Starts::Other;
+    if missing {
+        manifest::hint(&request.code).filter(|_| is_python()).iter().for_each(|line| tell(line));
+        return Ok(None);
+    }
+    if !is_python() {
         let name = request.command.first().map(|word| word.to_string_lossy()).unwrap_or_default();
         tell(&format!(
             "{} is left alone, since {name} is not Python; TRAINIT_DEPS_REQUIREMENTS={NAME} installs it",

@@ -25,7 +25,7 @@ pub struct Metadata {
 /// Reads the metadata of a `.dist-info` or `.egg-info`, which may be a file; none if there is none.
 pub fn read(path: &Path) -> Option<Metadata> {
     let files = [path.join("METADATA"), path.join("PKG-INFO"), path.to_owned()];
-    let mut found = parse(&files.iter().find_map(|file| head(file).ok())?);
+    let mut found = files.iter().find_map(|file| head(file, parse).ok())?;
     if found.requires.is_empty() && path.extension().is_some_and(|end| end == "egg-info") {
         match fs::read(path.join("requires.txt")) {
             Ok(bytes) => found.requires = egg_requires(&String::from_utf8_lossy(&bytes)),
@@ -40,10 +40,21 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// The first bytes of a file, up to an empty line at least.
-fn head(path: &Path) -> io::Result<Vec<u8>> {
+/// What `parse` makes of the first bytes of a file, up to an empty line at least. Most heads fit into one piece, which needs no
+/// memory of its own: this is done for hundreds of files.
+fn head<T>(path: &Path, parse: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
     let mut file = File::open(path)?;
-    let mut bytes = Vec::with_capacity(PIECE);
+    let mut piece = [0; PIECE];
+    let read = file.read(&mut piece)?;
+    let first = piece.get(..read).unwrap_or_default();
+    if read < PIECE || ends(first) {
+        Ok(parse(first))
+    } else {
+        long_head(file, first.to_vec()).map(|bytes| parse(&bytes))
+    }
+}
+
+fn long_head(mut file: File, mut bytes: Vec<u8>) -> io::Result<Vec<u8>> {
     loop {
         let before = bytes.len();
         let read = (&mut file).take(PIECE as u64).read_to_end(&mut bytes)?;
@@ -61,34 +72,60 @@ fn ends(bytes: &[u8]) -> bool {
     bytes.windows(2).any(|pair| pair == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
 }
 
-/// Reads the fields of a head, which ends with an empty line.
+/// Reads the fields of a head, which ends with an empty line. A line that begins with a blank goes on with the one before.
 pub fn parse(bytes: &[u8]) -> Metadata {
-    let mut found = Metadata::default();
-    for (field, value) in fields(&String::from_utf8_lossy(bytes)) {
-        match field.as_str() {
-            "name" => found.name = found.name.or(Some(value)),
-            "version" => found.version = found.version.or(Some(value)),
-            "requires-dist" => found.requires.push(value),
-            _ => {}
+    let text = String::from_utf8_lossy(bytes);
+    let lines =
+        text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).take_while(|line| !line.is_empty());
+    let (mut found, mut field) = (Metadata::default(), Field::Other);
+    for line in lines {
+        if line.starts_with([' ', '\t']) {
+            if let Some(value) = found.value(field) {
+                value.push_str(line);
+            }
+        } else if let Some((name, value)) = line.split_once(':') {
+            field = found.begin(name, value.trim());
         }
     }
     found
 }
 
-/// The wanted fields, names in small letters. A line that begins with a blank goes on with the one before.
-fn fields(text: &str) -> Vec<(String, String)> {
-    let mut fields: Vec<(String, String)> = Vec::new();
-    for line in text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).take_while(|line| !line.is_empty())
-    {
-        if line.starts_with([' ', '\t']) {
-            if let Some((_, value)) = fields.last_mut() {
-                value.push_str(line);
-            }
-        } else if let Some((field, value)) = line.split_once(':') {
-            fields.push((field.to_ascii_lowercase(), value.trim().to_owned()));
+/// The fields that are read.
+#[derive(Clone, Copy, Debug)]
+enum Field {
+    Name,
+    Version,
+    Requires,
+    /// Not read, or a second one where there can be one only.
+    Other,
+}
+
+impl Metadata {
+    fn begin(&mut self, name: &str, value: &str) -> Field {
+        let is = |field: &str| name.eq_ignore_ascii_case(field);
+        let field = match () {
+            () if is("requires-dist") => Field::Requires,
+            () if is("name") && self.name.is_none() => Field::Name,
+            () if is("version") && self.version.is_none() => Field::Version,
+            () => Field::Other,
+        };
+        match field {
+            Field::Name => self.name = Some(value.to_owned()),
+            Field::Version => self.version = Some(value.to_owned()),
+            Field::Requires => self.requires.push(value.to_owned()),
+            Field::Other => {}
+        }
+        field
+    }
+
+    fn value(&mut self, field: Field) -> Option<&mut String> {
+        match field {
+            Field::Name => self.name.as_mut(),
+            Field::Version => self.version.as_mut(),
+            Field::Requires => self.requires.last_mut(),
+            Field::Other => None,
         }
     }
-    fields
 }
 
 /// The requirements of a `requires.txt`: sections are `[extra]`, `[:marker]` or `[extra:marker]`.
@@ -131,7 +168,7 @@ mod tests {
         let text = format!("Name: a\nVersion: 1\n{many}\n{}", "word ".repeat(100_000));
         fs::write(dir.path().join("METADATA"), &text).unwrap();
         assert_eq!(read(dir.path()).unwrap().requires.len(), 3000);
-        assert!(head(&dir.path().join("METADATA")).unwrap().len() < text.len() / 2);
+        assert!(head(&dir.path().join("METADATA"), <[u8]>::len).unwrap() < text.len() / 2);
         assert_eq!(read(&dir.path().join("none")), None);
     }
 

@@ -5,6 +5,8 @@
 mod asked;
 #[path = "deps/bench.rs"]
 mod bench;
+#[path = "deps/differ.rs"]
+mod differ;
 #[path = "deps/failing.rs"]
 mod failing;
 #[path = "deps/manifests.rs"]

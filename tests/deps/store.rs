@@ -459,6 +459,22 @@ fn what_cannot_be_shared_is_installed_and_the_line_says_why() {
 }
 
 #[test]
+fn for_what_cannot_be_packed_nobody_waits() {
+    let Some(fleet) = Fleet::new() else { return };
+    assert_eq!(fleet.run(0, &fleet.start(0)).outcome, "installed");
+    let failed = fleet.packed().with_extension("").with_extension("failed");
+    std::fs::remove_file(fleet.packed()).unwrap();
+    let word = r#"{"permanent":false,"tries":0,"alone":true,"host":"node-3","what":"odd has no list","because":null,"hints":[]}"#;
+    std::fs::write(failed, word).unwrap();
+    let report = fleet.run(1, &fleet.start(1));
+    assert!(
+        report.outcome == "installed" && report.text().contains("odd has no list, seen on node-3"),
+        "{}",
+        report.text()
+    );
+}
+
+#[test]
 fn status_tells_what_the_store_has_and_prune_keeps_it_small() {
     let Some(fleet) = Fleet::new() else { return };
     let built = fleet.start(0).run();

@@ -22,6 +22,9 @@ pub struct Failed {
     pub permanent: bool,
     /// How many have tried.
     pub tries: u32,
+    /// It was installed, but cannot be packed: nobody should wait for it.
+    #[serde(default)]
+    pub alone: bool,
     /// The machine of the last one.
     pub host: String,
     what: String,
@@ -35,11 +38,17 @@ impl Failed {
         Failed {
             permanent: matches!(error.exit, Exit::Permanent(_)),
             tries: earlier.map_or(0, |failed| failed.tries).saturating_add(1),
+            alone: false,
             host: host.to_owned(),
             what: error.what.clone(),
             because: error.because.clone(),
             hints: error.hints.clone(),
         }
+    }
+
+    /// What is to be left where each has to install for itself.
+    pub fn alone(why: &str, host: &str) -> Self {
+        Failed { alone: true, host: host.to_owned(), what: why.to_owned(), ..Failed::default() }
     }
 
     /// Whether nobody else should try.

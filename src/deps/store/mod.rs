@@ -95,6 +95,9 @@ impl Shelf {
                     return Ok(packed.map_or(Got::Nothing, Got::Packed));
                 }
                 Step::Fail(failed) => return Err(failed.error(&self.names.failed)),
+                Step::Alone(failed) => {
+                    return Ok(self.without(&format!("{}, seen on {}", failed.what(), failed.host), tell));
+                }
                 Step::TakeOver(judged) => {
                     let who = name(&owner);
                     tell(&format!("{who}, which began to build the environment for all, is gone: it is begun anew"));
@@ -145,14 +148,20 @@ impl Shelf {
                 ));
                 garbage::prune(&self.directory, self.limit, None, false).iter().for_each(|taken| tell(&taken.words()));
             }
-            Err(why) => tell(&format!("not shared with other starts (deps.store): {why}")),
+            Err(why) => {
+                tell(&format!("not shared with other starts (deps.store): {why}"));
+                self.leave(&Failed::alone(&why, &lease.owner().host));
+            }
         }
     }
 
     /// Leaves word that it cannot be built.
     pub fn fail(&self, error: &Error) {
-        let failed = Failed::new(error, &Owner::this().host, self.failed().as_ref());
-        if let Ok(json) = serde_json::to_vec(&failed) {
+        self.leave(&Failed::new(error, &Owner::this().host, self.failed().as_ref()));
+    }
+
+    fn leave(&self, failed: &Failed) {
+        if let Ok(json) = serde_json::to_vec(failed) {
             let _ = super::stamp::replace(&self.names.failed, &json);
         }
     }

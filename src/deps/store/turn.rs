@@ -33,6 +33,8 @@ pub enum Step {
     Take,
     /// Fail as the others did.
     Fail(Failed),
+    /// Build for oneself: it cannot be shared.
+    Alone(Failed),
     /// Try to get the lease.
     Build,
     /// Take this lease away from a dead builder.
@@ -55,8 +57,10 @@ impl Turn {
         if look.finished {
             return Step::Take;
         }
-        if let Some(failed) = look.failed.filter(Failed::is_for_all) {
-            return Step::Fail(failed);
+        match look.failed {
+            Some(failed) if failed.is_for_all() => return Step::Fail(failed),
+            Some(failed) if failed.alone => return Step::Alone(failed),
+            _ => {}
         }
         let Some(lease) = look.lease else {
             self.seen = None;

@@ -43,7 +43,7 @@ fn go(at: At, id: u8, now: Duration, store: &mut Store) -> At {
                 Step::Build => At::Creating(turn),
                 Step::TakeOver(lease) => At::Moving(turn, lease),
                 Step::Wait(_) => At::Looking(turn),
-                Step::Fail(_) => unreachable!("nothing fails here"),
+                Step::Fail(_) | Step::Alone(_) => unreachable!("nothing fails here"),
             }
         }
         At::Creating(turn) => match (&store.lease, store.finished) {
@@ -143,6 +143,12 @@ fn what_is_finished_comes_before_everything_else() {
     let orphaned = Look { failed: None, ..failed };
     assert_eq!(Turn::default().step(Duration::ZERO, orphaned), Step::TakeOver(vec![1]));
     assert_eq!(Turn::default().step(Duration::ZERO, Look::default()), Step::Build);
+}
+
+#[test]
+fn for_what_cannot_be_packed_nobody_waits() {
+    let look = Look { failed: Some(Failed::alone("no list of files", "a")), lease: Some(vec![1]), ..Look::default() };
+    assert!(matches!(Turn::default().step(Duration::ZERO, look), Step::Alone(_)));
 }
 
 #[test]

@@ -159,11 +159,12 @@ fn a_trainer_with_a_code_of_its_own_is_a_failure_to_the_engine() {
 #[test]
 fn a_start_that_is_refused_ends_with_its_own_code() {
     let ended = Rehearsal::new("1s").set("data=/no/such/data").of(&["true"]);
-    assert_told(&ended, 111, &["refused with exit code 111", "not ready: it does not start"]);
+    assert_told(&ended, 111, &["refused with exit code 111", "not ready: it does not start, or does nothing"]);
     let ended = Rehearsal::new("1s").of(&["no-such-program"]);
     assert_told(&ended, 127, &["cannot run no-such-program"]);
     assert_eq!(Rehearsal::new("1s").set("stop.grase=1s").of(&["true"]).0, Some(78));
     assert_eq!(Rehearsal::new("soon").of(&["true"]).0, Some(64));
+    assert_eq!(Rehearsal::new("20s").of(&["true"]).0, Some(1));
 }
 
 #[test]

@@ -69,7 +69,7 @@ pub fn run(options: &Options, words: &[OsString], after: Duration, grace: Durati
     }
     trial.broken_off = break_off.load(Ordering::Relaxed);
     if job.ended.is_none() {
-        trial.stop = Some(job.stop(grace)?);
+        trial.stop = Some(job.stop(grace));
     }
     trial.code = job.code();
     Ok(trial)
@@ -113,7 +113,7 @@ impl Job {
                 return Ok(true);
             }
             if self.directory.is_none() && self.begun.elapsed() > STATE {
-                let _ = self.stop(Duration::ZERO);
+                self.stop(Duration::ZERO);
                 return Err(internal("the rehearsal cannot be watched", "there is no state directory")
                     .hint("state_dir: a directory that can be written, on a local file system"));
             }
@@ -153,7 +153,7 @@ impl Job {
     }
 
     /// As an engine does it. trainit ends it when the grace is over; only if trainit itself does not end, it is killed.
-    fn stop(&mut self, grace: Duration) -> Result<Stop> {
+    fn stop(&mut self, grace: Duration) -> Stop {
         let (handled, saved) = (self.handles_term(), self.state().and_then(|state| state.saved));
         let (at, begun) = (seconds_of(SystemTime::now()), Instant::now());
         let _ = signal::send(self.pid(), libc::SIGTERM);
@@ -161,10 +161,14 @@ impl Job {
             std::thread::sleep(LOOK);
         }
         if self.ended.is_none() {
-            let _ = self.child.kill();
+            // What is below it would live on without it.
+            let all = [vec![self.pid()], proc::descendants(self.pid())].concat();
+            for pid in all {
+                let _ = signal::send(pid, libc::SIGKILL);
+            }
             self.ended = self.child.wait().ok();
         }
-        Ok(Stop { at, took: begun.elapsed(), handled, saved })
+        Stop { at, took: begun.elapsed(), handled, saved }
     }
 
     fn code(&self) -> u8 {

@@ -105,7 +105,7 @@ pub fn judge(wanted: &Wanted, trial: &Trial, found: &Found) -> Verdict {
     let failed: Vec<&str> = rows.iter().filter(|row| row.status == Status::Fail).map(|row| row.about).collect();
     let (words, exit) = match trial.prepared {
         _ if trial.broken_off => ("broken off: nothing is known".to_owned(), Exit::Signal(libc::SIGINT as u8)),
-        None => ("not ready: it does not start".to_owned(), refused(trial.code)),
+        None => ("not ready: it does not start, or does nothing".to_owned(), refused(trial.code)),
         Some(_) if failed.is_empty() => ("ready to be sent off".to_owned(), Exit::Success),
         Some(_) => (format!("not ready: {}", failed.join(", ")), Exit::Failure),
     };
@@ -125,15 +125,23 @@ impl Row {
 
 /// A start that is refused ends with its own code, so that who reads it knows why.
 fn refused(code: u8) -> Exit {
+    refusal(code).unwrap_or(Exit::Failure)
+}
+
+fn refusal(code: u8) -> Option<Exit> {
     let of_a_start =
         [Exit::Usage, Exit::Internal, Exit::Config, Exit::PrepareTimeout, Exit::NotExecutable, Exit::NotFound];
     let families = Family::ALL.into_iter().flat_map(|family| [Exit::Permanent(family), Exit::Transient(family)]);
-    of_a_start.into_iter().chain(families).find(|exit| exit.code() == code).unwrap_or(Exit::Failure)
+    of_a_start.into_iter().chain(families).find(|exit| exit.code() == code)
 }
 
 fn start(trial: &Trial) -> Row {
     match trial.prepared {
         Some(prepared) => row(Status::Ok, "start", format!("the workload ran after {}", show::seconds(prepared))),
+        None if refusal(trial.code).is_none() && !trial.broken_off => {
+            let what = format!("it ended with exit code {} before it was seen to run", trial.code);
+            row(Status::Fail, "start", what).hint("a training takes longer: is it this command?")
+        }
         None if trial.broken_off => row(Status::Warn, "start", "broken off before the workload ran"),
         None => {
             row(Status::Fail, "start", format!("refused with exit code {}; what is wrong stands above", trial.code))
@@ -324,6 +332,9 @@ mod tests {
         assert_eq!(told(&wanted(), &refused, &found(None)).1, 111);
         let lost = Trial { prepared: None, code: 3, ..Trial::default() };
         assert_eq!(told(&wanted(), &lost, &found(None)).1, 1);
+        let short = Trial { prepared: None, code: 0, ..Trial::default() };
+        let told_of_it = ("Fail start: it ended with exit code 0 before it was seen to run".to_owned(), 1);
+        assert_eq!(told(&wanted(), &short, &found(None)), told_of_it);
         let (bad, code) = told(&wanted(), &trial(7, None), &found(None));
         assert!(bad.starts_with("Fail run: it ended by itself after 20 s, with exit code 7"), "{bad}");
         assert_eq!(code, 1);

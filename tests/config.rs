@@ -296,7 +296,7 @@ fn a_user_and_what_goes_with_it_are_set_together_and_never_by_the_project() {
 #[test]
 fn unknown_names_can_be_warnings() {
     let world = World::new()
-        .etc("trainit.yaml", "unknown: warn\ngpu: {probes: 1}\nlock: [usr]\nmodes: {a: {command: b, port: 1}}\n");
+        .etc("trainit.yaml", "unknown: warn\ngpu: {probes: 1}\nlock: [usr]\nmodes: {a: {command: b, ports: 1}}\n");
     let loaded = world.variable("TRAINIT_NEW", "1").load().unwrap();
     let warnings: Vec<String> = loaded.warnings.iter().map(|warning| warning.what.clone()).collect();
     assert_eq!(warnings.len(), 4, "{warnings:?}");

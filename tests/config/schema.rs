@@ -59,7 +59,7 @@ fn documents() -> Vec<(Json, bool)> {
         json!({"data": [{"min_files": 3, "patj": "/x"}]}),
         json!({"checks": {"a.b": "of"}}),
         json!({"modes": {"A B": "x"}}),
-        json!({"modes": {"a": {"command": "x", "port": 3}}}),
+        json!({"modes": {"a": {"command": "x", "ports": 3}}}),
         json!({"env": {"A=B": "x"}}),
         json!({"host": {"shm": "8G"}}),
         json!({"user": {"id": 1000}}),

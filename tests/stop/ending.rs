@@ -181,7 +181,10 @@ fn want_of_memory_is_told_by_the_kernels_own_count() {
     }
     let Some(memory) = Memory::limited_to(96 << 20) else { return };
     let job = Job::new();
-    let hungry = "hoard = [bytearray(1 << 20) for each in range(400)]; print(len(hoard))";
+    // Who kills and when is counted from the first words of the state on: a trainer loads longer than that before it takes memory.
+    let hungry = "import os, time
+while not os.path.exists(os.environ['TRAINIT_RUN_DIR'] + '/state.json'): time.sleep(0.01)
+hoard = [bytearray(1 << 20) for each in range(400)]; print(len(hoard))";
     let finished = memory.holds(job.launch(Place::Aside, &[python, "-S", "-c", hungry])).finish();
     assert_eq!((finished.code, finished.out.as_str()), (Some(137), ""), "{finished:?}");
     let line = last_line(&finished);

@@ -12,8 +12,9 @@ const BYTES: usize = 24;
 /// What getrandom(2) says.
 pub fn secret() -> io::Result<String> {
     let mut bytes = [0u8; BYTES];
+    // By number: std names the C library's function weakly, so a static link may leave it out, and a call of it would go nowhere.
     // SAFETY: the buffer is ours and as long as it is said to be. Up to 256 bytes come at once or not at all (getrandom(2)).
-    let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), BYTES, 0) };
+    let got = unsafe { libc::syscall(libc::SYS_getrandom, bytes.as_mut_ptr(), BYTES, 0) };
     if usize::try_from(got) != Ok(BYTES) {
         return Err(io::Error::last_os_error());
     }

@@ -7,14 +7,15 @@ use crate::config::Severity::{self, Fail, Warn};
 use crate::exit::Family;
 use Passing::{Always, Depends, Never};
 
-const fn row(
+/// An entry of a table: this one, and that of what the driver tells.
+pub(super) const fn row<S>(
     id: &'static str,
     severity: Severity,
     passing: Passing,
     about: &'static str,
     remedy: &'static str,
-    ask: fn(&mut Gpus) -> Answer,
-) -> Step<Gpus> {
+    ask: fn(&mut S) -> Answer,
+) -> Step<S> {
     Step { check: Check { id, family: Family::Gpu, severity, passing, about, remedy }, base: false, ask }
 }
 

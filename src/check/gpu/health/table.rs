@@ -1,23 +1,12 @@
 //! Every verdict about GPUs that needs the driver's word, in the order in which they are asked. A row that has the id of one that
 //! files can answer, too, takes that one's entry.
 
+use super::super::table::row;
 use super::Health;
 use crate::check::step::{Answer, Step};
 use crate::check::{Check, Passing};
 use crate::config::Severity::{self, Fail, Warn};
-use crate::exit::Family;
 use Passing::{Always, Depends, Never};
-
-const fn row(
-    id: &'static str,
-    severity: Severity,
-    passing: Passing,
-    about: &'static str,
-    remedy: &'static str,
-    ask: fn(&mut Health) -> Answer,
-) -> Step<Health> {
-    Step { check: Check { id, family: Family::Gpu, severity, passing, about, remedy }, base: false, ask }
-}
 
 /// A verdict that files give, too: its words stand in their table.
 const fn also(id: &'static str, severity: Severity, passing: Passing, ask: fn(&mut Health) -> Answer) -> Step<Health> {

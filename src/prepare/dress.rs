@@ -239,9 +239,11 @@ mod tests {
     #[test]
     fn a_program_that_fails_is_told_with_its_last_words() {
         let command = ["/bin/sh", "-c", "echo first; echo no room >&2; exit 3"].map(OsString::from).to_vec();
-        let made = Made { path: "/no/such/key".into(), command, hint: "install it".into() };
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        let made = Made { path: path.clone(), command, hint: "install it".into() };
         let error = make(&made, &Environment::default()).unwrap_err();
-        assert_eq!(error.what, "sh could not make /no/such/key");
+        assert_eq!(error.what, format!("sh could not make {}", path.display()));
         assert_eq!((error.because.as_deref(), error.exit), (Some("no room"), Exit::NotFound));
     }
 }

@@ -5,5 +5,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../jupyter/lab.rs"]
+#[allow(dead_code, reason = "only its Jupyter is used here")]
+mod lab;
 mod shell;
 mod ssh;

@@ -1,5 +1,6 @@
 //! The mode `ssh` with real servers and OpenSSH's real client.
 
+mod beside;
 mod dropbear;
 mod environment;
 mod keys;

@@ -138,7 +138,11 @@ impl World {
 
     /// trainit in it, not started.
     pub fn launch(&self) -> Launch {
-        let mut launch = Launch::of(Role::Run, Place::First, &["ssh"]);
+        self.launch_mode("ssh")
+    }
+
+    fn launch_mode(&self, mode: &str) -> Launch {
+        let mut launch = Launch::of(Role::Run, Place::First, &[mode]);
         launch.command.env_clear().env("PATH", PATH).env("TRAINIT_SSH_PORT", self.port.to_string());
         launch.command.env("TRAINIT_CHECKS", "host=off gpu=off");
         for (name, value) in &self.settings {
@@ -150,7 +154,13 @@ impl World {
     /// Starts it and waits until it answers.
     #[track_caller]
     pub fn serve(self) -> Served {
-        let mut running = self.launch().spawn();
+        self.serve_mode("ssh")
+    }
+
+    /// The same with another mode, or several, one of which is `ssh`.
+    #[track_caller]
+    pub fn serve_mode(self, mode: &str) -> Served {
+        let mut running = self.launch_mode(mode).spawn();
         until("the server", || {
             assert!(running.is_alive(), "it ended: {:#?}", running.errors_so_far());
             TcpStream::connect(("127.0.0.1", self.port)).ok()

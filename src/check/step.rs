@@ -58,6 +58,15 @@ impl Trouble {
         self
     }
 
+    /// Something more about its cause.
+    pub fn adding(mut self, more: Option<String>) -> Self {
+        self.because = match (self.because, more) {
+            (Some(cause), Some(more)) => Some(format!("{cause}; {more}")),
+            (cause, more) => cause.or(more),
+        };
+        self
+    }
+
     /// What to type.
     pub fn remedy(mut self, remedy: Remedy) -> Self {
         self.remedy.push(remedy);

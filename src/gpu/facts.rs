@@ -97,6 +97,8 @@ pub enum Outcome {
         at: Option<Step>,
         /// How.
         how: Stop,
+        /// What it was at when the deadline came.
+        waits: Option<Waits>,
     },
     /// The helper could not be executed, with the error of each way that was tried.
     NotExecuted {
@@ -114,6 +116,15 @@ pub struct Step {
     pub call: String,
     /// The GPU's number, for NVML in the order of the bus.
     pub gpu: Option<u32>,
+}
+
+/// What a process was at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waits {
+    /// Its state's letter; `D` waits where no signal reaches it.
+    pub state: char,
+    /// The kernel's function that it waits in, where that is told.
+    pub function: Option<String>,
 }
 
 /// How a process ended that did not end well.
@@ -149,6 +160,8 @@ pub enum Library {
 pub struct Nvml {
     /// How asking ended.
     pub outcome: Outcome,
+    /// What was written to its standard error: by the loader, or by the library.
+    pub stderr: Option<String>,
     /// libnvidia-ml.so.1.
     pub library: Library,
     /// The code of `nvmlInit_v2`; 0 is success.
@@ -310,6 +323,8 @@ pub struct Instance {
 pub struct Cuda {
     /// How asking ended.
     pub outcome: Outcome,
+    /// What was written to its standard error.
+    pub stderr: Option<String>,
     /// libcuda.so.1.
     pub library: Library,
     /// The code of `cuInit`; 0 is success.
@@ -361,6 +376,8 @@ pub struct Proof {
     pub uuid: Option<String>,
     /// How the process ended.
     pub outcome: Outcome,
+    /// What was written to its standard error.
+    pub stderr: Option<String>,
     /// The first call that was refused, with its code.
     pub refused: Option<(String, i32)>,
     /// The library's own words for it.
@@ -391,6 +408,8 @@ pub struct Proof {
 pub struct Peers {
     /// How the process ended.
     pub outcome: Outcome,
+    /// What was written to its standard error.
+    pub stderr: Option<String>,
     /// Every ordered pair that was tried.
     pub pairs: Vec<Pair>,
     /// How long the process ran.

@@ -2,7 +2,7 @@
 //! ours but one descriptor to report on, ended step by step, and never waited for without an end.
 
 use super::process::{self, Reaped};
-use super::{image, signal};
+use super::{image, proc, signal};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -51,12 +51,41 @@ pub struct Guest {
     pid: c_int,
     handle: Option<OwnedFd>,
     pipe: OwnedFd,
+    errors: OwnedFd,
     said: Vec<u8>,
+    complained: Ends,
     ended: Option<Ended>,
 }
 
 /// Most that a guest may say; what is more is taken and dropped.
 const LONGEST: usize = 1 << 20;
+
+/// The beginning and the end of a stream: what stands between is dropped.
+#[derive(Debug, Default)]
+struct Ends {
+    first: Vec<u8>,
+    last: Vec<u8>,
+    dropped: bool,
+}
+
+impl Ends {
+    /// So much is kept of each.
+    const ROOM: usize = 1 << 10;
+
+    fn take(&mut self, bytes: &[u8]) {
+        let (first, rest) = bytes.split_at(bytes.len().min(Self::ROOM.saturating_sub(self.first.len())));
+        self.first.extend_from_slice(first);
+        self.last.extend_from_slice(rest);
+        let excess = self.last.len().saturating_sub(Self::ROOM);
+        self.dropped |= excess > 0;
+        self.last.drain(..excess);
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let between: &[u8] = if self.dropped { b"\n...\n" } else { b"" };
+        [&self.first, between, &self.last].concat()
+    }
+}
 
 impl Guest {
     /// Starts it.
@@ -65,20 +94,24 @@ impl Guest {
     /// What fork(2), pipe(2) and execveat(2) say. ENOENT of a file that is there: the loader that it names is not.
     pub fn start(program: &Program<'_>) -> nix::Result<Self> {
         let (pipe, theirs) = pipe2(OFlag::O_CLOEXEC)?;
+        let (errors, their_errors) = pipe2(OFlag::O_CLOEXEC)?;
         let (failure, told) = pipe2(OFlag::O_CLOEXEC)?;
         let pid = process::fork(|| {
-            let errno = become_guest(program, &theirs);
+            let errno = become_guest(program, &theirs, &their_errors);
             let _ = nix::unistd::write(&told, &(errno as i32).to_ne_bytes());
             127
         })?;
-        drop((theirs, told));
+        drop((theirs, their_errors, told));
         let mut errno = [0; 4];
         if read(&failure, &mut errno) == Ok(4) {
             process::wait_for(pid);
             return Err(Errno::from_raw(i32::from_ne_bytes(errno)));
         }
-        nix::fcntl::fcntl(&pipe, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        Ok(Guest { pid, handle: process::pidfd(pid), pipe, said: Vec::new(), ended: None })
+        for pipe in [&pipe, &errors] {
+            nix::fcntl::fcntl(pipe, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        }
+        let (handle, said) = (process::pidfd(pid), Vec::new());
+        Ok(Guest { pid, handle, pipe, errors, said, complained: Ends::default(), ended: None })
     }
 
     /// How it ended; none: it still runs.
@@ -100,11 +133,24 @@ impl Guest {
         &self.said
     }
 
+    /// The beginning and the end of what it wrote to its standard error so far.
+    pub fn complained(&self) -> Vec<u8> {
+        self.complained.bytes()
+    }
+
+    /// What it is at, as far as the kernel tells.
+    pub fn waits(&self) -> Option<proc::Waits> {
+        proc::waits(self.pid)
+    }
+
     fn drain(&mut self) {
         let mut bytes = [0; 16 << 10];
         while let Ok(length @ 1..) = read(&self.pipe, &mut bytes) {
             let room = LONGEST.saturating_sub(self.said.len());
             self.said.extend_from_slice(bytes.get(..length.min(room)).unwrap_or_default());
+        }
+        while let Ok(length @ 1..) = read(&self.errors, &mut bytes) {
+            self.complained.take(bytes.get(..length).unwrap_or_default());
         }
     }
 
@@ -125,7 +171,7 @@ pub fn wait(guests: &[&Guest], until: Instant) {
 }
 
 /// In the child: everything up to becoming the program. Gives the reason when that failed.
-fn become_guest(program: &Program<'_>, pipe: &OwnedFd) -> Errno {
+fn become_guest(program: &Program<'_>, pipe: &OwnedFd, errors: &OwnedFd) -> Errno {
     let _ = nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0));
     // Nobody is left to end it when its parent is gone. Not by SIGKILL: that has frozen GPUs (dcgm-exporter, issue 84).
     process::signal_when_parent_dies(libc::SIGTERM);
@@ -133,7 +179,7 @@ fn become_guest(program: &Program<'_>, pipe: &OwnedFd) -> Errno {
     signal::set_mask(0);
     signal::set_ignored(libc::SIGTERM, false);
     let target = if program.to_stdout { 1 } else { REPORT };
-    if let Err(errno) = place(pipe, target) {
+    if let Err(errno) = place(pipe, errors, target) {
         return errno;
     }
     match program.file {
@@ -151,20 +197,21 @@ fn limit() {
     }
 }
 
-/// Nothing to read, nowhere to write but the report.
-fn place(pipe: &OwnedFd, target: RawFd) -> nix::Result<()> {
-    // Both first get numbers above all that is about to be replaced; exec closes those again.
-    let report = raised(pipe.as_raw_fd())?;
+/// Nothing to read, nowhere to write but the report and the complaints.
+fn place(pipe: &OwnedFd, errors: &OwnedFd, target: RawFd) -> nix::Result<()> {
+    // All first get numbers above those that are about to be replaced; exec closes these again.
+    let (report, errors) = (raised(pipe.as_raw_fd())?, raised(errors.as_raw_fd())?);
     let null =
         nix::fcntl::open(Path::new("/dev/null"), OFlag::O_RDWR | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty());
     let null = null.and_then(|null| raised(null.as_raw_fd()));
-    for fd in 0..3 {
+    for fd in 0..2 {
         match null {
             Ok(null) => onto(null, fd)?,
             // A root without /dev/null.
             Err(_) => process::close_one(fd),
         }
     }
+    onto(errors, 2)?;
     onto(report, target)
 }
 
@@ -205,6 +252,22 @@ mod tests {
     fn a_guest_reports_on_its_own_descriptor_and_nowhere_else() {
         let (ended, said) = finish(shell("echo noise; echo noise >&2; echo one >&3; read x; echo two$x >&3; exit 3"));
         assert_eq!((ended, said.as_str()), (Ended::Exited(3), "one\ntwo\n"));
+    }
+
+    #[test]
+    fn of_what_a_guest_complains_the_beginning_and_the_end_are_kept() {
+        let script = "echo first >&2; i=0; while [ $i -lt 3000 ]; do echo 0123456789012345678901234567890123456789 >&2; \
+                      i=$((i+1)); done; echo last >&2";
+        let mut guest = shell(script);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while guest.ended().is_none() {
+            assert!(Instant::now() < deadline, "it does not end");
+            wait(&[&guest], deadline);
+        }
+        let complained = String::from_utf8(guest.complained()).unwrap();
+        assert!(complained.starts_with("first\n0123") && complained.ends_with("89\nlast\n"), "{complained}");
+        assert!(complained.len() <= 2 * Ends::ROOM + 5 && complained.contains("\n...\n"));
+        assert!(guest.said().is_empty());
     }
 
     #[test]

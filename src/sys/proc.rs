@@ -108,6 +108,40 @@ pub fn as_user<T>(uid: u32, gid: u32, body: impl FnOnce() -> T) -> T {
     result
 }
 
+/// What a thread is at: its state's letter, and the kernel's function that it waits in, where that is told.
+pub type Waits = (char, Option<String>);
+
+/// So many threads are looked at.
+const THREADS: usize = 64;
+
+/// What a process is at: its first thread that waits where no signal reaches it (D), or else its first. Nothing is read that such a
+/// thread could hold up (as its command line would be, by the lock of its memory).
+pub fn waits(pid: c_int) -> Option<Waits> {
+    let mut all = threads(pid);
+    all.sort_unstable();
+    let seen: Vec<Waits> = all.iter().take(THREADS).filter_map(|thread| waits_of(pid, *thread)).collect();
+    seen.iter().find(|(state, _)| *state == 'D').or(seen.first()).cloned()
+}
+
+fn waits_of(pid: c_int, thread: c_int) -> Option<Waits> {
+    let state = parse_state(&read(pid, &format!("task/{thread}/stat"))?)?;
+    Some((state, read(pid, &format!("task/{thread}/wchan")).and_then(|text| parse_wchan(&text))))
+}
+
+/// Field 3 of /proc/PID/stat.
+pub fn parse_state(stat: &[u8]) -> Option<char> {
+    let after_name = stat.rsplit(|b| *b == b')').next()?;
+    let state = char::from(*after_name.trim_ascii_start().first()?);
+    state.is_ascii_alphabetic().then_some(state)
+}
+
+/// The name of a function; `0` is a thread that runs, or a kernel that does not tell.
+pub fn parse_wchan(text: &[u8]) -> Option<String> {
+    let name = std::str::from_utf8(text.trim_ascii()).ok()?;
+    let is_name = name.len() <= 64 && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    (is_name && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.".contains(&b))).then(|| name.to_owned())
+}
+
 /// The first word of a process's command line: for a program that is many programs (busybox) the name it goes by.
 pub fn first_word(pid: c_int) -> Option<String> {
     let line = read(pid, "cmdline")?;
@@ -252,6 +286,7 @@ mod tests {
         let at_terminal = b"7 (a) S 1 7 7 34816 7 4194560 1 2";
         assert_eq!(parse_terminal(at_terminal), Some(libc::makedev(136, 0)));
         assert_eq!(parse_processor_time(stat), Some((5 + 6 + 7 + 8) * 10));
+        assert_eq!((parse_state(stat), parse_state(b"7 (a) D 1"), parse_state(b"7 (a)")), (Some('S'), Some('D'), None));
     }
 
     #[test]
@@ -280,6 +315,27 @@ mod tests {
     }
 
     #[test]
+    fn where_a_thread_waits_is_a_name_or_not_told() {
+        assert_eq!(parse_wchan(b"request_wait_answer"), Some("request_wait_answer".to_owned()));
+        assert_eq!(parse_wchan(b"nv_ioctl.isra.0\n").as_deref(), Some("nv_ioctl.isra.0"));
+        assert_eq!([b"0".as_slice(), b"", b"\x1b[2J", b"a b"].map(parse_wchan), [None, None, None, None]);
+    }
+
+    #[test]
+    fn a_process_that_sleeps_is_seen_sleeping() {
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        let seen = || waits(child.id() as c_int).map(|(state, _)| state);
+        while seen() != Some('S') && std::time::Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        let last = seen();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(last, Some('S'));
+    }
+
+    #[test]
     fn this_process_can_be_read() {
         let own = status(std::process::id() as c_int).unwrap();
         assert_eq!(own.parent, nix::unistd::getppid().as_raw());
@@ -290,6 +346,7 @@ mod tests {
         #[test]
         fn no_bytes_break_the_parsers(bytes: Vec<u8>) {
             let _ = (parse_status(&bytes), parse_start_time(&bytes), parse_processor_time(&bytes), parse_terminal(&bytes));
+            let _ = (parse_state(&bytes), parse_wchan(&bytes));
         }
     }
 }

@@ -7,7 +7,15 @@ use trainit::gpu::facts::{Facts, Library, Outcome, Step, Stop};
 
 /// Stopped at this call about this GPU.
 fn stopped(call: &str, gpu: Option<u32>, how: Stop) -> Outcome {
-    Outcome::Stopped { at: Some(Step { call: call.to_owned(), gpu }), how }
+    Outcome::Stopped { at: Some(Step { call: call.to_owned(), gpu }), how, waits: None }
+}
+
+/// The same, whatever it was at then.
+fn outcome(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Stopped { at, how, .. } => Outcome::Stopped { at, how, waits: None },
+        outcome => outcome,
+    }
 }
 
 fn failing(at: &str, what: &str) -> Option<Facts> {
@@ -38,7 +46,9 @@ fn a_gpu_that_is_lost_does_not_hide_the_others() {
 fn a_hang_names_the_call_and_the_gpu_and_what_was_told_before_it_is_kept() {
     let began = Instant::now();
     let Some(facts) = failing("nvmlDeviceGetPciInfo_v3:2", "hang") else { return };
-    assert_eq!(facts.nvml.outcome, stopped("nvmlDeviceGetPciInfo_v3", Some(2), Stop::Overdue));
+    let Outcome::Stopped { waits: Some(waits), .. } = &facts.nvml.outcome else { panic!("{:?}", facts.nvml.outcome) };
+    assert_eq!(waits.state, 'S', "it can be woken: {waits:?}");
+    assert_eq!(outcome(facts.nvml.outcome), stopped("nvmlDeviceGetPciInfo_v3", Some(2), Stop::Overdue));
     assert_eq!(
         (facts.nvml.driver.as_deref(), facts.nvml.gpus[2].name.as_deref()),
         (Some("570.172.08"), Some("NVIDIA H200"))
@@ -50,10 +60,10 @@ fn a_hang_names_the_call_and_the_gpu_and_what_was_told_before_it_is_kept() {
 #[test]
 fn a_hang_that_ignores_sigterm_is_killed() {
     let Some(facts) = failing("nvmlInit_v2", "hangterm") else { return };
-    assert_eq!(facts.nvml.outcome, stopped("nvmlInit_v2", None, Stop::Overdue));
+    assert_eq!(outcome(facts.nvml.outcome), stopped("nvmlInit_v2", None, Stop::Overdue));
     assert!(facts.nvml.took >= SHORT + Duration::from_secs(2), "{:?}", facts.nvml.took);
     let Some(cuda) = failing("cuInit", "hang") else { return };
-    assert_eq!(cuda.cuda.outcome, stopped("cuInit", None, Stop::Overdue));
+    assert_eq!(outcome(cuda.cuda.outcome), stopped("cuInit", None, Stop::Overdue));
     assert_eq!(cuda.nvml.outcome, Outcome::Complete);
 }
 
@@ -75,6 +85,19 @@ fn an_exit_inside_the_library_is_no_success() {
 fn what_a_library_prints_is_not_in_the_report() {
     let Some(facts) = failing("nvmlInit_v2", "noise") else { return };
     assert_eq!((facts.nvml.outcome, facts.nvml.count), (Outcome::Complete, Some(4)));
+    assert_eq!((facts.nvml.stderr.as_deref(), facts.cuda.stderr), (Some("noise"), None), "it is kept beside");
+}
+
+#[test]
+fn what_a_dying_library_and_the_loader_complain_of_is_kept() {
+    let Some(facts) = failing("cuInit", "abort") else { return };
+    assert_eq!(outcome(facts.cuda.outcome), stopped("cuInit", None, Stop::Killed(6)));
+    assert_eq!(facts.cuda.stderr.as_deref(), Some("libcuda: assertion failed"));
+    let Some(fakes) = fakes() else { return };
+    let facts = asked(fakes, Level::Driver, &[("FAKE_GPUS", "1"), ("LD_PRELOAD", "/no/such/library.so")]);
+    let complaint = facts.nvml.stderr.unwrap_or_default();
+    assert!(complaint.contains("/no/such/library.so"), "{complaint}");
+    assert_eq!(facts.nvml.outcome, Outcome::Complete);
 }
 
 #[test]

@@ -9,6 +9,10 @@ mod places;
 mod proofs;
 mod starts;
 
+#[allow(dead_code, reason = "each test has its own part of it")]
+#[path = "../support/fuse.rs"]
+mod fuse;
+
 use fakes::Fakes;
 use std::time::Duration;
 use trainit::config::GpuHelper;

@@ -1,8 +1,14 @@
 //! A whole start: what the driver is asked, when, and what is said of it.
 
+#![allow(unsafe_code)] // a descriptor for a child has no safe interface
+
 use super::fakes::{Fakes, fakes};
-use super::skip;
+use super::{fuse, skip};
 use serde_json::Value;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 /// /dev of its own, with nodes of two GPUs. Plain files will do: nobody opens them.
@@ -13,6 +19,11 @@ for name in null zero random urandom; do : >"$D/$name"; mount --bind "/dev/$name
 for name in nvidia0 nvidia1 nvidiactl nvidia-uvm; do : >"$D/$name"; done
 chmod 666 "$D"/nvidia*
 mount --rbind "$D" /dev
+if [ -n "$FAKE_STUCK" ]; then
+    mount -i -t fuse.hung -o fd=9,rootmode=40000,user_id=0,group_id=0 hung "${FAKE_STUCK%/*}"
+    exec 9>&-
+    echo mounted >"$UP"
+fi
 exec "$TRAINIT" "$@"
 "#;
 
@@ -25,13 +36,23 @@ struct Start {
 /// Runs trainit where two GPUs are, with these libraries and variables; none where no mount namespace can be made.
 fn start(fakes: &Fakes, words: &[&str], variables: &[(&str, &str)]) -> Option<Start> {
     let directory = tempfile::tempdir().unwrap();
+    ended(started(fakes, directory.path(), words, variables))
+}
+
+/// The same, before it is started.
+fn started(fakes: &Fakes, directory: &Path, words: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new("unshare");
-    command.args(["-m", "sh", "-c", NODES, "sh"]).args(words).env("D", directory.path());
+    command.args(["-m", "sh", "-c", NODES, "sh"]).args(words).env("D", directory);
     command.env("TRAINIT", env!("CARGO_BIN_EXE_trainit")).env("LD_LIBRARY_PATH", fakes.path()).env("FAKE_GPUS", "2");
     command
         .env("TRAINIT_CHECKS", "code=off host=off gpu.stub=off gpu.mismatch=off gpu.jit=off gpu.nofile=off")
         .env("container", "docker");
-    let output = command.env("TRAINIT_GPU_HELPER", "memfd").envs(variables.iter().copied()).output().unwrap();
+    command.env("TRAINIT_GPU_HELPER", "memfd").envs(variables.iter().copied());
+    command
+}
+
+fn ended(mut command: Command) -> Option<Start> {
+    let output = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     if err.contains("unshare failed") || err.contains("mount:") {
@@ -91,6 +112,57 @@ fn a_driver_that_hangs_ends_the_start_with_a_code_that_asks_for_another_node() {
     let Some(start) = start(fakes, &["exec", "--", "true"], &variables) else { return };
     assert_eq!(start.code, 210, "{}", start.err);
     assert!(start.err.contains("nvmlDeviceGetName of GPU 1"), "{}", start.err);
+}
+
+/// A call that waits in the kernel for an answer that never comes, as one does in a driver whose firmware hangs: not even SIGKILL ends
+/// it. Whoever asked says so and goes on; what hangs is let go with the test.
+#[test]
+fn a_driver_that_hangs_in_the_kernel_is_named_with_the_call_the_state_and_where_it_waits() {
+    let Some(fakes) = fakes() else { return };
+    if !fuse::is_there() {
+        return;
+    }
+    let (directory, hung) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (up, file) = (hung.path().join("up"), hung.path().join("mount/file"));
+    std::fs::create_dir(hung.path().join("mount")).unwrap();
+    // Opened for both ends at once: nobody waits for the other.
+    assert!(Command::new("mkfifo").arg(&up).status().unwrap().success());
+    let mut rendezvous = std::fs::File::options().read(true).write(true).open(&up).unwrap();
+    let mut over = rendezvous.try_clone().unwrap();
+    let variables = [
+        ("FAKE_AT", "nvmlDeviceGetName:1"),
+        ("FAKE_DO", "stuck"),
+        ("FAKE_STUCK", file.to_str().unwrap()),
+        ("UP", up.to_str().unwrap()),
+        ("TRAINIT_GPU_TIMEOUT", "3s"),
+        ("TRAINIT_GPU_COUNT", "2"),
+    ];
+    let mut command = started(fakes, directory.path(), &["exec", "--", "true"], &variables);
+    let mut server = fuse::Server::open();
+    let connection = server.file().as_raw_fd();
+    // SAFETY: dup2(2) takes numbers; this is the child before exec.
+    unsafe {
+        command
+            .pre_exec(move || if libc::dup2(connection, 9) < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) })
+    };
+    let serving = std::thread::spawn(move || {
+        let mut word = [0; 8];
+        if rendezvous.read(&mut word).is_ok_and(|length| word.get(..length) == Some(b"mounted\n")) {
+            server.answer_greeting();
+            server.swallow_request();
+        }
+        server
+    });
+    let start = ended(command);
+    // Where there was nothing to mount it waits for that word.
+    over.write_all(b"over\n").unwrap();
+    let server = serving.join().unwrap();
+    let Some(start) = start else { return };
+    assert_eq!(start.code, 210, "{}", start.err);
+    let lines = start.err.replace('\n', " ");
+    assert!(lines.contains("nvmlDeviceGetName of GPU 1 did not come back (NVML)"), "{}", start.err);
+    assert!(lines.contains("waits in the kernel (state D"), "{}", start.err);
+    drop(server);
 }
 
 #[test]

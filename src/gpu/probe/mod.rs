@@ -142,8 +142,8 @@ fn of_driver(ask: &Ask<'_>, image: &OwnedFd) -> nix::Result<Facts> {
     let mut ran = run::all(image, &[job("nvml"), job("cuda")], ask.timeout)?.into_iter();
     let (nvml, cuda) = (ran.next().unwrap_or_default(), ran.next().unwrap_or_default());
     Ok(Facts {
-        nvml: Nvml { outcome: nvml.outcome, took: nvml.took, ..read::nvml(&nvml.transcript) },
-        cuda: Cuda { outcome: cuda.outcome, took: cuda.took, ..read::cuda(&cuda.transcript) },
+        nvml: Nvml { outcome: nvml.outcome, stderr: nvml.stderr, took: nvml.took, ..read::nvml(&nvml.transcript) },
+        cuda: Cuda { outcome: cuda.outcome, stderr: cuda.stderr, took: cuda.took, ..read::cuda(&cuda.transcript) },
         ..Facts::default()
     })
 }
@@ -188,6 +188,7 @@ fn proofs(ask: &Ask<'_>, image: &OwnedFd, cuda: &Cuda) -> Vec<Proof> {
         ordinal: device.ordinal,
         uuid: device.uuid.clone(),
         outcome: ran.outcome,
+        stderr: ran.stderr,
         took: ran.took,
         ..read::proof(&ran.transcript)
     };
@@ -197,7 +198,7 @@ fn proofs(ask: &Ask<'_>, image: &OwnedFd, cuda: &Cuda) -> Vec<Proof> {
 fn peers(ask: &Ask<'_>, image: &OwnedFd) -> Peers {
     let job = Job { words: vec!["peers".to_owned()], environment: ask.environment.clone() };
     let ran = run::all(image, &[job], ask.timeout).unwrap_or_default().pop().unwrap_or_default();
-    Peers { outcome: ran.outcome, took: ran.took, ..read::peers(&ran.transcript) }
+    Peers { outcome: ran.outcome, stderr: ran.stderr, took: ran.took, ..read::peers(&ran.transcript) }
 }
 
 #[cfg(test)]

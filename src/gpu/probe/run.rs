@@ -1,7 +1,7 @@
 //! Runs helpers side by side, to their end or to a deadline; then they are ended step by step, and one that does not even die is
 //! given up and named.
 
-use super::super::facts::{Outcome, Stop};
+use super::super::facts::{Outcome, Stop, Waits};
 use super::transcript::{self, Transcript};
 use crate::environment::Environment;
 use crate::sys::guest::{self, Ended, Executable, Guest, Program};
@@ -33,6 +33,8 @@ pub struct Ran {
     pub transcript: Transcript,
     /// How it ended.
     pub outcome: Outcome,
+    /// What was written to its standard error.
+    pub stderr: Option<String>,
     /// How long it ran.
     pub took: Duration,
 }
@@ -67,6 +69,8 @@ pub struct Watched {
     /// When the next step towards its end is due.
     due: Instant,
     stage: Stage,
+    /// What it was at when the deadline came, or when not even SIGKILL ended it.
+    waits: Option<Waits>,
     over: Option<(Stop, Duration)>,
 }
 
@@ -84,7 +88,7 @@ impl Watched {
     /// What executing it says.
     pub fn start(program: &Program<'_>, timeout: Duration) -> nix::Result<Self> {
         let (guest, began) = (Guest::start(program)?, Instant::now());
-        Ok(Watched { guest, began, due: began + timeout, stage: Stage::Running, over: None })
+        Ok(Watched { guest, began, due: began + timeout, stage: Stage::Running, waits: None, over: None })
     }
 
     /// Another could not be started: this one is not needed.
@@ -121,6 +125,9 @@ impl Watched {
 
     /// The next step towards its end.
     fn step(&mut self) -> Option<Stop> {
+        if self.stage != Stage::Asked {
+            self.waits = self.guest.waits().map(|(state, function)| Waits { state, function });
+        }
         let (stage, number, time) = match self.stage {
             Stage::Running => (Stage::Asked, SIGTERM, TERM),
             Stage::Asked => (Stage::Killed, SIGKILL, KILL),
@@ -136,6 +143,17 @@ impl Watched {
         self.guest.said()
     }
 
+    /// What was written to its standard error.
+    pub fn complained(&self) -> Option<String> {
+        let text = String::from_utf8_lossy(&self.guest.complained()).trim().to_owned();
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// What it was at when it was given up, or asked to end.
+    pub fn waits(&self) -> Option<Waits> {
+        self.waits.clone()
+    }
+
     /// How it ended, and how long it ran; once it is over.
     pub fn end(&self) -> (Stop, Duration) {
         self.over.unwrap_or((Stop::Overdue, self.began.elapsed()))
@@ -144,6 +162,7 @@ impl Watched {
     fn ran(self) -> Ran {
         let (stop, took) = self.end();
         let transcript = transcript::parse(self.said());
-        Ran { outcome: transcript.outcome(stop), transcript, took }
+        let outcome = transcript.outcome(stop, self.waits());
+        Ran { outcome, stderr: self.complained(), transcript, took }
     }
 }

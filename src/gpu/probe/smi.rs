@@ -1,7 +1,7 @@
 //! nvidia-smi, where the helper cannot be executed: it knows the same facts, slower, and says them in words. A field that its version
 //! does not know makes it refuse all of them, so a few are asked for again without those that came late.
 
-use super::super::facts::{Facts, Gpu, Memory, Mode, Nvml, Outcome, Stop, Way};
+use super::super::facts::{Facts, Gpu, Memory, Mode, Nvml, Outcome, Stop, Waits, Way};
 use super::run::Watched;
 use crate::environment::Environment;
 use crate::sys::guest::{Executable, Program};
@@ -52,17 +52,17 @@ pub fn ask(environment: &Environment, timeout: Duration) -> Option<Facts> {
     let all: Vec<Field> = OLD.into_iter().chain(NEW).collect();
     let mut answer = query(environment, &all, timeout)?;
     let mut fields = all.as_slice();
-    if answer.1 == UNKNOWN_FIELD {
+    if answer.end().0 == UNKNOWN_FIELD {
         fields = &OLD;
         answer = query(environment, fields, timeout)?;
     }
-    let (words, stop, took) = answer;
-    let nvml = Nvml { took, ..read(&words, stop, fields) };
+    let ((stop, took), words) = (answer.end(), String::from_utf8_lossy(answer.said()));
+    let nvml = Nvml { took, stderr: answer.complained(), ..read(&words, stop, answer.waits(), fields) };
     Some(Facts { nvml, way: Some(Way::Smi), ..Facts::default() })
 }
 
-/// What it says, how it ends and how long that takes.
-fn query(environment: &Environment, fields: &[Field], timeout: Duration) -> Option<(String, Stop, Duration)> {
+/// It, at its end.
+fn query(environment: &Environment, fields: &[Field], timeout: Duration) -> Option<Watched> {
     let path = environment.get("PATH").unwrap_or_else(|| OsStr::from_bytes(process::DEFAULT_PATH));
     let program = which::which_in("nvidia-smi", Some(path), "/").ok()?;
     let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
@@ -72,15 +72,14 @@ fn query(environment: &Environment, fields: &[Field], timeout: Duration) -> Opti
     let program = Program { file: Executable::Named, argv, environment: environment.to_envp(), to_stdout: true };
     let mut watched = Watched::start(&program, timeout).ok()?;
     watched.finish();
-    let (stop, took) = watched.end();
-    Some((String::from_utf8_lossy(watched.said()).into_owned(), stop, took))
+    Some(watched)
 }
 
 /// What it said. Its exit codes are those of NVML.
-fn read(words: &str, stop: Stop, fields: &[Field]) -> Nvml {
+fn read(words: &str, stop: Stop, waits: Option<Waits>, fields: &[Field]) -> Nvml {
     let outcome = match stop {
         Stop::Exited(_) => Outcome::Complete,
-        how => Outcome::Stopped { at: None, how },
+        how => Outcome::Stopped { at: None, how, waits },
     };
     let failure = words.lines().find_map(|line| line.strip_prefix("Failed to initialize NVML: "));
     let init = match (stop, failure) {
@@ -142,7 +141,7 @@ mod tests {
         let words = "570.172.08, 0, GPU-1, 00000000:1B:00.0, NVIDIA H200, 143771, 4, Default, Enabled, Enabled, 0, 2, Disabled, 9.0, 16, 16\n\
                      570.172.08, 1, GPU-2, [Unknown Error], NVIDIA H200, 143771, 9, Exclusive_Process, Disabled, [N/A], [N/A], [N/A], [N/A], 9.0, 8, 16\n";
         let all: Vec<Field> = OLD.into_iter().chain(NEW).collect();
-        let nvml = read(words, Stop::Exited(0), &all);
+        let nvml = read(words, Stop::Exited(0), None, &all);
         assert_eq!((nvml.init, nvml.count, nvml.driver.as_deref()), (Some(0), Some(2), Some("570.172.08")));
         let [first, second] = &nvml.gpus[..] else { panic!("{nvml:?}") };
         assert_eq!(first.memory, Some(Memory { total: 143_771 << 20, used: 4 << 20 }));
@@ -156,18 +155,19 @@ mod tests {
         let nvml = read(
             "Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 570.195\n",
             Stop::Exited(18),
+            None,
             &OLD,
         );
         assert_eq!((nvml.init, nvml.init_words.as_deref()), (Some(18), Some("Driver/library version mismatch")));
         assert_eq!(nvml.outcome, Outcome::Complete);
-        let hung = read("", Stop::Overdue, &OLD);
-        assert_eq!((hung.init, hung.outcome), (None, Outcome::Stopped { at: None, how: Stop::Overdue }));
+        let hung = read("", Stop::Overdue, None, &OLD);
+        assert_eq!((hung.init, hung.outcome), (None, Outcome::Stopped { at: None, how: Stop::Overdue, waits: None }));
     }
 
     proptest! {
         #[test]
         fn any_words_are_taken(words in "(5[0-9]{2}[,. A-Za-z0-9\\[\\]/-]{0,60}\n?){0,6}") {
-            read(&words, Stop::Exited(0), &OLD);
+            read(&words, Stop::Exited(0), None, &OLD);
         }
     }
 }

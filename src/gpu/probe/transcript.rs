@@ -11,7 +11,7 @@
 //! end                                      all is said
 //! ```
 
-use super::super::facts::{Outcome, Step, Stop};
+use super::super::facts::{Outcome, Step, Stop, Waits};
 use std::time::Duration;
 
 /// The version of this format that is understood.
@@ -108,11 +108,11 @@ impl Transcript {
         Some(Step { call: call.name.clone(), gpu: call.whom.map(Whom::gpu) })
     }
 
-    /// How the process that said this ended. Without a last word, exiting is no success: the library may have called exit(3).
-    pub fn outcome(&self, how: Stop) -> Outcome {
+    /// How the process that said this ended, and what it was at then. Without a last word, exiting is no success: the library may have called exit(3).
+    pub fn outcome(&self, how: Stop, waits: Option<Waits>) -> Outcome {
         match how {
             Stop::Exited(0) if self.ended => Outcome::Complete,
-            how => Outcome::Stopped { at: self.open(), how },
+            how => Outcome::Stopped { at: self.open(), how, waits },
         }
     }
 }
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!((call.whom, call.code(), call.text()), (Some(Whom::Slot(3, 1)), Some(15), None));
         assert_eq!(call.words().as_deref(), Some("GPU is lost"));
         assert_eq!((transcript.lacks.as_slice(), transcript.ended), (&["f".to_owned()][..], true));
-        assert_eq!(transcript.outcome(Stop::Exited(0)), Outcome::Complete);
+        assert_eq!(transcript.outcome(Stop::Exited(0), None), Outcome::Complete);
     }
 
     #[test]
@@ -196,19 +196,19 @@ mod tests {
         let transcript =
             parse(b"probe\t1\ncall\tnvmlDeviceGetName\t3\ngot\t0\t1\tx\ncall\tnvmlDeviceGetMemoryInfo\t3\ngo");
         let at = Step { call: "nvmlDeviceGetMemoryInfo".to_owned(), gpu: Some(3) };
-        let stopped = |how| Outcome::Stopped { at: Some(at.clone()), how };
-        assert_eq!(transcript.outcome(Stop::Killed(11)), stopped(Stop::Killed(11)));
-        assert_eq!(transcript.outcome(Stop::Overdue), stopped(Stop::Overdue));
+        let stopped = |how| Outcome::Stopped { at: Some(at.clone()), how, waits: None };
+        assert_eq!(transcript.outcome(Stop::Killed(11), None), stopped(Stop::Killed(11)));
+        assert_eq!(transcript.outcome(Stop::Overdue, None), stopped(Stop::Overdue));
     }
 
     #[test]
     fn exiting_without_the_last_word_is_no_success() {
-        let exited = Outcome::Stopped { at: None, how: Stop::Exited(0) };
-        assert_eq!(parse(b"probe\t1\ncall\tf\ngot\t0\t1\n").outcome(Stop::Exited(0)), exited);
-        assert_eq!(parse(b"").outcome(Stop::Exited(0)), exited);
-        assert_eq!(parse(b"probe\t2\nend\n").outcome(Stop::Exited(0)), exited);
-        let late = Outcome::Stopped { at: None, how: Stop::Killed(11) };
-        assert_eq!(parse(b"probe\t1\nend\n").outcome(Stop::Killed(11)), late);
+        let exited = Outcome::Stopped { at: None, how: Stop::Exited(0), waits: None };
+        assert_eq!(parse(b"probe\t1\ncall\tf\ngot\t0\t1\n").outcome(Stop::Exited(0), None), exited);
+        assert_eq!(parse(b"").outcome(Stop::Exited(0), None), exited);
+        assert_eq!(parse(b"probe\t2\nend\n").outcome(Stop::Exited(0), None), exited);
+        let late = Outcome::Stopped { at: None, how: Stop::Killed(11), waits: None };
+        assert_eq!(parse(b"probe\t1\nend\n").outcome(Stop::Killed(11), None), late);
     }
 
     #[test]
@@ -223,7 +223,7 @@ mod tests {
             let text = [b"probe\t1\n".as_slice(), &bytes].concat();
             let (whole, part) = (parse(&text), parse(&text[..cut.min(text.len())]));
             prop_assert!(part.calls.len() <= whole.calls.len());
-            let _ = (whole.open(), whole.outcome(Stop::Exited(0)));
+            let _ = (whole.open(), whole.outcome(Stop::Exited(0), None));
         }
 
         #[test]

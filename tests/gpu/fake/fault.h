@@ -1,5 +1,6 @@
-// What a fake library does at a call: FAKE_AT=name or name:gpu says where, FAKE_DO what (hang, hangterm, slow, crash, exit, noise, or a code).
+// What a fake library does at a call: FAKE_AT=name or name:gpu says where, FAKE_DO what (hang, hangterm, stuck: on the file FAKE_STUCK, slow, crash, abort, exit, noise, or a code).
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,11 @@ static int fault(const char *name, int gpu) {
     if (!strcmp(what, "hangterm")) signal(SIGTERM, SIG_IGN);
     if (!strncmp(what, "hang", 4))
         for (;;) pause();
+    if (!strcmp(what, "stuck") && open(getenv("FAKE_STUCK"), O_RDONLY) < 0) return 999;
+    if (!strcmp(what, "abort")) {
+        fprintf(stderr, "libcuda: assertion failed\n");
+        abort();
+    }
     if (!strcmp(what, "slow")) usleep(1500000);
     if (!strcmp(what, "crash")) raise(SIGSEGV);
     if (!strcmp(what, "exit")) exit(0);

@@ -3,54 +3,65 @@
 use super::Health;
 use super::codes::{self, explained};
 use crate::check::step::{Answer, Trouble};
-use crate::gpu::facts::{Library, Outcome, Step, Stop, cuda_code};
+use crate::gpu::facts::{Facts, Library, Outcome, Step, Stop, Waits, cuda_code};
 use crate::gpu::{CUDA, NVML};
 use crate::show;
 use nix::errno::Errno;
 
+/// A process that ended, or was ended, in the middle.
+struct Broken<'a> {
+    /// What it was asking.
+    who: &'static str,
+    at: Option<&'a Step>,
+    how: Stop,
+    waits: Option<&'a Waits>,
+    stderr: Option<&'a String>,
+}
+
 impl Health {
     /// The processes that were asked, by what they were.
-    fn outcomes(&self) -> impl Iterator<Item = (&'static str, &Outcome)> {
-        let (nvml, cuda) = ((" (NVML)", &self.facts.nvml.outcome), (" (CUDA)", &self.facts.cuda.outcome));
-        let proofs = self.facts.proofs.iter().map(|proof| (" (CUDA)", &proof.outcome));
-        [nvml, cuda].into_iter().chain(proofs).chain([(" (copies between GPUs)", &self.facts.peers.outcome)])
+    fn outcomes(&self) -> impl Iterator<Item = (&'static str, &Outcome, Option<&String>)> {
+        let Facts { nvml, cuda, proofs, peers, .. } = &self.facts;
+        let first =
+            [(" (NVML)", &nvml.outcome, nvml.stderr.as_ref()), (" (CUDA)", &cuda.outcome, cuda.stderr.as_ref())];
+        let proofs = proofs.iter().map(|proof| (" (CUDA)", &proof.outcome, proof.stderr.as_ref()));
+        let peers = (" (copies between GPUs)", &peers.outcome, peers.stderr.as_ref());
+        first.into_iter().chain(proofs).chain([peers])
     }
 
-    fn stopped(&self, is_meant: impl Fn(Stop) -> bool) -> Option<(&'static str, Option<&Step>, Stop)> {
-        self.outcomes().find_map(|(who, outcome)| match outcome {
-            Outcome::Stopped { at, how } if is_meant(*how) => Some((who, at.as_ref(), *how)),
+    fn broken(&self, is_meant: impl Fn(Stop) -> bool) -> Option<Broken<'_>> {
+        self.outcomes().find_map(|(who, outcome, stderr)| match outcome {
+            Outcome::Stopped { at, how, waits } if is_meant(*how) => {
+                Some(Broken { who, at: at.as_ref(), how: *how, waits: waits.as_ref(), stderr })
+            }
             _ => None,
         })
     }
 
     pub(super) fn comes_back(&mut self) -> Answer {
-        let Some((who, at, how)) = self.stopped(|how| matches!(how, Stop::Overdue | Stop::Unkillable)) else {
-            return Ok(());
-        };
-        let because = match how {
-            Stop::Unkillable => "its process waits in the kernel (state D) and cannot even be killed",
-            _ => "a GPU, or its firmware, hangs (Xid 119 in the host's kernel log)",
-        };
+        // One that cannot be killed says more than one that could.
+        let unkillable = self.broken(|how| how == Stop::Unkillable);
+        let Some(broken) = unkillable.or_else(|| self.broken(|how| how == Stop::Overdue)) else { return Ok(()) };
+        let what = format!("the driver does not answer: {} did not come back{}", place(broken.at), broken.who);
         self.found(
-            Trouble::new(format!("the driver does not answer: {} did not come back{who}", place(at)))
-                .because(because)
+            Trouble::new(what)
+                .because(hanging(broken.how, broken.waits))
+                .adding(written(broken.stderr))
                 .advice("drain the node and restart it; try another one")
                 .passing(true),
         )
     }
 
     pub(super) fn does_not_crash(&mut self) -> Answer {
-        let Some((who, at, how)) = self.stopped(|how| matches!(how, Stop::Killed(_) | Stop::Exited(_))) else {
-            return Ok(());
-        };
-        let end = match how {
+        let Some(broken) = self.broken(|how| matches!(how, Stop::Killed(_) | Stop::Exited(_))) else { return Ok(()) };
+        let end = match broken.how {
             Stop::Killed(signal) => format!("signal {signal}"),
             Stop::Exited(code) => format!("exit code {code}"),
             _ => String::new(),
         };
-        let trouble = Trouble::new(format!("the driver's library ended its process in {}, with {end}{who}", place(at)));
-        let preloaded = self.gpus.environment.get("LD_PRELOAD");
-        self.found(match preloaded {
+        let (place, who) = (place(broken.at), broken.who);
+        let trouble = Trouble::new(format!("the driver's library ended its process in {place}, with {end}{who}"));
+        let trouble = match self.gpus.environment.get("LD_PRELOAD") {
             Some(preload) => trouble
                 .because(format!("LD_PRELOAD={} is loaded beside it", show::os(preload)))
                 .advice("try it without LD_PRELOAD"),
@@ -58,7 +69,8 @@ impl Health {
                 .because("the library does not fit the kernel's driver, or is damaged")
                 .advice("restart the node after an upgrade; try another one")
                 .passing(true),
-        })
+        };
+        self.found(trouble.adding(written(broken.stderr)))
     }
 
     /// A driver that could not be asked is no fault of the GPUs; it is told where something depends on it.
@@ -125,12 +137,12 @@ impl Health {
         if let Some(code) = cuda.init.filter(|code| *code != 0 && !(hidden && *code == cuda_code::NO_DEVICE)) {
             let words = words(&cuda.init_words).unwrap_or_default();
             let trouble = Trouble::new(format!("CUDA does not begin (cuInit: {code}{words})"));
-            return self.found(explained(trouble, codes::CUDA, code));
+            return self.found(explained(trouble, codes::CUDA, code).adding(written(cuda.stderr.as_ref())));
         }
         if let Some(code) = nvml.init.filter(|code| *code != 0) {
             let words = words(&nvml.init_words).unwrap_or_default();
             let trouble = Trouble::new(format!("NVML does not begin (nvmlInit: {code}{words})"));
-            let trouble = explained(trouble, codes::NVML, code);
+            let trouble = explained(trouble, codes::NVML, code).adding(written(nvml.stderr.as_ref()));
             // What CUDA can do, a workload can.
             return if cuda.init == Some(0) { self.found_mild(trouble) } else { self.found(trouble) };
         }
@@ -159,4 +171,34 @@ fn place(at: Option<&Step>) -> String {
         Some(Step { call, gpu: None }) => show::line(call).into_owned(),
         None => "its start".to_owned(),
     }
+}
+
+/// Why a process did not come back, as far as it could be seen.
+fn hanging(how: Stop, waits: Option<&Waits>) -> String {
+    let function = |waits: &Waits| waits.function.as_deref().map(|name| format!(" in {name}")).unwrap_or_default();
+    match (how, waits) {
+        // Its threads may have ended but for one that was not seen.
+        (Stop::Unkillable, None) => "its process waits in the kernel and cannot even be killed".to_owned(),
+        (Stop::Unkillable, Some(waits)) => format!(
+            "its process waits in the kernel (state {}{}) and cannot even be killed",
+            waits.state,
+            function(waits)
+        ),
+        (_, waits) => {
+            let seen = waits.map(|waits| format!("; its process was in state {}{}", waits.state, function(waits)));
+            format!("a GPU, or its firmware, hangs (Xid 119 in the host's kernel log){}", seen.unwrap_or_default())
+        }
+    }
+}
+
+/// So much of a line is shown.
+const SHOWN: usize = 160;
+
+/// The first and the last line of what a process wrote to its standard error.
+pub(super) fn written(stderr: Option<&String>) -> Option<String> {
+    let mut lines = stderr?.lines().map(str::trim).filter(|line| !line.is_empty());
+    let (first, last) = (lines.next()?, lines.next_back());
+    let shown = |line: &str| show::line(&line.chars().take(SHOWN).collect::<String>()).into_owned();
+    let more = last.map(|last| format!(" … {}", shown(last))).unwrap_or_default();
+    Some(format!("it wrote: {}{more}", shown(first)))
 }

@@ -1,6 +1,7 @@
 //! What became of the proofs: a context and a memory round trip on each GPU, arithmetic, bandwidths, copies between GPUs.
 
 use super::Health;
+use super::answers::written;
 use super::codes::{self, explained};
 use crate::check::step::{Answer, Trouble};
 use crate::gpu::facts::{Gpu, Pair, Proof};
@@ -28,11 +29,13 @@ impl Health {
                     .passing(true),
             );
         }
-        let refused = |proof: &Proof| Some((device(proof), proof.refused.clone()?, proof.refused_words.clone()));
-        let Some((device, (call, code), words)) = self.facts.proofs.iter().find_map(refused) else { return Ok(()) };
-        let words = words.map(|words| format!(": {}", show::line(&words))).unwrap_or_default();
-        let trouble = Trouble::new(format!("{device} cannot be used ({}: {code}{words})", show::line(&call)));
-        self.found(explained(trouble, codes::CUDA, code))
+        let refused = |proof: &&Proof| proof.refused.is_some();
+        let Some(proof) = self.facts.proofs.iter().find(refused) else { return Ok(()) };
+        let Some((call, code)) = &proof.refused else { return Ok(()) };
+        let device = device(proof);
+        let words = proof.refused_words.as_ref().map(|words| format!(": {}", show::line(words))).unwrap_or_default();
+        let trouble = Trouble::new(format!("{device} cannot be used ({}: {code}{words})", show::line(call)));
+        self.found(explained(trouble, codes::CUDA, *code).adding(written(proof.stderr.as_ref())))
     }
 
     pub(super) fn compiles(&mut self) -> Answer {

@@ -68,7 +68,20 @@ fn told(least: u32, amend: impl FnOnce(&mut Loaded), spoil: impl FnOnce(&mut Fac
         let status = format!("{:?}", finding.status).to_lowercase();
         format!("{status} {} {}: {}", finding.check, finding.exit.code(), finding.what)
     };
-    judge(&scene, &Rules::new(&scene.settings.checks, None), facts).into_iter().map(line).collect()
+    judged(&scene, facts).into_iter().map(line).collect()
+}
+
+fn judged(scene: &Scene, facts: Facts) -> Vec<Finding> {
+    judge(scene, &Rules::new(&scene.settings.checks, None), facts)
+}
+
+/// What is said to be the cause of the first finding.
+fn cause(spoil: impl FnOnce(&mut Facts)) -> String {
+    let (mut facts, machine) = (well(), machine());
+    let mut scene = Scene::of(Loaded::default(), [("container", "docker")].into_iter().collect(), Vec::new());
+    scene.root = Root::at(machine.path());
+    spoil(&mut facts);
+    judged(&scene, facts).remove(0).because.unwrap()
 }
 
 fn spoilt(spoil: impl FnOnce(&mut Facts)) -> String {
@@ -92,7 +105,7 @@ fn gpus_that_are_well_are_told_in_one_line() {
 fn a_driver_that_does_not_answer_is_named_by_its_call() {
     let stopped = |how| {
         let at = Some(Step { call: "nvmlDeviceGetMemoryInfo".to_owned(), gpu: Some(3) });
-        spoilt(|facts| facts.nvml.outcome = Outcome::Stopped { at, how })
+        spoilt(|facts| facts.nvml.outcome = Outcome::Stopped { at, how, waits: None })
     };
     let hung =
         "fail gpu.hung 210: the driver does not answer: nvmlDeviceGetMemoryInfo of GPU 3 did not come back (NVML)";
@@ -102,11 +115,50 @@ fn a_driver_that_does_not_answer_is_named_by_its_call() {
         stopped(Stop::Killed(11)),
         "fail gpu.crash 210: the driver's library ended its process in nvmlDeviceGetMemoryInfo of GPU 3, with signal 11 (NVML)"
     );
-    let at_once = spoilt(|facts| facts.cuda.outcome = Outcome::Stopped { at: None, how: Stop::Exited(1) });
+    let at_once = spoilt(|facts| facts.cuda.outcome = Outcome::Stopped { at: None, how: Stop::Exited(1), waits: None });
     assert_eq!(
         at_once,
         "fail gpu.crash 210: the driver's library ended its process in its start, with exit code 1 (CUDA)"
     );
+}
+
+#[test]
+fn what_a_hanging_process_was_at_and_what_it_wrote_is_the_evidence() {
+    let hung = |how, state, function: Option<&str>| {
+        let waits = Some(Waits { state, function: function.map(str::to_owned) });
+        cause(|facts| facts.nvml.outcome = Outcome::Stopped { at: None, how, waits })
+    };
+    assert_eq!(
+        hung(Stop::Unkillable, 'D', Some("rpcRmApiControl_GSP")),
+        "its process waits in the kernel (state D in rpcRmApiControl_GSP) and cannot even be killed"
+    );
+    assert_eq!(
+        hung(Stop::Unkillable, 'D', None),
+        "its process waits in the kernel (state D) and cannot even be killed"
+    );
+    assert_eq!(
+        hung(Stop::Overdue, 'S', Some("futex_wait")),
+        "a GPU, or its firmware, hangs (Xid 119 in the host's kernel log); its process was in state S in futex_wait"
+    );
+    let died = |stderr: &str| {
+        cause(|facts| {
+            facts.cuda.outcome = Outcome::Stopped { at: None, how: Stop::Exited(127), waits: None };
+            facts.cuda.stderr = Some(stderr.to_owned());
+        })
+    };
+    let began = "the library does not fit the kernel's driver, or is damaged; it wrote: ";
+    assert_eq!(died("one\n\ntwo\x1b[2J\nthree\n"), format!("{began}one … three"));
+    assert_eq!(died("a \x1b[2J bell"), format!("{began}a \\u{{1b}}[2J bell"));
+    assert!(died(&"long ".repeat(100)).len() < began.len() + 200);
+}
+
+#[test]
+fn a_process_that_cannot_be_killed_is_named_before_one_that_could() {
+    let both = |facts: &mut Facts| {
+        let stopped = |how| Outcome::Stopped { at: None, how, waits: None };
+        (facts.nvml.outcome, facts.cuda.outcome) = (stopped(Stop::Overdue), stopped(Stop::Unkillable));
+    };
+    assert!(spoilt(both).ends_with("(CUDA)"), "{}", spoilt(both));
 }
 
 #[test]

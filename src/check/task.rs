@@ -31,11 +31,31 @@ pub struct About<'a> {
     location: Option<String>,
     /// How long it may take.
     pub deadline: Duration,
+    /// What hangs where no answer comes.
+    hang: Hang,
     /// It may hang for ever, or take long by intention: it gets a process of its own from the beginning.
     pub alone: bool,
     /// It may go on while other things are prepared.
     pub beside: bool,
 }
+
+/// What hangs where no answer comes: what is told of that.
+#[derive(Clone, Copy, Debug)]
+pub struct Hang {
+    /// What it is, where no path is looked at.
+    pub what: &'static str,
+    /// Why it does.
+    pub because: &'static str,
+    /// What to do.
+    pub advice: &'static str,
+}
+
+/// As a rule it is a mount.
+const MOUNT: Hang = Hang {
+    what: "the machine",
+    because: "its server or daemon hangs, and so would the workload",
+    advice: "look at the mount on the host; a `timeout=` option of the path waits longer",
+};
 
 /// What can be told of a path before it is touched.
 #[derive(Clone, Debug)]
@@ -73,9 +93,15 @@ impl<'a> Task<'a> {
         self
     }
 
+    /// Something else hangs where no answer comes in this time, and is told as this check's trouble.
+    pub fn hanging(mut self, check: Option<&'static Check>, hang: Hang, deadline: Duration) -> Self {
+        self.about = About { check: check.unwrap_or(self.about.check), hang, deadline, ..self.about };
+        self
+    }
+
     /// Work of its own that takes its time, and goes on while other things are prepared.
     pub fn beside(check: &'static Check, rules: &Rules<'a>, deadline: Duration, work: Work<'a>) -> Self {
-        let about = About { check, rules: *rules, subject: None, location: None, deadline, alone: true, beside: true };
+        let about = About { deadline, alone: true, beside: true, ..About::of(check, rules, None) };
         Task { about, work }
     }
 
@@ -88,10 +114,8 @@ impl<'a> Task<'a> {
         let rules = *rules;
         let check = &steps.iter().find(|step| rules.wants(&step.check)).and(steps.first())?.check;
         let subject_name = subject.name();
-        let about =
-            About { check, rules, subject: subject_name, location: None, deadline: LOCAL, alone: false, beside: false };
         Some(Task {
-            about: amend(about),
+            about: amend(About::of(check, &rules, subject_name)),
             work: Box::new(move |pulse| {
                 subject.speaks_with(pulse);
                 walk(steps, &rules, &mut subject)
@@ -100,16 +124,21 @@ impl<'a> Task<'a> {
     }
 }
 
-impl About<'_> {
+impl<'a> About<'a> {
+    fn of(check: &'static Check, rules: &Rules<'a>, subject: Option<String>) -> Self {
+        let (rules, deadline) = (*rules, LOCAL);
+        About { check, rules, subject, location: None, deadline, hang: MOUNT, alone: false, beside: false }
+    }
+
     /// The finding for a task that gave no answer; none when its check is off.
     pub fn silent(&self, silence: Silence, took: Duration) -> Option<Finding> {
-        let name = self.subject.as_deref().unwrap_or("the machine");
+        let name = self.subject.as_deref().unwrap_or(self.hang.what);
         let at = self.location.as_ref().map(|location| format!(" ({location})")).unwrap_or_default();
         let trouble = match silence {
             Silence::Overdue => {
                 Trouble::new(format!("{name} did not answer in {}{at}", crate::show::seconds(self.deadline)))
-                    .because("its server or daemon hangs, and so would the workload")
-                    .advice("look at the mount on the host; a `timeout=` option of the path waits longer")
+                    .because(self.hang.because)
+                    .advice(self.hang.advice)
             }
             Silence::Died => Trouble::new(format!("the check of {name} ended without an answer{at}"))
                 .because("its process was killed, or broke on what it found"),

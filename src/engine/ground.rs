@@ -1,5 +1,5 @@
-//! What is looked up once, for the first who asks, and shared by all: the mount table and the place. Nothing of it touches a file
-//! system that may hang.
+//! What is looked up once, for the first who asks, and shared by all: the mount table, the place, the names in /dev. Nothing of it touches a
+//! file system that may hang.
 
 use super::Place;
 use super::place::{named_by_variables, place};
@@ -16,6 +16,7 @@ pub struct Ground {
     named: Option<Place>,
     mounts: Mounts,
     place: OnceCell<Place>,
+    devices: OnceCell<Vec<String>>,
     root_mount: OnceCell<Option<u64>>,
 }
 
@@ -24,7 +25,7 @@ impl Ground {
     pub fn of(root: &Root, environment: &Environment) -> Self {
         let named = named_by_variables(environment);
         let (root, mounts) = (root.clone(), Mounts::of(root));
-        Ground { root, named, mounts, place: OnceCell::new(), root_mount: OnceCell::new() }
+        Ground { root, named, mounts, place: OnceCell::new(), devices: OnceCell::new(), root_mount: OnceCell::new() }
     }
 
     /// With a mount table that others look into as well.
@@ -40,6 +41,14 @@ impl Ground {
     /// The id of the mount that the root directory is; in a container that is its image.
     pub fn root_mount(&self) -> Option<u64> {
         *self.root_mount.get_or_init(|| Some(stat::row_of(Path::new("/"), self.mounts())?.id))
+    }
+
+    /// The names in /dev.
+    pub fn devices(&self) -> &[String] {
+        self.devices.get_or_init(|| {
+            let entries = std::fs::read_dir(self.root.path("/dev")).into_iter().flatten();
+            entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
+        })
     }
 
     /// Where this runs.

@@ -38,6 +38,11 @@ pub enum Compat {
     },
 }
 
+/// Whether the image may have it: one look at one directory.
+pub fn may_have(root: &Root) -> bool {
+    root.path("/usr/local/cuda/compat").exists()
+}
+
 /// The image's libraries for forward compatibility.
 pub fn library(loader: &Loader) -> Option<(PathBuf, Library)> {
     DIRECTORIES.iter().map(Path::new).find_map(|directory| {
@@ -53,8 +58,7 @@ pub fn compat(
     look: impl FnOnce() -> Presence,
     image: impl FnOnce() -> Option<ImageCuda>,
 ) -> Compat {
-    // One look at one directory, in images without.
-    if !root.path("/usr/local/cuda/compat").exists() {
+    if !may_have(root) {
         return Compat::Absent;
     }
     let loader = Loader::of(root, environment);

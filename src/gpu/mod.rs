@@ -20,7 +20,7 @@ mod release;
 pub mod require;
 mod visible;
 
-pub use compat::{Compat, compat};
+pub use compat::{Compat, compat, may_have as may_have_compat};
 pub use image::{ImageCuda, image_cuda};
 pub use libraries::{CUDA, Kind, Library, Loader, NVML, PTX};
 pub use mig::Instance;
@@ -128,21 +128,42 @@ impl Presence {
 const UNCOUNTED: [(&str, &str); 3] =
     [("dxg", "WSL2 (/dev/dxg)"), ("nvgpu", "Jetson (/dev/nvgpu)"), ("nvhost-gpu", "Jetson (/dev/nvhost-gpu)")];
 
-/// Looks, without opening any device: that could start a GPU up, which takes seconds. Where there are none it costs one look at
-/// /dev, whose names say where else to look.
-pub fn look(root: &Root) -> Presence {
-    let devices = names(root, "/dev");
+/// Whether NVIDIA's driver stands behind something here, by the names in /dev alone. Nothing is read that the driver answers: one
+/// that hangs would not.
+pub fn has_nvidia(devices: &[String]) -> bool {
+    !numbers(devices, "nvidia").is_empty()
+}
+
+/// A way of having GPUs that no node stands for, by the names in /dev.
+pub fn uncounted(devices: &[String]) -> Option<&'static str> {
+    UNCOUNTED.iter().find(|(name, _)| devices.iter().any(|device| device == name)).map(|(_, way)| *way)
+}
+
+/// NVIDIA's GPUs by the names in /dev alone, where the driver's own files hang.
+pub fn named(devices: &[String]) -> Presence {
+    let node = |number: u32| Node { path: format!("/dev/nvidia{number}"), ..Node::default() };
+    Presence { nodes: numbers(devices, "nvidia").into_iter().map(node).collect(), ..Presence::default() }
+}
+
+/// How many there are. NVIDIA's driver is not asked.
+pub fn count(root: &Root, devices: &[String]) -> usize {
+    let amds = amd::nodes(root, &|name| devices.iter().any(|device| device == name)).0;
+    numbers(devices, "nvidia").len() + amds.len() + accelerators::nodes(root, devices).len()
+}
+
+/// Looks, without opening any device: that could start a GPU up, which takes seconds. Where there are none the names in /dev say all;
+/// they say where else to look. What NVIDIA's driver tells in /proc may hang with it: this belongs into a process that can be given up.
+pub fn look(root: &Root, devices: &[String]) -> Presence {
     let has = |name: &str| devices.iter().any(|device| device == name);
-    let mut nodes = nvidia::nodes(root, &devices);
-    let controls = nvidia::controls(root, &devices);
+    let mut nodes = nvidia::nodes(root, devices);
+    let controls = nvidia::controls(root, devices);
     let known = !nodes.is_empty() || !controls.is_empty();
     let (amds, without_kfd) = amd::nodes(root, &has);
     nodes.extend(amds);
-    nodes.extend(accelerators::nodes(root, &devices));
-    let uncounted = UNCOUNTED.iter().find(|(name, _)| nodes.is_empty() && has(name));
+    nodes.extend(accelerators::nodes(root, devices));
     Presence {
         driver: known.then(|| driver(root)).flatten(),
-        uncounted: uncounted.map(|(_, name)| *name),
+        uncounted: uncounted(devices).filter(|_| nodes.is_empty()),
         nodes,
         controls,
         without_kfd,
@@ -155,7 +176,7 @@ fn refused(root: &Root, path: &str) -> Option<Errno> {
 }
 
 /// The names in a directory, or nothing.
-fn names(root: &Root, directory: &str) -> Vec<String> {
+pub(crate) fn names(root: &Root, directory: &str) -> Vec<String> {
     let entries = std::fs::read_dir(root.path(directory)).into_iter().flatten();
     entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
 }

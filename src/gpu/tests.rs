@@ -13,6 +13,15 @@ pub fn laid_out(files: &[(&str, &str)]) -> (tempfile::TempDir, Root) {
     (directory, root)
 }
 
+/// What a look at this root shows.
+fn seen(root: &Root) -> Presence {
+    let devices = names(root, "/dev");
+    let presence = look(root, &devices);
+    assert_eq!(count(root, &devices), presence.nodes.len(), "the count is that of the nodes");
+    assert_eq!(has_nvidia(&devices), presence.nvidia().next().is_some());
+    presence
+}
+
 const H200: &str = "Model: \t\t NVIDIA H200\nIRQ:   \t\t 16\nGPU UUID: \t GPU-1\nDevice Minor: \t ";
 
 #[test]
@@ -28,7 +37,7 @@ fn nodes_are_counted_in_the_order_of_their_numbers() {
             "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.172.08  Tue Jul\nGCC version:",
         ),
     ]);
-    let presence = look(&root);
+    let presence = seen(&root);
     let nodes: Vec<_> = presence.nodes.iter().map(|node| (node.path.as_str(), node.model.as_deref())).collect();
     assert_eq!(nodes, [("/dev/nvidia2", None), ("/dev/nvidia10", Some("NVIDIA H200"))]);
     let last = presence.nodes.last().unwrap();
@@ -50,7 +59,7 @@ fn both_drivers_tell_their_version() {
 #[test]
 fn a_sandbox_has_devices_and_no_version() {
     let (_directory, root) = laid_out(&[("/dev/nvidia0", ""), ("/proc/driver/nvidia/params", "")]);
-    assert_eq!(look(&root).driver, Some(Driver { version: None }));
+    assert_eq!(seen(&root).driver, Some(Driver { version: None }));
 }
 
 #[test]
@@ -85,7 +94,7 @@ fn amds_render_nodes_follow_the_topology_which_tells_their_memory() {
         ("/sys/class/kfd/kfd/topology/nodes/1/mem_banks/1/properties", "heap_type 0\nsize_in_bytes 1\n"),
         ("/sys/class/kfd/kfd/topology/nodes/2/properties", "simd_count 1216\ndrm_render_minor 130\n"),
     ]);
-    let nodes = look(&root).nodes;
+    let nodes = seen(&root).nodes;
     assert_eq!(nodes.iter().map(|node| node.path.as_str()).collect::<Vec<_>>(), ["/dev/dri/renderD129"]);
     assert_eq!((nodes[0].model.as_deref(), nodes[0].memory), (Some("AMD GPU (gfx942)"), Some(206_141_652_992)));
 }
@@ -98,7 +107,7 @@ fn amds_render_nodes_without_kfd_are_noticed() {
         ("/sys/class/drm/renderD128/device/vendor", "0x1002\n"),
         ("/sys/class/drm/renderD129/device/vendor", "0x10de\n"),
     ]);
-    assert_eq!((look(&root).without_kfd, look(&root).nodes.len()), (1, 0));
+    assert_eq!((seen(&root).without_kfd, seen(&root).nodes.len()), (1, 0));
 }
 
 #[test]
@@ -114,7 +123,7 @@ fn intels_cards_count_and_graphics_of_processors_do_not() {
         ("/sys/class/drm/renderD129/device/uevent", "PCI_SLOT_NAME=0000:4d:00.0\n"),
         ("/sys/class/drm/renderD129/device/drm/card1/lmem_total_bytes", "17179869184\n"),
     ]);
-    let nodes = look(&root).nodes;
+    let nodes = seen(&root).nodes;
     assert_eq!(
         nodes.iter().map(|node| (node.vendor, node.memory)).collect::<Vec<_>>(),
         [(Vendor::Intel, Some(16 << 30))]
@@ -130,23 +139,23 @@ fn accelerators_are_counted_and_gaudi_tells_its_state() {
         ("/sys/class/accel/accel0/device/status", "Operational\n"),
         ("/sys/class/accel/accel1/device/status", "In reset\n"),
     ]);
-    let nodes = look(&root).nodes;
+    let nodes = seen(&root).nodes;
     assert_eq!(nodes.iter().map(|node| node.ill.as_deref()).collect::<Vec<_>>(), [None, Some("In reset")]);
     let (_directory, root) = laid_out(&[("/dev/neuron0", ""), ("/dev/neuron1", "")]);
-    assert_eq!(look(&root).nodes.len(), 2);
+    assert_eq!(seen(&root).nodes.len(), 2);
     let chip = [("/dev/vfio/vfio", ""), ("/dev/vfio/0", ""), ("/sys/bus/pci/devices/0000:00:05.0/vendor", "0x1ae0\n")];
     let model = ("/sys/bus/pci/devices/0000:00:05.0/device", "0x0063\n");
     let (_directory, root) = laid_out(&[chip[0], chip[1], chip[2], model]);
-    assert_eq!(look(&root).nodes.iter().map(|node| node.vendor).collect::<Vec<_>>(), [Vendor::Tpu]);
+    assert_eq!(seen(&root).nodes.iter().map(|node| node.vendor).collect::<Vec<_>>(), [Vendor::Tpu]);
     let (_directory, root) = laid_out(&chip);
-    assert_eq!(look(&root).nodes, [], "a virtual machine's other devices come through VFIO, too");
+    assert_eq!(seen(&root).nodes, [], "a virtual machine's other devices come through VFIO, too");
 }
 
 #[test]
 fn what_cannot_be_counted_is_named() {
     let (_directory, root) = laid_out(&[("/dev/dxg", "")]);
-    assert_eq!(look(&root).uncounted, Some("WSL2 (/dev/dxg)"));
-    assert_eq!(look(&Root::at("/no/such/root")), Presence::default());
+    assert_eq!(seen(&root).uncounted, Some("WSL2 (/dev/dxg)"));
+    assert_eq!(seen(&Root::at("/no/such/root")), Presence::default());
 }
 
 #[test]
@@ -164,7 +173,7 @@ fn mig_instances_are_usable_where_their_nodes_are() {
         ["/dev/nvidia0", "/dev/nvidia-caps/nvidia-cap12", "/dev/nvidia-caps/nvidia-cap13"].map(|path| (path, ""));
     let files: Vec<(&str, &str)> = access.iter().map(|(path, text)| (path.as_str(), *text)).chain(nodes).collect();
     let (_directory, root) = laid_out(&files);
-    let presence = look(&root);
+    let presence = seen(&root);
     let instances: Vec<_> =
         presence.nodes[0].instances.iter().map(|one| (one.gpu, one.compute, one.is_usable())).collect();
     assert_eq!(instances, [(1, 0, true), (2, 0, false)]);
@@ -240,7 +249,7 @@ fn forward(driver: &str, model: &str, variables: &[(&str, &str)]) -> Compat {
     ]);
     std::os::unix::fs::symlink("libcuda.so.570.86.15", root.path("/usr/local/cuda/compat/libcuda.so.1")).unwrap();
     let environment: Environment = variables.iter().copied().collect();
-    compat(&root, &environment, || look(&root), || image_cuda(&root, &environment))
+    compat(&root, &environment, || seen(&root), || image_cuda(&root, &environment))
 }
 
 #[test]

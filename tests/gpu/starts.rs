@@ -42,7 +42,8 @@ fn start(fakes: &Fakes, words: &[&str], variables: &[(&str, &str)]) -> Option<St
 /// The same, before it is started.
 fn started(fakes: &Fakes, directory: &Path, words: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new("unshare");
-    command.args(["-m", "sh", "-c", NODES, "sh"]).args(words).env("D", directory);
+    let script = if variables.iter().any(|(name, _)| *name == "NODES") { FILES } else { NODES };
+    command.args(["-m", "sh", "-c", script, "sh"]).args(words).env("D", directory);
     command.env("TRAINIT", env!("CARGO_BIN_EXE_trainit")).env("LD_LIBRARY_PATH", fakes.path()).env("FAKE_GPUS", "2");
     command
         .env("TRAINIT_CHECKS", "code=off host=off gpu.stub=off gpu.mismatch=off gpu.jit=off gpu.nofile=off")
@@ -114,37 +115,24 @@ fn a_driver_that_hangs_ends_the_start_with_a_code_that_asks_for_another_node() {
     assert!(start.err.contains("nvmlDeviceGetName of GPU 1"), "{}", start.err);
 }
 
-/// A call that waits in the kernel for an answer that never comes, as one does in a driver whose firmware hangs: not even SIGKILL ends
-/// it. Whoever asked says so and goes on; what hangs is let go with the test.
-#[test]
-fn a_driver_that_hangs_in_the_kernel_is_named_with_the_call_the_state_and_where_it_waits() {
-    let Some(fakes) = fakes() else { return };
-    if !fuse::is_there() {
-        return;
-    }
-    let (directory, hung) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (up, file) = (hung.path().join("up"), hung.path().join("mount/file"));
-    std::fs::create_dir(hung.path().join("mount")).unwrap();
-    // Opened for both ends at once: nobody waits for the other.
+/// Runs this beside a file system that it may mount with descriptor 9, and which then answers nothing but the greeting; the mount is told
+/// in the file $UP. The server is what keeps it hanging.
+fn beside_what_hangs(mut command: Command) -> (Option<Start>, fuse::Server) {
+    let directory = tempfile::tempdir().unwrap();
+    let up = directory.path().join("up");
     assert!(Command::new("mkfifo").arg(&up).status().unwrap().success());
+    // Opened for both ends at once: nobody waits for the other.
     let mut rendezvous = std::fs::File::options().read(true).write(true).open(&up).unwrap();
     let mut over = rendezvous.try_clone().unwrap();
-    let variables = [
-        ("FAKE_AT", "nvmlDeviceGetName:1"),
-        ("FAKE_DO", "stuck"),
-        ("FAKE_STUCK", file.to_str().unwrap()),
-        ("UP", up.to_str().unwrap()),
-        ("TRAINIT_GPU_TIMEOUT", "3s"),
-        ("TRAINIT_GPU_COUNT", "2"),
-    ];
-    let mut command = started(fakes, directory.path(), &["exec", "--", "true"], &variables);
     let mut server = fuse::Server::open();
     let connection = server.file().as_raw_fd();
     // SAFETY: dup2(2) takes numbers; this is the child before exec.
-    unsafe {
-        command
-            .pre_exec(move || if libc::dup2(connection, 9) < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) })
+    let handed = move || match unsafe { libc::dup2(connection, 9) } {
+        9 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
     };
+    // SAFETY: it does nothing else.
+    unsafe { command.env("UP", &up).pre_exec(handed) };
     let serving = std::thread::spawn(move || {
         let mut word = [0; 8];
         if rendezvous.read(&mut word).is_ok_and(|length| word.get(..length) == Some(b"mounted\n")) {
@@ -156,13 +144,66 @@ fn a_driver_that_hangs_in_the_kernel_is_named_with_the_call_the_state_and_where_
     let start = ended(command);
     // Where there was nothing to mount it waits for that word.
     over.write_all(b"over\n").unwrap();
-    let server = serving.join().unwrap();
-    let Some(start) = start else { return };
+    (start, serving.join().unwrap())
+}
+
+/// A call that waits in the kernel for an answer that never comes, as one does in a driver whose firmware hangs: not even SIGKILL ends
+/// it. Whoever asked says so and goes on; what hangs is let go with the test.
+#[test]
+fn a_driver_that_hangs_in_the_kernel_is_named_with_the_call_the_state_and_where_it_waits() {
+    let Some(fakes) = fakes() else { return };
+    if !fuse::is_there() {
+        return;
+    }
+    let (directory, hung) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let variables = [
+        ("FAKE_AT", "nvmlDeviceGetName:1"),
+        ("FAKE_DO", "stuck"),
+        ("FAKE_STUCK", &format!("{}/file", hung.path().display())),
+        ("TRAINIT_GPU_TIMEOUT", "3s"),
+        ("TRAINIT_GPU_COUNT", "2"),
+    ];
+    let command = started(fakes, directory.path(), &["exec", "--", "true"], &variables);
+    let (Some(start), _server) = beside_what_hangs(command) else { return };
     assert_eq!(start.code, 210, "{}", start.err);
-    let lines = start.err.replace('\n', " ");
-    assert!(lines.contains("nvmlDeviceGetName of GPU 1 did not come back (NVML)"), "{}", start.err);
-    assert!(lines.contains("waits in the kernel (state D"), "{}", start.err);
-    drop(server);
+    assert!(start.err.contains("nvmlDeviceGetName of GPU 1 did not come back (NVML)"), "{}", start.err);
+    assert!(start.err.contains("waits in the kernel (state D"), "{}", start.err);
+}
+
+/// A mount where the driver's files in /proc are, and libraries for forward compatibility in the image, for which they are read first.
+const FILES: &str = r#"
+set -e
+mount -t tmpfs none /proc/driver
+mkdir /proc/driver/nvidia
+mount -t tmpfs none /usr/local
+mkdir -p /usr/local/cuda/compat
+: >/usr/local/cuda/compat/libcuda.so.999.1
+ln -s libcuda.so.999.1 /usr/local/cuda/compat/libcuda.so.1
+mount -i -t fuse.hung -o fd=9,rootmode=40000,user_id=0,group_id=0 hung /proc/driver/nvidia
+exec 9>&-
+echo mounted >"$UP"
+exec sh -c "$NODES" sh "$@"
+"#;
+
+/// Whoever reads what the driver says in /proc waits for a driver that hangs. That is never the process that becomes the workload.
+#[test]
+fn a_driver_whose_files_hang_is_told_and_nobody_waits_for_ever() {
+    let Some(fakes) = fakes() else { return };
+    if !fuse::is_there() || !Path::new("/proc/driver").is_dir() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let variables = [("NODES", NODES), ("TRAINIT_GPU_TIMEOUT", "2s"), ("TRAINIT_GPU_COUNT", "2")];
+    let (Some(needed), _server) =
+        beside_what_hangs(started(fakes, directory.path(), &["exec", "--", "true"], &variables))
+    else {
+        return;
+    };
+    assert_eq!(needed.code, 210, "{}", needed.err);
+    assert!(needed.err.contains("/proc/driver/nvidia did not answer in 2 s"), "{}", needed.err);
+    let asked = started(fakes, directory.path(), &["gpu", "--set=gpu.probe=presence"], &variables);
+    let (Some(asked), _server) = beside_what_hangs(asked) else { return };
+    assert_eq!((asked.code, asked.out.matches("GPU ").count()), (210, 3), "{}{}", asked.out, asked.err);
 }
 
 #[test]

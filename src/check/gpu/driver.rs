@@ -7,6 +7,7 @@ use crate::check::rules::Rules;
 use crate::check::task::{Pulse, Task};
 use crate::check::{Ground, Scene};
 use crate::config::GpuProbe;
+use crate::gpu;
 use crate::gpu::facts::Facts;
 use crate::gpu::probe::{self, Ask};
 use std::rc::Rc;
@@ -51,6 +52,7 @@ fn ask<'a>(scene: &'a Scene, awaited: &'a dyn Fn(&Facts) -> Option<String>) -> A
 impl Gpus {
     /// There are devices that NVIDIA's libraries stand behind; under WSL2 they stand for all of its GPUs.
     fn can_be_asked(&self) -> bool {
-        !self.demand.is_none() && (self.has_nvidia() || self.presence().uncounted.is_some())
+        let devices = self.ground.devices();
+        !self.demand.is_none() && (gpu::has_nvidia(devices) || gpu::uncounted(devices).is_some())
     }
 }

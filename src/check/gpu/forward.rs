@@ -5,33 +5,56 @@ use super::super::Scene;
 use crate::config::ForwardCompat;
 use crate::environment::Environment;
 use crate::gpu::{self, Compat};
+use crate::sys::away;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const VARIABLE: &str = "LD_LIBRARY_PATH";
+
+/// How long the driver's files in /proc may take: whoever has one that hangs has no use for this.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What was judged: where it is, and the driver that its libraries are of; none: it would not work.
+type Judged = Option<(PathBuf, Option<String>)>;
 
 /// Sets it up in the workload's environment, and gives the line about what was done; none: nothing.
 pub fn forward_compat(scene: &mut Scene) -> Option<String> {
     let choice = scene.settings.gpu_compat.value;
-    if choice == ForwardCompat::Off {
-        return None;
-    }
-    let (root, environment) = (&scene.root, &scene.environment);
-    let compat = gpu::compat(root, environment, || gpu::look(root), || gpu::image_cuda(root, environment));
-    match compat {
-        Compat::Right { directory, version, set: false } => {
+    let may_matter = choice != ForwardCompat::Off && gpu::may_have_compat(&scene.root);
+    let (directory, version) = may_matter.then(|| judged(scene)).flatten()?;
+    match version {
+        Some(version) => {
             put_first(&mut scene.environment, &directory);
             Some(format!(
                 "CUDA's forward compatibility: libraries of driver {version} from {} (gpu.compat)",
                 directory.display()
             ))
         }
-        Compat::Wrong { directory, .. } if choice == ForwardCompat::On && !is_first(&scene.environment, &directory) => {
+        None if choice == ForwardCompat::On && !is_first(&scene.environment, &directory) => {
             put_first(&mut scene.environment, &directory);
             Some(format!("CUDA's forward compatibility from {}, because gpu.compat is on", directory.display()))
         }
-        _ => None,
+        None => None,
     }
+}
+
+/// Judged aside, where there are GPUs of NVIDIA's at all: a driver that hangs lets nobody read its files, and nobody end who tries.
+fn judged(scene: &Scene) -> Judged {
+    let (root, environment, ground) = (&scene.root, &scene.environment, scene.ground());
+    if !gpu::has_nvidia(ground.devices()) {
+        return None;
+    }
+    let answer = away::ask(PATIENCE, || {
+        let look = || gpu::look(root, ground.devices());
+        let judged: Judged = match gpu::compat(root, environment, look, || gpu::image_cuda(root, environment)) {
+            Compat::Right { directory, version, set: false } => Some((directory, Some(version.to_string()))),
+            Compat::Wrong { directory, .. } => Some((directory, None)),
+            _ => None,
+        };
+        serde_json::to_vec(&judged).unwrap_or_default()
+    });
+    serde_json::from_slice(&answer.ok()?).ok()?
 }
 
 fn is_first(environment: &Environment, directory: &Path) -> bool {

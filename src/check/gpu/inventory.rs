@@ -3,6 +3,7 @@
 use super::{Gpus, health};
 use crate::check::{Finding, Scene};
 use crate::config::Version;
+use crate::gpu;
 use crate::gpu::facts::{self, Facts};
 use crate::gpu::{CUDA, Kind, Loader, NVML, Node, Vendor};
 use serde::Serialize;
@@ -63,6 +64,9 @@ pub struct Library {
 /// Gathers it. What the driver told is in the findings, if it was asked.
 pub fn inventory(scene: &Scene, findings: &[Finding]) -> Inventory {
     let gpus = Gpus::of(scene, &scene.ground());
+    if findings.iter().any(|finding| finding.check == "gpu.hung") {
+        let _ = gpus.presence.set(gpu::named(scene.ground().devices()));
+    }
     let told = findings.iter().find_map(|finding| finding.facts.get("driver_facts"));
     let facts: Facts = told.and_then(|told| serde_json::from_value(told.clone()).ok()).unwrap_or_default();
     Inventory {

@@ -19,7 +19,7 @@ pub use table::STEPS;
 
 use super::rules::Rules;
 use super::step::{Answer, Subject, Trouble};
-use super::task::Task;
+use super::task::{Hang, Task};
 use super::{Check, Facts, Ground, Passing, Scene};
 use crate::config::{Severity, Version};
 use crate::engine::Place;
@@ -48,11 +48,24 @@ pub struct Gpus {
     is_told_later: bool,
 }
 
-/// One task: nothing here can hang.
+/// What hangs when these checks do.
+const HANG: Hang = Hang {
+    what: "/proc/driver/nvidia",
+    because: "a GPU, or its firmware, hangs (Xid 119 in the host's kernel log)",
+    advice: "drain the node and restart it; try another one",
+};
+
+/// One task. Here the names in /dev are looked at and nothing else: what a driver that hangs would have to answer is read by a process
+/// that can be given up.
 pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
     let gpus = Gpus::of(scene, ground);
     let is_asked = health::checks().iter().any(|check| rules.wants(check)) && driver::is_asked(scene, &gpus);
-    Task::of_machine(STEPS, rules, Gpus { is_told_later: is_asked, ..gpus }).into_iter().collect()
+    let has_driver = gpu::has_nvidia(ground.devices());
+    let task = Task::of_machine(STEPS, rules, Gpus { is_told_later: is_asked, ..gpus });
+    let deadline = scene.settings.gpu_timeout.value;
+    let with_driver =
+        |task: Task<'a>| if has_driver { task.hanging(health::hung(rules), HANG, deadline) } else { task };
+    task.map(with_driver).into_iter().collect()
 }
 
 impl Gpus {
@@ -76,7 +89,7 @@ impl Gpus {
     }
 
     fn presence(&self) -> &Presence {
-        self.presence.get_or_init(|| gpu::look(&self.root))
+        self.presence.get_or_init(|| gpu::look(&self.root, self.ground.devices()))
     }
 
     fn loader(&self) -> &Loader {

@@ -25,7 +25,7 @@ const MANY_TIMES: u64 = 4;
 impl Host {
     pub(super) fn enough_memory(&mut self) -> Answer {
         let Some(memory) = self.memory().filter(|memory| *memory < LITTLE_MEMORY) else { return Ok(()) };
-        let gpus = gpu::look(&self.root).nodes.len() as u64;
+        let gpus = gpu::count(&self.root, &gpu::names(&self.root, "/dev")) as u64;
         if gpus == 0 {
             return Ok(());
         }

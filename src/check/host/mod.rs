@@ -150,7 +150,7 @@ pub fn threads(scene: &Scene) -> Option<(u32, Cpus)> {
 
 /// The CPUs of this container, and who shares them.
 fn cpus(root: &Root, limits: &Limits, environment: &Environment, command: &[OsString]) -> Cpus {
-    let gpus = || u32::try_from(gpu::look(root).nodes.len()).unwrap_or(1);
+    let gpus = || u32::try_from(gpu::count(root, &gpu::names(root, "/dev"))).unwrap_or(1);
     Cpus::new(own::cpus().unwrap_or(1), limits, environment, command, gpus)
 }
 

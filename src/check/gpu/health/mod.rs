@@ -8,7 +8,7 @@ mod proofs;
 mod table;
 mod wanted;
 
-pub use table::{STEPS, checks};
+pub use table::{STEPS, checks, hung};
 
 use super::Gpus;
 use crate::check::rules::Rules;

@@ -3,6 +3,7 @@
 
 use super::super::table::row;
 use super::Health;
+use crate::check::rules::Rules;
 use crate::check::step::{Answer, Step};
 use crate::check::{Check, Passing};
 use crate::config::Severity::{self, Fail, Warn};
@@ -199,6 +200,11 @@ pub const STEPS: &[Step<Health>] = &[
         Health::copies_fast,
     ),
 ];
+
+/// The one that a driver which does not answer is told as, where it is wanted.
+pub fn hung(rules: &Rules<'_>) -> Option<&'static Check> {
+    STEPS.first().map(|step| &step.check).filter(|check| rules.wants(check))
+}
 
 /// The entries that stand here only.
 pub fn checks() -> Vec<&'static Check> {

@@ -127,7 +127,7 @@ impl Machine {
         scene.root = root;
         let line = forward_compat(&mut scene);
         let mut gpus = Gpus::of(&scene, &scene.ground());
-        let mut presence = gpu::look(&scene.root);
+        let mut presence = gpu::look(&scene.root, scene.ground().devices());
         presence.nodes.iter_mut().for_each(|node| node.refused = self.refusal(&node.path).or(node.refused));
         presence.controls.iter_mut().for_each(|one| one.refused = self.refusal(one.path).or(one.refused));
         gpus.presence = OnceCell::from(presence);

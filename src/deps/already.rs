@@ -3,13 +3,13 @@
 //! milliseconds where an installer takes a second to find the same.
 
 use super::inputs;
-use super::installed::Installed;
+use super::installed::{Folders, Installed};
 use super::packaging::Name;
 use super::pip::{self, Setting};
 use super::python::Python;
 use super::satisfied::{self, Answer, Question};
 use super::stamp::{Home, Stamp};
-use super::target::{self, Target};
+use super::target;
 use super::wanted::Wanted;
 use super::{Outcome, install, places, site, translate};
 use crate::config::Refresh;
@@ -48,8 +48,11 @@ const NO_SAY: [&str; 28] = [
     "UV_TOOL_",
 ];
 
+/// Who installed what was there already.
+const NOBODY: &str = "nobody: everything was there";
+
 /// Looks. `tell` hears what is not as it is asked for, since it stays as it is.
-pub fn look(wanted: &Wanted<'_>, python: &Python, tell: &mut dyn FnMut(&str)) -> Answer {
+pub fn look(wanted: &Wanted<'_>, python: &Python, folders: &Folders, tell: &mut dyn FnMut(&str)) -> Answer {
     let (request, home) = (wanted.request, Home(python.own_directory()));
     if home.unfinished().is_some() {
         return Answer::Unknown("an installation was not finished".to_owned());
@@ -61,7 +64,7 @@ pub fn look(wanted: &Wanted<'_>, python: &Python, tell: &mut dyn FnMut(&str)) ->
     if let Some(setting) = with_a_say(wanted, &settings) {
         return Answer::Unknown(format!("{setting} is set"));
     }
-    let Some(directories) = site::directories(python, request.environment) else {
+    let Some(directories) = site::directories(python, request.environment, folders) else {
         return Answer::Unknown("the user's own packages name further directories".to_owned());
     };
     let Ok(more) = inputs::constraints(&constraint_files(wanted, &settings), request.environment) else {
@@ -70,11 +73,11 @@ pub fn look(wanted: &Wanted<'_>, python: &Python, tell: &mut dyn FnMut(&str)) ->
     if let Some(doubt) = wanted.inputs.doubt.clone().or(more.doubt) {
         return Answer::Unknown(doubt);
     }
-    let kept = install::kept(wanted, python, &settings, false);
+    let kept = install::kept(wanted, python, &settings, folders, false);
     let answer = satisfied::answer(&Question {
         asked: &wanted.inputs.asked,
         constraints: &[wanted.inputs.constraints.as_slice(), more.constraints.as_slice()].concat(),
-        installed: &Installed::read(&directories),
+        installed: &Installed::of(folders, &directories),
         environment: &python.markers,
         stays: &|name: &Name| kept.contains(name),
     });
@@ -99,17 +102,21 @@ fn constraint_files(wanted: &Wanted<'_>, settings: &[Setting]) -> Vec<PathBuf> {
     names.map(|name| wanted.beside().join(name)).collect()
 }
 
-/// The outcome when so many requirements are satisfied. It is written down, so that the next start need not look.
-pub fn settle(wanted: &Wanted<'_>, python: &Python, requirements: usize) -> Outcome {
-    let (files, home) = (wanted.selection.files.clone(), Home(python.own_directory()));
-    let (request, own) = (wanted.request, "nobody: everything was there");
-    match target::choose(&request.settings.deps_target, python, request.root, request.environment) {
-        Ok(Target::Here { .. }) => {
+/// The outcome when so many requirements are satisfied. It is written down, so that the next start need not look. `asked`: the
+/// interpreter was asked in this start, so its answer is written down, too.
+pub fn settle(wanted: &Wanted<'_>, python: &Python, asked: bool, folders: &Folders, requirements: usize) -> Outcome {
+    let (request, files) = (wanted.request, wanted.selection.files.clone());
+    let note = || {
+        let stamp = Stamp::new(wanted.parts(python, &[], folders), files.clone(), NOBODY.to_owned());
+        if asked {
             python.remember();
-            let _ = home.note(&Stamp::new(wanted.parts(python, &[]), files.clone(), own.to_owned()));
         }
+        Home(python.own_directory()).note(&stamp).is_ok()
+    };
+    let own = target::is_for_us(&request.settings.deps_target, python, request.root, request.environment);
+    if !(own && note()) && asked {
         // The packages are somebody else's. Looking again is cheap; asking the interpreter again is not.
-        _ => _ = places::writable(request.environment).map(|place| python.remember_in(&place)),
+        places::writable(request.environment).iter().for_each(|place| python.remember_in(place));
     }
     Outcome::Satisfied { files, requirements }
 }

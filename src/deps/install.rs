@@ -1,7 +1,7 @@
 //! Installing: the right place is made ready, the tool runs, and what came of it is written down.
 
 use super::attempt::Attempts;
-use super::installed::Installed;
+use super::installed::{Folders, Installed};
 use super::installer::{self, Choice, Tool};
 use super::pip::Setting;
 use super::protect::{self, Kept};
@@ -34,23 +34,24 @@ pub fn install(wanted: &Wanted<'_>, looked: Option<Looked>, tell: &mut dyn FnMut
     let started = Instant::now();
     let deadline = wanted.request.settings.deps_timeout.value.and_then(|limit| started.checked_add(limit));
     let python = python::ask(&wanted.interpreter, wanted.request.environment, deadline)?;
-    if let Some(outcome) = wanted.unchanged(&python) {
+    let folders = Folders::default();
+    if let Some(outcome) = wanted.unchanged(&python, &folders) {
         return Ok(outcome);
     }
     let answer = match looked.filter(|looked| looked.python == python) {
         Some(looked) => looked.answer,
-        None => already::look(wanted, &python, tell),
+        None => already::look(wanted, &python, &folders, tell),
     };
     if let Answer::Yes(requirements) = answer {
-        return Ok(already::settle(wanted, &python, requirements));
+        return Ok(already::settle(wanted, &python, true, &folders, requirements));
     }
     let spot = spot(wanted, &python, tell)?;
     let lock = lock::take(&spot.lock_directory(), deadline, tell);
-    if let Some(outcome) = wanted.unchanged(&python).filter(|_| lock.waited) {
+    if let Some(outcome) = wanted.unchanged(&python, &Folders::default()).filter(|_| lock.waited) {
         return Ok(outcome);
     }
     let settings = pip::settings(wanted.request.root, wanted.request.environment, &python);
-    let kept = kept(wanted, &python, &settings, spot.layer.is_some());
+    let kept = kept(wanted, &python, &settings, &Folders::default(), spot.layer.is_some());
     let job = Job { wanted, spot: &spot, kept: &kept, started, deadline };
     let mut share = Share::open(&job, tell);
     if let Some(outcome) = share.as_mut().map(|share| share.take(&job, tell)).transpose()?.flatten() {
@@ -87,15 +88,20 @@ pub struct Job<'a> {
 }
 
 /// What of the image stays as it is.
-pub(super) fn kept(wanted: &Wanted<'_>, python: &Python, settings: &[Setting], layered: bool) -> Kept {
+pub(super) fn kept(
+    wanted: &Wanted<'_>,
+    python: &Python,
+    settings: &[Setting],
+    folders: &Folders,
+    layered: bool,
+) -> Kept {
     let seen = [python.purelib.as_path(), python.platlib.as_path()];
-    let installed = Installed::read(python.package_directories());
-    let (home, now) = (Home(python.own_directory()), protect::names(&installed));
-    let before = home.before().unwrap_or_else(|| now.clone());
+    let installed = Installed::of(folders, python.package_directories());
+    let home = Home(python.own_directory());
     protect::choose(protect::Choice {
         words: &wanted.request.settings.deps_protect,
         installed: &installed,
-        ours: &ours(&home, &before, now),
+        ours: &home.before().map_or_else(|| home.ours(), |before| ours(&home, &before, protect::names(&installed))),
         pinned: &protect::pinned(settings, wanted.request.environment, wanted.beside()),
         seen: if layered { &[] } else { &seen },
     })
@@ -125,7 +131,7 @@ fn first_line(wanted: &Wanted<'_>, spot: &Spot<'_>, tool: &Tool, answer: &Answer
     let python = spot.python;
     let names: Vec<_> = wanted.selection.files.iter().map(|file| file.display().to_string()).collect();
     let above: Vec<_> = spot.layer.iter().map(|(layer, _)| layer.packages()).collect();
-    let why = match wanted.state(python, &spot.home, &above) {
+    let why = match wanted.state(python, &spot.home, &above, &Folders::default()) {
         State::Old => ", looking for newer versions (deps.refresh)".to_owned(),
         State::Changed(parts) => match answer {
             Answer::No(missing) => format!(", because {} changed: {missing}", parts.join(" and ")),
@@ -187,7 +193,7 @@ impl Job<'_> {
             Some((_, place)) => spot.python.remember_in(place),
             None => spot.python.remember(),
         }
-        let parts = wanted.parts(spot.python, &more);
+        let parts = wanted.parts(spot.python, &more, &Folders::default());
         let mut stamp = Stamp::new(parts, wanted.selection.files.clone(), installer.to_owned());
         stamp.at = at.unwrap_or(stamp.at);
         if let Err(error) = spot.home.finish(&ours(&spot.home, before, protect::names(&spot.installed())), &stamp) {

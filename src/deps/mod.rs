@@ -50,6 +50,7 @@ use crate::error::Result;
 use crate::handover::Kind;
 use crate::program as run;
 use crate::sys::Root;
+use installed::Folders;
 use satisfied::Answer;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -170,15 +171,17 @@ pub fn ensure(request: &Request<'_>, tell: &mut dyn FnMut(&str)) -> Result<Outco
     let request = &Request { environment: &environment, ..request.clone() };
     let Some(wanted) = wanted(request, tell)? else { return Ok(Outcome::Nothing) };
     let remembered = python::remembered(&wanted.interpreter, request.environment);
-    if let Some(outcome) = remembered.as_ref().and_then(|python| wanted.unchanged(python)) {
+    let folders = Folders::default();
+    if let Some(outcome) = remembered.as_ref().and_then(|python| wanted.unchanged(python, &folders)) {
         return Ok(outcome);
     }
     // What it answered once holds as long as nothing adds to its path.
-    let known = remembered.filter(python::Python::holds);
-    let looked = known.map(|python| install::Looked { answer: already::look(&wanted, &python, tell), python });
+    let known = remembered.filter(|python| python.holds(&folders));
+    let looked =
+        known.map(|python| install::Looked { answer: already::look(&wanted, &python, &folders, tell), python });
     match looked {
         Some(install::Looked { python, answer: Answer::Yes(requirements) }) => {
-            Ok(already::settle(&wanted, &python, requirements))
+            Ok(already::settle(&wanted, &python, false, &folders, requirements))
         }
         looked => install::install(&wanted, looked, tell),
     }
@@ -210,7 +213,7 @@ pub fn settled(request: &Request<'_>) -> Result<Option<Outcome>> {
     let request = &Request { environment: &environment, ..request.clone() };
     let Some(wanted) = wanted(request, &mut |_| {})? else { return Ok(Some(Outcome::Nothing)) };
     let remembered = python::remembered(&wanted.interpreter, request.environment);
-    Ok(remembered.and_then(|python| wanted.unchanged(&python)))
+    Ok(remembered.and_then(|python| wanted.unchanged(&python, &Folders::default())))
 }
 
 /// Takes away what need not be in the store: beyond its limit, unused for so long, left by killed starts; `dry`: only says what. None

@@ -81,7 +81,9 @@ pub struct Choice<'a> {
 pub fn choose(choice: Choice<'_>) -> Kept {
     let mut kept = Kept::default();
     for (name, version, path) in versions(choice.installed) {
-        if choice.ours.get(name.as_str()) == Some(&version.to_string()) || !is_wanted(name, version, choice) {
+        if choice.ours.get(name.as_str()).is_some_and(|ours| *ours == version.to_string())
+            || !is_wanted(name, version, choice)
+        {
             continue;
         }
         let directory = path.parent().unwrap_or(Path::new("/"));
@@ -121,11 +123,16 @@ fn is_the_images(name: &Name, version: &Version, choice: Choice<'_>) -> bool {
 }
 
 fn is_like(name: &Name, pattern: &str) -> bool {
-    let pattern = pattern.to_ascii_lowercase().replace(['_', '.'], "-");
-    match pattern.strip_suffix('*') {
-        Some(start) => name.as_str().starts_with(start),
-        None => name.as_str() == pattern,
+    let normal = |byte: u8| if matches!(byte, b'_' | b'.') { b'-' } else { byte.to_ascii_lowercase() };
+    // Hundreds of names are held against each of the patterns: most differ in the first letter.
+    if pattern.bytes().next().map(normal).filter(|first| *first != b'*') != name.as_str().bytes().next()
+        && pattern != "*"
+    {
+        return false;
     }
+    let (name, start) = (name.as_str(), pattern.strip_suffix('*').unwrap_or(pattern));
+    let long_enough = if start == pattern { name.len() == start.len() } else { name.len() >= start.len() };
+    long_enough && start.bytes().map(normal).eq(name.bytes().take(start.len()))
 }
 
 /// What the constraint files of pip's settings and of uv's variables name with exactly one version.

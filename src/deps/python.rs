@@ -2,6 +2,7 @@
 //! system. It is asked once; the answer is kept with the packages, so that a later start needs no process for it.
 
 use super::digest::Digest;
+use super::installed::Folders;
 use super::interpreter::Interpreter;
 use super::packaging;
 use super::stamp::replace;
@@ -119,8 +120,8 @@ impl Python {
     }
 
     /// Nothing was added to its path since it was asked.
-    pub fn holds(&self) -> bool {
-        site::paths(self) == self.paths
+    pub fn holds(&self, folders: &Folders) -> bool {
+        site::paths(self, folders) == self.paths
     }
 
     /// trainit's directory beside the packages that it installs.
@@ -213,7 +214,7 @@ pub fn ask(interpreter: &Interpreter, environment: &Environment, deadline: Optio
         return Err(mute(interpreter, &format!("it is Python {}", python.version)));
     }
     python.identity = identity(&interpreter.path, environment);
-    python.paths = site::paths(&python);
+    python.paths = site::paths(&python, &Folders::default());
     Ok(python)
 }
 

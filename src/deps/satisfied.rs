@@ -2,8 +2,9 @@
 //! installers would find nothing to do; whatever is not understood is left to them. Reads metadata; starts nothing.
 
 use super::inputs::Ask;
+use super::installed::metadata::Head;
 use super::installed::{Distribution, Installed, origin};
-use super::packaging::{Environment, Name, Requirement, Source, Specifiers};
+use super::packaging::{Environment, Name, Parts, Requirement, Source, Specifiers};
 use std::collections::{HashMap, HashSet};
 
 /// What is asked.
@@ -33,7 +34,7 @@ pub enum Answer {
 
 /// Answers.
 pub fn answer(question: &Question<'_>) -> Answer {
-    let mut walk = Walk { question, constraints: HashMap::new(), requires: HashMap::new(), seen: HashSet::new() };
+    let mut walk = Walk { question, constraints: HashMap::new(), seen: HashSet::new(), open: Vec::new() };
     walk.all().map_or_else(|answer| answer, Answer::Yes)
 }
 
@@ -43,54 +44,60 @@ type Need = (Name, Option<Name>);
 struct Walk<'a> {
     question: &'a Question<'a>,
     constraints: HashMap<Name, Vec<(&'a str, Source)>>,
-    /// What distributions require, as far as it was read.
-    requires: HashMap<Name, Vec<Requirement>>,
     seen: HashSet<Need>,
+    /// What has to be looked at.
+    open: Vec<Need>,
 }
 
 impl<'a> Walk<'a> {
     fn all(&mut self) -> Result<usize, Answer> {
         let question = self.question;
         for ask in question.constraints {
-            let constraint = self.read(&ask.place, &ask.text)?;
-            if self.counts(&ask.place, &constraint, None)? {
+            if let Some(constraint) = self.counted(&ask.place, &ask.text, None)? {
                 self.constraints.entry(constraint.name).or_default().push((&ask.place, constraint.source));
             }
         }
-        let (mut open, mut count) = (Vec::new(), 0);
+        let mut count = 0;
         for ask in question.asked {
-            let requirement = self.read(&ask.place, &ask.text)?;
-            if self.counts(&ask.place, &requirement, None)? {
+            if let Some(requirement) = self.counted(&ask.place, &ask.text, None)? {
                 count += 1;
-                self.take(&ask.place, &requirement, &mut open)?;
+                self.take(&ask.place, requirement)?;
             }
         }
-        while let Some((name, extra)) = open.pop() {
-            let who = name.to_string();
-            let requires = self.requires(&name)?;
-            let checked =
-                requires.iter().try_for_each(|requirement| match self.counts(&who, requirement, extra.as_ref())? {
-                    true => self.take(&who, requirement, &mut open),
-                    false => Ok(()),
-                });
-            self.requires.insert(name, requires);
-            checked?;
+        let mut head = Head::default();
+        while let Some((name, extra)) = self.open.pop() {
+            self.look_into(&name, extra.as_ref(), &mut head)?;
         }
         Ok(count)
     }
 
-    fn read(&self, who: &str, text: &str) -> Result<Requirement, Answer> {
-        Requirement::parse(text).ok_or_else(|| unknown(who, text))
+    /// Goes through what a distribution requires; every line of it has to be understood.
+    fn look_into(&mut self, name: &Name, extra: Option<&Name>, head: &mut Head) -> Result<(), Answer> {
+        let who = name.as_str();
+        if !self.question.installed.get(name).is_some_and(|found| found.read(head)) {
+            return Err(unknown(who, "its own metadata"));
+        }
+        for text in head.requires() {
+            if let Some(requirement) = self.counted(who, &text, extra)? {
+                self.take(who, requirement)?;
+            }
+        }
+        Ok(())
     }
 
-    fn counts(&self, who: &str, requirement: &Requirement, extra: Option<&Name>) -> Result<bool, Answer> {
-        let Some(marker) = &requirement.marker else { return Ok(true) };
-        let holds = marker.holds(self.question.environment, extra.map_or("", Name::as_str));
-        holds.ok_or_else(|| unknown(who, &format!("the condition for {}", requirement.name)))
+    /// The requirement of a line, if it counts.
+    fn counted(&self, who: &str, text: &str, extra: Option<&Name>) -> Result<Option<Requirement>, Answer> {
+        let not_understood = || unknown(who, text);
+        let parts = Parts::cut(text).ok_or_else(not_understood)?;
+        let counts = parts.counts(self.question.environment, extra.map_or("", Name::as_str));
+        match counts.ok_or_else(|| unknown(who, &format!("the condition for {}", parts.name())))? {
+            true => parts.requirement().map(Some).ok_or_else(not_understood),
+            false => parts.is_understood().then_some(None).ok_or_else(not_understood),
+        }
     }
 
     /// Holds one requirement against what is installed, and notes what has to be looked at because of it.
-    fn take(&mut self, who: &str, requirement: &Requirement, open: &mut Vec<Need>) -> Result<(), Answer> {
+    fn take(&mut self, who: &str, requirement: Requirement) -> Result<(), Answer> {
         let name = &requirement.name;
         let Some(found) = self.question.installed.get(name) else {
             return Err(Answer::No(format!("{who} needs {name}, which is not installed")));
@@ -103,20 +110,13 @@ impl<'a> Walk<'a> {
             let constraints = self.constraints.get(name).map(Vec::as_slice).unwrap_or_default();
             constraints.iter().try_for_each(|(place, source)| fits(place, found, source))?;
         }
-        let extras = requirement.extras.iter().cloned().map(Some);
-        let needs = std::iter::once(None).chain(extras).map(|extra| (name.clone(), extra));
-        open.extend(needs.filter(|need| self.seen.insert(need.clone())));
-        Ok(())
-    }
-
-    /// What a distribution requires; every line of it has to be understood.
-    fn requires(&mut self, name: &Name) -> Result<Vec<Requirement>, Answer> {
-        if let Some(known) = self.requires.remove(name) {
-            return Ok(known);
+        let needs = std::iter::once(None).chain(requirement.extras.into_iter().map(Some));
+        for need in needs.map(|extra| (name.clone(), extra)) {
+            if self.seen.insert(need.clone()) {
+                self.open.push(need);
+            }
         }
-        let metadata = self.question.installed.get(name).and_then(Distribution::metadata);
-        let metadata = metadata.ok_or_else(|| unknown(name.as_str(), "its own metadata"))?;
-        metadata.requires.iter().map(|text| self.read(name.as_str(), text)).collect()
+        Ok(())
     }
 }
 

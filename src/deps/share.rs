@@ -3,7 +3,7 @@
 
 use super::attempt::is_terminal;
 use super::install::Job;
-use super::installed::{Installed, record};
+use super::installed::{Folders, Installed, record};
 use super::installer::Tool;
 use super::protect;
 use super::spot::Spot;
@@ -66,7 +66,7 @@ pub fn shelf(
         return Err(why.clone());
     }
     reachable(wanted, &directory, tell)?;
-    let (place, mut parts) = (spot.place(), wanted.parts(spot.python, &[]));
+    let (place, mut parts) = (spot.place(), wanted.parts(spot.python, &[], &Folders::default()));
     parts.insert(super::wanted::PACKAGES.to_owned(), below);
     let shelf = Shelf::of(&directory, place.key(&parts), limit(settings), age)?;
     Ok(Some((shelf, place)))

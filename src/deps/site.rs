@@ -2,9 +2,10 @@
 //! half done.
 
 use super::digest::Digest;
-use super::installed::record;
+use super::installed::{Folder, Folders, record};
 use super::python::Python;
 use crate::environment::Environment;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -12,22 +13,22 @@ use std::time::SystemTime;
 
 /// Changes when a package comes, goes or changes its version, in any directory that this Python looks into. By names alone:
 /// times lie on overlay file systems, and every import may write a `__pycache__`.
-pub fn state(python: &Python, more: &[PathBuf], environment: &Environment) -> String {
+pub fn state(python: &Python, more: &[PathBuf], environment: &Environment, folders: &Folders) -> String {
     let mut digest = Digest::default();
     for directory in python.sites.iter().chain(more) {
-        add(&mut digest, directory, |name| !name.starts_with(b".") && name != b"__pycache__");
+        add(&mut digest, &folders.get(directory), |name| !name.starts_with(b".") && name != b"__pycache__");
     }
     for directory in user_site(python, environment).into_iter().chain(python_path(environment)) {
         // The code's own directory may be among these, so only what belongs to packages counts.
-        add(&mut digest, &directory, is_metadata);
+        add(&mut digest, &folders.get(&directory), is_metadata);
     }
     digest.hex()
 }
 
 /// Every directory that imports of this Python look into, in its order; none if they cannot be known without asking it again.
-pub fn directories(python: &Python, environment: &Environment) -> Option<Vec<PathBuf>> {
+pub fn directories(python: &Python, environment: &Environment, folders: &Folders) -> Option<Vec<PathBuf>> {
     let (mut all, user) = (python_path(environment), user_site(python, environment));
-    if user.iter().any(|dir| path_files(dir).iter().any(|(_, text)| names_directories(text))) {
+    if user.iter().any(|dir| path_files(&folders.get(dir)).iter().any(|(_, text)| names_directories(text))) {
         return None;
     }
     // The user's own packages stand before the system's, and behind those of a virtual environment.
@@ -38,12 +39,13 @@ pub fn directories(python: &Python, environment: &Environment) -> Option<Vec<Pat
 }
 
 /// Changes with what adds further directories to a Python's path: files of path entries, and directories that were not there.
-pub fn paths(python: &Python) -> String {
+pub fn paths(python: &Python, folders: &Folders) -> String {
     let mut digest = Digest::default();
     for directory in python.package_directories() {
+        let folder = folders.get(directory);
         digest.add("directory", directory.as_os_str().as_bytes());
-        digest.add("there", [u8::from(directory.is_dir())]);
-        for (name, text) in path_files(directory) {
+        digest.add("there", [u8::from(folder.is_there())]);
+        for (name, text) in path_files(&folder) {
             digest.add(&name, text);
         }
     }
@@ -51,12 +53,10 @@ pub fn paths(python: &Python) -> String {
 }
 
 /// The files of path entries (`.pth`) in a directory, sorted.
-fn path_files(directory: &Path) -> Vec<(String, String)> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| name.ends_with(".pth"));
-    let text = |name: &String| fs::read(directory.join(name)).map(|text| String::from_utf8_lossy(&text).into_owned());
-    let mut files: Vec<_> =
-        names.map(|name| (text(&name).unwrap_or_default(), name)).map(|(text, name)| (name, text)).collect();
+fn path_files(folder: &Folder) -> Vec<(String, String)> {
+    let names = folder.names().filter_map(OsStr::to_str).filter(|name| name.ends_with(".pth"));
+    let text = |name: &str| fs::read(folder.path().join(name)).map(|text| String::from_utf8_lossy(&text).into_owned());
+    let mut files: Vec<_> = names.map(|name| (name.to_owned(), text(name).unwrap_or_default())).collect();
     files.sort();
     files
 }
@@ -68,11 +68,10 @@ fn names_directories(text: &str) -> bool {
 }
 
 /// A directory without packages is like none: another user's home, or PYTHONPATH set only when the container runs.
-fn add(digest: &mut Digest, directory: &Path, counts: fn(&[u8]) -> bool) {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut names: Vec<_> = entries.map(|entry| entry.file_name()).filter(|name| counts(name.as_bytes())).collect();
+fn add(digest: &mut Digest, folder: &Folder, counts: fn(&[u8]) -> bool) {
+    let mut names: Vec<_> = folder.names().map(OsStr::as_bytes).filter(|name| counts(name)).collect();
     names.sort_unstable();
-    names.iter().for_each(|name| digest.add("name", name.as_bytes()));
+    names.iter().for_each(|name| digest.add("name", name));
     if !names.is_empty() {
         digest.add("end", "");
     }
@@ -157,7 +156,7 @@ mod tests {
     fn a_package_that_comes_or_goes_changes_the_state_and_a_cache_does_not() {
         let dir = tempfile::tempdir().unwrap();
         let none = Environment::default();
-        let state = || state(&python(dir.path()), &[], &none);
+        let state = || state(&python(dir.path()), &[], &none, &Folders::default());
         let empty = state();
         package(dir.path(), "a-1", None);
         let one = state();
@@ -173,8 +172,8 @@ mod tests {
     fn of_a_directory_in_pythonpath_only_packages_count() {
         let (site, code) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let environment: Environment = [("PYTHONPATH", code.path().to_str().unwrap())].into_iter().collect();
-        let without = state(&python(site.path()), &[], &Environment::default());
-        let state = || state(&python(site.path()), &[], &environment);
+        let without = state(&python(site.path()), &[], &Environment::default(), &Folders::default());
+        let state = || state(&python(site.path()), &[], &environment, &Folders::default());
         let before = state();
         assert_eq!(before, without);
         fs::write(code.path().join("train.py"), "").unwrap();

@@ -1,7 +1,7 @@
 //! Where packages go in one start, and making it ready for them.
 
 use super::install::permanent;
-use super::installed::Installed;
+use super::installed::{Folders, Installed};
 use super::layer::{self, Layer};
 use super::protect;
 use super::python::Python;
@@ -48,7 +48,7 @@ pub fn spot<'a>(wanted: &Wanted<'_>, python: &'a Python, tell: &mut dyn FnMut(&s
         }
         Target::Layer(why) => {
             let place = places::writable(wanted.request.environment).ok_or_else(|| nowhere(python, why))?;
-            let layer = wanted.layer(python, &place);
+            let layer = wanted.layer(python, &place, &Folders::default());
             tell(&format!("{}: {why}, so packages go to {}", python.executable.display(), layer.root.display()));
             let (executable, packages) = (layer.executable(), layer.packages());
             Ok(Spot {
@@ -80,7 +80,7 @@ impl Spot<'_> {
     /// The state of the packages that an installation begins from; after one that was not finished, that of before it.
     pub fn below(&self, wanted: &Wanted<'_>) -> String {
         let begun = self.home.unfinished().and_then(|_| self.home.below());
-        begun.unwrap_or_else(|| site::state(self.python, &[], wanted.request.environment))
+        begun.unwrap_or_else(|| site::state(self.python, &[], wanted.request.environment, &Folders::default()))
     }
 
     /// Where packages and programs go, for a store.

@@ -94,16 +94,16 @@ impl Home {
     /// The directory cannot be written.
     pub fn finish(&self, ours: &Names, stamp: &Stamp) -> io::Result<()> {
         replace(&self.0.join(OURS), &json(ours)?)?;
-        self.note(stamp)?;
+        replace(&self.file(&stamp.files), &json(stamp)?)?;
         fs::remove_file(self.0.join(BEGUN))
     }
 
-    /// Writes a stamp alone.
+    /// Writes a stamp alone. Nobody waits for the disk: when a crash takes or cuts it, the next start looks again.
     ///
     /// # Errors
     /// The directory cannot be written.
     pub fn note(&self, stamp: &Stamp) -> io::Result<()> {
-        replace(&self.file(&stamp.files), &json(stamp)?)
+        put(&self.file(&stamp.files), &json(stamp)?, false)
     }
 
     /// Notes that an installation begins, and what was there before, also as a digest. Until it is finished nothing beside it can be trusted.
@@ -146,12 +146,20 @@ fn json(value: &impl Serialize) -> io::Result<Vec<u8>> {
 /// # Errors
 /// What making, writing or renaming a file in that directory says.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
+    put(path, bytes, true)?;
+    File::open(directory_of(path))?.sync_all()
+}
+
+fn put(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
+    let directory = directory_of(path);
     make_directory(directory)?;
     let mut new = Temporary::make(directory, ".new-")?;
     new.file().write_all(bytes)?;
-    new.become_file(path, 0o644, true)?;
-    File::open(directory)?.sync_all()
+    new.become_file(path, 0o644, durable)
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
 }
 
 /// Makes a directory that the same users can write as the one that it is in.

@@ -1,5 +1,6 @@
 //! What the next start would do, without doing it.
 
+use super::installed::Folders;
 use super::python::{self, Python};
 use super::satisfied::Answer;
 use super::wanted::{State, Wanted};
@@ -37,19 +38,21 @@ pub fn status(request: &Request<'_>) -> Result<Option<Status>> {
     let environment = index::applied(request.settings, request.environment);
     let request = &Request { environment: &environment, ..request.clone() };
     let Some(wanted) = wanted(request, &mut |_| {})? else { return Ok(None) };
-    let remembered = python::remembered(&wanted.interpreter, request.environment).filter(Python::holds);
+    let folders = Folders::default();
+    let remembered = python::remembered(&wanted.interpreter, request.environment);
+    let remembered = remembered.filter(|python| python.holds(&folders));
     let python = match remembered {
         Some(python) => python,
         None => python::ask(&wanted.interpreter, request.environment, None)?,
     };
-    let found = wanted.find(&python);
+    let found = wanted.find(&python, &folders);
     let packages = found.layer.map_or(python.purelib.clone(), |layer| layer.packages());
     let (installer, why) = match found.state {
         State::Current(stamp) => (Some(stamp.installer), None),
-        State::Changed(parts) => (None, missing(&wanted, &python, &format!("changed: {}", parts.join(", ")))),
+        State::Changed(parts) => (None, missing(&wanted, &python, &folders, &format!("changed: {}", parts.join(", ")))),
         State::Old => (None, Some("deps.refresh: newer versions are looked for".to_owned())),
         State::Unfinished => (None, Some("an installation was not finished".to_owned())),
-        State::Unknown => (None, missing(&wanted, &python, "not installed by trainit yet")),
+        State::Unknown => (None, missing(&wanted, &python, &folders, "not installed by trainit yet")),
     };
     let current = why.is_none();
     let store = share::directory(request).map(|store| in_store(&wanted, &python, current, &store));
@@ -89,8 +92,8 @@ fn in_store(wanted: &Wanted<'_>, python: &Python, current: bool, store: &Path) -
 }
 
 /// Why something would be installed, if anything would.
-fn missing(wanted: &Wanted<'_>, python: &Python, state: &str) -> Option<String> {
-    match already::look(wanted, python, &mut |_| {}) {
+fn missing(wanted: &Wanted<'_>, python: &Python, folders: &Folders, state: &str) -> Option<String> {
+    match already::look(wanted, python, folders, &mut |_| {}) {
         Answer::Yes(_) => None,
         Answer::No(missing) => Some(format!("{state}; {missing}")),
         Answer::Unknown(doubt) => Some(format!("{state}; the installer has to look: {doubt}")),

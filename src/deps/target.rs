@@ -22,6 +22,16 @@ pub enum Target {
     Layer(&'static str),
 }
 
+/// Whether packages belong where the interpreter keeps its own, if that can be written.
+pub fn is_for_us(wanted: &Setting<config::Target>, python: &Python, root: &Root, environment: &Environment) -> bool {
+    match wanted.value {
+        config::Target::Auto => is_private(python) || in_container(root, environment),
+        config::Target::Layer => false,
+        config::Target::Venv => is_private(python),
+        config::Target::System => true,
+    }
+}
+
 /// Chooses what is asked for.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 use super::digest::{Digest, short};
 use super::inputs::Inputs;
+use super::installed::Folders;
 use super::interpreter::Interpreter;
 use super::layer::Layer;
 use super::protect::Kept;
@@ -70,8 +71,8 @@ pub struct Found<'p> {
 
 impl Wanted<'_> {
     /// The outcome if everything is there already.
-    pub fn unchanged(&self, python: &Python) -> Option<Outcome> {
-        let found = self.find(python);
+    pub fn unchanged(&self, python: &Python, folders: &Folders) -> Option<Outcome> {
+        let found = self.find(python, folders);
         matches!(found.state, State::Current(_)).then(|| Outcome::Unchanged {
             files: self.selection.files.clone(),
             environment: found.layer.map(|layer| layer.environment(self.request.environment)).unwrap_or_default(),
@@ -79,34 +80,34 @@ impl Wanted<'_> {
     }
 
     /// Looks for the packages: beside the interpreter, else in the layers that were made for exactly this.
-    pub fn find<'p>(&self, python: &'p Python) -> Found<'p> {
-        let own = Found { state: self.state(python, &Home(python.own_directory()), &[]), layer: None };
+    pub fn find<'p>(&self, python: &'p Python, folders: &Folders) -> Found<'p> {
+        let own = Found { state: self.state(python, &Home(python.own_directory()), &[], folders), layer: None };
         let is_current = |found: &Found<'_>| matches!(found.state, State::Current(_));
         if is_current(&own) {
             return own;
         }
-        let mut layers: Vec<_> = self.layers(python).collect();
+        let mut layers: Vec<_> = self.layers(python, folders).collect();
         let best = layers.iter().position(is_current).unwrap_or(0);
         if best < layers.len() { layers.swap_remove(best) } else { own }
     }
 
-    fn layers<'p>(&self, python: &'p Python) -> impl Iterator<Item = Found<'p>> {
+    fn layers<'p>(&self, python: &'p Python, folders: &Folders) -> impl Iterator<Item = Found<'p>> {
         let places = places::candidates(self.request.environment).into_iter();
         let places = places.filter(|place| place.join(LAYERS).is_dir() && places::is_ours(place));
-        let layers = places.map(|place| self.layer(python, &place)).filter(|layer| layer.root.is_dir());
+        let layers = places.map(|place| self.layer(python, &place, folders)).filter(|layer| layer.root.is_dir());
         layers.map(|layer| {
-            let state = self.state(python, &Home(layer.own_directory()), &[layer.packages()]);
+            let state = self.state(python, &Home(layer.own_directory()), &[layer.packages()], folders);
             Found { state, layer: Some(layer) }
         })
     }
 
     /// How the packages beside a home stand to what is wanted. `more` are directories of packages above the interpreter's.
-    pub fn state(&self, python: &Python, home: &Home, more: &[PathBuf]) -> State {
+    pub fn state(&self, python: &Python, home: &Home, more: &[PathBuf], folders: &Folders) -> State {
         if home.unfinished().is_some() {
             return State::Unfinished;
         }
         let Some(stamp) = home.stamp(&self.selection.files) else { return State::Unknown };
-        let changed = stamp.changed(&self.parts(python, more));
+        let changed = stamp.changed(&self.parts(python, more, folders));
         match &self.inputs.unknown {
             Some(unknown) => State::Changed(vec![format!("perhaps what {unknown}")]),
             None if !changed.is_empty() => State::Changed(changed),
@@ -124,21 +125,21 @@ impl Wanted<'_> {
         }
     }
 
-    /// The digests of now.
-    pub fn parts(&self, python: &Python, more: &[PathBuf]) -> Parts {
+    /// The digests of now, or of when the directories were looked into.
+    pub fn parts(&self, python: &Python, more: &[PathBuf], folders: &Folders) -> Parts {
         let parts = [
             ("requirements", self.inputs.digest.clone()),
             ("interpreter", python.identity.clone()),
             ("settings", self.settings(python)),
-            (PACKAGES, site::state(python, more, self.request.environment)),
+            (PACKAGES, site::state(python, more, self.request.environment, folders)),
         ];
         parts.into_iter().map(|(name, digest)| (name.to_owned(), digest)).collect()
     }
 
     /// The layer for exactly this. What it is over belongs to its name: two images may share one cache.
-    pub fn layer<'p>(&self, python: &'p Python, place: &Path) -> Layer<'p> {
+    pub fn layer<'p>(&self, python: &'p Python, place: &Path, folders: &Folders) -> Layer<'p> {
         let mut digest = Digest::default();
-        self.parts(python, &[]).iter().for_each(|(name, part)| digest.add(name, part));
+        self.parts(python, &[], folders).iter().for_each(|(name, part)| digest.add(name, part));
         Layer { root: place.join(LAYERS).join(short(&digest.hex())).join("env"), python }
     }
 

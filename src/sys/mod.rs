@@ -9,6 +9,7 @@ pub mod away;
 pub mod cache;
 pub mod cgroup;
 pub mod credentials;
+pub mod directory;
 pub mod executable;
 pub mod filesystem;
 pub mod guest;

@@ -1,12 +1,14 @@
 //! What a distribution says about itself: the head of METADATA or PKG-INFO, and the older `requires.txt`. The description that
 //! follows the head can be long, and is not read.
 
-use std::fs::{self, File};
+use super::folder::Files;
+use std::borrow::Cow;
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 /// So much is read at once: most heads fit.
-const PIECE: usize = 16 << 10;
+const PIECE: usize = 4 << 10;
 
 /// Longest head.
 const HEAD_MAX: usize = 1 << 20;
@@ -22,110 +24,181 @@ pub struct Metadata {
     pub requires: Vec<String>,
 }
 
-/// Reads the metadata of a `.dist-info` or `.egg-info`, which may be a file; none if there is none.
-pub fn read(path: &Path) -> Option<Metadata> {
-    let files = [path.join("METADATA"), path.join("PKG-INFO"), path.to_owned()];
-    let mut found = files.iter().find_map(|file| head(file, parse).ok())?;
-    if found.requires.is_empty() && path.extension().is_some_and(|end| end == "egg-info") {
-        match fs::read(path.join("requires.txt")) {
-            Ok(bytes) => found.requires = egg_requires(&String::from_utf8_lossy(&bytes)),
-            Err(error) if is_absent(&error) => {}
-            Err(_) => return None,
+/// The head of one distribution's metadata, in a buffer that serves for hundreds of them.
+#[derive(Debug, Default)]
+pub struct Head {
+    bytes: Vec<u8>,
+    /// What `requires.txt` adds.
+    more: Vec<String>,
+}
+
+impl Head {
+    /// Reads the metadata of a `.dist-info` or `.egg-info`, which may be a file; none if nothing can be read there for sure.
+    pub fn read(&mut self, files: &Files, entry: &str) -> Option<()> {
+        self.more.clear();
+        let metadata = files.open(&Path::new(entry).join("METADATA"));
+        let older = || files.open(&Path::new(entry).join("PKG-INFO")).or_else(|_| files.open(Path::new(entry)));
+        self.fill(metadata.or_else(|_| older()).ok()?).ok()?;
+        if entry.ends_with(".egg-info") && self.requires().next().is_none() {
+            self.more = requires_txt(files, entry).ok()?;
         }
+        Some(())
     }
-    Some(found)
-}
 
-fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
-/// What `parse` makes of the first bytes of a file, up to an empty line at least. Most heads fit into one piece, which needs no
-/// memory of its own: this is done for hundreds of files.
-fn head<T>(path: &Path, parse: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
-    let mut file = File::open(path)?;
-    let mut piece = [0; PIECE];
-    let read = file.read(&mut piece)?;
-    let first = piece.get(..read).unwrap_or_default();
-    if read < PIECE || ends(first) {
-        Ok(parse(first))
-    } else {
-        long_head(file, first.to_vec()).map(|bytes| parse(&bytes))
-    }
-}
-
-fn long_head(mut file: File, mut bytes: Vec<u8>) -> io::Result<Vec<u8>> {
-    loop {
-        let before = bytes.len();
-        let read = (&mut file).take(PIECE as u64).read_to_end(&mut bytes)?;
-        let fresh = bytes.get(before.saturating_sub(2)..).unwrap_or_default();
-        if read < PIECE || ends(fresh) {
-            return Ok(bytes);
-        }
-        if bytes.len() > HEAD_MAX {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-    }
-}
-
-fn ends(bytes: &[u8]) -> bool {
-    bytes.windows(2).any(|pair| pair == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
-}
-
-/// Reads the fields of a head, which ends with an empty line. A line that begins with a blank goes on with the one before.
-pub fn parse(bytes: &[u8]) -> Metadata {
-    let text = String::from_utf8_lossy(bytes);
-    let lines =
-        text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).take_while(|line| !line.is_empty());
-    let (mut found, mut field) = (Metadata::default(), Field::Other);
-    for line in lines {
-        if line.starts_with([' ', '\t']) {
-            if let Some(value) = found.value(field) {
-                value.push_str(line);
+    /// Reads a file up to its first empty line, or a little further.
+    fn fill(&mut self, mut file: File) -> io::Result<()> {
+        self.bytes.clear();
+        let mut line = 0;
+        loop {
+            let before = self.bytes.len();
+            self.bytes.resize(before + PIECE, 0);
+            let read = file.read(self.bytes.get_mut(before..).unwrap_or_default())?;
+            self.bytes.truncate(before + read);
+            match end(&self.bytes, line) {
+                End::At(end) => {
+                    self.bytes.truncate(end);
+                    return Ok(());
+                }
+                End::After(begun) if read > 0 && self.bytes.len() <= HEAD_MAX => line = begun,
+                End::After(_) if read == 0 && !self.bytes.ends_with(b"\r") => return Ok(()),
+                End::After(_) | End::Unsure => return Err(io::ErrorKind::InvalidData.into()),
             }
-        } else if let Some((name, value)) = line.split_once(':') {
-            field = found.begin(name, value.trim());
         }
     }
-    found
+
+    /// The first `Name`.
+    pub fn name(&self) -> Option<Cow<'_, str>> {
+        self.fields().find_map(|(field, value)| (field == Field::Name).then_some(value))
+    }
+
+    /// The first `Version`.
+    pub fn version(&self) -> Option<Cow<'_, str>> {
+        self.fields().find_map(|(field, value)| (field == Field::Version).then_some(value))
+    }
+
+    /// Each requirement.
+    pub fn requires(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let own = self.fields().filter_map(|(field, value)| (field == Field::Requires).then_some(value));
+        own.chain(self.more.iter().map(|text| Cow::Borrowed(text.as_str())))
+    }
+
+    /// All of it.
+    pub fn metadata(&self) -> Metadata {
+        let text = |value: Option<Cow<'_, str>>| value.map(Cow::into_owned);
+        let requires = self.requires().map(Cow::into_owned).collect();
+        Metadata { name: text(self.name()), version: text(self.version()), requires }
+    }
+
+    fn fields(&self) -> Fields<'_> {
+        Fields(&self.bytes)
+    }
+}
+
+/// The fields of a head that is in memory.
+pub fn parse(bytes: &[u8]) -> Metadata {
+    Head { bytes: bytes.to_owned(), more: Vec::new() }.metadata()
+}
+
+/// Where a head ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Before the empty line that begins here.
+    At(usize),
+    /// Not in these bytes. The last line begins here and may go on.
+    After(usize),
+    /// A return by itself, which ends a line for some readers, but not for all.
+    Unsure,
+}
+
+/// Looks for the end of a head, from the beginning of a line on.
+fn end(bytes: &[u8], mut line: usize) -> End {
+    loop {
+        let rest = bytes.get(line..).unwrap_or_default();
+        let length = match memchr::memchr2(b'\n', b'\r', rest) {
+            None => return End::After(line),
+            Some(at) if rest.get(at) == Some(&b'\n') => at + 1,
+            Some(at) => match rest.get(at + 1) {
+                None => return End::After(line),
+                Some(b'\n') => at + 2,
+                Some(_) => return End::Unsure,
+            },
+        };
+        if rest.starts_with(b"\n") || rest.starts_with(b"\r\n") {
+            return End::At(line);
+        }
+        line += length;
+    }
+}
+
+/// The bytes up to and with the end of the line; all where there is none.
+fn first_line(bytes: &[u8]) -> &[u8] {
+    let length = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
+    bytes.get(..length).unwrap_or_default()
 }
 
 /// The fields that are read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
     Name,
     Version,
     Requires,
-    /// Not read, or a second one where there can be one only.
-    Other,
 }
 
-impl Metadata {
-    fn begin(&mut self, name: &str, value: &str) -> Field {
-        let is = |field: &str| name.eq_ignore_ascii_case(field);
-        let field = match () {
-            () if is("requires-dist") => Field::Requires,
-            () if is("name") && self.name.is_none() => Field::Name,
-            () if is("version") && self.version.is_none() => Field::Version,
-            () => Field::Other,
-        };
-        match field {
-            Field::Name => self.name = Some(value.to_owned()),
-            Field::Version => self.version = Some(value.to_owned()),
-            Field::Requires => self.requires.push(value.to_owned()),
-            Field::Other => {}
-        }
-        field
-    }
+/// Goes through the fields of a head, which ends with an empty line. A line that begins with a blank goes on with the one before.
+struct Fields<'a>(&'a [u8]);
 
-    fn value(&mut self, field: Field) -> Option<&mut String> {
-        match field {
-            Field::Name => self.name.as_mut(),
-            Field::Version => self.version.as_mut(),
-            Field::Requires => self.requires.last_mut(),
-            Field::Other => None,
+impl<'a> Fields<'a> {
+    fn line(&mut self) -> Option<&'a [u8]> {
+        let line = first_line(self.0);
+        self.0 = self.0.get(line.len()..).unwrap_or_default();
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        (!line.is_empty()).then_some(line)
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = (Field, Cow<'a, str>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let Some((field, value)) = field(self.line()?) else { continue };
+            let mut value = String::from_utf8_lossy(value.trim_ascii());
+            while self.0.starts_with(b" ") || self.0.starts_with(b"\t") {
+                let more = self.line().unwrap_or_default();
+                value.to_mut().push_str(&String::from_utf8_lossy(more));
+            }
+            return Some((field, value));
         }
     }
+}
+
+/// The field that begins in a line, with its value, if it is one that is read.
+fn field(line: &[u8]) -> Option<(Field, &[u8])> {
+    let is = |name: &str| {
+        let (found, rest) = line.split_at_checked(name.len())?;
+        rest.strip_prefix(b":").filter(|_| found.eq_ignore_ascii_case(name.as_bytes()))
+    };
+    match line.first()? {
+        b'R' | b'r' => Some((Field::Requires, is("requires-dist")?)),
+        b'N' | b'n' => Some((Field::Name, is("name")?)),
+        b'V' | b'v' => Some((Field::Version, is("version")?)),
+        _ => None,
+    }
+}
+
+/// What an older list of requirements has; nothing where there is none.
+fn requires_txt(files: &Files, entry: &str) -> io::Result<Vec<String>> {
+    let mut bytes = Vec::new();
+    match files.open(&Path::new(entry).join("requires.txt")).and_then(|mut file| file.read_to_end(&mut bytes)) {
+        Ok(_) => Ok(egg_requires(&String::from_utf8_lossy(&bytes))),
+        Err(error) if is_absent(&error) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// The requirements of a `requires.txt`: sections are `[extra]`, `[:marker]` or `[extra:marker]`.
@@ -150,8 +223,11 @@ fn condition_of(section: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Folders;
     use super::*;
     use proptest::prelude::*;
+    use std::fs;
+    use std::rc::Rc;
 
     #[test]
     fn the_head_ends_at_the_first_empty_line() {
@@ -164,12 +240,41 @@ mod tests {
     #[test]
     fn a_long_head_is_read_whole_and_a_long_description_is_not() {
         let dir = tempfile::tempdir().unwrap();
-        let many: String = (0..3000).map(|n| format!("Requires-Dist: package{n}\n")).collect();
-        let text = format!("Name: a\nVersion: 1\n{many}\n{}", "word ".repeat(100_000));
-        fs::write(dir.path().join("METADATA"), &text).unwrap();
-        assert_eq!(read(dir.path()).unwrap().requires.len(), 3000);
-        assert!(head(&dir.path().join("METADATA"), <[u8]>::len).unwrap() < text.len() / 2);
-        assert_eq!(read(&dir.path().join("none")), None);
+        let many: String = (0..3000).map(|n| format!("Requires-Dist: package{n}\r\n")).collect();
+        let text = format!("Name: a\nVersion: 1\n{many}\r\n{}", "word ".repeat(100_000));
+        fs::create_dir(dir.path().join("a-1.dist-info")).unwrap();
+        fs::write(dir.path().join("a-1.dist-info/METADATA"), &text).unwrap();
+        let (folders, mut head) = (Folders::default(), Head::default());
+        let files = Rc::clone(folders.get(dir.path()).files());
+        assert!(head.read(&files, "a-1.dist-info").is_some());
+        assert_eq!((head.requires().count(), head.requires().last().unwrap().as_ref()), (3000, "package2999"));
+        assert!(head.bytes.len() < text.len() / 2);
+        assert!(head.read(&files, "b-1.dist-info").is_none());
+    }
+
+    #[test]
+    fn a_head_ends_where_it_ends_wherever_a_piece_of_it_does() {
+        let text = b"Name: a\r\nVersion: 1\r\n\r\nName: b\n";
+        for cut in 0..text.len() {
+            let found = match end(&text[..cut], 0) {
+                End::After(line) => end(text, line),
+                found => found,
+            };
+            assert_eq!(found, End::At(21), "{cut}");
+        }
+        assert_eq!(end(b"Name: a", 0), End::After(0));
+    }
+
+    #[test]
+    fn a_return_by_itself_leaves_a_doubt() {
+        assert!([&b"a\rb"[..], b"a\r\nb\r\r\n"].iter().all(|text| end(text, 0) == End::Unsure));
+        let dir = tempfile::tempdir().unwrap();
+        let read = |text: &str| {
+            fs::write(dir.path().join("a.egg-info"), text).unwrap();
+            Head::default().read(Folders::default().get(dir.path()).files(), "a.egg-info").is_some()
+        };
+        assert!(read("Name: a\r\nVersion: 1") && read("Name: a\n\nb\r\r"));
+        assert!(!read("Name: a\rVersion: 1\n\n") && !read("Name: a\r"));
     }
 
     #[test]

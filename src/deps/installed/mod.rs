@@ -1,19 +1,24 @@
 //! Which distributions are installed, by the names of their directories alone: `numpy-1.26.4.dist-info` says it all. What a
 //! distribution requires stands inside (`metadata`) and is read for those only that somebody asks for.
 
+mod folder;
 pub mod metadata;
 pub mod origin;
 pub mod record;
 
+pub use folder::{Folder, Folders};
+
 use super::packaging::{Name, Version};
-use metadata::Metadata;
+use folder::Files;
+use metadata::{Head, Metadata};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::rc::Rc;
 
 /// An installed distribution.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Distribution {
     /// Its name.
     pub name: Name,
@@ -23,41 +28,61 @@ pub struct Distribution {
     pub path: PathBuf,
     /// The same directory has it a second time, in another version: what an import finds is anybody's guess.
     pub ambiguous: bool,
+    files: Rc<Files>,
 }
 
-/// The distributions of an interpreter.
+/// The distributions of one directory.
+pub type Distributions = HashMap<Name, Distribution>;
+
+/// The distributions of an interpreter, by directories.
 #[derive(Clone, Debug, Default)]
-pub struct Installed(HashMap<Name, Distribution>);
+pub struct Installed(Vec<Rc<Folder>>);
 
 impl Installed {
     /// Looks into directories of packages. What an earlier one has hides what a later one has, as for imports.
     pub fn read<'a>(directories: impl IntoIterator<Item = &'a PathBuf>) -> Self {
-        let mut all = Installed::default();
-        for directory in directories {
-            for (name, distribution) in in_directory(directory) {
-                all.0.entry(name).or_insert(distribution);
+        Installed::of(&Folders::default(), directories)
+    }
+
+    /// The same, in directories as they were when they were first looked into.
+    pub fn of<'a>(folders: &Folders, directories: impl IntoIterator<Item = &'a PathBuf>) -> Self {
+        let mut all: Vec<Rc<Folder>> = Vec::new();
+        for folder in directories.into_iter().map(|directory| folders.get(directory)) {
+            if !all.iter().any(|known| Rc::ptr_eq(known, &folder)) {
+                all.push(folder);
             }
         }
-        all
+        Installed(all)
     }
 
     /// The distribution of this name.
     pub fn get(&self, name: &Name) -> Option<&Distribution> {
-        self.0.get(name)
+        self.0.iter().find_map(|folder| folder.distributions().get(name))
     }
 
     /// All of them, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Distribution> {
-        self.0.values()
+        self.0.iter().enumerate().flat_map(move |(at, folder)| {
+            let seen = move |found: &&Distribution| {
+                !self.0.iter().take(at).any(|earlier| earlier.distributions().contains_key(&found.name))
+            };
+            folder.distributions().values().filter(seen)
+        })
     }
 }
 
 impl Distribution {
     /// What it says about itself; none if that cannot be read or contradicts the name of its directory.
     pub fn metadata(&self) -> Option<Metadata> {
-        let found = metadata::read(&self.path)?;
-        let own = found.version.as_deref().and_then(Version::parse);
-        (own.is_some() && own == self.version).then_some(found)
+        let mut head = Head::default();
+        self.read(&mut head).then(|| head.metadata())
+    }
+
+    /// Reads what it says about itself into a buffer; whether that could be read and does not contradict the name of its directory.
+    pub fn read(&self, head: &mut Head) -> bool {
+        let entry = self.path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        let own = |head: &Head| head.version().and_then(|text| Version::parse(&text));
+        head.read(&self.files, entry).and_then(|()| own(head)).is_some_and(|own| Some(&own) == self.version.as_ref())
     }
 
     fn is_egg(&self) -> bool {
@@ -65,10 +90,10 @@ impl Distribution {
     }
 }
 
-fn in_directory(directory: &Path) -> HashMap<Name, Distribution> {
+fn distributions(folder: &Folder) -> Distributions {
     let mut found = HashMap::new();
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        let Some(new) = entry.file_name().to_str().and_then(|name| distribution(directory, name)) else { continue };
+    for name in folder.names() {
+        let Some(new) = name.to_str().and_then(|name| distribution(folder, name)) else { continue };
         match found.entry(new.name.clone()) {
             Entry::Vacant(place) => _ = place.insert(new),
             Entry::Occupied(mut place) => merge(place.get_mut(), new),
@@ -88,7 +113,7 @@ fn merge(known: &mut Distribution, new: Distribution) {
 }
 
 /// The distribution that an entry of a directory belongs to. Names that begin with `~` are what a broken installation left.
-fn distribution(directory: &Path, entry: &str) -> Option<Distribution> {
+fn distribution(folder: &Folder, entry: &str) -> Option<Distribution> {
     let (stem, is_egg) = match entry.strip_suffix(".dist-info") {
         Some(stem) => (stem, false),
         None => (entry.strip_suffix(".egg-info")?, true),
@@ -96,16 +121,17 @@ fn distribution(directory: &Path, entry: &str) -> Option<Distribution> {
     if stem.starts_with(['~', '-']) {
         return None;
     }
-    let path = directory.join(entry);
     let told = |name: &str, version: &str| Some((Name::parse(name)?, Version::parse(version)?));
     let (name, version) = match stem.split_once('-').and_then(|(name, rest)| told(name, without_python(rest, is_egg))) {
         Some((name, version)) => (name, Some(version)),
         None => {
-            let inside = metadata::read(&path)?;
-            (Name::parse(inside.name.as_deref()?)?, inside.version.as_deref().and_then(Version::parse))
+            let mut head = Head::default();
+            head.read(folder.files(), entry)?;
+            (Name::parse(&head.name()?)?, head.version().and_then(|text| Version::parse(&text)))
         }
     };
-    Some(Distribution { name, version, path, ambiguous: false })
+    let files = Rc::clone(folder.files());
+    Some(Distribution { name, version, path: files.path(entry), ambiguous: false, files })
 }
 
 /// `1.0` of `1.0-py3.11-linux-x86_64`.

@@ -1,4 +1,6 @@
 use super::*;
+use std::fs;
+use std::path::Path;
 
 fn package(directory: &Path, entry: &str, metadata: &str) {
     fs::create_dir_all(directory.join(entry)).unwrap();
@@ -72,4 +74,16 @@ fn metadata_that_contradicts_its_directory_does_not_count() {
     let metadata = |name| installed.get(&Name::parse(name).unwrap()).unwrap().metadata();
     assert_eq!(metadata("right").unwrap().requires, ["a"]);
     assert_eq!(metadata("wrong"), None);
+}
+
+#[test]
+fn all_parts_of_one_answer_are_about_the_same_packages() {
+    let dir = tempfile::tempdir().unwrap();
+    let (here, gone) = (dir.path().to_owned(), dir.path().join("gone"));
+    package(&here, "a-1.0.dist-info", "Name: a\nVersion: 1.0\n");
+    let folders = Folders::default();
+    let count = |folders: &Folders| Installed::of(folders, [&here, &gone, &here]).iter().count();
+    assert_eq!((count(&folders), folders.get(&gone).is_there(), folders.get(&here).is_there()), (1, false, true));
+    package(&here, "b-1.0.dist-info", "");
+    assert_eq!((count(&folders), count(&Folders::default())), (1, 2));
 }

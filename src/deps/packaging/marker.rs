@@ -1,9 +1,8 @@
 //! Conditions under which a requirement counts (PEP 508): `python_version < "3.11" and extra == "gpu"`. An answer is yes, no, or
 //! none where installers of different ages have not always given the same.
 
-use super::name::Name;
-use super::specifier::Specifiers;
 use super::version::Version;
+use super::{name, specifier};
 use serde::{Deserialize, Serialize};
 
 /// Deepest nesting that is followed; nobody writes more than two or three.
@@ -32,23 +31,15 @@ pub struct Environment {
     pub implementation_version: String,
 }
 
-/// A condition.
+/// A condition, kept as it is written: to read it is to answer it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Marker {
-    /// All of these.
-    All(Vec<Marker>),
-    /// One of these.
-    Any(Vec<Marker>),
-    /// A comparison.
-    Compare(Comparison),
-}
+pub struct Marker(String);
 
 /// `python_version < "3.11"`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Comparison {
+struct Comparison<'a> {
     variable: Variable,
     operator: &'static str,
-    literal: String,
+    literal: &'a str,
     /// The literal stands first.
     turned: bool,
 }
@@ -96,41 +87,41 @@ const OPERATORS: [&str; 7] = ["~=", "==", "!=", "<=", ">=", "<", ">"];
 impl Marker {
     /// Reads a condition; none if it is not understood.
     pub fn parse(text: &str) -> Option<Self> {
-        let mut rest = Rest(text);
-        let marker = rest.any(0)?;
-        rest.0.trim_start().is_empty().then_some(marker)
+        answer(text, &Environment::default(), "").map(|_| Marker(text.to_owned()))
     }
 
     /// Whether it holds for this interpreter and one extra that is asked for (empty: none is).
     pub fn holds(&self, environment: &Environment, extra: &str) -> Option<bool> {
-        match self {
-            Marker::All(parts) => Some(answers(parts, environment, extra)?.iter().all(|holds| *holds)),
-            Marker::Any(parts) => Some(answers(parts, environment, extra)?.iter().any(|holds| *holds)),
-            Marker::Compare(comparison) => comparison.holds(environment, extra),
-        }
+        answer(&self.0, environment, extra).flatten()
     }
 }
 
-/// All of them have to be known: an installer fails at a comparison that it cannot make, even where it would not matter.
-fn answers(parts: &[Marker], environment: &Environment, extra: &str) -> Option<Vec<bool>> {
-    parts.iter().map(|part| part.holds(environment, extra)).collect()
+/// The answer to a condition; none within where it is not known, none at all where the condition is not understood.
+pub(super) fn answer(text: &str, environment: &Environment, extra: &str) -> Option<Answer> {
+    let mut rest = Rest { text, environment, extra };
+    let answer = rest.any(0)?;
+    rest.text.trim_ascii_start().is_empty().then_some(answer)
 }
 
-impl Comparison {
-    fn holds(&self, environment: &Environment, extra: &str) -> Option<bool> {
+type Answer = Option<bool>;
+
+/// Both have to be known: an installer fails at a comparison that it cannot make, even where it would not matter.
+fn both(one: Answer, other: Answer, join: fn(bool, bool) -> bool) -> Answer {
+    one.zip(other).map(|(one, other)| join(one, other))
+}
+
+impl Comparison<'_> {
+    fn holds(&self, environment: &Environment, extra: &str) -> Answer {
         let value = self.variable.value(environment, extra)?;
-        let (left, right) = match self.turned {
-            false => (value, self.literal.as_str()),
-            true => (self.literal.as_str(), value),
-        };
+        let (left, right) = if self.turned { (self.literal, value) } else { (value, self.literal) };
         match (self.variable, self.operator) {
-            (Variable::Extra, "==") => self.same_extra(left, right),
-            (Variable::Extra, "!=") => self.same_extra(left, right).map(|same| !same),
+            (Variable::Extra, "==") => self.same_extra(extra),
+            (Variable::Extra, "!=") => self.same_extra(extra).map(|same| !same),
             (Variable::Extra, _) => None,
             (_, "in") => is_in(left, right),
             (_, "not in") => is_in(left, right).map(|is_in| !is_in),
             (variable, operator) if variable.is_version() => {
-                Specifiers::parse(&format!("{operator}{right}"))?.contains(&Version::parse(left)?)
+                specifier::one(operator, right)?.contains(&Version::parse(left)?)
             }
             // A version there would be compared as a version.
             _ if right.trim_start_matches([' ', 'v', 'V']).starts_with(|c: char| c.is_ascii_digit()) => None,
@@ -140,9 +131,9 @@ impl Comparison {
         }
     }
 
-    fn same_extra(&self, left: &str, right: &str) -> Option<bool> {
-        Name::parse(&self.literal).filter(|_| Version::parse(&self.literal).is_none())?;
-        Some(Name::parse(left) == Name::parse(right))
+    fn same_extra(&self, extra: &str) -> Answer {
+        let is_name = name::is_name(self.literal) && Version::parse(self.literal).is_none();
+        is_name.then(|| name::is_same(self.literal, extra))
     }
 }
 
@@ -175,41 +166,45 @@ impl Variable {
     }
 }
 
-/// What is left to read.
-struct Rest<'a>(&'a str);
-
-/// One side of a comparison.
-enum Side {
-    Variable(Variable),
-    Literal(String),
+/// What is left to read, and for whom it is answered.
+struct Rest<'a> {
+    text: &'a str,
+    environment: &'a Environment,
+    extra: &'a str,
 }
 
-impl Rest<'_> {
-    fn any(&mut self, depth: usize) -> Option<Marker> {
-        let mut parts = vec![self.all(depth)?];
+/// One side of a comparison.
+enum Side<'a> {
+    Variable(Variable),
+    Literal(&'a str),
+}
+
+impl<'a> Rest<'a> {
+    fn any(&mut self, depth: usize) -> Option<Answer> {
+        let mut answer = self.all(depth)?;
         while self.word("or") {
-            parts.push(self.all(depth)?);
+            answer = both(answer, self.all(depth)?, |one, other| one || other);
         }
-        Some(if parts.len() == 1 { parts.pop()? } else { Marker::Any(parts) })
+        Some(answer)
     }
 
-    fn all(&mut self, depth: usize) -> Option<Marker> {
-        let mut parts = vec![self.one(depth)?];
+    fn all(&mut self, depth: usize) -> Option<Answer> {
+        let mut answer = self.one(depth)?;
         while self.word("and") {
-            parts.push(self.one(depth)?);
+            answer = both(answer, self.one(depth)?, |one, other| one && other);
         }
-        Some(if parts.len() == 1 { parts.pop()? } else { Marker::All(parts) })
+        Some(answer)
     }
 
-    fn one(&mut self, depth: usize) -> Option<Marker> {
+    fn one(&mut self, depth: usize) -> Option<Answer> {
         if !self.sign("(") {
-            return self.comparison().map(Marker::Compare);
+            return self.comparison().map(|found| found.holds(self.environment, self.extra));
         }
         let inner = if depth < DEPTH_MAX { self.any(depth + 1)? } else { return None };
         self.sign(")").then_some(inner)
     }
 
-    fn comparison(&mut self) -> Option<Comparison> {
+    fn comparison(&mut self) -> Option<Comparison<'a>> {
         let (left, operator, right) = (self.side()?, self.operator()?, self.side()?);
         match (left, right) {
             (Side::Variable(variable), Side::Literal(literal)) => {
@@ -222,17 +217,18 @@ impl Rest<'_> {
         }
     }
 
-    fn side(&mut self) -> Option<Side> {
-        let text = self.0.trim_start();
+    fn side(&mut self) -> Option<Side<'a>> {
+        let text = self.text.trim_ascii_start();
         let quote = text.chars().next().filter(|c| ['"', '\''].contains(c));
         if let Some(quote) = quote {
             let (literal, rest) = text.get(1..)?.split_once(quote)?;
-            self.0 = rest;
-            return Some(Side::Literal(literal.to_owned()));
+            self.text = rest;
+            return Some(Side::Literal(literal));
         }
-        let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.')).unwrap_or(text.len());
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.';
+        let end = text.bytes().position(|byte| !is_part(byte)).unwrap_or(text.len());
         let (word, rest) = text.split_at_checked(end)?;
-        self.0 = rest;
+        self.text = rest;
         VARIABLES.iter().find(|(name, _)| *name == word).map(|(_, variable)| Side::Variable(*variable))
     }
 
@@ -245,20 +241,20 @@ impl Rest<'_> {
         }
         let sign = OPERATORS.into_iter().find(|sign| self.sign(sign))?;
         // `===` compares text.
-        (!self.0.starts_with('=')).then_some(sign)
+        (!self.text.starts_with('=')).then_some(sign)
     }
 
     fn sign(&mut self, sign: &str) -> bool {
-        let rest = self.0.trim_start().strip_prefix(sign);
-        self.0 = rest.unwrap_or(self.0);
+        let rest = self.text.trim_ascii_start().strip_prefix(sign);
+        self.text = rest.unwrap_or(self.text);
         rest.is_some()
     }
 
     /// A whole word: nothing that could belong to it follows.
     fn word(&mut self, word: &str) -> bool {
-        let rest = self.0.trim_start().strip_prefix(word);
+        let rest = self.text.trim_ascii_start().strip_prefix(word);
         let rest = rest.filter(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.'));
-        self.0 = rest.unwrap_or(self.0);
+        self.text = rest.unwrap_or(self.text);
         rest.is_some()
     }
 }

@@ -4,12 +4,13 @@
 
 mod marker;
 mod name;
+mod release;
 mod requirement;
 mod specifier;
 mod version;
 
 pub use marker::{Environment, Marker};
 pub use name::Name;
-pub use requirement::{Requirement, Source};
+pub use requirement::{Parts, Requirement, Source};
 pub use specifier::Specifiers;
 pub use version::Version;

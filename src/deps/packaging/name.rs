@@ -9,11 +9,8 @@ pub struct Name(String);
 impl Name {
     /// Reads a name; none if no project can be called so.
     pub fn parse(text: &str) -> Option<Self> {
-        let bytes = text.as_bytes();
-        let ends = [bytes.first()?, bytes.last()?];
-        let is_name = ends.iter().all(|byte| byte.is_ascii_alphanumeric())
-            && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || is_separator(*byte));
-        is_name.then(|| Name(normal(text)))
+        let is_normal = || text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        is_name(text).then(|| Name(if is_normal() { text.to_owned() } else { normal(text).map(char::from).collect() }))
     }
 
     /// As text.
@@ -33,16 +30,28 @@ pub fn is_separator(byte: u8) -> bool {
     matches!(byte, b'-' | b'_' | b'.')
 }
 
-fn normal(text: &str) -> String {
-    let mut normal = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '-' | '_' | '.' if normal.ends_with('-') => {}
-            '-' | '_' | '.' => normal.push('-'),
-            c => normal.push(c.to_ascii_lowercase()),
-        }
-    }
-    normal
+/// Whether a project or an extra can be called so.
+pub fn is_name(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is_end = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    is_end(bytes.first())
+        && is_end(bytes.last())
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || is_separator(*byte))
+}
+
+/// Whether two spellings are of one name.
+pub fn is_same(one: &str, other: &str) -> bool {
+    normal(one).eq(normal(other))
+}
+
+/// In small letters, with one dash between words.
+fn normal(text: &str) -> impl Iterator<Item = u8> + '_ {
+    let mut after_break = false;
+    text.bytes().filter_map(move |byte| {
+        let is_break = is_separator(byte);
+        let again = std::mem::replace(&mut after_break, is_break) && is_break;
+        (!again).then_some(if is_break { b'-' } else { byte.to_ascii_lowercase() })
+    })
 }
 
 #[cfg(test)]
@@ -54,6 +63,7 @@ mod tests {
         for text in ["My.Odd_Name", "my-odd-name", "MY__ODD-.name"] {
             assert_eq!(Name::parse(text).unwrap().as_str(), "my-odd-name");
         }
+        assert!(is_same("A_b", "a.-B") && !is_same("a", "ab") && !is_same("a-b", "ab"));
         assert!(["", "-a", "a-", "a b", "é", "a[b]"].iter().all(|text| Name::parse(text).is_none()));
     }
 }

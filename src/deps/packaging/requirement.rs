@@ -1,8 +1,8 @@
 //! One requirement (PEP 508): `name[extra]>=1,<2 ; marker` or `name @ URL`. Old forms in parentheses are read as well: metadata of
 //! installed packages has them.
 
-use super::marker::Marker;
-use super::name::{Name, is_separator};
+use super::marker::{self, Environment, Marker};
+use super::name::{self, Name, is_separator};
 use super::specifier::Specifiers;
 
 /// A requirement.
@@ -30,35 +30,88 @@ pub enum Source {
 impl Requirement {
     /// Reads a requirement without options; none if it is not understood.
     pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
-        let end = text.bytes().position(|byte| !byte.is_ascii_alphanumeric() && !is_separator(byte));
-        let (name, rest) = text.split_at_checked(end.unwrap_or(text.len()))?;
-        let (name, (extras, rest)) = (Name::parse(name)?, extras(rest.trim_start())?);
-        if let Some(url) = rest.strip_prefix('@') {
-            let (url, marker) = url_and_marker(url.trim())?;
-            return Some(Requirement { name, extras, source: Source::Url(url), marker });
-        }
-        let (versions, marker) =
-            rest.split_once(';').map_or((rest, None), |(versions, marker)| (versions, Some(marker)));
-        let source = Source::Versions(Specifiers::parse(without_parentheses(versions.trim())?)?);
-        let marker = marker.map(Marker::parse).map_or(Some(None), |marker| marker.map(Some))?;
-        Some(Requirement { name, extras, source, marker })
+        Parts::cut(text)?.requirement()
     }
 }
 
-/// The extras, and what follows them.
-fn extras(text: &str) -> Option<(Vec<Name>, &str)> {
-    let Some(inner) = text.strip_prefix('[') else { return Some((Vec::new(), text)) };
+/// A requirement that was only cut into its parts. Most of what packages require is for extras that nobody asks for, so its condition
+/// is looked at first.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    name: &'a str,
+    /// Within the brackets; none if there are none.
+    extras: Option<&'a str>,
+    origin: Origin<'a>,
+    marker: Option<&'a str>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Origin<'a> {
+    Versions(&'a str),
+    Url(&'a str),
+}
+
+impl<'a> Parts<'a> {
+    /// Cuts; none if it cannot be a requirement.
+    pub fn cut(text: &'a str) -> Option<Self> {
+        let text = text.trim();
+        let end = text.bytes().position(|byte| !byte.is_ascii_alphanumeric() && !is_separator(byte));
+        let (name, rest) = text.split_at_checked(end.unwrap_or(text.len()))?;
+        let (extras, rest) = extras(rest.trim_start())?;
+        if let Some(url) = rest.strip_prefix('@') {
+            let (url, marker) = url_and_marker(url.trim())?;
+            return Some(Parts { name, extras, origin: Origin::Url(url), marker });
+        }
+        let (versions, marker) = rest.split_once(';').map_or((rest, None), |(versions, rest)| (versions, Some(rest)));
+        let origin = Origin::Versions(without_parentheses(versions.trim())?);
+        Some(Parts { name, extras, origin, marker })
+    }
+
+    /// Its name as it is written.
+    pub fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// Whether it counts for this interpreter and one extra (empty: none is asked for); none where that is not known.
+    pub fn counts(&self, environment: &Environment, extra: &str) -> Option<bool> {
+        self.marker.map_or(Some(true), |marker| marker::answer(marker, environment, extra)?)
+    }
+
+    /// Whether all of it but the condition is understood.
+    pub fn is_understood(&self) -> bool {
+        let is_source = match self.origin {
+            Origin::Versions(versions) => Specifiers::are_understood(versions),
+            Origin::Url(_) => true,
+        };
+        is_source && name::is_name(self.name) && self.extras().all(name::is_name)
+    }
+
+    /// The requirement; none if it is not understood.
+    pub fn requirement(&self) -> Option<Requirement> {
+        let source = match self.origin {
+            Origin::Versions(versions) => Source::Versions(Specifiers::parse(versions)?),
+            Origin::Url(url) => Source::Url(url.to_owned()),
+        };
+        let marker = self.marker.map(Marker::parse).map_or(Some(None), |marker| marker.map(Some))?;
+        let extras = self.extras().map(Name::parse).collect::<Option<_>>()?;
+        Some(Requirement { name: Name::parse(self.name)?, extras, source, marker })
+    }
+
+    fn extras(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let inner = self.extras.filter(|inner| !inner.trim().is_empty());
+        inner.into_iter().flat_map(|inner| inner.split(',')).map(str::trim)
+    }
+}
+
+/// What is within the brackets of extras, and what follows them.
+fn extras(text: &str) -> Option<(Option<&str>, &str)> {
+    let Some(inner) = text.strip_prefix('[') else { return Some((None, text)) };
     let (inner, rest) = inner.split_once(']')?;
-    let names: Option<Vec<_>> = match inner.trim().is_empty() {
-        true => Some(Vec::new()),
-        false => inner.split(',').map(|name| Name::parse(name.trim())).collect(),
-    };
-    Some((names?, rest.trim_start()))
+    Some((Some(inner), rest.trim_start()))
 }
 
 /// A URL may have a semicolon in it, so only one behind a blank begins a marker.
-fn url_and_marker(text: &str) -> Option<(String, Option<Marker>)> {
+fn url_and_marker(text: &str) -> Option<(&str, Option<&str>)> {
     let (url, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let (scheme, _) = url.split_once("://")?;
     let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte);
@@ -67,8 +120,8 @@ fn url_and_marker(text: &str) -> Option<(String, Option<Marker>)> {
     }
     let rest = rest.trim_start();
     match rest.strip_prefix(';') {
-        Some(marker) => Some((url.to_owned(), Some(Marker::parse(marker)?))),
-        None => rest.is_empty().then(|| (url.to_owned(), None)),
+        Some(marker) => Some((url, Some(marker))),
+        None => rest.is_empty().then_some((url, None)),
     }
 }
 

@@ -8,7 +8,7 @@ pub struct Specifiers(Vec<Specifier>);
 
 /// One condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Specifier {
+pub(super) struct Specifier {
     operator: Operator,
     version: Version,
 }
@@ -47,13 +47,23 @@ impl Specifiers {
         }
     }
 
+    /// Whether `parse` would understand it.
+    pub(super) fn are_understood(text: &str) -> bool {
+        let text = text.trim();
+        text.is_empty() || text.split(',').all(|one| Specifier::parse(one).is_some())
+    }
+
     /// Whether a version fulfils all of them; none where installers of different ages do not agree.
     pub fn contains(&self, version: &Version) -> Option<bool> {
-        let answers: Vec<_> = self.0.iter().map(|specifier| specifier.contains(version)).collect();
-        match answers.contains(&Some(false)) {
-            true => Some(false),
-            false => answers.iter().all(Option::is_some).then_some(true),
+        let mut known = Some(true);
+        for specifier in &self.0 {
+            match specifier.contains(version) {
+                Some(true) => {}
+                Some(false) => return Some(false),
+                None => known = None,
+            }
         }
+        known
     }
 
     /// Any version will do.
@@ -62,11 +72,21 @@ impl Specifiers {
     }
 }
 
+/// A condition whose sign was read already; none if it is not understood.
+pub(super) fn one(sign: &str, version: &str) -> Option<Specifier> {
+    let (_, operator) = OPERATORS.iter().find(|(known, _)| *known == sign)?;
+    Specifier::of(*operator, version.trim())
+}
+
 impl Specifier {
     fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (operator, rest) =
-            OPERATORS.iter().find_map(|(sign, operator)| Some((*operator, text.strip_prefix(sign)?.trim_start())))?;
+            OPERATORS.iter().find_map(|(sign, operator)| Some((*operator, text.strip_prefix(sign)?)))?;
+        Specifier::of(operator, rest.trim_start())
+    }
+
+    fn of(operator: Operator, rest: &str) -> Option<Self> {
         if let Some(begin) = rest.strip_suffix(".*") {
             let version = Version::parse(begin).filter(|_| begin.ends_with(|c: char| c.is_ascii_digit()))?;
             let operator = operator.with_wildcard()?;
@@ -77,18 +97,18 @@ impl Specifier {
         operator.takes(&version, rest).then_some(Specifier { operator, version })
     }
 
-    fn contains(&self, version: &Version) -> Option<bool> {
+    pub(super) fn contains(&self, version: &Version) -> Option<bool> {
         let own = &self.version;
         Some(match self.operator {
             Operator::Compatible => {
-                version.public() >= *own && own.series().is_some_and(|series| version.begins_with(&series))
+                version.public_cmp(own).is_ge() && own.series().is_some_and(|series| version.begins_with(&series))
             }
             Operator::Equal => is_same(version, own),
             Operator::NotEqual => !is_same(version, own),
             Operator::Begins => version.begins_with(own),
             Operator::BeginsNot => !version.begins_with(own),
-            Operator::AtMost => version.public() <= *own,
-            Operator::AtLeast => version.public() >= *own,
+            Operator::AtMost => version.public_cmp(own).is_le(),
+            Operator::AtLeast => version.public_cmp(own).is_ge(),
             // `<2` does not mean 2.0rc1, unless it says so itself.
             Operator::Less => version < own && self.beyond(version, version.is_prerelease() && !own.is_prerelease())?,
             // `>2` means neither 2.0.post1 nor 2.0+cu124.
@@ -114,7 +134,7 @@ impl Specifier {
 fn is_same(version: &Version, wanted: &Version) -> bool {
     match wanted.is_local() {
         true => version == wanted,
-        false => version.public() == *wanted,
+        false => version.public_cmp(wanted).is_eq(),
     }
 }
 

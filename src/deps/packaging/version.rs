@@ -1,6 +1,8 @@
 //! A version (PEP 440): reading, order, normal form.
 
 use super::name::is_separator;
+use super::release::Release;
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -8,7 +10,7 @@ use std::fmt;
 #[derive(Clone, Debug)]
 pub struct Version {
     epoch: u64,
-    release: Vec<u64>,
+    release: Release,
     pre: Option<(Pre, u64)>,
     post: Option<u64>,
     dev: Option<u64>,
@@ -47,7 +49,9 @@ const DEV: [(&str, ()); 1] = [("dev", ())];
 impl Version {
     /// Reads a version; none if it is not one, or has a number that nobody counts to.
     pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim().to_ascii_lowercase();
+        let text = text.trim();
+        let is_small = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+        let text = if is_small { Cow::Borrowed(text) } else { Cow::Owned(text.to_ascii_lowercase()) };
         let mut rest = Rest(text.strip_prefix('v').unwrap_or(&text));
         let epoch = rest.epoch()?;
         let release = rest.release()?;
@@ -78,50 +82,48 @@ impl Version {
 
     /// The numbers of the release.
     pub fn release(&self) -> &[u64] {
-        &self.release
+        self.release.numbers()
     }
 
-    /// It without its local part.
-    pub fn public(&self) -> Self {
-        Version { local: Vec::new(), ..self.clone() }
+    /// How it stands to another one without its local part.
+    pub(super) fn public_cmp(&self, other: &Self) -> Ordering {
+        self.key(&[]).cmp(&other.key(&other.local))
     }
 
     /// The bare release: what is left without the marks of pre-releases, mends and builds.
     pub fn base(&self) -> Self {
-        let (epoch, release) = (self.epoch, self.release.clone());
+        let (epoch, release) = (self.epoch, self.release);
         Version { epoch, release, pre: None, post: None, dev: None, local: Vec::new() }
     }
 
     /// Whether the release begins with all numbers of the other: `1.2.3` with `1.2`. Missing numbers are zeros.
     pub(super) fn begins_with(&self, other: &Self) -> bool {
-        let own = self.release.iter().chain(std::iter::repeat(&0));
-        self.epoch == other.epoch && other.release.iter().zip(own).all(|(theirs, own)| theirs == own)
+        let own = self.release().iter().chain(std::iter::repeat(&0));
+        self.epoch == other.epoch && other.release().iter().zip(own).all(|(theirs, own)| theirs == own)
     }
 
     /// The release without its last number, for `~=`.
     pub(super) fn series(&self) -> Option<Self> {
         let mut base = self.base();
-        base.release.pop();
-        (!base.release.is_empty()).then_some(base)
+        base.release = base.release.without_last()?;
+        Some(base)
     }
 
     /// What is compared, the weightiest first. A state of development comes before the alphas of its release, which come
     /// before it; no mark of development is more than any.
-    fn key(&self) -> impl Ord + '_ {
-        let significant = self.release.iter().rposition(|number| *number != 0).map_or(0, |last| last + 1);
-        let release = self.release.get(..significant).unwrap_or_default();
+    fn key<'a>(&'a self, local: &'a [Segment]) -> impl Ord + use<'a> {
         let pre = match (self.pre, self.post, self.dev) {
             (None, None, Some(_)) => (0, None),
             (Some(pre), ..) => (1, Some(pre)),
             (None, ..) => (2, None),
         };
-        (self.epoch, release, pre, self.post, (self.dev.is_none(), self.dev), &self.local)
+        (self.epoch, self.release.significant(), pre, self.post, (self.dev.is_none(), self.dev), local)
     }
 }
 
 impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.key().cmp(&other.key())
+        self.key(&self.local).cmp(&other.key(&other.local))
     }
 }
 
@@ -145,7 +147,7 @@ impl fmt::Display for Version {
         if self.epoch != 0 {
             write!(f, "{}!", self.epoch)?;
         }
-        let release: Vec<String> = self.release.iter().map(u64::to_string).collect();
+        let release: Vec<String> = self.release().iter().map(u64::to_string).collect();
         f.write_str(&release.join("."))?;
         if let Some((kind, number)) = self.pre {
             let word = match kind {
@@ -199,11 +201,12 @@ impl<'a> Rest<'a> {
         }
     }
 
-    fn release(&mut self) -> Option<Vec<u64>> {
-        let mut release = vec![self.digits().parse().ok()?];
+    fn release(&mut self) -> Option<Release> {
+        let mut release = Release::default();
+        release.push(self.digits().parse().ok()?)?;
         while let Some(rest) = self.0.strip_prefix('.').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
             self.0 = rest;
-            release.push(self.digits().parse().ok()?);
+            release.push(self.digits().parse().ok()?)?;
         }
         Some(release)
     }

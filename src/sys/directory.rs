@@ -1,0 +1,123 @@
+//! A directory that is looked into as a whole: all names in a few calls, files by their names in it. The C library asks the kernel once
+//! for every fifty names, and a path from the root is a walk for each file.
+
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::sys::stat::Mode;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// So many bytes of entries are asked for at once: some hundreds.
+const PIECE: usize = 16 << 10;
+
+/// Where a directory entry's length and name are (getdents64(2)).
+const LENGTH_AT: usize = 16;
+const NAME_AT: usize = 19;
+
+/// An open directory.
+#[derive(Debug)]
+pub struct Directory(OwnedFd);
+
+/// The names in a directory, in no order, without itself and the one above.
+#[derive(Clone, Debug, Default)]
+pub struct Names(Vec<u8>);
+
+impl Names {
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &OsStr> {
+        self.0.split(|byte| *byte == 0).filter(|name| !name.is_empty()).map(OsStr::from_bytes)
+    }
+}
+
+impl Directory {
+    /// Opens one.
+    ///
+    /// # Errors
+    /// What openat(2) says.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        Ok(Directory(openat(AT_FDCWD, path, flags, Mode::empty())?))
+    }
+
+    /// All names, once.
+    ///
+    /// # Errors
+    /// What getdents64(2) says.
+    pub fn names(&self) -> io::Result<Names> {
+        let (mut names, mut piece) = (Vec::with_capacity(PIECE), [0; PIECE]);
+        loop {
+            let read = self.entries(&mut piece)?;
+            if read == 0 {
+                return Ok(Names(names));
+            }
+            add_names(&mut names, piece.get(..read).unwrap_or_default());
+        }
+    }
+
+    fn entries(&self, piece: &mut [u8]) -> io::Result<usize> {
+        // SAFETY: the kernel writes at most the length that it is told into a buffer that lives longer than the call.
+        let read = unsafe { libc::syscall(libc::SYS_getdents64, self.0.as_raw_fd(), piece.as_mut_ptr(), piece.len()) };
+        usize::try_from(read).map_err(|_| io::Error::last_os_error())
+    }
+
+    /// Opens a file in it for reading.
+    ///
+    /// # Errors
+    /// What openat(2) says.
+    pub fn file(&self, name: &Path) -> io::Result<File> {
+        Ok(openat(&self.0, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map(File::from)?)
+    }
+}
+
+/// Adds the names of a piece of entries, a zero behind each.
+fn add_names(names: &mut Vec<u8>, mut entries: &[u8]) {
+    while let Some(length) = entries.get(LENGTH_AT..LENGTH_AT + 2) {
+        let length = length.try_into().map_or(0, u16::from_ne_bytes);
+        let Some((entry, rest)) = entries.split_at_checked(usize::from(length).max(NAME_AT)) else { return };
+        let name = entry.get(NAME_AT..).unwrap_or_default().split(|byte| *byte == 0).next().unwrap_or_default();
+        if name != b"." && name != b".." {
+            names.extend_from_slice(name);
+            names.push(0);
+        }
+        entries = rest;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::io::Read;
+
+    #[test]
+    fn every_name_is_found_also_in_a_large_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let expected: BTreeSet<_> = (0..3000).map(|n| format!("package{n}-1.{n}.dist-info")).collect();
+        expected.iter().for_each(|name| std::fs::write(dir.path().join(name), name).unwrap());
+        let open = Directory::open(dir.path()).unwrap();
+        let names = open.names().unwrap();
+        let found: BTreeSet<_> = names.iter().map(|name| name.to_str().unwrap().to_owned()).collect();
+        assert_eq!(found, expected);
+        assert_eq!(names.iter().count(), 3000);
+        let mut text = String::new();
+        open.file(Path::new("package7-1.7.dist-info")).unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "package7-1.7.dist-info");
+        assert!(open.file(Path::new("none")).is_err());
+    }
+
+    #[test]
+    fn only_a_directory_is_one() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(Directory::open(file.path()).unwrap_err().kind(), io::ErrorKind::NotADirectory);
+        assert!(add_names_of(&[7; 40]).is_empty());
+    }
+
+    fn add_names_of(bytes: &[u8]) -> Vec<u8> {
+        let mut names = Vec::new();
+        add_names(&mut names, bytes);
+        names
+    }
+}

@@ -37,10 +37,9 @@ struct Linker {
 /// Builds it; or says why not.
 pub fn build(build: &Build) -> Result<(), String> {
     fs::create_dir_all(&build.out).map_err(|error| error.to_string())?;
-    let linker = build.linker()?;
-    build.stand_in(&linker, "c", "libc.so.6")?;
-    build.stand_in(&linker, "dl", "libdl.so.2")?;
-    build.link(&linker)
+    build.stand_in("c", "libc.so.6")?;
+    build.stand_in("dl", "libdl.so.2")?;
+    build.link(&build.linker()?)
 }
 
 impl Build {
@@ -78,16 +77,24 @@ impl Build {
     }
 
     /// A library that has the names of another, and nothing behind them.
-    fn stand_in(&self, linker: &Linker, name: &str, known_as: &str) -> Result<(), String> {
-        let (object, script) = (self.out.join(format!("{name}.o")), self.out.join("version.map"));
+    fn stand_in(&self, name: &str, known_as: &str) -> Result<(), String> {
+        let script = self.out.join("version.map");
+        fs::write(&script, format!("{} {{ global: *; }};\n", self.glibc().1)).map_err(|error| error.to_string())?;
+        let source = self.source.join(format!("stand_in_{name}.rs"));
+        self.library(&source, known_as, Some(&script), &self.out.join(format!("lib{name}.so")))
+    }
+
+    /// A library of one file that needs core alone, known by this name; a script gives its names versions.
+    pub fn library(&self, source: &Path, known_as: &str, script: Option<&Path>, library: &Path) -> Result<(), String> {
+        let object = library.with_extension("o");
         let mut rustc = self.rustc();
-        rustc.args(["--crate-type=lib", "--emit=obj", "-o"]).arg(&object);
-        run(rustc.arg(self.source.join(format!("stand_in_{name}.rs"))))?;
-        let version = self.glibc().1;
-        fs::write(&script, format!("{version} {{ global: *; }};\n")).map_err(|error| error.to_string())?;
+        rustc.args(["--crate-type=lib", "--emit=obj", "-Copt-level=s", "-o"]).arg(&object);
+        run(rustc.arg(source))?;
+        let linker = self.linker()?;
         let mut ld = Command::new(&linker.path);
-        ld.args(linker.first).args(["-shared", "-soname", known_as, "--version-script"]).arg(&script);
-        run(ld.arg("-o").arg(self.out.join(format!("lib{name}.so"))).arg(&object))
+        ld.args(linker.first).args(["-shared", "-soname", known_as]);
+        script.iter().for_each(|script| _ = ld.arg("--version-script").arg(script));
+        run(ld.arg("-o").arg(library).arg(&object))
     }
 
     fn link(&self, linker: &Linker) -> Result<(), String> {

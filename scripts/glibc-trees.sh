@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes small root directories with the C libraries of several Debian releases, and prints one path a line: where the GPU helper has to
-# run. Only what apt can fetch here; kept in the cache. Releases from another mirror: apt's own sources name it.
+# run. With the word `musl` it makes one with musl instead, as Alpine's images have it. Only what apt can fetch here; kept in the cache. Releases from another mirror: apt's own sources name it.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
@@ -22,23 +22,25 @@ apt_for() {
 }
 
 make_tree() {
-    local release=$1 tree=$2 work
+    local release=$1 tree=$2 library=$3 work
     work=$(mktemp -d)
     mkdir -p "$work/state/lists/partial" "$work/cache/archives/partial" "$work/root"
     echo "deb [signed-by=$keyring] $(mirror) $release main" >"$work/sources.list"
     (
-        cd "$work" && apt_for "$work" update && apt_for "$work" download libc6
-        dpkg-deb -x libc6_*.deb root
+        cd "$work" && apt_for "$work" update && apt_for "$work" download "$library"
+        dpkg-deb -x "$library"_*.deb root
     ) >"$work/log" 2>&1 || { say "no tree of $release: $(tail -1 "$work/log")"; rm -rf "$work"; return 0; }
     # As in /usr-merged systems, which every release's loader agrees with.
-    [ -e "$work/root/lib64" ] || ln -s usr/lib64 "$work/root/lib64"
+    [ "$library" != libc6 ] || [ -e "$work/root/lib64" ] || ln -s usr/lib64 "$work/root/lib64"
     mv "$work/root" "$tree" && rm -rf "$work"
 }
 
 { have apt-get && have dpkg-deb && [ -n "$(mirror)" ]; } || fail "apt and a Debian mirror are needed to fetch C libraries"
 one_at_a_time glibc-trees
+library=libc6 name=glibc
+if [ "${1:-}" = musl ]; then library=musl name=musl releases=(bookworm); fi
 for release in "${releases[@]}"; do
-    tree="$cache/glibc-$release-$(uname -m)"
-    [ -d "$tree" ] || make_tree "$release" "$tree"
+    tree="$cache/$name-$release-$(uname -m)"
+    [ -d "$tree" ] || make_tree "$release" "$tree" "$library"
     [ -d "$tree" ] && printf '%s\n' "$tree"
 done

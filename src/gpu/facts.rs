@@ -105,6 +105,8 @@ pub enum Outcome {
         /// execveat(2)'s or memfd_create(2)'s error number. ENOENT: there is no glibc loader here, as in Alpine's images.
         errno: i32,
     },
+    /// The file that it should be is not there.
+    NotInstalled,
     /// There is no helper in this build, or it is turned off.
     NoHelper,
 }

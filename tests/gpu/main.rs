@@ -2,9 +2,11 @@
 //! understood, and whatever they do, an answer comes in time that says at which call and GPU.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test may")]
 
+mod arm;
 mod facts;
 mod failing;
 mod fakes;
+mod forbidden;
 mod places;
 mod proofs;
 mod starts;

@@ -6,6 +6,7 @@ use super::fakes::{Fakes, fakes};
 use super::{Level, Question, skip};
 use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -59,8 +60,12 @@ fn forbid_memory_files() -> std::io::Result<()> {
     }
 }
 
-/// A tmpfs that nothing can be executed from, over each of these.
-fn cover(directories: &[&str], flags: libc::c_ulong) -> std::io::Result<()> {
+/// Where the libraries are when what they lie in may be covered.
+const KEPT: &str = "/mnt";
+
+/// A tmpfs that nothing can be executed from, over each of these; `kept` is still there, in another place.
+fn cover(directories: &[&str], flags: libc::c_ulong, kept: &Path) -> std::io::Result<()> {
+    let (kept, place) = (std::ffi::CString::new(kept.as_os_str().as_bytes())?, std::ffi::CString::new(KEPT)?);
     // SAFETY: mount(2) reads strings that end with NUL; this is a child of the test with a mount table of its own.
     unsafe {
         asked(libc::unshare(libc::CLONE_NEWNS))?;
@@ -71,6 +76,8 @@ fn cover(directories: &[&str], flags: libc::c_ulong) -> std::io::Result<()> {
             libc::MS_REC | libc::MS_PRIVATE,
             std::ptr::null(),
         ))?;
+        let none = std::ptr::null();
+        asked(libc::mount(kept.as_ptr(), place.as_ptr(), none, libc::MS_BIND, none.cast()))?;
         directories.iter().try_for_each(|directory| {
             let directory = std::ffi::CString::new(*directory)?;
             asked(libc::mount(c"tmpfs".as_ptr(), directory.as_ptr(), c"tmpfs".as_ptr(), flags, std::ptr::null()))
@@ -107,8 +114,9 @@ fn where_memory_files_are_forbidden_a_file_without_a_name_is_executed() {
 fn where_nothing_on_disk_may_be_executed_memory_still_may() {
     const PLACES: [&str; 4] = ["/run", "/dev/shm", "/tmp", "/var/tmp"];
     let Some(fakes) = fakes() else { return };
-    let auto = question(fakes, GpuHelper::Auto);
-    let covered = || cover(&PLACES, libc::MS_NOEXEC);
+    let mut auto = question(fakes, GpuHelper::Auto);
+    auto.environment.set("LD_LIBRARY_PATH", KEPT);
+    let covered = || cover(&PLACES, libc::MS_NOEXEC, fakes.path());
     let Some(facts) = aside(&auto, covered) else { return };
     assert_eq!((facts.way, is_whole(&facts)), (Some(Way::Memory), true));
     let neither = || covered().and_then(|()| forbid_memory_files());
@@ -129,8 +137,13 @@ fn in_an_image_without_glibc_that_is_what_is_told() {
 
 /// Roots with the C library of older and newer releases.
 fn trees() -> Vec<PathBuf> {
+    trees_with(&[])
+}
+
+/// The same; `musl`: one with that, as Alpine's images.
+fn trees_with(words: &[&str]) -> Vec<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/glibc-trees.sh");
-    let Ok(output) = Command::new(script).output() else { return Vec::new() };
+    let Ok(output) = Command::new(script).args(words).output() else { return Vec::new() };
     if !output.status.success() {
         skip(&format!("no other C libraries, no registry of them: {}", String::from_utf8_lossy(&output.stderr).trim()));
     }
@@ -165,6 +178,23 @@ fn every_glibc_runs_it_also_without_proc_and_dev() {
 }
 
 #[test]
+fn under_musl_alone_it_does_not_run_and_under_a_loader_of_gcompats_name_it_does() {
+    let Some(fakes) = fakes() else { return };
+    let Some(tree) = trees_with(&["musl"]).pop() else { return };
+    let root = furnished(&tree, fakes);
+    let mut question = question(fakes, GpuHelper::Auto);
+    question.environment.set("LD_LIBRARY_PATH", "/fakes");
+    let Some(facts) = aside(&question, || enter(root.path())) else { return };
+    assert_eq!(facts.nvml.outcome, Outcome::NotExecuted { errno: libc::ENOENT });
+    // What Alpine's package gcompat adds: then libraries that ask musl for no more than it has can be loaded.
+    std::fs::create_dir_all(root.path().join("lib64")).unwrap();
+    let loader = root.path().join("lib64/ld-linux-x86-64.so.2");
+    std::os::unix::fs::symlink("/lib/ld-musl-x86_64.so.1", loader).unwrap();
+    let Some(facts) = aside(&question, || enter(root.path())) else { return };
+    assert!(is_whole(&facts), "{facts:?}");
+}
+
+#[test]
 fn another_user_asks_as_well() {
     let Some(fakes) = fakes() else { return };
     let root = trees().into_iter().next_back();
@@ -191,7 +221,7 @@ fn a_file_that_was_named_is_executed_and_one_that_is_not_there_is_told() {
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
     let facts = path(&file);
     assert_eq!((facts.way, is_whole(&facts)), (Some(Way::File), true));
-    assert_eq!(path(Path::new("/no/such/file")).cuda.outcome, Outcome::NotExecuted { errno: libc::ENOENT });
+    assert_eq!(path(Path::new("/no/such/file")).cuda.outcome, Outcome::NotInstalled);
 }
 
 #[test]

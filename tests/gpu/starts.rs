@@ -11,45 +11,66 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-/// /dev of its own, with nodes of two GPUs. Plain files will do: nobody opens them.
+/// /dev of its own, with nodes of two GPUs. Plain files will do: nobody opens them. What $BEFORE says is done before.
 const NODES: &str = r#"
 set -e
+# A file system that hangs, from the connection that was handed over.
+hang() {
+    mount -i -t fuse.hung -o fd=9,rootmode=40000,user_id=0,group_id=0 hung "$1"
+    exec 9>&-
+    echo mounted >"$UP"
+}
+eval "$BEFORE"
 mount -t tmpfs -o mode=755 none "$D"
 for name in null zero random urandom; do : >"$D/$name"; mount --bind "/dev/$name" "$D/$name"; done
 for name in nvidia0 nvidia1 nvidiactl nvidia-uvm; do : >"$D/$name"; done
 chmod 666 "$D"/nvidia*
 mount --rbind "$D" /dev
-if [ -n "$FAKE_STUCK" ]; then
-    mount -i -t fuse.hung -o fd=9,rootmode=40000,user_id=0,group_id=0 hung "${FAKE_STUCK%/*}"
-    exec 9>&-
-    echo mounted >"$UP"
-fi
+eval "$AFTER"
 exec "$TRAINIT" "$@"
 "#;
 
-struct Start {
-    code: i32,
-    out: String,
-    err: String,
+pub struct Start {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
 }
 
-/// Runs trainit where two GPUs are, with these libraries and variables; none where no mount namespace can be made.
-fn start(fakes: &Fakes, words: &[&str], variables: &[(&str, &str)]) -> Option<Start> {
-    let directory = tempfile::tempdir().unwrap();
-    ended(started(fakes, directory.path(), words, variables))
+/// trainit where two GPUs are.
+pub struct Machine<'a> {
+    directory: tempfile::TempDir,
+    words: Vec<&'a str>,
+    variables: Vec<(&'a str, &'a str)>,
+    fakes: &'a Fakes,
+    namespaces: &'static [&'static str],
 }
 
-/// The same, before it is started.
-fn started(fakes: &Fakes, directory: &Path, words: &[&str], variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new("unshare");
-    let script = if variables.iter().any(|(name, _)| *name == "NODES") { FILES } else { NODES };
-    command.args(["-m", "sh", "-c", script, "sh"]).args(words).env("D", directory);
-    command.env("TRAINIT", env!("CARGO_BIN_EXE_trainit")).env("LD_LIBRARY_PATH", fakes.path()).env("FAKE_GPUS", "2");
-    command
-        .env("TRAINIT_CHECKS", "code=off host=off gpu.stub=off gpu.mismatch=off gpu.jit=off gpu.nofile=off")
-        .env("container", "docker");
-    command.env("TRAINIT_GPU_HELPER", "memfd").envs(variables.iter().copied());
-    command
+impl<'a> Machine<'a> {
+    /// With these libraries and variables. BEFORE and AFTER are what is done to the machine, before and after it has its own /dev.
+    pub fn new(fakes: &'a Fakes, words: &[&'a str], variables: &[(&'a str, &'a str)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Machine { directory, words: words.to_vec(), variables: variables.to_vec(), fakes, namespaces: &["-m"] }
+    }
+
+    /// In a pid namespace of its own, too.
+    pub fn with_own_pids(self) -> Self {
+        Machine { namespaces: &["-m", "--pid", "--fork", "--mount-proc"], ..self }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("unshare");
+        command.args(self.namespaces).args(["sh", "-c", NODES, "sh"]).args(&self.words);
+        command.env("D", self.directory.path()).env("TRAINIT", env!("CARGO_BIN_EXE_trainit"));
+        command.env("LD_LIBRARY_PATH", self.fakes.path()).env("FAKE_GPUS", "2").env("container", "docker");
+        command.env("TRAINIT_CHECKS", "code=off host=off gpu.stub=off gpu.mismatch=off gpu.jit=off gpu.nofile=off");
+        command.env("TRAINIT_GPU_HELPER", "memfd").envs(self.variables.iter().copied());
+        command
+    }
+
+    /// Runs it; none where no mount namespace can be made.
+    pub fn start(&self) -> Option<Start> {
+        ended(self.command())
+    }
 }
 
 fn ended(mut command: Command) -> Option<Start> {
@@ -57,21 +78,34 @@ fn ended(mut command: Command) -> Option<Start> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     if err.contains("unshare failed") || err.contains("mount:") {
-        skip("no mount namespace can be made here");
+        skip(&format!("no mount namespace can be made here: {}", err.trim()));
         return None;
     }
     Some(Start { code: output.status.code().unwrap_or(-1), out, err })
 }
 
-fn report(fakes: &Fakes, variables: &[(&str, &str)]) -> Option<(i32, Value)> {
-    let start = start(fakes, &["check", "--json", "--only", "gpu"], variables)?;
+/// Runs trainit where two GPUs are, with these libraries and variables.
+fn start(fakes: &Fakes, words: &[&str], variables: &[(&str, &str)]) -> Option<Start> {
+    Machine::new(fakes, words, variables).start()
+}
+
+/// The exit code and the report of a check of the GPUs.
+pub fn reported(machine: &Machine<'_>) -> Option<(i32, Value)> {
+    let start = machine.start()?;
     let report =
         serde_json::from_str(&start.out).unwrap_or_else(|error| panic!("{error}: {} {}", start.out, start.err));
     Some((start.code, report))
 }
 
+fn report(fakes: &Fakes, variables: &[(&str, &str)]) -> Option<(i32, Value)> {
+    reported(&Machine::new(fakes, &CHECK, variables))
+}
+
+/// The words for a report of the GPUs.
+pub const CHECK: [&str; 4] = ["check", "--json", "--only", "gpu"];
+
 /// What the driver told, as the report has it.
-fn told(report: &Value) -> &Value {
+pub fn told(report: &Value) -> &Value {
     let findings = report["findings"].as_array().or(report["checks"].as_array()).unwrap();
     findings
         .iter()
@@ -117,7 +151,8 @@ fn a_driver_that_hangs_ends_the_start_with_a_code_that_asks_for_another_node() {
 
 /// Runs this beside a file system that it may mount with descriptor 9, and which then answers nothing but the greeting; the mount is told
 /// in the file $UP. The server is what keeps it hanging.
-fn beside_what_hangs(mut command: Command) -> (Option<Start>, fuse::Server) {
+fn beside_what_hangs(machine: &Machine<'_>) -> (Option<Start>, fuse::Server) {
+    let mut command = machine.command();
     let directory = tempfile::tempdir().unwrap();
     let up = directory.path().join("up");
     assert!(Command::new("mkfifo").arg(&up).status().unwrap().success());
@@ -155,16 +190,18 @@ fn a_driver_that_hangs_in_the_kernel_is_named_with_the_call_the_state_and_where_
     if !fuse::is_there() {
         return;
     }
-    let (directory, hung) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let hung = tempfile::tempdir().unwrap();
+    let file = format!("{}/file", hung.path().display());
     let variables = [
         ("FAKE_AT", "nvmlDeviceGetName:1"),
         ("FAKE_DO", "stuck"),
-        ("FAKE_STUCK", &format!("{}/file", hung.path().display())),
+        ("FAKE_STUCK", file.as_str()),
+        ("BEFORE", "hang ${FAKE_STUCK%/*}"),
         ("TRAINIT_GPU_TIMEOUT", "3s"),
         ("TRAINIT_GPU_COUNT", "2"),
     ];
-    let command = started(fakes, directory.path(), &["exec", "--", "true"], &variables);
-    let (Some(start), _server) = beside_what_hangs(command) else { return };
+    let machine = Machine::new(fakes, &["exec", "--", "true"], &variables);
+    let (Some(start), _server) = beside_what_hangs(&machine) else { return };
     assert_eq!(start.code, 210, "{}", start.err);
     assert!(start.err.contains("nvmlDeviceGetName of GPU 1 did not come back (NVML)"), "{}", start.err);
     assert!(start.err.contains("waits in the kernel (state D"), "{}", start.err);
@@ -172,37 +209,32 @@ fn a_driver_that_hangs_in_the_kernel_is_named_with_the_call_the_state_and_where_
 
 /// A mount where the driver's files in /proc are, and libraries for forward compatibility in the image, for which they are read first.
 const FILES: &str = r#"
-set -e
 mount -t tmpfs none /proc/driver
 mkdir /proc/driver/nvidia
 mount -t tmpfs none /usr/local
 mkdir -p /usr/local/cuda/compat
 : >/usr/local/cuda/compat/libcuda.so.999.1
 ln -s libcuda.so.999.1 /usr/local/cuda/compat/libcuda.so.1
-mount -i -t fuse.hung -o fd=9,rootmode=40000,user_id=0,group_id=0 hung /proc/driver/nvidia
-exec 9>&-
-echo mounted >"$UP"
-exec sh -c "$NODES" sh "$@"
+hang /proc/driver/nvidia
 "#;
 
 /// Whoever reads what the driver says in /proc waits for a driver that hangs. That is never the process that becomes the workload.
 #[test]
 fn a_driver_whose_files_hang_is_told_and_nobody_waits_for_ever() {
     let Some(fakes) = fakes() else { return };
-    if !fuse::is_there() || !Path::new("/proc/driver").is_dir() {
+    if !Path::new("/proc/driver").is_dir() {
+        return skip("there is no /proc/driver here");
+    }
+    if !fuse::is_there() {
         return;
     }
-    let directory = tempfile::tempdir().unwrap();
-    let variables = [("NODES", NODES), ("TRAINIT_GPU_TIMEOUT", "2s"), ("TRAINIT_GPU_COUNT", "2")];
-    let (Some(needed), _server) =
-        beside_what_hangs(started(fakes, directory.path(), &["exec", "--", "true"], &variables))
-    else {
-        return;
-    };
+    let variables = [("BEFORE", FILES), ("TRAINIT_GPU_TIMEOUT", "2s"), ("TRAINIT_GPU_COUNT", "2")];
+    let machine = Machine::new(fakes, &["exec", "--", "true"], &variables);
+    let (Some(needed), _server) = beside_what_hangs(&machine) else { return };
     assert_eq!(needed.code, 210, "{}", needed.err);
     assert!(needed.err.contains("/proc/driver/nvidia did not answer in 2 s"), "{}", needed.err);
-    let asked = started(fakes, directory.path(), &["gpu", "--set=gpu.probe=presence"], &variables);
-    let (Some(asked), _server) = beside_what_hangs(asked) else { return };
+    let asked = Machine::new(fakes, &["gpu", "--set=gpu.probe=presence"], &variables);
+    let (Some(asked), _server) = beside_what_hangs(&asked) else { return };
     assert_eq!((asked.code, asked.out.matches("GPU ").count()), (210, 3), "{}{}", asked.out, asked.err);
 }
 

@@ -117,23 +117,26 @@ fn last_resort(ask: &Ask<'_>, outcome: Outcome) -> Facts {
 fn by_helper(ask: &Ask<'_>, wanted: &GpuHelper) -> Result<Facts, Outcome> {
     let mut failure = None;
     for (way, image) in helper::images(wanted) {
-        let errno = match image.and_then(|image| Ok((of_driver(ask, &image)?, image))) {
-            Ok((facts, image)) => return Ok(Facts { way: Some(way), ..deeper(ask, &image, facts) }),
-            Err(errno) => errno,
+        failure = match image {
+            // A file that was never installed says nothing, where there are other ways.
+            Err(Errno::ENOENT) if way == Way::File && *wanted == GpuHelper::Auto => continue,
+            Err(Errno::ENOENT) if way == Way::File => Some(Outcome::NotInstalled),
+            Err(errno) => Some(not_executed(errno)),
+            Ok(image) => match of_driver(ask, &image) {
+                Ok(facts) => return Ok(Facts { way: Some(way), ..deeper(ask, &image, facts) }),
+                Err(errno) => Some(not_executed(errno)),
+            },
         };
-        // The helper's loader is missing, whatever the way; a file that was never installed says nothing.
-        let not_installed = way == Way::File && errno == Errno::ENOENT && *wanted == GpuHelper::Auto;
-        if !not_installed {
-            failure = Some(errno);
-        }
-        if errno == Errno::ENOENT && way == Way::Memory {
+        // The helper's loader is missing, whatever the way.
+        if failure == Some(not_executed(Errno::ENOENT)) && way == Way::Memory {
             break;
         }
     }
-    let errno = |errno: Errno| Outcome::NotExecuted { errno: errno as i32 };
-    Err(failure
-        .filter(|_| helper::is_embedded() || matches!(wanted, GpuHelper::Path(_)))
-        .map_or(Outcome::NoHelper, errno))
+    Err(failure.filter(|_| helper::is_embedded() || matches!(wanted, GpuHelper::Path(_))).unwrap_or(Outcome::NoHelper))
+}
+
+fn not_executed(errno: Errno) -> Outcome {
+    Outcome::NotExecuted { errno: errno as i32 }
 }
 
 /// NVML and CUDA at the same time: one that hangs does not keep the other from answering.

@@ -86,17 +86,14 @@ impl Health {
             if asked.is_empty() { String::new() } else { format!("; {} cannot be held against it", asked.join(", ")) };
         let trouble = Trouble::new(format!("the driver was not asked{unheld}"));
         match &self.facts.nvml.outcome {
-            Outcome::NotExecuted { errno } if Errno::from_raw(*errno) == Errno::ENOENT => self.found_mild(
+            Outcome::NotExecuted { errno } => {
+                let (because, advice) = unexecuted(Errno::from_raw(*errno));
+                self.found_mild(trouble.because(because).advice(advice))
+            }
+            Outcome::NotInstalled => self.found_mild(
                 trouble
-                    .because(
-                        "no program of glibc runs here, and NVIDIA's libraries need it (Alpine, distroless, scratch)",
-                    )
-                    .advice("an image with glibc"),
-            ),
-            Outcome::NotExecuted { errno } => self.found_mild(
-                trouble
-                    .because(format!("its helper cannot be executed: {}", Errno::from_raw(*errno).desc()))
-                    .advice("`trainit gpu install-probe` in the image puts it on disk"),
+                    .because("the file that gpu.helper allows alone is not installed")
+                    .advice("RUN [\"trainit\", \"gpu\", \"install-probe\"] in the Dockerfile; or gpu.helper: auto"),
             ),
             Outcome::NoHelper if !asked.is_empty() => {
                 self.found_mild(trouble.because("there is no helper, or gpu.helper is off").advice("gpu.helper: auto"))
@@ -170,6 +167,26 @@ fn place(at: Option<&Step>) -> String {
         Some(Step { call, gpu: Some(gpu) }) => format!("{} of GPU {gpu}", show::line(call)),
         Some(Step { call, gpu: None }) => show::line(call).into_owned(),
         None => "its start".to_owned(),
+    }
+}
+
+/// Why the helper cannot be executed, and what helps.
+fn unexecuted(errno: Errno) -> (String, &'static str) {
+    const INSTALL: &str = "`trainit gpu install-probe` in the image puts it on disk";
+    match errno {
+        Errno::ENOENT => (
+            "no program of glibc runs here, and NVIDIA's libraries need it (Alpine, distroless, scratch)".to_owned(),
+            "an image with glibc",
+        ),
+        Errno::ESTALE => ("its helper on disk is of another version of trainit, or was changed".to_owned(), INSTALL),
+        Errno::EACCES | Errno::EPERM => (
+            format!(
+                "its helper cannot be executed: {} (vm.memfd_noexec, seccomp, file systems that are mounted noexec)",
+                errno.desc()
+            ),
+            INSTALL,
+        ),
+        errno => (format!("its helper cannot be executed: {}", errno.desc()), INSTALL),
     }
 }
 

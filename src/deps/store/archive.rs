@@ -3,7 +3,7 @@
 //! environment is, and length and SHA-256 of every piece. Truncation is seen before anything is unpacked, damage before the
 //! piece that has it. Bytes in, bytes out; knows no paths.
 
-use lz4_flex::frame::{BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
+use lz4_flex::frame::{BlockSize, FrameEncoder, FrameInfo};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -16,6 +16,16 @@ const PACKED_MAX: u32 = (PIECE + (PIECE >> 7) + 1024) as u32;
 
 /// Most bytes of what describes the rest: enough for environments of a terabyte.
 const INDEX_MAX: u32 = 48 << 20;
+
+/// How the frame of a piece begins: blocks that stand for themselves, of at most a megabyte, without hashes. A byte follows that is a
+/// hash of the last two.
+const BEGIN: [u8; 6] = [0x04, 0x22, 0x4D, 0x18, 0x60, 0x60];
+
+/// All that comes before the first block.
+const HEAD: usize = BEGIN.len() + 1;
+
+/// The bit in a block's length that says that it is not packed.
+const STORED: u32 = 1 << 31;
 
 /// How a frame begins that decoders of LZ4 skip; then its length.
 const SKIPPED: [u8; 4] = 0x184D_2A5E_u32.to_le_bytes();
@@ -180,37 +190,61 @@ pub fn parse(bytes: &[u8], hash: &[u8; 32]) -> Option<Index> {
 pub struct Pieces<'a, R: Read> {
     from: R,
     left: std::slice::Iter<'a, Piece>,
+    packed: Vec<u8>,
 }
 
 impl Index {
     /// Of the file that this was read from, from its start.
     pub fn pieces<R: Read>(&self, from: R) -> Pieces<'_, R> {
-        Pieces { from, left: self.pieces.iter() }
+        Pieces { from, left: self.pieces.iter(), packed: Vec::new() }
     }
 }
 
-impl<R: Read> Iterator for Pieces<'_, R> {
-    type Item = io::Result<Vec<u8>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let piece = self.left.next()?;
-        let one = unpacked(&mut self.from, piece);
-        if one.is_err() {
-            self.left = [].iter();
+impl<R: Read> Pieces<'_, R> {
+    /// Puts the next one in the place of what the buffer holds, so that one buffer is enough for all; none is left: false.
+    ///
+    /// # Errors
+    /// What reading says; `InvalidData` if the piece is damaged.
+    pub fn next_into(&mut self, plain: &mut Vec<u8>) -> io::Result<bool> {
+        let Some(piece) = self.left.next() else { return Ok(false) };
+        self.packed.resize(piece.packed as usize, 0);
+        self.from.read_exact(&mut self.packed)?;
+        if <[u8; 32]>::from(Sha256::digest(&self.packed)) != piece.sha256 {
+            return Err(damaged("a piece of it is not what its hash says"));
         }
-        Some(one)
+        plain.resize(piece.plain as usize, 0);
+        match unpacked(&self.packed, plain) {
+            Some(length) if length == plain.len() => Ok(true),
+            _ => Err(damaged("a piece of it has another length")),
+        }
     }
 }
 
-fn unpacked(from: &mut impl Read, piece: &Piece) -> io::Result<Vec<u8>> {
-    let mut packed = vec![0; piece.packed as usize];
-    from.read_exact(&mut packed)?;
-    if <[u8; 32]>::from(Sha256::digest(&packed)) != piece.sha256 {
-        return Err(damaged("a piece of it is not what its hash says"));
+/// Unpacks a frame as `Packer` makes them; how many bytes came. A reader for all kinds of frames would copy each byte twice more.
+fn unpacked(frame: &[u8], plain: &mut [u8]) -> Option<usize> {
+    let (head, mut rest) = frame.split_first_chunk::<HEAD>()?;
+    head.starts_with(&BEGIN).then_some(())?;
+    let mut done = 0;
+    loop {
+        let (word, after) = rest.split_first_chunk::<4>()?;
+        let word = u32::from_le_bytes(*word);
+        if word == 0 {
+            return after.is_empty().then_some(done);
+        }
+        let (block, after) = after.split_at_checked((word & !STORED) as usize)?;
+        let room = plain.get_mut(done..)?;
+        done += match word & STORED {
+            0 => lz4_flex::block::decompress_into(block, room).ok()?,
+            _ => stored(block, room)?,
+        };
+        rest = after;
     }
-    let mut plain = Vec::with_capacity(piece.plain as usize);
-    FrameDecoder::new(packed.as_slice()).take(u64::from(piece.plain) + 1).read_to_end(&mut plain)?;
-    if plain.len() != piece.plain as usize { Err(damaged("a piece of it has another length")) } else { Ok(plain) }
+}
+
+/// Takes over a block that could not be packed.
+fn stored(block: &[u8], room: &mut [u8]) -> Option<usize> {
+    room.get_mut(..block.len())?.copy_from_slice(block);
+    Some(block.len())
 }
 
 #[cfg(test)]
@@ -233,8 +267,11 @@ mod tests {
         let mut file = Cursor::new(file);
         let index = index(&mut file)?;
         assert_eq!(index.manifest, manifest());
-        let pieces: io::Result<Vec<_>> = index.pieces(&mut file).collect();
-        pieces.map(|pieces| pieces.concat())
+        let (mut pieces, mut piece, mut all) = (index.pieces(&mut file), Vec::new(), Vec::new());
+        while pieces.next_into(&mut piece)? {
+            all.extend_from_slice(&piece);
+        }
+        Ok(all)
     }
 
     /// Bytes that can hardly be packed, and some that can.

@@ -1,29 +1,36 @@
-//! Unpacking an environment: files and nothing else, below one directory and nowhere else.
+//! Unpacking an environment: files and nothing else, below one directory and nowhere else. What it costs is what the kernel takes for
+//! making files: names are looked up in directories that are open, bytes are written from where they were unpacked to, and
+//! reading, checking and unpacking go on meanwhile. Memory is a few buffers, however large an environment is.
 
 use super::archive::Index;
-use std::collections::HashSet;
-use std::ffi::OsStr;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, FileTimes};
-use std::io::{self, Read};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 /// Longest name, as for the kernel.
 const NAME_MAX: u64 = 4096;
 
+/// Of what an archive consists.
+const BLOCK: usize = 512;
+
 /// So many pieces are unpacked ahead of the files that are written.
-const AHEAD: usize = 8;
+const AHEAD: usize = 4;
 
 /// What was made of an environment so far.
 #[derive(Debug, Default)]
 pub struct Made {
     files: Vec<PathBuf>,
     bytes: u64,
-    directories: HashSet<PathBuf>,
 }
 
 impl Made {
@@ -39,13 +46,14 @@ impl Made {
 /// What reading and writing say; `InvalidData` if the file is damaged, or would do more than put files below the root.
 pub fn unpack(index: &Index, from: File, root: &Path, made: &mut Made, tell: &mut dyn FnMut(u64)) -> io::Result<()> {
     let (to, pieces) = sync_channel(AHEAD);
+    let (back, used) = channel();
     thread::scope(|scope| {
-        // Reading, checking and unpacking go on while files are written; it ends when nobody wants more.
-        scope.spawn(move || index.pieces(from).try_for_each(|piece| to.send(piece)));
-        let mut stream = Stream { pieces, piece: Vec::new(), at: 0 };
+        // It ends when nobody wants more.
+        scope.spawn(move || read_ahead(index, from, &to, &used));
+        let mut stream = Stream { pieces, back, piece: Vec::new(), at: 0 };
         entries(&mut stream, root, made, tell)?;
         // What is behind the last entry is checked, too.
-        io::copy(&mut stream, &mut io::sink())?;
+        while !stream.some(u64::MAX)?.is_empty() {}
         let promised = (index.manifest.files, index.manifest.bytes);
         if promised != (made.files.len() as u64, made.bytes) {
             Err(refused("it has not the files that it had"))
@@ -55,87 +63,169 @@ pub fn unpack(index: &Index, from: File, root: &Path, made: &mut Made, tell: &mu
     })
 }
 
+/// Reads, checks and unpacks the pieces, into buffers that were used already where there are some.
+fn read_ahead(index: &Index, from: File, to: &SyncSender<io::Result<Vec<u8>>>, used: &Receiver<Vec<u8>>) {
+    let mut pieces = index.pieces(from);
+    loop {
+        let mut piece = used.try_recv().unwrap_or_default();
+        let next = match pieces.next_into(&mut piece) {
+            Ok(true) => Ok(piece),
+            Ok(false) => return,
+            Err(error) => Err(error),
+        };
+        let is_last = next.is_err();
+        if to.send(next).is_err() || is_last {
+            return;
+        }
+    }
+}
+
 fn refused(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.into())
 }
 
 fn entries(stream: &mut Stream, root: &Path, made: &mut Made, tell: &mut dyn FnMut(u64)) -> io::Result<()> {
-    let mut tar = tar::Archive::new(stream);
-    let mut long_name = None;
-    for entry in tar.entries()?.raw(true) {
-        let mut entry = entry?;
-        match entry.header().entry_type() {
-            tar::EntryType::GNULongName if entry.size() <= NAME_MAX => {
-                let mut name = Vec::new();
-                entry.read_to_end(&mut name)?;
-                long_name = Some(name);
-            }
+    let (mut way, mut long_name) = (Way::from(root)?, Vec::new());
+    while let Some(header) = stream.header()? {
+        let size = header.entry_size()?;
+        match header.entry_type() {
+            tar::EntryType::GNULongName if size <= NAME_MAX => stream.write(size, &mut long_name)?,
             tar::EntryType::Regular => {
-                let name = long_name.take().unwrap_or_else(|| entry.path_bytes().into_owned());
-                let path = root.join(below(&name).ok_or_else(|| refused("a name in it leads elsewhere"))?);
-                let (size, header) = (entry.size(), entry.header());
-                let (mode, time) = (header.mode()?, header.mtime()?);
-                made.bytes += size;
-                made.file(path, mode, time, &mut entry, size)?;
+                let short_name = header.path_bytes();
+                let name = if long_name.is_empty() { &short_name } else { long_name.as_slice() };
+                let name = below(name).ok_or_else(|| refused("a name in it leads elsewhere"))?;
+                let mut file = way.make(name, header.mode()?)?;
+                made.files.push(root.join(name));
+                made.bytes = made.bytes.saturating_add(size);
+                stream.write(size, &mut file)?;
+                set_time(&file, name, header.mtime()?)?;
+                long_name.clear();
                 tell(made.bytes);
             }
             _ => return Err(refused("it holds something that is no file")),
         }
+        stream.skip_padding(size)?;
     }
     Ok(())
 }
 
 /// A name as a path below a directory; none if it leads elsewhere.
-pub fn below(name: &[u8]) -> Option<PathBuf> {
+pub fn below(name: &[u8]) -> Option<&Path> {
     let name = name.split(|byte| *byte == 0).next().filter(|name| !name.is_empty())?;
     let path = Path::new(OsStr::from_bytes(name));
     let inside = name.len() as u64 <= NAME_MAX && path.components().all(|part| matches!(part, Component::Normal(_)));
-    (inside && !name.ends_with(b"/")).then(|| path.to_owned())
+    (inside && !name.ends_with(b"/")).then_some(path)
 }
 
-impl Made {
-    /// One file. What is there under its name goes first: it may be a link, or another name of a file in a cache.
-    fn file(&mut self, path: PathBuf, mode: u32, time: u64, from: &mut impl Read, size: u64) -> io::Result<()> {
-        if let Some(directory) = path.parent().filter(|directory| !self.directories.contains(*directory)) {
-            fs::create_dir_all(directory)?;
-            self.directories.insert(directory.to_owned());
-        }
-        let mut options = File::options();
-        options.write(true).create_new(true).mode(mode & 0o777);
-        let mut file = match options.open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                fs::remove_file(&path)?;
-                options.open(&path)?
-            }
-            opened => opened?,
-        };
-        self.files.push(path);
-        if io::copy(from, &mut file)? != size {
-            return Err(refused("a file in it is cut off"));
-        }
-        // Python holds what it compiled against the time of the source.
-        let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(time)).unwrap_or(SystemTime::UNIX_EPOCH);
-        file.set_times(FileTimes::new().set_modified(time))
+/// Python holds what it compiled against the time of the source. When it compiled, nobody asks.
+fn set_time(file: &File, name: &Path, time: u64) -> io::Result<()> {
+    if name.extension().is_some_and(|end| end == "pyc") {
+        return Ok(());
     }
+    let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(time)).unwrap_or(SystemTime::UNIX_EPOCH);
+    file.set_times(FileTimes::new().set_modified(time))
+}
+
+/// The directories from the root to the last file, all open: files come sorted, so the next one is near.
+struct Way {
+    root: File,
+    open: Vec<(OsString, File)>,
+}
+
+impl Way {
+    fn from(root: &Path) -> io::Result<Self> {
+        Ok(Way { root: File::open(root)?, open: Vec::new() })
+    }
+
+    /// One file. What is there under its name goes first: it may be a link, or another name of a file in a cache.
+    fn make(&mut self, path: &Path, mode: u32) -> io::Result<File> {
+        let directory = self.to(path.parent().unwrap_or(Path::new("")))?;
+        let name = path.file_name().unwrap_or_default();
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+        let make = || openat(directory, name, flags, Mode::from_bits_truncate(mode & 0o777));
+        let made = match make() {
+            Err(Errno::EEXIST) => {
+                unlinkat(directory, name, UnlinkatFlags::NoRemoveDir)?;
+                make()
+            }
+            made => made,
+        };
+        Ok(File::from(made?))
+    }
+
+    /// Goes to a directory, which is made if need be.
+    fn to(&mut self, directory: &Path) -> io::Result<&File> {
+        let known = self.open.iter().zip(directory.iter()).take_while(|((open, _), part)| open == part).count();
+        self.open.truncate(known);
+        for part in directory.iter().skip(known) {
+            let here = self.open.last().map_or(&self.root, |(_, file)| file);
+            let next = entered(here, part)?;
+            self.open.push((part.to_owned(), next));
+        }
+        Ok(self.open.last().map_or(&self.root, |(_, file)| file))
+    }
+}
+
+fn entered(here: &File, name: &OsStr) -> io::Result<File> {
+    let open = || openat(here.as_fd(), name, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
+    let opened = match open() {
+        Err(Errno::ENOENT) => {
+            mkdirat(here.as_fd(), name, Mode::from_bits_truncate(0o777))?;
+            open()
+        }
+        opened => opened,
+    };
+    Ok(File::from(opened?))
 }
 
 /// The pieces as one stream.
 struct Stream {
     pieces: Receiver<io::Result<Vec<u8>>>,
+    /// Buffers that are used up go back.
+    back: Sender<Vec<u8>>,
     piece: Vec<u8>,
     at: usize,
 }
 
-impl Read for Stream {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+impl Stream {
+    /// The next bytes, as many as lie together and are wanted; none: it is over.
+    fn some(&mut self, most: u64) -> io::Result<&[u8]> {
         while self.at == self.piece.len() {
-            let Ok(piece) = self.pieces.recv() else { return Ok(0) };
-            (self.piece, self.at) = (piece?, 0);
+            let Ok(piece) = self.pieces.recv() else { return Ok(&[]) };
+            let _ = self.back.send(std::mem::replace(&mut self.piece, piece?));
+            self.at = 0;
         }
-        let mut rest = self.piece.get(self.at..).unwrap_or_default();
-        let count = rest.read(bytes)?;
-        self.at += count;
-        Ok(count)
+        let rest = self.piece.get(self.at..).unwrap_or_default();
+        let some = usize::try_from(most).ok().and_then(|most| rest.get(..most)).unwrap_or(rest);
+        self.at += some.len();
+        Ok(some)
+    }
+
+    fn write(&mut self, mut size: u64, to: &mut impl Write) -> io::Result<()> {
+        while size > 0 {
+            let some = self.some(size)?;
+            if some.is_empty() {
+                return Err(refused("a file in it is cut off"));
+            }
+            to.write_all(some)?;
+            size -= some.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// What tells of the next entry; none at the end, which is a block of zeros.
+    fn header(&mut self) -> io::Result<Option<tar::Header>> {
+        let mut header = tar::Header::new_old();
+        self.write(BLOCK as u64, &mut header.as_mut_bytes().as_mut_slice())?;
+        if header.as_bytes().iter().all(|byte| *byte == 0) {
+            return Ok(None);
+        }
+        if header.as_gnu().is_none() { Err(refused("it holds something that is no entry")) } else { Ok(Some(header)) }
+    }
+
+    fn skip_padding(&mut self, size: u64) -> io::Result<()> {
+        let padding = (BLOCK as u64 - size % BLOCK as u64) % BLOCK as u64;
+        self.write(padding, &mut io::sink())
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Answer, Asked};
 use crate::check::Scene;
 use crate::deps::{self, Outcome, Request, Status, names};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::exit::Exit;
 use crate::handover::Kind;
 use crate::report::Console;
@@ -37,21 +37,17 @@ pub fn status(asked: &Asked) -> Result<Answer> {
     Ok(Answer { text: text(&status), exit })
 }
 
-/// Keeps the store small.
+/// Keeps the store and the layers small.
 ///
 /// # Errors
-/// A configuration that cannot be, or none that names a store (78).
+/// A configuration that cannot be (78).
 pub fn prune(asked: &Asked, unused: Option<Duration>, dry: bool) -> Result<Answer> {
     let scene = scene(asked)?;
-    let Some(taken) = deps::prune(&request(&scene), unused, dry) else {
-        return Err(
-            Error::config("there is no store: deps.store is not set").hint("trainit deps prune --set deps.store=DIR")
-        );
-    };
+    let taken = deps::prune(&request(&scene), unused, dry);
     let bytes = show::size(taken.iter().map(|taken| taken.bytes).sum());
     let would = if dry { "would be " } else { "" };
     let mut lines: Vec<_> = taken.iter().map(|taken| format!("{would}{}", taken.words())).collect();
-    lines.push(format!("{}, {bytes}", show::count(taken.len() as u64, "file")));
+    lines.push(format!("{}, {bytes}", show::count(taken.len() as u64, "item")));
     Ok(Answer::well(lines.join("\n")))
 }
 
@@ -92,6 +88,7 @@ fn text(status: &Status) -> String {
         format!("packages   {}", status.packages.display()),
     ];
     lines.extend(status.store.iter().map(|store| format!("store      {store}")));
+    lines.extend(status.layers.iter().map(|layers| format!("layers     {layers}")));
     lines.extend(status.installer.iter().map(|installer| format!("installer  {installer}")));
     lines.push(format!("state      {}", status.why.as_deref().unwrap_or("up to date")));
     lines.join("\n")

@@ -176,7 +176,7 @@ enum DepsCommand {
         #[command(flatten)]
         layers: Layers,
     },
-    /// Remove from deps.store what is beyond deps.store_size, and what killed starts left
+    /// Remove from deps.store, and of the user's layers, what is beyond deps.store_size, and what killed starts left
     Prune {
         /// Also environments that were not used for so long
         #[arg(long, value_name = "TIME", value_parser = time)]

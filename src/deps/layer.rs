@@ -10,9 +10,16 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The directory in PYTHONPATH through which the interpreter below finds the layer.
 pub const HOOK: &str = "trainit-hook";
+
+/// The file beside a layer whose time is that of its last use.
+pub const USED: &str = "used";
+
+/// A use is written down at most so often.
+const TOUCH: Duration = Duration::from_secs(3600);
 
 /// What the interpreter below reads at its start. PYTHONPATH itself would not do: the files of path entries (`.pth`) in the
 /// layer would not be read, and other versions of Python would find packages that are not theirs.
@@ -73,6 +80,14 @@ impl Layer<'_> {
     /// trainit's own directory in it.
     pub fn own_directory(&self) -> PathBuf {
         self.packages().join(OWN)
+    }
+
+    /// Writes down that it is used; false: somebody took it away just now.
+    pub fn is_used(&self) -> bool {
+        let used = self.root.with_file_name(USED);
+        let age = fs::metadata(&used).ok().and_then(|found| found.modified().ok()?.elapsed().ok());
+        // A cache may be one that cannot be written.
+        age.is_some_and(|age| age < TOUCH) || fs::write(used, "").is_ok() || self.root.is_dir()
     }
 
     /// Makes it anew. What is there was not finished, so nothing uses it.

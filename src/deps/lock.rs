@@ -43,6 +43,12 @@ pub fn take(directory: &Path, deadline: Option<Instant>, tell: &mut dyn FnMut(&s
     }
 }
 
+/// Whether somebody has the lock of a directory.
+pub fn is_taken(directory: &Path) -> bool {
+    let file = File::options().append(true).open(directory.join("lock"));
+    file.is_ok_and(|file| matches!(Flock::lock(file, FlockArg::LockExclusiveNonblock), Err((_, Errno::EWOULDBLOCK))))
+}
+
 fn open(directory: &Path) -> Option<File> {
     super::stamp::make_directory(directory).ok()?;
     File::options().create(true).append(true).open(directory.join("lock")).ok()
@@ -55,7 +61,9 @@ mod tests {
     #[test]
     fn the_second_waits_for_the_first() {
         let dir = tempfile::tempdir().unwrap();
+        assert!(!is_taken(dir.path()));
         let first = take(dir.path(), None, &mut |_| {});
+        assert!(is_taken(dir.path()));
         let mut told = 0;
         let late = take(dir.path(), Some(Instant::now() + Duration::from_millis(150)), &mut |_| told += 1);
         assert!(late.waited && late._file.is_none());

@@ -16,6 +16,7 @@ pub mod installed;
 mod installer;
 mod interpreter;
 mod layer;
+mod layers;
 mod lock;
 mod manifest;
 pub mod packaging;
@@ -216,11 +217,12 @@ pub fn settled(request: &Request<'_>) -> Result<Option<Outcome>> {
     Ok(remembered.and_then(|python| wanted.unchanged(&python, &Folders::default())))
 }
 
-/// Takes away what need not be in the store: beyond its limit, unused for so long, left by killed starts; `dry`: only says what. None
-/// if there is no store.
-pub fn prune(request: &Request<'_>, unused: Option<Duration>, dry: bool) -> Option<Vec<store::Taken>> {
-    let directory = share::directory(request)?;
-    Some(store::prune(&directory, share::limit(request.settings), unused, dry))
+/// Takes away what need not be in the store and in the cache's layers: beyond the limit, unused for so long, left by killed starts;
+/// `dry`: only says what.
+pub fn prune(request: &Request<'_>, unused: Option<Duration>, dry: bool) -> Vec<store::Taken> {
+    let limit = share::limit(request.settings);
+    let store = share::directory(request).map(|directory| store::prune(&directory, limit, unused, dry));
+    store.into_iter().flatten().chain(layers::prune(request.environment, limit, unused, dry)).collect()
 }
 
 /// What this start wants to have; none if there is nothing to install.

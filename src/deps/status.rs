@@ -4,7 +4,7 @@ use super::installed::Folders;
 use super::python::{self, Python};
 use super::satisfied::Answer;
 use super::wanted::{State, Wanted};
-use super::{Request, already, index, share, spot, store, wanted};
+use super::{Request, already, index, layers, share, spot, store, wanted};
 use crate::error::Result;
 use crate::show;
 use std::path::{Path, PathBuf};
@@ -24,6 +24,8 @@ pub struct Status {
     pub installer: Option<String>,
     /// What the store has of it, if there is a store.
     pub store: Option<String>,
+    /// The layers in the user's cache, if there are any.
+    pub layers: Option<String>,
     /// Nothing would be installed.
     pub current: bool,
     /// Why something would be.
@@ -64,6 +66,7 @@ pub fn status(request: &Request<'_>) -> Result<Option<Status>> {
         packages,
         installer,
         store,
+        layers: layers::words(request.environment),
         current,
         why,
     }))

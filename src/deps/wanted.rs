@@ -73,7 +73,8 @@ impl Wanted<'_> {
     /// The outcome if everything is there already.
     pub fn unchanged(&self, python: &Python, folders: &Folders) -> Option<Outcome> {
         let found = self.find(python, folders);
-        matches!(found.state, State::Current(_)).then(|| Outcome::Unchanged {
+        let is_there = || found.layer.as_ref().is_none_or(Layer::is_used);
+        (matches!(found.state, State::Current(_)) && is_there()).then(|| Outcome::Unchanged {
             files: self.selection.files.clone(),
             environment: found.layer.map(|layer| layer.environment(self.request.environment)).unwrap_or_default(),
         })

@@ -215,3 +215,35 @@ fn where_everybody_may_write_each_user_may_install() {
     assert_eq!(report.outcome, "installed", "{}", report.text());
     assert!(bench.site().join("needy").exists() && report.environment.is_empty());
 }
+
+#[test]
+fn a_layer_that_nobody_used_for_weeks_goes_with_prune_and_one_in_use_stays() {
+    if !possible(true) {
+        return;
+    }
+    let bench = Bench::with_venv();
+    bench.code("requirements.txt", "tiny==2.0\n");
+    let start = bench.start().set("deps.target", "layer");
+    let first = start.run();
+    let layer = PathBuf::from(&first.environment["VIRTUAL_ENV"]);
+    let shelf = layer.parent().unwrap();
+    assert!(layer.starts_with(bench.path("home")) && first.status.contains("layers: Some(\"1 layer, "), "{first:?}");
+    // Without --dry-run it would look into the machine's own /var/tmp as well.
+    let would_go = || {
+        let mut prune = Command::new(env!("CARGO_BIN_EXE_trainit"));
+        prune.args(["deps", "prune", "--dry-run", "--unused", "30d"]).current_dir(bench.path("code"));
+        let output = prune.env("HOME", bench.path("home")).env_remove("XDG_CACHE_HOME").output().unwrap();
+        String::from_utf8(output.stdout).unwrap().contains(shelf.to_str().unwrap())
+    };
+    let age = || {
+        let time = std::time::SystemTime::now() - std::time::Duration::from_secs(40 * 86_400);
+        let files = [shelf.to_owned(), shelf.join("used")];
+        files.iter().for_each(|path| std::fs::File::open(path).unwrap().set_modified(time).unwrap());
+    };
+    assert_eq!(start.run().outcome, "unchanged");
+    assert!(!would_go(), "it was used just now");
+    age();
+    assert!(would_go());
+    assert_eq!(start.run().outcome, "unchanged");
+    assert!(!would_go(), "the start wrote down that it uses it");
+}

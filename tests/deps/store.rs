@@ -493,10 +493,10 @@ fn status_tells_what_the_store_has_and_prune_keeps_it_small() {
     };
     std::fs::write(fleet.store.join(".new-123456"), "half").unwrap();
     std::fs::write(fleet.store.join("somebody's model.tar.lz4"), "not ours").unwrap();
-    assert!(prune(&["--set", "deps.store_size=1"]).contains("0 files"), "all of it is in use");
+    assert!(prune(&["--set", "deps.store_size=1"]).contains("0 items"), "all of it is in use");
     fleet.names().iter().for_each(|name| age(name, 40));
     assert!(prune(&["--unused", "30d", "--dry-run"]).contains("would be removed"));
-    assert!(prune(&["--unused", "50d"]).contains("1 file,"), "the half one alone");
+    assert!(prune(&["--unused", "50d"]).contains("1 item,"), "the half one alone");
     let said = prune(&["--set", "deps.store_size=1"]);
     assert!(said.contains("3 packages for Python 3") && said.contains("not used for 40 days"), "{said}");
     let mut left = fleet.names();

@@ -34,30 +34,33 @@ impl Taken {
     pub fn words(&self) -> String {
         let days = self.unused.as_secs() / 86_400;
         let unused = if days > 1 { format!("{days} days") } else { show::time(self.unused) };
-        format!(
-            "removed {} from the store: {}, {}, not used for {unused}",
-            self.file.display(),
-            self.what,
-            show::size(self.bytes)
-        )
+        format!("removed {}: {}, {}, not used for {unused}", self.file.display(), self.what, show::size(self.bytes))
     }
 }
 
 /// An environment, as far as its going or staying is concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Entry {
-    key: String,
-    bytes: u64,
-    unused: Duration,
+pub struct Entry<Key> {
+    /// Which one it is.
+    pub key: Key,
+    /// What it takes.
+    pub bytes: u64,
+    /// For how long nobody has used it.
+    pub unused: Duration,
 }
 
-/// Which environments go, so that the rest is within the limit and none is unused for too long.
-fn chosen(mut entries: Vec<Entry>, limit: u64, unused: Option<Duration>) -> Vec<Entry> {
+/// Which environments go, so that the rest is within the limit and none is unused for too long; none that was used within `in_use`.
+pub fn chosen<Key>(
+    mut entries: Vec<Entry<Key>>,
+    limit: u64,
+    unused: Option<Duration>,
+    in_use: Duration,
+) -> Vec<Entry<Key>> {
     let mut sum: u64 = entries.iter().fold(0, |sum, entry| sum.saturating_add(entry.bytes));
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.unused));
     entries.retain(|entry| {
         let old = unused.is_some_and(|unused| entry.unused >= unused);
-        let goes = entry.unused >= IN_USE && (old || sum > limit);
+        let goes = entry.unused >= in_use && (old || sum > limit);
         sum -= if goes { entry.bytes } else { 0 };
         goes
     });
@@ -68,7 +71,7 @@ fn chosen(mut entries: Vec<Entry>, limit: u64, unused: Option<Duration>) -> Vec<
 pub fn prune(directory: &Path, limit: u64, unused: Option<Duration>, dry: bool) -> Vec<Taken> {
     let ground = Ground::of(directory);
     let (entries, leftovers) = read(directory, &ground);
-    let chosen = chosen(entries, limit, unused);
+    let chosen = chosen(entries, limit, unused, IN_USE);
     let environments = chosen.into_iter().filter_map(|entry| {
         let names = Names::of(directory, &entry.key);
         let taken = Taken {
@@ -90,7 +93,7 @@ pub fn inventory(directory: &Path) -> (usize, u64) {
 }
 
 /// The environments and what is left of no use.
-fn read(directory: &Path, ground: &Ground) -> (Vec<Entry>, Vec<Taken>) {
+fn read(directory: &Path, ground: &Ground) -> (Vec<Entry<String>>, Vec<Taken>) {
     let (mut packed, mut used, mut leftovers) = (Vec::new(), HashMap::new(), Vec::new());
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let (Some(name), Ok(found)) = (entry.file_name().into_string().ok(), entry.metadata()) else { continue };
@@ -149,11 +152,15 @@ mod tests {
 
     const DAY: Duration = Duration::from_secs(86_400);
 
-    fn entry(key: &str, bytes: u64, unused: Duration) -> Entry {
+    fn chosen(entries: Vec<Entry<String>>, limit: u64, unused: Option<Duration>) -> Vec<Entry<String>> {
+        super::chosen(entries, limit, unused, IN_USE)
+    }
+
+    fn entry(key: &str, bytes: u64, unused: Duration) -> Entry<String> {
         Entry { key: key.into(), bytes, unused }
     }
 
-    fn keys(entries: &[Entry]) -> Vec<&str> {
+    fn keys(entries: &[Entry<String>]) -> Vec<&str> {
         entries.iter().map(|entry| entry.key.as_str()).collect()
     }
 

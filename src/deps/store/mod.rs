@@ -16,7 +16,7 @@ mod shelf;
 mod turn;
 mod unpack;
 
-pub use garbage::{Taken, inventory, prune};
+pub use garbage::{Entry, Taken, chosen, inventory, prune};
 pub use place::Place;
 pub use shelf::{Shelf, State};
 pub use unpack::below;

@@ -13,6 +13,8 @@ mod failing;
 mod manifests;
 #[path = "deps/network.rs"]
 mod network;
+#[path = "deps/nodes.rs"]
+mod nodes;
 #[path = "deps/places.rs"]
 mod places;
 #[path = "deps/protect.rs"]

@@ -10,7 +10,6 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::exit::{Exit, Family};
 use std::fmt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -251,8 +250,7 @@ impl Job<'_> {
             command.env("UV_NO_CACHE", "1");
             return;
         };
-        let device = |path: &Path| std::fs::metadata(path).map(|found| found.dev()).ok();
-        if device(&cache) != device(self.packages) && self.environment.get("UV_LINK_MODE").is_none() {
+        if !places::can_link(&cache, self.packages) && self.environment.get("UV_LINK_MODE").is_none() {
             command.env("UV_LINK_MODE", "copy");
         }
         command.env("UV_CACHE_DIR", cache);

@@ -50,6 +50,14 @@ pub fn takes_files(directory: &Path) -> bool {
     Temporary::make(directory, ".trainit-probe-").is_ok()
 }
 
+/// Whether a file of one directory can get a second name in another. Asked by doing it: two mounts of one file system look the same.
+pub fn can_link(from: &Path, to: &Path) -> bool {
+    let Ok(file) = Temporary::make(from, ".trainit-probe-") else { return false };
+    let name = to.join(file.path().file_name().unwrap_or_default());
+    let linked = fs::hard_link(file.path(), &name).is_ok();
+    linked && fs::remove_file(name).is_ok()
+}
+
 /// Whether the file system forbids to run programs and to load libraries from it.
 pub fn is_noexec(directory: &Path) -> bool {
     statvfs(directory).is_ok_and(|found| found.flags().contains(FsFlags::ST_NOEXEC))
@@ -66,6 +74,13 @@ mod tests {
         let found = candidates(&environment);
         assert_eq!(found[0], Path::new("/home/me/.cache/trainit"));
         assert!(found[1].starts_with("/var/tmp"));
+    }
+
+    #[test]
+    fn a_file_is_linked_within_a_file_system_and_not_beyond_it() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        assert!(can_link(one.path(), other.path()) && !can_link(one.path(), Path::new("/proc")));
+        assert_eq!(fs::read_dir(one.path()).unwrap().chain(fs::read_dir(other.path()).unwrap()).count(), 0);
     }
 
     #[test]

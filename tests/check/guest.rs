@@ -2,17 +2,8 @@
 //! device, and control groups of version 2. It starts once; each test looks at its part of the answers.
 
 use crate::sandbox::Checked;
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
-
-/// The kernel, and what the server needs; with the Debian packages that have them.
-const NEEDS: [(&str, &str); 3] = [
-    ("/usr/bin/linux.uml", "user-mode-linux"),
-    ("/usr/sbin/rpc.mountd", "nfs-kernel-server"),
-    ("/usr/sbin/modprobe", "kmod"),
-];
 
 /// What the guest left.
 struct Guest(tempfile::TempDir);
@@ -31,40 +22,9 @@ fn guest() -> Option<&'static Guest> {
 
 impl Guest {
     fn run() -> Result<Self, String> {
-        if let Some((path, package)) = NEEDS.iter().find(|(path, _)| !Path::new(path).exists()) {
-            return Err(format!("there is no {path} here (package {package})"));
-        }
         let directory = tempfile::tempdir().unwrap();
-        let shared = directory.path().display().to_string();
-        std::fs::write(directory.path().join("init"), include_str!("guest.sh")).unwrap();
-        // The build may lie where the guest has other file systems.
-        std::fs::copy(env!("CARGO_BIN_EXE_trainit"), directory.path().join("trainit")).unwrap();
-        // The guest knows no environment but what the kernel's command line hands to its init.
-        let words = [
-            "mem=256M".to_owned(),
-            "root=/dev/root".to_owned(),
-            "rootfstype=hostfs".to_owned(),
-            "rootflags=/".to_owned(),
-            "ro".to_owned(),
-            "quiet".to_owned(),
-            "con=null".to_owned(),
-            "con0=null,fd:1".to_owned(),
-            format!("uml_dir={shared}"),
-            format!("D={shared}"),
-            format!("SHARED={shared}"),
-            format!("TRAINIT={shared}/trainit"),
-            "init=/bin/sh".to_owned(),
-            "--".to_owned(),
-            format!("{shared}/init"),
-        ];
-        let mut command = Command::new("timeout");
-        command.args(["-s", "KILL", "120", "linux.uml"]).args(words).env("TMPDIR", &shared);
-        let output = command.stdin(Stdio::null()).output().unwrap();
-        let guest = Guest(directory);
-        match guest.text("booted.txt").is_empty() {
-            true => Err(format!("this kernel's ptrace(2) does not carry another one: {}", last(&output.stdout))),
-            false => Ok(guest),
-        }
+        crate::support::guest::run(directory.path(), include_str!("guest.sh"), 120)?;
+        Ok(Guest(directory))
     }
 
     fn text(&self, name: &str) -> String {
@@ -82,10 +42,6 @@ impl Guest {
         let findings = report["findings"].as_array().unwrap().clone();
         Checked { code, findings, took: Duration::ZERO, report }
     }
-}
-
-fn last(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).lines().last().unwrap_or_default().to_owned()
 }
 
 #[test]

@@ -1,0 +1,53 @@
+//! Another kernel than this machine's: Linux in user mode, whose root is this machine's, read-only, and which leaves its answers in a
+//! directory that both see.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// The kernel, and what an NFS server needs; with the Debian packages that have them.
+const NEEDS: [(&str, &str); 3] = [
+    ("/usr/bin/linux.uml", "user-mode-linux"),
+    ("/usr/sbin/rpc.mountd", "nfs-kernel-server"),
+    ("/usr/sbin/modprobe", "kmod"),
+];
+
+/// Runs a guest with this script as its init, at most for so many seconds. `D` is the directory for it, and `TRAINIT` the program; the
+/// script leaves `booted.txt` there first of all.
+///
+/// # Errors
+/// In words: why no guest can run here.
+pub fn run(directory: &Path, init: &str, seconds: u32) -> Result<(), String> {
+    if let Some((path, package)) = NEEDS.iter().find(|(path, _)| !Path::new(path).exists()) {
+        return Err(format!("there is no {path} here (package {package})"));
+    }
+    let shared = directory.display().to_string();
+    std::fs::write(directory.join("init"), init).unwrap();
+    // The build may lie where the guest has other file systems.
+    std::fs::copy(super::TRAINIT, directory.join("trainit")).unwrap();
+    // The guest knows no environment but what the kernel's command line hands to its init.
+    let words = [
+        "mem=512M".to_owned(),
+        "root=/dev/root".to_owned(),
+        "rootfstype=hostfs".to_owned(),
+        "rootflags=/".to_owned(),
+        "ro".to_owned(),
+        "quiet".to_owned(),
+        "con=null".to_owned(),
+        "con0=null,fd:1".to_owned(),
+        format!("uml_dir={shared}"),
+        format!("D={shared}"),
+        format!("SHARED={shared}"),
+        format!("TRAINIT={shared}/trainit"),
+        "init=/bin/sh".to_owned(),
+        "--".to_owned(),
+        format!("{shared}/init"),
+    ];
+    let mut command = Command::new("timeout");
+    command.args(["-s", "KILL", &seconds.to_string(), "linux.uml"]).args(words).env("TMPDIR", &shared);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    if directory.join("booted.txt").exists() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stdout).lines().last().unwrap_or_default().to_owned();
+    Err(format!("this kernel's ptrace(2) does not carry another one: {said}"))
+}

@@ -56,7 +56,9 @@ pub const TARGETS: &[Target] = &[
     target("manifest", manifest_lines),
     target("mountinfo", mount_table),
     target("pip_conf", |bytes| _ = deps::pip::parse(bytes)),
-    target("proc_stat", |bytes| _ = proc::parse_start_time(bytes)),
+    target("proc_stat", |bytes| {
+        _ = (proc::parse_start_time(bytes), proc::parse_state(bytes), proc::parse_wchan(bytes))
+    }),
     target("proc_status", |bytes| _ = proc::parse_status(bytes)),
     target("public_keys", public_keys),
     target("requirements", requirements),

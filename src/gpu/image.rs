@@ -1,5 +1,5 @@
-//! The CUDA that the image's programs were built for: by PyTorch's own word, where it is installed, because its packages bring their
-//! own toolkit; else by the image's variables and files. Nothing is run.
+//! The CUDA that the image's programs were built for: by PyTorch's own word, or by the package of CUDA's runtime that others like it
+//! bring, where they are installed; else by the image's variables and files. Nothing is run.
 
 use crate::config::Version;
 use crate::environment::Environment;
@@ -20,15 +20,16 @@ pub fn image_cuda(root: &Root, environment: &Environment) -> Option<ImageCuda> {
     let said = |version: Option<Version>, from: &str| Some(ImageCuda { version: version?, from: from.to_owned() });
     let variable = |name: &str, read: fn(&str) -> Option<Version>| said(environment.text(name).and_then(read), name);
     let file = |path: &str, read: fn(&str) -> Option<Version>| said(root.text(path).ok().and_then(|t| read(&t)), path);
-    torch(root, environment)
+    by_packages(root, environment)
         .or_else(|| variable("CUDA_VERSION", Version::of))
         .or_else(|| variable("NVIDIA_REQUIRE_CUDA", parse_require))
         .or_else(|| file("/usr/local/cuda/version.json", parse_json))
         .or_else(|| file("/usr/local/cuda/version.txt", parse_text))
+        .or_else(|| by_library(root, environment))
 }
 
 /// `cuda>=12.8 brand=tesla,driver>=535,…`.
-fn parse_require(text: &str) -> Option<Version> {
+pub fn parse_require(text: &str) -> Option<Version> {
     let atoms = text.split([' ', ',']);
     atoms.filter_map(|atom| atom.strip_prefix("cuda>=")).find_map(Version::of)
 }
@@ -50,20 +51,68 @@ pub fn parse_torch(text: &str) -> Option<Version> {
     Version::of(line.split_once('=')?.1.trim().trim_matches(['\'', '"']))
 }
 
-fn torch(root: &Root, environment: &Environment) -> Option<ImageCuda> {
-    let packages = libraries(root, environment).flat_map(|directory| {
-        let pythons = super::names(root, &directory.to_string_lossy());
-        let pythons = pythons.into_iter().filter(|name| name.starts_with("python3")).collect::<Vec<_>>();
-        pythons.into_iter().flat_map(move |python| {
-            ["site-packages", "dist-packages"].map(|packages| directory.join(&python).join(packages))
-        })
-    });
-    let read = |directory: PathBuf| {
+/// `nvidia_cuda_runtime_cu12-12.4.127.dist-info`, `nvidia_cuda_runtime-13.0.96.dist-info`: of CUDA 12.4 and 13.0.
+pub fn parse_wheel(name: &str) -> Option<Version> {
+    let (package, version) = name.strip_suffix(".dist-info")?.split_once('-')?;
+    let tag = package.strip_prefix("nvidia_cuda_runtime")?;
+    let is_it = tag.is_empty() || tag.strip_prefix("_cu").is_some_and(|tag| tag.bytes().all(|b| b.is_ascii_digit()));
+    is_it.then(|| release(version)).flatten()
+}
+
+/// `libcudart.so.12.4.127` is of CUDA 12.4. Shorter names are links that say less: `libcudart.so.11.0` is of any 11.
+pub fn parse_library(name: &str) -> Option<Version> {
+    let version = name.strip_prefix("libcudart.so.")?;
+    (version.split('.').count() == 3).then(|| release(version)).flatten()
+}
+
+/// A release of CUDA; what stands behind its second number counts builds of one library.
+fn release(version: &str) -> Option<Version> {
+    let mut parts = version.split('.');
+    Version::of(&format!("{}.{}", parts.next()?, parts.next()?))
+}
+
+/// PyTorch's word, or else the package that brings CUDA's runtime to JAX and others.
+fn by_packages(root: &Root, environment: &Environment) -> Option<ImageCuda> {
+    let packages: Vec<PathBuf> = packages(root, environment);
+    let torch = |directory: &PathBuf| {
         let file = directory.join("torch/version.py");
         let version = parse_torch(&root.text(&file).ok()?)?;
         Some(ImageCuda { version, from: file.display().to_string() })
     };
-    packages.filter_map(read).next()
+    packages
+        .iter()
+        .find_map(torch)
+        .or_else(|| packages.iter().find_map(|directory| named(root, directory, parse_wheel)))
+}
+
+/// The file of CUDA's runtime, where an image has nothing else that says its version.
+fn by_library(root: &Root, environment: &Environment) -> Option<ImageCuda> {
+    let conda = environment.text("CONDA_PREFIX").map(|prefix| Path::new(prefix).join("lib"));
+    let toolkit =
+        ["/usr/local/cuda/lib64", "/usr/local/cuda/targets/x86_64-linux/lib", "/usr/local/cuda/targets/sbsa-linux/lib"];
+    let mut places = toolkit.map(PathBuf::from).into_iter().chain(conda);
+    places.find_map(|directory| named(root, &directory, parse_library))
+}
+
+/// What a name in a directory says.
+fn named(root: &Root, directory: &Path, read: fn(&str) -> Option<Version>) -> Option<ImageCuda> {
+    let names = super::names(root, &directory.to_string_lossy());
+    names
+        .iter()
+        .find_map(|name| Some(ImageCuda { version: read(name)?, from: directory.join(name).display().to_string() }))
+}
+
+/// The directories of Pythons' packages.
+fn packages(root: &Root, environment: &Environment) -> Vec<PathBuf> {
+    let of_python = |directory: &Path, python: &str| {
+        ["site-packages", "dist-packages"].map(|packages| directory.join(python).join(packages))
+    };
+    let of_prefix = |directory: PathBuf| {
+        let mut pythons = super::names(root, &directory.to_string_lossy());
+        pythons.retain(|name| name.starts_with("python3"));
+        pythons.iter().flat_map(|python| of_python(&directory, python)).collect::<Vec<_>>()
+    };
+    libraries(root, environment).flat_map(of_prefix).collect()
 }
 
 /// Where Pythons keep their packages: of the active environment, of the first Python on PATH, of the system.
@@ -110,6 +159,36 @@ mod tests {
         assert_eq!(told(&[torch, ("/opt/venv/bin/python3", "")], &path).unwrap().0, "13.0");
         let cpu = (TORCH, "cuda = None\n");
         assert_eq!(told(&[cpu], &venv), Some(("12.8.1".into(), "CUDA_VERSION".into())));
+    }
+
+    #[test]
+    fn the_runtimes_package_counts_where_there_is_no_torch() {
+        const PLACE: &str = "/opt/venv/lib/python3.12/site-packages";
+        let venv = [("VIRTUAL_ENV", "/opt/venv"), ("CUDA_VERSION", "12.8.1")];
+        let file = |name: &str| format!("{PLACE}/{name}.dist-info/METADATA");
+        let runtime = file("nvidia_cuda_runtime_cu12-12.4.127");
+        let other = file("nvidia_cuda_runtime_extras-1.0");
+        assert_eq!(
+            told(&[(&other, ""), (&runtime, "")], &venv),
+            Some(("12.4".into(), runtime.replace("/METADATA", "")))
+        );
+        assert_eq!(told(&[(&file("nvidia_cuda_runtime-13.0.96"), "")], &venv).unwrap().0, "13.0");
+        assert_eq!(told(&[(&other, "")], &venv).unwrap().1, "CUDA_VERSION");
+        let cpu = (TORCH, "cuda = None\n");
+        assert_eq!(told(&[cpu, (&runtime, "")], &venv).unwrap().0, "12.4", "a torch without CUDA says nothing");
+    }
+
+    #[test]
+    fn the_runtimes_library_counts_where_nothing_else_says_it() {
+        let library = ("/usr/local/cuda/lib64/libcudart.so.12.4.127", "");
+        assert_eq!(told(&[("/usr/local/cuda/lib64/libcudart.so.12", ""), library], &[]).unwrap().0, "12.4");
+        assert_eq!(told(&[library, JSON], &[]).unwrap().0, "12.8.1");
+        let conda = ("/opt/conda/lib/libcudart.so.11.8.89", "");
+        assert_eq!(
+            told(&[conda, ("/opt/conda/lib/libcudart.so.11.0", "")], &[("CONDA_PREFIX", "/opt/conda")]).unwrap().0,
+            "11.8"
+        );
+        assert_eq!(told(&[("/usr/local/cuda/lib64/libcudart.so.11.0", "")], &[]), None);
     }
 
     #[test]

@@ -49,7 +49,7 @@ const UNKNOWN_FIELD: Stop = Stop::Exited(2);
 
 /// Asks it; none where there is no nvidia-smi.
 pub fn ask(environment: &Environment, timeout: Duration) -> Option<Facts> {
-    let all: Vec<Field> = OLD.into_iter().chain(NEW).collect();
+    let all = fields();
     let mut answer = query(environment, &all, timeout)?;
     let mut fields = all.as_slice();
     if answer.end().0 == UNKNOWN_FIELD {
@@ -73,6 +73,15 @@ fn query(environment: &Environment, fields: &[Field], timeout: Duration) -> Opti
     let mut watched = Watched::start(&program, timeout).ok()?;
     watched.finish();
     Some(watched)
+}
+
+/// What it says where all goes well.
+pub fn parse(words: &str) -> Nvml {
+    read(words, Stop::Exited(0), None, &fields())
+}
+
+fn fields() -> Vec<Field> {
+    OLD.into_iter().chain(NEW).collect()
 }
 
 /// What it said. Its exit codes are those of NVML.

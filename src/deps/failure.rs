@@ -115,6 +115,11 @@ const FINAL: &[Class] = &[
         ],
     ),
     here(
+        "pip cannot replace what another tool installed (conda, apt)",
+        "leave the image's version, or install over it: TRAINIT_DEPS_TARGET=layer",
+        &["Cannot uninstall", "uninstall-no-record-file", "uninstall-distutils-installed-package"],
+    ),
+    here(
         "a file that is named does not exist",
         "correct the path: one in a requirement file is relative to that file",
         &[

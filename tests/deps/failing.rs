@@ -63,6 +63,26 @@ fn requirements_that_contradict_each_other_are_told_as_such() {
 }
 
 #[test]
+fn what_conda_or_apt_installed_cannot_be_replaced_but_installed_over() {
+    if !possible(false) {
+        return;
+    }
+    let bench = Bench::with_venv();
+    bench.code("requirements.txt", "tiny==1.0\n");
+    let start = bench.start().installer("pip");
+    assert_eq!(start.run().outcome, "installed");
+    std::fs::remove_dir_all(bench.site().join(".trainit")).unwrap();
+    std::fs::remove_file(bench.site().join("tiny-1.0.dist-info/RECORD")).unwrap();
+    bench.code("requirements.txt", "tiny==2.0\n");
+    let report = fails(&start, 116);
+    assert!(report.error.contains("what another tool installed") && report.error.contains("tiny"), "{}", report.error);
+    assert!(report.error.contains("TRAINIT_DEPS_TARGET=layer"), "{}", report.error);
+    let report = start.set("deps.target", "layer").run();
+    assert_eq!(report.outcome, "installed", "{}", report.text());
+    assert_eq!(bench.say(&bench.python(), &["-c", "import tiny; print(tiny.VERSION)"], &report), "2.0");
+}
+
+#[test]
 fn a_failure_is_only_told_where_that_is_wanted() {
     use crate::support::{Launch, Place, Role};
     if !possible(false) {

@@ -7,8 +7,8 @@ use crate::wheel::Wheel;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// pips of other years: the first with its own plan, the last before its rewrite of metadata, the newest.
-const PIPS: [&str; 3] = ["pip==22.2.2", "pip==24.0", "pip"];
+/// pips of other years: what Python 3.10 brought, the first with its own plan, the last before its rewrite of metadata, the newest.
+const PIPS: [&str; 6] = ["pip==21.2.4", "pip==22.2.2", "pip==23.3.2", "pip==24.0", "pip==25.3", "pip"];
 
 /// One Python for each version from 3.10 on.
 fn pythons() -> Vec<PathBuf> {
@@ -73,10 +73,10 @@ fn with_packages_of_the_real_world_the_images_own_stays() {
     }
 }
 
-fn stays(bench: &Bench, what: &str) {
+fn stays(bench: &Bench, what: &str, installers: &[&str]) {
     image(bench);
     bench.code("requirements.txt", "torch==2.6.0\naccel\nflash-thing\n");
-    for installer in ["pip", "uv"] {
+    for installer in installers {
         let report = bench.start().installer(installer).run();
         assert_eq!(there(&bench.site()), with_image("accel-1.0 flash_thing-1.0"), "{what}: {}", report.text());
         assert_eq!(report.lines.iter().filter(|line| line.contains("stays")).count(), 4, "{what}: {}", report.text());
@@ -90,7 +90,7 @@ fn with_every_python_that_is_here_the_images_own_stays() {
         return;
     }
     for python in pythons() {
-        stays(&Bench::with_venv_of(&python), &python.display().to_string());
+        stays(&Bench::with_venv_of(&python), &python.display().to_string(), &["pip", "uv"]);
         println!("{}", python.display());
     }
 }
@@ -108,7 +108,7 @@ fn with_pips_of_other_years_the_images_own_stays_and_failures_have_their_class()
             crate::support::skip(&format!("no registry of packages gives {pip}"));
             continue;
         }
-        stays(&bench, pip);
+        stays(&bench, pip, &["pip"]);
         crate::network::every_answer("pip", &bench);
     }
 }

@@ -16,21 +16,32 @@ struct Fleet {
     store: PathBuf,
     /// What trainit itself, and no installer, is made to load.
     preload: Option<PathBuf>,
+    /// How many modules `large` has.
+    modules: usize,
 }
 
 impl Fleet {
-    /// With a store in the bench's own directory, and a package of a thousand files besides the usual ones.
+    /// With a store in the bench's own directory, and a package of some files besides the usual ones.
     fn new() -> Option<Self> {
+        Self::with_modules(10)
+    }
+
+    /// The same with a package of many files, which takes its time.
+    fn large() -> Option<Self> {
+        Self::with_modules(1000)
+    }
+
+    fn with_modules(modules: usize) -> Option<Self> {
         if !possible(true) || !crate::places::is_root() {
             return None;
         }
         let bench = Bench::with_venv();
-        let many = (0..1000).fold(Wheel::new("large", "1.0"), |w, n| w.file(&format!("large/m{n}.py"), b"X = 1\n"));
+        let many = (0..modules).fold(Wheel::new("large", "1.0"), |w, n| w.file(&format!("large/m{n}.py"), b"X = 1\n"));
         many.write(&bench.path("wheels"));
         bench.code("requirements.txt", "needy\nlarge\n");
         let store = bench.path("store");
         std::fs::create_dir(bench.path("over")).unwrap();
-        Some(Fleet { bench, store, preload: None })
+        Some(Fleet { bench, store, preload: None, modules })
     }
 
     /// A start of this number.
@@ -58,7 +69,7 @@ impl Fleet {
     fn container(&self, number: usize) -> String {
         let (over, venv) = (self.bench.path("over").display().to_string(), self.bench.venv().display().to_string());
         let said = self.said(number).display().to_string();
-        let show = "import large.m999, needy, tiny; print(tiny.VERSION)";
+        let show = format!("import large.m{}, needy, tiny; print(tiny.VERSION)", self.modules - 1);
         format!(
             "mount -t tmpfs none {over}; mkdir {over}/up {over}/work; \
              mount -t overlay none -o lowerdir={venv},upperdir={over}/up,workdir={over}/work {venv}; \
@@ -181,7 +192,7 @@ fn no_file_lock_is_trusted() {
 
 #[test]
 fn whenever_the_builder_is_killed_the_next_start_goes_on() {
-    let Some(mut fleet) = Fleet::new() else { return };
+    let Some(mut fleet) = Fleet::large() else { return };
     let up = |fleet: &Fleet, path: &str| fleet.bench.path("seen").join(path);
     std::fs::create_dir(fleet.bench.path("seen")).unwrap();
     for (number, step) in
@@ -227,7 +238,7 @@ fn whenever_the_builder_is_killed_the_next_start_goes_on() {
 
 #[test]
 fn a_start_that_was_killed_while_it_unpacked_gets_its_environment_without_an_index() {
-    let Some(fleet) = Fleet::new() else { return };
+    let Some(fleet) = Fleet::large() else { return };
     assert_eq!(fleet.run(0, &fleet.start(0)).outcome, "installed");
     let start = fleet.start(1);
     let files = || std::fs::read_dir(fleet.bench.site().join("large")).map_or(0, Iterator::count);
@@ -315,7 +326,7 @@ fn times_that_lie_by_an_hour_change_nothing() {
 
 #[test]
 fn a_store_that_is_full_closed_or_gone_is_done_without() {
-    let Some(fleet) = Fleet::new() else { return };
+    let Some(fleet) = Fleet::large() else { return };
     std::fs::create_dir(&fleet.store).unwrap();
     let store = fleet.store.display();
     let cases = [
@@ -346,7 +357,7 @@ fn a_store_that_can_only_be_read_still_gives() {
 
 #[test]
 fn without_room_to_unpack_nothing_half_done_is_left() {
-    let Some(fleet) = Fleet::new() else { return };
+    let Some(fleet) = Fleet::large() else { return };
     fleet.run(0, &fleet.start(0));
     let (over, venv) = (fleet.bench.path("over").display().to_string(), fleet.bench.venv().display().to_string());
     let listing = fleet.bench.path("tmp").join("listing");

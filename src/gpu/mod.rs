@@ -27,7 +27,7 @@ pub use mig::Instance;
 pub use models::Brand;
 pub use nvidia::{CTL, Control, Driver, UVM, driver, parse_version};
 pub use promise::{Promise, Promised};
-pub use release::{Support, newest_cuda, own_driver, support};
+pub use release::{Support, Unfit, newest_cuda, own_driver, support, unfit};
 pub use visible::{Device, Selection, visible_to_cuda};
 
 use crate::sys::Root;

@@ -51,3 +51,8 @@ pub fn narrow(root: &Root, bus: &str) -> Option<(u32, u32)> {
     let (now, most) = (lanes("current_link_width")?, lanes("max_link_width")?);
     (now < most).then_some((now, most))
 }
+
+/// Whether the machine translates what a device addresses (an IOMMU that is not passed through): the type of its group.
+pub fn translated(root: &Root, bus: &str) -> bool {
+    attribute(root, bus, "iommu_group/type").starts_with("DMA")
+}

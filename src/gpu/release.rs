@@ -67,12 +67,47 @@ pub fn support(driver: &Version, cuda: &Version) -> Option<Support> {
     }
 }
 
+/// The first CUDA that compiles for GPUs of a major compute capability.
+const FIRST: [(u32, &str); 5] = [(7, "9.0"), (8, "11.0"), (9, "11.8"), (10, "12.8"), (12, "12.8")];
+/// The least compute capability that a major CUDA still compiles for.
+const LEAST: [(u32, (u32, u32)); 2] = [(12, (5, 0)), (13, (7, 5))];
+
+/// Why programs of a toolkit have no code for a GPU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// The GPU is newer: this is the first toolkit that knows it.
+    TooNew(Version),
+    /// The toolkit does not know GPUs any more that are older than this.
+    TooOld(u32, u32),
+}
+
+/// Whether programs of a toolkit can have code for a GPU of this compute capability; none: they can, as far as is known here.
+pub fn unfit(cuda: &Version, capability: (u32, u32)) -> Option<Unfit> {
+    let first = FIRST.iter().find(|(major, _)| *major == capability.0).and_then(|(_, first)| Version::of(first));
+    let least = LEAST.iter().find(|(major, _)| *major == cuda.major()).map(|(_, least)| *least);
+    match (first.filter(|first| *cuda < *first), least.filter(|least| capability < *least)) {
+        (Some(first), _) => Some(Unfit::TooNew(first)),
+        (None, Some((major, minor))) => Some(Unfit::TooOld(major, minor)),
+        (None, None) => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn told(driver: &str, cuda: &str) -> Option<Support> {
         support(&Version::of(driver).unwrap(), &Version::of(cuda).unwrap())
+    }
+
+    #[test]
+    fn a_toolkit_compiles_for_gpus_of_its_time() {
+        let told = |cuda: &str, capability| unfit(&Version::of(cuda).unwrap(), capability);
+        assert_eq!(told("12.4", (12, 0)), Some(Unfit::TooNew(Version::of("12.8").unwrap())));
+        assert_eq!(told("11.7", (9, 0)), Some(Unfit::TooNew(Version::of("11.8").unwrap())));
+        assert_eq!((told("12.8.1", (12, 0)), told("12.4", (9, 0)), told("12.4", (8, 9))), (None, None, None));
+        assert_eq!((told("13.0", (7, 0)), told("13.0", (7, 5))), (Some(Unfit::TooOld(7, 5)), None));
+        assert_eq!((told("12.8", (3, 5)), told("99.0", (42, 0))), (Some(Unfit::TooOld(5, 0)), None));
     }
 
     #[test]

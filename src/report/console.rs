@@ -53,6 +53,21 @@ impl Console {
         Console { format, level, ground: Some(ground), ..Self::early() }
     }
 
+    /// Kept in memory, without colours, for tests that read what a person would.
+    #[cfg(test)]
+    pub fn in_memory(ground: Option<Rc<Ground>>) -> Self {
+        Console { sink: Sink::Memory(Vec::new()), style: Style::default(), ground, ..Self::early() }
+    }
+
+    /// What was written to one in memory.
+    #[cfg(test)]
+    pub fn written(&self) -> String {
+        match &self.sink {
+            Sink::Memory(memory) => String::from_utf8_lossy(memory).into_owned(),
+            Sink::Stderr => String::new(),
+        }
+    }
+
     /// The same, but what is only worth knowing is not told.
     pub fn only_trouble(self) -> Self {
         Console { level: self.level.min(LogLevel::Warn), ..self }

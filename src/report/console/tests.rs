@@ -3,14 +3,11 @@ use crate::check::{Change, Facts, Remedy};
 use crate::exit::{Exit, Family};
 
 fn console(format: LogFormat, level: LogLevel) -> Console {
-    Console { sink: Sink::Memory(Vec::new()), style: Style::default(), format, level, ground: None }
+    Console { format, level, ..Console::in_memory(None) }
 }
 
 fn told(console: &Console) -> String {
-    match &console.sink {
-        Sink::Memory(memory) => String::from_utf8(memory.clone()).unwrap(),
-        Sink::Stderr => unreachable!(),
-    }
+    console.written()
 }
 
 fn finding(check: &str, status: Status, what: &str) -> Finding {

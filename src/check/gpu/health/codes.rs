@@ -83,6 +83,8 @@ pub const CUDA: &[Code] = &[
         "docker run --ulimit memlock=-1; on the host: options nvidia_uvm uvm_disable_hmm=1",
         false,
     ),
+    code(710, "an assertion of a program on the GPU does not hold", "look at the program that asked", false),
+    code(719, "the GPU failed in the middle of a program (Xid in the host's kernel log)", "try another node", true),
     code(801, "the GPU, or the virtual machine, does not support it", "another kind of node", false),
     code(
         802,

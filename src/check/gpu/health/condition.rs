@@ -2,7 +2,7 @@
 
 use super::{Health, codes};
 use crate::check::step::{Answer, Trouble};
-use crate::gpu::facts::{Gpu, nvml_code};
+use crate::gpu::facts::{Gpu, Outcome, nvml_code};
 use crate::gpu::{Brand, pci};
 use crate::show;
 
@@ -155,6 +155,29 @@ impl Health {
             Trouble::new(format!("NVLinks are down: {those}"))
                 .because("GPUs talk to each other more slowly, or through the host")
                 .advice("have the node looked at; try another one")
+                .passing(true),
+        )
+    }
+
+    /// Several GPUs that have nothing but PCI Express between them, with an IOMMU in the way.
+    pub(super) fn copies_directly(&mut self) -> Answer {
+        let linked = self.shown().any(|gpu| gpu.nvlinks.contains(&true)) || self.shown().count() < 2;
+        let proven = self.facts.peers.outcome == Outcome::Complete && !self.facts.peers.pairs.is_empty();
+        let avoided = self.gpus.environment.text("NCCL_P2P_DISABLE") == Some("1");
+        if linked || proven || avoided {
+            return Ok(());
+        }
+        let translated = |gpu: &Gpu| {
+            let bus = super::bus(gpu.pci.as_deref()?);
+            pci::translated(&self.gpus.root, &bus).then(String::new)
+        };
+        let Some(those) = self.those(translated) else { return Ok(()) };
+        self.found_mild(
+            Trouble::new(format!("an IOMMU translates what GPUs without NVLink copy to each other: {those}"))
+                .because("on bare metal NCCL hangs then, or copies arrive wrong")
+                .advice(
+                    "gpu.probe: full copies between all of them and compares; iommu=pt on the host; NCCL_P2P_DISABLE=1",
+                )
                 .passing(true),
         )
     }

@@ -162,4 +162,4 @@ impl Subject for Health {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

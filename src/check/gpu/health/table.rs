@@ -125,6 +125,14 @@ pub const STEPS: &[Step<Health>] = &[
         "a node with newer GPUs",
         Health::is_capable,
     ),
+    row(
+        "gpu.arch",
+        Warn,
+        Never,
+        "the CUDA that the image was built for compiles for GPUs like these",
+        "an image, or wheels, for a CUDA that does",
+        Health::is_known_to_cuda,
+    ),
     also("gpu.cuda", Fail, Never, Health::has_cuda),
     row(
         "gpu.ptx",
@@ -173,6 +181,14 @@ pub const STEPS: &[Step<Health>] = &[
         "all NVLinks of a GPU that has some are up",
         "have the node looked at",
         Health::is_linked,
+    ),
+    row(
+        "gpu.iommu",
+        Warn,
+        Always,
+        "where GPUs have no NVLink, no IOMMU translates their direct copies, or `gpu.probe: full` proved them",
+        "iommu=pt or off on the host; `NCCL_P2P_DISABLE=1`",
+        Health::copies_directly,
     ),
     row(
         "gpu.throttle",

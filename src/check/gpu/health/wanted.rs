@@ -4,6 +4,7 @@ use super::{Health, cuda};
 use crate::check::step::{Answer, Trouble};
 use crate::config::{CudaVersion, Version};
 use crate::gpu::facts::Gpu;
+use crate::gpu::{Unfit, unfit};
 use crate::show;
 
 impl Health {
@@ -53,6 +54,25 @@ impl Health {
                 .advice("choose a node with newer GPUs")
                 .found(),
         }
+    }
+
+    /// Binaries of one major capability run on all later ones of it, so that is what counts; PTX may help where there is some.
+    pub(super) fn is_known_to_cuda(&mut self) -> Answer {
+        let Some(image) = self.gpus.image().cloned() else { return Ok(()) };
+        let capability = |(major, minor): (u32, u32)| format!("compute capability {major}.{minor}");
+        let unknown = |gpu: &Gpu| unfit(&image.version, gpu.capability?).and(gpu.capability).map(capability);
+        let Some(those) = self.those(unknown) else { return Ok(()) };
+        let why = self.shown().find_map(|gpu| unfit(&image.version, gpu.capability?));
+        let advice = match why {
+            Some(Unfit::TooNew(first)) => format!("an image, or wheels, for CUDA {first} or newer"),
+            _ => "an image, or wheels, for an older CUDA; a node with newer GPUs".to_owned(),
+        };
+        let (version, from) = (&image.version, show::line(&image.from));
+        self.found_mild(
+            Trouble::new(format!("CUDA {version}, which the image is for ({from}), does not compile for {those}"))
+                .because("`no kernel image is available for execution on the device` (209), unless it brings PTX")
+                .advice(advice),
+        )
     }
 
     /// The CUDA of the library that a program finds; with cuda-compat that is more than the kernel's driver alone has.

@@ -1,10 +1,13 @@
 //! Machines and containers as short descriptions, and what the checks say about each, word by word: the files beside this one. A
-//! description is laid out below a directory that stands for the machine; what files cannot be (a device that is refused, a limit)
-//! is put in its place. `UPDATE_SCENARIOS=1 cargo test scenarios` writes what they say now; read the difference.
+//! description is laid out below a directory that stands for the machine; what files cannot be (a device that is refused, a limit, the
+//! driver's answers) is put in its place. What is said is the console's text, and below it (`=`) what the JSON report has of the same.
+//! `UPDATE_SCENARIOS=1 cargo test scenarios` writes what they say now; read the difference.
 
+use super::super::health::{self, tests::well};
 use super::*;
 use crate::config::{Options, Sources, load};
-use crate::report::Report;
+use crate::gpu::facts::Facts as Driver;
+use crate::report::{Console, Report};
 use std::fmt::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -21,6 +24,8 @@ struct Machine {
     refused: Vec<(String, Errno)>,
     mounts: String,
     files: Option<u64>,
+    /// What is different in the driver's answers, part by part; none: it is not asked.
+    answers: Option<Vec<(Vec<String>, serde_json::Value)>>,
 }
 
 impl Machine {
@@ -29,8 +34,8 @@ impl Machine {
         let mounts = "1 0 0:1 / / rw - overlay overlay rw\n".to_owned();
         let directory = tempfile::tempdir().unwrap();
         // No limit of this process matters unless a scenario says so.
-        let mut machine =
-            Machine { directory, variables, set: Vec::new(), refused: Vec::new(), mounts, files: Some(1024) };
+        let (set, refused, files, answers) = (Vec::new(), Vec::new(), Some(1024), None);
+        let mut machine = Machine { directory, variables, set, refused, mounts, files, answers };
         text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).for_each(|line| machine.add(line));
         machine.write("/proc/self/mountinfo", machine.mounts.as_bytes());
         machine
@@ -69,6 +74,13 @@ impl Machine {
             ("refuse", [path, errno]) => {
                 let errno = if *errno == "EPERM" { Errno::EPERM } else { Errno::EACCES };
                 self.refused.push(((*path).to_owned(), errno));
+            }
+            ("asked", _) => self.answers = Some(Vec::new()),
+            ("answer", [part, ..]) => {
+                let value =
+                    serde_json::from_str(rest.split_once(' ').unwrap().1).unwrap_or_else(|e| panic!("{rest}: {e}"));
+                let path = part.split('.').map(str::to_owned).collect();
+                self.answers.get_or_insert_default().push((path, value));
             }
             ("limit", [files]) => self.files = files.parse().ok(),
             ("mount", [path]) => writeln!(self.mounts, "50 1 8:1 /host{path} {path} ro - ext4 /dev/sda1 ro").unwrap(),
@@ -115,8 +127,24 @@ impl Machine {
         }
     }
 
-    /// What the checks of GPUs say, as a report.
-    fn report(&self) -> serde_json::Value {
+    /// What the driver told: two GPUs in the best of health, but for what is different.
+    fn driver(&self) -> Option<Driver> {
+        let mut told = serde_json::to_value(well()).unwrap();
+        for (path, value) in self.answers.as_ref()? {
+            let mut part = &mut told;
+            for step in path {
+                part = match step.parse::<usize>() {
+                    Ok(number) => &mut part[number],
+                    Err(_) => &mut part[step],
+                };
+            }
+            *part = value.clone();
+        }
+        Some(serde_json::from_value(told).unwrap())
+    }
+
+    /// What the checks of GPUs say: to a person, and as a report.
+    fn told(&self) -> String {
         let root = Root::at(self.directory.path());
         let environment: Environment = self.variables.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         let options = Options { set: self.set.clone(), ..Options::default() };
@@ -126,17 +154,23 @@ impl Machine {
         let mut scene = Scene::of(loaded, environment, Vec::new());
         scene.root = root;
         let line = forward_compat(&mut scene);
-        let mut gpus = Gpus::of(&scene, &scene.ground());
+        let driver = self.driver();
+        let mut gpus = Gpus { is_told_later: driver.is_some(), ..Gpus::of(&scene, &scene.ground()) };
         let mut presence = gpu::look(&scene.root, scene.ground().devices());
         presence.nodes.iter_mut().for_each(|node| node.refused = self.refusal(&node.path).or(node.refused));
         presence.controls.iter_mut().for_each(|one| one.refused = self.refusal(one.path).or(one.refused));
         gpus.presence = OnceCell::from(presence);
         gpus.files = OnceCell::from(self.files);
-        let findings = walk(STEPS, &Rules::new(&scene.settings.checks, None), &mut gpus);
+        let rules = Rules::new(&scene.settings.checks, None);
+        let mut findings = walk(STEPS, &rules, &mut gpus);
+        findings.retain(|finding| !finding.what.is_empty());
+        findings.extend(driver.into_iter().flat_map(|driver| health::judge(&scene, &rules, driver)));
+        let mut console = Console::in_memory(Some(scene.ground()));
+        line.iter().for_each(|line| console.line(line));
+        findings.iter().for_each(|finding| console.finding(finding));
         let report = Report::new(&scene, None, &findings, SystemTime::now()).to_json();
-        let mut report: serde_json::Value = serde_json::from_str(&report).unwrap();
-        report["line"] = line.into();
-        report
+        let quoted = |text: String| text.lines().map(|line| format!("> {line}\n")).collect::<String>();
+        quoted(console.written()) + &quoted(reported(&serde_json::from_str(&report).unwrap(), &findings))
     }
 
     fn refusal(&self, path: &str) -> Option<Errno> {
@@ -144,22 +178,21 @@ impl Machine {
     }
 }
 
-/// The report as a person reads it, and the exit code of the start.
-fn told(report: &serde_json::Value) -> String {
+/// What a program reads of the findings, and the exit code of the start. Their words are those that a person reads.
+fn reported(report: &serde_json::Value, findings: &[Finding]) -> String {
     let mut text = String::new();
-    let of = |value: &serde_json::Value, name: &str| value[name].as_str().map(str::to_owned);
-    if let Some(line) = of(report, "line") {
-        writeln!(text, "> {line}").unwrap();
+    let rows = report["findings"].as_array().unwrap();
+    assert_eq!(rows.len(), findings.len());
+    for (row, finding) in rows.iter().zip(findings) {
+        assert_eq!(
+            (row["what"].as_str(), row["because"].as_str()),
+            (Some(finding.what.as_str()), finding.because.as_deref())
+        );
+        assert_eq!(row["remedy"].as_array().map(Vec::len), Some(finding.remedy.len()));
+        let word = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+        writeln!(text, "= {} {}", word("status"), word("check")).unwrap();
     }
-    for finding in report["findings"].as_array().unwrap() {
-        let word = |name| of(finding, name).unwrap_or_default();
-        writeln!(text, "> {:<5} {:<14} {}", word("status"), word("check"), word("what")).unwrap();
-        of(finding, "because").iter().for_each(|because| writeln!(text, ">       because        {because}").unwrap());
-        for remedy in finding["remedy"].as_array().unwrap() {
-            writeln!(text, ">       →              {}", remedy.as_str().unwrap()).unwrap();
-        }
-    }
-    writeln!(text, "> exit {}", report["exit"]).unwrap();
+    writeln!(text, "= exit {}", report["exit"]).unwrap();
     text
 }
 
@@ -170,7 +203,7 @@ fn directory() -> PathBuf {
 /// Every scenario of every file: its name, its description, what is expected.
 fn scenarios(text: &str) -> Vec<(&str, String, String)> {
     let part = |text: &str, answers: bool| {
-        let lines = text.lines().filter(|line| line.starts_with("> ") == answers && !line.is_empty());
+        let lines = text.lines().filter(|line| line.starts_with('>') == answers && !line.is_empty());
         lines.map(|line| format!("{line}\n")).collect::<String>()
     };
     let sections = text.split("== ").skip(1).filter_map(|section| section.split_once('\n'));
@@ -186,7 +219,7 @@ fn every_scenario_is_told_as_it_is_written() {
         let text = std::fs::read_to_string(&file).unwrap();
         let mut written = text.split("== ").next().unwrap().to_owned();
         for (name, description, expected) in scenarios(&text) {
-            let now = told(&Machine::described(&description).report());
+            let now = Machine::described(&description).told();
             assert!(update || now == expected, "{}: {name}\n{now}\nis not\n{expected}", file.display());
             write!(written, "== {name}\n{description}{now}\n").unwrap();
         }
@@ -202,11 +235,9 @@ fn every_check_has_a_scenario_in_which_it_speaks() {
         .unwrap()
         .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
         .collect();
-    for step in STEPS {
-        let speaks = all.lines().any(|line| {
-            let mut words = line.split_whitespace().skip(1);
-            matches!(words.next(), Some("warn" | "fail")) && words.next() == Some(step.check.id)
-        });
-        assert!(speaks, "{} never speaks in a scenario", step.check.id);
+    let known = STEPS.iter().map(|step| step.check.id).chain(health::STEPS.iter().map(|step| step.check.id));
+    for id in known {
+        let speaks = |status: &str| all.contains(&format!("> = {status} {id}\n"));
+        assert!(speaks("warn") || speaks("fail"), "{id} never speaks in a scenario");
     }
 }

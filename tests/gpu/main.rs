@@ -7,9 +7,14 @@ mod facts;
 mod failing;
 mod fakes;
 mod forbidden;
+mod overlap;
 mod places;
 mod proofs;
 mod starts;
+
+#[allow(dead_code, reason = "each test has its own part of it")]
+#[path = "../support/wheel.rs"]
+mod wheel;
 
 #[allow(dead_code, reason = "each test has its own part of it")]
 #[path = "../support/fuse.rs"]

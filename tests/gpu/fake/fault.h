@@ -1,4 +1,4 @@
-// What a fake library does at a call: FAKE_AT=name or name:gpu says where, FAKE_DO what (hang, hangterm, stuck: on the file FAKE_STUCK, slow, crash, abort, exit, noise, or a code).
+// What a fake library does at a call: FAKE_AT=name or name:gpu says where, FAKE_DO what (hang, hangterm, stuck: on the file FAKE_STUCK, slow, meet: see `meet`, crash, abort, exit, noise, or a code).
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
@@ -19,6 +19,32 @@ static int is_at(const char *name, int gpu) {
     return at && (!strcmp(at, name) || !strcmp(at, with_gpu));
 }
 
+static void note(const char *name, const char *line) {
+    FILE *log = fopen(name, "a");
+    if (!log) return;
+    fprintf(log, "%s\n", line);
+    fclose(log);
+}
+
+// Says in the file FAKE_MEET that it begins, and answers when that has the line "package served"; gives up after a minute.
+static int meet(void) {
+    const char *name = getenv("FAKE_MEET");
+    note(name, "driver begins");
+    for (int tries = 0; tries < 6000; tries++) {
+        char text[4096] = "";
+        FILE *log = fopen(name, "r");
+        size_t length = log ? fread(text, 1, sizeof text - 1, log) : 0;
+        if (log) fclose(log);
+        text[length] = 0;
+        if (strstr(text, "package served\n")) {
+            note(name, "driver answers");
+            return 0;
+        }
+        usleep(10000);
+    }
+    return 999;
+}
+
 // 0, or the code that the call has to give.
 static int fault(const char *name, int gpu) {
     const char *what = getenv("FAKE_DO");
@@ -31,6 +57,7 @@ static int fault(const char *name, int gpu) {
         fprintf(stderr, "libcuda: assertion failed\n");
         abort();
     }
+    if (!strcmp(what, "meet")) return meet();
     if (!strcmp(what, "slow")) usleep(1500000);
     if (!strcmp(what, "crash")) raise(SIGSEGV);
     if (!strcmp(what, "exit")) exit(0);

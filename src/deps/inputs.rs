@@ -11,7 +11,7 @@ use crate::exit::{Exit, Family};
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Longest requirement file. Nobody writes one by hand; more is not a requirement file.
 const FILE_MAX: u64 = 16 << 20;
@@ -76,6 +76,7 @@ fn read(files: &[PathBuf], option: &str, environment: &Environment) -> Result<In
         redactor: Redactor::for_environment(environment),
         digest: Digest::default(),
         seen: Vec::new(),
+        open: Vec::new(),
         found: Inputs::default(),
     };
     for file in files {
@@ -92,13 +93,19 @@ struct Reader<'a> {
     digest: Digest,
     /// The files that were read, and whether as constraints.
     seen: Vec<(PathBuf, bool)>,
+    /// Those among them that are being read: each names the next.
+    open: Vec<PathBuf>,
     found: Inputs,
 }
 
 impl Reader<'_> {
     /// One file. `written` is how it was named, `from` where.
     fn file(&mut self, option: &str, written: &str, path: &Path, from: Option<&str>) -> Result<()> {
-        let known = (path.to_owned(), option == "-c");
+        let known = (plain(path), option == "-c");
+        if self.open.contains(&known.0) {
+            // uv passes over it, older versions of pip never come back, newer ones refuse it.
+            self.doubt(format!("{} names itself", path.display()));
+        }
         if self.seen.contains(&known) {
             return Ok(());
         }
@@ -107,14 +114,21 @@ impl Reader<'_> {
         if !self.found.files.iter().any(|known| known == path) {
             self.found.files.push(path.to_owned());
         }
+        self.open.push(plain(path));
+        self.content(option, written, path, &bytes)?;
+        self.open.pop();
+        Ok(())
+    }
+
+    fn content(&mut self, option: &str, written: &str, path: &Path, bytes: &[u8]) -> Result<()> {
         self.digest.add(option, written);
         if manifest::kind(path) != Kind::Requirements {
-            self.project(&bytes, path);
+            self.project(bytes, path);
             return Ok(());
         }
-        self.encoding(&bytes, path)?;
+        self.encoding(bytes, path)?;
         let variable = |name: &str| self.environment.text(name).map(str::to_owned);
-        for line in requirements::read(&bytes, &variable) {
+        for line in requirements::read(bytes, &variable) {
             // Without user and password: a token that is new every day changes nothing about the packages.
             self.digest.add("line", self.redactor.text(&line.text));
             self.line(&line, path, option == "-c")?;
@@ -158,6 +172,10 @@ impl Reader<'_> {
     fn line(&mut self, line: &Line, file: &Path, constraint: bool) -> Result<()> {
         let place = format!("{}:{}", file.display(), line.number);
         let beside = file.parent().unwrap_or(Path::new("/"));
+        self.found.for_pip.extend(line.for_pip.map(|what| format!("{what} in {place}")));
+        if constraint && line.items.iter().any(has_extras) {
+            self.doubt(format!("{place}: {}: a constraint cannot have extras", line.text));
+        }
         for item in &line.items {
             self.found
                 .for_pip
@@ -214,6 +232,18 @@ impl Reader<'_> {
             self.found.unknown = Some(format!("{} has too many files", path.display()));
         }
     }
+}
+
+/// A path by which a file is known again, even where each file that is named leads up and down once more.
+fn plain(path: &Path) -> PathBuf {
+    let leads_up = path.components().any(|part| part == Component::ParentDir);
+    let real = leads_up.then(|| path.canonicalize().ok()).flatten();
+    real.unwrap_or_else(|| path.to_owned())
+}
+
+/// For uv that is no matter; pip refuses it.
+fn has_extras(item: &Item) -> bool {
+    matches!(item, Item::Requirement(text) if requirements::without_options(text).split(';').next().is_some_and(|text| text.contains('[')))
 }
 
 /// Adds names, sizes and times of a file or of a directory's files; whether all could be looked at.
@@ -337,10 +367,14 @@ mod tests {
     #[test]
     fn a_loop_ends_and_only_requirements_count() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), "requirements.txt", "-r requirements.txt\n-c pins.txt\n--pre\n");
-        write(dir.path(), "pins.txt", "numpy==1\n");
-        let found = gather(&[dir.path().join("requirements.txt")], &Environment::default()).unwrap();
-        assert_eq!((found.files.len(), found.requirements), (2, 0));
+        let here = dir.path().file_name().unwrap().to_str().unwrap();
+        for again in ["requirements.txt".to_owned(), format!("../{here}/requirements.txt")] {
+            write(dir.path(), "requirements.txt", &format!("-r {again}\n-c pins.txt\n--pre\n"));
+            write(dir.path(), "pins.txt", "numpy==1\n");
+            let found = gather(&[dir.path().join("requirements.txt")], &Environment::default()).unwrap();
+            assert_eq!(found.requirements, 0);
+            assert!(found.doubt.is_some_and(|why| why.contains("names itself")), "{again}");
+        }
     }
 
     #[test]
@@ -355,6 +389,9 @@ mod tests {
             (vec!["numpy==1".into(), "a[b]>=1".into()], vec!["numpy==1".into()])
         );
         assert!(found.asked[1].place.ends_with("requirements.txt:3") && found.doubt.is_none());
+        write(dir.path(), "pins.txt", "numpy[x]==1 ; python_version > '3'\n");
+        let found = gather(&[dir.path().join("requirements.txt")], &Environment::default()).unwrap();
+        assert!(found.doubt.is_some_and(|why| why.contains("cannot have extras")));
         write(dir.path(), "pins.txt", "-e lib\n");
         let found = gather(&[dir.path().join("requirements.txt")], &Environment::default()).unwrap();
         assert!(found.doubt.is_some_and(|why| why.contains("pins.txt:1")));

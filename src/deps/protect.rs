@@ -122,17 +122,19 @@ fn is_the_images(name: &Name, version: &Version, choice: Choice<'_>) -> bool {
         || (name.as_str() == "numpy" && choice.installed.iter().any(|found| is_any(&found.name, &FRAMEWORKS)))
 }
 
+/// Whether a name is what a pattern means. In place: hundreds of names are held against each of the patterns.
 fn is_like(name: &Name, pattern: &str) -> bool {
     let normal = |byte: u8| if matches!(byte, b'_' | b'.') { b'-' } else { byte.to_ascii_lowercase() };
-    // Hundreds of names are held against each of the patterns: most differ in the first letter.
-    if pattern.bytes().next().map(normal).filter(|first| *first != b'*') != name.as_str().bytes().next()
-        && pattern != "*"
-    {
-        return false;
+    let (mut letters, mut pattern) = (name.as_str().bytes(), pattern.bytes());
+    while let Some(byte) = pattern.next() {
+        if byte == b'*' && pattern.len() == 0 {
+            return true;
+        }
+        if letters.next() != Some(normal(byte)) {
+            return false;
+        }
     }
-    let (name, start) = (name.as_str(), pattern.strip_suffix('*').unwrap_or(pattern));
-    let long_enough = if start == pattern { name.len() == start.len() } else { name.len() >= start.len() };
-    long_enough && start.bytes().map(normal).eq(name.bytes().take(start.len()))
+    letters.next().is_none()
 }
 
 /// What the constraint files of pip's settings and of uv's variables name with exactly one version.

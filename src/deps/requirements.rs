@@ -10,6 +10,8 @@ pub struct Line {
     pub text: String,
     /// What it asks for.
     pub items: Vec<Item>,
+    /// What about the way it is written only pip can read.
+    pub for_pip: Option<&'static str>,
 }
 
 /// What a line asks for.
@@ -29,7 +31,7 @@ pub enum Item {
 
 /// All lines of a file. `variable` gives the value for `${NAME}`; without one the text stays as it is written.
 pub fn read(bytes: &[u8], variable: &dyn Fn(&str) -> Option<String>) -> Vec<Line> {
-    join(&decode(bytes)).into_iter().filter_map(|(number, line)| parse(number, &line, variable)).collect()
+    join(&decode(bytes)).iter().filter_map(|line| parse(line, variable)).collect()
 }
 
 /// As text: UTF-8 or UTF-16 with a byte order mark, else UTF-8. In any other encoding only names and versions are right, which
@@ -88,35 +90,86 @@ pub fn has_odd_line_ends(text: &str) -> bool {
     text.contains(['\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'])
 }
 
+/// Lines that belong together.
+#[derive(Default)]
+struct Joined {
+    /// Where they begin.
+    number: usize,
+    text: String,
+    /// They are more than one.
+    joined: bool,
+    /// One of them goes on with something other than a hash.
+    within: bool,
+}
+
 /// Puts lines together that end with a backslash. A comment ends such a line, even one with a backslash of its own.
-fn join(text: &str) -> Vec<(usize, String)> {
+fn join(text: &str) -> Vec<Joined> {
     let mut lines = Vec::new();
-    let mut open: Option<(usize, String)> = None;
+    let mut open: Option<Joined> = None;
     for (number, line) in text.replace("\r\n", "\n").split(['\n', '\r']).enumerate() {
-        let (start, mut whole) = open.take().unwrap_or((number + 1, String::new()));
         let comment = line.trim_start().starts_with('#');
+        let mut whole = open.take().map_or_else(
+            || Joined { number: number + 1, ..Joined::default() },
+            |begun| Joined { joined: true, within: begun.within || !(comment || is_hash(line)), ..begun },
+        );
         match line.strip_suffix('\\').filter(|_| !comment) {
             Some(begun) => {
-                whole.push_str(begun);
-                open = Some((start, whole));
+                whole.text.push_str(begun);
+                open = Some(whole);
             }
             None => {
-                whole.push_str(if comment { "" } else { line });
-                lines.push((start, whole));
+                whole.text.push_str(if comment { "" } else { line });
+                lines.push(whole);
             }
         }
     }
-    lines.extend(open);
+    lines.extend(open.map(|begun| Joined { joined: true, within: true, ..begun }));
     lines
 }
 
-fn parse(number: usize, line: &str, variable: &dyn Fn(&str) -> Option<String>) -> Option<Line> {
-    let text = expand(without_comment(line).trim(), variable);
-    let items = match text.chars().next()? {
-        '-' => options(&words(&text)),
-        _ => vec![Item::Requirement(text.clone())],
+fn is_hash(line: &str) -> bool {
+    line.trim_start().starts_with("--hash")
+}
+
+fn parse(line: &Joined, variable: &dyn Fn(&str) -> Option<String>) -> Option<Line> {
+    let written = without_comment(&line.text).trim();
+    let text = expand(written, variable);
+    let (items, for_pip) = match text.chars().next()? {
+        '-' => {
+            let words = words(&text);
+            (options(&words), odd_option(line, &words))
+        }
+        _ => (vec![Item::Requirement(text.clone())], odd_requirement(line, written, &text)),
     };
-    Some(Line { number, text, items })
+    Some(Line { number: line.number, text, items, for_pip })
+}
+
+/// uv takes all that follows an option in its line for the option's value.
+fn odd_option(line: &Joined, words: &[String]) -> Option<&'static str> {
+    let (first, rest) = words.split_first()?;
+    let is_short = !first.starts_with("--");
+    let takes_lists = ["--no-binary", "--only-binary"].iter().any(|option| first.starts_with(option));
+    match () {
+        () if line.joined => Some("an option in two lines"),
+        () if is_short && first.len() > 2 && !first.get(2..)?.starts_with('=') => {
+            Some("an option without a blank behind it")
+        }
+        () if rest.len() > usize::from(!first.contains('=')) => Some("more than one option in a line"),
+        () if takes_lists && words.iter().any(|word| word.contains(',')) => Some("a list behind an option"),
+        () if line.text.contains('\\') => Some("a backslash"),
+        () => None,
+    }
+}
+
+/// uv joins lines before a hash only, and knows variables in URLs and paths only.
+fn odd_requirement(line: &Joined, written: &str, text: &str) -> Option<&'static str> {
+    match () {
+        () if line.within => Some("a requirement in two lines"),
+        () if written != text && !text.contains("://") && local_path(text).is_none() => {
+            Some("a variable in a requirement")
+        }
+        () => None,
+    }
 }
 
 /// A `#` begins a comment at the start of a line or after a blank: URLs have fragments.

@@ -1,112 +1,144 @@
 //! The answer "all is there" against the answers of uv and pip themselves, on generated sets of packages: what is called satisfied
-//! without an installer has to be satisfied for both. `TRAINIT_TEST_CASES=5000` tries more of them.
+//! without an installer has to be satisfied for both, and what is not must not be for both. `TRAINIT_TEST_CASES=5000` tries more of
+//! them, `TRAINIT_TEST_SEED=8` others.
+
+#[path = "differ/cases.rs"]
+mod cases;
 
 use crate::bench::Bench;
 use crate::possible;
-use std::fmt::Write;
-use std::path::Path;
-use std::process::{Command, Output};
+use cases::Dice;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use trainit::config::Settings;
 use trainit::deps::{self, Request};
 use trainit::environment::Environment;
 use trainit::sys::Root;
 
-/// pip takes a second for each case; it is asked for so many of them.
-const BY_PIP: usize = 12;
-
-const VERSIONS: [&str; 9] = ["1.0", "1.0.post1", "1.5", "2.0", "2.0rc1", "2.0+cu126", "1!0.5", "2.0.dev3", "2024.1"];
-const WISHES: [&str; 14] = [
-    "",
-    "==1.0",
-    ">=1.0",
-    "<2",
-    "~=1.0",
-    "!=1.5",
-    "==2.*",
-    ">=1.0,<2.0",
-    "==2.0",
-    ">1.0",
-    ">=2.0rc1",
-    "<=1.5",
-    "==2.0+cu126",
-    "===1.0",
-];
-const CONDITIONS: [&str; 7] = [
-    "",
-    "",
-    "",
-    "; python_version >= '3.8'",
-    "; sys_platform == 'win32'",
-    "; platform_machine != 'x' and os_name == 'posix'",
-    "; extra == 'more'",
-];
-
-/// Numbers that are the same every time (Knuth's generator, its upper bits).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % end
-    }
-
-    fn of<'a>(&mut self, all: &[&'a str]) -> &'a str {
-        all[self.below(all.len())]
-    }
-
-    fn requirement(&mut self) -> String {
-        let extra = if self.below(4) == 0 { "[more]" } else { "" };
-        format!("p{}{extra}{}", self.below(8), self.of(&WISHES))
-    }
-}
-
-/// Packages that are metadata and nothing else; the requirements that go with them.
-fn lay_out(dice: &mut Dice, site: &Path) -> String {
-    for entry in std::fs::read_dir(site).unwrap().flatten() {
-        if entry.file_name().to_string_lossy().starts_with('p')
-            && !entry.file_name().to_string_lossy().starts_with("pip")
-        {
-            std::fs::remove_dir_all(entry.path()).unwrap();
-        }
-    }
-    for number in 0..8 {
-        if dice.below(5) == 0 {
-            continue;
-        }
-        let version = dice.of(&VERSIONS);
-        let info = site.join(format!("p{number}-{version}.dist-info"));
-        let mut text = format!("Metadata-Version: 2.1\nName: p{number}\nVersion: {version}\nProvides-Extra: more\n");
-        for _ in 0..dice.below(3) {
-            let _ = writeln!(text, "Requires-Dist: {} {}", dice.requirement(), dice.of(&CONDITIONS));
-        }
-        std::fs::create_dir(&info).unwrap();
-        std::fs::write(info.join("METADATA"), text).unwrap();
-        std::fs::write(info.join("RECORD"), "").unwrap();
-        std::fs::write(info.join("INSTALLER"), "pip\n").unwrap();
-    }
-    (0..1 + dice.below(3)).map(|_| format!("{} {}\n", dice.requirement(), dice.of(&CONDITIONS[..6]))).collect()
-}
-
 /// Yes, no, or none where it is left to an installer.
 fn own_answer(request: &Request<'_>) -> Option<bool> {
-    let status = deps::status(request).unwrap().unwrap();
+    let status = deps::status(request).unwrap()?;
     let unknown = status.why.as_ref().is_some_and(|why| why.contains("the installer has to look"));
     (!unknown).then_some(status.current)
 }
 
-fn says(output: &Output, word: &str) -> bool {
-    let said = [output.stdout.as_slice(), &output.stderr].concat();
-    String::from_utf8_lossy(&said).contains(word)
+/// pip in a process of its own that answers again and again: starting it takes longer than what it does.
+struct Pip(Child);
+
+impl Pip {
+    fn start(python: &Path) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/deps/ask_pip.py");
+        let mut command = Command::new(python);
+        command.arg(script).env_clear().env("PIP_CONFIG_FILE", "/dev/null");
+        Pip(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// Whether all is there, and what was said.
+    fn ask(&mut self, file: &Path) -> (bool, String) {
+        writeln!(self.0.stdin.as_mut().unwrap(), "{}", file.display()).unwrap();
+        let mut line = String::new();
+        BufReader::new(self.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
 }
 
-/// What is laid out, for people.
-fn there(site: &Path) -> String {
-    let metadata = std::fs::read_dir(site).unwrap().flatten().map(|entry| entry.path().join("METADATA"));
-    let ours = metadata
-        .filter(|file| !file.to_string_lossy().contains("pip-"))
-        .filter_map(|file| std::fs::read_to_string(file).ok());
-    let words = |text: String| text.lines().skip(1).map(|line| format!("{line}  ")).collect::<String>() + "\n";
-    ours.map(words).collect()
+impl Drop for Pip {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+struct Uv {
+    python: PathBuf,
+    cache: PathBuf,
+}
+
+impl Uv {
+    /// Whether all is there, and what was said. Lines that it cannot read at all are pip's alone.
+    fn ask(&self, file: &Path) -> (Option<bool>, String) {
+        let mut uv = Command::new(crate::bench::uv().unwrap());
+        uv.args(["pip", "install", "--offline", "--no-config", "--dry-run", "--no-index", "-r"]).arg(file);
+        let uv = uv.arg("--python").arg(&self.python).env("UV_CACHE_DIR", &self.cache).output().unwrap();
+        let said = String::from_utf8_lossy(&[uv.stdout, uv.stderr].concat()).into_owned();
+        let satisfied = uv.status.success() && said.contains("Would make no changes");
+        ((!said.contains("Couldn't parse requirement in")).then_some(satisfied), said)
+    }
+}
+
+fn wish(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// A place with an environment that trainit knows, and the installers to ask.
+struct Trial {
+    bench: Bench,
+    environment: Environment,
+    settings: Settings,
+    uv: Uv,
+    pip: Pip,
+    /// Answers of no, of yes, left to an installer, and satisfied among these.
+    seen: [usize; 4],
+    wrong: Vec<String>,
+}
+
+impl Trial {
+    fn new() -> Self {
+        let bench = Bench::with_venv();
+        bench.code("requirements.txt", "tiny\n");
+        bench.start().installer("uv").run();
+        bench.take_away(&["tiny"]);
+        let environment =
+            bench.start().environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut settings = Settings::default();
+        // Neither pip nor uv knows what an image keeps.
+        settings.deps_protect.value.clear();
+        let uv = Uv { python: bench.python(), cache: bench.path("home") };
+        let pip = Pip::start(&bench.python());
+        Trial { bench, environment, settings, uv, pip, seen: [0; 4], wrong: Vec::new() }
+    }
+
+    fn own_answer(&self) -> Option<bool> {
+        let (root, code) = (Root::at(self.bench.path("container")), self.bench.path("code"));
+        own_answer(&Request {
+            root: &root,
+            settings: &self.settings,
+            environment: &self.environment,
+            workdir: code.clone(),
+            code,
+            command: &["python".into(), "train.py".into()],
+            by_mode: false,
+            kind: Default::default(),
+        })
+    }
+
+    /// Holds one answer against those of the installers. They need not be asked for what both of them would install.
+    fn hold(&mut self, case: &str) {
+        let file = self.bench.path("code/requirements.txt");
+        let own = self.own_answer();
+        self.seen[own.map_or(2, usize::from)] += 1;
+        let (by_uv, said_uv) = self.uv.ask(&file);
+        if own == Some(false) && by_uv == Some(false) {
+            return;
+        }
+        let (by_pip, said_pip) = self.pip.ask(&file);
+        let both = by_uv != Some(false) && by_pip;
+        self.seen[3] += usize::from(own.is_none() && both);
+        if own == Some(true) && !both || own == Some(false) && both {
+            let told = cases::told(&self.bench.site(), &self.bench.path("code"));
+            let answers = format!("we say {own:?}, uv {by_uv:?}, pip {by_pip}");
+            self.wrong.push(format!("{case}: {answers}\n{told}uv: {said_uv}pip: {said_pip}"));
+        }
+    }
+
+    fn end(self) -> [usize; 4] {
+        let Trial { seen, wrong, .. } = self;
+        println!("{} no, {} yes, {} left to an installer, {} of these satisfied", seen[0], seen[1], seen[2], seen[3]);
+        let some = wrong.iter().take(10).map(String::as_str).collect::<Vec<_>>().join("\n");
+        assert!(wrong.is_empty(), "{} wrong, as\n{some}", wrong.len());
+        seen
+    }
 }
 
 #[test]
@@ -114,53 +146,33 @@ fn what_is_called_satisfied_is_satisfied_for_uv_and_for_pip() {
     if !possible(true) {
         return;
     }
-    let count: usize = std::env::var("TRAINIT_TEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(120);
-    let bench = Bench::with_venv();
-    bench.code("requirements.txt", "tiny\n");
-    bench.start().installer("uv").run();
-    bench.take_away(&["tiny"]);
-    let environment: Environment =
-        bench.start().environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let (root, mut settings) = (Root::at(bench.path("container")), Settings::default());
-    // Neither pip nor uv knows what an image keeps.
-    settings.deps_protect.value.clear();
-    let command = ["python".into(), "train.py".into()];
-    let code = bench.path("code");
-    let request = Request {
-        root: &root,
-        settings: &settings,
-        environment: &environment,
-        workdir: code.clone(),
-        code: code.clone(),
-        command: &command,
-        by_mode: false,
-        kind: Default::default(),
-    };
-    let file = code.join("requirements.txt");
-    let offline = ["install", "--dry-run", "--no-index", "-r"];
-    let (mut dice, mut seen, mut by_pip) = (Dice(7), [0; 3], 0);
+    let (count, mut dice) = (wish("TRAINIT_TEST_CASES", 300) as usize, Dice(wish("TRAINIT_TEST_SEED", 7)));
+    let mut trial = Trial::new();
     for number in 0..count {
-        let text = lay_out(&mut dice, &bench.site());
-        std::fs::write(&file, &text).unwrap();
-        let own = own_answer(&request);
-        seen[own.map_or(2, usize::from)] += 1;
-        let mut uv = Command::new(crate::bench::uv().unwrap());
-        uv.args(["pip", "--offline", "--no-config"]).args(offline).arg(&file).arg("--python").arg(bench.python());
-        let uv = uv.env("UV_CACHE_DIR", bench.path("home")).output().unwrap();
-        let satisfied = uv.status.success() && says(&uv, "Would make no changes");
-        let told = format!("case {number}:\n{text}{}", there(&bench.site()));
-        assert!(own != Some(true) || satisfied, "{told}: uv says {}", String::from_utf8_lossy(&uv.stderr));
-        if own == Some(satisfied) && (by_pip >= BY_PIP * count.div_ceil(120) || own == Some(false)) {
-            continue;
-        }
-        by_pip += usize::from(own == Some(true));
-        let mut pip = Command::new(bench.python());
-        let pip = pip.args(["-m", "pip", "--disable-pip-version-check"]).args(offline).arg(&file).output().unwrap();
-        let satisfied = pip.status.success() && !says(&pip, "Would install");
-        assert!(own != Some(true) || satisfied, "{told}: pip says {}", String::from_utf8_lossy(&pip.stderr));
-        // What uv takes for satisfied and we do not, pip does not either.
-        assert!(own != Some(false) || !satisfied, "{told}: pip is content, too");
+        cases::lay_out(&mut dice, &trial.bench.site(), &trial.bench.path("code"));
+        trial.hold(&format!("case {number}"));
     }
-    println!("{} no, {} yes, {} left to an installer; pip was asked for {by_pip}", seen[0], seen[1], seen[2]);
+    let seen = trial.end();
     assert!(seen[0] > count / 10 && seen[1] > count / 20, "{seen:?}");
+}
+
+#[test]
+fn odd_files_are_answered_as_uv_and_pip_answer() {
+    if !possible(true) {
+        return;
+    }
+    let mut trial = Trial::new();
+    cases::lay_out_for_odd(&trial.bench.site(), &trial.bench.path("code"));
+    for text in cases::ODD {
+        trial.bench.code("requirements.txt", text);
+        trial.hold(&format!("{:?}", String::from_utf8_lossy(text)));
+    }
+    for text in cases::ODD_FOR_PIP {
+        trial.bench.code("requirements.txt", text);
+        let file = trial.bench.path("code/requirements.txt");
+        let (own, (by_uv, _), (by_pip, _)) = (trial.own_answer(), trial.uv.ask(&file), trial.pip.ask(&file));
+        assert!(own == Some(true) && by_pip && by_uv != Some(true), "{:?}", String::from_utf8_lossy(text));
+    }
+    let seen = trial.end();
+    assert!(seen.iter().all(|count| *count > 5), "{seen:?}");
 }

@@ -60,7 +60,10 @@ enum Variable {
     Kernel,
 }
 
+/// The usual ones first.
 const VARIABLES: [(&str, Variable); 19] = [
+    ("extra", Variable::Extra),
+    ("python_version", Variable::PythonVersion),
     ("os_name", Variable::OsName),
     ("os.name", Variable::OsName),
     ("sys_platform", Variable::SysPlatform),
@@ -71,18 +74,16 @@ const VARIABLES: [(&str, Variable); 19] = [
     ("platform.python_implementation", Variable::PlatformPythonImplementation),
     ("python_implementation", Variable::PlatformPythonImplementation),
     ("platform_system", Variable::PlatformSystem),
-    ("python_version", Variable::PythonVersion),
     ("python_full_version", Variable::PythonFullVersion),
     ("implementation_name", Variable::ImplementationName),
     ("implementation_version", Variable::ImplementationVersion),
-    ("extra", Variable::Extra),
     ("platform_release", Variable::Kernel),
     ("platform_version", Variable::Kernel),
     ("platform.version", Variable::Kernel),
     ("platform.release", Variable::Kernel),
 ];
 
-const OPERATORS: [&str; 7] = ["~=", "==", "!=", "<=", ">=", "<", ">"];
+const OPERATORS: [&str; 7] = ["==", ">=", "<=", "!=", "~=", "<", ">"];
 
 impl Marker {
     /// Reads a condition; none if it is not understood.
@@ -132,7 +133,10 @@ impl Comparison<'_> {
     }
 
     fn same_extra(&self, extra: &str) -> Answer {
-        let is_name = name::is_name(self.literal) && Version::parse(self.literal).is_none();
+        // What begins with a number may be a version, and is then compared as one.
+        let is_number = || self.literal.starts_with(|c: char| c.is_ascii_digit() || c == 'v' || c == 'V');
+        let is_version = || is_number() && Version::parse(self.literal).is_some();
+        let is_name = name::is_name(self.literal) && !is_version();
         is_name.then(|| name::is_same(self.literal, extra))
     }
 }
@@ -233,6 +237,7 @@ impl<'a> Rest<'a> {
     }
 
     fn operator(&mut self) -> Option<&'static str> {
+        self.text = self.text.trim_ascii_start();
         if self.word("in") {
             return Some("in");
         }

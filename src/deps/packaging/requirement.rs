@@ -30,7 +30,9 @@ pub enum Source {
 impl Requirement {
     /// Reads a requirement without options; none if it is not understood.
     pub fn parse(text: &str) -> Option<Self> {
-        Parts::cut(text)?.requirement()
+        let parts = Parts::cut(text)?;
+        let marker = parts.marker.map(Marker::parse).map_or(Some(None), |marker| marker.map(Some))?;
+        Some(Requirement { marker, ..parts.requirement()? })
     }
 }
 
@@ -54,16 +56,16 @@ enum Origin<'a> {
 impl<'a> Parts<'a> {
     /// Cuts; none if it cannot be a requirement.
     pub fn cut(text: &'a str) -> Option<Self> {
-        let text = text.trim();
+        let text = text.trim_ascii();
         let end = text.bytes().position(|byte| !byte.is_ascii_alphanumeric() && !is_separator(byte));
         let (name, rest) = text.split_at_checked(end.unwrap_or(text.len()))?;
-        let (extras, rest) = extras(rest.trim_start())?;
+        let (extras, rest) = extras(rest.trim_ascii_start())?;
         if let Some(url) = rest.strip_prefix('@') {
-            let (url, marker) = url_and_marker(url.trim())?;
+            let (url, marker) = url_and_marker(url.trim_ascii())?;
             return Some(Parts { name, extras, origin: Origin::Url(url), marker });
         }
         let (versions, marker) = rest.split_once(';').map_or((rest, None), |(versions, rest)| (versions, Some(rest)));
-        let origin = Origin::Versions(without_parentheses(versions.trim())?);
+        let origin = Origin::Versions(without_parentheses(versions.trim_ascii())?);
         Some(Parts { name, extras, origin, marker })
     }
 
@@ -86,20 +88,19 @@ impl<'a> Parts<'a> {
         is_source && name::is_name(self.name) && self.extras().all(name::is_name)
     }
 
-    /// The requirement; none if it is not understood.
+    /// The requirement without its condition; none if it is not understood.
     pub fn requirement(&self) -> Option<Requirement> {
         let source = match self.origin {
             Origin::Versions(versions) => Source::Versions(Specifiers::parse(versions)?),
             Origin::Url(url) => Source::Url(url.to_owned()),
         };
-        let marker = self.marker.map(Marker::parse).map_or(Some(None), |marker| marker.map(Some))?;
         let extras = self.extras().map(Name::parse).collect::<Option<_>>()?;
-        Some(Requirement { name: Name::parse(self.name)?, extras, source, marker })
+        Some(Requirement { name: Name::parse(self.name)?, extras, source, marker: None })
     }
 
     fn extras(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        let inner = self.extras.filter(|inner| !inner.trim().is_empty());
-        inner.into_iter().flat_map(|inner| inner.split(',')).map(str::trim)
+        let inner = self.extras.filter(|inner| !inner.trim_ascii().is_empty());
+        inner.into_iter().flat_map(|inner| inner.split(',')).map(str::trim_ascii)
     }
 }
 
@@ -107,18 +108,18 @@ impl<'a> Parts<'a> {
 fn extras(text: &str) -> Option<(Option<&str>, &str)> {
     let Some(inner) = text.strip_prefix('[') else { return Some((None, text)) };
     let (inner, rest) = inner.split_once(']')?;
-    Some((Some(inner), rest.trim_start()))
+    Some((Some(inner), rest.trim_ascii_start()))
 }
 
 /// A URL may have a semicolon in it, so only one behind a blank begins a marker.
 fn url_and_marker(text: &str) -> Option<(&str, Option<&str>)> {
-    let (url, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let (url, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
     let (scheme, _) = url.split_once("://")?;
     let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte);
     if url.ends_with(';') || scheme.is_empty() || !scheme.bytes().all(is_scheme) {
         return None;
     }
-    let rest = rest.trim_start();
+    let rest = rest.trim_ascii_start();
     match rest.strip_prefix(';') {
         Some(marker) => Some((url, Some(marker))),
         None => rest.is_empty().then_some((url, None)),

@@ -40,7 +40,7 @@ const OPERATORS: [(&str, Operator); 7] = [
 impl Specifiers {
     /// Reads conditions that are joined by commas; none if one of them is not understood.
     pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
+        let text = text.trim_ascii();
         match text.is_empty() {
             true => Some(Specifiers::default()),
             false => text.split(',').map(Specifier::parse).collect::<Option<_>>().map(Specifiers),
@@ -49,7 +49,7 @@ impl Specifiers {
 
     /// Whether `parse` would understand it.
     pub(super) fn are_understood(text: &str) -> bool {
-        let text = text.trim();
+        let text = text.trim_ascii();
         text.is_empty() || text.split(',').all(|one| Specifier::parse(one).is_some())
     }
 
@@ -75,15 +75,15 @@ impl Specifiers {
 /// A condition whose sign was read already; none if it is not understood.
 pub(super) fn one(sign: &str, version: &str) -> Option<Specifier> {
     let (_, operator) = OPERATORS.iter().find(|(known, _)| *known == sign)?;
-    Specifier::of(*operator, version.trim())
+    Specifier::of(*operator, version.trim_ascii())
 }
 
 impl Specifier {
     fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
+        let text = text.trim_ascii();
         let (operator, rest) =
             OPERATORS.iter().find_map(|(sign, operator)| Some((*operator, text.strip_prefix(sign)?)))?;
-        Specifier::of(operator, rest.trim_start())
+        Specifier::of(operator, rest.trim_ascii_start())
     }
 
     fn of(operator: Operator, rest: &str) -> Option<Self> {

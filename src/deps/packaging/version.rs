@@ -49,7 +49,7 @@ const DEV: [(&str, ()); 1] = [("dev", ())];
 impl Version {
     /// Reads a version; none if it is not one, or has a number that nobody counts to.
     pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
+        let text = text.trim_ascii();
         let is_small = !text.bytes().any(|byte| byte.is_ascii_uppercase());
         let text = if is_small { Cow::Borrowed(text) } else { Cow::Owned(text.to_ascii_lowercase()) };
         let mut rest = Rest(text.strip_prefix('v').unwrap_or(&text));

@@ -43,7 +43,34 @@ fn options_that_only_pip_reads_are_known() {
         alone("--pre\n--trusted-host h\n-U a\nb --global-option=x"),
         ["--pre", "--trusted-host", "-U", "--global-option=x"]
     );
-    assert!(alone("-i https://h\n-fhttps://h\n--find-links=/w\na --hash=sha256:0\n-r x\n--no-binary :all:").is_empty());
+    assert!(
+        alone("-i https://h\n-f https://h\n--find-links=/w\na --hash=sha256:0\n-r x\n--no-binary :all:").is_empty()
+    );
+}
+
+#[test]
+fn what_only_pip_can_read_for_how_it_is_written_is_known() {
+    let odd = |text: &str| {
+        let variable = |name: &str| (name == "V").then(|| "1".to_owned());
+        read(text.as_bytes(), &variable).iter().filter_map(|line| line.for_pip).collect::<Vec<_>>()
+    };
+    let all = [
+        "a \\\n==1",
+        "a\\",
+        "a \\\n\nb",
+        "a==${V}",
+        "-rmore.txt",
+        "-fhttps://h",
+        "-r more.txt b",
+        "-i https://h -r more.txt",
+        "-r \\\nmore.txt",
+        "--no-binary a,b",
+        "-r with\\ blank.txt",
+    ];
+    assert!(all.iter().all(|text| odd(text).len() == 1 || panic!("{text}: {:?}", odd(text))));
+    let usual = "a==1 \\\n  --hash=sha256:0 \\\n  --hash=sha256:1\na \\\n # why\n-r 'a b'\n--requirement=x\n-c=x\n--pre\n--no-binary :all:\n\
+        a @ https://${V}@h\n./${V}\n";
+    assert!(odd(usual).is_empty(), "{:?}", odd(usual));
 }
 
 #[test]

@@ -114,7 +114,9 @@ impl Attempts<'_> {
         }
         let log = job.log.and_then(|log| std::fs::read(log).ok()).unwrap_or_default();
         let log = redactor.text(&String::from_utf8_lossy(log.get(logged..).unwrap_or_default()));
-        Ok(Some(classify(job.tool, end, kills() > kills_before, &said, &log)))
+        let failure = classify(job.tool, end, kills() > kills_before, &said, &log);
+        failure.hidden.iter().for_each(|line| tell(line));
+        Ok(Some(failure))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why an installation failed: the class, whether trying again can help, the lines that say it, and what to do. A table of
 //! what installers write; adding a class is adding a row.
 
+use super::build_log;
 use super::installer::Tool;
 use super::run::End;
 use super::view::plain;
@@ -45,13 +46,37 @@ const fn passing(says: &'static str, hint: &'static str, signs: &'static [&'stat
     Class { again: Again::Later, ..permanent(says, hint, signs) }
 }
 
+const NO_SPACE: Class = here(
+    "no space is left",
+    "make room, or point TMPDIR and the cache elsewhere (UV_CACHE_DIR, PIP_CACHE_DIR)",
+    &["No space left on device", "Errno 28]", "Disk quota exceeded"],
+);
+const MODULE_MISSING: Class = permanent(
+    "a build needs a package that is not there while it runs",
+    "install it first, or take a version with a wheel",
+    &["ModuleNotFoundError: No module named"],
+);
+const COMPILED: Class = permanent(
+    "a package has to be compiled, and that failed",
+    "take a version with a wheel for this Python, or put a compiler into the image (apt-get install gcc)",
+    &[
+        "Failed building wheel",
+        "failed-wheel-build-for-install",
+        "metadata-generation-failed",
+        "subprocess-exited-with-error",
+        "The build backend returned an error",
+        "error: command 'gcc' failed",
+        "error: command 'x86_64-linux-gnu-gcc' failed",
+        "Failed to build `",
+    ],
+);
+
+/// What a build that failed may have said, if it was no compiler.
+const IN_BUILDS: &[Class] = &[NO_SPACE, MODULE_MISSING];
+
 /// What is final whatever else was written before.
 const FINAL: &[Class] = &[
-    here(
-        "no space is left",
-        "make room, or point TMPDIR and the cache elsewhere (UV_CACHE_DIR, PIP_CACHE_DIR)",
-        &["No space left on device", "Errno 28]", "Disk quota exceeded"],
-    ),
+    NO_SPACE,
     Class {
         says: "a download is not what its hash says",
         again: Again::Fresh,
@@ -96,24 +121,8 @@ const FINAL: &[Class] = &[
             "requires Python >",
         ],
     ),
-    permanent(
-        "a build needs a package that is not there while it runs",
-        "install it first, or take a version with a wheel",
-        &["ModuleNotFoundError: No module named"],
-    ),
-    permanent(
-        "a package has to be compiled, and that failed",
-        "take a version with a wheel for this Python, or put a compiler into the image (apt-get install gcc)",
-        &[
-            "Failed building wheel",
-            "failed-wheel-build-for-install",
-            "metadata-generation-failed",
-            "The build backend returned an error",
-            "error: command 'gcc' failed",
-            "error: command 'x86_64-linux-gnu-gcc' failed",
-            "Failed to build `",
-        ],
-    ),
+    MODULE_MISSING,
+    COMPILED,
     here(
         "pip cannot replace what another tool installed (conda, apt)",
         "leave the image's version, or install over it: TRAINIT_DEPS_TARGET=layer",
@@ -287,7 +296,12 @@ pub struct Failure {
     pub class: &'static Class,
     /// The lines that say it, at most three.
     pub lines: Vec<String>,
+    /// What a build said that the tool did not show: its end.
+    pub hidden: Vec<String>,
 }
+
+/// So many lines of a build are told.
+const HIDDEN: usize = 30;
 
 /// Finds the class by how the tool ended, what it said, and what pip wrote into its log without saying it. `starved`: meanwhile the
 /// kernel killed something here for want of memory, the tool or a compiler that it started.
@@ -301,7 +315,24 @@ pub fn classify(tool: &Tool, end: End, starved: bool, said: &str, log: &str) -> 
             None => by_text(tool, said, log),
         },
     };
-    Failure { class, lines: lines(class, &text) }
+    let build = if *class == COMPILED { build_log::failed(log) } else { Vec::new() };
+    let class = if build.is_empty() { class } else { in_build(class, &text, &build.join("\n"), log) };
+    let is_shown = text.contains(NESTED) || build.last().is_some_and(|last| said.contains(last.trim()));
+    let hidden = build.iter().skip(build.len().saturating_sub(HIDDEN)).filter(|_| !is_shown);
+    let lines = lines(class, &format!("{text}\n{}", build.join("\n")));
+    Failure { class, lines, hidden: hidden.map(|line| (*line).to_owned()).collect() }
+}
+
+/// What pip says when it could not install what a build needs: that is another pip's failure, and no build's.
+const NESTED: &str = "install build dependencies did not run successfully";
+
+/// The class of a build that failed, by what it said.
+fn in_build(class: &'static Class, text: &str, build: &str, log: &str) -> &'static Class {
+    let order = match text.contains(NESTED) {
+        true => [(NETWORK, given_up(log)), (NETWORK, build.to_owned()), (ANSWERS, build.to_owned())].to_vec(),
+        false => vec![(IN_BUILDS, build.to_owned())],
+    };
+    order.into_iter().find_map(|(classes, text)| find(classes, &text)).unwrap_or(class)
 }
 
 fn by_text(tool: &Tool, said: &str, log: &str) -> (&'static Class, String) {
@@ -341,10 +372,14 @@ fn one_line(text: &str) -> String {
 fn lines(class: &Class, text: &str) -> Vec<String> {
     const EXPLAIN: [&str; 4] = ["cause:", "hint:", "Hint:", "╰"];
     const ERRORS: [&str; 4] = ["error", "ERROR", "×", "cause:"];
+    // What pip says instead of showing it, and uv whatever a build said.
+    const EMPTY: [&str; 3] = ["See above for", "No available output", "Build failures usually indicate"];
     let text = plain(text);
-    let all: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let says = |line: &&str| !line.is_empty() && !EMPTY.iter().any(|empty| line.contains(empty));
+    let all: Vec<&str> = text.lines().map(str::trim).filter(says).collect();
     let begins = |line: &str, marks: &[&str]| marks.iter().any(|mark| line.starts_with(mark));
-    let has_sign = |line: &str| class.signs.iter().any(|sign| line.contains(sign));
+    let in_build = |line: &str| *class == COMPILED && (line.contains("Error: ") || line.contains(" error: "));
+    let has_sign = |line: &str| class.signs.iter().any(|sign| line.contains(sign)) || in_build(line);
     if all.iter().any(|line| has_sign(line)) {
         return pick(&all, |line| has_sign(line) || begins(line, &EXPLAIN));
     }

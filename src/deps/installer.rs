@@ -267,7 +267,8 @@ impl Job<'_> {
             command.env("PIP_ROOT_USER_ACTION", "ignore");
         }
         if let Some(log) = self.log {
-            command.arg("--log").arg(log);
+            // As a variable it holds for the pips, too, that install what builds need.
+            command.env("PIP_LOG", log);
         }
         if self.managed {
             // As a variable: versions that do not know the wish do not know the option either.

@@ -6,6 +6,7 @@
 
 mod already;
 mod attempt;
+mod build_log;
 mod digest;
 mod failure;
 mod glance;

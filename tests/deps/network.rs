@@ -190,9 +190,16 @@ fn a_certificate_that_is_not_trusted_is_told_as_such() {
 
 /// A source package whose build runs this Python; it needs nothing from an index.
 fn source(bench: &Bench, build: &str) {
+    source_with(bench, build, "");
+}
+
+/// The same; before it is built, this is installed for it.
+fn source_with(bench: &Bench, build: &str, requires: &str) {
     let directory = bench.path("code/native");
     std::fs::create_dir_all(&directory).unwrap();
-    let project = "[project]\nname = \"native\"\nversion = \"1.0\"\n[build-system]\nrequires = []\nbuild-backend = \"own\"\nbackend-path = [\".\"]\n";
+    let project = format!(
+        "[project]\nname = \"native\"\nversion = \"1.0\"\n[build-system]\nrequires = [{requires}]\nbuild-backend = \"own\"\nbackend-path = [\".\"]\n"
+    );
     std::fs::write(directory.join("pyproject.toml"), project).unwrap();
     let backend = format!(
         "import os, subprocess, sys\n\ndef build_wheel(directory, settings=None, metadata=None):\n    {build}\n"
@@ -208,6 +215,21 @@ fn a_package_that_cannot_be_compiled_is_told_with_what_the_compiler_said() {
         let report = fails(&bench.start().installer(installer), 116);
         assert!(report.error.contains("has to be compiled"), "{installer}: {}", report.text());
         assert!(report.error.contains("gcc"), "{installer}: {}", report.error);
+        assert!(report.lines.iter().any(|line| line.contains("error: command 'gcc' failed")), "{}", report.text());
+        source(bench, "import torch");
+        let report = fails(&bench.start().installer(installer), 116);
+        assert!(report.error.contains("a build needs a package"), "{installer}: {}", report.text());
+        assert!(report.error.contains("No module named 'torch'"), "{installer}: {}", report.error);
+    });
+}
+
+#[test]
+fn what_a_build_needs_and_no_index_gives_is_the_indexs_failure() {
+    with_each_installer(|installer, bench| {
+        let start = from(bench, installer, &format!("http://127.0.0.1:{}/simple", closed_port()));
+        source_with(bench, "pass", "\"some-build-tool\"");
+        let report = fails(&start.with("UV_HTTP_RETRIES", "0"), 216);
+        assert!(report.error.contains("the index cannot be reached"), "{installer}: {}", report.text());
     });
 }
 

@@ -72,6 +72,23 @@ fn the_lines_that_matter_are_kept() {
 }
 
 #[test]
+fn what_a_build_said_is_told_though_pip_keeps_it_in_its_log() {
+    let said = "  error: subprocess-exited-with-error\n  × python setup.py egg_info did not run successfully.\n  ╰─> See above for output.\n\
+                error: metadata-generation-failed\n╰─> See above for output.\nhint: See above for details.\n";
+    let log = |line: &str| {
+        format!("0T   Running command python setup.py egg_info\n0T   {line}\n0T   ERROR: python exited with 1\n")
+    };
+    let of = |line: &str| classify(&pip(), failed(), false, said, &log(line));
+    let compiled = of("Error: pg_config executable not found.");
+    assert_eq!(compiled.class, &COMPILED);
+    assert_eq!(compiled.lines.last().unwrap(), "Error: pg_config executable not found.");
+    assert!(compiled.hidden.len() == 1 && compiled.lines.iter().all(|line| !line.contains("See above")));
+    assert_eq!(of("ModuleNotFoundError: No module named 'torch'").class, &MODULE_MISSING);
+    let shown = format!("{said}Error: x\n");
+    assert!(classify(&pip(), failed(), false, &shown, &log("Error: x")).hidden.is_empty());
+}
+
+#[test]
 fn every_sign_is_on_one_line() {
     for class in [FINAL, NETWORK, ANSWERS].into_iter().flatten() {
         for sign in class.signs {

@@ -10,6 +10,7 @@ mod forbidden;
 mod overlap;
 mod places;
 mod proofs;
+mod script;
 mod starts;
 
 #[allow(dead_code, reason = "each test has its own part of it")]

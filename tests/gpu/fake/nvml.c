@@ -1,4 +1,4 @@
-// A libnvidia-ml.so.1 with the layouts of nvml.h, of FAKE_GPUS (8) H200s. -DOLD: what drivers before 470 do not have is not there.
+// A libnvidia-ml.so.1 with the layouts of nvml.h, of FAKE_GPUS (8) H200s; with FAKE_WELL none of them is sick. -DOLD: what drivers before 470 do not have is not there.
 #include "fault.h"
 
 typedef int R;
@@ -110,7 +110,7 @@ R nvmlDeviceGetMigDeviceHandleByIndex(H h, unsigned slot, H *instance) {
 R nvmlDeviceGetGpuInstanceId(H h, unsigned *n) { (void)h; *n = 9; return 0; }
 R nvmlDeviceGetComputeInstanceId(H h, unsigned *n) { (void)h; *n = 0; return 0; }
 R nvmlDeviceGetRemappedRows(H h, unsigned *corr, unsigned *unc, unsigned *pending, unsigned *failed) { (void)h; *corr = 1; *unc = 2; *pending = 1; *failed = 0; return 0; }
-R nvmlDeviceGetSramEccErrorStatus(H h, nvmlEccSramErrorStatus_t *s) { (void)h; if (s->version != (104 | 1 << 24)) return 25; s->bThresholdExceeded = 1; return 0; }
+R nvmlDeviceGetSramEccErrorStatus(H h, nvmlEccSramErrorStatus_t *s) { (void)h; if (s->version != (104 | 1 << 24)) return 25; s->bThresholdExceeded = !getenv("FAKE_WELL"); return 0; }
 R nvmlDeviceGetFieldValues(H h, int count, nvmlFieldValue_t *values) {
     (void)h;
     for (int i = 0; i < count; i++) { values[i].nvmlReturn = values[i].fieldId == 230 ? 0 : 2; values[i].value.u = 3; }

@@ -11,7 +11,7 @@ fn stopped(call: &str, gpu: Option<u32>, how: Stop) -> Outcome {
 }
 
 /// The same, whatever it was at then.
-fn outcome(outcome: Outcome) -> Outcome {
+pub fn outcome(outcome: Outcome) -> Outcome {
     match outcome {
         Outcome::Stopped { at, how, .. } => Outcome::Stopped { at, how, waits: None },
         outcome => outcome,

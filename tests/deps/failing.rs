@@ -202,6 +202,45 @@ fn a_stop_ends_the_installer_with_the_start() {
     }
 }
 
+/// A stop of trainit itself while so many files of a package are there; the next start goes on from there.
+fn stopped_at(at: usize, installer: &str, bench: &Bench) {
+    use crate::support::{Launch, Place, Role, look};
+    let start = bench.start().installer(installer);
+    let mut launch = Launch::of(Role::Run, Place::Aside, &["--", "python", "-c", "print('it ran')"]);
+    launch.command.current_dir(bench.path("code")).env_clear().envs(&start.environment);
+    let launch = launch
+        .env("TRAINIT_DEPS_INSTALLER", installer)
+        .env("TRAINIT_DEPS_TARGET", "system")
+        .env("TRAINIT_CHECKS", "{}");
+    let running = launch.spawn();
+    let written = || std::fs::read_dir(bench.site().join("large")).map_or(0, Iterator::count);
+    let begun = bench.site().join(".trainit/installing");
+    look::until_true("files of the package", || begun.exists() && written() >= at);
+    running.signal(libc::SIGTERM);
+    let finished = running.finish();
+    assert!(finished.code == Some(143) && !finished.out.contains("it ran"), "{at}: {}", finished.err);
+    let python = bench.python().display().to_string();
+    look::until_true("the end of all that it began", || look::with_word(&python).is_empty());
+    let again = start.run();
+    assert_eq!(again.outcome, "installed", "{at}: {}", again.text());
+    assert_eq!(start.run().outcome, "unchanged");
+    let modules = std::fs::read_dir(bench.site().join("large")).unwrap().flatten();
+    let modules = modules.filter(|entry| entry.path().extension().is_some_and(|end| end == "py")).count();
+    assert_eq!(modules, 801, "stopped after {at} files");
+    bench.take_away(&["large", ".trainit"]);
+}
+
+#[test]
+fn a_stop_in_the_middle_of_an_installation_leaves_nobody_and_is_mended() {
+    with_each_installer(|installer, bench| {
+        let many = (0..800)
+            .fold(crate::wheel::Wheel::new("large", "1.0"), |w, n| w.file(&format!("large/m{n}.py"), b"X = 1\n"));
+        many.write(&bench.path("wheels"));
+        bench.code("requirements.txt", "large\n");
+        [0, 1, 400].iter().for_each(|at| stopped_at(*at, installer, bench));
+    });
+}
+
 #[test]
 fn on_a_terminal_the_installers_own_words_are_shown_without_secrets() {
     with_each_installer(|installer, bench| {

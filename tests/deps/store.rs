@@ -152,7 +152,7 @@ fn a_store_in_memory_or_on_an_overlay_is_as_good() {
     let Some(mut fleet) = Fleet::new() else { return };
     let memory = tempfile::tempdir_in("/dev/shm").unwrap();
     fleet.store = memory.path().join("store");
-    fleet.all_at_once(8);
+    fleet.all_at_once(64);
     let overlay = fleet.bench.path("overlay");
     ["overlay", "upper", "work"].iter().for_each(|name| std::fs::create_dir(fleet.bench.path(name)).unwrap());
     let path = |name: &str| fleet.bench.path(name).display().to_string();
@@ -163,7 +163,7 @@ fn a_store_in_memory_or_on_an_overlay_is_as_good() {
         return;
     }
     fleet.store = overlay.join("store");
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| fleet.all_at_once(8)));
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| fleet.all_at_once(64)));
     assert!(mount(&["umount", &path("overlay")]));
     result.unwrap();
 }

@@ -3,33 +3,55 @@
 
 use crate::sys::process;
 use std::borrow::Cow;
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::rc::Rc;
-
-/// A name or a value: in the memory that the kernel gave this process for it, or of our own.
-type Text = Cow<'static, OsStr>;
 
 /// So many variables a container seldom exceeds.
 const USUAL: usize = 64;
 
 /// An ordered list of variables; a name occurs once. Copies share their memory until one of them is changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Environment(Rc<Vec<(Text, Text)>>);
+pub struct Environment(Rc<Vec<Variable>>);
+
+/// A variable as execve(2) wants it: most are passed on from where the kernel put them, without a copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Variable {
+    /// `NAME=VALUE`.
+    line: Cow<'static, CStr>,
+    /// How long the name is.
+    name: usize,
+}
+
+impl Variable {
+    /// None: a NUL byte cannot be in a variable.
+    fn new(name: &OsStr, value: &OsStr) -> Option<Self> {
+        let line = CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok()?;
+        Some(Variable { line: Cow::Owned(line), name: name.len() })
+    }
+
+    fn name(&self) -> &OsStr {
+        OsStr::from_bytes(self.line.to_bytes().get(..self.name).unwrap_or_default())
+    }
+
+    fn value(&self) -> &OsStr {
+        OsStr::from_bytes(self.line.to_bytes().get(self.name + 1..).unwrap_or_default())
+    }
+}
 
 impl Environment {
     /// What this process was started with.
     pub fn inherited() -> Self {
-        let text = |bytes| Cow::Borrowed(OsStr::from_bytes(bytes));
-        Environment::without_repeats(process::environment().map(|(name, value)| (text(name), text(value))))
+        let inherited = process::environment();
+        Environment::without_repeats(inherited.map(|(line, name)| Variable { line: Cow::Borrowed(line), name }))
     }
 
     /// The first of two equal names is the one that getenv(3) finds.
-    fn without_repeats(pairs: impl Iterator<Item = (Text, Text)>) -> Self {
-        let mut kept: Vec<(Text, Text)> = Vec::with_capacity(USUAL);
-        for (name, value) in pairs {
-            if !kept.iter().any(|(n, _)| *n == name) {
-                kept.push((name, value));
+    fn without_repeats(variables: impl Iterator<Item = Variable>) -> Self {
+        let mut kept: Vec<Variable> = Vec::with_capacity(USUAL);
+        for variable in variables {
+            if !kept.iter().any(|other| other.name() == variable.name()) {
+                kept.push(variable);
             }
         }
         Environment(Rc::new(kept))
@@ -38,7 +60,7 @@ impl Environment {
     /// A variable's value; an empty one counts as not set.
     pub fn get(&self, name: impl AsRef<OsStr>) -> Option<&OsStr> {
         let name = name.as_ref();
-        self.0.iter().find(|(n, _)| n == name).map(|(_, v)| &**v).filter(|v| !v.is_empty())
+        self.iter().find(|(n, _)| *n == name).map(|(_, value)| value).filter(|value| !value.is_empty())
     }
 
     /// A variable's value when it is UTF-8 and not empty.
@@ -46,13 +68,14 @@ impl Environment {
         self.get(name).and_then(OsStr::to_str)
     }
 
-    /// Sets or replaces a variable.
+    /// Sets or replaces a variable. One that holds a NUL byte cannot exist.
     pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
-        let (name, value) = (name.into(), Cow::Owned(value.into()));
-        let pairs = Rc::make_mut(&mut self.0);
-        match pairs.iter_mut().find(|(n, _)| **n == name) {
-            Some((_, old)) => *old = value,
-            None => pairs.push((Cow::Owned(name), value)),
+        let name = name.into();
+        let Some(variable) = Variable::new(&name, &value.into()) else { return self.remove(name) };
+        let variables = self.own();
+        match variables.iter_mut().find(|other| other.name() == name) {
+            Some(old) => *old = variable,
+            None => variables.push(variable),
         }
     }
 
@@ -64,30 +87,38 @@ impl Environment {
         }
     }
 
+    /// The list, not shared with another one any more, with room for what is going to be set.
+    fn own(&mut self) -> &mut Vec<Variable> {
+        if Rc::get_mut(&mut self.0).is_none() {
+            let mut copy = Vec::with_capacity(self.0.len().max(USUAL));
+            copy.extend_from_slice(&self.0);
+            self.0 = Rc::new(copy);
+        }
+        Rc::make_mut(&mut self.0)
+    }
+
     /// Takes a variable away.
     pub fn remove(&mut self, name: impl AsRef<OsStr>) {
         let name = name.as_ref();
-        if self.0.iter().any(|(n, _)| n == name) {
-            Rc::make_mut(&mut self.0).retain(|(n, _)| n != name);
+        if self.iter().any(|(n, _)| n == name) {
+            self.own().retain(|variable| variable.name() != name);
         }
     }
 
     /// All variables in order.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        self.0.iter().map(|(n, v)| (n.as_ref(), v.as_ref()))
+        self.0.iter().map(|variable| (variable.name(), variable.value()))
     }
 
-    /// `NAME=VALUE` strings for execve(2); a variable that holds a NUL byte cannot exist and is left out.
-    pub fn to_envp(&self) -> Vec<CString> {
-        let line = |(name, value): &(Text, Text)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok();
-        self.0.iter().filter_map(line).collect()
+    /// `NAME=VALUE` strings for execve(2).
+    pub fn to_envp(&self) -> Vec<&CStr> {
+        self.0.iter().map(|variable| &*variable.line).collect()
     }
 }
 
 impl FromIterator<(OsString, OsString)> for Environment {
     fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(pairs: I) -> Self {
-        let owned = pairs.into_iter().map(|(name, value)| (Cow::Owned(name), Cow::Owned(value)));
-        Environment::without_repeats(owned)
+        Environment::without_repeats(pairs.into_iter().filter_map(|(name, value)| Variable::new(&name, &value)))
     }
 }
 
@@ -113,6 +144,15 @@ mod tests {
         let ours = Environment::inherited();
         let theirs: Environment = std::env::vars_os().collect();
         assert_eq!(ours, theirs);
+    }
+
+    #[test]
+    fn what_cannot_be_in_a_variable_is_not_set() {
+        let mut environment: Environment = [("A", "1"), ("B", "2\0"), ("C", "3")].into_iter().collect();
+        environment.set("C", "4\0");
+        environment.set("=D", "5=6");
+        assert_eq!(environment.to_envp(), [c"A=1", c"=D=5=6"]);
+        assert_eq!(environment.text("=D"), Some("5=6"));
     }
 
     #[test]

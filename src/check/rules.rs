@@ -56,8 +56,15 @@ impl<'a> Rules<'a> {
 /// A name that is none (78), with its origin and what may have been meant.
 pub fn validate(settings: &Settings) -> Result<()> {
     let checks = &settings.checks;
-    let known: Vec<&str> = table::names().collect();
-    checks.value.keys().filter(|name| !known.contains(&name.as_str())).try_for_each(|name| {
+    // Of the names there are hundreds, of those that are set a few.
+    let mut unknown: Vec<&String> = checks.value.keys().collect();
+    table::names()
+        .take_while(|known| {
+            unknown.retain(|name| name != known);
+            !unknown.is_empty()
+        })
+        .for_each(drop);
+    unknown.into_iter().try_for_each(|name| {
         let what = format!("checks: there is no check {}", crate::show::line(name));
         let origin = settings.entry_origin(&format!("checks.{name}")).unwrap_or(&checks.origin);
         Err(with_suggestion(Error::config(what).because(format!("set by {origin}")), name))

@@ -8,6 +8,7 @@ use super::starts::{self, Starts};
 use crate::config::Requirements;
 use crate::error::Result;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The one file that is found without being named.
@@ -77,8 +78,9 @@ fn automatic(request: &Request<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option
 /// A `requirements.txt` in the root or the home directory is nobody's code: it may be anything.
 fn is_code_directory(request: &Request<'_>) -> bool {
     let home = request.environment.get("HOME").map(Path::new);
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let same = |other: &Path| real(&request.code) == real(other);
+    let inode = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    let code = inode(&request.code);
+    let same = |other: &Path| request.code == other || code.is_some() && code == inode(other);
     request.settings.code_path.value.is_some() || !(same(Path::new("/")) || home.is_some_and(same))
 }
 

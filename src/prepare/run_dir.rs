@@ -51,7 +51,7 @@ mod tests {
     fn it_is_made_at_once_only_for_who_may_look_into_it_before_the_first_words() {
         let base = tempfile::tempdir().unwrap();
         let environment: Environment = [("XDG_RUNTIME_DIR", base.path().to_str().unwrap())].into_iter().collect();
-        let me = Identity::of(std::process::id() as i32).unwrap();
+        let me = Identity::own();
         let mut settings = Settings::default();
         let whose = For { user: None, supervisor: me, at_once: false };
         let place = run_dir(&settings, &environment, &whose).unwrap();

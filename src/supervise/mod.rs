@@ -34,14 +34,15 @@ pub use stop::saving_time;
 
 use crate::exit::Exit;
 use crate::handover::{Door, Level};
+use crate::state::Identity;
 use crate::sys::process;
-use crate::sys::signal::{Inherited, Receiver};
+use crate::sys::signal::{self, Inherited, Receiver};
 use listener::Listener;
 use nix::fcntl::OFlag;
 use state::State;
 use std::ffi::c_int;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tell::Voice;
 use turn::Supervisor;
@@ -54,6 +55,8 @@ pub struct Start {
     pub inherited: Inherited,
     /// When PID 1 started.
     pub since: Instant,
+    /// PID 1.
+    pub supervisor: Identity,
     /// Which start this is, from 1.
     pub attempt: u32,
 }
@@ -82,25 +85,33 @@ pub struct Lives<'a> {
     pub again: bool,
 }
 
+/// When PID 1 began, and who it is.
+#[derive(Clone, Copy)]
+struct Born {
+    since: Instant,
+    supervisor: Identity,
+}
+
 /// Supervises one child that lives its lives, until everything has ended, and ends with the exit code. The caller has taken the
 /// signals over as the very first thing it did: what arrives before that is lost to a PID 1. (The state is made here and not handed
 /// in, because every copy on the stack stays there for weeks.)
 pub fn run(lives: &Lives<'_>, state: impl FnOnce() -> State, inherited: Inherited) -> ! {
-    let since = Instant::now();
+    let born = Born { since: Instant::now(), supervisor: Identity::own() };
     process::occupy_stdio();
     quiet_panics();
     if !process::is_first() {
         process::become_subreaper();
     }
-    let workdir = lives.again.then(std::env::current_dir).and_then(Result::ok);
-    let begun = Receiver::new().and_then(|receiver| {
-        let (main, listener) = start(lives, inherited, since, workdir.as_deref(), 1)?;
+    let begun = start(lives, inherited, born, None, 1).and_then(|(main, listener)| {
+        // Whatever can wait until here is done while the child runs. Signals wait, too.
+        let receiver = Receiver::new().inspect_err(|_| _ = signal::send(main, libc::SIGKILL))?;
         process::close_all_but(&mut [receiver.fd().as_raw_fd(), listener.fd().as_raw_fd()]);
         Ok((receiver, main, listener))
     });
     let code = match begun {
         Ok((receiver, main, listener)) => {
-            Supervisor::new(state, receiver, listener, main, since).run(lives, inherited, workdir.as_deref())
+            let workdir = leave_workdir(lives.again);
+            Supervisor::new(state, receiver, listener, main, born).run(lives, inherited, workdir.as_deref())
         }
         Err(errno) => {
             Voice::default().write(Level::Error, &format!("cannot start: {}", errno.desc()));
@@ -110,24 +121,31 @@ pub fn run(lives: &Lives<'_>, state: impl FnOnce() -> State, inherited: Inherite
     process::exit_now(code) // nothing here is buffered, and no exit handler has anything to do
 }
 
-/// Forks the child. PID 1 itself leaves the working directory, so that it pins no mount.
+/// Goes where it pins no mount. Says where it was, if somebody is going to ask.
+fn leave_workdir(wanted: bool) -> Option<PathBuf> {
+    let workdir = wanted.then(std::env::current_dir).and_then(Result::ok);
+    let _ = nix::unistd::chdir("/");
+    workdir
+}
+
+/// Forks the child.
 fn start(
     lives: &Lives<'_>,
     inherited: Inherited,
-    since: Instant,
+    born: Born,
     workdir: Option<&Path>,
     attempt: u32,
 ) -> nix::Result<(c_int, Listener)> {
     let (reader, writer) = handover_pipe()?;
     let writer = std::cell::Cell::new(Some(writer));
     let main = process::fork(|| {
-        if let Some(workdir) = workdir.filter(|_| attempt > 1) {
+        if let Some(workdir) = workdir {
             let _ = nix::unistd::chdir(workdir);
         }
         let door = writer.take().map_or_else(Door::none, Door::to);
-        (lives.main)(Start { door, inherited, since, attempt })
+        let Born { since, supervisor } = born;
+        (lives.main)(Start { door, inherited, since, supervisor, attempt })
     })?;
-    let _ = nix::unistd::chdir("/");
     Ok((main, Listener::new(reader)))
 }
 

@@ -35,7 +35,9 @@ impl Voice {
 
     /// Writes one line of the table.
     pub fn say(self, line: &Line) {
-        self.write(line.level(), &words(line));
+        if self.tells(line.level()) {
+            self.write(line.level(), &words(line));
+        }
     }
 
     /// Writes one line to stderr.
@@ -43,9 +45,14 @@ impl Voice {
         self.put(level, "line", text, None);
     }
 
+    /// Whether anybody hears of what matters so much.
+    pub fn tells(self, level: Level) -> bool {
+        level >= self.least
+    }
+
     /// Writes the last line.
     pub fn end(self, ending: &Ending) {
-        if ending.level() >= self.least {
+        if self.tells(ending.level()) {
             self.put(ending.level(), "end", &ending.words(), Some(ending));
         }
     }

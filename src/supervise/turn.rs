@@ -1,6 +1,5 @@
 //! One turn after the other: wait, tell the state what happened, do what it answers. All side effects of PID 1 are here.
 
-use super::Lives;
 use super::beside::Besides;
 use super::diary::Diary;
 use super::ending::Ending;
@@ -13,15 +12,17 @@ use super::state::{Action, Clock, Event, State, due};
 use super::tell::{self, Voice};
 use super::termination;
 use super::workload::Workload;
+use super::{Born, Lives};
 use crate::handover::{Errand, Level, Message};
 use crate::sys::process::{self, Reaped};
 use crate::sys::signal::{self, Inherited, Receiver};
 use crate::sys::{Root, cgroup, memory, proc};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::cell::LazyCell;
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// So many ended children or signals are taken in one turn: with either coming in without end the other is still seen.
 const BATCH: u32 = 1000;
@@ -42,7 +43,7 @@ pub struct Supervisor {
     receiver: Receiver,
     listener: Option<Listener>,
     workload: Workload,
-    since: Instant,
+    born: Born,
     errands: Errands,
     /// Room for what the state answers, kept so that a signal costs no heap.
     actions: Vec<Action>,
@@ -74,14 +75,14 @@ impl Supervisor {
         receiver: Receiver,
         listener: Listener,
         main: c_int,
-        since: Instant,
+        born: Born,
     ) -> Self {
         Supervisor {
             state: state(),
             receiver,
             listener: Some(listener),
             workload: Workload::of(main),
-            since,
+            born,
             errands: Errands::default(),
             actions: Vec::new(),
             wanted: Vec::new(),
@@ -147,7 +148,7 @@ impl Supervisor {
     }
 
     fn now(&self) -> Clock {
-        self.since.elapsed()
+        self.born.since.elapsed()
     }
 
     fn start_what_is_wanted(&mut self, lives: &Lives<'_>, inherited: Inherited, workdir: Option<&Path>) {
@@ -165,7 +166,7 @@ impl Supervisor {
 
     /// What the first start did, for the next one. If no process can be made now, the pause was too short: it is an end like another.
     fn start_again(&mut self, lives: &Lives<'_>, inherited: Inherited, workdir: Option<&Path>) {
-        match super::start(lives, inherited, self.since, workdir, self.state.attempt) {
+        match super::start(lives, inherited, self.born, workdir, self.state.attempt) {
             Ok((main, listener)) => {
                 (self.workload, self.listener) = (Workload::of(main), Some(listener));
                 self.hushed_until = self.now() + AT_FIRST;
@@ -234,7 +235,7 @@ impl Supervisor {
     /// The policy has come: the state directory is ours from now on.
     fn move_in(&mut self) {
         match self.state.policy.run_dir.as_deref().map(Path::new) {
-            Some(directory) => self.diary.move_in(directory, self.since.elapsed()),
+            Some(directory) => self.diary.move_in(directory, self.now()),
             None => self.memory_kills = cgroup::memory_kills(&Root::real()),
         }
     }
@@ -326,9 +327,9 @@ impl Supervisor {
 
     fn step(&mut self, event: Event) {
         let mut actions = std::mem::take(&mut self.actions);
-        self.state.step(event, self.since.elapsed(), &mut actions);
-        self.remember_sender();
+        self.state.step(event, self.now(), &mut actions);
         actions.drain(..).for_each(|action| self.act(action));
+        self.remember_sender();
         self.actions = actions;
     }
 
@@ -439,12 +440,21 @@ impl Supervisor {
         }
     }
 
+    /// What was over before anybody had looked cannot be compared. But the control group of a container is as new as its PID 1.
+    fn memory_kills_before(&self) -> Option<u64> {
+        let killed = matches!(self.state.ended().map(process::Ended::code), Some(137));
+        self.memory_kills.or((killed && process::is_first()).then_some(0))
+    }
+
     /// How it ended: for the log and for Kubernetes.
     fn account(&mut self, code: u8) {
         self.accounted = true;
-        let ending = Ending::of(&self.state, code, self.now(), self.stopped_by.take(), self.memory_kills);
+        self.remember_sender();
+        let (now, stopped_by, before) = (self.now(), self.stopped_by.take(), self.memory_kills_before());
+        // Often nobody wants to know.
+        let ending = LazyCell::new(|| Ending::of(&self.state, code, now, stopped_by, before));
         // Why prepare failed has been told by itself.
-        if self.state.ran() || self.state.stop().is_some() {
+        if (self.state.ran() || self.state.stop().is_some()) && self.voice().tells(Level::Warn) {
             self.voice().end(&ending);
         }
         termination::log(|| self.state.refusal().map_or_else(|| ending.words(), str::to_owned));

@@ -8,7 +8,7 @@ use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{pipe2, read};
-use std::ffi::{CString, c_int};
+use std::ffi::{CStr, CString, c_int};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ pub struct Program<'a> {
     /// Its words, the name first.
     pub argv: Vec<CString>,
     /// Its environment.
-    pub environment: Vec<CString>,
+    pub environment: Vec<&'a CStr>,
     /// It reports on its standard output, not on descriptor 3.
     pub to_stdout: bool,
 }

@@ -1,53 +1,38 @@
 //! The heap. Its first bytes come from an area of the program's own, front to back, which costs no search, no call into the kernel
 //! and no page for each size: PID 1 needs hardly more than that in its whole life. A process that only lives until it becomes
-//! another program, or until it has answered, gets a larger area. When an area is used up, the C library's heap goes on.
+//! another program, or until it has answered, may take far more of it. When that is used up, the C library's heap goes on.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// What a supervisor needs while nothing special happens. Only what is touched becomes memory.
+/// What a supervisor needs while nothing special happens.
 const FIRST: usize = 16 << 10;
 
-/// What a start needs several times over; what is not touched costs nothing.
+/// What a start needs several times over. Only what is touched becomes memory.
 const BRIEF: usize = 1 << 20;
-
-/// What nearly every start needs: its pages are fetched at once instead of by a fault each.
-const AT_ONCE: usize = 32 << 10;
 
 /// The program's allocator.
 #[derive(Debug)]
 pub struct Heap;
 
-/// The area that every process begins with.
+/// The area. Not a mapping of its own: to make, to fork and to drop one costs more than what is taken from it.
 #[repr(align(16))]
-struct Room(UnsafeCell<[u8; FIRST]>);
+struct Room(UnsafeCell<[u8; BRIEF]>);
 
 // SAFETY: nobody looks at it but through the pieces that `take` gives, each to one owner.
 unsafe impl Sync for Room {}
 
-static ROOM: Room = Room(UnsafeCell::new([0; FIRST]));
+static ROOM: Room = Room(UnsafeCell::new([0; BRIEF]));
 
-/// Where pieces are taken from: the first byte that is free and the one after the last. Both 0: from `ROOM`, nothing taken yet.
+/// The first byte that is free; 0: nothing was taken yet.
 static NEXT: AtomicUsize = AtomicUsize::new(0);
-static END: AtomicUsize = AtomicUsize::new(0);
-/// The first byte of the larger area; 0: there is none.
-static BRIEFLY: AtomicUsize = AtomicUsize::new(0);
+/// How much of the area this process may take.
+static SIZE: AtomicUsize = AtomicUsize::new(FIRST);
 
-/// From here on this process is one that lives for a moment. Without memory for an area it goes on as before.
+/// From here on this process is one that lives for a moment, and may take all of the area.
 pub fn live_briefly() {
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    // SAFETY: a new mapping at an address of the kernel's choice.
-    let area = unsafe { libc::mmap(std::ptr::null_mut(), BRIEF, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
-    if area == libc::MAP_FAILED || BRIEFLY.load(Relaxed) != 0 {
-        return;
-    }
-    // SAFETY: the range is the beginning of this mapping. Kernels before 5.14 do not know it, which costs only time.
-    unsafe { libc::madvise(area, AT_ONCE, libc::MADV_POPULATE_WRITE) };
-    let begin = area as usize;
-    BRIEFLY.store(begin, Relaxed);
-    END.store(begin + BRIEF, Relaxed);
-    NEXT.store(begin, Relaxed);
+    SIZE.store(BRIEF, Relaxed);
 }
 
 fn room() -> usize {
@@ -55,8 +40,7 @@ fn room() -> usize {
 }
 
 fn is_ours(at: *mut u8) -> bool {
-    let (at, room, briefly) = (at as usize, room(), BRIEFLY.load(Relaxed));
-    (room..room + FIRST).contains(&at) || briefly != 0 && (briefly..briefly + BRIEF).contains(&at)
+    (room()..room() + BRIEF).contains(&(at as usize))
 }
 
 /// Moves the end of what is in use from one place to another, if nothing else was taken meanwhile.
@@ -66,24 +50,22 @@ fn moved(from: usize, to: usize) -> bool {
 
 fn take(layout: Layout) -> Option<*mut u8> {
     loop {
-        let (next, end) = (NEXT.load(Relaxed), END.load(Relaxed));
-        let (from, end) = if end == 0 { (next.max(room()), room() + FIRST) } else { (next, end) };
-        let at = from.checked_next_multiple_of(layout.align())?;
-        let after = at.checked_add(layout.size()).filter(|after| *after <= end)?;
+        let next = NEXT.load(Relaxed);
+        let at = next.max(room()).checked_next_multiple_of(layout.align())?;
+        let after = at.checked_add(layout.size()).filter(|after| fits(*after))?;
         if moved(next, after) {
             return Some(at as *mut u8);
         }
     }
 }
 
-/// Whether a piece may end here: within the area that is used now.
+/// Whether a piece may end here.
 fn fits(after: usize) -> bool {
-    let end = END.load(Relaxed);
-    after <= if end == 0 { room() + FIRST } else { end }
+    after <= room() + SIZE.load(Relaxed)
 }
 
 // SAFETY: a block is either the C library's, and then only that handles it, or a piece of an area that `take` gave once: pieces
-// never overlap, are aligned as asked, and areas are never unmapped. `NEXT` moves back only over the piece that is given back.
+// never overlap, are aligned as asked, and the area is there for ever. `NEXT` moves back only over the piece that is given back.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise about the layout is passed on.

@@ -1,9 +1,10 @@
 //! A program that is executed from an open file and needs no place in the file system: from memory (memfd_create(2)), or from a file
 //! without a name (O_TMPFILE) where that is forbidden.
 
+use super::process::list;
 use super::signal::owned;
 use nix::errno::Errno;
-use std::ffi::{CStr, CString, c_char, c_uint};
+use std::ffi::{CStr, CString, c_uint};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -76,10 +77,7 @@ fn errno_of(error: std::io::Error) -> Errno {
 }
 
 /// Becomes the program in this file. Returns only the reason of a failure.
-pub fn execute(image: &OwnedFd, argv: &[CString], environment: &[CString]) -> Errno {
-    let list = |words: &[CString]| -> Vec<*const c_char> {
-        words.iter().map(|word| word.as_ptr()).chain(std::iter::once(std::ptr::null())).collect()
-    };
+pub fn execute(image: &OwnedFd, argv: &[CString], environment: &[&CStr]) -> Errno {
     let (argv, environment) = (list(argv), list(environment));
     let (fd, path) = (image.as_raw_fd(), c"".as_ptr());
     // SAFETY: both lists end with NULL and point to strings that live over the call, as the empty path does.

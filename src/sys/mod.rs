@@ -8,6 +8,8 @@ pub mod aside;
 pub mod away;
 pub mod cache;
 pub mod cgroup;
+#[cfg(target_env = "musl")]
+mod clock;
 pub mod credentials;
 pub mod directory;
 pub mod executable;

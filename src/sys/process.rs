@@ -118,12 +118,14 @@ pub fn die_with_parent(command: &mut std::process::Command) {
 }
 
 /// Becomes another program: looked up in `path` as execvp(3) does, with this environment. Returns only the reason of a failure.
-pub fn execute(argv: &[CString], environment: &[CString], path: &[u8]) -> Errno {
-    let list = |words: &[CString]| -> Vec<*const c_char> {
-        words.iter().map(|word| word.as_ptr()).chain(std::iter::once(std::ptr::null())).collect()
-    };
+pub fn execute(argv: &[CString], environment: &[&CStr], path: &[u8]) -> Errno {
     let Some(name) = argv.first() else { return Errno::ENOENT };
     search(name, path, &list(argv), list(environment).as_ptr())
+}
+
+/// As execve(2) wants it, with NULL at the end.
+pub(super) fn list(words: &[impl AsRef<CStr>]) -> Vec<*const c_char> {
+    words.iter().map(|word| word.as_ref().as_ptr()).chain(std::iter::once(std::ptr::null())).collect()
 }
 
 /// A variable of the environment that this process was started with, without a copy. Nothing here ever changes it.
@@ -134,20 +136,20 @@ pub fn variable(name: &CStr) -> Option<&'static CStr> {
     Some(unsafe { CStr::from_ptr(value) })
 }
 
-/// Every variable that this process was started with, without a copy: name and value, in order. As std has it, the name of `=x=y` is
-/// `=x`, and what has no `=` is left out.
-pub fn environment() -> impl Iterator<Item = (&'static [u8], &'static [u8])> {
+/// Every variable that this process was started with, without a copy, in order: the whole line, and how long the name is. As std has
+/// it, the name of `=x=y` is `=x`, and what has no `=` is left out.
+pub fn environment() -> impl Iterator<Item = (&'static CStr, usize)> {
     unsafe extern "C" {
         static environ: *const *const c_char;
     }
     // SAFETY: the C library set `environ` up before main; nothing here ever changes it.
     let first = unsafe { environ };
     // SAFETY: the list ends with NULL, after which nobody asks for more; each entry is a string that is there for ever.
-    let line = move |at: usize| unsafe { (*first.add(at)).as_ref().map(|line| CStr::from_ptr(line).to_bytes()) };
+    let line = move |at: usize| unsafe { (*first.add(at)).as_ref().map(|line| CStr::from_ptr(line)) };
     let lines = (0..).map_while(move |at| if first.is_null() { None } else { line(at) });
     lines.filter_map(|line| {
-        let at = 1 + line.get(1..)?.iter().position(|byte| *byte == b'=')?;
-        Some((line.get(..at)?, line.get(at + 1..)?))
+        let equals = line.to_bytes().get(1..)?.iter().position(|byte| *byte == b'=')?;
+        Some((line, 1 + equals))
     })
 }
 

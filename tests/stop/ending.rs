@@ -202,6 +202,24 @@ hoard = [bytearray(1 << 20) for each in range(400)]; print(len(hoard))";
 }
 
 #[test]
+fn want_of_memory_is_told_of_a_container_that_was_over_at_once_too() {
+    let Some(python) = python() else { return };
+    if !nix::unistd::geteuid().is_root() {
+        return skip("only root can make a control group");
+    }
+    let Some(memory) = Memory::limited_to(32 << 20) else { return };
+    if !can_unshare() {
+        return;
+    }
+    let job = Job::new();
+    let hungry = [python, "-S", "-c", "b'x' * (1 << 30)"];
+    let finished = memory.holds(job.launch(Place::First, &hungry)).finish();
+    assert_eq!(finished.code, Some(137), "{finished:?}");
+    let line = last_line(&finished);
+    assert!(line.contains("killed by SIGKILL; out of memory: the kernel killed a process of this container"), "{line}");
+}
+
+#[test]
 fn a_container_that_was_killed_whole_is_told_of_at_the_next_start_once() {
     if python().is_none() || !can_unshare() {
         return;

@@ -70,7 +70,7 @@ pub struct Memory(PathBuf);
 impl Memory {
     /// Makes one below the group of this test; says why it cannot.
     pub fn limited_to(bytes: u64) -> Option<Self> {
-        let name = format!("trainit-test-{}", std::process::id());
+        let name = format!("trainit-test-{}-{bytes}", std::process::id());
         let (base, limits): (&str, &[&str]) = match Path::new("/sys/fs/cgroup/memory/memory.limit_in_bytes").exists() {
             true => ("/sys/fs/cgroup/memory", &["memory.limit_in_bytes"]),
             false => ("/sys/fs/cgroup", &["memory.max", "memory.swap.max"]),

@@ -12,6 +12,7 @@ pub mod lease;
 mod names;
 mod pack;
 mod place;
+mod queue;
 mod shelf;
 mod turn;
 mod unpack;

@@ -3,6 +3,7 @@
 //! reading, checking and unpacking go on meanwhile. Memory is a few buffers, however large an environment is.
 
 use super::archive::Index;
+use super::queue::{Receiver, Sender, queue};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, mkdirat};
@@ -13,7 +14,6 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -45,8 +45,8 @@ impl Made {
 /// # Errors
 /// What reading and writing say; `InvalidData` if the file is damaged, or would do more than put files below the root.
 pub fn unpack(index: &Index, from: File, root: &Path, made: &mut Made, tell: &mut dyn FnMut(u64)) -> io::Result<()> {
-    let (to, pieces) = sync_channel(AHEAD);
-    let (back, used) = channel();
+    let (to, pieces) = queue(AHEAD);
+    let (back, used) = queue(usize::MAX);
     thread::scope(|scope| {
         // It ends when nobody wants more.
         scope.spawn(move || read_ahead(index, from, &to, &used));
@@ -64,17 +64,17 @@ pub fn unpack(index: &Index, from: File, root: &Path, made: &mut Made, tell: &mu
 }
 
 /// Reads, checks and unpacks the pieces, into buffers that were used already where there are some.
-fn read_ahead(index: &Index, from: File, to: &SyncSender<io::Result<Vec<u8>>>, used: &Receiver<Vec<u8>>) {
+fn read_ahead(index: &Index, from: File, to: &Sender<io::Result<Vec<u8>>>, used: &Receiver<Vec<u8>>) {
     let mut pieces = index.pieces(from);
     loop {
-        let mut piece = used.try_recv().unwrap_or_default();
+        let mut piece = used.receive_now().unwrap_or_default();
         let next = match pieces.next_into(&mut piece) {
             Ok(true) => Ok(piece),
             Ok(false) => return,
             Err(error) => Err(error),
         };
         let is_last = next.is_err();
-        if to.send(next).is_err() || is_last {
+        if to.send(next).is_none() || is_last {
             return;
         }
     }
@@ -191,7 +191,7 @@ impl Stream {
     /// The next bytes, as many as lie together and are wanted; none: it is over.
     fn some(&mut self, most: u64) -> io::Result<&[u8]> {
         while self.at == self.piece.len() {
-            let Ok(piece) = self.pieces.recv() else { return Ok(&[]) };
+            let Some(piece) = self.pieces.receive() else { return Ok(&[]) };
             let _ = self.back.send(std::mem::replace(&mut self.piece, piece?));
             self.at = 0;
         }

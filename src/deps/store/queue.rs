@@ -1,0 +1,125 @@
+//! A queue between two threads, as `std::sync::mpsc` has it, but without its thread-local variables: with those the variables of a thread
+//! no longer fit where the C library has room for them, and each process would map a page for them at its start, PID 1 as well.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+struct Shared<T> {
+    state: Mutex<State<T>>,
+    /// Something was put in or taken out, or an end is gone.
+    changed: Condvar,
+}
+
+struct State<T> {
+    waiting: VecDeque<T>,
+    limit: usize,
+    /// One of the two ends is gone.
+    ended: bool,
+}
+
+impl<T> Shared<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State<T>>) -> MutexGuard<'a, State<T>> {
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self) {
+        self.lock().ended = true;
+        self.changed.notify_all();
+    }
+}
+
+/// The end where things are put in.
+pub struct Sender<T>(Arc<Shared<T>>);
+
+/// The end where they are taken out.
+pub struct Receiver<T>(Arc<Shared<T>>);
+
+/// A queue that holds at most so many things.
+pub fn queue<T>(limit: usize) -> (Sender<T>, Receiver<T>) {
+    let state = Mutex::new(State { waiting: VecDeque::new(), limit, ended: false });
+    let shared = Arc::new(Shared { state, changed: Condvar::new() });
+    (Sender(Arc::clone(&shared)), Receiver(shared))
+}
+
+impl<T> Sender<T> {
+    /// Puts one in, when there is room. None: nobody takes them out any more.
+    pub fn send(&self, thing: T) -> Option<()> {
+        let mut state = self.0.lock();
+        while state.waiting.len() >= state.limit && !state.ended {
+            state = self.0.wait(state);
+        }
+        if state.ended {
+            return None;
+        }
+        state.waiting.push_back(thing);
+        self.0.changed.notify_all();
+        Some(())
+    }
+}
+
+impl<T> Receiver<T> {
+    /// Takes the next one out, when there is one. None: there will be no more.
+    pub fn receive(&self) -> Option<T> {
+        let mut state = self.0.lock();
+        while state.waiting.is_empty() && !state.ended {
+            state = self.0.wait(state);
+        }
+        let thing = state.waiting.pop_front();
+        self.0.changed.notify_all();
+        thing
+    }
+
+    /// Takes the next one out, if there is one now.
+    pub fn receive_now(&self) -> Option<T> {
+        let thing = self.0.lock().waiting.pop_front();
+        self.0.changed.notify_all();
+        thing
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    #[test]
+    fn all_that_is_put_in_comes_out_in_order_and_then_there_is_no_more() {
+        let (sender, receiver) = queue(3);
+        let putting = thread::spawn(move || (0..1000).try_for_each(|n| sender.send(n)));
+        let taken: Vec<i32> = std::iter::from_fn(|| receiver.receive()).collect();
+        assert_eq!((putting.join().unwrap(), taken), (Some(()), (0..1000).collect()));
+    }
+
+    #[test]
+    fn who_puts_in_does_not_wait_for_room_when_nobody_takes_out_any_more() {
+        let (sender, receiver) = queue(1);
+        let putting = thread::spawn(move || (0..).try_for_each(|n: i32| sender.send(n)));
+        assert_eq!(receiver.receive(), Some(0));
+        drop(receiver);
+        assert_eq!(putting.join().unwrap(), None);
+    }
+
+    #[test]
+    fn who_takes_only_what_is_there_now_does_not_wait() {
+        let (sender, receiver) = queue(usize::MAX);
+        assert_eq!(receiver.receive_now(), None);
+        assert_eq!((sender.send(1), sender.send(2)), (Some(()), Some(())));
+        assert_eq!((receiver.receive_now(), receiver.receive_now(), receiver.receive_now()), (Some(1), Some(2), None));
+    }
+}

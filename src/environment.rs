@@ -49,8 +49,14 @@ impl Environment {
     /// The first of two equal names is the one that getenv(3) finds.
     fn without_repeats(variables: impl Iterator<Item = Variable>) -> Self {
         let mut kept: Vec<Variable> = Vec::with_capacity(USUAL);
+        // A bit for each kind of name that there was: of a new kind there is no other, and most are.
+        let mut kinds = [0u64; 4];
         for variable in variables {
-            if !kept.iter().any(|other| other.name() == variable.name()) {
+            let name = variable.name();
+            let kind = name.as_bytes().iter().fold(0u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(*byte));
+            let (word, bit) = (kinds.get_mut(usize::from(kind >> 6)), 1 << (kind & 63));
+            let new = word.is_some_and(|word| std::mem::replace(word, *word | bit) & bit == 0);
+            if new || !kept.iter().any(|other| other.name() == name) {
                 kept.push(variable);
             }
         }
@@ -144,6 +150,16 @@ mod tests {
         let ours = Environment::inherited();
         let theirs: Environment = std::env::vars_os().collect();
         assert_eq!(ours, theirs);
+    }
+
+    #[test]
+    fn the_first_of_equal_names_is_kept_among_however_many() {
+        let names: Vec<String> = (0..500).map(|n| format!("NAME_{n}")).collect();
+        let all =
+            names.iter().map(|name| (name.as_str(), "1")).chain(names.iter().rev().map(|name| (name.as_str(), "2")));
+        let environment: Environment = all.collect();
+        let expected: Vec<_> = names.iter().map(|name| (OsStr::new(name), OsStr::new("1"))).collect();
+        assert_eq!(environment.iter().collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -192,7 +192,8 @@ pub fn bases(runtime: Option<&Path>) -> Vec<PathBuf> {
 /// Whoever needs it makes it (`settle`): most short commands end before anybody does.
 pub fn place(runtime: Option<&Path>, supervisor: Identity) -> Option<PathBuf> {
     let name = instance_name(UNSAID, supervisor);
-    let homes = bases(runtime).into_iter().map(|base| (base.join(home_name()), base));
+    let home = home_name();
+    let homes = bases(runtime).into_iter().map(|base| (base.join(&home), base));
     let usable = |(home, base): &(PathBuf, PathBuf)| match std::fs::symlink_metadata(home) {
         Ok(found) => is_ours(&found),
         Err(_) => nix::unistd::access(base, AccessFlags::W_OK | AccessFlags::X_OK).is_ok(),
@@ -305,7 +306,8 @@ pub fn lock(directory: &Path) -> Option<Flock<File>> {
 /// What earlier starts of the same user left behind because they were killed with all they had, newest last. It is told once: the
 /// directories are taken away, but for the caller's own.
 pub fn breadcrumbs(bases: &[PathBuf], own: Option<&Path>) -> Vec<Record> {
-    let homes = bases.iter().map(|base| base.join(home_name()));
+    let home = home_name();
+    let homes = bases.iter().map(|base| base.join(&home));
     let homes = homes.filter(|home| {
         std::fs::symlink_metadata(home).is_ok_and(|found| is_ours(&found) && !is_known_to_be_empty(&found, home, own))
     });

@@ -46,7 +46,7 @@ pub const PYTHON_WITH_VALUE: [&str; 3] = ["-X", "-W", "--check-hash-based-pycs"]
 
 /// Where the launcher stands: a program of one of these names, or a module of Python's.
 pub fn launcher(command: &[OsString], names: &[&str]) -> Option<usize> {
-    let named = |word: &OsString| names.iter().any(|name| base(word) == OsStr::new(name));
+    let named = |word: &OsString| is_one_of(word, names);
     let mut at = 0;
     loop {
         let word = command.get(at)?;
@@ -56,7 +56,7 @@ pub fn launcher(command: &[OsString], names: &[&str]) -> Option<usize> {
         if is_python(word) {
             return python_runs(command, at).filter(|at| command.get(*at).is_some_and(named));
         }
-        if !WRAPPERS.iter().any(|name| base(word) == OsStr::new(name)) {
+        if !is_one_of(word, &WRAPPERS) {
             return None;
         }
         at = wrapped(command, at, &named)?;
@@ -66,8 +66,7 @@ pub fn launcher(command: &[OsString], names: &[&str]) -> Option<usize> {
 /// The program that a wrapper starts, as far as it is one of those that are looked for. A word behind an option may be its value
 /// (`conda run -n accelerate python …`): it counts only where nothing else does.
 fn wrapped(command: &[OsString], wrapper: usize, named: &dyn Fn(&OsString) -> bool) -> Option<usize> {
-    let fits =
-        |word: &OsString| named(word) || is_python(word) || WRAPPERS.iter().any(|name| base(word) == OsStr::new(name));
+    let fits = |word: &OsString| named(word) || is_python(word) || is_one_of(word, &WRAPPERS);
     let is_option = |at: usize| command.get(at).is_some_and(|word| word.as_encoded_bytes().starts_with(b"-"));
     let is_value = |at: usize| at > wrapper + 1 && is_option(at - 1);
     let all = || (wrapper + 1..command.len()).filter(|at| command.get(*at).is_some_and(fits));
@@ -93,6 +92,11 @@ pub fn is_python(word: &OsStr) -> bool {
     let name = base(word).to_str();
     let version = name.and_then(|name| name.strip_prefix("python")).map(|version| version.trim_end_matches('t'));
     version.is_some_and(|version| version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
+}
+
+fn is_one_of(word: &OsStr, names: &[&str]) -> bool {
+    let base = base(word);
+    names.iter().any(|name| base == OsStr::new(name))
 }
 
 fn base(word: &OsStr) -> &OsStr {

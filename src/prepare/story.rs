@@ -102,6 +102,7 @@ impl Story {
         Ok(ready)
     }
 
+    #[inline(never)] // what it holds goes with its frame, and not beside what its callers and the next ones hold
     fn make_ready(
         &mut self,
         scene: &mut Scene,
@@ -167,6 +168,7 @@ impl Story {
     }
 
     /// Finds the state directory and tells PID 1 how to supervise.
+    #[inline(never)]
     fn announce(
         &mut self,
         scene: &Scene,

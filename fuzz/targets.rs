@@ -279,8 +279,19 @@ fn kept_answers(bytes: &[u8]) {
 
 /// What packages say about themselves, and what is asked for: names, versions, specifiers, markers, in any bytes.
 fn distributions(bytes: &[u8]) {
-    use deps::packaging::{Requirement, Version};
+    use deps::packaging::{Marker, Parts, Requirement, Specifiers, Version};
     let words = text(bytes);
+    for line in words.lines().take(100) {
+        let _ = Marker::parse(line).map(|marker| marker.holds(&deps::packaging::Environment::default(), line));
+        let _ = Specifiers::parse(line);
+        if let Some(parts) = Parts::cut(line) {
+            assert_eq!(
+                parts.is_understood(),
+                parts.requirement().is_some(),
+                "{line:?} is understood or not, however it is read"
+            );
+        }
+    }
     let found = deps::installed::metadata::parse(bytes);
     assert!(deps::installed::record::paths(&words).all(|path| !path.contains('\n')), "a path is of one line");
     let versions: Vec<_> =

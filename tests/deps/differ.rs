@@ -146,7 +146,7 @@ fn what_is_called_satisfied_is_satisfied_for_uv_and_for_pip() {
     if !possible(true) {
         return;
     }
-    let (count, mut dice) = (wish("TRAINIT_TEST_CASES", 300) as usize, Dice(wish("TRAINIT_TEST_SEED", 7)));
+    let (count, mut dice) = (wish("TRAINIT_TEST_CASES", 600) as usize, Dice(wish("TRAINIT_TEST_SEED", 7)));
     let mut trial = Trial::new();
     for number in 0..count {
         cases::lay_out(&mut dice, &trial.bench.site(), &trial.bench.path("code"));

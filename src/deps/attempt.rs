@@ -157,5 +157,5 @@ fn told(wanted: &Wanted<'_>, failure: &Failure, tries: u32) -> Error {
     if !failure.lines.is_empty() {
         error = error.because(failure.lines.join("; "));
     }
-    [failure.class.hint].into_iter().filter(|hint| !hint.is_empty()).fold(error, |error, hint| error.hint(hint))
+    error.hint(failure.class.hint)
 }

@@ -281,13 +281,21 @@ const KILLED: Class = here(
     "it may have used more memory than the node has: set MAX_JOBS=1, or bake the packages into the image",
     &[],
 );
-const SIGNALLED: Class = passing("the installer was ended by a signal", "", &[]);
+const SIGNALLED: Class = passing(
+    "the installer was ended by a signal",
+    "who sent it is not known here; if it happens again, bake the packages into the image",
+    &[],
+);
 const TIME_OUT: Class = passing(
     "it took longer than deps.timeout",
     "raise it: TRAINIT_DEPS_TIMEOUT=1h, or bake the packages into the image",
     &[],
 );
-const OTHER: Class = here("the installer failed", "", &[]);
+const OTHER: Class = here(
+    "the installer failed",
+    "its own words are above; to start without installing: TRAINIT_DEPS_REQUIREMENTS=off",
+    &[],
+);
 
 /// A failure, told.
 #[derive(Debug, PartialEq, Eq)]

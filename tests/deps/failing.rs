@@ -26,6 +26,7 @@ pub fn fails(start: &Start, code: u8) -> Report {
     let report = start.run();
     assert_eq!(report.code, code, "{}", report.text());
     assert!(!report.text().contains(SECRET), "{}", report.text());
+    assert!(report.error.contains("→ "), "nothing says what to do: {}", report.text());
     report
 }
 

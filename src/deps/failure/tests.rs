@@ -89,8 +89,10 @@ fn what_a_build_said_is_told_though_pip_keeps_it_in_its_log() {
 }
 
 #[test]
-fn every_sign_is_on_one_line() {
-    for class in [FINAL, NETWORK, ANSWERS].into_iter().flatten() {
+fn every_sign_is_on_one_line_and_every_class_says_what_to_do() {
+    let by_their_end = [OUT_OF_MEMORY, KILLED, SIGNALLED, TIME_OUT, OTHER];
+    for class in [FINAL, NETWORK, ANSWERS, &by_their_end].into_iter().flatten() {
+        assert!(!class.hint.is_empty(), "{}: what to do?", class.says);
         for sign in class.signs {
             assert_eq!(one_line(sign), *sign);
         }

@@ -5,11 +5,12 @@
 use super::fakes::{Fakes, fakes};
 use super::{fuse, skip};
 use serde_json::Value;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 /// /dev of its own, with nodes of two GPUs. Plain files will do: nobody opens them. What $BEFORE says is done before.
 const NODES: &str = r#"
@@ -151,8 +152,11 @@ fn a_driver_that_hangs_ends_the_start_with_a_code_that_asks_for_another_node() {
 
 /// Runs this beside a file system that it may mount with descriptor 9, and which then answers nothing but the greeting; the mount is told
 /// in the file $UP. The server is what keeps it hanging.
-fn beside_what_hangs(machine: &Machine<'_>) -> (Option<Start>, fuse::Server) {
-    let mut command = machine.command();
+fn beside_what_hangs(machine: &Machine<'_>) -> (Option<Start>, (fuse::Server, [u8; 8])) {
+    hanging(machine.command(), ended)
+}
+
+fn hanging<T>(mut command: Command, run: impl FnOnce(Command) -> T) -> (T, (fuse::Server, [u8; 8])) {
     let directory = tempfile::tempdir().unwrap();
     let up = directory.path().join("up");
     assert!(Command::new("mkfifo").arg(&up).status().unwrap().success());
@@ -172,11 +176,12 @@ fn beside_what_hangs(machine: &Machine<'_>) -> (Option<Start>, fuse::Server) {
         let mut word = [0; 8];
         if rendezvous.read(&mut word).is_ok_and(|length| word.get(..length) == Some(b"mounted\n")) {
             server.answer_greeting();
-            server.swallow_request();
+            let number = server.swallow_request();
+            return (server, number);
         }
-        server
+        (server, [0; 8])
     });
-    let start = ended(command);
+    let start = run(command);
     // Where there was nothing to mount it waits for that word.
     over.write_all(b"over\n").unwrap();
     (start, serving.join().unwrap())
@@ -205,6 +210,51 @@ fn a_driver_that_hangs_in_the_kernel_is_named_with_the_call_the_state_and_where_
     assert_eq!(start.code, 210, "{}", start.err);
     assert!(start.err.contains("nvmlDeviceGetName of GPU 1 did not come back (NVML)"), "{}", start.err);
     assert!(start.err.contains("waits in the kernel (state D"), "{}", start.err);
+}
+
+/// As PID 1 of a namespace it cannot be gone before the process that hangs, which the kernel waits for. All is told before that.
+#[test]
+fn a_container_whose_driver_hangs_in_the_kernel_has_told_all_before_it_ends() {
+    let Some(fakes) = fakes() else { return };
+    if !fuse::is_there() {
+        return;
+    }
+    let hung = tempfile::tempdir().unwrap();
+    let file = format!("{}/file", hung.path().display());
+    let variables = [
+        ("FAKE_AT", "nvmlInit_v2"),
+        ("FAKE_DO", "stuck"),
+        ("FAKE_STUCK", file.as_str()),
+        ("BEFORE", "hang ${FAKE_STUCK%/*}"),
+        ("AFTER", ": >/dev/termination-log"),
+        ("TRAINIT_GPU_TIMEOUT", "3s"),
+        ("TRAINIT_GPU_COUNT", "2"),
+    ];
+    let machine = Machine::new(fakes, &["run", "--", "true"], &variables).with_own_pids();
+    let (told, (mut server, number)) = hanging(machine.command(), |mut command| {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let report: Vec<String> =
+            lines.by_ref().take_while(|line| !line.contains("restart it; try another one")).collect();
+        let message = format!("/proc/{}/root/dev/termination-log", child.id());
+        let deadline = Instant::now() + super::LONG;
+        let mut text = String::new();
+        while text.is_empty() && Instant::now() < deadline && child.try_wait().unwrap().is_none() {
+            text = std::fs::read_to_string(&message).unwrap_or_default();
+            std::thread::yield_now();
+        }
+        let runs = child.try_wait().unwrap().is_none();
+        (child, report.join(" "), text, runs)
+    });
+    let (mut child, report, message, runs) = told;
+    server.refuse(number);
+    if report.contains("unshare failed") || report.contains("mount:") {
+        return skip("no mount namespace can be made here");
+    }
+    assert!(report.contains("nvmlInit_v2 did not come back") && report.contains("state D"), "{report}");
+    assert!(runs, "the process that hangs holds its namespace");
+    assert!(message.contains("nvmlInit_v2 did not come back"), "{message:?}");
+    assert_eq!(child.wait().unwrap().code(), Some(210));
 }
 
 /// A mount where the driver's files in /proc are, and libraries for forward compatibility in the image, for which they are read first.

@@ -41,8 +41,16 @@ impl Server {
     }
 
     /// Takes a request and leaves it: whoever asked now waits in the kernel, and no signal wakes it.
-    pub fn swallow_request(&mut self) {
-        self.request();
+    /// Its number is for who lets it go (`refuse`); without that it goes on when every copy of the connection is closed.
+    pub fn swallow_request(&mut self) -> [u8; 8] {
+        let request = self.request();
+        request.get(8..16).and_then(|number| number.try_into().ok()).unwrap_or_default()
+    }
+
+    /// Answers a request that was swallowed, with an error.
+    pub fn refuse(&mut self, number: [u8; 8]) {
+        let answer = [16u32.to_ne_bytes(), (-libc::EIO).to_ne_bytes()].concat();
+        let _ = self.0.write_all(&[answer.as_slice(), &number].concat());
     }
 
     fn request(&mut self) -> Vec<u8> {

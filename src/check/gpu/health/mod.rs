@@ -16,7 +16,10 @@ use crate::check::step::{Answer, Subject, Trouble, walk};
 use crate::check::{Facts as Row, Finding, Scene};
 use crate::gpu::facts::{Facts, Gpu, nvml_code};
 use crate::show;
+use std::time::Duration;
 
+/// A start of the driver that takes longer is worth a word.
+const SLOW_START: Duration = Duration::from_secs(2);
 /// So many GPUs are named in one line.
 const NAMED: usize = 4;
 
@@ -79,6 +82,14 @@ impl Health {
     fn has_enough(&self) -> bool {
         let least = self.gpus.demand.least;
         least > 0 && self.facts.cuda.count.is_some_and(|count| count >= least)
+    }
+
+    /// Without persistence the driver starts every GPU up for the first who asks, and forgets it after the last.
+    fn slow_start(&self) -> Option<String> {
+        let took = self.facts.nvml.init_took.max(self.facts.cuda.init_took);
+        let off = self.shown().any(|gpu| gpu.persistence == Some(false));
+        let words = || format!(", started up in {} (persistence mode is off on the host)", show::seconds(took));
+        (off && took >= SLOW_START).then(words)
     }
 
     fn found(&self, trouble: Trouble) -> Answer {
@@ -150,7 +161,8 @@ impl Subject for Health {
             .waited
             .as_ref()
             .map(|(reason, time)| format!(", after {} of waiting ({})", show::seconds(*time), show::line(reason)));
-        Some(self.gpus.described(self.memory().or(self.gpus.memory()), version) + &waited.unwrap_or_default())
+        let described = self.gpus.described(self.memory().or(self.gpus.memory()), version);
+        Some(described + &self.slow_start().unwrap_or_default() + &waited.unwrap_or_default())
     }
 
     fn facts(&self) -> Row {

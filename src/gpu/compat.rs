@@ -43,6 +43,16 @@ pub fn may_have(root: &Root) -> bool {
     root.path("/usr/local/cuda/compat").exists()
 }
 
+/// Whether it may be right here, as far as that can be told without asking the driver, which may hang: the kernel knows the version
+/// of a module by itself, where sysfs shows it.
+pub fn may_be_right(root: &Root, environment: &Environment) -> bool {
+    let is_newer = || {
+        let module = Version::of(root.text("/sys/module/nvidia/version").ok()?.trim())?;
+        Some(library(&Loader::of(root, environment))?.1.version?.major() > module.major())
+    };
+    may_have(root) && is_newer().unwrap_or(true)
+}
+
 /// The image's libraries for forward compatibility.
 pub fn library(loader: &Loader) -> Option<(PathBuf, Library)> {
     DIRECTORIES.iter().map(Path::new).find_map(|directory| {

@@ -20,7 +20,7 @@ mod release;
 pub mod require;
 mod visible;
 
-pub use compat::{Compat, compat, may_have as may_have_compat};
+pub use compat::{Compat, compat, may_be_right as compat_may_be_right, may_have as may_have_compat};
 pub use image::{ImageCuda, image_cuda};
 pub use libraries::{CUDA, Kind, Library, Loader, NVML, PTX};
 pub use mig::Instance;

@@ -253,6 +253,20 @@ fn forward(driver: &str, model: &str, variables: &[(&str, &str)]) -> Compat {
 }
 
 #[test]
+fn libraries_that_are_no_newer_than_the_kernels_module_need_no_word_of_the_driver() {
+    let told = |module: Option<&str>| {
+        let library = ("/usr/local/cuda/compat/libcuda.so.570.86.15", "x");
+        let module = module.map(|version| ("/sys/module/nvidia/version", version));
+        let (_directory, root) = laid_out(&[library].into_iter().chain(module).collect::<Vec<_>>());
+        std::os::unix::fs::symlink("libcuda.so.570.86.15", root.path("/usr/local/cuda/compat/libcuda.so.1")).unwrap();
+        compat_may_be_right(&root, &Environment::default())
+    };
+    assert_eq!([told(Some("580.65.06\n")), told(Some("570.172.08\n"))], [false, false]);
+    assert_eq!([told(Some("550.54.14\n")), told(Some("?")), told(None)], [true, true, true]);
+    assert!(!compat_may_be_right(&Root::at("/no/such/root"), &Environment::default()));
+}
+
+#[test]
 fn forward_compatibility_is_right_on_an_older_driver_under_a_data_centres_gpu() {
     const IMAGE: (&str, &str) = ("CUDA_VERSION", "12.8.1");
     let (old, h200) = ("535.183.01", "NVIDIA H200");

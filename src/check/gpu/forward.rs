@@ -21,7 +21,11 @@ type Judged = Option<(PathBuf, Option<String>)>;
 /// Sets it up in the workload's environment, and gives the line about what was done; none: nothing.
 pub fn forward_compat(scene: &mut Scene) -> Option<String> {
     let choice = scene.settings.gpu_compat.value;
-    let may_matter = choice != ForwardCompat::Off && gpu::may_have_compat(&scene.root);
+    let may_matter = match choice {
+        ForwardCompat::Off => false,
+        ForwardCompat::On => gpu::may_have_compat(&scene.root),
+        ForwardCompat::Auto => gpu::compat_may_be_right(&scene.root, &scene.environment),
+    };
     let (directory, version) = may_matter.then(|| judged(scene)).flatten()?;
     match version {
         Some(version) => {

@@ -13,6 +13,7 @@ mod holders;
 mod holding;
 mod idle;
 pub mod init;
+mod later;
 mod line;
 mod listener;
 mod outcome;

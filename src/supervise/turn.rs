@@ -5,10 +5,11 @@ use super::diary::Diary;
 use super::ending::Ending;
 use super::errands::Errands;
 use super::holders::{self, Holder};
+use super::later::Later;
 use super::line::Line;
 use super::listener::Listener;
 use super::requests::Requests;
-use super::state::{Action, Clock, Event, State, due};
+use super::state::{Action, Clock, Event, State};
 use super::tell::{self, Voice};
 use super::termination;
 use super::workload::Workload;
@@ -16,7 +17,7 @@ use super::{Born, Lives};
 use crate::handover::{Errand, Level, Message};
 use crate::sys::process::{self, Reaped};
 use crate::sys::signal::{self, Inherited, Receiver};
-use crate::sys::{Root, cgroup, memory, proc};
+use crate::sys::{Root, cgroup, proc};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::cell::LazyCell;
 use std::ffi::c_int;
@@ -26,10 +27,6 @@ use std::time::Duration;
 
 /// So many ended children or signals are taken in one turn: with either coming in without end the other is still seen.
 const BATCH: u32 = 1000;
-
-/// So long after its begin a workload is no short command, and after that nothing more follows from what was done: earlier, giving
-/// memory back would cost more than it brings.
-const SETTLED: Duration = Duration::from_secs(1);
 
 /// So long after a start its child may be about to become the workload, which wakes PID 1 anyway: not each word before that has to.
 const AT_FIRST: Duration = Duration::from_millis(5);
@@ -59,8 +56,7 @@ pub struct Supervisor {
     diary: Diary,
     /// Until then only the end of what the child says is waited for. What it says is heard whatever wakes us up.
     hushed_until: Clock,
-    /// When the start is over, and what only it needed is given back.
-    forget_at: Option<Clock>,
+    later: Later,
     /// The signal that asked for the stop, and who sent it.
     stopped_by: Option<String>,
     /// How it ended is told.
@@ -93,7 +89,7 @@ impl Supervisor {
             holders: Vec::new(),
             diary: Diary::new(),
             hushed_until: AT_FIRST,
-            forget_at: None,
+            later: Later::default(),
             stopped_by: None,
             accounted: false,
             exit: None,
@@ -183,15 +179,13 @@ impl Supervisor {
     /// there may be a request.
     fn wait(&mut self, more: bool) -> bool {
         let at_once = more.then_some(Clock::ZERO);
-        if due(self.forget_at, self.now()) {
-            self.forget_at = None;
-            memory::forget_the_past();
-        }
-        let hushed = self.listener.as_ref().map(|_| self.hushed_until).filter(|until| self.now() < *until);
-        let own = [at_once, hushed, self.forget_at, self.diary.deadline()];
+        let now = self.now();
+        self.later.tick(now, || self.workload.practise(self.state.policy.scope));
+        let hushed = self.listener.as_ref().map(|_| self.hushed_until).filter(|until| now < *until);
+        let own = [at_once, hushed, self.later.deadline(), self.diary.deadline()];
         let deadline = own.into_iter().chain([self.state.deadline(), self.errands.deadline()]).flatten().min();
         let timeout = deadline.map_or(PollTimeout::NONE, |at| {
-            let left = at.saturating_sub(self.now()) + Duration::from_millis(1);
+            let left = at.saturating_sub(now) + Duration::from_millis(1);
             PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
         });
         let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
@@ -220,7 +214,7 @@ impl Supervisor {
         if heard.closed {
             self.listener = None;
             self.step(Event::DoorClosed);
-            self.forget_at = Some(self.now() + SETTLED);
+            self.later.begin(self.now());
         }
     }
 
@@ -336,7 +330,7 @@ impl Supervisor {
     fn act(&mut self, action: Action) {
         // What is done once in a while touches what a sleep does not need; passing signals on may be done often.
         if self.listener.is_none() && !matches!(action, Action::Forward(_)) {
-            self.forget_at = Some(self.now() + SETTLED);
+            self.later.touched(self.now());
         }
         let scope = self.state.policy.scope;
         match action {

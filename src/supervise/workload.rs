@@ -92,6 +92,13 @@ impl Workload {
         ready > 0 || nobody
     }
 
+    /// Looks whom a stop would go to. Where that needs no look there is nothing to practise.
+    pub fn practise(&self, scope: Scope) {
+        if scope == Scope::Auto && !self.gone {
+            drop(target::choose(self.main, libc::SIGTERM, scope, &target::Real));
+        }
+    }
+
     /// For a shell with a person at it: as if the terminal had gone. Others might know another meaning of it.
     pub fn hang_up(&self) {
         if !self.gone && target::View::is_shell(&target::Real, self.main) {

@@ -178,6 +178,36 @@ fn deepspeed_takes_what_latest_has_reached() {
     place.finds_nothing("deepspeed");
 }
 
+/// The files are those of DeepSpeed 0.14.5 with ZeRO 1, two ranks and a slow second one.
+#[test]
+fn deepspeeds_latest_may_be_there_before_the_files_of_all_ranks() {
+    let place = Place::new();
+    let states = torch(b"\x80\x02}q\0(X\r\0\0\0dp_world_sizeq9K\x02X\r\0\0\0mp_world_sizeq:K\x01u.");
+    place.put("zero_to_fp32.py", "");
+    place.put("latest", "global_step2");
+    place.put("global_step2/mp_rank_00_model_states.pt", &states);
+    place.put("global_step2/zero_pp_rank_0_mp_rank_00_optim_states.pt", torch(b"moments"));
+    place.finds_nothing("deepspeed");
+    assert_eq!(place.why("deepspeed"), "no part of the optimizer from rank 1 yet");
+    place.put("global_step2/zero_pp_rank_1_mp_rank_00_optim_states.pt", torch(b"moments"));
+    place.finds("deepspeed", "global_step2", 2);
+    // Stage 3, in bfloat16, and with a model in two parts: each has its own.
+    for name in ["bf16_zero_pp_rank_0_mp_rank_00", "bf16_zero_pp_rank_1_mp_rank_00", "bf16_zero_pp_rank_0_mp_rank_01"] {
+        place.put(&format!("global_step4/{name}_optim_states.pt"), torch(b"moments"));
+    }
+    place.put("global_step4/zero_pp_rank_0_mp_rank_00_model_states.pt", &states);
+    place.put("latest", "global_step4");
+    place.finds("deepspeed", "global_step2", 2);
+    place.put("global_step4/bf16_zero_pp_rank_1_mp_rank_01_optim_states.pt", torch(b"moments"));
+    place.finds("deepspeed", "global_step4", 4);
+    // Groups of ranks that each have all of it.
+    let shared = torch(b"\x80\x02}q\0(X\r\0\0\0dp_world_sizeq9K\x08X\x0f\0\0\0mics_shard_sizeq:K\x01u.");
+    place.put("global_step6/mp_rank_00_model_states.pt", shared);
+    place.put("global_step6/zero_pp_rank_0_mp_rank_00_optim_states.pt", torch(b"moments"));
+    place.put("latest", "global_step6");
+    place.finds("deepspeed", "global_step6", 6);
+}
+
 #[test]
 fn megatron_takes_what_its_tracker_has_reached() {
     let place = Place::new();

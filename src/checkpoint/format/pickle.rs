@@ -44,7 +44,12 @@ fn string_ending_at(bytes: &[u8], end: usize) -> Option<&str> {
 /// The number under the first `global_step` key: Lightning writes it among the first entries of `data.pkl`, which is the
 /// first entry of the archive and not compressed.
 pub fn global_step(head: &[u8]) -> Option<u64> {
-    let key = b"X\x0b\0\0\0global_step";
+    number_under("global_step", head)
+}
+
+/// The number under the first such key in a dictionary, a text of less than 256 bytes.
+pub fn number_under(key: &str, head: &[u8]) -> Option<u64> {
+    let key = [&[b'X', u8::try_from(key.len()).ok()?, 0, 0, 0], key.as_bytes()].concat();
     let at = head.windows(key.len()).position(|part| part == key)? + key.len();
     let value = match head.get(at)? {
         b'q' => at + 2, // BINPUT: the key's number in the memo comes between
@@ -85,6 +90,13 @@ mod tests {
         assert_eq!(global_step(&with_step(b"q\x02\x8a\x05\0\0\0\0\x01X")), Some(1 << 32));
         assert_eq!(global_step(&with_step(b"q\x02N")), None);
         assert_eq!(global_step(&with_step(b"")), None);
+    }
+
+    #[test]
+    fn a_states_file_of_deepspeed_tells_for_how_many_ranks_it_was_saved() {
+        // As DeepSpeed 0.14.5 wrote it.
+        let real = b"\x04X\r\0\0\0dp_world_sizeq9K\x02X\r\0\0\0mp_world_sizeq:K\x01X";
+        assert_eq!((number_under("dp_world_size", real), number_under("world_size", real)), (Some(2), None));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::table;
 use super::task::{About, Pulse, Task, Work};
 use super::{Finding, Scene};
 use crate::sys::away::{self, Away, Silence, Voice};
+use crate::sys::proc::Waits;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -153,7 +154,7 @@ impl<'a> Watch<'a> {
         });
         match process {
             Ok(away) => self.probes.push(Probe { away, tasks, deadline, parting, parted: false }),
-            Err(_) => tasks.iter().for_each(|task| self.silent(*task, Silence::NotStarted)),
+            Err(_) => tasks.iter().for_each(|task| self.silent(*task, Silence::NotStarted, None)),
         }
     }
 
@@ -201,12 +202,13 @@ impl<'a> Watch<'a> {
         }
         let rest = probe.tasks.split_off(1);
         if !open {
-            self.silent(current, Silence::Died);
+            self.silent(current, Silence::Died, None);
             return self.launch(rest);
         }
         if now >= probe.deadline {
+            let waits = probe.away.waits();
             probe.away.kill();
-            self.silent(current, Silence::Overdue);
+            self.silent(current, Silence::Overdue, waits);
         } else {
             self.probes.push(Probe { parting: None, parted: true, ..probe });
         }
@@ -242,10 +244,10 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn silent(&mut self, task: usize, silence: Silence) {
+    fn silent(&mut self, task: usize, silence: Silence, waits: Option<Waits>) {
         let took = self.begun.elapsed();
         if let Some(answer) = self.answers.get_mut(task) {
-            (answer.findings, answer.done) = (answer.about.silent(silence, took).into_iter().collect(), true);
+            (answer.findings, answer.done) = (answer.about.silent(silence, took, waits).into_iter().collect(), true);
         }
     }
 

@@ -5,6 +5,7 @@ use super::step::{Step, Subject, Trouble, walk};
 use super::{Check, Facts, Finding};
 use crate::sys::away::Silence;
 use crate::sys::mountinfo::LOCAL;
+use crate::sys::proc::Waits;
 use std::time::Duration;
 
 /// What goes into the process that works.
@@ -131,13 +132,14 @@ impl<'a> About<'a> {
     }
 
     /// The finding for a task that gave no answer; none when its check is off.
-    pub fn silent(&self, silence: Silence, took: Duration) -> Option<Finding> {
+    pub fn silent(&self, silence: Silence, took: Duration, waits: Option<Waits>) -> Option<Finding> {
         let name = self.subject.as_deref().unwrap_or(self.hang.what);
         let at = self.location.as_ref().map(|location| format!(" ({location})")).unwrap_or_default();
         let trouble = match silence {
             Silence::Overdue => {
                 Trouble::new(format!("{name} did not answer in {}{at}", crate::show::seconds(self.deadline)))
                     .because(self.hang.because)
+                    .adding(waits.as_ref().and_then(asleep))
                     .advice(self.hang.advice)
             }
             Silence::Died => Trouble::new(format!("the check of {name} ended without an answer{at}"))
@@ -149,4 +151,10 @@ impl<'a> About<'a> {
         let finding = trouble.passing(true).finding(self.check, &self.rules)?;
         Some(Finding { subject: self.subject.clone(), took, facts: Facts::new(), ..finding })
     }
+}
+
+/// That a process waits where no signal reaches it, and in which function of the kernel, is worth more than that it was slow.
+fn asleep((state, function): &Waits) -> Option<String> {
+    let function = function.as_deref().map(|name| format!(" in {name}")).unwrap_or_default();
+    (*state == 'D').then(|| format!("who looks waits in the kernel (state D{function})"))
 }

@@ -3,6 +3,7 @@
 //! die.
 
 use super::aside::{Aside, fork_aside};
+use super::proc::{self, Waits};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -84,6 +85,11 @@ impl Away {
         let body = rest.get(..length)?.to_vec();
         self.received.drain(..length + 4);
         Some(body)
+    }
+
+    /// What it is at, as far as the kernel tells.
+    pub fn waits(&self) -> Option<Waits> {
+        proc::waits(self.process.pid())
     }
 
     /// Gives it up.

@@ -283,6 +283,7 @@ fn a_driver_whose_files_hang_is_told_and_nobody_waits_for_ever() {
     let (Some(needed), _server) = beside_what_hangs(&machine) else { return };
     assert_eq!(needed.code, 210, "{}", needed.err);
     assert!(needed.err.contains("/proc/driver/nvidia did not answer in 2 s"), "{}", needed.err);
+    assert!(needed.err.contains("waits in the kernel (state D"), "{}", needed.err);
     let asked = Machine::new(fakes, &["gpu", "--set=gpu.probe=presence"], &variables);
     let (Some(asked), _server) = beside_what_hangs(&asked) else { return };
     assert_eq!((asked.code, asked.out.matches("GPU ").count()), (210, 3), "{}{}", asked.out, asked.err);

@@ -152,6 +152,9 @@ impl Reader<'_> {
         match requirements::encoding(bytes) {
             Encoding::Unicode => Ok(()),
             Encoding::Named(encoding) => {
+                if encoding == requirements::WIDE {
+                    self.doubt(format!("{name} is {encoding}"));
+                }
                 self.found.for_pip.push(format!("the encoding {encoding} of {name}"));
                 Ok(())
             }

@@ -34,14 +34,20 @@ pub fn read(bytes: &[u8], variable: &dyn Fn(&str) -> Option<String>) -> Vec<Line
     join(&decode(bytes)).iter().filter_map(|line| parse(line, variable)).collect()
 }
 
-/// As text: UTF-8 or UTF-16 with a byte order mark, else UTF-8. In any other encoding only names and versions are right, which
+/// As text: UTF-8, UTF-16 or UTF-32 with a byte order mark, else UTF-8. In any other encoding only names and versions are right, which
 /// are the same in all of them.
 pub fn decode(bytes: &[u8]) -> String {
     let utf16 = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
         let units: Vec<u16> = rest.chunks_exact(2).filter_map(|pair| Some(unit(pair.try_into().ok()?))).collect();
         String::from_utf16_lossy(&units)
     };
+    let utf32 = |rest: &[u8], unit: fn([u8; 4]) -> u32| {
+        let units = rest.chunks_exact(4).filter_map(|four| Some(unit(four.try_into().ok()?)));
+        units.map(|unit| char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+    };
     match bytes {
+        [0xFF, 0xFE, 0, 0, rest @ ..] => utf32(rest, u32::from_le_bytes),
+        [0, 0, 0xFE, 0xFF, rest @ ..] => utf32(rest, u32::from_be_bytes),
         [0xEF, 0xBB, 0xBF, rest @ ..] => String::from_utf8_lossy(rest).into_owned(),
         [0xFF, 0xFE, rest @ ..] => utf16(rest, u16::from_le_bytes),
         [0xFE, 0xFF, rest @ ..] => utf16(rest, u16::from_be_bytes),
@@ -64,8 +70,14 @@ pub enum Encoding {
     Unknown(usize),
 }
 
+/// An encoding that newer versions of pip know.
+pub const WIDE: &str = "UTF-32";
+
 /// Looks at the encoding of a file.
 pub fn encoding(bytes: &[u8]) -> Encoding {
+    if bytes.starts_with(&[0xFF, 0xFE, 0, 0]) || bytes.starts_with(&[0, 0, 0xFE, 0xFF]) {
+        return Encoding::Named(WIDE.to_owned());
+    }
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
         return Encoding::Unicode;
     }

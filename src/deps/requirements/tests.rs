@@ -86,6 +86,12 @@ fn encodings_and_line_ends_of_every_editor_are_read() {
     let expected = [requirement("numpy"), requirement("pandas")];
     assert_eq!(items("\u{feff}numpy\r\npandas\r\n"), expected);
     assert_eq!(items("numpy\rpandas"), expected);
+    let utf32 =
+        |of: fn(u32) -> [u8; 4]| "\u{feff}numpy\npandas".chars().flat_map(|c| of(c.into())).collect::<Vec<u8>>();
+    for bytes in [utf32(u32::to_le_bytes), utf32(u32::to_be_bytes)] {
+        assert_eq!(encoding(&bytes), Encoding::Named(WIDE.into()));
+        assert_eq!(read(&bytes, &|_| None).into_iter().flat_map(|line| line.items).collect::<Vec<_>>(), expected);
+    }
     let utf16: Vec<u8> = "\u{feff}numpy\npandas".encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert_eq!(read(&utf16, &|_| None).into_iter().flat_map(|line| line.items).collect::<Vec<_>>(), expected);
 }

@@ -29,7 +29,8 @@ fn own_directory() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_owned();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    std::fs::copy(TRAINIT, path.join("trainit")).unwrap();
+    // By another process: a child that this one makes meanwhile for another test would have it open for writing, and then it is busy.
+    assert!(std::process::Command::new("cp").arg(TRAINIT).arg(path.join("trainit")).status().unwrap().success());
     chown(&path, Some(UID), Some(23456)).unwrap();
     (directory, path)
 }

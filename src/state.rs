@@ -212,13 +212,18 @@ pub fn settle(directory: &Path) -> bool {
     whatever_the_mask_is(|| directory.parent().and_then(own_directory).and_then(|_| own_directory(directory)).is_some())
 }
 
-/// Makes the state directory of one supervisor now, `NAMESPACE-PID-START`, unless an earlier start below it has one. Only its owner may
-/// write there. When the base is configured, readers know nothing of it, so a link in the first usual place leads there.
+/// The state directory that an earlier start below the same supervisor has led to, if it is there by now.
+pub fn kept(configured: Option<&Path>, runtime: Option<&Path>, supervisor: Identity) -> Option<PathBuf> {
+    let names = [UNSAID.to_owned(), proc::pid_namespace()?].map(|namespace| instance_name(&namespace, supervisor));
+    let homes = configured.map(Path::to_owned).into_iter().chain(bases(runtime)).map(|base| base.join(home_name()));
+    homes.flat_map(|home| names.clone().map(|name| home.join(name))).find_map(|place| own_directory_there(&place))
+}
+
+/// Makes the state directory of one supervisor now, `NAMESPACE-PID-START`. Only its owner may write there. When the base is configured,
+/// readers know nothing of it, so a link in the first usual place leads there.
 pub fn make(configured: Option<&Path>, runtime: Option<&Path>, supervisor: Identity) -> Option<PathBuf> {
     let name = instance_name(&proc::pid_namespace()?, supervisor);
-    let places = bases(runtime).into_iter().map(|base| base.join(home_name()).join(instance_name(UNSAID, supervisor)));
-    let kept = places.filter(|_| configured.is_none()).find_map(|place| own_directory_there(&place));
-    kept.or_else(|| whatever_the_mask_is(|| make_named(configured, runtime, &name)))
+    whatever_the_mask_is(|| make_named(configured, runtime, &name))
 }
 
 /// Who asks for the state may be another user.
@@ -453,6 +458,19 @@ mod tests {
             write(&directory, &Record { namespace, ..record.clone() }).unwrap();
             assert_eq!(matches!(find(None, &[base.path().into()]), Found::One(..)), found);
             assert_eq!(directory_of(me.pid, &[base.path().into()]).is_some(), found);
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_start_led_to_is_found_by_either_name() {
+        let base = tempfile::tempdir().unwrap();
+        let me = Identity::own();
+        for (start, namespace) in [(me.start, UNSAID.to_owned()), (me.start + 1, proc::pid_namespace().unwrap())] {
+            let supervisor = Identity { start, ..me };
+            assert_eq!(kept(Some(base.path()), None, supervisor), None);
+            let place = base.path().join(home_name()).join(instance_name(&namespace, supervisor));
+            assert!(settle(&place));
+            assert_eq!(kept(Some(base.path()), None, supervisor), Some(place));
         }
     }
 

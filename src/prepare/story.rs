@@ -205,8 +205,7 @@ impl Story {
         at_once: bool,
     ) -> Option<PathBuf> {
         let supervisor = self.supervisor.filter(|_| proc::is_of_this_namespace())?;
-        // A start before this one may have been told otherwise, and it is kept where it was.
-        run_dir::run_dir(settings, inherited, &For { user, supervisor, at_once: at_once || self.attempt > 1 })
+        run_dir::run_dir(settings, inherited, &For { user, supervisor, at_once, again: self.attempt > 1 })
     }
 
     /// Whoever stops a container seldom knows how little time its engine gives by default.

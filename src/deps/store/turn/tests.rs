@@ -154,12 +154,15 @@ fn for_what_cannot_be_packed_nobody_waits() {
 #[test]
 fn looks_become_rarer_but_not_rare() {
     let mut turn = Turn::default();
-    let waits = (0..8).map(|second| {
+    let waits = (0..17).map(|second| {
         match turn.step(Duration::from_secs(second), Look { lease: Some(vec![second as u8]), ..Look::default() }) {
             Step::Wait(wait) => wait,
             other => panic!("{other:?}"),
         }
     });
     let waits: Vec<_> = waits.collect();
-    assert!(waits.is_sorted() && waits[0] <= Duration::from_millis(200) && waits[7] == WAIT.1, "{waits:?}");
+    assert!(
+        waits.is_sorted() && waits[0] == WAIT.0 && waits[4] == Duration::from_millis(500) && waits[16] == WAIT.1,
+        "{waits:?}"
+    );
 }

@@ -199,6 +199,34 @@ fn the_systems_python_is_installed_into_in_a_container_and_left_alone_outside() 
 }
 
 #[test]
+fn a_conda_environment_is_installed_into_also_outside_a_container() {
+    if !possible(true) || !is_root() {
+        return;
+    }
+    let Some(site) = system_site() else { return };
+    for installer in ["pip", "uv"] {
+        let bench = Bench::new();
+        bench.code("requirements.txt", "tiny\n");
+        std::fs::remove_file(bench.path("container/.dockerenv")).unwrap();
+        let mut start = bench.start().installer(installer);
+        start.command = vec![bench::base().unwrap().display().to_string(), "train.py".into()];
+        let (over, listing) = (bench.path("over").display().to_string(), bench.path("tmp").join("listing"));
+        // What makes a Python conda's: its own record of packages, and no mark of a distribution.
+        let mounts = format!(
+            "mkdir {over}; mount -t tmpfs none {over}; mkdir {over}/up {over}/work; \
+             mount -t overlay none -o lowerdir=/usr,upperdir={over}/up,workdir={over}/work /usr; \
+             mkdir /usr/conda-meta; rm /usr/lib/python3*/EXTERNALLY-MANAGED; trap 'ls -A {} > {}' EXIT",
+            site.display(),
+            listing.display()
+        );
+        let Some(report) = start.run_behind(&mounts) else { return };
+        assert!(report.outcome == "installed" && report.environment.is_empty(), "{}", report.text());
+        assert!(!report.text().contains("EXTERNALLY-MANAGED"), "{}", report.text());
+        assert!(std::fs::read_to_string(&listing).unwrap().contains("tiny"));
+    }
+}
+
+#[test]
 fn where_everybody_may_write_each_user_may_install() {
     use std::os::unix::fs::PermissionsExt;
     if !possible(true) || !is_root() {

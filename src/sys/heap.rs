@@ -35,6 +35,17 @@ pub fn live_briefly() {
     SIZE.store(BRIEF, Relaxed);
 }
 
+/// Gives back the pages of the area in which nothing is any more.
+pub fn give_back(page: usize) {
+    let free = NEXT.load(Relaxed).max(room()).next_multiple_of(page);
+    let end = (room() + BRIEF) & !(page - 1);
+    if free < end {
+        // SAFETY: the range lies in the area, behind all that was taken of it. Only what is taken is used, and nobody expects it to be zero
+        // or anything else.
+        unsafe { libc::madvise(free as *mut libc::c_void, end - free, libc::MADV_DONTNEED) };
+    }
+}
+
 fn room() -> usize {
     ROOM.0.get() as usize
 }
@@ -134,6 +145,27 @@ mod tests {
                 && second == [7; 50]
                 && texts.len() == 900
                 && texts.iter().enumerate().all(|(n, text)| *text == (n + 100).to_string())
+        }));
+    }
+
+    #[test]
+    fn what_is_given_back_is_nothing_that_is_in_use() {
+        assert!(in_a_brief_life(|| {
+            let kept: Vec<u8> = (0..200).collect();
+            let freed = vec![7u8; 64 << 10];
+            let at = freed.as_ptr() as usize;
+            let resident = || {
+                let (page, mut answer) = (at.next_multiple_of(4096), 0u8);
+                // SAFETY: the page is mapped, and the answer for one page is one byte.
+                unsafe { libc::mincore(page as *mut libc::c_void, 4096, &raw mut answer) };
+                answer & 1
+            };
+            let before = resident();
+            drop(freed);
+            give_back(4096);
+            let after = resident();
+            let again = vec![8u8; 64 << 10];
+            (before, after, kept) == (1, 0, (0..200).collect()) && again.iter().all(|byte| *byte == 8)
         }));
     }
 

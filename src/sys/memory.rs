@@ -9,11 +9,12 @@ const MARGIN: usize = 1024;
 const DEEP: usize = 128 << 10;
 
 /// Forgets what was touched so far and is not needed for sleeping: file pages of this program, which come back from the page cache
-/// when they are used again, and the stack below the caller, which holds nothing any more.
+/// when they are used again, and what holds nothing any more of the heap and of the stack below the caller.
 #[inline(never)]
 pub fn forget_the_past() {
     // SAFETY: sysconf(3) takes no pointers.
     let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    super::heap::give_back(page);
     forget_stack(page);
     forget_text(page);
 }

@@ -1,12 +1,11 @@
 //! The state file: what PID 1 writes about itself, and how others find and read it. Knows nobody but `handover`.
 
 use crate::handover::{Kind, Phase, Saved, Service};
-use crate::sys::{proc, process};
+use crate::sys::proc;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::AccessFlags;
 use serde::{Deserialize, Serialize};
-use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -30,13 +29,6 @@ pub const REPORT: &str = "report.json";
 
 const FILE: &str = "state.json";
 
-/// Stands for the pid namespace in the name of a directory that was not made at once: there the record tells it. To ask for it costs a
-/// start more than all the rest of the name.
-const UNSAID: &str = "0";
-
-/// Nanoseconds in a clock tick as /proc counts them: USER_HZ is 100 on every architecture that we are built for.
-const TICK: u64 = 10_000_000;
-
 /// Longer than it takes from making a state directory to holding its lock.
 const BEGINNING: Duration = Duration::from_secs(60);
 
@@ -54,8 +46,6 @@ pub struct Record {
     pub started: f64,
     /// PID 1.
     pub supervisor: Identity,
-    /// Its pid namespace.
-    pub namespace: Option<String>,
     /// The main process, which prepares and then is the workload.
     pub main: i32,
     /// Which start this is, from 1.
@@ -121,20 +111,19 @@ pub struct Companion {
 pub struct Identity {
     /// Its pid.
     pub pid: i32,
-    /// A moment of its life, in nanoseconds since boot: who has this pid and started later is another process.
+    /// Its start time in clock ticks since boot.
     pub start: u64,
 }
 
 impl Identity {
-    /// This process.
-    pub fn own() -> Self {
-        let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
-        Identity { pid: process::own_pid(), start: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX) }
+    /// The process with this pid, now.
+    pub fn of(pid: i32) -> Option<Self> {
+        proc::start_time(pid).map(|start| Identity { pid, start })
     }
 
     /// Whether this very process still runs.
     pub fn is_alive(self) -> bool {
-        proc::start_time(self.pid).is_some_and(|start| start <= self.start / TICK)
+        Identity::of(self.pid) == Some(self)
     }
 }
 
@@ -188,10 +177,10 @@ pub fn bases(runtime: Option<&Path>) -> Vec<PathBuf> {
     usual.into_iter().flatten().map(Path::to_path_buf).collect()
 }
 
-/// Where the state directory of one supervisor is: `BASE/trainit-UID/0-PID-START`, in the first usual place where it can be made.
-/// Whoever needs it makes it (`settle`): most short commands end before anybody does.
+/// Where the state directory of one supervisor is: `BASE/trainit-UID/NAMESPACE-PID-START`, in the first usual place where it can be
+/// made. Whoever needs it makes it (`settle`): most short commands end before anybody does.
 pub fn place(runtime: Option<&Path>, supervisor: Identity) -> Option<PathBuf> {
-    let name = instance_name(UNSAID, supervisor);
+    let name = instance_name(supervisor)?;
     let home = home_name();
     let homes = bases(runtime).into_iter().map(|base| (base.join(&home), base));
     let usable = |(home, base): &(PathBuf, PathBuf)| match std::fs::symlink_metadata(home) {
@@ -201,28 +190,15 @@ pub fn place(runtime: Option<&Path>, supervisor: Identity) -> Option<PathBuf> {
     homes.into_iter().find(usable).map(|(home, _)| home.join(name))
 }
 
-/// Whether it was there before PID 1 wrote anything: what `place` named was not.
-pub fn is_made(directory: &Path) -> bool {
-    let name = directory.file_name().map_or(&b""[..], OsStr::as_encoded_bytes);
-    !name.starts_with(UNSAID.as_bytes()) && directory.exists()
-}
-
 /// Makes what `place` named. Says whether it is there now.
 pub fn settle(directory: &Path) -> bool {
     whatever_the_mask_is(|| directory.parent().and_then(own_directory).and_then(|_| own_directory(directory)).is_some())
 }
 
-/// The state directory that an earlier start below the same supervisor has led to, if it is there by now.
-pub fn kept(configured: Option<&Path>, runtime: Option<&Path>, supervisor: Identity) -> Option<PathBuf> {
-    let names = [UNSAID.to_owned(), proc::pid_namespace()?].map(|namespace| instance_name(&namespace, supervisor));
-    let homes = configured.map(Path::to_owned).into_iter().chain(bases(runtime)).map(|base| base.join(home_name()));
-    homes.flat_map(|home| names.clone().map(|name| home.join(name))).find_map(|place| own_directory_there(&place))
-}
-
-/// Makes the state directory of one supervisor now, `NAMESPACE-PID-START`. Only its owner may write there. When the base is configured,
-/// readers know nothing of it, so a link in the first usual place leads there.
+/// Makes the state directory of one supervisor now. Only its owner may write there. When the base is configured, readers know
+/// nothing of it, so a link in the first usual place leads there.
 pub fn make(configured: Option<&Path>, runtime: Option<&Path>, supervisor: Identity) -> Option<PathBuf> {
-    let name = instance_name(&proc::pid_namespace()?, supervisor);
+    let name = instance_name(supervisor)?;
     whatever_the_mask_is(|| make_named(configured, runtime, &name))
 }
 
@@ -278,8 +254,8 @@ pub fn private(directory: Option<&Path>, name: &str) -> io::Result<PathBuf> {
     }
 }
 
-fn instance_name(namespace: &str, supervisor: Identity) -> String {
-    format!("{namespace}-{}-{}", supervisor.pid, supervisor.start)
+fn instance_name(supervisor: Identity) -> Option<String> {
+    Some(format!("{}-{}-{}", proc::pid_namespace()?, supervisor.pid, supervisor.start))
 }
 
 fn home_name() -> String {
@@ -397,14 +373,12 @@ pub fn directory_of(supervisor: i32, bases: &[PathBuf]) -> Option<PathBuf> {
 /// Every instance of this pid namespace, of any user, with its state where it can be read.
 fn instances(bases: &[PathBuf]) -> Vec<(PathBuf, Option<Record>)> {
     let Some(namespace) = proc::pid_namespace() else { return Vec::new() };
-    let homes: Vec<_> = bases.iter().flat_map(|base| entries(base, "trainit-")).collect();
-    let below = |prefix: &str| -> Vec<_> {
-        let directories = homes.iter().flat_map(|home| entries(home, &format!("{prefix}-")));
-        directories.map(|directory| (read(&directory).ok(), directory)).collect()
-    };
-    let mut unsaid = below(UNSAID);
-    unsaid.retain(|(record, _)| record.as_ref().is_some_and(|record| record.namespace.as_ref() == Some(&namespace)));
-    below(&namespace).into_iter().chain(unsaid).map(|(record, directory)| (directory, record)).collect()
+    let homes = bases.iter().flat_map(|base| entries(base, "trainit-"));
+    let directories = homes.flat_map(|home| entries(&home, &format!("{namespace}-")));
+    directories
+        .map(|directory| (read(&directory).ok(), directory))
+        .map(|(record, directory)| (directory, record))
+        .collect()
 }
 
 /// Whether this namespace's first process runs the same program as this one, and so may write a state soon.
@@ -437,7 +411,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again_and_found_by_its_living_supervisor() {
         let base = tempfile::tempdir().unwrap();
-        let me = Identity::own();
+        let me = Identity::of(std::process::id() as i32).unwrap();
         let directory = make(Some(base.path()), Some(base.path()), me).unwrap();
         let record = Record { supervisor: me, phase: Phase::Running, attempt: 1, ..Record::default() };
         write(&directory, &record).unwrap();
@@ -448,41 +422,9 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_without_a_namespace_in_its_name_is_found_by_the_one_in_its_record() {
-        let base = tempfile::tempdir().unwrap();
-        let me = Identity::own();
-        let directory = base.path().join(home_name()).join(instance_name(UNSAID, me));
-        assert!(settle(&directory));
-        let record = Record { supervisor: me, namespace: proc::pid_namespace(), ..Record::default() };
-        for (namespace, found) in [(Some("1".to_owned()), false), (record.namespace.clone(), true)] {
-            write(&directory, &Record { namespace, ..record.clone() }).unwrap();
-            assert_eq!(matches!(find(None, &[base.path().into()]), Found::One(..)), found);
-            assert_eq!(directory_of(me.pid, &[base.path().into()]).is_some(), found);
-        }
-    }
-
-    #[test]
-    fn what_an_earlier_start_led_to_is_found_by_either_name() {
-        let base = tempfile::tempdir().unwrap();
-        let me = Identity::own();
-        for (start, namespace) in [(me.start, UNSAID.to_owned()), (me.start + 1, proc::pid_namespace().unwrap())] {
-            let supervisor = Identity { start, ..me };
-            assert_eq!(kept(Some(base.path()), None, supervisor), None);
-            let place = base.path().join(home_name()).join(instance_name(&namespace, supervisor));
-            assert!(settle(&place));
-            assert_eq!(kept(Some(base.path()), None, supervisor), Some(place));
-        }
-    }
-
-    #[test]
     fn a_recycled_pid_is_not_taken_for_the_supervisor() {
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let earlier =
-            Identity { pid: child.id() as i32, start: proc::start_time(child.id() as i32).unwrap() * TICK - 1 };
-        let alive = (earlier.is_alive(), Identity { start: Identity::own().start, ..earlier }.is_alive());
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert_eq!(alive, (false, true));
+        let me = Identity::of(std::process::id() as i32).unwrap();
+        assert!(!Identity { start: me.start + 1, ..me }.is_alive());
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub fn companion(args: Args, beside: &Beside<'_>) -> c_int {
     // Nobody types for it, and what it prints is no part of what the main one does.
     process::detach_stdio();
     signal::set_mask(0);
-    let mut story = Story::new(Door::none(), Instant::now(), None, beside.attempt);
+    let mut story = Story::new(Door::none(), Instant::now(), beside.attempt);
     let error = match tell(&mut story, &args.to_vec(), beside) {
         Ok(ready) => launch::launch(&ready, &story.door, &beside.inherited),
         Err(error) => error,

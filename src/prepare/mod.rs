@@ -40,13 +40,13 @@ pub fn supervised(args: Args, start: Start) -> c_int {
     heap::live_briefly();
     terminal::take_foreground();
     begin(&start.door);
-    live(Story::new(start.door, start.since, Some(start.supervisor), start.attempt), args, &start.inherited)
+    live(Story::new(start.door, start.since, start.attempt), args, &start.inherited)
 }
 
 /// `trainit exec`: the same without a supervisor.
 pub fn in_place(args: Args, inherited: Inherited) -> c_int {
     heap::live_briefly();
-    live(Story::new(Door::none(), Instant::now(), None, 1), args, &inherited)
+    live(Story::new(Door::none(), Instant::now(), 1), args, &inherited)
 }
 
 fn live(mut story: Story, args: Args, inherited: &Inherited) -> c_int {

@@ -16,22 +16,17 @@ pub struct For<'a> {
     pub supervisor: Identity,
     /// Something is going to be put there during the start.
     pub at_once: bool,
-    /// Another start below the same PID 1 was before this one.
-    pub again: bool,
 }
 
 /// Where it is; none: it cannot be anywhere.
 pub fn run_dir(settings: &Settings, environment: &Environment, whose: &For<'_>) -> Option<PathBuf> {
-    let For { user, supervisor, at_once, again } = *whose;
+    let For { user, supervisor, at_once } = *whose;
     // Root's own runtime directory is closed to the workload's user.
     let runtime = environment.get("XDG_RUNTIME_DIR").map(Path::new).filter(|_| user.is_none());
-    let configured = settings.state_dir.value.as_deref();
-    // PID 1 stays where it is, even if what is configured is another thing by now.
-    let kept = if again { state::kept(configured, runtime, supervisor) } else { None };
-    if kept.is_none() && user.is_none() && !at_once && !is_awaited(settings) {
+    if user.is_none() && !at_once && !is_awaited(settings) {
         return state::place(runtime, supervisor);
     }
-    let run_dir = kept.or_else(|| state::make(configured, runtime, supervisor))?;
+    let run_dir = state::make(settings.state_dir.value.as_deref(), runtime, supervisor)?;
     if user.is_some() || settings.watchdog_heartbeat.is_some() {
         // Without these the workload cannot ask for a checkpoint or show that it lives; that is no reason not to start it.
         let _ = state::open_to_workload(&run_dir, user.map(|user| (user.uid, user.gid)));
@@ -56,9 +51,9 @@ mod tests {
     fn it_is_made_at_once_only_for_who_may_look_into_it_before_the_first_words() {
         let base = tempfile::tempdir().unwrap();
         let environment: Environment = [("XDG_RUNTIME_DIR", base.path().to_str().unwrap())].into_iter().collect();
-        let me = Identity::own();
+        let me = Identity::of(std::process::id() as i32).unwrap();
         let mut settings = Settings::default();
-        let whose = For { user: None, supervisor: me, at_once: false, again: false };
+        let whose = For { user: None, supervisor: me, at_once: false };
         let place = run_dir(&settings, &environment, &whose).unwrap();
         assert!(!place.exists());
         settings.state_dir.value = Some(base.path().into());

@@ -24,7 +24,7 @@ use crate::identity;
 use crate::mode::{self, Facts, Plan};
 use crate::report::{self, Console, Hook, Report};
 use crate::state::{self, Identity};
-use crate::sys::{Root, proc, reach, terminal};
+use crate::sys::{Root, reach, terminal};
 use nix::errno::Errno;
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
@@ -40,8 +40,6 @@ pub struct Story {
     pub console: Console,
     /// When PID 1 started.
     pub since: Instant,
-    /// Who PID 1 is, if anybody supervises.
-    pub supervisor: Option<Identity>,
     /// Which start this is.
     pub attempt: u32,
     /// Why it fails is on the console already.
@@ -64,10 +62,10 @@ pub struct Ready {
 
 impl Story {
     /// A start that begins now.
-    pub fn new(door: Door, since: Instant, supervisor: Option<Identity>, attempt: u32) -> Self {
+    pub fn new(door: Door, since: Instant, attempt: u32) -> Self {
         let (console, findings, hooks) = (Console::early(), Vec::new(), Vec::new());
         let (told, report, dependencies) = (false, None, None);
-        Story { door, console, since, supervisor, attempt, told, report, hooks, findings, dependencies }
+        Story { door, console, since, attempt, told, report, hooks, findings, dependencies }
     }
 
     /// From the words of the command line to a workload.
@@ -204,8 +202,8 @@ impl Story {
         user: Option<&User>,
         at_once: bool,
     ) -> Option<PathBuf> {
-        let supervisor = self.supervisor.filter(|_| proc::is_of_this_namespace())?;
-        run_dir::run_dir(settings, inherited, &For { user, supervisor, at_once, again: self.attempt > 1 })
+        let supervisor = Identity::of(nix::unistd::getppid().as_raw()).filter(|_| self.door.supervised())?;
+        run_dir::run_dir(settings, inherited, &For { user, supervisor, at_once })
     }
 
     /// Whoever stops a container seldom knows how little time its engine gives by default.

@@ -5,7 +5,6 @@ use super::state::{Clock, State};
 use super::tell;
 use crate::handover::Phase;
 use crate::state::{self as file, Record};
-use crate::sys::proc;
 use nix::fcntl::Flock;
 use std::ffi::c_int;
 use std::fs::File;
@@ -66,7 +65,6 @@ impl Diary {
         // A full disk costs the news, not the container.
         if !self.is_written() && file::settle(directory) {
             self._lock = file::lock(directory);
-            record.namespace = proc::pid_namespace();
         }
         let _ = file::write(directory, &record);
         self.record = record;
@@ -88,8 +86,7 @@ impl Diary {
 
     /// What is left behind is a breadcrumb and would be told as a sudden death, so nothing is.
     pub fn close(&mut self) {
-        if let Some(directory) = self.directory.take().filter(|directory| self.is_written() || file::is_made(directory))
-        {
+        if let Some(directory) = self.directory.take().filter(|directory| self.is_written() || directory.exists()) {
             file::remove(&directory);
         }
     }

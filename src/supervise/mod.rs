@@ -35,7 +35,6 @@ pub use stop::saving_time;
 
 use crate::exit::Exit;
 use crate::handover::{Door, Level};
-use crate::state::Identity;
 use crate::sys::process;
 use crate::sys::signal::{self, Inherited, Receiver};
 use listener::Listener;
@@ -56,8 +55,6 @@ pub struct Start {
     pub inherited: Inherited,
     /// When PID 1 started.
     pub since: Instant,
-    /// PID 1.
-    pub supervisor: Identity,
     /// Which start this is, from 1.
     pub attempt: u32,
 }
@@ -86,24 +83,17 @@ pub struct Lives<'a> {
     pub again: bool,
 }
 
-/// When PID 1 began, and who it is.
-#[derive(Clone, Copy)]
-struct Born {
-    since: Instant,
-    supervisor: Identity,
-}
-
 /// Supervises one child that lives its lives, until everything has ended, and ends with the exit code. The caller has taken the
 /// signals over as the very first thing it did: what arrives before that is lost to a PID 1. (The state is made here and not handed
 /// in, because every copy on the stack stays there for weeks.)
 pub fn run(lives: &Lives<'_>, state: impl FnOnce() -> State, inherited: Inherited) -> ! {
-    let born = Born { since: Instant::now(), supervisor: Identity::own() };
+    let since = Instant::now();
     process::occupy_stdio();
     quiet_panics();
     if !process::is_first() {
         process::become_subreaper();
     }
-    let begun = start(lives, inherited, born, None, 1).and_then(|(main, listener)| {
+    let begun = start(lives, inherited, since, None, 1).and_then(|(main, listener)| {
         // Whatever can wait until here is done while the child runs. Signals wait, too.
         let receiver = Receiver::new().inspect_err(|_| _ = signal::send(main, libc::SIGKILL))?;
         process::close_all_but(&mut [receiver.fd().as_raw_fd(), listener.fd().as_raw_fd()]);
@@ -112,7 +102,7 @@ pub fn run(lives: &Lives<'_>, state: impl FnOnce() -> State, inherited: Inherite
     let code = match begun {
         Ok((receiver, main, listener)) => {
             let workdir = leave_workdir(lives.again);
-            Supervisor::new(state, receiver, listener, main, born).run(lives, inherited, workdir.as_deref())
+            Supervisor::new(state, receiver, listener, main, since).run(lives, inherited, workdir.as_deref())
         }
         Err(errno) => {
             Voice::default().write(Level::Error, &format!("cannot start: {}", errno.desc()));
@@ -133,7 +123,7 @@ fn leave_workdir(wanted: bool) -> Option<PathBuf> {
 fn start(
     lives: &Lives<'_>,
     inherited: Inherited,
-    born: Born,
+    since: Instant,
     workdir: Option<&Path>,
     attempt: u32,
 ) -> nix::Result<(c_int, Listener)> {
@@ -144,8 +134,7 @@ fn start(
             let _ = nix::unistd::chdir(workdir);
         }
         let door = writer.take().map_or_else(Door::none, Door::to);
-        let Born { since, supervisor } = born;
-        (lives.main)(Start { door, inherited, since, supervisor, attempt })
+        (lives.main)(Start { door, inherited, since, attempt })
     })?;
     Ok((main, Listener::new(reader)))
 }

@@ -1,5 +1,6 @@
 //! One turn after the other: wait, tell the state what happened, do what it answers. All side effects of PID 1 are here.
 
+use super::Lives;
 use super::beside::Besides;
 use super::diary::Diary;
 use super::ending::Ending;
@@ -13,7 +14,6 @@ use super::state::{Action, Clock, Event, State};
 use super::tell::{self, Voice};
 use super::termination;
 use super::workload::Workload;
-use super::{Born, Lives};
 use crate::handover::{Errand, Level, Message};
 use crate::sys::process::{self, Reaped};
 use crate::sys::signal::{self, Inherited, Receiver};
@@ -23,7 +23,7 @@ use std::cell::LazyCell;
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// So many ended children or signals are taken in one turn: with either coming in without end the other is still seen.
 const BATCH: u32 = 1000;
@@ -40,7 +40,7 @@ pub struct Supervisor {
     receiver: Receiver,
     listener: Option<Listener>,
     workload: Workload,
-    born: Born,
+    since: Instant,
     errands: Errands,
     /// Room for what the state answers, kept so that a signal costs no heap.
     actions: Vec<Action>,
@@ -71,14 +71,14 @@ impl Supervisor {
         receiver: Receiver,
         listener: Listener,
         main: c_int,
-        born: Born,
+        since: Instant,
     ) -> Self {
         Supervisor {
             state: state(),
             receiver,
             listener: Some(listener),
             workload: Workload::of(main),
-            born,
+            since,
             errands: Errands::default(),
             actions: Vec::new(),
             wanted: Vec::new(),
@@ -144,7 +144,7 @@ impl Supervisor {
     }
 
     fn now(&self) -> Clock {
-        self.born.since.elapsed()
+        self.since.elapsed()
     }
 
     fn start_what_is_wanted(&mut self, lives: &Lives<'_>, inherited: Inherited, workdir: Option<&Path>) {
@@ -162,7 +162,7 @@ impl Supervisor {
 
     /// What the first start did, for the next one. If no process can be made now, the pause was too short: it is an end like another.
     fn start_again(&mut self, lives: &Lives<'_>, inherited: Inherited, workdir: Option<&Path>) {
-        match super::start(lives, inherited, self.born, workdir, self.state.attempt) {
+        match super::start(lives, inherited, self.since, workdir, self.state.attempt) {
             Ok((main, listener)) => {
                 (self.workload, self.listener) = (Workload::of(main), Some(listener));
                 self.hushed_until = self.now() + AT_FIRST;

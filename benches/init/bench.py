@@ -50,10 +50,11 @@ def build_driver(directory):
 
 
 def unpacked(program, directory):
-    """A copy, written as an engine unpacks a layer: how a file is written decides how large its pages in the cache are."""
+    """A copy, written in pieces as an engine unpacks a layer: they decide how large its pages in the cache are, and a large one is
+    mapped, and counts, as a whole."""
     path = os.path.join(directory, os.path.basename(program))
     with open(program, "rb") as source, open(path, "wb") as copy:
-        shutil.copyfileobj(source, copy, 1 << 20)
+        shutil.copyfileobj(source, copy, 32 << 10)
     os.chmod(path, 0o755)
     return path
 

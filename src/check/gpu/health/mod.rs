@@ -78,10 +78,13 @@ impl Health {
         (!named.is_empty()).then(|| named.join(", ") + &more)
     }
 
-    /// So many CUDA shows are enough for what is asked for.
+    /// What CUDA shows is enough for what is asked for, also without those that the driver cannot talk to: CUDA may have counted them
+    /// a moment before. (Of a GPU in slices there are more than GPUs.)
     fn has_enough(&self) -> bool {
         let least = self.gpus.demand.least;
-        least > 0 && self.facts.cuda.count.is_some_and(|count| count >= least)
+        let sound = || self.shown().filter(|gpu| gpu.condemned().is_none() && gpu.handle == Some(0)).count();
+        let shown = self.facts.cuda.count.is_some_and(|count| count >= least);
+        least > 0 && shown && (self.gpus.presence().is_sliced() || sound() >= least as usize)
     }
 
     /// Without persistence the driver starts every GPU up for the first who asks, and forgets it after the last.

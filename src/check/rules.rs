@@ -89,8 +89,20 @@ fn is_known(name: &str) -> bool {
 fn with_suggestion(error: Error, name: &str) -> Error {
     match suggest::closest(name, table::names()) {
         Some(near) => error.hint(format!("did you mean {near}?")),
-        None => error.hint(format!("checks are: {}", table::checks().map(|c| c.id).collect::<Vec<_>>().join(" "))),
+        None => error.hint(names_like(name)),
     }
+}
+
+/// What there is: of a family that was named its checks, else the families, since there are a hundred checks.
+fn names_like(name: &str) -> String {
+    let family = name.split('.').next().unwrap_or_default();
+    let own: Vec<&str> = table::checks().filter(|check| check.family.name() == family).map(|check| check.id).collect();
+    if !own.is_empty() {
+        return format!("checks of {family} are: {}", own.join(" "));
+    }
+    let mut families: Vec<&str> = table::checks().map(|check| check.family.name()).collect();
+    families.dedup();
+    format!("families of checks are: {}; data.empty is a check (docs/checks.md has all)", families.join(" "))
 }
 
 #[cfg(test)]
@@ -133,6 +145,8 @@ mod tests {
         let error = validate(&set(&[("host.smh", Severity::Fail)])).unwrap_err();
         assert_eq!((error.exit.code(), error.hints), (78, vec!["did you mean host.shm?".to_owned()]));
         let error = validate_only(&["nonsense".to_owned()]).unwrap_err();
-        assert!(error.exit.code() == 64 && error.hints[0].starts_with("checks are: gpu."));
+        assert!(error.exit.code() == 64 && error.hints[0].starts_with("families of checks are: gpu data code output"));
+        let error = validate_only(&["user.what-is-this".to_owned()]).unwrap_err();
+        assert!(error.hints[0].starts_with("checks of user are: user."), "{:?}", error.hints);
     }
 }

@@ -170,6 +170,13 @@ fn system_site() -> Option<PathBuf> {
     Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim()))
 }
 
+/// A start of the system's Python that has something to install.
+fn with_system_python(bench: &Bench, installer: &'static str) -> Start {
+    bench.code("requirements.txt", "tiny\n");
+    let start = bench.start().installer(installer);
+    Start { command: vec![bench::base().unwrap().display().to_string(), "train.py".into()], ..start }
+}
+
 #[test]
 fn the_systems_python_is_installed_into_in_a_container_and_left_alone_outside() {
     if !possible(true) || !is_root() {
@@ -178,9 +185,7 @@ fn the_systems_python_is_installed_into_in_a_container_and_left_alone_outside() 
     let Some(site) = system_site() else { return };
     for installer in ["pip", "uv"] {
         let bench = Bench::new();
-        bench.code("requirements.txt", "tiny\n");
-        let mut start = bench.start().installer(installer);
-        start.command = vec![bench::base().unwrap().display().to_string(), "train.py".into()];
+        let mut start = with_system_python(&bench, installer);
         let listing = bench.path("tmp").join("listing");
         let mounts = format!("mount -t tmpfs none {}; mount -t tmpfs none /usr/local/bin", site.display());
         let after = format!("{mounts}; trap 'ls -A {} > {}' EXIT", site.display(), listing.display());
@@ -206,10 +211,8 @@ fn a_conda_environment_is_installed_into_also_outside_a_container() {
     let Some(site) = system_site() else { return };
     for installer in ["pip", "uv"] {
         let bench = Bench::new();
-        bench.code("requirements.txt", "tiny\n");
         std::fs::remove_file(bench.path("container/.dockerenv")).unwrap();
-        let mut start = bench.start().installer(installer);
-        start.command = vec![bench::base().unwrap().display().to_string(), "train.py".into()];
+        let start = with_system_python(&bench, installer);
         let (over, listing) = (bench.path("over").display().to_string(), bench.path("tmp").join("listing"));
         // What makes a Python conda's: its own record of packages, and no mark of a distribution.
         let mounts = format!(

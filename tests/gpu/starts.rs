@@ -187,25 +187,29 @@ fn hanging<T>(mut command: Command, run: impl FnOnce(Command) -> T) -> (T, (fuse
     (start, serving.join().unwrap())
 }
 
+/// A machine whose driver waits in this call for `file`, in a file system that is mounted there and never answers; none where there cannot
+/// be one.
+fn stuck<'a>(file: &'a str, call: &'a str, words: &[&'a str]) -> Option<Machine<'a>> {
+    let fakes = fakes().filter(|_| fuse::is_there())?;
+    let variables = [
+        ("FAKE_AT", call),
+        ("FAKE_DO", "stuck"),
+        ("FAKE_STUCK", file),
+        ("BEFORE", "hang ${FAKE_STUCK%/*}"),
+        ("AFTER", ": >/dev/termination-log"),
+        ("TRAINIT_GPU_TIMEOUT", "3s"),
+        ("TRAINIT_GPU_COUNT", "2"),
+    ];
+    Some(Machine::new(fakes, words, &variables))
+}
+
 /// A call that waits in the kernel for an answer that never comes, as one does in a driver whose firmware hangs: not even SIGKILL ends
 /// it. Whoever asked says so and goes on; what hangs is let go with the test.
 #[test]
 fn a_driver_that_hangs_in_the_kernel_is_named_with_the_call_the_state_and_where_it_waits() {
-    let Some(fakes) = fakes() else { return };
-    if !fuse::is_there() {
-        return;
-    }
     let hung = tempfile::tempdir().unwrap();
     let file = format!("{}/file", hung.path().display());
-    let variables = [
-        ("FAKE_AT", "nvmlDeviceGetName:1"),
-        ("FAKE_DO", "stuck"),
-        ("FAKE_STUCK", file.as_str()),
-        ("BEFORE", "hang ${FAKE_STUCK%/*}"),
-        ("TRAINIT_GPU_TIMEOUT", "3s"),
-        ("TRAINIT_GPU_COUNT", "2"),
-    ];
-    let machine = Machine::new(fakes, &["exec", "--", "true"], &variables);
+    let Some(machine) = stuck(&file, "nvmlDeviceGetName:1", &["exec", "--", "true"]) else { return };
     let (Some(start), _server) = beside_what_hangs(&machine) else { return };
     assert_eq!(start.code, 210, "{}", start.err);
     assert!(start.err.contains("nvmlDeviceGetName of GPU 1 did not come back (NVML)"), "{}", start.err);
@@ -215,22 +219,10 @@ fn a_driver_that_hangs_in_the_kernel_is_named_with_the_call_the_state_and_where_
 /// As PID 1 of a namespace it cannot be gone before the process that hangs, which the kernel waits for. All is told before that.
 #[test]
 fn a_container_whose_driver_hangs_in_the_kernel_has_told_all_before_it_ends() {
-    let Some(fakes) = fakes() else { return };
-    if !fuse::is_there() {
-        return;
-    }
     let hung = tempfile::tempdir().unwrap();
     let file = format!("{}/file", hung.path().display());
-    let variables = [
-        ("FAKE_AT", "nvmlInit_v2"),
-        ("FAKE_DO", "stuck"),
-        ("FAKE_STUCK", file.as_str()),
-        ("BEFORE", "hang ${FAKE_STUCK%/*}"),
-        ("AFTER", ": >/dev/termination-log"),
-        ("TRAINIT_GPU_TIMEOUT", "3s"),
-        ("TRAINIT_GPU_COUNT", "2"),
-    ];
-    let machine = Machine::new(fakes, &["run", "--", "true"], &variables).with_own_pids();
+    let Some(machine) = stuck(&file, "nvmlInit_v2", &["run", "--", "true"]) else { return };
+    let machine = machine.with_own_pids();
     let (told, (mut server, number)) = hanging(machine.command(), |mut command| {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);

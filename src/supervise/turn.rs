@@ -28,7 +28,8 @@ use std::time::{Duration, Instant};
 /// So many ended children or signals are taken in one turn: with either coming in without end the other is still seen.
 const BATCH: u32 = 1000;
 
-/// So long after a start its child may be about to become the workload, which wakes PID 1 anyway: not each word before that has to.
+/// So long after a start PID 1 lets its child speak: on its way to becoming the workload, and with that itself, it would only be slowed
+/// down by somebody who listens. Whatever else wakes PID 1, it hears first what was said.
 const AT_FIRST: Duration = Duration::from_millis(5);
 
 /// The pause after a panic, in milliseconds.
@@ -54,7 +55,7 @@ pub struct Supervisor {
     /// Who was named because of a GPU.
     holders: Vec<Holder>,
     diary: Diary,
-    /// Until then only the end of what the child says is waited for. What it says is heard whatever wakes us up.
+    /// Until then what the child says wakes nobody.
     hushed_until: Clock,
     later: Later,
     /// The signal that asked for the stop, and who sent it.
@@ -191,11 +192,9 @@ impl Supervisor {
         let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
         let signals = self.receiver.fd();
         // Often this is all, and no heap is touched for it; a descriptor that is there twice is no harm.
-        let own = [Some(signals), self.listener.as_ref().map(Listener::fd), self.requests.as_ref().map(Requests::fd)];
+        let door = self.listener.as_ref().filter(|_| hushed.is_none()).map(Listener::fd);
+        let own = [Some(signals), door, self.requests.as_ref().map(Requests::fd)];
         let mut own = own.map(|fd| readable(fd.unwrap_or(signals)));
-        if let (Some(_), [_, door, _]) = (hushed, &mut own) {
-            door.set_events(PollFlags::empty()); // it closes
-        }
         if self.errands.any() {
             let mut all: Vec<PollFd<'_>> = own.into_iter().chain(self.errands.fds()).collect();
             let _ = poll(&mut all, timeout);

@@ -34,9 +34,22 @@ impl Variable {
         OsStr::from_bytes(self.line.to_bytes().get(..self.name).unwrap_or_default())
     }
 
+    /// Names are looked for often, and most differ in their length.
+    fn is_named(&self, name: &OsStr) -> bool {
+        self.name == name.len() && self.name() == name
+    }
+
     fn value(&self) -> &OsStr {
         OsStr::from_bytes(self.line.to_bytes().get(self.name + 1..).unwrap_or_default())
     }
+}
+
+/// What equal names have in common, and most others not: their length, and some of their bytes.
+fn kind(name: &[u8]) -> u8 {
+    let length = name.len();
+    let places = [0, length / 2, length.wrapping_sub(2), length.wrapping_sub(1)];
+    let bytes = places.map(|at| name.get(at).copied().unwrap_or_default());
+    bytes.iter().fold(length as u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(*byte))
 }
 
 impl Environment {
@@ -53,10 +66,10 @@ impl Environment {
         let mut kinds = [0u64; 4];
         for variable in variables {
             let name = variable.name();
-            let kind = name.as_bytes().iter().fold(0u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(*byte));
+            let kind = kind(name.as_bytes());
             let (word, bit) = (kinds.get_mut(usize::from(kind >> 6)), 1 << (kind & 63));
             let new = word.is_some_and(|word| std::mem::replace(word, *word | bit) & bit == 0);
-            if new || !kept.iter().any(|other| other.name() == name) {
+            if new || !kept.iter().any(|other| other.is_named(name)) {
                 kept.push(variable);
             }
         }
@@ -66,7 +79,7 @@ impl Environment {
     /// A variable's value; an empty one counts as not set.
     pub fn get(&self, name: impl AsRef<OsStr>) -> Option<&OsStr> {
         let name = name.as_ref();
-        self.iter().find(|(n, _)| *n == name).map(|(_, value)| value).filter(|value| !value.is_empty())
+        self.0.iter().find(|variable| variable.is_named(name)).map(Variable::value).filter(|value| !value.is_empty())
     }
 
     /// A variable's value when it is UTF-8 and not empty.
@@ -79,7 +92,7 @@ impl Environment {
         let name = name.into();
         let Some(variable) = Variable::new(&name, &value.into()) else { return self.remove(name) };
         let variables = self.own();
-        match variables.iter_mut().find(|other| other.name() == name) {
+        match variables.iter_mut().find(|other| other.is_named(&name)) {
             Some(old) => *old = variable,
             None => variables.push(variable),
         }
@@ -106,8 +119,8 @@ impl Environment {
     /// Takes a variable away.
     pub fn remove(&mut self, name: impl AsRef<OsStr>) {
         let name = name.as_ref();
-        if self.iter().any(|(n, _)| n == name) {
-            self.own().retain(|variable| variable.name() != name);
+        if self.0.iter().any(|variable| variable.is_named(name)) {
+            self.own().retain(|variable| !variable.is_named(name));
         }
     }
 

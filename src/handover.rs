@@ -9,6 +9,12 @@ use std::time::Duration;
 /// Longest frame: PIPE_BUF of Linux, so that a write is atomic (pipe(7)).
 pub const FRAME_MAX: usize = 4096;
 
+/// Few frames are longer.
+const FRAME_USUAL: usize = 256;
+
+/// A frame begins with the length of what follows, in so many bytes.
+const HEAD: usize = size_of::<u16>();
+
 /// What prepare tells PID 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Message {
@@ -39,13 +45,6 @@ pub enum Message {
     Dumped,
     /// An errand looked whether the container is used.
     Use(Use),
-}
-
-impl Message {
-    /// Whether it can be sent: a frame has an end.
-    pub fn fits(&self) -> bool {
-        frame(self).is_some()
-    }
 }
 
 /// A complete checkpoint.
@@ -445,13 +444,22 @@ impl Door {
         self.send_kept();
     }
 
-    /// Keeps a message for the next one that is sent: both wake PID 1 only once.
-    pub fn keep(&self, message: &Message) {
-        let Some(frame) = self.fd.as_ref().and_then(|_| frame(message)) else { return };
+    /// Keeps a message for the next one that is sent: both wake PID 1 only once. Says whether it fits.
+    pub fn keep(&self, message: &Message) -> bool {
+        if !self.supervised() {
+            return true;
+        }
+        let Some(frame) = frame(message) else { return false };
         if self.kept.borrow().len() + frame.len() > FRAME_MAX {
             self.send_kept();
         }
-        self.kept.borrow_mut().extend(frame);
+        let kept = &mut *self.kept.borrow_mut();
+        if kept.is_empty() {
+            *kept = frame
+        } else {
+            kept.extend(frame)
+        }
+        true
     }
 
     /// Sends what was kept.
@@ -470,14 +478,18 @@ impl Door {
 
 /// A message as a frame; none if it does not fit one.
 fn frame(message: &Message) -> Option<Vec<u8>> {
-    let body = postcard::to_allocvec(message).ok().filter(|body| body.len() + 2 <= FRAME_MAX)?;
-    Some([&u16::try_from(body.len()).ok()?.to_le_bytes()[..], &body].concat())
+    let mut frame = Vec::with_capacity(FRAME_USUAL);
+    frame.extend([0; HEAD]);
+    let mut frame = postcard::to_extend(message, frame).ok().filter(|frame| frame.len() <= FRAME_MAX)?;
+    let length = u16::try_from(frame.len() - HEAD).ok()?;
+    frame.first_chunk_mut::<HEAD>()?.copy_from_slice(&length.to_le_bytes());
+    Some(frame)
 }
 
 /// Splits the first whole frame off `bytes`: the message, if it can be understood, and the length to drop.
 pub fn split(bytes: &[u8]) -> Option<(Option<Message>, usize)> {
-    let (head, rest) = bytes.split_first_chunk::<2>()?;
+    let (head, rest) = bytes.split_first_chunk::<HEAD>()?;
     let length = usize::from(u16::from_le_bytes(*head));
     let body = rest.get(..length)?;
-    Some((postcard::from_bytes(body).ok(), length + 2))
+    Some((postcard::from_bytes(body).ok(), length + HEAD))
 }

@@ -4,30 +4,50 @@ use super::host::scratch;
 use super::rules::Rules;
 use super::task::Task;
 use super::{Check, Ground, Scene, code, data, gpu, host, output, owner, user};
+use crate::exit::Family;
 use std::rc::Rc;
 
 /// A family: its checks, and how they become tasks for a given scene.
 pub struct Row {
+    family: Family,
     checks: fn() -> Vec<&'static Check>,
     plan: for<'a> fn(&Scene, &Rc<Ground>, &Rules<'a>) -> Vec<Task<'a>>,
 }
 
 macro_rules! row {
-    ($family:ident) => {
-        Row { checks: || $family::STEPS.iter().map(|step| &step.check).collect(), plan: $family::plan }
+    ($subject:ident of $family:ident) => {
+        Row {
+            family: Family::$family,
+            checks: || $subject::STEPS.iter().map(|step| &step.check).collect(),
+            plan: $subject::plan,
+        }
     };
 }
 
 /// What the driver tells of GPUs is judged when it has been asked, beside all other checks.
-const HEALTH: Row = Row { checks: gpu::health::checks, plan: gpu::driver::plan };
+const HEALTH: Row = Row { family: Family::Gpu, checks: gpu::health::checks, plan: gpu::driver::plan };
 
 /// A family with two subjects has two rows.
-const TABLE: &[Row] =
-    &[row!(gpu), HEALTH, row!(data), row!(code), row!(output), row!(host), row!(scratch), row!(user), row!(owner)];
+const TABLE: &[Row] = &[
+    row!(gpu of Gpu),
+    HEALTH,
+    row!(data of Data),
+    row!(code of Code),
+    row!(output of Output),
+    row!(host of Host),
+    row!(scratch of Host),
+    row!(user of User),
+    row!(owner of User),
+];
 
 /// Every check, in the order of the table.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
     TABLE.iter().flat_map(|row| (row.checks)())
+}
+
+/// Whether there are checks of a family of this name.
+pub fn is_family(name: &str) -> bool {
+    TABLE.iter().any(|row| row.family.name() == name)
 }
 
 /// Every name that `checks` and `--only` understand: ids and families.
@@ -37,11 +57,8 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// What there is to do, in the order of the table. For a family that is off as a whole nothing is looked up.
 pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
-    let is_on = |row: &&Row| {
-        let checks = (row.checks)();
-        let off = checks.first().is_some_and(|check| rules.is_off(check.family.name()));
-        !off && checks.into_iter().any(|check| rules.wants(check))
-    };
+    let is_on =
+        |row: &&Row| !rules.is_off(row.family.name()) && (row.checks)().into_iter().any(|check| rules.wants(check));
     TABLE.iter().filter(is_on).flat_map(|row| (row.plan)(scene, ground, rules)).collect()
 }
 
@@ -68,5 +85,6 @@ mod tests {
     fn families_come_in_the_order_of_their_exit_codes() {
         let families: Vec<_> = checks().map(|check| check.family).collect();
         assert!(families.is_sorted());
+        assert!(TABLE.iter().all(|row| (row.checks)().iter().all(|check| check.family == row.family)));
     }
 }

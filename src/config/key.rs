@@ -1,7 +1,7 @@
 //! What is known of a key besides its value: names, documentation, type. All of it comes from the table in `settings`.
 
 use super::values::Value;
-use super::{KEYS, Node, Problems};
+use super::{KEYS, Node, PATHS, Problems};
 use serde_json::Value as Json;
 
 /// What every variable begins with.
@@ -51,12 +51,6 @@ fn check<T: Value>(node: &Node, at: &str, problems: &mut Problems) {
 }
 
 impl Key {
-    /// Whether this variable sets it.
-    pub fn is_set_by(&self, name: &str) -> bool {
-        let rest = name.strip_prefix(PREFIX).filter(|_| self.kind.text);
-        rest.is_some_and(|rest| rest.bytes().eq(self.path.bytes().map(in_capitals)))
-    }
-
     /// The environment variable that sets it; none for maps that one text cannot say.
     pub fn variable(&self) -> Option<String> {
         self.kind.text.then(|| variable(self.path))
@@ -74,7 +68,18 @@ fn in_capitals(byte: u8) -> u8 {
 
 /// A key by its path.
 pub fn find(path: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.path == path)
+    at(PATHS.iter().position(|known| *known == path))
+}
+
+/// The key that this variable sets.
+pub fn of_variable(name: &str) -> Option<&'static Key> {
+    let rest = name.strip_prefix(PREFIX)?;
+    let says = |path: &&str| path.len() == rest.len() && path.bytes().map(in_capitals).eq(rest.bytes());
+    at(PATHS.iter().position(says)).filter(|key| key.kind.text)
+}
+
+fn at(index: Option<usize>) -> Option<&'static Key> {
+    KEYS.get(index?)
 }
 
 /// Whether keys are named `path.…`.

@@ -57,7 +57,7 @@ impl Layer {
         let known = key::find(path);
         // `user: x` is a value and `user: {umask: x}` a group, although the key `user` exists.
         let value = known.filter(|key| key.kind.map || node.as_map().is_none() || !key::is_group(path));
-        if let Some((key, name)) = key::entry_of(path).filter(|_| known.is_none()) {
+        if let Some((key, name)) = known.is_none().then(|| key::entry_of(path)).flatten() {
             let origin = node.origin.clone();
             self.set(key, Node::map(BTreeMap::from([(name.to_owned(), node)]), origin), problems);
         } else if node.is_nothing() && (known.is_some() || key::is_group(path)) {

@@ -40,7 +40,6 @@ pub struct Loaded {
     pub code: PathBuf,
     /// The mount table.
     pub mounts: Mounts,
-    tree: Tree,
 }
 
 /// One value as a person asks for it.
@@ -62,9 +61,10 @@ impl Loaded {
 
     fn rows_of(&self, key: &Key) -> Vec<Row> {
         let row = |path: String, node: &Node| Row { path, value: Some(node.clone()), origin: node.origin.clone() };
-        match self.tree.get(key.path) {
+        let tree = self.settings.tree();
+        match tree.get(key.path) {
             Some(node) if key.kind.map && node.as_map().is_some() => {
-                let ours = self.tree.entries().filter(|(path, _)| super::key::below(path, key.path).is_some());
+                let ours = tree.entries().filter(|(path, _)| super::key::below(path, key.path).is_some());
                 ours.map(|(path, node)| row(path, node)).collect()
             }
             Some(node) => vec![row(key.path.to_owned(), node)],
@@ -88,7 +88,7 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded> {
 
 /// What can be understood, whatever else is wrong: when a configuration fails, this says how that is to be told. What a file may
 /// not set is not taken from it, and who gave no answer is not asked again.
-pub fn glance(sources: &Sources<'_>, failed: &Error) -> Settings {
+pub fn glance(sources: &Sources<'_>, failed: &Error) -> Box<Settings> {
     let mut found = Found::all_but_project(sources);
     if failed.exit != SILENT {
         let _ = found.add_project(sources);
@@ -99,7 +99,7 @@ pub fn glance(sources: &Sources<'_>, failed: &Error) -> Settings {
         layer.values.retain(|path, _| trusted || super::find_key(path).is_some_and(|key| key.project));
         tree.add(layer, &mut ignored);
     }
-    Settings::read(&tree, &mut ignored)
+    Settings::read(tree, &mut ignored)
 }
 
 /// How a start ends when the code directory's file system does not answer.
@@ -149,9 +149,9 @@ impl Found {
         let (start, code) = (start_of(&layers, workdir), code_of(&layers, workdir));
         let mut tree = Tree::default();
         layers.into_iter().for_each(|layer| tree.add(layer, &mut all));
-        let settings = Box::new(Settings::read(&tree, &mut all));
+        let settings = Settings::read(tree, &mut all);
         let warnings = all.settle(settings.unknown.value == Unknown::Error).map_err(together)?;
-        Ok(Loaded { settings, warnings, files, workdir: start, code, mounts, tree })
+        Ok(Loaded { settings, warnings, files, workdir: start, code, mounts })
     }
 }
 

@@ -32,6 +32,7 @@ pub use node::{Content, Node};
 pub use options::Options;
 pub use origin::{Origin, Setting};
 pub use problems::{Problems, shown, together};
+use settings::PATHS;
 pub use settings::{KEYS, Settings};
 pub use tree::Tree;
 pub use values::*;

@@ -1,12 +1,13 @@
 //! Every key that exists, once: its path, type, default, documentation, and whether a project file may set it. The
 //! structure, the schema, the template, the variables' names and docs/configuration.md all follow from this table.
 
-use super::key::{Key, Kind};
-use super::values::{built_in, *};
-use super::{Origin, Problems, Setting, Tree};
+use super::key::{self, Key, Kind};
+use super::values::*;
+use super::{Node, Origin, Problems, Setting, Tree};
 use crate::handover::{Meaning, OnHang, Scope, Sign, StopSignal};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 macro_rules! project {
@@ -18,15 +19,31 @@ macro_rules! project {
     };
 }
 
-/// A row: documentation, path, field, type, default (or none and an example), who may set it.
+macro_rules! built_in {
+    () => {
+        Default::default()
+    };
+    ($value:expr) => {
+        $value
+    };
+}
+
+/// A row: documentation, path, field, type, default (or none and an example), who may set it. A default that is not the type's own is
+/// there twice, as it is written and as what it `is`: a start has no time to read what is known before.
 macro_rules! settings {
-    ($($(#[doc = $doc:literal])+ $path:literal $field:ident: $type:ty = $default:literal $(eg $example:literal)?, $who:ident;)+) => {
+    ($(
+        $(#[doc = $doc:literal])+
+        $path:literal $field:ident: $type:ty = $default:literal $(is $value:expr)? $(; eg $example:literal)?, $who:ident;
+    )+) => {
         /// The merged configuration.
         #[derive(Clone, Debug)]
         pub struct Settings {
             $($(#[doc = $doc])+ pub $field: Setting<$type>,)+
-            entries: BTreeMap<String, Origin>,
+            tree: Rc<Tree>,
         }
+
+        /// Every key's path, in the same order: who looks for one touches nothing else.
+        pub const PATHS: &[&str] = &[$($path,)+];
 
         /// Every key, in the order of the documentation.
         pub const KEYS: &[Key] = &[
@@ -41,55 +58,88 @@ macro_rules! settings {
         ];
 
         impl Settings {
-            /// What a tree means; what is wrong with it goes to `problems`, and the built-in value is taken instead.
-            pub fn read(tree: &Tree, problems: &mut Problems) -> Self {
+            /// Takes over what a tree says of one key.
+            fn take(&mut self, path: &str, node: &Node, problems: &mut Problems) {
+                match path {
+                    $($path => self.$field.take(path, node, problems),)+
+                    _ => {}
+                }
+            }
+        }
+
+        #[cfg(test)]
+        impl Settings {
+            /// Every key with what it means.
+            fn told(&self) -> Vec<(&'static str, String)> {
+                vec![$(($path, format!("{:?}", self.$field.value)),)+]
+            }
+        }
+
+        impl Default for Settings {
+            #[inline(never)]
+            fn default() -> Self {
                 Settings {
-                    $($field: setting::<$type>(tree, $path, $default, problems),)+
-                    entries: tree.entries().map(|(path, node)| (path, node.origin.clone())).collect(),
+                    $($field: Setting { value: built_in!($($value)?), origin: Origin::Default },)+
+                    tree: Rc::default(),
                 }
             }
         }
     };
 }
 
-fn setting<T: Value + Default>(tree: &Tree, path: &str, default: &str, problems: &mut Problems) -> Setting<T> {
-    let found = tree.get(path).and_then(|node| Some((T::read(node, path, problems)?, node.origin.clone())));
-    let (value, origin) = found.unwrap_or_else(|| (built_in(default, path), Origin::Default));
-    Setting { value, origin }
+impl<T: Value> Setting<T> {
+    fn take(&mut self, path: &str, node: &Node, problems: &mut Problems) {
+        if let Some(value) = T::read(node, path, problems) {
+            *self = Setting { value, origin: node.origin.clone() };
+        }
+    }
 }
 
 impl Settings {
+    /// What a tree means; what is wrong with it goes to `problems`, and the built-in value is taken instead.
+    pub fn read(tree: Tree, problems: &mut Problems) -> Box<Self> {
+        // They are built where they stay: there are kilobytes of them.
+        let mut settings = Box::write(Box::new_uninit(), Settings::default());
+        tree.values().for_each(|(path, node)| settings.take(path, node, problems));
+        settings.tree = Rc::new(tree);
+        settings
+    }
+
+    /// What all layers together say.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
     /// Where one entry of a map came from: `checks.host.shm`. Entries of one map may come from different layers.
     pub fn entry_origin(&self, path: &str) -> Option<&Origin> {
-        self.entries.get(path)
+        let (key, name) = key::entry_of(path)?;
+        self.tree.get(key.path)?.as_map()?.get(name).map(|node| &node.origin)
     }
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Settings::read(&Tree::default(), &mut Problems::default())
-    }
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
 }
 
 settings! {
     /// What to start: `auto`, `train`, `shell`, `jupyter`, `ssh`, or a name under `modes`; several with commas, the first being the main one.
-    "mode" mode: String = "auto", project;
+    "mode" mode: String = "auto" is "auto".into(), project;
     /// What train runs when no command is given.
-    "command" command: Vec<String> = "" eg "python train.py", project;
+    "command" command: Vec<String> = ""; eg "python train.py", project;
     /// The directory it runs in.
-    "workdir" workdir: Option<PathBuf> = "" eg "/workspace", project;
+    "workdir" workdir: Option<PathBuf> = ""; eg "/workspace", project;
     /// How many GPUs there have to be: `auto`, `none`, `any`, `4`, `>=2`.
     "gpu.count" gpu_count: GpuCount = "auto", project;
     /// Least memory of each GPU.
-    "gpu.memory" gpu_memory: Option<Size> = "" eg "80GiB", project;
+    "gpu.memory" gpu_memory: Option<Size> = ""; eg "80GiB", project;
     /// Least memory of each GPU that nobody has taken: `70GiB`, or a share such as `95%`. It is waited for.
-    "gpu.free_memory" gpu_free_memory: Option<FreeMemory> = "" eg "95%", project;
+    "gpu.free_memory" gpu_free_memory: Option<FreeMemory> = ""; eg "95%", project;
     /// Least compute capability.
-    "gpu.capability" gpu_capability: Option<Version> = "" eg "9.0", project;
+    "gpu.capability" gpu_capability: Option<Version> = ""; eg "9.0", project;
     /// Oldest driver.
-    "gpu.driver" gpu_driver: Option<Version> = "" eg "570.86", project;
+    "gpu.driver" gpu_driver: Option<Version> = ""; eg "570.86", project;
     /// Oldest CUDA that the driver has to support; `image`: what the image was built for, also where nobody asked for a GPU.
-    "gpu.cuda" gpu_cuda: Option<CudaVersion> = "" eg "image", project;
+    "gpu.cuda" gpu_cuda: Option<CudaVersion> = ""; eg "image", project;
     /// All GPUs have to be of one model.
     "gpu.same_model" gpu_same_model: bool = "off", project;
     /// GPUs that are cut into MIG instances: `allow`, `deny` or `require`.
@@ -102,171 +152,190 @@ settings! {
     /// round trip on each), `full` (bandwidths, arithmetic, copies between GPUs). Without a GPU it is always `presence`.
     "gpu.probe" gpu_probe: GpuProbe = "driver", project;
     /// How long one question to the driver may take.
-    "gpu.timeout" gpu_timeout: Duration = "60s", project;
+    "gpu.timeout" gpu_timeout: Duration = "60s" is seconds(60), project;
     /// How long what is going to pass is waited for: a fabric that is being set up, memory that the container before still holds.
-    "gpu.wait" gpu_wait: Option<Duration> = "60s", project;
+    "gpu.wait" gpu_wait: Option<Duration> = "60s" is Some(seconds(60)), project;
     /// Where the program comes from that asks the driver: `auto`, `file` (installed by `trainit gpu install-probe`), `memfd` (from
     /// memory), `smi` (nvidia-smi instead), `off`, or a file's path.
     "gpu.helper" gpu_helper: GpuHelper = "auto", trusted;
     /// Paths to read; each must be mounted, not empty and readable.
-    "data" data: Vec<DataPath> = "" eg r#"[/data:ro, "/val:min_files=100,contains=a/+b/"]"#, project;
+    "data" data: Vec<DataPath> = ""; eg r#"[/data:ro, "/val:min_files=100,contains=a/+b/"]"#, project;
     /// Paths to write; each must be writable as the workload's user.
-    "output" output: Vec<OutputPath> = "" eg "[/checkpoints:min_free=20GiB]", project;
+    "output" output: Vec<OutputPath> = ""; eg "[/checkpoints:min_free=20GiB]", project;
     /// The code directory; default: the working directory.
-    "code.path" code_path: Option<PathBuf> = "" eg "/workspace", project;
+    "code.path" code_path: Option<PathBuf> = ""; eg "/workspace", project;
     /// The file that must be there to run, relative to the code directory.
-    "code.entry" code_entry: Option<PathBuf> = "" eg "train.py", project;
+    "code.entry" code_entry: Option<PathBuf> = ""; eg "train.py", project;
     /// Requirement files: `auto`, a list, or `off`.
     "deps.requirements" deps_requirements: Requirements = "auto", project;
     /// `auto`, `uv` or `pip`.
     "deps.installer" deps_installer: Installer = "auto", project;
     /// The interpreter to install for; default: the workload's own.
-    "deps.python" deps_python: Option<PathBuf> = "" eg "/opt/venv/bin/python", project;
+    "deps.python" deps_python: Option<PathBuf> = ""; eg "/opt/venv/bin/python", project;
     /// The index to install from, or `off` for none; default: what pip's and uv's own settings say.
-    "deps.index" deps_index: Option<Index> = "" eg "https://mirror.example/simple", project;
+    "deps.index" deps_index: Option<Index> = ""; eg "https://mirror.example/simple", project;
     /// Indexes to look into besides.
-    "deps.extra_index" deps_extra_index: Vec<String> = "" eg "[https://download.pytorch.org/whl/cu128]", project;
+    "deps.extra_index" deps_extra_index: Vec<String> = ""; eg "[https://download.pytorch.org/whl/cu128]", project;
     /// Directories or pages with archives of packages to look into besides.
-    "deps.find_links" deps_find_links: Vec<String> = "" eg "[/wheels]", project;
+    "deps.find_links" deps_find_links: Vec<String> = ""; eg "[/wheels]", project;
     /// Where packages go: `auto`, `system` (the interpreter's own directory), `venv` (only a virtual or conda environment) or `layer`.
     "deps.target" deps_target: Target = "auto", project;
     /// When newer versions of what is installed are looked for: `never`, `always`, or after a time.
-    "deps.refresh" deps_refresh: Refresh = "never" eg "24h", project;
+    "deps.refresh" deps_refresh: Refresh = "never"; eg "24h", project;
     /// What of the image's own stays as it is: `auto` (the torch family, jax, tensorflow, CUDA, the numpy that they are built against,
     /// what the image built or pinned itself), names, also with a star at the end, `-NAME` for what may go all the same; or `off`.
-    "deps.protect" deps_protect: Vec<String> = "auto" eg "[auto, -numpy]", project;
+    "deps.protect" deps_protect: Vec<String> = "auto" is vec!["auto".into()]; eg "[auto, -numpy]", project;
     /// Directory on a shared volume for finished environments: built by one start, used by its replicas and by later starts.
-    "deps.store" deps_store: Option<PathBuf> = "" eg "/shared/trainit-deps", project;
+    "deps.store" deps_store: Option<PathBuf> = ""; eg "/shared/trainit-deps", project;
     /// Most bytes of all environments there; what was not used for longest goes first.
-    "deps.store_size" deps_store_size: Option<Size> = "50GiB", project;
+    "deps.store_size" deps_store_size: Option<Size> = "50GiB" is Some(Size(50 << 30)), project;
     /// Deadline of the whole installation.
-    "deps.timeout" deps_timeout: Option<Duration> = "30m", project;
+    "deps.timeout" deps_timeout: Option<Duration> = "30m" is Some(seconds(1800)), project;
     /// How often an installation is tried again when the index or the network is down.
-    "deps.retries" deps_retries: Option<u8> = "3", project;
+    "deps.retries" deps_retries: Option<u8> = "3" is Some(3), project;
     /// `fail` or `warn`; default: fail in train modes, warn in build modes.
-    "deps.on_error" deps_on_error: Option<OnError> = "" eg "warn", project;
+    "deps.on_error" deps_on_error: Option<OnError> = ""; eg "warn", project;
     /// Whom all of it runs as, from the checks to the workload: `keep`, `owner` (of the mounted code), `1000:1000`, or a name.
     "user" user: UserChoice = "keep", trusted;
     /// No program may gain rights by set-uid or file capabilities: `sudo` stops working.
     "user.no_new_privs" user_no_new_privs: bool = "off", trusted;
     /// Permissions that new files never get, in octal; default: what trainit inherits.
-    "user.umask" user_umask: Option<Umask> = "" eg "0027", trusted;
+    "user.umask" user_umask: Option<Umask> = ""; eg "0027", trusted;
     /// Extra variables for the workload.
-    "env" env: BTreeMap<String, EnvValue> = "" eg "{HF_HOME: /cache/hf}", project;
+    "env" env: BTreeMap<String, EnvValue> = ""; eg "{HF_HOME: /cache/hf}", project;
     /// Modes of the image's own.
-    "modes" modes: BTreeMap<String, ModeSpec> = "" eg "{board: {command: tensorboard --logdir /out, kind: build}}", trusted;
+    "modes" modes: BTreeMap<String, ModeSpec> = ""; eg "{board: {command: tensorboard --logdir /out, kind: build}}", trusted;
     /// Directories of hooks (or single files) that run before the checks.
-    "hooks.before_checks" hooks_before_checks: Vec<PathBuf> = "" eg "[/opt/nvidia/entrypoint.d]", trusted;
+    "hooks.before_checks" hooks_before_checks: Vec<PathBuf> = ""; eg "[/opt/nvidia/entrypoint.d]", trusted;
     /// The same, before the workload: its variables are known, its dependencies installed.
-    "hooks.before_start" hooks_before_start: Vec<PathBuf> = "" eg "[/usr/local/bin/before-notebook.d]", trusted;
+    "hooks.before_start" hooks_before_start: Vec<PathBuf> = ""; eg "[/usr/local/bin/before-notebook.d]", trusted;
     /// The same, after the workload has ended for good.
-    "hooks.after_stop" hooks_after_stop: Vec<PathBuf> = "" eg "[/etc/trainit/after-stop.d]", trusted;
+    "hooks.after_stop" hooks_after_stop: Vec<PathBuf> = ""; eg "[/etc/trainit/after-stop.d]", trusted;
     /// How long each hook may take.
-    "hooks.timeout" hooks_timeout: Option<Duration> = "1m", trusted;
+    "hooks.timeout" hooks_timeout: Option<Duration> = "1m" is Some(seconds(60)), trusted;
     /// What a failed hook means to the start: `fail` or `warn`.
     "hooks.on_error" hooks_on_error: OnError = "fail", trusted;
     /// Least size of /dev/shm; below it the start fails. Default: a warning below 1 GiB.
-    "host.shm" host_shm: Option<Size> = "" eg "8GiB", project;
+    "host.shm" host_shm: Option<Size> = ""; eg "8GiB", project;
     /// Open files of the workload: its limit is raised to so many, `auto`: to 65536 where that is permitted; `off`: as inherited.
     "host.nofile" host_nofile: OpenFiles = "off", project;
     /// Least memory that the workload may lock, for RDMA: a size or `unlimited`; below it the start fails.
-    "host.memlock" host_memlock: Option<LockedMemory> = "" eg "unlimited", project;
+    "host.memlock" host_memlock: Option<LockedMemory> = ""; eg "unlimited", project;
     /// Threads of each process (OMP_NUM_THREADS and its like): `off`, a number, or `auto`: the CPUs here by the ranks here.
     "host.threads" host_threads: Threads = "off", project;
     /// The port of mode ssh; default: 22 as root, else 2222.
-    "ssh.port" ssh_port: Option<u16> = "" eg "2222", project;
+    "ssh.port" ssh_port: Option<u16> = ""; eg "2222", project;
     /// Files with the public keys that may log in, beside the variables PUBLIC_KEY, SSH_PUBLIC_KEY and SSH_PUBKEY.
-    "ssh.authorized_keys" ssh_authorized_keys: Vec<PathBuf> = "" eg "[/run/secrets/authorized_keys]", trusted;
+    "ssh.authorized_keys" ssh_authorized_keys: Vec<PathBuf> = ""; eg "[/run/secrets/authorized_keys]", trusted;
     /// The directory that the host's keys are kept in; default: `.local/state/trainit/ssh` in HOME.
-    "ssh.host_keys" ssh_host_keys: Option<PathBuf> = "" eg "/keys", trusted;
+    "ssh.host_keys" ssh_host_keys: Option<PathBuf> = ""; eg "/keys", trusted;
     /// Variables that ssh's sessions do not get: names, also with a star at the end.
-    "ssh.hide" ssh_hide: Vec<String> = "" eg "[REGISTRY_PASSWORD, AWS_*]", project;
+    "ssh.hide" ssh_hide: Vec<String> = ""; eg "[REGISTRY_PASSWORD, AWS_*]", project;
     /// Some lines about Python, mounts and variables above a shell's first prompt.
-    "shell.banner" shell_banner: bool = "on", project;
+    "shell.banner" shell_banner: bool = "on" is true, project;
     /// Deadline for all that happens before the workload.
-    "prepare.timeout" prepare_timeout: Option<Duration> = "" eg "30m", project;
+    "prepare.timeout" prepare_timeout: Option<Duration> = ""; eg "30m", project;
     /// The whole budget from the stop signal to the last SIGKILL. Without one a workload that may be saving is never killed.
-    "stop.grace" stop_grace: Option<Duration> = "" eg "10m", project;
+    "stop.grace" stop_grace: Option<Duration> = ""; eg "10m", project;
     /// `same`, or the signal that the trainer stops on.
     "stop.signal" stop_signal: StopSignal = "same", project;
     /// Whom the stop signal goes to: `auto`, `main`, `group` or `tree`.
     "stop.scope" stop_scope: Scope = "auto", project;
     /// What a signal to PID 1 means: `{USR1: checkpoint}`; `stop`, `checkpoint`, `forward` or `ignore`.
-    "stop.on" stop_on: BTreeMap<String, Meaning> = "" eg "{USR1: checkpoint}", project;
+    "stop.on" stop_on: BTreeMap<String, Meaning> = ""; eg "{USR1: checkpoint}", project;
     /// How long what is left after a natural end has, from TERM to KILL.
-    "stop.drain" stop_drain: Option<Duration> = "5s", project;
+    "stop.drain" stop_drain: Option<Duration> = "5s" is Some(seconds(5)), project;
     /// The exit code of a training that ended because it was asked to.
-    "stop.exit_code" stop_exit_code: Option<u8> = "143", project;
+    "stop.exit_code" stop_exit_code: Option<u8> = "143" is Some(143), project;
     /// A file that says that training was complete: then a stopped one keeps its own code.
-    "stop.done_file" stop_done_file: Option<PathBuf> = "" eg "/checkpoints/DONE", project;
+    "stop.done_file" stop_done_file: Option<PathBuf> = ""; eg "/checkpoints/DONE", project;
     /// Where checkpoints appear. It is watched: a complete one is told, and is known to `status` and at the end.
-    "checkpoint.dir" checkpoint_dir: Option<PathBuf> = "" eg "/checkpoints", project;
+    "checkpoint.dir" checkpoint_dir: Option<PathBuf> = ""; eg "/checkpoints", project;
     /// Whose checkpoints they are, and so how a complete one looks: `auto`, or a family of docs/checkpoints.md.
-    "checkpoint.family" checkpoint_family: String = "auto", project;
+    "checkpoint.family" checkpoint_family: String = "auto" is "auto".into(), project;
     /// The names of plain checkpoints: `step-{step}.npz`.
-    "checkpoint.pattern" checkpoint_pattern: Option<String> = "" eg "step-{step}.npz", project;
+    "checkpoint.pattern" checkpoint_pattern: Option<String> = ""; eg "step-{step}.npz", project;
     /// How the newest complete one is told to the workload: `off`, `env`, or words for its command as well.
-    "checkpoint.resume" checkpoint_resume: Resume = "off" eg r#"[--resume, "{path}"]"#, project;
+    "checkpoint.resume" checkpoint_resume: Resume = "off"; eg r#"[--resume, "{path}"]"#, project;
     /// The signal that makes the trainer save and go on.
-    "checkpoint.signal" checkpoint_signal: Option<SignalNumber> = "" eg "USR1", project;
+    "checkpoint.signal" checkpoint_signal: Option<SignalNumber> = ""; eg "USR1", project;
     /// The file whose appearance makes the trainer save and go on.
-    "checkpoint.request_file" checkpoint_request_file: Option<PathBuf> = "" eg "/checkpoints/SAVE_NOW", project;
+    "checkpoint.request_file" checkpoint_request_file: Option<PathBuf> = ""; eg "/checkpoints/SAVE_NOW", project;
     /// How often in a row an ended workload is started again in the same container.
     "restart.max" restart_max: u32 = "0", project;
     /// After which exit codes; default: any but 0.
-    "restart.on" restart_on: Vec<u8> = "" eg "[1, 137]", project;
+    "restart.on" restart_on: Vec<u8> = ""; eg "[1, 137]", project;
     /// The pause before a restart, which doubles from the first to the second value.
-    "restart.backoff" restart_backoff: Range<Duration> = "1s..60s", project;
+    "restart.backoff" restart_backoff: Range<Duration> = "1s..60s" is Range { from: seconds(1), to: seconds(60) }, project;
     /// A run that lasted so long was healthy: counting begins anew.
-    "restart.healthy" restart_healthy: Duration = "10m", project;
+    "restart.healthy" restart_healthy: Duration = "10m" is seconds(600), project;
     /// The workload hangs when none of its processes has written a byte for so long.
-    "watchdog.output" watchdog_output: Option<Duration> = "" eg "30m", project;
+    "watchdog.output" watchdog_output: Option<Duration> = ""; eg "30m", project;
     /// The workload hangs when `heartbeat` in the state directory (TRAINIT_RUN_DIR) was not touched for so long.
-    "watchdog.heartbeat" watchdog_heartbeat: Option<Duration> = "" eg "5m", project;
+    "watchdog.heartbeat" watchdog_heartbeat: Option<Duration> = ""; eg "5m", project;
     /// The workload hangs when no new checkpoint was complete for so long.
-    "watchdog.checkpoint" watchdog_checkpoint: Option<Duration> = "" eg "6h", project;
+    "watchdog.checkpoint" watchdog_checkpoint: Option<Duration> = ""; eg "6h", project;
     /// The signal that makes the trainer print its stacks, as `faulthandler.register` does; sent only to who catches it.
-    "watchdog.stack_signal" watchdog_stack_signal: Option<SignalNumber> = "" eg "USR2", project;
+    "watchdog.stack_signal" watchdog_stack_signal: Option<SignalNumber> = ""; eg "USR2", project;
     /// What happens to a workload that hangs, after its stacks are told: `log`, `restart` or `abort`.
     "watchdog.action" watchdog_action: OnHang = "log", project;
     /// A build mode that nobody uses is stopped after so long.
-    "idle.after" idle_after: Option<Duration> = "" eg "2h", project;
+    "idle.after" idle_after: Option<Duration> = ""; eg "2h", project;
     /// What is taken for use: `connections` to what it serves, input at a `terminal`, Jupyter `kernels` that compute, `gpu` and `cpu` at work.
-    "idle.signs" idle_signs: Vec<Sign> = "connections terminal kernels gpu cpu" eg "[terminal, kernels, gpu, cpu]", project;
+    "idle.signs" idle_signs: Vec<Sign> = "connections terminal kernels gpu cpu" is vec![Sign::Connections, Sign::Terminal, Sign::Kernels, Sign::Gpu, Sign::Cpu]; eg "[terminal, kernels, gpu, cpu]", project;
     /// The container is stopped when it has lived so long, whatever it does.
-    "lifetime" lifetime: Option<Duration> = "" eg "12h", project;
+    "lifetime" lifetime: Option<Duration> = ""; eg "12h", project;
     /// What of Jupyter starts: `auto` (lab, notebook or server, the first that is there), or one of its names.
-    "jupyter.app" jupyter_app: String = "auto", project;
+    "jupyter.app" jupyter_app: String = "auto" is "auto".into(), project;
     /// The port it listens on; default: JUPYTER_PORT, else 8888.
-    "jupyter.port" jupyter_port: Option<u16> = "" eg "8888", project;
+    "jupyter.port" jupyter_port: Option<u16> = ""; eg "8888", project;
     /// The address it listens on; default: all of a container's, on a machine 127.0.0.1.
-    "jupyter.address" jupyter_address: Option<String> = "" eg "127.0.0.1", trusted;
+    "jupyter.address" jupyter_address: Option<String> = ""; eg "127.0.0.1", trusted;
     /// What its paths begin with, for a proxy; `${NAME}` stands for a variable. Default: NB_PREFIX.
-    "jupyter.base_url" jupyter_base_url: Option<String> = "" eg "/${RUNAI_PROJECT}/${RUNAI_JOB_NAME}", project;
+    "jupyter.base_url" jupyter_base_url: Option<String> = ""; eg "/${RUNAI_PROJECT}/${RUNAI_JOB_NAME}", project;
     /// The directory that it shows; default: the code directory.
-    "jupyter.root" jupyter_root: Option<PathBuf> = "" eg "/workspace", project;
+    "jupyter.root" jupyter_root: Option<PathBuf> = ""; eg "/workspace", project;
     /// Options for it; those of NOTEBOOK_ARGS and of the command line come behind them and win.
-    "jupyter.args" jupyter_args: Vec<String> = "" eg "[--ServerApp.max_body_size=1000000000]", trusted;
+    "jupyter.args" jupyter_args: Vec<String> = ""; eg "[--ServerApp.max_body_size=1000000000]", trusted;
     /// A file with a certificate and its key, or `generate`. Default: none, unless GEN_CERT is set.
-    "jupyter.certificate" jupyter_certificate: Option<PathBuf> = "" eg "generate", trusted;
+    "jupyter.certificate" jupyter_certificate: Option<PathBuf> = ""; eg "generate", trusted;
     /// Packages to install, as requirements are, so that there is a Jupyter.
-    "jupyter.install" jupyter_install: Vec<String> = "" eg "[jupyterlab]", project;
+    "jupyter.install" jupyter_install: Vec<String> = ""; eg "[jupyterlab]", project;
     /// Severity of single checks: `{host.shm: fail, code.git: off}`.
-    "checks" checks: BTreeMap<String, Severity> = "" eg "{host.shm: fail, code.git: off}", project;
+    "checks" checks: BTreeMap<String, Severity> = ""; eg "{host.shm: fail, code.git: off}", project;
     /// A failed start or training: `exit`, or `hold` (an hour) or `hold:30m` for a person to look.
     "on_failure" on_failure: OnFailure = "exit", project;
     /// Exit codes to change at the very end: `{FROM: TO}`.
-    "exit.map" exit_map: BTreeMap<String, u8> = "" eg "{3: 0}", project;
+    "exit.map" exit_map: BTreeMap<String, u8> = ""; eg "{3: 0}", project;
     /// `text` or `json` lines.
     "log.format" log_format: LogFormat = "text", project;
     /// How much is told: `info`, `warn` or `error`.
     "log.level" log_level: LogLevel = "info", project;
     /// Where the JSON report goes.
-    "report.file" report_file: Option<PathBuf> = "" eg "/checkpoints/report.json", project;
+    "report.file" report_file: Option<PathBuf> = ""; eg "/checkpoints/report.json", project;
     /// Base of the state directory.
-    "state_dir" state_dir: Option<PathBuf> = "" eg "/run", trusted;
+    "state_dir" state_dir: Option<PathBuf> = ""; eg "/run", trusted;
     /// An unknown key or variable: `error` or `warn`.
     "unknown" unknown: Unknown = "error", trusted;
     /// Keys that no later layer may set. In /etc only.
-    "lock" lock: Vec<KeyPath> = "" eg "[modes, env.PATH]", trusted;
+    "lock" lock: Vec<KeyPath> = ""; eg "[modes, env.PATH]", trusted;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Layer;
+    use crate::config::Source;
+
+    #[test]
+    fn what_is_documented_as_a_default_means_what_is_built_in() {
+        let (mut tree, mut problems) = (Tree::default(), Problems::default());
+        let mut layer = Layer::empty(Source::Image);
+        let documented = KEYS.iter().filter(|key| !key.default.is_empty());
+        layer.values = documented.map(|key| (key.path, Node::text(key.default, Origin::Default))).collect();
+        tree.add(layer, &mut problems);
+        let read = Settings::read(tree, &mut problems);
+        assert_eq!(problems.settle(true), Ok(Vec::new()));
+        assert_eq!(read.told(), Settings::default().told());
+    }
 }

@@ -16,6 +16,11 @@ impl Tree {
         self.values.get(path)
     }
 
+    /// Every key that any layer has, with its value.
+    pub fn values(&self) -> impl Iterator<Item = (&'static str, &Node)> {
+        self.values.iter().map(|(path, node)| (*path, node))
+    }
+
     /// Every entry of every map that people name entries of, by its full name.
     pub fn entries(&self) -> impl Iterator<Item = (String, &Node)> {
         let maps = self.values.iter().filter(|(path, _)| key::find(path).is_some_and(|key| key.kind.map));

@@ -35,8 +35,7 @@ pub fn read(environment: &Environment, problems: &mut Problems) -> Layer {
     let ours = environment.iter().filter(|(name, _)| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()));
     for (name, value) in ours {
         let lossy = name.to_string_lossy();
-        let input = lossy != CONFIG && !OUTPUTS.contains(&&*lossy);
-        if input && !value.is_empty() && !is_service_link(&lossy, value) {
+        if lossy != CONFIG && !OUTPUTS.contains(&&*lossy) && !value.is_empty() {
             read_one(&lossy, value, inside, &mut layer, problems);
         }
     }
@@ -45,13 +44,14 @@ pub fn read(environment: &Environment, problems: &mut Problems) -> Layer {
 }
 
 fn read_one(name: &str, value: &OsStr, inside: bool, layer: &mut Layer, problems: &mut Problems) {
-    let origin = Origin::Environment(super::shown(name));
     let from_file = name.strip_suffix("_FILE").filter(|_| FROM_FILES.contains(&name));
-    let variable = from_file.unwrap_or(name);
-    let Some(key) = KEYS.iter().find(|key| key.is_set_by(variable)) else {
-        problems.unknown(&origin, "variable", name, &advice(name), []);
+    let Some(key) = key::of_variable(from_file.unwrap_or(name)) else {
+        if !is_service_link(name, value) {
+            problems.unknown(&Origin::Environment(super::shown(name)), "variable", name, &advice(name), []);
+        }
         return;
     };
+    let origin = Origin::Environment(name.to_owned());
     if inside && OUTER.contains(&key.path) {
         return;
     }

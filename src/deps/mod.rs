@@ -54,6 +54,7 @@ use crate::program as run;
 use crate::sys::Root;
 use installed::Folders;
 use satisfied::Answer;
+use select::Selection;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -171,7 +172,13 @@ pub fn names(files: &[PathBuf]) -> String {
 pub fn ensure(request: &Request<'_>, tell: &mut dyn FnMut(&str)) -> Result<Outcome> {
     let environment = index::applied(request.settings, request.environment);
     let request = &Request { environment: &environment, ..request.clone() };
-    let Some(wanted) = wanted(request, tell)? else { return Ok(Outcome::Nothing) };
+    let Some(selection) = select::select(request, tell)? else { return Ok(Outcome::Nothing) };
+    ensure_of(request, selection, tell)
+}
+
+#[inline(never)] // most starts have nothing to install, and need not make room for this
+fn ensure_of<'a>(request: &'a Request<'a>, selection: Selection, tell: &mut dyn FnMut(&str)) -> Result<Outcome> {
+    let Some(wanted) = wanted_of(request, selection)? else { return Ok(Outcome::Nothing) };
     let remembered = python::remembered(&wanted.interpreter, request.environment);
     let folders = Folders::default();
     if let Some(outcome) = remembered.as_ref().and_then(|python| wanted.unchanged(python, &folders)) {
@@ -228,7 +235,10 @@ pub fn prune(request: &Request<'_>, unused: Option<Duration>, dry: bool) -> Vec<
 
 /// What this start wants to have; none if there is nothing to install.
 fn wanted<'a>(request: &'a Request<'a>, tell: &mut dyn FnMut(&str)) -> Result<Option<wanted::Wanted<'a>>> {
-    let Some(selection) = select::select(request, tell)? else { return Ok(None) };
+    select::select(request, tell)?.map_or(Ok(None), |selection| wanted_of(request, selection))
+}
+
+fn wanted_of<'a>(request: &'a Request<'a>, selection: Selection) -> Result<Option<wanted::Wanted<'a>>> {
     let inputs = inputs::gather(&selection.files, request.environment)?;
     if inputs.requirements == 0 {
         return Ok(None);

@@ -166,7 +166,9 @@ fn exit_map(settings: &Settings) -> Vec<(u8, u8)> {
 }
 
 fn trainer_codes(command: &[OsString]) -> Vec<u8> {
-    let known = STOP_CODES.iter().filter(|(name, _)| engine::launcher(command, &[name]).is_some());
+    let names = STOP_CODES.map(|(name, _)| name);
+    let launcher = engine::launcher(command, &names).and_then(|at| Path::new(command.get(at)?).file_name());
+    let known = STOP_CODES.iter().filter(|(name, _)| launcher.is_some_and(|launcher| launcher == *name));
     known.map(|(_, code)| *code).collect()
 }
 

@@ -183,11 +183,10 @@ impl Story {
         let policy = policy::policy(&scene.settings, &scene.workdir, plan, grace, run_dir.as_deref())?;
         let hold = hold::hold(&scene.settings, inherited, report.as_deref());
         let policy = Message::Policy(Box::new(Policy { hold, report, user, ..policy }));
-        if !policy.fits() {
+        if !self.door.keep(&policy) {
             return Err(Error::config("checkpoint.*, stop.*, state_dir and the groups are too long together")
                 .hint("shorter paths, or symbolic links"));
         }
-        self.door.keep(&policy);
         if scene.settings.prepare_timeout.or(scene.settings.lifetime.value).is_some() {
             self.door.send_kept();
         }

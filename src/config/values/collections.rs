@@ -1,7 +1,7 @@
 //! Values made of values: perhaps one, several, several by name.
 
 use super::Value;
-use crate::config::{Content, Node, Origin, Problems, text};
+use crate::config::{Content, Node, Problems, text};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
@@ -92,14 +92,4 @@ fn entry<V: Value>(name: &str, node: &Node, at: &str, problems: &mut Problems) -
         V::named(name).map_err(|form| problems.wrong(&node.origin, &at, &format!("the name is not {form}"), ""));
     let value = V::read(node, &at, problems);
     named.ok().and(value).map(|value| (name.to_owned(), value))
-}
-
-/// A value that stands in a table and is known to be right, because a test reads every one.
-pub(crate) fn built_in<T: Value + Default>(text: &str, at: &str) -> T {
-    if text.is_empty() { T::default() } else { written(text, at) }
-}
-
-#[inline(never)] // or it would be in the table once for each key
-fn written<T: Value + Default>(text: &str, at: &str) -> T {
-    T::read(&Node::text(text, Origin::Default), at, &mut Problems::default()).unwrap_or_default()
 }

@@ -17,7 +17,6 @@ pub use choices::{
     GpuCount, GpuHelper, GpuProbe, Index, Installer, LogFormat, LogLevel, OnError, OnFailure, PathKind, Probe, Refresh,
     Requirements, Resume, Severity, Target, Unknown, Verify,
 };
-pub(super) use collections::built_in;
 pub use gpus::{ForwardCompat, FreeMemory, MigPolicy};
 pub use limits::{LockedMemory, OpenFiles, Threads};
 pub use paths::{DataPath, OutputPath, parse_path_list};

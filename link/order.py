@@ -1,33 +1,37 @@
 #!/usr/bin/env python3
-"""Writes link/start.ld: which functions a start and PID 1's life call, so that the linker puts them side by side (pid1.ld says why).
+"""Writes link/start.ld: which functions a start and PID 1's life call, in the order of their first call, so that the linker puts them
+side by side (pid1.ld says why).
 
-    link/order.py            after larger changes of what a start does; needs valgrind, and some minutes for two builds
+    link/order.py            after larger changes of what a start does; x86_64, some minutes for two builds
 
 A list that is old costs only time at each start: names that there are no more match nothing. benches/init shows what it costs.
 """
 
+import bisect
+import ctypes
 import os
 import re
 import signal
 import subprocess
-import tempfile
-import time
+import threading
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TARGET = "x86_64-unknown-linux-musl"
 OUT = os.path.join(ROOT, "link", "start.ld")
 CHECKS_OFF = "gpu=off host=off code=off data=off output=off user=off"
-# What a start calls in the child and in PID 1: name, words, signals that PID 1 gets once the workload runs.
+# Words, and signals that PID 1 gets once the workload runs. What the first ones call comes first.
 SCENES = [
     (["init", "--", "/bin/true"], []),
-    (["init", "--", "/bin/sleep", "60"], [signal.SIGWINCH, signal.SIGTERM]),
     (["--", "/bin/true"], []),
-    (["--", "/no/such/program"], []),  # an exec would take the child's record along
+    (["init", "--", "/bin/sleep", "60"], [signal.SIGWINCH, signal.SIGTERM]),
     (["--", "/bin/sleep", "60"], [signal.SIGWINCH, signal.SIGTERM]),
+    (["--", "/no/such/program"], []),
 ]
+# Seconds after which PID 1, step by step, has come to its sleep.
+ASLEEP = 8
 # One name may stand for many functions (a generic's instances differ in a hash): all of them, if that is not much more.
 MORE = 2
-# What the C library calls before main, and what has no section of its own: valgrind does not name it.
+# What the C library calls before main, and what has no section of its own.
 BEGIN = """    *crt1.o(.text)
     *libc.a:memcpy.lo(.text) *libc.a:memmove.lo(.text) *libc.a:memset.lo(.text) *libc.a:__set_thread_area.lo(.text)
     *(.text.__libc_start_main .text.static_init_tls .text.default_malloc .text._Exit .text.__strchrnul)
@@ -48,29 +52,73 @@ def build():
     return os.path.join(target, TARGET, "release", "trainit")
 
 
-def trace(binary, words, signals, directory):
-    """Names of the functions called: in PID 1, in its children."""
+LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+LIBC.ptrace.restype = ctypes.c_long
+# <sys/ptrace.h>
+TRACE_ME, PEEK_USER, SINGLE_STEP, DETACH, SET_OPTIONS = 0, 3, 9, 17, 0x4200
+EVENT_EXEC = 4
+FOLLOW_FORK_AND_EXEC = 1 << 1 | 1 << 2 | 1 << 3 | 1 << EVENT_EXEC | 1 << 20
+INSTRUCTION_POINTER = 16 * 8  # in struct user, x86_64
+
+
+def traced(binary, words, environment):
+    """Starts the program, to be watched step by step."""
+    pid = os.fork()
+    if pid == 0:
+        null = os.open("/dev/null", os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+        os.chdir("/")
+        LIBC.ptrace(TRACE_ME, 0, 0, 0)
+        os.execve(binary, [binary, *words], environment)
+    os.waitpid(pid, 0)
+    LIBC.ptrace(SET_OPTIONS, pid, 0, FOLLOW_FORK_AND_EXEC)
+    return pid
+
+
+def steps(binary, words, signals):
+    """Addresses of what runs, in the order of their first time: in PID 1, in its children up to their exec."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TRAINIT")}
     environment |= {"TRAINIT_CHECKS": CHECKS_OFF, "TRAINIT_LOG_LEVEL": "error"}
-    valgrind = ["valgrind", "-q", "--tool=callgrind", "--demangle=no", f"--callgrind-out-file={directory}/%p"]
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen([*valgrind, binary, *words], env=environment, cwd="/", **quiet)
-    for number in signals:
-        time.sleep(3)
-        process.send_signal(number)
-    process.wait()
-    called = {True: set(), False: set()}
-    for name in os.listdir(directory):
-        with open(os.path.join(directory, name)) as record:
-            found = re.findall(r"^c?fn=\(\d+\) ([^\s']+)", record.read(), re.MULTILINE)
-            called[name == str(process.pid)].update(found)
-    return called[True], called[False]
+    first = traced(binary, words, environment)
+    for at, number in enumerate(signals, 1):
+        timer = threading.Timer(ASLEEP * at, os.kill, (first, number))
+        timer.daemon = True
+        timer.start()
+    ran = ({}, {})
+    LIBC.ptrace(SINGLE_STEP, first, 0, 0)
+    while True:
+        pid, status = os.waitpid(-1, 0x40000000)  # __WALL
+        if not os.WIFSTOPPED(status):
+            if pid == first:
+                return ran
+            continue
+        number = os.WSTOPSIG(status)
+        if status >> 16 == EVENT_EXEC:
+            LIBC.ptrace(DETACH, pid, 0, 0)
+            continue
+        ran[pid != first][LIBC.ptrace(PEEK_USER, pid, INSTRUCTION_POINTER, 0)] = True
+        passed = 0 if number in (signal.SIGTRAP, signal.SIGSTOP) else number
+        LIBC.ptrace(SINGLE_STEP, pid, 0, passed)
 
 
-def sizes(binary):
-    listed = subprocess.run(["nm", "-S", binary], check=True, stdout=subprocess.PIPE, text=True).stdout
+def functions(binary):
+    """Address, size and name of each, by address."""
+    listed = subprocess.run(["nm", "-nS", binary], check=True, stdout=subprocess.PIPE, text=True).stdout
     rows = [line.split() for line in listed.splitlines()]
-    return {row[3]: int(row[1], 16) for row in rows if len(row) == 4 and row[2] in "tTW"}
+    return [(int(row[0], 16), int(row[1], 16), row[3]) for row in rows if len(row) == 4 and row[2] in "tTW"]
+
+
+def called(ran, listed):
+    """The names of what ran, in order."""
+    starts = [at for at, _, _ in listed]
+    names = {}
+    for address in ran:
+        at, size, name = listed[max(bisect.bisect_right(starts, address) - 1, 0)]
+        if at <= address < at + size:
+            names[name] = True
+    return list(names)
 
 
 def general(name):
@@ -81,17 +129,18 @@ def general(name):
 
 
 def patterns(called, size):
+    """In the order of what they stand for."""
     instances = {}
     for name in size:
         instances.setdefault(general(name), set()).add(name)
-    chosen = set()
-    for pattern, all_of_it in instances.items():
-        of_it = all_of_it & called
-        if of_it and sum(map(size.get, all_of_it)) <= MORE * sum(map(size.get, of_it)):
-            chosen.add(pattern)
-        else:
-            chosen |= of_it
-    return sorted(chosen)
+    chosen = {}
+    for name in called:
+        pattern = general(name)
+        all_of_it = instances[pattern]
+        of_it = all_of_it & set(called)
+        few = sum(map(size.get, all_of_it)) <= MORE * sum(map(size.get, of_it))
+        chosen[pattern if few else name] = True
+    return list(chosen)
 
 
 def section(name, wanted, fixed=""):
@@ -107,17 +156,17 @@ def main():
     with open(OUT, "w") as file:
         file.write(HEAD + "}\nINSERT BEFORE .text;\n")
     binary = build()
-    first, others = set(), set()
+    listed = functions(binary)
+    first, others = {}, {}
     for words, signals in SCENES:
-        with tempfile.TemporaryDirectory() as directory:
-            found = trace(binary, words, signals, directory)
-        first |= found[0]
-        others |= found[1]
-    size = sizes(binary)
+        for found, ran in zip((first, others), steps(binary, words, signals)):
+            found.update(dict.fromkeys(called(ran, listed)))
+    others = [name for name in others if name not in first]
+    size = {name: size for _, size, name in listed}
     with open(OUT, "w") as file:
         file.write(HEAD + section(".text.first", patterns(first, size), BEGIN))
-        file.write(section(".text.start", patterns(others - first, size)) + "}\nINSERT BEFORE .text;\n")
-    print(f"PID 1 calls {sum(size.get(name, 0) for name in first) >> 10} KiB, a start {sum(size.get(name, 0) for name in others) >> 10} KiB")
+        file.write(section(".text.start", patterns(others, size)) + "}\nINSERT BEFORE .text;\n")
+    print(f"PID 1 calls {sum(map(size.get, first)) >> 10} KiB, a start {sum(map(size.get, others)) >> 10} KiB")
     build()
 
 

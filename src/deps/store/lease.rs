@@ -1,6 +1,7 @@
 //! The word that somebody builds an environment: one small file, made by whoever is first, whose bytes change while its owner
 //! lives. Whose turn it is decides `turn`; correctness never hangs on this file.
 
+use crate::deps::digest::{Digest, short};
 use crate::sys::proc;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -80,6 +81,49 @@ pub fn look(path: &Path) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// One start's way to a dead builder's lease.
+#[derive(Debug, Default)]
+pub struct Takeover {
+    claim: Option<Claim>,
+    left_to_another: Vec<u8>,
+}
+
+impl Takeover {
+    /// Whether this lease is ours to take away. Not if another one is about to; but if the same lease is judged once more, that one is
+    /// gone as well.
+    pub fn may_begin(&mut self, lease: &Path, judged: &[u8]) -> bool {
+        if self.left_to_another == judged {
+            return true;
+        }
+        self.claim = Claim::make(lease, judged);
+        if self.claim.is_none() {
+            self.left_to_another = judged.to_vec();
+        }
+        self.claim.is_some()
+    }
+}
+
+/// The word that one dead builder's lease is taken away. Without it two that judge the same lease could each take away what is there: the
+/// second one the first one's new lease, which a client of NFS may take for the old one that it has in its cache.
+#[derive(Debug)]
+struct Claim(PathBuf);
+
+impl Claim {
+    /// Makes it; none if somebody else was first, or nothing can be written.
+    fn make(lease: &Path, judged: &[u8]) -> Option<Self> {
+        let mut digest = Digest::default();
+        digest.add("lease", judged);
+        let path = lease.with_extension(format!("stale-claim-{}", short(&digest.hex())));
+        File::options().write(true).create_new(true).mode(0o644).open(&path).ok().map(|_| Claim(path))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
 /// A lease of ours; given back when it is dropped.
 #[derive(Debug)]
 pub struct Lease {
@@ -87,6 +131,8 @@ pub struct Lease {
     path: PathBuf,
     owner: Owner,
     last: Instant,
+    /// How we came to it: as long as it is there nobody takes the same dead builder's lease away once more.
+    takeover: Takeover,
 }
 
 impl Lease {
@@ -101,7 +147,8 @@ impl Lease {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
             Err(error) => return Err(error),
         };
-        let mut lease = Lease { file, path: path.to_owned(), owner, last: Instant::now() };
+        let mut lease =
+            Lease { file, path: path.to_owned(), owner, last: Instant::now(), takeover: Takeover::default() };
         lease.write()?;
         Ok(Some(lease))
     }
@@ -118,6 +165,11 @@ impl Lease {
             let _ = fs::hard_link(&aside, path);
         }
         let _ = fs::remove_file(&aside);
+    }
+
+    /// Keeps the word of a takeover for as long as it is there itself.
+    pub fn keep(&mut self, takeover: Takeover) {
+        self.takeover = takeover;
     }
 
     /// Shows that its owner lives, and at what it is; now and then, however often it is called.
@@ -202,6 +254,20 @@ mod tests {
         drop(dead);
         assert_eq!(read(&look(&path).unwrap()), Some(alive.owner().clone()));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn one_of_two_takes_a_dead_builders_lease_over_until_the_other_judges_it_once_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.lease");
+        let (mut first, mut second) = (Takeover::default(), Takeover::default());
+        assert!(first.may_begin(&path, b"dead"));
+        assert!(!second.may_begin(&path, b"dead") && second.may_begin(&path, b"dead"));
+        let mut lease = Lease::take(&path, owner("one")).unwrap().unwrap();
+        lease.keep(first);
+        assert!(!Takeover::default().may_begin(&path, b"dead") && Takeover::default().may_begin(&path, b"another"));
+        drop(lease);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -30,12 +30,15 @@ use crate::exit::{Exit, Family};
 use crate::show;
 use archive::{Index, Manifest};
 use failed::Failed;
-use lease::{Lease, Owner};
+use lease::{Lease, Owner, Takeover};
 use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use turn::{Step, Turn};
+
+/// So long somebody else has to take a dead builder's lease away, once that is begun.
+const AFTER_ANOTHER: Duration = Duration::from_secs(1);
 
 /// What came of asking the store.
 #[derive(Debug)]
@@ -84,6 +87,7 @@ impl Shelf {
     /// It cannot be built (116, 216), as others have found out; or the time was over (216).
     pub fn get(&self, deadline: Option<Instant>, ticker: &mut Ticker, tell: &mut dyn FnMut(&str)) -> Result<Got> {
         let (began, mut turn, me) = (Instant::now(), Turn::default(), Owner::this());
+        let mut takeover = Takeover::default();
         loop {
             let (look, packed) = match self.look() {
                 Ok(seen) => seen,
@@ -99,13 +103,19 @@ impl Shelf {
                 Step::Alone(failed) => {
                     return Ok(self.without(&format!("{}, seen on {}", failed.what(), failed.host), tell));
                 }
+                Step::TakeOver(judged) if !takeover.may_begin(&self.names.lease, &judged) => {
+                    wait(deadline, AFTER_ANOTHER, &owner)?;
+                }
                 Step::TakeOver(judged) => {
                     let who = name(&owner);
                     tell(&format!("{who}, which began to build the environment for all, is gone: it is begun anew"));
                     Lease::take_away(&self.names.lease, &judged, &me);
                 }
                 Step::Build => match self.build(&me) {
-                    Ok(Some(got)) => return Ok(got),
+                    Ok(Some(mut lease)) => {
+                        lease.keep(takeover);
+                        return Ok(Got::Build(lease));
+                    }
                     Ok(None) => {}
                     Err(error) => return Ok(self.without(&error.to_string(), tell)),
                 },
@@ -118,9 +128,9 @@ impl Shelf {
     }
 
     /// Tries to get the lease. Somebody may have published between the look and now.
-    fn build(&self, me: &Owner) -> io::Result<Option<Got>> {
+    fn build(&self, me: &Owner) -> io::Result<Option<Lease>> {
         let Some(lease) = Lease::take(&self.names.lease, me.clone())? else { return Ok(None) };
-        Ok((!self.names.packed.exists() || self.is_bad()).then_some(Got::Build(lease)))
+        Ok((!self.names.packed.exists() || self.is_bad()).then_some(lease))
     }
 
     fn without(&self, why: &str, tell: &mut dyn FnMut(&str)) -> Got {

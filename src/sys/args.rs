@@ -73,6 +73,7 @@ macro_rules! entry_point {
     ($run:path) => {
         #[unsafe(no_mangle)]
         extern "C" fn main(argc: std::ffi::c_int, argv: *const *const std::ffi::c_char) -> std::ffi::c_int {
+            $crate::sys::heap::begin();
             // SAFETY: these are the arguments of the C `main`.
             $run(unsafe { $crate::sys::Args::from_main(argc, argv) })
         }

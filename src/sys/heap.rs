@@ -1,9 +1,10 @@
 //! The heap. Its first bytes come from an area of the program's own, front to back, which costs no search, no call into the kernel
 //! and no page for each size: PID 1 needs hardly more than that in its whole life. A process that only lives until it becomes
-//! another program, or until it has answered, may take far more of it. When that is used up, the C library's heap goes on.
+//! another program, or until it has answered, may take far more of it. When that is used up, and for all threads but the first, the C
+//! library's heap goes on: so nothing here has to be locked, which would be most of what it costs.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// What a supervisor needs while nothing special happens.
@@ -25,10 +26,20 @@ unsafe impl Sync for Room {}
 
 static ROOM: Room = Room(UnsafeCell::new([0; BRIEF]));
 
-/// The first byte that is free; 0: nothing was taken yet.
+thread_local! {
+    /// Whether this thread may take from the area.
+    static FIRST_THREAD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The first byte that is free; 0: nothing was taken yet. Only the first thread changes it.
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 /// How much of the area this process may take.
 static SIZE: AtomicUsize = AtomicUsize::new(FIRST);
+
+/// The process begins, with this thread.
+pub fn begin() {
+    FIRST_THREAD.set(true);
+}
 
 /// From here on this process is one that lives for a moment, and may take all of the area.
 pub fn live_briefly() {
@@ -56,18 +67,19 @@ fn is_ours(at: *mut u8) -> bool {
 
 /// Moves the end of what is in use from one place to another, if nothing else was taken meanwhile.
 fn moved(from: usize, to: usize) -> bool {
-    NEXT.compare_exchange(from, to, Relaxed, Relaxed).is_ok()
+    let moves = NEXT.load(Relaxed) == from && FIRST_THREAD.get();
+    if moves {
+        NEXT.store(to, Relaxed);
+    }
+    moves
 }
 
 fn take(layout: Layout) -> Option<*mut u8> {
-    loop {
-        let next = NEXT.load(Relaxed);
-        let at = next.max(room()).checked_next_multiple_of(layout.align())?;
-        let after = at.checked_add(layout.size()).filter(|after| fits(*after))?;
-        if moved(next, after) {
-            return Some(at as *mut u8);
-        }
-    }
+    let next = NEXT.load(Relaxed);
+    // Alignments are powers of two, and addresses lie far below the largest number.
+    let at = (next.max(room()) + layout.align() - 1) & !(layout.align() - 1);
+    let after = at.checked_add(layout.size()).filter(|after| fits(*after))?;
+    moved(next, after).then_some(at as *mut u8)
 }
 
 /// Whether a piece may end here.
@@ -76,7 +88,8 @@ fn fits(after: usize) -> bool {
 }
 
 // SAFETY: a block is either the C library's, and then only that handles it, or a piece of an area that `take` gave once: pieces
-// never overlap, are aligned as asked, and the area is there for ever. `NEXT` moves back only over the piece that is given back.
+// never overlap, because only one thread moves `NEXT`, are aligned as asked, and the area is there for ever. `NEXT` moves back only over
+// the piece that is given back.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise about the layout is passed on.
@@ -122,6 +135,7 @@ mod tests {
     fn in_a_brief_life(body: impl Fn() -> bool) -> bool {
         let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
         let aside = aside::fork_aside(|| {
+            begin();
             live_briefly();
             let held = body();
             let _ = nix::unistd::write(&write, &[u8::from(held)]);
@@ -145,6 +159,20 @@ mod tests {
                 && second == [7; 50]
                 && texts.len() == 900
                 && texts.iter().enumerate().all(|(n, text)| *text == (n + 100).to_string())
+        }));
+    }
+
+    #[test]
+    fn another_thread_takes_nothing_from_the_area_and_gives_nothing_back_to_it() {
+        assert!(in_a_brief_life(|| {
+            let own = vec![1u8; 100];
+            let theirs = std::thread::spawn(move || {
+                let same = is_ours(own.as_ptr().cast_mut());
+                drop(own);
+                (same, vec![2u8; 100])
+            });
+            let (same, theirs) = theirs.join().unwrap();
+            same && !is_ours(theirs.as_ptr().cast_mut()) && theirs == [2; 100]
         }));
     }
 

@@ -106,6 +106,11 @@ pub enum Sign {
     Cpu,
 }
 
+impl Sign {
+    /// All of them.
+    pub const ALL: [Sign; 5] = [Sign::Connections, Sign::Terminal, Sign::Kernels, Sign::Gpu, Sign::Cpu];
+}
+
 /// What PID 1 has done by a child of its own, because it is rich, may block, or needs the workload's user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Errand {
@@ -251,8 +256,10 @@ pub struct Policy {
     pub service: Option<Service>,
     /// `FROM` → `TO`, applied last.
     pub exit_map: Vec<(u8, u8)>,
-    /// The state directory that prepare made; none: no state is kept.
+    /// The state directory; none: no state is kept.
     pub run_dir: Option<String>,
+    /// It is there already.
+    pub run_dir_made: bool,
     /// Deadline for all of prepare.
     pub prepare_timeout: Option<Duration>,
     /// Where checkpoints appear, and how a complete one looks.

@@ -7,7 +7,6 @@ use super::{Node, Origin, Problems, Setting, Tree};
 use crate::handover::{Meaning, OnHang, Scope, Sign, StopSignal};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::time::Duration;
 
 macro_rules! project {
@@ -21,25 +20,47 @@ macro_rules! project {
 
 macro_rules! built_in {
     () => {
-        Default::default()
+        Unset::UNSET
     };
     ($value:expr) => {
         $value
     };
 }
 
-/// A row: documentation, path, field, type, default (or none and an example), who may set it. A default that is not the type's own is
-/// there twice, as it is written and as what it `is`: a start has no time to read what is known before.
+/// What a key without a built-in value has; a constant, as `Default` cannot be.
+trait Unset {
+    const UNSET: Self;
+}
+
+impl<T> Unset for Option<T> {
+    const UNSET: Self = None;
+}
+
+impl<T> Unset for Vec<T> {
+    const UNSET: Self = Vec::new();
+}
+
+impl<K, V> Unset for BTreeMap<K, V> {
+    const UNSET: Self = BTreeMap::new();
+}
+
+impl Unset for String {
+    const UNSET: Self = String::new();
+}
+
+/// A row: documentation, path, field, type, default (or none and an example), who may set it. A default is there twice, as it is written
+/// and as what it `is`, or what it `makes` where that is no constant: a start has no time to read what is known before.
 macro_rules! settings {
     ($(
         $(#[doc = $doc:literal])+
-        $path:literal $field:ident: $type:ty = $default:literal $(is $value:expr)? $(; eg $example:literal)?, $who:ident;
+        $path:literal $field:ident: $type:ty = $default:literal $(is $value:expr)? $(; makes $made:expr)?
+            $(; eg $example:literal)?, $who:ident;
     )+) => {
         /// The merged configuration.
         #[derive(Clone, Debug)]
         pub struct Settings {
             $($(#[doc = $doc])+ pub $field: Setting<$type>,)+
-            tree: Rc<Tree>,
+            tree: Tree,
         }
 
         /// Every key's path, in the same order: who looks for one touches nothing else.
@@ -75,16 +96,27 @@ macro_rules! settings {
             }
         }
 
-        impl Default for Settings {
-            #[inline(never)]
-            fn default() -> Self {
-                Settings {
-                    $($field: Setting { value: built_in!($($value)?), origin: Origin::Default },)+
-                    tree: Rc::default(),
-                }
+        /// What is built in, as far as it is constant: a copy of it costs less than to put it together.
+        const BUILT_IN: Settings = Settings {
+            $($field: Setting { value: built_in!($($value)?), origin: Origin::Default },)+
+            tree: Tree::EMPTY,
+        };
+
+        impl Settings {
+            fn built_in() -> Box<Self> {
+                // Not `Box::new`, which has them on the stack until there is room on the heap.
+                let mut settings = Box::write(Box::new_uninit(), BUILT_IN);
+                $($(settings.$field.value = $made;)?)+
+                settings
             }
         }
     };
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        *Settings::built_in()
+    }
 }
 
 impl<T: Value> Setting<T> {
@@ -98,10 +130,9 @@ impl<T: Value> Setting<T> {
 impl Settings {
     /// What a tree means; what is wrong with it goes to `problems`, and the built-in value is taken instead.
     pub fn read(tree: Tree, problems: &mut Problems) -> Box<Self> {
-        // They are built where they stay: there are kilobytes of them.
-        let mut settings = Box::write(Box::new_uninit(), Settings::default());
+        let mut settings = Settings::built_in();
         tree.values().for_each(|(path, node)| settings.take(path, node, problems));
-        settings.tree = Rc::new(tree);
+        settings.tree = tree;
         settings
     }
 
@@ -123,13 +154,13 @@ const fn seconds(seconds: u64) -> Duration {
 
 settings! {
     /// What to start: `auto`, `train`, `shell`, `jupyter`, `ssh`, or a name under `modes`; several with commas, the first being the main one.
-    "mode" mode: String = "auto" is "auto".into(), project;
+    "mode" mode: String = "auto"; makes "auto".into(), project;
     /// What train runs when no command is given.
     "command" command: Vec<String> = ""; eg "python train.py", project;
     /// The directory it runs in.
     "workdir" workdir: Option<PathBuf> = ""; eg "/workspace", project;
     /// How many GPUs there have to be: `auto`, `none`, `any`, `4`, `>=2`.
-    "gpu.count" gpu_count: GpuCount = "auto", project;
+    "gpu.count" gpu_count: GpuCount = "auto" is GpuCount::Auto, project;
     /// Least memory of each GPU.
     "gpu.memory" gpu_memory: Option<Size> = ""; eg "80GiB", project;
     /// Least memory of each GPU that nobody has taken: `70GiB`, or a share such as `95%`. It is waited for.
@@ -141,23 +172,23 @@ settings! {
     /// Oldest CUDA that the driver has to support; `image`: what the image was built for, also where nobody asked for a GPU.
     "gpu.cuda" gpu_cuda: Option<CudaVersion> = ""; eg "image", project;
     /// All GPUs have to be of one model.
-    "gpu.same_model" gpu_same_model: bool = "off", project;
+    "gpu.same_model" gpu_same_model: bool = "off" is false, project;
     /// GPUs that are cut into MIG instances: `allow`, `deny` or `require`.
-    "gpu.mig" gpu_mig: MigPolicy = "allow", project;
+    "gpu.mig" gpu_mig: MigPolicy = "allow" is MigPolicy::Allow, project;
     /// Warnings about GPUs are failures; `checks` has the last word on each.
-    "gpu.strict" gpu_strict: bool = "off", project;
+    "gpu.strict" gpu_strict: bool = "off" is false, project;
     /// CUDA's forward compatibility (cuda-compat): `auto` uses it where it is right, `on` wherever the image has it, `off` never.
-    "gpu.compat" gpu_compat: ForwardCompat = "auto", project;
+    "gpu.compat" gpu_compat: ForwardCompat = "auto" is ForwardCompat::Auto, project;
     /// How deep GPUs are looked into: `presence` (by files), `driver` (NVML's facts, and what CUDA shows), `cuda` (a context and a memory
     /// round trip on each), `full` (bandwidths, arithmetic, copies between GPUs). Without a GPU it is always `presence`.
-    "gpu.probe" gpu_probe: GpuProbe = "driver", project;
+    "gpu.probe" gpu_probe: GpuProbe = "driver" is GpuProbe::Driver, project;
     /// How long one question to the driver may take.
     "gpu.timeout" gpu_timeout: Duration = "60s" is seconds(60), project;
     /// How long what is going to pass is waited for: a fabric that is being set up, memory that the container before still holds.
     "gpu.wait" gpu_wait: Option<Duration> = "60s" is Some(seconds(60)), project;
     /// Where the program comes from that asks the driver: `auto`, `file` (installed by `trainit gpu install-probe`), `memfd` (from
     /// memory), `smi` (nvidia-smi instead), `off`, or a file's path.
-    "gpu.helper" gpu_helper: GpuHelper = "auto", trusted;
+    "gpu.helper" gpu_helper: GpuHelper = "auto" is GpuHelper::Auto, trusted;
     /// Paths to read; each must be mounted, not empty and readable.
     "data" data: Vec<DataPath> = ""; eg r#"[/data:ro, "/val:min_files=100,contains=a/+b/"]"#, project;
     /// Paths to write; each must be writable as the workload's user.
@@ -167,9 +198,9 @@ settings! {
     /// The file that must be there to run, relative to the code directory.
     "code.entry" code_entry: Option<PathBuf> = ""; eg "train.py", project;
     /// Requirement files: `auto`, a list, or `off`.
-    "deps.requirements" deps_requirements: Requirements = "auto", project;
+    "deps.requirements" deps_requirements: Requirements = "auto" is Requirements::Auto, project;
     /// `auto`, `uv` or `pip`.
-    "deps.installer" deps_installer: Installer = "auto", project;
+    "deps.installer" deps_installer: Installer = "auto" is Installer::Auto, project;
     /// The interpreter to install for; default: the workload's own.
     "deps.python" deps_python: Option<PathBuf> = ""; eg "/opt/venv/bin/python", project;
     /// The index to install from, or `off` for none; default: what pip's and uv's own settings say.
@@ -179,12 +210,12 @@ settings! {
     /// Directories or pages with archives of packages to look into besides.
     "deps.find_links" deps_find_links: Vec<String> = ""; eg "[/wheels]", project;
     /// Where packages go: `auto`, `system` (the interpreter's own directory), `venv` (only a virtual or conda environment) or `layer`.
-    "deps.target" deps_target: Target = "auto", project;
+    "deps.target" deps_target: Target = "auto" is Target::Auto, project;
     /// When newer versions of what is installed are looked for: `never`, `always`, or after a time.
-    "deps.refresh" deps_refresh: Refresh = "never"; eg "24h", project;
+    "deps.refresh" deps_refresh: Refresh = "never" is Refresh::Never; eg "24h", project;
     /// What of the image's own stays as it is: `auto` (the torch family, jax, tensorflow, CUDA, the numpy that they are built against,
     /// what the image built or pinned itself), names, also with a star at the end, `-NAME` for what may go all the same; or `off`.
-    "deps.protect" deps_protect: Vec<String> = "auto" is vec!["auto".into()]; eg "[auto, -numpy]", project;
+    "deps.protect" deps_protect: Vec<String> = "auto"; makes vec!["auto".into()]; eg "[auto, -numpy]", project;
     /// Directory on a shared volume for finished environments: built by one start, used by its replicas and by later starts.
     "deps.store" deps_store: Option<PathBuf> = ""; eg "/shared/trainit-deps", project;
     /// Most bytes of all environments there; what was not used for longest goes first.
@@ -196,9 +227,9 @@ settings! {
     /// `fail` or `warn`; default: fail in train modes, warn in build modes.
     "deps.on_error" deps_on_error: Option<OnError> = ""; eg "warn", project;
     /// Whom all of it runs as, from the checks to the workload: `keep`, `owner` (of the mounted code), `1000:1000`, or a name.
-    "user" user: UserChoice = "keep", trusted;
+    "user" user: UserChoice = "keep" is UserChoice::Keep, trusted;
     /// No program may gain rights by set-uid or file capabilities: `sudo` stops working.
-    "user.no_new_privs" user_no_new_privs: bool = "off", trusted;
+    "user.no_new_privs" user_no_new_privs: bool = "off" is false, trusted;
     /// Permissions that new files never get, in octal; default: what trainit inherits.
     "user.umask" user_umask: Option<Umask> = ""; eg "0027", trusted;
     /// Extra variables for the workload.
@@ -214,15 +245,15 @@ settings! {
     /// How long each hook may take.
     "hooks.timeout" hooks_timeout: Option<Duration> = "1m" is Some(seconds(60)), trusted;
     /// What a failed hook means to the start: `fail` or `warn`.
-    "hooks.on_error" hooks_on_error: OnError = "fail", trusted;
+    "hooks.on_error" hooks_on_error: OnError = "fail" is OnError::Fail, trusted;
     /// Least size of /dev/shm; below it the start fails. Default: a warning below 1 GiB.
     "host.shm" host_shm: Option<Size> = ""; eg "8GiB", project;
     /// Open files of the workload: its limit is raised to so many, `auto`: to 65536 where that is permitted; `off`: as inherited.
-    "host.nofile" host_nofile: OpenFiles = "off", project;
+    "host.nofile" host_nofile: OpenFiles = "off" is OpenFiles::Inherited, project;
     /// Least memory that the workload may lock, for RDMA: a size or `unlimited`; below it the start fails.
     "host.memlock" host_memlock: Option<LockedMemory> = ""; eg "unlimited", project;
     /// Threads of each process (OMP_NUM_THREADS and its like): `off`, a number, or `auto`: the CPUs here by the ranks here.
-    "host.threads" host_threads: Threads = "off", project;
+    "host.threads" host_threads: Threads = "off" is Threads::Off, project;
     /// The port of mode ssh; default: 22 as root, else 2222.
     "ssh.port" ssh_port: Option<u16> = ""; eg "2222", project;
     /// Files with the public keys that may log in, beside the variables PUBLIC_KEY, SSH_PUBLIC_KEY and SSH_PUBKEY.
@@ -238,9 +269,9 @@ settings! {
     /// The whole budget from the stop signal to the last SIGKILL. Without one a workload that may be saving is never killed.
     "stop.grace" stop_grace: Option<Duration> = ""; eg "10m", project;
     /// `same`, or the signal that the trainer stops on.
-    "stop.signal" stop_signal: StopSignal = "same", project;
+    "stop.signal" stop_signal: StopSignal = "same" is StopSignal::Same, project;
     /// Whom the stop signal goes to: `auto`, `main`, `group` or `tree`.
-    "stop.scope" stop_scope: Scope = "auto", project;
+    "stop.scope" stop_scope: Scope = "auto" is Scope::Auto, project;
     /// What a signal to PID 1 means: `{USR1: checkpoint}`; `stop`, `checkpoint`, `forward` or `ignore`.
     "stop.on" stop_on: BTreeMap<String, Meaning> = ""; eg "{USR1: checkpoint}", project;
     /// How long what is left after a natural end has, from TERM to KILL.
@@ -252,17 +283,17 @@ settings! {
     /// Where checkpoints appear. It is watched: a complete one is told, and is known to `status` and at the end.
     "checkpoint.dir" checkpoint_dir: Option<PathBuf> = ""; eg "/checkpoints", project;
     /// Whose checkpoints they are, and so how a complete one looks: `auto`, or a family of docs/checkpoints.md.
-    "checkpoint.family" checkpoint_family: String = "auto" is "auto".into(), project;
+    "checkpoint.family" checkpoint_family: String = "auto"; makes "auto".into(), project;
     /// The names of plain checkpoints: `step-{step}.npz`.
     "checkpoint.pattern" checkpoint_pattern: Option<String> = ""; eg "step-{step}.npz", project;
     /// How the newest complete one is told to the workload: `off`, `env`, or words for its command as well.
-    "checkpoint.resume" checkpoint_resume: Resume = "off"; eg r#"[--resume, "{path}"]"#, project;
+    "checkpoint.resume" checkpoint_resume: Resume = "off" is Resume::Off; eg r#"[--resume, "{path}"]"#, project;
     /// The signal that makes the trainer save and go on.
     "checkpoint.signal" checkpoint_signal: Option<SignalNumber> = ""; eg "USR1", project;
     /// The file whose appearance makes the trainer save and go on.
     "checkpoint.request_file" checkpoint_request_file: Option<PathBuf> = ""; eg "/checkpoints/SAVE_NOW", project;
     /// How often in a row an ended workload is started again in the same container.
-    "restart.max" restart_max: u32 = "0", project;
+    "restart.max" restart_max: u32 = "0" is 0, project;
     /// After which exit codes; default: any but 0.
     "restart.on" restart_on: Vec<u8> = ""; eg "[1, 137]", project;
     /// The pause before a restart, which doubles from the first to the second value.
@@ -278,15 +309,15 @@ settings! {
     /// The signal that makes the trainer print its stacks, as `faulthandler.register` does; sent only to who catches it.
     "watchdog.stack_signal" watchdog_stack_signal: Option<SignalNumber> = ""; eg "USR2", project;
     /// What happens to a workload that hangs, after its stacks are told: `log`, `restart` or `abort`.
-    "watchdog.action" watchdog_action: OnHang = "log", project;
+    "watchdog.action" watchdog_action: OnHang = "log" is OnHang::Log, project;
     /// A build mode that nobody uses is stopped after so long.
     "idle.after" idle_after: Option<Duration> = ""; eg "2h", project;
     /// What is taken for use: `connections` to what it serves, input at a `terminal`, Jupyter `kernels` that compute, `gpu` and `cpu` at work.
-    "idle.signs" idle_signs: Vec<Sign> = "connections terminal kernels gpu cpu" is vec![Sign::Connections, Sign::Terminal, Sign::Kernels, Sign::Gpu, Sign::Cpu]; eg "[terminal, kernels, gpu, cpu]", project;
+    "idle.signs" idle_signs: Vec<Sign> = "connections terminal kernels gpu cpu"; makes Sign::ALL.into(); eg "[terminal, kernels, gpu, cpu]", project;
     /// The container is stopped when it has lived so long, whatever it does.
     "lifetime" lifetime: Option<Duration> = ""; eg "12h", project;
     /// What of Jupyter starts: `auto` (lab, notebook or server, the first that is there), or one of its names.
-    "jupyter.app" jupyter_app: String = "auto" is "auto".into(), project;
+    "jupyter.app" jupyter_app: String = "auto"; makes "auto".into(), project;
     /// The port it listens on; default: JUPYTER_PORT, else 8888.
     "jupyter.port" jupyter_port: Option<u16> = ""; eg "8888", project;
     /// The address it listens on; default: all of a container's, on a machine 127.0.0.1.
@@ -304,19 +335,19 @@ settings! {
     /// Severity of single checks: `{host.shm: fail, code.git: off}`.
     "checks" checks: BTreeMap<String, Severity> = ""; eg "{host.shm: fail, code.git: off}", project;
     /// A failed start or training: `exit`, or `hold` (an hour) or `hold:30m` for a person to look.
-    "on_failure" on_failure: OnFailure = "exit", project;
+    "on_failure" on_failure: OnFailure = "exit" is OnFailure::Exit, project;
     /// Exit codes to change at the very end: `{FROM: TO}`.
     "exit.map" exit_map: BTreeMap<String, u8> = ""; eg "{3: 0}", project;
     /// `text` or `json` lines.
-    "log.format" log_format: LogFormat = "text", project;
+    "log.format" log_format: LogFormat = "text" is LogFormat::Text, project;
     /// How much is told: `info`, `warn` or `error`.
-    "log.level" log_level: LogLevel = "info", project;
+    "log.level" log_level: LogLevel = "info" is LogLevel::Info, project;
     /// Where the JSON report goes.
     "report.file" report_file: Option<PathBuf> = ""; eg "/checkpoints/report.json", project;
     /// Base of the state directory.
     "state_dir" state_dir: Option<PathBuf> = ""; eg "/run", trusted;
     /// An unknown key or variable: `error` or `warn`.
-    "unknown" unknown: Unknown = "error", trusted;
+    "unknown" unknown: Unknown = "error" is Unknown::Error, trusted;
     /// Keys that no later layer may set. In /etc only.
     "lock" lock: Vec<KeyPath> = ""; eg "[modes, env.PATH]", trusted;
 }

@@ -11,6 +11,9 @@ pub struct Tree {
 }
 
 impl Tree {
+    /// No layer says anything.
+    pub const EMPTY: Tree = Tree { values: BTreeMap::new(), locks: Vec::new() };
+
     /// The value of a key, if any layer has one.
     pub fn get(&self, path: &str) -> Option<&Node> {
         self.values.get(path)

@@ -48,6 +48,7 @@ pub fn of_failure(settings: &Settings, hold: Option<Hold>, run_dir: Option<&Path
     Policy {
         hold,
         run_dir: run_dir.and_then(Path::to_str).map(str::to_owned),
+        run_dir_made: run_dir.is_some(),
         exit_map: exit_map(settings),
         json: is_json(settings),
         level: level(settings.log_level.value),
@@ -65,39 +66,44 @@ pub fn policy(
     plan: &Plan,
     grace: &Grace,
     run_dir: Option<&Path>,
-) -> Result<Policy> {
+) -> Result<Box<Policy>> {
     // PID 1 and its errands do not live in the workload's directory.
     let path = |path: &PathBuf| workdir.join(path).to_string_lossy().into_owned();
-    Ok(Policy {
-        kind: plan.kind,
-        mode: plan.mode.clone(),
-        grace: grace.time,
-        grace_from: grace.from.clone(),
-        drain: settings.stop_drain.unwrap_or(Duration::ZERO),
-        signal: settings.stop_signal.value,
-        scope: settings.stop_scope.value,
-        on: meanings(settings),
-        stop_code: settings.stop_exit_code.filter(|_| plan.kind == Kind::Train),
-        trainer_codes: trainer_codes(&plan.command),
-        done_file: settings.stop_done_file.as_ref().map(path),
-        service: plan.service.clone(),
-        exit_map: exit_map(settings),
-        run_dir: run_dir.and_then(Path::to_str).map(str::to_owned),
-        prepare_timeout: settings.prepare_timeout.value,
-        checkpoints: checkpoints(settings, workdir)?,
-        save_signal: settings.checkpoint_signal.map(|signal| signal.0),
-        save_file: settings.checkpoint_request_file.as_ref().map(path),
-        stack_signal: settings.watchdog_stack_signal.map(|signal| signal.0),
-        after_stop: super::hooks::after_stop(settings),
-        companions: plan.companions.clone(),
-        idle: idle(settings, plan),
-        lifetime: settings.lifetime.value,
-        restart: restart(settings),
-        watchdog: watchdog(settings),
-        json: is_json(settings),
-        level: level(settings.log_level.value),
-        ..Policy::default()
-    })
+    let checkpoints = checkpoints(settings, workdir)?;
+    // Not `Box::new`, which has it on the stack until there is room on the heap.
+    Ok(Box::write(
+        Box::new_uninit(),
+        Policy {
+            kind: plan.kind,
+            mode: plan.mode.clone(),
+            grace: grace.time,
+            grace_from: grace.from.clone(),
+            drain: settings.stop_drain.unwrap_or(Duration::ZERO),
+            signal: settings.stop_signal.value,
+            scope: settings.stop_scope.value,
+            on: meanings(settings),
+            stop_code: settings.stop_exit_code.filter(|_| plan.kind == Kind::Train),
+            trainer_codes: trainer_codes(&plan.command),
+            done_file: settings.stop_done_file.as_ref().map(path),
+            service: plan.service.clone(),
+            exit_map: exit_map(settings),
+            run_dir: run_dir.and_then(Path::to_str).map(str::to_owned),
+            prepare_timeout: settings.prepare_timeout.value,
+            checkpoints,
+            save_signal: settings.checkpoint_signal.map(|signal| signal.0),
+            save_file: settings.checkpoint_request_file.as_ref().map(path),
+            stack_signal: settings.watchdog_stack_signal.map(|signal| signal.0),
+            after_stop: super::hooks::after_stop(settings),
+            companions: plan.companions.clone(),
+            idle: idle(settings, plan),
+            lifetime: settings.lifetime.value,
+            restart: restart(settings),
+            watchdog: watchdog(settings),
+            json: is_json(settings),
+            level: level(settings.log_level.value),
+            ..Policy::default()
+        },
+    ))
 }
 
 fn is_json(settings: &Settings) -> bool {

@@ -18,20 +18,20 @@ pub struct For<'a> {
     pub at_once: bool,
 }
 
-/// Where it is; none: it cannot be anywhere.
-pub fn run_dir(settings: &Settings, environment: &Environment, whose: &For<'_>) -> Option<PathBuf> {
+/// Where it is, and whether it was made; none: it cannot be anywhere.
+pub fn run_dir(settings: &Settings, environment: &Environment, whose: &For<'_>) -> Option<(PathBuf, bool)> {
     let For { user, supervisor, at_once } = *whose;
     // Root's own runtime directory is closed to the workload's user.
     let runtime = environment.get("XDG_RUNTIME_DIR").map(Path::new).filter(|_| user.is_none());
     if user.is_none() && !at_once && !is_awaited(settings) {
-        return state::place(runtime, supervisor);
+        return state::place(runtime, supervisor).map(|place| (place, false));
     }
     let run_dir = state::make(settings.state_dir.value.as_deref(), runtime, supervisor)?;
     if user.is_some() || settings.watchdog_heartbeat.is_some() {
         // Without these the workload cannot ask for a checkpoint or show that it lives; that is no reason not to start it.
         let _ = state::open_to_workload(&run_dir, user.map(|user| (user.uid, user.gid)));
     }
-    Some(run_dir)
+    Some((run_dir, true))
 }
 
 /// Whether something that is configured looks for it: at its usual place or elsewhere, from the workload's first moment on, or before.
@@ -54,12 +54,12 @@ mod tests {
         let me = Identity::of(std::process::id() as i32).unwrap();
         let mut settings = Settings::default();
         let whose = For { user: None, supervisor: me, at_once: false };
-        let place = run_dir(&settings, &environment, &whose).unwrap();
-        assert!(!place.exists());
+        let (place, made) = run_dir(&settings, &environment, &whose).unwrap();
+        assert!(!made && !place.exists());
         settings.state_dir.value = Some(base.path().into());
         settings.watchdog_heartbeat.value = Some(std::time::Duration::from_secs(60));
-        let made = run_dir(&settings, &environment, &whose).unwrap();
-        assert!(made.join(state::HEARTBEAT).exists());
-        std::fs::remove_dir_all(made).unwrap();
+        let (place, made) = run_dir(&settings, &environment, &whose).unwrap();
+        assert!(made && place.join(state::HEARTBEAT).exists());
+        std::fs::remove_dir_all(place).unwrap();
     }
 }

@@ -19,7 +19,7 @@ use crate::engine::{Ground, Place};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::exit::{Exit, Family};
-use crate::handover::{Door, Kind, Message, Phase, Policy, User};
+use crate::handover::{Door, Kind, Message, Phase, User};
 use crate::identity;
 use crate::mode::{self, Facts, Plan};
 use crate::report::{self, Console, Hook, Report};
@@ -96,7 +96,7 @@ impl Story {
         let ready = became.and_then(|()| self.make_ready(&mut scene, &plan, run_dir.as_deref(), grace.time));
         self.file(&scene, &plan, began, ready.as_ref().err());
         let ready = ready?;
-        self.console.start(&ready.command, &user(), self.since.elapsed());
+        self.console.start(&ready.command, user, self.since.elapsed());
         Ok(ready)
     }
 
@@ -150,6 +150,7 @@ impl Story {
     }
 
     /// Nothing is settled, but how a failure is told and kept may be known. A command line that is none leaves nothing to look at.
+    #[inline(never)]
     fn fail_early(&mut self, words: &[OsString], inherited: &Environment, error: &Error) {
         if matches!(error.exit, Exit::Success) {
             return;
@@ -161,7 +162,7 @@ impl Story {
         self.console = Console::new(&settings, Rc::new(Ground::of(&Root::real(), inherited)));
         let hold = hold::hold(&settings, inherited, None).filter(|_| error.exit != Exit::Usage);
         let run_dir = hold.as_ref().and_then(|_| self.run_dir(&settings, inherited, None, true));
-        let policy = policy::of_failure(&settings, hold, run_dir.as_deref());
+        let policy = policy::of_failure(&settings, hold, run_dir.as_ref().map(|(run_dir, _)| run_dir.as_path()));
         self.door.send(&Message::Policy(Box::new(policy)));
     }
 
@@ -177,13 +178,14 @@ impl Story {
     ) -> Result<Option<PathBuf>> {
         let user = identity.and_then(policy::user);
         let at_once = plan.dressed || !plan.companions.is_empty();
-        let run_dir = self.run_dir(&scene.settings, inherited, user.as_ref(), at_once);
+        let (run_dir, run_dir_made) = self.run_dir(&scene.settings, inherited, user.as_ref(), at_once).unzip();
+        let run_dir_made = run_dir_made.unwrap_or_default();
         self.report = report_file(scene, run_dir.as_deref(), user.is_some());
         let report = self.report.as_ref().map(|file| file.to_string_lossy().into_owned());
-        let policy = policy::policy(&scene.settings, &scene.workdir, plan, grace, run_dir.as_deref())?;
-        let hold = hold::hold(&scene.settings, inherited, report.as_deref());
-        let policy = Message::Policy(Box::new(Policy { hold, report, user, ..policy }));
-        if !self.door.keep(&policy) {
+        let mut policy = policy::policy(&scene.settings, &scene.workdir, plan, grace, run_dir.as_deref())?;
+        policy.hold = hold::hold(&scene.settings, inherited, report.as_deref());
+        (policy.report, policy.user, policy.run_dir_made) = (report, user, run_dir_made);
+        if !self.door.keep(&Message::Policy(policy)) {
             return Err(Error::config("checkpoint.*, stop.*, state_dir and the groups are too long together")
                 .hint("shorter paths, or symbolic links"));
         }
@@ -193,14 +195,14 @@ impl Story {
         Ok(run_dir)
     }
 
-    /// The state directory of whom we are supervised by.
+    /// The state directory of whom we are supervised by, and whether it was made.
     fn run_dir(
         &self,
         settings: &config::Settings,
         inherited: &Environment,
         user: Option<&User>,
         at_once: bool,
-    ) -> Option<PathBuf> {
+    ) -> Option<(PathBuf, bool)> {
         let supervisor = Identity::of(nix::unistd::getppid().as_raw()).filter(|_| self.door.supervised())?;
         run_dir::run_dir(settings, inherited, &For { user, supervisor, at_once })
     }
@@ -310,6 +312,7 @@ impl Story {
     }
 
     /// The JSON report, where it is wanted. That it cannot be written is no reason not to train.
+    #[inline(never)]
     fn file(&mut self, scene: &Scene, plan: &Plan, began: SystemTime, error: Option<&Error>) {
         let Some(file) = self.report.take() else { return };
         let mut report =

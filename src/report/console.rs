@@ -168,10 +168,11 @@ impl Console {
     }
 
     /// `start python train.py as 1000:1000, 0.06 s after the container's`.
-    pub fn start(&mut self, command: &[OsString], user: &str, after: Duration) {
+    pub fn start(&mut self, command: &[OsString], user: impl FnOnce() -> String, after: Duration) {
         if !self.tells_all() {
             return;
         }
+        let user = user();
         let command = show::command(command);
         let seconds = after.as_secs_f64();
         let text = self.style.start(&format!("{command} as {user}, {seconds:.2} s after the container's"));

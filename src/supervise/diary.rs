@@ -18,6 +18,8 @@ const PASSING: Duration = Duration::from_millis(100);
 #[derive(Default)]
 pub struct Diary {
     directory: Option<PathBuf>,
+    /// It is there, if not by us.
+    made: bool,
     /// Held while we live, so that the next start can tell a breadcrumb from a neighbour.
     _lock: Option<Flock<File>>,
     record: Record,
@@ -31,8 +33,9 @@ impl Diary {
         Diary { record: Record { version: 1, ..Record::default() }, ..Diary::default() }
     }
 
-    /// Moves into the directory that prepare named, once; so long after PID 1 started. It may not be there yet.
-    pub fn move_in(&mut self, directory: &Path, since: Duration) {
+    /// Moves into the directory that prepare named, once; so long after PID 1 started. If it was not `made`, it is not there yet.
+    pub fn move_in(&mut self, directory: &Path, made: bool, since: Duration) {
+        self.made = made;
         self.record.started = file::unix_now() - since.as_secs_f64();
         self.directory = Some(directory.to_owned());
         self.record.supervisor = file::supervisor_of(directory).unwrap_or_default();
@@ -86,7 +89,7 @@ impl Diary {
 
     /// What is left behind is a breadcrumb and would be told as a sudden death, so nothing is.
     pub fn close(&mut self) {
-        if let Some(directory) = self.directory.take().filter(|directory| self.is_written() || directory.exists()) {
+        if let Some(directory) = self.directory.take().filter(|_| self.made || self.is_written()) {
             file::remove(&directory);
         }
     }

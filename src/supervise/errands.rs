@@ -103,7 +103,11 @@ impl Errands {
     /// What they have said by now.
     pub fn hear(&mut self) -> Vec<Message> {
         let ready = |running: &&mut Running| running.listener.is_open() && running.listener.is_readable();
-        self.0.iter_mut().filter(ready).flat_map(|running| running.listener.hear().messages).collect()
+        let heard = self.0.iter_mut().filter(ready).flat_map(|running| {
+            running.listener.hear();
+            running.listener.by_ref()
+        });
+        heard.collect()
     }
 
     /// When the next one has used up its time.

@@ -10,26 +10,19 @@ const ROOM: usize = 2 * FRAME_MAX;
 /// What is read at once. On the stack, where whatever was touched once stays PID 1's for weeks.
 const PIECE: usize = 512;
 
-/// What was heard.
-#[derive(Debug, Default)]
-pub struct Heard {
-    /// Whole messages, in order.
-    pub messages: Vec<Message>,
-    /// The other end is closed.
-    pub closed: bool,
-}
-
 /// The reading end.
 pub struct Listener {
     fd: OwnedFd,
     bytes: Vec<u8>,
+    /// So many of them are understood.
+    used: usize,
     open: bool,
 }
 
 impl Listener {
     /// Listens on this pipe.
     pub fn new(fd: OwnedFd) -> Self {
-        Listener { fd, bytes: Vec::new(), open: true }
+        Listener { fd, bytes: Vec::new(), used: 0, open: true }
     }
 
     /// The descriptor to poll.
@@ -52,39 +45,37 @@ impl Listener {
     pub fn hear_all(&mut self) -> Vec<Message> {
         let mut messages = Vec::new();
         while self.open && self.is_readable() {
-            messages.extend(self.hear().messages);
+            self.hear();
+            messages.extend(self.by_ref());
         }
         messages
     }
 
-    /// Reads what is there; call only when the descriptor is readable.
-    pub fn hear(&mut self) -> Heard {
+    /// Reads what is there, to be taken with `next`; call only when the descriptor is readable.
+    pub fn hear(&mut self) {
         let mut room = [0; PIECE];
         let count = match nix::unistd::read(&self.fd, &mut room) {
             Ok(count) => count,
-            Err(nix::errno::Errno::EINTR | nix::errno::Errno::EAGAIN) => return Heard::default(),
+            Err(nix::errno::Errno::EINTR | nix::errno::Errno::EAGAIN) => return,
             Err(_) => 0,
         };
-        if count == 0 {
-            self.open = false;
-            return Heard { messages: Vec::new(), closed: true };
-        }
+        self.bytes.drain(..std::mem::take(&mut self.used));
         self.bytes.extend_from_slice(room.get(..count).unwrap_or_default());
-        let messages = self.take_messages();
-        let closed = self.bytes.len() > ROOM;
-        self.open &= !closed;
-        Heard { messages, closed }
+        self.open &= count > 0 && self.bytes.len() <= ROOM;
     }
+}
 
-    fn take_messages(&mut self) -> Vec<Message> {
-        let mut messages = Vec::new();
-        let mut used = 0;
-        while let Some((message, length)) = self.bytes.get(used..).and_then(handover::split) {
-            messages.extend(message);
-            used += length;
+/// Whole messages, in order; what cannot be understood is passed over.
+impl Iterator for Listener {
+    type Item = Message;
+    fn next(&mut self) -> Option<Message> {
+        loop {
+            let (message, length) = self.bytes.get(self.used..).and_then(handover::split)?;
+            self.used += length;
+            if message.is_some() {
+                return message;
+            }
         }
-        self.bytes.drain(..used);
-        messages
     }
 }
 
@@ -99,10 +90,11 @@ mod tests {
         let (mut door, mut listener) = (Door::to(writer), Listener::new(reader));
         let sent = [Message::Phase(Phase::Installing), Message::Launching("python train.py".into())];
         sent.iter().for_each(|message| door.send(message));
-        let heard = listener.hear();
-        assert_eq!((heard.messages.as_slice(), heard.closed), (sent.as_slice(), false));
+        listener.hear();
+        assert_eq!((listener.by_ref().collect::<Vec<_>>(), listener.is_open()), (sent.to_vec(), true));
         door.close();
-        assert!(listener.hear().closed);
+        listener.hear();
+        assert_eq!((listener.next(), listener.is_open()), (None, false));
     }
 
     #[test]
@@ -110,8 +102,10 @@ mod tests {
         let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
         let mut listener = Listener::new(reader);
         nix::unistd::write(&writer, &[3, 0, 255, 255, 255, 9, 0]).unwrap();
-        assert!(listener.hear().messages.is_empty());
+        listener.hear();
+        assert_eq!((listener.next(), listener.is_open()), (None, true));
         drop(writer);
-        assert!(listener.hear().closed);
+        listener.hear();
+        assert_eq!((listener.next(), listener.is_open()), (None, false));
     }
 }

@@ -205,12 +205,11 @@ impl Supervisor {
     }
 
     fn listen(&mut self) {
-        let Some(listener) = self.listener.as_mut() else { return };
-        let heard = listener.hear();
-        for message in heard.messages {
+        self.listener.iter_mut().for_each(Listener::hear);
+        while let Some(message) = self.listener.as_mut().and_then(Listener::next) {
             self.hear(message);
         }
-        if heard.closed {
+        if self.listener.as_ref().is_some_and(|listener| !listener.is_open()) {
             self.listener = None;
             self.step(Event::DoorClosed);
             self.later.begin(self.now());
@@ -227,8 +226,9 @@ impl Supervisor {
 
     /// The policy has come: the state directory is ours from now on.
     fn move_in(&mut self) {
-        match self.state.policy.run_dir.as_deref().map(Path::new) {
-            Some(directory) => self.diary.move_in(directory, self.now()),
+        let policy = &self.state.policy;
+        match policy.run_dir.as_deref().map(Path::new) {
+            Some(directory) => self.diary.move_in(directory, policy.run_dir_made, self.now()),
             None => self.memory_kills = cgroup::memory_kills(&Root::real()),
         }
     }

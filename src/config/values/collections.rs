@@ -87,7 +87,7 @@ impl<V: Value> Value for BTreeMap<String, V> {
 }
 
 fn entry<V: Value>(name: &str, node: &Node, at: &str, problems: &mut Problems) -> Option<(String, V)> {
-    let at = format!("{at}.{name}");
+    let at = [at, ".", name].concat();
     let named =
         V::named(name).map_err(|form| problems.wrong(&node.origin, &at, &format!("the name is not {form}"), ""));
     let value = V::read(node, &at, problems);

@@ -35,7 +35,7 @@ fn all(console: &mut Console) {
     });
     console.row(Status::Ok, "deps", "62 requirements already satisfied", Duration::from_millis(4));
     console.error(&Error::new(Exit::NotFound, "cannot run pyhton").because("No such file").hint("it is not on PATH"));
-    console.start(&["python".into(), "train.py".into()], "1000:1000", Duration::from_millis(60));
+    console.start(&["python".into(), "train.py".into()], || "1000:1000".to_owned(), Duration::from_millis(60));
 }
 
 #[test]

@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
-"""Writes link/start.ld: which functions a start and PID 1's life call, in the order of their first call, so that the linker puts them
-side by side (pid1.ld says why).
+"""Writes link/start.ld: which functions a start and PID 1's life call, in the order of their first call, and which constants they read,
+so that the linker puts them side by side (pid1.ld says why).
 
-    link/order.py            after larger changes of what a start does; x86_64, some minutes for two builds
+    link/order.py            after larger changes of what a start does; x86_64, as root, some minutes for two builds
 
 A list that is old costs only time at each start: names that there are no more match nothing. benches/init shows what it costs.
 """
 
 import bisect
 import ctypes
+import multiprocessing
 import os
 import re
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -27,10 +30,14 @@ SCENES = [
     (["--", "/bin/sleep", "60"], [signal.SIGWINCH, signal.SIGTERM]),
     (["--", "/no/such/program"], []),
 ]
+# A command's name is looked up in tables, where only names of its length are read.
+COMMANDS = ["sh", "bash", "julia", "server", "python", "python3", "torchrun", "deepspeed", "accelerate"]
 # Seconds after which PID 1, step by step, has come to its sleep.
 ASLEEP = 8
 # One name may stand for many functions (a generic's instances differ in a hash): all of them, if that is not much more.
 MORE = 2
+# Bytes; of what is larger only a part is read.
+LARGEST = 16 << 10
 # What the C library calls before main, and what has no section of its own.
 BEGIN = """    *crt1.o(.text)
     *libc.a:memcpy.lo(.text) *libc.a:memmove.lo(.text) *libc.a:memset.lo(.text) *libc.a:__set_thread_area.lo(.text)
@@ -43,11 +50,11 @@ SECTIONS
 """
 
 
-def build():
+def build(*words):
     os.utime(os.path.join(ROOT, "src", "main.rs"))  # cargo does not look at what the linker reads
     command = ["cargo", "rustc", "--quiet", "--locked", "--release", "--bin", "trainit", "--target", TARGET]
     # Not by the profile: cargo makes the hashes in the symbols from it, and the list would fit no binary but this one.
-    subprocess.run([*command, "--", "-C", "strip=none"], check=True, cwd=ROOT)
+    subprocess.run([*command, "--", "-C", "strip=none", *words], check=True, cwd=ROOT)
     target = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
     return os.path.join(target, TARGET, "release", "trainit")
 
@@ -56,16 +63,60 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
 LIBC.ptrace.restype = ctypes.c_long
 # <sys/ptrace.h>
-TRACE_ME, PEEK_USER, SINGLE_STEP, DETACH, SET_OPTIONS = 0, 3, 9, 17, 0x4200
+TRACE_ME, SINGLE_STEP, GET_REGISTERS, DETACH, SET_OPTIONS = 0, 9, 12, 17, 0x4200
 EVENT_EXEC = 4
+# <sched.h>, <sys/mount.h>
+NEW_PID, NEW_MOUNTS, PRIVATE = 0x20000000, 0x20000, 0x44000
 FOLLOW_FORK_AND_EXEC = 1 << 1 | 1 << 2 | 1 << 3 | 1 << EVENT_EXEC | 1 << 20
-INSTRUCTION_POINTER = 16 * 8  # in struct user, x86_64
+# struct user_regs_struct, x86_64
+NAMES = "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base ds es fs gs".split()
+OPERAND = re.compile(r"(%[cdefgs]s:)?(-?0x[0-9a-f]+)?\((%\w+)?(?:,(%\w+),([1248]))?\)|(%[cdefgs]s:)?(?<![$\w])(0x[0-9a-f]+)$")
+
+
+class Registers(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint64) for name in NAMES]
+
+
+def operands(text):
+    """Where an instruction reads or writes: a base, another register, its factor, a distance."""
+    mnemonic, _, rest = text.partition(" ")
+    if mnemonic.startswith(("lea", "nop", "j", "prefetch")) or mnemonic == "call" and "*" not in rest:
+        return []
+    found = []
+    for match in OPERAND.finditer(rest.split("<")[0].split("#")[0].strip()):
+        segment, distance, base, index, scale, other, absolute = match.groups()
+        if segment in ("%fs:", "%gs:") or other in ("%fs:", "%gs:"):
+            continue
+        name = lambda register: register and register[1:]
+        found.append((name(base), name(index), int(scale or 0), int(distance or absolute or "0", 16)))
+    return found
+
+
+def disassembled(binary):
+    """Of each instruction's address: the next one's, and its operands; none for a system call, whose operands are arguments."""
+    listed = subprocess.run(["objdump", "-d", "--no-show-raw-insn", binary], check=True, stdout=subprocess.PIPE, text=True).stdout
+    lines = [line.split(":", 1) for line in listed.splitlines() if line.startswith("  ") and ":" in line]
+    known = [(int(at, 16), text.strip()) for at, text in lines]
+    following = [at for at, _ in known[1:]] + [0]
+    return {at: (after, None if text == "syscall" else operands(text)) for (at, text), after in zip(known, following)}
+
+
+def accesses(registers, following, wanted):
+    """Addresses that an instruction is about to use."""
+    if wanted is None:
+        return [registers.rdi, registers.rsi, registers.rdx, registers.r10]
+    value = lambda name: following if name == "rip" else getattr(registers, name, 0) if name else 0
+    return [(value(base) + value(index) * scale + distance) % 2**64 for base, index, scale, distance in wanted]
 
 
 def traced(binary, words, environment):
-    """Starts the program, to be watched step by step."""
+    """Starts the program, to be watched step by step, as a container's first process."""
+    LIBC.unshare(NEW_PID | NEW_MOUNTS)
     pid = os.fork()
     if pid == 0:
+        LIBC.mount(b"none", b"/", None, PRIVATE, None)
+        LIBC.mount(b"proc", b"/proc", b"proc", 0, None)
+        LIBC.mount(b"none", b"/run", b"tmpfs", 0, None)
         null = os.open("/dev/null", os.O_RDWR)
         for fd in (0, 1, 2):
             os.dup2(null, fd)
@@ -77,28 +128,34 @@ def traced(binary, words, environment):
     return pid
 
 
-def steps(binary, words, signals):
-    """Addresses of what runs, in the order of their first time: in PID 1, in its children up to their exec."""
+def steps(binary, code, words, signals):
+    """Addresses of what runs or is used, in the order of their first time: in PID 1, in its children up to their exec."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TRAINIT")}
     environment |= {"TRAINIT_CHECKS": CHECKS_OFF, "TRAINIT_LOG_LEVEL": "error"}
-    first = traced(binary, words, environment)
+    # Before the namespace is there: with one for its children, a process can have no more threads.
+    begun = []
     for at, number in enumerate(signals, 1):
-        timer = threading.Timer(ASLEEP * at, os.kill, (first, number))
+        timer = threading.Timer(ASLEEP * at, lambda number=number: os.kill(begun[0], number))
         timer.daemon = True
         timer.start()
-    ran = ({}, {})
+    first = traced(binary, words, environment)
+    begun.append(first)
+    seen, registers = ({}, {}), Registers()
     LIBC.ptrace(SINGLE_STEP, first, 0, 0)
     while True:
         pid, status = os.waitpid(-1, 0x40000000)  # __WALL
         if not os.WIFSTOPPED(status):
             if pid == first:
-                return ran
+                return seen
             continue
         number = os.WSTOPSIG(status)
         if status >> 16 == EVENT_EXEC:
             LIBC.ptrace(DETACH, pid, 0, 0)
             continue
-        ran[pid != first][LIBC.ptrace(PEEK_USER, pid, INSTRUCTION_POINTER, 0)] = True
+        LIBC.ptrace(GET_REGISTERS, pid, 0, ctypes.addressof(registers))
+        own = seen[pid != first]
+        own[registers.rip] = True
+        own.update(dict.fromkeys(accesses(registers, *code.get(registers.rip, (0, ())))))
         passed = 0 if number in (signal.SIGTRAP, signal.SIGSTOP) else number
         LIBC.ptrace(SINGLE_STEP, pid, 0, passed)
 
@@ -110,11 +167,18 @@ def functions(binary):
     return [(int(row[0], 16), int(row[1], 16), row[3]) for row in rows if len(row) == 4 and row[2] in "tTW"]
 
 
-def called(ran, listed):
-    """The names of what ran, in order."""
+def constants(chart):
+    """The same of constants that have a section of their own, from the linker's map."""
+    with open(chart) as file:
+        found = re.findall(r"^ (\.rodata\.\S+)\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) ", file.read(), re.MULTILINE)
+    return sorted((int(at, 16), int(size, 16), name) for name, at, size in found if 0 < int(size, 16) <= LARGEST)
+
+
+def met(addresses, listed):
+    """The names of what lies at these addresses, in their order."""
     starts = [at for at, _, _ in listed]
     names = {}
-    for address in ran:
+    for address in addresses:
         at, size, name = listed[max(bisect.bisect_right(starts, address) - 1, 0)]
         if at <= address < at + size:
             names[name] = True
@@ -143,11 +207,12 @@ def patterns(called, size):
     return list(chosen)
 
 
-def section(name, wanted, fixed=""):
+def section(name, wanted, read, fixed=""):
     # A `$` may mean something else in a linker script. The compiler takes some for unlikely; the C library gives some another name,
     # of which this one is an alias. Tables of a function's jumps lie beside it.
     wanted = [pattern.replace("$", "?") for pattern in wanted]
     lines = "".join(f"    *(.text.{name} .text.unlikely.{name} .text.__{name} .rodata.{name})\n" for name in wanted)
+    lines += "".join(f"    *({name})\n" for name in read)
     return f"  {name} :\n  {{\n{fixed}{lines}  }}\n"
 
 
@@ -155,18 +220,28 @@ def main():
     # Without an old list, which could keep what is called no more.
     with open(OUT, "w") as file:
         file.write(HEAD + "}\nINSERT BEFORE .text;\n")
-    binary = build()
-    listed = functions(binary)
-    first, others = {}, {}
-    for words, signals in SCENES:
-        for found, ran in zip((first, others), steps(binary, words, signals)):
-            found.update(dict.fromkeys(called(ran, listed)))
-    others = [name for name in others if name not in first]
-    size = {name: size for _, size, name in listed}
+    with tempfile.NamedTemporaryFile() as chart:
+        binary = build("-C", f"link-arg=-Wl,-Map={chart.name}")
+        code, read = functions(binary), constants(chart.name)
+    instructions = disassembled(binary)
+    called, used = ({}, {}), ({}, {})
+    directory = tempfile.mkdtemp()
+    for name in COMMANDS:
+        os.symlink("/bin/true", os.path.join(directory, name))
+    for words, signals in SCENES + [(["--", os.path.join(directory, name)], []) for name in COMMANDS]:
+        # In a process of its own, because a process can have the children of one namespace only.
+        with multiprocessing.Pool(1) as pool:
+            both = pool.apply(steps, (binary, instructions, words, signals))
+        for who, seen in enumerate(both):
+            called[who].update(dict.fromkeys(met(seen, code)))
+            used[who].update(dict.fromkeys(met(seen, read)))
+    shutil.rmtree(directory)
+    others = [[name for name in kind[1] if name not in kind[0]] for kind in (called, used)]
+    size = {name: size for _, size, name in code}
     with open(OUT, "w") as file:
-        file.write(HEAD + section(".text.first", patterns(first, size), BEGIN))
-        file.write(section(".text.start", patterns(others, size)) + "}\nINSERT BEFORE .text;\n")
-    print(f"PID 1 calls {sum(map(size.get, first)) >> 10} KiB, a start {sum(map(size.get, others)) >> 10} KiB")
+        file.write(HEAD + section(".text.first", patterns(called[0], size), used[0], BEGIN))
+        file.write(section(".text.start", patterns(others[0], size), others[1]) + "}\nINSERT BEFORE .text;\n")
+    print(f"PID 1 calls {sum(map(size.get, called[0])) >> 10} KiB, a start {sum(map(size.get, others[0])) >> 10} KiB")
     build()
 
 

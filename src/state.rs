@@ -255,11 +255,13 @@ pub fn private(directory: Option<&Path>, name: &str) -> io::Result<PathBuf> {
 }
 
 fn instance_name(supervisor: Identity) -> Option<String> {
-    Some(format!("{}-{}-{}", proc::pid_namespace()?, supervisor.pid, supervisor.start))
+    // The supervisor's namespace is ours, and the kernel has its directory in /proc at hand.
+    let namespace = proc::pid_namespace_of(supervisor.pid).or_else(proc::pid_namespace)?;
+    Some([namespace, supervisor.pid.to_string(), supervisor.start.to_string()].join("-"))
 }
 
 fn home_name() -> String {
-    format!("trainit-{}", nix::unistd::geteuid())
+    ["trainit-", &nix::unistd::geteuid().as_raw().to_string()].concat()
 }
 
 /// A directory that is ours: made now, or found as a real directory of our own that nobody else may write.

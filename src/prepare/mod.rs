@@ -58,6 +58,7 @@ fn live(mut story: Story, args: Args, inherited: &Inherited) -> c_int {
 }
 
 /// Says why there is no workload, to the person and to PID 1, and gives the code to end with. What checks found has been told.
+#[inline(never)] // whoever starts need not make room for it
 fn refuse(story: &mut Story, error: &Error) -> c_int {
     match error.exit {
         Exit::Success => report::print(&error.what),

@@ -48,7 +48,7 @@ fn mask_text(text: &str, secret_follows: &mut bool) -> String {
         .map(|piece| {
             let word = piece.trim_end();
             let blank = piece.get(word.len()..).unwrap_or_default();
-            format!("{}{blank}", mask_piece(word, secret_follows))
+            mask_piece(word, secret_follows) + blank
         })
         .collect()
 }
@@ -77,6 +77,9 @@ fn mask_named(piece: &str) -> Option<String> {
 
 /// `scheme://user:password@host` without what is before the `@` (RFC 3986, section 3.2.1).
 fn mask_urls(mut text: &str) -> String {
+    if !text.contains('@') {
+        return text.to_owned();
+    }
     let mut shown = String::with_capacity(text.len());
     while let Some((scheme, rest)) = text.split_once("://") {
         let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());

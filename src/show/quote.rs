@@ -19,7 +19,7 @@ pub fn command<S: AsRef<OsStr>>(words: &[S]) -> String {
 /// that are not UTF-8.
 pub fn quoted(word: &OsStr) -> String {
     match word.to_str() {
-        Some(text) if !text.is_empty() && text.replace(MASK, "").chars().all(is_plain) => text.to_owned(),
+        Some(text) if !text.is_empty() && is_bare(text) => text.to_owned(),
         Some(text) if super::line(text) == text => format!("'{}'", text.replace('\'', r"'\''")),
         _ => dollar_quoted(word.as_bytes()),
     }
@@ -37,6 +37,10 @@ fn dollar_quoted(word: &[u8]) -> String {
     }
     shown.push('\'');
     shown
+}
+
+fn is_bare(text: &str) -> bool {
+    text.chars().all(is_plain) || text.replace(MASK, "").chars().all(is_plain)
 }
 
 fn is_plain(c: char) -> bool {

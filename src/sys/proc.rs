@@ -4,7 +4,8 @@
 use super::Root;
 use std::collections::BTreeSet;
 use std::ffi::c_int;
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -23,7 +24,11 @@ fn read(pid: c_int, name: &str) -> Option<Vec<u8>> {
     if !is_of_this_namespace() {
         return None;
     }
-    Root::real().read(format!("/proc/{pid}/{name}")).ok()
+    Root::real().read(path(pid, name)).ok()
+}
+
+fn path(pid: c_int, name: &str) -> String {
+    ["/proc", &pid.to_string(), name].join("/")
 }
 
 /// The fields of /proc/PID/status that decide where a signal goes.
@@ -151,7 +156,13 @@ pub fn first_word(pid: c_int) -> Option<String> {
 
 /// When a process started, in clock ticks since boot: with the pid it names one process for ever (proc_pid_stat(5), field 22).
 pub fn start_time(pid: c_int) -> Option<u64> {
-    parse_start_time(&read(pid, "stat")?)
+    if !is_of_this_namespace() {
+        return None;
+    }
+    // One read, and no heap: every start asks for this. The field is among the first 500 bytes, whatever the numbers are.
+    let mut room = [0; 512];
+    let count = File::open(path(pid, "stat")).and_then(|mut file| file.read(&mut room)).ok()?;
+    parse_start_time(room.get(..count)?)
 }
 
 /// Field 22 of /proc/PID/stat. The name in field 2 may hold blanks and brackets, so fields count from its last bracket.
@@ -269,8 +280,17 @@ fn closure(pid: c_int, children: &dyn Fn(c_int) -> Vec<c_int>) -> Vec<c_int> {
 
 /// The id of this process's pid namespace.
 pub fn pid_namespace() -> Option<String> {
-    let link = std::fs::read_link(Path::new("/proc/self/ns/pid")).ok()?;
-    Some(link.to_str()?.trim_start_matches("pid:[").trim_end_matches(']').into())
+    namespace_of(Path::new("/proc/self/ns/pid"))
+}
+
+/// The id of another process's pid namespace, where we may know it.
+pub fn pid_namespace_of(pid: c_int) -> Option<String> {
+    is_of_this_namespace().then(|| namespace_of(Path::new(&path(pid, "ns/pid")))).flatten()
+}
+
+fn namespace_of(link: &Path) -> Option<String> {
+    let target = std::fs::read_link(link).ok()?;
+    Some(target.to_str()?.trim_start_matches("pid:[").trim_end_matches(']').into())
 }
 
 #[cfg(test)]

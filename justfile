@@ -28,6 +28,10 @@ deny:
 bench:
     ./benches/start
 
+# Where functions stand in the file, by what a start calls now; before a release (x86_64, as root)
+order:
+    ./link/order.py
+
 # Fuzz one target with libFuzzer; without a name: list them
 fuzz target="" seconds="60":
     ./scripts/fuzz {{target}} {{ if target == "" { "" } else { seconds } }}

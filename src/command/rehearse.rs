@@ -43,7 +43,7 @@ pub fn run(mut asked: Asked, after: Duration, command: Vec<OsString>) -> Result<
     asked.options.set.extend(own.chain(limit).filter(|set| !is_locked(&loaded, set)));
     console.line(&format!("rehearsal: the start as it would be unattended, and a stop {} later", show::seconds(after)));
     let before = newest(&loaded)?;
-    let trial = trial::run(&asked.options, &command, after, wanted.grace)?;
+    let trial = trial::run(&asked.options, &command, after, wanted.grace, &|| newest(&loaded).ok().flatten())?;
     let found = Found { before, newest: newest(&loaded)?, done: is_done(&loaded), next: next(&loaded) };
     let verdict = verdict::judge(&wanted, &trial, &found);
     for row in &verdict.rows {

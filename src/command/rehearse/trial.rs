@@ -2,10 +2,11 @@
 //! nothing.
 
 use super::seconds_of;
+use super::verdict::Saved;
 use crate::config::Options;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::handover::{Phase, Saved};
+use crate::handover::Phase;
 use crate::state::{self, Record};
 use crate::sys::{proc, process, signal};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -48,15 +49,21 @@ pub struct Stop {
     pub took: Duration,
     /// Somebody in the workload had a handler for SIGTERM.
     pub handled: bool,
-    /// The newest checkpoint that was known by then.
+    /// The newest checkpoint that was there by then.
     pub saved: Option<Saved>,
 }
 
-/// Runs it.
+/// Runs it. `newest` looks for the newest checkpoint, right before the stop.
 ///
 /// # Errors
 /// It cannot be started or watched.
-pub fn run(options: &Options, words: &[OsString], after: Duration, grace: Duration) -> Result<Trial> {
+pub fn run(
+    options: &Options,
+    words: &[OsString],
+    after: Duration,
+    grace: Duration,
+    newest: &dyn Fn() -> Option<Saved>,
+) -> Result<Trial> {
     let break_off = listen().map_err(|error| internal("no signals can be heard", &error.to_string()))?;
     let mut job = Job::start(options, words)?;
     let mut trial = Trial::default();
@@ -69,7 +76,8 @@ pub fn run(options: &Options, words: &[OsString], after: Duration, grace: Durati
     }
     trial.broken_off = break_off.load(Ordering::Relaxed);
     if job.ended.is_none() {
-        trial.stop = Some(job.stop(grace));
+        let saved = newest();
+        trial.stop = Some(Stop { saved, ..job.stop(grace) });
     }
     trial.code = job.code();
     Ok(trial)
@@ -154,7 +162,7 @@ impl Job {
 
     /// As an engine does it. trainit ends it when the grace is over; only if trainit itself does not end, it is killed.
     fn stop(&mut self, grace: Duration) -> Stop {
-        let (handled, saved) = (self.handles_term(), self.state().and_then(|state| state.saved));
+        let handled = self.handles_term();
         let (at, begun) = (seconds_of(SystemTime::now()), Instant::now());
         let _ = signal::send(self.pid(), libc::SIGTERM);
         while !self.has_ended() && begun.elapsed() < grace + BEYOND {
@@ -168,7 +176,7 @@ impl Job {
             }
             self.ended = self.child.wait().ok();
         }
-        Stop { at, took: begun.elapsed(), handled, saved }
+        Stop { at, took: begun.elapsed(), handled, saved: None }
     }
 
     fn code(&self) -> u8 {

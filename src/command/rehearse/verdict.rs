@@ -5,7 +5,6 @@ use super::trial::{Stop, Trial};
 use crate::check::Status;
 use crate::checkpoint::Checkpoint;
 use crate::exit::{Exit, Family};
-use crate::handover;
 use crate::show;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -59,11 +58,6 @@ impl Saved {
     pub fn of(found: &Checkpoint) -> Self {
         let modified = super::seconds_of(found.modified);
         Saved { path: found.path.clone(), step: found.step, size: found.size, modified }
-    }
-
-    /// Whether it is one that PID 1 knew.
-    fn is(&self, known: Option<&handover::Saved>) -> bool {
-        known.is_some_and(|known| self.path.as_os_str() == known.path.as_str() && self.modified == known.modified)
     }
 
     fn words(&self) -> String {
@@ -207,7 +201,7 @@ fn saved(wanted: &Wanted, found: &Found, stop: &Stop) -> Row {
     let is_new = |saved: &Saved| Some(saved) != found.before.as_ref();
     match &found.newest {
         _ if found.done => row(Status::Ok, "saved", "training was complete (stop.done_file)"),
-        Some(saved) if is_new(saved) && saved.modified >= stop.at - ROUNDED && !saved.is(stop.saved.as_ref()) => {
+        Some(saved) if is_new(saved) && saved.modified >= stop.at - ROUNDED && Some(saved) != stop.saved.as_ref() => {
             let after = Duration::try_from_secs_f64((saved.modified - stop.at).max(0.0)).unwrap_or_default();
             row(Status::Ok, "saved", format!("{}, {} after the stop", saved.words(), show::seconds(after)))
         }
@@ -301,9 +295,8 @@ mod tests {
             "{bad}"
         );
         assert_eq!(code, 1);
-        // One that PID 1 knew of when it was stopped is not from after that, whatever the server's clock says.
-        let known = handover::Saved { path: "/ck/ckpt-7".into(), modified: 1000.5, ..handover::Saved::default() };
-        let knew = stop().map(|stop| Stop { saved: Some(known), ..stop });
+        // One that was there before the stop is not from after it, whatever the server's clock says.
+        let knew = stop().map(|stop| Stop { saved: saved(7, 1000.5), ..stop });
         assert_eq!(told(&wanted(), &trial(143, knew), &found(saved(7, 1000.5))).1, 1);
     }
 

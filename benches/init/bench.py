@@ -19,7 +19,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 QUICK = "--quick" in sys.argv
-PATHS = [word for word in sys.argv[1:] if not word.startswith("-")]
+PATHS = [os.path.abspath(word) for word in sys.argv[1:] if not word.startswith("-")]
 ROUNDS = 60 if QUICK else 600
 LAUNCHES, WARM = (10, 50) if QUICK else (60, 200)
 ORPHANS, STORMS = (1000, 1) if QUICK else (10000, 5)
@@ -37,7 +37,7 @@ SETTLED = 2.5
 
 def trainit():
     if PATHS:
-        return os.path.abspath(PATHS[0])
+        return PATHS[0]
     script = os.path.join(ROOT, "scripts", "static-binary.sh")
     return subprocess.run([script], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 

@@ -210,9 +210,12 @@ fn a_signal_that_comes_while_preparing_waits_for_the_workloads_handler() {
     if !has("python3") {
         return;
     }
+    // Held for a moment, the child is still preparing when the signal comes.
+    let hook = tempfile::NamedTempFile::with_suffix(".sh").unwrap();
+    std::fs::write(hook.path(), "sleep 0.3").unwrap();
     for (role, place) in ways().into_iter().filter(|(role, _)| *role == Role::Run) {
-        let running = counter(role, place, &[libc::SIGUSR1, libc::SIGUSR2]).env("TELL", "1").spawn();
-        // Held for a moment, the child is still preparing when the signal comes.
+        let launch = counter(role, place, &[libc::SIGUSR1, libc::SIGUSR2]).env("TELL", "1");
+        let running = launch.env("TRAINIT_HOOKS_BEFORE_START", hook.path().to_str().unwrap()).spawn();
         let workload = running.workload();
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(workload), nix::sys::signal::Signal::SIGSTOP).unwrap();
         until_true("stopped", || state(workload) == Some('T'));

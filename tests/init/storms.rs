@@ -166,8 +166,10 @@ fn ten_thousand_orphans_in_a_stream() {
         let script = "(true &); echo up; i=0; while [ $i -lt $COUNT ]; do (true &); i=$((i + 1)); done; echo done; exec sleep 60";
         let running = Launch::of(role, place, &["--", "sh", "-c", script]).env("COUNT", count).spawn();
         assert_eq!(running.line(), "up");
-        if role == Role::Run {
-            until_true("its state is written, and requests are listened to", || is_settled(&running));
+        match role {
+            Role::Run => until_true("its state is written, and requests are listened to", || is_settled(&running)),
+            // Standard input, output and error, and signals: the handover is closed.
+            _ => until_true("it has heard of its child's exec", || size(&running).descriptors == 4),
         }
         let before = (size(&running), own_memory(&running));
         assert_eq!(running.line(), "done");

@@ -30,7 +30,7 @@ SCENES = [
     (["--", "/no/such/program"], []),
 ]
 # A command's name is looked up in tables, where only names of its length are read.
-COMMANDS = ["sh", "bash", "julia", "server", "python", "python3", "torchrun", "deepspeed", "accelerate"]
+COMMANDS = ["sh", "bash", "server", "python", "python3", "torchrun"]
 # One name may stand for many functions (a generic's instances differ in a hash): all of them, if that is not much more.
 MORE = 2
 # Bytes; of what is larger only a part is read.

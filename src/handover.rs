@@ -460,12 +460,7 @@ impl Door {
         if self.kept.borrow().len() + frame.len() > FRAME_MAX {
             self.send_kept();
         }
-        let kept = &mut *self.kept.borrow_mut();
-        if kept.is_empty() {
-            *kept = frame
-        } else {
-            kept.extend(frame)
-        }
+        self.kept.borrow_mut().extend(frame);
         true
     }
 

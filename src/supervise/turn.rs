@@ -42,6 +42,7 @@ pub struct Supervisor {
     listener: Option<Listener>,
     workload: Workload,
     since: Instant,
+    /// Looked at before and after each sleep: a turn takes no time that anybody has to know of.
     now: Clock,
     pid: u32,
     errands: Errands,
@@ -122,7 +123,7 @@ impl Supervisor {
             return None;
         }
         let asked = self.wait(more);
-        self.look_at_clock();
+        self.now = self.since.elapsed();
         // All of it, before any signal: what came after exec is the workload's, and prepare's end says that it was after.
         self.hear_out();
         if self.errands.any() {
@@ -150,11 +151,6 @@ impl Supervisor {
                 return;
             }
         }
-    }
-
-    /// What goes before and after a sleep: a turn takes no time that anybody has to know of.
-    fn look_at_clock(&mut self) {
-        self.now = self.since.elapsed();
     }
 
     fn start_what_is_wanted(&mut self, lives: &Lives<'_>, inherited: Inherited, workdir: Option<&Path>) {
@@ -189,7 +185,7 @@ impl Supervisor {
     /// there may be a request.
     fn wait(&mut self, more: bool) -> bool {
         let at_once = more.then_some(Clock::ZERO);
-        self.look_at_clock();
+        self.now = self.since.elapsed();
         let now = self.now;
         self.later.tick(now, || self.workload.practise(self.state.policy.scope));
         let hushed = self.listener.as_ref().map(|_| self.hushed_until).filter(|until| now < *until);

@@ -12,7 +12,7 @@ counts, over = {}, False
 def count(number, frame):
     global over
     counts[number] = counts.get(number, 0) + 1
-    over = number == signal.SIGUSR2
+    over = over or number == signal.SIGUSR2
     if 'TELL' in os.environ and not over: print('got', number, flush=True)
 for number in map(int, sys.argv[1].split(',')):
     signal.signal(number, count)

@@ -26,7 +26,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// So many ended children or signals are taken in one turn: with either coming in without end the other is still seen.
-const BATCH: usize = 1000;
+const BATCH: u32 = 1000;
 
 /// So long after a start PID 1 lets its child speak: on its way to becoming the workload, and with that itself, it would only be slowed
 /// down by somebody who listens. Whatever else wakes PID 1, it hears first what was said.
@@ -42,9 +42,6 @@ pub struct Supervisor {
     listener: Option<Listener>,
     workload: Workload,
     since: Instant,
-    /// Looked at before and after each sleep: a turn takes no time that anybody has to know of.
-    now: Clock,
-    pid: u32,
     errands: Errands,
     /// Room for what the state answers, kept so that a signal costs no heap.
     actions: Vec<Action>,
@@ -83,8 +80,6 @@ impl Supervisor {
             listener: Some(listener),
             workload: Workload::of(main),
             since,
-            now: since.elapsed(),
-            pid: std::process::id(),
             errands: Errands::default(),
             actions: Vec::new(),
             wanted: Vec::new(),
@@ -123,7 +118,6 @@ impl Supervisor {
             return None;
         }
         let asked = self.wait(more);
-        self.now = self.since.elapsed();
         // All of it, before any signal: what came after exec is the workload's, and prepare's end says that it was after.
         self.hear_out();
         if self.errands.any() {
@@ -133,29 +127,30 @@ impl Supervisor {
         if asked && self.requests.as_ref().is_some_and(Requests::take) {
             self.step(Event::SaveRequested);
         }
-        self.errands.tick(self.now);
-        if self.state.deadline().is_some_and(|at| self.now >= at) {
+        self.errands.tick(self.now());
+        if self.state.deadline().is_some_and(|at| self.now() >= at) {
             self.step(Event::Tick);
         }
         None
     }
 
     fn receive(&mut self) {
-        for _ in 0..BATCH / signal::AT_ONCE {
-            let taken = self.receiver.take();
-            let all = taken.len() < signal::AT_ONCE;
+        for _ in 0..BATCH {
+            let Some(arrived) = self.receiver.next() else { return };
             // Our own write to a closed pipe is no message to the workload.
-            let own = self.pid;
-            taken.filter(|arrived| arrived.pid != own).for_each(|arrived| self.step(Event::Signal(arrived)));
-            if all {
-                return;
+            if arrived.pid != std::process::id() {
+                self.step(Event::Signal(arrived));
             }
         }
     }
 
+    fn now(&self) -> Clock {
+        self.since.elapsed()
+    }
+
     fn start_what_is_wanted(&mut self, lives: &Lives<'_>, inherited: Inherited, workdir: Option<&Path>) {
         for errand in std::mem::take(&mut self.wanted) {
-            self.errands.start(&errand, &self.state.policy, lives, self.now);
+            self.errands.start(&errand, &self.state.policy, lives, self.now());
         }
         if std::mem::take(&mut self.begin) {
             self.start_again(lives, inherited, workdir);
@@ -171,7 +166,7 @@ impl Supervisor {
         match super::start(lives, inherited, self.since, workdir, self.state.attempt) {
             Ok((main, listener)) => {
                 (self.workload, self.listener) = (Workload::of(main), Some(listener));
-                self.hushed_until = self.now + AT_FIRST;
+                self.hushed_until = self.now() + AT_FIRST;
             }
             Err(errno) => {
                 self.voice().write(Level::Error, &format!("cannot start again: {}", errno.desc()));
@@ -185,8 +180,7 @@ impl Supervisor {
     /// there may be a request.
     fn wait(&mut self, more: bool) -> bool {
         let at_once = more.then_some(Clock::ZERO);
-        self.now = self.since.elapsed();
-        let now = self.now;
+        let now = self.now();
         self.later.tick(now, || self.workload.practise(self.state.policy.scope));
         let hushed = self.listener.as_ref().map(|_| self.hushed_until).filter(|until| now < *until);
         let own = [at_once, hushed, self.later.deadline(), self.diary.deadline()];
@@ -218,7 +212,7 @@ impl Supervisor {
         if self.listener.as_ref().is_some_and(|listener| !listener.is_open()) {
             self.listener = None;
             self.step(Event::DoorClosed);
-            self.later.begin(self.now);
+            self.later.begin(self.now());
         }
     }
 
@@ -234,7 +228,7 @@ impl Supervisor {
     fn move_in(&mut self) {
         let policy = &self.state.policy;
         match policy.run_dir.as_deref().map(Path::new) {
-            Some(directory) => self.diary.move_in(directory, policy.run_dir_made, self.now),
+            Some(directory) => self.diary.move_in(directory, policy.run_dir_made, self.now()),
             None => self.memory_kills = cgroup::memory_kills(&Root::real()),
         }
     }
@@ -243,7 +237,7 @@ impl Supervisor {
     fn keep_diary(&mut self) {
         let silent = !self.diary.is_written();
         let main = self.workload.main();
-        self.diary.keep(&self.state, main, &self.besides, self.stopped_by.as_deref(), self.now);
+        self.diary.keep(&self.state, main, &self.besides, self.stopped_by.as_deref(), self.now());
         if silent && self.diary.is_written() {
             // Not before: who has ended by then had no time to use up its memory.
             self.memory_kills = cgroup::memory_kills(&Root::real());
@@ -326,7 +320,7 @@ impl Supervisor {
 
     fn step(&mut self, event: Event) {
         let mut actions = std::mem::take(&mut self.actions);
-        self.state.step(event, self.now, &mut actions);
+        self.state.step(event, self.now(), &mut actions);
         actions.drain(..).for_each(|action| self.act(action));
         self.remember_sender();
         self.actions = actions;
@@ -335,7 +329,7 @@ impl Supervisor {
     fn act(&mut self, action: Action) {
         // What is done once in a while touches what a sleep does not need; passing signals on may be done often.
         if self.listener.is_none() && !matches!(action, Action::Forward(_)) {
-            self.later.touched(self.now);
+            self.later.touched(self.now());
         }
         let scope = self.state.policy.scope;
         match action {
@@ -359,7 +353,7 @@ impl Supervisor {
             Action::Send(errand) => self.wanted.push(errand),
             Action::Dump => self.wanted.push(Errand::Dump(self.main_tree())),
             Action::NameLeft(left) => self.name_left(left),
-            Action::EndErrands => self.errands.end(self.now),
+            Action::EndErrands => self.errands.end(self.now()),
             Action::Begin => self.begin_again(),
             Action::BeginCompanion(index) => self.besides.want(index),
             Action::KillCompanions => self.besides.kill(),
@@ -449,7 +443,7 @@ impl Supervisor {
     fn account(&mut self, code: u8) {
         self.accounted = true;
         self.remember_sender();
-        let (now, stopped_by, before) = (self.now, self.stopped_by.take(), self.memory_kills_before());
+        let (now, stopped_by, before) = (self.now(), self.stopped_by.take(), self.memory_kills_before());
         // Often nobody wants to know.
         let ending = LazyCell::new(|| Ending::of(&self.state, code, now, stopped_by, before));
         // Why prepare failed has been told by itself.

@@ -163,9 +163,6 @@ pub struct Arrived {
     pub kernel: bool,
 }
 
-/// So many signals are taken with one call.
-pub const AT_ONCE: usize = 4;
-
 /// Receives blocked signals. Changes no disposition, so there is nothing to undo for the workload.
 #[derive(Debug)]
 pub struct Receiver(OwnedFd);
@@ -182,21 +179,22 @@ impl Receiver {
         Errno::result(fd).map(|fd| Receiver(owned(fd as RawFd)))
     }
 
-    /// The signals that are waiting, up to `AT_ONCE`: if there are fewer, these are all.
-    pub fn take(&self) -> impl ExactSizeIterator<Item = Arrived> + use<> {
-        let mut room = [std::mem::MaybeUninit::<libc::signalfd_siginfo>::uninit(); AT_ONCE];
-        // SAFETY: the room is as long as it is said to be; the kernel writes whole structures.
-        let got = unsafe { libc::read(self.0.as_raw_fd(), room.as_mut_ptr().cast(), size_of_val(&room)) };
-        let count = usize::try_from(got).unwrap_or(0) / size_of::<libc::signalfd_siginfo>();
-        room.into_iter().take(count).map(|info| {
-            // SAFETY: of so many structures the kernel wrote every byte, and each pattern of them is a valid one.
-            let info = unsafe { info.assume_init() };
-            Arrived {
-                number: info.ssi_signo as c_int,
-                pid: info.ssi_pid,
-                uid: info.ssi_uid,
-                kernel: info.ssi_code == libc::SI_KERNEL,
-            }
+    /// The next signal, if one is waiting.
+    pub fn next(&self) -> Option<Arrived> {
+        let mut info = std::mem::MaybeUninit::<libc::signalfd_siginfo>::zeroed();
+        let size = size_of::<libc::signalfd_siginfo>();
+        // SAFETY: the buffer has room for one whole structure.
+        let got = unsafe { libc::read(self.0.as_raw_fd(), info.as_mut_ptr().cast(), size) };
+        if usize::try_from(got) != Ok(size) {
+            return None;
+        }
+        // SAFETY: every bit pattern is a valid signalfd_siginfo, and the kernel wrote all of it.
+        let info = unsafe { info.assume_init() };
+        Some(Arrived {
+            number: info.ssi_signo as c_int,
+            pid: info.ssi_pid,
+            uid: info.ssi_uid,
+            kernel: info.ssi_code == libc::SI_KERNEL,
         })
     }
 

@@ -146,7 +146,7 @@ const NOT_IN_PID_1: &[(&str, &str)] = &[
     ("std::thread", "PID 1 has one thread: fork and setresuid rely on it"),
     ("process::Command", "PID 1 forks and reaps with its own hands; std's Child would race with waitpid(-1)"),
     ("std::net", "PID 1 talks to nobody"),
-    ("thread::sleep", "PID 1 waits in poll(2) only, where a signal wakes it"),
+    ("thread::sleep", "PID 1 waits where a signal wakes it (supervise/sleep.rs)"),
 ];
 
 /// Longest file, without its tests, comments and blank lines (as clippy counts functions).

@@ -20,6 +20,7 @@ mod outcome;
 mod requests;
 mod restarting;
 mod saving;
+mod sleep;
 pub mod state;
 mod stop;
 mod stopping;

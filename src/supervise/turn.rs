@@ -10,15 +10,16 @@ use super::later::Later;
 use super::line::Line;
 use super::listener::Listener;
 use super::requests::Requests;
-use super::state::{Action, Clock, Event, State};
+use super::sleep::{Sources, Woken};
+use super::state::{Action, Clock, Event, State, due};
 use super::tell::{self, Voice};
 use super::termination;
 use super::workload::Workload;
 use crate::handover::{Errand, Level, Message};
 use crate::sys::process::{self, Reaped};
-use crate::sys::signal::{self, Inherited, Receiver};
+use crate::sys::signal::{self, Arrived, Inherited, Receiver};
 use crate::sys::{Root, cgroup, proc};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::poll;
 use std::cell::LazyCell;
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,7 +27,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// So many ended children or signals are taken in one turn: with either coming in without end the other is still seen.
-const BATCH: u32 = 1000;
+const BATCH: usize = 1000;
 
 /// So long after a start PID 1 lets its child speak: on its way to becoming the workload, and with that itself, it would only be slowed
 /// down by somebody who listens. Whatever else wakes PID 1, it hears first what was said.
@@ -55,6 +56,8 @@ pub struct Supervisor {
     /// Who was named because of a GPU.
     holders: Vec<Holder>,
     diary: Diary,
+    /// Something happened that a reader of the diary might see.
+    news: bool,
     /// Until then what the child says wakes nobody.
     hushed_until: Clock,
     later: Later,
@@ -89,6 +92,7 @@ impl Supervisor {
             memory_kills: None,
             holders: Vec::new(),
             diary: Diary::new(),
+            news: true,
             hushed_until: AT_FIRST,
             later: Later::default(),
             stopped_by: None,
@@ -115,16 +119,17 @@ impl Supervisor {
             return self.exit;
         }
         if !self.wanted.is_empty() || self.begin || self.besides.any_wanted() {
+            self.news = true;
             return None;
         }
-        let asked = self.wait(more);
+        let woken = self.sleep(more);
         // All of it, before any signal: what came after exec is the workload's, and prepare's end says that it was after.
         self.hear_out();
         if self.errands.any() {
             self.errands.hear().into_iter().for_each(|message| self.step(Event::Said(message)));
         }
-        self.receive();
-        if asked && self.requests.as_ref().is_some_and(Requests::take) {
+        self.receive(woken.signal);
+        if woken.asked && self.requests.as_ref().is_some_and(Requests::take) {
             self.step(Event::SaveRequested);
         }
         self.errands.tick(self.now());
@@ -134,13 +139,25 @@ impl Supervisor {
         None
     }
 
-    fn receive(&mut self) {
-        for _ in 0..BATCH {
-            let Some(arrived) = self.receiver.next() else { return };
-            // Our own write to a closed pipe is no message to the workload.
-            if arrived.pid != std::process::id() {
-                self.step(Event::Signal(arrived));
+    /// Takes the signal that ended the sleep, or what is there.
+    fn receive(&mut self, first: Option<Arrived>) {
+        if let Some(arrived) = first {
+            return self.received(arrived);
+        }
+        for _ in 0..BATCH / signal::AT_ONCE {
+            let some = self.receiver.take();
+            let all = some.len() < signal::AT_ONCE;
+            some.for_each(|arrived| self.received(arrived));
+            if all {
+                return;
             }
+        }
+    }
+
+    fn received(&mut self, arrived: Arrived) {
+        // Our own write to a closed pipe is no message to the workload.
+        if arrived.pid != std::process::id() {
+            self.step(Event::Signal(arrived));
         }
     }
 
@@ -176,32 +193,21 @@ impl Supervisor {
         }
     }
 
-    /// Sleeps until something happens: for ever, when no deadline runs; not at all when there is more to do. Says whether
-    /// there may be a request.
-    fn wait(&mut self, more: bool) -> bool {
+    /// Sleeps until something happens: for ever, when no deadline runs; not at all when there is more to do.
+    fn sleep(&mut self, more: bool) -> Woken {
         let at_once = more.then_some(Clock::ZERO);
         let now = self.now();
         self.later.tick(now, || self.workload.practise(self.state.policy.scope));
         let hushed = self.listener.as_ref().map(|_| self.hushed_until).filter(|until| now < *until);
         let own = [at_once, hushed, self.later.deadline(), self.diary.deadline()];
         let deadline = own.into_iter().chain([self.state.deadline(), self.errands.deadline()]).flatten().min();
-        let timeout = deadline.map_or(PollTimeout::NONE, |at| {
-            let left = at.saturating_sub(now) + Duration::from_millis(1);
-            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
-        });
-        let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
-        let signals = self.receiver.fd();
-        // Often this is all, and no heap is touched for it; a descriptor that is there twice is no harm.
-        let door = self.listener.as_ref().filter(|_| hushed.is_none()).map(Listener::fd);
-        let own = [Some(signals), door, self.requests.as_ref().map(Requests::fd)];
-        let mut own = own.map(|fd| readable(fd.unwrap_or(signals)));
-        if self.errands.any() {
-            let mut all: Vec<PollFd<'_>> = own.into_iter().chain(self.errands.fds()).collect();
-            let _ = poll(&mut all, timeout);
-            return asks(&all);
-        }
-        let _ = poll(&mut own, timeout);
-        asks(&own)
+        let sources = Sources {
+            signals: &self.receiver,
+            door: self.listener.as_ref().filter(|_| hushed.is_none()).map(Listener::fd),
+            requests: self.requests.as_ref().map(Requests::fd),
+            errands: &self.errands,
+        };
+        sources.sleep(deadline.map(|at| at.saturating_sub(now)))
     }
 
     fn listen(&mut self) {
@@ -235,6 +241,9 @@ impl Supervisor {
 
     /// From the first words in it on, there is also somebody to ask.
     fn keep_diary(&mut self) {
+        if !std::mem::take(&mut self.news) && !due(self.diary.deadline(), self.now()) {
+            return;
+        }
         let silent = !self.diary.is_written();
         let main = self.workload.main();
         self.diary.keep(&self.state, main, &self.besides, self.stopped_by.as_deref(), self.now());
@@ -320,7 +329,10 @@ impl Supervisor {
 
     fn step(&mut self, event: Event) {
         let mut actions = std::mem::take(&mut self.actions);
+        let passing = matches!(event, Event::Signal(_) | Event::ChildEnded);
         self.state.step(event, self.now(), &mut actions);
+        // Orphans by the thousand, or signals that only pass through, are none.
+        self.news |= !(passing && actions.iter().all(|action| matches!(action, Action::Forward(_))));
         actions.drain(..).for_each(|action| self.act(action));
         self.remember_sender();
         self.actions = actions;
@@ -452,12 +464,6 @@ impl Supervisor {
         }
         termination::log(|| self.state.refusal().map_or_else(|| ending.words(), str::to_owned));
     }
-}
-
-/// Whether somebody asks for something: of what was polled (the signals, the door, the requests, then the errands) only this is
-/// dearer to look at than to be told of.
-fn asks(fds: &[PollFd<'_>]) -> bool {
-    fds.get(2).and_then(PollFd::any).unwrap_or(false)
 }
 
 /// Turns until the end. A panic is a fault of ours, but the workload must not pay for it: it is told (by the hook), and the loop

@@ -1,7 +1,7 @@
 //! A stop at every moment: while trainit starts, forks, prepares, executes, runs and ends. Each time the code is right and nobody is
 //! left. The moments look like chance and are the same in every run.
 
-use crate::support::look::{signals, with_word};
+use crate::support::look::{has_taken_over, with_word};
 use crate::support::{Launch, Place, Role, ways};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ fn stopped_after(role: Role, place: Place, wait: Duration, words: &[&str], natur
         std::hint::spin_loop();
     }
     // Before that moment nobody could do anything: a PID 1 loses the signal, an ordinary process dies of it.
-    let taken_over = signals(running.pid, "SigBlk") & 1 << (TERM - 1) != 0;
+    let taken_over = has_taken_over(running.pid);
     running.signal(TERM);
     let finished = running.finish();
     let right = match (finished.code, finished.signal) {

@@ -1,6 +1,6 @@
 //! Signals: each arrives once, at the right process, and the workload starts with what the caller had set.
 
-use crate::support::look::{field, signals, state, until_true};
+use crate::support::look::{field, has_taken_over, signals, state, until_true};
 use crate::support::{Launch, Place, Role, has, ways};
 use std::collections::BTreeMap;
 use std::ffi::c_int;
@@ -144,8 +144,7 @@ fn a_signal_that_comes_before_there_is_a_child_is_not_lost() {
     for (role, place) in ways() {
         for _ in 0..20 {
             let running = Launch::of(role, place, &["--", "sleep", "60"]).spawn();
-            // From here on it is trainit's; before that it is the kernel that drops what PID 1 has no handler for.
-            until_true("taken over", || signals(running.pid, "SigBlk") & 1 << 14 != 0);
+            until_true("taken over", || has_taken_over(running.pid));
             running.signal(libc::SIGTERM);
             assert_eq!(running.code(), 143, "{role:?} {place:?}");
         }
@@ -210,19 +209,20 @@ fn a_signal_that_comes_while_preparing_waits_for_the_workloads_handler() {
     if !has("python3") {
         return;
     }
-    // Held for a moment, the child is still preparing when the signal comes.
-    let hook = tempfile::NamedTempFile::with_suffix(".sh").unwrap();
-    std::fs::write(hook.path(), "sleep 0.3").unwrap();
     for (role, place) in ways().into_iter().filter(|(role, _)| *role == Role::Run) {
+        let dir = tempfile::tempdir().unwrap();
+        let (hook, gate) = (dir.path().join("hook.sh"), dir.path().join("go"));
+        std::fs::write(&hook, format!("until [ -e {} ]; do sleep 0.01; done", gate.display())).unwrap();
         let launch = counter(role, place, &[libc::SIGUSR1, libc::SIGUSR2]).env("TELL", "1");
-        let running = launch.env("TRAINIT_HOOKS_BEFORE_START", hook.path().to_str().unwrap()).spawn();
+        let running = launch.env("TRAINIT_HOOKS_BEFORE_START", hook.to_str().unwrap()).spawn();
         let workload = running.workload();
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(workload), nix::sys::signal::Signal::SIGSTOP).unwrap();
         until_true("stopped", || state(workload) == Some('T'));
-        assert_eq!(field(workload, "Name").as_deref(), Some("trainit"), "it was too fast for this test");
+        assert_eq!(field(workload, "Name").as_deref(), Some("trainit"), "it passed the gate");
         running.signal(libc::SIGUSR1);
         until_true("received", || signals(running.pid, "ShdPnd") == 0 && state(running.pid) == Some('S'));
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(workload), nix::sys::signal::Signal::SIGCONT).unwrap();
+        std::fs::write(&gate, "").unwrap();
         assert_eq!(running.line(), "up");
         assert_eq!(running.line(), "got 10", "{place:?}");
         running.signal(libc::SIGUSR2);

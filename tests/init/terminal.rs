@@ -171,13 +171,17 @@ fn in_a_pipeline_the_others_keep_the_terminal() {
     if !has("bash") {
         return;
     }
-    let (person, _running) = below_bash();
-    person.types("$T init -- sh -c 'echo data; sleep 0.2' | (cat > /dev/null; read word < /dev/tty; echo got $word)\n");
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    let (person, running) = below_bash();
+    let reader = "cat > /dev/null; echo it re''ads; read word < /dev/tty; echo got $word";
+    person.types(&format!("$T init -- sh -c 'echo data; sleep 0.2' | ({reader})\n"));
+    person.shows("it reads");
     person.types("this\n");
     person.shows("got this");
     person.types("$T init -- sleep 60 | cat; echo over\n");
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    let named = |name: &'static str| move |pid: &i32| field(*pid, "Name").as_deref() == Some(name);
+    let trainit = until("trainit", || children(running.pid).into_iter().find(named("trainit")));
+    let workload = child_named(trainit, "sleep");
+    until_true("it sleeps", || state(workload) == Some('S'));
     person.types(CTRL_C);
     person.shows("ready> ");
     person.types("jobs; echo none\n");

@@ -47,6 +47,14 @@ impl Session {
         self.person.shows("ready> ");
     }
 
+    /// The shell has taken what was typed and waits for more. Before, readline can take a Ctrl-C and not see it until the next key.
+    #[track_caller]
+    fn has_read(&self, typed: &str) {
+        self.person.shows(typed);
+        let shell = self.running.workload();
+        until_true("the shell waits", || state(shell) == Some('S'));
+    }
+
     /// The program of this name below the shell, once it is in front.
     fn in_front(&self, name: &str) -> i32 {
         let shell = self.running.workload();
@@ -65,6 +73,7 @@ fn a_person_finds_job_control_the_code_and_the_variables_of_a_login() {
     session.says("echo [$USER $LOGNAME $TERM]", "[root root xterm]");
     session.says("echo [$SHELL ${TRAINIT_RUN_MODE}]", "bash shell]");
     person.types("half a line");
+    session.has_read("half a line");
     person.types(CTRL_C);
     person.shows("ready> ");
     session.says("echo code=$?", "code=130");

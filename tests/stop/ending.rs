@@ -1,6 +1,6 @@
 //! How it ended, as it is told: the last line, its JSON form, the termination log, and the start after one that could not tell.
 
-use crate::job::{Job, assert_about, places, python, timed};
+use crate::job::{Job, LATE, assert_about, places, python, timed};
 use crate::support::look::{children, until, until_true};
 use crate::support::{Finished, Launch, Place, can_unshare, skip};
 use crate::world::{Dev, Ice, Memory};
@@ -30,15 +30,25 @@ fn the_last_line_has_code_sender_checkpoint_and_times() {
             ": exit code 0; stopped by SIGTERM ",
             who,
             "newest checkpoint ",
-            "ckpt-1.npz (step 1, 1000 B), 0.",
-            " s old; prepared 0.",
+            "ckpt-1.npz (step 1, 1000 B), ",
+            " s old; prepared ",
             ", ran ",
             ", stopping took ",
             "; ends with 85",
         ] {
             assert!(line.contains(part), "{part}: {line}");
         }
+        for before in ["1000 B), ", "prepared ", "ran ", "stopping took "] {
+            assert!(seconds_after(&line, before) < LATE.as_secs_f64(), "{before}: {line}");
+        }
     }
+}
+
+/// The time that a line tells behind some words.
+#[track_caller]
+fn seconds_after(line: &str, before: &str) -> f64 {
+    let told = line.split_once(before).and_then(|(_, rest)| rest.split(' ').next());
+    told.and_then(|told| told.parse().ok()).unwrap_or_else(|| panic!("no time behind '{before}': {line}"))
 }
 
 #[test]

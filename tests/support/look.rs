@@ -30,6 +30,12 @@ pub fn field(pid: c_int, name: &str) -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
+/// Whether trainit receives signals by now: before that the kernel drops what PID 1 has no handler for. It blocks all, which cannot be
+/// seen while it sleeps in rt_sigtimedwait(2), but then it has a child.
+pub fn has_taken_over(pid: c_int) -> bool {
+    signals(pid, "SigBlk") & 1 << (libc::SIGTERM - 1) != 0 || !children(pid).is_empty()
+}
+
 /// A set of signals of /proc/PID/status.
 pub fn signals(pid: c_int, name: &str) -> u64 {
     field(pid, name).and_then(|set| u64::from_str_radix(&set, 16).ok()).unwrap_or(0)

@@ -2,7 +2,7 @@
 
 use super::errands::Errands;
 use super::state::Clock;
-use crate::sys::signal::{Arrived, Receiver};
+use crate::sys::signal::{AT_ONCE, Arrived, Receiver};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -19,13 +19,13 @@ pub struct Sources<'a> {
     pub errands: &'a Errands,
 }
 
-/// What is known after a sleep; all else is dearer to be told of than to look at.
+/// What is known after a sleep; the rest is dearer to be told of than to look at.
 #[derive(Debug, Default)]
 pub struct Woken {
     /// There may be a request.
     pub asked: bool,
-    /// A signal that was received on the way.
-    pub signal: Option<Arrived>,
+    /// The signals that came; there may be more.
+    pub signals: [Option<Arrived>; AT_ONCE],
 }
 
 impl Sources<'_> {
@@ -33,23 +33,25 @@ impl Sources<'_> {
     pub fn sleep(&self, limit: Option<Clock>) -> Woken {
         if self.door.is_none() && self.requests.is_none() && !self.errands.any() {
             // One call instead of two: this is how an init spends its life.
-            return Woken { asked: false, signal: self.signals.wait(limit) };
+            return Woken { asked: false, signals: [self.signals.wait(limit), None, None, None] };
         }
         let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
-        // Often this is all, and no heap is touched for it; a descriptor that is there twice is no harm.
+        // Often these are all, and no heap is touched for them; a descriptor that is there twice is no harm.
         let signals = self.signals.fd();
-        let mut own = [Some(signals), self.door, self.requests].map(|fd| readable(fd.unwrap_or(signals)));
+        let mut own = [Some(signals), self.requests, self.door].map(|fd| readable(fd.unwrap_or(signals)));
         if self.errands.any() {
             let mut all: Vec<PollFd<'_>> = own.into_iter().chain(self.errands.fds()).collect();
-            return poll_for(&mut all, limit);
+            return self.poll(&mut all, limit);
         }
-        poll_for(&mut own, limit)
+        let count = if self.door.is_some() { 3 } else { 2 };
+        self.poll(own.get_mut(..count).unwrap_or_default(), limit)
     }
-}
 
-fn poll_for(fds: &mut [PollFd<'_>], limit: Option<Clock>) -> Woken {
-    let _ = poll(fds, limit.map_or(PollTimeout::NONE, whole_milliseconds));
-    Woken { asked: fds.get(2).and_then(PollFd::any).unwrap_or(false), signal: None }
+    fn poll(&self, fds: &mut [PollFd<'_>], limit: Option<Clock>) -> Woken {
+        let _ = poll(fds, limit.map_or(PollTimeout::NONE, whole_milliseconds));
+        let ready = |index: usize| fds.get(index).and_then(PollFd::any).unwrap_or(false);
+        Woken { asked: ready(1), signals: if ready(0) { self.signals.take() } else { Default::default() } }
+    }
 }
 
 /// What poll(2) can count; a little more than what was asked for, so that a deadline is over after it.

@@ -26,8 +26,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// So many ended children or signals are taken in one turn: with either coming in without end the other is still seen.
-const BATCH: usize = 1000;
+/// So many ended children are taken in one turn: with them coming in without end, all else is still seen.
+const BATCH: u32 = 1000;
 
 /// So long after a start PID 1 lets its child speak: on its way to becoming the workload, and with that itself, it would only be slowed
 /// down by somebody who listens. Whatever else wakes PID 1, it hears first what was said.
@@ -43,6 +43,9 @@ pub struct Supervisor {
     listener: Option<Listener>,
     workload: Workload,
     since: Instant,
+    /// The time since then, when PID 1 last had to know it: a turn takes none that matters, and asking is a system call (kernels
+    /// of today have no vDSO in which musl 1.2.5 finds anything).
+    now: Clock,
     errands: Errands,
     /// Room for what the state answers, kept so that a signal costs no heap.
     actions: Vec<Action>,
@@ -83,6 +86,7 @@ impl Supervisor {
             listener: Some(listener),
             workload: Workload::of(main),
             since,
+            now: since.elapsed(),
             errands: Errands::default(),
             actions: Vec::new(),
             wanted: Vec::new(),
@@ -123,51 +127,37 @@ impl Supervisor {
             return None;
         }
         let woken = self.sleep(more);
+        self.look_at_clock();
         // All of it, before any signal: what came after exec is the workload's, and prepare's end says that it was after.
         self.hear_out();
         if self.errands.any() {
             self.errands.hear().into_iter().for_each(|message| self.step(Event::Said(message)));
         }
-        self.receive(woken.signal);
+        woken.signals.into_iter().flatten().for_each(|arrived| self.received(arrived));
         if woken.asked && self.requests.as_ref().is_some_and(Requests::take) {
             self.step(Event::SaveRequested);
         }
-        self.errands.tick(self.now());
-        if self.state.deadline().is_some_and(|at| self.now() >= at) {
+        self.errands.tick(self.now);
+        if self.state.deadline().is_some_and(|at| self.now >= at) {
             self.step(Event::Tick);
         }
         None
     }
 
-    /// Takes the signal that ended the sleep, or what is there.
-    fn receive(&mut self, first: Option<Arrived>) {
-        if let Some(arrived) = first {
-            return self.received(arrived);
-        }
-        for _ in 0..BATCH / signal::AT_ONCE {
-            let some = self.receiver.take();
-            let all = some.len() < signal::AT_ONCE;
-            some.for_each(|arrived| self.received(arrived));
-            if all {
-                return;
-            }
-        }
-    }
-
     fn received(&mut self, arrived: Arrived) {
-        // Our own write to a closed pipe is no message to the workload.
-        if arrived.pid != std::process::id() {
+        // Our own write to a closed pipe is no message to the workload. (A child's end comes with that child's pid.)
+        if arrived.number == libc::SIGCHLD || arrived.pid != std::process::id() {
             self.step(Event::Signal(arrived));
         }
     }
 
-    fn now(&self) -> Clock {
-        self.since.elapsed()
+    fn look_at_clock(&mut self) {
+        self.now = self.since.elapsed();
     }
 
     fn start_what_is_wanted(&mut self, lives: &Lives<'_>, inherited: Inherited, workdir: Option<&Path>) {
         for errand in std::mem::take(&mut self.wanted) {
-            self.errands.start(&errand, &self.state.policy, lives, self.now());
+            self.errands.start(&errand, &self.state.policy, lives, self.now);
         }
         if std::mem::take(&mut self.begin) {
             self.start_again(lives, inherited, workdir);
@@ -183,7 +173,7 @@ impl Supervisor {
         match super::start(lives, inherited, self.since, workdir, self.state.attempt) {
             Ok((main, listener)) => {
                 (self.workload, self.listener) = (Workload::of(main), Some(listener));
-                self.hushed_until = self.now() + AT_FIRST;
+                self.hushed_until = self.now + AT_FIRST;
             }
             Err(errno) => {
                 self.voice().write(Level::Error, &format!("cannot start again: {}", errno.desc()));
@@ -195,19 +185,21 @@ impl Supervisor {
 
     /// Sleeps until something happens: for ever, when no deadline runs; not at all when there is more to do.
     fn sleep(&mut self, more: bool) -> Woken {
-        let at_once = more.then_some(Clock::ZERO);
-        let now = self.now();
+        let (at_once, now) = (more.then_some(Clock::ZERO), self.now);
         self.later.tick(now, || self.workload.practise(self.state.policy.scope));
         let hushed = self.listener.as_ref().map(|_| self.hushed_until).filter(|until| now < *until);
         let own = [at_once, hushed, self.later.deadline(), self.diary.deadline()];
         let deadline = own.into_iter().chain([self.state.deadline(), self.errands.deadline()]).flatten().min();
+        if deadline.is_some() {
+            self.look_at_clock();
+        }
         let sources = Sources {
             signals: &self.receiver,
             door: self.listener.as_ref().filter(|_| hushed.is_none()).map(Listener::fd),
             requests: self.requests.as_ref().map(Requests::fd),
             errands: &self.errands,
         };
-        sources.sleep(deadline.map(|at| at.saturating_sub(now)))
+        sources.sleep(deadline.map(|at| at.saturating_sub(self.now)))
     }
 
     fn listen(&mut self) {
@@ -218,7 +210,7 @@ impl Supervisor {
         if self.listener.as_ref().is_some_and(|listener| !listener.is_open()) {
             self.listener = None;
             self.step(Event::DoorClosed);
-            self.later.begin(self.now());
+            self.later.begin(self.now);
         }
     }
 
@@ -234,19 +226,19 @@ impl Supervisor {
     fn move_in(&mut self) {
         let policy = &self.state.policy;
         match policy.run_dir.as_deref().map(Path::new) {
-            Some(directory) => self.diary.move_in(directory, policy.run_dir_made, self.now()),
+            Some(directory) => self.diary.move_in(directory, policy.run_dir_made, self.now),
             None => self.memory_kills = cgroup::memory_kills(&Root::real()),
         }
     }
 
     /// From the first words in it on, there is also somebody to ask.
     fn keep_diary(&mut self) {
-        if !std::mem::take(&mut self.news) && !due(self.diary.deadline(), self.now()) {
+        if !std::mem::take(&mut self.news) && !due(self.diary.deadline(), self.now) {
             return;
         }
         let silent = !self.diary.is_written();
         let main = self.workload.main();
-        self.diary.keep(&self.state, main, &self.besides, self.stopped_by.as_deref(), self.now());
+        self.diary.keep(&self.state, main, &self.besides, self.stopped_by.as_deref(), self.now);
         if silent && self.diary.is_written() {
             // Not before: who has ended by then had no time to use up its memory.
             self.memory_kills = cgroup::memory_kills(&Root::real());
@@ -330,7 +322,7 @@ impl Supervisor {
     fn step(&mut self, event: Event) {
         let mut actions = std::mem::take(&mut self.actions);
         let passing = matches!(event, Event::Signal(_) | Event::ChildEnded);
-        self.state.step(event, self.now(), &mut actions);
+        self.state.step(event, self.now, &mut actions);
         // Orphans by the thousand, or signals that only pass through, are none.
         self.news |= !(passing && actions.iter().all(|action| matches!(action, Action::Forward(_))));
         actions.drain(..).for_each(|action| self.act(action));
@@ -341,7 +333,7 @@ impl Supervisor {
     fn act(&mut self, action: Action) {
         // What is done once in a while touches what a sleep does not need; passing signals on may be done often.
         if self.listener.is_none() && !matches!(action, Action::Forward(_)) {
-            self.later.touched(self.now());
+            self.later.touched(self.now);
         }
         let scope = self.state.policy.scope;
         match action {
@@ -365,7 +357,7 @@ impl Supervisor {
             Action::Send(errand) => self.wanted.push(errand),
             Action::Dump => self.wanted.push(Errand::Dump(self.main_tree())),
             Action::NameLeft(left) => self.name_left(left),
-            Action::EndErrands => self.errands.end(self.now()),
+            Action::EndErrands => self.errands.end(self.now),
             Action::Begin => self.begin_again(),
             Action::BeginCompanion(index) => self.besides.want(index),
             Action::KillCompanions => self.besides.kill(),
@@ -455,7 +447,7 @@ impl Supervisor {
     fn account(&mut self, code: u8) {
         self.accounted = true;
         self.remember_sender();
-        let (now, stopped_by, before) = (self.now(), self.stopped_by.take(), self.memory_kills_before());
+        let (now, stopped_by, before) = (self.now, self.stopped_by.take(), self.memory_kills_before());
         // Often nobody wants to know.
         let ending = LazyCell::new(|| Ending::of(&self.state, code, now, stopped_by, before));
         // Why prepare failed has been told by itself.

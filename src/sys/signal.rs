@@ -166,7 +166,7 @@ pub struct Arrived {
     pub kernel: bool,
 }
 
-/// So many signals are taken with one call.
+/// So many signals are taken with one call at most.
 pub const AT_ONCE: usize = 4;
 
 /// Receives blocked signals. Changes no disposition, so there is nothing to undo for the workload.
@@ -185,22 +185,24 @@ impl Receiver {
         Errno::result(fd).map(|fd| Receiver(owned(fd as RawFd)))
     }
 
-    /// The signals that are waiting, up to `AT_ONCE`: if there are fewer, these are all.
-    pub fn take(&self) -> impl ExactSizeIterator<Item = Arrived> + use<> {
+    /// The signals that are waiting, or some of them.
+    pub fn take(&self) -> [Option<Arrived>; AT_ONCE] {
         let mut room = [MaybeUninit::<libc::signalfd_siginfo>::uninit(); AT_ONCE];
         // SAFETY: the room is as long as it is said to be.
         let got = unsafe { libc::read(self.0.as_raw_fd(), room.as_mut_ptr().cast(), size_of_val(&room)) };
         let count = usize::try_from(got).unwrap_or(0) / size_of::<libc::signalfd_siginfo>();
-        room.into_iter().take(count).map(|info| {
+        let mut taken = [None; AT_ONCE];
+        for (place, info) in taken.iter_mut().zip(room).take(count) {
             // SAFETY: of so many structures the kernel wrote every byte, and each pattern of them is a valid one.
             let info = unsafe { info.assume_init() };
-            Arrived {
+            *place = Some(Arrived {
                 number: info.ssi_signo as c_int,
                 pid: info.ssi_pid,
                 uid: info.ssi_uid,
                 kernel: info.ssi_code == libc::SI_KERNEL,
-            }
-        })
+            });
+        }
+        taken
     }
 
     /// The next signal, waited for at most so long. Who has nothing but signals to wait for needs one call (rt_sigtimedwait(2))

@@ -58,6 +58,13 @@ pub fn children(pid: c_int) -> Vec<c_int> {
     lists.flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>()).collect()
 }
 
+/// Their children, too.
+pub fn descendants(pid: c_int) -> Vec<c_int> {
+    let of = children(pid);
+    let below = of.iter().flat_map(|child| descendants(*child)).collect::<Vec<_>>();
+    [of, below].concat()
+}
+
 /// The descriptors that a process has open, with what they are.
 pub fn descriptors(pid: c_int) -> Vec<(c_int, String)> {
     let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };

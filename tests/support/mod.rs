@@ -359,10 +359,16 @@ impl Running {
     }
 }
 
+/// What a test leaves running goes with it: killed, trainit cannot take its own along.
 impl Drop for Running {
     fn drop(&mut self) {
+        let over = self.child.try_wait().is_ok_and(|status| status.is_some());
+        let left = if over { Vec::new() } else { look::descendants(self.child.id() as c_int) };
         let _ = self.child.kill();
         let _ = self.child.wait();
+        for pid in left {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+        }
     }
 }
 

@@ -31,6 +31,14 @@ pub fn holders(root: &Root, pids: &[c_int]) -> Vec<Holder> {
     pids.iter().take(MOST).filter_map(|pid| Some(Holder { pid: *pid, device: device_of(root, *pid)? })).collect()
 }
 
+/// The same, but for those that were named before; from now on these are, too.
+pub fn new_holders(root: &Root, pids: &[c_int], named: &mut Vec<Holder>) -> Vec<Holder> {
+    let mut found = holders(root, pids);
+    found.retain(|holder| !named.contains(holder));
+    named.extend_from_slice(&found);
+    found
+}
+
 /// The first GPU that a process has open.
 pub fn device_of(root: &Root, pid: c_int) -> Option<String> {
     let directory = root.path(format!("/proc/{pid}/fd"));

@@ -16,6 +16,7 @@ pub mod init;
 mod later;
 mod line;
 mod listener;
+mod luggage;
 mod outcome;
 mod requests;
 mod restarting;
@@ -37,13 +38,13 @@ pub use stop::saving_time;
 use crate::exit::Exit;
 use crate::handover::{Door, Level};
 use crate::sys::process;
-use crate::sys::signal::{self, Inherited, Receiver};
+use crate::sys::signal::Inherited;
 use listener::Listener;
 use nix::fcntl::OFlag;
 use state::State;
 use std::ffi::c_int;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::Instant;
 use tell::Voice;
 use turn::Supervisor;
@@ -94,30 +95,14 @@ pub fn run(lives: &Lives<'_>, state: impl FnOnce() -> State, inherited: Inherite
     if !process::is_first() {
         process::become_subreaper();
     }
-    let begun = start(lives, inherited, since, None, 1).and_then(|(main, listener)| {
-        // Whatever can wait until here is done while the child runs. Signals wait, too.
-        let receiver = Receiver::new().inspect_err(|_| _ = signal::send(main, libc::SIGKILL))?;
-        process::close_all_but(&mut [receiver.fd().as_raw_fd(), listener.fd().as_raw_fd()]);
-        Ok((receiver, main, listener))
-    });
-    let code = match begun {
-        Ok((receiver, main, listener)) => {
-            let workdir = leave_workdir(lives.again);
-            Supervisor::new(state, receiver, listener, main, since).run(lives, inherited, workdir.as_deref())
-        }
+    let code = match start(lives, inherited, since, None, 1) {
+        Ok((main, listener)) => Supervisor::new(state, listener, main, since).run(lives, inherited),
         Err(errno) => {
             Voice::default().write(Level::Error, &format!("cannot start: {}", errno.desc()));
             c_int::from(Exit::Internal.code())
         }
     };
     process::exit_now(code) // nothing here is buffered, and no exit handler has anything to do
-}
-
-/// Goes where it pins no mount. Says where it was, if somebody is going to ask.
-fn leave_workdir(wanted: bool) -> Option<PathBuf> {
-    let workdir = wanted.then(std::env::current_dir).and_then(Result::ok);
-    let _ = nix::unistd::chdir("/");
-    workdir
 }
 
 /// Forks the child.

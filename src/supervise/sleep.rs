@@ -7,6 +7,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+/// How long nobody is heard but signals where there is no descriptor to poll.
+const PEEP: Duration = Duration::from_millis(100);
+
 /// What may wake PID 1, beside time.
 pub struct Sources<'a> {
     /// The signals.
@@ -33,11 +36,15 @@ impl Sources<'_> {
     pub fn sleep(&self, limit: Option<Clock>) -> Woken {
         if self.door.is_none() && self.requests.is_none() && !self.errands.any() {
             // One call instead of two: this is how an init spends its life.
-            return Woken { asked: false, signals: [self.signals.wait(limit), None, None, None] };
+            return self.wait(limit);
         }
+        let Some(signals) = self.signals.fd() else {
+            // Nobody has a descriptor left: what else there is to hear is looked at now and then.
+            let woken = self.wait(Some(limit.map_or(PEEP, |limit| limit.min(PEEP))));
+            return Woken { asked: true, ..woken };
+        };
         let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
         // Often these are all, and no heap is touched for them; a descriptor that is there twice is no harm.
-        let signals = self.signals.fd();
         let mut own = [Some(signals), self.requests, self.door].map(|fd| readable(fd.unwrap_or(signals)));
         if self.errands.any() {
             let mut all: Vec<PollFd<'_>> = own.into_iter().chain(self.errands.fds()).collect();
@@ -45,6 +52,10 @@ impl Sources<'_> {
         }
         let count = if self.door.is_some() { 3 } else { 2 };
         self.poll(own.get_mut(..count).unwrap_or_default(), limit)
+    }
+
+    fn wait(&self, limit: Option<Clock>) -> Woken {
+        Woken { asked: false, signals: [self.signals.wait(limit), None, None, None] }
     }
 
     fn poll(&self, fds: &mut [PollFd<'_>], limit: Option<Clock>) -> Woken {

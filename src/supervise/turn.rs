@@ -9,6 +9,7 @@ use super::holders::{self, Holder};
 use super::later::Later;
 use super::line::Line;
 use super::listener::Listener;
+use super::luggage::Luggage;
 use super::requests::Requests;
 use super::sleep::{Sources, Woken};
 use super::state::{Action, Clock, Event, State, due};
@@ -46,6 +47,7 @@ pub struct Supervisor {
     /// The time since then, when PID 1 last had to know it: a turn takes none that matters, and asking is a system call (kernels
     /// of today have no vDSO in which musl 1.2.5 finds anything).
     now: Clock,
+    luggage: Luggage,
     errands: Errands,
     /// Room for what the state answers, kept so that a signal costs no heap.
     actions: Vec<Action>,
@@ -73,20 +75,15 @@ pub struct Supervisor {
 
 impl Supervisor {
     #[inline(never)] // the copies that are made here go with this frame
-    pub(super) fn new(
-        state: impl FnOnce() -> State,
-        receiver: Receiver,
-        listener: Listener,
-        main: c_int,
-        since: Instant,
-    ) -> Self {
+    pub(super) fn new(state: impl FnOnce() -> State, listener: Listener, main: c_int, since: Instant) -> Self {
         Supervisor {
             state: state(),
-            receiver,
+            receiver: Receiver::default(),
             listener: Some(listener),
             workload: Workload::of(main),
             since,
-            now: since.elapsed(),
+            now: Clock::ZERO,
+            luggage: Luggage::default(),
             errands: Errands::default(),
             actions: Vec::new(),
             wanted: Vec::new(),
@@ -106,23 +103,27 @@ impl Supervisor {
     }
 
     /// Turns until the end.
-    pub(super) fn run(&mut self, lives: &Lives<'_>, inherited: Inherited, workdir: Option<&Path>) -> c_int {
+    pub(super) fn run(&mut self, lives: &Lives<'_>, inherited: Inherited) -> c_int {
         let code = keep_turning(|| {
-            let over = self.turn();
-            self.start_what_is_wanted(lives, inherited, workdir);
+            let over = self.turn(lives);
+            self.start_what_is_wanted(lives, inherited);
             over
         });
         c_int::from(code)
     }
 
-    fn turn(&mut self) -> Option<u8> {
+    fn turn(&mut self, lives: &Lives<'_>) -> Option<u8> {
         // What ended before the first wait has sent its SIGCHLD to nobody: reap first.
         let more = self.reap();
-        self.keep_diary();
         if self.exit.is_some() {
             return self.exit;
         }
-        if !self.wanted.is_empty() || self.begin || self.besides.any_wanted() {
+        // After the first sleep: a short command is over by then, and does not wait for this.
+        if self.now > Clock::ZERO {
+            self.put_luggage_down(lives.again);
+        }
+        self.keep_diary();
+        if self.wants() {
             self.news = true;
             return None;
         }
@@ -144,6 +145,16 @@ impl Supervisor {
         None
     }
 
+    /// Before anything is opened.
+    fn put_luggage_down(&mut self, ask: bool) {
+        self.luggage.put_down(self.listener.as_ref().map(Listener::fd), ask);
+    }
+
+    /// Whether something is to be started.
+    fn wants(&self) -> bool {
+        !self.wanted.is_empty() || self.begin || self.besides.any_wanted()
+    }
+
     fn received(&mut self, arrived: Arrived) {
         // Our own write to a closed pipe is no message to the workload. (A child's end comes with that child's pid.)
         if arrived.number == libc::SIGCHLD || arrived.pid != std::process::id() {
@@ -155,22 +166,26 @@ impl Supervisor {
         self.now = self.since.elapsed();
     }
 
-    fn start_what_is_wanted(&mut self, lives: &Lives<'_>, inherited: Inherited, workdir: Option<&Path>) {
+    fn start_what_is_wanted(&mut self, lives: &Lives<'_>, inherited: Inherited) {
+        if !self.wants() {
+            return;
+        }
+        self.put_luggage_down(lives.again);
         for errand in std::mem::take(&mut self.wanted) {
             self.errands.start(&errand, &self.state.policy, lives, self.now);
         }
         if std::mem::take(&mut self.begin) {
-            self.start_again(lives, inherited, workdir);
+            self.start_again(lives, inherited);
         }
-        for index in self.besides.start(&self.state, lives, inherited, workdir) {
+        for index in self.besides.start(&self.state, lives, inherited, self.luggage.workdir()) {
             let lost = process::Ended::Exited(crate::exit::Exit::Internal.code());
             self.step(Event::CompanionEnded(index, lost));
         }
     }
 
     /// What the first start did, for the next one. If no process can be made now, the pause was too short: it is an end like another.
-    fn start_again(&mut self, lives: &Lives<'_>, inherited: Inherited, workdir: Option<&Path>) {
-        match super::start(lives, inherited, self.since, workdir, self.state.attempt) {
+    fn start_again(&mut self, lives: &Lives<'_>, inherited: Inherited) {
+        match super::start(lives, inherited, self.since, self.luggage.workdir(), self.state.attempt) {
             Ok((main, listener)) => {
                 (self.workload, self.listener) = (Workload::of(main), Some(listener));
                 self.hushed_until = self.now + AT_FIRST;
@@ -395,11 +410,9 @@ impl Supervisor {
 
     /// Says who keeps a GPU from the next job; whoever was named is not named again.
     fn name_holders(&mut self, among: &[c_int]) {
-        let mut found = holders::holders(&Root::real(), among);
-        found.retain(|holder| !self.holders.contains(holder));
+        let found = holders::new_holders(&Root::real(), among, &mut self.holders);
         if !found.is_empty() {
             self.voice().write(Level::Warn, &tell::holding(&found));
-            self.holders.extend(found);
         }
     }
 

@@ -259,15 +259,11 @@ pub fn detach_stdio() {
     let _ = nix::unistd::dup2_stdout(std::io::stderr());
 }
 
-/// Closes every descriptor above stderr but these, so that PID 1 pins nothing that the caller had open.
-pub fn close_all_but(keep: &mut [RawFd]) {
-    keep.sort_unstable();
-    let mut from = 3;
-    for &fd in keep.iter().filter(|fd| **fd >= 3) {
-        close_range(from, fd - 1);
-        from = fd + 1;
-    }
-    close_range(from, c_int::MAX);
+/// Closes every descriptor above stderr but this one.
+pub fn close_all_but(keep: Option<RawFd>) {
+    let keep = keep.filter(|fd| *fd > 2).unwrap_or(2);
+    close_range(3, keep - 1);
+    close_range(keep + 1, c_int::MAX);
 }
 
 fn close_range(first: RawFd, last: RawFd) {

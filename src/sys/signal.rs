@@ -3,9 +3,10 @@
 use libc::{SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigtimedwait, SYS_signalfd4};
 use nix::errno::Errno;
 use nix::sys::time::TimeSpec;
+use std::cell::OnceCell;
 use std::ffi::{c_int, c_long};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 /// Every signal there can be.
@@ -170,26 +171,24 @@ pub struct Arrived {
 pub const AT_ONCE: usize = 4;
 
 /// Receives blocked signals. Changes no disposition, so there is nothing to undo for the workload.
-#[derive(Debug)]
-pub struct Receiver(OwnedFd);
+#[derive(Debug, Default)]
+pub struct Receiver(OnceCell<OwnedFd>);
 
 impl Receiver {
-    /// Opens a signalfd(2) for every signal.
-    ///
-    /// # Errors
-    /// ENFILE, EMFILE, ENOMEM.
-    pub fn new() -> nix::Result<Self> {
-        let (every, flags) = (EVERY, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
-        // SAFETY: the set is 8 bytes, as the argument after it says.
-        let fd = unsafe { libc::syscall(SYS_signalfd4, -1, &raw const every, 8, flags) };
-        Errno::result(fd).map(|fd| Receiver(owned(fd as RawFd)))
+    /// The descriptor to poll, a signalfd(2) for every signal, opened when somebody asks for it; none while none can be had.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        if self.0.get().is_none() {
+            let _ = self.0.set(signalfd().ok()?);
+        }
+        self.0.get().map(AsFd::as_fd)
     }
 
     /// The signals that are waiting, or some of them.
     pub fn take(&self) -> [Option<Arrived>; AT_ONCE] {
         let mut room = [MaybeUninit::<libc::signalfd_siginfo>::uninit(); AT_ONCE];
+        let fd = self.fd().map_or(-1, |fd| fd.as_raw_fd());
         // SAFETY: the room is as long as it is said to be.
-        let got = unsafe { libc::read(self.0.as_raw_fd(), room.as_mut_ptr().cast(), size_of_val(&room)) };
+        let got = unsafe { libc::read(fd, room.as_mut_ptr().cast(), size_of_val(&room)) };
         let count = usize::try_from(got).unwrap_or(0) / size_of::<libc::signalfd_siginfo>();
         let mut taken = [None; AT_ONCE];
         for (place, info) in taken.iter_mut().zip(room).take(count) {
@@ -219,11 +218,12 @@ impl Receiver {
         let (pid, uid) = sender(number, &info);
         Some(Arrived { number, pid, uid, kernel: info.si_code == libc::SI_KERNEL })
     }
+}
 
-    /// The descriptor to poll.
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        std::os::fd::AsFd::as_fd(&self.0)
-    }
+fn signalfd() -> nix::Result<OwnedFd> {
+    let (every, flags) = (EVERY, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
+    // SAFETY: the set is 8 bytes, as the argument after it says.
+    Errno::result(unsafe { libc::syscall(SYS_signalfd4, -1, &raw const every, 8, flags) }).map(|fd| owned(fd as RawFd))
 }
 
 /// The pid and user in what the kernel tells of a signal; other signals than these (a timer, a device) have something else there.

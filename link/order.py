@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes link/start.ld: which functions a start and PID 1's life call, in the order of their first call, and which constants they read,
-so that the linker puts them side by side (pid1.ld says why).
+so that the linker puts them side by side (pid1.ld says why). What PID 1 needs before it has a child comes first, in few pages.
 
     link/order.py            after larger changes of what a start does; x86_64, as root, some minutes for two builds
 
@@ -21,7 +21,7 @@ from steps import disassembled, steps
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TARGET = "x86_64-unknown-linux-musl"
 OUT = os.path.join(ROOT, "link", "start.ld")
-# Words, and signals that PID 1 gets once the workload runs. What the first ones call comes first.
+# Words, and signals that PID 1 gets once the workload runs; with none it is a short command. What the first ones call comes first.
 SCENES = [
     (["init", "--", "/bin/true"], []),
     (["--", "/bin/true"], []),
@@ -33,6 +33,8 @@ SCENES = [
 COMMANDS = ["sh", "bash", "server", "python", "python3", "torchrun"]
 # One name may stand for many functions (a generic's instances differ in a hash): all of them, if that is not much more.
 MORE = 2
+# What is called in the first of them lies in front of what is only called in a later one.
+PHASES = ["PID 1 before it has a child", "around a short command", "around a long one", "a start"]
 # Bytes; of what is larger only a part is read.
 LARGEST = 16 << 10
 # What the C library calls before main, and what has no section of its own.
@@ -103,13 +105,22 @@ def patterns(called, size):
     return list(chosen)
 
 
-def section(name, wanted, read, fixed=""):
+def lines(wanted, read):
     # A `$` may mean something else in a linker script. The compiler takes some for unlikely; the C library gives some another name,
     # of which this one is an alias. Tables of a function's jumps lie beside it.
     wanted = [pattern.replace("$", "?") for pattern in wanted]
-    lines = "".join(f"    *(.text.{name} .text.unlikely.{name} .text.__{name} .rodata.{name})\n" for name in wanted)
-    lines += "".join(f"    *({name})\n" for name in read)
-    return f"  {name} :\n  {{\n{fixed}{lines}  }}\n"
+    code = "".join(f"    *(.text.{name} .text.unlikely.{name} .text.__{name} .rodata.{name})\n" for name in wanted)
+    # First what is little and all read: it shares the window of what lies before it.
+    return "".join(f"    *({name})\n" for name in read) + code
+
+
+def section(name, lines):
+    return f"  {name} :\n  {{\n{lines}  }}\n"
+
+
+def first_of(phases):
+    """Of each phase's names those that no earlier one has."""
+    return [[name for name in phase if not any(name in other for other in phases[:at])] for at, phase in enumerate(phases)]
 
 
 def main():
@@ -120,24 +131,25 @@ def main():
         binary = build("-C", f"link-arg=-Wl,-Map={chart.name}")
         code, read = functions(binary), constants(chart.name)
     instructions = disassembled(binary)
-    called, used = ({}, {}), ({}, {})
+    called, used = [{} for _ in PHASES], [{} for _ in PHASES]
     directory = tempfile.mkdtemp()
     for name in COMMANDS:
         os.symlink("/bin/true", os.path.join(directory, name))
     for words, signals in SCENES + [(["--", os.path.join(directory, name)], []) for name in COMMANDS]:
         # In a process of its own, because a process can have the children of one namespace only.
         with multiprocessing.Pool(1) as pool:
-            both = pool.apply(steps, (binary, instructions, words, signals))
-        for who, seen in enumerate(both):
-            called[who].update(dict.fromkeys(met(seen, code)))
-            used[who].update(dict.fromkeys(met(seen, read)))
+            phases = pool.apply(steps, (binary, instructions, words, signals))
+        for phase, seen in zip((0, 2 if signals else 1, 3), phases):
+            called[phase].update(dict.fromkeys(met(seen, code)))
+            used[phase].update(dict.fromkeys(met(seen, read)))
     shutil.rmtree(directory)
-    others = [[name for name in kind[1] if name not in kind[0]] for kind in (called, used)]
     size = {name: size for _, size, name in code}
+    new, own = first_of(called), first_of(used)
+    parts = [lines(patterns(names, size), constants) for names, constants in zip(new, own)]
     with open(OUT, "w") as file:
-        file.write(HEAD + section(".text.first", patterns(called[0], size), used[0], BEGIN))
-        file.write(section(".text.start", patterns(others[0], size), others[1]) + "}\nINSERT BEFORE .text;\n")
-    print(f"PID 1 calls {sum(map(size.get, called[0])) >> 10} KiB, a start {sum(map(size.get, others[0])) >> 10} KiB")
+        file.write(HEAD + section(".text.first", BEGIN + "".join(parts[:3])) + section(".text.start", parts[3]))
+        file.write("}\nINSERT BEFORE .text;\n")
+    print(", ".join(f"{phase}: {sum(map(size.get, names)) >> 10} KiB" for phase, names in zip(PHASES, new)))
     build()
 
 

@@ -18,7 +18,7 @@ LIBC.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_
 LIBC.ptrace.restype = ctypes.c_long
 # <sys/ptrace.h>
 TRACE_ME, SINGLE_STEP, GET_REGISTERS, DETACH, SET_OPTIONS = 0, 9, 12, 17, 0x4200
-EVENT_EXEC = 4
+EVENT_FORK, EVENT_EXEC = 1, 4
 # <sched.h>, <sys/mount.h>
 NEW_PID, NEW_MOUNTS, PRIVATE = 0x20000000, 0x20000, 0x44000
 FOLLOW_FORK_AND_EXEC = 1 << 1 | 1 << 2 | 1 << 3 | 1 << EVENT_EXEC | 1 << 20
@@ -83,7 +83,8 @@ def traced(binary, words, environment):
 
 
 def steps(binary, code, words, signals):
-    """Addresses of what runs or is used, in the order of their first time: in PID 1, in its children up to their exec."""
+    """Addresses of what runs or is used, in the order of their first time: in PID 1 before it has a child, in PID 1, in its children up
+    to their exec."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TRAINIT")}
     environment |= {"TRAINIT_CHECKS": CHECKS_OFF, "TRAINIT_LOG_LEVEL": "error"}
     # Before the namespace is there: with one for its children, a process can have no more threads.
@@ -94,15 +95,17 @@ def steps(binary, code, words, signals):
         timer.start()
     first = traced(binary, words, environment)
     begun.append(first)
-    seen, registers = ({}, {}), Registers()
+    before, seen, registers = {}, ({}, {}), Registers()
     LIBC.ptrace(SINGLE_STEP, first, 0, 0)
     while True:
         pid, status = os.waitpid(-1, 0x40000000)  # __WALL
         if not os.WIFSTOPPED(status):
             if pid == first:
-                return seen
+                return before, *seen
             continue
         number = os.WSTOPSIG(status)
+        if status >> 16 == EVENT_FORK and not before:
+            before = dict(seen[0])
         if status >> 16 == EVENT_EXEC:
             LIBC.ptrace(DETACH, pid, 0, 0)
             continue

@@ -1,6 +1,7 @@
 //! The state file: what PID 1 writes about itself, and how others find and read it. Knows nobody but `handover`.
 
 use crate::handover::{Kind, Phase, Saved, Service};
+use crate::sys::credentials::own_uid;
 use crate::sys::proc;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::stat::{Mode, umask};
@@ -156,7 +157,7 @@ pub fn remove(directory: &Path) {
     let is_usual = bases.iter().any(|base| directory.parent().and_then(Path::parent) == Some(base));
     let Some(name) = directory.file_name().filter(|_| !is_usual) else { return };
     for base in bases {
-        let link = base.join(home_name()).join(name);
+        let link = base.join(home_name(own_uid())).join(name);
         if std::fs::read_link(&link).is_ok_and(|leads| leads == directory) {
             let _ = std::fs::remove_file(link);
         }
@@ -181,10 +182,11 @@ pub fn bases(runtime: Option<&Path>) -> Vec<PathBuf> {
 /// made. Whoever needs it makes it (`settle`): most short commands end before anybody does.
 pub fn place(runtime: Option<&Path>, supervisor: Identity) -> Option<PathBuf> {
     let name = instance_name(supervisor)?;
-    let home = home_name();
+    let uid = own_uid();
+    let home = home_name(uid);
     let homes = bases(runtime).into_iter().map(|base| (base.join(&home), base));
     let usable = |(home, base): &(PathBuf, PathBuf)| match std::fs::symlink_metadata(home) {
-        Ok(found) => is_ours(&found),
+        Ok(found) => is_of(uid, &found),
         Err(_) => nix::unistd::access(base, AccessFlags::W_OK | AccessFlags::X_OK).is_ok(),
     };
     homes.into_iter().find(usable).map(|(home, _)| home.join(name))
@@ -211,11 +213,11 @@ fn whatever_the_mask_is<T>(make: impl FnOnce() -> T) -> T {
 }
 
 fn make_named(configured: Option<&Path>, runtime: Option<&Path>, name: &str) -> Option<PathBuf> {
-    let make_below = |base: &PathBuf| own_directory(&own_directory(&base.join(home_name()))?.join(name));
+    let make_below = |base: &PathBuf| own_directory(&own_directory(&base.join(home_name(own_uid())))?.join(name));
     let Some(base) = configured else { return bases(runtime).iter().find_map(make_below) };
     let made = make_below(&base.to_path_buf())?;
     bases(runtime).iter().find_map(|base| {
-        let link = own_directory(&base.join(home_name()))?.join(name);
+        let link = own_directory(&base.join(home_name(own_uid())))?.join(name);
         std::os::unix::fs::symlink(&made, link).ok()
     });
     Some(made)
@@ -244,7 +246,7 @@ pub fn private(directory: Option<&Path>, name: &str) -> io::Result<PathBuf> {
     let make = |path: PathBuf| {
         std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&path)?;
         let found = std::fs::symlink_metadata(&path)?;
-        let ours = found.is_dir() && found.uid() == nix::unistd::geteuid().as_raw() && found.mode() & 0o077 == 0;
+        let ours = found.is_dir() && found.uid() == own_uid() && found.mode() & 0o077 == 0;
         if ours { Ok(path) } else { Err(io::Error::other("it is there, and not ours alone")) }
     };
     let kept = directory.map(|directory| make(directory.join(REQUESTS).join(name)));
@@ -260,8 +262,8 @@ fn instance_name(supervisor: Identity) -> Option<String> {
     Some([namespace, supervisor.pid.to_string(), supervisor.start.to_string()].join("-"))
 }
 
-fn home_name() -> String {
-    ["trainit-", &nix::unistd::geteuid().as_raw().to_string()].concat()
+fn home_name(uid: u32) -> String {
+    ["trainit-", &uid.to_string()].concat()
 }
 
 /// A directory that is ours: made now, or found as a real directory of our own that nobody else may write.
@@ -274,11 +276,12 @@ fn own_directory(path: &Path) -> Option<PathBuf> {
 }
 
 fn own_directory_there(path: &Path) -> Option<PathBuf> {
-    is_ours(&std::fs::symlink_metadata(path).ok()?).then(|| path.to_path_buf())
+    is_of(own_uid(), &std::fs::symlink_metadata(path).ok()?).then(|| path.to_path_buf())
 }
 
-fn is_ours(found: &Metadata) -> bool {
-    found.is_dir() && found.uid() == nix::unistd::geteuid().as_raw() && found.mode() & 0o022 == 0
+/// Whether it is a directory that nobody but this user may write.
+fn is_of(uid: u32, found: &Metadata) -> bool {
+    found.is_dir() && found.uid() == uid && found.mode() & 0o022 == 0
 }
 
 /// Takes a state directory for as long as the lock is kept. Unlike a pid it tells life from death in every pid namespace.
@@ -289,10 +292,12 @@ pub fn lock(directory: &Path) -> Option<Flock<File>> {
 /// What earlier starts of the same user left behind because they were killed with all they had, newest last. It is told once: the
 /// directories are taken away, but for the caller's own.
 pub fn breadcrumbs(bases: &[PathBuf], own: Option<&Path>) -> Vec<Record> {
-    let home = home_name();
+    let uid = own_uid();
+    let home = home_name(uid);
     let homes = bases.iter().map(|base| base.join(&home));
     let homes = homes.filter(|home| {
-        std::fs::symlink_metadata(home).is_ok_and(|found| is_ours(&found) && !is_known_to_be_empty(&found, home, own))
+        std::fs::symlink_metadata(home)
+            .is_ok_and(|found| is_of(uid, &found) && !is_known_to_be_empty(&found, home, own))
     });
     let own = own.and_then(Path::file_name);
     let others = homes.flat_map(|home| entries(&home, "")).filter(|directory| directory.file_name() != own);
@@ -442,7 +447,7 @@ mod tests {
     #[test]
     fn a_directory_that_others_may_write_is_not_used() {
         let base = tempfile::tempdir().unwrap();
-        let home = base.path().join(home_name());
+        let home = base.path().join(home_name(own_uid()));
         std::fs::create_dir(&home).unwrap();
         std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o777)).unwrap();
         assert_eq!(make(Some(base.path()), None, Identity { pid: 1, start: 1 }), None);

@@ -55,12 +55,13 @@ fn exists(file: &Path, from: Option<&str>) -> Result<()> {
 fn automatic(request: &Request<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<Selection>> {
     let file = request.code.join(NAME);
     let missing = matches!(std::fs::metadata(&file), Err(error) if error.kind() == io::ErrorKind::NotFound);
-    if !is_code_directory(request) {
-        return Ok(None);
-    }
     let is_python = || request.by_mode || starts::look(request.command, interpreter::lookup(request)) != Starts::Other;
     if missing {
-        manifest::hint(&request.code).filter(|_| is_python()).iter().for_each(|line| tell(line));
+        let hint = manifest::hint(&request.code).filter(|_| is_code_directory(request) && is_python());
+        hint.iter().for_each(|line| tell(line));
+        return Ok(None);
+    }
+    if !is_code_directory(request) {
         return Ok(None);
     }
     if !is_python() {

@@ -85,7 +85,7 @@ impl Story {
         let identity = scene.identity(&inherited);
         identity.iter().for_each(|identity| plan.know_user(identity.uid));
         let run_dir = self.announce(&scene, &plan, &grace, &inherited, identity.as_ref().ok())?;
-        self.console = Console::new(&scene.settings, scene.ground());
+        self.console.settle(&scene.settings, scene.ground());
         self.introduce(&plan, &warnings);
         self.tell_last_words(&scene, run_dir.as_deref());
         self.tell_grace(&scene, plan.kind, &grace);
@@ -159,7 +159,7 @@ impl Story {
         let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         let sources = Sources { root: &Root::real(), environment: inherited, options: &options, workdir: &here };
         let settings = config::glance(&sources, error);
-        self.console = Console::new(&settings, Rc::new(Ground::of(&Root::real(), inherited)));
+        self.console.settle(&settings, Rc::new(Ground::of(&Root::real(), inherited)));
         let hold = hold::hold(&settings, inherited, None).filter(|_| error.exit != Exit::Usage);
         let run_dir = hold.as_ref().and_then(|_| self.run_dir(&settings, inherited, None, true));
         let policy = policy::of_failure(&settings, hold, run_dir.as_ref().map(|(run_dir, _)| run_dir.as_path()));

@@ -49,8 +49,15 @@ impl Console {
 
     /// As the configuration wants it; the place decides how remedies are worded.
     pub fn new(settings: &Settings, ground: Rc<Ground>) -> Self {
-        let (format, level) = (settings.log_format.value, settings.log_level.value);
-        Console { format, level, ground: Some(ground), ..Self::early() }
+        let mut console = Self::early();
+        console.settle(settings, ground);
+        console
+    }
+
+    /// The configuration is known now.
+    pub fn settle(&mut self, settings: &Settings, ground: Rc<Ground>) {
+        (self.format, self.level) = (settings.log_format.value, settings.log_level.value);
+        self.ground = Some(ground);
     }
 
     /// Kept in memory, without colours, for tests that read what a person would.

@@ -69,3 +69,38 @@ impl Sources<'_> {
 fn whole_milliseconds(limit: Clock) -> PollTimeout {
     PollTimeout::try_from(limit + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::{aside, process, signal};
+    use nix::sys::resource::{Resource, setrlimit};
+    use std::os::fd::AsFd;
+
+    /// What a sleep beside a door brings after a signal, and after none, to a process that may open so many descriptors more.
+    fn beside_a_door(files: u64) -> Vec<u8> {
+        let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
+        let (door, _writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
+        let aside = aside::fork_aside(|| {
+            signal::set_mask(signal::EVERY);
+            let _ = setrlimit(Resource::RLIMIT_NOFILE, files, files);
+            let (signals, errands) = (Receiver::default(), Errands::default());
+            let sources = Sources { signals: &signals, door: Some(door.as_fd()), requests: None, errands: &errands };
+            let _ = signal::send(process::own_pid(), libc::SIGUSR1);
+            let sleep = || sources.sleep(Some(Duration::from_millis(1))).signals;
+            let number = |[first, ..]: [Option<Arrived>; AT_ONCE]| first.map_or(0, |arrived| arrived.number as u8);
+            let _ = nix::unistd::write(&write, &[number(sleep()), number(sleep()), 1]);
+            0
+        });
+        drop((aside.unwrap(), write));
+        let mut told = [0; 4];
+        let count = nix::unistd::read(&read, &mut told).unwrap();
+        told[..count].to_vec()
+    }
+
+    #[test]
+    fn signals_are_received_beside_a_descriptor_and_without_any_to_poll() {
+        assert_eq!(beside_a_door(4096), [libc::SIGUSR1 as u8, 0, 1]);
+        assert_eq!(beside_a_door(0), [libc::SIGUSR1 as u8, 0, 1]);
+    }
+}

@@ -297,4 +297,26 @@ mod tests {
             assert_eq!(parse(text), None, "{text}");
         }
     }
+
+    #[test]
+    fn signals_are_received_one_by_one_or_several_at_once_with_their_sender() {
+        let before = set_mask(EVERY);
+        let receiver = Receiver::default();
+        // SAFETY: pthread_kill(3) takes no pointers; this thread has blocked what it gets.
+        let get = |number| assert_eq!(unsafe { libc::pthread_kill(libc::pthread_self(), number) }, 0);
+        get(libc::SIGUSR1);
+        let (pid, uid) = (std::process::id(), nix::unistd::geteuid().as_raw());
+        let expected = Arrived { number: libc::SIGUSR1, pid, uid, kernel: false };
+        assert_eq!(receiver.wait(Some(Duration::ZERO)), Some(expected));
+        (RTMIN..RTMIN + 5).for_each(get);
+        get(libc::SIGUSR1);
+        assert_eq!(receiver.take().map(|arrived| arrived.map(|arrived| arrived.number)), [10, 34, 35, 36].map(Some));
+        assert_eq!(receiver.wait(None).map(|arrived| arrived.number), Some(37));
+        assert_eq!(
+            receiver.take().map(|arrived| arrived.map(|arrived| (arrived.number, arrived.pid))),
+            [Some((38, pid)), None, None, None]
+        );
+        assert_eq!((receiver.take(), receiver.wait(Some(Duration::from_millis(1)))), ([None; AT_ONCE], None));
+        set_mask(before);
+    }
 }

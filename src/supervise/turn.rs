@@ -44,8 +44,8 @@ pub struct Supervisor {
     listener: Option<Listener>,
     workload: Workload,
     since: Instant,
-    /// The time since then, when PID 1 last had to know it: a turn takes none that matters, and asking is a system call (kernels
-    /// of today have no vDSO in which musl 1.2.5 finds anything).
+    /// The time since then, when PID 1 last had to know it: a turn takes none that matters, and asking is a system call in the
+    /// static binary (strace shows it).
     now: Clock,
     luggage: Luggage,
     errands: Errands,

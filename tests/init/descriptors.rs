@@ -1,10 +1,11 @@
 //! Descriptors and directories: the workload gets what the caller had open, PID 1 keeps nothing of it.
 
-use crate::support::look::{descriptors, until_true};
+use crate::support::look::{descriptors, has_pipe, until_true};
 use crate::support::{Launch, Place, Role, Running, TRAINIT, can_unshare, ways};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -13,12 +14,12 @@ fn pipe() -> (File, OwnedFd) {
     (File::from(reader), writer)
 }
 
-/// Waits until the workload runs and PID 1 has closed what belonged to the start.
+/// Waits until the workload runs and PID 1 has closed what belonged to the start: that, then what its caller had, then its directory.
 fn settled(running: &Running) {
     assert_eq!(running.line(), "up");
     until_true("the handover is closed", || {
-        let pipes = descriptors(running.pid).into_iter().filter(|(fd, what)| *fd > 2 && what.starts_with("pipe:"));
-        pipes.count() == 0
+        let here = std::fs::read_link(format!("/proc/{}/cwd", running.pid));
+        !has_pipe(running.pid) && here.is_ok_and(|here| here == Path::new("/"))
     });
 }
 

@@ -1,7 +1,7 @@
 //! Storms: thousands of signals and of ended children, and a workload that forks without end. PID 1 lives, keeps its size and its
 //! descriptors, and leaves no zombie.
 
-use crate::support::look::{children, descriptors, field, kilobytes, state, until_true};
+use crate::support::look::{children, descriptors, field, has_pipe, kilobytes, state, until_true};
 use crate::support::{Launch, Place, Role, Running, TRAINIT, can_unshare, has, skip};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -168,7 +168,7 @@ fn ten_thousand_orphans_in_a_stream() {
         assert_eq!(running.line(), "up");
         match role {
             Role::Run => until_true("its state is written, and requests are listened to", || is_settled(&running)),
-            _ => until_true("it has heard of its child's exec", || !has_door(&running)),
+            _ => until_true("it has heard of its child's exec", || !has_pipe(running.pid)),
         }
         let before = (size(&running), own_memory(&running));
         assert_eq!(running.line(), "done");
@@ -177,11 +177,6 @@ fn ten_thousand_orphans_in_a_stream() {
         running.signal(libc::SIGTERM);
         assert_eq!(running.code(), 143, "{role:?} {place:?}");
     }
-}
-
-/// Whether its child may still tell it something.
-fn has_door(running: &Running) -> bool {
-    descriptors(running.pid).iter().any(|(fd, what)| *fd > 2 && what.starts_with("pipe:"))
 }
 
 /// Whether so many processes may be made here.

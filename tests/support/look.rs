@@ -79,6 +79,11 @@ pub fn descriptors(pid: c_int) -> Vec<(c_int, String)> {
     open
 }
 
+/// Whether a process has a pipe open beside standard input, output and error: of PID 1 it is the handover, unless a caller's is left.
+pub fn has_pipe(pid: c_int) -> bool {
+    descriptors(pid).iter().any(|(fd, what)| *fd > 2 && what.starts_with("pipe:"))
+}
+
 /// Every process whose command line holds this word.
 pub fn with_word(word: &str) -> Vec<c_int> {
     let pids =

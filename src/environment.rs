@@ -3,6 +3,7 @@
 
 use crate::sys::process;
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::rc::Rc;
@@ -104,6 +105,40 @@ impl Environment {
         if self.get(&name).is_none() {
             self.set(name, value);
         }
+    }
+
+    /// Sets many variables; one that is not forced yields to one that is there. It takes no longer than to sort them, since what a file
+    /// of a mount asks for may be many.
+    pub fn set_many<'a>(&mut self, variables: impl IntoIterator<Item = (&'a str, &'a OsStr, bool)>) {
+        let wanted: Vec<_> = variables.into_iter().collect();
+        if wanted.is_empty() {
+            return;
+        }
+        let variables = self.own();
+        let mut places: BTreeMap<OsString, usize> =
+            variables.iter().enumerate().map(|(at, variable)| (variable.name().to_owned(), at)).collect();
+        for (name, value, force) in wanted {
+            let Some(variable) = Variable::new(OsStr::new(name), value) else { continue };
+            match places.get(OsStr::new(name)).and_then(|at| variables.get_mut(*at)) {
+                Some(old) if force || old.value().is_empty() => *old = variable,
+                Some(_) => {}
+                None => {
+                    places.insert(name.into(), variables.len());
+                    variables.push(variable);
+                }
+            }
+        }
+    }
+
+    /// What is new or has another value than `before`, in order.
+    pub fn changed_since<'a>(&'a self, before: &'a Environment) -> impl Iterator<Item = (&'a OsStr, &'a OsStr)> {
+        let known: BTreeMap<&OsStr, &OsStr> = before.iter().collect();
+        self.iter().filter(move |(name, value)| known.get(name) != Some(value))
+    }
+
+    /// The names that are set to something.
+    pub fn names(&self) -> BTreeSet<&OsStr> {
+        self.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name).collect()
     }
 
     /// The list, not shared with another one any more, with room for what is going to be set.

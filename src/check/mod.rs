@@ -18,6 +18,7 @@ mod owner;
 mod provenance;
 mod rules;
 mod run;
+mod settle;
 mod site;
 mod space;
 mod speed;
@@ -36,6 +37,7 @@ pub use obstacle::{Obstacle, obstacle_of};
 pub use provenance::{Provenance, provenance};
 pub use rules::{validate, validate_only};
 pub use run::{Running, Told, run, start};
+pub use settle::{Settled, settle};
 pub use table::checks;
 
 use crate::config::{EnvValue, Loaded, Settings, Severity, secret};
@@ -43,7 +45,7 @@ use crate::engine::{self, Ground, Place, Started};
 use crate::environment::Environment;
 use crate::error::Result;
 use crate::exit::Family;
-use crate::identity::{self, Assumed, Identity, Surroundings};
+use crate::identity::{Assumed, Entered, Surroundings};
 use crate::sys::Root;
 use crate::sys::mountinfo::Mounts;
 use std::cell::OnceCell;
@@ -103,33 +105,14 @@ impl Scene {
         engine::started(&self.root, &self.environment, ground.mounts(), ground.place(), &self.command)
     }
 
-    /// Who the workload will be. `inherited` is what trainit was started with.
-    ///
-    /// # Errors
-    /// What `identity::decide` says (78, 115).
-    pub fn identity(&self, inherited: &Environment) -> Result<Identity> {
-        identity::decide(&identity::Ask {
-            settings: &self.settings,
-            environment: inherited,
-            root: &self.root,
-            caller: identity::Caller::own(),
-            container: &|| self.place().is_container(),
-            owner: &|| site::owner(&self.code, &self.ground()),
-        })
-    }
-
-    /// Becomes the workload's user, for all that follows in this process. A mode's variables are `mode_env`.
-    ///
-    /// # Errors
-    /// The kernel does not let this process become it (115).
-    pub fn become_user(&mut self, identity: Identity, mode_env: &BTreeMap<String, EnvValue>) -> Result<()> {
+    /// Gives the workload's user, who this process has become, what it needs in its environment. A mode's variables are `mode_env`.
+    pub fn at_home(&mut self, entered: Entered, mode_env: &BTreeMap<String, EnvValue>) {
         let surroundings = Surroundings { root: &self.root, environment: &self.environment, mounts: &self.mounts };
-        let assumed = identity.assume(&surroundings)?;
+        let assumed = entered.at_home(&surroundings);
         let configured = [mode_env, &self.settings.env.value];
         let configured = |name: &str| Some(configured.iter().find_map(|env| env.get(name))?.value.clone().into());
         assumed.add_to(&mut self.environment, &configured);
         self.user = Some(Rc::new(assumed));
-        Ok(())
     }
 
     /// Adds the variables that stand in files, a mode's first.

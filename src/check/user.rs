@@ -84,7 +84,10 @@ pub fn plan<'a>(scene: &Scene, _: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a
             .filter(|_| !root && assumed.identity.switch.is_none() && scene.settings.user.origin == Origin::Default),
         named: ["USER", "LOGNAME"].iter().any(|name| scene.environment.get(name).is_some()),
         // Asked here: a probe has other streams.
-        closed: if root || !assumed.identity.container { Vec::new() } else { closed_streams(assumed.identity.uid) },
+        closed: match root || !assumed.identity.container || !assumed.streams {
+            true => Vec::new(),
+            false => closed_streams(assumed.identity.uid),
+        },
         root: scene.root.clone(),
         groups: credentials::own_groups(),
     };

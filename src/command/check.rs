@@ -40,8 +40,6 @@ pub(super) fn stage(asked: &Asked) -> Result<(Scene, Vec<String>, Console)> {
     let mut scene = scene(asked)?;
     check::validate(&scene.settings)?;
     let console = Console::new(&scene.settings, scene.ground());
-    let identity = scene.identity(&asked.environment)?;
-    scene.become_user(identity, &BTreeMap::new())?;
     scene.add_secrets(&BTreeMap::new())?;
     let compat = check::forward_compat(&mut scene);
     let notes = scene.user.iter().flat_map(|user| &user.notes).cloned().chain(compat).collect();
@@ -73,10 +71,12 @@ pub fn family(name: &str) -> Vec<String> {
     ids.filter(|id| id.split_once('.').is_some_and(|(family, _)| family == name)).collect()
 }
 
-/// What the checks, and other sub-commands, look at. Nothing is entered here: the checks say what is wrong with the working
+/// What the checks, and other sub-commands, look at, as the workload's user. No directory is entered here: the checks say what is wrong with the working
 /// directory, in a process that may hang.
 pub(super) fn scene(asked: &Asked) -> Result<Scene> {
-    let loaded = asked.load()?;
+    let (loaded, entered) = asked.load()?;
     let command = loaded.settings.command.iter().map(Into::into).collect();
-    Ok(Scene::of(loaded, asked.environment.clone(), command))
+    let mut scene = Scene::of(loaded, asked.environment.clone(), command);
+    scene.at_home(entered, &BTreeMap::new());
+    Ok(scene)
 }

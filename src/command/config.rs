@@ -2,7 +2,8 @@
 //! can say. Data in, text out.
 
 use crate::config::{
-    Content, Loaded, Node, Origin, Row, find_key, parse_bytes, read_file, schema as words, shown, together,
+    Content, FROM_FILES, IMAGE_DIRECTORY, IMAGE_FILE, Loaded, Node, Origin, Row, find_key, parse_bytes, read_file,
+    schema as words, shown, together,
 };
 use crate::error::{Error, Result};
 use crate::show::{self, MASK, is_secret, masked_words};
@@ -54,8 +55,11 @@ fn origin(origin: &Origin) -> Json {
 }
 
 fn masked(mut row: Row) -> Row {
-    if let Some(node) = &mut row.value {
-        mask(&row.path, node);
+    let from_file = matches!(&row.origin, Origin::Environment(name) if FROM_FILES.contains(&name.as_str()));
+    match &mut row.value {
+        Some(node) if from_file => *node = Node::text(MASK, node.origin.clone()),
+        Some(node) => mask(&row.path, node),
+        None => {}
     }
     row
 }
@@ -83,6 +87,12 @@ fn mask_list(name: &str, items: &mut [Node]) {
         }),
         None => items.iter_mut().for_each(|item| mask(name, item)),
     }
+}
+
+/// Whether a file is the image's or the platform's, which root reads as itself.
+pub fn is_trusted(file: &Path) -> bool {
+    let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    path == Path::new(IMAGE_FILE) || path.parent() == Some(Path::new(IMAGE_DIRECTORY))
 }
 
 /// Checks one file alone: the line to show when all is well.

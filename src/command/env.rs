@@ -11,6 +11,7 @@ use crate::show;
 use crate::state::{Found, find};
 use crate::sys::Root;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -37,16 +38,13 @@ pub fn run(asked: &Asked, json: bool) -> Result<Answer> {
     Ok(Answer::well(text))
 }
 
-fn changed<'a>(before: &'a Environment, after: &'a Environment) -> impl Iterator<Item = (&'a OsStr, &'a OsStr)> {
-    after.iter().filter(|pair| !before.iter().any(|old| old == *pair))
-}
-
 fn gone<'a>(before: &'a Environment, after: &'a Environment) -> impl Iterator<Item = &'a OsStr> {
-    before.iter().map(|(name, _)| name).filter(|name| !after.iter().any(|(kept, _)| kept == *name))
+    let kept: BTreeSet<&OsStr> = after.iter().map(|(name, _)| name).collect();
+    before.iter().map(|(name, _)| name).filter(move |name| !kept.contains(name))
 }
 
 fn lines(before: &Environment, after: &Environment, hide: bool) -> String {
-    let set = changed(before, after).filter_map(|(name, value)| {
+    let set = after.changed_since(before).filter_map(|(name, value)| {
         let name = name.to_str().filter(|name| is_name(name))?;
         Some(match hide && show::is_secret(name) {
             true => format!("# {name} is a secret: it is not shown on a terminal\n"),
@@ -74,7 +72,7 @@ fn word(value: &OsStr) -> String {
 fn object(before: &Environment, after: &Environment) -> String {
     let text = |text: &OsStr| text.to_string_lossy().into_owned();
     let set: Map<String, Value> =
-        changed(before, after).map(|(name, value)| (text(name), text(value).into())).collect();
+        after.changed_since(before).map(|(name, value)| (text(name), text(value).into())).collect();
     let unset: Vec<String> = gone(before, after).map(text).collect();
     format!("{:#}", json!({"set": set, "unset": unset}))
 }

@@ -13,14 +13,16 @@ mod probe;
 mod rehearse;
 mod status;
 
+use crate::check::{Settled, settle};
 use crate::cli;
-use crate::config::{Loaded, Options, Sources, load};
+use crate::config::{Loaded, Options, Sources};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::identity::Entered;
 use crate::report;
 use crate::state::{self, Found};
-use crate::sys::{Args, Root};
+use crate::sys::{Args, Root, credentials};
 use clap::{Parser, Subcommand};
 use std::ffi::{OsString, c_int};
 use std::path::PathBuf;
@@ -60,7 +62,7 @@ struct Line {
 }
 
 /// The configuration that a sub-command looks at: the same layers as at a start.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 struct Layers {
     /// A configuration file more
     #[arg(long, value_name = "FILE")]
@@ -229,11 +231,20 @@ impl Asked {
         Asked { environment: Environment::inherited(), options }
     }
 
-    /// Reads the configuration.
-    fn load(&self) -> Result<Loaded> {
+    /// Reads the configuration, as the workload's user: this process is that user from here on.
+    fn load(&self) -> Result<(Loaded, Entered)> {
+        self.settled(|settled| Ok(settled.load()?))
+    }
+
+    /// Becomes the workload's user, and reads nothing that may come from a mount.
+    fn enter(&self) -> Result<()> {
+        self.settled(|settled| settled.enter().map(|_| ()))
+    }
+
+    fn settled<T>(&self, then: impl FnOnce(Settled<'_>) -> Result<T>) -> Result<T> {
         let workdir = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-        let root = Root::real();
-        load(&Sources { root: &root, environment: &self.environment, options: &self.options, workdir: &workdir })
+        let (root, environment, options) = (Root::real(), &self.environment, &self.options);
+        then(settle(&Sources { root: &root, environment, options, workdir: &workdir })?)
     }
 }
 
@@ -312,8 +323,13 @@ fn dispatch(command: Command) -> Result<Answer> {
 
 fn configuration(command: ConfigCommand) -> Result<Answer> {
     Ok(Answer::well(match command {
-        ConfigCommand::Show { json, layers } => config::show(&Asked::new(layers).load()?, json),
-        ConfigCommand::Check { file } => config::check(&file)?,
+        ConfigCommand::Show { json, layers } => config::show(&Asked::new(layers).load()?.0, json),
+        ConfigCommand::Check { file } => {
+            if credentials::own_uid() == 0 && !config::is_trusted(&file) {
+                Asked::new(Layers::default()).enter()?;
+            }
+            config::check(&file)?
+        }
         ConfigCommand::Schema => config::schema(),
         ConfigCommand::Template => config::template(),
     }))

@@ -33,7 +33,7 @@ const ONCE: [&str; 2] = ["restart.max=0", "on_failure=exit"];
 /// # Errors
 /// A configuration that cannot be (78), or a rehearsal that cannot be watched.
 pub fn run(mut asked: Asked, after: Duration, command: Vec<OsString>) -> Result<Answer> {
-    let loaded = asked.load()?;
+    let (loaded, _) = asked.load()?;
     let mut console =
         Console::new(&loaded.settings, std::rc::Rc::new(crate::engine::Ground::of(&Root::real(), &asked.environment)));
     let grace = Grace::known(&loaded.settings, &Root::real(), &asked.environment);

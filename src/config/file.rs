@@ -48,17 +48,19 @@ pub fn parse(bytes: &[u8], name: &Path, source: Source, problems: &mut Problems)
 /// # Errors
 /// What open(2), fstat(2) and read(2) say.
 pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    read_whole(path).map(|(bytes, _)| bytes)
+    read_whole(path).map(|found| found.bytes)
 }
 
-/// The same, and which file it is: its device and number.
-fn read_whole(path: &Path) -> io::Result<(Vec<u8>, Identity)> {
+/// The same, and which file it is.
+fn read_whole(path: &Path) -> io::Result<Found> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     let meta = file.metadata()?;
     if !meta.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
-    Ok((read_capped(&file)?, (meta.dev(), meta.ino())))
+    // Whoever reads a log need not be root. Another user reads only what is its own to read.
+    let open = !nix::unistd::geteuid().is_root() || meta.mode() & OTHERS_READ != 0;
+    Ok(Found { bytes: read_capped(&file)?, identity: (meta.dev(), meta.ino()), open })
 }
 
 fn read_capped(file: &File) -> io::Result<Vec<u8>> {
@@ -69,6 +71,20 @@ fn read_capped(file: &File) -> io::Result<Vec<u8>> {
 
 /// Which file it is, whatever it is called: its device and its number there.
 pub type Identity = (u64, u64);
+
+/// Read permission for everybody.
+const OTHERS_READ: u32 = 0o004;
+
+/// A file that was read.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Found {
+    /// What it holds.
+    pub bytes: Vec<u8>,
+    /// Which one it is.
+    pub identity: Identity,
+    /// What it holds may be repeated in messages: not only root's rights made it readable.
+    pub open: bool,
+}
 
 /// What a look at a file that need not exist came to, as plain data: the look may have to be taken in another process.
 #[derive(Debug, Serialize, Deserialize)]
@@ -88,8 +104,8 @@ pub enum Presence {
     Hidden(Failure),
     /// A file that cannot be read.
     Unreadable(Failure),
-    /// Its bytes.
-    Read(Vec<u8>, Identity),
+    /// What was read.
+    Read(Found),
 }
 
 /// An I/O error that can be handed on.
@@ -102,10 +118,28 @@ pub struct Failure {
 }
 
 impl From<io::Error> for Failure {
+    /// A missing permission is told with who had none.
     fn from(error: io::Error) -> Self {
         let text = error.to_string();
-        let reason = text.split(" (os error").next().unwrap_or(&text).to_owned();
-        Failure { reason, denied: error.kind() == io::ErrorKind::PermissionDenied }
+        let mut reason = text.split(" (os error").next().unwrap_or(&text).to_owned();
+        let denied = error.kind() == io::ErrorKind::PermissionDenied;
+        if denied {
+            reason.push_str(&format!(" for {}:{}", nix::unistd::geteuid(), nix::unistd::getegid()));
+        }
+        Failure { reason, denied }
+    }
+}
+
+impl Look {
+    /// A file that could not be looked at.
+    pub fn failed(reason: impl Into<String>) -> Self {
+        let failure = Failure { reason: reason.into(), denied: false };
+        Look { misnamed: false, found: Presence::Unreadable(failure) }
+    }
+
+    /// A file whose file system gave no answer in time.
+    pub fn silent() -> Self {
+        Look::failed("its file system does not answer")
     }
 }
 
@@ -117,7 +151,7 @@ pub fn look(path: &Path) -> Look {
         Err(error) if is_absent(&error) => Presence::Absent,
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Presence::Hidden(error.into()),
         _ => match read_whole(path) {
-            Ok((bytes, identity)) => Presence::Read(bytes, identity),
+            Ok(found) => Presence::Read(found),
             Err(error) => Presence::Unreadable(error.into()),
         },
     };

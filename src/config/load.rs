@@ -1,6 +1,6 @@
 //! The whole configuration: finds the layers, puts them together, and says everything that is wrong with them at once.
 
-use super::file::{self, Failure, IMAGE_DIRECTORY, IMAGE_FILE, Look, PROJECT_FILE, Presence};
+use super::file::{self, Failure, Found, IMAGE_DIRECTORY, IMAGE_FILE, Look, PROJECT_FILE, Presence};
 use super::problems::together;
 use super::{KEYS, Key, Layer, Node, Options, Origin, Problems, Settings, Source, Tree, Unknown, options, variables};
 use crate::environment::Environment;
@@ -76,83 +76,175 @@ impl Loaded {
     }
 }
 
-/// Reads all layers.
+/// A configuration that cannot be used.
+#[derive(Debug)]
+pub struct Failed {
+    /// Everything that is wrong with it.
+    pub error: Error,
+    /// What can be understood of it all the same: it says how the failure is to be told.
+    pub settings: Box<Settings>,
+}
+
+impl From<Box<Failed>> for Error {
+    fn from(failed: Box<Failed>) -> Self {
+        failed.error
+    }
+}
+
+/// Reads all layers, with the rights of this process.
 ///
 /// # Errors
 /// Everything that is wrong in any of them, as one error (78); a code directory whose file system does not answer (212).
 pub fn load(sources: &Sources<'_>) -> Result<Loaded> {
-    let mut found = Found::all_but_project(sources);
-    found.add_project(sources)?;
-    found.finish(sources.workdir)
+    let mut trusted = Trusted::read(sources);
+    if let Some(path) = trusted.named() {
+        let look = trusted.look(&path);
+        trusted.add_named(look);
+    }
+    Ok(trusted.finish()?)
 }
 
-/// What can be understood, whatever else is wrong: when a configuration fails, this says how that is to be told. What a file may
-/// not set is not taken from it, and who gave no answer is not asked again.
-pub fn glance(sources: &Sources<'_>, failed: &Error) -> Box<Settings> {
-    let mut found = Found::all_but_project(sources);
-    if failed.exit != SILENT {
-        let _ = found.add_project(sources);
-    }
-    let (mut tree, mut ignored) = (Tree::default(), Problems::default());
-    for mut layer in found.layers {
-        let trusted = layer.source != Source::Project;
-        layer.values.retain(|path, _| trusted || super::find_key(path).is_some_and(|key| key.project));
-        tree.add(layer, &mut ignored);
-    }
-    Settings::read(tree, &mut ignored)
-}
-
-/// How a start ends when the code directory's file system does not answer.
-const SILENT: Exit = Exit::Transient(Family::Code);
-
-/// What the sources hold.
-struct Found {
+/// The layers that may say who the workload is: the files in /etc, the file that was named, variables and options. They are read
+/// first, so that root has become the workload's user before it reads what comes with the code, or a file that holds a secret.
+#[derive(Debug)]
+pub struct Trusted<'a> {
+    sources: Sources<'a>,
     /// Lowest precedence first.
     layers: Vec<Layer>,
-    /// So many of them stand below the project's file.
-    named: usize,
+    /// So many of them come from files.
+    from_files: usize,
+    /// The named file, until it is read, and who named it.
+    named: Option<(PathBuf, Origin)>,
     files: Vec<PathBuf>,
     problems: Problems,
     mounts: Mounts,
 }
 
-impl Found {
-    fn all_but_project(sources: &Sources<'_>) -> Self {
-        let mut problems = Problems::of_one_layer();
-        let mut files = Vec::new();
-        let mut layers = Files { problems: &mut problems, read: &mut files }.all_but_project(sources);
-        let named = layers.len();
+impl<'a> Trusted<'a> {
+    /// Reads all of them but the named file.
+    pub fn read(sources: &Sources<'a>) -> Self {
+        let (mut problems, mut files) = (Problems::of_one_layer(), Vec::new());
+        let mut layers = Files { problems: &mut problems, read: &mut files }.of_image(sources.root);
+        let from_files = layers.len();
         layers.push(variables::read(sources.environment, &mut problems));
         layers.extend(options::read(sources.options, &mut problems));
-        let mounts = Mounts::of(sources.root);
-        Found { layers, named, files, problems, mounts }
+        let (named, mounts) = (named(sources), Mounts::of(sources.root));
+        Trusted { sources: *sources, layers, from_files, named, files, problems, mounts }
     }
 
-    /// Where the code directory is on another machine, which may be dead, another process looks.
-    fn add_project(&mut self, sources: &Sources<'_>) -> Result<()> {
-        let path = code_of(&self.layers, sources.workdir).join(PROJECT_FILE);
+    /// The named file, if it is still to be read.
+    pub fn named(&self) -> Option<PathBuf> {
+        self.named.as_ref().map(|(path, _)| path.clone())
+    }
+
+    /// Looks at a file with the rights of this process. Where it lies on another machine, which may be dead, another process looks.
+    pub fn look(&self, path: &Path) -> Look {
+        reach::look(&self.mounts, path, || file::look(path)).unwrap_or_else(|_| Look::silent())
+    }
+
+    /// Adds the named file as it was found.
+    pub fn add_named(&mut self, look: Look) {
+        let Some((path, origin)) = self.named.take() else { return };
+        let layer = Files { problems: &mut self.problems, read: &mut self.files }.named(&path, &origin, look);
+        self.add_file(layer);
+    }
+
+    fn add_file(&mut self, layer: Option<Layer>) {
+        self.from_files += usize::from(layer.is_some());
+        let at = self.from_files.saturating_sub(1);
+        layer.into_iter().for_each(|layer| self.layers.insert(at, layer));
+    }
+
+    /// What they mean together; what is wrong with them is left out.
+    pub fn settings(&self) -> Box<Settings> {
+        let (mut tree, mut ignored) = (Tree::default(), Problems::default());
+        self.layers.iter().for_each(|layer| tree.add(layer.clone(), &mut ignored));
+        Settings::read(tree, &mut ignored)
+    }
+
+    /// Whether all of them could be read and understood: else nobody can say whom they mean.
+    ///
+    /// # Errors
+    /// Everything that is wrong, as one error (78).
+    pub fn verify(&self, settings: &Settings) -> Result<()> {
+        let problems = self.problems.clone();
+        problems.settle(settings.unknown.value == Unknown::Error).map(|_| ()).map_err(together)
+    }
+
+    /// The code directory, as far as they say.
+    pub fn code(&self) -> PathBuf {
+        code_of(&self.layers, self.sources.workdir)
+    }
+
+    /// The mount table.
+    pub fn mounts(&self) -> &Mounts {
+        &self.mounts
+    }
+
+    /// What they were read from.
+    pub fn sources(&self) -> &Sources<'a> {
+        &self.sources
+    }
+
+    /// Adds what only the workload's user may read, with the rights of this process: the files that hold a secret, and the
+    /// project's.
+    ///
+    /// # Errors
+    /// Everything that is wrong in any layer, as one error (78); a code directory whose file system does not answer (212).
+    pub fn finish(mut self) -> Result<Loaded, Box<Failed>> {
+        if let Some(layer) = self.layers.iter_mut().find(|layer| layer.source == Source::Environment) {
+            variables::add_files(&self.sources, &self.mounts, layer, &mut self.problems);
+        }
+        match self.add_project() {
+            Ok(()) => self.merge(),
+            Err(error) => Err(Box::new(Failed { error, settings: self.settings() })),
+        }
+    }
+
+    fn add_project(&mut self) -> Result<()> {
+        let path = self.code().join(PROJECT_FILE);
         let look = reach::look(&self.mounts, &path, || file::look(&path)).map_err(|mount| {
             let (patience, place) = (show::seconds(mount.patience()), show::location(mount.kind(), mount.source()));
             Error::new(SILENT, format!("{} did not answer in {patience} ({place})", show::path(&path)))
                 .because("its server or daemon hangs, and so would the workload")
                 .hint("look at the mount on the host")
         })?;
-        let layer = Files { problems: &mut self.problems, read: &mut self.files }.project(&path, look);
-        self.layers.splice(self.named..self.named, layer);
+        let mut layer = Files { problems: &mut self.problems, read: &mut self.files }.project(&path, look);
+        // What it may not set was told when it was read, and says nothing about how that is to be told.
+        let may = |path: &str| super::find_key(path).is_some_and(|key| key.project);
+        layer.iter_mut().for_each(|layer| layer.values.retain(|path, _| may(path)));
+        self.add_file(layer);
         Ok(())
     }
 
-    fn finish(self, workdir: &Path) -> Result<Loaded> {
-        let Found { layers, files, problems, mounts, .. } = self;
+    fn merge(self) -> Result<Loaded, Box<Failed>> {
+        let Trusted { layers, files, problems, mounts, sources, .. } = self;
+        let workdir = sources.workdir;
         let mut all = Problems::default();
         all.absorb(problems);
         let (start, code) = (start_of(&layers, workdir), code_of(&layers, workdir));
         let mut tree = Tree::default();
         layers.into_iter().for_each(|layer| tree.add(layer, &mut all));
         let settings = Settings::read(tree, &mut all);
-        let warnings = all.settle(settings.unknown.value == Unknown::Error).map_err(together)?;
-        Ok(Loaded { settings, warnings, files, workdir: start, code, mounts })
+        match all.settle(settings.unknown.value == Unknown::Error) {
+            Ok(warnings) => Ok(Loaded { settings, warnings, files, workdir: start, code, mounts }),
+            Err(errors) => Err(Box::new(Failed { error: together(errors), settings })),
+        }
     }
+}
+
+/// How a start ends when the code directory's file system does not answer.
+const SILENT: Exit = Exit::Transient(Family::Code);
+
+/// The file that was named, and by whom.
+fn named(sources: &Sources<'_>) -> Option<(PathBuf, Origin)> {
+    let variable = sources.environment.get(variables::CONFIG).map(PathBuf::from);
+    let (path, origin) = match (sources.options.config.clone(), variable) {
+        (Some(path), _) => (path, Origin::CommandLine("--config".into())),
+        (None, Some(path)) => (path, Origin::Environment(variables::CONFIG.into())),
+        (None, None) => return None,
+    };
+    Some((sources.workdir.join(path), origin))
 }
 
 /// The directory that the workload starts in: the highest layer's `workdir`, else trainit's own.
@@ -177,17 +269,9 @@ struct Files<'a> {
 }
 
 impl Files<'_> {
-    fn all_but_project(&mut self, sources: &Sources<'_>) -> Vec<Layer> {
-        let mut layers: Vec<Layer> = self.image_file(&sources.root.path(IMAGE_FILE)).into_iter().collect();
-        layers.extend(self.drop_ins(&sources.root.path(IMAGE_DIRECTORY)));
-        let variable = sources.environment.get(variables::CONFIG).map(PathBuf::from);
-        let origin = match &sources.options.config {
-            Some(_) => Origin::CommandLine("--config".into()),
-            None => Origin::Environment(variables::CONFIG.into()),
-        };
-        if let Some(path) = sources.options.config.clone().or(variable) {
-            layers.extend(self.named(&sources.workdir.join(path), &origin));
-        }
+    fn of_image(&mut self, root: &Root) -> Vec<Layer> {
+        let mut layers: Vec<Layer> = self.image_file(&root.path(IMAGE_FILE)).into_iter().collect();
+        layers.extend(self.drop_ins(&root.path(IMAGE_DIRECTORY)));
         layers
     }
 
@@ -199,7 +283,8 @@ impl Files<'_> {
         match file::drop_ins(directory) {
             Ok((files, others)) => {
                 others.iter().for_each(|path| self.misnamed(path));
-                files.iter().filter_map(|path| self.one(path, Source::Image)).collect()
+                let look = |path: &PathBuf| Look { misnamed: false, ..file::look(path) };
+                files.iter().filter_map(|path| self.optional(path, Source::Image, look(path))).collect()
             }
             Err(error) => {
                 if !file::is_absent(&error) {
@@ -221,7 +306,7 @@ impl Files<'_> {
                 self.unreadable(path, &failure);
                 None
             }
-            Presence::Read(bytes, _) => Some(self.parse(&bytes, path, source)),
+            Presence::Read(found) => Some(self.parse(&found, path, source)),
         }
     }
 
@@ -230,7 +315,7 @@ impl Files<'_> {
     fn project(&mut self, path: &Path, look: Look) -> Option<Layer> {
         let identity = |path: &Path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
         match look.found {
-            Presence::Read(_, this)
+            Presence::Read(Found { identity: this, .. })
                 if self.read.iter().any(|other| identity(other).is_ok_and(|other| other == this)) =>
             {
                 None
@@ -244,38 +329,35 @@ impl Files<'_> {
         }
     }
 
-    fn named(&mut self, path: &Path, origin: &Origin) -> Option<Layer> {
-        match std::fs::metadata(path) {
-            Err(error) => {
-                let reason = Failure::from(error).reason;
-                let what = format!("{}: {reason}", super::shown(&path.display().to_string()));
-                self.problems.unreadable(origin, &what, "");
-                None
-            }
-            Ok(_) => self.one(path, Source::Named),
-        }
+    fn named(&mut self, path: &Path, origin: &Origin, look: Look) -> Option<Layer> {
+        let reason = match look.found {
+            Presence::Absent => "No such file or directory".to_owned(),
+            Presence::Hidden(failure) => failure.reason,
+            found => return self.optional(path, Source::Named, Look { misnamed: false, found }),
+        };
+        let what = format!("{}: {reason}", super::shown(&path.display().to_string()));
+        self.problems.unreadable(origin, &what, "");
+        None
     }
 
-    fn one(&mut self, path: &Path, source: Source) -> Option<Layer> {
-        match file::read_file(path) {
-            Ok(bytes) => Some(self.parse(&bytes, path, source)),
-            Err(error) => {
-                self.unreadable(path, &error.into());
-                None
-            }
-        }
-    }
-
-    fn parse(&mut self, bytes: &[u8], path: &Path, source: Source) -> Layer {
+    fn parse(&mut self, found: &Found, path: &Path, source: Source) -> Layer {
         self.read.push(path.to_owned());
-        file::parse(bytes, path, source, self.problems)
+        if found.open {
+            return file::parse(&found.bytes, path, source, self.problems);
+        }
+        let mut untold = Problems::of_one_layer();
+        let layer = file::parse(&found.bytes, path, source, &mut untold);
+        let wrong = untold.has_mistakes();
+        self.problems.absorb(untold.without_words());
+        // What is wrong would be told once more when the layers are read together.
+        if wrong { Layer::empty(source) } else { layer }
     }
 
     fn unreadable(&mut self, path: &Path, failure: &Failure) {
         let what = format!("{}: {}", super::shown(&path.display().to_string()), failure.reason);
         let mut error = Error::config(what);
         if failure.denied {
-            error = error.hint("make it readable for everybody: chmod a+r");
+            error = error.hint("the workload's user has to be able to read it, and the directories above it");
         }
         self.problems.failed(error);
     }

@@ -24,10 +24,10 @@ mod variables;
 pub mod words;
 mod yaml;
 
-pub use file::{IMAGE_FILE, PROJECT_FILE, parse_bytes, read_file};
+pub use file::{IMAGE_DIRECTORY, IMAGE_FILE, Look, PROJECT_FILE, look, parse_bytes, read_file};
 pub use key::{Key, Kind, find as find_key};
 pub use layer::{Layer, Source};
-pub use load::{Loaded, Row, Sources, glance, load};
+pub use load::{Failed, Loaded, Row, Sources, Trusted, load};
 pub use node::{Content, Node};
 pub use options::Options;
 pub use origin::{Origin, Setting};

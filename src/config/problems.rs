@@ -68,6 +68,11 @@ impl Problems {
         hint: &str,
         known: impl IntoIterator<Item = &'a str>,
     ) {
+        if self.unknown.is_full() {
+            // Nobody is going to read what was meant, and to find that out takes its time.
+            self.unknown.more += 1;
+            return;
+        }
         let error = Error::config(match origin {
             Origin::Environment(_) => format!("{origin}: unknown {kind}"),
             _ => format!("{origin}: unknown {kind} `{}`", shown(name)),
@@ -77,9 +82,25 @@ impl Problems {
         self.unknown.add(origin, with_hint(error, &hint));
     }
 
+    /// Whether words about one more unknown name would be kept.
+    pub fn takes_unknown(&self) -> bool {
+        !self.unknown.is_full()
+    }
+
     /// Something to tell that is no mistake.
     pub fn warn(&mut self, warning: Error) {
         self.warnings.push(warning);
+    }
+
+    /// Whether anything is wrong, unknown names aside.
+    pub fn has_mistakes(&self) -> bool {
+        !self.errors.kept.is_empty()
+    }
+
+    /// The same mistakes with their places alone: of a file that the reader of a log may not read, nothing is repeated.
+    pub fn without_words(self) -> Self {
+        let Problems { errors, unknown, partial, .. } = self;
+        Problems { errors: errors.without_words(), unknown: unknown.without_words(), warnings: Vec::new(), partial }
     }
 
     /// Takes over what another look found.
@@ -114,13 +135,26 @@ struct List {
 }
 
 impl List {
+    fn is_full(&self) -> bool {
+        self.kept.len() >= KEPT_MAX
+    }
+
     /// The same mistake, met again when layers are read together, is told once.
     fn add(&mut self, origin: &Origin, error: Error) {
-        if self.kept.len() == KEPT_MAX {
+        if self.is_full() {
             self.more += 1;
         } else if !self.kept.iter().any(|(_, known)| known.what == error.what) {
             self.kept.push((origin.clone(), error));
         }
+    }
+
+    fn without_words(self) -> List {
+        let mut list = List { kept: Vec::new(), more: self.more };
+        for (origin, _) in self.kept {
+            let what = format!("{origin}: not valid; only root can read this file, so nothing of it is repeated");
+            list.add(&origin, Error::config(what).hint("trainit config check FILE says what is wrong"));
+        }
+        list
     }
 
     fn absorb(&mut self, other: List) {

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::sys::mountinfo::Mounts;
 use crate::sys::reach;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
@@ -40,20 +40,33 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// # Errors
 /// A file that cannot be read (78).
 pub fn add_all(values: &BTreeMap<String, EnvValue>, mounts: &Mounts, environment: &mut Environment) -> Result<()> {
-    for (name, EnvValue { file, force, .. }) in values {
-        let Some(path) = file.as_ref().filter(|_| *force || environment.get(name).is_none()) else { continue };
-        let bytes = reach::look(mounts, path, || read(path).map_err(|error| error.to_string()));
-        let bytes = bytes.unwrap_or_else(|_| Err("its file system does not answer".to_owned()));
-        environment.set(name, OsString::from_vec(bytes.map_err(|why| cannot(name, path, why))?));
+    let in_files = || values.iter().filter_map(|(name, env)| Some((name, env.file.as_ref()?, env.force)));
+    if in_files().next().is_none() {
+        return Ok(());
     }
+    let mut read = Vec::new();
+    let inherited = environment.names();
+    for (name, path, _) in in_files().filter(|(name, _, force)| *force || !inherited.contains(OsStr::new(name))) {
+        let bytes = read_on(mounts, path).map_err(|why| Error::config(format!("env.{name}: {why}")).hint(HINT))?;
+        read.push((name.as_str(), OsString::from_vec(bytes)));
+    }
+    environment.set_many(read.iter().map(|(name, value)| (*name, value.as_os_str(), true)));
     Ok(())
 }
 
-fn cannot(name: &str, path: &Path, why: String) -> Error {
+/// What makes a secret readable.
+pub(super) const HINT: &str =
+    "the workload's user has to be able to read it: uid and mode of a Compose secret, fsGroup or defaultMode in a pod";
+
+/// A file's text with the rights of this process, wherever the file lies.
+///
+/// # Errors
+/// Which file it is, who cannot read it, and why; never what it holds.
+pub(super) fn read_on(mounts: &Mounts, path: &Path) -> Result<Vec<u8>, String> {
+    let bytes = reach::look(mounts, path, || read(path).map_err(|error| error.to_string()));
+    let bytes = bytes.unwrap_or_else(|_| Err("its file system does not answer".to_owned()));
     let user = format!("{}:{}", nix::unistd::geteuid(), nix::unistd::getegid());
-    Error::config(format!("env.{name}: {} cannot be read as {user}", super::shown(&path.display().to_string())))
-        .because(why)
-        .hint("the workload's user has to be able to read it: uid and mode of a Compose secret, fsGroup or defaultMode in a pod")
+    bytes.map_err(|why| format!("{} cannot be read as {user}: {why}", super::shown(&path.display().to_string())))
 }
 
 #[cfg(test)]

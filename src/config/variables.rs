@@ -1,10 +1,10 @@
 //! The environment as a layer: `TRAINIT_*` variables, and which of them are not input at all.
 
-use super::{KEYS, Key, Layer, Node, Origin, Problems, Source, key, suggest};
+use super::{KEYS, Key, Layer, Node, Origin, Problems, Source, Sources, key, secret, suggest};
 use crate::environment::Environment;
+use crate::sys::mountinfo::Mounts;
 use key::PREFIX;
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStringExt;
+use std::ffi::OsStr;
 
 /// The variable that names a file; it is not a key.
 pub const CONFIG: &str = "TRAINIT_CONFIG";
@@ -28,7 +28,7 @@ pub const FROM_FILES: [&str; 2] = ["TRAINIT_DEPS_INDEX_FILE", "TRAINIT_DEPS_EXTR
 /// Keys that belong to the outer trainit when one is started inside a session.
 const OUTER: [&str; 2] = ["mode", "state_dir"];
 
-/// Reads the environment, and the files that it names.
+/// Reads the environment; not the files that it names.
 pub fn read(environment: &Environment, problems: &mut Problems) -> Layer {
     let mut layer = Layer::empty(Source::Environment);
     let inside = environment.text("TRAINIT") == Some("1");
@@ -44,10 +44,13 @@ pub fn read(environment: &Environment, problems: &mut Problems) -> Layer {
 }
 
 fn read_one(name: &str, value: &OsStr, inside: bool, layer: &mut Layer, problems: &mut Problems) {
-    let from_file = name.strip_suffix("_FILE").filter(|_| FROM_FILES.contains(&name));
-    let Some(key) = key::of_variable(from_file.unwrap_or(name)) else {
+    if FROM_FILES.contains(&name) {
+        return;
+    }
+    let Some(key) = key::of_variable(name) else {
         if !is_service_link(name, value) {
-            problems.unknown(&Origin::Environment(super::shown(name)), "variable", name, &advice(name), []);
+            let advice = if problems.takes_unknown() { advice(name) } else { String::new() };
+            problems.unknown(&Origin::Environment(super::shown(name)), "variable", name, &advice, []);
         }
         return;
     };
@@ -55,21 +58,40 @@ fn read_one(name: &str, value: &OsStr, inside: bool, layer: &mut Layer, problems
     if inside && OUTER.contains(&key.path) {
         return;
     }
-    let read;
-    let value = match from_file {
-        None => value,
-        Some(_) => match super::secret::read(std::path::Path::new(value)) {
-            Ok(bytes) => {
-                read = OsString::from_vec(bytes);
-                &read
-            }
-            Err(error) => return problems.unreadable(&origin, &format!("cannot be read: {error}"), ""),
-        },
-    };
     match value.to_str() {
         Some(text) => layer.put(key.path, Node::text(text, origin), problems),
         None => problems.wrong(&origin, key.path, "not UTF-8 text", ""),
     }
+}
+
+/// Adds the values that stand in files, with the rights of this process. What such a file holds is a secret: of a wrong value nothing
+/// is told but that it is wrong.
+pub fn add_files(sources: &Sources<'_>, mounts: &Mounts, layer: &mut Layer, problems: &mut Problems) {
+    for name in FROM_FILES {
+        let key = name.strip_suffix("_FILE").and_then(key::of_variable);
+        let Some((file, key)) = sources.environment.get(name).zip(key) else { continue };
+        let (path, origin) = (sources.workdir.join(file), Origin::Environment(name.to_owned()));
+        match secret::read_on(mounts, &path) {
+            Err(why) => problems.unreadable(&origin, &why, secret::HINT),
+            Ok(bytes) => match in_confidence(key, bytes, &origin) {
+                Some(node) => layer.put(key.path, node, problems),
+                None => {
+                    let path = super::shown(&path.display().to_string());
+                    problems.unreadable(&origin, &format!("what {path} holds is not {}", (key.kind.form)()), "")
+                }
+            },
+        }
+    }
+}
+
+/// A value that is right; what is wrong with another is not repeated anywhere.
+fn in_confidence(key: &Key, bytes: Vec<u8>, origin: &Origin) -> Option<Node> {
+    let node = Node::text(String::from_utf8(bytes).ok()?, origin.clone());
+    let (mut alone, mut unsaid) = (Layer::empty(Source::Environment), Problems::of_one_layer());
+    alone.put(key.path, node, &mut unsaid);
+    alone.check(&mut unsaid);
+    unsaid.settle(true).ok()?;
+    alone.values.remove(key.path)
 }
 
 /// What was probably meant by a variable that sets nothing.

@@ -3,7 +3,9 @@
 
 use crate::environment::Environment;
 use crate::show::is_secret;
+use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
+use std::rc::Rc;
 
 /// What stands where a secret was.
 const MASK: &[u8] = b"***";
@@ -26,8 +28,9 @@ const SECRET_MIN: usize = 8;
 /// A stream with secrets taken out.
 #[derive(Clone, Debug, Default)]
 pub struct Redactor {
-    /// Longest first, so that a secret that begins with another one goes as a whole.
-    secrets: Vec<Vec<u8>>,
+    /// By their first bytes, since a configuration may have any number of them. Those that begin alike stand longest first, so that a
+    /// secret that begins with another one goes as a whole.
+    secrets: Rc<BTreeMap<[u8; SECRET_MIN], Vec<Vec<u8>>>>,
     held: Vec<u8>,
 }
 
@@ -44,10 +47,17 @@ enum Here {
 impl Redactor {
     /// Masks user and password of every URL, and these values.
     pub fn new(secrets: impl IntoIterator<Item = Vec<u8>>) -> Self {
-        let mut secrets: Vec<_> = secrets.into_iter().filter(|secret| secret.len() >= SECRET_MIN).collect();
-        secrets.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        secrets.dedup();
-        Redactor { secrets, held: Vec::new() }
+        let mut by_start: BTreeMap<[u8; SECRET_MIN], Vec<Vec<u8>>> = BTreeMap::new();
+        for secret in secrets {
+            if let Some(start) = secret.first_chunk() {
+                by_start.entry(*start).or_default().push(secret);
+            }
+        }
+        for alike in by_start.values_mut() {
+            alike.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+            alike.dedup();
+        }
+        Redactor { secrets: Rc::new(by_start), held: Vec::new() }
     }
 
     /// Masks what this environment holds in variables named like secrets, and the passwords in its URLs: an installer may
@@ -77,7 +87,7 @@ impl Redactor {
 
     /// A whole text at once.
     pub fn text(&self, text: &str) -> String {
-        let mut fresh = Redactor { secrets: self.secrets.clone(), held: text.as_bytes().to_vec() };
+        let mut fresh = Redactor { secrets: Rc::clone(&self.secrets), held: text.as_bytes().to_vec() };
         String::from_utf8_lossy(&fresh.finish()).into_owned()
     }
 
@@ -101,20 +111,28 @@ impl Redactor {
         (shown, at)
     }
 
+    /// The secrets that have their first bytes in common with a text.
+    fn beginning_like(&self, rest: &[u8]) -> &[Vec<u8>] {
+        let alike = rest.first_chunk::<SECRET_MIN>().and_then(|start| self.secrets.get(start));
+        alike.map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Whether a secret may begin with all of a text.
+    fn may_begin(&self, rest: &[u8]) -> bool {
+        match rest.len() < SECRET_MIN {
+            true => self.secrets.keys().any(|start| start.starts_with(rest)),
+            false => self.beginning_like(rest).iter().any(|secret| is_beginning(rest, secret)),
+        }
+    }
+
     fn look(&self, rest: &[u8], last: bool) -> Here {
-        if let Some(secret) = self.secrets.iter().find(|secret| rest.starts_with(secret)) {
+        let alike = self.beginning_like(rest);
+        if let Some(secret) = alike.iter().find(|secret| rest.starts_with(secret)) {
             // A longer secret that begins like this one may still be coming.
-            let longer = self.secrets.iter().any(|other| other.len() > rest.len() && other.starts_with(rest));
+            let longer = alike.iter().any(|other| is_beginning(rest, other));
             return if longer && !last { Here::Undecided } else { Here::Secret { after: 0, length: secret.len() } };
         }
-        if !last
-            && self
-                .secrets
-                .iter()
-                .map(Vec::as_slice)
-                .chain([SCHEME_END])
-                .any(|s| s.len() > rest.len() && s.starts_with(rest))
-        {
+        if !last && (is_beginning(rest, SCHEME_END) || self.may_begin(rest)) {
             return Here::Undecided;
         }
         match rest.strip_prefix(SCHEME_END) {
@@ -123,6 +141,11 @@ impl Redactor {
             None => Here::Plain(1),
         }
     }
+}
+
+/// Whether `rest` is the beginning of `whole`, and more has to come.
+fn is_beginning(rest: &[u8], whole: &[u8]) -> bool {
+    whole.len() > rest.len() && whole.starts_with(rest)
 }
 
 /// The passwords in the URLs of a text.

@@ -35,6 +35,8 @@ pub struct Assumed {
     pub home: Option<PathBuf>,
     /// That home was made because no other can be written.
     pub made: bool,
+    /// What this process reads from and writes to is the workload's.
+    pub streams: bool,
     /// Variables that say who the workload is now: they replace inherited ones.
     pub replaced: Vec<(&'static str, OsString)>,
     /// Variables that an inherited one wins over.
@@ -43,36 +45,43 @@ pub struct Assumed {
     pub notes: Vec<String>,
 }
 
+/// Who this process has become, before it is known what that takes in the environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entered {
+    identity: Identity,
+    streams: bool,
+    notes: Vec<String>,
+}
+
 impl Identity {
-    /// Becomes it.
+    /// Becomes it, for good. `streams`: what this process reads from and writes to is the container's own, so it becomes the user's, too.
+    /// The terminal of a session from outside stays its caller's: whoever owns a terminal can read what is typed there.
     ///
     /// # Errors
     /// The kernel does not let this process become the user (115).
-    pub fn assume(self, surroundings: &Surroundings<'_>) -> Result<Assumed> {
+    pub fn enter(self, root: &Root, mounts: &Mounts, streams: bool) -> Result<Entered> {
         if let Some(umask) = self.umask {
             nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(umask));
         }
         let mut notes = self.notes.clone();
         if let Some(switch) = &self.switch {
-            notes.extend(self.switch(switch, surroundings)?);
+            notes.extend(self.switch(switch, root, mounts, streams)?);
         }
         if self.no_new_privs
             && let Err(errno) = credentials::never_gain_rights()
         {
             notes.push(format!("user.no_new_privs cannot be set: {}", errno.desc()));
         }
-        let home = self.home(surroundings);
-        if self.switch.is_none() {
-            self.enter_account(surroundings.root, || home.clone());
-        }
-        Ok(self.describe(home, surroundings.environment, surroundings.mounts, notes))
+        Ok(Entered { identity: self, streams, notes })
     }
 
     /// What root has to do for the user, then the change itself.
-    fn switch(&self, switch: &Switch, surroundings: &Surroundings<'_>) -> Result<Vec<String>> {
+    fn switch(&self, switch: &Switch, root: &Root, mounts: &Mounts, streams: bool) -> Result<Vec<String>> {
         let notes = switch.chown.iter().filter_map(|one| one.carry_out(self.uid, self.gid)).collect();
         if self.container {
-            self.enter_account(surroundings.root, || self.expected_home(surroundings.mounts));
+            self.enter_account(root, || self.expected_home(mounts));
+        }
+        if self.container && streams {
             credentials::give_stdio_to(self.uid);
         }
         credentials::become_user(self.uid, self.gid, &switch.groups).map_err(|errno| {
@@ -155,6 +164,28 @@ impl Identity {
             Home::None => {}
         }
         Assumed { identity: self, ..assumed }
+    }
+}
+
+impl Entered {
+    /// What was decided.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The user's number.
+    pub fn uid(&self) -> u32 {
+        self.identity.uid
+    }
+
+    /// Finds the user's home, and what else it needs in its environment.
+    pub fn at_home(self, surroundings: &Surroundings<'_>) -> Assumed {
+        let Entered { identity, streams, notes } = self;
+        let home = identity.home(surroundings);
+        if identity.switch.is_none() {
+            identity.enter_account(surroundings.root, || home.clone());
+        }
+        Assumed { streams, ..identity.describe(home, surroundings.environment, surroundings.mounts, notes) }
     }
 }
 

@@ -130,6 +130,20 @@ pub fn decide(ask: &Ask<'_>) -> Result<Identity> {
     Ok(Identity { umask: wish.umask, no_new_privs, container, notes, ..identity })
 }
 
+/// The user that a start by root would give the workload; `None`: whoever starts it, or nobody can say.
+pub fn meant(ask: &Ask<'_>) -> Option<u32> {
+    let choice = wish(ask.settings, ask.environment, true).ok()?.choice;
+    match choice {
+        UserChoice::Keep => None,
+        UserChoice::Owner => match (ask.owner)() {
+            Owner::Of(uid, _) if uid != 0 => Some(uid),
+            _ => None,
+        },
+        UserChoice::Named(Who::Number(uid), _) => Some(uid),
+        UserChoice::Named(Who::Name(name), _) => Accounts::new(ask.root).user_named(&name).map(|user| user.uid),
+    }
+}
+
 /// Whom to become; none: nobody else.
 fn target(ask: &Ask<'_>, wish: &Wish, accounts: &Accounts<'_>, notes: &mut Vec<String>) -> Result<Option<Target>> {
     let caller = &ask.caller;

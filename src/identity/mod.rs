@@ -1,7 +1,7 @@
 //! Who the workload is: decided from what is asked for, who this process is, and the account files; then assumed, once and for good,
-//! before anything is checked, installed or run. Knows `config`, `environment` and `sys`; nothing of checks.
+//! before anything is read that comes from a mount, checked, installed or run. Knows `config`, `environment` and `sys`; nothing of checks.
 //!
-//! `decide` is pure but for reading below a `Root`; `Identity::assume` has the side effects. Whoever stays what it is pays for one look
+//! `decide` is pure but for reading below a `Root`; `Identity::enter` and `Entered::at_home` have the side effects. Whoever stays what it is pays for one look
 //! at HOME.
 
 pub mod accounts;
@@ -14,7 +14,7 @@ mod names;
 mod refusal;
 mod wish;
 
-pub use assume::{Assumed, Surroundings};
-pub use decide::{Ask, Caller, Identity, Owner, Switch, decide};
+pub use assume::{Assumed, Entered, Surroundings};
+pub use decide::{Ask, Caller, Identity, Owner, Switch, decide, meant};
 pub use groups::of_devices as groups_of_devices;
 pub use names::Account;

@@ -2,6 +2,7 @@
 //! user, directory and environment are come by, and nothing is asked twice.
 
 use super::dress::Wanted;
+use super::enter;
 use super::hooks::Stage;
 use super::launch;
 use super::policy::Grace;
@@ -36,14 +37,14 @@ pub fn companion(args: Args, beside: &Beside<'_>) -> c_int {
 
 fn tell(story: &mut Story, words: &[OsString], beside: &Beside<'_>) -> Result<Ready> {
     let inherited = Environment::inherited();
-    let (_, loaded) = story::load(words, &inherited)?;
-    let plan = story::decide(&loaded, &inherited, |facts| mode::companion(beside.mode, &loaded.settings, facts))?;
+    let (loaded, entered) = enter::load(words, &inherited)?;
+    let plan =
+        enter::decide(&loaded, &entered, &inherited, |facts| mode::companion(beside.mode, &loaded.settings, facts))?;
     let grace = Grace::known(&loaded.settings, &Root::real(), &inherited);
     let mut scene = story::scene(loaded, &plan, inherited.clone());
     // What is well has been told by the main one.
     story.console = Console::new(&scene.settings, scene.ground()).only_trouble();
-    let identity = scene.identity(&inherited)?;
-    scene.become_user(identity, &plan.env)?;
+    scene.at_home(entered, &plan.env);
     scene.add_secrets(&plan.env)?;
     story.hook(Stage::BeforeChecks, &scene.settings, &plan.command, &mut scene.environment)?;
     check::forward_compat(&mut scene);

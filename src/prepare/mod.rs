@@ -1,9 +1,10 @@
-//! The child's first life, as a story: settings → mode → user → checks → dependencies → environment → exec. It may be rich, slow or fail;
+//! The child's first life, as a story: user → settings → mode → checks → dependencies → environment → exec. It may be rich, slow or fail;
 //! whatever happens here, PID 1 goes on. Its second life is the workload, under the same pid.
 
 mod breadcrumbs;
 mod companion;
 mod dress;
+mod enter;
 mod hold;
 mod hooks;
 mod host;

@@ -105,14 +105,12 @@ fn mounts(scene: &Scene) -> Option<String> {
 /// The names of the variables that are other than what the container was started with; what a start says about itself is no news.
 fn changed(before: &Environment, after: &Environment) -> Option<String> {
     let is_news = |name: &&str| !name.starts_with("TRAINIT");
-    let other = after.iter().filter(|pair| !before.iter().any(|old| old == *pair));
-    let names: Vec<&str> = other.filter_map(|(name, _)| name.to_str()).filter(is_news).collect();
+    let names: Vec<&str> = after.changed_since(before).filter_map(|(name, _)| name.to_str()).filter(is_news).collect();
     (!names.is_empty()).then(|| names.join(" "))
 }
 
 /// The user's shell: SHELL, unless the start changes the user; else what /etc/passwd says.
-pub fn shell(scene: &Scene, inherited: &Environment) -> Option<OsString> {
-    let identity = scene.identity(inherited).ok()?;
+pub fn shell(scene: &Scene, identity: &Identity) -> Option<OsString> {
     let configured = scene.settings.env.get("SHELL").map(|env| OsString::from(&env.value));
     let given = scene.environment.get("SHELL").filter(|_| identity.switch.is_none()).map(OsString::from);
     configured.or(given).or_else(|| Some(identity.shell(&Root::real())?.into()))

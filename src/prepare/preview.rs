@@ -5,8 +5,8 @@ use super::outputs::Outputs;
 use super::policy::Grace;
 use super::resume;
 use super::story::request;
-use crate::check::{self, Scene};
-use crate::config::{self, Sources};
+use crate::check::{self, Scene, Settled};
+use crate::config::{EnvValue, Sources};
 use crate::deps;
 use crate::environment::Environment;
 use crate::error::Result;
@@ -25,13 +25,16 @@ const OF_A_START: [&str; 3] = ["TRAINIT", "TRAINIT_ATTEMPT", "TRAINIT_RUN_MODE"]
 /// Whatever of it a start would fail for.
 pub fn preview(sources: &Sources<'_>, run_dir: Option<&Path>) -> Result<(Environment, Option<String>)> {
     let inherited = sources.environment;
-    let loaded = config::load(sources)?;
+    let settled = check::settle(sources)?;
+    if settled.is_anothers() {
+        return Ok(for_others(settled, inherited));
+    }
+    let (loaded, entered) = settled.load()?;
     let command = loaded.settings.command.iter().map(Into::into).collect();
     let plan = Plan { command, by_name: true, ..Plan::default() };
     let grace = Grace::known(&loaded.settings, &Root::real(), inherited);
     let mut scene = Scene::of(loaded, inherited.clone(), plan.command.clone());
-    let identity = scene.identity(inherited)?;
-    scene.become_user(identity, &BTreeMap::new())?;
+    scene.at_home(entered, &BTreeMap::new());
     scene.add_secrets(&BTreeMap::new())?;
     check::forward_compat(&mut scene);
     let outcome = deps::settled(&request(&scene, &plan))?;
@@ -44,6 +47,17 @@ pub fn preview(sources: &Sources<'_>, run_dir: Option<&Path>) -> Result<(Environ
         }
     }
     Ok((environment, note))
+}
+
+/// What the shell of another user than the workload's gets: the variables of the image and of who started the container. The code's
+/// own, a PATH or a HOME that belongs to the workload's user, and secrets are that user's alone.
+fn for_others(settled: Settled<'_>, inherited: &Environment) -> (Environment, Option<String>) {
+    let mut environment = inherited.clone();
+    EnvValue::add_all(&settled.settings.env, &mut environment);
+    let user = settled.identity.uid;
+    let note =
+        format!("this shell is not the workload's user: it gets only what the image sets (docker exec -u {user})");
+    (environment, Some(note))
 }
 
 /// The workload's environment as it is found, with nothing done for it.

@@ -1,8 +1,8 @@
 //! The story: what happens between the container's start and the workload's, in order. Each step is a function; what a step needs
 //! from an earlier one is in `Story` or handed over.
 
-use super::breadcrumbs;
 use super::dress::Wanted;
+use super::enter::OfRoot;
 use super::hold;
 use super::hooks::Stage;
 use super::host;
@@ -10,26 +10,23 @@ use super::outputs::Outputs;
 use super::person;
 use super::policy::{self, Grace};
 use super::resume;
-use super::run_dir::{self, For};
 use crate::check::{self, Finding, Running, Scene};
-use crate::cli::{self, Request};
-use crate::config::{self, EnvValue, Loaded, OnError, OnFailure, Sources};
+use crate::config::{EnvValue, Loaded, OnError, OnFailure};
 use crate::deps;
-use crate::engine::{Ground, Place};
+use crate::engine::Place;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::exit::{Exit, Family};
-use crate::handover::{Door, Kind, Message, Phase, User};
+use crate::handover::{Door, Kind, Message, Phase};
 use crate::identity;
-use crate::mode::{self, Facts, Plan};
+use crate::mode::Plan;
 use crate::report::{self, Console, Hook, Report};
-use crate::state::{self, Identity};
-use crate::sys::{Root, reach, terminal};
+use crate::state;
+use crate::sys::{Root, reach};
 use nix::errno::Errno;
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 /// What goes with a start through all of it.
@@ -50,6 +47,8 @@ pub struct Story {
     pub hooks: Vec<Hook>,
     findings: Vec<Finding>,
     dependencies: Option<(String, Duration)>,
+    /// What only root could do for another user, once it is done.
+    pub(super) of_root: Option<OfRoot>,
 }
 
 /// A workload, ready to be started.
@@ -64,36 +63,33 @@ impl Story {
     /// A start that begins now.
     pub fn new(door: Door, since: Instant, attempt: u32) -> Self {
         let (console, findings, hooks) = (Console::early(), Vec::new(), Vec::new());
-        let (told, report, dependencies) = (false, None, None);
-        Story { door, console, since, attempt, told, report, hooks, findings, dependencies }
+        let (told, report, dependencies, of_root) = (false, None, None, None);
+        Story { door, console, since, attempt, told, report, hooks, findings, dependencies, of_root }
     }
 
-    /// From the words of the command line to a workload.
+    /// From the words of the command line to a workload. Nothing of a mount is read before this process is the workload's user.
     ///
     /// # Errors
     /// Whatever must keep the workload from starting.
     pub fn tell(&mut self, words: &[OsString]) -> Result<Ready> {
         let began = SystemTime::now();
         let inherited = Environment::inherited();
-        let (mut loaded, plan) =
-            self.settle(words, &inherited).inspect_err(|error| self.fail_early(words, &inherited, error))?;
+        let (mut loaded, plan, entered) = self.settle(words, &inherited)?;
         let grace = Grace::known(&loaded.settings, &Root::real(), &inherited);
         let warnings = std::mem::take(&mut loaded.warnings);
         // This process is going to be another program: to take all of this apart before would only cost time.
         let mut plan = ManuallyDrop::new(plan);
         let mut scene = ManuallyDrop::new(scene(loaded, &plan, inherited.clone()));
-        let identity = scene.identity(&inherited);
-        identity.iter().for_each(|identity| plan.know_user(identity.uid));
-        let run_dir = self.announce(&scene, &plan, &grace, &inherited, identity.as_ref().ok())?;
+        plan.know_user(entered.uid());
+        let run_dir = self.announce(&scene, &plan, &grace, &inherited, entered.identity())?;
         self.console.settle(&scene.settings, scene.ground());
         self.introduce(&plan, &warnings);
         self.tell_last_words(&scene, run_dir.as_deref());
         self.tell_grace(&scene, plan.kind, &grace);
-        // From here on nothing is root's that was not asked for: what is found in a mount is never run by anybody but the user.
-        let became = identity.and_then(|identity| scene.become_user(identity, &plan.env));
+        scene.at_home(entered, &plan.env);
         scene.user.iter().flat_map(|user| &user.notes).for_each(|note| self.console.line(note));
 
-        let ready = became.and_then(|()| self.make_ready(&mut scene, &plan, run_dir.as_deref(), grace.time));
+        let ready = self.make_ready(&mut scene, &plan, run_dir.as_deref(), grace.time);
         self.file(&scene, &plan, began, ready.as_ref().err());
         let ready = ready?;
         self.console.start(&ready.command, user, self.since.elapsed());
@@ -141,31 +137,6 @@ impl Story {
         Ok(Ready { command, environment })
     }
 
-    /// Settings and mode.
-    fn settle(&self, words: &[OsString], inherited: &Environment) -> Result<(Loaded, Plan)> {
-        let (request, loaded) = load(words, inherited)?;
-        check::validate(&loaded.settings)?;
-        let plan = decide(&loaded, inherited, |facts| mode::plan(&request, &loaded.settings, facts))?;
-        Ok((loaded, plan))
-    }
-
-    /// Nothing is settled, but how a failure is told and kept may be known. A command line that is none leaves nothing to look at.
-    #[inline(never)]
-    fn fail_early(&mut self, words: &[OsString], inherited: &Environment, error: &Error) {
-        if matches!(error.exit, Exit::Success) {
-            return;
-        }
-        let options = cli::parse(words).unwrap_or_default().options;
-        let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-        let sources = Sources { root: &Root::real(), environment: inherited, options: &options, workdir: &here };
-        let settings = config::glance(&sources, error);
-        self.console.settle(&settings, Rc::new(Ground::of(&Root::real(), inherited)));
-        let hold = hold::hold(&settings, inherited, None).filter(|_| error.exit != Exit::Usage);
-        let run_dir = hold.as_ref().and_then(|_| self.run_dir(&settings, inherited, None, true));
-        let policy = policy::of_failure(&settings, hold, run_dir.as_ref().map(|(run_dir, _)| run_dir.as_path()));
-        self.door.send(&Message::Policy(Box::new(policy)));
-    }
-
     /// Finds the state directory and tells PID 1 how to supervise.
     #[inline(never)]
     fn announce(
@@ -174,9 +145,9 @@ impl Story {
         plan: &Plan,
         grace: &Grace,
         inherited: &Environment,
-        identity: Option<&identity::Identity>,
+        identity: &identity::Identity,
     ) -> Result<Option<PathBuf>> {
-        let user = identity.and_then(policy::user);
+        let user = policy::user(identity);
         let at_once = plan.dressed || !plan.companions.is_empty();
         let (run_dir, run_dir_made) = self.run_dir(&scene.settings, inherited, user.as_ref(), at_once).unzip();
         let run_dir_made = run_dir_made.unwrap_or_default();
@@ -193,18 +164,6 @@ impl Story {
             self.door.send_kept();
         }
         Ok(run_dir)
-    }
-
-    /// The state directory of whom we are supervised by, and whether it was made.
-    fn run_dir(
-        &self,
-        settings: &config::Settings,
-        inherited: &Environment,
-        user: Option<&User>,
-        at_once: bool,
-    ) -> Option<(PathBuf, bool)> {
-        let supervisor = Identity::of(nix::unistd::getppid().as_raw()).filter(|_| self.door.supervised())?;
-        run_dir::run_dir(settings, inherited, &For { user, supervisor, at_once })
     }
 
     /// Whoever stops a container seldom knows how little time its engine gives by default.
@@ -236,15 +195,15 @@ impl Story {
 
     /// What the start before this one could not say itself.
     fn tell_last_words(&mut self, scene: &Scene, own: Option<&Path>) {
-        if self.is_first_start() {
-            let runtime = scene.environment.get("XDG_RUNTIME_DIR").map(Path::new);
-            let last = breadcrumbs::sweep(&scene.settings, runtime, own);
-            // On a machine another job of the user may have left something, which says nothing about this one.
-            last.filter(|_| scene.place().is_container()).iter().for_each(|line| self.console.line(line));
-        }
+        let last = match self.of_root.take() {
+            Some(of_root) => of_root.last_words,
+            None => self.last_words(&scene.settings, &scene.environment, own),
+        };
+        // On a machine another job of the user may have left something, which says nothing about this one.
+        last.filter(|_| scene.place().is_container()).iter().for_each(|line| self.console.line(line));
     }
 
-    fn is_first_start(&self) -> bool {
+    pub(super) fn is_first_start(&self) -> bool {
         self.attempt == 1 && self.door.supervised()
     }
 
@@ -339,23 +298,6 @@ fn report_file(scene: &Scene, run_dir: Option<&Path>, other: bool) -> Option<Pat
     let held = scene.settings.on_failure.value != OnFailure::Exit;
     let directory = |run_dir: &Path| if other { run_dir.join(state::REQUESTS) } else { run_dir.to_owned() };
     wanted.or_else(|| run_dir.filter(|_| held).map(|run_dir| directory(run_dir).join(state::REPORT)))
-}
-
-/// The command line and the configuration. Options may stand behind a mode word, and then count as well.
-pub(super) fn load(words: &[OsString], inherited: &Environment) -> Result<(Request, Loaded)> {
-    let request = cli::parse(words)?;
-    let request = cli::parse_after_mode(&request)?.unwrap_or(request);
-    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-    let sources = Sources { root: &Root::real(), environment: inherited, options: &request.options, workdir: &here };
-    let loaded = config::load(&sources)?;
-    Ok((request, loaded))
-}
-
-/// A decision about modes, with what it is made from beside the words.
-pub(super) fn decide<T>(loaded: &Loaded, inherited: &Environment, decision: impl FnOnce(Facts<'_>) -> T) -> T {
-    let shell = || person::shell(&scene(loaded.clone(), &Plan::default(), inherited.clone()), inherited);
-    let attended = terminal::is_attended();
-    decision(Facts { attended, environment: inherited, shell: &shell, workdir: &loaded.workdir })
 }
 
 /// Enters the working directory. No check was there where it is not the code directory, so a dead file system is asked first.

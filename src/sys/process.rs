@@ -10,6 +10,9 @@ use std::os::unix::ffi::OsStrExt;
 /// What the C library searches when PATH is not set.
 pub const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
 
+/// So many ancestors are looked at.
+const ANCESTORS: usize = 64;
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -224,6 +227,19 @@ pub fn own_pid() -> c_int {
 /// Whether this process is PID 1 of its namespace, and so whether kill(-1) reaches only what is its own.
 pub fn is_first() -> bool {
     std::process::id() == 1
+}
+
+/// Whether this process descends from the first one: a session from outside (`docker exec`) does not, its parents end outside of the
+/// namespace. Without /proc only a child of the first process is known for one.
+pub fn is_of_first() -> bool {
+    let (own, mut pid) = (own_pid(), nix::unistd::getppid().as_raw());
+    for _ in 0..ANCESTORS {
+        if own == 1 || pid <= 1 {
+            return own == 1 || pid == 1;
+        }
+        pid = super::proc::status(pid).map_or(0, |status| status.parent);
+    }
+    false
 }
 
 /// Orphans below us become our children, as they do with a PID 1 (prctl(2), PR_SET_CHILD_SUBREAPER).

@@ -8,3 +8,7 @@ mod cases;
 mod harness;
 #[path = "../docker/images.rs"]
 mod images;
+mod many;
+mod reads;
+mod runs;
+mod shells;

@@ -119,12 +119,8 @@ record! {
 impl EnvValue {
     /// Adds configured variables: an inherited one wins, unless ours is forced. Those that stand in files are `secret::add_all`'s.
     pub fn add_all(values: &BTreeMap<String, EnvValue>, environment: &mut Environment) {
-        for (name, EnvValue { value, force, .. }) in values.iter().filter(|(_, env)| env.file.is_none()) {
-            match force {
-                true => environment.set(name, value),
-                false => environment.set_default(name, value),
-            }
-        }
+        let plain = values.iter().filter(|(_, env)| env.file.is_none());
+        environment.set_many(plain.map(|(name, env)| (name.as_str(), env.value.as_ref(), env.force)));
     }
 }
 

@@ -1,0 +1,116 @@
+//! Who the workload is, settled before root reads anything that others may have written. Until then root reads only what the image and
+//! the platform wrote (/etc/trainit*), accounts, variables, arguments and the kernel's files; from then on this process is that user, and
+//! reads the rest with no more rights than the workload has.
+
+use super::{Ground, site};
+use crate::config::{self, Failed, Loaded, Look, Settings, Sources, Trusted};
+use crate::error::Result;
+use crate::identity::{self, Ask, Caller, Entered, Identity};
+use crate::sys::mountinfo::{LOCAL, Mount, Mounts};
+use crate::sys::{away, credentials, process, reach};
+use std::path::Path;
+use std::rc::Rc;
+
+/// Who the workload is, and what was read to know that.
+#[derive(Debug)]
+pub struct Settled<'a> {
+    trusted: Trusted<'a>,
+    /// What the layers mean that may say who the workload is.
+    pub settings: Box<Settings>,
+    /// Who it is.
+    pub identity: Identity,
+}
+
+/// Reads what may say who the workload is, and decides. A named file may still say it: it is read with the rights of the user known so
+/// far, root's only where there is none.
+///
+/// # Errors
+/// Mistakes in what was read (78); for root they end it here, since nobody knows whom they mean. What `identity::decide` says (78, 115).
+pub fn settle<'a>(sources: &Sources<'a>) -> Result<Settled<'a>, Box<Failed>> {
+    let mut trusted = Trusted::read(sources);
+    match decide(&mut trusted) {
+        Ok((settings, identity)) => Ok(Settled { trusted, settings, identity }),
+        Err(error) => Err(Box::new(Failed { error, settings: trusted.settings() })),
+    }
+}
+
+fn decide(trusted: &mut Trusted<'_>) -> Result<(Box<Settings>, Identity)> {
+    if let Some(path) = trusted.named() {
+        let (_, so_far) = who(trusted)?;
+        let look = look_as(&so_far, &path, trusted);
+        trusted.add_named(look);
+    }
+    who(trusted)
+}
+
+/// Who the workload is, by what was read so far.
+fn who(trusted: &Trusted<'_>) -> Result<(Box<Settings>, Identity)> {
+    let settings = trusted.settings();
+    if credentials::own_uid() == 0 {
+        trusted.verify(&settings)?;
+    }
+    let identity = asked(trusted, &settings, identity::decide)?;
+    Ok((settings, identity))
+}
+
+fn asked<T>(trusted: &Trusted<'_>, settings: &Settings, answer: impl FnOnce(&Ask<'_>) -> T) -> T {
+    let (sources, mounts) = (trusted.sources(), trusted.mounts().clone());
+    let ground = Rc::new(Ground::over(sources.root, sources.environment, mounts));
+    answer(&Ask {
+        settings,
+        environment: sources.environment,
+        root: sources.root,
+        caller: Caller::own(),
+        container: &|| ground.place().is_container(),
+        owner: &|| site::owner(&trusted.code(), &ground),
+    })
+}
+
+/// Looks at a file with a user's rights: another user's in another process, which is given up in time.
+fn look_as(identity: &Identity, path: &Path, trusted: &Trusted<'_>) -> Look {
+    let Some(switch) = &identity.switch else { return trusted.look(path) };
+    let look = || match credentials::become_user(identity.uid, identity.gid, &switch.groups) {
+        Ok(()) => config::look(path),
+        Err(errno) => Look::failed(format!("it cannot be read as {}: {}", identity.uid, errno.desc())),
+    };
+    let answer = away::ask(patience(trusted.mounts(), path), || postcard::to_allocvec(&look()).unwrap_or_default());
+    answer.ok().and_then(|answer| postcard::from_bytes(&answer).ok()).unwrap_or_else(Look::silent)
+}
+
+fn patience(mounts: &Mounts, path: &Path) -> std::time::Duration {
+    reach::far(mounts, path).map_or(LOCAL, Mount::patience)
+}
+
+impl Settled<'_> {
+    /// Becomes the workload's user for good, and reads the rest as that user.
+    ///
+    /// # Errors
+    /// The kernel does not let this process become it (115); everything that is wrong with the configuration (78); a code directory
+    /// whose file system does not answer (212).
+    pub fn load(self) -> Result<(Loaded, Entered), Box<Failed>> {
+        let Settled { trusted, settings, identity } = self;
+        match enter(identity, &trusted) {
+            Ok(entered) => Ok((trusted.finish()?, entered)),
+            Err(error) => Err(Box::new(Failed { error, settings })),
+        }
+    }
+
+    /// Becomes the workload's user for good, and reads nothing more.
+    ///
+    /// # Errors
+    /// The kernel does not let this process become it (115).
+    pub fn enter(self) -> Result<(Box<Settings>, Entered)> {
+        let entered = enter(self.identity, &self.trusted)?;
+        Ok((self.settings, entered))
+    }
+
+    /// The workload is another user than this process's caller, as far as that can be known.
+    pub fn is_anothers(&self) -> bool {
+        let meant = || asked(&self.trusted, &self.settings, identity::meant);
+        self.identity.switch.is_some() || meant().is_some_and(|uid| uid != credentials::own_uid())
+    }
+}
+
+fn enter(identity: Identity, trusted: &Trusted<'_>) -> Result<Entered> {
+    identity.enter(trusted.sources().root, trusted.mounts(), process::is_of_first())
+}

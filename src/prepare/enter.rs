@@ -1,0 +1,137 @@
+//! From the words to settings, mode and user. Who the workload is comes first: this process becomes that user before it reads anything of
+//! a mount, so what only root can do for another user is done right before that.
+
+use super::breadcrumbs;
+use super::hold;
+use super::person;
+use super::policy;
+use super::run_dir::{self, For};
+use super::story::{Story, scene};
+use crate::check;
+use crate::cli::{self, Request};
+use crate::config::{Failed, Loaded, Options, Settings, Sources, Trusted};
+use crate::engine::Ground;
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::handover::{Message, User};
+use crate::identity::Entered;
+use crate::mode::{self, Facts, Plan};
+use crate::state::Identity;
+use crate::sys::{Root, terminal};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// What only root could do for another user.
+pub(super) struct OfRoot {
+    /// The state directory, and whether it was made.
+    run_dir: Option<(PathBuf, bool)>,
+    /// What the start before this one could not say itself.
+    pub(super) last_words: Option<String>,
+}
+
+impl Story {
+    /// Settings, mode and user, which this process is from here on: what is found in a mount is never run by anybody else.
+    pub(super) fn settle(&mut self, words: &[OsString], inherited: &Environment) -> Result<(Loaded, Plan, Entered)> {
+        let (root, here) = (Root::real(), here());
+        let request = request(words).map_err(|error| {
+            // A command line that is none says nothing; but the image may say how failures are told.
+            let options = &Options::default();
+            let sources = Sources { root: &root, environment: inherited, options, workdir: &here };
+            self.fail_early(inherited, Box::new(Failed { error, settings: Trusted::read(&sources).settings() }))
+        })?;
+        let sources = Sources { root: &root, environment: inherited, options: &request.options, workdir: &here };
+        let (loaded, entered) = self.load(&sources).map_err(|failed| self.fail_early(inherited, failed))?;
+        let planned = check::validate(&loaded.settings)
+            .and_then(|()| decide(&loaded, &entered, inherited, |facts| mode::plan(&request, &loaded.settings, facts)));
+        match planned {
+            Ok(plan) => Ok((loaded, plan, entered)),
+            Err(error) => {
+                let failed = Box::new(Failed { error, settings: loaded.settings });
+                Err(self.fail_early(inherited, failed))
+            }
+        }
+    }
+
+    fn load(&mut self, sources: &Sources<'_>) -> Result<(Loaded, Entered), Box<Failed>> {
+        let settled = check::settle(sources)?;
+        if let Some(user) = policy::user(&settled.identity) {
+            let run_dir = self.run_dir(&settled.settings, sources.environment, Some(&user), true);
+            let own = run_dir.as_ref().map(|(run_dir, _)| run_dir.as_path());
+            let last_words = self.last_words(&settled.settings, sources.environment, own);
+            self.of_root = Some(OfRoot { run_dir, last_words });
+        }
+        settled.load()
+    }
+
+    /// Nothing is settled, but how a failure is told and kept may be known. A question that was answered leaves nothing to look at.
+    #[inline(never)]
+    fn fail_early(&mut self, inherited: &Environment, failed: Box<Failed>) -> Error {
+        let Failed { error, settings } = *failed;
+        if matches!(error.exit, Exit::Success) {
+            return error;
+        }
+        self.console.settle(&settings, Rc::new(Ground::of(&Root::real(), inherited)));
+        let hold = hold::hold(&settings, inherited, None).filter(|_| error.exit != Exit::Usage);
+        let run_dir = hold.as_ref().and_then(|_| self.run_dir(&settings, inherited, None, true));
+        let policy = policy::of_failure(&settings, hold, run_dir.as_ref().map(|(run_dir, _)| run_dir.as_path()));
+        self.door.send(&Message::Policy(Box::new(policy)));
+        error
+    }
+
+    /// The state directory of whom we are supervised by, and whether it was made.
+    pub(super) fn run_dir(
+        &self,
+        settings: &Settings,
+        inherited: &Environment,
+        user: Option<&User>,
+        at_once: bool,
+    ) -> Option<(PathBuf, bool)> {
+        if let Some(of_root) = &self.of_root {
+            return of_root.run_dir.clone();
+        }
+        let supervisor = Identity::of(nix::unistd::getppid().as_raw()).filter(|_| self.door.supervised())?;
+        run_dir::run_dir(settings, inherited, &For { user, supervisor, at_once })
+    }
+
+    /// Takes away what earlier starts left, and gives the words that the last of them could not say. `own` is this start's.
+    pub(super) fn last_words(
+        &self,
+        settings: &Settings,
+        environment: &Environment,
+        own: Option<&Path>,
+    ) -> Option<String> {
+        let runtime = environment.get("XDG_RUNTIME_DIR").map(Path::new);
+        self.is_first_start().then(|| breadcrumbs::sweep(settings, runtime, own)).flatten()
+    }
+}
+
+/// The configuration, read as the workload's user, who this process is from here on. Options may stand behind a mode word, and then
+/// count as well.
+pub(super) fn load(words: &[OsString], inherited: &Environment) -> Result<(Loaded, Entered)> {
+    let (request, root, here) = (request(words)?, Root::real(), here());
+    let sources = Sources { root: &root, environment: inherited, options: &request.options, workdir: &here };
+    Ok(check::settle(&sources)?.load()?)
+}
+
+fn request(words: &[OsString]) -> Result<Request> {
+    let request = cli::parse(words)?;
+    Ok(cli::parse_after_mode(&request)?.unwrap_or(request))
+}
+
+fn here() -> PathBuf {
+    std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"))
+}
+
+/// A decision about modes, with what it is made from beside the words.
+pub(super) fn decide<T>(
+    loaded: &Loaded,
+    entered: &Entered,
+    inherited: &Environment,
+    decision: impl FnOnce(Facts<'_>) -> T,
+) -> T {
+    let shell = || person::shell(&scene(loaded.clone(), &Plan::default(), inherited.clone()), entered.identity());
+    let attended = terminal::is_attended();
+    decision(Facts { attended, environment: inherited, shell: &shell, workdir: &loaded.workdir })
+}

@@ -1,9 +1,9 @@
 //! A container whose image pins the user to 1000, with code that belongs to that user: what all cases begin with.
 
-use crate::harness::{Container, Ended, Run, docker_says};
+use crate::harness::{Container, Ended, Run, docker};
 use crate::images::{Image, image};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tempfile::TempDir;
 
 /// What stands in a file that only root may read, as a key, so that a reader of configurations would quote it.
@@ -99,12 +99,8 @@ pub const PROOF: &str = "#!/bin/sh\necho \"uid $(id -u)\" >>/code/proof\nexec /u
 /// Runs words by bash in a container as root, and gives all that they print.
 pub fn roots_bash(container: &Container, options: &[&str], script: &str) -> String {
     let words: Vec<&str> = [&["exec"], options, &[container.name.as_str(), "bash", "-ic", script]].concat();
-    docker_says(words)
-}
-
-/// Whether a path is there at all.
-pub fn is_there(path: &Path) -> bool {
-    path.symlink_metadata().is_ok()
+    let output = docker(words);
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
 
 #[test]

@@ -13,7 +13,7 @@ const ONLY_ROOT: &str = "/run/secrets/only-root";
 fn denied(ended: Option<Ended>, code: i32, wanted: &[&str]) {
     let Some(ended) = ended else { return };
     let ended = ended.expect_code(code).expect_text(wanted);
-    for secret in [SECRET, "root:"] {
+    for secret in [SECRET, "root:*", "root:x", "root:!", "`root"] {
         assert!(!ended.text.contains(secret), "{secret} is repeated:\n{}", ended.text);
     }
 }

@@ -1,8 +1,16 @@
 # Recipes for those who have `just`; each is one command that can also be typed.
 
-# All that CI runs
+# All tests
 test:
     ./scripts/test
+
+# What the tests need, installed
+setup:
+    ./scripts/setup
+
+# The long sets; or one of them
+nightly *sets:
+    ./scripts/nightly {{sets}}
 
 # Formatting, lints and the host's own tests
 check:
@@ -27,10 +35,6 @@ deny:
 # Added time of a start, beside tini, dumb-init and bash
 bench:
     ./benches/start
-
-# Where functions stand in the file, by what a start calls now; before a release (x86_64, as root)
-order:
-    ./link/order.py
 
 # Fuzz one target with libFuzzer; without a name: list them
 fuzz target="" seconds="60":

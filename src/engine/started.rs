@@ -127,11 +127,16 @@ impl View<'_> {
 
     fn rights(&self) -> Vec<Part> {
         let bound = self.field("CapBnd").and_then(|set| u64::from_str_radix(set, 16).ok());
-        let mut parts = bound.map(capabilities).unwrap_or_default();
+        let mut parts = bound.map(|bound| capabilities(bound, self.is_sys_writable())).unwrap_or_default();
         if self.field("NoNewPrivs") == Some("1") {
             parts.push(Part::NoNewPrivileges);
         }
         parts
+    }
+
+    /// Engines mount /sys read-only, unless the container is privileged.
+    fn is_sys_writable(&self) -> bool {
+        self.mounts.iter().rfind(|mount| mount.point() == b"/sys").is_some_and(|mount| !mount.is_read_only())
     }
 
     fn gpus(&self) -> Option<Part> {
@@ -218,7 +223,9 @@ fn is_given(mount: &Mount) -> bool {
         || container::is_made(mount);
     let hooks =
         point.windows(6).any(|part| part == b"nvidia") || name.starts_with(b"libcuda") || name.starts_with(b"libnv");
-    !engines && !hooks && mount.volume() != Volume::Anonymous
+    // A namespace that an engine inside of this container (or another program here) keeps alive by a mount. No option gives one.
+    let namespace = mount.kind() == b"nsfs";
+    !engines && !hooks && !namespace && mount.volume() != Volume::Anonymous
 }
 
 /// Where engines mount what every container has.
@@ -281,7 +288,9 @@ const CAPABILITIES: [&str; 41] = [
     "CHECKPOINT_RESTORE",
 ];
 
-fn capabilities(bound: u64) -> Vec<Part> {
+/// The fewest options that give this bounding set. `sys_writable`: only a privileged container can write to /sys. What such a container
+/// gets is what the engine itself has, and an engine that is itself in a container may lack some.
+fn capabilities(bound: u64, sys_writable: bool) -> Vec<Part> {
     match bound {
         0 => return vec![Part::CapDrop("ALL".into())],
         DOCKERS | PODMANS => return Vec::new(),
@@ -289,15 +298,23 @@ fn capabilities(bound: u64) -> Vec<Part> {
         all if all.trailing_ones() >= 38 && all.count_ones() == all.trailing_ones() => return vec![Part::Privileged],
         _ => {}
     }
-    let has = |set: u64, number: usize| set & (1 << number) != 0;
-    let named = CAPABILITIES.iter().enumerate();
-    named
-        .filter_map(|(number, name)| match (has(DOCKERS, number), has(bound, number)) {
-            (false, true) => Some(Part::CapAdd((*name).to_owned())),
-            (true, false) => Some(Part::CapDrop((*name).to_owned())),
-            _ => None,
-        })
-        .collect()
+    let (added, dropped) = (named(bound & !DOCKERS), named(DOCKERS & !bound));
+    let missing = named(!bound & (u64::MAX >> bound.leading_zeros()));
+    let drop = |names: Vec<&str>| names.into_iter().map(|name| Part::CapDrop(name.to_owned())).collect::<Vec<_>>();
+    match missing.len() < added.len() {
+        true if sys_writable => vec![Part::Privileged],
+        true => [vec![Part::CapAdd("ALL".into())], drop(missing)].concat(),
+        false => {
+            let add = added.into_iter().map(|name| Part::CapAdd(name.to_owned()));
+            add.chain(drop(dropped)).collect()
+        }
+    }
+}
+
+/// The names of a set.
+fn named(set: u64) -> Vec<&'static str> {
+    let numbered = CAPABILITIES.iter().enumerate();
+    numbered.filter(|(number, _)| set & (1 << number) != 0).map(|(_, name)| *name).collect()
 }
 
 #[cfg(test)]

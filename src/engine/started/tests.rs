@@ -96,9 +96,44 @@ fn rights_limits_user_and_devices_are_told() {
             ulimit("stack", Some(64 << 20)),
         ]
     );
-    assert_eq!(capabilities(0), [Part::CapDrop("ALL".into())]);
-    assert_eq!(capabilities(0x1ff_ffff_ffff), [Part::Privileged]);
-    assert_eq!(capabilities(0xa804_25fa), [Part::CapDrop("CHOWN".into())]);
+}
+
+#[test]
+fn capabilities_are_told_in_the_fewest_words() {
+    let told = |bound, sys_writable| {
+        let word = |part| match part {
+            Part::CapAdd(name) => format!("+{name}"),
+            Part::CapDrop(name) => format!("-{name}"),
+            other => format!("{other:?}"),
+        };
+        capabilities(bound, sys_writable).into_iter().map(word).collect::<Vec<_>>().join(" ")
+    };
+    const ALL: u64 = 0x1ff_ffff_ffff;
+    const SYS_RESOURCE: u64 = 1 << 24;
+    assert_eq!(told(DOCKERS, false), "");
+    assert_eq!(told(PODMANS, false), "");
+    assert_eq!(told(0, false), "-ALL");
+    assert_eq!(told(0xa804_25fa, false), "-CHOWN");
+    assert_eq!(told(DOCKERS & !1 | 1 << 19, true), "+SYS_PTRACE -CHOWN");
+    assert_eq!(told(ALL, true), "Privileged");
+    assert_eq!(told(ALL >> 3, true), "Privileged", "an older kernel knows fewer");
+    assert_eq!(told(ALL & !SYS_RESOURCE, true), "Privileged", "the engine itself lacks one");
+    assert_eq!(told(ALL & !SYS_RESOURCE, false), "+ALL -SYS_RESOURCE");
+}
+
+#[test]
+fn a_privileged_start_is_one_word_also_where_the_engine_is_in_a_container_itself() {
+    let status = ("/proc/1/status", "Uid:\t0\t0\t0\t0\nCapBnd:\t000001fffeffffff\nNoNewPrivs:\t0\n");
+    let sys = |how: &str| format!("72 69 0:43 / /sys {how} - sysfs sysfs rw\n");
+    assert_eq!(parts(&sys("rw"), &[status], &[]), [Part::Privileged]);
+    let added = [Part::CapAdd("ALL".into()), Part::CapDrop("SYS_RESOURCE".into())];
+    assert_eq!(parts(&sys("ro,nosuid"), &[status], &[]), added);
+}
+
+#[test]
+fn a_namespace_that_somebody_keeps_by_a_mount_is_nothing_that_was_given() {
+    let kept = "44 69 0:4 net:[4026531833] /run/docker/netns/default rw - nsfs nsfs rw\n";
+    assert_eq!(parts(kept, &[], &[]), []);
 }
 
 #[test]

@@ -2,7 +2,9 @@
 //! behind them can be looked at, and be refused by a real control group; they cannot be opened.
 
 use crate::sandbox::{Sandbox, possible};
+use crate::support::group::Group;
 use serde_json::Value;
+use std::path::Path;
 
 /// /dev with two GPUs and what belongs to them.
 const NODES: &str = "mkdir -p dev; mount -t tmpfs none dev; mknod -m 666 dev/null c 1 3
@@ -47,10 +49,10 @@ fn a_device_that_the_control_group_refuses_is_told() {
     if !possible(&["/sys/fs/cgroup/devices/cgroup.procs", "/proc/driver"]) {
         return;
     }
-    let group = "G=/sys/fs/cgroup/devices/trainit-test-$$; mkdir $G
-        (while [ -d /proc/$$ ]; do sleep 0.1; done; rmdir $G) >/dev/null 2>&1 &
-        echo 'c 195:* rwm' > $G/devices.deny; echo $$ > $G/cgroup.procs";
-    let checked = machine("").with("TRAINIT_GPU_COUNT", "1").then(group).check();
+    let group = Group::below(Path::new("/sys/fs/cgroup/devices"), "gpus").unwrap();
+    group.set("devices.deny", "c 195:* rwm").unwrap();
+    let joins = format!("echo $$ > {}", group.members().display());
+    let checked = machine("").with("TRAINIT_GPU_COUNT", "1").then(&joins).check();
     assert_eq!((checked.only("gpu").0, checked.code), ("gpu.access", 210));
     assert!(checked.only("gpu").2.contains("/dev/nvidia0 is refused by the container's device control group"));
 }

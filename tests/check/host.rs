@@ -1,6 +1,8 @@
 //! The machine's checks with real limits, directories and control groups; and what a workload starts with.
 
 use crate::sandbox::{Checked, Sandbox, possible};
+use crate::support::group::Group;
+use std::path::Path;
 use std::process::Command;
 
 /// What a workload that prints its limits and threads is started with, after `before` in the same shell.
@@ -60,14 +62,15 @@ fn a_real_control_group_is_read() {
     if !possible(&controllers.each_ref().map(String::as_str)) {
         return;
     }
-    let script = "N=trainit-host-$$
-        for c in memory cpu pids; do mkdir /sys/fs/cgroup/$c/$N; done
-        (while [ -d /proc/$$ ]; do sleep 0.1; done; rmdir /sys/fs/cgroup/*/$N) >/dev/null 2>&1 &
-        echo 512M > /sys/fs/cgroup/memory/$N/memory.limit_in_bytes
-        echo 100000 > /sys/fs/cgroup/cpu/$N/cpu.cfs_period_us; echo 25000 > /sys/fs/cgroup/cpu/$N/cpu.cfs_quota_us
-        echo 300 > /sys/fs/cgroup/pids/$N/pids.max
-        for c in memory cpu pids; do echo $$ > /sys/fs/cgroup/$c/$N/cgroup.procs; done";
-    let checked = Sandbox::new(script).check();
+    let limits = [("memory", "memory.limit_in_bytes", "512M"), ("cpu", "cpu.cfs_period_us", "100000")];
+    let limits = limits.into_iter().chain([("cpu", "cpu.cfs_quota_us", "25000"), ("pids", "pids.max", "300")]);
+    let group = |name: &str| Group::below(&Path::new("/sys/fs/cgroup").join(name), "host").unwrap();
+    let groups = ["memory", "cpu", "pids"].map(|name| (name, group(name)));
+    for (controller, file, value) in limits {
+        groups.iter().filter(|(name, _)| *name == controller).for_each(|(_, group)| group.set(file, value).unwrap());
+    }
+    let script: String = groups.iter().map(|(_, group)| format!("echo $$ > {}\n", group.members().display())).collect();
+    let checked = Sandbox::new(&script).check();
     let facts = &checked.findings.iter().find(|finding| finding["family"] == "host").unwrap()["facts"];
     assert_eq!((&facts["memory_bytes"], &facts["millicpus"]), (&(512u64 << 20).into(), &250.into()), "{facts}");
     assert!(checked.of("host.pids").unwrap().contains("may be started (limit 300): "));

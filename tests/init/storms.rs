@@ -1,9 +1,10 @@
 //! Storms: thousands of signals and of ended children, and a workload that forks without end. PID 1 lives, keeps its size and its
 //! descriptors, and leaves no zombie.
 
+use crate::support::group::Group;
 use crate::support::look::{children, descriptors, field, has_pipe, kilobytes, state, until_true};
 use crate::support::{Launch, Place, Role, Running, TRAINIT, can_unshare, has, skip};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -193,30 +194,16 @@ fn room_for(count: u64) -> bool {
 }
 
 /// A control group that allows 200 processes.
-struct Pids(PathBuf);
-
-impl Pids {
-    fn make(name: &str) -> Option<Self> {
-        let bases = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"];
-        let made = bases.iter().find_map(|base| {
-            let path = PathBuf::from(base).join(format!("trainit-{name}-{}", std::process::id()));
-            std::fs::create_dir(&path).ok()?;
-            let group = Pids(path);
-            std::fs::write(group.0.join("pids.max"), "200").ok()?;
-            Some(group)
-        });
-        if made.is_none() {
-            skip("no control group with a limit of processes can be made here");
-        }
-        made
+fn few_processes(name: &str) -> Option<Group> {
+    let made = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"].iter().find_map(|base| {
+        let group = Group::below(Path::new(base), name).ok()?;
+        group.set("pids.max", "200").ok()?;
+        Some(group)
+    });
+    if made.is_none() {
+        skip("no control group with a limit of processes can be made here");
     }
-}
-
-impl Drop for Pids {
-    fn drop(&mut self) {
-        let gone = || std::fs::remove_dir(&self.0).is_ok();
-        until_true("the control group is empty", gone);
-    }
+    made
 }
 
 #[test]
@@ -228,7 +215,7 @@ fn a_fork_bomb_against_its_limit_is_stopped_and_leaves_nothing() {
         if place == Place::First && !can_unshare() {
             continue;
         }
-        let Some(group) = Pids::make(&format!("{}-{place:?}", word.len())) else { return };
+        let Some(group) = few_processes(&format!("{}-{place:?}", word.len())) else { return };
         let script = format!(
             "echo $$ > {}/cgroup.procs; cd /; exec {TRAINIT} {word} -- sh -c \"trap '' TERM; b() {{ b & b & }}; echo up; (b) & exec sleep 60\" 2>/dev/null",
             group.0.display()

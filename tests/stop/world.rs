@@ -1,6 +1,7 @@
 //! What a container has around its processes, for tests: a /dev of its own, a limit of memory. All of it is gone with the job.
 #![allow(unsafe_code)] // mounts between fork and exec have no safe interface; only test processes are touched
 
+use crate::support::group::Group;
 use crate::support::look::until_true;
 use crate::support::{Launch, skip};
 use std::ffi::{CString, c_ulong};
@@ -65,85 +66,55 @@ fn check(result: i32) -> std::io::Result<()> {
 }
 
 /// A control group that kills for want of memory.
-pub struct Memory(PathBuf);
+pub struct Memory(Group);
 
 impl Memory {
     /// Makes one below the group of this test; says why it cannot.
     pub fn limited_to(bytes: u64) -> Option<Self> {
-        let name = format!("trainit-test-{}-{bytes}", std::process::id());
         let (base, limits): (&str, &[&str]) = match Path::new("/sys/fs/cgroup/memory/memory.limit_in_bytes").exists() {
             true => ("/sys/fs/cgroup/memory", &["memory.limit_in_bytes"]),
             false => ("/sys/fs/cgroup", &["memory.max", "memory.swap.max"]),
         };
-        let group = Path::new(base).join(name);
-        let made = std::fs::create_dir(&group).and_then(|()| {
-            limits.iter().try_for_each(|file| match std::fs::write(group.join(file), bytes.to_string()) {
+        let made = Group::below(Path::new(base), &format!("memory-{bytes}")).and_then(|group| {
+            limits.iter().try_for_each(|file| match group.set(file, &bytes.to_string()) {
                 Err(error) if *file != "memory.swap.max" => Err(error),
                 _ => Ok(()),
-            })
+            })?;
+            Ok(Memory(group))
         });
-        let memory = Memory(group);
-        match made {
-            Ok(()) => Some(memory),
-            Err(error) => {
-                skip(&format!("no control group with a limit of memory can be made here: {error}"));
-                None
-            }
-        }
+        made.inspect_err(|error| skip(&format!("no control group with a limit of memory can be made here: {error}")))
+            .ok()
     }
 
     /// For who is started in it.
     pub fn holds(&self, launch: Launch) -> Launch {
-        let members = self.0.join("cgroup.procs");
+        let members = self.0.members();
         launch.before_exec(move || std::fs::write(&members, "0"))
     }
 }
 
-impl Drop for Memory {
-    fn drop(&mut self) {
-        remove(&self.0);
-    }
-}
-
 /// A control group whose processes SIGKILL does not reach, as if they waited for a dead file system: version 1 only.
-pub struct Ice(PathBuf);
+pub struct Ice(Group);
 
 impl Ice {
     /// Makes one; says why it cannot.
     pub fn new(name: &str) -> Option<Self> {
-        let group = PathBuf::from(format!("/sys/fs/cgroup/freezer/trainit-{name}-{}", std::process::id()));
-        match std::fs::create_dir(&group) {
-            Ok(()) => Some(Ice(group)),
-            Err(error) => {
-                skip(&format!("no freezer of control groups version 1 here: {error}"));
-                None
-            }
-        }
+        let made = Group::below(Path::new("/sys/fs/cgroup/freezer"), name);
+        made.inspect_err(|error| skip(&format!("no freezer of control groups version 1 here: {error}"))).ok().map(Ice)
     }
 
     /// From now on this process does nothing, and cannot be killed.
     pub fn freezes(&self, pid: i32) {
-        std::fs::write(self.0.join("cgroup.procs"), pid.to_string()).unwrap();
-        std::fs::write(self.0.join("freezer.state"), "FROZEN").unwrap();
+        self.0.set("cgroup.procs", &pid.to_string()).unwrap();
+        self.0.set("freezer.state", "FROZEN").unwrap();
         let state =
-            || std::fs::read_to_string(self.0.join("freezer.state")).is_ok_and(|state| state.trim() == "FROZEN");
+            || std::fs::read_to_string(self.0.0.join("freezer.state")).is_ok_and(|state| state.trim() == "FROZEN");
         until_true("frost", state);
     }
 }
 
 impl Drop for Ice {
     fn drop(&mut self) {
-        let _ = std::fs::write(self.0.join("freezer.state"), "THAWED");
-        remove(&self.0);
-    }
-}
-
-/// Only an empty one can be removed; its last process may still be on its way out.
-fn remove(group: &Path) {
-    for _ in 0..100 {
-        if std::fs::remove_dir(group).is_ok() || !group.exists() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        let _ = self.0.set("freezer.state", "THAWED");
     }
 }

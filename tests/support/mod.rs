@@ -4,6 +4,7 @@
 #![allow(unsafe_code)] // namespaces and raw signal sets have no safe interface; only test processes are touched
 
 pub mod fuse;
+pub mod group;
 pub mod guest;
 pub mod look;
 pub mod pty;

@@ -98,7 +98,9 @@ fn build_text(name: &str, lines: &str, base: &str) -> String {
 }
 
 fn build_context(tag: &str, context: &Path, arguments: &[String]) -> String {
-    let mut words: Vec<String> = ["build", "-q", "--label", "trainit.test", "-t", tag].map(str::to_owned).into();
+    // By the label scripts/test finds, at its end, what this checkout made.
+    let label = format!("trainit.test={}", project().display());
+    let mut words: Vec<String> = ["build", "-q", "--label", &label, "-t", tag].map(str::to_owned).into();
     words.extend(arguments.iter().flat_map(|argument| ["--build-arg".to_owned(), argument.clone()]));
     words.push(context.to_str().expect("a plain path").to_owned());
     docker_says(words);

@@ -171,7 +171,19 @@ impl Drop for Cluster {
             std::thread::sleep(Duration::from_millis(100));
         }
         self.daemons.iter_mut().rev().for_each(end);
-        let _ = std::fs::remove_dir(Path::new(FREEZER).join(format!("slurm_{}", host())));
+        remove_groups(&Path::new(FREEZER).join(format!("slurm_{}", host())));
+    }
+}
+
+/// What slurmd leaves of its control groups: a step's is only empty once its last process is gone.
+fn remove_groups(group: &Path) {
+    let begun = Instant::now();
+    while group.exists() && begun.elapsed() < Duration::from_secs(10) {
+        let below = std::fs::read_dir(group).into_iter().flatten().flatten();
+        below.filter(|entry| entry.path().is_dir()).for_each(|entry| remove_groups(&entry.path()));
+        if std::fs::remove_dir(group).is_err() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 

@@ -157,13 +157,15 @@ fn tmux_has_windows_with_job_control_survives_a_detach_and_leaves_nothing() {
     if !has("tmux") {
         return;
     }
-    // Nothing of what other people's tmux reads here, and lines that no long temporary directory breaks.
     let sockets = tempfile::tempdir().unwrap();
+    // Keys within a millisecond of each other are a paste to tmux, in which Ctrl-B is no prefix; a test types as fast.
+    let settings = sockets.path().join("tmux.conf");
+    std::fs::write(&settings, "set -g assume-paste-time 0\n").unwrap();
     let Some(session) = shell(&[("TMUX_TMPDIR", sockets.path().to_str().unwrap())]) else { return };
     let person = &session.person;
-    person.resize(24, 200);
+    person.resize(24, 200); // wide enough for the name of any temporary directory
     person.shows("ready> ");
-    person.types("tmux -f /dev/null new-session -s work\n");
+    person.types(&format!("tmux -f {} new-session -s work\n", settings.display()));
     person.shows("[work]");
     person.types("echo in-$((40 + 2)) $TMUX_PANE $PWD\n");
     person.shows(&format!("in-42 %0 {}", session.code.path().display()));

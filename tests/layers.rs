@@ -38,7 +38,7 @@ const ROOMS: &[Room] = &[
     room("program", &["environment", "sys"], "running a program to its end says nothing of which program it is"),
     room(
         "hooks",
-        &["exit", "error", "environment", "show", "config", "program"],
+        &["exit", "error", "environment", "sys", "show", "config", "program"],
         "a hook is a file that runs; when, and what its failure means, is for others",
     ),
     room("cli", &["error", "exit", "config"], "the command line is plain data and decides nothing"),

@@ -3,9 +3,10 @@
 
 use super::Remedy;
 use crate::show;
+use crate::sys::access;
 use crate::sys::executable::{self, Head};
 use nix::sys::statvfs::{FsFlags, statvfs};
-use nix::unistd::{AccessFlags, eaccess};
+use nix::unistd::AccessFlags;
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io::Read;
@@ -46,7 +47,7 @@ fn dangling(file: &Path) -> Option<Obstacle> {
 }
 
 fn not_permitted(file: &Path, meta: &Metadata) -> Option<Obstacle> {
-    eaccess(file, AccessFlags::X_OK).err()?;
+    access::may(file, AccessFlags::X_OK).err()?;
     let quoted = show::quoted(file.as_os_str());
     if statvfs(file).is_ok_and(|stat| stat.flags().contains(FsFlags::ST_NOEXEC)) {
         let because = "its file system is mounted noexec";

@@ -154,7 +154,7 @@ impl<'a> Watch<'a> {
         });
         match process {
             Ok(away) => self.probes.push(Probe { away, tasks, deadline, parting, parted: false }),
-            Err(_) => tasks.iter().for_each(|task| self.silent(*task, Silence::NotStarted, None)),
+            Err(errno) => tasks.iter().for_each(|task| self.silent(*task, Silence::NotStarted(errno), None)),
         }
     }
 

@@ -6,6 +6,7 @@ use super::{Check, Facts, Finding};
 use crate::sys::away::Silence;
 use crate::sys::mountinfo::LOCAL;
 use crate::sys::proc::Waits;
+use nix::errno::Errno;
 use std::time::Duration;
 
 /// What goes into the process that works.
@@ -144,13 +145,29 @@ impl<'a> About<'a> {
             }
             Silence::Died => Trouble::new(format!("the check of {name} ended without an answer{at}"))
                 .because("its process was killed, or broke on what it found"),
-            Silence::NotStarted => Trouble::new(format!("no process could be started to check {name}"))
-                .because("a limit of processes or memory is reached")
-                .advice("raise the limit: docker run --pids-limit, --memory"),
+            Silence::NotStarted(errno) => not_started(name, errno),
         };
         let finding = trouble.passing(true).finding(self.check, &self.rules)?;
         Some(Finding { subject: self.subject.clone(), took, facts: Facts::new(), ..finding })
     }
+}
+
+/// That the kernel gave no process, and what its answer means (fork(2), pipe(2)). Only what the errno says for sure is called a limit.
+fn not_started(name: &str, errno: Errno) -> Trouble {
+    let (because, advice) = match errno {
+        Errno::EAGAIN => ("a limit of processes is reached", "raise the limit: docker run --pids-limit, ulimit -u"),
+        Errno::ENOMEM => ("there is no memory for another process", "raise the limit: docker run --memory"),
+        Errno::EMFILE | Errno::ENFILE => {
+            ("a limit of open files is reached", "raise the limit: docker run --ulimit nofile=65536")
+        }
+        _ => (
+            "a sandbox (seccomp) or an emulator refuses the system call",
+            "allow clone, fork, pipe2 and wait4 in the seccomp profile",
+        ),
+    };
+    Trouble::new(format!("no process could be started to check {name}: {}", errno.desc()))
+        .because(because)
+        .advice(advice)
 }
 
 /// That a process waits where no signal reaches it, and in which function of the kernel, is worth more than that it was slow.

@@ -55,9 +55,8 @@ pub fn sick(shown: &str, mount: Option<&Mount>, errno: Errno) -> Trouble {
 
 /// Opens a directory and reads an entry; X_OK says whether what is in it can be reached.
 pub fn listable(directory: &Path) -> Result<(), Errno> {
-    use nix::unistd::{AccessFlags, eaccess};
     std::fs::read_dir(directory).and_then(|mut entries| entries.next().transpose()).map_err(errno)?;
-    eaccess(directory, AccessFlags::X_OK)
+    crate::sys::access::may(directory, nix::unistd::AccessFlags::X_OK)
 }
 
 /// Opens a file and reads one byte. Nothing else may be opened to look: a pipe would wait for its writer.

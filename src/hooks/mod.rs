@@ -77,7 +77,7 @@ impl Hooks {
             Kind::Text => text(&hook.path, tell),
             Kind::Program => self.end(Command::new(&hook.path).args(&self.words), &hook.path, environment, tell),
             Kind::Script => {
-                let exported = shell::Exported::new().map_err(|error| cannot(&hook.path, &error.into()))?;
+                let exported = shell::Exported::new().map_err(|error| cannot(&hook.path, &error))?;
                 let mut command = exported.command(&hook.path, &self.words, environment)?;
                 let ended = self.end(&mut command, &hook.path, environment, tell);
                 // Where files are sourced, as in others' start scripts, what a failed one had exported is there, too.

@@ -4,10 +4,13 @@
 use crate::environment::Environment;
 use crate::error::Result;
 use crate::show;
+use crate::sys::support::unsupported;
+use crate::sys::temporary::Temporary;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{self, Read, Seek};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
@@ -26,9 +29,16 @@ impl Exported {
     /// An empty one.
     ///
     /// # Errors
-    /// What memfd_create(2) says.
-    pub fn new() -> nix::Result<Self> {
-        memfd_create(c"variables", MFdFlags::empty()).map(|fd| Exported(fd.into()))
+    /// What memfd_create(2) says, or open(2) in TMPDIR where that call is not there.
+    pub fn new() -> io::Result<Self> {
+        match memfd_create(c"variables", MFdFlags::empty()) {
+            Err(errno) if unsupported(errno) => {
+                let file = Temporary::make(&std::env::temp_dir(), "trainit-variables-")?.unnamed()?;
+                fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty()))?;
+                Ok(Exported(file))
+            }
+            made => Ok(Exported(made?.into())),
+        }
     }
 
     /// The shell that reads this file. Also a file that says `exit` leaves its variables, and what it prints is not the workload's

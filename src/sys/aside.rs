@@ -1,11 +1,14 @@
 //! Processes that work aside: no children of ours, so that nothing is left to wait for when this process becomes the workload, even
 //! when one of them cannot be killed. Their parent is PID 1, or who reaps orphans here.
 
-use super::process::{fork, pidfd, wait_for};
+use super::process::{close_one, fork, pidfd, wait_for};
 use super::signal::{self, owned};
+use super::support::unsupported;
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::unistd::{pipe2, read};
 use std::ffi::{c_int, c_void};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -37,41 +40,83 @@ pub struct Aside {
     handle: Option<OwnedFd>,
 }
 
-/// What the process in between is to do, and what came of it, in memory that is ours, too.
+/// What the process in between is to do, and where it writes what came of it.
 struct Order<F> {
     body: Option<F>,
-    started: nix::Result<c_int>,
+    answer: Pipe,
 }
 
-/// Runs `body` in a process aside. It is forked by a process in between, which shares our memory and is gone before this returns: only
-/// one copy of the memory is made.
+/// A pipe's two ends as plain numbers, because each of three processes closes its own copy of them.
+#[derive(Clone, Copy)]
+struct Pipe {
+    read: RawFd,
+    write: RawFd,
+}
+
+/// Runs `body` in a process aside. A process in between forks it and is gone before this returns. The process in between shares our
+/// memory where that can be had, so that only one copy of the memory is made. Nothing depends on the sharing: under user-mode
+/// emulation (qemu-user, Rosetta) and in some sandboxes a vfork is a fork, so the answer comes over a pipe.
 ///
 /// # Errors
-/// EAGAIN (a limit of processes), ENOMEM.
+/// EAGAIN (a limit of processes), ENOMEM, EMFILE, and what a sandbox answers.
 pub fn fork_aside<F: FnOnce() -> c_int>(body: F) -> nix::Result<Aside> {
-    let stack = Stack::new()?;
-    let mut order = Order { body: Some(body), started: Err(Errno::EAGAIN) };
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    // SAFETY: the stack is the new process' own, the order outlives it (this thread stands still until it has ended), and it does
-    // nothing but fork and end.
-    let between = unsafe { libc::clone(begin::<F>, stack.top(), flags, (&raw mut order).cast()) };
-    wait_for(Errno::result(between)?);
-    let pid = order.started?;
+    let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+    let answer = Pipe { read: read.as_raw_fd(), write: write.as_raw_fd() };
+    let mut order = Order { body: Some(body), answer };
+    let between = in_our_memory(&mut order).or_else(|_| fork(|| order.carry_out()))?;
+    drop(write);
+    let started = read_answer(&read);
+    wait_for(between);
+    let pid = started?;
     Ok(Aside { pid, handle: pidfd(pid) })
+}
+
+/// Starts the process in between as vfork(2) does, on a stack of its own.
+fn in_our_memory<F: FnOnce() -> c_int>(order: &mut Order<F>) -> nix::Result<c_int> {
+    let stack = Stack::new()?;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: the stack is the new process' own, the order outlives it (this thread stands still until it has ended, or the process
+    // has copies of both), and it does nothing but fork, write and end.
+    Errno::result(unsafe { libc::clone(begin::<F>, stack.top(), flags, ptr::from_mut(order).cast()) })
 }
 
 /// The process in between.
 extern "C" fn begin<F: FnOnce() -> c_int>(order: *mut c_void) -> c_int {
     // SAFETY: it is the order of `fork_aside`, which looks at it only after this process has ended.
-    let Some(order) = (unsafe { order.cast::<Order<F>>().as_mut() }) else { return 1 };
-    let body = &mut order.body;
-    // What is taken there is taken from a copy: here it stays with its owner.
-    let started = fork(|| {
-        close_private();
-        body.take().map_or(1, |body| body())
-    });
-    order.started = started;
-    0
+    unsafe { order.cast::<Order<F>>().as_mut() }.map_or(1, Order::carry_out)
+}
+
+impl<F: FnOnce() -> c_int> Order<F> {
+    /// Forks, and writes the new pid, or the negative number of the error.
+    fn carry_out(&mut self) -> c_int {
+        let (body, answer) = (&mut self.body, self.answer);
+        // What is taken there is taken from a copy: here it stays with its owner.
+        let started = fork(|| {
+            [answer.read, answer.write].into_iter().for_each(close_one);
+            close_private();
+            body.take().map_or(1, |body| body())
+        });
+        let word = started.unwrap_or_else(|errno| -(errno as c_int)).to_ne_bytes();
+        // SAFETY: the word is as long as it is said to be. A pipe takes so few bytes at once.
+        unsafe { libc::write(answer.write, word.as_ptr().cast(), word.len()) };
+        0
+    }
+}
+
+/// The pid that the process in between wrote; EAGAIN where it was killed before it could.
+fn read_answer(pipe: &OwnedFd) -> nix::Result<c_int> {
+    let mut word = [0; size_of::<c_int>()];
+    let length = loop {
+        match read(pipe, &mut word) {
+            Err(Errno::EINTR) => {}
+            read => break read?,
+        }
+    };
+    match c_int::from_ne_bytes(word) {
+        pid if length == word.len() && pid > 0 => Ok(pid),
+        error if length == word.len() => Err(Errno::from_raw(-error)),
+        _ => Err(Errno::EAGAIN),
+    }
 }
 
 /// Room for another process' calls.
@@ -118,7 +163,10 @@ impl Aside {
             return;
         };
         // SAFETY: no siginfo is passed.
-        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, handle.as_raw_fd(), libc::SIGKILL, 0usize, 0) };
+        let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, handle.as_raw_fd(), libc::SIGKILL, 0usize, 0) };
+        if sent != 0 && unsupported(Errno::last()) {
+            let _ = signal::send(self.pid, libc::SIGKILL);
+        }
     }
 }
 

@@ -23,8 +23,8 @@ pub enum Silence {
     Overdue,
     /// The process ended first.
     Died,
-    /// There was no process to be had.
-    NotStarted,
+    /// No process could be started, and what the kernel said.
+    NotStarted(Errno),
 }
 
 /// A process that works, and what came from it so far.
@@ -104,7 +104,7 @@ impl Away {
 /// That no answer came, and why.
 pub fn ask(patience: Duration, work: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>, Silence> {
     let deadline = Instant::now() + patience;
-    let mut away = Away::start(move |mut voice| voice.say(&work())).map_err(|_| Silence::NotStarted)?;
+    let mut away = Away::start(move |mut voice| voice.say(&work())).map_err(Silence::NotStarted)?;
     loop {
         let ready = wait(&[away.fd()], deadline);
         let open = !ready.contains(&true) || away.receive();

@@ -1,8 +1,9 @@
 //! A program that is executed from an open file and needs no place in the file system: from memory (memfd_create(2)), or from a file
 //! without a name (O_TMPFILE) where that is forbidden.
 
-use super::process::list;
+use super::process::{execute_file, list};
 use super::signal::owned;
+use super::support::unsupported;
 use nix::errno::Errno;
 use std::ffi::{CStr, CString, c_uint};
 use std::fs::File;
@@ -78,6 +79,17 @@ fn errno_of(error: std::io::Error) -> Errno {
 
 /// Becomes the program in this file. Returns only the reason of a failure.
 pub fn execute(image: &OwnedFd, argv: &[CString], environment: &[&CStr]) -> Errno {
+    match execute_open(image, argv, environment) {
+        // A sandbox that does not know execveat(2): by its name in /proc, where that is mounted.
+        errno if unsupported(errno) => match CString::new(format!("/proc/self/fd/{}", image.as_raw_fd())) {
+            Ok(file) => execute_file(&file, &list(argv), list(environment).as_ptr()),
+            Err(_) => errno,
+        },
+        errno => errno,
+    }
+}
+
+fn execute_open(image: &OwnedFd, argv: &[CString], environment: &[&CStr]) -> Errno {
     let (argv, environment) = (list(argv), list(environment));
     let (fd, path) = (image.as_raw_fd(), c"".as_ptr());
     // SAFETY: both lists end with NULL and point to strings that live over the call, as the empty path does.

@@ -3,6 +3,7 @@
 //! child that died by one, and musl hides 32 to 34 from every mask it saves.
 #![allow(unsafe_code)]
 
+pub mod access;
 mod args;
 pub mod aside;
 pub mod away;
@@ -30,6 +31,7 @@ pub mod reach;
 pub mod root;
 pub mod signal;
 pub mod stat;
+pub mod support;
 pub mod temporary;
 pub mod terminal;
 pub mod volume;

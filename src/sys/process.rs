@@ -185,7 +185,7 @@ fn search(name: &CStr, path: &[u8], argv: &[*const c_char], environment: *const 
 }
 
 /// One file; a script without `#!` goes to /bin/sh, as execvp(3) does.
-fn execute_file(file: &CStr, argv: &[*const c_char], environment: *const *const c_char) -> Errno {
+pub(super) fn execute_file(file: &CStr, argv: &[*const c_char], environment: *const *const c_char) -> Errno {
     let errno = execve(file, argv, environment);
     if errno != Errno::ENOEXEC || !is_text(file) {
         return errno;

@@ -2,6 +2,7 @@
 
 use super::filesystem::Class;
 use super::mountinfo::{self, Mount};
+use super::support::unsupported;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
@@ -34,7 +35,7 @@ pub fn mount_of(path: &Path) -> nix::Result<OnMount> {
     match by_statx(path) {
         Ok(OnMount { id: None, is_root }) => Ok(OnMount { id: by_descriptor(path)?, is_root }),
         // A sandbox or a kernel without the call.
-        Err(Errno::ENOSYS | Errno::EPERM) => Ok(OnMount { id: by_descriptor(path)?, is_root: None }),
+        Err(errno) if unsupported(errno) => Ok(OnMount { id: by_descriptor(path)?, is_root: None }),
         answer => answer,
     }
 }

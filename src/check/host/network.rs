@@ -5,7 +5,7 @@ use super::Host;
 use crate::check::step::{Answer, Trouble};
 use crate::config::Severity;
 use crate::show;
-use nix::unistd::{AccessFlags, eaccess};
+use nix::unistd::AccessFlags;
 
 /// Variables that a job of several processes has.
 const DISTRIBUTED: [&str; 4] = ["MASTER_ADDR", "WORLD_SIZE", "PET_NNODES", "PET_RDZV_ENDPOINT"];
@@ -24,7 +24,8 @@ impl Host {
         let expected = set("NCCL_IB_HCA").is_some() && set("NCCL_IB_DISABLE") != Some("1");
         let nodes = self.rdma_nodes();
         let path = |name: &String| self.root.path(INFINIBAND).join(name);
-        let refused = |name: &&String| eaccess(&path(name), AccessFlags::R_OK | AccessFlags::W_OK).is_err();
+        let refused =
+            |name: &&String| crate::sys::access::may(&path(name), AccessFlags::R_OK | AccessFlags::W_OK).is_err();
         let what = match (nodes.iter().find(refused), nodes.is_empty()) {
             (Some(name), _) => format!("{INFINIBAND}/{} may not be opened", show::line(name)),
             (None, true) => format!("there is no {INFINIBAND}/uverbs*"),

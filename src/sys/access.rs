@@ -1,0 +1,52 @@
+//! Whether this process may read, write or execute a path, asked with its effective user as open(2) would.
+
+use super::process::{Ended, Reaped, fork, wait_for};
+use super::support::unsupported;
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access, eaccess, getegid, geteuid, getgid, getuid, setresgid, setresuid};
+use std::path::Path;
+
+/// Asks for the effective user and groups.
+///
+/// # Errors
+/// What access(2) says.
+pub fn may(path: &Path, mode: AccessFlags) -> nix::Result<()> {
+    match eaccess(path, mode) {
+        // The C library asks faccessat2(2), of Linux 5.8, and takes only ENOSYS for a reason to ask in another way.
+        Err(errno) if unsupported(errno) => may_by_the_older_call(path, mode),
+        answer => answer,
+    }
+}
+
+/// access(2) asks for the real user. Where that is another one, a child makes the effective one its real one first.
+fn may_by_the_older_call(path: &Path, mode: AccessFlags) -> nix::Result<()> {
+    if getuid() == geteuid() && getgid() == getegid() {
+        return access(path, mode);
+    }
+    let child = fork(|| {
+        let (uid, gid) = (geteuid(), getegid());
+        let switched = setresgid(gid, gid, gid).and_then(|()| setresuid(uid, uid, uid));
+        switched.and_then(|()| access(path, mode)).map_or_else(|errno| errno as i32, |()| 0)
+    })?;
+    match wait_for(child) {
+        Reaped::One(_, Ended::Exited(0)) => Ok(()),
+        Reaped::One(_, Ended::Exited(errno)) => Err(Errno::from_raw(errno.into())),
+        _ => Err(Errno::EAGAIN),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_calls_give_the_same_answers() {
+        let paths = ["/", "/dev/null", "/no/such/path", "/proc/self/status", "/etc/passwd"].map(Path::new);
+        for (path, mode) in paths
+            .iter()
+            .flat_map(|path| [AccessFlags::R_OK, AccessFlags::W_OK, AccessFlags::X_OK].map(|mode| (path, mode)))
+        {
+            assert_eq!(may_by_the_older_call(path, mode), may(path, mode), "{path:?} {mode:?}");
+        }
+    }
+}

@@ -28,25 +28,28 @@ fn binary(architecture: &str) -> Option<PathBuf> {
     Some(String::from_utf8(output.stdout).unwrap().trim().into())
 }
 
-fn launch(architecture: &str, place: Place, words: &[&str]) -> Option<Launch> {
+fn launch(architecture: &str, place: Place, words: &[&str], checks: &str) -> Option<Launch> {
     let qemu = format!("qemu-{architecture}");
     if !has(&qemu) {
         return None;
     }
     let mut command = Command::new(qemu);
     command.arg(binary(architecture)?).args(words);
-    // What an image sets, so that only the words decide.
-    command.env("container", "docker");
+    command.env("container", "docker").env("TRAINIT_CHECKS", checks);
     Some(Launch::with(command, place))
 }
 
+/// For `TRAINIT_CHECKS`: what is usual, and nothing.
+const USUAL: &str = "";
+const NONE: &str = "gpu=off host=off code=off data=off output=off user=off";
+
 /// Runs it on both, as a container's first process and as an ordinary one, and hands each end to `judge`.
 #[track_caller]
-fn everywhere(words: &[&str], judge: impl Fn(&Finished)) {
+fn everywhere(words: &[&str], checks: &str, judge: impl Fn(&Finished)) {
     let places: &[Place] = if can_unshare() { &[Place::First, Place::Aside] } else { &[Place::Aside] };
     for architecture in ARCHITECTURES {
         for place in places {
-            let Some(launch) = launch(architecture, *place, words) else { continue };
+            let Some(launch) = launch(architecture, *place, words, checks) else { continue };
             let finished = launch.finish();
             println!("{architecture} {place:?} {words:?}: {:?}", finished.code);
             judge(&finished);
@@ -56,8 +59,8 @@ fn everywhere(words: &[&str], judge: impl Fn(&Finished)) {
 
 /// Ends with this code, and stderr has this text.
 #[track_caller]
-fn ends(words: &[&str], code: i32, text: &str) {
-    everywhere(words, |finished| {
+fn ends(words: &[&str], checks: &str, code: i32, text: &str) {
+    everywhere(words, checks, |finished| {
         assert_eq!(finished.code, Some(code), "{words:?}: {finished:?}");
         assert!(finished.err.contains(text), "{words:?}: no {text:?} in {}", finished.err);
     });
@@ -66,13 +69,19 @@ fn ends(words: &[&str], code: i32, text: &str) {
 #[test]
 fn it_says_its_version() {
     let version = format!("trainit {}", env!("CARGO_PKG_VERSION"));
-    everywhere(&["--version"], |finished| {
+    everywhere(&["--version"], USUAL, |finished| {
         assert_eq!((finished.code, finished.out.trim()), (Some(0), version.as_str()))
     });
 }
 
 #[test]
 fn an_init_alone_ends_with_the_commands_code() {
-    ends(&["init", "--", "sh", "-c", "exit 7"], 7, "");
-    ends(&["init", "--", "/no/such/program"], 127, "/no/such/program");
+    ends(&["init", "--", "sh", "-c", "exit 7"], USUAL, 7, "");
+    ends(&["init", "--", "/no/such/program"], USUAL, 127, "/no/such/program");
+}
+
+#[test]
+fn a_start_without_checks_becomes_the_command() {
+    ends(&["exec", "--", "sh", "-c", "exit 7"], NONE, 7, "");
+    ends(&["run", "--", "sh", "-c", "exit 7"], NONE, 7, "start sh -c");
 }

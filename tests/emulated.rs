@@ -1,6 +1,13 @@
 //! Both architectures' binaries under qemu's emulation of processors in user mode, as a container of another architecture runs on a laptop, and as
 //! a cross build runs its RUN lines: vfork shares no memory there, and some flags of clone are refused. As an ordinary process and as PID 1.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test may"
+)]
 
 #[path = "support/mod.rs"]
 mod support;

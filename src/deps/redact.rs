@@ -2,7 +2,7 @@
 //! comes out does not depend on where a stream was cut.
 
 use crate::environment::Environment;
-use crate::show::is_secret;
+use crate::show::{is_secret, is_secret_parameter};
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
@@ -15,9 +15,6 @@ const SCHEME_END: &[u8] = b"://";
 
 /// Longest name of a parameter that is waited for.
 const NAME_MAX: usize = 64;
-
-/// Parameters whose values open what a URL leads to, besides those that are named like secrets (`token`, `key`).
-const SIGNATURES: [&str; 4] = ["sig", "signature", "x-amz-signature", "x-goog-signature"];
 
 /// Longest user and password that are waited for; tokens of cloud registries have some 2 KB.
 const USERINFO_MAX: usize = 16 << 10;
@@ -170,7 +167,7 @@ fn parameter(rest: &[u8], last: bool) -> Here {
         return if value.is_empty() && may_go_on(name, NAME_MAX) { Here::Undecided } else { Here::Plain(1) };
     };
     let name = String::from_utf8_lossy(head.get(1..).unwrap_or_default()).to_ascii_lowercase();
-    if !is_secret(&name) && !SIGNATURES.contains(&name.as_str()) {
+    if !is_secret_parameter(&name) {
         return Here::Plain(1);
     }
     let window = value.get(..USERINFO_MAX).unwrap_or(value);

@@ -13,8 +13,11 @@ use std::time::{Duration, Instant};
 /// So much of the end is kept.
 const KEPT: usize = 256 << 10;
 
-/// Longest line that is shown whole.
+/// Longest line that is shown whole, in characters.
 const LINE_MAX: usize = 2000;
+
+/// So much of a line is looked at: it is masked before it is cut.
+const READ_MAX: usize = 64 << 10;
 
 /// After so much silence a line says that it goes on; then after twice as much, and so on,
 const SILENCE: Duration = Duration::from_secs(15);
@@ -33,6 +36,7 @@ pub struct View<'a> {
     redactor: Redactor,
     terminal: bool,
     line: Vec<u8>,
+    held: Held,
     kept: VecDeque<u8>,
     progress: Progress,
     /// The next silence that is told.
@@ -52,6 +56,7 @@ impl<'a> View<'a> {
             redactor,
             terminal,
             line: Vec::new(),
+            held: Held::default(),
             kept: VecDeque::new(),
             progress: Progress::default(),
             patience: SILENCE,
@@ -114,7 +119,10 @@ impl<'a> View<'a> {
         let rest = self.redactor.finish();
         self.pass(&rest);
         self.end_line();
-        plain(&String::from_utf8_lossy(self.kept.make_contiguous()))
+        if self.terminal {
+            write_to_terminal(&self.held.rest());
+        }
+        show::masked(&plain(&String::from_utf8_lossy(self.kept.make_contiguous())))
     }
 
     fn pass(&mut self, bytes: &[u8]) {
@@ -124,12 +132,12 @@ impl<'a> View<'a> {
             if !std::mem::take(&mut self.status).is_empty() {
                 write_to_terminal(ERASE.as_bytes());
             }
-            write_to_terminal(bytes);
+            write_to_terminal(&self.held.take(bytes));
         }
         for byte in bytes {
             match byte {
                 b'\n' | b'\r' => self.end_line(),
-                byte if self.line.len() < LINE_MAX => self.line.push(*byte),
+                byte if self.line.len() < READ_MAX => self.line.push(*byte),
                 _ => {}
             }
         }
@@ -137,12 +145,40 @@ impl<'a> View<'a> {
 
     fn end_line(&mut self) {
         let line = plain(&String::from_utf8_lossy(&std::mem::take(&mut self.line)));
+        let line: String = show::masked(line.trim_end()).chars().take(LINE_MAX).collect();
         let line = line.trim_end();
         self.progress.hear(line);
         if !self.terminal && !line.trim_start().is_empty() && !NOISE.iter().any(|noise| line.starts_with(noise)) {
             (self.tell)(line);
         }
     }
+}
+
+/// What goes to a terminal is masked by lines: a word alone does not tell whether it is a secret.
+#[derive(Default)]
+struct Held(Vec<u8>);
+
+impl Held {
+    /// What can be shown now: up to the end of a line, or of a picture that ends with a terminal's sequence.
+    fn take(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.0.extend(bytes);
+        let is_drawn = self.0.len() > READ_MAX || ends_with_sequence(&self.0);
+        let end = self.0.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).map_or(0, |at| at + 1);
+        let rest = if is_drawn { Vec::new() } else { self.0.split_off(end) };
+        show::masked_bytes(&std::mem::replace(&mut self.0, rest))
+    }
+
+    fn rest(&mut self) -> Vec<u8> {
+        show::masked_bytes(&std::mem::take(&mut self.0))
+    }
+}
+
+fn ends_with_sequence(text: &[u8]) -> bool {
+    let start = text.windows(2).rposition(|pair| pair == b"\x1b[").map(|at| at + 2);
+    let sequence = start.and_then(|at| text.get(at..)).and_then(<[u8]>::split_last);
+    sequence.is_some_and(|(last, middle)| {
+        last.is_ascii_alphabetic() && middle.iter().all(|byte| b"0123456789;?".contains(byte))
+    })
 }
 
 /// Back to the start of the line, which is made empty.

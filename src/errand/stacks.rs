@@ -25,7 +25,7 @@ pub fn dump(pids: &[c_int], policy: &Policy, tell: &mut dyn FnMut(String)) {
     let until = Instant::now() + PY_SPY_ALL;
     for pid in pids.iter().copied().take(PROCESSES) {
         let Some(status) = proc::status(pid) else { continue };
-        let command = show::masked(&proc::command_line(pid).unwrap_or(status.name));
+        let command = show::command(&proc::command_line(pid).unwrap_or_else(|| vec![status.name.into()]));
         tell(format!("  {pid} {} {command}", status.state));
         match (policy.stack_signal, &py_spy) {
             (Some(number), _) if signal::contains(status.caught, number) => drop(signal::send(pid, number)),

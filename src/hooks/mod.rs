@@ -20,8 +20,11 @@ use std::time::{Duration, Instant};
 /// What a hook ends with that wants to be tried again (EX_TEMPFAIL of sysexits.h).
 const TRY_AGAIN: i32 = 75;
 
-/// Longest line of a hook that is told.
+/// Longest line of a hook that is told, in characters.
 const LINE_MAX: usize = 1000;
+
+/// So much of a line is looked at: it is masked before it is cut.
+const READ_MAX: usize = 64 << 10;
 
 /// Which hooks to run, and how.
 #[derive(Clone, Debug, Default)]
@@ -156,7 +159,7 @@ impl Lines {
         for byte in bytes {
             match byte {
                 b'\n' => self.end(tell),
-                byte if self.0.len() < LINE_MAX => self.0.push(*byte),
+                byte if self.0.len() < READ_MAX => self.0.push(*byte),
                 _ => {}
             }
         }
@@ -165,7 +168,8 @@ impl Lines {
     fn end(&mut self, tell: &mut dyn FnMut(&str)) {
         let line = std::mem::take(&mut self.0);
         if !line.is_empty() {
-            tell(String::from_utf8_lossy(&line).trim_end());
+            let line: String = show::masked(String::from_utf8_lossy(&line).trim_end()).chars().take(LINE_MAX).collect();
+            tell(&line);
         }
     }
 }

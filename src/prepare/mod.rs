@@ -26,6 +26,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::handover::{Door, Message};
 use crate::report;
+use crate::show;
 use crate::supervise::Start;
 use crate::sys::signal::{self, Inherited};
 use crate::sys::{Args, aside, heap, terminal};
@@ -66,7 +67,7 @@ fn refuse(story: &mut Story, error: &Error) -> c_int {
         _ if story.told => {}
         _ => story.console.error(error),
     }
-    story.door.send(&Message::Refused(error.to_string().chars().take(TOLD).collect()));
+    story.door.send(&Message::Refused(show::masked(&error.to_string()).chars().take(TOLD).collect()));
     c_int::from(error.exit.code())
 }
 

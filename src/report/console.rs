@@ -114,7 +114,7 @@ impl Console {
             finding.status.into(),
             finding.family(),
             &show::masked(&finding.what),
-            finding.because.as_deref(),
+            finding.because.as_deref().map(show::masked).as_deref(),
             finding.took,
         );
         for remedy in &finding.remedy {

@@ -13,9 +13,9 @@ pub fn termination(findings: &[Finding], error: Option<&Error>, exit: Exit) -> S
     let meaning = TABLE.iter().find(|(known, _)| *known == exit).map(|(_, words)| format!(" ({words})"));
     let head = format!("trainit did not start the workload: exit code {}{}", exit.code(), meaning.unwrap_or_default());
     let with = |status| findings.iter().filter(move |finding| finding.status == status).map(sentence);
-    let error = error.map(|error| show::masked(&error.to_string()));
+    let error = error.map(Error::to_string);
     let lines = std::iter::once(head).chain(with(Status::Fail)).chain(error).chain(with(Status::Warn));
-    cut(lines.map(|line| printable(&line)).collect::<Vec<_>>().join("\n"))
+    cut(lines.map(|line| printable(&show::masked(&line))).collect::<Vec<_>>().join("\n"))
 }
 
 fn sentence(finding: &Finding) -> String {

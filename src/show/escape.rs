@@ -20,8 +20,10 @@ pub fn line(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// A name as the kernel has it: text where it is UTF-8, `\xNN` where it is not; long ones are cut in the middle.
+/// A name as the kernel has it: text where it is UTF-8, `\xNN` where it is not; long ones are cut in the middle. Secrets are masked
+/// before that, because half of one does not look like one.
 pub fn bytes(name: &[u8]) -> String {
+    let name = &*super::masked_bytes(name);
     let mut shown = String::with_capacity(name.len());
     for chunk in name.utf8_chunks() {
         chunk.valid().chars().for_each(|c| push(&mut shown, c));

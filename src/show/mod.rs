@@ -4,11 +4,14 @@
 mod escape;
 mod mask;
 mod quote;
+mod secret_names;
+mod tokens;
 mod units;
 
 pub use escape::{bytes, line, os, path};
-pub use mask::{MASK, is_secret, masked, masked_words};
+pub use mask::{MASK, masked, masked_bytes, masked_words};
 pub use quote::{command, quoted};
+pub use secret_names::{is_secret, is_secret_parameter};
 pub use units::{count, seconds, size, time};
 
 /// Where a file system comes from: `nfs4 from nas:/export`.

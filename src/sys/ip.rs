@@ -1,6 +1,7 @@
 //! Which process listens on a TCP port, and where a server is reached from inside. Parsers take bytes.
 
 use super::proc;
+use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -29,7 +30,7 @@ pub fn listening(table: &str, port: u16) -> Vec<u64> {
     table.lines().skip(1).filter_map(row).collect()
 }
 
-/// Who listens on a port, in a few words; none: nobody that can be seen.
+/// Who listens on a port, in its own words, which may hold secrets; none: nobody that can be seen.
 pub fn holder(port: u16) -> Option<String> {
     let tables =
         ["/proc/self/net/tcp", "/proc/self/net/tcp6"].map(|path| std::fs::read_to_string(path).unwrap_or_default());
@@ -40,7 +41,10 @@ pub fn holder(port: u16) -> Option<String> {
     let names: Vec<String> = inodes.iter().map(|inode| format!("socket:[{inode}]")).collect();
     let pid = proc::pids().into_iter().find(|pid| has_open(&format!("/proc/{pid}/fd"), &names));
     Some(match pid {
-        Some(pid) => format!("pid {pid} ({})", proc::command_line(pid).unwrap_or_default()),
+        Some(pid) => {
+            let words = proc::command_line(pid).unwrap_or_default();
+            format!("pid {pid} ({})", words.join(OsStr::new(" ")).to_string_lossy())
+        }
         None => "a process of another user or container".to_owned(),
     })
 }

@@ -3,9 +3,10 @@
 
 use super::Root;
 use std::collections::BTreeSet;
-use std::ffi::c_int;
+use std::ffi::{OsString, c_int};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -171,14 +172,15 @@ pub fn parse_start_time(stat: &[u8]) -> Option<u64> {
     std::str::from_utf8(after_name).ok()?.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
-/// A process's command line as one line, shortened; its name in brackets when it has none.
-pub fn command_line(pid: c_int) -> Option<String> {
+/// The words of a process's command line, as they are; its name in brackets when it has none. They may hold secrets: who shows them
+/// masks them first and cuts them then.
+pub fn command_line(pid: c_int) -> Option<Vec<OsString>> {
     let bytes = read(pid, "cmdline")?;
-    let words: Vec<_> =
-        bytes.split(|b| *b == 0).filter(|w| !w.is_empty()).map(|w| w.escape_ascii().to_string()).collect();
+    let words = bytes.split(|b| *b == 0).filter(|w| !w.is_empty()).map(|word| OsString::from_vec(word.to_vec()));
+    let words: Vec<_> = words.collect();
     match words.is_empty() {
-        true => status(pid).map(|status| format!("[{}]", status.name)),
-        false => Some(words.join(" ").chars().take(120).collect()),
+        true => status(pid).map(|status| vec![format!("[{}]", status.name).into()]),
+        false => Some(words),
     }
 }
 

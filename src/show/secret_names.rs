@@ -1,0 +1,80 @@
+//! Which names say that what they name is secret: of variables, options, parameters, members of JSON. Pure; what such names stand for is
+//! masked by `mask`.
+
+/// Ends of names whose values are secret, in capitals.
+const SECRET: [&str; 8] = ["TOKEN", "KEY", "PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "CREDENTIALS", "CREDENTIAL"];
+
+/// Last words of such names: parts of other words (`bypass`, `oauth`) say nothing.
+const SECRET_WORDS: [&str; 6] = ["PASS", "PWD", "PW", "AUTH", "AUTHORIZATION", "JWT"];
+
+/// What stands before `token` and `key` in names of what is no secret: special tokens of a tokenizer, fields of a data set.
+const PLAIN_TOKENS: [&str; 20] = [
+    "EOS", "BOS", "PAD", "UNK", "SEP", "CLS", "MASK", "STOP", "START", "END", "IMAGE", "VIDEO", "AUDIO", "SPECIAL",
+    "MAX", "MIN", "NUM", "NEXT", "NEW", "PER",
+];
+const PLAIN_KEYS: [&str; 22] = [
+    "SORT",
+    "PRIMARY",
+    "FOREIGN",
+    "PUBLIC",
+    "GROUP",
+    "TEXT",
+    "LABEL",
+    "IMAGE",
+    "INPUT",
+    "OUTPUT",
+    "PROMPT",
+    "CAPTION",
+    "DATASET",
+    "COLUMN",
+    "PARTITION",
+    "SCORE",
+    "METRIC",
+    "FEATURE",
+    "TARGET",
+    "RESPONSE",
+    "QUERY",
+    "FIELD",
+];
+
+/// First words of options that take no value, whatever they end with.
+const SWITCHES: [&str; 6] = ["NO", "DISABLE", "ENABLE", "SKIP", "WITHOUT", "ASK"];
+
+/// Shell variables that end like a secret.
+const PLAIN_NAMES: [&str; 2] = ["PWD", "OLDPWD"];
+
+/// Parameters whose values open what a URL leads to, besides those that are named like secrets.
+const SIGNATURES: [&str; 4] = ["sig", "signature", "x-amz-signature", "x-goog-signature"];
+
+/// Whether a variable, option or member of this name holds a secret (`HF_TOKEN`, `--api-key`, `db.password`).
+pub fn is_secret(name: &str) -> bool {
+    let ends_with = |end: &&str| name.len().checked_sub(end.len()).and_then(|at| name.as_bytes().get(at..));
+    let has_end = SECRET.iter().any(|end| ends_with(end).is_some_and(|tail| tail.eq_ignore_ascii_case(end.as_bytes())));
+    if PLAIN_NAMES.contains(&name) {
+        return false;
+    }
+    let mut parts = name.rsplit(['_', '-', '.']).filter(|part| !part.is_empty());
+    let (last, before) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let is_one = |words: &[&str], part: &str| words.iter().any(|word| part.eq_ignore_ascii_case(word));
+    let plain = last.eq_ignore_ascii_case("token") && is_one(&PLAIN_TOKENS, before)
+        || last.eq_ignore_ascii_case("key") && is_one(&PLAIN_KEYS, before);
+    !plain && (has_end || is_one(&SECRET_WORDS, last) || is_camel(last))
+}
+
+/// `dbPass`, `basicAuth`.
+fn is_camel(word: &str) -> bool {
+    ["Pass", "Pwd", "Auth"].iter().any(|end| word.len() > end.len() && word.ends_with(end))
+        && !["ByPass", "OAuth"].contains(&word)
+}
+
+/// Whether the word behind an option is its value, and secret.
+pub fn is_secret_option(name: &str) -> bool {
+    let bare = name.trim_start_matches('-');
+    let first = bare.split(['-', '_']).next().unwrap_or_default();
+    name.starts_with('-') && is_secret(bare) && !SWITCHES.iter().any(|switch| first.eq_ignore_ascii_case(switch))
+}
+
+/// Whether the value of a URL's parameter opens what the URL leads to.
+pub fn is_secret_parameter(name: &str) -> bool {
+    is_secret(name) || SIGNATURES.iter().any(|known| name.eq_ignore_ascii_case(known))
+}

@@ -22,13 +22,15 @@ struct Variable {
     line: Cow<'static, CStr>,
     /// How long the name is.
     name: usize,
+    /// A lock holds its value.
+    pinned: bool,
 }
 
 impl Variable {
     /// None: a NUL byte cannot be in a variable.
     fn new(name: &OsStr, value: &OsStr) -> Option<Self> {
         let line = CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok()?;
-        Some(Variable { line: Cow::Owned(line), name: name.len() })
+        Some(Variable { line: Cow::Owned(line), name: name.len(), pinned: false })
     }
 
     fn name(&self) -> &OsStr {
@@ -57,7 +59,11 @@ impl Environment {
     /// What this process was started with.
     pub fn inherited() -> Self {
         let inherited = process::environment();
-        Environment::without_repeats(inherited.map(|(line, name)| Variable { line: Cow::Borrowed(line), name }))
+        Environment::without_repeats(inherited.map(|(line, name)| Variable {
+            line: Cow::Borrowed(line),
+            name,
+            pinned: false,
+        }))
     }
 
     /// The first of two equal names is the one that getenv(3) finds.
@@ -88,12 +94,38 @@ impl Environment {
         self.get(name).and_then(OsStr::to_str)
     }
 
-    /// Sets or replaces a variable. One that holds a NUL byte cannot exist.
+    /// Sets or replaces a variable, unless its value is pinned. One that holds a NUL byte cannot exist.
     pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
         let name = name.into();
-        let Some(variable) = Variable::new(&name, &value.into()) else { return self.remove(name) };
+        if !self.is_pinned(&name) {
+            self.put(&name, &value.into(), false);
+        }
+    }
+
+    /// Sets a variable whose value nothing that is set later replaces: an image's author has locked it.
+    pub fn pin(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
+        self.put(&name.into(), &value.into(), true);
+    }
+
+    /// Whether a variable's value is pinned.
+    pub fn is_pinned(&self, name: impl AsRef<OsStr>) -> bool {
+        let name = name.as_ref();
+        self.0.iter().any(|variable| variable.pinned && variable.is_named(name))
+    }
+
+    /// Sets a variable even where its value is pinned: for a list of paths that is extended and so keeps what is pinned, and for
+    /// processes of trainit's own.
+    pub fn set_over_pin(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
+        let name = name.into();
+        let pinned = self.is_pinned(&name);
+        self.put(&name, &value.into(), pinned);
+    }
+
+    fn put(&mut self, name: &OsStr, value: &OsStr, pinned: bool) {
+        let Some(variable) = Variable::new(name, value) else { return self.remove(name) };
+        let variable = Variable { pinned, ..variable };
         let variables = self.own();
-        match variables.iter_mut().find(|other| other.is_named(&name)) {
+        match variables.iter_mut().find(|other| other.is_named(name)) {
             Some(old) => *old = variable,
             None => variables.push(variable),
         }
@@ -120,7 +152,7 @@ impl Environment {
         for (name, value, force) in wanted {
             let Some(variable) = Variable::new(OsStr::new(name), value) else { continue };
             match places.get(OsStr::new(name)).and_then(|at| variables.get_mut(*at)) {
-                Some(old) if force || old.value().is_empty() => *old = variable,
+                Some(old) if !old.pinned && (force || old.value().is_empty()) => *old = variable,
                 Some(_) => {}
                 None => {
                     places.insert(name.into(), variables.len());
@@ -151,10 +183,10 @@ impl Environment {
         Rc::make_mut(&mut self.0)
     }
 
-    /// Takes a variable away.
+    /// Takes a variable away, unless its value is pinned.
     pub fn remove(&mut self, name: impl AsRef<OsStr>) {
         let name = name.as_ref();
-        if self.0.iter().any(|variable| variable.is_named(name)) {
+        if self.0.iter().any(|variable| !variable.pinned && variable.is_named(name)) {
             self.own().retain(|variable| !variable.is_named(name));
         }
     }
@@ -227,6 +259,21 @@ mod tests {
         second.remove("B");
         assert_eq!((first.text("A"), first.text("B")), (Some("1"), Some("2")));
         assert_eq!((second.text("A"), second.text("B")), (Some("3"), None));
+    }
+
+    #[test]
+    fn what_is_pinned_stays_whoever_sets_it_in_whatever_copy() {
+        let mut environment: Environment = [("A", "theirs"), ("P", "/bin")].into_iter().collect();
+        environment.pin("A", "ours");
+        environment.pin("P", "/sbin");
+        environment.pin("EMPTY", "");
+        let mut copy = environment.clone();
+        copy.set("A", "theirs");
+        copy.set_default("EMPTY", "theirs");
+        copy.remove("A");
+        copy.set_over_pin("P", "/layer:/sbin");
+        copy.set("P", "/evil");
+        assert_eq!((copy.text("A"), copy.text("P"), copy.text("EMPTY")), (Some("ours"), Some("/layer:/sbin"), None));
     }
 
     #[test]

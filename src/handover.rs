@@ -358,6 +358,9 @@ pub struct AfterStop {
     pub paths: Vec<String>,
     /// How long each may take.
     pub timeout: Option<Duration>,
+    /// The locked variables that are other than what the container was started with, and their values; `None`: not to be known here,
+    /// since it stands in a file.
+    pub locked: Vec<(String, Option<String>)>,
 }
 
 /// How a failed container is kept open.

@@ -80,6 +80,7 @@ pub struct Scene {
 impl Scene {
     /// What this configuration makes of this machine. `environment` is what is inherited; what is configured is added.
     pub fn of(loaded: Loaded, mut environment: Environment, command: Vec<OsString>) -> Self {
+        loaded.settings.pin(&mut environment);
         EnvValue::add_all(&loaded.settings.env, &mut environment);
         Scene {
             root: Root::real(),
@@ -120,6 +121,7 @@ impl Scene {
     /// # Errors
     /// A file that cannot be read (78).
     pub fn add_secrets(&mut self, mode_env: &BTreeMap<String, EnvValue>) -> Result<()> {
+        secret::pin_all(&self.settings, &self.mounts, &mut self.environment)?;
         secret::add_all(mode_env, &self.mounts, &mut self.environment)?;
         secret::add_all(&self.settings.env.value, &self.mounts, &mut self.environment)
     }

@@ -80,8 +80,12 @@ pub fn plan<'a>(scene: &Scene, _: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a
     let root = assumed.identity.uid == 0;
     let user = User {
         assumed: Rc::clone(assumed),
-        asked: asked(&scene.environment, assumed.identity.uid)
-            .filter(|_| !root && assumed.identity.switch.is_none() && scene.settings.user.origin == Origin::Default),
+        asked: asked(&scene.environment, assumed.identity.uid).filter(|_| {
+            !root
+                && assumed.identity.switch.is_none()
+                && scene.settings.user.origin == Origin::Default
+                && scene.settings.lock_of("user").is_none()
+        }),
         named: ["USER", "LOGNAME"].iter().any(|name| scene.environment.get(name).is_some()),
         // Asked here: a probe has other streams.
         closed: match root || !assumed.identity.container || !assumed.streams {

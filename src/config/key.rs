@@ -33,6 +33,8 @@ pub struct Kind {
     pub schema: fn() -> Json,
     /// Finds out what is wrong with a value.
     pub check: fn(&Node, &str, &mut Problems),
+    /// The one spelling of the name of a map's entry.
+    pub entry_name: fn(&str) -> String,
     /// A map whose entries are named by people.
     pub map: bool,
     /// It can be said in one text.
@@ -42,7 +44,14 @@ pub struct Kind {
 impl Kind {
     /// The kind of a type.
     pub const fn of<T: Value>() -> Self {
-        Kind { form: T::form, schema: T::schema, check: check::<T>, map: T::MAP, text: T::TEXT }
+        Kind {
+            form: T::form,
+            schema: T::schema,
+            check: check::<T>,
+            entry_name: T::entry_name,
+            map: T::MAP,
+            text: T::TEXT,
+        }
     }
 }
 
@@ -96,6 +105,14 @@ pub fn entry_of(path: &str) -> Option<(&'static Key, &str)> {
 /// Whether there is a key, a group or an entry of a map of this name.
 pub fn is_path(path: &str) -> bool {
     find(path).is_some() || is_group(path) || entry_of(path).is_some()
+}
+
+/// The one spelling of a path: that of an entry of a map has its name in the one spelling of such names.
+pub fn canonical(path: &str) -> String {
+    match entry_of(path).filter(|_| find(path).is_none()) {
+        Some((key, name)) => [key.path, ".", &(key.kind.entry_name)(name)].concat(),
+        None => path.to_owned(),
+    }
 }
 
 /// What follows `group.` in `path`.

@@ -124,15 +124,25 @@ fn set_twice(at: &str, node: &Node, first: &Node, problems: &mut Problems) {
     problems.wrong(&node.origin, at, &format!("set twice, first at {}", first.origin), "keep one of them");
 }
 
-/// A map that was written as a text is taken apart, so that it can be merged.
+/// A map that was written as a text is taken apart, so that it can be merged, and each entry gets the one spelling of its name: else
+/// `SIGUSR1` would stand beside `USR1` instead of replacing it.
 fn structured(key: &Key, node: Node, problems: &mut Problems) -> Option<Node> {
-    match &node.content {
-        Content::Scalar { text, .. } if key.kind.map && key.kind.text && !node.is_off() => {
-            let entries = text::map(text, &node.origin, key.path, problems)?;
-            Some(Node::map(entries, node.origin))
+    let entries = match node.content {
+        Content::Scalar { ref text, .. } if key.kind.map && key.kind.text && !node.is_off() => {
+            text::map(text, &node.origin, key.path, problems)?
         }
-        _ => Some(node),
+        Content::Map(entries) if key.kind.map => entries,
+        content => return Some(Node { content, origin: node.origin }),
+    };
+    let mut named = BTreeMap::<String, Node>::new();
+    for (name, node) in entries {
+        let name = (key.kind.entry_name)(&name);
+        match named.get(&name) {
+            Some(first) => set_twice(&format!("{}.{name}", key.path), &node, first, problems),
+            None => drop(named.insert(name, node)),
+        }
     }
+    Some(Node::map(named, node.origin))
 }
 
 /// The keys of a group, as a hint.

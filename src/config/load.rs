@@ -128,7 +128,7 @@ impl<'a> Trusted<'a> {
         let from_files = layers.len();
         layers.push(variables::read(sources.environment, &mut problems));
         layers.extend(options::read(sources.options, &mut problems));
-        let (named, mounts) = (named(sources), Mounts::of(sources.root));
+        let (named, mounts) = (named(sources, &mut problems), Mounts::of(sources.root));
         Trusted { sources: *sources, layers, from_files, named, files, problems, mounts }
     }
 
@@ -237,14 +237,20 @@ impl<'a> Trusted<'a> {
 const SILENT: Exit = Exit::Transient(Family::Code);
 
 /// The file that was named, and by whom.
-fn named(sources: &Sources<'_>) -> Option<(PathBuf, Origin)> {
+fn named(sources: &Sources<'_>, problems: &mut Problems) -> Option<(PathBuf, Origin)> {
     let variable = sources.environment.get(variables::CONFIG).map(PathBuf::from);
     let (path, origin) = match (sources.options.config.clone(), variable) {
         (Some(path), _) => (path, Origin::CommandLine("--config".into())),
         (None, Some(path)) => (path, Origin::Environment(variables::CONFIG.into())),
         (None, None) => return None,
     };
-    Some((sources.workdir.join(path), origin))
+    match path.to_str().map_or(Ok(()), super::no_place_elsewhere) {
+        Ok(()) => Some((sources.workdir.join(path), origin)),
+        Err((what, hint)) => {
+            problems.unreadable(&origin, &what, &hint);
+            None
+        }
+    }
 }
 
 /// The directory that the workload starts in: the highest layer's `workdir`, else trainit's own.

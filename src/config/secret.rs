@@ -1,7 +1,7 @@
 //! Values that stand in files, as engines hand out secrets: `env: {HF_TOKEN: {file: /run/secrets/hf_token}}`, and `TRAINIT_…_FILE` for
 //! the keys that may hold a password. Nothing else that ends with `_FILE` is read: it belongs to others.
 
-use super::{EnvValue, read_file};
+use super::{EnvValue, Settings, read_file};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::sys::mountinfo::Mounts;
@@ -46,11 +46,30 @@ pub fn add_all(values: &BTreeMap<String, EnvValue>, mounts: &Mounts, environment
     }
     let mut read = Vec::new();
     let inherited = environment.names();
-    for (name, path, _) in in_files().filter(|(name, _, force)| *force || !inherited.contains(OsStr::new(name))) {
+    let wanted = |name: &str, force: bool| {
+        !environment.is_pinned(name) && (force || !inherited.contains(OsStr::new(name)))
+    };
+    for (name, path, _) in in_files().filter(|(name, _, force)| wanted(name, *force)) {
         let bytes = read_on(mounts, path).map_err(|why| Error::config(format!("env.{name}: {why}")).hint(HINT))?;
         read.push((name.as_str(), OsString::from_vec(bytes)));
     }
     environment.set_many(read.iter().map(|(name, value)| (*name, value.as_os_str(), true)));
+    Ok(())
+}
+
+/// Adds the locked variables that stand in files, before any others: nothing that is set later replaces them.
+///
+/// # Errors
+/// A file that cannot be read (78).
+pub fn pin_all(settings: &Settings, mounts: &Mounts, environment: &mut Environment) -> Result<()> {
+    let files =
+        settings.locked_variables().filter(|(name, value)| value.file.is_some() && !environment.is_pinned(name));
+    let files: BTreeMap<String, EnvValue> = files.map(|(name, value)| (name.to_owned(), value.clone())).collect();
+    add_all(&files, mounts, environment)?;
+    for name in files.keys() {
+        let value = environment.get(name).map(OsString::from).unwrap_or_default();
+        environment.pin(name, value);
+    }
     Ok(())
 }
 

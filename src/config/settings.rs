@@ -4,6 +4,7 @@
 use super::key::{self, Key, Kind};
 use super::values::*;
 use super::{Node, Origin, Problems, Setting, Tree};
+use crate::environment::Environment;
 use crate::handover::{Meaning, OnHang, Scope, Sign, StopSignal};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -133,7 +134,43 @@ impl Settings {
         let mut settings = Settings::built_in();
         tree.values().for_each(|(path, node)| settings.take(path, node, problems));
         settings.tree = tree;
+        settings.pin_variables();
         settings
+    }
+
+    /// A locked variable wins over an inherited one.
+    fn pin_variables(&mut self) {
+        let tree = &self.tree;
+        let locked = self.env.value.iter_mut().filter(|(name, _)| tree.lock_of(&format!("env.{name}")).is_some());
+        locked.for_each(|(_, variable)| variable.force = true);
+    }
+
+    /// Where the lock stands that pins a key or an entry of a map; none: any layer may set it.
+    pub fn lock_of(&self, path: &str) -> Option<&Origin> {
+        self.tree.lock_of(path)
+    }
+
+    /// What another program's variable says in place of a key, unless that key is locked.
+    pub fn unless_locked<T>(&self, path: &str, said: Option<T>) -> Option<T> {
+        said.filter(|_| self.lock_of(path).is_none())
+    }
+
+    /// The configured variables that are locked.
+    pub fn locked_variables(&self) -> impl Iterator<Item = (&str, &EnvValue)> {
+        let all = self.env.value.iter().map(|(name, variable)| (name.as_str(), variable));
+        all.filter(|(name, _)| self.lock_of(&format!("env.{name}")).is_some())
+    }
+
+    /// Puts the locked variables into an environment, for good: nothing that is set later replaces them. One that stands in a file
+    /// is taken away until the file can be read (`secret::add_all`).
+    pub fn pin(&self, environment: &mut Environment) {
+        for (name, variable) in self.locked_variables() {
+            match variable.file {
+                None => environment.pin(name, &variable.value),
+                Some(_) if environment.is_pinned(name) => {}
+                Some(_) => environment.remove(name),
+            }
+        }
     }
 
     /// What all layers together say.

@@ -66,24 +66,85 @@ impl Tree {
         self.values.insert("lock", Node::list(list, node.origin));
     }
 
+    /// The lock that pins a key or an entry of a map: where it stands.
+    pub fn lock_of(&self, path: &str) -> Option<&Origin> {
+        self.locks.iter().find(|(lock, _)| covers(lock, path)).map(|(_, origin)| origin)
+    }
+
     /// The first of the earlier locks that forbids a value: what is locked, where that was said, and whose value it is.
     fn locked(&self, path: &str, node: &Node, earlier: usize) -> Option<(String, Origin, Origin)> {
         self.locks.iter().take(earlier).find_map(|(lock, origin)| {
             let forbidden = |name: &str, node: &Node| Some((name.to_owned(), origin.clone(), node.origin.clone()));
-            if lock == path || key::below(path, lock).is_some() {
+            if covers(lock, path) || also_pins(lock, path) {
                 return forbidden(path, node);
             }
-            let entry = key::below(lock, path)?;
             match node.as_map() {
-                Some(entries) => entries.get(entry).and_then(|node| forbidden(lock, node)),
-                None => forbidden(lock, node),
+                Some(entries) => {
+                    let (name, node) = entries.iter().find(|(name, _)| self.pins_entry(lock, path, name))?;
+                    forbidden(&format!("{path}.{name}"), node)
+                }
+                // A map that is emptied.
+                None => key::below(lock, path).and_then(|_| forbidden(lock, node)),
             }
         })
     }
+
+    /// Whether a lock pins an entry of a map: by its name, or because it is another way to the same effect.
+    fn pins_entry(&self, lock: &str, map: &str, name: &str) -> bool {
+        let is_within = |inner: &str, outer: &str| inner == outer || key::below(inner, outer).is_some();
+        match (map, key::below(lock, map)) {
+            (_, Some(locked)) if locked == name => true,
+            // `data` stands for all of its checks, and so for `data.exists`, which has the last word only if it is set by itself.
+            ("checks", Some(locked)) => {
+                is_within(name, locked) || is_within(locked, name) && self.entry(map, locked).is_none()
+            }
+            // A lock on a part of a mode pins the mode.
+            ("modes", Some(locked)) => is_within(locked, name),
+            // What a locked mode starts stands in `modes`, also under the name of a built-in one; `train` runs `command`.
+            ("modes", None) if lock == "mode" => self.modes().any(|mode| mode == name),
+            ("modes", None) => lock == "command" && name == "train",
+            _ => false,
+        }
+    }
+
+    fn entry(&self, map: &str, name: &str) -> Option<&Node> {
+        self.get(map)?.as_map()?.get(name)
+    }
+
+    /// The modes that `mode` names.
+    fn modes(&self) -> impl Iterator<Item = &str> {
+        self.get("mode").and_then(Node::as_text).into_iter().flat_map(|names| names.split(',').map(str::trim))
+    }
+}
+
+/// Whether a lock names this key, or a group that it belongs to.
+fn covers(lock: &str, path: &str) -> bool {
+    lock == path || key::below(path, lock).is_some()
+}
+
+/// Keys that say, in other words, what others say: a lock on one of the first pins the second as well. Options for Jupyter can say all of
+/// its address; packages that come from more places than the index do not come from the index.
+const OTHER_WORDS: [(&[&str], &[&str]); 3] = [
+    (
+        &["jupyter.address", "jupyter.base_url", "jupyter.certificate", "jupyter.port", "jupyter.root"],
+        &["jupyter.args"],
+    ),
+    (&["deps.index"], &["deps.extra_index", "deps.find_links"]),
+    (
+        &["env.PIP_INDEX_URL", "env.UV_DEFAULT_INDEX", "env.UV_INDEX_URL"],
+        &["deps.index", "deps.extra_index", "deps.find_links"],
+    ),
+];
+
+fn also_pins(lock: &str, path: &str) -> bool {
+    OTHER_WORDS.iter().any(|(locks, paths)| locks.contains(&lock) && paths.contains(&path))
 }
 
 /// The keys that a value of `lock` names; what is wrong with it was told when the layer was checked.
 fn lock_names(node: &Node) -> Vec<String> {
     let read: Option<Vec<super::KeyPath>> = super::values::Value::read(node, "lock", &mut Problems::default());
-    read.into_iter().flatten().map(|name| name.0).collect()
+    read.into_iter().flatten().map(|name| key::canonical(&name.0)).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,6 +71,10 @@ pub fn add_files(sources: &Sources<'_>, mounts: &Mounts, layer: &mut Layer, prob
         let key = name.strip_suffix("_FILE").and_then(key::of_variable);
         let Some((file, key)) = sources.environment.get(name).zip(key) else { continue };
         let (path, origin) = (sources.workdir.join(file), Origin::Environment(name.to_owned()));
+        if let Some(Err((what, hint))) = file.to_str().map(super::no_place_elsewhere) {
+            problems.unreadable(&origin, &what, &hint);
+            continue;
+        }
         match secret::read_on(mounts, &path) {
             Err(why) => problems.unreadable(&origin, &why, secret::HINT),
             Ok(bytes) => match in_confidence(key, bytes, &origin) {

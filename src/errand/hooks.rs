@@ -19,6 +19,12 @@ const LINE_MAX: usize = 900;
 pub fn run(task: &Task<'_>, time: Duration, code: u8) {
     let Some(after_stop) = &task.policy.after_stop else { return };
     let mut environment = Environment::inherited();
+    for (name, value) in &after_stop.locked {
+        match value {
+            Some(value) => environment.pin(name, value),
+            None => environment.remove(name),
+        }
+    }
     environment.set(EXIT_CODE, code.to_string());
     environment.set("TRAINIT_RUN_MODE", &task.policy.mode);
     // A program inherits the mask, and a hook that cannot hear TERM would have to be killed.

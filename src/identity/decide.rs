@@ -114,7 +114,7 @@ struct Target {
 pub fn decide(ask: &Ask<'_>) -> Result<Identity> {
     let wish = wish(ask.settings, ask.environment, ask.caller.uid == 0)?;
     let accounts = Accounts::new(ask.root);
-    let mut notes = Vec::new();
+    let mut notes = wish.ignored.clone();
     let identity = match target(ask, &wish, &accounts, &mut notes)? {
         Some(target) => switched(ask, &wish, &accounts, &target)?,
         None => Identity {

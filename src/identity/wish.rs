@@ -20,9 +20,17 @@ pub struct Wish {
     pub group_name: Option<String>,
     /// The permissions that new files never get.
     pub umask: Option<u32>,
+    /// Variables that would count if the key were not locked, each in a line that says so.
+    pub ignored: Vec<String>,
 }
 
-/// Reads it. The variables count for root only, and only where `user` is not set.
+/// Variables that ask for a user.
+const USERS: [&str; 3] = ["NB_UID", "NB_USER", "PUID"];
+
+/// Variables that say which permissions new files never get.
+const MASKS: [&str; 2] = ["NB_UMASK", "UMASK"];
+
+/// Reads it. The variables count for root only, and only where `user` is neither set nor locked.
 ///
 /// # Errors
 /// A variable that names no user (78).
@@ -30,14 +38,32 @@ pub fn wish(settings: &Settings, environment: &Environment, root: bool) -> Resul
     let mut wish = Wish { choice: settings.user.value.clone(), ..Wish::default() };
     if settings.user.origin != Origin::Default {
         wish.by = format!("user, {}", settings.user.origin);
+    } else if let Some(lock) = settings.lock_of("user") {
+        // A lock without a value keeps whoever trainit was started as.
+        wish.by = format!("user, locked by {lock}");
+        wish.ignored = ignored(environment, "user", lock, USERS.iter().filter(|_| root));
     } else if root {
         wish = docker_stacks(environment)?.or(linuxserver(environment)?).unwrap_or_default();
     }
-    wish.umask = match settings.user_umask.value {
-        Some(umask) => Some(umask.0),
-        None => umask(environment, "NB_UMASK")?.or(umask(environment, "UMASK")?.filter(|_| wish.by == "PUID")),
+    wish.umask = match (settings.user_umask.value, settings.lock_of("user.umask")) {
+        (Some(umask), _) => Some(umask.0),
+        (None, Some(lock)) => {
+            wish.ignored.extend(ignored(environment, "user.umask", lock, MASKS.iter().take(1)));
+            None
+        }
+        (None, None) => umask(environment, "NB_UMASK")?.or(umask(environment, "UMASK")?.filter(|_| wish.by == "PUID")),
     };
     Ok(wish)
+}
+
+fn ignored<'a>(
+    environment: &Environment,
+    key: &str,
+    lock: &Origin,
+    names: impl Iterator<Item = &'a &'a str>,
+) -> Vec<String> {
+    let given = names.filter(|name| environment.get(name).is_some());
+    given.map(|name| format!("{name} is not read: {key} is locked by {lock}")).collect()
 }
 
 fn docker_stacks(environment: &Environment) -> Result<Option<Wish>> {
@@ -54,7 +80,7 @@ fn docker_stacks(environment: &Environment) -> Result<Option<Wish>> {
         soft: true,
         name: called(name),
         group_name: called(who(environment, "NB_GROUP")?),
-        umask: None,
+        ..Wish::default()
     }))
 }
 

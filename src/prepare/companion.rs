@@ -36,8 +36,9 @@ pub fn companion(args: Args, beside: &Beside<'_>) -> c_int {
 }
 
 fn tell(story: &mut Story, words: &[OsString], beside: &Beside<'_>) -> Result<Ready> {
-    let inherited = Environment::inherited();
+    let mut inherited = Environment::inherited();
     let (loaded, entered) = enter::load(words, &inherited)?;
+    loaded.settings.pin(&mut inherited);
     let plan =
         enter::decide(&loaded, &entered, &inherited, |facts| mode::companion(beside.mode, &loaded.settings, facts))?;
     let grace = Grace::known(&loaded.settings, &Root::real(), &inherited);

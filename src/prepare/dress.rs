@@ -107,7 +107,7 @@ impl Story {
         settings.deps_requirements.value = Requirements::Files(vec![path]);
         let request = deps::Request { settings: &settings, environment, ..wanted.request.clone() };
         let changes = self.install(&request)?;
-        changes.into_iter().for_each(|(name, value)| environment.set(name, value));
+        changes.into_iter().for_each(|(name, value)| environment.set_over_pin(name, value));
         Ok(())
     }
 }

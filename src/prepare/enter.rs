@@ -131,7 +131,9 @@ pub(super) fn decide<T>(
     inherited: &Environment,
     decision: impl FnOnce(Facts<'_>) -> T,
 ) -> T {
-    let shell = || person::shell(&scene(loaded.clone(), &Plan::default(), inherited.clone()), entered.identity());
+    let mut environment = inherited.clone();
+    loaded.settings.pin(&mut environment);
+    let shell = || person::shell(&scene(loaded.clone(), &Plan::default(), environment.clone()), entered.identity());
     let attended = terminal::is_attended();
-    decision(Facts { attended, environment: inherited, shell: &shell, workdir: &loaded.workdir })
+    decision(Facts { attended, environment: &environment, shell: &shell, workdir: &loaded.workdir })
 }

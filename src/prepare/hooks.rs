@@ -2,7 +2,7 @@
 
 use super::story::Story;
 use crate::check::Status;
-use crate::config::{OnError, Settings};
+use crate::config::{EnvValue, OnError, Settings};
 use crate::environment::Environment;
 use crate::error::Result;
 use crate::exit::Family;
@@ -71,5 +71,13 @@ impl Story {
 pub fn after_stop(settings: &Settings) -> Option<AfterStop> {
     let paths = settings.hooks_after_stop.iter().map(|path| path.to_string_lossy().into_owned());
     let paths: Vec<String> = paths.collect();
-    (!paths.is_empty()).then_some(AfterStop { paths, timeout: settings.hooks_timeout.value })
+    let locked = || locked(settings, &Environment::inherited());
+    (!paths.is_empty()).then(|| AfterStop { paths, timeout: settings.hooks_timeout.value, locked: locked() })
+}
+
+/// The locked variables whose inherited values do not count.
+fn locked(settings: &Settings, inherited: &Environment) -> Vec<(String, Option<String>)> {
+    let value = |variable: &EnvValue| variable.file.is_none().then(|| variable.value.clone());
+    let variables = settings.locked_variables().map(|(name, variable)| (name.to_owned(), value(variable)));
+    variables.filter(|(name, value)| inherited.text(name) != value.as_deref()).collect()
 }

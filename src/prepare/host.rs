@@ -21,11 +21,15 @@ pub fn raise_limits(settings: &Settings) {
 
 /// Tells the workload how many threads to use, where that is wanted and nobody has said it; gives a line about it.
 pub fn share_cpus(scene: &Scene, environment: &mut Environment) -> Option<String> {
-    if environment.get(OPENMP).is_some() {
+    let locked = scene.settings.lock_of("host.threads").is_some();
+    if environment.get(OPENMP).is_some() && !locked {
         return None;
     }
     let (threads, cpus) = check::threads(scene)?;
-    VARIABLES.iter().for_each(|name| environment.set_default(*name, threads.to_string()));
+    VARIABLES.iter().for_each(|name| match locked {
+        true => environment.set(*name, threads.to_string()),
+        false => environment.set_default(*name, threads.to_string()),
+    });
     let each = if cpus.ranks == 1 { String::new() } else { format!(" for each of {} ranks", cpus.ranks) };
     let may = show::count(cpus.millis.div_ceil(1000), "CPU");
     Some(format!("{OPENMP}: {threads}{each}, of {may} here (host.threads)"))

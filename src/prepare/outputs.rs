@@ -54,7 +54,7 @@ impl Outputs<'_> {
         if let Some(grace) = self.grace {
             environment.set_default(TORCHRUN_TIMEOUT, saving_time(grace).as_secs().max(1).to_string());
         }
-        self.changes.into_iter().for_each(|(name, value)| environment.set(name, value));
+        self.changes.into_iter().for_each(|(name, value)| environment.set_over_pin(name, value));
         environment
     }
 }

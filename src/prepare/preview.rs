@@ -24,15 +24,16 @@ const OF_A_START: [&str; 3] = ["TRAINIT", "TRAINIT_ATTEMPT", "TRAINIT_RUN_MODE"]
 /// # Errors
 /// Whatever of it a start would fail for.
 pub fn preview(sources: &Sources<'_>, run_dir: Option<&Path>) -> Result<(Environment, Option<String>)> {
-    let inherited = sources.environment;
+    let mut inherited = sources.environment.clone();
     let settled = check::settle(sources)?;
     if settled.is_anothers() {
-        return Ok(for_others(settled, inherited));
+        return Ok(for_others(settled, &inherited));
     }
     let (loaded, entered) = settled.load()?;
+    loaded.settings.pin(&mut inherited);
     let command = loaded.settings.command.iter().map(Into::into).collect();
     let plan = Plan { command, by_name: true, ..Plan::default() };
-    let grace = Grace::known(&loaded.settings, &Root::real(), inherited);
+    let grace = Grace::known(&loaded.settings, &Root::real(), &inherited);
     let mut scene = Scene::of(loaded, inherited.clone(), plan.command.clone());
     scene.at_home(entered, &BTreeMap::new());
     scene.add_secrets(&BTreeMap::new())?;
@@ -53,6 +54,7 @@ pub fn preview(sources: &Sources<'_>, run_dir: Option<&Path>) -> Result<(Environ
 /// own, a PATH or a HOME that belongs to the workload's user, and secrets are that user's alone.
 fn for_others(settled: Settled<'_>, inherited: &Environment) -> (Environment, Option<String>) {
     let mut environment = inherited.clone();
+    settled.settings.pin(&mut environment);
     EnvValue::add_all(&settled.settings.env, &mut environment);
     let user = settled.identity.uid;
     let note =

@@ -73,8 +73,9 @@ impl Story {
     /// Whatever must keep the workload from starting.
     pub fn tell(&mut self, words: &[OsString]) -> Result<Ready> {
         let began = SystemTime::now();
-        let inherited = Environment::inherited();
+        let mut inherited = Environment::inherited();
         let (mut loaded, plan, entered) = self.settle(words, &inherited)?;
+        loaded.settings.pin(&mut inherited);
         let grace = Grace::known(&loaded.settings, &Root::real(), &inherited);
         let warnings = std::mem::take(&mut loaded.warnings);
         // This process is going to be another program: to take all of this apart before would only cost time.

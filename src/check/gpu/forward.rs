@@ -72,5 +72,5 @@ fn put_first(environment: &mut Environment, directory: &Path) {
         path.push(":");
         path.push(before);
     }
-    environment.set(VARIABLE, path);
+    environment.set_over_pin(VARIABLE, path);
 }

@@ -82,6 +82,10 @@ impl<V: Value> Value for BTreeMap<String, V> {
         json!({"anyOf": [entries, text]})
     }
 
+    fn entry_name(name: &str) -> String {
+        V::canonical(name)
+    }
+
     const MAP: bool = true;
     const TEXT: bool = V::TEXT;
 }

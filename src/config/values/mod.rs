@@ -4,6 +4,7 @@ mod choices;
 mod collections;
 mod gpus;
 mod limits;
+mod location;
 mod numbers;
 mod paths;
 mod ranges;
@@ -19,6 +20,7 @@ pub use choices::{
 };
 pub use gpus::{ForwardCompat, FreeMemory, MigPolicy};
 pub use limits::{LockedMemory, OpenFiles, Threads};
+pub use location::no_place_elsewhere;
 pub use paths::{DataPath, OutputPath, parse_path_list};
 pub use ranges::Range;
 pub use records::{EnvValue, KeyPath, ModeSpec};
@@ -68,6 +70,17 @@ pub trait Value: Sized {
     /// What a name has to be.
     fn named(_name: &str) -> Result<(), String> {
         Ok(())
+    }
+
+    /// The one spelling of the name of one of these in a map, where several mean the same: `USR1` for `SIGUSR1` and `10`. A name that
+    /// is none stays as it is.
+    fn canonical(name: &str) -> String {
+        name.to_owned()
+    }
+
+    /// For a map, the one spelling of an entry's name.
+    fn entry_name(name: &str) -> String {
+        name.to_owned()
     }
 
     /// The JSON Schema of such a name.

@@ -1,6 +1,7 @@
 //! Plain numbers, yes and no, and paths.
 
-use super::Value;
+use super::{Value, no_place_elsewhere};
+use crate::config::{Node, Problems};
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 
@@ -47,6 +48,10 @@ impl Value for u8 {
         u8::parse(name).map(drop).map_err(|_| Self::form())
     }
 
+    fn canonical(name: &str) -> String {
+        u8::parse(name).map_or_else(|_| name.to_owned(), |code| code.to_string())
+    }
+
     fn names() -> Json {
         json!({"pattern": "^[0-9]{1,3}$"})
     }
@@ -82,6 +87,15 @@ impl Value for PathBuf {
             true => Err(String::new()),
             false => Ok(text.into()),
         }
+    }
+
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        if let Some(Err((what, hint))) = node.as_text().map(no_place_elsewhere) {
+            problems.wrong(&node.origin, at, &what, &hint);
+            return None;
+        }
+        let read = node.as_text().map_or(Err(String::new()), Self::parse);
+        read.map_err(|reason| problems.rejected(node, at, &Self::form(), &reason)).ok()
     }
 
     fn schema() -> Json {

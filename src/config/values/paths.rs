@@ -121,6 +121,11 @@ fn without_rw(mut node: Node, at: &str, problems: &mut Problems) -> Option<Node>
 /// The map that a path with options stands for; a map stays as it is.
 fn long_form(node: &Node, known: &[&str], at: &str, problems: &mut Problems) -> Option<Node> {
     let Some(text) = node.as_text() else { return Some(node.clone()) };
+    // Before anything is split: the last colon of a URL is no sign of options.
+    if let Err((what, hint)) = super::no_place_elsewhere(text) {
+        problems.wrong(&node.origin, at, &what, &hint);
+        return None;
+    }
     let (path, options) = match split(text, known) {
         Ok(parts) => parts,
         Err((what, hint)) => {

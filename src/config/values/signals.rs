@@ -66,6 +66,14 @@ impl Value for Meaning {
         signal::parse(name).map(drop).ok_or_else(|| FORM.to_owned())
     }
 
+    fn canonical(name: &str) -> String {
+        let known = |number| match signal::name(number).strip_prefix("SIG") {
+            Some(short) => short.to_owned(),
+            None => number.to_string(),
+        };
+        signal::parse(name).map_or_else(|| name.to_owned(), known)
+    }
+
     fn names() -> Json {
         json!({"pattern": PATTERN})
     }

@@ -174,11 +174,11 @@ fn proofs(ask: &Ask<'_>, image: &OwnedFd, cuda: &Cuda) -> Vec<Proof> {
         .map(|device| {
             let mut environment = ask.environment.clone();
             // What is compiled for a proof is nothing to keep in somebody's HOME.
-            environment.set("CUDA_CACHE_DISABLE", "1");
+            environment.set_over_pin("CUDA_CACHE_DISABLE", "1");
             // A MIG instance, and the only GPU, are shown alone already; initialising the others would take time.
             let number = match device.uuid.as_ref().filter(|_| !alone) {
                 Some(uuid) => {
-                    environment.set("CUDA_VISIBLE_DEVICES", uuid);
+                    environment.set_over_pin("CUDA_VISIBLE_DEVICES", uuid);
                     0
                 }
                 None => device.ordinal,

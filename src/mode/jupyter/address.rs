@@ -39,7 +39,7 @@ impl Address {
             port: port(settings, environment, arguments)?,
             ip: typed.or_else(|| settings.jupyter_address.value.clone()),
             base: slashed(&base(settings, environment, arguments)?),
-            secure: secure || environment.get("GEN_CERT").is_some(),
+            secure: secure || settings.unless_locked("jupyter.certificate", environment.get("GEN_CERT")).is_some(),
         })
     }
 
@@ -108,6 +108,7 @@ fn port(settings: &Settings, environment: &Environment, arguments: &Arguments) -
     }
     // A Kubernetes service of this name sets it to an address: then it says nothing about ours.
     let inherited = environment.text("JUPYTER_PORT").and_then(|port| port.parse().ok());
+    let inherited = settings.unless_locked("jupyter.port", inherited);
     Ok(settings.jupyter_port.value.or(inherited).unwrap_or(PORT))
 }
 
@@ -117,7 +118,10 @@ fn base(settings: &Settings, environment: &Environment, arguments: &Arguments) -
     }
     match &settings.jupyter_base_url.value {
         Some(set) => filled(set, environment),
-        None => Ok(environment.text("NB_PREFIX").unwrap_or("/").to_owned()),
+        None => {
+            let prefix = settings.unless_locked("jupyter.base_url", environment.text("NB_PREFIX"));
+            Ok(prefix.unwrap_or("/").to_owned())
+        }
     }
 }
 

@@ -19,7 +19,8 @@ impl Arguments {
     /// # Errors
     /// NOTEBOOK_ARGS cannot be split into words, or a token is empty (78).
     pub fn of(settings: &Settings, environment: &Environment, typed: &[OsString]) -> Result<Self> {
-        let given = environment.text("NOTEBOOK_ARGS").unwrap_or_default();
+        let own = || environment.text("NOTEBOOK_ARGS").filter(|_| !is_locked(settings));
+        let given = own().unwrap_or_default();
         let given = words::split(given).map_err(|why| Error::config("NOTEBOOK_ARGS cannot be read").because(why))?;
         let words = settings.jupyter_args.iter().chain(&given).map(OsString::from).chain(typed.iter().cloned());
         let arguments = Arguments { words: words.collect() };
@@ -46,6 +47,12 @@ impl Arguments {
     pub fn has(&self, name: &str, short: &[&str]) -> bool {
         self.value(name, short).is_some()
     }
+}
+
+/// Whether an image's author has locked something that options can say.
+fn is_locked(settings: &Settings) -> bool {
+    let said = ["address", "args", "base_url", "certificate", "port", "root"];
+    said.iter().any(|name| settings.lock_of(&format!("jupyter.{name}")).is_some())
 }
 
 fn is_option(text: &str, name: &str, short: &[&str]) -> bool {

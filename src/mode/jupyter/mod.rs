@@ -145,7 +145,8 @@ fn find(around: &Surroundings<'_>) -> Result<(String, PathBuf)> {
 /// The application that somebody named.
 fn wanted(settings: &Settings, environment: &Environment) -> Option<String> {
     let set = settings.jupyter_app.value.as_str();
-    let given = environment.text("DOCKER_STACKS_JUPYTER_CMD").filter(|_| set == "auto").unwrap_or(set);
+    let given = settings.unless_locked("jupyter.app", environment.text("DOCKER_STACKS_JUPYTER_CMD"));
+    let given = given.filter(|_| set == "auto").unwrap_or(set);
     Some(given.to_owned()).filter(|app| app != "auto")
 }
 
@@ -166,7 +167,7 @@ fn missing(around: &Surroundings<'_>, names: &[String]) -> Error {
 
 fn taken(port: u16, who: &str) -> Error {
     Error::new(Exit::Transient(Family::Host), format!("port {port} is taken, and Jupyter has to listen there"))
-        .because(format!("{who} listens on it"))
+        .because(format!("{} listens on it", show::bytes(who.as_bytes())))
         .hint("end that, or take another port: -e TRAINIT_JUPYTER_PORT=8889")
 }
 
@@ -186,7 +187,10 @@ fn certificate(around: &Surroundings<'_>) -> Option<PathBuf> {
 fn is_made(around: &Surroundings<'_>) -> bool {
     match &around.settings.jupyter_certificate.value {
         Some(path) => path.as_os_str() == "generate",
-        None => around.environment.get("GEN_CERT").is_some(),
+        None => {
+            let wanted = around.environment.get("GEN_CERT");
+            around.settings.unless_locked("jupyter.certificate", wanted).is_some()
+        }
     }
 }
 

@@ -38,6 +38,7 @@ pub fn find(around: &Surroundings<'_>, user: &User) -> Result<Trusted> {
     let mut trusted = Trusted::default();
     for name in VARIABLES {
         let value = around.environment.get(name).map(|value| value.as_bytes());
+        let value = around.settings.unless_locked("ssh.authorized_keys", value);
         trusted.take(name, &keys::read(value.unwrap_or_default()));
     }
     for file in &around.settings.ssh_authorized_keys.value {
@@ -49,7 +50,11 @@ pub fn find(around: &Surroundings<'_>, user: &User) -> Result<Trusted> {
         })?;
         trusted.take(&show::path(&path), &keys::read(&text));
     }
-    trusted.take_own(&user.home);
+    match around.settings.lock_of("ssh.authorized_keys") {
+        // Variables and a file that the user may write would be other ways to say what is locked.
+        Some(lock) => trusted.notes.push(format!("only ssh.authorized_keys counts: it is locked by {lock}")),
+        None => trusted.take_own(&user.home),
+    }
     if trusted.lines.is_empty() && trusted.in_own == 0 {
         return Err(trusted.nobody());
     }

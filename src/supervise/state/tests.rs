@@ -218,7 +218,11 @@ fn restarts_come_before_the_hold() {
 
 #[test]
 fn hooks_run_when_all_is_gone_and_before_it_is_held() {
-    let after_stop = Some(AfterStop { paths: vec!["/hooks".into()], timeout: Some(Duration::from_secs(60)) });
+    let after_stop = Some(AfterStop {
+        paths: vec!["/hooks".into()],
+        timeout: Some(Duration::from_secs(60)),
+        ..AfterStop::default()
+    });
     let mut play = Play::running(Policy { after_stop: after_stop.clone(), ..held(Kind::Train) });
     play.does(1.0, Event::MainEnded(Ended::Exited(3)));
     let time = Duration::from_secs(60);

@@ -1,0 +1,123 @@
+//! What is no path although it stands where one belongs: a URL, a place on another machine, a drive of Windows. Taken for a path it
+//! would be a directory that is not there, made anew at each start, and what is written to it would be lost with the container.
+
+use crate::config::problems::shown;
+
+/// What a text is instead of a path, and what to do about it. Pure: nothing is looked up.
+///
+/// # Errors
+/// What it is, and what to write instead.
+pub fn no_place_elsewhere(text: &str) -> Result<(), (String, String)> {
+    if let Some((scheme, rest)) = url(text) {
+        return Err((format!("`{}`: a URL is not a path in the container", shown(text)), way(scheme, rest)));
+    }
+    if is_remote(text) {
+        let what = format!("`{}`: a place on another machine is not a path in the container", shown(text));
+        return Err((what, mount("what is there")));
+    }
+    match is_drive(text) {
+        true => {
+            Err((format!("`{}`: a path of Windows is not one in the container", shown(text)), mount("the directory")))
+        }
+        false => Ok(()),
+    }
+}
+
+/// The scheme of a URL, and what follows `://` (RFC 3986, section 3.1).
+fn url(text: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = text.trim_start_matches(['"', '\'', ' ']).split_once("://")?;
+    let fits = |c: char| c.is_ascii_alphanumeric() || "+.-".contains(c);
+    (scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(fits)).then_some((scheme, rest))
+}
+
+fn way(scheme: &str, rest: &str) -> String {
+    let path = rest.strip_prefix("localhost").unwrap_or(rest);
+    match scheme.to_ascii_lowercase().as_str() {
+        "file" if path.starts_with('/') => format!("write the path alone: {}", shown(path)),
+        "s3" | "gs" | "gcs" | "az" | "abfs" | "abfss" | "wasbs" | "r2" | "oss" | "hdfs" => {
+            "trainit brings nothing from there: mount the bucket (the platform's CSI driver; mountpoint-s3, gcsfuse, blobfuse2 or rclone \
+             mount on the host with docker run -v), and name the directory"
+                .to_owned()
+        }
+        scheme if scheme == "ssh" || scheme == "git" || scheme.starts_with("git+") || rest.contains(".git") => {
+            format!("clone it on the host, and {}", mount("the directory"))
+        }
+        _ => mount("what is there"),
+    }
+}
+
+fn mount(what: &str) -> String {
+    format!("mount {what} (docker run -v /path/on/host:/path/in/container …), and name the path in the container")
+}
+
+/// `user@host:` as scp(1) and git write it: no slash stands before the colon, else it is a path.
+fn is_remote(text: &str) -> bool {
+    let Some((user, host)) = text.split_once(':').and_then(|(before, _)| before.split_once('@')) else { return false };
+    let fits = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    // A password may stand behind the user, and an address in brackets behind the @.
+    fits(user) && (fits(host) || host.starts_with('['))
+}
+
+/// `C:\data` or `C:/data`.
+fn is_drive(text: &str) -> bool {
+    let mut letters = text.chars();
+    letters.next().is_some_and(|c| c.is_ascii_alphabetic())
+        && letters.next() == Some(':')
+        && matches!(letters.next(), Some('\\' | '/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn what(text: &str) -> String {
+        no_place_elsewhere(text).map_or_else(|(what, hint)| format!("{what}; {hint}"), |()| String::new())
+    }
+
+    #[test]
+    fn what_is_elsewhere_is_told_with_what_to_do() {
+        assert!(
+            what("s3://bucket/runs").contains("a URL is not a path")
+                && what("s3://bucket/runs").contains("mount the bucket")
+        );
+        assert!(what("GS://b").contains("mount the bucket"));
+        assert!(what("file:///data/x").contains("write the path alone: /data/x"));
+        assert!(what("file://localhost/data").contains("write the path alone: /data"));
+        assert!(what("https://host/team/train.git").contains("clone it on the host"));
+        assert!(what("git@github.com:team/train.git").contains("on another machine"));
+        assert!(what("me@nas.local:/export").contains("on another machine"));
+        assert!(what(r"C:\data").contains("Windows") && what("d:/data").contains("Windows"));
+    }
+
+    #[test]
+    fn a_secret_in_it_is_not_repeated() {
+        for text in ["https://user:t0psecret@host/x.git", "https://t0psecret@host/x", "s3://b/x?token=t0psecret"] {
+            assert!(!what(text).is_empty() && !what(text).contains("t0psecret"), "{}", what(text));
+        }
+    }
+
+    #[test]
+    fn what_is_a_path_stays_one() {
+        for text in [
+            "/data",
+            "data",
+            "./a:b",
+            "/a:b",
+            "/data:ro",
+            "a:b",
+            "nas:/export",
+            "/home/me@host:x",
+            "./me@host:x",
+            "a@b",
+            "/mnt/s3://x",
+            "@host:x",
+            "C:",
+            "c:x",
+            "1://x",
+            "~/x",
+            "dir/https://x",
+        ] {
+            assert_eq!(no_place_elsewhere(text), Ok(()), "{text}");
+        }
+    }
+}

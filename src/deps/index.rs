@@ -1,12 +1,19 @@
 //! The indexes that the configuration names, as the variables that pip and uv have for them. They win over what an image or a
 //! person has told pip and uv. By variables, since an index may have a password and anyone can read a command line.
 
+use super::{Request, sources};
 use crate::config::{Index, Settings};
 use crate::environment::Environment;
 
-/// The environment with the configured indexes.
-pub fn applied(settings: &Settings, environment: &Environment) -> Environment {
-    let mut with = environment.clone();
+/// The environment with the configured indexes, where they are locked without what says otherwise; and a line for each variable that
+/// does not count because of that.
+pub fn applied(request: &Request<'_>) -> (Environment, Vec<String>) {
+    let mut with = request.environment.clone();
+    let lines = sources::keep_locked(request, &mut with);
+    (configured(request.settings, with), lines)
+}
+
+fn configured(settings: &Settings, mut with: Environment) -> Environment {
     match &settings.deps_index.value {
         None => {}
         Some(Index::Off) => with.set("PIP_NO_INDEX", "1"),
@@ -43,10 +50,10 @@ mod tests {
             [("PIP_INDEX_URL", "https://a"), ("UV_INDEX_URL", "https://b"), ("PIP_NO_INDEX", "1"), ("X", "y")]
                 .into_iter()
                 .collect();
-        assert_eq!(applied(&settings, &inherited), inherited);
+        assert_eq!(configured(&settings, inherited.clone()), inherited);
         settings.deps_index.value = Some(Index::Url("https://c".into()));
         settings.deps_find_links.value = vec!["/one".into(), "/two".into()];
-        let found = applied(&settings, &inherited);
+        let found = configured(&settings, inherited.clone());
         let expected = [
             ("PIP_INDEX_URL", Some("https://c")),
             ("UV_DEFAULT_INDEX", Some("https://c")),
@@ -58,6 +65,6 @@ mod tests {
         ];
         expected.into_iter().for_each(|(name, value)| assert_eq!(found.text(name), value, "{name}"));
         settings.deps_index.value = Some(Index::Off);
-        assert_eq!(applied(&settings, &inherited).text("PIP_NO_INDEX"), Some("1"));
+        assert_eq!(configured(&settings, inherited).text("PIP_NO_INDEX"), Some("1"));
     }
 }

@@ -5,6 +5,7 @@ use super::digest::Digest;
 use super::manifest::{self, Kind};
 use super::redact::Redactor;
 use super::requirements::{self, Encoding, Item, Line};
+use super::sources::{self, Said};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::exit::{Exit, Family};
@@ -35,6 +36,8 @@ pub struct Inputs {
     pub constraints: Vec<Ask>,
     /// What cannot be held against what is installed, so that the installer has to look.
     pub doubt: Option<String>,
+    /// What says where packages come from.
+    pub sources: Vec<Said>,
     /// Options that only pip reads, with the line that has them.
     pub for_pip: Vec<String>,
     /// Changes when any of it changes.
@@ -155,6 +158,7 @@ impl Reader<'_> {
                 if encoding == requirements::WIDE {
                     self.doubt(format!("{name} is {encoding}"));
                 }
+                self.found.sources.extend(sources::said_in(&encoding, &name.to_string()));
                 self.found.for_pip.push(format!("the encoding {encoding} of {name}"));
                 Ok(())
             }
@@ -175,6 +179,7 @@ impl Reader<'_> {
     fn line(&mut self, line: &Line, file: &Path, constraint: bool) -> Result<()> {
         let place = format!("{}:{}", file.display(), line.number);
         let beside = file.parent().unwrap_or(Path::new("/"));
+        self.found.sources.extend(sources::said(&line.items, &place));
         self.found.for_pip.extend(line.for_pip.map(|what| format!("{what} in {place}")));
         if constraint && line.items.iter().any(has_extras) {
             self.doubt(format!("{place}: {}: a constraint cannot have extras", line.text));

@@ -11,7 +11,7 @@ use super::share::Share;
 use super::spot::{Spot, spot};
 use super::stamp::{Home, Names, Stamp};
 use super::wanted::{State, Wanted};
-use super::{Outcome, already, lock, manifest, pip};
+use super::{Outcome, already, lock, manifest, pip, sources};
 use crate::error::{Error, Result};
 use crate::exit::{Exit, Family};
 use std::ffi::OsString;
@@ -61,6 +61,7 @@ pub fn install(wanted: &Wanted<'_>, looked: Option<Looked>, tell: &mut dyn FnMut
     tell(&first_line(wanted, &spot, &tool, &answer));
     wanted.refusals(&kept, wanted.asked()).iter().for_each(|line| tell(line));
     let files = job.files()?;
+    sources::check_lines(wanted.request, &files.asked)?;
     wanted.refusals(&kept, files.asked.iter().cloned()).iter().for_each(|line| tell(line));
     let before = spot.make_ready(wanted, tell)?;
     Attempts { job: &job, tool: &tool, files: &files, share: share.as_mut() }.run(tell)?;

@@ -32,6 +32,7 @@ mod satisfied;
 mod select;
 mod share;
 mod site;
+mod sources;
 mod spot;
 pub mod stamp;
 mod starts;
@@ -170,9 +171,10 @@ pub fn names(files: &[PathBuf]) -> String {
 /// # Errors
 /// A requirement that cannot be met (116), an index that is down (216), a configuration that cannot be (78).
 pub fn ensure(request: &Request<'_>, tell: &mut dyn FnMut(&str)) -> Result<Outcome> {
-    let environment = index::applied(request.settings, request.environment);
+    let (environment, lines) = index::applied(request);
     let request = &Request { environment: &environment, ..request.clone() };
     let Some(selection) = select::select(request, tell)? else { return Ok(Outcome::Nothing) };
+    lines.iter().for_each(|line| tell(line));
     ensure_of(request, selection, tell)
 }
 
@@ -218,7 +220,7 @@ pub fn program(request: &Request<'_>, interpreter: Option<&Path>, name: &str) ->
 /// # Errors
 /// A file that cannot be read, or no Python (116).
 pub fn settled(request: &Request<'_>) -> Result<Option<Outcome>> {
-    let environment = index::applied(request.settings, request.environment);
+    let (environment, _) = index::applied(request);
     let request = &Request { environment: &environment, ..request.clone() };
     let Some(wanted) = wanted(request, &mut |_| {})? else { return Ok(Some(Outcome::Nothing)) };
     let remembered = python::remembered(&wanted.interpreter, request.environment);
@@ -240,6 +242,8 @@ fn wanted<'a>(request: &'a Request<'a>, tell: &mut dyn FnMut(&str)) -> Result<Op
 
 fn wanted_of<'a>(request: &'a Request<'a>, selection: Selection) -> Result<Option<wanted::Wanted<'a>>> {
     let inputs = inputs::gather(&selection.files, request.environment)?;
+    let beside = selection.files.first().and_then(|file| file.parent()).unwrap_or(Path::new("/"));
+    sources::check(request, &inputs, beside)?;
     if inputs.requirements == 0 {
         return Ok(None);
     }

@@ -27,9 +27,14 @@ impl Setting {
 
 /// The settings that hold, sorted by name.
 pub fn settings(root: &Root, environment: &Environment, python: &Python) -> Vec<Setting> {
+    merged(&paths(root, environment, &python.prefix), environment)
+}
+
+/// What files, the weakest first, and variables say together.
+pub fn merged(paths: &[PathBuf], environment: &Environment) -> Vec<Setting> {
     let mut files = BTreeMap::new();
-    for path in paths(root, environment, python) {
-        let Ok(bytes) = std::fs::read(&path) else { continue };
+    for path in paths {
+        let Ok(bytes) = std::fs::read(path) else { continue };
         let origin = path.display().to_string();
         for (section, name, value) in parse(&bytes) {
             files.insert((section, name), (value, origin.clone()));
@@ -65,12 +70,13 @@ fn variables(environment: &Environment) -> impl Iterator<Item = (String, String,
     })
 }
 
-fn normalized(name: &str) -> String {
-    name.trim_start_matches("--").to_ascii_lowercase().replace('_', "-")
+/// The name of an option, from a file or the rest of a variable's name: pip takes any case, and `_` or `-`, also in front.
+pub fn normalized(name: &str) -> String {
+    name.to_ascii_lowercase().replace('_', "-").trim_start_matches("--").to_owned()
 }
 
-/// pip's files, the weakest first.
-fn paths(root: &Root, environment: &Environment, python: &Python) -> Vec<PathBuf> {
+/// pip's files, the weakest first; `prefix` is the interpreter's.
+pub fn paths(root: &Root, environment: &Environment, prefix: &Path) -> Vec<PathBuf> {
     let named = environment.get("PIP_CONFIG_FILE").map(PathBuf::from);
     if named.as_deref() == Some(Path::new("/dev/null")) {
         return Vec::new();
@@ -85,7 +91,7 @@ fn paths(root: &Root, environment: &Environment, python: &Python) -> Vec<PathBuf
         paths.extend(home.map(|home| home.join(".pip/pip.conf")));
         paths.extend(config.map(|config| config.join("pip/pip.conf")));
     }
-    paths.push(python.prefix.join("pip.conf"));
+    paths.push(prefix.join("pip.conf"));
     paths.extend(named);
     paths
 }

@@ -163,6 +163,7 @@ fn odd_option(line: &Joined, words: &[String]) -> Option<&'static str> {
     let takes_lists = ["--no-binary", "--only-binary"].iter().any(|option| first.starts_with(option));
     match () {
         () if line.joined => Some("an option in two lines"),
+        () if whole(first) != *first => Some("an abbreviated option"),
         () if is_short && first.len() > 2 && !first.get(2..)?.starts_with('=') => {
             Some("an option without a blank behind it")
         }
@@ -245,6 +246,7 @@ fn options(words: &[String]) -> Vec<Item> {
     let mut items = Vec::new();
     let mut words = words.iter();
     while let Some(word) = words.next() {
+        let word = &whole(word);
         let known = KINDS.iter().find_map(|(long, short, item)| {
             let attached = word.strip_prefix(long).and_then(|rest| rest.strip_prefix('='));
             let attached = attached
@@ -259,6 +261,38 @@ fn options(words: &[String]) -> Vec<Item> {
         });
     }
     items
+}
+
+/// The long options that pip knows in a file.
+const LONG: [&str; 18] = [
+    "--index-url",
+    "--pypi-url",
+    "--extra-index-url",
+    "--no-index",
+    "--constraint",
+    "--requirement",
+    "--editable",
+    "--find-links",
+    "--no-binary",
+    "--only-binary",
+    "--prefer-binary",
+    "--require-hashes",
+    "--pre",
+    "--trusted-host",
+    "--use-feature",
+    "--global-option",
+    "--config-settings",
+    "--hash",
+];
+
+/// An option in full: pip takes the beginning of one where it can be no other (Python's optparse).
+fn whole(word: &str) -> String {
+    let (name, value) = word.split_at(word.find('=').unwrap_or(word.len()));
+    let mut meant = LONG.iter().filter(|long| name.len() > 2 && name.starts_with("--") && long.starts_with(name));
+    match (LONG.contains(&name), meant.next(), meant.next()) {
+        (false, Some(long), None) => [long, value].concat(),
+        _ => word.to_owned(),
+    }
 }
 
 /// The options that name files, with what they mean.

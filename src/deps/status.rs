@@ -37,7 +37,7 @@ pub struct Status {
 /// # Errors
 /// A file that cannot be read, or no Python (116).
 pub fn status(request: &Request<'_>) -> Result<Option<Status>> {
-    let environment = index::applied(request.settings, request.environment);
+    let (environment, _) = index::applied(request);
     let request = &Request { environment: &environment, ..request.clone() };
     let Some(wanted) = wanted(request, &mut |_| {})? else { return Ok(None) };
     let folders = Folders::default();

@@ -99,6 +99,15 @@ fn build_constraints(found: &mut ForUv, environment: &Environment) {
     }
 }
 
+/// uv's variables for a setting of pip's.
+pub fn counterparts(name: &str) -> &'static [&'static str] {
+    let rule = TABLE.iter().find(|(known, _)| *known == name).map(|(_, rule)| rule);
+    match rule {
+        Some(Rule::Variable(names, _)) => names,
+        _ => &[],
+    }
+}
+
 /// Whether a setting is one of those that only decide where packages come from and how they are installed, or names constraints.
 pub fn is_known(name: &str) -> bool {
     TABLE.iter().any(|(known, _)| *known == name)

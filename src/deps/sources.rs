@@ -1,0 +1,354 @@
+//! Where packages may come from when the image's author has locked the index: what variables, installers' own files and options in
+//! requirement files say about it does not count, or ends the start.
+
+use super::inputs::{self, Inputs};
+use super::requirements::Item;
+use super::{Request, interpreter, pip, requirements, translate};
+use crate::config::Settings;
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::show;
+use crate::sys::{Root, stat};
+use std::path::{Path, PathBuf};
+
+/// What a word says about where packages come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The index.
+    Index,
+    /// Another index besides.
+    Extra,
+    /// Directories and pages with archives.
+    Links,
+    /// Anything else: a host that need not prove who it is, a package by its URL, a file with settings.
+    Other,
+}
+
+/// Options of pip, and so the names of its settings.
+const OPTIONS: [(&str, Source); 8] = [
+    ("index-url", Source::Index),
+    ("pypi-url", Source::Index),
+    ("no-index", Source::Index),
+    ("extra-index-url", Source::Extra),
+    ("find-links", Source::Links),
+    ("trusted-host", Source::Other),
+    ("requirement", Source::Other),
+    ("editable", Source::Other),
+];
+
+/// uv's variables.
+const UV: [(&str, Source); 9] = [
+    ("UV_DEFAULT_INDEX", Source::Index),
+    ("UV_INDEX_URL", Source::Index),
+    ("UV_NO_INDEX", Source::Index),
+    ("UV_TORCH_BACKEND", Source::Index),
+    ("UV_INDEX", Source::Extra),
+    ("UV_EXTRA_INDEX_URL", Source::Extra),
+    ("UV_FIND_LINKS", Source::Links),
+    ("UV_INSECURE_HOST", Source::Other),
+    ("UV_CONFIG_FILE", Source::Other),
+];
+
+/// The variable that names a file of pip's settings.
+const PIP_FILE: &str = "PIP_CONFIG_FILE";
+
+/// Variables that name files of constraints and overrides, in which pip reads options, too.
+const FILES: [&str; 5] =
+    ["PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT", "UV_CONSTRAINT", "UV_BUILD_CONSTRAINT", "UV_OVERRIDE"];
+
+/// The index that both installers take where none is named.
+const PYPI: &str = "https://pypi.org/simple";
+
+/// One place where a requirement file says something about sources.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// File and line.
+    pub place: String,
+    source: Source,
+    /// The option, or empty for a requirement.
+    option: String,
+    value: String,
+}
+
+/// The key that says where packages of this kind come from, and where its lock stands.
+fn lock(settings: &Settings, source: Source) -> Option<(&'static str, String)> {
+    let of = |path: &'static str| Some((path, settings.lock_of(path)?.to_string()));
+    let index = || {
+        let variables = ["env.PIP_INDEX_URL", "env.UV_DEFAULT_INDEX", "env.UV_INDEX_URL"];
+        let is_set = |path: &&&str| settings.env.contains_key(path.trim_start_matches("env."));
+        of("deps.index").or_else(|| variables.iter().filter(is_set).find_map(|path| of(path)))
+    };
+    let (extra, links) = (|| of("deps.extra_index"), || of("deps.find_links"));
+    match source {
+        Source::Index => index(),
+        Source::Extra => index().or_else(extra),
+        Source::Links => index().or_else(links),
+        Source::Other => index().or_else(extra).or_else(links),
+    }
+}
+
+/// The kind of source that a variable names.
+fn of_variable(name: &str) -> Option<Source> {
+    let uv = UV.iter().find(|(known, _)| *known == name).map(|(_, source)| *source);
+    uv.or_else(|| of_setting(&pip::normalized(name.strip_prefix("PIP_")?)))
+}
+
+fn of_setting(name: &str) -> Option<Source> {
+    OPTIONS.iter().find(|(known, _)| *known == name).map(|(_, source)| *source)
+}
+
+/// Takes from an environment what would say otherwise than what is locked; gives a line for each variable that does not count. pip's
+/// files count as far as they are the image's: what they say is handed on as variables, and no file is read by pip itself.
+pub fn keep_locked(request: &Request<'_>, environment: &mut Environment) -> Vec<String> {
+    keep_constraints(environment);
+    let settings = request.settings;
+    if lock(settings, Source::Other).is_none() {
+        return Vec::new();
+    }
+    let locked = |source| lock(settings, source);
+    let names: Vec<String> = environment.iter().filter_map(|(name, _)| name.to_str().map(str::to_owned)).collect();
+    let said = names.iter().filter_map(|name| Some((name, locked(of_variable(name)?)?)));
+    let said: Vec<_> = said.filter(|(name, _)| !environment.is_pinned(name)).collect();
+    let line =
+        |(name, (key, lock)): &(&String, (&str, String))| format!("{name} is not read: {key} is locked by {lock}");
+    let lines = said.iter().map(line).collect();
+    said.iter().for_each(|(name, _)| environment.remove(name));
+    settle_files(request, environment);
+    lines
+}
+
+/// What pip's files say, as variables. About sources only the image's own files count.
+fn settle_files(request: &Request<'_>, environment: &mut Environment) {
+    let prefix = interpreter::find(request).ok().and_then(|found| Some(found.path.parent()?.parent()?.to_owned()));
+    let prefix = prefix.unwrap_or_else(|| PathBuf::from("/usr"));
+    let paths = pip::paths(request.root, environment, &prefix);
+    let named = environment.get(PIP_FILE).map(PathBuf::from).filter(|_| environment.is_pinned(PIP_FILE));
+    let believed =
+        [request.root.path("/etc/xdg/pip/pip.conf"), request.root.path("/etc/pip.conf"), prefix.join("pip.conf")];
+    let of_image: Vec<_> = believed.into_iter().filter(|path| !is_mounted(request.root, path)).chain(named).collect();
+    let is_locked = |name: &str| of_setting(name).is_some_and(|source| lock(request.settings, source).is_some());
+    let all = pip::merged(&paths, &Environment::default()).into_iter().filter(|setting| !is_locked(&setting.name));
+    let ours = pip::merged(&of_image, &Environment::default()).into_iter().filter(|setting| is_locked(&setting.name));
+    for setting in all.chain(ours) {
+        environment.set_default(format!("PIP_{}", setting.name.to_ascii_uppercase().replace('-', "_")), setting.value);
+    }
+    environment.set_over_pin(PIP_FILE, "/dev/null");
+}
+
+/// Whether a file is on another mount than the root directory: then it need not be the image's. Unknown counts as yes.
+fn is_mounted(root: &Root, path: &Path) -> bool {
+    let mount = |path: &Path| stat::mount_of(path).ok().and_then(|on| on.id);
+    path.exists() && mount(path).is_none_or(|id| Some(id) != mount(&root.path("/")))
+}
+
+/// A locked variable of pip's counts for uv as well: uv's own ones for the same would win over it.
+fn keep_constraints(environment: &mut Environment) {
+    let names: Vec<String> = environment.iter().filter_map(|(name, _)| name.to_str().map(str::to_owned)).collect();
+    for name in names.iter().filter(|name| environment.is_pinned(name)).collect::<Vec<_>>() {
+        let Some(pip) = name.strip_prefix("PIP_").map(pip::normalized) else { continue };
+        translate::counterparts(&pip).iter().for_each(|uv| environment.remove(uv));
+        if pip == "constraint" {
+            ["UV_BUILD_CONSTRAINT", "UV_OVERRIDE"].iter().for_each(|uv| environment.remove(uv));
+        }
+    }
+}
+
+/// What a line of a requirement file says about sources.
+pub fn said(items: &[Item], place: &str) -> Vec<Said> {
+    let mut found = Vec::new();
+    let mut items = items.iter().peekable();
+    while let Some(item) = items.next() {
+        let mut add = |source, option: &str, value: &str| {
+            found.push(Said { place: place.to_owned(), source, option: option.to_owned(), value: value.to_owned() });
+        };
+        match item {
+            Item::Option(word) => {
+                let Some((option, source, value)) = option(word) else { continue };
+                let next = items
+                    .peek()
+                    .and_then(|next| if let Item::Option(next) = next { Some(next.as_str()) } else { None });
+                let next = next.filter(|_| option != "--no-index");
+                add(source, option, value.or(next).unwrap_or_default());
+            }
+            Item::Requirement(text) | Item::Editable(text) if is_url(text) => add(Source::Other, "", text),
+            Item::Include(name) | Item::Constraint(name) if is_url(name) => add(Source::Other, "", name),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// What a file says in an encoding in which an option does not look like one.
+pub fn said_in(encoding: &str, place: &str) -> Option<Said> {
+    let lower = encoding.to_ascii_lowercase().replace('_', "-");
+    let known = [
+        "utf-8",
+        "utf8",
+        "ascii",
+        "us-ascii",
+        "latin",
+        "iso-8859",
+        "iso8859",
+        "cp125",
+        "windows-125",
+        "koi8",
+        "utf-32",
+    ];
+    let value = format!("the encoding {encoding}");
+    let said = Said { place: place.to_owned(), source: Source::Other, option: String::new(), value };
+    (!known.iter().any(|known| lower.starts_with(known))).then_some(said)
+}
+
+/// An option about sources: its name, and the value that is attached to it.
+fn option(word: &str) -> Option<(&'static str, Source, Option<&str>)> {
+    for (short, long, source) in [("-i", "--index-url", Source::Index), ("-f", "--find-links", Source::Links)] {
+        if let Some(rest) = word.strip_prefix(short).filter(|_| !word.starts_with("--")) {
+            let value = rest.trim_start_matches('=');
+            return Some((long, source, Some(value).filter(|value| !value.is_empty())));
+        }
+    }
+    let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+    let long = ["--index-url", "--pypi-url", "--no-index", "--extra-index-url", "--find-links", "--trusted-host"];
+    let known = long.into_iter().find(|known| *known == name)?;
+    Some((known, of_setting(known.trim_start_matches('-'))?, value))
+}
+
+/// Whether a requirement names a place on another machine: `https://…`, `name @ git+ssh://…`. A place here is code like any other.
+fn is_url(text: &str) -> bool {
+    let scheme = |text: &str| {
+        let scheme = text.trim().split_once(':')?.0.to_ascii_lowercase();
+        let fits = |c: char| c.is_ascii_alphanumeric() || "+.-".contains(c);
+        (scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(fits)).then_some(scheme)
+    };
+    let target = text.split_once('@').and_then(|(_, target)| scheme(target));
+    let found = scheme(text).or(target);
+    found.is_some_and(|scheme| !["file", "git+file", "hg+file", "svn+file", "bzr+file"].contains(&scheme.as_str()))
+}
+
+/// Whether requirement files, and the files that variables name, say nothing about sources that is locked.
+///
+/// # Errors
+/// What says it (78), with the lock.
+pub fn check(request: &Request<'_>, inputs: &Inputs, beside: &Path) -> Result<()> {
+    if lock(request.settings, Source::Other).is_none() {
+        return Ok(());
+    }
+    let names = FILES.iter().filter(|name| !request.environment.is_pinned(name));
+    let files = names.filter_map(|name| request.environment.text(name)).flat_map(str::split_whitespace);
+    let files: Vec<PathBuf> = files.map(|name| beside.join(name)).collect();
+    // One that cannot be read is for the installer to tell.
+    let more =
+        files.iter().filter_map(|file| inputs::constraints(std::slice::from_ref(file), request.environment).ok());
+    let more: Vec<Said> = more.flat_map(|found| found.sources).collect();
+    inputs.sources.iter().chain(&more).try_for_each(|said| allowed(request, said))
+}
+
+/// The same for lines that were made of another kind of file.
+///
+/// # Errors
+/// As `check`.
+pub fn check_lines(request: &Request<'_>, asked: &[(String, String)]) -> Result<()> {
+    asked.iter().try_for_each(|(place, text)| {
+        let lines = requirements::read(text.as_bytes(), &|_| None);
+        lines.iter().flat_map(|line| said(&line.items, place)).try_for_each(|said| allowed(request, &said))
+    })
+}
+
+fn allowed(request: &Request<'_>, said: &Said) -> Result<()> {
+    let Some((key, lock)) = lock(request.settings, said.source).filter(|_| !says_the_same(request.environment, said))
+    else {
+        return Ok(());
+    };
+    let words = [said.option.as_str(), said.value.as_str()].join(" ");
+    let what = format!(
+        "{}: `{}`: where packages come from is locked by {lock} ({key})",
+        said.place,
+        show::masked(words.trim())
+    );
+    let hint = match said.option.as_str() {
+        "" => "name the package and its version, and have it put into the locked index",
+        _ => "take the option out of the file, or have the lock changed by whoever made the image",
+    };
+    Err(Error::config(what).hint(hint))
+}
+
+/// Whether an option only repeats what holds anyway.
+fn says_the_same(environment: &Environment, said: &Said) -> bool {
+    let plain = |url: &str| url.trim_end_matches('/').to_owned();
+    let listed = |name: &str| -> Vec<String> {
+        environment.text(name).unwrap_or_default().split([' ', ',', '\n']).map(plain).collect()
+    };
+    let index = || plain(environment.text("PIP_INDEX_URL").or(environment.text("UV_DEFAULT_INDEX")).unwrap_or(PYPI));
+    let is_on = |name: &str| matches!(environment.text(name), Some("1" | "true" | "on" | "yes"));
+    let value = plain(&said.value);
+    match said.option.as_str() {
+        "--no-index" => is_on("PIP_NO_INDEX"),
+        "--index-url" | "--pypi-url" => !is_on("PIP_NO_INDEX") && value == index(),
+        "--extra-index-url" => {
+            listed("PIP_EXTRA_INDEX_URL").contains(&value) || !is_on("PIP_NO_INDEX") && value == index()
+        }
+        "--find-links" => listed("PIP_FIND_LINKS").contains(&value),
+        "--trusted-host" => listed("PIP_TRUSTED_HOST").contains(&value),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(line: &str) -> Vec<(String, String)> {
+        let lines = requirements::read(line.as_bytes(), &|_| None);
+        let said = lines.iter().flat_map(|line| said(&line.items, "r.txt:1"));
+        said.map(|said| (said.option, said.value)).collect()
+    }
+
+    #[test]
+    fn every_way_to_name_a_source_is_seen() {
+        for (line, option, value) in [
+            ("--index-url https://x", "--index-url", "https://x"),
+            ("--index-url=https://x", "--index-url", "https://x"),
+            ("-i https://x", "--index-url", "https://x"),
+            ("-ihttps://x", "--index-url", "https://x"),
+            ("--extra-index-url 'https://x'", "--extra-index-url", "https://x"),
+            ("--extra https://x", "--extra-index-url", "https://x"),
+            ("--ind=https://x", "--index-url", "https://x"),
+            ("--pypi-url https://x", "--pypi-url", "https://x"),
+            ("--pre -f /x", "--find-links", "/x"),
+            ("--find-links \\\n /x", "--find-links", "/x"),
+            ("--no-index", "--no-index", ""),
+            ("--trusted-host x", "--trusted-host", "x"),
+            ("name @ https://x/y.whl", "", "name @ https://x/y.whl"),
+            ("name[a]@git+ssh://x/y", "", "name[a]@git+ssh://x/y"),
+            ("HTTPS://x/y.whl", "", "HTTPS://x/y.whl"),
+            ("-e git+https://x/y#egg=z", "", "git+https://x/y#egg=z"),
+            ("-r https://x/r.txt", "", "https://x/r.txt"),
+        ] {
+            assert_eq!(options(line), [(option.to_owned(), value.to_owned())], "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_here_names_no_source() {
+        for line in [
+            "six==1",
+            "./lib",
+            "-e .",
+            "name @ file:///src/name",
+            "a ; sys_platform == 'x'",
+            "--pre",
+            "-r more.txt",
+            "a --hash=sha256:0",
+        ] {
+            assert_eq!(options(line), [], "{line}");
+        }
+    }
+
+    #[test]
+    fn a_variable_is_known_however_it_is_written() {
+        assert_eq!(of_variable("PIP_EXTRA_INDEX_URL"), Some(Source::Extra));
+        assert_eq!(of_variable("PIP_extra_Index-url"), Some(Source::Extra));
+        assert_eq!(of_variable("PIP___INDEX_URL"), Some(Source::Index));
+        assert_eq!(of_variable("PIP_RETRIES"), None);
+    }
+}

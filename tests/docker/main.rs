@@ -7,6 +7,7 @@ mod gpus;
 mod harness;
 mod images;
 mod job;
+mod locks;
 mod refusals;
 mod sessions;
 mod surroundings;

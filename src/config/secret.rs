@@ -46,9 +46,8 @@ pub fn add_all(values: &BTreeMap<String, EnvValue>, mounts: &Mounts, environment
     }
     let mut read = Vec::new();
     let inherited = environment.names();
-    let wanted = |name: &str, force: bool| {
-        !environment.is_pinned(name) && (force || !inherited.contains(OsStr::new(name)))
-    };
+    let wanted =
+        |name: &str, force: bool| !environment.is_pinned(name) && (force || !inherited.contains(OsStr::new(name)));
     for (name, path, _) in in_files().filter(|(name, _, force)| wanted(name, *force)) {
         let bytes = read_on(mounts, path).map_err(|why| Error::config(format!("env.{name}: {why}")).hint(HINT))?;
         read.push((name.as_str(), OsString::from_vec(bytes)));

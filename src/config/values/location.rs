@@ -54,7 +54,7 @@ fn mount(what: &str) -> String {
 fn is_remote(text: &str) -> bool {
     let Some((user, host)) = text.split_once(':').and_then(|(before, _)| before.split_once('@')) else { return false };
     let fits = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
-    // A password may stand behind the user, and an address in brackets behind the @.
+    // An address may stand in brackets behind the @.
     fits(user) && (fits(host) || host.starts_with('['))
 }
 
@@ -69,6 +69,7 @@ fn is_drive(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{KEYS, Key, Node, Origin, Problems, together};
 
     fn what(text: &str) -> String {
         no_place_elsewhere(text).map_or_else(|(what, hint)| format!("{what}; {hint}"), |()| String::new())
@@ -93,6 +94,25 @@ mod tests {
     fn a_secret_in_it_is_not_repeated() {
         for text in ["https://user:t0psecret@host/x.git", "https://t0psecret@host/x", "s3://b/x?token=t0psecret"] {
             assert!(!what(text).is_empty() && !what(text).contains("t0psecret"), "{}", what(text));
+        }
+    }
+
+    /// Every key that takes a path, by what it says has to be written.
+    #[test]
+    fn every_key_that_takes_a_path_refuses_a_url_and_masks_it() {
+        let takes_a_path = |key: &&Key| ["path", "files"].iter().any(|word| (key.kind.form)().contains(word));
+        let keys: Vec<_> = KEYS.iter().filter(takes_a_path).collect();
+        assert!(keys.len() > 20, "{}", keys.len());
+        for key in keys {
+            for text in
+                ["https://me:t0psecret@host/x", "S3://t0psecret@bucket/x", "git@host:team/x", r"C:\x", "file:///x"]
+            {
+                let mut problems = Problems::of_one_layer();
+                (key.kind.check)(&Node::text(text, Origin::CommandLine("--set".into())), key.path, &mut problems);
+                let told = problems.settle(true).map_err(|errors| together(errors).to_string());
+                let told = told.expect_err(key.path);
+                assert!(told.contains("in the container") && !told.contains("t0psecret"), "{}: {told}", key.path);
+            }
         }
     }
 

@@ -7,7 +7,6 @@ use super::{Request, interpreter, pip, requirements, translate};
 use crate::config::Settings;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::show;
 use crate::sys::{Root, stat};
 use std::path::{Path, PathBuf};
 
@@ -259,12 +258,13 @@ fn allowed(request: &Request<'_>, said: &Said) -> Result<()> {
     else {
         return Ok(());
     };
-    let words = [said.option.as_str(), said.value.as_str()].join(" ");
-    let what = format!(
-        "{}: `{}`: where packages come from is locked by {lock} ({key})",
-        said.place,
-        show::masked(words.trim())
-    );
+    // Not the value: place and option are enough to find it, and it may hold a password.
+    let words = match said.option.as_str() {
+        "" if said.value.contains("encoding ") => said.value.as_str(),
+        "" => "a requirement by its URL",
+        option => option,
+    };
+    let what = format!("{}: {words}: where packages come from is locked by {lock} ({key})", said.place);
     let hint = match said.option.as_str() {
         "" => "name the package and its version, and have it put into the locked index",
         _ => "take the option out of the file, or have the lock changed by whoever made the image",

@@ -1,6 +1,6 @@
 //! That something goes on: on a terminal a line that counts on, in a log a line now and then, ever rarer.
 
-use std::io::Write;
+use crate::sys::stderr::{self, Urgency};
 use std::time::{Duration, Instant};
 
 /// In a log the second line comes after so long, the next after twice as much, and so on,
@@ -51,7 +51,7 @@ impl Ticker {
         let seconds = elapsed.as_secs();
         let status = format!("{}, {}:{:02}", words(), seconds / 60, seconds % 60);
         if status != self.status {
-            let _ = write!(std::io::stderr(), "{ERASE}{status}");
+            stderr::write(format!("{ERASE}{status}").as_bytes(), Urgency::News);
             self.status = status;
         }
     }
@@ -61,7 +61,7 @@ impl Drop for Ticker {
     /// The line is for what comes next.
     fn drop(&mut self) {
         if !self.status.is_empty() {
-            let _ = write!(std::io::stderr(), "{ERASE}");
+            stderr::write(ERASE.as_bytes(), Urgency::News);
         }
     }
 }

@@ -6,8 +6,8 @@ use super::redact::Redactor;
 use super::run::Event;
 use crate::show;
 use crate::sys::proc;
+use crate::sys::stderr::{self, Urgency};
 use std::collections::VecDeque;
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// So much of the end is kept.
@@ -184,9 +184,9 @@ fn ends_with_sequence(text: &[u8]) -> bool {
 /// Back to the start of the line, which is made empty.
 const ERASE: &str = "\r\x1b[2K";
 
-/// A terminal that is gone must not end the installation.
+/// A terminal that is gone, or that a person has stopped, must not end the installation.
 fn write_to_terminal(bytes: &[u8]) {
-    let _ = std::io::stderr().write_all(bytes);
+    stderr::write(bytes, Urgency::News);
 }
 
 /// Text without the sequences that colour and move (ECMA-48), and without other control characters.

@@ -1,5 +1,5 @@
 //! The lines on stderr before the workload starts. A reader that is gone or has stopped reading never stops a start: lines are
-//! dropped then.
+//! dropped then, and counted.
 
 use super::json::Row;
 use super::remedy::{self, Correction};
@@ -9,17 +9,12 @@ use crate::config::{LogFormat, LogLevel, Settings};
 use crate::engine::{Ground, Place};
 use crate::error::Error;
 use crate::show;
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use crate::sys::stderr::{self, Urgency};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
-
-/// So long a full pipe is waited for, once a line.
-const PATIENCE: u16 = 200;
 
 /// Where lines go.
 #[derive(Debug)]
@@ -38,13 +33,18 @@ pub struct Console {
     level: LogLevel,
     /// Where remedies are for; none before the configuration is known.
     ground: Option<Rc<Ground>>,
+    /// So many texts were not written, or only in part, because nobody read.
+    dropped: u32,
+    /// The last of them was written in part.
+    torn: bool,
 }
 
 impl Console {
     /// Before the configuration is known: text, and everything.
     pub fn early() -> Self {
         let (format, level) = (LogFormat::Text, LogLevel::Info);
-        Console { sink: Sink::Stderr, style: Style { colour: may_colour() }, format, level, ground: None }
+        let style = Style { colour: may_colour() };
+        Console { sink: Sink::Stderr, style, format, level, ground: None, dropped: 0, torn: false }
     }
 
     /// As the configuration wants it; the place decides how remedies are worded.
@@ -216,37 +216,51 @@ impl Console {
             LogFormat::Text => format!("{text}\n"),
             LogFormat::Json => format!("{}\n", json_line(level, event, fields())),
         };
-        self.put(line.as_bytes());
+        self.put(level, &line);
     }
 
-    fn put(&mut self, bytes: &[u8]) {
+    fn put(&mut self, level: LogLevel, line: &str) {
         match &mut self.sink {
-            Sink::Stderr => put(bytes),
+            Sink::Stderr => self.write(level, line),
             #[cfg(test)]
-            Sink::Memory(memory) => memory.extend_from_slice(bytes),
+            Sink::Memory(memory) => memory.extend_from_slice(line.as_bytes()),
+        }
+    }
+
+    fn write(&mut self, level: LogLevel, line: &str) {
+        let urgency = if level == LogLevel::Error { Urgency::Failure } else { Urgency::News };
+        let missing = self.missing();
+        let text = [missing.as_str(), line].concat();
+        match stderr::write(text.as_bytes(), urgency) {
+            whole if whole == text.len() => (self.dropped, self.torn) = (0, false),
+            0 => self.dropped += 1,
+            part => {
+                // What is missing has been told if that much of it was written.
+                self.dropped = if part >= missing.len() { 1 } else { self.dropped + 1 };
+                self.torn = true;
+            }
+        }
+    }
+
+    /// Says how much was dropped, if anything was.
+    fn missing(&self) -> String {
+        let torn = if self.torn { "\n" } else { "" };
+        match (self.dropped, self.format) {
+            (0, _) => String::new(),
+            (dropped, LogFormat::Text) => {
+                let what =
+                    format!("{} not written here in full: nobody was reading", show::count(dropped.into(), "line"));
+                format!("{torn}{}\n", self.style.line(&what))
+            }
+            (dropped, LogFormat::Json) => {
+                format!("{torn}{}\n", json_line(LogLevel::Warn, "dropped", json!({"lines": dropped})))
+            }
         }
     }
 }
 
 fn place_on(ground: Option<&Ground>) -> Place {
     ground.map_or(Place::Container, Ground::place)
-}
-
-/// Writes to stderr; the rest of a line is dropped when nobody reads.
-fn put(mut bytes: &[u8]) {
-    let stderr = std::io::stderr();
-    let mut waited = false;
-    while !bytes.is_empty() {
-        match nix::unistd::write(&stderr, bytes) {
-            Ok(length) => bytes = bytes.get(length..).unwrap_or_default(),
-            Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN) if !waited => {
-                waited = true;
-                let _ = poll(&mut [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)], PollTimeout::from(PATIENCE));
-            }
-            Err(_) => return,
-        }
-    }
 }
 
 fn json_line(level: LogLevel, event: &str, fields: Value) -> Value {

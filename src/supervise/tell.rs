@@ -1,5 +1,5 @@
 //! PID 1's own words. One write per line, never blocking and never failing: a reader of the log that has stopped reading must not
-//! stop the container. Descriptor 2 is shared with the workload, so its flags are never changed; it is opened anew instead.
+//! stop the container.
 
 use super::ending::Ending;
 use super::holders::{self, Holder};
@@ -9,12 +9,9 @@ use super::stop::{Met, Stop};
 use crate::handover::{Level, Policy, Saved};
 use crate::show;
 use crate::sys::process::Ended;
-use crate::sys::{Root, proc, process, signal};
-use nix::fcntl::OFlag;
-use nix::sys::stat::{Mode, SFlag};
+use crate::sys::{Root, proc, process, signal, stderr};
 use serde_json::json;
 use std::ffi::c_int;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, SystemTime};
 
 /// So many processes are named in one line.
@@ -76,33 +73,9 @@ fn object(level: Level, event: &str, text: &str, ending: Option<&Ending>) -> Str
     format!("{line}\n")
 }
 
+/// What finds no room is dropped.
 fn raw(line: &str) {
-    let stderr = std::io::stderr();
-    let mode = nix::sys::stat::fstat(&stderr).map(|stat| stat.st_mode & SFlag::S_IFMT.bits()).unwrap_or_default();
-    match mode {
-        kind if kind == SFlag::S_IFIFO.bits() || kind == SFlag::S_IFCHR.bits() => {
-            write_anew(line.as_bytes(), stderr.as_fd())
-        }
-        kind if kind == SFlag::S_IFREG.bits() => drop(nix::unistd::write(stderr, line.as_bytes())),
-        _ => write_if_ready(line.as_bytes(), stderr.as_fd()),
-    }
-}
-
-fn write_anew(line: &[u8], stderr: BorrowedFd<'_>) {
-    let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
-    match nix::fcntl::open("/proc/self/fd/2", flags, Mode::empty()) {
-        Ok(fd) => drop(nix::unistd::write(fd, line)),
-        Err(_) => write_if_ready(line, stderr),
-    }
-}
-
-/// For sockets, and without /proc: only when the other side has room.
-fn write_if_ready(line: &[u8], stderr: BorrowedFd<'_>) {
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    let ready = poll(&mut [PollFd::new(stderr, PollFlags::POLLOUT)], PollTimeout::ZERO);
-    if ready == Ok(1) {
-        let _ = nix::unistd::write(stderr, line);
-    }
+    stderr::write_without_waiting(line.as_bytes());
 }
 
 /// A line as words.

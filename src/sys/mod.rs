@@ -32,6 +32,7 @@ pub mod root;
 pub mod signal;
 pub mod stat;
 pub mod support;
+pub mod stderr;
 pub mod temporary;
 pub mod terminal;
 pub mod volume;

@@ -21,5 +21,6 @@ mod saving;
 mod scopes;
 mod secrets;
 mod sessions;
+mod unread;
 mod watchdog;
 mod world;

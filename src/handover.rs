@@ -138,14 +138,25 @@ pub enum Errand {
         /// What the whole is going to end with.
         code: u8,
     },
+    /// Write the JSON report of a preparation that was killed, and so could not.
+    Report {
+        /// How it ended, in words.
+        how: String,
+        /// What the container ends with.
+        code: u8,
+    },
 }
 
 /// Where a container is between start and end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// Reading the configuration and running checks.
+    /// Reading the configuration, finding out the mode and the user.
     #[default]
+    Configuring,
+    /// Running the hooks of a start.
+    Hooks,
+    /// Running checks.
     Checking,
     /// Installing dependencies.
     Installing,
@@ -167,6 +178,8 @@ impl Phase {
     /// The phase as a word.
     pub const fn word(self) -> &'static str {
         match self {
+            Phase::Configuring => "configuring",
+            Phase::Hooks => "hooks",
             Phase::Checking => "checking",
             Phase::Installing => "installing",
             Phase::Starting => "starting",
@@ -175,6 +188,18 @@ impl Phase {
             Phase::Stopping => "stopping",
             Phase::Holding => "holding",
             Phase::Ended => "ended",
+        }
+    }
+
+    /// What prepare does in this phase, for a sentence that ends with it: `killed while installing dependencies`.
+    pub const fn activity(self) -> &'static str {
+        match self {
+            Phase::Configuring => "reading the configuration",
+            Phase::Hooks => "running hooks",
+            Phase::Checking => "running checks",
+            Phase::Installing => "installing dependencies",
+            Phase::Starting => "starting the workload",
+            Phase::Running | Phase::Checkpointing | Phase::Stopping | Phase::Holding | Phase::Ended => "running",
         }
     }
 }

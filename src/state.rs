@@ -28,6 +28,9 @@ pub const CHECKPOINT_REQUEST: &str = "checkpoint-";
 /// Where the report of a held container is, unless it was wanted elsewhere.
 pub const REPORT: &str = "report.json";
 
+/// Version of what the state file holds.
+pub const VERSION: u32 = 1;
+
 const FILE: &str = "state.json";
 
 /// Longer than it takes from making a state directory to holding its lock.
@@ -120,6 +123,11 @@ impl Identity {
     /// The process with this pid, now.
     pub fn of(pid: i32) -> Option<Self> {
         proc::start_time(pid).map(|start| Identity { pid, start })
+    }
+
+    /// For how long it has been there; none where the kernel does not tell.
+    pub fn age(self) -> Option<Duration> {
+        proc::age(self.start)
     }
 
     /// Whether this very process still runs.
@@ -335,8 +343,8 @@ fn is_older_than(path: &Path, age: Duration) -> bool {
 pub enum Found {
     /// The one instance.
     One(PathBuf, Box<Record>),
-    /// One that has just begun and is about to write its state.
-    Begins,
+    /// A supervisor that has written no state: it has just begun, it keeps none (`trainit init`), or it can write nowhere.
+    Silent(Identity),
     /// No instance.
     None,
     /// Several; a person must say which.
@@ -355,8 +363,7 @@ pub fn find(named: Option<&Path>, bases: &[PathBuf]) -> Found {
         None => is_alive(directory),
     });
     match living.len() {
-        0 if is_first_alike() => Found::Begins,
-        0 => Found::None,
+        0 => first_alike().map_or(Found::None, Found::Silent),
         1 => living.pop().map_or(Found::None, |(directory, record)| found(directory, record)),
         _ => Found::Several(living.into_iter().map(|(directory, _)| directory).collect()),
     }
@@ -365,8 +372,7 @@ pub fn find(named: Option<&Path>, bases: &[PathBuf]) -> Found {
 fn found(directory: PathBuf, record: Option<Record>) -> Found {
     match record {
         Some(record) => Found::One(directory, Box::new(record)),
-        None if is_alive(&directory) => Found::Begins,
-        None => Found::None,
+        None => supervisor_of(&directory).filter(|of| of.is_alive()).map_or(Found::None, Found::Silent),
     }
 }
 
@@ -388,10 +394,14 @@ fn instances(bases: &[PathBuf]) -> Vec<(PathBuf, Option<Record>)> {
         .collect()
 }
 
-/// Whether this namespace's first process runs the same program as this one, and so may write a state soon.
-fn is_first_alike() -> bool {
+/// This namespace's first process, if it runs the same program as this one. It is looked at by its file, where that is permitted, and
+/// by its name.
+fn first_alike() -> Option<Identity> {
+    let own = std::process::id() as i32;
     let name = |pid| proc::status(pid).map(|status| status.name);
-    std::process::id() != 1 && name(std::process::id() as i32).is_some_and(|own| name(1) == Some(own))
+    let file = |pid: i32| std::fs::metadata(format!("/proc/{pid}/exe")).map(|file| (file.dev(), file.ino())).ok();
+    let alike = own != 1 && (name(own) == name(1) || file(own).is_some_and(|own| file(1) == Some(own)));
+    Identity::of(1).filter(|_| alike)
 }
 
 fn is_alive(directory: &Path) -> bool {

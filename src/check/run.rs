@@ -77,6 +77,11 @@ impl Running<'_> {
         self.0.answers.iter().flat_map(|answer| answer.findings.clone()).collect()
     }
 
+    /// Whether nothing is waited for.
+    pub fn are_done(&self) -> bool {
+        self.0.answers.iter().all(|answer| answer.done)
+    }
+
     /// Waits for the rest, and gives all that was found.
     pub fn finish(mut self, each: &mut dyn FnMut(Told<'_>)) -> Vec<Finding> {
         self.0.wait_for(each, |_| true);

@@ -35,10 +35,10 @@ pub fn run(instance: Option<&Path>, wait: Option<Duration>) -> Result<Answer> {
 }
 
 fn find(instance: Option<&Path>) -> Result<(PathBuf, Record)> {
-    match super::find(instance) {
+    match super::find_state(instance) {
         Found::One(directory, record) if record.supervisor.is_alive() => Ok((directory, *record)),
         Found::One(..) => Err(failure("the supervisor is gone")),
-        Found::None | Found::Begins => Err(failure("no trainit supervises here")),
+        Found::None | Found::Silent(_) => Err(failure("no trainit supervises here")),
         Found::Several(all) => {
             let error = Error::usage("several instances run here");
             Err(all

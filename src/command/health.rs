@@ -4,21 +4,38 @@
 use super::{Answer, probe};
 use crate::exit::Exit;
 use crate::handover::Phase;
-use crate::state::{Found, Record, unix_now};
+use crate::state::{self, Found, Record, unix_now};
 use std::path::Path;
 
 /// Looks at the instance and judges.
 pub fn run(instance: Option<&Path>, live: bool) -> Answer {
-    match super::find(instance) {
+    match found(instance) {
         Found::One(_, record) => {
             let asked = record.service.as_ref().filter(|_| !live && is_up(&record));
             judge(&record, record.supervisor.is_alive(), live, asked.and_then(|service| probe::ask(service).err()))
         }
-        Found::None | Found::Begins => unhealthy("no trainit supervises here".into()),
+        // Nothing can be said against one that has just begun, or that keeps no state.
+        Found::Silent(supervisor) => {
+            let text = super::beginning(supervisor).unwrap_or_else(|| super::STATELESS.to_owned());
+            Answer { text, exit: if live { Exit::Success } else { Exit::Failure } }
+        }
+        Found::None => unhealthy("no trainit supervises here".into()),
         Found::Several(all) => {
             let names: Vec<_> = all.iter().map(|path| path.display().to_string()).collect();
             unhealthy(format!("several instances; name one with --instance: {}", names.join(" ")))
         }
+    }
+}
+
+/// A second supervisor that somebody started in a session says nothing about the container's own.
+fn found(instance: Option<&Path>) -> Found {
+    match super::find(instance) {
+        Found::Several(all) => {
+            let first = all.iter().find(|path| state::supervisor_of(path).is_some_and(|of| of.pid == 1));
+            let read = first.and_then(|path| Some((path.clone(), Box::new(state::read(path).ok()?))));
+            read.map_or(Found::Several(all), |(path, record)| Found::One(path, record))
+        }
+        found => found,
     }
 }
 
@@ -58,9 +75,16 @@ mod tests {
 
     #[test]
     fn ready_means_that_the_workload_runs() {
-        for phase in
-            [Phase::Checking, Phase::Installing, Phase::Starting, Phase::Stopping, Phase::Holding, Phase::Ended]
-        {
+        for phase in [
+            Phase::Configuring,
+            Phase::Hooks,
+            Phase::Checking,
+            Phase::Installing,
+            Phase::Starting,
+            Phase::Stopping,
+            Phase::Holding,
+            Phase::Ended,
+        ] {
             assert_eq!(code(phase, true, false), 1, "{phase:?}");
         }
         assert_eq!((code(Phase::Running, true, false), code(Phase::Checkpointing, true, false)), (0, 0));
@@ -79,7 +103,9 @@ mod tests {
 
     #[test]
     fn live_is_every_phase_while_the_supervisor_is_there() {
-        for phase in [Phase::Checking, Phase::Installing, Phase::Stopping, Phase::Holding] {
+        for phase in
+            [Phase::Configuring, Phase::Hooks, Phase::Checking, Phase::Installing, Phase::Stopping, Phase::Holding]
+        {
             assert_eq!(code(phase, true, true), 0, "{phase:?}");
         }
         assert_eq!(code(Phase::Running, false, true), 1);

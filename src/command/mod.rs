@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::identity::Entered;
 use crate::report;
-use crate::state::{self, Found};
+use crate::state::{self, Found, Identity};
 use crate::sys::{Args, Root, credentials};
 use clap::{Parser, Subcommand};
 use std::ffi::{OsString, c_int};
@@ -335,21 +335,35 @@ fn configuration(command: ConfigCommand) -> Result<Answer> {
     }))
 }
 
-/// A supervisor writes its state a moment after it began: so long a reader waits for that, and so often it looks.
+/// A supervisor writes its state a moment after it began: so long one that has written none has just begun. Who must have a state waits
+/// for it as long, and looks so often.
 const FIRST_WORDS: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(10);
 
-/// The instance to read.
+/// The instance to read, as it is now.
 fn find(instance: Option<&std::path::Path>) -> Found {
+    state::find(named(instance).as_deref(), &bases())
+}
+
+/// The same, once it has written its state.
+fn find_state(instance: Option<&std::path::Path>) -> Found {
     let until = Instant::now() + FIRST_WORDS;
     loop {
-        match state::find(named(instance).as_deref(), &bases()) {
-            Found::Begins if Instant::now() < until => std::thread::sleep(LOOK),
-            Found::Begins => return Found::None,
+        match find(instance) {
+            Found::Silent(_) if Instant::now() < until => std::thread::sleep(LOOK),
             found => return found,
         }
     }
 }
+
+/// What is known of a supervisor that has written no state, but is about to; none: it keeps none.
+fn beginning(supervisor: Identity) -> Option<String> {
+    let age = supervisor.age().filter(|age| *age < FIRST_WORDS)?;
+    Some(format!("begun {:.2} s ago, no phase is known yet", age.as_secs_f64()))
+}
+
+/// What is said of one that keeps none.
+const STATELESS: &str = "a supervisor runs here, and keeps no state";
 
 /// Where readers look for state directories.
 fn bases() -> Vec<PathBuf> {

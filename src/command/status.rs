@@ -3,19 +3,22 @@
 use super::Answer;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::state::{Companion, Found, Record, unix_now};
+use crate::state::{Companion, Found, Identity, Record, VERSION, unix_now};
 use std::path::Path;
 
 /// Reads the instance and shows it.
 pub fn run(instance: Option<&Path>, json: bool) -> Result<Answer> {
     match super::find(instance) {
-        Found::One(_, record) if json => match serde_json::to_string_pretty(&record) {
-            Ok(text) => Ok(Answer::well(text)),
-            Err(error) => Err(Error::new(Exit::Internal, error.to_string())),
-        },
+        Found::One(_, record) if json => to_json(&record),
         Found::One(directory, record) => Ok(Answer::well(words(&directory, &record))),
-        Found::None | Found::Begins => Err(Error::new(Exit::Failure, "no trainit supervises here")
-            .hint("is trainit this container's ENTRYPOINT? `trainit exec` and `trainit init` keep no state")),
+        Found::Silent(supervisor) => match super::beginning(supervisor) {
+            Some(_) if json => to_json(&begun(supervisor)),
+            Some(words) => Ok(Answer::well(format!("phase      {words}\npids       supervisor {}\n", supervisor.pid))),
+            None => Err(Error::new(Exit::Failure, super::STATELESS)
+                .hint("`trainit init` keeps none; else no directory for it can be written: set state_dir")),
+        },
+        Found::None => Err(Error::new(Exit::Failure, "no trainit supervises here")
+            .hint("is trainit this container's ENTRYPOINT? `trainit exec` does not supervise")),
         Found::Several(all) => {
             let error = Error::usage("several instances run here");
             Err(all
@@ -23,6 +26,19 @@ pub fn run(instance: Option<&Path>, json: bool) -> Result<Answer> {
                 .fold(error, |error, path| error.hint(format!("trainit status --instance {}", path.display()))))
         }
     }
+}
+
+fn to_json(record: &Record) -> Result<Answer> {
+    match serde_json::to_string_pretty(record) {
+        Ok(text) => Ok(Answer::well(text)),
+        Err(error) => Err(Error::new(Exit::Internal, error.to_string())),
+    }
+}
+
+/// What can be told of a supervisor that has written no state: the first phase, and when that began.
+fn begun(supervisor: Identity) -> Record {
+    let began = unix_now() - supervisor.age().unwrap_or_default().as_secs_f64();
+    Record { version: VERSION, since: began, started: began, supervisor, attempt: 1, ..Record::default() }
 }
 
 fn words(directory: &Path, record: &Record) -> String {

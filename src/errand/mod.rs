@@ -4,6 +4,7 @@
 mod checkpoints;
 mod hooks;
 mod pulse;
+mod report;
 mod stacks;
 mod terminals;
 mod usage;
@@ -35,6 +36,7 @@ pub fn run(task: Task<'_>) -> c_int {
         Errand::LookForUse { within } => task.door.send(&Message::Use(usage::look(task.policy, *within))),
         Errand::TellTerminals(line) => terminals::tell(line, &processes()),
         Errand::AfterStop { time, code } => hooks::run(&task, *time, *code),
+        Errand::Report { how, code } => report::write(task.policy, how, *code),
         Errand::Dump(pids) => {
             stacks::dump(pids, task.policy, &mut |line| task.door.send(&Message::Note(line)));
             task.door.send(&Message::Dumped);

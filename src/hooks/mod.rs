@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::exit::{Exit, Family};
 use crate::program::{self, End, Event};
 use crate::show;
+use crate::sys::{Root, cgroup};
 use listing::{Hook, Kind};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -102,6 +103,8 @@ impl Hooks {
         program::with_environment(&mut command, environment);
         let mut lines = Lines::default();
         let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+        let memory_kills = || cgroup::memory_kills(&Root::real()).unwrap_or(0);
+        let kills_before = memory_kills();
         let end = program::run(command, false, deadline, &mut |event| {
             if let Event::Output(bytes) = event {
                 lines.take(bytes, tell);
@@ -110,6 +113,7 @@ impl Hooks {
         lines.end(tell);
         match end.map_err(|error| cannot(path, &error))? {
             End::Exited(status) if status.success() => Ok(()),
+            End::Exited(_) if memory_kills() > kills_before => Err(out_of_memory(path)),
             End::Exited(status) => Err(ended(path, status)),
             End::TimedOut => Err(late(path, self.timeout.unwrap_or_default())),
         }
@@ -140,8 +144,17 @@ fn ended(path: &Path, status: std::process::ExitStatus) -> Error {
         (Some(code), _) => format!("ended with exit code {code}"),
         (None, signal) => format!("was killed by signal {}", signal.unwrap_or_default()),
     };
-    failure(status.code() == Some(TRY_AGAIN), format!("hook {} {how}", show::path(path)))
+    // A hook that another process killed did not fail by itself.
+    let killed = [libc::SIGKILL, libc::SIGTERM].map(Some).contains(&status.signal());
+    failure(killed || status.code() == Some(TRY_AGAIN), format!("hook {} {how}", show::path(path)))
         .hint("hooks.on_error: warn goes on without it")
+}
+
+/// The kernel killed the hook, or what it had started.
+fn out_of_memory(path: &Path) -> Error {
+    failure(true, format!("hook {} ran out of memory", show::path(path)))
+        .because("meanwhile the kernel killed a process of this container for want of memory")
+        .hint("raise the limit: docker run --memory, resources.limits.memory")
 }
 
 fn late(path: &Path, timeout: Duration) -> Error {

@@ -30,7 +30,7 @@ mod tests {
         let saved = crate::handover::Saved { path: "/out/step-7".into(), ..Default::default() };
         let record = Record { command: Some("python train.py".into()), saved: Some(saved), ..Record::default() };
         let words = words(&record);
-        assert!(words.starts_with("python train.py, checking since 1970-01-01T00:00:00Z"), "{words}");
+        assert!(words.starts_with("python train.py, configuring since 1970-01-01T00:00:00Z"), "{words}");
         assert!(words.ends_with("newest checkpoint /out/step-7"), "{words}");
     }
 }

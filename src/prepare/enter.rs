@@ -18,6 +18,7 @@ use crate::handover::{Message, User};
 use crate::identity::Entered;
 use crate::mode::{self, Facts, Plan};
 use crate::state::Identity;
+use crate::sys::mountinfo::Mounts;
 use crate::sys::{Root, terminal};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -82,7 +83,7 @@ impl Story {
 
     /// The state directory of whom we are supervised by, and whether it was made.
     pub(super) fn run_dir(
-        &self,
+        &mut self,
         settings: &Settings,
         inherited: &Environment,
         user: Option<&User>,
@@ -92,7 +93,9 @@ impl Story {
             return of_root.run_dir.clone();
         }
         let supervisor = Identity::of(nix::unistd::getppid().as_raw()).filter(|_| self.door.supervised())?;
-        run_dir::run_dir(settings, inherited, &For { user, supervisor, at_once })
+        let mounts = Mounts::of(&Root::real());
+        let whose = For { user, supervisor, at_once, mounts: &mounts };
+        run_dir::run_dir(settings, inherited, &whose, &mut |why| self.state_trouble = Some(why))
     }
 
     /// Takes away what earlier starts left, and gives the words that the last of them could not say. `own` is this start's.

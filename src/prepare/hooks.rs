@@ -6,7 +6,7 @@ use crate::config::{EnvValue, OnError, Settings};
 use crate::environment::Environment;
 use crate::error::Result;
 use crate::exit::Family;
-use crate::handover::AfterStop;
+use crate::handover::{AfterStop, Phase};
 use crate::hooks::{Hooks, Told};
 use crate::report::Hook;
 use crate::show;
@@ -46,6 +46,10 @@ impl Story {
             Stage::BeforeChecks => &settings.hooks_before_checks.value,
             Stage::BeforeStart => &settings.hooks_before_start.value,
         };
+        if paths.is_empty() {
+            return Ok(());
+        }
+        self.phase(Phase::Hooks);
         let strict = settings.hooks_on_error.value == OnError::Fail;
         let hooks =
             Hooks { paths: paths.clone(), timeout: settings.hooks_timeout.value, strict, words: command.to_vec() };

@@ -15,6 +15,7 @@ mod policy;
 mod preview;
 mod resume;
 mod run_dir;
+mod state_base;
 mod story;
 
 pub use companion::companion;

@@ -1,10 +1,14 @@
 //! The state directory of a start. PID 1 makes it with the first words that it writes there, a moment after the start, so that a
 //! thousand short commands do not pay for it. Where somebody may look into it before, it is made at once.
 
+use super::state_base;
 use crate::config::{OnFailure, Settings};
 use crate::environment::Environment;
+use crate::error::Error;
 use crate::handover::User;
+use crate::show;
 use crate::state::{self, Identity};
+use crate::sys::mountinfo::Mounts;
 use std::path::{Path, PathBuf};
 
 /// Whose it is.
@@ -16,22 +20,42 @@ pub struct For<'a> {
     pub supervisor: Identity,
     /// Something is going to be put there during the start.
     pub at_once: bool,
+    /// The mount table.
+    pub mounts: &'a Mounts,
 }
 
-/// Where it is, and whether it was made; none: it cannot be anywhere.
-pub fn run_dir(settings: &Settings, environment: &Environment, whose: &For<'_>) -> Option<(PathBuf, bool)> {
-    let For { user, supervisor, at_once } = *whose;
+/// Where it is, and whether it was made; none: it cannot be anywhere. What is wrong with a configured base is told.
+pub fn run_dir(
+    settings: &Settings,
+    environment: &Environment,
+    whose: &For<'_>,
+    warn: &mut dyn FnMut(Error),
+) -> Option<(PathBuf, bool)> {
+    let For { user, supervisor, at_once, .. } = *whose;
     // Root's own runtime directory is closed to the workload's user.
     let runtime = environment.get("XDG_RUNTIME_DIR").map(Path::new).filter(|_| user.is_none());
     if user.is_none() && !at_once && !is_awaited(settings) {
         return state::place(runtime, supervisor).map(|place| (place, false));
     }
-    let run_dir = state::make(settings.state_dir.value.as_deref(), runtime, supervisor)?;
+    let configured = settings.state_dir.value.as_deref();
+    let configured = configured.and_then(|base| in_base(base, runtime, whose).map_err(warn).ok());
+    let run_dir = configured.or_else(|| state::make(None, runtime, supervisor))?;
     if user.is_some() || settings.watchdog_heartbeat.is_some() {
         // Without these the workload cannot ask for a checkpoint or show that it lives; that is no reason not to start it.
         let _ = state::open_to_workload(&run_dir, user.map(|user| (user.uid, user.gid)));
     }
     Some((run_dir, true))
+}
+
+/// The directory in a configured base.
+fn in_base(base: &Path, runtime: Option<&Path>, whose: &For<'_>) -> Result<PathBuf, Error> {
+    state_base::provide(base, whose.mounts)?;
+    state::make(Some(base), runtime, whose.supervisor).ok_or_else(|| {
+        let what = format!("state_dir {} cannot be used, so the state is in a usual place", show::path(base));
+        Error::config(what)
+            .because("trainit's directory in it cannot be made, or is another user's, or others may write it")
+            .hint("look at it: ls -la, df; or set state_dir to another directory")
+    })
 }
 
 /// Whether something that is configured looks for it: at its usual place or elsewhere, from the workload's first moment on, or before.
@@ -53,12 +77,14 @@ mod tests {
         let environment: Environment = [("XDG_RUNTIME_DIR", base.path().to_str().unwrap())].into_iter().collect();
         let me = Identity::of(std::process::id() as i32).unwrap();
         let mut settings = Settings::default();
-        let whose = For { user: None, supervisor: me, at_once: false };
-        let (place, made) = run_dir(&settings, &environment, &whose).unwrap();
+        let mounts = crate::sys::mountinfo::parse(b"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n").into();
+        let whose = For { user: None, supervisor: me, at_once: false, mounts: &mounts };
+        let run_dir = |settings: &Settings| run_dir(settings, &environment, &whose, &mut |why| panic!("{why}"));
+        let (place, made) = run_dir(&settings).unwrap();
         assert!(!made && !place.exists());
         settings.state_dir.value = Some(base.path().into());
         settings.watchdog_heartbeat.value = Some(std::time::Duration::from_secs(60));
-        let (place, made) = run_dir(&settings, &environment, &whose).unwrap();
+        let (place, made) = run_dir(&settings).unwrap();
         assert!(made && place.join(state::HEARTBEAT).exists());
         std::fs::remove_dir_all(place).unwrap();
     }

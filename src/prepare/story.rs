@@ -46,6 +46,8 @@ pub struct Story {
     /// The hooks that ran.
     pub hooks: Vec<Hook>,
     findings: Vec<Finding>,
+    /// What is wrong with `state_dir`, until it can be told.
+    pub(super) state_trouble: Option<Error>,
     dependencies: Option<(String, Duration)>,
     /// What only root could do for another user, once it is done.
     pub(super) of_root: Option<OfRoot>,
@@ -63,8 +65,8 @@ impl Story {
     /// A start that begins now.
     pub fn new(door: Door, since: Instant, attempt: u32) -> Self {
         let (console, findings, hooks) = (Console::early(), Vec::new(), Vec::new());
-        let (told, report, dependencies, of_root) = (false, None, None, None);
-        Story { door, console, since, attempt, told, report, hooks, findings, dependencies, of_root }
+        let (told, report, dependencies, of_root, state_trouble) = (false, None, None, None, None);
+        Story { door, console, since, attempt, told, report, hooks, findings, state_trouble, dependencies, of_root }
     }
 
     /// From the words of the command line to a workload. Nothing of a mount is read before this process is the workload's user.
@@ -113,6 +115,7 @@ impl Story {
         enter(scene, person::directory(scene, plan))?;
         let changes = self.install(&request(scene, plan))?;
         self.finish(scene, checks)?;
+        self.phase(Phase::Starting);
         let resumed = resume::resume(&scene.settings, &scene.mounts)?;
         resumed.lines.iter().for_each(|line| self.console.line(line));
         // A shell or a server has no use for words that tell a trainer where to go on.
@@ -184,7 +187,7 @@ impl Story {
     fn introduce(&mut self, plan: &Plan, warnings: &[Error]) {
         let modes = [std::slice::from_ref(&plan.mode), &plan.companions].concat().join(" + ");
         self.console.banner(&modes, &plan.command);
-        warnings.iter().for_each(|warning| self.console.warning(warning));
+        warnings.iter().chain(&self.state_trouble.take()).for_each(|warning| self.console.warning(warning));
         if let Some(note) = &plan.note {
             self.console.line(note);
         }
@@ -208,9 +211,14 @@ impl Story {
         self.attempt == 1 && self.door.supervised()
     }
 
+    /// Says what is done from now on, at once: a prepare that is killed, or waits for ever, cannot say it any more.
+    pub(super) fn phase(&self, phase: Phase) {
+        self.door.send(&Message::Phase(phase));
+    }
+
     /// All checks, up to those that may go on while dependencies are installed.
     fn check<'a>(&mut self, scene: &'a Scene) -> Result<Running<'a>> {
-        self.door.keep(&Message::Phase(Phase::Checking));
+        self.phase(Phase::Checking);
         let (console, door) = (&mut self.console, &self.door);
         let checks = check::start(scene, None, &mut || door.send_kept(), &mut |told| console.check(told));
         self.findings = checks.findings();
@@ -219,6 +227,9 @@ impl Story {
 
     /// Waits for the checks that went on.
     fn finish(&mut self, scene: &Scene, checks: Running<'_>) -> Result<()> {
+        if !checks.are_done() {
+            self.phase(Phase::Checking);
+        }
         let (console, door) = (&mut self.console, &self.door);
         self.findings = checks.finish(&mut |told| {
             door.send_kept();
@@ -239,7 +250,7 @@ impl Story {
 
     /// Dependencies; gives what they change in the environment. In a build mode a failure is only told: the person can mend it there.
     pub(super) fn install(&mut self, request: &deps::Request<'_>) -> Result<Vec<(OsString, OsString)>> {
-        self.door.keep(&Message::Phase(Phase::Installing));
+        self.phase(Phase::Installing);
         let began = Instant::now();
         let (console, door) = (&mut self.console, &self.door);
         let outcome = deps::ensure(request, &mut |line| {

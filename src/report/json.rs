@@ -35,6 +35,9 @@ pub struct Report {
     start: Option<Correction>,
     #[serde(skip_serializing_if = "Option::is_none")]
     gpus: Option<Inventory>,
+    /// How prepare was killed, if it was: then nothing else of it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    killed: Option<String>,
 }
 
 /// A finding as it stands in the report.
@@ -102,6 +105,30 @@ impl Report {
             remedy: correction.as_ref().map(Correction::text),
             start: correction,
             gpus: None,
+            killed: None,
+        }
+    }
+
+    /// The report of a preparation that was killed: nothing is known of what it had found.
+    pub fn of_killed(place: Place, mode: &str, how: &str, code: u8) -> Self {
+        Report {
+            schema: SCHEMA,
+            trainit: env!("CARGO_PKG_VERSION"),
+            started: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+            place,
+            mode: Some(mode.to_owned()),
+            command: Vec::new(),
+            commit: None,
+            findings: Vec::new(),
+            dependencies: None,
+            hooks: Vec::new(),
+            verdict: Status::Fail,
+            exit: code,
+            took_ms: 0,
+            remedy: None,
+            start: None,
+            gpus: None,
+            killed: Some(how.to_owned()),
         }
     }
 

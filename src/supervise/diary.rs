@@ -1,10 +1,11 @@
 //! The state file as PID 1 keeps it: written when something changed that a reader would see, taken away at the end.
 
 use super::beside::Besides;
-use super::state::{Clock, State};
+use super::state::{Clock, State, due};
 use super::tell;
 use crate::handover::Phase;
 use crate::state::{self as file, Record};
+use crate::sys::process;
 use nix::fcntl::Flock;
 use std::ffi::c_int;
 use std::fs::File;
@@ -18,8 +19,14 @@ const PASSING: Duration = Duration::from_millis(100);
 #[derive(Default)]
 pub struct Diary {
     directory: Option<PathBuf>,
+    /// prepare has named it; else it is where state directories usually are.
+    named: bool,
     /// It is there, if not by us.
     made: bool,
+    /// Its present directory holds what readers look for.
+    written: bool,
+    /// Requests in it can be watched for, and are not yet.
+    unwatched: bool,
     /// Held while we live, so that the next start can tell a breadcrumb from a neighbour.
     _lock: Option<Flock<File>>,
     record: Record,
@@ -30,20 +37,54 @@ pub struct Diary {
 impl Diary {
     /// A diary that is kept nowhere yet.
     pub fn new() -> Self {
-        Diary { record: Record { version: 1, ..Record::default() }, ..Diary::default() }
+        Diary { record: Record { version: file::VERSION, ..Record::default() }, ..Diary::default() }
+    }
+
+    /// Whatever prepare says by then or does not, there are words for a reader so long after the start. A plain init keeps no state.
+    pub fn begin(&mut self, state: &State) {
+        self.write_at = (!state.is_plain()).then_some(PASSING);
     }
 
     /// Moves into the directory that prepare named, once; so long after PID 1 started. If it was not `made`, it is not there yet.
     pub fn move_in(&mut self, directory: &Path, made: bool, since: Duration) {
-        self.made = made;
+        (self.named, self.unwatched) = (true, true);
+        self.made |= made;
+        if self.directory.as_deref() == Some(directory) {
+            return;
+        }
+        if let Some(before) = self.directory.take().filter(|_| self.written) {
+            // Two directories of one supervisor would be two instances to a reader. What is new is written at once.
+            (self.written, self._lock, self.write_at) = (false, None, Some(Clock::ZERO));
+            file::remove(&before);
+        }
+        self.lie_in(directory, since);
+    }
+
+    /// Where no directory was named by the time of the first words (a start may read its configuration for long, or ask a slow directory
+    /// of users), the usual one is taken.
+    fn move_in_unasked(&mut self, since: Duration) {
+        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let own = file::Identity::of(process::own_pid());
+        match own.and_then(|own| file::place(runtime.as_deref(), own)) {
+            Some(directory) => self.lie_in(&directory, since),
+            None => self.write_at = None,
+        }
+    }
+
+    fn lie_in(&mut self, directory: &Path, since: Duration) {
         self.record.started = file::unix_now() - since.as_secs_f64();
         self.directory = Some(directory.to_owned());
         self.record.supervisor = file::supervisor_of(directory).unwrap_or_default();
     }
 
-    /// Whether it is kept anywhere.
-    pub fn is_kept(&self) -> bool {
-        self.directory.is_some()
+    /// Whether prepare has said where it is kept.
+    pub fn is_named(&self) -> bool {
+        self.named
+    }
+
+    /// Whether requests can be watched for from now on: the directory is there, and prepare has said whose they are. Says so once.
+    pub fn takes_requests(&mut self) -> bool {
+        self.written && std::mem::take(&mut self.unwatched)
     }
 
     /// When what changed must be written at the latest.
@@ -53,6 +94,9 @@ impl Diary {
 
     /// Writes what changed: at once what lasts, a little later what may be over by then.
     pub fn keep(&mut self, state: &State, main: c_int, besides: &Besides, stopped_by: Option<&str>, now: Clock) {
+        if self.directory.is_none() && due(self.write_at, now) {
+            self.move_in_unasked(now);
+        }
         let Some(directory) = &self.directory else { return };
         let mut record = Record { stopped_by: stopped_by.map(str::to_owned), ..self.describe(state, main, besides) };
         if record == self.record && self.is_written() {
@@ -62,7 +106,7 @@ impl Diary {
             return;
         }
         self.write_at = None;
-        if record.phase != self.record.phase || !self.is_written() {
+        if record.phase != self.record.phase || self.record.since == 0.0 {
             record.since = file::unix_now();
         }
         // A full disk costs the news, not the container.
@@ -70,18 +114,18 @@ impl Diary {
             self._lock = file::lock(directory);
         }
         let _ = file::write(directory, &record);
-        self.record = record;
+        (self.written, self.record) = (true, record);
     }
 
     /// Whether readers have seen anything.
     pub fn is_written(&self) -> bool {
-        self.record.since > 0.0
+        self.written
     }
 
     /// Whether it may be over before anybody could read of it.
     fn may_pass(&self, phase: Phase) -> bool {
         match phase {
-            Phase::Checking | Phase::Installing | Phase::Starting => true,
+            Phase::Configuring | Phase::Checking | Phase::Installing | Phase::Starting => true,
             Phase::Running => !self.is_written(),
             _ => false,
         }
@@ -118,7 +162,7 @@ impl Diary {
                 .as_ref()
                 .filter(|_| state.phase() == Phase::Holding)
                 .map(|hold| hold.time.as_secs()),
-            refused: state.refusal().map(str::to_owned),
+            refused: state.refusal().map(str::to_owned).or_else(|| Some(state.prepare_killed()?.words())),
             companions: besides.described(state),
             used_by: state.usage.by().map(str::to_owned),
             unused_since: state.usage.unused_since().map(|since| self.record.started + since.as_secs_f64()),

@@ -1,9 +1,10 @@
 //! How it ended, as data: for the last line, its JSON form, the termination log and the state file.
 
+use super::killed::PrepareKilled;
+use super::memory_kills::MemoryKills;
 use super::state::{Clock, State};
 use super::tell;
 use crate::handover::{Level, Saved};
-use crate::sys::cgroup;
 use crate::sys::process::Ended;
 use serde::Serialize;
 
@@ -37,21 +38,24 @@ pub struct Ending {
     pub attempt: u32,
     /// The exit code of the whole.
     pub exit_code: u8,
+    /// How much it matters that prepare was killed, if it was.
+    #[serde(skip)]
+    prepare_killed: Option<Level>,
 }
 
 impl Ending {
-    /// Gathers the account. `kills_before` is what the kernel had counted at the start.
-    pub fn of(state: &State, code: u8, now: Clock, stopped_by: Option<String>, kills_before: Option<u64>) -> Self {
+    /// Gathers the account.
+    pub fn of(state: &State, code: u8, now: Clock, stopped_by: Option<String>, memory: &MemoryKills) -> Self {
         let times = state.times(now);
         // Who ended well did not run out of memory, and whoever starts a thousand short commands does not pay for the question.
         let well = state.ended() == Some(Ended::Exited(0));
-        let kills = if well { None } else { cgroup::memory_kills(&crate::sys::Root::real()) };
+        let kills = if well { 0 } else { memory.since(state.ended()) };
         let bus = state.ended() == Some(Ended::Killed(libc::SIGBUS)) || state.ended() == Some(Ended::Exited(135));
         Ending {
             command: state.command().filter(|command| !command.is_empty()).unwrap_or("preparing").to_owned(),
-            how: state.ended().map_or_else(|| "lost".into(), tell::how),
+            how: how(state),
             stopped_by,
-            memory_kills: kills.zip(kills_before).map_or(0, |(after, before)| after.saturating_sub(before)),
+            memory_kills: kills,
             shm_full: bus && shm_is_full(),
             checkpoint: state.saved.clone().map(|saved| {
                 let age = (crate::state::unix_now() - saved.modified).max(0.0);
@@ -63,13 +67,15 @@ impl Ending {
             stopping_s: times.stopping.map(|stopping| stopping.as_secs_f64()),
             attempt: state.attempt,
             exit_code: code,
+            prepare_killed: state.prepare_killed().map(PrepareKilled::level),
         }
     }
 
     /// How much it matters: whether something was lost or went short.
     pub fn level(&self) -> Level {
         let trouble = self.nothing_saved || self.memory_kills > 0 || self.shm_full;
-        if trouble { Level::Warn } else { Level::Info }
+        let level = if trouble { Level::Warn } else { Level::Info };
+        self.prepare_killed.map_or(level, |killed| killed.max(level))
     }
 
     /// The one line.
@@ -111,6 +117,14 @@ impl Ending {
         let words = |seconds: f64| tell::seconds(std::time::Duration::from_secs_f64(seconds));
         let stopping = self.stopping_s.map_or(String::new(), |stopping| format!(", stopping took {}", words(stopping)));
         format!("prepared {}, ran {}{stopping}", words(self.prepared_s), words(self.ran_s))
+    }
+}
+
+fn how(state: &State) -> String {
+    match (state.prepare_killed(), state.ended()) {
+        (Some(killed), _) => killed.words(),
+        (None, Some(ended)) => tell::how(ended),
+        (None, None) => "lost".into(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `on_failure: hold`: what failed is not ended but kept open for a while, so that a person can look. Nothing of the workload is left
 //! then; PID 1 sleeps until the time is over or somebody stops the container.
 
+use super::killed::PrepareKilled;
 use super::line::Line;
 use super::state::{Action, Clock, Life, State, due};
 use super::stop::{Met, Stop};
@@ -22,7 +23,8 @@ impl State {
 
     /// Nobody asked for this end. What a build mode ends with says nothing, once it ran: a shell's code is that of its last command.
     fn has_failed(&self) -> bool {
-        let by_itself = self.stop.is_none();
+        let asked_for = self.prepare_killed().is_some_and(PrepareKilled::was_asked_for);
+        let by_itself = self.stop.is_none() && !asked_for;
         by_itself && self.code() != 0 && !(self.ran() && self.policy.kind == Kind::Build)
     }
 

@@ -1,5 +1,6 @@
 //! The exit code of the whole, from how things went. Pure, and the only place that decides it.
 
+use super::killed::PrepareKilled;
 use super::stop::{Met, Stop};
 use crate::exit::Exit;
 use crate::handover::{Kind, Policy};
@@ -15,6 +16,8 @@ pub struct Account {
     pub stop: Option<Stop>,
     /// trainit sent SIGKILL.
     pub killed: bool,
+    /// prepare was killed, and no stop explains it.
+    pub prepare_killed: Option<PrepareKilled>,
     /// `prepare.timeout` was over.
     pub timed_out: bool,
     /// `stop.done_file` says that training was complete.
@@ -29,6 +32,7 @@ pub struct Account {
 pub fn code(account: &Account, policy: &Policy) -> u8 {
     let lost = if account.killed { Exit::Signal(libc::SIGKILL as u8) } else { Exit::Internal };
     let own = account.ended.map_or(lost.code(), Ended::code);
+    let own = account.prepare_killed.map_or(own, |killed| killed.exit().code());
     let code = match account.stop {
         _ if account.timed_out => Exit::PrepareTimeout.code(),
         Some(stop) if !account.plain => stopped(account, policy, stop, own),
@@ -83,6 +87,7 @@ mod tests {
             ended: Some(ended),
             stop,
             killed: false,
+            prepare_killed: None,
             timed_out: false,
             complete: false,
             plain: false,

@@ -4,6 +4,7 @@
 
 use super::companions::Companions;
 use super::idle::{Reason, Usage};
+use super::killed::PrepareKilled;
 use super::line::Line;
 use super::stop::Stop;
 use crate::handover::{Errand, Kind, Meaning, Message, Phase, Policy, Saved};
@@ -30,6 +31,8 @@ pub enum Event {
     Said(Message),
     /// prepare's end of the handover is closed: by exec, or by its death.
     DoorClosed,
+    /// The kernel has killed in this control group for want of memory; comes before the end that it explains.
+    MemoryRanOut,
     /// The main process ended.
     MainEnded(Ended),
     /// Some other child ended.
@@ -136,6 +139,9 @@ pub struct State {
     launching: Option<String>,
     exec_failed: bool,
     refused: Option<String>,
+    memory_ran_out: bool,
+    pub(super) kill_reported: bool,
+    prepare_killed: Option<PrepareKilled>,
     plain: bool,
     pub(super) held: super::held::Held,
     pub(super) stop: Option<Stop>,
@@ -179,10 +185,13 @@ impl State {
             refusals: 0,
             life: Life::Preparing,
             since: Clock::ZERO,
-            phase: Phase::Checking,
+            phase: Phase::Configuring,
             launching: None,
             exec_failed: false,
             refused: None,
+            memory_ran_out: false,
+            kill_reported: false,
+            prepare_killed: None,
             plain: false,
             held: Default::default(),
             stop: None,
@@ -252,6 +261,16 @@ impl State {
         self.refused.as_deref()
     }
 
+    /// That prepare was killed, if it was.
+    pub fn prepare_killed(&self) -> Option<&PrepareKilled> {
+        self.prepare_killed.as_ref()
+    }
+
+    /// Whether the main process still prepares.
+    pub fn is_preparing(&self) -> bool {
+        self.life == Life::Preparing
+    }
+
     /// Why PID 1 asked for it by itself.
     pub fn reason(&self) -> Option<Reason> {
         self.reason
@@ -319,6 +338,7 @@ impl State {
             Event::Signal(arrived) => self.signal(arrived, now, act),
             Event::Said(message) => self.said(message, now, act),
             Event::DoorClosed => self.door_closed(now, act),
+            Event::MemoryRanOut => self.memory_ran_out = true,
             Event::MainEnded(ended) => self.main_ended(ended, now, act),
             Event::SaveRequested => self.asked_from_inside(now, act),
             Event::NobodyReady(number) => self.nobody_ready(number, act),
@@ -425,6 +445,9 @@ impl State {
 
     fn main_ended(&mut self, ended: Ended, now: Clock, act: &mut Vec<Action>) {
         let ran = self.life == Life::Running;
+        if self.is_preparing() && self.stop.is_none() && !self.timed_out {
+            self.prepare_killed = PrepareKilled::of(ended, self.phase, self.memory_ran_out);
+        }
         self.life = Life::Over(ended);
         (self.prepare_until, self.hold_until, self.over_at) = (None, None, Some(now));
         self.held.forget();

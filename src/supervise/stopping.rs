@@ -202,7 +202,7 @@ impl State {
             self.complete = Some(None);
             return act.push(Action::Send(Errand::DoneFile));
         }
-        if self.has_hooks(now, act) {
+        if self.has_hooks(now, act) || self.reports_kill(act) {
             return;
         }
         (self.settle_at, self.term_at, self.kill_at, self.name_at) = (None, None, None, None);
@@ -227,6 +227,7 @@ impl State {
             timed_out: self.timed_out,
             complete: self.complete == Some(Some(true)),
             plain: self.is_plain(),
+            prepare_killed: self.prepare_killed().copied(),
             aborted: self.watch.is_aborting(),
         };
         outcome::code(&account, &self.policy)

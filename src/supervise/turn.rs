@@ -10,6 +10,7 @@ use super::later::Later;
 use super::line::Line;
 use super::listener::Listener;
 use super::luggage::Luggage;
+use super::memory_kills::MemoryKills;
 use super::requests::Requests;
 use super::sleep::{Sources, Woken};
 use super::state::{Action, Clock, Event, State, due};
@@ -19,7 +20,7 @@ use super::workload::Workload;
 use crate::handover::{Errand, Level, Message};
 use crate::sys::process::{self, Reaped};
 use crate::sys::signal::{self, Arrived, Inherited, Receiver};
-use crate::sys::{Root, cgroup, proc};
+use crate::sys::{Root, proc};
 use nix::poll::poll;
 use std::cell::LazyCell;
 use std::ffi::c_int;
@@ -56,8 +57,7 @@ pub struct Supervisor {
     begin: bool,
     besides: Besides,
     requests: Option<Requests>,
-    /// How often the kernel had killed for want of memory before.
-    memory_kills: Option<u64>,
+    memory_kills: MemoryKills,
     /// Who was named because of a GPU.
     holders: Vec<Holder>,
     diary: Diary,
@@ -90,7 +90,7 @@ impl Supervisor {
             begin: false,
             besides: Besides::default(),
             requests: None,
-            memory_kills: None,
+            memory_kills: MemoryKills::default(),
             holders: Vec::new(),
             diary: Diary::new(),
             news: true,
@@ -104,6 +104,7 @@ impl Supervisor {
 
     /// Turns until the end.
     pub(super) fn run(&mut self, lives: &Lives<'_>, inherited: Inherited) -> c_int {
+        self.diary.begin(&self.state);
         let code = keep_turning(|| {
             let over = self.turn(lives);
             self.start_what_is_wanted(lives, inherited);
@@ -185,6 +186,7 @@ impl Supervisor {
 
     /// What the first start did, for the next one. If no process can be made now, the pause was too short: it is an end like another.
     fn start_again(&mut self, lives: &Lives<'_>, inherited: Inherited) {
+        self.memory_kills.begin_again();
         match super::start(lives, inherited, self.since, self.luggage.workdir(), self.state.attempt) {
             Ok((main, listener)) => {
                 (self.workload, self.listener) = (Workload::of(main), Some(listener));
@@ -232,7 +234,7 @@ impl Supervisor {
     fn hear(&mut self, message: Message) {
         let policy = matches!(message, Message::Policy(_));
         self.step(Event::Said(message));
-        if policy && !self.diary.is_kept() {
+        if policy && !self.diary.is_named() {
             self.move_in();
         }
     }
@@ -242,7 +244,7 @@ impl Supervisor {
         let policy = &self.state.policy;
         match policy.run_dir.as_deref().map(Path::new) {
             Some(directory) => self.diary.move_in(directory, policy.run_dir_made, self.now),
-            None => self.memory_kills = cgroup::memory_kills(&Root::real()),
+            None => self.memory_kills.begin(),
         }
     }
 
@@ -252,14 +254,13 @@ impl Supervisor {
             return;
         }
         let silent = !self.diary.is_written();
-        let main = self.workload.main();
-        self.diary.keep(&self.state, main, &self.besides, self.stopped_by.as_deref(), self.now);
+        self.diary.keep(&self.state, self.workload.main(), &self.besides, self.stopped_by.as_deref(), self.now);
         if silent && self.diary.is_written() {
             // Not before: who has ended by then had no time to use up its memory.
-            self.memory_kills = cgroup::memory_kills(&Root::real());
-            let policy = &self.state.policy;
-            let directory = policy.run_dir.as_deref().map(Path::new);
-            self.requests = directory.and_then(|directory| Requests::watch(directory, policy.user.as_ref()));
+            self.memory_kills.begin();
+        }
+        if self.diary.takes_requests() {
+            self.requests = Requests::wanted(&self.state.policy);
         }
     }
 
@@ -303,6 +304,7 @@ impl Supervisor {
         if self.workload.reaped(pid) {
             // What prepare said before its end decides what the end means.
             self.hear_out();
+            self.memory_kills.explain(ended).then(|| self.step(Event::MemoryRanOut));
             self.step(Event::MainEnded(ended));
             return false;
         }
@@ -450,21 +452,16 @@ impl Supervisor {
         }
     }
 
-    /// What was over before anybody had looked cannot be compared. But the control group of a container is as new as its PID 1.
-    fn memory_kills_before(&self) -> Option<u64> {
-        let killed = matches!(self.state.ended().map(process::Ended::code), Some(137));
-        self.memory_kills.or((killed && process::is_first()).then_some(0))
-    }
-
     /// How it ended: for the log and for Kubernetes.
     fn account(&mut self, code: u8) {
         self.accounted = true;
         self.remember_sender();
-        let (now, stopped_by, before) = (self.now, self.stopped_by.take(), self.memory_kills_before());
+        let (now, stopped_by) = (self.now, self.stopped_by.take());
         // Often nobody wants to know.
-        let ending = LazyCell::new(|| Ending::of(&self.state, code, now, stopped_by, before));
-        // Why prepare failed has been told by itself.
-        if (self.state.ran() || self.state.stop().is_some()) && self.voice().tells(Level::Warn) {
+        let ending = LazyCell::new(|| Ending::of(&self.state, code, now, stopped_by, &self.memory_kills));
+        // Why prepare failed has been told by itself, unless it was killed.
+        let untold = self.state.ran() || self.state.stop().is_some();
+        if self.state.prepare_killed().is_some() || untold && self.voice().tells(Level::Warn) {
             self.voice().end(&ending);
         }
         termination::log(|| self.state.refusal().map_or_else(|| ending.words(), str::to_owned));

@@ -9,6 +9,7 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// Whether /proc shows the processes that kill(2) means: in a pid namespace without a /proc of its own the numbers are other ones,
 /// and everything here says that it knows nothing.
@@ -155,6 +156,18 @@ pub fn first_word(pid: c_int) -> Option<String> {
     Some(String::from_utf8_lossy(word).trim_start_matches('-').to_owned())
 }
 
+/// Milliseconds of a clock tick: USER_HZ is 100 on every architecture that we are built for (include/asm-generic/param.h).
+const TICK: u64 = 10;
+
+/// For how long a process has been there that started at so many clock ticks since boot.
+pub fn age(start: u64) -> Option<Duration> {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the time lives over the call, which fills it.
+    let told = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut now) } == 0;
+    let now = Duration::new(u64::try_from(now.tv_sec).ok()?, u32::try_from(now.tv_nsec).ok()?);
+    told.then(|| now.saturating_sub(Duration::from_millis(start.saturating_mul(TICK))))
+}
+
 /// When a process started, in clock ticks since boot: with the pid it names one process for ever (proc_pid_stat(5), field 22).
 pub fn start_time(pid: c_int) -> Option<u64> {
     if !is_of_this_namespace() {
@@ -210,8 +223,6 @@ pub fn processor_time(pid: c_int) -> Option<u64> {
 }
 
 fn parse_processor_time(stat: &[u8]) -> Option<u64> {
-    /// USER_HZ is 100 on every architecture that we are built for (include/asm-generic/param.h).
-    const TICK: u64 = 10;
     let after_name = std::str::from_utf8(stat.rsplit(|b| *b == b')').next()?).ok()?;
     let ticks = after_name.split_ascii_whitespace().skip(11).take(4).map(|field| field.parse::<u64>().ok());
     Some(ticks.sum::<Option<u64>>()?.saturating_mul(TICK))

@@ -8,6 +8,7 @@ mod harness;
 mod images;
 mod job;
 mod locks;
+mod preparing;
 mod refusals;
 mod sessions;
 mod surroundings;

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alive;
 mod companions;
 mod docs;
 mod ending;
@@ -13,6 +14,7 @@ mod holding;
 mod hooks;
 mod idle;
 mod job;
+mod killed;
 mod lifetime;
 mod preparing;
 mod protocol;

@@ -18,14 +18,14 @@ wait
 "#;
 
 /// The same for one that ends when it is told to.
-const POLITE: &str = r#"#!/bin/sh
+pub const POLITE: &str = r#"#!/bin/sh
 [ "$1" = --version ] && { echo "uv 99.0.0"; exit 0; }
 touch $JOB/installing
 exec sleep 100.0
 "#;
 
 /// A start that installs into an environment of its own, and is in the middle of it.
-fn installing(job: &Job, place: Place, uv: &str) -> Running {
+pub fn installing(job: &Job, place: Place, uv: &str) -> Running {
     installing_in_mode("train", job, place, uv)
 }
 
@@ -117,12 +117,12 @@ fn a_second_interrupt_does_not_wait_for_an_installer() {
     job.assert_nobody_left();
 }
 
-#[test]
-fn a_probe_of_a_file_system_that_does_not_answer_holds_nobody_up() {
+/// A start whose probe waits for a file system that does not answer; none where there is no such file system to be had.
+pub fn with_data_that_hangs(job: &Job) -> Option<Running> {
     if !Path::new("/dev/fuse").exists() || !crate::support::can_unshare() {
-        return skip("there is no /dev/fuse here");
+        skip("there is no /dev/fuse here");
+        return None;
     }
-    let job = Job::new();
     let hung = job.path().join("hung");
     std::fs::create_dir(&hung).unwrap();
     let mount = format!(
@@ -139,6 +139,13 @@ fn a_probe_of_a_file_system_that_does_not_answer_holds_nobody_up() {
     until_true("mount", || mounted.exists());
     // The probe is there when more than prepare is.
     until_true("a probe", || with_word(job.word()).len() > 2);
+    Some(running)
+}
+
+#[test]
+fn a_probe_of_a_file_system_that_does_not_answer_holds_nobody_up() {
+    let job = Job::new();
+    let Some(running) = with_data_that_hangs(&job) else { return };
     let (code, took) = timed(|| {
         running.signal(libc::SIGTERM);
         running.code()

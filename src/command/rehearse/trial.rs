@@ -145,7 +145,12 @@ impl Job {
         if self.directory.is_none() {
             self.directory = state::directory_of(self.pid(), &super::super::bases());
         }
-        state::read(self.directory.as_ref()?).ok()
+        let state = state::read(self.directory.as_ref()?).ok();
+        if state.is_none() {
+            // It is kept elsewhere once the configuration is known.
+            self.directory = None;
+        }
+        state
     }
 
     fn runs(&mut self) -> bool {

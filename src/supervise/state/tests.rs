@@ -115,6 +115,45 @@ fn a_failed_preparation_keeps_its_code_and_leaves_nothing() {
 }
 
 #[test]
+fn a_killed_preparation_says_during_what_and_leaves_a_report() {
+    let mut play = Play(State::preparing());
+    let policy = Policy { report: Some("/r".into()), ..train(None) };
+    play.does(0.0, Event::Said(Message::Policy(Box::new(policy))));
+    play.does(0.1, Event::Said(Message::Phase(Phase::Installing)));
+    play.does(1.0, Event::MemoryRanOut);
+    assert_eq!(play.does(1.0, Event::MainEnded(Ended::Killed(9))), [Action::Tree(TERM)]);
+    let how = "killed by SIGKILL while installing dependencies".to_owned();
+    assert_eq!(play.does(1.2, Event::ChildrenGone), [Action::Send(Errand::Report { how, code: 214 })]);
+    assert_eq!(play.does(1.3, Event::ChildrenGone), [Action::Exit(214)]);
+}
+
+#[test]
+fn a_preparation_that_was_told_to_end_is_not_taken_for_a_killed_one() {
+    let mut play = Play(State::preparing());
+    play.does(1.0, signal(TERM));
+    play.does(6.0, Event::MainEnded(Ended::Killed(9)));
+    assert_eq!(play.0.prepare_killed(), None);
+    let mut play = Play(State::preparing());
+    let policy = Policy { prepare_timeout: Some(Duration::from_secs(2)), ..train(None) };
+    play.does(0.0, Event::Said(Message::Policy(Box::new(policy))));
+    play.tick();
+    play.does(7.0, Event::MainEnded(Ended::Killed(9)));
+    assert_eq!(play.0.prepare_killed(), None);
+}
+
+#[test]
+fn only_a_killed_preparation_that_failed_is_held() {
+    for (number, held) in [(libc::SIGKILL, true), (libc::SIGINT, false)] {
+        let mut play = Play(State::preparing());
+        let hold = Some(Hold { time: Duration::from_secs(60), look: String::new() });
+        play.does(0.0, Event::Said(Message::Policy(Box::new(Policy { hold, ..train(None) }))));
+        play.does(1.0, Event::MainEnded(Ended::Killed(number)));
+        play.does(1.1, Event::ChildrenGone);
+        assert_eq!(play.0.phase() == Phase::Holding, held, "{number}");
+    }
+}
+
+#[test]
 fn prepare_timeout_ends_with_118() {
     let mut play = Play(State::preparing());
     let policy = Policy { prepare_timeout: Some(Duration::from_secs(2)), ..train(None) };

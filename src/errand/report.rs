@@ -1,0 +1,15 @@
+//! The JSON report of a preparation that was killed: prepare writes it otherwise.
+
+use crate::engine::Ground;
+use crate::environment::Environment;
+use crate::handover::Policy;
+use crate::report::Report;
+use crate::sys::Root;
+use std::path::Path;
+
+/// Writes it. That this cannot be done changes nothing about the end.
+pub fn write(policy: &Policy, how: &str, code: u8) {
+    let Some(file) = &policy.report else { return };
+    let place = Ground::of(&Root::real(), &Environment::inherited()).place();
+    let _ = Report::of_killed(place, &policy.mode, how, code).save(Path::new(file));
+}

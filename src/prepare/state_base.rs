@@ -1,0 +1,131 @@
+//! The base of state directories that `state_dir` names: made where it is missing, and said why where it cannot be used.
+
+use crate::error::Error;
+use crate::show;
+use crate::sys::credentials::own_uid;
+use crate::sys::mountinfo::Mounts;
+use crate::sys::reach;
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::AccessFlags;
+use std::fs::Metadata;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::Path;
+
+/// Anybody may make files in such a directory, and only their owner may rename or remove them.
+const STICKY: u32 = 0o1000;
+
+/// Sees to it that the base is a directory that can be written.
+///
+/// # Errors
+/// Why it is not, as a warning for the person who configured it.
+pub fn provide(base: &Path, mounts: &Mounts) -> Result<(), Error> {
+    let cannot = |(because, hint): (String, &str)| {
+        let what = format!("state_dir {} cannot be used, so the state is in a usual place", show::path(base));
+        Error::config(what).because(because).hint(hint)
+    };
+    if let Some(mount) = reach::far(mounts, base) {
+        let place = show::location(mount.kind(), mount.source());
+        let because = format!("it lies on {place}, and PID 1 must never wait for another machine");
+        return Err(cannot((because, "state_dir: a directory on a local file system")));
+    }
+    make(base).map_err(cannot)
+}
+
+/// Makes the directory and those above it, where they are missing.
+fn make(base: &Path) -> Result<(), (String, &'static str)> {
+    match std::fs::metadata(base) {
+        Ok(found) if !found.is_dir() => return Err(("it is not a directory".to_owned(), "state_dir: a directory")),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => make_missing(base)?,
+        Err(error) => return Err((error.to_string(), "state_dir: a directory that can be looked into")),
+    }
+    let writable = nix::unistd::access(base, AccessFlags::W_OK | AccessFlags::X_OK);
+    writable.map_err(|errno| (errno.desc().to_owned(), "state_dir: a directory that this user may write"))
+}
+
+fn make_missing(base: &Path) -> Result<(), (String, &'static str)> {
+    let mut above = base.ancestors().skip(1);
+    let above = above.find_map(|above| Some((above, std::fs::metadata(above).ok()?)));
+    let Some((above, found)) = above.filter(|_| base.is_absolute()) else {
+        return Err(("it is not there".to_owned(), "state_dir: an absolute path"));
+    };
+    if !is_safe(own_uid(), &found) {
+        let because = format!("it is not there, and others may write {} above it", show::path(above));
+        return Err((because, "make it in the image, or mount it"));
+    }
+    // Readers may be other users.
+    let mask = umask(Mode::from_bits_truncate(0o022));
+    let made = std::fs::DirBuilder::new().mode(0o755).recursive(true).create(base);
+    umask(mask);
+    made.map_err(|error| (format!("it is not there and cannot be made: {error}"), "make it in the image, or mount it"))
+}
+
+/// Whether root can make something there without being led elsewhere: nobody else may rename what is in it. Who is not root has no
+/// rights that others lack.
+fn is_safe(uid: u32, found: &Metadata) -> bool {
+    let writable = found.mode() & 0o022 != 0 && found.mode() & STICKY == 0;
+    uid != 0 || found.uid() == 0 && !writable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// Whatever is mounted on this machine: all of it is near, but for one.
+    fn mounts() -> Mounts {
+        let table = b"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:9 / /far rw - nfs4 nas:/x rw\n";
+        crate::sys::mountinfo::parse(table).into()
+    }
+
+    fn because(base: &Path) -> String {
+        provide(base, &mounts()).unwrap_err().because.unwrap_or_default()
+    }
+
+    #[test]
+    fn what_is_missing_is_made_for_all_readers_with_what_is_above_it() {
+        let home = tempfile::tempdir().unwrap();
+        let base = home.path().join("not/there");
+        provide(&base, &mounts()).unwrap();
+        for made in [&base, base.parent().unwrap()] {
+            assert_eq!(std::fs::metadata(made).unwrap().permissions().mode() & 0o7777, 0o755, "{made:?}");
+        }
+        provide(&base, &mounts()).unwrap();
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(because(&file), "it is not a directory");
+        assert!(because(&file.join("below")).contains("directory"), "{}", because(&file.join("below")));
+        assert!(
+            because(Path::new("/proc/no/such")).contains("cannot be made"),
+            "{}",
+            because(Path::new("/proc/no/such"))
+        );
+    }
+
+    #[test]
+    fn another_machine_is_not_asked() {
+        let because = because(Path::new("/far/state"));
+        assert!(because.contains("nfs4") && because.contains("another machine"), "{because}");
+    }
+
+    #[test]
+    fn root_makes_nothing_where_others_may_rename_it() {
+        let home = tempfile::tempdir().unwrap();
+        let open = home.path().join("open");
+        std::fs::create_dir(&open).unwrap();
+        let safe = |mode: u32, uid: u32| {
+            std::fs::set_permissions(&open, std::fs::Permissions::from_mode(mode)).unwrap();
+            is_safe(uid, &std::fs::metadata(&open).unwrap())
+        };
+        assert!(!safe(0o777, 0) && !safe(0o775, 0));
+        assert!(safe(0o777, 1000));
+        if own_uid() == 0 {
+            assert!(safe(0o755, 0) && safe(0o1777, 0));
+        }
+    }
+}

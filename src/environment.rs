@@ -113,6 +113,11 @@ impl Environment {
         self.0.iter().any(|variable| variable.pinned && variable.is_named(name))
     }
 
+    /// The variables whose values are pinned.
+    pub fn pinned(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.0.iter().filter(|variable| variable.pinned).map(|variable| (variable.name(), variable.value()))
+    }
+
     /// Sets a variable even where its value is pinned: for a list of paths that is extended and so keeps what is pinned, and for
     /// processes of trainit's own.
     pub fn set_over_pin(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {

@@ -81,7 +81,7 @@ pub fn variables(bytes: &[u8]) -> Vec<(OsString, OsString)> {
     bytes.split(|byte| *byte == 0).filter_map(one).collect()
 }
 
-/// What was there keeps its order, what is new comes last, what was unset is gone.
+/// What was there keeps its order, what is new comes last, what was unset is gone; what is pinned stays as it was.
 fn after(before: &Environment, exported: &[(OsString, OsString)]) -> Environment {
     let shells_own = |name: &OsStr| SHELLS_OWN.iter().any(|own| name == *own);
     let value =
@@ -93,5 +93,23 @@ fn after(before: &Environment, exported: &[(OsString, OsString)]) -> Environment
     let had = |name: &OsStr| before.iter().any(|(old, _)| old == name);
     let new = exported.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()));
     let new = new.filter(|(name, _)| !had(name) && !shells_own(name));
-    kept.chain(new).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    let mut after: Environment = kept.chain(new).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    before.pinned().for_each(|(name, value)| after.pin(name, value));
+    after
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_replaces_no_pinned_variable() {
+        let mut before: Environment = [("A", "1"), ("B", "1")].into_iter().collect();
+        before.pin("A", "ours");
+        let mut after = after(&before, &variables(b"A=theirs\0B=2\0C=3\0"));
+        after.set("A", "theirs");
+        assert_eq!(["A", "B", "C"].map(|name| after.text(name)), [Some("ours"), Some("2"), Some("3")]);
+        let unset = super::after(&before, &variables(b"B=2\0"));
+        assert_eq!(unset.text("A"), Some("ours"));
+    }
 }

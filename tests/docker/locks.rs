@@ -110,13 +110,15 @@ fn a_locked_index_holds_against_variables_and_files_of_pip() {
         "pip.conf",
         "[global]\nextra-index-url = http://127.0.0.1:9/file\nindex-url = http://127.0.0.1:9/file\n",
     );
+    std::fs::create_dir(code.path().join("pip")).expect("a directory");
+    std::fs::copy(code.path().join("pip.conf"), code.path().join("pip/pip.conf")).expect("a file");
     write(code.path(), "c.txt", "--find-links http://127.0.0.1:9/constraint\n");
     let base = format!("-v {}:/code -w /code", code.path().display());
     for option in [
         "-e PIP_EXTRA_INDEX_URL=http://127.0.0.1:9/variable -e PIP_NO_INDEX=0",
         "-e PIP_extra_index_url=http://127.0.0.1:9/variable -e PIP_FIND_LINKS=http://127.0.0.1:9/links",
         "-e PIP_CONFIG_FILE=/code/pip.conf",
-        "-e XDG_CONFIG_DIRS=/code -e HOME=/code",
+        "-e XDG_CONFIG_DIRS=/code",
     ] {
         let Some(ended) = run(policy, &format!("{base} {option}"), &["python3", "-c", "1"]) else { return };
         assert!(!ended.text.contains("127.0.0.1:9"), "{option}: {}", ended.text);

@@ -248,6 +248,22 @@ mod tests {
     }
 
     #[test]
+    fn many_are_set_as_they_would_be_one_after_the_other() {
+        let inherited = [("KEPT", "1"), ("FORCED", "1"), ("EMPTY", "")];
+        let wanted = [("NEW", false), ("KEPT", false), ("FORCED", true), ("EMPTY", false), ("NEW", false)];
+        let mut one_by_one: Environment = inherited.into_iter().collect();
+        for (name, force) in wanted {
+            if force { one_by_one.set(name, "2") } else { one_by_one.set_default(name, "2") }
+        }
+        let mut at_once: Environment = inherited.into_iter().collect();
+        at_once.set_many(wanted.map(|(name, force)| (name, OsStr::new("2"), force)));
+        assert_eq!(at_once, one_by_one);
+        let before: Environment = inherited.into_iter().collect();
+        let changed: Vec<_> = at_once.changed_since(&before).map(|(name, _)| name).collect();
+        assert_eq!(changed, ["FORCED", "EMPTY", "NEW"]);
+    }
+
+    #[test]
     fn what_cannot_be_in_a_variable_is_not_set() {
         let mut environment: Environment = [("A", "1"), ("B", "2\0"), ("C", "3")].into_iter().collect();
         environment.set("C", "4\0");

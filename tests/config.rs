@@ -216,6 +216,54 @@ fn a_project_may_not_set_what_the_image_decides() {
 }
 
 #[test]
+fn the_layers_that_may_name_the_user_are_known_before_the_project_is_looked_at() {
+    let world = World::new().etc("trainit.yaml", "user: 1000\nworkdir: /image\n").project("[not yaml").set("env.A=1");
+    let environment = Environment::default();
+    let root = Root::at(world.root.path());
+    let sources =
+        Sources { root: &root, environment: &environment, options: &world.options, workdir: world.code.path() };
+    let trusted = config::Trusted::read(&sources);
+    let settings = trusted.settings();
+    assert!(settings.user.origin != Origin::Default && settings.env.contains_key("A"));
+    assert_eq!((trusted.code(), trusted.named()), (PathBuf::from("/image"), None));
+    assert!(trusted.verify(&settings).is_ok());
+    let world = World::new().etc("trainit.yaml", "usr: 1000\n");
+    let root = Root::at(world.root.path());
+    let sources =
+        Sources { root: &root, environment: &environment, options: &world.options, workdir: world.code.path() };
+    let trusted = config::Trusted::read(&sources);
+    let error = trusted.verify(&trusted.settings()).unwrap_err();
+    assert!(error.to_string().contains("unknown key `usr`"), "{error}");
+}
+
+#[test]
+fn a_secret_that_stands_in_a_file_is_never_repeated_however_wrong_it_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    let file = world.root.path().join("index");
+    fs::write(&file, b"hunter2 \xff\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let refused = world.variable("TRAINIT_DEPS_INDEX_FILE", file.to_str().unwrap()).refused();
+    assert!(refused.contains("TRAINIT_DEPS_INDEX_FILE: what /index holds is not"), "{refused}");
+    assert!(!refused.contains("hunter2"), "{refused}");
+}
+
+#[test]
+fn what_only_root_can_read_is_told_by_its_line_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    if fs::metadata("/proc/self").map(|found| std::os::unix::fs::MetadataExt::uid(&found)).ok() != Some(0) {
+        return println!("SKIPPED: only root can read what its mode forbids");
+    }
+    let world = World::new().etc("trainit.yaml", "mode: train\nhunter2: 1\n");
+    let file = world.root.path().join("etc/trainit.yaml");
+    assert!(world.refused().contains("/etc/trainit.yaml:2: unknown key `hunter2`"));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let refused = world.refused();
+    assert!(refused.starts_with("/etc/trainit.yaml:2: not valid; only root can read this file"), "{refused}");
+    assert!(!refused.contains("hunter2"), "{refused}");
+}
+
+#[test]
 fn locked_keys_cannot_be_set_later() {
     let image = "deps: {installer: pip}\nenv: {A: 1}\nlock: [deps, env.A, mode, stop]\nstop: {grace: 1m}\n";
     let world = World::new().etc("trainit.yaml", image);

@@ -104,10 +104,11 @@ impl Settled<'_> {
         Ok((self.settings, entered))
     }
 
-    /// The workload is another user than this process's caller, as far as that can be known.
-    pub fn is_anothers(&self) -> bool {
+    /// The workload's user, where that is another one than this process's, as far as it can be known.
+    pub fn another(&self) -> Option<u32> {
         let meant = || asked(&self.trusted, &self.settings, identity::meant);
-        self.identity.switch.is_some() || meant().is_some_and(|uid| uid != credentials::own_uid())
+        let switched = self.identity.switch.as_ref().map(|_| self.identity.uid);
+        switched.or_else(meant).filter(|uid| *uid != credentials::own_uid())
     }
 }
 

@@ -78,6 +78,8 @@ pub fn plan<'a>(scene: &Scene, _: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a
         return Vec::new();
     };
     let root = assumed.identity.uid == 0;
+    // The streams of a session from outside are not those that a start would have.
+    let of_session = assumed.identity.switch.is_some() && !assumed.streams;
     let user = User {
         assumed: Rc::clone(assumed),
         asked: asked(&scene.environment, assumed.identity.uid).filter(|_| {
@@ -88,7 +90,7 @@ pub fn plan<'a>(scene: &Scene, _: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a
         }),
         named: ["USER", "LOGNAME"].iter().any(|name| scene.environment.get(name).is_some()),
         // Asked here: a probe has other streams.
-        closed: match root || !assumed.identity.container || !assumed.streams {
+        closed: match root || !assumed.identity.container || of_session {
             true => Vec::new(),
             false => closed_streams(assumed.identity.uid),
         },

@@ -5,8 +5,8 @@ use super::outputs::Outputs;
 use super::policy::Grace;
 use super::resume;
 use super::story::request;
-use crate::check::{self, Scene, Settled};
-use crate::config::{EnvValue, Sources};
+use crate::check::{self, Scene};
+use crate::config::{EnvValue, Settings, Sources};
 use crate::deps;
 use crate::environment::Environment;
 use crate::error::Result;
@@ -26,8 +26,8 @@ const OF_A_START: [&str; 3] = ["TRAINIT", "TRAINIT_ATTEMPT", "TRAINIT_RUN_MODE"]
 pub fn preview(sources: &Sources<'_>, run_dir: Option<&Path>) -> Result<(Environment, Option<String>)> {
     let mut inherited = sources.environment.clone();
     let settled = check::settle(sources)?;
-    if settled.is_anothers() {
-        return Ok(for_others(settled, &inherited));
+    if let Some(user) = settled.another() {
+        return Ok(for_others(&settled.settings, user, &inherited));
     }
     let (loaded, entered) = settled.load()?;
     loaded.settings.pin(&mut inherited);
@@ -52,11 +52,10 @@ pub fn preview(sources: &Sources<'_>, run_dir: Option<&Path>) -> Result<(Environ
 
 /// What the shell of another user than the workload's gets: the variables of the image and of who started the container. The code's
 /// own, a PATH or a HOME that belongs to the workload's user, and secrets are that user's alone.
-fn for_others(settled: Settled<'_>, inherited: &Environment) -> (Environment, Option<String>) {
+fn for_others(settings: &Settings, user: u32, inherited: &Environment) -> (Environment, Option<String>) {
     let mut environment = inherited.clone();
-    settled.settings.pin(&mut environment);
-    EnvValue::add_all(&settled.settings.env, &mut environment);
-    let user = settled.identity.uid;
+    settings.pin(&mut environment);
+    EnvValue::add_all(&settings.env, &mut environment);
     let note =
         format!("this shell is not the workload's user: it gets only what the image sets (docker exec -u {user})");
     (environment, Some(note))

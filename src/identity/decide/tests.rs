@@ -77,6 +77,12 @@ impl World {
         (identity.uid, identity.gid, identity.switch.map(|switch| switch.groups).unwrap_or_default())
     }
 
+    fn meant(&self) -> Option<u32> {
+        let World { settings, environment, .. } = self;
+        let (root, caller) = (&Root::at(self.directory.path()), self.caller.clone());
+        meant(&Ask { settings, environment, root, caller, container: &|| true, owner: &|| self.owner.clone() })
+    }
+
     fn refused(&self) -> String {
         let error = self.decide().unwrap_err();
         assert_eq!(error.exit.code(), 115);
@@ -94,6 +100,16 @@ impl World {
 fn nothing_asked_for_looks_nothing_up() {
     let identity = World::new().without("etc/passwd").without("proc/self/uid_map").decide().unwrap();
     assert_eq!(identity, Identity::default());
+}
+
+#[test]
+fn a_session_of_another_user_knows_whom_a_start_by_root_would_make_the_workload() {
+    let session = || World::new().started_as(2000, 2000);
+    assert_eq!(session().meant(), None);
+    assert_eq!(session().variables(&[("NB_UID", "1000")]).meant(), Some(1000), "though it counts for root only");
+    assert_eq!(session().user("jovyan").meant(), Some(1000));
+    assert_eq!(session().user("owner").owned_by(4242, 4343).meant(), Some(4242));
+    assert_eq!(session().user("keep").variables(&[("NB_UID", "1000")]).meant(), None);
 }
 
 #[test]

@@ -53,7 +53,8 @@ fn a_shell_of_a_third_user_gets_none_of_them_either() {
 
 #[test]
 fn the_terminal_of_roots_session_stays_roots() {
-    let Some(container) = Case::new().started("") else { return };
+    let case = Case::new();
+    let Some(container) = case.started("") else { return };
     for words in ["check", "env", "deps status", "config show"] {
         let script = format!("trainit {words} >/dev/null 2>&1; stat -c owner=%u /proc/self/fd/0 -L");
         let told = roots_bash(&container, &["-t"], &script);

@@ -274,7 +274,7 @@ fn locked_keys_cannot_be_set_later() {
         .variable("TRAINIT_DEPS_TIMEOUT", "1h")
         .set("mode=shell")
         .refused();
-    assert!(refused.starts_with("3 mistakes"), "{refused}");
+    assert!(refused.starts_with("4 mistakes"), "{refused}");
     for message in [
         "/etc/trainit.d/a.yaml:1: deps.installer: locked by /etc/trainit.yaml:3",
         "/code/trainit.yaml:1: env.A: locked by",

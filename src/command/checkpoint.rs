@@ -5,7 +5,8 @@ use super::Answer;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::handover::Phase;
-use crate::state::{self, CHECKPOINT_REQUEST, Found, REQUESTS, Record};
+use crate::show;
+use crate::state::{self, CHECKPOINT_REQUEST, Found, Record};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,7 @@ pub fn run(instance: Option<&Path>, wait: Option<Duration>) -> Result<Answer> {
     let Some(limit) = wait else { return Ok(answer) };
     wait_for(&directory, &before, limit, &|now| match &now.saved {
         Some(saved) if saved.fresh && now.saved != before.saved => {
-            Some(Answer::well(format!("checkpoint {} is complete", saved.path)))
+            Some(Answer::well(format!("checkpoint {} is complete", show::line(&saved.path))))
         }
         _ => None,
     })
@@ -41,9 +42,9 @@ fn find(instance: Option<&Path>) -> Result<(PathBuf, Record)> {
         Found::None | Found::Silent(_) => Err(failure("no trainit supervises here")),
         Found::Several(all) => {
             let error = Error::usage("several instances run here");
-            Err(all
-                .iter()
-                .fold(error, |error, path| error.hint(format!("trainit checkpoint --instance {}", path.display()))))
+            Err(all.iter().fold(error, |error, path| {
+                error.hint(format!("trainit checkpoint --instance {}", show::quoted(path.as_os_str())))
+            }))
         }
     }
 }
@@ -65,7 +66,7 @@ fn may_save(record: &Record, waits: bool) -> Result<()> {
 
 fn request(directory: &Path) -> Result<()> {
     let own = format!("{CHECKPOINT_REQUEST}{}-{:.0}", std::process::id(), state::unix_now() * 1e6);
-    std::fs::write(directory.join(REQUESTS).join(own), "").map_err(|error| {
+    state::request(directory, &own).map_err(|error| {
         Error::new(Exit::Failure, "the request cannot be made")
             .because(error.to_string())
             .hint("ask as the user that the job runs as, or as root")

@@ -4,6 +4,7 @@
 use super::{Answer, probe};
 use crate::exit::Exit;
 use crate::handover::Phase;
+use crate::show;
 use crate::state::{self, Found, Record, unix_now};
 use std::path::Path;
 
@@ -21,7 +22,7 @@ pub fn run(instance: Option<&Path>, live: bool) -> Answer {
         }
         Found::None => unhealthy("no trainit supervises here".into()),
         Found::Several(all) => {
-            let names: Vec<_> = all.iter().map(|path| path.display().to_string()).collect();
+            let names: Vec<_> = all.iter().map(|path| show::path(path)).collect();
             unhealthy(format!("several instances; name one with --instance: {}", names.join(" ")))
         }
     }
@@ -51,9 +52,9 @@ fn judge(record: &Record, supervised: bool, live: bool, silent: Option<String>) 
     let healthy = supervised && !hangs && (live || ready);
     let phase = if supervised { record.phase.word() } else { "the supervisor is gone" };
     let since = (unix_now() - record.since).max(0.0);
-    let command = record.command.as_ref().map_or(String::new(), |command| format!(": {command}"));
+    let command = record.command.as_ref().map_or(String::new(), |command| format!(": {}", show::line(command)));
     let service = match (&record.service, silent) {
-        (_, Some(why)) => format!(" ({why})"),
+        (_, Some(why)) => format!(" ({})", show::line(&why)),
         (Some(service), None) if ready && !live => format!(" (port {} answers)", service.port),
         _ => String::new(),
     };

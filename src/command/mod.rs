@@ -367,8 +367,7 @@ const STATELESS: &str = "a supervisor runs here, and keeps no state";
 
 /// Where readers look for state directories.
 fn bases() -> Vec<PathBuf> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    crate::state::bases(variable("XDG_RUNTIME_DIR").as_deref())
+    crate::state::usual_bases()
 }
 
 /// The instance that a reader was told to use: by an option, else by the environment of the workload.

@@ -3,6 +3,7 @@
 use super::Answer;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::show;
 use crate::state::{Companion, Found, Identity, Record, VERSION, unix_now};
 use std::path::Path;
 
@@ -21,16 +22,16 @@ pub fn run(instance: Option<&Path>, json: bool) -> Result<Answer> {
             .hint("is trainit this container's ENTRYPOINT? `trainit exec` does not supervise")),
         Found::Several(all) => {
             let error = Error::usage("several instances run here");
-            Err(all
-                .iter()
-                .fold(error, |error, path| error.hint(format!("trainit status --instance {}", path.display()))))
+            Err(all.iter().fold(error, |error, path| {
+                error.hint(format!("trainit status --instance {}", show::quoted(path.as_os_str())))
+            }))
         }
     }
 }
 
 fn to_json(record: &Record) -> Result<Answer> {
     match serde_json::to_string_pretty(record) {
-        Ok(text) => Ok(Answer::well(text)),
+        Ok(text) => Ok(Answer::well(show::json(&text))),
         Err(error) => Err(Error::new(Exit::Internal, error.to_string())),
     }
 }
@@ -47,7 +48,7 @@ fn words(directory: &Path, record: &Record) -> String {
         ("mode", record.mode.clone()),
         ("started", format!("{} ago, attempt {}", age(record.started), record.attempt)),
         ("pids", format!("supervisor {}, main {}", record.supervisor.pid, record.main)),
-        ("state", directory.display().to_string()),
+        ("state", show::path(directory)),
     ];
     rows.extend(record.companions.iter().map(|companion| ("companion", beside(companion))));
     let saved = record.saved.as_ref().map(|saved| format!("{}, {} old", saved.path, age(saved.modified)));
@@ -71,7 +72,12 @@ fn words(directory: &Path, record: &Record) -> String {
         ("failed", &record.refused),
     ];
     rows.extend(optional.into_iter().filter_map(|(name, value)| value.clone().map(|value| (name, value))));
-    rows.into_iter().map(|(name, value)| format!("{name:<11}{value}\n")).collect()
+    rows.into_iter().map(|(name, value)| format!("{name:<11}{}\n", lines(&value))).collect()
+}
+
+/// Whoever wrote the file may have meant the terminal. A failure has lines of its own.
+fn lines(value: &str) -> String {
+    value.lines().map(show::line).collect::<Vec<_>>().join("\n")
 }
 
 fn beside(companion: &Companion) -> String {

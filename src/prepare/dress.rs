@@ -182,7 +182,7 @@ fn share(file: &SharedFile) -> io::Result<()> {
     };
     let mut new = Temporary::make(file.path.parent().unwrap_or(Path::new("/")), ".trainit-")?;
     new.file().write_all(&file.content)?;
-    std::os::unix::fs::chown(new.path(), None, group)?;
+    std::os::unix::fs::fchown(new.file(), None, group)?;
     new.become_file(&file.path, mode, false)
 }
 

@@ -35,26 +35,33 @@ pub fn run_dir(
     // Root's own runtime directory is closed to the workload's user.
     let runtime = environment.get("XDG_RUNTIME_DIR").map(Path::new).filter(|_| user.is_none());
     if user.is_none() && !at_once && !is_awaited(settings) {
-        return state::place(runtime, supervisor).map(|place| (place, false));
+        let place = state::place(runtime, supervisor).map_err(|why| warn(nowhere(why)));
+        return place.ok().map(|place| (place, false));
     }
     let configured = settings.state_dir.value.as_deref();
-    let configured = configured.and_then(|base| in_base(base, runtime, whose).map_err(warn).ok());
-    let run_dir = configured.or_else(|| state::make(None, runtime, supervisor))?;
+    let configured = configured.and_then(|base| in_base(base, runtime, whose).map_err(&mut *warn).ok());
+    let usual = || state::make(None, runtime, supervisor).map_err(|why| warn(nowhere(why))).ok();
+    let run_dir = configured.or_else(usual)?;
     if user.is_some() || settings.watchdog_heartbeat.is_some() {
         // Without these the workload cannot ask for a checkpoint or show that it lives; that is no reason not to start it.
-        let _ = state::open_to_workload(&run_dir, user.map(|user| (user.uid, user.gid)));
+        let _ = run_dir.open_to_workload(user.map(|user| (user.uid, user.gid)));
     }
-    Some((run_dir, true))
+    Some((run_dir.path().to_owned(), true))
+}
+
+/// Nobody can ask this start for anything.
+fn nowhere(why: String) -> Error {
+    Error::config("no state directory: `trainit status`, `health --ready` and `checkpoint` cannot answer here")
+        .because(why)
+        .hint("TRAINIT_STATE_DIR=DIRECTORY: a local one that only root (or the container's user) may write")
 }
 
 /// The directory in a configured base.
-fn in_base(base: &Path, runtime: Option<&Path>, whose: &For<'_>) -> Result<PathBuf, Error> {
+fn in_base(base: &Path, runtime: Option<&Path>, whose: &For<'_>) -> Result<state::Directory, Error> {
     state_base::provide(base, whose.mounts)?;
-    state::make(Some(base), runtime, whose.supervisor).ok_or_else(|| {
+    state::make(Some(base), runtime, whose.supervisor).map_err(|why| {
         let what = format!("state_dir {} cannot be used, so the state is in a usual place", show::path(base));
-        Error::config(what)
-            .because("trainit's directory in it cannot be made, or is another user's, or others may write it")
-            .hint("look at it: ls -la, df; or set state_dir to another directory")
+        Error::config(what).because(why).hint("look at it: ls -la, df; or set state_dir to another directory")
     })
 }
 

@@ -20,6 +20,19 @@ pub fn line(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// JSON for a person's terminal: what JSON does not escape by itself and a terminal may obey is escaped as JSON does it.
+pub fn json(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => shown.push(c),
+            c if is_unfit(c) => _ = write!(shown, "\\u{:04x}", u32::from(c)),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
 /// A name as the kernel has it: text where it is UTF-8, `\xNN` where it is not; long ones are cut in the middle. Secrets are masked
 /// before that, because half of one does not look like one.
 pub fn bytes(name: &[u8]) -> String {
@@ -83,6 +96,14 @@ mod tests {
         assert_eq!(bytes(b"\xff\xfeok"), "\\xff\\xfeok");
         assert_eq!(bytes("größe".as_bytes()), "größe");
         assert_eq!(line("a\u{202e}b\u{2028}c"), "a\\u{202e}b\\u{2028}c");
+    }
+
+    #[test]
+    fn json_stays_the_same_value_without_what_a_terminal_obeys() {
+        let value = "a\u{1b}[31m\u{9b}2J\u{7f}\u{202e}ü\n";
+        let shown = json(&serde_json::to_string(value).unwrap());
+        assert!(!shown.chars().any(is_unfit), "{shown}");
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), value);
     }
 
     #[test]

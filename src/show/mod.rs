@@ -8,7 +8,7 @@ mod secret_names;
 mod tokens;
 mod units;
 
-pub use escape::{bytes, line, os, path};
+pub use escape::{bytes, json, line, os, path};
 pub use mask::{MASK, masked, masked_bytes, masked_words};
 pub use quote::{command, quoted};
 pub use secret_names::{is_secret, is_secret_parameter};

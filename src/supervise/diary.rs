@@ -6,9 +6,7 @@ use super::tell;
 use crate::handover::Phase;
 use crate::state::{self as file, Record};
 use crate::sys::process;
-use nix::fcntl::Flock;
 use std::ffi::c_int;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,8 +25,9 @@ pub struct Diary {
     written: bool,
     /// Requests in it can be watched for, and are not yet.
     unwatched: bool,
-    /// Held while we live, so that the next start can tell a breadcrumb from a neighbour.
-    _lock: Option<Flock<File>>,
+    /// The directory, open since something was written there first: before, inherited descriptors are closed. It is locked as long as we
+    /// live, so that the next start can tell a breadcrumb from a neighbour.
+    open: Option<file::Directory>,
     record: Record,
     /// Something changed that need not be written yet.
     write_at: Option<Clock>,
@@ -52,10 +51,10 @@ impl Diary {
         if self.directory.as_deref() == Some(directory) {
             return;
         }
-        if let Some(before) = self.directory.take().filter(|_| self.written) {
+        if std::mem::take(&mut self.written) {
             // Two directories of one supervisor would be two instances to a reader. What is new is written at once.
-            (self.written, self._lock, self.write_at) = (false, None, Some(Clock::ZERO));
-            file::remove(&before);
+            self.write_at = Some(Clock::ZERO);
+            self.open.take().into_iter().for_each(|before| before.remove(&file::usual_bases()));
         }
         self.lie_in(directory, since);
     }
@@ -65,7 +64,7 @@ impl Diary {
     fn move_in_unasked(&mut self, since: Duration) {
         let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
         let own = file::Identity::of(process::own_pid());
-        match own.and_then(|own| file::place(runtime.as_deref(), own)) {
+        match own.and_then(|own| file::place(runtime.as_deref(), own).ok()) {
             Some(directory) => self.lie_in(&directory, since),
             None => self.write_at = None,
         }
@@ -97,7 +96,9 @@ impl Diary {
         if self.directory.is_none() && due(self.write_at, now) {
             self.move_in_unasked(now);
         }
-        let Some(directory) = &self.directory else { return };
+        if self.directory.is_none() {
+            return;
+        }
         let mut record = Record { stopped_by: stopped_by.map(str::to_owned), ..self.describe(state, main, besides) };
         if record == self.record && self.is_written() {
             return;
@@ -110,10 +111,10 @@ impl Diary {
             record.since = file::unix_now();
         }
         // A full disk costs the news, not the container.
-        if !self.is_written() && file::settle(directory) {
-            self._lock = file::lock(directory);
+        if self.open.is_none() {
+            self.open = self.directory.as_deref().and_then(open);
         }
-        let _ = file::write(directory, &record);
+        let _ = self.open.as_ref().map(|open| open.write(&record));
         (self.written, self.record) = (true, record);
     }
 
@@ -131,10 +132,17 @@ impl Diary {
         }
     }
 
+    /// The directory, once it is there.
+    pub fn open(&self) -> Option<&file::Directory> {
+        self.open.as_ref()
+    }
+
     /// What is left behind is a breadcrumb and would be told as a sudden death, so nothing is.
     pub fn close(&mut self) {
-        if let Some(directory) = self.directory.take().filter(|_| self.made || self.is_written()) {
-            file::remove(&directory);
+        let Some(directory) = self.directory.take() else { return };
+        let (made, written) = (self.made, self.open.take());
+        if let Some(open) = written.or_else(|| made.then(|| open(&directory)).flatten()) {
+            open.remove(&file::usual_bases());
         }
     }
 
@@ -170,4 +178,11 @@ impl Diary {
             ..self.record.clone()
         }
     }
+}
+
+/// Makes the directory if need be, and takes it.
+fn open(directory: &Path) -> Option<file::Directory> {
+    let open = file::Directory::make(directory).ok()?;
+    open.lock();
+    Some(open)
 }

@@ -1,14 +1,14 @@
 //! Requests from inside the container: files that appear in the state directory's `requests/`. A file and no signal, so that an
 //! unprivileged session can ask, too. PID 1 sleeps meanwhile: inotify(7) wakes it.
 
-use crate::handover::{Policy, User};
-use crate::state::{CHECKPOINT_REQUEST, REQUESTS, open_to_workload};
+use crate::handover::User;
+use crate::state::{CHECKPOINT_REQUEST, Directory, REQUESTS};
 use crate::sys::{credentials, proc};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The watched directory.
 pub struct Requests {
@@ -18,18 +18,13 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Watches as this policy wants it.
-    pub fn wanted(policy: &Policy) -> Option<Self> {
-        Self::watch(Path::new(policy.run_dir.as_deref()?), policy.user.as_ref())
-    }
-
     /// Watches, if the kernel allows it and the directory is the workload's user's, and closed to all others. For another user than
     /// ours prepare has made it.
-    fn watch(run_dir: &Path, user: Option<&User>) -> Option<Self> {
+    pub fn watch(run_dir: &Directory, user: Option<&User>) -> Option<Self> {
         if user.is_none() {
-            open_to_workload(run_dir, None).ok()?;
+            run_dir.open_to_workload(None).ok()?;
         }
-        let directory = run_dir.join(REQUESTS);
+        let directory = run_dir.path().join(REQUESTS);
         let user = user.map_or_else(|| (credentials::own_uid(), credentials::own_gid()), |user| (user.uid, user.gid));
         let found = std::fs::symlink_metadata(&directory).ok()?;
         if !found.is_dir() || found.uid() != user.0 || found.mode() & 0o077 != 0 {

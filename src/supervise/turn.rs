@@ -260,7 +260,8 @@ impl Supervisor {
             self.memory_kills.begin();
         }
         if self.diary.takes_requests() {
-            self.requests = Requests::wanted(&self.state.policy);
+            let user = self.state.policy.user.as_ref();
+            self.requests = self.diary.open().and_then(|directory| Requests::watch(directory, user));
         }
     }
 

@@ -84,6 +84,12 @@ pub fn is_mapped(map: &[u8], id: u32) -> bool {
     ranges(map).any(|(first, count)| id >= first && id - first < count)
 }
 
+/// Whether this owner is shown for somebody who has no number in our user namespace. Without root's right to map them those are, in a
+/// rootless container, root of the machine and all of its users.
+pub fn is_of_no_user_here(owner: u32) -> bool {
+    owner == UNMAPPED && std::fs::read("/proc/self/uid_map").is_ok_and(|map| !is_mapped(&map, UNMAPPED))
+}
+
 /// First number inside, and how many follow.
 fn ranges(map: &[u8]) -> impl Iterator<Item = (u32, u32)> {
     map.split(|byte| *byte == b'\n').filter_map(|line| {

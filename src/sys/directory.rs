@@ -1,12 +1,14 @@
 //! A directory that is looked into as a whole: all names in a few calls, files by their names in it. The C library asks the kernel once
 //! for every fifty names, and a path from the root is a walk for each file.
 
+use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, Whence, lseek, unlinkat};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -72,6 +74,58 @@ impl Directory {
     }
 }
 
+/// Locks an open directory or file for as long as it is open, if nobody else has it locked (flock(2)). Nothing is left to be undone.
+pub fn lock(file: impl AsFd) -> bool {
+    // SAFETY: the call takes no pointers, and the descriptor is open as long as it is borrowed.
+    unsafe { libc::flock(file.as_fd().as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) == 0 }
+}
+
+/// Deepest nesting that `remove` goes into; each level holds a descriptor.
+const DEPTH: u32 = 16;
+
+/// Takes a directory away with all that is in it, by descriptors: no link is followed, and nothing that somebody puts in the place of a
+/// directory meanwhile. It ends whatever somebody put there: after so many entries, or so deep.
+///
+/// # Errors
+/// What unlinkat(2) and openat(2) say; ENOTEMPTY where that was not enough.
+pub fn remove(parent: impl AsFd, name: &OsStr, entries: u32) -> io::Result<()> {
+    Ok(remove_below(parent.as_fd(), name, &mut { entries }, DEPTH)?)
+}
+
+fn remove_below(parent: BorrowedFd<'_>, name: &OsStr, left: &mut u32, depth: u32) -> nix::Result<()> {
+    let gone = unlinkat(parent, name, UnlinkatFlags::RemoveDir);
+    if gone != Err(Errno::ENOTEMPTY) || depth == 0 {
+        return gone;
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let directory = Directory(openat(parent, name, flags, Mode::empty())?);
+    // From its beginning again as long as something goes: what is taken away may move what comes behind it.
+    while directory.remove_some(left, depth)? {
+        lseek(&directory.0, 0, Whence::SeekSet)?;
+    }
+    unlinkat(parent, name, UnlinkatFlags::RemoveDir)
+}
+
+impl Directory {
+    /// Takes away what the first look shows; whether anything went.
+    fn remove_some(&self, left: &mut u32, depth: u32) -> nix::Result<bool> {
+        let (mut names, mut piece) = (Vec::new(), [0; 4096]);
+        let read =
+            self.entries(&mut piece).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or_default()))?;
+        add_names(&mut names, piece.get(..read).unwrap_or_default());
+        let mut any = false;
+        for name in Names(names).iter() {
+            if *left == 0 {
+                return Ok(false);
+            }
+            *left -= 1;
+            any |= unlinkat(&self.0, name, UnlinkatFlags::NoRemoveDir).is_ok()
+                || remove_below(self.0.as_fd(), name, left, depth - 1).is_ok();
+        }
+        Ok(any)
+    }
+}
+
 /// Adds the names of a piece of entries, a zero behind each.
 fn add_names(names: &mut Vec<u8>, mut entries: &[u8]) {
     while let Some(length) = entries.get(LENGTH_AT..LENGTH_AT + 2) {
@@ -113,6 +167,28 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         assert_eq!(Directory::open(file.path()).unwrap_err().kind(), io::ErrorKind::NotADirectory);
         assert!(add_names_of(&[7; 40]).is_empty());
+    }
+
+    #[test]
+    fn a_tree_is_taken_away_and_nothing_that_its_links_lead_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path().join("tree");
+        std::fs::create_dir_all(tree.join("a/b")).unwrap();
+        std::fs::create_dir(dir.path().join("outside")).unwrap();
+        std::fs::write(dir.path().join("outside/kept"), "").unwrap();
+        (0..500).for_each(|n| std::fs::write(tree.join(format!("a/b/{n}")), "").unwrap());
+        std::os::unix::fs::symlink("../../outside", tree.join("a/link")).unwrap();
+        let at = File::open(dir.path()).unwrap();
+        assert!(remove(&at, OsStr::new("tree"), 100).is_err() && tree.exists());
+        remove(&at, OsStr::new("tree"), 1000).unwrap();
+        assert!(!tree.exists() && dir.path().join("outside/kept").exists());
+    }
+
+    #[test]
+    fn what_is_nested_without_end_is_left_and_not_walked_into() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("d/".repeat(100))).unwrap();
+        assert!(remove(File::open(dir.path()).unwrap(), OsStr::new("d"), 1000).is_err());
     }
 
     fn add_names_of(bytes: &[u8]) -> Vec<u8> {

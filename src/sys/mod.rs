@@ -35,6 +35,7 @@ pub mod stderr;
 pub mod support;
 pub mod temporary;
 pub mod terminal;
+pub mod untrusted;
 pub mod volume;
 pub mod window;
 

@@ -1,9 +1,11 @@
 //! One installer at a time in one place. An optimisation: some network file systems cannot lock, and some only pretend to; what
 //! was installed is judged by its stamp, never by the lock.
 
+use crate::sys::untrusted::{self, Owners};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{AT_FDCWD, Flock, FlockArg};
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -45,13 +47,15 @@ pub fn take(directory: &Path, deadline: Option<Instant>, tell: &mut dyn FnMut(&s
 
 /// Whether somebody has the lock of a directory.
 pub fn is_taken(directory: &Path) -> bool {
-    let file = File::options().append(true).open(directory.join("lock"));
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+    let file = File::options().append(true).custom_flags(flags).open(directory.join("lock"));
     file.is_ok_and(|file| matches!(Flock::lock(file, FlockArg::LockExclusiveNonblock), Err((_, Errno::EWOULDBLOCK))))
 }
 
 fn open(directory: &Path) -> Option<File> {
     super::stamp::make_directory(directory).ok()?;
-    File::options().create(true).append(true).open(directory.join("lock")).ok()
+    // Others may be able to write there, too: a link is not followed, and a pipe not waited for.
+    untrusted::append(AT_FDCWD, &directory.join("lock"), 0o666, Owners::Anyone).ok()
 }
 
 #[cfg(test)]
@@ -70,6 +74,13 @@ mod tests {
         assert_eq!(told, 1);
         drop(first);
         assert!(take(dir.path(), None, &mut |_| {})._file.is_some());
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_the_lock_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        nix::unistd::mkfifo(&dir.path().join("lock"), nix::sys::stat::Mode::from_bits_truncate(0o666)).unwrap();
+        assert!(take(dir.path(), None, &mut |_| {})._file.is_none() && !is_taken(dir.path()));
     }
 
     #[test]

@@ -168,7 +168,7 @@ fn virtual_environment(path: &Path) -> Option<(PathBuf, String)> {
 /// What an earlier start was told, if it still holds. Starts no process.
 pub fn remembered(interpreter: &Interpreter, environment: &Environment) -> Option<Python> {
     let identity = identity(&interpreter.path, environment);
-    let kept = |dir: PathBuf| read(&fs::read(dir.join(FILE)).ok()?).filter(|python| python.identity == identity);
+    let kept = |dir: PathBuf| read(&super::stamp::kept(&dir.join(FILE))?).filter(|python| python.identity == identity);
     let own = places::candidates(environment)
         .into_iter()
         .filter(|place| places::is_ours(place))

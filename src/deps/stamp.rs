@@ -3,6 +3,8 @@
 
 use super::digest::{Digest, short};
 use crate::sys::temporary::Temporary;
+use crate::sys::untrusted::{self, Owners};
+use nix::fcntl::AT_FDCWD;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -69,6 +71,14 @@ pub fn read(bytes: &[u8]) -> Option<Stamp> {
     serde_json::from_slice(bytes).ok().filter(|stamp: &Stamp| stamp.schema == SCHEMA)
 }
 
+/// Longest file that is read.
+const MAX: u64 = 16 << 20;
+
+/// The bytes of a file of ours, if it is there. Where the packages are on a volume, others may have put something in its place.
+pub(super) fn kept(path: &Path) -> Option<Vec<u8>> {
+    untrusted::read(AT_FDCWD, path, MAX, Owners::Anyone).ok()
+}
+
 /// trainit's own directory beside a set of packages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Home(pub PathBuf);
@@ -85,7 +95,7 @@ impl Home {
 
     /// The stamp of these requirement files.
     pub fn stamp(&self, files: &[PathBuf]) -> Option<Stamp> {
-        read(&fs::read(self.file(files)).ok()?)
+        read(&kept(&self.file(files))?)
     }
 
     /// Writes down what is trainit's own, and the stamp at last.
@@ -117,17 +127,17 @@ impl Home {
 
     /// The digest of what was there before the last installation, finished or not.
     pub fn below(&self) -> Option<String> {
-        fs::read_to_string(self.0.join(BELOW)).ok().filter(|digest| !digest.is_empty())
+        String::from_utf8(kept(&self.0.join(BELOW))?).ok().filter(|digest| !digest.is_empty())
     }
 
     /// What was there before the installation that was never finished.
     pub fn before(&self) -> Option<Names> {
-        serde_json::from_slice(&fs::read(self.0.join(BEGUN)).ok()?).ok()
+        serde_json::from_slice(&kept(&self.0.join(BEGUN))?).ok()
     }
 
     /// What trainit installed: names with versions. Everything else is the image's own, or the user's.
     pub fn ours(&self) -> Names {
-        fs::read(self.0.join(OURS)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+        kept(&self.0.join(OURS)).and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
 
     /// When an installation began that was never finished.

@@ -5,8 +5,10 @@ use super::ground::Ground;
 use super::names::{Names, What, what};
 use super::{archive, failed};
 use crate::show;
+use crate::sys::untrusted::{self, Owners};
+use nix::fcntl::AT_FDCWD;
 use std::collections::HashMap;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -120,7 +122,7 @@ fn read(directory: &Path, ground: &Ground) -> (Vec<Entry<String>>, Vec<Taken>) {
 /// Takes one away, unless somebody has begun to use it meanwhile. Who has it open can read it to its end; where a server takes it
 /// away all the same, they build for themselves.
 fn take(names: &Names, ground: &Ground) -> bool {
-    let is_used = || fs::metadata(&names.used).is_ok_and(|used: Metadata| ground.age(&used) < IN_USE);
+    let is_used = || fs::symlink_metadata(&names.used).is_ok_and(|used: Metadata| ground.age(&used) < IN_USE);
     let aside = names.packed.with_extension(format!("gone-{}", std::process::id()));
     if is_used() || fs::rename(&names.packed, &aside).is_err() {
         return false;
@@ -135,10 +137,12 @@ fn take(names: &Names, ground: &Ground) -> bool {
 }
 
 fn contents(packed: &Path) -> String {
-    let index = File::open(packed).and_then(|mut file| archive::index(&mut file));
+    let opened = untrusted::open(AT_FDCWD, packed, Owners::Anyone);
+    let index = opened.and_then(|mut file| archive::index(&mut file));
     match index {
         Ok(index) => {
-            format!("{} for {}", show::count(index.manifest.packages.len() as u64, "package"), index.manifest.python)
+            let python = show::line(&index.manifest.python).into_owned();
+            format!("{} for {python}", show::count(index.manifest.packages.len() as u64, "package"))
         }
         Err(error) => format!("damaged ({error})"),
     }
@@ -148,6 +152,7 @@ fn contents(packed: &Path) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::fs::File;
     use std::time::SystemTime;
 
     const DAY: Duration = Duration::from_secs(86_400);

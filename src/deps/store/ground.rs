@@ -19,6 +19,8 @@ pub struct Ground {
     pub closed: Option<String>,
     /// Who makes files there: a server may take root for nobody.
     maker: u32,
+    /// Whose directory it is, where nobody else can put anything into it.
+    host: Option<u32>,
     /// It shows the same rights for all files.
     without_rights: bool,
     /// The time that a new file got, and when that was here: clocks of machines differ, the server's is one.
@@ -37,6 +39,7 @@ impl Ground {
         let of = |value: fn(&Metadata) -> u32| found.as_ref().map(value);
         Ground {
             closed: closed.map(|error| error.to_string()),
+            host: host(directory),
             maker: of(|found| found.uid()).unwrap_or_else(|| geteuid().as_raw()),
             without_rights: of(|found| found.mode()).is_some_and(is_open),
             time: found.and_then(|found| found.modified().ok()).unwrap_or_else(SystemTime::now),
@@ -49,13 +52,20 @@ impl Ground {
     /// # Errors
     /// In words: whose it is.
     pub fn believes(&self, file: &Metadata) -> Result<(), String> {
-        if ![0, self.maker, geteuid().as_raw()].contains(&file.uid()) {
-            return Err(format!("it belongs to user {}, whose code would run as {}", file.uid(), geteuid()));
-        }
+        self.owns(file).map_err(|why| format!("{why}, whose code would run as {}", geteuid()))?;
         if is_open(file.mode()) && !self.without_rights {
             return Err(format!("others may write it (mode {:o})", file.mode() & 0o7777));
         }
         Ok(())
+    }
+
+    /// Whether somebody who is believed has written a file: root, this user, or who keeps the store.
+    ///
+    /// # Errors
+    /// In words: whose it is.
+    pub fn owns(&self, file: &Metadata) -> Result<(), String> {
+        let believed = [0, self.maker, geteuid().as_raw()].contains(&file.uid()) || self.host == Some(file.uid());
+        believed.then_some(()).ok_or_else(|| format!("it belongs to user {}", file.uid()))
     }
 
     /// How long ago a file was written, by the clock of its file system.
@@ -63,6 +73,15 @@ impl Ground {
         let now = self.time + self.at.elapsed();
         file.modified().ok().and_then(|time| now.duration_since(time).ok()).unwrap_or_default()
     }
+}
+
+/// Who keeps a store for others: the owner of a directory that nobody else may write, in a place where only root or this user can have
+/// put it.
+fn host(directory: &Path) -> Option<u32> {
+    let closed = |path: &Path| std::fs::metadata(path).ok().filter(|found| !is_open(found.mode()));
+    let place = closed(directory.canonicalize().ok()?.parent()?)?;
+    let ours = [0, geteuid().as_raw()].contains(&place.uid());
+    closed(directory).filter(|_| ours).map(|found| found.uid())
 }
 
 /// Whether others than its owner may write.
@@ -95,6 +114,26 @@ mod tests {
             assert!(ground.believes(&with(0o644)).unwrap_err().contains("user 4321"));
             assert!(Ground { maker: 4321, ..ground }.believes(&with(0o644)).is_ok());
         }
+    }
+
+    #[test]
+    fn who_keeps_a_store_that_nobody_else_may_write_is_believed_unless_he_made_its_place_too() {
+        if !geteuid().is_root() {
+            return println!("SKIPPED: only root can give files away");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let (store, file) = (dir.path().join("store"), dir.path().join("store/file"));
+        fs::create_dir(&store).unwrap();
+        fs::write(&file, "").unwrap();
+        let give = |path: &Path, to| std::os::unix::fs::chown(path, Some(to), None).unwrap();
+        [&store, &file].iter().for_each(|path| give(path, 4321));
+        let believes = || Ground::of(&store).believes(&fs::metadata(&file).unwrap());
+        assert_eq!(believes(), Ok(()));
+        fs::set_permissions(&store, Permissions::from_mode(0o1777)).unwrap();
+        assert!(believes().unwrap_err().contains("user 4321"));
+        fs::set_permissions(&store, Permissions::from_mode(0o755)).unwrap();
+        give(dir.path(), 4321);
+        assert!(believes().is_err());
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! The word that somebody builds an environment: one small file, made by whoever is first, whose bytes change while its owner
 //! lives. Whose turn it is decides `turn`; correctness never hangs on this file.
 
+use super::ground::Ground;
 use crate::deps::digest::{Digest, short};
 use crate::sys::proc;
+use crate::sys::untrusted::{self, Owners};
+use nix::fcntl::AT_FDCWD;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -75,10 +78,23 @@ pub fn read(bytes: &[u8]) -> Option<Owner> {
 }
 
 /// The bytes of a lease; none if there is none.
-pub fn look(path: &Path) -> Option<Vec<u8>> {
+///
+/// # Errors
+/// In words: what lies in its place, or whose it is.
+pub fn look(path: &Path, ground: &Ground) -> Result<Option<Vec<u8>>, String> {
+    let file = match untrusted::open(AT_FDCWD, path, Owners::Anyone) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(|error| error.to_string())?,
+    };
+    let found = file.metadata().map_err(|error| error.to_string())?;
+    ground.owns(&found)?;
+    bytes(&file).map(Some).map_err(|error| error.to_string())
+}
+
+fn bytes(mut file: &File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path).ok()?.take(LENGTH as u64).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
+    file.by_ref().take(LENGTH as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// One start's way to a dead builder's lease.
@@ -160,7 +176,8 @@ impl Lease {
         if fs::rename(path, &aside).is_err() {
             return;
         }
-        if look(&aside).as_deref() != Some(judged) {
+        let moved = untrusted::open(AT_FDCWD, &aside, Owners::Anyone).and_then(|file| bytes(&file));
+        if moved.ok().as_deref() != Some(judged) {
             // Fails if there is a new one already; then two build, which does no harm.
             let _ = fs::hard_link(&aside, path);
         }
@@ -202,7 +219,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let inode = |found: fs::Metadata| (found.dev(), found.ino());
         let ours = self.file.metadata().map(inode).ok();
-        if ours.is_some() && ours == fs::metadata(&self.path).map(inode).ok() {
+        if ours.is_some() && ours == fs::symlink_metadata(&self.path).map(inode).ok() {
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -212,6 +229,27 @@ impl Drop for Lease {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn look(path: &Path) -> Option<Vec<u8>> {
+        super::look(path, &Ground::of(path.parent().unwrap())).unwrap()
+    }
+
+    #[test]
+    fn a_lease_that_is_another_users_a_link_or_a_pipe_is_told_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, ground) = (dir.path().join("a.lease"), Ground::of(dir.path()));
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
+        assert_eq!(super::look(&path, &ground).unwrap_err(), "it is not a regular file");
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
+        assert_eq!(super::look(&path, &ground).unwrap_err(), "it is a symbolic link");
+        fs::remove_file(&path).unwrap();
+        if nix::unistd::geteuid().is_root() {
+            fs::write(&path, "{}").unwrap();
+            std::os::unix::fs::chown(&path, Some(4321), None).unwrap();
+            assert_eq!(super::look(&path, &ground).unwrap_err(), "it belongs to user 4321");
+        }
+    }
 
     fn owner(id: &str) -> Owner {
         Owner { id: id.into(), ..Owner::this() }

@@ -11,8 +11,10 @@ use super::turn::Look;
 use super::{Packed, Place};
 use crate::show;
 use crate::sys::temporary::Temporary;
+use crate::sys::untrusted::{self, Owners};
+use nix::fcntl::AT_FDCWD;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,8 +28,12 @@ const TAG: (&str, &str) = (
 );
 
 impl State {
-    /// In a few words.
+    /// In a few words. Others have written some of them.
     pub fn words(&self) -> String {
+        show::line(&self.as_written()).into_owned()
+    }
+
+    fn as_written(&self) -> String {
         match self {
             State::There(manifest, age, bytes) => {
                 let Manifest { packages, installer, host, .. } = manifest;
@@ -44,6 +50,10 @@ impl State {
             State::Bad(why) => format!("is of no use: {why}"),
         }
     }
+}
+
+fn told(file: &Path, why: &str) -> String {
+    format!("{}: {why}", show::path(file))
 }
 
 /// A place in a store.
@@ -88,9 +98,9 @@ impl Shelf {
             _ => fs::read_dir(directory).map(drop),
         };
         made.map_err(|error| error.to_string())?;
-        if !directory.join(TAG.0).exists() {
-            let _ = fs::write(directory.join(TAG.0), TAG.1);
-        }
+        // Only where nothing has this name: a link that leads nowhere would have a file made somewhere else.
+        let tag = untrusted::create(AT_FDCWD, &directory.join(TAG.0), 0o644);
+        let _ = tag.and_then(|mut tag| tag.write_all(TAG.1.as_bytes()));
         let (names, ground) = (Names::of(directory, &key), Ground::of(directory));
         Ok(Shelf { directory: directory.to_owned(), names, key, limit, age, ground })
     }
@@ -104,20 +114,23 @@ impl Shelf {
         if let (None, Some(closed)) = (&packed, &self.ground.closed) {
             return Err(format!("the environment is not there, and cannot be put there ({closed})"));
         }
-        let lease = lease::look(&self.names.lease);
+        let lease = match packed {
+            Some(_) => None,
+            None => lease::look(&self.names.lease, &self.ground).map_err(|why| told(&self.names.lease, &why))?,
+        };
         let orphaned = lease.as_deref().and_then(lease::read).is_some_and(|owner| owner.is_dead());
         Ok((Look { finished: packed.is_some(), failed: self.failed(), lease, orphaned }, packed))
     }
 
     /// The environment. One that is damaged counts as none: the next one takes its place.
     fn packed(&self) -> Result<Option<Packed>, String> {
-        let mut file = match File::open(&self.names.packed) {
+        let mut file = match untrusted::open(AT_FDCWD, &self.names.packed, Owners::Anyone) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(told(&self.names.packed, &error.to_string())),
         };
         let found = file.metadata().map_err(|error| error.to_string())?;
-        self.ground.believes(&found).map_err(|why| format!("{}: {why}", self.names.packed.display()))?;
+        self.ground.believes(&found).map_err(|why| told(&self.names.packed, &why))?;
         if self.age.is_some_and(|age| self.ground.age(&found) >= age) {
             return Ok(None);
         }
@@ -132,20 +145,22 @@ impl Shelf {
 
     /// A failed attempt that still counts.
     pub fn failed(&self) -> Option<Failed> {
-        let file = File::open(&self.names.failed).ok()?;
+        let file = untrusted::open(AT_FDCWD, &self.names.failed, Owners::Anyone).ok()?;
         let found = file.metadata().ok()?;
         let counts = self.ground.believes(&found).is_ok() && self.ground.age(&found) < failed::HOLDS;
-        let mut bytes = Vec::new();
-        file.take(failed::MAX).read_to_end(&mut bytes).ok()?;
-        failed::read(&bytes).filter(|_| counts)
+        failed::read(&untrusted::read_all(&file, failed::MAX).ok()?).filter(|_| counts)
     }
 
-    /// Writes down that it is used, so that it is not taken for garbage.
+    /// Writes down that it is used, so that it is not taken for garbage. A new file takes the place of what is there: that may be
+    /// another user's link to a file of ours.
     pub(super) fn touch(&self) {
-        let recent = fs::metadata(&self.names.used).is_ok_and(|used| self.ground.age(&used) < TOUCH);
-        if !recent && self.ground.closed.is_none() {
-            let _ = fs::write(&self.names.used, "\n");
+        let is_recent = |used: fs::Metadata| used.is_file() && self.ground.age(&used) < TOUCH;
+        let recent = fs::symlink_metadata(&self.names.used).is_ok_and(is_recent);
+        if recent || self.ground.closed.is_some() {
+            return;
         }
+        let new = Temporary::make(&self.directory, super::ground::UNFINISHED);
+        let _ = new.and_then(|new| new.become_file(&self.names.used, 0o644, false));
     }
 
     /// Packs and publishes in one step; the bytes before and after.
@@ -191,5 +206,71 @@ impl Shelf {
         let owner = look.lease.as_deref().and_then(lease::read).filter(|_| !look.orphaned);
         let failed = look.failed.filter(Failed::is_for_all).map(State::Failed);
         owner.map(State::Building).or(failed).unwrap_or(State::Missing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn shelf(directory: &Path) -> Shelf {
+        Shelf::of(directory, "0123456789abcdef".into(), u64::MAX, None).unwrap()
+    }
+
+    #[test]
+    fn nothing_is_written_through_what_others_put_into_a_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, mine) = (dir.path().join("store"), dir.path().join("mine"));
+        fs::create_dir(&store).unwrap();
+        fs::write(&mine, "a checkpoint").unwrap();
+        symlink(dir.path().join("made"), store.join(TAG.0)).unwrap();
+        let shelf = shelf(&store);
+        symlink(&mine, &shelf.names.used).unwrap();
+        shelf.touch();
+        assert_eq!(fs::read(&mine).unwrap(), b"a checkpoint");
+        assert!(!dir.path().join("made").exists());
+        assert!(fs::symlink_metadata(&shelf.names.used).unwrap().is_file());
+    }
+
+    #[test]
+    fn an_archive_or_a_lease_that_is_none_is_of_no_use_and_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = shelf(dir.path());
+        let pipe = |path: &Path| nix::unistd::mkfifo(path, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
+        pipe(&shelf.names.failed);
+        assert_eq!(shelf.state(), State::Missing);
+        pipe(&shelf.names.lease);
+        assert_eq!(shelf.state(), State::Bad(told(&shelf.names.lease, "it is not a regular file")));
+        symlink("/etc/passwd", &shelf.names.packed).unwrap();
+        assert_eq!(shelf.state(), State::Bad(told(&shelf.names.packed, "it is a symbolic link")));
+    }
+
+    #[test]
+    fn what_another_user_says_in_a_store_that_all_may_write_is_not_believed() {
+        if !nix::unistd::geteuid().is_root() {
+            return println!("SKIPPED: only root can give files away");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let shelf = shelf(dir.path());
+        let foreign = |path: &Path, text: &str| {
+            fs::write(path, text).unwrap();
+            std::os::unix::fs::chown(path, Some(4321), None).unwrap();
+        };
+        let failed = r#"{"permanent":true,"tries":9,"host":"h","what":"no","because":null,"hints":[]}"#;
+        fs::write(&shelf.names.failed, failed).unwrap();
+        assert!(matches!(shelf.state(), State::Failed(_)));
+        foreign(&shelf.names.failed, failed);
+        assert_eq!(shelf.state(), State::Missing);
+        foreign(&shelf.names.lease, "{}");
+        assert_eq!(shelf.state(), State::Bad(told(&shelf.names.lease, "it belongs to user 4321")));
+    }
+
+    #[test]
+    fn what_others_wrote_is_escaped() {
+        let owner =
+            serde_json::from_str(r#"{"host":"a\u001b[2J","pid":1,"space":"","began":0,"id":"","doing":"","beat":0}"#);
+        assert_eq!(State::Building(owner.unwrap()).words(), "a\\x1b[2J builds it: ");
     }
 }

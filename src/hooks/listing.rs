@@ -3,6 +3,8 @@
 use super::failure;
 use crate::error::Error;
 use crate::show;
+use nix::sys::statvfs::{FsFlags, statvfs};
+use nix::unistd::geteuid;
 use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -65,6 +67,37 @@ fn one(path: PathBuf, meta: &Metadata, tell: &mut dyn FnMut(Error)) -> Option<Ho
         return None;
     };
     Some(Hook { path, kind })
+}
+
+/// Why root does not run a hook: others could have written it, or put it there. Where the file system is read-only nobody here can have,
+/// whatever the rights say: those of a ConfigMap or of Docker Desktop's mounts are everybody's.
+///
+/// # Errors
+/// In words, with what to type.
+pub fn run_by_root(hook: &Hook) -> Result<(), Error> {
+    if !geteuid().is_root() || hook.kind == Kind::Text {
+        return Ok(());
+    }
+    let file = hook.path.canonicalize().unwrap_or_else(|_| hook.path.clone());
+    let named = hook.path.parent().unwrap_or(Path::new("/"));
+    let places = [Some(file.as_path()), file.parent(), Some(named)];
+    match places.into_iter().flatten().find(|path| is_everybodys(path)) {
+        Some(open) => {
+            let shown = show::quoted(open.as_os_str());
+            Err(failure(false, format!("root does not run hook {}", show::path(&hook.path)))
+                .because(format!("everybody may write {shown}"))
+                .hint(format!("chmod o-w {shown}"))
+                .hint("or mount it read-only (docker run -v HOOKS:/hooks:ro)"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn is_everybodys(path: &Path) -> bool {
+    let Ok(found) = std::fs::metadata(path) else { return false };
+    let mode = found.permissions().mode();
+    let open = mode & 0o002 != 0 && !(found.is_dir() && mode & 0o1000 != 0);
+    open && !statvfs(path).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY))
 }
 
 fn kind(path: &Path, executable: bool) -> Option<Kind> {

@@ -77,6 +77,7 @@ impl Hooks {
     }
 
     fn one(&self, hook: &Hook, environment: &mut Environment, tell: &mut dyn FnMut(&str)) -> Result<()> {
+        listing::run_by_root(hook)?;
         match hook.kind {
             Kind::Text => text(&hook.path, tell),
             Kind::Program => self.end(Command::new(&hook.path).args(&self.words), &hook.path, environment, tell),

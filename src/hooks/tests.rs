@@ -115,3 +115,25 @@ fn variables_are_split_at_nul_and_the_first_equals_sign() {
     let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.to_str().unwrap(), value.to_str().unwrap())).collect();
     assert_eq!(pairs, [("A", "1"), ("B", "a=b\nc"), ("C", "")]);
 }
+
+#[test]
+fn root_runs_no_hook_that_everybody_may_write_or_exchange() {
+    if !nix::unistd::geteuid().is_root() {
+        return println!("SKIPPED: only root minds who wrote a hook");
+    }
+    let open = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    let place = Place::with(&[("10-set.sh", 0o755, "echo ran\n")]);
+    let file = place.0.path().join("10-set.sh");
+    let ran = || run(&place.hooks(), &mut given());
+    assert_eq!(ran().0, ["ran", "done 10-set.sh"]);
+    open(&file, 0o757);
+    let (told, result) = ran();
+    assert_eq!(told, ["failed 10-set.sh 117"]);
+    let error = result.unwrap_err();
+    assert_eq!(error.hints[0], format!("chmod o-w {}", file.canonicalize().unwrap().display()));
+    open(&file, 0o775);
+    open(place.0.path(), 0o777);
+    assert!(ran().1.is_err());
+    open(place.0.path(), 0o1777);
+    assert!(ran().1.is_ok());
+}

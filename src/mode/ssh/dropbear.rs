@@ -1,7 +1,7 @@
 //! dropbear, where there is no sshd. It hands on its own environment (`-e`), so nothing has to be written down for its sessions.
 
 use super::environment::{FILE_VARIABLE, Session, is_named};
-use super::trusted::Trusted;
+use super::trusted::{self, Trusted};
 use super::{ANSWER, Ssh, find, private, refusal};
 use crate::error::Result;
 use crate::mode::dress::Dressed;
@@ -32,7 +32,7 @@ pub fn dress(ssh: &Ssh<'_>) -> Result<Dressed> {
     }
     // Only one place counts; before 2024 it is the user's own file.
     let own = ssh.user.home.join(".ssh/authorized_keys");
-    let text = with_own(&ssh.trusted, &std::fs::read(&own).unwrap_or_default());
+    let text = with_own(&ssh.trusted, &trusted::text_of(&own).unwrap_or_default());
     match has(&help, "-D") {
         true => {
             dressed.files.push(private(around.private.join("authorized_keys"), text));

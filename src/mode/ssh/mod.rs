@@ -8,6 +8,7 @@ pub mod keys;
 mod openssh;
 pub mod profile;
 mod refusal;
+mod strict;
 mod trusted;
 
 use super::builtin::Server;
@@ -103,6 +104,7 @@ impl Ssh<'_> {
             host_keys: &host_keys,
             authorized_keys: &given,
             own_keys: self.trusted.own,
+            strict: strict::fault(&around.private, around.uid, &self.user.home).is_none(),
             user: &self.user.name,
             session: &session,
         }
@@ -192,7 +194,7 @@ impl Ssh<'_> {
         for (kind, name) in kinds {
             let path = self.around.private.join(name);
             let old = kept.as_ref().map(|directory| directory.join(name));
-            match old.as_ref().and_then(|old| std::fs::read(old).ok()).filter(|key| !key.is_empty()) {
+            match old.as_ref().and_then(|old| trusted::text_of(old).ok()).filter(|key| !key.is_empty()) {
                 Some(content) => dressed.files.push(private(path, content)),
                 None => {
                     let command = make(kind, &path)?;

@@ -15,14 +15,15 @@ pub struct Configuration<'a> {
     pub authorized_keys: &'a Path,
     /// The user's own file counts as well.
     pub own_keys: bool,
+    /// sshd believes the file with the keys that were given: nobody else may write on the way to it.
+    pub strict: bool,
     /// Who may log in.
     pub user: &'a OsStr,
     /// The environment of sessions.
     pub session: &'a Session,
 }
 
-/// What never changes. `StrictModes` looks at directories, such as a HOME that the group may write or /tmp above a private one, and would
-/// refuse good keys; the files that are named here are looked at by trainit. Silent connections are ended, so that an idle container is one.
+/// What never changes. Silent connections are ended, so that an idle container is one.
 const FIXED: &str = "\
 PidFile none
 AuthenticationMethods publickey
@@ -31,7 +32,6 @@ PasswordAuthentication no
 ChallengeResponseAuthentication no
 PermitEmptyPasswords no
 PermitRootLogin prohibit-password
-StrictModes no
 AllowTcpForwarding yes
 AllowStreamLocalForwarding yes
 AllowAgentForwarding yes
@@ -50,6 +50,9 @@ impl Configuration<'_> {
     /// The text of the file.
     pub fn text(&self) -> Vec<u8> {
         let mut text = format!("# Written by trainit for this start.\nPort {}\n{FIXED}", self.port).into_bytes();
+        // It looks at every directory on the way to a file, and would refuse given keys below /tmp. The user's own file is looked at by
+        // trainit as well, but only at the start.
+        text.extend_from_slice(if self.strict { b"StrictModes yes\n" } else { b"StrictModes no\n" });
         for key in self.host_keys {
             text.extend([b"HostKey \"", key.as_os_str().as_bytes(), b"\"\n"].concat());
         }
@@ -80,6 +83,7 @@ mod tests {
             host_keys: &["/private/ssh_host_ed25519_key".into()],
             authorized_keys: Path::new("/private/a b%"),
             own_keys,
+            strict: own_keys,
             user: OsStr::new(user),
             session: &session,
         };
@@ -94,6 +98,7 @@ mod tests {
             "PasswordAuthentication no",
             "ChallengeResponseAuthentication no",
             "PermitRootLogin prohibit-password",
+            "StrictModes yes",
             "AuthenticationMethods publickey",
             "AllowUsers jovyan",
             "HostKey \"/private/ssh_host_ed25519_key\"",

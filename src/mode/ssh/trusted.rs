@@ -1,21 +1,20 @@
 //! Whose keys let in: variables that platforms set, files that are configured, and the user's own file.
 
 use super::keys::{self, Keys};
-use super::refusal;
+use super::{refusal, strict};
 use crate::error::{Error, Result};
 use crate::identity::accounts::User;
 use crate::mode::Surroundings;
 use crate::show;
-use std::fs;
+use crate::sys::untrusted::{self, Owners};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Where RunPod, vast.ai and ai-dock put keys.
 const VARIABLES: [&str; 3] = ["PUBLIC_KEY", "SSH_PUBLIC_KEY", "SSH_PUBKEY"];
 
-/// Others may write.
-const OPEN: u32 = 0o002;
+/// Longest file of keys that is read.
+const MAX: u64 = 1 << 20;
 
 /// Who may log in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,7 +42,11 @@ pub fn find(around: &Surroundings<'_>, user: &User) -> Result<Trusted> {
     }
     for file in &around.settings.ssh_authorized_keys.value {
         let path = around.workdir.join(file);
-        let text = fs::read(&path).map_err(|error| {
+        if let Some(why) = strict::fault_of_named(&path) {
+            trusted.notes.push(not_read(&path, &why));
+            continue;
+        }
+        let text = text_of(&path).map_err(|error| {
             Error::config(format!("ssh.authorized_keys: {} cannot be read", show::path(&path)))
                 .because(error.to_string())
                 .hint("a file with public keys, one a line, that the workload's user may read")
@@ -53,7 +56,7 @@ pub fn find(around: &Surroundings<'_>, user: &User) -> Result<Trusted> {
     match around.settings.lock_of("ssh.authorized_keys") {
         // Variables and a file that the user may write would be other ways to say what is locked.
         Some(lock) => trusted.notes.push(format!("only ssh.authorized_keys counts: it is locked by {lock}")),
-        None => trusted.take_own(&user.home),
+        None => trusted.take_own(&user.home, user.uid),
     }
     if trusted.lines.is_empty() && trusted.in_own == 0 {
         return Err(trusted.nobody());
@@ -72,15 +75,11 @@ impl Trusted {
         self.notes.extend(bad);
     }
 
-    /// What everybody may write is nobody's will.
-    fn take_own(&mut self, home: &Path) {
+    /// What others may write is not the user's will alone.
+    fn take_own(&mut self, home: &Path, uid: u32) {
         let file = home.join(".ssh/authorized_keys");
-        let steps = [PathBuf::from(home), home.join(".ssh"), file.clone()];
-        let open = steps.iter().find(|path| fs::metadata(path).is_ok_and(|found| found.mode() & OPEN != 0));
-        match (open, fs::read(&file)) {
-            (Some(open), Ok(_)) => {
-                self.notes.push(format!("{} is not read: everybody may write {}", show::path(&file), show::path(open)))
-            }
+        match (strict::fault(&file, uid, home), text_of(&file)) {
+            (Some(why), Ok(_)) => self.notes.push(not_read(&file, &why)),
             (Some(_), Err(_)) => {}
             (None, text) => {
                 self.own = true;
@@ -107,4 +106,13 @@ impl Trusted {
     pub fn words(&self) -> String {
         format!("{} may, and no password", show::count((self.lines.len() + self.in_own) as u64, "key"))
     }
+}
+
+/// The text of a file of keys. It may be a link, as a secret of Kubernetes is, but nothing that is waited for.
+pub fn text_of(file: &Path) -> std::io::Result<Vec<u8>> {
+    untrusted::read_named(file, MAX, Owners::Anyone)
+}
+
+fn not_read(file: &Path, why: &str) -> String {
+    format!("{} is not read: {why}", show::path(file))
 }

@@ -98,3 +98,40 @@ fn a_home_that_everybody_may_write_is_believed_nothing() {
     let own = served.client("ssh", "own").arg(served.target()).arg("true").output().unwrap();
     assert_eq!(own.status.code(), Some(255));
 }
+
+#[test]
+fn keys_that_a_group_may_write_let_nobody_in_and_the_line_says_what_to_type() {
+    let Some(world) = World::new() else { return };
+    world.new_key("own");
+    let file = world.path("root/.ssh/authorized_keys");
+    fs::create_dir(world.path("root/.ssh")).unwrap();
+    fs::set_permissions(world.path("root/.ssh"), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::copy(world.path("own.pub"), &file).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o664)).unwrap();
+    let served = world.serve();
+    served
+        .running
+        .error_with(&format!("is not read: a group may write {0} (mode 664): chmod go-w {0}", file.display()));
+    served.says("true");
+    let own = served.client("ssh", "own").arg(served.target()).arg("true").output().unwrap();
+    assert_eq!(own.status.code(), Some(255));
+}
+
+#[test]
+fn keys_that_become_a_groups_to_write_later_let_nobody_in_any_more() {
+    let Some(world) = World::new() else { return };
+    world.new_key("own");
+    let ssh = world.path("root/.ssh");
+    fs::create_dir(&ssh).unwrap();
+    fs::set_permissions(&ssh, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::copy(world.path("own.pub"), ssh.join("authorized_keys")).unwrap();
+    let served = world.serve();
+    let own = || served.client("ssh", "own").arg(served.target()).arg("true").output().unwrap().status.code();
+    assert_eq!(own(), Some(0));
+    let strict = fs::metadata("/run").is_ok_and(|run| run.permissions().mode() & 0o022 == 0);
+    if !strict {
+        return crate::support::skip("/run is everybody's here, so that sshd would refuse the keys that were given");
+    }
+    fs::set_permissions(&ssh, fs::Permissions::from_mode(0o770)).unwrap();
+    assert_eq!(own(), Some(255));
+}

@@ -70,6 +70,20 @@ impl Case {
         std::fs::read_to_string(self.path("code/proof")).unwrap_or_default()
     }
 
+    /// Makes a directory with a mode.
+    pub fn directory(&self, name: &str, mode: u32) {
+        let path = self.path(name);
+        std::fs::create_dir(&path).expect("a directory");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("it is ours");
+    }
+
+    /// A file's text and its mode.
+    pub fn read(&self, name: &str) -> (String, u32) {
+        let path = self.path(name);
+        let mode = std::fs::metadata(&path).expect("it is there").permissions().mode();
+        (std::fs::read_to_string(&path).expect("it is ours"), mode & 0o7777)
+    }
+
     /// A container with the policy, the code at /code and the root-only file at /run/secrets/only-root; the words are trainit's.
     pub fn run(&self, options: &str, words: &[&str]) -> Option<Run> {
         let base = self.directory.path().display();

@@ -12,3 +12,7 @@ mod many;
 mod reads;
 mod runs;
 mod shells;
+mod state;
+mod store;
+#[path = "../support/wheel.rs"]
+mod wheel;

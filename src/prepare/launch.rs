@@ -23,6 +23,7 @@ pub fn launch(ready: &Ready, door: &Door, inherited: &Inherited) -> Error {
     let path = environment.get("PATH").map_or(DEFAULT_PATH, OsStr::as_bytes);
     let environment = environment.to_envp();
     door.send(&Message::Launching(show::command(command)));
+    process::end_with_parent(); // once more: a change of the user undoes it
     inherited.give_back();
     let errno = process::execute(&argv, &environment, path);
     let name = command.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

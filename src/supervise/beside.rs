@@ -95,7 +95,8 @@ fn spawn(
     let attempt = state.companions.stages().nth(index).map_or(1, |(_, starts)| starts);
     process::fork(|| {
         // Also those through which errands hear that they are to finish.
-        process::close_all_but(None);
+        process::end_with_parent();
+        process::close_all_but(&[]);
         let _ = nix::unistd::setsid();
         if let Some(workdir) = workdir {
             let _ = nix::unistd::chdir(workdir);

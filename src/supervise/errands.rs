@@ -141,6 +141,7 @@ fn spawn(errand: &Errand, policy: &Policy, lives: &Lives<'_>) -> nix::Result<(c_
     let (writer, finish) = (std::cell::Cell::new(Some(writer)), std::cell::Cell::new(Some(finish_reader)));
     let keep = std::os::fd::AsRawFd::as_raw_fd(&finish_writer);
     let pid = process::fork(|| {
+        process::end_with_parent();
         process::close_one(keep);
         match (writer.take(), finish.take()) {
             (Some(writer), Some(finish)) => (lives.errand)(Task { errand, policy, door: Door::to(writer), finish }),

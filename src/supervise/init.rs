@@ -83,6 +83,7 @@ fn supervise(command: Args, mut options: Options, inherited: Inherited) -> c_int
 /// The child: in front of the terminal, with everything given back, it becomes the command.
 fn launch(command: Args, start: Start) -> c_int {
     terminal::take_foreground();
+    process::end_with_parent();
     start.inherited.give_back();
     let errno = process::execute_inherited(command) as i32;
     let name = command.first().map(|name| String::from_utf8_lossy(name.to_bytes()).into_owned()).unwrap_or_default();

@@ -18,7 +18,8 @@ impl Luggage {
         if std::mem::replace(&mut self.gone, true) {
             return;
         }
-        process::close_all_but(keep.map(|fd| fd.as_raw_fd()));
+        let keep = [keep, super::guardian::link()].into_iter().flatten();
+        process::close_all_but(&keep.map(|fd| fd.as_raw_fd()).collect::<Vec<_>>());
         self.workdir = ask.then(std::env::current_dir).and_then(Result::ok);
         let _ = nix::unistd::chdir("/");
     }

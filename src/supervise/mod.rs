@@ -8,6 +8,7 @@ mod companions;
 mod diary;
 mod ending;
 mod errands;
+mod guardian;
 mod held;
 mod holders;
 mod holding;
@@ -94,17 +95,22 @@ pub fn run(lives: &Lives<'_>, state: impl FnOnce() -> State, inherited: Inherite
     let since = Instant::now();
     process::occupy_stdio();
     quiet_panics();
-    if !process::is_first() {
-        process::become_subreaper();
-    }
-    let code = match start(lives, inherited, since, None, 1) {
-        Ok((main, listener)) => Supervisor::new(state, listener, main, since).run(lives, inherited),
+    let supervise = || supervise(lives, state, inherited, since);
+    let code = if process::is_first() { supervise() } else { guardian::behind_front(supervise) };
+    process::exit_now(code) // nothing here is buffered, and no exit handler has anything to do
+}
+
+fn supervise(lives: &Lives<'_>, state: impl FnOnce() -> State, inherited: Inherited, since: Instant) -> c_int {
+    match start(lives, inherited, since, None, 1) {
+        Ok((main, listener)) => {
+            guardian::name_supervisor();
+            Supervisor::new(state, listener, main, since).run(lives, inherited)
+        }
         Err(errno) => {
             Voice::default().write(Level::Error, &format!("cannot start: {}", errno.desc()));
             c_int::from(Exit::Internal.code())
         }
-    };
-    process::exit_now(code) // nothing here is buffered, and no exit handler has anything to do
+    }
 }
 
 /// Forks the child.
@@ -118,6 +124,7 @@ fn start(
     let (reader, writer) = handover_pipe()?;
     let writer = std::cell::Cell::new(Some(writer));
     let main = process::fork(|| {
+        process::end_with_parent();
         if let Some(workdir) = workdir {
             let _ = nix::unistd::chdir(workdir);
         }

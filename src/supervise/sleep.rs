@@ -1,6 +1,7 @@
 //! Sleeping until something happens, as cheaply as the kernel lets PID 1 hear of it.
 
 use super::errands::Errands;
+use super::guardian;
 use super::state::Clock;
 use crate::sys::signal::{AT_ONCE, Arrived, Receiver};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -34,7 +35,8 @@ pub struct Woken {
 impl Sources<'_> {
     /// Sleeps for so long at most; with no limit, until something happens.
     pub fn sleep(&self, limit: Option<Clock>) -> Woken {
-        if self.door.is_none() && self.requests.is_none() && !self.errands.any() {
+        let front = guardian::link();
+        if self.door.is_none() && self.requests.is_none() && front.is_none() && !self.errands.any() {
             // One call instead of two: this is how an init spends its life.
             return self.wait(limit);
         }
@@ -45,12 +47,12 @@ impl Sources<'_> {
         };
         let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
         // Often these are all, and no heap is touched for them; a descriptor that is there twice is no harm.
-        let mut own = [Some(signals), self.requests, self.door].map(|fd| readable(fd.unwrap_or(signals)));
+        let mut own = [Some(signals), self.requests, front, self.door].map(|fd| readable(fd.unwrap_or(signals)));
         if self.errands.any() {
             let mut all: Vec<PollFd<'_>> = own.into_iter().chain(self.errands.fds()).collect();
             return self.poll(&mut all, limit);
         }
-        let count = if self.door.is_some() { 3 } else { 2 };
+        let count = if self.door.is_some() { 4 } else { 3 };
         self.poll(own.get_mut(..count).unwrap_or_default(), limit)
     }
 

@@ -116,11 +116,11 @@ impl Supervisor {
     fn turn(&mut self, lives: &Lives<'_>) -> Option<u8> {
         // What ended before the first wait has sent its SIGCHLD to nobody: reap first.
         let more = self.reap();
-        if self.exit.is_some() {
-            return self.exit;
+        if let Some(code) = self.exit.or_else(|| super::guardian::end_with_front(self.voice())) {
+            return Some(code);
         }
-        // After the first sleep: a short command is over by then, and does not wait for this.
-        if self.now > Clock::ZERO {
+        // After the first sleep: a short command is over by then, and does not wait for this. Behind a front that sleep opens a signalfd.
+        if self.now > Clock::ZERO || super::guardian::link().is_some() {
             self.put_luggage_down(lives.again);
         }
         self.keep_diary();

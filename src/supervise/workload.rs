@@ -2,6 +2,7 @@
 //! knows whom it may signal (never a pid that was reaped, never an errand) and how a signal gets there.
 
 use super::errands::Errands;
+use super::guardian;
 use super::target::{self, Chosen};
 use crate::handover::Scope;
 use crate::sys::{proc, process, signal, terminal};
@@ -174,7 +175,7 @@ impl Workload {
         self.lent |= terminal::take_back(self.main);
         let by_terminal = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].contains(&by);
         if by_terminal && !process::is_first() && terminal::is_there() {
-            process::suspend(); // the CONT that ends this is passed on like any other
+            guardian::suspend(); // the CONT that ends this is passed on like any other
         } else if by == libc::SIGTSTP && self.lent && !self.told_to_stop {
             self.go_on();
         }

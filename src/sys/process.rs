@@ -6,6 +6,7 @@ use nix::errno::Errno;
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 /// What the C library searches when PATH is not set.
 pub const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
@@ -248,6 +249,36 @@ pub fn become_subreaper() {
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
 }
 
+/// The name of this process in the list of processes (prctl(2), PR_SET_NAME: at most 15 bytes), until it executes a program.
+pub fn name_self(name: &CStr) {
+    // SAFETY: the name is a NUL-terminated string, of which the kernel copies 16 bytes at most.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+}
+
+/// The process that its children must not outlive; 0: none.
+static GUARDED_BY: AtomicI32 = AtomicI32::new(0);
+
+/// From now on those of our children end with us that call `end_with_parent`.
+pub fn guard_children() {
+    GUARDED_BY.store(own_pid(), Ordering::Relaxed);
+}
+
+/// In a child of a process that guards its children: SIGKILL when the parent dies (prctl(2), PR_SET_PDEATHSIG). The kernel forgets
+/// that when the process changes its user, or executes a program that does (set-user-id, file capabilities): call again after the
+/// former.
+pub fn end_with_parent() {
+    let guardian = GUARDED_BY.load(Ordering::Relaxed);
+    if guardian == 0 {
+        return;
+    }
+    signal_when_parent_dies(libc::SIGKILL);
+    // It may have died just before that.
+    // SAFETY: getppid(2) takes no pointers.
+    if unsafe { libc::getppid() } != guardian {
+        exit_now(128 + libc::SIGKILL);
+    }
+}
+
 /// Has the kernel send this process a signal when its parent dies.
 pub fn signal_when_parent_dies(number: c_int) {
     // SAFETY: prctl(2) with a number takes no pointers.
@@ -275,11 +306,14 @@ pub fn detach_stdio() {
     let _ = nix::unistd::dup2_stdout(std::io::stderr());
 }
 
-/// Closes every descriptor above stderr but this one.
-pub fn close_all_but(keep: Option<RawFd>) {
-    let keep = keep.filter(|fd| *fd > 2).unwrap_or(2);
-    close_range(3, keep - 1);
-    close_range(keep + 1, c_int::MAX);
+/// Closes every descriptor above stderr but these.
+pub fn close_all_but(keep: &[RawFd]) {
+    let mut first = 3;
+    while let Some(next) = keep.iter().copied().filter(|fd| *fd >= first).min() {
+        close_range(first, next - 1);
+        first = next.saturating_add(1);
+    }
+    close_range(first, c_int::MAX);
 }
 
 fn close_range(first: RawFd, last: RawFd) {

@@ -198,7 +198,7 @@ impl Receiver {
                 number: info.ssi_signo as c_int,
                 pid: info.ssi_pid,
                 uid: info.ssi_uid,
-                kernel: info.ssi_code == libc::SI_KERNEL,
+                kernel: is_of_kernel(info.ssi_code),
             });
         }
         taken
@@ -216,7 +216,7 @@ impl Receiver {
         let info = unsafe { info.assume_init() };
         let number = c_int::try_from(number).ok().filter(|number| *number > 0)?;
         let (pid, uid) = sender(number, &info);
-        Some(Arrived { number, pid, uid, kernel: info.si_code == libc::SI_KERNEL })
+        Some(Arrived { number, pid, uid, kernel: is_of_kernel(info.si_code) })
     }
 }
 
@@ -234,6 +234,29 @@ fn sender(number: c_int, info: &libc::siginfo_t) -> (u32, u32) {
     }
     // SAFETY: signals that processes send, and SIGCHLD, have both fields (sigaction(2)).
     unsafe { (info.si_pid() as u32, info.si_uid()) }
+}
+
+/// The codes that `relay` gives to what it passes on: the kernel lets processes choose negative ones (rt_sigqueueinfo(2)).
+const RELAYED: c_int = -61;
+const RELAYED_OF_KERNEL: c_int = -62;
+
+fn is_of_kernel(code: c_int) -> bool {
+    [libc::SI_KERNEL, RELAYED_OF_KERNEL].contains(&code)
+}
+
+/// Passes a signal on to a child, with its sender.
+pub fn relay(child: c_int, arrived: &Arrived) {
+    let code = if arrived.kernel { RELAYED_OF_KERNEL } else { RELAYED };
+    // struct siginfo of 64-bit machines: number, errno, code, padding, pid, uid, value; 128 bytes (sigaction(2)).
+    let mut info = [0u32; 32];
+    for (at, field) in [(0, arrived.number as u32), (2, code as u32), (4, arrived.pid), (5, arrived.uid)] {
+        info[at] = field;
+    }
+    // SAFETY: the structure has the kernel's layout and size, and lives over the call.
+    let sent = unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, child, arrived.number, info.as_ptr()) };
+    if sent != 0 {
+        let _ = send(child, arrived.number); // RLIMIT_SIGPENDING: then without its sender
+    }
 }
 
 /// Takes a descriptor that the kernel has just made for us.

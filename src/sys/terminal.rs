@@ -5,6 +5,10 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Pid, getpgrp, getppid, isatty, setpgid, tcgetpgrp, tcsetpgrp};
 use std::ffi::c_int;
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// The group that has our place at the terminal; 0: our own.
+static HOME: AtomicI32 = AtomicI32::new(0);
 
 /// A standard descriptor, without the buffers that std's handles make.
 const fn standard(number: c_int) -> BorrowedFd<'static> {
@@ -22,11 +26,28 @@ fn foreground() -> Option<(BorrowedFd<'static>, Pid)> {
     None
 }
 
+/// The group that the foreground is taken from and goes back to.
+fn home() -> Pid {
+    match HOME.load(Ordering::Relaxed) {
+        0 => getpgrp(),
+        group => Pid::from_raw(group),
+    }
+}
+
+/// Leaves the group that the caller's signals are for: for a session of its own, or where a terminal controls the old session, whose
+/// job control is for its members only, for a group of its own. There the old group keeps our place at the terminal.
+pub fn leave_group() {
+    HOME.store(getpgrp().as_raw(), Ordering::Relaxed);
+    if is_there() || nix::unistd::setsid().is_err() {
+        let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
+    }
+}
+
 /// Puts this process into a group of its own, and into the terminal's foreground if its old group was there. In a shell's pipeline
 /// (`trainit … | less`) the foreground stays where it is, as the others need it, too: then trainit gets what is typed, and passes
 /// it on. Call with TTOU blocked: a background process that does this is stopped by it.
 pub fn take_foreground() {
-    let before = getpgrp();
+    let before = home();
     let alone = getppid().as_raw() == 1; // in a container: no shell has started others beside us
     let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
     if let Some((terminal, group)) = foreground()
@@ -40,7 +61,7 @@ pub fn take_foreground() {
 /// Takes the foreground back from a group that is gone or stopped. Says whether it was there.
 pub fn take_back(from: c_int) -> bool {
     match foreground() {
-        Some((terminal, group)) if group.as_raw() == from => tcsetpgrp(terminal, getpgrp()).is_ok(),
+        Some((terminal, group)) if group.as_raw() == from => tcsetpgrp(terminal, home()).is_ok(),
         _ => false,
     }
 }
@@ -48,7 +69,7 @@ pub fn take_back(from: c_int) -> bool {
 /// Gives our own place in the foreground to a group. Says whether we had it.
 pub fn hand_over(to: c_int) -> bool {
     match foreground() {
-        Some((terminal, group)) if group == getpgrp() => tcsetpgrp(terminal, Pid::from_raw(to)).is_ok(),
+        Some((terminal, group)) if group == home() => tcsetpgrp(terminal, Pid::from_raw(to)).is_ok(),
         _ => false,
     }
 }

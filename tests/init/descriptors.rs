@@ -17,9 +17,10 @@ fn pipe() -> (File, OwnedFd) {
 /// Waits until the workload runs and PID 1 has closed what belonged to the start: that, then what its caller had, then its directory.
 fn settled(running: &Running) {
     assert_eq!(running.line(), "up");
+    let supervisor = running.supervisor();
     until_true("the handover is closed", || {
-        let here = std::fs::read_link(format!("/proc/{}/cwd", running.pid));
-        !has_pipe(running.pid) && here.is_ok_and(|here| here == Path::new("/"))
+        let here = std::fs::read_link(format!("/proc/{supervisor}/cwd"));
+        !has_pipe(supervisor) && here.is_ok_and(|here| here == Path::new("/"))
     });
 }
 
@@ -28,10 +29,14 @@ fn pid_1_holds_its_standard_descriptors_and_what_it_waits_for() {
     for (role, place) in ways() {
         let running = Launch::of(role, place, &["--", "sh", "-c", "echo up; exec sleep 60"]).spawn();
         settled(&running);
-        let open = descriptors(running.pid);
+        let open = descriptors(running.supervisor());
         // `run` also watches its state directory for requests, and holds the lock that says that it lives.
         let mut own: Vec<&str> = open.iter().filter(|(fd, _)| *fd > 2).map(|(_, what)| what.as_str()).collect();
         own.retain(|what| *what != "anon_inode:[signalfd]");
+        if place == Place::Aside {
+            // The end of what tells it that the front is gone.
+            own.remove(own.iter().position(|what| what.starts_with("pipe:")).unwrap());
+        }
         if role == Role::Run {
             own.retain(|what| !what.contains("inotify") && !what.contains("/trainit-"));
         }

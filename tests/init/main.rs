@@ -7,6 +7,7 @@ mod support;
 
 mod codes;
 mod descriptors;
+mod guardian;
 mod identity;
 mod moments;
 mod signals;

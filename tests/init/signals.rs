@@ -41,7 +41,8 @@ fn send_one(running: &crate::support::Running, number: c_int) {
     running.signal(number);
     let pending = |pid| ["SigPnd", "ShdPnd"].iter().any(|set| signals(pid, set) & 1 << (number - 1) != 0);
     let workload = running.workload();
-    until_true("delivery", || !pending(running.pid) && !pending(workload));
+    let all = [running.pid, running.supervisor(), workload];
+    until_true("delivery", || !all.into_iter().any(pending));
 }
 
 #[test]
@@ -164,7 +165,8 @@ fn one_signal_becomes_another_or_nothing() {
         for number in [libc::SIGTERM, libc::SIGHUP, 37] {
             send_one(&running, number);
         }
-        until_true("both were handed on", || signals(running.pid, "ShdPnd") == 0);
+        let both = [running.pid, running.supervisor()];
+        until_true("both were handed on", || both.iter().all(|pid| signals(*pid, "ShdPnd") == 0));
         running.signal(libc::SIGUSR2);
         assert_eq!(counts(&running.line()), BTreeMap::from([(1, 1), (10, 1), (12, 1)]));
     }
@@ -194,13 +196,14 @@ fn an_idle_supervisor_has_one_thread_and_never_wakes_up() {
     for (role, place) in ways() {
         let running = Launch::of(role, place, &["--", "sh", "-c", "echo up; exec sleep 60"]).spawn();
         running.line();
-        let switches = || field(running.pid, "voluntary_ctxt_switches").unwrap();
+        let both = [running.pid, running.supervisor()];
+        let switches = || both.map(|pid| field(pid, "voluntary_ctxt_switches").unwrap());
         // A second after the start PID 1 gives back what only the start needed; that is the last time.
         std::thread::sleep(std::time::Duration::from_millis(2000));
         let before = switches();
         std::thread::sleep(std::time::Duration::from_secs(3));
         assert_eq!(switches(), before, "{role:?} {place:?}");
-        assert_eq!(field(running.pid, "Threads").as_deref(), Some("1"));
+        assert_eq!(field(running.supervisor(), "Threads").as_deref(), Some("1"));
     }
 }
 
@@ -220,7 +223,8 @@ fn a_signal_that_comes_while_preparing_waits_for_the_workloads_handler() {
         until_true("stopped", || state(workload) == Some('T'));
         assert_eq!(field(workload, "Name").as_deref(), Some("trainit"), "it passed the gate");
         running.signal(libc::SIGUSR1);
-        until_true("received", || signals(running.pid, "ShdPnd") == 0 && state(running.pid) == Some('S'));
+        let idle = |pid| signals(pid, "ShdPnd") == 0 && state(pid) == Some('S');
+        until_true("received", || idle(running.pid) && idle(running.supervisor()));
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(workload), nix::sys::signal::Signal::SIGCONT).unwrap();
         std::fs::write(&gate, "").unwrap();
         assert_eq!(running.line(), "up");

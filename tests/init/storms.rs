@@ -16,12 +16,13 @@ struct Size {
 }
 
 fn size(running: &Running) -> Size {
-    Size { descriptors: descriptors(running.pid).len(), threads: field(running.pid, "Threads") }
+    let pid = running.supervisor();
+    Size { descriptors: descriptors(pid).len(), threads: field(pid, "Threads") }
 }
 
 /// Memory that is its own: heap and stack. A few pages come and go.
 fn own_memory(running: &Running) -> u64 {
-    kilobytes(running.pid, "RssAnon")
+    kilobytes(running.supervisor(), "RssAnon")
 }
 
 #[track_caller]
@@ -79,14 +80,15 @@ print(*sorted({int(n) for n in sys.argv[1].split(',')} - seen), flush=True)";
 }
 
 fn is_quiet(running: &Running) -> bool {
-    state(running.pid) == Some('S') && field(running.pid, "ShdPnd").as_deref() == Some("0000000000000000")
+    let quiet = |pid| state(pid) == Some('S') && field(pid, "ShdPnd").as_deref() == Some("0000000000000000");
+    quiet(running.pid) && quiet(running.supervisor())
 }
 
 /// A supervisor writes its state, and listens to requests from then on, a moment after its start; the handover is closed by then.
 fn is_settled(running: &Running) -> bool {
-    let own = descriptors(running.pid).into_iter().filter(|(fd, _)| *fd > 2).map(|(_, target)| target);
+    let own = descriptors(running.supervisor()).into_iter().filter(|(fd, _)| *fd > 2).map(|(_, target)| target);
     let own: Vec<String> = own.collect();
-    own.iter().any(|target| target.contains("inotify")) && !own.iter().any(|target| target.starts_with("pipe:"))
+    own.iter().any(|target| target.contains("inotify")) && !has_pipe(running.supervisor())
 }
 
 /// One storm at a time: they are heavy enough to make each other late.
@@ -120,10 +122,10 @@ fn ten_thousand_orphans_at_once(role: Role, place: Place) {
     launch.command.stdin(Stdio::piped());
     let mut running = launch.spawn();
     assert_eq!(running.line(), "up");
-    assert_eq!(children(running.pid).len(), 10_001);
+    assert_eq!(children(running.supervisor()).len(), 10_001);
     let before = (size(&running), own_memory(&running));
     drop(running.stdin());
-    until_true("all are reaped", || children(running.pid).len() == 1);
+    until_true("all are reaped", || children(running.supervisor()).len() == 1);
     grew_by_at_most(&running, before, 16);
     running.signal(libc::SIGTERM);
     assert_eq!(running.code(), 143, "{role:?} {place:?}");
@@ -173,7 +175,7 @@ fn ten_thousand_orphans_in_a_stream() {
         }
         let before = (size(&running), own_memory(&running));
         assert_eq!(running.line(), "done");
-        until_true("all are reaped", || children(running.pid).len() == 1);
+        until_true("all are reaped", || children(running.supervisor()).len() == 1);
         grew_by_at_most(&running, before, 16);
         running.signal(libc::SIGTERM);
         assert_eq!(running.code(), 143, "{role:?} {place:?}");

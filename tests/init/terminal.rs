@@ -22,6 +22,11 @@ fn child_named(parent: i32, name: &str) -> i32 {
     until(name, || children(parent).into_iter().find(|pid| field(*pid, "Name").as_deref() == Some(name)))
 }
 
+/// The process that supervises below a trainit that is not PID 1.
+fn supervisor_of(trainit: i32) -> i32 {
+    until("a supervisor", || children(trainit).first().copied())
+}
+
 /// An interactive bash at a terminal, for trainit below it.
 fn below_bash() -> (Pty, Running) {
     let (person, terminal) = pty::open();
@@ -106,7 +111,7 @@ fn below_a_shell_ctrl_z_suspends_all_of_it_and_fg_brings_it_back() {
     for role in ["init --", "run"] {
         person.types(&format!("$T {role} sleep 60\n"));
         let trainit = until("trainit", || children(running.pid).first().copied());
-        let workload = child_named(trainit, "sleep");
+        let workload = child_named(supervisor_of(trainit), "sleep");
         person.foreground_is(workload);
         for _ in 0..3 {
             person.types(CTRL_Z);
@@ -132,7 +137,7 @@ fn continued_in_the_background_it_gets_the_terminal_when_it_comes_to_the_front()
     let (person, running) = below_bash();
     person.types("$T init -- cat\n");
     let trainit = until("trainit", || children(running.pid).first().copied());
-    let workload = child_named(trainit, "cat");
+    let workload = child_named(supervisor_of(trainit), "cat");
     person.foreground_is(workload);
     person.types(CTRL_Z);
     person.shows("Stopped");
@@ -158,7 +163,7 @@ fn started_in_the_background_it_gets_the_terminal_when_it_comes_to_the_front() {
     let (person, running) = below_bash();
     person.types("$T init -- sh -c 'read word; echo got $word' &\n");
     let trainit = until("trainit", || children(running.pid).first().copied());
-    let workload = child_named(trainit, "sh");
+    let workload = child_named(supervisor_of(trainit), "sh");
     until_true("stopped", || state(workload) == Some('T') && state(trainit) == Some('T'));
     person.types("fg\n");
     person.foreground_is(workload);
@@ -180,7 +185,7 @@ fn in_a_pipeline_the_others_keep_the_terminal() {
     person.types("$T init -- sleep 60 | cat; echo over\n");
     let named = |name: &'static str| move |pid: &i32| field(*pid, "Name").as_deref() == Some(name);
     let trainit = until("trainit", || children(running.pid).into_iter().find(named("trainit")));
-    let workload = child_named(trainit, "sleep");
+    let workload = child_named(supervisor_of(trainit), "sleep");
     until_true("it sleeps", || state(workload) == Some('S'));
     person.types(CTRL_C);
     person.shows("ready> ");

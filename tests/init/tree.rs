@@ -249,7 +249,8 @@ fn an_ordinary_process_becomes_a_subreaper_without_a_word() {
     .spawn();
     assert_eq!(running.line(), "up");
     let reads = || {
-        crate::support::look::children(running.pid).into_iter().any(|pid| field(pid, "Name").as_deref() == Some("sh"))
+        let children = crate::support::look::children(running.supervisor());
+        children.into_iter().any(|pid| field(pid, "Name").as_deref() == Some("sh"))
     };
     until_true("it is adopted", reads);
     drop(running.stdin());

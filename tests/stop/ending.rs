@@ -263,7 +263,8 @@ fn an_errand_that_cannot_be_killed_holds_nobody_up() {
     let job = Job::new().watched();
     let running = job.start_aside(&["on=TERM:exit0"]);
     let trainer = running.workload();
-    let errand = until("the watching errand", || children(running.pid).into_iter().find(|pid| *pid != trainer));
+    let errand =
+        until("the watching errand", || children(running.supervisor()).into_iter().find(|pid| *pid != trainer));
     ice.freezes(errand);
     running.signal(libc::SIGTERM);
     let (code, took) = timed(|| running.code());

@@ -164,10 +164,10 @@ fn what_comes_after_exec_is_the_workloads_however_late_pid_1_looks() {
         let job = Job::new();
         let running = job.launch(Place::Aside, &job.trainer(&["on=TERM:exit0"])).spawn();
         let _prepare = running.workload();
-        kill(running.pid, Signal::SIGSTOP);
+        kill(running.supervisor(), Signal::SIGSTOP);
         assert!(running.line().starts_with("up"));
         running.signal(signal);
-        kill(running.pid, Signal::SIGCONT);
+        kill(running.supervisor(), Signal::SIGCONT);
         let finished = running.finish();
         assert_eq!((finished.code, finished.out.as_str()), (Some(code), heard), "{finished:?}");
         assert!(!finished.err.contains("before the workload runs"), "{finished:?}");

@@ -1,6 +1,7 @@
 //! Asking for a checkpoint from inside the container: by `trainit checkpoint` and by a signal that means it.
 
 use crate::job::{Job, assert_about, places, python, said, timed};
+use crate::support::look::{state, until_true};
 use crate::support::{Place, TRAINIT, skip};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -138,8 +139,10 @@ fn who_cannot_save_says_so_with_a_code_of_its_own() {
     let (code, text) = said(&job.ask(&["checkpoint"]));
     assert!(code == Some(1) && text.contains("nothing runs that could save: stopping"), "{code:?} {text}");
     let mut asking = job.asking(&["checkpoint"]);
+    let supervisor = running.supervisor();
     running.signal(libc::SIGKILL);
     assert_eq!(running.finish().signal, Some(libc::SIGKILL));
+    until_true("the supervisor has ended, too", || state(supervisor).is_none());
     let (code, text) = said(&asking.output().unwrap());
     assert!(code == Some(1) && text.contains("the supervisor is gone"), "{code:?} {text}");
 }

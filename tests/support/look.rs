@@ -51,6 +51,12 @@ pub fn state(pid: c_int) -> Option<char> {
     field(pid, "State")?.chars().next()
 }
 
+/// When a process was started, in ticks since the machine's (proc_pid_stat(5), field 22); none when it is gone.
+pub fn start_time(pid: c_int) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    text.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
 /// A process's children, whichever thread made them.
 pub fn children(pid: c_int) -> Vec<c_int> {
     let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
@@ -79,9 +85,11 @@ pub fn descriptors(pid: c_int) -> Vec<(c_int, String)> {
     open
 }
 
-/// Whether a process has a pipe open beside standard input, output and error: of PID 1 it is the handover, unless a caller's is left.
+/// Whether a supervisor has a pipe open beside standard input, output and error, and beside the one to a front: it is the handover,
+/// unless a caller's is left.
 pub fn has_pipe(pid: c_int) -> bool {
-    descriptors(pid).iter().any(|(fd, what)| *fd > 2 && what.starts_with("pipe:"))
+    let pipes = descriptors(pid).iter().filter(|(fd, what)| *fd > 2 && what.starts_with("pipe:")).count();
+    pipes > usize::from(field(pid, "Name").as_deref() == Some("supervisor"))
 }
 
 /// Every process whose command line holds this word.

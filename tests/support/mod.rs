@@ -206,7 +206,7 @@ impl Launch {
             let _ = over.recv(); // until the other end is dropped
         });
         let child = child.recv_timeout(LONG).unwrap().unwrap();
-        let running = Running::new(child, keeper);
+        let running = Running::new(child, place, keeper);
         if place == Place::First {
             running.assert_fresh_first();
         }
@@ -254,6 +254,7 @@ pub struct Running {
     child: Child,
     /// Its pid as this test sees it.
     pub pid: c_int,
+    place: Place,
     lines: Option<Receiver<String>>,
     errors: Option<Receiver<String>>,
     _keeper: Sender<()>,
@@ -275,10 +276,10 @@ pub struct Finished {
 }
 
 impl Running {
-    fn new(mut child: Child, keeper: Sender<()>) -> Self {
+    fn new(mut child: Child, place: Place, keeper: Sender<()>) -> Self {
         let lines = child.stdout.take().map(lines_of);
         let errors = child.stderr.take().map(lines_of);
-        Running { pid: child.id() as c_int, child, lines, errors, _keeper: keeper }
+        Running { pid: child.id() as c_int, place, child, lines, errors, _keeper: keeper }
     }
 
     /// Nothing may be killed before this holds: a signal for the wrong PID 1 would be one for this machine.
@@ -332,9 +333,18 @@ impl Running {
         assert_eq!(unsafe { libc::kill(self.pid, number) }, 0, "kill: {}", std::io::Error::last_os_error());
     }
 
-    /// The one child that it has: prepare, then the workload.
+    /// The process that supervises: PID 1 itself; elsewhere a child of the process that was started.
+    pub fn supervisor(&self) -> c_int {
+        match self.place {
+            Place::First => self.pid,
+            Place::Aside => until("a supervisor", || look::children(self.pid).first().copied()),
+        }
+    }
+
+    /// The one child that the supervisor has: prepare, then the workload.
     pub fn workload(&self) -> c_int {
-        until("a child", || look::children(self.pid).first().copied())
+        let supervisor = self.supervisor();
+        until("a child", || look::children(supervisor).first().copied())
     }
 
     /// Whether it still runs.

@@ -143,7 +143,9 @@ impl Job {
 
     fn state(&mut self) -> Option<Record> {
         if self.directory.is_none() {
-            self.directory = state::directory_of(self.pid(), &super::super::bases());
+            // The supervisor is a child of the process that was started here (supervise/guardian.rs).
+            let supervisors = proc::children(self.pid()).into_iter().chain([self.pid()]);
+            self.directory = supervisors.into_iter().find_map(|pid| state::directory_of(pid, &super::super::bases()));
         }
         let state = state::read(self.directory.as_ref()?).ok();
         if state.is_none() {

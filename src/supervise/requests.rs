@@ -1,7 +1,7 @@
 //! Requests from inside the container: files that appear in the state directory's `requests/`. A file and no signal, so that an
 //! unprivileged session can ask, too. PID 1 sleeps meanwhile: inotify(7) wakes it.
 
-use crate::handover::User;
+use crate::handover::{Policy, User};
 use crate::state::{CHECKPOINT_REQUEST, Directory, REQUESTS};
 use crate::sys::{credentials, proc};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
@@ -18,9 +18,14 @@ pub struct Requests {
 }
 
 impl Requests {
+    /// Watches as this policy wants it.
+    pub fn wanted(policy: &Policy, run_dir: Option<&Directory>) -> Option<Self> {
+        Self::watch(run_dir?, policy.user.as_ref())
+    }
+
     /// Watches, if the kernel allows it and the directory is the workload's user's, and closed to all others. For another user than
     /// ours prepare has made it.
-    pub fn watch(run_dir: &Directory, user: Option<&User>) -> Option<Self> {
+    fn watch(run_dir: &Directory, user: Option<&User>) -> Option<Self> {
         if user.is_none() {
             run_dir.open_to_workload(None).ok()?;
         }

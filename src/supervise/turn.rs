@@ -260,8 +260,7 @@ impl Supervisor {
             self.memory_kills.begin();
         }
         if self.diary.takes_requests() {
-            let user = self.state.policy.user.as_ref();
-            self.requests = self.diary.open().and_then(|directory| Requests::watch(directory, user));
+            self.requests = Requests::wanted(&self.state.policy, self.diary.open());
         }
     }
 

@@ -1,11 +1,11 @@
-//! A Slurm of one node: its daemons in the foreground, its files in a directory of its own, its keys made for it. Ends with the
-//! test. Knows Slurm's commands; nothing of trainit.
+//! A Slurm: its daemons in the foreground, its files in a directory of its own, its keys made for it. Of one node, which is this machine,
+//! or of several in namespaces. Ends with the test. Knows Slurm's commands; nothing of trainit.
 
 use crate::job::Job;
+use crate::nodes::{Node, address, ends_with_us};
 use crate::support::{has, skip};
 use std::net::TcpListener;
 use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -27,12 +27,33 @@ const FREEZER: &str = "/sys/fs/cgroup/freezer";
 pub struct Cluster {
     directory: tempfile::TempDir,
     daemons: Vec<Child>,
+    /// The controller and then the nodes, where there are namespaces.
+    nodes: Vec<Node>,
     _turn: MutexGuard<'static, ()>,
 }
 
 impl Cluster {
     /// Starts one; none, and a printed reason, where that cannot be.
     pub fn start() -> Option<Self> {
+        let mut cluster = Self::new()?;
+        cluster.write_files(&configuration(cluster.directory.path()));
+        cluster.start_daemons();
+        Some(cluster)
+    }
+
+    /// Starts one of so many nodes, `n1` and so on.
+    pub fn of(count: usize) -> Option<Self> {
+        if !["ip", "unshare", "nsenter"].into_iter().all(in_system) {
+            return None;
+        }
+        let mut cluster = Self::new()?;
+        cluster.write_files(&configuration_of(cluster.directory.path(), count));
+        cluster.make_nodes(count);
+        cluster.start_daemons();
+        Some(cluster)
+    }
+
+    fn new() -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
             skip("Slurm's daemons need root");
             return None;
@@ -42,13 +63,27 @@ impl Cluster {
         }
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = tempfile::tempdir().unwrap();
-        let mut cluster = Cluster { directory, daemons: Vec::new(), _turn: turn };
-        cluster.write_files();
-        cluster.start_daemons();
-        Some(cluster)
+        Some(Cluster { directory, daemons: Vec::new(), nodes: Vec::new(), _turn: turn })
     }
 
-    fn write_files(&self) {
+    fn make_nodes(&mut self, count: usize) {
+        let hosts = self.directory.path().join("hosts");
+        let lines = (1..=count).map(|number| format!("{} n{number}\n", address(number)));
+        std::fs::write(&hosts, format!("127.0.0.1 localhost\n{} ctl\n", address(0)) + &lines.collect::<String>())
+            .unwrap();
+        self.nodes.push(Node::new("ctl", 0, &hosts, None));
+        for number in 1..=count {
+            let node = Node::new(&format!("n{number}"), number, &hosts, self.nodes.first());
+            self.nodes.push(node);
+        }
+    }
+
+    /// A node by its name.
+    pub fn node(&self, name: &str) -> &Node {
+        self.nodes.iter().find(|node| node.name == name).unwrap()
+    }
+
+    fn write_files(&self, configuration: &str) {
         let directory = self.directory.path();
         for name in ["state", "spool", "log", "out"] {
             std::fs::create_dir(directory.join(name)).unwrap();
@@ -56,7 +91,7 @@ impl Cluster {
         let mut key = std::fs::OpenOptions::new();
         let mut key = key.write(true).create(true).truncate(true).mode(0o600).open(directory.join("key")).unwrap();
         std::io::copy(&mut std::io::Read::take(std::fs::File::open("/dev/urandom").unwrap(), 1024), &mut key).unwrap();
-        std::fs::write(directory.join("slurm.conf"), configuration(directory)).unwrap();
+        std::fs::write(directory.join("slurm.conf"), configuration).unwrap();
         std::fs::write(directory.join("cgroup.conf"), "CgroupPlugin=cgroup/v1\n").unwrap();
     }
 
@@ -64,31 +99,38 @@ impl Cluster {
         let directory = self.directory.path().to_str().unwrap().to_owned();
         let munge = ["key-file=key", "socket=munge", "pid-file=munge.pid", "log-file=log/munge", "seed-file=seed"];
         let munge = munge.map(|option| format!("--{}", option.replacen('=', &format!("={directory}/"), 1)));
-        self.daemon("munged", &[&["--foreground".to_owned(), "--force".to_owned()], &munge[..]].concat());
+        let munged = self.command_at(None, "munged");
+        self.daemon(munged, "munged", &[&["--foreground".to_owned(), "--force".to_owned()], &munge[..]].concat());
         self.until("munged", || Path::new(&directory).join("munge").exists().then_some(()), "");
-        self.daemon("slurmctld", &["-D".to_owned(), "-i".to_owned()]);
-        self.daemon("slurmd", &["-D".to_owned()]);
-        self.until("an idle node", || self.run("sinfo", &["-h", "-o", "%T"]).contains("idle").then_some(()), "");
+        self.daemon(self.command("slurmctld"), "slurmctld", &["-D".to_owned(), "-i".to_owned()]);
+        if self.nodes.is_empty() {
+            self.daemon(self.command("slurmd"), "slurmd", &["-D".to_owned()]);
+        }
+        let names: Vec<String> = self.nodes.iter().skip(1).map(|node| node.name.clone()).collect();
+        for name in &names {
+            let slurmd = self.command_at(Some(self.node(name)), "slurmd");
+            self.daemon(slurmd, &format!("slurmd-{name}"), &["-D".to_owned(), "-N".to_owned(), name.clone()]);
+        }
+        let idle =
+            || self.run("sinfo", &["-h", "-N", "-o", "%T", "-p", "low"]).matches("idle").count() == names.len().max(1);
+        self.until("idle nodes", || idle().then_some(()), "");
     }
 
     /// The thread of the test outlives the cluster, so a daemon ends with it even when the test is killed.
-    fn daemon(&mut self, name: &str, words: &[String]) {
-        let log = std::fs::File::create(self.directory.path().join("log").join(format!("{name}.out"))).unwrap();
-        let mut command = self.command(name);
+    fn daemon(&mut self, mut command: Command, log: &str, words: &[String]) {
+        let log = std::fs::File::create(self.directory.path().join("log").join(format!("{log}.out"))).unwrap();
         command.args(words).stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null());
-        // SAFETY: a plain system call between fork and exec.
-        #[allow(unsafe_code)]
-        unsafe {
-            command.pre_exec(|| {
-                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-                Ok(())
-            });
-        }
+        ends_with_us(&mut command);
         self.daemons.push(command.spawn().unwrap());
     }
 
+    /// One of Slurm's programs, where the controller is.
     fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(name);
+        self.command_at(self.nodes.first(), name)
+    }
+
+    fn command_at(&self, node: Option<&Node>, name: &str) -> Command {
+        let mut command = node.map_or_else(|| Command::new(name), |node| node.command(name));
         let path = std::env::var("PATH").unwrap_or_default();
         command
             .env("SLURM_CONF", self.directory.path().join("slurm.conf"))
@@ -112,6 +154,21 @@ impl Cluster {
             ["--parsable", "-p", partition, "-n1", "--exclusive", "--time=10", "--open-mode=append", "-o", &log];
         let id = self.run("sbatch", &[&common[..], options, &[script.to_str().unwrap()]].concat());
         assert!(id.parse::<u32>().is_ok(), "sbatch says {id:?}\n{}", self.log(""));
+        id
+    }
+
+    /// Submits a batch script, one task a node and on all nodes, which runs in this directory with these settings (`NAME=VALUE`).
+    pub fn submit_with(&self, directory: &Path, settings: &[&str], text: &str) -> String {
+        let script = directory.join("job.sh");
+        std::fs::write(&script, text).unwrap();
+        let log = format!("{}/out/%j", self.directory.path().display());
+        let nodes = format!("-N{}", self.nodes.len() - 1);
+        let mut command = self.command("sbatch");
+        command.envs(settings.iter().filter_map(|setting| setting.split_once('=')));
+        command.args(["--parsable", "-p", "low", &nodes, "--ntasks-per-node=1", "--time=10", "-o", &log, "-D"]);
+        let output = command.arg(directory).arg(&script).output().unwrap();
+        let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        assert!(id.parse::<u32>().is_ok(), "sbatch says {id:?} {}", String::from_utf8_lossy(&output.stderr));
         id
     }
 
@@ -211,6 +268,40 @@ fn in_system(tool: &str) -> bool {
 fn host() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
     name.trim().split('.').next().unwrap().to_owned()
+}
+
+/// Of nodes in namespaces, which find each other by the name.
+fn configuration_of(directory: &Path, count: usize) -> String {
+    let here = directory.display();
+    format!(
+        "ClusterName=several
+SlurmctldHost=ctl({controller})
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={here}/munge
+CredType=cred/munge
+StateSaveLocation={here}/state
+SlurmdSpoolDir={here}/spool-%n
+SlurmctldPidFile={here}/slurmctld.pid
+SlurmdPidFile={here}/slurmd-%n.pid
+ProctrackType=proctrack/pgid
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/none
+MpiDefault=none
+ReturnToService=2
+SlurmdParameters=config_overrides
+JobRequeue=1
+KillWait=3
+NodeName=n[1-{count}] CPUs=8 RealMemory=100 State=UNKNOWN
+PartitionName=low Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+",
+        controller = address(0)
+    )
 }
 
 fn configuration(directory: &Path) -> String {

@@ -6,6 +6,8 @@ mod cluster;
 #[path = "../trainers/job.rs"]
 #[allow(dead_code, reason = "the other tests of trainers use the rest")]
 mod job;
+mod nodes;
+mod several;
 #[path = "../support/mod.rs"]
 mod support;
 

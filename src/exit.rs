@@ -1,6 +1,8 @@
 //! Every exit code that trainit itself ends with, once. Codes of the workload pass through unchanged and are not here.
 //! docs/exit-codes.md is compared with `TABLE` by a test.
 
+use crate::errno::{cause, is_shortage};
+use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 /// What an exit code tells the engine: what was wrong, and whether trying again can help.
@@ -81,10 +83,13 @@ impl Family {
 }
 
 impl Exit {
-    /// What a failed execve(2) ends with, as in sh.
-    pub const fn of_exec(errno: i32) -> Self {
-        match errno {
-            ENOENT | ENOTDIR => Exit::NotFound,
+    /// What a failed execve(2) ends with: as in sh where the file is to blame. What may pass (a dead file system, no memory, a file
+    /// that is being written) is told as such. So is ELOOP, which an automount answers as well as a circle of links.
+    pub fn of_exec(errno: i32) -> Self {
+        match Errno::from_raw(errno) {
+            Errno::ENOENT | Errno::ENOTDIR => Exit::NotFound,
+            short if is_shortage(short) => Exit::Transient(Family::Host),
+            sick if sick == Errno::ELOOP || cause(sick).is_some() => Exit::Transient(Family::Code),
             _ => Exit::NotExecutable,
         }
     }
@@ -106,9 +111,6 @@ impl Exit {
         }
     }
 }
-
-const ENOENT: i32 = 2;
-const ENOTDIR: i32 = 20;
 
 /// One row per documented code: the code's source, and its meaning in a few words.
 pub const TABLE: &[(Exit, &str)] = &[
@@ -146,6 +148,14 @@ mod tests {
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), TABLE.len());
+    }
+
+    #[test]
+    fn a_command_that_cannot_be_executed_at_this_moment_is_not_called_unfit() {
+        let code = |errno: Errno| Exit::of_exec(errno as i32).code();
+        assert_eq!([Errno::ENOENT, Errno::ENOTDIR, Errno::EACCES, Errno::ENOEXEC].map(code), [127, 127, 126, 126]);
+        assert_eq!([Errno::EIO, Errno::ESTALE, Errno::ETXTBSY, Errno::ELOOP].map(code), [212; 4]);
+        assert_eq!([Errno::ENOMEM, Errno::EAGAIN, Errno::EINTR, Errno::ENFILE].map(code), [214; 4]);
     }
 
     #[test]

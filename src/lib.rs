@@ -10,6 +10,7 @@ pub mod deps;
 pub mod engine;
 pub mod environment;
 pub mod errand;
+pub mod errno;
 pub mod error;
 pub mod exit;
 pub mod git;

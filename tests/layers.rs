@@ -23,7 +23,8 @@ const fn room(name: &'static str, may: &'static [&'static str], why: &'static st
 
 /// Lowest first.
 const ROOMS: &[Room] = &[
-    room("exit", &[], "the table of exit codes knows nobody"),
+    room("errno", &[], "what an errno means knows nobody"),
+    room("exit", &["errno"], "the table of exit codes knows only what an errno means"),
     room("error", &["exit"], "an error is data that everything uses, so it knows only `exit`"),
     room(
         "handover",
@@ -38,7 +39,7 @@ const ROOMS: &[Room] = &[
     room("program", &["environment", "sys"], "running a program to its end says nothing of which program it is"),
     room(
         "hooks",
-        &["exit", "error", "environment", "sys", "show", "config", "program"],
+        &["errno", "exit", "error", "environment", "sys", "show", "config", "program"],
         "a hook is a file that runs; when, and what its failure means, is for others",
     ),
     room("cli", &["error", "exit", "config"], "the command line is plain data and decides nothing"),
@@ -53,7 +54,7 @@ const ROOMS: &[Room] = &[
     room("report", WITH_FINDINGS, "the report turns findings into words and does nothing else"),
     room(
         "supervise",
-        &["exit", "handover", "environment", "sys", "show", "state"],
+        &["errno", "exit", "handover", "environment", "sys", "show", "state"],
         "PID 1 stays boring: no YAML, no clap, no checks; what it must know comes through the handover",
     ),
     room("prepare", EVERYTHING, "prepare may know all but what is called by people"),
@@ -70,11 +71,12 @@ const ROOMS: &[Room] = &[
 
 const FAMILY: &str =
     "families know the configuration and the ground, never each other: what they share belongs below them";
-const BASE: &[&str] = &["exit", "error", "handover", "environment", "sys", "show"];
-const ABOVE_CONFIG: &[&str] = &["exit", "error", "handover", "environment", "sys", "show", "config"];
+const BASE: &[&str] = &["errno", "exit", "error", "handover", "environment", "sys", "show"];
+const ABOVE_CONFIG: &[&str] = &["errno", "exit", "error", "handover", "environment", "sys", "show", "config"];
 const WITH_ENGINE: &[&str] =
-    &["exit", "error", "handover", "environment", "sys", "show", "config", "engine", "program"];
+    &["errno", "exit", "error", "handover", "environment", "sys", "show", "config", "engine", "program"];
 const ABOVE_ENGINE: &[&str] = &[
+    "errno",
     "exit",
     "error",
     "handover",
@@ -88,11 +90,36 @@ const ABOVE_ENGINE: &[&str] = &[
     "identity",
     "checkpoint",
 ];
-const WITH_CLI: &[&str] =
-    &["exit", "error", "handover", "environment", "sys", "show", "config", "program", "cli", "engine", "identity"];
-const WITH_FINDINGS: &[&str] =
-    &["exit", "error", "handover", "environment", "sys", "show", "state", "config", "engine", "check", "checkpoint"];
+const WITH_CLI: &[&str] = &[
+    "errno",
+    "exit",
+    "error",
+    "handover",
+    "environment",
+    "sys",
+    "show",
+    "config",
+    "program",
+    "cli",
+    "engine",
+    "identity",
+];
+const WITH_FINDINGS: &[&str] = &[
+    "errno",
+    "exit",
+    "error",
+    "handover",
+    "environment",
+    "sys",
+    "show",
+    "state",
+    "config",
+    "engine",
+    "check",
+    "checkpoint",
+];
 const EVERYTHING: &[&str] = &[
+    "errno",
     "exit",
     "error",
     "handover",
@@ -117,6 +144,7 @@ const EVERYTHING: &[&str] = &[
 ];
 
 const WITH_PREPARE: &[&str] = &[
+    "errno",
     "exit",
     "error",
     "handover",
@@ -140,7 +168,7 @@ const WITH_PREPARE: &[&str] = &[
 ];
 
 /// What PID 1 is made of, and the crates and words that it may not have.
-const PID_1: &[&str] = &["exit", "handover", "environment", "show", "state", "supervise"];
+const PID_1: &[&str] = &["errno", "exit", "handover", "environment", "show", "state", "supervise"];
 const CRATES_OF_PID_1: &[&str] = &["humantime", "libc", "nix", "postcard", "serde", "serde_json"];
 const NOT_IN_PID_1: &[(&str, &str)] = &[
     ("std::thread", "PID 1 has one thread: fork and setresuid rely on it"),

@@ -162,10 +162,13 @@ impl Code {
     }
 
     fn not_empty(&mut self) -> Answer {
-        if !self.site.is_mount_root()
-            || super::listing::count(&self.site.path, 1).is_ok_and(|listing| listing.entries > 0)
-        {
+        if !self.site.is_mount_root() {
             return Ok(());
+        }
+        match super::listing::count(&self.site.path, 1) {
+            Ok(listing) if listing.entries > 0 => return Ok(()),
+            Ok(_) => {}
+            Err(errno) => return self.site.refused("listed", errno).found(),
         }
         Trouble::new(format!("{} is mounted, but empty", self.site.shown))
             .because("for a misspelled source the engine makes an empty directory")

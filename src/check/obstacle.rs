@@ -5,11 +5,12 @@ use super::Remedy;
 use crate::show;
 use crate::sys::access;
 use crate::sys::executable::{self, Head};
+use nix::errno::Errno;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::AccessFlags;
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -47,7 +48,8 @@ fn dangling(file: &Path) -> Option<Obstacle> {
 }
 
 fn not_permitted(file: &Path, meta: &Metadata) -> Option<Obstacle> {
-    access::may(file, AccessFlags::X_OK).err()?;
+    // Another answer says nothing about the right to execute it: exec will tell.
+    access::may(file, AccessFlags::X_OK).err().filter(|errno| matches!(errno, Errno::EACCES | Errno::EPERM))?;
     let quoted = show::quoted(file.as_os_str());
     if statvfs(file).is_ok_and(|stat| stat.flags().contains(FsFlags::ST_NOEXEC)) {
         let because = "its file system is mounted noexec";
@@ -67,7 +69,8 @@ fn not_permitted(file: &Path, meta: &Metadata) -> Option<Obstacle> {
 /// What the first bytes ask for has to be there.
 fn not_startable(file: &Path) -> Option<Obstacle> {
     let bytes = head_of(file)?;
-    let gone = |path: &Path| path.is_absolute() && !path.exists();
+    let missing = |path: &Path| std::fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    let gone = |path: &Path| path.is_absolute() && missing(path);
     match executable::head(&bytes) {
         Head::Empty => Some(obstacle("it is empty", "check the file on the host")),
         Head::Script { carriage_return: true, .. } => Some(Obstacle {

@@ -71,7 +71,7 @@ fn look_as(identity: &Identity, path: &Path, trusted: &Trusted<'_>) -> Look {
     let Some(switch) = &identity.switch else { return trusted.look(path) };
     let look = || match credentials::become_user(identity.uid, identity.gid, &switch.groups) {
         Ok(()) => config::look(path),
-        Err(errno) => Look::failed(format!("it cannot be read as {}: {}", identity.uid, errno.desc())),
+        Err(errno) => Look::failed(format!("it cannot be read as {}: {}", identity.uid, errno.desc()), errno),
     };
     let answer = away::ask(patience(trusted.mounts(), path), || postcard::to_allocvec(&look()).unwrap_or_default());
     answer.ok().and_then(|answer| postcard::from_bytes(&answer).ok()).unwrap_or_else(Look::silent)

@@ -42,6 +42,7 @@ pub struct Trouble {
     because: Option<String>,
     remedy: Vec<Remedy>,
     passing: bool,
+    by_errno: bool,
     level: Option<Severity>,
     exit: Option<Exit>,
 }
@@ -84,6 +85,12 @@ impl Trouble {
         self
     }
 
+    /// The system's answer says that it may pass, also for a check whose other troubles never do.
+    pub fn by_errno(mut self) -> Self {
+        self.by_errno = true;
+        self
+    }
+
     /// As bad as this, instead of the check's own severity: an option of the path demands it, or nobody asked for it.
     pub fn level(mut self, level: Option<Severity>) -> Self {
         self.level = level;
@@ -109,9 +116,9 @@ impl Trouble {
             Severity::Fail => Status::Fail,
         };
         let passing = match check.passing {
-            Passing::Never => false,
+            Passing::Never => self.by_errno,
             Passing::Always => true,
-            Passing::Depends => self.passing,
+            Passing::Depends => self.passing || self.by_errno,
         };
         let family = if passing { Exit::Transient(check.family) } else { Exit::Permanent(check.family) };
         let exit = self.exit.unwrap_or(family);

@@ -1,9 +1,10 @@
-//! What the errors of file systems mean, in words: a storage that is sick, a permission that is missing. The list of errors of a
-//! dead mount is the one that kubelet unmounts for.
+//! What the errors of file systems mean for a check: a storage that is sick, a permission that is missing. Which errno is which stands
+//! in `errno`.
 
 use super::step::Trouble;
 use super::{Change, Remedy};
 use crate::engine::Place;
+use crate::errno::{AUTOMOUNT, Cause, cause};
 use crate::sys::mountinfo::Mount;
 use nix::errno::Errno;
 use std::fs::{File, Metadata};
@@ -13,44 +14,30 @@ use std::path::Path;
 
 /// The errno of an I/O error.
 pub fn errno(error: io::Error) -> Errno {
-    Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO))
+    crate::errno::of(&error)
 }
 
-/// Whether an error says that the storage is in trouble, not the path.
+/// Whether an error says that the storage or the machine is in trouble, not the path.
 pub fn is_sick(errno: Errno) -> bool {
     cause(errno).is_some()
 }
 
-fn cause(errno: Errno) -> Option<(&'static str, &'static str)> {
-    Some(match errno {
-        Errno::ENOTCONN | Errno::ECONNABORTED => (
-            "its FUSE daemon died",
-            "mount it again on the host (or restart the node's CSI plugin), then recreate the container",
-        ),
-        Errno::ESTALE => {
-            ("its export was removed or moved on the server", "mount it again on the host, then recreate the container")
-        }
-        Errno::EIO | Errno::EREMOTEIO | Errno::EUCLEAN => {
-            ("the storage reports an error", "look at the host's kernel log: dmesg")
-        }
-        Errno::EHOSTDOWN
-        | Errno::EHOSTUNREACH
-        | Errno::ETIMEDOUT
-        | Errno::ECONNREFUSED
-        | Errno::ENODEV
-        | Errno::ENXIO => ("its server cannot be reached", "look at the network and the server, on the host"),
-        _ => return None,
-    })
-}
-
-/// A file system that answers with an error of its own.
+/// A file system, or a machine, that answers with an error of its own.
 pub fn sick(shown: &str, mount: Option<&Mount>, errno: Errno) -> Trouble {
-    let (because, advice) = cause(errno).unwrap_or((errno.desc(), "look at the mount on the host"));
+    let cause = cause(errno).unwrap_or(Cause { because: errno.desc(), advice: "look at the mount on the host" });
     let kind = mount.map(|mount| format!(" ({})", crate::show::bytes(mount.kind()))).unwrap_or_default();
     Trouble::new(format!("{shown} cannot be used{kind}: {}", errno.desc()))
-        .because(because)
-        .advice(advice)
-        .passing(true)
+        .because(cause.because)
+        .advice(cause.advice)
+        .by_errno()
+}
+
+/// An automount that is not seen in here.
+pub fn not_mounted(shown: &str) -> Trouble {
+    Trouble::new(format!("{shown} cannot be used (autofs): {}", Errno::ELOOP.desc()))
+        .because(AUTOMOUNT.because)
+        .advice(AUTOMOUNT.advice)
+        .by_errno()
 }
 
 /// Opens a directory and reads an entry; X_OK says whether what is in it can be reached.

@@ -2,7 +2,7 @@
 
 use super::manifest::{self, Chance, Entry};
 use super::task::Pulse;
-use super::trouble::errno;
+use super::trouble::{errno, is_sick};
 use crate::config::Verify;
 use crate::show;
 use nix::errno::Errno;
@@ -37,7 +37,7 @@ pub struct Verified {
 /// Looks at the files that the manifest names.
 ///
 /// # Errors
-/// The manifest cannot be read: what the system said.
+/// The manifest cannot be read, or the file system is in trouble: what the system said.
 pub fn verify(directory: &Path, manifest: &Path, how: Verify, pulse: &mut Pulse) -> Result<Verified, Errno> {
     match how {
         Verify::Full => verify_all(directory, manifest, pulse),
@@ -50,7 +50,7 @@ fn verify_some(directory: &Path, manifest: &Path, count: u64, pulse: &mut Pulse)
     let mut chance = Chance::new(now.as_nanos() as u64 ^ u64::from(std::process::id()) << 32);
     let lines = manifest::pick(manifest, usize::try_from(count).unwrap_or(usize::MAX), &mut chance).map_err(errno)?;
     let mut work = Work::new(directory, pulse, Some(SAMPLE_BYTES));
-    lines.iter().for_each(|line| work.line(line));
+    lines.iter().try_for_each(|line| work.line(line))?;
     Ok(work.verified)
 }
 
@@ -58,7 +58,7 @@ fn verify_all(directory: &Path, manifest: &Path, pulse: &mut Pulse) -> Result<Ve
     let file = File::open(manifest).map_err(errno)?;
     let mut work = Work::new(directory, pulse, None);
     for line in BufReader::new(file).split(b'\n') {
-        work.line(&line.map_err(errno)?);
+        work.line(&line.map_err(errno)?)?;
         if work.verified.wrong.len() >= ENOUGH {
             return Ok(work.verified);
         }
@@ -107,12 +107,13 @@ impl<'a> Work<'a> {
         Work { directory, pulse, budget, begun, word, bytes: 0, verified: Verified::default() }
     }
 
-    fn line(&mut self, line: &[u8]) {
+    /// A file system that is sick says nothing about the data: its error ends the pass.
+    fn line(&mut self, line: &[u8]) -> Result<(), Errno> {
         match manifest::parse(line) {
             Ok(None) => {}
             Ok(Some(entry)) => {
                 self.verified.files += 1;
-                if let Err(why) = self.entry(&entry) {
+                if let Err(why) = self.entry(&entry)? {
                     self.verified.wrong.push(format!("{} {why}", show::path(&entry.name)));
                 }
             }
@@ -121,30 +122,33 @@ impl<'a> Work<'a> {
                 self.verified.wrong.push(format!("`{}` is no line of a manifest: {why}", show::bytes(line)));
             }
         }
+        Ok(())
     }
 
-    fn entry(&mut self, entry: &Entry) -> Result<(), String> {
+    fn entry(&mut self, entry: &Entry) -> Result<Result<(), String>, Errno> {
         self.alive();
         let path = self.directory.join(&entry.name);
-        let meta = std::fs::metadata(&path).map_err(|error| match errno(error) {
-            Errno::ENOENT | Errno::ENOTDIR => "is not there".to_owned(),
-            errno => format!("cannot be looked at: {}", errno.desc()),
-        })?;
+        let meta = match std::fs::metadata(&path).map_err(errno) {
+            Ok(meta) => meta,
+            Err(errno) if is_sick(errno) => return Err(errno),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(Err("is not there".to_owned())),
+            Err(errno) => return Ok(Err(format!("cannot be looked at: {}", errno.desc()))),
+        };
         if !meta.is_file() {
-            return Err("is not a file".to_owned());
+            return Ok(Err("is not a file".to_owned()));
         }
         if let Some(size) = entry.size.filter(|size| *size != meta.len()) {
-            return Err(format!("has {} bytes, the manifest says {size}", meta.len()));
+            return Ok(Err(format!("has {} bytes, the manifest says {size}", meta.len())));
         }
-        let Some(hash) = entry.hash.filter(|_| self.may_read(meta.len())) else { return Ok(()) };
-        let found = self.hash(&path).map_err(|errno| format!("cannot be read: {}", errno.desc()))?;
-        match found {
-            Some(found) if found != hash => Err("has another content than the manifest says".to_owned()),
-            Some(_) => {
-                self.verified.hashed += 1;
-                Ok(())
+        let Some(hash) = entry.hash.filter(|_| self.may_read(meta.len())) else { return Ok(Ok(())) };
+        match self.hash(&path) {
+            Ok(Some(found)) if found != hash => Ok(Err("has another content than the manifest says".to_owned())),
+            Ok(found) => {
+                self.verified.hashed += u64::from(found.is_some());
+                Ok(Ok(()))
             }
-            None => Ok(()),
+            Err(errno) if is_sick(errno) => Err(errno),
+            Err(errno) => Ok(Err(format!("cannot be read: {}", errno.desc()))),
         }
     }
 

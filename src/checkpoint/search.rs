@@ -7,7 +7,7 @@ use super::whole::Judged;
 use super::{Checkpoint, FamilyChoice, Pattern};
 use std::cmp::Reverse;
 use std::io;
-use std::io::ErrorKind::{InvalidInput, NotFound, StaleNetworkFileHandle};
+use std::io::ErrorKind::{InvalidInput, NotFound};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -75,13 +75,13 @@ pub fn survey(dir: &Path, family: FamilyChoice, pattern: Option<&Pattern>) -> io
     Ok(survey)
 }
 
-/// Reads the directory; one that is not there yet, or not any more, has no entries.
+/// Reads the directory; one that is not there has no entries. A stale one (ESTALE) may have them: nobody can see them just now.
 pub(super) fn list(dir: &Path, family: FamilyChoice, pattern: Option<&Pattern>) -> io::Result<Listing> {
     if family.word() == "plain" && pattern.is_none() {
         return Err(io::Error::new(InvalidInput, "the family plain needs checkpoint.pattern"));
     }
     match Listing::read(&std::path::absolute(dir)?, MOST_ENTRIES) {
-        Err(error) if matches!(error.kind(), NotFound | StaleNetworkFileHandle) => Ok(Listing::default()),
+        Err(error) if error.kind() == NotFound => Ok(Listing::default()),
         read => read,
     }
 }

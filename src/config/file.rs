@@ -1,7 +1,9 @@
 //! Configuration files: where they are, and how one becomes a layer.
 
 use super::{Layer, Origin, Problems, Source, yaml};
+use crate::errno::{self, Cause};
 use crate::error::{Error, Result};
+use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -53,7 +55,12 @@ pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 
 /// The same, and which file it is.
 fn read_whole(path: &Path) -> io::Result<Found> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
+    let file = opened.map_err(|error| match error.raw_os_error() {
+        // Of a socket, which cannot be opened; a device's server may as well be gone.
+        Some(libc::ENXIO) => io::Error::other("not a regular file"),
+        _ => error,
+    })?;
     let meta = file.metadata()?;
     if !meta.is_file() {
         return Err(io::Error::other("not a regular file"));
@@ -71,6 +78,9 @@ fn read_capped(file: &File) -> io::Result<Vec<u8>> {
 
 /// Which file it is, whatever it is called: its device and its number there.
 pub type Identity = (u64, u64);
+
+/// What is told of a file system that gives no answer in time.
+pub const SILENT: &str = "its file system does not answer";
 
 /// Read permission for everybody.
 const OTHERS_READ: u32 = 0o004;
@@ -115,6 +125,15 @@ pub struct Failure {
     pub reason: String,
     /// A permission is missing.
     pub denied: bool,
+    /// The system's number, where it was the system that said no.
+    pub errno: Option<i32>,
+}
+
+impl Failure {
+    /// What is behind an error that may pass.
+    pub fn cause(&self) -> Option<Cause> {
+        self.errno.and_then(|number| errno::cause(Errno::from_raw(number)))
+    }
 }
 
 impl From<io::Error> for Failure {
@@ -126,20 +145,20 @@ impl From<io::Error> for Failure {
         if denied {
             reason.push_str(&format!(" for {}:{}", nix::unistd::geteuid(), nix::unistd::getegid()));
         }
-        Failure { reason, denied }
+        Failure { reason, denied, errno: error.raw_os_error() }
     }
 }
 
 impl Look {
     /// A file that could not be looked at.
-    pub fn failed(reason: impl Into<String>) -> Self {
-        let failure = Failure { reason: reason.into(), denied: false };
+    pub fn failed(reason: impl Into<String>, errno: Errno) -> Self {
+        let failure = Failure { reason: reason.into(), denied: false, errno: Some(errno as i32) };
         Look { misnamed: false, found: Presence::Unreadable(failure) }
     }
 
     /// A file whose file system gave no answer in time.
     pub fn silent() -> Self {
-        Look::failed("its file system does not answer")
+        Look::failed(SILENT, Errno::ETIMEDOUT)
     }
 }
 

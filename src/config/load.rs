@@ -4,6 +4,7 @@ use super::file::{self, Failure, Found, IMAGE_DIRECTORY, IMAGE_FILE, Look, PROJE
 use super::problems::together;
 use super::{KEYS, Key, Layer, Node, Options, Origin, Problems, Settings, Source, Tree, Unknown, options, variables};
 use crate::environment::Environment;
+use crate::errno::Cause;
 use crate::error::{Error, Result};
 use crate::exit::{Exit, Family};
 use crate::show;
@@ -268,6 +269,18 @@ fn directory(layers: &[Layer], key: &str, base: &Path) -> PathBuf {
     said.map_or_else(|| base.to_owned(), |path| base.join(path))
 }
 
+/// A file that cannot be read. One whose file system is in trouble is no mistake in the configuration: that passes (`family`).
+fn failed(path: &Path, failure: &Failure, family: Family) -> Error {
+    let what = format!("{}: {}", super::shown(&path.display().to_string()), failure.reason);
+    match failure.cause() {
+        Some(Cause { because, advice }) => Error::new(Exit::Transient(family), what).because(because).hint(advice),
+        None if failure.denied => {
+            Error::config(what).hint("the workload's user has to be able to read it, and the directories above it")
+        }
+        None => Error::config(what),
+    }
+}
+
 /// Reads files one after another.
 struct Files<'a> {
     problems: &'a mut Problems,
@@ -326,6 +339,10 @@ impl Files<'_> {
             {
                 None
             }
+            Presence::Unreadable(failure) if failure.cause().is_some() => {
+                self.problems.failed(failed(path, &failure, Family::Code));
+                None
+            }
             Presence::Hidden(failure) => {
                 let what = format!("{}: cannot be looked for", super::shown(&path.display().to_string()));
                 self.problems.warn(Error::config(what).because(failure.reason));
@@ -360,12 +377,7 @@ impl Files<'_> {
     }
 
     fn unreadable(&mut self, path: &Path, failure: &Failure) {
-        let what = format!("{}: {}", super::shown(&path.display().to_string()), failure.reason);
-        let mut error = Error::config(what);
-        if failure.denied {
-            error = error.hint("the workload's user has to be able to read it, and the directories above it");
-        }
-        self.problems.failed(error);
+        self.problems.failed(failed(path, failure, Family::Host));
     }
 
     fn misnamed(&mut self, path: &Path) {

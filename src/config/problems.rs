@@ -3,6 +3,7 @@
 
 use super::{Node, Origin, key, suggest};
 use crate::error::Error;
+use crate::exit::Exit;
 use crate::show;
 
 /// Most mistakes of one kind that are kept: nobody reads more, and a file of garbage must not cost a second.
@@ -195,5 +196,10 @@ pub fn together(mut errors: Vec<Error>) -> Error {
     if errors.len() == 1 {
         return errors.remove(0);
     }
-    Error::config(format!("{} mistakes in the configuration", errors.len())).parts(errors)
+    // Where nothing but passing troubles kept it from being read, nothing is known to be wrong with it.
+    let passing = errors.iter().map(|error| error.exit).find(|exit| matches!(exit, Exit::Transient(_)));
+    match passing.filter(|_| errors.iter().all(|error| matches!(error.exit, Exit::Transient(_)))) {
+        Some(exit) => Error::new(exit, "the configuration cannot be read at this moment").parts(errors),
+        None => Error::config(format!("{} mistakes in the configuration", errors.len())).parts(errors),
+    }
 }

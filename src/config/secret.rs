@@ -1,9 +1,12 @@
 //! Values that stand in files, as engines hand out secrets: `env: {HF_TOKEN: {file: /run/secrets/hf_token}}`, and `TRAINIT_…_FILE` for
 //! the keys that may hold a password. Nothing else that ends with `_FILE` is read: it belongs to others.
 
+use super::file::{Failure, SILENT};
 use super::{EnvValue, Settings, read_file};
 use crate::environment::Environment;
+use crate::errno::Cause;
 use crate::error::{Error, Result};
+use crate::exit::{Exit, Family};
 use crate::sys::mountinfo::Mounts;
 use crate::sys::reach;
 use std::collections::BTreeMap;
@@ -38,7 +41,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// is: a start reads them when it has become the workload's user, who can be told nothing that is not theirs.
 ///
 /// # Errors
-/// A file that cannot be read (78).
+/// A file that cannot be read (78), or whose file system is in trouble (214).
 pub fn add_all(values: &BTreeMap<String, EnvValue>, mounts: &Mounts, environment: &mut Environment) -> Result<()> {
     let in_files = || values.iter().filter_map(|(name, env)| Some((name, env.file.as_ref()?, env.force)));
     if in_files().next().is_none() {
@@ -49,7 +52,7 @@ pub fn add_all(values: &BTreeMap<String, EnvValue>, mounts: &Mounts, environment
     let wanted =
         |name: &str, force: bool| !environment.is_pinned(name) && (force || !inherited.contains(OsStr::new(name)));
     for (name, path, _) in in_files().filter(|(name, _, force)| wanted(name, *force)) {
-        let bytes = read_on(mounts, path).map_err(|why| Error::config(format!("env.{name}: {why}")).hint(HINT))?;
+        let bytes = read_on(mounts, path).map_err(|failure| failed(&format!("env.{name}"), &failure))?;
         read.push((name.as_str(), OsString::from_vec(bytes)));
     }
     environment.set_many(read.iter().map(|(name, value)| (*name, value.as_os_str(), true)));
@@ -73,18 +76,32 @@ pub fn pin_all(settings: &Settings, mounts: &Mounts, environment: &mut Environme
 }
 
 /// What makes a secret readable.
-pub(super) const HINT: &str =
+const HINT: &str =
     "the workload's user has to be able to read it: uid and mode of a Compose secret, fsGroup or defaultMode in a pod";
 
 /// A file's text with the rights of this process, wherever the file lies.
 ///
 /// # Errors
 /// Which file it is, who cannot read it, and why; never what it holds.
-pub(super) fn read_on(mounts: &Mounts, path: &Path) -> Result<Vec<u8>, String> {
-    let bytes = reach::look(mounts, path, || read(path).map_err(|error| error.to_string()));
-    let bytes = bytes.unwrap_or_else(|_| Err("its file system does not answer".to_owned()));
+pub(super) fn read_on(mounts: &Mounts, path: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = reach::look(mounts, path, || read(path).map_err(|error| (error.to_string(), error.raw_os_error())));
+    let bytes = bytes.unwrap_or_else(|_| Err((SILENT.to_owned(), Some(libc::ETIMEDOUT))));
     let user = format!("{}:{}", nix::unistd::geteuid(), nix::unistd::getegid());
-    bytes.map_err(|why| format!("{} cannot be read as {user}: {why}", super::shown(&path.display().to_string())))
+    bytes.map_err(|(why, errno)| {
+        let reason = format!("{} cannot be read as {user}: {why}", super::shown(&path.display().to_string()));
+        Failure { reason, denied: errno == Some(libc::EACCES), errno }
+    })
+}
+
+/// The error for a file that `read_on` could not read: a mistake (78), or a file system that is in trouble (214).
+pub(super) fn failed(at: &str, failure: &Failure) -> Error {
+    let what = format!("{at}: {}", failure.reason);
+    match failure.cause() {
+        Some(Cause { because, advice }) => {
+            Error::new(Exit::Transient(Family::Host), what).because(because).hint(advice)
+        }
+        None => Error::config(what).hint(HINT),
+    }
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ pub fn add_files(sources: &Sources<'_>, mounts: &Mounts, layer: &mut Layer, prob
             continue;
         }
         match secret::read_on(mounts, &path) {
-            Err(why) => problems.unreadable(&origin, &why, secret::HINT),
+            Err(failure) => problems.failed(secret::failed(&origin.to_string(), &failure)),
             Ok(bytes) => match in_confidence(key, bytes, &origin) {
                 Some(node) => layer.put(key.path, node, problems),
                 None => {

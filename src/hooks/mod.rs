@@ -7,6 +7,7 @@ mod shell;
 pub use shell::variables;
 
 use crate::environment::Environment;
+use crate::errno::{self, Cause};
 use crate::error::{Error, Result};
 use crate::exit::{Exit, Family};
 use crate::program::{self, End, Event};
@@ -134,7 +135,11 @@ fn failure(transient: bool, what: String) -> Error {
 
 fn cannot(path: &Path, error: &std::io::Error) -> Error {
     let shown = show::path(path);
-    failure(false, format!("hook {shown} cannot be run")).because(error.to_string()).hint(
+    let what = format!("hook {shown} cannot be run");
+    if let Some(Cause { because, advice }) = errno::cause_of(error) {
+        return failure(true, what).because(format!("{error}: {because}")).hint(advice);
+    }
+    failure(false, what).because(error.to_string()).hint(
         "a program needs the right to be executed and its interpreter; a shell's lines need a name that ends with .sh",
     )
 }

@@ -2,6 +2,7 @@
 
 use super::story::Ready;
 use crate::check::{Obstacle, obstacle_of};
+use crate::errno::{Cause, cause};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::handover::{Door, Message};
@@ -38,11 +39,15 @@ fn file(name: &str, path: &[u8]) -> Option<PathBuf> {
 
 fn failure(name: &str, errno: Errno, obstacle: Option<Obstacle>) -> Error {
     let error = Error::new(Exit::of_exec(errno as i32), format!("cannot run {name}"));
-    if let Some(Obstacle { because, advice, .. }) = obstacle {
+    if let Some(Obstacle { because, advice, .. }) = obstacle.filter(|_| cause(errno).is_none()) {
         return error.because(because).hint(advice);
+    }
+    if let Some(Cause { because, advice }) = cause(errno) {
+        return error.because(format!("{}: {because}", errno.desc())).hint(advice);
     }
     let error = error.because(errno.desc());
     match errno {
+        Errno::ELOOP => error.hint("a circle of links, or an automount that does not reach into this container"),
         Errno::ENOENT if name.contains('/') => error.hint("mount it, or name a program that is in this image"),
         Errno::ENOENT => error.hint("it is not on PATH in this image"),
         Errno::EACCES => error.hint("what PATH has of this name may not be executed: chmod +x, or another user"),

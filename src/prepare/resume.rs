@@ -3,6 +3,7 @@
 
 use crate::checkpoint::{self, Checkpoint, FamilyChoice, PassedOver, Pattern, Survey};
 use crate::config::{Resume, Settings};
+use crate::errno;
 use crate::error::{Error, Result};
 use crate::show;
 use crate::sys::mountinfo::{Mount, Mounts};
@@ -66,7 +67,7 @@ pub fn resume(settings: &Settings, mounts: &Mounts) -> Result<Resumed> {
 
 /// Finds it, or says why not.
 fn find(resume: &Resume, dir: &Path, family: FamilyChoice, pattern: Option<&Pattern>) -> Result<Resumed, String> {
-    let survey = checkpoint::survey(dir, family, pattern).map_err(|error| error.to_string())?;
+    let survey = checkpoint::survey(dir, family, pattern).map_err(|error| because(&error))?;
     let found = survey.newest.as_ref();
     let arguments = match resume {
         Resume::Arguments(template) => checkpoint::resume_arguments(template, found),
@@ -74,6 +75,11 @@ fn find(resume: &Resume, dir: &Path, family: FamilyChoice, pattern: Option<&Patt
     };
     let variables = checkpoint::resume_environment(found).into_iter().map(|(name, value)| (name.to_owned(), value));
     Ok(Resumed { arguments, variables: variables.collect(), lines: words(&survey, SystemTime::now()) })
+}
+
+/// What the system said, and what is behind it.
+fn because(error: &std::io::Error) -> String {
+    errno::cause_of(error).map_or_else(|| error.to_string(), |cause| format!("{error}: {}", cause.because))
 }
 
 /// The same by another process. A dead file system is known by its first answer, so that the search itself may take its time.

@@ -15,6 +15,7 @@ use crate::config::{EnvValue, Loaded, OnError, OnFailure};
 use crate::deps;
 use crate::engine::Place;
 use crate::environment::Environment;
+use crate::errno;
 use crate::error::{Error, Result};
 use crate::exit::{Exit, Family};
 use crate::handover::{Door, Kind, Message, Phase};
@@ -318,10 +319,12 @@ pub(super) fn enter(scene: &Scene, workdir: &Path) -> Result<()> {
     let dead = reach::far(&scene.mounts, workdir).is_some() && reach::look(&scene.mounts, workdir, answers).is_err();
     let entered = if dead { Err(Errno::ETIMEDOUT.into()) } else { std::env::set_current_dir(workdir) };
     entered.map_err(|error| {
-        let exit = if dead { Exit::Transient(Family::Code) } else { Exit::Permanent(Family::Code) };
+        let cause = errno::cause_of(&error);
+        let exit = if cause.is_some() { Exit::Transient(Family::Code) } else { Exit::Permanent(Family::Code) };
+        let because = cause.map_or(error.to_string(), |cause| format!("{error}: {}", cause.because));
         Error::new(exit, format!("cannot enter the working directory {}", workdir.display()))
-            .because(error.to_string())
-            .hint("mount it, or set workdir (TRAINIT_WORKDIR)")
+            .because(because)
+            .hint(cause.map_or("mount it, or set workdir (TRAINIT_WORKDIR)", |cause| cause.advice))
     })
 }
 

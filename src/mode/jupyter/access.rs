@@ -3,7 +3,9 @@
 
 use super::arguments::Arguments;
 use super::{Surroundings, file};
+use crate::errno;
 use crate::error::{Error, Result};
+use crate::exit::{Exit, Family};
 use crate::mode::dress::PrivateFile;
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -102,13 +104,19 @@ fn made(around: &Surroundings<'_>) -> Door {
 }
 
 fn read(around: &Surroundings<'_>, path: &str) -> Result<String> {
-    let bytes = (around.read)(Path::new(path)).map_err(|error| error.to_string());
+    let what = format!("{TOKEN_FILE}: {path} cannot be read");
+    let bytes = match (around.read)(Path::new(path)) {
+        Err(error) if errno::cause_of(&error).is_some() => {
+            return Err(Error::new(Exit::Transient(Family::Host), what).because(error.to_string()));
+        }
+        read => read.map_err(|error| error.to_string()),
+    };
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is no text".to_owned()));
     let text = text.map(|text| text.trim().to_owned()).and_then(|text| match text.is_empty() {
         true => Err("the file is empty".to_owned()),
         false => Ok(text),
     });
-    text.map_err(|why| Error::config(format!("{TOKEN_FILE}: {path} cannot be read")).because(why))
+    text.map_err(|why| Error::config(what).because(why))
 }
 
 /// A password as Jupyter keeps it: `sha256:SALT:DIGEST`, which every version understands. What is hashed already stays.

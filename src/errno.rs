@@ -1,0 +1,140 @@
+//! What the errors of system calls mean that may pass by themselves: what network and cluster file systems answer when their server, their
+//! key or their network is gone, and what a machine answers that is short of something. One table for whoever reads a path that a user
+//! named, so that the same error has the same words and the same kind of exit code everywhere.
+
+use nix::errno::Errno;
+
+/// What an errno says about the cause, and what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// Why the call failed, as a fragment.
+    pub because: &'static str,
+    /// What to do, as a sentence.
+    pub advice: &'static str,
+}
+
+/// The path lies on an automount (autofs), which answers ELOOP in a container that does not see its mounts.
+pub const AUTOMOUNT: Cause = Cause {
+    because: "its automount does not reach into this container",
+    advice: "mount it on the host first, or: docker run -v DIRECTORY:DIRECTORY:rslave",
+};
+
+/// The cause behind an error that may pass, here later or on another node. `None`: the error is about the path itself (it is not there,
+/// it may not be read), and trying again does not help. The first rows are those for which kubelet unmounts (`IsCorruptedMnt`).
+pub fn cause(errno: Errno) -> Option<Cause> {
+    let (because, advice) = match errno {
+        Errno::ENOTCONN | Errno::ECONNABORTED => (
+            "its FUSE daemon died",
+            "mount it again on the host (or restart the node's CSI plugin), then recreate the container",
+        ),
+        // A CephFS client on the blocklist; an XFS or ext4 that shut itself down.
+        Errno::ESHUTDOWN => (
+            "its file system was shut down, or its servers have excluded this node",
+            "look at the host's kernel log (dmesg), mount it again there, then recreate the container",
+        ),
+        Errno::ESTALE => {
+            ("its export was removed or moved on the server", "mount it again on the host, then recreate the container")
+        }
+        Errno::EIO
+        | Errno::EREMOTEIO
+        | Errno::EUCLEAN
+        | Errno::EBADMSG
+        | Errno::EPROTO
+        | Errno::ENOTUNIQ
+        | Errno::EMEDIUMTYPE
+        | Errno::ENOMEDIUM => ("the storage reports an error", "look at the host's kernel log: dmesg"),
+        Errno::EHOSTDOWN
+        | Errno::EHOSTUNREACH
+        | Errno::ENETDOWN
+        | Errno::ENETUNREACH
+        | Errno::ENETRESET
+        | Errno::ETIMEDOUT
+        | Errno::ECONNREFUSED
+        | Errno::ECONNRESET
+        | Errno::ENONET
+        | Errno::ENOLINK
+        | Errno::ECOMM
+        | Errno::ENODEV
+        | Errno::ENXIO => ("its server cannot be reached", "look at the network and the server, on the host"),
+        Errno::EKEYEXPIRED | Errno::EKEYREVOKED | Errno::EKEYREJECTED | Errno::ENOKEY => (
+            "the key or ticket for it (Kerberos, AFS) is missing, expired or refused",
+            "get a new ticket for this user on the host (kinit, aklog), or look at its keytab",
+        ),
+        Errno::ENOLCK => ("its lock service does not answer", "look at rpc.statd and lockd on the host and the server"),
+        Errno::EDQUOT => ("a quota is used up", "free some space there, or raise the quota"),
+        Errno::EBUSY | Errno::ETXTBSY => ("it is in use at this moment", "try again; look who holds it: fuser -v"),
+        Errno::ENOMEM | Errno::ENOBUFS => {
+            ("the machine or the container is out of memory", "raise the limit: docker run --memory")
+        }
+        Errno::EMFILE => ("a limit of open files is reached", "raise the limit: docker run --ulimit nofile=65536"),
+        Errno::ENFILE => ("the machine has no open files left", "raise fs.file-max on the host"),
+        Errno::EAGAIN => {
+            ("a resource is short at this moment", "try again; look at the limits of processes and memory")
+        }
+        Errno::EINTR => ("the call was interrupted", "try again"),
+        _ => return None,
+    };
+    Some(Cause { because, advice })
+}
+
+/// Whether the machine itself is short of something, and no file system is to blame.
+pub const fn is_shortage(errno: Errno) -> bool {
+    use Errno::{EAGAIN, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM};
+    matches!(errno, ENOMEM | ENOBUFS | EMFILE | ENFILE | EAGAIN | EINTR)
+}
+
+/// The errno of an I/O error. One that has none counts as EIO.
+pub fn of(error: &std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}
+
+/// The cause behind an I/O error that may pass; `None` as well where the error is not the system's.
+pub fn cause_of(error: &std::io::Error) -> Option<Cause> {
+    error.raw_os_error().and_then(|number| cause(Errno::from_raw(number)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_that_pass_are_told_from_errors_of_the_path() {
+        use Errno::*;
+        let passing = [
+            ENOTCONN,
+            ESTALE,
+            EIO,
+            ETIMEDOUT,
+            EHOSTDOWN,
+            EHOSTUNREACH,
+            ENETUNREACH,
+            ECONNREFUSED,
+            ECONNRESET,
+            ESHUTDOWN,
+            EREMOTEIO,
+            ENOLINK,
+            ENODEV,
+            ENXIO,
+            EKEYEXPIRED,
+            EKEYREVOKED,
+            EKEYREJECTED,
+            ENOKEY,
+            EDQUOT,
+            ENOLCK,
+            EBUSY,
+            EUCLEAN,
+            EBADMSG,
+            ENOTUNIQ,
+            EPROTO,
+            EINTR,
+            ENOMEM,
+            EAGAIN,
+            EMFILE,
+            ENFILE,
+            ETXTBSY,
+        ];
+        assert_eq!(passing.into_iter().filter(|errno| cause(*errno).is_none()).collect::<Vec<_>>(), []);
+        let permanent = [ENOENT, ENOTDIR, EACCES, EPERM, ELOOP, ENAMETOOLONG, EISDIR, EROFS, ENOEXEC, E2BIG, EINVAL];
+        assert_eq!(permanent.into_iter().filter(|errno| cause(*errno).is_some()).collect::<Vec<_>>(), []);
+    }
+}

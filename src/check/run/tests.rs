@@ -56,7 +56,10 @@ fn together(acts: &[Actor]) -> Watched {
 fn watch(acts: &[Actor], far: bool) -> Watched {
     let settings = Settings::default();
     let rules = Rules::new(&settings.checks, None);
-    let way = Way { patience: Duration::from_millis(700), location: None, far };
+    // Only what hangs on purpose may meet its deadline, however busy the machine is.
+    let hangs = acts.iter().any(|(name, _)| name.starts_with("hung"));
+    let patience = Duration::from_millis(if hangs { 700 } else { 60_000 });
+    let way = Way { patience, location: None, far };
     let task = |&(name, act): &Actor| Task::of_path(STEPS, &rules, Act { name, act }, way.clone(), None).unwrap();
     let begun = Instant::now();
     let mut told = Vec::new();

@@ -21,6 +21,9 @@ const PASSWORD_P: [&str; 8] =
     ["mysql", "mysqldump", "mysqladmin", "mariadb", "mariadb-dump", "mongosh", "mongo", "sshpass"];
 const PASSWORD_U: [&str; 2] = ["curl", "http"];
 
+/// A word is judged by so many of its bytes: what looks at a whole word for each name in it would take quadratic time.
+const JUDGED: usize = 4096;
+
 /// No sequence that colours or moves on a terminal is longer in practice.
 const SEQUENCE_MAX: usize = 24;
 
@@ -97,11 +100,20 @@ struct Scan<'a> {
     follows: bool,
     /// The last program seen that takes a password by `-p`.
     password_p: bool,
+    /// Up to where the text was searched for the `@` of a URL that has a slash in its password, and the last one there.
+    searched: (usize, Option<usize>),
 }
 
 impl<'a> Scan<'a> {
     fn new(text: &'a [u8]) -> Self {
-        Scan { text, at: 0, shown: Vec::with_capacity(text.len()), follows: false, password_p: false }
+        Scan {
+            text,
+            at: 0,
+            shown: Vec::with_capacity(text.len()),
+            follows: false,
+            password_p: false,
+            searched: (0, None),
+        }
     }
 
     fn rest(&self) -> &'a [u8] {
@@ -163,10 +175,21 @@ impl<'a> Scan<'a> {
         let port = whole.iter().position(|byte| *byte == b':').and_then(|at| whole.get(at + 1..));
         let odd =
             user.is_none() && !whole.starts_with(b"[") && port.is_some_and(|port| !port.iter().all(u8::is_ascii_digit));
-        let wide = rest.get(..end(b"\"'<>`", rest)).filter(|_| odd).unwrap_or_default();
-        if let Some(length) = user.or_else(|| wide.iter().rposition(|byte| *byte == b'@')) {
+        if self.at >= self.searched.0 {
+            let wide = rest.get(..end(b"\"'<>`", rest)).unwrap_or_default();
+            let last = wide.iter().rposition(|byte| *byte == b'@');
+            self.searched = (self.at + wide.len(), last.map(|at| self.at + at));
+        }
+        let last = self.searched.1.filter(|_| odd).and_then(|at| at.checked_sub(self.at));
+        if let Some(length) = user.or(last) {
             self.mask(length);
         }
+    }
+
+    /// The beginning of the word here, as far as it is judged.
+    fn word(&self) -> &'a [u8] {
+        let near = self.rest();
+        run(near.get(..JUDGED).unwrap_or(near), |byte| !byte.is_ascii_whitespace())
     }
 
     /// `?sig=…` or `&token=…`.
@@ -223,7 +246,7 @@ impl<'a> Scan<'a> {
     /// where it is nothing else.
     fn short_password(&self, bytes: &[u8]) -> Option<usize> {
         self.rest().strip_prefix(b"-p")?;
-        let word = run(self.rest(), |byte| !byte.is_ascii_whitespace());
+        let word = self.word();
         let value = word.get(2..).filter(|value| !value.is_empty())?;
         let is_port = value.iter().all(|byte| byte.is_ascii_digit() || b":./-=".contains(byte));
         let is_small = value.iter().all(|byte| byte.is_ascii_lowercase() || b"_-=:.".contains(byte));
@@ -242,7 +265,7 @@ impl<'a> Scan<'a> {
         if !is_secret(name) {
             return;
         }
-        let word = run(self.rest(), |byte| !byte.is_ascii_whitespace());
+        let word = self.word();
         let is_scheme = SCHEMES.iter().any(|scheme| word.eq_ignore_ascii_case(scheme.as_bytes()));
         let is_header = name.contains('-') && !name.starts_with('-') || lower == "authorization";
         if is_scheme {
@@ -294,7 +317,8 @@ impl<'a> Scan<'a> {
 /// How much of a word stands before a token in it: `backup-ghp_…`.
 fn plain_part(word: &[u8]) -> usize {
     let begins = |at: &usize| word.get(at - 1).is_some_and(|before| !is_word(*before));
-    (1..word.len()).filter(begins).find(|at| word.get(*at..).and_then(token).is_some()).unwrap_or(word.len())
+    let near = |at: usize| word.get(at..(at + JUDGED).min(word.len()));
+    (1..word.len()).filter(begins).find(|at| near(*at).and_then(token).is_some()).unwrap_or(word.len())
 }
 
 /// The quote that stands before a place.

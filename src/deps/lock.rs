@@ -1,9 +1,10 @@
 //! One installer at a time in one place. An optimisation: some network file systems cannot lock, and some only pretend to; what
 //! was installed is judged by its stamp, never by the lock.
 
+use crate::sys::lock::Lock as FileLock;
 use crate::sys::untrusted::{self, Owners};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, Flock, FlockArg};
+use nix::fcntl::AT_FDCWD;
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -15,7 +16,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// A place of our own, as long as this lives.
 #[derive(Debug)]
 pub struct Lock {
-    _file: Option<Flock<File>>,
+    _file: Option<FileLock>,
     /// Somebody else had it before: the work may be done.
     pub waited: bool,
 }
@@ -28,7 +29,7 @@ pub fn take(directory: &Path, deadline: Option<Instant>, tell: &mut dyn FnMut(&s
         None => return Lock { _file: None, waited },
     };
     loop {
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        match FileLock::take(file) {
             Ok(lock) => return Lock { _file: Some(lock), waited },
             Err((back, Errno::EWOULDBLOCK | Errno::EINTR))
                 if deadline.is_none_or(|deadline| Instant::now() < deadline) =>
@@ -49,7 +50,7 @@ pub fn take(directory: &Path, deadline: Option<Instant>, tell: &mut dyn FnMut(&s
 pub fn is_taken(directory: &Path) -> bool {
     let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
     let file = File::options().append(true).custom_flags(flags).open(directory.join("lock"));
-    file.is_ok_and(|file| matches!(Flock::lock(file, FlockArg::LockExclusiveNonblock), Err((_, Errno::EWOULDBLOCK))))
+    file.is_ok_and(|file| matches!(FileLock::take(file), Err((_, Errno::EWOULDBLOCK))))
 }
 
 fn open(directory: &Path) -> Option<File> {

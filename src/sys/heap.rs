@@ -1,8 +1,10 @@
 //! The heap. Its first bytes come from an area of the program's own, front to back, which costs no search, no call into the kernel
 //! and no page for each size: PID 1 needs hardly more than that in its whole life. A process that only lives until it becomes
 //! another program, or until it has answered, may take far more of it. When that is used up, and for all threads but the first, the C
-//! library's heap goes on: so nothing here has to be locked, which would be most of what it costs.
+//! library's heap goes on: so nothing here has to be locked, which would be most of what it costs. Where that has nothing any more
+//! either, the first thread has a reserve.
 
+use super::reserve::Reserve;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, UnsafeCell};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -31,6 +33,8 @@ struct Room(UnsafeCell<[u8; BRIEF]>);
 unsafe impl Sync for Room {}
 
 static ROOM: Room = Room(UnsafeCell::new([0; BRIEF]));
+
+static RESERVE: Reserve = Reserve::new();
 
 thread_local! {
     /// Whether this thread may take from the area.
@@ -97,40 +101,68 @@ fn fits(after: usize) -> bool {
     after <= room() + SIZE.load(Relaxed)
 }
 
-// SAFETY: a block is either the C library's, and then only that handles it, or a piece of an area that `take` gave once: pieces
-// never overlap, because only one thread moves `NEXT`, are aligned as asked, and the area is there for ever. `NEXT` moves back only over
-// the piece that is given back.
+/// A block of the C library's heap, or of the reserve where that has none.
+fn take_elsewhere(layout: Layout) -> *mut u8 {
+    // SAFETY: the layout is the caller's of `alloc`, whose size is not zero.
+    let block = unsafe { System.alloc(layout) };
+    if block.is_null() && FIRST_THREAD.get() {
+        // SAFETY: only the first thread comes here.
+        return unsafe { RESERVE.take(layout) };
+    }
+    block
+}
+
+// SAFETY: a block is the C library's or the reserve's, and then only that handles it, or a piece of the area that `take` gave once:
+// pieces never overlap, because only one thread moves `NEXT`, are aligned as asked, and the area is there for ever. `NEXT` moves back
+// only over the piece that is given back.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise about the layout is passed on.
-        take(layout).unwrap_or_else(|| unsafe { System.alloc(layout) })
+        take(layout).unwrap_or_else(|| take_elsewhere(layout))
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
         if is_ours(at) {
             // The newest piece can be used again; others wait for the end.
             moved(at as usize + layout.size(), at as usize);
-        } else {
-            // SAFETY: what is not of the area came from `System`, with this layout.
+        } else if !RESERVE.has(at) {
+            // SAFETY: what is neither of the area nor of the reserve came from `System`, with this layout.
             unsafe { System.dealloc(at, layout) };
+        } else if FIRST_THREAD.get() {
+            // SAFETY: only the first thread comes here, and the caller is done with the block.
+            unsafe { RESERVE.give_back(at, layout) };
         }
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if !is_ours(at) {
-            // SAFETY: as above.
-            return unsafe { System.realloc(at, layout, size) };
-        }
         let begin = at as usize;
         let fits = begin.checked_add(size).is_some_and(fits);
-        if fits && moved(begin + layout.size(), begin + size) || size <= layout.size() {
+        if is_ours(at) && (fits && moved(begin + layout.size(), begin + size) || size <= layout.size()) {
             return at;
         }
-        // SAFETY: the size is the caller's, who promises that it is valid with this alignment.
+        if !is_ours(at) && !RESERVE.has(at) {
+            // SAFETY: as above.
+            let new = unsafe { System.realloc(at, layout, size) };
+            if !new.is_null() {
+                return new;
+            }
+        }
+        // SAFETY: the caller promises that the size is valid with this alignment, and is done with the old block.
+        unsafe { self.moved_to_new(at, layout, size) }
+    }
+}
+
+impl Heap {
+    /// # Safety
+    /// As for `realloc`.
+    unsafe fn moved_to_new(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: as the caller promises.
         let new = unsafe { self.alloc(Layout::from_size_align_unchecked(size, layout.align())) };
         if !new.is_null() {
-            // SAFETY: both blocks are at least as long as the old one, and do not overlap.
-            unsafe { std::ptr::copy_nonoverlapping(at, new, layout.size()) };
+            // SAFETY: both blocks are at least as long as what is copied, and do not overlap; nobody uses the old one any more.
+            unsafe {
+                std::ptr::copy_nonoverlapping(at, new, layout.size().min(size));
+                self.dealloc(at, layout);
+            }
         }
         new
     }
@@ -216,6 +248,23 @@ mod tests {
                 |n: usize, piece: &Vec<u64>| piece.len() == 4097 && piece.iter().take(4096).all(|m| *m == n as u64);
             pieces.iter().enumerate().all(|(n, piece)| there(n, piece))
                 && pieces.iter_mut().any(|piece| !is_ours(piece.as_mut_ptr().cast()))
+        }));
+    }
+
+    #[test]
+    fn when_the_kernel_gives_no_memory_the_reserve_goes_on() {
+        use nix::sys::resource::{Resource, setrlimit};
+        assert!(in_a_brief_life(|| {
+            SIZE.store(FIRST, Relaxed);
+            let limit = |kind| setrlimit(kind, 0, 0).is_ok();
+            let limited = limit(Resource::RLIMIT_AS) && limit(Resource::RLIMIT_DATA);
+            // Far more than the C library's heap can have left, in sum far more than the reserve.
+            let kept: Vec<Vec<u64>> = (0..40).map(|n| vec![n; 2000]).collect();
+            let passing = |n: u64| vec![n; 8000].iter().sum::<u64>() == 8000 * n;
+            limited
+                && (0..1000).all(passing)
+                && kept.iter().zip(0..).all(|(piece, n)| piece.iter().all(|m| *m == n))
+                && kept.iter().any(|piece| RESERVE.has(piece.as_ptr().cast_mut().cast()))
         }));
     }
 }

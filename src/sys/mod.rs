@@ -29,6 +29,7 @@ pub mod proc;
 pub mod process;
 pub mod random;
 pub mod reach;
+mod reserve;
 pub mod retry;
 pub mod root;
 pub mod signal;

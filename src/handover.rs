@@ -12,6 +12,9 @@ pub const FRAME_MAX: usize = 4096;
 /// Few frames are longer.
 const FRAME_USUAL: usize = 256;
 
+/// Number of attempts to write.
+const ATTEMPTS: u32 = 4;
+
 /// A frame begins with the length of what follows, in so many bytes.
 const HEAD: usize = size_of::<u16>();
 
@@ -496,7 +499,8 @@ impl Door {
     pub fn send_kept(&self) {
         let kept = self.kept.take();
         if let Some(fd) = self.fd.as_ref().filter(|_| !kept.is_empty()) {
-            let _ = nix::unistd::write(fd, &kept);
+            // A message that was lost for an interruption would be missed for ever.
+            let _ = (0..ATTEMPTS).any(|_| nix::unistd::write(fd, &kept).is_ok());
         }
     }
 

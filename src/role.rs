@@ -51,7 +51,7 @@ pub fn run(args: Args) -> c_int {
 fn supervise(args: Args, main: &dyn Fn(Start) -> c_int) -> c_int {
     let inherited = Inherited::take_over();
     let lives =
-        Lives { main, errand: &errand::run, companion: &|beside| prepare::companion(args, &beside), again: true };
+        Lives { main, errand: &errand::run, companion: &|beside| prepare::companion(args, &beside), prepares: true };
     supervise::run(&lives, State::preparing, inherited)
 }
 

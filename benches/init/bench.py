@@ -31,7 +31,7 @@ SETTINGS = {
     "TRAINIT_CHECKS": "gpu=off host=off code=off data=off output=off user=off",
     "TRAINIT_LOG_LEVEL": "error",
 }
-# What PID 1 only needs for the start it gives back a second later.
+# PID 1 has written its state file by then, and given back what only the start needed.
 SETTLED = 2.5
 
 

@@ -3,10 +3,11 @@
 
 use super::companions::Stage;
 use super::state::State;
+use super::unsent::Unsent;
 use super::{Beside, Lives};
 use crate::state::Companion;
 use crate::sys::signal::Inherited;
-use crate::sys::{proc, process, signal};
+use crate::sys::{proc, process};
 use std::ffi::c_int;
 use std::path::Path;
 
@@ -46,16 +47,16 @@ impl Besides {
     }
 
     /// One was reaped: which it was, if it was one. What shares its process group is told to end with it.
-    pub fn reaped(&mut self, pid: c_int) -> Option<usize> {
+    pub fn reaped(&mut self, pid: c_int, unsent: &Unsent) -> Option<usize> {
         let at = self.running.iter().position(|(_, running)| *running == pid)?;
-        let _ = signal::send(-pid, libc::SIGTERM);
+        let _ = unsent.send(-pid, libc::SIGTERM);
         Some(self.running.swap_remove(at).0)
     }
 
     /// Kills each with all that descends from it.
-    pub fn kill(&self) {
+    pub fn kill(&self, unsent: &Unsent) {
         for pid in self.all() {
-            let _ = signal::send(pid, libc::SIGKILL);
+            let _ = unsent.send(pid, libc::SIGKILL);
         }
     }
 

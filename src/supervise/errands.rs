@@ -7,7 +7,6 @@ use super::state::Clock;
 use crate::handover::{Door, Errand, Message, Policy};
 use crate::sys::process;
 use crate::sys::signal;
-use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags};
 use std::ffi::c_int;
 use std::os::fd::OwnedFd;
@@ -23,6 +22,9 @@ const USE_LIMIT: Duration = Duration::from_secs(20);
 const HOOK_LIMIT: Duration = Duration::from_secs(6);
 /// For a last look at the checkpoints, after all else has ended.
 const LAST_LOOK: Duration = Duration::from_secs(2);
+
+/// The pause before a kill that the kernel gave no answer to is repeated.
+const KILL_AGAIN: Duration = Duration::from_millis(100);
 
 /// What an errand is started with.
 pub struct Task<'a> {
@@ -52,16 +54,19 @@ struct Running {
 pub struct Errands(Vec<Running>);
 
 impl Errands {
-    /// Starts one. Only one watches, and where no process can be made none is: errands are help, not duty.
-    pub fn start(&mut self, errand: &Errand, policy: &Policy, lives: &Lives<'_>, now: Clock) {
+    /// Starts one. Only one watches.
+    ///
+    /// # Errors
+    /// No process or no pipe can be made. Errands are help, not duty: that is for the log.
+    pub fn start(&mut self, errand: &Errand, policy: &Policy, lives: &Lives<'_>, now: Clock) -> nix::Result<()> {
         let watches = *errand == Errand::Watch;
         if watches && self.0.iter().any(|running| running.watches) {
-            return;
+            return Ok(());
         }
-        if let Ok((pid, listener, finish)) = spawn(errand, policy, lives) {
-            let until = limit(errand).map(|limit| now + limit);
-            self.0.push(Running { pid, listener, finish: Some(finish), until, watches, given_up: false });
-        }
+        let (pid, listener, finish) = spawn(errand, policy, lives)?;
+        let until = limit(errand).map(|limit| now + limit);
+        self.0.push(Running { pid, listener, finish: Some(finish), until, watches, given_up: false });
+        Ok(())
     }
 
     /// Tells all of them to finish.
@@ -118,9 +123,25 @@ impl Errands {
     /// Kills those that have; no more is done about one that cannot be killed.
     pub fn tick(&mut self, now: Clock) {
         for running in self.0.iter_mut().filter(|running| running.until.is_some_and(|until| now >= until)) {
-            (running.until, running.given_up) = (None, true);
-            let _ = signal::send(running.pid, libc::SIGKILL);
+            let killed = signal::send(running.pid, libc::SIGKILL);
+            let again = killed.is_err_and(|errno| !signal::is_final(errno));
+            (running.until, running.given_up) = (again.then(|| now + KILL_AGAIN), true);
         }
+    }
+}
+
+/// What an errand does, for a line that says that it was not done.
+pub const fn name(errand: &Errand) -> &'static str {
+    match errand {
+        Errand::Watch => "watching the checkpoint directory",
+        Errand::DoneFile => "looking for stop.done_file",
+        Errand::RequestSave => "touching checkpoint.request_file",
+        Errand::Pulse(_) => "looking for signs of life",
+        Errand::Dump(_) => "telling what the workload does",
+        Errand::LookForUse { .. } => "looking whether the container is used",
+        Errand::TellTerminals(_) => "writing to terminals",
+        Errand::AfterStop { .. } => "running hooks.after_stop",
+        Errand::Report { .. } => "writing the report",
     }
 }
 
@@ -137,7 +158,7 @@ fn limit(errand: &Errand) -> Option<Duration> {
 
 fn spawn(errand: &Errand, policy: &Policy, lives: &Lives<'_>) -> nix::Result<(c_int, Listener, OwnedFd)> {
     let (reader, writer) = super::handover_pipe()?;
-    let (finish_reader, finish_writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    let (finish_reader, finish_writer) = super::handover_pipe()?;
     let (writer, finish) = (std::cell::Cell::new(Some(writer)), std::cell::Cell::new(Some(finish_reader)));
     let keep = std::os::fd::AsRawFd::as_raw_fd(&finish_writer);
     let pid = process::fork(|| {

@@ -48,7 +48,10 @@ static FRONT: OnceLock<Front> = OnceLock::new();
 /// Runs the supervisor behind a front, and gives its exit code to the front. Where there is no room for a second process the
 /// supervisor runs without a front.
 pub fn behind_front(supervise: impl FnOnce() -> c_int) -> c_int {
-    process::become_subreaper();
+    if let Err(errno) = process::become_subreaper() {
+        let why = format!("orphans of the workload will be neither reaped nor stopped: {}", errno.desc());
+        Voice::default().write(Level::Warn, &why);
+    }
     let Ok((link, writer)) = super::handover_pipe() else { return supervise() };
     let front = Front { pid: process::own_pid(), link, earlier: known_children() };
     let (writer, body) = (Cell::new(Some(writer)), Cell::new(Some((supervise, front))));
@@ -71,7 +74,7 @@ pub fn behind_front(supervise: impl FnOnce() -> c_int) -> c_int {
 /// The supervisor's first acts.
 fn step_behind(front: Front) {
     let _ = FRONT.set(front);
-    process::become_subreaper();
+    let _ = process::become_subreaper();
     process::guard_children();
     terminal::leave_group();
 }
@@ -118,8 +121,19 @@ fn stand_in_front(supervisor: c_int, link: Option<OwnedFd>, earlier: &[Known]) -
             Reaped::One(..) | Reaped::Suspended(..) => continue,
             Reaped::NoChildren => return Exit::Internal.code().into(),
             Reaped::NoneYet => {}
+            Reaped::Unknown(_) => {
+                pause();
+                continue;
+            }
         }
-        let Some(arrived) = signals.wait(None) else { continue };
+        let arrived = match signals.wait(None) {
+            Ok(Some(arrived)) => arrived,
+            Ok(None) => continue,
+            Err(_) => {
+                pause();
+                continue;
+            }
+        };
         let (pid, number) = (arrived.pid as c_int, arrived.number);
         match number {
             libc::SIGCHLD if pid == supervisor => {}
@@ -130,6 +144,11 @@ fn stand_in_front(supervisor: c_int, link: Option<OwnedFd>, earlier: &[Known]) -
     }
 }
 
+/// Before a call that the kernel gave no answer to is made again.
+fn pause() {
+    let _ = poll(&mut [], PollTimeout::try_from(PAUSE).unwrap_or(PollTimeout::ZERO));
+}
+
 /// The end, once the children that were there before have ended, too.
 fn leave(code: u8, earlier: &[Known]) -> c_int {
     let (begun, signals) = (Instant::now(), Receiver::default());
@@ -137,7 +156,7 @@ fn leave(code: u8, earlier: &[Known]) -> c_int {
         let _ = signal::send(*pid, libc::SIGTERM);
     }
     while earlier.iter().any(is_there) && reap_what_ended() && begun.elapsed() < DRAIN {
-        signals.wait(Some(PAUSE));
+        let _ = signals.wait(Some(PAUSE));
     }
     code.into()
 }
@@ -180,7 +199,7 @@ fn end_everything(others: &[Known]) {
         if !reap_what_ended() && others().next().is_none() {
             return;
         }
-        signals.wait(Some(PAUSE));
+        let _ = signals.wait(Some(PAUSE));
     }
 }
 
@@ -188,7 +207,7 @@ fn end_everything(others: &[Known]) {
 fn reap_what_ended() -> bool {
     loop {
         match process::reap() {
-            Reaped::NoneYet => return true,
+            Reaped::NoneYet | Reaped::Unknown(_) => return true,
             Reaped::NoChildren => return false,
             Reaped::One(..) | Reaped::Suspended(..) => {}
         }

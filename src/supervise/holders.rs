@@ -1,6 +1,7 @@
 //! Processes that still hold a GPU: while one does, its memory is not free for the next job. Looks at open descriptors only, never
 //! at memory maps: a process that hangs in its driver holds the lock that reading those would wait for.
 
+use crate::sys::directory::numbers;
 use crate::sys::{Root, proc};
 use std::ffi::c_int;
 use std::path::Path;
@@ -43,7 +44,8 @@ pub fn new_holders(root: &Root, pids: &[c_int], named: &mut Vec<Holder>) -> Vec<
 pub fn device_of(root: &Root, pid: c_int) -> Option<String> {
     let directory = root.path(format!("/proc/{pid}/fd"));
     proc::with_rights_over(pid, || {
-        let open = std::fs::read_dir(&directory)?.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok());
+        let open = numbers(&directory)?.into_iter();
+        let open = open.filter_map(|fd| std::fs::read_link(directory.join(fd.to_string())).ok());
         Ok(open.filter_map(|target| gpu(&target)).min())
     })
     .ok()

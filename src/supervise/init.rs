@@ -5,7 +5,7 @@
 use super::state::State;
 use super::tell::Voice;
 use super::{Lives, Start, run};
-use crate::handover::{Level, Message, Policy, Scope};
+use crate::handover::{Level, Policy, Scope};
 use crate::sys::signal::{self, Inherited};
 use crate::sys::{Args, process, terminal};
 use std::ffi::c_int;
@@ -69,14 +69,16 @@ pub fn main(args: Args) -> c_int {
 }
 
 fn supervise(command: Args, mut options: Options, inherited: Inherited) -> c_int {
-    if let Some(number) = options.parent_death {
-        process::signal_when_parent_dies(number);
+    if let Some(number) = options.parent_death
+        && let Err(errno) = process::signal_when_parent_dies(number)
+    {
+        Voice::default().write(Level::Warn, &format!("-p has no effect: {}", errno.desc()));
     }
     // TINI_SUBREAPER and TINI_VERBOSITY ask for what is done anyway.
     if process::variable(c"TINI_KILL_PROCESS_GROUP").is_some() {
         options.policy.scope = Scope::Group;
     }
-    let lives = Lives { main: &|start| launch(command, start), errand: &|_| 0, companion: &|_| 0, again: false };
+    let lives = Lives { main: &|start| launch(command, start), errand: &|_| 0, companion: &|_| 0, prepares: false };
     run(&lives, || State::plain(options.policy), inherited)
 }
 
@@ -85,10 +87,11 @@ fn launch(command: Args, start: Start) -> c_int {
     terminal::take_foreground();
     process::end_with_parent();
     start.inherited.give_back();
-    let errno = process::execute_inherited(command) as i32;
+    let errno = process::execute_inherited(command);
+    Inherited::take_over(); // a closed stderr must not cost the exit code
     let name = command.first().map(|name| String::from_utf8_lossy(name.to_bytes()).into_owned()).unwrap_or_default();
-    start.door.send(&Message::Failed { errno, name });
-    crate::exit::Exit::of_exec(errno).code().into()
+    Voice::default().write(Level::Error, &format!("cannot run {}: {}", name.escape_debug(), errno.desc()));
+    crate::exit::Exit::of_exec(errno as i32).code().into()
 }
 
 fn read(mut args: Args, options: &mut Options) -> Result<Request, String> {

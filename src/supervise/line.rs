@@ -44,13 +44,6 @@ pub enum Line {
     GivenUp,
     /// `prepare.timeout` is over.
     PrepareTimeout(Duration),
-    /// exec failed.
-    CannotRun {
-        /// What was looked up.
-        name: String,
-        /// Why.
-        errno: i32,
-    },
     /// The trainer was asked to save, with this signal; none: by a file.
     Asked {
         /// The signal.
@@ -126,7 +119,7 @@ impl Line {
     /// How much it matters.
     pub fn level(&self) -> Level {
         match self {
-            Line::CannotRun { .. } | Line::GivenUp => Level::Error,
+            Line::GivenUp => Level::Error,
             Line::CompanionEnded { ended: Ended::Exited(0), .. } => Level::Info,
             Line::Killing
             | Line::PrepareTimeout(_)

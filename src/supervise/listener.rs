@@ -1,6 +1,7 @@
 //! The reading end of the handover: bytes in, whole messages out. Never blocks, never trusts a length.
 
 use crate::handover::{self, FRAME_MAX, Message};
+use crate::sys::retry::retry;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -10,6 +11,9 @@ const ROOM: usize = 2 * FRAME_MAX;
 /// What is read at once. On the stack, where whatever was touched once stays PID 1's for weeks.
 const PIECE: usize = 512;
 
+/// So many attempts to read fail in a row before it is the end.
+const FAILURES: u32 = 100;
+
 /// The reading end.
 pub struct Listener {
     fd: OwnedFd,
@@ -17,12 +21,14 @@ pub struct Listener {
     /// So many of them are understood.
     used: usize,
     open: bool,
+    /// Attempts to read that failed, in a row.
+    failures: u32,
 }
 
 impl Listener {
     /// Listens on this pipe.
     pub fn new(fd: OwnedFd) -> Self {
-        Listener { fd, bytes: Vec::new(), used: 0, open: true }
+        Listener { fd, bytes: Vec::new(), used: 0, open: true, failures: 0 }
     }
 
     /// The descriptor to poll.
@@ -38,7 +44,7 @@ impl Listener {
     /// Whether there is something to hear now.
     pub fn is_readable(&self) -> bool {
         let mut fd = [PollFd::new(self.fd(), PollFlags::POLLIN)];
-        poll(&mut fd, PollTimeout::ZERO) == Ok(1)
+        retry(|| poll(&mut fd, PollTimeout::ZERO)) == Ok(1)
     }
 
     /// All that is there to hear without waiting.
@@ -56,9 +62,11 @@ impl Listener {
         let mut room = [0; PIECE];
         let count = match nix::unistd::read(&self.fd, &mut room) {
             Ok(count) => count,
-            Err(nix::errno::Errno::EINTR | nix::errno::Errno::EAGAIN) => return,
+            // No answer is no end of file, which would be taken for the workload's begin or for prepare's death.
+            Err(_) if self.failures < FAILURES => return self.failures += 1,
             Err(_) => 0,
         };
+        self.failures = 0;
         self.bytes.drain(..std::mem::take(&mut self.used));
         self.bytes.extend_from_slice(room.get(..count).unwrap_or_default());
         self.open &= count > 0 && self.bytes.len() <= ROOM;

@@ -1,31 +1,16 @@
-//! What PID 1 came with: the descriptors that its caller had open, and the working directory. It lets go of them, so that neither a
-//! pipe nor a mount is kept by who does not use it.
+//! What PID 1 inherited: the descriptors that its caller had open, and the working directory. PID 1 lets go of both, so that it keeps
+//! neither a pipe nor a mount that others wait for. The child has copies of its own.
 
 use crate::sys::process;
-use std::os::fd::{AsRawFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use crate::sys::retry::retry;
+use std::os::fd::RawFd;
+use std::path::PathBuf;
 
-/// Still carried, or put down.
-#[derive(Debug, Default)]
-pub struct Luggage {
-    gone: bool,
-    workdir: Option<PathBuf>,
-}
-
-impl Luggage {
-    /// Puts it down, once. Nothing but `keep` may have been opened before. Where PID 1 was is remembered if somebody is going to ask.
-    pub fn put_down(&mut self, keep: Option<BorrowedFd<'_>>, ask: bool) {
-        if std::mem::replace(&mut self.gone, true) {
-            return;
-        }
-        let keep = [keep, super::guardian::link()].into_iter().flatten();
-        process::close_all_but(&keep.map(|fd| fd.as_raw_fd()).collect::<Vec<_>>());
-        self.workdir = ask.then(std::env::current_dir).and_then(Result::ok);
-        let _ = nix::unistd::chdir("/");
-    }
-
-    /// Where the caller was; none: still here.
-    pub fn workdir(&self) -> Option<&Path> {
-        self.workdir.as_deref()
-    }
+/// Lets go of everything above stderr but these, and of the working directory. PID 1 must not have opened anything else yet. Answers
+/// with the directory if it is going to be asked for.
+pub fn put_down(keep: &[RawFd], ask: bool) -> Option<PathBuf> {
+    process::close_all_but(keep);
+    let workdir = ask.then(|| retry(nix::unistd::getcwd)).and_then(Result::ok);
+    let _ = retry(|| nix::unistd::chdir("/"));
+    workdir
 }

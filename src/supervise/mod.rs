@@ -8,6 +8,9 @@ mod companions;
 mod diary;
 mod ending;
 mod errands;
+mod failures;
+mod gate;
+mod guard;
 mod guardian;
 mod held;
 mod holders;
@@ -15,7 +18,6 @@ mod holding;
 mod idle;
 pub mod init;
 mod killed;
-mod later;
 mod line;
 mod listener;
 mod luggage;
@@ -32,22 +34,29 @@ pub mod target;
 mod tell;
 mod termination;
 mod turn;
+mod unsent;
 mod watching;
 mod workload;
 
 pub use errands::Task;
 pub use stop::saving_time;
 
-use crate::exit::Exit;
+use crate::exit::{Exit, Family};
 use crate::handover::{Door, Level};
 use crate::sys::process;
+use crate::sys::retry::{may_pass, retry};
 use crate::sys::signal::Inherited;
+use gate::Gate;
+use guard::guarded;
 use listener::Listener;
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::poll::poll;
 use state::State;
 use std::ffi::c_int;
-use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::Instant;
 use tell::Voice;
 use turn::Supervisor;
@@ -84,8 +93,8 @@ pub struct Lives<'a> {
     pub errand: &'a dyn Fn(Task<'_>) -> c_int,
     /// The first life of a companion, which becomes another mode's workload.
     pub companion: &'a dyn Fn(Beside<'_>) -> c_int,
-    /// The child may have to be started again.
-    pub again: bool,
+    /// The first life prepares: it tells PID 1 what it does, and may have to be started again. An init's child executes at once.
+    pub prepares: bool,
 }
 
 /// Supervises one child that lives its lives, until everything has ended, and ends with the exit code. The caller has taken the
@@ -94,54 +103,81 @@ pub struct Lives<'a> {
 pub fn run(lives: &Lives<'_>, state: impl FnOnce() -> State, inherited: Inherited) -> ! {
     let since = Instant::now();
     process::occupy_stdio();
-    quiet_panics();
+    guard::quiet_panics();
     let supervise = || supervise(lives, state, inherited, since);
     let code = if process::is_first() { supervise() } else { guardian::behind_front(supervise) };
     process::exit_now(code) // nothing here is buffered, and no exit handler has anything to do
 }
 
 fn supervise(lives: &Lives<'_>, state: impl FnOnce() -> State, inherited: Inherited, since: Instant) -> c_int {
-    match start(lives, inherited, since, None, 1) {
-        Ok((main, listener)) => {
+    match guarded(|| first_start(lives, inherited, since)).unwrap_or(Err(Errno::UnknownErrno)) {
+        Ok(first) => {
             guardian::name_supervisor();
-            Supervisor::new(state, listener, main, since).run(lives, inherited)
+            // Never dropped: the kernel closes what is open, and nothing can fail between the end and the exit code.
+            ManuallyDrop::new(Supervisor::new(state, first, since)).run(lives, inherited)
         }
-        Err(errno) => {
-            Voice::default().write(Level::Error, &format!("cannot start: {}", errno.desc()));
-            c_int::from(Exit::Internal.code())
-        }
+        Err(errno) => cannot_start(errno),
     }
 }
 
-/// Forks the child.
+/// The child, PID 1's end of the handover, and where PID 1 was.
+struct FirstStart {
+    main: c_int,
+    listener: Option<Listener>,
+    workdir: Option<PathBuf>,
+}
+
+/// Forks the child, lets go of what PID 1 inherited, and only then lets the child go on.
+fn first_start(lives: &Lives<'_>, inherited: Inherited, since: Instant) -> nix::Result<FirstStart> {
+    let gate = Gate::new()?;
+    let start = || start(lives, inherited, since, 1, || gate.wait());
+    let (main, listener) = patiently(start)?;
+    let [waits, opens] = gate.fds();
+    let own = [listener.as_ref().map(Listener::fd), guardian::link()].map(|fd| fd.map_or(-1, |fd| fd.as_raw_fd()));
+    let [hears, link] = own;
+    let workdir = guarded(|| luggage::put_down(&[waits, opens, hears, link], lives.prepares)).flatten();
+    gate.open();
+    Ok(FirstStart { main, listener, workdir })
+}
+
+/// Forks a child that does something `first`, and then lives its first life.
 fn start(
     lives: &Lives<'_>,
     inherited: Inherited,
     since: Instant,
-    workdir: Option<&Path>,
     attempt: u32,
-) -> nix::Result<(c_int, Listener)> {
-    let (reader, writer) = handover_pipe()?;
-    let writer = std::cell::Cell::new(Some(writer));
+    first: impl FnOnce(),
+) -> nix::Result<(c_int, Option<Listener>)> {
+    let (reader, writer) =
+        if lives.prepares { handover_pipe().map(|(r, w)| (Some(r), Some(w)))? } else { (None, None) };
     let main = process::fork(|| {
         process::end_with_parent();
-        if let Some(workdir) = workdir {
-            let _ = nix::unistd::chdir(workdir);
-        }
-        let door = writer.take().map_or_else(Door::none, Door::to);
+        first();
+        let door = writer.map_or_else(Door::none, Door::to);
         (lives.main)(Start { door, inherited, since, attempt })
     })?;
-    Ok((main, Listener::new(reader)))
+    Ok((main, reader.map(Listener::new)))
+}
+
+/// A limit of processes or of memory may be reached for a moment only.
+fn patiently<T>(attempt: impl Fn() -> nix::Result<T>) -> nix::Result<T> {
+    const ATTEMPTS: u32 = 10;
+    const PAUSE: u8 = 100; // milliseconds
+    for _ in 1..ATTEMPTS {
+        match attempt() {
+            Err(errno) if may_pass(errno) => drop(poll(&mut [], PAUSE)),
+            result => return result,
+        }
+    }
+    attempt()
+}
+
+fn cannot_start(errno: Errno) -> c_int {
+    Voice::default().write(Level::Error, &format!("cannot start: {}", errno.desc()));
+    let exit = if may_pass(errno) { Exit::Transient(Family::Host) } else { Exit::Internal };
+    exit.code().into()
 }
 
 fn handover_pipe() -> nix::Result<(OwnedFd, OwnedFd)> {
-    nix::unistd::pipe2(OFlag::O_CLOEXEC)
-}
-
-/// A panic here would end the container: it is told in one line, and the loop goes on.
-fn quiet_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        let at = panic.location().map_or(String::new(), |at| format!(" at {}:{}", at.file(), at.line()));
-        Voice::default().write(Level::Error, &format!("internal error{at}; please report it"));
-    }));
+    retry(|| nix::unistd::pipe2(OFlag::O_CLOEXEC))
 }

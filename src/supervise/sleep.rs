@@ -4,6 +4,7 @@ use super::errands::Errands;
 use super::guardian;
 use super::state::Clock;
 use crate::sys::signal::{AT_ONCE, Arrived, Receiver};
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -42,8 +43,7 @@ impl Sources<'_> {
         }
         let Some(signals) = self.signals.fd() else {
             // Nobody has a descriptor left: what else there is to hear is looked at now and then.
-            let woken = self.wait(Some(limit.map_or(PEEP, |limit| limit.min(PEEP))));
-            return Woken { asked: true, ..woken };
+            return self.peep(limit);
         };
         let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
         // Often these are all, and no heap is touched for them; a descriptor that is there twice is no harm.
@@ -56,12 +56,27 @@ impl Sources<'_> {
         self.poll(own.get_mut(..count).unwrap_or_default(), limit)
     }
 
+    fn peep(&self, limit: Option<Clock>) -> Woken {
+        let woken = self.wait(Some(limit.map_or(PEEP, |limit| limit.min(PEEP))));
+        Woken { asked: true, ..woken }
+    }
+
     fn wait(&self, limit: Option<Clock>) -> Woken {
-        Woken { asked: false, signals: [self.signals.wait(limit), None, None, None] }
+        let peep = || limit.map_or(PEEP, |limit| limit.min(PEEP));
+        let arrived = self.signals.wait(limit).unwrap_or_else(|_| {
+            // The kernel has given no answer. The pause keeps one that does so for ever from being asked without end.
+            let _ = poll(&mut [], whole_milliseconds(peep()));
+            None
+        });
+        Woken { asked: false, signals: [arrived, None, None, None] }
     }
 
     fn poll(&self, fds: &mut [PollFd<'_>], limit: Option<Clock>) -> Woken {
-        let _ = poll(fds, limit.map_or(PollTimeout::NONE, whole_milliseconds));
+        match poll(fds, limit.map_or(PollTimeout::NONE, whole_milliseconds)) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            // ENOMEM, or a limit of descriptors that was lowered meanwhile (EINVAL).
+            Err(_) => return self.peep(limit),
+        }
         let ready = |index: usize| fds.get(index).and_then(PollFd::any).unwrap_or(false);
         Woken { asked: ready(1), signals: if ready(0) { self.signals.take() } else { Default::default() } }
     }

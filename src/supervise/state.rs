@@ -405,21 +405,14 @@ impl State {
                 self.phase = Phase::Starting;
                 self.prepare_until = None;
             }
-            Message::Failed { errno, name } => self.failed(name, errno, act),
+            // prepare is still there and tells it, with a hint.
+            Message::Failed { .. } => self.exec_failed = true,
             Message::Saved(saved) => self.saved(saved, now, act),
             Message::Pulse(pulse) => self.pulse(pulse, now, act),
             Message::Answer(yes) => self.complete = Some(Some(yes)),
             Message::Note(text) => act.push(Action::Say(Line::Note(text))),
             Message::Dumped => self.watch.dumped(now),
             Message::Use(seen) => self.looked_for_use(&seen, now, act),
-        }
-    }
-
-    /// prepare is still there and tells it better, with a hint; an init's child has nothing to tell it with.
-    fn failed(&mut self, name: String, errno: i32, act: &mut Vec<Action>) {
-        self.exec_failed = true;
-        if self.plain {
-            act.push(Action::Say(Line::CannotRun { name, errno }));
         }
     }
 

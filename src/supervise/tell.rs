@@ -93,9 +93,6 @@ pub fn words(line: &Line) -> String {
             format!("these processes cannot be killed and are left behind: {}", named(&left))
         }
         Line::PrepareTimeout(limit) => format!("preparing took longer than prepare.timeout ({})", seconds(*limit)),
-        Line::CannotRun { name, errno } => {
-            format!("cannot run {}: {}", name.escape_debug(), nix::errno::Errno::from_raw(*errno).desc())
-        }
         Line::Asked { number, stop, left } => asked(*number, *stop, *left),
         Line::NobodyReady(number) => {
             format!("{} was not sent: the workload has no handler for it (yet) and would die", signal::name(*number))

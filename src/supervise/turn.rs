@@ -1,15 +1,14 @@
 //! One turn after the other: wait, tell the state what happened, do what it answers. All side effects of PID 1 are here.
 
-use super::Lives;
 use super::beside::Besides;
 use super::diary::Diary;
 use super::ending::Ending;
-use super::errands::Errands;
+use super::errands::{self, Errands};
+use super::failures::Failures;
+use super::guard::{guarded, keep_turning};
 use super::holders::{self, Holder};
-use super::later::Later;
 use super::line::Line;
 use super::listener::Listener;
-use super::luggage::Luggage;
 use super::memory_kills::MemoryKills;
 use super::requests::Requests;
 use super::sleep::{Sources, Woken};
@@ -17,26 +16,19 @@ use super::state::{Action, Clock, Event, State, due};
 use super::tell::{self, Voice};
 use super::termination;
 use super::workload::Workload;
-use crate::handover::{Errand, Level, Message};
+use super::{FirstStart, Lives};
+use crate::handover::{Errand, Level, Message, Phase};
 use crate::sys::process::{self, Reaped};
 use crate::sys::signal::{self, Arrived, Inherited, Receiver};
-use crate::sys::{Root, proc};
-use nix::poll::poll;
+use crate::sys::{Root, memory, proc};
+use nix::errno::Errno;
 use std::cell::LazyCell;
 use std::ffi::c_int;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// So many ended children are taken in one turn: with them coming in without end, all else is still seen.
 const BATCH: u32 = 1000;
-
-/// So long after a start PID 1 lets its child speak: on its way to becoming the workload, and with that itself, it would only be slowed
-/// down by somebody who listens. Whatever else wakes PID 1, it hears first what was said.
-const AT_FIRST: Duration = Duration::from_millis(5);
-
-/// The pause after a panic, in milliseconds.
-const AFTER_PANIC: u8 = 100;
 
 /// PID 1 at work.
 pub struct Supervisor {
@@ -48,7 +40,8 @@ pub struct Supervisor {
     /// The time since then, when PID 1 last had to know it: a turn takes none that matters, and asking is a system call in the
     /// static binary (strace shows it).
     now: Clock,
-    luggage: Luggage,
+    /// Where PID 1 was when it started; there the next start begins.
+    workdir: Option<PathBuf>,
     errands: Errands,
     /// Room for what the state answers, kept so that a signal costs no heap.
     actions: Vec<Action>,
@@ -63,9 +56,9 @@ pub struct Supervisor {
     diary: Diary,
     /// Something happened that a reader of the diary might see.
     news: bool,
-    /// Until then what the child says wakes nobody.
-    hushed_until: Clock,
-    later: Later,
+    /// Something was done that touched more memory than a sleep needs.
+    touched: bool,
+    failures: Failures,
     /// The signal that asked for the stop, and who sent it.
     stopped_by: Option<String>,
     /// How it ended is told.
@@ -75,15 +68,15 @@ pub struct Supervisor {
 
 impl Supervisor {
     #[inline(never)] // the copies that are made here go with this frame
-    pub(super) fn new(state: impl FnOnce() -> State, listener: Listener, main: c_int, since: Instant) -> Self {
+    pub(super) fn new(state: impl FnOnce() -> State, first: FirstStart, since: Instant) -> Self {
         Supervisor {
             state: state(),
             receiver: Receiver::default(),
-            listener: Some(listener),
-            workload: Workload::of(main),
+            listener: first.listener,
+            workload: Workload::of(first.main),
             since,
             now: Clock::ZERO,
-            luggage: Luggage::default(),
+            workdir: first.workdir,
             errands: Errands::default(),
             actions: Vec::new(),
             wanted: Vec::new(),
@@ -94,8 +87,8 @@ impl Supervisor {
             holders: Vec::new(),
             diary: Diary::new(),
             news: true,
-            hushed_until: AT_FIRST,
-            later: Later::default(),
+            touched: true,
+            failures: Failures::default(),
             stopped_by: None,
             accounted: false,
             exit: None,
@@ -106,22 +99,21 @@ impl Supervisor {
     pub(super) fn run(&mut self, lives: &Lives<'_>, inherited: Inherited) -> c_int {
         self.diary.begin(&self.state);
         let code = keep_turning(|| {
-            let over = self.turn(lives);
+            let over = self.turn();
             self.start_what_is_wanted(lives, inherited);
             over
         });
         c_int::from(code)
     }
 
-    fn turn(&mut self, lives: &Lives<'_>) -> Option<u8> {
+    fn turn(&mut self) -> Option<u8> {
+        if self.failures.is_due(self.now) {
+            self.workload.unsent().send_again();
+        }
         // What ended before the first wait has sent its SIGCHLD to nobody: reap first.
         let more = self.reap();
         if let Some(code) = self.exit.or_else(|| super::guardian::end_with_front(self.voice())) {
             return Some(code);
-        }
-        // After the first sleep: a short command is over by then, and does not wait for this. Behind a front that sleep opens a signalfd.
-        if self.now > Clock::ZERO || super::guardian::link().is_some() {
-            self.put_luggage_down(lives.again);
         }
         self.keep_diary();
         if self.wants() {
@@ -129,7 +121,7 @@ impl Supervisor {
             return None;
         }
         let woken = self.sleep(more);
-        self.look_at_clock();
+        self.now = self.since.elapsed();
         // All of it, before any signal: what came after exec is the workload's, and prepare's end says that it was after.
         self.hear_out();
         if self.errands.any() {
@@ -146,11 +138,6 @@ impl Supervisor {
         None
     }
 
-    /// Before anything is opened.
-    fn put_luggage_down(&mut self, ask: bool) {
-        self.luggage.put_down(self.listener.as_ref().map(Listener::fd), ask);
-    }
-
     /// Whether something is to be started.
     fn wants(&self) -> bool {
         !self.wanted.is_empty() || self.begin || self.besides.any_wanted()
@@ -163,22 +150,19 @@ impl Supervisor {
         }
     }
 
-    fn look_at_clock(&mut self) {
-        self.now = self.since.elapsed();
-    }
-
     fn start_what_is_wanted(&mut self, lives: &Lives<'_>, inherited: Inherited) {
         if !self.wants() {
             return;
         }
-        self.put_luggage_down(lives.again);
         for errand in std::mem::take(&mut self.wanted) {
-            self.errands.start(&errand, &self.state.policy, lives, self.now);
+            if let Err(errno) = self.errands.start(&errand, &self.state.policy, lives, self.now) {
+                self.failures.tell(self.voice(), errands::name(&errand), errno);
+            }
         }
         if std::mem::take(&mut self.begin) {
             self.start_again(lives, inherited);
         }
-        for index in self.besides.start(&self.state, lives, inherited, self.luggage.workdir()) {
+        for index in self.besides.start(&self.state, lives, inherited, self.workdir.as_deref()) {
             let lost = process::Ended::Exited(crate::exit::Exit::Internal.code());
             self.step(Event::CompanionEnded(index, lost));
         }
@@ -187,11 +171,11 @@ impl Supervisor {
     /// What the first start did, for the next one. If no process can be made now, the pause was too short: it is an end like another.
     fn start_again(&mut self, lives: &Lives<'_>, inherited: Inherited) {
         self.memory_kills.begin_again();
-        match super::start(lives, inherited, self.since, self.luggage.workdir(), self.state.attempt) {
-            Ok((main, listener)) => {
-                (self.workload, self.listener) = (Workload::of(main), Some(listener));
-                self.hushed_until = self.now + AT_FIRST;
-            }
+        let back = || {
+            let _ = self.workdir.as_deref().map(nix::unistd::chdir);
+        };
+        match super::start(lives, inherited, self.since, self.state.attempt, back) {
+            Ok((main, listener)) => (self.workload, self.listener) = (Workload::of(main), listener),
             Err(errno) => {
                 self.voice().write(Level::Error, &format!("cannot start again: {}", errno.desc()));
                 self.step(Event::MainEnded(process::Ended::Exited(crate::exit::Exit::Internal.code())));
@@ -202,21 +186,36 @@ impl Supervisor {
 
     /// Sleeps until something happens: for ever, when no deadline runs; not at all when there is more to do.
     fn sleep(&mut self, more: bool) -> Woken {
-        let (at_once, now) = (more.then_some(Clock::ZERO), self.now);
-        self.later.tick(now, || self.workload.practise(self.state.policy.scope));
-        let hushed = self.listener.as_ref().map(|_| self.hushed_until).filter(|until| now < *until);
-        let own = [at_once, hushed, self.later.deadline(), self.diary.deadline()];
+        if let Some(errno) = self.workload.unsent().failure() {
+            self.unanswered("kill (tried again)", errno);
+        }
+        self.give_memory_back();
+        let own = [more.then_some(Clock::ZERO), self.failures.deadline(), self.diary.deadline()];
         let deadline = own.into_iter().chain([self.state.deadline(), self.errands.deadline()]).flatten().min();
         if deadline.is_some() {
-            self.look_at_clock();
+            self.now = self.since.elapsed();
         }
         let sources = Sources {
             signals: &self.receiver,
-            door: self.listener.as_ref().filter(|_| hushed.is_none()).map(Listener::fd),
+            door: self.listener.as_ref().map(Listener::fd),
             requests: self.requests.as_ref().map(Requests::fd),
             errands: &self.errands,
         };
         sources.sleep(deadline.map(|at| at.saturating_sub(self.now)))
+    }
+
+    /// A workload that runs may do so for weeks: what was touched for its start, or for an act since then, is not needed meanwhile.
+    fn give_memory_back(&mut self) {
+        if self.touched && self.state.phase() == Phase::Running {
+            self.touched = false;
+            memory::forget_the_past();
+        }
+    }
+
+    /// A call that the kernel gave no answer to is made again after a pause.
+    fn unanswered(&mut self, call: &'static str, errno: Errno) {
+        self.failures.again(self.now);
+        self.failures.tell(self.voice(), call, errno);
     }
 
     fn listen(&mut self) {
@@ -227,7 +226,6 @@ impl Supervisor {
         if self.listener.as_ref().is_some_and(|listener| !listener.is_open()) {
             self.listener = None;
             self.step(Event::DoorClosed);
-            self.later.begin(self.now);
         }
     }
 
@@ -254,6 +252,7 @@ impl Supervisor {
             return;
         }
         let silent = !self.diary.is_written();
+        self.touched = true;
         self.diary.keep(&self.state, self.workload.main(), &self.besides, self.stopped_by.as_deref(), self.now);
         if silent && self.diary.is_written() {
             // Not before: who has ended by then had no time to use up its memory.
@@ -275,6 +274,11 @@ impl Supervisor {
                 Reaped::NoneYet => {
                     self.others_ended(others);
                     self.look_for_others();
+                    return false;
+                }
+                Reaped::Unknown(errno) => {
+                    self.others_ended(others);
+                    self.unanswered("wait4 (tried again)", errno);
                     return false;
                 }
                 Reaped::NoChildren => {
@@ -308,7 +312,7 @@ impl Supervisor {
             self.step(Event::MainEnded(ended));
             return false;
         }
-        if let Some(index) = self.besides.reaped(pid) {
+        if let Some(index) = self.besides.reaped(pid, self.workload.unsent()) {
             self.step(Event::CompanionEnded(index, ended));
             return true;
         }
@@ -321,7 +325,9 @@ impl Supervisor {
     /// With the main process gone, errands may be all that is left.
     fn look_for_others(&mut self) {
         if self.workload.is_gone() && self.errands.any() {
-            let others = proc::children(process::own_pid()).into_iter().any(|pid| !self.errands.has(pid));
+            // What cannot be known may be there.
+            let others = proc::known_children(process::own_pid())
+                .map_or(true, |children| children.into_iter().any(|pid| !self.errands.has(pid)));
             match others {
                 true => {}
                 false if self.errands.any_alive() => self.step(Event::OnlyErrands),
@@ -348,10 +354,8 @@ impl Supervisor {
     }
 
     fn act(&mut self, action: Action) {
-        // What is done once in a while touches what a sleep does not need; passing signals on may be done often.
-        if self.listener.is_none() && !matches!(action, Action::Forward(_)) {
-            self.later.touched(self.now);
-        }
+        // Passing signals on may be done often.
+        self.touched |= !matches!(action, Action::Forward(_));
         let scope = self.state.policy.scope;
         match action {
             Action::Forward(number) => self.workload.forward(number, scope),
@@ -377,7 +381,7 @@ impl Supervisor {
             Action::EndErrands => self.errands.end(self.now),
             Action::Begin => self.begin_again(),
             Action::BeginCompanion(index) => self.besides.want(index),
-            Action::KillCompanions => self.besides.kill(),
+            Action::KillCompanions => self.besides.kill(self.workload.unsent()),
             Action::Account(code) => self.account(code),
             Action::Exit(code) => self.finish(code),
         }
@@ -446,7 +450,7 @@ impl Supervisor {
 
     fn finish(&mut self, code: u8) {
         self.exit = Some(code);
-        self.diary.close();
+        guarded(|| self.diary.close());
         if !self.accounted && !self.state.is_plain() {
             self.account(code);
         }
@@ -465,36 +469,5 @@ impl Supervisor {
             self.voice().end(&ending);
         }
         termination::log(|| self.state.refusal().map_or_else(|| ending.words(), str::to_owned));
-    }
-}
-
-/// Turns until the end. A panic is a fault of ours, but the workload must not pay for it: it is told (by the hook), and the loop
-/// goes on. A pause keeps a fault that comes again in every turn from taking the processor away from the workload.
-fn keep_turning(mut turn: impl FnMut() -> Option<u8>) -> u8 {
-    loop {
-        match catch_unwind(AssertUnwindSafe(&mut turn)) {
-            Ok(Some(code)) => return code,
-            Ok(None) => {}
-            Err(_) => drop(poll(&mut [], AFTER_PANIC)),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_turn_that_panics_is_followed_by_the_next() {
-        let mut count = 0;
-        let code = keep_turning(|| {
-            count += 1;
-            match count {
-                2 | 4 => panic!("a fault of ours"),
-                5 => Some(7),
-                _ => None,
-            }
-        });
-        assert_eq!((code, count), (7, 5));
     }
 }

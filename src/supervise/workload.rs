@@ -4,6 +4,7 @@
 use super::errands::Errands;
 use super::guardian;
 use super::target::{self, Chosen};
+use super::unsent::Unsent;
 use crate::handover::Scope;
 use crate::sys::{proc, process, signal, terminal};
 use nix::unistd::Pid;
@@ -27,12 +28,20 @@ pub struct Workload {
     stopped: bool,
     /// A TSTP was passed on: it is stopped because somebody asked for that.
     told_to_stop: bool,
+    unsent: Unsent,
 }
 
 impl Workload {
     /// A main process that was just started.
     pub fn of(main: c_int) -> Self {
-        Workload { main, gone: false, delivered: BTreeSet::new(), lent: false, stopped: false, told_to_stop: false }
+        let delivered = BTreeSet::new();
+        let unsent = Unsent::default();
+        Workload { main, gone: false, delivered, lent: false, stopped: false, told_to_stop: false, unsent }
+    }
+
+    /// Through which all signals go.
+    pub fn unsent(&self) -> &Unsent {
+        &self.unsent
     }
 
     /// The main process.
@@ -48,6 +57,7 @@ impl Workload {
     /// A child was reaped: from now on its pid means nothing. Says whether it was the main process.
     pub fn reaped(&mut self, pid: c_int) -> bool {
         self.delivered.remove(&pid);
+        self.unsent.forget(pid);
         let main = pid == self.main && !self.gone;
         if main {
             self.gone = true;
@@ -65,8 +75,8 @@ impl Workload {
             _ => {}
         }
         // Before the child has made its group there is none, and the signal must not be lost.
-        if scope != Scope::Group || signal::send(-self.main, number).is_err() {
-            let _ = signal::send(self.main, number);
+        if scope != Scope::Group || self.unsent.send(-self.main, number).is_err_and(signal::is_final) {
+            let _ = self.unsent.send(self.main, number);
         }
     }
 
@@ -82,9 +92,9 @@ impl Workload {
         }
         let Chosen { shells, signalled, spared } = target::choose(self.main, number, scope, &target::Real);
         for shell in &shells {
-            deliver_one(*shell, libc::SIGTERM, false);
+            deliver_one(&self.unsent, *shell, libc::SIGTERM, false);
         }
-        let ready = signalled.iter().filter(|pid| deliver_one(**pid, number, chosen_by_us)).count();
+        let ready = signalled.iter().filter(|pid| deliver_one(&self.unsent, **pid, number, chosen_by_us)).count();
         if scope == Scope::Group {
             self.delivered.extend(group(self.main));
         }
@@ -93,17 +103,10 @@ impl Workload {
         ready > 0 || nobody
     }
 
-    /// Looks whom a stop would go to. Where that needs no look there is nothing to practise.
-    pub fn practise(&self, scope: Scope) {
-        if scope == Scope::Auto && !self.gone {
-            drop(target::choose(self.main, libc::SIGTERM, scope, &target::Real));
-        }
-    }
-
     /// For a shell with a person at it: as if the terminal had gone. Others might know another meaning of it.
     pub fn hang_up(&self) {
         if !self.gone && target::View::is_shell(&target::Real, self.main) {
-            deliver_one(self.main, libc::SIGHUP, false);
+            deliver_one(&self.unsent, self.main, libc::SIGHUP, false);
         }
     }
 
@@ -117,7 +120,7 @@ impl Workload {
             _ => target::choose(self.main, number, scope, &target::Real).signalled,
         };
         let ready = |pid: &c_int| proc::status(*pid).is_some_and(|status| signal::contains(status.caught, number));
-        chosen.into_iter().filter(ready).filter(|pid| deliver_one(*pid, number, true)).count() > 0
+        chosen.into_iter().filter(ready).filter(|pid| deliver_one(&self.unsent, *pid, number, true)).count() > 0
     }
 
     /// Everything that descends from PID 1 and is no errand.
@@ -128,11 +131,11 @@ impl Workload {
     /// TERM for what became our child since the stop was delivered.
     pub fn deliver_to_orphans(&mut self, errands: &Errands) {
         if !proc::is_of_this_namespace() && self.delivered.insert(-1) {
-            process::signal_everyone(libc::SIGTERM);
+            self.signal_everyone(libc::SIGTERM);
         }
         for pid in proc::children(process::own_pid()) {
             if !errands.has(pid) && self.delivered.insert(pid) {
-                deliver_one(pid, libc::SIGTERM, false);
+                deliver_one(&self.unsent, pid, libc::SIGTERM, false);
             }
         }
     }
@@ -141,23 +144,29 @@ impl Workload {
     /// and only PID 1 of a namespace may say that.
     pub fn signal_tree(&mut self, number: c_int, errands: &Errands) {
         if !proc::is_of_this_namespace() {
-            return process::signal_everyone(number);
+            return self.signal_everyone(number);
         }
         for pid in self.tree(errands) {
-            deliver_one(pid, number, false);
+            deliver_one(&self.unsent, pid, number, false);
             self.delivered.insert(pid);
+        }
+    }
+
+    fn signal_everyone(&self, number: c_int) {
+        if process::is_first() {
+            let _ = self.unsent.send(-1, number);
         }
     }
 
     /// SIGKILL for everything. Not PID 1, there is no call that reaches all of it at once; and that call does not reach other users'
     /// processes where root has no CAP_KILL.
     pub fn kill(&mut self, errands: &Errands) {
-        process::signal_everyone(libc::SIGKILL);
+        self.signal_everyone(libc::SIGKILL);
         let mut killed = BTreeSet::new();
         for _ in 0..WALKS {
             let new: Vec<c_int> = self.tree(errands).into_iter().filter(|pid| killed.insert(*pid)).collect();
             for pid in &new {
-                let _ = signal::send(*pid, libc::SIGKILL);
+                let _ = self.unsent.send(*pid, libc::SIGKILL);
             }
             if new.is_empty() {
                 return;
@@ -188,8 +197,8 @@ impl Workload {
             self.lent = false;
         }
         (self.stopped, self.told_to_stop) = (false, false);
-        if signal::send(-self.main, libc::SIGCONT).is_err() {
-            let _ = signal::send(self.main, libc::SIGCONT);
+        if self.unsent.send(-self.main, libc::SIGCONT).is_err_and(signal::is_final) {
+            let _ = self.unsent.send(self.main, libc::SIGCONT);
         }
     }
 }
@@ -202,13 +211,13 @@ fn group(group: c_int) -> impl Iterator<Item = c_int> {
 
 /// A stopped process could not act on it, so it is continued afterwards. What trainit chose itself is sent only to who is ready for
 /// it: an unready trainer would die of it. Says whether it was ready.
-fn deliver_one(pid: c_int, number: c_int, chosen_by_us: bool) -> bool {
+fn deliver_one(unsent: &Unsent, pid: c_int, number: c_int, chosen_by_us: bool) -> bool {
     let status = || proc::status(pid.abs()).unwrap_or_default();
     let ready = !chosen_by_us || signal::contains(status().caught, number);
-    let _ = signal::send(pid, if ready { number } else { libc::SIGTERM });
+    let _ = unsent.send(pid, if ready { number } else { libc::SIGTERM });
     // Only now: what is sent in any case need not wait for a look at it.
     if status().state == 'T' {
-        let _ = signal::send(pid, libc::SIGCONT);
+        let _ = unsent.send(pid, libc::SIGCONT);
     }
     ready
 }

@@ -1,11 +1,12 @@
 //! A directory that is looked into as a whole: all names in a few calls, files by their names in it. The C library asks the kernel once
 //! for every fifty names, and a path from the root is a walk for each file.
 
+use super::retry::retry;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, Whence, lseek, unlinkat};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, c_int};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -14,6 +15,9 @@ use std::path::Path;
 
 /// So many bytes of entries are asked for at once: some hundreds.
 const PIECE: usize = 16 << 10;
+
+/// The same for PID 1, whose stack keeps what was touched of it: some tens.
+const SMALL_PIECE: usize = 1 << 10;
 
 /// Where a directory entry's length and name are (getdents64(2)).
 const LENGTH_AT: usize = 16;
@@ -34,6 +38,26 @@ impl Names {
     }
 }
 
+/// The names in a directory that are numbers, as /proc has them for processes, threads and descriptors. (The standard library's
+/// directories panic when close(2) fails, which PID 1 must survive.)
+///
+/// # Errors
+/// What openat(2) and getdents64(2) say.
+pub fn numbers(path: &Path) -> io::Result<Vec<c_int>> {
+    let directory = Directory::open(path)?;
+    let (mut numbers, mut names, mut piece) = (Vec::new(), Vec::new(), [0; SMALL_PIECE]);
+    loop {
+        let read = retry(|| directory.entries(&mut piece))?;
+        if read == 0 {
+            return Ok(numbers);
+        }
+        add_names(&mut names, piece.get(..read).unwrap_or_default());
+        let texts = names.split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok());
+        numbers.extend(texts.filter_map(|name| name.parse::<c_int>().ok()));
+        names.clear();
+    }
+}
+
 impl Directory {
     /// Opens one.
     ///
@@ -41,7 +65,7 @@ impl Directory {
     /// What openat(2) says.
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        Ok(Directory(openat(AT_FDCWD, path, flags, Mode::empty())?))
+        Ok(Directory(retry(|| openat(AT_FDCWD, path, flags, Mode::empty()))?))
     }
 
     /// All names, once.
@@ -51,7 +75,7 @@ impl Directory {
     pub fn names(&self) -> io::Result<Names> {
         let (mut names, mut piece) = (Vec::with_capacity(PIECE), [0; PIECE]);
         loop {
-            let read = self.entries(&mut piece)?;
+            let read = retry(|| self.entries(&mut piece))?;
             if read == 0 {
                 return Ok(Names(names));
             }
@@ -59,10 +83,10 @@ impl Directory {
         }
     }
 
-    fn entries(&self, piece: &mut [u8]) -> io::Result<usize> {
+    fn entries(&self, piece: &mut [u8]) -> nix::Result<usize> {
         // SAFETY: the kernel writes at most the length that it is told into a buffer that lives longer than the call.
         let read = unsafe { libc::syscall(libc::SYS_getdents64, self.0.as_raw_fd(), piece.as_mut_ptr(), piece.len()) };
-        usize::try_from(read).map_err(|_| io::Error::last_os_error())
+        Errno::result(read).map(|read| read as usize)
     }
 
     /// Opens a file in it for reading.
@@ -110,8 +134,7 @@ impl Directory {
     /// Takes away what the first look shows; whether anything went.
     fn remove_some(&self, left: &mut u32, depth: u32) -> nix::Result<bool> {
         let (mut names, mut piece) = (Vec::new(), [0; 4096]);
-        let read =
-            self.entries(&mut piece).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or_default()))?;
+        let read = retry(|| self.entries(&mut piece))?;
         add_names(&mut names, piece.get(..read).unwrap_or_default());
         let mut any = false;
         for name in Names(names).iter() {
@@ -160,6 +183,16 @@ mod tests {
         open.file(Path::new("package7-1.7.dist-info")).unwrap().read_to_string(&mut text).unwrap();
         assert_eq!(text, "package7-1.7.dist-info");
         assert!(open.file(Path::new("none")).is_err());
+    }
+
+    #[test]
+    fn numbers_are_told_from_other_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let expected: BTreeSet<c_int> = (0..500).collect();
+        let names = expected.iter().map(c_int::to_string).chain(["7x", "self", "99999999999", "é"].map(str::to_owned));
+        names.for_each(|name| std::fs::write(dir.path().join(name), "").unwrap());
+        assert_eq!(numbers(dir.path()).unwrap().into_iter().collect::<BTreeSet<_>>(), expected);
+        assert!(numbers(&dir.path().join("none")).is_err());
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl Guest {
                 Reaped::One(_, ended) => Some(ended),
                 // Somebody else took its status: it is gone, and nothing is known.
                 Reaped::NoChildren => Some(Ended::Exited(0)),
-                Reaped::NoneYet | Reaped::Suspended(..) => None,
+                Reaped::NoneYet | Reaped::Suspended(..) | Reaped::Unknown(_) => None,
             };
         }
         self.drain();
@@ -174,7 +174,7 @@ pub fn wait(guests: &[&Guest], until: Instant) {
 fn become_guest(program: &Program<'_>, pipe: &OwnedFd, errors: &OwnedFd) -> Errno {
     let _ = nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0));
     // Nobody is left to end it when its parent is gone. Not by SIGKILL: that has frozen GPUs (dcgm-exporter, issue 84).
-    process::signal_when_parent_dies(libc::SIGTERM);
+    let _ = process::signal_when_parent_dies(libc::SIGTERM);
     limit();
     signal::set_mask(0);
     signal::set_ignored(libc::SIGTERM, false);

@@ -2,10 +2,12 @@
 //! answer is `None` or empty, never an error.
 
 use super::Root;
+use super::directory::numbers;
+use super::retry::retry;
 use std::collections::BTreeSet;
 use std::ffi::{OsString, c_int};
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -16,7 +18,7 @@ use std::time::Duration;
 pub fn is_of_this_namespace() -> bool {
     static KNOWN: OnceLock<bool> = OnceLock::new();
     *KNOWN.get_or_init(|| {
-        let link = std::fs::read_link("/proc/self").ok();
+        let link = retry(|| nix::fcntl::readlink("/proc/self")).ok();
         link.and_then(|link| link.to_str()?.parse::<u32>().ok()) == Some(std::process::id())
     })
 }
@@ -95,7 +97,7 @@ pub fn program(pid: c_int) -> Option<String> {
 ///
 /// # Errors
 /// What `look` says.
-pub fn with_rights_over<T>(pid: c_int, look: impl Fn() -> std::io::Result<T>) -> std::io::Result<T> {
+pub fn with_rights_over<T>(pid: c_int, look: impl Fn() -> io::Result<T>) -> io::Result<T> {
     match look() {
         Err(error) if error.kind() == ErrorKind::PermissionDenied => match status(pid) {
             Some(status) => as_user(status.uid, status.gid, look),
@@ -111,8 +113,20 @@ pub fn as_user<T>(uid: u32, gid: u32, body: impl FnOnce() -> T) -> T {
     let before = unsafe { (libc::setfsgid(gid), libc::setfsuid(uid)) };
     let result = body();
     // SAFETY: as above.
-    unsafe { (libc::setfsuid(before.1 as u32), libc::setfsgid(before.0 as u32)) };
+    set_back(before.1, |id| unsafe { libc::setfsuid(id) });
+    // SAFETY: as above.
+    set_back(before.0, |id| unsafe { libc::setfsgid(id) });
     result
+}
+
+/// These calls tell no error but what was before them, and so the second one tells whether the first did anything.
+fn set_back(before: c_int, set: impl Fn(u32) -> c_int) {
+    const ATTEMPTS: u32 = 4;
+    for _ in 0..ATTEMPTS {
+        if set(before as u32) == before {
+            return;
+        }
+    }
 }
 
 /// What a thread is at: its state's letter, and the kernel's function that it waits in, where that is told.
@@ -230,51 +244,66 @@ fn parse_processor_time(stat: &[u8]) -> Option<u64> {
 
 /// The threads of a process.
 pub fn threads(pid: c_int) -> Vec<c_int> {
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
-    tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok()).collect()
+    numbers(Path::new(&path(pid, "task"))).unwrap_or_default()
 }
 
-/// The children of a process, of all its threads.
+/// The children of a process, of all its threads; none where they cannot be known.
 pub fn children(pid: c_int) -> Vec<c_int> {
-    listed_children(pid)
-        .unwrap_or_else(|| parents().into_iter().filter(|(_, parent)| *parent == pid).map(|(child, _)| child).collect())
+    known_children(pid).unwrap_or_default()
+}
+
+/// The same.
+///
+/// # Errors
+/// What open(2), getdents64(2) and read(2) say: then it is not known whether there are any.
+pub fn known_children(pid: c_int) -> io::Result<Vec<c_int>> {
+    if !is_of_this_namespace() {
+        return Ok(Vec::new());
+    }
+    match listed_children(pid)? {
+        Some(children) => Ok(children),
+        None => Ok(parents()?.into_iter().filter(|(_, parent)| *parent == pid).map(|(child, _)| child).collect()),
+    }
 }
 
 /// `None` on a kernel without CONFIG_PROC_CHILDREN.
-fn listed_children(pid: c_int) -> Option<Vec<c_int>> {
-    if !is_of_this_namespace() {
-        return Some(Vec::new());
-    }
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Some(Vec::new()) };
+fn listed_children(pid: c_int) -> io::Result<Option<Vec<c_int>>> {
+    let directory = path(pid, "task");
     let mut children = Vec::new();
-    for task in tasks.flatten() {
-        match std::fs::read_to_string(task.path().join("children")) {
+    for thread in numbers(Path::new(&directory))? {
+        match std::fs::read_to_string(format!("{directory}/{thread}/children")) {
             Ok(list) => children.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<c_int>().ok())),
             // The thread may be gone; what else lacks the file is the kernel.
-            Err(_) if task.path().exists() => return None,
-            Err(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if Path::new(&format!("{directory}/{thread}")).exists() {
+                    return Ok(None);
+                }
+            }
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
+            Err(error) => return Err(error),
         }
     }
-    Some(children)
+    Ok(Some(children))
 }
 
 /// Every process that can be seen, with its parent.
-fn parents() -> Vec<(c_int, c_int)> {
-    pids().into_iter().filter_map(|pid| Some((pid, status(pid)?.parent))).collect()
+fn parents() -> io::Result<Vec<(c_int, c_int)>> {
+    let pids = numbers(Path::new("/proc"))?;
+    Ok(pids.into_iter().filter_map(|pid| Some((pid, status(pid)?.parent))).collect())
 }
 
 /// Every process that can be seen.
 pub fn pids() -> Vec<c_int> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    numbers(Path::new("/proc")).unwrap_or_default()
 }
 
 /// All that descends from a process, parents before children.
 pub fn descendants(pid: c_int) -> Vec<c_int> {
     match listed_children(pid) {
-        Some(_) => closure(pid, &children),
-        None => {
-            let all = parents();
+        _ if !is_of_this_namespace() => Vec::new(),
+        Ok(Some(_)) | Err(_) => closure(pid, &children),
+        Ok(None) => {
+            let all = parents().unwrap_or_default();
             closure(pid, &|parent| all.iter().filter(|(_, p)| *p == parent).map(|(child, _)| *child).collect())
         }
     }
@@ -340,7 +369,7 @@ mod tests {
         let pid = child.id() as c_int;
         let seen = (
             children(std::process::id() as c_int).contains(&pid),
-            parents().contains(&(pid, std::process::id() as c_int)),
+            parents().unwrap().contains(&(pid, std::process::id() as c_int)),
         );
         child.kill().unwrap();
         child.wait().unwrap();

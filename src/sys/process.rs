@@ -1,6 +1,8 @@
 //! Processes: forking, reaping, executing, and what belongs to that.
 
 use super::Args;
+use super::directory::numbers;
+use super::retry::{ATTEMPTS, retry, uninterrupted};
 use super::signal::{EVERY, bit, owned, set_mask};
 use nix::errno::Errno;
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -13,6 +15,9 @@ pub const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
 
 /// So many ancestors are looked at.
 const ANCESTORS: usize = 64;
+
+/// So many descriptors are closed where neither close_range(2) nor /proc is there: the usual limit of a process.
+const MOST_FDS: RawFd = 1024;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +47,10 @@ pub enum Reaped {
     Suspended(c_int, c_int),
     /// There are children, none has ended.
     NoneYet,
-    /// There are no children.
+    /// There are no children (ECHILD, and nothing else says so).
     NoChildren,
+    /// The kernel did not say, for a reason that waitpid(2) does not have.
+    Unknown(Errno),
 }
 
 /// Takes the status of one child that ended or was stopped, if there is one.
@@ -59,12 +66,13 @@ pub fn reap_one(pid: c_int) -> Reaped {
 fn reap_of(pid: c_int, options: c_int) -> Reaped {
     let mut status = 0;
     // SAFETY: the status lives over the call.
-    match unsafe { libc::waitpid(pid, &raw mut status, options) } {
-        0 => Reaped::NoneYet,
-        -1 => Reaped::NoChildren,
-        pid if libc::WIFSTOPPED(status) => Reaped::Suspended(pid, libc::WSTOPSIG(status)),
-        pid if libc::WIFSIGNALED(status) => Reaped::One(pid, Ended::Killed(libc::WTERMSIG(status))),
-        pid => Reaped::One(pid, Ended::Exited(libc::WEXITSTATUS(status) as u8)),
+    match uninterrupted(|| Errno::result(unsafe { libc::waitpid(pid, &raw mut status, options) })) {
+        Ok(0) => Reaped::NoneYet,
+        Err(Errno::ECHILD) => Reaped::NoChildren,
+        Err(errno) => Reaped::Unknown(errno),
+        Ok(pid) if libc::WIFSTOPPED(status) => Reaped::Suspended(pid, libc::WSTOPSIG(status)),
+        Ok(pid) if libc::WIFSIGNALED(status) => Reaped::One(pid, Ended::Killed(libc::WTERMSIG(status))),
+        Ok(pid) => Reaped::One(pid, Ended::Exited(libc::WEXITSTATUS(status) as u8)),
     }
 }
 
@@ -75,7 +83,7 @@ fn reap_of(pid: c_int, options: c_int) -> Reaped {
 /// EAGAIN (a limit of processes), ENOMEM.
 pub fn fork(body: impl FnOnce() -> c_int) -> nix::Result<c_int> {
     // SAFETY: this process has one thread, so the child is as able as the parent.
-    let pid = Errno::result(unsafe { libc::fork() })?;
+    let pid = retry(|| Errno::result(unsafe { libc::fork() }))?;
     if pid == 0 {
         let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_or(70);
         exit_now(code);
@@ -93,7 +101,7 @@ pub fn exit_now(code: c_int) -> ! {
 pub fn wait_for(pid: c_int) -> Reaped {
     loop {
         match reap_of(pid, 0) {
-            Reaped::NoChildren if Errno::last() == Errno::EINTR => {}
+            Reaped::Unknown(Errno::EINTR) => {}
             reaped => return reaped,
         }
     }
@@ -214,10 +222,12 @@ fn execve(file: &CStr, argv: &[*const c_char], environment: *const *const c_char
     Errno::last()
 }
 
-/// In a child: closes a descriptor that the parent goes on to own.
+/// Closes a descriptor whose owner does not: in a child, a copy of what the parent goes on to own. Whoever waits for the end of file
+/// waits until this has been done, so it is tried until the kernel says that it is closed (EBADF). (musl calls EINTR a success.)
 pub fn close_one(fd: RawFd) {
-    // SAFETY: close(2) takes no pointers; the child never touches the value that owns this descriptor in the parent.
-    unsafe { libc::close(fd) };
+    // SAFETY: close(2) takes no pointers; the value that owns this descriptor is never touched again in this process.
+    let closed = |_| unsafe { libc::syscall(libc::SYS_close, fd) == 0 } || Errno::last() == Errno::EBADF;
+    let _ = (0..ATTEMPTS).any(closed);
 }
 
 /// This process.
@@ -225,7 +235,7 @@ pub fn own_pid() -> c_int {
     std::process::id() as c_int
 }
 
-/// Whether this process is PID 1 of its namespace, and so whether kill(-1) reaches only what is its own.
+/// Whether this process is PID 1 of its namespace, and so whether kill(-1) reaches only what is its own, and not the host.
 pub fn is_first() -> bool {
     std::process::id() == 1
 }
@@ -244,9 +254,12 @@ pub fn is_of_first() -> bool {
 }
 
 /// Orphans below us become our children, as they do with a PID 1 (prctl(2), PR_SET_CHILD_SUBREAPER).
-pub fn become_subreaper() {
+///
+/// # Errors
+/// EINVAL before Linux 3.4; EPERM, ENOSYS where a filter of system calls forbids it.
+pub fn become_subreaper() -> nix::Result<()> {
     // SAFETY: prctl(2) with numbers takes no pointers.
-    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
+    retry(|| Errno::result(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) })).map(drop)
 }
 
 /// The name of this process in the list of processes (prctl(2), PR_SET_NAME: at most 15 bytes), until it executes a program.
@@ -271,7 +284,7 @@ pub fn end_with_parent() {
     if guardian == 0 {
         return;
     }
-    signal_when_parent_dies(libc::SIGKILL);
+    let _ = signal_when_parent_dies(libc::SIGKILL);
     // It may have died just before that.
     // SAFETY: getppid(2) takes no pointers.
     if unsafe { libc::getppid() } != guardian {
@@ -280,16 +293,20 @@ pub fn end_with_parent() {
 }
 
 /// Has the kernel send this process a signal when its parent dies.
-pub fn signal_when_parent_dies(number: c_int) {
+///
+/// # Errors
+/// EINVAL: no such signal; EPERM, ENOSYS where a filter of system calls forbids it.
+pub fn signal_when_parent_dies(number: c_int) -> nix::Result<()> {
     // SAFETY: prctl(2) with a number takes no pointers.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, number) };
+    retry(|| Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, number) })).map(drop)
 }
 
 /// Occupies 0, 1 and 2 where the caller had them closed, so that nothing else is opened in their place. Reading and writing fail
 /// as on a closed descriptor, and exec closes it again: the workload sees what the caller left.
 pub fn occupy_stdio() {
     // SAFETY: fcntl(2) with F_GETFD takes no pointers.
-    while (0..=2).any(|fd| unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0) {
+    let is_closed = |fd| Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFD) }) == Err(Errno::EBADF);
+    while (0..=2).any(is_closed) {
         // SAFETY: the path is a NUL-terminated string.
         let fd = unsafe { libc::open(c"/".as_ptr(), libc::O_PATH | libc::O_CLOEXEC) };
         if fd < 0 {
@@ -321,18 +338,18 @@ fn close_range(first: RawFd, last: RawFd) {
         return;
     }
     // SAFETY: close_range(2) takes no pointers; nothing that Rust code owns is in the range.
-    if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } != 0 {
+    if retry(|| Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })).is_err() {
         close_one_by_one(first, last);
     }
 }
 
 /// For kernels before 5.9, and for seccomp profiles that do not know close_range(2).
 fn close_one_by_one(first: RawFd, last: RawFd) {
-    let Ok(open) = std::fs::read_dir("/proc/self/fd") else { return };
-    let open: Vec<RawFd> = open.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    // Without /proc nothing tells which are open.
+    let open =
+        numbers(std::path::Path::new("/proc/self/fd")).unwrap_or_else(|_| (first..=last.min(MOST_FDS)).collect());
     for fd in open.into_iter().filter(|fd| (first..=last).contains(fd)) {
-        // SAFETY: as above; the directory's own descriptor is closed by now, and closing it again fails harmlessly.
-        unsafe { libc::close(fd) };
+        close_one(fd); // the directory's own descriptor is closed by now: that fails harmlessly
     }
 }
 
@@ -343,14 +360,6 @@ pub fn suspend() {
     unsafe { libc::kill(libc::getpid(), libc::SIGTSTP) };
     let before = set_mask(EVERY & !bit(libc::SIGTSTP));
     set_mask(before);
-}
-
-/// Signals all that this PID 1 can see. Nothing when it is not PID 1: kill(-1) would hit the host.
-pub fn signal_everyone(number: c_int) {
-    if is_first() {
-        // SAFETY: kill(2) takes no pointers.
-        unsafe { libc::kill(-1, number) };
-    }
 }
 
 /// Whether this program is one that gives rights to its caller: the kernel thinks so (AT_SECURE), or the file's mode does, which root

@@ -97,17 +97,14 @@ fn class_of(layout: Layout) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn reserve() -> Box<Reserve> {
-        Box::new(Reserve::new())
-    }
-
     fn layout(size: usize, align: usize) -> Layout {
         Layout::from_size_align(size, align).unwrap()
     }
 
     #[test]
     fn blocks_are_long_enough_aligned_and_never_overlap() {
-        let reserve = reserve();
+        static RESERVE: Reserve = Reserve::new();
+        let reserve = &RESERVE;
         let mut taken: Vec<(usize, usize)> = Vec::new();
         for (size, align) in (1..200).map(|n| (n * 7, 1 << (n % 7))).chain([(4096, 4096), (40_000, 16)]) {
             // SAFETY: this thread alone has the reserve.
@@ -123,7 +120,8 @@ mod tests {
 
     #[test]
     fn what_is_given_back_is_used_again_so_that_it_lasts_for_ever() {
-        let reserve = reserve();
+        static RESERVE: Reserve = Reserve::new();
+        let reserve = &RESERVE;
         for n in 0..100_000 {
             let layout = layout(1 + n % 5000, 8);
             // SAFETY: this thread alone has the reserve, and each block is given back once.
@@ -137,7 +135,8 @@ mod tests {
 
     #[test]
     fn when_it_is_used_up_there_is_none() {
-        let reserve = reserve();
+        static RESERVE: Reserve = Reserve::new();
+        let reserve = &RESERVE;
         // SAFETY: this thread alone has the reserve.
         let take = |size| unsafe { reserve.take(layout(size, 8)) };
         assert!(take(SIZE + 1).is_null());

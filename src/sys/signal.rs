@@ -1,5 +1,6 @@
 //! Signals: numbers and names, masks, dispositions, receiving and sending.
 
+use super::retry::{may_pass, retry, uninterrupted};
 use libc::{SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigtimedwait, SYS_signalfd4};
 use nix::errno::Errno;
 use nix::sys::time::TimeSpec;
@@ -103,7 +104,8 @@ pub fn name(number: c_int) -> String {
 pub fn set_mask(new: u64) -> u64 {
     let mut old = 0u64;
     // SAFETY: both sets are 8 bytes, as the last argument says, and live over the call.
-    unsafe { libc::syscall(SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const new, &raw mut old, 8) };
+    let mut set = || unsafe { libc::syscall(SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const new, &raw mut old, 8) };
+    let _ = retry(|| Errno::result(set()));
     old
 }
 
@@ -112,7 +114,8 @@ pub fn set_ignored(number: c_int, ignore: bool) -> bool {
     // struct kernel_sigaction: handler, flags, restorer, mask (one word each on 64-bit machines).
     let (new, mut old) = ([usize::from(ignore), 0, 0, 0], [0usize; 4]);
     // SAFETY: both structures have the kernel's layout and live over the call; no handler is installed.
-    unsafe { libc::syscall(SYS_rt_sigaction, c_long::from(number), &raw const new, &raw mut old, 8) };
+    let mut set = || unsafe { libc::syscall(SYS_rt_sigaction, c_long::from(number), &raw const new, &raw mut old, 8) };
+    let _ = retry(|| Errno::result(set()));
     old[0] == libc::SIG_IGN
 }
 
@@ -206,17 +209,23 @@ impl Receiver {
 
     /// The next signal, waited for at most so long. Who has nothing but signals to wait for needs one call (rt_sigtimedwait(2))
     /// instead of two, and takes from the same signals.
-    pub fn wait(&self, limit: Option<Duration>) -> Option<Arrived> {
+    ///
+    /// # Errors
+    /// What rt_sigtimedwait(2) says, but for the end of the time and an interruption.
+    pub fn wait(&self, limit: Option<Duration>) -> nix::Result<Option<Arrived>> {
         let (every, mut info) = (EVERY, MaybeUninit::<libc::siginfo_t>::zeroed());
         let limit = limit.map(TimeSpec::from);
         let limit = limit.as_ref().map_or(std::ptr::null(), |limit| &raw const *limit);
         // SAFETY: the set is 8 bytes, as the last argument says; all three live over the call.
         let number = unsafe { libc::syscall(SYS_rt_sigtimedwait, &raw const every, info.as_mut_ptr(), limit, 8) };
+        let number = match Errno::result(number) {
+            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
+            number => number? as c_int,
+        };
         // SAFETY: zeroed it is valid, and what the kernel wrote over it is.
         let info = unsafe { info.assume_init() };
-        let number = c_int::try_from(number).ok().filter(|number| *number > 0)?;
         let (pid, uid) = sender(number, &info);
-        Some(Arrived { number, pid, uid, kernel: is_of_kernel(info.si_code) })
+        Ok(Some(Arrived { number, pid, uid, kernel: is_of_kernel(info.si_code) }))
     }
 }
 
@@ -268,7 +277,8 @@ pub(super) fn owned(fd: RawFd) -> OwnedFd {
 /// Sends a signal to one process (or with a negative pid to its group).
 ///
 /// # Errors
-/// ESRCH: it is gone. EPERM: it belongs to another user, even after trying as that user.
+/// ESRCH: it is gone. EPERM: it belongs to another user, even after trying as that user. Any other error says nothing of the process
+/// (`is_final`).
 pub fn send(pid: c_int, number: c_int) -> nix::Result<()> {
     match kill(pid, number) {
         Err(Errno::EPERM) => send_as_owner(pid, number),
@@ -276,24 +286,30 @@ pub fn send(pid: c_int, number: c_int) -> nix::Result<()> {
     }
 }
 
+/// Whether an error of `send` is one that sending again does not mend.
+pub fn is_final(errno: Errno) -> bool {
+    matches!(errno, Errno::ESRCH | Errno::EPERM | Errno::EINVAL)
+}
+
 fn kill(pid: c_int, number: c_int) -> nix::Result<()> {
     // SAFETY: kill(2) takes no pointers.
-    Errno::result(unsafe { libc::kill(pid, number) }).map(drop)
+    uninterrupted(|| Errno::result(unsafe { libc::kill(pid, number) })).map(drop)
 }
 
 /// A root without CAP_KILL may not signal another user's process, but with CAP_SETUID it may become that user (kill(2)). Its user
 /// is in its status; the owner of /proc/PID is root's where a process is not dumpable.
 fn send_as_owner(pid: c_int, number: c_int) -> nix::Result<()> {
     let owner = super::proc::status(pid.abs()).ok_or(Errno::EPERM)?.uid;
-    set_effective(owner).map_err(|_| Errno::EPERM)?;
+    set_effective(owner).map_err(|errno| if may_pass(errno) { errno } else { Errno::EPERM })?;
     let sent = kill(pid, number);
-    set_effective(0)?;
+    // Becoming root again needs no rights, but memory, and is worth many attempts.
+    let _ = (0..100).any(|_| !set_effective(0).is_err_and(may_pass));
     sent
 }
 
 fn set_effective(uid: u32) -> nix::Result<()> {
     // SAFETY: setresuid(2) takes no pointers; the raw call changes this thread only, and PID 1 has no other.
-    Errno::result(unsafe { libc::syscall(libc::SYS_setresuid, -1, uid, -1) }).map(drop)
+    retry(|| Errno::result(unsafe { libc::syscall(libc::SYS_setresuid, -1, uid, -1) })).map(drop)
 }
 
 #[cfg(test)]
@@ -330,16 +346,16 @@ mod tests {
         get(libc::SIGUSR1);
         let (pid, uid) = (std::process::id(), nix::unistd::geteuid().as_raw());
         let expected = Arrived { number: libc::SIGUSR1, pid, uid, kernel: false };
-        assert_eq!(receiver.wait(Some(Duration::ZERO)), Some(expected));
+        assert_eq!(receiver.wait(Some(Duration::ZERO)), Ok(Some(expected)));
         (RTMIN..RTMIN + 5).for_each(get);
         get(libc::SIGUSR1);
         assert_eq!(receiver.take().map(|arrived| arrived.map(|arrived| arrived.number)), [10, 34, 35, 36].map(Some));
-        assert_eq!(receiver.wait(None).map(|arrived| arrived.number), Some(37));
+        assert_eq!(receiver.wait(None).map(|arrived| arrived.map(|arrived| arrived.number)), Ok(Some(37)));
         assert_eq!(
             receiver.take().map(|arrived| arrived.map(|arrived| (arrived.number, arrived.pid))),
             [Some((38, pid)), None, None, None]
         );
-        assert_eq!((receiver.take(), receiver.wait(Some(Duration::from_millis(1)))), ([None; AT_ONCE], None));
+        assert_eq!((receiver.take(), receiver.wait(Some(Duration::from_millis(1)))), ([None; AT_ONCE], Ok(None)));
         set_mask(before);
     }
 }

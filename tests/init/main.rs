@@ -9,6 +9,8 @@ mod codes;
 mod descriptors;
 mod guardian;
 mod identity;
+mod late;
+mod memory;
 mod moments;
 mod signals;
 mod storms;

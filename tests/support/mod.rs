@@ -6,6 +6,7 @@
 pub mod fuse;
 pub mod group;
 pub mod guest;
+pub mod late;
 pub mod look;
 pub mod pty;
 
@@ -220,7 +221,7 @@ impl Launch {
 }
 
 /// A mount namespace with the pid namespace's own /proc.
-fn own_proc() -> std::io::Result<()> {
+pub fn own_proc() -> std::io::Result<()> {
     let none = std::ptr::null();
     // SAFETY: every path is a NUL-terminated string.
     let done = unsafe {
@@ -232,7 +233,7 @@ fn own_proc() -> std::io::Result<()> {
 }
 
 /// As the kernel has it: glibc hides 32 and 33.
-fn set_signals(blocked: u64, ignored: u64) {
+pub fn set_signals(blocked: u64, ignored: u64) {
     for number in (1..=64).filter(|number| ![libc::SIGKILL, libc::SIGSTOP].contains(number)) {
         let action = [usize::from(ignored & 1 << (number - 1) != 0), 0, 0, 0];
         // SAFETY: the structure has the kernel's layout (handler, flags, restorer, mask).
@@ -331,6 +332,17 @@ impl Running {
     pub fn signal(&self, number: c_int) {
         // SAFETY: kill(2) takes no pointers, and the child has not been waited for, so the pid is its own.
         assert_eq!(unsafe { libc::kill(self.pid, number) }, 0, "kill: {}", std::io::Error::last_os_error());
+    }
+
+    /// From now on the kernel gives the supervisor no more memory: brk(2) and mmap(2) fail with ENOMEM.
+    pub fn gets_no_more_memory(&self) {
+        let supervisor = self.supervisor();
+        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        for kind in [libc::RLIMIT_AS, libc::RLIMIT_DATA] {
+            // SAFETY: the limit lives over the call.
+            let done = unsafe { libc::prlimit(supervisor, kind, &raw const none, std::ptr::null_mut()) };
+            assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+        }
     }
 
     /// The process that supervises: PID 1 itself; elsewhere a child of the process that was started.

@@ -169,9 +169,10 @@ pub fn look(path: &Path) -> Look {
     let found = match std::fs::symlink_metadata(path) {
         Err(error) if is_absent(&error) => Presence::Absent,
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Presence::Hidden(error.into()),
-        _ => match read_whole(path) {
+        looked => match read_whole(path) {
             Ok(found) => Presence::Read(found),
-            Err(error) => Presence::Unreadable(error.into()),
+            // The first error: after a look that failed, the second may be that there is no file, which is no mistake.
+            Err(error) => Presence::Unreadable(looked.err().unwrap_or(error).into()),
         },
     };
     Look { misnamed, found }

@@ -1,0 +1,198 @@
+//! Which faults are tried, and trying them, three at a time.
+
+use crate::run::{Class, Ended, Fault, Padding, Tools, judge, run};
+use crate::scenario::{SCENARIOS, Scenario};
+use crate::trace::{Calls, Who, process};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What a call is made to answer.
+pub const ERRNOS: [&str; 5] = ["EIO", "ENOMEM", "EINTR", "ENOSYS", "EPERM"];
+
+/// Calls that do not come back, or that the kernel makes for the process.
+const NEVER: &[&str] = &["exit", "exit_group", "rt_sigreturn", "restart_syscall"];
+/// Calls that do something with whatever arguments: they cannot be padded, so a fault meets PID 1 and its children alike.
+const UNPADDED: &[&str] = &["fork", "vfork", "umask", "setsid", "pause", "sync", "alarm"];
+/// The most of one call that is tried in one process.
+const MOST: usize = 60;
+
+/// How much is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Some of each call in the phases that matter most, one error each.
+    Part,
+    /// Everything.
+    All,
+    /// Everything, and the page is written.
+    Write,
+}
+
+impl Extent {
+    /// What the environment asks for.
+    pub fn asked() -> Self {
+        match std::env::var("FAULTS").as_deref() {
+            Ok("all") => Extent::All,
+            Ok("write") => Extent::Write,
+            _ => Extent::Part,
+        }
+    }
+}
+
+/// What came of one fault.
+pub struct Outcome {
+    /// In which phase's start.
+    pub phase: &'static str,
+    /// The fault.
+    pub fault: Fault,
+    /// How it ended.
+    pub class: Class,
+    /// The last lines it wrote.
+    pub said: String,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Fault { who, call, nth, errno } = &self.fault;
+        write!(f, "{who:?} {call} {nth} {errno} {}: {:?}: {}", self.phase, self.class, self.said)
+    }
+}
+
+/// A phase, its undisturbed run, and what that called.
+struct Phase {
+    scenario: &'static Scenario,
+    plain: Ended,
+    calls: Calls,
+}
+
+struct Case<'a> {
+    phase: &'a Phase,
+    fault: Fault,
+}
+
+/// Tries them, and keeps those that were met.
+pub fn run_all(tools: &Tools, extent: Extent) -> Vec<Outcome> {
+    let numbers = call_numbers();
+    let phases: Vec<Phase> = SCENARIOS
+        .iter()
+        .filter(|scenario| extent != Extent::Part || scenario.always)
+        .map(|it| phase(tools, it))
+        .collect();
+    let cases: Vec<Case> = phases.iter().flat_map(|phase| cases(phase, extent)).filter(is_asked_for).collect();
+    let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    outcomes.lock().unwrap().extend(try_one(tools, case, &numbers));
+                }
+            });
+        }
+    });
+    outcomes.into_inner().unwrap()
+}
+
+fn is_asked_for(case: &Case<'_>) -> bool {
+    let Ok(words) = std::env::var("FAULTS_ONLY") else { return true };
+    let name = format!("{:?} {} {} {}", case.fault.who, case.fault.call, case.fault.errno, case.phase.scenario.phase);
+    words.split_whitespace().all(|word| name.split(' ').any(|other| other == word))
+}
+
+fn phase(tools: &Tools, scenario: &'static Scenario) -> Phase {
+    let plain = run(tools, scenario, None);
+    assert_eq!(plain.code, Some(scenario.code), "the undisturbed run of {}: {}", scenario.phase, plain.errors);
+    let calls = Calls::of(&plain.trace, plain.first, tools.launcher.to_str().unwrap());
+    assert!(calls.first.len() > 5 && calls.below.len() > 5, "{calls:?}");
+    Phase { scenario, plain, calls }
+}
+
+fn cases(phase: &Phase, extent: Extent) -> Vec<Case<'_>> {
+    let mut cases = Vec::new();
+    for who in [Who::First, Who::Below] {
+        for (call, times) in phase.calls.by(who).iter().filter(|(call, _)| !NEVER.contains(&call.as_str())) {
+            for (nth, errno) in faults(call, (*times).min(MOST), extent) {
+                cases.push(Case { phase, fault: Fault { who, call: call.clone(), nth, errno } });
+            }
+        }
+    }
+    cases
+}
+
+/// All errors for each call; in part the first, the last and one between, each with an error of its own.
+fn faults(call: &str, times: usize, extent: Extent) -> Vec<(usize, &'static str)> {
+    if extent != Extent::Part {
+        return (1..=times).flat_map(|nth| ERRNOS.map(|errno| (nth, errno))).collect();
+    }
+    let mut chosen = vec![1, times.div_ceil(2), times];
+    chosen.dedup();
+    let seed: usize = call.bytes().map(usize::from).sum();
+    chosen.into_iter().enumerate().map(|(at, nth)| (nth, ERRNOS[(seed + at) % ERRNOS.len()])).collect()
+}
+
+fn try_one(tools: &Tools, case: &Case<'_>, numbers: &BTreeMap<String, i64>) -> Option<Outcome> {
+    let Phase { scenario, plain, calls } = case.phase;
+    let padding = padding(&case.fault, calls, numbers)?;
+    let ended = run(tools, scenario, Some((&case.fault, padding)));
+    is_met(&case.fault, &ended).then(|| Outcome {
+        phase: scenario.phase,
+        fault: case.fault.clone(),
+        class: judge(&case.fault, &ended, plain, scenario.code),
+        said: last_words(&ended.errors),
+    })
+}
+
+/// PID 1's calls come after the padding, which is longer than what its descendants call: they never count so far.
+fn padding(fault: &Fault, calls: &Calls, numbers: &BTreeMap<String, i64>) -> Option<Padding> {
+    let of = |counts: &BTreeMap<String, usize>| counts.get(&fault.call).copied().unwrap_or(0);
+    let number = *numbers.get(&fault.call)?;
+    let times = if UNPADDED.contains(&fault.call.as_str()) { 0 } else { of(&calls.below).max(MOST) + 100 };
+    let when = if fault.who == Who::First { of(&calls.before) + times + fault.nth } else { fault.nth };
+    Some(Padding { times, number, when })
+}
+
+/// Whether the call was made, by a process of that kind. The launcher's own do not count.
+fn is_met(fault: &Fault, ended: &Ended) -> bool {
+    let launcher = ended.trace.lines().find_map(process).map(|(pid, _)| pid);
+    let mut met = ended.trace.lines().filter(|line| line.contains("(INJECTED)")).filter_map(process);
+    met.any(
+        |(pid, _)| {
+            if fault.who == Who::First { pid == ended.first } else { pid != ended.first && Some(pid) != launcher }
+        },
+    )
+}
+
+fn last_words(errors: &str) -> String {
+    let lines: Vec<&str> = errors.lines().collect();
+    lines[lines.len().saturating_sub(3)..].join(" ⏎ ").chars().take(300).collect()
+}
+
+/// The numbers of all calls, as the C library's header has them.
+fn call_numbers() -> BTreeMap<String, i64> {
+    let output = std::process::Command::new("gcc")
+        .args(["-E", "-dM", "-include", "asm/unistd.h", "-x", "c", "/dev/null"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let number = |line: &str| {
+        let (name, number) = line.strip_prefix("#define __NR_")?.split_once(' ')?;
+        // strace's own name for it.
+        let name = if name == "fstatat" { "newfstatat" } else { name };
+        Some((name.to_owned(), number.trim().parse().ok()?))
+    };
+    text.lines().filter_map(number).collect()
+}
+
+/// A call of PID 1, the first how many of that name (0: all), and why a fault there is not mended.
+const KNOWN: &[(&str, usize, &str)] = &[
+    ("arch_prctl", 0, "the C library's start, before `main`"),
+    ("mmap", 1, "the C library's start, before `main`"),
+    ("clock_gettime", 0, "Rust's standard library takes it for a call that cannot fail"),
+    ("wait4", 0, "only ECHILD means that there are no children; PID 1 takes any error for it"),
+];
+
+/// Whether it is a known case.
+pub fn is_known(outcome: &Outcome) -> bool {
+    let Fault { who, call, nth, .. } = &outcome.fault;
+    *who == Who::First && KNOWN.iter().any(|(name, first, _)| call == name && (*first == 0 || nth <= first))
+}

@@ -9,6 +9,7 @@ use crate::config::{self, Installer};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::exit::{Exit, Family};
+use crate::sys::support;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -83,6 +84,9 @@ pub fn choose(choice: Choice<'_>, tell: &mut dyn FnMut(&str)) -> Result<Tool> {
         pip = choice.python.pip.clone().map(|version| Tool::Pip { version });
     }
     let Some(uv) = uv else { return pip.ok_or_else(|| missing(none_of(choice.wanted.value), choice)) };
+    if cannot_start_threads(&uv, choice.environment) {
+        return without_threads(pip, choice, tell);
+    }
     match (obstacle(&uv, choice), pip) {
         (None, _) => Ok(uv),
         (Some(obstacle), Some(pip)) => {
@@ -108,6 +112,40 @@ fn none_of(wanted: Installer) -> &'static str {
         Installer::Uv => "there is no uv",
         Installer::Pip => "there is no pip",
     }
+}
+
+/// Whether uv would panic instead of installing. Only a sandbox that forbids clone3 is a reason to try, with a word of uv that starts its
+/// threads and does nothing else; a uv without the GNU C library starts them by another call.
+fn cannot_start_threads(uv: &Tool, environment: &Environment) -> bool {
+    let Tool::Uv { path, .. } = uv else { return false };
+    if !support::clone3_is_forbidden() {
+        return false;
+    }
+    let mut command = Command::new(path);
+    command.args(["--no-config", "cache", "dir"]);
+    run::with_environment(&mut command, environment);
+    !run::capture(command, Some(Instant::now() + ANSWER)).is_ok_and(|answer| answer.succeeded())
+}
+
+/// pip needs no threads as long as it shows no progress.
+fn without_threads(pip: Option<Tool>, choice: Choice<'_>, tell: &mut dyn FnMut(&str)) -> Result<Tool> {
+    let why = "this container's seccomp profile answers clone3 with EPERM, as Docker before 20.10.10 does";
+    if let Some(pip) = pip {
+        tell(&format!("pip installs, because uv cannot start threads: {why}"));
+        return Ok(pip);
+    }
+    let (what, hint) = match choice.wanted.value {
+        Installer::Uv => ("deps.installer is uv", "or let pip install: TRAINIT_DEPS_INSTALLER=pip".to_owned()),
+        _ => {
+            let python = choice.python.executable.display();
+            ("there is no pip", format!("or put pip into the image: {python} -m ensurepip"))
+        }
+    };
+    let what = format!("requirements cannot be installed: {what}, and uv cannot start threads");
+    Err(Error::new(Exit::Permanent(Family::Deps), what)
+        .because(why)
+        .hint("use a newer engine; without any profile: docker run --security-opt seccomp=unconfined")
+        .hint(hint))
 }
 
 /// uv sees only the directory that it installs into: what the image has elsewhere it would install a second time.
@@ -269,6 +307,10 @@ impl Job<'_> {
         if let Some(log) = self.log {
             // As a variable it holds for the pips, too, that install what builds need.
             command.env("PIP_LOG", log);
+        }
+        if support::clone3_is_forbidden() {
+            // The bar is drawn by a thread.
+            command.env("PIP_PROGRESS_BAR", "off");
         }
         if self.managed {
             // As a variable: versions that do not know the wish do not know the option either.

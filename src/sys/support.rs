@@ -8,3 +8,11 @@ use nix::errno::Errno;
 pub fn unsupported(errno: Errno) -> bool {
     matches!(errno, Errno::ENOSYS | Errno::EPERM)
 }
+
+/// Whether clone3(2) is refused with EPERM. The C library takes only ENOSYS for a reason to start a thread with clone(2) instead, so
+/// that its programs can start no thread then. The call is asked with no arguments, which starts nothing: the kernel answers EINVAL.
+pub fn clone3_is_forbidden() -> bool {
+    // SAFETY: a null pointer with a size of 0 is refused before anything is read through it.
+    let answer = unsafe { libc::syscall(libc::SYS_clone3, std::ptr::null::<libc::c_void>(), 0_usize) };
+    Errno::result(answer) == Err(Errno::EPERM)
+}

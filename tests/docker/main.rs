@@ -10,6 +10,7 @@ mod job;
 mod locks;
 mod preparing;
 mod refusals;
+mod seccomp;
 mod sessions;
 mod surroundings;
 mod terminal;

@@ -171,17 +171,14 @@ impl Site {
     pub fn responds(&mut self) -> Answer {
         let meta = std::fs::metadata(&self.path).map_err(trouble::errno);
         let answer = match &meta {
-            Err(Errno::ELOOP) if self.is_automount() => trouble::not_mounted(&self.shown).found(),
+            Err(Errno::ELOOP) if mountinfo::is_automount(self.ground.mounts(), &self.path) => {
+                trouble::not_mounted(&self.shown).found()
+            }
             Err(errno) if trouble::is_sick(*errno) => trouble::sick(&self.shown, self.mount(), *errno).found(),
             _ => Ok(()),
         };
         self.meta = Some(meta);
         answer
-    }
-
-    /// A container does not see what autofs mounts on the host, and is answered ELOOP.
-    fn is_automount(&self) -> bool {
-        mountinfo::covering(self.ground.mounts(), &self.path).is_some_and(|mount| mount.kind() == b"autofs")
     }
 
     /// Whether something is there. What may not be looked at exists, as far as anyone can tell.

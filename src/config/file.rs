@@ -3,6 +3,7 @@
 use super::{Layer, Origin, Problems, Source, yaml};
 use crate::errno::{self, Cause};
 use crate::error::{Error, Result};
+use crate::sys::mountinfo::{self, Mount};
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
@@ -127,12 +128,21 @@ pub struct Failure {
     pub denied: bool,
     /// The system's number, where it was the system that said no.
     pub errno: Option<i32>,
+    /// It is the answer of an automount that does not reach into this container.
+    pub automount: bool,
 }
 
 impl Failure {
     /// What is behind an error that may pass.
     pub fn cause(&self) -> Option<Cause> {
-        self.errno.and_then(|number| errno::cause(Errno::from_raw(number)))
+        let of_errno = || self.errno.and_then(|number| errno::cause(Errno::from_raw(number)));
+        if self.automount { Some(errno::AUTOMOUNT) } else { of_errno() }
+    }
+
+    /// The same, where the path is known: a circle of links has the same errno as an automount.
+    pub fn at(self, mounts: &[Mount], path: &Path) -> Self {
+        let automount = self.errno == Some(Errno::ELOOP as i32) && mountinfo::is_automount(mounts, path);
+        Failure { automount, ..self }
     }
 }
 
@@ -145,15 +155,24 @@ impl From<io::Error> for Failure {
         if denied {
             reason.push_str(&format!(" for {}:{}", nix::unistd::geteuid(), nix::unistd::getegid()));
         }
-        Failure { reason, denied, errno: error.raw_os_error() }
+        Failure { reason, denied, errno: error.raw_os_error(), automount: false }
     }
 }
 
 impl Look {
     /// A file that could not be looked at.
     pub fn failed(reason: impl Into<String>, errno: Errno) -> Self {
-        let failure = Failure { reason: reason.into(), denied: false, errno: Some(errno as i32) };
+        let failure = Failure { reason: reason.into(), denied: false, errno: Some(errno as i32), automount: false };
         Look { misnamed: false, found: Presence::Unreadable(failure) }
+    }
+
+    /// The same, where the path is known.
+    pub fn at(self, mounts: &[Mount], path: &Path) -> Self {
+        let found = match self.found {
+            Presence::Unreadable(failure) => Presence::Unreadable(failure.at(mounts, path)),
+            found => found,
+        };
+        Look { found, ..self }
     }
 
     /// A file whose file system gave no answer in time.
@@ -198,4 +217,24 @@ pub fn drop_ins(directory: &Path) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let (read, others): (Vec<_>, Vec<_>) =
         names.into_iter().partition(|path| path.extension().is_some_and(|e| e == "yaml"));
     Ok((read, others.into_iter().filter(|path| path.extension().is_some_and(|e| e == "yml")).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_circle_of_links_is_a_mistake_unless_it_is_an_automounts_answer() {
+        let table = mountinfo::parse(
+            b"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:40 / /net rw - autofs /etc/auto.net rw,direct\n",
+        );
+        let cause = |errno: Errno, path: &str| {
+            let look = Look::failed("no", errno).at(&table, Path::new(path));
+            let Presence::Unreadable(failure) = look.found else { return None };
+            failure.cause()
+        };
+        assert_eq!(cause(Errno::ELOOP, "/net/nas/trainit.yaml"), Some(errno::AUTOMOUNT));
+        assert_eq!(cause(Errno::ELOOP, "/home/trainit.yaml"), None);
+        assert_eq!(cause(Errno::EACCES, "/net/nas/trainit.yaml"), None);
+    }
 }

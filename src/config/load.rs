@@ -140,7 +140,8 @@ impl<'a> Trusted<'a> {
 
     /// Looks at a file with the rights of this process. Where it lies on another machine, which may be dead, another process looks.
     pub fn look(&self, path: &Path) -> Look {
-        reach::look(&self.mounts, path, || file::look(path)).unwrap_or_else(|_| Look::silent())
+        let look = reach::look(&self.mounts, path, || file::look(path)).unwrap_or_else(|_| Look::silent());
+        look.at(&self.mounts, path)
     }
 
     /// Adds the named file as it was found.
@@ -210,7 +211,8 @@ impl<'a> Trusted<'a> {
                 .because("its server or daemon hangs, and so would the workload")
                 .hint("look at the mount on the host")
         })?;
-        let mut layer = Files { problems: &mut self.problems, read: &mut self.files }.project(&path, look);
+        let mut layer =
+            Files { problems: &mut self.problems, read: &mut self.files }.project(&path, look.at(&self.mounts, &path));
         // What it may not set was told when it was read, and says nothing about how that is to be told.
         let may = |path: &str| super::find_key(path).is_some_and(|key| key.project);
         layer.iter_mut().for_each(|layer| layer.values.retain(|path, _| may(path)));

@@ -62,7 +62,7 @@ pub fn add_all(values: &BTreeMap<String, EnvValue>, mounts: &Mounts, environment
 /// Adds the locked variables that stand in files, before any others: nothing that is set later replaces them.
 ///
 /// # Errors
-/// A file that cannot be read (78).
+/// A file that cannot be read (78), or whose file system is in trouble (214).
 pub fn pin_all(settings: &Settings, mounts: &Mounts, environment: &mut Environment) -> Result<()> {
     let files =
         settings.locked_variables().filter(|(name, value)| value.file.is_some() && !environment.is_pinned(name));
@@ -89,7 +89,7 @@ pub(super) fn read_on(mounts: &Mounts, path: &Path) -> Result<Vec<u8>, Failure> 
     let user = format!("{}:{}", nix::unistd::geteuid(), nix::unistd::getegid());
     bytes.map_err(|(why, errno)| {
         let reason = format!("{} cannot be read as {user}: {why}", super::shown(&path.display().to_string()));
-        Failure { reason, denied: errno == Some(libc::EACCES), errno }
+        Failure { reason, denied: errno == Some(libc::EACCES), errno, automount: false }.at(mounts, path)
     })
 }
 

@@ -151,6 +151,11 @@ pub fn covering<'a>(table: &'a [Mount], path: &Path) -> Option<&'a Mount> {
     table.iter().filter(covers).max_by_key(|mount| mount.point().len())
 }
 
+/// Whether a path seems to lie on an automount. A container does not see what autofs mounts on the host, and is answered ELOOP.
+pub fn is_automount(table: &[Mount], path: &Path) -> bool {
+    covering(table, path).is_some_and(|mount| mount.kind() == b"autofs")
+}
+
 /// Whether a path is this directory, or something in it.
 pub fn is_below(path: &[u8], directory: &[u8]) -> bool {
     let Some(rest) = path.strip_prefix(directory) else { return false };

@@ -199,3 +199,47 @@ fn what_a_start_reads_of_a_dead_share_is_waited_for_once() {
         }
     });
 }
+
+/// Answers everything that is looked at with this error.
+fn sick<const ERRNO: i32>(code: u32) -> Act {
+    let looks = [op::GETATTR, op::LOOKUP, op::OPENDIR, op::OPEN, op::READ];
+    if looks.contains(&code) { Act::Fail(ERRNO) } else { Act::Answer }
+}
+
+#[test]
+fn each_error_of_a_sick_share_has_a_cause_and_a_passing_code_for_code_as_for_data() {
+    if !possible(&["/dev/fuse"]) {
+        return;
+    }
+    const UNREACHABLE: &str = "its server cannot be reached";
+    let cases: [(Manner, &str); 6] = [
+        (sick::<{ libc::ENOTCONN }>, "its FUSE daemon died"),
+        (sick::<{ libc::ESTALE }>, "its export was removed or moved on the server"),
+        (sick::<{ libc::EIO }>, "the storage reports an error"),
+        (sick::<{ libc::ETIMEDOUT }>, UNREACHABLE),
+        (sick::<{ libc::EHOSTDOWN }>, UNREACHABLE),
+        (sick::<{ libc::EKEYEXPIRED }>, "the key or ticket for it (Kerberos, AFS) is missing, expired or refused"),
+    ];
+    for (manner, because) in cases {
+        for (variable, code) in [("TRAINIT_CODE_PATH", 212), ("TRAINIT_DATA", 211)] {
+            let (output, _) = far("fuse.nfs4", manner).with(variable, "$D/far").start("exec -- echo begun");
+            let text = String::from_utf8_lossy(&output.stderr);
+            assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(code), true), "{variable}: {text}");
+            assert!(text.contains(because), "{variable}: no {because:?} in {text}");
+        }
+    }
+}
+
+#[test]
+fn a_share_whose_daemon_dies_during_training_ends_the_next_start_with_a_passing_code() {
+    if !possible(&["/dev/fuse"]) {
+        return;
+    }
+    let dies = |code| if code == op::READ { Act::Die } else { Act::Answer };
+    let sandbox = far("fuse.gcsfuse", dies).with("TRAINIT_CODE_PATH", "$D/far");
+    let sandbox = sandbox.with("TRAINIT_RESTART_MAX", "2").with("TRAINIT_RESTART_BACKOFF", "1ms..1ms");
+    let (output, _) = sandbox.start("run -- sh -c 'echo begun; cat far/a.tar; exit 5'");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(212), &b"begun\n"[..]), "{text}");
+    assert!(text.contains("its FUSE daemon died"), "{text}");
+}

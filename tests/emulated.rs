@@ -92,3 +92,14 @@ fn a_start_without_checks_becomes_the_command() {
     ends(&["exec", "--", "sh", "-c", "exit 7"], NONE, 7, "");
     ends(&["run", "--", "sh", "-c", "exit 7"], NONE, 7, "start sh -c");
 }
+
+#[test]
+fn checks_and_probes_work_as_on_a_real_processor() {
+    ends(&["exec", "--", "sh", "-c", "exit 7"], USUAL, 7, "");
+    ends(&["run", "--", "sh", "-c", "exit 7"], USUAL, 7, "start sh -c");
+    ends(&["run", "--set", "data=/no/such/data", "--", "true"], USUAL, 111, "/no/such/data");
+    everywhere(&["check"], USUAL, |finished| {
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+        assert!(!finished.err.contains("could be started"), "{finished:?}");
+    });
+}

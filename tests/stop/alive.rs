@@ -4,7 +4,7 @@ use crate::job::{Job, said};
 use crate::killed::in_a_hook;
 use crate::preparing::{POLITE, installing};
 use crate::support::Place;
-use crate::support::look::{children, until};
+use crate::support::look::until;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
@@ -90,7 +90,7 @@ fn a_base_that_is_not_there_is_made_and_one_that_cannot_be_used_is_told() {
     let warning = running.error_with("state_dir");
     assert!(warning.contains("cannot be used"), "{warning}");
     // The usual places are used, which the workload is told.
-    let workload = until("the workload", || children(running.pid).first().copied());
+    let workload = running.workload();
     let _: Vec<u8> = until("the state's place", || {
         let environment = std::fs::read(format!("/proc/{workload}/environ")).ok()?;
         let value = environment.split(|byte| *byte == 0).find_map(|line| line.strip_prefix(b"TRAINIT_RUN_DIR="))?;

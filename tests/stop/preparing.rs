@@ -137,8 +137,8 @@ pub fn with_data_that_hangs(job: &Job) -> Option<Running> {
     let running = Launch::with(command, Place::Aside).spawn();
     let mounted = job.path().join("mounted");
     until_true("mount", || mounted.exists());
-    // The probe is there when more than prepare is.
-    until_true("a probe", || with_word(job.word()).len() > 2);
+    // The probe is there when more than the front, the supervisor and prepare are.
+    until_true("a probe", || with_word(job.word()).len() > 3);
     Some(running)
 }
 

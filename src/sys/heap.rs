@@ -21,6 +21,9 @@ const AT_LEAST: usize = 20 << 10;
 /// The smallest page there is. Where pages are larger the kernel refuses what is asked for in these, and only time is lost.
 const PAGE: usize = 4 << 10;
 
+/// The alignment of every block of malloc(3) that is long enough, in bytes.
+const MALLOC_ALIGN: usize = 16;
+
 /// The program's allocator.
 #[derive(Debug)]
 pub struct Heap;
@@ -90,10 +93,17 @@ fn moved(from: usize, to: usize) -> bool {
 
 fn take(layout: Layout) -> Option<*mut u8> {
     let next = NEXT.load(Relaxed);
+    let align = alignment(layout);
     // Alignments are powers of two, and addresses lie far below the largest number.
-    let at = (next.max(room()) + layout.align() - 1) & !(layout.align() - 1);
+    let at = (next.max(room()) + align - 1) & !(align - 1);
     let after = at.checked_add(layout.size()).filter(|after| fits(*after))?;
     moved(next, after).then_some(at as *mut u8)
+}
+
+/// The alignment of a piece: at least what malloc(3) gives. The unwinder takes an exception for so aligned, although its type asks for
+/// less, and a panic of PID 1 would end in a fault of its own.
+fn alignment(layout: Layout) -> usize {
+    if layout.size() < MALLOC_ALIGN { layout.align() } else { layout.align().max(MALLOC_ALIGN) }
 }
 
 /// Whether a piece may end here.
@@ -201,6 +211,28 @@ mod tests {
                 && second == [7; 50]
                 && texts.len() == 900
                 && texts.iter().enumerate().all(|(n, text)| *text == (n + 100).to_string())
+        }));
+    }
+
+    #[test]
+    fn what_the_unwinder_may_get_is_aligned_as_mallocs_blocks_are() {
+        assert!(in_a_brief_life(|| {
+            (0..100).all(|n| {
+                let odd = std::mem::ManuallyDrop::new(vec![1u8; 1 + n % 15]);
+                let object = std::mem::ManuallyDrop::new(Box::new([n; 6]));
+                let at = object.as_ptr() as usize;
+                is_ours(odd.as_ptr().cast_mut()) && is_ours(at as *mut u8) && at.is_multiple_of(16)
+            })
+        }));
+    }
+
+    #[test]
+    fn a_panic_is_caught_wherever_its_exception_lies() {
+        assert!(in_a_brief_life(|| {
+            (0..20).all(|n| {
+                let _moves = std::mem::ManuallyDrop::new(vec![1u8; n]);
+                std::panic::catch_unwind(|| std::panic::resume_unwind(Box::new(n))).is_err()
+            })
         }));
     }
 

@@ -1,7 +1,7 @@
 //! Every system call of PID 1, prepare and the probes, made to fail once, with each of five errors: no crash, no hang, no silent loss of the
 //! workload's exit code, and no code that says "do not try again" for an error that passes. docs/faults.md shows the outcome.
 //!
-//! `cargo test --test faults` tries a part; `FAULTS=all` tries all, and `FAULTS=write` writes docs/faults.md after that. `FAULTS_ONLY` holds
+//! `cargo test --test faults` tries a part; `FAULTS=all` tries all; `FAULTS=write` writes docs/faults.md. `FAULTS_ONLY` holds
 //! words of a case (`First mmap ENOMEM stopping`) and tries those that have them all.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests are tests
@@ -14,6 +14,9 @@ mod trace;
 
 #[path = "../support/mod.rs"]
 mod support;
+#[allow(dead_code, reason = "wheels of other tests have more")]
+#[path = "../support/wheel.rs"]
+mod wheel;
 
 use run::{Class, Tools};
 

@@ -9,9 +9,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// Far longer than a run takes; only one that hangs gets there.
-const HANGS_AFTER: Duration = Duration::from_secs(15);
-
 /// Where the programs are.
 pub struct Tools {
     /// The binary under test, which needs no dynamic linker: what is tried is trainit, not the C library's loader.
@@ -78,7 +75,12 @@ fn command(tools: &Tools, scenario: &Scenario, fault: Option<(&Fault, Padding)>,
     let mut padding = Padding::default();
     if let Some((fault, how)) = fault {
         let (call, errno, when) = (&fault.call, fault.errno, how.when);
-        command.args(["-e", &format!("trace={call}"), "-e", &format!("inject={call}:error={errno}:when={when}")]);
+        command.args([
+            "-e",
+            &format!("trace={call},execve"),
+            "-e",
+            &format!("inject={call}:error={errno}:when={when}"),
+        ]);
         padding = how;
     }
     command.arg(&tools.launcher).arg("launch").args([padding.times.to_string(), padding.number.to_string()]);
@@ -88,8 +90,21 @@ fn command(tools: &Tools, scenario: &Scenario, fault: Option<(&Fault, Padding)>,
     let place = directory.to_str().unwrap();
     command.envs(scenario.settings.iter().map(|(key, value)| (format!("TRAINIT_{key}"), value.replace('@', place))));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.process_group(0);
+    end_with_this_test(&mut command);
     command
+}
+
+/// A test that is killed leaves nothing behind: the launcher ends with strace, and PID 1 with the launcher.
+#[allow(unsafe_code, reason = "std has no safe way to say it")]
+fn end_with_this_test(command: &mut Command) {
+    // SAFETY: prctl(2) and setpgid(2) with numbers, between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            libc::setpgid(0, 0);
+            Ok(())
+        });
+    }
 }
 
 fn prepare_directory(directory: &Path) {
@@ -97,6 +112,8 @@ fn prepare_directory(directory: &Path) {
         std::fs::create_dir(directory.join(name)).unwrap();
     }
     std::fs::write(directory.join("data/one"), "1").unwrap();
+    std::fs::write(directory.join("requirements.txt"), "little==1.0\n").unwrap();
+    crate::wheel::Wheel::new("little", "1.0").write(&directory.join("wheels"));
 }
 
 /// What a run has written so far. The readers end with the last holder of the pipes.
@@ -141,7 +158,7 @@ fn watch(strace: &mut Child, scenario: &Scenario, output: &Output, trace: &Path)
             std::thread::sleep(Duration::from_millis(5)); // the readers, which a leftover may keep from ending
             return status.code();
         }
-        if begun.elapsed() > HANGS_AFTER || loops(trace) {
+        if begun.elapsed() > Duration::from_secs(scenario.patience) || loops(trace) {
             kill(strace, output.first());
             return None;
         }
@@ -207,7 +224,7 @@ pub fn judge(fault: &Fault, ended: &Ended, plain: &Ended, code: i32) -> Class {
     if trace::crashed(&ended.trace, is_first) {
         return Class::Wrong("PID 1 crashed");
     }
-    if ended.errors.contains("panicked at") {
+    if ended.errors.contains("panicked at") || ended.errors.contains("internal error at") {
         return Class::Wrong("panicked");
     }
     match ended.code {

@@ -1,8 +1,8 @@
 //! Which faults are tried, and trying them, three at a time.
 
 use crate::run::{Class, Ended, Fault, Padding, Tools, judge, run};
-use crate::scenario::{SCENARIOS, Scenario};
-use crate::trace::{Calls, Who, process};
+use crate::scenario::{SCENARIOS, Scenario, Stop};
+use crate::trace::{Calls, Who, met_below, process};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Mutex;
@@ -25,7 +25,7 @@ pub enum Extent {
     Part,
     /// Everything.
     All,
-    /// Everything, and the page is written.
+    /// The first of each call of a start with all errors; and the page is written.
     Write,
 }
 
@@ -74,11 +74,8 @@ struct Case<'a> {
 /// Tries them, and keeps those that were met.
 pub fn run_all(tools: &Tools, extent: Extent) -> Vec<Outcome> {
     let numbers = call_numbers();
-    let phases: Vec<Phase> = SCENARIOS
-        .iter()
-        .filter(|scenario| extent != Extent::Part || scenario.always)
-        .map(|it| phase(tools, it))
-        .collect();
+    let phases: Vec<Phase> =
+        SCENARIOS.iter().filter(|scenario| is_wanted(scenario, extent)).map(|it| phase(tools, it)).collect();
     let cases: Vec<Case> = phases.iter().flat_map(|phase| cases(phase, extent)).filter(is_asked_for).collect();
     let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
@@ -93,6 +90,17 @@ pub fn run_all(tools: &Tools, extent: Extent) -> Vec<Outcome> {
     outcomes.into_inner().unwrap()
 }
 
+fn is_wanted(scenario: &Scenario, extent: Extent) -> bool {
+    let asked = std::env::var("FAULTS_ONLY").unwrap_or_default();
+    let mut phases =
+        SCENARIOS.iter().filter(|other| asked.split_whitespace().any(|word| word == other.phase)).peekable();
+    if phases.peek().is_some() {
+        phases.any(|other| other.phase == scenario.phase)
+    } else {
+        extent == Extent::All || scenario.always
+    }
+}
+
 fn is_asked_for(case: &Case<'_>) -> bool {
     let Ok(words) = std::env::var("FAULTS_ONLY") else { return true };
     let name = format!("{:?} {} {} {}", case.fault.who, case.fault.call, case.fault.errno, case.phase.scenario.phase);
@@ -102,14 +110,16 @@ fn is_asked_for(case: &Case<'_>) -> bool {
 fn phase(tools: &Tools, scenario: &'static Scenario) -> Phase {
     let plain = run(tools, scenario, None);
     assert_eq!(plain.code, Some(scenario.code), "the undisturbed run of {}: {}", scenario.phase, plain.errors);
-    let calls = Calls::of(&plain.trace, plain.first, tools.launcher.to_str().unwrap());
+    let calls = Calls::of(&plain.trace, plain.first);
     assert!(calls.first.len() > 5 && calls.below.len() > 5, "{calls:?}");
     Phase { scenario, plain, calls }
 }
 
 fn cases(phase: &Phase, extent: Extent) -> Vec<Case<'_>> {
     let mut cases = Vec::new();
-    for who in [Who::First, Who::Below] {
+    // What lies below PID 1 does the same until the workload runs.
+    let below = extent != Extent::Part || phase.scenario.stop == Stop::Never;
+    for who in [Who::First, Who::Below].into_iter().filter(|who| *who == Who::First || below) {
         for (call, times) in phase.calls.by(who).iter().filter(|(call, _)| !NEVER.contains(&call.as_str())) {
             for (nth, errno) in faults(call, (*times).min(MOST), extent) {
                 cases.push(Case { phase, fault: Fault { who, call: call.clone(), nth, errno } });
@@ -119,13 +129,16 @@ fn cases(phase: &Phase, extent: Extent) -> Vec<Case<'_>> {
     cases
 }
 
-/// All errors for each call; in part the first, the last and one between, each with an error of its own.
+/// Every call with every error; in part the first, the last and one between, each with an error of its own.
 fn faults(call: &str, times: usize, extent: Extent) -> Vec<(usize, &'static str)> {
-    if extent != Extent::Part {
+    if extent == Extent::All {
         return (1..=times).flat_map(|nth| ERRNOS.map(|errno| (nth, errno))).collect();
     }
     let mut chosen = vec![1, times.div_ceil(2), times];
     chosen.dedup();
+    if extent == Extent::Write {
+        return ERRNOS.map(|errno| (1, errno)).to_vec();
+    }
     let seed: usize = call.bytes().map(usize::from).sum();
     chosen.into_iter().enumerate().map(|(at, nth)| (nth, ERRNOS[(seed + at) % ERRNOS.len()])).collect()
 }
@@ -151,15 +164,13 @@ fn padding(fault: &Fault, calls: &Calls, numbers: &BTreeMap<String, i64>) -> Opt
     Some(Padding { times, number, when })
 }
 
-/// Whether the call was made, by a process of that kind. The launcher's own do not count.
+/// Whether the call was made, by a process of that kind.
 fn is_met(fault: &Fault, ended: &Ended) -> bool {
-    let launcher = ended.trace.lines().find_map(process).map(|(pid, _)| pid);
     let mut met = ended.trace.lines().filter(|line| line.contains("(INJECTED)")).filter_map(process);
-    met.any(
-        |(pid, _)| {
-            if fault.who == Who::First { pid == ended.first } else { pid != ended.first && Some(pid) != launcher }
-        },
-    )
+    match fault.who {
+        Who::First => met.any(|(pid, _)| pid == ended.first),
+        Who::Below => met_below(&ended.trace, ended.first),
+    }
 }
 
 fn last_words(errors: &str) -> String {
@@ -184,12 +195,8 @@ fn call_numbers() -> BTreeMap<String, i64> {
 }
 
 /// A call of PID 1, the first how many of that name (0: all), and why a fault there is not mended.
-const KNOWN: &[(&str, usize, &str)] = &[
-    ("arch_prctl", 0, "the C library's start, before `main`"),
-    ("mmap", 1, "the C library's start, before `main`"),
-    ("clock_gettime", 0, "Rust's standard library takes it for a call that cannot fail"),
-    ("wait4", 0, "only ECHILD means that there are no children; PID 1 takes any error for it"),
-];
+const KNOWN: &[(&str, usize, &str)] =
+    &[("arch_prctl", 0, "the C library's start, before `main`"), ("mmap", 1, "the C library's start, before `main`")];
 
 /// Whether it is a known case.
 pub fn is_known(outcome: &Outcome) -> bool {

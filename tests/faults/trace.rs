@@ -21,13 +21,13 @@ pub struct Calls {
     pub before: Counts,
     /// By PID 1.
     pub first: Counts,
-    /// The most that one of its descendants made, until it became the workload.
+    /// The most that one of its descendants made, until it became another program: the workload, an installer.
     pub below: Counts,
 }
 
 impl Calls {
     /// Counts the lines of a trace. `launcher` is the process that strace started, `first` the one that became PID 1.
-    pub fn of(trace: &str, first: i32, workload: &str) -> Self {
+    pub fn of(trace: &str, first: i32) -> Self {
         let launcher = trace.lines().find_map(|line| line.split_whitespace().next()?.parse::<i32>().ok());
         let mut all: BTreeMap<i32, Counts> = BTreeMap::new();
         let mut calls = Calls::default();
@@ -41,7 +41,7 @@ impl Calls {
             *all.entry(pid).or_default().entry(name.to_owned()).or_default() += 1;
             if name == "execve" && pid == first {
                 calls.before = all.remove(&pid).unwrap_or_default();
-            } else if name == "execve" && rest.contains(workload) {
+            } else if becomes_another(name, rest) {
                 over.push(pid);
             }
         }
@@ -75,6 +75,26 @@ fn call(rest: &str) -> Option<&str> {
     is_name.then_some(name)
 }
 
+/// Whether a call replaces the program. A search along PATH fails some times first.
+fn becomes_another(name: &str, rest: &str) -> bool {
+    name == "execve" && !rest.contains(" = -1 ")
+}
+
+/// The processes of trainit's own, PID 1 and the launcher apart, that a fault met.
+pub fn met_below(trace: &str, first: i32) -> bool {
+    let mut others: Vec<i32> = trace.lines().find_map(process).map(|(launcher, _)| launcher).into_iter().collect();
+    others.push(first);
+    for (pid, rest) in trace.lines().filter_map(process) {
+        if rest.contains("(INJECTED)") && !others.contains(&pid) {
+            return true;
+        }
+        if call(rest).is_some_and(|name| becomes_another(name, rest)) {
+            others.push(pid);
+        }
+    }
+    false
+}
+
 /// Whether a process died of a fault of its own.
 pub fn crashed(trace: &str, is_meant: impl Fn(i32) -> bool) -> bool {
     trace.lines().filter_map(process).any(|(pid, rest)| {
@@ -89,7 +109,7 @@ pub fn crashed(trace: &str, is_meant: impl Fn(i32) -> bool) -> bool {
 fn a_trace_is_counted_by_process() {
     let trace = "7 execve(\"l\") = 0\n8 mount(1) = 0\n8 execve(\"trainit\") = 0\n8 read(3 <unfinished ...>\n9 read(1) = 0\n9 read(1) = 0\n\
                  10 read(1) = 0\n8 <... read resumed>) = 0\n9 execve(\"/w\") = 0\n9 read(1) = 0\n8 --- SIGCHLD {} ---\n8 +++ exited +++\n";
-    let calls = Calls::of(trace, 8, "\"/w\"");
+    let calls = Calls::of(trace, 8);
     assert_eq!((calls.first["read"], calls.below["read"], calls.before["mount"], calls.before["execve"]), (1, 2, 1, 1));
     assert!(!crashed(trace, |_| true) && crashed("8 --- SIGSEGV {si} ---", |pid| pid == 8));
 }

@@ -142,8 +142,8 @@ fn is_mounted(root: &Root, path: &Path) -> bool {
 
 /// A locked variable of pip's counts for uv as well: uv's own ones for the same would win over it.
 fn keep_constraints(environment: &mut Environment) {
-    let names: Vec<String> = environment.iter().filter_map(|(name, _)| name.to_str().map(str::to_owned)).collect();
-    for name in names.iter().filter(|name| environment.is_pinned(name)).collect::<Vec<_>>() {
+    let names: Vec<String> = environment.pinned().filter_map(|(name, _)| name.to_str().map(str::to_owned)).collect();
+    for name in names {
         let Some(pip) = name.strip_prefix("PIP_").map(pip::normalized) else { continue };
         translate::counterparts(&pip).iter().for_each(|uv| environment.remove(uv));
         if pip == "constraint" {

@@ -61,7 +61,7 @@ impl Identity {
     /// The kernel does not let this process become the user (115).
     pub fn enter(self, root: &Root, mounts: &Mounts, streams: bool) -> Result<Entered> {
         if let Some(umask) = self.umask {
-            nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(umask));
+            crate::sys::process::set_umask(umask);
         }
         let mut notes = self.notes.clone();
         if let Some(switch) = &self.switch {

@@ -12,8 +12,7 @@ use crate::program;
 use crate::show;
 use crate::state;
 use crate::sys::temporary::Temporary;
-use crate::sys::{ip, random};
-use nix::sys::stat::{Mode, umask};
+use crate::sys::{ip, process, random};
 use std::ffi::OsString;
 use std::fs::{DirBuilder, Permissions};
 use std::io::{self, Write};
@@ -162,9 +161,7 @@ fn make(made: &Made, environment: &Environment) -> Result<()> {
     };
     // What it makes is private from its first byte on. That there is no directory is for it to tell.
     let _ = directory_of(&made.path);
-    let mask = umask(Mode::from_bits_truncate(0o077));
-    let answer = program::capture(command, Some(Instant::now() + PATIENCE));
-    umask(mask);
+    let answer = process::with_umask(0o077, || program::capture(command, Some(Instant::now() + PATIENCE)));
     match answer {
         Ok(answer) if answer.succeeded() && made.path.exists() => {
             std::fs::set_permissions(&made.path, Permissions::from_mode(0o600))

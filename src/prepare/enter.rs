@@ -40,17 +40,17 @@ impl Story {
             // A command line that is none says nothing; but the image may say how failures are told.
             let options = &Options::default();
             let sources = Sources { root: &root, environment: inherited, options, workdir: &here };
-            self.fail_early(inherited, Box::new(Failed { error, settings: Trusted::read(&sources).settings() }))
+            self.fail_early(inherited, Failed { error, settings: Trusted::read(&sources).settings() })
         })?;
         let sources = Sources { root: &root, environment: inherited, options: &request.options, workdir: &here };
-        let (loaded, entered) = self.load(&sources).map_err(|failed| self.fail_early(inherited, failed))?;
+        let (loaded, entered) = self.load(&sources).map_err(|failed| self.fail_early(inherited, *failed))?;
         let planned = check::validate(&loaded.settings)
             .and_then(|()| decide(&loaded, &entered, inherited, |facts| mode::plan(&request, &loaded.settings, facts)));
         match planned {
             Ok(plan) => Ok((loaded, plan, entered)),
             Err(error) => {
                 let failed = Box::new(Failed { error, settings: loaded.settings });
-                Err(self.fail_early(inherited, failed))
+                Err(self.fail_early(inherited, *failed))
             }
         }
     }
@@ -68,8 +68,8 @@ impl Story {
 
     /// Nothing is settled, but how a failure is told and kept may be known. A question that was answered leaves nothing to look at.
     #[inline(never)]
-    fn fail_early(&mut self, inherited: &Environment, failed: Box<Failed>) -> Error {
-        let Failed { error, settings } = *failed;
+    fn fail_early(&mut self, inherited: &Environment, failed: Failed) -> Error {
+        let Failed { error, settings } = failed;
         if matches!(error.exit, Exit::Success) {
             return error;
         }

@@ -4,8 +4,7 @@ use crate::error::Error;
 use crate::show;
 use crate::sys::credentials::own_uid;
 use crate::sys::mountinfo::Mounts;
-use crate::sys::reach;
-use nix::sys::stat::{Mode, umask};
+use crate::sys::{process, reach};
 use nix::unistd::AccessFlags;
 use std::fs::Metadata;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -54,9 +53,7 @@ fn make_missing(base: &Path) -> Result<(), (String, &'static str)> {
         return Err((because, "make it in the image, or mount it"));
     }
     // Readers may be other users.
-    let mask = umask(Mode::from_bits_truncate(0o022));
-    let made = std::fs::DirBuilder::new().mode(0o755).recursive(true).create(base);
-    umask(mask);
+    let made = process::with_umask(0o022, || std::fs::DirBuilder::new().mode(0o755).recursive(true).create(base));
     made.map_err(|error| (format!("it is not there and cannot be made: {error}"), "make it in the image, or mount it"))
 }
 

@@ -3,11 +3,11 @@
 
 use super::{FILE, HEARTBEAT, REQUESTS, Record};
 use crate::sys::credentials::own_uid;
-use crate::sys::directory;
 use crate::sys::untrusted::{self, Owners};
+use crate::sys::{directory, process};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat, renameat};
-use nix::sys::stat::{Mode, mkdirat, umask};
+use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
@@ -142,8 +142,5 @@ pub(super) fn link(base: &Path, to: &Path) -> io::Result<()> {
 
 /// Who asks for the state may be another user.
 fn whatever_the_mask_is<T>(make: impl FnOnce() -> T) -> T {
-    let mask = umask(Mode::from_bits_truncate(0o022));
-    let made = make();
-    umask(mask);
-    made
+    process::with_umask(0o022, make)
 }

@@ -230,6 +230,21 @@ pub fn close_one(fd: RawFd) {
     let _ = (0..ATTEMPTS).any(closed);
 }
 
+/// Sets the mask for the modes of new files and gives the one before. umask(2) cannot fail; nix panics when a kernel under test says
+/// that it did.
+pub fn set_umask(mask: u32) -> u32 {
+    // SAFETY: umask changes a number of this process and touches no memory.
+    unsafe { libc::umask(mask as libc::mode_t) }
+}
+
+/// Does something while new files have the modes that this mask leaves.
+pub fn with_umask<T>(mask: u32, body: impl FnOnce() -> T) -> T {
+    let before = set_umask(mask);
+    let made = body();
+    set_umask(before);
+    made
+}
+
 /// This process.
 pub fn own_pid() -> c_int {
     std::process::id() as c_int

@@ -96,9 +96,11 @@ fn no_way_of_setting_a_locked_key_changes_what_it_means() {
             format!("lock: [{}]\n", key.path),
             format!("lock: [{group}]\n{}: {value}\n", key.path),
         ];
-        for policy in policies {
+        for (number, policy) in policies.into_iter().enumerate() {
             let Ok(before) = read(&policy, None) else { continue };
-            for way in others(key).iter().flat_map(|value| ways(key, value)) {
+            // All values against the lock with a value; one against the other forms of a lock, to keep the test short.
+            let values = others(key).into_iter().take(if number == 0 { usize::MAX } else { 1 });
+            for way in values.flat_map(|value| ways(key, &value)) {
                 // What is refused changes nothing; what is not was written otherwise, and may not have reached the key.
                 if let Ok(after) = read(&policy, Some(&way)) {
                     assert_eq!(before.tree().get(key.path), after.tree().get(key.path), "{policy} {way:?}");

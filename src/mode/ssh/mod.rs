@@ -104,7 +104,7 @@ impl Ssh<'_> {
             host_keys: &host_keys,
             authorized_keys: &given,
             own_keys: self.trusted.own,
-            strict: strict::fault(&around.private, around.uid, &self.user.home).is_none(),
+            strict: strict::fault(around.private, around.uid, &self.user.home).is_none(),
             user: &self.user.name,
             session: &session,
         }

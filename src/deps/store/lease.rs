@@ -82,13 +82,21 @@ pub fn read(bytes: &[u8]) -> Option<Owner> {
 /// # Errors
 /// In words: what lies in its place, or whose it is.
 pub fn look(path: &Path, ground: &Ground) -> Result<Option<Vec<u8>>, String> {
-    let file = match untrusted::open(AT_FDCWD, path, Owners::Anyone) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+    let opened = untrusted::open(AT_FDCWD, path, Owners::Anyone).and_then(|file| Ok((file.metadata()?, file)));
+    let (found, file) = match opened {
+        Err(error) if is_gone(&error) => return Ok(None),
         opened => opened.map_err(|error| error.to_string())?,
     };
-    let found = file.metadata().map_err(|error| error.to_string())?;
     ground.owns(&found)?;
-    bytes(&file).map(Some).map_err(|error| error.to_string())
+    match bytes(&file) {
+        Err(error) if is_gone(&error) => Ok(None),
+        read => read.map(Some).map_err(|error| error.to_string()),
+    }
+}
+
+/// Whether an error says that a file is not there any more. NFS says so with ESTALE where another node took the file away.
+pub fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.kind() == io::ErrorKind::StaleNetworkFileHandle
 }
 
 fn bytes(mut file: &File) -> io::Result<Vec<u8>> {

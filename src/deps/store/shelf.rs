@@ -124,12 +124,12 @@ impl Shelf {
 
     /// The environment. One that is damaged counts as none: the next one takes its place.
     fn packed(&self) -> Result<Option<Packed>, String> {
-        let mut file = match untrusted::open(AT_FDCWD, &self.names.packed, Owners::Anyone) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        let opened = untrusted::open(AT_FDCWD, &self.names.packed, Owners::Anyone);
+        let (found, mut file) = match opened.and_then(|file| Ok((file.metadata()?, file))) {
+            Ok(opened) => opened,
+            Err(error) if lease::is_gone(&error) => return Ok(None),
             Err(error) => return Err(told(&self.names.packed, &error.to_string())),
         };
-        let found = file.metadata().map_err(|error| error.to_string())?;
         self.ground.believes(&found).map_err(|why| told(&self.names.packed, &why))?;
         if self.age.is_some_and(|age| self.ground.age(&found) >= age) {
             return Ok(None);

@@ -1,15 +1,21 @@
 //! The reading end of the handover: bytes in, whole messages out. Never blocks, never trusts a length.
 
+use super::state::Clock;
 use crate::handover::{self, FRAME_MAX, Message};
 use crate::sys::retry::retry;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 /// Room for the longest frame and a beginning of the next.
 const ROOM: usize = 2 * FRAME_MAX;
 
 /// What is read at once. On the stack, where whatever was touched once stays PID 1's for weeks.
 const PIECE: usize = 512;
+
+/// So long after a start PID 1 is not woken by what its child says: beside a child on its way to the workload's first instructions it
+/// would cost the start a tenth (docs/performance.md). Whatever else wakes PID 1, it hears first what was said.
+const QUIET: Duration = Duration::from_millis(5);
 
 /// So many attempts to read fail in a row before it is the end.
 const FAILURES: u32 = 100;
@@ -23,12 +29,23 @@ pub struct Listener {
     open: bool,
     /// Attempts to read that failed, in a row.
     failures: u32,
+    quiet_until: Clock,
 }
 
 impl Listener {
     /// Listens on this pipe.
     pub fn new(fd: OwnedFd) -> Self {
-        Listener { fd, bytes: Vec::new(), used: 0, open: true, failures: 0 }
+        Listener { fd, bytes: Vec::new(), used: 0, open: true, failures: 0, quiet_until: Clock::ZERO }
+    }
+
+    /// The same for a child that was just started.
+    pub fn of_start(fd: OwnedFd, now: Clock) -> Self {
+        Listener { quiet_until: now + QUIET, ..Listener::new(fd) }
+    }
+
+    /// When what the child says begins to wake PID 1, unless it does so already.
+    pub fn quiet_until(&self, now: Clock) -> Option<Clock> {
+        Some(self.quiet_until).filter(|until| now < *until)
     }
 
     /// The descriptor to poll.

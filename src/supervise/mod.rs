@@ -16,6 +16,7 @@ mod held;
 mod holders;
 mod holding;
 mod idle;
+mod idle_work;
 pub mod init;
 mod killed;
 mod line;
@@ -156,7 +157,7 @@ fn start(
         let door = writer.map_or_else(Door::none, Door::to);
         (lives.main)(Start { door, inherited, since, attempt })
     })?;
-    Ok((main, reader.map(Listener::new)))
+    Ok((main, reader.map(|reader| Listener::of_start(reader, since.elapsed()))))
 }
 
 /// A limit of processes or of memory may be reached for a moment only.

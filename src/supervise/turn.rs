@@ -7,6 +7,7 @@ use super::errands::{self, Errands};
 use super::failures::Failures;
 use super::guard::{guarded, keep_turning};
 use super::holders::{self, Holder};
+use super::idle_work::IdleWork;
 use super::line::Line;
 use super::listener::Listener;
 use super::memory_kills::MemoryKills;
@@ -17,10 +18,10 @@ use super::tell::{self, Voice};
 use super::termination;
 use super::workload::Workload;
 use super::{FirstStart, Lives};
-use crate::handover::{Errand, Level, Message, Phase};
+use crate::handover::{Errand, Level, Message};
 use crate::sys::process::{self, Reaped};
 use crate::sys::signal::{self, Arrived, Inherited, Receiver};
-use crate::sys::{Root, memory, proc};
+use crate::sys::{Root, proc};
 use nix::errno::Errno;
 use std::cell::LazyCell;
 use std::ffi::c_int;
@@ -56,8 +57,7 @@ pub struct Supervisor {
     diary: Diary,
     /// Something happened that a reader of the diary might see.
     news: bool,
-    /// Something was done that touched more memory than a sleep needs.
-    touched: bool,
+    idle_work: IdleWork,
     failures: Failures,
     /// The signal that asked for the stop, and who sent it.
     stopped_by: Option<String>,
@@ -87,7 +87,7 @@ impl Supervisor {
             holders: Vec::new(),
             diary: Diary::new(),
             news: true,
-            touched: true,
+            idle_work: IdleWork::default(),
             failures: Failures::default(),
             stopped_by: None,
             accounted: false,
@@ -189,27 +189,21 @@ impl Supervisor {
         if let Some(errno) = self.workload.unsent().failure() {
             self.unanswered("kill (tried again)", errno);
         }
-        self.give_memory_back();
-        let own = [more.then_some(Clock::ZERO), self.failures.deadline(), self.diary.deadline()];
-        let deadline = own.into_iter().chain([self.state.deadline(), self.errands.deadline()]).flatten().min();
+        self.idle_work.tick(self.now);
+        let quiet = self.listener.as_ref().and_then(|listener| listener.quiet_until(self.now));
+        let work = [self.failures.deadline(), self.diary.deadline(), self.idle_work.deadline()];
+        let own = work.into_iter().chain([more.then_some(Clock::ZERO), quiet]);
+        let deadline = own.chain([self.state.deadline(), self.errands.deadline()]).flatten().min();
         if deadline.is_some() {
             self.now = self.since.elapsed();
         }
         let sources = Sources {
             signals: &self.receiver,
-            door: self.listener.as_ref().map(Listener::fd),
+            door: self.listener.as_ref().filter(|_| quiet.is_none()).map(Listener::fd),
             requests: self.requests.as_ref().map(Requests::fd),
             errands: &self.errands,
         };
         sources.sleep(deadline.map(|at| at.saturating_sub(self.now)))
-    }
-
-    /// A workload that runs may do so for weeks: what was touched for its start, or for an act since then, is not needed meanwhile.
-    fn give_memory_back(&mut self) {
-        if self.touched && self.state.phase() == Phase::Running {
-            self.touched = false;
-            memory::forget_the_past();
-        }
     }
 
     /// A call that the kernel gave no answer to is made again after a pause.
@@ -252,7 +246,7 @@ impl Supervisor {
             return;
         }
         let silent = !self.diary.is_written();
-        self.touched = true;
+        self.idle_work.touched(self.now);
         self.diary.keep(&self.state, self.workload.main(), &self.besides, self.stopped_by.as_deref(), self.now);
         if silent && self.diary.is_written() {
             // Not before: who has ended by then had no time to use up its memory.
@@ -355,7 +349,9 @@ impl Supervisor {
 
     fn act(&mut self, action: Action) {
         // Passing signals on may be done often.
-        self.touched |= !matches!(action, Action::Forward(_));
+        if !matches!(action, Action::Forward(_)) {
+            self.idle_work.touched(self.now);
+        }
         let scope = self.state.policy.scope;
         match action {
             Action::Forward(number) => self.workload.forward(number, scope),

@@ -55,9 +55,6 @@ const PIP_FILE: &str = "PIP_CONFIG_FILE";
 const FILES: [&str; 5] =
     ["PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT", "UV_CONSTRAINT", "UV_BUILD_CONSTRAINT", "UV_OVERRIDE"];
 
-/// The index that both installers take where none is named.
-const PYPI: &str = "https://pypi.org/simple";
-
 /// One place where a requirement file says something about sources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
@@ -278,14 +275,15 @@ fn says_the_same(environment: &Environment, said: &Said) -> bool {
     let listed = |name: &str| -> Vec<String> {
         environment.text(name).unwrap_or_default().split([' ', ',', '\n']).map(plain).collect()
     };
-    let index = || plain(environment.text("PIP_INDEX_URL").or(environment.text("UV_DEFAULT_INDEX")).unwrap_or(PYPI));
+    // Where none is named the installers have one of their own, whose name is not ours to know.
+    let index = || environment.text("PIP_INDEX_URL").or(environment.text("UV_DEFAULT_INDEX")).map(plain);
     let is_on = |name: &str| matches!(environment.text(name), Some("1" | "true" | "on" | "yes"));
     let value = plain(&said.value);
     match said.option.as_str() {
         "--no-index" => is_on("PIP_NO_INDEX"),
-        "--index-url" | "--pypi-url" => !is_on("PIP_NO_INDEX") && value == index(),
+        "--index-url" | "--pypi-url" => !is_on("PIP_NO_INDEX") && Some(value) == index(),
         "--extra-index-url" => {
-            listed("PIP_EXTRA_INDEX_URL").contains(&value) || !is_on("PIP_NO_INDEX") && value == index()
+            listed("PIP_EXTRA_INDEX_URL").contains(&value) || !is_on("PIP_NO_INDEX") && Some(value) == index()
         }
         "--find-links" => listed("PIP_FIND_LINKS").contains(&value),
         "--trusted-host" => listed("PIP_TRUSTED_HOST").contains(&value),

@@ -48,11 +48,10 @@ fn a_plain_init_is_alive_and_keeps_no_state() {
     assert!(!job.exec(&["trainit", "health", "--ready"]).status.success());
 }
 
-/// The hook makes prepare, its parent, the one that the kernel kills.
+/// The hook makes prepare, its parent, the one that the kernel kills; it goes on until that has been.
 const STARVES_PREPARE: &str = "echo 1000 >/proc/$PPID/oom_score_adj
 echo -1000 >/proc/$$/oom_score_adj 2>/dev/null
-head -c 400m /dev/zero | tail >/dev/null
-sleep 100
+while kill -0 $PPID; do head -c 400m /dev/zero | tail >/dev/null; done
 ";
 
 #[test]

@@ -62,11 +62,9 @@ fn hold(pid: c_int) {
                 forked = true;
                 std::thread::sleep(HELD);
             }
-            (signal, _) if signal == libc::SIGTRAP | 0x80 => {
-                if forked && is_entering_wait(pid) {
-                    std::thread::sleep(HELD);
-                    return trace(libc::PTRACE_DETACH, pid, 0, 0);
-                }
+            (signal, _) if signal == libc::SIGTRAP | 0x80 && forked && is_entering_wait(pid) => {
+                std::thread::sleep(HELD);
+                return trace(libc::PTRACE_DETACH, pid, 0, 0);
             }
             _ => {}
         }

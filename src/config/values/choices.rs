@@ -1,6 +1,6 @@
 //! One word out of a few, and the values that are a word or something else.
 
-use super::{Value, no_place_elsewhere};
+use super::{Value, read_path};
 use crate::config::{Node, Problems};
 use crate::handover::{Kind, OnHang, Scope, Sign};
 use serde_json::{Value as Json, json};
@@ -271,12 +271,7 @@ impl Value for GpuHelper {
     }
 
     fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        if let Some(Err((what, hint))) = node.as_text().map(no_place_elsewhere) {
-            problems.wrong(&node.origin, at, &what, &hint);
-            return None;
-        }
-        let read = node.as_text().map_or(Err(String::new()), Self::parse);
-        read.map_err(|reason| problems.rejected(node, at, &Self::form(), &reason)).ok()
+        read_path(node, at, problems)
     }
 
     fn parse(text: &str) -> Result<Self, String> {

@@ -1,7 +1,9 @@
 //! What is no path although it stands where one belongs: a URL, a place on another machine, a drive of Windows. Taken for a path it
 //! would be a directory that is not there, made anew at each start, and what is written to it would be lost with the container.
 
-use crate::config::problems::shown;
+use super::Value;
+use crate::config::node::Node;
+use crate::config::problems::{Problems, shown};
 
 /// What a text is instead of a path, and what to do about it. Pure: nothing is looked up.
 ///
@@ -21,6 +23,16 @@ pub fn no_place_elsewhere(text: &str) -> Result<(), (String, String)> {
         }
         false => Ok(()),
     }
+}
+
+/// Reads a value that is a path: a text that is none, such as a URL, is told as what it is.
+pub fn read_path<T: Value>(node: &Node, at: &str, problems: &mut Problems) -> Option<T> {
+    if let Some(Err((what, hint))) = node.as_text().map(no_place_elsewhere) {
+        problems.wrong(&node.origin, at, &what, &hint);
+        return None;
+    }
+    let read = node.as_text().map_or(Err(String::new()), T::parse);
+    read.map_err(|reason| problems.rejected(node, at, &T::form(), &reason)).ok()
 }
 
 /// The scheme of a URL, and what follows `://` (RFC 3986, section 3.1).

@@ -20,7 +20,7 @@ pub use choices::{
 };
 pub use gpus::{ForwardCompat, FreeMemory, MigPolicy};
 pub use limits::{LockedMemory, OpenFiles, Threads};
-pub use location::no_place_elsewhere;
+pub use location::{no_place_elsewhere, read_path};
 pub use paths::{DataPath, OutputPath, parse_path_list};
 pub use ranges::Range;
 pub use records::{EnvValue, KeyPath, ModeSpec};

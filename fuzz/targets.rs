@@ -3,16 +3,17 @@
 
 #![allow(clippy::expect_used, reason = "a broken promise is told by a panic")]
 
+use checkpoint::{Pattern, format};
+use protocol::handover;
+use protocol::state_file::Record;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
-use trainit::checkpoint::{Pattern, format};
+use sys::environment::Environment;
+use sys::{Root, cgroup, credentials, executable, mountinfo, proc, signal};
 use trainit::config::{Options, Sources, load, parse_bytes};
-use trainit::environment::Environment;
 use trainit::identity::accounts::{self, Edit};
-use trainit::state::Record;
-use trainit::sys::{Root, cgroup, credentials, executable, mountinfo, proc, signal};
-use trainit::{check, cli, config, deps, git, gpu, handover, hooks, mode, show};
+use trainit::{check, cli, config, deps, git, gpu, hooks, mode};
 
 /// One thing to fuzz.
 pub struct Target {
@@ -209,14 +210,14 @@ fn mount_table(bytes: &[u8]) {
 
 /// Names that others chose: shown, they stay on one line and hold no escape sequence.
 fn words_for_people(bytes: &[u8]) {
-    let (line, masked) = (text(bytes), show::masked(&text(bytes)));
+    let (line, masked) = (text(bytes), text::masked(&text(bytes)));
     let list: Vec<OsString> = words(bytes).collect();
     for shown in
-        [show::bytes(bytes), show::line(&line).into_owned(), show::line(&masked).into_owned(), show::command(&list)]
+        [text::bytes(bytes), text::line(&line).into_owned(), text::line(&masked).into_owned(), text::command(&list)]
     {
         assert!(!shown.chars().any(char::is_control), "{shown:?}");
     }
-    assert_eq!(show::masked_words(&list).len(), list.len());
+    assert_eq!(text::masked_words(&list).len(), list.len());
 }
 
 /// /etc/passwd or /etc/group: whatever stands there, a line more leads to the user that it names, and nobody else gets lost.

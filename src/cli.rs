@@ -101,7 +101,7 @@ pub fn usage(error: clap::Error) -> Error {
     use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
     let text = error.render().to_string();
     if matches!(error.kind(), DisplayHelp | DisplayVersion) {
-        return Error::new(crate::exit::Exit::Success, text.trim_end());
+        return Error::new(protocol::exit_code::Exit::Success, text.trim_end());
     }
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let what = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();

@@ -1,7 +1,7 @@
 //! An error as data: what happened, because of what, what to type now, and the exit code that says so. Knows nobody but
 //! `exit`; `Display` is the one place that turns an error into words.
 
-use crate::exit::Exit;
+use protocol::exit_code::Exit;
 use std::fmt;
 
 /// A failure that ends what was asked for.

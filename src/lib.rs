@@ -2,20 +2,15 @@
 //! own. Dependencies point downward (tests/layers.rs holds the rules); the map with reasons is docs/design.md.
 
 pub mod check;
-pub mod checkpoint;
 pub mod cli;
 pub mod command;
 pub mod config;
 pub mod deps;
 pub mod engine;
-pub mod environment;
 pub mod errand;
-pub mod errno;
 pub mod error;
-pub mod exit;
 pub mod git;
 pub mod gpu;
-pub mod handover;
 pub mod hooks;
 pub mod identity;
 pub mod mode;
@@ -23,10 +18,6 @@ pub mod prepare;
 pub mod program;
 pub mod report;
 pub mod role;
-pub mod show;
-pub mod state;
-pub mod supervise;
-pub mod sys;
 
 #[global_allocator]
 static HEAP: sys::heap::Heap = sys::heap::Heap;

@@ -2,4 +2,4 @@
 //! descriptors and install fault handlers, and what the caller had set could no longer be passed on to the workload.
 #![no_main]
 
-trainit::entry_point!(trainit::role::run);
+sys::entry_point!(trainit::role::run);

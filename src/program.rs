@@ -1,8 +1,6 @@
 //! Runs a program to its end and hands on what it says. It is a direct child that is waited for, gets nothing to read, dies
 //! with this process, and is ended with all it started when the time is over.
 
-use crate::environment::Environment;
-use crate::sys::{process, signal, window};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
@@ -13,6 +11,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+use sys::environment::Environment;
+use sys::{process, signal, window};
 
 /// How often the end of the child and of the time is looked for.
 const TICK: Duration = Duration::from_millis(200);

@@ -1,13 +1,13 @@
 //! Who is this process? Decided from the first words alone, before anything rich is touched: PID 1 must not pay for what it
 //! does not use.
 
-use crate::supervise::state::State;
-use crate::supervise::{Lives, Start};
-use crate::sys::process::is_first;
-use crate::sys::signal::Inherited;
-use crate::sys::{Args, process};
-use crate::{command, errand, prepare, supervise};
+use crate::{command, errand, prepare};
 use std::ffi::{CStr, c_int};
+use supervisor::state::State;
+use supervisor::{Lives, Start};
+use sys::process::is_first;
+use sys::signal::Inherited;
+use sys::{Args, process};
 
 /// Sub-commands that start nothing.
 const COMMANDS: [&[u8]; 10] =
@@ -36,7 +36,7 @@ pub fn run(args: Args) -> c_int {
         return command::refuse_set_uid();
     }
     match role(args, is_first()) {
-        Role::Init(at) => supervise::init::main(args.after(at)),
+        Role::Init(at) => supervisor::init::main(args.after(at)),
         Role::Exec => prepare::in_place(args.after(2), Inherited::for_command()),
         // Also as PID 1 a long check must end at once when the container is stopped, so it gets a supervisor, too.
         Role::Command if is_first() => supervise(args, &|start| prepare::only(start, || command::main(args.after(1)))),
@@ -52,7 +52,7 @@ fn supervise(args: Args, main: &dyn Fn(Start) -> c_int) -> c_int {
     let inherited = Inherited::take_over();
     let lives =
         Lives { main, errand: &errand::run, companion: &|beside| prepare::companion(args, &beside), prepares: true };
-    supervise::run(&lives, State::preparing, inherited)
+    supervisor::run(&lives, State::preparing, inherited)
 }
 
 fn role(args: Args, first: bool) -> Role {

@@ -3,15 +3,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test may")]
 
+use protocol::handover::StopSignal;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use sys::Root;
+use sys::environment::Environment;
 use tempfile::TempDir;
 use trainit::command::config as command;
 use trainit::config::{self, KEYS, Loaded, Options, Origin, Severity, Sources, load};
-use trainit::environment::Environment;
-use trainit::handover::StopSignal;
-use trainit::sys::Root;
 
 #[path = "config/docs.rs"]
 mod docs;
@@ -183,7 +183,7 @@ fn a_mode_can_be_written_behind_set_as_in_a_file() {
     let of = |text: &str| World::new().set(text).load().map(|loaded| loaded.settings.modes["board"].clone());
     let whole = of(r#"modes.board={"command": ["tensorboard", "--logdir", "/my runs"], "kind": "build"}"#).unwrap();
     assert_eq!(whole, of("modes.board={command: [tensorboard, --logdir, /my runs], kind: build}").unwrap());
-    assert_eq!((whole.command.len(), whole.kind), (3, trainit::handover::Kind::Build));
+    assert_eq!((whole.command.len(), whole.kind), (3, protocol::handover::Kind::Build));
     assert_eq!(of("modes.board=tensorboard --logdir /x").unwrap().command.len(), 3);
     let refused = of("modes.board={command: x, kidn: build}").unwrap_err();
     assert!(refused.contains("--set modes.board") && refused.contains("kidn"), "{refused}");
@@ -357,7 +357,7 @@ fn parts_of_a_record_may_stand_in_different_layers_but_all_have_to_be_there() {
     assert!(world.refused().contains("modes.a.command: not set"), "{}", world.refused());
     let modes = world.etc("trainit.d/a.yaml", "modes: {a: {command: x y}}\n").load().unwrap().settings.modes.value;
     assert_eq!(modes["a"].command, ["x", "y"]);
-    assert_eq!(modes["a"].kind, trainit::handover::Kind::Build);
+    assert_eq!(modes["a"].kind, protocol::handover::Kind::Build);
 }
 
 #[test]

@@ -72,7 +72,9 @@ fn every_licence_is_allowed() {
 
 #[test]
 fn everything_comes_from_the_public_registry() {
-    for package in packages().iter().filter(|package| package["name"] != "trainit") {
+    for package in
+        packages().iter().filter(|package| !package["name"].as_str().is_some_and(|name| name.starts_with("trainit")))
+    {
         let source = package["source"].as_str().unwrap_or("a path");
         assert!(source.ends_with("crates.io-index"), "{} comes from {source}", package["name"]);
     }

@@ -2,11 +2,11 @@
 //! told about the other.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
+use protocol::exit_code::{Exit, TABLE};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use trainit::config::{FROM_FILES, KEYS, OUTPUTS, Settings};
-use trainit::exit::{Exit, TABLE};
 
 fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -54,7 +54,7 @@ fn the_page_of_exit_codes_is_the_table_of_the_code() {
         .map(|cells| (cells[0].to_owned(), cells[1].to_owned()))
         .collect();
     let coded = TABLE.iter().map(|(exit, meaning)| (exit.code().to_string(), (*meaning).to_owned())).collect();
-    assert_eq!(written, coded, "docs/exit-codes.md (left) and src/exit.rs (right)");
+    assert_eq!(written, coded, "docs/exit-codes.md (left) and crates/protocol/src/exit_code.rs (right)");
 }
 
 #[test]

@@ -10,10 +10,10 @@ use super::step::{Answer, Step, Subject, Trouble};
 use super::task::Task;
 use super::{Check, Facts, Ground, Passing, Scene};
 use crate::config::Severity;
-use crate::environment::Environment;
-use crate::exit::Family;
+use protocol::exit_code::Family;
 use std::path::Path;
 use std::rc::Rc;
+use sys::environment::Environment;
 
 /// The code directory on its way through the steps.
 pub struct Code {

@@ -13,12 +13,12 @@ use super::task::{Pulse, Task};
 use super::verify::Verified;
 use super::{Check, Facts, Ground, Passing, Scene, links, trouble};
 use crate::config::{DataPath, PathKind, Severity};
-use crate::exit::Family;
-use crate::sys::filesystem::Class;
-use crate::sys::mountinfo::Mount;
-use crate::sys::volume::Volume;
 use nix::errno::Errno;
+use protocol::exit_code::Family;
 use std::rc::Rc;
+use sys::filesystem::Class;
+use sys::mountinfo::Mount;
+use sys::volume::Volume;
 
 /// A data path on its way through the steps.
 pub struct Data {
@@ -284,7 +284,7 @@ impl Subject for Data {
     fn summary(&mut self) -> Option<String> {
         let content = match (&self.listing, self.site.metadata()) {
             (Some(listing), _) => format!(", {}", listing.described()),
-            (None, Some(meta)) if meta.is_file() => format!(", {}", crate::show::size(meta.len())),
+            (None, Some(meta)) if meta.is_file() => format!(", {}", text::size(meta.len())),
             _ => String::new(),
         };
         let verified = self.verified.as_ref().map(|verified| format!(", {}", verified.described())).unwrap_or_default();

@@ -3,12 +3,11 @@
 
 use super::site::Site;
 use super::step::{Answer, Trouble};
-use crate::environment::Environment;
 use crate::git::{self, Repository};
-use crate::show;
-use crate::sys::process::die_with_parent;
 use std::io;
 use std::process::{Command, Stdio};
+use sys::environment::Environment;
+use sys::process::die_with_parent;
 
 /// So many files are named.
 const NAMED: usize = 3;
@@ -31,7 +30,7 @@ impl Work {
             Ok(output) if output.status.success() => Work::parse(&output.stdout),
             Ok(output) => {
                 let told = String::from_utf8_lossy(&output.stderr);
-                Work::Unknown(show::line(told.lines().next().unwrap_or("git failed")).into_owned())
+                Work::Unknown(text::line(told.lines().next().unwrap_or("git failed")).into_owned())
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Work::Unknown("there is no git here".to_owned()),
             Err(error) => Work::Unknown(format!("git cannot be started: {error}")),
@@ -67,12 +66,12 @@ impl Work {
         match self {
             Work::Committed => Ok(()),
             Work::Differs(count, names) => {
-                let mut names: Vec<String> = names.iter().map(|name| show::bytes(name)).collect();
+                let mut names: Vec<String> = names.iter().map(|name| text::bytes(name)).collect();
                 names.extend((*count > names.len()).then(|| "…".to_owned()));
                 let differ = if *count == 1 { "differs" } else { "differ" };
                 let what = format!(
                     "{} of {} {differ} from its commit: {}",
-                    show::count(*count as u64, "file"),
+                    text::count(*count as u64, "file"),
                     site.shown,
                     names.join(", ")
                 );

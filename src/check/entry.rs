@@ -7,8 +7,8 @@ use super::step::{Answer, Trouble};
 use super::{Remedy, trouble};
 use crate::config::Severity;
 use crate::engine::{PYTHON_WITH_VALUE, is_python};
-use crate::exit::Exit;
 use nix::libc::{EACCES, ENOENT};
+use protocol::exit_code::Exit;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ impl Entry {
 
     /// A configured one as it is shown behind its directory.
     pub fn shown(&self, code: &Path) -> Option<String> {
-        self.configured.then(|| crate::show::path(self.path.strip_prefix(code).unwrap_or(&self.path)))
+        self.configured.then(|| text::path(self.path.strip_prefix(code).unwrap_or(&self.path)))
     }
 
     /// Whether it is there and can be used. `instead` says what could have been meant.

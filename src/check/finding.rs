@@ -1,7 +1,7 @@
 //! What a check found out, as data: it crosses a process boundary, goes into the report, and becomes words only there.
 
 pub use crate::engine::Part as Change;
-use crate::exit::{Exit, Family};
+use protocol::exit_code::{Exit, Family};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -2,11 +2,10 @@
 
 use super::site::Site;
 use super::step::{Answer, Trouble};
-use crate::show;
-use crate::sys::stat;
 use nix::errno::Errno;
 use std::ffi::OsString;
 use std::path::Path;
+use sys::stat;
 
 /// So many are told.
 const TOLD: usize = 3;
@@ -27,8 +26,8 @@ pub fn lead_somewhere(site: &Site, links: &[OsString]) -> Answer {
 }
 
 fn astray(site: &Site, link: &Path) -> Option<String> {
-    let target = show::path(&std::fs::read_link(link).ok()?);
-    let shown = show::path(link);
+    let target = text::path(&std::fs::read_link(link).ok()?);
+    let shown = text::path(link);
     match stat::mount_of(link) {
         Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => {
             Some(format!("{shown} is a link to {target}, which is not there"))

@@ -94,7 +94,7 @@ impl Listing {
     /// `≥ 1000 files`; entries, where there are directories among them.
     pub fn described(&self) -> String {
         let noun = match (self.directories, self.entries) {
-            (false, _) => crate::show::count(self.entries, "file"),
+            (false, _) => text::count(self.entries, "file"),
             (true, 1) => "1 entry".to_owned(),
             (true, number) => format!("{number} entries"),
         };
@@ -103,7 +103,7 @@ impl Listing {
 
     /// The first names, for a person who looks for one of them.
     pub fn shown_names(&self) -> String {
-        let mut names: Vec<String> = self.names.iter().map(|name| crate::show::os(name)).collect();
+        let mut names: Vec<String> = self.names.iter().map(|name| text::os(name)).collect();
         if self.more || self.entries > names.len() as u64 {
             names.push("…".to_owned());
         }

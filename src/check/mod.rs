@@ -42,17 +42,17 @@ pub use table::checks;
 
 use crate::config::{EnvValue, Loaded, Settings, Severity, secret};
 use crate::engine::{self, Ground, Place, Started};
-use crate::environment::Environment;
 use crate::error::Result;
-use crate::exit::Family;
 use crate::identity::{Assumed, Entered, Surroundings};
-use crate::sys::Root;
-use crate::sys::mountinfo::Mounts;
+use protocol::exit_code::Family;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::rc::Rc;
+use sys::Root;
+use sys::environment::Environment;
+use sys::mountinfo::Mounts;
 
 /// All that a check may look at.
 #[derive(Clone, Debug)]

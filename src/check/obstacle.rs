@@ -2,9 +2,6 @@
 //! the command names, and after an exec that failed.
 
 use super::Remedy;
-use crate::show;
-use crate::sys::access;
-use crate::sys::executable::{self, Head};
 use nix::errno::Errno;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::AccessFlags;
@@ -13,6 +10,8 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use sys::access;
+use sys::executable::{self, Head};
 
 /// What stands in the way, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,14 +42,14 @@ pub fn obstacle_of(file: &Path) -> Option<Obstacle> {
 
 fn dangling(file: &Path) -> Option<Obstacle> {
     let target = std::fs::read_link(file).ok()?;
-    let because = format!("it is a link to {}, which is not there", show::path(&target));
+    let because = format!("it is a link to {}, which is not there", text::path(&target));
     Some(Obstacle { missing: true, ..obstacle(because, "mount what it points to, or replace the link by the file") })
 }
 
 fn not_permitted(file: &Path, meta: &Metadata) -> Option<Obstacle> {
     // Another answer says nothing about the right to execute it: exec will tell.
     access::may(file, AccessFlags::X_OK).err().filter(|errno| matches!(errno, Errno::EACCES | Errno::EPERM))?;
-    let quoted = show::quoted(file.as_os_str());
+    let quoted = text::quoted(file.as_os_str());
     if statvfs(file).is_ok_and(|stat| stat.flags().contains(FsFlags::ST_NOEXEC)) {
         let because = "its file system is mounted noexec";
         return Some(obstacle(
@@ -83,7 +82,7 @@ fn not_startable(file: &Path) -> Option<Obstacle> {
         Head::Script { interpreter, .. } if gone(interpreter) => Some(Obstacle {
             missing: true,
             ..obstacle(
-                format!("the interpreter in its first line is not there: {}", show::path(interpreter)),
+                format!("the interpreter in its first line is not there: {}", text::path(interpreter)),
                 "install it in the image, or change the first line: #!/usr/bin/env …",
             )
         }),
@@ -95,7 +94,7 @@ fn not_startable(file: &Path) -> Option<Obstacle> {
         Head::Binary { loader: Some(loader), .. } if gone(loader) => Some(Obstacle {
             missing: true,
             ..obstacle(
-                format!("its loader is not there: {}: it is built for another C library", show::path(loader)),
+                format!("its loader is not there: {}: it is built for another C library", text::path(loader)),
                 "build it on this image's distribution (musl on Alpine, glibc elsewhere), or statically",
             )
         }),
@@ -139,7 +138,7 @@ fn without_mark(file: &Path) -> String {
 }
 
 fn name(file: &Path) -> String {
-    show::quoted(file.file_name().unwrap_or(OsStr::new("FILE")))
+    text::quoted(file.file_name().unwrap_or(OsStr::new("FILE")))
 }
 
 impl Obstacle {

@@ -10,16 +10,16 @@ use super::task::Task;
 use super::{Check, Facts, Ground, Passing, Scene, trouble};
 use crate::config::{OutputPath, Severity};
 use crate::engine::Place;
-use crate::exit::Family;
-use crate::sys::filesystem::Class;
-use crate::sys::volume::Volume;
 use nix::errno::Errno;
+use protocol::exit_code::Family;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
+use sys::filesystem::Class;
+use sys::volume::Volume;
 
 /// Clocks that are kept differ by less.
 const SKEW: Duration = Duration::from_secs(5);
@@ -150,7 +150,7 @@ pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Ta
 impl Output {
     fn exists(&mut self) -> Answer {
         let make = || match self.site.place() {
-            Place::Host => super::Remedy::Do(format!("mkdir -p {}", crate::show::quoted(self.site.path.as_os_str()))),
+            Place::Host => super::Remedy::Do(format!("mkdir -p {}", text::quoted(self.site.path.as_os_str()))),
             _ => self.site.mount_it(false),
         };
         self.site.exists(make)?;
@@ -209,7 +209,7 @@ impl Output {
     fn same_clock(&mut self) -> Answer {
         // A file system that keeps no times says that it was long ago.
         let Some(skew) = self.skew.filter(|skew| *skew > SKEW && *skew < LONG_AGO) else { return Ok(()) };
-        let what = format!("{}: its server's clock differs by {}", self.site.shown, crate::show::seconds(skew));
+        let what = format!("{}: its server's clock differs by {}", self.site.shown, text::seconds(skew));
         Trouble::new(what)
             .because("the newest checkpoint is told by its time, make and caches compare times, and TLS and tokens fail by them")
             .advice("set the clocks of the node and the file server (chrony, ntpd)")
@@ -281,7 +281,7 @@ impl Subject for Output {
     }
 
     fn summary(&mut self) -> Option<String> {
-        let free = self.room.free.map(|free| format!(", {} free", crate::show::size(free))).unwrap_or_default();
+        let free = self.room.free.map(|free| format!(", {} free", text::size(free))).unwrap_or_default();
         let untried = if self.tried { "" } else { ", not tried by writing" };
         Some(format!("{}: {}{free}{untried}", self.site.shown, self.site.described()))
     }

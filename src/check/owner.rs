@@ -6,13 +6,13 @@ use super::step::{Answer, Step, Subject, Trouble};
 use super::task::Task;
 use super::{Change, Check, Facts, Ground, Passing, Remedy, Scene};
 use crate::config::Severity;
-use crate::exit::Family;
-use crate::sys::Root;
-use crate::sys::credentials::{self, UNMAPPED};
-use crate::sys::mountinfo::Mount;
+use protocol::exit_code::Family;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use sys::Root;
+use sys::credentials::{self, UNMAPPED};
+use sys::mountinfo::Mount;
 
 /// A mounted directory.
 pub struct Owned {

@@ -5,7 +5,6 @@ use super::site::Site;
 use super::step::{Answer, Trouble};
 use super::{Facts, Finding, Scene};
 use crate::git::{self, Repository, Unknown};
-use crate::show;
 use std::path::Path;
 
 /// The variable that says it, from outside to trainit and from trainit to the workload.
@@ -81,8 +80,8 @@ impl Commit {
 
     /// `commit 0123456789ab (main)`; none where there is no repository and nothing was given.
     pub fn words(&self) -> Option<String> {
-        let branch = self.repository.as_ref().and_then(|repository| repository.branch.as_deref()).map(show::bytes);
-        let short = |commit: &str| show::line(commit.get(..SHORT).unwrap_or(commit)).into_owned();
+        let branch = self.repository.as_ref().and_then(|repository| repository.branch.as_deref()).map(text::bytes);
+        let short = |commit: &str| text::line(commit.get(..SHORT).unwrap_or(commit)).into_owned();
         match (&self.given, self.read()) {
             (Some(given), Some(read)) if read.starts_with(given.as_str()) => {
                 Some(format!("commit {} ({VARIABLE})", short(given)))
@@ -122,7 +121,7 @@ impl Commit {
         tell("commit", self.commit().cloned());
         let Some(repository) = &self.repository else { return facts };
         let root = repository.root.to_str().map(str::to_owned);
-        tell("branch", repository.branch.as_deref().map(show::bytes));
+        tell("branch", repository.branch.as_deref().map(text::bytes));
         tell("git_commit", repository.commit.clone().ok());
         let uid = nix::unistd::geteuid().as_raw();
         tell("foreign_repository", root.clone().filter(|_| repository.owners.iter().any(|owner| *owner != uid)));
@@ -134,7 +133,7 @@ impl Commit {
 fn why(repository: &Repository) -> String {
     match repository.commit.as_ref().err() {
         Some(Unknown::Elsewhere(git)) => {
-            format!("a worktree or submodule, whose repository is not mounted ({})", show::path(git))
+            format!("a worktree or submodule, whose repository is not mounted ({})", text::path(git))
         }
         Some(Unknown::Reftable) => "its references are in tables of git that cannot be read".to_owned(),
         Some(Unknown::Unreadable(errno)) => format!("its files cannot be read: {}", errno.desc()),
@@ -183,7 +182,7 @@ mod tests {
             what: String::new(),
             because: None,
             remedy: Vec::new(),
-            exit: crate::exit::Exit::Success,
+            exit: protocol::exit_code::Exit::Success,
             took: std::time::Duration::ZERO,
             facts,
         };

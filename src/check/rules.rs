@@ -62,7 +62,7 @@ pub fn validate(settings: &Settings) -> Result<()> {
         table::names().for_each(|known| unknown.retain(|name| *name != known));
     }
     unknown.into_iter().try_for_each(|name| {
-        let what = format!("checks: there is no check {}", crate::show::line(name));
+        let what = format!("checks: there is no check {}", text::line(name));
         let origin = settings.entry_origin(&format!("checks.{name}")).unwrap_or(&checks.origin);
         Err(with_suggestion(Error::config(what).because(format!("set by {origin}")), name))
     })
@@ -74,7 +74,7 @@ pub fn validate(settings: &Settings) -> Result<()> {
 /// A name that is none (64).
 pub fn validate_only(only: &[String]) -> Result<()> {
     only.iter().filter(|name| !is_known(name)).try_for_each(|name| {
-        let what = format!("--only: there is no check {}", crate::show::line(name));
+        let what = format!("--only: there is no check {}", text::line(name));
         Err(with_suggestion(Error::usage(what), name))
     })
 }

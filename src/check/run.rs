@@ -5,13 +5,13 @@ use super::rules::Rules;
 use super::table;
 use super::task::{About, Pulse, Task, Work};
 use super::{Finding, Scene};
-use crate::sys::away::{self, Away, Silence, Voice};
-use crate::sys::proc::Waits;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+use sys::away::{self, Away, Silence, Voice};
+use sys::proc::Waits;
 
 /// So long the order of the table is kept; then what is known is told, while the rest is waited for.
 const ORDER: Duration = Duration::from_millis(500);

@@ -6,10 +6,10 @@ use super::{Ground, site};
 use crate::config::{self, Failed, Loaded, Look, Settings, Sources, Trusted};
 use crate::error::Result;
 use crate::identity::{self, Ask, Caller, Entered, Identity};
-use crate::sys::mountinfo::{LOCAL, Mount, Mounts};
-use crate::sys::{away, credentials, process, reach};
 use std::path::Path;
 use std::rc::Rc;
+use sys::mountinfo::{LOCAL, Mount, Mounts};
+use sys::{away, credentials, process, reach};
 
 /// Who the workload is, and what was read to know that.
 #[derive(Debug)]

@@ -7,10 +7,6 @@ use super::trouble::{self, Denied};
 use super::{Change, Facts, Ground, Remedy};
 use crate::engine::Place;
 use crate::identity::Owner;
-use crate::sys::filesystem::Class;
-use crate::sys::mountinfo::{self, Mount};
-use crate::sys::volume::Volume;
-use crate::sys::{reach, stat};
 use nix::errno::Errno;
 use std::cell::OnceCell;
 use std::ffi::OsStr;
@@ -18,6 +14,10 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use sys::filesystem::Class;
+use sys::mountinfo::{self, Mount};
+use sys::volume::Volume;
+use sys::{reach, stat};
 
 /// A path and what is known of it so far.
 pub struct Site {
@@ -48,7 +48,7 @@ impl Site {
     pub fn new(path: &Path, base: &Path, ground: &Rc<Ground>) -> Self {
         // Without `.` and doubled slashes: `./run.sh` is shown as the file that it is.
         let path: PathBuf = base.join(path).components().collect();
-        Site { shown: crate::show::path(&path), path, ground: Rc::clone(ground), on: OnceCell::new(), meta: None }
+        Site { shown: text::path(&path), path, ground: Rc::clone(ground), on: OnceCell::new(), meta: None }
     }
 
     /// Something below it.
@@ -67,7 +67,7 @@ impl Site {
         let mount = far.or_else(|| self.seems_on());
         Way {
             patience: mount.map_or(mountinfo::LOCAL, Mount::patience),
-            location: mount.map(|mount| crate::show::location(mount.kind(), mount.source())),
+            location: mount.map(|mount| text::location(mount.kind(), mount.source())),
             far: far.is_some(),
         }
     }
@@ -133,7 +133,7 @@ impl Site {
     pub fn mount_it(&self, read_only: bool) -> Remedy {
         let target = self.path.to_string_lossy().into_owned();
         match self.place() {
-            Place::Host => Remedy::Do(format!("mount it: mount SOURCE {}", crate::show::quoted(self.path.as_os_str()))),
+            Place::Host => Remedy::Do(format!("mount it: mount SOURCE {}", text::quoted(self.path.as_os_str()))),
             Place::Container | Place::Pod => Remedy::Start(Change::Mount { target, read_only }),
         }
     }
@@ -194,7 +194,7 @@ impl Site {
     fn absent(&self, errno: Errno) -> Trouble {
         match std::fs::read_link(&self.path) {
             Ok(target) => {
-                Trouble::new(format!("{} is a link to {}, which is not there", self.shown, crate::show::path(&target)))
+                Trouble::new(format!("{} is a link to {}, which is not there", self.shown, text::path(&target)))
                     .because("a link is resolved in the container: what it points to must be mounted, too")
             }
             Err(_) if errno == Errno::ENOENT => Trouble::new(format!("{} does not exist", self.shown)),
@@ -239,7 +239,7 @@ impl Site {
         match self.lies() {
             Lies::InRoot(_) if self.place().is_container() => "in the image".to_owned(),
             Lies::On(mount) | Lies::InRoot(mount) => {
-                let kind = crate::show::bytes(mount.kind());
+                let kind = text::bytes(mount.kind());
                 let volume = volume(mount).map(|volume| format!(" ({volume})")).unwrap_or_default();
                 format!("{kind}{volume}, {}", if mount.is_read_only() { "read-only" } else { "writable" })
             }
@@ -252,7 +252,7 @@ impl Site {
         match self.lies() {
             // As its desktop shows the machine that a virtual machine runs on: everything belongs to whoever asks.
             Lies::On(mount) if mount.class() == Some(Class::Share) => {
-                Err(format!("is on {}, where owners are made up", crate::show::bytes(mount.kind())))
+                Err(format!("is on {}, where owners are made up", text::bytes(mount.kind())))
             }
             Lies::On(_) => match std::fs::metadata(&self.path) {
                 Ok(meta) => Ok((meta.uid(), meta.gid())),
@@ -274,7 +274,7 @@ impl Site {
             tell("mounted", matches!(self.lies(), Lies::On(_)).into());
             tell("mount_point", text(mount.point()).into());
             tell("kind", text(mount.kind()).into());
-            tell("source", crate::show::masked(&text(mount.source())).into());
+            tell("source", text::masked(&text(mount.source())).into());
             tell("root", text(mount.root()).into());
             tell("read_only", mount.is_read_only().into());
             tell("mount_root", self.is_mount_root().into());
@@ -299,7 +299,7 @@ fn volume(mount: &Mount) -> Option<String> {
     Some(match mount.volume() {
         Volume::Plain => return None,
         Volume::Anonymous => "anonymous volume".to_owned(),
-        Volume::Named(name) => format!("volume {}", crate::show::bytes(name)),
+        Volume::Named(name) => format!("volume {}", text::bytes(name)),
         Volume::Pod { plugin, name, part } => {
             let kind = match plugin {
                 b"empty-dir" => "emptyDir",
@@ -309,7 +309,7 @@ fn volume(mount: &Mount) -> Option<String> {
                 b"downward-api" => "downwardAPI volume",
                 _ => "volume",
             };
-            format!("{kind} {}{}", crate::show::bytes(name), if part { ", subPath" } else { "" })
+            format!("{kind} {}{}", text::bytes(name), if part { ", subPath" } else { "" })
         }
     })
 }

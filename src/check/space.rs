@@ -5,9 +5,6 @@ use super::site::Site;
 use super::step::{Answer, Trouble};
 use super::trouble;
 use crate::config::{Severity, Size};
-use crate::show;
-use crate::sys::filesystem::Class;
-use crate::sys::temporary::Temporary;
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 use nix::libc::O_TMPFILE;
@@ -15,6 +12,8 @@ use nix::sys::statvfs::statvfs;
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use sys::filesystem::Class;
+use sys::temporary::Temporary;
 
 /// Less is hardly one checkpoint.
 const LITTLE: u64 = 1 << 30;
@@ -54,13 +53,13 @@ impl Room {
 /// Whether there is as much free space as is asked for, or as a job will soon need.
 pub fn free(site: &Site, room: &Room, wanted: Option<Size>) -> Answer {
     let Some(free) = room.free else { return Ok(()) };
-    let told = format!("{} has {} free", site.shown, show::size(free));
+    let told = format!("{} has {} free", site.shown, text::size(free));
     match wanted {
-        Some(wanted) if free < wanted.0 => Trouble::new(format!("{told}, min_free asks for {}", show::size(wanted.0)))
+        Some(wanted) if free < wanted.0 => Trouble::new(format!("{told}, min_free asks for {}", text::size(wanted.0)))
             .because("the job would end in the middle of a checkpoint")
             .advice("free some space, or mount another directory"),
         None if room.is_little(free) && site.class() != Some(Class::Object) => {
-            Trouble::new(format!("{told} of {}", show::size(room.size)))
+            Trouble::new(format!("{told} of {}", text::size(room.size)))
                 .because("the job may end in the middle of a checkpoint")
                 .advice("free some space, or say with `min_free=` behind the path what is enough")
                 .level(Some(Severity::Warn))
@@ -73,7 +72,7 @@ pub fn free(site: &Site, room: &Room, wanted: Option<Size>) -> Answer {
 /// Whether files can be made for a while.
 pub fn inodes(site: &Site, room: &Room) -> Answer {
     let Some(left) = room.inodes.filter(|left| *left < FEW_INODES) else { return Ok(()) };
-    Trouble::new(format!("{} has room for {} only", site.shown, show::count(left, "more file")))
+    Trouble::new(format!("{} has room for {} only", site.shown, text::count(left, "more file")))
         .because("the file system has a limit of files, too (df -i)")
         .advice("delete some, or mount another directory")
         .found()
@@ -86,7 +85,7 @@ pub fn allocate(site: &Site, wanted: Option<Size>) -> Answer {
     };
     match try_to_allocate(&site.path, wanted.0) {
         Err(errno @ (Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG)) => {
-            let size = show::size(wanted.0);
+            let size = text::size(wanted.0);
             Trouble::new(format!("{size} cannot be allocated in {}: {}", site.shown, errno.desc()))
                 .because("the job would end in the middle of a checkpoint")
                 .advice("raise the quota, free some space, or mount another directory")

@@ -2,14 +2,13 @@
 //! since small files on a share are slow by their number; and so is memory from the share.
 
 use super::trouble::errno;
-use crate::show;
-use crate::sys::cache;
-use crate::sys::filesystem::Class;
 use nix::errno::Errno;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use sys::cache;
+use sys::filesystem::Class;
 
 /// So many files, so many bytes and so long at most.
 const FILES: usize = 64;
@@ -97,7 +96,7 @@ impl Speed {
     /// `412 MiB/s, 2300 opens/s`; where it says nothing of the share, that too.
     pub fn described(&self) -> String {
         let warm = if self.memory || self.warm * 2 > self.files { " (from this machine's memory)" } else { "" };
-        let bytes = self.bytes_per_second().map(|bytes| format!("{}/s", show::size(bytes)));
+        let bytes = self.bytes_per_second().map(|bytes| format!("{}/s", text::size(bytes)));
         format!("{}, {} opens/s{warm}", bytes.unwrap_or_else(|| "nothing to read".to_owned()), self.opens_per_second())
     }
 }

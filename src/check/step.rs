@@ -5,7 +5,7 @@ use super::rules::Rules;
 use super::task::Pulse;
 use super::{Check, Facts, Finding, Passing, Remedy, Status};
 use crate::config::Severity;
-use crate::exit::Exit;
+use protocol::exit_code::Exit;
 use std::time::Duration;
 
 /// One check and how it is asked.
@@ -189,7 +189,7 @@ fn finish<S: Subject>(mut findings: Vec<Finding>, subject: &S, held: &[&str]) ->
 mod tests {
     use super::*;
     use crate::config::Setting;
-    use crate::exit::Family;
+    use protocol::exit_code::Family;
     use std::collections::BTreeMap;
 
     struct Asked(Vec<&'static str>);

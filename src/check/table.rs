@@ -4,7 +4,7 @@ use super::host::scratch;
 use super::rules::Rules;
 use super::task::Task;
 use super::{Check, Ground, Scene, code, data, gpu, host, output, owner, user};
-use crate::exit::Family;
+use protocol::exit_code::Family;
 use std::rc::Rc;
 
 /// A family: its checks, and how they become tasks for a given scene.

@@ -3,11 +3,11 @@
 use super::rules::Rules;
 use super::step::{Step, Subject, Trouble, walk};
 use super::{Check, Facts, Finding};
-use crate::sys::away::Silence;
-use crate::sys::mountinfo::LOCAL;
-use crate::sys::proc::Waits;
 use nix::errno::Errno;
 use std::time::Duration;
+use sys::away::Silence;
+use sys::mountinfo::LOCAL;
+use sys::proc::Waits;
 
 /// What goes into the process that works.
 pub type Work<'a> = Box<dyn FnOnce(Pulse) -> Vec<Finding> + 'a>;
@@ -137,12 +137,10 @@ impl<'a> About<'a> {
         let name = self.subject.as_deref().unwrap_or(self.hang.what);
         let at = self.location.as_ref().map(|location| format!(" ({location})")).unwrap_or_default();
         let trouble = match silence {
-            Silence::Overdue => {
-                Trouble::new(format!("{name} did not answer in {}{at}", crate::show::seconds(self.deadline)))
-                    .because(self.hang.because)
-                    .adding(waits.as_ref().and_then(asleep))
-                    .advice(self.hang.advice)
-            }
+            Silence::Overdue => Trouble::new(format!("{name} did not answer in {}{at}", text::seconds(self.deadline)))
+                .because(self.hang.because)
+                .adding(waits.as_ref().and_then(asleep))
+                .advice(self.hang.advice),
             Silence::Died => Trouble::new(format!("the check of {name} ended without an answer{at}"))
                 .because("its process was killed, or broke on what it found"),
             Silence::NotStarted(errno) => not_started(name, errno),

@@ -4,17 +4,17 @@
 use super::step::Trouble;
 use super::{Change, Remedy};
 use crate::engine::Place;
-use crate::errno::{AUTOMOUNT, Cause, cause};
-use crate::sys::mountinfo::Mount;
 use nix::errno::Errno;
+use protocol::errno::{AUTOMOUNT, Cause, cause};
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use sys::mountinfo::Mount;
 
 /// The errno of an I/O error.
 pub fn errno(error: io::Error) -> Errno {
-    crate::errno::of(&error)
+    protocol::errno::of(&error)
 }
 
 /// Whether an error says that the storage or the machine is in trouble, not the path.
@@ -25,7 +25,7 @@ pub fn is_sick(errno: Errno) -> bool {
 /// A file system, or a machine, that answers with an error of its own.
 pub fn sick(shown: &str, mount: Option<&Mount>, errno: Errno) -> Trouble {
     let cause = cause(errno).unwrap_or(Cause { because: errno.desc(), advice: "look at the mount on the host" });
-    let kind = mount.map(|mount| format!(" ({})", crate::show::bytes(mount.kind()))).unwrap_or_default();
+    let kind = mount.map(|mount| format!(" ({})", text::bytes(mount.kind()))).unwrap_or_default();
     Trouble::new(format!("{shown} cannot be used{kind}: {}", errno.desc()))
         .because(cause.because)
         .advice(cause.advice)
@@ -43,7 +43,7 @@ pub fn not_mounted(shown: &str) -> Trouble {
 /// Opens a directory and reads an entry; X_OK says whether what is in it can be reached.
 pub fn listable(directory: &Path) -> Result<(), Errno> {
     std::fs::read_dir(directory).and_then(|mut entries| entries.next().transpose()).map_err(errno)?;
-    crate::sys::access::may(directory, nix::unistd::AccessFlags::X_OK)
+    sys::access::may(directory, nix::unistd::AccessFlags::X_OK)
 }
 
 /// Opens a file and reads one byte. Nothing else may be opened to look: a pipe would wait for its writer.

@@ -6,14 +6,13 @@ use super::step::{Answer, Step, Subject, Trouble};
 use super::task::Task;
 use super::{Check, Facts, Ground, Passing, Scene};
 use crate::config::{Origin, Severity};
-use crate::environment::Environment;
-use crate::exit::Family;
 use crate::identity::{Assumed, groups_of_devices};
-use crate::show;
-use crate::sys::{Root, credentials};
 use nix::sys::stat::{SFlag, fstat};
+use protocol::exit_code::Family;
 use std::os::fd::AsFd;
 use std::rc::Rc;
+use sys::environment::Environment;
+use sys::{Root, credentials};
 
 /// The user on its way through the steps.
 pub struct User {
@@ -187,11 +186,11 @@ impl Subject for User {
         let identity = &self.assumed.identity;
         let mut words = vec![format!("{}:{}", identity.uid, identity.gid)];
         if let Some(account) = &identity.account {
-            let name = show::os(&account.name);
+            let name = text::os(&account.name);
             words.push(if account.listed { name } else { format!("{name}, which /etc/passwd did not know") });
         }
         words.extend(identity.switch.as_ref().map(|switch| format!("asked for by {}", switch.by)));
-        let home = self.assumed.home.as_ref().map(|home| show::path(home));
+        let home = self.assumed.home.as_ref().map(|home| text::path(home));
         words.extend(
             home.map(|home| if self.assumed.made { format!("a new home in {home}") } else { format!("home {home}") }),
         );

@@ -4,7 +4,6 @@ use super::manifest::{self, Chance, Entry};
 use super::task::Pulse;
 use super::trouble::{errno, is_sick};
 use crate::config::Verify;
-use crate::show;
 use nix::errno::Errno;
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -83,7 +82,7 @@ impl Verified {
         let hashed =
             if self.hashed < self.files { format!(" ({} of them by content)", self.hashed) } else { String::new() };
         let all = if self.full { "all " } else { "" };
-        format!("{all}{} of the manifest checked{hashed}", show::count(self.files, "file"))
+        format!("{all}{} of the manifest checked{hashed}", text::count(self.files, "file"))
     }
 }
 
@@ -114,12 +113,12 @@ impl<'a> Work<'a> {
             Ok(Some(entry)) => {
                 self.verified.files += 1;
                 if let Err(why) = self.entry(&entry)? {
-                    self.verified.wrong.push(format!("{} {why}", show::path(&entry.name)));
+                    self.verified.wrong.push(format!("{} {why}", text::path(&entry.name)));
                 }
             }
             Err(why) => {
                 let line = line.get(..line.len().min(80)).unwrap_or_default();
-                self.verified.wrong.push(format!("`{}` is no line of a manifest: {why}", show::bytes(line)));
+                self.verified.wrong.push(format!("`{}` is no line of a manifest: {why}", text::bytes(line)));
             }
         }
         Ok(())
@@ -183,8 +182,8 @@ impl<'a> Work<'a> {
     fn alive(&mut self) {
         if self.budget.is_none() && self.word.elapsed() >= WORD {
             self.word = Instant::now();
-            let (files, bytes) = (show::count(self.verified.files, "file"), show::size(self.bytes));
-            (self.pulse)(&format!("{}: {files} of the manifest, {bytes} read", show::path(self.directory)));
+            let (files, bytes) = (text::count(self.verified.files, "file"), text::size(self.bytes));
+            (self.pulse)(&format!("{}: {files} of the manifest, {bytes} read", text::path(self.directory)));
         }
     }
 }

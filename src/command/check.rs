@@ -3,11 +3,11 @@
 use super::{Answer, Asked};
 use crate::check::{self, Finding, Scene, Status};
 use crate::error::Result;
-use crate::exit::{Exit, TABLE};
 use crate::report::{self, Console, Report};
-use crate::sys::heap;
+use protocol::exit_code::{Exit, TABLE};
 use std::collections::BTreeMap;
 use std::time::SystemTime;
+use sys::heap;
 
 /// Runs the checks that `only` names (all, when it is empty) and tells what they found: as lines on stderr, or as JSON on stdout.
 ///
@@ -61,7 +61,7 @@ fn summary(findings: &[Finding], exit: Exit) -> String {
     match (TABLE.iter().find(|(known, _)| *known == exit), warnings) {
         (Some((_, meaning)), _) => format!("a start would end with exit code {} ({meaning})", exit.code()),
         (None, 0) => "a start would go on".to_owned(),
-        (None, warnings) => format!("a start would go on, with {}", crate::show::count(warnings, "warning")),
+        (None, warnings) => format!("a start would go on, with {}", text::count(warnings, "warning")),
     }
 }
 

@@ -3,12 +3,12 @@
 
 use super::Answer;
 use crate::error::{Error, Result};
-use crate::exit::Exit;
-use crate::handover::Phase;
-use crate::show;
-use crate::state::{self, CHECKPOINT_REQUEST, Found, Record};
+use protocol::exit_code::Exit;
+use protocol::handover::Phase;
+use protocol::state_file::{CHECKPOINT_REQUEST, Record};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use supervisor::state_dir::{self, Found};
 
 /// How often the state file is read while waiting.
 const LOOK: Duration = Duration::from_millis(50);
@@ -29,7 +29,7 @@ pub fn run(instance: Option<&Path>, wait: Option<Duration>) -> Result<Answer> {
     let Some(limit) = wait else { return Ok(answer) };
     wait_for(&directory, &before, limit, &|now| match &now.saved {
         Some(saved) if saved.fresh && now.saved != before.saved => {
-            Some(Answer::well(format!("checkpoint {} is complete", show::line(&saved.path))))
+            Some(Answer::well(format!("checkpoint {} is complete", text::line(&saved.path))))
         }
         _ => None,
     })
@@ -37,13 +37,13 @@ pub fn run(instance: Option<&Path>, wait: Option<Duration>) -> Result<Answer> {
 
 fn find(instance: Option<&Path>) -> Result<(PathBuf, Record)> {
     match super::find_state(instance) {
-        Found::One(directory, record) if record.supervisor.is_alive() => Ok((directory, *record)),
+        Found::One(directory, record) if state_dir::is_alive(record.supervisor) => Ok((directory, *record)),
         Found::One(..) => Err(failure("the supervisor is gone")),
         Found::None | Found::Silent(_) => Err(failure("no trainit supervises here")),
         Found::Several(all) => {
             let error = Error::usage("several instances run here");
             Err(all.iter().fold(error, |error, path| {
-                error.hint(format!("trainit checkpoint --instance {}", show::quoted(path.as_os_str())))
+                error.hint(format!("trainit checkpoint --instance {}", text::quoted(path.as_os_str())))
             }))
         }
     }
@@ -65,8 +65,8 @@ fn may_save(record: &Record, waits: bool) -> Result<()> {
 }
 
 fn request(directory: &Path) -> Result<()> {
-    let own = format!("{CHECKPOINT_REQUEST}{}-{:.0}", std::process::id(), state::unix_now() * 1e6);
-    state::request(directory, &own).map_err(|error| {
+    let own = format!("{CHECKPOINT_REQUEST}{}-{:.0}", std::process::id(), state_dir::unix_now() * 1e6);
+    state_dir::request(directory, &own).map_err(|error| {
         Error::new(Exit::Failure, "the request cannot be made")
             .because(error.to_string())
             .hint("ask as the user that the job runs as, or as root")
@@ -82,7 +82,7 @@ fn wait_for(
 ) -> Result<Answer> {
     let until = Instant::now() + limit;
     loop {
-        let now = state::read(directory).ok().filter(|now| now.supervisor.is_alive());
+        let now = state_dir::read(directory).ok().filter(|now| state_dir::is_alive(now.supervisor));
         let Some(now) = now else { return Err(failure("the job ended before a checkpoint was complete")) };
         if now.refusals > before.refusals {
             return Err(refused(&now));

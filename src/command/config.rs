@@ -6,9 +6,9 @@ use crate::config::{
     schema as words, shown, together,
 };
 use crate::error::{Error, Result};
-use crate::show::{self, MASK, is_secret, masked_words};
 use serde_json::{Value as Json, json};
 use std::path::Path;
+use text::{self, MASK, is_secret, masked_words};
 
 /// Every value and where it came from, as aligned text or as a JSON object by key. Secrets are masked.
 pub fn show(loaded: &Loaded, json: bool) -> String {
@@ -20,7 +20,7 @@ fn as_text(rows: &[Row]) -> String {
     let value = |row: &Row| match &row.value {
         None => "-".to_owned(),
         Some(node) if node.as_text() == Some(MASK) => MASK.to_owned(),
-        Some(node) => show::line(&node.flow()).into_owned(),
+        Some(node) => text::line(&node.flow()).into_owned(),
     };
     let width = |texts: &dyn Fn(&Row) -> String| {
         rows.iter().map(|row| texts(row).chars().count()).filter(|n| *n <= 48).max().unwrap_or(0)
@@ -68,7 +68,7 @@ fn masked(mut row: Row) -> Row {
 fn mask(name: &str, node: &mut Node) {
     match &mut node.content {
         Content::Scalar { text, .. } if is_secret(name) => MASK.clone_into(text),
-        Content::Scalar { text, .. } => *text = show::masked(text),
+        Content::Scalar { text, .. } => *text = text::masked(text),
         Content::List(items) => mask_list(name, items),
         // The map of a variable has its name: `HF_TOKEN: {value: x, force: yes}`.
         Content::Map(entries) => entries.iter_mut().for_each(|(part, node)| match is_secret(name) && part == "value" {

@@ -4,10 +4,9 @@ use super::{Answer, Asked};
 use crate::check::Scene;
 use crate::deps::{self, Outcome, Request, Status, names};
 use crate::error::Result;
-use crate::exit::Exit;
-use crate::handover::Kind;
 use crate::report::Console;
-use crate::show;
+use protocol::exit_code::Exit;
+use protocol::handover::Kind;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -44,10 +43,10 @@ pub fn status(asked: &Asked) -> Result<Answer> {
 pub fn prune(asked: &Asked, unused: Option<Duration>, dry: bool) -> Result<Answer> {
     let scene = scene(asked)?;
     let taken = deps::prune(&request(&scene), unused, dry);
-    let bytes = show::size(taken.iter().map(|taken| taken.bytes).sum());
+    let bytes = text::size(taken.iter().map(|taken| taken.bytes).sum());
     let would = if dry { "would be " } else { "" };
     let mut lines: Vec<_> = taken.iter().map(|taken| format!("{would}{}", taken.words())).collect();
-    lines.push(format!("{}, {bytes}", show::count(taken.len() as u64, "item")));
+    lines.push(format!("{}, {bytes}", text::count(taken.len() as u64, "item")));
     Ok(Answer::well(lines.join("\n")))
 }
 

@@ -3,18 +3,17 @@
 
 use super::{Answer, Asked, bases, named};
 use crate::config::Sources;
-use crate::environment::Environment;
 use crate::error::Result;
 use crate::prepare;
 use crate::report::Console;
-use crate::show;
-use crate::state::{Found, find};
-use crate::sys::Root;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use supervisor::state_dir::{Found, find};
+use sys::Root;
+use sys::environment::Environment;
 
 /// Writes the difference.
 ///
@@ -46,7 +45,7 @@ fn gone<'a>(before: &'a Environment, after: &'a Environment) -> impl Iterator<It
 fn lines(before: &Environment, after: &Environment, hide: bool) -> String {
     let set = after.changed_since(before).filter_map(|(name, value)| {
         let name = name.to_str().filter(|name| is_name(name))?;
-        Some(match hide && show::is_secret(name) {
+        Some(match hide && text::is_secret(name) {
             true => format!("# {name} is a secret: it is not shown on a terminal\n"),
             false => format!("export {name}={}\n", word(value)),
         })
@@ -65,7 +64,7 @@ fn is_name(name: &str) -> bool {
 fn word(value: &OsStr) -> String {
     match value.to_str() {
         Some(text) => format!("'{}'", text.replace('\'', r"'\''")),
-        None => show::quoted(value),
+        None => text::quoted(value),
     }
 }
 

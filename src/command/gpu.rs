@@ -6,8 +6,8 @@ use super::check::{self as checking, tell_end};
 use super::{Answer, Asked};
 use crate::check::{self, inventory};
 use crate::error::Result;
-use crate::exit::Exit;
 use crate::report::{self, Report};
+use protocol::exit_code::Exit;
 use std::time::SystemTime;
 
 /// Shows the GPUs; as JSON that is the report of a check with one field more.

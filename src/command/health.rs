@@ -2,18 +2,23 @@
 //! that it answers in a few milliseconds; where the workload serves something, that is asked whether it answers.
 
 use super::{Answer, probe};
-use crate::exit::Exit;
-use crate::handover::Phase;
-use crate::show;
-use crate::state::{self, Found, Record, unix_now};
+use protocol::exit_code::Exit;
+use protocol::handover::Phase;
+use protocol::state_file::Record;
 use std::path::Path;
+use supervisor::state_dir::{self, Found, unix_now};
 
 /// Looks at the instance and judges.
 pub fn run(instance: Option<&Path>, live: bool) -> Answer {
     match found(instance) {
         Found::One(_, record) => {
             let asked = record.service.as_ref().filter(|_| !live && is_up(&record));
-            judge(&record, record.supervisor.is_alive(), live, asked.and_then(|service| probe::ask(service).err()))
+            judge(
+                &record,
+                state_dir::is_alive(record.supervisor),
+                live,
+                asked.and_then(|service| probe::ask(service).err()),
+            )
         }
         // Nothing can be said against one that has just begun, or that keeps no state.
         Found::Silent(supervisor) => {
@@ -22,7 +27,7 @@ pub fn run(instance: Option<&Path>, live: bool) -> Answer {
         }
         Found::None => unhealthy("no trainit supervises here".into()),
         Found::Several(all) => {
-            let names: Vec<_> = all.iter().map(|path| show::path(path)).collect();
+            let names: Vec<_> = all.iter().map(|path| text::path(path)).collect();
             unhealthy(format!("several instances; name one with --instance: {}", names.join(" ")))
         }
     }
@@ -32,8 +37,8 @@ pub fn run(instance: Option<&Path>, live: bool) -> Answer {
 fn found(instance: Option<&Path>) -> Found {
     match super::find(instance) {
         Found::Several(all) => {
-            let first = all.iter().find(|path| state::supervisor_of(path).is_some_and(|of| of.pid == 1));
-            let read = first.and_then(|path| Some((path.clone(), Box::new(state::read(path).ok()?))));
+            let first = all.iter().find(|path| state_dir::supervisor_of(path).is_some_and(|of| of.pid == 1));
+            let read = first.and_then(|path| Some((path.clone(), Box::new(state_dir::read(path).ok()?))));
             read.map_or(Found::Several(all), |(path, record)| Found::One(path, record))
         }
         found => found,
@@ -52,9 +57,9 @@ fn judge(record: &Record, supervised: bool, live: bool, silent: Option<String>) 
     let healthy = supervised && !hangs && (live || ready);
     let phase = if supervised { record.phase.word() } else { "the supervisor is gone" };
     let since = (unix_now() - record.since).max(0.0);
-    let command = record.command.as_ref().map_or(String::new(), |command| format!(": {}", show::line(command)));
+    let command = record.command.as_ref().map_or(String::new(), |command| format!(": {}", text::line(command)));
     let service = match (&record.service, silent) {
-        (_, Some(why)) => format!(" ({})", show::line(&why)),
+        (_, Some(why)) => format!(" ({})", text::line(&why)),
         (Some(service), None) if ready && !live => format!(" (port {} answers)", service.port),
         _ => String::new(),
     };
@@ -93,7 +98,7 @@ mod tests {
 
     #[test]
     fn what_serves_is_ready_only_when_it_answers() {
-        let service = Some(crate::handover::Service::on(8888));
+        let service = Some(protocol::handover::Service::on(8888));
         let record = Record { phase: Phase::Running, service, command: Some("x".into()), ..Record::default() };
         let told = |silent: Option<&str>| judge(&record, true, false, silent.map(str::to_owned));
         assert_eq!(told(None).exit, Exit::Success);

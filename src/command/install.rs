@@ -3,10 +3,9 @@
 
 use super::Answer;
 use crate::error::{Error, Result};
-use crate::exit::{Exit, Family};
 use crate::mode::ssh::environment::script;
 use crate::mode::ssh::profile::FILE;
-use crate::show;
+use protocol::exit_code::{Exit, Family};
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -68,7 +67,7 @@ fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 fn refused(file: &str, error: &io::Error) -> Error {
-    Error::new(Exit::Permanent(Family::User), format!("cannot write {}", show::path(Path::new(file))))
+    Error::new(Exit::Permanent(Family::User), format!("cannot write {}", text::path(Path::new(file))))
         .because(error.to_string())
         .hint("in a Dockerfile, as root: RUN trainit env --install")
 }

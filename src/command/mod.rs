@@ -16,17 +16,18 @@ mod status;
 use crate::check::{Settled, settle};
 use crate::cli;
 use crate::config::{Loaded, Options, Sources};
-use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::exit::Exit;
 use crate::identity::Entered;
 use crate::report;
-use crate::state::{self, Found, Identity};
-use crate::sys::{Args, Root, credentials};
 use clap::{Parser, Subcommand};
+use protocol::exit_code::Exit;
+use protocol::state_file::Identity;
 use std::ffi::{OsString, c_int};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use supervisor::state_dir::{self, Found};
+use sys::environment::Environment;
+use sys::{Args, Root, credentials};
 
 /// What `--help` prints: all of it fits a screen.
 const HELP: &str = "\
@@ -279,7 +280,7 @@ pub fn main(args: Args) -> c_int {
 
 /// Root's rights must not reach whoever may execute the file: a set-uid trainit would run hooks and installers as root.
 pub fn refuse_set_uid() -> c_int {
-    let exit = Exit::Permanent(crate::exit::Family::User);
+    let exit = Exit::Permanent(protocol::exit_code::Family::User);
     let what = "trainit does not run set-uid, set-gid or with file capabilities";
     report::Console::early().error(&Error::new(exit, what).hint("chmod ug-s on the file; setcap -r on it"));
     c_int::from(exit.code())
@@ -342,7 +343,7 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// The instance to read, as it is now.
 fn find(instance: Option<&std::path::Path>) -> Found {
-    state::find(named(instance).as_deref(), &bases())
+    state_dir::find(named(instance).as_deref(), &bases())
 }
 
 /// The same, once it has written its state.
@@ -358,7 +359,7 @@ fn find_state(instance: Option<&std::path::Path>) -> Found {
 
 /// What is known of a supervisor that has written no state, but is about to; none: it keeps none.
 fn beginning(supervisor: Identity) -> Option<String> {
-    let age = supervisor.age().filter(|age| *age < FIRST_WORDS)?;
+    let age = state_dir::age(supervisor).filter(|age| *age < FIRST_WORDS)?;
     Some(format!("begun {:.2} s ago, no phase is known yet", age.as_secs_f64()))
 }
 
@@ -367,11 +368,11 @@ const STATELESS: &str = "a supervisor runs here, and keeps no state";
 
 /// Where readers look for state directories.
 fn bases() -> Vec<PathBuf> {
-    crate::state::usual_bases()
+    supervisor::state_dir::usual_bases()
 }
 
 /// The instance that a reader was told to use: by an option, else by the environment of the workload.
 fn named(instance: Option<&std::path::Path>) -> Option<PathBuf> {
-    let variable = std::env::var_os(crate::state::RUN_DIR_VARIABLE).filter(|value| !value.is_empty());
+    let variable = std::env::var_os(protocol::state_file::RUN_DIR_VARIABLE).filter(|value| !value.is_empty());
     instance.map(PathBuf::from).or_else(|| variable.map(PathBuf::from))
 }

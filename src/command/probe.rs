@@ -1,7 +1,7 @@
 //! Asks a service whether it answers, from inside of its container: a connection, or an HTTP GET whose status line is enough. It has
 //! the time of a Kubernetes probe (a second) and no more.
 
-use crate::handover::Service;
+use protocol::handover::Service;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;

@@ -9,14 +9,13 @@ use super::{Answer, Asked};
 use crate::check::Status;
 use crate::config::{Loaded, Resume};
 use crate::error::{Error, Result};
-use crate::exit::Exit;
 use crate::prepare::{self, Grace};
 use crate::report::Console;
-use crate::show;
-use crate::sys::{Root, away};
+use protocol::exit_code::Exit;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
+use sys::{Root, away};
 use verdict::{Found, Next, Wanted};
 
 /// What an engine gives that nobody asked for more: Kubernetes. Docker gives a third of it.
@@ -41,7 +40,7 @@ pub fn run(mut asked: Asked, after: Duration, command: Vec<OsString>) -> Result<
     let own = ONCE.iter().map(|set| (*set).to_owned());
     let limit = grace.time.is_none().then(|| format!("stop.grace={}s", USUAL_GRACE.as_secs()));
     asked.options.set.extend(own.chain(limit).filter(|set| !is_locked(&loaded, set)));
-    console.line(&format!("rehearsal: the start as it would be unattended, and a stop {} later", show::seconds(after)));
+    console.line(&format!("rehearsal: the start as it would be unattended, and a stop {} later", text::seconds(after)));
     let before = newest(&loaded)?;
     let trial = trial::run(&asked.options, &command, after, wanted.grace, &|| newest(&loaded).ok().flatten())?;
     let found = Found { before, newest: newest(&loaded)?, done: is_done(&loaded), next: next(&loaded) };
@@ -87,11 +86,11 @@ fn newest(loaded: &Loaded) -> Result<Option<verdict::Saved>> {
     let Some(dir) = checkpoints(loaded) else { return Ok(None) };
     let (family, pattern) = prepare::watched(&loaded.settings)?;
     let look = || {
-        let newest = crate::checkpoint::newest(&dir, family, pattern.as_ref()).ok().flatten();
+        let newest = checkpoint::newest(&dir, family, pattern.as_ref()).ok().flatten();
         postcard::to_allocvec(&newest.as_ref().map(verdict::Saved::of)).unwrap_or_default()
     };
     let answer = away::ask(SEARCH, look).ok().and_then(|answer| postcard::from_bytes(&answer).ok());
-    answer.ok_or_else(|| Error::new(Exit::Failure, format!("{} does not answer (checkpoint.dir)", show::path(&dir))))
+    answer.ok_or_else(|| Error::new(Exit::Failure, format!("{} does not answer (checkpoint.dir)", text::path(&dir))))
 }
 
 /// What the next start would be given.

@@ -2,10 +2,10 @@
 
 use super::Answer;
 use crate::error::{Error, Result};
-use crate::exit::Exit;
-use crate::show;
-use crate::state::{Companion, Found, Identity, Record, VERSION, unix_now};
+use protocol::exit_code::Exit;
+use protocol::state_file::{Companion, Identity, Record, VERSION};
 use std::path::Path;
+use supervisor::state_dir::{Found, unix_now};
 
 /// Reads the instance and shows it.
 pub fn run(instance: Option<&Path>, json: bool) -> Result<Answer> {
@@ -23,7 +23,7 @@ pub fn run(instance: Option<&Path>, json: bool) -> Result<Answer> {
         Found::Several(all) => {
             let error = Error::usage("several instances run here");
             Err(all.iter().fold(error, |error, path| {
-                error.hint(format!("trainit status --instance {}", show::quoted(path.as_os_str())))
+                error.hint(format!("trainit status --instance {}", text::quoted(path.as_os_str())))
             }))
         }
     }
@@ -31,14 +31,14 @@ pub fn run(instance: Option<&Path>, json: bool) -> Result<Answer> {
 
 fn to_json(record: &Record) -> Result<Answer> {
     match serde_json::to_string_pretty(record) {
-        Ok(text) => Ok(Answer::well(show::json(&text))),
+        Ok(text) => Ok(Answer::well(text::json(&text))),
         Err(error) => Err(Error::new(Exit::Internal, error.to_string())),
     }
 }
 
 /// What can be told of a supervisor that has written no state: the first phase, and when that began.
 fn begun(supervisor: Identity) -> Record {
-    let began = unix_now() - supervisor.age().unwrap_or_default().as_secs_f64();
+    let began = unix_now() - supervisor::state_dir::age(supervisor).unwrap_or_default().as_secs_f64();
     Record { version: VERSION, since: began, started: began, supervisor, attempt: 1, ..Record::default() }
 }
 
@@ -48,7 +48,7 @@ fn words(directory: &Path, record: &Record) -> String {
         ("mode", record.mode.clone()),
         ("started", format!("{} ago, attempt {}", age(record.started), record.attempt)),
         ("pids", format!("supervisor {}, main {}", record.supervisor.pid, record.main)),
-        ("state", show::path(directory)),
+        ("state", text::path(directory)),
     ];
     rows.extend(record.companions.iter().map(|companion| ("companion", beside(companion))));
     let saved = record.saved.as_ref().map(|saved| format!("{}, {} old", saved.path, age(saved.modified)));
@@ -77,7 +77,7 @@ fn words(directory: &Path, record: &Record) -> String {
 
 /// Whoever wrote the file may have meant the terminal. A failure has lines of its own.
 fn lines(value: &str) -> String {
-    value.lines().map(show::line).collect::<Vec<_>>().join("\n")
+    value.lines().map(text::line).collect::<Vec<_>>().join("\n")
 }
 
 fn beside(companion: &Companion) -> String {

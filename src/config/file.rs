@@ -1,15 +1,15 @@
 //! Configuration files: where they are, and how one becomes a layer.
 
 use super::{Layer, Origin, Problems, Source, yaml};
-use crate::errno::{self, Cause};
 use crate::error::{Error, Result};
-use crate::sys::mountinfo::{self, Mount};
 use nix::errno::Errno;
+use protocol::errno::{self, Cause};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use sys::mountinfo::{self, Mount};
 
 /// The image author's file.
 pub const IMAGE_FILE: &str = "/etc/trainit.yaml";

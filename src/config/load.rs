@@ -3,15 +3,14 @@
 use super::file::{self, Failure, Found, IMAGE_DIRECTORY, IMAGE_FILE, Look, PROJECT_FILE, Presence};
 use super::problems::together;
 use super::{KEYS, Key, Layer, Node, Options, Origin, Problems, Settings, Source, Tree, Unknown, options, variables};
-use crate::environment::Environment;
-use crate::errno::Cause;
 use crate::error::{Error, Result};
-use crate::exit::{Exit, Family};
-use crate::show;
-use crate::sys::mountinfo::Mounts;
-use crate::sys::{Root, reach};
+use protocol::errno::Cause;
+use protocol::exit_code::{Exit, Family};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use sys::environment::Environment;
+use sys::mountinfo::Mounts;
+use sys::{Root, reach};
 
 /// Where the layers are.
 #[derive(Clone, Copy, Debug)]
@@ -206,8 +205,8 @@ impl<'a> Trusted<'a> {
     fn add_project(&mut self) -> Result<()> {
         let path = self.code().join(PROJECT_FILE);
         let look = reach::look(&self.mounts, &path, || file::look(&path)).map_err(|mount| {
-            let (patience, place) = (show::seconds(mount.patience()), show::location(mount.kind(), mount.source()));
-            Error::new(SILENT, format!("{} did not answer in {patience} ({place})", show::path(&path)))
+            let (patience, place) = (text::seconds(mount.patience()), text::location(mount.kind(), mount.source()));
+            Error::new(SILENT, format!("{} did not answer in {patience} ({place})", text::path(&path)))
                 .because("its server or daemon hangs, and so would the workload")
                 .hint("look at the mount on the host")
         })?;

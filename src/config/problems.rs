@@ -3,8 +3,7 @@
 
 use super::{Node, Origin, key, suggest};
 use crate::error::Error;
-use crate::exit::Exit;
-use crate::show;
+use protocol::exit_code::Exit;
 
 /// Most mistakes of one kind that are kept: nobody reads more, and a file of garbage must not cost a second.
 const KEPT_MAX: usize = 50;
@@ -43,7 +42,7 @@ impl Problems {
     /// The value of `at` is not of the right form; `reason` says more, or is empty.
     pub fn rejected(&mut self, node: &Node, at: &str, form: &str, reason: &str) {
         let found = match node.as_text() {
-            Some(_) if show::is_secret(at) => show::MASK.to_owned(),
+            Some(_) if text::is_secret(at) => text::MASK.to_owned(),
             Some(text) => format!("`{}`", shown(text)),
             None => node.shape().to_owned(),
         };
@@ -188,7 +187,7 @@ fn heading(origin: &Origin, at: &str) -> String {
 /// A piece of a value as a message repeats it: short, on one line, without secrets. Masked before it is cut, because half a URL does
 /// not look like one.
 pub fn shown(text: &str) -> String {
-    show::bytes(show::masked(text).as_bytes())
+    text::bytes(text::masked(text).as_bytes())
 }
 
 /// Several errors as the one that a start fails with.

@@ -3,17 +3,17 @@
 
 use super::file::{Failure, SILENT};
 use super::{EnvValue, Settings, read_file};
-use crate::environment::Environment;
-use crate::errno::Cause;
 use crate::error::{Error, Result};
-use crate::exit::{Exit, Family};
-use crate::sys::mountinfo::Mounts;
-use crate::sys::reach;
+use protocol::errno::Cause;
+use protocol::exit_code::{Exit, Family};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
+use sys::environment::Environment;
+use sys::mountinfo::Mounts;
+use sys::reach;
 
 /// Longest string that execve(2) takes (MAX_ARG_STRLEN).
 const MAX: usize = 128 << 10;

@@ -4,11 +4,11 @@
 use super::key::{self, Key, Kind};
 use super::values::*;
 use super::{Node, Origin, Problems, Setting, Tree};
-use crate::environment::Environment;
-use crate::handover::{Meaning, OnHang, Scope, Sign, StopSignal};
+use protocol::handover::{Meaning, OnHang, Scope, Sign, StopSignal};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+use sys::environment::Environment;
 
 macro_rules! project {
     (project) => {

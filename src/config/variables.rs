@@ -1,10 +1,10 @@
 //! The environment as a layer: `TRAINIT_*` variables, and which of them are not input at all.
 
 use super::{KEYS, Key, Layer, Node, Origin, Problems, Source, Sources, key, secret, suggest};
-use crate::environment::Environment;
-use crate::sys::mountinfo::Mounts;
 use key::PREFIX;
 use std::ffi::OsStr;
+use sys::environment::Environment;
+use sys::mountinfo::Mounts;
 
 /// The variable that names a file; it is not a key.
 pub const CONFIG: &str = "TRAINIT_CONFIG";

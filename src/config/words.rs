@@ -124,8 +124,8 @@ mod tests {
         #[test]
         fn quoted_words_come_back(words in proptest::collection::vec("\\PC*", 0..6)) {
             // What cannot stand in a line is quoted as only a shell reads it.
-            let words: Vec<String> = words.iter().map(|word| crate::show::line(word).into_owned()).collect();
-            let text = words.iter().map(|word| crate::show::quoted(word.as_ref())).collect::<Vec<_>>().join(" ");
+            let words: Vec<String> = words.iter().map(|word| text::line(word).into_owned()).collect();
+            let text = words.iter().map(|word| text::quoted(word.as_ref())).collect::<Vec<_>>().join(" ");
             prop_assert_eq!(split(&text), Ok(words));
         }
     }

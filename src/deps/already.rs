@@ -13,8 +13,8 @@ use super::target;
 use super::wanted::Wanted;
 use super::{Outcome, install, places, site, translate};
 use crate::config::Refresh;
-use crate::show::is_secret;
 use std::path::PathBuf;
+use text::is_secret;
 
 /// uv's variables that have no say in whether a package that is there will do, by how they begin. Constraints are read here.
 const NO_SAY: [&str; 28] = [

@@ -14,11 +14,11 @@ use super::view::View;
 use super::wanted::Wanted;
 use crate::config::{LogFormat, Refresh};
 use crate::error::{Error, Result};
-use crate::exit::{Exit, Family};
-use crate::sys::cgroup;
-use crate::sys::temporary::Temporary;
+use protocol::exit_code::{Exit, Family};
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
+use sys::cgroup;
+use sys::temporary::Temporary;
 
 /// The wait before the first new try; it doubles each time.
 const PAUSE: Duration = Duration::from_secs(2);

@@ -3,7 +3,7 @@
 
 use super::{Request, sources};
 use crate::config::{Index, Settings};
-use crate::environment::Environment;
+use sys::environment::Environment;
 
 /// The environment with the configured indexes, where they are locked without what says otherwise; and a line for each variable that
 /// does not count because of that.

@@ -6,13 +6,13 @@ use super::manifest::{self, Kind};
 use super::redact::Redactor;
 use super::requirements::{self, Encoding, Item, Line};
 use super::sources::{self, Said};
-use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::exit::{Exit, Family};
+use protocol::exit_code::{Exit, Family};
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+use sys::environment::Environment;
 
 /// Longest requirement file. Nobody writes one by hand; more is not a requirement file.
 const FILE_MAX: u64 = 16 << 20;

@@ -13,7 +13,7 @@ use super::stamp::{Home, Names, Stamp};
 use super::wanted::{State, Wanted};
 use super::{Outcome, already, lock, manifest, pip, sources};
 use crate::error::{Error, Result};
-use crate::exit::{Exit, Family};
+use protocol::exit_code::{Exit, Family};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Instant;

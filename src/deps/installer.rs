@@ -6,14 +6,14 @@ use super::python::Python;
 use super::translate::{ForUv, for_uv};
 use super::{places, run, site};
 use crate::config::{self, Installer};
-use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::exit::{Exit, Family};
-use crate::sys::support;
+use protocol::exit_code::{Exit, Family};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
+use sys::environment::Environment;
+use sys::support;
 
 /// The oldest uv with the variables for indexes that settings are translated to.
 const UV_MIN: (u32, u32, u32) = (0, 4, 23);

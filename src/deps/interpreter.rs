@@ -4,7 +4,7 @@ use super::Request;
 use super::run;
 use super::starts::{self, Lookup, Starts};
 use crate::error::{Error, Result};
-use crate::exit::{Exit, Family};
+use protocol::exit_code::{Exit, Family};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};

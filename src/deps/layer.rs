@@ -3,7 +3,6 @@
 //! torchrun name that one in their first line.
 
 use super::python::{OWN, Python};
-use crate::environment::Environment;
 use serde_json::json;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -11,6 +10,7 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use sys::environment::Environment;
 
 /// The directory in PYTHONPATH through which the interpreter below finds the layer.
 pub const HOOK: &str = "trainit-hook";

@@ -5,13 +5,12 @@ use super::layer::USED;
 use super::store::{Entry, Taken, chosen};
 use super::wanted::LAYERS;
 use super::{lock, places};
-use crate::environment::Environment;
-use crate::show;
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+use sys::environment::Environment;
 
 /// What was used within this time is in use.
 const IN_USE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -118,17 +117,17 @@ fn contents(directory: &Path) -> String {
     let packages =
         libraries.flat_map(|entry| fs::read_dir(entry.path().join("site-packages")).into_iter().flatten().flatten());
     let count = packages.filter(|entry| entry.path().extension().is_some_and(|end| end == "dist-info")).count();
-    format!("a layer with {}", show::count(count as u64, "package"))
+    format!("a layer with {}", text::count(count as u64, "package"))
 }
 
 /// How many there are and what they take, for people; none: there are none.
 pub fn words(environment: &Environment) -> Option<String> {
     let all = all(&shelves(environment));
     let oldest = all.iter().map(|found| found.unused).max()?;
-    let bytes = show::size(all.iter().map(|found| found.bytes).sum());
+    let bytes = text::size(all.iter().map(|found| found.bytes).sum());
     let days = oldest.as_secs() / 86_400;
     let unused = if days > 1 { format!(", the oldest not used for {days} days") } else { String::new() };
-    Some(format!("{}, {bytes}{unused}", show::count(all.len() as u64, "layer")))
+    Some(format!("{}, {bytes}{unused}", text::count(all.len() as u64, "layer")))
 }
 
 #[cfg(test)]

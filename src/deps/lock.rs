@@ -1,14 +1,14 @@
 //! One installer at a time in one place. An optimisation: some network file systems cannot lock, and some only pretend to; what
 //! was installed is judged by its stamp, never by the lock.
 
-use crate::sys::lock::Lock as FileLock;
-use crate::sys::untrusted::{self, Owners};
 use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use sys::lock::Lock as FileLock;
+use sys::untrusted::{self, Owners};
 
 /// How often a lock that somebody else has is tried.
 const TICK: Duration = Duration::from_millis(100);

@@ -5,10 +5,10 @@ use super::install::{Job, permanent};
 use super::run;
 use super::{inputs, places};
 use crate::error::{Error, Result};
-use crate::sys::temporary::Temporary;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use sys::temporary::Temporary;
 
 /// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -48,17 +48,17 @@ pub use glance::words as glance;
 pub use status::{Status, status};
 
 use crate::config::Settings;
-use crate::environment::Environment;
 use crate::error::Result;
-use crate::handover::Kind;
 use crate::program as run;
-use crate::sys::Root;
 use installed::Folders;
+use protocol::handover::Kind;
 use satisfied::Answer;
 use select::Selection;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use sys::Root;
+use sys::environment::Environment;
 
 /// What to look at before anything is installed.
 #[derive(Clone, Debug)]
@@ -146,15 +146,15 @@ impl Outcome {
             Outcome::Nothing => None,
             Outcome::Unchanged { files, .. } => Some(format!("{}: unchanged since it was installed", names(files))),
             Outcome::Satisfied { files, requirements } => {
-                let requirements = crate::show::count(*requirements as u64, "requirement");
+                let requirements = text::count(*requirements as u64, "requirement");
                 Some(format!("{}: {requirements}, satisfied already", names(files)))
             }
             Outcome::Unpacked { files, installer, packages, .. } => {
-                let packages = crate::show::count(*packages as u64, "package");
+                let packages = text::count(*packages as u64, "package");
                 Some(format!("{}: {packages} from the store, installed with {installer}", names(files)))
             }
             Outcome::Installed { files, installer, packages, .. } => {
-                let packages = crate::show::count(*packages as u64, "package");
+                let packages = text::count(*packages as u64, "package");
                 Some(format!("{}: installed with {installer}, {packages}", names(files)))
             }
         }

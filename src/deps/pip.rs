@@ -1,11 +1,11 @@
 //! pip's settings, from its variables and its files, as pip merges them. Pure but for reading the files.
 
 use super::python::Python;
-use crate::environment::Environment;
-use crate::sys::Root;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use sys::Root;
+use sys::environment::Environment;
 
 /// One setting that pip would use for an installation.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! Where a process may keep something of its own: a directory that can be written and that nobody else could have put there.
 
-use crate::environment::Environment;
-use crate::sys::temporary::Temporary;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::geteuid;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use sys::environment::Environment;
+use sys::temporary::Temporary;
 
 /// Every place there could be, best first: what outlives the container, then what is only local. Nothing is touched.
 pub fn candidates(environment: &Environment) -> Vec<PathBuf> {

@@ -74,9 +74,9 @@ impl Progress {
             Phase::Building => "building",
             Phase::Installing => "installing",
         };
-        let packages = (self.packages > 0).then(|| crate::show::count(self.packages as u64, "package"));
+        let packages = (self.packages > 0).then(|| text::count(self.packages as u64, "package"));
         let downloading = self.phase == Phase::Downloading && self.bytes > 0;
-        let bytes = downloading.then(|| crate::show::size(self.bytes));
+        let bytes = downloading.then(|| text::size(self.bytes));
         let last = (!self.last.is_empty()).then(|| format!("last {}", self.last));
         let details: Vec<_> = [packages, bytes, last].into_iter().flatten().collect();
         if details.is_empty() { phase.to_owned() } else { format!("{phase} ({})", details.join(", ")) }

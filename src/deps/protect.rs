@@ -8,10 +8,10 @@ use super::packaging::{Name, Requirement, Source, Version};
 use super::pip::Setting;
 use super::stamp::Names;
 use super::{inputs, requirements};
-use crate::environment::Environment;
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use sys::environment::Environment;
 
 /// Frameworks and what is compiled against them or against CUDA. A star at the end stands for anything.
 const FAMILIES: [&str; 31] = [

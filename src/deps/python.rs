@@ -7,15 +7,15 @@ use super::interpreter::Interpreter;
 use super::packaging;
 use super::stamp::replace;
 use super::{places, run, site};
-use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::exit::{Exit, Family};
+use protocol::exit_code::{Exit, Family};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
+use sys::environment::Environment;
 
 /// The file in which an answer is kept.
 const FILE: &str = "python.json";

@@ -1,11 +1,11 @@
 //! Takes secrets out of what an installer says, as it says it. Knows nothing of installers: bytes in, bytes out, and what
 //! comes out does not depend on where a stream was cut.
 
-use crate::environment::Environment;
-use crate::show::{is_secret, is_secret_parameter};
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
+use sys::environment::Environment;
+use text::{is_secret, is_secret_parameter};
 
 /// What stands where a secret was.
 const MASK: &[u8] = b"***";

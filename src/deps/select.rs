@@ -89,9 +89,9 @@ fn is_code_directory(request: &Request<'_>) -> bool {
 mod tests {
     use super::*;
     use crate::config::{Origin, Setting, Settings};
-    use crate::environment::Environment;
-    use crate::sys::Root;
     use std::ffi::OsString;
+    use sys::Root;
+    use sys::environment::Environment;
 
     struct Case {
         settings: Settings,

@@ -17,12 +17,12 @@ use super::{Outcome, Request};
 use crate::config::{Refresh, Settings};
 use crate::engine::Ground;
 use crate::error::{Error, Result};
-use crate::sys::{mountinfo, reach};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+use sys::{mountinfo, reach};
 
 /// What takes longer is told in a log.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -4,12 +4,12 @@
 use super::digest::Digest;
 use super::installed::{Folder, Folders, record};
 use super::python::Python;
-use crate::environment::Environment;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+use sys::environment::Environment;
 
 /// Changes when a package comes, goes or changes its version, in any directory that this Python looks into. By names alone:
 /// times lie on overlay file systems, and every import may write a `__pycache__`.

@@ -5,10 +5,10 @@ use super::inputs::{self, Inputs};
 use super::requirements::Item;
 use super::{Request, interpreter, pip, requirements, translate};
 use crate::config::Settings;
-use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::sys::{Root, stat};
 use std::path::{Path, PathBuf};
+use sys::environment::Environment;
+use sys::{Root, stat};
 
 /// What a word says about where packages come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

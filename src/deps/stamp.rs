@@ -2,8 +2,6 @@
 //! that cannot be read counts as none.
 
 use super::digest::{Digest, short};
-use crate::sys::temporary::Temporary;
-use crate::sys::untrusted::{self, Owners};
 use nix::fcntl::AT_FDCWD;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -11,6 +9,8 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+use sys::temporary::Temporary;
+use sys::untrusted::{self, Owners};
 
 /// Raised whenever what the digests are made of changes.
 const SCHEMA: u32 = 1;

@@ -6,7 +6,6 @@ use super::satisfied::Answer;
 use super::wanted::{State, Wanted};
 use super::{Request, already, index, layers, share, spot, store, wanted};
 use crate::error::Result;
-use crate::show;
 use std::path::{Path, PathBuf};
 
 /// How the dependencies stand.
@@ -84,14 +83,14 @@ fn in_store(wanted: &Wanted<'_>, python: &Python, current: bool, store: &Path) -
     let found = found.map(|shelf| shelf.map_or_else(String::new, |(shelf, _)| shelf.state().words()));
     let found = found.unwrap_or_else(|why| format!("is not used: {why}"));
     let (count, bytes) = store::inventory(store);
-    let all = show::count(count as u64, "environment");
+    let all = text::count(count as u64, "environment");
     let limit = wanted
         .request
         .settings
         .deps_store_size
         .value
-        .map_or(String::new(), |size| format!(" of {}", show::size(size.0)));
-    format!("{} {found} ({all}, {}{limit})", store.display(), show::size(bytes))
+        .map_or(String::new(), |size| format!(" of {}", text::size(size.0)));
+    format!("{} {found} ({all}, {}{limit})", store.display(), text::size(bytes))
 }
 
 /// Why something would be installed, if anything would.

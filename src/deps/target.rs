@@ -5,10 +5,10 @@ use super::places;
 use super::python::Python;
 use crate::config::{self, Setting};
 use crate::engine::Ground;
-use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::sys::Root;
 use std::path::Path;
+use sys::Root;
+use sys::environment::Environment;
 
 /// Where packages go.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! That something goes on: on a terminal a line that counts on, in a log a line now and then, ever rarer.
 
-use crate::sys::stderr::{self, Urgency};
 use std::time::{Duration, Instant};
+use sys::stderr::{self, Urgency};
 
 /// In a log the second line comes after so long, the next after twice as much, and so on,
 const PATIENCE: Duration = Duration::from_secs(15);

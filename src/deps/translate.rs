@@ -2,7 +2,7 @@
 //! pinned versions would silently stop to count when uv installs.
 
 use super::pip::Setting;
-use crate::environment::Environment;
+use sys::environment::Environment;
 
 /// How uv takes one setting of pip.
 enum Rule {

@@ -4,11 +4,10 @@
 use super::progress::Progress;
 use super::redact::Redactor;
 use super::run::Event;
-use crate::show;
-use crate::sys::proc;
-use crate::sys::stderr::{self, Urgency};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+use sys::proc;
+use sys::stderr::{self, Urgency};
 
 /// So much of the end is kept.
 const KEPT: usize = 256 << 10;
@@ -95,10 +94,10 @@ impl<'a> View<'a> {
         let before = std::mem::replace(&mut self.written, written);
         let does = match written {
             Some(bytes) if Some(bytes) == before => ", and nothing written since".to_owned(),
-            Some(bytes) => format!(", {} written so far", show::size(bytes)),
+            Some(bytes) => format!(", {} written so far", text::size(bytes)),
             None => String::new(),
         };
-        format!("still {}: silent for {}{does}", self.progress.words(), show::time(silent))
+        format!("still {}: silent for {}{does}", self.progress.words(), text::time(silent))
     }
 
     /// Shows how far it is and for how long, where the installer shows nothing that moves.
@@ -122,7 +121,7 @@ impl<'a> View<'a> {
         if self.terminal {
             write_to_terminal(&self.held.rest());
         }
-        show::masked(&plain(&String::from_utf8_lossy(self.kept.make_contiguous())))
+        text::masked(&plain(&String::from_utf8_lossy(self.kept.make_contiguous())))
     }
 
     fn pass(&mut self, bytes: &[u8]) {
@@ -145,7 +144,7 @@ impl<'a> View<'a> {
 
     fn end_line(&mut self) {
         let line = plain(&String::from_utf8_lossy(&std::mem::take(&mut self.line)));
-        let line: String = show::masked(line.trim_end()).chars().take(LINE_MAX).collect();
+        let line: String = text::masked(line.trim_end()).chars().take(LINE_MAX).collect();
         let line = line.trim_end();
         self.progress.hear(line);
         if !self.terminal && !line.trim_start().is_empty() && !NOISE.iter().any(|noise| line.starts_with(noise)) {
@@ -165,11 +164,11 @@ impl Held {
         let is_drawn = self.0.len() > READ_MAX || ends_with_sequence(&self.0);
         let end = self.0.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).map_or(0, |at| at + 1);
         let rest = if is_drawn { Vec::new() } else { self.0.split_off(end) };
-        show::masked_bytes(&std::mem::replace(&mut self.0, rest))
+        text::masked_bytes(&std::mem::replace(&mut self.0, rest))
     }
 
     fn rest(&mut self) -> Vec<u8> {
-        show::masked_bytes(&std::mem::take(&mut self.0))
+        text::masked_bytes(&std::mem::take(&mut self.0))
     }
 }
 

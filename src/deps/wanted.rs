@@ -12,8 +12,8 @@ use super::select::Selection;
 use super::stamp::{Home, Parts, Stamp};
 use super::{Outcome, Request, pip, places, site, translate};
 use crate::config::Refresh;
-use crate::show::is_secret;
 use std::path::{Path, PathBuf};
+use text::is_secret;
 
 /// uv's variables that have no say in what gets installed.
 const IDLE: [&str; 9] = [

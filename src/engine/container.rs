@@ -1,7 +1,7 @@
 //! What this container is called outside of it, so that a person can be told what to type there.
 
-use crate::sys::Root;
-use crate::sys::mountinfo::Mount;
+use sys::Root;
+use sys::mountinfo::Mount;
 
 /// Files that engines make for each container and bind into it.
 const MADE: [&[u8]; 3] = [b"/etc/hostname", b"/etc/hosts", b"/etc/resolv.conf"];
@@ -34,7 +34,7 @@ pub fn program(root: &Root) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::mountinfo;
+    use sys::mountinfo;
 
     #[test]
     fn the_id_is_the_directory_of_what_the_engine_made() {

@@ -2,9 +2,9 @@
 //! thread for each CPU that they see get wrong.
 
 use super::launcher;
-use crate::environment::Environment;
-use crate::sys::cgroup::Limits;
 use std::ffi::OsString;
+use sys::cgroup::Limits;
+use sys::environment::Environment;
 
 /// CPUs, and who shares them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! How long an engine waits between the stop signal and SIGKILL, where that is fixed and can be told from inside. Docker,
 //! Kubernetes and Slurm let the person choose, and tell the container nothing of it; so they are not in this table.
 
-use crate::environment::Environment;
-use crate::sys::Root;
 use std::time::Duration;
+use sys::Root;
+use sys::environment::Environment;
 
 /// A grace that an engine gives, always.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,11 +3,11 @@
 
 use super::Place;
 use super::place::{named_by_variables, place};
-use crate::environment::Environment;
-use crate::sys::mountinfo::Mounts;
-use crate::sys::{Root, stat};
 use std::cell::OnceCell;
 use std::path::Path;
+use sys::environment::Environment;
+use sys::mountinfo::Mounts;
+use sys::{Root, stat};
 
 /// The ground that everything stands on.
 #[derive(Clone, Debug)]

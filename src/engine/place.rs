@@ -1,11 +1,11 @@
 //! Container, pod, or the machine itself. It decides how a remedy is worded (`docker run -v …`, a pod's `volumeMounts`, `mount`),
 //! and whether a directory beside no mount is lost at the end.
 
-use crate::environment::Environment;
-use crate::sys::Root;
-use crate::sys::mountinfo::{self, Mount};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use sys::Root;
+use sys::environment::Environment;
+use sys::mountinfo::{self, Mount};
 
 /// Where this process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

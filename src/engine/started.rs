@@ -3,15 +3,14 @@
 
 use super::{Part, Place, container};
 use crate::config::OUTPUTS;
-use crate::environment::Environment;
-use crate::show;
-use crate::sys::Root;
-use crate::sys::filesystem::Class;
-use crate::sys::mountinfo::{self, Mount};
-use crate::sys::volume::Volume;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
+use sys::Root;
+use sys::environment::Environment;
+use sys::filesystem::Class;
+use sys::mountinfo::{self, Mount};
+use sys::volume::Volume;
 
 /// A start as a person could type it again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -201,7 +200,7 @@ impl View<'_> {
         let ours = |name: &str| name.starts_with("TRAINIT_") && !OUTPUTS.contains(&name) || ALIASES.contains(&name);
         let part = |(name, value): (&OsStr, &OsStr)| {
             let name = name.to_str().filter(|name| ours(name))?;
-            let open = |value: &&str| !value.is_empty() && !show::is_secret(name) && show::masked(value) == **value;
+            let open = |value: &&str| !value.is_empty() && !text::is_secret(name) && text::masked(value) == **value;
             let value = value.to_str().filter(open).map(str::to_owned);
             Some(Part::Env { name: name.to_owned(), value })
         };

@@ -1,11 +1,11 @@
 //! Watching the checkpoint directory: PID 1 hears of the newest complete one, and of each that follows.
 
-use crate::checkpoint::{self, Checkpoint, FamilyChoice, Pattern, Until};
-use crate::handover::{Message, Saved};
-use crate::supervise::Task;
+use checkpoint::{self, Checkpoint, FamilyChoice, Pattern, Until};
+use protocol::handover::{Message, Saved};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
+use supervisor::Task;
 
 /// Watches until PID 1 says that it is over; then looks once more.
 pub fn watch(task: &Task<'_>) {

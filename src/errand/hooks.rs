@@ -1,13 +1,12 @@
 //! `hooks.after_stop`: run when the workload has ended, all of them together in the time that is left. Nothing depends on how they end.
 
-use crate::environment::Environment;
-use crate::handover::Message;
 use crate::hooks::{Hooks, Told};
-use crate::show;
-use crate::supervise::Task;
-use crate::sys::signal;
+use protocol::handover::Message;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use supervisor::Task;
+use sys::environment::Environment;
+use sys::signal;
 
 /// What hooks find in their environment beside what the container was started with: what the whole ends with.
 const EXIT_CODE: &str = "TRAINIT_EXIT_CODE";
@@ -31,7 +30,7 @@ pub fn run(task: &Task<'_>, time: Duration, code: u8) {
     signal::set_mask(0);
     let until = Instant::now() + time;
     let note = |text: &str| {
-        let text: String = show::masked(text).chars().take(LINE_MAX).collect();
+        let text: String = text::masked(text).chars().take(LINE_MAX).collect();
         task.door.send(&Message::Note(text));
     };
     for path in &after_stop.paths {
@@ -39,7 +38,7 @@ pub fn run(task: &Task<'_>, time: Duration, code: u8) {
         let hooks = Hooks { paths: vec![PathBuf::from(path)], timeout: Some(timeout), ..Hooks::default() };
         let _ = hooks.run(&mut environment, &mut |told| match told {
             Told::Line(line) => note(line),
-            Told::Done(path, took) => note(&format!("hook  {}: done in {:.1} s", show::path(path), took.as_secs_f64())),
+            Told::Done(path, took) => note(&format!("hook  {}: done in {:.1} s", text::path(path), took.as_secs_f64())),
             Told::Skipped(error) | Told::Failed(_, _, error) => note(&format!("hook  {error}").replace('\n', ";")),
         });
     }

@@ -9,12 +9,12 @@ mod stacks;
 mod terminals;
 mod usage;
 
-use crate::exit::Exit;
-use crate::handover::{Errand, Message};
-use crate::supervise::Task;
-use crate::sys::{credentials, proc};
+use protocol::exit_code::Exit;
+use protocol::handover::{Errand, Message};
 use std::ffi::c_int;
 use std::path::Path;
+use supervisor::Task;
+use sys::{credentials, proc};
 
 /// Does one errand, as the workload's user.
 pub fn run(task: Task<'_>) -> c_int {

@@ -1,11 +1,11 @@
 //! Signs of life: what the workload's processes have written, and when its heartbeat file was touched.
 
-use crate::handover::Pulse;
-use crate::state::HEARTBEAT;
-use crate::sys::proc;
+use protocol::handover::Pulse;
+use protocol::state_file::HEARTBEAT;
 use std::ffi::c_int;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
+use sys::proc;
 
 /// Looks at everything that descends from our parent, PID 1, but ourselves and these.
 pub fn pulse(run_dir: Option<&str>, others: &[c_int]) -> Pulse {

@@ -1,11 +1,11 @@
 //! The JSON report of a preparation that was killed: prepare writes it otherwise.
 
 use crate::engine::Ground;
-use crate::environment::Environment;
-use crate::handover::Policy;
 use crate::report::Report;
-use crate::sys::Root;
+use protocol::handover::Policy;
 use std::path::Path;
+use sys::Root;
+use sys::environment::Environment;
 
 /// Writes it. That this cannot be done changes nothing about the end.
 pub fn write(policy: &Policy, how: &str, code: u8) {

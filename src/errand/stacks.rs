@@ -1,11 +1,10 @@
 //! What a hanging workload is doing, as far as it can be seen from outside: by the trainer's own stack dump where it has one, by
 //! py-spy where that is installed, by /proc otherwise.
 
-use crate::handover::Policy;
-use crate::show;
-use crate::sys::{proc, signal};
+use protocol::handover::Policy;
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
+use sys::{proc, signal};
 
 /// So many processes are looked at; a launcher with eight ranks and their loaders has more, but its ranks come first.
 const PROCESSES: usize = 24;
@@ -25,7 +24,7 @@ pub fn dump(pids: &[c_int], policy: &Policy, tell: &mut dyn FnMut(String)) {
     let until = Instant::now() + PY_SPY_ALL;
     for pid in pids.iter().copied().take(PROCESSES) {
         let Some(status) = proc::status(pid) else { continue };
-        let command = show::command(&proc::command_line(pid).unwrap_or_else(|| vec![status.name.into()]));
+        let command = text::command(&proc::command_line(pid).unwrap_or_else(|| vec![status.name.into()]));
         tell(format!("  {pid} {} {command}", status.state));
         match (policy.stack_signal, &py_spy) {
             (Some(number), _) if signal::contains(status.caught, number) => drop(signal::send(pid, number)),

@@ -1,7 +1,6 @@
 //! The terminals of a container: its own, and those of sessions (`docker exec -it`, SSH, a Jupyter terminal, tmux). When somebody typed last,
 //! and a line for all who sit there.
 
-use crate::sys::proc;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, stat};
 use std::collections::BTreeSet;
@@ -10,6 +9,7 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use sys::proc;
 
 /// Where the kernel shows pseudo terminals.
 const PSEUDO: &str = "/dev/pts";

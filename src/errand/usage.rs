@@ -6,10 +6,10 @@ mod gpus;
 mod jupyter;
 
 use super::terminals;
-use crate::handover::{Idle, Policy, Sign, Use};
-use crate::sys::proc;
+use protocol::handover::{Idle, Policy, Sign, Use};
 use std::ffi::c_int;
 use std::time::Duration;
+use sys::proc;
 
 /// Looks for a sign of use, up to the first; what was typed counts for so long.
 pub fn look(policy: &Policy, within: Duration) -> Use {

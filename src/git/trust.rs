@@ -1,7 +1,7 @@
 //! Lets git itself work in a repository that belongs to somebody else ("detected dubious ownership"), by variables alone: no file
 //! is written, and only this one directory is trusted (git-config(1), GIT_CONFIG_COUNT).
 
-use crate::environment::Environment;
+use sys::environment::Environment;
 
 const COUNT: &str = "GIT_CONFIG_COUNT";
 

@@ -1,7 +1,7 @@
 //! Intel's GPUs, Gaudi, TPUs and Neuron: how many, and whether they may be opened. What more there is to tell, their own tools tell.
 
 use super::{Node, Vendor, names, numbers, pci, refused};
-use crate::sys::Root;
+use sys::Root;
 
 /// Intel's PCI vendor, and where the graphics of its processors always lie: those are not for computing.
 const INTEL: &str = "0x8086";

@@ -1,7 +1,7 @@
 //! AMD: /dev/kfd and the render nodes that the kernel's topology names. The topology shows only what this container may use.
 
 use super::{Node, Vendor, names, numbers, refused};
-use crate::sys::Root;
+use sys::Root;
 
 const TOPOLOGY: &str = "/sys/class/kfd/kfd/topology/nodes";
 /// AMD's PCI vendor.

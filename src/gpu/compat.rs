@@ -5,9 +5,9 @@
 use super::libraries::{CUDA, Kind, Library, Loader};
 use super::{Brand, ImageCuda, Presence, Support, newest_cuda, require, support};
 use crate::config::Version;
-use crate::environment::Environment;
-use crate::sys::Root;
 use std::path::{Path, PathBuf};
+use sys::Root;
+use sys::environment::Environment;
 
 /// Where images have it: NVIDIA's frameworks, CUDA's base images.
 const DIRECTORIES: [&str; 3] =

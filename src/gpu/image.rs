@@ -2,9 +2,9 @@
 //! bring, where they are installed; else by the image's variables and files. Nothing is run.
 
 use crate::config::Version;
-use crate::environment::Environment;
-use crate::sys::Root;
 use std::path::{Path, PathBuf};
+use sys::Root;
+use sys::environment::Environment;
 
 /// A version and who says it.
 #[derive(Clone, Debug, PartialEq, Eq)]

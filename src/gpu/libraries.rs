@@ -3,12 +3,12 @@
 
 use super::cache;
 use crate::config::Version;
-use crate::environment::Environment;
-use crate::sys::Root;
 use std::cell::{OnceCell, RefCell};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use sys::Root;
+use sys::environment::Environment;
 
 /// CUDA's driver library.
 pub const CUDA: &str = "libcuda.so.1";

@@ -2,7 +2,7 @@
 //! number stands in /proc/driver/nvidia/capabilities.
 
 use super::{names, numbered, refused};
-use crate::sys::Root;
+use sys::Root;
 
 /// A compute instance, the smallest part that a program can use.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -30,9 +30,9 @@ pub use promise::{Promise, Promised};
 pub use release::{Support, Unfit, newest_cuda, own_driver, support, unfit};
 pub use visible::{Device, Selection, visible_to_cuda};
 
-use crate::sys::Root;
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
+use sys::Root;
 
 /// Whose device it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

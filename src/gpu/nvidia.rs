@@ -2,9 +2,9 @@
 
 use super::{Node, Vendor, mig, names, numbers, refused};
 use crate::config::Version;
-use crate::sys::Root;
 use nix::errno::Errno;
 use std::path::Path;
+use sys::Root;
 
 /// The kernel's driver.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! PCI in sysfs, which shows the host's devices even in a container that got none.
 
 use super::{Vendor, names};
-use crate::sys::Root;
+use sys::Root;
 
 const DEVICES: &str = "/sys/bus/pci/devices";
 /// PCI vendors of GPUs, and the classes that theirs have: VGA and 3D controllers, AMD's also displays and accelerators.

@@ -1,7 +1,7 @@
 //! How many GPUs were promised: by a scheduler's variable, or by an explicit list for NVIDIA's runtime. `all`, which is baked into
 //! every CUDA image, promises nothing.
 
-use crate::environment::Environment;
+use sys::environment::Environment;
 
 /// What the surroundings promise.
 #[derive(Clone, Debug, PartialEq, Eq)]

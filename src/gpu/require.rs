@@ -3,8 +3,8 @@
 
 use super::Brand;
 use crate::config::Version;
-use crate::environment::Environment;
 use std::cmp::Ordering;
+use sys::environment::Environment;
 
 /// What is known of the machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

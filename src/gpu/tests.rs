@@ -1,6 +1,6 @@
 use super::*;
-use crate::environment::Environment;
 use proptest::prelude::*;
+use sys::environment::Environment;
 
 /// A root directory with these files.
 pub fn laid_out(files: &[(&str, &str)]) -> (tempfile::TempDir, Root) {

@@ -1,8 +1,8 @@
 //! CUDA_VISIBLE_DEVICES and its like: which of the GPUs that are here a program is shown.
 
 use super::{Presence, Vendor};
-use crate::environment::Environment;
 use std::collections::BTreeSet;
+use sys::environment::Environment;
 
 /// One entry of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

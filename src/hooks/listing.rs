@@ -2,7 +2,6 @@
 
 use super::failure;
 use crate::error::Error;
-use crate::show;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::geteuid;
 use std::fs::Metadata;
@@ -39,7 +38,7 @@ pub fn hooks(path: &Path, tell: &mut dyn FnMut(Error)) -> Vec<Hook> {
     let meta = match std::fs::metadata(path) {
         Ok(meta) => meta,
         Err(error) => {
-            tell(failure(false, format!("hook {} cannot be found", show::path(path))).because(error.to_string()));
+            tell(failure(false, format!("hook {} cannot be found", text::path(path))).because(error.to_string()));
             return Vec::new();
         }
     };
@@ -62,7 +61,7 @@ fn counts(file: &Path) -> bool {
 fn one(path: PathBuf, meta: &Metadata, tell: &mut dyn FnMut(Error)) -> Option<Hook> {
     let executable = meta.permissions().mode() & 0o111 != 0;
     let Some(kind) = kind(&path, executable) else {
-        let what = format!("{} is no hook: it may not be executed", show::path(&path));
+        let what = format!("{} is no hook: it may not be executed", text::path(&path));
         tell(failure(false, what).hint("chmod +x, or a name that ends with .sh or .txt"));
         return None;
     };
@@ -83,8 +82,8 @@ pub fn run_by_root(hook: &Hook) -> Result<(), Error> {
     let places = [Some(file.as_path()), file.parent(), Some(named)];
     match places.into_iter().flatten().find(|path| is_everybodys(path)) {
         Some(open) => {
-            let shown = show::quoted(open.as_os_str());
-            Err(failure(false, format!("root does not run hook {}", show::path(&hook.path)))
+            let shown = text::quoted(open.as_os_str());
+            Err(failure(false, format!("root does not run hook {}", text::path(&hook.path)))
                 .because(format!("everybody may write {shown}"))
                 .hint(format!("chmod o-w {shown}"))
                 .hint("or mount it read-only (docker run -v HOOKS:/hooks:ro)"))

@@ -6,18 +6,17 @@ mod shell;
 
 pub use shell::variables;
 
-use crate::environment::Environment;
-use crate::errno::{self, Cause};
 use crate::error::{Error, Result};
-use crate::exit::{Exit, Family};
 use crate::program::{self, End, Event};
-use crate::show;
-use crate::sys::{Root, cgroup};
 use listing::{Hook, Kind};
+use protocol::errno::{self, Cause};
+use protocol::exit_code::{Exit, Family};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
+use sys::environment::Environment;
+use sys::{Root, cgroup};
 
 /// What a hook ends with that wants to be tried again (EX_TEMPFAIL of sysexits.h).
 const TRY_AGAIN: i32 = 75;
@@ -134,7 +133,7 @@ fn failure(transient: bool, what: String) -> Error {
 }
 
 fn cannot(path: &Path, error: &std::io::Error) -> Error {
-    let shown = show::path(path);
+    let shown = text::path(path);
     let what = format!("hook {shown} cannot be run");
     if let Some(Cause { because, advice }) = errno::cause_of(error) {
         return failure(true, what).because(format!("{error}: {because}")).hint(advice);
@@ -152,20 +151,20 @@ fn ended(path: &Path, status: std::process::ExitStatus) -> Error {
     };
     // A hook that another process killed did not fail by itself.
     let killed = [libc::SIGKILL, libc::SIGTERM].map(Some).contains(&status.signal());
-    failure(killed || status.code() == Some(TRY_AGAIN), format!("hook {} {how}", show::path(path)))
+    failure(killed || status.code() == Some(TRY_AGAIN), format!("hook {} {how}", text::path(path)))
         .hint("hooks.on_error: warn goes on without it")
 }
 
 /// The kernel killed the hook, or what it had started.
 fn out_of_memory(path: &Path) -> Error {
-    failure(true, format!("hook {} ran out of memory", show::path(path)))
+    failure(true, format!("hook {} ran out of memory", text::path(path)))
         .because("meanwhile the kernel killed a process of this container for want of memory")
         .hint("raise the limit: docker run --memory, resources.limits.memory")
 }
 
 fn late(path: &Path, timeout: Duration) -> Error {
-    let took = show::time(timeout);
-    failure(true, format!("hook {} took longer than hooks.timeout ({took})", show::path(path)))
+    let took = text::time(timeout);
+    failure(true, format!("hook {} took longer than hooks.timeout ({took})", text::path(path)))
         .hint("hooks.timeout: 10m gives each more time; off takes the limit away")
 }
 
@@ -187,7 +186,7 @@ impl Lines {
     fn end(&mut self, tell: &mut dyn FnMut(&str)) {
         let line = std::mem::take(&mut self.0);
         if !line.is_empty() {
-            let line: String = show::masked(String::from_utf8_lossy(&line).trim_end()).chars().take(LINE_MAX).collect();
+            let line: String = text::masked(String::from_utf8_lossy(&line).trim_end()).chars().take(LINE_MAX).collect();
             tell(&line);
         }
     }

@@ -1,11 +1,7 @@
 //! A hook that a shell reads: `. FILE`, so that it can export variables, and then the variables as the kernel has them for a
 //! program that this shell starts, with NUL between (proc_pid_environ(5)). No quoting is undone, because there is none.
 
-use crate::environment::Environment;
 use crate::error::Result;
-use crate::show;
-use crate::sys::support::unsupported;
-use crate::sys::temporary::Temporary;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::ffi::{OsStr, OsString};
@@ -15,6 +11,9 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::process::Command;
+use sys::environment::Environment;
+use sys::support::unsupported;
+use sys::temporary::Temporary;
 
 /// More than execve(2) takes.
 const MAX: u64 = 4 << 20;
@@ -50,7 +49,7 @@ impl Exported {
         let path = environment.get("PATH").unwrap_or(OsStr::new("/usr/bin:/bin"));
         let shell = ["bash", "sh"].into_iter().find_map(|shell| which::which_in(shell, Some(path), "/").ok());
         let Some(shell) = shell else {
-            let what = format!("hook {} needs a shell, and there is none", show::path(file));
+            let what = format!("hook {} needs a shell, and there is none", text::path(file));
             return Err(super::failure(false, what).hint("a program needs none: a name without .sh, chmod +x"));
         };
         let fd = self.0.as_raw_fd();

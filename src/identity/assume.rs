@@ -5,16 +5,16 @@ use super::decide::{Identity, Switch};
 use super::home::{self, Home};
 use super::names::{Account, GROUP, PASSWD};
 use super::refusal::{self, Refused};
-use crate::environment::Environment;
 use crate::error::Result;
-use crate::sys::mountinfo::Mounts;
-use crate::sys::temporary::Temporary;
-use crate::sys::{Root, credentials, reach, stat};
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use sys::environment::Environment;
+use sys::mountinfo::Mounts;
+use sys::temporary::Temporary;
+use sys::{Root, credentials, reach, stat};
 
 /// Where the user is going to be.
 pub struct Surroundings<'a> {
@@ -61,7 +61,7 @@ impl Identity {
     /// The kernel does not let this process become the user (115).
     pub fn enter(self, root: &Root, mounts: &Mounts, streams: bool) -> Result<Entered> {
         if let Some(umask) = self.umask {
-            crate::sys::process::set_umask(umask);
+            sys::process::set_umask(umask);
         }
         let mut notes = self.notes.clone();
         if let Some(switch) = &self.switch {

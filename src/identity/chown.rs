@@ -2,7 +2,6 @@
 //! it within the same file system, so many entries and so long. Links are never followed, and what belongs to the user already is
 //! not touched.
 
-use crate::environment::Environment;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
@@ -11,6 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use sys::environment::Environment;
 
 /// Most entries that are looked at.
 const ENTRIES: u32 = 200_000;
@@ -73,7 +73,7 @@ impl Chown {
         };
         let begun = walk.begin(self);
         let why = begun.err().map(words).or(walk.trouble)?;
-        Some(format!("{} was not given to {uid}:{gid} in whole: {why}", crate::show::path(&self.path)))
+        Some(format!("{} was not given to {uid}:{gid} in whole: {why}", text::path(&self.path)))
     }
 }
 

@@ -6,12 +6,12 @@ use super::refusal::{self, Refused};
 use super::wish::{Wish, wish};
 use super::{chown, chown::Chown};
 use crate::config::{Settings, UserChoice, Who};
-use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::sys::credentials::{self, SETGID, SETUID, UNMAPPED};
-use crate::sys::{Root, proc};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use sys::credentials::{self, SETGID, SETUID, UNMAPPED};
+use sys::environment::Environment;
+use sys::{Root, proc};
 
 /// All that the decision looks at.
 pub struct Ask<'a> {

@@ -1,10 +1,10 @@
 //! Which groups a new user has beside its first one: those that the container was given, its own, and those of devices. Never root's.
 
 use super::names::Accounts;
-use crate::sys::Root;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
+use sys::Root;
 
 /// Directories of devices whose group may use them, and how their names begin.
 const DEVICES: [(&str, &str); 3] = [("/dev", "kfd"), ("/dev/dri", "renderD"), ("/dev/infiniband", "")];

@@ -1,13 +1,13 @@
 //! Where the user is at home: a directory that it can write, or one made for it, and what follows from that for tools that keep
 //! caches. It runs as that user.
 
-use crate::environment::Environment;
-use crate::sys::mountinfo::Mounts;
-use crate::sys::{credentials, reach};
 use nix::unistd::{AccessFlags, access};
 use std::ffi::OsString;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use sys::environment::Environment;
+use sys::mountinfo::Mounts;
+use sys::{credentials, reach};
 
 /// Caches that keep to variables of their own, below the cache directory. Some of these tools ask /etc/passwd before HOME.
 const CACHES: [(&str, &str); 6] = [

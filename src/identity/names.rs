@@ -2,11 +2,11 @@
 //! up for a number that nobody knows.
 
 use super::accounts::{self, Group, User};
-use crate::sys::Root;
 use std::cell::OnceCell;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use sys::Root;
 
 /// The account files.
 pub const PASSWD: &str = "/etc/passwd";

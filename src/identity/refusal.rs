@@ -1,8 +1,8 @@
 //! Why a user cannot be had, in the three parts of an error.
 
 use crate::error::Error;
-use crate::exit::{Exit, Family};
 use nix::errno::Errno;
+use protocol::exit_code::{Exit, Family};
 
 /// What stands between this process and the user that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 //! linuxserver: PUID and PGID). Reads settings and variables, nothing else.
 
 use crate::config::{Origin, Settings, Umask, UserChoice, Value, Who};
-use crate::environment::Environment;
 use crate::error::{Error, Result};
+use sys::environment::Environment;
 
 /// What is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -103,7 +103,7 @@ fn umask(environment: &Environment, name: &str) -> Result<Option<u32>> {
 }
 
 fn wrong(name: &str, why: &str) -> Error {
-    Error::config(format!("{name}: {}", crate::show::line(why)))
+    Error::config(format!("{name}: {}", text::line(why)))
         .hint(format!("take {name} away, or set `user` (TRAINIT_USER): then it is not read"))
 }
 

@@ -3,10 +3,10 @@
 use super::dress::{Dressed, Surroundings};
 use super::{jupyter, ssh, words};
 use crate::config::Settings;
-use crate::environment::Environment;
 use crate::error::Result;
-use crate::handover::{Kind, Service};
+use protocol::handover::{Kind, Service};
 use std::ffi::OsString;
+use sys::environment::Environment;
 
 /// A mode that every image has.
 pub struct Builtin {

@@ -3,8 +3,8 @@
 use super::dress::{Dressed, PrivateFile, Surroundings};
 use crate::config::{ModeSpec, Probe};
 use crate::error::{Error, Result};
-use crate::exit::Exit;
-use crate::handover::Service;
+use protocol::exit_code::Exit;
+use protocol::handover::Service;
 use std::ffi::OsString;
 
 /// The file with a mode's secret, in its private directory.
@@ -92,8 +92,8 @@ mod tests {
     use super::*;
     use crate::config::Settings;
     use crate::engine::Place;
-    use crate::environment::Environment;
     use std::path::Path;
+    use sys::environment::Environment;
 
     fn dressed(spec: &ModeSpec, variables: &[(&str, &str)], before: Option<&str>) -> Result<Dressed> {
         let environment: Environment = variables.iter().copied().collect();

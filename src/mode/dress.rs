@@ -5,12 +5,12 @@ use super::builtin::BUILTIN;
 use super::{Plan, custom};
 use crate::config::Settings;
 use crate::engine::Place;
-use crate::environment::Environment;
 use crate::error::Result;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use sys::environment::Environment;
 
 /// What is known of the machine when a mode is dressed.
 pub struct Surroundings<'a> {

@@ -14,14 +14,14 @@ pub use shell::{is_plain, started_shell};
 
 use crate::cli::Request;
 use crate::config::{ModeSpec, Settings};
-use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::exit::Exit;
-use crate::handover::{Kind, Service};
 use builtin::{BUILTIN, Builtin, Meant};
+use protocol::exit_code::Exit;
+use protocol::handover::{Kind, Service};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use sys::environment::Environment;
 
 /// Words that trainit itself understands; a custom mode does not take them over silently.
 const SUB_COMMANDS: [&str; 12] =

@@ -1,8 +1,8 @@
 //! Which shell a person gets.
 
-use crate::environment::Environment;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use sys::environment::Environment;
 
 /// Programs that are shells.
 const SHELLS: [&str; 9] = ["sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "mksh", "csh"];

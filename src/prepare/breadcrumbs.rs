@@ -1,15 +1,16 @@
 //! What an earlier start could not say itself, because its container was killed with all that was in it.
 
 use crate::config::Settings;
-use crate::state::{self, Record};
+use protocol::state_file::Record;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+use supervisor::state_dir;
 
 /// Takes away what earlier starts left behind; gives a line about the last of them. `own` is this start's.
 pub fn sweep(settings: &Settings, runtime: Option<&Path>, own: Option<&Path>) -> Option<String> {
-    let mut bases: Vec<PathBuf> = state::bases(runtime);
+    let mut bases: Vec<PathBuf> = state_dir::bases(runtime);
     bases.extend(settings.state_dir.value.clone());
-    let last = state::breadcrumbs(&bases, own).pop()?;
+    let last = state_dir::breadcrumbs(&bases, own).pop()?;
     Some(format!("the start before this one ended without a word: {}", words(&last)))
 }
 
@@ -27,7 +28,7 @@ mod tests {
 
     #[test]
     fn the_last_words_say_what_ran_and_where_to_go_on() {
-        let saved = crate::handover::Saved { path: "/out/step-7".into(), ..Default::default() };
+        let saved = protocol::handover::Saved { path: "/out/step-7".into(), ..Default::default() };
         let record = Record { command: Some("python train.py".into()), saved: Some(saved), ..Record::default() };
         let words = words(&record);
         assert!(words.starts_with("python train.py, configuring since 1970-01-01T00:00:00Z"), "{words}");

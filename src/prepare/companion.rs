@@ -10,16 +10,16 @@ use super::preview;
 use super::story::{self, Ready, Story};
 use super::{host, person, refuse};
 use crate::check;
-use crate::environment::Environment;
 use crate::error::Result;
-use crate::handover::Door;
 use crate::report::Console;
-use crate::supervise::Beside;
-use crate::sys::{Args, Root, heap, process, signal};
-use crate::{deps, mode, show};
+use crate::{deps, mode};
+use protocol::handover::Door;
 use std::ffi::{OsString, c_int};
 use std::path::Path;
 use std::time::Instant;
+use supervisor::Beside;
+use sys::environment::Environment;
+use sys::{Args, Root, heap, process, signal};
 
 /// Prepares and becomes the companion. Returns only with a failure's exit code.
 pub fn companion(args: Args, beside: &Beside<'_>) -> c_int {
@@ -61,6 +61,6 @@ fn tell(story: &mut Story, words: &[OsString], beside: &Beside<'_>) -> Result<Re
     person::log_in(&plan, None, &mut environment);
     let command = story.dress(&scene, &wanted, plan.command.clone(), &mut environment)?;
     host::raise_limits(&scene.settings);
-    story.console.line(&format!("companion {}: {}", plan.mode, show::command(&command)));
+    story.console.line(&format!("companion {}: {}", plan.mode, text::command(&command)));
     Ok(Ready { command, environment })
 }

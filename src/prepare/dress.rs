@@ -4,15 +4,10 @@ use super::story::Story;
 use crate::check::Scene;
 use crate::config::{Requirements, secret};
 use crate::deps;
-use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::exit::Exit;
 use crate::mode::{self, Dressed, Kept, Made, Plan, PrivateFile, SharedFile, Surroundings};
 use crate::program;
-use crate::show;
-use crate::state;
-use crate::sys::temporary::Temporary;
-use crate::sys::{ip, process, random};
+use protocol::exit_code::Exit;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, Permissions};
 use std::io::{self, Write};
@@ -20,6 +15,10 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
+use supervisor::state_dir;
+use sys::environment::Environment;
+use sys::temporary::Temporary;
+use sys::{ip, process, random};
 
 /// Longest that making a key or a certificate takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,7 +52,7 @@ impl Story {
             return Ok(command);
         }
         let cannot = |error: io::Error| internal(&format!("no private directory for mode {}", plan.mode), &error);
-        let private = state::private(wanted.run_dir, &plan.mode).map_err(cannot)?;
+        let private = state_dir::private(wanted.run_dir, &plan.mode).map_err(cannot)?;
         self.install_for_mode(&private, scene, wanted, environment)?;
         let request = deps::Request { environment, ..wanted.request.clone() };
         let interpreter = deps::interpreter(&request);
@@ -139,7 +138,7 @@ fn write(file: &PrivateFile) -> Result<()> {
         new.file().write_all(&file.content)?;
         new.become_file(&file.path, 0o600, false)
     };
-    write().map_err(|error: io::Error| internal(&format!("cannot write {}", show::path(&file.path)), &error))
+    write().map_err(|error: io::Error| internal(&format!("cannot write {}", text::path(&file.path)), &error))
 }
 
 /// Where a private file lies, made where it is not there.
@@ -156,7 +155,7 @@ fn make(made: &Made, environment: &Environment) -> Result<()> {
     command.args(words);
     program::with_environment(&mut command, environment);
     let failed = |why: String| {
-        let what = format!("{name} could not make {}", show::path(&made.path));
+        let what = format!("{name} could not make {}", text::path(&made.path));
         Err(Error::new(Exit::NotFound, what).because(why).hint(made.hint.clone()))
     };
     // What it makes is private from its first byte on. That there is no directory is for it to tell.
@@ -165,7 +164,7 @@ fn make(made: &Made, environment: &Environment) -> Result<()> {
     match answer {
         Ok(answer) if answer.succeeded() && made.path.exists() => {
             std::fs::set_permissions(&made.path, Permissions::from_mode(0o600))
-                .map_err(|error| internal(&format!("cannot close {}", show::path(&made.path)), &error))
+                .map_err(|error| internal(&format!("cannot close {}", text::path(&made.path)), &error))
         }
         Ok(answer) => failed(answer.output.lines().last().unwrap_or("it said nothing").to_owned()),
         Err(error) => failed(error.to_string()),
@@ -196,7 +195,7 @@ fn keep(kept: &Kept) -> io::Result<()> {
 }
 
 fn cannot_write(path: &Path, written: io::Result<()>) -> Option<String> {
-    written.err().map(|error| format!("cannot write {}: {error}", show::path(path)))
+    written.err().map(|error| format!("cannot write {}: {error}", text::path(path)))
 }
 
 fn internal(what: &str, error: &io::Error) -> Error {

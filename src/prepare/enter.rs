@@ -11,18 +11,18 @@ use crate::check;
 use crate::cli::{self, Request};
 use crate::config::{Failed, Loaded, Options, Settings, Sources, Trusted};
 use crate::engine::Ground;
-use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::exit::Exit;
-use crate::handover::{Message, User};
 use crate::identity::Entered;
 use crate::mode::{self, Facts, Plan};
-use crate::state::Identity;
-use crate::sys::mountinfo::Mounts;
-use crate::sys::{Root, terminal};
+use protocol::exit_code::Exit;
+use protocol::handover::{Message, User};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use supervisor::state_dir;
+use sys::environment::Environment;
+use sys::mountinfo::Mounts;
+use sys::{Root, terminal};
 
 /// What only root could do for another user.
 pub(super) struct OfRoot {
@@ -92,7 +92,7 @@ impl Story {
         if let Some(of_root) = &self.of_root {
             return of_root.run_dir.clone();
         }
-        let supervisor = Identity::of(nix::unistd::getppid().as_raw()).filter(|_| self.door.supervised())?;
+        let supervisor = state_dir::identity_of(nix::unistd::getppid().as_raw()).filter(|_| self.door.supervised())?;
         let mounts = Mounts::of(&Root::real());
         let whose = For { user, supervisor, at_once, mounts: &mounts };
         run_dir::run_dir(settings, inherited, &whose, &mut |why| self.state_trouble = Some(why))

@@ -2,10 +2,10 @@
 
 use crate::config::{OnFailure, Settings};
 use crate::engine::{self, Ground, Place};
-use crate::environment::Environment;
-use crate::handover::Hold;
-use crate::sys::Root;
+use protocol::handover::Hold;
 use std::ffi::OsStr;
+use sys::Root;
+use sys::environment::Environment;
 
 /// What the configuration wants; none: a failed container ends.
 pub fn hold(settings: &Settings, environment: &Environment, report: Option<&str>) -> Option<Hold> {

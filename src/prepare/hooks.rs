@@ -3,14 +3,13 @@
 use super::story::Story;
 use crate::check::Status;
 use crate::config::{EnvValue, OnError, Settings};
-use crate::environment::Environment;
 use crate::error::Result;
-use crate::exit::Family;
-use crate::handover::{AfterStop, Phase};
 use crate::hooks::{Hooks, Told};
 use crate::report::Hook;
-use crate::show;
+use protocol::exit_code::Family;
+use protocol::handover::{AfterStop, Phase};
 use std::ffi::OsString;
+use sys::environment::Environment;
 
 /// When a start's hooks run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +57,7 @@ impl Story {
             Told::Line(line) => console.line(line),
             Told::Skipped(error) => console.warning(error),
             Told::Done(path, took) => {
-                console.row(Status::Ok, Family::Hook.name(), &show::path(path), took);
+                console.row(Status::Ok, Family::Hook.name(), &text::path(path), took);
                 ran.push(Hook::new(stage.name(), path, took, None));
             }
             Told::Failed(path, took, error) => {

@@ -2,9 +2,8 @@
 
 use crate::check::{self, Scene};
 use crate::config::{LockedMemory, Settings};
-use crate::environment::Environment;
-use crate::show;
-use crate::sys::limits::{Kind, raise};
+use sys::environment::Environment;
+use sys::limits::{Kind, raise};
 
 /// OpenMP's variable; where it is set, nothing is decided here, since the others follow it.
 const OPENMP: &str = "OMP_NUM_THREADS";
@@ -31,7 +30,7 @@ pub fn share_cpus(scene: &Scene, environment: &mut Environment) -> Option<String
         false => environment.set_default(*name, threads.to_string()),
     });
     let each = if cpus.ranks == 1 { String::new() } else { format!(" for each of {} ranks", cpus.ranks) };
-    let may = show::count(cpus.millis.div_ceil(1000), "CPU");
+    let may = text::count(cpus.millis.div_ceil(1000), "CPU");
     Some(format!("{OPENMP}: {threads}{each}, of {may} here (host.threads)"))
 }
 

@@ -2,17 +2,16 @@
 
 use super::story::Ready;
 use crate::check::{Obstacle, obstacle_of};
-use crate::errno::{Cause, cause};
 use crate::error::Error;
-use crate::exit::Exit;
-use crate::handover::{Door, Message};
-use crate::show;
-use crate::sys::process;
-use crate::sys::signal::Inherited;
 use nix::errno::Errno;
+use protocol::errno::{Cause, cause};
+use protocol::exit_code::Exit;
+use protocol::handover::{Door, Message};
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use sys::process;
+use sys::signal::Inherited;
 
 /// What the C library searches when PATH is not set.
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
@@ -23,7 +22,7 @@ pub fn launch(ready: &Ready, door: &Door, inherited: &Inherited) -> Error {
     let argv: Vec<CString> = command.iter().filter_map(|word| CString::new(word.as_bytes()).ok()).collect();
     let path = environment.get("PATH").map_or(DEFAULT_PATH, OsStr::as_bytes);
     let environment = environment.to_envp();
-    door.send(&Message::Launching(show::command(command)));
+    door.send(&Message::Launching(text::command(command)));
     process::end_with_parent(); // once more: a change of the user undoes it
     inherited.give_back();
     let errno = process::execute(&argv, &environment, path);

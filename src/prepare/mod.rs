@@ -24,16 +24,15 @@ pub use preview::preview;
 pub use resume::{resume, watched};
 
 use crate::error::Error;
-use crate::exit::Exit;
-use crate::handover::{Door, Message};
 use crate::report;
-use crate::show;
-use crate::supervise::Start;
-use crate::sys::signal::{self, Inherited};
-use crate::sys::{Args, aside, heap, terminal};
+use protocol::exit_code::Exit;
+use protocol::handover::{Door, Message};
 use std::ffi::c_int;
 use std::time::Instant;
 use story::Story;
+use supervisor::Start;
+use sys::signal::{self, Inherited};
+use sys::{Args, aside, heap, terminal};
 
 /// What PID 1 is told of a refusal fits one frame of the handover.
 const TOLD: usize = 900;
@@ -68,7 +67,7 @@ fn refuse(story: &mut Story, error: &Error) -> c_int {
         _ if story.told => {}
         _ => story.console.error(error),
     }
-    story.door.send(&Message::Refused(show::masked(&error.to_string()).chars().take(TOLD).collect()));
+    story.door.send(&Message::Refused(text::masked(&error.to_string()).chars().take(TOLD).collect()));
     c_int::from(error.exit.code())
 }
 

@@ -2,14 +2,14 @@
 
 use super::resume::Resumed;
 use crate::check::Provenance;
-use crate::environment::Environment;
 use crate::git;
 use crate::mode::Plan;
-use crate::state::RUN_DIR_VARIABLE;
-use crate::supervise::saving_time;
+use protocol::state_file::RUN_DIR_VARIABLE;
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
+use supervisor::saving_time;
+use sys::environment::Environment;
 
 /// torchrun kills its ranks 30 s after a stop, whatever the grace is, unless this says otherwise (pytorch#119856).
 const TORCHRUN_TIMEOUT: &str = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT";

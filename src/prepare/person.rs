@@ -5,13 +5,12 @@ use super::story::Story;
 use crate::check::Scene;
 use crate::deps;
 use crate::engine::{self, Place};
-use crate::environment::Environment;
 use crate::identity::Identity;
 use crate::mode::{self, Plan};
-use crate::show;
-use crate::sys::{Root, terminal};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use sys::environment::Environment;
+use sys::{Root, terminal};
 
 /// The mode that all of this is for.
 const SHELL: &str = "shell";
@@ -90,7 +89,7 @@ fn mounts(scene: &Scene) -> Option<String> {
     let given: Vec<String> = engine::given(&scene.mounts)
         .map(|mount| {
             let read_only = if mount.is_read_only() { ", read-only" } else { "" };
-            format!("{} ({}{read_only})", show::path(mount.path()), show::bytes(mount.kind()))
+            format!("{} ({}{read_only})", text::path(mount.path()), text::bytes(mount.kind()))
         })
         .collect();
     let more = given.len().saturating_sub(MOUNTS);

@@ -2,15 +2,15 @@
 
 use crate::config::{LogLevel, Origin, Settings};
 use crate::engine;
-use crate::environment::Environment;
 use crate::error::Result;
-use crate::handover::{Checkpoints, Hold, Idle, Kind, Level, Meaning, Policy, Restart, User, Watchdog};
 use crate::identity::Identity;
 use crate::mode::Plan;
-use crate::sys::{Root, signal};
+use protocol::handover::{Checkpoints, Hold, Idle, Kind, Level, Meaning, Policy, Restart, User, Watchdog};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use sys::environment::Environment;
+use sys::{Root, signal};
 
 /// Launchers that end with a code of their own when a stop went well: name, code. All of them are torchrun inside, which raises an
 /// exception for the signal once its ranks have left.

@@ -8,13 +8,13 @@ use super::story::request;
 use crate::check::{self, Scene};
 use crate::config::{EnvValue, Settings, Sources};
 use crate::deps;
-use crate::environment::Environment;
 use crate::error::Result;
 use crate::mode::Plan;
-use crate::sys::Root;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
+use sys::Root;
+use sys::environment::Environment;
 
 /// What a start says about itself alone.
 const OF_A_START: [&str; 3] = ["TRAINIT", "TRAINIT_ATTEMPT", "TRAINIT_RUN_MODE"];

@@ -1,17 +1,16 @@
 //! Going on from a checkpoint: finds the newest complete one and tells the workload and the person of it. Where checkpoints lie on
 //! another machine, which may be dead, another process looks.
 
-use crate::checkpoint::{self, Checkpoint, FamilyChoice, PassedOver, Pattern, Survey};
 use crate::config::{Resume, Settings};
-use crate::errno;
 use crate::error::{Error, Result};
-use crate::show;
-use crate::sys::mountinfo::{Mount, Mounts};
-use crate::sys::{away, reach};
+use checkpoint::{self, Checkpoint, FamilyChoice, PassedOver, Pattern, Survey};
+use protocol::errno;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
+use sys::mountinfo::{Mount, Mounts};
+use sys::{away, reach};
 
 /// So many incomplete ones are told; a directory may be full of them.
 const PASSED_OVER: usize = 3;
@@ -84,8 +83,8 @@ fn because(error: &std::io::Error) -> String {
 
 /// The same by another process. A dead file system is known by its first answer, so that the search itself may take its time.
 fn find_aside(mount: &Mount, dir: &Path, find: impl FnOnce() -> Result<Resumed, String>) -> Result<Resumed, String> {
-    let place = show::location(mount.kind(), mount.source());
-    let silent = |patience| format!("no answer in {} ({place})", show::seconds(patience));
+    let place = text::location(mount.kind(), mount.source());
+    let silent = |patience| format!("no answer in {} ({place})", text::seconds(patience));
     let first = || vec![u8::from(std::fs::read_dir(dir).is_ok_and(|mut names| names.next().is_some()))];
     away::ask(mount.patience(), first).map_err(|_| silent(mount.patience()))?;
     let answer =
@@ -99,7 +98,7 @@ fn words(survey: &Survey, now: SystemTime) -> Vec<String> {
         Some(found) => from(found, now.duration_since(found.modified).unwrap_or_default()),
         None => "resume: no complete checkpoint yet, a fresh start".to_owned(),
     }];
-    let passed = |over: &PassedOver| format!("resume: passed over {}: {}", show::path(&over.path), over.why);
+    let passed = |over: &PassedOver| format!("resume: passed over {}: {}", text::path(&over.path), over.why);
     lines.extend(survey.passed_over.iter().take(PASSED_OVER).map(passed));
     let rest = survey.passed_over.len().saturating_sub(PASSED_OVER);
     lines.extend((rest > 0).then(|| format!("resume: and {rest} more that are not complete")));
@@ -110,7 +109,7 @@ fn words(survey: &Survey, now: SystemTime) -> Vec<String> {
 
 fn from(found: &Checkpoint, age: Duration) -> String {
     let step = found.step.map_or(String::new(), |step| format!("step {step}, "));
-    format!("resume: from {} ({step}{}, {} old)", show::path(&found.path), show::size(found.size), rounded(age))
+    format!("resume: from {} ({step}{}, {} old)", text::path(&found.path), text::size(found.size), rounded(age))
 }
 
 /// An age as a person says it: nobody asks for the seconds of a day.
@@ -125,8 +124,8 @@ fn rounded(age: Duration) -> impl std::fmt::Display {
 }
 
 fn unseen(settings: &Settings, why: String) -> Error {
-    let dir = settings.checkpoint_dir.as_ref().map_or(String::new(), |dir| show::path(dir));
-    let exit = crate::exit::Exit::Transient(crate::exit::Family::Output);
+    let dir = settings.checkpoint_dir.as_ref().map_or(String::new(), |dir| text::path(dir));
+    let exit = protocol::exit_code::Exit::Transient(protocol::exit_code::Family::Output);
     Error::new(
         exit,
         format!("cannot look for a checkpoint in {dir} (checkpoint.dir, {})", settings.checkpoint_dir.origin),

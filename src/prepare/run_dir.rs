@@ -3,13 +3,13 @@
 
 use super::state_base;
 use crate::config::{OnFailure, Settings};
-use crate::environment::Environment;
 use crate::error::Error;
-use crate::handover::User;
-use crate::show;
-use crate::state::{self, Identity};
-use crate::sys::mountinfo::Mounts;
+use protocol::handover::User;
+use protocol::state_file::Identity;
 use std::path::{Path, PathBuf};
+use supervisor::state_dir;
+use sys::environment::Environment;
+use sys::mountinfo::Mounts;
 
 /// Whose it is.
 #[derive(Clone, Copy, Debug)]
@@ -35,12 +35,12 @@ pub fn run_dir(
     // Root's own runtime directory is closed to the workload's user.
     let runtime = environment.get("XDG_RUNTIME_DIR").map(Path::new).filter(|_| user.is_none());
     if user.is_none() && !at_once && !is_awaited(settings) {
-        let place = state::place(runtime, supervisor).map_err(|why| warn(nowhere(why)));
+        let place = state_dir::place(runtime, supervisor).map_err(|why| warn(nowhere(why)));
         return place.ok().map(|place| (place, false));
     }
     let configured = settings.state_dir.value.as_deref();
     let configured = configured.and_then(|base| in_base(base, runtime, whose).map_err(&mut *warn).ok());
-    let usual = || state::make(None, runtime, supervisor).map_err(|why| warn(nowhere(why))).ok();
+    let usual = || state_dir::make(None, runtime, supervisor).map_err(|why| warn(nowhere(why))).ok();
     let run_dir = configured.or_else(usual)?;
     if user.is_some() || settings.watchdog_heartbeat.is_some() {
         // Without these the workload cannot ask for a checkpoint or show that it lives; that is no reason not to start it.
@@ -57,10 +57,10 @@ fn nowhere(why: String) -> Error {
 }
 
 /// The directory in a configured base.
-fn in_base(base: &Path, runtime: Option<&Path>, whose: &For<'_>) -> Result<state::Directory, Error> {
+fn in_base(base: &Path, runtime: Option<&Path>, whose: &For<'_>) -> Result<state_dir::Directory, Error> {
     state_base::provide(base, whose.mounts)?;
-    state::make(Some(base), runtime, whose.supervisor).map_err(|why| {
-        let what = format!("state_dir {} cannot be used, so the state is in a usual place", show::path(base));
+    state_dir::make(Some(base), runtime, whose.supervisor).map_err(|why| {
+        let what = format!("state_dir {} cannot be used, so the state is in a usual place", text::path(base));
         Error::config(what).because(why).hint("look at it: ls -la, df; or set state_dir to another directory")
     })
 }
@@ -82,9 +82,9 @@ mod tests {
     fn it_is_made_at_once_only_for_who_may_look_into_it_before_the_first_words() {
         let base = tempfile::tempdir().unwrap();
         let environment: Environment = [("XDG_RUNTIME_DIR", base.path().to_str().unwrap())].into_iter().collect();
-        let me = Identity::of(std::process::id() as i32).unwrap();
+        let me = state_dir::identity_of(std::process::id() as i32).unwrap();
         let mut settings = Settings::default();
-        let mounts = crate::sys::mountinfo::parse(b"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n").into();
+        let mounts = sys::mountinfo::parse(b"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n").into();
         let whose = For { user: None, supervisor: me, at_once: false, mounts: &mounts };
         let run_dir = |settings: &Settings| run_dir(settings, &environment, &whose, &mut |why| panic!("{why}"));
         let (place, made) = run_dir(&settings).unwrap();
@@ -92,7 +92,7 @@ mod tests {
         settings.state_dir.value = Some(base.path().into());
         settings.watchdog_heartbeat.value = Some(std::time::Duration::from_secs(60));
         let (place, made) = run_dir(&settings).unwrap();
-        assert!(made && place.join(state::HEARTBEAT).exists());
+        assert!(made && place.join(protocol::state_file::HEARTBEAT).exists());
         std::fs::remove_dir_all(place).unwrap();
     }
 }

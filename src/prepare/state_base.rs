@@ -1,14 +1,13 @@
 //! The base of state directories that `state_dir` names: made where it is missing, and said why where it cannot be used.
 
 use crate::error::Error;
-use crate::show;
-use crate::sys::credentials::own_uid;
-use crate::sys::mountinfo::Mounts;
-use crate::sys::{process, reach};
 use nix::unistd::AccessFlags;
 use std::fs::Metadata;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
+use sys::credentials::own_uid;
+use sys::mountinfo::Mounts;
+use sys::{process, reach};
 
 /// Anybody may make files in such a directory, and only their owner may rename or remove them.
 const STICKY: u32 = 0o1000;
@@ -19,11 +18,11 @@ const STICKY: u32 = 0o1000;
 /// Why it is not, as a warning for the person who configured it.
 pub fn provide(base: &Path, mounts: &Mounts) -> Result<(), Error> {
     let cannot = |(because, hint): (String, &str)| {
-        let what = format!("state_dir {} cannot be used, so the state is in a usual place", show::path(base));
+        let what = format!("state_dir {} cannot be used, so the state is in a usual place", text::path(base));
         Error::config(what).because(because).hint(hint)
     };
     if let Some(mount) = reach::far(mounts, base) {
-        let place = show::location(mount.kind(), mount.source());
+        let place = text::location(mount.kind(), mount.source());
         let because = format!("it lies on {place}, and PID 1 must never wait for another machine");
         return Err(cannot((because, "state_dir: a directory on a local file system")));
     }
@@ -49,7 +48,7 @@ fn make_missing(base: &Path) -> Result<(), (String, &'static str)> {
         return Err(("it is not there".to_owned(), "state_dir: an absolute path"));
     };
     if !is_safe(own_uid(), &found) {
-        let because = format!("it is not there, and others may write {} above it", show::path(above));
+        let because = format!("it is not there, and others may write {} above it", text::path(above));
         return Err((because, "make it in the image, or mount it"));
     }
     // Readers may be other users.
@@ -72,7 +71,7 @@ mod tests {
     /// Whatever is mounted on this machine: all of it is near, but for one.
     fn mounts() -> Mounts {
         let table = b"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:9 / /far rw - nfs4 nas:/x rw\n";
-        crate::sys::mountinfo::parse(table).into()
+        sys::mountinfo::parse(table).into()
     }
 
     fn because(base: &Path) -> String {

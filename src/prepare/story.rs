@@ -14,21 +14,20 @@ use crate::check::{self, Finding, Running, Scene};
 use crate::config::{EnvValue, Loaded, OnError, OnFailure};
 use crate::deps;
 use crate::engine::Place;
-use crate::environment::Environment;
-use crate::errno;
 use crate::error::{Error, Result};
-use crate::exit::{Exit, Family};
-use crate::handover::{Door, Kind, Message, Phase};
 use crate::identity;
 use crate::mode::Plan;
 use crate::report::{self, Console, Hook, Report};
-use crate::state;
-use crate::sys::{Root, reach};
 use nix::errno::Errno;
+use protocol::errno;
+use protocol::exit_code::{Exit, Family};
+use protocol::handover::{Door, Kind, Message, Phase};
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
+use sys::environment::Environment;
+use sys::{Root, reach};
 
 /// What goes with a start through all of it.
 pub struct Story {
@@ -309,8 +308,9 @@ impl Story {
 fn report_file(scene: &Scene, run_dir: Option<&Path>, other: bool) -> Option<PathBuf> {
     let wanted = scene.settings.report_file.value.as_ref().map(|file| scene.workdir.join(file));
     let held = scene.settings.on_failure.value != OnFailure::Exit;
-    let directory = |run_dir: &Path| if other { run_dir.join(state::REQUESTS) } else { run_dir.to_owned() };
-    wanted.or_else(|| run_dir.filter(|_| held).map(|run_dir| directory(run_dir).join(state::REPORT)))
+    let directory =
+        |run_dir: &Path| if other { run_dir.join(protocol::state_file::REQUESTS) } else { run_dir.to_owned() };
+    wanted.or_else(|| run_dir.filter(|_| held).map(|run_dir| directory(run_dir).join(protocol::state_file::REPORT)))
 }
 
 /// Enters the working directory. No check was there where it is not the code directory, so a dead file system is asked first.

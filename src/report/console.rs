@@ -8,13 +8,12 @@ use crate::check::{Finding, Status, Told};
 use crate::config::{LogFormat, LogLevel, Settings};
 use crate::engine::{Ground, Place};
 use crate::error::Error;
-use crate::show;
-use crate::sys::stderr::{self, Urgency};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
+use sys::stderr::{self, Urgency};
 
 /// Where lines go.
 #[derive(Debug)]
@@ -90,8 +89,8 @@ impl Console {
         if !self.tells_all() {
             return;
         }
-        let (version, command) = (env!("CARGO_PKG_VERSION"), show::command(command));
-        let text = format!("trainit {version} · {} · {}", show::line(mode), show::line(&command));
+        let (version, command) = (env!("CARGO_PKG_VERSION"), text::command(command));
+        let text = format!("trainit {version} · {} · {}", text::line(mode), text::line(&command));
         self.tell(
             LogLevel::Info,
             text.trim_end_matches(" · "),
@@ -113,8 +112,8 @@ impl Console {
         let mut text = self.style.row(
             finding.status.into(),
             finding.family(),
-            &show::masked(&finding.what),
-            finding.because.as_deref().map(show::masked).as_deref(),
+            &text::masked(&finding.what),
+            finding.because.as_deref().map(text::masked).as_deref(),
             finding.took,
         );
         for remedy in &finding.remedy {
@@ -128,7 +127,7 @@ impl Console {
 
     /// A row for a step that is no check: `deps`, `user`.
     pub fn row(&mut self, status: Status, family: &str, what: &str, took: Duration) {
-        let what = show::masked(what);
+        let what = text::masked(what);
         let text = self.style.row(status.into(), family, &what, None, took);
         self.tell(
             level(status),
@@ -140,13 +139,13 @@ impl Console {
 
     /// What to do about the row above.
     pub fn advice(&mut self, text: &str) {
-        let text = show::masked(text);
+        let text = text::masked(text);
         self.tell(LogLevel::Info, &self.style.remedy(&text), "advice", || json!({"text": text}));
     }
 
     /// Something worth knowing, in one line.
     pub fn line(&mut self, text: &str) {
-        let text = show::masked(text);
+        let text = text::masked(text);
         self.tell(LogLevel::Info, &self.style.line(&text), "line", || json!({"text": text}));
     }
 
@@ -180,7 +179,7 @@ impl Console {
             return;
         }
         let user = user();
-        let command = show::command(command);
+        let command = text::command(command);
         let seconds = after.as_secs_f64();
         let text = self.style.start(&format!("{command} as {user}, {seconds:.2} s after the container's"));
         self.tell(
@@ -196,9 +195,9 @@ impl Console {
         if !error.parts.is_empty() {
             return error.parts.iter().for_each(|part| self.trouble(level, tag, part));
         }
-        let (what, because) = (show::masked(&error.what), error.because.as_deref().map(show::masked));
+        let (what, because) = (text::masked(&error.what), error.because.as_deref().map(text::masked));
         let mut text = self.style.row(tag, family(error), &what, because.as_deref(), Duration::ZERO);
-        let hints: Vec<String> = error.hints.iter().map(|hint| show::masked(hint)).collect();
+        let hints: Vec<String> = error.hints.iter().map(|hint| text::masked(hint)).collect();
         for hint in &hints {
             text.push('\n');
             text.push_str(&self.style.remedy(hint));
@@ -249,7 +248,7 @@ impl Console {
             (0, _) => String::new(),
             (dropped, LogFormat::Text) => {
                 let what =
-                    format!("{} not written here in full: nobody was reading", show::count(dropped.into(), "line"));
+                    format!("{} not written here in full: nobody was reading", text::count(dropped.into(), "line"));
                 format!("{torn}{}\n", self.style.line(&what))
             }
             (dropped, LogFormat::Json) => {
@@ -287,7 +286,7 @@ fn level(status: Status) -> LogLevel {
 
 /// What an error's row is about: its exit code's family.
 fn family(error: &Error) -> &'static str {
-    use crate::exit::Exit;
+    use protocol::exit_code::Exit;
     match error.exit {
         Exit::Permanent(family) | Exit::Transient(family) => family.name(),
         Exit::Config => "config",

@@ -2,26 +2,25 @@
 //! to all.
 
 use crate::check::{Device, Inventory};
-use crate::show;
 
 /// A column: its title, and what stands in it.
 type Column = (&'static str, fn(&Device) -> String);
 
 const COLUMNS: [Column; 7] = [
     ("GPU", |device| device.id.clone()),
-    ("NAME", |device| show::line(&device.name).into_owned()),
-    ("MEMORY", |device| device.memory.map(show::size).unwrap_or_default()),
-    ("USED", |device| device.used.map(show::size).unwrap_or_default()),
+    ("NAME", |device| text::line(&device.name).into_owned()),
+    ("MEMORY", |device| device.memory.map(text::size).unwrap_or_default()),
+    ("USED", |device| device.used.map(text::size).unwrap_or_default()),
     ("CAPABILITY", |device| device.capability.clone().unwrap_or_default()),
     ("BUS", |device| device.bus.clone().unwrap_or_default()),
-    ("STATE", |device| show::line(&device.state).into_owned()),
+    ("STATE", |device| text::line(&device.state).into_owned()),
 ];
 
 /// The table, and the lines below it.
 pub fn inventory(inventory: &Inventory) -> String {
     let table = if inventory.devices.is_empty() { nothing(inventory) } else { table(&inventory.devices) };
     let facts: String =
-        facts(inventory).iter().map(|(name, value)| format!("{name:<19}{}\n", show::line(value))).collect();
+        facts(inventory).iter().map(|(name, value)| format!("{name:<19}{}\n", text::line(value))).collect();
     if facts.is_empty() { table } else { format!("{table}\n{facts}") }
 }
 

@@ -4,13 +4,12 @@ use super::remedy::{self, Correction};
 use crate::check::{Finding, Inventory, Scene, Status, provenance, verdict};
 use crate::engine::Place;
 use crate::error::Error;
-use crate::exit::Exit;
-use crate::show;
-use crate::sys::temporary::Temporary;
+use protocol::exit_code::Exit;
 use serde::Serialize;
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
+use sys::temporary::Temporary;
 
 /// Changes when a field changes its meaning or goes away.
 const SCHEMA: u32 = 1;
@@ -76,8 +75,8 @@ pub struct Hook {
 impl Hook {
     /// One of this stage, after so long.
     pub fn new(stage: &'static str, path: &Path, took: Duration, failed: Option<&Error>) -> Self {
-        let failed = failed.map(|error| show::masked(&error.what));
-        Hook { stage, path: show::path(path), took_ms: milliseconds(took), failed }
+        let failed = failed.map(|error| text::masked(&error.what));
+        Hook { stage, path: text::path(path), took_ms: milliseconds(took), failed }
     }
 }
 
@@ -85,7 +84,7 @@ impl Report {
     /// The report of these findings. `mode`: none for a check that starts nothing; `began`: when this process did.
     pub fn new(scene: &Scene, mode: Option<&str>, findings: &[Finding], began: SystemTime) -> Self {
         let place = scene.place();
-        let words = show::masked_words(&scene.command);
+        let words = text::masked_words(&scene.command);
         let correction = remedy::correction(findings, || scene.started());
         let took = began.elapsed().unwrap_or_default();
         Report {
@@ -140,7 +139,7 @@ impl Report {
 
     /// Adds what became of the dependencies.
     pub fn with_dependencies(mut self, what: impl Into<String>, took: Duration) -> Self {
-        self.dependencies = Some(Dependencies { what: show::masked(&what.into()), took_ms: milliseconds(took) });
+        self.dependencies = Some(Dependencies { what: text::masked(&what.into()), took_ms: milliseconds(took) });
         self
     }
 
@@ -191,8 +190,8 @@ impl Row {
             family: finding.family().to_owned(),
             subject: finding.subject.clone(),
             status: finding.status,
-            what: show::masked(&finding.what),
-            because: finding.because.as_deref().map(show::masked),
+            what: text::masked(&finding.what),
+            because: finding.because.as_deref().map(text::masked),
             remedy: finding.remedy.iter().map(|remedy| remedy::line(remedy, place)).collect(),
             exit: (finding.status == Status::Fail).then(|| finding.exit.code()),
             took_ms: (finding.took.as_secs_f64() * 1e6).round() / 1e3,

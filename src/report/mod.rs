@@ -8,12 +8,12 @@ mod remedy;
 mod style;
 mod termination;
 
-pub use crate::show::masked as mask;
 pub use console::Console;
 pub use inventory::inventory;
 pub use json::{Dependencies, Hook, Report};
 pub use remedy::{Correction, correction};
 pub use termination::termination;
+pub use text::masked as mask;
 
 /// Writes what was asked for to stdout, as lines. A reader that is gone is no failure.
 pub fn print(text: &str) {

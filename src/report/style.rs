@@ -1,7 +1,6 @@
 //! The layout of text lines: a status, a family, what was found, and how long it took, in columns that hold still.
 
 use crate::check::Status;
-use crate::show;
 use std::time::Duration;
 
 /// Where the text of a row begins.
@@ -66,12 +65,12 @@ impl From<Status> for Tag {
 impl Style {
     /// `  ok    data    /data: nfs4, read-only            3 ms`, with the lines that belong to it.
     pub fn row(self, tag: Tag, family: &str, what: &str, because: Option<&str>, took: Duration) -> String {
-        let (what, because) = (show::line(what), because.map(show::line));
+        let (what, because) = (text::line(what), because.map(text::line));
         let (text, more) = match because {
             Some(because) if TEXT + width(&what) + 2 + width(&because) <= LONG => (format!("{what}: {because}"), None),
             because => (what.into_owned(), because),
         };
-        let head = format!("  {}{:<8}", self.tag(tag), show::line(family));
+        let head = format!("  {}{:<8}", self.tag(tag), text::line(family));
         let mut row = with_time(&head, &text, took);
         row.extend(more.map(|more| format!("\n{:TEXT$}{more}", "")));
         row
@@ -79,17 +78,17 @@ impl Style {
 
     /// A way out, below a row.
     pub fn remedy(self, text: &str) -> String {
-        format!("{:TEXT$}{} {}", "", self.paint("36", "→"), show::line(text))
+        format!("{:TEXT$}{} {}", "", self.paint("36", "→"), text::line(text))
     }
 
     /// A line without a status.
     pub fn line(self, text: &str) -> String {
-        format!("{:8}{}", "", show::line(text))
+        format!("{:8}{}", "", text::line(text))
     }
 
     /// `  start python train.py`.
     pub fn start(self, text: &str) -> String {
-        format!("  {}{}", self.tag(Tag::Start), show::line(text))
+        format!("  {}{}", self.tag(Tag::Start), text::line(text))
     }
 
     /// The status and its blanks; the blanks keep their width without the colour.
@@ -105,7 +104,7 @@ impl Style {
 
 /// Times stand in a column, behind a text that leaves room for it.
 fn with_time(head: &str, text: &str, took: Duration) -> String {
-    let took = show::time(took);
+    let took = text::time(took);
     if took.is_empty() {
         return format!("{head}{text}");
     }

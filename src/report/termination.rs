@@ -2,8 +2,7 @@
 
 use crate::check::{Finding, Status};
 use crate::error::Error;
-use crate::exit::{Exit, TABLE};
-use crate::show;
+use protocol::exit_code::{Exit, TABLE};
 
 /// Longest message. Kubernetes cuts at 4096; what goes over the handover to PID 1 needs room for its frame.
 const MAX: usize = 4000;
@@ -15,7 +14,7 @@ pub fn termination(findings: &[Finding], error: Option<&Error>, exit: Exit) -> S
     let with = |status| findings.iter().filter(move |finding| finding.status == status).map(sentence);
     let error = error.map(Error::to_string);
     let lines = std::iter::once(head).chain(with(Status::Fail)).chain(error).chain(with(Status::Warn));
-    cut(lines.map(|line| printable(&show::masked(&line))).collect::<Vec<_>>().join("\n"))
+    cut(lines.map(|line| printable(&text::masked(&line))).collect::<Vec<_>>().join("\n"))
 }
 
 fn sentence(finding: &Finding) -> String {
@@ -25,7 +24,7 @@ fn sentence(finding: &Finding) -> String {
 
 /// An error has lines of its own; nothing else may make any.
 fn printable(text: &str) -> String {
-    text.lines().map(show::line).collect::<Vec<_>>().join("\n")
+    text.lines().map(text::line).collect::<Vec<_>>().join("\n")
 }
 
 fn cut(mut text: String) -> String {
@@ -42,7 +41,7 @@ fn cut(mut text: String) -> String {
 mod tests {
     use super::*;
     use crate::check::Facts;
-    use crate::exit::Family;
+    use protocol::exit_code::Family;
     use std::time::Duration;
 
     fn finding(status: Status, what: &str) -> Finding {

@@ -1,9 +1,9 @@
 //! docs/checks.md and the table of checks say the same.
 
+use protocol::exit_code::Exit;
 use std::collections::BTreeSet;
 use trainit::check::{Check, Passing, checks};
 use trainit::config::Severity;
-use trainit::exit::Exit;
 
 fn row(check: &Check) -> String {
     let severity = match check.severity {

@@ -1,10 +1,10 @@
 //! Files in the formats of the trainers, byte by byte, and a directory to put them into.
 
+use checkpoint::{FamilyChoice, Pattern, Survey, newest, survey};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
-use trainit::checkpoint::{FamilyChoice, Pattern, Survey, newest, survey};
 
 /// A zip archive with one stored entry, as torch.save writes it: with 64-bit records before the end.
 pub fn torch(content: &[u8]) -> Vec<u8> {

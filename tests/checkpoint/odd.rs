@@ -1,6 +1,7 @@
 //! What else is found in directories: links, loops, names that are no text, sockets and FIFOs, and a great many entries.
 
 use crate::fixture::{Place, half, lightning, torch};
+use checkpoint::{FamilyChoice, newest};
 use nix::sys::stat::Mode;
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -8,7 +9,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use trainit::checkpoint::{FamilyChoice, newest};
 
 #[test]
 fn without_a_directory_there_is_nothing() {

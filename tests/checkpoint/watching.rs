@@ -1,6 +1,7 @@
 //! A watcher in one thread, a writer in another. The writer waits for what the watcher tells; nothing sleeps and hopes.
 
 use crate::fixture::{Place, dcp_index, half, torch};
+use checkpoint::{Checkpoint, FamilyChoice, Pattern, Until, watch};
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -8,7 +9,6 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
-use trainit::checkpoint::{Checkpoint, FamilyChoice, Pattern, Until, watch};
 
 /// Longer than any look takes on a busy machine.
 const SOON: Duration = Duration::from_secs(20);

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+use sys::Root;
+use sys::environment::Environment;
 use trainit::config::{self, Installer, Origin, Requirements, Setting, Settings};
 use trainit::deps::{self, Outcome, Request};
-use trainit::environment::Environment;
-use trainit::sys::Root;
 
 /// The variable that names the file with a start to make.
 pub const START: &str = "TRAINIT_TEST_START";

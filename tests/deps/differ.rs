@@ -11,10 +11,10 @@ use cases::Dice;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use sys::Root;
+use sys::environment::Environment;
 use trainit::config::Settings;
 use trainit::deps::{self, Request};
-use trainit::environment::Environment;
-use trainit::sys::Root;
 
 /// Yes, no, or none where it is left to an installer.
 fn own_answer(request: &Request<'_>) -> Option<bool> {

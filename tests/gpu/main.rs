@@ -23,8 +23,8 @@ mod fuse;
 
 use fakes::Fakes;
 use std::time::Duration;
+use sys::environment::Environment;
 use trainit::config::GpuHelper;
-use trainit::environment::Environment;
 use trainit::gpu::facts::Facts;
 use trainit::gpu::probe::{self, Ask, Level};
 

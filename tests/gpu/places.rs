@@ -10,9 +10,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use sys::process::{self, fork};
 use trainit::config::GpuHelper;
 use trainit::gpu::facts::{Facts, Outcome, Way};
-use trainit::sys::process::{self, fork};
 
 /// Asks in a child that has changed its world before; none where this machine does not permit that.
 fn aside(question: &Question, change: impl FnOnce() -> std::io::Result<()>) -> Option<Facts> {
@@ -268,7 +268,7 @@ fn a_helper_ends_with_who_asked() {
         assert!(std::time::Instant::now() < deadline, "no helper");
         std::thread::yield_now();
     }
-    trainit::sys::signal::send(pid, libc::SIGKILL).unwrap();
+    sys::signal::send(pid, libc::SIGKILL).unwrap();
     assert_eq!(read.read(&mut [0]).unwrap(), 0, "every copy is closed");
     process::wait_for(pid);
 }

@@ -25,7 +25,7 @@ impl Data {
     pub(super) fn contains(&mut self) -> Answer {
         let (mut missing, mut unseen) = (Vec::new(), Vec::new());
         for name in &self.want.contains {
-            let shown = crate::show::line(name).into_owned();
+            let shown = text::line(name).into_owned();
             match listing::contains(&self.site.path, name) {
                 Ok(Found::Yes) => {}
                 Ok(Found::No) => missing.push(self.with_target(shown, name)),
@@ -86,7 +86,7 @@ impl Data {
         if speed.bytes_per_second().is_none_or(|found| found >= wanted.0) {
             return Ok(());
         }
-        let (shown, wanted) = (&self.site.shown, crate::show::size(wanted.0));
+        let (shown, wanted) = (&self.site.shown, text::size(wanted.0));
         Trouble::new(format!("{shown} is slow: {}, min_speed asks for {wanted}/s", speed.described()))
             .because("the GPUs would wait for data")
             .advice("copy the data set to a local disk, or pack small files into large ones")
@@ -96,7 +96,7 @@ impl Data {
     /// A name that is missing, and where it leads if it is a link.
     fn with_target(&self, shown: String, name: &str) -> String {
         match std::fs::read_link(self.site.path.join(name.trim_matches('/'))) {
-            Ok(target) => format!("{shown} (a link to {})", crate::show::path(&target)),
+            Ok(target) => format!("{shown} (a link to {})", text::path(&target)),
             Err(_) => shown,
         }
     }

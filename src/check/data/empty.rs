@@ -3,12 +3,11 @@
 
 use super::super::step::{Answer, Trouble};
 use super::Data;
-use crate::show;
-use crate::sys::mountinfo::Mount;
-use crate::sys::stat;
-use crate::sys::volume::Volume;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
+use sys::mountinfo::Mount;
+use sys::stat;
+use sys::volume::Volume;
 
 /// An engine made a directory for this start: a person's own is older.
 const JUST_NOW: Duration = Duration::from_secs(60);
@@ -49,10 +48,10 @@ impl Data {
         if self.site.is_deleted() {
             return "what is mounted there was deleted on the host".to_owned();
         }
-        let source = self.site.mount().map(|mount| show::bytes(mount.root())).filter(|root| root != "/");
+        let source = self.site.mount().map(|mount| text::bytes(mount.root())).filter(|root| root != "/");
         let source = source.map(|root| format!("the source ends in {root}"));
         let age = made.and_then(|made| made.elapsed().ok()).filter(|age| *age < JUST_NOW);
-        let age = age.map(|age| format!("made {} ago", show::seconds(age)));
+        let age = age.map(|age| format!("made {} ago", text::seconds(age)));
         let told: Vec<String> = source.into_iter().chain(age).collect();
         let told = if told.is_empty() { String::new() } else { format!(": {}", told.join(", ")) };
         let meant = if self.site.path.extension().is_some() { "missing file" } else { "misspelled source" };
@@ -62,7 +61,7 @@ impl Data {
 
 /// Why a volume is empty, and what to do; none: it is no volume, but a directory of the host.
 fn unfilled(mount: &Mount) -> Option<(String, String)> {
-    let shown = show::bytes;
+    let shown = text::bytes;
     match mount.volume() {
         Volume::Named(name) => Some((
             format!("for a misspelled name the engine makes a new volume; this one is called {}", shown(name)),

@@ -5,7 +5,6 @@ use crate::check::step::{Answer, Trouble};
 use crate::check::{Change, Remedy};
 use crate::engine::Place;
 use crate::gpu::{CTL, UVM, Vendor};
-use crate::show;
 use nix::errno::Errno;
 use std::os::unix::fs::MetadataExt;
 
@@ -96,7 +95,7 @@ impl Gpus {
         if rendering == 0 || self.demand.is_none() {
             return Ok(());
         }
-        let cards = show::count(rendering as u64, "AMD GPU");
+        let cards = text::count(rendering as u64, "AMD GPU");
         self.found(
             Trouble::new(format!("/dev/kfd is not here: {cards} can draw, and not compute"))
                 .because("only /dev/dri was given to the container")

@@ -5,7 +5,6 @@ use crate::check::step::{Answer, Trouble};
 use crate::check::{Change, Remedy};
 use crate::engine::Place;
 use crate::gpu::{Vendor, pci};
-use crate::show;
 
 impl Gpus {
     pub(super) fn enough(&mut self) -> Answer {
@@ -32,7 +31,7 @@ impl Gpus {
         let trouble = match host {
             Some((_, 0)) => trouble.because("this machine has no NVIDIA GPU").advice("run it on a machine that has"),
             Some((Vendor::Amd, number)) => {
-                let trouble = trouble.because(format!("the machine has {}", show::count(number as u64, "AMD GPU")));
+                let trouble = trouble.because(format!("the machine has {}", text::count(number as u64, "AMD GPU")));
                 ["/dev/kfd", "/dev/dri"]
                     .into_iter()
                     .fold(trouble, |trouble, path| trouble.remedy(self.give_device(path)))
@@ -47,7 +46,7 @@ impl Gpus {
 
     /// Why none of the machine's GPUs is here, where a variable tells.
     fn none_of(&self, host: usize) -> String {
-        let machine = format!("the machine has {}", show::count(host as u64, "NVIDIA GPU"));
+        let machine = format!("the machine has {}", text::count(host as u64, "NVIDIA GPU"));
         match self.environment.text("NVIDIA_VISIBLE_DEVICES") {
             Some(word @ ("none" | "void")) => format!("{machine}, and NVIDIA_VISIBLE_DEVICES={word} asks for none"),
             _ => format!("{machine}, none was given to the container"),
@@ -108,7 +107,7 @@ impl Gpus {
         let host = pci::of_the_host(&self.root);
         let because = match host {
             Some((Vendor::Nvidia, number @ 1..)) => {
-                format!("the machine has {}", show::count(number as u64, "NVIDIA GPU"))
+                format!("the machine has {}", text::count(number as u64, "NVIDIA GPU"))
             }
             _ => "this image is made for GPUs (NVIDIA_VISIBLE_DEVICES=all)".to_owned(),
         };
@@ -130,6 +129,6 @@ impl Gpus {
     pub(super) fn number(&self, number: usize) -> String {
         let noun = self.presence().nodes.first().map_or(Vendor::default(), |node| node.vendor).noun();
         let noun = if self.presence().is_sliced() { "MIG instance" } else { noun };
-        show::count(number as u64, noun)
+        text::count(number as u64, noun)
     }
 }

@@ -4,7 +4,6 @@ use super::Gpus;
 use crate::check::step::{Answer, Trouble};
 use crate::config::MigPolicy;
 use crate::gpu::{Node, pci};
-use crate::show;
 
 impl Gpus {
     pub(super) fn on_the_bus(&mut self) -> Answer {
@@ -25,7 +24,7 @@ impl Gpus {
     }
 
     pub(super) fn well(&mut self) -> Answer {
-        let ill = |node: &Node| Some(format!("{} is `{}`", node.path, show::line(node.ill.as_deref()?)));
+        let ill = |node: &Node| Some(format!("{} is `{}`", node.path, text::line(node.ill.as_deref()?)));
         let ill: Vec<String> = self.presence().nodes.iter().filter_map(ill).collect();
         if ill.is_empty() || self.demand.is_none() {
             return Ok(());
@@ -68,7 +67,7 @@ impl Gpus {
         if !self.wanted.same_model || models.len() < 2 || self.demand.is_none() {
             return Ok(());
         }
-        let models: Vec<String> = models.into_iter().map(|model| show::line(model).into_owned()).collect();
+        let models: Vec<String> = models.into_iter().map(|model| text::line(model).into_owned()).collect();
         Trouble::new(format!("the GPUs differ: {}", models.join(", ")))
             .because("gpu.same_model asks for one model: the slowest would set the pace")
             .advice("choose GPUs of one model, with CUDA_VISIBLE_DEVICES or --gpus device=…")
@@ -82,7 +81,7 @@ impl Gpus {
         match self.presence().nodes.iter().find_map(little) {
             None => Ok(()),
             Some((name, bytes)) => {
-                Trouble::new(format!("{name} has {}, gpu.memory asks for {}", show::size(bytes), show::size(wanted.0)))
+                Trouble::new(format!("{name} has {}, gpu.memory asks for {}", text::size(bytes), text::size(wanted.0)))
                     .advice("choose a node with larger GPUs")
                     .found()
             }

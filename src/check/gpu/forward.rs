@@ -3,12 +3,12 @@
 
 use super::super::Scene;
 use crate::config::ForwardCompat;
-use crate::environment::Environment;
 use crate::gpu::{self, Compat};
-use crate::sys::away;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use sys::away;
+use sys::environment::Environment;
 
 const VARIABLE: &str = "LD_LIBRARY_PATH";
 

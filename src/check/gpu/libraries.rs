@@ -6,9 +6,8 @@ use crate::check::{Change, Remedy};
 use crate::config::Version;
 use crate::engine::Place;
 use crate::gpu::{CUDA, Kind, Library, NVML, PTX};
-use crate::show;
-use crate::sys::mountinfo;
 use std::path::Path;
+use sys::mountinfo;
 
 impl Gpus {
     pub(super) fn has_libcuda(&mut self) -> Answer {
@@ -34,13 +33,13 @@ impl Gpus {
             (Some(path), _) if path.ends_with(name) => {
                 let directory = path.parent().unwrap_or(Path::new("/"));
                 trouble
-                    .because(format!("it lies in {}, where no program looks", show::path(directory)))
+                    .because(format!("it lies in {}, where no program looks", text::path(directory)))
                     .remedy(self.look_into(directory))
             }
             (Some(path), _) => trouble
                 .because(format!(
                     "{} is here, the link to it is not: the container's runtime could not run ldconfig",
-                    show::path(&path)
+                    text::path(&path)
                 ))
                 .advice("start it without --read-only, in an image with ldconfig; or run ldconfig before the workload"),
             (None, Some(remedy)) => trouble
@@ -64,7 +63,7 @@ impl Gpus {
     pub(super) fn is_no_stub(&mut self) -> Answer {
         match self.libcuda() {
             Some(library) if library.kind == Kind::Stub => self.found(
-                Trouble::new(format!("{} is a stub: CUDA fails with error 34", show::path(&library.path)))
+                Trouble::new(format!("{} is a stub: CUDA fails with error 34", text::path(&library.path)))
                     .because("it is made to link programs with, and is found before the driver's own")
                     .advice("take the directory `stubs` out of LD_LIBRARY_PATH, or the file out of the image"),
             ),
@@ -86,7 +85,7 @@ impl Gpus {
 
     fn mismatch(&self, library: &Library, driver: &Version) -> Trouble {
         let version = library.version.as_ref().map(Version::to_string).unwrap_or_default();
-        let path = show::path(&library.path);
+        let path = text::path(&library.path);
         let trouble = Trouble::new(format!("{path} is of driver {version}, the kernel's driver is {driver}"));
         match self.is_from_the_host(&library.file) {
             true => trouble
@@ -115,7 +114,7 @@ impl Gpus {
         }
         self.found_mild(
             Trouble::new(format!("{PTX} is not found: what is compiled for the GPU at run time fails with error 221"))
-                .because(format!("{} is here without it", show::path(&cuda.path)))
+                .because(format!("{} is here without it", text::path(&cuda.path)))
                 .remedy(self.with_capabilities("compute").unwrap_or_else(|| self.give(None))),
         )
     }

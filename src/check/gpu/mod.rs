@@ -23,14 +23,14 @@ use super::task::{Hang, Task};
 use super::{Check, Facts, Ground, Passing, Scene};
 use crate::config::{Severity, Version};
 use crate::engine::Place;
-use crate::environment::Environment;
 use crate::gpu::{self, CUDA, ImageCuda, Library, Loader, NVML, Node, Presence, Promise, Selection};
-use crate::sys::Root;
 use demand::{Demand, Wanted};
 use nix::errno::Errno;
 use serde_json::{Value, json};
 use std::cell::OnceCell;
 use std::rc::Rc;
+use sys::Root;
+use sys::environment::Environment;
 
 /// The GPUs, and what they have to be.
 pub struct Gpus {
@@ -139,8 +139,8 @@ impl Gpus {
         let mut models = self.presence().nodes.iter().map(|node| node.model.as_deref());
         let first = models.next().flatten();
         match first.filter(|first| models.all(|model| model == Some(first))) {
-            Some(model) => format!("{number} × {}", crate::show::line(model)),
-            None => crate::show::count(number as u64, "GPU"),
+            Some(model) => format!("{number} × {}", text::line(model)),
+            None => text::count(number as u64, "GPU"),
         }
     }
 
@@ -151,7 +151,7 @@ impl Gpus {
         }
         let counted = || self.counted();
         let mut parts = vec![self.presence().uncounted.map_or_else(counted, |way| format!("through {way}"))];
-        parts.extend(memory.map(|bytes| format!("{} each", crate::show::size(bytes))));
+        parts.extend(memory.map(|bytes| format!("{} each", text::size(bytes))));
         parts.extend(self.driver_version().map(|version| format!("driver {version}")));
         parts.extend(cuda.map(|version| format!("CUDA {version}")));
         if self.presence().is_sliced() {

@@ -5,9 +5,8 @@ use crate::check::step::{Answer, Trouble};
 use crate::check::{Change, Remedy};
 use crate::engine::Place;
 use crate::gpu::Device;
-use crate::show;
-use crate::sys::limits::{Kind, limit};
 use std::path::Path;
+use sys::limits::{Kind, limit};
 
 /// With a soft limit beyond this the driver's tools take gigabytes and half a minute: they make room for each file that may be open.
 const MANY_FILES: u64 = 1 << 24;
@@ -26,7 +25,7 @@ impl Gpus {
                 Trouble::new(format!(
                     "{}: `{}` is how drivers before R470 named instances",
                     selection.variable,
-                    show::line(old)
+                    text::line(old)
                 ))
                 .because("newer drivers do not know it, and show none")
                 .advice("write MIG-<UUID>, as `nvidia-smi -L` lists it"),
@@ -38,8 +37,8 @@ impl Gpus {
             Trouble::new(format!(
                 "{}={} ends at `{}`",
                 selection.variable,
-                show::line(&selection.text),
-                show::line(&cut)
+                text::line(&selection.text),
+                text::line(&cut)
             ))
             .because(format!(
                 "no such device is here, and what follows is ignored: {} of {here} shown",
@@ -55,7 +54,7 @@ impl Gpus {
             return Ok(());
         }
         self.found_mild(
-            Trouble::new(format!("{MPS} is set, and no daemon of MPS is there ({})", show::os(directory)))
+            Trouble::new(format!("{MPS} is set, and no daemon of MPS is there ({})", text::os(directory)))
                 .because("programs run without it, or fail with errors 805 to 807")
                 .advice(format!("mount the daemon's directory and start with --ipc=host; or unset {MPS}")),
         )

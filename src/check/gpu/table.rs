@@ -4,8 +4,8 @@
 use super::{Check, Gpus, Passing};
 use crate::check::step::{Answer, Step};
 use crate::config::Severity::{self, Fail, Warn};
-use crate::exit::Family;
 use Passing::{Always, Depends, Never};
+use protocol::exit_code::Family;
 
 /// An entry of a table: this one, and that of what the driver tells.
 pub(super) const fn row<S>(

@@ -5,7 +5,6 @@ use crate::check::Remedy;
 use crate::check::step::{Answer, Trouble};
 use crate::config::{CudaVersion, ForwardCompat, Version};
 use crate::gpu::{self, Brand, Compat, ImageCuda, Kind, Support, newest_cuda, own_driver, require, support};
-use crate::show;
 use std::path::Path;
 
 impl Gpus {
@@ -25,7 +24,7 @@ impl Gpus {
             (Some(library), Compat::Wrong { why, .. }) => self.found(
                 Trouble::new(format!(
                     "{} is that of forward compatibility, and does not work",
-                    show::path(&library.path)
+                    text::path(&library.path)
                 ))
                 .because(format!("{why} (errors 803 and 804)"))
                 .advice(self.without(&library.path)),
@@ -35,7 +34,7 @@ impl Gpus {
     }
 
     fn without(&self, library: &Path) -> String {
-        let directory = show::path(library.parent().unwrap_or(library));
+        let directory = text::path(library.parent().unwrap_or(library));
         match self.environment.text("LD_LIBRARY_PATH").is_some_and(|path| path.contains("compat")) {
             true => format!("take {directory} out of LD_LIBRARY_PATH"),
             false => format!("take {directory} out of /etc/ld.so.conf.d, and run ldconfig"),
@@ -125,7 +124,7 @@ impl Gpus {
         let first = unmet.text.split_whitespace().next().unwrap_or_default();
         let known = facts.driver.as_ref().map(Version::to_string).unwrap_or_default();
         self.found_mild(
-            Trouble::new(format!("the image asks for {} ({})", show::line(first), unmet.variable))
+            Trouble::new(format!("the image asks for {} ({})", text::line(first), unmet.variable))
                 .because(format!("driver {known} does not have it: programs may fail with errors 35, 222 or 803"))
                 .advice("a node with a newer driver, or an older image; NVIDIA_DISABLE_REQUIRE=1 where it works all the same"),
         )

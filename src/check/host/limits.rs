@@ -6,8 +6,7 @@ use crate::check::{Change, Remedy};
 use crate::config::{LockedMemory, OpenFiles, Severity};
 use crate::engine::{Place, launcher};
 use crate::gpu;
-use crate::show;
-use crate::sys::limits::{Kind, limit};
+use sys::limits::{Kind, limit};
 
 /// A process that uses a GPU needs more than this before it has loaded anything.
 const LITTLE_MEMORY: u64 = 4 << 30;
@@ -29,7 +28,7 @@ impl Host {
         if gpus == 0 {
             return Ok(());
         }
-        Trouble::new(format!("{} of memory beside {}", show::size(memory), show::count(gpus, "GPU")))
+        Trouble::new(format!("{} of memory beside {}", text::size(memory), text::count(gpus, "GPU")))
             .because("a training process needs more, and is killed by the kernel when it is used up")
             .remedy(self.remedy("--memory 64g", "resources: {limits: {memory: 64Gi}}", "a machine with more memory"))
             .found()
@@ -95,9 +94,9 @@ impl Host {
         let asked = match self.wanted.locked {
             None => String::new(),
             Some(LockedMemory::Unlimited) => ", host.memlock asks for all there is".to_owned(),
-            Some(LockedMemory::AtLeast(size)) => format!(", host.memlock asks for {}", show::size(size.0)),
+            Some(LockedMemory::AtLeast(size)) => format!(", host.memlock asks for {}", text::size(size.0)),
         };
-        Trouble::new(format!("{} of memory may be locked{asked}", show::size(reached)))
+        Trouble::new(format!("{} of memory may be locked{asked}", text::size(reached)))
             .because("RDMA locks its buffers: `ibv_reg_mr failed with error Cannot allocate memory`")
             .remedy(self.ulimit("memlock", None, "ulimit -Hl"))
             .level(wanted.map(|_| Severity::Fail))

@@ -12,15 +12,14 @@ use super::task::Task;
 use super::{Check, Facts, Ground, Passing, Remedy, Scene};
 use crate::config::{LockedMemory, OpenFiles, Origin, Severity, Size, Threads};
 use crate::engine::{Cpus, Place};
-use crate::environment::Environment;
-use crate::exit::Family;
 use crate::gpu;
-use crate::show;
-use crate::sys::cgroup::{self, Limits};
-use crate::sys::{Root, limits as own};
+use protocol::exit_code::Family;
 use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::rc::Rc;
+use sys::cgroup::{self, Limits};
+use sys::environment::Environment;
+use sys::{Root, limits as own};
 
 /// The machine on its way through the steps.
 pub struct Host {
@@ -186,10 +185,10 @@ impl Subject for Host {
     }
 
     fn summary(&mut self) -> Option<String> {
-        let shm = self.shm.filter(|size| *size > 0).map_or("without a limit".to_owned(), show::size);
-        let memory = self.memory().map(|memory| format!(", memory {}", show::size(memory))).unwrap_or_default();
+        let shm = self.shm.filter(|size| *size > 0).map_or("without a limit".to_owned(), text::size);
+        let memory = self.memory().map(|memory| format!(", memory {}", text::size(memory))).unwrap_or_default();
         let cpus = self.cpus().millis.div_ceil(1000);
-        Some(format!("/dev/shm {shm}{memory}, {}", show::count(cpus, "CPU")))
+        Some(format!("/dev/shm {shm}{memory}, {}", text::count(cpus, "CPU")))
     }
 
     fn facts(&self) -> Facts {

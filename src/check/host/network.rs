@@ -4,7 +4,6 @@
 use super::Host;
 use crate::check::step::{Answer, Trouble};
 use crate::config::Severity;
-use crate::show;
 use nix::unistd::AccessFlags;
 
 /// Variables that a job of several processes has.
@@ -24,10 +23,9 @@ impl Host {
         let expected = set("NCCL_IB_HCA").is_some() && set("NCCL_IB_DISABLE") != Some("1");
         let nodes = self.rdma_nodes();
         let path = |name: &String| self.root.path(INFINIBAND).join(name);
-        let refused =
-            |name: &&String| crate::sys::access::may(&path(name), AccessFlags::R_OK | AccessFlags::W_OK).is_err();
+        let refused = |name: &&String| sys::access::may(&path(name), AccessFlags::R_OK | AccessFlags::W_OK).is_err();
         let what = match (nodes.iter().find(refused), nodes.is_empty()) {
-            (Some(name), _) => format!("{INFINIBAND}/{} may not be opened", show::line(name)),
+            (Some(name), _) => format!("{INFINIBAND}/{} may not be opened", text::line(name)),
             (None, true) => format!("there is no {INFINIBAND}/uverbs*"),
             (None, false) => return Ok(()),
         };
@@ -57,7 +55,7 @@ impl Host {
             return Ok(());
         }
         let alone = !self.has_network();
-        let shown = show::line(name);
+        let shown = text::line(name);
         let trouble = Trouble::new(format!("this host's name, {shown}, is not in /etc/hosts"));
         let trouble = match alone {
             true => trouble.because("there is no network to ask a name server over; ranks bind to this name"),
@@ -104,7 +102,7 @@ impl Host {
         if both("no_proxy").is_some_and(spares_this_machine) {
             return Ok(());
         }
-        Trouble::new(format!("HTTP goes over {}, also to this machine itself", show::masked(&show::line(proxy))))
+        Trouble::new(format!("HTTP goes over {}, also to this machine itself", text::masked(&text::line(proxy))))
             .because("no_proxy does not name localhost: requests to Jupyter, TensorBoard or a metrics port here go to the proxy and fail")
             .remedy(self.remedy(
                 "-e no_proxy=localhost,127.0.0.1 -e NO_PROXY=localhost,127.0.0.1",

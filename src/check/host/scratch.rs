@@ -8,9 +8,6 @@ use crate::check::site::Site;
 use crate::check::step::{Answer, Step, Subject, Trouble};
 use crate::check::task::{Task, Way};
 use crate::check::{Facts, Ground, Scene, trouble};
-use crate::show;
-use crate::sys::mountinfo;
-use crate::sys::temporary::Temporary;
 use nix::errno::Errno;
 use nix::libc::O_TMPFILE;
 use std::fs::File;
@@ -19,6 +16,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
+use sys::mountinfo;
+use sys::temporary::Temporary;
 
 /// Where compilers of kernels put what they have built, if it is not below HOME or the temporary directory.
 const CACHES: [&str; 2] = ["TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"];
@@ -136,7 +135,7 @@ impl Scratch {
         let noexec =
             |path: &&PathBuf| mountinfo::covering(self.ground.mounts(), path).is_some_and(|mount| mount.is_noexec());
         let Some(path) = self.built.iter().find(noexec) else { return Ok(()) };
-        let shown = show::path(path);
+        let shown = text::path(path);
         // A home was made there because /tmp cannot be written.
         let better = if path.starts_with("/dev/shm") { "/tmp" } else { &shown };
         let advice = match self.temporary.place().is_container() {

@@ -4,7 +4,6 @@ use super::Host;
 use crate::check::step::{Answer, Trouble};
 use crate::check::{Change, Remedy};
 use crate::config::Severity;
-use crate::show;
 use nix::errno::Errno;
 
 /// Below this a data loader with a few workers, or NCCL, runs out of it.
@@ -27,9 +26,9 @@ impl Host {
         let Some(size) = self.shm.filter(|size| *size > 0) else { return Ok(()) };
         match self.wanted.shm {
             Some(minimum) if size < minimum.0 => self
-                .little(format!("/dev/shm is {}, host.shm asks for {}", show::size(size), show::size(minimum.0)))
+                .little(format!("/dev/shm is {}, host.shm asks for {}", text::size(size), text::size(minimum.0)))
                 .found(),
-            None if size < LITTLE => self.little(format!("/dev/shm is {}", show::size(size))).found(),
+            None if size < LITTLE => self.little(format!("/dev/shm is {}", text::size(size))).found(),
             _ => Ok(()),
         }
     }

@@ -3,7 +3,7 @@ use super::super::task::Way;
 use super::super::{Check, Facts, Passing, Status};
 use super::*;
 use crate::config::{Settings, Severity};
-use crate::exit::Family;
+use protocol::exit_code::Family;
 
 /// A subject that does something to the process that looks at it.
 struct Act {
@@ -110,7 +110,7 @@ fn every_task_answers_in_the_order_of_the_table() {
 fn a_process_that_dies_is_a_finding_of_the_task_that_it_was_busy_with() {
     let died = |name: &str| (name.to_owned(), format!("the check of {name} ended without an answer"));
     let acts: [Actor; 3] =
-        [("exits", || crate::sys::process::exit_now(0)), ("panics", || panic!("on purpose")), ("fine", || Ok(()))];
+        [("exits", || sys::process::exit_now(0)), ("panics", || panic!("on purpose")), ("fine", || Ok(()))];
     for (findings, ..) in [watched(&acts), together(&acts)] {
         assert_eq!(findings, [died("exits"), died("panics"), ("fine".to_owned(), "fine".to_owned())]);
     }

@@ -2,11 +2,11 @@
 
 use super::Answer;
 use crate::error::{Error, Result};
-use crate::exit::Exit;
 use crate::gpu::probe::helper::{INSTALLED, embedded};
-use crate::sys::temporary::Temporary;
+use protocol::exit_code::Exit;
 use std::io::{self, Write};
 use std::path::Path;
+use sys::temporary::Temporary;
 
 /// Writes it, executable for everybody, and prints where.
 ///

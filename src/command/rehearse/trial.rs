@@ -5,10 +5,9 @@ use super::seconds_of;
 use super::verdict::Saved;
 use crate::config::Options;
 use crate::error::{Error, Result};
-use crate::exit::Exit;
-use crate::handover::Phase;
-use crate::state::{self, Record};
-use crate::sys::{proc, process, signal};
+use protocol::exit_code::Exit;
+use protocol::handover::Phase;
+use protocol::state_file::Record;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::ffi::{OsStr, OsString, c_int};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -17,6 +16,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
+use supervisor::state_dir;
+use sys::{proc, process, signal};
 
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -145,9 +146,10 @@ impl Job {
         if self.directory.is_none() {
             // The supervisor is a child of the process that was started here (supervise/guardian.rs).
             let supervisors = proc::children(self.pid()).into_iter().chain([self.pid()]);
-            self.directory = supervisors.into_iter().find_map(|pid| state::directory_of(pid, &super::super::bases()));
+            self.directory =
+                supervisors.into_iter().find_map(|pid| state_dir::directory_of(pid, &super::super::bases()));
         }
-        let state = state::read(self.directory.as_ref()?).ok();
+        let state = state_dir::read(self.directory.as_ref()?).ok();
         if state.is_none() {
             // It is kept elsewhere once the configuration is known.
             self.directory = None;

@@ -3,9 +3,8 @@
 use super::Row;
 use super::trial::{Stop, Trial};
 use crate::check::Status;
-use crate::checkpoint::Checkpoint;
-use crate::exit::{Exit, Family};
-use crate::show;
+use checkpoint::Checkpoint;
+use protocol::exit_code::{Exit, Family};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -62,7 +61,7 @@ impl Saved {
 
     fn words(&self) -> String {
         let step = self.step.map_or(String::new(), |step| format!("step {step}, "));
-        format!("{} ({step}{})", show::path(&self.path), show::size(self.size))
+        format!("{} ({step}{})", text::path(&self.path), text::size(self.size))
     }
 }
 
@@ -131,7 +130,7 @@ fn refusal(code: u8) -> Option<Exit> {
 
 fn start(trial: &Trial) -> Row {
     match trial.prepared {
-        Some(prepared) => row(Status::Ok, "start", format!("the workload ran after {}", show::seconds(prepared))),
+        Some(prepared) => row(Status::Ok, "start", format!("the workload ran after {}", text::seconds(prepared))),
         None if refusal(trial.code).is_none() && !trial.broken_off => {
             let what = format!("it ended with exit code {} before it was seen to run", trial.code);
             row(Status::Fail, "start", what).hint("a training takes longer: is it this command?")
@@ -144,7 +143,7 @@ fn start(trial: &Trial) -> Row {
 }
 
 fn run(wanted: &Wanted, trial: &Trial) -> Row {
-    let ran = show::seconds(trial.ran);
+    let ran = text::seconds(trial.ran);
     match (&trial.stop, trial.code) {
         (Some(_), _) => row(Status::Ok, "run", format!("it ran for {ran} until the stop")),
         (None, 0) => row(Status::Fail, "run", format!("it was complete after {ran}, so there was nothing to stop"))
@@ -154,7 +153,7 @@ fn run(wanted: &Wanted, trial: &Trial) -> Row {
             "run",
             format!(
                 "it ended by itself after {ran}, with exit code {code}; the stop was to come after {}",
-                show::seconds(wanted.after)
+                text::seconds(wanted.after)
             ),
         ),
     }
@@ -168,8 +167,8 @@ fn sooner(ran: Duration) -> String {
 }
 
 fn ended(wanted: &Wanted, trial: &Trial, stop: &Stop) -> Row {
-    let took = show::seconds(stop.took);
-    let grace = format!("{} ({})", show::seconds(wanted.grace), wanted.grace_from);
+    let took = text::seconds(stop.took);
+    let grace = format!("{} ({})", text::seconds(wanted.grace), wanted.grace_from);
     match trial.code {
         code if code == wanted.killed_code => {
             row(Status::Fail, "stop", format!("it was killed: still there {grace} after SIGTERM"))
@@ -177,7 +176,7 @@ fn ended(wanted: &Wanted, trial: &Trial, stop: &Stop) -> Row {
         }
         code if wanted.stop_code.is_none_or(|stopped| stopped == code) && !stop.handled => {
             let what =
-                format!("it died of SIGTERM, for which it had no handler {} after its begin", show::seconds(trial.ran));
+                format!("it died of SIGTERM, for which it had no handler {} after its begin", text::seconds(trial.ran));
             row(Status::Warn, "stop", what).hint("a handler that saves: docs/stopping.md; or a later stop: --after 2m")
         }
         code if wanted.stop_code.is_none_or(|stopped| stopped == code) => {
@@ -203,22 +202,22 @@ fn saved(wanted: &Wanted, found: &Found, stop: &Stop) -> Row {
         _ if found.done => row(Status::Ok, "saved", "training was complete (stop.done_file)"),
         Some(saved) if is_new(saved) && saved.modified >= stop.at - ROUNDED && Some(saved) != stop.saved.as_ref() => {
             let after = Duration::try_from_secs_f64((saved.modified - stop.at).max(0.0)).unwrap_or_default();
-            row(Status::Ok, "saved", format!("{}, {} after the stop", saved.words(), show::seconds(after)))
+            row(Status::Ok, "saved", format!("{}, {} after the stop", saved.words(), text::seconds(after)))
         }
         Some(saved) if is_new(saved) => {
             let lost = Duration::try_from_secs_f64((stop.at - saved.modified).max(0.0)).unwrap_or_default();
-            let what = format!("nothing since the stop; {} is {} older, and what was done since then is lost", saved.words(), show::seconds(lost));
+            let what = format!("nothing since the stop; {} is {} older, and what was done since then is lost", saved.words(), text::seconds(lost));
             row(Status::Fail, "saved", what).hint("save when SIGTERM comes: docs/stopping.md#recipes")
         }
-        _ => row(Status::Fail, "saved", format!("no new checkpoint is complete in {}", show::path(dir)))
+        _ => row(Status::Fail, "saved", format!("no new checkpoint is complete in {}", text::path(dir)))
             .hint("save when SIGTERM comes: docs/stopping.md#recipes; how a complete one looks: checkpoint.family, checkpoint.pattern"),
     }
 }
 
 fn next(wanted: &Wanted, found: &Found) -> Row {
     let given = |next: &Next| {
-        let variables = next.variables.iter().map(|(name, value)| format!("{name}={}", show::quoted(value)));
-        let arguments = (!next.arguments.is_empty()).then(|| format!("the words {}", show::command(&next.arguments)));
+        let variables = next.variables.iter().map(|(name, value)| format!("{name}={}", text::quoted(value)));
+        let arguments = (!next.arguments.is_empty()).then(|| format!("the words {}", text::command(&next.arguments)));
         variables.chain(arguments).collect::<Vec<_>>().join(" ")
     };
     match &found.next {

@@ -1,8 +1,8 @@
 use super::*;
 use crate::config::{KEYS, Key, Options, Settings, file, options, together, variables};
-use crate::environment::Environment;
 use proptest::prelude::*;
 use std::path::Path;
+use sys::environment::Environment;
 
 /// A later layer: what sets something, in its own way.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use super::{Value, read_path};
 use crate::config::{Node, Problems};
-use crate::handover::{Kind, OnHang, Scope, Sign};
+use protocol::handover::{Kind, OnHang, Scope, Sign};
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 use std::time::Duration;

@@ -2,11 +2,11 @@
 
 use super::{Probe, Value};
 use crate::config::{KEYS, Node, Origin, Problems, key, text};
-use crate::environment::Environment;
-use crate::handover::Kind;
+use protocol::handover::Kind;
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use sys::environment::Environment;
 
 /// Declares a record: for each part its name as written, its field, type, and built-in value (`None`: it has to be there).
 macro_rules! record {

@@ -1,9 +1,9 @@
 //! What is said about signals: which one stops, and what one means.
 
 use super::Value;
-use crate::handover::{Meaning, StopSignal};
-use crate::sys::signal;
+use protocol::handover::{Meaning, StopSignal};
 use serde_json::{Value as Json, json};
+use sys::signal;
 
 const FORM: &str = "a signal such as TERM, SIGUSR1, 10 or RTMIN+3";
 const PATTERN: &str = "^([0-9]{1,2}|[A-Za-z]+[0-9]?([+-][0-9]+)?)$";

@@ -2,13 +2,13 @@
 //! all parts of the answer are about the same packages.
 
 use super::{Distributions, distributions};
-use crate::sys::directory::{Directory, Names};
 use std::cell::{OnceCell, RefCell};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use sys::directory::{Directory, Names};
 
 /// One directory.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 //! instead of asking the index a thousand times.
 
 use crate::error::Error;
-use crate::exit::{Exit, Family};
+use protocol::exit_code::{Exit, Family};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

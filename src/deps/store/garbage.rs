@@ -4,13 +4,12 @@
 use super::ground::Ground;
 use super::names::{Names, What, what};
 use super::{archive, failed};
-use crate::show;
-use crate::sys::untrusted::{self, Owners};
 use nix::fcntl::AT_FDCWD;
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use sys::untrusted::{self, Owners};
 
 /// What was used within this time is in use: nobody unpacks for so long.
 const IN_USE: Duration = Duration::from_secs(3600);
@@ -35,8 +34,8 @@ impl Taken {
     /// What and how old it is, in a line.
     pub fn words(&self) -> String {
         let days = self.unused.as_secs() / 86_400;
-        let unused = if days > 1 { format!("{days} days") } else { show::time(self.unused) };
-        format!("removed {}: {}, {}, not used for {unused}", self.file.display(), self.what, show::size(self.bytes))
+        let unused = if days > 1 { format!("{days} days") } else { text::time(self.unused) };
+        format!("removed {}: {}, {}, not used for {unused}", self.file.display(), self.what, text::size(self.bytes))
     }
 }
 
@@ -141,8 +140,8 @@ fn contents(packed: &Path) -> String {
     let index = opened.and_then(|mut file| archive::index(&mut file));
     match index {
         Ok(index) => {
-            let python = show::line(&index.manifest.python).into_owned();
-            format!("{} for {python}", show::count(index.manifest.packages.len() as u64, "package"))
+            let python = text::line(&index.manifest.python).into_owned();
+            format!("{} for {python}", text::count(index.manifest.packages.len() as u64, "package"))
         }
         Err(error) => format!("damaged ({error})"),
     }

@@ -1,13 +1,13 @@
 //! What a store's file system is like: whether it can be written, what time it is there, and whose files may be believed. An
 //! environment is code that will run as this user, so nobody else may have put it there.
 
-use crate::sys::temporary::Temporary;
 use nix::unistd::geteuid;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
+use sys::temporary::Temporary;
 
 /// How the names of files begin that are not finished.
 pub const UNFINISHED: &str = ".new-";

@@ -3,8 +3,6 @@
 
 use super::ground::Ground;
 use crate::deps::digest::{Digest, short};
-use crate::sys::proc;
-use crate::sys::untrusted::{self, Owners};
 use nix::fcntl::AT_FDCWD;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -12,6 +10,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use sys::proc;
+use sys::untrusted::{self, Owners};
 
 /// How often its bytes change: much more often than a lease goes stale.
 const BEAT: Duration = Duration::from_secs(5);

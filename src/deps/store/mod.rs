@@ -26,11 +26,10 @@ use super::protect;
 use super::stamp::Names as Versions;
 use super::ticker::Ticker;
 use crate::error::{Error, Result};
-use crate::exit::{Exit, Family};
-use crate::show;
 use archive::{Index, Manifest};
 use failed::Failed;
 use lease::{Lease, Owner, Takeover};
+use protocol::exit_code::{Exit, Family};
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -71,7 +70,7 @@ impl Packed {
     pub fn unpack(self, place: &Place, ticker: &mut Ticker, tell: &mut dyn FnMut(&str)) -> io::Result<()> {
         let (whole, mut made) = (self.index.manifest.bytes, unpack::Made::default());
         let mut told =
-            |bytes| ticker.tick(|| format!("unpacking {} of {}", show::size(bytes), show::size(whole)), tell);
+            |bytes| ticker.tick(|| format!("unpacking {} of {}", text::size(bytes), text::size(whole)), tell);
         let done = unpack::unpack(&self.index, self.file, &place.root, &mut made, &mut told);
         if done.is_err() {
             made.undo();
@@ -152,7 +151,7 @@ impl Shelf {
             .and_then(|files| self.write(lease, place, manifest, &files).map_err(|error| error.to_string()));
         match done {
             Ok((plain, packed)) => {
-                let (plain, packed, took) = (show::size(plain), show::size(packed), show::time(began.elapsed()));
+                let (plain, packed, took) = (text::size(plain), text::size(packed), text::time(began.elapsed()));
                 tell(&format!(
                     "packed for other starts: {plain} as {packed}, in {took}; {}",
                     self.names.packed.display()

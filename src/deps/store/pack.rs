@@ -3,11 +3,11 @@
 use super::Place;
 use super::archive::{Manifest, Packer};
 use crate::deps::installed::record;
-use crate::sys::untrusted::{self, Owners};
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use sys::untrusted::{self, Owners};
 
 /// The files that come with these distributions, each as it is called below the place's root. Those that say that a distribution
 /// is there come last, so that one that is half unpacked is not taken for whole.

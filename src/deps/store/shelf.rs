@@ -9,14 +9,13 @@ use super::names::Names;
 use super::pack;
 use super::turn::Look;
 use super::{Packed, Place};
-use crate::show;
-use crate::sys::temporary::Temporary;
-use crate::sys::untrusted::{self, Owners};
 use nix::fcntl::AT_FDCWD;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use sys::temporary::Temporary;
+use sys::untrusted::{self, Owners};
 
 /// A use is written down at most so often.
 const TOUCH: Duration = Duration::from_secs(600);
@@ -30,18 +29,18 @@ const TAG: (&str, &str) = (
 impl State {
     /// In a few words. Others have written some of them.
     pub fn words(&self) -> String {
-        show::line(&self.as_written()).into_owned()
+        text::line(&self.as_written()).into_owned()
     }
 
     fn as_written(&self) -> String {
         match self {
             State::There(manifest, age, bytes) => {
                 let Manifest { packages, installer, host, .. } = manifest;
-                let packages = show::count(packages.len() as u64, "package");
+                let packages = text::count(packages.len() as u64, "package");
                 format!(
                     "has it: {packages}, {}, by {installer} on {host}, {} old",
-                    show::size(*bytes),
-                    show::time(*age)
+                    text::size(*bytes),
+                    text::time(*age)
                 )
             }
             State::Building(owner) => format!("{} builds it: {}", owner.host, owner.doing),
@@ -53,7 +52,7 @@ impl State {
 }
 
 fn told(file: &Path, why: &str) -> String {
-    format!("{}: {why}", show::path(file))
+    format!("{}: {why}", text::path(file))
 }
 
 /// A place in a store.

@@ -1,7 +1,5 @@
 //! Who is connected to a port, as the kernel's table has it.
 
-use crate::show;
-
 /// The tables of this network namespace.
 const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 
@@ -13,7 +11,7 @@ pub fn open(ports: &[u16]) -> Option<String> {
     let tables = TABLES.map(|table| std::fs::read(table).unwrap_or_default());
     ports.iter().find_map(|port| {
         let count: u64 = tables.iter().map(|table| connections(table, *port)).sum();
-        (count > 0).then(|| format!("{} to port {port}", show::count(count, "connection")))
+        (count > 0).then(|| format!("{} to port {port}", text::count(count, "connection")))
     })
 }
 

@@ -1,8 +1,5 @@
 //! Whether a Jupyter kernel computes, asked of its server. Every server that runs here is asked, however it was started: it leaves its
 //! address and token in a file for its user alone (jupyter_server, `jpserver-PID.json`; the classic notebook, `nbserver-PID.json`).
-
-use crate::show;
-use crate::sys::process;
 use serde_json::{Value, json};
 use std::ffi::{OsStr, c_int};
 use std::io::{self, Read, Write};
@@ -11,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
+use sys::process;
 
 /// Longest wait for each of connecting, asking and a piece of the answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -33,7 +31,7 @@ pub fn busy(processes: &[c_int]) -> Option<String> {
     let file = |pid: &c_int| Some((*pid, std::fs::read(file_of(*pid)?).ok()?));
     let servers = processes.iter().filter_map(file).filter_map(|(pid, text)| Some((pid, parse(&text)?)));
     servers.map(|(pid, server)| (ask(&server, pid), server)).find_map(|(answer, server)| match answer {
-        Ok(kernels) => (kernels > 0).then(|| format!("{} computing", show::count(kernels, "kernel"))),
+        Ok(kernels) => (kernels > 0).then(|| format!("{} computing", text::count(kernels, "kernel"))),
         // Nobody listens: it has just begun, or is about to end.
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => None,
         Err(error) => Some(format!("Jupyter's kernels on port {} cannot be asked for ({error})", server.port)),

@@ -2,10 +2,10 @@
 
 use super::super::facts::Way;
 use crate::config::GpuHelper;
-use crate::sys::image;
 use nix::errno::Errno;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use sys::image;
 
 /// What build.rs made; empty where it could not.
 static EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/gpu-helper"));

@@ -15,11 +15,11 @@ pub use crate::config::GpuProbe as Level;
 
 use super::facts::{Cuda, Facts, Nvml, Outcome, Peers, Proof, Way, cuda_code, nvml_code};
 use crate::config::GpuHelper;
-use crate::environment::Environment;
 use nix::errno::Errno;
 use run::{Job, Ran};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
+use sys::environment::Environment;
 
 /// What to find out, and how.
 #[derive(Clone, Copy)]

@@ -3,11 +3,11 @@
 
 use super::super::facts::{Outcome, Stop, Waits};
 use super::transcript::{self, Transcript};
-use crate::environment::Environment;
-use crate::sys::guest::{self, Ended, Executable, Guest, Program};
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
+use sys::environment::Environment;
+use sys::guest::{self, Ended, Executable, Guest, Program};
 
 /// After SIGTERM. A client of the driver that is killed in the middle of something has frozen GPUs before.
 const TERM: Duration = Duration::from_secs(2);

@@ -3,12 +3,12 @@
 
 use super::super::facts::{Facts, Gpu, Memory, Mode, Nvml, Outcome, Stop, Waits, Way};
 use super::run::Watched;
-use crate::environment::Environment;
-use crate::sys::guest::{Executable, Program};
-use crate::sys::process;
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
+use sys::environment::Environment;
+use sys::guest::{Executable, Program};
+use sys::process;
 
 /// What is asked for, and where it goes.
 type Field = (&'static str, fn(&mut Gpu, &str));

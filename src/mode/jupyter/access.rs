@@ -3,10 +3,10 @@
 
 use super::arguments::Arguments;
 use super::{Surroundings, file};
-use crate::errno;
 use crate::error::{Error, Result};
-use crate::exit::{Exit, Family};
 use crate::mode::dress::PrivateFile;
+use protocol::errno;
+use protocol::exit_code::{Exit, Family};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 

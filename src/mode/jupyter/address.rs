@@ -5,11 +5,11 @@ use super::access::{Access, Door};
 use super::arguments::Arguments;
 use crate::config::Settings;
 use crate::engine::Place;
-use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::handover::Service;
-use crate::sys::ip;
+use protocol::handover::Service;
 use std::ffi::OsString;
+use sys::environment::Environment;
+use sys::ip;
 
 /// The port where everybody looks for it.
 const PORT: u16 = 8888;

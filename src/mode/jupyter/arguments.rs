@@ -2,9 +2,9 @@
 //! (`--ServerApp.port=8888`, `--NotebookApp.port 8888`) with short names for a few (`--port`).
 
 use crate::config::{Settings, words};
-use crate::environment::Environment;
 use crate::error::{Error, Result};
 use std::ffi::OsString;
+use sys::environment::Environment;
 
 /// The words, least important first: a later one wins.
 #[derive(Clone, Debug, Default)]

@@ -2,11 +2,11 @@
 
 use super::arguments::Arguments;
 use super::{SINGLE_USER, Surroundings, missing};
-use crate::environment::Environment;
 use crate::error::Result;
-use crate::handover::Service;
 use crate::mode::dress::Dressed;
-use crate::sys::ip;
+use protocol::handover::Service;
+use sys::environment::Environment;
+use sys::ip;
 
 /// Whether a hub has started this container.
 pub fn is_asked_for(environment: &Environment) -> bool {

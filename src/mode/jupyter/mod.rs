@@ -11,16 +11,15 @@ use super::builtin::Server;
 use super::dress::{Dressed, Made, PrivateFile, Surroundings};
 use super::words;
 use crate::config::Settings;
-use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::exit::{Exit, Family};
-use crate::handover::Service;
-use crate::show;
 use access::Access;
 use address::Address;
 use arguments::Arguments;
+use protocol::exit_code::{Exit, Family};
+use protocol::handover::Service;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use sys::environment::Environment;
 
 /// The mode's entry in the table.
 pub const SERVER: Server = Server { service, packages, dress };
@@ -162,12 +161,12 @@ fn missing(around: &Surroundings<'_>, names: &[String]) -> Error {
     Error::new(Exit::NotFound, format!("mode jupyter has nothing to start: no {}", names.join(", no ")))
         .because(format!("neither beside {python} nor on PATH"))
         .hint(format!("in the image: RUN {python} -m pip install {package}"))
-        .hint(format!("or at each start: -e TRAINIT_JUPYTER_INSTALL={}", show::quoted(package.as_ref())))
+        .hint(format!("or at each start: -e TRAINIT_JUPYTER_INSTALL={}", text::quoted(package.as_ref())))
 }
 
 fn taken(port: u16, who: &str) -> Error {
     Error::new(Exit::Transient(Family::Host), format!("port {port} is taken, and Jupyter has to listen there"))
-        .because(format!("{} listens on it", show::bytes(who.as_bytes())))
+        .because(format!("{} listens on it", text::bytes(who.as_bytes())))
         .hint("end that, or take another port: -e TRAINIT_JUPYTER_PORT=8889")
 }
 

@@ -1,8 +1,8 @@
 //! The account that ssh lets in: /etc/passwd has to know the workload's user, with a shell, and no lock may be on it.
 
 use crate::error::{Error, Result};
-use crate::exit::{Exit, Family};
 use crate::identity::accounts::{self, User};
+use protocol::exit_code::{Exit, Family};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 

@@ -2,9 +2,9 @@
 //! for commands as well as for shells. What that cannot carry, and the PATH that /etc/profile sets anew, come from a file that shells
 //! read. Pure: bytes in, bytes out.
 
-use crate::environment::Environment;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use sys::environment::Environment;
 
 /// The variable that tells a shell of the session where its file is.
 pub const FILE_VARIABLE: &str = "TRAINIT_SESSION";

@@ -16,17 +16,17 @@ use super::dress::{Dressed, Kept, Made, PrivateFile, SharedFile, Surroundings};
 use super::words;
 use crate::config::Settings;
 use crate::engine::Place;
-use crate::environment::Environment;
 use crate::error::Result;
-use crate::handover::Service;
 use crate::identity::accounts::User;
 use crate::program;
 use environment::{FILE_VARIABLE, Quotes, Session};
 use openssh::Configuration;
+use protocol::handover::Service;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
+use sys::environment::Environment;
 
 /// The mode's entry in the table.
 pub const SERVER: Server = Server { service, packages: |_| &[], dress };

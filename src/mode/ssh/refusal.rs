@@ -1,9 +1,9 @@
 //! Why there is no server, and what to type.
 
 use crate::error::{Error, Result};
-use crate::exit::{Exit, Family};
-use crate::sys::listening;
+use protocol::exit_code::{Exit, Family};
 use std::io::ErrorKind;
+use sys::listening;
 
 /// How a server comes into an image.
 pub const INSTALL: &str = "RUN apt-get update && apt-get install -y openssh-server (Alpine: apk add openssh; Red Hat: dnf install -y openssh-server)";

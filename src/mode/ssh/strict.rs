@@ -1,7 +1,5 @@
 //! Whether a file with keys is its owner's will alone, as OpenSSH asks before it believes one (sshd_config(5), StrictModes): whoever may
 //! write it, or exchange a directory on the way to it, could let himself in.
-
-use crate::show;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -30,12 +28,12 @@ pub fn fault(file: &Path, uid: u32, home: &Path) -> Option<String> {
 }
 
 fn foreign(step: &Path, found: &Metadata, uid: u32) -> Option<String> {
-    let (shown, owner) = (show::quoted(step.as_os_str()), found.uid());
+    let (shown, owner) = (text::quoted(step.as_os_str()), found.uid());
     (owner != 0 && owner != uid).then(|| format!("{shown} belongs to user {owner}: chown {uid} {shown}"))
 }
 
 fn open(step: &Path, found: &Metadata) -> Option<String> {
-    let (shown, mode) = (show::quoted(step.as_os_str()), found.mode());
+    let (shown, mode) = (text::quoted(step.as_os_str()), found.mode());
     let who = match mode {
         mode if mode & EVERYBODY != 0 => "everybody may write",
         mode if mode & GROUP != 0 => "a group may write",

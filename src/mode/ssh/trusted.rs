@@ -5,10 +5,9 @@ use super::{refusal, strict};
 use crate::error::{Error, Result};
 use crate::identity::accounts::User;
 use crate::mode::Surroundings;
-use crate::show;
-use crate::sys::untrusted::{self, Owners};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use sys::untrusted::{self, Owners};
 
 /// Where RunPod, vast.ai and ai-dock put keys.
 const VARIABLES: [&str; 3] = ["PUBLIC_KEY", "SSH_PUBLIC_KEY", "SSH_PUBKEY"];
@@ -47,11 +46,11 @@ pub fn find(around: &Surroundings<'_>, user: &User) -> Result<Trusted> {
             continue;
         }
         let text = text_of(&path).map_err(|error| {
-            Error::config(format!("ssh.authorized_keys: {} cannot be read", show::path(&path)))
+            Error::config(format!("ssh.authorized_keys: {} cannot be read", text::path(&path)))
                 .because(error.to_string())
                 .hint("a file with public keys, one a line, that the workload's user may read")
         })?;
-        trusted.take(&show::path(&path), &keys::read(&text));
+        trusted.take(&text::path(&path), &keys::read(&text));
     }
     match around.settings.lock_of("ssh.authorized_keys") {
         // Variables and a file that the user may write would be other ways to say what is locked.
@@ -104,7 +103,7 @@ impl Trusted {
 
     /// How many there are.
     pub fn words(&self) -> String {
-        format!("{} may, and no password", show::count((self.lines.len() + self.in_own) as u64, "key"))
+        format!("{} may, and no password", text::count((self.lines.len() + self.in_own) as u64, "key"))
     }
 }
 
@@ -114,5 +113,5 @@ pub fn text_of(file: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 fn not_read(file: &Path, why: &str) -> String {
-    format!("{} is not read: {why}", show::path(file))
+    format!("{} is not read: {why}", text::path(file))
 }

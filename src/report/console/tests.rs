@@ -1,6 +1,6 @@
 use super::*;
 use crate::check::{Change, Facts, Remedy};
-use crate::exit::{Exit, Family};
+use protocol::exit_code::{Exit, Family};
 
 fn console(format: LogFormat, level: LogLevel) -> Console {
     Console { format, level, ..Console::in_memory(None) }

@@ -1,9 +1,9 @@
 use super::*;
 
-use crate::environment::Environment;
-use crate::exit::Family;
-use crate::sys::Root;
+use protocol::exit_code::Family;
 use std::path::PathBuf;
+use sys::Root;
+use sys::environment::Environment;
 
 fn scene() -> Scene {
     Scene {

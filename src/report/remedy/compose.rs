@@ -2,14 +2,13 @@
 
 use super::{short_size, source, yaml};
 use crate::engine::Part;
-use crate::show;
 use serde_json::{Map, Value, json};
 use std::ffi::OsString;
 
 /// The whole file, with one service.
 pub fn start(parts: &[Part], command: &[OsString]) -> String {
     let mut service = Map::from_iter([("image".to_owned(), json!("IMAGE"))]);
-    let words: Vec<String> = show::masked_words(command).iter().map(|word| escaped(&word.to_string_lossy())).collect();
+    let words: Vec<String> = text::masked_words(command).iter().map(|word| escaped(&word.to_string_lossy())).collect();
     if !words.is_empty() {
         service.insert("command".into(), json!(words));
     }

@@ -2,13 +2,12 @@
 
 use super::{short_size, source};
 use crate::engine::Part;
-use crate::show;
 use std::ffi::{OsStr, OsString};
 
 /// The whole line.
 pub fn start(program: &str, parts: &[Part], command: &[OsString]) -> String {
-    let words = show::masked_words(command);
-    let words = words.iter().map(|word| show::quoted(word)).collect::<Vec<_>>().join(" ");
+    let words = text::masked_words(command);
+    let words = words.iter().map(|word| text::quoted(word)).collect::<Vec<_>>().join(" ");
     let line = format!("{program} run {} IMAGE {words}", flags(parts));
     line.trim_end().to_owned()
 }
@@ -19,7 +18,7 @@ pub fn flags(parts: &[Part]) -> String {
 }
 
 fn flag(part: &Part, parts: &[Part]) -> String {
-    let word = |text: &str| show::quoted(OsStr::new(text));
+    let word = |text: &str| text::quoted(OsStr::new(text));
     match part {
         Part::Mount { target, read_only } => mount(&source(target, parts), target, *read_only),
         Part::Bind { source, target, read_only } => mount(source, target, *read_only),
@@ -59,7 +58,7 @@ fn mount(source: &str, target: &str, read_only: bool) -> String {
         let read_only = if read_only { ",readonly" } else { "" };
         return format!(
             "--mount {}",
-            show::quoted(OsStr::new(&format!(
+            text::quoted(OsStr::new(&format!(
                 "type={kind},{},{}{read_only}",
                 field("src", source),
                 field("dst", target)
@@ -67,7 +66,7 @@ fn mount(source: &str, target: &str, read_only: bool) -> String {
         );
     }
     let read_only = if read_only { ":ro" } else { "" };
-    format!("-v {}", show::quoted(OsStr::new(&format!("{source}:{target}{read_only}"))))
+    format!("-v {}", text::quoted(OsStr::new(&format!("{source}:{target}{read_only}"))))
 }
 
 /// A field of CSV (RFC 4180).

@@ -2,7 +2,6 @@
 
 use super::{short_size, yaml};
 use crate::engine::Part;
-use crate::show;
 use serde_json::{Map, Value, json};
 use std::ffi::OsString;
 
@@ -11,7 +10,7 @@ pub fn start(parts: &[Part], command: &[OsString]) -> String {
     let mut pod = Pod::default();
     pod.container.insert("name".into(), json!("train"));
     pod.container.insert("image".into(), json!("IMAGE"));
-    let words: Vec<String> = show::masked_words(command).iter().map(|word| escaped(&word.to_string_lossy())).collect();
+    let words: Vec<String> = text::masked_words(command).iter().map(|word| escaped(&word.to_string_lossy())).collect();
     if !words.is_empty() {
         pod.container.insert("args".into(), json!(words));
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::check::Facts;
-use crate::exit::{Exit, Family};
+use protocol::exit_code::{Exit, Family};
 use std::time::Duration;
 
 fn finding(check: &str, status: Status, changes: &[Change]) -> Finding {

@@ -5,7 +5,6 @@ use super::codes::{self, explained};
 use crate::check::step::{Answer, Trouble};
 use crate::gpu::facts::{Facts, Library, Outcome, Step, Stop, Waits, cuda_code};
 use crate::gpu::{CUDA, NVML};
-use crate::show;
 use nix::errno::Errno;
 
 /// A process that ended, or was ended, in the middle.
@@ -63,7 +62,7 @@ impl Health {
         let trouble = Trouble::new(format!("the driver's library ended its process in {place}, with {end}{who}"));
         let trouble = match self.gpus.environment.get("LD_PRELOAD") {
             Some(preload) => trouble
-                .because(format!("LD_PRELOAD={} is loaded beside it", show::os(preload)))
+                .because(format!("LD_PRELOAD={} is loaded beside it", text::os(preload)))
                 .advice("try it without LD_PRELOAD"),
             None => trouble
                 .because("the library does not fit the kernel's driver, or is damaged")
@@ -106,7 +105,7 @@ impl Health {
     fn unloadable(&self, name: &str, library: &Library) -> Option<Trouble> {
         let Library::Missing(words) = library else { return None };
         let found = self.gpus.loader().find(name)?;
-        let trouble = Trouble::new(format!("{} cannot be loaded: {}", show::path(&found.path), show::line(words)));
+        let trouble = Trouble::new(format!("{} cannot be loaded: {}", text::path(&found.path), text::line(words)));
         Some(
             trouble
                 .advice("take it out of the image and LD_LIBRARY_PATH: the container's runtime adds the driver's own"),
@@ -129,7 +128,7 @@ impl Health {
 
     pub(super) fn begins(&mut self) -> Answer {
         let (cuda, nvml) = (&self.facts.cuda, &self.facts.nvml);
-        let words = |words: &Option<String>| words.as_deref().map(|words| format!(": {}", show::line(words)));
+        let words = |words: &Option<String>| words.as_deref().map(|words| format!(": {}", text::line(words)));
         let hidden = self.gpus.demand.least == 0 && self.gpus.hides_all();
         if let Some(code) = cuda.init.filter(|code| *code != 0 && !(hidden && *code == cuda_code::NO_DEVICE)) {
             let words = words(&cuda.init_words).unwrap_or_default();
@@ -153,7 +152,7 @@ impl Health {
             return Ok(());
         }
         self.found(
-            Trouble::new(format!("CUDA shows {}, {}", show::count(count.into(), "GPU"), self.gpus.demand.words()))
+            Trouble::new(format!("CUDA shows {}, {}", text::count(count.into(), "GPU"), self.gpus.demand.words()))
                 .because(format!("device nodes of {} are here", self.gpus.number(self.gpus.presence().devices())))
                 .advice("look for the missing one in nvidia-smi on the host; try another node")
                 .passing(true),
@@ -164,8 +163,8 @@ impl Health {
 /// `nvmlInit_v2`, `nvmlDeviceGetMemoryInfo of GPU 3`.
 fn place(at: Option<&Step>) -> String {
     match at {
-        Some(Step { call, gpu: Some(gpu) }) => format!("{} of GPU {gpu}", show::line(call)),
-        Some(Step { call, gpu: None }) => show::line(call).into_owned(),
+        Some(Step { call, gpu: Some(gpu) }) => format!("{} of GPU {gpu}", text::line(call)),
+        Some(Step { call, gpu: None }) => text::line(call).into_owned(),
         None => "its start".to_owned(),
     }
 }
@@ -215,7 +214,7 @@ const SHOWN: usize = 160;
 pub(super) fn written(stderr: Option<&String>) -> Option<String> {
     let mut lines = stderr?.lines().map(str::trim).filter(|line| !line.is_empty());
     let (first, last) = (lines.next()?, lines.next_back());
-    let shown = |line: &str| show::line(&line.chars().take(SHOWN).collect::<String>()).into_owned();
+    let shown = |line: &str| text::line(&line.chars().take(SHOWN).collect::<String>()).into_owned();
     let more = last.map(|last| format!(" … {}", shown(last))).unwrap_or_default();
     Some(format!("it wrote: {}{more}", shown(first)))
 }

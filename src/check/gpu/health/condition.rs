@@ -4,7 +4,6 @@ use super::{Health, codes};
 use crate::check::step::{Answer, Trouble};
 use crate::gpu::facts::{Gpu, Outcome, nvml_code};
 use crate::gpu::{Brand, pci};
-use crate::show;
 
 /// Actions that the driver wants (nvml.h, `nvmlDeviceGpuRecoveryAction_t`) and that a workload cannot go without.
 const RESETS: [(u32, &str); 3] = [(1, "a reset"), (2, "a restart of the node"), (4, "a drain and a reset")];
@@ -90,7 +89,7 @@ impl Health {
     }
 
     pub(super) fn had_no_errors(&mut self) -> Answer {
-        let errors = |gpu: &Gpu| gpu.ecc_volatile.filter(|count| *count > 0).map(|count| show::count(count, "error"));
+        let errors = |gpu: &Gpu| gpu.ecc_volatile.filter(|count| *count > 0).map(|count| text::count(count, "error"));
         let Some(those) = self.those(errors) else { return Ok(()) };
         self.found_mild(
             Trouble::new(format!("memory errors that could not be corrected, since the driver was loaded: {those}"))
@@ -217,7 +216,7 @@ impl Health {
     pub(super) fn is_free(&mut self) -> Answer {
         let held = |gpu: &Gpu| {
             let memory = gpu.memory.filter(|memory| memory.used > LITTLE.max(memory.total / 20))?;
-            Some(format!("{} of {} used", show::size(memory.used), show::size(memory.total)))
+            Some(format!("{} of {} used", text::size(memory.used), text::size(memory.total)))
         };
         let Some(those) = self.those(held).filter(|_| self.gpus.wanted.free_memory.is_none()) else { return Ok(()) };
         self.found_mild(

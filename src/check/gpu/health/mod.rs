@@ -15,7 +15,6 @@ use crate::check::rules::Rules;
 use crate::check::step::{Answer, Subject, Trouble, walk};
 use crate::check::{Facts as Row, Finding, Scene};
 use crate::gpu::facts::{Facts, Gpu, nvml_code};
-use crate::show;
 use std::time::Duration;
 
 /// A start of the driver that takes longer is worth a word.
@@ -91,7 +90,7 @@ impl Health {
     fn slow_start(&self) -> Option<String> {
         let took = self.facts.nvml.init_took.max(self.facts.cuda.init_took);
         let off = self.shown().any(|gpu| gpu.persistence == Some(false));
-        let words = || format!(", started up in {} (persistence mode is off on the host)", show::seconds(took));
+        let words = || format!(", started up in {} (persistence mode is off on the host)", text::seconds(took));
         (off && took >= SLOW_START).then(words)
     }
 
@@ -114,7 +113,7 @@ impl Health {
 /// `GPU 3 (0000:65:00.0)`.
 fn name(gpu: &Gpu) -> String {
     match &gpu.pci {
-        Some(pci) => format!("GPU {} ({})", gpu.index, show::line(&bus(pci))),
+        Some(pci) => format!("GPU {} ({})", gpu.index, text::line(&bus(pci))),
         None => format!("GPU {}", gpu.index),
     }
 }
@@ -163,7 +162,7 @@ impl Subject for Health {
         let waited = facts
             .waited
             .as_ref()
-            .map(|(reason, time)| format!(", after {} of waiting ({})", show::seconds(*time), show::line(reason)));
+            .map(|(reason, time)| format!(", after {} of waiting ({})", text::seconds(*time), text::line(reason)));
         let described = self.gpus.described(self.memory().or(self.gpus.memory()), version);
         Some(described + &self.slow_start().unwrap_or_default() + &waited.unwrap_or_default())
     }

@@ -5,7 +5,6 @@ use super::answers::written;
 use super::codes::{self, explained};
 use crate::check::step::{Answer, Trouble};
 use crate::gpu::facts::{Gpu, Pair, Proof};
-use crate::show;
 
 /// What a lane of PCI Express carries in MiB/s, by generation from the first (after its encoding).
 const LANE: [u64; 6] = [238, 476, 939, 1878, 3756, 7211];
@@ -18,7 +17,7 @@ impl Health {
         if let Some(proof) = self.facts.proofs.iter().find(wrong) {
             let trouble = match proof.wrong.filter(|words| *words > 0) {
                 Some(words) => {
-                    format!("gives back other memory than was written: {}", show::count(words, "wrong word"))
+                    format!("gives back other memory than was written: {}", text::count(words, "wrong word"))
                 }
                 None => "comes to wrong sums".to_owned(),
             };
@@ -33,15 +32,15 @@ impl Health {
         let Some(proof) = self.facts.proofs.iter().find(refused) else { return Ok(()) };
         let Some((call, code)) = &proof.refused else { return Ok(()) };
         let device = device(proof);
-        let words = proof.refused_words.as_ref().map(|words| format!(": {}", show::line(words))).unwrap_or_default();
-        let trouble = Trouble::new(format!("{device} cannot be used ({}: {code}{words})", show::line(call)));
+        let words = proof.refused_words.as_ref().map(|words| format!(": {}", text::line(words))).unwrap_or_default();
+        let trouble = Trouble::new(format!("{device} cannot be used ({}: {code}{words})", text::line(call)));
         self.found(explained(trouble, codes::CUDA, *code).adding(written(proof.stderr.as_ref())))
     }
 
     pub(super) fn compiles(&mut self) -> Answer {
         let beside = |proof: &Proof| Some((device(proof), proof.beside.clone()?));
         let Some((device, (call, code))) = self.facts.proofs.iter().find_map(beside) else { return Ok(()) };
-        let trouble = Trouble::new(format!("{device}: {} is refused with {code}", show::line(&call)));
+        let trouble = Trouble::new(format!("{device}: {} is refused with {code}", text::line(&call)));
         self.found_mild(explained(trouble, codes::CUDA, code))
     }
 

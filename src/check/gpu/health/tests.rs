@@ -1,9 +1,9 @@
 use super::*;
 use crate::config::{CudaVersion, FreeMemory, GpuCount, Loaded, Origin, Setting, Size, Version};
-use crate::environment::Environment;
 use crate::gpu::facts::*;
-use crate::sys::Root;
 use std::collections::BTreeSet;
+use sys::Root;
+use sys::environment::Environment;
 
 const GIB: u64 = 1 << 30;
 

@@ -5,7 +5,6 @@ use crate::check::step::{Answer, Trouble};
 use crate::config::{CudaVersion, Version};
 use crate::gpu::facts::Gpu;
 use crate::gpu::{Unfit, unfit};
-use crate::show;
 
 impl Health {
     pub(super) fn is_large(&mut self) -> Answer {
@@ -13,11 +12,11 @@ impl Health {
         let least = self.gpus.wanted.least_memory();
         let little = |gpu: &Gpu| {
             let total = gpu.memory?.total;
-            (total < least).then(|| show::size(total))
+            (total < least).then(|| text::size(total))
         };
         match self.those(little) {
             None => Ok(()),
-            Some(those) => Trouble::new(format!("gpu.memory asks for {}: {those}", show::size(wanted.0)))
+            Some(those) => Trouble::new(format!("gpu.memory asks for {}: {those}", text::size(wanted.0)))
                 .because("the GPUs are smaller than what is asked for")
                 .advice("choose a node with larger GPUs")
                 .found(),
@@ -28,7 +27,7 @@ impl Health {
         let Some(wanted) = self.gpus.wanted.free_memory else { return Ok(()) };
         let little = |gpu: &Gpu| {
             let memory = gpu.memory?;
-            (memory.free() < wanted.of(memory.total)).then(|| format!("{} free", show::size(memory.free())))
+            (memory.free() < wanted.of(memory.total)).then(|| format!("{} free", text::size(memory.free())))
         };
         match self.those(little) {
             None => Ok(()),
@@ -67,7 +66,7 @@ impl Health {
             Some(Unfit::TooNew(first)) => format!("an image, or wheels, for CUDA {first} or newer"),
             _ => "an image, or wheels, for an older CUDA; a node with newer GPUs".to_owned(),
         };
-        let (version, from) = (&image.version, show::line(&image.from));
+        let (version, from) = (&image.version, text::line(&image.from));
         self.found_mild(
             Trouble::new(format!("CUDA {version}, which the image is for ({from}), does not compile for {those}"))
                 .because("`no kernel image is available for execution on the device` (209), unless it brings PTX")

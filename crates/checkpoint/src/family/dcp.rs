@@ -1,0 +1,62 @@
+//! torch.distributed.checkpoint: a directory with a `.distcp` file of each rank, and `.metadata`, which the coordinator writes
+//! when all ranks are done.
+
+use super::{Family, Scene, any_candidate};
+use crate::format::pickle;
+use crate::listing::{Candidate, Kind, Listing};
+use crate::name;
+use crate::whole::{Judged, Unfinished, head, tree};
+use std::path::Path;
+
+const INDEX: &str = ".metadata";
+
+/// Longest index in which the names of the data files are looked for; of a longer one only its presence counts.
+const INDEX_MAX: u64 = 8 << 20;
+
+/// Most directories that are looked into, and most entries of each before it is said to be none of DCP's.
+const LOOKS: usize = 256;
+const ENTRIES: usize = 64;
+
+pub(super) const FAMILY: Family = Family {
+    name: "dcp",
+    about: "`torch.distributed.checkpoint`, torchtitan, FSDP: a directory of `*.distcp`",
+    complete: "`.metadata`, which is written last, is a whole pickle, and every data file that it names is there and not empty",
+    candidates,
+    marked: any_candidate,
+    judge: |scene, candidate| judge(&scene.listing.path(candidate.entry)),
+};
+
+fn candidates<'a>(scene: &Scene<'a>) -> Vec<Candidate<'a>> {
+    let mut found = scene.listing.pick(Kind::Directory, |text| Some(name::step(text)));
+    found.sort_by_key(|candidate| std::cmp::Reverse(candidate.step));
+    found.truncate(LOOKS);
+    found.retain(|candidate| is_ours(&scene.listing.path(candidate.entry)));
+    found
+}
+
+/// Whether a directory looks like DCP's, finished or not.
+fn is_ours(dir: &Path) -> bool {
+    let has_data = |dir| {
+        let listing = Listing::read(dir, ENTRIES).unwrap_or_default();
+        listing.entries.iter().any(|entry| entry.bytes().ends_with(b".distcp"))
+    };
+    dir.join(INDEX).exists() || has_data(dir)
+}
+
+/// Whether a directory is a complete checkpoint of DCP.
+pub(super) fn judge(dir: &Path) -> Judged {
+    if !dir.join(INDEX).is_file() {
+        return Err(Unfinished::because(format!("no {INDEX} yet")));
+    }
+    let index = head(&dir.join(INDEX), INDEX_MAX)?;
+    if (index.len() as u64) < INDEX_MAX {
+        if !pickle::begins(&index) || !pickle::ends(&index) {
+            return Err(Unfinished::because(format!("{INDEX} is not whole")));
+        }
+        let there = |name: &str| std::fs::metadata(dir.join(name)).is_ok_and(|data| data.is_file() && data.len() > 0);
+        if let Some(missing) = pickle::distcp_names(&index).into_iter().find(|name| !there(name)) {
+            return Err(Unfinished::because(format!("{missing} is missing or empty")));
+        }
+    }
+    tree(dir)
+}

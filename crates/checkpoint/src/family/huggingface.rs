@@ -1,0 +1,57 @@
+//! Hugging Face Trainer: `checkpoint-N` directories. The trainer's state is saved after model, optimizer and random states
+//! of the main process; a save on SIGTERM also leaves a sentinel file while it lasts.
+
+use super::{Family, Scene, holds};
+use crate::format::tracker;
+use crate::listing::{Candidate, Kind};
+use crate::name::numbered;
+use crate::whole::{Judged, Unfinished, head, tree};
+use std::path::Path;
+
+const SENTINEL: &str = "checkpoint-is-incomplete.txt";
+const STATE: &str = "trainer_state.json";
+
+/// Longest state that is read: it holds the log of the whole run, some hundred bytes for each logged step.
+const STATE_MAX: u64 = 64 << 20;
+
+pub(super) const FAMILY: Family = Family {
+    name: "huggingface",
+    about: "Hugging Face Trainer, TRL: `checkpoint-N/`",
+    complete: "`trainer_state.json` is whole, there is no `checkpoint-is-incomplete.txt`, and every weight file and shard inside is whole",
+    candidates,
+    marked: |scene, candidates| holds(scene, candidates, &[STATE, SENTINEL]),
+    judge,
+};
+
+fn candidates<'a>(scene: &Scene<'a>) -> Vec<Candidate<'a>> {
+    scene.listing.pick(Kind::Directory, |name| numbered(name, b"checkpoint-").map(Some))
+}
+
+fn judge(scene: &Scene<'_>, candidate: &Candidate<'_>) -> Judged {
+    let dir = scene.listing.path(candidate.entry);
+    if dir.join(SENTINEL).exists() {
+        return Err(Unfinished::because(format!("{SENTINEL} is there")));
+    }
+    if !dir.join(STATE).is_file() {
+        return Err(Unfinished::because(format!("no {STATE} yet")));
+    }
+    if !is_object(&head(&dir.join(STATE), STATE_MAX)?) {
+        return Err(Unfinished::because(format!("{STATE} is not whole")));
+    }
+    if let Some(missing) = missing_engine_state(&dir) {
+        return Err(Unfinished::because(format!("{missing} is missing")));
+    }
+    tree(&dir)
+}
+
+/// A JSON object from its first byte to its last, without building it.
+fn is_object(text: &[u8]) -> bool {
+    text.trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+/// With DeepSpeed the Trainer lets it save inside; its own tracker then names a directory.
+fn missing_engine_state(dir: &Path) -> Option<String> {
+    let latest = head(&dir.join("latest"), tracker::MOST as u64).ok()?;
+    let tag = tracker::parse(&latest)?;
+    (!dir.join(tag).is_dir()).then(|| tag.to_string())
+}

@@ -1,0 +1,64 @@
+//! PyTorch Lightning: `*.ckpt`, one file of torch.save, or a directory where a sharded strategy (FSDP, DeepSpeed) saved.
+
+use super::{Family, Scene, any_candidate, dcp, deepspeed};
+use crate::format::{pickle, zip};
+use crate::listing::{Candidate, Kind};
+use crate::name;
+use crate::whole::{self, Judged, Unfinished};
+use std::path::Path;
+
+/// What the FSDP strategies save after the shards.
+const META: &str = "meta.pt";
+
+/// How far into a file its step is looked for; it is among the first entries.
+const STEP_WITHIN: u64 = 8 << 10;
+
+/// Most files that are opened to learn a step that their names do not tell.
+const LOOKS: usize = 64;
+
+pub(super) const FAMILY: Family = Family {
+    name: "lightning",
+    about: "PyTorch Lightning: `*.ckpt`",
+    complete: "a file: it ends with a zip central directory that adds up; a directory: complete by the rule of `dcp` and `meta.pt` is whole, or by the rule of `deepspeed`",
+    candidates,
+    marked: any_candidate,
+    judge,
+};
+
+fn candidates<'a>(scene: &Scene<'a>) -> Vec<Candidate<'a>> {
+    let ours = |text: &[u8]| text.ends_with(b".ckpt").then(|| labelled_step(text));
+    let mut found = scene.listing.pick(Kind::File, ours);
+    for candidate in found.iter_mut().filter(|candidate| candidate.step.is_none()).take(LOOKS) {
+        candidate.step = step_inside(&scene.listing.path(candidate.entry));
+    }
+    found.extend(scene.listing.pick(Kind::Directory, ours));
+    found
+}
+
+/// Only `step=100` is a step: the other numbers in Lightning's names are epochs, metrics, and how often Slurm stopped it.
+fn labelled_step(text: &[u8]) -> Option<u64> {
+    let labelled = text.windows(5).any(|part| part == b"step=");
+    name::step(text).filter(|_| labelled)
+}
+
+/// The step that a file such as `last.ckpt` holds.
+fn step_inside(path: &Path) -> Option<u64> {
+    let head = whole::head(path, STEP_WITHIN).ok()?;
+    zip::begins(&head).then(|| pickle::global_step(&head)).flatten()
+}
+
+fn judge(scene: &Scene<'_>, candidate: &Candidate<'_>) -> Judged {
+    let path = scene.listing.path(candidate.entry);
+    if candidate.entry.kind == Kind::File {
+        return whole::torch(&path);
+    }
+    if path.join("latest").is_file() {
+        return deepspeed::judge_latest(&path);
+    }
+    let found = dcp::judge(&path)?;
+    if !path.join(META).exists() {
+        return Err(Unfinished::because(format!("no {META} yet")));
+    }
+    whole::torch(&path.join(META)).map_err(|why| Unfinished(format!("{META}: {}", why.0)))?;
+    Ok(found)
+}

@@ -1,0 +1,20 @@
+//! A file of torch.save: `.pt` or `.pth`, a zip archive since torch 1.6. Its central directory is written last.
+
+use super::{Family, Scene, any_candidate};
+use crate::listing::{Candidate, Kind};
+use crate::name;
+use crate::whole::{self, Judged};
+
+pub(super) const FAMILY: Family = Family {
+    name: "torch",
+    about: "`torch.save`: `*.pt`, `*.pth`",
+    complete: "the file ends with a zip central directory that adds up; the format from before torch 1.6 has no end that can be checked and is never taken",
+    candidates,
+    marked: any_candidate,
+    judge: |scene, candidate| -> Judged { whole::torch(&scene.listing.path(candidate.entry)) },
+};
+
+fn candidates<'a>(scene: &Scene<'a>) -> Vec<Candidate<'a>> {
+    let ours = |text: &[u8]| text.ends_with(b".pt") || text.ends_with(b".pth");
+    scene.listing.pick(Kind::File, |text| ours(text).then(|| name::step(text)))
+}

@@ -1,0 +1,36 @@
+//! Whether a file of a format without a recognisable end is at rest. Time alone does not tell: a writer may pause.
+
+use std::fs::{File, Metadata};
+use std::time::{Duration, SystemTime};
+use sys::lease::{Writers, writers};
+
+/// How long a file has to be unchanged where the kernel cannot say who writes it. Longer than the pauses of a writer and
+/// than the delay with which network file systems show a change (NFS: 3 s for a file that has just changed).
+pub const QUIET: Duration = Duration::from_secs(10);
+
+/// Whether nobody writes a file any more: by the kernel's word where it has one (local file systems), else by the file not
+/// having changed for `QUIET`. A time in the future counts as a change just now.
+pub fn at_rest(file: &File, metadata: &Metadata) -> bool {
+    match writers(file) {
+        Writers::None => true,
+        Writers::Some => false,
+        Writers::Unknown => metadata.modified().is_ok_and(|changed| is_quiet(changed, SystemTime::now())),
+    }
+}
+
+fn is_quiet(changed: SystemTime, now: SystemTime) -> bool {
+    now.duration_since(changed).is_ok_and(|age| age >= QUIET)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quiet_is_measured_back_from_now() {
+        let now = SystemTime::now();
+        assert!(is_quiet(now - QUIET, now));
+        assert!(!is_quiet(now - QUIET / 2, now));
+        assert!(!is_quiet(now + QUIET, now));
+    }
+}

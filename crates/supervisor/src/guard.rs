@@ -1,0 +1,60 @@
+//! Catching panics. A panic in PID 1 is a fault of trainit's, but the workload must not pay for it: the hook tells it in one line, and
+//! PID 1 goes on. Everything that PID 1 does after its first fork runs below one of these functions.
+
+use super::tell::Voice;
+use nix::poll::poll;
+use protocol::handover::Level;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The pause after a panic, in milliseconds. It keeps a fault that comes again in every turn from taking the processor away from the
+/// workload.
+const AFTER_PANIC: u8 = 100;
+
+/// Makes every panic one line on stderr.
+pub fn quiet_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map_or(String::new(), |at| format!(" at {}:{}", at.file(), at.line()));
+        Voice::default().write(Level::Error, &format!("internal error{at}; please report it"));
+    }));
+}
+
+/// Does something once; `None` after a panic.
+pub fn guarded<T>(body: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(body)).ok()
+}
+
+/// Repeats a turn until it gives an exit code.
+pub fn keep_turning(mut turn: impl FnMut() -> Option<u8>) -> u8 {
+    loop {
+        match guarded(&mut turn) {
+            Some(Some(code)) => return code,
+            Some(None) => {}
+            None => drop(poll(&mut [], AFTER_PANIC)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_that_panics_is_followed_by_the_next() {
+        let mut count = 0;
+        let code = keep_turning(|| {
+            count += 1;
+            match count {
+                2 | 4 => panic!("a fault of ours"),
+                5 => Some(7),
+                _ => None,
+            }
+        });
+        assert_eq!((code, count), (7, 5));
+    }
+
+    #[test]
+    fn what_panics_once_is_over() {
+        let fails: Option<u8> = guarded(|| panic!("a fault of ours"));
+        assert_eq!((fails, guarded(|| 7)), (None, Some(7)));
+    }
+}

@@ -1,0 +1,225 @@
+//! Where trainit is not PID 1 the kernel ends nothing with it, so two processes guard each other. The *front* keeps the pid that the
+//! engine has started: it passes signals on and ends with the supervisor's code. The *supervisor* is the front's child, outside of the
+//! group (and without a terminal outside of the session) that an engine signals. When either of them is killed, the other one ends
+//! everything with SIGKILL. Both are subreapers, so whatever descends from the supervisor stays below one of them, behind shells and
+//! in sessions of its own, too: the kernel keeps the list, and it is complete when there are no children left (wait(2), ECHILD).
+
+use super::line::Line;
+use super::tell::Voice;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use protocol::exit_code::Exit;
+use protocol::handover::Level;
+use std::cell::Cell;
+use std::ffi::c_int;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+use sys::process::{self, Ended, Reaped};
+use sys::signal::{self, Receiver};
+use sys::{memory, proc, terminal};
+
+/// How the supervisor is called in the list of processes: `pkill trainit` reaches the front alone.
+const NAME: &std::ffi::CStr = c"supervisor";
+
+/// A process that is still there after so much SIGKILL waits for a device or a file system that is dead.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The pause between two walks over the tree, unless a child ends before.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// How long the front waits at the end for children that were there before trainit. They are the caller's: they get SIGTERM only.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// A process by its pid and the time of its start: a pid alone may be another's by now.
+type Known = (c_int, u64);
+
+/// The front as the supervisor knows it.
+struct Front {
+    pid: c_int,
+    /// End of file when the front is gone, however it went.
+    link: OwnedFd,
+    /// Children of the front that were there before trainit: whoever started them has become trainit (`helper & exec trainit …`).
+    earlier: Vec<Known>,
+}
+
+/// Set in the supervisor and below, never in PID 1.
+static FRONT: OnceLock<Front> = OnceLock::new();
+
+/// Runs the supervisor behind a front, and gives its exit code to the front. Where there is no room for a second process the
+/// supervisor runs without a front.
+pub fn behind_front(supervise: impl FnOnce() -> c_int) -> c_int {
+    if let Err(errno) = process::become_subreaper() {
+        let why = format!("orphans of the workload will be neither reaped nor stopped: {}", errno.desc());
+        Voice::default().write(Level::Warn, &why);
+    }
+    let Ok((link, writer)) = super::handover_pipe() else { return supervise() };
+    let front = Front { pid: process::own_pid(), link, earlier: known_children() };
+    let (writer, body) = (Cell::new(Some(writer)), Cell::new(Some((supervise, front))));
+    let supervisor = process::fork(|| {
+        drop(writer.take()); // the front alone has it
+        let Some((supervise, front)) = body.take() else { return Exit::Internal.code().into() };
+        step_behind(front);
+        supervise()
+    });
+    match (supervisor, body.take()) {
+        (Err(_), Some((supervise, _))) => supervise(),
+        (Ok(pid), Some((_, Front { link, earlier, .. }))) => {
+            drop(link); // before the front closes what it does not know
+            stand_in_front(pid, writer.take(), &earlier)
+        }
+        _ => Exit::Internal.code().into(),
+    }
+}
+
+/// The supervisor's first acts.
+fn step_behind(front: Front) {
+    let _ = FRONT.set(front);
+    let _ = process::become_subreaper();
+    process::guard_children();
+    terminal::leave_group();
+}
+
+/// Once the child that prepares is there, which keeps trainit's name until it becomes the workload.
+pub fn name_supervisor() {
+    if FRONT.get().is_some() {
+        process::name_self(NAME);
+    }
+}
+
+/// In a supervisor that is not PID 1: the descriptor that tells of the front's end.
+pub fn link() -> Option<BorrowedFd<'static>> {
+    FRONT.get().map(|front| front.link.as_fd())
+}
+
+/// Where the front is gone, ends everything. The front never leaves before the supervisor, so it was killed, and no process waits for
+/// the exit code any more. The state file stays: the next start tells how this one ended.
+pub fn end_with_front(voice: Voice) -> Option<u8> {
+    let front = FRONT.get()?;
+    let mut link = [PollFd::new(front.link.as_fd(), PollFlags::POLLIN)];
+    if poll(&mut link, PollTimeout::ZERO) != Ok(1) {
+        return None;
+    }
+    end_everything(&front.earlier);
+    voice.write(
+        Level::Error,
+        "the process in front of the supervisor was killed: SIGKILL for everything that was started",
+    );
+    tell_who_is_left();
+    Some(Ended::Killed(libc::SIGKILL).code())
+}
+
+/// The front's life.
+fn stand_in_front(supervisor: c_int, link: Option<OwnedFd>, earlier: &[Known]) -> c_int {
+    process::close_all_but(&link.iter().map(AsRawFd::as_raw_fd).collect::<Vec<_>>());
+    let _ = nix::unistd::chdir("/");
+    memory::forget_the_past();
+    let signals = Receiver::default();
+    loop {
+        match process::reap() {
+            Reaped::One(pid, Ended::Exited(code)) if pid == supervisor => return leave(code, earlier),
+            Reaped::One(pid, Ended::Killed(number)) if pid == supervisor => return supervisor_killed(number),
+            Reaped::One(..) | Reaped::Suspended(..) => continue,
+            Reaped::NoChildren => return Exit::Internal.code().into(),
+            Reaped::NoneYet => {}
+            Reaped::Unknown(_) => {
+                pause();
+                continue;
+            }
+        }
+        let arrived = match signals.wait(None) {
+            Ok(Some(arrived)) => arrived,
+            Ok(None) => continue,
+            Err(_) => {
+                pause();
+                continue;
+            }
+        };
+        let (pid, number) = (arrived.pid as c_int, arrived.number);
+        match number {
+            libc::SIGCHLD if pid == supervisor => {}
+            libc::SIGTSTP if pid == supervisor => process::suspend(),
+            libc::SIGPIPE if pid == process::own_pid() => {}
+            _ => signal::relay(supervisor, &arrived),
+        }
+    }
+}
+
+/// Before a call that the kernel gave no answer to is made again.
+fn pause() {
+    let _ = poll(&mut [], PollTimeout::try_from(PAUSE).unwrap_or(PollTimeout::ZERO));
+}
+
+/// The end, once the children that were there before have ended, too.
+fn leave(code: u8, earlier: &[Known]) -> c_int {
+    let (begun, signals) = (Instant::now(), Receiver::default());
+    for (pid, _) in earlier.iter().filter(|known| is_there(known)) {
+        let _ = signal::send(*pid, libc::SIGTERM);
+    }
+    while earlier.iter().any(is_there) && reap_what_ended() && begun.elapsed() < DRAIN {
+        let _ = signals.wait(Some(PAUSE));
+    }
+    code.into()
+}
+
+fn known_children() -> Vec<Known> {
+    let children = proc::children(process::own_pid()).into_iter();
+    children.filter_map(|pid| Some((pid, proc::start_time(pid)?))).collect()
+}
+
+fn is_there((pid, start): &Known) -> bool {
+    proc::start_time(*pid) == Some(*start)
+}
+
+fn supervisor_killed(number: c_int) -> c_int {
+    let ended = Ended::Killed(number);
+    end_everything(&[]);
+    let how = signal::name(number);
+    Voice::default()
+        .write(Level::Error, &format!("the supervisor was killed by {how}: SIGKILL for everything that was started"));
+    tell_who_is_left();
+    ended.code().into()
+}
+
+fn tell_who_is_left() {
+    if !proc::children(process::own_pid()).is_empty() {
+        Voice::default().say(&Line::GivenUp);
+    }
+}
+
+/// SIGKILL for these, and for every descendant until there is none.
+fn end_everything(others: &[Known]) {
+    let (begun, signals) = (Instant::now(), Receiver::default());
+    // Without the list nothing can be done here; the end of this process ends its children (`end_with_parent`).
+    while proc::is_of_this_namespace() && begun.elapsed() < PATIENCE {
+        let others = || others.iter().filter(|known| is_there(known)).map(|(pid, _)| *pid);
+        let below_others = others().flat_map(proc::descendants).chain(others());
+        for pid in proc::descendants(process::own_pid()).into_iter().chain(below_others) {
+            let _ = signal::send(pid, libc::SIGKILL);
+        }
+        if !reap_what_ended() && others().next().is_none() {
+            return;
+        }
+        let _ = signals.wait(Some(PAUSE));
+    }
+}
+
+/// Says whether there are children left.
+fn reap_what_ended() -> bool {
+    loop {
+        match process::reap() {
+            Reaped::NoneYet | Reaped::Unknown(_) => return true,
+            Reaped::NoChildren => return false,
+            Reaped::One(..) | Reaped::Suspended(..) => {}
+        }
+    }
+}
+
+/// Stops the job as Ctrl-Z does, so that a shell above gets its terminal back: the shell has started the front and looks at that.
+pub fn suspend() {
+    match FRONT.get() {
+        Some(front) => {
+            let _ = signal::send(front.pid, libc::SIGTSTP);
+        }
+        None => process::suspend(),
+    }
+}

@@ -1,0 +1,52 @@
+//! What PID 1 does when nothing has happened for a while and the workload runs: it gives back the memory that was touched since, because
+//! it may sleep for weeks now. At once that would cost a short command more than a tenth of a millisecond, for pages that are needed again
+//! at its end (docs/performance.md). Nothing else waits for it.
+
+use super::state::{Clock, due};
+use std::time::Duration;
+use sys::memory;
+
+/// How long nothing has happened by then.
+const SETTLED: Duration = Duration::from_secs(1);
+
+/// When that is.
+#[derive(Debug, Default)]
+pub struct IdleWork(Option<Clock>);
+
+impl IdleWork {
+    /// Something was done that touched more memory than a sleep needs.
+    pub fn touched(&mut self, now: Clock) {
+        self.0 = Some(now + SETTLED);
+    }
+
+    /// When there is something to do.
+    pub fn deadline(&self) -> Option<Clock> {
+        self.0
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self, now: Clock) {
+        if due(self.0, now) {
+            self.0 = None;
+            memory::forget_the_past();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_given_back_once_after_a_second_of_rest_and_then_nothing_wakes_pid_1() {
+        let mut work = IdleWork::default();
+        work.tick(SETTLED);
+        assert_eq!(work.deadline(), None);
+        work.touched(Clock::ZERO);
+        work.touched(SETTLED);
+        work.tick(SETTLED);
+        assert_eq!(work.deadline(), Some(2 * SETTLED));
+        work.tick(2 * SETTLED);
+        assert_eq!(work.deadline(), None);
+    }
+}

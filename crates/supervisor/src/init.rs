@@ -1,0 +1,224 @@
+//! `trainit init`: PID 1 and nothing else, with tini's command line. The words are read in place, without a heap and without
+//! clap, since this is the leanest path there is. Options end at the first word that is not one (tini's getopt would eat the
+//! command's own options).
+
+use super::state::State;
+use super::tell::Voice;
+use super::{Lives, Start, run};
+use protocol::handover::{Level, Policy, Scope};
+use std::ffi::c_int;
+use std::time::Duration;
+use sys::signal::{self, Inherited};
+use sys::{Args, process, terminal};
+
+/// tini ends with 1 when it cannot understand its command line.
+const USAGE: c_int = 1;
+
+const HELP: &str = "trainit init [OPTION]... [--] COMMAND [ARG]...: PID 1 only, no checks
+  -g              signals go to the command's process group
+  -e CODE         this exit code of the command becomes 0 (repeatable)
+  -r FROM:TO      one signal becomes another, 0 drops it (names or numbers, repeatable)
+  --grace TIME    SIGKILL so long after SIGTERM, SIGINT or SIGQUIT (30s, 2m)
+  -p SIGNAL       this signal when our own parent dies
+  -w              a line for each orphan that is reaped
+  -s -v           as tini has them: always a subreaper, nothing more to tell
+  -l              the licence
+  -h, --help      this text
+  --version       the version
+As `tini`, `tini-static` or `docker-init` (by name) it does the same. TINI_KILL_PROCESS_GROUP is -g.";
+
+/// What the command line asks for.
+enum Request {
+    /// Start these words.
+    Run(Args),
+    /// Print and end well.
+    Print(&'static str),
+}
+
+/// What the options before the command say.
+#[derive(Debug)]
+struct Options {
+    policy: Policy,
+    /// The signal that this process wants when its own parent dies.
+    parent_death: Option<c_int>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let policy = Policy { drain: Duration::from_secs(5), scope: Scope::Main, ..Policy::default() };
+        Options { policy, parent_death: None }
+    }
+}
+
+/// Runs the command that these words (without the program's name) ask for.
+#[inline(never)] // or every role would carry its options on the stack
+pub fn main(args: Args) -> c_int {
+    let inherited = Inherited::take_over();
+    let mut options = Options::default();
+    match read(args, &mut options) {
+        Ok(Request::Run(command)) => supervise(command, options, inherited),
+        Ok(Request::Print(text)) => {
+            let _ = nix::unistd::write(std::io::stdout(), format!("{text}\n").as_bytes());
+            0
+        }
+        Err(why) => {
+            Voice::default().write(Level::Error, &format!("init: {why}; see `trainit init --help`"));
+            USAGE
+        }
+    }
+}
+
+fn supervise(command: Args, mut options: Options, inherited: Inherited) -> c_int {
+    if let Some(number) = options.parent_death
+        && let Err(errno) = process::signal_when_parent_dies(number)
+    {
+        Voice::default().write(Level::Warn, &format!("-p has no effect: {}", errno.desc()));
+    }
+    // TINI_SUBREAPER and TINI_VERBOSITY ask for what is done anyway.
+    if process::variable(c"TINI_KILL_PROCESS_GROUP").is_some() {
+        options.policy.scope = Scope::Group;
+    }
+    let lives = Lives { main: &|start| launch(command, start), errand: &|_| 0, companion: &|_| 0, prepares: false };
+    run(&lives, || State::plain(options.policy), inherited)
+}
+
+/// The child: in front of the terminal, with everything given back, it becomes the command.
+fn launch(command: Args, start: Start) -> c_int {
+    terminal::take_foreground();
+    process::end_with_parent();
+    start.inherited.give_back();
+    let errno = process::execute_inherited(command);
+    Inherited::take_over(); // a closed stderr must not cost the exit code
+    let name = command.first().map(|name| String::from_utf8_lossy(name.to_bytes()).into_owned()).unwrap_or_default();
+    Voice::default().write(Level::Error, &format!("cannot run {}: {}", name.escape_debug(), errno.desc()));
+    protocol::exit_code::Exit::of_exec(errno as i32).code().into()
+}
+
+fn read(mut args: Args, options: &mut Options) -> Result<Request, String> {
+    while let Some(word) = args.first() {
+        let next = || args.after(1).first().and_then(|word| word.to_str().ok());
+        match word.to_bytes() {
+            b"--" => return command(args.after(1)),
+            b"--version" => return Ok(Request::Print(concat!("trainit ", env!("CARGO_PKG_VERSION")))),
+            b"--help" => return Ok(Request::Print(HELP)),
+            b"--grace" => {
+                options.policy.grace = Some(duration(next()).ok_or("--grace wants a time such as 30s")?);
+                args = args.after(2);
+            }
+            [b'-', flags @ ..] if !flags.is_empty() => {
+                let (used, print) = short(flags, next(), options)?;
+                if let Some(text) = print {
+                    return Ok(Request::Print(text));
+                }
+                args = args.after(used);
+            }
+            _ => break,
+        }
+    }
+    command(args)
+}
+
+fn command(words: Args) -> Result<Request, String> {
+    if words.first().is_some() { Ok(Request::Run(words)) } else { Err("no command".into()) }
+}
+
+/// One word of short options. Says how many words were used, and what is to be printed instead of anything else.
+fn short(flags: &[u8], next: Option<&str>, options: &mut Options) -> Result<(usize, Option<&'static str>), String> {
+    for (n, flag) in flags.iter().enumerate() {
+        let rest = std::str::from_utf8(flags.get(n + 1..).unwrap_or_default()).unwrap_or_default();
+        match flag {
+            b'h' => return Ok((1, Some(HELP))),
+            b'l' => return Ok((1, Some(env!("CARGO_PKG_LICENSE")))),
+            b's' | b'v' => {}
+            b'w' => options.policy.tell_orphans = true,
+            b'g' => options.policy.scope = Scope::Group,
+            b'e' | b'r' | b'p' => {
+                let (value, used) = if rest.is_empty() { (next.unwrap_or_default(), 2) } else { (rest, 1) };
+                with_value(*flag, value, options)?;
+                return Ok((used, None));
+            }
+            other => return Err(format!("there is no option -{}", char::from(*other).escape_default())),
+        }
+    }
+    Ok((1, None))
+}
+
+fn with_value(flag: u8, value: &str, options: &mut Options) -> Result<(), String> {
+    let refused = |wanted: &str| format!("-{} wants {wanted}, not '{value}'", char::from(flag));
+    match flag {
+        b'e' => {
+            let code = value.parse().map_err(|_| refused("an exit code from 0 to 255"))?;
+            options.policy.exit_map.push((code, 0));
+        }
+        b'r' => options.policy.rewrite.push(rewrite(value).ok_or_else(|| refused("FROM:TO"))?),
+        _ => options.parent_death = Some(signal::parse(value).ok_or_else(|| refused("a signal"))?),
+    }
+    Ok(())
+}
+
+/// `TERM:USR1`, `15:10`, `HUP:0`.
+fn rewrite(text: &str) -> Option<(i32, i32)> {
+    let (from, to) = text.split_once(':')?;
+    let to = if to == "0" { 0 } else { signal::parse(to)? };
+    Some((signal::parse(from)?, to))
+}
+
+/// A whole number with `ms`, `s`, `m` or `h`, or plain seconds.
+fn duration(text: Option<&str>) -> Option<Duration> {
+    let text = text?;
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().ok()?;
+    match text.get(digits.len()..)? {
+        "ms" => Some(Duration::from_millis(number)),
+        "" | "s" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_secs(number.checked_mul(60)?)),
+        "h" => Some(Duration::from_secs(number.checked_mul(3600)?)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The options, and how many words they took.
+    fn options(line: &str) -> (Options, usize) {
+        let (mut options, words) = (Options::default(), Args::of(line));
+        match read(words, &mut options) {
+            Ok(Request::Run(command)) => (options, words.count() - command.count()),
+            _ => panic!("{line}"),
+        }
+    }
+
+    #[test]
+    fn options_end_at_the_first_word_that_is_none() {
+        assert_eq!(options("sh -c x").1, 0);
+        assert_eq!(options("-g -- -weird").1, 2);
+    }
+
+    #[test]
+    fn tinis_flags_are_understood_together_and_apart() {
+        let (Options { policy, .. }, used) = options("-sgve 143 -e7 -r TERM:USR1 -rHUP:0 --grace 30s true");
+        assert_eq!((policy.scope, used), (Scope::Group, 8));
+        assert_eq!(policy.exit_map, [(143, 0), (7, 0)]);
+        assert_eq!(policy.rewrite, [(15, 10), (1, 0)]);
+        assert_eq!(policy.grace, Some(Duration::from_secs(30)));
+        assert_eq!(options("-p SIGKILL true").0.parent_death, Some(libc::SIGKILL));
+    }
+
+    #[test]
+    fn what_is_only_to_be_printed_wins() {
+        for (line, text) in [("-gl true", env!("CARGO_PKG_LICENSE")), ("-h", HELP)] {
+            assert!(
+                matches!(read(Args::of(line), &mut Options::default()), Ok(Request::Print(found)) if found == text)
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_named() {
+        for line in ["-x true", "-e 300 true", "-e", "-r 1 true", "-p NOPE true", "--grace soon true", "", "-g"] {
+            assert!(read(Args::of(line), &mut Options::default()).is_err(), "{line}");
+        }
+    }
+}

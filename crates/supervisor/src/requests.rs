@@ -1,0 +1,59 @@
+//! Requests from inside the container: files that appear in the state directory's `requests/`. A file and no signal, so that an
+//! unprivileged session can ask, too. PID 1 sleeps meanwhile: inotify(7) wakes it.
+
+use crate::state_dir::Directory;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use protocol::handover::{Policy, User};
+use protocol::state_file::{CHECKPOINT_REQUEST, REQUESTS};
+use std::ffi::OsString;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use sys::{credentials, proc};
+
+/// The watched directory.
+pub struct Requests {
+    inotify: Inotify,
+    directory: PathBuf,
+    user: (u32, u32),
+}
+
+impl Requests {
+    /// Watches as this policy wants it.
+    pub fn wanted(policy: &Policy, run_dir: Option<&Directory>) -> Option<Self> {
+        Self::watch(run_dir?, policy.user.as_ref())
+    }
+
+    /// Watches, if the kernel allows it and the directory is the workload's user's, and closed to all others. For another user than
+    /// ours prepare has made it.
+    fn watch(run_dir: &Directory, user: Option<&User>) -> Option<Self> {
+        if user.is_none() {
+            run_dir.open_to_workload(None).ok()?;
+        }
+        let directory = run_dir.path().join(REQUESTS);
+        let user = user.map_or_else(|| (credentials::own_uid(), credentials::own_gid()), |user| (user.uid, user.gid));
+        let found = std::fs::symlink_metadata(&directory).ok()?;
+        if !found.is_dir() || found.uid() != user.0 || found.mode() & 0o077 != 0 {
+            return None;
+        }
+        let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).ok()?;
+        // With the user's rights: a root without CAP_DAC_OVERRIDE has none of its own there.
+        let flags = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
+        proc::as_user(user.0, user.1, || inotify.add_watch(&directory, flags)).ok()?;
+        Some(Requests { inotify, directory, user })
+    }
+
+    /// The descriptor to poll.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.inotify.as_fd()
+    }
+
+    /// Takes all requests that are there away. Says whether there was any.
+    pub fn take(&self) -> bool {
+        let Ok(events) = self.inotify.read_events() else { return false };
+        let names = events.into_iter().filter_map(|event| event.name);
+        let ours = names.filter(|name| name.as_encoded_bytes().starts_with(CHECKPOINT_REQUEST.as_bytes()));
+        let take = |name: OsString| std::fs::remove_file(self.directory.join(name));
+        proc::as_user(self.user.0, self.user.1, || ours.map(take).filter(Result::is_ok).count() > 0)
+    }
+}

@@ -1,0 +1,506 @@
+//! What PID 1 knows and decides: `step` takes an event and the time, and answers with actions. Pure: no system call, no clock of
+//! its own, so that every order of events can be tried in a test. The stop protocol, checkpoints, restarts and the watchdog are
+//! parts of it with a file each.
+
+use super::companions::Companions;
+use super::idle::{Reason, Usage};
+use super::killed::PrepareKilled;
+use super::line::Line;
+use super::stop::Stop;
+use protocol::handover::{Errand, Kind, Meaning, Message, Phase, Policy, Saved};
+use std::ffi::c_int;
+use std::time::Duration;
+use sys::process::Ended;
+use sys::signal::Arrived;
+
+/// Time since PID 1 started; never goes back.
+pub type Clock = Duration;
+
+/// A moment for what was forked last to end by itself, or to set its traps, before it is told to (measured in two-lives).
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// What systemd sends to a container's init that it wants to halt: SIGRTMIN+3.
+const SYSTEMD_HALT: c_int = 37;
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A signal arrived.
+    Signal(Arrived),
+    /// prepare or an errand said something.
+    Said(Message),
+    /// prepare's end of the handover is closed: by exec, or by its death.
+    DoorClosed,
+    /// The kernel has killed in this control group for want of memory; comes before the end that it explains.
+    MemoryRanOut,
+    /// The main process ended.
+    MainEnded(Ended),
+    /// Some other child ended.
+    ChildEnded,
+    /// So did this companion, counted as the policy does.
+    CompanionEnded(usize, Ended),
+    /// Somebody in the container asks for a checkpoint.
+    SaveRequested,
+    /// Nobody was there who is ready for the signal that was to be sent.
+    NobodyReady(c_int),
+    /// Nothing but errands is left of all that was started.
+    OnlyErrands,
+    /// There is no child any more.
+    ChildrenGone,
+    /// A deadline passed.
+    Tick,
+}
+
+/// What is to be done about it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// A signal for the main process, as it arrived.
+    Forward(c_int),
+    /// Signals that came before the workload was there: for those of them that it catches.
+    Release(u64),
+    /// The stop signal, to whom the policy says; once.
+    Deliver {
+        /// What is sent.
+        number: c_int,
+        /// trainit chose the number itself, so a target that is not ready for it gets TERM.
+        chosen: bool,
+    },
+    /// A signal that means "save": only for who is ready for it.
+    Ask(c_int),
+    /// A hang-up for a shell: one that a person types into ignores TERM.
+    HangUp,
+    /// TERM for what became our child since the stop was delivered.
+    DeliverToOrphans,
+    /// A signal for every descendant.
+    Tree(c_int),
+    /// SIGKILL for everything.
+    Kill,
+    /// A line for the person who reads the log.
+    Say(Line),
+    /// A line for every terminal in the container, too.
+    TellTerminals(Line),
+    /// Have something done aside.
+    Send(Errand),
+    /// Have signs of life of the workload looked for.
+    Pulse,
+    /// Have the stacks of the workload told.
+    Dump,
+    /// A signal that makes a hanging workload tell its stacks and die; TERM where it would only leave a core file.
+    Abort,
+    /// Name whoever is left, and how long they have until SIGKILL.
+    NameLeft(Option<Duration>),
+    /// Errands are to finish.
+    EndErrands,
+    /// Prepare and run once more.
+    Begin,
+    /// Start this companion.
+    BeginCompanion(usize),
+    /// SIGKILL for what is left of the companions.
+    KillCompanions,
+    /// Tell how it ended, with this code, although the end is yet to come.
+    Account(u8),
+    /// The end.
+    Exit(u8),
+}
+
+/// Where the main process is in its lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// Its first: it prepares.
+    Preparing,
+    /// Its second: it is the workload.
+    Running,
+    /// It has ended; what it left is being drained.
+    Over(Ended),
+    /// Everything of it is gone; the next one starts at `again_at`.
+    Between(Ended),
+    /// Everything of it is gone; the container is kept open until `hold_until`.
+    Held(Ended),
+}
+
+/// Everything PID 1 decides from.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// How to supervise.
+    pub policy: Policy,
+    /// Which start this is, from 1.
+    pub attempt: u32,
+    /// The newest complete checkpoint that is known.
+    pub saved: Option<Saved>,
+    /// The watchdog found that nothing happens any more.
+    pub hung: bool,
+    /// How often somebody in the container has asked for a checkpoint.
+    pub asks: u32,
+    /// How often that came to nothing at once.
+    pub refusals: u32,
+    pub(super) life: Life,
+    since: Clock,
+    phase: Phase,
+    launching: Option<String>,
+    exec_failed: bool,
+    refused: Option<String>,
+    memory_ran_out: bool,
+    pub(super) kill_reported: bool,
+    prepare_killed: Option<PrepareKilled>,
+    plain: bool,
+    pub(super) held: super::held::Held,
+    pub(super) stop: Option<Stop>,
+    pub(super) interrupts: u32,
+    pub(super) settle_at: Option<Clock>,
+    pub(super) term_at: Option<Clock>,
+    pub(super) kill_at: Option<Clock>,
+    /// Whom a stop still waits for is told.
+    pub(super) name_at: Option<Clock>,
+    pub(super) kills: u32,
+    pub(super) hold_until: Option<Clock>,
+    prepare_until: Option<Clock>,
+    pub(super) timed_out: bool,
+    pub(super) saving: super::saving::Saving,
+    pub(super) again: super::restarting::Again,
+    pub(super) watch: super::watching::Watch,
+    pub(super) companions: Companions,
+    pub(super) usage: Usage,
+    /// The next warning of `lifetime`, or its end.
+    pub(super) lifetime_at: Option<Clock>,
+    /// Why PID 1 asked for the stop by itself.
+    pub(super) reason: Option<Reason>,
+    /// `stop.done_file` was asked for, and the answer.
+    pub(super) complete: Option<Option<bool>>,
+    /// `hooks.after_stop` ran, or run now.
+    pub(super) hooked: bool,
+    pub(super) done: bool,
+    /// When the workload's main process ended.
+    over_at: Option<Clock>,
+}
+
+impl State {
+    /// The child prepares first.
+    pub fn preparing() -> Self {
+        State {
+            policy: Policy { drain: super::stopping::PREPARE_GRACE, ..Policy::default() },
+            attempt: 1,
+            saved: None,
+            hung: false,
+            asks: 0,
+            refusals: 0,
+            life: Life::Preparing,
+            since: Clock::ZERO,
+            phase: Phase::Configuring,
+            launching: None,
+            exec_failed: false,
+            refused: None,
+            memory_ran_out: false,
+            kill_reported: false,
+            prepare_killed: None,
+            plain: false,
+            held: Default::default(),
+            stop: None,
+            interrupts: 0,
+            settle_at: None,
+            term_at: None,
+            kill_at: None,
+            name_at: None,
+            kills: 0,
+            hold_until: None,
+            prepare_until: None,
+            timed_out: false,
+            saving: Default::default(),
+            again: Default::default(),
+            watch: Default::default(),
+            companions: Default::default(),
+            usage: Default::default(),
+            lifetime_at: None,
+            reason: None,
+            complete: None,
+            hooked: false,
+            done: false,
+            over_at: None,
+        }
+    }
+
+    /// The child executes the workload at once: an init and nothing else. Signals need not be held: until exec the child has all of
+    /// them blocked, so what arrives stays pending for the workload.
+    pub fn plain(policy: Policy) -> Self {
+        State { policy, plain: true, life: Life::Running, launching: Some(String::new()), ..Self::preparing() }
+    }
+
+    /// For the next start: what belonged to one run is forgotten.
+    pub(super) fn renewed(&self, now: Clock) -> Self {
+        State {
+            since: now,
+            policy: self.policy.clone(),
+            attempt: self.attempt + 1,
+            saved: self.saved.clone(),
+            asks: self.asks,
+            refusals: self.refusals,
+            again: self.again.clone(),
+            ..Self::preparing()
+        }
+    }
+
+    /// What to show as the phase.
+    pub fn phase(&self) -> Phase {
+        match self.life {
+            _ if self.stop.is_some() => Phase::Stopping,
+            Life::Preparing => self.phase,
+            Life::Running if self.saving.is_asked() => Phase::Checkpointing,
+            Life::Running => Phase::Running,
+            Life::Over(_) => Phase::Stopping,
+            Life::Between(_) => Phase::Starting,
+            Life::Held(_) => Phase::Holding,
+        }
+    }
+
+    /// The command line that runs, once it is known.
+    pub fn command(&self) -> Option<&str> {
+        self.launching.as_deref()
+    }
+
+    /// Why prepare gave up, if it did.
+    pub fn refusal(&self) -> Option<&str> {
+        self.refused.as_deref()
+    }
+
+    /// That prepare was killed, if it was.
+    pub fn prepare_killed(&self) -> Option<&PrepareKilled> {
+        self.prepare_killed.as_ref()
+    }
+
+    /// Whether the main process still prepares.
+    pub fn is_preparing(&self) -> bool {
+        self.life == Life::Preparing
+    }
+
+    /// Why PID 1 asked for it by itself.
+    pub fn reason(&self) -> Option<Reason> {
+        self.reason
+    }
+
+    /// The stop in progress.
+    pub fn stop(&self) -> Option<&Stop> {
+        self.stop.as_ref()
+    }
+
+    /// How the main process ended.
+    pub fn ended(&self) -> Option<Ended> {
+        match self.life {
+            Life::Over(ended) | Life::Between(ended) | Life::Held(ended) => Some(ended),
+            _ => None,
+        }
+    }
+
+    /// Whether the workload itself ever ran.
+    pub fn ran(&self) -> bool {
+        self.launching.is_some() && !self.exec_failed && self.life != Life::Preparing
+    }
+
+    /// Whether trainit had to kill.
+    pub fn killed(&self) -> bool {
+        self.kills > 0
+    }
+
+    /// Whether this is an init and nothing else.
+    pub fn is_plain(&self) -> bool {
+        self.plain
+    }
+
+    /// How long each part took so far.
+    pub fn times(&self, now: Clock) -> Times {
+        let began = self.again.began_at();
+        let stopped = self.stop.map(|stop| stop.at);
+        let ended = [stopped, self.over_at].into_iter().flatten().min();
+        Times {
+            prepared: began.or(ended).unwrap_or(now).saturating_sub(self.since),
+            ran: began.map_or(Clock::ZERO, |began| ended.unwrap_or(now).saturating_sub(began)),
+            stopping: stopped.map(|stopped| now.saturating_sub(stopped)),
+        }
+    }
+
+    /// From now on it is being stopped; preparing has no other deadline then.
+    pub(super) fn begin_stop(&mut self, stop: Stop) {
+        (self.stop, self.prepare_until) = (Some(stop), None);
+        self.companions.settle();
+        self.usage.disarm();
+        self.lifetime_at = None;
+    }
+
+    /// When to wake up even if nothing happens.
+    pub fn deadline(&self) -> Option<Clock> {
+        let own = [self.settle_at, self.term_at, self.kill_at, self.name_at, self.prepare_until, self.hold_until];
+        let parts = [self.held.deadline(), self.saving.deadline(), self.again.deadline(), self.watch.deadline()];
+        let more = [self.companions.deadline(), self.usage.deadline(), self.lifetime_at];
+        own.into_iter().chain(parts).chain(more).flatten().min()
+    }
+
+    /// The one entry: what happened, and when.
+    pub fn step(&mut self, event: Event, now: Clock, act: &mut Vec<Action>) {
+        match event {
+            Event::Signal(arrived) => self.signal(arrived, now, act),
+            Event::Said(message) => self.said(message, now, act),
+            Event::DoorClosed => self.door_closed(now, act),
+            Event::MemoryRanOut => self.memory_ran_out = true,
+            Event::MainEnded(ended) => self.main_ended(ended, now, act),
+            Event::SaveRequested => self.asked_from_inside(now, act),
+            Event::NobodyReady(number) => self.nobody_ready(number, act),
+            Event::ChildEnded if self.stop.is_some() && self.ended().is_some() => act.push(Action::DeliverToOrphans),
+            Event::ChildEnded => {}
+            Event::CompanionEnded(index, ended) => self.companion_ended(index, ended, now, act),
+            Event::OnlyErrands => act.push(Action::EndErrands),
+            Event::ChildrenGone => self.children_gone(now, act),
+            Event::Tick => self.tick(now, act),
+        }
+    }
+
+    fn signal(&mut self, mut arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
+        if let Some((_, to)) = self.policy.rewrite.iter().find(|(from, _)| *from == arrived.number) {
+            arrived.number = *to;
+        }
+        match self.meaning(arrived.number) {
+            Meaning::Ignore => {}
+            Meaning::Stop => self.stop_signal(arrived, now, act),
+            Meaning::Checkpoint => drop(self.save_requested(Some(arrived.number), now, act)),
+            Meaning::Forward => self.forward(arrived.number, act),
+        }
+    }
+
+    fn forward(&mut self, number: c_int, act: &mut Vec<Action>) {
+        match self.life {
+            Life::Preparing => self.held.keep(number),
+            Life::Running => act.push(Action::Forward(number)),
+            Life::Over(_) => act.push(Action::Tree(number)),
+            Life::Between(_) | Life::Held(_) => {}
+        }
+    }
+
+    /// What a signal means now. HUP stops whatever the mode is while nothing is there to forward it to.
+    fn meaning(&self, number: c_int) -> Meaning {
+        // SIGCHLD is PID 1's own.
+        if [0, libc::SIGCHLD].contains(&number) {
+            return Meaning::Ignore;
+        }
+        if let Some((_, meaning)) = self.policy.on.iter().find(|(n, _)| *n == number) {
+            return *meaning;
+        }
+        match number {
+            _ if self.plain && self.policy.grace.is_none() => Meaning::Forward,
+            libc::SIGTERM | libc::SIGINT | libc::SIGQUIT => Meaning::Stop,
+            libc::SIGPWR | SYSTEMD_HALT if !self.plain => Meaning::Stop,
+            libc::SIGHUP if matches!(self.life, Life::Preparing | Life::Held(_)) && !self.plain => Meaning::Stop,
+            libc::SIGHUP if self.policy.kind == Kind::Train && !self.plain => Meaning::Stop,
+            _ => Meaning::Forward,
+        }
+    }
+
+    fn said(&mut self, message: Message, now: Clock, act: &mut Vec<Action>) {
+        match message {
+            Message::Policy(policy) => {
+                self.prepare_until = policy.prepare_timeout.filter(|_| self.stop.is_none()).map(|limit| now + limit);
+                self.policy = *policy;
+                self.lifetime_begins(now);
+            }
+            Message::Phase(phase) => self.phase = phase,
+            Message::Refused(why) => self.refused = Some(why),
+            Message::Launching(command) => {
+                self.launching = Some(command);
+                self.phase = Phase::Starting;
+                self.prepare_until = None;
+            }
+            // prepare is still there and tells it, with a hint.
+            Message::Failed { .. } => self.exec_failed = true,
+            Message::Saved(saved) => self.saved(saved, now, act),
+            Message::Pulse(pulse) => self.pulse(pulse, now, act),
+            Message::Answer(yes) => self.complete = Some(Some(yes)),
+            Message::Note(text) => act.push(Action::Say(Line::Note(text))),
+            Message::Dumped => self.watch.dumped(now),
+            Message::Use(seen) => self.looked_for_use(&seen, now, act),
+        }
+    }
+
+    /// `launching`, then end of file, and still alive: the workload runs. Without `launching` it is a death, told by `MainEnded`.
+    fn door_closed(&mut self, now: Clock, act: &mut Vec<Action>) {
+        if self.life != Life::Preparing || self.launching.is_none() || self.exec_failed {
+            return;
+        }
+        self.life = Life::Running;
+        self.phase = Phase::Running;
+        self.again.began(now);
+        self.watch.arm(&self.policy.watchdog, now);
+        if self.policy.checkpoints.is_some() {
+            act.push(Action::Send(Errand::Watch));
+        }
+        self.held.begin(now);
+        self.stop_reaches_workload(act);
+        if self.stop.is_none() {
+            self.usage_begins(now);
+            self.companions_begin(now, act);
+        }
+    }
+
+    fn main_ended(&mut self, ended: Ended, now: Clock, act: &mut Vec<Action>) {
+        let ran = self.life == Life::Running;
+        if self.is_preparing() && self.stop.is_none() && !self.timed_out {
+            self.prepare_killed = PrepareKilled::of(ended, self.phase, self.memory_ran_out);
+        }
+        self.life = Life::Over(ended);
+        (self.prepare_until, self.hold_until, self.over_at) = (None, None, Some(now));
+        self.held.forget();
+        self.watch.disarm();
+        self.saving.forget();
+        self.companions_drain(now);
+        self.usage.disarm();
+        if self.stop.is_some() {
+            self.stopped_main_ended(now, act);
+        } else if ran {
+            self.settle_at = Some(now + SETTLE);
+        } else {
+            act.push(Action::Tree(libc::SIGTERM));
+            self.kill_at = Some(now + SETTLE);
+        }
+    }
+
+    fn tick(&mut self, now: Clock, act: &mut Vec<Action>) {
+        if due(self.prepare_until, now) {
+            let limit = self.prepare_until.take().unwrap_or_default();
+            self.prepare_timed_out(limit, now, act);
+        }
+        if due(self.settle_at, now) {
+            self.settle_at = None;
+            act.push(Action::Tree(libc::SIGTERM));
+            self.kill_at = Some(now + self.policy.drain);
+        }
+        if let Some(held) = self.held.look(now) {
+            act.push(Action::Release(held));
+        }
+        self.saving_tick(now, act);
+        self.watch_tick(now, act);
+        self.companions_tick(now, act);
+        self.idle_tick(now, act);
+        self.stop_tick(now, act);
+        self.holding_tick(now, act);
+        if self.again.is_due(now) {
+            *self = self.renewed(now);
+            act.push(Action::Begin);
+        }
+    }
+}
+
+/// How long the parts of one start took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// Until the workload was there.
+    pub prepared: Duration,
+    /// The workload, undisturbed.
+    pub ran: Duration,
+    /// From the stop on.
+    pub stopping: Option<Duration>,
+}
+
+/// Whether a deadline has come.
+pub(super) fn due(at: Option<Clock>, now: Clock) -> bool {
+    at.is_some_and(|at| now >= at)
+}
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

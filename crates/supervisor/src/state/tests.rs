@@ -1,0 +1,312 @@
+//! Orders of events, each as a table: what happens, and what PID 1 does about it.
+
+use super::*;
+use protocol::handover::{AfterStop, Checkpoints, Hold, Restart, Saved};
+
+fn at(seconds: f64) -> Clock {
+    Duration::from_secs_f64(seconds)
+}
+
+fn signal(number: c_int) -> Event {
+    Event::Signal(Arrived { number, pid: 0, uid: 0, kernel: false })
+}
+
+struct Play(State);
+
+impl Play {
+    fn running(policy: Policy) -> Self {
+        let mut play = Play(State::preparing());
+        play.does(0.0, Event::Said(Message::Policy(Box::new(policy))));
+        play.does(0.0, Event::Said(Message::Launching("python".into())));
+        play.does(0.0, Event::DoorClosed);
+        play
+    }
+
+    fn does(&mut self, seconds: f64, event: Event) -> Vec<Action> {
+        let mut act = Vec::new();
+        self.0.step(event, at(seconds), &mut act);
+        act.retain(|action| !matches!(action, Action::Say(_)));
+        act
+    }
+
+    /// Lets time pass up to the next deadline.
+    fn tick(&mut self) -> (f64, Vec<Action>) {
+        let now = self.0.deadline().expect("a deadline").as_secs_f64();
+        (now, self.does(now, Event::Tick))
+    }
+}
+
+fn train(grace: Option<u64>) -> Policy {
+    Policy {
+        grace: grace.map(Duration::from_secs),
+        drain: Duration::from_secs(5),
+        stop_code: Some(143),
+        ..Policy::default()
+    }
+}
+
+const TERM: c_int = libc::SIGTERM;
+const DELIVER: Action = Action::Deliver { number: TERM, chosen: false };
+
+#[test]
+fn a_natural_end_waits_a_moment_then_drains_then_kills() {
+    let mut play = Play::running(train(None));
+    assert_eq!(play.does(10.0, Event::MainEnded(Ended::Exited(3))), []);
+    assert_eq!(play.tick(), (10.1, vec![Action::Tree(TERM)]));
+    assert_eq!(play.tick(), (15.1, vec![Action::Kill]));
+    assert_eq!(play.does(15.2, Event::ChildrenGone), [Action::Exit(3)]);
+}
+
+#[test]
+fn without_a_grace_a_workload_that_saves_is_never_killed() {
+    let mut play = Play::running(train(None));
+    assert_eq!(play.does(1.0, signal(TERM)), [DELIVER]);
+    assert_eq!(play.0.deadline(), None);
+    assert_eq!(play.does(2.0, signal(TERM)), []);
+    assert_eq!(play.does(900.0, Event::MainEnded(Ended::Exited(0))), [Action::DeliverToOrphans]);
+    assert_eq!(play.tick(), (901.0, vec![Action::NameLeft(None)]));
+    assert_eq!(play.0.deadline(), None);
+    assert_eq!(play.does(950.0, Event::ChildrenGone), [Action::Exit(143)]);
+}
+
+#[test]
+fn a_grace_ends_with_term_for_all_and_then_kill() {
+    let mut play = Play::running(train(Some(30)));
+    assert_eq!(play.does(1.0, signal(TERM)), [DELIVER]);
+    assert_eq!(play.tick(), (28.0, vec![Action::Tree(TERM)]));
+    assert_eq!(play.tick(), (31.0, vec![Action::Kill]));
+    assert_eq!(play.does(31.1, Event::MainEnded(Ended::Killed(9))), [Action::DeliverToOrphans]);
+    assert_eq!(play.does(31.1, Event::ChildrenGone), [Action::Exit(137)]);
+}
+
+#[test]
+fn interrupt_twice_means_now_and_thrice_means_kill() {
+    let mut play = Play::running(train(None));
+    assert_eq!(play.does(1.0, signal(libc::SIGINT)), [Action::Deliver { number: libc::SIGINT, chosen: false }]);
+    assert_eq!(play.does(2.0, signal(libc::SIGINT)), [Action::Tree(TERM)]);
+    assert_eq!(play.does(3.0, signal(libc::SIGINT)), [Action::Kill]);
+}
+
+#[test]
+fn a_stop_while_preparing_ends_everything_within_five_seconds() {
+    let mut play = Play(State::preparing());
+    assert_eq!(play.does(1.0, signal(TERM)), [Action::Tree(TERM)]);
+    assert_eq!(play.tick(), (6.0, vec![Action::Kill]));
+    play.does(6.0, Event::MainEnded(Ended::Killed(9)));
+    assert_eq!(play.does(6.1, Event::ChildrenGone), [Action::Exit(143)]);
+}
+
+#[test]
+fn a_stop_in_the_moment_of_exec_has_the_workloads_budget() {
+    let mut play = Play(State::preparing());
+    play.does(0.0, Event::Said(Message::Policy(Box::new(train(Some(60))))));
+    play.does(0.5, Event::Said(Message::Launching("python".into())));
+    assert_eq!(play.does(1.0, signal(TERM)), [Action::Tree(TERM)]);
+    play.does(1.0, Event::DoorClosed);
+    assert_eq!(play.0.deadline(), Some(at(55.0)));
+}
+
+#[test]
+fn a_failed_preparation_keeps_its_code_and_leaves_nothing() {
+    let mut play = Play(State::preparing());
+    assert_eq!(play.does(1.0, Event::MainEnded(Ended::Exited(111))), [Action::Tree(TERM)]);
+    assert_eq!(play.tick(), (1.1, vec![Action::Kill]));
+    assert_eq!(play.does(1.2, Event::ChildrenGone), [Action::Exit(111)]);
+}
+
+#[test]
+fn a_killed_preparation_says_during_what_and_leaves_a_report() {
+    let mut play = Play(State::preparing());
+    let policy = Policy { report: Some("/r".into()), ..train(None) };
+    play.does(0.0, Event::Said(Message::Policy(Box::new(policy))));
+    play.does(0.1, Event::Said(Message::Phase(Phase::Installing)));
+    play.does(1.0, Event::MemoryRanOut);
+    assert_eq!(play.does(1.0, Event::MainEnded(Ended::Killed(9))), [Action::Tree(TERM)]);
+    let how = "killed by SIGKILL while installing dependencies".to_owned();
+    assert_eq!(play.does(1.2, Event::ChildrenGone), [Action::Send(Errand::Report { how, code: 214 })]);
+    assert_eq!(play.does(1.3, Event::ChildrenGone), [Action::Exit(214)]);
+}
+
+#[test]
+fn a_preparation_that_was_told_to_end_is_not_taken_for_a_killed_one() {
+    let mut play = Play(State::preparing());
+    play.does(1.0, signal(TERM));
+    play.does(6.0, Event::MainEnded(Ended::Killed(9)));
+    assert_eq!(play.0.prepare_killed(), None);
+    let mut play = Play(State::preparing());
+    let policy = Policy { prepare_timeout: Some(Duration::from_secs(2)), ..train(None) };
+    play.does(0.0, Event::Said(Message::Policy(Box::new(policy))));
+    play.tick();
+    play.does(7.0, Event::MainEnded(Ended::Killed(9)));
+    assert_eq!(play.0.prepare_killed(), None);
+}
+
+#[test]
+fn only_a_killed_preparation_that_failed_is_held() {
+    for (number, held) in [(libc::SIGKILL, true), (libc::SIGINT, false)] {
+        let mut play = Play(State::preparing());
+        let hold = Some(Hold { time: Duration::from_secs(60), look: String::new() });
+        play.does(0.0, Event::Said(Message::Policy(Box::new(Policy { hold, ..train(None) }))));
+        play.does(1.0, Event::MainEnded(Ended::Killed(number)));
+        play.does(1.1, Event::ChildrenGone);
+        assert_eq!(play.0.phase() == Phase::Holding, held, "{number}");
+    }
+}
+
+#[test]
+fn prepare_timeout_ends_with_118() {
+    let mut play = Play(State::preparing());
+    let policy = Policy { prepare_timeout: Some(Duration::from_secs(2)), ..train(None) };
+    play.does(0.0, Event::Said(Message::Policy(Box::new(policy))));
+    assert_eq!(play.tick(), (2.0, vec![Action::Tree(TERM)]));
+    play.does(2.1, Event::MainEnded(Ended::Killed(TERM)));
+    assert_eq!(play.does(2.1, Event::ChildrenGone), [Action::Exit(118)]);
+}
+
+#[test]
+fn other_signals_are_held_until_the_workload_is_there() {
+    let mut play = Play(State::preparing());
+    assert_eq!(play.does(0.1, signal(libc::SIGUSR1)), []);
+    play.does(0.2, Event::Said(Message::Launching("python".into())));
+    assert_eq!(play.does(0.3, Event::DoorClosed), []);
+    assert_eq!(play.does(0.31, signal(libc::SIGUSR2)), [Action::Forward(libc::SIGUSR2)]);
+    assert_eq!(play.tick(), (0.35, vec![Action::Release(sys::signal::bit(libc::SIGUSR1))]));
+}
+
+#[test]
+fn hang_up_stops_a_training_and_is_forwarded_to_a_shell() {
+    let mut play = Play::running(train(None));
+    assert_eq!(play.does(1.0, signal(libc::SIGHUP)), [DELIVER]);
+    let mut play = Play::running(Policy { kind: Kind::Build, ..train(None) });
+    assert_eq!(play.does(1.0, signal(libc::SIGHUP)), [Action::Forward(libc::SIGHUP)]);
+}
+
+#[test]
+fn what_cannot_be_killed_is_given_up() {
+    let mut play = Play::running(train(Some(1)));
+    play.does(0.0, signal(TERM));
+    let mut last = Vec::new();
+    while play.0.deadline().is_some() {
+        last = play.tick().1;
+    }
+    assert_eq!(last, [Action::Exit(137)]);
+}
+
+#[test]
+fn a_plain_init_forwards_everything_and_means_nothing_by_it() {
+    let mut play = Play(State::plain(Policy::default()));
+    for number in [TERM, libc::SIGINT, libc::SIGHUP, libc::SIGPWR, 34, 64] {
+        assert_eq!(play.does(1.0, signal(number)), [Action::Forward(number)]);
+    }
+    play.does(2.0, Event::MainEnded(Ended::Killed(TERM)));
+    assert_eq!(play.does(2.0, Event::ChildrenGone), [Action::Exit(143)]);
+}
+
+fn held(kind: Kind) -> Policy {
+    Policy { kind, hold: Some(Hold { time: Duration::from_secs(60), look: "look\nend it".into() }), ..train(Some(30)) }
+}
+
+#[test]
+fn a_failed_training_is_held_until_the_time_is_over_and_ends_with_its_code() {
+    let mut play = Play::running(held(Kind::Train));
+    play.does(10.0, Event::MainEnded(Ended::Exited(3)));
+    assert_eq!(play.does(10.05, Event::ChildrenGone), [Action::Account(3)]);
+    assert_eq!((play.0.phase(), play.0.deadline()), (Phase::Holding, Some(at(70.05))));
+    // Whoever looks leaves orphans behind, and asks in vain.
+    for event in [Event::ChildrenGone, Event::ChildEnded, Event::SaveRequested, signal(libc::SIGUSR1)] {
+        assert_eq!(play.does(20.0, event), []);
+    }
+    assert_eq!(play.tick(), (70.05, vec![Action::Exit(3)]));
+}
+
+#[test]
+fn a_stop_ends_what_is_held_at_once_and_changes_no_code() {
+    for number in [TERM, libc::SIGINT, libc::SIGHUP] {
+        let mut play = Play(State::preparing());
+        play.does(0.0, Event::Said(Message::Policy(Box::new(held(Kind::Build)))));
+        play.does(1.0, Event::MainEnded(Ended::Exited(111)));
+        assert_eq!(play.does(1.0, Event::ChildrenGone), [Action::Account(111)]);
+        assert_eq!(play.does(2.0, signal(number)), [Action::Exit(111)]);
+        assert_eq!(play.0.phase(), Phase::Stopping);
+    }
+}
+
+#[test]
+fn what_was_stopped_ended_well_or_is_a_shell_is_not_held() {
+    let mut stopped = Play::running(held(Kind::Train));
+    stopped.does(1.0, signal(TERM));
+    stopped.does(2.0, Event::MainEnded(Ended::Exited(7)));
+    assert_eq!(stopped.does(2.0, Event::ChildrenGone), [Action::Exit(7)]);
+    for (kind, code) in [(Kind::Train, 0), (Kind::Build, 7)] {
+        let mut play = Play::running(held(kind));
+        play.does(2.0, Event::MainEnded(Ended::Exited(code)));
+        assert_eq!(play.does(2.0, Event::ChildrenGone), [Action::Exit(code)]);
+    }
+}
+
+#[test]
+fn restarts_come_before_the_hold() {
+    let restart = Restart { max: 1, ..Restart::default() };
+    let mut play = Play::running(Policy { restart, ..held(Kind::Train) });
+    play.does(1.0, Event::MainEnded(Ended::Exited(3)));
+    assert_eq!(play.does(1.0, Event::ChildrenGone), []);
+    assert_eq!(play.does(1.0, Event::Tick), [Action::Begin]);
+    play.does(2.0, Event::MainEnded(Ended::Exited(4)));
+    assert_eq!(play.does(2.0, Event::ChildrenGone), [Action::Account(4)]);
+}
+
+#[test]
+fn hooks_run_when_all_is_gone_and_before_it_is_held() {
+    let after_stop = Some(AfterStop {
+        paths: vec!["/hooks".into()],
+        timeout: Some(Duration::from_secs(60)),
+        ..AfterStop::default()
+    });
+    let mut play = Play::running(Policy { after_stop: after_stop.clone(), ..held(Kind::Train) });
+    play.does(1.0, Event::MainEnded(Ended::Exited(3)));
+    let time = Duration::from_secs(60);
+    assert_eq!(play.does(1.0, Event::ChildrenGone), [Action::Send(Errand::AfterStop { time, code: 3 })]);
+    // What they leave behind is killed in the end.
+    assert_eq!(play.0.deadline(), Some(at(67.0)));
+    assert_eq!(play.does(2.0, Event::ChildrenGone), [Action::Account(3)]);
+    // Within a grace they have less, and a workload that never ran has none.
+    let mut play = Play::running(Policy { after_stop: after_stop.clone(), ..train(Some(30)) });
+    play.does(1.0, signal(TERM));
+    play.does(11.0, Event::MainEnded(Ended::Exited(0)));
+    let time = Duration::from_secs(14);
+    assert_eq!(play.does(11.0, Event::ChildrenGone), [Action::Send(Errand::AfterStop { time, code: 143 })]);
+    assert_eq!(play.0.deadline(), Some(at(31.0)));
+    let mut play = Play(State::preparing());
+    play.does(0.0, Event::Said(Message::Policy(Box::new(Policy { after_stop, ..train(None) }))));
+    play.does(1.0, Event::MainEnded(Ended::Exited(111)));
+    assert_eq!(play.does(1.0, Event::ChildrenGone), [Action::Exit(111)]);
+}
+
+fn watched(grace: u64) -> Policy {
+    Policy { checkpoints: Some(Checkpoints::default()), ..train(Some(grace)) }
+}
+
+#[test]
+fn a_stop_that_brings_no_checkpoint_is_looked_into_at_half_of_the_time_for_saving() {
+    let mut play = Play::running(watched(100));
+    play.does(10.0, signal(TERM));
+    assert_eq!(play.tick(), (55.0, vec![Action::Dump]));
+    assert_eq!(play.tick(), (100.0, vec![Action::Tree(TERM)]));
+}
+
+#[test]
+fn nobody_worries_about_a_checkpoint_that_came_a_short_grace_or_a_workload_that_has_ended() {
+    let mut saved = Play::running(watched(100));
+    saved.does(10.0, signal(TERM));
+    saved.does(20.0, Event::Said(Message::Saved(Saved { fresh: true, ..Saved::default() })));
+    assert_eq!(saved.tick(), (55.0, vec![]));
+    let mut short = Play::running(watched(20));
+    short.does(10.0, signal(TERM));
+    assert_eq!(short.tick(), (28.0, vec![Action::Tree(TERM)]));
+    let mut ended = Play::running(watched(100));
+    ended.does(10.0, signal(TERM));
+    ended.does(12.0, Event::MainEnded(Ended::Exited(0)));
+    while let Some(at) = ended.0.deadline().filter(|at| *at < Duration::from_secs(90)) {
+        assert!(!ended.does(at.as_secs_f64(), Event::Tick).contains(&Action::Dump));
+    }
+}

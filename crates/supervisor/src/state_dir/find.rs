@@ -1,0 +1,177 @@
+//! Finding and reading the state of a supervisor. Whoever else is in the container may put anything where readers look, so a state counts
+//! only if it belongs to the user that its supervisor runs as, and nothing that is opened here is waited for.
+
+use super::{FILE, home_name, identity_of, instance_name, is_alive, supervisor_of};
+use nix::fcntl::{AT_FDCWD, readlinkat};
+use protocol::state_file::{Identity, REQUESTS, Record};
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use sys::untrusted::{self, Owners};
+use sys::{credentials, proc};
+
+/// Longest state file that is read: most of it is a command line.
+const MAX: u64 = 1 << 20;
+
+/// So many instances of one user are looked at.
+const INSTANCES: usize = 256;
+
+/// The first process of a container.
+const FIRST: i32 = 1;
+
+/// What a reader found.
+#[derive(Debug)]
+pub enum Found {
+    /// The one instance.
+    One(PathBuf, Box<Record>),
+    /// A supervisor that has written no state: it has just begun, it keeps none (`trainit init`), or it can write nowhere.
+    Silent(Identity),
+    /// No instance.
+    None,
+    /// Several; a person must say which.
+    Several(Vec<PathBuf>),
+}
+
+/// A state directory whose owner is its living supervisor's.
+struct Instance {
+    supervisor: Identity,
+    path: PathBuf,
+    record: Option<Record>,
+}
+
+impl From<Instance> for Found {
+    fn from(Instance { supervisor, path, record }: Instance) -> Self {
+        record.map_or(Found::Silent(supervisor), |record| Found::One(path, Box::new(record)))
+    }
+}
+
+/// Finds the instance to read: the named directory, else that of the container's first process, else the only living one of this pid
+/// namespace that root or our own user supervises, else the only one of other users.
+pub fn find(named: Option<&Path>, bases: &[PathBuf]) -> Found {
+    if let Some(directory) = named {
+        return told(directory);
+    }
+    if let Some(instance) = identity_of(FIRST).and_then(|first| instance_of(first, bases)) {
+        return instance.into();
+    }
+    let near: BTreeSet<u32> = [0, credentials::own_uid()].into();
+    let mut living = of_users(&near, bases);
+    if living.is_empty() {
+        living = of_users(&users().difference(&near).copied().collect(), bases);
+    }
+    match living.len() {
+        0 => first_alike().map_or(Found::None, Found::Silent),
+        1 => living.pop().map_or(Found::None, Found::from),
+        _ => Found::Several(living.into_iter().map(|instance| instance.path).collect()),
+    }
+}
+
+/// What a directory holds that somebody named, whosever it is.
+fn told(directory: &Path) -> Found {
+    match read(directory) {
+        Ok(record) => Found::One(directory.into(), Box::new(record)),
+        Err(_) => supervisor_of(directory).filter(|of| is_alive(*of)).map_or(Found::None, Found::Silent),
+    }
+}
+
+/// Reads the state in a directory that somebody named.
+///
+/// # Errors
+/// It is not there, cannot be read, or is no state file.
+pub fn read(directory: &Path) -> io::Result<Record> {
+    let directory = nix::fcntl::openat(AT_FDCWD, directory, DIRECTORY, nix::sys::stat::Mode::empty())?;
+    read_in(&File::from(directory), Owners::Anyone)
+}
+
+/// Leaves a request in a state directory. Its directory is the workload's to write, and who asks may be root: what lies there under this
+/// name already, a link perhaps, is not written through.
+///
+/// # Errors
+/// What openat(2) says.
+pub fn request(directory: &Path, name: &str) -> io::Result<()> {
+    let directory = nix::fcntl::openat(AT_FDCWD, directory, DIRECTORY, nix::sys::stat::Mode::empty())?;
+    let requests = untrusted::directory(directory, Path::new(REQUESTS), Owners::Anyone)?;
+    untrusted::create(requests, Path::new(name), 0o600).map(drop)
+}
+
+const DIRECTORY: nix::fcntl::OFlag =
+    nix::fcntl::OFlag::O_PATH.union(nix::fcntl::OFlag::O_DIRECTORY).union(nix::fcntl::OFlag::O_CLOEXEC);
+
+pub(super) fn read_in(directory: &File, owners: Owners<'_>) -> io::Result<Record> {
+    Ok(serde_json::from_slice(&untrusted::read(directory, Path::new(FILE), MAX, owners)?)?)
+}
+
+/// The state directory of one living supervisor of this pid namespace.
+pub fn directory_of(supervisor: i32, bases: &[PathBuf]) -> Option<PathBuf> {
+    instance_of(identity_of(supervisor)?, bases).map(|instance| instance.path)
+}
+
+fn instance_of(supervisor: Identity, bases: &[PathBuf]) -> Option<Instance> {
+    let (uid, name) = (user_of(supervisor)?, instance_name(supervisor)?);
+    bases.iter().find_map(|base| instance(base, &home(base, uid)?, uid, OsStr::new(&name)))
+}
+
+/// The living instances of this pid namespace that these users supervise.
+fn of_users(users: &BTreeSet<u32>, bases: &[PathBuf]) -> Vec<Instance> {
+    let Some(prefix) = proc::pid_namespace().map(|namespace| namespace + "-") else { return Vec::new() };
+    let of_user = |(uid, base): (u32, &PathBuf)| {
+        let Some(home) = home(base, uid) else { return Vec::new() };
+        let names = names(&home).into_iter().filter(|name| name.as_encoded_bytes().starts_with(prefix.as_bytes()));
+        names.take(INSTANCES).filter_map(|name| instance(base, &home, uid, &name)).collect()
+    };
+    users.iter().flat_map(|uid| bases.iter().map(|base| (*uid, base))).flat_map(of_user).collect()
+}
+
+/// `trainit-UID` in a base, if it is that user's alone to write.
+fn home(base: &Path, uid: u32) -> Option<File> {
+    let base = nix::fcntl::openat(AT_FDCWD, base, DIRECTORY, nix::sys::stat::Mode::empty()).ok()?;
+    untrusted::directory(base, Path::new(&home_name(uid)), Owners::These(&[uid])).ok()
+}
+
+/// One of its instances, if a living process of this user is its supervisor.
+fn instance(base: &Path, home: &File, uid: u32, name: &OsStr) -> Option<Instance> {
+    let supervisor = supervisor_of(Path::new(name)).filter(|of| is_alive(*of) && user_of(*of) == Some(uid))?;
+    let path = base.join(home_name(uid)).join(name);
+    let (path, directory) = match untrusted::directory(home, Path::new(name), Owners::These(&[uid])) {
+        Ok(directory) => (path, directory),
+        // `state_dir` is elsewhere.
+        Err(_) => {
+            let leads = PathBuf::from(readlinkat(home, name).ok()?);
+            let directory = untrusted::directory(AT_FDCWD, &leads, Owners::These(&[uid])).ok()?;
+            (leads, directory)
+        }
+    };
+    Some(Instance { supervisor, path, record: read_in(&directory, Owners::These(&[uid])).ok() })
+}
+
+/// The user that a process runs as.
+fn user_of(process: Identity) -> Option<u32> {
+    proc::status(process.pid).map(|status| status.uid)
+}
+
+/// Every user that has a process here.
+fn users() -> BTreeSet<u32> {
+    let owner = |pid: i32| std::fs::metadata(["/proc/", &pid.to_string()].concat()).ok().map(|found| found.uid());
+    proc::pids().into_iter().filter_map(owner).collect()
+}
+
+/// This namespace's first process, if it runs the same program as this one. It is looked at by its file, where that is permitted, and
+/// by its name.
+fn first_alike() -> Option<Identity> {
+    let own = std::process::id() as i32;
+    let name = |pid| proc::status(pid).map(|status| status.name);
+    let file = |pid: i32| std::fs::metadata(format!("/proc/{pid}/exe")).map(|file| (file.dev(), file.ino())).ok();
+    let alike = own != FIRST && (name(own) == name(FIRST) || file(own).is_some_and(|own| file(FIRST) == Some(own)));
+    identity_of(FIRST).filter(|_| alike)
+}
+
+/// The names in an open directory: so many as a person's supervisors can have left, and some.
+pub(super) fn names(directory: &File) -> Vec<OsString> {
+    let listed = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string());
+    let entries = std::fs::read_dir(listed).into_iter().flatten().flatten();
+    entries.take(10 * INSTANCES).map(|entry| entry.file_name()).collect()
+}

@@ -1,0 +1,159 @@
+//! The state directory: where it lies, how it is made, written, found and read. What the state file holds is `protocol::state_file`.
+
+mod directory;
+mod earlier;
+mod find;
+
+pub use directory::Directory;
+pub use earlier::breadcrumbs;
+pub use find::{Found, directory_of, find, read, request};
+
+use nix::unistd::AccessFlags;
+use protocol::state_file::{Identity, REQUESTS};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use sys::credentials::own_uid;
+use sys::{proc, untrusted};
+
+const FILE: &str = "state.json";
+
+/// The process with this pid, now.
+pub fn identity_of(pid: i32) -> Option<Identity> {
+    proc::start_time(pid).map(|start| Identity { pid, start })
+}
+
+/// For how long a process has been there; none where the kernel does not tell.
+pub fn age(process: Identity) -> Option<Duration> {
+    proc::age(process.start)
+}
+
+/// Whether this very process still runs.
+pub fn is_alive(process: Identity) -> bool {
+    identity_of(process.pid) == Some(process)
+}
+
+/// Seconds since 1970.
+pub fn unix_now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// Where state directories usually are, the first writable one first; `runtime` is XDG_RUNTIME_DIR.
+pub fn bases(runtime: Option<&Path>) -> Vec<PathBuf> {
+    let usual = [Some(Path::new("/run")), runtime, Some(Path::new("/dev/shm")), Some(Path::new("/tmp"))];
+    usual.into_iter().flatten().map(Path::to_path_buf).collect()
+}
+
+/// The same by this process's environment.
+pub fn usual_bases() -> Vec<PathBuf> {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty()).map(PathBuf::from);
+    bases(runtime.as_deref())
+}
+
+/// Where the state directory of one supervisor is: `BASE/trainit-UID/NAMESPACE-PID-START`, in the first usual place where it can be
+/// made. Whoever needs it makes it (`Directory::make`): most short commands end before anybody does.
+///
+/// # Errors
+/// In words: why it can be in none of them.
+pub fn place(runtime: Option<&Path>, supervisor: Identity) -> Result<PathBuf, String> {
+    let usable = |base: &Path| match directory::there(base) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(nix::unistd::access(base, AccessFlags::W_OK | AccessFlags::X_OK)?)
+        }
+        found => found.map(drop),
+    };
+    let name = instance_name(supervisor).ok_or("/proc tells nothing of this container's processes")?;
+    first(&bases(runtime), usable).map(|(base, ())| base.join(home_name(own_uid())).join(name))
+}
+
+/// Makes the state directory of one supervisor now. Only its owner may write there. When the base is configured, readers know
+/// nothing of it, so a link in the first usual place leads there.
+///
+/// # Errors
+/// In words: why it can be nowhere.
+pub fn make(configured: Option<&Path>, runtime: Option<&Path>, supervisor: Identity) -> Result<Directory, String> {
+    let name = instance_name(supervisor).ok_or("/proc tells nothing of this container's processes")?;
+    let make_below = |base: &Path| Directory::make(&base.join(home_name(own_uid())).join(&name));
+    let Some(base) = configured else { return first(&bases(runtime), make_below).map(|(_, made)| made) };
+    let made = first(&[base.to_path_buf()], make_below).map(|(_, made)| made)?;
+    let _ = first(&bases(runtime), |base| directory::link(base, made.path()));
+    Ok(made)
+}
+
+/// The first base where something can be done, with what came of it; else what is wrong with each. Those where nobody else can rename come
+/// first; the others are for who is not root: nothing is written through a name there either, and without a state nobody can ask for
+/// anything.
+fn first<T>(bases: &[PathBuf], attempt: impl Fn(&Path) -> io::Result<T>) -> Result<(&Path, T), String> {
+    let (mut open, mut wrong) = (Vec::new(), Vec::new());
+    let mut tried = |base: &'_ PathBuf| attempt(base).map_err(|error| wrong.push(told(base, &error))).ok();
+    for base in bases {
+        match untrusted::settled(base) {
+            Ok(_) => match tried(base) {
+                Some(done) => return Ok((base, done)),
+                None => continue,
+            },
+            Err(error) => open.push((base, error)),
+        }
+    }
+    for (base, _) in open.iter().filter(|_| own_uid() != 0) {
+        if let Some(done) = tried(base) {
+            return Ok((base, done));
+        }
+    }
+    wrong.extend(open.iter().filter(|_| own_uid() == 0).map(|(base, error)| told(base, error)));
+    Err(wrong.join("; "))
+}
+
+fn told(base: &Path, error: &io::Error) -> String {
+    let error = error.to_string();
+    if error.starts_with('/') { error } else { format!("{}: {error}", base.display()) }
+}
+
+/// A directory for what only the workload's user may see, such as a token: `NAME` in the directory of its requests, else a new one in
+/// the directory of temporary files.
+///
+/// # Errors
+/// What mkdir(2) says.
+pub fn private(directory: Option<&Path>, name: &str) -> io::Result<PathBuf> {
+    let make = |path: PathBuf| {
+        std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&path)?;
+        let found = std::fs::symlink_metadata(&path)?;
+        let ours = found.is_dir() && found.uid() == own_uid() && found.mode() & 0o077 == 0;
+        if ours { Ok(path) } else { Err(io::Error::other("it is there, and not ours alone")) }
+    };
+    let kept = directory.map(|directory| make(directory.join(REQUESTS).join(name)));
+    match kept {
+        Some(Ok(path)) => Ok(path),
+        _ => temporary(name),
+    }
+}
+
+/// A new directory among temporary files, where nobody else can exchange it if there is such a place.
+fn temporary(name: &str) -> io::Result<PathBuf> {
+    let make = |base: &Path| nix::unistd::mkdtemp(&base.join(format!("trainit-{name}-XXXXXX")));
+    let usual = std::env::temp_dir();
+    let places = [usual.as_path(), Path::new("/dev/shm"), Path::new("/tmp"), Path::new("/var/tmp")];
+    let mut settled = places.into_iter().filter(|base| untrusted::settled(base).is_ok());
+    Ok(settled.find_map(|base| make(base).ok()).map_or_else(|| make(&usual), Ok)?)
+}
+
+fn instance_name(supervisor: Identity) -> Option<String> {
+    // The supervisor's namespace is ours, and the kernel has its directory in /proc at hand.
+    let namespace = proc::pid_namespace_of(supervisor.pid).or_else(proc::pid_namespace)?;
+    Some([namespace, supervisor.pid.to_string(), supervisor.start.to_string()].join("-"))
+}
+
+/// The supervisor that a state directory is named after.
+pub fn supervisor_of(directory: &Path) -> Option<Identity> {
+    let mut numbers = directory.file_name()?.to_str()?.rsplit('-');
+    let (start, pid) = (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
+    Some(Identity { pid, start })
+}
+
+fn home_name(uid: u32) -> String {
+    ["trainit-", &uid.to_string()].concat()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+//! The only place for raw system interfaces, and the only one where `unsafe` is allowed. Signals are plain numbers and
+//! sets are plain `u64`, as the kernel and /proc have them: nix's `Signal` has no real-time signals, its `waitpid` loses a
+//! child that died by one, and musl hides 32 to 34 from every mask it saves.
+#![allow(unsafe_code, reason = "this is where it belongs")]
+
+pub mod access;
+mod args;
+pub mod aside;
+pub mod away;
+pub mod cache;
+pub mod cgroup;
+#[cfg(target_env = "musl")]
+mod clock;
+pub mod credentials;
+pub mod directory;
+pub mod environment;
+pub mod executable;
+pub mod filesystem;
+pub mod guest;
+pub mod heap;
+pub mod image;
+pub mod ip;
+pub mod lease;
+pub mod limits;
+pub mod listening;
+pub mod lock;
+pub mod memory;
+pub mod mountinfo;
+pub mod proc;
+pub mod process;
+pub mod random;
+pub mod reach;
+mod reserve;
+pub mod retry;
+pub mod root;
+pub mod signal;
+pub mod stat;
+pub mod stderr;
+pub mod support;
+pub mod temporary;
+pub mod terminal;
+pub mod untrusted;
+pub mod volume;
+pub mod window;
+
+pub use args::Args;
+pub use root::Root;
+
+/// The program's allocator, for the tests of it.
+#[cfg(test)]
+#[global_allocator]
+static HEAP: heap::Heap = heap::Heap;

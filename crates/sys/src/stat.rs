@@ -1,0 +1,129 @@
+//! statx(2): on which mount a path lies, and what kind of thing it is.
+
+use super::filesystem::Class;
+use super::mountinfo::{self, Mount};
+use super::support::unsupported;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use std::ffi::{CString, c_int};
+use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// `stx_mnt_id` is filled in (Linux 5.8). The unique id of later kernels is not asked for: mountinfo does not have it.
+const MNT_ID: u32 = 0x1000;
+/// `stx_attributes`: the path is exactly the root of a mount.
+const ATTR_MOUNT_ROOT: u64 = 0x2000;
+
+/// Which mount a path lies on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnMount {
+    /// The id in mountinfo; none: a kernel (or a sandbox) that does not tell.
+    pub id: Option<u64>,
+    /// The path is the mount's own root; none: not told.
+    pub is_root: Option<bool>,
+}
+
+/// Asks for the mount of a path. Symbolic links are followed; cached knowledge will do.
+///
+/// # Errors
+/// What statx(2) says, or open(2) where it cannot be asked.
+pub fn mount_of(path: &Path) -> nix::Result<OnMount> {
+    match by_statx(path) {
+        Ok(OnMount { id: None, is_root }) => Ok(OnMount { id: by_descriptor(path)?, is_root }),
+        // A sandbox or a kernel without the call.
+        Err(errno) if unsupported(errno) => Ok(OnMount { id: by_descriptor(path)?, is_root: None }),
+        answer => answer,
+    }
+}
+
+/// The row of the mount that a path lies on: by its id where the kernel tells it, else by the longest name.
+pub fn row_of<'a>(path: &Path, table: &'a [Mount]) -> Option<&'a Mount> {
+    match mount_of(path) {
+        Ok(on) if on.id.is_some() => mountinfo::with_id(table, on.id?),
+        Ok(_) => mountinfo::covering(table, &std::fs::canonicalize(path).ok()?),
+        Err(_) => None,
+    }
+}
+
+/// For kernels before 5.8: what /proc tells of an open file.
+fn by_descriptor(path: &Path) -> nix::Result<Option<u64>> {
+    let file = nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+    let told = std::fs::read(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).unwrap_or_default();
+    let id = told.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"mnt_id:"));
+    Ok(id.and_then(|id| std::str::from_utf8(id.trim_ascii()).ok()?.parse().ok()))
+}
+
+fn by_statx(path: &Path) -> nix::Result<OnMount> {
+    let answer = statx(path, libc::AT_STATX_DONT_SYNC, libc::STATX_TYPE | MNT_ID)?;
+    let told = |mask: u64, value| (answer.stx_attributes_mask & mask != 0).then_some(value);
+    Ok(OnMount {
+        id: (answer.stx_mask & MNT_ID != 0).then_some(answer.stx_mnt_id),
+        is_root: told(ATTR_MOUNT_ROOT, answer.stx_attributes & ATTR_MOUNT_ROOT != 0),
+    })
+}
+
+/// When a file was made, where its file system keeps that. The standard library asks only with glibc.
+pub fn born(path: &Path) -> Option<SystemTime> {
+    let answer = statx(path, 0, libc::STATX_BTIME).ok().filter(|answer| answer.stx_mask & libc::STATX_BTIME != 0)?;
+    let seconds = Duration::from_secs(u64::try_from(answer.stx_btime.tv_sec).ok()?);
+    SystemTime::UNIX_EPOCH.checked_add(seconds + Duration::from_nanos(answer.stx_btime.tv_nsec.into()))
+}
+
+fn statx(path: &Path, flags: c_int, mask: u32) -> nix::Result<libc::statx> {
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+    let mut answer = MaybeUninit::<libc::statx>::zeroed();
+    // SAFETY: the path ends with NUL, and the answer has the size that the call fills in.
+    Errno::result(unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), flags, mask, answer.as_mut_ptr()) })?;
+    // SAFETY: all bit patterns are valid, and it was zeroed before.
+    Ok(unsafe { answer.assume_init() })
+}
+
+/// What kind of file system a path lies on, by the number that statfs(2) gives: for where the mount table does not tell.
+pub fn class_of(path: &Path) -> Option<Class> {
+    // The field's type differs between machines and C libraries; the numbers have 32 bits.
+    let magic = nix::sys::statfs::statfs(path).ok()?.filesystem_type().0;
+    Class::numbered(magic as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_file_tells_the_same_mount() {
+        for path in ["/proc/self", "/proc", "/dev/null", "/"].map(Path::new) {
+            let Some(id) = by_statx(path).unwrap().id else {
+                return println!("SKIPPED: this kernel's statx has no mount id");
+            };
+            assert_eq!(by_descriptor(path), Ok(Some(id)), "{path:?}");
+        }
+        assert_eq!(by_descriptor(Path::new("/no/such/path")), Err(Errno::ENOENT));
+    }
+
+    #[test]
+    fn the_ids_of_statx_are_those_of_mountinfo() {
+        let table = crate::mountinfo::parse(&std::fs::read("/proc/self/mountinfo").unwrap());
+        let proc = mount_of(Path::new("/proc/self")).unwrap();
+        let Some(id) = proc.id else { return println!("SKIPPED: this kernel's statx has no mount id") };
+        assert_eq!(crate::mountinfo::with_id(&table, id).unwrap().kind(), b"proc");
+        assert_eq!(mount_of(Path::new("/proc")).unwrap().is_root, Some(true));
+        assert_eq!(proc.is_root, Some(false));
+    }
+
+    #[test]
+    fn what_was_made_just_now_is_young() {
+        let place = tempfile::tempdir().unwrap();
+        let Some(born) = born(place.path()) else { return println!("SKIPPED: this kernel's /tmp keeps no such time") };
+        assert!(born.elapsed().is_ok_and(|age| age < Duration::from_secs(60)), "{born:?}");
+        assert_eq!(super::born(Path::new("/no/such/path")), None);
+    }
+
+    #[test]
+    fn a_missing_path_is_an_error_and_not_a_mount() {
+        assert_eq!(mount_of(Path::new("/no/such/path")), Err(Errno::ENOENT));
+    }
+}

@@ -5,13 +5,13 @@
 
 use checkpoint::{Pattern, format};
 use protocol::handover;
-use protocol::state_file::Record;
+use protocol::state_file::StateRecord;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use sys::environment::Environment;
 use sys::{Root, cgroup, credentials, executable, mountinfo, proc, signal};
-use trainit::config::{Options, Sources, load, parse_bytes};
+use trainit::config::{ConfigOptions, ConfigSources, load, parse_bytes};
 use trainit::identity::accounts::{self, Edit};
 use trainit::{check, cli, config, deps, git, gpu, hooks, mode};
 
@@ -91,9 +91,9 @@ fn signal_name(bytes: &[u8]) {
 
 /// A state file, which readers find in a directory that others may have made: what is read can be written and read again.
 fn state_file(bytes: &[u8]) {
-    let Ok(record) = serde_json::from_slice::<Record>(bytes) else { return };
+    let Ok(record) = serde_json::from_slice::<StateRecord>(bytes) else { return };
     let again = serde_json::to_vec(&record).expect("a record can be written");
-    serde_json::from_slice::<Record>(&again).expect("and read again");
+    serde_json::from_slice::<StateRecord>(&again).expect("and read again");
 }
 
 fn words(bytes: &[u8]) -> impl Iterator<Item = OsString> {
@@ -130,8 +130,8 @@ fn config_layers(bytes: &[u8]) {
     }
     let nowhere = Path::new("/nonexistent/of-the-fuzzer");
     let (root, environment) = (Root::at(nowhere), variables.into_iter().collect::<Environment>());
-    let options = Options { set, ..Options::default() };
-    let sources = Sources { root: &root, environment: &environment, options: &options, workdir: nowhere };
+    let options = ConfigOptions { set, ..ConfigOptions::default() };
+    let sources = ConfigSources { root: &root, environment: &environment, options: &options, workdir: nowhere };
     if let Ok(loaded) = load(&sources) {
         assert!(loaded.rows().len() >= config::KEYS.len());
     }
@@ -160,8 +160,9 @@ fn gpu_report(bytes: &[u8]) {
 
 /// An expression of NVIDIA_REQUIRE_*: an alternative more never makes it fail, and one that always holds makes it hold.
 fn gpu_requirements(bytes: &[u8]) {
-    let version = |text| trainit::config::Version::of(text);
-    let facts = gpu::require::Facts { cuda: version("12.8"), driver: version("570.86.10"), ..Default::default() };
+    let version = |text| trainit::config::VersionText::of(text);
+    let facts =
+        gpu::require::RequireFacts { cuda: version("12.8"), driver: version("570.86.10"), ..Default::default() };
     let said = text(bytes);
     let more = gpu::require::holds(&format!("{said} cuda>=99"), &facts);
     assert!(gpu::require::holds(&said, &facts) != Some(true) || said.trim().is_empty() || more == Some(true));
@@ -172,18 +173,18 @@ fn gpu_requirements(bytes: &[u8]) {
 fn git_files(bytes: &[u8]) {
     use git::parse;
     match parse::head(bytes) {
-        Some(parse::Head::Reference(name)) => {
+        Some(parse::HeadReference::Reference(name)) => {
             let up = Path::new(OsStr::from_bytes(&name)).components().any(|part| part.as_os_str() == "..");
             assert!(name.starts_with(b"refs/") && !up, "a reference leads out");
         }
-        Some(parse::Head::Commit(commit)) => assert!(commit.bytes().all(|byte| byte.is_ascii_hexdigit())),
+        Some(parse::HeadReference::Commit(commit)) => assert!(commit.bytes().all(|byte| byte.is_ascii_hexdigit())),
         _ => {}
     }
     let found = [parse::packed(bytes, b"refs/heads/main"), parse::published(bytes)];
     assert!(found.iter().flatten().all(|commit| matches!(commit.len(), 40 | 64)), "a commit has its length");
     let _ = (parse::link(bytes), parse::path(bytes));
     let value = git::reftable::find(bytes, b"refs/heads/main");
-    assert!(!matches!(value, Some(git::reftable::Value::Commit(commit)) if !matches!(commit.len(), 40 | 64)));
+    assert!(!matches!(value, Some(git::reftable::ReferenceValue::Commit(commit)) if !matches!(commit.len(), 40 | 64)));
 }
 
 /// A data set's manifest: no name of it leads out of the directory.
@@ -266,7 +267,7 @@ fn requirements(bytes: &[u8]) {
     let lines = deps::requirements::read(bytes, &|name| Some(name.to_lowercase()));
     assert!(lines.windows(2).all(|pair| pair[0].number < pair[1].number), "lines in order");
     for item in lines.iter().flat_map(|line| &line.items) {
-        if let deps::requirements::Item::Requirement(requirement) = item {
+        if let deps::requirements::RequirementItem::Requirement(requirement) = item {
             let _ = deps::requirements::local_path(requirement);
         }
         let _ = deps::requirements::for_pip_alone(item);
@@ -280,12 +281,12 @@ fn kept_answers(bytes: &[u8]) {
 
 /// What packages say about themselves, and what is asked for: names, versions, specifiers, markers, in any bytes.
 fn distributions(bytes: &[u8]) {
-    use deps::packaging::{Marker, Parts, Requirement, Specifiers, Version};
+    use deps::packaging::{Marker, Requirement, RequirementParts, Specifiers, Version};
     let words = text(bytes);
     for line in words.lines().take(100) {
-        let _ = Marker::parse(line).map(|marker| marker.holds(&deps::packaging::Environment::default(), line));
+        let _ = Marker::parse(line).map(|marker| marker.holds(&deps::packaging::MarkerEnvironment::default(), line));
         let _ = Specifiers::parse(line);
-        if let Some(parts) = Parts::cut(line) {
+        if let Some(parts) = RequirementParts::cut(line) {
             assert_eq!(
                 parts.is_understood(),
                 parts.requirement().is_some(),
@@ -299,9 +300,10 @@ fn distributions(bytes: &[u8]) {
         found.version.iter().map(String::as_str).chain(words.lines()).filter_map(Version::parse).collect();
     let requirements = found.requires.iter().map(String::as_str).chain(words.lines()).filter_map(Requirement::parse);
     for requirement in requirements.take(50) {
-        let holds = |marker: &deps::packaging::Marker| marker.holds(&deps::packaging::Environment::default(), "x");
+        let holds =
+            |marker: &deps::packaging::Marker| marker.holds(&deps::packaging::MarkerEnvironment::default(), "x");
         let _ = requirement.marker.as_ref().map(holds);
-        if let deps::packaging::Source::Versions(specifiers) = &requirement.source {
+        if let deps::packaging::ProjectSource::Versions(specifiers) = &requirement.source {
             versions.iter().take(50).for_each(|version| _ = specifiers.contains(version));
         }
     }
@@ -340,7 +342,7 @@ fn installer_words(bytes: &[u8]) {
     shown.extend(parts.finish());
     assert_eq!(text(&shown), text(&at_once), "pieces change what is shown");
     assert!(!shown.windows(SECRET.len()).any(|window| window == SECRET), "a secret passes");
-    let mut progress = deps::progress::Progress::default();
+    let mut progress = deps::progress::InstallProgress::default();
     text(words).lines().for_each(|line| progress.hear(line));
     assert!(!progress.words().contains('\n'));
 }

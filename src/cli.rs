@@ -1,7 +1,7 @@
 //! The command line of a start: trainit's own options, then words that may name a mode or be a COMMAND. Fills plain data and
 //! touches nothing; what a word means is decided in `mode`, once the configuration is known.
 
-use crate::config::Options;
+use crate::config::ConfigOptions;
 use crate::error::{Error, Result};
 use clap::Parser;
 use std::ffi::{OsStr, OsString};
@@ -9,9 +9,9 @@ use std::path::PathBuf;
 
 /// A start as it was typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Request {
+pub struct StartRequest {
     /// trainit's own options.
-    pub options: Options,
+    pub options: ConfigOptions,
     /// The words after them.
     pub words: Vec<OsString>,
     /// The words stood behind `--`: they are a COMMAND, never a mode.
@@ -25,7 +25,7 @@ pub struct Request {
     about = "Check, prepare, start and supervise a command",
     disable_help_flag = false
 )]
-struct Line {
+struct TypedLine {
     /// What to start: train, shell, jupyter, or a mode of the configuration
     #[arg(long, value_name = "MODE")]
     mode: Option<String>,
@@ -44,33 +44,33 @@ struct Line {
 ///
 /// # Errors
 /// An option that there is not, or one without its value (64).
-pub fn parse(words: &[OsString]) -> Result<Request> {
+pub fn parse(words: &[OsString]) -> Result<StartRequest> {
     let words = words.strip_prefix(&[OsString::from("run")]).unwrap_or(words);
     if let Some(plain) = without_options(words) {
         return Ok(plain);
     }
-    let line = Line::try_parse_from(std::iter::once(&OsString::from("trainit")).chain(words)).map_err(usage)?;
+    let line = TypedLine::try_parse_from(std::iter::once(&OsString::from("trainit")).chain(words)).map_err(usage)?;
     let before = words.len() - line.words.len();
     let literal = before.checked_sub(1).and_then(|at| words.get(at)).is_some_and(|word| word == "--");
-    let options = Options { mode: line.mode, config: line.config, set: line.set };
-    Ok(Request { options, words: line.words, literal })
+    let options = ConfigOptions { mode: line.mode, config: line.config, set: line.set };
+    Ok(StartRequest { options, words: line.words, literal })
 }
 
 /// Most starts have no options of ours, and a whole parser would be the dearest thing about them.
-fn without_options(words: &[OsString]) -> Option<Request> {
+fn without_options(words: &[OsString]) -> Option<StartRequest> {
     let (words, literal) = match words.split_first() {
         Some((first, rest)) if first == "--" => (rest, true),
         Some((first, _)) if first.as_encoded_bytes().starts_with(b"-") => return None,
         _ => (words, false),
     };
-    Some(Request { options: Options::default(), words: words.to_vec(), literal })
+    Some(StartRequest { options: ConfigOptions::default(), words: words.to_vec(), literal })
 }
 
 /// For words that follow a mode word: trainit's options may stand there, too.
 ///
 /// # Errors
 /// As `parse`.
-pub fn parse_after_mode(request: &Request) -> Result<Option<Request>> {
+pub fn parse_after_mode(request: &StartRequest) -> Result<Option<StartRequest>> {
     let Some((mode, rest)) = request.words.split_first() else { return Ok(None) };
     if request.literal || !rest.first().is_some_and(|word| is_option(word)) {
         return Ok(None);
@@ -81,12 +81,12 @@ pub fn parse_after_mode(request: &Request) -> Result<Option<Request>> {
         words.push("--".into());
         words.extend(more.words);
     }
-    let options = Options {
+    let options = ConfigOptions {
         mode: more.options.mode.or_else(|| request.options.mode.clone()),
         config: more.options.config.or_else(|| request.options.config.clone()),
         set: [request.options.set.clone(), more.options.set].concat(),
     };
-    Ok(Some(Request { options, words, literal: false }))
+    Ok(Some(StartRequest { options, words, literal: false }))
 }
 
 fn is_option(word: &OsStr) -> bool {
@@ -113,7 +113,7 @@ pub fn usage(error: clap::Error) -> Error {
 mod tests {
     use super::*;
 
-    fn request(line: &str) -> Request {
+    fn request(line: &str) -> StartRequest {
         let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
         parse(&words).unwrap()
     }

@@ -25,7 +25,7 @@ const LEFT_OVER: usize = 64;
 
 /// What happens while a program runs.
 #[derive(Clone, Copy, Debug)]
-pub enum Event<'a> {
+pub enum ProgramEvent<'a> {
     /// It said this, on either stream.
     Output(&'a [u8]),
     /// This process has said nothing for so long.
@@ -34,7 +34,7 @@ pub enum Event<'a> {
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum ProgramEnd {
     /// By itself.
     Exited(ExitStatus),
     /// The time was over.
@@ -43,16 +43,16 @@ pub enum End {
 
 /// What a short program said.
 #[derive(Clone, Debug)]
-pub struct Answer {
-    end: End,
+pub struct ProgramOutput {
+    end: ProgramEnd,
     /// Both streams.
     pub output: String,
 }
 
-impl Answer {
+impl ProgramOutput {
     /// It ended by itself, with 0.
     pub fn succeeded(&self) -> bool {
-        matches!(self.end, End::Exited(status) if status.success())
+        matches!(self.end, ProgramEnd::Exited(status) if status.success())
     }
 }
 
@@ -65,15 +65,15 @@ pub fn with_environment(command: &mut Command, environment: &Environment) {
 ///
 /// # Errors
 /// It could not be started.
-pub fn capture(command: Command, deadline: Option<Instant>) -> io::Result<Answer> {
+pub fn capture(command: Command, deadline: Option<Instant>) -> io::Result<ProgramOutput> {
     let mut output = Vec::new();
-    let mut keep = |event: Event<'_>| {
-        if let Event::Output(bytes) = event {
+    let mut keep = |event: ProgramEvent<'_>| {
+        if let ProgramEvent::Output(bytes) = event {
             output.extend_from_slice(bytes);
         }
     };
     let end = run(command, false, deadline, &mut keep)?;
-    Ok(Answer { end, output: String::from_utf8_lossy(&output).into_owned() })
+    Ok(ProgramOutput { end, output: String::from_utf8_lossy(&output).into_owned() })
 }
 
 /// Runs a program. On a `terminal` it gets one of its own, so that it shows its progress as if it were alone.
@@ -84,15 +84,15 @@ pub fn run(
     mut command: Command,
     terminal: bool,
     deadline: Option<Instant>,
-    tell: &mut dyn FnMut(Event<'_>),
-) -> io::Result<End> {
+    tell: &mut dyn FnMut(ProgramEvent<'_>),
+) -> io::Result<ProgramEnd> {
     let (ours, theirs) = if terminal { pseudo_terminal()? } else { pipe()? };
     command.stdin(Stdio::null()).stdout(theirs.try_clone()?).stderr(theirs).process_group(0);
     process::die_with_parent(&mut command);
     let child = command.spawn()?;
     // The command holds the other end open: without this there would be no end of file.
     drop(command);
-    Watch { child, output: Some(ours), heard: Instant::now() }.until_end(deadline, tell)
+    ProgramWatch { child, output: Some(ours), heard: Instant::now() }.until_end(deadline, tell)
 }
 
 fn pipe() -> io::Result<(File, OwnedFd)> {
@@ -113,34 +113,38 @@ fn pseudo_terminal() -> io::Result<(File, OwnedFd)> {
     Ok((File::from(pair.master), pair.slave))
 }
 
-struct Watch {
+struct ProgramWatch {
     child: Child,
     /// None after its end of file.
     output: Option<File>,
     heard: Instant,
 }
 
-impl Watch {
-    fn until_end(mut self, deadline: Option<Instant>, tell: &mut dyn FnMut(Event<'_>)) -> io::Result<End> {
+impl ProgramWatch {
+    fn until_end(
+        mut self,
+        deadline: Option<Instant>,
+        tell: &mut dyn FnMut(ProgramEvent<'_>),
+    ) -> io::Result<ProgramEnd> {
         loop {
             let heard = self.listen(TICK, tell);
             if let Some(status) = self.child.try_wait()? {
                 // A process that outlives it may hold the pipe open: only what is there now belongs to it.
                 (0..LEFT_OVER).take_while(|_| self.listen(Duration::ZERO, tell)).for_each(drop);
-                return Ok(End::Exited(status));
+                return Ok(ProgramEnd::Exited(status));
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 self.stop()?;
-                return Ok(End::TimedOut);
+                return Ok(ProgramEnd::TimedOut);
             }
             if !heard {
-                tell(Event::Silence(self.heard.elapsed(), Pid::from_raw(self.child.id() as i32)));
+                tell(ProgramEvent::Silence(self.heard.elapsed(), Pid::from_raw(self.child.id() as i32)));
             }
         }
     }
 
     /// Waits for output; whether some came.
-    fn listen(&mut self, wait: Duration, tell: &mut dyn FnMut(Event<'_>)) -> bool {
+    fn listen(&mut self, wait: Duration, tell: &mut dyn FnMut(ProgramEvent<'_>)) -> bool {
         let Some(output) = &mut self.output else {
             std::thread::sleep(wait.min(Duration::from_millis(10)));
             return false;
@@ -157,7 +161,7 @@ impl Watch {
             return false;
         };
         self.heard = Instant::now();
-        tell(Event::Output(bytes));
+        tell(ProgramEvent::Output(bytes));
         true
     }
 
@@ -199,7 +203,7 @@ mod tests {
         let script = format!("sleep 600 & echo $! >{0}; echo $$ >>{0}; wait", pids.display());
         let started = Instant::now();
         let answer = capture(shell(&script), Some(started + Duration::from_millis(500))).unwrap();
-        assert_eq!(answer.end, End::TimedOut);
+        assert_eq!(answer.end, ProgramEnd::TimedOut);
         assert!(started.elapsed() < GRACE);
         let deadline = Instant::now() + Duration::from_secs(20);
         for pid in std::fs::read_to_string(pids).unwrap().lines() {
@@ -222,8 +226,8 @@ mod tests {
     #[test]
     fn on_a_terminal_the_program_has_one_and_its_bytes_arrive_as_they_are() {
         let mut said = Vec::new();
-        let mut keep = |event: Event<'_>| {
-            if let Event::Output(bytes) = event {
+        let mut keep = |event: ProgramEvent<'_>| {
+            if let ProgramEvent::Output(bytes) = event {
                 said.extend_from_slice(bytes);
             }
         };

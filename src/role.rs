@@ -1,12 +1,12 @@
 //! Who is this process? Decided from the first words alone, before anything rich is touched: PID 1 must not pay for what it
 //! does not use.
 
-use crate::{command, errand, prepare};
+use crate::{command, helper, prepare};
 use std::ffi::{CStr, c_int};
 use supervisor::state::State;
-use supervisor::{Lives, Start};
+use supervisor::{ChildMains, PrepareArgs};
 use sys::process::is_first;
-use sys::signal::Inherited;
+use sys::signal::InheritedSignals;
 use sys::{Args, process};
 
 /// Sub-commands that start nothing.
@@ -19,7 +19,7 @@ const QUESTIONS: [&[u8]; 4] = [b"env", b"status", b"health", b"checkpoint"];
 /// Names under which trainit is a plain init.
 const INITS: [&[u8]; 3] = [b"tini", b"tini-static", b"docker-init"];
 
-enum Role {
+enum ProcessRole {
     /// PID 1 and nothing else, from these words on.
     Init(usize),
     /// Prepare, then become the command; nobody supervises.
@@ -36,38 +36,40 @@ pub fn run(args: Args) -> c_int {
         return command::refuse_set_uid();
     }
     match role(args, is_first()) {
-        Role::Init(at) => supervisor::init::main(args.after(at)),
-        Role::Exec => prepare::in_place(args.after(2), Inherited::for_command()),
+        ProcessRole::Init(at) => supervisor::init::main(args.after(at)),
+        ProcessRole::Exec => prepare::in_place(args.after(2), InheritedSignals::for_command()),
         // Also as PID 1 a long check must end at once when the container is stopped, so it gets a supervisor, too.
-        Role::Command if is_first() => supervise(args, &|start| prepare::only(start, || command::main(args.after(1)))),
-        Role::Command => {
-            Inherited::for_command();
+        ProcessRole::Command if is_first() => {
+            supervise(args, &|start| prepare::only(start, || command::main(args.after(1))))
+        }
+        ProcessRole::Command => {
+            InheritedSignals::for_command();
             command::main(args.after(1))
         }
-        Role::Run => supervise(args.after(1), &|start| prepare::supervised(args.after(1), start)),
+        ProcessRole::Run => supervise(args.after(1), &|start| prepare::supervised(args.after(1), start)),
     }
 }
 
-fn supervise(args: Args, main: &dyn Fn(Start) -> c_int) -> c_int {
-    let inherited = Inherited::take_over();
+fn supervise(args: Args, main: &dyn Fn(PrepareArgs) -> c_int) -> c_int {
+    let inherited = InheritedSignals::take_over();
     let lives =
-        Lives { main, errand: &errand::run, companion: &|beside| prepare::companion(args, &beside), prepares: true };
+        ChildMains { main, errand: &helper::run, companion: &|beside| prepare::sidecar(args, &beside), prepares: true };
     supervisor::run(&lives, State::preparing, inherited)
 }
 
-fn role(args: Args, first: bool) -> Role {
+fn role(args: Args, first: bool) -> ProcessRole {
     let name = args.first().map_or(&b""[..], CStr::to_bytes);
     let name = name.rsplit(|b| *b == b'/').next().unwrap_or_default();
     if INITS.contains(&name) {
-        return Role::Init(1);
+        return ProcessRole::Init(1);
     }
     match args.after(1).first().map(CStr::to_bytes) {
-        Some(b"init") => Role::Init(2),
-        Some(b"exec") => Role::Exec,
-        Some(word) if COMMANDS.contains(&word) => Role::Command,
-        Some(word) if QUESTIONS.contains(&word) && !first => Role::Command,
+        Some(b"init") => ProcessRole::Init(2),
+        Some(b"exec") => ProcessRole::Exec,
+        Some(word) if COMMANDS.contains(&word) => ProcessRole::Command,
+        Some(word) if QUESTIONS.contains(&word) && !first => ProcessRole::Command,
         // A line of a Dockerfile runs as a first process, too.
-        Some(b"env") if args.after(2).first().map(CStr::to_bytes) == Some(b"--install") => Role::Command,
-        _ => Role::Run,
+        Some(b"env") if args.after(2).first().map(CStr::to_bytes) == Some(b"--install") => ProcessRole::Command,
+        _ => ProcessRole::Run,
     }
 }

@@ -11,7 +11,7 @@ use sys::Root;
 use sys::environment::Environment;
 use tempfile::TempDir;
 use trainit::command::config as command;
-use trainit::config::{self, KEYS, Loaded, Options, Origin, Severity, Sources, load};
+use trainit::config::{self, ConfigOptions, ConfigSources, KEYS, Loaded, Severity, ValueOrigin, load};
 
 #[path = "config/docs.rs"]
 mod docs;
@@ -23,13 +23,13 @@ struct World {
     root: TempDir,
     code: TempDir,
     variables: Vec<(String, String)>,
-    options: Options,
+    options: ConfigOptions,
 }
 
 impl World {
     fn new() -> Self {
         let directory = || tempfile::tempdir().unwrap();
-        World { root: directory(), code: directory(), variables: Vec::new(), options: Options::default() }
+        World { root: directory(), code: directory(), variables: Vec::new(), options: ConfigOptions::default() }
     }
 
     fn etc(self, name: &str, text: &str) -> Self {
@@ -56,7 +56,7 @@ impl World {
         let environment: Environment = self.variables.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         let root = Root::at(self.root.path());
         let sources =
-            Sources { root: &root, environment: &environment, options: &self.options, workdir: self.code.path() };
+            ConfigSources { root: &root, environment: &environment, options: &self.options, workdir: self.code.path() };
         load(&sources).map_err(|error| {
             assert_eq!(error.exit.code(), 78);
             let text = error.to_string().replace(&self.root.path().display().to_string(), "");
@@ -81,7 +81,7 @@ fn without_any_layer_every_value_is_the_built_in_one() {
     assert_eq!(loaded.settings.stop_exit_code.value, Some(143));
     assert_eq!(loaded.settings.deps_timeout.value.unwrap().as_secs(), 1800);
     assert_eq!(loaded.settings.stop_grace.value, None);
-    assert_eq!(loaded.settings.mode.origin, Origin::Default);
+    assert_eq!(loaded.settings.mode.origin, ValueOrigin::Default);
 }
 
 #[test]
@@ -115,9 +115,9 @@ fn a_value_names_its_origin() {
         .set("mode=shell");
     let settings = world.load().unwrap().settings;
     let file = world.root.path().join("etc/trainit.yaml");
-    assert_eq!(settings.stop_grace.origin, Origin::File(file, 3));
-    assert_eq!(settings.gpu_count.origin, Origin::Environment("TRAINIT_GPU_COUNT".into()));
-    assert_eq!(settings.mode.origin, Origin::CommandLine("--set mode".into()));
+    assert_eq!(settings.stop_grace.origin, ValueOrigin::File(file, 3));
+    assert_eq!(settings.gpu_count.origin, ValueOrigin::Environment("TRAINIT_GPU_COUNT".into()));
+    assert_eq!(settings.mode.origin, ValueOrigin::CommandLine("--set mode".into()));
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_mode_can_be_written_behind_set_as_in_a_file() {
     let of = |text: &str| World::new().set(text).load().map(|loaded| loaded.settings.modes["board"].clone());
     let whole = of(r#"modes.board={"command": ["tensorboard", "--logdir", "/my runs"], "kind": "build"}"#).unwrap();
     assert_eq!(whole, of("modes.board={command: [tensorboard, --logdir, /my runs], kind: build}").unwrap());
-    assert_eq!((whole.command.len(), whole.kind), (3, protocol::handover::Kind::Build));
+    assert_eq!((whole.command.len(), whole.kind), (3, protocol::handover::WorkloadKind::Build));
     assert_eq!(of("modes.board=tensorboard --logdir /x").unwrap().command.len(), 3);
     let refused = of("modes.board={command: x, kidn: build}").unwrap_err();
     assert!(refused.contains("--set modes.board") && refused.contains("kidn"), "{refused}");
@@ -221,17 +221,17 @@ fn the_layers_that_may_name_the_user_are_known_before_the_project_is_looked_at()
     let environment = Environment::default();
     let root = Root::at(world.root.path());
     let sources =
-        Sources { root: &root, environment: &environment, options: &world.options, workdir: world.code.path() };
-    let trusted = config::Trusted::read(&sources);
+        ConfigSources { root: &root, environment: &environment, options: &world.options, workdir: world.code.path() };
+    let trusted = config::TrustedLayers::read(&sources);
     let settings = trusted.settings();
-    assert!(settings.user.origin != Origin::Default && settings.env.contains_key("A"));
+    assert!(settings.user.origin != ValueOrigin::Default && settings.env.contains_key("A"));
     assert_eq!((trusted.code(), trusted.named()), (PathBuf::from("/image"), None));
     assert!(trusted.verify(&settings).is_ok());
     let world = World::new().etc("trainit.yaml", "usr: 1000\n");
     let root = Root::at(world.root.path());
     let sources =
-        Sources { root: &root, environment: &environment, options: &world.options, workdir: world.code.path() };
-    let trusted = config::Trusted::read(&sources);
+        ConfigSources { root: &root, environment: &environment, options: &world.options, workdir: world.code.path() };
+    let trusted = config::TrustedLayers::read(&sources);
     let error = trusted.verify(&trusted.settings()).unwrap_err();
     assert!(error.to_string().contains("unknown key `usr`"), "{error}");
 }
@@ -357,7 +357,7 @@ fn parts_of_a_record_may_stand_in_different_layers_but_all_have_to_be_there() {
     assert!(world.refused().contains("modes.a.command: not set"), "{}", world.refused());
     let modes = world.etc("trainit.d/a.yaml", "modes: {a: {command: x y}}\n").load().unwrap().settings.modes.value;
     assert_eq!(modes["a"].command, ["x", "y"]);
-    assert_eq!(modes["a"].kind, protocol::handover::Kind::Build);
+    assert_eq!(modes["a"].kind, protocol::handover::WorkloadKind::Build);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use trainit::deps::packaging::{Environment, Marker, Name, Requirement, Source, Specifiers, Version};
+use trainit::deps::packaging::{Marker, MarkerEnvironment, Name, ProjectSource, Requirement, Specifiers, Version};
 
 /// How many cases of each kind are generated. `PACKAGING_CASES=100000 PACKAGING_SEED=7` looks further.
 const CASES: &str = "2000";
@@ -41,7 +41,7 @@ fn own(case: &Value) -> Value {
         "order" => order(written, text(case, "other")).map(|order| json!(order)),
         "contains" => contains(written, text(case, "version")).map(|contains| json!(contains)),
         "marker" | "real marker" => {
-            let environment: Environment = serde_json::from_value(case["environment"].clone()).unwrap();
+            let environment: MarkerEnvironment = serde_json::from_value(case["environment"].clone()).unwrap();
             Marker::parse(written)
                 .and_then(|marker| marker.holds(&environment, text(case, "extra")))
                 .map(|holds| json!(holds))
@@ -65,8 +65,8 @@ fn parts(found: Requirement) -> Value {
     extras.sort();
     extras.dedup();
     let url = match found.source {
-        Source::Url(url) => Some(url),
-        Source::Versions(_) => None,
+        ProjectSource::Url(url) => Some(url),
+        ProjectSource::Versions(_) => None,
     };
     json!([found.name.as_str(), extras, url, found.marker.is_some()])
 }

@@ -1,43 +1,43 @@
 //! The code directory, its commit, and the entry file. Baked into the image or mounted, both are fine; without `code.path` and
 //! `code.entry` the directory is only where the workload starts, and little is asked of it.
 
-use super::dirty::Work;
-use super::entry::Entry;
-use super::provenance::{Commit, Given};
+use super::dirty::GitStatus;
+use super::entry::EntryFile;
+use super::path_facts::{PathFacts, PathSide};
+use super::provenance::{Commit, ProvenanceInput};
 use super::rules::Rules;
-use super::site::{Lies, Site};
-use super::step::{Answer, Step, Subject, Trouble};
-use super::task::Task;
-use super::{Check, Facts, Ground, Passing, Scene};
+use super::step::{CheckResult, Failure, Step, Target};
+use super::task::CheckTask;
+use super::{Check, CheckContext, FindingFacts, HostFacts, Transient};
 use crate::config::Severity;
-use protocol::exit_code::Family;
+use protocol::exit_code::FailureFamily;
 use std::path::Path;
 use std::rc::Rc;
 use sys::environment::Environment;
 
 /// The code directory on its way through the steps.
-pub struct Code {
-    site: Site,
-    entry: Option<Entry>,
+pub struct CodeTarget {
+    site: PathFacts,
+    entry: Option<EntryFile>,
     configured: bool,
     /// What is known of its commit; none: nobody wants to know, or not yet looked at.
     commit: Option<Commit>,
-    given: Given,
+    given: ProvenanceInput,
     environment: Environment,
     /// What git says of files that differ; none: nobody wants to know.
-    work: Option<Work>,
+    work: Option<GitStatus>,
 }
 
-const fn check(id: &'static str, passing: Passing, about: &'static str, remedy: &'static str) -> Check {
-    Check { id, family: Family::Code, severity: Severity::Fail, passing, about, remedy }
+const fn check(id: &'static str, passing: Transient, about: &'static str, remedy: &'static str) -> Check {
+    Check { id, family: FailureFamily::Code, severity: Severity::Fail, passing, about, remedy }
 }
 
 /// The checks of this family, in the order in which they are asked.
-pub const STEPS: &[Step<Code>] = &[
+pub const STEPS: &[Step<CodeTarget>] = &[
     Step {
         check: check(
             "code.responds",
-            Passing::Always,
+            Transient::Always,
             "the file system answers in time (5 s, over a network 15 s)",
             "look at the mount on the host",
         ),
@@ -47,17 +47,17 @@ pub const STEPS: &[Step<Code>] = &[
     Step {
         check: check(
             "code.exists",
-            Passing::Never,
+            Transient::Never,
             "the directory exists",
             "`docker run -v SOURCE:PATH`, or set `code.path`",
         ),
         base: true,
-        ask: Code::exists,
+        ask: CodeTarget::exists,
     },
     Step {
         check: check(
             "code.readable",
-            Passing::Depends,
+            Transient::Depends,
             "this user can list the directory",
             "`docker run --user UID:GID`, or chmod",
         ),
@@ -67,79 +67,79 @@ pub const STEPS: &[Step<Code>] = &[
     Step {
         check: check(
             "code.empty",
-            Passing::Never,
+            Transient::Never,
             "a mounted code directory is not empty (a warning, unless `code.path` or `code.entry` is set)",
             "check the spelling of the source; `--mount type=bind` refuses a missing one",
         ),
         base: false,
-        ask: Code::not_empty,
+        ask: CodeTarget::not_empty,
     },
     Step {
         check: Check {
             severity: Severity::Off,
             ..check(
                 "code.git",
-                Passing::Never,
+                Transient::Never,
                 "the commit is known. Off: it is told where it is known; nobody has to know it",
                 "mount the whole repository, or `-e TRAINIT_CODE_COMMIT=…`",
             )
         },
         base: false,
-        ask: Code::commit_known,
+        ask: CodeTarget::commit_known,
     },
     Step {
         check: Check {
             severity: Severity::Off,
             ..check(
                 DIRTY,
-                Passing::Never,
+                Transient::Never,
                 "no file differs from the commit, as git says, which has to be in the image. Off: git is not asked",
                 "`git commit`, or `git stash`",
             )
         },
         base: false,
-        ask: Code::all_committed,
+        ask: CodeTarget::all_committed,
     },
     Step {
         check: check(
             "code.entry",
-            Passing::Depends,
+            Transient::Depends,
             "`code.entry`, or the script that the command names, is there and can be started; what cannot be executed ends with 126 or 127",
             "set `code.entry`; chmod +x, Unix line ends, the interpreter of its first line",
         ),
         base: false,
-        ask: Code::entry,
+        ask: CodeTarget::entry,
     },
 ];
 
 const DIRTY: &str = "code.dirty";
 
 /// One task, unless there is nothing but the root directory to start in.
-pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
+pub fn plan<'a>(scene: &CheckContext, ground: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let (code, workdir) = (&scene.code, &scene.workdir);
     let set = scene.settings.code_entry.as_ref();
-    let entry = set.map(|entry| Entry::configured(entry, code, workdir, &scene.command));
+    let entry = set.map(|entry| EntryFile::configured(entry, code, workdir, &scene.command));
     let configured = entry.is_some() || scene.settings.code_path.is_some();
-    let entry = entry.or_else(|| Entry::named(&scene.command, workdir));
-    let site = Site::new(code, workdir, ground);
+    let entry = entry.or_else(|| EntryFile::named(&scene.command, workdir));
+    let site = PathFacts::new(code, workdir, ground);
     if entry.is_none() && !configured && site.path == Path::new("/") {
         return Vec::new();
     }
     let way = site.way();
-    let given = Given::of(scene, rules.forbids("code.git"));
+    let given = ProvenanceInput::of(scene, rules.forbids("code.git"));
     let environment = scene.environment.clone();
-    let code = Code { site, entry, configured, commit: None, given, environment, work: None };
+    let code = CodeTarget { site, entry, configured, commit: None, given, environment, work: None };
     // git may have to read every file.
     let long = STEPS.iter().any(|step| step.check.id == DIRTY && rules.wants(&step.check));
-    Task::of_path(STEPS, rules, code, way, None).map(|task| task.apart(long)).into_iter().collect()
+    CheckTask::of_path(STEPS, rules, code, way, None).map(|task| task.apart(long)).into_iter().collect()
 }
 
-impl Code {
-    fn exists(&mut self) -> Answer {
+impl CodeTarget {
+    fn exists(&mut self) -> CheckResult {
         self.site.exists(|| self.site.mount_it(false))?;
         match self.site.metadata() {
             Some(meta) if !meta.is_dir() => {
-                Trouble::new(format!("{} is a file, not a directory", self.site.shown)).found()
+                Failure::new(format!("{} is a file, not a directory", self.site.shown)).found()
             }
             _ => {
                 self.commit = self.given.look(&self.site.path);
@@ -148,20 +148,20 @@ impl Code {
         }
     }
 
-    fn commit_known(&mut self) -> Answer {
+    fn commit_known(&mut self) -> CheckResult {
         self.commit.as_ref().map_or(Ok(()), |commit| commit.known(&self.site))
     }
 
     /// Where there is no repository nothing can differ from it.
-    fn all_committed(&mut self) -> Answer {
+    fn all_committed(&mut self) -> CheckResult {
         let Some(repository) = self.commit.as_ref().and_then(Commit::repository) else { return Ok(()) };
-        let work = Work::of(repository, &self.environment);
+        let work = GitStatus::of(repository, &self.environment);
         let answer = work.committed(&self.site);
         self.work = Some(work);
         answer
     }
 
-    fn not_empty(&mut self) -> Answer {
+    fn not_empty(&mut self) -> CheckResult {
         if !self.site.is_mount_root() {
             return Ok(());
         }
@@ -170,7 +170,7 @@ impl Code {
             Ok(_) => {}
             Err(errno) => return self.site.refused("listed", errno).found(),
         }
-        Trouble::new(format!("{} is mounted, but empty", self.site.shown))
+        Failure::new(format!("{} is mounted, but empty", self.site.shown))
             .because("for a misspelled source the engine makes an empty directory")
             .remedy(self.site.mount_it(false))
             .advice(self.site.refuse_missing())
@@ -178,7 +178,7 @@ impl Code {
             .found()
     }
 
-    fn entry(&mut self) -> Answer {
+    fn entry(&mut self) -> CheckResult {
         let Some(entry) = &self.entry else { return Ok(()) };
         entry.check(self.site.file(entry.path.as_os_str()), || self.names_instead())
     }
@@ -193,7 +193,7 @@ impl Code {
     }
 }
 
-impl Subject for Code {
+impl Target for CodeTarget {
     const MAIN: &'static str = "code.readable";
 
     fn name(&self) -> Option<String> {
@@ -203,17 +203,18 @@ impl Subject for Code {
     /// Nothing is said of a directory that nobody named and that is only part of the image, or of the machine, unless it has a
     /// commit.
     fn summary(&mut self) -> Option<String> {
-        let named = self.configured || (self.site.place().is_container() && matches!(self.site.lies(), Lies::On(_)));
+        let named =
+            self.configured || (self.site.platform().is_container() && matches!(self.site.lies(), PathSide::On(_)));
         let commit = self.commit.as_ref().and_then(Commit::words);
         let entry = self.entry.as_ref().and_then(|entry| entry.shown(&self.site.path));
         let also: String = [entry, commit.clone()].into_iter().flatten().map(|words| format!(", {words}")).collect();
         (named || commit.is_some()).then(|| format!("{}: {}{also}", self.site.shown, self.site.described()))
     }
 
-    fn facts(&self) -> Facts {
+    fn facts(&self) -> FindingFacts {
         let mut facts = self.site.facts();
         facts.extend(self.commit.iter().flat_map(Commit::facts));
-        let dirty = self.work.as_ref().and_then(Work::is_changed);
+        let dirty = self.work.as_ref().and_then(GitStatus::is_changed);
         facts.extend(dirty.map(|dirty| ("dirty".to_owned(), dirty.into())));
         facts
     }

@@ -4,42 +4,42 @@
 mod content;
 mod empty;
 
-use super::listing::{self, Listing};
+use super::listing::{self, DirectoryCount};
+use super::path_facts::{self, PathFacts, PathSide};
 use super::rules::Rules;
-use super::site::{self, Lies, Site};
 use super::speed::Speed;
-use super::step::{Answer, Step, Subject, Trouble};
-use super::task::{Pulse, Task};
+use super::step::{CheckResult, Failure, Step, Target};
+use super::task::{CheckTask, TaskProgress};
 use super::verify::Verified;
-use super::{Check, Facts, Ground, Passing, Scene, links, trouble};
+use super::{Check, CheckContext, FindingFacts, HostFacts, Transient, failures, links};
 use crate::config::{DataPath, PathKind, Severity};
 use nix::errno::Errno;
-use protocol::exit_code::Family;
+use protocol::exit_code::FailureFamily;
 use std::rc::Rc;
-use sys::filesystem::Class;
+use sys::filesystem::FilesystemClass;
 use sys::mountinfo::Mount;
 use sys::volume::Volume;
 
 /// A data path on its way through the steps.
-pub struct Data {
-    site: Site,
+pub struct DataTarget {
+    site: PathFacts,
     want: DataPath,
-    listing: Option<Listing>,
+    listing: Option<DirectoryCount>,
     verified: Option<Verified>,
     speed: Option<Speed>,
-    pulse: Pulse,
+    pulse: TaskProgress,
 }
 
-const fn check(id: &'static str, passing: Passing, about: &'static str, remedy: &'static str) -> Check {
-    Check { id, family: Family::Data, severity: Severity::Fail, passing, about, remedy }
+const fn check(id: &'static str, passing: Transient, about: &'static str, remedy: &'static str) -> Check {
+    Check { id, family: FailureFamily::Data, severity: Severity::Fail, passing, about, remedy }
 }
 
 /// The checks of this family, in the order in which they are asked.
-pub const STEPS: &[Step<Data>] = &[
+pub const STEPS: &[Step<DataTarget>] = &[
     Step {
         check: check(
             "data.responds",
-            Passing::Always,
+            Transient::Always,
             "the file system answers in time (5 s, over a network 15 s, or `timeout=`)",
             "look at the mount on the host",
         ),
@@ -47,106 +47,106 @@ pub const STEPS: &[Step<Data>] = &[
         ask: |data| data.site.responds(),
     },
     Step {
-        check: check("data.exists", Passing::Never, "the path exists", "`docker run -v SOURCE:PATH:ro`"),
+        check: check("data.exists", Transient::Never, "the path exists", "`docker run -v SOURCE:PATH:ro`"),
         base: true,
         ask: |data| data.site.exists(|| data.site.mount_it(true)),
     },
     Step {
         check: check(
             "data.type",
-            Passing::Never,
+            Transient::Never,
             "the path is a directory or a file, as `type=` or the other options want it",
             "check the path on the host",
         ),
         base: true,
-        ask: Data::right_type,
+        ask: DataTarget::right_type,
     },
     Step {
         check: check(
             "data.mounted",
-            Passing::Never,
+            Transient::Never,
             "in a container: the path is on a mount, not a directory of the image or an anonymous volume (off with `mounted=no`)",
             "`docker run -v SOURCE:PATH:ro`",
         ),
         base: false,
-        ask: Data::mounted,
+        ask: DataTarget::mounted,
     },
     Step {
         check: check(
             "data.readable",
-            Passing::Depends,
+            Transient::Depends,
             "this user can list the directory and read a file in it",
             "`docker run --user UID:GID`, or chmod on the host",
         ),
         base: false,
-        ask: Data::readable,
+        ask: DataTarget::readable,
     },
     Step {
         check: check(
             "data.empty",
-            Passing::Never,
+            Transient::Never,
             "the directory or file is not empty: engines make an empty directory for a source that does not exist (off with `min_files=0`)",
             "check the spelling of the source; `--mount type=bind` refuses a missing one",
         ),
         base: false,
-        ask: Data::not_empty,
+        ask: DataTarget::not_empty,
     },
     Step {
         check: check(
             "data.files",
-            Passing::Never,
+            Transient::Never,
             "the directory has at least `min_files=` entries",
             "mount the whole data set",
         ),
         base: false,
-        ask: Data::enough_files,
+        ask: DataTarget::enough_files,
     },
     Step {
         check: check(
             "data.contains",
-            Passing::Never,
+            Transient::Never,
             "the names and patterns of `contains=` exist below the path",
             "mount the directory that holds them",
         ),
         base: false,
-        ask: Data::contains,
+        ask: DataTarget::contains,
     },
     Step {
         check: check(
             "data.manifest",
-            Passing::Depends,
+            Transient::Depends,
             "the files are those of `manifest=`: 16 of them, chosen anew at each start, or as `verify=` says",
             "copy the data set again; make the manifest anew",
         ),
         base: false,
-        ask: Data::like_its_manifest,
+        ask: DataTarget::like_its_manifest,
     },
     Step {
         check: check(
             "data.speed",
-            Passing::Always,
+            Transient::Always,
             "as many bytes can be read in a second as `min_speed=` says: up to 64 files, 64 MiB and 3 s are read to see it",
             "copy the data set to a local disk; larger files",
         ),
         base: false,
-        ask: Data::fast_enough,
+        ask: DataTarget::fast_enough,
     },
     Step {
         check: check(
             "data.access",
-            Passing::Never,
+            Transient::Never,
             "in a container: the mount is read-only, or as `ro` or `rw` asks (a warning, when nothing is asked)",
             "add or drop `:ro`; `rw` behind the path",
         ),
         base: false,
-        ask: Data::access,
+        ask: DataTarget::access,
     },
     Step {
         check: Check {
             severity: Severity::Warn,
             ..check(
                 "data.links",
-                Passing::Never,
+                Transient::Never,
                 "links directly in the directory lead somewhere, and not out of the mount into the image (the first 64)",
                 "mount what they point to, or copy with `cp -L`",
             )
@@ -157,36 +157,42 @@ pub const STEPS: &[Step<Data>] = &[
 ];
 
 /// One task for each data path.
-pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
+pub fn plan<'a>(scene: &CheckContext, ground: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let task = |want: &DataPath| {
-        let site = Site::new(&want.path, &scene.workdir, ground);
+        let site = PathFacts::new(&want.path, &scene.workdir, ground);
         let way = site.way();
         let long = want.manifest.is_some() || want.min_speed.is_some();
-        let data =
-            Data { site, want: want.clone(), listing: None, verified: None, speed: None, pulse: Box::new(|_| {}) };
-        Some(Task::of_path(STEPS, rules, data, way, want.timeout)?.apart(long))
+        let data = DataTarget {
+            site,
+            want: want.clone(),
+            listing: None,
+            verified: None,
+            speed: None,
+            pulse: Box::new(|_| {}),
+        };
+        Some(CheckTask::of_path(STEPS, rules, data, way, want.timeout)?.apart(long))
     };
     scene.settings.data.iter().filter_map(task).collect()
 }
 
-impl Data {
-    fn right_type(&mut self) -> Answer {
+impl DataTarget {
+    fn right_type(&mut self) -> CheckResult {
         let Some(meta) = self.site.metadata() else { return Ok(()) };
         let shown = &self.site.shown;
         let inside = !self.want.contains.is_empty() || self.want.manifest.is_some();
         let wants_directory = inside || self.want.min_files > 1;
         match self.want.kind {
             Some(PathKind::File) if meta.is_dir() => {
-                Trouble::new(format!("{shown} is a directory, and was asked to be a file"))
+                Failure::new(format!("{shown} is a directory, and was asked to be a file"))
                     .because("for a missing file that is mounted the engine makes a directory")
                     .advice(self.site.refuse_missing())
             }
             Some(PathKind::Dir) if !meta.is_dir() => {
-                Trouble::new(format!("{shown} is a file, and was asked to be a directory"))
+                Failure::new(format!("{shown} is a file, and was asked to be a directory"))
                     .advice("mount the directory")
             }
             None if wants_directory && !meta.is_dir() => {
-                Trouble::new(format!("{shown} is a file, and its options ask for what is in it"))
+                Failure::new(format!("{shown} is a file, and its options ask for what is in it"))
                     .advice("mount the directory, or drop the options behind the path")
             }
             _ => return Ok(()),
@@ -194,15 +200,17 @@ impl Data {
         .found()
     }
 
-    fn mounted(&mut self) -> Answer {
-        if !self.want.mounted || !self.site.place().is_container() {
+    fn mounted(&mut self) -> CheckResult {
+        if !self.want.mounted || !self.site.platform().is_container() {
             return Ok(());
         }
         let trouble = match self.site.lies() {
-            Lies::InRoot(_) => Trouble::new(format!("{} is a directory of the image, not a mount", self.site.shown))
-                .because("the data was not mounted into this container"),
-            Lies::On(mount) if mount.volume() == Volume::Anonymous => {
-                Trouble::new(format!("{} is an anonymous volume", self.site.shown))
+            PathSide::InRoot(_) => {
+                Failure::new(format!("{} is a directory of the image, not a mount", self.site.shown))
+                    .because("the data was not mounted into this container")
+            }
+            PathSide::On(mount) if mount.volume() == Volume::Anonymous => {
+                Failure::new(format!("{} is an anonymous volume", self.site.shown))
                     .because("the image declares a VOLUME there and nothing was mounted over it")
             }
             _ => return Ok(()),
@@ -213,7 +221,7 @@ impl Data {
             .found()
     }
 
-    fn readable(&mut self) -> Answer {
+    fn readable(&mut self) -> CheckResult {
         self.site.readable()?;
         if !self.site.is_dir() {
             return Ok(());
@@ -226,11 +234,11 @@ impl Data {
     }
 
     /// One readable file is enough; none of the first few is a pattern: an owner's 0600, or a root that counts as nobody.
-    fn some_file_readable(&self) -> Answer {
+    fn some_file_readable(&self) -> CheckResult {
         let names = self.listing.iter().flat_map(|listing| &listing.names);
         let mut refused = None;
         for name in names {
-            match trouble::one_byte(&self.site.path.join(name)) {
+            match failures::one_byte(&self.site.path.join(name)) {
                 Ok(()) => return Ok(()),
                 Err(Errno::ENOENT) => {} // a link that leads nowhere, or gone since
                 Err(errno) => refused = refused.or(Some((name, errno))),
@@ -242,19 +250,19 @@ impl Data {
         file.refused("read", errno).found()
     }
 
-    fn access(&mut self) -> Answer {
+    fn access(&mut self) -> CheckResult {
         let Some(mount) = self.site.mount() else { return Ok(()) };
         match (self.want.read_only, mount.is_read_only()) {
             (Some(true), false) => {
-                Trouble::new(format!("{} is writable, and was asked to be read-only", self.site.shown))
+                Failure::new(format!("{} is writable, and was asked to be read-only", self.site.shown))
                     .because(AT_RISK)
                     .remedy(self.site.mount_it(true))
             }
             (Some(false), true) => {
-                Trouble::new(format!("{} is read-only, and was asked to be writable", self.site.shown))
+                Failure::new(format!("{} is read-only, and was asked to be writable", self.site.shown))
                     .remedy(self.site.make_writable())
             }
-            (None, false) if self.is_given() => Trouble::new(format!("{} is writable", self.site.shown))
+            (None, false) if self.is_given() => Failure::new(format!("{} is writable", self.site.shown))
                 .because(AT_RISK)
                 .remedy(self.site.mount_it(true))
                 .advice("`rw` behind the path says that it is meant so")
@@ -266,15 +274,15 @@ impl Data {
 
     /// Whether it was mounted into a container from outside, and is not a copy that ends with it.
     fn is_given(&self) -> bool {
-        let given = |mount: &Mount| mount.class() != Some(Class::Memory) && !site::is_scratch(mount);
-        self.site.place().is_container() && matches!(self.site.lies(), Lies::On(mount) if given(mount))
+        let given = |mount: &Mount| mount.class() != Some(FilesystemClass::Memory) && !path_facts::is_scratch(mount);
+        self.site.platform().is_container() && matches!(self.site.lies(), PathSide::On(mount) if given(mount))
     }
 }
 
 /// Why data is better mounted read-only.
 const AT_RISK: &str = "a mistake in the job could change or delete the data set";
 
-impl Subject for Data {
+impl Target for DataTarget {
     const MAIN: &'static str = "data.readable";
 
     fn name(&self) -> Option<String> {
@@ -292,7 +300,7 @@ impl Subject for Data {
         Some(format!("{}: {}{content}{verified}{speed}", self.site.shown, self.site.described()))
     }
 
-    fn facts(&self) -> Facts {
+    fn facts(&self) -> FindingFacts {
         let mut facts = self.site.facts();
         if let Some(listing) = &self.listing {
             facts.insert("entries".to_owned(), listing.entries.into());
@@ -307,7 +315,7 @@ impl Subject for Data {
         facts
     }
 
-    fn speaks_with(&mut self, pulse: Pulse) {
+    fn speaks_with(&mut self, pulse: TaskProgress) {
         self.pulse = pulse;
     }
 }

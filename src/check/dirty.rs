@@ -1,8 +1,8 @@
 //! Whether files differ from the commit. Only git can tell that in all cases, and its configuration in a mounted repository can make it
 //! run programs: so it is asked only when somebody wants to know, as the workload's user, who runs the code anyway.
 
-use super::site::Site;
-use super::step::{Answer, Trouble};
+use super::path_facts::PathFacts;
+use super::step::{CheckResult, Failure};
 use crate::git::{self, Repository};
 use std::io;
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ const NAMED: usize = 3;
 
 /// What git says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Work {
+pub enum GitStatus {
     /// Every file is as it was committed; files that git does not know do not count.
     Committed,
     /// So many differ, the first of them by name.
@@ -23,17 +23,19 @@ pub enum Work {
     Unknown(String),
 }
 
-impl Work {
+impl GitStatus {
     /// Asks git.
     pub fn of(repository: &Repository, environment: &Environment) -> Self {
         match status(repository, environment) {
-            Ok(output) if output.status.success() => Work::parse(&output.stdout),
+            Ok(output) if output.status.success() => GitStatus::parse(&output.stdout),
             Ok(output) => {
                 let told = String::from_utf8_lossy(&output.stderr);
-                Work::Unknown(text::line(told.lines().next().unwrap_or("git failed")).into_owned())
+                GitStatus::Unknown(text::line(told.lines().next().unwrap_or("git failed")).into_owned())
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Work::Unknown("there is no git here".to_owned()),
-            Err(error) => Work::Unknown(format!("git cannot be started: {error}")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                GitStatus::Unknown("there is no git here".to_owned())
+            }
+            Err(error) => GitStatus::Unknown(format!("git cannot be started: {error}")),
         }
     }
 
@@ -49,23 +51,23 @@ impl Work {
         }
         let count = names.len();
         names.truncate(NAMED);
-        if count == 0 { Work::Committed } else { Work::Differs(count, names) }
+        if count == 0 { GitStatus::Committed } else { GitStatus::Differs(count, names) }
     }
 
     /// Whether it differs; none: that is not known.
     pub fn is_changed(&self) -> Option<bool> {
         match self {
-            Work::Committed => Some(false),
-            Work::Differs(..) => Some(true),
-            Work::Unknown(_) => None,
+            GitStatus::Committed => Some(false),
+            GitStatus::Differs(..) => Some(true),
+            GitStatus::Unknown(_) => None,
         }
     }
 
     /// Trouble, unless everything is committed.
-    pub fn committed(&self, site: &Site) -> Answer {
+    pub fn committed(&self, site: &PathFacts) -> CheckResult {
         match self {
-            Work::Committed => Ok(()),
-            Work::Differs(count, names) => {
+            GitStatus::Committed => Ok(()),
+            GitStatus::Differs(count, names) => {
                 let mut names: Vec<String> = names.iter().map(|name| text::bytes(name)).collect();
                 names.extend((*count > names.len()).then(|| "…".to_owned()));
                 let differ = if *count == 1 { "differs" } else { "differ" };
@@ -75,15 +77,17 @@ impl Work {
                     site.shown,
                     names.join(", ")
                 );
-                Trouble::new(what)
+                Failure::new(what)
                     .because("the commit alone does not say what ran")
                     .advice("git commit, or git stash")
                     .found()
             }
-            Work::Unknown(why) => Trouble::new(format!("whether {} differs from its commit is not known", site.shown))
-                .because(why.clone())
-                .advice("install git in the image, or turn code.dirty off")
-                .found(),
+            GitStatus::Unknown(why) => {
+                Failure::new(format!("whether {} differs from its commit is not known", site.shown))
+                    .because(why.clone())
+                    .advice("install git in the image, or turn code.dirty off")
+                    .found()
+            }
         }
     }
 }
@@ -106,10 +110,10 @@ mod tests {
 
     #[test]
     fn what_git_tells_is_read_with_odd_names_and_old_names() {
-        assert_eq!(Work::parse(b""), Work::Committed);
+        assert_eq!(GitStatus::parse(b""), GitStatus::Committed);
         let names = |names: &[&str]| names.iter().map(|name| name.as_bytes().to_vec()).collect();
-        assert_eq!(Work::parse(b" M a\nb\0R  new\0old\0"), Work::Differs(2, names(&["a\nb", "new"])));
-        assert_eq!(Work::parse(b"M  1\0A  2\0 D 3\0 M 4\0"), Work::Differs(4, names(&["1", "2", "3"])));
-        assert_eq!(Work::parse(b"R\0"), Work::Differs(1, names(&[""])));
+        assert_eq!(GitStatus::parse(b" M a\nb\0R  new\0old\0"), GitStatus::Differs(2, names(&["a\nb", "new"])));
+        assert_eq!(GitStatus::parse(b"M  1\0A  2\0 D 3\0 M 4\0"), GitStatus::Differs(4, names(&["1", "2", "3"])));
+        assert_eq!(GitStatus::parse(b"R\0"), GitStatus::Differs(1, names(&[""])));
     }
 }

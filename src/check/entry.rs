@@ -2,9 +2,9 @@
 //! told before dependencies are installed for ten minutes. Commands are not interpreted any further than that.
 
 use super::obstacle::{self, Obstacle};
-use super::site::Site;
-use super::step::{Answer, Trouble};
-use super::{Remedy, trouble};
+use super::path_facts::PathFacts;
+use super::step::{CheckResult, Failure};
+use super::{Remedy, failures};
 use crate::config::Severity;
 use crate::engine::{PYTHON_WITH_VALUE, is_python};
 use nix::libc::{EACCES, ENOENT};
@@ -15,16 +15,16 @@ use std::path::{Path, PathBuf};
 
 /// An entry file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct EntryFile {
     /// Its path.
     pub path: PathBuf,
-    how: How,
+    how: EntryUse,
     configured: bool,
 }
 
 /// How it is going to be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum How {
+enum EntryUse {
     /// An interpreter reads it.
     Read,
     /// A shell reads it.
@@ -40,14 +40,14 @@ const LAUNCHERS: [&str; 5] = ["torchrun", "accelerate", "deepspeed", "horovodrun
 const LAUNCHER_MODULES: [&str; 4] =
     ["torch.distributed.run", "torch.distributed.launch", "accelerate.commands.launch", "deepspeed.launcher.runner"];
 
-impl Entry {
+impl EntryFile {
     /// The configured one, relative to the code directory; how it is used follows from the command.
     pub fn configured(path: &Path, code: &Path, workdir: &Path, command: &[OsString]) -> Self {
         let path = code.join(path);
-        let same = Entry::named(command, workdir).filter(|entry| entry.path == path);
+        let same = EntryFile::named(command, workdir).filter(|entry| entry.path == path);
         let shell = path.extension() == Some(OsStr::new("sh"));
-        let how = same.map_or(if shell { How::Shell } else { How::Read }, |entry| entry.how);
-        Entry { path, how, configured: true }
+        let how = same.map_or(if shell { EntryUse::Shell } else { EntryUse::Read }, |entry| entry.how);
+        EntryFile { path, how, configured: true }
     }
 
     /// The one that a command names, relative to the working directory.
@@ -56,12 +56,12 @@ impl Entry {
         let name = Path::new(program).file_name()?.to_str()?;
         let (word, how) = match name {
             _ if is_python(program) => after_python(words)?,
-            _ if SHELLS.contains(&name) => (after_shell(words)?, How::Shell),
-            _ if LAUNCHERS.contains(&name) => (first_script(words)?, How::Launched),
-            _ if program.as_bytes().contains(&b'/') => (program.as_os_str(), How::Executed),
+            _ if SHELLS.contains(&name) => (after_shell(words)?, EntryUse::Shell),
+            _ if LAUNCHERS.contains(&name) => (first_script(words)?, EntryUse::Launched),
+            _ if program.as_bytes().contains(&b'/') => (program.as_os_str(), EntryUse::Executed),
             _ => return None,
         };
-        Some(Entry { path: workdir.join(word), how, configured: false })
+        Some(EntryFile { path: workdir.join(word), how, configured: false })
     }
 
     /// A configured one as it is shown behind its directory.
@@ -70,63 +70,63 @@ impl Entry {
     }
 
     /// Whether it is there and can be used. `instead` says what could have been meant.
-    pub fn check(&self, mut file: Site, instead: impl FnOnce() -> Remedy) -> Answer {
-        if self.how == How::Executed && !self.configured && file.path.symlink_metadata().is_err() {
+    pub fn check(&self, mut file: PathFacts, instead: impl FnOnce() -> Remedy) -> CheckResult {
+        if self.how == EntryUse::Executed && !self.configured && file.path.symlink_metadata().is_err() {
             // It may come with the dependencies; if not, exec says so.
             return Ok(());
         }
-        let level = (self.how == How::Launched && !self.configured).then_some(Severity::Warn);
+        let level = (self.how == EntryUse::Launched && !self.configured).then_some(Severity::Warn);
         file.responds()?;
         file.exists(instead).map_err(|trouble| Box::new(trouble.level(level)))?;
-        if self.how == How::Executed {
+        if self.how == EntryUse::Executed {
             return obstacle::obstacle_of(&file.path).map_or(Ok(()), |found| self.cannot_start(&file, &found));
         }
         self.readable(&file, level)?;
-        let stumble = (self.how == How::Shell).then(|| obstacle::obstacle_of_shell(&file.path)).flatten();
+        let stumble = (self.how == EntryUse::Shell).then(|| obstacle::obstacle_of_shell(&file.path)).flatten();
         stumble.map_or(Ok(()), |found| {
             let what = format!("{} will not run as it is", file.shown);
-            Trouble::new(what).because(found.because.clone()).remedy(found.remedy()).level(Some(Severity::Warn)).found()
+            Failure::new(what).because(found.because.clone()).remedy(found.remedy()).level(Some(Severity::Warn)).found()
         })
     }
 
-    fn readable(&self, file: &Site, level: Option<Severity>) -> Answer {
+    fn readable(&self, file: &PathFacts, level: Option<Severity>) -> CheckResult {
         let Some(meta) = file.metadata() else { return file.readable() };
         if meta.is_dir() && !self.is_package(&file.path) {
-            return Trouble::new(format!("{} is a directory, not a file", file.shown))
+            return Failure::new(format!("{} is a directory, not a file", file.shown))
                 .because("for a missing file that is mounted the engine makes a directory")
                 .advice("check the path of the file on the host")
                 .level(level)
                 .found();
         }
         if meta.len() == 0 && meta.is_file() && self.configured {
-            return Trouble::new(format!("{} is empty", file.shown)).found();
+            return Failure::new(format!("{} is empty", file.shown)).found();
         }
-        trouble::one_byte(&file.path).or_else(|errno| file.refused("read", errno).level(level).found())
+        failures::one_byte(&file.path).or_else(|errno| file.refused("read", errno).level(level).found())
     }
 
     /// Python runs a directory that says how.
     fn is_package(&self, directory: &Path) -> bool {
-        self.how == How::Read && !self.configured && directory.join("__main__.py").exists()
+        self.how == EntryUse::Read && !self.configured && directory.join("__main__.py").exists()
     }
 
     /// The command itself ends as a shell would end it, before or after an installation; a configured entry as a check.
-    fn cannot_start(&self, file: &Site, found: &Obstacle) -> Answer {
+    fn cannot_start(&self, file: &PathFacts, found: &Obstacle) -> CheckResult {
         let errno = if found.missing { ENOENT } else { EACCES };
-        let trouble = Trouble::new(format!("{} cannot be started", file.shown));
+        let trouble = Failure::new(format!("{} cannot be started", file.shown));
         let trouble = trouble.because(found.because.clone()).remedy(found.remedy());
         if self.configured { trouble } else { trouble.exit(Exit::of_exec(errno)) }.found()
     }
 }
 
 /// The script behind Python's own options; with `-m` a launcher's, or none.
-fn after_python(words: &[OsString]) -> Option<(&OsStr, How)> {
+fn after_python(words: &[OsString]) -> Option<(&OsStr, EntryUse)> {
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match word.to_str() {
             Some("-m") => {
                 let known =
                     LAUNCHER_MODULES.iter().any(|module| words.as_slice().first().is_some_and(|word| word == module));
-                return known.then(|| Some((first_script(words.as_slice())?, How::Launched)))?;
+                return known.then(|| Some((first_script(words.as_slice())?, EntryUse::Launched)))?;
             }
             Some("-" | "-c") => return None,
             Some(option) if PYTHON_WITH_VALUE.contains(&option) => _ = words.next(),
@@ -135,7 +135,7 @@ fn after_python(words: &[OsString]) -> Option<(&OsStr, How)> {
                     return None;
                 }
             }
-            _ => return Some((word, How::Read)),
+            _ => return Some((word, EntryUse::Read)),
         }
     }
     None
@@ -161,21 +161,21 @@ fn first_script(words: &[OsString]) -> Option<&OsStr> {
 mod tests {
     use super::*;
 
-    fn named(line: &str) -> Option<(String, How)> {
+    fn named(line: &str) -> Option<(String, EntryUse)> {
         let command: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        Entry::named(&command, Path::new("")).map(|entry| (entry.path.display().to_string(), entry.how))
+        EntryFile::named(&command, Path::new("")).map(|entry| (entry.path.display().to_string(), entry.how))
     }
 
     #[test]
     fn the_script_is_found_behind_options() {
         let is = |line, path: &str, how| assert_eq!(named(line), Some((path.to_owned(), how)), "{line}");
-        is("python train.py --lr 3", "train.py", How::Read);
-        is("/opt/venv/bin/python3.12 -u -X dev -W ignore src/train.py x.py", "src/train.py", How::Read);
-        is("bash -eux run.sh", "run.sh", How::Shell);
-        is("./train --lr 3", "./train", How::Executed);
-        is("torchrun --nproc-per-node 8 train.py --out a.py", "train.py", How::Launched);
-        is("python -m torch.distributed.run --nnodes=1 train.py", "train.py", How::Launched);
-        is("accelerate launch --num_processes 2 a/b.py", "a/b.py", How::Launched);
+        is("python train.py --lr 3", "train.py", EntryUse::Read);
+        is("/opt/venv/bin/python3.12 -u -X dev -W ignore src/train.py x.py", "src/train.py", EntryUse::Read);
+        is("bash -eux run.sh", "run.sh", EntryUse::Shell);
+        is("./train --lr 3", "./train", EntryUse::Executed);
+        is("torchrun --nproc-per-node 8 train.py --out a.py", "train.py", EntryUse::Launched);
+        is("python -m torch.distributed.run --nnodes=1 train.py", "train.py", EntryUse::Launched);
+        is("accelerate launch --num_processes 2 a/b.py", "a/b.py", EntryUse::Launched);
     }
 
     #[test]
@@ -204,9 +204,9 @@ mod tests {
         let (code, workdir) = (Path::new("/code"), Path::new("/code"));
         let how = |path: &str, line: &str| {
             let command: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            Entry::configured(Path::new(path), code, workdir, &command).how
+            EntryFile::configured(Path::new(path), code, workdir, &command).how
         };
-        assert_eq!((how("run", "./run"), how("run", "/code/run")), (How::Executed, How::Executed));
-        assert_eq!((how("run.sh", "sleep 1"), how("a.py", "sleep 1")), (How::Shell, How::Read));
+        assert_eq!((how("run", "./run"), how("run", "/code/run")), (EntryUse::Executed, EntryUse::Executed));
+        assert_eq!((how("run.sh", "sleep 1"), how("a.py", "sleep 1")), (EntryUse::Shell, EntryUse::Read));
     }
 }

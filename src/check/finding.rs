@@ -1,7 +1,7 @@
 //! What a check found out, as data: it crosses a process boundary, goes into the report, and becomes words only there.
 
-pub use crate::engine::Part as Change;
-use protocol::exit_code::{Exit, Family};
+pub use crate::engine::StartPart as Change;
+use protocol::exit_code::{Exit, FailureFamily};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub enum Status {
 }
 
 /// Facts for the JSON report, by name.
-pub type Facts = BTreeMap<String, serde_json::Value>;
+pub type FindingFacts = BTreeMap<String, serde_json::Value>;
 
 /// What a check found out about one subject.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ pub struct Finding {
     /// How long it took.
     pub took: Duration,
     /// Facts for the JSON report.
-    pub facts: Facts,
+    pub facts: FindingFacts,
 }
 
 /// A way out.
@@ -81,10 +81,10 @@ pub fn verdict(findings: &[Finding]) -> Option<Exit> {
     first(false).or_else(|| first(true))
 }
 
-fn family_of(exit: Exit) -> Option<Family> {
+fn family_of(exit: Exit) -> Option<FailureFamily> {
     match exit {
         Exit::Permanent(family) | Exit::Transient(family) => Some(family),
-        Exit::NotFound | Exit::NotExecutable => Some(Family::Code),
+        Exit::NotFound | Exit::NotExecutable => Some(FailureFamily::Code),
         _ => None,
     }
 }
@@ -95,24 +95,24 @@ mod tests {
 
     fn failed(status: Status, exit: Exit) -> Finding {
         let (check, what) = ("a.b".to_owned(), String::new());
-        let (because, remedy, facts) = (None, Vec::new(), Facts::new());
+        let (because, remedy, facts) = (None, Vec::new(), FindingFacts::new());
         Finding { check, subject: None, status, what, because, remedy, exit, took: Duration::ZERO, facts }
     }
 
     #[test]
     fn warnings_do_not_end_a_start() {
         assert_eq!(verdict(&[]), None);
-        assert_eq!(verdict(&[failed(Status::Warn, Exit::Permanent(Family::Data))]), None);
+        assert_eq!(verdict(&[failed(Status::Warn, Exit::Permanent(FailureFamily::Data))]), None);
     }
 
     #[test]
     fn what_trying_again_does_not_mend_wins() {
         let findings = [
-            failed(Status::Fail, Exit::Transient(Family::Gpu)),
-            failed(Status::Fail, Exit::Permanent(Family::Output)),
-            failed(Status::Fail, Exit::Permanent(Family::Data)),
+            failed(Status::Fail, Exit::Transient(FailureFamily::Gpu)),
+            failed(Status::Fail, Exit::Permanent(FailureFamily::Output)),
+            failed(Status::Fail, Exit::Permanent(FailureFamily::Data)),
         ];
-        assert_eq!(verdict(&findings), Some(Exit::Permanent(Family::Data)));
-        assert_eq!(verdict(&findings[..1]), Some(Exit::Transient(Family::Gpu)));
+        assert_eq!(verdict(&findings), Some(Exit::Permanent(FailureFamily::Data)));
+        assert_eq!(verdict(&findings[..1]), Some(Exit::Transient(FailureFamily::Gpu)));
     }
 }

@@ -1,7 +1,7 @@
 //! Links in a directory of data: what they lead to is looked for in the container, where the host's directories are not.
 
-use super::site::Site;
-use super::step::{Answer, Trouble};
+use super::path_facts::PathFacts;
+use super::step::{CheckResult, Failure};
 use nix::errno::Errno;
 use std::ffi::OsString;
 use std::path::Path;
@@ -11,7 +11,7 @@ use sys::stat;
 const TOLD: usize = 3;
 
 /// Whether links lead somewhere, and not out of what was mounted into the image.
-pub fn lead_somewhere(site: &Site, links: &[OsString]) -> Answer {
+pub fn lead_somewhere(site: &PathFacts, links: &[OsString]) -> CheckResult {
     let paths = links.iter().map(|name| site.path.join(name));
     let astray: Vec<String> = paths.filter_map(|link| astray(site, &link)).collect();
     if astray.is_empty() {
@@ -19,13 +19,13 @@ pub fn lead_somewhere(site: &Site, links: &[OsString]) -> Answer {
     }
     let more = astray.len().saturating_sub(TOLD);
     let told: Vec<_> = astray.into_iter().take(TOLD).chain((more > 0).then(|| format!("and {more} more"))).collect();
-    Trouble::new(told.join("; "))
+    Failure::new(told.join("; "))
         .because("a link is resolved in the container: what it points to on the host must be mounted, too")
         .advice("mount what the links point to at the same path, or copy the data with cp -L")
         .found()
 }
 
-fn astray(site: &Site, link: &Path) -> Option<String> {
+fn astray(site: &PathFacts, link: &Path) -> Option<String> {
     let target = text::path(&std::fs::read_link(link).ok()?);
     let shown = text::path(link);
     match stat::mount_of(link) {

@@ -1,7 +1,7 @@
 //! What is in a directory, by reading as little of it as answers the question: a directory of a million files on a network file
 //! system takes minutes to list.
 
-use super::trouble::errno;
+use super::failures::errno;
 use nix::errno::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::DirEntry;
@@ -22,7 +22,7 @@ const LINKS: usize = 64;
 
 /// What was counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listing {
+pub struct DirectoryCount {
     /// So many entries, those that only belong to the mount left out.
     pub entries: u64,
     /// Not all of them were counted.
@@ -37,7 +37,7 @@ pub struct Listing {
 
 /// Whether something was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum EntrySearch {
     /// It is there.
     Yes,
     /// It is not.
@@ -50,9 +50,9 @@ pub enum Found {
 ///
 /// # Errors
 /// What opendir(3) and readdir(3) say.
-pub fn count(directory: &Path, wanted: u64) -> Result<Listing, Errno> {
+pub fn count(directory: &Path, wanted: u64) -> Result<DirectoryCount, Errno> {
     let begun = Instant::now();
-    let mut listing = Listing::default();
+    let mut listing = DirectoryCount::default();
     for entry in std::fs::read_dir(directory).map_err(errno)? {
         let entry = entry.map_err(errno)?;
         if is_furniture(&entry.file_name()) {
@@ -78,7 +78,7 @@ fn is_furniture(name: &OsStr) -> bool {
         || matches!(name.as_bytes(), b"lost+found" | b".snapshot" | b".snapshots" | b".zfs")
 }
 
-impl Listing {
+impl DirectoryCount {
     fn add(&mut self, entry: &DirEntry) {
         self.entries += 1;
         let kind = entry.file_type().ok();
@@ -115,7 +115,7 @@ impl Listing {
 ///
 /// # Errors
 /// Other errors than that it does not exist.
-pub fn contains(directory: &Path, name: &str) -> Result<Found, Errno> {
+pub fn contains(directory: &Path, name: &str) -> Result<EntrySearch, Errno> {
     let (name, must_be_directory) = match name.strip_suffix('/') {
         Some(name) => (name, true),
         None => (name, false),
@@ -132,7 +132,7 @@ pub fn contains(directory: &Path, name: &str) -> Result<Found, Errno> {
     }
 }
 
-fn matching(directory: &Path, pattern: &str, must_be_directory: bool) -> Result<Found, Errno> {
+fn matching(directory: &Path, pattern: &str, must_be_directory: bool) -> Result<EntrySearch, Errno> {
     let Ok(pattern) = glob::Pattern::new(pattern) else { return Ok(found(directory.join(pattern).exists())) };
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
@@ -144,22 +144,22 @@ fn matching(directory: &Path, pattern: &str, must_be_directory: bool) -> Result<
     };
     for (number, entry) in entries.enumerate() {
         if matches(entry.map_err(errno)?) {
-            return Ok(Found::Yes);
+            return Ok(EntrySearch::Yes);
         }
         if number == PATTERN_MAX {
-            return Ok(Found::NotSoFar);
+            return Ok(EntrySearch::NotSoFar);
         }
     }
-    Ok(Found::No)
+    Ok(EntrySearch::No)
 }
 
-fn found(there: bool) -> Found {
-    if there { Found::Yes } else { Found::No }
+fn found(there: bool) -> EntrySearch {
+    if there { EntrySearch::Yes } else { EntrySearch::No }
 }
 
-fn absent(errno: Errno) -> Result<Found, Errno> {
+fn absent(errno: Errno) -> Result<EntrySearch, Errno> {
     match errno {
-        Errno::ENOENT | Errno::ENOTDIR => Ok(Found::No),
+        Errno::ENOENT | Errno::ENOTDIR => Ok(EntrySearch::No),
         errno => Err(errno),
     }
 }
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn names_and_patterns_below_a_directory_are_found() {
         let directory = directory(&["train/", "train/shard-01.tar", "meta.json"]);
-        let has = |name| contains(directory.path(), name).unwrap() == Found::Yes;
+        let has = |name| contains(directory.path(), name).unwrap() == EntrySearch::Yes;
         assert!(
             has("train/") && has("train") && has("meta.json") && has("/meta.json") && has("train/*.tar") && has("tr*/")
         );
@@ -215,6 +215,6 @@ mod tests {
 
     #[test]
     fn a_pattern_that_is_none_is_a_name() {
-        assert_eq!(contains(directory(&["a[b"]).path(), "a[b"), Ok(Found::Yes));
+        assert_eq!(contains(directory(&["a[b"]).path(), "a[b"), Ok(EntrySearch::Yes));
     }
 }

@@ -17,7 +17,7 @@ const WINDOW: u64 = 16 << 10;
 
 /// What a line says of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct ManifestEntry {
     /// Its SHA-256.
     pub hash: Option<[u8; 32]>,
     /// Its length.
@@ -33,7 +33,7 @@ pub const FORM: &str = "lines are `SHA256  NAME`, `SHA256 SIZE  NAME` or `- SIZE
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn parse(line: &[u8]) -> Result<Option<Entry>, &'static str> {
+pub fn parse(line: &[u8]) -> Result<Option<ManifestEntry>, &'static str> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.trim_ascii().is_empty() || line.starts_with(b"#") {
         return Ok(None);
@@ -55,7 +55,7 @@ pub fn parse(line: &[u8]) -> Result<Option<Entry>, &'static str> {
     if name.as_os_str().is_empty() || !name.components().all(inside) {
         return Err("names are below the directory, without `..`");
     }
-    Ok(Some(Entry { hash, size, name }))
+    Ok(Some(ManifestEntry { hash, size, name }))
 }
 
 /// Up to the first blank, and what follows it.
@@ -99,7 +99,7 @@ fn unescaped(name: &[u8]) -> Vec<u8> {
 ///
 /// # Errors
 /// What open(2) and read(2) say.
-pub fn pick(manifest: &Path, count: usize, chance: &mut Chance) -> io::Result<Vec<Vec<u8>>> {
+pub fn pick(manifest: &Path, count: usize, chance: &mut RandomSample) -> io::Result<Vec<Vec<u8>>> {
     let mut file = File::open(manifest)?;
     let size = file.metadata()?.len();
     if size <= WHOLE {
@@ -135,12 +135,12 @@ fn says_something(line: &[u8]) -> bool {
 }
 
 /// Numbers that differ from start to start, and from replica to replica: together they look at more of a data set.
-pub struct Chance(u64);
+pub struct RandomSample(u64);
 
-impl Chance {
+impl RandomSample {
     /// Begins with this, and never with nothing.
     pub fn new(seed: u64) -> Self {
-        Chance(seed | 1)
+        RandomSample(seed | 1)
     }
 
     /// One below a limit (xorshift).
@@ -159,7 +159,7 @@ mod tests {
 
     const HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-    fn one(line: &str) -> Entry {
+    fn one(line: &str) -> ManifestEntry {
         parse(line.as_bytes()).unwrap().unwrap()
     }
 
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!((plain.size, plain.name, plain.hash.unwrap()[0]), (None, "./train/0 1.tar".into(), 0xe3));
         assert_eq!(one(&format!("{HASH} *a")).name, PathBuf::from("a"));
         assert_eq!(one(&format!("{HASH} 17  a")).size, Some(17));
-        assert_eq!(one("- 17  a\r"), Entry { hash: None, size: Some(17), name: "a".into() });
+        assert_eq!(one("- 17  a\r"), ManifestEntry { hash: None, size: Some(17), name: "a".into() });
         assert_eq!(one(&format!("\\{HASH}  a\\nb\\\\c")).name, PathBuf::from("a\nb\\c"));
         assert_eq!((parse(b"# made by hand"), parse(b"  ")), (Ok(None), Ok(None)));
     }
@@ -193,12 +193,12 @@ mod tests {
         let file = directory.path().join("manifest");
         let line = |n: u32| format!("- {n}  file-{n:08}\n");
         std::fs::write(&file, format!("# ten\n\n{}", (0..10).map(line).collect::<String>())).unwrap();
-        let mut picked = pick(&file, 20, &mut Chance::new(7)).unwrap();
+        let mut picked = pick(&file, 20, &mut RandomSample::new(7)).unwrap();
         picked.sort();
         picked.dedup();
         assert_eq!(picked.len(), 10);
         std::fs::write(&file, (0..500_000).map(line).collect::<String>()).unwrap();
-        let picked = pick(&file, 20, &mut Chance::new(7)).unwrap();
+        let picked = pick(&file, 20, &mut RandomSample::new(7)).unwrap();
         assert_eq!(picked.len(), 20);
         let well = |line: &Vec<u8>| {
             parse(line).unwrap().is_some_and(|entry| entry.name.ends_with(format!("file-{:08}", entry.size.unwrap())))

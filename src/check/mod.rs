@@ -6,6 +6,7 @@ mod code;
 mod data;
 mod dirty;
 mod entry;
+mod failures;
 mod finding;
 mod gpu;
 mod host;
@@ -15,36 +16,35 @@ pub mod manifest;
 mod obstacle;
 mod output;
 mod owner;
+mod path_facts;
 mod provenance;
 mod rules;
 mod run;
 mod settle;
-mod site;
 mod space;
 mod speed;
 mod step;
 mod table;
 mod task;
-mod trouble;
 mod user;
 mod verify;
 
-pub use finding::{Change, Facts, Finding, Remedy, Status, verdict};
+pub use finding::{Change, Finding, FindingFacts, Remedy, Status, verdict};
 pub use gpu::forward_compat;
-pub use gpu::inventory::{Device, Inventory, Library, inventory};
+pub use gpu::inventory::{DriverLibrary, Inventory, InventoryGpu, inventory};
 pub use host::threads;
 pub use obstacle::{Obstacle, obstacle_of};
 pub use provenance::{Provenance, provenance};
 pub use rules::{validate, validate_only};
-pub use run::{Running, Told, run, start};
-pub use settle::{Settled, settle};
+pub use run::{CheckEvent, RunningChecks, run, start};
+pub use settle::{SettledUser, settle};
 pub use table::checks;
 
 use crate::config::{EnvValue, Loaded, Settings, Severity, secret};
-use crate::engine::{self, Ground, Place, Started};
+use crate::engine::{self, HostFacts, Platform, TypedStart};
 use crate::error::Result;
-use crate::identity::{Assumed, Entered, Surroundings};
-use protocol::exit_code::Family;
+use crate::identity::{Assumed, Entered, UserDestination};
+use protocol::exit_code::FailureFamily;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -56,7 +56,7 @@ use sys::mountinfo::Mounts;
 
 /// All that a check may look at.
 #[derive(Clone, Debug)]
-pub struct Scene {
+pub struct CheckContext {
     /// Where /proc, /sys, /dev and /etc are.
     pub root: Root,
     /// The merged configuration.
@@ -74,15 +74,15 @@ pub struct Scene {
     /// Who this process is, once it is the workload's user.
     pub user: Option<Rc<Assumed>>,
     /// What was looked up for the first who asked.
-    pub(crate) ground: OnceCell<Rc<Ground>>,
+    pub(crate) ground: OnceCell<Rc<HostFacts>>,
 }
 
-impl Scene {
+impl CheckContext {
     /// What this configuration makes of this machine. `environment` is what is inherited; what is configured is added.
     pub fn of(loaded: Loaded, mut environment: Environment, command: Vec<OsString>) -> Self {
         loaded.settings.pin(&mut environment);
         EnvValue::add_all(&loaded.settings.env, &mut environment);
-        Scene {
+        CheckContext {
             root: Root::real(),
             settings: loaded.settings,
             environment,
@@ -96,19 +96,19 @@ impl Scene {
     }
 
     /// Where this runs; it decides how remedies are worded.
-    pub fn place(&self) -> Place {
-        self.ground().place()
+    pub fn platform(&self) -> Platform {
+        self.host_facts().platform()
     }
 
     /// How this container was started, as far as it can be seen from inside.
-    pub fn started(&self) -> Started {
-        let ground = self.ground();
-        engine::started(&self.root, &self.environment, ground.mounts(), ground.place(), &self.command)
+    pub fn started(&self) -> TypedStart {
+        let ground = self.host_facts();
+        engine::started(&self.root, &self.environment, ground.mounts(), ground.platform(), &self.command)
     }
 
     /// Gives the workload's user, who this process has become, what it needs in its environment. A mode's variables are `mode_env`.
     pub fn at_home(&mut self, entered: Entered, mode_env: &BTreeMap<String, EnvValue>) {
-        let surroundings = Surroundings { root: &self.root, environment: &self.environment, mounts: &self.mounts };
+        let surroundings = UserDestination { root: &self.root, environment: &self.environment, mounts: &self.mounts };
         let assumed = entered.at_home(&surroundings);
         let configured = [mode_env, &self.settings.env.value];
         let configured = |name: &str| Some(configured.iter().find_map(|env| env.get(name))?.value.clone().into());
@@ -127,8 +127,8 @@ impl Scene {
     }
 
     /// What is looked up once.
-    pub fn ground(&self) -> Rc<Ground> {
-        let ground = || Rc::new(Ground::over(&self.root, &self.environment, self.mounts.clone()));
+    pub fn host_facts(&self) -> Rc<HostFacts> {
+        let ground = || Rc::new(HostFacts::over(&self.root, &self.environment, self.mounts.clone()));
         self.ground.get_or_init(ground).clone()
     }
 }
@@ -139,11 +139,11 @@ pub struct Check {
     /// `family.name`; users name it in `checks` and `--only`.
     pub id: &'static str,
     /// What it is about.
-    pub family: Family,
+    pub family: FailureFamily,
     /// How bad it is when it does not hold, unless the configuration says otherwise.
     pub severity: Severity,
     /// Whether trying again can help.
-    pub passing: Passing,
+    pub passing: Transient,
     /// What it asks, in one line, for the documentation.
     pub about: &'static str,
     /// What mends it, in one line, for the documentation.
@@ -152,7 +152,7 @@ pub struct Check {
 
 /// Whether trouble may pass when the start is tried again, here later or on another node; it decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Passing {
+pub enum Transient {
     /// Something has to be changed first.
     Never,
     /// It may be gone next time.

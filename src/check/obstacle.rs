@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use sys::access;
-use sys::executable::{self, Head};
+use sys::executable::{self, FileHead};
 
 /// What stands in the way, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,27 +71,27 @@ fn not_startable(file: &Path) -> Option<Obstacle> {
     let missing = |path: &Path| std::fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
     let gone = |path: &Path| path.is_absolute() && missing(path);
     match executable::head(&bytes) {
-        Head::Empty => Some(obstacle("it is empty", "check the file on the host")),
-        Head::Script { carriage_return: true, .. } => Some(Obstacle {
+        FileHead::Empty => Some(obstacle("it is empty", "check the file on the host")),
+        FileHead::Script { carriage_return: true, .. } => Some(Obstacle {
             missing: true,
             ..obstacle(
                 "its lines end as Windows ends them (CR LF): the interpreter's name has an invisible CR at its end",
                 unix_lines(file),
             )
         }),
-        Head::Script { interpreter, .. } if gone(interpreter) => Some(Obstacle {
+        FileHead::Script { interpreter, .. } if gone(interpreter) => Some(Obstacle {
             missing: true,
             ..obstacle(
                 format!("the interpreter in its first line is not there: {}", text::path(interpreter)),
                 "install it in the image, or change the first line: #!/usr/bin/env …",
             )
         }),
-        Head::MarkedScript => Some(obstacle("a byte order mark (BOM) stands before its #!", without_mark(file))),
-        Head::Binary { foreign: Some(machine), .. } => Some(obstacle(
+        FileHead::MarkedScript => Some(obstacle("a byte order mark (BOM) stands before its #!", without_mark(file))),
+        FileHead::Binary { foreign: Some(machine), .. } => Some(obstacle(
             format!("it is built for {machine}, this machine is {}", std::env::consts::ARCH),
             "build it for this machine, or docker run --platform",
         )),
-        Head::Binary { loader: Some(loader), .. } if gone(loader) => Some(Obstacle {
+        FileHead::Binary { loader: Some(loader), .. } if gone(loader) => Some(Obstacle {
             missing: true,
             ..obstacle(
                 format!("its loader is not there: {}: it is built for another C library", text::path(loader)),
@@ -181,7 +181,7 @@ mod tests {
         foreign[18..20].copy_from_slice(&258u16.to_le_bytes());
         assert!(of(&foreign, 0o755).unwrap().starts_with("it is built for loongarch64, this machine is "));
         let Ok(shell) = std::fs::read("/bin/sh") else { return println!("SKIPPED: there is no /bin/sh here") };
-        let Head::Binary { loader: Some(loader), .. } = executable::head(&shell) else {
+        let FileHead::Binary { loader: Some(loader), .. } = executable::head(&shell) else {
             return println!("SKIPPED: there is no /bin/sh here that needs a loader");
         };
         let text = loader.to_str().unwrap().as_bytes();

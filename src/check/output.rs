@@ -2,23 +2,23 @@
 //! room there is, is asked in `space`.
 
 use super::listing::PROBE as PROBE_NAME;
+use super::path_facts::{self, PathFacts, PathSide};
 use super::rules::Rules;
-use super::site::{self, Lies, Site};
-use super::space::{self, Room};
-use super::step::{Answer, Step, Subject, Trouble};
-use super::task::Task;
-use super::{Check, Facts, Ground, Passing, Scene, trouble};
+use super::space::{self, FreeSpace};
+use super::step::{CheckResult, Failure, Step, Target};
+use super::task::CheckTask;
+use super::{Check, CheckContext, FindingFacts, HostFacts, Transient, failures};
 use crate::config::{OutputPath, Severity};
-use crate::engine::Place;
+use crate::engine::Platform;
 use nix::errno::Errno;
-use protocol::exit_code::Family;
+use protocol::exit_code::FailureFamily;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
-use sys::filesystem::Class;
+use sys::filesystem::FilesystemClass;
 use sys::volume::Volume;
 
 /// Clocks that are kept differ by less.
@@ -29,26 +29,26 @@ const LONG_AGO: Duration = Duration::from_secs(365 * 24 * 3600);
 const PROBE: [u8; 4096] = [0; 4096];
 
 /// An output path on its way through the steps.
-pub struct Output {
-    site: Site,
+pub struct OutputTarget {
+    site: PathFacts,
     want: OutputPath,
-    room: Room,
+    room: FreeSpace,
     /// A file was written.
     tried: bool,
     /// How far the clock of another machine that keeps the files is from ours.
     skew: Option<Duration>,
 }
 
-const fn check(id: &'static str, passing: Passing, about: &'static str, remedy: &'static str) -> Check {
-    Check { id, family: Family::Output, severity: Severity::Fail, passing, about, remedy }
+const fn check(id: &'static str, passing: Transient, about: &'static str, remedy: &'static str) -> Check {
+    Check { id, family: FailureFamily::Output, severity: Severity::Fail, passing, about, remedy }
 }
 
 /// The checks of this family, in the order in which they are asked.
-pub const STEPS: &[Step<Output>] = &[
+pub const STEPS: &[Step<OutputTarget>] = &[
     Step {
         check: check(
             "output.responds",
-            Passing::Always,
+            Transient::Always,
             "the file system answers in time (5 s, over a network 15 s, or `timeout=`)",
             "look at the mount on the host",
         ),
@@ -58,53 +58,53 @@ pub const STEPS: &[Step<Output>] = &[
     Step {
         check: check(
             "output.exists",
-            Passing::Never,
+            Transient::Never,
             "the path exists and is a directory",
             "`docker run -v SOURCE:PATH`",
         ),
         base: true,
-        ask: Output::exists,
+        ask: OutputTarget::exists,
     },
     Step {
         check: Check {
             severity: Severity::Warn,
             ..check(
                 "output.mounted",
-                Passing::Never,
+                Transient::Never,
                 "in a container: the path is on a mount that outlives it (a failure with `mounted=yes`, off with `mounted=no`)",
                 "`docker run -v SOURCE:PATH`",
             )
         },
         base: false,
-        ask: Output::mounted,
+        ask: OutputTarget::mounted,
     },
     Step {
         check: check(
             "output.writable",
-            Passing::Depends,
+            Transient::Depends,
             "this user can create, write and delete a file (over a network also sync it; in object stores only with `probe=yes`)",
             "`docker run -v SOURCE:PATH` without `:ro`; `--user UID:GID`",
         ),
         base: false,
-        ask: Output::writable,
+        ask: OutputTarget::writable,
     },
     Step {
         check: Check {
             severity: Severity::Warn,
             ..check(
                 "output.clock",
-                Passing::Always,
+                Transient::Always,
                 "a file that is written over a network gets the time of this machine, within 5 s",
                 "set the clocks of the node and the file server (chrony, ntpd)",
             )
         },
         base: false,
-        ask: Output::same_clock,
+        ask: OutputTarget::same_clock,
     },
     Step {
         check: check(
             "output.free",
-            Passing::Always,
+            Transient::Always,
             "there is as much free space as `min_free=` says (a warning below 1 GiB, and below 10 GiB of a disk that is nearly full)",
             "free some, or mount more",
         ),
@@ -116,7 +116,7 @@ pub const STEPS: &[Step<Output>] = &[
             severity: Severity::Warn,
             ..check(
                 "output.inodes",
-                Passing::Always,
+                Transient::Always,
                 "at least 1000 more files can be made",
                 "delete some, or mount another directory",
             )
@@ -127,7 +127,7 @@ pub const STEPS: &[Step<Output>] = &[
     Step {
         check: check(
             "output.allocate",
-            Passing::Always,
+            Transient::Always,
             "as much as `allocate=` says can be allocated (and is given back): quotas show only then",
             "raise the quota, or free some space",
         ),
@@ -137,57 +137,57 @@ pub const STEPS: &[Step<Output>] = &[
 ];
 
 /// One task for each output path.
-pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
+pub fn plan<'a>(scene: &CheckContext, ground: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let task = |want: &OutputPath| {
-        let site = Site::new(&want.path, &scene.workdir, ground);
+        let site = PathFacts::new(&want.path, &scene.workdir, ground);
         let way = site.way();
-        let output = Output { site, want: want.clone(), room: Room::default(), tried: false, skew: None };
-        Task::of_path(STEPS, rules, output, way, want.timeout)
+        let output = OutputTarget { site, want: want.clone(), room: FreeSpace::default(), tried: false, skew: None };
+        CheckTask::of_path(STEPS, rules, output, way, want.timeout)
     };
     scene.settings.output.iter().filter_map(task).collect()
 }
 
-impl Output {
-    fn exists(&mut self) -> Answer {
-        let make = || match self.site.place() {
-            Place::Host => super::Remedy::Do(format!("mkdir -p {}", text::quoted(self.site.path.as_os_str()))),
+impl OutputTarget {
+    fn exists(&mut self) -> CheckResult {
+        let make = || match self.site.platform() {
+            Platform::Host => super::Remedy::Do(format!("mkdir -p {}", text::quoted(self.site.path.as_os_str()))),
             _ => self.site.mount_it(false),
         };
         self.site.exists(make)?;
         match self.site.metadata() {
             Some(meta) if !meta.is_dir() => {
-                Trouble::new(format!("{} is a file, not a directory", self.site.shown)).found()
+                Failure::new(format!("{} is a file, not a directory", self.site.shown)).found()
             }
             _ => {
-                self.room = Room::of(&self.site.path);
+                self.room = FreeSpace::of(&self.site.path);
                 Ok(())
             }
         }
     }
 
-    fn mounted(&mut self) -> Answer {
-        if self.want.mounted == Some(false) || !self.site.place().is_container() {
+    fn mounted(&mut self) -> CheckResult {
+        if self.want.mounted == Some(false) || !self.site.platform().is_container() {
             return Ok(());
         }
         let kind = match self.site.lies() {
-            Lies::InRoot(_) => "a directory of the image, not a mount",
-            Lies::On(mount) if mount.volume() == Volume::Anonymous => "an anonymous volume, not a mount of yours",
-            Lies::On(mount) if mount.class() == Some(Class::Memory) => "in memory (tmpfs)",
-            Lies::On(mount) if site::is_scratch(mount) => "an emptyDir, which ends with the pod",
+            PathSide::InRoot(_) => "a directory of the image, not a mount",
+            PathSide::On(mount) if mount.volume() == Volume::Anonymous => "an anonymous volume, not a mount of yours",
+            PathSide::On(mount) if mount.class() == Some(FilesystemClass::Memory) => "in memory (tmpfs)",
+            PathSide::On(mount) if path_facts::is_scratch(mount) => "an emptyDir, which ends with the pod",
             _ => return Ok(()),
         };
         let demanded = self.want.mounted.map(|_| Severity::Fail);
-        Trouble::new(format!("{} is {kind}", self.site.shown))
+        Failure::new(format!("{} is {kind}", self.site.shown))
             .because("checkpoints are lost with the container")
             .remedy(self.site.mount_it(false))
             .level(demanded)
             .found()
     }
 
-    fn writable(&mut self) -> Answer {
+    fn writable(&mut self) -> CheckResult {
         let class = self.site.class();
         // An object store may charge for it, and may not let it be deleted again.
-        self.tried = self.want.probe.unwrap_or(class != Some(Class::Object));
+        self.tried = self.want.probe.unwrap_or(class != Some(FilesystemClass::Object));
         if !self.tried {
             return match self.site.mount() {
                 Some(mount) if mount.is_read_only() => self.read_only().found(),
@@ -195,7 +195,7 @@ impl Output {
             };
         }
         let begun = SystemTime::now();
-        match write_probe(&self.site.path, class.is_none_or(Class::is_far)) {
+        match write_probe(&self.site.path, class.is_none_or(FilesystemClass::is_far)) {
             Ok(stamped) => {
                 self.skew = stamped.map(|stamped| skew(stamped, begun, SystemTime::now()));
                 Ok(())
@@ -206,36 +206,36 @@ impl Output {
         }
     }
 
-    fn same_clock(&mut self) -> Answer {
+    fn same_clock(&mut self) -> CheckResult {
         // A file system that keeps no times says that it was long ago.
         let Some(skew) = self.skew.filter(|skew| *skew > SKEW && *skew < LONG_AGO) else { return Ok(()) };
         let what = format!("{}: its server's clock differs by {}", self.site.shown, text::seconds(skew));
-        Trouble::new(what)
+        Failure::new(what)
             .because("the newest checkpoint is told by its time, make and caches compare times, and TLS and tokens fail by them")
             .advice("set the clocks of the node and the file server (chrony, ntpd)")
             .found()
     }
 
-    fn read_only(&self) -> Trouble {
+    fn read_only(&self) -> Failure {
         let shown = &self.site.shown;
         match self.site.lies() {
-            Lies::InRoot(_) if self.site.place().is_container() => {
-                Trouble::new(format!("{shown} cannot be written: the container's root is read-only"))
+            PathSide::InRoot(_) if self.site.platform().is_container() => {
+                Failure::new(format!("{shown} cannot be written: the container's root is read-only"))
                     .because("nothing is mounted there")
             }
-            Lies::On(mount) if !mount.is_read_only() => Trouble::new(format!("{shown} is exported read-only")),
-            _ => Trouble::new(format!("{shown} is mounted read-only")),
+            PathSide::On(mount) if !mount.is_read_only() => Failure::new(format!("{shown} is exported read-only")),
+            _ => Failure::new(format!("{shown} is mounted read-only")),
         }
         .remedy(self.site.make_writable())
     }
 
-    fn full(&self) -> Trouble {
+    fn full(&self) -> Failure {
         let (what, because) = match (self.room.inodes, self.room.free) {
             (Some(0), _) => ("has no inodes left", "no further file can be made, whatever space is free"),
             (_, Some(free)) if free > 1 << 20 => ("is full for this user", "a quota is used up"),
             _ => ("is full", "not even a page can be written"),
         };
-        Trouble::new(format!("{} {what}", self.site.shown))
+        Failure::new(format!("{} {what}", self.site.shown))
             .because(because)
             .advice("free some space, or mount another directory")
             .passing(true)
@@ -247,13 +247,13 @@ impl Output {
 fn write_probe(directory: &Path, sync: bool) -> Result<Option<SystemTime>, Errno> {
     let name = directory.join(probe_name());
     let create = File::options().write(true).create_new(true).mode(0o600).open(&name);
-    let mut file = create.map_err(trouble::errno)?;
+    let mut file = create.map_err(failures::errno)?;
     let written = file.write_all(&PROBE).and_then(|()| if sync { file.sync_all() } else { Ok(()) });
     let stamped = if sync { file.metadata().and_then(|meta| meta.modified()).ok() } else { None };
     let closed = nix::unistd::close(file);
     // A store that forbids deletion is no less writable.
     let _ = std::fs::remove_file(&name);
-    written.map_err(trouble::errno).or_else(unsupported).and(closed).map(|()| stamped)
+    written.map_err(failures::errno).or_else(unsupported).and(closed).map(|()| stamped)
 }
 
 /// How far a time is from now, when it was taken after `begun`.
@@ -273,7 +273,7 @@ fn unsupported(errno: Errno) -> Result<(), Errno> {
     if matches!(errno, Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) { Ok(()) } else { Err(errno) }
 }
 
-impl Subject for Output {
+impl Target for OutputTarget {
     const MAIN: &'static str = "output.writable";
 
     fn name(&self) -> Option<String> {
@@ -286,7 +286,7 @@ impl Subject for Output {
         Some(format!("{}: {}{free}{untried}", self.site.shown, self.site.described()))
     }
 
-    fn facts(&self) -> Facts {
+    fn facts(&self) -> FindingFacts {
         let mut facts = self.site.facts();
         facts.extend(self.room.free.map(|free| ("free_bytes".to_owned(), free.into())));
         facts.extend(self.room.inodes.map(|inodes| ("free_inodes".to_owned(), inodes.into())));

@@ -1,12 +1,12 @@
 //! Whose the mounted directories are, when root stays root: what it writes there belongs to root, also for the person on the host.
 
+use super::path_facts::PathFacts;
 use super::rules::Rules;
-use super::site::Site;
-use super::step::{Answer, Step, Subject, Trouble};
-use super::task::Task;
-use super::{Change, Check, Facts, Ground, Passing, Remedy, Scene};
+use super::step::{CheckResult, Failure, Step, Target};
+use super::task::CheckTask;
+use super::{Change, Check, CheckContext, FindingFacts, HostFacts, Remedy, Transient};
 use crate::config::Severity;
-use protocol::exit_code::Family;
+use protocol::exit_code::FailureFamily;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use sys::mountinfo::Mount;
 
 /// A mounted directory.
 pub struct Owned {
-    site: Site,
+    site: PathFacts,
     code: bool,
     root: Root,
 }
@@ -25,9 +25,9 @@ pub struct Owned {
 pub const STEPS: &[Step<Owned>] = &[Step {
     check: Check {
         id: "user.owner_mismatch",
-        family: Family::User,
+        family: FailureFamily::User,
         severity: Severity::Warn,
-        passing: Passing::Never,
+        passing: Transient::Never,
         about: "in a container, when root runs: the mounted code and output directories are root's, so that new files there are the person's on the host (not on network file systems, shares of a virtual machine, or in a user namespace)",
         remedy: "`user: owner` (`TRAINIT_USER=owner`), or `docker run --user UID:GID`",
     },
@@ -36,8 +36,8 @@ pub const STEPS: &[Step<Owned>] = &[Step {
 }];
 
 /// One task for each directory that can be written and that somebody on this machine mounted.
-pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
-    if credentials::own_uid() != 0 || !ground.place().is_container() {
+pub fn plan<'a>(scene: &CheckContext, ground: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+    if credentials::own_uid() != 0 || !ground.platform().is_container() {
         return Vec::new();
     }
     let outputs = scene.settings.output.iter().map(|output| scene.workdir.join(&output.path));
@@ -46,11 +46,17 @@ pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Ta
     paths.iter().filter_map(|path| task(path, *path == scene.code, scene, ground, rules)).collect()
 }
 
-fn task<'a>(path: &Path, code: bool, scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Option<Task<'a>> {
-    let site = Site::new(path, &scene.workdir, ground);
+fn task<'a>(
+    path: &Path,
+    code: bool,
+    scene: &CheckContext,
+    ground: &Rc<HostFacts>,
+    rules: &Rules<'a>,
+) -> Option<CheckTask<'a>> {
+    let site = PathFacts::new(path, &scene.workdir, ground);
     site.seems_on().filter(|mount| is_a_persons(mount))?;
     let way = site.way();
-    Task::of_path(STEPS, rules, Owned { site, code, root: scene.root.clone() }, way, None)
+    CheckTask::of_path(STEPS, rules, Owned { site, code, root: scene.root.clone() }, way, None)
 }
 
 /// A writable directory of this machine's disks, by its mount alone.
@@ -59,7 +65,7 @@ fn is_a_persons(mount: &Mount) -> bool {
 }
 
 impl Owned {
-    fn is_roots(&mut self) -> Answer {
+    fn is_roots(&mut self) -> CheckResult {
         let Ok(meta) = std::fs::metadata(&self.site.path) else { return Ok(()) };
         let (uid, gid) = (meta.uid(), meta.gid());
         let fenced = || self.root.read("/proc/self/uid_map").is_ok_and(|map| !credentials::is_whole(&map));
@@ -70,7 +76,7 @@ impl Owned {
             true => "TRAINIT_USER=owner: trainit becomes the owner before anything else".to_owned(),
             false => format!("TRAINIT_USER={uid}:{gid}: trainit becomes the owner before anything else"),
         };
-        Trouble::new(format!("{} belongs to {uid}:{gid}, and root runs here", self.site.shown))
+        Failure::new(format!("{} belongs to {uid}:{gid}, and root runs here", self.site.shown))
             .because("new files in it will be root's on the host, too, where their owner cannot change them")
             .advice(become_it)
             .remedy(Remedy::Start(Change::User { uid, gid }))
@@ -78,7 +84,7 @@ impl Owned {
     }
 }
 
-impl Subject for Owned {
+impl Target for Owned {
     const MAIN: &'static str = "user.owner_mismatch";
 
     fn name(&self) -> Option<String> {
@@ -89,7 +95,7 @@ impl Subject for Owned {
         None
     }
 
-    fn facts(&self) -> Facts {
-        Facts::new()
+    fn facts(&self) -> FindingFacts {
+        FindingFacts::new()
     }
 }

@@ -1,9 +1,9 @@
 //! Which commit the code is at: from `TRAINIT_CODE_COMMIT` where somebody set it, else from git's files, else from the directory's
 //! name as git-sync writes it. It goes into the report and to the workload.
 
-use super::site::Site;
-use super::step::{Answer, Trouble};
-use super::{Facts, Finding, Scene};
+use super::path_facts::PathFacts;
+use super::step::{CheckResult, Failure};
+use super::{CheckContext, Finding, FindingFacts};
 use crate::git::{self, Repository, Unknown};
 use std::path::Path;
 
@@ -14,7 +14,7 @@ const SHORT: usize = 12;
 
 /// What to go by.
 #[derive(Clone, Debug, Default)]
-pub struct Given {
+pub struct ProvenanceInput {
     variable: Option<String>,
     off: bool,
 }
@@ -45,11 +45,11 @@ pub fn provenance(findings: &[Finding]) -> Provenance {
     Provenance { commit: fact("commit"), foreign: fact("foreign_repository") }
 }
 
-impl Given {
+impl ProvenanceInput {
     /// What the surroundings say. What an outer trainit found out was about its own code.
-    pub fn of(scene: &Scene, off: bool) -> Self {
+    pub fn of(scene: &CheckContext, off: bool) -> Self {
         let outer = scene.environment.text("TRAINIT") == Some("1");
-        Given { variable: scene.environment.text(VARIABLE).filter(|_| !outer).map(str::to_owned), off }
+        ProvenanceInput { variable: scene.environment.text(VARIABLE).filter(|_| !outer).map(str::to_owned), off }
     }
 
     /// Looks at the directory.
@@ -100,11 +100,11 @@ impl Commit {
     }
 
     /// Trouble where the commit has to be known and is not.
-    pub fn known(&self, site: &Site) -> Answer {
+    pub fn known(&self, site: &PathFacts) -> CheckResult {
         if self.commit().is_some() {
             return Ok(());
         }
-        let trouble = Trouble::new(format!("the commit of {} is not known", site.shown));
+        let trouble = Failure::new(format!("the commit of {} is not known", site.shown));
         match &self.repository {
             Some(repository) => trouble.because(why(repository)),
             None => trouble.because("it is in no git repository that can be seen here"),
@@ -114,8 +114,8 @@ impl Commit {
     }
 
     /// Facts for the report.
-    pub fn facts(&self) -> Facts {
-        let mut facts = Facts::new();
+    pub fn facts(&self) -> FindingFacts {
+        let mut facts = FindingFacts::new();
         let mut tell =
             |name: &str, value: Option<String>| facts.extend(value.map(|value| (name.to_owned(), value.into())));
         tell("commit", self.commit().cloned());

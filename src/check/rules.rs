@@ -2,7 +2,7 @@
 //! `checks` says. A family's name stands for all of its checks.
 
 use super::{Check, table};
-use crate::config::{Setting, Settings, Severity, suggest};
+use crate::config::{OriginValue, Settings, Severity, suggest};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub struct Rules<'a> {
 
 impl<'a> Rules<'a> {
     /// `checks` of the configuration, and what `--only` names.
-    pub fn new(checks: &'a Setting<BTreeMap<String, Severity>>, only: Option<&'a [String]>) -> Self {
+    pub fn new(checks: &'a OriginValue<BTreeMap<String, Severity>>, only: Option<&'a [String]>) -> Self {
         Rules { severities: &checks.value, only }
     }
 

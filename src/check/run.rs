@@ -3,15 +3,15 @@
 
 use super::rules::Rules;
 use super::table;
-use super::task::{About, Pulse, Task, Work};
-use super::{Finding, Scene};
+use super::task::{CheckTask, TaskInfo, TaskProgress, TaskWork};
+use super::{CheckContext, Finding};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
-use sys::away::{self, Away, Silence, Voice};
-use sys::proc::Waits;
+use sys::killable_call::{self, AnswerPipe, KillableCall, NoAnswer};
+use sys::proc::WaitState;
 
 /// So long the order of the table is kept; then what is known is told, while the rest is waited for.
 const ORDER: Duration = Duration::from_millis(500);
@@ -22,7 +22,7 @@ const WORD: Duration = Duration::from_secs(10);
 
 /// What a person is told while checks run.
 #[derive(Clone, Copy, Debug)]
-pub enum Told<'a> {
+pub enum CheckEvent<'a> {
     /// Something was found out.
     Finding(&'a Finding),
     /// Something takes long: how far it is.
@@ -31,7 +31,7 @@ pub enum Told<'a> {
 
 /// What a process says.
 #[derive(Serialize, Deserialize)]
-enum Said {
+enum ProbeMessage {
     /// All that one task found.
     Findings(usize, Vec<Finding>),
     /// One task is not done, and goes on.
@@ -41,37 +41,37 @@ enum Said {
 /// Runs all checks, or those that `only` names. `begin` is called if there is anything to wait for, and `each` as findings come in,
 /// in the order of the table unless one of them is late; the result is in that order.
 pub fn run(
-    scene: &Scene,
+    scene: &CheckContext,
     only: Option<&[String]>,
     begin: &mut dyn FnMut(),
-    each: &mut dyn FnMut(Told<'_>),
+    each: &mut dyn FnMut(CheckEvent<'_>),
 ) -> Vec<Finding> {
     start(scene, only, begin, each).finish(each)
 }
 
 /// The same, up to where only those are out that may go on beside other preparations.
 pub fn start<'a>(
-    scene: &'a Scene,
+    scene: &'a CheckContext,
     only: Option<&'a [String]>,
     begin: &mut dyn FnMut(),
-    each: &mut dyn FnMut(Told<'_>),
-) -> Running<'a> {
-    let ground = scene.ground();
+    each: &mut dyn FnMut(CheckEvent<'_>),
+) -> RunningChecks<'a> {
+    let ground = scene.host_facts();
     let rules = Rules::new(&scene.settings.checks, only);
     let tasks = table::plan(scene, &ground, &rules);
     if !tasks.is_empty() {
         begin();
     }
     let switched = scene.user.as_ref().is_some_and(|user| user.identity.switch.is_some());
-    let mut watch = Watch::start(tasks, switched);
+    let mut watch = DeadlineWatch::start(tasks, switched);
     watch.wait_for(each, |about| !about.beside);
-    Running(watch)
+    RunningChecks(watch)
 }
 
 /// Checks of which some go on. Dropped, they are given up.
-pub struct Running<'a>(Watch<'a>);
+pub struct RunningChecks<'a>(DeadlineWatch<'a>);
 
-impl Running<'_> {
+impl RunningChecks<'_> {
     /// What is found so far.
     pub fn findings(&self) -> Vec<Finding> {
         self.0.answers.iter().flat_map(|answer| answer.findings.clone()).collect()
@@ -83,22 +83,22 @@ impl Running<'_> {
     }
 
     /// Waits for the rest, and gives all that was found.
-    pub fn finish(mut self, each: &mut dyn FnMut(Told<'_>)) -> Vec<Finding> {
+    pub fn finish(mut self, each: &mut dyn FnMut(CheckEvent<'_>)) -> Vec<Finding> {
         self.0.wait_for(each, |_| true);
         self.findings()
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for RunningChecks<'_> {
     fn drop(&mut self) {
         self.0.probes.iter().for_each(|probe| probe.away.kill());
     }
 }
 
 /// What is to be done, and what became of it.
-struct Answer<'a> {
-    about: About<'a>,
-    work: Option<Work<'a>>,
+struct TaskResult<'a> {
+    about: TaskInfo<'a>,
+    work: Option<TaskWork<'a>>,
     findings: Vec<Finding>,
     done: bool,
     told: bool,
@@ -106,7 +106,7 @@ struct Answer<'a> {
 
 /// A process that does one task after the other.
 struct Probe {
-    away: Away,
+    away: KillableCall,
     /// Those that it has not answered, the one that it is busy with first.
     tasks: VecDeque<usize>,
     /// When that one is given up.
@@ -116,9 +116,9 @@ struct Probe {
     parted: bool,
 }
 
-struct Watch<'a> {
+struct DeadlineWatch<'a> {
     begun: Instant,
-    answers: Vec<Answer<'a>>,
+    answers: Vec<TaskResult<'a>>,
     probes: Vec<Probe>,
     /// This process has become another user.
     switched: bool,
@@ -126,19 +126,19 @@ struct Watch<'a> {
     word: (String, Instant),
 }
 
-impl<'a> Watch<'a> {
-    fn start(tasks: Vec<Task<'a>>, switched: bool) -> Self {
+impl<'a> DeadlineWatch<'a> {
+    fn start(tasks: Vec<CheckTask<'a>>, switched: bool) -> Self {
         let begun = Instant::now();
         let word = (String::new(), begun);
-        let mut watch = Watch { begun, answers: Vec::new(), probes: Vec::new(), switched, word };
+        let mut watch = DeadlineWatch { begun, answers: Vec::new(), probes: Vec::new(), switched, word };
         let (mut together, mut alone) = (VecDeque::new(), Vec::new());
-        for (index, Task { about, work }) in tasks.into_iter().enumerate() {
+        for (index, CheckTask { about, work }) in tasks.into_iter().enumerate() {
             if about.alone {
                 alone.push(index)
             } else {
                 together.push_back(index)
             }
-            watch.answers.push(Answer { about, work: Some(work), findings: Vec::new(), done: false, told: false });
+            watch.answers.push(TaskResult { about, work: Some(work), findings: Vec::new(), done: false, told: false });
         }
         watch.launch(together);
         alone.into_iter().for_each(|task| watch.launch([task].into()));
@@ -153,13 +153,13 @@ impl<'a> Watch<'a> {
         let parting = (tasks.len() > 1).then(|| now + SHARED);
         let answers = &mut self.answers;
         let mut work = |index: usize| answers.get_mut(index)?.work.take();
-        let process = Away::start(|voice| {
+        let process = KillableCall::start(|voice| {
             let voice = Rc::new(RefCell::new(voice));
             tasks.iter().all(|index| work(*index).is_none_or(|work| answer(&voice, *index, work)))
         });
         match process {
             Ok(away) => self.probes.push(Probe { away, tasks, deadline, parting, parted: false }),
-            Err(errno) => tasks.iter().for_each(|task| self.silent(*task, Silence::NotStarted(errno), None)),
+            Err(errno) => tasks.iter().for_each(|task| self.silent(*task, NoAnswer::NotStarted(errno), None)),
         }
     }
 
@@ -168,7 +168,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Waits for those tasks that are meant.
-    fn wait_for(&mut self, each: &mut dyn FnMut(Told<'_>), meant: impl Fn(&About<'_>) -> bool) {
+    fn wait_for(&mut self, each: &mut dyn FnMut(CheckEvent<'_>), meant: impl Fn(&TaskInfo<'_>) -> bool) {
         while self.answers.iter().any(|answer| !answer.done && meant(&answer.about)) && !self.probes.is_empty() {
             self.wait();
             self.tell(each);
@@ -192,7 +192,7 @@ impl<'a> Watch<'a> {
         let fds: Vec<_> = self.probes.iter().map(|probe| probe.away.fd()).collect();
         let next = self.probes.iter().map(Probe::next).min().unwrap_or(self.begun);
         let order = self.begun + ORDER;
-        away::wait(&fds, if Instant::now() < order { next.min(order) } else { next })
+        killable_call::wait(&fds, if Instant::now() < order { next.min(order) } else { next })
     }
 
     /// Whether a process goes on, and what becomes of its tasks. One that is slow keeps what it is busy with: the others are not to
@@ -207,13 +207,13 @@ impl<'a> Watch<'a> {
         }
         let rest = probe.tasks.split_off(1);
         if !open {
-            self.silent(current, Silence::Died, None);
+            self.silent(current, NoAnswer::Died, None);
             return self.launch(rest);
         }
         if now >= probe.deadline {
             let waits = probe.away.waits();
             probe.away.kill();
-            self.silent(current, Silence::Overdue, waits);
+            self.silent(current, NoAnswer::Overdue, waits);
         } else {
             self.probes.push(Probe { parting: None, parted: true, ..probe });
         }
@@ -224,8 +224,8 @@ impl<'a> Watch<'a> {
         while let Some(body) = probe.away.body() {
             // What cannot be understood is dropped; its task then has no answer.
             match serde_json::from_slice(&body) {
-                Ok(Said::Findings(index, findings)) => self.take(probe, index, findings),
-                Ok(Said::Progress(index, words)) => {
+                Ok(ProbeMessage::Findings(index, findings)) => self.take(probe, index, findings),
+                Ok(ProbeMessage::Progress(index, words)) => {
                     self.word.0 = words;
                     probe.deadline = Instant::now() + self.patience(index);
                 }
@@ -249,7 +249,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn silent(&mut self, task: usize, silence: Silence, waits: Option<Waits>) {
+    fn silent(&mut self, task: usize, silence: NoAnswer, waits: Option<WaitState>) {
         let took = self.begun.elapsed();
         if let Some(answer) = self.answers.get_mut(task) {
             (answer.findings, answer.done) = (answer.about.silent(silence, took, waits).into_iter().collect(), true);
@@ -257,15 +257,15 @@ impl<'a> Watch<'a> {
     }
 
     /// Tells what is known, up to the first task that is still out; all of it when that one is late.
-    fn tell(&mut self, each: &mut dyn FnMut(Told<'_>)) {
+    fn tell(&mut self, each: &mut dyn FnMut(CheckEvent<'_>)) {
         let late = self.begun.elapsed() >= ORDER;
         // What goes on beside others keeps nobody waiting.
-        let told = |answer: &&mut Answer<'_>| late || answer.done || answer.about.beside;
+        let told = |answer: &&mut TaskResult<'_>| late || answer.done || answer.about.beside;
         for answer in self.answers.iter_mut().take_while(told) {
             answer.tell(each);
         }
         if self.word.1.elapsed() >= WORD && !self.word.0.is_empty() {
-            each(Told::Progress(&std::mem::take(&mut self.word.0)));
+            each(CheckEvent::Progress(&std::mem::take(&mut self.word.0)));
             self.word.1 = Instant::now();
         }
     }
@@ -285,29 +285,29 @@ impl Probe {
     }
 }
 
-impl Answer<'_> {
-    fn tell(&mut self, each: &mut dyn FnMut(Told<'_>)) {
+impl TaskResult<'_> {
+    fn tell(&mut self, each: &mut dyn FnMut(CheckEvent<'_>)) {
         if self.done && !self.told {
             self.told = true;
-            self.findings.iter().for_each(|finding| each(Told::Finding(finding)));
+            self.findings.iter().for_each(|finding| each(CheckEvent::Finding(finding)));
         }
     }
 }
 
-fn answer(voice: &Rc<RefCell<Voice>>, index: usize, work: Work<'_>) -> bool {
+fn answer(voice: &Rc<RefCell<AnswerPipe>>, index: usize, work: TaskWork<'_>) -> bool {
     let begun = Instant::now();
     let mut findings = work(pulse(voice, index));
     findings.iter_mut().for_each(|finding| finding.took = begun.elapsed());
-    say(voice, &Said::Findings(index, findings))
+    say(voice, &ProbeMessage::Findings(index, findings))
 }
 
 /// What a task says that it goes on with. Whether anybody listens shows at the end.
-fn pulse(voice: &Rc<RefCell<Voice>>, index: usize) -> Pulse {
+fn pulse(voice: &Rc<RefCell<AnswerPipe>>, index: usize) -> TaskProgress {
     let voice = Rc::clone(voice);
-    Box::new(move |words| _ = say(&voice, &Said::Progress(index, words.to_owned())))
+    Box::new(move |words| _ = say(&voice, &ProbeMessage::Progress(index, words.to_owned())))
 }
 
-fn say(voice: &RefCell<Voice>, said: &Said) -> bool {
+fn say(voice: &RefCell<AnswerPipe>, said: &ProbeMessage) -> bool {
     serde_json::to_vec(said).is_ok_and(|body| voice.borrow_mut().say(&body))
 }
 

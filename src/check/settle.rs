@@ -2,23 +2,23 @@
 //! the platform wrote (/etc/trainit*), accounts, variables, arguments and the kernel's files; from then on this process is that user, and
 //! reads the rest with no more rights than the workload has.
 
-use super::{Ground, site};
-use crate::config::{self, Failed, Loaded, Look, Settings, Sources, Trusted};
+use super::{HostFacts, path_facts};
+use crate::config::{self, ConfigSources, FileLook, Loaded, Settings, TrustedLayers, UnusableConfig};
 use crate::error::Result;
-use crate::identity::{self, Ask, Caller, Entered, Identity};
+use crate::identity::{self, Caller, Entered, UserQuestion, WorkloadIdentity};
 use std::path::Path;
 use std::rc::Rc;
 use sys::mountinfo::{LOCAL, Mount, Mounts};
-use sys::{away, credentials, process, reach};
+use sys::{credentials, killable_call, process, reach};
 
 /// Who the workload is, and what was read to know that.
 #[derive(Debug)]
-pub struct Settled<'a> {
-    trusted: Trusted<'a>,
+pub struct SettledUser<'a> {
+    trusted: TrustedLayers<'a>,
     /// What the layers mean that may say who the workload is.
     pub settings: Box<Settings>,
     /// Who it is.
-    pub identity: Identity,
+    pub identity: WorkloadIdentity,
 }
 
 /// Reads what may say who the workload is, and decides. A named file may still say it: it is read with the rights of the user known so
@@ -26,15 +26,15 @@ pub struct Settled<'a> {
 ///
 /// # Errors
 /// Mistakes in what was read (78); for root they end it here, since nobody knows whom they mean. What `identity::decide` says (78, 115).
-pub fn settle<'a>(sources: &Sources<'a>) -> Result<Settled<'a>, Box<Failed>> {
-    let mut trusted = Trusted::read(sources);
+pub fn settle<'a>(sources: &ConfigSources<'a>) -> Result<SettledUser<'a>, Box<UnusableConfig>> {
+    let mut trusted = TrustedLayers::read(sources);
     match decide(&mut trusted) {
-        Ok((settings, identity)) => Ok(Settled { trusted, settings, identity }),
-        Err(error) => Err(Box::new(Failed { error, settings: trusted.settings() })),
+        Ok((settings, identity)) => Ok(SettledUser { trusted, settings, identity }),
+        Err(error) => Err(Box::new(UnusableConfig { error, settings: trusted.settings() })),
     }
 }
 
-fn decide(trusted: &mut Trusted<'_>) -> Result<(Box<Settings>, Identity)> {
+fn decide(trusted: &mut TrustedLayers<'_>) -> Result<(Box<Settings>, WorkloadIdentity)> {
     if let Some(path) = trusted.named() {
         let (_, so_far) = who(trusted)?;
         let look = look_as(&so_far, &path, trusted);
@@ -44,7 +44,7 @@ fn decide(trusted: &mut Trusted<'_>) -> Result<(Box<Settings>, Identity)> {
 }
 
 /// Who the workload is, by what was read so far.
-fn who(trusted: &Trusted<'_>) -> Result<(Box<Settings>, Identity)> {
+fn who(trusted: &TrustedLayers<'_>) -> Result<(Box<Settings>, WorkloadIdentity)> {
     let settings = trusted.settings();
     if credentials::own_uid() == 0 {
         trusted.verify(&settings)?;
@@ -53,45 +53,46 @@ fn who(trusted: &Trusted<'_>) -> Result<(Box<Settings>, Identity)> {
     Ok((settings, identity))
 }
 
-fn asked<T>(trusted: &Trusted<'_>, settings: &Settings, answer: impl FnOnce(&Ask<'_>) -> T) -> T {
+fn asked<T>(trusted: &TrustedLayers<'_>, settings: &Settings, answer: impl FnOnce(&UserQuestion<'_>) -> T) -> T {
     let (sources, mounts) = (trusted.sources(), trusted.mounts().clone());
-    let ground = Rc::new(Ground::over(sources.root, sources.environment, mounts));
-    answer(&Ask {
+    let ground = Rc::new(HostFacts::over(sources.root, sources.environment, mounts));
+    answer(&UserQuestion {
         settings,
         environment: sources.environment,
         root: sources.root,
         caller: Caller::own(),
-        container: &|| ground.place().is_container(),
-        owner: &|| site::owner(&trusted.code(), &ground),
+        container: &|| ground.platform().is_container(),
+        owner: &|| path_facts::owner(&trusted.code(), &ground),
     })
 }
 
 /// Looks at a file with a user's rights: another user's in another process, which is given up in time.
-fn look_as(identity: &Identity, path: &Path, trusted: &Trusted<'_>) -> Look {
+fn look_as(identity: &WorkloadIdentity, path: &Path, trusted: &TrustedLayers<'_>) -> FileLook {
     let Some(switch) = &identity.switch else { return trusted.look(path) };
     let look = || match credentials::become_user(identity.uid, identity.gid, &switch.groups) {
         Ok(()) => config::look(path),
-        Err(errno) => Look::failed(format!("it cannot be read as {}: {}", identity.uid, errno.desc()), errno),
+        Err(errno) => FileLook::failed(format!("it cannot be read as {}: {}", identity.uid, errno.desc()), errno),
     };
-    let answer = away::ask(patience(trusted.mounts(), path), || postcard::to_allocvec(&look()).unwrap_or_default());
-    answer.ok().and_then(|answer| postcard::from_bytes(&answer).ok()).unwrap_or_else(Look::silent)
+    let answer =
+        killable_call::ask(patience(trusted.mounts(), path), || postcard::to_allocvec(&look()).unwrap_or_default());
+    answer.ok().and_then(|answer| postcard::from_bytes(&answer).ok()).unwrap_or_else(FileLook::silent)
 }
 
 fn patience(mounts: &Mounts, path: &Path) -> std::time::Duration {
     reach::far(mounts, path).map_or(LOCAL, Mount::patience)
 }
 
-impl Settled<'_> {
+impl SettledUser<'_> {
     /// Becomes the workload's user for good, and reads the rest as that user.
     ///
     /// # Errors
     /// The kernel does not let this process become it (115); everything that is wrong with the configuration (78); a code directory
     /// whose file system does not answer (212).
-    pub fn load(self) -> Result<(Loaded, Entered), Box<Failed>> {
-        let Settled { trusted, settings, identity } = self;
+    pub fn load(self) -> Result<(Loaded, Entered), Box<UnusableConfig>> {
+        let SettledUser { trusted, settings, identity } = self;
         match enter(identity, &trusted) {
             Ok(entered) => Ok((trusted.finish()?, entered)),
-            Err(error) => Err(Box::new(Failed { error, settings })),
+            Err(error) => Err(Box::new(UnusableConfig { error, settings })),
         }
     }
 
@@ -112,6 +113,6 @@ impl Settled<'_> {
     }
 }
 
-fn enter(identity: Identity, trusted: &Trusted<'_>) -> Result<Entered> {
+fn enter(identity: WorkloadIdentity, trusted: &TrustedLayers<'_>) -> Result<Entered> {
     identity.enter(trusted.sources().root, trusted.mounts(), process::is_of_first())
 }

@@ -1,9 +1,9 @@
 //! How much room a directory has: space and inodes as the file system tells them, and a quota by asking for the room for real.
 
+use super::failures;
 use super::listing::PROBE;
-use super::site::Site;
-use super::step::{Answer, Trouble};
-use super::trouble;
+use super::path_facts::PathFacts;
+use super::step::{CheckResult, Failure};
 use crate::config::{Severity, Size};
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
@@ -12,8 +12,8 @@ use nix::sys::statvfs::statvfs;
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use sys::filesystem::Class;
-use sys::temporary::Temporary;
+use sys::filesystem::FilesystemClass;
+use sys::temporary::TemporaryFile;
 
 /// Less is hardly one checkpoint.
 const LITTLE: u64 = 1 << 30;
@@ -24,7 +24,7 @@ const FEW_INODES: u64 = 1000;
 
 /// What this user may still fill; none where the file system does not tell.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Room {
+pub struct FreeSpace {
     /// Bytes.
     pub free: Option<u64>,
     /// All bytes, filled or not.
@@ -33,12 +33,12 @@ pub struct Room {
     pub inodes: Option<u64>,
 }
 
-impl Room {
+impl FreeSpace {
     /// Asks the file system. Object stores have no blocks, btrfs has no inodes.
     pub fn of(directory: &Path) -> Self {
-        let Ok(stat) = statvfs(directory) else { return Room::default() };
+        let Ok(stat) = statvfs(directory) else { return FreeSpace::default() };
         let bytes = |blocks: u64| blocks.saturating_mul(stat.fragment_size());
-        Room {
+        FreeSpace {
             free: (stat.blocks() > 0).then(|| bytes(stat.blocks_available())),
             size: bytes(stat.blocks()),
             inodes: (stat.files() > 0).then(|| stat.files_available()),
@@ -51,15 +51,15 @@ impl Room {
 }
 
 /// Whether there is as much free space as is asked for, or as a job will soon need.
-pub fn free(site: &Site, room: &Room, wanted: Option<Size>) -> Answer {
+pub fn free(site: &PathFacts, room: &FreeSpace, wanted: Option<Size>) -> CheckResult {
     let Some(free) = room.free else { return Ok(()) };
     let told = format!("{} has {} free", site.shown, text::size(free));
     match wanted {
-        Some(wanted) if free < wanted.0 => Trouble::new(format!("{told}, min_free asks for {}", text::size(wanted.0)))
+        Some(wanted) if free < wanted.0 => Failure::new(format!("{told}, min_free asks for {}", text::size(wanted.0)))
             .because("the job would end in the middle of a checkpoint")
             .advice("free some space, or mount another directory"),
-        None if room.is_little(free) && site.class() != Some(Class::Object) => {
-            Trouble::new(format!("{told} of {}", text::size(room.size)))
+        None if room.is_little(free) && site.class() != Some(FilesystemClass::Object) => {
+            Failure::new(format!("{told} of {}", text::size(room.size)))
                 .because("the job may end in the middle of a checkpoint")
                 .advice("free some space, or say with `min_free=` behind the path what is enough")
                 .level(Some(Severity::Warn))
@@ -70,23 +70,25 @@ pub fn free(site: &Site, room: &Room, wanted: Option<Size>) -> Answer {
 }
 
 /// Whether files can be made for a while.
-pub fn inodes(site: &Site, room: &Room) -> Answer {
+pub fn inodes(site: &PathFacts, room: &FreeSpace) -> CheckResult {
     let Some(left) = room.inodes.filter(|left| *left < FEW_INODES) else { return Ok(()) };
-    Trouble::new(format!("{} has room for {} only", site.shown, text::count(left, "more file")))
+    Failure::new(format!("{} has room for {} only", site.shown, text::count(left, "more file")))
         .because("the file system has a limit of files, too (df -i)")
         .advice("delete some, or mount another directory")
         .found()
 }
 
 /// Allocates so much and gives it back. Not in memory, where it would be taken from the job, and not in object stores.
-pub fn allocate(site: &Site, wanted: Option<Size>) -> Answer {
-    let Some(wanted) = wanted.filter(|_| !matches!(site.class(), Some(Class::Memory | Class::Object))) else {
+pub fn allocate(site: &PathFacts, wanted: Option<Size>) -> CheckResult {
+    let Some(wanted) =
+        wanted.filter(|_| !matches!(site.class(), Some(FilesystemClass::Memory | FilesystemClass::Object)))
+    else {
         return Ok(());
     };
     match try_to_allocate(&site.path, wanted.0) {
         Err(errno @ (Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG)) => {
             let size = text::size(wanted.0);
-            Trouble::new(format!("{size} cannot be allocated in {}: {}", site.shown, errno.desc()))
+            Failure::new(format!("{size} cannot be allocated in {}: {}", site.shown, errno.desc()))
                 .because("the job would end in the middle of a checkpoint")
                 .advice("raise the quota, free some space, or mount another directory")
                 .found()
@@ -102,7 +104,7 @@ fn try_to_allocate(directory: &Path, bytes: u64) -> Result<(), Errno> {
     let nameless = File::options().write(true).custom_flags(O_TMPFILE).mode(0o600).open(directory);
     let file = match nameless {
         Ok(file) => file,
-        Err(_) => Temporary::make(directory, PROBE).map_err(trouble::errno)?.unnamed().map_err(trouble::errno)?,
+        Err(_) => TemporaryFile::make(directory, PROBE).map_err(failures::errno)?.unnamed().map_err(failures::errno)?,
     };
     fallocate(&file, FallocateFlags::empty(), 0, length)
 }
@@ -113,7 +115,7 @@ mod tests {
 
     #[test]
     fn little_is_a_gibibyte_or_ten_of_a_disk_that_is_nearly_full() {
-        let little = |free: u64, size: u64| Room { free: Some(free), size, inodes: None }.is_little(free);
+        let little = |free: u64, size: u64| FreeSpace { free: Some(free), size, inodes: None }.is_little(free);
         assert!(little(LITTLE - 1, LITTLE) && little(9 << 30, 1 << 40));
         assert!(!little(LITTLE, 4 << 30) && !little(9 << 30, 100 << 30) && !little(NEARLY_FULL, 1 << 50));
     }

@@ -1,14 +1,14 @@
 //! How fast a data set can be read: a few files, a few seconds, only where somebody asked for it. Opening is told apart from reading,
 //! since small files on a share are slow by their number; and so is memory from the share.
 
-use super::trouble::errno;
+use super::failures::errno;
 use nix::errno::Errno;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use sys::cache;
-use sys::filesystem::Class;
+use sys::filesystem::FilesystemClass;
 
 /// So many files, so many bytes and so long at most.
 const FILES: usize = 64;
@@ -34,8 +34,9 @@ pub struct Speed {
 ///
 /// # Errors
 /// What readdir(3), open(2) and read(2) say.
-pub fn measure(path: &Path, class: Option<Class>) -> Result<Speed, Errno> {
-    let (begun, mut speed) = (Instant::now(), Speed { memory: class == Some(Class::Memory), ..Speed::default() });
+pub fn measure(path: &Path, class: Option<FilesystemClass>) -> Result<Speed, Errno> {
+    let (begun, mut speed) =
+        (Instant::now(), Speed { memory: class == Some(FilesystemClass::Memory), ..Speed::default() });
     for path in files(path, 1)? {
         if speed.bytes >= BYTES || begun.elapsed() > TIME {
             break;

@@ -2,8 +2,8 @@
 //! first that fails says most. What is wrong is `Trouble`; the walk gives it the severity that the configuration wants.
 
 use super::rules::Rules;
-use super::task::Pulse;
-use super::{Check, Facts, Finding, Passing, Remedy, Status};
+use super::task::TaskProgress;
+use super::{Check, Finding, FindingFacts, Remedy, Status, Transient};
 use crate::config::Severity;
 use protocol::exit_code::Exit;
 use std::time::Duration;
@@ -15,14 +15,14 @@ pub struct Step<S> {
     /// The later steps stand on it: it is asked even when it is off, and nothing is asked behind its trouble.
     pub base: bool,
     /// Asks.
-    pub ask: fn(&mut S) -> Answer,
+    pub ask: fn(&mut S) -> CheckResult,
 }
 
 /// Whether a step holds.
-pub type Answer = Result<(), Box<Trouble>>;
+pub type CheckResult = Result<(), Box<Failure>>;
 
 /// What steps walk over.
-pub trait Subject {
+pub trait Target {
     /// The id of the line that says that all is well.
     const MAIN: &'static str;
     /// The path it is about, as it is shown.
@@ -30,14 +30,14 @@ pub trait Subject {
     /// What to say when all is well; none: nothing.
     fn summary(&mut self) -> Option<String>;
     /// Facts for the report.
-    fn facts(&self) -> Facts;
+    fn facts(&self) -> FindingFacts;
     /// How it can say that it goes on, where it may take long.
-    fn speaks_with(&mut self, _pulse: Pulse) {}
+    fn speaks_with(&mut self, _pulse: TaskProgress) {}
 }
 
 /// What a step found to be wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trouble {
+pub struct Failure {
     what: String,
     because: Option<String>,
     remedy: Vec<Remedy>,
@@ -47,10 +47,10 @@ pub struct Trouble {
     exit: Option<Exit>,
 }
 
-impl Trouble {
+impl Failure {
     /// What was found.
     pub fn new(what: impl Into<String>) -> Self {
-        Trouble { what: what.into(), ..Trouble::default() }
+        Failure { what: what.into(), ..Failure::default() }
     }
 
     /// Why it matters, or what caused it.
@@ -104,7 +104,7 @@ impl Trouble {
     }
 
     /// For the end of a step.
-    pub fn found(self) -> Answer {
+    pub fn found(self) -> CheckResult {
         Err(Box::new(self))
     }
 
@@ -116,9 +116,9 @@ impl Trouble {
             Severity::Fail => Status::Fail,
         };
         let passing = match check.passing {
-            Passing::Never => self.by_errno,
-            Passing::Always => true,
-            Passing::Depends => self.passing || self.by_errno,
+            Transient::Never => self.by_errno,
+            Transient::Always => true,
+            Transient::Depends => self.passing || self.by_errno,
         };
         let family = if passing { Exit::Transient(check.family) } else { Exit::Permanent(check.family) };
         let exit = self.exit.unwrap_or(family);
@@ -131,14 +131,14 @@ impl Trouble {
             remedy: self.remedy,
             exit,
             took: Duration::ZERO,
-            facts: Facts::new(),
+            facts: FindingFacts::new(),
         })
     }
 }
 
 /// Asks the steps in their order, up to the first failure. Several warnings stay several findings; when nothing is wrong there
 /// is one that says so.
-pub fn walk<S: Subject>(steps: &[Step<S>], rules: &Rules<'_>, subject: &mut S) -> Vec<Finding> {
+pub fn walk<S: Target>(steps: &[Step<S>], rules: &Rules<'_>, subject: &mut S) -> Vec<Finding> {
     let (mut findings, mut held) = (Vec::new(), Vec::new());
     let mut stopped = false;
     for step in steps.iter().filter(|step| step.base || rules.wants(&step.check)) {
@@ -160,7 +160,7 @@ pub fn walk<S: Subject>(steps: &[Step<S>], rules: &Rules<'_>, subject: &mut S) -
     finish(findings, subject, &held)
 }
 
-fn all_well<S: Subject>(steps: &[Step<S>], subject: &mut S) -> Option<Finding> {
+fn all_well<S: Target>(steps: &[Step<S>], subject: &mut S) -> Option<Finding> {
     let main = steps.iter().find(|step| step.check.id == S::MAIN)?;
     let what = subject.summary()?;
     Some(Finding {
@@ -172,11 +172,11 @@ fn all_well<S: Subject>(steps: &[Step<S>], subject: &mut S) -> Option<Finding> {
         remedy: Vec::new(),
         exit: Exit::Permanent(main.check.family),
         took: Duration::ZERO,
-        facts: Facts::new(),
+        facts: FindingFacts::new(),
     })
 }
 
-fn finish<S: Subject>(mut findings: Vec<Finding>, subject: &S, held: &[&str]) -> Vec<Finding> {
+fn finish<S: Target>(mut findings: Vec<Finding>, subject: &S, held: &[&str]) -> Vec<Finding> {
     for finding in &mut findings {
         finding.subject = subject.name();
         finding.facts = subject.facts();
@@ -188,20 +188,20 @@ fn finish<S: Subject>(mut findings: Vec<Finding>, subject: &S, held: &[&str]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Setting;
-    use protocol::exit_code::Family;
+    use crate::config::OriginValue;
+    use protocol::exit_code::FailureFamily;
     use std::collections::BTreeMap;
 
     struct Asked(Vec<&'static str>);
 
     impl Asked {
-        fn ask(&mut self, name: &'static str) -> Answer {
+        fn ask(&mut self, name: &'static str) -> CheckResult {
             self.0.push(name);
             Ok(())
         }
     }
 
-    impl Subject for Asked {
+    impl Target for Asked {
         const MAIN: &'static str = "data.readable";
         fn name(&self) -> Option<String> {
             Some("/data".to_owned())
@@ -209,13 +209,13 @@ mod tests {
         fn summary(&mut self) -> Option<String> {
             Some("fine".to_owned())
         }
-        fn facts(&self) -> Facts {
-            Facts::new()
+        fn facts(&self) -> FindingFacts {
+            FindingFacts::new()
         }
     }
 
     const fn check(id: &'static str, severity: Severity) -> Check {
-        Check { id, family: Family::Data, severity, passing: Passing::Never, about: "", remedy: "" }
+        Check { id, family: FailureFamily::Data, severity, passing: Transient::Never, about: "", remedy: "" }
     }
 
     const STEPS: &[Step<Asked>] = &[
@@ -225,7 +225,7 @@ mod tests {
             base: false,
             ask: |s| {
                 s.0.push("mounted");
-                Trouble::new("not a mount").found()
+                Failure::new("not a mount").found()
             },
         },
         Step {
@@ -233,7 +233,7 @@ mod tests {
             base: false,
             ask: |s| {
                 s.0.push("empty");
-                Trouble::new("empty").found()
+                Failure::new("empty").found()
             },
         },
         Step { check: check("data.readable", Severity::Fail), base: false, ask: |s| s.ask("readable") },
@@ -241,7 +241,7 @@ mod tests {
 
     fn walked(checks: &[(&str, Severity)]) -> (Vec<(String, Status)>, Vec<&'static str>) {
         let value: BTreeMap<String, Severity> = checks.iter().map(|(id, s)| ((*id).to_owned(), *s)).collect();
-        let checks = Setting { value, ..Setting::default() };
+        let checks = OriginValue { value, ..OriginValue::default() };
         let mut subject = Asked(Vec::new());
         let findings = walk(STEPS, &Rules::new(&checks, None), &mut subject);
         (findings.into_iter().map(|f| (f.check, f.status)).collect(), subject.0)

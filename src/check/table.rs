@@ -2,22 +2,22 @@
 
 use super::host::scratch;
 use super::rules::Rules;
-use super::task::Task;
-use super::{Check, Ground, Scene, code, data, gpu, host, output, owner, user};
-use protocol::exit_code::Family;
+use super::task::CheckTask;
+use super::{Check, CheckContext, HostFacts, code, data, gpu, host, output, owner, user};
+use protocol::exit_code::FailureFamily;
 use std::rc::Rc;
 
 /// A family: its checks, and how they become tasks for a given scene.
-pub struct Row {
-    family: Family,
+pub struct FamilyRow {
+    family: FailureFamily,
     checks: fn() -> Vec<&'static Check>,
-    plan: for<'a> fn(&Scene, &Rc<Ground>, &Rules<'a>) -> Vec<Task<'a>>,
+    plan: for<'a> fn(&CheckContext, &Rc<HostFacts>, &Rules<'a>) -> Vec<CheckTask<'a>>,
 }
 
 macro_rules! row {
     ($subject:ident of $family:ident) => {
-        Row {
-            family: Family::$family,
+        FamilyRow {
+            family: FailureFamily::$family,
             checks: || $subject::STEPS.iter().map(|step| &step.check).collect(),
             plan: $subject::plan,
         }
@@ -25,10 +25,11 @@ macro_rules! row {
 }
 
 /// What the driver tells of GPUs is judged when it has been asked, beside all other checks.
-const HEALTH: Row = Row { family: Family::Gpu, checks: gpu::health::checks, plan: gpu::driver::plan };
+const HEALTH: FamilyRow =
+    FamilyRow { family: FailureFamily::Gpu, checks: gpu::health::checks, plan: gpu::driver::plan };
 
 /// A family with two subjects has two rows.
-const TABLE: &[Row] = &[
+const TABLE: &[FamilyRow] = &[
     row!(gpu of Gpu),
     HEALTH,
     row!(data of Data),
@@ -56,9 +57,10 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// What there is to do, in the order of the table. For a family that is off as a whole nothing is looked up.
-pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
-    let is_on =
-        |row: &&Row| !rules.is_off(row.family.name()) && (row.checks)().into_iter().any(|check| rules.wants(check));
+pub fn plan<'a>(scene: &CheckContext, ground: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+    let is_on = |row: &&FamilyRow| {
+        !rules.is_off(row.family.name()) && (row.checks)().into_iter().any(|check| rules.wants(check))
+    };
     TABLE.iter().filter(is_on).flat_map(|row| (row.plan)(scene, ground, rules)).collect()
 }
 

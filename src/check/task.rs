@@ -1,29 +1,29 @@
 //! A piece of work for the runner: what to do, how long it may take, and what to say when no answer comes.
 
 use super::rules::Rules;
-use super::step::{Step, Subject, Trouble, walk};
-use super::{Check, Facts, Finding};
+use super::step::{Failure, Step, Target, walk};
+use super::{Check, Finding, FindingFacts};
 use nix::errno::Errno;
 use std::time::Duration;
-use sys::away::Silence;
+use sys::killable_call::NoAnswer;
 use sys::mountinfo::LOCAL;
-use sys::proc::Waits;
+use sys::proc::WaitState;
 
 /// What goes into the process that works.
-pub type Work<'a> = Box<dyn FnOnce(Pulse) -> Vec<Finding> + 'a>;
+pub type TaskWork<'a> = Box<dyn FnOnce(TaskProgress) -> Vec<Finding> + 'a>;
 /// How work that takes long says that it goes on, and how far it is; its deadline then begins anew.
-pub type Pulse = Box<dyn FnMut(&str)>;
+pub type TaskProgress = Box<dyn FnMut(&str)>;
 
 /// One piece of work.
-pub struct Task<'a> {
+pub struct CheckTask<'a> {
     /// What the runner keeps.
-    pub about: About<'a>,
+    pub about: TaskInfo<'a>,
     /// What the process does.
-    pub work: Work<'a>,
+    pub work: TaskWork<'a>,
 }
 
 /// What the runner has to know of a task.
-pub struct About<'a> {
+pub struct TaskInfo<'a> {
     /// Whose trouble it is when no answer comes.
     check: &'static Check,
     rules: Rules<'a>,
@@ -61,7 +61,7 @@ const MOUNT: Hang = Hang {
 
 /// What can be told of a path before it is touched.
 #[derive(Clone, Debug)]
-pub struct Way {
+pub struct PathClass {
     /// How long an answer may take.
     pub patience: Duration,
     /// The file system: `nfs4 from nas:/export`.
@@ -70,23 +70,23 @@ pub struct Way {
     pub far: bool,
 }
 
-impl<'a> Task<'a> {
+impl<'a> CheckTask<'a> {
     /// A walk that touches only /proc, /sys and /dev.
-    pub fn of_machine<S: Subject + 'static>(steps: &'static [Step<S>], rules: &Rules<'a>, subject: S) -> Option<Self> {
+    pub fn of_machine<S: Target + 'static>(steps: &'static [Step<S>], rules: &Rules<'a>, subject: S) -> Option<Self> {
         Self::new(steps, rules, subject, |about| about)
     }
 
     /// A walk over a user's path. The deadline follows the kind of file system on the way to it, unless an option says it.
-    pub fn of_path<S: Subject + 'static>(
+    pub fn of_path<S: Target + 'static>(
         steps: &'static [Step<S>],
         rules: &Rules<'a>,
         subject: S,
-        way: Way,
+        way: PathClass,
         timeout: Option<Duration>,
     ) -> Option<Self> {
-        let Way { patience, location, far } = way;
+        let PathClass { patience, location, far } = way;
         let deadline = timeout.unwrap_or(patience);
-        Self::new(steps, rules, subject, |about| About { location, deadline, alone: far, ..about })
+        Self::new(steps, rules, subject, |about| TaskInfo { location, deadline, alone: far, ..about })
     }
 
     /// The same, in a process of its own: it is going to take its time.
@@ -97,27 +97,27 @@ impl<'a> Task<'a> {
 
     /// Something else hangs where no answer comes in this time, and is told as this check's trouble.
     pub fn hanging(mut self, check: Option<&'static Check>, hang: Hang, deadline: Duration) -> Self {
-        self.about = About { check: check.unwrap_or(self.about.check), hang, deadline, ..self.about };
+        self.about = TaskInfo { check: check.unwrap_or(self.about.check), hang, deadline, ..self.about };
         self
     }
 
     /// Work of its own that takes its time, and goes on while other things are prepared.
-    pub fn beside(check: &'static Check, rules: &Rules<'a>, deadline: Duration, work: Work<'a>) -> Self {
-        let about = About { deadline, alone: true, beside: true, ..About::of(check, rules, None) };
-        Task { about, work }
+    pub fn beside(check: &'static Check, rules: &Rules<'a>, deadline: Duration, work: TaskWork<'a>) -> Self {
+        let about = TaskInfo { deadline, alone: true, beside: true, ..TaskInfo::of(check, rules, None) };
+        CheckTask { about, work }
     }
 
-    fn new<S: Subject + 'static>(
+    fn new<S: Target + 'static>(
         steps: &'static [Step<S>],
         rules: &Rules<'a>,
         mut subject: S,
-        amend: impl FnOnce(About<'a>) -> About<'a>,
+        amend: impl FnOnce(TaskInfo<'a>) -> TaskInfo<'a>,
     ) -> Option<Self> {
         let rules = *rules;
         let check = &steps.iter().find(|step| rules.wants(&step.check)).and(steps.first())?.check;
         let subject_name = subject.name();
-        Some(Task {
-            about: amend(About::of(check, &rules, subject_name)),
+        Some(CheckTask {
+            about: amend(TaskInfo::of(check, &rules, subject_name)),
             work: Box::new(move |pulse| {
                 subject.speaks_with(pulse);
                 walk(steps, &rules, &mut subject)
@@ -126,32 +126,32 @@ impl<'a> Task<'a> {
     }
 }
 
-impl<'a> About<'a> {
+impl<'a> TaskInfo<'a> {
     fn of(check: &'static Check, rules: &Rules<'a>, subject: Option<String>) -> Self {
         let (rules, deadline) = (*rules, LOCAL);
-        About { check, rules, subject, location: None, deadline, hang: MOUNT, alone: false, beside: false }
+        TaskInfo { check, rules, subject, location: None, deadline, hang: MOUNT, alone: false, beside: false }
     }
 
     /// The finding for a task that gave no answer; none when its check is off.
-    pub fn silent(&self, silence: Silence, took: Duration, waits: Option<Waits>) -> Option<Finding> {
+    pub fn silent(&self, silence: NoAnswer, took: Duration, waits: Option<WaitState>) -> Option<Finding> {
         let name = self.subject.as_deref().unwrap_or(self.hang.what);
         let at = self.location.as_ref().map(|location| format!(" ({location})")).unwrap_or_default();
         let trouble = match silence {
-            Silence::Overdue => Trouble::new(format!("{name} did not answer in {}{at}", text::seconds(self.deadline)))
+            NoAnswer::Overdue => Failure::new(format!("{name} did not answer in {}{at}", text::seconds(self.deadline)))
                 .because(self.hang.because)
                 .adding(waits.as_ref().and_then(asleep))
                 .advice(self.hang.advice),
-            Silence::Died => Trouble::new(format!("the check of {name} ended without an answer{at}"))
+            NoAnswer::Died => Failure::new(format!("the check of {name} ended without an answer{at}"))
                 .because("its process was killed, or broke on what it found"),
-            Silence::NotStarted(errno) => not_started(name, errno),
+            NoAnswer::NotStarted(errno) => not_started(name, errno),
         };
         let finding = trouble.passing(true).finding(self.check, &self.rules)?;
-        Some(Finding { subject: self.subject.clone(), took, facts: Facts::new(), ..finding })
+        Some(Finding { subject: self.subject.clone(), took, facts: FindingFacts::new(), ..finding })
     }
 }
 
 /// That the kernel gave no process, and what its answer means (fork(2), pipe(2)). Only what the errno says for sure is called a limit.
-fn not_started(name: &str, errno: Errno) -> Trouble {
+fn not_started(name: &str, errno: Errno) -> Failure {
     let (because, advice) = match errno {
         Errno::EAGAIN => ("a limit of processes is reached", "raise the limit: docker run --pids-limit, ulimit -u"),
         Errno::ENOMEM => ("there is no memory for another process", "raise the limit: docker run --memory"),
@@ -163,13 +163,13 @@ fn not_started(name: &str, errno: Errno) -> Trouble {
             "allow clone, fork, pipe2 and wait4 in the seccomp profile",
         ),
     };
-    Trouble::new(format!("no process could be started to check {name}: {}", errno.desc()))
+    Failure::new(format!("no process could be started to check {name}: {}", errno.desc()))
         .because(because)
         .advice(advice)
 }
 
 /// That a process waits where no signal reaches it, and in which function of the kernel, is worth more than that it was slow.
-fn asleep((state, function): &Waits) -> Option<String> {
+fn asleep((state, function): &WaitState) -> Option<String> {
     let function = function.as_deref().map(|name| format!(" in {name}")).unwrap_or_default();
     (*state == 'D').then(|| format!("who looks waits in the kernel (state D{function})"))
 }

@@ -2,20 +2,20 @@
 //! Root that stays root is not asked about.
 
 use super::rules::Rules;
-use super::step::{Answer, Step, Subject, Trouble};
-use super::task::Task;
-use super::{Check, Facts, Ground, Passing, Scene};
-use crate::config::{Origin, Severity};
+use super::step::{CheckResult, Failure, Step, Target};
+use super::task::CheckTask;
+use super::{Check, CheckContext, FindingFacts, HostFacts, Transient};
+use crate::config::{Severity, ValueOrigin};
 use crate::identity::{Assumed, groups_of_devices};
 use nix::sys::stat::{SFlag, fstat};
-use protocol::exit_code::Family;
+use protocol::exit_code::FailureFamily;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use sys::environment::Environment;
 use sys::{Root, credentials};
 
 /// The user on its way through the steps.
-pub struct User {
+pub struct UserTarget {
     assumed: Rc<Assumed>,
     /// A variable that asks for another user, and whom.
     asked: Option<(&'static str, u32)>,
@@ -28,11 +28,11 @@ pub struct User {
 }
 
 const fn check(id: &'static str, about: &'static str, remedy: &'static str) -> Check {
-    Check { id, family: Family::User, severity: Severity::Warn, passing: Passing::Never, about, remedy }
+    Check { id, family: FailureFamily::User, severity: Severity::Warn, passing: Transient::Never, about, remedy }
 }
 
 /// The checks of this family that look at the user.
-pub const STEPS: &[Step<User>] = &[
+pub const STEPS: &[Step<UserTarget>] = &[
     Step {
         check: check(
             "user.asked",
@@ -40,7 +40,7 @@ pub const STEPS: &[Step<User>] = &[
             "`docker run --user root`, or `--user UID:GID`",
         ),
         base: false,
-        ask: User::is_asked_for,
+        ask: UserTarget::is_asked_for,
     },
     Step {
         check: check(
@@ -49,7 +49,7 @@ pub const STEPS: &[Step<User>] = &[
             "leave USER and LOGNAME as they are",
         ),
         base: false,
-        ask: User::has_name,
+        ask: UserTarget::has_name,
     },
     Step {
         check: check(
@@ -58,7 +58,7 @@ pub const STEPS: &[Step<User>] = &[
             "`docker run --user UID:GID`, or the capability CHOWN",
         ),
         base: false,
-        ask: User::has_streams,
+        ask: UserTarget::has_streams,
     },
     Step {
         check: check(
@@ -67,24 +67,24 @@ pub const STEPS: &[Step<User>] = &[
             "`docker run --group-add GID`",
         ),
         base: false,
-        ask: User::has_device_groups,
+        ask: UserTarget::has_device_groups,
     },
 ];
 
 /// One task, unless root stays root: what it would be asked, root has.
-pub fn plan<'a>(scene: &Scene, _: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
+pub fn plan<'a>(scene: &CheckContext, _: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let Some(assumed) = scene.user.as_ref().filter(|user| user.identity.account.is_some() || user.made) else {
         return Vec::new();
     };
     let root = assumed.identity.uid == 0;
     // The streams of a session from outside are not those that a start would have.
     let of_session = assumed.identity.switch.is_some() && !assumed.streams;
-    let user = User {
+    let user = UserTarget {
         assumed: Rc::clone(assumed),
         asked: asked(&scene.environment, assumed.identity.uid).filter(|_| {
             !root
                 && assumed.identity.switch.is_none()
-                && scene.settings.user.origin == Origin::Default
+                && scene.settings.user.origin == ValueOrigin::Default
                 && scene.settings.lock_of("user").is_none()
         }),
         named: ["USER", "LOGNAME"].iter().any(|name| scene.environment.get(name).is_some()),
@@ -96,7 +96,7 @@ pub fn plan<'a>(scene: &Scene, _: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a
         root: scene.root.clone(),
         groups: credentials::own_groups(),
     };
-    Task::of_machine(STEPS, rules, user).into_iter().collect()
+    CheckTask::of_machine(STEPS, rules, user).into_iter().collect()
 }
 
 /// The first variable that names another user by number. What docker-stacks' images have by themselves asks for nothing.
@@ -123,40 +123,40 @@ fn is_closed(fd: &impl AsFd, uid: u32) -> bool {
     stream && other && found.st_mode & 0o002 == 0
 }
 
-impl User {
-    fn is_asked_for(&mut self) -> Answer {
+impl UserTarget {
+    fn is_asked_for(&mut self) -> CheckResult {
         let Some((name, uid)) = self.asked else { return Ok(()) };
         let own = self.assumed.identity.uid;
-        Trouble::new(format!("{name} asks for user {uid}, and {own} runs"))
+        Failure::new(format!("{name} asks for user {uid}, and {own} runs"))
             .because("only a container that starts as root can become another user")
             .advice(format!("docker run --user root …: trainit then becomes {uid} before anything else"))
             .advice(format!("docker run --user {uid} …: without root, and without {name}"))
             .found()
     }
 
-    fn has_name(&mut self) -> Answer {
+    fn has_name(&mut self) -> CheckResult {
         let listed = self.assumed.identity.account.as_ref().is_none_or(|account| account.listed);
         if listed || self.named {
             return Ok(());
         }
-        Trouble::new(format!("user {} has no name", self.assumed.identity.uid))
+        Failure::new(format!("user {} has no name", self.assumed.identity.uid))
             .because("/etc/passwd has no line for it, and USER and LOGNAME are empty: Python's getpass fails, and with it torch's compiler")
             .advice("take USER and LOGNAME out of `env`: trainit sets them")
             .found()
     }
 
-    fn has_streams(&mut self) -> Answer {
+    fn has_streams(&mut self) -> CheckResult {
         if self.closed.is_empty() {
             return Ok(());
         }
         let uid = self.assumed.identity.uid;
-        Trouble::new(format!("{} cannot be opened by user {uid}", self.closed.join(" and ")))
+        Failure::new(format!("{} cannot be opened by user {uid}", self.closed.join(" and ")))
             .because("it is another user's, and could not be given away; writing to it without its name works")
             .advice(format!("docker run --user {uid} …, or --cap-add CHOWN"))
             .found()
     }
 
-    fn has_device_groups(&mut self) -> Answer {
+    fn has_device_groups(&mut self) -> CheckResult {
         let identity = &self.assumed.identity;
         let mut missing = groups_of_devices(&self.root);
         missing.retain(|gid| *gid != identity.gid && !self.groups.contains(gid) && identity.uid != 0);
@@ -167,14 +167,14 @@ impl User {
             return Ok(());
         }
         let groups: Vec<String> = missing.iter().map(u32::to_string).collect();
-        Trouble::new(format!("devices of group {} are closed to user {}", groups.join(", "), identity.uid))
+        Failure::new(format!("devices of group {} are closed to user {}", groups.join(", "), identity.uid))
             .because("they are in this container, but only their group may use them")
             .advice(format!("docker run {} …", flags.join(" ")))
             .found()
     }
 }
 
-impl Subject for User {
+impl Target for UserTarget {
     const MAIN: &'static str = "user.name";
 
     fn name(&self) -> Option<String> {
@@ -198,9 +198,9 @@ impl Subject for User {
         (!quiet || identity.account.as_ref().is_some_and(|account| !account.listed)).then(|| words.join(", "))
     }
 
-    fn facts(&self) -> Facts {
+    fn facts(&self) -> FindingFacts {
         let identity = &self.assumed.identity;
-        let mut facts = Facts::new();
+        let mut facts = FindingFacts::new();
         let mut tell = |name: &str, value: serde_json::Value| _ = facts.insert(name.to_owned(), value);
         tell("uid", identity.uid.into());
         tell("gid", identity.gid.into());
@@ -219,22 +219,23 @@ mod tests {
     use super::super::{Finding, Status};
     use super::*;
     use crate::config::Settings;
-    use crate::identity::{Account, Identity, Switch};
+    use crate::identity::{KnownUser, Switch, WorkloadIdentity};
 
-    fn user(listed: bool, switch: bool) -> User {
-        let account = Account { name: "me".into(), listed, ..Account::default() };
+    fn user(listed: bool, switch: bool) -> UserTarget {
+        let account = KnownUser { name: "me".into(), listed, ..KnownUser::default() };
         let switch = switch.then(|| Switch { by: "NB_UID".into(), ..Switch::default() });
-        let identity = Identity { uid: 7, gid: 8, switch, account: Some(account), ..Identity::default() };
+        let identity =
+            WorkloadIdentity { uid: 7, gid: 8, switch, account: Some(account), ..WorkloadIdentity::default() };
         let assumed = Rc::new(Assumed { identity, home: Some("/home/me".into()), ..Assumed::default() });
         let root = Root::at("/no/such/root");
-        User { assumed, asked: None, named: true, closed: Vec::new(), root, groups: vec![44] }
+        UserTarget { assumed, asked: None, named: true, closed: Vec::new(), root, groups: vec![44] }
     }
 
-    fn walked(mut user: User) -> Vec<Finding> {
+    fn walked(mut user: UserTarget) -> Vec<Finding> {
         walk(STEPS, &Rules::new(&Settings::default().checks, None), &mut user)
     }
 
-    fn warned(user: User) -> String {
+    fn warned(user: UserTarget) -> String {
         let findings = walked(user);
         assert_eq!((findings.len(), findings[0].status), (1, Status::Warn), "{findings:?}");
         findings[0].what.clone()
@@ -252,11 +253,11 @@ mod tests {
     #[test]
     fn what_a_user_lacks_is_told() {
         assert_eq!(
-            warned(User { asked: Some(("NB_UID", 9)), ..user(true, false) }),
+            warned(UserTarget { asked: Some(("NB_UID", 9)), ..user(true, false) }),
             "NB_UID asks for user 9, and 7 runs"
         );
-        assert_eq!(warned(User { named: false, ..user(false, false) }), "user 7 has no name");
-        let closed = User { closed: vec!["/dev/stdout", "/dev/stderr"], ..user(true, true) };
+        assert_eq!(warned(UserTarget { named: false, ..user(false, false) }), "user 7 has no name");
+        let closed = UserTarget { closed: vec!["/dev/stdout", "/dev/stderr"], ..user(true, true) };
         assert_eq!(warned(closed), "/dev/stdout and /dev/stderr cannot be opened by user 7");
     }
 
@@ -284,6 +285,6 @@ mod tests {
             chown(&path, Some(0), Some(gid)).unwrap();
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).unwrap();
         }
-        assert_eq!(warned(User { root, ..user(true, false) }), "devices of group 55 are closed to user 7");
+        assert_eq!(warned(UserTarget { root, ..user(true, false) }), "devices of group 55 are closed to user 7");
     }
 }

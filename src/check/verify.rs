@@ -1,8 +1,8 @@
 //! Whether the files of a data set are those of its manifest: some of them at every start, or all of them, with word of how far it is.
 
-use super::manifest::{self, Chance, Entry};
-use super::task::Pulse;
-use super::trouble::{errno, is_sick};
+use super::failures::{errno, is_sick};
+use super::manifest::{self, ManifestEntry, RandomSample};
+use super::task::TaskProgress;
 use crate::config::Verify;
 use nix::errno::Errno;
 use sha2::{Digest, Sha256};
@@ -37,25 +37,25 @@ pub struct Verified {
 ///
 /// # Errors
 /// The manifest cannot be read, or the file system is in trouble: what the system said.
-pub fn verify(directory: &Path, manifest: &Path, how: Verify, pulse: &mut Pulse) -> Result<Verified, Errno> {
+pub fn verify(directory: &Path, manifest: &Path, how: Verify, pulse: &mut TaskProgress) -> Result<Verified, Errno> {
     match how {
         Verify::Full => verify_all(directory, manifest, pulse),
         Verify::Sample(count) => verify_some(directory, manifest, count, pulse),
     }
 }
 
-fn verify_some(directory: &Path, manifest: &Path, count: u64, pulse: &mut Pulse) -> Result<Verified, Errno> {
+fn verify_some(directory: &Path, manifest: &Path, count: u64, pulse: &mut TaskProgress) -> Result<Verified, Errno> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let mut chance = Chance::new(now.as_nanos() as u64 ^ u64::from(std::process::id()) << 32);
+    let mut chance = RandomSample::new(now.as_nanos() as u64 ^ u64::from(std::process::id()) << 32);
     let lines = manifest::pick(manifest, usize::try_from(count).unwrap_or(usize::MAX), &mut chance).map_err(errno)?;
-    let mut work = Work::new(directory, pulse, Some(SAMPLE_BYTES));
+    let mut work = VerifyPass::new(directory, pulse, Some(SAMPLE_BYTES));
     lines.iter().try_for_each(|line| work.line(line))?;
     Ok(work.verified)
 }
 
-fn verify_all(directory: &Path, manifest: &Path, pulse: &mut Pulse) -> Result<Verified, Errno> {
+fn verify_all(directory: &Path, manifest: &Path, pulse: &mut TaskProgress) -> Result<Verified, Errno> {
     let file = File::open(manifest).map_err(errno)?;
-    let mut work = Work::new(directory, pulse, None);
+    let mut work = VerifyPass::new(directory, pulse, None);
     for line in BufReader::new(file).split(b'\n') {
         work.line(&line.map_err(errno)?)?;
         if work.verified.wrong.len() >= ENOUGH {
@@ -87,9 +87,9 @@ impl Verified {
 }
 
 /// One pass.
-struct Work<'a> {
+struct VerifyPass<'a> {
     directory: &'a Path,
-    pulse: &'a mut Pulse,
+    pulse: &'a mut TaskProgress,
     /// What may still be read; none: everything.
     budget: Option<u64>,
     begun: Instant,
@@ -98,12 +98,12 @@ struct Work<'a> {
     verified: Verified,
 }
 
-impl<'a> Work<'a> {
-    fn new(directory: &'a Path, pulse: &'a mut Pulse, budget: Option<u64>) -> Self {
+impl<'a> VerifyPass<'a> {
+    fn new(directory: &'a Path, pulse: &'a mut TaskProgress, budget: Option<u64>) -> Self {
         let begun = Instant::now();
         // The first word is given at once: the deadline begins with the work.
         let word = begun.checked_sub(WORD).unwrap_or(begun);
-        Work { directory, pulse, budget, begun, word, bytes: 0, verified: Verified::default() }
+        VerifyPass { directory, pulse, budget, begun, word, bytes: 0, verified: Verified::default() }
     }
 
     /// A file system that is sick says nothing about the data: its error ends the pass.
@@ -124,7 +124,7 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    fn entry(&mut self, entry: &Entry) -> Result<Result<(), String>, Errno> {
+    fn entry(&mut self, entry: &ManifestEntry) -> Result<Result<(), String>, Errno> {
         self.alive();
         let path = self.directory.join(&entry.name);
         let meta = match std::fs::metadata(&path).map_err(errno) {

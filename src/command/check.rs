@@ -1,7 +1,7 @@
 //! `trainit check`: all checks, or some, with nothing started.
 
-use super::{Answer, Asked};
-use crate::check::{self, Finding, Scene, Status};
+use super::{CommandInput, CommandOutput};
+use crate::check::{self, CheckContext, Finding, Status};
 use crate::error::Result;
 use crate::report::{self, Console, Report};
 use protocol::exit_code::{Exit, TABLE};
@@ -13,7 +13,7 @@ use sys::heap;
 ///
 /// # Errors
 /// A configuration that cannot be (78), a check that there is not (64).
-pub fn run(asked: &Asked, json: bool, only: &[String]) -> Result<Answer> {
+pub fn run(asked: &CommandInput, json: bool, only: &[String]) -> Result<CommandOutput> {
     let began = SystemTime::now();
     check::validate_only(only)?;
     let (scene, notes, mut console) = stage(asked)?;
@@ -31,15 +31,15 @@ pub fn run(asked: &Asked, json: bool, only: &[String]) -> Result<Answer> {
         true => Report::new(&scene, None, &findings, began).with_exit(exit).to_json(),
         false => tell_end(&scene, &findings, exit, &mut console),
     };
-    Ok(Answer { text, exit })
+    Ok(CommandOutput { text, exit })
 }
 
 /// What is checked, as the user that a start would become, with lines about that; and where lines go.
-pub(super) fn stage(asked: &Asked) -> Result<(Scene, Vec<String>, Console)> {
-    heap::live_briefly();
-    let mut scene = scene(asked)?;
+pub(super) fn stage(asked: &CommandInput) -> Result<(CheckContext, Vec<String>, Console)> {
+    heap::expect_short_life();
+    let mut scene = context(asked)?;
     check::validate(&scene.settings)?;
-    let console = Console::new(&scene.settings, scene.ground());
+    let console = Console::new(&scene.settings, scene.host_facts());
     scene.add_secrets(&BTreeMap::new())?;
     let compat = check::forward_compat(&mut scene);
     let notes = scene.user.iter().flat_map(|user| &user.notes).cloned().chain(compat).collect();
@@ -47,7 +47,7 @@ pub(super) fn stage(asked: &Asked) -> Result<(Scene, Vec<String>, Console)> {
 }
 
 /// The correction and the summary; the text for stdout, which is none.
-pub(super) fn tell_end(scene: &Scene, findings: &[Finding], exit: Exit, console: &mut Console) -> String {
+pub(super) fn tell_end(scene: &CheckContext, findings: &[Finding], exit: Exit, console: &mut Console) -> String {
     if let Some(correction) = report::correction(findings, || scene.started()) {
         console.correction(&correction);
     }
@@ -73,10 +73,10 @@ pub fn family(name: &str) -> Vec<String> {
 
 /// What the checks, and other sub-commands, look at, as the workload's user. No directory is entered here: the checks say what is wrong with the working
 /// directory, in a process that may hang.
-pub(super) fn scene(asked: &Asked) -> Result<Scene> {
+pub(super) fn context(asked: &CommandInput) -> Result<CheckContext> {
     let (loaded, entered) = asked.load()?;
     let command = loaded.settings.command.iter().map(Into::into).collect();
-    let mut scene = Scene::of(loaded, asked.environment.clone(), command);
+    let mut scene = CheckContext::of(loaded, asked.environment.clone(), command);
     scene.at_home(entered, &BTreeMap::new());
     Ok(scene)
 }

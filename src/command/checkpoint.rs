@@ -1,14 +1,14 @@
 //! `trainit checkpoint`: asks the running job to save now. A request file and no signal, so that it works from an unprivileged
 //! session; with `--wait` also as a preStop hook.
 
-use super::Answer;
+use super::CommandOutput;
 use crate::error::{Error, Result};
 use protocol::exit_code::Exit;
 use protocol::handover::Phase;
-use protocol::state_file::{CHECKPOINT_REQUEST, Record};
+use protocol::state_file::{CHECKPOINT_REQUEST, StateRecord};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use supervisor::state_dir::{self, Found};
+use supervisor::state_dir::{self, FoundState};
 
 /// How often the state file is read while waiting.
 const LOOK: Duration = Duration::from_millis(50);
@@ -20,27 +20,27 @@ const TAKEN: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Nothing runs that could save or is ready to (1), nothing is configured that makes it save (78), it did not come in time (1).
-pub fn run(instance: Option<&Path>, wait: Option<Duration>) -> Result<Answer> {
+pub fn run(instance: Option<&Path>, wait: Option<Duration>) -> Result<CommandOutput> {
     let (directory, before) = find(instance)?;
     may_save(&before, wait.is_some())?;
     request(&directory)?;
-    let asked = |now: &Record| (now.asks > before.asks).then(|| Answer::well("asked for a checkpoint"));
+    let asked = |now: &StateRecord| (now.asks > before.asks).then(|| CommandOutput::well("asked for a checkpoint"));
     let answer = wait_for(&directory, &before, TAKEN, &asked)?;
     let Some(limit) = wait else { return Ok(answer) };
     wait_for(&directory, &before, limit, &|now| match &now.saved {
         Some(saved) if saved.fresh && now.saved != before.saved => {
-            Some(Answer::well(format!("checkpoint {} is complete", text::line(&saved.path))))
+            Some(CommandOutput::well(format!("checkpoint {} is complete", text::line(&saved.path))))
         }
         _ => None,
     })
 }
 
-fn find(instance: Option<&Path>) -> Result<(PathBuf, Record)> {
+fn find(instance: Option<&Path>) -> Result<(PathBuf, StateRecord)> {
     match super::find_state(instance) {
-        Found::One(directory, record) if state_dir::is_alive(record.supervisor) => Ok((directory, *record)),
-        Found::One(..) => Err(failure("the supervisor is gone")),
-        Found::None | Found::Silent(_) => Err(failure("no trainit supervises here")),
-        Found::Several(all) => {
+        FoundState::One(directory, record) if state_dir::is_alive(record.supervisor) => Ok((directory, *record)),
+        FoundState::One(..) => Err(failure("the supervisor is gone")),
+        FoundState::None | FoundState::Silent(_) => Err(failure("no trainit supervises here")),
+        FoundState::Several(all) => {
             let error = Error::usage("several instances run here");
             Err(all.iter().fold(error, |error, path| {
                 error.hint(format!("trainit checkpoint --instance {}", text::quoted(path.as_os_str())))
@@ -49,7 +49,7 @@ fn find(instance: Option<&Path>) -> Result<(PathBuf, Record)> {
     }
 }
 
-fn may_save(record: &Record, waits: bool) -> Result<()> {
+fn may_save(record: &StateRecord, waits: bool) -> Result<()> {
     if !record.can_save {
         return Err(Error::config("nothing is configured that makes the trainer save and go on")
             .hint("checkpoint.signal: USR1, if the trainer saves on that signal")
@@ -76,10 +76,10 @@ fn request(directory: &Path) -> Result<()> {
 /// Looks until there is an answer, it is refused, or nobody is left to give one.
 fn wait_for(
     directory: &Path,
-    before: &Record,
+    before: &StateRecord,
     limit: Duration,
-    answer: &dyn Fn(&Record) -> Option<Answer>,
-) -> Result<Answer> {
+    answer: &dyn Fn(&StateRecord) -> Option<CommandOutput>,
+) -> Result<CommandOutput> {
     let until = Instant::now() + limit;
     loop {
         let now = state_dir::read(directory).ok().filter(|now| state_dir::is_alive(now.supervisor));
@@ -98,7 +98,7 @@ fn wait_for(
     }
 }
 
-fn refused(now: &Record) -> Error {
+fn refused(now: &StateRecord) -> Error {
     match now.phase {
         Phase::Running | Phase::Checkpointing => {
             failure("the workload has no handler for checkpoint.signal (yet), and would die of it")

@@ -2,8 +2,8 @@
 //! can say. Data in, text out.
 
 use crate::config::{
-    Content, FROM_FILES, IMAGE_DIRECTORY, IMAGE_FILE, Loaded, Node, Origin, Row, find_key, parse_bytes, read_file,
-    schema as words, shown, together,
+    ConfigNode, ConfigRow, Content, FROM_FILES, IMAGE_DIRECTORY, IMAGE_FILE, Loaded, ValueOrigin, find_key,
+    parse_bytes, read_file, schema as words, shown, together,
 };
 use crate::error::{Error, Result};
 use serde_json::{Value as Json, json};
@@ -12,32 +12,33 @@ use text::{self, MASK, is_secret, masked_words};
 
 /// Every value and where it came from, as aligned text or as a JSON object by key. Secrets are masked.
 pub fn show(loaded: &Loaded, json: bool) -> String {
-    let rows: Vec<Row> = loaded.rows().into_iter().map(masked).collect();
+    let rows: Vec<ConfigRow> = loaded.rows().into_iter().map(masked).collect();
     if json { as_json(&rows) } else { as_text(&rows) }
 }
 
-fn as_text(rows: &[Row]) -> String {
-    let value = |row: &Row| match &row.value {
+fn as_text(rows: &[ConfigRow]) -> String {
+    let value = |row: &ConfigRow| match &row.value {
         None => "-".to_owned(),
         Some(node) if node.as_text() == Some(MASK) => MASK.to_owned(),
         Some(node) => text::line(&node.flow()).into_owned(),
     };
-    let width = |texts: &dyn Fn(&Row) -> String| {
+    let width = |texts: &dyn Fn(&ConfigRow) -> String| {
         rows.iter().map(|row| texts(row).chars().count()).filter(|n| *n <= 48).max().unwrap_or(0)
     };
     let (paths, values) = (width(&|row| row.path.clone()), width(&value));
-    let line = |row: &Row| format!("{:paths$}  {:values$}  {}\n", row.path, value(row), row.origin);
+    let line = |row: &ConfigRow| format!("{:paths$}  {:values$}  {}\n", row.path, value(row), row.origin);
     rows.iter().map(line).collect()
 }
 
-fn as_json(rows: &[Row]) -> String {
-    let entry =
-        |row: &Row| (row.path.clone(), json!({"value": row.value.as_ref().map(plain), "origin": origin(&row.origin)}));
+fn as_json(rows: &[ConfigRow]) -> String {
+    let entry = |row: &ConfigRow| {
+        (row.path.clone(), json!({"value": row.value.as_ref().map(plain), "origin": origin(&row.origin)}))
+    };
     let object: serde_json::Map<String, Json> = rows.iter().map(entry).collect();
     format!("{:#}\n", Json::Object(object))
 }
 
-fn plain(node: &Node) -> Json {
+fn plain(node: &ConfigNode) -> Json {
     match &node.content {
         Content::Scalar { text, .. } => text.as_str().into(),
         Content::List(items) => items.iter().map(plain).collect(),
@@ -45,19 +46,19 @@ fn plain(node: &Node) -> Json {
     }
 }
 
-fn origin(origin: &Origin) -> Json {
+fn origin(origin: &ValueOrigin) -> Json {
     match origin {
-        Origin::Default => json!({"layer": "default"}),
-        Origin::File(path, line) => json!({"layer": "file", "file": path.to_string_lossy(), "line": line}),
-        Origin::Environment(name) => json!({"layer": "environment", "variable": name}),
-        Origin::CommandLine(option) => json!({"layer": "command line", "option": option}),
+        ValueOrigin::Default => json!({"layer": "default"}),
+        ValueOrigin::File(path, line) => json!({"layer": "file", "file": path.to_string_lossy(), "line": line}),
+        ValueOrigin::Environment(name) => json!({"layer": "environment", "variable": name}),
+        ValueOrigin::CommandLine(option) => json!({"layer": "command line", "option": option}),
     }
 }
 
-fn masked(mut row: Row) -> Row {
-    let from_file = matches!(&row.origin, Origin::Environment(name) if FROM_FILES.contains(&name.as_str()));
+fn masked(mut row: ConfigRow) -> ConfigRow {
+    let from_file = matches!(&row.origin, ValueOrigin::Environment(name) if FROM_FILES.contains(&name.as_str()));
     match &mut row.value {
-        Some(node) if from_file => *node = Node::text(MASK, node.origin.clone()),
+        Some(node) if from_file => *node = ConfigNode::text(MASK, node.origin.clone()),
         Some(node) => mask(&row.path, node),
         None => {}
     }
@@ -65,7 +66,7 @@ fn masked(mut row: Row) -> Row {
 }
 
 /// Masks what the name of a value, or an option in a command line, says is a secret.
-fn mask(name: &str, node: &mut Node) {
+fn mask(name: &str, node: &mut ConfigNode) {
     match &mut node.content {
         Content::Scalar { text, .. } if is_secret(name) => MASK.clone_into(text),
         Content::Scalar { text, .. } => *text = text::masked(text),
@@ -79,11 +80,11 @@ fn mask(name: &str, node: &mut Node) {
 }
 
 /// The items of a list may be a command line, in which a secret follows its option.
-fn mask_list(name: &str, items: &mut [Node]) {
-    let words: Option<Vec<&str>> = items.iter().map(Node::as_text).collect();
+fn mask_list(name: &str, items: &mut [ConfigNode]) {
+    let words: Option<Vec<&str>> = items.iter().map(ConfigNode::as_text).collect();
     match words.filter(|_| !is_secret(name)).map(|words| masked_words(&words)) {
         Some(words) => items.iter_mut().zip(words).for_each(|(item, word)| {
-            *item = Node::text(word.to_string_lossy(), item.origin.clone());
+            *item = ConfigNode::text(word.to_string_lossy(), item.origin.clone());
         }),
         None => items.iter_mut().for_each(|item| mask(name, item)),
     }

@@ -1,12 +1,12 @@
 //! `trainit deps install|status|prune`: the dependency step alone.
 
-use super::{Answer, Asked};
-use crate::check::Scene;
-use crate::deps::{self, Outcome, Request, Status, names};
+use super::{CommandInput, CommandOutput};
+use crate::check::CheckContext;
+use crate::deps::{self, DepsOutcome, DepsRequest, DepsStatus, names};
 use crate::error::Result;
 use crate::report::Console;
 use protocol::exit_code::Exit;
-use protocol::handover::Kind;
+use protocol::handover::WorkloadKind;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -14,51 +14,51 @@ use std::time::Duration;
 ///
 /// # Errors
 /// A configuration that cannot be (78), requirements that cannot be installed (116, 216).
-pub fn install(asked: &Asked) -> Result<Answer> {
-    let scene = scene(asked)?;
-    let mut console = Console::new(&scene.settings, scene.ground());
+pub fn install(asked: &CommandInput) -> Result<CommandOutput> {
+    let scene = context(asked)?;
+    let mut console = Console::new(&scene.settings, scene.host_facts());
     let outcome = deps::ensure(&request(&scene), &mut |line| console.line(line))?;
     console.line(&summary(&outcome));
     for (name, value) in outcome.environment() {
         console.line(&format!("a start sets {}={}", name.display(), value.display()));
     }
-    Ok(Answer::well(""))
+    Ok(CommandOutput::well(""))
 }
 
 /// Says how things stand: 0 if the next start would not install, 1 if it would.
 ///
 /// # Errors
 /// A configuration that cannot be (78), files that cannot be read, no Python (116).
-pub fn status(asked: &Asked) -> Result<Answer> {
-    let scene = scene(asked)?;
-    let Some(status) = deps::status(&request(&scene))? else { return Ok(Answer::well("nothing to install")) };
+pub fn status(asked: &CommandInput) -> Result<CommandOutput> {
+    let scene = context(asked)?;
+    let Some(status) = deps::status(&request(&scene))? else { return Ok(CommandOutput::well("nothing to install")) };
     let exit = if status.current { Exit::Success } else { Exit::Failure };
-    Ok(Answer { text: text(&status), exit })
+    Ok(CommandOutput { text: text(&status), exit })
 }
 
 /// Keeps the store and the layers small.
 ///
 /// # Errors
 /// A configuration that cannot be (78).
-pub fn prune(asked: &Asked, unused: Option<Duration>, dry: bool) -> Result<Answer> {
-    let scene = scene(asked)?;
+pub fn prune(asked: &CommandInput, unused: Option<Duration>, dry: bool) -> Result<CommandOutput> {
+    let scene = context(asked)?;
     let taken = deps::prune(&request(&scene), unused, dry);
     let bytes = text::size(taken.iter().map(|taken| taken.bytes).sum());
     let would = if dry { "would be " } else { "" };
     let mut lines: Vec<_> = taken.iter().map(|taken| format!("{would}{}", taken.words())).collect();
     lines.push(format!("{}, {bytes}", text::count(taken.len() as u64, "item")));
-    Ok(Answer::well(lines.join("\n")))
+    Ok(CommandOutput::well(lines.join("\n")))
 }
 
-fn scene(asked: &Asked) -> Result<Scene> {
-    let mut scene = super::check::scene(asked)?;
+fn context(asked: &CommandInput) -> Result<CheckContext> {
+    let mut scene = super::check::context(asked)?;
     scene.add_secrets(&BTreeMap::new())?;
     Ok(scene)
 }
 
 /// Who asks for the step by name wants it, whether or not Python would start.
-fn request(scene: &Scene) -> Request<'_> {
-    Request {
+fn request(scene: &CheckContext) -> DepsRequest<'_> {
+    DepsRequest {
         root: &scene.root,
         settings: &scene.settings,
         environment: &scene.environment,
@@ -66,21 +66,21 @@ fn request(scene: &Scene) -> Request<'_> {
         code: scene.code.clone(),
         command: &scene.command,
         by_mode: true,
-        kind: Kind::default(),
+        kind: WorkloadKind::default(),
     }
 }
 
-fn summary(outcome: &Outcome) -> String {
+fn summary(outcome: &DepsOutcome) -> String {
     let words = outcome.words().unwrap_or_else(|| "nothing to install".to_owned());
     match outcome {
-        Outcome::Installed { took, .. } | Outcome::Unpacked { took, .. } => {
+        DepsOutcome::Installed { took, .. } | DepsOutcome::Unpacked { took, .. } => {
             format!("{words} in {:.1} s", took.as_secs_f32())
         }
         _ => words,
     }
 }
 
-fn text(status: &Status) -> String {
+fn text(status: &DepsStatus) -> String {
     let mut lines = vec![
         format!("files      {}", names(&status.files)),
         format!("python     {} (named by {})", status.python.display(), status.named_by),

@@ -1,8 +1,8 @@
 //! `trainit env`: what a workload would get, as lines for a shell (`eval "$(trainit env)"`) or as JSON. Only what differs from the
 //! environment that it is called with.
 
-use super::{Answer, Asked, bases, named};
-use crate::config::Sources;
+use super::{CommandInput, CommandOutput, bases, named};
+use crate::config::ConfigSources;
 use crate::error::Result;
 use crate::prepare;
 use crate::report::Console;
@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use supervisor::state_dir::{Found, find};
+use supervisor::state_dir::{FoundState, find};
 use sys::Root;
 use sys::environment::Environment;
 
@@ -19,12 +19,12 @@ use sys::environment::Environment;
 ///
 /// # Errors
 /// Whatever a start would fail for before its checks: then there is nothing on stdout, and `eval` does nothing.
-pub fn run(asked: &Asked, json: bool) -> Result<Answer> {
+pub fn run(asked: &CommandInput, json: bool) -> Result<CommandOutput> {
     let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let (before, options) = (&asked.environment, &asked.options);
-    let sources = Sources { root: &Root::real(), environment: before, options, workdir: &here };
+    let sources = ConfigSources { root: &Root::real(), environment: before, options, workdir: &here };
     let run_dir = match find(named(None).as_deref(), &bases()) {
-        Found::One(directory, _) => Some(directory),
+        FoundState::One(directory, _) => Some(directory),
         _ => None,
     };
     let (after, note) = prepare::preview(&sources, run_dir.as_deref().map(Path::new))?;
@@ -34,7 +34,7 @@ pub fn run(asked: &Asked, json: bool) -> Result<Answer> {
         // Who looks at it must not show a secret to who looks over the shoulder.
         false => lines(before, &after, std::io::stdout().is_terminal()),
     };
-    Ok(Answer::well(text))
+    Ok(CommandOutput::well(text))
 }
 
 fn gone<'a>(before: &'a Environment, after: &'a Environment) -> impl Iterator<Item = &'a OsStr> {

@@ -3,7 +3,7 @@
 pub mod install;
 
 use super::check::{self as checking, tell_end};
-use super::{Answer, Asked};
+use super::{CommandInput, CommandOutput};
 use crate::check::{self, inventory};
 use crate::error::Result;
 use crate::report::{self, Report};
@@ -14,7 +14,7 @@ use std::time::SystemTime;
 ///
 /// # Errors
 /// A configuration that cannot be (78).
-pub fn run(asked: &Asked, json: bool) -> Result<Answer> {
+pub fn run(asked: &CommandInput, json: bool) -> Result<CommandOutput> {
     let began = SystemTime::now();
     let (scene, notes, mut console) = checking::stage(asked)?;
     let findings = check::run(&scene, Some(&checking::family("gpu")), &mut || {}, &mut |_| {});
@@ -22,10 +22,10 @@ pub fn run(asked: &Asked, json: bool) -> Result<Answer> {
     let gpus = inventory(&scene, &findings);
     if json {
         let report = Report::new(&scene, None, &findings, began).with_exit(exit).with_gpus(gpus);
-        return Ok(Answer { text: report.to_json(), exit });
+        return Ok(CommandOutput { text: report.to_json(), exit });
     }
     report::print(&report::inventory(&gpus));
     notes.iter().for_each(|note| console.line(note));
     findings.iter().for_each(|finding| console.finding(finding));
-    Ok(Answer { text: tell_end(&scene, &findings, exit, &mut console), exit })
+    Ok(CommandOutput { text: tell_end(&scene, &findings, exit, &mut console), exit })
 }

@@ -1,17 +1,17 @@
 //! `trainit health`: one line and an exit code, for HEALTHCHECK and Kubernetes probes. Reads the state file and no configuration, so
 //! that it answers in a few milliseconds; where the workload serves something, that is asked whether it answers.
 
-use super::{Answer, probe};
+use super::{CommandOutput, probe};
 use protocol::exit_code::Exit;
 use protocol::handover::Phase;
-use protocol::state_file::Record;
+use protocol::state_file::StateRecord;
 use std::path::Path;
-use supervisor::state_dir::{self, Found, unix_now};
+use supervisor::state_dir::{self, FoundState, unix_now};
 
 /// Looks at the instance and judges.
-pub fn run(instance: Option<&Path>, live: bool) -> Answer {
+pub fn run(instance: Option<&Path>, live: bool) -> CommandOutput {
     match found(instance) {
-        Found::One(_, record) => {
+        FoundState::One(_, record) => {
             let asked = record.service.as_ref().filter(|_| !live && is_up(&record));
             judge(
                 &record,
@@ -21,12 +21,12 @@ pub fn run(instance: Option<&Path>, live: bool) -> Answer {
             )
         }
         // Nothing can be said against one that has just begun, or that keeps no state.
-        Found::Silent(supervisor) => {
+        FoundState::Silent(supervisor) => {
             let text = super::beginning(supervisor).unwrap_or_else(|| super::STATELESS.to_owned());
-            Answer { text, exit: if live { Exit::Success } else { Exit::Failure } }
+            CommandOutput { text, exit: if live { Exit::Success } else { Exit::Failure } }
         }
-        Found::None => unhealthy("no trainit supervises here".into()),
-        Found::Several(all) => {
+        FoundState::None => unhealthy("no trainit supervises here".into()),
+        FoundState::Several(all) => {
             let names: Vec<_> = all.iter().map(|path| text::path(path)).collect();
             unhealthy(format!("several instances; name one with --instance: {}", names.join(" ")))
         }
@@ -34,23 +34,23 @@ pub fn run(instance: Option<&Path>, live: bool) -> Answer {
 }
 
 /// A second supervisor that somebody started in a session says nothing about the container's own.
-fn found(instance: Option<&Path>) -> Found {
+fn found(instance: Option<&Path>) -> FoundState {
     match super::find(instance) {
-        Found::Several(all) => {
+        FoundState::Several(all) => {
             let first = all.iter().find(|path| state_dir::supervisor_of(path).is_some_and(|of| of.pid == 1));
             let read = first.and_then(|path| Some((path.clone(), Box::new(state_dir::read(path).ok()?))));
-            read.map_or(Found::Several(all), |(path, record)| Found::One(path, record))
+            read.map_or(FoundState::Several(all), |(path, record)| FoundState::One(path, record))
         }
         found => found,
     }
 }
 
-fn is_up(record: &Record) -> bool {
+fn is_up(record: &StateRecord) -> bool {
     matches!(record.phase, Phase::Running | Phase::Checkpointing)
 }
 
 /// `silent`: why what the workload serves does not answer.
-fn judge(record: &Record, supervised: bool, live: bool, silent: Option<String>) -> Answer {
+fn judge(record: &StateRecord, supervised: bool, live: bool, silent: Option<String>) -> CommandOutput {
     let ready = is_up(record) && silent.is_none();
     // What hung has been ended before it is held.
     let hangs = record.hung && record.phase != Phase::Holding;
@@ -64,11 +64,11 @@ fn judge(record: &Record, supervised: bool, live: bool, silent: Option<String>) 
         _ => String::new(),
     };
     let text = format!("{phase} for {since:.0} s{command}{service}");
-    Answer { text, exit: if healthy { Exit::Success } else { Exit::Failure } }
+    CommandOutput { text, exit: if healthy { Exit::Success } else { Exit::Failure } }
 }
 
-fn unhealthy(text: String) -> Answer {
-    Answer { text, exit: Exit::Failure }
+fn unhealthy(text: String) -> CommandOutput {
+    CommandOutput { text, exit: Exit::Failure }
 }
 
 #[cfg(test)]
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     fn code(phase: Phase, supervised: bool, live: bool) -> u8 {
-        judge(&Record { phase, ..Record::default() }, supervised, live, None).exit.code()
+        judge(&StateRecord { phase, ..StateRecord::default() }, supervised, live, None).exit.code()
     }
 
     #[test]
@@ -99,7 +99,8 @@ mod tests {
     #[test]
     fn what_serves_is_ready_only_when_it_answers() {
         let service = Some(protocol::handover::Service::on(8888));
-        let record = Record { phase: Phase::Running, service, command: Some("x".into()), ..Record::default() };
+        let record =
+            StateRecord { phase: Phase::Running, service, command: Some("x".into()), ..StateRecord::default() };
         let told = |silent: Option<&str>| judge(&record, true, false, silent.map(str::to_owned));
         assert_eq!(told(None).exit, Exit::Success);
         assert!(told(None).text.ends_with(": x (port 8888 answers)"), "{}", told(None).text);
@@ -115,7 +116,7 @@ mod tests {
             assert_eq!(code(phase, true, true), 0, "{phase:?}");
         }
         assert_eq!(code(Phase::Running, false, true), 1);
-        let hung = |phase| Record { phase, hung: true, ..Record::default() };
+        let hung = |phase| StateRecord { phase, hung: true, ..StateRecord::default() };
         assert_eq!(judge(&hung(Phase::Running), true, true, None).exit.code(), 1);
         assert_eq!(judge(&hung(Phase::Holding), true, true, None).exit.code(), 0);
     }

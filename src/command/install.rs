@@ -1,11 +1,11 @@
 //! `trainit env --install`: what makes every shell beside a container's first process read the workload's environment. For a Dockerfile:
 //! PATH as it is then is the image's.
 
-use super::Answer;
+use super::CommandOutput;
 use crate::error::{Error, Result};
 use crate::mode::ssh::environment::script;
 use crate::mode::ssh::profile::FILE;
-use protocol::exit_code::{Exit, Family};
+use protocol::exit_code::{Exit, FailureFamily};
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -37,7 +37,7 @@ fi
 ///
 /// # Errors
 /// They cannot be written (115).
-pub fn run(path: Option<&OsStr>) -> Result<Answer> {
+pub fn run(path: Option<&OsStr>) -> Result<CommandOutput> {
     let mut written = vec![FILE.to_owned()];
     write(Path::new(FILE), &text(path)).map_err(|error| refused(FILE, &error))?;
     for file in BASH.iter().filter(|file| Path::new(file).is_file()) {
@@ -47,7 +47,7 @@ pub fn run(path: Option<&OsStr>) -> Result<Answer> {
             written.push((*file).to_owned());
         }
     }
-    Ok(Answer::well(format!("wrote {}\n", written.join(", "))))
+    Ok(CommandOutput::well(format!("wrote {}\n", written.join(", "))))
 }
 
 fn text(path: Option<&OsStr>) -> Vec<u8> {
@@ -67,7 +67,7 @@ fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 fn refused(file: &str, error: &io::Error) -> Error {
-    Error::new(Exit::Permanent(Family::User), format!("cannot write {}", text::path(Path::new(file))))
+    Error::new(Exit::Permanent(FailureFamily::User), format!("cannot write {}", text::path(Path::new(file))))
         .because(error.to_string())
         .hint("in a Dockerfile, as root: RUN trainit env --install")
 }

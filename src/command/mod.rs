@@ -13,19 +13,19 @@ mod probe;
 mod rehearse;
 mod status;
 
-use crate::check::{Settled, settle};
+use crate::check::{SettledUser, settle};
 use crate::cli;
-use crate::config::{Loaded, Options, Sources};
+use crate::config::{ConfigOptions, ConfigSources, Loaded};
 use crate::error::{Error, Result};
 use crate::identity::Entered;
 use crate::report;
 use clap::{Parser, Subcommand};
 use protocol::exit_code::Exit;
-use protocol::state_file::Identity;
+use protocol::state_file::ProcessIdentity;
 use std::ffi::{OsString, c_int};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use supervisor::state_dir::{self, Found};
+use supervisor::state_dir::{self, FoundState};
 use sys::environment::Environment;
 use sys::{Args, Root, credentials};
 
@@ -57,14 +57,14 @@ Every setting is also a variable: gpu.count is TRAINIT_GPU_COUNT. `trainit confi
 
 #[derive(Parser)]
 #[command(name = "trainit", disable_help_subcommand = true)]
-struct Line {
+struct CommandLine {
     #[command(subcommand)]
     command: Command,
 }
 
 /// The configuration that a sub-command looks at: the same layers as at a start.
 #[derive(clap::Args, Default)]
-struct Layers {
+struct CommandLayers {
     /// A configuration file more
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -84,7 +84,7 @@ enum Command {
         #[arg(long, value_name = "IDS", value_delimiter = ',')]
         only: Vec<String>,
         #[command(flatten)]
-        layers: Layers,
+        layers: CommandLayers,
     },
     /// What GPUs are visible
     #[command(args_conflicts_with_subcommands = true)]
@@ -93,7 +93,7 @@ enum Command {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        layers: Layers,
+        layers: CommandLayers,
         #[command(subcommand)]
         action: Option<GpuCommand>,
     },
@@ -112,7 +112,7 @@ enum Command {
         #[arg(long, conflicts_with = "json")]
         install: bool,
         #[command(flatten)]
-        layers: Layers,
+        layers: CommandLayers,
     },
     /// What the running container is doing
     Status {
@@ -138,7 +138,7 @@ enum Command {
         #[arg(long, value_name = "TIME", value_parser = time, default_value = "20s")]
         after: Duration,
         #[command(flatten)]
-        layers: Layers,
+        layers: CommandLayers,
         /// The command to run and its arguments; none: `command` of the configuration
         #[arg(trailing_var_arg = true, value_name = "COMMAND")]
         words: Vec<OsString>,
@@ -172,12 +172,12 @@ enum DepsCommand {
     /// Install what the next start would
     Install {
         #[command(flatten)]
-        layers: Layers,
+        layers: CommandLayers,
     },
     /// Whether the next start would install; the exit code tells
     Status {
         #[command(flatten)]
-        layers: Layers,
+        layers: CommandLayers,
     },
     /// Remove from deps.store, and of the user's layers, what is beyond deps.store_size, and what killed starts left
     Prune {
@@ -188,7 +188,7 @@ enum DepsCommand {
         #[arg(long)]
         dry_run: bool,
         #[command(flatten)]
-        layers: Layers,
+        layers: CommandLayers,
     },
 }
 
@@ -200,7 +200,7 @@ enum ConfigCommand {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        layers: Layers,
+        layers: CommandLayers,
     },
     /// Say every mistake in a file
     Check {
@@ -215,21 +215,21 @@ enum ConfigCommand {
 
 /// A time as in the configuration.
 fn time(text: &str) -> std::result::Result<Duration, String> {
-    <Duration as crate::config::Value>::parse(text)
+    <Duration as crate::config::ConfigValue>::parse(text)
 }
 
 /// What a sub-command was asked with.
-pub struct Asked {
+pub struct CommandInput {
     /// The environment that it was started with.
     pub environment: Environment,
     /// The options that choose the configuration.
-    pub options: Options,
+    pub options: ConfigOptions,
 }
 
-impl Asked {
-    fn new(layers: Layers) -> Self {
-        let options = Options { config: layers.config, mode: None, set: layers.set };
-        Asked { environment: Environment::inherited(), options }
+impl CommandInput {
+    fn new(layers: CommandLayers) -> Self {
+        let options = ConfigOptions { config: layers.config, mode: None, set: layers.set };
+        CommandInput { environment: Environment::inherited(), options }
     }
 
     /// Reads the configuration, as the workload's user: this process is that user from here on.
@@ -242,25 +242,25 @@ impl Asked {
         self.settled(|settled| settled.enter().map(|_| ()))
     }
 
-    fn settled<T>(&self, then: impl FnOnce(Settled<'_>) -> Result<T>) -> Result<T> {
+    fn settled<T>(&self, then: impl FnOnce(SettledUser<'_>) -> Result<T>) -> Result<T> {
         let workdir = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         let (root, environment, options) = (Root::real(), &self.environment, &self.options);
-        then(settle(&Sources { root: &root, environment, options, workdir: &workdir })?)
+        then(settle(&ConfigSources { root: &root, environment, options, workdir: &workdir })?)
     }
 }
 
 /// What a sub-command leaves: text for stdout, and the code to end with.
-pub struct Answer {
+pub struct CommandOutput {
     /// What was asked for.
     pub text: String,
     /// How the process ends.
     pub exit: Exit,
 }
 
-impl Answer {
+impl CommandOutput {
     /// All is well.
     pub fn well(text: impl Into<String>) -> Self {
-        Answer { text: text.into(), exit: Exit::Success }
+        CommandOutput { text: text.into(), exit: Exit::Success }
     }
 }
 
@@ -280,54 +280,54 @@ pub fn main(args: Args) -> c_int {
 
 /// Root's rights must not reach whoever may execute the file: a set-uid trainit would run hooks and installers as root.
 pub fn refuse_set_uid() -> c_int {
-    let exit = Exit::Permanent(protocol::exit_code::Family::User);
+    let exit = Exit::Permanent(protocol::exit_code::FailureFamily::User);
     let what = "trainit does not run set-uid, set-gid or with file capabilities";
     report::Console::early().error(&Error::new(exit, what).hint("chmod ug-s on the file; setcap -r on it"));
     c_int::from(exit.code())
 }
 
-fn run(words: &[OsString]) -> Result<Answer> {
+fn run(words: &[OsString]) -> Result<CommandOutput> {
     match words.first().and_then(|word| word.to_str()) {
-        Some("--version" | "-V") => return Ok(Answer::well(concat!("trainit ", env!("CARGO_PKG_VERSION")))),
-        Some("--help" | "-h" | "help") => return Ok(Answer::well(HELP)),
+        Some("--version" | "-V") => return Ok(CommandOutput::well(concat!("trainit ", env!("CARGO_PKG_VERSION")))),
+        Some("--help" | "-h" | "help") => return Ok(CommandOutput::well(HELP)),
         _ => {}
     }
     let words = std::iter::once(OsString::from("trainit")).chain(words.iter().cloned());
-    match Line::try_parse_from(words) {
+    match CommandLine::try_parse_from(words) {
         Ok(line) => dispatch(line.command),
         Err(error) => match cli::usage(error) {
-            help if help.exit == Exit::Success => Ok(Answer::well(help.what)),
+            help if help.exit == Exit::Success => Ok(CommandOutput::well(help.what)),
             error => Err(error),
         },
     }
 }
 
-fn dispatch(command: Command) -> Result<Answer> {
+fn dispatch(command: Command) -> Result<CommandOutput> {
     match command {
-        Command::Check { json, only, layers } => check::run(&Asked::new(layers), json, &only),
+        Command::Check { json, only, layers } => check::run(&CommandInput::new(layers), json, &only),
         Command::Gpu { action: Some(GpuCommand::InstallProbe { path }), .. } => gpu::install::run(path.as_deref()),
-        Command::Gpu { json, layers, action: None } => gpu::run(&Asked::new(layers), json),
-        Command::Deps(DepsCommand::Install { layers }) => deps::install(&Asked::new(layers)),
-        Command::Deps(DepsCommand::Status { layers }) => deps::status(&Asked::new(layers)),
+        Command::Gpu { json, layers, action: None } => gpu::run(&CommandInput::new(layers), json),
+        Command::Deps(DepsCommand::Install { layers }) => deps::install(&CommandInput::new(layers)),
+        Command::Deps(DepsCommand::Status { layers }) => deps::status(&CommandInput::new(layers)),
         Command::Deps(DepsCommand::Prune { unused, dry_run, layers }) => {
-            deps::prune(&Asked::new(layers), unused, dry_run)
+            deps::prune(&CommandInput::new(layers), unused, dry_run)
         }
         Command::Config(command) => configuration(command),
         Command::Env { install: true, .. } => install::run(std::env::var_os("PATH").as_deref()),
-        Command::Env { json, layers, .. } => env::run(&Asked::new(layers), json),
+        Command::Env { json, layers, .. } => env::run(&CommandInput::new(layers), json),
         Command::Status { json, instance } => status::run(instance.as_deref(), json),
         Command::Checkpoint { wait, instance } => checkpoint::run(instance.as_deref(), wait),
-        Command::Rehearse { after, layers, words } => rehearse::run(Asked::new(layers), after, words),
+        Command::Rehearse { after, layers, words } => rehearse::run(CommandInput::new(layers), after, words),
         Command::Health { live, ready: _, instance } => Ok(health::run(instance.as_deref(), live)),
     }
 }
 
-fn configuration(command: ConfigCommand) -> Result<Answer> {
-    Ok(Answer::well(match command {
-        ConfigCommand::Show { json, layers } => config::show(&Asked::new(layers).load()?.0, json),
+fn configuration(command: ConfigCommand) -> Result<CommandOutput> {
+    Ok(CommandOutput::well(match command {
+        ConfigCommand::Show { json, layers } => config::show(&CommandInput::new(layers).load()?.0, json),
         ConfigCommand::Check { file } => {
             if credentials::own_uid() == 0 && !config::is_trusted(&file) {
-                Asked::new(Layers::default()).enter()?;
+                CommandInput::new(CommandLayers::default()).enter()?;
             }
             config::check(&file)?
         }
@@ -342,23 +342,23 @@ const FIRST_WORDS: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// The instance to read, as it is now.
-fn find(instance: Option<&std::path::Path>) -> Found {
+fn find(instance: Option<&std::path::Path>) -> FoundState {
     state_dir::find(named(instance).as_deref(), &bases())
 }
 
 /// The same, once it has written its state.
-fn find_state(instance: Option<&std::path::Path>) -> Found {
+fn find_state(instance: Option<&std::path::Path>) -> FoundState {
     let until = Instant::now() + FIRST_WORDS;
     loop {
         match find(instance) {
-            Found::Silent(_) if Instant::now() < until => std::thread::sleep(LOOK),
+            FoundState::Silent(_) if Instant::now() < until => std::thread::sleep(LOOK),
             found => return found,
         }
     }
 }
 
 /// What is known of a supervisor that has written no state, but is about to; none: it keeps none.
-fn beginning(supervisor: Identity) -> Option<String> {
+fn beginning(supervisor: ProcessIdentity) -> Option<String> {
     let age = state_dir::age(supervisor).filter(|age| *age < FIRST_WORDS)?;
     Some(format!("begun {:.2} s ago, no phase is known yet", age.as_secs_f64()))
 }

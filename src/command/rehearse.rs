@@ -5,18 +5,18 @@
 mod trial;
 mod verdict;
 
-use super::{Answer, Asked};
+use super::{CommandInput, CommandOutput};
 use crate::check::Status;
 use crate::config::{Loaded, Resume};
 use crate::error::{Error, Result};
-use crate::prepare::{self, Grace};
+use crate::prepare::{self, StopGrace};
 use crate::report::Console;
 use protocol::exit_code::Exit;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
-use sys::{Root, away};
-use verdict::{Found, Next, Wanted};
+use sys::{Root, killable_call};
+use verdict::{NextStart, RehearsalExpectation, RehearsalFacts};
 
 /// What an engine gives that nobody asked for more: Kubernetes. Docker gives a third of it.
 const USUAL_GRACE: Duration = Duration::from_secs(30);
@@ -31,11 +31,13 @@ const ONCE: [&str; 2] = ["restart.max=0", "on_failure=exit"];
 ///
 /// # Errors
 /// A configuration that cannot be (78), or a rehearsal that cannot be watched.
-pub fn run(mut asked: Asked, after: Duration, command: Vec<OsString>) -> Result<Answer> {
+pub fn run(mut asked: CommandInput, after: Duration, command: Vec<OsString>) -> Result<CommandOutput> {
     let (loaded, _) = asked.load()?;
-    let mut console =
-        Console::new(&loaded.settings, std::rc::Rc::new(crate::engine::Ground::of(&Root::real(), &asked.environment)));
-    let grace = Grace::known(&loaded.settings, &Root::real(), &asked.environment);
+    let mut console = Console::new(
+        &loaded.settings,
+        std::rc::Rc::new(crate::engine::HostFacts::of(&Root::real(), &asked.environment)),
+    );
+    let grace = StopGrace::known(&loaded.settings, &Root::real(), &asked.environment);
     let wanted = wanted(&loaded, &grace, after);
     let own = ONCE.iter().map(|set| (*set).to_owned());
     let limit = grace.time.is_none().then(|| format!("stop.grace={}s", USUAL_GRACE.as_secs()));
@@ -43,21 +45,21 @@ pub fn run(mut asked: Asked, after: Duration, command: Vec<OsString>) -> Result<
     console.line(&format!("rehearsal: the start as it would be unattended, and a stop {} later", text::seconds(after)));
     let before = newest(&loaded)?;
     let trial = trial::run(&asked.options, &command, after, wanted.grace, &|| newest(&loaded).ok().flatten())?;
-    let found = Found { before, newest: newest(&loaded)?, done: is_done(&loaded), next: next(&loaded) };
+    let found = RehearsalFacts { before, newest: newest(&loaded)?, done: is_done(&loaded), next: next(&loaded) };
     let verdict = verdict::judge(&wanted, &trial, &found);
     for row in &verdict.rows {
         console.row(row.status, row.about, &row.what, Duration::ZERO);
         row.hints.iter().for_each(|hint| console.advice(hint));
     }
     console.line(&verdict.words);
-    Ok(Answer { text: String::new(), exit: verdict.exit })
+    Ok(CommandOutput { text: String::new(), exit: verdict.exit })
 }
 
 /// What the configuration wants to see.
-fn wanted(loaded: &Loaded, grace: &Grace, after: Duration) -> Wanted {
+fn wanted(loaded: &Loaded, grace: &StopGrace, after: Duration) -> RehearsalExpectation {
     let settings = &loaded.settings;
     let map = |code: u8| settings.exit_map.get(&code.to_string()).copied().unwrap_or(code);
-    Wanted {
+    RehearsalExpectation {
         after,
         grace: grace.time.unwrap_or(USUAL_GRACE),
         grace_from: if grace.time.is_some() {
@@ -82,24 +84,24 @@ fn is_done(loaded: &Loaded) -> bool {
 }
 
 /// The newest complete checkpoint. Another process looks, since the directory may be on a machine that is dead.
-fn newest(loaded: &Loaded) -> Result<Option<verdict::Saved>> {
+fn newest(loaded: &Loaded) -> Result<Option<verdict::RehearsedCheckpoint>> {
     let Some(dir) = checkpoints(loaded) else { return Ok(None) };
     let (family, pattern) = prepare::watched(&loaded.settings)?;
     let look = || {
         let newest = checkpoint::newest(&dir, family, pattern.as_ref()).ok().flatten();
-        postcard::to_allocvec(&newest.as_ref().map(verdict::Saved::of)).unwrap_or_default()
+        postcard::to_allocvec(&newest.as_ref().map(verdict::RehearsedCheckpoint::of)).unwrap_or_default()
     };
-    let answer = away::ask(SEARCH, look).ok().and_then(|answer| postcard::from_bytes(&answer).ok());
+    let answer = killable_call::ask(SEARCH, look).ok().and_then(|answer| postcard::from_bytes(&answer).ok());
     answer.ok_or_else(|| Error::new(Exit::Failure, format!("{} does not answer (checkpoint.dir)", text::path(&dir))))
 }
 
 /// What the next start would be given.
-fn next(loaded: &Loaded) -> Next {
+fn next(loaded: &Loaded) -> NextStart {
     let mut settings = loaded.settings.clone();
     settings.checkpoint_dir.value = checkpoints(loaded);
     match prepare::resume(&settings, &loaded.mounts) {
-        Ok(resumed) => Next { arguments: resumed.arguments, variables: resumed.variables, trouble: None },
-        Err(error) => Next { trouble: Some(error.what), ..Next::default() },
+        Ok(resumed) => NextStart { arguments: resumed.arguments, variables: resumed.variables, trouble: None },
+        Err(error) => NextStart { trouble: Some(error.what), ..NextStart::default() },
     }
 }
 
@@ -111,7 +113,7 @@ fn is_locked(loaded: &Loaded, set: &str) -> bool {
 }
 
 /// A row of the verdict.
-struct Row {
+struct VerdictRow {
     status: Status,
     about: &'static str,
     what: String,

@@ -1,26 +1,28 @@
 //! `trainit status`: what the running container is doing, for a person or as JSON.
 
-use super::Answer;
+use super::CommandOutput;
 use crate::error::{Error, Result};
 use protocol::exit_code::Exit;
-use protocol::state_file::{Companion, Identity, Record, VERSION};
+use protocol::state_file::{ProcessIdentity, SidecarRecord, StateRecord, VERSION};
 use std::path::Path;
-use supervisor::state_dir::{Found, unix_now};
+use supervisor::state_dir::{FoundState, unix_now};
 
 /// Reads the instance and shows it.
-pub fn run(instance: Option<&Path>, json: bool) -> Result<Answer> {
+pub fn run(instance: Option<&Path>, json: bool) -> Result<CommandOutput> {
     match super::find(instance) {
-        Found::One(_, record) if json => to_json(&record),
-        Found::One(directory, record) => Ok(Answer::well(words(&directory, &record))),
-        Found::Silent(supervisor) => match super::beginning(supervisor) {
+        FoundState::One(_, record) if json => to_json(&record),
+        FoundState::One(directory, record) => Ok(CommandOutput::well(words(&directory, &record))),
+        FoundState::Silent(supervisor) => match super::beginning(supervisor) {
             Some(_) if json => to_json(&begun(supervisor)),
-            Some(words) => Ok(Answer::well(format!("phase      {words}\npids       supervisor {}\n", supervisor.pid))),
+            Some(words) => {
+                Ok(CommandOutput::well(format!("phase      {words}\npids       supervisor {}\n", supervisor.pid)))
+            }
             None => Err(Error::new(Exit::Failure, super::STATELESS)
                 .hint("`trainit init` keeps none; else no directory for it can be written: set state_dir")),
         },
-        Found::None => Err(Error::new(Exit::Failure, "no trainit supervises here")
+        FoundState::None => Err(Error::new(Exit::Failure, "no trainit supervises here")
             .hint("is trainit this container's ENTRYPOINT? `trainit exec` does not supervise")),
-        Found::Several(all) => {
+        FoundState::Several(all) => {
             let error = Error::usage("several instances run here");
             Err(all.iter().fold(error, |error, path| {
                 error.hint(format!("trainit status --instance {}", text::quoted(path.as_os_str())))
@@ -29,20 +31,20 @@ pub fn run(instance: Option<&Path>, json: bool) -> Result<Answer> {
     }
 }
 
-fn to_json(record: &Record) -> Result<Answer> {
+fn to_json(record: &StateRecord) -> Result<CommandOutput> {
     match serde_json::to_string_pretty(record) {
-        Ok(text) => Ok(Answer::well(text::json(&text))),
+        Ok(text) => Ok(CommandOutput::well(text::json(&text))),
         Err(error) => Err(Error::new(Exit::Internal, error.to_string())),
     }
 }
 
 /// What can be told of a supervisor that has written no state: the first phase, and when that began.
-fn begun(supervisor: Identity) -> Record {
+fn begun(supervisor: ProcessIdentity) -> StateRecord {
     let began = unix_now() - supervisor::state_dir::age(supervisor).unwrap_or_default().as_secs_f64();
-    Record { version: VERSION, since: began, started: began, supervisor, attempt: 1, ..Record::default() }
+    StateRecord { version: VERSION, since: began, started: began, supervisor, attempt: 1, ..StateRecord::default() }
 }
 
-fn words(directory: &Path, record: &Record) -> String {
+fn words(directory: &Path, record: &StateRecord) -> String {
     let mut rows = vec![
         ("phase", format!("{} for {}", record.phase.word(), age(record.since))),
         ("mode", record.mode.clone()),
@@ -80,7 +82,7 @@ fn lines(value: &str) -> String {
     value.lines().map(text::line).collect::<Vec<_>>().join("\n")
 }
 
-fn beside(companion: &Companion) -> String {
+fn beside(companion: &SidecarRecord) -> String {
     let process = if companion.pid == 0 { String::new() } else { format!(", pid {}", companion.pid) };
     format!("{} {}{process}, start {}", companion.mode, companion.phase, companion.starts)
 }

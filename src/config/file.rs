@@ -1,9 +1,9 @@
 //! Configuration files: where they are, and how one becomes a layer.
 
-use super::{Layer, Origin, Problems, Source, yaml};
+use super::{ConfigLayer, LayerSource, Problems, ValueOrigin, yaml};
 use crate::error::{Error, Result};
 use nix::errno::Errno;
-use protocol::errno::{self, Cause};
+use protocol::errno::{self, ErrnoCause};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -27,16 +27,16 @@ const SIZE_MAX: u64 = 1 << 20;
 ///
 /// # Errors
 /// Every mistake in it.
-pub fn parse_bytes(bytes: &[u8], name: &Path) -> Result<Layer, Vec<Error>> {
+pub fn parse_bytes(bytes: &[u8], name: &Path) -> Result<ConfigLayer, Vec<Error>> {
     let mut problems = Problems::of_one_layer();
-    let layer = parse(bytes, name, Source::Image, &mut problems);
+    let layer = parse(bytes, name, LayerSource::Image, &mut problems);
     problems.settle(true).map(|_| layer)
 }
 
 /// Bytes of a file → its values; what is wrong goes to `problems`.
-pub fn parse(bytes: &[u8], name: &Path, source: Source, problems: &mut Problems) -> Layer {
-    let mut layer = Layer::empty(source);
-    let place = |line| Origin::File(name.to_owned(), line);
+pub fn parse(bytes: &[u8], name: &Path, source: LayerSource, problems: &mut Problems) -> ConfigLayer {
+    let mut layer = ConfigLayer::empty(source);
+    let place = |line| ValueOrigin::File(name.to_owned(), line);
     if bytes.len() as u64 > SIZE_MAX {
         problems.unreadable(&place(1), "larger than 1 MiB", "");
     } else if let Some(node) = yaml::parse(bytes, &place, problems) {
@@ -55,7 +55,7 @@ pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// The same, and which file it is.
-fn read_whole(path: &Path) -> io::Result<Found> {
+fn read_whole(path: &Path) -> io::Result<ConfigFile> {
     let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
     let file = opened.map_err(|error| match error.raw_os_error() {
         // Of a socket, which cannot be opened; a device's server may as well be gone.
@@ -68,7 +68,7 @@ fn read_whole(path: &Path) -> io::Result<Found> {
     }
     // Whoever reads a log need not be root. Another user reads only what is its own to read.
     let open = !nix::unistd::geteuid().is_root() || meta.mode() & OTHERS_READ != 0;
-    Ok(Found { bytes: read_capped(&file)?, identity: (meta.dev(), meta.ino()), open })
+    Ok(ConfigFile { bytes: read_capped(&file)?, identity: (meta.dev(), meta.ino()), open })
 }
 
 fn read_capped(file: &File) -> io::Result<Vec<u8>> {
@@ -78,7 +78,7 @@ fn read_capped(file: &File) -> io::Result<Vec<u8>> {
 }
 
 /// Which file it is, whatever it is called: its device and its number there.
-pub type Identity = (u64, u64);
+pub type FileIdentity = (u64, u64);
 
 /// What is told of a file system that gives no answer in time.
 pub const SILENT: &str = "its file system does not answer";
@@ -88,40 +88,40 @@ const OTHERS_READ: u32 = 0o004;
 
 /// A file that was read.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Found {
+pub struct ConfigFile {
     /// What it holds.
     pub bytes: Vec<u8>,
     /// Which one it is.
-    pub identity: Identity,
+    pub identity: FileIdentity,
     /// What it holds may be repeated in messages: not only root's rights made it readable.
     pub open: bool,
 }
 
 /// What a look at a file that need not exist came to, as plain data: the look may have to be taken in another process.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Look {
+pub struct FileLook {
     /// There is a file whose name is nearly right.
     pub misnamed: bool,
     /// The file.
-    pub found: Presence,
+    pub found: FilePresence,
 }
 
 /// What there is of a file.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Presence {
+pub enum FilePresence {
     /// Nothing.
     Absent,
     /// Its directory may not be searched, so nobody can tell.
-    Hidden(Failure),
+    Hidden(FileError),
     /// A file that cannot be read.
-    Unreadable(Failure),
+    Unreadable(FileError),
     /// What was read.
-    Read(Found),
+    Read(ConfigFile),
 }
 
 /// An I/O error that can be handed on.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Failure {
+pub struct FileError {
     /// What the system said, without the number.
     pub reason: String,
     /// A permission is missing.
@@ -132,9 +132,9 @@ pub struct Failure {
     pub automount: bool,
 }
 
-impl Failure {
+impl FileError {
     /// What is behind an error that may pass.
-    pub fn cause(&self) -> Option<Cause> {
+    pub fn cause(&self) -> Option<ErrnoCause> {
         let of_errno = || self.errno.and_then(|number| errno::cause(Errno::from_raw(number)));
         if self.automount { Some(errno::AUTOMOUNT) } else { of_errno() }
     }
@@ -142,11 +142,11 @@ impl Failure {
     /// The same, where the path is known: a circle of links has the same errno as an automount.
     pub fn at(self, mounts: &[Mount], path: &Path) -> Self {
         let automount = self.errno == Some(Errno::ELOOP as i32) && mountinfo::is_automount(mounts, path);
-        Failure { automount, ..self }
+        FileError { automount, ..self }
     }
 }
 
-impl From<io::Error> for Failure {
+impl From<io::Error> for FileError {
     /// A missing permission is told with who had none.
     fn from(error: io::Error) -> Self {
         let text = error.to_string();
@@ -155,46 +155,46 @@ impl From<io::Error> for Failure {
         if denied {
             reason.push_str(&format!(" for {}:{}", nix::unistd::geteuid(), nix::unistd::getegid()));
         }
-        Failure { reason, denied, errno: error.raw_os_error(), automount: false }
+        FileError { reason, denied, errno: error.raw_os_error(), automount: false }
     }
 }
 
-impl Look {
+impl FileLook {
     /// A file that could not be looked at.
     pub fn failed(reason: impl Into<String>, errno: Errno) -> Self {
-        let failure = Failure { reason: reason.into(), denied: false, errno: Some(errno as i32), automount: false };
-        Look { misnamed: false, found: Presence::Unreadable(failure) }
+        let failure = FileError { reason: reason.into(), denied: false, errno: Some(errno as i32), automount: false };
+        FileLook { misnamed: false, found: FilePresence::Unreadable(failure) }
     }
 
     /// The same, where the path is known.
     pub fn at(self, mounts: &[Mount], path: &Path) -> Self {
         let found = match self.found {
-            Presence::Unreadable(failure) => Presence::Unreadable(failure.at(mounts, path)),
+            FilePresence::Unreadable(failure) => FilePresence::Unreadable(failure.at(mounts, path)),
             found => found,
         };
-        Look { found, ..self }
+        FileLook { found, ..self }
     }
 
     /// A file whose file system gave no answer in time.
     pub fn silent() -> Self {
-        Look::failed(SILENT, Errno::ETIMEDOUT)
+        FileLook::failed(SILENT, Errno::ETIMEDOUT)
     }
 }
 
 /// Looks for a file and reads it.
-pub fn look(path: &Path) -> Look {
+pub fn look(path: &Path) -> FileLook {
     let misnamed = path.with_extension("yml").is_file();
     // Not `metadata`: a link that leads nowhere is a mistake, and not the absence of a file.
     let found = match std::fs::symlink_metadata(path) {
-        Err(error) if is_absent(&error) => Presence::Absent,
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Presence::Hidden(error.into()),
+        Err(error) if is_absent(&error) => FilePresence::Absent,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => FilePresence::Hidden(error.into()),
         looked => match read_whole(path) {
-            Ok(found) => Presence::Read(found),
+            Ok(found) => FilePresence::Read(found),
             // The first error: after a look that failed, the second may be that there is no file, which is no mistake.
-            Err(error) => Presence::Unreadable(looked.err().unwrap_or(error).into()),
+            Err(error) => FilePresence::Unreadable(looked.err().unwrap_or(error).into()),
         },
     };
-    Look { misnamed, found }
+    FileLook { misnamed, found }
 }
 
 /// A file that may be missing is: nobody made it, or not even its directory.
@@ -229,8 +229,8 @@ mod tests {
             b"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:40 / /net rw - autofs /etc/auto.net rw,direct\n",
         );
         let cause = |errno: Errno, path: &str| {
-            let look = Look::failed("no", errno).at(&table, Path::new(path));
-            let Presence::Unreadable(failure) = look.found else { return None };
+            let look = FileLook::failed("no", errno).at(&table, Path::new(path));
+            let FilePresence::Unreadable(failure) = look.found else { return None };
             failure.cause()
         };
         assert_eq!(cause(Errno::ELOOP, "/net/nas/trainit.yaml"), Some(errno::AUTOMOUNT));

@@ -1,7 +1,7 @@
 //! What is known of a key besides its value: names, documentation, type. All of it comes from the table in `settings`.
 
-use super::values::Value;
-use super::{KEYS, Node, PATHS, Problems};
+use super::values::ConfigValue;
+use super::{ConfigNode, KEYS, PATHS, Problems};
 use serde_json::Value as Json;
 
 /// What every variable begins with.
@@ -21,18 +21,18 @@ pub struct Key {
     /// Whether `trainit.yaml` in the code directory may set it.
     pub project: bool,
     /// Its type.
-    pub kind: Kind,
+    pub kind: KeyType,
 }
 
 /// What the machinery has to know of a key's type.
 #[derive(Clone, Copy, Debug)]
-pub struct Kind {
+pub struct KeyType {
     /// What has to be written.
     pub form: fn() -> String,
     /// Its JSON Schema.
     pub schema: fn() -> Json,
     /// Finds out what is wrong with a value.
-    pub check: fn(&Node, &str, &mut Problems),
+    pub check: fn(&ConfigNode, &str, &mut Problems),
     /// The one spelling of the name of a map's entry.
     pub entry_name: fn(&str) -> String,
     /// A map whose entries are named by people.
@@ -41,10 +41,10 @@ pub struct Kind {
     pub text: bool,
 }
 
-impl Kind {
+impl KeyType {
     /// The kind of a type.
-    pub const fn of<T: Value>() -> Self {
-        Kind {
+    pub const fn of<T: ConfigValue>() -> Self {
+        KeyType {
             form: T::form,
             schema: T::schema,
             check: check::<T>,
@@ -55,7 +55,7 @@ impl Kind {
     }
 }
 
-fn check<T: Value>(node: &Node, at: &str, problems: &mut Problems) {
+fn check<T: ConfigValue>(node: &ConfigNode, at: &str, problems: &mut Problems) {
     T::read(node, at, problems);
 }
 

@@ -1,12 +1,12 @@
 //! One source's values, sorted by key: what a key is called in it, and whether it may be there.
 
-use super::values::Value;
-use super::{Content, KEYS, Key, Node, Problems, key, text};
+use super::values::ConfigValue;
+use super::{ConfigNode, Content, KEYS, Key, Problems, key, text};
 use std::collections::BTreeMap;
 
 /// What kind of source a layer comes from, in order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum LayerSource {
     /// A file in /etc: the image's author or the platform.
     Image,
     /// The file that was named.
@@ -21,21 +21,21 @@ pub enum Source {
 
 /// The values of one source.
 #[derive(Clone, Debug)]
-pub struct Layer {
+pub struct ConfigLayer {
     /// What kind it is.
-    pub source: Source,
+    pub source: LayerSource,
     /// Every value by its key's path.
-    pub values: BTreeMap<&'static str, Node>,
+    pub values: BTreeMap<&'static str, ConfigNode>,
 }
 
-impl Layer {
+impl ConfigLayer {
     /// A layer without values.
-    pub fn empty(source: Source) -> Self {
-        Layer { source, values: BTreeMap::new() }
+    pub fn empty(source: LayerSource) -> Self {
+        ConfigLayer { source, values: BTreeMap::new() }
     }
 
     /// Takes the values out of a file's tree: nested, or under dotted names.
-    pub fn take_file(&mut self, node: Node, problems: &mut Problems) {
+    pub fn take_file(&mut self, node: ConfigNode, problems: &mut Problems) {
         match node.content {
             Content::Map(entries) => self.take_group("", entries, problems),
             _ if node.is_nothing() => {}
@@ -45,7 +45,7 @@ impl Layer {
         }
     }
 
-    fn take_group(&mut self, group: &str, entries: BTreeMap<String, Node>, problems: &mut Problems) {
+    fn take_group(&mut self, group: &str, entries: BTreeMap<String, ConfigNode>, problems: &mut Problems) {
         for (name, node) in entries {
             let path = if group.is_empty() { name } else { format!("{group}.{name}") };
             self.put(&path, node, problems);
@@ -53,13 +53,13 @@ impl Layer {
     }
 
     /// Takes one value. A value of nothing is as good as none.
-    pub fn put(&mut self, path: &str, node: Node, problems: &mut Problems) {
+    pub fn put(&mut self, path: &str, node: ConfigNode, problems: &mut Problems) {
         let known = key::find(path);
         // `user: x` is a value and `user: {umask: x}` a group, although the key `user` exists.
         let value = known.filter(|key| key.kind.map || node.as_map().is_none() || !key::is_group(path));
         if let Some((key, name)) = known.is_none().then(|| key::entry_of(path)).flatten() {
             let origin = node.origin.clone();
-            self.set(key, Node::map(BTreeMap::from([(name.to_owned(), node)]), origin), problems);
+            self.set(key, ConfigNode::map(BTreeMap::from([(name.to_owned(), node)]), origin), problems);
         } else if node.is_nothing() && (known.is_some() || key::is_group(path)) {
             // Not set.
         } else if let Some(key) = value {
@@ -80,7 +80,7 @@ impl Layer {
     }
 
     /// Nested and dotted names can say a thing twice, which YAML itself does not see.
-    fn set(&mut self, key: &'static Key, node: Node, problems: &mut Problems) {
+    fn set(&mut self, key: &'static Key, node: ConfigNode, problems: &mut Problems) {
         let Some(node) = structured(key, node, problems) else { return };
         let node = match self.values.remove(key.path) {
             None => node,
@@ -106,7 +106,7 @@ impl Layer {
         for (path, node) in &self.values {
             let Some(key) = key::find(path) else { continue };
             (key.kind.check)(node, path, problems);
-            if self.source == Source::Project && !key.project {
+            if self.source == LayerSource::Project && !key.project {
                 let variable = key.variable().map(|name| format!(" or {name}")).unwrap_or_default();
                 let hint = format!("set it in {}{variable}", super::IMAGE_FILE);
                 problems.wrong(&node.origin, path, "a file that comes with the code may not set it", &hint);
@@ -116,25 +116,25 @@ impl Layer {
 
     /// The path that a key has here (or that it has none), for what must be known before layers are read together.
     pub fn path(&self, key: &str) -> Option<Option<std::path::PathBuf>> {
-        Value::read(self.values.get(key)?, key, &mut Problems::default())
+        ConfigValue::read(self.values.get(key)?, key, &mut Problems::default())
     }
 }
 
-fn set_twice(at: &str, node: &Node, first: &Node, problems: &mut Problems) {
+fn set_twice(at: &str, node: &ConfigNode, first: &ConfigNode, problems: &mut Problems) {
     problems.wrong(&node.origin, at, &format!("set twice, first at {}", first.origin), "keep one of them");
 }
 
 /// A map that was written as a text is taken apart, so that it can be merged, and each entry gets the one spelling of its name: else
 /// `SIGUSR1` would stand beside `USR1` instead of replacing it.
-fn structured(key: &Key, node: Node, problems: &mut Problems) -> Option<Node> {
+fn structured(key: &Key, node: ConfigNode, problems: &mut Problems) -> Option<ConfigNode> {
     let entries = match node.content {
         Content::Scalar { ref text, .. } if key.kind.map && key.kind.text && !node.is_off() => {
             text::map(text, &node.origin, key.path, problems)?
         }
         Content::Map(entries) if key.kind.map => entries,
-        content => return Some(Node { content, origin: node.origin }),
+        content => return Some(ConfigNode { content, origin: node.origin }),
     };
-    let mut named = BTreeMap::<String, Node>::new();
+    let mut named = BTreeMap::<String, ConfigNode>::new();
     for (name, node) in entries {
         let name = (key.kind.entry_name)(&name);
         match named.get(&name) {
@@ -142,7 +142,7 @@ fn structured(key: &Key, node: Node, problems: &mut Problems) -> Option<Node> {
             None => drop(named.insert(name, node)),
         }
     }
-    Some(Node::map(named, node.origin))
+    Some(ConfigNode::map(named, node.origin))
 }
 
 /// The keys of a group, as a hint.

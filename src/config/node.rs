@@ -1,16 +1,16 @@
 //! What a layer holds before anybody knows what it means: scalars with the text they were written with, lists and maps,
 //! each with its origin. `570.100`, `0755`, `1000:1000` and `off` survive, because nothing guesses a type.
 
-use super::Origin;
+use super::ValueOrigin;
 use std::collections::BTreeMap;
 
 /// A value as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
+pub struct ConfigNode {
     /// What was written.
     pub content: Content,
     /// Where.
-    pub origin: Origin,
+    pub origin: ValueOrigin,
 }
 
 /// The three shapes of a value.
@@ -24,25 +24,25 @@ pub enum Content {
         quoted: bool,
     },
     /// Values in order.
-    List(Vec<Node>),
+    List(Vec<ConfigNode>),
     /// Values by name.
-    Map(BTreeMap<String, Node>),
+    Map(BTreeMap<String, ConfigNode>),
 }
 
-impl Node {
+impl ConfigNode {
     /// A scalar that stood in a variable, an option or the table of defaults.
-    pub fn text(text: impl Into<String>, origin: Origin) -> Self {
-        Node { content: Content::Scalar { text: text.into(), quoted: false }, origin }
+    pub fn text(text: impl Into<String>, origin: ValueOrigin) -> Self {
+        ConfigNode { content: Content::Scalar { text: text.into(), quoted: false }, origin }
     }
 
     /// A list.
-    pub fn list(items: Vec<Node>, origin: Origin) -> Self {
-        Node { content: Content::List(items), origin }
+    pub fn list(items: Vec<ConfigNode>, origin: ValueOrigin) -> Self {
+        ConfigNode { content: Content::List(items), origin }
     }
 
     /// A map.
-    pub fn map(entries: BTreeMap<String, Node>, origin: Origin) -> Self {
-        Node { content: Content::Map(entries), origin }
+    pub fn map(entries: BTreeMap<String, ConfigNode>, origin: ValueOrigin) -> Self {
+        ConfigNode { content: Content::Map(entries), origin }
     }
 
     /// The text of a scalar.
@@ -54,7 +54,7 @@ impl Node {
     }
 
     /// The entries of a map.
-    pub fn as_map(&self) -> Option<&BTreeMap<String, Node>> {
+    pub fn as_map(&self) -> Option<&BTreeMap<String, ConfigNode>> {
         match &self.content {
             Content::Map(entries) => Some(entries),
             _ => None,
@@ -79,7 +79,7 @@ impl Node {
     }
 
     /// What is seen of a value when a later layer says something: maps merge by name, all else is replaced.
-    pub fn merged(self, later: Node) -> Node {
+    pub fn merged(self, later: ConfigNode) -> ConfigNode {
         match (self.content, later.content) {
             (Content::Map(mut entries), Content::Map(new)) => {
                 for (name, node) in new {
@@ -89,9 +89,9 @@ impl Node {
                     };
                     entries.insert(name, node);
                 }
-                Node::map(entries, later.origin)
+                ConfigNode::map(entries, later.origin)
             }
-            (_, content) => Node { content, origin: later.origin },
+            (_, content) => ConfigNode { content, origin: later.origin },
         }
     }
 
@@ -108,7 +108,7 @@ impl Node {
     pub fn flow(&self) -> String {
         match &self.content {
             Content::Scalar { text, .. } => quote_if_needed(text),
-            Content::List(items) => format!("[{}]", join(items.iter().map(Node::flow))),
+            Content::List(items) => format!("[{}]", join(items.iter().map(ConfigNode::flow))),
             Content::Map(entries) => {
                 format!(
                     "{{{}}}",

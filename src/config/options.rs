@@ -1,11 +1,11 @@
 //! The command line as a layer: `--mode M` and `--set key=value`.
 
-use super::{Content, Layer, Node, Origin, Problems, Source, key, shown};
+use super::{ConfigLayer, ConfigNode, Content, LayerSource, Problems, ValueOrigin, key, shown};
 use std::path::PathBuf;
 
 /// What the command line says about the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct ConfigOptions {
     /// `--config FILE`; wins over `TRAINIT_CONFIG`.
     pub config: Option<PathBuf>,
     /// `--mode M`, or a mode's name as the first word.
@@ -15,27 +15,29 @@ pub struct Options {
 }
 
 /// Reads the options. Each is a layer of its own, because a later one replaces an earlier one.
-pub fn read(options: &Options, problems: &mut Problems) -> Vec<Layer> {
-    let mode =
-        options.mode.iter().map(|mode| one("mode", Node::text(mode, Origin::CommandLine("--mode".into())), problems));
-    let mut layers: Vec<Layer> = mode.collect();
+pub fn read(options: &ConfigOptions, problems: &mut Problems) -> Vec<ConfigLayer> {
+    let mode = options
+        .mode
+        .iter()
+        .map(|mode| one("mode", ConfigNode::text(mode, ValueOrigin::CommandLine("--mode".into())), problems));
+    let mut layers: Vec<ConfigLayer> = mode.collect();
     for text in &options.set {
         let Some((path, value)) = text.split_once('=') else {
-            let origin = Origin::CommandLine("--set".into());
+            let origin = ValueOrigin::CommandLine("--set".into());
             problems.unreadable(&origin, &format!("`{}` is not KEY=VALUE", shown(text)), "");
             continue;
         };
         // The value is not part of the origin: it may be a secret.
-        let origin = Origin::CommandLine(format!("--set {}", shown(path)));
+        let origin = ValueOrigin::CommandLine(format!("--set {}", shown(path)));
         // An empty option counts as not set; but a variable of the workload may be empty.
         let content = Content::Scalar { text: value.to_owned(), quoted: key::entry_of(path).is_some() };
-        layers.push(one(path, Node { content, origin }, problems));
+        layers.push(one(path, ConfigNode { content, origin }, problems));
     }
     layers
 }
 
-fn one(path: &str, node: Node, problems: &mut Problems) -> Layer {
-    let mut layer = Layer::empty(Source::CommandLine);
+fn one(path: &str, node: ConfigNode, problems: &mut Problems) -> ConfigLayer {
+    let mut layer = ConfigLayer::empty(LayerSource::CommandLine);
     layer.put(path, node, problems);
     layer.check(problems);
     layer

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Where a value came from, in order of precedence.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
+pub enum ValueOrigin {
     /// Built in.
     #[default]
     Default,
@@ -18,27 +18,27 @@ pub enum Origin {
     CommandLine(String),
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for ValueOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Origin::Default => f.write_str("default"),
-            Origin::File(path, line) => write!(f, "{}:{line}", path.display().to_string().escape_debug()),
-            Origin::Environment(name) => f.write_str(name),
-            Origin::CommandLine(option) => f.write_str(option),
+            ValueOrigin::Default => f.write_str("default"),
+            ValueOrigin::File(path, line) => write!(f, "{}:{line}", path.display().to_string().escape_debug()),
+            ValueOrigin::Environment(name) => f.write_str(name),
+            ValueOrigin::CommandLine(option) => f.write_str(option),
         }
     }
 }
 
 /// A value and its origin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Setting<T> {
+pub struct OriginValue<T> {
     /// The value.
     pub value: T,
     /// Where it came from; of a map, where it was last added to.
-    pub origin: Origin,
+    pub origin: ValueOrigin,
 }
 
-impl<T> Deref for Setting<T> {
+impl<T> Deref for OriginValue<T> {
     type Target = T;
     fn deref(&self) -> &T {
         &self.value

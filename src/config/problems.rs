@@ -1,7 +1,7 @@
 //! Mistakes are gathered, not thrown: whoever reads a configuration goes on after one, so that a person sees all of them
 //! at once, each with its origin and what to write instead.
 
-use super::{Node, Origin, key, suggest};
+use super::{ConfigNode, ValueOrigin, key, suggest};
 use crate::error::Error;
 use protocol::exit_code::Exit;
 
@@ -11,8 +11,8 @@ const KEPT_MAX: usize = 50;
 /// What was found wrong so far.
 #[derive(Clone, Debug, Default)]
 pub struct Problems {
-    errors: List,
-    unknown: List,
+    errors: ProblemList,
+    unknown: ProblemList,
     warnings: Vec<Error>,
     /// Only one layer is looked at: what it leaves out may stand in another.
     partial: bool,
@@ -25,22 +25,22 @@ impl Problems {
     }
 
     /// Something about the value of key `at` is wrong; `hint` is what to do, or empty.
-    pub fn wrong(&mut self, origin: &Origin, at: &str, what: &str, hint: &str) {
+    pub fn wrong(&mut self, origin: &ValueOrigin, at: &str, what: &str, hint: &str) {
         self.errors.add(origin, with_hint(Error::config(format!("{}: {what}", heading(origin, at))), hint));
     }
 
     /// A line of a source, whatever key it is for, cannot be used; `hint` is what to do, or empty.
-    pub fn unreadable(&mut self, origin: &Origin, what: &str, hint: &str) {
+    pub fn unreadable(&mut self, origin: &ValueOrigin, what: &str, hint: &str) {
         self.wrong(origin, "", what, hint);
     }
 
     /// A failure that has all its words already.
     pub fn failed(&mut self, error: Error) {
-        self.errors.add(&Origin::Default, error);
+        self.errors.add(&ValueOrigin::Default, error);
     }
 
     /// The value of `at` is not of the right form; `reason` says more, or is empty.
-    pub fn rejected(&mut self, node: &Node, at: &str, form: &str, reason: &str) {
+    pub fn rejected(&mut self, node: &ConfigNode, at: &str, form: &str, reason: &str) {
         let found = match node.as_text() {
             Some(_) if text::is_secret(at) => text::MASK.to_owned(),
             Some(text) => format!("`{}`", shown(text)),
@@ -52,7 +52,7 @@ impl Problems {
     }
 
     /// A value that must be there is not, in any layer.
-    pub fn missing(&mut self, origin: &Origin, at: &str, form: &str) {
+    pub fn missing(&mut self, origin: &ValueOrigin, at: &str, form: &str) {
         if !self.partial {
             self.wrong(origin, at, &format!("not set; it has to be {form}"), "");
         }
@@ -62,7 +62,7 @@ impl Problems {
     /// `known` names is suggested.
     pub fn unknown<'a>(
         &mut self,
-        origin: &Origin,
+        origin: &ValueOrigin,
         kind: &str,
         name: &str,
         hint: &str,
@@ -74,7 +74,7 @@ impl Problems {
             return;
         }
         let error = Error::config(match origin {
-            Origin::Environment(_) => format!("{origin}: unknown {kind}"),
+            ValueOrigin::Environment(_) => format!("{origin}: unknown {kind}"),
             _ => format!("{origin}: unknown {kind} `{}`", shown(name)),
         });
         let meant = suggest::closest(name, known).map(|meant| format!("did you mean {meant}?"));
@@ -129,18 +129,18 @@ impl Problems {
 
 /// Mistakes with what they sort by.
 #[derive(Clone, Debug, Default)]
-struct List {
-    kept: Vec<(Origin, Error)>,
+struct ProblemList {
+    kept: Vec<(ValueOrigin, Error)>,
     more: usize,
 }
 
-impl List {
+impl ProblemList {
     fn is_full(&self) -> bool {
         self.kept.len() >= KEPT_MAX
     }
 
     /// The same mistake, met again when layers are read together, is told once.
-    fn add(&mut self, origin: &Origin, error: Error) {
+    fn add(&mut self, origin: &ValueOrigin, error: Error) {
         if self.is_full() {
             self.more += 1;
         } else if !self.kept.iter().any(|(_, known)| known.what == error.what) {
@@ -148,8 +148,8 @@ impl List {
         }
     }
 
-    fn without_words(self) -> List {
-        let mut list = List { kept: Vec::new(), more: self.more };
+    fn without_words(self) -> ProblemList {
+        let mut list = ProblemList { kept: Vec::new(), more: self.more };
         for (origin, _) in self.kept {
             let what = format!("{origin}: not valid; only root can read this file, so nothing of it is repeated");
             list.add(&origin, Error::config(what).hint("trainit config check FILE says what is wrong"));
@@ -157,7 +157,7 @@ impl List {
         list
     }
 
-    fn absorb(&mut self, other: List) {
+    fn absorb(&mut self, other: ProblemList) {
         self.more += other.more;
         other.kept.into_iter().for_each(|(origin, error)| self.add(&origin, error));
     }
@@ -174,11 +174,11 @@ fn with_hint(error: Error, hint: &str) -> Error {
 }
 
 /// Where and what a message is about; a variable or option that is named after its key says both at once.
-fn heading(origin: &Origin, at: &str) -> String {
+fn heading(origin: &ValueOrigin, at: &str) -> String {
     let says_both = match origin {
         _ if at.is_empty() => true,
-        Origin::Environment(name) => key::variable(at) == *name,
-        Origin::CommandLine(option) => option.ends_with(at),
+        ValueOrigin::Environment(name) => key::variable(at) == *name,
+        ValueOrigin::CommandLine(option) => option.ends_with(at),
         _ => false,
     };
     if says_both { origin.to_string() } else { format!("{origin}: {}", shown(at)) }

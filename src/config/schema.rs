@@ -1,6 +1,6 @@
 //! The JSON Schema (draft 2020-12) of a configuration file, for editors. It follows from the table of keys.
 
-use super::{KEYS, Key, Node, Origin, key};
+use super::{ConfigNode, KEYS, Key, ValueOrigin, key};
 use serde_json::{Map, Value as Json, json};
 
 /// The schema of a file.
@@ -82,5 +82,5 @@ pub fn template() -> String {
 
 /// A value of the table as YAML: lists and maps are already, a text may need quotes.
 fn in_yaml(value: &str) -> String {
-    if value.starts_with(['[', '{']) { value.to_owned() } else { Node::text(value, Origin::Default).flow() }
+    if value.starts_with(['[', '{']) { value.to_owned() } else { ConfigNode::text(value, ValueOrigin::Default).flow() }
 }

@@ -1,11 +1,11 @@
 //! Values that stand in files, as engines hand out secrets: `env: {HF_TOKEN: {file: /run/secrets/hf_token}}`, and `TRAINIT_…_FILE` for
 //! the keys that may hold a password. Nothing else that ends with `_FILE` is read: it belongs to others.
 
-use super::file::{Failure, SILENT};
+use super::file::{FileError, SILENT};
 use super::{EnvValue, Settings, read_file};
 use crate::error::{Error, Result};
-use protocol::errno::Cause;
-use protocol::exit_code::{Exit, Family};
+use protocol::errno::ErrnoCause;
+use protocol::exit_code::{Exit, FailureFamily};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -83,22 +83,22 @@ const HINT: &str =
 ///
 /// # Errors
 /// Which file it is, who cannot read it, and why; never what it holds.
-pub(super) fn read_on(mounts: &Mounts, path: &Path) -> Result<Vec<u8>, Failure> {
+pub(super) fn read_on(mounts: &Mounts, path: &Path) -> Result<Vec<u8>, FileError> {
     let bytes = reach::look(mounts, path, || read(path).map_err(|error| (error.to_string(), error.raw_os_error())));
     let bytes = bytes.unwrap_or_else(|_| Err((SILENT.to_owned(), Some(libc::ETIMEDOUT))));
     let user = format!("{}:{}", nix::unistd::geteuid(), nix::unistd::getegid());
     bytes.map_err(|(why, errno)| {
         let reason = format!("{} cannot be read as {user}: {why}", super::shown(&path.display().to_string()));
-        Failure { reason, denied: errno == Some(libc::EACCES), errno, automount: false }.at(mounts, path)
+        FileError { reason, denied: errno == Some(libc::EACCES), errno, automount: false }.at(mounts, path)
     })
 }
 
 /// The error for a file that `read_on` could not read: a mistake (78), or a file system that is in trouble (214).
-pub(super) fn failed(at: &str, failure: &Failure) -> Error {
+pub(super) fn failed(at: &str, failure: &FileError) -> Error {
     let what = format!("{at}: {}", failure.reason);
     match failure.cause() {
-        Some(Cause { because, advice }) => {
-            Error::new(Exit::Transient(Family::Host), what).because(because).hint(advice)
+        Some(ErrnoCause { because, advice }) => {
+            Error::new(Exit::Transient(FailureFamily::Host), what).because(because).hint(advice)
         }
         None => Error::config(what).hint(HINT),
     }

@@ -1,10 +1,10 @@
 //! Every key that exists, once: its path, type, default, documentation, and whether a project file may set it. The
 //! structure, the schema, the template, the variables' names and docs/configuration.md all follow from this table.
 
-use super::key::{self, Key, Kind};
+use super::key::{self, Key, KeyType};
 use super::values::*;
-use super::{Node, Origin, Problems, Setting, Tree};
-use protocol::handover::{Meaning, OnHang, Scope, Sign, StopSignal};
+use super::{ConfigNode, MergedTree, OriginValue, Problems, ValueOrigin};
+use protocol::handover::{OnHang, Scope, SignalMeaning, StopSignal, UsageSign};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -60,8 +60,8 @@ macro_rules! settings {
         /// The merged configuration.
         #[derive(Clone, Debug)]
         pub struct Settings {
-            $($(#[doc = $doc])+ pub $field: Setting<$type>,)+
-            tree: Tree,
+            $($(#[doc = $doc])+ pub $field: OriginValue<$type>,)+
+            tree: MergedTree,
         }
 
         /// Every key's path, in the same order: who looks for one touches nothing else.
@@ -75,13 +75,13 @@ macro_rules! settings {
                 example: concat!($($example)?),
                 doc: concat!($($doc),+).trim_ascii(),
                 project: project!($who),
-                kind: Kind::of::<$type>(),
+                kind: KeyType::of::<$type>(),
             },)+
         ];
 
         impl Settings {
             /// Takes over what a tree says of one key.
-            fn take(&mut self, path: &str, node: &Node, problems: &mut Problems) {
+            fn take(&mut self, path: &str, node: &ConfigNode, problems: &mut Problems) {
                 match path {
                     $($path => self.$field.take(path, node, problems),)+
                     _ => {}
@@ -99,8 +99,8 @@ macro_rules! settings {
 
         /// What is built in, as far as it is constant: a copy of it costs less than to put it together.
         const BUILT_IN: Settings = Settings {
-            $($field: Setting { value: built_in!($($value)?), origin: Origin::Default },)+
-            tree: Tree::EMPTY,
+            $($field: OriginValue { value: built_in!($($value)?), origin: ValueOrigin::Default },)+
+            tree: MergedTree::EMPTY,
         };
 
         impl Settings {
@@ -120,17 +120,17 @@ impl Default for Settings {
     }
 }
 
-impl<T: Value> Setting<T> {
-    fn take(&mut self, path: &str, node: &Node, problems: &mut Problems) {
+impl<T: ConfigValue> OriginValue<T> {
+    fn take(&mut self, path: &str, node: &ConfigNode, problems: &mut Problems) {
         if let Some(value) = T::read(node, path, problems) {
-            *self = Setting { value, origin: node.origin.clone() };
+            *self = OriginValue { value, origin: node.origin.clone() };
         }
     }
 }
 
 impl Settings {
     /// What a tree means; what is wrong with it goes to `problems`, and the built-in value is taken instead.
-    pub fn read(tree: Tree, problems: &mut Problems) -> Box<Self> {
+    pub fn read(tree: MergedTree, problems: &mut Problems) -> Box<Self> {
         let mut settings = Settings::built_in();
         tree.values().for_each(|(path, node)| settings.take(path, node, problems));
         settings.tree = tree;
@@ -146,7 +146,7 @@ impl Settings {
     }
 
     /// Where the lock stands that pins a key or an entry of a map; none: any layer may set it.
-    pub fn lock_of(&self, path: &str) -> Option<&Origin> {
+    pub fn lock_of(&self, path: &str) -> Option<&ValueOrigin> {
         self.tree.lock_of(path)
     }
 
@@ -174,12 +174,12 @@ impl Settings {
     }
 
     /// What all layers together say.
-    pub fn tree(&self) -> &Tree {
+    pub fn tree(&self) -> &MergedTree {
         &self.tree
     }
 
     /// Where one entry of a map came from: `checks.host.shm`. Entries of one map may come from different layers.
-    pub fn entry_origin(&self, path: &str) -> Option<&Origin> {
+    pub fn entry_origin(&self, path: &str) -> Option<&ValueOrigin> {
         let (key, name) = key::entry_of(path)?;
         self.tree.get(key.path)?.as_map()?.get(name).map(|node| &node.origin)
     }
@@ -203,9 +203,9 @@ settings! {
     /// Least memory of each GPU that nobody has taken: `70GiB`, or a share such as `95%`. It is waited for.
     "gpu.free_memory" gpu_free_memory: Option<FreeMemory> = ""; eg "95%", project;
     /// Least compute capability.
-    "gpu.capability" gpu_capability: Option<Version> = ""; eg "9.0", project;
+    "gpu.capability" gpu_capability: Option<VersionText> = ""; eg "9.0", project;
     /// Oldest driver.
-    "gpu.driver" gpu_driver: Option<Version> = ""; eg "570.86", project;
+    "gpu.driver" gpu_driver: Option<VersionText> = ""; eg "570.86", project;
     /// Oldest CUDA that the driver has to support; `image`: what the image was built for, also where nobody asked for a GPU.
     "gpu.cuda" gpu_cuda: Option<CudaVersion> = ""; eg "image", project;
     /// All GPUs have to be of one model.
@@ -241,7 +241,7 @@ settings! {
     /// The interpreter to install for; default: the workload's own.
     "deps.python" deps_python: Option<PathBuf> = ""; eg "/opt/venv/bin/python", project;
     /// The index to install from, or `off` for none; default: what pip's and uv's own settings say.
-    "deps.index" deps_index: Option<Index> = ""; eg "https://mirror.example/simple", project;
+    "deps.index" deps_index: Option<IndexChoice> = ""; eg "https://mirror.example/simple", project;
     /// Indexes to look into besides.
     "deps.extra_index" deps_extra_index: Vec<String> = ""; eg "[https://download.pytorch.org/whl/cu128]", project;
     /// Directories or pages with archives of packages to look into besides.
@@ -310,7 +310,7 @@ settings! {
     /// Whom the stop signal goes to: `auto`, `main`, `group` or `tree`.
     "stop.scope" stop_scope: Scope = "auto" is Scope::Auto, project;
     /// What a signal to PID 1 means: `{USR1: checkpoint}`; `stop`, `checkpoint`, `forward` or `ignore`.
-    "stop.on" stop_on: BTreeMap<String, Meaning> = ""; eg "{USR1: checkpoint}", project;
+    "stop.on" stop_on: BTreeMap<String, SignalMeaning> = ""; eg "{USR1: checkpoint}", project;
     /// How long what is left after a natural end has, from TERM to KILL.
     "stop.drain" stop_drain: Option<Duration> = "5s" is Some(seconds(5)), project;
     /// The exit code of a training that ended because it was asked to.
@@ -350,7 +350,7 @@ settings! {
     /// A build mode that nobody uses is stopped after so long.
     "idle.after" idle_after: Option<Duration> = ""; eg "2h", project;
     /// What is taken for use: `connections` to what it serves, input at a `terminal`, Jupyter `kernels` that compute, `gpu` and `cpu` at work.
-    "idle.signs" idle_signs: Vec<Sign> = "connections terminal kernels gpu cpu"; makes Sign::ALL.into(); eg "[terminal, kernels, gpu, cpu]", project;
+    "idle.signs" idle_signs: Vec<UsageSign> = "connections terminal kernels gpu cpu"; makes UsageSign::ALL.into(); eg "[terminal, kernels, gpu, cpu]", project;
     /// The container is stopped when it has lived so long, whatever it does.
     "lifetime" lifetime: Option<Duration> = ""; eg "12h", project;
     /// What of Jupyter starts: `auto` (lab, notebook or server, the first that is there), or one of its names.
@@ -392,15 +392,15 @@ settings! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Layer;
-    use crate::config::Source;
+    use crate::config::ConfigLayer;
+    use crate::config::LayerSource;
 
     #[test]
     fn what_is_documented_as_a_default_means_what_is_built_in() {
-        let (mut tree, mut problems) = (Tree::default(), Problems::default());
-        let mut layer = Layer::empty(Source::Image);
+        let (mut tree, mut problems) = (MergedTree::default(), Problems::default());
+        let mut layer = ConfigLayer::empty(LayerSource::Image);
         let documented = KEYS.iter().filter(|key| !key.default.is_empty());
-        layer.values = documented.map(|key| (key.path, Node::text(key.default, Origin::Default))).collect();
+        layer.values = documented.map(|key| (key.path, ConfigNode::text(key.default, ValueOrigin::Default))).collect();
         tree.add(layer, &mut problems);
         let read = Settings::read(tree, &mut problems);
         assert_eq!(problems.settle(true), Ok(Vec::new()));

@@ -1,38 +1,38 @@
 //! Layers on top of each other: which one is seen, and which keys no later one may touch.
 
-use super::{Layer, Node, Origin, Problems, Source, key};
+use super::{ConfigLayer, ConfigNode, LayerSource, Problems, ValueOrigin, key};
 use std::collections::BTreeMap;
 
 /// What all layers together say, before anybody knows what it means.
 #[derive(Clone, Debug, Default)]
-pub struct Tree {
-    values: BTreeMap<&'static str, Node>,
-    locks: Vec<(String, Origin)>,
+pub struct MergedTree {
+    values: BTreeMap<&'static str, ConfigNode>,
+    locks: Vec<(String, ValueOrigin)>,
 }
 
-impl Tree {
+impl MergedTree {
     /// No layer says anything.
-    pub const EMPTY: Tree = Tree { values: BTreeMap::new(), locks: Vec::new() };
+    pub const EMPTY: MergedTree = MergedTree { values: BTreeMap::new(), locks: Vec::new() };
 
     /// The value of a key, if any layer has one.
-    pub fn get(&self, path: &str) -> Option<&Node> {
+    pub fn get(&self, path: &str) -> Option<&ConfigNode> {
         self.values.get(path)
     }
 
     /// Every key that any layer has, with its value.
-    pub fn values(&self) -> impl Iterator<Item = (&'static str, &Node)> {
+    pub fn values(&self) -> impl Iterator<Item = (&'static str, &ConfigNode)> {
         self.values.iter().map(|(path, node)| (*path, node))
     }
 
     /// Every entry of every map that people name entries of, by its full name.
-    pub fn entries(&self) -> impl Iterator<Item = (String, &Node)> {
+    pub fn entries(&self) -> impl Iterator<Item = (String, &ConfigNode)> {
         let maps = self.values.iter().filter(|(path, _)| key::find(path).is_some_and(|key| key.kind.map));
         let entries = maps.filter_map(|(path, node)| Some((path, node.as_map()?)));
         entries.flat_map(|(path, entries)| entries.iter().map(move |(name, node)| (format!("{path}.{name}"), node)))
     }
 
     /// Puts a layer on top. What an earlier one locked is told, and left as it was.
-    pub fn add(&mut self, layer: Layer, problems: &mut Problems) {
+    pub fn add(&mut self, layer: ConfigLayer, problems: &mut Problems) {
         let locks = self.locks.len();
         for (path, node) in layer.values {
             if path == "lock" {
@@ -46,7 +46,7 @@ impl Tree {
         }
     }
 
-    fn set(&mut self, path: &'static str, node: Node) {
+    fn set(&mut self, path: &'static str, node: ConfigNode) {
         let node = match self.values.remove(path) {
             Some(old) => old.merged(node),
             None => node,
@@ -55,26 +55,27 @@ impl Tree {
     }
 
     /// Locks add up: a later file cannot take one away.
-    fn lock(&mut self, node: Node, source: Source, problems: &mut Problems) {
-        if source != Source::Image {
+    fn lock(&mut self, node: ConfigNode, source: LayerSource, problems: &mut Problems) {
+        if source != LayerSource::Image {
             problems.wrong(&node.origin, "lock", "only /etc/trainit.yaml and /etc/trainit.d can lock keys", "");
             return;
         }
         let names = lock_names(&node);
         self.locks.extend(names.into_iter().map(|name| (name, node.origin.clone())));
-        let list = self.locks.iter().map(|(name, origin)| Node::text(name, origin.clone())).collect();
-        self.values.insert("lock", Node::list(list, node.origin));
+        let list = self.locks.iter().map(|(name, origin)| ConfigNode::text(name, origin.clone())).collect();
+        self.values.insert("lock", ConfigNode::list(list, node.origin));
     }
 
     /// The lock that pins a key or an entry of a map: where it stands.
-    pub fn lock_of(&self, path: &str) -> Option<&Origin> {
+    pub fn lock_of(&self, path: &str) -> Option<&ValueOrigin> {
         self.locks.iter().find(|(lock, _)| covers(lock, path)).map(|(_, origin)| origin)
     }
 
     /// The first of the earlier locks that forbids a value: what is locked, where that was said, and whose value it is.
-    fn locked(&self, path: &str, node: &Node, earlier: usize) -> Option<(String, Origin, Origin)> {
+    fn locked(&self, path: &str, node: &ConfigNode, earlier: usize) -> Option<(String, ValueOrigin, ValueOrigin)> {
         self.locks.iter().take(earlier).find_map(|(lock, origin)| {
-            let forbidden = |name: &str, node: &Node| Some((name.to_owned(), origin.clone(), node.origin.clone()));
+            let forbidden =
+                |name: &str, node: &ConfigNode| Some((name.to_owned(), origin.clone(), node.origin.clone()));
             if covers(lock, path) || also_pins(lock, path) {
                 return forbidden(path, node);
             }
@@ -107,13 +108,13 @@ impl Tree {
         }
     }
 
-    fn entry(&self, map: &str, name: &str) -> Option<&Node> {
+    fn entry(&self, map: &str, name: &str) -> Option<&ConfigNode> {
         self.get(map)?.as_map()?.get(name)
     }
 
     /// The modes that `mode` names.
     fn modes(&self) -> impl Iterator<Item = &str> {
-        self.get("mode").and_then(Node::as_text).into_iter().flat_map(|names| names.split(',').map(str::trim))
+        self.get("mode").and_then(ConfigNode::as_text).into_iter().flat_map(|names| names.split(',').map(str::trim))
     }
 }
 
@@ -141,8 +142,8 @@ fn also_pins(lock: &str, path: &str) -> bool {
 }
 
 /// The keys that a value of `lock` names; what is wrong with it was told when the layer was checked.
-fn lock_names(node: &Node) -> Vec<String> {
-    let read: Option<Vec<super::KeyPath>> = super::values::Value::read(node, "lock", &mut Problems::default());
+fn lock_names(node: &ConfigNode) -> Vec<String> {
+    let read: Option<Vec<super::KeyPath>> = super::values::ConfigValue::read(node, "lock", &mut Problems::default());
     read.into_iter().flatten().map(|name| key::canonical(&name.0)).collect()
 }
 

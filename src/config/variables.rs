@@ -1,6 +1,8 @@
 //! The environment as a layer: `TRAINIT_*` variables, and which of them are not input at all.
 
-use super::{KEYS, Key, Layer, Node, Origin, Problems, Source, Sources, key, secret, suggest};
+use super::{
+    ConfigLayer, ConfigNode, ConfigSources, KEYS, Key, LayerSource, Problems, ValueOrigin, key, secret, suggest,
+};
 use key::PREFIX;
 use std::ffi::OsStr;
 use sys::environment::Environment;
@@ -29,8 +31,8 @@ pub const FROM_FILES: [&str; 2] = ["TRAINIT_DEPS_INDEX_FILE", "TRAINIT_DEPS_EXTR
 const OUTER: [&str; 2] = ["mode", "state_dir"];
 
 /// Reads the environment; not the files that it names.
-pub fn read(environment: &Environment, problems: &mut Problems) -> Layer {
-    let mut layer = Layer::empty(Source::Environment);
+pub fn read(environment: &Environment, problems: &mut Problems) -> ConfigLayer {
+    let mut layer = ConfigLayer::empty(LayerSource::Environment);
     let inside = environment.text("TRAINIT") == Some("1");
     let ours = environment.iter().filter(|(name, _)| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()));
     for (name, value) in ours {
@@ -43,34 +45,34 @@ pub fn read(environment: &Environment, problems: &mut Problems) -> Layer {
     layer
 }
 
-fn read_one(name: &str, value: &OsStr, inside: bool, layer: &mut Layer, problems: &mut Problems) {
+fn read_one(name: &str, value: &OsStr, inside: bool, layer: &mut ConfigLayer, problems: &mut Problems) {
     if FROM_FILES.contains(&name) {
         return;
     }
     let Some(key) = key::of_variable(name) else {
         if !is_service_link(name, value) {
             let advice = if problems.takes_unknown() { advice(name) } else { String::new() };
-            problems.unknown(&Origin::Environment(super::shown(name)), "variable", name, &advice, []);
+            problems.unknown(&ValueOrigin::Environment(super::shown(name)), "variable", name, &advice, []);
         }
         return;
     };
-    let origin = Origin::Environment(name.to_owned());
+    let origin = ValueOrigin::Environment(name.to_owned());
     if inside && OUTER.contains(&key.path) {
         return;
     }
     match value.to_str() {
-        Some(text) => layer.put(key.path, Node::text(text, origin), problems),
+        Some(text) => layer.put(key.path, ConfigNode::text(text, origin), problems),
         None => problems.wrong(&origin, key.path, "not UTF-8 text", ""),
     }
 }
 
 /// Adds the values that stand in files, with the rights of this process. What such a file holds is a secret: of a wrong value nothing
 /// is told but that it is wrong.
-pub fn add_files(sources: &Sources<'_>, mounts: &Mounts, layer: &mut Layer, problems: &mut Problems) {
+pub fn add_files(sources: &ConfigSources<'_>, mounts: &Mounts, layer: &mut ConfigLayer, problems: &mut Problems) {
     for name in FROM_FILES {
         let key = name.strip_suffix("_FILE").and_then(key::of_variable);
         let Some((file, key)) = sources.environment.get(name).zip(key) else { continue };
-        let (path, origin) = (sources.workdir.join(file), Origin::Environment(name.to_owned()));
+        let (path, origin) = (sources.workdir.join(file), ValueOrigin::Environment(name.to_owned()));
         if let Some(Err((what, hint))) = file.to_str().map(super::no_place_elsewhere) {
             problems.unreadable(&origin, &what, &hint);
             continue;
@@ -89,9 +91,9 @@ pub fn add_files(sources: &Sources<'_>, mounts: &Mounts, layer: &mut Layer, prob
 }
 
 /// A value that is right; what is wrong with another is not repeated anywhere.
-fn in_confidence(key: &Key, bytes: Vec<u8>, origin: &Origin) -> Option<Node> {
-    let node = Node::text(String::from_utf8(bytes).ok()?, origin.clone());
-    let (mut alone, mut unsaid) = (Layer::empty(Source::Environment), Problems::of_one_layer());
+fn in_confidence(key: &Key, bytes: Vec<u8>, origin: &ValueOrigin) -> Option<ConfigNode> {
+    let node = ConfigNode::text(String::from_utf8(bytes).ok()?, origin.clone());
+    let (mut alone, mut unsaid) = (ConfigLayer::empty(LayerSource::Environment), Problems::of_one_layer());
     alone.put(key.path, node, &mut unsaid);
     alone.check(&mut unsaid);
     unsaid.settle(true).ok()?;
@@ -144,7 +146,7 @@ mod tests {
     use super::*;
     use crate::config::together;
 
-    fn read_all(variables: &[(&str, &str)]) -> (Layer, String) {
+    fn read_all(variables: &[(&str, &str)]) -> (ConfigLayer, String) {
         let mut problems = Problems::of_one_layer();
         let layer = read(&variables.iter().copied().collect(), &mut problems);
         (layer, problems.settle(true).map_err(|errors| together(errors).to_string()).err().unwrap_or_default())

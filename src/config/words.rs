@@ -8,7 +8,7 @@
 /// An open quote, a backslash at the end, or a word that only a shell understands (`&&`, `|`, `>` …).
 pub fn split(text: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
-    let mut word = Word::default();
+    let mut word = WordReader::default();
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
         match c {
@@ -29,12 +29,12 @@ pub fn split(text: &str) -> Result<Vec<String>, String> {
 
 /// A word that is being read; one in quotes may be empty and is never an operator.
 #[derive(Default)]
-struct Word {
+struct WordReader {
     text: String,
     quoted: bool,
 }
 
-impl Word {
+impl WordReader {
     fn quoted(&mut self, part: String) {
         self.text.push_str(&part);
         self.quoted = true;

@@ -7,7 +7,7 @@
 //! can be refused. It is also the smaller choice, has no `unsafe`, and tells all mistakes of a file at once. What is left to do here
 //! is this file.
 
-use super::{Content, Node, Origin, Problems};
+use super::{ConfigNode, Content, Problems, ValueOrigin};
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,10 +16,10 @@ use std::collections::BTreeMap;
 const DEPTH_MAX: usize = 64;
 
 /// Gives a line of the text its origin.
-pub type Place<'a> = &'a dyn Fn(usize) -> Origin;
+pub type LineOrigin<'a> = &'a dyn Fn(usize) -> ValueOrigin;
 
 /// Reads one document. Nothing comes back if there is nothing in it or if it cannot be read as YAML at all.
-pub fn parse(bytes: &[u8], place: Place<'_>, problems: &mut Problems) -> Option<Node> {
+pub fn parse(bytes: &[u8], place: LineOrigin<'_>, problems: &mut Problems) -> Option<ConfigNode> {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
@@ -28,7 +28,7 @@ pub fn parse(bytes: &[u8], place: Place<'_>, problems: &mut Problems) -> Option<
             return None;
         }
     };
-    let mut tree = Tree { place, problems, stack: Vec::new(), root: None, documents: 0 };
+    let mut tree = YamlTree { place, problems, stack: Vec::new(), root: None, documents: 0 };
     for event in Parser::new_from_str(text) {
         match event {
             Ok((event, span)) => tree.take(event, span.start.line())?,
@@ -43,24 +43,24 @@ pub fn parse(bytes: &[u8], place: Place<'_>, problems: &mut Problems) -> Option<
 
 /// A collection that is still open.
 struct Open {
-    origin: Origin,
+    origin: ValueOrigin,
     items: Items,
 }
 
 enum Items {
-    List(Vec<Node>),
-    Map(BTreeMap<String, Node>, Option<(String, Origin)>),
+    List(Vec<ConfigNode>),
+    Map(BTreeMap<String, ConfigNode>, Option<(String, ValueOrigin)>),
 }
 
-struct Tree<'a> {
-    place: Place<'a>,
+struct YamlTree<'a> {
+    place: LineOrigin<'a>,
     problems: &'a mut Problems,
     stack: Vec<Open>,
-    root: Option<Node>,
+    root: Option<ConfigNode>,
     documents: usize,
 }
 
-impl Tree<'_> {
+impl YamlTree<'_> {
     /// Adds one event; none: the text cannot be used.
     fn take(&mut self, event: Event<'_>, line: usize) -> Option<()> {
         let origin = (self.place)(line);
@@ -68,7 +68,7 @@ impl Tree<'_> {
             Event::Scalar(text, style, anchor, tag) => {
                 let forced = self.marks(anchor, tag, &origin);
                 let quoted = forced || style != ScalarStyle::Plain;
-                self.add(Node { content: Content::Scalar { text: text.into_owned(), quoted }, origin });
+                self.add(ConfigNode { content: Content::Scalar { text: text.into_owned(), quoted }, origin });
             }
             Event::SequenceStart(anchor, tag) => {
                 self.marks(anchor, tag, &origin);
@@ -81,7 +81,7 @@ impl Tree<'_> {
             Event::SequenceEnd | Event::MappingEnd => self.close(),
             Event::Alias(_) => {
                 self.problems.unreadable(&origin, "aliases (*name) are not allowed", "write the value out");
-                self.add(Node::text("", origin));
+                self.add(ConfigNode::text("", origin));
             }
             Event::DocumentStart(_) => return self.document(&origin),
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
@@ -89,7 +89,7 @@ impl Tree<'_> {
         Some(())
     }
 
-    fn document(&mut self, origin: &Origin) -> Option<()> {
+    fn document(&mut self, origin: &ValueOrigin) -> Option<()> {
         self.documents += 1;
         if self.documents > 1 {
             self.problems.unreadable(origin, "a second document", "put everything into one, without ---");
@@ -98,7 +98,7 @@ impl Tree<'_> {
     }
 
     /// Anchors and foreign tags are refused; a core tag only says that a scalar is meant as a text.
-    fn marks(&mut self, anchor: usize, tag: Option<Cow<'_, Tag>>, origin: &Origin) -> bool {
+    fn marks(&mut self, anchor: usize, tag: Option<Cow<'_, Tag>>, origin: &ValueOrigin) -> bool {
         if anchor != 0 {
             self.problems.unreadable(
                 origin,
@@ -113,7 +113,7 @@ impl Tree<'_> {
         tag.suffix == "str"
     }
 
-    fn open(&mut self, origin: Origin, items: Items) -> Option<()> {
+    fn open(&mut self, origin: ValueOrigin, items: Items) -> Option<()> {
         if self.stack.len() == DEPTH_MAX {
             self.problems.unreadable(&origin, &format!("nested more than {DEPTH_MAX} levels deep"), "");
             return None;
@@ -128,17 +128,17 @@ impl Tree<'_> {
                 Items::List(list) => Content::List(list),
                 Items::Map(map, _) => Content::Map(map),
             };
-            self.add(Node { content, origin });
+            self.add(ConfigNode { content, origin });
         }
     }
 
-    fn add(&mut self, node: Node) {
+    fn add(&mut self, node: ConfigNode) {
         match self.stack.last_mut().map(|open| &mut open.items) {
             None => self.root = Some(node),
             Some(Items::List(list)) => list.push(node),
             Some(Items::Map(map, key)) => match key.take() {
                 None => *key = Some(name(node, self.problems)),
-                Some((name, origin)) => entry(map, name, Node { origin, ..node }, self.problems),
+                Some((name, origin)) => entry(map, name, ConfigNode { origin, ..node }, self.problems),
             },
         }
     }
@@ -152,7 +152,7 @@ impl Tree<'_> {
 }
 
 /// A key is a text; what it is the name of has the key's line as its origin, which is the line that a person looks for.
-fn name(node: Node, problems: &mut Problems) -> (String, Origin) {
+fn name(node: ConfigNode, problems: &mut Problems) -> (String, ValueOrigin) {
     match node.content {
         Content::Scalar { text, .. } => (text, node.origin),
         _ => {
@@ -162,7 +162,7 @@ fn name(node: Node, problems: &mut Problems) -> (String, Origin) {
     }
 }
 
-fn entry(map: &mut BTreeMap<String, Node>, name: String, node: Node, problems: &mut Problems) {
+fn entry(map: &mut BTreeMap<String, ConfigNode>, name: String, node: ConfigNode, problems: &mut Problems) {
     if let Some(first) = map.get(&name) {
         let name = super::problems::shown(&name);
         problems.unreadable(

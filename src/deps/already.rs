@@ -5,13 +5,13 @@
 use super::inputs;
 use super::installed::{Folders, Installed};
 use super::packaging::Name;
-use super::pip::{self, Setting};
+use super::pip::{self, PipSetting};
 use super::python::Python;
-use super::satisfied::{self, Answer, Question};
-use super::stamp::{Home, Stamp};
+use super::satisfied::{self, Question, Satisfaction};
+use super::stamp::{PackageSetDir, Stamp};
 use super::target;
-use super::wanted::Wanted;
-use super::{Outcome, install, places, site, translate};
+use super::wanted::WantedPackages;
+use super::{DepsOutcome, cache_dirs, install, site_packages, translate};
 use crate::config::Refresh;
 use std::path::PathBuf;
 use text::is_secret;
@@ -52,26 +52,31 @@ const NO_SAY: [&str; 28] = [
 const NOBODY: &str = "nobody: everything was there";
 
 /// Looks. `tell` hears what is not as it is asked for, since it stays as it is.
-pub fn look(wanted: &Wanted<'_>, python: &Python, folders: &Folders, tell: &mut dyn FnMut(&str)) -> Answer {
-    let (request, home) = (wanted.request, Home(python.own_directory()));
+pub fn look(
+    wanted: &WantedPackages<'_>,
+    python: &Python,
+    folders: &Folders,
+    tell: &mut dyn FnMut(&str),
+) -> Satisfaction {
+    let (request, home) = (wanted.request, PackageSetDir(python.own_directory()));
     if home.unfinished().is_some() {
-        return Answer::Unknown("an installation was not finished".to_owned());
+        return Satisfaction::Unknown("an installation was not finished".to_owned());
     }
     if request.settings.deps_refresh.value != Refresh::Never {
-        return Answer::Unknown("deps.refresh asks for newer versions".to_owned());
+        return Satisfaction::Unknown("deps.refresh asks for newer versions".to_owned());
     }
     let settings = pip::settings(request.root, request.environment, python);
     if let Some(setting) = with_a_say(wanted, &settings) {
-        return Answer::Unknown(format!("{setting} is set"));
+        return Satisfaction::Unknown(format!("{setting} is set"));
     }
-    let Some(directories) = site::directories(python, request.environment, folders) else {
-        return Answer::Unknown("the user's own packages name further directories".to_owned());
+    let Some(directories) = site_packages::directories(python, request.environment, folders) else {
+        return Satisfaction::Unknown("the user's own packages name further directories".to_owned());
     };
     let Ok(more) = inputs::constraints(&constraint_files(wanted, &settings), request.environment) else {
-        return Answer::Unknown("a file of constraints cannot be read".to_owned());
+        return Satisfaction::Unknown("a file of constraints cannot be read".to_owned());
     };
     if let Some(doubt) = wanted.inputs.doubt.clone().or(more.doubt) {
-        return Answer::Unknown(doubt);
+        return Satisfaction::Unknown(doubt);
     }
     let kept = install::kept(wanted, python, &settings, folders, false);
     let answer = satisfied::answer(&Question {
@@ -81,14 +86,14 @@ pub fn look(wanted: &Wanted<'_>, python: &Python, folders: &Folders, tell: &mut 
         environment: &python.markers,
         stays: &|name: &Name| kept.contains(name),
     });
-    if matches!(answer, Answer::Yes(_)) {
+    if matches!(answer, Satisfaction::Yes(_)) {
         wanted.refusals(&kept, wanted.asked()).iter().for_each(|line| tell(line));
     }
     answer
 }
 
 /// A setting that may make an installer replace what is there, or that nobody knows.
-fn with_a_say(wanted: &Wanted<'_>, settings: &[Setting]) -> Option<String> {
+fn with_a_say(wanted: &WantedPackages<'_>, settings: &[PipSetting]) -> Option<String> {
     let pip = settings.iter().find(|setting| !translate::is_known(&setting.name)).map(|setting| setting.name.clone());
     let names = wanted.request.environment.iter().filter_map(|(name, _)| name.to_str());
     let mut uv = names.filter(|name| name.starts_with("UV_") && !is_secret(name));
@@ -96,7 +101,7 @@ fn with_a_say(wanted: &Wanted<'_>, settings: &[Setting]) -> Option<String> {
 }
 
 /// The files of constraints that pip's settings and uv's variables name.
-fn constraint_files(wanted: &Wanted<'_>, settings: &[Setting]) -> Vec<PathBuf> {
+fn constraint_files(wanted: &WantedPackages<'_>, settings: &[PipSetting]) -> Vec<PathBuf> {
     let pip = settings.iter().filter(|setting| setting.name == "constraint").map(|setting| setting.value.as_str());
     let names = pip.chain(wanted.request.environment.text("UV_CONSTRAINT")).flat_map(str::split_whitespace);
     names.map(|name| wanted.beside().join(name)).collect()
@@ -104,19 +109,25 @@ fn constraint_files(wanted: &Wanted<'_>, settings: &[Setting]) -> Vec<PathBuf> {
 
 /// The outcome when so many requirements are satisfied. It is written down, so that the next start need not look. `asked`: the
 /// interpreter was asked in this start, so its answer is written down, too.
-pub fn settle(wanted: &Wanted<'_>, python: &Python, asked: bool, folders: &Folders, requirements: usize) -> Outcome {
+pub fn settle(
+    wanted: &WantedPackages<'_>,
+    python: &Python,
+    asked: bool,
+    folders: &Folders,
+    requirements: usize,
+) -> DepsOutcome {
     let (request, files) = (wanted.request, wanted.selection.files.clone());
     let note = || {
         let stamp = Stamp::new(wanted.parts(python, &[], folders), files.clone(), NOBODY.to_owned());
         if asked {
             python.remember();
         }
-        Home(python.own_directory()).note(&stamp).is_ok()
+        PackageSetDir(python.own_directory()).note(&stamp).is_ok()
     };
     let own = target::is_for_us(&request.settings.deps_target, python, request.root, request.environment);
     if !(own && note()) && asked {
         // The packages are somebody else's. Looking again is cheap; asking the interpreter again is not.
-        places::writable(request.environment).iter().for_each(|place| python.remember_in(place));
+        cache_dirs::writable(request.environment).iter().for_each(|place| python.remember_in(place));
     }
-    Outcome::Satisfied { files, requirements }
+    DepsOutcome::Satisfied { files, requirements }
 }

@@ -1,24 +1,24 @@
 //! Running an installer until it succeeds, or trying again cannot help.
 
-use super::Request;
-use super::failure::{Again, Failure, classify};
+use super::DepsRequest;
+use super::cache_dirs;
+use super::failure::{InstallFailure, RetryAdvice, classify};
 use super::install::{self, permanent};
-use super::installer::{Job, Tool};
-use super::manifest::Files;
-use super::places;
-use super::protect::Kept;
+use super::installer::{InstallerJob, Tool};
+use super::installer_view::InstallerView;
+use super::manifest::ManifestFiles;
+use super::protect::ProtectedVersions;
 use super::redact::Redactor;
-use super::run::{self, End};
-use super::share::Share;
-use super::view::View;
-use super::wanted::Wanted;
+use super::run::{self, ProgramEnd};
+use super::shared_store::Share;
+use super::wanted::WantedPackages;
 use crate::config::{LogFormat, Refresh};
 use crate::error::{Error, Result};
-use protocol::exit_code::{Exit, Family};
+use protocol::exit_code::{Exit, FailureFamily};
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 use sys::cgroup;
-use sys::temporary::Temporary;
+use sys::temporary::TemporaryFile;
 
 /// The wait before the first new try; it doubles each time.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -29,11 +29,11 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// An installation by a tool.
 pub struct Attempts<'a> {
     /// What is installed.
-    pub job: &'a install::Job<'a>,
+    pub job: &'a install::Installation<'a>,
     /// With what.
     pub tool: &'a Tool,
     /// From what.
-    pub files: &'a Files,
+    pub files: &'a ManifestFiles,
     /// For whom else.
     pub share: Option<&'a mut Share>,
 }
@@ -46,9 +46,9 @@ impl Attempts<'_> {
     pub fn run(mut self, tell: &mut dyn FnMut(&str)) -> Result<()> {
         let (wanted, spot, kept) = (self.job.wanted, self.job.spot, self.job.kept);
         // Without pip's log a network that is down looks like a missing package.
-        let log = places::temporary(wanted.request.environment, "trainit-pip-log-");
+        let log = cache_dirs::temporary(wanted.request.environment, "trainit-pip-log-");
         let kept_file = kept_file(wanted, kept, self.tool)?;
-        let mut job = Job {
+        let mut job = InstallerJob {
             tool: self.tool,
             executable: &spot.executable,
             packages: &spot.packages,
@@ -69,9 +69,9 @@ impl Attempts<'_> {
             let pause = pause(attempt);
             let time_left = self.job.deadline.is_none_or(|deadline| Instant::now() + pause < deadline);
             let may_pass = match failure.class.again {
-                Again::Never => false,
-                Again::Fresh => !std::mem::replace(&mut job.fresh, true),
-                Again::Later => true,
+                RetryAdvice::Never => false,
+                RetryAdvice::Fresh => !std::mem::replace(&mut job.fresh, true),
+                RetryAdvice::Later => true,
             };
             if !may_pass || attempt >= tries || !time_left {
                 return Err(self.failed(&failure, attempt));
@@ -83,7 +83,7 @@ impl Attempts<'_> {
     }
 
     /// The error; others who wait for this hear of it, if it would be the same for them.
-    fn failed(&self, failure: &Failure, attempts: u32) -> Error {
+    fn failed(&self, failure: &InstallFailure, attempts: u32) -> Error {
         let error = self.job.kept.explain(told(self.job.wanted, failure, attempts), &failure.lines);
         if let Some(share) = self.share.as_ref().filter(|_| failure.class.is_everywhere) {
             share.fail(&error);
@@ -92,11 +92,11 @@ impl Attempts<'_> {
     }
 
     /// Runs the tool once; the failure, if it was one.
-    fn once(&mut self, job: &Job<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<Failure>> {
+    fn once(&mut self, job: &InstallerJob<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<InstallFailure>> {
         let request = self.job.wanted.request;
         let redactor = Redactor::for_environment(job.environment);
         let terminal = is_terminal(request);
-        let mut view = View::new(redactor.clone(), terminal, tell);
+        let mut view = InstallerView::new(redactor.clone(), terminal, tell);
         let logged = job.log.and_then(|log| std::fs::metadata(log).ok()).map_or(0, |found| found.len() as usize);
         let kills = || cgroup::memory_kills(request.root).unwrap_or(0);
         let kills_before = kills();
@@ -109,7 +109,7 @@ impl Attempts<'_> {
         let said = view.finish();
         let end =
             end.map_err(|error| permanent(format!("{} cannot be started", job.tool)).because(error.to_string()))?;
-        if matches!(end, End::Exited(status) if status.success()) {
+        if matches!(end, ProgramEnd::Exited(status) if status.success()) {
             return Ok(None);
         }
         let log = job.log.and_then(|log| std::fs::read(log).ok()).unwrap_or_default();
@@ -121,17 +121,17 @@ impl Attempts<'_> {
 }
 
 /// Whether a person looks on.
-pub fn is_terminal(request: &Request<'_>) -> bool {
+pub fn is_terminal(request: &DepsRequest<'_>) -> bool {
     io::stderr().is_terminal() && request.settings.log_format.value == LogFormat::Text
 }
 
 /// What is kept, as a file for the tool; none if nothing is.
-fn kept_file(wanted: &Wanted<'_>, kept: &Kept, tool: &Tool) -> Result<Option<Temporary>> {
+fn kept_file(wanted: &WantedPackages<'_>, kept: &ProtectedVersions, tool: &Tool) -> Result<Option<TemporaryFile>> {
     if kept.is_empty() {
         return Ok(None);
     }
     let text = kept.text(matches!(tool, Tool::Uv { .. }));
-    let file = places::temporary(wanted.request.environment, "trainit-kept-").and_then(|mut file| {
+    let file = cache_dirs::temporary(wanted.request.environment, "trainit-kept-").and_then(|mut file| {
         file.file().write_all(text.as_bytes()).ok()?;
         Some(file)
     });
@@ -148,10 +148,13 @@ fn pause(attempt: u32) -> Duration {
     whole / 2 + (whole / 2).mul_f64(f64::from(now % 1_000_000) / 1e6)
 }
 
-fn told(wanted: &Wanted<'_>, failure: &Failure, tries: u32) -> Error {
+fn told(wanted: &WantedPackages<'_>, failure: &InstallFailure, tries: u32) -> Error {
     let names: Vec<_> = wanted.selection.files.iter().map(|file| file.display().to_string()).collect();
-    let exit =
-        if failure.class.again == Again::Later { Exit::Transient(Family::Deps) } else { Exit::Permanent(Family::Deps) };
+    let exit = if failure.class.again == RetryAdvice::Later {
+        Exit::Transient(FailureFamily::Deps)
+    } else {
+        Exit::Permanent(FailureFamily::Deps)
+    };
     let times = if tries > 1 { format!(", {tries} times") } else { String::new() };
     let mut error = Error::new(exit, format!("{} cannot be installed: {}{times}", names.join(" "), failure.class.says));
     if !failure.lines.is_empty() {

@@ -3,17 +3,17 @@
 
 use super::build_log;
 use super::installer::Tool;
-use super::run::End;
-use super::view::plain;
+use super::installer_view::plain;
+use super::run::ProgramEnd;
 use std::os::unix::process::ExitStatusExt;
 
 /// A kind of failure.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Class {
+pub struct FailureClass {
     /// In a few words.
     pub says: &'static str,
     /// Whether trying again can help.
-    pub again: Again,
+    pub again: RetryAdvice,
     /// It would be the same for every start that wants the same, wherever it is.
     pub is_everywhere: bool,
     /// What to do.
@@ -24,7 +24,7 @@ pub struct Class {
 
 /// Whether trying again can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Again {
+pub enum RetryAdvice {
     /// No.
     Never,
     /// Once, with everything fetched anew: a download that was cut off looks like one that somebody changed.
@@ -33,30 +33,30 @@ pub enum Again {
     Later,
 }
 
-const fn permanent(says: &'static str, hint: &'static str, signs: &'static [&'static str]) -> Class {
-    Class { says, again: Again::Never, is_everywhere: true, hint, signs }
+const fn permanent(says: &'static str, hint: &'static str, signs: &'static [&'static str]) -> FailureClass {
+    FailureClass { says, again: RetryAdvice::Never, is_everywhere: true, hint, signs }
 }
 
 /// It has to do with this machine or this user.
-const fn here(says: &'static str, hint: &'static str, signs: &'static [&'static str]) -> Class {
-    Class { is_everywhere: false, ..permanent(says, hint, signs) }
+const fn here(says: &'static str, hint: &'static str, signs: &'static [&'static str]) -> FailureClass {
+    FailureClass { is_everywhere: false, ..permanent(says, hint, signs) }
 }
 
-const fn passing(says: &'static str, hint: &'static str, signs: &'static [&'static str]) -> Class {
-    Class { again: Again::Later, ..permanent(says, hint, signs) }
+const fn passing(says: &'static str, hint: &'static str, signs: &'static [&'static str]) -> FailureClass {
+    FailureClass { again: RetryAdvice::Later, ..permanent(says, hint, signs) }
 }
 
-const NO_SPACE: Class = here(
+const NO_SPACE: FailureClass = here(
     "no space is left",
     "make room, or point TMPDIR and the cache elsewhere (UV_CACHE_DIR, PIP_CACHE_DIR)",
     &["No space left on device", "Errno 28]", "Disk quota exceeded"],
 );
-const MODULE_MISSING: Class = permanent(
+const MODULE_MISSING: FailureClass = permanent(
     "a build needs a package that is not there while it runs",
     "install it first, or take a version with a wheel",
     &["ModuleNotFoundError: No module named"],
 );
-const COMPILED: Class = permanent(
+const COMPILED: FailureClass = permanent(
     "a package has to be compiled, and that failed",
     "take a version with a wheel for this Python, or put a compiler into the image (apt-get install gcc)",
     &[
@@ -72,14 +72,14 @@ const COMPILED: Class = permanent(
 );
 
 /// What a build that failed may have said, if it was no compiler.
-const IN_BUILDS: &[Class] = &[NO_SPACE, MODULE_MISSING];
+const IN_BUILDS: &[FailureClass] = &[NO_SPACE, MODULE_MISSING];
 
 /// What is final whatever else was written before.
-const FINAL: &[Class] = &[
+const FINAL: &[FailureClass] = &[
     NO_SPACE,
-    Class {
+    FailureClass {
         says: "a download is not what its hash says",
-        again: Again::Fresh,
+        again: RetryAdvice::Fresh,
         is_everywhere: true,
         hint: "somebody replaced the file, or the hashes are old: make them anew",
         signs: &["DO NOT MATCH THE HASHES", "Hash mismatch for"],
@@ -150,7 +150,7 @@ const FINAL: &[Class] = &[
 ];
 
 /// What happens on the way to an index.
-const NETWORK: &[Class] = &[
+const NETWORK: &[FailureClass] = &[
     here(
         "the index refuses the user",
         "check user and token of the index (UV_DEFAULT_INDEX, PIP_INDEX_URL, ~/.netrc)",
@@ -240,7 +240,7 @@ const NETWORK: &[Class] = &[
 ];
 
 /// What an index answers.
-const ANSWERS: &[Class] = &[
+const ANSWERS: &[FailureClass] = &[
     permanent(
         "a package does not exist under this name",
         "check the spelling, and whether it is in another index",
@@ -271,27 +271,27 @@ const ANSWERS: &[Class] = &[
     ),
 ];
 
-const OUT_OF_MEMORY: Class = here(
+const OUT_OF_MEMORY: FailureClass = here(
     "it needed more memory than the container has",
     "raise the limit (docker run --memory, resources.limits.memory), or build less at a time: MAX_JOBS=1",
     &[],
 );
-const KILLED: Class = here(
+const KILLED: FailureClass = here(
     "the installer was killed",
     "it may have used more memory than the node has: set MAX_JOBS=1, or bake the packages into the image",
     &[],
 );
-const SIGNALLED: Class = passing(
+const SIGNALLED: FailureClass = passing(
     "the installer was ended by a signal",
     "who sent it is not known here; if it happens again, bake the packages into the image",
     &[],
 );
-const TIME_OUT: Class = passing(
+const TIME_OUT: FailureClass = passing(
     "it took longer than deps.timeout",
     "raise it: TRAINIT_DEPS_TIMEOUT=1h, or bake the packages into the image",
     &[],
 );
-const OTHER: Class = here(
+const OTHER: FailureClass = here(
     "the installer failed",
     "its own words are above; to start without installing: TRAINIT_DEPS_REQUIREMENTS=off",
     &[],
@@ -299,9 +299,9 @@ const OTHER: Class = here(
 
 /// A failure, told.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct InstallFailure {
     /// Its class.
-    pub class: &'static Class,
+    pub class: &'static FailureClass,
     /// The lines that say it, at most three.
     pub lines: Vec<String>,
     /// What a build said that the tool did not show: its end.
@@ -313,11 +313,11 @@ const HIDDEN: usize = 30;
 
 /// Finds the class by how the tool ended, what it said, and what pip wrote into its log without saying it. `starved`: meanwhile the
 /// kernel killed something here for want of memory, the tool or a compiler that it started.
-pub fn classify(tool: &Tool, end: End, starved: bool, said: &str, log: &str) -> Failure {
+pub fn classify(tool: &Tool, end: ProgramEnd, starved: bool, said: &str, log: &str) -> InstallFailure {
     let (class, text) = match end {
-        End::Exited(_) if starved => (&OUT_OF_MEMORY, said.to_owned()),
-        End::TimedOut => (&TIME_OUT, said.to_owned()),
-        End::Exited(status) => match status.signal() {
+        ProgramEnd::Exited(_) if starved => (&OUT_OF_MEMORY, said.to_owned()),
+        ProgramEnd::TimedOut => (&TIME_OUT, said.to_owned()),
+        ProgramEnd::Exited(status) => match status.signal() {
             Some(libc::SIGKILL) => (&KILLED, said.to_owned()),
             Some(_) => (&SIGNALLED, said.to_owned()),
             None => by_text(tool, said, log),
@@ -328,14 +328,14 @@ pub fn classify(tool: &Tool, end: End, starved: bool, said: &str, log: &str) -> 
     let is_shown = text.contains(NESTED) || build.last().is_some_and(|last| said.contains(last.trim()));
     let hidden = build.iter().skip(build.len().saturating_sub(HIDDEN)).filter(|_| !is_shown);
     let lines = lines(class, &format!("{text}\n{}", build.join("\n")));
-    Failure { class, lines, hidden: hidden.map(|line| (*line).to_owned()).collect() }
+    InstallFailure { class, lines, hidden: hidden.map(|line| (*line).to_owned()).collect() }
 }
 
 /// What pip says when it could not install what a build needs: that is another pip's failure, and no build's.
 const NESTED: &str = "install build dependencies did not run successfully";
 
 /// The class of a build that failed, by what it said.
-fn in_build(class: &'static Class, text: &str, build: &str, log: &str) -> &'static Class {
+fn in_build(class: &'static FailureClass, text: &str, build: &str, log: &str) -> &'static FailureClass {
     let order = match text.contains(NESTED) {
         true => [(NETWORK, given_up(log)), (NETWORK, build.to_owned()), (ANSWERS, build.to_owned())].to_vec(),
         false => vec![(IN_BUILDS, build.to_owned())],
@@ -343,7 +343,7 @@ fn in_build(class: &'static Class, text: &str, build: &str, log: &str) -> &'stat
     order.into_iter().find_map(|(classes, text)| find(classes, &text)).unwrap_or(class)
 }
 
-fn by_text(tool: &Tool, said: &str, log: &str) -> (&'static Class, String) {
+fn by_text(tool: &Tool, said: &str, log: &str) -> (&'static FailureClass, String) {
     let said = without_retries(said);
     // pip warns of every break in the network, also of those that it got over, so what is final comes first. uv tells of the
     // network only when it gives up, and then as the reason why there is "no solution".
@@ -366,7 +366,7 @@ fn given_up(log: &str) -> String {
     log.lines().filter_map(|line| line.get(line.find(MARK)?..)).collect::<Vec<_>>().join("\n")
 }
 
-fn find(classes: &'static [Class], text: &str) -> Option<&'static Class> {
+fn find(classes: &'static [FailureClass], text: &str) -> Option<&'static FailureClass> {
     classes.iter().find(|class| class.signs.iter().any(|sign| text.contains(sign)))
 }
 
@@ -377,7 +377,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// The lines that hold a sign with what explains them, else those that are marked as errors, else the last ones.
-fn lines(class: &Class, text: &str) -> Vec<String> {
+fn lines(class: &FailureClass, text: &str) -> Vec<String> {
     const EXPLAIN: [&str; 4] = ["cause:", "hint:", "Hint:", "╰"];
     const ERRORS: [&str; 4] = ["error", "ERROR", "×", "cause:"];
     // What pip says instead of showing it, and uv whatever a build said.

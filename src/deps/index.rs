@@ -1,13 +1,13 @@
 //! The indexes that the configuration names, as the variables that pip and uv have for them. They win over what an image or a
 //! person has told pip and uv. By variables, since an index may have a password and anyone can read a command line.
 
-use super::{Request, sources};
-use crate::config::{Index, Settings};
+use super::{DepsRequest, sources};
+use crate::config::{IndexChoice, Settings};
 use sys::environment::Environment;
 
 /// The environment with the configured indexes, where they are locked without what says otherwise; and a line for each variable that
 /// does not count because of that.
-pub fn applied(request: &Request<'_>) -> (Environment, Vec<String>) {
+pub fn applied(request: &DepsRequest<'_>) -> (Environment, Vec<String>) {
     let mut with = request.environment.clone();
     let lines = sources::keep_locked(request, &mut with);
     (configured(request.settings, with), lines)
@@ -16,8 +16,8 @@ pub fn applied(request: &Request<'_>) -> (Environment, Vec<String>) {
 fn configured(settings: &Settings, mut with: Environment) -> Environment {
     match &settings.deps_index.value {
         None => {}
-        Some(Index::Off) => with.set("PIP_NO_INDEX", "1"),
-        Some(Index::Url(url)) => {
+        Some(IndexChoice::Off) => with.set("PIP_NO_INDEX", "1"),
+        Some(IndexChoice::Url(url)) => {
             with.set("PIP_NO_INDEX", "0");
             set(&mut with, ["PIP_INDEX_URL", "UV_DEFAULT_INDEX"], "UV_INDEX_URL", [url.clone(), url.clone()]);
         }
@@ -51,7 +51,7 @@ mod tests {
                 .into_iter()
                 .collect();
         assert_eq!(configured(&settings, inherited.clone()), inherited);
-        settings.deps_index.value = Some(Index::Url("https://c".into()));
+        settings.deps_index.value = Some(IndexChoice::Url("https://c".into()));
         settings.deps_find_links.value = vec!["/one".into(), "/two".into()];
         let found = configured(&settings, inherited.clone());
         let expected = [
@@ -64,7 +64,7 @@ mod tests {
             ("X", Some("y")),
         ];
         expected.into_iter().for_each(|(name, value)| assert_eq!(found.text(name), value, "{name}"));
-        settings.deps_index.value = Some(Index::Off);
+        settings.deps_index.value = Some(IndexChoice::Off);
         assert_eq!(configured(&settings, inherited).text("PIP_NO_INDEX"), Some("1"));
     }
 }

@@ -2,12 +2,12 @@
 //! changed. Paths go into it as they are written, so that a file means the same at build time and in another directory.
 
 use super::digest::Digest;
-use super::manifest::{self, Kind};
+use super::manifest::{self, ManifestKind};
 use super::redact::Redactor;
-use super::requirements::{self, Encoding, Item, Line};
-use super::sources::{self, Said};
+use super::requirements::{self, Encoding, RequirementItem, RequirementLine};
+use super::sources::{self, SourceMention};
 use crate::error::{Error, Result};
-use protocol::exit_code::{Exit, Family};
+use protocol::exit_code::{Exit, FailureFamily};
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -31,13 +31,13 @@ pub struct Inputs {
     /// How many requirements they hold.
     pub requirements: usize,
     /// Those among them that have a name or a URL.
-    pub asked: Vec<Ask>,
+    pub asked: Vec<RequestedBy>,
     /// What must hold for what is installed, whoever asks for it.
-    pub constraints: Vec<Ask>,
+    pub constraints: Vec<RequestedBy>,
     /// What cannot be held against what is installed, so that the installer has to look.
     pub doubt: Option<String>,
     /// What says where packages come from.
-    pub sources: Vec<Said>,
+    pub sources: Vec<SourceMention>,
     /// Options that only pip reads, with the line that has them.
     pub for_pip: Vec<String>,
     /// Changes when any of it changes.
@@ -50,7 +50,7 @@ pub struct Inputs {
 
 /// One requirement, and who asks for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ask {
+pub struct RequestedBy {
     /// File and line.
     pub place: String,
     /// Without options.
@@ -125,7 +125,7 @@ impl Reader<'_> {
 
     fn content(&mut self, option: &str, written: &str, path: &Path, bytes: &[u8]) -> Result<()> {
         self.digest.add(option, written);
-        if manifest::kind(path) != Kind::Requirements {
+        if manifest::kind(path) != ManifestKind::Requirements {
             self.project(bytes, path);
             return Ok(());
         }
@@ -163,7 +163,7 @@ impl Reader<'_> {
                 Ok(())
             }
             Encoding::Unknown(line) => {
-                Err(Error::new(Exit::Permanent(Family::Deps), format!("{name}:{line} is not UTF-8"))
+                Err(Error::new(Exit::Permanent(FailureFamily::Deps), format!("{name}:{line} is not UTF-8"))
                     .because("no encoding is named in its first lines, so nobody can know what is meant")
                     .hint(format!("iconv -f latin1 -t utf8 {name} >new && mv new {name}"))
                     .hint("or begin it with: # -*- coding: latin1 -*-"))
@@ -176,7 +176,7 @@ impl Reader<'_> {
         self.found.doubt.get_or_insert(self.redactor.text(&why));
     }
 
-    fn line(&mut self, line: &Line, file: &Path, constraint: bool) -> Result<()> {
+    fn line(&mut self, line: &RequirementLine, file: &Path, constraint: bool) -> Result<()> {
         let place = format!("{}:{}", file.display(), line.number);
         let beside = file.parent().unwrap_or(Path::new("/"));
         self.found.sources.extend(sources::said(&line.items, &place));
@@ -192,21 +192,23 @@ impl Reader<'_> {
                 self.doubt(format!("{place}: {}", line.text));
             }
             match item {
-                Item::Include(name) => self.nested("-r", name, beside, &place)?,
-                Item::Constraint(name) => self.nested("-c", name, beside, &place)?,
-                Item::Editable(path) => {
+                RequirementItem::Include(name) => self.nested("-r", name, beside, &place)?,
+                RequirementItem::Constraint(name) => self.nested("-c", name, beside, &place)?,
+                RequirementItem::Editable(path) => {
                     self.found.editable.get_or_insert(format!("{place} is editable"));
                     self.local(path, beside, true);
                 }
-                Item::Requirement(text) => {
+                RequirementItem::Requirement(text) => {
                     self.local(text, beside, false);
-                    let ask = Ask { place: place.clone(), text: requirements::without_options(text).to_owned() };
+                    let ask =
+                        RequestedBy { place: place.clone(), text: requirements::without_options(text).to_owned() };
                     if constraint { self.found.constraints.push(ask) } else { self.found.asked.push(ask) }
                 }
-                Item::Option(_) => continue,
+                RequirementItem::Option(_) => continue,
             }
-            self.found.requirements +=
-                usize::from(!constraint && matches!(item, Item::Editable(_) | Item::Requirement(_)));
+            self.found.requirements += usize::from(
+                !constraint && matches!(item, RequirementItem::Editable(_) | RequirementItem::Requirement(_)),
+            );
         }
         Ok(())
     }
@@ -250,8 +252,8 @@ fn plain(path: &Path) -> PathBuf {
 }
 
 /// For uv that is no matter; pip refuses it.
-fn has_extras(item: &Item) -> bool {
-    matches!(item, Item::Requirement(text) if requirements::without_options(text).split(';').next().is_some_and(|text| text.contains('[')))
+fn has_extras(item: &RequirementItem) -> bool {
+    matches!(item, RequirementItem::Requirement(text) if requirements::without_options(text).split(';').next().is_some_and(|text| text.contains('[')))
 }
 
 /// Adds names, sizes and times of a file or of a directory's files; whether all could be looked at.
@@ -293,7 +295,7 @@ pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 pub(super) fn unreadable(path: &Path, error: &io::Error, from: Option<&str>) -> Error {
     let name = path.display();
     let asked = from.map_or(String::new(), |from| format!(" ({from} names it)"));
-    let permanent = |what: String| Error::new(Exit::Permanent(Family::Deps), what);
+    let permanent = |what: String| Error::new(Exit::Permanent(FailureFamily::Deps), what);
     match error.kind() {
         io::ErrorKind::NotFound => permanent(format!("requirement file {name} does not exist{asked}"))
             .hint("mount it, bake it into the image, or turn this off: TRAINIT_DEPS_REQUIREMENTS=off"),
@@ -306,7 +308,7 @@ pub(super) fn unreadable(path: &Path, error: &io::Error, from: Option<&str>) -> 
         io::ErrorKind::InvalidInput => {
             permanent(format!("{name} is no requirement file{asked}")).because(error.to_string())
         }
-        _ => Error::new(Exit::Transient(Family::Deps), format!("requirement file {name} cannot be read{asked}"))
+        _ => Error::new(Exit::Transient(FailureFamily::Deps), format!("requirement file {name} cannot be read{asked}"))
             .because(error.to_string()),
     }
 }
@@ -391,7 +393,7 @@ mod tests {
         write(dir.path(), "requirements.txt", "-c pins.txt\n-r pins.txt\na[b]>=1 --hash=sha256:0\n");
         write(dir.path(), "pins.txt", "numpy==1\n");
         let found = gather(&[dir.path().join("requirements.txt")], &Environment::default()).unwrap();
-        let texts = |asks: &[Ask]| asks.iter().map(|ask| ask.text.clone()).collect::<Vec<_>>();
+        let texts = |asks: &[RequestedBy]| asks.iter().map(|ask| ask.text.clone()).collect::<Vec<_>>();
         assert_eq!(
             (texts(&found.asked), texts(&found.constraints)),
             (vec!["numpy==1".into(), "a[b]>=1".into()], vec!["numpy==1".into()])

@@ -2,18 +2,18 @@
 
 use super::attempt::Attempts;
 use super::installed::{Folders, Installed};
-use super::installer::{self, Choice, Tool};
-use super::pip::Setting;
-use super::protect::{self, Kept};
+use super::installer::{self, InstallerChoice, Tool};
+use super::pip::PipSetting;
+use super::protect::{self, ProtectedVersions};
 use super::python::{self, Python};
-use super::satisfied::Answer;
-use super::share::Share;
-use super::spot::{Spot, spot};
-use super::stamp::{Home, Names, Stamp};
-use super::wanted::{State, Wanted};
-use super::{Outcome, already, lock, manifest, pip, sources};
+use super::satisfied::Satisfaction;
+use super::shared_store::Share;
+use super::stamp::{PackageSetDir, Stamp, VersionsByName};
+use super::target_facts::{TargetFacts, target_facts};
+use super::wanted::{PackageSetState, WantedPackages};
+use super::{DepsOutcome, already, lock, manifest, pip, sources};
 use crate::error::{Error, Result};
-use protocol::exit_code::{Exit, Family};
+use protocol::exit_code::{Exit, FailureFamily};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -23,14 +23,14 @@ pub struct Looked {
     /// The interpreter, as it was remembered.
     pub python: Python,
     /// Whether its packages are enough.
-    pub answer: Answer,
+    pub answer: Satisfaction,
 }
 
 /// Installs, if that is still needed once the interpreter was asked and the place is ours.
 ///
 /// # Errors
 /// What cannot be installed (116), and what may be installed later (216).
-pub fn install(wanted: &Wanted<'_>, looked: Option<Looked>, tell: &mut dyn FnMut(&str)) -> Result<Outcome> {
+pub fn install(wanted: &WantedPackages<'_>, looked: Option<Looked>, tell: &mut dyn FnMut(&str)) -> Result<DepsOutcome> {
     let started = Instant::now();
     let deadline = wanted.request.settings.deps_timeout.value.and_then(|limit| started.checked_add(limit));
     let python = python::ask(&wanted.interpreter, wanted.request.environment, deadline)?;
@@ -42,17 +42,17 @@ pub fn install(wanted: &Wanted<'_>, looked: Option<Looked>, tell: &mut dyn FnMut
         Some(looked) => looked.answer,
         None => already::look(wanted, &python, &folders, tell),
     };
-    if let Answer::Yes(requirements) = answer {
+    if let Satisfaction::Yes(requirements) = answer {
         return Ok(already::settle(wanted, &python, true, &folders, requirements));
     }
-    let spot = spot(wanted, &python, tell)?;
+    let spot = target_facts(wanted, &python, tell)?;
     let lock = lock::take(&spot.lock_directory(), deadline, tell);
     if let Some(outcome) = wanted.unchanged(&python, &Folders::default()).filter(|_| lock.waited) {
         return Ok(outcome);
     }
     let settings = pip::settings(wanted.request.root, wanted.request.environment, &python);
     let kept = kept(wanted, &python, &settings, &Folders::default(), spot.layer.is_some());
-    let job = Job { wanted, spot: &spot, kept: &kept, started, deadline };
+    let job = Installation { wanted, spot: &spot, kept: &kept, started, deadline };
     let mut share = Share::open(&job, tell);
     if let Some(outcome) = share.as_mut().map(|share| share.take(&job, tell)).transpose()?.flatten() {
         return Ok(outcome);
@@ -71,17 +71,17 @@ pub fn install(wanted: &Wanted<'_>, looked: Option<Looked>, tell: &mut dyn FnMut
         share.give(&job, &tool, &before, tell);
     }
     let (files, installer) = (wanted.selection.files.clone(), tool.to_string());
-    Ok(Outcome::Installed { files, installer, packages, took: started.elapsed(), environment })
+    Ok(DepsOutcome::Installed { files, installer, packages, took: started.elapsed(), environment })
 }
 
 /// One installation.
-pub struct Job<'a> {
+pub struct Installation<'a> {
     /// What is wanted.
-    pub wanted: &'a Wanted<'a>,
+    pub wanted: &'a WantedPackages<'a>,
     /// Where it goes.
-    pub spot: &'a Spot<'a>,
+    pub spot: &'a TargetFacts<'a>,
     /// What stays.
-    pub kept: &'a Kept,
+    pub kept: &'a ProtectedVersions,
     /// When it began.
     pub started: Instant,
     /// When it has to be over.
@@ -90,16 +90,16 @@ pub struct Job<'a> {
 
 /// What of the image stays as it is.
 pub(super) fn kept(
-    wanted: &Wanted<'_>,
+    wanted: &WantedPackages<'_>,
     python: &Python,
-    settings: &[Setting],
+    settings: &[PipSetting],
     folders: &Folders,
     layered: bool,
-) -> Kept {
+) -> ProtectedVersions {
     let seen = [python.purelib.as_path(), python.platlib.as_path()];
     let installed = Installed::of(folders, python.package_directories());
-    let home = Home(python.own_directory());
-    protect::choose(protect::Choice {
+    let home = PackageSetDir(python.own_directory());
+    protect::choose(protect::ProtectChoice {
         words: &wanted.request.settings.deps_protect,
         installed: &installed,
         ours: &home.before().map_or_else(|| home.ours(), |before| ours(&home, &before, protect::names(&installed))),
@@ -109,14 +109,14 @@ pub(super) fn kept(
 }
 
 fn tool(
-    wanted: &Wanted<'_>,
-    spot: &Spot<'_>,
-    settings: &[Setting],
-    kept: &Kept,
+    wanted: &WantedPackages<'_>,
+    spot: &TargetFacts<'_>,
+    settings: &[PipSetting],
+    kept: &ProtectedVersions,
     tell: &mut dyn FnMut(&str),
 ) -> Result<Tool> {
     let request = wanted.request;
-    let choice = Choice {
+    let choice = InstallerChoice {
         wanted: &request.settings.deps_installer,
         python: spot.python,
         settings,
@@ -128,18 +128,18 @@ fn tool(
     installer::choose(choice, tell)
 }
 
-fn first_line(wanted: &Wanted<'_>, spot: &Spot<'_>, tool: &Tool, answer: &Answer) -> String {
+fn first_line(wanted: &WantedPackages<'_>, spot: &TargetFacts<'_>, tool: &Tool, answer: &Satisfaction) -> String {
     let python = spot.python;
     let names: Vec<_> = wanted.selection.files.iter().map(|file| file.display().to_string()).collect();
     let above: Vec<_> = spot.layer.iter().map(|(layer, _)| layer.packages()).collect();
     let why = match wanted.state(python, &spot.home, &above, &Folders::default()) {
-        State::Old => ", looking for newer versions (deps.refresh)".to_owned(),
-        State::Changed(parts) => match answer {
-            Answer::No(missing) => format!(", because {} changed: {missing}", parts.join(" and ")),
+        PackageSetState::Old => ", looking for newer versions (deps.refresh)".to_owned(),
+        PackageSetState::Changed(parts) => match answer {
+            Satisfaction::No(missing) => format!(", because {} changed: {missing}", parts.join(" and ")),
             _ => format!(", because {} changed", parts.join(" and ")),
         },
-        State::Unfinished => ", because an earlier installation was not finished".to_owned(),
-        State::Current(_) | State::Unknown => String::new(),
+        PackageSetState::Unfinished => ", because an earlier installation was not finished".to_owned(),
+        PackageSetState::Current(_) | PackageSetState::Unknown => String::new(),
     };
     let off = if wanted.selection.found { "; TRAINIT_DEPS_REQUIREMENTS=off turns this off" } else { "" };
     let python = python.executable.display();
@@ -151,13 +151,13 @@ fn first_line(wanted: &Wanted<'_>, spot: &Spot<'_>, tool: &Tool, answer: &Answer
 }
 
 pub(super) fn permanent(what: String) -> Error {
-    Error::new(Exit::Permanent(Family::Deps), what)
+    Error::new(Exit::Permanent(FailureFamily::Deps), what)
 }
 
-impl Job<'_> {
+impl Installation<'_> {
     /// The requirement files, made of other kinds of files where it has to be.
-    fn files(&self) -> Result<manifest::Files> {
-        let is_lock = |file: &PathBuf| manifest::kind(file) == manifest::Kind::UvLock;
+    fn files(&self) -> Result<manifest::ManifestFiles> {
+        let is_lock = |file: &PathBuf| manifest::kind(file) == manifest::ManifestKind::UvLock;
         let needs_uv = self.wanted.selection.files.iter().any(is_lock);
         let uv = || installer::uv(self.spot.python, self.wanted.request.environment);
         manifest::files(self, needs_uv.then(uv).flatten().as_ref().map(|(_, path)| path.as_path()))
@@ -167,7 +167,7 @@ impl Job<'_> {
     ///
     /// # Errors
     /// Something that stays was replaced (116).
-    pub fn check(&self, before: &Names, tell: &mut dyn FnMut(&str)) -> Result<usize> {
+    pub fn check(&self, before: &VersionsByName, tell: &mut dyn FnMut(&str)) -> Result<usize> {
         let now = self.spot.installed();
         self.kept.verify(&now)?;
         let requirements = protect::new_requirements(before, &now);
@@ -184,7 +184,7 @@ impl Job<'_> {
         &self,
         installer: &str,
         at: Option<u64>,
-        before: &Names,
+        before: &VersionsByName,
         tell: &mut dyn FnMut(&str),
     ) -> Result<Vec<(OsString, OsString)>> {
         let (wanted, spot) = (self.wanted, self.spot);
@@ -205,7 +205,7 @@ impl Job<'_> {
 }
 
 /// What trainit installed so far, of what is there now: all that came since `before`, and what is written down.
-fn ours(home: &Home, before: &Names, mut now: Names) -> Names {
+fn ours(home: &PackageSetDir, before: &VersionsByName, mut now: VersionsByName) -> VersionsByName {
     let earlier = home.ours();
     now.retain(|name, version| before.get(name) != Some(version) || earlier.get(name) == Some(version));
     now

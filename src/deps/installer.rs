@@ -1,13 +1,13 @@
 //! Which program installs, and its command line and variables.
 
-use super::pip::Setting;
-use super::protect::{self, Kept};
+use super::pip::PipSetting;
+use super::protect::{self, ProtectedVersions};
 use super::python::Python;
 use super::translate::{ForUv, for_uv};
-use super::{places, run, site};
+use super::{cache_dirs, run, site_packages};
 use crate::config::{self, Installer};
 use crate::error::{Error, Result};
-use protocol::exit_code::{Exit, Family};
+use protocol::exit_code::{Exit, FailureFamily};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -54,13 +54,13 @@ impl fmt::Display for Tool {
 
 /// What the choice depends on.
 #[derive(Clone, Copy, Debug)]
-pub struct Choice<'a> {
+pub struct InstallerChoice<'a> {
     /// The key `deps.installer`.
-    pub wanted: &'a config::Setting<Installer>,
+    pub wanted: &'a config::OriginValue<Installer>,
     /// The interpreter.
     pub python: &'a Python,
     /// pip's settings.
-    pub settings: &'a [Setting],
+    pub settings: &'a [PipSetting],
     /// What the requirement files have that only pip reads.
     pub for_pip: &'a [String],
     /// The workload's environment.
@@ -68,14 +68,14 @@ pub struct Choice<'a> {
     /// It is for a layer over the interpreter.
     pub layered: bool,
     /// What stays as it is.
-    pub kept: &'a Kept,
+    pub kept: &'a ProtectedVersions,
 }
 
 /// Chooses: uv if it is there and can do what is asked, else pip. `tell` hears why it is not uv.
 ///
 /// # Errors
 /// Neither can be used (116).
-pub fn choose(choice: Choice<'_>, tell: &mut dyn FnMut(&str)) -> Result<Tool> {
+pub fn choose(choice: InstallerChoice<'_>, tell: &mut dyn FnMut(&str)) -> Result<Tool> {
     let (mut uv, mut pip) = (None, None);
     if choice.wanted.value != Installer::Pip {
         uv = find_uv(choice);
@@ -128,7 +128,7 @@ fn cannot_start_threads(uv: &Tool, environment: &Environment) -> bool {
 }
 
 /// pip needs no threads as long as it shows no progress.
-fn without_threads(pip: Option<Tool>, choice: Choice<'_>, tell: &mut dyn FnMut(&str)) -> Result<Tool> {
+fn without_threads(pip: Option<Tool>, choice: InstallerChoice<'_>, tell: &mut dyn FnMut(&str)) -> Result<Tool> {
     let why = "this container's seccomp profile answers clone3 with EPERM, as Docker before 20.10.10 does";
     if let Some(pip) = pip {
         tell(&format!("pip installs, because uv cannot start threads: {why}"));
@@ -142,22 +142,22 @@ fn without_threads(pip: Option<Tool>, choice: Choice<'_>, tell: &mut dyn FnMut(&
         }
     };
     let what = format!("requirements cannot be installed: {what}, and uv cannot start threads");
-    Err(Error::new(Exit::Permanent(Family::Deps), what)
+    Err(Error::new(Exit::Permanent(FailureFamily::Deps), what)
         .because(why)
         .hint("use a newer engine; without any profile: docker run --security-opt seccomp=unconfined")
         .hint(hint))
 }
 
 /// uv sees only the directory that it installs into: what the image has elsewhere it would install a second time.
-fn is_blind(choice: Choice<'_>) -> bool {
+fn is_blind(choice: InstallerChoice<'_>) -> bool {
     match choice.layered {
-        true => !site::is_bare(choice.python),
+        true => !site_packages::is_bare(choice.python),
         false => !choice.kept.is_seen_by_uv(),
     }
 }
 
 /// Why uv is not the one to take.
-fn obstacle(uv: &Tool, choice: Choice<'_>) -> Option<String> {
+fn obstacle(uv: &Tool, choice: InstallerChoice<'_>) -> Option<String> {
     let Tool::Uv { settings, .. } = uv else { return None };
     if is_blind(choice) {
         return Some("does not see the image's packages below".to_owned());
@@ -174,7 +174,7 @@ pub fn uv(python: &Python, environment: &Environment) -> Option<(String, PathBuf
     both.into_iter().find_map(|path| Some((uv_version(&path, environment)?, path)))
 }
 
-fn find_uv(choice: Choice<'_>) -> Option<Tool> {
+fn find_uv(choice: InstallerChoice<'_>) -> Option<Tool> {
     let (version, path) = uv(choice.python, choice.environment)?;
     Some(Tool::Uv { path, version, settings: for_uv(choice.settings, choice.environment) })
 }
@@ -186,15 +186,15 @@ fn uv_version(path: &Path, environment: &Environment) -> Option<String> {
     let mut command = Command::new(path);
     command.arg("--version");
     run::with_environment(&mut command, environment);
-    let answer = run::capture(command, Some(Instant::now() + ANSWER)).ok().filter(run::Answer::succeeded)?;
+    let answer = run::capture(command, Some(Instant::now() + ANSWER)).ok().filter(run::ProgramOutput::succeeded)?;
     let version = answer.output.strip_prefix("uv ")?.split_whitespace().next()?.to_owned();
     let mut numbers = version.split('.').map(|part| part.parse().unwrap_or(0));
     let mut next = || numbers.next().unwrap_or(0);
     ((next(), next(), next()) >= UV_MIN).then_some(version)
 }
 
-fn missing(what: &str, choice: Choice<'_>) -> Error {
-    Error::new(Exit::Permanent(Family::Deps), format!("requirements cannot be installed: {what}"))
+fn missing(what: &str, choice: InstallerChoice<'_>) -> Error {
+    Error::new(Exit::Permanent(FailureFamily::Deps), format!("requirements cannot be installed: {what}"))
         .because(format!("for {}; deps.installer is from {}", choice.python.executable.display(), choice.wanted.origin))
         .hint(format!("put uv into the image, or pip: {} -m ensurepip", choice.python.executable.display()))
         .hint("or install nothing: TRAINIT_DEPS_REQUIREMENTS=off")
@@ -202,7 +202,7 @@ fn missing(what: &str, choice: Choice<'_>) -> Error {
 
 /// One installation.
 #[derive(Clone, Debug)]
-pub struct Job<'a> {
+pub struct InstallerJob<'a> {
     /// Who installs.
     pub tool: &'a Tool,
     /// For which interpreter: the layer's own, where there is a layer.
@@ -226,12 +226,12 @@ pub struct Job<'a> {
     /// Others get what is installed: compiled once here, it need not be compiled by each of them.
     pub compile: bool,
     /// What stays as it is.
-    pub kept: &'a Kept,
+    pub kept: &'a ProtectedVersions,
     /// The same, in a file for this tool.
     pub kept_file: Option<&'a Path>,
 }
 
-impl Job<'_> {
+impl InstallerJob<'_> {
     /// The command. Passwords go by variables only: anyone can read a command line.
     pub fn command(&self) -> Command {
         let mut command = match self.tool {
@@ -251,8 +251,8 @@ impl Job<'_> {
         let mut command = Command::new(program);
         run::with_environment(&mut command, self.environment);
         command.env("LC_ALL", "C.UTF-8");
-        if self.environment.get("TMPDIR").is_none() && !places::takes_files(Path::new("/tmp")) {
-            command.envs(places::writable(self.environment).map(|place| ("TMPDIR", place)));
+        if self.environment.get("TMPDIR").is_none() && !cache_dirs::takes_files(Path::new("/tmp")) {
+            command.envs(cache_dirs::writable(self.environment).map(|place| ("TMPDIR", place)));
         }
         command
     }
@@ -288,7 +288,7 @@ impl Job<'_> {
             command.env("UV_NO_CACHE", "1");
             return;
         };
-        if !places::can_link(&cache, self.packages) && self.environment.get("UV_LINK_MODE").is_none() {
+        if !cache_dirs::can_link(&cache, self.packages) && self.environment.get("UV_LINK_MODE").is_none() {
             command.env("UV_LINK_MODE", "copy");
         }
         command.env("UV_CACHE_DIR", cache);
@@ -331,7 +331,7 @@ impl Job<'_> {
         let home = self.environment.get("HOME").map(|home| Path::new(home).join(".cache"));
         let usual = self.environment.get("XDG_CACHE_HOME").map(PathBuf::from).or(home).map(|cache| cache.join(name));
         let own = self.environment.get(variable).map(PathBuf::from).or(usual);
-        let writable = |dir: &PathBuf| std::fs::create_dir_all(dir).is_ok() && places::takes_files(dir);
-        own.filter(writable).or_else(|| Some(places::writable(self.environment)?.join(name)).filter(writable))
+        let writable = |dir: &PathBuf| std::fs::create_dir_all(dir).is_ok() && cache_dirs::takes_files(dir);
+        own.filter(writable).or_else(|| Some(cache_dirs::writable(self.environment)?.join(name)).filter(writable))
     }
 }

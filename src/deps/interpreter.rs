@@ -1,10 +1,10 @@
 //! Which Python the requirements are for: the one that will run the workload.
 
-use super::Request;
+use super::DepsRequest;
 use super::run;
 use super::starts::{self, Lookup, Starts};
 use crate::error::{Error, Result};
-use protocol::exit_code::{Exit, Family};
+use protocol::exit_code::{Exit, FailureFamily};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ pub struct Interpreter {
 ///
 /// # Errors
 /// There is none, or the one of `deps.python` is not one (116).
-pub fn find(request: &Request<'_>) -> Result<Interpreter> {
+pub fn find(request: &DepsRequest<'_>) -> Result<Interpreter> {
     let lookup = lookup(request);
     if let Some(wanted) = &request.settings.deps_python.value {
         let path = lookup.program(wanted).and_then(|path| behind(request, path));
@@ -39,11 +39,11 @@ pub fn find(request: &Request<'_>) -> Result<Interpreter> {
 }
 
 /// Where the workload's programs are looked up.
-pub fn lookup<'a>(request: &'a Request<'_>) -> Lookup<'a> {
+pub fn lookup<'a>(request: &'a DepsRequest<'_>) -> Lookup<'a> {
     Lookup { path: request.environment.get("PATH"), workdir: &request.workdir }
 }
 
-fn candidates(request: &Request<'_>) -> Vec<(&'static str, PathBuf)> {
+fn candidates(request: &DepsRequest<'_>) -> Vec<(&'static str, PathBuf)> {
     let lookup = lookup(request);
     let own = match starts::look(request.command, lookup) {
         Starts::Python(path) => path,
@@ -61,7 +61,7 @@ fn candidates(request: &Request<'_>) -> Vec<(&'static str, PathBuf)> {
 }
 
 /// The interpreter behind a stand-in. A shim is a shell script that picks a version by directory and variables, so it is asked.
-fn behind(request: &Request<'_>, path: PathBuf) -> Option<PathBuf> {
+fn behind(request: &DepsRequest<'_>, path: PathBuf) -> Option<PathBuf> {
     if !starts::is_script(&path) {
         return Some(path);
     }
@@ -74,7 +74,7 @@ fn behind(request: &Request<'_>, path: PathBuf) -> Option<PathBuf> {
 
 fn not_there(wanted: &Path, origin: &str) -> Error {
     Error::new(
-        Exit::Permanent(Family::Deps),
+        Exit::Permanent(FailureFamily::Deps),
         format!("deps.python names {}, which is no program here", wanted.display()),
     )
     .because(format!("set by {origin}"))
@@ -82,7 +82,7 @@ fn not_there(wanted: &Path, origin: &str) -> Error {
 }
 
 fn none() -> Error {
-    Error::new(Exit::Permanent(Family::Deps), "there are requirements to install, but no Python")
+    Error::new(Exit::Permanent(FailureFamily::Deps), "there are requirements to install, but no Python")
         .because("neither the command, VIRTUAL_ENV, CONDA_PREFIX nor PATH leads to an interpreter")
         .hint("name it: TRAINIT_DEPS_PYTHON=/path/to/python")
         .hint("or install nothing: TRAINIT_DEPS_REQUIREMENTS=off")

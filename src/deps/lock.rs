@@ -7,7 +7,7 @@ use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use sys::lock::Lock as FileLock;
+use sys::lock::FileLock;
 use sys::untrusted::{self, Owners};
 
 /// How often a lock that somebody else has is tried.
@@ -15,28 +15,28 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// A place of our own, as long as this lives.
 #[derive(Debug)]
-pub struct Lock {
+pub struct InstallLock {
     _file: Option<FileLock>,
     /// Somebody else had it before: the work may be done.
     pub waited: bool,
 }
 
 /// Waits for the lock of a directory, until the deadline; without it afterwards. `tell` hears once that there is a wait.
-pub fn take(directory: &Path, deadline: Option<Instant>, tell: &mut dyn FnMut(&str)) -> Lock {
+pub fn take(directory: &Path, deadline: Option<Instant>, tell: &mut dyn FnMut(&str)) -> InstallLock {
     let mut waited = false;
     let mut file = match open(directory) {
         Some(file) => file,
-        None => return Lock { _file: None, waited },
+        None => return InstallLock { _file: None, waited },
     };
     loop {
         match FileLock::take(file) {
-            Ok(lock) => return Lock { _file: Some(lock), waited },
+            Ok(lock) => return InstallLock { _file: Some(lock), waited },
             Err((back, Errno::EWOULDBLOCK | Errno::EINTR))
                 if deadline.is_none_or(|deadline| Instant::now() < deadline) =>
             {
                 file = back
             }
-            Err(_) => return Lock { _file: None, waited },
+            Err(_) => return InstallLock { _file: None, waited },
         }
         if !waited {
             tell(&format!("waiting for another start that installs into {}", directory.display()));

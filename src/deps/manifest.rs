@@ -1,18 +1,18 @@
 //! Files of other tools that say what a project needs. Those of pyproject.toml and uv.lock become requirements when they are named
 //! (`deps.requirements: pyproject.toml`); of the others it is told what can be done with them.
 
-use super::install::{Job, permanent};
+use super::install::{Installation, permanent};
 use super::run;
-use super::{inputs, places};
+use super::{cache_dirs, inputs};
 use crate::error::{Error, Result};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use sys::temporary::Temporary;
+use sys::temporary::TemporaryFile;
 
 /// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ManifestKind {
     /// Lines for pip.
     Requirements,
     /// A project, by PEP 621.
@@ -24,15 +24,15 @@ pub enum Kind {
 }
 
 /// Files by name, in the order in which a start that has no requirements.txt looks for them.
-const KINDS: [(&str, Kind); 8] = [
-    ("uv.lock", Kind::UvLock),
-    ("pyproject.toml", Kind::Project),
-    ("pylock.toml", Kind::Foreign("uv pip compile or uv export makes a requirements.txt of it")),
-    ("environment.yml", Kind::Foreign("conda env update -f environment.yml belongs into the image's build")),
-    ("environment.yaml", Kind::Foreign("conda env update -f environment.yaml belongs into the image's build")),
-    ("poetry.lock", Kind::Foreign("poetry export -o requirements.txt makes one that trainit reads")),
-    ("Pipfile.lock", Kind::Foreign("pipenv requirements >requirements.txt makes one that trainit reads")),
-    ("Pipfile", Kind::Foreign("pipenv requirements >requirements.txt makes one that trainit reads")),
+const KINDS: [(&str, ManifestKind); 8] = [
+    ("uv.lock", ManifestKind::UvLock),
+    ("pyproject.toml", ManifestKind::Project),
+    ("pylock.toml", ManifestKind::Foreign("uv pip compile or uv export makes a requirements.txt of it")),
+    ("environment.yml", ManifestKind::Foreign("conda env update -f environment.yml belongs into the image's build")),
+    ("environment.yaml", ManifestKind::Foreign("conda env update -f environment.yaml belongs into the image's build")),
+    ("poetry.lock", ManifestKind::Foreign("poetry export -o requirements.txt makes one that trainit reads")),
+    ("Pipfile.lock", ManifestKind::Foreign("pipenv requirements >requirements.txt makes one that trainit reads")),
+    ("Pipfile", ManifestKind::Foreign("pipenv requirements >requirements.txt makes one that trainit reads")),
 ];
 
 /// Before each requirement that Python finds, so that what a sitecustomize prints is not taken for one; and before what is wrong.
@@ -67,9 +67,9 @@ for line in project.get("dependencies", ()):
 "#;
 
 /// What a file is, by its name.
-pub fn kind(file: &Path) -> Kind {
+pub fn kind(file: &Path) -> ManifestKind {
     let name = file.file_name().unwrap_or_default();
-    KINDS.iter().find(|(known, _)| name == *known).map_or(Kind::Requirements, |(_, kind)| *kind)
+    KINDS.iter().find(|(known, _)| name == *known).map_or(ManifestKind::Requirements, |(_, kind)| *kind)
 }
 
 /// A line about such a file in a directory that has no requirements.txt; none if there is none that asks for anything.
@@ -77,15 +77,15 @@ pub fn hint(directory: &Path) -> Option<String> {
     let (name, kind) = KINDS.iter().find(|(name, kind)| asks(&directory.join(name), *kind))?;
     let file = directory.join(name);
     Some(match kind {
-        Kind::Foreign(hint) => format!("{} is left alone: {hint}", file.display()),
+        ManifestKind::Foreign(hint) => format!("{} is left alone: {hint}", file.display()),
         _ => format!("{} is left alone; TRAINIT_DEPS_REQUIREMENTS={name} installs what it asks for", file.display()),
     })
 }
 
 /// Whether it is there and asks for something: a pyproject.toml may be there for a formatter alone.
-fn asks(file: &Path, kind: Kind) -> bool {
+fn asks(file: &Path, kind: ManifestKind) -> bool {
     match kind {
-        Kind::Project => inputs::read_file(file).is_ok_and(|bytes| {
+        ManifestKind::Project => inputs::read_file(file).is_ok_and(|bytes| {
             let text = String::from_utf8_lossy(&bytes);
             text.contains("[project]") && text.lines().any(|line| line.starts_with("dependencies"))
         }),
@@ -100,25 +100,25 @@ pub fn refused(file: &Path, hint: &'static str) -> Error {
 
 /// The requirement files of an installation; those that were made are gone when this is dropped.
 #[derive(Debug, Default)]
-pub struct Files {
+pub struct ManifestFiles {
     /// For the installer.
     pub paths: Vec<PathBuf>,
     /// What the made ones ask for, each behind who asks.
     pub asked: Vec<(String, String)>,
-    made: Vec<Temporary>,
+    made: Vec<TemporaryFile>,
 }
 
 /// Makes requirement files of those that are none. `uv` is where uv is, `locked` whether hashes are held.
 ///
 /// # Errors
 /// They cannot be read, or there is no uv to read them (116).
-pub fn files(job: &Job<'_>, uv: Option<&Path>) -> Result<Files> {
-    let mut files = Files::default();
+pub fn files(job: &Installation<'_>, uv: Option<&Path>) -> Result<ManifestFiles> {
+    let mut files = ManifestFiles::default();
     for file in &job.wanted.selection.files {
         let text = match kind(file) {
-            Kind::Project => of_project(job, file)?,
-            Kind::UvLock => of_lock(job, file, uv)?,
-            Kind::Requirements | Kind::Foreign(_) => {
+            ManifestKind::Project => of_project(job, file)?,
+            ManifestKind::UvLock => of_lock(job, file, uv)?,
+            ManifestKind::Requirements | ManifestKind::Foreign(_) => {
                 files.paths.push(file.clone());
                 continue;
             }
@@ -130,9 +130,9 @@ pub fn files(job: &Job<'_>, uv: Option<&Path>) -> Result<Files> {
     Ok(files)
 }
 
-impl Files {
-    fn add(&mut self, job: &Job<'_>, text: &str) -> Result<()> {
-        let made = places::temporary(job.wanted.request.environment, "trainit-requirements-");
+impl ManifestFiles {
+    fn add(&mut self, job: &Installation<'_>, text: &str) -> Result<()> {
+        let made = cache_dirs::temporary(job.wanted.request.environment, "trainit-requirements-");
         let made = made.and_then(|mut made| made.file().write_all(text.as_bytes()).ok().map(|()| made));
         let made = made.ok_or_else(|| permanent("no temporary file can be written".to_owned()).hint("set TMPDIR"))?;
         self.paths.push(made.path().to_owned());
@@ -141,7 +141,7 @@ impl Files {
     }
 }
 
-fn of_project(job: &Job<'_>, file: &Path) -> Result<String> {
+fn of_project(job: &Installation<'_>, file: &Path) -> Result<String> {
     let mut command = Command::new(&job.spot.python.executable);
     command.args(["-E", "-c", QUESTION]).arg(file);
     let output = said(job, command, file)?;
@@ -153,7 +153,7 @@ fn of_project(job: &Job<'_>, file: &Path) -> Result<String> {
 }
 
 /// The project itself is code that lies there, so only what it needs is installed. Versions that the image keeps have other hashes.
-fn of_lock(job: &Job<'_>, file: &Path, uv: Option<&Path>) -> Result<String> {
+fn of_lock(job: &Installation<'_>, file: &Path, uv: Option<&Path>) -> Result<String> {
     let uv =
         uv.ok_or_else(|| unreadable(file, "only uv can read it, and there is no uv").hint("put uv into the image"))?;
     let mut command = Command::new(uv);
@@ -174,7 +174,7 @@ fn of_lock(job: &Job<'_>, file: &Path, uv: Option<&Path>) -> Result<String> {
     said(job, command, file)
 }
 
-fn said(job: &Job<'_>, mut command: Command, file: &Path) -> Result<String> {
+fn said(job: &Installation<'_>, mut command: Command, file: &Path) -> Result<String> {
     run::with_environment(&mut command, job.wanted.request.environment);
     command.current_dir(file.parent().unwrap_or(Path::new("/")));
     let answer = run::capture(command, job.deadline).map_err(|error| unreadable(file, &error.to_string()))?;
@@ -192,10 +192,10 @@ mod tests {
 
     #[test]
     fn a_file_is_known_by_its_name() {
-        assert_eq!(kind(Path::new("/code/uv.lock")), Kind::UvLock);
-        assert_eq!(kind(Path::new("pyproject.toml")), Kind::Project);
-        assert_eq!(kind(Path::new("/code/requirements-dev.txt")), Kind::Requirements);
-        assert!(matches!(kind(Path::new("environment.yml")), Kind::Foreign(hint) if hint.contains("conda")));
+        assert_eq!(kind(Path::new("/code/uv.lock")), ManifestKind::UvLock);
+        assert_eq!(kind(Path::new("pyproject.toml")), ManifestKind::Project);
+        assert_eq!(kind(Path::new("/code/requirements-dev.txt")), ManifestKind::Requirements);
+        assert!(matches!(kind(Path::new("environment.yml")), ManifestKind::Foreign(hint) if hint.contains("conda")));
     }
 
     #[test]

@@ -7,53 +7,53 @@
 mod already;
 mod attempt;
 mod build_log;
+mod cache_dirs;
 mod digest;
 mod failure;
-mod glance;
 mod index;
 mod inputs;
 mod install;
 pub mod installed;
 mod installer;
+mod installer_view;
 mod interpreter;
-mod layer;
-mod layers;
 mod lock;
 mod manifest;
+mod overlay;
+mod overlays;
 pub mod packaging;
 pub mod pip;
-mod places;
 pub mod progress;
 mod protect;
 pub mod python;
+mod quick_look;
 pub mod redact;
 pub mod requirements;
 mod satisfied;
 mod select;
-mod share;
-mod site;
+mod shared_store;
+mod site_packages;
 mod sources;
-mod spot;
 pub mod stamp;
 mod starts;
 mod status;
 pub mod store;
 mod target;
+mod target_facts;
 mod ticker;
 mod translate;
-mod view;
 mod wanted;
 
-pub use glance::words as glance;
-pub use status::{Status, status};
+pub use quick_look::words as glance;
+pub use status::{DepsStatus, status};
 
 use crate::config::Settings;
 use crate::error::Result;
 use crate::program as run;
 use installed::Folders;
-use protocol::handover::Kind;
-use satisfied::Answer;
-use select::Selection;
+use protocol::handover::WorkloadKind;
+use satisfied::Satisfaction;
+use select::FileSelection;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -62,7 +62,7 @@ use sys::environment::Environment;
 
 /// What to look at before anything is installed.
 #[derive(Clone, Debug)]
-pub struct Request<'a> {
+pub struct DepsRequest<'a> {
     /// Where /proc and /etc are.
     pub root: &'a Root,
     /// The merged configuration.
@@ -78,12 +78,12 @@ pub struct Request<'a> {
     /// The workload was asked for as a mode by name, not as a plain COMMAND.
     pub by_mode: bool,
     /// Whether a failure may be only told.
-    pub kind: Kind,
+    pub kind: WorkloadKind,
 }
 
 /// What became of the dependencies.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum DepsOutcome {
     /// There is nothing to install from.
     Nothing,
     /// Nothing had changed since the last installation.
@@ -128,32 +128,32 @@ pub enum Outcome {
     },
 }
 
-impl Outcome {
+impl DepsOutcome {
     /// Variables that the workload has to get, whether or not it has others of these names: path lists in them are extended
     /// already.
     pub fn environment(&self) -> &[(OsString, OsString)] {
         match self {
-            Outcome::Nothing | Outcome::Satisfied { .. } => &[],
-            Outcome::Unchanged { environment, .. }
-            | Outcome::Unpacked { environment, .. }
-            | Outcome::Installed { environment, .. } => environment,
+            DepsOutcome::Nothing | DepsOutcome::Satisfied { .. } => &[],
+            DepsOutcome::Unchanged { environment, .. }
+            | DepsOutcome::Unpacked { environment, .. }
+            | DepsOutcome::Installed { environment, .. } => environment,
         }
     }
 
     /// What became of which files, in a few words; none: there were none.
     pub fn words(&self) -> Option<String> {
         match self {
-            Outcome::Nothing => None,
-            Outcome::Unchanged { files, .. } => Some(format!("{}: unchanged since it was installed", names(files))),
-            Outcome::Satisfied { files, requirements } => {
+            DepsOutcome::Nothing => None,
+            DepsOutcome::Unchanged { files, .. } => Some(format!("{}: unchanged since it was installed", names(files))),
+            DepsOutcome::Satisfied { files, requirements } => {
                 let requirements = text::count(*requirements as u64, "requirement");
                 Some(format!("{}: {requirements}, satisfied already", names(files)))
             }
-            Outcome::Unpacked { files, installer, packages, .. } => {
+            DepsOutcome::Unpacked { files, installer, packages, .. } => {
                 let packages = text::count(*packages as u64, "package");
                 Some(format!("{}: {packages} from the store, installed with {installer}", names(files)))
             }
-            Outcome::Installed { files, installer, packages, .. } => {
+            DepsOutcome::Installed { files, installer, packages, .. } => {
                 let packages = text::count(*packages as u64, "package");
                 Some(format!("{}: installed with {installer}, {packages}", names(files)))
             }
@@ -170,17 +170,21 @@ pub fn names(files: &[PathBuf]) -> String {
 ///
 /// # Errors
 /// A requirement that cannot be met (116), an index that is down (216), a configuration that cannot be (78).
-pub fn ensure(request: &Request<'_>, tell: &mut dyn FnMut(&str)) -> Result<Outcome> {
+pub fn ensure(request: &DepsRequest<'_>, tell: &mut dyn FnMut(&str)) -> Result<DepsOutcome> {
     let (environment, lines) = index::applied(request);
-    let request = &Request { environment: &environment, ..request.clone() };
-    let Some(selection) = select::select(request, tell)? else { return Ok(Outcome::Nothing) };
+    let request = &DepsRequest { environment: &environment, ..request.clone() };
+    let Some(selection) = select::select(request, tell)? else { return Ok(DepsOutcome::Nothing) };
     lines.iter().for_each(|line| tell(line));
     ensure_of(request, selection, tell)
 }
 
 #[inline(never)] // most starts have nothing to install, and need not make room for this
-fn ensure_of<'a>(request: &'a Request<'a>, selection: Selection, tell: &mut dyn FnMut(&str)) -> Result<Outcome> {
-    let Some(wanted) = wanted_of(request, selection)? else { return Ok(Outcome::Nothing) };
+fn ensure_of<'a>(
+    request: &'a DepsRequest<'a>,
+    selection: FileSelection,
+    tell: &mut dyn FnMut(&str),
+) -> Result<DepsOutcome> {
+    let Some(wanted) = wanted_of(request, selection)? else { return Ok(DepsOutcome::Nothing) };
     let remembered = python::remembered(&wanted.interpreter, request.environment);
     let folders = Folders::default();
     if let Some(outcome) = remembered.as_ref().and_then(|python| wanted.unchanged(python, &folders)) {
@@ -191,7 +195,7 @@ fn ensure_of<'a>(request: &'a Request<'a>, selection: Selection, tell: &mut dyn 
     let looked =
         known.map(|python| install::Looked { answer: already::look(&wanted, &python, &folders, tell), python });
     match looked {
-        Some(install::Looked { python, answer: Answer::Yes(requirements) }) => {
+        Some(install::Looked { python, answer: Satisfaction::Yes(requirements) }) => {
             Ok(already::settle(&wanted, &python, false, &folders, requirements))
         }
         looked => install::install(&wanted, looked, tell),
@@ -199,12 +203,12 @@ fn ensure_of<'a>(request: &'a Request<'a>, selection: Selection, tell: &mut dyn 
 }
 
 /// The interpreter that the dependencies of a workload are for; none is found.
-pub fn interpreter(request: &Request<'_>) -> Option<PathBuf> {
+pub fn interpreter(request: &DepsRequest<'_>) -> Option<PathBuf> {
     interpreter::find(request).ok().map(|found| found.path)
 }
 
 /// A program that an interpreter's packages brought: as PATH has it, if it is this interpreter's; else beside it; else as PATH has it.
-pub fn program(request: &Request<'_>, interpreter: Option<&Path>, name: &str) -> Option<PathBuf> {
+pub fn program(request: &DepsRequest<'_>, interpreter: Option<&Path>, name: &str) -> Option<PathBuf> {
     let lookup = interpreter::lookup(request);
     let on_path = lookup.program(name);
     let is_its = |path: &PathBuf| {
@@ -219,28 +223,28 @@ pub fn program(request: &Request<'_>, interpreter: Option<&Path>, name: &str) ->
 ///
 /// # Errors
 /// A file that cannot be read, or no Python (116).
-pub fn settled(request: &Request<'_>) -> Result<Option<Outcome>> {
+pub fn settled(request: &DepsRequest<'_>) -> Result<Option<DepsOutcome>> {
     let (environment, _) = index::applied(request);
-    let request = &Request { environment: &environment, ..request.clone() };
-    let Some(wanted) = wanted(request, &mut |_| {})? else { return Ok(Some(Outcome::Nothing)) };
+    let request = &DepsRequest { environment: &environment, ..request.clone() };
+    let Some(wanted) = wanted(request, &mut |_| {})? else { return Ok(Some(DepsOutcome::Nothing)) };
     let remembered = python::remembered(&wanted.interpreter, request.environment);
     Ok(remembered.and_then(|python| wanted.unchanged(&python, &Folders::default())))
 }
 
 /// Takes away what need not be in the store and in the cache's layers: beyond the limit, unused for so long, left by killed starts;
 /// `dry`: only says what.
-pub fn prune(request: &Request<'_>, unused: Option<Duration>, dry: bool) -> Vec<store::Taken> {
-    let limit = share::limit(request.settings);
-    let store = share::directory(request).map(|directory| store::prune(&directory, limit, unused, dry));
-    store.into_iter().flatten().chain(layers::prune(request.environment, limit, unused, dry)).collect()
+pub fn prune(request: &DepsRequest<'_>, unused: Option<Duration>, dry: bool) -> Vec<store::RemovedEntry> {
+    let limit = shared_store::limit(request.settings);
+    let store = shared_store::directory(request).map(|directory| store::prune(&directory, limit, unused, dry));
+    store.into_iter().flatten().chain(overlays::prune(request.environment, limit, unused, dry)).collect()
 }
 
 /// What this start wants to have; none if there is nothing to install.
-fn wanted<'a>(request: &'a Request<'a>, tell: &mut dyn FnMut(&str)) -> Result<Option<wanted::Wanted<'a>>> {
+fn wanted<'a>(request: &'a DepsRequest<'a>, tell: &mut dyn FnMut(&str)) -> Result<Option<wanted::WantedPackages<'a>>> {
     select::select(request, tell)?.map_or(Ok(None), |selection| wanted_of(request, selection))
 }
 
-fn wanted_of<'a>(request: &'a Request<'a>, selection: Selection) -> Result<Option<wanted::Wanted<'a>>> {
+fn wanted_of<'a>(request: &'a DepsRequest<'a>, selection: FileSelection) -> Result<Option<wanted::WantedPackages<'a>>> {
     let inputs = inputs::gather(&selection.files, request.environment)?;
     let beside = selection.files.first().and_then(|file| file.parent()).unwrap_or(Path::new("/"));
     sources::check(request, &inputs, beside)?;
@@ -248,5 +252,5 @@ fn wanted_of<'a>(request: &'a Request<'a>, selection: Selection) -> Result<Optio
         return Ok(None);
     }
     let interpreter = interpreter::find(request)?;
-    Ok(Some(wanted::Wanted { request, selection, inputs, interpreter }))
+    Ok(Some(wanted::WantedPackages { request, selection, inputs, interpreter }))
 }

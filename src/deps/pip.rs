@@ -9,7 +9,7 @@ use sys::environment::Environment;
 
 /// One setting that pip would use for an installation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting {
+pub struct PipSetting {
     /// As an option is called, without dashes in front: `index-url`.
     pub name: String,
     /// The value as written.
@@ -18,7 +18,7 @@ pub struct Setting {
     pub origin: String,
 }
 
-impl Setting {
+impl PipSetting {
     /// Whether a switch is on, as pip reads it.
     pub fn is_on(&self) -> bool {
         ["1", "y", "yes", "t", "true", "on"].contains(&self.value.trim().to_ascii_lowercase().as_str())
@@ -26,12 +26,12 @@ impl Setting {
 }
 
 /// The settings that hold, sorted by name.
-pub fn settings(root: &Root, environment: &Environment, python: &Python) -> Vec<Setting> {
+pub fn settings(root: &Root, environment: &Environment, python: &Python) -> Vec<PipSetting> {
     merged(&paths(root, environment, &python.prefix), environment)
 }
 
 /// What files, the weakest first, and variables say together.
-pub fn merged(paths: &[PathBuf], environment: &Environment) -> Vec<Setting> {
+pub fn merged(paths: &[PathBuf], environment: &Environment) -> Vec<PipSetting> {
     let mut files = BTreeMap::new();
     for path in paths {
         let Ok(bytes) = std::fs::read(path) else { continue };
@@ -50,7 +50,7 @@ pub fn merged(paths: &[PathBuf], environment: &Environment) -> Vec<Setting> {
         merged.insert(name, (value, origin));
     }
     let nonempty = merged.into_iter().filter(|(_, (value, _))| !value.is_empty());
-    nonempty.map(|(name, (value, origin))| Setting { name: canonical(&name), value, origin }).collect()
+    nonempty.map(|(name, (value, origin))| PipSetting { name: canonical(&name), value, origin }).collect()
 }
 
 /// Names that mean the same.

@@ -2,8 +2,8 @@
 
 /// How far it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    phase: Phase,
+pub struct InstallProgress {
+    phase: InstallPhase,
     packages: usize,
     bytes: u64,
     last: String,
@@ -11,7 +11,7 @@ pub struct Progress {
 
 /// What it does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Phase {
+enum InstallPhase {
     #[default]
     Resolving,
     Downloading,
@@ -31,51 +31,53 @@ const UNITS: [(&str, f64); 8] = [
     ("GiB", 1_073_741_824.0),
 ];
 
-impl Progress {
+impl InstallProgress {
     /// Takes the next line.
     pub fn hear(&mut self, line: &str) {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
-            ["Collecting", ..] => (self.phase, self.packages) = (Phase::Resolving, self.packages + 1),
-            ["Resolved", count, "packages" | "package", ..] => self.at(Phase::Downloading, count.parse().ok()),
+            ["Collecting", ..] => (self.phase, self.packages) = (InstallPhase::Resolving, self.packages + 1),
+            ["Resolved", count, "packages" | "package", ..] => self.at(InstallPhase::Downloading, count.parse().ok()),
             ["Downloading", file, ..] if file.ends_with(".metadata") => {}
             ["Downloading", file, size @ ..] => {
-                self.at(Phase::Downloading, None);
+                self.at(InstallPhase::Downloading, None);
                 self.bytes = self.bytes.saturating_add(bytes_of(&size.concat()).unwrap_or(0));
                 self.last = name_of(file);
             }
             ["Building", "wheel", "for", name, ..] => self.building(name),
-            ["Building", "wheels", ..] => self.at(Phase::Building, None),
+            ["Building", "wheels", ..] => self.at(InstallPhase::Building, None),
             ["Building", name, ..] => self.building(name),
-            ["Prepared", count, ..] => self.at(Phase::Installing, count.parse().ok()),
-            ["Installing", "collected", "packages:", names @ ..] => self.at(Phase::Installing, Some(names.len())),
+            ["Prepared", count, ..] => self.at(InstallPhase::Installing, count.parse().ok()),
+            ["Installing", "collected", "packages:", names @ ..] => {
+                self.at(InstallPhase::Installing, Some(names.len()))
+            }
             _ => {}
         }
     }
 
-    fn at(&mut self, phase: Phase, packages: Option<usize>) {
+    fn at(&mut self, phase: InstallPhase, packages: Option<usize>) {
         self.phase = phase;
         self.packages = packages.unwrap_or(self.packages);
-        if phase == Phase::Installing {
+        if phase == InstallPhase::Installing {
             self.last.clear();
         }
     }
 
     fn building(&mut self, name: &str) {
-        self.at(Phase::Building, None);
+        self.at(InstallPhase::Building, None);
         self.last = name_of(name);
     }
 
     /// In a few words: `downloading (206 packages, 610 MB, last torch)`.
     pub fn words(&self) -> String {
         let phase = match self.phase {
-            Phase::Resolving => "resolving",
-            Phase::Downloading => "downloading",
-            Phase::Building => "building",
-            Phase::Installing => "installing",
+            InstallPhase::Resolving => "resolving",
+            InstallPhase::Downloading => "downloading",
+            InstallPhase::Building => "building",
+            InstallPhase::Installing => "installing",
         };
         let packages = (self.packages > 0).then(|| text::count(self.packages as u64, "package"));
-        let downloading = self.phase == Phase::Downloading && self.bytes > 0;
+        let downloading = self.phase == InstallPhase::Downloading && self.bytes > 0;
         let bytes = downloading.then(|| text::size(self.bytes));
         let last = (!self.last.is_empty()).then(|| format!("last {}", self.last));
         let details: Vec<_> = [packages, bytes, last].into_iter().flatten().collect();
@@ -105,7 +107,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn words(lines: &str) -> Vec<String> {
-        let mut progress = Progress::default();
+        let mut progress = InstallProgress::default();
         let mut all = vec![progress.words()];
         for line in lines.lines() {
             progress.hear(line);

@@ -4,9 +4,9 @@
 
 use super::install::permanent;
 use super::installed::{Distribution, Installed};
-use super::packaging::{Name, Requirement, Source, Version};
-use super::pip::Setting;
-use super::stamp::Names;
+use super::packaging::{Name, ProjectSource, Requirement, Version};
+use super::pip::PipSetting;
+use super::stamp::VersionsByName;
 use super::{inputs, requirements};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
@@ -56,7 +56,7 @@ const AUTO: &str = "auto";
 
 /// The versions that stay.
 #[derive(Clone, Debug, Default)]
-pub struct Kept {
+pub struct ProtectedVersions {
     versions: BTreeMap<Name, Version>,
     /// Those among them that uv does not see: they lie below the directories that it looks into.
     below: Vec<Name>,
@@ -64,13 +64,13 @@ pub struct Kept {
 
 /// What the choice depends on.
 #[derive(Clone, Copy, Debug)]
-pub struct Choice<'a> {
+pub struct ProtectChoice<'a> {
     /// The key `deps.protect`: `auto`, names, and names to leave out (`-numpy`).
     pub words: &'a [String],
     /// What is there.
     pub installed: &'a Installed,
     /// What earlier starts installed: that is not the image's own.
-    pub ours: &'a Names,
+    pub ours: &'a VersionsByName,
     /// What constraints of the image name with one version.
     pub pinned: &'a [Name],
     /// The directories that uv looks into.
@@ -78,8 +78,8 @@ pub struct Choice<'a> {
 }
 
 /// Chooses.
-pub fn choose(choice: Choice<'_>) -> Kept {
-    let mut kept = Kept::default();
+pub fn choose(choice: ProtectChoice<'_>) -> ProtectedVersions {
+    let mut kept = ProtectedVersions::default();
     for (name, version, path) in versions(choice.installed) {
         if choice.ours.get(name.as_str()).is_some_and(|ours| *ours == version.to_string())
             || !is_wanted(name, version, choice)
@@ -99,11 +99,11 @@ fn versions(installed: &Installed) -> impl Iterator<Item = (&Name, &Version, &Pa
 }
 
 /// All versions that are known.
-pub fn names(installed: &Installed) -> Names {
+pub fn names(installed: &Installed) -> VersionsByName {
     versions(installed).map(|(name, version, _)| (name.to_string(), version.to_string())).collect()
 }
 
-fn is_wanted(name: &Name, version: &Version, choice: Choice<'_>) -> bool {
+fn is_wanted(name: &Name, version: &Version, choice: ProtectChoice<'_>) -> bool {
     let matches = |word: &str| match word {
         AUTO => is_the_images(name, version, choice),
         word => is_like(name, word),
@@ -114,7 +114,7 @@ fn is_wanted(name: &Name, version: &Version, choice: Choice<'_>) -> bool {
 }
 
 /// A local version (`2.6.0+cu126`) is somebody's own build.
-fn is_the_images(name: &Name, version: &Version, choice: Choice<'_>) -> bool {
+fn is_the_images(name: &Name, version: &Version, choice: ProtectChoice<'_>) -> bool {
     let is_any = |name: &Name, patterns: &[&str]| patterns.iter().any(|pattern| is_like(name, pattern));
     version.is_local()
         || is_any(name, &FAMILIES)
@@ -138,7 +138,7 @@ fn is_like(name: &Name, pattern: &str) -> bool {
 }
 
 /// What the constraint files of pip's settings and of uv's variables name with exactly one version.
-pub fn pinned(settings: &[Setting], environment: &Environment, beside: &Path) -> Vec<Name> {
+pub fn pinned(settings: &[PipSetting], environment: &Environment, beside: &Path) -> Vec<Name> {
     let pip = settings.iter().filter(|setting| setting.name == "constraint").map(|setting| setting.value.as_str());
     let files = pip.chain(environment.text("UV_CONSTRAINT")).flat_map(str::split_whitespace);
     let lines = files.flat_map(|file| lines(&beside.join(file)));
@@ -151,7 +151,7 @@ fn lines(file: &Path) -> Vec<String> {
     requirements::read(&bytes, &|_| None).into_iter().map(|line| line.text).collect()
 }
 
-impl Kept {
+impl ProtectedVersions {
     /// Whether uv sees all of it.
     pub fn is_seen_by_uv(&self) -> bool {
         self.below.is_empty()
@@ -188,8 +188,8 @@ impl Kept {
         let asked = Requirement::parse(requirement)?;
         let version = self.versions.get(&asked.name)?;
         let fits = match &asked.source {
-            Source::Versions(specifiers) => specifiers.contains(version)?,
-            Source::Url(_) => false,
+            ProjectSource::Versions(specifiers) => specifiers.contains(version)?,
+            ProjectSource::Url(_) => false,
         };
         let unconditional = asked.marker.is_none();
         let words = requirement.split(';').next().unwrap_or(requirement).trim().to_owned();
@@ -241,13 +241,13 @@ impl Kept {
 }
 
 /// The distributions that came or changed.
-pub fn new<'a>(before: &'a Names, now: &'a Installed) -> impl Iterator<Item = &'a Distribution> {
+pub fn new<'a>(before: &'a VersionsByName, now: &'a Installed) -> impl Iterator<Item = &'a Distribution> {
     now.iter()
         .filter(|found| before.get(found.name.as_str()) != found.version.as_ref().map(Version::to_string).as_ref())
 }
 
 /// What these ask for, with their names.
-pub fn new_requirements(before: &Names, now: &Installed) -> Vec<(String, String)> {
+pub fn new_requirements(before: &VersionsByName, now: &Installed) -> Vec<(String, String)> {
     let asks = |found: &Distribution| {
         let who = found.version.as_ref().map_or(found.name.to_string(), |version| format!("{} {version}", found.name));
         let requires = found.metadata().map(|metadata| metadata.requires).unwrap_or_default();

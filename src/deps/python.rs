@@ -6,9 +6,9 @@ use super::installed::Folders;
 use super::interpreter::Interpreter;
 use super::packaging;
 use super::stamp::replace;
-use super::{places, run, site};
+use super::{cache_dirs, run, site_packages};
 use crate::error::{Error, Result};
-use protocol::exit_code::{Exit, Family};
+use protocol::exit_code::{Exit, FailureFamily};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -106,7 +106,7 @@ pub struct Python {
     /// The version of its pip.
     pub pip: Option<String>,
     /// What markers of requirements are held against.
-    pub markers: packaging::Environment,
+    pub markers: packaging::MarkerEnvironment,
     /// Its distribution asks not to install into it (PEP 668).
     pub managed: bool,
     /// It is in a conda environment.
@@ -121,7 +121,7 @@ impl Python {
 
     /// Nothing was added to its path since it was asked.
     pub fn holds(&self, folders: &Folders) -> bool {
-        site::paths(self, folders) == self.paths
+        site_packages::paths(self, folders) == self.paths
     }
 
     /// trainit's directory beside the packages that it installs.
@@ -169,9 +169,9 @@ fn virtual_environment(path: &Path) -> Option<(PathBuf, String)> {
 pub fn remembered(interpreter: &Interpreter, environment: &Environment) -> Option<Python> {
     let identity = identity(&interpreter.path, environment);
     let kept = |dir: PathBuf| read(&super::stamp::kept(&dir.join(FILE))?).filter(|python| python.identity == identity);
-    let own = places::candidates(environment)
+    let own = cache_dirs::candidates(environment)
         .into_iter()
-        .filter(|place| places::is_ours(place))
+        .filter(|place| cache_dirs::is_ours(place))
         .map(|place| place.join(name_in_cache(&identity)));
     guesses(&interpreter.path).into_iter().chain(own).find_map(kept)
 }
@@ -214,7 +214,7 @@ pub fn ask(interpreter: &Interpreter, environment: &Environment, deadline: Optio
         return Err(mute(interpreter, &format!("it is Python {}", python.version)));
     }
     python.identity = identity(&interpreter.path, environment);
-    python.paths = site::paths(&python, &Folders::default());
+    python.paths = site_packages::paths(&python, &Folders::default());
     Ok(python)
 }
 
@@ -241,7 +241,7 @@ fn mute(interpreter: &Interpreter, output: &str) -> Error {
     let lines: Vec<_> = output.lines().rev().take(3).collect();
     let told = lines.into_iter().rev().collect::<Vec<_>>().join("; ");
     Error::new(
-        Exit::Permanent(Family::Deps),
+        Exit::Permanent(FailureFamily::Deps),
         format!("{} is not a Python that can be installed for", interpreter.path.display()),
     )
     .because(if told.is_empty() { "it gives no answer about itself".to_owned() } else { told })

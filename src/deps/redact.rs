@@ -32,7 +32,7 @@ pub struct Redactor {
 }
 
 /// What the bytes at one place are.
-enum Here {
+enum SecretPosition {
     /// Nothing secret: pass so many bytes.
     Plain(usize),
     /// A secret of so many bytes, after so many that stay.
@@ -93,12 +93,12 @@ impl Redactor {
         let mut at = 0;
         while let Some(rest) = self.held.get(at..).filter(|rest| !rest.is_empty()) {
             match self.look(rest, last) {
-                Here::Undecided => break,
-                Here::Plain(length) => {
+                SecretPosition::Undecided => break,
+                SecretPosition::Plain(length) => {
                     shown.extend(rest.iter().take(length));
                     at += length;
                 }
-                Here::Secret { after, length } => {
+                SecretPosition::Secret { after, length } => {
                     shown.extend(rest.iter().take(after));
                     shown.extend_from_slice(MASK);
                     at += after + length;
@@ -122,20 +122,24 @@ impl Redactor {
         }
     }
 
-    fn look(&self, rest: &[u8], last: bool) -> Here {
+    fn look(&self, rest: &[u8], last: bool) -> SecretPosition {
         let alike = self.beginning_like(rest);
         if let Some(secret) = alike.iter().find(|secret| rest.starts_with(secret)) {
             // A longer secret that begins like this one may still be coming.
             let longer = alike.iter().any(|other| is_beginning(rest, other));
-            return if longer && !last { Here::Undecided } else { Here::Secret { after: 0, length: secret.len() } };
+            return if longer && !last {
+                SecretPosition::Undecided
+            } else {
+                SecretPosition::Secret { after: 0, length: secret.len() }
+            };
         }
         if !last && (is_beginning(rest, SCHEME_END) || self.may_begin(rest)) {
-            return Here::Undecided;
+            return SecretPosition::Undecided;
         }
         match rest.strip_prefix(SCHEME_END) {
             Some(authority) => user_info(authority, last),
             None if rest.starts_with(b"?") || rest.starts_with(b"&") => parameter(rest, last),
-            None => Here::Plain(1),
+            None => SecretPosition::Plain(1),
         }
     }
 }
@@ -149,7 +153,7 @@ fn is_beginning(rest: &[u8], whole: &[u8]) -> bool {
 fn passwords(text: &[u8]) -> Vec<Vec<u8>> {
     let starts = (0..text.len()).filter_map(|at| text.get(at..)?.strip_prefix(SCHEME_END));
     let infos = starts.filter_map(|authority| match user_info(authority, true) {
-        Here::Secret { length, .. } => authority.get(..length),
+        SecretPosition::Secret { length, .. } => authority.get(..length),
         _ => None,
     });
     infos
@@ -158,38 +162,42 @@ fn passwords(text: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// `?sig=…` or `&token=…` of a URL: whoever has the value may fetch what it leads to.
-fn parameter(rest: &[u8], last: bool) -> Here {
+fn parameter(rest: &[u8], last: bool) -> SecretPosition {
     let may_go_on = |seen: usize, most: usize| !last && seen < most;
     let name =
         rest.iter().skip(1).take(NAME_MAX).take_while(|b| b.is_ascii_alphanumeric() || b"-_".contains(b)).count();
     let (head, value) = rest.split_at_checked(1 + name).unwrap_or((rest, b""));
     let Some(value) = value.strip_prefix(b"=") else {
-        return if value.is_empty() && may_go_on(name, NAME_MAX) { Here::Undecided } else { Here::Plain(1) };
+        return if value.is_empty() && may_go_on(name, NAME_MAX) {
+            SecretPosition::Undecided
+        } else {
+            SecretPosition::Plain(1)
+        };
     };
     let name = String::from_utf8_lossy(head.get(1..).unwrap_or_default()).to_ascii_lowercase();
     if !is_secret_parameter(&name) {
-        return Here::Plain(1);
+        return SecretPosition::Plain(1);
     }
     let window = value.get(..USERINFO_MAX).unwrap_or(value);
     let end = window.iter().position(|byte| byte.is_ascii_whitespace() || b"&#\"'<>`".contains(byte));
     match end.unwrap_or(window.len()) {
-        _ if end.is_none() && may_go_on(window.len(), USERINFO_MAX) => Here::Undecided,
-        0 => Here::Plain(1),
-        length => Here::Secret { after: head.len() + 1, length },
+        _ if end.is_none() && may_go_on(window.len(), USERINFO_MAX) => SecretPosition::Undecided,
+        0 => SecretPosition::Plain(1),
+        length => SecretPosition::Secret { after: head.len() + 1, length },
     }
 }
 
 /// What follows `://`: everything up to the last `@` before the path is user and password.
-fn user_info(authority: &[u8], last: bool) -> Here {
+fn user_info(authority: &[u8], last: bool) -> SecretPosition {
     let window = authority.get(..USERINFO_MAX).unwrap_or(authority);
     let end = window.iter().position(|byte| byte.is_ascii_whitespace() || b"/?#\"'<>`".contains(byte));
     if end.is_none() && !last && window.len() < USERINFO_MAX {
-        return Here::Undecided;
+        return SecretPosition::Undecided;
     }
     let inside = window.get(..end.unwrap_or(window.len())).unwrap_or_default();
     match inside.iter().rposition(|byte| *byte == b'@') {
-        Some(length) => Here::Secret { after: SCHEME_END.len(), length },
-        None => Here::Plain(SCHEME_END.len()),
+        Some(length) => SecretPosition::Secret { after: SCHEME_END.len(), length },
+        None => SecretPosition::Plain(SCHEME_END.len()),
     }
 }
 

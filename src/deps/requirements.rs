@@ -3,20 +3,20 @@
 
 /// One logical line that means something.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct RequirementLine {
     /// Where it begins, counted from 1.
     pub number: usize,
     /// The line without comments, with variables put in.
     pub text: String,
     /// What it asks for.
-    pub items: Vec<Item>,
+    pub items: Vec<RequirementItem>,
     /// What about the way it is written only pip can read.
     pub for_pip: Option<&'static str>,
 }
 
 /// What a line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Item {
+pub enum RequirementItem {
     /// `-r FILE`.
     Include(String),
     /// `-c FILE`.
@@ -30,7 +30,7 @@ pub enum Item {
 }
 
 /// All lines of a file. `variable` gives the value for `${NAME}`; without one the text stays as it is written.
-pub fn read(bytes: &[u8], variable: &dyn Fn(&str) -> Option<String>) -> Vec<Line> {
+pub fn read(bytes: &[u8], variable: &dyn Fn(&str) -> Option<String>) -> Vec<RequirementLine> {
     join(&decode(bytes)).iter().filter_map(|line| parse(line, variable)).collect()
 }
 
@@ -104,7 +104,7 @@ pub fn has_odd_line_ends(text: &str) -> bool {
 
 /// Lines that belong together.
 #[derive(Default)]
-struct Joined {
+struct JoinedLine {
     /// Where they begin.
     number: usize,
     text: String,
@@ -115,14 +115,14 @@ struct Joined {
 }
 
 /// Puts lines together that end with a backslash. A comment ends such a line, even one with a backslash of its own.
-fn join(text: &str) -> Vec<Joined> {
+fn join(text: &str) -> Vec<JoinedLine> {
     let mut lines = Vec::new();
-    let mut open: Option<Joined> = None;
+    let mut open: Option<JoinedLine> = None;
     for (number, line) in text.replace("\r\n", "\n").split(['\n', '\r']).enumerate() {
         let comment = line.trim_start().starts_with('#');
         let mut whole = open.take().map_or_else(
-            || Joined { number: number + 1, ..Joined::default() },
-            |begun| Joined { joined: true, within: begun.within || !(comment || is_hash(line)), ..begun },
+            || JoinedLine { number: number + 1, ..JoinedLine::default() },
+            |begun| JoinedLine { joined: true, within: begun.within || !(comment || is_hash(line)), ..begun },
         );
         match line.strip_suffix('\\').filter(|_| !comment) {
             Some(begun) => {
@@ -135,7 +135,7 @@ fn join(text: &str) -> Vec<Joined> {
             }
         }
     }
-    lines.extend(open.map(|begun| Joined { joined: true, within: true, ..begun }));
+    lines.extend(open.map(|begun| JoinedLine { joined: true, within: true, ..begun }));
     lines
 }
 
@@ -143,7 +143,7 @@ fn is_hash(line: &str) -> bool {
     line.trim_start().starts_with("--hash")
 }
 
-fn parse(line: &Joined, variable: &dyn Fn(&str) -> Option<String>) -> Option<Line> {
+fn parse(line: &JoinedLine, variable: &dyn Fn(&str) -> Option<String>) -> Option<RequirementLine> {
     let written = without_comment(&line.text).trim();
     let text = expand(written, variable);
     let (items, for_pip) = match text.chars().next()? {
@@ -151,13 +151,13 @@ fn parse(line: &Joined, variable: &dyn Fn(&str) -> Option<String>) -> Option<Lin
             let words = words(&text);
             (options(&words), odd_option(line, &words))
         }
-        _ => (vec![Item::Requirement(text.clone())], odd_requirement(line, written, &text)),
+        _ => (vec![RequirementItem::Requirement(text.clone())], odd_requirement(line, written, &text)),
     };
-    Some(Line { number: line.number, text, items, for_pip })
+    Some(RequirementLine { number: line.number, text, items, for_pip })
 }
 
 /// uv takes all that follows an option in its line for the option's value.
-fn odd_option(line: &Joined, words: &[String]) -> Option<&'static str> {
+fn odd_option(line: &JoinedLine, words: &[String]) -> Option<&'static str> {
     let (first, rest) = words.split_first()?;
     let is_short = !first.starts_with("--");
     let takes_lists = ["--no-binary", "--only-binary"].iter().any(|option| first.starts_with(option));
@@ -175,7 +175,7 @@ fn odd_option(line: &Joined, words: &[String]) -> Option<&'static str> {
 }
 
 /// uv joins lines before a hash only, and knows variables in URLs and paths only.
-fn odd_requirement(line: &Joined, written: &str, text: &str) -> Option<&'static str> {
+fn odd_requirement(line: &JoinedLine, written: &str, text: &str) -> Option<&'static str> {
     match () {
         () if line.within => Some("a requirement in two lines"),
         () if written != text && !text.contains("://") && local_path(text).is_none() => {
@@ -242,7 +242,7 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-fn options(words: &[String]) -> Vec<Item> {
+fn options(words: &[String]) -> Vec<RequirementItem> {
     let mut items = Vec::new();
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -257,7 +257,7 @@ fn options(words: &[String]) -> Vec<Item> {
         items.extend(match known {
             Some((item, Some(value))) => Some(item(value.trim_start_matches('=').to_owned())),
             Some((item, None)) => words.next().cloned().map(item),
-            None => Some(Item::Option(word.clone())),
+            None => Some(RequirementItem::Option(word.clone())),
         });
     }
     items
@@ -296,19 +296,21 @@ fn whole(word: &str) -> String {
 }
 
 /// The options that name files, with what they mean.
-type Kind = (&'static str, &'static str, fn(String) -> Item);
-const KINDS: [Kind; 3] = [
-    ("--requirement", "-r", Item::Include),
-    ("--constraint", "-c", Item::Constraint),
-    ("--editable", "-e", Item::Editable),
+type FileOption = (&'static str, &'static str, fn(String) -> RequirementItem);
+const KINDS: [FileOption; 3] = [
+    ("--requirement", "-r", RequirementItem::Include),
+    ("--constraint", "-c", RequirementItem::Constraint),
+    ("--editable", "-e", RequirementItem::Editable),
 ];
 
 /// The options of a line that only pip reads. uv passes over some of them, and refuses the whole file for others.
-pub fn for_pip_alone(item: &Item) -> Vec<&str> {
+pub fn for_pip_alone(item: &RequirementItem) -> Vec<&str> {
     let (words, known): (&str, &[&str]) = match item {
-        Item::Option(word) => (word, &FOR_BOTH),
-        Item::Requirement(text) => (options_of(text), &["--hash"]),
-        Item::Include(_) | Item::Constraint(_) | Item::Editable(_) => return Vec::new(),
+        RequirementItem::Option(word) => (word, &FOR_BOTH),
+        RequirementItem::Requirement(text) => (options_of(text), &["--hash"]),
+        RequirementItem::Include(_) | RequirementItem::Constraint(_) | RequirementItem::Editable(_) => {
+            return Vec::new();
+        }
     };
     let is_known = |word: &str| known.iter().any(|option| word.starts_with(option));
     words.split_whitespace().filter(|word| word.starts_with('-') && !is_known(word)).collect()
@@ -326,12 +328,12 @@ fn options_of(requirement: &str) -> &str {
 }
 
 /// Whether something that a line asks for has no say in whether a package that is there will do.
-pub fn is_about_finding(item: &Item) -> bool {
+pub fn is_about_finding(item: &RequirementItem) -> bool {
     let (words, known): (&str, &[&str]) = match item {
-        Item::Option(word) => (word, &ABOUT_FINDING),
-        Item::Requirement(text) => (options_of(text), &["--hash"]),
-        Item::Editable(_) => return false,
-        Item::Include(_) | Item::Constraint(_) => return true,
+        RequirementItem::Option(word) => (word, &ABOUT_FINDING),
+        RequirementItem::Requirement(text) => (options_of(text), &["--hash"]),
+        RequirementItem::Editable(_) => return false,
+        RequirementItem::Include(_) | RequirementItem::Constraint(_) => return true,
     };
     let is_known = |word: &str| known.iter().any(|option| word.starts_with(option));
     words.split_whitespace().all(|word| !word.starts_with('-') || is_known(word))

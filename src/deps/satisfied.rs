@@ -1,29 +1,29 @@
 //! Whether all that is asked for is installed, with all that it requires in turn: yes, no, or not known. Yes is said only if both
 //! installers would find nothing to do; whatever is not understood is left to them. Reads metadata; starts nothing.
 
-use super::inputs::Ask;
-use super::installed::metadata::Head;
+use super::inputs::RequestedBy;
+use super::installed::metadata::MetadataHead;
 use super::installed::{Distribution, Installed, origin};
-use super::packaging::{Environment, Name, Parts, Requirement, Source, Specifiers};
+use super::packaging::{MarkerEnvironment, Name, ProjectSource, Requirement, RequirementParts, Specifiers};
 use std::collections::{HashMap, HashSet};
 
 /// What is asked.
 pub struct Question<'a> {
     /// The requirements.
-    pub asked: &'a [Ask],
+    pub asked: &'a [RequestedBy],
     /// What must hold for whatever is installed.
-    pub constraints: &'a [Ask],
+    pub constraints: &'a [RequestedBy],
     /// What is installed.
     pub installed: &'a Installed,
     /// For which interpreter.
-    pub environment: &'a Environment,
+    pub environment: &'a MarkerEnvironment,
     /// What counts as right in whatever version it is.
     pub stays: &'a dyn Fn(&Name) -> bool,
 }
 
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum Satisfaction {
     /// So many requirements are fulfilled.
     Yes(usize),
     /// This is missing.
@@ -33,24 +33,24 @@ pub enum Answer {
 }
 
 /// Answers.
-pub fn answer(question: &Question<'_>) -> Answer {
-    let mut walk = Walk { question, constraints: HashMap::new(), seen: HashSet::new(), open: Vec::new() };
-    walk.all().map_or_else(|answer| answer, Answer::Yes)
+pub fn answer(question: &Question<'_>) -> Satisfaction {
+    let mut walk = DependencyWalk { question, constraints: HashMap::new(), seen: HashSet::new(), open: Vec::new() };
+    walk.all().map_or_else(|answer| answer, Satisfaction::Yes)
 }
 
 /// A distribution that is needed, and perhaps one of its extras.
 type Need = (Name, Option<Name>);
 
-struct Walk<'a> {
+struct DependencyWalk<'a> {
     question: &'a Question<'a>,
-    constraints: HashMap<Name, Vec<(&'a str, Source)>>,
+    constraints: HashMap<Name, Vec<(&'a str, ProjectSource)>>,
     seen: HashSet<Need>,
     /// What has to be looked at.
     open: Vec<Need>,
 }
 
-impl<'a> Walk<'a> {
-    fn all(&mut self) -> Result<usize, Answer> {
+impl<'a> DependencyWalk<'a> {
+    fn all(&mut self) -> Result<usize, Satisfaction> {
         let question = self.question;
         for ask in question.constraints {
             if let Some(constraint) = self.counted(&ask.place, &ask.text, None)? {
@@ -64,7 +64,7 @@ impl<'a> Walk<'a> {
                 self.take(&ask.place, requirement)?;
             }
         }
-        let mut head = Head::default();
+        let mut head = MetadataHead::default();
         while let Some((name, extra)) = self.open.pop() {
             self.look_into(&name, extra.as_ref(), &mut head)?;
         }
@@ -72,7 +72,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Goes through what a distribution requires; every line of it has to be understood.
-    fn look_into(&mut self, name: &Name, extra: Option<&Name>, head: &mut Head) -> Result<(), Answer> {
+    fn look_into(&mut self, name: &Name, extra: Option<&Name>, head: &mut MetadataHead) -> Result<(), Satisfaction> {
         let who = name.as_str();
         if !self.question.installed.get(name).is_some_and(|found| found.read(head)) {
             return Err(unknown(who, "its own metadata"));
@@ -86,9 +86,9 @@ impl<'a> Walk<'a> {
     }
 
     /// The requirement of a line, if it counts.
-    fn counted(&self, who: &str, text: &str, extra: Option<&Name>) -> Result<Option<Requirement>, Answer> {
+    fn counted(&self, who: &str, text: &str, extra: Option<&Name>) -> Result<Option<Requirement>, Satisfaction> {
         let not_understood = || unknown(who, text);
-        let parts = Parts::cut(text).ok_or_else(not_understood)?;
+        let parts = RequirementParts::cut(text).ok_or_else(not_understood)?;
         let counts = parts.counts(self.question.environment, extra.map_or("", Name::as_str));
         match counts.ok_or_else(|| unknown(who, &format!("the condition for {}", parts.name())))? {
             true => parts.requirement().map(Some).ok_or_else(not_understood),
@@ -97,10 +97,10 @@ impl<'a> Walk<'a> {
     }
 
     /// Holds one requirement against what is installed, and notes what has to be looked at because of it.
-    fn take(&mut self, who: &str, requirement: Requirement) -> Result<(), Answer> {
+    fn take(&mut self, who: &str, requirement: Requirement) -> Result<(), Satisfaction> {
         let name = &requirement.name;
         let Some(found) = self.question.installed.get(name) else {
-            return Err(Answer::No(format!("{who} needs {name}, which is not installed")));
+            return Err(Satisfaction::No(format!("{who} needs {name}, which is not installed")));
         };
         if found.ambiguous {
             return Err(unknown(who, &format!("{name}, which is installed twice")));
@@ -120,15 +120,15 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn fits(who: &str, found: &Distribution, source: &Source) -> Result<(), Answer> {
+fn fits(who: &str, found: &Distribution, source: &ProjectSource) -> Result<(), Satisfaction> {
     match source {
-        Source::Versions(specifiers) => has_version(who, found, specifiers),
-        Source::Url(url) if origin::is_from(&found.path, url) => Ok(()),
-        Source::Url(_) => Err(unknown(who, &format!("where {} came from", found.name))),
+        ProjectSource::Versions(specifiers) => has_version(who, found, specifiers),
+        ProjectSource::Url(url) if origin::is_from(&found.path, url) => Ok(()),
+        ProjectSource::Url(_) => Err(unknown(who, &format!("where {} came from", found.name))),
     }
 }
 
-fn has_version(who: &str, found: &Distribution, specifiers: &Specifiers) -> Result<(), Answer> {
+fn has_version(who: &str, found: &Distribution, specifiers: &Specifiers) -> Result<(), Satisfaction> {
     if specifiers.is_empty() {
         return Ok(());
     }
@@ -136,13 +136,13 @@ fn has_version(who: &str, found: &Distribution, specifiers: &Specifiers) -> Resu
     let version = found.version.as_ref().ok_or_else(|| unknown(who, &format!("the version of {name}")))?;
     match specifiers.contains(version) {
         Some(true) => Ok(()),
-        Some(false) => Err(Answer::No(format!("{who} needs another {name} than {version}"))),
+        Some(false) => Err(Satisfaction::No(format!("{who} needs another {name} than {version}"))),
         None => Err(unknown(who, &format!("whether {version} is the {name} that is asked for"))),
     }
 }
 
-fn unknown(who: &str, what: &str) -> Answer {
-    Answer::Unknown(format!("{who}: {what}"))
+fn unknown(who: &str, what: &str) -> Satisfaction {
+    Satisfaction::Unknown(format!("{who}: {what}"))
 }
 
 #[cfg(test)]

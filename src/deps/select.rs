@@ -1,9 +1,9 @@
 //! Which requirement files are to be installed.
 
-use super::Request;
+use super::DepsRequest;
 use super::inputs::unreadable;
 use super::interpreter;
-use super::manifest::{self, Kind};
+use super::manifest::{self, ManifestKind};
 use super::starts::{self, Starts};
 use crate::config::Requirements;
 use crate::error::Result;
@@ -16,7 +16,7 @@ const NAME: &str = "requirements.txt";
 
 /// The files, and who named them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Selection {
+pub struct FileSelection {
     /// Absolute paths.
     pub files: Vec<PathBuf>,
     /// Nobody: they were found.
@@ -27,7 +27,7 @@ pub struct Selection {
 ///
 /// # Errors
 /// A file that was named does not exist, or is a directory (116).
-pub fn select(request: &Request<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<Selection>> {
+pub fn select(request: &DepsRequest<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<FileSelection>> {
     match &request.settings.deps_requirements.value {
         Requirements::Off => Ok(None),
         Requirements::Files(names) if names.is_empty() => Ok(None),
@@ -35,7 +35,7 @@ pub fn select(request: &Request<'_>, tell: &mut dyn FnMut(&str)) -> Result<Optio
             let files: Vec<_> = names.iter().map(|name| request.code.join(name)).collect();
             let origin = request.settings.deps_requirements.origin.to_string();
             files.iter().try_for_each(|file| exists(file, Some(&format!("deps.requirements from {origin}"))))?;
-            Ok(Some(Selection { files, found: false }))
+            Ok(Some(FileSelection { files, found: false }))
         }
         Requirements::Auto => automatic(request, tell),
     }
@@ -45,14 +45,14 @@ fn exists(file: &Path, from: Option<&str>) -> Result<()> {
     match std::fs::metadata(file) {
         Ok(found) if found.is_dir() => Err(unreadable(file, &io::ErrorKind::IsADirectory.into(), from)),
         Ok(_) => match manifest::kind(file) {
-            Kind::Foreign(hint) => Err(manifest::refused(file, hint)),
+            ManifestKind::Foreign(hint) => Err(manifest::refused(file, hint)),
             _ => Ok(()),
         },
         Err(error) => Err(unreadable(file, &error, from)),
     }
 }
 
-fn automatic(request: &Request<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<Selection>> {
+fn automatic(request: &DepsRequest<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<FileSelection>> {
     let file = request.code.join(NAME);
     let missing = matches!(std::fs::metadata(&file), Err(error) if error.kind() == io::ErrorKind::NotFound);
     let is_python = || request.by_mode || starts::look(request.command, interpreter::lookup(request)) != Starts::Other;
@@ -73,11 +73,11 @@ fn automatic(request: &Request<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option
         return Ok(None);
     }
     exists(&file, None)?;
-    Ok(Some(Selection { files: vec![file], found: true }))
+    Ok(Some(FileSelection { files: vec![file], found: true }))
 }
 
 /// A `requirements.txt` in the root or the home directory is nobody's code: it may be anything.
-fn is_code_directory(request: &Request<'_>) -> bool {
+fn is_code_directory(request: &DepsRequest<'_>) -> bool {
     let home = request.environment.get("HOME").map(Path::new);
     let inode = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
     let code = inode(&request.code);
@@ -88,7 +88,7 @@ fn is_code_directory(request: &Request<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Origin, Setting, Settings};
+    use crate::config::{OriginValue, Settings, ValueOrigin};
     use std::ffi::OsString;
     use sys::Root;
     use sys::environment::Environment;
@@ -107,13 +107,13 @@ mod tests {
             Case { settings: Settings::default(), code: code.to_owned(), command, by_mode: false, home: "/root".into() }
         }
 
-        fn select(&self) -> Result<(Option<Selection>, Vec<String>)> {
+        fn select(&self) -> Result<(Option<FileSelection>, Vec<String>)> {
             let environment: Environment =
                 [("PATH", "/none"), ("HOME", self.home.to_str().unwrap())].into_iter().collect();
             let root = Root::real();
             let (settings, command) = (&self.settings, self.command.as_slice());
             let (workdir, code) = (self.code.clone(), self.code.clone());
-            let request = Request {
+            let request = DepsRequest {
                 root: &root,
                 settings,
                 environment: &environment,
@@ -138,7 +138,7 @@ mod tests {
     fn the_file_in_the_code_directory_is_found_for_python() {
         let dir = code();
         let found = Case::new(dir.path()).select().unwrap().0.unwrap();
-        assert_eq!(found, Selection { files: vec![dir.path().join(NAME)], found: true });
+        assert_eq!(found, FileSelection { files: vec![dir.path().join(NAME)], found: true });
         assert_eq!(Case::new(&dir.path().join("none")).select().unwrap().0, None);
     }
 
@@ -176,8 +176,8 @@ mod tests {
     fn a_named_file_that_is_missing_is_told_with_who_named_it() {
         let dir = code();
         let mut case = Case::new(dir.path());
-        let origin = Origin::Environment("TRAINIT_DEPS_REQUIREMENTS".into());
-        case.settings.deps_requirements = Setting { value: Requirements::Files(vec!["gone.txt".into()]), origin };
+        let origin = ValueOrigin::Environment("TRAINIT_DEPS_REQUIREMENTS".into());
+        case.settings.deps_requirements = OriginValue { value: Requirements::Files(vec!["gone.txt".into()]), origin };
         let error = case.select().unwrap_err().to_string();
         assert!(
             error.contains("gone.txt does not exist") && error.contains("from TRAINIT_DEPS_REQUIREMENTS"),

@@ -2,8 +2,8 @@
 //! requirement files say about it does not count, or ends the start.
 
 use super::inputs::{self, Inputs};
-use super::requirements::Item;
-use super::{Request, interpreter, pip, requirements, translate};
+use super::requirements::RequirementItem;
+use super::{DepsRequest, interpreter, pip, requirements, translate};
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use sys::{Root, stat};
 
 /// What a word says about where packages come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum SourceWord {
     /// The index.
     Index,
     /// Another index besides.
@@ -24,28 +24,28 @@ pub enum Source {
 }
 
 /// Options of pip, and so the names of its settings.
-const OPTIONS: [(&str, Source); 8] = [
-    ("index-url", Source::Index),
-    ("pypi-url", Source::Index),
-    ("no-index", Source::Index),
-    ("extra-index-url", Source::Extra),
-    ("find-links", Source::Links),
-    ("trusted-host", Source::Other),
-    ("requirement", Source::Other),
-    ("editable", Source::Other),
+const OPTIONS: [(&str, SourceWord); 8] = [
+    ("index-url", SourceWord::Index),
+    ("pypi-url", SourceWord::Index),
+    ("no-index", SourceWord::Index),
+    ("extra-index-url", SourceWord::Extra),
+    ("find-links", SourceWord::Links),
+    ("trusted-host", SourceWord::Other),
+    ("requirement", SourceWord::Other),
+    ("editable", SourceWord::Other),
 ];
 
 /// uv's variables.
-const UV: [(&str, Source); 9] = [
-    ("UV_DEFAULT_INDEX", Source::Index),
-    ("UV_INDEX_URL", Source::Index),
-    ("UV_NO_INDEX", Source::Index),
-    ("UV_TORCH_BACKEND", Source::Index),
-    ("UV_INDEX", Source::Extra),
-    ("UV_EXTRA_INDEX_URL", Source::Extra),
-    ("UV_FIND_LINKS", Source::Links),
-    ("UV_INSECURE_HOST", Source::Other),
-    ("UV_CONFIG_FILE", Source::Other),
+const UV: [(&str, SourceWord); 9] = [
+    ("UV_DEFAULT_INDEX", SourceWord::Index),
+    ("UV_INDEX_URL", SourceWord::Index),
+    ("UV_NO_INDEX", SourceWord::Index),
+    ("UV_TORCH_BACKEND", SourceWord::Index),
+    ("UV_INDEX", SourceWord::Extra),
+    ("UV_EXTRA_INDEX_URL", SourceWord::Extra),
+    ("UV_FIND_LINKS", SourceWord::Links),
+    ("UV_INSECURE_HOST", SourceWord::Other),
+    ("UV_CONFIG_FILE", SourceWord::Other),
 ];
 
 /// The variable that names a file of pip's settings.
@@ -57,17 +57,17 @@ const FILES: [&str; 5] =
 
 /// One place where a requirement file says something about sources.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
+pub struct SourceMention {
     /// File and line.
     pub place: String,
-    source: Source,
+    source: SourceWord,
     /// The option, or empty for a requirement.
     option: String,
     value: String,
 }
 
 /// The key that says where packages of this kind come from, and where its lock stands.
-fn lock(settings: &Settings, source: Source) -> Option<(&'static str, String)> {
+fn lock(settings: &Settings, source: SourceWord) -> Option<(&'static str, String)> {
     let of = |path: &'static str| Some((path, settings.lock_of(path)?.to_string()));
     let index = || {
         let variables = ["env.PIP_INDEX_URL", "env.UV_DEFAULT_INDEX", "env.UV_INDEX_URL"];
@@ -76,29 +76,29 @@ fn lock(settings: &Settings, source: Source) -> Option<(&'static str, String)> {
     };
     let (extra, links) = (|| of("deps.extra_index"), || of("deps.find_links"));
     match source {
-        Source::Index => index(),
-        Source::Extra => index().or_else(extra),
-        Source::Links => index().or_else(links),
-        Source::Other => index().or_else(extra).or_else(links),
+        SourceWord::Index => index(),
+        SourceWord::Extra => index().or_else(extra),
+        SourceWord::Links => index().or_else(links),
+        SourceWord::Other => index().or_else(extra).or_else(links),
     }
 }
 
 /// The kind of source that a variable names.
-fn of_variable(name: &str) -> Option<Source> {
+fn of_variable(name: &str) -> Option<SourceWord> {
     let uv = UV.iter().find(|(known, _)| *known == name).map(|(_, source)| *source);
     uv.or_else(|| of_setting(&pip::normalized(name.strip_prefix("PIP_")?)))
 }
 
-fn of_setting(name: &str) -> Option<Source> {
+fn of_setting(name: &str) -> Option<SourceWord> {
     OPTIONS.iter().find(|(known, _)| *known == name).map(|(_, source)| *source)
 }
 
 /// Takes from an environment what would say otherwise than what is locked; gives a line for each variable that does not count. pip's
 /// files count as far as they are the image's: what they say is handed on as variables, and no file is read by pip itself.
-pub fn keep_locked(request: &Request<'_>, environment: &mut Environment) -> Vec<String> {
+pub fn keep_locked(request: &DepsRequest<'_>, environment: &mut Environment) -> Vec<String> {
     keep_constraints(environment);
     let settings = request.settings;
-    if lock(settings, Source::Other).is_none() {
+    if lock(settings, SourceWord::Other).is_none() {
         return Vec::new();
     }
     let locked = |source| lock(settings, source);
@@ -114,7 +114,7 @@ pub fn keep_locked(request: &Request<'_>, environment: &mut Environment) -> Vec<
 }
 
 /// What pip's files say, as variables. About sources only the image's own files count.
-fn settle_files(request: &Request<'_>, environment: &mut Environment) {
+fn settle_files(request: &DepsRequest<'_>, environment: &mut Environment) {
     let prefix = interpreter::find(request).ok().and_then(|found| Some(found.path.parent()?.parent()?.to_owned()));
     let prefix = prefix.unwrap_or_else(|| PathBuf::from("/usr"));
     let paths = pip::paths(request.root, environment, &prefix);
@@ -150,24 +150,33 @@ fn keep_constraints(environment: &mut Environment) {
 }
 
 /// What a line of a requirement file says about sources.
-pub fn said(items: &[Item], place: &str) -> Vec<Said> {
+pub fn said(items: &[RequirementItem], place: &str) -> Vec<SourceMention> {
     let mut found = Vec::new();
     let mut items = items.iter().peekable();
     while let Some(item) = items.next() {
         let mut add = |source, option: &str, value: &str| {
-            found.push(Said { place: place.to_owned(), source, option: option.to_owned(), value: value.to_owned() });
+            found.push(SourceMention {
+                place: place.to_owned(),
+                source,
+                option: option.to_owned(),
+                value: value.to_owned(),
+            });
         };
         match item {
-            Item::Option(word) => {
+            RequirementItem::Option(word) => {
                 let Some((option, source, value)) = option(word) else { continue };
                 let next = items
                     .peek()
-                    .and_then(|next| if let Item::Option(next) = next { Some(next.as_str()) } else { None });
+                    .and_then(|next| if let RequirementItem::Option(next) = next { Some(next.as_str()) } else { None });
                 let next = next.filter(|_| option != "--no-index");
                 add(source, option, value.or(next).unwrap_or_default());
             }
-            Item::Requirement(text) | Item::Editable(text) if is_url(text) => add(Source::Other, "", text),
-            Item::Include(name) | Item::Constraint(name) if is_url(name) => add(Source::Other, "", name),
+            RequirementItem::Requirement(text) | RequirementItem::Editable(text) if is_url(text) => {
+                add(SourceWord::Other, "", text)
+            }
+            RequirementItem::Include(name) | RequirementItem::Constraint(name) if is_url(name) => {
+                add(SourceWord::Other, "", name)
+            }
             _ => {}
         }
     }
@@ -175,7 +184,7 @@ pub fn said(items: &[Item], place: &str) -> Vec<Said> {
 }
 
 /// What a file says in an encoding in which an option does not look like one.
-pub fn said_in(encoding: &str, place: &str) -> Option<Said> {
+pub fn said_in(encoding: &str, place: &str) -> Option<SourceMention> {
     let lower = encoding.to_ascii_lowercase().replace('_', "-");
     let known = [
         "utf-8",
@@ -191,13 +200,13 @@ pub fn said_in(encoding: &str, place: &str) -> Option<Said> {
         "utf-32",
     ];
     let value = format!("the encoding {encoding}");
-    let said = Said { place: place.to_owned(), source: Source::Other, option: String::new(), value };
+    let said = SourceMention { place: place.to_owned(), source: SourceWord::Other, option: String::new(), value };
     (!known.iter().any(|known| lower.starts_with(known))).then_some(said)
 }
 
 /// An option about sources: its name, and the value that is attached to it.
-fn option(word: &str) -> Option<(&'static str, Source, Option<&str>)> {
-    for (short, long, source) in [("-i", "--index-url", Source::Index), ("-f", "--find-links", Source::Links)] {
+fn option(word: &str) -> Option<(&'static str, SourceWord, Option<&str>)> {
+    for (short, long, source) in [("-i", "--index-url", SourceWord::Index), ("-f", "--find-links", SourceWord::Links)] {
         if let Some(rest) = word.strip_prefix(short).filter(|_| !word.starts_with("--")) {
             let value = rest.trim_start_matches('=');
             return Some((long, source, Some(value).filter(|value| !value.is_empty())));
@@ -225,8 +234,8 @@ fn is_url(text: &str) -> bool {
 ///
 /// # Errors
 /// What says it (78), with the lock.
-pub fn check(request: &Request<'_>, inputs: &Inputs, beside: &Path) -> Result<()> {
-    if lock(request.settings, Source::Other).is_none() {
+pub fn check(request: &DepsRequest<'_>, inputs: &Inputs, beside: &Path) -> Result<()> {
+    if lock(request.settings, SourceWord::Other).is_none() {
         return Ok(());
     }
     let names = FILES.iter().filter(|name| !request.environment.is_pinned(name));
@@ -235,7 +244,7 @@ pub fn check(request: &Request<'_>, inputs: &Inputs, beside: &Path) -> Result<()
     // One that cannot be read is for the installer to tell.
     let more =
         files.iter().filter_map(|file| inputs::constraints(std::slice::from_ref(file), request.environment).ok());
-    let more: Vec<Said> = more.flat_map(|found| found.sources).collect();
+    let more: Vec<SourceMention> = more.flat_map(|found| found.sources).collect();
     inputs.sources.iter().chain(&more).try_for_each(|said| allowed(request, said))
 }
 
@@ -243,14 +252,14 @@ pub fn check(request: &Request<'_>, inputs: &Inputs, beside: &Path) -> Result<()
 ///
 /// # Errors
 /// As `check`.
-pub fn check_lines(request: &Request<'_>, asked: &[(String, String)]) -> Result<()> {
+pub fn check_lines(request: &DepsRequest<'_>, asked: &[(String, String)]) -> Result<()> {
     asked.iter().try_for_each(|(place, text)| {
         let lines = requirements::read(text.as_bytes(), &|_| None);
         lines.iter().flat_map(|line| said(&line.items, place)).try_for_each(|said| allowed(request, &said))
     })
 }
 
-fn allowed(request: &Request<'_>, said: &Said) -> Result<()> {
+fn allowed(request: &DepsRequest<'_>, said: &SourceMention) -> Result<()> {
     let Some((key, lock)) = lock(request.settings, said.source).filter(|_| !says_the_same(request.environment, said))
     else {
         return Ok(());
@@ -270,7 +279,7 @@ fn allowed(request: &Request<'_>, said: &Said) -> Result<()> {
 }
 
 /// Whether an option only repeats what holds anyway.
-fn says_the_same(environment: &Environment, said: &Said) -> bool {
+fn says_the_same(environment: &Environment, said: &SourceMention) -> bool {
     let plain = |url: &str| url.trim_end_matches('/').to_owned();
     let listed = |name: &str| -> Vec<String> {
         environment.text(name).unwrap_or_default().split([' ', ',', '\n']).map(plain).collect()
@@ -344,9 +353,9 @@ mod tests {
 
     #[test]
     fn a_variable_is_known_however_it_is_written() {
-        assert_eq!(of_variable("PIP_EXTRA_INDEX_URL"), Some(Source::Extra));
-        assert_eq!(of_variable("PIP_extra_Index-url"), Some(Source::Extra));
-        assert_eq!(of_variable("PIP___INDEX_URL"), Some(Source::Index));
+        assert_eq!(of_variable("PIP_EXTRA_INDEX_URL"), Some(SourceWord::Extra));
+        assert_eq!(of_variable("PIP_extra_Index-url"), Some(SourceWord::Extra));
+        assert_eq!(of_variable("PIP___INDEX_URL"), Some(SourceWord::Index));
         assert_eq!(of_variable("PIP_RETRIES"), None);
     }
 }

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
-use sys::temporary::Temporary;
+use sys::temporary::TemporaryFile;
 use sys::untrusted::{self, Owners};
 
 /// Raised whenever what the digests are made of changes.
@@ -25,17 +25,17 @@ const BELOW: &str = "below";
 const OURS: &str = "installed.json";
 
 /// Versions by name, as text.
-pub type Names = BTreeMap<String, String>;
+pub type VersionsByName = BTreeMap<String, String>;
 
 /// What the state of an installation is made of: a digest for each thing that can change by itself.
-pub type Parts = BTreeMap<String, String>;
+pub type StateDigests = BTreeMap<String, String>;
 
 /// A finished installation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     schema: u32,
     /// The state right after it.
-    pub parts: Parts,
+    pub parts: StateDigests,
     /// The requirement files.
     pub files: Vec<PathBuf>,
     /// Program and version that installed.
@@ -46,7 +46,7 @@ pub struct Stamp {
 
 impl Stamp {
     /// A stamp of now.
-    pub fn new(parts: Parts, files: Vec<PathBuf>, installer: String) -> Self {
+    pub fn new(parts: StateDigests, files: Vec<PathBuf>, installer: String) -> Self {
         let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         Stamp { schema: SCHEMA, parts, files, installer, at }
     }
@@ -58,7 +58,7 @@ impl Stamp {
     }
 
     /// Which parts are not as they were.
-    pub fn changed(&self, now: &Parts) -> Vec<String> {
+    pub fn changed(&self, now: &StateDigests) -> Vec<String> {
         now.iter()
             .filter(|(name, digest)| self.parts.get(*name) != Some(digest))
             .map(|(name, _)| name.clone())
@@ -81,9 +81,9 @@ pub(super) fn kept(path: &Path) -> Option<Vec<u8>> {
 
 /// trainit's own directory beside a set of packages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Home(pub PathBuf);
+pub struct PackageSetDir(pub PathBuf);
 
-impl Home {
+impl PackageSetDir {
     fn file(&self, files: &[PathBuf]) -> PathBuf {
         let mut digest = Digest::default();
         for file in files {
@@ -102,7 +102,7 @@ impl Home {
     ///
     /// # Errors
     /// The directory cannot be written.
-    pub fn finish(&self, ours: &Names, stamp: &Stamp) -> io::Result<()> {
+    pub fn finish(&self, ours: &VersionsByName, stamp: &Stamp) -> io::Result<()> {
         replace(&self.0.join(OURS), &json(ours)?)?;
         replace(&self.file(&stamp.files), &json(stamp)?)?;
         fs::remove_file(self.0.join(BEGUN))
@@ -120,7 +120,7 @@ impl Home {
     ///
     /// # Errors
     /// The directory cannot be written.
-    pub fn begin(&self, before: &Names, below: &str) -> io::Result<()> {
+    pub fn begin(&self, before: &VersionsByName, below: &str) -> io::Result<()> {
         replace(&self.0.join(BELOW), below.as_bytes())?;
         replace(&self.0.join(BEGUN), &json(before)?)
     }
@@ -131,12 +131,12 @@ impl Home {
     }
 
     /// What was there before the installation that was never finished.
-    pub fn before(&self) -> Option<Names> {
+    pub fn before(&self) -> Option<VersionsByName> {
         serde_json::from_slice(&kept(&self.0.join(BEGUN))?).ok()
     }
 
     /// What trainit installed: names with versions. Everything else is the image's own, or the user's.
-    pub fn ours(&self) -> Names {
+    pub fn ours(&self) -> VersionsByName {
         kept(&self.0.join(OURS)).and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
 
@@ -163,7 +163,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 fn put(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
     let directory = directory_of(path);
     make_directory(directory)?;
-    let mut new = Temporary::make(directory, ".new-")?;
+    let mut new = TemporaryFile::make(directory, ".new-")?;
     new.file().write_all(bytes)?;
     new.become_file(path, 0o644, durable)
 }
@@ -198,14 +198,14 @@ mod tests {
         Stamp::new(parts, vec!["/code/requirements.txt".into()], "uv 1".into())
     }
 
-    fn names() -> Names {
+    fn names() -> VersionsByName {
         [("torch".to_owned(), "2.6".to_owned())].into_iter().collect()
     }
 
     #[test]
     fn a_stamp_is_found_wherever_the_code_is() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home(dir.path().join("deep/.trainit"));
+        let home = PackageSetDir(dir.path().join("deep/.trainit"));
         home.begin(&names(), "digest").unwrap();
         assert_eq!(home.below().as_deref(), Some("digest"));
         assert_eq!(home.before(), Some(names()));

@@ -2,15 +2,15 @@
 
 use super::installed::Folders;
 use super::python::{self, Python};
-use super::satisfied::Answer;
-use super::wanted::{State, Wanted};
-use super::{Request, already, index, layers, share, spot, store, wanted};
+use super::satisfied::Satisfaction;
+use super::wanted::{PackageSetState, WantedPackages};
+use super::{DepsRequest, already, index, overlays, shared_store, store, target_facts, wanted};
 use crate::error::Result;
 use std::path::{Path, PathBuf};
 
 /// How the dependencies stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
+pub struct DepsStatus {
     /// Every file that is read.
     pub files: Vec<PathBuf>,
     /// The interpreter.
@@ -35,9 +35,9 @@ pub struct Status {
 ///
 /// # Errors
 /// A file that cannot be read, or no Python (116).
-pub fn status(request: &Request<'_>) -> Result<Option<Status>> {
+pub fn status(request: &DepsRequest<'_>) -> Result<Option<DepsStatus>> {
     let (environment, _) = index::applied(request);
-    let request = &Request { environment: &environment, ..request.clone() };
+    let request = &DepsRequest { environment: &environment, ..request.clone() };
     let Some(wanted) = wanted(request, &mut |_| {})? else { return Ok(None) };
     let folders = Folders::default();
     let remembered = python::remembered(&wanted.interpreter, request.environment);
@@ -49,36 +49,38 @@ pub fn status(request: &Request<'_>) -> Result<Option<Status>> {
     let found = wanted.find(&python, &folders);
     let packages = found.layer.map_or(python.purelib.clone(), |layer| layer.packages());
     let (installer, why) = match found.state {
-        State::Current(stamp) => (Some(stamp.installer), None),
-        State::Changed(parts) => (None, missing(&wanted, &python, &folders, &format!("changed: {}", parts.join(", ")))),
-        State::Old => (None, Some("deps.refresh: newer versions are looked for".to_owned())),
-        State::Unfinished => (None, Some("an installation was not finished".to_owned())),
-        State::Unknown => (None, missing(&wanted, &python, &folders, "not installed by trainit yet")),
+        PackageSetState::Current(stamp) => (Some(stamp.installer), None),
+        PackageSetState::Changed(parts) => {
+            (None, missing(&wanted, &python, &folders, &format!("changed: {}", parts.join(", "))))
+        }
+        PackageSetState::Old => (None, Some("deps.refresh: newer versions are looked for".to_owned())),
+        PackageSetState::Unfinished => (None, Some("an installation was not finished".to_owned())),
+        PackageSetState::Unknown => (None, missing(&wanted, &python, &folders, "not installed by trainit yet")),
     };
     let current = why.is_none();
-    let store = share::directory(request).map(|store| in_store(&wanted, &python, current, &store));
+    let store = shared_store::directory(request).map(|store| in_store(&wanted, &python, current, &store));
     let interpreter = wanted.interpreter;
-    Ok(Some(Status {
+    Ok(Some(DepsStatus {
         files: wanted.inputs.files,
         python: interpreter.path,
         named_by: interpreter.named_by,
         packages,
         installer,
         store,
-        layers: layers::words(request.environment),
+        layers: overlays::words(request.environment),
         current,
         why,
     }))
 }
 
 /// What the store has of what is wanted, and how full it is.
-fn in_store(wanted: &Wanted<'_>, python: &Python, current: bool, store: &Path) -> String {
+fn in_store(wanted: &WantedPackages<'_>, python: &Python, current: bool, store: &Path) -> String {
     if !store.is_dir() {
         return format!("{} is not there yet", store.display());
     }
-    let found = spot::spot(wanted, python, &mut |_| {}).map_err(|error| error.what).and_then(|spot| {
+    let found = target_facts::target_facts(wanted, python, &mut |_| {}).map_err(|error| error.what).and_then(|spot| {
         let below = spot.home.below().filter(|_| current).unwrap_or_else(|| spot.below(wanted));
-        share::shelf(wanted, &spot, below, &mut |_| {})
+        shared_store::store_entry(wanted, &spot, below, &mut |_| {})
     });
     let found = found.map(|shelf| shelf.map_or_else(String::new, |(shelf, _)| shelf.state().words()));
     let found = found.unwrap_or_else(|why| format!("is not used: {why}"));
@@ -94,10 +96,10 @@ fn in_store(wanted: &Wanted<'_>, python: &Python, current: bool, store: &Path) -
 }
 
 /// Why something would be installed, if anything would.
-fn missing(wanted: &Wanted<'_>, python: &Python, folders: &Folders, state: &str) -> Option<String> {
+fn missing(wanted: &WantedPackages<'_>, python: &Python, folders: &Folders, state: &str) -> Option<String> {
     match already::look(wanted, python, folders, &mut |_| {}) {
-        Answer::Yes(_) => None,
-        Answer::No(missing) => Some(format!("{state}; {missing}")),
-        Answer::Unknown(doubt) => Some(format!("{state}; the installer has to look: {doubt}")),
+        Satisfaction::Yes(_) => None,
+        Satisfaction::No(missing) => Some(format!("{state}; {missing}")),
+        Satisfaction::Unknown(doubt) => Some(format!("{state}; the installer has to look: {doubt}")),
     }
 }

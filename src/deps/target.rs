@@ -1,10 +1,10 @@
 //! Where packages go: into the interpreter's own directory where that is allowed and possible, else into a layer over it.
 
+use super::cache_dirs;
 use super::install::permanent;
-use super::places;
 use super::python::Python;
-use crate::config::{self, Setting};
-use crate::engine::Ground;
+use crate::config::{self, OriginValue};
+use crate::engine::HostFacts;
 use crate::error::{Error, Result};
 use std::path::Path;
 use sys::Root;
@@ -12,7 +12,7 @@ use sys::environment::Environment;
 
 /// Where packages go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum InstallTarget {
     /// Where the interpreter keeps its own.
     Here {
         /// Against the wish of its distribution (PEP 668), which is meant for machines and not for containers.
@@ -23,7 +23,12 @@ pub enum Target {
 }
 
 /// Whether packages belong where the interpreter keeps its own, if that can be written.
-pub fn is_for_us(wanted: &Setting<config::Target>, python: &Python, root: &Root, environment: &Environment) -> bool {
+pub fn is_for_us(
+    wanted: &OriginValue<config::Target>,
+    python: &Python,
+    root: &Root,
+    environment: &Environment,
+) -> bool {
     match wanted.value {
         config::Target::Auto => is_private(python) || in_container(root, environment),
         config::Target::Layer => false,
@@ -37,18 +42,18 @@ pub fn is_for_us(wanted: &Setting<config::Target>, python: &Python, root: &Root,
 /// # Errors
 /// It is not there, or cannot be written (116).
 pub fn choose(
-    wanted: &Setting<config::Target>,
+    wanted: &OriginValue<config::Target>,
     python: &Python,
     root: &Root,
     environment: &Environment,
-) -> Result<Target> {
+) -> Result<InstallTarget> {
     let here = || match is_writable(python) {
-        true => Ok(Target::Here { managed: python.managed }),
+        true => Ok(InstallTarget::Here { managed: python.managed }),
         false => Err(refused(wanted, python, "its own directory cannot be written")),
     };
     match wanted.value {
         config::Target::Auto => Ok(automatic(python, root, environment)),
-        config::Target::Layer => Ok(Target::Layer("deps.target is layer")),
+        config::Target::Layer => Ok(InstallTarget::Layer("deps.target is layer")),
         config::Target::Venv if !is_private(python) => {
             Err(refused(wanted, python, "it is in no virtual or conda environment"))
         }
@@ -56,7 +61,7 @@ pub fn choose(
     }
 }
 
-fn refused(wanted: &Setting<config::Target>, python: &Python, why: &str) -> Error {
+fn refused(wanted: &OriginValue<config::Target>, python: &Python, why: &str) -> Error {
     let (target, python) = (wanted.value.name(), python.executable.display());
     permanent(format!("deps.target is {target}, but for {python} that cannot be"))
         .because(format!("{why}; deps.target is from {}", wanted.origin))
@@ -68,13 +73,13 @@ fn is_private(python: &Python) -> bool {
     python.is_virtual() || (python.conda && !python.managed)
 }
 
-fn automatic(python: &Python, root: &Root, environment: &Environment) -> Target {
+fn automatic(python: &Python, root: &Root, environment: &Environment) -> InstallTarget {
     if !is_private(python) && !in_container(root, environment) {
-        return Target::Layer("outside a container the system's Python stays as it is");
+        return InstallTarget::Layer("outside a container the system's Python stays as it is");
     }
     match is_writable(python) {
-        true => Target::Here { managed: python.managed },
-        false => Target::Layer("its own directory cannot be written"),
+        true => InstallTarget::Here { managed: python.managed },
+        false => InstallTarget::Layer("its own directory cannot be written"),
     }
 }
 
@@ -86,19 +91,19 @@ fn is_writable(python: &Python) -> bool {
 
 fn takes_packages(directory: &Path) -> bool {
     let _ = std::fs::create_dir_all(directory);
-    places::takes_files(directory)
+    cache_dirs::takes_files(directory)
 }
 
 /// Whether this is a container, which is thrown away, and not somebody's machine.
 fn in_container(root: &Root, environment: &Environment) -> bool {
-    Ground::of(root, environment).place().is_container()
+    HostFacts::of(root, environment).platform().is_container()
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::python::tests::example;
     use super::*;
-    use crate::config::Origin;
+    use crate::config::ValueOrigin;
 
     fn python(prefix: &Path, base: &str) -> Python {
         let site = prefix.join("lib/python3.12/site-packages");
@@ -120,26 +125,26 @@ mod tests {
         std::fs::write(container.path().join(".dockerenv"), "").unwrap();
         let system = python(prefix.path(), prefix.path().to_str().unwrap());
         let choose = |python: &Python, root: &Path| automatic(python, &Root::at(root), &Environment::default());
-        assert!(matches!(choose(&system, host.path()), Target::Layer(_)));
+        assert!(matches!(choose(&system, host.path()), InstallTarget::Layer(_)));
         assert!(!system.purelib.exists());
-        assert_eq!(choose(&system, container.path()), Target::Here { managed: true });
-        assert!(matches!(choose(&python(prefix.path(), "/usr"), host.path()), Target::Here { .. }));
+        assert_eq!(choose(&system, container.path()), InstallTarget::Here { managed: true });
+        assert!(matches!(choose(&python(prefix.path(), "/usr"), host.path()), InstallTarget::Here { .. }));
         let conda = Python { conda: true, managed: false, ..system };
-        assert!(matches!(choose(&conda, host.path()), Target::Here { .. }));
+        assert!(matches!(choose(&conda, host.path()), InstallTarget::Here { .. }));
     }
 
     #[test]
     fn what_is_asked_for_by_name_is_done_or_refused() {
         let (prefix, host) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let choose = |target, python: &Python| {
-            let wanted = Setting { value: target, origin: Origin::Environment("TRAINIT_DEPS_TARGET".into()) };
+            let wanted = OriginValue { value: target, origin: ValueOrigin::Environment("TRAINIT_DEPS_TARGET".into()) };
             choose(&wanted, python, &Root::at(host.path()), &Environment::default())
         };
         let system = python(prefix.path(), prefix.path().to_str().unwrap());
         let virtual_one = python(prefix.path(), "/usr");
-        assert_eq!(choose(config::Target::System, &system).unwrap(), Target::Here { managed: true });
-        assert!(matches!(choose(config::Target::Venv, &virtual_one).unwrap(), Target::Here { .. }));
-        assert!(matches!(choose(config::Target::Layer, &virtual_one).unwrap(), Target::Layer(_)));
+        assert_eq!(choose(config::Target::System, &system).unwrap(), InstallTarget::Here { managed: true });
+        assert!(matches!(choose(config::Target::Venv, &virtual_one).unwrap(), InstallTarget::Here { .. }));
+        assert!(matches!(choose(config::Target::Layer, &virtual_one).unwrap(), InstallTarget::Layer(_)));
         let error = choose(config::Target::Venv, &system).unwrap_err();
         assert!(
             error.to_string().contains("no virtual or conda environment; deps.target is from TRAINIT_DEPS_TARGET"),

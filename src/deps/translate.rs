@@ -1,7 +1,7 @@
 //! pip's settings in uv's terms. uv reads none of pip's variables and files: without this, an image's private index or its
 //! pinned versions would silently stop to count when uv installs.
 
-use super::pip::Setting;
+use super::pip::PipSetting;
 use sys::environment::Environment;
 
 /// How uv takes one setting of pip.
@@ -64,7 +64,7 @@ pub struct ForUv {
 }
 
 /// Translates; what the user told uv itself wins.
-pub fn for_uv(settings: &[Setting], environment: &Environment) -> ForUv {
+pub fn for_uv(settings: &[PipSetting], environment: &Environment) -> ForUv {
     let mut found = ForUv::default();
     for setting in settings {
         let rule = TABLE.iter().find(|(name, _)| *name == setting.name).map(|(_, rule)| rule);
@@ -119,7 +119,7 @@ pub fn is_ignored(name: &str) -> bool {
         || TABLE.iter().any(|(known, rule)| *known == name && matches!(rule, Rule::Ignored))
 }
 
-fn describe(setting: &Setting) -> String {
+fn describe(setting: &PipSetting) -> String {
     match setting.origin.starts_with("PIP_") {
         true => setting.origin.clone(),
         false => format!("{} in {}", setting.name, setting.origin),
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     fn translate(settings: &[(&str, &str)], environment: &[(&str, &str)]) -> ForUv {
-        let setting = |(name, value): &(&str, &str)| Setting {
+        let setting = |(name, value): &(&str, &str)| PipSetting {
             name: (*name).into(),
             value: (*value).into(),
             origin: "/etc/pip.conf".into(),

@@ -4,13 +4,13 @@ use super::digest::{Digest, short};
 use super::inputs::Inputs;
 use super::installed::Folders;
 use super::interpreter::Interpreter;
-use super::layer::Layer;
-use super::protect::Kept;
+use super::overlay::Overlay;
+use super::protect::ProtectedVersions;
 use super::python::Python;
 use super::redact::Redactor;
-use super::select::Selection;
-use super::stamp::{Home, Parts, Stamp};
-use super::{Outcome, Request, pip, places, site, translate};
+use super::select::FileSelection;
+use super::stamp::{PackageSetDir, Stamp, StateDigests};
+use super::{DepsOutcome, DepsRequest, cache_dirs, pip, site_packages, translate};
 use crate::config::Refresh;
 use std::path::{Path, PathBuf};
 use text::is_secret;
@@ -35,11 +35,11 @@ pub const PACKAGES: &str = "installed packages";
 const FILES: [&str; 5] = ["constraint", "UV_CONSTRAINT", "UV_BUILD_CONSTRAINT", "UV_OVERRIDE", "UV_EXCLUDE"];
 
 /// What one start wants.
-pub struct Wanted<'a> {
+pub struct WantedPackages<'a> {
     /// Who asks.
-    pub request: &'a Request<'a>,
+    pub request: &'a DepsRequest<'a>,
     /// The files that were chosen.
-    pub selection: Selection,
+    pub selection: FileSelection,
     /// What they reach.
     pub inputs: Inputs,
     /// The interpreter.
@@ -48,7 +48,7 @@ pub struct Wanted<'a> {
 
 /// How a set of packages stands to what is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum PackageSetState {
     /// Nothing changed since this installation.
     Current(Stamp),
     /// These parts changed.
@@ -62,28 +62,31 @@ pub enum State {
 }
 
 /// The packages that a start would use.
-pub struct Found<'p> {
+pub struct FoundPackages<'p> {
     /// How they stand to what is wanted.
-    pub state: State,
+    pub state: PackageSetState,
     /// The layer that they are in; none: the interpreter's own directory.
-    pub layer: Option<Layer<'p>>,
+    pub layer: Option<Overlay<'p>>,
 }
 
-impl Wanted<'_> {
+impl WantedPackages<'_> {
     /// The outcome if everything is there already.
-    pub fn unchanged(&self, python: &Python, folders: &Folders) -> Option<Outcome> {
+    pub fn unchanged(&self, python: &Python, folders: &Folders) -> Option<DepsOutcome> {
         let found = self.find(python, folders);
-        let is_there = || found.layer.as_ref().is_none_or(Layer::is_used);
-        (matches!(found.state, State::Current(_)) && is_there()).then(|| Outcome::Unchanged {
+        let is_there = || found.layer.as_ref().is_none_or(Overlay::is_used);
+        (matches!(found.state, PackageSetState::Current(_)) && is_there()).then(|| DepsOutcome::Unchanged {
             files: self.selection.files.clone(),
             environment: found.layer.map(|layer| layer.environment(self.request.environment)).unwrap_or_default(),
         })
     }
 
     /// Looks for the packages: beside the interpreter, else in the layers that were made for exactly this.
-    pub fn find<'p>(&self, python: &'p Python, folders: &Folders) -> Found<'p> {
-        let own = Found { state: self.state(python, &Home(python.own_directory()), &[], folders), layer: None };
-        let is_current = |found: &Found<'_>| matches!(found.state, State::Current(_));
+    pub fn find<'p>(&self, python: &'p Python, folders: &Folders) -> FoundPackages<'p> {
+        let own = FoundPackages {
+            state: self.state(python, &PackageSetDir(python.own_directory()), &[], folders),
+            layer: None,
+        };
+        let is_current = |found: &FoundPackages<'_>| matches!(found.state, PackageSetState::Current(_));
         if is_current(&own) {
             return own;
         }
@@ -92,28 +95,28 @@ impl Wanted<'_> {
         if best < layers.len() { layers.swap_remove(best) } else { own }
     }
 
-    fn layers<'p>(&self, python: &'p Python, folders: &Folders) -> impl Iterator<Item = Found<'p>> {
-        let places = places::candidates(self.request.environment).into_iter();
-        let places = places.filter(|place| place.join(LAYERS).is_dir() && places::is_ours(place));
+    fn layers<'p>(&self, python: &'p Python, folders: &Folders) -> impl Iterator<Item = FoundPackages<'p>> {
+        let places = cache_dirs::candidates(self.request.environment).into_iter();
+        let places = places.filter(|place| place.join(LAYERS).is_dir() && cache_dirs::is_ours(place));
         let layers = places.map(|place| self.layer(python, &place, folders)).filter(|layer| layer.root.is_dir());
         layers.map(|layer| {
-            let state = self.state(python, &Home(layer.own_directory()), &[layer.packages()], folders);
-            Found { state, layer: Some(layer) }
+            let state = self.state(python, &PackageSetDir(layer.own_directory()), &[layer.packages()], folders);
+            FoundPackages { state, layer: Some(layer) }
         })
     }
 
     /// How the packages beside a home stand to what is wanted. `more` are directories of packages above the interpreter's.
-    pub fn state(&self, python: &Python, home: &Home, more: &[PathBuf], folders: &Folders) -> State {
+    pub fn state(&self, python: &Python, home: &PackageSetDir, more: &[PathBuf], folders: &Folders) -> PackageSetState {
         if home.unfinished().is_some() {
-            return State::Unfinished;
+            return PackageSetState::Unfinished;
         }
-        let Some(stamp) = home.stamp(&self.selection.files) else { return State::Unknown };
+        let Some(stamp) = home.stamp(&self.selection.files) else { return PackageSetState::Unknown };
         let changed = stamp.changed(&self.parts(python, more, folders));
         match &self.inputs.unknown {
-            Some(unknown) => State::Changed(vec![format!("perhaps what {unknown}")]),
-            None if !changed.is_empty() => State::Changed(changed),
-            None if self.is_old(&stamp) => State::Old,
-            None => State::Current(stamp),
+            Some(unknown) => PackageSetState::Changed(vec![format!("perhaps what {unknown}")]),
+            None if !changed.is_empty() => PackageSetState::Changed(changed),
+            None if self.is_old(&stamp) => PackageSetState::Old,
+            None => PackageSetState::Current(stamp),
         }
     }
 
@@ -127,21 +130,21 @@ impl Wanted<'_> {
     }
 
     /// The digests of now, or of when the directories were looked into.
-    pub fn parts(&self, python: &Python, more: &[PathBuf], folders: &Folders) -> Parts {
+    pub fn parts(&self, python: &Python, more: &[PathBuf], folders: &Folders) -> StateDigests {
         let parts = [
             ("requirements", self.inputs.digest.clone()),
             ("interpreter", python.identity.clone()),
             ("settings", self.settings(python)),
-            (PACKAGES, site::state(python, more, self.request.environment, folders)),
+            (PACKAGES, site_packages::state(python, more, self.request.environment, folders)),
         ];
         parts.into_iter().map(|(name, digest)| (name.to_owned(), digest)).collect()
     }
 
     /// The layer for exactly this. What it is over belongs to its name: two images may share one cache.
-    pub fn layer<'p>(&self, python: &'p Python, place: &Path, folders: &Folders) -> Layer<'p> {
+    pub fn layer<'p>(&self, python: &'p Python, place: &Path, folders: &Folders) -> Overlay<'p> {
         let mut digest = Digest::default();
         self.parts(python, &[], folders).iter().for_each(|(name, part)| digest.add(name, part));
-        Layer { root: place.join(LAYERS).join(short(&digest.hex())).join("env"), python }
+        Overlay { root: place.join(LAYERS).join(short(&digest.hex())).join("env"), python }
     }
 
     /// A digest of all that decides which packages an installer takes. Without passwords, which may be new every day.
@@ -182,7 +185,7 @@ impl Wanted<'_> {
     }
 
     /// A line for each requirement that does not get what it asks for, since something is kept.
-    pub fn refusals(&self, kept: &Kept, asked: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
+    pub fn refusals(&self, kept: &ProtectedVersions, asked: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
         let redactor = Redactor::for_environment(self.request.environment);
         kept.refusals(asked).iter().map(|line| redactor.text(line)).collect()
     }

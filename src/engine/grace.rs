@@ -7,7 +7,7 @@ use sys::environment::Environment;
 
 /// A grace that an engine gives, always.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grace {
+pub struct EngineGrace {
     /// The engine's name.
     pub engine: &'static str,
     /// From its stop signal to its SIGKILL.
@@ -15,24 +15,24 @@ pub struct Grace {
 }
 
 /// An engine, known by all of these at once.
-struct Mark {
+struct EngineMark {
     variable: &'static str,
     directory: Option<&'static str>,
-    grace: Grace,
+    grace: EngineGrace,
 }
 
 /// SageMaker sends SIGTERM and waits 120 s ("How Amazon SageMaker runs your training image" in its developer guide).
-const SAGEMAKER: Grace = Grace { engine: "SageMaker", time: Duration::from_secs(120) };
+const SAGEMAKER: EngineGrace = EngineGrace { engine: "SageMaker", time: Duration::from_secs(120) };
 
 /// The platform sets the job's name and mounts /opt/ml; its training toolkit sets the host's name.
-const MARKS: [Mark; 2] = [
-    Mark { variable: "SM_CURRENT_HOST", directory: None, grace: SAGEMAKER },
-    Mark { variable: "TRAINING_JOB_NAME", directory: Some("/opt/ml"), grace: SAGEMAKER },
+const MARKS: [EngineMark; 2] = [
+    EngineMark { variable: "SM_CURRENT_HOST", directory: None, grace: SAGEMAKER },
+    EngineMark { variable: "TRAINING_JOB_NAME", directory: Some("/opt/ml"), grace: SAGEMAKER },
 ];
 
 /// The grace of the engine that this is run by; none: it is not fixed, or not known.
-pub fn grace(root: &Root, environment: &Environment) -> Option<Grace> {
-    let is_here = |mark: &&Mark| {
+pub fn grace(root: &Root, environment: &Environment) -> Option<EngineGrace> {
+    let is_here = |mark: &&EngineMark| {
         environment.get(mark.variable).is_some() && mark.directory.is_none_or(|directory| root.path(directory).is_dir())
     };
     MARKS.iter().find(is_here).map(|mark| mark.grace)

@@ -4,17 +4,17 @@
 mod container;
 mod cpus;
 mod grace;
-mod ground;
+mod host_facts;
 mod launcher;
-mod part;
-mod place;
-mod started;
+mod platform;
+mod start_part;
+mod typed_start;
 
 pub use container::{id as container_id, program};
 pub use cpus::Cpus;
-pub use grace::{Grace, grace};
-pub use ground::Ground;
+pub use grace::{EngineGrace, grace};
+pub use host_facts::HostFacts;
 pub use launcher::{PYTHON_WITH_VALUE, is_python, launcher};
-pub use part::{Part, corrected};
-pub use place::Place;
-pub use started::{Started, given, started};
+pub use platform::Platform;
+pub use start_part::{StartPart, corrected};
+pub use typed_start::{TypedStart, given, started};

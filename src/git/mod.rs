@@ -9,8 +9,8 @@ pub use trust::trust;
 
 use nix::errno::Errno;
 use nix::libc::{O_NOCTTY, O_NONBLOCK};
-use parse::Head;
-use reftable::Value;
+use parse::HeadReference;
+use reftable::ReferenceValue;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -103,9 +103,9 @@ impl Repository {
         let mut head = parse::head(head);
         for _ in 0..HOPS {
             let name = match head {
-                Some(Head::Commit(commit)) => return Ok(commit),
-                Some(Head::Reference(name)) => name,
-                Some(Head::Reftable) => return self.in_tables(git, &common),
+                Some(HeadReference::Commit(commit)) => return Ok(commit),
+                Some(HeadReference::Reference(name)) => name,
+                Some(HeadReference::Reftable) => return self.in_tables(git, &common),
                 None => break,
             };
             self.branch = Some(name.strip_prefix(b"refs/heads/").unwrap_or(&name).to_vec());
@@ -128,12 +128,12 @@ impl Repository {
         for _ in 0..HOPS {
             match tabled(directory, &name) {
                 Err(errno) => return Err(Unknown::Unreadable(errno)),
-                Ok(Some(Value::Commit(commit))) => return Ok(commit),
-                Ok(Some(Value::Reference(next))) => {
+                Ok(Some(ReferenceValue::Commit(commit))) => return Ok(commit),
+                Ok(Some(ReferenceValue::Reference(next))) => {
                     self.branch = Some(next.strip_prefix(b"refs/heads/").unwrap_or(&next).to_vec());
                     (name, directory) = (next, common);
                 }
-                Ok(Some(Value::Deleted)) => return Err(Unknown::Unborn),
+                Ok(Some(ReferenceValue::Deleted)) => return Err(Unknown::Unborn),
                 Ok(None) => return Err(if name == b"HEAD" { Unknown::Reftable } else { Unknown::Unborn }),
             }
         }
@@ -142,7 +142,7 @@ impl Repository {
 }
 
 /// What the newest table that knows a reference says of it.
-fn tabled(directory: &Path, name: &[u8]) -> Result<Option<Value>, Errno> {
+fn tabled(directory: &Path, name: &[u8]) -> Result<Option<ReferenceValue>, Errno> {
     let directory = directory.join("reftable");
     let list = small(&directory.join("tables.list"))?;
     let tables = list.split(|byte| *byte == b'\n').rev().filter(|table| !table.is_empty() && !table.contains(&b'/'));

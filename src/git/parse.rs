@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// What `HEAD`, or the file of a reference, says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Head {
+pub enum HeadReference {
     /// A commit.
     Commit(String),
     /// A reference by its full name, `refs/heads/main`.
@@ -21,12 +21,12 @@ pub enum Head {
 const ELSEWHERE: &[u8] = b"refs/heads/.invalid";
 
 /// Reads `HEAD`, or the file of a reference.
-pub fn head(text: &[u8]) -> Option<Head> {
+pub fn head(text: &[u8]) -> Option<HeadReference> {
     let text = text.trim_ascii();
     match text.strip_prefix(b"ref:").map(<[u8]>::trim_ascii) {
-        Some(ELSEWHERE) => Some(Head::Reftable),
-        Some(name) => is_name(name).then(|| Head::Reference(name.to_vec())),
-        None => commit(text).map(Head::Commit),
+        Some(ELSEWHERE) => Some(HeadReference::Reftable),
+        Some(name) => is_name(name).then(|| HeadReference::Reference(name.to_vec())),
+        None => commit(text).map(HeadReference::Commit),
     }
 }
 
@@ -80,10 +80,10 @@ mod tests {
 
     #[test]
     fn head_is_a_commit_a_reference_or_says_that_tables_are_used() {
-        assert_eq!(head(format!("{ONE}\n").as_bytes()), Some(Head::Commit(ONE.into())));
-        assert_eq!(head(b"ref: refs/heads/a/b\n"), Some(Head::Reference(b"refs/heads/a/b".to_vec())));
-        assert_eq!(head(b"ref: refs/heads/.invalid\n"), Some(Head::Reftable));
-        assert_eq!(head("ab".repeat(32).as_bytes()), Some(Head::Commit("ab".repeat(32))));
+        assert_eq!(head(format!("{ONE}\n").as_bytes()), Some(HeadReference::Commit(ONE.into())));
+        assert_eq!(head(b"ref: refs/heads/a/b\n"), Some(HeadReference::Reference(b"refs/heads/a/b".to_vec())));
+        assert_eq!(head(b"ref: refs/heads/.invalid\n"), Some(HeadReference::Reftable));
+        assert_eq!(head("ab".repeat(32).as_bytes()), Some(HeadReference::Commit("ab".repeat(32))));
         for odd in
             ["", "ref:", "ref: HEAD", "ref: refs/../../etc/passwd", "ref: refs//x", "ref: refs/a\nb", "0123", "g"]
         {
@@ -120,7 +120,7 @@ mod tests {
         #[test]
         fn what_is_understood_never_leads_out(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
             let text = [b"ref: refs/", &bytes[..]].concat();
-            if let Some(Head::Reference(name)) = head(&text) {
+            if let Some(HeadReference::Reference(name)) = head(&text) {
                 prop_assert!(!Path::new(OsStr::from_bytes(&name)).components().any(|part| part.as_os_str() == ".."));
             }
             let _ = (head(&bytes), link(&bytes), path(&bytes), published(&bytes), packed(&bytes[..], b"refs/heads/a"));

@@ -4,7 +4,7 @@
 
 /// What a table says of a reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
+pub enum ReferenceValue {
     /// It was deleted.
     Deleted,
     /// A commit, as hexadecimal digits.
@@ -19,7 +19,7 @@ const HEADER: usize = 24;
 const BLOCK: usize = 4;
 
 /// What a table says of this name; none: nothing.
-pub fn find(table: &[u8], name: &[u8]) -> Option<Value> {
+pub fn find(table: &[u8], name: &[u8]) -> Option<ReferenceValue> {
     let header = table.strip_prefix(b"REFT")?;
     let (version, block_size) = (*header.first()?, number(header.get(1..4)?));
     let (mut at, hash) = match (version, table.get(HEADER..HEADER + 4)) {
@@ -51,7 +51,7 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
-    fn find(mut self, name: &[u8]) -> Option<Value> {
+    fn find(mut self, name: &[u8]) -> Option<ReferenceValue> {
         let (front, count) = self.rest.split_last_chunk::<2>()?;
         let restarts = usize::from(u16::from_be_bytes(*count)) * 3;
         self.rest = front.get(..front.len().checked_sub(restarts)?)?;
@@ -66,14 +66,14 @@ impl Block<'_> {
     }
 
     /// One record: its name shares a beginning with the one before it.
-    fn record(&mut self, known: &mut Vec<u8>) -> Option<Value> {
+    fn record(&mut self, known: &mut Vec<u8>) -> Option<ReferenceValue> {
         let shared = self.varint()?;
         let suffix = self.varint()?;
         known.truncate(shared);
         known.extend_from_slice(self.take(suffix >> 3)?);
         let _update = self.varint()?;
         match suffix & 7 {
-            0 => Some(Value::Deleted),
+            0 => Some(ReferenceValue::Deleted),
             1 => self.commit(),
             2 => {
                 let value = self.commit();
@@ -82,15 +82,15 @@ impl Block<'_> {
             }
             3 => {
                 let length = self.varint()?;
-                Some(Value::Reference(self.take(length)?.to_vec()))
+                Some(ReferenceValue::Reference(self.take(length)?.to_vec()))
             }
             _ => None,
         }
     }
 
-    fn commit(&mut self) -> Option<Value> {
+    fn commit(&mut self) -> Option<ReferenceValue> {
         let hash = self.hash;
-        Some(Value::Commit(self.take(hash)?.iter().map(|byte| format!("{byte:02x}")).collect()))
+        Some(ReferenceValue::Commit(self.take(hash)?.iter().map(|byte| format!("{byte:02x}")).collect()))
     }
 
     fn take(&mut self, length: usize) -> Option<&[u8]> {
@@ -171,7 +171,7 @@ mod tests {
             let table = table(&blocks, if padded { 8192 } else { 0 });
             for (number, name) in names.iter().enumerate() {
                 let commit = format!("{number:02x}").repeat(20);
-                prop_assert_eq!(find(&table, name.as_bytes()), Some(Value::Commit(commit)), "{}", name);
+                prop_assert_eq!(find(&table, name.as_bytes()), Some(ReferenceValue::Commit(commit)), "{}", name);
             }
             prop_assert_eq!(find(&table, b"refs/heads/d"), None);
         }

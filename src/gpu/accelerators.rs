@@ -1,6 +1,6 @@
 //! Intel's GPUs, Gaudi, TPUs and Neuron: how many, and whether they may be opened. What more there is to tell, their own tools tell.
 
-use super::{Node, Vendor, names, numbers, pci, refused};
+use super::{DeviceNode, Vendor, names, numbers, pci, refused};
 use sys::Root;
 
 /// Intel's PCI vendor, and where the graphics of its processors always lie: those are not for computing.
@@ -11,7 +11,7 @@ const GOOGLE: &str = "0x1ae0";
 const CHIPS: [&str; 6] = ["0x0027", "0x005e", "0x0062", "0x0063", "0x006f", "0x0076"];
 
 /// All of them, by the names in /dev.
-pub fn nodes(root: &Root, devices: &[String]) -> Vec<Node> {
+pub fn nodes(root: &Root, devices: &[String]) -> Vec<DeviceNode> {
     let has = |name: &str| devices.iter().any(|device| device == name);
     let mut nodes = Vec::new();
     if has("dri") {
@@ -23,16 +23,16 @@ pub fn nodes(root: &Root, devices: &[String]) -> Vec<Node> {
     nodes
 }
 
-fn each(root: &Root, start: &str, numbers: Vec<u32>, vendor: Vendor, model: &str) -> Vec<Node> {
+fn each(root: &Root, start: &str, numbers: Vec<u32>, vendor: Vendor, model: &str) -> Vec<DeviceNode> {
     let node = |number: u32| {
         let path = format!("{start}{number}");
         let refused = refused(root, &path);
-        Node { vendor, path, model: Some(model.to_owned()), refused, ..Node::default() }
+        DeviceNode { vendor, path, model: Some(model.to_owned()), refused, ..DeviceNode::default() }
     };
     numbers.into_iter().map(node).collect()
 }
 
-fn intel(root: &Root) -> Vec<Node> {
+fn intel(root: &Root) -> Vec<DeviceNode> {
     let device = |minor: u32| format!("/sys/class/drm/renderD{minor}/device");
     let attribute = |minor: u32, name: &str| {
         let text = root.text(format!("{}/{name}", device(minor))).unwrap_or_default();
@@ -52,11 +52,11 @@ fn intel(root: &Root) -> Vec<Node> {
     };
     let minors = numbers(&names(root, "/dev/dri"), "renderD").into_iter().filter(is_card).collect::<Vec<u32>>();
     let nodes = each(root, "/dev/dri/renderD", minors.clone(), Vendor::Intel, "Intel GPU");
-    nodes.into_iter().zip(minors).map(|(node, minor)| Node { memory: memory(minor), ..node }).collect()
+    nodes.into_iter().zip(minors).map(|(node, minor)| DeviceNode { memory: memory(minor), ..node }).collect()
 }
 
 /// `/dev/accel/accelN` since Linux 6.2, `/dev/hlN` before.
-fn gaudi(root: &Root, devices: &[String], accel: bool) -> Vec<Node> {
+fn gaudi(root: &Root, devices: &[String], accel: bool) -> Vec<DeviceNode> {
     const MODEL: &str = "Intel Gaudi";
     let old = each(root, "/dev/hl", numbers(devices, "hl"), Vendor::Gaudi, MODEL);
     if !accel || !old.is_empty() {
@@ -67,11 +67,11 @@ fn gaudi(root: &Root, devices: &[String], accel: bool) -> Vec<Node> {
     let nodes = each(root, "/dev/accel/accel", new.clone(), Vendor::Gaudi, MODEL);
     // Its driver says `Operational`, or what it is at.
     let ill = |number| status(number).map(|text| text.trim().to_owned()).filter(|text| text != "Operational");
-    nodes.into_iter().zip(new).map(|(node, number)| Node { ill: ill(number), ..node }).collect()
+    nodes.into_iter().zip(new).map(|(node, number)| DeviceNode { ill: ill(number), ..node }).collect()
 }
 
 /// `/dev/accelN` up to v4, a group of VFIO since.
-fn tpu(root: &Root, devices: &[String], vfio: bool) -> Vec<Node> {
+fn tpu(root: &Root, devices: &[String], vfio: bool) -> Vec<DeviceNode> {
     const MODEL: &str = "Google TPU";
     let old = each(root, "/dev/accel", numbers(devices, "accel"), Vendor::Tpu, MODEL);
     let groups = if vfio && old.is_empty() { numbers(&names(root, "/dev/vfio"), "") } else { Vec::new() };

@@ -1,6 +1,6 @@
 //! AMD: /dev/kfd and the render nodes that the kernel's topology names. The topology shows only what this container may use.
 
-use super::{Node, Vendor, names, numbers, refused};
+use super::{DeviceNode, Vendor, names, numbers, refused};
 use sys::Root;
 
 const TOPOLOGY: &str = "/sys/class/kfd/kfd/topology/nodes";
@@ -9,42 +9,42 @@ const VENDOR: &str = "0x1002";
 
 /// The GPUs' render nodes, in the order of the topology, and how many of AMD's there are that nothing can compute on, because
 /// /dev/kfd is missing. Refused there is refused everywhere.
-pub fn nodes(root: &Root, has: &dyn Fn(&str) -> bool) -> (Vec<Node>, usize) {
+pub fn nodes(root: &Root, has: &dyn Fn(&str) -> bool) -> (Vec<DeviceNode>, usize) {
     if !has("kfd") {
         return (Vec::new(), if has("dri") { rendering(root) } else { 0 });
     }
     let gate = refused(root, "/dev/kfd");
     let gpus = numbers(&names(root, TOPOLOGY), "").into_iter().filter_map(|number| gpu(root, number));
-    let node = |gpu: Gpu| {
+    let node = |gpu: AmdGpu| {
         let path = format!("/dev/dri/renderD{}", gpu.minor);
         let memory = Some(gpu.memory).filter(|bytes| *bytes > 0);
         let model = Some(gpu.model);
-        Node {
+        DeviceNode {
             vendor: Vendor::Amd,
             refused: gate.or_else(|| refused(root, &path)),
             path,
             model,
             memory,
-            ..Node::default()
+            ..DeviceNode::default()
         }
     };
-    let given = |gpu: &Gpu| root.path(format!("/dev/dri/renderD{}", gpu.minor)).exists();
+    let given = |gpu: &AmdGpu| root.path(format!("/dev/dri/renderD{}", gpu.minor)).exists();
     (gpus.filter(given).map(node).collect(), 0)
 }
 
-struct Gpu {
+struct AmdGpu {
     minor: u32,
     memory: u64,
     model: String,
 }
 
-fn gpu(root: &Root, number: u32) -> Option<Gpu> {
+fn gpu(root: &Root, number: u32) -> Option<AmdGpu> {
     let directory = format!("{TOPOLOGY}/{number}");
     let (minor, target) = parse_properties(&root.text(format!("{directory}/properties")).ok()?)?;
     let banks = format!("{directory}/mem_banks");
     let bank = |bank: u32| root.text(format!("{banks}/{bank}/properties")).ok().and_then(|text| parse_bank(&text));
     let memory = numbers(&names(root, &banks), "").into_iter().filter_map(bank).fold(0, u64::saturating_add);
-    Some(Gpu { minor, memory, model: target.map_or("AMD GPU".to_owned(), |target| format!("AMD GPU ({target})")) })
+    Some(AmdGpu { minor, memory, model: target.map_or("AMD GPU".to_owned(), |target| format!("AMD GPU ({target})")) })
 }
 
 fn value(properties: &str, name: &str) -> Option<u64> {

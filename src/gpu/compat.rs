@@ -2,9 +2,9 @@
 //! works on GPUs for data centres only (error 804 elsewhere), and only for branches of the driver that the package was made for
 //! (803). NVIDIA's own entrypoint sets it up; where trainit takes its place, this is what does.
 
-use super::libraries::{CUDA, Kind, Library, Loader};
-use super::{Brand, ImageCuda, Presence, Support, newest_cuda, require, support};
-use crate::config::Version;
+use super::libraries::{CUDA, LibraryKind, LoadableLibrary, Loader};
+use super::{Brand, GpuPresence, ImageCuda, Support, newest_cuda, require, support};
+use crate::config::VersionText;
 use std::path::{Path, PathBuf};
 use sys::Root;
 use sys::environment::Environment;
@@ -25,7 +25,7 @@ pub enum Compat {
         /// Where it is.
         directory: PathBuf,
         /// The driver that its libraries are of.
-        version: Version,
+        version: VersionText,
         /// A program looks there first already.
         set: bool,
     },
@@ -47,14 +47,14 @@ pub fn may_have(root: &Root) -> bool {
 /// of a module by itself, where sysfs shows it.
 pub fn may_be_right(root: &Root, environment: &Environment) -> bool {
     let is_newer = || {
-        let module = Version::of(root.text("/sys/module/nvidia/version").ok()?.trim())?;
+        let module = VersionText::of(root.text("/sys/module/nvidia/version").ok()?.trim())?;
         Some(library(&Loader::of(root, environment))?.1.version?.major() > module.major())
     };
     may_have(root) && is_newer().unwrap_or(true)
 }
 
 /// The image's libraries for forward compatibility.
-pub fn library(loader: &Loader) -> Option<(PathBuf, Library)> {
+pub fn library(loader: &Loader) -> Option<(PathBuf, LoadableLibrary)> {
     DIRECTORIES.iter().map(Path::new).find_map(|directory| {
         let library = loader.within(directory, CUDA)?;
         Some((directory.to_owned(), library))
@@ -65,14 +65,16 @@ pub fn library(loader: &Loader) -> Option<(PathBuf, Library)> {
 pub fn compat(
     root: &Root,
     environment: &Environment,
-    look: impl FnOnce() -> Presence,
+    look: impl FnOnce() -> GpuPresence,
     image: impl FnOnce() -> Option<ImageCuda>,
 ) -> Compat {
     if !may_have(root) {
         return Compat::Absent;
     }
     let loader = Loader::of(root, environment);
-    let Some((directory, Library { version: Some(version), .. })) = library(&loader) else { return Compat::Absent };
+    let Some((directory, LoadableLibrary { version: Some(version), .. })) = library(&loader) else {
+        return Compat::Absent;
+    };
     let presence = look();
     let Some(driver) = presence.driver.as_ref().and_then(|driver| driver.version.clone()) else {
         return Compat::Absent;
@@ -85,21 +87,21 @@ pub fn compat(
     if image.as_ref().and_then(|image| support(&driver, image)) == Some(Support::Full) {
         return Compat::Unneeded;
     }
-    let brand = |node: &super::Node| node.model.as_deref().and_then(Brand::of);
+    let brand = |node: &super::DeviceNode| node.model.as_deref().and_then(Brand::of);
     let brands: Vec<Option<Brand>> = presence.nvidia().map(brand).collect();
     if brands.is_empty() || brands.iter().any(|brand| *brand != Some(Brand::DataCentre)) {
         return wrong("it works on GPUs for data centres only");
     }
-    let facts = require::Facts {
+    let facts = require::RequireFacts {
         cuda: newest_cuda(&driver),
         driver: Some(driver),
         brand: Some(Brand::DataCentre),
-        ..require::Facts::default()
+        ..require::RequireFacts::default()
     };
     let named = environment.text("NVIDIA_REQUIRE_CUDA").filter(|text| text.contains("brand="));
     if named.is_some_and(|text| require::holds(text, &facts) == Some(false)) {
         return wrong("the image has none for this branch of the driver (NVIDIA_REQUIRE_CUDA)");
     }
-    let set = loader.is_first(&directory) || loader.find(CUDA).is_some_and(|found| found.kind == Kind::Compat);
+    let set = loader.is_first(&directory) || loader.find(CUDA).is_some_and(|found| found.kind == LibraryKind::Compat);
     Compat::Right { directory, version, set }
 }

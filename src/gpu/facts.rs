@@ -51,7 +51,7 @@ pub mod cuda_code {
 /// All that probing found out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Facts {
+pub struct GpuFacts {
     /// What NVML told.
     pub nvml: Nvml,
     /// What CUDA shows to a program with the workload's environment.
@@ -61,7 +61,7 @@ pub struct Facts {
     /// Copies between GPUs.
     pub peers: Peers,
     /// How the helper came to be executed.
-    pub way: Option<Way>,
+    pub way: Option<ProbePath>,
     /// What was waited for, because it was going to pass, and how long.
     pub waited: Option<(String, Duration)>,
     /// How long all of it took.
@@ -71,7 +71,7 @@ pub struct Facts {
 /// How the helper is executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Way {
+pub enum ProbePath {
     /// A file on disk: a configured one, or `trainit gpu install-probe`'s.
     File,
     /// From memory (memfd_create(2)).
@@ -85,7 +85,7 @@ pub enum Way {
 /// How a process that asked the driver ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum ProbeOutcome {
     /// Nobody asked.
     #[default]
     NotAsked,
@@ -94,11 +94,11 @@ pub enum Outcome {
     /// It ended, or was ended, in the middle.
     Stopped {
         /// The call that it did not come back from; none: before the first.
-        at: Option<Step>,
+        at: Option<CallStep>,
         /// How.
-        how: Stop,
+        how: ProbeStop,
         /// What it was at when the deadline came.
-        waits: Option<Waits>,
+        waits: Option<ProbeWait>,
     },
     /// The helper could not be executed, with the error of each way that was tried.
     NotExecuted {
@@ -113,7 +113,7 @@ pub enum Outcome {
 
 /// A call and whom it was about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
+pub struct CallStep {
     /// The function: `nvmlInit_v2`, `cuInit`; or a file that was being loaded, `libcuda.so.1`.
     pub call: String,
     /// The GPU's number, for NVML in the order of the bus.
@@ -122,7 +122,7 @@ pub struct Step {
 
 /// What a process was at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Waits {
+pub struct ProbeWait {
     /// Its state's letter; `D` waits where no signal reaches it.
     pub state: char,
     /// The kernel's function that it waits in, where that is told.
@@ -132,7 +132,7 @@ pub struct Waits {
 /// How a process ended that did not end well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Stop {
+pub enum ProbeStop {
     /// The deadline came, and it could be ended.
     Overdue,
     /// The deadline came, and it cannot even be killed: it waits inside the kernel (state D).
@@ -146,7 +146,7 @@ pub enum Stop {
 /// Whether a library could be loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Library {
+pub enum LibraryState {
     /// Nobody tried.
     #[default]
     NotTried,
@@ -161,11 +161,11 @@ pub enum Library {
 #[serde(default)]
 pub struct Nvml {
     /// How asking ended.
-    pub outcome: Outcome,
+    pub outcome: ProbeOutcome,
     /// What was written to its standard error: by the loader, or by the library.
     pub stderr: Option<String>,
     /// libnvidia-ml.so.1.
-    pub library: Library,
+    pub library: LibraryState,
     /// The code of `nvmlInit_v2`; 0 is success.
     pub init: Option<i32>,
     /// The library's own words for it, where it is not 0.
@@ -179,7 +179,7 @@ pub struct Nvml {
     /// How many GPUs there are, also those that it may not talk to.
     pub count: Option<u32>,
     /// Those that were asked about, in the order of the bus.
-    pub gpus: Vec<Gpu>,
+    pub gpus: Vec<NvmlGpu>,
     /// Functions that this driver's library does not have.
     pub lacks: Vec<String>,
     /// How long the process ran.
@@ -191,7 +191,7 @@ pub struct Nvml {
 /// One GPU, as NVML tells.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Gpu {
+pub struct NvmlGpu {
     /// Its number, in the order of the bus.
     pub index: u32,
     /// The code of `nvmlDeviceGetHandleByIndex_v2`: 15 is a GPU that fell off the bus.
@@ -217,11 +217,11 @@ pub struct Gpu {
     /// Compute capability: (9, 0).
     pub capability: Option<(u32, u32)>,
     /// MIG.
-    pub mig: Option<Mode>,
+    pub mig: Option<ModeState>,
     /// The MIG instances that can be used from here.
-    pub instances: Vec<Instance>,
+    pub instances: Vec<MigInstance>,
     /// Error correction.
-    pub ecc: Option<Mode>,
+    pub ecc: Option<ModeState>,
     /// Errors that could not be corrected, since the driver was loaded.
     pub ecc_volatile: Option<u64>,
     /// The same over the GPU's life.
@@ -270,7 +270,7 @@ impl Memory {
 
 /// Something that is on or off, now and after the next reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mode {
+pub struct ModeState {
     /// Now.
     pub current: bool,
     /// Then.
@@ -304,7 +304,7 @@ pub struct Fabric {
 /// A MIG instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Instance {
+pub struct MigInstance {
     /// Its slot on the GPU.
     pub slot: u32,
     /// `MIG-…`.
@@ -324,11 +324,11 @@ pub struct Instance {
 #[serde(default)]
 pub struct Cuda {
     /// How asking ended.
-    pub outcome: Outcome,
+    pub outcome: ProbeOutcome,
     /// What was written to its standard error.
     pub stderr: Option<String>,
     /// libcuda.so.1.
-    pub library: Library,
+    pub library: LibraryState,
     /// The code of `cuInit`; 0 is success.
     pub init: Option<i32>,
     /// The library's own words for it, where it is not 0.
@@ -338,7 +338,7 @@ pub struct Cuda {
     /// How many GPUs or MIG instances a program sees.
     pub count: Option<u32>,
     /// Those, in the order in which a program sees them.
-    pub devices: Vec<Device>,
+    pub devices: Vec<CudaDevice>,
     /// How long the process ran.
     pub took: Duration,
     /// How long `cuInit` took.
@@ -348,7 +348,7 @@ pub struct Cuda {
 /// One GPU or MIG instance, as CUDA shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Device {
+pub struct CudaDevice {
     /// `cuda:N`.
     pub ordinal: u32,
     /// `GPU-…`; of a MIG instance `GPU-…` as well, with the instance's own number.
@@ -377,7 +377,7 @@ pub struct Proof {
     /// The GPU.
     pub uuid: Option<String>,
     /// How the process ended.
-    pub outcome: Outcome,
+    pub outcome: ProbeOutcome,
     /// What was written to its standard error.
     pub stderr: Option<String>,
     /// The first call that was refused, with its code.
@@ -409,7 +409,7 @@ pub struct Proof {
 #[serde(default)]
 pub struct Peers {
     /// How the process ended.
-    pub outcome: Outcome,
+    pub outcome: ProbeOutcome,
     /// What was written to its standard error.
     pub stderr: Option<String>,
     /// Every ordered pair that was tried.
@@ -436,7 +436,7 @@ pub struct Pair {
     pub rate: Option<u64>,
 }
 
-impl Gpu {
+impl NvmlGpu {
     /// The code that condemns it: it is lost, or wants a reset.
     pub fn condemned(&self) -> Option<i32> {
         let condemns = |code: &i32| matches!(*code, nvml_code::GPU_IS_LOST | nvml_code::RESET_REQUIRED);
@@ -444,9 +444,9 @@ impl Gpu {
     }
 }
 
-impl Facts {
+impl GpuFacts {
     /// The GPU that CUDA shows under this UUID.
-    pub fn gpu_of(&self, uuid: &str) -> Option<&Gpu> {
+    pub fn gpu_of(&self, uuid: &str) -> Option<&NvmlGpu> {
         self.nvml.gpus.iter().find(|gpu| gpu.uuid.as_deref() == Some(uuid))
     }
 }

@@ -1,7 +1,7 @@
 //! The CUDA that the image's programs were built for: by PyTorch's own word, or by the package of CUDA's runtime that others like it
 //! bring, where they are installed; else by the image's variables and files. Nothing is run.
 
-use crate::config::Version;
+use crate::config::VersionText;
 use std::path::{Path, PathBuf};
 use sys::Root;
 use sys::environment::Environment;
@@ -10,18 +10,20 @@ use sys::environment::Environment;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageCuda {
     /// What the image was built for.
-    pub version: Version,
+    pub version: VersionText,
     /// The variable or file that says so.
     pub from: String,
 }
 
 /// Looks.
 pub fn image_cuda(root: &Root, environment: &Environment) -> Option<ImageCuda> {
-    let said = |version: Option<Version>, from: &str| Some(ImageCuda { version: version?, from: from.to_owned() });
-    let variable = |name: &str, read: fn(&str) -> Option<Version>| said(environment.text(name).and_then(read), name);
-    let file = |path: &str, read: fn(&str) -> Option<Version>| said(root.text(path).ok().and_then(|t| read(&t)), path);
+    let said = |version: Option<VersionText>, from: &str| Some(ImageCuda { version: version?, from: from.to_owned() });
+    let variable =
+        |name: &str, read: fn(&str) -> Option<VersionText>| said(environment.text(name).and_then(read), name);
+    let file =
+        |path: &str, read: fn(&str) -> Option<VersionText>| said(root.text(path).ok().and_then(|t| read(&t)), path);
     by_packages(root, environment)
-        .or_else(|| variable("CUDA_VERSION", Version::of))
+        .or_else(|| variable("CUDA_VERSION", VersionText::of))
         .or_else(|| variable("NVIDIA_REQUIRE_CUDA", parse_require))
         .or_else(|| file("/usr/local/cuda/version.json", parse_json))
         .or_else(|| file("/usr/local/cuda/version.txt", parse_text))
@@ -29,30 +31,30 @@ pub fn image_cuda(root: &Root, environment: &Environment) -> Option<ImageCuda> {
 }
 
 /// `cuda>=12.8 brand=tesla,driver>=535,…`.
-pub fn parse_require(text: &str) -> Option<Version> {
+pub fn parse_require(text: &str) -> Option<VersionText> {
     let atoms = text.split([' ', ',']);
-    atoms.filter_map(|atom| atom.strip_prefix("cuda>=")).find_map(Version::of)
+    atoms.filter_map(|atom| atom.strip_prefix("cuda>=")).find_map(VersionText::of)
 }
 
 /// /usr/local/cuda/version.json, since CUDA 11.1.
-pub fn parse_json(text: &str) -> Option<Version> {
+pub fn parse_json(text: &str) -> Option<VersionText> {
     let json: serde_json::Value = serde_json::from_str(text).ok()?;
-    Version::of(json.get("cuda")?.get("version")?.as_str()?)
+    VersionText::of(json.get("cuda")?.get("version")?.as_str()?)
 }
 
 /// `CUDA Version 10.2.89`.
-pub fn parse_text(text: &str) -> Option<Version> {
-    Version::of(text.lines().next()?.strip_prefix("CUDA Version")?.trim())
+pub fn parse_text(text: &str) -> Option<VersionText> {
+    VersionText::of(text.lines().next()?.strip_prefix("CUDA Version")?.trim())
 }
 
 /// `cuda: Optional[str] = '12.8'` in torch/version.py; `None` in a build for CPUs.
-pub fn parse_torch(text: &str) -> Option<Version> {
+pub fn parse_torch(text: &str) -> Option<VersionText> {
     let line = text.lines().find(|line| line.starts_with("cuda") && !line.starts_with("cuda_"))?;
-    Version::of(line.split_once('=')?.1.trim().trim_matches(['\'', '"']))
+    VersionText::of(line.split_once('=')?.1.trim().trim_matches(['\'', '"']))
 }
 
 /// `nvidia_cuda_runtime_cu12-12.4.127.dist-info`, `nvidia_cuda_runtime-13.0.96.dist-info`: of CUDA 12.4 and 13.0.
-pub fn parse_wheel(name: &str) -> Option<Version> {
+pub fn parse_wheel(name: &str) -> Option<VersionText> {
     let (package, version) = name.strip_suffix(".dist-info")?.split_once('-')?;
     let tag = package.strip_prefix("nvidia_cuda_runtime")?;
     let is_it = tag.is_empty() || tag.strip_prefix("_cu").is_some_and(|tag| tag.bytes().all(|b| b.is_ascii_digit()));
@@ -60,15 +62,15 @@ pub fn parse_wheel(name: &str) -> Option<Version> {
 }
 
 /// `libcudart.so.12.4.127` is of CUDA 12.4. Shorter names are links that say less: `libcudart.so.11.0` is of any 11.
-pub fn parse_library(name: &str) -> Option<Version> {
+pub fn parse_library(name: &str) -> Option<VersionText> {
     let version = name.strip_prefix("libcudart.so.")?;
     (version.split('.').count() == 3).then(|| release(version)).flatten()
 }
 
 /// A release of CUDA; what stands behind its second number counts builds of one library.
-fn release(version: &str) -> Option<Version> {
+fn release(version: &str) -> Option<VersionText> {
     let mut parts = version.split('.');
-    Version::of(&format!("{}.{}", parts.next()?, parts.next()?))
+    VersionText::of(&format!("{}.{}", parts.next()?, parts.next()?))
 }
 
 /// PyTorch's word, or else the package that brings CUDA's runtime to JAX and others.
@@ -95,7 +97,7 @@ fn by_library(root: &Root, environment: &Environment) -> Option<ImageCuda> {
 }
 
 /// What a name in a directory says.
-fn named(root: &Root, directory: &Path, read: fn(&str) -> Option<Version>) -> Option<ImageCuda> {
+fn named(root: &Root, directory: &Path, read: fn(&str) -> Option<VersionText>) -> Option<ImageCuda> {
     let names = super::names(root, &directory.to_string_lossy());
     names
         .iter()

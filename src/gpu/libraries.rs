@@ -2,7 +2,7 @@
 //! directories (ld.so(8)). What they are is told by their names, without loading them.
 
 use super::cache;
-use crate::config::Version;
+use crate::config::VersionText;
 use std::cell::{OnceCell, RefCell};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -30,7 +30,7 @@ const STUB: u64 = 300_000;
 
 /// What a library is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum LibraryKind {
     /// The driver's.
     Driver,
     /// Only to link programs with.
@@ -41,15 +41,15 @@ pub enum Kind {
 
 /// A library as a program finds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Library {
+pub struct LoadableLibrary {
     /// Where it is found.
     pub path: PathBuf,
     /// What that leads to.
     pub file: PathBuf,
     /// The version in the file's name.
-    pub version: Option<Version>,
+    pub version: Option<VersionText>,
     /// What it is.
-    pub kind: Kind,
+    pub kind: LibraryKind,
 }
 
 /// Who finds libraries.
@@ -59,7 +59,7 @@ pub struct Loader {
     path: Vec<PathBuf>,
     cache: OnceCell<Vec<u8>>,
     /// What was found before: several ask for the same few.
-    found: RefCell<Vec<(String, Option<Library>)>>,
+    found: RefCell<Vec<(String, Option<LoadableLibrary>)>>,
 }
 
 impl Loader {
@@ -72,7 +72,7 @@ impl Loader {
     }
 
     /// The library that a program gets for this name.
-    pub fn find(&self, name: &str) -> Option<Library> {
+    pub fn find(&self, name: &str) -> Option<LoadableLibrary> {
         let known = self.found.borrow().iter().find(|(known, _)| known == name).map(|(_, library)| library.clone());
         known.unwrap_or_else(|| {
             let library = self.search(name);
@@ -81,7 +81,7 @@ impl Loader {
         })
     }
 
-    fn search(&self, name: &str) -> Option<Library> {
+    fn search(&self, name: &str) -> Option<LoadableLibrary> {
         let in_directories = |directories: &mut dyn Iterator<Item = &Path>| {
             directories.map(|directory| directory.join(name)).find(|path| self.is_there(path))
         };
@@ -92,7 +92,7 @@ impl Loader {
     }
 
     /// A library of this name that is there and that no program finds: it lies aside, or lacks the link that leads to it.
-    pub fn stray(&self, name: &str, driver: Option<&Version>) -> Option<PathBuf> {
+    pub fn stray(&self, name: &str, driver: Option<&VersionText>) -> Option<PathBuf> {
         let aside = ASIDE.iter().map(|directory| Path::new(directory).join(name));
         let file = driver.map(|version| format!("{}.{version}", name.trim_end_matches(".1")));
         let unlinked =
@@ -101,7 +101,7 @@ impl Loader {
     }
 
     /// The library in a directory; none: it is not there.
-    pub fn within(&self, directory: &Path, name: &str) -> Option<Library> {
+    pub fn within(&self, directory: &Path, name: &str) -> Option<LoadableLibrary> {
         let path = directory.join(name);
         self.is_there(&path).then(|| self.library(path))
     }
@@ -119,18 +119,18 @@ impl Loader {
         std::fs::metadata(self.root.path(self.resolved(path.to_owned()))).is_ok_and(|meta| meta.is_file())
     }
 
-    fn library(&self, path: PathBuf) -> Library {
+    fn library(&self, path: PathBuf) -> LoadableLibrary {
         let file = self.resolved(path.clone());
         let version = version_of(&file);
         let has = |word: &str| [&path, &file].iter().any(|path| path.iter().any(|part| part == word));
         let size = || std::fs::metadata(self.root.path(&file)).map_or(u64::MAX, |meta| meta.len());
         let is_stub = has("stubs") || path.ends_with(CUDA) && version.is_none() && size() < STUB;
         let kind = match (is_stub, has("compat")) {
-            (true, _) => Kind::Stub,
-            (_, true) => Kind::Compat,
-            _ => Kind::Driver,
+            (true, _) => LibraryKind::Stub,
+            (_, true) => LibraryKind::Compat,
+            _ => LibraryKind::Driver,
         };
-        Library { path, file, version, kind }
+        LoadableLibrary { path, file, version, kind }
     }
 
     /// Where the links of a file lead to, below the root.
@@ -144,9 +144,9 @@ impl Loader {
 }
 
 /// `libcuda.so.570.172.08`: a driver's version begins with three digits.
-fn version_of(file: &Path) -> Option<Version> {
+fn version_of(file: &Path) -> Option<VersionText> {
     let (_, version) = file.file_name()?.to_str()?.split_once(".so.")?;
-    Version::of(version).filter(|version| version.major() >= 100)
+    VersionText::of(version).filter(|version| version.major() >= 100)
 }
 
 #[cfg(test)]
@@ -179,7 +179,7 @@ mod tests {
             self
         }
 
-        fn found(&self, variable: &str) -> Option<(String, Option<String>, Kind)> {
+        fn found(&self, variable: &str) -> Option<(String, Option<String>, LibraryKind)> {
             let environment = [("LD_LIBRARY_PATH", variable)].into_iter().collect();
             let library = Loader::of(&self.root, &environment).find(CUDA)?;
             Some((library.path.display().to_string(), library.version.map(|v| v.to_string()), library.kind))
@@ -193,7 +193,7 @@ mod tests {
         let (path, version, kind) = image.found("").unwrap();
         assert_eq!(
             (path, version.unwrap().as_str(), kind),
-            (format!("{DIRECTORY}/{CUDA}"), "570.172.08", Kind::Driver)
+            (format!("{DIRECTORY}/{CUDA}"), "570.172.08", LibraryKind::Driver)
         );
     }
 
@@ -213,17 +213,17 @@ mod tests {
         let image = image.link("/usr/local/cuda/lib64/stubs/libcuda.so.1", "libcuda.so");
         let image = image.file("/usr/local/cuda/compat/libcuda.so.595.45.04");
         let image = image.link("/usr/local/cuda/compat/libcuda.so.1", "libcuda.so.595.45.04");
-        assert_eq!(image.found("/usr/local/cuda/lib64/stubs").unwrap().2, Kind::Stub);
-        assert_eq!(image.found("").unwrap().2, Kind::Stub, "one that was copied has no version and is small");
+        assert_eq!(image.found("/usr/local/cuda/lib64/stubs").unwrap().2, LibraryKind::Stub);
+        assert_eq!(image.found("").unwrap().2, LibraryKind::Stub, "one that was copied has no version and is small");
         let (_, version, kind) = image.found("/usr/local/cuda/compat").unwrap();
-        assert_eq!((version.unwrap().as_str(), kind), ("595.45.04", Kind::Compat));
+        assert_eq!((version.unwrap().as_str(), kind), ("595.45.04", LibraryKind::Compat));
     }
 
     #[test]
     fn what_no_program_finds_is_found() {
         let image = Image::new().file(&format!("{DIRECTORY}/libcuda.so.570.172.08"));
         let loader = Loader::of(&image.root, &Environment::default());
-        let version = Version::of("570.172.08");
+        let version = VersionText::of("570.172.08");
         assert_eq!(loader.find(CUDA), None);
         assert!(loader.stray(CUDA, version.as_ref()).unwrap().ends_with("libcuda.so.570.172.08"));
         assert_eq!(loader.stray(CUDA, None), None);

@@ -6,7 +6,7 @@ use sys::Root;
 
 /// A compute instance, the smallest part that a program can use.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Instance {
+pub struct ComputeInstance {
     /// The number of the GPU instance that it lies in.
     pub gpu: u32,
     /// Its own number there.
@@ -15,7 +15,7 @@ pub struct Instance {
     usable: bool,
 }
 
-impl Instance {
+impl ComputeInstance {
     /// Whether this container may use it.
     pub fn is_usable(&self) -> bool {
         self.usable
@@ -25,7 +25,7 @@ impl Instance {
 const CAPABILITIES: &str = "/proc/driver/nvidia/capabilities";
 
 /// All that the driver tells of, each with the number of its GPU. With CDI it tells of the host's, too.
-pub fn instances(root: &Root) -> Vec<(u32, Instance)> {
+pub fn instances(root: &Root) -> Vec<(u32, ComputeInstance)> {
     let gpus = names(root, CAPABILITIES);
     let gpus = gpus.iter().filter_map(|name| numbered(name, "gpu"));
     let mut all: Vec<_> = gpus.flat_map(|gpu| of_gpu(root, gpu).into_iter().map(move |one| (gpu, one))).collect();
@@ -33,19 +33,23 @@ pub fn instances(root: &Root) -> Vec<(u32, Instance)> {
     all
 }
 
-fn of_gpu(root: &Root, minor: u32) -> Vec<Instance> {
+fn of_gpu(root: &Root, minor: u32) -> Vec<ComputeInstance> {
     let directory = format!("{CAPABILITIES}/gpu{minor}/mig");
     let parts = names(root, &directory);
     let parts = parts.iter().filter_map(|name| numbered(name, "gi"));
     parts.flat_map(|gpu| of_part(root, &format!("{directory}/gi{gpu}"), gpu)).collect()
 }
 
-fn of_part(root: &Root, directory: &str, gpu: u32) -> Vec<Instance> {
+fn of_part(root: &Root, directory: &str, gpu: u32) -> Vec<ComputeInstance> {
     let own = is_open(root, directory);
     let computes = names(root, directory);
     let computes = computes.iter().filter_map(|name| numbered(name, "ci"));
     computes
-        .map(|compute| Instance { gpu, compute, usable: own && is_open(root, &format!("{directory}/ci{compute}")) })
+        .map(|compute| ComputeInstance {
+            gpu,
+            compute,
+            usable: own && is_open(root, &format!("{directory}/ci{compute}")),
+        })
         .collect()
 }
 

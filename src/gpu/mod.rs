@@ -22,13 +22,13 @@ mod visible;
 
 pub use compat::{Compat, compat, may_be_right as compat_may_be_right, may_have as may_have_compat};
 pub use image::{ImageCuda, image_cuda};
-pub use libraries::{CUDA, Kind, Library, Loader, NVML, PTX};
-pub use mig::Instance;
+pub use libraries::{CUDA, LibraryKind, LoadableLibrary, Loader, NVML, PTX};
+pub use mig::ComputeInstance;
 pub use models::Brand;
 pub use nvidia::{CTL, Control, Driver, UVM, driver, parse_version};
 pub use promise::{Promise, Promised};
 pub use release::{Support, Unfit, newest_cuda, own_driver, support, unfit};
-pub use visible::{Device, Selection, visible_to_cuda};
+pub use visible::{VisibleEntry, VisibleGpus, visible_to_cuda};
 
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
@@ -66,7 +66,7 @@ impl Vendor {
 
 /// A device node of one GPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Node {
+pub struct DeviceNode {
     /// Whose it is.
     pub vendor: Vendor,
     /// Its path.
@@ -82,16 +82,16 @@ pub struct Node {
     /// Why it cannot be opened for reading and writing; none: it can.
     pub refused: Option<Errno>,
     /// The instances that it is cut into.
-    pub instances: Vec<Instance>,
+    pub instances: Vec<ComputeInstance>,
     /// What is wrong with it, as its driver says.
     pub ill: Option<String>,
 }
 
 /// The GPUs that a container was given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Presence {
+pub struct GpuPresence {
     /// One for each GPU, in the order of their numbers.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<DeviceNode>,
     /// The nodes beside them that every program needs, too.
     pub controls: Vec<Control>,
     /// NVIDIA's kernel driver.
@@ -102,7 +102,7 @@ pub struct Presence {
     pub without_kfd: usize,
 }
 
-impl Presence {
+impl GpuPresence {
     /// Some of the GPUs are cut into MIG instances: a node stands for several devices.
     pub fn is_sliced(&self) -> bool {
         self.nodes.iter().any(|node| !node.instances.is_empty())
@@ -119,7 +119,7 @@ impl Presence {
     }
 
     /// The nodes of NVIDIA's GPUs.
-    pub fn nvidia(&self) -> impl Iterator<Item = &Node> {
+    pub fn nvidia(&self) -> impl Iterator<Item = &DeviceNode> {
         self.nodes.iter().filter(|node| node.vendor == Vendor::Nvidia)
     }
 }
@@ -140,9 +140,9 @@ pub fn uncounted(devices: &[String]) -> Option<&'static str> {
 }
 
 /// NVIDIA's GPUs by the names in /dev alone, where the driver's own files hang.
-pub fn named(devices: &[String]) -> Presence {
-    let node = |number: u32| Node { path: format!("/dev/nvidia{number}"), ..Node::default() };
-    Presence { nodes: numbers(devices, "nvidia").into_iter().map(node).collect(), ..Presence::default() }
+pub fn named(devices: &[String]) -> GpuPresence {
+    let node = |number: u32| DeviceNode { path: format!("/dev/nvidia{number}"), ..DeviceNode::default() };
+    GpuPresence { nodes: numbers(devices, "nvidia").into_iter().map(node).collect(), ..GpuPresence::default() }
 }
 
 /// How many there are. NVIDIA's driver is not asked.
@@ -153,7 +153,7 @@ pub fn count(root: &Root, devices: &[String]) -> usize {
 
 /// Looks, without opening any device: that could start a GPU up, which takes seconds. Where there are none the names in /dev say all;
 /// they say where else to look. What NVIDIA's driver tells in /proc may hang with it: this belongs into a process that can be given up.
-pub fn look(root: &Root, devices: &[String]) -> Presence {
+pub fn look(root: &Root, devices: &[String]) -> GpuPresence {
     let has = |name: &str| devices.iter().any(|device| device == name);
     let mut nodes = nvidia::nodes(root, devices);
     let controls = nvidia::controls(root, devices);
@@ -161,7 +161,7 @@ pub fn look(root: &Root, devices: &[String]) -> Presence {
     let (amds, without_kfd) = amd::nodes(root, &has);
     nodes.extend(amds);
     nodes.extend(accelerators::nodes(root, devices));
-    Presence {
+    GpuPresence {
         driver: known.then(|| driver(root)).flatten(),
         uncounted: uncounted(devices).filter(|_| nodes.is_empty()),
         nodes,

@@ -1,7 +1,7 @@
 //! NVIDIA: /dev/nvidiaN and the nodes beside them, /proc/driver/nvidia.
 
-use super::{Node, Vendor, mig, names, numbers, refused};
-use crate::config::Version;
+use super::{DeviceNode, Vendor, mig, names, numbers, refused};
+use crate::config::VersionText;
 use nix::errno::Errno;
 use std::path::Path;
 use sys::Root;
@@ -10,7 +10,7 @@ use sys::Root;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Driver {
     /// Its version, `570.172.08`; none: it is loaded, and does not tell (gVisor).
-    pub version: Option<Version>,
+    pub version: Option<VersionText>,
 }
 
 /// A node that every program needs beside the GPUs' own.
@@ -28,7 +28,7 @@ pub const CTL: &str = "/dev/nvidiactl";
 pub const UVM: &str = "/dev/nvidia-uvm";
 
 /// The GPUs' nodes, in the order of their numbers.
-pub fn nodes(root: &Root, devices: &[String]) -> Vec<Node> {
+pub fn nodes(root: &Root, devices: &[String]) -> Vec<DeviceNode> {
     let minors = numbers(devices, "nvidia");
     let known = if minors.is_empty() { Vec::new() } else { gpus(root) };
     let mut instances = if minors.is_empty() { Vec::new() } else { mig::instances(root) };
@@ -37,9 +37,9 @@ pub fn nodes(root: &Root, devices: &[String]) -> Vec<Node> {
         let own = known.iter().find(|(number, _)| *number == minor).map(|(_, node)| node.clone()).unwrap_or_default();
         let (mine, others) = std::mem::take(&mut instances).into_iter().partition(|(number, _)| *number == minor);
         instances = others;
-        let mine: Vec<(u32, mig::Instance)> = mine;
+        let mine: Vec<(u32, mig::ComputeInstance)> = mine;
         let instances = mine.into_iter().map(|(_, instance)| instance).collect();
-        Node { refused: refused(root, &path), path, instances, ..own }
+        DeviceNode { refused: refused(root, &path), path, instances, ..own }
     };
     minors.into_iter().map(node).collect()
 }
@@ -63,34 +63,34 @@ pub fn driver(root: &Root) -> Option<Driver> {
 
 /// The first word of the NVRM line of /proc/driver/nvidia/version that is a version: the proprietary and the open driver name
 /// themselves differently before it.
-pub fn parse_version(text: &[u8]) -> Option<Version> {
+pub fn parse_version(text: &[u8]) -> Option<VersionText> {
     let line = text.split(|byte| *byte == b'\n').find(|line| line.starts_with(b"NVRM"))?;
     let words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
-    words.filter(|word| word.contains('.')).find_map(Version::of)
+    words.filter(|word| word.contains('.')).find_map(VersionText::of)
 }
 
 /// Minor numbers and what is known of each, from /proc/driver/nvidia/gpus. With CDI that lists GPUs of the host, too.
-fn gpus(root: &Root) -> Vec<(u32, Node)> {
+fn gpus(root: &Root) -> Vec<(u32, DeviceNode)> {
     const GPUS: &str = "/proc/driver/nvidia/gpus";
     let information = |name: &String| {
         let text = root.text(Path::new(GPUS).join(name).join("information")).ok()?;
         let (minor, node) = parse_information(&text)?;
-        Some((minor, Node { bus: Some(name.to_ascii_lowercase()), ..node }))
+        Some((minor, DeviceNode { bus: Some(name.to_ascii_lowercase()), ..node }))
     };
     names(root, GPUS).iter().filter_map(information).collect()
 }
 
 /// A GPU's information file.
-pub fn parse_information(text: &str) -> Option<(u32, Node)> {
+pub fn parse_information(text: &str) -> Option<(u32, DeviceNode)> {
     let field = |name: &str| {
         text.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':')).map(str::trim)
     };
     let uuid = field("GPU UUID").filter(|uuid| uuid.starts_with("GPU-") && !uuid.contains('?'));
-    let node = Node {
+    let node = DeviceNode {
         vendor: Vendor::Nvidia,
         model: field("Model").map(str::to_owned),
         uuid: uuid.map(str::to_owned),
-        ..Node::default()
+        ..DeviceNode::default()
     };
     Some((field("Device Minor")?.parse().ok()?, node))
 }

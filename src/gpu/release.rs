@@ -1,6 +1,6 @@
 //! Which driver a CUDA toolkit came with, and which it runs on with less (NVIDIA's CUDA release notes, tables 2 and 3).
 
-use crate::config::Version;
+use crate::config::VersionText;
 
 /// Toolkits, and the Linux driver that each came with: there all of it works.
 const TOOLKITS: [((u32, u32), &str); 21] = [
@@ -38,24 +38,24 @@ pub enum Support {
     /// Runs them, but does not compile their newer PTX (error 222), by minor-version compatibility.
     Minor,
     /// Does not run them; this is the oldest driver that would.
-    TooOld(Version),
+    TooOld(VersionText),
 }
 
 /// The driver that a toolkit came with; none: the table does not know the toolkit.
-pub fn own_driver(cuda: &Version) -> Option<Version> {
-    let found = TOOLKITS.iter().find(|((major, minor), _)| Version::new(*major, *minor) == cuda.short());
-    found.and_then(|(_, driver)| Version::of(driver))
+pub fn own_driver(cuda: &VersionText) -> Option<VersionText> {
+    let found = TOOLKITS.iter().find(|((major, minor), _)| VersionText::new(*major, *minor) == cuda.short());
+    found.and_then(|(_, driver)| VersionText::of(driver))
 }
 
 /// The newest toolkit that a driver runs in full, as far as the table knows.
-pub fn newest_cuda(driver: &Version) -> Option<Version> {
-    let runs = |row: &&((u32, u32), &str)| Version::of(row.1).is_some_and(|own| own <= *driver);
-    TOOLKITS.iter().rev().find(runs).map(|((major, minor), _)| Version::new(*major, *minor))
+pub fn newest_cuda(driver: &VersionText) -> Option<VersionText> {
+    let runs = |row: &&((u32, u32), &str)| VersionText::of(row.1).is_some_and(|own| own <= *driver);
+    TOOLKITS.iter().rev().find(runs).map(|((major, minor), _)| VersionText::new(*major, *minor))
 }
 
 /// What a driver does with programs of a toolkit; none: nobody here knows.
-pub fn support(driver: &Version, cuda: &Version) -> Option<Support> {
-    let floor = FLOORS.iter().find(|(major, _)| *major == cuda.major()).and_then(|(_, floor)| Version::of(floor));
+pub fn support(driver: &VersionText, cuda: &VersionText) -> Option<Support> {
+    let floor = FLOORS.iter().find(|(major, _)| *major == cuda.major()).and_then(|(_, floor)| VersionText::of(floor));
     let own = own_driver(cuda);
     match (floor, own) {
         (_, Some(own)) if own <= *driver => Some(Support::Full),
@@ -76,14 +76,14 @@ const LEAST: [(u32, (u32, u32)); 2] = [(12, (5, 0)), (13, (7, 5))];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unfit {
     /// The GPU is newer: this is the first toolkit that knows it.
-    TooNew(Version),
+    TooNew(VersionText),
     /// The toolkit does not know GPUs any more that are older than this.
     TooOld(u32, u32),
 }
 
 /// Whether programs of a toolkit can have code for a GPU of this compute capability; none: they can, as far as is known here.
-pub fn unfit(cuda: &Version, capability: (u32, u32)) -> Option<Unfit> {
-    let first = FIRST.iter().find(|(major, _)| *major == capability.0).and_then(|(_, first)| Version::of(first));
+pub fn unfit(cuda: &VersionText, capability: (u32, u32)) -> Option<Unfit> {
+    let first = FIRST.iter().find(|(major, _)| *major == capability.0).and_then(|(_, first)| VersionText::of(first));
     let least = LEAST.iter().find(|(major, _)| *major == cuda.major()).map(|(_, least)| *least);
     match (first.filter(|first| *cuda < *first), least.filter(|least| capability < *least)) {
         (Some(first), _) => Some(Unfit::TooNew(first)),
@@ -97,14 +97,14 @@ mod tests {
     use super::*;
 
     fn told(driver: &str, cuda: &str) -> Option<Support> {
-        support(&Version::of(driver).unwrap(), &Version::of(cuda).unwrap())
+        support(&VersionText::of(driver).unwrap(), &VersionText::of(cuda).unwrap())
     }
 
     #[test]
     fn a_toolkit_compiles_for_gpus_of_its_time() {
-        let told = |cuda: &str, capability| unfit(&Version::of(cuda).unwrap(), capability);
-        assert_eq!(told("12.4", (12, 0)), Some(Unfit::TooNew(Version::of("12.8").unwrap())));
-        assert_eq!(told("11.7", (9, 0)), Some(Unfit::TooNew(Version::of("11.8").unwrap())));
+        let told = |cuda: &str, capability| unfit(&VersionText::of(cuda).unwrap(), capability);
+        assert_eq!(told("12.4", (12, 0)), Some(Unfit::TooNew(VersionText::of("12.8").unwrap())));
+        assert_eq!(told("11.7", (9, 0)), Some(Unfit::TooNew(VersionText::of("11.8").unwrap())));
         assert_eq!((told("12.8.1", (12, 0)), told("12.4", (9, 0)), told("12.4", (8, 9))), (None, None, None));
         assert_eq!((told("13.0", (7, 0)), told("13.0", (7, 5))), (Some(Unfit::TooOld(7, 5)), None));
         assert_eq!((told("12.8", (3, 5)), told("99.0", (42, 0))), (Some(Unfit::TooOld(5, 0)), None));
@@ -115,28 +115,28 @@ mod tests {
         assert_eq!(told("570.172.08", "12.8.1"), Some(Support::Full));
         assert_eq!(told("570.172.08", "11.8"), Some(Support::Full));
         assert_eq!(told("450.51.06", "11.0"), Some(Support::Full));
-        assert_eq!(newest_cuda(&Version::of("580.142").unwrap()).unwrap().to_string(), "13.0");
-        assert_eq!(newest_cuda(&Version::of("390.1").unwrap()), None);
+        assert_eq!(newest_cuda(&VersionText::of("580.142").unwrap()).unwrap().to_string(), "13.0");
+        assert_eq!(newest_cuda(&VersionText::of("390.1").unwrap()), None);
     }
 
     #[test]
     fn within_a_major_version_newer_ones_run_with_less() {
         assert_eq!(told("535.183.01", "12.8"), Some(Support::Minor));
-        assert_eq!(told("535.183.01", "13.0"), Some(Support::TooOld(Version::of("580.65.06").unwrap())));
-        assert_eq!(told("470.57", "12.0"), Some(Support::TooOld(Version::of("525.60.13").unwrap())));
+        assert_eq!(told("535.183.01", "13.0"), Some(Support::TooOld(VersionText::of("580.65.06").unwrap())));
+        assert_eq!(told("470.57", "12.0"), Some(Support::TooOld(VersionText::of("525.60.13").unwrap())));
     }
 
     #[test]
     fn what_the_table_does_not_know_is_not_judged() {
         assert_eq!(told("600.1", "13.9"), None);
         assert_eq!(told("535.1", "14.0"), None);
-        assert_eq!(told("535.1", "13.9"), Some(Support::TooOld(Version::of("580.65.06").unwrap())));
+        assert_eq!(told("535.1", "13.9"), Some(Support::TooOld(VersionText::of("580.65.06").unwrap())));
     }
 
     #[test]
     fn the_tables_are_in_order() {
-        let drivers: Vec<Version> = TOOLKITS.iter().map(|(_, driver)| Version::of(driver).unwrap()).collect();
+        let drivers: Vec<VersionText> = TOOLKITS.iter().map(|(_, driver)| VersionText::of(driver).unwrap()).collect();
         assert!(drivers.is_sorted() && TOOLKITS.iter().map(|(cuda, _)| cuda).is_sorted());
-        assert!(FLOORS.iter().all(|(_, floor)| Version::of(floor).is_some()));
+        assert!(FLOORS.iter().all(|(_, floor)| VersionText::of(floor).is_some()));
     }
 }

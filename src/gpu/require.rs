@@ -2,19 +2,19 @@
 //! them in its legacy mode only; with CDI nobody does.
 
 use super::Brand;
-use crate::config::Version;
+use crate::config::VersionText;
 use std::cmp::Ordering;
 use sys::environment::Environment;
 
 /// What is known of the machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
+pub struct RequireFacts {
     /// The newest CUDA that its driver supports.
-    pub cuda: Option<Version>,
+    pub cuda: Option<VersionText>,
     /// The driver.
-    pub driver: Option<Version>,
+    pub driver: Option<VersionText>,
     /// The GPUs' compute capability.
-    pub arch: Option<Version>,
+    pub arch: Option<VersionText>,
     /// The GPUs' brand.
     pub brand: Option<Brand>,
 }
@@ -40,7 +40,7 @@ struct Atom<'a> {
 const OPERATORS: [&str; 6] = ["!=", "<=", ">=", "=", "<", ">"];
 
 /// The first expression that certainly does not hold. What is not known, or not understood, is taken for fulfilled.
-pub fn unmet(environment: &Environment, facts: &Facts) -> Option<Unmet> {
+pub fn unmet(environment: &Environment, facts: &RequireFacts) -> Option<Unmet> {
     let disabled = environment.text("NVIDIA_DISABLE_REQUIRE").is_some_and(is_true);
     let mut expressions = environment.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
     let fails = |(name, text): &(&str, &str)| name.starts_with("NVIDIA_REQUIRE_") && holds(text, facts) == Some(false);
@@ -53,7 +53,7 @@ fn is_true(text: &str) -> bool {
 }
 
 /// Alternatives stand between blanks, and what each of them asks for together between commas. None: that cannot be told.
-pub fn holds(text: &str, facts: &Facts) -> Option<bool> {
+pub fn holds(text: &str, facts: &RequireFacts) -> Option<bool> {
     let alternatives: Vec<Option<bool>> = text.split_ascii_whitespace().map(|one| all_hold(one, facts)).collect();
     match alternatives.as_slice() {
         [] => Some(true),
@@ -63,7 +63,7 @@ pub fn holds(text: &str, facts: &Facts) -> Option<bool> {
     }
 }
 
-fn all_hold(alternative: &str, facts: &Facts) -> Option<bool> {
+fn all_hold(alternative: &str, facts: &RequireFacts) -> Option<bool> {
     let atoms: Vec<Option<bool>> = alternative.split(',').map(|text| atom(text)?.holds(facts)).collect();
     match atoms.as_slice() {
         atoms if atoms.contains(&Some(false)) => Some(false),
@@ -80,7 +80,7 @@ fn atom(text: &str) -> Option<Atom<'_>> {
 }
 
 impl Atom<'_> {
-    fn holds(self, facts: &Facts) -> Option<bool> {
+    fn holds(self, facts: &RequireFacts) -> Option<bool> {
         let version = match self.property {
             "cuda" => &facts.cuda,
             "driver" => &facts.driver,
@@ -88,7 +88,7 @@ impl Atom<'_> {
             "brand" => return self.names_brand(facts.brand?),
             _ => return None,
         };
-        self.accepts(version.as_ref()?.cmp(&Version::of(self.value)?))
+        self.accepts(version.as_ref()?.cmp(&VersionText::of(self.value)?))
     }
 
     fn names_brand(self, brand: Brand) -> Option<bool> {
@@ -114,9 +114,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn machine(driver: &str, cuda: &str, model: &str) -> Facts {
-        let version = |text| Some(Version::of(text).unwrap());
-        Facts { cuda: version(cuda), driver: version(driver), arch: version("9.0"), brand: Brand::of(model) }
+    fn machine(driver: &str, cuda: &str, model: &str) -> RequireFacts {
+        let version = |text| Some(VersionText::of(text).unwrap());
+        RequireFacts { cuda: version(cuda), driver: version(driver), arch: version("9.0"), brand: Brand::of(model) }
     }
 
     const OF_AN_IMAGE: &str = "cuda>=12.8 brand=unknown,driver>=470,driver<471 brand=tesla,driver>=535,driver<536 brand=tesla,driver>=550,driver<551";
@@ -149,7 +149,7 @@ mod tests {
             assert_eq!(holds(text, &facts), None, "{text}");
         }
         assert_eq!(holds("", &facts), Some(true));
-        assert_eq!(holds("cuda>=99", &Facts::default()), None);
+        assert_eq!(holds("cuda>=99", &RequireFacts::default()), None);
     }
 
     #[test]

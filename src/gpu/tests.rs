@@ -14,7 +14,7 @@ pub fn laid_out(files: &[(&str, &str)]) -> (tempfile::TempDir, Root) {
 }
 
 /// What a look at this root shows.
-fn seen(root: &Root) -> Presence {
+fn seen(root: &Root) -> GpuPresence {
     let devices = names(root, "/dev");
     let presence = look(root, &devices);
     assert_eq!(count(root, &devices), presence.nodes.len(), "the count is that of the nodes");
@@ -155,7 +155,7 @@ fn accelerators_are_counted_and_gaudi_tells_its_state() {
 fn what_cannot_be_counted_is_named() {
     let (_directory, root) = laid_out(&[("/dev/dxg", "")]);
     assert_eq!(seen(&root).uncounted, Some("WSL2 (/dev/dxg)"));
-    assert_eq!(seen(&Root::at("/no/such/root")), Presence::default());
+    assert_eq!(seen(&Root::at("/no/such/root")), GpuPresence::default());
 }
 
 #[test]
@@ -213,10 +213,13 @@ fn cuda_shows_what_its_list_says() {
 }
 
 fn selected(vendor: Vendor, uuids: [&str; 2], variables: &[(&str, &str)]) -> Option<(usize, Option<String>)> {
-    let node =
-        |uuid: &str| Node { vendor, uuid: Some(uuid.to_owned()).filter(|_| !uuid.is_empty()), ..Node::default() };
-    let presence = Presence { nodes: uuids.map(node).into(), ..Presence::default() };
-    let selection = Selection::of(&variables.iter().copied().collect(), &presence)?;
+    let node = |uuid: &str| DeviceNode {
+        vendor,
+        uuid: Some(uuid.to_owned()).filter(|_| !uuid.is_empty()),
+        ..DeviceNode::default()
+    };
+    let presence = GpuPresence { nodes: uuids.map(node).into(), ..GpuPresence::default() };
+    let selection = VisibleGpus::of(&variables.iter().copied().collect(), &presence)?;
     Some((selection.shown, selection.cut))
 }
 

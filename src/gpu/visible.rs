@@ -1,12 +1,12 @@
 //! CUDA_VISIBLE_DEVICES and its like: which of the GPUs that are here a program is shown.
 
-use super::{Presence, Vendor};
+use super::{GpuPresence, Vendor};
 use std::collections::BTreeSet;
 use sys::environment::Environment;
 
 /// One entry of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Device<'a> {
+pub enum VisibleEntry<'a> {
     /// The n-th that is here.
     Index(i64),
     /// By the beginning of its name: `GPU-8932f937`.
@@ -19,23 +19,23 @@ pub enum Device<'a> {
     Nonsense,
 }
 
-impl<'a> Device<'a> {
+impl<'a> VisibleEntry<'a> {
     /// Reads an entry.
     pub fn of(entry: &'a str) -> Self {
         let entry = entry.trim();
         match entry.parse() {
-            Ok(index) => Device::Index(index),
-            _ if entry.starts_with("MIG-GPU-") => Device::OldMig(entry),
-            _ if entry.starts_with("MIG-") => Device::Mig(entry),
-            _ if entry.starts_with("GPU-") => Device::Gpu(entry),
-            _ => Device::Nonsense,
+            Ok(index) => VisibleEntry::Index(index),
+            _ if entry.starts_with("MIG-GPU-") => VisibleEntry::OldMig(entry),
+            _ if entry.starts_with("MIG-") => VisibleEntry::Mig(entry),
+            _ if entry.starts_with("GPU-") => VisibleEntry::Gpu(entry),
+            _ => VisibleEntry::Nonsense,
         }
     }
 }
 
 /// What a list makes of the GPUs that are here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Selection {
+pub struct VisibleGpus {
     /// The variable that holds it.
     pub variable: &'static str,
     /// What it says.
@@ -52,9 +52,9 @@ const VARIABLES: [(Vendor, &[&str]); 2] = [
     (Vendor::Amd, &["ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES"]),
 ];
 
-impl Selection {
+impl VisibleGpus {
     /// For the GPUs of these vendors; none: nothing chooses, all are shown.
-    pub fn of(environment: &Environment, presence: &Presence) -> Option<Self> {
+    pub fn of(environment: &Environment, presence: &GpuPresence) -> Option<Self> {
         let here = |vendor: Vendor| presence.nodes.iter().any(|node| node.vendor == vendor);
         let (vendor, variables) = VARIABLES.iter().find(|(vendor, _)| here(*vendor))?;
         let set = |name: &&'static str| {
@@ -65,7 +65,7 @@ impl Selection {
         let open = presence.nodes.iter().filter(|node| node.vendor == *vendor && node.refused.is_none());
         let names: Vec<Option<&str>> = open.map(|node| node.uuid.as_deref()).collect();
         let (shown, cut) = select(&text, &names);
-        Some(Selection { variable, text, shown, cut })
+        Some(VisibleGpus { variable, text, shown, cut })
     }
 
     /// Nothing is shown, as a person writes who wants that.
@@ -79,15 +79,15 @@ impl Selection {
 fn select(text: &str, names: &[Option<&str>]) -> (usize, Option<String>) {
     let all_known = names.iter().all(Option::is_some);
     let is_here = |start: &str| !all_known || names.iter().flatten().any(|name| name.starts_with(start));
-    let is_valid = |entry: &&str| match Device::of(entry) {
-        Device::Index(index) => usize::try_from(index).is_ok_and(|index| index < names.len()),
-        Device::Gpu(start) => is_here(start),
-        Device::Mig(_) | Device::OldMig(_) => true,
-        Device::Nonsense => false,
+    let is_valid = |entry: &&str| match VisibleEntry::of(entry) {
+        VisibleEntry::Index(index) => usize::try_from(index).is_ok_and(|index| index < names.len()),
+        VisibleEntry::Gpu(start) => is_here(start),
+        VisibleEntry::Mig(_) | VisibleEntry::OldMig(_) => true,
+        VisibleEntry::Nonsense => false,
     };
     // Said twice, an index is still one GPU.
-    let name = |entry: &str| match Device::of(entry) {
-        Device::Index(index) => index.to_string(),
+    let name = |entry: &str| match VisibleEntry::of(entry) {
+        VisibleEntry::Index(index) => index.to_string(),
         _ => entry.trim().to_owned(),
     };
     let shown = text.split(',').take_while(is_valid).map(name).collect::<BTreeSet<String>>();

@@ -11,16 +11,16 @@ use std::path::{Path, PathBuf};
 
 /// A file to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hook {
+pub struct HookFile {
     /// Where it is.
     pub path: PathBuf,
     /// How it is run.
-    pub kind: Kind,
+    pub kind: HookKind,
 }
 
 /// How a hook is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum HookKind {
     /// `*.sh`: a shell reads it, and what it exports is kept.
     Script,
     /// `*.txt`: it is printed.
@@ -34,7 +34,7 @@ const LEFTOVERS: [&[u8]; 8] = [b"~", b".bak", b".orig", b".swp", b".disabled", b
 
 /// The hooks that a path stands for: itself, or what is in the directory, in the order of the names' bytes. What is not there, or
 /// is none, is told.
-pub fn hooks(path: &Path, tell: &mut dyn FnMut(Error)) -> Vec<Hook> {
+pub fn hooks(path: &Path, tell: &mut dyn FnMut(Error)) -> Vec<HookFile> {
     let meta = match std::fs::metadata(path) {
         Ok(meta) => meta,
         Err(error) => {
@@ -58,14 +58,14 @@ fn counts(file: &Path) -> bool {
     !name.starts_with(b".") && !LEFTOVERS.iter().any(|end| name.ends_with(end))
 }
 
-fn one(path: PathBuf, meta: &Metadata, tell: &mut dyn FnMut(Error)) -> Option<Hook> {
+fn one(path: PathBuf, meta: &Metadata, tell: &mut dyn FnMut(Error)) -> Option<HookFile> {
     let executable = meta.permissions().mode() & 0o111 != 0;
     let Some(kind) = kind(&path, executable) else {
         let what = format!("{} is no hook: it may not be executed", text::path(&path));
         tell(failure(false, what).hint("chmod +x, or a name that ends with .sh or .txt"));
         return None;
     };
-    Some(Hook { path, kind })
+    Some(HookFile { path, kind })
 }
 
 /// Why root does not run a hook: others could have written it, or put it there. Where the file system is read-only nobody here can have,
@@ -73,8 +73,8 @@ fn one(path: PathBuf, meta: &Metadata, tell: &mut dyn FnMut(Error)) -> Option<Ho
 ///
 /// # Errors
 /// In words, with what to type.
-pub fn run_by_root(hook: &Hook) -> Result<(), Error> {
-    if !geteuid().is_root() || hook.kind == Kind::Text {
+pub fn run_by_root(hook: &HookFile) -> Result<(), Error> {
+    if !geteuid().is_root() || hook.kind == HookKind::Text {
         return Ok(());
     }
     let file = hook.path.canonicalize().unwrap_or_else(|_| hook.path.clone());
@@ -99,10 +99,10 @@ fn is_everybodys(path: &Path) -> bool {
     open && !statvfs(path).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY))
 }
 
-fn kind(path: &Path, executable: bool) -> Option<Kind> {
+fn kind(path: &Path, executable: bool) -> Option<HookKind> {
     match path.extension().map(OsStrExt::as_bytes) {
-        Some(b"sh") => Some(Kind::Script),
-        Some(b"txt") => Some(Kind::Text),
-        _ => executable.then_some(Kind::Program),
+        Some(b"sh") => Some(HookKind::Script),
+        Some(b"txt") => Some(HookKind::Text),
+        _ => executable.then_some(HookKind::Program),
     }
 }

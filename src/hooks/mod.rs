@@ -7,10 +7,10 @@ mod shell;
 pub use shell::variables;
 
 use crate::error::{Error, Result};
-use crate::program::{self, End, Event};
-use listing::{Hook, Kind};
-use protocol::errno::{self, Cause};
-use protocol::exit_code::{Exit, Family};
+use crate::program::{self, ProgramEnd, ProgramEvent};
+use listing::{HookFile, HookKind};
+use protocol::errno::{self, ErrnoCause};
+use protocol::exit_code::{Exit, FailureFamily};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,7 +42,7 @@ pub struct Hooks {
 
 /// What is told while hooks run.
 #[derive(Debug)]
-pub enum Told<'a> {
+pub enum HookEvent<'a> {
     /// A line that a hook printed.
     Line(&'a str),
     /// A hook has ended well, after so long.
@@ -58,14 +58,14 @@ impl Hooks {
     ///
     /// # Errors
     /// The first failure, when it is to be the end of all.
-    pub fn run(&self, environment: &mut Environment, tell: &mut dyn FnMut(Told<'_>)) -> Result<()> {
+    pub fn run(&self, environment: &mut Environment, tell: &mut dyn FnMut(HookEvent<'_>)) -> Result<()> {
         for path in &self.paths {
-            for hook in listing::hooks(path, &mut |error| tell(Told::Skipped(&error))) {
+            for hook in listing::hooks(path, &mut |error| tell(HookEvent::Skipped(&error))) {
                 let began = Instant::now();
-                match self.one(&hook, environment, &mut |line| tell(Told::Line(line))) {
-                    Ok(()) => tell(Told::Done(&hook.path, began.elapsed())),
+                match self.one(&hook, environment, &mut |line| tell(HookEvent::Line(line))) {
+                    Ok(()) => tell(HookEvent::Done(&hook.path, began.elapsed())),
                     Err(error) => {
-                        tell(Told::Failed(&hook.path, began.elapsed(), &error));
+                        tell(HookEvent::Failed(&hook.path, began.elapsed(), &error));
                         if self.strict {
                             return Err(error);
                         }
@@ -76,12 +76,12 @@ impl Hooks {
         Ok(())
     }
 
-    fn one(&self, hook: &Hook, environment: &mut Environment, tell: &mut dyn FnMut(&str)) -> Result<()> {
+    fn one(&self, hook: &HookFile, environment: &mut Environment, tell: &mut dyn FnMut(&str)) -> Result<()> {
         listing::run_by_root(hook)?;
         match hook.kind {
-            Kind::Text => text(&hook.path, tell),
-            Kind::Program => self.end(Command::new(&hook.path).args(&self.words), &hook.path, environment, tell),
-            Kind::Script => {
+            HookKind::Text => text(&hook.path, tell),
+            HookKind::Program => self.end(Command::new(&hook.path).args(&self.words), &hook.path, environment, tell),
+            HookKind::Script => {
                 let exported = shell::Exported::new().map_err(|error| cannot(&hook.path, &error))?;
                 let mut command = exported.command(&hook.path, &self.words, environment)?;
                 let ended = self.end(&mut command, &hook.path, environment, tell);
@@ -107,16 +107,16 @@ impl Hooks {
         let memory_kills = || cgroup::memory_kills(&Root::real()).unwrap_or(0);
         let kills_before = memory_kills();
         let end = program::run(command, false, deadline, &mut |event| {
-            if let Event::Output(bytes) = event {
+            if let ProgramEvent::Output(bytes) = event {
                 lines.take(bytes, tell);
             }
         });
         lines.end(tell);
         match end.map_err(|error| cannot(path, &error))? {
-            End::Exited(status) if status.success() => Ok(()),
-            End::Exited(_) if memory_kills() > kills_before => Err(out_of_memory(path)),
-            End::Exited(status) => Err(ended(path, status)),
-            End::TimedOut => Err(late(path, self.timeout.unwrap_or_default())),
+            ProgramEnd::Exited(status) if status.success() => Ok(()),
+            ProgramEnd::Exited(_) if memory_kills() > kills_before => Err(out_of_memory(path)),
+            ProgramEnd::Exited(status) => Err(ended(path, status)),
+            ProgramEnd::TimedOut => Err(late(path, self.timeout.unwrap_or_default())),
         }
     }
 }
@@ -128,14 +128,14 @@ fn text(path: &Path, tell: &mut dyn FnMut(&str)) -> Result<()> {
 }
 
 fn failure(transient: bool, what: String) -> Error {
-    let exit = if transient { Exit::Transient(Family::Hook) } else { Exit::Permanent(Family::Hook) };
+    let exit = if transient { Exit::Transient(FailureFamily::Hook) } else { Exit::Permanent(FailureFamily::Hook) };
     Error::new(exit, what)
 }
 
 fn cannot(path: &Path, error: &std::io::Error) -> Error {
     let shown = text::path(path);
     let what = format!("hook {shown} cannot be run");
-    if let Some(Cause { because, advice }) = errno::cause_of(error) {
+    if let Some(ErrnoCause { because, advice }) = errno::cause_of(error) {
         return failure(true, what).because(format!("{error}: {because}")).hint(advice);
     }
     failure(false, what).because(error.to_string()).hint(

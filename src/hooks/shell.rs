@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::Command;
 use sys::environment::Environment;
 use sys::support::unsupported;
-use sys::temporary::Temporary;
+use sys::temporary::TemporaryFile;
 
 /// More than execve(2) takes.
 const MAX: u64 = 4 << 20;
@@ -32,7 +32,7 @@ impl Exported {
     pub fn new() -> io::Result<Self> {
         match memfd_create(c"variables", MFdFlags::empty()) {
             Err(errno) if unsupported(errno) => {
-                let file = Temporary::make(&std::env::temp_dir(), "trainit-variables-")?.unnamed()?;
+                let file = TemporaryFile::make(&std::env::temp_dir(), "trainit-variables-")?.unnamed()?;
                 fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty()))?;
                 Ok(Exported(file))
             }

@@ -27,10 +27,10 @@ fn run(hooks: &Hooks, environment: &mut Environment) -> (Vec<String>, Result<()>
     let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
     let result = hooks.run(environment, &mut |event| {
         told.push(match event {
-            Told::Line(line) => line.to_owned(),
-            Told::Done(path, _) => format!("done {}", name(path)),
-            Told::Skipped(_) => "skipped".to_owned(),
-            Told::Failed(path, _, error) => format!("failed {} {}", name(path), error.exit.code()),
+            HookEvent::Line(line) => line.to_owned(),
+            HookEvent::Done(path, _) => format!("done {}", name(path)),
+            HookEvent::Skipped(_) => "skipped".to_owned(),
+            HookEvent::Failed(path, _, error) => format!("failed {} {}", name(path), error.exit.code()),
         });
     });
     (told, result)

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// A line of /etc/passwd.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
+pub struct PasswdEntry {
     /// The name.
     pub name: OsString,
     /// The number.
@@ -22,7 +22,7 @@ pub struct User {
 
 /// A line of /etc/group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
+pub struct GroupEntry {
     /// The name.
     pub name: OsString,
     /// The number.
@@ -32,12 +32,12 @@ pub struct Group {
 }
 
 /// Every user, in the order of the file; of equal ones the first is the one that counts.
-pub fn users(file: &[u8]) -> Vec<User> {
+pub fn users(file: &[u8]) -> Vec<PasswdEntry> {
     rows(file).filter_map(|row| user(&row)).collect()
 }
 
 /// Every group, in the order of the file.
-pub fn groups(file: &[u8]) -> Vec<Group> {
+pub fn groups(file: &[u8]) -> Vec<GroupEntry> {
     rows(file).filter_map(|row| group(&row)).collect()
 }
 
@@ -48,17 +48,17 @@ fn rows(file: &[u8]) -> impl Iterator<Item = Vec<&[u8]>> {
     told.filter(|line| !line.starts_with(b"-")).map(|line| line.split(|byte| *byte == b':').collect())
 }
 
-fn user(row: &[&[u8]]) -> Option<User> {
+fn user(row: &[&[u8]]) -> Option<PasswdEntry> {
     let (name, uid, gid) = (*row.first()?, number(row.get(2)?)?, number(row.get(3)?)?);
     let path = |field: usize| row.get(field).map_or_else(PathBuf::new, |bytes| PathBuf::from(os(bytes)));
-    (!name.is_empty()).then(|| User { name: os(name), uid, gid, home: path(5), shell: path(6) })
+    (!name.is_empty()).then(|| PasswdEntry { name: os(name), uid, gid, home: path(5), shell: path(6) })
 }
 
-fn group(row: &[&[u8]]) -> Option<Group> {
+fn group(row: &[&[u8]]) -> Option<GroupEntry> {
     let (name, gid) = (*row.first()?, number(row.get(2)?)?);
     let members = row.get(3).copied().unwrap_or_default().split(|byte| *byte == b',');
     let members = members.filter(|name| !name.is_empty()).map(os).collect();
-    (!name.is_empty()).then(|| Group { name: os(name), gid, members })
+    (!name.is_empty()).then(|| GroupEntry { name: os(name), gid, members })
 }
 
 fn number(field: &[u8]) -> Option<u32> {

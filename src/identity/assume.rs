@@ -1,9 +1,9 @@
 //! The side effects: this process becomes the user, for good, and gets what the user needs in its environment.
 
 use super::accounts::{self, Edit};
-use super::decide::{Identity, Switch};
-use super::home::{self, Home};
-use super::names::{Account, GROUP, PASSWD};
+use super::decide::{Switch, WorkloadIdentity};
+use super::home::{self, HomeDirectory};
+use super::names::{GROUP, KnownUser, PASSWD};
 use super::refusal::{self, Refused};
 use crate::error::Result;
 use std::ffi::OsString;
@@ -13,11 +13,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use sys::environment::Environment;
 use sys::mountinfo::Mounts;
-use sys::temporary::Temporary;
+use sys::temporary::TemporaryFile;
 use sys::{Root, credentials, reach, stat};
 
 /// Where the user is going to be.
-pub struct Surroundings<'a> {
+pub struct UserDestination<'a> {
     /// Where /etc is.
     pub root: &'a Root,
     /// What trainit was started with, and what is configured.
@@ -30,7 +30,7 @@ pub struct Surroundings<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Assumed {
     /// What was decided.
-    pub identity: Identity,
+    pub identity: WorkloadIdentity,
     /// Its home; none: as inherited, or nowhere.
     pub home: Option<PathBuf>,
     /// That home was made because no other can be written.
@@ -48,12 +48,12 @@ pub struct Assumed {
 /// Who this process has become, before it is known what that takes in the environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entered {
-    identity: Identity,
+    identity: WorkloadIdentity,
     streams: bool,
     notes: Vec<String>,
 }
 
-impl Identity {
+impl WorkloadIdentity {
     /// Becomes it, for good. `streams`: what this process reads from and writes to is the container's own, so it becomes the user's, too.
     /// The terminal of a session from outside stays its caller's: whoever owns a terminal can read what is typed there.
     ///
@@ -92,30 +92,32 @@ impl Identity {
     }
 
     /// Where the user will be at home, before it can be tried.
-    fn expected_home(&self, mounts: &Mounts) -> Home {
+    fn expected_home(&self, mounts: &Mounts) -> HomeDirectory {
         let there = |home: &&PathBuf| reach::look(mounts, home, || home.is_dir()).unwrap_or(false);
         let known = self.account.iter().flat_map(|account| &account.homes).find(there);
-        Home::Usable(known.cloned().unwrap_or_else(|| format!("/tmp/home-{}", self.uid).into()))
+        HomeDirectory::Usable(known.cloned().unwrap_or_else(|| format!("/tmp/home-{}", self.uid).into()))
     }
 
-    fn home(&self, surroundings: &Surroundings<'_>) -> Home {
-        let Surroundings { environment, mounts, .. } = *surroundings;
+    fn home(&self, surroundings: &UserDestination<'_>) -> HomeDirectory {
+        let UserDestination { environment, mounts, .. } = *surroundings;
         let inherited = environment.get("HOME").map(PathBuf::from);
         let of_account = self.account.iter().flat_map(|account| account.homes.iter().cloned());
         match self.switch {
             Some(_) => home::find(of_account.chain(inherited), environment, mounts),
             // Whoever has an account and no HOME gets along by /etc/passwd.
-            None if inherited.is_none() && self.account.as_ref().is_none_or(|account| account.listed) => Home::None,
+            None if inherited.is_none() && self.account.as_ref().is_none_or(|account| account.listed) => {
+                HomeDirectory::None
+            }
             None => home::find(inherited.into_iter().chain(of_account), environment, mounts),
         }
     }
 
     /// A line for a user that nobody knows, and one for its group, where these files are this container's own. `ssh`, `sudo` and
     /// `whoami` ask for them; what is not permitted is left, because HOME and USER are enough for most.
-    fn enter_account(&self, root: &Root, home: impl FnOnce() -> Home) {
+    fn enter_account(&self, root: &Root, home: impl FnOnce() -> HomeDirectory) {
         let Some(account) = self.account.as_ref().filter(|_| self.container) else { return };
         if !account.listed
-            && let Home::Usable(home) | Home::Made(home) = home()
+            && let HomeDirectory::Usable(home) | HomeDirectory::Made(home) = home()
         {
             let _ = add_line(root, PASSWD, &self.passwd_line(account, &home));
         }
@@ -124,7 +126,7 @@ impl Identity {
         }
     }
 
-    fn passwd_line(&self, account: &Account, home: &Path) -> Vec<u8> {
+    fn passwd_line(&self, account: &KnownUser, home: &Path) -> Vec<u8> {
         let shell = account.shell.as_deref().unwrap_or(Path::new("/bin/sh"));
         let numbers = format!(":x:{}:{}::", self.uid, self.gid);
         let parts: [&[u8]; 5] = [
@@ -137,7 +139,7 @@ impl Identity {
         parts.concat()
     }
 
-    fn describe(self, home: Home, environment: &Environment, mounts: &Mounts, notes: Vec<String>) -> Assumed {
+    fn describe(self, home: HomeDirectory, environment: &Environment, mounts: &Mounts, notes: Vec<String>) -> Assumed {
         let inherited = environment.get("HOME").map(PathBuf::from);
         let mut assumed = Assumed { notes, ..Assumed::default() };
         if let Some(account) = &self.account {
@@ -152,16 +154,16 @@ impl Identity {
             assumed.replaced.extend(shell.map(|shell| ("SHELL", shell.clone().into_os_string())));
         }
         match home {
-            Home::Usable(home) => {
+            HomeDirectory::Usable(home) => {
                 assumed.replaced.extend((inherited.as_ref() != Some(&home)).then(|| ("HOME", home.clone().into())));
                 assumed.home = Some(home);
             }
-            Home::Made(home) => {
+            HomeDirectory::Made(home) => {
                 assumed.replaced.push(("HOME", home.clone().into()));
                 assumed.defaults.extend(home::caches(&home, inherited.as_deref(), environment, mounts));
                 (assumed.home, assumed.made) = (Some(home), true);
             }
-            Home::None => {}
+            HomeDirectory::None => {}
         }
         Assumed { identity: self, ..assumed }
     }
@@ -169,7 +171,7 @@ impl Identity {
 
 impl Entered {
     /// What was decided.
-    pub fn identity(&self) -> &Identity {
+    pub fn identity(&self) -> &WorkloadIdentity {
         &self.identity
     }
 
@@ -179,7 +181,7 @@ impl Entered {
     }
 
     /// Finds the user's home, and what else it needs in its environment.
-    pub fn at_home(self, surroundings: &Surroundings<'_>) -> Assumed {
+    pub fn at_home(self, surroundings: &UserDestination<'_>) -> Assumed {
         let Entered { identity, streams, notes } = self;
         let home = identity.home(surroundings);
         if identity.switch.is_none() {
@@ -217,7 +219,7 @@ fn add_line(root: &Root, file: &str, line: &[u8]) -> std::io::Result<()> {
 
 fn replace(path: &Path, whole: &[u8]) -> std::io::Result<()> {
     let mode = std::fs::metadata(path)?.mode() & 0o777;
-    let mut new = Temporary::make(path.parent().unwrap_or(Path::new("/")), ".trainit-")?;
+    let mut new = TemporaryFile::make(path.parent().unwrap_or(Path::new("/")), ".trainit-")?;
     new.file().write_all(whole)?;
     new.become_file(path, mode, false)
 }

@@ -47,7 +47,7 @@ fn has_recursive(options: &str) -> bool {
 }
 
 /// A walk with its limits.
-struct Walk {
+struct ChownWalk {
     user: Uid,
     group: Gid,
     device: libc::dev_t,
@@ -63,7 +63,7 @@ impl Chown {
     }
 
     fn within(&self, uid: u32, gid: u32, entries: u32, time: Duration) -> Option<String> {
-        let mut walk = Walk {
+        let mut walk = ChownWalk {
             user: Uid::from_raw(uid),
             group: Gid::from_raw(gid),
             device: 0,
@@ -85,7 +85,7 @@ fn words(errno: Errno) -> String {
     }
 }
 
-impl Walk {
+impl ChownWalk {
     fn begin(&mut self, what: &Chown) -> Result<(), Errno> {
         let here = nix::fcntl::AT_FDCWD;
         let found = fstatat(here, &what.path, AtFlags::AT_SYMLINK_NOFOLLOW)?;

@@ -1,9 +1,9 @@
 //! The decision: from what is asked for to who the workload is, or why that cannot be.
 
 use super::groups;
-use super::names::{Account, Accounts};
+use super::names::{Accounts, KnownUser};
 use super::refusal::{self, Refused};
-use super::wish::{Wish, wish};
+use super::user_request::{UserRequest, user_request};
 use super::{chown, chown::Chown};
 use crate::config::{Settings, UserChoice, Who};
 use crate::error::{Error, Result};
@@ -14,7 +14,7 @@ use sys::environment::Environment;
 use sys::{Root, proc};
 
 /// All that the decision looks at.
-pub struct Ask<'a> {
+pub struct UserQuestion<'a> {
     /// The merged configuration.
     pub settings: &'a Settings,
     /// What trainit was started with.
@@ -26,7 +26,7 @@ pub struct Ask<'a> {
     /// This is a container: its files are nobody else's. Asked only when it matters.
     pub container: &'a dyn Fn() -> bool,
     /// Whose the code is; asked for at most once.
-    pub owner: &'a dyn Fn() -> Owner,
+    pub owner: &'a dyn Fn() -> CodeOwner,
 }
 
 /// Who a process is.
@@ -49,7 +49,7 @@ impl Caller {
 
 /// Whose the code directory is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Owner {
+pub enum CodeOwner {
     /// This user's and this group's.
     Of(u32, u32),
     /// Nobody's who would count: why, in words that follow the directory's name.
@@ -58,7 +58,7 @@ pub enum Owner {
 
 /// Who the workload is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Identity {
+pub struct WorkloadIdentity {
     /// Its user.
     pub uid: u32,
     /// Its group.
@@ -66,7 +66,7 @@ pub struct Identity {
     /// How this process becomes that; none: it is already.
     pub switch: Option<Switch>,
     /// What is known of the user by name; none: nothing had to be looked up.
-    pub account: Option<Account>,
+    pub account: Option<KnownUser>,
     /// The permissions that new files never get; none: as inherited.
     pub umask: Option<u32>,
     /// No exec may give rights.
@@ -77,7 +77,7 @@ pub struct Identity {
     pub notes: Vec<String>,
 }
 
-impl Identity {
+impl WorkloadIdentity {
     /// What the user is called.
     pub fn name(&self) -> OsString {
         self.account.as_ref().map_or_else(|| "root".into(), |account| account.name.clone())
@@ -102,7 +102,7 @@ pub struct Switch {
 }
 
 /// A user that is asked for.
-struct Target {
+struct TargetAccount {
     uid: u32,
     gid: u32,
 }
@@ -111,32 +111,32 @@ struct Target {
 ///
 /// # Errors
 /// A variable that names no user (78); a user that there is not, or that this process cannot become (115).
-pub fn decide(ask: &Ask<'_>) -> Result<Identity> {
-    let wish = wish(ask.settings, ask.environment, ask.caller.uid == 0)?;
+pub fn decide(ask: &UserQuestion<'_>) -> Result<WorkloadIdentity> {
+    let user_request = user_request(ask.settings, ask.environment, ask.caller.uid == 0)?;
     let accounts = Accounts::new(ask.root);
-    let mut notes = wish.ignored.clone();
-    let identity = match target(ask, &wish, &accounts, &mut notes)? {
-        Some(target) => switched(ask, &wish, &accounts, &target)?,
-        None => Identity {
+    let mut notes = user_request.ignored.clone();
+    let identity = match target(ask, &user_request, &accounts, &mut notes)? {
+        Some(target) => switched(ask, &user_request, &accounts, &target)?,
+        None => WorkloadIdentity {
             uid: ask.caller.uid,
             gid: ask.caller.gid,
             // Root has a name everywhere.
             account: (ask.caller.uid != 0).then(|| accounts.of(ask.caller.uid, ask.caller.gid)),
-            ..Identity::default()
+            ..WorkloadIdentity::default()
         },
     };
     let no_new_privs = ask.settings.user_no_new_privs.value;
     let container = (identity.account.is_some() || identity.switch.is_some()) && (ask.container)();
-    Ok(Identity { umask: wish.umask, no_new_privs, container, notes, ..identity })
+    Ok(WorkloadIdentity { umask: user_request.umask, no_new_privs, container, notes, ..identity })
 }
 
 /// The user that a start by root would give the workload; `None`: whoever starts it, or nobody can say.
-pub fn meant(ask: &Ask<'_>) -> Option<u32> {
-    let choice = wish(ask.settings, ask.environment, true).ok()?.choice;
+pub fn meant(ask: &UserQuestion<'_>) -> Option<u32> {
+    let choice = user_request(ask.settings, ask.environment, true).ok()?.choice;
     match choice {
         UserChoice::Keep => None,
         UserChoice::Owner => match (ask.owner)() {
-            Owner::Of(uid, _) if uid != 0 => Some(uid),
+            CodeOwner::Of(uid, _) if uid != 0 => Some(uid),
             _ => None,
         },
         UserChoice::Named(Who::Number(uid), _) => Some(uid),
@@ -145,21 +145,28 @@ pub fn meant(ask: &Ask<'_>) -> Option<u32> {
 }
 
 /// Whom to become; none: nobody else.
-fn target(ask: &Ask<'_>, wish: &Wish, accounts: &Accounts<'_>, notes: &mut Vec<String>) -> Result<Option<Target>> {
+fn target(
+    ask: &UserQuestion<'_>,
+    user_request: &UserRequest,
+    accounts: &Accounts<'_>,
+    notes: &mut Vec<String>,
+) -> Result<Option<TargetAccount>> {
     let caller = &ask.caller;
-    let other = |target: &Target| target.uid != caller.uid || target.gid != caller.gid;
-    match &wish.choice {
+    let other = |target: &TargetAccount| target.uid != caller.uid || target.gid != caller.gid;
+    match &user_request.choice {
         UserChoice::Keep => Ok(None),
         UserChoice::Owner => {
             let found = owner(ask);
-            notes.extend(found.as_ref().err().map(|why| format!("{}: {why}", wish.by)));
+            notes.extend(found.as_ref().err().map(|why| format!("{}: {why}", user_request.by)));
             Ok(found.ok().flatten().filter(other))
         }
         UserChoice::Named(user, group) => {
-            let found = named(ask, wish, accounts, user, group.as_ref())?;
-            if wish.soft && is_fenced(ask.root) {
+            let found = named(ask, user_request, accounts, user, group.as_ref())?;
+            if user_request.soft && is_fenced(ask.root) {
                 let why = "root of a user namespace is the user who started the container already";
-                notes.extend(other(&found).then(|| format!("{}: not changed to {}: {why}", wish.by, shown(&found))));
+                notes.extend(
+                    other(&found).then(|| format!("{}: not changed to {}: {why}", user_request.by, shown(&found))),
+                );
                 return Ok(None);
             }
             Ok(Some(found).filter(other))
@@ -168,18 +175,20 @@ fn target(ask: &Ask<'_>, wish: &Wish, accounts: &Accounts<'_>, notes: &mut Vec<S
 }
 
 /// The owner of the code; or why that is nobody to become. That it is the caller already, or root, is no news.
-fn owner(ask: &Ask<'_>) -> Result<Option<Target>, String> {
+fn owner(ask: &UserQuestion<'_>) -> Result<Option<TargetAccount>, String> {
     match (ask.owner)() {
-        Owner::Nobody(why) => Err(format!("stays {}:{}: {why}", ask.caller.uid, ask.caller.gid)),
-        Owner::Of(uid, _) if uid == ask.caller.uid || uid == 0 => Ok(None),
-        Owner::Of(uid, gid) if ask.caller.uid != 0 => {
+        CodeOwner::Nobody(why) => Err(format!("stays {}:{}: {why}", ask.caller.uid, ask.caller.gid)),
+        CodeOwner::Of(uid, _) if uid == ask.caller.uid || uid == 0 => Ok(None),
+        CodeOwner::Of(uid, gid) if ask.caller.uid != 0 => {
             Err(format!("stays {}: only root can become the owner, {uid}:{gid}", ask.caller.uid))
         }
-        Owner::Of(UNMAPPED, _) => Err("stays root: the code's owner has no number in this user namespace".to_owned()),
-        Owner::Of(..) if is_fenced(ask.root) => {
+        CodeOwner::Of(UNMAPPED, _) => {
+            Err("stays root: the code's owner has no number in this user namespace".to_owned())
+        }
+        CodeOwner::Of(..) if is_fenced(ask.root) => {
             Err("stays root: root of a user namespace is the user who started the container already".to_owned())
         }
-        Owner::Of(uid, gid) => Ok(Some(Target { uid, gid })),
+        CodeOwner::Of(uid, gid) => Ok(Some(TargetAccount { uid, gid })),
     }
 }
 
@@ -188,8 +197,14 @@ fn is_fenced(root: &Root) -> bool {
     root.read("/proc/self/uid_map").is_ok_and(|map| !credentials::is_whole(&map))
 }
 
-fn named(ask: &Ask<'_>, wish: &Wish, accounts: &Accounts<'_>, user: &Who, group: Option<&Who>) -> Result<Target> {
-    let absent = |file: &str, name: &str| refusal::unknown(&wish.by, file, name);
+fn named(
+    ask: &UserQuestion<'_>,
+    user_request: &UserRequest,
+    accounts: &Accounts<'_>,
+    user: &Who,
+    group: Option<&Who>,
+) -> Result<TargetAccount> {
+    let absent = |file: &str, name: &str| refusal::unknown(&user_request.by, file, name);
     let (uid, own_gid) = match user {
         // Nothing is looked up for whoever is that user and asks for no group.
         Who::Number(uid) if *uid == ask.caller.uid && group.is_none() => (*uid, Some(ask.caller.gid)),
@@ -205,25 +220,30 @@ fn named(ask: &Ask<'_>, wish: &Wish, accounts: &Accounts<'_>, user: &Who, group:
         // A user that nobody knows gets a group of its own number, and never root's.
         None => own_gid.unwrap_or(uid),
     };
-    Ok(Target { uid, gid })
+    Ok(TargetAccount { uid, gid })
 }
 
-fn switched(ask: &Ask<'_>, wish: &Wish, accounts: &Accounts<'_>, target: &Target) -> Result<Identity> {
-    let Target { uid, gid } = *target;
-    possible(ask, target).map_err(|why| refused(ask, wish, target, why))?;
-    let account = accounts.called(uid, gid, wish.name.as_deref(), wish.group_name.as_deref());
+fn switched(
+    ask: &UserQuestion<'_>,
+    user_request: &UserRequest,
+    accounts: &Accounts<'_>,
+    target: &TargetAccount,
+) -> Result<WorkloadIdentity> {
+    let TargetAccount { uid, gid } = *target;
+    possible(ask, target).map_err(|why| refused(ask, user_request, target, why))?;
+    let account = accounts.called(uid, gid, user_request.name.as_deref(), user_request.group_name.as_deref());
     let mut devices = if (ask.container)() { groups::of_devices(ask.root) } else { Vec::new() };
     devices.extend(account.gid);
     let groups = groups::merged(&ask.caller.groups, accounts, &account.name, gid, devices);
     let home = || account.homes.iter().find(|home| ask.root.path(home).is_dir()).cloned();
-    let chown = if wish.soft { chown::wanted(ask.environment, home) } else { Vec::new() };
-    let switch = Switch { groups, by: wish.by.clone(), chown };
-    Ok(Identity { uid, gid, switch: Some(switch), account: Some(account), ..Identity::default() })
+    let chown = if user_request.soft { chown::wanted(ask.environment, home) } else { Vec::new() };
+    let switch = Switch { groups, by: user_request.by.clone(), chown };
+    Ok(WorkloadIdentity { uid, gid, switch: Some(switch), account: Some(account), ..WorkloadIdentity::default() })
 }
 
 /// Whether this process can become that user, as far as can be said before it is tried. PID 1 needs the same capability to reach the
 /// workload with signals, where it has not the one for that.
-fn possible(ask: &Ask<'_>, target: &Target) -> Result<(), Refused> {
+fn possible(ask: &UserQuestion<'_>, target: &TargetAccount) -> Result<(), Refused> {
     if ask.caller.uid != 0 {
         return Err(Refused::NotRoot);
     }
@@ -239,11 +259,11 @@ fn possible(ask: &Ask<'_>, target: &Target) -> Result<(), Refused> {
     }
 }
 
-fn refused(ask: &Ask<'_>, wish: &Wish, target: &Target, why: Refused) -> Error {
-    refusal::refused(&wish.by, &shown(target), why, &format!("{}:{}", ask.caller.uid, ask.caller.gid))
+fn refused(ask: &UserQuestion<'_>, user_request: &UserRequest, target: &TargetAccount, why: Refused) -> Error {
+    refusal::refused(&user_request.by, &shown(target), why, &format!("{}:{}", ask.caller.uid, ask.caller.gid))
 }
 
-fn shown(target: &Target) -> String {
+fn shown(target: &TargetAccount) -> String {
     format!("{}:{}", target.uid, target.gid)
 }
 

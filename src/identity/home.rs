@@ -21,7 +21,7 @@ const CACHES: [(&str, &str); 6] = [
 
 /// Where a home is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Home {
+pub enum HomeDirectory {
     /// Here; it can be written.
     Usable(PathBuf),
     /// Made here, because no other can be written.
@@ -31,11 +31,11 @@ pub enum Home {
 }
 
 /// The first of these that can be written, else one that is made for this user in a directory for temporary files.
-pub fn find(candidates: impl Iterator<Item = PathBuf>, environment: &Environment, mounts: &Mounts) -> Home {
+pub fn find(candidates: impl Iterator<Item = PathBuf>, environment: &Environment, mounts: &Mounts) -> HomeDirectory {
     let mut absolute = candidates.filter(|path| path.is_absolute());
     match absolute.find(|path| is_writable(path, mounts)) {
-        Some(path) => Home::Usable(path),
-        None => make(&temporary(environment)).map_or(Home::None, Home::Made),
+        Some(path) => HomeDirectory::Usable(path),
+        None => make(&temporary(environment)).map_or(HomeDirectory::None, HomeDirectory::Made),
     }
 }
 
@@ -97,7 +97,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let candidates = ["", "relative", "/no/such", home.path().to_str().unwrap()].map(PathBuf::from);
         let found = find(candidates.into_iter(), &Environment::default(), &Mounts::default());
-        assert_eq!(found, Home::Usable(home.path().to_owned()));
+        assert_eq!(found, HomeDirectory::Usable(home.path().to_owned()));
     }
 
     #[test]

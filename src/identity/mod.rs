@@ -12,9 +12,9 @@ mod groups;
 mod home;
 mod names;
 mod refusal;
-mod wish;
+mod user_request;
 
-pub use assume::{Assumed, Entered, Surroundings};
-pub use decide::{Ask, Caller, Identity, Owner, Switch, decide, meant};
+pub use assume::{Assumed, Entered, UserDestination};
+pub use decide::{Caller, CodeOwner, Switch, UserQuestion, WorkloadIdentity, decide, meant};
 pub use groups::of_devices as groups_of_devices;
-pub use names::Account;
+pub use names::KnownUser;

@@ -1,7 +1,7 @@
 //! What a user is called, and where it is at home: out of /etc/passwd and /etc/group, which are read only when somebody asks, or made
 //! up for a number that nobody knows.
 
-use super::accounts::{self, Group, User};
+use super::accounts::{self, GroupEntry, PasswdEntry};
 use std::cell::OnceCell;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -16,13 +16,13 @@ pub const GROUP: &str = "/etc/group";
 /// Both files, each read at most once.
 pub struct Accounts<'a> {
     root: &'a Root,
-    users: OnceCell<Vec<User>>,
-    groups: OnceCell<Vec<Group>>,
+    users: OnceCell<Vec<PasswdEntry>>,
+    groups: OnceCell<Vec<GroupEntry>>,
 }
 
 /// What is known of a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Account {
+pub struct KnownUser {
     /// Its name.
     pub name: OsString,
     /// /etc/passwd has this number under this name.
@@ -43,37 +43,37 @@ impl<'a> Accounts<'a> {
         Accounts { root, users: OnceCell::new(), groups: OnceCell::new() }
     }
 
-    fn users(&self) -> &[User] {
+    fn users(&self) -> &[PasswdEntry] {
         self.users.get_or_init(|| accounts::users(&self.root.read(PASSWD).unwrap_or_default()))
     }
 
     /// Every group.
-    pub fn groups(&self) -> &[Group] {
+    pub fn groups(&self) -> &[GroupEntry] {
         self.groups.get_or_init(|| accounts::groups(&self.root.read(GROUP).unwrap_or_default()))
     }
 
     /// The user with this number.
-    pub fn user(&self, uid: u32) -> Option<&User> {
+    pub fn user(&self, uid: u32) -> Option<&PasswdEntry> {
         self.users().iter().find(|user| user.uid == uid)
     }
 
     /// The user of this name.
-    pub fn user_named(&self, name: &str) -> Option<&User> {
+    pub fn user_named(&self, name: &str) -> Option<&PasswdEntry> {
         self.users().iter().find(|user| user.name == name)
     }
 
     /// The group of this name.
-    pub fn group_named(&self, name: &str) -> Option<&Group> {
+    pub fn group_named(&self, name: &str) -> Option<&GroupEntry> {
         self.groups().iter().find(|group| group.name == name)
     }
 
     /// What is known of a user that stays what it is.
-    pub fn of(&self, uid: u32, gid: u32) -> Account {
-        Account { group: None, ..self.called(uid, gid, None, None) }
+    pub fn of(&self, uid: u32, gid: u32) -> KnownUser {
+        KnownUser { group: None, ..self.called(uid, gid, None, None) }
     }
 
     /// What is known of a user, which may get another name and a name for its group.
-    pub fn called(&self, uid: u32, gid: u32, name: Option<&str>, group: Option<&str>) -> Account {
+    pub fn called(&self, uid: u32, gid: u32, name: Option<&str>, group: Option<&str>) -> KnownUser {
         let entry = self.user(uid);
         let named = name.and_then(|name| self.user_named(name));
         let listed = entry.is_some_and(|entry| name.is_none_or(|name| entry.name == name));
@@ -83,7 +83,7 @@ impl<'a> Accounts<'a> {
         let mut shells = known().map(|entry| entry.shell.clone());
         let own = || entry.map_or_else(|| format!("uid{uid}").into(), |entry| entry.name.clone());
         let has_group = self.groups().iter().any(|group| group.gid == gid);
-        Account {
+        KnownUser {
             listed,
             homes: homes.filter(|home| home.is_absolute()).collect(),
             shell: shells.find(|shell| is_shell(shell)),

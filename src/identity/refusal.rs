@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use nix::errno::Errno;
-use protocol::exit_code::{Exit, Family};
+use protocol::exit_code::{Exit, FailureFamily};
 
 /// What stands between this process and the user that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,5 +44,5 @@ pub fn unknown(by: &str, file: &str, name: &str) -> Error {
 }
 
 fn error(what: String) -> Error {
-    Error::new(Exit::Permanent(Family::User), what)
+    Error::new(Exit::Permanent(FailureFamily::User), what)
 }

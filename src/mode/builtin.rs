@@ -1,10 +1,10 @@
 //! The built-in modes, as data. Adding one is adding one entry; what a server needs beyond a command is one file beside this.
 
-use super::dress::{Dressed, Surroundings};
+use super::server_setup::{ServerContext, ServerSetup};
 use super::{jupyter, ssh, words};
 use crate::config::Settings;
 use crate::error::Result;
-use protocol::handover::{Kind, Service};
+use protocol::handover::{Service, WorkloadKind};
 use std::ffi::OsString;
 use sys::environment::Environment;
 
@@ -13,20 +13,20 @@ pub struct Builtin {
     /// Its name: in `mode`, as a sub-command, in reports.
     pub name: &'static str,
     /// Train or build.
-    pub kind: Kind,
+    pub kind: WorkloadKind,
     /// What it is for.
     pub about: &'static str,
     /// Commands that start it, the first one that exists: `$SHELL` is the user's own. None: `command` of the configuration.
     pub commands: &'static [&'static str],
     /// Which COMMANDs mean this mode without its name.
-    pub meant_by: Meant,
+    pub meant_by: CommandMeaning,
     /// What it needs beyond a command; none: nothing.
-    pub server: Option<Server>,
+    pub server: Option<ServerMode>,
 }
 
 /// Which COMMANDs mean a mode.
 #[derive(Clone, Copy)]
-pub enum Meant {
+pub enum CommandMeaning {
     /// None.
     Never,
     /// These programs, with nothing to do and a person at the terminal.
@@ -35,62 +35,62 @@ pub enum Meant {
     By(fn(&[OsString]) -> bool),
 }
 
-impl Meant {
+impl CommandMeaning {
     /// Whether this command line does.
     pub fn by(self, line: &[OsString], attended: bool) -> bool {
         match self {
-            Meant::Never => false,
-            Meant::ByAPerson(programs) => attended && words::is_idle(line, programs),
-            Meant::By(is_meant) => is_meant(line),
+            CommandMeaning::Never => false,
+            CommandMeaning::ByAPerson(programs) => attended && words::is_idle(line, programs),
+            CommandMeaning::By(is_meant) => is_meant(line),
         }
     }
 }
 
 /// A mode that serves something. The functions are pure: what they need to know is given to them, what is to be done they give back.
 #[derive(Clone, Copy)]
-pub struct Server {
+pub struct ServerMode {
     /// Where it is going to listen, as far as that is known at the start. It gets the words that were typed behind the mode.
     pub service: fn(&Settings, &Environment, &[OsString]) -> Result<Option<Service>>,
     /// Packages to install for it, as requirements.
     pub packages: fn(&Settings) -> &[String],
     /// The command line with all that it needs. It is asked last: dependencies are installed, the process is the workload's user.
-    pub dress: fn(&Surroundings<'_>, &[OsString]) -> Result<Dressed>,
+    pub set_up: fn(&ServerContext<'_>, &[OsString]) -> Result<ServerSetup>,
 }
 
 /// All of them.
 pub const BUILTIN: &[Builtin] = &[
     Builtin {
         name: "train",
-        kind: Kind::Train,
+        kind: WorkloadKind::Train,
         about: "the training command, unattended",
         commands: &[],
-        meant_by: Meant::Never,
+        meant_by: CommandMeaning::Never,
         server: None,
     },
     Builtin {
         name: "shell",
-        kind: Kind::Build,
+        kind: WorkloadKind::Build,
         about: "a shell for a person at a terminal",
         commands: &["$SHELL", "bash", "sh"],
-        meant_by: Meant::ByAPerson(&[
+        meant_by: CommandMeaning::ByAPerson(&[
             "sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "python", "python3", "ipython",
         ]),
         server: None,
     },
     Builtin {
         name: "jupyter",
-        kind: Kind::Build,
+        kind: WorkloadKind::Build,
         about: "JupyterLab, Notebook or Server; a hub's single-user server",
         commands: &jupyter::COMMANDS,
-        meant_by: Meant::By(jupyter::is_server),
+        meant_by: CommandMeaning::By(jupyter::is_server),
         server: Some(jupyter::SERVER),
     },
     Builtin {
         name: "ssh",
-        kind: Kind::Build,
+        kind: WorkloadKind::Build,
         about: "an SSH server, for PyCharm, VS Code and plain ssh",
         commands: &ssh::COMMANDS,
-        meant_by: Meant::By(ssh::serves),
+        meant_by: CommandMeaning::By(ssh::serves),
         server: Some(ssh::SERVER),
     },
 ];

@@ -1,7 +1,7 @@
 //! Modes of the configuration: what they serve, what has to be there for them, and a secret without which nobody gets in.
 
-use super::dress::{Dressed, PrivateFile, Surroundings};
-use crate::config::{ModeSpec, Probe};
+use super::server_setup::{PrivateFile, ServerContext, ServerSetup};
+use crate::config::{ModeSpec, ReadyProbe};
 use crate::error::{Error, Result};
 use protocol::exit_code::Exit;
 use protocol::handover::Service;
@@ -19,8 +19,8 @@ const MODULE: &str = "python:";
 /// What it serves.
 pub fn service(spec: &ModeSpec) -> Option<Service> {
     let path = match &spec.ready {
-        Some(Probe::Http(path)) => Some(path.clone()),
-        Some(Probe::Tcp) | None => None,
+        Some(ReadyProbe::Http(path)) => Some(path.clone()),
+        Some(ReadyProbe::Tcp) | None => None,
     };
     spec.port.map(|port| Service { path, ..Service::on(port) })
 }
@@ -36,9 +36,9 @@ pub fn command(spec: &ModeSpec) -> Vec<OsString> {
 ///
 /// # Errors
 /// Something that it needs is not there (127).
-pub fn dress(name: &str, spec: &ModeSpec, around: &Surroundings<'_>) -> Result<Dressed> {
+pub fn set_up(name: &str, spec: &ModeSpec, around: &ServerContext<'_>) -> Result<ServerSetup> {
     spec.needs.iter().try_for_each(|(need, how)| is_there(name, need, how, around))?;
-    let mut dressed = Dressed { command: command(spec), ..Dressed::default() };
+    let mut dressed = ServerSetup { command: command(spec), ..ServerSetup::default() };
     if let Some(variable) = &spec.secret {
         add_secret(name, variable, around, &mut dressed);
     }
@@ -50,7 +50,7 @@ pub fn dress(name: &str, spec: &ModeSpec, around: &Surroundings<'_>) -> Result<D
     Ok(dressed)
 }
 
-fn is_there(name: &str, need: &str, how: &str, around: &Surroundings<'_>) -> Result<()> {
+fn is_there(name: &str, need: &str, how: &str, around: &ServerContext<'_>) -> Result<()> {
     let (what, there) = match need.strip_prefix(MODULE) {
         Some(module) => (format!("Python module {module}"), (around.module)(module)),
         None => (format!("program {need}"), (around.program)(need).is_some()),
@@ -60,7 +60,7 @@ fn is_there(name: &str, need: &str, how: &str, around: &Surroundings<'_>) -> Res
 }
 
 /// One that was given is taken; else one is made, told once, and kept for the next start of this container.
-fn add_secret(name: &str, variable: &str, around: &Surroundings<'_>, dressed: &mut Dressed) {
+fn add_secret(name: &str, variable: &str, around: &ServerContext<'_>, dressed: &mut ServerSetup) {
     let path = around.private.join(FILE);
     let given = around.environment.text(variable).map(str::trim).filter(|value| !value.is_empty());
     let before = || (around.read)(&path).ok().and_then(|bytes| String::from_utf8(bytes).ok());
@@ -91,17 +91,17 @@ fn add_secret(name: &str, variable: &str, around: &Surroundings<'_>, dressed: &m
 mod tests {
     use super::*;
     use crate::config::Settings;
-    use crate::engine::Place;
+    use crate::engine::Platform;
     use std::path::Path;
     use sys::environment::Environment;
 
-    fn dressed(spec: &ModeSpec, variables: &[(&str, &str)], before: Option<&str>) -> Result<Dressed> {
+    fn dressed(spec: &ModeSpec, variables: &[(&str, &str)], before: Option<&str>) -> Result<ServerSetup> {
         let environment: Environment = variables.iter().copied().collect();
         let read = |_: &Path| before.map(|text| text.as_bytes().to_vec()).ok_or(std::io::ErrorKind::NotFound.into());
-        let around = Surroundings {
+        let around = ServerContext {
             settings: &Settings::default(),
             environment: &environment,
-            place: Place::Container,
+            place: Platform::Container,
             workdir: Path::new("/"),
             code: Path::new("/"),
             interpreter: None,
@@ -114,7 +114,7 @@ mod tests {
             holder: &|_| None,
             read: &read,
         };
-        dress("ide", spec, &around)
+        set_up("ide", spec, &around)
     }
 
     fn spec(command: &str) -> ModeSpec {
@@ -122,13 +122,13 @@ mod tests {
         ModeSpec { command, port: Some(8080), secret: Some("PASSWORD".into()), ..ModeSpec::default() }
     }
 
-    fn words(dressed: &Dressed) -> String {
+    fn words(dressed: &ServerSetup) -> String {
         dressed.command.join(std::ffi::OsStr::new(" ")).into_string().unwrap()
     }
 
     #[test]
     fn a_port_is_filled_in_told_and_asked() {
-        let spec = ModeSpec { ready: Some(Probe::Http("/healthz".into())), ..spec("serve --at=0.0.0.0:{port}") };
+        let spec = ModeSpec { ready: Some(ReadyProbe::Http("/healthz".into())), ..spec("serve --at=0.0.0.0:{port}") };
         let dressed = dressed(&spec, &[], None).unwrap();
         assert_eq!(words(&dressed), "serve --at=0.0.0.0:8080");
         assert!(dressed.lines[0].starts_with("ide: http://localhost:8080/"));

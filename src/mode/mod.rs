@@ -3,21 +3,23 @@
 
 mod builtin;
 mod custom;
-mod dress;
 mod jupyter;
+mod server_setup;
 mod shell;
 pub mod ssh;
 mod words;
 
-pub use dress::{Dressed, Kept, Made, PrivateFile, SharedFile, Surroundings, dress, packages};
+pub use server_setup::{
+    KeptFile, MadeFile, PrivateFile, ServerContext, ServerSetup, SharedFile, packages, server_setup,
+};
 pub use shell::{is_plain, started_shell};
 
-use crate::cli::Request;
+use crate::cli::StartRequest;
 use crate::config::{ModeSpec, Settings};
 use crate::error::{Error, Result};
-use builtin::{BUILTIN, Builtin, Meant};
+use builtin::{BUILTIN, Builtin, CommandMeaning};
 use protocol::exit_code::Exit;
-use protocol::handover::{Kind, Service};
+use protocol::handover::{Service, WorkloadKind};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -33,7 +35,7 @@ pub struct Plan {
     /// The mode's name.
     pub mode: String,
     /// Train or build.
-    pub kind: Kind,
+    pub kind: WorkloadKind,
     /// The command line.
     pub command: Vec<OsString>,
     /// The mode was asked for by name, not guessed from a COMMAND.
@@ -54,7 +56,7 @@ pub struct Plan {
 
 impl Plan {
     /// Takes note of who the workload is going to be: a port may depend on it.
-    pub fn know_user(&mut self, uid: u32) {
+    pub fn set_user(&mut self, uid: u32) {
         if self.mode == "ssh" && self.dressed && self.service.is_none() {
             self.service = Some(Service::on(ssh::port(uid)));
         }
@@ -63,7 +65,7 @@ impl Plan {
 
 /// What the decision needs to know of the surroundings.
 #[derive(Clone, Copy)]
-pub struct Facts<'a> {
+pub struct ModeFacts<'a> {
     /// A person sits at the terminal.
     pub attended: bool,
     /// The environment, for PATH.
@@ -74,7 +76,7 @@ pub struct Facts<'a> {
     pub workdir: &'a Path,
 }
 
-impl Facts<'_> {
+impl ModeFacts<'_> {
     /// Where a program is, as the workload's own PATH has it.
     pub fn program(&self, name: impl AsRef<OsStr>) -> Option<PathBuf> {
         which::which_in(name, self.environment.get("PATH"), self.workdir).ok()
@@ -95,7 +97,7 @@ impl Mode<'_> {
         }
     }
 
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> WorkloadKind {
         match self {
             Mode::Builtin(mode) => mode.kind,
             Mode::Custom(_, mode) => mode.kind,
@@ -105,7 +107,7 @@ impl Mode<'_> {
     /// Whether these words mean it, where they do not only name it.
     fn means(&self, words: &[OsString]) -> Option<bool> {
         match self {
-            Mode::Builtin(Builtin { meant_by: Meant::By(is_meant), .. }) => Some(is_meant(words)),
+            Mode::Builtin(Builtin { meant_by: CommandMeaning::By(is_meant), .. }) => Some(is_meant(words)),
             _ => None,
         }
     }
@@ -135,26 +137,26 @@ impl Mode<'_> {
 ///
 /// # Errors
 /// An unknown mode (78), nothing to start (64), no shell (127).
-pub fn plan(request: &Request, settings: &Settings, facts: Facts<'_>) -> Result<Plan> {
+pub fn plan(request: &StartRequest, settings: &Settings, facts: ModeFacts<'_>) -> Result<Plan> {
     if let Some(listed) = listed(request, settings) {
         return plan_listed(listed, request, settings, facts);
     }
     match word_mode(request, settings, facts) {
-        Some(Word::Mode(mode, command)) => plan_named(&mode, command, settings, facts),
-        Some(Word::Program(mode)) => Ok(plan_program(&mode, request)),
+        Some(ModeWord::Mode(mode, command)) => plan_named(&mode, command, settings, facts),
+        Some(ModeWord::Program(mode)) => Ok(plan_program(&mode, request)),
         None if request.words.is_empty() => plan_without_words(settings, facts),
         None => Ok(plan_command(request, facts)),
     }
 }
 
-enum Word<'a> {
+enum ModeWord<'a> {
     Mode(Mode<'a>, &'a [OsString]),
     /// A program of the mode's name, which is run in that mode.
     Program(Mode<'a>),
 }
 
 /// Whether the first word names a mode, and what the words after it are then.
-fn word_mode<'a>(request: &'a Request, settings: &'a Settings, facts: Facts<'_>) -> Option<Word<'a>> {
+fn word_mode<'a>(request: &'a StartRequest, settings: &'a Settings, facts: ModeFacts<'_>) -> Option<ModeWord<'a>> {
     let (first, rest) = request.words.split_first()?;
     let mode = find(first.to_str()?, settings).filter(|_| !request.literal)?;
     if let Mode::Custom(name, spec) = &mode {
@@ -165,18 +167,18 @@ fn word_mode<'a>(request: &'a Request, settings: &'a Settings, facts: Facts<'_>)
     }
     let nothing_to_train = mode.name() == "train" && settings.command.is_empty();
     match rest.split_first() {
-        Some((dashes, command)) if dashes == "--" => Some(Word::Mode(mode, command)),
-        None if !nothing_to_train => Some(Word::Mode(mode, rest)),
-        _ if mode.means(&request.words) == Some(true) => Some(Word::Program(mode)),
+        Some((dashes, command)) if dashes == "--" => Some(ModeWord::Mode(mode, command)),
+        None if !nothing_to_train => Some(ModeWord::Mode(mode, rest)),
+        _ if mode.means(&request.words) == Some(true) => Some(ModeWord::Program(mode)),
         // A program of that name that does something else: `jupyter nbconvert`.
         _ if mode.means(&request.words) == Some(false) && facts.program(first).is_some() => None,
-        _ if facts.program(first).is_some() => Some(Word::Program(mode)),
-        _ => Some(Word::Mode(mode, rest)),
+        _ if facts.program(first).is_some() => Some(ModeWord::Program(mode)),
+        _ => Some(ModeWord::Mode(mode, rest)),
     }
 }
 
 /// The modes that are named outright: by `mode`, or by a first word such as `jupyter,ssh`.
-fn listed<'a>(request: &'a Request, settings: &'a Settings) -> Option<&'a str> {
+fn listed<'a>(request: &'a StartRequest, settings: &'a Settings) -> Option<&'a str> {
     if settings.mode.value != "auto" {
         return Some(&settings.mode.value);
     }
@@ -191,7 +193,7 @@ fn names(listed: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The first one is the main one, and the words are its; the others run beside it.
-fn plan_listed(listed: &str, request: &Request, settings: &Settings, facts: Facts<'_>) -> Result<Plan> {
+fn plan_listed(listed: &str, request: &StartRequest, settings: &Settings, facts: ModeFacts<'_>) -> Result<Plan> {
     let mut all = names(listed);
     let main = mode_named(all.next().unwrap_or_default(), settings)?;
     let (mut companions, mut other_ports) = (Vec::new(), Vec::new());
@@ -214,7 +216,7 @@ fn mode_named<'a>(name: &'a str, settings: &'a Settings) -> Result<Mode<'a>> {
 
 fn may_accompany(mode: &Mode<'_>) -> Result<()> {
     match mode {
-        Mode::Builtin(builtin) if matches!(builtin.meant_by, Meant::ByAPerson(_)) => {
+        Mode::Builtin(builtin) if matches!(builtin.meant_by, CommandMeaning::ByAPerson(_)) => {
             Err(Error::config(format!("mode {} needs the terminal, which only the first mode has", builtin.name))
                 .hint(format!("name it first: mode: {},…", builtin.name)))
         }
@@ -226,12 +228,12 @@ fn may_accompany(mode: &Mode<'_>) -> Result<()> {
 ///
 /// # Errors
 /// As `plan`.
-pub fn companion(name: &str, settings: &Settings, facts: Facts<'_>) -> Result<Plan> {
+pub fn sidecar(name: &str, settings: &Settings, facts: ModeFacts<'_>) -> Result<Plan> {
     plan_named(&mode_named(name, settings)?, &[], settings, facts)
 }
 
 /// With the mode set elsewhere the words are the command, unless they only repeat what is set.
-fn words_of(request: &Request, set: &[&str]) -> Vec<OsString> {
+fn words_of(request: &StartRequest, set: &[&str]) -> Vec<OsString> {
     match request.words.split_first() {
         Some((first, rest)) if !request.literal && set.iter().any(|set| first == set) => match rest.split_first() {
             None => Vec::new(),
@@ -247,7 +249,7 @@ fn find<'a>(name: &str, settings: &'a Settings) -> Option<Mode<'a>> {
     custom.or_else(|| BUILTIN.iter().find(|mode| mode.name == name).map(Mode::Builtin))
 }
 
-fn plan_named(mode: &Mode<'_>, words: &[OsString], settings: &Settings, facts: Facts<'_>) -> Result<Plan> {
+fn plan_named(mode: &Mode<'_>, words: &[OsString], settings: &Settings, facts: ModeFacts<'_>) -> Result<Plan> {
     let dressed = mode.serves() && (words.is_empty() || mode.takes_options() && are_options(words));
     let command = match dressed || words.is_empty() {
         true => [&own_command(mode, settings, facts)?, words].concat(),
@@ -275,7 +277,7 @@ fn are_options(words: &[OsString]) -> bool {
     words.first().is_none_or(|first| first.as_encoded_bytes().starts_with(b"-"))
 }
 
-fn plan_program(mode: &Mode<'_>, request: &Request) -> Plan {
+fn plan_program(mode: &Mode<'_>, request: &StartRequest) -> Plan {
     let name = mode.name();
     Plan {
         mode: name.into(),
@@ -289,7 +291,7 @@ fn plan_program(mode: &Mode<'_>, request: &Request) -> Plan {
     }
 }
 
-fn own_command(mode: &Mode<'_>, settings: &Settings, facts: Facts<'_>) -> Result<Vec<OsString>> {
+fn own_command(mode: &Mode<'_>, settings: &Settings, facts: ModeFacts<'_>) -> Result<Vec<OsString>> {
     match mode {
         Mode::Custom(_, spec) if !spec.command.is_empty() => Ok(custom::command(spec)),
         Mode::Builtin(builtin) if !builtin.commands.is_empty() => {
@@ -300,7 +302,7 @@ fn own_command(mode: &Mode<'_>, settings: &Settings, facts: Facts<'_>) -> Result
     }
 }
 
-fn first_program(mode: &Builtin, facts: Facts<'_>) -> Result<OsString> {
+fn first_program(mode: &Builtin, facts: ModeFacts<'_>) -> Result<OsString> {
     let candidate = |name: &&str| match *name {
         "$SHELL" => (facts.shell)().filter(|shell| !is_plain(shell)),
         name => Some(OsString::from(name)),
@@ -317,7 +319,7 @@ fn first_program(mode: &Builtin, facts: Facts<'_>) -> Result<OsString> {
     })
 }
 
-fn plan_without_words(settings: &Settings, facts: Facts<'_>) -> Result<Plan> {
+fn plan_without_words(settings: &Settings, facts: ModeFacts<'_>) -> Result<Plan> {
     let (name, note) = match (facts.attended, settings.command.is_empty()) {
         (true, true) => ("shell", None),
         (true, false) => ("shell", Some(format!("`trainit train` runs {}", settings.command.join(" ")))),
@@ -328,7 +330,7 @@ fn plan_without_words(settings: &Settings, facts: Facts<'_>) -> Result<Plan> {
     Ok(Plan { note, ..plan_named(&mode, &[], settings, facts)? })
 }
 
-fn plan_command(request: &Request, facts: Facts<'_>) -> Plan {
+fn plan_command(request: &StartRequest, facts: ModeFacts<'_>) -> Plan {
     let meant = BUILTIN.iter().find(|mode| mode.meant_by.by(&request.words, facts.attended));
     let mode = meant.unwrap_or(&BUILTIN[0]);
     Plan { mode: mode.name.into(), kind: mode.kind, command: request.words.clone(), ..Plan::default() }

@@ -25,7 +25,10 @@ impl World {
 
     fn mode(mut self, name: &str, command: &[&str]) -> Self {
         let command = command.iter().map(|word| (*word).to_owned()).collect();
-        self.settings.modes.value.insert(name.into(), ModeSpec { command, kind: Kind::Build, ..ModeSpec::default() });
+        self.settings
+            .modes
+            .value
+            .insert(name.into(), ModeSpec { command, kind: WorkloadKind::Build, ..ModeSpec::default() });
         self
     }
 
@@ -43,7 +46,7 @@ impl World {
         let environment: Environment = [("PATH", self.path.path().to_str().unwrap())].into_iter().collect();
         let shell = || self.shell.map(OsString::from);
         let facts =
-            Facts { attended: self.attended, environment: &environment, shell: &shell, workdir: Path::new("/") };
+            ModeFacts { attended: self.attended, environment: &environment, shell: &shell, workdir: Path::new("/") };
         plan(&crate::cli::parse(&words).unwrap(), &self.settings, facts)
     }
 
@@ -118,7 +121,7 @@ fn words_behind_two_dashes_are_never_a_mode() {
 fn a_custom_mode_starts_its_command_but_never_hides_a_program() {
     let world = World::with(&["marimo"]).mode("lab", &["marimo", "edit"]).mode("marimo", &["x"]).mode("check", &["y"]);
     assert_eq!(world.story("lab"), "lab: marimo edit");
-    assert_eq!(world.plan("lab").unwrap().kind, Kind::Build);
+    assert_eq!(world.plan("lab").unwrap().kind, WorkloadKind::Build);
     assert_eq!(world.story("marimo"), "train: marimo");
 }
 
@@ -154,8 +157,8 @@ fn of_several_modes_the_first_has_the_words_and_the_others_run_beside_it() {
 fn a_companion_starts_its_modes_own_command() {
     let world = World::with(&[]).mode("board", &["tensorboard"]);
     let environment = Environment::default();
-    let facts = Facts { attended: false, environment: &environment, shell: &|| None, workdir: Path::new("/") };
-    let plan = companion("board", &world.settings, facts).unwrap();
+    let facts = ModeFacts { attended: false, environment: &environment, shell: &|| None, workdir: Path::new("/") };
+    let plan = sidecar("board", &world.settings, facts).unwrap();
     assert_eq!((plan.mode.as_str(), plan.command.as_slice()), ("board", ["tensorboard".into()].as_slice()));
 }
 

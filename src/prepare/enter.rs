@@ -1,21 +1,21 @@
 //! From the words to settings, mode and user. Who the workload is comes first: this process becomes that user before it reads anything of
 //! a mount, so what only root can do for another user is done right before that.
 
-use super::breadcrumbs;
-use super::hold;
-use super::person;
+use super::failure_hold;
+use super::login;
+use super::pipeline::{Preparation, check_context};
 use super::policy;
-use super::run_dir::{self, For};
-use super::story::{Story, scene};
+use super::previous_run;
+use super::run_dir::{self, RunDirOwner};
 use crate::check;
-use crate::cli::{self, Request};
-use crate::config::{Failed, Loaded, Options, Settings, Sources, Trusted};
-use crate::engine::Ground;
+use crate::cli::{self, StartRequest};
+use crate::config::{ConfigOptions, ConfigSources, Loaded, Settings, TrustedLayers, UnusableConfig};
+use crate::engine::HostFacts;
 use crate::error::{Error, Result};
 use crate::identity::Entered;
-use crate::mode::{self, Facts, Plan};
+use crate::mode::{self, ModeFacts, Plan};
 use protocol::exit_code::Exit;
-use protocol::handover::{Message, User};
+use protocol::handover::{Message, TargetUser};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -32,30 +32,30 @@ pub(super) struct OfRoot {
     pub(super) last_words: Option<String>,
 }
 
-impl Story {
+impl Preparation {
     /// Settings, mode and user, which this process is from here on: what is found in a mount is never run by anybody else.
     pub(super) fn settle(&mut self, words: &[OsString], inherited: &Environment) -> Result<(Loaded, Plan, Entered)> {
         let (root, here) = (Root::real(), here());
         let request = request(words).map_err(|error| {
             // A command line that is none says nothing; but the image may say how failures are told.
-            let options = &Options::default();
-            let sources = Sources { root: &root, environment: inherited, options, workdir: &here };
-            self.fail_early(inherited, Failed { error, settings: Trusted::read(&sources).settings() })
+            let options = &ConfigOptions::default();
+            let sources = ConfigSources { root: &root, environment: inherited, options, workdir: &here };
+            self.fail_early(inherited, UnusableConfig { error, settings: TrustedLayers::read(&sources).settings() })
         })?;
-        let sources = Sources { root: &root, environment: inherited, options: &request.options, workdir: &here };
+        let sources = ConfigSources { root: &root, environment: inherited, options: &request.options, workdir: &here };
         let (loaded, entered) = self.load(&sources).map_err(|failed| self.fail_early(inherited, *failed))?;
         let planned = check::validate(&loaded.settings)
             .and_then(|()| decide(&loaded, &entered, inherited, |facts| mode::plan(&request, &loaded.settings, facts)));
         match planned {
             Ok(plan) => Ok((loaded, plan, entered)),
             Err(error) => {
-                let failed = Box::new(Failed { error, settings: loaded.settings });
+                let failed = Box::new(UnusableConfig { error, settings: loaded.settings });
                 Err(self.fail_early(inherited, *failed))
             }
         }
     }
 
-    fn load(&mut self, sources: &Sources<'_>) -> Result<(Loaded, Entered), Box<Failed>> {
+    fn load(&mut self, sources: &ConfigSources<'_>) -> Result<(Loaded, Entered), Box<UnusableConfig>> {
         let settled = check::settle(sources)?;
         if let Some(user) = policy::user(&settled.identity) {
             let run_dir = self.run_dir(&settled.settings, sources.environment, Some(&user), true);
@@ -68,13 +68,13 @@ impl Story {
 
     /// Nothing is settled, but how a failure is told and kept may be known. A question that was answered leaves nothing to look at.
     #[inline(never)]
-    fn fail_early(&mut self, inherited: &Environment, failed: Failed) -> Error {
-        let Failed { error, settings } = failed;
+    fn fail_early(&mut self, inherited: &Environment, failed: UnusableConfig) -> Error {
+        let UnusableConfig { error, settings } = failed;
         if matches!(error.exit, Exit::Success) {
             return error;
         }
-        self.console.settle(&settings, Rc::new(Ground::of(&Root::real(), inherited)));
-        let hold = hold::hold(&settings, inherited, None).filter(|_| error.exit != Exit::Usage);
+        self.console.settle(&settings, Rc::new(HostFacts::of(&Root::real(), inherited)));
+        let hold = failure_hold::hold(&settings, inherited, None).filter(|_| error.exit != Exit::Usage);
         let run_dir = hold.as_ref().and_then(|_| self.run_dir(&settings, inherited, None, true));
         let policy = policy::of_failure(&settings, hold, run_dir.as_ref().map(|(run_dir, _)| run_dir.as_path()));
         self.door.send(&Message::Policy(Box::new(policy)));
@@ -86,7 +86,7 @@ impl Story {
         &mut self,
         settings: &Settings,
         inherited: &Environment,
-        user: Option<&User>,
+        user: Option<&TargetUser>,
         at_once: bool,
     ) -> Option<(PathBuf, bool)> {
         if let Some(of_root) = &self.of_root {
@@ -94,7 +94,7 @@ impl Story {
         }
         let supervisor = state_dir::identity_of(nix::unistd::getppid().as_raw()).filter(|_| self.door.supervised())?;
         let mounts = Mounts::of(&Root::real());
-        let whose = For { user, supervisor, at_once, mounts: &mounts };
+        let whose = RunDirOwner { user, supervisor, at_once, mounts: &mounts };
         run_dir::run_dir(settings, inherited, &whose, &mut |why| self.state_trouble = Some(why))
     }
 
@@ -106,7 +106,7 @@ impl Story {
         own: Option<&Path>,
     ) -> Option<String> {
         let runtime = environment.get("XDG_RUNTIME_DIR").map(Path::new);
-        self.is_first_start().then(|| breadcrumbs::sweep(settings, runtime, own)).flatten()
+        self.is_first_start().then(|| previous_run::sweep(settings, runtime, own)).flatten()
     }
 }
 
@@ -114,11 +114,11 @@ impl Story {
 /// count as well.
 pub(super) fn load(words: &[OsString], inherited: &Environment) -> Result<(Loaded, Entered)> {
     let (request, root, here) = (request(words)?, Root::real(), here());
-    let sources = Sources { root: &root, environment: inherited, options: &request.options, workdir: &here };
+    let sources = ConfigSources { root: &root, environment: inherited, options: &request.options, workdir: &here };
     Ok(check::settle(&sources)?.load()?)
 }
 
-fn request(words: &[OsString]) -> Result<Request> {
+fn request(words: &[OsString]) -> Result<StartRequest> {
     let request = cli::parse(words)?;
     Ok(cli::parse_after_mode(&request)?.unwrap_or(request))
 }
@@ -132,11 +132,12 @@ pub(super) fn decide<T>(
     loaded: &Loaded,
     entered: &Entered,
     inherited: &Environment,
-    decision: impl FnOnce(Facts<'_>) -> T,
+    decision: impl FnOnce(ModeFacts<'_>) -> T,
 ) -> T {
     let mut environment = inherited.clone();
     loaded.settings.pin(&mut environment);
-    let shell = || person::shell(&scene(loaded.clone(), &Plan::default(), environment.clone()), entered.identity());
+    let shell =
+        || login::shell(&check_context(loaded.clone(), &Plan::default(), environment.clone()), entered.identity());
     let attended = terminal::is_attended();
-    decision(Facts { attended, environment: &environment, shell: &shell, workdir: &loaded.workdir })
+    decision(ModeFacts { attended, environment: &environment, shell: &shell, workdir: &loaded.workdir })
 }

@@ -1,49 +1,49 @@
 //! The hooks of a start: when they run, what they may change, and how they are told.
 
-use super::story::Story;
+use super::pipeline::Preparation;
 use crate::check::Status;
 use crate::config::{EnvValue, OnError, Settings};
 use crate::error::Result;
-use crate::hooks::{Hooks, Told};
-use crate::report::Hook;
-use protocol::exit_code::Family;
+use crate::hooks::{HookEvent, Hooks};
+use crate::report::HookRow;
+use protocol::exit_code::FailureFamily;
 use protocol::handover::{AfterStop, Phase};
 use std::ffi::OsString;
 use sys::environment::Environment;
 
 /// When a start's hooks run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum HookStage {
     /// Before anything is looked at.
     BeforeChecks,
     /// When nothing is left to do but to become the workload.
     BeforeStart,
 }
 
-impl Stage {
+impl HookStage {
     const fn name(self) -> &'static str {
         match self {
-            Stage::BeforeChecks => "before_checks",
-            Stage::BeforeStart => "before_start",
+            HookStage::BeforeChecks => "before_checks",
+            HookStage::BeforeStart => "before_start",
         }
     }
 }
 
-impl Story {
+impl Preparation {
     /// Runs the hooks of a stage; what they export is in `environment` afterwards.
     ///
     /// # Errors
     /// A hook's failure, unless `hooks.on_error` only warns.
     pub(super) fn hook(
         &mut self,
-        stage: Stage,
+        stage: HookStage,
         settings: &Settings,
         command: &[OsString],
         environment: &mut Environment,
     ) -> Result<()> {
         let paths = match stage {
-            Stage::BeforeChecks => &settings.hooks_before_checks.value,
-            Stage::BeforeStart => &settings.hooks_before_start.value,
+            HookStage::BeforeChecks => &settings.hooks_before_checks.value,
+            HookStage::BeforeStart => &settings.hooks_before_start.value,
         };
         if paths.is_empty() {
             return Ok(());
@@ -54,17 +54,17 @@ impl Story {
             Hooks { paths: paths.clone(), timeout: settings.hooks_timeout.value, strict, words: command.to_vec() };
         let (console, ran) = (&mut self.console, &mut self.hooks);
         hooks.run(environment, &mut |told| match told {
-            Told::Line(line) => console.line(line),
-            Told::Skipped(error) => console.warning(error),
-            Told::Done(path, took) => {
-                console.row(Status::Ok, Family::Hook.name(), &text::path(path), took);
-                ran.push(Hook::new(stage.name(), path, took, None));
+            HookEvent::Line(line) => console.line(line),
+            HookEvent::Skipped(error) => console.warning(error),
+            HookEvent::Done(path, took) => {
+                console.row(Status::Ok, FailureFamily::Hook.name(), &text::path(path), took);
+                ran.push(HookRow::new(stage.name(), path, took, None));
             }
-            Told::Failed(path, took, error) => {
+            HookEvent::Failed(path, took, error) => {
                 if !strict {
                     console.warning(error);
                 }
-                ran.push(Hook::new(stage.name(), path, took, Some(error)));
+                ran.push(HookRow::new(stage.name(), path, took, Some(error)));
             }
         })
     }

@@ -1,9 +1,9 @@
 //! What `host.*` changes for the workload: limits that this process hands on by exec, and variables with a number of threads.
 
-use crate::check::{self, Scene};
+use crate::check::{self, CheckContext};
 use crate::config::{LockedMemory, Settings};
 use sys::environment::Environment;
-use sys::limits::{Kind, raise};
+use sys::limits::{LimitedResource, raise};
 
 /// OpenMP's variable; where it is set, nothing is decided here, since the others follow it.
 const OPENMP: &str = "OMP_NUM_THREADS";
@@ -13,13 +13,15 @@ const VARIABLES: [&str; 4] = [OPENMP, "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS",
 /// Raises the limits that are configured, as far as it is permitted: that it is not was for the checks to say.
 pub fn raise_limits(settings: &Settings) {
     let locked = settings.host_memlock.map(LockedMemory::bytes);
-    for (kind, wanted) in [(Kind::Files, settings.host_nofile.wanted()), (Kind::LockedMemory, locked)] {
+    for (kind, wanted) in
+        [(LimitedResource::Files, settings.host_nofile.wanted()), (LimitedResource::LockedMemory, locked)]
+    {
         let _ = wanted.and_then(|wanted| raise(kind, wanted));
     }
 }
 
 /// Tells the workload how many threads to use, where that is wanted and nobody has said it; gives a line about it.
-pub fn share_cpus(scene: &Scene, environment: &mut Environment) -> Option<String> {
+pub fn share_cpus(scene: &CheckContext, environment: &mut Environment) -> Option<String> {
     let locked = scene.settings.lock_of("host.threads").is_some();
     if environment.get(OPENMP).is_some() && !locked {
         return None;
@@ -42,7 +44,7 @@ mod tests {
     fn shared(threads: Threads, given: &[(&str, &str)]) -> (Vec<Option<String>>, Option<String>) {
         let mut loaded = Loaded::default();
         loaded.settings.host_threads.value = threads;
-        let scene = Scene::of(loaded, given.iter().copied().collect(), vec!["python".into()]);
+        let scene = CheckContext::of(loaded, given.iter().copied().collect(), vec!["python".into()]);
         let mut environment = scene.environment.clone();
         let line = share_cpus(&scene, &mut environment);
         (VARIABLES.iter().map(|name| environment.text(name).map(str::to_owned)).collect(), line)

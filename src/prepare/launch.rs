@@ -1,24 +1,24 @@
 //! The last step: this process becomes the workload.
 
-use super::story::Ready;
+use super::pipeline::PreparedWorkload;
 use crate::check::{Obstacle, obstacle_of};
 use crate::error::Error;
 use nix::errno::Errno;
-use protocol::errno::{Cause, cause};
+use protocol::errno::{ErrnoCause, cause};
 use protocol::exit_code::Exit;
-use protocol::handover::{Door, Message};
+use protocol::handover::{HandoverWriter, Message};
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use sys::process;
-use sys::signal::Inherited;
+use sys::signal::InheritedSignals;
 
 /// What the C library searches when PATH is not set.
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
 
 /// Gives everything back and executes. Returns only when that failed; then it has been told.
-pub fn launch(ready: &Ready, door: &Door, inherited: &Inherited) -> Error {
-    let Ready { command, environment } = ready;
+pub fn launch(ready: &PreparedWorkload, door: &HandoverWriter, inherited: &InheritedSignals) -> Error {
+    let PreparedWorkload { command, environment } = ready;
     let argv: Vec<CString> = command.iter().filter_map(|word| CString::new(word.as_bytes()).ok()).collect();
     let path = environment.get("PATH").map_or(DEFAULT_PATH, OsStr::as_bytes);
     let environment = environment.to_envp();
@@ -41,7 +41,7 @@ fn failure(name: &str, errno: Errno, obstacle: Option<Obstacle>) -> Error {
     if let Some(Obstacle { because, advice, .. }) = obstacle.filter(|_| cause(errno).is_none()) {
         return error.because(because).hint(advice);
     }
-    if let Some(Cause { because, advice }) = cause(errno) {
+    if let Some(ErrnoCause { because, advice }) = cause(errno) {
         return error.because(format!("{}: {because}", errno.desc())).hint(advice);
     }
     let error = error.because(errno.desc());

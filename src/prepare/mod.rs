@@ -1,58 +1,58 @@
 //! The child's first life, as a story: user → settings → mode → checks → dependencies → environment → exec. It may be rich, slow or fail;
 //! whatever happens here, PID 1 goes on. Its second life is the workload, under the same pid.
 
-mod breadcrumbs;
-mod companion;
-mod dress;
 mod enter;
-mod hold;
+mod failure_hold;
 mod hooks;
 mod host;
 mod launch;
+mod login;
 mod outputs;
-mod person;
+mod pipeline;
 mod policy;
 mod preview;
+mod previous_run;
 mod resume;
 mod run_dir;
+mod server_setup;
+mod sidecar;
 mod state_base;
-mod story;
 
-pub use companion::companion;
-pub use policy::Grace;
+pub use policy::StopGrace;
 pub use preview::preview;
 pub use resume::{resume, watched};
+pub use sidecar::sidecar;
 
 use crate::error::Error;
 use crate::report;
+use pipeline::Preparation;
 use protocol::exit_code::Exit;
-use protocol::handover::{Door, Message};
+use protocol::handover::{HandoverWriter, Message};
 use std::ffi::c_int;
 use std::time::Instant;
-use story::Story;
-use supervisor::Start;
-use sys::signal::{self, Inherited};
-use sys::{Args, aside, heap, terminal};
+use supervisor::PrepareArgs;
+use sys::signal::{self, InheritedSignals};
+use sys::{Args, fork_detached, heap, terminal};
 
 /// What PID 1 is told of a refusal fits one frame of the handover.
 const TOLD: usize = 900;
 
 /// Prepares below a supervisor and becomes the workload. Returns only with a failure's exit code.
-pub fn supervised(args: Args, start: Start) -> c_int {
-    heap::live_briefly();
+pub fn supervised(args: Args, start: PrepareArgs) -> c_int {
+    heap::expect_short_life();
     terminal::take_foreground();
     begin(&start.door);
-    live(Story::new(start.door, start.since, start.attempt), args, &start.inherited)
+    live(Preparation::new(start.door, start.since, start.attempt), args, &start.inherited)
 }
 
 /// `trainit exec`: the same without a supervisor.
-pub fn in_place(args: Args, inherited: Inherited) -> c_int {
-    heap::live_briefly();
-    live(Story::new(Door::none(), Instant::now(), 1), args, &inherited)
+pub fn in_place(args: Args, inherited: InheritedSignals) -> c_int {
+    heap::expect_short_life();
+    live(Preparation::new(HandoverWriter::none(), Instant::now(), 1), args, &inherited)
 }
 
-fn live(mut story: Story, args: Args, inherited: &Inherited) -> c_int {
-    let error = match story.tell(&args.to_vec()) {
+fn live(mut story: Preparation, args: Args, inherited: &InheritedSignals) -> c_int {
+    let error = match story.run(&args.to_vec()) {
         Ok(ready) => launch::launch(&ready, &story.door, inherited),
         Err(error) => error,
     };
@@ -61,7 +61,7 @@ fn live(mut story: Story, args: Args, inherited: &Inherited) -> c_int {
 
 /// Says why there is no workload, to the person and to PID 1, and gives the code to end with. What checks found has been told.
 #[inline(never)] // whoever starts need not make room for it
-fn refuse(story: &mut Story, error: &Error) -> c_int {
+fn refuse(story: &mut Preparation, error: &Error) -> c_int {
     match error.exit {
         Exit::Success => report::print(&error.what),
         _ if story.told => {}
@@ -72,16 +72,16 @@ fn refuse(story: &mut Story, error: &Error) -> c_int {
 }
 
 /// Runs something else than a workload below a supervisor: a sub-command as a container's first process.
-pub fn only(start: Start, body: impl FnOnce() -> c_int) -> c_int {
+pub fn only(start: PrepareArgs, body: impl FnOnce() -> c_int) -> c_int {
     terminal::take_foreground();
     begin(&start.door);
     body()
 }
 
 /// From here on a forwarded TERM ends the preparing, as it should: no workload is there yet that could lose anything.
-fn begin(door: &Door) {
+fn begin(door: &HandoverWriter) {
     if let Some(fd) = door.fd() {
-        aside::keep_private(fd);
+        fork_detached::keep_private(fd);
     }
     signal::set_mask(0);
 }

@@ -1,11 +1,13 @@
 //! From the settings to what PID 1 needs to know.
 
-use crate::config::{LogLevel, Origin, Settings};
+use crate::config::{LogLevel, Settings, ValueOrigin};
 use crate::engine;
 use crate::error::Result;
-use crate::identity::Identity;
+use crate::identity::WorkloadIdentity;
 use crate::mode::Plan;
-use protocol::handover::{Checkpoints, Hold, Idle, Kind, Level, Meaning, Policy, Restart, User, Watchdog};
+use protocol::handover::{
+    Checkpoints, HoldPolicy, Idle, Level, Policy, Restart, SignalMeaning, TargetUser, Watchdog, WorkloadKind,
+};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,27 +26,27 @@ const STOP_CODES: [(&str, u8); 5] = [
 
 /// The whole budget of a stop.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Grace {
+pub struct StopGrace {
     /// From the stop signal to the last SIGKILL; none: the engine decides.
     pub time: Option<Duration>,
     /// Where it was set; empty: nowhere.
     pub from: String,
 }
 
-impl Grace {
+impl StopGrace {
     /// What the configuration says, else what the engine always gives.
     pub fn known(settings: &Settings, root: &Root, environment: &Environment) -> Self {
         let set = &settings.stop_grace;
-        if set.origin != Origin::Default {
-            return Grace { time: set.value, from: format!("stop.grace, {}", set.origin) };
+        if set.origin != ValueOrigin::Default {
+            return StopGrace { time: set.value, from: format!("stop.grace, {}", set.origin) };
         }
         let found = engine::grace(root, environment);
-        Grace { time: found.map(|grace| grace.time), from: found.map_or("", |grace| grace.engine).to_owned() }
+        StopGrace { time: found.map(|grace| grace.time), from: found.map_or("", |grace| grace.engine).to_owned() }
     }
 }
 
 /// How PID 1 learns to tell a start that failed before there was anything to supervise.
-pub fn of_failure(settings: &Settings, hold: Option<Hold>, run_dir: Option<&Path>) -> Policy {
+pub fn of_failure(settings: &Settings, hold: Option<HoldPolicy>, run_dir: Option<&Path>) -> Policy {
     Policy {
         hold,
         run_dir: run_dir.and_then(Path::to_str).map(str::to_owned),
@@ -64,7 +66,7 @@ pub fn policy(
     settings: &Settings,
     workdir: &Path,
     plan: &Plan,
-    grace: &Grace,
+    grace: &StopGrace,
     run_dir: Option<&Path>,
 ) -> Result<Box<Policy>> {
     // PID 1 and its errands do not live in the workload's directory.
@@ -82,7 +84,7 @@ pub fn policy(
             signal: settings.stop_signal.value,
             scope: settings.stop_scope.value,
             on: meanings(settings),
-            stop_code: settings.stop_exit_code.filter(|_| plan.kind == Kind::Train),
+            stop_code: settings.stop_exit_code.filter(|_| plan.kind == WorkloadKind::Train),
             trainer_codes: trainer_codes(&plan.command),
             done_file: settings.stop_done_file.as_ref().map(path),
             service: plan.service.clone(),
@@ -111,9 +113,9 @@ fn is_json(settings: &Settings) -> bool {
 }
 
 /// The user that PID 1 has to know of, because it is another one than its own.
-pub fn user(identity: &Identity) -> Option<User> {
+pub fn user(identity: &WorkloadIdentity) -> Option<TargetUser> {
     let switch = identity.switch.as_ref()?;
-    Some(User { uid: identity.uid, gid: identity.gid, groups: switch.groups.clone() })
+    Some(TargetUser { uid: identity.uid, gid: identity.gid, groups: switch.groups.clone() })
 }
 
 fn checkpoints(settings: &Settings, workdir: &Path) -> Result<Option<Checkpoints>> {
@@ -138,7 +140,7 @@ fn restart(settings: &Settings) -> Restart {
 
 /// A training is not idle while nobody looks at it: whether it hangs is for the watchdog.
 fn idle(settings: &Settings, plan: &Plan) -> Option<Idle> {
-    let after = settings.idle_after.value.filter(|_| plan.kind == Kind::Build)?;
+    let after = settings.idle_after.value.filter(|_| plan.kind == WorkloadKind::Build)?;
     let own = plan.service.as_ref().map(|service| service.port);
     let ports = own.into_iter().chain(plan.other_ports.iter().copied()).collect();
     Some(Idle { after, ports, signs: settings.idle_signs.value.clone() })
@@ -162,7 +164,7 @@ fn level(level: LogLevel) -> Level {
 }
 
 /// The configuration takes no names but those of signals.
-fn meanings(settings: &Settings) -> Vec<(i32, Meaning)> {
+fn meanings(settings: &Settings) -> Vec<(i32, SignalMeaning)> {
     settings.stop_on.iter().filter_map(|(name, meaning)| Some((signal::parse(name)?, *meaning))).collect()
 }
 
@@ -185,12 +187,15 @@ mod tests {
     #[test]
     fn a_configured_grace_wins_over_the_engines_and_so_does_none() {
         let sagemaker: Environment = [("SM_CURRENT_HOST", "algo-1")].into_iter().collect();
-        let known = |settings: &Settings| Grace::known(settings, &Root::real(), &sagemaker);
+        let known = |settings: &Settings| StopGrace::known(settings, &Root::real(), &sagemaker);
         let mut settings = Settings::default();
-        assert_eq!(known(&settings), Grace { time: Some(Duration::from_secs(120)), from: "SageMaker".into() });
-        settings.stop_grace.origin = Origin::Environment("TRAINIT_STOP_GRACE".into());
-        assert_eq!(known(&settings), Grace { time: None, from: "stop.grace, TRAINIT_STOP_GRACE".into() });
-        assert_eq!(Grace::known(&Settings::default(), &Root::real(), &Environment::default()), Grace::default());
+        assert_eq!(known(&settings), StopGrace { time: Some(Duration::from_secs(120)), from: "SageMaker".into() });
+        settings.stop_grace.origin = ValueOrigin::Environment("TRAINIT_STOP_GRACE".into());
+        assert_eq!(known(&settings), StopGrace { time: None, from: "stop.grace, TRAINIT_STOP_GRACE".into() });
+        assert_eq!(
+            StopGrace::known(&Settings::default(), &Root::real(), &Environment::default()),
+            StopGrace::default()
+        );
     }
 
     #[test]

@@ -2,11 +2,11 @@
 //! platforms that replace it. Nothing is installed and no hook runs.
 
 use super::outputs::Outputs;
-use super::policy::Grace;
+use super::pipeline::request;
+use super::policy::StopGrace;
 use super::resume;
-use super::story::request;
-use crate::check::{self, Scene};
-use crate::config::{EnvValue, Settings, Sources};
+use crate::check::{self, CheckContext};
+use crate::config::{ConfigSources, EnvValue, Settings};
 use crate::deps;
 use crate::error::Result;
 use crate::mode::Plan;
@@ -23,7 +23,7 @@ const OF_A_START: [&str; 3] = ["TRAINIT", "TRAINIT_ATTEMPT", "TRAINIT_RUN_MODE"]
 ///
 /// # Errors
 /// Whatever of it a start would fail for.
-pub fn preview(sources: &Sources<'_>, run_dir: Option<&Path>) -> Result<(Environment, Option<String>)> {
+pub fn preview(sources: &ConfigSources<'_>, run_dir: Option<&Path>) -> Result<(Environment, Option<String>)> {
     let mut inherited = sources.environment.clone();
     let settled = check::settle(sources)?;
     if let Some(user) = settled.another() {
@@ -33,8 +33,8 @@ pub fn preview(sources: &Sources<'_>, run_dir: Option<&Path>) -> Result<(Environ
     loaded.settings.pin(&mut inherited);
     let command = loaded.settings.command.iter().map(Into::into).collect();
     let plan = Plan { command, by_name: true, ..Plan::default() };
-    let grace = Grace::known(&loaded.settings, &Root::real(), &inherited);
-    let mut scene = Scene::of(loaded, inherited.clone(), plan.command.clone());
+    let grace = StopGrace::known(&loaded.settings, &Root::real(), &inherited);
+    let mut scene = CheckContext::of(loaded, inherited.clone(), plan.command.clone());
     scene.at_home(entered, &BTreeMap::new());
     scene.add_secrets(&BTreeMap::new())?;
     check::forward_compat(&mut scene);
@@ -66,9 +66,9 @@ fn for_others(settings: &Settings, user: u32, inherited: &Environment) -> (Envir
 /// # Errors
 /// Whatever of it a start would fail for.
 pub(super) fn found(
-    scene: &Scene,
+    scene: &CheckContext,
     plan: &Plan,
-    dependencies: Option<&deps::Outcome>,
+    dependencies: Option<&deps::DepsOutcome>,
     attempt: u32,
     run_dir: Option<&Path>,
     grace: Option<Duration>,

@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 use sys::mountinfo::{Mount, Mounts};
-use sys::{away, reach};
+use sys::{killable_call, reach};
 
 /// So many incomplete ones are told; a directory may be full of them.
 const PASSED_OVER: usize = 3;
@@ -86,9 +86,9 @@ fn find_aside(mount: &Mount, dir: &Path, find: impl FnOnce() -> Result<Resumed, 
     let place = text::location(mount.kind(), mount.source());
     let silent = |patience| format!("no answer in {} ({place})", text::seconds(patience));
     let first = || vec![u8::from(std::fs::read_dir(dir).is_ok_and(|mut names| names.next().is_some()))];
-    away::ask(mount.patience(), first).map_err(|_| silent(mount.patience()))?;
-    let answer =
-        away::ask(SEARCH, || postcard::to_allocvec(&find()).unwrap_or_default()).map_err(|_| silent(SEARCH))?;
+    killable_call::ask(mount.patience(), first).map_err(|_| silent(mount.patience()))?;
+    let answer = killable_call::ask(SEARCH, || postcard::to_allocvec(&find()).unwrap_or_default())
+        .map_err(|_| silent(SEARCH))?;
     postcard::from_bytes(&answer).unwrap_or_else(|_| Err("the search gave no answer".to_owned()))
 }
 
@@ -125,7 +125,7 @@ fn rounded(age: Duration) -> impl std::fmt::Display {
 
 fn unseen(settings: &Settings, why: String) -> Error {
     let dir = settings.checkpoint_dir.as_ref().map_or(String::new(), |dir| text::path(dir));
-    let exit = protocol::exit_code::Exit::Transient(protocol::exit_code::Family::Output);
+    let exit = protocol::exit_code::Exit::Transient(protocol::exit_code::FailureFamily::Output);
     Error::new(
         exit,
         format!("cannot look for a checkpoint in {dir} (checkpoint.dir, {})", settings.checkpoint_dir.origin),

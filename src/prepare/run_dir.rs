@@ -4,8 +4,8 @@
 use super::state_base;
 use crate::config::{OnFailure, Settings};
 use crate::error::Error;
-use protocol::handover::User;
-use protocol::state_file::Identity;
+use protocol::handover::TargetUser;
+use protocol::state_file::ProcessIdentity;
 use std::path::{Path, PathBuf};
 use supervisor::state_dir;
 use sys::environment::Environment;
@@ -13,11 +13,11 @@ use sys::mountinfo::Mounts;
 
 /// Whose it is.
 #[derive(Clone, Copy, Debug)]
-pub struct For<'a> {
+pub struct RunDirOwner<'a> {
     /// The workload's user, where that is another one than PID 1's.
-    pub user: Option<&'a User>,
+    pub user: Option<&'a TargetUser>,
     /// PID 1.
-    pub supervisor: Identity,
+    pub supervisor: ProcessIdentity,
     /// Something is going to be put there during the start.
     pub at_once: bool,
     /// The mount table.
@@ -28,10 +28,10 @@ pub struct For<'a> {
 pub fn run_dir(
     settings: &Settings,
     environment: &Environment,
-    whose: &For<'_>,
+    whose: &RunDirOwner<'_>,
     warn: &mut dyn FnMut(Error),
 ) -> Option<(PathBuf, bool)> {
-    let For { user, supervisor, at_once, .. } = *whose;
+    let RunDirOwner { user, supervisor, at_once, .. } = *whose;
     // Root's own runtime directory is closed to the workload's user.
     let runtime = environment.get("XDG_RUNTIME_DIR").map(Path::new).filter(|_| user.is_none());
     if user.is_none() && !at_once && !is_awaited(settings) {
@@ -57,7 +57,7 @@ fn nowhere(why: String) -> Error {
 }
 
 /// The directory in a configured base.
-fn in_base(base: &Path, runtime: Option<&Path>, whose: &For<'_>) -> Result<state_dir::Directory, Error> {
+fn in_base(base: &Path, runtime: Option<&Path>, whose: &RunDirOwner<'_>) -> Result<state_dir::StateDir, Error> {
     state_base::provide(base, whose.mounts)?;
     state_dir::make(Some(base), runtime, whose.supervisor).map_err(|why| {
         let what = format!("state_dir {} cannot be used, so the state is in a usual place", text::path(base));
@@ -85,7 +85,7 @@ mod tests {
         let me = state_dir::identity_of(std::process::id() as i32).unwrap();
         let mut settings = Settings::default();
         let mounts = sys::mountinfo::parse(b"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n").into();
-        let whose = For { user: None, supervisor: me, at_once: false, mounts: &mounts };
+        let whose = RunDirOwner { user: None, supervisor: me, at_once: false, mounts: &mounts };
         let run_dir = |settings: &Settings| run_dir(settings, &environment, &whose, &mut |why| panic!("{why}"));
         let (place, made) = run_dir(&settings).unwrap();
         assert!(!made && !place.exists());

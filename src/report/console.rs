@@ -1,12 +1,12 @@
 //! The lines on stderr before the workload starts. A reader that is gone or has stopped reading never stops a start: lines are
 //! dropped then, and counted.
 
-use super::json::Row;
+use super::json::FindingRow;
 use super::remedy::{self, Correction};
 use super::style::{Style, Tag};
-use crate::check::{Finding, Status, Told};
+use crate::check::{CheckEvent, Finding, Status};
 use crate::config::{LogFormat, LogLevel, Settings};
-use crate::engine::{Ground, Place};
+use crate::engine::{HostFacts, Platform};
 use crate::error::Error;
 use serde_json::{Value, json};
 use std::ffi::OsString;
@@ -31,7 +31,7 @@ pub struct Console {
     format: LogFormat,
     level: LogLevel,
     /// Where remedies are for; none before the configuration is known.
-    ground: Option<Rc<Ground>>,
+    ground: Option<Rc<HostFacts>>,
     /// So many texts were not written, or only in part, because nobody read.
     dropped: u32,
     /// The last of them was written in part.
@@ -47,21 +47,21 @@ impl Console {
     }
 
     /// As the configuration wants it; the place decides how remedies are worded.
-    pub fn new(settings: &Settings, ground: Rc<Ground>) -> Self {
+    pub fn new(settings: &Settings, ground: Rc<HostFacts>) -> Self {
         let mut console = Self::early();
         console.settle(settings, ground);
         console
     }
 
     /// The configuration is known now.
-    pub fn settle(&mut self, settings: &Settings, ground: Rc<Ground>) {
+    pub fn settle(&mut self, settings: &Settings, ground: Rc<HostFacts>) {
         (self.format, self.level) = (settings.log_format.value, settings.log_level.value);
         self.ground = Some(ground);
     }
 
     /// Kept in memory, without colours, for tests that read what a person would.
     #[cfg(test)]
-    pub fn in_memory(ground: Option<Rc<Ground>>) -> Self {
+    pub fn in_memory(ground: Option<Rc<HostFacts>>) -> Self {
         Console { sink: Sink::Memory(Vec::new()), style: Style::default(), ground, ..Self::early() }
     }
 
@@ -100,10 +100,10 @@ impl Console {
     }
 
     /// What checks say while they run.
-    pub fn check(&mut self, told: Told<'_>) {
+    pub fn check(&mut self, told: CheckEvent<'_>) {
         match told {
-            Told::Finding(finding) => self.finding(finding),
-            Told::Progress(words) => self.line(words),
+            CheckEvent::Finding(finding) => self.finding(finding),
+            CheckEvent::Progress(words) => self.line(words),
         }
     }
 
@@ -118,10 +118,10 @@ impl Console {
         );
         for remedy in &finding.remedy {
             text.push('\n');
-            text.push_str(&self.style.remedy(&remedy::line(remedy, place_on(self.ground.as_deref()))));
+            text.push_str(&self.style.remedy(&remedy::line(remedy, platform_of(self.ground.as_deref()))));
         }
         let place = self.ground.clone();
-        let row = || Row::of(finding, place_on(place.as_deref()));
+        let row = || FindingRow::of(finding, platform_of(place.as_deref()));
         self.tell(level(finding.status), &text, "finding", || json!({"finding": row()}));
     }
 
@@ -258,8 +258,8 @@ impl Console {
     }
 }
 
-fn place_on(ground: Option<&Ground>) -> Place {
-    ground.map_or(Place::Container, Ground::place)
+fn platform_of(ground: Option<&HostFacts>) -> Platform {
+    ground.map_or(Platform::Container, HostFacts::platform)
 }
 
 fn json_line(level: LogLevel, event: &str, fields: Value) -> Value {

@@ -1,10 +1,10 @@
 //! What GPUs are here, as a table that a person reads: a column for everything that is known of any of them, and below it what belongs
 //! to all.
 
-use crate::check::{Device, Inventory};
+use crate::check::{Inventory, InventoryGpu};
 
 /// A column: its title, and what stands in it.
-type Column = (&'static str, fn(&Device) -> String);
+type Column = (&'static str, fn(&InventoryGpu) -> String);
 
 const COLUMNS: [Column; 7] = [
     ("GPU", |device| device.id.clone()),
@@ -31,7 +31,7 @@ fn nothing(inventory: &Inventory) -> String {
     }
 }
 
-fn table(devices: &[Device]) -> String {
+fn table(devices: &[InventoryGpu]) -> String {
     let columns = COLUMNS.iter().map(|(title, cell)| (*title, devices.iter().map(cell).collect::<Vec<String>>()));
     let columns: Vec<(&str, Vec<String>)> =
         columns.filter(|(_, cells)| cells.iter().any(|cell| !cell.is_empty())).collect();
@@ -67,27 +67,27 @@ fn facts(inventory: &Inventory) -> Vec<(&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::Library;
+    use crate::check::DriverLibrary;
 
     #[test]
     fn a_table_has_the_columns_of_which_something_is_known() {
-        let device = |id: &str, used| Device {
+        let device = |id: &str, used| InventoryGpu {
             id: id.into(),
             name: "NVIDIA H200".into(),
             memory: Some(140 << 30),
             used,
             bus: Some("0000:1b:00.0".into()),
             state: "well".into(),
-            ..Device::default()
+            ..InventoryGpu::default()
         };
         let all = Inventory {
-            devices: vec![device("0", Some(1 << 30)), Device { state: "lost".into(), ..device("10", None) }],
+            devices: vec![device("0", Some(1 << 30)), InventoryGpu { state: "lost".into(), ..device("10", None) }],
             driver: Some("570.172.08".into()),
             cuda: Some("12.8".into()),
             image_cuda: Some(("12.8.1".into(), "CUDA_VERSION".into())),
             libraries: vec![
-                Library { name: "libcuda.so.1", file: Some("/usr/lib/libcuda.so.570.172.08".into()), kind: None },
-                Library { name: "libnvidia-ml.so.1", ..Library::default() },
+                DriverLibrary { name: "libcuda.so.1", file: Some("/usr/lib/libcuda.so.570.172.08".into()), kind: None },
+                DriverLibrary { name: "libnvidia-ml.so.1", ..DriverLibrary::default() },
             ],
             shown: Some((1, "CUDA_VISIBLE_DEVICES=0".into())),
             ..Inventory::default()

@@ -1,15 +1,15 @@
 //! The JSON report: what `trainit check --json` prints and what `report.file` gets. Its shape is versioned; fields are only added.
 
 use super::remedy::{self, Correction};
-use crate::check::{Finding, Inventory, Scene, Status, provenance, verdict};
-use crate::engine::Place;
+use crate::check::{CheckContext, Finding, Inventory, Status, provenance, verdict};
+use crate::engine::Platform;
 use crate::error::Error;
 use protocol::exit_code::Exit;
 use serde::Serialize;
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
-use sys::temporary::Temporary;
+use sys::temporary::TemporaryFile;
 
 /// Changes when a field changes its meaning or goes away.
 const SCHEMA: u32 = 1;
@@ -20,13 +20,13 @@ pub struct Report {
     schema: u32,
     trainit: &'static str,
     started: String,
-    place: Place,
+    place: Platform,
     mode: Option<String>,
     command: Vec<String>,
     commit: Option<String>,
-    findings: Vec<Row>,
+    findings: Vec<FindingRow>,
     dependencies: Option<Dependencies>,
-    hooks: Vec<Hook>,
+    hooks: Vec<HookRow>,
     verdict: Status,
     exit: u8,
     took_ms: u64,
@@ -41,7 +41,7 @@ pub struct Report {
 
 /// A finding as it stands in the report.
 #[derive(Clone, Debug, Serialize)]
-pub struct Row {
+pub struct FindingRow {
     check: String,
     family: String,
     subject: Option<String>,
@@ -51,7 +51,7 @@ pub struct Row {
     remedy: Vec<String>,
     exit: Option<u8>,
     took_ms: f64,
-    facts: crate::check::Facts,
+    facts: crate::check::FindingFacts,
 }
 
 /// What became of the dependencies.
@@ -65,25 +65,25 @@ pub struct Dependencies {
 
 /// A hook that ran.
 #[derive(Clone, Debug, Serialize)]
-pub struct Hook {
+pub struct HookRow {
     stage: &'static str,
     path: String,
     took_ms: u64,
     failed: Option<String>,
 }
 
-impl Hook {
+impl HookRow {
     /// One of this stage, after so long.
     pub fn new(stage: &'static str, path: &Path, took: Duration, failed: Option<&Error>) -> Self {
         let failed = failed.map(|error| text::masked(&error.what));
-        Hook { stage, path: text::path(path), took_ms: milliseconds(took), failed }
+        HookRow { stage, path: text::path(path), took_ms: milliseconds(took), failed }
     }
 }
 
 impl Report {
     /// The report of these findings. `mode`: none for a check that starts nothing; `began`: when this process did.
-    pub fn new(scene: &Scene, mode: Option<&str>, findings: &[Finding], began: SystemTime) -> Self {
-        let place = scene.place();
+    pub fn new(scene: &CheckContext, mode: Option<&str>, findings: &[Finding], began: SystemTime) -> Self {
+        let place = scene.platform();
         let words = text::masked_words(&scene.command);
         let correction = remedy::correction(findings, || scene.started());
         let took = began.elapsed().unwrap_or_default();
@@ -95,7 +95,7 @@ impl Report {
             mode: mode.map(str::to_owned),
             command: words.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
             commit: provenance(findings).commit,
-            findings: findings.iter().map(|finding| Row::of(finding, place)).collect(),
+            findings: findings.iter().map(|finding| FindingRow::of(finding, place)).collect(),
             dependencies: None,
             hooks: Vec::new(),
             verdict: findings.iter().map(|finding| finding.status).max().unwrap_or(Status::Ok),
@@ -109,7 +109,7 @@ impl Report {
     }
 
     /// The report of a preparation that was killed: nothing is known of what it had found.
-    pub fn of_killed(place: Place, mode: &str, how: &str, code: u8) -> Self {
+    pub fn of_killed(place: Platform, mode: &str, how: &str, code: u8) -> Self {
         Report {
             schema: SCHEMA,
             trainit: env!("CARGO_PKG_VERSION"),
@@ -132,7 +132,7 @@ impl Report {
     }
 
     /// Adds the hooks that ran.
-    pub fn with_hooks(mut self, hooks: Vec<Hook>) -> Self {
+    pub fn with_hooks(mut self, hooks: Vec<HookRow>) -> Self {
         self.hooks = hooks;
         self
     }
@@ -169,7 +169,7 @@ impl Report {
     /// What the file system says.
     pub fn save(&self, path: &Path) -> std::io::Result<()> {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut new = Temporary::make(directory, ".trainit-report.")?;
+        let mut new = TemporaryFile::make(directory, ".trainit-report.")?;
         new.file().write_all(self.to_json().as_bytes())?;
         new.become_file(path, READABLE, false)
     }
@@ -182,10 +182,10 @@ fn milliseconds(took: Duration) -> u64 {
     u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 
-impl Row {
+impl FindingRow {
     /// A finding with its remedies as words for this place.
-    pub fn of(finding: &Finding, place: Place) -> Self {
-        Row {
+    pub fn of(finding: &Finding, place: Platform) -> Self {
+        FindingRow {
             check: finding.check.clone(),
             family: finding.family().to_owned(),
             subject: finding.subject.clone(),

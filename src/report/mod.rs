@@ -10,7 +10,7 @@ mod termination;
 
 pub use console::Console;
 pub use inventory::inventory;
-pub use json::{Dependencies, Hook, Report};
+pub use json::{Dependencies, HookRow, Report};
 pub use remedy::{Correction, correction};
 pub use termination::termination;
 pub use text::masked as mask;

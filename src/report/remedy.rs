@@ -7,7 +7,7 @@ mod kubernetes;
 mod yaml;
 
 use crate::check::{Change, Finding, Remedy, Status};
-use crate::engine::{Part, Place, Started, corrected};
+use crate::engine::{Platform, StartPart, TypedStart, corrected};
 use serde::Serialize;
 
 /// What stands for what only a person knows.
@@ -28,7 +28,7 @@ pub struct Correction {
 
 /// The correction, from what is known of this start and what the failures ask for; none when no start mends any of them.
 /// `started` looks: only where there is something to correct.
-pub fn correction(findings: &[Finding], started: impl FnOnce() -> Started) -> Option<Correction> {
+pub fn correction(findings: &[Finding], started: impl FnOnce() -> TypedStart) -> Option<Correction> {
     let failed = || findings.iter().filter(|finding| finding.status == Status::Fail);
     let changes: Vec<&Change> = failed().flat_map(changes_of).collect();
     if changes.is_empty() {
@@ -78,17 +78,17 @@ impl Correction {
 }
 
 /// One remedy as the line behind its row.
-pub fn line(remedy: &Remedy, place: Place) -> String {
+pub fn line(remedy: &Remedy, place: Platform) -> String {
     match (remedy, place) {
         (Remedy::Do(sentence), _) => sentence.clone(),
-        (Remedy::Start(change), Place::Pod) => kubernetes::change(change),
+        (Remedy::Start(change), Platform::Pod) => kubernetes::change(change),
         (Remedy::Start(change), _) => format!("docker run {} …", docker::flags(std::slice::from_ref(change))),
     }
 }
 
 /// Where a mount comes from that a person has to say; with several each needs a name of its own.
-fn source(target: &str, parts: &[Part]) -> String {
-    let unknown = parts.iter().filter(|part| matches!(part, Part::Mount { .. })).count();
+fn source(target: &str, parts: &[StartPart]) -> String {
+    let unknown = parts.iter().filter(|part| matches!(part, StartPart::Mount { .. })).count();
     match std::path::Path::new(target).file_name().filter(|_| unknown > 1) {
         Some(name) => format!("{SOURCE}/{}", name.to_string_lossy()),
         None => SOURCE.to_owned(),

@@ -40,8 +40,8 @@ fn cut(mut text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::Facts;
-    use protocol::exit_code::Family;
+    use crate::check::FindingFacts;
+    use protocol::exit_code::FailureFamily;
     use std::time::Duration;
 
     fn finding(status: Status, what: &str) -> Finding {
@@ -52,16 +52,16 @@ mod tests {
             what: what.to_owned(),
             because: Some("nothing was mounted".to_owned()),
             remedy: Vec::new(),
-            exit: Exit::Permanent(Family::Data),
+            exit: Exit::Permanent(FailureFamily::Data),
             took: Duration::ZERO,
-            facts: Facts::new(),
+            facts: FindingFacts::new(),
         }
     }
 
     #[test]
     fn the_cause_comes_first() {
         let findings = [finding(Status::Warn, "/out is in memory"), finding(Status::Fail, "/data is empty")];
-        let text = termination(&findings, None, Exit::Permanent(Family::Data));
+        let text = termination(&findings, None, Exit::Permanent(FailureFamily::Data));
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines,
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn it_is_never_too_long_and_always_text() {
         let findings: Vec<Finding> = (0..100).map(|_| finding(Status::Fail, &"ü".repeat(150))).collect();
-        let text = termination(&findings, None, Exit::Permanent(Family::Data));
+        let text = termination(&findings, None, Exit::Permanent(FailureFamily::Data));
         assert!(text.len() <= MAX && text.ends_with('…'));
     }
 

@@ -2,7 +2,7 @@
 
 use protocol::exit_code::Exit;
 use std::collections::BTreeSet;
-use trainit::check::{Check, Passing, checks};
+use trainit::check::{Check, Transient, checks};
 use trainit::config::Severity;
 
 fn row(check: &Check) -> String {
@@ -13,9 +13,9 @@ fn row(check: &Check) -> String {
     };
     let (permanent, transient) = (Exit::Permanent(check.family).code(), Exit::Transient(check.family).code());
     let exit = match check.passing {
-        Passing::Never => permanent.to_string(),
-        Passing::Always => transient.to_string(),
-        Passing::Depends => format!("{permanent} or {transient}"),
+        Transient::Never => permanent.to_string(),
+        Transient::Always => transient.to_string(),
+        Transient::Depends => format!("{permanent} or {transient}"),
     };
     format!("| `{}` | {} | {severity} | {exit} | {} |", check.id, check.about, check.remedy)
 }

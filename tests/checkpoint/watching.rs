@@ -1,7 +1,7 @@
 //! A watcher in one thread, a writer in another. The writer waits for what the watcher tells; nothing sleeps and hopes.
 
 use crate::fixture::{Place, dcp_index, half, torch};
-use checkpoint::{Checkpoint, FamilyChoice, Pattern, Until, watch};
+use checkpoint::{Checkpoint, FamilyChoice, Pattern, WatchEnd, watch};
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -28,7 +28,7 @@ impl Watching {
         let (ended, end) = std::io::pipe().unwrap();
         let dir = dir.to_path_buf();
         let thread = std::thread::spawn(move || {
-            let until = Until { told: Some(ended.as_fd()), deadline: None };
+            let until = WatchEnd { told: Some(ended.as_fd()), deadline: None };
             watch(&dir, family, pattern.as_ref(), since, &until, &mut |found| tell.send(found.clone()).unwrap())
                 .unwrap();
         });
@@ -161,7 +161,7 @@ fn a_plain_file_is_told_when_its_writer_closes_it() {
 fn watching_ends_at_its_deadline_after_a_last_look() {
     let place = Place::new();
     let begun = Instant::now();
-    let until = Until { deadline: Some(begun + Duration::from_millis(300)), told: None };
+    let until = WatchEnd { deadline: Some(begun + Duration::from_millis(300)), told: None };
     let torch = FamilyChoice::parse("torch").unwrap();
     watch(place.path(), torch, None, SystemTime::now(), &until, &mut |_| panic!("nothing is there")).unwrap();
     assert!((Duration::from_millis(300)..SOON).contains(&begun.elapsed()));

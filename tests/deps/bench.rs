@@ -13,8 +13,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use sys::Root;
 use sys::environment::Environment;
-use trainit::config::{self, Installer, Origin, Requirements, Setting, Settings};
-use trainit::deps::{self, Outcome, Request};
+use trainit::config::{self, Installer, OriginValue, Requirements, Settings, ValueOrigin};
+use trainit::deps::{self, DepsOutcome, DepsRequest};
 
 /// The variable that names the file with a start to make.
 pub const START: &str = "TRAINIT_TEST_START";
@@ -70,7 +70,7 @@ pub fn make_start(file: &Path) {
     let root = Root::at(&start.root);
     let (workdir, code) = (start.code.clone(), start.code.clone());
     let (environment, settings) = (&environment, &settings);
-    let request = Request {
+    let request = DepsRequest {
         root: &root,
         settings,
         environment,
@@ -96,9 +96,9 @@ pub fn make_start(file: &Path) {
 
 fn settings(start: &Start) -> Settings {
     let (root, environment) = (Root::at("/none"), Environment::default());
-    let options = config::Options { set: start.set.clone(), ..Default::default() };
+    let options = config::ConfigOptions { set: start.set.clone(), ..Default::default() };
     let sources =
-        config::Sources { root: &root, environment: &environment, options: &options, workdir: Path::new("/") };
+        config::ConfigSources { root: &root, environment: &environment, options: &options, workdir: Path::new("/") };
     let mut settings = config::load(&sources).unwrap().settings;
     settings.deps_retries.value = Some(start.retries);
     settings.deps_timeout.value = start.timeout.map(Duration::from_secs_f64);
@@ -108,24 +108,24 @@ fn settings(start: &Start) -> Settings {
         _ => Installer::Auto,
     };
     if !start.files.is_empty() {
-        let origin = Origin::Environment("TRAINIT_DEPS_REQUIREMENTS".into());
-        settings.deps_requirements = Setting { value: Requirements::Files(start.files.clone()), origin };
+        let origin = ValueOrigin::Environment("TRAINIT_DEPS_REQUIREMENTS".into());
+        settings.deps_requirements = OriginValue { value: Requirements::Files(start.files.clone()), origin };
     }
     *settings
 }
 
-fn tell_outcome(outcome: &Outcome, report: &mut Report) {
+fn tell_outcome(outcome: &DepsOutcome, report: &mut Report) {
     let text = |word: &OsString| word.to_string_lossy().into_owned();
     report.environment = outcome.environment().iter().map(|(n, v)| (text(n), text(v))).collect();
     report.outcome = match outcome {
-        Outcome::Nothing => "nothing",
-        Outcome::Unchanged { .. } => "unchanged",
-        Outcome::Satisfied { .. } => "satisfied",
-        Outcome::Unpacked { installer, .. } => {
+        DepsOutcome::Nothing => "nothing",
+        DepsOutcome::Unchanged { .. } => "unchanged",
+        DepsOutcome::Satisfied { .. } => "satisfied",
+        DepsOutcome::Unpacked { installer, .. } => {
             report.installer = installer.clone();
             "unpacked"
         }
-        Outcome::Installed { installer, .. } => {
+        DepsOutcome::Installed { installer, .. } => {
             report.installer = installer.clone();
             "installed"
         }

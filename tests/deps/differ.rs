@@ -14,10 +14,10 @@ use std::process::{Child, Command, Stdio};
 use sys::Root;
 use sys::environment::Environment;
 use trainit::config::Settings;
-use trainit::deps::{self, Request};
+use trainit::deps::{self, DepsRequest};
 
 /// Yes, no, or none where it is left to an installer.
-fn own_answer(request: &Request<'_>) -> Option<bool> {
+fn own_answer(request: &DepsRequest<'_>) -> Option<bool> {
     let status = deps::status(request).unwrap()?;
     let unknown = status.why.as_ref().is_some_and(|why| why.contains("the installer has to look"));
     (!unknown).then_some(status.current)
@@ -101,7 +101,7 @@ impl Trial {
 
     fn own_answer(&self) -> Option<bool> {
         let (root, code) = (Root::at(self.bench.path("container")), self.bench.path("code"));
-        own_answer(&Request {
+        own_answer(&DepsRequest {
             root: &root,
             settings: &self.settings,
             environment: &self.environment,

@@ -4,7 +4,7 @@
 use super::skip;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use trainit::gpu::facts::Library;
+use trainit::gpu::facts::LibraryState;
 use trainit::gpu::probe::{read, transcript};
 
 #[path = "../../build/helper.rs"]
@@ -61,10 +61,10 @@ fn the_other_architectures_helper_loads_its_libraries_and_asks_them() {
     };
     let cuda = read::cuda(&asked(place.path(), "cuda"));
     assert_eq!((cuda.init, cuda.version, cuda.count), (Some(0), Some(13000), Some(1)), "{cuda:?}");
-    assert!(matches!(&cuda.library, Library::Loaded(file) if file.ends_with("libcuda.so.1")), "{cuda:?}");
+    assert!(matches!(&cuda.library, LibraryState::Loaded(file) if file.ends_with("libcuda.so.1")), "{cuda:?}");
     assert_eq!(cuda.devices.first().and_then(|device| device.memory), Some(480 << 30), "{cuda:?}");
     let nvml = read::nvml(&asked(place.path(), "nvml"));
     assert_eq!((nvml.init, nvml.init_words.as_deref()), (Some(18), Some("Driver/library version mismatch")));
     let nothing = read::cuda(&asked(Path::new("/no/such/directory"), "cuda"));
-    assert!(matches!(&nothing.library, Library::Missing(words) if words.contains("cannot open")), "{nothing:?}");
+    assert!(matches!(&nothing.library, LibraryState::Missing(words) if words.contains("cannot open")), "{nothing:?}");
 }

@@ -2,19 +2,19 @@
 
 use super::fakes::{fakes, old};
 use super::{Level, asked};
-use trainit::gpu::facts::{Fabric, Library, Memory, Mode, Outcome, Remapped, Way};
+use trainit::gpu::facts::{Fabric, LibraryState, Memory, ModeState, ProbeOutcome, ProbePath, Remapped};
 
 #[test]
 fn every_fact_of_eight_gpus_is_read() {
     let Some(fakes) = fakes() else { return };
     let facts = asked(fakes, Level::Driver, &[]);
     let nvml = &facts.nvml;
-    assert_eq!((&nvml.outcome, nvml.init, nvml.count), (&Outcome::Complete, Some(0), Some(8)));
+    assert_eq!((&nvml.outcome, nvml.init, nvml.count), (&ProbeOutcome::Complete, Some(0), Some(8)));
     let path = fakes.path().join("libnvidia-ml.so.1").canonicalize().unwrap();
-    assert_eq!(nvml.library, Library::Loaded(path.to_str().unwrap().to_owned()));
+    assert_eq!(nvml.library, LibraryState::Loaded(path.to_str().unwrap().to_owned()));
     assert_eq!((nvml.driver.as_deref(), nvml.version.as_deref()), (Some("570.172.08"), Some("12.570.172.08")));
     assert_eq!((nvml.cuda_version, nvml.lacks.as_slice()), (Some(12080), &[][..]));
-    assert_eq!((facts.way, facts.waited), (Some(Way::Memory), None));
+    assert_eq!((facts.way, facts.waited), (Some(ProbePath::Memory), None));
     let gpu = &nvml.gpus[1];
     assert_eq!((gpu.index, gpu.minor, gpu.handle, gpu.brand), (1, Some(1), Some(0), Some(14)));
     assert_eq!(gpu.uuid.as_deref(), Some("GPU-00000001-0000-0000-0000-000000000000"));
@@ -32,7 +32,7 @@ fn every_sign_of_health_is_read() {
     let Some(fakes) = fakes() else { return };
     let gpus = asked(fakes, Level::Driver, &[]).nvml.gpus;
     let gpu = &gpus[1];
-    assert_eq!(gpu.ecc, Some(Mode { current: true, pending: true }));
+    assert_eq!(gpu.ecc, Some(ModeState { current: true, pending: true }));
     assert_eq!((gpu.ecc_volatile, gpu.ecc_aggregate, gpu.sram_threshold), (Some(0), Some(3), Some(true)));
     assert_eq!(gpu.remapped, Some(Remapped { correctable: 1, uncorrectable: 2, pending: true, failed: false }));
     assert_eq!((gpu.retired_pending, gpu.recovery, gpu.throttle), (None, Some(3), Some(1)));
@@ -47,7 +47,7 @@ fn a_library_that_lacks_what_came_later_tells_the_rest() {
     let Some(fakes) = old() else { return };
     let nvml = asked(fakes, Level::Driver, &[("FAKE_GPUS", "2")]).nvml;
     let gpu = &nvml.gpus[1];
-    assert_eq!((&nvml.outcome, nvml.gpus.len(), gpu.throttle), (&Outcome::Complete, 2, Some(4)));
+    assert_eq!((&nvml.outcome, nvml.gpus.len(), gpu.throttle), (&ProbeOutcome::Complete, 2, Some(4)));
     // Of the first version.
     assert_eq!(gpu.memory, Some(Memory { total: 150_754_820_096, used: 600 << 20 }));
     assert_eq!((gpu.fabric, gpu.remapped, gpu.recovery, gpu.mig, gpu.processes), (None, None, None, None, None));
@@ -59,11 +59,11 @@ fn a_library_that_lacks_what_came_later_tells_the_rest() {
 fn mig_instances_are_found() {
     let Some(fakes) = fakes() else { return };
     let nvml = asked(fakes, Level::Driver, &[("FAKE_GPUS", "2"), ("FAKE_MIG", "1")]).nvml;
-    assert_eq!((nvml.gpus[0].instances.len(), nvml.gpus[0].mig), (0, Some(Mode::default())));
+    assert_eq!((nvml.gpus[0].instances.len(), nvml.gpus[0].mig), (0, Some(ModeState::default())));
     let [instance] = &nvml.gpus[1].instances[..] else { panic!("{:?}", nvml.gpus[1].instances) };
     assert_eq!((instance.slot, instance.gpu_instance, instance.compute_instance), (2, Some(9), Some(0)));
     assert!(instance.uuid.as_deref().is_some_and(|uuid| uuid.starts_with("MIG-")));
-    assert_eq!(nvml.gpus[1].mig, Some(Mode { current: true, pending: true }));
+    assert_eq!(nvml.gpus[1].mig, Some(ModeState { current: true, pending: true }));
 }
 
 #[test]

@@ -25,8 +25,8 @@ use fakes::Fakes;
 use std::time::Duration;
 use sys::environment::Environment;
 use trainit::config::GpuHelper;
-use trainit::gpu::facts::Facts;
-use trainit::gpu::probe::{self, Ask, Level};
+use trainit::gpu::facts::GpuFacts;
+use trainit::gpu::probe::{self, Level, ProbeRequest};
 
 /// Longer than anything here takes on a busy machine; reached only when something hangs.
 const LONG: Duration = Duration::from_secs(60);
@@ -51,20 +51,27 @@ impl Question {
         Question { level, helper: GpuHelper::Memfd, environment, timeout: LONG, wait: Duration::ZERO }
     }
 
-    fn ask(&self) -> Facts {
+    fn ask(&self) -> GpuFacts {
         let Question { level, helper, environment, timeout, wait } = self;
-        let ask = Ask { level: *level, helper, environment, timeout: *timeout, wait: *wait, awaited: &probe::awaited };
+        let ask = ProbeRequest {
+            level: *level,
+            helper,
+            environment,
+            timeout: *timeout,
+            wait: *wait,
+            awaited: &probe::awaited,
+        };
         probe::probe(&ask, &mut |_| {})
     }
 }
 
 /// What is found out with libraries that do this.
-fn asked(fakes: &Fakes, level: Level, variables: &[(&str, &str)]) -> Facts {
+fn asked(fakes: &Fakes, level: Level, variables: &[(&str, &str)]) -> GpuFacts {
     Question::new(fakes, level, variables).ask()
 }
 
 /// The same, with a deadline that is going to be reached.
-fn asked_shortly(fakes: &Fakes, level: Level, variables: &[(&str, &str)]) -> Facts {
+fn asked_shortly(fakes: &Fakes, level: Level, variables: &[(&str, &str)]) -> GpuFacts {
     Question { timeout: SHORT, ..Question::new(fakes, level, variables) }.ask()
 }
 

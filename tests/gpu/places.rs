@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use sys::process::{self, fork};
 use trainit::config::GpuHelper;
-use trainit::gpu::facts::{Facts, Outcome, Way};
+use trainit::gpu::facts::{GpuFacts, ProbeOutcome, ProbePath};
 
 /// Asks in a child that has changed its world before; none where this machine does not permit that.
-fn aside(question: &Question, change: impl FnOnce() -> std::io::Result<()>) -> Option<Facts> {
+fn aside(question: &Question, change: impl FnOnce() -> std::io::Result<()>) -> Option<GpuFacts> {
     let (mut read, write) = std::io::pipe().unwrap();
     let pid = fork(|| {
         let answer = change().map(|()| question.ask()).map_err(|error| error.to_string());
@@ -26,7 +26,7 @@ fn aside(question: &Question, change: impl FnOnce() -> std::io::Result<()>) -> O
     let mut answer = Vec::new();
     read.read_to_end(&mut answer).unwrap();
     process::wait_for(pid);
-    match serde_json::from_slice::<Result<Facts, String>>(&answer).unwrap() {
+    match serde_json::from_slice::<Result<GpuFacts, String>>(&answer).unwrap() {
         Ok(facts) => Some(facts),
         Err(why) => {
             skip(&format!("a child cannot change its world here: {why}"));
@@ -95,7 +95,7 @@ fn question(fakes: &Fakes, helper: GpuHelper) -> Question {
     Question { helper, ..Question::new(fakes, Level::Cuda, &few) }
 }
 
-fn is_whole(facts: &Facts) -> bool {
+fn is_whole(facts: &GpuFacts) -> bool {
     facts.nvml.gpus.len() == 2 && facts.proofs.iter().all(|proof| proof.wrong == Some(0)) && facts.proofs.len() == 2
 }
 
@@ -104,10 +104,10 @@ fn where_memory_files_are_forbidden_a_file_without_a_name_is_executed() {
     let Some(fakes) = fakes() else { return };
     let auto = question(fakes, GpuHelper::Auto);
     let Some(facts) = aside(&auto, forbid_memory_files) else { return };
-    assert_eq!(facts.way, Some(Way::Unnamed), "{facts:?}");
+    assert_eq!(facts.way, Some(ProbePath::Unnamed), "{facts:?}");
     assert!(is_whole(&facts));
     let Some(only) = aside(&question(fakes, GpuHelper::Memfd), forbid_memory_files) else { return };
-    assert_eq!(only.nvml.outcome, Outcome::NotExecuted { errno: libc::EPERM });
+    assert_eq!(only.nvml.outcome, ProbeOutcome::NotExecuted { errno: libc::EPERM });
 }
 
 #[test]
@@ -118,10 +118,10 @@ fn where_nothing_on_disk_may_be_executed_memory_still_may() {
     auto.environment.set("LD_LIBRARY_PATH", KEPT);
     let covered = || cover(&PLACES, libc::MS_NOEXEC, fakes.path());
     let Some(facts) = aside(&auto, covered) else { return };
-    assert_eq!((facts.way, is_whole(&facts)), (Some(Way::Memory), true));
+    assert_eq!((facts.way, is_whole(&facts)), (Some(ProbePath::Memory), true));
     let neither = || covered().and_then(|()| forbid_memory_files());
     let Some(facts) = aside(&auto, neither) else { return };
-    assert_eq!((facts.way, facts.cuda.outcome), (None, Outcome::NotExecuted { errno: libc::EACCES }));
+    assert_eq!((facts.way, facts.cuda.outcome), (None, ProbeOutcome::NotExecuted { errno: libc::EACCES }));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn in_an_image_without_glibc_that_is_what_is_told() {
     ["dev", "tmp", "run"].iter().for_each(|name| std::fs::create_dir(root.path().join(name)).unwrap());
     for helper in [GpuHelper::Auto, GpuHelper::Memfd] {
         let Some(facts) = aside(&question(fakes, helper), || enter(root.path())) else { return };
-        assert_eq!(facts.nvml.outcome, Outcome::NotExecuted { errno: libc::ENOENT });
+        assert_eq!(facts.nvml.outcome, ProbeOutcome::NotExecuted { errno: libc::ENOENT });
     }
 }
 
@@ -172,7 +172,7 @@ fn every_glibc_runs_it_also_without_proc_and_dev() {
         let mut question = question(fakes, GpuHelper::Auto);
         question.environment.set("LD_LIBRARY_PATH", "/fakes");
         let Some(facts) = aside(&question, || enter(root.path())) else { return };
-        assert_eq!(facts.nvml.outcome, Outcome::Complete, "{}: {facts:?}", tree.display());
+        assert_eq!(facts.nvml.outcome, ProbeOutcome::Complete, "{}: {facts:?}", tree.display());
         assert!(is_whole(&facts), "{}", tree.display());
     }
 }
@@ -185,7 +185,7 @@ fn under_musl_alone_it_does_not_run_and_under_a_loader_of_gcompats_name_it_does(
     let mut question = question(fakes, GpuHelper::Auto);
     question.environment.set("LD_LIBRARY_PATH", "/fakes");
     let Some(facts) = aside(&question, || enter(root.path())) else { return };
-    assert_eq!(facts.nvml.outcome, Outcome::NotExecuted { errno: libc::ENOENT });
+    assert_eq!(facts.nvml.outcome, ProbeOutcome::NotExecuted { errno: libc::ENOENT });
     // What Alpine's package gcompat adds: then libraries that ask musl for no more than it has can be loaded.
     std::fs::create_dir_all(root.path().join("lib64")).unwrap();
     let loader = root.path().join("lib64/ld-linux-x86-64.so.2");
@@ -207,7 +207,7 @@ fn another_user_asks_as_well() {
         unsafe { asked(libc::setgid(12345)).and_then(|()| asked(libc::setuid(12345))) }
     };
     let Some(facts) = aside(&question, other) else { return };
-    assert_eq!((facts.way, is_whole(&facts)), (Some(Way::Memory), true));
+    assert_eq!((facts.way, is_whole(&facts)), (Some(ProbePath::Memory), true));
 }
 
 #[test]
@@ -217,11 +217,15 @@ fn a_file_that_was_named_is_executed_and_one_that_is_not_there_is_told() {
     let file = directory.path().join("helper");
     std::fs::write(&file, trainit::gpu::probe::helper::embedded().unwrap()).unwrap();
     let path = |file: &Path| question(fakes, GpuHelper::Path(file.to_owned())).ask();
-    assert_eq!(path(&file).nvml.outcome, Outcome::NotExecuted { errno: libc::EACCES }, "its mode does not permit it");
+    assert_eq!(
+        path(&file).nvml.outcome,
+        ProbeOutcome::NotExecuted { errno: libc::EACCES },
+        "its mode does not permit it"
+    );
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
     let facts = path(&file);
-    assert_eq!((facts.way, is_whole(&facts)), (Some(Way::File), true));
-    assert_eq!(path(Path::new("/no/such/file")).cuda.outcome, Outcome::NotInstalled);
+    assert_eq!((facts.way, is_whole(&facts)), (Some(ProbePath::File), true));
+    assert_eq!(path(Path::new("/no/such/file")).cuda.outcome, ProbeOutcome::NotInstalled);
 }
 
 #[test]
@@ -237,7 +241,7 @@ fn nvidia_smi_is_asked_where_that_is_wanted_and_also_when_it_is_old() {
     let mut question = question(fakes, GpuHelper::Smi);
     question.environment.set("PATH", format!("{}:/bin:/usr/bin", directory.path().display()));
     let facts = question.ask();
-    assert_eq!((facts.way, facts.nvml.driver.as_deref()), (Some(Way::Smi), Some("450.80.02")));
+    assert_eq!((facts.way, facts.nvml.driver.as_deref()), (Some(ProbePath::Smi), Some("450.80.02")));
     assert_eq!(facts.nvml.gpus[0].name.as_deref(), Some("Tesla V100"));
 }
 

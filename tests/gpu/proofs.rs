@@ -2,9 +2,9 @@
 
 use super::fakes::fakes;
 use super::{Level, asked, asked_shortly};
-use trainit::gpu::facts::{Facts, Outcome, Pair, Step, Stop};
+use trainit::gpu::facts::{CallStep, GpuFacts, Pair, ProbeOutcome, ProbeStop};
 
-fn proved(level: Level, more: &[(&str, &str)]) -> Option<Facts> {
+fn proved(level: Level, more: &[(&str, &str)]) -> Option<GpuFacts> {
     let variables: Vec<_> = more.iter().copied().chain([("FAKE_GPUS", "3")]).collect();
     Some(asked(fakes()?, level, &variables))
 }
@@ -17,9 +17,9 @@ fn every_gpu_that_cuda_shows_is_proved_under_its_own_uuid() {
     let (third, first) = ("GPU-00000002-0000-0000-0000-000000000000", "GPU-00000000-0000-0000-0000-000000000000");
     assert_eq!(proofs, [(0, third, Some(0)), (1, first, Some(0))]);
     let proof = &facts.proofs[0];
-    assert_eq!((&proof.outcome, &proof.refused, proof.to_host), (&Outcome::Complete, &None, None));
+    assert_eq!((&proof.outcome, &proof.refused, proof.to_host), (&ProbeOutcome::Complete, &None, None));
     assert_eq!(proof.memory.unwrap().free(), 149_000_000_000);
-    assert_eq!(facts.peers.outcome, Outcome::NotAsked);
+    assert_eq!(facts.peers.outcome, ProbeOutcome::NotAsked);
 }
 
 #[test]
@@ -39,10 +39,10 @@ fn a_gpu_that_hangs_or_has_no_memory_does_not_keep_the_others_from_their_proof()
     assert_eq!(memory.proofs[0].refused_words.as_deref(), Some("a CUDA error"));
     assert_eq!((memory.proofs[1].wrong, memory.proofs[2].wrong), (Some(0), Some(0)));
     let hung = failing("cuDevicePrimaryCtxRetain:2", "hang");
-    let at = Step { call: "cuDevicePrimaryCtxRetain".to_owned(), gpu: Some(2) };
+    let at = CallStep { call: "cuDevicePrimaryCtxRetain".to_owned(), gpu: Some(2) };
     assert_eq!(
         crate::failing::outcome(hung.proofs[2].outcome.clone()),
-        Outcome::Stopped { at: Some(at), how: Stop::Overdue, waits: None }
+        ProbeOutcome::Stopped { at: Some(at), how: ProbeStop::Overdue, waits: None }
     );
 }
 
@@ -56,7 +56,7 @@ fn all_of_it_measures_calculates_and_copies_between_gpus() {
         );
         assert_eq!((proof.miscalculated, &proof.beside, proof.within.is_some()), (Some(0), &None, true));
     }
-    assert_eq!((&facts.peers.outcome, facts.peers.pairs.len()), (&Outcome::Complete, 6));
+    assert_eq!((&facts.peers.outcome, facts.peers.pairs.len()), (&ProbeOutcome::Complete, 6));
     let reached: Vec<_> = facts.peers.pairs.iter().map(|pair| (pair.from, pair.to, pair.direct, pair.wrong)).collect();
     assert_eq!(reached[0], (0, 1, Some(true), Some(0)));
     assert_eq!(reached[1], (0, 2, Some(false), Some(0)));

@@ -3,24 +3,24 @@
 //! the same to users. Reads directories and files only, within fixed bounds. Knows `sys`; nothing of PID 1 or of settings.
 
 mod choice;
+mod completeness;
 pub mod family;
 pub mod format;
 mod listing;
 mod name;
 mod pattern;
-mod rest;
 mod resume;
 mod search;
-mod wake;
+mod wakeup;
 mod watch;
-mod whole;
+mod writers;
 
 pub use choice::FamilyChoice;
 pub use family::{FAMILIES, Family};
 pub use pattern::Pattern;
 pub use resume::{resume_arguments, resume_environment};
 pub use search::{PassedOver, Survey, newest, survey};
-pub use wake::Until;
+pub use wakeup::WatchEnd;
 pub use watch::watch;
 
 use std::path::PathBuf;

@@ -15,7 +15,7 @@ const MOST_LINKS: usize = 1024;
 
 /// What an entry is, after following links. Sockets, devices and dangling links are not listed at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum EntryKind {
     /// A regular file.
     File,
     /// A directory.
@@ -28,7 +28,7 @@ pub struct Entry {
     /// The name.
     pub name: OsString,
     /// What it is.
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// Where a symbolic link leads.
     real: Option<PathBuf>,
 }
@@ -90,13 +90,13 @@ impl Listing {
     }
 
     /// Whether there is an entry of this name and kind.
-    pub fn has(&self, name: &str, kind: Kind) -> bool {
+    pub fn has(&self, name: &str, kind: EntryKind) -> bool {
         self.entries.iter().any(|entry| entry.kind == kind && entry.name == *name)
     }
 
     /// The entries of a kind that `step` accepts by name. A link is accepted for its own name or for that of what it leads to;
     /// of the step, the real name has the last word.
-    pub fn pick(&self, kind: Kind, step: impl Fn(&[u8]) -> Option<Option<u64>>) -> Vec<Candidate<'_>> {
+    pub fn pick(&self, kind: EntryKind, step: impl Fn(&[u8]) -> Option<Option<u64>>) -> Vec<Candidate<'_>> {
         let of_kind = self.entries.iter().filter(|entry| entry.kind == kind);
         let picked = of_kind.filter_map(|entry| {
             let wanted = |name: &&[u8]| !super::name::is_temporary(name);
@@ -130,8 +130,8 @@ impl<'a> Links<'a> {
             (kind, None)
         };
         let kind = match () {
-            () if kind.is_file() => Kind::File,
-            () if kind.is_dir() => Kind::Directory,
+            () if kind.is_file() => EntryKind::File,
+            () if kind.is_dir() => EntryKind::Directory,
             () => return None,
         };
         Some(Entry { name: entry.file_name(), kind, real })

@@ -53,11 +53,11 @@ pub fn is_temporary(name: &[u8]) -> bool {
 pub fn step(name: &[u8]) -> Option<u64> {
     let numbers: Vec<_> =
         digit_runs(name).map(|(start, end)| (role(name, start, end), number(name, start, end))).collect();
-    let of = |wanted: Role| numbers.iter().filter(move |(role, _)| *role == wanted).map(|(_, number)| *number);
-    if let Some(step) = of(Role::Step).next_back() {
+    let of = |wanted: NumberRole| numbers.iter().filter(move |(role, _)| *role == wanted).map(|(_, number)| *number);
+    if let Some(step) = of(NumberRole::Step).next_back() {
         return step;
     }
-    let mut alone = of(Role::Alone);
+    let mut alone = of(NumberRole::Alone);
     alone.next().flatten().filter(|_| alone.next().is_none())
 }
 
@@ -82,14 +82,14 @@ pub(super) fn number(name: &[u8], start: usize, end: usize) -> Option<u64> {
 
 /// What a number in a name is.
 #[derive(Clone, Copy, PartialEq)]
-enum Role {
+enum NumberRole {
     Step,
     Alone,
     Other,
 }
 
 /// What the run of digits from `start` to `end` is, by the word before it and the byte after it.
-fn role(name: &[u8], start: usize, end: usize) -> Role {
+fn role(name: &[u8], start: usize, end: usize) -> NumberRole {
     let before = name.get(..start).unwrap_or_default();
     let separator = before.split_last().filter(|(last, _)| b"-_=. ".contains(last));
     let (separated, stem) = (separator.is_some(), separator.map_or(before, |(_, stem)| stem));
@@ -100,13 +100,13 @@ fn role(name: &[u8], start: usize, end: usize) -> Role {
     let fraction = before.ends_with(b".") && before.iter().rev().nth(1).is_some_and(u8::is_ascii_digit);
     let whole_part = name.get(end) == Some(&b'.') && name.get(end + 1).is_some_and(u8::is_ascii_digit);
     if is(STEP_WORDS) && !glued_after {
-        Role::Step
+        NumberRole::Step
     } else if is(OTHER_WORDS) || fraction || whole_part || glued_after {
-        Role::Other
+        NumberRole::Other
     } else if separated || before.is_empty() || is(GLUE_WORDS) {
-        Role::Alone
+        NumberRole::Alone
     } else {
-        Role::Other
+        NumberRole::Other
     }
 }
 

@@ -1,9 +1,9 @@
 //! The search: one listing of the directory, the family that it belongs to, its candidates with the newest first, and the
 //! first of them that is complete.
 
-use super::family::{FAMILIES, Family, Scene};
+use super::completeness::Completeness;
+use super::family::{FAMILIES, Family, FamilyContext};
 use super::listing::{Candidate, Listing, MOST_ENTRIES};
-use super::whole::Judged;
 use super::{Checkpoint, FamilyChoice, Pattern};
 use std::cmp::Reverse;
 use std::io;
@@ -88,7 +88,7 @@ pub(super) fn list(dir: &Path, family: FamilyChoice, pattern: Option<&Pattern>) 
 
 /// A listing, read as one family's.
 pub(super) struct Search<'a> {
-    scene: Scene<'a>,
+    scene: FamilyContext<'a>,
     pub family: &'static Family,
     /// Newest first.
     pub candidates: Vec<Candidate<'a>>,
@@ -98,16 +98,16 @@ impl<'a> Search<'a> {
     /// The family that was asked for, or the first one whose mark is in the directory.
     pub fn of(listing: &'a Listing, choice: FamilyChoice, pattern: Option<&'a Pattern>) -> Option<Self> {
         match choice {
-            FamilyChoice::Only(family) => Some(Self::by(Scene { listing, pattern, named: true }, family)),
+            FamilyChoice::Only(family) => Some(Self::by(FamilyContext { listing, pattern, named: true }, family)),
             FamilyChoice::Auto => {
-                let scene = Scene { listing, pattern, named: false };
+                let scene = FamilyContext { listing, pattern, named: false };
                 let searches = FAMILIES.iter().map(|family| Self::by(scene, family));
                 searches.into_iter().find(|search| (search.family.marked)(&scene, &search.candidates))
             }
         }
     }
 
-    fn by(scene: Scene<'a>, family: &'static Family) -> Self {
+    fn by(scene: FamilyContext<'a>, family: &'static Family) -> Self {
         let mut candidates = (family.candidates)(&scene);
         if let Some(pattern) = scene.pattern {
             candidates.retain_mut(|candidate| fits(pattern, candidate));
@@ -117,7 +117,7 @@ impl<'a> Search<'a> {
     }
 
     /// A candidate as a checkpoint, if it is complete.
-    pub fn judge(&self, candidate: &Candidate<'_>) -> Judged<Checkpoint> {
+    pub fn judge(&self, candidate: &Candidate<'_>) -> Completeness<Checkpoint> {
         let contents = (self.family.judge)(&self.scene, candidate)?;
         Ok(Checkpoint {
             path: self.scene.listing.path(candidate.entry),

@@ -2,9 +2,9 @@
 //! where the kernel knows of changes; a look each second serves network file systems, which tell nothing. It may hang with
 //! its file system, so it runs in a process that can be killed.
 
-use super::listing::{Candidate, Kind, Listing};
+use super::listing::{Candidate, EntryKind, Listing};
 use super::search::{MOST_JUDGED, Search, list, modified};
-use super::wake::{Events, Until};
+use super::wakeup::{Events, WatchEnd};
 use super::{Checkpoint, FamilyChoice, Pattern};
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -31,7 +31,7 @@ pub fn watch(
     family: FamilyChoice,
     pattern: Option<&Pattern>,
     since: SystemTime,
-    until: &Until<'_>,
+    until: &WatchEnd<'_>,
     report: &mut dyn FnMut(&Checkpoint),
 ) -> io::Result<()> {
     let mut events = Events::of(dir);
@@ -57,12 +57,12 @@ struct Watcher<'a> {
     family: FamilyChoice,
     pattern: Option<&'a Pattern>,
     /// What was told, or was there before: in which state.
-    told: HashMap<PathBuf, Print>,
+    told: HashMap<PathBuf, Fingerprint>,
 }
 
 /// What one look found.
 #[derive(Default)]
-struct Look {
+struct CheckpointLook {
     /// Complete and not told before, the older first.
     complete: Vec<Checkpoint>,
     /// Directories of what is not complete yet.
@@ -71,16 +71,16 @@ struct Look {
 
 impl Watcher<'_> {
     /// Judges the candidates that changed last, except those that are told already and did not change since.
-    fn look(&mut self) -> io::Result<Look> {
+    fn look(&mut self) -> io::Result<CheckpointLook> {
         let listing = list(self.dir, self.family, self.pattern)?;
-        let mut found = Look::default();
+        let mut found = CheckpointLook::default();
         let Some(search) = Search::of(&listing, self.family, self.pattern) else { return Ok(found) };
         let candidates = changed_last(&listing, &search.candidates);
         let (recent, old) = candidates.split_at(candidates.len().min(MOST_JUDGED));
         if self.told.is_empty() {
             // When what is newer goes away, these come into sight; they are no news then.
             let prints = old.iter().map(|candidate| listing.path(candidate.entry));
-            self.told.extend(prints.filter_map(|path| Print::of(&path).map(|print| (path, print))));
+            self.told.extend(prints.filter_map(|path| Fingerprint::of(&path).map(|print| (path, print))));
         }
         for candidate in recent {
             self.judge(&search, candidate, listing.path(candidate.entry), &mut found);
@@ -89,8 +89,8 @@ impl Watcher<'_> {
         Ok(found)
     }
 
-    fn judge(&mut self, search: &Search<'_>, candidate: &Candidate<'_>, path: PathBuf, found: &mut Look) {
-        let Some(print) = Print::of(&path) else { return };
+    fn judge(&mut self, search: &Search<'_>, candidate: &Candidate<'_>, path: PathBuf, found: &mut CheckpointLook) {
+        let Some(print) = Fingerprint::of(&path) else { return };
         if self.told.get(&path) == Some(&print) {
             return;
         }
@@ -99,7 +99,7 @@ impl Watcher<'_> {
                 self.told.insert(path, print);
                 found.complete.push(complete);
             }
-            Err(_) if candidate.entry.kind == Kind::Directory => found.unfinished.push(path),
+            Err(_) if candidate.entry.kind == EntryKind::Directory => found.unfinished.push(path),
             Err(_) => {}
         }
     }
@@ -117,17 +117,17 @@ fn changed_last<'a, 'l>(listing: &Listing, candidates: &'a [Candidate<'l>]) -> V
 
 /// What tells one checkpoint from the next one of the same name, without reading it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Print {
+struct Fingerprint {
     inode: u64,
     created: Option<SystemTime>,
     /// Of a file only: to a directory something may be added when it is complete (the random states of another rank).
     written: Option<(u64, i64, i64)>,
 }
 
-impl Print {
+impl Fingerprint {
     fn of(path: &Path) -> Option<Self> {
         let data = std::fs::metadata(path).ok()?;
         let written = data.is_file().then(|| (data.size(), data.mtime(), data.mtime_nsec()));
-        Some(Print { inode: data.ino(), created: data.created().ok(), written })
+        Some(Fingerprint { inode: data.ino(), created: data.created().ok(), written })
     }
 }

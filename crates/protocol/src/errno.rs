@@ -6,7 +6,7 @@ use nix::errno::Errno;
 
 /// What an errno says about the cause, and what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cause {
+pub struct ErrnoCause {
     /// Why the call failed, as a fragment.
     pub because: &'static str,
     /// What to do, as a sentence.
@@ -14,14 +14,14 @@ pub struct Cause {
 }
 
 /// The path lies on an automount (autofs), which answers ELOOP in a container that does not see its mounts.
-pub const AUTOMOUNT: Cause = Cause {
+pub const AUTOMOUNT: ErrnoCause = ErrnoCause {
     because: "its automount does not reach into this container",
     advice: "mount it on the host first, or: docker run -v DIRECTORY:DIRECTORY:rslave",
 };
 
 /// The cause behind an error that may pass, here later or on another node. `None`: the error is about the path itself (it is not there,
 /// it may not be read), and trying again does not help. The first rows are those for which kubelet unmounts (`IsCorruptedMnt`).
-pub fn cause(errno: Errno) -> Option<Cause> {
+pub fn cause(errno: Errno) -> Option<ErrnoCause> {
     let (because, advice) = match errno {
         Errno::ENOTCONN | Errno::ECONNABORTED => (
             "its FUSE daemon died",
@@ -74,7 +74,7 @@ pub fn cause(errno: Errno) -> Option<Cause> {
         Errno::EINTR => ("the call was interrupted", "try again"),
         _ => return None,
     };
-    Some(Cause { because, advice })
+    Some(ErrnoCause { because, advice })
 }
 
 /// Whether the machine itself is short of something, and no file system is to blame.
@@ -89,7 +89,7 @@ pub fn of(error: &std::io::Error) -> Errno {
 }
 
 /// The cause behind an I/O error that may pass; `None` as well where the error is not the system's.
-pub fn cause_of(error: &std::io::Error) -> Option<Cause> {
+pub fn cause_of(error: &std::io::Error) -> Option<ErrnoCause> {
     error.raw_os_error().and_then(|number| cause(Errno::from_raw(number)))
 }
 

@@ -21,9 +21,9 @@ pub enum Exit {
     /// `prepare.timeout` is over.
     PrepareTimeout,
     /// A family's failure that trying again does not mend.
-    Permanent(Family),
+    Permanent(FailureFamily),
     /// A family's failure that may pass, here later or on another node.
-    Transient(Family),
+    Transient(FailureFamily),
     /// The command exists but cannot be run (as in sh).
     NotExecutable,
     /// The command does not exist (as in sh).
@@ -35,7 +35,7 @@ pub enum Exit {
 /// What a failure is about; the last digit of its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Family {
+pub enum FailureFamily {
     /// GPUs and their driver.
     Gpu,
     /// Paths to read.
@@ -54,30 +54,30 @@ pub enum Family {
     Hook,
 }
 
-impl Family {
+impl FailureFamily {
     /// All families, in the order of their codes.
-    pub const ALL: [Family; 8] = [
-        Family::Gpu,
-        Family::Data,
-        Family::Code,
-        Family::Output,
-        Family::Host,
-        Family::User,
-        Family::Deps,
-        Family::Hook,
+    pub const ALL: [FailureFamily; 8] = [
+        FailureFamily::Gpu,
+        FailureFamily::Data,
+        FailureFamily::Code,
+        FailureFamily::Output,
+        FailureFamily::Host,
+        FailureFamily::User,
+        FailureFamily::Deps,
+        FailureFamily::Hook,
     ];
 
     /// The word used in reports and check ids.
     pub const fn name(self) -> &'static str {
         match self {
-            Family::Gpu => "gpu",
-            Family::Data => "data",
-            Family::Code => "code",
-            Family::Output => "output",
-            Family::Host => "host",
-            Family::User => "user",
-            Family::Deps => "deps",
-            Family::Hook => "hook",
+            FailureFamily::Gpu => "gpu",
+            FailureFamily::Data => "data",
+            FailureFamily::Code => "code",
+            FailureFamily::Output => "output",
+            FailureFamily::Host => "host",
+            FailureFamily::User => "user",
+            FailureFamily::Deps => "deps",
+            FailureFamily::Hook => "hook",
         }
     }
 }
@@ -88,8 +88,8 @@ impl Exit {
     pub fn of_exec(errno: i32) -> Self {
         match Errno::from_raw(errno) {
             Errno::ENOENT | Errno::ENOTDIR => Exit::NotFound,
-            short if is_shortage(short) => Exit::Transient(Family::Host),
-            sick if sick == Errno::ELOOP || cause(sick).is_some() => Exit::Transient(Family::Code),
+            short if is_shortage(short) => Exit::Transient(FailureFamily::Host),
+            sick if sick == Errno::ELOOP || cause(sick).is_some() => Exit::Transient(FailureFamily::Code),
             _ => Exit::NotExecutable,
         }
     }
@@ -117,25 +117,25 @@ pub const TABLE: &[(Exit, &str)] = &[
     (Exit::Usage, "usage: the command line cannot be understood"),
     (Exit::Internal, "internal: a fault of trainit's own"),
     (Exit::Config, "configuration: a file, variable or option cannot be understood"),
-    (Exit::Permanent(Family::Gpu), "gpu: not the GPUs that were asked for"),
-    (Exit::Permanent(Family::Data), "data: not mounted, empty or not readable"),
-    (Exit::Permanent(Family::Code), "code: directory or entry file missing or not usable"),
-    (Exit::Permanent(Family::Output), "output: not writable"),
-    (Exit::Permanent(Family::Host), "host: a limit is too low"),
-    (Exit::Permanent(Family::User), "user: cannot run as the user that was asked for"),
-    (Exit::Permanent(Family::Deps), "dependencies: cannot be installed as written"),
-    (Exit::Permanent(Family::Hook), "hook: a hook failed"),
+    (Exit::Permanent(FailureFamily::Gpu), "gpu: not the GPUs that were asked for"),
+    (Exit::Permanent(FailureFamily::Data), "data: not mounted, empty or not readable"),
+    (Exit::Permanent(FailureFamily::Code), "code: directory or entry file missing or not usable"),
+    (Exit::Permanent(FailureFamily::Output), "output: not writable"),
+    (Exit::Permanent(FailureFamily::Host), "host: a limit is too low"),
+    (Exit::Permanent(FailureFamily::User), "user: cannot run as the user that was asked for"),
+    (Exit::Permanent(FailureFamily::Deps), "dependencies: cannot be installed as written"),
+    (Exit::Permanent(FailureFamily::Hook), "hook: a hook failed"),
     (Exit::PrepareTimeout, "preparing took longer than prepare.timeout"),
     (Exit::NotExecutable, "the command exists but cannot be executed"),
     (Exit::NotFound, "the command was not found"),
-    (Exit::Transient(Family::Gpu), "gpu: sick or busy; another node or a later try may do"),
-    (Exit::Transient(Family::Data), "data: the file system does not answer"),
-    (Exit::Transient(Family::Code), "code: the file system does not answer"),
-    (Exit::Transient(Family::Output), "output: the file system does not answer or is full"),
-    (Exit::Transient(Family::Host), "host: a passing shortage"),
-    (Exit::Transient(Family::User), "user: a passing failure"),
-    (Exit::Transient(Family::Deps), "dependencies: the index or the network is down"),
-    (Exit::Transient(Family::Hook), "hook: a hook asked to be tried again"),
+    (Exit::Transient(FailureFamily::Gpu), "gpu: sick or busy; another node or a later try may do"),
+    (Exit::Transient(FailureFamily::Data), "data: the file system does not answer"),
+    (Exit::Transient(FailureFamily::Code), "code: the file system does not answer"),
+    (Exit::Transient(FailureFamily::Output), "output: the file system does not answer or is full"),
+    (Exit::Transient(FailureFamily::Host), "host: a passing shortage"),
+    (Exit::Transient(FailureFamily::User), "user: a passing failure"),
+    (Exit::Transient(FailureFamily::Deps), "dependencies: the index or the network is down"),
+    (Exit::Transient(FailureFamily::Hook), "hook: a hook asked to be tried again"),
 ];
 
 #[cfg(test)]
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn families_follow_their_order() {
-        for (n, family) in Family::ALL.into_iter().enumerate() {
+        for (n, family) in FailureFamily::ALL.into_iter().enumerate() {
             assert_eq!(Exit::Permanent(family).code() as usize, 110 + n);
             assert_eq!(Exit::Transient(family).code() as usize, 210 + n);
         }

@@ -37,22 +37,22 @@ pub enum Message {
         name: String,
     },
     /// An errand found the newest complete checkpoint.
-    Saved(Saved),
+    Saved(SavedCheckpoint),
     /// An errand's answer to a question.
     Answer(bool),
     /// An errand looked for signs of life.
-    Pulse(Pulse),
+    Pulse(Heartbeat),
     /// An errand has a line for the person who reads the log.
     Note(String),
     /// All stacks have been told.
     Dumped,
     /// An errand looked whether the container is used.
-    Use(Use),
+    Use(UsageState),
 }
 
 /// A complete checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Saved {
+pub struct SavedCheckpoint {
     /// Where it is.
     pub path: String,
     /// The training step, if its name or content tells.
@@ -67,7 +67,7 @@ pub struct Saved {
 
 /// Signs of life of the workload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Pulse {
+pub struct Heartbeat {
     /// Bytes that its processes have written since they started, as the kernel counts them; none where it does not tell us.
     pub written: Option<u64>,
     /// Seconds since 1970 when the heartbeat file was last touched.
@@ -76,7 +76,7 @@ pub struct Pulse {
 
 /// Whether the container is used.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Use {
+pub struct UsageState {
     /// By whom, in a few words; none: nothing was seen.
     pub sign: Option<String>,
     /// Milliseconds of processor time that its processes have had; none: not known, or not asked for.
@@ -91,12 +91,12 @@ pub struct Idle {
     /// TCP ports that a connection to is use.
     pub ports: Vec<u16>,
     /// What is taken for use.
-    pub signs: Vec<Sign>,
+    pub signs: Vec<UsageSign>,
 }
 
 /// What is taken for use of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Sign {
+pub enum UsageSign {
     /// Somebody is connected to what it serves.
     Connections,
     /// A Jupyter kernel computes.
@@ -109,14 +109,15 @@ pub enum Sign {
     Cpu,
 }
 
-impl Sign {
+impl UsageSign {
     /// All of them.
-    pub const ALL: [Sign; 5] = [Sign::Connections, Sign::Terminal, Sign::Kernels, Sign::Gpu, Sign::Cpu];
+    pub const ALL: [UsageSign; 5] =
+        [UsageSign::Connections, UsageSign::Terminal, UsageSign::Kernels, UsageSign::Gpu, UsageSign::Cpu];
 }
 
 /// What PID 1 has done by a child of its own, because it is rich, may block, or needs the workload's user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Errand {
+pub enum HelperTask {
     /// Watch the checkpoint directory until told to end; then look once more.
     Watch,
     /// Say whether `stop.done_file` is there.
@@ -210,7 +211,7 @@ impl Phase {
 /// The two kinds of workload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum WorkloadKind {
     /// Unattended: has a finish, may be interrupted and resumed.
     #[default]
     Train,
@@ -244,7 +245,7 @@ pub enum Scope {
 
 /// What a signal to PID 1 means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Meaning {
+pub enum SignalMeaning {
     /// Stop the workload.
     Stop,
     /// Ask for a checkpoint and go on.
@@ -259,7 +260,7 @@ pub enum Meaning {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     /// Train or build.
-    pub kind: Kind,
+    pub kind: WorkloadKind,
     /// The mode's name, for status and the last line.
     pub mode: String,
     /// The whole budget from the stop signal to the last SIGKILL; none: never kill.
@@ -273,7 +274,7 @@ pub struct Policy {
     /// Whom it goes to.
     pub scope: Scope,
     /// What single signals mean, where it differs from the built-in table.
-    pub on: Vec<(i32, Meaning)>,
+    pub on: Vec<(i32, SignalMeaning)>,
     /// The exit code of a workload that ended because it was asked to; none: its own.
     pub stop_code: Option<u8>,
     /// Codes with which this trainer ends when it was stopped in good order (torchrun: 1).
@@ -299,13 +300,13 @@ pub struct Policy {
     /// The signal that makes the trainer tell its stacks.
     pub stack_signal: Option<i32>,
     /// A failed container is kept open for a person.
-    pub hold: Option<Hold>,
+    pub hold: Option<HoldPolicy>,
     /// Hooks for when the workload has ended for good.
     pub after_stop: Option<AfterStop>,
     /// Where the JSON report is, or is going to be.
     pub report: Option<String>,
     /// The workload's user, where it is another one than PID 1's.
-    pub user: Option<User>,
+    pub user: Option<TargetUser>,
     /// Modes that run beside the main one, by name.
     pub companions: Vec<String>,
     /// Starting again in the same container.
@@ -346,7 +347,7 @@ impl Service {
 
 /// A user whom PID 1 is not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct User {
+pub struct TargetUser {
     /// Its number.
     pub uid: u32,
     /// Its first group.
@@ -393,7 +394,7 @@ pub struct AfterStop {
 
 /// How a failed container is kept open.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hold {
+pub struct HoldPolicy {
     /// For so long.
     pub time: Duration,
     /// What a person types who wants to look, as lines.
@@ -449,21 +450,21 @@ pub enum OnHang {
 
 /// The writing end. Cheap to have when nobody supervises: then every message is dropped.
 #[derive(Debug)]
-pub struct Door {
+pub struct HandoverWriter {
     fd: Option<OwnedFd>,
     /// Frames that go with the next message.
     kept: RefCell<Vec<u8>>,
 }
 
-impl Door {
+impl HandoverWriter {
     /// A door to PID 1.
     pub fn to(fd: OwnedFd) -> Self {
-        Door { fd: Some(fd), kept: RefCell::default() }
+        HandoverWriter { fd: Some(fd), kept: RefCell::default() }
     }
 
     /// Nobody supervises.
     pub fn none() -> Self {
-        Door { fd: None, kept: RefCell::default() }
+        HandoverWriter { fd: None, kept: RefCell::default() }
     }
 
     /// Whether a supervisor listens.

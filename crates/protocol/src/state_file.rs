@@ -1,6 +1,6 @@
 //! The state file: what PID 1 writes about itself for other programs. Where it lies and how it is written and found is the supervisor's.
 
-use crate::handover::{Kind, Phase, Saved, Service};
+use crate::handover::{Phase, SavedCheckpoint, Service, WorkloadKind};
 use serde::{Deserialize, Serialize};
 
 /// The variable that tells a workload where the state is.
@@ -24,7 +24,7 @@ pub const VERSION: u32 = 1;
 /// What `state.json` holds. No secrets, no environment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Record {
+pub struct StateRecord {
     /// Version of this layout.
     pub version: u32,
     /// Where the container is between start and end.
@@ -34,7 +34,7 @@ pub struct Record {
     /// Seconds since 1970 when PID 1 started.
     pub started: f64,
     /// PID 1.
-    pub supervisor: Identity,
+    pub supervisor: ProcessIdentity,
     /// The main process, which prepares and then is the workload.
     pub main: i32,
     /// Which start this is, from 1.
@@ -42,7 +42,7 @@ pub struct Record {
     /// The mode's name.
     pub mode: String,
     /// Train or build.
-    pub kind: Kind,
+    pub kind: WorkloadKind,
     /// The command line that runs.
     pub command: Option<String>,
     /// The signal that asked for the stop.
@@ -50,7 +50,7 @@ pub struct Record {
     /// How the main process ended, in words.
     pub ended: Option<String>,
     /// The newest complete checkpoint that is known.
-    pub saved: Option<Saved>,
+    pub saved: Option<SavedCheckpoint>,
     /// The watchdog found that nothing happens any more.
     pub hung: bool,
     /// How often a checkpoint was asked for by a request file.
@@ -72,7 +72,7 @@ pub struct Record {
     /// Why preparing failed, in a few lines.
     pub refused: Option<String>,
     /// The modes that run beside the main one.
-    pub companions: Vec<Companion>,
+    pub companions: Vec<SidecarRecord>,
     /// Who uses it, where `idle.after` looks for that.
     pub used_by: Option<String>,
     /// Seconds since 1970 when that was seen last, if nobody does.
@@ -84,7 +84,7 @@ pub struct Record {
 /// A mode that runs beside the main one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Companion {
+pub struct SidecarRecord {
     /// Its name.
     pub mode: String,
     /// `running`, `waiting` (for its next start) or `ended`.
@@ -97,7 +97,7 @@ pub struct Companion {
 
 /// A process, named so that a recycled pid is not mistaken for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
+pub struct ProcessIdentity {
     /// Its pid.
     pub pid: i32,
     /// Its start time in clock ticks since boot.

@@ -1,7 +1,7 @@
 //! Calls that failed: told once for each reason, however often that comes, and made again after a pause where something depends on them.
 
+use super::log::Log;
 use super::state::{Clock, due};
-use super::tell::Voice;
 use nix::errno::Errno;
 use protocol::handover::Level;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub struct Failures {
 
 impl Failures {
     /// Something failed, and that is all.
-    pub fn tell(&mut self, voice: Voice, what: &'static str, errno: Errno) {
+    pub fn tell(&mut self, voice: Log, what: &'static str, errno: Errno) {
         if !self.told.contains(&(what, errno)) {
             self.told.push((what, errno));
             voice.write(Level::Warn, &format!("{what} failed: {}", errno.desc()));
@@ -62,7 +62,7 @@ mod tests {
     fn each_reason_is_told_once() {
         let mut failures = Failures::default();
         let errors = [Errno::EIO, Errno::ENOMEM, Errno::EIO];
-        errors.into_iter().for_each(|errno| failures.tell(Voice::default(), "a test's call", errno));
+        errors.into_iter().for_each(|errno| failures.tell(Log::default(), "a test's call", errno));
         assert_eq!(failures.told.len(), 2);
     }
 }

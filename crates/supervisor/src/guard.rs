@@ -1,7 +1,7 @@
 //! Catching panics. A panic in PID 1 is a fault of trainit's, but the workload must not pay for it: the hook tells it in one line, and
 //! PID 1 goes on. Everything that PID 1 does after its first fork runs below one of these functions.
 
-use super::tell::Voice;
+use super::log::Log;
 use nix::poll::poll;
 use protocol::handover::Level;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +14,7 @@ const AFTER_PANIC: u8 = 100;
 pub fn quiet_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let at = panic.location().map_or(String::new(), |at| format!(" at {}:{}", at.file(), at.line()));
-        Voice::default().write(Level::Error, &format!("internal error{at}; please report it"));
+        Log::default().write(Level::Error, &format!("internal error{at}; please report it"));
     }));
 }
 

@@ -4,8 +4,8 @@
 //! everything with SIGKILL. Both are subreapers, so whatever descends from the supervisor stays below one of them, behind shells and
 //! in sessions of its own, too: the kernel keeps the list, and it is complete when there are no children left (wait(2), ECHILD).
 
-use super::line::Line;
-use super::tell::Voice;
+use super::log::Log;
+use super::log_event::LogEvent;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use protocol::exit_code::Exit;
 use protocol::handover::Level;
@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use sys::process::{self, Ended, Reaped};
-use sys::signal::{self, Receiver};
+use sys::signal::{self, SignalReceiver};
 use sys::{memory, proc, terminal};
 
 /// How the supervisor is called in the list of processes: `pkill trainit` reaches the front alone.
@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// A process by its pid and the time of its start: a pid alone may be another's by now.
-type Known = (c_int, u64);
+type KnownProcess = (c_int, u64);
 
 /// The front as the supervisor knows it.
 struct Front {
@@ -39,7 +39,7 @@ struct Front {
     /// End of file when the front is gone, however it went.
     link: OwnedFd,
     /// Children of the front that were there before trainit: whoever started them has become trainit (`helper & exec trainit …`).
-    earlier: Vec<Known>,
+    earlier: Vec<KnownProcess>,
 }
 
 /// Set in the supervisor and below, never in PID 1.
@@ -50,7 +50,7 @@ static FRONT: OnceLock<Front> = OnceLock::new();
 pub fn behind_front(supervise: impl FnOnce() -> c_int) -> c_int {
     if let Err(errno) = process::become_subreaper() {
         let why = format!("orphans of the workload will be neither reaped nor stopped: {}", errno.desc());
-        Voice::default().write(Level::Warn, &why);
+        Log::default().write(Level::Warn, &why);
     }
     let Ok((link, writer)) = super::handover_pipe() else { return supervise() };
     let front = Front { pid: process::own_pid(), link, earlier: known_children() };
@@ -93,7 +93,7 @@ pub fn link() -> Option<BorrowedFd<'static>> {
 
 /// Where the front is gone, ends everything. The front never leaves before the supervisor, so it was killed, and no process waits for
 /// the exit code any more. The state file stays: the next start tells how this one ended.
-pub fn end_with_front(voice: Voice) -> Option<u8> {
+pub fn end_with_front(voice: Log) -> Option<u8> {
     let front = FRONT.get()?;
     let mut link = [PollFd::new(front.link.as_fd(), PollFlags::POLLIN)];
     if poll(&mut link, PollTimeout::ZERO) != Ok(1) {
@@ -104,16 +104,16 @@ pub fn end_with_front(voice: Voice) -> Option<u8> {
         Level::Error,
         "the process in front of the supervisor was killed: SIGKILL for everything that was started",
     );
-    tell_who_is_left();
+    log_who_is_left();
     Some(Ended::Killed(libc::SIGKILL).code())
 }
 
 /// The front's life.
-fn stand_in_front(supervisor: c_int, link: Option<OwnedFd>, earlier: &[Known]) -> c_int {
+fn stand_in_front(supervisor: c_int, link: Option<OwnedFd>, earlier: &[KnownProcess]) -> c_int {
     process::close_all_but(&link.iter().map(AsRawFd::as_raw_fd).collect::<Vec<_>>());
     let _ = nix::unistd::chdir("/");
     memory::forget_the_past();
-    let signals = Receiver::default();
+    let signals = SignalReceiver::default();
     loop {
         match process::reap() {
             Reaped::One(pid, Ended::Exited(code)) if pid == supervisor => return leave(code, earlier),
@@ -150,8 +150,8 @@ fn pause() {
 }
 
 /// The end, once the children that were there before have ended, too.
-fn leave(code: u8, earlier: &[Known]) -> c_int {
-    let (begun, signals) = (Instant::now(), Receiver::default());
+fn leave(code: u8, earlier: &[KnownProcess]) -> c_int {
+    let (begun, signals) = (Instant::now(), SignalReceiver::default());
     for (pid, _) in earlier.iter().filter(|known| is_there(known)) {
         let _ = signal::send(*pid, libc::SIGTERM);
     }
@@ -161,12 +161,12 @@ fn leave(code: u8, earlier: &[Known]) -> c_int {
     code.into()
 }
 
-fn known_children() -> Vec<Known> {
+fn known_children() -> Vec<KnownProcess> {
     let children = proc::children(process::own_pid()).into_iter();
     children.filter_map(|pid| Some((pid, proc::start_time(pid)?))).collect()
 }
 
-fn is_there((pid, start): &Known) -> bool {
+fn is_there((pid, start): &KnownProcess) -> bool {
     proc::start_time(*pid) == Some(*start)
 }
 
@@ -174,21 +174,21 @@ fn supervisor_killed(number: c_int) -> c_int {
     let ended = Ended::Killed(number);
     end_everything(&[]);
     let how = signal::name(number);
-    Voice::default()
+    Log::default()
         .write(Level::Error, &format!("the supervisor was killed by {how}: SIGKILL for everything that was started"));
-    tell_who_is_left();
+    log_who_is_left();
     ended.code().into()
 }
 
-fn tell_who_is_left() {
+fn log_who_is_left() {
     if !proc::children(process::own_pid()).is_empty() {
-        Voice::default().say(&Line::GivenUp);
+        Log::default().say(&LogEvent::GivenUp);
     }
 }
 
 /// SIGKILL for these, and for every descendant until there is none.
-fn end_everything(others: &[Known]) {
-    let (begun, signals) = (Instant::now(), Receiver::default());
+fn end_everything(others: &[KnownProcess]) {
+    let (begun, signals) = (Instant::now(), SignalReceiver::default());
     // Without the list nothing can be done here; the end of this process ends its children (`end_with_parent`).
     while proc::is_of_this_namespace() && begun.elapsed() < PATIENCE {
         let others = || others.iter().filter(|known| is_there(known)).map(|(pid, _)| *pid);

@@ -2,13 +2,13 @@
 //! clap, since this is the leanest path there is. Options end at the first word that is not one (tini's getopt would eat the
 //! command's own options).
 
+use super::log::Log;
 use super::state::State;
-use super::tell::Voice;
-use super::{Lives, Start, run};
+use super::{ChildMains, PrepareArgs, run};
 use protocol::handover::{Level, Policy, Scope};
 use std::ffi::c_int;
 use std::time::Duration;
-use sys::signal::{self, Inherited};
+use sys::signal::{self, InheritedSignals};
 use sys::{Args, process, terminal};
 
 /// tini ends with 1 when it cannot understand its command line.
@@ -28,7 +28,7 @@ const HELP: &str = "trainit init [OPTION]... [--] COMMAND [ARG]...: PID 1 only, 
 As `tini`, `tini-static` or `docker-init` (by name) it does the same. TINI_KILL_PROCESS_GROUP is -g.";
 
 /// What the command line asks for.
-enum Request {
+enum InitRequest {
     /// Start these words.
     Run(Args),
     /// Print and end well.
@@ -37,70 +37,71 @@ enum Request {
 
 /// What the options before the command say.
 #[derive(Debug)]
-struct Options {
+struct InitOptions {
     policy: Policy,
     /// The signal that this process wants when its own parent dies.
     parent_death: Option<c_int>,
 }
 
-impl Default for Options {
+impl Default for InitOptions {
     fn default() -> Self {
         let policy = Policy { drain: Duration::from_secs(5), scope: Scope::Main, ..Policy::default() };
-        Options { policy, parent_death: None }
+        InitOptions { policy, parent_death: None }
     }
 }
 
 /// Runs the command that these words (without the program's name) ask for.
 #[inline(never)] // or every role would carry its options on the stack
 pub fn main(args: Args) -> c_int {
-    let inherited = Inherited::take_over();
-    let mut options = Options::default();
+    let inherited = InheritedSignals::take_over();
+    let mut options = InitOptions::default();
     match read(args, &mut options) {
-        Ok(Request::Run(command)) => supervise(command, options, inherited),
-        Ok(Request::Print(text)) => {
+        Ok(InitRequest::Run(command)) => supervise(command, options, inherited),
+        Ok(InitRequest::Print(text)) => {
             let _ = nix::unistd::write(std::io::stdout(), format!("{text}\n").as_bytes());
             0
         }
         Err(why) => {
-            Voice::default().write(Level::Error, &format!("init: {why}; see `trainit init --help`"));
+            Log::default().write(Level::Error, &format!("init: {why}; see `trainit init --help`"));
             USAGE
         }
     }
 }
 
-fn supervise(command: Args, mut options: Options, inherited: Inherited) -> c_int {
+fn supervise(command: Args, mut options: InitOptions, inherited: InheritedSignals) -> c_int {
     if let Some(number) = options.parent_death
         && let Err(errno) = process::signal_when_parent_dies(number)
     {
-        Voice::default().write(Level::Warn, &format!("-p has no effect: {}", errno.desc()));
+        Log::default().write(Level::Warn, &format!("-p has no effect: {}", errno.desc()));
     }
     // TINI_SUBREAPER and TINI_VERBOSITY ask for what is done anyway.
     if process::variable(c"TINI_KILL_PROCESS_GROUP").is_some() {
         options.policy.scope = Scope::Group;
     }
-    let lives = Lives { main: &|start| launch(command, start), errand: &|_| 0, companion: &|_| 0, prepares: false };
+    let lives =
+        ChildMains { main: &|start| launch(command, start), errand: &|_| 0, companion: &|_| 0, prepares: false };
     run(&lives, || State::plain(options.policy), inherited)
 }
 
 /// The child: in front of the terminal, with everything given back, it becomes the command.
-fn launch(command: Args, start: Start) -> c_int {
+fn launch(command: Args, start: PrepareArgs) -> c_int {
     terminal::take_foreground();
     process::end_with_parent();
     start.inherited.give_back();
     let errno = process::execute_inherited(command);
-    Inherited::take_over(); // a closed stderr must not cost the exit code
+    InheritedSignals::take_over(); // a closed stderr must not cost the exit code
     let name = command.first().map(|name| String::from_utf8_lossy(name.to_bytes()).into_owned()).unwrap_or_default();
-    Voice::default().write(Level::Error, &format!("cannot run {}: {}", name.escape_debug(), errno.desc()));
+    Log::default().write(Level::Error, &format!("cannot run {}: {}", name.escape_debug(), errno.desc()));
     protocol::exit_code::Exit::of_exec(errno as i32).code().into()
 }
 
-fn read(mut args: Args, options: &mut Options) -> Result<Request, String> {
+fn read(mut args: Args, options: &mut InitOptions) -> Result<InitRequest, String> {
     while let Some(word) = args.first() {
         let next = || args.after(1).first().and_then(|word| word.to_str().ok());
         match word.to_bytes() {
             b"--" => return command(args.after(1)),
-            b"--version" => return Ok(Request::Print(concat!("trainit ", env!("CARGO_PKG_VERSION")))),
-            b"--help" => return Ok(Request::Print(HELP)),
+            b"--version" => return Ok(InitRequest::Print(concat!("trainit ", env!("CARGO_PKG_VERSION")))),
+            b"--help" => return Ok(InitRequest::Print(HELP)),
             b"--grace" => {
                 options.policy.grace = Some(duration(next()).ok_or("--grace wants a time such as 30s")?);
                 args = args.after(2);
@@ -108,7 +109,7 @@ fn read(mut args: Args, options: &mut Options) -> Result<Request, String> {
             [b'-', flags @ ..] if !flags.is_empty() => {
                 let (used, print) = short(flags, next(), options)?;
                 if let Some(text) = print {
-                    return Ok(Request::Print(text));
+                    return Ok(InitRequest::Print(text));
                 }
                 args = args.after(used);
             }
@@ -118,12 +119,12 @@ fn read(mut args: Args, options: &mut Options) -> Result<Request, String> {
     command(args)
 }
 
-fn command(words: Args) -> Result<Request, String> {
-    if words.first().is_some() { Ok(Request::Run(words)) } else { Err("no command".into()) }
+fn command(words: Args) -> Result<InitRequest, String> {
+    if words.first().is_some() { Ok(InitRequest::Run(words)) } else { Err("no command".into()) }
 }
 
 /// One word of short options. Says how many words were used, and what is to be printed instead of anything else.
-fn short(flags: &[u8], next: Option<&str>, options: &mut Options) -> Result<(usize, Option<&'static str>), String> {
+fn short(flags: &[u8], next: Option<&str>, options: &mut InitOptions) -> Result<(usize, Option<&'static str>), String> {
     for (n, flag) in flags.iter().enumerate() {
         let rest = std::str::from_utf8(flags.get(n + 1..).unwrap_or_default()).unwrap_or_default();
         match flag {
@@ -143,7 +144,7 @@ fn short(flags: &[u8], next: Option<&str>, options: &mut Options) -> Result<(usi
     Ok((1, None))
 }
 
-fn with_value(flag: u8, value: &str, options: &mut Options) -> Result<(), String> {
+fn with_value(flag: u8, value: &str, options: &mut InitOptions) -> Result<(), String> {
     let refused = |wanted: &str| format!("-{} wants {wanted}, not '{value}'", char::from(flag));
     match flag {
         b'e' => {
@@ -182,10 +183,10 @@ mod tests {
     use super::*;
 
     /// The options, and how many words they took.
-    fn options(line: &str) -> (Options, usize) {
-        let (mut options, words) = (Options::default(), Args::of(line));
+    fn options(line: &str) -> (InitOptions, usize) {
+        let (mut options, words) = (InitOptions::default(), Args::of(line));
         match read(words, &mut options) {
-            Ok(Request::Run(command)) => (options, words.count() - command.count()),
+            Ok(InitRequest::Run(command)) => (options, words.count() - command.count()),
             _ => panic!("{line}"),
         }
     }
@@ -198,7 +199,7 @@ mod tests {
 
     #[test]
     fn tinis_flags_are_understood_together_and_apart() {
-        let (Options { policy, .. }, used) = options("-sgve 143 -e7 -r TERM:USR1 -rHUP:0 --grace 30s true");
+        let (InitOptions { policy, .. }, used) = options("-sgve 143 -e7 -r TERM:USR1 -rHUP:0 --grace 30s true");
         assert_eq!((policy.scope, used), (Scope::Group, 8));
         assert_eq!(policy.exit_map, [(143, 0), (7, 0)]);
         assert_eq!(policy.rewrite, [(15, 10), (1, 0)]);
@@ -210,7 +211,7 @@ mod tests {
     fn what_is_only_to_be_printed_wins() {
         for (line, text) in [("-gl true", env!("CARGO_PKG_LICENSE")), ("-h", HELP)] {
             assert!(
-                matches!(read(Args::of(line), &mut Options::default()), Ok(Request::Print(found)) if found == text)
+                matches!(read(Args::of(line), &mut InitOptions::default()), Ok(InitRequest::Print(found)) if found == text)
             );
         }
     }
@@ -218,7 +219,7 @@ mod tests {
     #[test]
     fn what_cannot_be_understood_is_named() {
         for line in ["-x true", "-e 300 true", "-e", "-r 1 true", "-p NOPE true", "--grace soon true", "", "-g"] {
-            assert!(read(Args::of(line), &mut Options::default()).is_err(), "{line}");
+            assert!(read(Args::of(line), &mut InitOptions::default()).is_err(), "{line}");
         }
     }
 }

@@ -2,55 +2,57 @@
 //! exit code. Knows `handover`, `state`, `exit` and `sys`, and nothing that a user wrote: no YAML, no clap. It is a loop around
 //! the pure `State::step`; it must never block, never exit early and never panic to death.
 
-mod after;
-mod beside;
-mod companions;
-mod diary;
-mod ending;
-mod errands;
+mod after_stop;
+mod checkpoint_requests;
+mod event_loop;
+mod exit_account;
+mod exit_summary;
+mod failure_hold;
 mod failures;
 mod gate;
+mod gpu_users;
 mod guard;
 mod guardian;
-mod held;
-mod holders;
-mod holding;
-mod idle;
+mod handover_reader;
+mod helpers;
+mod idle_shutdown;
 mod idle_work;
+mod inherited;
 pub mod init;
-mod killed;
-mod line;
-mod listener;
-mod luggage;
+mod killed_preparation;
+mod log;
+mod log_event;
 mod memory_kills;
-mod outcome;
+mod pending_signals;
 mod requests;
-mod restarting;
-mod saving;
+mod restart;
+mod sidecars;
+pub mod signal_target;
 mod sleep;
+mod start_sidecars;
 pub mod state;
 pub mod state_dir;
-mod stop;
-mod stopping;
-pub mod target;
-mod tell;
-mod termination;
-mod turn;
-mod unsent;
-mod watching;
+mod state_writer;
+mod stop_plan;
+mod stop_protocol;
+mod termination_log;
+mod unsent_signals;
+mod watchdog;
 mod workload;
 
-pub use errands::Task;
-pub use stop::saving_time;
+pub use helpers::HelperArgs;
+pub use stop_plan::saving_time;
 
+use event_loop::EventLoop;
 use gate::Gate;
 use guard::guarded;
-use listener::Listener;
+use handover_reader::HandoverReader;
+use log::Log;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::poll;
-use protocol::exit_code::{Exit, Family};
-use protocol::handover::{Door, Level};
+use protocol::exit_code::{Exit, FailureFamily};
+use protocol::handover::{HandoverWriter, Level};
 use state::State;
 use std::ffi::c_int;
 use std::mem::ManuallyDrop;
@@ -59,16 +61,14 @@ use std::path::PathBuf;
 use std::time::Instant;
 use sys::process;
 use sys::retry::{may_pass, retry};
-use sys::signal::Inherited;
-use tell::Voice;
-use turn::Supervisor;
+use sys::signal::InheritedSignals;
 
 /// What the child's first life is started with.
-pub struct Start {
+pub struct PrepareArgs {
     /// Where it tells PID 1 about itself.
-    pub door: Door,
+    pub door: HandoverWriter,
     /// What it gives back before exec.
-    pub inherited: Inherited,
+    pub inherited: InheritedSignals,
     /// When PID 1 started.
     pub since: Instant,
     /// Which start this is, from 1.
@@ -76,25 +76,25 @@ pub struct Start {
 }
 
 /// What a companion's first life is started with.
-pub struct Beside<'a> {
+pub struct SidecarArgs<'a> {
     /// Its mode.
     pub mode: &'a str,
     /// The state directory of the whole.
     pub run_dir: Option<&'a str>,
     /// What it gives back before exec.
-    pub inherited: Inherited,
+    pub inherited: InheritedSignals,
     /// Which start of it this is, from 1.
     pub attempt: u32,
 }
 
 /// What PID 1 has done by its children. All run in a child of their own and never return into PID 1.
-pub struct Lives<'a> {
+pub struct ChildMains<'a> {
     /// The child's first life, which becomes the workload.
-    pub main: &'a dyn Fn(Start) -> c_int,
+    pub main: &'a dyn Fn(PrepareArgs) -> c_int,
     /// An errand.
-    pub errand: &'a dyn Fn(Task<'_>) -> c_int,
+    pub errand: &'a dyn Fn(HelperArgs<'_>) -> c_int,
     /// The first life of a companion, which becomes another mode's workload.
-    pub companion: &'a dyn Fn(Beside<'_>) -> c_int,
+    pub companion: &'a dyn Fn(SidecarArgs<'_>) -> c_int,
     /// The first life prepares: it tells PID 1 what it does, and may have to be started again. An init's child executes at once.
     pub prepares: bool,
 }
@@ -102,7 +102,7 @@ pub struct Lives<'a> {
 /// Supervises one child that lives its lives, until everything has ended, and ends with the exit code. The caller has taken the
 /// signals over as the very first thing it did: what arrives before that is lost to a PID 1. (The state is made here and not handed
 /// in, because every copy on the stack stays there for weeks.)
-pub fn run(lives: &Lives<'_>, state: impl FnOnce() -> State, inherited: Inherited) -> ! {
+pub fn run(lives: &ChildMains<'_>, state: impl FnOnce() -> State, inherited: InheritedSignals) -> ! {
     let since = Instant::now();
     process::occupy_stdio();
     guard::quiet_panics();
@@ -111,12 +111,17 @@ pub fn run(lives: &Lives<'_>, state: impl FnOnce() -> State, inherited: Inherite
     process::exit_now(code) // nothing here is buffered, and no exit handler has anything to do
 }
 
-fn supervise(lives: &Lives<'_>, state: impl FnOnce() -> State, inherited: Inherited, since: Instant) -> c_int {
+fn supervise(
+    lives: &ChildMains<'_>,
+    state: impl FnOnce() -> State,
+    inherited: InheritedSignals,
+    since: Instant,
+) -> c_int {
     match guarded(|| first_start(lives, inherited, since)).unwrap_or(Err(Errno::UnknownErrno)) {
         Ok(first) => {
             guardian::name_supervisor();
             // Never dropped: the kernel closes what is open, and nothing can fail between the end and the exit code.
-            ManuallyDrop::new(Supervisor::new(state, first, since)).run(lives, inherited)
+            ManuallyDrop::new(EventLoop::new(state, first, since)).run(lives, inherited)
         }
         Err(errno) => cannot_start(errno),
     }
@@ -125,40 +130,41 @@ fn supervise(lives: &Lives<'_>, state: impl FnOnce() -> State, inherited: Inheri
 /// The child, PID 1's end of the handover, and where PID 1 was.
 struct FirstStart {
     main: c_int,
-    listener: Option<Listener>,
+    listener: Option<HandoverReader>,
     workdir: Option<PathBuf>,
 }
 
 /// Forks the child, lets go of what PID 1 inherited, and only then lets the child go on.
-fn first_start(lives: &Lives<'_>, inherited: Inherited, since: Instant) -> nix::Result<FirstStart> {
+fn first_start(lives: &ChildMains<'_>, inherited: InheritedSignals, since: Instant) -> nix::Result<FirstStart> {
     let gate = Gate::new()?;
     let start = || start(lives, inherited, since, 1, || gate.wait());
     let (main, listener) = patiently(start)?;
     let [waits, opens] = gate.fds();
-    let own = [listener.as_ref().map(Listener::fd), guardian::link()].map(|fd| fd.map_or(-1, |fd| fd.as_raw_fd()));
+    let own =
+        [listener.as_ref().map(HandoverReader::fd), guardian::link()].map(|fd| fd.map_or(-1, |fd| fd.as_raw_fd()));
     let [hears, link] = own;
-    let workdir = guarded(|| luggage::put_down(&[waits, opens, hears, link], lives.prepares)).flatten();
+    let workdir = guarded(|| inherited::release(&[waits, opens, hears, link], lives.prepares)).flatten();
     gate.open();
     Ok(FirstStart { main, listener, workdir })
 }
 
 /// Forks a child that does something `first`, and then lives its first life.
 fn start(
-    lives: &Lives<'_>,
-    inherited: Inherited,
+    lives: &ChildMains<'_>,
+    inherited: InheritedSignals,
     since: Instant,
     attempt: u32,
     first: impl FnOnce(),
-) -> nix::Result<(c_int, Option<Listener>)> {
+) -> nix::Result<(c_int, Option<HandoverReader>)> {
     let (reader, writer) =
         if lives.prepares { handover_pipe().map(|(r, w)| (Some(r), Some(w)))? } else { (None, None) };
     let main = process::fork(|| {
         process::end_with_parent();
         first();
-        let door = writer.map_or_else(Door::none, Door::to);
-        (lives.main)(Start { door, inherited, since, attempt })
+        let door = writer.map_or_else(HandoverWriter::none, HandoverWriter::to);
+        (lives.main)(PrepareArgs { door, inherited, since, attempt })
     })?;
-    Ok((main, reader.map(|reader| Listener::of_start(reader, since.elapsed()))))
+    Ok((main, reader.map(|reader| HandoverReader::of_start(reader, since.elapsed()))))
 }
 
 /// A limit of processes or of memory may be reached for a moment only.
@@ -175,8 +181,8 @@ fn patiently<T>(attempt: impl Fn() -> nix::Result<T>) -> nix::Result<T> {
 }
 
 fn cannot_start(errno: Errno) -> c_int {
-    Voice::default().write(Level::Error, &format!("cannot start: {}", errno.desc()));
-    let exit = if may_pass(errno) { Exit::Transient(Family::Host) } else { Exit::Internal };
+    Log::default().write(Level::Error, &format!("cannot start: {}", errno.desc()));
+    let exit = if may_pass(errno) { Exit::Transient(FailureFamily::Host) } else { Exit::Internal };
     exit.code().into()
 }
 

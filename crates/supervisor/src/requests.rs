@@ -1,9 +1,9 @@
 //! Requests from inside the container: files that appear in the state directory's `requests/`. A file and no signal, so that an
 //! unprivileged session can ask, too. PID 1 sleeps meanwhile: inotify(7) wakes it.
 
-use crate::state_dir::Directory;
+use crate::state_dir::StateDir;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use protocol::handover::{Policy, User};
+use protocol::handover::{Policy, TargetUser};
 use protocol::state_file::{CHECKPOINT_REQUEST, REQUESTS};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -20,13 +20,13 @@ pub struct Requests {
 
 impl Requests {
     /// Watches as this policy wants it.
-    pub fn wanted(policy: &Policy, run_dir: Option<&Directory>) -> Option<Self> {
+    pub fn wanted(policy: &Policy, run_dir: Option<&StateDir>) -> Option<Self> {
         Self::watch(run_dir?, policy.user.as_ref())
     }
 
     /// Watches, if the kernel allows it and the directory is the workload's user's, and closed to all others. For another user than
     /// ours prepare has made it.
-    fn watch(run_dir: &Directory, user: Option<&User>) -> Option<Self> {
+    fn watch(run_dir: &StateDir, user: Option<&TargetUser>) -> Option<Self> {
         if user.is_none() {
             run_dir.open_to_workload(None).ok()?;
         }

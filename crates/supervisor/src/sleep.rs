@@ -1,41 +1,41 @@
 //! Sleeping until something happens, as cheaply as the kernel lets PID 1 hear of it.
 
-use super::errands::Errands;
 use super::guardian;
+use super::helpers::Helpers;
 use super::state::Clock;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
-use sys::signal::{AT_ONCE, Arrived, Receiver};
+use sys::signal::{AT_ONCE, Arrived, SignalReceiver};
 
 /// How long nobody is heard but signals where there is no descriptor to poll.
 const PEEP: Duration = Duration::from_millis(100);
 
 /// What may wake PID 1, beside time.
-pub struct Sources<'a> {
+pub struct WakeSources<'a> {
     /// The signals.
-    pub signals: &'a Receiver,
+    pub signals: &'a SignalReceiver,
     /// The child that prepares.
     pub door: Option<BorrowedFd<'a>>,
     /// Requests from inside the container.
     pub requests: Option<BorrowedFd<'a>>,
     /// Errands under way.
-    pub errands: &'a Errands,
+    pub errands: &'a Helpers,
 }
 
 /// What is known after a sleep; the rest is dearer to be told of than to look at.
 #[derive(Debug, Default)]
-pub struct Woken {
+pub struct WakeReason {
     /// There may be a request.
     pub asked: bool,
     /// The signals that came; there may be more.
     pub signals: [Option<Arrived>; AT_ONCE],
 }
 
-impl Sources<'_> {
+impl WakeSources<'_> {
     /// Sleeps for so long at most; with no limit, until something happens.
-    pub fn sleep(&self, limit: Option<Clock>) -> Woken {
+    pub fn sleep(&self, limit: Option<Clock>) -> WakeReason {
         let front = guardian::link();
         if self.door.is_none() && self.requests.is_none() && front.is_none() && !self.errands.any() {
             // One call instead of two: this is how an init spends its life.
@@ -56,29 +56,29 @@ impl Sources<'_> {
         self.poll(own.get_mut(..count).unwrap_or_default(), limit)
     }
 
-    fn peep(&self, limit: Option<Clock>) -> Woken {
+    fn peep(&self, limit: Option<Clock>) -> WakeReason {
         let woken = self.wait(Some(limit.map_or(PEEP, |limit| limit.min(PEEP))));
-        Woken { asked: true, ..woken }
+        WakeReason { asked: true, ..woken }
     }
 
-    fn wait(&self, limit: Option<Clock>) -> Woken {
+    fn wait(&self, limit: Option<Clock>) -> WakeReason {
         let peep = || limit.map_or(PEEP, |limit| limit.min(PEEP));
         let arrived = self.signals.wait(limit).unwrap_or_else(|_| {
             // The kernel has given no answer. The pause keeps one that does so for ever from being asked without end.
             let _ = poll(&mut [], whole_milliseconds(peep()));
             None
         });
-        Woken { asked: false, signals: [arrived, None, None, None] }
+        WakeReason { asked: false, signals: [arrived, None, None, None] }
     }
 
-    fn poll(&self, fds: &mut [PollFd<'_>], limit: Option<Clock>) -> Woken {
+    fn poll(&self, fds: &mut [PollFd<'_>], limit: Option<Clock>) -> WakeReason {
         match poll(fds, limit.map_or(PollTimeout::NONE, whole_milliseconds)) {
             Ok(_) | Err(Errno::EINTR) => {}
             // ENOMEM, or a limit of descriptors that was lowered meanwhile (EINVAL).
             Err(_) => return self.peep(limit),
         }
         let ready = |index: usize| fds.get(index).and_then(PollFd::any).unwrap_or(false);
-        Woken { asked: ready(1), signals: if ready(0) { self.signals.take() } else { Default::default() } }
+        WakeReason { asked: ready(1), signals: if ready(0) { self.signals.take() } else { Default::default() } }
     }
 }
 
@@ -92,17 +92,18 @@ mod tests {
     use super::*;
     use nix::sys::resource::{Resource, setrlimit};
     use std::os::fd::AsFd;
-    use sys::{aside, process, signal};
+    use sys::{fork_detached, process, signal};
 
     /// What a sleep beside a door brings after a signal, and after none, to a process that may open so many descriptors more.
     fn beside_a_door(files: u64) -> Vec<u8> {
         let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
         let (door, _writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
-        let aside = aside::fork_aside(|| {
+        let aside = fork_detached::fork_detached(|| {
             signal::set_mask(signal::EVERY);
             let _ = setrlimit(Resource::RLIMIT_NOFILE, files, files);
-            let (signals, errands) = (Receiver::default(), Errands::default());
-            let sources = Sources { signals: &signals, door: Some(door.as_fd()), requests: None, errands: &errands };
+            let (signals, errands) = (SignalReceiver::default(), Helpers::default());
+            let sources =
+                WakeSources { signals: &signals, door: Some(door.as_fd()), requests: None, errands: &errands };
             let _ = signal::send(process::own_pid(), libc::SIGUSR1);
             let sleep = || sources.sleep(Some(Duration::from_millis(1))).signals;
             let number = |[first, ..]: [Option<Arrived>; AT_ONCE]| first.map_or(0, |arrived| arrived.number as u8);

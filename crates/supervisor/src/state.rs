@@ -2,12 +2,12 @@
 //! its own, so that every order of events can be tried in a test. The stop protocol, checkpoints, restarts and the watchdog are
 //! parts of it with a file each.
 
-use super::companions::Companions;
-use super::idle::{Reason, Usage};
-use super::killed::PrepareKilled;
-use super::line::Line;
-use super::stop::Stop;
-use protocol::handover::{Errand, Kind, Meaning, Message, Phase, Policy, Saved};
+use super::idle_shutdown::{Reason, Usage};
+use super::killed_preparation::KilledPreparation;
+use super::log_event::LogEvent;
+use super::sidecars::Sidecars;
+use super::stop_plan::StopPlan;
+use protocol::handover::{HelperTask, Message, Phase, Policy, SavedCheckpoint, SignalMeaning, WorkloadKind};
 use std::ffi::c_int;
 use std::time::Duration;
 use sys::process::Ended;
@@ -76,11 +76,11 @@ pub enum Action {
     /// SIGKILL for everything.
     Kill,
     /// A line for the person who reads the log.
-    Say(Line),
+    Say(LogEvent),
     /// A line for every terminal in the container, too.
-    TellTerminals(Line),
+    TellTerminals(LogEvent),
     /// Have something done aside.
-    Send(Errand),
+    Send(HelperTask),
     /// Have signs of life of the workload looked for.
     Pulse,
     /// Have the stacks of the workload told.
@@ -126,7 +126,7 @@ pub struct State {
     /// Which start this is, from 1.
     pub attempt: u32,
     /// The newest complete checkpoint that is known.
-    pub saved: Option<Saved>,
+    pub saved: Option<SavedCheckpoint>,
     /// The watchdog found that nothing happens any more.
     pub hung: bool,
     /// How often somebody in the container has asked for a checkpoint.
@@ -141,10 +141,10 @@ pub struct State {
     refused: Option<String>,
     memory_ran_out: bool,
     pub(super) kill_reported: bool,
-    prepare_killed: Option<PrepareKilled>,
+    prepare_killed: Option<KilledPreparation>,
     plain: bool,
-    pub(super) held: super::held::Held,
-    pub(super) stop: Option<Stop>,
+    pub(super) held: super::pending_signals::PendingSignals,
+    pub(super) stop: Option<StopPlan>,
     pub(super) interrupts: u32,
     pub(super) settle_at: Option<Clock>,
     pub(super) term_at: Option<Clock>,
@@ -155,10 +155,10 @@ pub struct State {
     pub(super) hold_until: Option<Clock>,
     prepare_until: Option<Clock>,
     pub(super) timed_out: bool,
-    pub(super) saving: super::saving::Saving,
-    pub(super) again: super::restarting::Again,
-    pub(super) watch: super::watching::Watch,
-    pub(super) companions: Companions,
+    pub(super) saving: super::checkpoint_requests::Saving,
+    pub(super) again: super::restart::RestartState,
+    pub(super) watch: super::watchdog::ProgressWatch,
+    pub(super) companions: Sidecars,
     pub(super) usage: Usage,
     /// The next warning of `lifetime`, or its end.
     pub(super) lifetime_at: Option<Clock>,
@@ -177,7 +177,7 @@ impl State {
     /// The child prepares first.
     pub fn preparing() -> Self {
         State {
-            policy: Policy { drain: super::stopping::PREPARE_GRACE, ..Policy::default() },
+            policy: Policy { drain: super::stop_protocol::PREPARE_GRACE, ..Policy::default() },
             attempt: 1,
             saved: None,
             hung: false,
@@ -262,7 +262,7 @@ impl State {
     }
 
     /// That prepare was killed, if it was.
-    pub fn prepare_killed(&self) -> Option<&PrepareKilled> {
+    pub fn prepare_killed(&self) -> Option<&KilledPreparation> {
         self.prepare_killed.as_ref()
     }
 
@@ -277,7 +277,7 @@ impl State {
     }
 
     /// The stop in progress.
-    pub fn stop(&self) -> Option<&Stop> {
+    pub fn stop(&self) -> Option<&StopPlan> {
         self.stop.as_ref()
     }
 
@@ -317,7 +317,7 @@ impl State {
     }
 
     /// From now on it is being stopped; preparing has no other deadline then.
-    pub(super) fn begin_stop(&mut self, stop: Stop) {
+    pub(super) fn begin_stop(&mut self, stop: StopPlan) {
         (self.stop, self.prepare_until) = (Some(stop), None);
         self.companions.settle();
         self.usage.disarm();
@@ -344,7 +344,7 @@ impl State {
             Event::NobodyReady(number) => self.nobody_ready(number, act),
             Event::ChildEnded if self.stop.is_some() && self.ended().is_some() => act.push(Action::DeliverToOrphans),
             Event::ChildEnded => {}
-            Event::CompanionEnded(index, ended) => self.companion_ended(index, ended, now, act),
+            Event::CompanionEnded(index, ended) => self.sidecar_ended(index, ended, now, act),
             Event::OnlyErrands => act.push(Action::EndErrands),
             Event::ChildrenGone => self.children_gone(now, act),
             Event::Tick => self.tick(now, act),
@@ -356,10 +356,10 @@ impl State {
             arrived.number = *to;
         }
         match self.meaning(arrived.number) {
-            Meaning::Ignore => {}
-            Meaning::Stop => self.stop_signal(arrived, now, act),
-            Meaning::Checkpoint => drop(self.save_requested(Some(arrived.number), now, act)),
-            Meaning::Forward => self.forward(arrived.number, act),
+            SignalMeaning::Ignore => {}
+            SignalMeaning::Stop => self.stop_signal(arrived, now, act),
+            SignalMeaning::Checkpoint => drop(self.save_requested(Some(arrived.number), now, act)),
+            SignalMeaning::Forward => self.forward(arrived.number, act),
         }
     }
 
@@ -373,21 +373,21 @@ impl State {
     }
 
     /// What a signal means now. HUP stops whatever the mode is while nothing is there to forward it to.
-    fn meaning(&self, number: c_int) -> Meaning {
+    fn meaning(&self, number: c_int) -> SignalMeaning {
         // SIGCHLD is PID 1's own.
         if [0, libc::SIGCHLD].contains(&number) {
-            return Meaning::Ignore;
+            return SignalMeaning::Ignore;
         }
         if let Some((_, meaning)) = self.policy.on.iter().find(|(n, _)| *n == number) {
             return *meaning;
         }
         match number {
-            _ if self.plain && self.policy.grace.is_none() => Meaning::Forward,
-            libc::SIGTERM | libc::SIGINT | libc::SIGQUIT => Meaning::Stop,
-            libc::SIGPWR | SYSTEMD_HALT if !self.plain => Meaning::Stop,
-            libc::SIGHUP if matches!(self.life, Life::Preparing | Life::Held(_)) && !self.plain => Meaning::Stop,
-            libc::SIGHUP if self.policy.kind == Kind::Train && !self.plain => Meaning::Stop,
-            _ => Meaning::Forward,
+            _ if self.plain && self.policy.grace.is_none() => SignalMeaning::Forward,
+            libc::SIGTERM | libc::SIGINT | libc::SIGQUIT => SignalMeaning::Stop,
+            libc::SIGPWR | SYSTEMD_HALT if !self.plain => SignalMeaning::Stop,
+            libc::SIGHUP if matches!(self.life, Life::Preparing | Life::Held(_)) && !self.plain => SignalMeaning::Stop,
+            libc::SIGHUP if self.policy.kind == WorkloadKind::Train && !self.plain => SignalMeaning::Stop,
+            _ => SignalMeaning::Forward,
         }
     }
 
@@ -410,7 +410,7 @@ impl State {
             Message::Saved(saved) => self.saved(saved, now, act),
             Message::Pulse(pulse) => self.pulse(pulse, now, act),
             Message::Answer(yes) => self.complete = Some(Some(yes)),
-            Message::Note(text) => act.push(Action::Say(Line::Note(text))),
+            Message::Note(text) => act.push(Action::Say(LogEvent::Note(text))),
             Message::Dumped => self.watch.dumped(now),
             Message::Use(seen) => self.looked_for_use(&seen, now, act),
         }
@@ -426,27 +426,27 @@ impl State {
         self.again.began(now);
         self.watch.arm(&self.policy.watchdog, now);
         if self.policy.checkpoints.is_some() {
-            act.push(Action::Send(Errand::Watch));
+            act.push(Action::Send(HelperTask::Watch));
         }
         self.held.begin(now);
         self.stop_reaches_workload(act);
         if self.stop.is_none() {
             self.usage_begins(now);
-            self.companions_begin(now, act);
+            self.sidecars_begin(now, act);
         }
     }
 
     fn main_ended(&mut self, ended: Ended, now: Clock, act: &mut Vec<Action>) {
         let ran = self.life == Life::Running;
         if self.is_preparing() && self.stop.is_none() && !self.timed_out {
-            self.prepare_killed = PrepareKilled::of(ended, self.phase, self.memory_ran_out);
+            self.prepare_killed = KilledPreparation::of(ended, self.phase, self.memory_ran_out);
         }
         self.life = Life::Over(ended);
         (self.prepare_until, self.hold_until, self.over_at) = (None, None, Some(now));
         self.held.forget();
         self.watch.disarm();
         self.saving.forget();
-        self.companions_drain(now);
+        self.sidecars_drain(now);
         self.usage.disarm();
         if self.stop.is_some() {
             self.stopped_main_ended(now, act);
@@ -473,7 +473,7 @@ impl State {
         }
         self.saving_tick(now, act);
         self.watch_tick(now, act);
-        self.companions_tick(now, act);
+        self.sidecars_tick(now, act);
         self.idle_tick(now, act);
         self.stop_tick(now, act);
         self.holding_tick(now, act);

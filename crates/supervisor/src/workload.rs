@@ -1,10 +1,10 @@
 //! The workload as PID 1 reaches it: the main process, all that descends from it, and the terminal it sits at. Decides nothing; it
 //! knows whom it may signal (never a pid that was reaped, never an errand) and how a signal gets there.
 
-use super::errands::Errands;
 use super::guardian;
-use super::target::{self, Chosen};
-use super::unsent::Unsent;
+use super::helpers::Helpers;
+use super::signal_target::{self, SignalTargets};
+use super::unsent_signals::UnsentSignals;
 use nix::unistd::Pid;
 use protocol::handover::Scope;
 use std::collections::BTreeSet;
@@ -28,19 +28,19 @@ pub struct Workload {
     stopped: bool,
     /// A TSTP was passed on: it is stopped because somebody asked for that.
     told_to_stop: bool,
-    unsent: Unsent,
+    unsent: UnsentSignals,
 }
 
 impl Workload {
     /// A main process that was just started.
     pub fn of(main: c_int) -> Self {
         let delivered = BTreeSet::new();
-        let unsent = Unsent::default();
+        let unsent = UnsentSignals::default();
         Workload { main, gone: false, delivered, lent: false, stopped: false, told_to_stop: false, unsent }
     }
 
     /// Through which all signals go.
-    pub fn unsent(&self) -> &Unsent {
+    pub fn unsent(&self) -> &UnsentSignals {
         &self.unsent
     }
 
@@ -90,7 +90,8 @@ impl Workload {
         if self.gone {
             return true;
         }
-        let Chosen { shells, signalled, spared } = target::choose(self.main, number, scope, &target::Real);
+        let SignalTargets { shells, signalled, spared } =
+            signal_target::choose(self.main, number, scope, &signal_target::RealProcesses);
         for shell in &shells {
             deliver_one(&self.unsent, *shell, libc::SIGTERM, false);
         }
@@ -105,7 +106,7 @@ impl Workload {
 
     /// For a shell with a person at it: as if the terminal had gone. Others might know another meaning of it.
     pub fn hang_up(&self) {
-        if !self.gone && target::View::is_shell(&target::Real, self.main) {
+        if !self.gone && signal_target::ProcessView::is_shell(&signal_target::RealProcesses, self.main) {
             deliver_one(&self.unsent, self.main, libc::SIGHUP, false);
         }
     }
@@ -117,19 +118,19 @@ impl Workload {
         }
         let chosen = match scope {
             Scope::Group => group(self.main).collect(),
-            _ => target::choose(self.main, number, scope, &target::Real).signalled,
+            _ => signal_target::choose(self.main, number, scope, &signal_target::RealProcesses).signalled,
         };
         let ready = |pid: &c_int| proc::status(*pid).is_some_and(|status| signal::contains(status.caught, number));
         chosen.into_iter().filter(ready).filter(|pid| deliver_one(&self.unsent, *pid, number, true)).count() > 0
     }
 
     /// Everything that descends from PID 1 and is no errand.
-    pub fn tree(&self, errands: &Errands) -> Vec<c_int> {
+    pub fn tree(&self, errands: &Helpers) -> Vec<c_int> {
         proc::descendants(process::own_pid()).into_iter().filter(|pid| !errands.has(*pid)).collect()
     }
 
     /// TERM for what became our child since the stop was delivered.
-    pub fn deliver_to_orphans(&mut self, errands: &Errands) {
+    pub fn deliver_to_orphans(&mut self, errands: &Helpers) {
         if !proc::is_of_this_namespace() && self.delivered.insert(-1) {
             self.signal_everyone(libc::SIGTERM);
         }
@@ -142,7 +143,7 @@ impl Workload {
 
     /// A signal for every descendant. Where /proc shows other processes than ours, only "all that we may signal" is left to say it,
     /// and only PID 1 of a namespace may say that.
-    pub fn signal_tree(&mut self, number: c_int, errands: &Errands) {
+    pub fn signal_tree(&mut self, number: c_int, errands: &Helpers) {
         if !proc::is_of_this_namespace() {
             return self.signal_everyone(number);
         }
@@ -160,7 +161,7 @@ impl Workload {
 
     /// SIGKILL for everything. Not PID 1, there is no call that reaches all of it at once; and that call does not reach other users'
     /// processes where root has no CAP_KILL.
-    pub fn kill(&mut self, errands: &Errands) {
+    pub fn kill(&mut self, errands: &Helpers) {
         self.signal_everyone(libc::SIGKILL);
         let mut killed = BTreeSet::new();
         for _ in 0..WALKS {
@@ -211,7 +212,7 @@ fn group(group: c_int) -> impl Iterator<Item = c_int> {
 
 /// A stopped process could not act on it, so it is continued afterwards. What trainit chose itself is sent only to who is ready for
 /// it: an unready trainer would die of it. Says whether it was ready.
-fn deliver_one(unsent: &Unsent, pid: c_int, number: c_int, chosen_by_us: bool) -> bool {
+fn deliver_one(unsent: &UnsentSignals, pid: c_int, number: c_int, chosen_by_us: bool) -> bool {
     let status = || proc::status(pid.abs()).unwrap_or_default();
     let ready = !chosen_by_us || signal::contains(status().caught, number);
     let _ = unsent.send(pid, if ready { number } else { libc::SIGTERM });

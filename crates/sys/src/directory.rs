@@ -25,13 +25,13 @@ const NAME_AT: usize = 19;
 
 /// An open directory.
 #[derive(Debug)]
-pub struct Directory(OwnedFd);
+pub struct OpenDirectory(OwnedFd);
 
 /// The names in a directory, in no order, without itself and the one above.
 #[derive(Clone, Debug, Default)]
-pub struct Names(Vec<u8>);
+pub struct DirectoryNames(Vec<u8>);
 
-impl Names {
+impl DirectoryNames {
     /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = &OsStr> {
         self.0.split(|byte| *byte == 0).filter(|name| !name.is_empty()).map(OsStr::from_bytes)
@@ -44,7 +44,7 @@ impl Names {
 /// # Errors
 /// What openat(2) and getdents64(2) say.
 pub fn numbers(path: &Path) -> io::Result<Vec<c_int>> {
-    let directory = Directory::open(path)?;
+    let directory = OpenDirectory::open(path)?;
     let (mut numbers, mut names, mut piece) = (Vec::new(), Vec::new(), [0; SMALL_PIECE]);
     loop {
         let read = retry(|| directory.entries(&mut piece))?;
@@ -58,26 +58,26 @@ pub fn numbers(path: &Path) -> io::Result<Vec<c_int>> {
     }
 }
 
-impl Directory {
+impl OpenDirectory {
     /// Opens one.
     ///
     /// # Errors
     /// What openat(2) says.
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        Ok(Directory(retry(|| openat(AT_FDCWD, path, flags, Mode::empty()))?))
+        Ok(OpenDirectory(retry(|| openat(AT_FDCWD, path, flags, Mode::empty()))?))
     }
 
     /// All names, once.
     ///
     /// # Errors
     /// What getdents64(2) says.
-    pub fn names(&self) -> io::Result<Names> {
+    pub fn names(&self) -> io::Result<DirectoryNames> {
         let (mut names, mut piece) = (Vec::with_capacity(PIECE), [0; PIECE]);
         loop {
             let read = retry(|| self.entries(&mut piece))?;
             if read == 0 {
-                return Ok(Names(names));
+                return Ok(DirectoryNames(names));
             }
             add_names(&mut names, piece.get(..read).unwrap_or_default());
         }
@@ -122,7 +122,7 @@ fn remove_below(parent: BorrowedFd<'_>, name: &OsStr, left: &mut u32, depth: u32
         return gone;
     }
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let directory = Directory(openat(parent, name, flags, Mode::empty())?);
+    let directory = OpenDirectory(openat(parent, name, flags, Mode::empty())?);
     // From its beginning again as long as something goes: what is taken away may move what comes behind it.
     while directory.remove_some(left, depth)? {
         lseek(&directory.0, 0, Whence::SeekSet)?;
@@ -130,14 +130,14 @@ fn remove_below(parent: BorrowedFd<'_>, name: &OsStr, left: &mut u32, depth: u32
     unlinkat(parent, name, UnlinkatFlags::RemoveDir)
 }
 
-impl Directory {
+impl OpenDirectory {
     /// Takes away what the first look shows; whether anything went.
     fn remove_some(&self, left: &mut u32, depth: u32) -> nix::Result<bool> {
         let (mut names, mut piece) = (Vec::new(), [0; 4096]);
         let read = retry(|| self.entries(&mut piece))?;
         add_names(&mut names, piece.get(..read).unwrap_or_default());
         let mut any = false;
-        for name in Names(names).iter() {
+        for name in DirectoryNames(names).iter() {
             if *left == 0 {
                 return Ok(false);
             }
@@ -174,7 +174,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let expected: BTreeSet<_> = (0..3000).map(|n| format!("package{n}-1.{n}.dist-info")).collect();
         expected.iter().for_each(|name| std::fs::write(dir.path().join(name), name).unwrap());
-        let open = Directory::open(dir.path()).unwrap();
+        let open = OpenDirectory::open(dir.path()).unwrap();
         let names = open.names().unwrap();
         let found: BTreeSet<_> = names.iter().map(|name| name.to_str().unwrap().to_owned()).collect();
         assert_eq!(found, expected);
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn only_a_directory_is_one() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        assert_eq!(Directory::open(file.path()).unwrap_err().kind(), io::ErrorKind::NotADirectory);
+        assert_eq!(OpenDirectory::open(file.path()).unwrap_err().kind(), io::ErrorKind::NotADirectory);
         assert!(add_names_of(&[7; 40]).is_empty());
     }
 

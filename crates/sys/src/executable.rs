@@ -13,7 +13,7 @@ const LINE: usize = 256;
 
 /// What a file is, as far as its first bytes tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Head<'a> {
+pub enum FileHead<'a> {
     /// Nothing is in it.
     Empty,
     /// `#!` and an interpreter; with `carriage_return` its line ends as Windows ends lines, and the name with it.
@@ -37,17 +37,17 @@ pub enum Head<'a> {
 }
 
 /// Reads the first bytes of a file.
-pub fn head(bytes: &[u8]) -> Head<'_> {
+pub fn head(bytes: &[u8]) -> FileHead<'_> {
     if bytes.is_empty() {
-        return Head::Empty;
+        return FileHead::Empty;
     }
     if bytes.starts_with(b"\xef\xbb\xbf#!") {
-        return Head::MarkedScript;
+        return FileHead::MarkedScript;
     }
     match (script(bytes), bytes.starts_with(b"\x7fELF")) {
         (Some(script), _) => script,
         (None, true) => binary(bytes),
-        (None, false) => Head::Other,
+        (None, false) => FileHead::Other,
     }
 }
 
@@ -56,11 +56,11 @@ pub fn has_carriage_return(bytes: &[u8]) -> bool {
     bytes.split(|byte| *byte == b'\n').next().is_some_and(|line| line.ends_with(b"\r") && line.len() < bytes.len())
 }
 
-fn script(bytes: &[u8]) -> Option<Head<'_>> {
+fn script(bytes: &[u8]) -> Option<FileHead<'_>> {
     let line = bytes.get(..LINE).unwrap_or(bytes).strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let mut words = line.split(|byte| matches!(byte, b' ' | b'\t' | b'\r' | 0)).filter(|word| !word.is_empty());
     let interpreter = Path::new(OsStr::from_bytes(words.next()?));
-    Some(Head::Script { interpreter, carriage_return: has_carriage_return(bytes) })
+    Some(FileHead::Script { interpreter, carriage_return: has_carriage_return(bytes) })
 }
 
 /// Machines by the number in an ELF header: number, name, Rust's name.
@@ -78,11 +78,11 @@ const MACHINES: [(u16, &str, &str); 8] = [
 /// x86_64 runs 32-bit binaries, aarch64 mostly.
 const ALSO: [(&str, &str); 2] = [("x86_64", "x86"), ("aarch64", "arm")];
 
-fn binary(bytes: &[u8]) -> Head<'_> {
+fn binary(bytes: &[u8]) -> FileHead<'_> {
     let machine = two(bytes, 18).and_then(|number| MACHINES.iter().find(|(known, _, _)| *known == number));
     let own = std::env::consts::ARCH;
     let runs = |name: &str| name == own || ALSO.contains(&(own, name));
-    Head::Binary {
+    FileHead::Binary {
         foreign: machine.filter(|(_, _, name)| !runs(name)).map(|(_, shown, _)| *shown),
         loader: loader(bytes).filter(|_| machine.is_some()),
     }
@@ -119,8 +119,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn script(interpreter: &str, carriage_return: bool) -> Head<'_> {
-        Head::Script { interpreter: Path::new(interpreter), carriage_return }
+    fn script(interpreter: &str, carriage_return: bool) -> FileHead<'_> {
+        FileHead::Script { interpreter: Path::new(interpreter), carriage_return }
     }
 
     #[test]
@@ -129,8 +129,8 @@ mod tests {
         assert_eq!(head(b"#! \t/usr/bin/env  -S python3\n"), script("/usr/bin/env", false));
         assert_eq!(head(b"#!/bin/sh\r\nexit\r\n"), script("/bin/sh", true));
         assert_eq!(head(b"#!/bin/sh"), script("/bin/sh", false));
-        assert_eq!((head(b"\xef\xbb\xbf#!/bin/sh\n"), head(b"")), (Head::MarkedScript, Head::Empty));
-        assert_eq!((head(b"#!\n"), head(b"import torch\n")), (Head::Other, Head::Other));
+        assert_eq!((head(b"\xef\xbb\xbf#!/bin/sh\n"), head(b"")), (FileHead::MarkedScript, FileHead::Empty));
+        assert_eq!((head(b"#!\n"), head(b"import torch\n")), (FileHead::Other, FileHead::Other));
         assert!(
             has_carriage_return(b"cd /\r\nls") && !has_carriage_return(b"cd /\nls\r\n") && !has_carriage_return(b"x\r")
         );
@@ -139,12 +139,12 @@ mod tests {
     #[test]
     fn this_program_and_a_shell_are_binaries_of_this_machine() {
         let own = std::fs::read("/proc/self/exe").unwrap();
-        let Head::Binary { foreign: None, .. } = head(&own[..HEAD]) else { panic!("{:?}", head(&own[..HEAD])) };
+        let FileHead::Binary { foreign: None, .. } = head(&own[..HEAD]) else { panic!("{:?}", head(&own[..HEAD])) };
         let mut other = own[..HEAD].to_vec();
         other[18..20].copy_from_slice(&22u16.to_le_bytes());
-        assert!(matches!(head(&other), Head::Binary { foreign: Some("s390x"), .. }));
+        assert!(matches!(head(&other), FileHead::Binary { foreign: Some("s390x"), .. }));
         let Ok(shell) = std::fs::read("/bin/sh") else { return println!("SKIPPED: there is no /bin/sh here") };
-        if let Head::Binary { loader: Some(loader), .. } = head(&shell[..HEAD]) {
+        if let FileHead::Binary { loader: Some(loader), .. } = head(&shell[..HEAD]) {
             assert!(loader.is_absolute() && loader.exists(), "{}", loader.display());
         }
     }

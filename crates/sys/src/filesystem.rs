@@ -3,7 +3,7 @@
 
 /// What a file system is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum FilesystemClass {
     /// A disk of this machine.
     Local,
     /// The memory of this machine.
@@ -19,95 +19,95 @@ pub enum Class {
 }
 
 /// Type name and magic number (0: it has none of its own). What is not here counts as local.
-const TYPES: [(&str, u32, Class); 50] = [
-    ("ext4", 0xEF53, Class::Local),
-    ("ext3", 0xEF53, Class::Local),
-    ("ext2", 0xEF53, Class::Local),
-    ("xfs", 0x5846_5342, Class::Local),
-    ("btrfs", 0x9123_683E, Class::Local),
-    ("zfs", 0x2FC1_2FC1, Class::Local),
-    ("f2fs", 0xF2F5_2010, Class::Local),
-    ("fuse.lxcfs", 0, Class::Local),
-    ("fuseblk", 0, Class::Local),
-    ("tmpfs", 0x0102_1994, Class::Memory),
-    ("ramfs", 0x8584_58F6, Class::Memory),
-    ("overlay", 0x794C_7630, Class::Image),
-    ("aufs", 0x6175_6673, Class::Image),
-    ("squashfs", 0x7371_7368, Class::Image),
-    ("erofs", 0xE0F5_E1E2, Class::Image),
-    ("fuse.fuse-overlayfs", 0, Class::Image),
-    ("fuse.squashfuse", 0, Class::Image),
-    ("fuse.squashfuse_ll", 0, Class::Image),
-    ("nfs", 0x6969, Class::Network),
-    ("nfs4", 0x6969, Class::Network),
-    ("cifs", 0xFF53_4D42, Class::Network),
-    ("smb3", 0xFE53_4D42, Class::Network),
-    ("ceph", 0x00C3_6400, Class::Network),
-    ("lustre", 0x0BD0_0BD0, Class::Network),
-    ("gpfs", 0x4750_4653, Class::Network),
-    ("beegfs", 0x1983_0326, Class::Network),
-    ("wekafs", 0, Class::Network),
-    ("afs", 0x5346_414F, Class::Network),
-    ("ocfs2", 0x7461_636F, Class::Network),
-    ("gfs2", 0x0116_1970, Class::Network),
-    ("orangefs", 0x2003_0528, Class::Network),
+const TYPES: [(&str, u32, FilesystemClass); 50] = [
+    ("ext4", 0xEF53, FilesystemClass::Local),
+    ("ext3", 0xEF53, FilesystemClass::Local),
+    ("ext2", 0xEF53, FilesystemClass::Local),
+    ("xfs", 0x5846_5342, FilesystemClass::Local),
+    ("btrfs", 0x9123_683E, FilesystemClass::Local),
+    ("zfs", 0x2FC1_2FC1, FilesystemClass::Local),
+    ("f2fs", 0xF2F5_2010, FilesystemClass::Local),
+    ("fuse.lxcfs", 0, FilesystemClass::Local),
+    ("fuseblk", 0, FilesystemClass::Local),
+    ("tmpfs", 0x0102_1994, FilesystemClass::Memory),
+    ("ramfs", 0x8584_58F6, FilesystemClass::Memory),
+    ("overlay", 0x794C_7630, FilesystemClass::Image),
+    ("aufs", 0x6175_6673, FilesystemClass::Image),
+    ("squashfs", 0x7371_7368, FilesystemClass::Image),
+    ("erofs", 0xE0F5_E1E2, FilesystemClass::Image),
+    ("fuse.fuse-overlayfs", 0, FilesystemClass::Image),
+    ("fuse.squashfuse", 0, FilesystemClass::Image),
+    ("fuse.squashfuse_ll", 0, FilesystemClass::Image),
+    ("nfs", 0x6969, FilesystemClass::Network),
+    ("nfs4", 0x6969, FilesystemClass::Network),
+    ("cifs", 0xFF53_4D42, FilesystemClass::Network),
+    ("smb3", 0xFE53_4D42, FilesystemClass::Network),
+    ("ceph", 0x00C3_6400, FilesystemClass::Network),
+    ("lustre", 0x0BD0_0BD0, FilesystemClass::Network),
+    ("gpfs", 0x4750_4653, FilesystemClass::Network),
+    ("beegfs", 0x1983_0326, FilesystemClass::Network),
+    ("wekafs", 0, FilesystemClass::Network),
+    ("afs", 0x5346_414F, FilesystemClass::Network),
+    ("ocfs2", 0x7461_636F, FilesystemClass::Network),
+    ("gfs2", 0x0116_1970, FilesystemClass::Network),
+    ("orangefs", 0x2003_0528, FilesystemClass::Network),
     // A look at it mounts what is behind it.
-    ("autofs", 0x0187, Class::Network),
-    ("fuse.gcsfuse", 0, Class::Object),
-    ("fuse.s3fs", 0, Class::Object),
-    ("fuse.goofys", 0, Class::Object),
-    ("fuse.geesefs", 0, Class::Object),
-    ("fuse.mountpoint-s3", 0, Class::Object),
-    ("fuse.mount-s3", 0, Class::Object),
-    ("fuse.rclone", 0, Class::Object),
-    ("fuse.blobfuse2", 0, Class::Object),
-    ("fuse.alluxio-fuse", 0, Class::Object),
-    ("9p", 0x0102_1997, Class::Share),
-    ("virtiofs", 0, Class::Share),
-    ("fakeowner", 0, Class::Share),
-    ("drvfs", 0, Class::Share),
-    ("vboxsf", 0x786F_4256, Class::Share),
-    ("prl_fs", 0x7C7C_6673, Class::Share),
+    ("autofs", 0x0187, FilesystemClass::Network),
+    ("fuse.gcsfuse", 0, FilesystemClass::Object),
+    ("fuse.s3fs", 0, FilesystemClass::Object),
+    ("fuse.goofys", 0, FilesystemClass::Object),
+    ("fuse.geesefs", 0, FilesystemClass::Object),
+    ("fuse.mountpoint-s3", 0, FilesystemClass::Object),
+    ("fuse.mount-s3", 0, FilesystemClass::Object),
+    ("fuse.rclone", 0, FilesystemClass::Object),
+    ("fuse.blobfuse2", 0, FilesystemClass::Object),
+    ("fuse.alluxio-fuse", 0, FilesystemClass::Object),
+    ("9p", 0x0102_1997, FilesystemClass::Share),
+    ("virtiofs", 0, FilesystemClass::Share),
+    ("fakeowner", 0, FilesystemClass::Share),
+    ("drvfs", 0, FilesystemClass::Share),
+    ("vboxsf", 0x786F_4256, FilesystemClass::Share),
+    ("prl_fs", 0x7C7C_6673, FilesystemClass::Share),
     // Docker Desktop's before virtiofs, and VMware's.
-    ("fuse.grpcfuse", 0, Class::Share),
-    ("fuse.osxfs", 0, Class::Share),
-    ("fuse.vmhgfs-fuse", 0, Class::Share),
+    ("fuse.grpcfuse", 0, FilesystemClass::Share),
+    ("fuse.osxfs", 0, FilesystemClass::Share),
+    ("fuse.vmhgfs-fuse", 0, FilesystemClass::Share),
 ];
 
 /// FUSE, whatever is behind it.
 const FUSE: u32 = 0x6573_5546;
 
-impl Class {
+impl FilesystemClass {
     /// By the type and the source in the mount table. A FUSE file system that is not in the list may talk to anyone.
     pub fn named(kind: &[u8], source: &[u8]) -> Option<Self> {
         // Mountpoint for S3 leaves its name in the source only.
         if kind == b"fuse" && source == b"mountpoint-s3" {
-            return Some(Class::Object);
+            return Some(FilesystemClass::Object);
         }
         let known = TYPES.iter().find(|(name, ..)| name.as_bytes() == kind).map(|(_, _, class)| *class);
-        known.or_else(|| kind.starts_with(b"fuse").then_some(Class::Network))
+        known.or_else(|| kind.starts_with(b"fuse").then_some(FilesystemClass::Network))
     }
 
     /// By the number that statfs(2) gives, where no name is known.
     pub fn numbered(magic: u32) -> Option<Self> {
         let known = TYPES.iter().find(|(_, number, _)| *number == magic && magic != 0).map(|(_, _, class)| *class);
-        known.or_else(|| (magic == FUSE).then_some(Class::Network))
+        known.or_else(|| (magic == FUSE).then_some(FilesystemClass::Network))
     }
 
     /// Whether its answer depends on more than this machine.
     pub fn is_far(self) -> bool {
-        matches!(self, Class::Network | Class::Object | Class::Share)
+        matches!(self, FilesystemClass::Network | FilesystemClass::Object | FilesystemClass::Share)
     }
 
     /// For the report.
     pub fn name(self) -> &'static str {
         match self {
-            Class::Local => "local",
-            Class::Memory => "memory",
-            Class::Image => "image",
-            Class::Network => "network",
-            Class::Object => "object",
-            Class::Share => "share",
+            FilesystemClass::Local => "local",
+            FilesystemClass::Memory => "memory",
+            FilesystemClass::Image => "image",
+            FilesystemClass::Network => "network",
+            FilesystemClass::Object => "object",
+            FilesystemClass::Share => "share",
         }
     }
 }
@@ -118,22 +118,22 @@ mod tests {
 
     #[test]
     fn the_name_tells_daemons_apart_and_an_unknown_daemon_is_far() {
-        let named = |kind: &str, source: &str| Class::named(kind.as_bytes(), source.as_bytes());
-        assert_eq!(named("fuse.gcsfuse", "bucket"), Some(Class::Object));
-        assert_eq!(named("fuse", "mountpoint-s3"), Some(Class::Object));
-        assert_eq!(named("fuse.sshfs", "nas:/x"), Some(Class::Network));
-        assert_eq!(named("fuse.grpcfuse", "grpcfuse"), Some(Class::Share));
-        assert_eq!(named("fuseblk", "/dev/sdb1"), Some(Class::Local));
+        let named = |kind: &str, source: &str| FilesystemClass::named(kind.as_bytes(), source.as_bytes());
+        assert_eq!(named("fuse.gcsfuse", "bucket"), Some(FilesystemClass::Object));
+        assert_eq!(named("fuse", "mountpoint-s3"), Some(FilesystemClass::Object));
+        assert_eq!(named("fuse.sshfs", "nas:/x"), Some(FilesystemClass::Network));
+        assert_eq!(named("fuse.grpcfuse", "grpcfuse"), Some(FilesystemClass::Share));
+        assert_eq!(named("fuseblk", "/dev/sdb1"), Some(FilesystemClass::Local));
         assert_eq!((named("bcachefs", ""), named("", "")), (None, None));
     }
 
     #[test]
     fn the_number_tells_a_kind_where_no_name_is_known() {
         assert_eq!(
-            [0x6969, 0xEF53, FUSE].map(Class::numbered),
-            [Class::Network, Class::Local, Class::Network].map(Some)
+            [0x6969, 0xEF53, FUSE].map(FilesystemClass::numbered),
+            [FilesystemClass::Network, FilesystemClass::Local, FilesystemClass::Network].map(Some)
         );
-        assert_eq!([0, 1].map(Class::numbered), [None, None]);
+        assert_eq!([0, 1].map(FilesystemClass::numbered), [None, None]);
     }
 
     #[test]

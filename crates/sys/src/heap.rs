@@ -30,12 +30,12 @@ pub struct Heap;
 
 /// The area. Not a mapping of its own: to make, to fork and to drop one costs more than what is taken from it.
 #[repr(align(16))]
-struct Room(UnsafeCell<[u8; BRIEF]>);
+struct Area(UnsafeCell<[u8; BRIEF]>);
 
 // SAFETY: nobody looks at it but through the pieces that `take` gives, each to one owner.
-unsafe impl Sync for Room {}
+unsafe impl Sync for Area {}
 
-static ROOM: Room = Room(UnsafeCell::new([0; BRIEF]));
+static ROOM: Area = Area(UnsafeCell::new([0; BRIEF]));
 
 static RESERVE: Reserve = Reserve::new();
 
@@ -56,17 +56,17 @@ pub fn begin() {
 
 /// From here on this process is one that lives for a moment, and may take all of the area. What it is going to need in any case is got
 /// at once (Linux 5.14), which is cheaper than a fault for each page.
-pub fn live_briefly() {
+pub fn expect_short_life() {
     SIZE.store(BRIEF, Relaxed);
-    let begin = NEXT.load(Relaxed).max(room()).next_multiple_of(PAGE);
+    let begin = NEXT.load(Relaxed).max(area_size()).next_multiple_of(PAGE);
     // SAFETY: the range lies in the area; nothing in it changes.
     unsafe { libc::madvise(begin as *mut libc::c_void, AT_LEAST, libc::MADV_POPULATE_WRITE) };
 }
 
 /// Gives back the pages of the area in which nothing is any more.
 pub fn give_back(page: usize) {
-    let free = NEXT.load(Relaxed).max(room()).next_multiple_of(page);
-    let end = (room() + BRIEF) & !(page - 1);
+    let free = NEXT.load(Relaxed).max(area_size()).next_multiple_of(page);
+    let end = (area_size() + BRIEF) & !(page - 1);
     if free < end {
         // SAFETY: the range lies in the area, behind all that was taken of it. Only what is taken is used, and nobody expects it to be zero
         // or anything else.
@@ -74,12 +74,12 @@ pub fn give_back(page: usize) {
     }
 }
 
-fn room() -> usize {
+fn area_size() -> usize {
     ROOM.0.get() as usize
 }
 
 fn is_ours(at: *mut u8) -> bool {
-    (room()..room() + BRIEF).contains(&(at as usize))
+    (area_size()..area_size() + BRIEF).contains(&(at as usize))
 }
 
 /// Moves the end of what is in use from one place to another, if nothing else was taken meanwhile.
@@ -95,7 +95,7 @@ fn take(layout: Layout) -> Option<*mut u8> {
     let next = NEXT.load(Relaxed);
     let align = alignment(layout);
     // Alignments are powers of two, and addresses lie far below the largest number.
-    let at = (next.max(room()) + align - 1) & !(align - 1);
+    let at = (next.max(area_size()) + align - 1) & !(align - 1);
     let after = at.checked_add(layout.size()).filter(|after| fits(*after))?;
     moved(next, after).then_some(at as *mut u8)
 }
@@ -108,7 +108,7 @@ fn alignment(layout: Layout) -> usize {
 
 /// Whether a piece may end here.
 fn fits(after: usize) -> bool {
-    after <= room() + SIZE.load(Relaxed)
+    after <= area_size() + SIZE.load(Relaxed)
 }
 
 /// A block of the C library's heap, or of the reserve where that has none.
@@ -181,14 +181,14 @@ impl Heap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aside;
+    use crate::fork_detached;
 
     /// In a child, because the area is for the rest of a process's life.
     fn in_a_brief_life(body: impl Fn() -> bool) -> bool {
         let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
-        let aside = aside::fork_aside(|| {
+        let aside = fork_detached::fork_detached(|| {
             begin();
-            live_briefly();
+            expect_short_life();
             let held = body();
             let _ = nix::unistd::write(&write, &[u8::from(held)]);
             0

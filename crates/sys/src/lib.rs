@@ -5,21 +5,21 @@
 
 pub mod access;
 mod args;
-pub mod aside;
-pub mod away;
 pub mod cache;
 pub mod cgroup;
 #[cfg(target_env = "musl")]
 mod clock;
 pub mod credentials;
 pub mod directory;
+pub mod embedded_program;
 pub mod environment;
 pub mod executable;
 pub mod filesystem;
-pub mod guest;
+pub mod fork_detached;
 pub mod heap;
 pub mod image;
 pub mod ip;
+pub mod killable_call;
 pub mod lease;
 pub mod limits;
 pub mod listening;

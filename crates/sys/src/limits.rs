@@ -18,29 +18,29 @@ pub struct Limit {
 
 /// What is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum LimitedResource {
     /// Open files.
     Files,
     /// Bytes of memory that may be locked.
     LockedMemory,
 }
 
-impl Kind {
+impl LimitedResource {
     fn resource(self) -> Resource {
         match self {
-            Kind::Files => Resource::RLIMIT_NOFILE,
-            Kind::LockedMemory => Resource::RLIMIT_MEMLOCK,
+            LimitedResource::Files => Resource::RLIMIT_NOFILE,
+            LimitedResource::LockedMemory => Resource::RLIMIT_MEMLOCK,
         }
     }
 }
 
 /// The limit of this process; none where a sandbox does not tell.
-pub fn limit(kind: Kind) -> Option<Limit> {
+pub fn limit(kind: LimitedResource) -> Option<Limit> {
     getrlimit(kind.resource()).ok().map(|(soft, hard)| Limit { soft, hard })
 }
 
 /// Raises the soft limit to `wanted`, or as near as the hard one permits, which needs no rights; never lowers it.
-pub fn raise(kind: Kind, wanted: u64) -> Option<Limit> {
+pub fn raise(kind: LimitedResource, wanted: u64) -> Option<Limit> {
     let now = limit(kind)?;
     let soft = now.soft.max(wanted.min(now.hard));
     if soft != now.soft {
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_limit_is_never_lowered() {
-        let before = limit(Kind::Files).unwrap();
-        assert_eq!(raise(Kind::Files, 1), Some(before));
+        let before = limit(LimitedResource::Files).unwrap();
+        assert_eq!(raise(LimitedResource::Files, 1), Some(before));
     }
 }

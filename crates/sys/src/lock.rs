@@ -7,22 +7,22 @@ use std::os::fd::AsRawFd;
 
 /// A lock that is held. An unlock that fails is nothing: the kernel takes the lock back when the file is closed.
 #[derive(Debug)]
-pub struct Lock(File);
+pub struct FileLock(File);
 
-impl Lock {
+impl FileLock {
     /// Takes the lock of an open file or directory, without waiting.
     ///
     /// # Errors
     /// The file and EWOULDBLOCK: another process has the lock; ENOLCK, EOPNOTSUPP: this file system has no locks.
     pub fn take(file: File) -> Result<Self, (File, Errno)> {
         match retry(|| flock(&file, libc::LOCK_EX | libc::LOCK_NB)) {
-            Ok(()) => Ok(Lock(file)),
+            Ok(()) => Ok(FileLock(file)),
             Err(errno) => Err((file, errno)),
         }
     }
 }
 
-impl Drop for Lock {
+impl Drop for FileLock {
     /// Closing alone would not do: a child that was forked meanwhile may have the same open file.
     fn drop(&mut self) {
         let _ = flock(&self.0, libc::LOCK_UN);
@@ -46,11 +46,11 @@ mod tests {
     #[test]
     fn a_lock_is_taken_once_and_given_back() {
         let directory = tempfile::tempdir().unwrap();
-        let first = Lock::take(open(directory.path())).unwrap();
-        let second = Lock::take(open(directory.path()));
+        let first = FileLock::take(open(directory.path())).unwrap();
+        let second = FileLock::take(open(directory.path()));
         assert_eq!(second.err().map(|(_, errno)| errno), Some(Errno::EWOULDBLOCK));
         drop(first);
-        assert!(Lock::take(open(directory.path())).is_ok());
+        assert!(FileLock::take(open(directory.path())).is_ok());
     }
 
     #[test]
@@ -60,6 +60,6 @@ mod tests {
         let path = std::ffi::CString::new(path).unwrap();
         // SAFETY: the path is a NUL-terminated string; a descriptor that is only a path cannot be locked or unlocked (EBADF).
         let fd = unsafe { libc::open(path.as_ptr(), libc::O_PATH | libc::O_CLOEXEC) };
-        drop(Lock(File::from(super::super::signal::owned(fd))));
+        drop(FileLock(File::from(super::super::signal::owned(fd))));
     }
 }

@@ -2,7 +2,7 @@
 //! Fields are split at single spaces, since a source may be empty; names are bytes, with `\040` and its like undone.
 
 use super::Root;
-use super::filesystem::Class;
+use super::filesystem::FilesystemClass;
 use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::ops::Deref;
@@ -21,7 +21,7 @@ const NETWORK: Duration = Duration::from_secs(15);
 pub struct Mount {
     /// The id that statx(2) gives for what lies on it.
     pub id: u64,
-    class: Option<Class>,
+    class: Option<FilesystemClass>,
     /// All fields, one behind the other.
     text: Box<[u8]>,
     /// Where each of them ends.
@@ -89,7 +89,7 @@ fn row(line: &[u8]) -> Option<Mount> {
     let fields = [root, point, options, kind, source, super_options];
     let (text, ends) = joined(fields)?;
     let mut mount = Mount { id, class: None, text, ends };
-    mount.class = Class::named(mount.kind(), mount.source());
+    mount.class = FilesystemClass::named(mount.kind(), mount.source());
     Some(mount)
 }
 
@@ -220,13 +220,13 @@ impl Mount {
     }
 
     /// What kind of file system it is; none: one that is not known.
-    pub fn class(&self) -> Option<Class> {
+    pub fn class(&self) -> Option<FilesystemClass> {
         self.class
     }
 
     /// Whether it is the layered root of a container's image.
     pub fn is_image(&self) -> bool {
-        self.class() == Some(Class::Image)
+        self.class() == Some(FilesystemClass::Image)
     }
 
     /// How long an answer of it may take.
@@ -236,7 +236,7 @@ impl Mount {
 
     /// Whether its answer depends on more than this machine.
     pub fn is_far(&self) -> bool {
-        self.class().is_some_and(Class::is_far)
+        self.class().is_some_and(FilesystemClass::is_far)
     }
 }
 
@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(table.iter().map(|mount| mount.id).collect::<Vec<_>>(), [27, 60, 62, 63, 64]);
         let mount = with_id(&table, 62).unwrap();
         assert_eq!((mount.point(), mount.source()), (&b"/empty source"[..], &b""[..]));
-        assert!(mount.is_read_only() && mount.class() == Some(Class::Memory));
+        assert!(mount.is_read_only() && mount.class() == Some(FilesystemClass::Memory));
         assert_eq!(table[0].source(), b"ov erlay");
         assert_eq!(table[3].root(), b"/sub\ndir//deleted");
     }

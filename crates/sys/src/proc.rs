@@ -37,7 +37,7 @@ fn path(pid: c_int, name: &str) -> String {
 
 /// The fields of /proc/PID/status that decide where a signal goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Status {
+pub struct SignalStatus {
     /// The command's name, at most 15 bytes.
     pub name: String,
     /// The state's letter: `R`, `S`, `D`, `T` …
@@ -57,9 +57,9 @@ pub struct Status {
 }
 
 /// Reads the fields out of the text of /proc/PID/status; unknown lines are skipped.
-pub fn parse_status(text: &[u8]) -> Status {
+pub fn parse_status(text: &[u8]) -> SignalStatus {
     let text = String::from_utf8_lossy(text);
-    let mut status = Status::default();
+    let mut status = SignalStatus::default();
     for (key, value) in text.lines().filter_map(|line| line.split_once(':')) {
         let value = value.trim();
         match key {
@@ -82,7 +82,7 @@ fn first_number(value: &str) -> u32 {
 }
 
 /// A process's status, while it is there.
-pub fn status(pid: c_int) -> Option<Status> {
+pub fn status(pid: c_int) -> Option<SignalStatus> {
     read(pid, "status").map(|text| parse_status(&text))
 }
 
@@ -130,21 +130,21 @@ fn set_back(before: c_int, set: impl Fn(u32) -> c_int) {
 }
 
 /// What a thread is at: its state's letter, and the kernel's function that it waits in, where that is told.
-pub type Waits = (char, Option<String>);
+pub type WaitState = (char, Option<String>);
 
 /// So many threads are looked at.
 const THREADS: usize = 64;
 
 /// What a process is at: its first thread that waits where no signal reaches it (D), or else its first. Nothing is read that such a
 /// thread could hold up (as its command line would be, by the lock of its memory).
-pub fn waits(pid: c_int) -> Option<Waits> {
+pub fn waits(pid: c_int) -> Option<WaitState> {
     let mut all = threads(pid);
     all.sort_unstable();
-    let seen: Vec<Waits> = all.iter().take(THREADS).filter_map(|thread| waits_of(pid, *thread)).collect();
+    let seen: Vec<WaitState> = all.iter().take(THREADS).filter_map(|thread| waits_of(pid, *thread)).collect();
     seen.iter().find(|(state, _)| *state == 'D').or(seen.first()).cloned()
 }
 
-fn waits_of(pid: c_int, thread: c_int) -> Option<Waits> {
+fn waits_of(pid: c_int, thread: c_int) -> Option<WaitState> {
     let state = parse_state(&read(pid, &format!("task/{thread}/stat"))?)?;
     Some((state, read(pid, &format!("task/{thread}/wchan")).and_then(|text| parse_wchan(&text))))
 }

@@ -2,7 +2,7 @@
 //! and only links that lie on this machine are read. Where nothing is far away, nothing is touched at all, and nothing is forked.
 //! Most paths lie on the root file system, as this program does, and that the kernel tells without the table.
 
-use super::away;
+use super::killable_call;
 use super::mountinfo::{self, Mount, Mounts};
 use nix::errno::Errno;
 use serde::Serialize;
@@ -23,7 +23,7 @@ pub fn look<'a, T: Serialize + DeserializeOwned>(
     work: impl FnOnce() -> T,
 ) -> Result<T, &'a Mount> {
     let Some(mount) = far(table, path) else { return Ok(work()) };
-    let answer = away::ask(mount.patience(), || postcard::to_allocvec(&work()).unwrap_or_default());
+    let answer = killable_call::ask(mount.patience(), || postcard::to_allocvec(&work()).unwrap_or_default());
     answer.ok().and_then(|answer| postcard::from_bytes(&answer).ok()).ok_or(mount)
 }
 

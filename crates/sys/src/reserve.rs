@@ -20,10 +20,10 @@ const CLASSES: usize = (SIZE / SMALLEST).trailing_zeros() as usize + 1;
 #[repr(C, align(4096))]
 pub(super) struct Reserve {
     bytes: UnsafeCell<[u8; SIZE]>,
-    state: UnsafeCell<State>,
+    state: UnsafeCell<FreeLists>,
 }
 
-struct State {
+struct FreeLists {
     /// Bytes that were given out at least once.
     used: usize,
     /// The first free block of each class; its first word is the address of the next.
@@ -35,7 +35,7 @@ unsafe impl Sync for Reserve {}
 
 impl Reserve {
     pub(super) const fn new() -> Self {
-        let state = State { used: 0, free: [ptr::null_mut(); CLASSES] };
+        let state = FreeLists { used: 0, free: [ptr::null_mut(); CLASSES] };
         Reserve { bytes: UnsafeCell::new([0; SIZE]), state: UnsafeCell::new(state) }
     }
 

@@ -121,28 +121,28 @@ pub fn set_ignored(number: c_int, ignore: bool) -> bool {
 
 /// What trainit changed of the signals' state and the workload must get back. With signalfd this is all there is.
 #[derive(Clone, Copy, Debug)]
-pub struct Inherited {
+pub struct InheritedSignals {
     mask: u64,
     child_ignored: bool,
     pipe_ignored: bool,
 }
 
-impl Inherited {
+impl InheritedSignals {
     /// First thing in `main`: blocks every signal, so that none is lost before it can be received, and makes SIGCHLD
     /// waitable (ignored, the kernel would eat exit codes: sigaction(2)).
     pub fn take_over() -> Self {
         let mask = set_mask(EVERY);
-        Inherited { mask, ..Self::keep_pipes() }
+        InheritedSignals { mask, ..Self::keep_pipes() }
     }
 
     /// For a process that nobody supervises: nothing is blocked, but a closed stderr must not kill it.
     pub fn for_command() -> Self {
         let mask = set_mask(0);
-        Inherited { mask, ..Self::keep_pipes() }
+        InheritedSignals { mask, ..Self::keep_pipes() }
     }
 
     fn keep_pipes() -> Self {
-        Inherited {
+        InheritedSignals {
             mask: 0,
             child_ignored: set_ignored(libc::SIGCHLD, false),
             pipe_ignored: set_ignored(libc::SIGPIPE, true),
@@ -175,9 +175,9 @@ pub const AT_ONCE: usize = 4;
 
 /// Receives blocked signals. Changes no disposition, so there is nothing to undo for the workload.
 #[derive(Debug, Default)]
-pub struct Receiver(OnceCell<OwnedFd>);
+pub struct SignalReceiver(OnceCell<OwnedFd>);
 
-impl Receiver {
+impl SignalReceiver {
     /// The descriptor to poll, a signalfd(2) for every signal, opened when somebody asks for it; none while none can be had.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         if self.0.get().is_none() {
@@ -340,7 +340,7 @@ mod tests {
     #[test]
     fn signals_are_received_one_by_one_or_several_at_once_with_their_sender() {
         let before = set_mask(EVERY);
-        let receiver = Receiver::default();
+        let receiver = SignalReceiver::default();
         // SAFETY: pthread_kill(3) takes no pointers; this thread has blocked what it gets.
         let get = |number| assert_eq!(unsafe { libc::pthread_kill(libc::pthread_self(), number) }, 0);
         get(libc::SIGUSR1);

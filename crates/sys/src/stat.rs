@@ -1,6 +1,6 @@
 //! statx(2): on which mount a path lies, and what kind of thing it is.
 
-use super::filesystem::Class;
+use super::filesystem::FilesystemClass;
 use super::mountinfo::{self, Mount};
 use super::support::unsupported;
 use nix::errno::Errno;
@@ -83,10 +83,10 @@ fn statx(path: &Path, flags: c_int, mask: u32) -> nix::Result<libc::statx> {
 }
 
 /// What kind of file system a path lies on, by the number that statfs(2) gives: for where the mount table does not tell.
-pub fn class_of(path: &Path) -> Option<Class> {
+pub fn class_of(path: &Path) -> Option<FilesystemClass> {
     // The field's type differs between machines and C libraries; the numbers have 32 bits.
     let magic = nix::sys::statfs::statfs(path).ok()?.filesystem_type().0;
-    Class::numbered(magic as u32)
+    FilesystemClass::numbered(magic as u32)
 }
 
 #[cfg(test)]

@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 
 /// A new file, open for reading and writing; gone when this is dropped, unless it was moved to its place.
 #[derive(Debug)]
-pub struct Temporary {
+pub struct TemporaryFile {
     file: File,
     path: PathBuf,
 }
 
-impl Temporary {
+impl TemporaryFile {
     /// Makes one in a directory; its name begins with `prefix`, and only its owner may read it.
     ///
     /// # Errors
     /// What mkstemp(3) says.
     pub fn make(directory: &Path, prefix: &str) -> io::Result<Self> {
         let (fd, path) = nix::unistd::mkstemp(&directory.join(format!("{prefix}XXXXXX")))?;
-        let made = Temporary { file: File::from(fd), path };
+        let made = TemporaryFile { file: File::from(fd), path };
         let flags = nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC);
         nix::fcntl::fcntl(&made.file, flags)?;
         Ok(made)
@@ -58,7 +58,7 @@ impl Temporary {
     }
 }
 
-impl Drop for Temporary {
+impl Drop for TemporaryFile {
     fn drop(&mut self) {
         // After a rename there is nothing under this name any more.
         let _ = std::fs::remove_file(&self.path);
@@ -73,12 +73,12 @@ mod tests {
     #[test]
     fn it_is_there_until_it_is_dropped_or_moved_to_its_place() {
         let directory = tempfile::tempdir().unwrap();
-        let dropped = Temporary::make(directory.path(), "one-").unwrap();
+        let dropped = TemporaryFile::make(directory.path(), "one-").unwrap();
         let (path, place) = (dropped.path().to_owned(), directory.path().join("place"));
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         drop(dropped);
         assert!(!path.exists());
-        let mut kept = Temporary::make(directory.path(), "two-").unwrap();
+        let mut kept = TemporaryFile::make(directory.path(), "two-").unwrap();
         kept.file().write_all(b"text").unwrap();
         kept.become_file(&place, 0o644, true).unwrap();
         assert_eq!(std::fs::read(&place).unwrap(), b"text");
@@ -88,6 +88,6 @@ mod tests {
 
     #[test]
     fn where_no_file_can_be_made_that_is_said() {
-        assert!(Temporary::make(Path::new("/no/such/directory"), "x").is_err());
+        assert!(TemporaryFile::make(Path::new("/no/such/directory"), "x").is_err());
     }
 }

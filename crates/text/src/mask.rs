@@ -72,7 +72,7 @@ fn masked_word(word: &[u8], follows: &mut bool, (p, u): (bool, bool)) -> Vec<u8>
 
 /// Where a value without quotes ends, besides a blank.
 #[derive(Clone, Copy)]
-enum Until {
+enum ValueEnd {
     /// Nowhere else: a secret may hold any character.
     Blank,
     /// At the end of a member of JSON.
@@ -81,12 +81,12 @@ enum Until {
     Quote,
 }
 
-impl Until {
+impl ValueEnd {
     fn is_at(self, byte: u8) -> bool {
         match self {
-            Until::Blank => false,
-            Until::Member => b",}]".contains(&byte),
-            Until::Quote => b"\"'".contains(&byte),
+            ValueEnd::Blank => false,
+            ValueEnd::Member => b",}]".contains(&byte),
+            ValueEnd::Quote => b"\"'".contains(&byte),
         }
     }
 }
@@ -223,11 +223,11 @@ impl<'a> Scan<'a> {
             Some(b'=') if self.rest().get(after) != Some(&b'=') && (is_secret(&name)) => {
                 let skip = if gap > 0 { blanks(after) } else { 0 };
                 self.pass(after + skip);
-                self.value(Until::Blank);
+                self.value(ValueEnd::Blank);
             }
             Some(b':') if gap == 0 && quote > 0 && is_secret(&name) => {
                 self.pass(after + blanks(after));
-                self.value(Until::Member);
+                self.value(ValueEnd::Member);
             }
             Some(b':') if gap == 0 && quote == 0 && self.rest().get(after..after + 2) != Some(b"//") => {
                 self.pass(after + blanks(after));
@@ -236,7 +236,7 @@ impl<'a> Scan<'a> {
             _ if name.eq_ignore_ascii_case("bearer") || is_secret_option(&name) => {
                 self.pass(bytes.len());
                 let is_option = name.starts_with('-');
-                self.next_word(if is_option { Until::Blank } else { Until::Quote });
+                self.next_word(if is_option { ValueEnd::Blank } else { ValueEnd::Quote });
             }
             _ => self.pass(plain_part(bytes)),
         }
@@ -270,16 +270,16 @@ impl<'a> Scan<'a> {
         let is_header = name.contains('-') && !name.starts_with('-') || lower == "authorization";
         if is_scheme {
             self.pass(word.len());
-            self.next_word(Until::Quote);
+            self.next_word(ValueEnd::Quote);
         } else if is_header && word.is_empty() {
             self.follows = true;
         } else if is_header || looks_random(word) {
-            self.value(Until::Quote);
+            self.value(ValueEnd::Quote);
         }
     }
 
     /// The word behind the blanks here, unless it is another option.
-    fn next_word(&mut self, end: Until) {
+    fn next_word(&mut self, end: ValueEnd) {
         let blanks = run(self.rest(), |byte| byte.is_ascii_whitespace());
         // A quote that closes here ends a command inside of a word.
         if blanks.is_empty() && !self.rest().is_empty() {
@@ -294,7 +294,7 @@ impl<'a> Scan<'a> {
     }
 
     /// A value: to the end of its quotes, else of the word. In JSON other members follow without a blank.
-    fn value(&mut self, end: Until) {
+    fn value(&mut self, end: ValueEnd) {
         let rest = self.rest();
         let open = quote(rest);
         if open > 0 {

@@ -2,50 +2,50 @@
 
 /// How a known token begins, which characters follow, and how many at least. Sources: the forges', registries' and clouds' documentation
 /// of their token formats.
-const TOKENS: [(&str, Of, usize); 38] = [
-    ("ghp_", Of::Word, 8),
-    ("gho_", Of::Word, 8),
-    ("ghu_", Of::Word, 8),
-    ("ghs_", Of::Word, 8),
-    ("ghr_", Of::Word, 8),
-    ("github_pat_", Of::Word, 8),
-    ("glpat-", Of::Dashed, 8),
-    ("gldt-", Of::Dashed, 8),
-    ("glrt-", Of::Dashed, 8),
-    ("glcbt-", Of::Dashed, 8),
-    ("glptt-", Of::Dashed, 8),
-    ("hf_", Of::Letters, 10),
-    ("api_org_", Of::Letters, 10),
-    ("sk-", Of::Dashed, 14),
-    ("sk_live_", Of::Word, 8),
-    ("sk_test_", Of::Word, 8),
-    ("rk_live_", Of::Word, 8),
-    ("xoxa-", Of::Dashed, 8),
-    ("xoxb-", Of::Dashed, 8),
-    ("xoxp-", Of::Dashed, 8),
-    ("xoxr-", Of::Dashed, 8),
-    ("xoxs-", Of::Dashed, 8),
-    ("xapp-", Of::Dashed, 8),
-    ("AKIA", Of::Capitals, 12),
-    ("ASIA", Of::Capitals, 12),
-    ("AIza", Of::Dashed, 20),
-    ("ya29.", Of::Dotted, 10),
-    ("eyJ", Of::Jwt, 12),
-    ("npm_", Of::Letters, 10),
-    ("pypi-", Of::Dashed, 14),
-    ("dckr_pat_", Of::Dashed, 8),
-    ("dckr_oat_", Of::Dashed, 8),
-    ("nvapi-", Of::Dashed, 8),
-    ("wandb_v1_", Of::Word, 8),
-    ("gsk_", Of::Letters, 16),
-    ("r8_", Of::Letters, 16),
-    ("dop_v1_", Of::Word, 8),
-    ("tskey-", Of::Dashed, 8),
+const TOKENS: [(&str, TokenAlphabet, usize); 38] = [
+    ("ghp_", TokenAlphabet::Word, 8),
+    ("gho_", TokenAlphabet::Word, 8),
+    ("ghu_", TokenAlphabet::Word, 8),
+    ("ghs_", TokenAlphabet::Word, 8),
+    ("ghr_", TokenAlphabet::Word, 8),
+    ("github_pat_", TokenAlphabet::Word, 8),
+    ("glpat-", TokenAlphabet::Dashed, 8),
+    ("gldt-", TokenAlphabet::Dashed, 8),
+    ("glrt-", TokenAlphabet::Dashed, 8),
+    ("glcbt-", TokenAlphabet::Dashed, 8),
+    ("glptt-", TokenAlphabet::Dashed, 8),
+    ("hf_", TokenAlphabet::Letters, 10),
+    ("api_org_", TokenAlphabet::Letters, 10),
+    ("sk-", TokenAlphabet::Dashed, 14),
+    ("sk_live_", TokenAlphabet::Word, 8),
+    ("sk_test_", TokenAlphabet::Word, 8),
+    ("rk_live_", TokenAlphabet::Word, 8),
+    ("xoxa-", TokenAlphabet::Dashed, 8),
+    ("xoxb-", TokenAlphabet::Dashed, 8),
+    ("xoxp-", TokenAlphabet::Dashed, 8),
+    ("xoxr-", TokenAlphabet::Dashed, 8),
+    ("xoxs-", TokenAlphabet::Dashed, 8),
+    ("xapp-", TokenAlphabet::Dashed, 8),
+    ("AKIA", TokenAlphabet::Capitals, 12),
+    ("ASIA", TokenAlphabet::Capitals, 12),
+    ("AIza", TokenAlphabet::Dashed, 20),
+    ("ya29.", TokenAlphabet::Dotted, 10),
+    ("eyJ", TokenAlphabet::Jwt, 12),
+    ("npm_", TokenAlphabet::Letters, 10),
+    ("pypi-", TokenAlphabet::Dashed, 14),
+    ("dckr_pat_", TokenAlphabet::Dashed, 8),
+    ("dckr_oat_", TokenAlphabet::Dashed, 8),
+    ("nvapi-", TokenAlphabet::Dashed, 8),
+    ("wandb_v1_", TokenAlphabet::Word, 8),
+    ("gsk_", TokenAlphabet::Letters, 16),
+    ("r8_", TokenAlphabet::Letters, 16),
+    ("dop_v1_", TokenAlphabet::Word, 8),
+    ("tskey-", TokenAlphabet::Dashed, 8),
 ];
 
 /// What a known token is made of.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Of {
+enum TokenAlphabet {
     /// Letters and digits.
     Letters,
     /// Capitals and digits.
@@ -60,21 +60,21 @@ enum Of {
     Jwt,
 }
 
-impl Of {
+impl TokenAlphabet {
     fn has(self, byte: u8) -> bool {
         match self {
-            Of::Letters => byte.is_ascii_alphanumeric(),
-            Of::Capitals => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
-            Of::Word => is_word(byte),
-            Of::Dashed => is_word(byte) || byte == b'-',
-            Of::Dotted | Of::Jwt => is_word(byte) || b"-.".contains(&byte),
+            TokenAlphabet::Letters => byte.is_ascii_alphanumeric(),
+            TokenAlphabet::Capitals => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
+            TokenAlphabet::Word => is_word(byte),
+            TokenAlphabet::Dashed => is_word(byte) || byte == b'-',
+            TokenAlphabet::Dotted | TokenAlphabet::Jwt => is_word(byte) || b"-.".contains(&byte),
         }
     }
 
     /// A name of something begins like a token as well (`hf_checkpoints`, `sk-learn`): it has small letters only.
     fn fits(self, rest: &[u8], least: usize) -> bool {
         let is_random = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
-        let dots = self != Of::Jwt || rest.contains(&b'.');
+        let dots = self != TokenAlphabet::Jwt || rest.contains(&b'.');
         rest.len() >= least && dots && (rest.iter().any(is_random) || rest.len() >= 3 * least)
     }
 }

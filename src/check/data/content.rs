@@ -1,13 +1,13 @@
 //! What is in a data set: as many files as were asked for, the names, those of the manifest, and how fast they come.
 
-use super::super::listing::{self, Found, Listing};
-use super::super::step::{Answer, Trouble};
+use super::super::listing::{self, DirectoryCount, EntrySearch};
+use super::super::step::{CheckResult, Failure};
 use super::super::{Remedy, speed, verify};
-use super::Data;
+use super::DataTarget;
 use crate::config::Severity;
 
-impl Data {
-    pub(super) fn enough_files(&mut self) -> Answer {
+impl DataTarget {
+    pub(super) fn enough_files(&mut self) -> CheckResult {
         match &self.listing {
             Some(listing) if listing.entries < self.want.min_files && !listing.more => {
                 let what = format!(
@@ -16,31 +16,31 @@ impl Data {
                     listing.described(),
                     self.want.min_files
                 );
-                Trouble::new(what).because("the data set is not complete, or another directory is mounted").found()
+                Failure::new(what).because("the data set is not complete, or another directory is mounted").found()
             }
             _ => Ok(()),
         }
     }
 
-    pub(super) fn contains(&mut self) -> Answer {
+    pub(super) fn contains(&mut self) -> CheckResult {
         let (mut missing, mut unseen) = (Vec::new(), Vec::new());
         for name in &self.want.contains {
             let shown = text::line(name).into_owned();
             match listing::contains(&self.site.path, name) {
-                Ok(Found::Yes) => {}
-                Ok(Found::No) => missing.push(self.with_target(shown, name)),
-                Ok(Found::NotSoFar) => unseen.push(shown),
+                Ok(EntrySearch::Yes) => {}
+                Ok(EntrySearch::No) => missing.push(self.with_target(shown, name)),
+                Ok(EntrySearch::NotSoFar) => unseen.push(shown),
                 Err(errno) => return self.site.refused("searched", errno).found(),
             }
         }
-        let there = self.listing.as_ref().map(Listing::shown_names).unwrap_or_default();
+        let there = self.listing.as_ref().map(DirectoryCount::shown_names).unwrap_or_default();
         match (missing.is_empty(), unseen.is_empty()) {
             (true, true) => Ok(()),
-            (false, _) => Trouble::new(format!("{} does not contain {}", self.site.shown, missing.join(", ")))
+            (false, _) => Failure::new(format!("{} does not contain {}", self.site.shown, missing.join(", ")))
                 .because(format!("what is there: {there}"))
                 .advice("mount the directory that holds them")
                 .found(),
-            (true, false) => Trouble::new(format!(
+            (true, false) => Failure::new(format!(
                 "{} is not among the first {} entries of {}",
                 unseen.join(", "),
                 listing::PATTERN_MAX,
@@ -53,7 +53,7 @@ impl Data {
         }
     }
 
-    pub(super) fn like_its_manifest(&mut self) -> Answer {
+    pub(super) fn like_its_manifest(&mut self) -> CheckResult {
         let Some(manifest) = &self.want.manifest else { return Ok(()) };
         let file = self.site.path.join(manifest);
         match verify::verify(&self.site.path, &file, self.want.verify, &mut self.pulse) {
@@ -62,7 +62,7 @@ impl Data {
                 Ok(())
             }
             Ok(verified) => {
-                Trouble::new(format!("{} is not as its manifest says: {}", self.site.shown, verified.differences()))
+                Failure::new(format!("{} is not as its manifest says: {}", self.site.shown, verified.differences()))
                     .because(format!("a copy was cut short, or the data set is another one ({})", verified.described()))
                     .advice("copy the data set again, or make the manifest anew: sha256sum")
                     .found()
@@ -76,7 +76,7 @@ impl Data {
         }
     }
 
-    pub(super) fn fast_enough(&mut self) -> Answer {
+    pub(super) fn fast_enough(&mut self) -> CheckResult {
         let Some(wanted) = self.want.min_speed else { return Ok(()) };
         let speed = match speed::measure(&self.site.path, self.site.class()) {
             Ok(speed) => speed,
@@ -87,7 +87,7 @@ impl Data {
             return Ok(());
         }
         let (shown, wanted) = (&self.site.shown, text::size(wanted.0));
-        Trouble::new(format!("{shown} is slow: {}, min_speed asks for {wanted}/s", speed.described()))
+        Failure::new(format!("{shown} is slow: {}, min_speed asks for {wanted}/s", speed.described()))
             .because("the GPUs would wait for data")
             .advice("copy the data set to a local disk, or pack small files into large ones")
             .found()

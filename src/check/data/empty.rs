@@ -1,8 +1,8 @@
 //! An empty directory where data should be: what an engine made for a source that does not exist, a volume that nobody filled, or
 //! simply nothing.
 
-use super::super::step::{Answer, Trouble};
-use super::Data;
+use super::super::step::{CheckResult, Failure};
+use super::DataTarget;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 use sys::mountinfo::Mount;
@@ -12,12 +12,12 @@ use sys::volume::Volume;
 /// An engine made a directory for this start: a person's own is older.
 const JUST_NOW: Duration = Duration::from_secs(60);
 
-impl Data {
-    pub(super) fn not_empty(&mut self) -> Answer {
+impl DataTarget {
+    pub(super) fn not_empty(&mut self) -> CheckResult {
         let Some(meta) = self.site.metadata().filter(|_| self.want.min_files > 0) else { return Ok(()) };
         if !meta.is_dir() {
             return if meta.is_file() && meta.len() == 0 {
-                Trouble::new(format!("{} is an empty file", self.site.shown)).found()
+                Failure::new(format!("{} is an empty file", self.site.shown)).found()
             } else {
                 Ok(())
             };
@@ -25,8 +25,8 @@ impl Data {
         if self.listing.as_ref().is_none_or(|listing| listing.entries > 0) {
             return Ok(());
         }
-        let made = self.site.place().is_container() && self.site.is_mount_root() && meta.uid() == 0;
-        let trouble = Trouble::new(format!("{} is {}empty", self.site.shown, if made { "mounted, but " } else { "" }));
+        let made = self.site.platform().is_container() && self.site.is_mount_root() && meta.uid() == 0;
+        let trouble = Failure::new(format!("{} is {}empty", self.site.shown, if made { "mounted, but " } else { "" }));
         if !made {
             return trouble
                 .because("there is nothing to read")

@@ -1,15 +1,15 @@
 //! The device nodes: whether this user and this container may open them, and whether those are there that every program needs.
 
-use super::Gpus;
-use crate::check::step::{Answer, Trouble};
+use super::GpuTarget;
+use crate::check::step::{CheckResult, Failure};
 use crate::check::{Change, Remedy};
-use crate::engine::Place;
+use crate::engine::Platform;
 use crate::gpu::{CTL, UVM, Vendor};
 use nix::errno::Errno;
 use std::os::unix::fs::MetadataExt;
 
-impl Gpus {
-    pub(super) fn permitted(&mut self) -> Answer {
+impl GpuTarget {
+    pub(super) fn permitted(&mut self) -> CheckResult {
         if self.demand.is_none() {
             return Ok(());
         }
@@ -32,15 +32,15 @@ impl Gpus {
         }
     }
 
-    fn refusal(&self, what: &str, path: &str, errno: Errno) -> Trouble {
+    fn refusal(&self, what: &str, path: &str, errno: Errno) -> Failure {
         if errno == Errno::EPERM {
-            return Trouble::new(format!("{what}: {path} is refused by the container's device control group"))
+            return Failure::new(format!("{what}: {path} is refused by the container's device control group"))
                 .because("it was not given to this container, or `systemctl daemon-reload` on the host took it away")
                 .advice("recreate the container; for good: CDI, the cgroupfs driver, or `--device` for each node")
                 .passing(true);
         }
         let uid = nix::unistd::geteuid();
-        Trouble::new(format!("{what}: {path} cannot be opened as uid {uid}: {}", errno.desc()))
+        Failure::new(format!("{what}: {path} cannot be opened as uid {uid}: {}", errno.desc()))
             .because("the node's owner, group or mode does not permit it")
             .remedy(self.join_group(path))
     }
@@ -49,8 +49,8 @@ impl Gpus {
     fn join_group(&self, path: &str) -> Remedy {
         let meta = std::fs::metadata(self.root.path(path)).ok();
         let group = meta.filter(|meta| meta.mode() & 0o060 == 0o060 && meta.gid() != 0).map(|meta| meta.gid());
-        match (group, self.place()) {
-            (Some(gid), Place::Host) => Remedy::Do(format!("add the user to group {gid}, then log in again")),
+        match (group, self.platform()) {
+            (Some(gid), Platform::Host) => Remedy::Do(format!("add the user to group {gid}, then log in again")),
             (Some(gid), _) => Remedy::Start(Change::GroupAdd(gid)),
             (None, _) => Remedy::Do(format!("run as root, or on the host: chmod 0666 {path}")),
         }
@@ -62,22 +62,22 @@ impl Gpus {
         lacks && self.has_nvidia()
     }
 
-    pub(super) fn has_control(&mut self) -> Answer {
+    pub(super) fn has_control(&mut self) -> CheckResult {
         if !self.lacks(CTL) {
             return Ok(());
         }
         self.found(
-            Trouble::new(format!("{CTL} is not here: no program finds the GPUs"))
+            Failure::new(format!("{CTL} is not here: no program finds the GPUs"))
                 .because("single devices were given to the container, without what belongs to them")
                 .remedy(self.give(None)),
         )
     }
 
-    pub(super) fn has_memory_manager(&mut self) -> Answer {
+    pub(super) fn has_memory_manager(&mut self) -> CheckResult {
         if !self.lacks(UVM) {
             return Ok(());
         }
-        let trouble = Trouble::new(format!("{UVM} is not here: CUDA fails with error 999 while nvidia-smi works"));
+        let trouble = Failure::new(format!("{UVM} is not here: CUDA fails with error 999 while nvidia-smi works"));
         let loaded = self.root.path("/sys/module/nvidia_uvm").exists();
         self.found(match loaded {
             true => trouble
@@ -90,14 +90,14 @@ impl Gpus {
         })
     }
 
-    pub(super) fn has_kfd(&mut self) -> Answer {
+    pub(super) fn has_kfd(&mut self) -> CheckResult {
         let rendering = self.presence().without_kfd;
         if rendering == 0 || self.demand.is_none() {
             return Ok(());
         }
         let cards = text::count(rendering as u64, "AMD GPU");
         self.found(
-            Trouble::new(format!("/dev/kfd is not here: {cards} can draw, and not compute"))
+            Failure::new(format!("/dev/kfd is not here: {cards} can draw, and not compute"))
                 .because("only /dev/dri was given to the container")
                 .remedy(self.give_device("/dev/kfd")),
         )

@@ -1,13 +1,13 @@
 //! How many GPUs are here, and how many there have to be. Judged by device nodes, never by one variable alone.
 
-use super::Gpus;
-use crate::check::step::{Answer, Trouble};
+use super::GpuTarget;
+use crate::check::step::{CheckResult, Failure};
 use crate::check::{Change, Remedy};
-use crate::engine::Place;
+use crate::engine::Platform;
 use crate::gpu::{Vendor, pci};
 
-impl Gpus {
-    pub(super) fn enough(&mut self) -> Answer {
+impl GpuTarget {
+    pub(super) fn enough(&mut self) -> CheckResult {
         let least = self.demand.least as usize;
         if self.shown() < least && !(self.presence().uncounted.is_some() && least > 0) {
             return if self.presence().nodes.is_empty() { self.none_given().found() } else { self.too_few().found() };
@@ -25,9 +25,9 @@ impl Gpus {
         self.presence().uncounted.is_some() || self.presence().is_sliced()
     }
 
-    fn none_given(&self) -> Trouble {
+    fn none_given(&self) -> Failure {
         let host = pci::of_the_host(&self.root);
-        let trouble = Trouble::new(format!("no GPU in this container, {}", self.demand.words()));
+        let trouble = Failure::new(format!("no GPU in this container, {}", self.demand.words()));
         let trouble = match host {
             Some((_, 0)) => trouble.because("this machine has no NVIDIA GPU").advice("run it on a machine that has"),
             Some((Vendor::Amd, number)) => {
@@ -53,9 +53,9 @@ impl Gpus {
         }
     }
 
-    fn too_few(&self) -> Trouble {
+    fn too_few(&self) -> Failure {
         let here = self.presence().devices();
-        let trouble = Trouble::new(format!("{}, {}", self.number(self.shown()), self.demand.words()));
+        let trouble = Failure::new(format!("{}, {}", self.number(self.shown()), self.demand.words()));
         if let Some(selection) = self.selection().filter(|selection| selection.shown < here) {
             let variable = selection.variable;
             let cut = selection.cut.filter(|cut| !cut.is_empty()).map(|cut| format!(": it ends at `{cut}`"));
@@ -72,8 +72,8 @@ impl Gpus {
         trouble.passing(self.demand.scheduler)
     }
 
-    fn too_many(&self, most: u32) -> Trouble {
-        let trouble = Trouble::new(format!("{}, {}", self.number(self.shown()), self.demand.words()));
+    fn too_many(&self, most: u32) -> Failure {
+        let trouble = Failure::new(format!("{}, {}", self.number(self.shown()), self.demand.words()));
         match most {
             0 => trouble
                 .because("this job is meant to run without")
@@ -86,21 +86,21 @@ impl Gpus {
 
     /// Gives the container GPUs.
     pub(super) fn give(&self, count: Option<u32>) -> Remedy {
-        match self.place() {
-            Place::Host => Remedy::Do("load the driver: modprobe nvidia; nvidia-smi tells more".to_owned()),
+        match self.platform() {
+            Platform::Host => Remedy::Do("load the driver: modprobe nvidia; nvidia-smi tells more".to_owned()),
             _ => Remedy::Start(Change::Gpus { count }),
         }
     }
 
     /// Gives the container a device.
     pub(super) fn give_device(&self, path: &str) -> Remedy {
-        match self.place() {
-            Place::Host => Remedy::Do("load the driver: modprobe amdgpu".to_owned()),
+        match self.platform() {
+            Platform::Host => Remedy::Do("load the driver: modprobe amdgpu".to_owned()),
             _ => Remedy::Start(Change::Device(path.to_owned())),
         }
     }
 
-    pub(super) fn wished(&mut self) -> Answer {
+    pub(super) fn requested(&mut self) -> CheckResult {
         if !self.demand.wish || !self.presence().nodes.is_empty() || self.presence().uncounted.is_some() {
             return Ok(());
         }
@@ -111,13 +111,13 @@ impl Gpus {
             }
             _ => "this image is made for GPUs (NVIDIA_VISIBLE_DEVICES=all)".to_owned(),
         };
-        self.found(Trouble::new("no GPU in this container").because(because).remedy(self.give(None)))
+        self.found(Failure::new("no GPU in this container").because(because).remedy(self.give(None)))
     }
 
-    pub(super) fn not_more(&mut self) -> Answer {
+    pub(super) fn not_more(&mut self) -> CheckResult {
         match self.demand.most {
             Some(most) if self.demand.promise && self.shown() > most as usize && !self.is_vague() => self.found(
-                Trouble::new(format!("{}, {}", self.number(self.shown()), self.demand.words()))
+                Failure::new(format!("{}, {}", self.number(self.shown()), self.demand.words()))
                     .because("the others may belong to somebody else")
                     .advice("set CUDA_VISIBLE_DEVICES to the promised ones, or gpu.count: any"),
             ),

@@ -1,6 +1,8 @@
 //! What is asked of the GPUs: how many there have to be and who says so, and what each of them has to be.
 
-use crate::config::{CudaVersion, ForwardCompat, FreeMemory, GpuCount, MigPolicy, Setting, Settings, Size, Version};
+use crate::config::{
+    CudaVersion, ForwardCompat, FreeMemory, GpuCount, MigPolicy, OriginValue, Settings, Size, VersionText,
+};
 use crate::gpu::{Promise, Promised};
 
 /// How many GPUs there have to be, and who says so.
@@ -22,7 +24,7 @@ pub struct Demand {
 
 impl Demand {
     /// By the configuration, else by what the surroundings promise.
-    pub fn of(count: &Setting<GpuCount>, promise: Option<&Promise>) -> Self {
+    pub fn of(count: &OriginValue<GpuCount>, promise: Option<&Promise>) -> Self {
         let asked =
             |least, most| Demand { least, most, by: format!("asked for by {}", count.origin), ..Demand::default() };
         match (count.value, promise) {
@@ -60,15 +62,15 @@ impl Demand {
 
 /// What each GPU has to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct GpuRequirements {
     /// Least memory.
     pub memory: Option<Size>,
     /// Least memory that nobody has taken.
     pub free_memory: Option<FreeMemory>,
     /// Least compute capability.
-    pub capability: Option<Version>,
+    pub capability: Option<VersionText>,
     /// Oldest driver.
-    pub driver: Option<Version>,
+    pub driver: Option<VersionText>,
     /// Oldest CUDA that the driver has to support.
     pub cuda: Option<CudaVersion>,
     /// All of one model.
@@ -84,7 +86,7 @@ pub struct Wanted {
 /// A size that is asked for is meant as it is written on the card: so many hundredths may be missing.
 const KEPT: u64 = 10;
 
-impl Wanted {
+impl GpuRequirements {
     /// So many bytes a GPU has to have at least.
     pub fn least_memory(&self) -> u64 {
         self.memory.map_or(0, |size| size.0 - size.0 / 100 * KEPT)
@@ -92,7 +94,7 @@ impl Wanted {
 
     /// By the configuration.
     pub fn of(settings: &Settings) -> Self {
-        Wanted {
+        GpuRequirements {
             memory: settings.gpu_memory.value,
             free_memory: settings.gpu_free_memory.value,
             capability: settings.gpu_capability.value.clone(),

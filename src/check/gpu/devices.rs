@@ -1,98 +1,100 @@
 //! What each device is, as far as the kernel tells: still on the bus, well, whole or cut, of one model, with enough memory.
 
-use super::Gpus;
-use crate::check::step::{Answer, Trouble};
+use super::GpuTarget;
+use crate::check::step::{CheckResult, Failure};
 use crate::config::MigPolicy;
-use crate::gpu::{Node, pci};
+use crate::gpu::{DeviceNode, pci};
 
-impl Gpus {
-    pub(super) fn on_the_bus(&mut self) -> Answer {
+impl GpuTarget {
+    pub(super) fn on_the_bus(&mut self) -> CheckResult {
         if self.demand.is_none() {
             return Ok(());
         }
-        let gone = |node: &&Node| node.bus.as_deref().is_some_and(|bus| pci::is_gone(&self.root, bus));
+        let gone = |node: &&DeviceNode| node.bus.as_deref().is_some_and(|bus| pci::is_gone(&self.root, bus));
         let gone: Vec<String> = self.presence().nodes.iter().filter(gone).map(name).collect();
         if gone.is_empty() {
             return Ok(());
         }
         self.found(
-            Trouble::new(format!("{} fell off the bus (Xid 79)", gone.join(", ")))
+            Failure::new(format!("{} fell off the bus (Xid 79)", gone.join(", ")))
                 .because("it does not answer on PCI any more: a matter of hardware, or of a driver that gave up")
                 .advice("drain the node and restart it; try another one")
                 .passing(true),
         )
     }
 
-    pub(super) fn well(&mut self) -> Answer {
-        let ill = |node: &Node| Some(format!("{} is `{}`", node.path, text::line(node.ill.as_deref()?)));
+    pub(super) fn well(&mut self) -> CheckResult {
+        let ill = |node: &DeviceNode| Some(format!("{} is `{}`", node.path, text::line(node.ill.as_deref()?)));
         let ill: Vec<String> = self.presence().nodes.iter().filter_map(ill).collect();
         if ill.is_empty() || self.demand.is_none() {
             return Ok(());
         }
         self.found(
-            Trouble::new(ill.join(", "))
+            Failure::new(ill.join(", "))
                 .because("its driver does not call it operational")
                 .advice("wait for its reset to end, or reset it on the host; try another node")
                 .passing(true),
         )
     }
 
-    pub(super) fn cut_as_wanted(&mut self) -> Answer {
+    pub(super) fn cut_as_wanted(&mut self) -> CheckResult {
         if !self.has_nvidia() {
             return Ok(());
         }
-        let closed = |node: &&Node| !node.instances.is_empty() && !node.instances.iter().any(gpu_instance_is_usable);
+        let closed =
+            |node: &&DeviceNode| !node.instances.is_empty() && !node.instances.iter().any(gpu_instance_is_usable);
         if let Some(node) = self.presence().nvidia().find(closed) {
             return self.found(
-                Trouble::new(format!("{} is cut into MIG instances, and none of them may be used", name(node)))
+                Failure::new(format!("{} is cut into MIG instances, and none of them may be used", name(node)))
                     .because("their nodes in /dev/nvidia-caps were not given to the container")
                     .advice("give the instance itself: --gpus device=MIG-…, or resources.limits: nvidia.com/mig-…"),
             );
         }
         match (self.wanted.mig, self.presence().is_sliced()) {
-            (MigPolicy::Deny, true) => Trouble::new("a GPU is cut into MIG instances (gpu.mig: deny)")
+            (MigPolicy::Deny, true) => Failure::new("a GPU is cut into MIG instances (gpu.mig: deny)")
                 .because("a program sees one instance, and no peers")
                 .advice("choose a node without MIG, or gpu.mig: allow")
                 .found(),
-            (MigPolicy::Require, false) => Trouble::new("the GPUs are not cut into MIG instances (gpu.mig: require)")
+            (MigPolicy::Require, false) => Failure::new("the GPUs are not cut into MIG instances (gpu.mig: require)")
                 .advice("choose a node with MIG, or gpu.mig: allow")
                 .found(),
             _ => Ok(()),
         }
     }
 
-    pub(super) fn of_one_model(&mut self) -> Answer {
+    pub(super) fn of_one_model(&mut self) -> CheckResult {
         let models: std::collections::BTreeSet<&str> =
             self.presence().nodes.iter().filter_map(|node| node.model.as_deref()).collect();
         if !self.wanted.same_model || models.len() < 2 || self.demand.is_none() {
             return Ok(());
         }
         let models: Vec<String> = models.into_iter().map(|model| text::line(model).into_owned()).collect();
-        Trouble::new(format!("the GPUs differ: {}", models.join(", ")))
+        Failure::new(format!("the GPUs differ: {}", models.join(", ")))
             .because("gpu.same_model asks for one model: the slowest would set the pace")
             .advice("choose GPUs of one model, with CUDA_VISIBLE_DEVICES or --gpus device=…")
             .found()
     }
 
     /// Where the kernel tells the memory; of NVIDIA's GPUs the driver's library tells it.
-    pub(super) fn large_enough(&mut self) -> Answer {
+    pub(super) fn large_enough(&mut self) -> CheckResult {
         let Some(wanted) = self.wanted.memory.filter(|_| !self.demand.is_none()) else { return Ok(()) };
-        let little = |node: &Node| Some((name(node), node.memory.filter(|bytes| *bytes < self.wanted.least_memory())?));
+        let little =
+            |node: &DeviceNode| Some((name(node), node.memory.filter(|bytes| *bytes < self.wanted.least_memory())?));
         match self.presence().nodes.iter().find_map(little) {
             None => Ok(()),
             Some((name, bytes)) => {
-                Trouble::new(format!("{name} has {}, gpu.memory asks for {}", text::size(bytes), text::size(wanted.0)))
+                Failure::new(format!("{name} has {}, gpu.memory asks for {}", text::size(bytes), text::size(wanted.0)))
                     .advice("choose a node with larger GPUs")
                     .found()
             }
         }
     }
 
-    pub(super) fn wide_enough(&mut self) -> Answer {
+    pub(super) fn wide_enough(&mut self) -> CheckResult {
         if self.demand.is_none() {
             return Ok(());
         }
-        let narrow = |node: &Node| {
+        let narrow = |node: &DeviceNode| {
             let (now, most) = pci::narrow(&self.root, node.bus.as_deref()?)?;
             Some(format!("{}: {now} of {most} lanes", name(node)))
         };
@@ -101,7 +103,7 @@ impl Gpus {
             return Ok(());
         }
         self.found_mild(
-            Trouble::new(format!("PCI Express is narrower than it could be ({})", narrow.join(", ")))
+            Failure::new(format!("PCI Express is narrower than it could be ({})", narrow.join(", ")))
                 .because("copies between host and GPU are slower: a riser, a slot, or a fault of the link")
                 .advice("fine where the machine is built so (checks: {gpu.pcie: off}); else have the node looked at")
                 .passing(true),
@@ -109,12 +111,12 @@ impl Gpus {
     }
 }
 
-fn gpu_instance_is_usable(instance: &crate::gpu::Instance) -> bool {
+fn gpu_instance_is_usable(instance: &crate::gpu::ComputeInstance) -> bool {
     instance.is_usable()
 }
 
 /// `/dev/nvidia3 (0000:65:00.0)`.
-fn name(node: &Node) -> String {
+fn name(node: &DeviceNode) -> String {
     match &node.bus {
         Some(bus) => format!("{} ({bus})", node.path),
         None => node.path.clone(),

@@ -1,15 +1,15 @@
 //! Asks the driver (`gpu::probe`) beside everything else that a start does, and has `health` judge what it told. Only where there is
 //! a GPU of NVIDIA's: nobody pays for a question that has no answer.
 
-use super::Gpus;
+use super::GpuTarget;
 use super::health::{self, STEPS};
 use crate::check::rules::Rules;
-use crate::check::task::{Pulse, Task};
-use crate::check::{Ground, Scene};
+use crate::check::task::{CheckTask, TaskProgress};
+use crate::check::{CheckContext, HostFacts};
 use crate::config::GpuProbe;
 use crate::gpu;
-use crate::gpu::facts::Facts;
-use crate::gpu::probe::{self, Ask};
+use crate::gpu::facts::GpuFacts;
+use crate::gpu::probe::{self, ProbeRequest};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -17,29 +17,29 @@ use std::time::Duration;
 const MARGIN: Duration = Duration::from_secs(10);
 
 /// One task, in a process of its own.
-pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
-    if !is_asked(scene, &Gpus::of(scene, ground)) {
+pub fn plan<'a>(scene: &CheckContext, ground: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+    if !is_asked(scene, &GpuTarget::of(scene, ground)) {
         return Vec::new();
     }
     let (scene, rules) = (scene.clone(), *rules);
     let deadline = probe::longest(&ask(&scene, &|_| None)) + MARGIN;
-    let work = move |mut pulse: Pulse| {
-        let awaited = |facts: &Facts| probe::awaited(facts).or_else(|| health::awaited(&scene, facts));
+    let work = move |mut pulse: TaskProgress| {
+        let awaited = |facts: &GpuFacts| probe::awaited(facts).or_else(|| health::awaited(&scene, facts));
         let facts = probe::probe(&ask(&scene, &awaited), &mut |reason| pulse(&format!("waiting: {reason}")));
         health::judge(&scene, &rules, facts)
     };
-    let first = STEPS.first().map(|step| Task::beside(&step.check, &rules, deadline, Box::new(work)));
+    let first = STEPS.first().map(|step| CheckTask::beside(&step.check, &rules, deadline, Box::new(work)));
     first.into_iter().collect()
 }
 
 /// Whether the driver is asked at all.
-pub fn is_asked(scene: &Scene, gpus: &Gpus) -> bool {
+pub fn is_asked(scene: &CheckContext, gpus: &GpuTarget) -> bool {
     scene.settings.gpu_probe.value != GpuProbe::Presence && gpus.can_be_asked()
 }
 
-fn ask<'a>(scene: &'a Scene, awaited: &'a dyn Fn(&Facts) -> Option<String>) -> Ask<'a> {
+fn ask<'a>(scene: &'a CheckContext, awaited: &'a dyn Fn(&GpuFacts) -> Option<String>) -> ProbeRequest<'a> {
     let settings = &scene.settings;
-    Ask {
+    ProbeRequest {
         level: settings.gpu_probe.value,
         helper: &settings.gpu_helper.value,
         environment: &scene.environment,
@@ -49,7 +49,7 @@ fn ask<'a>(scene: &'a Scene, awaited: &'a dyn Fn(&Facts) -> Option<String>) -> A
     }
 }
 
-impl Gpus {
+impl GpuTarget {
     /// There are devices that NVIDIA's libraries stand behind; under WSL2 they stand for all of its GPUs.
     fn can_be_asked(&self) -> bool {
         let devices = self.ground.devices();

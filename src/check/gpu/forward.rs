@@ -1,14 +1,14 @@
 //! CUDA's forward compatibility for the workload: its directory goes in front of LD_LIBRARY_PATH where it is right. NVIDIA's own
 //! entrypoint does that; where trainit stands in its place it has to.
 
-use super::super::Scene;
+use super::super::CheckContext;
 use crate::config::ForwardCompat;
 use crate::gpu::{self, Compat};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use sys::away;
 use sys::environment::Environment;
+use sys::killable_call;
 
 const VARIABLE: &str = "LD_LIBRARY_PATH";
 
@@ -16,10 +16,10 @@ const VARIABLE: &str = "LD_LIBRARY_PATH";
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What was judged: where it is, and the driver that its libraries are of; none: it would not work.
-type Judged = Option<(PathBuf, Option<String>)>;
+type ForwardVerdict = Option<(PathBuf, Option<String>)>;
 
 /// Sets it up in the workload's environment, and gives the line about what was done; none: nothing.
-pub fn forward_compat(scene: &mut Scene) -> Option<String> {
+pub fn forward_compat(scene: &mut CheckContext) -> Option<String> {
     let choice = scene.settings.gpu_compat.value;
     let may_matter = match choice {
         ForwardCompat::Off => false,
@@ -44,14 +44,14 @@ pub fn forward_compat(scene: &mut Scene) -> Option<String> {
 }
 
 /// Judged aside, where there are GPUs of NVIDIA's at all: a driver that hangs lets nobody read its files, and nobody end who tries.
-fn judged(scene: &Scene) -> Judged {
-    let (root, environment, ground) = (&scene.root, &scene.environment, scene.ground());
+fn judged(scene: &CheckContext) -> ForwardVerdict {
+    let (root, environment, ground) = (&scene.root, &scene.environment, scene.host_facts());
     if !gpu::has_nvidia(ground.devices()) {
         return None;
     }
-    let answer = away::ask(PATIENCE, || {
+    let answer = killable_call::ask(PATIENCE, || {
         let look = || gpu::look(root, ground.devices());
-        let judged: Judged = match gpu::compat(root, environment, look, || gpu::image_cuda(root, environment)) {
+        let judged: ForwardVerdict = match gpu::compat(root, environment, look, || gpu::image_cuda(root, environment)) {
             Compat::Right { directory, version, set: false } => Some((directory, Some(version.to_string()))),
             Compat::Wrong { directory, .. } => Some((directory, None)),
             _ => None,

@@ -1,18 +1,18 @@
 //! What GPUs are here, as data for a person's table: from the files, and from what the driver told where it was asked.
 
-use super::{Gpus, health};
-use crate::check::{Finding, Scene};
-use crate::config::Version;
+use super::{GpuTarget, health};
+use crate::check::{CheckContext, Finding};
+use crate::config::VersionText;
 use crate::gpu;
-use crate::gpu::facts::{self, Facts};
-use crate::gpu::{CUDA, Kind, Loader, NVML, Node, Vendor};
+use crate::gpu::facts::{self, GpuFacts};
+use crate::gpu::{CUDA, DeviceNode, LibraryKind, Loader, NVML, Vendor};
 use serde::Serialize;
 
 /// All that is here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Inventory {
     /// One for each GPU, and below it one for each of its instances.
-    pub devices: Vec<Device>,
+    pub devices: Vec<InventoryGpu>,
     /// A way of having a GPU that no node stands for.
     pub through: Option<&'static str>,
     /// The kernel's driver.
@@ -22,14 +22,14 @@ pub struct Inventory {
     /// What the image was built for, and who says so.
     pub image_cuda: Option<(String, String)>,
     /// The driver's libraries as programs find them.
-    pub libraries: Vec<Library>,
+    pub libraries: Vec<DriverLibrary>,
     /// So many a program is shown, where a variable chooses.
     pub shown: Option<(usize, String)>,
 }
 
 /// A GPU, or an instance of one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Device {
+pub struct InventoryGpu {
     /// Its number; of an instance its place: `0:1/0`.
     pub id: String,
     /// What it is.
@@ -52,7 +52,7 @@ pub struct Device {
 
 /// A library of the driver's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Library {
+pub struct DriverLibrary {
     /// What programs ask for.
     pub name: &'static str,
     /// What they get; none: nothing.
@@ -62,17 +62,17 @@ pub struct Library {
 }
 
 /// Gathers it. What the driver told is in the findings, if it was asked.
-pub fn inventory(scene: &Scene, findings: &[Finding]) -> Inventory {
-    let gpus = Gpus::of(scene, &scene.ground());
+pub fn inventory(scene: &CheckContext, findings: &[Finding]) -> Inventory {
+    let gpus = GpuTarget::of(scene, &scene.host_facts());
     if findings.iter().any(|finding| finding.check == "gpu.hung") {
-        let _ = gpus.presence.set(gpu::named(scene.ground().devices()));
+        let _ = gpus.presence.set(gpu::named(scene.host_facts().devices()));
     }
     let told = findings.iter().find_map(|finding| finding.facts.get("driver_facts"));
-    let facts: Facts = told.and_then(|told| serde_json::from_value(told.clone()).ok()).unwrap_or_default();
+    let facts: GpuFacts = told.and_then(|told| serde_json::from_value(told.clone()).ok()).unwrap_or_default();
     Inventory {
         devices: gpus.presence().nodes.iter().enumerate().flat_map(|(at, node)| devices(at, node, &facts)).collect(),
         through: gpus.presence().uncounted,
-        driver: gpus.driver_version().map(Version::to_string).or_else(|| facts.nvml.driver.clone()),
+        driver: gpus.driver_version().map(VersionText::to_string).or_else(|| facts.nvml.driver.clone()),
         cuda: facts.cuda.version.or(facts.nvml.cuda_version).map(health::cuda),
         image_cuda: gpus
             .has_nvidia()
@@ -85,10 +85,10 @@ pub fn inventory(scene: &Scene, findings: &[Finding]) -> Inventory {
     }
 }
 
-fn devices(at: usize, node: &Node, facts: &Facts) -> Vec<Device> {
+fn devices(at: usize, node: &DeviceNode, facts: &GpuFacts) -> Vec<InventoryGpu> {
     let told = facts.nvml.gpus.iter().find(|gpu| node.vendor == Vendor::Nvidia && is_same(node, gpu));
     let memory = told.and_then(|gpu| gpu.memory);
-    let whole = Device {
+    let whole = InventoryGpu {
         id: at.to_string(),
         name: told.and_then(|gpu| gpu.name.clone()).or_else(|| node.model.clone()).unwrap_or_else(|| "GPU".to_owned()),
         memory: memory.map(|memory| memory.total).or(node.memory),
@@ -104,28 +104,28 @@ fn devices(at: usize, node: &Node, facts: &Facts) -> Vec<Device> {
 }
 
 /// By the number of the node, the address or the name.
-fn is_same(node: &Node, gpu: &facts::Gpu) -> bool {
+fn is_same(node: &DeviceNode, gpu: &facts::NvmlGpu) -> bool {
     let number = gpu.minor.is_some_and(|minor| node.path == format!("/dev/nvidia{minor}"));
     let named = node.uuid.is_some() && node.uuid == gpu.uuid;
     let placed = node.bus.is_some() && node.bus == gpu.pci.as_deref().map(health::bus);
     number || named || placed
 }
 
-fn instance_of(at: usize, instance: &facts::Instance) -> Device {
+fn instance_of(at: usize, instance: &facts::MigInstance) -> InventoryGpu {
     let number = |number: Option<u32>| number.map_or("?".to_owned(), |number| number.to_string());
-    Device {
+    InventoryGpu {
         id: format!("{at}:{}/{}", number(instance.gpu_instance), number(instance.compute_instance)),
         name: instance.name.clone().unwrap_or_else(|| "MIG instance".to_owned()),
         memory: instance.memory.map(|memory| memory.total),
         used: instance.memory.map(|memory| memory.used),
         uuid: instance.uuid.clone(),
         state: "an instance".to_owned(),
-        ..Device::default()
+        ..InventoryGpu::default()
     }
 }
 
 /// How a GPU is, in a few words: what keeps it from being used comes first.
-fn state(node: &Node, told: Option<&facts::Gpu>) -> String {
+fn state(node: &DeviceNode, told: Option<&facts::NvmlGpu>) -> String {
     let usable = node.instances.iter().filter(|instance| instance.is_usable()).count();
     match (node.refused, &node.ill) {
         (Some(errno), _) => errno.desc().to_lowercase(),
@@ -135,15 +135,15 @@ fn state(node: &Node, told: Option<&facts::Gpu>) -> String {
     }
 }
 
-fn libraries(loader: &Loader) -> Vec<Library> {
+fn libraries(loader: &Loader) -> Vec<DriverLibrary> {
     let library = |name| {
         let found = loader.find(name);
         let kind = found.as_ref().and_then(|library| match library.kind {
-            Kind::Driver => None,
-            Kind::Stub => Some("a stub"),
-            Kind::Compat => Some("forward compatibility"),
+            LibraryKind::Driver => None,
+            LibraryKind::Stub => Some("a stub"),
+            LibraryKind::Compat => Some("forward compatibility"),
         });
-        Library { name, file: found.map(|library| library.file.display().to_string()), kind }
+        DriverLibrary { name, file: found.map(|library| library.file.display().to_string()), kind }
     };
     [CUDA, NVML].map(library).into()
 }

@@ -1,33 +1,33 @@
 //! The driver's libraries, as the workload is going to find them: there, real, and of the kernel's driver.
 
-use super::Gpus;
-use crate::check::step::{Answer, Trouble};
+use super::GpuTarget;
+use crate::check::step::{CheckResult, Failure};
 use crate::check::{Change, Remedy};
-use crate::config::Version;
-use crate::engine::Place;
-use crate::gpu::{CUDA, Kind, Library, NVML, PTX};
+use crate::config::VersionText;
+use crate::engine::Platform;
+use crate::gpu::{CUDA, LibraryKind, LoadableLibrary, NVML, PTX};
 use std::path::Path;
 use sys::mountinfo;
 
-impl Gpus {
-    pub(super) fn has_libcuda(&mut self) -> Answer {
+impl GpuTarget {
+    pub(super) fn has_libcuda(&mut self) -> CheckResult {
         if !self.has_nvidia() || self.loader().find(CUDA).is_some() {
             return Ok(());
         }
-        let trouble = Trouble::new(format!("{CUDA} is not found: no program can use the GPUs"));
+        let trouble = Failure::new(format!("{CUDA} is not found: no program can use the GPUs"));
         self.found(self.why_missing(CUDA, "compute", trouble))
     }
 
-    pub(super) fn has_nvml(&mut self) -> Answer {
+    pub(super) fn has_nvml(&mut self) -> CheckResult {
         if !self.has_nvidia() || self.loader().find(NVML).is_some() {
             return Ok(());
         }
-        let trouble = Trouble::new(format!("{NVML} is not found: nvidia-smi, and what asks like it, does not work"));
+        let trouble = Failure::new(format!("{NVML} is not found: nvidia-smi, and what asks like it, does not work"));
         self.found_mild(self.why_missing(NVML, "utility", trouble))
     }
 
     /// Why a library is not found: it is there and not seen, it was not asked for, or the container has nothing of the driver.
-    fn why_missing(&self, name: &str, capability: &str, trouble: Trouble) -> Trouble {
+    fn why_missing(&self, name: &str, capability: &str, trouble: Failure) -> Failure {
         let stray = self.loader().stray(name, self.driver_version());
         match (stray, self.with_capabilities(capability)) {
             (Some(path), _) if path.ends_with(name) => {
@@ -60,10 +60,10 @@ impl Gpus {
         Remedy::Start(Change::Env { name: "LD_LIBRARY_PATH".to_owned(), value })
     }
 
-    pub(super) fn is_no_stub(&mut self) -> Answer {
+    pub(super) fn is_no_stub(&mut self) -> CheckResult {
         match self.libcuda() {
-            Some(library) if library.kind == Kind::Stub => self.found(
-                Trouble::new(format!("{} is a stub: CUDA fails with error 34", text::path(&library.path)))
+            Some(library) if library.kind == LibraryKind::Stub => self.found(
+                Failure::new(format!("{} is a stub: CUDA fails with error 34", text::path(&library.path)))
                     .because("it is made to link programs with, and is found before the driver's own")
                     .advice("take the directory `stubs` out of LD_LIBRARY_PATH, or the file out of the image"),
             ),
@@ -71,10 +71,10 @@ impl Gpus {
         }
     }
 
-    pub(super) fn libraries_match(&mut self) -> Answer {
+    pub(super) fn libraries_match(&mut self) -> CheckResult {
         let Some(driver) = self.driver_version().cloned().filter(|_| self.has_nvidia()) else { return Ok(()) };
-        let differs = |library: &Library| {
-            library.kind == Kind::Driver && library.version.as_ref().is_some_and(|version| *version != driver)
+        let differs = |library: &LoadableLibrary| {
+            library.kind == LibraryKind::Driver && library.version.as_ref().is_some_and(|version| *version != driver)
         };
         let libraries = [CUDA, NVML].into_iter().filter_map(|name| self.loader().find(name));
         match libraries.into_iter().find(differs) {
@@ -83,10 +83,10 @@ impl Gpus {
         }
     }
 
-    fn mismatch(&self, library: &Library, driver: &Version) -> Trouble {
-        let version = library.version.as_ref().map(Version::to_string).unwrap_or_default();
+    fn mismatch(&self, library: &LoadableLibrary, driver: &VersionText) -> Failure {
+        let version = library.version.as_ref().map(VersionText::to_string).unwrap_or_default();
         let path = text::path(&library.path);
-        let trouble = Trouble::new(format!("{path} is of driver {version}, the kernel's driver is {driver}"));
+        let trouble = Failure::new(format!("{path} is of driver {version}, the kernel's driver is {driver}"));
         match self.is_from_the_host(&library.file) {
             true => trouble
                 .because("the host's packages were upgraded under a loaded driver (`Driver/library version mismatch`)")
@@ -103,24 +103,24 @@ impl Gpus {
     /// Whether a file is mounted from the host, and not the image's.
     fn is_from_the_host(&self, file: &Path) -> bool {
         let mount = mountinfo::covering(self.ground.mounts(), file);
-        self.place() == Place::Host || mount.is_some_and(|mount| mount.path() != Path::new("/"))
+        self.platform() == Platform::Host || mount.is_some_and(|mount| mount.path() != Path::new("/"))
     }
 
-    pub(super) fn compiles(&mut self) -> Answer {
+    pub(super) fn compiles(&mut self) -> CheckResult {
         // Where there is no libcuda, that was said.
-        let Some(cuda) = self.libcuda().filter(|library| library.kind == Kind::Driver) else { return Ok(()) };
+        let Some(cuda) = self.libcuda().filter(|library| library.kind == LibraryKind::Driver) else { return Ok(()) };
         if self.loader().find(PTX).is_some() {
             return Ok(());
         }
         self.found_mild(
-            Trouble::new(format!("{PTX} is not found: what is compiled for the GPU at run time fails with error 221"))
+            Failure::new(format!("{PTX} is not found: what is compiled for the GPU at run time fails with error 221"))
                 .because(format!("{} is here without it", text::path(&cuda.path)))
                 .remedy(self.with_capabilities("compute").unwrap_or_else(|| self.give(None))),
         )
     }
 
     /// libcuda, where it matters.
-    pub(super) fn libcuda(&self) -> Option<Library> {
+    pub(super) fn libcuda(&self) -> Option<LoadableLibrary> {
         self.has_nvidia().then(|| self.loader().find(CUDA)).flatten()
     }
 }

@@ -18,13 +18,13 @@ pub use forward::forward_compat;
 pub use table::STEPS;
 
 use super::rules::Rules;
-use super::step::{Answer, Subject, Trouble};
-use super::task::{Hang, Task};
-use super::{Check, Facts, Ground, Passing, Scene};
-use crate::config::{Severity, Version};
-use crate::engine::Place;
-use crate::gpu::{self, CUDA, ImageCuda, Library, Loader, NVML, Node, Presence, Promise, Selection};
-use demand::{Demand, Wanted};
+use super::step::{CheckResult, Failure, Target};
+use super::task::{CheckTask, Hang};
+use super::{Check, CheckContext, FindingFacts, HostFacts, Transient};
+use crate::config::{Severity, VersionText};
+use crate::engine::Platform;
+use crate::gpu::{self, CUDA, DeviceNode, GpuPresence, ImageCuda, LoadableLibrary, Loader, NVML, Promise, VisibleGpus};
+use demand::{Demand, GpuRequirements};
 use nix::errno::Errno;
 use serde_json::{Value, json};
 use std::cell::OnceCell;
@@ -33,13 +33,13 @@ use sys::Root;
 use sys::environment::Environment;
 
 /// The GPUs, and what they have to be.
-pub struct Gpus {
+pub struct GpuTarget {
     root: Root,
-    ground: Rc<Ground>,
+    ground: Rc<HostFacts>,
     demand: Demand,
-    wanted: Wanted,
+    wanted: GpuRequirements,
     environment: Environment,
-    presence: OnceCell<Presence>,
+    presence: OnceCell<GpuPresence>,
     loader: OnceCell<Loader>,
     image: OnceCell<Option<ImageCuda>>,
     /// The soft limit of open files.
@@ -57,24 +57,24 @@ const HANG: Hang = Hang {
 
 /// One task. Here the names in /dev are looked at and nothing else: what a driver that hangs would have to answer is read by a process
 /// that can be given up.
-pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
-    let gpus = Gpus::of(scene, ground);
+pub fn plan<'a>(scene: &CheckContext, ground: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+    let gpus = GpuTarget::of(scene, ground);
     let is_asked = health::checks().iter().any(|check| rules.wants(check)) && driver::is_asked(scene, &gpus);
     let has_driver = gpu::has_nvidia(ground.devices());
-    let task = Task::of_machine(STEPS, rules, Gpus { is_told_later: is_asked, ..gpus });
+    let task = CheckTask::of_machine(STEPS, rules, GpuTarget { is_told_later: is_asked, ..gpus });
     let deadline = scene.settings.gpu_timeout.value;
     let with_driver =
-        |task: Task<'a>| if has_driver { task.hanging(health::hung(rules), HANG, deadline) } else { task };
+        |task: CheckTask<'a>| if has_driver { task.hanging(health::hung(rules), HANG, deadline) } else { task };
     task.map(with_driver).into_iter().collect()
 }
 
-impl Gpus {
-    fn of(scene: &Scene, ground: &Rc<Ground>) -> Self {
-        Gpus {
+impl GpuTarget {
+    fn of(scene: &CheckContext, ground: &Rc<HostFacts>) -> Self {
+        GpuTarget {
             root: scene.root.clone(),
             ground: Rc::clone(ground),
             demand: Demand::of(&scene.settings.gpu_count, Promise::of(&scene.environment).as_ref()),
-            wanted: Wanted::of(&scene.settings),
+            wanted: GpuRequirements::of(&scene.settings),
             environment: scene.environment.clone(),
             presence: OnceCell::new(),
             loader: OnceCell::new(),
@@ -84,11 +84,11 @@ impl Gpus {
         }
     }
 
-    fn place(&self) -> Place {
-        self.ground.place()
+    fn platform(&self) -> Platform {
+        self.ground.platform()
     }
 
-    fn presence(&self) -> &Presence {
+    fn presence(&self) -> &GpuPresence {
         self.presence.get_or_init(|| gpu::look(&self.root, self.ground.devices()))
     }
 
@@ -100,12 +100,12 @@ impl Gpus {
         self.image.get_or_init(|| gpu::image_cuda(&self.root, &self.environment)).as_ref()
     }
 
-    fn driver_version(&self) -> Option<&Version> {
+    fn driver_version(&self) -> Option<&VersionText> {
         self.presence().driver.as_ref()?.version.as_ref()
     }
 
-    fn selection(&self) -> Option<Selection> {
-        Selection::of(&self.environment, self.presence())
+    fn selection(&self) -> Option<VisibleGpus> {
+        VisibleGpus::of(&self.environment, self.presence())
     }
 
     /// A person wants programs to see none of them.
@@ -120,7 +120,7 @@ impl Gpus {
     }
 
     /// Trouble with what somebody needs; where nobody asked for a GPU it is only told.
-    fn found(&self, trouble: Trouble) -> Answer {
+    fn found(&self, trouble: Failure) -> CheckResult {
         let level = match self.wanted.strict {
             true => Some(Severity::Fail),
             false => (self.demand.least == 0).then_some(Severity::Warn),
@@ -129,7 +129,7 @@ impl Gpus {
     }
 
     /// Trouble with what may be missed.
-    fn found_mild(&self, trouble: Trouble) -> Answer {
+    fn found_mild(&self, trouble: Failure) -> CheckResult {
         trouble.level(Some(if self.wanted.strict { Severity::Fail } else { Severity::Warn })).found()
     }
 
@@ -171,7 +171,7 @@ impl Gpus {
     }
 }
 
-impl Subject for Gpus {
+impl Target for GpuTarget {
     const MAIN: &'static str = "gpu.count";
 
     fn name(&self) -> Option<String> {
@@ -182,11 +182,11 @@ impl Subject for Gpus {
         (!self.is_told_later).then(|| self.described(self.memory(), None))
     }
 
-    fn facts(&self) -> Facts {
+    fn facts(&self) -> FindingFacts {
         let presence = self.presence();
         let mut facts: Vec<(&str, Value)> = vec![
             ("gpus", presence.nodes.iter().map(node_facts).collect()),
-            ("driver", self.driver_version().map(Version::to_string).into()),
+            ("driver", self.driver_version().map(VersionText::to_string).into()),
             ("mig", presence.is_sliced().into()),
             ("shown_to_cuda", self.shown().into()),
         ];
@@ -200,7 +200,7 @@ impl Subject for Gpus {
     }
 }
 
-fn node_facts(node: &Node) -> Value {
+fn node_facts(node: &DeviceNode) -> Value {
     let usable = node.instances.iter().filter(|instance| instance.is_usable()).count();
     json!({
         "path": node.path, "model": node.model, "uuid": node.uuid, "bus": node.bus, "memory": node.memory,
@@ -208,9 +208,9 @@ fn node_facts(node: &Node) -> Value {
     })
 }
 
-fn library_facts(library: &Library) -> Value {
+fn library_facts(library: &LoadableLibrary) -> Value {
     let kind = format!("{:?}", library.kind).to_lowercase();
-    json!({"path": library.path, "version": library.version.as_ref().map(Version::to_string), "kind": kind})
+    json!({"path": library.path, "version": library.version.as_ref().map(VersionText::to_string), "kind": kind})
 }
 
 #[cfg(test)]

@@ -1,28 +1,28 @@
 //! Variables and limits that change what programs see of the GPUs.
 
-use super::Gpus;
-use crate::check::step::{Answer, Trouble};
+use super::GpuTarget;
+use crate::check::step::{CheckResult, Failure};
 use crate::check::{Change, Remedy};
-use crate::engine::Place;
-use crate::gpu::Device;
+use crate::engine::Platform;
+use crate::gpu::VisibleEntry;
 use std::path::Path;
-use sys::limits::{Kind, limit};
+use sys::limits::{LimitedResource, limit};
 
 /// With a soft limit beyond this the driver's tools take gigabytes and half a minute: they make room for each file that may be open.
 const MANY_FILES: u64 = 1 << 24;
 /// Where MPS's daemon is, unless CUDA_MPS_PIPE_DIRECTORY says otherwise.
 const MPS: &str = "CUDA_MPS_PIPE_DIRECTORY";
 
-impl Gpus {
-    pub(super) fn list_is_valid(&mut self) -> Answer {
+impl GpuTarget {
+    pub(super) fn list_is_valid(&mut self) -> CheckResult {
         if self.demand.is_none() {
             return Ok(());
         }
         let Some(selection) = self.selection().filter(|selection| !selection.is_empty()) else { return Ok(()) };
-        let old = selection.text.split(',').find(|entry| matches!(Device::of(entry), Device::OldMig(_)));
+        let old = selection.text.split(',').find(|entry| matches!(VisibleEntry::of(entry), VisibleEntry::OldMig(_)));
         if let Some(old) = old {
             return self.found_mild(
-                Trouble::new(format!(
+                Failure::new(format!(
                     "{}: `{}` is how drivers before R470 named instances",
                     selection.variable,
                     text::line(old)
@@ -34,7 +34,7 @@ impl Gpus {
         let Some(cut) = selection.cut else { return Ok(()) };
         let here = self.presence().devices();
         self.found_mild(
-            Trouble::new(format!(
+            Failure::new(format!(
                 "{}={} ends at `{}`",
                 selection.variable,
                 text::line(&selection.text),
@@ -48,31 +48,31 @@ impl Gpus {
         )
     }
 
-    pub(super) fn service_answers(&mut self) -> Answer {
+    pub(super) fn service_answers(&mut self) -> CheckResult {
         let Some(directory) = self.environment.get(MPS).filter(|_| self.has_nvidia()) else { return Ok(()) };
         if self.root.path(Path::new(directory).join("control")).exists() {
             return Ok(());
         }
         self.found_mild(
-            Trouble::new(format!("{MPS} is set, and no daemon of MPS is there ({})", text::os(directory)))
+            Failure::new(format!("{MPS} is set, and no daemon of MPS is there ({})", text::os(directory)))
                 .because("programs run without it, or fail with errors 805 to 807")
                 .advice(format!("mount the daemon's directory and start with --ipc=host; or unset {MPS}")),
         )
     }
 
-    pub(super) fn few_files(&mut self) -> Answer {
+    pub(super) fn few_files(&mut self) -> CheckResult {
         if !self.has_nvidia() {
             return Ok(());
         }
-        let soft = *self.files.get_or_init(|| limit(Kind::Files).map(|limit| limit.soft));
+        let soft = *self.files.get_or_init(|| limit(LimitedResource::Files).map(|limit| limit.soft));
         let Some(soft) = soft.filter(|soft| *soft > MANY_FILES) else { return Ok(()) };
-        let remedy = match self.place() {
-            Place::Container => Remedy::Start(Change::Ulimit { name: "nofile".to_owned(), limit: Some(65536) }),
-            Place::Pod => Remedy::Do("lower LimitNOFILE of the container runtime's service on the node".to_owned()),
-            Place::Host => Remedy::Do("ulimit -Sn 65536".to_owned()),
+        let remedy = match self.platform() {
+            Platform::Container => Remedy::Start(Change::Ulimit { name: "nofile".to_owned(), limit: Some(65536) }),
+            Platform::Pod => Remedy::Do("lower LimitNOFILE of the container runtime's service on the node".to_owned()),
+            Platform::Host => Remedy::Do("ulimit -Sn 65536".to_owned()),
         };
         self.found_mild(
-            Trouble::new(format!("{soft} files may be open at once: nvidia-smi takes half a minute and gigabytes"))
+            Failure::new(format!("{soft} files may be open at once: nvidia-smi takes half a minute and gigabytes"))
                 .because("the driver's library makes room for each of them when it talks to nvidia-persistenced")
                 .remedy(remedy),
         )

@@ -1,33 +1,33 @@
 //! Every verdict about GPUs that files allow, in the order in which they are asked: what explains most comes first. docs/gpu.md
 //! has what users see in each case.
 
-use super::{Check, Gpus, Passing};
-use crate::check::step::{Answer, Step};
+use super::{Check, GpuTarget, Transient};
+use crate::check::step::{CheckResult, Step};
 use crate::config::Severity::{self, Fail, Warn};
-use Passing::{Always, Depends, Never};
-use protocol::exit_code::Family;
+use Transient::{Always, Depends, Never};
+use protocol::exit_code::FailureFamily;
 
 /// An entry of a table: this one, and that of what the driver tells.
 pub(super) const fn row<S>(
     id: &'static str,
     severity: Severity,
-    passing: Passing,
+    passing: Transient,
     about: &'static str,
     remedy: &'static str,
-    ask: fn(&mut S) -> Answer,
+    ask: fn(&mut S) -> CheckResult,
 ) -> Step<S> {
-    Step { check: Check { id, family: Family::Gpu, severity, passing, about, remedy }, base: false, ask }
+    Step { check: Check { id, family: FailureFamily::Gpu, severity, passing, about, remedy }, base: false, ask }
 }
 
 /// The checks of this family, in the order in which they are asked.
-pub const STEPS: &[Step<Gpus>] = &[
+pub const STEPS: &[Step<GpuTarget>] = &[
     row(
         "gpu.access",
         Fail,
         Depends,
         "the device nodes of GPUs may be opened by this user and this container (a warning, where enough others may)",
         "recreate the container; `--device`, CDI or the cgroupfs driver; `docker run --group-add GID`",
-        Gpus::permitted,
+        GpuTarget::permitted,
     ),
     row(
         "gpu.lost",
@@ -35,7 +35,7 @@ pub const STEPS: &[Step<Gpus>] = &[
         Always,
         "every GPU answers on the PCI bus",
         "restart the node, or try another one",
-        Gpus::on_the_bus,
+        GpuTarget::on_the_bus,
     ),
     row(
         "gpu.mig",
@@ -43,7 +43,7 @@ pub const STEPS: &[Step<Gpus>] = &[
         Never,
         "instances of a GPU that is cut (MIG) may be used; GPUs are cut or whole, as `gpu.mig` asks",
         "`--gpus device=MIG-…`; `gpu.mig: allow`",
-        Gpus::cut_as_wanted,
+        GpuTarget::cut_as_wanted,
     ),
     row(
         "gpu.count",
@@ -51,7 +51,7 @@ pub const STEPS: &[Step<Gpus>] = &[
         Depends,
         "there are as many GPUs as `gpu.count` asks for, or as a scheduler or an explicit list promises",
         "`docker run --gpus all`; `gpu.count: none` for CPUs on purpose",
-        Gpus::enough,
+        GpuTarget::enough,
     ),
     row(
         "gpu.absent",
@@ -59,7 +59,7 @@ pub const STEPS: &[Step<Gpus>] = &[
         Never,
         "an image that wants GPUs (`NVIDIA_VISIBLE_DEVICES=all`) was given one",
         "`docker run --gpus all`; `gpu.count: none` for CPUs on purpose",
-        Gpus::wished,
+        GpuTarget::requested,
     ),
     row(
         "gpu.extra",
@@ -67,7 +67,7 @@ pub const STEPS: &[Step<Gpus>] = &[
         Never,
         "there are not more GPUs than were promised",
         "CUDA_VISIBLE_DEVICES, or `gpu.count: any`",
-        Gpus::not_more,
+        GpuTarget::not_more,
     ),
     row(
         "gpu.control",
@@ -75,7 +75,7 @@ pub const STEPS: &[Step<Gpus>] = &[
         Never,
         "/dev/nvidiactl is here, beside GPUs of NVIDIA's",
         "`docker run --gpus all` instead of `--device`",
-        Gpus::has_control,
+        GpuTarget::has_control,
     ),
     row(
         "gpu.uvm",
@@ -83,7 +83,7 @@ pub const STEPS: &[Step<Gpus>] = &[
         Depends,
         "/dev/nvidia-uvm is here, beside GPUs of NVIDIA's: CUDA needs it, nvidia-smi does not",
         "`modprobe nvidia_uvm` on the host; NVIDIA_DRIVER_CAPABILITIES=compute,utility",
-        Gpus::has_memory_manager,
+        GpuTarget::has_memory_manager,
     ),
     row(
         "gpu.kfd",
@@ -91,7 +91,7 @@ pub const STEPS: &[Step<Gpus>] = &[
         Never,
         "/dev/kfd is here, beside render nodes of AMD's GPUs",
         "`docker run --device /dev/kfd --device /dev/dri`",
-        Gpus::has_kfd,
+        GpuTarget::has_kfd,
     ),
     row(
         "gpu.state",
@@ -99,7 +99,7 @@ pub const STEPS: &[Step<Gpus>] = &[
         Always,
         "accelerators are operational, where their driver tells (Gaudi)",
         "wait for the reset to end; try another node",
-        Gpus::well,
+        GpuTarget::well,
     ),
     row(
         "gpu.visible",
@@ -107,7 +107,7 @@ pub const STEPS: &[Step<Gpus>] = &[
         Never,
         "CUDA_VISIBLE_DEVICES (ROCR_VISIBLE_DEVICES, HIP_VISIBLE_DEVICES) names devices that are here: it ends at the first that is not",
         "list valid devices, or unset it",
-        Gpus::list_is_valid,
+        GpuTarget::list_is_valid,
     ),
     row(
         "gpu.libcuda",
@@ -115,7 +115,7 @@ pub const STEPS: &[Step<Gpus>] = &[
         Never,
         "programs find libcuda.so.1, beside GPUs of NVIDIA's",
         "NVIDIA_DRIVER_CAPABILITIES=compute,utility; LD_LIBRARY_PATH; a container that can run ldconfig",
-        Gpus::has_libcuda,
+        GpuTarget::has_libcuda,
     ),
     row(
         "gpu.stub",
@@ -123,7 +123,7 @@ pub const STEPS: &[Step<Gpus>] = &[
         Never,
         "the first libcuda.so.1 is not one that is made to link programs with",
         "take `stubs` out of LD_LIBRARY_PATH",
-        Gpus::is_no_stub,
+        GpuTarget::is_no_stub,
     ),
     row(
         "gpu.mismatch",
@@ -131,7 +131,7 @@ pub const STEPS: &[Step<Gpus>] = &[
         Depends,
         "libcuda.so.1 and libnvidia-ml.so.1 are of the kernel's driver",
         "restart the node; take the driver's packages out of the image",
-        Gpus::libraries_match,
+        GpuTarget::libraries_match,
     ),
     row(
         "gpu.compat",
@@ -139,7 +139,7 @@ pub const STEPS: &[Step<Gpus>] = &[
         Never,
         "CUDA's forward compatibility is found first only where it works",
         "take the directory out of LD_LIBRARY_PATH; `gpu.compat: auto`",
-        Gpus::compat_is_right,
+        GpuTarget::compat_is_right,
     ),
     row(
         "gpu.driver",
@@ -147,7 +147,7 @@ pub const STEPS: &[Step<Gpus>] = &[
         Never,
         "the driver is as new as `gpu.driver` asks for",
         "a node with a newer driver",
-        Gpus::driver_is_new_enough,
+        GpuTarget::driver_is_new_enough,
     ),
     row(
         "gpu.cuda",
@@ -155,7 +155,7 @@ pub const STEPS: &[Step<Gpus>] = &[
         Never,
         "the driver runs the CUDA that the image was built for, or that `gpu.cuda` asks for",
         "a node with a newer driver; an older image; cuda-compat in the image",
-        Gpus::cuda_is_supported,
+        GpuTarget::cuda_is_supported,
     ),
     row(
         "gpu.require",
@@ -163,7 +163,7 @@ pub const STEPS: &[Step<Gpus>] = &[
         Never,
         "what the image requires (NVIDIA_REQUIRE_*) holds",
         "a node with a newer driver; an older image; NVIDIA_DISABLE_REQUIRE=1",
-        Gpus::requirements_hold,
+        GpuTarget::requirements_hold,
     ),
     row(
         "gpu.nvml",
@@ -171,7 +171,7 @@ pub const STEPS: &[Step<Gpus>] = &[
         Never,
         "programs find libnvidia-ml.so.1, beside GPUs of NVIDIA's",
         "NVIDIA_DRIVER_CAPABILITIES=compute,utility",
-        Gpus::has_nvml,
+        GpuTarget::has_nvml,
     ),
     row(
         "gpu.jit",
@@ -179,7 +179,7 @@ pub const STEPS: &[Step<Gpus>] = &[
         Never,
         "programs find libnvidia-ptxjitcompiler.so.1, beside libcuda.so.1",
         "NVIDIA_DRIVER_CAPABILITIES=compute,utility",
-        Gpus::compiles,
+        GpuTarget::compiles,
     ),
     row(
         "gpu.same_model",
@@ -187,7 +187,7 @@ pub const STEPS: &[Step<Gpus>] = &[
         Never,
         "all GPUs are of one model, where `gpu.same_model` asks for it",
         "`--gpus device=…`",
-        Gpus::of_one_model,
+        GpuTarget::of_one_model,
     ),
     row(
         "gpu.memory",
@@ -195,7 +195,7 @@ pub const STEPS: &[Step<Gpus>] = &[
         Never,
         "every GPU has as much memory as `gpu.memory` asks for",
         "a node with larger GPUs",
-        Gpus::large_enough,
+        GpuTarget::large_enough,
     ),
     row(
         "gpu.pcie",
@@ -203,7 +203,7 @@ pub const STEPS: &[Step<Gpus>] = &[
         Always,
         "PCI Express is as wide as the GPU can use",
         "have the node looked at; `checks: {gpu.pcie: off}` where it is built so",
-        Gpus::wide_enough,
+        GpuTarget::wide_enough,
     ),
     row(
         "gpu.mps",
@@ -211,7 +211,7 @@ pub const STEPS: &[Step<Gpus>] = &[
         Never,
         "where CUDA_MPS_PIPE_DIRECTORY is set, a daemon of MPS is there",
         "mount its directory, `--ipc=host`; or unset it",
-        Gpus::service_answers,
+        GpuTarget::service_answers,
     ),
     row(
         "gpu.nofile",
@@ -219,6 +219,6 @@ pub const STEPS: &[Step<Gpus>] = &[
         Never,
         "beside GPUs of NVIDIA's: at most 16 million files may be open at once",
         "`docker run --ulimit nofile=65536`",
-        Gpus::few_files,
+        GpuTarget::few_files,
     ),
 ];

@@ -3,36 +3,37 @@ use super::super::step::walk;
 use super::super::{Finding, Status};
 use super::*;
 use crate::check::{Change, Remedy};
-use crate::config::{GpuCount, Loaded, Origin, Setting};
+use crate::config::{GpuCount, Loaded, OriginValue, ValueOrigin};
 use crate::gpu::Driver;
 
 mod scenarios;
 
-fn node(number: usize, refused: Option<Errno>) -> Node {
+fn node(number: usize, refused: Option<Errno>) -> DeviceNode {
     let (path, model) = (format!("/dev/nvidia{number}"), Some("NVIDIA H200".to_owned()));
-    Node { path, model, refused, ..Node::default() }
+    DeviceNode { path, model, refused, ..DeviceNode::default() }
 }
 
-fn here(refused: &[Option<Errno>]) -> Presence {
+fn here(refused: &[Option<Errno>]) -> GpuPresence {
     let nodes = refused.iter().enumerate().map(|(number, refused)| node(number, *refused)).collect();
-    Presence { nodes, driver: Some(Driver { version: Version::of("580.159") }), ..Presence::default() }
+    GpuPresence { nodes, driver: Some(Driver { version: VersionText::of("580.159") }), ..GpuPresence::default() }
 }
 
 /// What the checks of presence and number say; libraries are the scenarios' matter.
-fn walked(count: GpuCount, variables: &[(&str, &str)], presence: Presence) -> Vec<Finding> {
+fn walked(count: GpuCount, variables: &[(&str, &str)], presence: GpuPresence) -> Vec<Finding> {
     let environment: Environment = variables.iter().copied().collect();
     let mut loaded = Loaded::default();
-    loaded.settings.gpu_count = Setting { value: count, origin: Origin::Environment("TRAINIT_GPU_COUNT".to_owned()) };
-    let mut scene = Scene::of(loaded, [("container", "docker")].into_iter().collect(), Vec::new());
+    loaded.settings.gpu_count =
+        OriginValue { value: count, origin: ValueOrigin::Environment("TRAINIT_GPU_COUNT".to_owned()) };
+    let mut scene = CheckContext::of(loaded, [("container", "docker")].into_iter().collect(), Vec::new());
     scene.root = Root::at("/no/such/root");
-    let mut gpus = Gpus::of(&scene, &scene.ground());
+    let mut gpus = GpuTarget::of(&scene, &scene.host_facts());
     gpus.demand = Demand::of(&scene.settings.gpu_count, Promise::of(&environment).as_ref());
     (gpus.environment, gpus.presence) = (environment, OnceCell::from(presence));
     let only = ["gpu.access", "gpu.mig", "gpu.count", "gpu.absent", "gpu.extra"].map(str::to_owned);
     walk(STEPS, &Rules::new(&scene.settings.checks, Some(&only)), &mut gpus)
 }
 
-fn one(count: GpuCount, variables: &[(&str, &str)], presence: Presence) -> (String, Status, u8, String) {
+fn one(count: GpuCount, variables: &[(&str, &str)], presence: GpuPresence) -> (String, Status, u8, String) {
     let mut findings = walked(count, variables, presence);
     assert_eq!(findings.len(), 1, "{findings:?}");
     let finding = findings.remove(0);
@@ -43,7 +44,7 @@ fn one(count: GpuCount, variables: &[(&str, &str)], presence: Presence) -> (Stri
 fn the_gpus_that_are_here_are_told_in_one_line() {
     let two = here(&[None, None]);
     assert_eq!(one(GpuCount::Auto, &[], two.clone()).3, "2 × NVIDIA H200, driver 580.159");
-    assert_eq!(one(GpuCount::Auto, &[], Presence::default()).3, "none, none asked for");
+    assert_eq!(one(GpuCount::Auto, &[], GpuPresence::default()).3, "none, none asked for");
     assert_eq!(
         one(GpuCount::Any, &[("CUDA_VISIBLE_DEVICES", "1")], two).3,
         "2 × NVIDIA H200, driver 580.159, 1 shown to CUDA"
@@ -52,7 +53,7 @@ fn the_gpus_that_are_here_are_told_in_one_line() {
 
 #[test]
 fn none_given_fails_and_names_the_flag() {
-    let findings = walked(GpuCount::AtLeast(1), &[], Presence::default());
+    let findings = walked(GpuCount::AtLeast(1), &[], GpuPresence::default());
     assert_eq!(findings[0].what, "no GPU in this container, at least 1 asked for by TRAINIT_GPU_COUNT");
     assert_eq!((findings[0].status, findings[0].exit.code()), (Status::Fail, 110));
     assert_eq!(findings[0].remedy, [Remedy::Start(Change::Gpus { count: None })]);
@@ -60,9 +61,9 @@ fn none_given_fails_and_names_the_flag() {
 
 #[test]
 fn all_is_no_promise_and_its_absence_one_warning() {
-    let (check, status, ..) = one(GpuCount::Auto, &[("NVIDIA_VISIBLE_DEVICES", "all")], Presence::default());
+    let (check, status, ..) = one(GpuCount::Auto, &[("NVIDIA_VISIBLE_DEVICES", "all")], GpuPresence::default());
     assert_eq!((check.as_str(), status), ("gpu.absent", Status::Warn));
-    assert_eq!(one(GpuCount::None, &[("NVIDIA_VISIBLE_DEVICES", "all")], Presence::default()).1, Status::Ok);
+    assert_eq!(one(GpuCount::None, &[("NVIDIA_VISIBLE_DEVICES", "all")], GpuPresence::default()).1, Status::Ok);
 }
 
 #[test]
@@ -109,6 +110,6 @@ fn cudas_own_list_can_hide_what_is_there() {
 
 #[test]
 fn instances_are_counted_and_ways_without_nodes_are_not() {
-    let wsl = Presence { uncounted: Some("WSL2 (/dev/dxg)"), ..Presence::default() };
+    let wsl = GpuPresence { uncounted: Some("WSL2 (/dev/dxg)"), ..GpuPresence::default() };
     assert_eq!(one(GpuCount::AtLeast(1), &[("NVIDIA_VISIBLE_DEVICES", "all")], wsl).3, "through WSL2 (/dev/dxg)");
 }

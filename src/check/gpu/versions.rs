@@ -1,28 +1,28 @@
 //! The driver against what the image was built for, what it requires, and what is asked for.
 
-use super::Gpus;
+use super::GpuTarget;
 use crate::check::Remedy;
-use crate::check::step::{Answer, Trouble};
-use crate::config::{CudaVersion, ForwardCompat, Version};
-use crate::gpu::{self, Brand, Compat, ImageCuda, Kind, Support, newest_cuda, own_driver, require, support};
+use crate::check::step::{CheckResult, Failure};
+use crate::config::{CudaVersion, ForwardCompat, VersionText};
+use crate::gpu::{self, Brand, Compat, ImageCuda, LibraryKind, Support, newest_cuda, own_driver, require, support};
 use std::path::Path;
 
-impl Gpus {
+impl GpuTarget {
     /// The libraries for forward compatibility: where a program finds them first, they have to be right.
-    pub(super) fn compat_is_right(&mut self) -> Answer {
+    pub(super) fn compat_is_right(&mut self) -> CheckResult {
         if !self.has_nvidia() {
             return Ok(());
         }
         if self.wanted.compat == ForwardCompat::On && self.compat() == Compat::Absent {
             return self.found(
-                Trouble::new("gpu.compat is on, and the image has nothing for forward compatibility")
+                Failure::new("gpu.compat is on, and the image has nothing for forward compatibility")
                     .advice("install cuda-compat-X-Y in the image, or leave gpu.compat at auto"),
             );
         }
-        let first = self.libcuda().filter(|library| library.kind == Kind::Compat);
+        let first = self.libcuda().filter(|library| library.kind == LibraryKind::Compat);
         match (first, self.compat()) {
             (Some(library), Compat::Wrong { why, .. }) => self.found(
-                Trouble::new(format!(
+                Failure::new(format!(
                     "{} is that of forward compatibility, and does not work",
                     text::path(&library.path)
                 ))
@@ -41,24 +41,24 @@ impl Gpus {
         }
     }
 
-    pub(super) fn driver_is_new_enough(&mut self) -> Answer {
+    pub(super) fn driver_is_new_enough(&mut self) -> CheckResult {
         let Some(wanted) = self.wanted.driver.clone().filter(|_| self.has_nvidia()) else { return Ok(()) };
         match self.driver_version() {
             Some(driver) if *driver >= wanted => Ok(()),
-            Some(driver) => Trouble::new(format!("driver {driver}, gpu.driver asks for {wanted}"))
+            Some(driver) => Failure::new(format!("driver {driver}, gpu.driver asks for {wanted}"))
                 .because("the driver is the node's, no container can change it")
                 .advice("choose a node with a newer driver")
                 .found(),
-            None => Trouble::new(format!("the driver does not tell its version, gpu.driver asks for {wanted}"))
+            None => Failure::new(format!("the driver does not tell its version, gpu.driver asks for {wanted}"))
                 .level(Some(crate::config::Severity::Warn))
                 .found(),
         }
     }
 
     /// Whether the driver runs what the image was built for, or the CUDA that is asked for.
-    pub(super) fn cuda_is_supported(&mut self) -> Answer {
+    pub(super) fn cuda_is_supported(&mut self) -> CheckResult {
         let Some(driver) = self.driver_version().cloned().filter(|_| self.has_nvidia()) else { return Ok(()) };
-        if self.libcuda().is_some_and(|library| library.kind == Kind::Compat) {
+        if self.libcuda().is_some_and(|library| library.kind == LibraryKind::Compat) {
             return Ok(());
         }
         if let Some(CudaVersion::AtLeast(wanted)) = self.wanted.cuda.clone() {
@@ -69,7 +69,7 @@ impl Gpus {
         }
         let demanded = self.wanted.cuda == Some(CudaVersion::Image);
         let Some(ImageCuda { version, from }) = self.image().cloned() else {
-            let unknown = Trouble::new("which CUDA the image was built for cannot be told (gpu.cuda: image)")
+            let unknown = Failure::new("which CUDA the image was built for cannot be told (gpu.cuda: image)")
                 .advice("set gpu.cuda to a version, or CUDA_VERSION in the image");
             return if demanded { unknown.found() } else { Ok(()) };
         };
@@ -87,9 +87,9 @@ impl Gpus {
         }
     }
 
-    fn too_old(&self, driver: &Version, cuda: &Version, needs: Option<Version>, because: &str) -> Trouble {
+    fn too_old(&self, driver: &VersionText, cuda: &VersionText, needs: Option<VersionText>, because: &str) -> Failure {
         let needs = needs.map(|needs| format!(", which needs {needs}")).unwrap_or_default();
-        let trouble = Trouble::new(format!("driver {driver} is too old for CUDA {cuda}{needs}"));
+        let trouble = Failure::new(format!("driver {driver} is too old for CUDA {cuda}{needs}"));
         let newest =
             newest_cuda(driver).map(|newest| format!("an image for CUDA {newest} or older")).unwrap_or_default();
         let advice = format!("a node with a newer driver, or {newest}");
@@ -109,22 +109,22 @@ impl Gpus {
         self.presence().nvidia().all(|node| node.model.as_deref().and_then(Brand::of) == Some(Brand::DataCentre))
     }
 
-    pub(super) fn requirements_hold(&mut self) -> Answer {
+    pub(super) fn requirements_hold(&mut self) -> CheckResult {
         let Some(driver) = self.driver_version().cloned().filter(|_| self.has_nvidia()) else { return Ok(()) };
-        if self.libcuda().is_some_and(|library| library.kind == Kind::Compat) {
+        if self.libcuda().is_some_and(|library| library.kind == LibraryKind::Compat) {
             return Ok(());
         }
-        let facts = require::Facts {
+        let facts = require::RequireFacts {
             cuda: newest_cuda(&driver),
             brand: self.presence().nvidia().find_map(|node| node.model.as_deref().and_then(Brand::of)),
             driver: Some(driver),
-            ..require::Facts::default()
+            ..require::RequireFacts::default()
         };
         let Some(unmet) = require::unmet(&self.environment, &facts) else { return Ok(()) };
         let first = unmet.text.split_whitespace().next().unwrap_or_default();
-        let known = facts.driver.as_ref().map(Version::to_string).unwrap_or_default();
+        let known = facts.driver.as_ref().map(VersionText::to_string).unwrap_or_default();
         self.found_mild(
-            Trouble::new(format!("the image asks for {} ({})", text::line(first), unmet.variable))
+            Failure::new(format!("the image asks for {} ({})", text::line(first), unmet.variable))
                 .because(format!("driver {known} does not have it: programs may fail with errors 35, 222 or 803"))
                 .advice("a node with a newer driver, or an older image; NVIDIA_DISABLE_REQUIRE=1 where it works all the same"),
         )

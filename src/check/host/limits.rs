@@ -1,12 +1,12 @@
 //! Limits of the control group and of setrlimit(2) that training meets hours later, under other names.
 
-use super::Host;
-use crate::check::step::{Answer, Trouble};
+use super::HostTarget;
+use crate::check::step::{CheckResult, Failure};
 use crate::check::{Change, Remedy};
 use crate::config::{LockedMemory, OpenFiles, Severity};
-use crate::engine::{Place, launcher};
+use crate::engine::{Platform, launcher};
 use crate::gpu;
-use sys::limits::{Kind, limit};
+use sys::limits::{LimitedResource, limit};
 
 /// A process that uses a GPU needs more than this before it has loaded anything.
 const LITTLE_MEMORY: u64 = 4 << 30;
@@ -21,21 +21,21 @@ const FEW_PIDS: u64 = 1000;
 /// Seeing so many times the CPUs that may be used costs more time than it is worth.
 const MANY_TIMES: u64 = 4;
 
-impl Host {
-    pub(super) fn enough_memory(&mut self) -> Answer {
+impl HostTarget {
+    pub(super) fn enough_memory(&mut self) -> CheckResult {
         let Some(memory) = self.memory().filter(|memory| *memory < LITTLE_MEMORY) else { return Ok(()) };
         let gpus = gpu::count(&self.root, &gpu::names(&self.root, "/dev")) as u64;
         if gpus == 0 {
             return Ok(());
         }
-        Trouble::new(format!("{} of memory beside {}", text::size(memory), text::count(gpus, "GPU")))
+        Failure::new(format!("{} of memory beside {}", text::size(memory), text::count(gpus, "GPU")))
             .because("a training process needs more, and is killed by the kernel when it is used up")
             .remedy(self.remedy("--memory 64g", "resources: {limits: {memory: 64Gi}}", "a machine with more memory"))
             .found()
     }
 
     /// torchrun sets OMP_NUM_THREADS itself.
-    pub(super) fn as_many_threads_as_cpus(&mut self) -> Answer {
+    pub(super) fn as_many_threads_as_cpus(&mut self) -> CheckResult {
         let told = self.environment.get("OMP_NUM_THREADS").is_some() || self.wanted.threads_decided;
         let cpus = self.cpus();
         let much = u64::from(cpus.seen) * 1000 >= cpus.millis.saturating_mul(MANY_TIMES);
@@ -44,14 +44,14 @@ impl Host {
         }
         let may = cpus.millis as f64 / 1000.0;
         let set = format!("host.threads: auto (TRAINIT_HOST_THREADS=auto), or OMP_NUM_THREADS={}", cpus.threads());
-        Trouble::new(format!("the time of {may} CPUs may be used, but programs see {}", cpus.seen))
+        Failure::new(format!("the time of {may} CPUs may be used, but programs see {}", cpus.seen))
             .because("OpenMP, MKL and NumPy start a thread for each CPU they see, and then wait for each other")
             .advice(set)
             .found()
     }
 
-    pub(super) fn enough_files(&mut self) -> Answer {
-        let Some(now) = limit(Kind::Files) else { return Ok(()) };
+    pub(super) fn enough_files(&mut self) -> CheckResult {
+        let Some(now) = limit(LimitedResource::Files) else { return Ok(()) };
         let (wanted, level) = match self.wanted.files {
             OpenFiles::AtLeast(count) => (u64::from(count), Some(Severity::Fail)),
             OpenFiles::Auto | OpenFiles::Inherited => (FEW_FILES, None),
@@ -60,7 +60,7 @@ impl Host {
             return Ok(());
         }
         let asked = level.map_or(String::new(), |_| format!(", host.nofile asks for {wanted}"));
-        Trouble::new(format!("at most {} files may be open at once{asked}", now.hard))
+        Failure::new(format!("at most {} files may be open at once{asked}", now.hard))
             .because("data loader workers hand tensors over as open files: `Too many open files`, `received 0 items of ancdata`")
             .remedy(self.ulimit("nofile", Some(wanted.max(FILES)), "ulimit -Hn"))
             .level(level)
@@ -71,17 +71,17 @@ impl Host {
     fn ulimit(&self, name: &str, limit: Option<u64>, shell: &str) -> Remedy {
         let value = limit.map_or("unlimited".to_owned(), |limit| limit.to_string());
         match (self.place, limit) {
-            (Place::Container, _) => Remedy::Start(Change::Ulimit { name: name.to_owned(), limit }),
-            (Place::Pod, None) => Remedy::Start(Change::CapAdd("IPC_LOCK".to_owned())),
-            (Place::Pod, Some(_)) => {
+            (Platform::Container, _) => Remedy::Start(Change::Ulimit { name: name.to_owned(), limit }),
+            (Platform::Pod, None) => Remedy::Start(Change::CapAdd("IPC_LOCK".to_owned())),
+            (Platform::Pod, Some(_)) => {
                 Remedy::Do("raise LimitNOFILE of the container runtime's service on the node".to_owned())
             }
-            (Place::Host, _) => Remedy::Do(format!("{shell} {value} as root, or /etc/security/limits.conf")),
+            (Platform::Host, _) => Remedy::Do(format!("{shell} {value} as root, or /etc/security/limits.conf")),
         }
     }
 
-    pub(super) fn enough_locked_memory(&mut self) -> Answer {
-        let Some(now) = limit(Kind::LockedMemory) else { return Ok(()) };
+    pub(super) fn enough_locked_memory(&mut self) -> CheckResult {
+        let Some(now) = limit(LimitedResource::LockedMemory) else { return Ok(()) };
         let wanted = self.wanted.locked.map(LockedMemory::bytes);
         if wanted.is_none() && (self.rdma_nodes().is_empty() || self.may_lock_all()) {
             return Ok(());
@@ -96,7 +96,7 @@ impl Host {
             Some(LockedMemory::Unlimited) => ", host.memlock asks for all there is".to_owned(),
             Some(LockedMemory::AtLeast(size)) => format!(", host.memlock asks for {}", text::size(size.0)),
         };
-        Trouble::new(format!("{} of memory may be locked{asked}", text::size(reached)))
+        Failure::new(format!("{} of memory may be locked{asked}", text::size(reached)))
             .because("RDMA locks its buffers: `ibv_reg_mr failed with error Cannot allocate memory`")
             .remedy(self.ulimit("memlock", None, "ulimit -Hl"))
             .level(wanted.map(|_| Severity::Fail))
@@ -111,9 +111,9 @@ impl Host {
         effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).is_some_and(|set| set & IPC_LOCK != 0)
     }
 
-    pub(super) fn enough_processes(&mut self) -> Answer {
+    pub(super) fn enough_processes(&mut self) -> CheckResult {
         let Some(pids) = self.limits().pids.filter(|pids| pids.left < FEW_PIDS) else { return Ok(()) };
-        Trouble::new(format!("only {} more processes and threads may be started (limit {})", pids.left, pids.max))
+        Failure::new(format!("only {} more processes and threads may be started (limit {})", pids.left, pids.max))
             .because("each data loader worker and each of its threads counts: `Resource temporarily unavailable`")
             .remedy(self.remedy(
                 "--pids-limit 16384",

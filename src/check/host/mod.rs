@@ -7,13 +7,13 @@ pub mod scratch;
 mod shm;
 
 use super::rules::Rules;
-use super::step::{Answer, Step, Subject};
-use super::task::Task;
-use super::{Check, Facts, Ground, Passing, Remedy, Scene};
-use crate::config::{LockedMemory, OpenFiles, Origin, Severity, Size, Threads};
-use crate::engine::{Cpus, Place};
+use super::step::{CheckResult, Step, Target};
+use super::task::CheckTask;
+use super::{Check, CheckContext, FindingFacts, HostFacts, Remedy, Transient};
+use crate::config::{LockedMemory, OpenFiles, Severity, Size, Threads, ValueOrigin};
+use crate::engine::{Cpus, Platform};
 use crate::gpu;
-use protocol::exit_code::Family;
+use protocol::exit_code::FailureFamily;
 use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::rc::Rc;
@@ -22,19 +22,19 @@ use sys::environment::Environment;
 use sys::{Root, limits as own};
 
 /// The machine on its way through the steps.
-pub struct Host {
+pub struct HostTarget {
     root: Root,
-    place: Place,
+    place: Platform,
     environment: Environment,
     command: Vec<OsString>,
-    wanted: Wanted,
+    wanted: HostRequirements,
     limits: OnceCell<Limits>,
     shm: Option<u64>,
 }
 
 /// What the configuration asks for.
 #[derive(Clone, Copy, Debug, Default)]
-struct Wanted {
+struct HostRequirements {
     shm: Option<Size>,
     files: OpenFiles,
     locked: Option<LockedMemory>,
@@ -43,27 +43,27 @@ struct Wanted {
 }
 
 const fn check(id: &'static str, about: &'static str, remedy: &'static str) -> Check {
-    Check { id, family: Family::Host, severity: Severity::Warn, passing: Passing::Never, about, remedy }
+    Check { id, family: FailureFamily::Host, severity: Severity::Warn, passing: Transient::Never, about, remedy }
 }
 
 /// A step on which no other stands.
-const fn step(check: Check, ask: fn(&mut Host) -> Answer) -> Step<Host> {
+const fn step(check: Check, ask: fn(&mut HostTarget) -> CheckResult) -> Step<HostTarget> {
     Step { check, base: false, ask }
 }
 
 /// The checks of this family, in the order in which they are asked.
-pub const STEPS: &[Step<Host>] = &[
+pub const STEPS: &[Step<HostTarget>] = &[
     step(
         check(
             "host.shm",
             "/dev/shm has at least 1 GiB; with `host.shm` at least that, else the start fails",
             "`docker run --shm-size=8g`, or `--ipc=host`",
         ),
-        Host::enough_shared_memory,
+        HostTarget::enough_shared_memory,
     ),
     step(
         check("host.memory", "beside GPUs there are at least 4 GiB of memory", "`docker run --memory`"),
-        Host::enough_memory,
+        HostTarget::enough_memory,
     ),
     step(
         check(
@@ -71,7 +71,7 @@ pub const STEPS: &[Step<Host>] = &[
             "programs do not see four times the CPUs that the container may use, unless OMP_NUM_THREADS or `host.threads` is set",
             "`host.threads: auto`, or OMP_NUM_THREADS",
         ),
-        Host::as_many_threads_as_cpus,
+        HostTarget::as_many_threads_as_cpus,
     ),
     step(
         check(
@@ -79,7 +79,7 @@ pub const STEPS: &[Step<Host>] = &[
             "4096 files may be open at once; with `host.nofile` so many, else the start fails",
             "`docker run --ulimit nofile=65536`",
         ),
-        Host::enough_files,
+        HostTarget::enough_files,
     ),
     step(
         check(
@@ -87,7 +87,7 @@ pub const STEPS: &[Step<Host>] = &[
             "with RDMA devices at least 1 GiB of memory may be locked; with `host.memlock` so much, else the start fails",
             "`docker run --ulimit memlock=-1`",
         ),
-        Host::enough_locked_memory,
+        HostTarget::enough_locked_memory,
     ),
     step(
         check(
@@ -95,11 +95,11 @@ pub const STEPS: &[Step<Host>] = &[
             "RDMA devices are there and may be opened, where NCCL_IB_HCA names one, or this check is set to `warn` or `fail`",
             "`docker run --device=/dev/infiniband --cap-add IPC_LOCK`",
         ),
-        Host::rdma_devices,
+        HostTarget::rdma_devices,
     ),
     step(
         check("host.pids", "1000 more processes and threads may be started", "`docker run --pids-limit`"),
-        Host::enough_processes,
+        HostTarget::enough_processes,
     ),
     step(
         check(
@@ -107,7 +107,7 @@ pub const STEPS: &[Step<Host>] = &[
             "with several ranks: the host's own name can be resolved (set to `warn` or `fail`: it stands in /etc/hosts)",
             "`docker run --hostname`, or `--add-host NAME:127.0.0.1`",
         ),
-        Host::own_name,
+        HostTarget::own_name,
     ),
     step(
         check(
@@ -115,33 +115,33 @@ pub const STEPS: &[Step<Host>] = &[
             "with a proxy for HTTP: localhost is excepted, and both cases of a variable say the same",
             "`-e no_proxy=localhost,127.0.0.1`",
         ),
-        Host::proxy_spares_this_machine,
+        HostTarget::proxy_spares_this_machine,
     ),
 ];
 
 /// One task: nothing here can hang.
-pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
+pub fn plan<'a>(scene: &CheckContext, ground: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let settings = &scene.settings;
-    let wanted = Wanted {
+    let wanted = HostRequirements {
         shm: settings.host_shm.value,
         files: settings.host_nofile.value,
         locked: settings.host_memlock.value,
-        threads_decided: settings.host_threads.origin != Origin::Default,
+        threads_decided: settings.host_threads.origin != ValueOrigin::Default,
     };
-    let host = Host {
+    let host = HostTarget {
         root: scene.root.clone(),
-        place: ground.place(),
+        place: ground.platform(),
         environment: scene.environment.clone(),
         command: scene.command.clone(),
         wanted,
         limits: OnceCell::new(),
         shm: None,
     };
-    Task::of_machine(STEPS, rules, host).into_iter().collect()
+    CheckTask::of_machine(STEPS, rules, host).into_iter().collect()
 }
 
 /// How the CPUs of this container are shared, where `host.threads` wants it to be told to the workload: with the number of threads.
-pub fn threads(scene: &Scene) -> Option<(u32, Cpus)> {
+pub fn threads(scene: &CheckContext) -> Option<(u32, Cpus)> {
     let share = || cpus(&scene.root, &cgroup::limits(&scene.root), &scene.environment, &scene.command);
     let cpus = (scene.settings.host_threads.value != Threads::Off).then(share)?;
     Some((scene.settings.host_threads.count(|| cpus.threads())?, cpus))
@@ -153,7 +153,7 @@ fn cpus(root: &Root, limits: &Limits, environment: &Environment, command: &[OsSt
     Cpus::new(own::cpus().unwrap_or(1), limits, environment, command, gpus)
 }
 
-impl Host {
+impl HostTarget {
     fn limits(&self) -> &Limits {
         self.limits.get_or_init(|| cgroup::limits(&self.root))
     }
@@ -170,14 +170,14 @@ impl Host {
     /// What to type, in the words of the place.
     fn remedy(&self, docker: &str, pod: &str, host: &str) -> Remedy {
         Remedy::Do(match self.place {
-            Place::Container => format!("docker run {docker} …"),
-            Place::Pod => pod.to_owned(),
-            Place::Host => host.to_owned(),
+            Platform::Container => format!("docker run {docker} …"),
+            Platform::Pod => pod.to_owned(),
+            Platform::Host => host.to_owned(),
         })
     }
 }
 
-impl Subject for Host {
+impl Target for HostTarget {
     const MAIN: &'static str = "host.shm";
 
     fn name(&self) -> Option<String> {
@@ -191,7 +191,7 @@ impl Subject for Host {
         Some(format!("/dev/shm {shm}{memory}, {}", text::count(cpus, "CPU")))
     }
 
-    fn facts(&self) -> Facts {
+    fn facts(&self) -> FindingFacts {
         let cpus = self.cpus();
         let limit = |kind| own::limit(kind).map(|limit| limit.soft);
         let facts = [
@@ -201,8 +201,8 @@ impl Subject for Host {
             ("millicpus", Some(cpus.millis)),
             ("local_ranks", Some(cpus.ranks.into())),
             ("pids_left", self.limits().pids.map(|pids| pids.left)),
-            ("nofile", limit(own::Kind::Files)),
-            ("memlock", limit(own::Kind::LockedMemory).filter(|limit| *limit != own::UNLIMITED)),
+            ("nofile", limit(own::LimitedResource::Files)),
+            ("memlock", limit(own::LimitedResource::LockedMemory).filter(|limit| *limit != own::UNLIMITED)),
         ];
         facts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))).collect()
     }

@@ -1,8 +1,8 @@
 //! What ranks need to find each other, as far as files and variables tell. Nobody is asked over the network: a name server that
 //! does not answer would cost each start seconds.
 
-use super::Host;
-use crate::check::step::{Answer, Trouble};
+use super::HostTarget;
+use crate::check::step::{CheckResult, Failure};
 use crate::config::Severity;
 use nix::unistd::AccessFlags;
 
@@ -11,14 +11,14 @@ const DISTRIBUTED: [&str; 4] = ["MASTER_ADDR", "WORLD_SIZE", "PET_NNODES", "PET_
 /// Where RDMA devices are.
 const INFINIBAND: &str = "/dev/infiniband";
 
-impl Host {
+impl HostTarget {
     pub(super) fn rdma_nodes(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.root.path(INFINIBAND)).into_iter().flatten();
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         names.filter(|name| name.starts_with("uverbs")).collect()
     }
 
-    pub(super) fn rdma_devices(&mut self) -> Answer {
+    pub(super) fn rdma_devices(&mut self) -> CheckResult {
         let set = |name| self.environment.text(name);
         let expected = set("NCCL_IB_HCA").is_some() && set("NCCL_IB_DISABLE") != Some("1");
         let nodes = self.rdma_nodes();
@@ -30,7 +30,7 @@ impl Host {
             (None, false) => return Ok(()),
         };
         let unasked = (!expected && nodes.is_empty()).then_some(Severity::Off);
-        Trouble::new(what)
+        Failure::new(what)
             .because(if expected {
                 "NCCL_IB_HCA is set: without RDMA NCCL uses TCP, or fails"
             } else {
@@ -47,7 +47,7 @@ impl Host {
 
     /// Only /etc/hosts can be read here for sure. Where nothing but it could know the name, that is a finding; where a name server
     /// may know it, only when somebody asked for this check.
-    pub(super) fn own_name(&mut self) -> Answer {
+    pub(super) fn own_name(&mut self) -> CheckResult {
         let Ok(name) = self.root.text("/proc/sys/kernel/hostname") else { return Ok(()) };
         let name = name.trim();
         let hosts = self.root.text("/etc/hosts").unwrap_or_default();
@@ -56,7 +56,7 @@ impl Host {
         }
         let alone = !self.has_network();
         let shown = text::line(name);
-        let trouble = Trouble::new(format!("this host's name, {shown}, is not in /etc/hosts"));
+        let trouble = Failure::new(format!("this host's name, {shown}, is not in /etc/hosts"));
         let trouble = match alone {
             true => trouble.because("there is no network to ask a name server over; ranks bind to this name"),
             false => trouble.because("whether a name server knows it was not asked; ranks bind to this name"),
@@ -87,14 +87,14 @@ impl Host {
         DISTRIBUTED.iter().any(|name| self.environment.get(name).is_some()) || self.cpus().ranks > 1
     }
 
-    pub(super) fn proxy_spares_this_machine(&mut self) -> Answer {
+    pub(super) fn proxy_spares_this_machine(&mut self) -> CheckResult {
         let value = |name: &str| self.environment.text(name);
         let both = |name: &str| value(name).or(value(&name.to_ascii_uppercase()));
         let Some(proxy) = both("http_proxy").or(both("https_proxy")).or(both("all_proxy")) else { return Ok(()) };
         let differs = |name: &&&str| value(name).zip(value(&name.to_ascii_uppercase())).is_some_and(|(a, b)| a != b);
         let names = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
         if let Some(name) = names.iter().find(differs) {
-            return Trouble::new(format!("{name} and {} say different things", name.to_ascii_uppercase()))
+            return Failure::new(format!("{name} and {} say different things", name.to_ascii_uppercase()))
                 .because("some programs read the one, some the other")
                 .advice("set both to the same")
                 .found();
@@ -102,7 +102,7 @@ impl Host {
         if both("no_proxy").is_some_and(spares_this_machine) {
             return Ok(());
         }
-        Trouble::new(format!("HTTP goes over {}, also to this machine itself", text::masked(&text::line(proxy))))
+        Failure::new(format!("HTTP goes over {}, also to this machine itself", text::masked(&text::line(proxy))))
             .because("no_proxy does not name localhost: requests to Jupyter, TensorBoard or a metrics port here go to the proxy and fail")
             .remedy(self.remedy(
                 "-e no_proxy=localhost,127.0.0.1 -e NO_PROXY=localhost,127.0.0.1",

@@ -3,11 +3,11 @@
 
 use super::check;
 use crate::check::listing::PROBE;
+use crate::check::path_facts::PathFacts;
 use crate::check::rules::Rules;
-use crate::check::site::Site;
-use crate::check::step::{Answer, Step, Subject, Trouble};
-use crate::check::task::{Task, Way};
-use crate::check::{Facts, Ground, Scene, trouble};
+use crate::check::step::{CheckResult, Failure, Step, Target};
+use crate::check::task::{CheckTask, PathClass};
+use crate::check::{CheckContext, FindingFacts, HostFacts, failures};
 use nix::errno::Errno;
 use nix::libc::O_TMPFILE;
 use std::fs::File;
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 use sys::mountinfo;
-use sys::temporary::Temporary;
+use sys::temporary::TemporaryFile;
 
 /// Where compilers of kernels put what they have built, if it is not below HOME or the temporary directory.
 const CACHES: [&str; 2] = ["TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"];
@@ -27,18 +27,18 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PAGE: [u8; 4096] = [0; 4096];
 
 /// Both directories on their way through the steps.
-pub struct Scratch {
-    temporary: Site,
-    home: Option<Site>,
+pub struct ScratchTarget {
+    temporary: PathFacts,
+    home: Option<PathFacts>,
     /// The one of them that may have to be waited for.
     far: Option<String>,
-    ground: Rc<Ground>,
+    ground: Rc<HostFacts>,
     /// All directories that code is loaded from after it was built.
     built: Vec<PathBuf>,
 }
 
 /// The checks, in the order in which they are asked.
-pub const STEPS: &[Step<Scratch>] = &[
+pub const STEPS: &[Step<ScratchTarget>] = &[
     Step {
         check: check(
             "host.tmp",
@@ -69,17 +69,17 @@ pub const STEPS: &[Step<Scratch>] = &[
             "`docker run --tmpfs /tmp:exec`",
         ),
         base: false,
-        ask: Scratch::loadable,
+        ask: ScratchTarget::loadable,
     },
 ];
 
 /// One task, of its own only where it may have to wait.
-pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Task<'a>> {
+pub fn plan<'a>(scene: &CheckContext, ground: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let directory = |name: &str| scene.environment.get(name).map(PathBuf::from);
-    let site = |path: &Path| Site::new(path, &scene.workdir, ground);
+    let site = |path: &Path| PathFacts::new(path, &scene.workdir, ground);
     let (temporary, home) = (directory("TMPDIR").unwrap_or_else(|| "/tmp".into()), directory("HOME"));
     let built = [Some(temporary.clone()), home.clone()].into_iter().chain(CACHES.map(directory)).flatten();
-    let mut scratch = Scratch {
+    let mut scratch = ScratchTarget {
         temporary: site(&temporary),
         home: home.filter(|home| *home != temporary).as_deref().map(site),
         far: None,
@@ -89,15 +89,15 @@ pub fn plan<'a>(scene: &Scene, ground: &Rc<Ground>, rules: &Rules<'a>) -> Vec<Ta
     let task = match scratch.far() {
         Some((shown, way)) => {
             scratch.far = Some(shown);
-            Task::of_path(STEPS, rules, scratch, way, Some(PATIENCE))
+            CheckTask::of_path(STEPS, rules, scratch, way, Some(PATIENCE))
         }
-        None => Task::of_machine(STEPS, rules, scratch),
+        None => CheckTask::of_machine(STEPS, rules, scratch),
     };
     task.into_iter().collect()
 }
 
 /// Whether a directory can be written by this user.
-fn usable(site: &Site, because: &str, docker: &str) -> Answer {
+fn usable(site: &PathFacts, because: &str, docker: &str) -> CheckResult {
     let Err(errno) = write_to(&site.path) else { return Ok(()) };
     let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
     let what = match errno {
@@ -105,40 +105,40 @@ fn usable(site: &Site, because: &str, docker: &str) -> Answer {
         Errno::ENOSPC | Errno::EDQUOT => format!("{} is full: not even a page can be written", site.shown),
         _ => format!("{} cannot be written as {uid}:{gid}: {}", site.shown, errno.desc()),
     };
-    let advice = match site.place().is_container() {
+    let advice = match site.platform().is_container() {
         true => format!("docker run {docker} …"),
         false => "another directory (TMPDIR, HOME), or its permissions".to_owned(),
     };
-    Trouble::new(what).because(because).advice(advice).found()
+    Failure::new(what).because(because).advice(advice).found()
 }
 
 /// Writes a page into a file without a name; where the file system has none such, into one that is deleted again.
 fn write_to(directory: &Path) -> Result<(), Errno> {
     let nameless = File::options().write(true).custom_flags(O_TMPFILE).mode(0o600).open(directory);
-    let written = match nameless.map_err(trouble::errno) {
+    let written = match nameless.map_err(failures::errno) {
         Ok(mut file) => file.write_all(&PAGE),
         Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {
-            Temporary::make(directory, PROBE).and_then(|mut file| file.file().write_all(&PAGE))
+            TemporaryFile::make(directory, PROBE).and_then(|mut file| file.file().write_all(&PAGE))
         }
         Err(errno) => return Err(errno),
     };
-    written.map_err(trouble::errno)
+    written.map_err(failures::errno)
 }
 
-impl Scratch {
-    fn far(&self) -> Option<(String, Way)> {
+impl ScratchTarget {
+    fn far(&self) -> Option<(String, PathClass)> {
         let sites = std::iter::once(&self.temporary).chain(&self.home);
         sites.map(|site| (site.shown.clone(), site.way())).find(|(_, way)| way.far)
     }
 
-    fn loadable(&mut self) -> Answer {
+    fn loadable(&mut self) -> CheckResult {
         let noexec =
             |path: &&PathBuf| mountinfo::covering(self.ground.mounts(), path).is_some_and(|mount| mount.is_noexec());
         let Some(path) = self.built.iter().find(noexec) else { return Ok(()) };
         let shown = text::path(path);
         // A home was made there because /tmp cannot be written.
         let better = if path.starts_with("/dev/shm") { "/tmp" } else { &shown };
-        let advice = match self.temporary.place().is_container() {
+        let advice = match self.temporary.platform().is_container() {
             true => format!(
                 "docker run --tmpfs {better}:exec,mode=1777 …, or a cache elsewhere (TRITON_CACHE_DIR, TORCHINDUCTOR_CACHE_DIR)"
             ),
@@ -146,14 +146,14 @@ impl Scratch {
                 "mount -o remount,exec {shown}, or a cache elsewhere (TRITON_CACHE_DIR, TORCHINDUCTOR_CACHE_DIR)"
             ),
         };
-        Trouble::new(format!("{shown} is mounted noexec"))
+        Failure::new(format!("{shown} is mounted noexec"))
             .because("what Triton, torch.compile and extensions build there cannot be loaded: `failed to map segment from shared object`")
             .advice(advice)
             .found()
     }
 }
 
-impl Subject for Scratch {
+impl Target for ScratchTarget {
     const MAIN: &'static str = "host.tmp";
 
     fn name(&self) -> Option<String> {
@@ -165,7 +165,7 @@ impl Subject for Scratch {
         None
     }
 
-    fn facts(&self) -> Facts {
-        Facts::new()
+    fn facts(&self) -> FindingFacts {
+        FindingFacts::new()
     }
 }

@@ -1,7 +1,7 @@
 //! Shared memory, which Docker makes 64 MiB.
 
-use super::Host;
-use crate::check::step::{Answer, Trouble};
+use super::HostTarget;
+use crate::check::step::{CheckResult, Failure};
 use crate::check::{Change, Remedy};
 use crate::config::Severity;
 use nix::errno::Errno;
@@ -11,8 +11,8 @@ const LITTLE: u64 = 1 << 30;
 /// What is advised where nothing else is known.
 const ADVISED: u64 = 8 << 30;
 
-impl Host {
-    pub(super) fn enough_shared_memory(&mut self) -> Answer {
+impl HostTarget {
+    pub(super) fn enough_shared_memory(&mut self) -> CheckResult {
         match nix::sys::statvfs::statvfs(&self.root.path("/dev/shm")) {
             Ok(stat) => self.shm = Some(stat.blocks().saturating_mul(stat.fragment_size())),
             Err(Errno::ENOENT | Errno::ENOTDIR) => return self.little("/dev/shm does not exist".to_owned()).found(),
@@ -22,7 +22,7 @@ impl Host {
     }
 
     /// A size of zero is a tmpfs without a limit.
-    pub(super) fn judge_shared_memory(&self) -> Answer {
+    pub(super) fn judge_shared_memory(&self) -> CheckResult {
         let Some(size) = self.shm.filter(|size| *size > 0) else { return Ok(()) };
         match self.wanted.shm {
             Some(minimum) if size < minimum.0 => self
@@ -33,13 +33,13 @@ impl Host {
         }
     }
 
-    fn little(&self, what: String) -> Trouble {
+    fn little(&self, what: String) -> Failure {
         let bytes = self.wanted.shm.map_or(ADVISED, |minimum| minimum.0);
         let remedy = match self.place.is_container() {
             true => Remedy::Start(Change::Shm { bytes }),
             false => Remedy::Do(format!("mount -o remount,size={bytes} /dev/shm")),
         };
-        Trouble::new(what)
+        Failure::new(what)
             .because("data loader workers and NCCL share memory through it, and die of a bus error when it is full")
             .remedy(remedy)
             .level(self.wanted.shm.map(|_| Severity::Fail))

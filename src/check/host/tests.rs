@@ -9,7 +9,7 @@ use crate::config::Settings;
 /// A machine of files, and what runs on it.
 struct Machine {
     directory: tempfile::TempDir,
-    host: Host,
+    host: HostTarget,
 }
 
 fn machine(files: &[(&str, &str)]) -> Machine {
@@ -21,12 +21,12 @@ fn machine(files: &[(&str, &str)]) -> Machine {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
-    let host = Host {
+    let host = HostTarget {
         root,
-        place: Place::Container,
+        place: Platform::Container,
         environment: Environment::default(),
         command: Vec::new(),
-        wanted: Wanted::default(),
+        wanted: HostRequirements::default(),
         limits: OnceCell::new(),
         shm: None,
     };
@@ -83,7 +83,7 @@ fn less_than_what_was_asked_for_is_a_failure() {
 #[test]
 fn a_missing_directory_is_told() {
     let mut machine = machine(&[]);
-    machine.host.place = Place::Host;
+    machine.host.place = Platform::Host;
     std::fs::remove_dir_all(machine.directory.path().join("dev")).unwrap();
     let findings = machine.asked(&["host.shm"]);
     assert_eq!(findings[0].what, "/dev/shm does not exist");
@@ -138,7 +138,7 @@ fn rdma_devices_are_missed_where_nccl_was_told_of_them() {
 
 #[test]
 fn locked_memory_matters_beside_rdma_devices_and_not_to_who_may_lock_all() {
-    let little = own::limit(own::Kind::LockedMemory).is_some_and(|limit| limit.soft < 1 << 30);
+    let little = own::limit(own::LimitedResource::LockedMemory).is_some_and(|limit| limit.soft < 1 << 30);
     let rdma = ("/dev/infiniband/uverbs0", "");
     let told = machine(&[rdma]).wrong("host.memlock");
     assert_eq!(told.is_some(), little, "{told:?}");
@@ -149,7 +149,7 @@ fn locked_memory_matters_beside_rdma_devices_and_not_to_who_may_lock_all() {
 
 #[test]
 fn more_files_than_the_hard_limit_cannot_be_had() {
-    let hard = own::limit(own::Kind::Files).unwrap().hard;
+    let hard = own::limit(own::LimitedResource::Files).unwrap().hard;
     let mut machine = machine(&[]);
     machine.host.wanted.files = OpenFiles::AtLeast(u32::try_from(hard + 1).unwrap());
     let findings = machine.asked(&["host.nofile"]);

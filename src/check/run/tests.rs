@@ -1,9 +1,9 @@
-use super::super::step::{Answer as Held, Step, Subject, Trouble};
-use super::super::task::Way;
-use super::super::{Check, Facts, Passing, Status};
+use super::super::step::{CheckResult as Held, Failure, Step, Target};
+use super::super::task::PathClass;
+use super::super::{Check, FindingFacts, Status, Transient};
 use super::*;
 use crate::config::{Settings, Severity};
-use protocol::exit_code::Family;
+use protocol::exit_code::FailureFamily;
 
 /// A subject that does something to the process that looks at it.
 struct Act {
@@ -14,9 +14,9 @@ struct Act {
 const STEPS: &[Step<Act>] = &[Step {
     check: Check {
         id: "data.responds",
-        family: Family::Data,
+        family: FailureFamily::Data,
         severity: Severity::Fail,
-        passing: Passing::Always,
+        passing: Transient::Always,
         about: "",
         remedy: "",
     },
@@ -24,7 +24,7 @@ const STEPS: &[Step<Act>] = &[Step {
     ask: |act| (act.act)(),
 }];
 
-impl Subject for Act {
+impl Target for Act {
     const MAIN: &'static str = "data.responds";
     fn name(&self) -> Option<String> {
         Some(self.name.to_owned())
@@ -32,8 +32,8 @@ impl Subject for Act {
     fn summary(&mut self) -> Option<String> {
         Some("fine".to_owned())
     }
-    fn facts(&self) -> Facts {
-        Facts::new()
+    fn facts(&self) -> FindingFacts {
+        FindingFacts::new()
     }
 }
 
@@ -59,12 +59,12 @@ fn watch(acts: &[Actor], far: bool) -> Watched {
     // Only what hangs on purpose may meet its deadline, however busy the machine is.
     let hangs = acts.iter().any(|(name, _)| name.starts_with("hung"));
     let patience = Duration::from_millis(if hangs { 700 } else { 60_000 });
-    let way = Way { patience, location: None, far };
-    let task = |&(name, act): &Actor| Task::of_path(STEPS, &rules, Act { name, act }, way.clone(), None).unwrap();
+    let way = PathClass { patience, location: None, far };
+    let task = |&(name, act): &Actor| CheckTask::of_path(STEPS, &rules, Act { name, act }, way.clone(), None).unwrap();
     let begun = Instant::now();
     let mut told = Vec::new();
-    let findings = Running(Watch::start(acts.iter().map(task).collect(), false)).finish(&mut |said| {
-        if let Told::Finding(finding) = said {
+    let findings = RunningChecks(DeadlineWatch::start(acts.iter().map(task).collect(), false)).finish(&mut |said| {
+        if let CheckEvent::Finding(finding) = said {
             told.push(finding.subject.clone().unwrap_or_default());
         }
     });
@@ -83,7 +83,7 @@ fn hang() -> Held {
 
 /// The process that a task ran in, as what it found.
 fn process() -> Held {
-    Trouble::new(std::process::id().to_string()).found()
+    Failure::new(std::process::id().to_string()).found()
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn what_another_machine_answers_has_a_process_of_its_own_and_the_rest_share_one(
 
 #[test]
 fn every_task_answers_in_the_order_of_the_table() {
-    let acts: [Actor; 3] = [("a", || Ok(())), ("b", || Trouble::new("broken").found()), ("c", || Ok(()))];
+    let acts: [Actor; 3] = [("a", || Ok(())), ("b", || Failure::new("broken").found()), ("c", || Ok(()))];
     let expected = [("a", "fine"), ("b", "broken"), ("c", "fine")].map(|(a, b)| (a.to_owned(), b.to_owned()));
     for (findings, told, _) in [watched(&acts), together(&acts)] {
         assert_eq!(findings, expected);
@@ -118,7 +118,7 @@ fn a_process_that_dies_is_a_finding_of_the_task_that_it_was_busy_with() {
 
 #[test]
 fn an_answer_that_is_too_long_is_none() {
-    let (findings, ..) = watched(&[("loud", || Trouble::new("x".repeat(away::BODY_MAX)).found())]);
+    let (findings, ..) = watched(&[("loud", || Failure::new("x".repeat(killable_call::BODY_MAX)).found())]);
     assert_eq!(findings[0].1, "the check of loud ended without an answer");
 }
 
@@ -150,24 +150,24 @@ fn what_goes_on_beside_keeps_nobody_waiting_and_is_told_at_the_end() {
     let settings = Settings::default();
     let rules = Rules::new(&settings.checks, None);
     let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
-    let finding = |what: &str| Trouble::new(what).finding(&STEPS[0].check, &rules).unwrap();
-    let wait = move |_: super::super::task::Pulse| {
+    let finding = |what: &str| Failure::new(what).finding(&STEPS[0].check, &rules).unwrap();
+    let wait = move |_: super::super::task::TaskProgress| {
         let mut byte = [0];
         let _ = nix::unistd::read(&read, &mut byte);
         vec![finding("driver")]
     };
-    let beside = Task::beside(&STEPS[0].check, &rules, Duration::from_secs(60), Box::new(wait));
-    let way = Way { patience: Duration::from_secs(60), location: None, far: true };
-    let quick = Task::of_path(STEPS, &rules, Act { name: "quick", act: || Ok(()) }, way, None).unwrap();
+    let beside = CheckTask::beside(&STEPS[0].check, &rules, Duration::from_secs(60), Box::new(wait));
+    let way = PathClass { patience: Duration::from_secs(60), location: None, far: true };
+    let quick = CheckTask::of_path(STEPS, &rules, Act { name: "quick", act: || Ok(()) }, way, None).unwrap();
     let told = std::cell::RefCell::new(Vec::new());
-    let mut tell = |said: Told<'_>| {
-        if let Told::Finding(finding) = said {
+    let mut tell = |said: CheckEvent<'_>| {
+        if let CheckEvent::Finding(finding) = said {
             told.borrow_mut().push(finding.what.clone());
         }
     };
-    let mut watch = Watch::start(vec![beside, quick], false);
+    let mut watch = DeadlineWatch::start(vec![beside, quick], false);
     watch.wait_for(&mut tell, |about| !about.beside);
-    let running = Running(watch);
+    let running = RunningChecks(watch);
     assert_eq!((running.findings().len(), told.borrow().as_slice()), (1, &["fine".to_owned()][..]));
     nix::unistd::write(&write, b"x").unwrap();
     let all: Vec<String> = running.finish(&mut tell).into_iter().map(|finding| finding.what).collect();
@@ -180,12 +180,12 @@ fn what_goes_on_beside_is_given_up_with_the_start() {
     let settings = Settings::default();
     let rules = Rules::new(&settings.checks, None);
     let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
-    let hangs = move |_: super::super::task::Pulse| {
+    let hangs = move |_: super::super::task::TaskProgress| {
         let _ = &write;
         std::thread::sleep(Duration::from_secs(600));
         Vec::new()
     };
-    let task = Task::beside(&STEPS[0].check, &rules, Duration::from_secs(600), Box::new(hangs));
-    drop(Running(Watch::start(vec![task], false)));
+    let task = CheckTask::beside(&STEPS[0].check, &rules, Duration::from_secs(600), Box::new(hangs));
+    drop(RunningChecks(DeadlineWatch::start(vec![task], false)));
     assert_eq!(nix::unistd::read(&read, &mut [0]), Ok(0), "its end of the pipe is closed");
 }

@@ -1,18 +1,18 @@
 //! `trainit gpu install-probe`: the helper as a file, for clusters whose watchdogs report programs that run from memory.
 
-use super::Answer;
+use super::CommandOutput;
 use crate::error::{Error, Result};
 use crate::gpu::probe::helper::{INSTALLED, embedded};
 use protocol::exit_code::Exit;
 use std::io::{self, Write};
 use std::path::Path;
-use sys::temporary::Temporary;
+use sys::temporary::TemporaryFile;
 
 /// Writes it, executable for everybody, and prints where.
 ///
 /// # Errors
 /// This build has no helper (78); it cannot be written there (70).
-pub fn run(path: Option<&Path>) -> Result<Answer> {
+pub fn run(path: Option<&Path>) -> Result<CommandOutput> {
     let place = path.unwrap_or(Path::new(INSTALLED));
     let helper = embedded().ok_or_else(|| {
         Error::config("this trainit was built without a GPU helper")
@@ -24,13 +24,13 @@ pub fn run(path: Option<&Path>) -> Result<Answer> {
             .because(error.to_string())
             .hint("run it as root, in the Dockerfile: RUN [\"trainit\", \"gpu\", \"install-probe\"]")
     })?;
-    Ok(Answer { text: format!("{}\n", place.display()), exit: Exit::Success })
+    Ok(CommandOutput { text: format!("{}\n", place.display()), exit: Exit::Success })
 }
 
 fn write(place: &Path, helper: &[u8]) -> io::Result<()> {
     let directory = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(directory)?;
-    let mut new = Temporary::make(directory, ".trainit-")?;
+    let mut new = TemporaryFile::make(directory, ".trainit-")?;
     new.file().write_all(helper)?;
     new.become_file(place, 0o755, true)
 }

@@ -2,12 +2,12 @@
 //! nothing.
 
 use super::seconds_of;
-use super::verdict::Saved;
-use crate::config::Options;
+use super::verdict::RehearsedCheckpoint;
+use crate::config::ConfigOptions;
 use crate::error::{Error, Result};
 use protocol::exit_code::Exit;
 use protocol::handover::Phase;
-use protocol::state_file::Record;
+use protocol::state_file::StateRecord;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::ffi::{OsStr, OsString, c_int};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -34,7 +34,7 @@ pub struct Trial {
     /// How long it ran until the stop or its own end.
     pub ran: Duration,
     /// The stop; none: it had ended before.
-    pub stop: Option<Stop>,
+    pub stop: Option<TrialStop>,
     /// What the whole ended with.
     pub code: u8,
     /// Somebody broke it off.
@@ -43,7 +43,7 @@ pub struct Trial {
 
 /// The stop.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Stop {
+pub struct TrialStop {
     /// Seconds since 1970.
     pub at: f64,
     /// How long it took.
@@ -51,7 +51,7 @@ pub struct Stop {
     /// Somebody in the workload had a handler for SIGTERM.
     pub handled: bool,
     /// The newest checkpoint that was there by then.
-    pub saved: Option<Saved>,
+    pub saved: Option<RehearsedCheckpoint>,
 }
 
 /// Runs it. `newest` looks for the newest checkpoint, right before the stop.
@@ -59,14 +59,14 @@ pub struct Stop {
 /// # Errors
 /// It cannot be started or watched.
 pub fn run(
-    options: &Options,
+    options: &ConfigOptions,
     words: &[OsString],
     after: Duration,
     grace: Duration,
-    newest: &dyn Fn() -> Option<Saved>,
+    newest: &dyn Fn() -> Option<RehearsedCheckpoint>,
 ) -> Result<Trial> {
     let break_off = listen().map_err(|error| internal("no signals can be heard", &error.to_string()))?;
-    let mut job = Job::start(options, words)?;
+    let mut job = TrialJob::start(options, words)?;
     let mut trial = Trial::default();
     let begun = Instant::now();
     if job.wait_until(&break_off, |job| job.runs())? {
@@ -78,7 +78,7 @@ pub fn run(
     trial.broken_off = break_off.load(Ordering::Relaxed);
     if job.ended.is_none() {
         let saved = newest();
-        trial.stop = Some(Stop { saved, ..job.stop(grace) });
+        trial.stop = Some(TrialStop { saved, ..job.stop(grace) });
     }
     trial.code = job.code();
     Ok(trial)
@@ -94,16 +94,16 @@ fn listen() -> std::io::Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-struct Job {
+struct TrialJob {
     child: Child,
     begun: Instant,
     directory: Option<PathBuf>,
     ended: Option<ExitStatus>,
 }
 
-impl Job {
+impl TrialJob {
     /// As an engine starts it: nobody at the terminal.
-    fn start(options: &Options, words: &[OsString]) -> Result<Self> {
+    fn start(options: &ConfigOptions, words: &[OsString]) -> Result<Self> {
         let program = std::env::current_exe().map_err(|error| internal("trainit's own file", &error.to_string()))?;
         let mut command = Command::new(program);
         command.args(["run", "--mode", "train"]);
@@ -112,7 +112,7 @@ impl Job {
         command.arg("--").args(words).stdin(Stdio::null()).process_group(0);
         process::die_with_parent(&mut command);
         let child = command.spawn().map_err(|error| internal("trainit cannot be started", &error.to_string()))?;
-        Ok(Job { child, begun: Instant::now(), directory: None, ended: None })
+        Ok(TrialJob { child, begun: Instant::now(), directory: None, ended: None })
     }
 
     /// Until it holds, it has ended, or somebody breaks it off. Says whether it holds.
@@ -142,7 +142,7 @@ impl Job {
         self.child.id() as c_int
     }
 
-    fn state(&mut self) -> Option<Record> {
+    fn state(&mut self) -> Option<StateRecord> {
         if self.directory.is_none() {
             // The supervisor is a child of the process that was started here (supervise/guardian.rs).
             let supervisors = proc::children(self.pid()).into_iter().chain([self.pid()]);
@@ -170,7 +170,7 @@ impl Job {
     }
 
     /// As an engine does it. trainit ends it when the grace is over; only if trainit itself does not end, it is killed.
-    fn stop(&mut self, grace: Duration) -> Stop {
+    fn stop(&mut self, grace: Duration) -> TrialStop {
         let handled = self.handles_term();
         let (at, begun) = (seconds_of(SystemTime::now()), Instant::now());
         let _ = signal::send(self.pid(), libc::SIGTERM);
@@ -185,7 +185,7 @@ impl Job {
             }
             self.ended = self.child.wait().ok();
         }
-        Stop { at, took: begun.elapsed(), handled, saved: None }
+        TrialStop { at, took: begun.elapsed(), handled, saved: None }
     }
 
     fn code(&self) -> u8 {

@@ -1,10 +1,10 @@
 //! What a rehearsal means. Pure: from what was wanted, what happened and what was found afterwards to rows, words and an exit code.
 
-use super::Row;
-use super::trial::{Stop, Trial};
+use super::VerdictRow;
+use super::trial::{Trial, TrialStop};
 use crate::check::Status;
 use checkpoint::Checkpoint;
-use protocol::exit_code::{Exit, Family};
+use protocol::exit_code::{Exit, FailureFamily};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use std::time::Duration;
 const ROUNDED: f64 = 1.0;
 
 /// What the configuration wants to see.
-pub struct Wanted {
+pub struct RehearsalExpectation {
     /// The stop came so long after the workload ran.
     pub after: Duration,
     /// The whole budget of a stop.
@@ -32,31 +32,31 @@ pub struct Wanted {
 }
 
 /// What was found afterwards.
-pub struct Found {
+pub struct RehearsalFacts {
     /// The newest checkpoint before the rehearsal.
-    pub before: Option<Saved>,
+    pub before: Option<RehearsedCheckpoint>,
     /// The newest one after it.
-    pub newest: Option<Saved>,
+    pub newest: Option<RehearsedCheckpoint>,
     /// `stop.done_file` is there.
     pub done: bool,
     /// What the next start would be given.
-    pub next: Next,
+    pub next: NextStart,
 }
 
 /// A complete checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Saved {
+pub struct RehearsedCheckpoint {
     path: PathBuf,
     step: Option<u64>,
     size: u64,
     modified: f64,
 }
 
-impl Saved {
+impl RehearsedCheckpoint {
     /// What of it counts here.
     pub fn of(found: &Checkpoint) -> Self {
         let modified = super::seconds_of(found.modified);
-        Saved { path: found.path.clone(), step: found.step, size: found.size, modified }
+        RehearsedCheckpoint { path: found.path.clone(), step: found.step, size: found.size, modified }
     }
 
     fn words(&self) -> String {
@@ -67,7 +67,7 @@ impl Saved {
 
 /// What the next start would be given.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Next {
+pub struct NextStart {
     /// Words for its command line.
     pub arguments: Vec<OsString>,
     /// Variables.
@@ -79,7 +79,7 @@ pub struct Next {
 /// The judgement.
 pub struct Verdict {
     /// One for each question.
-    pub rows: Vec<Row>,
+    pub rows: Vec<VerdictRow>,
     /// All of it in one line.
     pub words: String,
     /// How the command ends.
@@ -87,7 +87,7 @@ pub struct Verdict {
 }
 
 /// Judges.
-pub fn judge(wanted: &Wanted, trial: &Trial, found: &Found) -> Verdict {
+pub fn judge(wanted: &RehearsalExpectation, trial: &Trial, found: &RehearsalFacts) -> Verdict {
     let mut rows = vec![start(trial)];
     if trial.prepared.is_some() && !trial.broken_off {
         rows.push(run(wanted, trial));
@@ -105,11 +105,11 @@ pub fn judge(wanted: &Wanted, trial: &Trial, found: &Found) -> Verdict {
     Verdict { rows, words, exit }
 }
 
-fn row(status: Status, about: &'static str, what: impl Into<String>) -> Row {
-    Row { status, about, what: what.into(), hints: Vec::new() }
+fn row(status: Status, about: &'static str, what: impl Into<String>) -> VerdictRow {
+    VerdictRow { status, about, what: what.into(), hints: Vec::new() }
 }
 
-impl Row {
+impl VerdictRow {
     fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
@@ -124,11 +124,11 @@ fn refused(code: u8) -> Exit {
 fn refusal(code: u8) -> Option<Exit> {
     let of_a_start =
         [Exit::Usage, Exit::Internal, Exit::Config, Exit::PrepareTimeout, Exit::NotExecutable, Exit::NotFound];
-    let families = Family::ALL.into_iter().flat_map(|family| [Exit::Permanent(family), Exit::Transient(family)]);
+    let families = FailureFamily::ALL.into_iter().flat_map(|family| [Exit::Permanent(family), Exit::Transient(family)]);
     of_a_start.into_iter().chain(families).find(|exit| exit.code() == code)
 }
 
-fn start(trial: &Trial) -> Row {
+fn start(trial: &Trial) -> VerdictRow {
     match trial.prepared {
         Some(prepared) => row(Status::Ok, "start", format!("the workload ran after {}", text::seconds(prepared))),
         None if refusal(trial.code).is_none() && !trial.broken_off => {
@@ -142,7 +142,7 @@ fn start(trial: &Trial) -> Row {
     }
 }
 
-fn run(wanted: &Wanted, trial: &Trial) -> Row {
+fn run(wanted: &RehearsalExpectation, trial: &Trial) -> VerdictRow {
     let ran = text::seconds(trial.ran);
     match (&trial.stop, trial.code) {
         (Some(_), _) => row(Status::Ok, "run", format!("it ran for {ran} until the stop")),
@@ -166,7 +166,7 @@ fn sooner(ran: Duration) -> String {
     }
 }
 
-fn ended(wanted: &Wanted, trial: &Trial, stop: &Stop) -> Row {
+fn ended(wanted: &RehearsalExpectation, trial: &Trial, stop: &TrialStop) -> VerdictRow {
     let took = text::seconds(stop.took);
     let grace = format!("{} ({})", text::seconds(wanted.grace), wanted.grace_from);
     match trial.code {
@@ -192,12 +192,12 @@ fn ended(wanted: &Wanted, trial: &Trial, stop: &Stop) -> Row {
 }
 
 /// A checkpoint that is no older than the stop.
-fn saved(wanted: &Wanted, found: &Found, stop: &Stop) -> Row {
+fn saved(wanted: &RehearsalExpectation, found: &RehearsalFacts, stop: &TrialStop) -> VerdictRow {
     let Some(dir) = &wanted.watched else {
         return row(Status::Fail, "saved", "whether it saved cannot be seen: checkpoint.dir is not set")
             .hint("checkpoint.dir: where checkpoints appear (TRAINIT_CHECKPOINT_DIR)");
     };
-    let is_new = |saved: &Saved| Some(saved) != found.before.as_ref();
+    let is_new = |saved: &RehearsedCheckpoint| Some(saved) != found.before.as_ref();
     match &found.newest {
         _ if found.done => row(Status::Ok, "saved", "training was complete (stop.done_file)"),
         Some(saved) if is_new(saved) && saved.modified >= stop.at - ROUNDED && Some(saved) != stop.saved.as_ref() => {
@@ -214,15 +214,15 @@ fn saved(wanted: &Wanted, found: &Found, stop: &Stop) -> Row {
     }
 }
 
-fn next(wanted: &Wanted, found: &Found) -> Row {
-    let given = |next: &Next| {
+fn next(wanted: &RehearsalExpectation, found: &RehearsalFacts) -> VerdictRow {
+    let given = |next: &NextStart| {
         let variables = next.variables.iter().map(|(name, value)| format!("{name}={}", text::quoted(value)));
         let arguments = (!next.arguments.is_empty()).then(|| format!("the words {}", text::command(&next.arguments)));
         variables.chain(arguments).collect::<Vec<_>>().join(" ")
     };
     match &found.next {
         _ if wanted.watched.is_none() => row(Status::Warn, "resume", "unknown: checkpoint.dir is not set"),
-        Next { trouble: Some(trouble), .. } => row(Status::Fail, "resume", trouble.clone()),
+        NextStart { trouble: Some(trouble), .. } => row(Status::Fail, "resume", trouble.clone()),
         _ if !wanted.resumes => row(
             Status::Warn,
             "resume",
@@ -241,8 +241,8 @@ fn next(wanted: &Wanted, found: &Found) -> Row {
 mod tests {
     use super::*;
 
-    fn wanted() -> Wanted {
-        Wanted {
+    fn wanted() -> RehearsalExpectation {
+        RehearsalExpectation {
             after: Duration::from_secs(20),
             grace: Duration::from_secs(30),
             grace_from: "stop.grace".into(),
@@ -253,26 +253,26 @@ mod tests {
         }
     }
 
-    fn trial(code: u8, stop: Option<Stop>) -> Trial {
+    fn trial(code: u8, stop: Option<TrialStop>) -> Trial {
         let ran = Duration::from_secs(20);
         Trial { prepared: Some(Duration::from_secs(1)), ran, stop, code, broken_off: false }
     }
 
-    fn stop() -> Option<Stop> {
-        Some(Stop { at: 1000.0, took: Duration::from_millis(400), handled: true, saved: None })
+    fn stop() -> Option<TrialStop> {
+        Some(TrialStop { at: 1000.0, took: Duration::from_millis(400), handled: true, saved: None })
     }
 
-    fn saved(step: u64, modified: f64) -> Option<Saved> {
-        Some(Saved { path: format!("/ck/ckpt-{step}").into(), step: Some(step), size: 100, modified })
+    fn saved(step: u64, modified: f64) -> Option<RehearsedCheckpoint> {
+        Some(RehearsedCheckpoint { path: format!("/ck/ckpt-{step}").into(), step: Some(step), size: 100, modified })
     }
 
-    fn found(newest: Option<Saved>) -> Found {
-        let next = Next { variables: vec![("TRAINIT_RESUME_STEP".into(), "7".into())], ..Next::default() };
-        Found { before: saved(1, 900.0), newest, done: false, next }
+    fn found(newest: Option<RehearsedCheckpoint>) -> RehearsalFacts {
+        let next = NextStart { variables: vec![("TRAINIT_RESUME_STEP".into(), "7".into())], ..NextStart::default() };
+        RehearsalFacts { before: saved(1, 900.0), newest, done: false, next }
     }
 
     /// The rows that are not well, and the code.
-    fn told(wanted: &Wanted, trial: &Trial, found: &Found) -> (String, u8) {
+    fn told(wanted: &RehearsalExpectation, trial: &Trial, found: &RehearsalFacts) -> (String, u8) {
         let verdict = judge(wanted, trial, found);
         let bad = verdict.rows.iter().filter(|row| row.status != Status::Ok);
         let bad = bad.map(|row| format!("{:?} {}: {}", row.status, row.about, row.what)).collect::<Vec<_>>();
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn what_saves_after_the_stop_and_ends_with_its_code_is_ready() {
         assert_eq!(told(&wanted(), &trial(143, stop()), &found(saved(7, 1000.3))), (String::new(), 0));
-        let own_code = Wanted { stop_code: None, ..wanted() };
+        let own_code = RehearsalExpectation { stop_code: None, ..wanted() };
         assert_eq!(told(&own_code, &trial(0, stop()), &found(saved(7, 1000.3))), (String::new(), 0));
     }
 
@@ -295,7 +295,7 @@ mod tests {
         );
         assert_eq!(code, 1);
         // One that was there before the stop is not from after it, whatever the server's clock says.
-        let knew = stop().map(|stop| Stop { saved: saved(7, 1000.5), ..stop });
+        let knew = stop().map(|stop| TrialStop { saved: saved(7, 1000.5), ..stop });
         assert_eq!(told(&wanted(), &trial(143, knew), &found(saved(7, 1000.5))).1, 1);
     }
 
@@ -312,7 +312,7 @@ mod tests {
         assert!(bad.starts_with("Fail stop: it was killed: still there 30 s (stop.grace) after SIGTERM"), "{bad}");
         let (bad, _) = told(&wanted(), &trial(1, stop()), &found(newest));
         assert!(bad.starts_with("Fail stop: it ended 0.4 s after SIGTERM with 1, which an engine"), "{bad}");
-        let died = stop().map(|stop| Stop { handled: false, ..stop });
+        let died = stop().map(|stop| TrialStop { handled: false, ..stop });
         let (bad, code) = told(&wanted(), &trial(143, died), &found(None));
         assert!(bad.starts_with("Warn stop: it died of SIGTERM, for which it had no handler 20 s after"), "{bad}");
         assert_eq!(code, 1);
@@ -335,11 +335,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_seen_is_not_ready_and_a_fresh_start_is_only_a_warning() {
-        let unseen = Wanted { watched: None, ..wanted() };
+        let unseen = RehearsalExpectation { watched: None, ..wanted() };
         let (bad, code) = told(&unseen, &trial(143, stop()), &found(None));
         assert!(bad.starts_with("Fail saved: whether it saved cannot be seen"), "{bad}");
         assert_eq!(code, 1);
-        let anew = Wanted { resumes: false, ..wanted() };
+        let anew = RehearsalExpectation { resumes: false, ..wanted() };
         let (bad, code) = told(&anew, &trial(143, stop()), &found(saved(7, 1000.3)));
         assert!(bad.starts_with("Warn resume: checkpoint.resume is off") && code == 0, "{bad}");
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{KEYS, Key, Options, Settings, file, options, together, variables};
+use crate::config::{ConfigOptions, KEYS, Key, Settings, file, options, together, variables};
 use proptest::prelude::*;
 use std::path::Path;
 use sys::environment::Environment;
@@ -13,25 +13,27 @@ enum Way {
     Project(String),
 }
 
-fn layers_of(way: &Way, problems: &mut Problems) -> Vec<Layer> {
+fn layers_of(way: &Way, problems: &mut Problems) -> Vec<ConfigLayer> {
     match way {
         Way::Variable(name, value) => {
             let environment: Environment = [(name.as_str(), value.as_str())].into_iter().collect();
             vec![variables::read(&environment, problems)]
         }
-        Way::Set(text) => options::read(&Options { set: vec![text.clone()], ..Options::default() }, problems),
-        Way::Named(text) => vec![file::parse(text.as_bytes(), Path::new("/mine.yaml"), Source::Named, problems)],
+        Way::Set(text) => {
+            options::read(&ConfigOptions { set: vec![text.clone()], ..ConfigOptions::default() }, problems)
+        }
+        Way::Named(text) => vec![file::parse(text.as_bytes(), Path::new("/mine.yaml"), LayerSource::Named, problems)],
         Way::Project(text) => {
-            vec![file::parse(text.as_bytes(), Path::new("/code/trainit.yaml"), Source::Project, problems)]
+            vec![file::parse(text.as_bytes(), Path::new("/code/trainit.yaml"), LayerSource::Project, problems)]
         }
     }
 }
 
 /// What a policy and one later layer come to, or what is wrong with the latter.
 fn read(policy: &str, way: Option<&Way>) -> Result<Box<Settings>, String> {
-    let (mut tree, mut problems) = (Tree::default(), Problems::default());
+    let (mut tree, mut problems) = (MergedTree::default(), Problems::default());
     tree.add(
-        file::parse(policy.as_bytes(), Path::new("/etc/trainit.yaml"), Source::Image, &mut problems),
+        file::parse(policy.as_bytes(), Path::new("/etc/trainit.yaml"), LayerSource::Image, &mut problems),
         &mut problems,
     );
     for layer in way.iter().flat_map(|way| layers_of(way, &mut problems)).collect::<Vec<_>>() {

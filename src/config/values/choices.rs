@@ -1,8 +1,8 @@
 //! One word out of a few, and the values that are a word or something else.
 
-use super::{Value, read_path};
-use crate::config::{Node, Problems};
-use protocol::handover::{Kind, OnHang, Scope, Sign};
+use super::{ConfigValue, read_path};
+use crate::config::{ConfigNode, Problems};
+use protocol::handover::{OnHang, Scope, UsageSign, WorkloadKind};
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,7 +32,7 @@ macro_rules! choice {
 /// How the values of an enum are written.
 macro_rules! words {
     ($name:ident { $first:ident = $first_word:literal, $($variant:ident = $word:literal,)* }) => {
-        impl Value for $name {
+        impl ConfigValue for $name {
             fn form() -> String {
                 concat!("one of ", $first_word $(, ", ", $word)*).into()
             }
@@ -170,7 +170,7 @@ choice! {
     }
 }
 
-words!(Sign {
+words!(UsageSign {
     Connections = "connections",
     Terminal = "terminal",
     Kernels = "kernels",
@@ -180,7 +180,7 @@ words!(Sign {
 
 words!(Scope { Auto = "auto", Main = "main", Group = "group", Tree = "tree", });
 words!(OnHang { Log = "log", Restart = "restart", Abort = "abort", });
-words!(Kind { Train = "train", Build = "build", });
+words!(WorkloadKind { Train = "train", Build = "build", });
 
 /// How many entries of a manifest are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,7 +191,7 @@ pub enum Verify {
     Full,
 }
 
-impl Value for Verify {
+impl ConfigValue for Verify {
     fn form() -> String {
         "`full` or a number of files".into()
     }
@@ -224,7 +224,7 @@ pub enum GpuCount {
     AtLeast(u32),
 }
 
-impl Value for GpuCount {
+impl ConfigValue for GpuCount {
     fn form() -> String {
         "a number of GPUs: auto, none, any, 4 or >=2".into()
     }
@@ -265,12 +265,12 @@ pub enum GpuHelper {
     Path(PathBuf),
 }
 
-impl Value for GpuHelper {
+impl ConfigValue for GpuHelper {
     fn form() -> String {
         "auto, file, memfd, smi, off, or a file's absolute path".into()
     }
 
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+    fn read(node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<Self> {
         read_path(node, at, problems)
     }
 
@@ -307,7 +307,7 @@ pub enum OnFailure {
     Hold(Duration),
 }
 
-impl Value for OnFailure {
+impl ConfigValue for OnFailure {
     fn form() -> String {
         "exit, hold (for an hour) or hold:30m".into()
     }
@@ -339,12 +339,12 @@ pub enum Requirements {
     Files(Vec<PathBuf>),
 }
 
-impl Value for Requirements {
+impl ConfigValue for Requirements {
     fn form() -> String {
         "auto, off, or a list of files".into()
     }
 
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+    fn read(node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<Self> {
         match node.as_text() {
             Some("auto") => Some(Requirements::Auto),
             _ if node.is_off() => Some(Requirements::Off),
@@ -359,14 +359,14 @@ impl Value for Requirements {
 
 /// When something that serves is ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Probe {
+pub enum ReadyProbe {
     /// It takes a connection.
     Tcp,
     /// A GET of this path is answered.
     Http(String),
 }
 
-impl Value for Probe {
+impl ConfigValue for ReadyProbe {
     fn form() -> String {
         "tcp, or a path such as /healthz".into()
     }
@@ -374,8 +374,8 @@ impl Value for Probe {
     fn parse(text: &str) -> Result<Self, String> {
         let is_path = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
         match text {
-            "tcp" => Ok(Probe::Tcp),
-            path if is_path => Ok(Probe::Http(path.to_owned())),
+            "tcp" => Ok(ReadyProbe::Tcp),
+            path if is_path => Ok(ReadyProbe::Http(path.to_owned())),
             _ => Err(String::new()),
         }
     }
@@ -387,23 +387,23 @@ impl Value for Probe {
 
 /// The index to install from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Index {
+pub enum IndexChoice {
     /// None: only what directories and links have.
     Off,
     /// This one.
     Url(String),
 }
 
-impl Value for Index {
+impl ConfigValue for IndexChoice {
     fn form() -> String {
         "the URL of an index, or off".into()
     }
 
     fn parse(text: &str) -> Result<Self, String> {
         match text {
-            "off" => Ok(Index::Off),
+            "off" => Ok(IndexChoice::Off),
             url if ["https://", "http://", "file://"].iter().any(|scheme| url.starts_with(scheme)) => {
-                Ok(Index::Url(url.to_owned()))
+                Ok(IndexChoice::Url(url.to_owned()))
             }
             _ => Err("it has to begin with https://".into()),
         }
@@ -424,7 +424,7 @@ pub enum Refresh {
     After(Duration),
 }
 
-impl Value for Refresh {
+impl ConfigValue for Refresh {
     fn form() -> String {
         format!("never, always, or {}", Duration::form())
     }
@@ -454,12 +454,12 @@ pub enum Resume {
     Arguments(Vec<String>),
 }
 
-impl Value for Resume {
+impl ConfigValue for Resume {
     fn form() -> String {
         "off, env, or words for the command".into()
     }
 
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+    fn read(node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<Self> {
         match node.as_text() {
             Some("env") => Some(Resume::Env),
             _ if node.is_off() => Some(Resume::Off),

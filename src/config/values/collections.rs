@@ -1,16 +1,16 @@
 //! Values made of values: perhaps one, several, several by name.
 
-use super::Value;
-use crate::config::{Content, Node, Problems, text};
+use super::ConfigValue;
+use crate::config::{ConfigNode, Content, Problems, text};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
-impl<T: Value> Value for Option<T> {
+impl<T: ConfigValue> ConfigValue for Option<T> {
     fn form() -> String {
         T::form()
     }
 
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+    fn read(node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<Self> {
         if node.is_off() && !T::OFF { Some(None) } else { T::read(node, at, problems).map(Some) }
     }
 
@@ -21,12 +21,12 @@ impl<T: Value> Value for Option<T> {
     const TEXT: bool = T::TEXT;
 }
 
-impl<T: Value> Value for Vec<T> {
+impl<T: ConfigValue> ConfigValue for Vec<T> {
     fn form() -> String {
         format!("a list, each {}", T::form())
     }
 
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+    fn read(node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<Self> {
         let split;
         let items = match &node.content {
             _ if node.is_off() => return Some(Vec::new()),
@@ -52,12 +52,12 @@ impl<T: Value> Value for Vec<T> {
     const TEXT: bool = T::TEXT;
 }
 
-impl<V: Value> Value for BTreeMap<String, V> {
+impl<V: ConfigValue> ConfigValue for BTreeMap<String, V> {
     fn form() -> String {
         format!("a map, each value {}", V::form())
     }
 
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+    fn read(node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<Self> {
         let split;
         let entries = match &node.content {
             _ if node.is_off() => return Some(BTreeMap::new()),
@@ -90,7 +90,7 @@ impl<V: Value> Value for BTreeMap<String, V> {
     const TEXT: bool = V::TEXT;
 }
 
-fn entry<V: Value>(name: &str, node: &Node, at: &str, problems: &mut Problems) -> Option<(String, V)> {
+fn entry<V: ConfigValue>(name: &str, node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<(String, V)> {
     let at = [at, ".", name].concat();
     let named =
         V::named(name).map_err(|form| problems.wrong(&node.origin, &at, &format!("the name is not {form}"), ""));

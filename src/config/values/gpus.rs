@@ -1,6 +1,6 @@
 //! What is asked of each GPU.
 
-use super::{Size, Value};
+use super::{ConfigValue, Size};
 use serde_json::{Value as Json, json};
 
 /// Memory that nobody has taken yet.
@@ -22,7 +22,7 @@ impl FreeMemory {
     }
 }
 
-impl Value for FreeMemory {
+impl ConfigValue for FreeMemory {
     fn form() -> String {
         "a size such as 70GiB, or a share such as 95%".into()
     }
@@ -54,7 +54,7 @@ pub enum MigPolicy {
     Require,
 }
 
-impl Value for MigPolicy {
+impl ConfigValue for MigPolicy {
     fn form() -> String {
         "one of allow, deny, require".into()
     }
@@ -85,7 +85,7 @@ pub enum ForwardCompat {
     Off,
 }
 
-impl Value for ForwardCompat {
+impl ConfigValue for ForwardCompat {
     fn form() -> String {
         "one of auto, on, off".into()
     }

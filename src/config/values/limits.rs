@@ -1,6 +1,6 @@
 //! Limits of the machine: open files, locked memory, threads.
 
-use super::{Size, Value};
+use super::{ConfigValue, Size};
 use serde_json::{Value as Json, json};
 
 /// How many files the workload may have open.
@@ -29,7 +29,7 @@ impl OpenFiles {
     }
 }
 
-impl Value for OpenFiles {
+impl ConfigValue for OpenFiles {
     fn form() -> String {
         "a number of files, auto or off".into()
     }
@@ -68,7 +68,7 @@ impl LockedMemory {
     }
 }
 
-impl Value for LockedMemory {
+impl ConfigValue for LockedMemory {
     fn form() -> String {
         "a size such as 64GiB, or unlimited".into()
     }
@@ -108,7 +108,7 @@ impl Threads {
     }
 }
 
-impl Value for Threads {
+impl ConfigValue for Threads {
     fn form() -> String {
         "a number of threads, auto or off".into()
     }

@@ -1,8 +1,8 @@
 //! What is no path although it stands where one belongs: a URL, a place on another machine, a drive of Windows. Taken for a path it
 //! would be a directory that is not there, made anew at each start, and what is written to it would be lost with the container.
 
-use super::Value;
-use crate::config::node::Node;
+use super::ConfigValue;
+use crate::config::node::ConfigNode;
 use crate::config::problems::{Problems, shown};
 
 /// What a text is instead of a path, and what to do about it. Pure: nothing is looked up.
@@ -26,7 +26,7 @@ pub fn no_place_elsewhere(text: &str) -> Result<(), (String, String)> {
 }
 
 /// Reads a value that is a path: a text that is none, such as a URL, is told as what it is.
-pub fn read_path<T: Value>(node: &Node, at: &str, problems: &mut Problems) -> Option<T> {
+pub fn read_path<T: ConfigValue>(node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<T> {
     if let Some(Err((what, hint))) = node.as_text().map(no_place_elsewhere) {
         problems.wrong(&node.origin, at, &what, &hint);
         return None;
@@ -81,7 +81,7 @@ fn is_drive(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{KEYS, Key, Node, Origin, Problems, together};
+    use crate::config::{ConfigNode, KEYS, Key, Problems, ValueOrigin, together};
 
     fn what(text: &str) -> String {
         no_place_elsewhere(text).map_or_else(|(what, hint)| format!("{what}; {hint}"), |()| String::new())
@@ -120,7 +120,11 @@ mod tests {
                 ["https://me:t0psecret@host/x", "S3://t0psecret@bucket/x", "git@host:team/x", r"C:\x", "file:///x"]
             {
                 let mut problems = Problems::of_one_layer();
-                (key.kind.check)(&Node::text(text, Origin::CommandLine("--set".into())), key.path, &mut problems);
+                (key.kind.check)(
+                    &ConfigNode::text(text, ValueOrigin::CommandLine("--set".into())),
+                    key.path,
+                    &mut problems,
+                );
                 let told = problems.settle(true).map_err(|errors| together(errors).to_string());
                 let told = told.expect_err(key.path);
                 assert!(told.contains("in the container") && !told.contains("t0psecret"), "{}: {told}", key.path);

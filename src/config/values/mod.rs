@@ -15,8 +15,8 @@ mod users;
 mod versions;
 
 pub use choices::{
-    GpuCount, GpuHelper, GpuProbe, Index, Installer, LogFormat, LogLevel, OnError, OnFailure, PathKind, Probe, Refresh,
-    Requirements, Resume, Severity, Target, Unknown, Verify,
+    GpuCount, GpuHelper, GpuProbe, IndexChoice, Installer, LogFormat, LogLevel, OnError, OnFailure, PathKind,
+    ReadyProbe, Refresh, Requirements, Resume, Severity, Target, Unknown, Verify,
 };
 pub use gpus::{ForwardCompat, FreeMemory, MigPolicy};
 pub use limits::{LockedMemory, OpenFiles, Threads};
@@ -27,13 +27,13 @@ pub use records::{EnvValue, KeyPath, ModeSpec};
 pub use signals::SignalNumber;
 pub use units::{Size, duration_text};
 pub use users::{Umask, UserChoice, Who};
-pub use versions::{CudaVersion, Version};
+pub use versions::{CudaVersion, VersionText};
 
-use super::{Node, Problems, words};
+use super::{ConfigNode, Problems, words};
 use serde_json::Value as Json;
 
 /// A type that can be written in a configuration. A scalar needs `form`, `parse` and, if it is more than a text, `schema`.
-pub trait Value: Sized {
+pub trait ConfigValue: Sized {
     /// What has to be written, to end "… is not" and "… has to be".
     fn form() -> String;
 
@@ -46,7 +46,7 @@ pub trait Value: Sized {
     }
 
     /// Reads a value; what is wrong with it goes to `problems`, under the name `at`.
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+    fn read(node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<Self> {
         let read = node.as_text().map_or(Err(String::new()), Self::parse);
         read.map_err(|reason| problems.rejected(node, at, &Self::form(), &reason)).ok()
     }
@@ -98,7 +98,7 @@ pub trait Value: Sized {
     const TEXT: bool = true;
 }
 
-impl Value for String {
+impl ConfigValue for String {
     fn form() -> String {
         "a text".into()
     }

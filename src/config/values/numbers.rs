@@ -1,13 +1,13 @@
 //! Plain numbers, yes and no, and paths.
 
-use super::{Value, read_path};
-use crate::config::{Node, Problems};
+use super::{ConfigValue, read_path};
+use crate::config::{ConfigNode, Problems};
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 
 macro_rules! number {
     ($($type:ty: $form:literal;)+) => {
-        $(impl Value for $type {
+        $(impl ConfigValue for $type {
             fn form() -> String {
                 $form.into()
             }
@@ -31,7 +31,7 @@ number! {
 }
 
 /// In a configuration a byte is an exit code.
-impl Value for u8 {
+impl ConfigValue for u8 {
     fn form() -> String {
         "an exit code from 0 to 255".into()
     }
@@ -57,7 +57,7 @@ impl Value for u8 {
     }
 }
 
-impl Value for bool {
+impl ConfigValue for bool {
     fn form() -> String {
         "yes or no".into()
     }
@@ -77,7 +77,7 @@ impl Value for bool {
     const OFF: bool = true;
 }
 
-impl Value for PathBuf {
+impl ConfigValue for PathBuf {
     fn form() -> String {
         "a path".into()
     }
@@ -89,7 +89,7 @@ impl Value for PathBuf {
         }
     }
 
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+    fn read(node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<Self> {
         read_path(node, at, problems)
     }
 

@@ -5,9 +5,9 @@
 //! is meant.
 
 use super::records::record;
-use super::{PathKind, Size, Value, Verify};
+use super::{ConfigValue, PathKind, Size, Verify};
 use crate::config::problems::{shown, together};
-use crate::config::{Content, Node, Origin, Problems, suggest};
+use crate::config::{ConfigNode, Content, Problems, ValueOrigin, suggest};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -57,12 +57,12 @@ record! {
     }
 }
 
-impl Value for DataPath {
+impl ConfigValue for DataPath {
     fn form() -> String {
         Self::FORM.into()
     }
 
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+    fn read(node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<Self> {
         let parts = long_form(node, DATA_OPTIONS, at, problems)?;
         Self::from_parts(&without_rw(parts, at, problems)?, at, problems)
     }
@@ -80,12 +80,12 @@ impl Value for DataPath {
     }
 }
 
-impl Value for OutputPath {
+impl ConfigValue for OutputPath {
     fn form() -> String {
         Self::FORM.into()
     }
 
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+    fn read(node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<Self> {
         let parts = long_form(node, OUTPUT_OPTIONS, at, problems)?;
         Self::from_parts(&parts, at, problems)
     }
@@ -106,11 +106,11 @@ fn is_option(name: &str) -> bool {
 }
 
 /// `rw` is said as the opposite of `ro`.
-fn without_rw(mut node: Node, at: &str, problems: &mut Problems) -> Option<Node> {
+fn without_rw(mut node: ConfigNode, at: &str, problems: &mut Problems) -> Option<ConfigNode> {
     let Content::Map(parts) = &mut node.content else { return Some(node) };
     let Some(rw) = parts.remove("rw") else { return Some(node) };
     let writable = bool::read(&rw, &format!("{at}.rw"), problems)?;
-    let ro = Node::text(if writable { "no" } else { "yes" }, rw.origin.clone());
+    let ro = ConfigNode::text(if writable { "no" } else { "yes" }, rw.origin.clone());
     if parts.insert("ro".into(), ro).is_some() {
         problems.wrong(&rw.origin, at, "`ro` and `rw` exclude each other", "keep one of them");
         return None;
@@ -119,7 +119,7 @@ fn without_rw(mut node: Node, at: &str, problems: &mut Problems) -> Option<Node>
 }
 
 /// The map that a path with options stands for; a map stays as it is.
-fn long_form(node: &Node, known: &[&str], at: &str, problems: &mut Problems) -> Option<Node> {
+fn long_form(node: &ConfigNode, known: &[&str], at: &str, problems: &mut Problems) -> Option<ConfigNode> {
     let Some(text) = node.as_text() else { return Some(node.clone()) };
     // Before anything is split: the last colon of a URL is no sign of options.
     if let Err((what, hint)) = super::no_place_elsewhere(text) {
@@ -134,20 +134,20 @@ fn long_form(node: &Node, known: &[&str], at: &str, problems: &mut Problems) -> 
             return None;
         }
     };
-    let mut parts = BTreeMap::from([("path".to_owned(), Node::text(path, node.origin.clone()))]);
+    let mut parts = BTreeMap::from([("path".to_owned(), ConfigNode::text(path, node.origin.clone()))]);
     for option in options.iter().flat_map(|options| options.split(',')) {
         let (name, value) = option.split_once('=').unwrap_or((option, "yes"));
         if parts.insert(name.to_owned(), option_value(name, value, &node.origin)).is_some() {
             problems.wrong(&node.origin, at, &format!("`{name}` is there twice"), "keep one of them");
         }
     }
-    Some(Node::map(parts, node.origin.clone()))
+    Some(ConfigNode::map(parts, node.origin.clone()))
 }
 
-fn option_value(name: &str, value: &str, origin: &Origin) -> Node {
-    let text = |part: &str| Node::text(part, origin.clone());
+fn option_value(name: &str, value: &str, origin: &ValueOrigin) -> ConfigNode {
+    let text = |part: &str| ConfigNode::text(part, origin.clone());
     match name {
-        "contains" => Node::list(value.split('+').map(text).collect(), origin.clone()),
+        "contains" => ConfigNode::list(value.split('+').map(text).collect(), origin.clone()),
         _ => text(value),
     }
 }
@@ -223,7 +223,7 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
 /// Everything that is wrong with it.
 pub fn parse_path_list(text: &str) -> crate::error::Result<Vec<DataPath>> {
     let mut problems = Problems::default();
-    let node = Node::text(text, Origin::Environment("TRAINIT_DATA".into()));
+    let node = ConfigNode::text(text, ValueOrigin::Environment("TRAINIT_DATA".into()));
     let paths = Vec::read(&node, "data", &mut problems).unwrap_or_default();
     problems.settle(true).map(|_| paths).map_err(together)
 }

@@ -1,6 +1,6 @@
 //! Two values of a kind, from the first to the second: `1s..60s`.
 
-use super::Value;
+use super::ConfigValue;
 use serde_json::{Value as Json, json};
 
 /// From one value to another.
@@ -12,7 +12,7 @@ pub struct Range<T> {
     pub to: T,
 }
 
-impl<T: Value + PartialOrd> Value for Range<T> {
+impl<T: ConfigValue + PartialOrd> ConfigValue for Range<T> {
     fn form() -> String {
         format!("FROM..TO, each {}", T::form())
     }

@@ -1,8 +1,8 @@
 //! Values with named parts. The parts of a record are one table: the structure, the reading and the schema follow from it.
 
-use super::{Probe, Value};
-use crate::config::{KEYS, Node, Origin, Problems, key, text};
-use protocol::handover::Kind;
+use super::{ConfigValue, ReadyProbe};
+use crate::config::{ConfigNode, KEYS, Problems, ValueOrigin, key, text};
+use protocol::handover::WorkloadKind;
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,8 +25,8 @@ macro_rules! record {
             pub(crate) const FORM: &str = $form;
 
             /// Reads the parts out of a map.
-            pub(crate) fn from_parts(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-                let mut parts = $crate::config::values::records::Parts::of(node, at, $form, Self::PARTS, problems)?;
+            pub(crate) fn from_parts(node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<Self> {
+                let mut parts = $crate::config::values::records::RecordReader::of(node, at, $form, Self::PARTS, problems)?;
                 $(let $field = parts.take::<$type>($key, $default);)+
                 Some($name { $($field: $field?),+ })
             }
@@ -36,7 +36,7 @@ macro_rules! record {
                 let mut required = Vec::<&str>::new();
                 $({ let default: Option<$type> = $default; if default.is_none() { required.push($key); } })+
                 $crate::config::values::records::object(
-                    [$(($key, <$type as $crate::config::values::Value>::schema(), concat!($($doc),+))),+],
+                    [$(($key, <$type as $crate::config::values::ConfigValue>::schema(), concat!($($doc),+))),+],
                     required,
                 )
             }
@@ -46,17 +46,17 @@ macro_rules! record {
 pub(super) use record;
 
 /// A map that is being read part by part.
-pub(super) struct Parts<'a> {
-    entries: &'a BTreeMap<String, Node>,
-    origin: &'a Origin,
+pub(super) struct RecordReader<'a> {
+    entries: &'a BTreeMap<String, ConfigNode>,
+    origin: &'a ValueOrigin,
     at: &'a str,
     problems: &'a mut Problems,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> RecordReader<'a> {
     /// Begins to read; names that are not `known` are told.
     pub(super) fn of(
-        node: &'a Node,
+        node: &'a ConfigNode,
         at: &'a str,
         form: &str,
         known: &[&str],
@@ -70,11 +70,11 @@ impl<'a> Parts<'a> {
             let kind = format!("part of {at}:");
             problems.unknown(&node.origin, &kind, name, "", known.iter().copied());
         }
-        Some(Parts { entries, origin: &node.origin, at, problems })
+        Some(RecordReader { entries, origin: &node.origin, at, problems })
     }
 
     /// One part's value.
-    pub(super) fn take<T: Value>(&mut self, name: &str, default: Option<T>) -> Option<T> {
+    pub(super) fn take<T: ConfigValue>(&mut self, name: &str, default: Option<T>) -> Option<T> {
         let at = format!("{}.{name}", self.at);
         match self.entries.get(name).filter(|node| !node.is_nothing()) {
             Some(node) => T::read(node, &at, self.problems),
@@ -124,12 +124,12 @@ impl EnvValue {
     }
 }
 
-impl Value for EnvValue {
+impl ConfigValue for EnvValue {
     fn form() -> String {
         Self::FORM.into()
     }
 
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+    fn read(node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<Self> {
         match node.as_text() {
             Some(text) if node.is_nothing() || text.contains('\0') => {
                 problems.wrong(&node.origin, at, "no value", "write \"\" for an empty one");
@@ -173,13 +173,13 @@ record! {
         /// The command line it starts.
         "command" command: Vec<String> = None;
         /// `train` (unattended) or `build` (interactive).
-        "kind" kind: Kind = Some(Kind::Train);
+        "kind" kind: WorkloadKind = Some(WorkloadKind::Train);
         /// What it is for, in a few words.
         "about" about: Option<String> = Some(None);
         /// The TCP port that it serves; `{port}` in the command stands for it.
         "port" port: Option<u16> = Some(None);
         /// When it is ready: `tcp`, it takes a connection; or a path such as `/healthz`, which is answered with less than 500.
-        "ready" ready: Option<Probe> = Some(None);
+        "ready" ready: Option<ReadyProbe> = Some(None);
         /// What has to be there, each with how to get it: a program, or `python:MODULE`.
         "needs" needs: BTreeMap<String, String> = Some(BTreeMap::new());
         /// A variable with a secret to log in with; one is made where it is not set. `{secret_file}` in the command stands for a file with it.
@@ -191,23 +191,23 @@ record! {
     }
 }
 
-impl Value for ModeSpec {
+impl ConfigValue for ModeSpec {
     fn form() -> String {
         Self::FORM.into()
     }
 
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+    fn read(node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<Self> {
         if node.as_map().is_some() {
             return Self::from_parts(node, at, problems);
         }
         // After `--set` a mode is one text; no command begins so.
         if let Some(text) = node.as_text().filter(|text| text.trim_start().starts_with('{')) {
             let parts = text::map(text, &node.origin, at, problems)?;
-            return Self::from_parts(&Node::map(parts, node.origin.clone()), at, problems);
+            return Self::from_parts(&ConfigNode::map(parts, node.origin.clone()), at, problems);
         }
         // The short form is the command alone.
         let parts = BTreeMap::from([("command".to_owned(), node.clone())]);
-        Self::from_parts(&Node::map(parts, node.origin.clone()), at, problems)
+        Self::from_parts(&ConfigNode::map(parts, node.origin.clone()), at, problems)
     }
 
     fn schema() -> Json {
@@ -234,13 +234,13 @@ impl Value for ModeSpec {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyPath(pub String);
 
-impl Value for KeyPath {
+impl ConfigValue for KeyPath {
     fn form() -> String {
         "a key, a group of keys, or an entry such as env.NAME".into()
     }
 
     /// A key that a newer trainit has is unknown here, not wrong.
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+    fn read(node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<Self> {
         let Some(text) = node.as_text() else {
             problems.rejected(node, at, &Self::form(), "");
             return None;

@@ -1,7 +1,7 @@
 //! What is said about signals: which one stops, and what one means.
 
-use super::Value;
-use protocol::handover::{Meaning, StopSignal};
+use super::ConfigValue;
+use protocol::handover::{SignalMeaning, StopSignal};
 use serde_json::{Value as Json, json};
 use sys::signal;
 
@@ -12,7 +12,7 @@ const PATTERN: &str = "^([0-9]{1,2}|[A-Za-z]+[0-9]?([+-][0-9]+)?)$";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignalNumber(pub i32);
 
-impl Value for SignalNumber {
+impl ConfigValue for SignalNumber {
     fn form() -> String {
         FORM.into()
     }
@@ -26,7 +26,7 @@ impl Value for SignalNumber {
     }
 }
 
-impl Value for StopSignal {
+impl ConfigValue for StopSignal {
     fn form() -> String {
         format!("`same` or {FORM}")
     }
@@ -43,17 +43,17 @@ impl Value for StopSignal {
     }
 }
 
-impl Value for Meaning {
+impl ConfigValue for SignalMeaning {
     fn form() -> String {
         "one of stop, checkpoint, forward, ignore".into()
     }
 
     fn parse(text: &str) -> Result<Self, String> {
         match text {
-            "stop" => Ok(Meaning::Stop),
-            "checkpoint" => Ok(Meaning::Checkpoint),
-            "forward" => Ok(Meaning::Forward),
-            "ignore" => Ok(Meaning::Ignore),
+            "stop" => Ok(SignalMeaning::Stop),
+            "checkpoint" => Ok(SignalMeaning::Checkpoint),
+            "forward" => Ok(SignalMeaning::Forward),
+            "ignore" => Ok(SignalMeaning::Ignore),
             _ => Err(String::new()),
         }
     }

@@ -1,6 +1,6 @@
 //! Durations and sizes. Both are also plain numbers, of seconds and bytes.
 
-use super::Value;
+use super::ConfigValue;
 use serde_json::{Value as Json, json};
 use std::fmt;
 use std::time::Duration;
@@ -41,7 +41,7 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && digits(text).1.is_empty()
 }
 
-impl Value for Duration {
+impl ConfigValue for Duration {
     fn form() -> String {
         "a duration such as 30s, 10m, 1h30m or a number of seconds".into()
     }
@@ -84,7 +84,7 @@ pub fn duration_text(duration: Duration) -> String {
     }
 }
 
-impl Value for Size {
+impl ConfigValue for Size {
     fn form() -> String {
         "a size such as 8GiB, 500MB or a number of bytes".into()
     }

@@ -1,6 +1,6 @@
 //! Who the workload runs as, and what its files may not permit.
 
-use super::Value;
+use super::ConfigValue;
 use serde_json::{Value as Json, json};
 
 /// A user or a group.
@@ -46,7 +46,7 @@ pub enum UserChoice {
     Named(Who, Option<Who>),
 }
 
-impl Value for UserChoice {
+impl ConfigValue for UserChoice {
     fn form() -> String {
         "a user: keep, owner, 1000, 1000:1000, name or name:group".into()
     }
@@ -71,7 +71,7 @@ impl Value for UserChoice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Umask(pub u32);
 
-impl Value for Umask {
+impl ConfigValue for Umask {
     fn form() -> String {
         "permissions in octal, such as 022 or 0027".into()
     }

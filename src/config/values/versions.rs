@@ -1,6 +1,6 @@
 //! Versions of drivers, toolkits and compute capabilities: numbers between dots, compared as numbers (570.86 is older than 570.124).
 
-use super::Value;
+use super::ConfigValue;
 use serde_json::{Value as Json, json};
 use std::cmp::Ordering;
 use std::fmt;
@@ -10,12 +10,12 @@ const LONGEST: usize = 4;
 
 /// A version; it is shown as it was written.
 #[derive(Clone, Debug, Default)]
-pub struct Version {
+pub struct VersionText {
     text: String,
     parts: [u32; LONGEST],
 }
 
-impl Version {
+impl VersionText {
     /// Reads `570.124.06`; none: it is no version.
     pub fn of(text: &str) -> Option<Self> {
         let mut parts = [0; LONGEST];
@@ -24,12 +24,12 @@ impl Version {
             let digits = word.bytes().all(|byte| byte.is_ascii_digit());
             *part = word.parse().ok().filter(|_| digits)?;
         }
-        words.next().is_none().then(|| Version { text: text.to_owned(), parts })
+        words.next().is_none().then(|| VersionText { text: text.to_owned(), parts })
     }
 
     /// A version of two numbers.
     pub fn new(major: u32, minor: u32) -> Self {
-        Version { text: format!("{major}.{minor}"), parts: [major, minor, 0, 0] }
+        VersionText { text: format!("{major}.{minor}"), parts: [major, minor, 0, 0] }
     }
 
     /// Its first number.
@@ -41,43 +41,43 @@ impl Version {
     /// Its first two numbers: all that counts of a toolkit's version.
     pub fn short(&self) -> Self {
         let [major, minor, ..] = self.parts;
-        Version::new(major, minor)
+        VersionText::new(major, minor)
     }
 }
 
-impl PartialEq for Version {
+impl PartialEq for VersionText {
     fn eq(&self, other: &Self) -> bool {
         self.parts == other.parts
     }
 }
 
-impl Eq for Version {}
+impl Eq for VersionText {}
 
-impl PartialOrd for Version {
+impl PartialOrd for VersionText {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Version {
+impl Ord for VersionText {
     fn cmp(&self, other: &Self) -> Ordering {
         self.parts.cmp(&other.parts)
     }
 }
 
-impl fmt::Display for Version {
+impl fmt::Display for VersionText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-impl Value for Version {
+impl ConfigValue for VersionText {
     fn form() -> String {
         "a version such as 12.8 or 570.124".into()
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        Version::of(text.trim()).ok_or_else(String::new)
+        VersionText::of(text.trim()).ok_or_else(String::new)
     }
 
     fn schema() -> Json {
@@ -91,10 +91,10 @@ pub enum CudaVersion {
     /// What the image was built for.
     Image,
     /// At least this.
-    AtLeast(Version),
+    AtLeast(VersionText),
 }
 
-impl Value for CudaVersion {
+impl ConfigValue for CudaVersion {
     fn form() -> String {
         "a version such as 12.8, or image".into()
     }
@@ -102,7 +102,7 @@ impl Value for CudaVersion {
     fn parse(text: &str) -> Result<Self, String> {
         match text {
             "image" => Ok(CudaVersion::Image),
-            _ => Version::parse(text).map(CudaVersion::AtLeast),
+            _ => VersionText::parse(text).map(CudaVersion::AtLeast),
         }
     }
 
@@ -118,28 +118,28 @@ mod tests {
 
     #[test]
     fn versions_are_compared_as_numbers_and_shown_as_they_were_written() {
-        let version = |text| Version::of(text).unwrap();
+        let version = |text| VersionText::of(text).unwrap();
         assert!(version("570.86.10") < version("570.124.06") && version("12.10") > version("12.8"));
         assert_eq!(version("12.8"), version("12.8.0"));
         assert_eq!(version("570.124.06").to_string(), "570.124.06");
         assert_eq!(version("12.8.1").short().to_string(), "12.8");
         for text in ["", ".", "12.", "a", "1.2.3.4.5", "+1", "1 2", "99999999999"] {
-            assert_eq!(Version::of(text), None, "{text:?}");
+            assert_eq!(VersionText::of(text), None, "{text:?}");
         }
     }
 
     #[test]
     fn the_image_can_say_which_cuda() {
         assert_eq!(CudaVersion::parse("image"), Ok(CudaVersion::Image));
-        assert_eq!(CudaVersion::parse("12.8"), Ok(CudaVersion::AtLeast(Version::new(12, 8))));
+        assert_eq!(CudaVersion::parse("12.8"), Ok(CudaVersion::AtLeast(VersionText::new(12, 8))));
         assert!(CudaVersion::parse("newest").is_err());
     }
 
     proptest! {
         #[test]
         fn any_text_is_a_version_or_none(text in "\\PC*|[0-9.]{0,20}") {
-            if let Some(version) = Version::of(&text) {
-                prop_assert_eq!(Version::of(&version.to_string()), Some(version));
+            if let Some(version) = VersionText::of(&text) {
+                prop_assert_eq!(VersionText::of(&version.to_string()), Some(version));
             }
         }
     }

@@ -5,14 +5,14 @@ use crate::config::together;
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 
-fn read(text: impl AsRef<[u8]>) -> Result<Option<Node>, String> {
+fn read(text: impl AsRef<[u8]>) -> Result<Option<ConfigNode>, String> {
     let mut problems = Problems::default();
-    let place = |line| Origin::File("f".into(), line);
+    let place = |line| ValueOrigin::File("f".into(), line);
     let node = parse(text.as_ref(), &place, &mut problems);
     problems.settle(true).map(|_| node).map_err(|errors| together(errors).to_string())
 }
 
-fn part<'a>(node: &'a Node, name: &str) -> &'a Node {
+fn part<'a>(node: &'a ConfigNode, name: &str) -> &'a ConfigNode {
     &node.as_map().unwrap()[name]
 }
 
@@ -27,8 +27,8 @@ fn a_scalar_keeps_the_text_it_was_written_with() {
 #[test]
 fn a_value_has_the_line_of_its_key_and_an_item_its_own() {
     let node = read("# remark\na:\n  b:\n    - 1\n    - 2\nc: |\n  text\n").unwrap().unwrap();
-    let line = |node: &Node| match node.origin {
-        Origin::File(_, line) => line,
+    let line = |node: &ConfigNode| match node.origin {
+        ValueOrigin::File(_, line) => line,
         _ => 0,
     };
     let b = part(part(&node, "a"), "b");
@@ -176,15 +176,15 @@ proptest! {
 
     #[test]
     fn a_flow_text_reads_back(texts in proptest::collection::vec("[^\0]{0,20}|[-a-z:, #\\[\\]{}&*!|>'\"%@`~.]{0,8}", 0..5)) {
-        let origin = Origin::File("f".into(), 1);
-        let items: Vec<Node> = texts.iter().map(|text| Node::text(text, origin.clone())).collect();
+        let origin = ValueOrigin::File("f".into(), 1);
+        let items: Vec<ConfigNode> = texts.iter().map(|text| ConfigNode::text(text, origin.clone())).collect();
         let map = items.iter().map(|node| (node.as_text().unwrap().to_owned(), node.clone())).collect();
-        for node in [Node::list(items, origin.clone()), Node::map(map, origin.clone())] {
+        for node in [ConfigNode::list(items, origin.clone()), ConfigNode::map(map, origin.clone())] {
             let flow = node.flow();
             let back = read(&flow).unwrap().unwrap();
             prop_assert_eq!(back.flow(), flow);
             if let (Content::List(back), Content::List(items)) = (&back.content, &node.content) {
-                let same = |(a, b): (&Node, &Node)| a.as_text() == b.as_text() && !a.is_nothing();
+                let same = |(a, b): (&ConfigNode, &ConfigNode)| a.as_text() == b.as_text() && !a.is_nothing();
                 prop_assert!(back.len() == items.len() && back.iter().zip(items).all(same));
             }
         }

@@ -9,13 +9,13 @@ fn pip() -> Tool {
     Tool::Pip { version: "24.0".into() }
 }
 
-fn failed() -> End {
-    End::Exited(ExitStatus::from_raw(1 << 8))
+fn failed() -> ProgramEnd {
+    ProgramEnd::Exited(ExitStatus::from_raw(1 << 8))
 }
 
 fn says(tool: &Tool, said: &str, log: &str) -> (&'static str, bool) {
     let failure = classify(tool, failed(), false, said, log);
-    (failure.class.says, failure.class.again == Again::Later)
+    (failure.class.says, failure.class.again == RetryAdvice::Later)
 }
 
 #[test]
@@ -54,12 +54,13 @@ fn each_text_of_uv_finds_its_class_though_frames_break_its_lines() {
 
 #[test]
 fn the_way_it_ended_can_be_the_class() {
-    let end = |raw| classify(&uv(), End::Exited(ExitStatus::from_raw(raw)), false, "Downloading x\n", "").class.says;
+    let end =
+        |raw| classify(&uv(), ProgramEnd::Exited(ExitStatus::from_raw(raw)), false, "Downloading x\n", "").class.says;
     assert_eq!(end(9), KILLED.says);
     assert_eq!(end(15), SIGNALLED.says);
     assert_eq!(classify(&uv(), failed(), true, "", "").class, &OUT_OF_MEMORY);
     assert_eq!(end(1 << 8), OTHER.says);
-    assert_eq!(classify(&uv(), End::TimedOut, false, "", "").class, &TIME_OUT);
+    assert_eq!(classify(&uv(), ProgramEnd::TimedOut, false, "", "").class, &TIME_OUT);
 }
 
 #[test]

@@ -8,21 +8,21 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use sys::directory::{Directory, Names};
+use sys::directory::{DirectoryNames, OpenDirectory};
 
 /// One directory.
 #[derive(Debug)]
 pub struct Folder {
-    files: Rc<Files>,
-    names: Names,
+    files: Rc<FolderFiles>,
+    names: DirectoryNames,
     distributions: OnceCell<Distributions>,
 }
 
 /// The way to the files of a directory.
 #[derive(Debug)]
-pub struct Files {
+pub struct FolderFiles {
     path: PathBuf,
-    open: io::Result<Directory>,
+    open: io::Result<OpenDirectory>,
 }
 
 /// The directories that were looked into so far.
@@ -44,9 +44,9 @@ impl Folders {
 impl Folder {
     /// Reads one. A directory that cannot be read has no names.
     fn read(path: &Path) -> Self {
-        let open = Directory::open(path);
+        let open = OpenDirectory::open(path);
         let names = open.as_ref().ok().and_then(|open| open.names().ok()).unwrap_or_default();
-        Folder { files: Rc::new(Files { path: path.to_owned(), open }), names, distributions: OnceCell::new() }
+        Folder { files: Rc::new(FolderFiles { path: path.to_owned(), open }), names, distributions: OnceCell::new() }
     }
 
     /// Where it is.
@@ -65,7 +65,7 @@ impl Folder {
     }
 
     /// The way to its files.
-    pub fn files(&self) -> &Rc<Files> {
+    pub fn files(&self) -> &Rc<FolderFiles> {
         &self.files
     }
 
@@ -75,7 +75,7 @@ impl Folder {
     }
 }
 
-impl Files {
+impl FolderFiles {
     /// Opens a file below the directory.
     ///
     /// # Errors

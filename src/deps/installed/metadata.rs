@@ -1,7 +1,7 @@
 //! What a distribution says about itself: the head of METADATA or PKG-INFO, and the older `requires.txt`. The description that
 //! follows the head can be long, and is not read.
 
-use super::folder::Files;
+use super::folder::FolderFiles;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
@@ -26,15 +26,15 @@ pub struct Metadata {
 
 /// The head of one distribution's metadata, in a buffer that serves for hundreds of them.
 #[derive(Debug, Default)]
-pub struct Head {
+pub struct MetadataHead {
     bytes: Vec<u8>,
     /// What `requires.txt` adds.
     more: Vec<String>,
 }
 
-impl Head {
+impl MetadataHead {
     /// Reads the metadata of a `.dist-info` or `.egg-info`, which may be a file; none if nothing can be read there for sure.
-    pub fn read(&mut self, files: &Files, entry: &str) -> Option<()> {
+    pub fn read(&mut self, files: &FolderFiles, entry: &str) -> Option<()> {
         self.more.clear();
         let metadata = files.open(&Path::new(entry).join("METADATA"));
         let older = || files.open(&Path::new(entry).join("PKG-INFO")).or_else(|_| files.open(Path::new(entry)));
@@ -55,30 +55,30 @@ impl Head {
             let read = file.read(self.bytes.get_mut(before..).unwrap_or_default())?;
             self.bytes.truncate(before + read);
             match end(&self.bytes, line) {
-                End::At(end) => {
+                HeadEnd::At(end) => {
                     self.bytes.truncate(end);
                     return Ok(());
                 }
-                End::After(begun) if read > 0 && self.bytes.len() <= HEAD_MAX => line = begun,
-                End::After(_) if read == 0 && !self.bytes.ends_with(b"\r") => return Ok(()),
-                End::After(_) | End::Unsure => return Err(io::ErrorKind::InvalidData.into()),
+                HeadEnd::After(begun) if read > 0 && self.bytes.len() <= HEAD_MAX => line = begun,
+                HeadEnd::After(_) if read == 0 && !self.bytes.ends_with(b"\r") => return Ok(()),
+                HeadEnd::After(_) | HeadEnd::Unsure => return Err(io::ErrorKind::InvalidData.into()),
             }
         }
     }
 
     /// The first `Name`.
     pub fn name(&self) -> Option<Cow<'_, str>> {
-        self.fields().find_map(|(field, value)| (field == Field::Name).then_some(value))
+        self.fields().find_map(|(field, value)| (field == MetadataField::Name).then_some(value))
     }
 
     /// The first `Version`.
     pub fn version(&self) -> Option<Cow<'_, str>> {
-        self.fields().find_map(|(field, value)| (field == Field::Version).then_some(value))
+        self.fields().find_map(|(field, value)| (field == MetadataField::Version).then_some(value))
     }
 
     /// Each requirement.
     pub fn requires(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        let own = self.fields().filter_map(|(field, value)| (field == Field::Requires).then_some(value));
+        let own = self.fields().filter_map(|(field, value)| (field == MetadataField::Requires).then_some(value));
         own.chain(self.more.iter().map(|text| Cow::Borrowed(text.as_str())))
     }
 
@@ -96,12 +96,12 @@ impl Head {
 
 /// The fields of a head that is in memory.
 pub fn parse(bytes: &[u8]) -> Metadata {
-    Head { bytes: bytes.to_owned(), more: Vec::new() }.metadata()
+    MetadataHead { bytes: bytes.to_owned(), more: Vec::new() }.metadata()
 }
 
 /// Where a head ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+enum HeadEnd {
     /// Before the empty line that begins here.
     At(usize),
     /// Not in these bytes. The last line begins here and may go on.
@@ -111,20 +111,20 @@ enum End {
 }
 
 /// Looks for the end of a head, from the beginning of a line on.
-fn end(bytes: &[u8], mut line: usize) -> End {
+fn end(bytes: &[u8], mut line: usize) -> HeadEnd {
     loop {
         let rest = bytes.get(line..).unwrap_or_default();
         let length = match memchr::memchr2(b'\n', b'\r', rest) {
-            None => return End::After(line),
+            None => return HeadEnd::After(line),
             Some(at) if rest.get(at) == Some(&b'\n') => at + 1,
             Some(at) => match rest.get(at + 1) {
-                None => return End::After(line),
+                None => return HeadEnd::After(line),
                 Some(b'\n') => at + 2,
-                Some(_) => return End::Unsure,
+                Some(_) => return HeadEnd::Unsure,
             },
         };
         if rest.starts_with(b"\n") || rest.starts_with(b"\r\n") {
-            return End::At(line);
+            return HeadEnd::At(line);
         }
         line += length;
     }
@@ -138,7 +138,7 @@ fn first_line(bytes: &[u8]) -> &[u8] {
 
 /// The fields that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Field {
+enum MetadataField {
     Name,
     Version,
     Requires,
@@ -158,7 +158,7 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Iterator for Fields<'a> {
-    type Item = (Field, Cow<'a, str>);
+    type Item = (MetadataField, Cow<'a, str>);
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -174,21 +174,21 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 /// The field that begins in a line, with its value, if it is one that is read.
-fn field(line: &[u8]) -> Option<(Field, &[u8])> {
+fn field(line: &[u8]) -> Option<(MetadataField, &[u8])> {
     let is = |name: &str| {
         let (found, rest) = line.split_at_checked(name.len())?;
         rest.strip_prefix(b":").filter(|_| found.eq_ignore_ascii_case(name.as_bytes()))
     };
     match line.first()? {
-        b'R' | b'r' => Some((Field::Requires, is("requires-dist")?)),
-        b'N' | b'n' => Some((Field::Name, is("name")?)),
-        b'V' | b'v' => Some((Field::Version, is("version")?)),
+        b'R' | b'r' => Some((MetadataField::Requires, is("requires-dist")?)),
+        b'N' | b'n' => Some((MetadataField::Name, is("name")?)),
+        b'V' | b'v' => Some((MetadataField::Version, is("version")?)),
         _ => None,
     }
 }
 
 /// What an older list of requirements has; nothing where there is none.
-fn requires_txt(files: &Files, entry: &str) -> io::Result<Vec<String>> {
+fn requires_txt(files: &FolderFiles, entry: &str) -> io::Result<Vec<String>> {
     let mut bytes = Vec::new();
     match files.open(&Path::new(entry).join("requires.txt")).and_then(|mut file| file.read_to_end(&mut bytes)) {
         Ok(_) => Ok(egg_requires(&String::from_utf8_lossy(&bytes))),
@@ -244,7 +244,7 @@ mod tests {
         let text = format!("Name: a\nVersion: 1\n{many}\r\n{}", "word ".repeat(100_000));
         fs::create_dir(dir.path().join("a-1.dist-info")).unwrap();
         fs::write(dir.path().join("a-1.dist-info/METADATA"), &text).unwrap();
-        let (folders, mut head) = (Folders::default(), Head::default());
+        let (folders, mut head) = (Folders::default(), MetadataHead::default());
         let files = Rc::clone(folders.get(dir.path()).files());
         assert!(head.read(&files, "a-1.dist-info").is_some());
         assert_eq!((head.requires().count(), head.requires().last().unwrap().as_ref()), (3000, "package2999"));
@@ -257,21 +257,21 @@ mod tests {
         let text = b"Name: a\r\nVersion: 1\r\n\r\nName: b\n";
         for cut in 0..text.len() {
             let found = match end(&text[..cut], 0) {
-                End::After(line) => end(text, line),
+                HeadEnd::After(line) => end(text, line),
                 found => found,
             };
-            assert_eq!(found, End::At(21), "{cut}");
+            assert_eq!(found, HeadEnd::At(21), "{cut}");
         }
-        assert_eq!(end(b"Name: a", 0), End::After(0));
+        assert_eq!(end(b"Name: a", 0), HeadEnd::After(0));
     }
 
     #[test]
     fn a_return_by_itself_leaves_a_doubt() {
-        assert!([&b"a\rb"[..], b"a\r\nb\r\r\n"].iter().all(|text| end(text, 0) == End::Unsure));
+        assert!([&b"a\rb"[..], b"a\r\nb\r\r\n"].iter().all(|text| end(text, 0) == HeadEnd::Unsure));
         let dir = tempfile::tempdir().unwrap();
         let read = |text: &str| {
             fs::write(dir.path().join("a.egg-info"), text).unwrap();
-            Head::default().read(Folders::default().get(dir.path()).files(), "a.egg-info").is_some()
+            MetadataHead::default().read(Folders::default().get(dir.path()).files(), "a.egg-info").is_some()
         };
         assert!(read("Name: a\r\nVersion: 1") && read("Name: a\n\nb\r\r"));
         assert!(!read("Name: a\rVersion: 1\n\n") && !read("Name: a\r"));

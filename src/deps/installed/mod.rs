@@ -9,8 +9,8 @@ pub mod record;
 pub use folder::{Folder, Folders};
 
 use super::packaging::{Name, Version};
-use folder::Files;
-use metadata::{Head, Metadata};
+use folder::FolderFiles;
+use metadata::{Metadata, MetadataHead};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ffi::OsStr;
@@ -28,7 +28,7 @@ pub struct Distribution {
     pub path: PathBuf,
     /// The same directory has it a second time, in another version: what an import finds is anybody's guess.
     pub ambiguous: bool,
-    files: Rc<Files>,
+    files: Rc<FolderFiles>,
 }
 
 /// The distributions of one directory.
@@ -74,14 +74,14 @@ impl Installed {
 impl Distribution {
     /// What it says about itself; none if that cannot be read or contradicts the name of its directory.
     pub fn metadata(&self) -> Option<Metadata> {
-        let mut head = Head::default();
+        let mut head = MetadataHead::default();
         self.read(&mut head).then(|| head.metadata())
     }
 
     /// Reads what it says about itself into a buffer; whether that could be read and does not contradict the name of its directory.
-    pub fn read(&self, head: &mut Head) -> bool {
+    pub fn read(&self, head: &mut MetadataHead) -> bool {
         let entry = self.path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        let own = |head: &Head| head.version().and_then(|text| Version::parse(&text));
+        let own = |head: &MetadataHead| head.version().and_then(|text| Version::parse(&text));
         head.read(&self.files, entry).and_then(|()| own(head)).is_some_and(|own| Some(&own) == self.version.as_ref())
     }
 
@@ -125,7 +125,7 @@ fn distribution(folder: &Folder, entry: &str) -> Option<Distribution> {
     let (name, version) = match stem.split_once('-').and_then(|(name, rest)| told(name, without_python(rest, is_egg))) {
         Some((name, version)) => (name, Some(version)),
         None => {
-            let mut head = Head::default();
+            let mut head = MetadataHead::default();
             head.read(folder.files(), entry)?;
             (Name::parse(&head.name()?)?, head.version().and_then(|text| Version::parse(&text)))
         }

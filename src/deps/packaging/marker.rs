@@ -10,7 +10,7 @@ const DEPTH_MAX: usize = 20;
 
 /// What an interpreter says about itself, by the names that markers use.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Environment {
+pub struct MarkerEnvironment {
     /// `posix`.
     pub os_name: String,
     /// `linux`.
@@ -37,7 +37,7 @@ pub struct Marker(String);
 
 /// `python_version < "3.11"`.
 struct Comparison<'a> {
-    variable: Variable,
+    variable: MarkerVariable,
     operator: &'static str,
     literal: &'a str,
     /// The literal stands first.
@@ -45,7 +45,7 @@ struct Comparison<'a> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Variable {
+enum MarkerVariable {
     OsName,
     SysPlatform,
     PlatformMachine,
@@ -61,26 +61,26 @@ enum Variable {
 }
 
 /// The usual ones first.
-const VARIABLES: [(&str, Variable); 19] = [
-    ("extra", Variable::Extra),
-    ("python_version", Variable::PythonVersion),
-    ("os_name", Variable::OsName),
-    ("os.name", Variable::OsName),
-    ("sys_platform", Variable::SysPlatform),
-    ("sys.platform", Variable::SysPlatform),
-    ("platform_machine", Variable::PlatformMachine),
-    ("platform.machine", Variable::PlatformMachine),
-    ("platform_python_implementation", Variable::PlatformPythonImplementation),
-    ("platform.python_implementation", Variable::PlatformPythonImplementation),
-    ("python_implementation", Variable::PlatformPythonImplementation),
-    ("platform_system", Variable::PlatformSystem),
-    ("python_full_version", Variable::PythonFullVersion),
-    ("implementation_name", Variable::ImplementationName),
-    ("implementation_version", Variable::ImplementationVersion),
-    ("platform_release", Variable::Kernel),
-    ("platform_version", Variable::Kernel),
-    ("platform.version", Variable::Kernel),
-    ("platform.release", Variable::Kernel),
+const VARIABLES: [(&str, MarkerVariable); 19] = [
+    ("extra", MarkerVariable::Extra),
+    ("python_version", MarkerVariable::PythonVersion),
+    ("os_name", MarkerVariable::OsName),
+    ("os.name", MarkerVariable::OsName),
+    ("sys_platform", MarkerVariable::SysPlatform),
+    ("sys.platform", MarkerVariable::SysPlatform),
+    ("platform_machine", MarkerVariable::PlatformMachine),
+    ("platform.machine", MarkerVariable::PlatformMachine),
+    ("platform_python_implementation", MarkerVariable::PlatformPythonImplementation),
+    ("platform.python_implementation", MarkerVariable::PlatformPythonImplementation),
+    ("python_implementation", MarkerVariable::PlatformPythonImplementation),
+    ("platform_system", MarkerVariable::PlatformSystem),
+    ("python_full_version", MarkerVariable::PythonFullVersion),
+    ("implementation_name", MarkerVariable::ImplementationName),
+    ("implementation_version", MarkerVariable::ImplementationVersion),
+    ("platform_release", MarkerVariable::Kernel),
+    ("platform_version", MarkerVariable::Kernel),
+    ("platform.version", MarkerVariable::Kernel),
+    ("platform.release", MarkerVariable::Kernel),
 ];
 
 const OPERATORS: [&str; 7] = ["==", ">=", "<=", "!=", "~=", "<", ">"];
@@ -88,37 +88,37 @@ const OPERATORS: [&str; 7] = ["==", ">=", "<=", "!=", "~=", "<", ">"];
 impl Marker {
     /// Reads a condition; none if it is not understood.
     pub fn parse(text: &str) -> Option<Self> {
-        answer(text, &Environment::default(), "").map(|_| Marker(text.to_owned()))
+        answer(text, &MarkerEnvironment::default(), "").map(|_| Marker(text.to_owned()))
     }
 
     /// Whether it holds for this interpreter and one extra that is asked for (empty: none is).
-    pub fn holds(&self, environment: &Environment, extra: &str) -> Option<bool> {
+    pub fn holds(&self, environment: &MarkerEnvironment, extra: &str) -> Option<bool> {
         answer(&self.0, environment, extra).flatten()
     }
 }
 
 /// The answer to a condition; none within where it is not known, none at all where the condition is not understood.
-pub(super) fn answer(text: &str, environment: &Environment, extra: &str) -> Option<Answer> {
-    let mut rest = Rest { text, environment, extra };
+pub(super) fn answer(text: &str, environment: &MarkerEnvironment, extra: &str) -> Option<MarkerResult> {
+    let mut rest = MarkerReader { text, environment, extra };
     let answer = rest.any(0)?;
     rest.text.trim_ascii_start().is_empty().then_some(answer)
 }
 
-type Answer = Option<bool>;
+type MarkerResult = Option<bool>;
 
 /// Both have to be known: an installer fails at a comparison that it cannot make, even where it would not matter.
-fn both(one: Answer, other: Answer, join: fn(bool, bool) -> bool) -> Answer {
+fn both(one: MarkerResult, other: MarkerResult, join: fn(bool, bool) -> bool) -> MarkerResult {
     one.zip(other).map(|(one, other)| join(one, other))
 }
 
 impl Comparison<'_> {
-    fn holds(&self, environment: &Environment, extra: &str) -> Answer {
+    fn holds(&self, environment: &MarkerEnvironment, extra: &str) -> MarkerResult {
         let value = self.variable.value(environment, extra)?;
         let (left, right) = if self.turned { (self.literal, value) } else { (value, self.literal) };
         match (self.variable, self.operator) {
-            (Variable::Extra, "==") => self.same_extra(extra),
-            (Variable::Extra, "!=") => self.same_extra(extra).map(|same| !same),
-            (Variable::Extra, _) => None,
+            (MarkerVariable::Extra, "==") => self.same_extra(extra),
+            (MarkerVariable::Extra, "!=") => self.same_extra(extra).map(|same| !same),
+            (MarkerVariable::Extra, _) => None,
             (_, "in") => is_in(left, right),
             (_, "not in") => is_in(left, right).map(|is_in| !is_in),
             (variable, operator) if variable.is_version() => {
@@ -132,7 +132,7 @@ impl Comparison<'_> {
         }
     }
 
-    fn same_extra(&self, extra: &str) -> Answer {
+    fn same_extra(&self, extra: &str) -> MarkerResult {
         // What begins with a number may be a version, and is then compared as one.
         let is_number = || self.literal.starts_with(|c: char| c.is_ascii_digit() || c == 'v' || c == 'V');
         let is_version = || is_number() && Version::parse(self.literal).is_some();
@@ -148,43 +148,46 @@ fn is_in(part: &str, whole: &str) -> Option<bool> {
     (is_part == is_word).then_some(is_part)
 }
 
-impl Variable {
+impl MarkerVariable {
     fn is_version(self) -> bool {
-        matches!(self, Variable::PythonVersion | Variable::PythonFullVersion | Variable::ImplementationVersion)
+        matches!(
+            self,
+            MarkerVariable::PythonVersion | MarkerVariable::PythonFullVersion | MarkerVariable::ImplementationVersion
+        )
     }
 
-    fn value<'a>(self, environment: &'a Environment, extra: &'a str) -> Option<&'a str> {
+    fn value<'a>(self, environment: &'a MarkerEnvironment, extra: &'a str) -> Option<&'a str> {
         Some(match self {
-            Variable::OsName => &environment.os_name,
-            Variable::SysPlatform => &environment.sys_platform,
-            Variable::PlatformMachine => &environment.platform_machine,
-            Variable::PlatformPythonImplementation => &environment.platform_python_implementation,
-            Variable::PlatformSystem => &environment.platform_system,
-            Variable::PythonVersion => &environment.python_version,
-            Variable::PythonFullVersion => &environment.python_full_version,
-            Variable::ImplementationName => &environment.implementation_name,
-            Variable::ImplementationVersion => &environment.implementation_version,
-            Variable::Extra => extra,
-            Variable::Kernel => return None,
+            MarkerVariable::OsName => &environment.os_name,
+            MarkerVariable::SysPlatform => &environment.sys_platform,
+            MarkerVariable::PlatformMachine => &environment.platform_machine,
+            MarkerVariable::PlatformPythonImplementation => &environment.platform_python_implementation,
+            MarkerVariable::PlatformSystem => &environment.platform_system,
+            MarkerVariable::PythonVersion => &environment.python_version,
+            MarkerVariable::PythonFullVersion => &environment.python_full_version,
+            MarkerVariable::ImplementationName => &environment.implementation_name,
+            MarkerVariable::ImplementationVersion => &environment.implementation_version,
+            MarkerVariable::Extra => extra,
+            MarkerVariable::Kernel => return None,
         })
     }
 }
 
 /// What is left to read, and for whom it is answered.
-struct Rest<'a> {
+struct MarkerReader<'a> {
     text: &'a str,
-    environment: &'a Environment,
+    environment: &'a MarkerEnvironment,
     extra: &'a str,
 }
 
 /// One side of a comparison.
 enum Side<'a> {
-    Variable(Variable),
+    Variable(MarkerVariable),
     Literal(&'a str),
 }
 
-impl<'a> Rest<'a> {
-    fn any(&mut self, depth: usize) -> Option<Answer> {
+impl<'a> MarkerReader<'a> {
+    fn any(&mut self, depth: usize) -> Option<MarkerResult> {
         let mut answer = self.all(depth)?;
         while self.word("or") {
             answer = both(answer, self.all(depth)?, |one, other| one || other);
@@ -192,7 +195,7 @@ impl<'a> Rest<'a> {
         Some(answer)
     }
 
-    fn all(&mut self, depth: usize) -> Option<Answer> {
+    fn all(&mut self, depth: usize) -> Option<MarkerResult> {
         let mut answer = self.one(depth)?;
         while self.word("and") {
             answer = both(answer, self.one(depth)?, |one, other| one && other);
@@ -200,7 +203,7 @@ impl<'a> Rest<'a> {
         Some(answer)
     }
 
-    fn one(&mut self, depth: usize) -> Option<Answer> {
+    fn one(&mut self, depth: usize) -> Option<MarkerResult> {
         if !self.sign("(") {
             return self.comparison().map(|found| found.holds(self.environment, self.extra));
         }

@@ -9,8 +9,8 @@ mod requirement;
 mod specifier;
 mod version;
 
-pub use marker::{Environment, Marker};
+pub use marker::{Marker, MarkerEnvironment};
 pub use name::Name;
-pub use requirement::{Parts, Requirement, Source};
+pub use requirement::{ProjectSource, Requirement, RequirementParts};
 pub use specifier::Specifiers;
 pub use version::Version;

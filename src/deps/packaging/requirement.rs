@@ -1,7 +1,7 @@
 //! One requirement (PEP 508): `name[extra]>=1,<2 ; marker` or `name @ URL`. Old forms in parentheses are read as well: metadata of
 //! installed packages has them.
 
-use super::marker::{self, Environment, Marker};
+use super::marker::{self, Marker, MarkerEnvironment};
 use super::name::{self, Name, is_separator};
 use super::specifier::Specifiers;
 
@@ -13,14 +13,14 @@ pub struct Requirement {
     /// Optional parts of it that are asked for.
     pub extras: Vec<Name>,
     /// Where it comes from.
-    pub source: Source,
+    pub source: ProjectSource,
     /// When it counts; none is always.
     pub marker: Option<Marker>,
 }
 
 /// Where a project comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum ProjectSource {
     /// From wherever there is a version that will do.
     Versions(Specifiers),
     /// From exactly there.
@@ -30,7 +30,7 @@ pub enum Source {
 impl Requirement {
     /// Reads a requirement without options; none if it is not understood.
     pub fn parse(text: &str) -> Option<Self> {
-        let parts = Parts::cut(text)?;
+        let parts = RequirementParts::cut(text)?;
         let marker = parts.marker.map(Marker::parse).map_or(Some(None), |marker| marker.map(Some))?;
         Some(Requirement { marker, ..parts.requirement()? })
     }
@@ -39,21 +39,21 @@ impl Requirement {
 /// A requirement that was only cut into its parts. Most of what packages require is for extras that nobody asks for, so its condition
 /// is looked at first.
 #[derive(Clone, Copy, Debug)]
-pub struct Parts<'a> {
+pub struct RequirementParts<'a> {
     name: &'a str,
     /// Within the brackets; none if there are none.
     extras: Option<&'a str>,
-    origin: Origin<'a>,
+    origin: SourceOrigin<'a>,
     marker: Option<&'a str>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Origin<'a> {
+enum SourceOrigin<'a> {
     Versions(&'a str),
     Url(&'a str),
 }
 
-impl<'a> Parts<'a> {
+impl<'a> RequirementParts<'a> {
     /// Cuts; none if it cannot be a requirement.
     pub fn cut(text: &'a str) -> Option<Self> {
         let text = text.trim_ascii();
@@ -62,11 +62,11 @@ impl<'a> Parts<'a> {
         let (extras, rest) = extras(rest.trim_ascii_start())?;
         if let Some(url) = rest.strip_prefix('@') {
             let (url, marker) = url_and_marker(url.trim_ascii())?;
-            return Some(Parts { name, extras, origin: Origin::Url(url), marker });
+            return Some(RequirementParts { name, extras, origin: SourceOrigin::Url(url), marker });
         }
         let (versions, marker) = rest.split_once(';').map_or((rest, None), |(versions, rest)| (versions, Some(rest)));
-        let origin = Origin::Versions(without_parentheses(versions.trim_ascii())?);
-        Some(Parts { name, extras, origin, marker })
+        let origin = SourceOrigin::Versions(without_parentheses(versions.trim_ascii())?);
+        Some(RequirementParts { name, extras, origin, marker })
     }
 
     /// Its name as it is written.
@@ -75,15 +75,15 @@ impl<'a> Parts<'a> {
     }
 
     /// Whether it counts for this interpreter and one extra (empty: none is asked for); none where that is not known.
-    pub fn counts(&self, environment: &Environment, extra: &str) -> Option<bool> {
+    pub fn counts(&self, environment: &MarkerEnvironment, extra: &str) -> Option<bool> {
         self.marker.map_or(Some(true), |marker| marker::answer(marker, environment, extra)?)
     }
 
     /// Whether all of it but the condition is understood.
     pub fn is_understood(&self) -> bool {
         let is_source = match self.origin {
-            Origin::Versions(versions) => Specifiers::are_understood(versions),
-            Origin::Url(_) => true,
+            SourceOrigin::Versions(versions) => Specifiers::are_understood(versions),
+            SourceOrigin::Url(_) => true,
         };
         is_source && name::is_name(self.name) && self.extras().all(name::is_name)
     }
@@ -91,8 +91,8 @@ impl<'a> Parts<'a> {
     /// The requirement without its condition; none if it is not understood.
     pub fn requirement(&self) -> Option<Requirement> {
         let source = match self.origin {
-            Origin::Versions(versions) => Source::Versions(Specifiers::parse(versions)?),
-            Origin::Url(url) => Source::Url(url.to_owned()),
+            SourceOrigin::Versions(versions) => ProjectSource::Versions(Specifiers::parse(versions)?),
+            SourceOrigin::Url(url) => ProjectSource::Url(url.to_owned()),
         };
         let extras = self.extras().map(Name::parse).collect::<Option<_>>()?;
         Some(Requirement { name: Name::parse(self.name)?, extras, source, marker: None })
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(names("a.b_c[]==1.*;os_name=='posix'"), ("a-b-c".into(), vec![]));
         let found = Requirement::parse("requests (>=2.0,<3) ; extra == 'http'").unwrap();
         assert!(found.marker.is_some());
-        let Source::Versions(versions) = found.source else { panic!("versions") };
+        let ProjectSource::Versions(versions) = found.source else { panic!("versions") };
         assert!(
             ["2.31", "3"].map(|text| versions.contains(&Version::parse(text).unwrap())) == [Some(true), Some(false)]
         );
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn a_url_goes_to_the_next_blank() {
         let of = |text: &str| Requirement::parse(text).map(|found| (found.source, found.marker.is_some()));
-        let url = |text: &str| Source::Url(text.to_owned());
+        let url = |text: &str| ProjectSource::Url(text.to_owned());
         assert_eq!(of("a@https://h/a.zip;x#sha256=1"), Some((url("https://h/a.zip;x#sha256=1"), false)));
         assert_eq!(of("a [b] @ git+ssh://h/a@main ; os_name == 'nt'"), Some((url("git+ssh://h/a@main"), true)));
         assert_eq!((of("a @ https://h/a.zip; os_name == 'nt'"), of("a @ "), of("a @ h b")), (None, None, None));

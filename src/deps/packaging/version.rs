@@ -11,7 +11,7 @@ use std::fmt;
 pub struct Version {
     epoch: u64,
     release: Release,
-    pre: Option<(Pre, u64)>,
+    pre: Option<(PreRelease, u64)>,
     post: Option<u64>,
     dev: Option<u64>,
     local: Vec<Segment>,
@@ -19,7 +19,7 @@ pub struct Version {
 
 /// What comes before a release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Pre {
+enum PreRelease {
     Alpha,
     Beta,
     Candidate,
@@ -33,15 +33,15 @@ enum Segment {
 }
 
 /// How each kind of pre-release may be written; a word before those that it begins with.
-const PRE: [(&str, Pre); 8] = [
-    ("alpha", Pre::Alpha),
-    ("a", Pre::Alpha),
-    ("beta", Pre::Beta),
-    ("b", Pre::Beta),
-    ("preview", Pre::Candidate),
-    ("pre", Pre::Candidate),
-    ("c", Pre::Candidate),
-    ("rc", Pre::Candidate),
+const PRE: [(&str, PreRelease); 8] = [
+    ("alpha", PreRelease::Alpha),
+    ("a", PreRelease::Alpha),
+    ("beta", PreRelease::Beta),
+    ("b", PreRelease::Beta),
+    ("preview", PreRelease::Candidate),
+    ("pre", PreRelease::Candidate),
+    ("c", PreRelease::Candidate),
+    ("rc", PreRelease::Candidate),
 ];
 const POST: [(&str, ()); 3] = [("post", ()), ("rev", ()), ("r", ())];
 const DEV: [(&str, ()); 1] = [("dev", ())];
@@ -52,7 +52,7 @@ impl Version {
         let text = text.trim_ascii();
         let is_small = !text.bytes().any(|byte| byte.is_ascii_uppercase());
         let text = if is_small { Cow::Borrowed(text) } else { Cow::Owned(text.to_ascii_lowercase()) };
-        let mut rest = Rest(text.strip_prefix('v').unwrap_or(&text));
+        let mut rest = VersionReader(text.strip_prefix('v').unwrap_or(&text));
         let epoch = rest.epoch()?;
         let release = rest.release()?;
         let pre = rest.tagged(&PRE)?;
@@ -151,9 +151,9 @@ impl fmt::Display for Version {
         f.write_str(&release.join("."))?;
         if let Some((kind, number)) = self.pre {
             let word = match kind {
-                Pre::Alpha => "a",
-                Pre::Beta => "b",
-                Pre::Candidate => "rc",
+                PreRelease::Alpha => "a",
+                PreRelease::Beta => "b",
+                PreRelease::Candidate => "rc",
             };
             write!(f, "{word}{number}")?;
         }
@@ -171,9 +171,9 @@ impl fmt::Display for Version {
 }
 
 /// What is left to read, in small letters. Each step gives none if it cannot be a version any more.
-struct Rest<'a>(&'a str);
+struct VersionReader<'a>(&'a str);
 
-impl<'a> Rest<'a> {
+impl<'a> VersionReader<'a> {
     /// The digits that come next, perhaps none.
     fn digits(&mut self) -> &'a str {
         let end = self.0.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(self.0.len());

@@ -24,7 +24,8 @@ fn kept(words: &str, distributions: &[&str], ours: &[(&str, &str)], pinned: &[&s
     let words: Vec<_> = words.split(' ').map(str::to_owned).collect();
     let ours = ours.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
     let pinned: Vec<_> = pinned.iter().map(|pinned| name(pinned)).collect();
-    let choice = Choice { words: &words, installed: &installed, ours: &ours, pinned: &pinned, seen: &[dir.path()] };
+    let choice =
+        ProtectChoice { words: &words, installed: &installed, ours: &ours, pinned: &pinned, seen: &[dir.path()] };
     choose(choice).text(true).replace('\n', " ")
 }
 
@@ -64,8 +65,13 @@ fn a_list_takes_the_place_of_the_default_or_changes_it() {
 fn what_uv_does_not_see_nobody_may_ask_it_for() {
     let (_dir, installed) = image(&["torch-2.6.0"]);
     let words = ["auto".to_owned()];
-    let choice =
-        Choice { words: &words, installed: &installed, ours: &Names::new(), pinned: &[], seen: &[Path::new("/x")] };
+    let choice = ProtectChoice {
+        words: &words,
+        installed: &installed,
+        ours: &VersionsByName::new(),
+        pinned: &[],
+        seen: &[Path::new("/x")],
+    };
     let kept = choose(choice);
     assert!(!kept.is_seen_by_uv());
     assert_eq!(
@@ -74,8 +80,8 @@ fn what_uv_does_not_see_nobody_may_ask_it_for() {
     );
 }
 
-fn torch() -> Kept {
-    Kept { versions: [(name("torch"), version("2.6.0a0+x"))].into_iter().collect(), below: Vec::new() }
+fn torch() -> ProtectedVersions {
+    ProtectedVersions { versions: [(name("torch"), version("2.6.0a0+x"))].into_iter().collect(), below: Vec::new() }
 }
 
 #[test]
@@ -115,7 +121,7 @@ fn a_failure_about_what_stays_says_how_to_let_it_go() {
 fn constraints_pin_with_one_version_only() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("c.txt"), "Pandas==2.0\nsix<2\nx @ https://h/a==b\n# no==1\n").unwrap();
-    let setting = Setting { name: "constraint".into(), value: "c.txt none.txt".into(), origin: "x".into() };
+    let setting = PipSetting { name: "constraint".into(), value: "c.txt none.txt".into(), origin: "x".into() };
     assert_eq!(pinned(&[setting], &Environment::default(), dir.path()), [name("pandas")]);
 }
 

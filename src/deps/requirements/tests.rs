@@ -1,13 +1,13 @@
 use super::*;
 use proptest::prelude::*;
 
-fn items(text: &str) -> Vec<Item> {
+fn items(text: &str) -> Vec<RequirementItem> {
     let variable = |name: &str| (name == "VERSION").then(|| "1.2".to_owned());
     read(text.as_bytes(), &variable).into_iter().flat_map(|line| line.items).collect()
 }
 
-fn requirement(text: &str) -> Item {
-    Item::Requirement(text.to_owned())
+fn requirement(text: &str) -> RequirementItem {
+    RequirementItem::Requirement(text.to_owned())
 }
 
 #[test]
@@ -24,7 +24,11 @@ fn a_backslash_continues_a_line() {
 
 #[test]
 fn every_way_to_name_another_file_is_known() {
-    let expected = [Item::Include("a b.txt".into()), Item::Constraint("c.txt".into()), Item::Editable("./lib".into())];
+    let expected = [
+        RequirementItem::Include("a b.txt".into()),
+        RequirementItem::Constraint("c.txt".into()),
+        RequirementItem::Editable("./lib".into()),
+    ];
     assert_eq!(items("-r 'a b.txt'\n-c c.txt\n-e ./lib"), expected);
     assert_eq!(items("--requirement=\"a b.txt\"\n--constraint c.txt\n--editable=./lib"), expected);
     assert_eq!(items("-ra\\ b.txt\n-cc.txt\n-e./lib"), expected);
@@ -32,7 +36,7 @@ fn every_way_to_name_another_file_is_known() {
 
 #[test]
 fn other_options_are_kept_as_they_are() {
-    assert_eq!(items("--pre"), [Item::Option("--pre".into())]);
+    assert_eq!(items("--pre"), [RequirementItem::Option("--pre".into())]);
     assert_eq!(items("--no-binary :all:").len(), 2);
 }
 

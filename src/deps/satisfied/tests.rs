@@ -17,20 +17,20 @@ fn add(directory: &Path, package: &str, requires: &[&str]) {
     fs::write(metadata.join("METADATA"), format!("Name: {name}\nVersion: {version}\n{lines}\nText\n")).unwrap();
 }
 
-fn asks(lines: &[&str]) -> Vec<Ask> {
+fn asks(lines: &[&str]) -> Vec<RequestedBy> {
     lines
         .iter()
         .enumerate()
-        .map(|(at, line)| Ask { place: format!("r.txt:{}", at + 1), text: (*line).to_owned() })
+        .map(|(at, line)| RequestedBy { place: format!("r.txt:{}", at + 1), text: (*line).to_owned() })
         .collect()
 }
 
-fn ask(site: &tempfile::TempDir, asked: &[&str], constraints: &[&str], stays: &str) -> Answer {
-    let environment = Environment {
+fn ask(site: &tempfile::TempDir, asked: &[&str], constraints: &[&str], stays: &str) -> Satisfaction {
+    let environment = MarkerEnvironment {
         sys_platform: "linux".into(),
         python_version: "3.11".into(),
         python_full_version: "3.11.7".into(),
-        ..Environment::default()
+        ..MarkerEnvironment::default()
     };
     let installed = Installed::read(&[site.path().to_owned()]);
     let (asked, constraints) = (asks(asked), asks(constraints));
@@ -39,21 +39,21 @@ fn ask(site: &tempfile::TempDir, asked: &[&str], constraints: &[&str], stays: &s
     answer(&Question { asked: &asked, constraints: &constraints, installed, environment, stays: &stays })
 }
 
-fn no(answer: Answer) -> String {
+fn no(answer: Satisfaction) -> String {
     match answer {
-        Answer::No(why) => why,
+        Satisfaction::No(why) => why,
         other => panic!("{other:?}"),
     }
 }
 
-fn is_unknown(answer: &Answer) -> bool {
-    matches!(answer, Answer::Unknown(_))
+fn is_unknown(answer: &Satisfaction) -> bool {
+    matches!(answer, Satisfaction::Unknown(_))
 }
 
 #[test]
 fn what_is_required_in_turn_has_to_be_there() {
     let site = site(&[("a 1.0", &["b>=2", "c ; sys_platform == 'win32'"]), ("b 2.1", &["d"]), ("d 1", &[])]);
-    assert_eq!(ask(&site, &["A>=1", "x ; python_version < '3'"], &[], ""), Answer::Yes(1));
+    assert_eq!(ask(&site, &["A>=1", "x ; python_version < '3'"], &[], ""), Satisfaction::Yes(1));
     fs::remove_dir_all(site.path().join("d-1.dist-info")).unwrap();
     assert_eq!(no(ask(&site, &["a"], &[], "")), "b needs d, which is not installed");
     assert_eq!(no(ask(&site, &["a", "b>3"], &[], "")), "r.txt:2 needs another b than 2.1");
@@ -65,8 +65,8 @@ fn extras_count_for_whom_they_are_asked_of() {
         ("a 1", &["b ; extra == 'More'", "a[more] ; extra == 'all'", "c ; extra == 'rest'"]),
         ("b 1", &["c ; extra == 'more'"]),
     ]);
-    assert_eq!(ask(&site, &["a"], &[], ""), Answer::Yes(1));
-    assert_eq!(ask(&site, &["a[all,unknown]"], &[], ""), Answer::Yes(1));
+    assert_eq!(ask(&site, &["a"], &[], ""), Satisfaction::Yes(1));
+    assert_eq!(ask(&site, &["a[all,unknown]"], &[], ""), Satisfaction::Yes(1));
     assert_eq!(no(ask(&site, &["a[all,rest]"], &[], "")), "a needs c, which is not installed");
     assert_eq!(no(ask(&site, &["a", "b[more]"], &[], "")), "b needs c, which is not installed");
 }
@@ -74,14 +74,14 @@ fn extras_count_for_whom_they_are_asked_of() {
 #[test]
 fn constraints_hold_for_all_that_is_needed_and_for_nothing_else() {
     let site = site(&[("a 1", &["b"]), ("b 2", &[]), ("c 3", &[])]);
-    assert_eq!(ask(&site, &["a"], &["b<3", "c<3", "d==1", "b<2 ; python_version < '3'"], ""), Answer::Yes(1));
+    assert_eq!(ask(&site, &["a"], &["b<3", "c<3", "d==1", "b<2 ; python_version < '3'"], ""), Satisfaction::Yes(1));
     assert_eq!(no(ask(&site, &["a"], &["c<3", "b<2"], "")), "r.txt:2 needs another b than 2");
 }
 
 #[test]
 fn what_stays_is_right_in_any_version_but_not_what_it_requires() {
     let site = site(&[("torch 2.6.0a0+nv", &["b>1"]), ("b 2", &[])]);
-    assert_eq!(ask(&site, &["torch==2.7"], &["torch==2.8"], "torch"), Answer::Yes(1));
+    assert_eq!(ask(&site, &["torch==2.7"], &["torch==2.8"], "torch"), Satisfaction::Yes(1));
     add(site.path(), "accel 1", &["torch>=3", "b==1"]);
     assert_eq!(no(ask(&site, &["accel"], &[], "torch")), "accel needs another b than 2");
 }
@@ -89,7 +89,7 @@ fn what_stays_is_right_in_any_version_but_not_what_it_requires() {
 #[test]
 fn circles_end() {
     let site = site(&[("a 1", &["b"]), ("b 1", &["a[x]"])]);
-    assert_eq!(ask(&site, &["a"], &[], ""), Answer::Yes(1));
+    assert_eq!(ask(&site, &["a"], &[], ""), Satisfaction::Yes(1));
 }
 
 #[test]
@@ -116,6 +116,6 @@ fn a_url_is_fulfilled_by_what_came_from_there() {
     let site = site(&[("a 1", &[])]);
     let from = br#"{"url":"https://h/a-1.whl","archive_info":{}}"#;
     fs::write(site.path().join("a-1.dist-info/direct_url.json"), from).unwrap();
-    assert_eq!(ask(&site, &["a @ https://h/a-1.whl", "a==1"], &[], ""), Answer::Yes(2));
+    assert_eq!(ask(&site, &["a @ https://h/a-1.whl", "a==1"], &[], ""), Satisfaction::Yes(2));
     assert!(is_unknown(&ask(&site, &["a @ https://h/a-2.whl"], &[], "")));
 }

@@ -38,7 +38,7 @@ const FOOTER: usize = 32 + 4 + 8;
 
 /// What an environment is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Manifest {
+pub struct ArchiveManifest {
     /// What it was made for.
     pub key: String,
     /// The program that installed it, with its version.
@@ -71,9 +71,9 @@ struct Piece {
 
 /// What describes the rest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Index {
+pub struct ArchiveIndex {
     /// What the environment is.
-    pub manifest: Manifest,
+    pub manifest: ArchiveManifest,
     pieces: Vec<Piece>,
 }
 
@@ -109,9 +109,9 @@ impl<W: Write> Packer<W> {
     ///
     /// # Errors
     /// What writing says.
-    pub fn finish(mut self, manifest: Manifest) -> io::Result<W> {
+    pub fn finish(mut self, manifest: ArchiveManifest) -> io::Result<W> {
         self.end_piece()?;
-        let index = postcard::to_allocvec(&Index { manifest, pieces: self.pieces }).map_err(io::Error::other)?;
+        let index = postcard::to_allocvec(&ArchiveIndex { manifest, pieces: self.pieces }).map_err(io::Error::other)?;
         let length = u32::try_from(index.len()).ok().filter(|length| *length <= INDEX_MAX);
         let length = length.ok_or_else(|| io::Error::other("too many files"))?;
         self.to.write_all(&SKIPPED)?;
@@ -150,7 +150,7 @@ fn damaged(what: &str) -> io::Error {
 ///
 /// # Errors
 /// What reading says; `InvalidData` with the reason if it is not a whole file of this format.
-pub fn index(file: &mut (impl Read + Seek)) -> io::Result<Index> {
+pub fn index(file: &mut (impl Read + Seek)) -> io::Result<ArchiveIndex> {
     let length = file.seek(SeekFrom::End(0))?;
     let before_footer = length.checked_sub(FOOTER as u64).ok_or_else(|| damaged("it is too short"))?;
     let mut footer = [0; FOOTER];
@@ -179,9 +179,9 @@ fn footer_of(footer: &[u8]) -> Option<(u32, [u8; 32])> {
 }
 
 /// Reads a description; none if it is not what its hash says, or promises what cannot be.
-pub fn parse(bytes: &[u8], hash: &[u8; 32]) -> Option<Index> {
+pub fn parse(bytes: &[u8], hash: &[u8; 32]) -> Option<ArchiveIndex> {
     let same = <[u8; 32]>::from(Sha256::digest(bytes)) == *hash;
-    let index: Index = same.then(|| postcard::from_bytes(bytes).ok())??;
+    let index: ArchiveIndex = same.then(|| postcard::from_bytes(bytes).ok())??;
     let fits = |piece: &Piece| piece.packed <= PACKED_MAX && piece.plain as usize <= PIECE;
     index.pieces.iter().all(fits).then_some(index)
 }
@@ -193,7 +193,7 @@ pub struct Pieces<'a, R: Read> {
     packed: Vec<u8>,
 }
 
-impl Index {
+impl ArchiveIndex {
     /// Of the file that this was read from, from its start.
     pub fn pieces<R: Read>(&self, from: R) -> Pieces<'_, R> {
         Pieces { from, left: self.pieces.iter(), packed: Vec::new() }
@@ -253,8 +253,8 @@ mod tests {
     use proptest::prelude::*;
     use std::io::Cursor;
 
-    fn manifest() -> Manifest {
-        Manifest { key: "k".into(), packages: vec![("a".into(), "1".into())], ..Manifest::default() }
+    fn manifest() -> ArchiveManifest {
+        ArchiveManifest { key: "k".into(), packages: vec![("a".into(), "1".into())], ..ArchiveManifest::default() }
     }
 
     fn packed(bytes: &[u8]) -> Vec<u8> {

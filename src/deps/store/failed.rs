@@ -2,7 +2,7 @@
 //! instead of asking the index a thousand times.
 
 use crate::error::Error;
-use protocol::exit_code::{Exit, Family};
+use protocol::exit_code::{Exit, FailureFamily};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub const MAX: u64 = 64 << 10;
 
 /// A failed attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failed {
+pub struct FailedAttempt {
     /// Trying again does not help.
     pub permanent: bool,
     /// How many have tried.
@@ -32,10 +32,10 @@ pub struct Failed {
     hints: Vec<String>,
 }
 
-impl Failed {
+impl FailedAttempt {
     /// What is to be left for others, after an earlier attempt of somebody else.
-    pub fn new(error: &Error, host: &str, earlier: Option<&Failed>) -> Self {
-        Failed {
+    pub fn new(error: &Error, host: &str, earlier: Option<&FailedAttempt>) -> Self {
+        FailedAttempt {
             permanent: matches!(error.exit, Exit::Permanent(_)),
             tries: earlier.map_or(0, |failed| failed.tries).saturating_add(1),
             alone: false,
@@ -48,7 +48,7 @@ impl Failed {
 
     /// What is to be left where each has to install for itself.
     pub fn alone(why: &str, host: &str) -> Self {
-        Failed { alone: true, host: host.to_owned(), what: why.to_owned(), ..Failed::default() }
+        FailedAttempt { alone: true, host: host.to_owned(), what: why.to_owned(), ..FailedAttempt::default() }
     }
 
     /// Whether nobody else should try.
@@ -63,7 +63,7 @@ impl Failed {
 
     /// The same failure, and where it happened.
     pub fn error(&self, file: &std::path::Path) -> Error {
-        let family = Family::Deps;
+        let family = FailureFamily::Deps;
         let exit = if self.permanent { Exit::Permanent(family) } else { Exit::Transient(family) };
         let because = self.because.iter().cloned().chain([format!("seen on {}, told by deps.store", self.host)]);
         let error = Error::new(exit, self.what.clone()).because(because.collect::<Vec<_>>().join("; "));
@@ -74,7 +74,7 @@ impl Failed {
 }
 
 /// Reads a marker; anything else is none.
-pub fn read(bytes: &[u8]) -> Option<Failed> {
+pub fn read(bytes: &[u8]) -> Option<FailedAttempt> {
     serde_json::from_slice(bytes).ok()
 }
 
@@ -85,8 +85,9 @@ mod tests {
 
     #[test]
     fn others_fail_with_the_same_words_and_code_and_know_where_it_was() {
-        let error = Error::new(Exit::Permanent(Family::Deps), "no such version").because("x==9").hint("correct it");
-        let failed = Failed::new(&error, "node-3", None);
+        let error =
+            Error::new(Exit::Permanent(FailureFamily::Deps), "no such version").because("x==9").hint("correct it");
+        let failed = FailedAttempt::new(&error, "node-3", None);
         let read = read(&serde_json::to_vec(&failed).unwrap()).unwrap();
         let told = read.error(std::path::Path::new("/store/a.failed"));
         assert_eq!((told.exit, told.what.as_str()), (error.exit, "no such version"));
@@ -95,11 +96,11 @@ mod tests {
 
     #[test]
     fn what_may_pass_is_tried_by_a_few_before_it_fails_for_all() {
-        let error = Error::new(Exit::Transient(Family::Deps), "down");
-        let first = Failed::new(&error, "a", None);
-        let second = Failed::new(&error, "b", Some(&first));
+        let error = Error::new(Exit::Transient(FailureFamily::Deps), "down");
+        let first = FailedAttempt::new(&error, "a", None);
+        let second = FailedAttempt::new(&error, "b", Some(&first));
         assert!(!first.is_for_all() && !second.is_for_all());
-        assert!(Failed::new(&error, "c", Some(&second)).is_for_all());
+        assert!(FailedAttempt::new(&error, "c", Some(&second)).is_for_all());
     }
 
     proptest! {

@@ -1,8 +1,8 @@
 //! Keeping a store small: what was not used for longest goes first, what was used within an hour never. What killed starts left
 //! goes after a day. Ages are by the clock of the store's file system.
 
-use super::ground::Ground;
-use super::names::{Names, What, what};
+use super::names::{EntryNames, StoreFileKind, what};
+use super::store_dir::StoreDir;
 use super::{archive, failed};
 use nix::fcntl::AT_FDCWD;
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ const LEFT: Duration = Duration::from_secs(24 * 3600);
 
 /// Something that was taken away, or would be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Taken {
+pub struct RemovedEntry {
     /// The file.
     pub file: PathBuf,
     /// Its bytes.
@@ -30,7 +30,7 @@ pub struct Taken {
     pub what: String,
 }
 
-impl Taken {
+impl RemovedEntry {
     /// What and how old it is, in a line.
     pub fn words(&self) -> String {
         let days = self.unused.as_secs() / 86_400;
@@ -41,7 +41,7 @@ impl Taken {
 
 /// An environment, as far as its going or staying is concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry<Key> {
+pub struct GarbageCandidate<Key> {
     /// Which one it is.
     pub key: Key,
     /// What it takes.
@@ -52,11 +52,11 @@ pub struct Entry<Key> {
 
 /// Which environments go, so that the rest is within the limit and none is unused for too long; none that was used within `in_use`.
 pub fn chosen<Key>(
-    mut entries: Vec<Entry<Key>>,
+    mut entries: Vec<GarbageCandidate<Key>>,
     limit: u64,
     unused: Option<Duration>,
     in_use: Duration,
-) -> Vec<Entry<Key>> {
+) -> Vec<GarbageCandidate<Key>> {
     let mut sum: u64 = entries.iter().fold(0, |sum, entry| sum.saturating_add(entry.bytes));
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.unused));
     entries.retain(|entry| {
@@ -69,13 +69,13 @@ pub fn chosen<Key>(
 }
 
 /// Takes away what need not be there; `dry`: only says what.
-pub fn prune(directory: &Path, limit: u64, unused: Option<Duration>, dry: bool) -> Vec<Taken> {
-    let ground = Ground::of(directory);
+pub fn prune(directory: &Path, limit: u64, unused: Option<Duration>, dry: bool) -> Vec<RemovedEntry> {
+    let ground = StoreDir::of(directory);
     let (entries, leftovers) = read(directory, &ground);
     let chosen = chosen(entries, limit, unused, IN_USE);
     let environments = chosen.into_iter().filter_map(|entry| {
-        let names = Names::of(directory, &entry.key);
-        let taken = Taken {
+        let names = EntryNames::of(directory, &entry.key);
+        let taken = RemovedEntry {
             what: contents(&names.packed),
             file: names.packed.clone(),
             bytes: entry.bytes,
@@ -89,26 +89,28 @@ pub fn prune(directory: &Path, limit: u64, unused: Option<Duration>, dry: bool) 
 
 /// How many environments there are, and their bytes.
 pub fn inventory(directory: &Path) -> (usize, u64) {
-    let (entries, _) = read(directory, &Ground::of(directory));
+    let (entries, _) = read(directory, &StoreDir::of(directory));
     (entries.len(), entries.iter().map(|entry| entry.bytes).sum())
 }
 
 /// The environments and what is left of no use.
-fn read(directory: &Path, ground: &Ground) -> (Vec<Entry<String>>, Vec<Taken>) {
+fn read(directory: &Path, ground: &StoreDir) -> (Vec<GarbageCandidate<String>>, Vec<RemovedEntry>) {
     let (mut packed, mut used, mut leftovers) = (Vec::new(), HashMap::new(), Vec::new());
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let (Some(name), Ok(found)) = (entry.file_name().into_string().ok(), entry.metadata()) else { continue };
         let age = ground.age(&found);
         let leftover =
-            |what: &str| Taken { file: entry.path(), bytes: found.len(), unused: age, what: what.to_owned() };
+            |what: &str| RemovedEntry { file: entry.path(), bytes: found.len(), unused: age, what: what.to_owned() };
         match what(&name) {
-            Some(What::Packed(key)) => packed.push(Entry { key: key.to_owned(), bytes: found.len(), unused: age }),
-            Some(What::Used(key)) => _ = used.insert(key.to_owned(), age),
-            Some(What::Lease) if age >= LEFT => leftovers.push(leftover("a lease of nobody")),
-            Some(What::Failed) if age >= failed::HOLDS => {
+            Some(StoreFileKind::Packed(key)) => {
+                packed.push(GarbageCandidate { key: key.to_owned(), bytes: found.len(), unused: age })
+            }
+            Some(StoreFileKind::Used(key)) => _ = used.insert(key.to_owned(), age),
+            Some(StoreFileKind::Lease) if age >= LEFT => leftovers.push(leftover("a lease of nobody")),
+            Some(StoreFileKind::Failed) if age >= failed::HOLDS => {
                 leftovers.push(leftover("a failure that does not count any more"))
             }
-            Some(What::Leftover) if age >= LEFT => leftovers.push(leftover("what a killed start left")),
+            Some(StoreFileKind::Leftover) if age >= LEFT => leftovers.push(leftover("what a killed start left")),
             _ => {}
         }
     }
@@ -120,7 +122,7 @@ fn read(directory: &Path, ground: &Ground) -> (Vec<Entry<String>>, Vec<Taken>) {
 
 /// Takes one away, unless somebody has begun to use it meanwhile. Who has it open can read it to its end; where a server takes it
 /// away all the same, they build for themselves.
-fn take(names: &Names, ground: &Ground) -> bool {
+fn take(names: &EntryNames, ground: &StoreDir) -> bool {
     let is_used = || fs::symlink_metadata(&names.used).is_ok_and(|used: Metadata| ground.age(&used) < IN_USE);
     let aside = names.packed.with_extension(format!("gone-{}", std::process::id()));
     if is_used() || fs::rename(&names.packed, &aside).is_err() {
@@ -156,15 +158,19 @@ mod tests {
 
     const DAY: Duration = Duration::from_secs(86_400);
 
-    fn chosen(entries: Vec<Entry<String>>, limit: u64, unused: Option<Duration>) -> Vec<Entry<String>> {
+    fn chosen(
+        entries: Vec<GarbageCandidate<String>>,
+        limit: u64,
+        unused: Option<Duration>,
+    ) -> Vec<GarbageCandidate<String>> {
         super::chosen(entries, limit, unused, IN_USE)
     }
 
-    fn entry(key: &str, bytes: u64, unused: Duration) -> Entry<String> {
-        Entry { key: key.into(), bytes, unused }
+    fn entry(key: &str, bytes: u64, unused: Duration) -> GarbageCandidate<String> {
+        GarbageCandidate { key: key.into(), bytes, unused }
     }
 
-    fn keys(entries: &[Entry<String>]) -> Vec<&str> {
+    fn keys(entries: &[GarbageCandidate<String>]) -> Vec<&str> {
         entries.iter().map(|entry| entry.key.as_str()).collect()
     }
 
@@ -215,13 +221,13 @@ mod tests {
     #[test]
     fn a_use_that_begins_while_it_is_taken_away_keeps_it() {
         let dir = tempfile::tempdir().unwrap();
-        let names = Names::of(dir.path(), "0123456789abcdef");
+        let names = EntryNames::of(dir.path(), "0123456789abcdef");
         fs::write(&names.packed, "x").unwrap();
         fs::write(&names.used, "").unwrap();
-        assert!(!take(&names, &Ground::of(dir.path())));
+        assert!(!take(&names, &StoreDir::of(dir.path())));
         assert!(names.packed.exists());
         fs::remove_file(&names.used).unwrap();
-        assert!(take(&names, &Ground::of(dir.path())) && !names.packed.exists());
+        assert!(take(&names, &StoreDir::of(dir.path())) && !names.packed.exists());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

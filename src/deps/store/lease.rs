@@ -1,7 +1,7 @@
 //! The word that somebody builds an environment: one small file, made by whoever is first, whose bytes change while its owner
 //! lives. Whose turn it is decides `turn`; correctness never hangs on this file.
 
-use super::ground::Ground;
+use super::store_dir::StoreDir;
 use crate::deps::digest::{Digest, short};
 use nix::fcntl::AT_FDCWD;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ const LENGTH: usize = 1024;
 
 /// Who builds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Owner {
+pub struct LeaseOwner {
     /// The name of its machine or container.
     pub host: String,
     /// Its process id there.
@@ -37,11 +37,11 @@ pub struct Owner {
     beat: u64,
 }
 
-impl Owner {
+impl LeaseOwner {
     /// This process.
     pub fn this() -> Self {
         let pid = std::process::id();
-        Owner {
+        LeaseOwner {
             host: kernel("hostname").chars().take(100).collect(),
             pid,
             space: space(),
@@ -73,7 +73,7 @@ fn space() -> String {
 }
 
 /// Reads who has a lease; anything else is nobody who is known.
-pub fn read(bytes: &[u8]) -> Option<Owner> {
+pub fn read(bytes: &[u8]) -> Option<LeaseOwner> {
     serde_json::from_slice(bytes.trim_ascii_end()).ok()
 }
 
@@ -81,7 +81,7 @@ pub fn read(bytes: &[u8]) -> Option<Owner> {
 ///
 /// # Errors
 /// In words: what lies in its place, or whose it is.
-pub fn look(path: &Path, ground: &Ground) -> Result<Option<Vec<u8>>, String> {
+pub fn look(path: &Path, ground: &StoreDir) -> Result<Option<Vec<u8>>, String> {
     let opened = untrusted::open(AT_FDCWD, path, Owners::Anyone).and_then(|file| Ok((file.metadata()?, file)));
     let (found, file) = match opened {
         Err(error) if is_gone(&error) => return Ok(None),
@@ -153,7 +153,7 @@ impl Drop for Claim {
 pub struct Lease {
     file: File,
     path: PathBuf,
-    owner: Owner,
+    owner: LeaseOwner,
     last: Instant,
     /// How we came to it: as long as it is there nobody takes the same dead builder's lease away once more.
     takeover: Takeover,
@@ -164,7 +164,7 @@ impl Lease {
     ///
     /// # Errors
     /// The store cannot be written.
-    pub fn take(path: &Path, owner: Owner) -> io::Result<Option<Self>> {
+    pub fn take(path: &Path, owner: LeaseOwner) -> io::Result<Option<Self>> {
         let made = File::options().write(true).create_new(true).mode(0o644).open(path);
         let file = match made {
             Ok(file) => file,
@@ -178,7 +178,7 @@ impl Lease {
     }
 
     /// Takes a dead builder's lease away. One that is not the one that was judged is put back.
-    pub fn take_away(path: &Path, judged: &[u8], owner: &Owner) {
+    pub fn take_away(path: &Path, judged: &[u8], owner: &LeaseOwner) {
         let aside = path.with_extension(format!("stale-{}", owner.id));
         // Of several that move it one succeeds.
         if fs::rename(path, &aside).is_err() {
@@ -210,7 +210,7 @@ impl Lease {
     }
 
     /// Who we are.
-    pub fn owner(&self) -> &Owner {
+    pub fn owner(&self) -> &LeaseOwner {
         &self.owner
     }
 
@@ -239,13 +239,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn look(path: &Path) -> Option<Vec<u8>> {
-        super::look(path, &Ground::of(path.parent().unwrap())).unwrap()
+        super::look(path, &StoreDir::of(path.parent().unwrap())).unwrap()
     }
 
     #[test]
     fn a_lease_that_is_another_users_a_link_or_a_pipe_is_told_and_not_waited_for() {
         let dir = tempfile::tempdir().unwrap();
-        let (path, ground) = (dir.path().join("a.lease"), Ground::of(dir.path()));
+        let (path, ground) = (dir.path().join("a.lease"), StoreDir::of(dir.path()));
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
         assert_eq!(super::look(&path, &ground).unwrap_err(), "it is not a regular file");
         fs::remove_file(&path).unwrap();
@@ -259,8 +259,8 @@ mod tests {
         }
     }
 
-    fn owner(id: &str) -> Owner {
-        Owner { id: id.into(), ..Owner::this() }
+    fn owner(id: &str) -> LeaseOwner {
+        LeaseOwner { id: id.into(), ..LeaseOwner::this() }
     }
 
     #[test]
@@ -318,10 +318,10 @@ mod tests {
 
     #[test]
     fn of_a_process_here_it_is_known_whether_it_lives() {
-        let alive = Owner::this();
+        let alive = LeaseOwner::this();
         assert!(!alive.is_dead());
-        assert!(Owner { began: alive.began + 1, ..alive.clone() }.is_dead());
-        assert!(!Owner { space: "another machine".into(), began: 1, ..alive }.is_dead());
+        assert!(LeaseOwner { began: alive.began + 1, ..alive.clone() }.is_dead());
+        assert!(!LeaseOwner { space: "another machine".into(), began: 1, ..alive }.is_dead());
     }
 
     proptest! {

@@ -5,43 +5,43 @@
 //! are the file; `garbage` keeps the directory small.
 
 pub mod archive;
+mod election;
+mod entry;
 pub mod failed;
 mod garbage;
-mod ground;
+mod install_root;
 pub mod lease;
 mod names;
 mod pack;
-mod place;
 mod queue;
-mod shelf;
-mod turn;
+mod store_dir;
 mod unpack;
 
-pub use garbage::{Entry, Taken, chosen, inventory, prune};
-pub use place::Place;
-pub use shelf::{Shelf, State};
+pub use entry::{EntryState, StoreEntry};
+pub use garbage::{GarbageCandidate, RemovedEntry, chosen, inventory, prune};
+pub use install_root::InstallRoot;
 pub use unpack::below;
 
 use super::protect;
-use super::stamp::Names as Versions;
+use super::stamp::VersionsByName as Versions;
 use super::ticker::Ticker;
 use crate::error::{Error, Result};
-use archive::{Index, Manifest};
-use failed::Failed;
-use lease::{Lease, Owner, Takeover};
-use protocol::exit_code::{Exit, Family};
+use archive::{ArchiveIndex, ArchiveManifest};
+use election::{Election, ElectionStep};
+use failed::FailedAttempt;
+use lease::{Lease, LeaseOwner, Takeover};
+use protocol::exit_code::{Exit, FailureFamily};
 use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use turn::{Step, Turn};
 
 /// So long somebody else has to take a dead builder's lease away, once that is begun.
 const AFTER_ANOTHER: Duration = Duration::from_secs(1);
 
 /// What came of asking the store.
 #[derive(Debug)]
-pub enum Got {
+pub enum StoreAnswer {
     /// The environment.
     Packed(Packed),
     /// It is for us to build, for all.
@@ -53,13 +53,13 @@ pub enum Got {
 /// A packed environment that may be believed and is whole.
 #[derive(Debug)]
 pub struct Packed {
-    index: Index,
+    index: ArchiveIndex,
     file: File,
 }
 
 impl Packed {
     /// What it is.
-    pub fn manifest(&self) -> &Manifest {
+    pub fn manifest(&self) -> &ArchiveManifest {
         &self.index.manifest
     }
 
@@ -67,8 +67,8 @@ impl Packed {
     ///
     /// # Errors
     /// What reading and writing say.
-    pub fn unpack(self, place: &Place, ticker: &mut Ticker, tell: &mut dyn FnMut(&str)) -> io::Result<()> {
-        let (whole, mut made) = (self.index.manifest.bytes, unpack::Made::default());
+    pub fn unpack(self, place: &InstallRoot, ticker: &mut Ticker, tell: &mut dyn FnMut(&str)) -> io::Result<()> {
+        let (whole, mut made) = (self.index.manifest.bytes, unpack::UnpackState::default());
         let mut told =
             |bytes| ticker.tick(|| format!("unpacking {} of {}", text::size(bytes), text::size(whole)), tell);
         let done = unpack::unpack(&self.index, self.file, &place.root, &mut made, &mut told);
@@ -79,46 +79,51 @@ impl Packed {
     }
 }
 
-impl Shelf {
+impl StoreEntry {
     /// Waits until the environment is there, or it is our turn to build it.
     ///
     /// # Errors
     /// It cannot be built (116, 216), as others have found out; or the time was over (216).
-    pub fn get(&self, deadline: Option<Instant>, ticker: &mut Ticker, tell: &mut dyn FnMut(&str)) -> Result<Got> {
-        let (began, mut turn, me) = (Instant::now(), Turn::default(), Owner::this());
+    pub fn get(
+        &self,
+        deadline: Option<Instant>,
+        ticker: &mut Ticker,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<StoreAnswer> {
+        let (began, mut turn, me) = (Instant::now(), Election::default(), LeaseOwner::this());
         let mut takeover = Takeover::default();
         loop {
-            let (look, packed) = match self.look() {
+            let (look, packed) = match self.snapshot() {
                 Ok(seen) => seen,
                 Err(why) => return Ok(self.without(&why, tell)),
             };
             let owner = look.lease.as_deref().and_then(lease::read).unwrap_or_default();
             match turn.step(began.elapsed(), look) {
-                Step::Take => {
+                ElectionStep::Take => {
                     self.touch();
-                    return Ok(packed.map_or(Got::Nothing, Got::Packed));
+                    return Ok(packed.map_or(StoreAnswer::Nothing, StoreAnswer::Packed));
                 }
-                Step::Fail(failed) => return Err(failed.error(&self.names.failed)),
-                Step::Alone(failed) => {
+                ElectionStep::Fail(failed) => return Err(failed.error(&self.names.failed)),
+                ElectionStep::Alone(failed) => {
                     return Ok(self.without(&format!("{}, seen on {}", failed.what(), failed.host), tell));
                 }
-                Step::TakeOver(judged) if !takeover.may_begin(&self.names.lease, &judged) => {
+                ElectionStep::TakeOver(judged) if !takeover.may_begin(&self.names.lease, &judged) => {
                     wait(deadline, AFTER_ANOTHER, &owner)?;
                 }
-                Step::TakeOver(judged) => {
+                ElectionStep::TakeOver(judged) => {
                     let who = name(&owner);
                     tell(&format!("{who}, which began to build the environment for all, is gone: it is begun anew"));
                     Lease::take_away(&self.names.lease, &judged, &me);
                 }
-                Step::Build => match self.build(&me) {
+                ElectionStep::Build => match self.build(&me) {
                     Ok(Some(mut lease)) => {
                         lease.keep(takeover);
-                        return Ok(Got::Build(lease));
+                        return Ok(StoreAnswer::Build(lease));
                     }
                     Ok(None) => {}
                     Err(error) => return Ok(self.without(&error.to_string(), tell)),
                 },
-                Step::Wait(pause) => {
+                ElectionStep::Wait(pause) => {
                     wait(deadline, pause, &owner)?;
                     ticker.tick(|| words(&owner), tell);
                 }
@@ -127,22 +132,22 @@ impl Shelf {
     }
 
     /// Tries to get the lease. Somebody may have published between the look and now.
-    fn build(&self, me: &Owner) -> io::Result<Option<Lease>> {
+    fn build(&self, me: &LeaseOwner) -> io::Result<Option<Lease>> {
         let Some(lease) = Lease::take(&self.names.lease, me.clone())? else { return Ok(None) };
         Ok((!self.names.packed.exists() || self.is_bad()).then_some(lease))
     }
 
-    fn without(&self, why: &str, tell: &mut dyn FnMut(&str)) -> Got {
+    fn without(&self, why: &str, tell: &mut dyn FnMut(&str)) -> StoreAnswer {
         tell(&format!("deps.store is of no use for this start: {}: {why}", self.directory.display()));
-        Got::Nothing
+        StoreAnswer::Nothing
     }
 
     /// Publishes what was installed. That this cannot be done is no failure of the start.
     pub fn publish<'a>(
         &self,
         lease: &mut Lease,
-        place: &Place,
-        manifest: Manifest,
+        place: &InstallRoot,
+        manifest: ArchiveManifest,
         metadata: impl Iterator<Item = &'a Path>,
         tell: &mut dyn FnMut(&str),
     ) {
@@ -160,17 +165,17 @@ impl Shelf {
             }
             Err(why) => {
                 tell(&format!("not shared with other starts (deps.store): {why}"));
-                self.leave(&Failed::alone(&why, &lease.owner().host));
+                self.leave(&FailedAttempt::alone(&why, &lease.owner().host));
             }
         }
     }
 
     /// Leaves word that it cannot be built.
     pub fn fail(&self, error: &Error) {
-        self.leave(&Failed::new(error, &Owner::this().host, self.failed().as_ref()));
+        self.leave(&FailedAttempt::new(error, &LeaseOwner::this().host, self.failed().as_ref()));
     }
 
-    fn leave(&self, failed: &Failed) {
+    fn leave(&self, failed: &FailedAttempt) {
         if let Ok(json) = serde_json::to_vec(failed) {
             let _ = super::stamp::replace(&self.names.failed, &json);
         }
@@ -178,10 +183,10 @@ impl Shelf {
 }
 
 /// Sleeps, if there is time left.
-fn wait(deadline: Option<Instant>, pause: Duration, owner: &Owner) -> Result<()> {
+fn wait(deadline: Option<Instant>, pause: Duration, owner: &LeaseOwner) -> Result<()> {
     if deadline.is_some_and(|deadline| Instant::now() + pause >= deadline) {
         let what = format!("{} did not finish building the environment in time", name(owner));
-        return Err(Error::new(Exit::Transient(Family::Deps), what)
+        return Err(Error::new(Exit::Transient(FailureFamily::Deps), what)
             .because("this start waits for it, since deps.store is set")
             .hint("a longer time: TRAINIT_DEPS_TIMEOUT=1h; or build it before the job starts: trainit deps install"));
     }
@@ -189,11 +194,11 @@ fn wait(deadline: Option<Instant>, pause: Duration, owner: &Owner) -> Result<()>
     Ok(())
 }
 
-fn name(owner: &Owner) -> &str {
+fn name(owner: &LeaseOwner) -> &str {
     if owner.host.is_empty() { "another start" } else { &owner.host }
 }
 
-fn words(owner: &Owner) -> String {
+fn words(owner: &LeaseOwner) -> String {
     let doing = if owner.doing.is_empty() { String::new() } else { format!(": {}", owner.doing) };
     format!("waiting for {}, which builds the environment for all{doing}", name(owner))
 }
@@ -204,7 +209,7 @@ pub fn gone(before: &Versions, now: &Versions) -> Vec<String> {
 }
 
 /// What came, with versions.
-pub fn came(before: &Versions, now: &super::installed::Installed) -> Vec<(String, String)> {
+pub fn arrived_packages(before: &Versions, now: &super::installed::Installed) -> Vec<(String, String)> {
     let words =
         |found: &super::installed::Distribution| Some((found.name.to_string(), found.version.as_ref()?.to_string()));
     let mut all: Vec<_> = protect::new(before, now).filter_map(words).collect();

@@ -1,7 +1,7 @@
 //! Packing what an installation brought: the files of distributions, by their own lists (RECORD).
 
-use super::Place;
-use super::archive::{Manifest, Packer};
+use super::InstallRoot;
+use super::archive::{ArchiveManifest, Packer};
 use crate::deps::installed::record;
 use std::fs;
 use std::io::{self, Read, Write};
@@ -14,7 +14,7 @@ use sys::untrusted::{self, Owners};
 ///
 /// # Errors
 /// In words: a distribution without a list, or a file that lies elsewhere.
-pub fn files<'a>(place: &Place, metadata: impl Iterator<Item = &'a Path>) -> Result<Vec<PathBuf>, String> {
+pub fn files<'a>(place: &InstallRoot, metadata: impl Iterator<Item = &'a Path>) -> Result<Vec<PathBuf>, String> {
     let (mut parts, mut heads) = (Vec::new(), Vec::new());
     for metadata in metadata {
         let name = metadata.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -41,7 +41,7 @@ pub fn files<'a>(place: &Place, metadata: impl Iterator<Item = &'a Path>) -> Res
 pub fn pack(
     root: &Path,
     files: &[PathBuf],
-    mut manifest: Manifest,
+    mut manifest: ArchiveManifest,
     to: impl Write,
     tell: &mut dyn FnMut(u64),
 ) -> io::Result<()> {

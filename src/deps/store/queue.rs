@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 struct Shared<T> {
-    state: Mutex<State<T>>,
+    state: Mutex<QueueState<T>>,
     /// Something was put in or taken out, or an end is gone.
     changed: Condvar,
 }
 
-struct State<T> {
+struct QueueState<T> {
     waiting: VecDeque<T>,
     limit: usize,
     /// One of the two ends is gone.
@@ -18,11 +18,11 @@ struct State<T> {
 }
 
 impl<T> Shared<T> {
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    fn lock(&self) -> MutexGuard<'_, QueueState<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&self, state: MutexGuard<'a, State<T>>) -> MutexGuard<'a, State<T>> {
+    fn wait<'a>(&self, state: MutexGuard<'a, QueueState<T>>) -> MutexGuard<'a, QueueState<T>> {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -33,19 +33,19 @@ impl<T> Shared<T> {
 }
 
 /// The end where things are put in.
-pub struct Sender<T>(Arc<Shared<T>>);
+pub struct QueueSender<T>(Arc<Shared<T>>);
 
 /// The end where they are taken out.
-pub struct Receiver<T>(Arc<Shared<T>>);
+pub struct QueueReceiver<T>(Arc<Shared<T>>);
 
 /// A queue that holds at most so many things.
-pub fn queue<T>(limit: usize) -> (Sender<T>, Receiver<T>) {
-    let state = Mutex::new(State { waiting: VecDeque::new(), limit, ended: false });
+pub fn queue<T>(limit: usize) -> (QueueSender<T>, QueueReceiver<T>) {
+    let state = Mutex::new(QueueState { waiting: VecDeque::new(), limit, ended: false });
     let shared = Arc::new(Shared { state, changed: Condvar::new() });
-    (Sender(Arc::clone(&shared)), Receiver(shared))
+    (QueueSender(Arc::clone(&shared)), QueueReceiver(shared))
 }
 
-impl<T> Sender<T> {
+impl<T> QueueSender<T> {
     /// Puts one in, when there is room. None: nobody takes them out any more.
     pub fn send(&self, thing: T) -> Option<()> {
         let mut state = self.0.lock();
@@ -61,7 +61,7 @@ impl<T> Sender<T> {
     }
 }
 
-impl<T> Receiver<T> {
+impl<T> QueueReceiver<T> {
     /// Takes the next one out, when there is one. None: there will be no more.
     pub fn receive(&self) -> Option<T> {
         let mut state = self.0.lock();
@@ -81,13 +81,13 @@ impl<T> Receiver<T> {
     }
 }
 
-impl<T> Drop for Sender<T> {
+impl<T> Drop for QueueSender<T> {
     fn drop(&mut self) {
         self.0.end();
     }
 }
 
-impl<T> Drop for Receiver<T> {
+impl<T> Drop for QueueReceiver<T> {
     fn drop(&mut self) {
         self.0.end();
     }

@@ -2,8 +2,8 @@
 //! making files: names are looked up in directories that are open, bytes are written from where they were unpacked to, and
 //! reading, checking and unpacking go on meanwhile. Memory is a few buffers, however large an environment is.
 
-use super::archive::Index;
-use super::queue::{Receiver, Sender, queue};
+use super::archive::ArchiveIndex;
+use super::queue::{QueueReceiver, QueueSender, queue};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, mkdirat};
@@ -28,12 +28,12 @@ const AHEAD: usize = 4;
 
 /// What was made of an environment so far.
 #[derive(Debug, Default)]
-pub struct Made {
+pub struct UnpackState {
     files: Vec<PathBuf>,
     bytes: u64,
 }
 
-impl Made {
+impl UnpackState {
     /// Takes away again what was made.
     pub fn undo(&self) {
         self.files.iter().for_each(|file| _ = fs::remove_file(file));
@@ -44,7 +44,13 @@ impl Made {
 ///
 /// # Errors
 /// What reading and writing say; `InvalidData` if the file is damaged, or would do more than put files below the root.
-pub fn unpack(index: &Index, from: File, root: &Path, made: &mut Made, tell: &mut dyn FnMut(u64)) -> io::Result<()> {
+pub fn unpack(
+    index: &ArchiveIndex,
+    from: File,
+    root: &Path,
+    made: &mut UnpackState,
+    tell: &mut dyn FnMut(u64),
+) -> io::Result<()> {
     let (to, pieces) = queue(AHEAD);
     let (back, used) = queue(usize::MAX);
     thread::scope(|scope| {
@@ -64,7 +70,7 @@ pub fn unpack(index: &Index, from: File, root: &Path, made: &mut Made, tell: &mu
 }
 
 /// Reads, checks and unpacks the pieces, into buffers that were used already where there are some.
-fn read_ahead(index: &Index, from: File, to: &Sender<io::Result<Vec<u8>>>, used: &Receiver<Vec<u8>>) {
+fn read_ahead(index: &ArchiveIndex, from: File, to: &QueueSender<io::Result<Vec<u8>>>, used: &QueueReceiver<Vec<u8>>) {
     let mut pieces = index.pieces(from);
     loop {
         let mut piece = used.receive_now().unwrap_or_default();
@@ -84,8 +90,8 @@ fn refused(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.into())
 }
 
-fn entries(stream: &mut Stream, root: &Path, made: &mut Made, tell: &mut dyn FnMut(u64)) -> io::Result<()> {
-    let (mut way, mut long_name) = (Way::from(root)?, Vec::new());
+fn entries(stream: &mut Stream, root: &Path, made: &mut UnpackState, tell: &mut dyn FnMut(u64)) -> io::Result<()> {
+    let (mut way, mut long_name) = (OpenPath::from(root)?, Vec::new());
     while let Some(header) = stream.header()? {
         let size = header.entry_size()?;
         match header.entry_type() {
@@ -127,14 +133,14 @@ fn set_time(file: &File, name: &Path, time: u64) -> io::Result<()> {
 }
 
 /// The directories from the root to the last file, all open: files come sorted, so the next one is near.
-struct Way {
+struct OpenPath {
     root: File,
     open: Vec<(OsString, File)>,
 }
 
-impl Way {
+impl OpenPath {
     fn from(root: &Path) -> io::Result<Self> {
-        Ok(Way { root: File::open(root)?, open: Vec::new() })
+        Ok(OpenPath { root: File::open(root)?, open: Vec::new() })
     }
 
     /// One file. What is there under its name goes first: it may be a link, or another name of a file in a cache.
@@ -180,9 +186,9 @@ fn entered(here: &File, name: &OsStr) -> io::Result<File> {
 
 /// The pieces as one stream.
 struct Stream {
-    pieces: Receiver<io::Result<Vec<u8>>>,
+    pieces: QueueReceiver<io::Result<Vec<u8>>>,
     /// Buffers that are used up go back.
-    back: Sender<Vec<u8>>,
+    back: QueueSender<Vec<u8>>,
     piece: Vec<u8>,
     at: usize,
 }

@@ -1,6 +1,6 @@
 //! Where the helper comes from. It is part of this binary; how it is executed depends on what the container permits.
 
-use super::super::facts::Way;
+use super::super::facts::ProbePath;
 use crate::config::GpuHelper;
 use nix::errno::Errno;
 use std::os::fd::OwnedFd;
@@ -27,41 +27,42 @@ pub fn is_embedded() -> bool {
 }
 
 /// The ways that a choice allows, in order, each tried when it is asked for.
-pub fn images(wanted: &GpuHelper) -> impl Iterator<Item = (Way, nix::Result<OwnedFd>)> {
+pub fn images(wanted: &GpuHelper) -> impl Iterator<Item = (ProbePath, nix::Result<OwnedFd>)> {
     let sources = match wanted {
-        GpuHelper::Auto => {
-            [Source::Installed, Source::Memory].into_iter().chain(DIRECTORIES.map(Source::Unnamed)).collect()
-        }
-        GpuHelper::File => vec![Source::Installed],
-        GpuHelper::Memfd => vec![Source::Memory],
-        GpuHelper::Path(file) => vec![Source::File(file.clone())],
+        GpuHelper::Auto => [ProbeSource::Installed, ProbeSource::Memory]
+            .into_iter()
+            .chain(DIRECTORIES.map(ProbeSource::Unnamed))
+            .collect(),
+        GpuHelper::File => vec![ProbeSource::Installed],
+        GpuHelper::Memfd => vec![ProbeSource::Memory],
+        GpuHelper::Path(file) => vec![ProbeSource::File(file.clone())],
         GpuHelper::Smi | GpuHelper::Off => Vec::new(),
     };
     sources.into_iter().map(|source| (source.way(), source.open()))
 }
 
-enum Source {
+enum ProbeSource {
     File(PathBuf),
     Installed,
     Memory,
     Unnamed(&'static str),
 }
 
-impl Source {
-    fn way(&self) -> Way {
+impl ProbeSource {
+    fn way(&self) -> ProbePath {
         match self {
-            Source::File(_) | Source::Installed => Way::File,
-            Source::Memory => Way::Memory,
-            Source::Unnamed(_) => Way::Unnamed,
+            ProbeSource::File(_) | ProbeSource::Installed => ProbePath::File,
+            ProbeSource::Memory => ProbePath::Memory,
+            ProbeSource::Unnamed(_) => ProbePath::Unnamed,
         }
     }
 
     fn open(&self) -> nix::Result<OwnedFd> {
         match self {
-            Source::File(file) => image::on_disk(file),
-            Source::Installed => installed(Path::new(INSTALLED)),
-            Source::Memory => image::in_memory(c"trainit-gpu", embedded().ok_or(Errno::ENOEXEC)?),
-            Source::Unnamed(directory) => image::unnamed(Path::new(directory), embedded().ok_or(Errno::ENOEXEC)?),
+            ProbeSource::File(file) => image::on_disk(file),
+            ProbeSource::Installed => installed(Path::new(INSTALLED)),
+            ProbeSource::Memory => image::in_memory(c"trainit-gpu", embedded().ok_or(Errno::ENOEXEC)?),
+            ProbeSource::Unnamed(directory) => image::unnamed(Path::new(directory), embedded().ok_or(Errno::ENOEXEC)?),
         }
     }
 }

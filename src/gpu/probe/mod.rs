@@ -13,17 +13,17 @@ pub mod transcript;
 
 pub use crate::config::GpuProbe as Level;
 
-use super::facts::{Cuda, Facts, Nvml, Outcome, Peers, Proof, Way, cuda_code, nvml_code};
+use super::facts::{Cuda, GpuFacts, Nvml, Peers, ProbeOutcome, ProbePath, Proof, cuda_code, nvml_code};
 use crate::config::GpuHelper;
 use nix::errno::Errno;
-use run::{Job, Ran};
+use run::{ProbeJob, ProbeResult};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 use sys::environment::Environment;
 
 /// What to find out, and how.
 #[derive(Clone, Copy)]
-pub struct Ask<'a> {
+pub struct ProbeRequest<'a> {
     /// How deep.
     pub level: Level,
     /// Where the helper comes from.
@@ -35,14 +35,14 @@ pub struct Ask<'a> {
     /// How long something that is going to pass is waited for.
     pub wait: Duration,
     /// What of the facts is going to pass, in words; `awaited` knows what is always so.
-    pub awaited: &'a dyn Fn(&Facts) -> Option<String>,
+    pub awaited: &'a dyn Fn(&GpuFacts) -> Option<String>,
 }
 
 /// How often something that is going to pass is looked at.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// The longest that asking can take, with all that is waited for.
-pub fn longest(ask: &Ask<'_>) -> Duration {
+pub fn longest(ask: &ProbeRequest<'_>) -> Duration {
     let rounds = match ask.level {
         Level::Presence => 0,
         Level::Driver => 1,
@@ -53,13 +53,13 @@ pub fn longest(ask: &Ask<'_>) -> Duration {
 }
 
 /// Finds out. `pulse` is told what is waited for.
-pub fn probe(ask: &Ask<'_>, pulse: &mut dyn FnMut(&str)) -> Facts {
+pub fn probe(ask: &ProbeRequest<'_>, pulse: &mut dyn FnMut(&str)) -> GpuFacts {
     let began = Instant::now();
     let mut waited = None;
     loop {
         let facts = round(ask);
         let passing = (ask.awaited)(&facts).filter(|_| began.elapsed() + AGAIN <= ask.wait);
-        let Some(reason) = passing else { return Facts { waited, took: began.elapsed(), ..facts } };
+        let Some(reason) = passing else { return GpuFacts { waited, took: began.elapsed(), ..facts } };
         pulse(&reason);
         std::thread::sleep(AGAIN);
         waited = Some((reason, began.elapsed()));
@@ -67,7 +67,7 @@ pub fn probe(ask: &Ask<'_>, pulse: &mut dyn FnMut(&str)) -> Facts {
 }
 
 /// What passes on every system: a fabric that is being set up, a driver that starts, memory that the container before still holds.
-pub fn awaited(facts: &Facts) -> Option<String> {
+pub fn awaited(facts: &GpuFacts) -> Option<String> {
     let gpus = &facts.nvml.gpus;
     let fabric = gpus.iter().any(|gpu| gpu.fabric.is_some_and(|fabric| [1, 2].contains(&fabric.state)));
     if fabric || facts.cuda.init == Some(cuda_code::SYSTEM_NOT_READY) {
@@ -89,75 +89,77 @@ pub fn awaited(facts: &Facts) -> Option<String> {
     facts.proofs.iter().any(busy).then(|| "a GPU is still used by somebody else".to_owned())
 }
 
-fn round(ask: &Ask<'_>) -> Facts {
+fn round(ask: &ProbeRequest<'_>) -> GpuFacts {
     match (ask.level, ask.helper) {
-        (Level::Presence, _) => Facts::default(),
-        (_, GpuHelper::Off) => nobody(Outcome::NoHelper),
-        (_, GpuHelper::Smi) => smi::ask(ask.environment, ask.timeout).unwrap_or_else(|| nobody(Outcome::NoHelper)),
+        (Level::Presence, _) => GpuFacts::default(),
+        (_, GpuHelper::Off) => nobody(ProbeOutcome::NoHelper),
+        (_, GpuHelper::Smi) => smi::ask(ask.environment, ask.timeout).unwrap_or_else(|| nobody(ProbeOutcome::NoHelper)),
         (_, wanted) => by_helper(ask, wanted).unwrap_or_else(|outcome| last_resort(ask, outcome)),
     }
 }
 
-fn nobody(outcome: Outcome) -> Facts {
+fn nobody(outcome: ProbeOutcome) -> GpuFacts {
     let nvml = Nvml { outcome: outcome.clone(), ..Nvml::default() };
-    Facts { nvml, cuda: Cuda { outcome, ..Cuda::default() }, ..Facts::default() }
+    GpuFacts { nvml, cuda: Cuda { outcome, ..Cuda::default() }, ..GpuFacts::default() }
 }
 
 /// nvidia-smi, where auto may ask it and it is there.
-fn last_resort(ask: &Ask<'_>, outcome: Outcome) -> Facts {
+fn last_resort(ask: &ProbeRequest<'_>, outcome: ProbeOutcome) -> GpuFacts {
     let asked = Some(ask.helper).filter(|wanted| **wanted == GpuHelper::Auto);
     let facts = asked.and_then(|_| smi::ask(ask.environment, ask.timeout));
     facts.map_or_else(
         || nobody(outcome.clone()),
-        |facts| Facts { cuda: Cuda { outcome: outcome.clone(), ..Cuda::default() }, ..facts },
+        |facts| GpuFacts { cuda: Cuda { outcome: outcome.clone(), ..Cuda::default() }, ..facts },
     )
 }
 
 /// By the first way that executes the helper.
-fn by_helper(ask: &Ask<'_>, wanted: &GpuHelper) -> Result<Facts, Outcome> {
+fn by_helper(ask: &ProbeRequest<'_>, wanted: &GpuHelper) -> Result<GpuFacts, ProbeOutcome> {
     let mut failure = None;
     for (way, image) in helper::images(wanted) {
         failure = match image {
             // A file that was never installed says nothing, where there are other ways.
-            Err(Errno::ENOENT) if way == Way::File && *wanted == GpuHelper::Auto => continue,
-            Err(Errno::ENOENT) if way == Way::File => Some(Outcome::NotInstalled),
+            Err(Errno::ENOENT) if way == ProbePath::File && *wanted == GpuHelper::Auto => continue,
+            Err(Errno::ENOENT) if way == ProbePath::File => Some(ProbeOutcome::NotInstalled),
             Err(errno) => Some(not_executed(errno)),
             Ok(image) => match of_driver(ask, &image) {
-                Ok(facts) => return Ok(Facts { way: Some(way), ..deeper(ask, &image, facts) }),
+                Ok(facts) => return Ok(GpuFacts { way: Some(way), ..deeper(ask, &image, facts) }),
                 Err(errno) => Some(not_executed(errno)),
             },
         };
         // The helper's loader is missing, whatever the way.
-        if failure == Some(not_executed(Errno::ENOENT)) && way == Way::Memory {
+        if failure == Some(not_executed(Errno::ENOENT)) && way == ProbePath::Memory {
             break;
         }
     }
-    Err(failure.filter(|_| helper::is_embedded() || matches!(wanted, GpuHelper::Path(_))).unwrap_or(Outcome::NoHelper))
+    Err(failure
+        .filter(|_| helper::is_embedded() || matches!(wanted, GpuHelper::Path(_)))
+        .unwrap_or(ProbeOutcome::NoHelper))
 }
 
-fn not_executed(errno: Errno) -> Outcome {
-    Outcome::NotExecuted { errno: errno as i32 }
+fn not_executed(errno: Errno) -> ProbeOutcome {
+    ProbeOutcome::NotExecuted { errno: errno as i32 }
 }
 
 /// NVML and CUDA at the same time: one that hangs does not keep the other from answering.
-fn of_driver(ask: &Ask<'_>, image: &OwnedFd) -> nix::Result<Facts> {
-    let job = |word: &str| Job { words: vec![word.to_owned()], environment: ask.environment.clone() };
+fn of_driver(ask: &ProbeRequest<'_>, image: &OwnedFd) -> nix::Result<GpuFacts> {
+    let job = |word: &str| ProbeJob { words: vec![word.to_owned()], environment: ask.environment.clone() };
     let mut ran = run::all(image, &[job("nvml"), job("cuda")], ask.timeout)?.into_iter();
     let (nvml, cuda) = (ran.next().unwrap_or_default(), ran.next().unwrap_or_default());
-    Ok(Facts {
+    Ok(GpuFacts {
         nvml: Nvml { outcome: nvml.outcome, stderr: nvml.stderr, took: nvml.took, ..read::nvml(&nvml.transcript) },
         cuda: Cuda { outcome: cuda.outcome, stderr: cuda.stderr, took: cuda.took, ..read::cuda(&cuda.transcript) },
-        ..Facts::default()
+        ..GpuFacts::default()
     })
 }
 
 /// The proofs, where they are asked for and CUDA shows something to prove.
-fn deeper(ask: &Ask<'_>, image: &OwnedFd, mut facts: Facts) -> Facts {
+fn deeper(ask: &ProbeRequest<'_>, image: &OwnedFd, mut facts: GpuFacts) -> GpuFacts {
     let shown = facts.cuda.devices.len();
     if ask.level >= Level::Cuda && shown > 0 {
         facts.proofs = proofs(ask, image, &facts.cuda);
     }
-    let sound = facts.proofs.iter().all(|proof| proof.outcome == Outcome::Complete && proof.refused.is_none());
+    let sound = facts.proofs.iter().all(|proof| proof.outcome == ProbeOutcome::Complete && proof.refused.is_none());
     if ask.level == Level::Full && shown > 1 && sound {
         facts.peers = peers(ask, image);
     }
@@ -165,10 +167,10 @@ fn deeper(ask: &Ask<'_>, image: &OwnedFd, mut facts: Facts) -> Facts {
 }
 
 /// One process for each GPU: none waits for another, and the one that hangs is known.
-fn proofs(ask: &Ask<'_>, image: &OwnedFd, cuda: &Cuda) -> Vec<Proof> {
+fn proofs(ask: &ProbeRequest<'_>, image: &OwnedFd, cuda: &Cuda) -> Vec<Proof> {
     let word = if ask.level == Level::Full { "full" } else { "proof" };
     let alone = cuda.devices.len() == 1;
-    let jobs: Vec<Job> = cuda
+    let jobs: Vec<ProbeJob> = cuda
         .devices
         .iter()
         .map(|device| {
@@ -183,11 +185,11 @@ fn proofs(ask: &Ask<'_>, image: &OwnedFd, cuda: &Cuda) -> Vec<Proof> {
                 }
                 None => device.ordinal,
             };
-            Job { words: vec![word.to_owned(), device.ordinal.to_string(), number.to_string()], environment }
+            ProbeJob { words: vec![word.to_owned(), device.ordinal.to_string(), number.to_string()], environment }
         })
         .collect();
     let all = run::all(image, &jobs, ask.timeout).unwrap_or_default();
-    let proof = |(device, ran): (&super::facts::Device, Ran)| Proof {
+    let proof = |(device, ran): (&super::facts::CudaDevice, ProbeResult)| Proof {
         ordinal: device.ordinal,
         uuid: device.uuid.clone(),
         outcome: ran.outcome,
@@ -198,8 +200,8 @@ fn proofs(ask: &Ask<'_>, image: &OwnedFd, cuda: &Cuda) -> Vec<Proof> {
     cuda.devices.iter().zip(all).map(proof).collect()
 }
 
-fn peers(ask: &Ask<'_>, image: &OwnedFd) -> Peers {
-    let job = Job { words: vec!["peers".to_owned()], environment: ask.environment.clone() };
+fn peers(ask: &ProbeRequest<'_>, image: &OwnedFd) -> Peers {
+    let job = ProbeJob { words: vec!["peers".to_owned()], environment: ask.environment.clone() };
     let ran = run::all(image, &[job], ask.timeout).unwrap_or_default().pop().unwrap_or_default();
     Peers { outcome: ran.outcome, stderr: ran.stderr, took: ran.took, ..read::peers(&ran.transcript) }
 }

@@ -1,9 +1,9 @@
 //! What the calls of a transcript mean: NVML's facts of each GPU, CUDA's devices, the proofs. One table row for each function.
 
 use super::super::facts::{
-    Cuda, Device, Fabric, Gpu, Instance, Library, Memory, Mode, Nvml, Pair, Peers, Proof, Remapped,
+    Cuda, CudaDevice, Fabric, LibraryState, Memory, MigInstance, ModeState, Nvml, NvmlGpu, Pair, Peers, Proof, Remapped,
 };
-use super::transcript::{Call, Transcript, Whom};
+use super::transcript::{Call, CallSubject, Transcript};
 use std::collections::BTreeMap;
 
 /// NVML's *not supported*: the GPU does not have this, which is no news.
@@ -19,19 +19,19 @@ pub fn nvml(transcript: &Transcript) -> Nvml {
     for call in &transcript.calls {
         match call.whom {
             None => of_driver(&mut nvml, call),
-            Some(Whom::Gpu(index)) => {
+            Some(CallSubject::Gpu(index)) => {
                 if let Some(gpu) = numbered(&mut nvml.gpus, index, |gpu| &mut gpu.index) {
                     of_gpu(gpu, call);
                 }
             }
-            Some(Whom::Slot(index, slot)) => {
+            Some(CallSubject::Slot(index, slot)) => {
                 let gpu = numbered(&mut nvml.gpus, index, |gpu| &mut gpu.index);
                 let instances = gpu.filter(|_| call.code() == Some(0)).map(|gpu| &mut gpu.instances);
                 if let Some(instance) = instances.and_then(|all| numbered(all, slot, |one| &mut one.slot)) {
                     of_instance(instance, call);
                 }
             }
-            Some(Whom::Pair(..)) => {}
+            Some(CallSubject::Pair(..)) => {}
         }
     }
     nvml
@@ -60,15 +60,15 @@ fn of_driver(nvml: &mut Nvml, call: &Call) {
     }
 }
 
-fn library(call: &Call) -> Library {
+fn library(call: &Call) -> LibraryState {
     match call.code() {
-        None => Library::NotTried,
-        Some(0) => Library::Loaded(call.text().unwrap_or_default()),
-        Some(_) => Library::Missing(call.words().unwrap_or_default()),
+        None => LibraryState::NotTried,
+        Some(0) => LibraryState::Loaded(call.text().unwrap_or_default()),
+        Some(_) => LibraryState::Missing(call.words().unwrap_or_default()),
     }
 }
 
-fn of_gpu(gpu: &mut Gpu, call: &Call) {
+fn of_gpu(gpu: &mut NvmlGpu, call: &Call) {
     keep_code(&mut gpu.codes, call);
     match call.name.as_str() {
         "nvmlDeviceGetHandleByIndex_v2" => gpu.handle = call.code(),
@@ -89,7 +89,7 @@ fn of_gpu(gpu: &mut Gpu, call: &Call) {
     }
 }
 
-fn of_health(gpu: &mut Gpu, call: &Call) {
+fn of_health(gpu: &mut NvmlGpu, call: &Call) {
     match call.name.as_str() {
         "nvmlDeviceGetEccMode" => gpu.ecc = mode(call),
         "nvmlDeviceGetTotalEccErrors/volatile" => gpu.ecc_volatile = call.number(0),
@@ -109,7 +109,7 @@ fn of_health(gpu: &mut Gpu, call: &Call) {
     }
 }
 
-fn of_instance(instance: &mut Instance, call: &Call) {
+fn of_instance(instance: &mut MigInstance, call: &Call) {
     match call.name.as_str() {
         "nvmlDeviceGetUUID" => instance.uuid = call.text(),
         "nvmlDeviceGetName" => instance.name = call.text(),
@@ -139,8 +139,8 @@ fn flag(call: &Call, at: usize) -> Option<bool> {
     call.number::<u32>(at).map(|number| number != 0)
 }
 
-fn mode(call: &Call) -> Option<Mode> {
-    Some(Mode { current: flag(call, 0)?, pending: flag(call, 1)? })
+fn mode(call: &Call) -> Option<ModeState> {
+    Some(ModeState { current: flag(call, 0)?, pending: flag(call, 1)? })
 }
 
 fn remapped(call: &Call) -> Option<Remapped> {
@@ -167,7 +167,7 @@ pub fn cuda(transcript: &Transcript) -> Cuda {
             ("cuInit", _) => (cuda.init, cuda.init_words, cuda.init_took) = (call.code(), call.words(), call.took()),
             ("cuDriverGetVersion", _) => cuda.version = call.number(0),
             ("cuDeviceGetCount", _) => cuda.count = call.number(0),
-            (_, Some(Whom::Gpu(ordinal))) => {
+            (_, Some(CallSubject::Gpu(ordinal))) => {
                 if let Some(device) = numbered(&mut cuda.devices, ordinal, |device| &mut device.ordinal) {
                     of_device(device, call);
                 }
@@ -178,7 +178,7 @@ pub fn cuda(transcript: &Transcript) -> Cuda {
     cuda
 }
 
-fn of_device(device: &mut Device, call: &Call) {
+fn of_device(device: &mut CudaDevice, call: &Call) {
     keep_code(&mut device.codes, call);
     match call.name.as_str() {
         "cuDeviceGetUuid" => device.uuid = call.text(),
@@ -222,7 +222,7 @@ pub fn proof(transcript: &Transcript) -> Proof {
 pub fn peers(transcript: &Transcript) -> Peers {
     let mut peers = Peers::default();
     for call in &transcript.calls {
-        if let Some((from, to)) = call.whom.and_then(Whom::pair) {
+        if let Some((from, to)) = call.whom.and_then(CallSubject::pair) {
             let at = peers.pairs.iter().position(|pair| (pair.from, pair.to) == (from, to)).or_else(|| {
                 (peers.pairs.len() < MOST).then(|| peers.pairs.push(Pair { from, to, ..Pair::default() }))?;
                 Some(peers.pairs.len() - 1)

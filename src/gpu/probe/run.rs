@@ -1,13 +1,13 @@
 //! Runs helpers side by side, to their end or to a deadline; then they are ended step by step, and one that does not even die is
 //! given up and named.
 
-use super::super::facts::{Outcome, Stop, Waits};
+use super::super::facts::{ProbeOutcome, ProbeStop, ProbeWait};
 use super::transcript::{self, Transcript};
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
+use sys::embedded_program::{self, EmbeddedChild, EmbeddedProgram, Ended, Executable};
 use sys::environment::Environment;
-use sys::guest::{self, Ended, Executable, Guest, Program};
 
 /// After SIGTERM. A client of the driver that is killed in the middle of something has frozen GPUs before.
 const TERM: Duration = Duration::from_secs(2);
@@ -19,7 +19,7 @@ const SIGTERM: i32 = 15;
 const SIGKILL: i32 = 9;
 
 /// What a helper is to do.
-pub struct Job {
+pub struct ProbeJob {
     /// Its words, without its name.
     pub words: Vec<String>,
     /// Its environment.
@@ -28,11 +28,11 @@ pub struct Job {
 
 /// What became of it.
 #[derive(Default)]
-pub struct Ran {
+pub struct ProbeResult {
     /// What it said.
     pub transcript: Transcript,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: ProbeOutcome,
     /// What was written to its standard error.
     pub stderr: Option<String>,
     /// How long it ran.
@@ -43,52 +43,58 @@ pub struct Ran {
 ///
 /// # Errors
 /// What executing the helper says; then none of them runs.
-pub fn all(image: &OwnedFd, jobs: &[Job], timeout: Duration) -> nix::Result<Vec<Ran>> {
+pub fn all(image: &OwnedFd, jobs: &[ProbeJob], timeout: Duration) -> nix::Result<Vec<ProbeResult>> {
     let mut watched = Vec::new();
     for job in jobs {
         let words = std::iter::once("gpu-helper").chain(job.words.iter().map(String::as_str));
         let argv = words.filter_map(|word| CString::new(word).ok()).collect();
-        let program =
-            Program { file: Executable::Open(image), argv, environment: job.environment.to_envp(), to_stdout: false };
-        watched.push(Watched::start(&program, timeout).inspect_err(|_| watched.iter().for_each(Watched::abandon))?);
+        let program = EmbeddedProgram {
+            file: Executable::Open(image),
+            argv,
+            environment: job.environment.to_envp(),
+            to_stdout: false,
+        };
+        watched.push(
+            WatchedProbe::start(&program, timeout).inspect_err(|_| watched.iter().for_each(WatchedProbe::abandon))?,
+        );
     }
     loop {
         // Each is looked at every time: one that has ended and is not seen to would be waited for again and again.
         watched.iter_mut().for_each(|one| _ = one.is_over());
-        let running: Vec<&Watched> = watched.iter().filter(|one| one.over.is_none()).collect();
+        let running: Vec<&WatchedProbe> = watched.iter().filter(|one| one.over.is_none()).collect();
         let Some(until) = running.iter().map(|one| one.due).min() else { break };
-        guest::wait(&running.iter().map(|one| &one.guest).collect::<Vec<_>>(), until);
+        embedded_program::wait(&running.iter().map(|one| &one.guest).collect::<Vec<_>>(), until);
     }
-    Ok(watched.into_iter().map(Watched::ran).collect())
+    Ok(watched.into_iter().map(WatchedProbe::ran).collect())
 }
 
 /// A program that runs, and is seen to its end.
-pub struct Watched {
-    guest: Guest,
+pub struct WatchedProbe {
+    guest: EmbeddedChild,
     began: Instant,
     /// When the next step towards its end is due.
     due: Instant,
-    stage: Stage,
+    stage: ProbeStage,
     /// What it was at when the deadline came, or when not even SIGKILL ended it.
-    waits: Option<Waits>,
-    over: Option<(Stop, Duration)>,
+    waits: Option<ProbeWait>,
+    over: Option<(ProbeStop, Duration)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum ProbeStage {
     Running,
     Asked,
     Killed,
 }
 
-impl Watched {
+impl WatchedProbe {
     /// Starts it.
     ///
     /// # Errors
     /// What executing it says.
-    pub fn start(program: &Program<'_>, timeout: Duration) -> nix::Result<Self> {
-        let (guest, began) = (Guest::start(program)?, Instant::now());
-        Ok(Watched { guest, began, due: began + timeout, stage: Stage::Running, waits: None, over: None })
+    pub fn start(program: &EmbeddedProgram<'_>, timeout: Duration) -> nix::Result<Self> {
+        let (guest, began) = (EmbeddedChild::start(program)?, Instant::now());
+        Ok(WatchedProbe { guest, began, due: began + timeout, stage: ProbeStage::Running, waits: None, over: None })
     }
 
     /// Another could not be started: this one is not needed.
@@ -99,7 +105,7 @@ impl Watched {
     /// Waits until it is over.
     pub fn finish(&mut self) {
         while !self.is_over() {
-            guest::wait(&[&self.guest], self.due);
+            embedded_program::wait(&[&self.guest], self.due);
         }
     }
 
@@ -115,23 +121,23 @@ impl Watched {
     }
 
     /// How it ended; whatever it does after it was asked to end, it was overdue.
-    fn stop(&self, ended: Ended) -> Stop {
+    fn stop(&self, ended: Ended) -> ProbeStop {
         match (self.stage, ended) {
-            (Stage::Running, Ended::Exited(code)) => Stop::Exited(code),
-            (Stage::Running, Ended::Killed(number)) => Stop::Killed(number),
-            _ => Stop::Overdue,
+            (ProbeStage::Running, Ended::Exited(code)) => ProbeStop::Exited(code),
+            (ProbeStage::Running, Ended::Killed(number)) => ProbeStop::Killed(number),
+            _ => ProbeStop::Overdue,
         }
     }
 
     /// The next step towards its end.
-    fn step(&mut self) -> Option<Stop> {
-        if self.stage != Stage::Asked {
-            self.waits = self.guest.waits().map(|(state, function)| Waits { state, function });
+    fn step(&mut self) -> Option<ProbeStop> {
+        if self.stage != ProbeStage::Asked {
+            self.waits = self.guest.waits().map(|(state, function)| ProbeWait { state, function });
         }
         let (stage, number, time) = match self.stage {
-            Stage::Running => (Stage::Asked, SIGTERM, TERM),
-            Stage::Asked => (Stage::Killed, SIGKILL, KILL),
-            Stage::Killed => return Some(Stop::Unkillable),
+            ProbeStage::Running => (ProbeStage::Asked, SIGTERM, TERM),
+            ProbeStage::Asked => (ProbeStage::Killed, SIGKILL, KILL),
+            ProbeStage::Killed => return Some(ProbeStop::Unkillable),
         };
         self.guest.signal(number);
         (self.stage, self.due) = (stage, Instant::now() + time);
@@ -150,19 +156,19 @@ impl Watched {
     }
 
     /// What it was at when it was given up, or asked to end.
-    pub fn waits(&self) -> Option<Waits> {
+    pub fn waits(&self) -> Option<ProbeWait> {
         self.waits.clone()
     }
 
     /// How it ended, and how long it ran; once it is over.
-    pub fn end(&self) -> (Stop, Duration) {
-        self.over.unwrap_or((Stop::Overdue, self.began.elapsed()))
+    pub fn end(&self) -> (ProbeStop, Duration) {
+        self.over.unwrap_or((ProbeStop::Overdue, self.began.elapsed()))
     }
 
-    fn ran(self) -> Ran {
+    fn ran(self) -> ProbeResult {
         let (stop, took) = self.end();
         let transcript = transcript::parse(self.said());
         let outcome = transcript.outcome(stop, self.waits());
-        Ran { outcome, stderr: self.complained(), transcript, took }
+        ProbeResult { outcome, stderr: self.complained(), transcript, took }
     }
 }

@@ -1,20 +1,20 @@
 //! nvidia-smi, where the helper cannot be executed: it knows the same facts, slower, and says them in words. A field that its version
 //! does not know makes it refuse all of them, so a few are asked for again without those that came late.
 
-use super::super::facts::{Facts, Gpu, Memory, Mode, Nvml, Outcome, Stop, Waits, Way};
-use super::run::Watched;
+use super::super::facts::{GpuFacts, Memory, ModeState, Nvml, NvmlGpu, ProbeOutcome, ProbePath, ProbeStop, ProbeWait};
+use super::run::WatchedProbe;
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
+use sys::embedded_program::{EmbeddedProgram, Executable};
 use sys::environment::Environment;
-use sys::guest::{Executable, Program};
 use sys::process;
 
 /// What is asked for, and where it goes.
-type Field = (&'static str, fn(&mut Gpu, &str));
+type SmiField = (&'static str, fn(&mut NvmlGpu, &str));
 
 /// What every version since 450 knows.
-const OLD: [Field; 12] = [
+const OLD: [SmiField; 12] = [
     ("index", |gpu, text| gpu.index = text.parse().unwrap_or_default()),
     ("uuid", |gpu, text| gpu.uuid = said(text)),
     ("pci.bus_id", |gpu, text| gpu.pci = said(text)),
@@ -26,14 +26,14 @@ const OLD: [Field; 12] = [
     }),
     ("compute_mode", |gpu, text| gpu.compute_mode = compute_mode(text)),
     ("persistence_mode", |gpu, text| gpu.persistence = on(text)),
-    ("ecc.mode.current", |gpu, text| gpu.ecc = on(text).map(|current| Mode { current, pending: current })),
+    ("ecc.mode.current", |gpu, text| gpu.ecc = on(text).map(|current| ModeState { current, pending: current })),
     ("ecc.errors.uncorrected.volatile.total", |gpu, text| gpu.ecc_volatile = text.parse().ok()),
     ("ecc.errors.uncorrected.aggregate.total", |gpu, text| gpu.ecc_aggregate = text.parse().ok()),
-    ("mig.mode.current", |gpu, text| gpu.mig = on(text).map(|current| Mode { current, pending: current })),
+    ("mig.mode.current", |gpu, text| gpu.mig = on(text).map(|current| ModeState { current, pending: current })),
 ];
 
 /// What came later.
-const NEW: [Field; 3] = [
+const NEW: [SmiField; 3] = [
     ("compute_cap", |gpu, text| {
         let parts = text.split_once('.').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
         gpu.capability = parts;
@@ -45,10 +45,10 @@ const NEW: [Field; 3] = [
 ];
 
 /// Its exit code for a query with a field that it does not know.
-const UNKNOWN_FIELD: Stop = Stop::Exited(2);
+const UNKNOWN_FIELD: ProbeStop = ProbeStop::Exited(2);
 
 /// Asks it; none where there is no nvidia-smi.
-pub fn ask(environment: &Environment, timeout: Duration) -> Option<Facts> {
+pub fn ask(environment: &Environment, timeout: Duration) -> Option<GpuFacts> {
     let all = fields();
     let mut answer = query(environment, &all, timeout)?;
     let mut fields = all.as_slice();
@@ -58,42 +58,43 @@ pub fn ask(environment: &Environment, timeout: Duration) -> Option<Facts> {
     }
     let ((stop, took), words) = (answer.end(), String::from_utf8_lossy(answer.said()));
     let nvml = Nvml { took, stderr: answer.complained(), ..read(&words, stop, answer.waits(), fields) };
-    Some(Facts { nvml, way: Some(Way::Smi), ..Facts::default() })
+    Some(GpuFacts { nvml, way: Some(ProbePath::Smi), ..GpuFacts::default() })
 }
 
 /// It, at its end.
-fn query(environment: &Environment, fields: &[Field], timeout: Duration) -> Option<Watched> {
+fn query(environment: &Environment, fields: &[SmiField], timeout: Duration) -> Option<WatchedProbe> {
     let path = environment.get("PATH").unwrap_or_else(|| OsStr::from_bytes(process::DEFAULT_PATH));
     let program = which::which_in("nvidia-smi", Some(path), "/").ok()?;
     let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
     let query = format!("--query-gpu=driver_version,{}", names.join(","));
     let words = [program.as_os_str().as_bytes(), query.as_bytes(), b"--format=csv,noheader,nounits"];
     let argv = words.iter().filter_map(|word| CString::new(*word).ok()).collect();
-    let program = Program { file: Executable::Named, argv, environment: environment.to_envp(), to_stdout: true };
-    let mut watched = Watched::start(&program, timeout).ok()?;
+    let program =
+        EmbeddedProgram { file: Executable::Named, argv, environment: environment.to_envp(), to_stdout: true };
+    let mut watched = WatchedProbe::start(&program, timeout).ok()?;
     watched.finish();
     Some(watched)
 }
 
 /// What it says where all goes well.
 pub fn parse(words: &str) -> Nvml {
-    read(words, Stop::Exited(0), None, &fields())
+    read(words, ProbeStop::Exited(0), None, &fields())
 }
 
-fn fields() -> Vec<Field> {
+fn fields() -> Vec<SmiField> {
     OLD.into_iter().chain(NEW).collect()
 }
 
 /// What it said. Its exit codes are those of NVML.
-fn read(words: &str, stop: Stop, waits: Option<Waits>, fields: &[Field]) -> Nvml {
+fn read(words: &str, stop: ProbeStop, waits: Option<ProbeWait>, fields: &[SmiField]) -> Nvml {
     let outcome = match stop {
-        Stop::Exited(_) => Outcome::Complete,
-        how => Outcome::Stopped { at: None, how, waits },
+        ProbeStop::Exited(_) => ProbeOutcome::Complete,
+        how => ProbeOutcome::Stopped { at: None, how, waits },
     };
     let failure = words.lines().find_map(|line| line.strip_prefix("Failed to initialize NVML: "));
     let init = match (stop, failure) {
-        (Stop::Exited(0), None) => Some(0),
-        (Stop::Exited(code), _) => Some(i32::from(code)),
+        (ProbeStop::Exited(0), None) => Some(0),
+        (ProbeStop::Exited(code), _) => Some(i32::from(code)),
         _ => None,
     };
     let init_words = failure.map(str::to_owned).filter(|_| init != Some(0));
@@ -105,7 +106,7 @@ fn read(words: &str, stop: Stop, waits: Option<Waits>, fields: &[Field]) -> Nvml
                 continue;
             };
             nvml.driver = Some(driver.to_owned());
-            let mut gpu = Gpu { handle: Some(0), ..Gpu::default() };
+            let mut gpu = NvmlGpu { handle: Some(0), ..NvmlGpu::default() };
             fields.iter().zip(values).for_each(|((_, take), value)| take(&mut gpu, value));
             nvml.gpus.push(gpu);
         }
@@ -149,8 +150,8 @@ mod tests {
     fn what_it_says_of_each_gpu_is_understood() {
         let words = "570.172.08, 0, GPU-1, 00000000:1B:00.0, NVIDIA H200, 143771, 4, Default, Enabled, Enabled, 0, 2, Disabled, 9.0, 16, 16\n\
                      570.172.08, 1, GPU-2, [Unknown Error], NVIDIA H200, 143771, 9, Exclusive_Process, Disabled, [N/A], [N/A], [N/A], [N/A], 9.0, 8, 16\n";
-        let all: Vec<Field> = OLD.into_iter().chain(NEW).collect();
-        let nvml = read(words, Stop::Exited(0), None, &all);
+        let all: Vec<SmiField> = OLD.into_iter().chain(NEW).collect();
+        let nvml = read(words, ProbeStop::Exited(0), None, &all);
         assert_eq!((nvml.init, nvml.count, nvml.driver.as_deref()), (Some(0), Some(2), Some("570.172.08")));
         let [first, second] = &nvml.gpus[..] else { panic!("{nvml:?}") };
         assert_eq!(first.memory, Some(Memory { total: 143_771 << 20, used: 4 << 20 }));
@@ -163,20 +164,23 @@ mod tests {
     fn its_failure_is_nvmls() {
         let nvml = read(
             "Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 570.195\n",
-            Stop::Exited(18),
+            ProbeStop::Exited(18),
             None,
             &OLD,
         );
         assert_eq!((nvml.init, nvml.init_words.as_deref()), (Some(18), Some("Driver/library version mismatch")));
-        assert_eq!(nvml.outcome, Outcome::Complete);
-        let hung = read("", Stop::Overdue, None, &OLD);
-        assert_eq!((hung.init, hung.outcome), (None, Outcome::Stopped { at: None, how: Stop::Overdue, waits: None }));
+        assert_eq!(nvml.outcome, ProbeOutcome::Complete);
+        let hung = read("", ProbeStop::Overdue, None, &OLD);
+        assert_eq!(
+            (hung.init, hung.outcome),
+            (None, ProbeOutcome::Stopped { at: None, how: ProbeStop::Overdue, waits: None })
+        );
     }
 
     proptest! {
         #[test]
         fn any_words_are_taken(words in "(5[0-9]{2}[,. A-Za-z0-9\\[\\]/-]{0,60}\n?){0,6}") {
-            read(&words, Stop::Exited(0), None, &OLD);
+            read(&words, ProbeStop::Exited(0), None, &OLD);
         }
     }
 }

@@ -1,23 +1,23 @@
-use super::super::facts::{Fabric, Gpu};
+use super::super::facts::{Fabric, NvmlGpu};
 use super::*;
 
-fn gpu(change: impl FnOnce(&mut Gpu)) -> Facts {
-    let mut gpu = Gpu { uuid: Some("GPU-1".to_owned()), handle: Some(0), ..Gpu::default() };
+fn gpu(change: impl FnOnce(&mut NvmlGpu)) -> GpuFacts {
+    let mut gpu = NvmlGpu { uuid: Some("GPU-1".to_owned()), handle: Some(0), ..NvmlGpu::default() };
     change(&mut gpu);
-    Facts { nvml: Nvml { gpus: vec![gpu], ..Nvml::default() }, ..Facts::default() }
+    GpuFacts { nvml: Nvml { gpus: vec![gpu], ..Nvml::default() }, ..GpuFacts::default() }
 }
 
-fn refused(facts: Facts, code: i32) -> Facts {
+fn refused(facts: GpuFacts, code: i32) -> GpuFacts {
     let proof =
         Proof { uuid: Some("GPU-1".to_owned()), refused: Some(("cuMemAlloc_v2".to_owned(), code)), ..Proof::default() };
-    Facts { proofs: vec![proof], ..facts }
+    GpuFacts { proofs: vec![proof], ..facts }
 }
 
 #[test]
 fn a_fabric_that_is_being_set_up_is_waited_for_and_a_finished_one_is_not() {
     let fabric = |state| awaited(&gpu(|gpu| gpu.fabric = Some(Fabric { state, ..Fabric::default() }))).is_some();
     assert_eq!([0, 1, 2, 3].map(fabric), [false, true, true, false]);
-    let cuda = Facts { cuda: Cuda { init: Some(802), ..Cuda::default() }, ..Facts::default() };
+    let cuda = GpuFacts { cuda: Cuda { init: Some(802), ..Cuda::default() }, ..GpuFacts::default() };
     assert!(awaited(&cuda).unwrap().contains("fabric"));
 }
 
@@ -40,12 +40,12 @@ fn nothing_is_asked_where_nothing_is_wanted() {
     let environment = Environment::default();
     let ask = |level, helper| {
         let (timeout, wait) = (Duration::from_secs(60), Duration::ZERO);
-        probe(&Ask { level, helper, environment: &environment, timeout, wait, awaited: &awaited }, &mut |_| {})
+        probe(&ProbeRequest { level, helper, environment: &environment, timeout, wait, awaited: &awaited }, &mut |_| {})
     };
-    assert_eq!(ask(Level::Presence, &GpuHelper::Auto).cuda.outcome, Outcome::NotAsked);
-    assert_eq!(ask(Level::Full, &GpuHelper::Off).nvml.outcome, Outcome::NoHelper);
+    assert_eq!(ask(Level::Presence, &GpuHelper::Auto).cuda.outcome, ProbeOutcome::NotAsked);
+    assert_eq!(ask(Level::Full, &GpuHelper::Off).nvml.outcome, ProbeOutcome::NoHelper);
     let missing = GpuHelper::Path("/no/such/helper".into());
-    assert_eq!(ask(Level::Driver, &missing).cuda.outcome, Outcome::NotInstalled);
+    assert_eq!(ask(Level::Driver, &missing).cuda.outcome, ProbeOutcome::NotInstalled);
 }
 
 // The helper's pure parts, as they stand in its sources.

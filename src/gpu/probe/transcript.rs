@@ -11,7 +11,7 @@
 //! end                                      all is said
 //! ```
 
-use super::super::facts::{Outcome, Step, Stop, Waits};
+use super::super::facts::{CallStep, ProbeOutcome, ProbeStop, ProbeWait};
 use std::time::Duration;
 
 /// The version of this format that is understood.
@@ -36,14 +36,14 @@ pub struct Call {
     /// The function, or the library's file.
     pub name: String,
     /// Whom it was about.
-    pub whom: Option<Whom>,
+    pub whom: Option<CallSubject>,
     /// What came of it; none: it did not come back.
-    pub got: Option<Got>,
+    pub got: Option<CallOutcome>,
 }
 
 /// Whom a call is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whom {
+pub enum CallSubject {
     /// A GPU, by its number.
     Gpu(u32),
     /// A GPU's MIG slot.
@@ -54,7 +54,7 @@ pub enum Whom {
 
 /// What came of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Got {
+pub struct CallOutcome {
     /// 0 is success.
     pub code: i32,
     /// How long it took.
@@ -84,7 +84,7 @@ impl Transcript {
         match fields {
             [word, name] if word == "load" => self.calls.push(Call { name: name.clone(), ..Call::default() }),
             [word, name, whom @ ..] if word == "call" => {
-                let whom = whom.first().and_then(|whom| Whom::parse(whom));
+                let whom = whom.first().and_then(|whom| CallSubject::parse(whom));
                 self.calls.push(Call { name: name.clone(), whom, got: None });
             }
             [word, code, took, values @ ..] if word == "got" => self.answer(code, took, values),
@@ -98,37 +98,37 @@ impl Transcript {
     fn answer(&mut self, code: &str, took: &str, values: &[String]) {
         let Some(call) = self.calls.last_mut().filter(|call| call.got.is_none()) else { return };
         if let (Ok(code), Ok(took)) = (code.parse(), took.parse()) {
-            call.got = Some(Got { code, took: Duration::from_micros(took), values: values.to_vec() });
+            call.got = Some(CallOutcome { code, took: Duration::from_micros(took), values: values.to_vec() });
         }
     }
 
     /// The call that did not come back.
-    pub fn open(&self) -> Option<Step> {
+    pub fn open(&self) -> Option<CallStep> {
         let call = self.calls.last().filter(|call| call.got.is_none())?;
-        Some(Step { call: call.name.clone(), gpu: call.whom.map(Whom::gpu) })
+        Some(CallStep { call: call.name.clone(), gpu: call.whom.map(CallSubject::gpu) })
     }
 
     /// How the process that said this ended, and what it was at then. Without a last word, exiting is no success: the library may have called exit(3).
-    pub fn outcome(&self, how: Stop, waits: Option<Waits>) -> Outcome {
+    pub fn outcome(&self, how: ProbeStop, waits: Option<ProbeWait>) -> ProbeOutcome {
         match how {
-            Stop::Exited(0) if self.ended => Outcome::Complete,
-            how => Outcome::Stopped { at: self.open(), how, waits },
+            ProbeStop::Exited(0) if self.ended => ProbeOutcome::Complete,
+            how => ProbeOutcome::Stopped { at: self.open(), how, waits },
         }
     }
 }
 
-impl Whom {
+impl CallSubject {
     fn parse(text: &str) -> Option<Self> {
         let two = |at: char| text.split_once(at).and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
-        let slot = || two('.').map(|(gpu, slot)| Whom::Slot(gpu, slot));
-        let pair = || two('>').map(|(from, to)| Whom::Pair(from, to));
-        text.parse().ok().map(Whom::Gpu).or_else(slot).or_else(pair)
+        let slot = || two('.').map(|(gpu, slot)| CallSubject::Slot(gpu, slot));
+        let pair = || two('>').map(|(from, to)| CallSubject::Pair(from, to));
+        text.parse().ok().map(CallSubject::Gpu).or_else(slot).or_else(pair)
     }
 
     /// Both GPUs.
     pub fn pair(self) -> Option<(u32, u32)> {
         match self {
-            Whom::Pair(from, to) => Some((from, to)),
+            CallSubject::Pair(from, to) => Some((from, to)),
             _ => None,
         }
     }
@@ -136,7 +136,7 @@ impl Whom {
     /// The (first) GPU.
     pub fn gpu(self) -> u32 {
         match self {
-            Whom::Gpu(gpu) | Whom::Slot(gpu, _) | Whom::Pair(gpu, _) => gpu,
+            CallSubject::Gpu(gpu) | CallSubject::Slot(gpu, _) | CallSubject::Pair(gpu, _) => gpu,
         }
     }
 }
@@ -185,30 +185,30 @@ mod tests {
         let transcript = parse(text);
         let [library, call] = &transcript.calls[..] else { panic!("{transcript:?}") };
         assert_eq!((library.text(), library.took()), (Some("/lib/libx.so.5".to_owned()), Duration::from_micros(812)));
-        assert_eq!((call.whom, call.code(), call.text()), (Some(Whom::Slot(3, 1)), Some(15), None));
+        assert_eq!((call.whom, call.code(), call.text()), (Some(CallSubject::Slot(3, 1)), Some(15), None));
         assert_eq!(call.words().as_deref(), Some("GPU is lost"));
         assert_eq!((transcript.lacks.as_slice(), transcript.ended), (&["f".to_owned()][..], true));
-        assert_eq!(transcript.outcome(Stop::Exited(0), None), Outcome::Complete);
+        assert_eq!(transcript.outcome(ProbeStop::Exited(0), None), ProbeOutcome::Complete);
     }
 
     #[test]
     fn the_call_that_does_not_come_back_is_named_with_its_gpu() {
         let transcript =
             parse(b"probe\t1\ncall\tnvmlDeviceGetName\t3\ngot\t0\t1\tx\ncall\tnvmlDeviceGetMemoryInfo\t3\ngo");
-        let at = Step { call: "nvmlDeviceGetMemoryInfo".to_owned(), gpu: Some(3) };
-        let stopped = |how| Outcome::Stopped { at: Some(at.clone()), how, waits: None };
-        assert_eq!(transcript.outcome(Stop::Killed(11), None), stopped(Stop::Killed(11)));
-        assert_eq!(transcript.outcome(Stop::Overdue, None), stopped(Stop::Overdue));
+        let at = CallStep { call: "nvmlDeviceGetMemoryInfo".to_owned(), gpu: Some(3) };
+        let stopped = |how| ProbeOutcome::Stopped { at: Some(at.clone()), how, waits: None };
+        assert_eq!(transcript.outcome(ProbeStop::Killed(11), None), stopped(ProbeStop::Killed(11)));
+        assert_eq!(transcript.outcome(ProbeStop::Overdue, None), stopped(ProbeStop::Overdue));
     }
 
     #[test]
     fn exiting_without_the_last_word_is_no_success() {
-        let exited = Outcome::Stopped { at: None, how: Stop::Exited(0), waits: None };
-        assert_eq!(parse(b"probe\t1\ncall\tf\ngot\t0\t1\n").outcome(Stop::Exited(0), None), exited);
-        assert_eq!(parse(b"").outcome(Stop::Exited(0), None), exited);
-        assert_eq!(parse(b"probe\t2\nend\n").outcome(Stop::Exited(0), None), exited);
-        let late = Outcome::Stopped { at: None, how: Stop::Killed(11), waits: None };
-        assert_eq!(parse(b"probe\t1\nend\n").outcome(Stop::Killed(11), None), late);
+        let exited = ProbeOutcome::Stopped { at: None, how: ProbeStop::Exited(0), waits: None };
+        assert_eq!(parse(b"probe\t1\ncall\tf\ngot\t0\t1\n").outcome(ProbeStop::Exited(0), None), exited);
+        assert_eq!(parse(b"").outcome(ProbeStop::Exited(0), None), exited);
+        assert_eq!(parse(b"probe\t2\nend\n").outcome(ProbeStop::Exited(0), None), exited);
+        let late = ProbeOutcome::Stopped { at: None, how: ProbeStop::Killed(11), waits: None };
+        assert_eq!(parse(b"probe\t1\nend\n").outcome(ProbeStop::Killed(11), None), late);
     }
 
     #[test]
@@ -223,7 +223,7 @@ mod tests {
             let text = [b"probe\t1\n".as_slice(), &bytes].concat();
             let (whole, part) = (parse(&text), parse(&text[..cut.min(text.len())]));
             prop_assert!(part.calls.len() <= whole.calls.len());
-            let _ = (whole.open(), whole.outcome(Stop::Exited(0), None));
+            let _ = (whole.open(), whole.outcome(ProbeStop::Exited(0), None));
         }
 
         #[test]

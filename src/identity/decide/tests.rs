@@ -1,7 +1,7 @@
 //! The decision on machines that a directory stands for.
 
 use super::*;
-use crate::config::{Origin, Setting, Value};
+use crate::config::{ConfigValue, OriginValue, ValueOrigin};
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\njovyan:x:1000:100::/home/jovyan:/bin/bash\n\
     games:x:5:60::/usr/games:/usr/sbin/nologin\n";
@@ -16,14 +16,14 @@ struct World {
     settings: Settings,
     environment: Environment,
     caller: Caller,
-    owner: Owner,
+    owner: CodeOwner,
 }
 
 impl World {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let caller = Caller { uid: 0, gid: 0, groups: vec![0, 6, 44, 777] };
-        let owner = Owner::Nobody("/code is not on a mount".into());
+        let owner = CodeOwner::Nobody("/code is not on a mount".into());
         let (settings, environment) = (Settings::default(), Environment::default());
         World { directory, settings, environment, caller, owner }
             .file("etc/passwd", PASSWD)
@@ -46,8 +46,8 @@ impl World {
     }
 
     fn user(mut self, text: &str) -> Self {
-        let origin = Origin::Environment("TRAINIT_USER".into());
-        self.settings.user = Setting { value: UserChoice::parse(text).unwrap(), origin };
+        let origin = ValueOrigin::Environment("TRAINIT_USER".into());
+        self.settings.user = OriginValue { value: UserChoice::parse(text).unwrap(), origin };
         self
     }
 
@@ -62,14 +62,21 @@ impl World {
     }
 
     fn owned_by(mut self, uid: u32, gid: u32) -> Self {
-        self.owner = Owner::Of(uid, gid);
+        self.owner = CodeOwner::Of(uid, gid);
         self
     }
 
-    fn decide(&self) -> Result<Identity> {
+    fn decide(&self) -> Result<WorkloadIdentity> {
         let World { settings, environment, .. } = self;
         let (root, caller) = (&Root::at(self.directory.path()), self.caller.clone());
-        decide(&Ask { settings, environment, root, caller, container: &|| true, owner: &|| self.owner.clone() })
+        decide(&UserQuestion {
+            settings,
+            environment,
+            root,
+            caller,
+            container: &|| true,
+            owner: &|| self.owner.clone(),
+        })
     }
 
     fn numbers(&self) -> (u32, u32, Vec<u32>) {
@@ -80,7 +87,7 @@ impl World {
     fn meant(&self) -> Option<u32> {
         let World { settings, environment, .. } = self;
         let (root, caller) = (&Root::at(self.directory.path()), self.caller.clone());
-        meant(&Ask { settings, environment, root, caller, container: &|| true, owner: &|| self.owner.clone() })
+        meant(&UserQuestion { settings, environment, root, caller, container: &|| true, owner: &|| self.owner.clone() })
     }
 
     fn refused(&self) -> String {
@@ -99,7 +106,7 @@ impl World {
 #[test]
 fn nothing_asked_for_looks_nothing_up() {
     let identity = World::new().without("etc/passwd").without("proc/self/uid_map").decide().unwrap();
-    assert_eq!(identity, Identity::default());
+    assert_eq!(identity, WorkloadIdentity::default());
 }
 
 #[test]

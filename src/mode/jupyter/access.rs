@@ -2,11 +2,11 @@
 //! go by a file that only the user may read, and are taken out of the environment, so that kernels do not hand them on.
 
 use super::arguments::Arguments;
-use super::{Surroundings, file};
+use super::{ServerContext, file};
 use crate::error::{Error, Result};
-use crate::mode::dress::PrivateFile;
+use crate::mode::server_setup::PrivateFile;
 use protocol::errno;
-use protocol::exit_code::{Exit, Family};
+use protocol::exit_code::{Exit, FailureFamily};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
@@ -25,7 +25,7 @@ const SALT: usize = 12;
 
 /// How a person gets in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Door {
+pub enum JupyterAccess {
     /// A token that was made for this start, and has to be told.
     Made(String),
     /// A token that was made at an earlier start of this container, and was told then.
@@ -42,7 +42,7 @@ pub enum Door {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
     /// How a person gets in.
-    pub door: Door,
+    pub door: JupyterAccess,
     /// The password, as Jupyter compares it.
     pub hashed: Option<String>,
 }
@@ -52,18 +52,18 @@ impl Access {
     ///
     /// # Errors
     /// A file with a token that cannot be read (78).
-    pub fn of(around: &Surroundings<'_>, arguments: &Arguments) -> Result<Self> {
+    pub fn of(around: &ServerContext<'_>, arguments: &Arguments) -> Result<Self> {
         let given = |name| around.environment.text(name).map(str::trim).filter(|value| !value.is_empty());
         let password = given(PASSWORD);
         let by_hand = ["token", "password", "hashed_password"].iter().any(|name| arguments.has(name, &[]));
         // RunPod's users know this as a token: the platform opens pages with it.
         let is_token = around.environment.get("RUNPOD_POD_ID").is_some();
         let door = match (given(TOKEN), given(TOKEN_FILE), password) {
-            (Some(token), ..) => Door::Given(token.to_owned(), TOKEN),
-            (None, Some(path), _) => Door::Given(read(around, path)?, TOKEN_FILE),
-            (None, None, Some(password)) if is_token => Door::Given(password.to_owned(), PASSWORD),
-            (None, None, Some(_)) => Door::Password,
-            _ if by_hand => Door::ByHand,
+            (Some(token), ..) => JupyterAccess::Given(token.to_owned(), TOKEN),
+            (None, Some(path), _) => JupyterAccess::Given(read(around, path)?, TOKEN_FILE),
+            (None, None, Some(password)) if is_token => JupyterAccess::Given(password.to_owned(), PASSWORD),
+            (None, None, Some(_)) => JupyterAccess::Password,
+            _ if by_hand => JupyterAccess::ByHand,
             _ => made(around),
         };
         Ok(Access { door, hashed: password.map(|password| hashed(password, around.secret)) })
@@ -72,42 +72,44 @@ impl Access {
     /// The token, if there is one that we know.
     pub fn token(&self) -> Option<&str> {
         match &self.door {
-            Door::Made(token) | Door::MadeBefore(token) | Door::Given(token, _) => Some(token),
-            Door::Password | Door::ByHand => None,
+            JupyterAccess::Made(token) | JupyterAccess::MadeBefore(token) | JupyterAccess::Given(token, _) => {
+                Some(token)
+            }
+            JupyterAccess::Password | JupyterAccess::ByHand => None,
         }
     }
 
     /// For a person who is not told the token with the address.
     pub fn how_to_log_in(&self) -> Option<String> {
         match &self.door {
-            Door::Made(_) | Door::ByHand => None,
-            Door::MadeBefore(_) => {
+            JupyterAccess::Made(_) | JupyterAccess::ByHand => None,
+            JupyterAccess::MadeBefore(_) => {
                 Some("the token is the one that was told at this container's first start".to_owned())
             }
-            Door::Given(_, from) => Some(format!("log in with the token of {from}")),
-            Door::Password => Some(format!("log in with the password of {PASSWORD}")),
+            JupyterAccess::Given(_, from) => Some(format!("log in with the token of {from}")),
+            JupyterAccess::Password => Some(format!("log in with the password of {PASSWORD}")),
         }
     }
 
     /// The token's file.
-    pub fn files(&self, around: &Surroundings<'_>) -> Vec<PrivateFile> {
+    pub fn files(&self, around: &ServerContext<'_>) -> Vec<PrivateFile> {
         self.token().map(|token| file(around.private.join(FILE), token)).into_iter().collect()
     }
 }
 
-fn made(around: &Surroundings<'_>) -> Door {
+fn made(around: &ServerContext<'_>) -> JupyterAccess {
     let before = (around.read)(&around.private.join(FILE)).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     match before {
-        Some(token) => Door::MadeBefore(token),
-        None => Door::Made(around.secret.to_owned()),
+        Some(token) => JupyterAccess::MadeBefore(token),
+        None => JupyterAccess::Made(around.secret.to_owned()),
     }
 }
 
-fn read(around: &Surroundings<'_>, path: &str) -> Result<String> {
+fn read(around: &ServerContext<'_>, path: &str) -> Result<String> {
     let what = format!("{TOKEN_FILE}: {path} cannot be read");
     let bytes = match (around.read)(Path::new(path)) {
         Err(error) if errno::cause_of(&error).is_some() => {
-            return Err(Error::new(Exit::Transient(Family::Host), what).because(error.to_string()));
+            return Err(Error::new(Exit::Transient(FailureFamily::Host), what).because(error.to_string()));
         }
         read => read.map_err(|error| error.to_string()),
     };

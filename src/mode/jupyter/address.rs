@@ -1,10 +1,10 @@
 //! Where Jupyter listens, and what a person types to get there.
 
-use super::Surroundings;
-use super::access::{Access, Door};
+use super::ServerContext;
+use super::access::{Access, JupyterAccess};
 use super::arguments::Arguments;
 use crate::config::Settings;
-use crate::engine::Place;
+use crate::engine::Platform;
 use crate::error::{Error, Result};
 use protocol::handover::Service;
 use std::ffi::OsString;
@@ -52,7 +52,7 @@ impl Address {
 
     /// The options that say where to listen, but for those that were given by hand. In a container all addresses are meant: what is
     /// published leads to one of them. On a machine nobody is let in from outside without being asked.
-    pub fn options(&self, around: &Surroundings<'_>, arguments: &Arguments) -> Vec<OsString> {
+    pub fn options(&self, around: &ServerContext<'_>, arguments: &Arguments) -> Vec<OsString> {
         let mut options = Vec::new();
         if !arguments.has("ip", &["ip"]) {
             let usual = if around.place.is_container() { "*" } else { ip::LOOPBACK };
@@ -65,7 +65,7 @@ impl Address {
     }
 
     /// What a person types, and what has to be there so that it leads here.
-    pub fn lines(&self, around: &Surroundings<'_>, access: &Access, app: &str, https: bool) -> Vec<String> {
+    pub fn lines(&self, around: &ServerContext<'_>, access: &Access, app: &str, https: bool) -> Vec<String> {
         let page = match app {
             "lab" => "lab",
             "notebook" | "nbclassic" => "tree",
@@ -75,7 +75,7 @@ impl Address {
         let outside = outside(around.environment, self.port);
         let origin = outside.clone().unwrap_or_else(|| format!("{scheme}://localhost:{}", self.port));
         let token = match &access.door {
-            Door::Made(token) => format!("?token={token}"),
+            JupyterAccess::Made(token) => format!("?token={token}"),
             _ => String::new(),
         };
         let mut lines = vec![format!("Jupyter: {origin}{}{page}{token}", self.base)];
@@ -85,18 +85,18 @@ impl Address {
     }
 
     /// From inside nobody knows what was published, so what leads here is told, not guessed.
-    fn way(&self, around: &Surroundings<'_>) -> Option<String> {
+    fn way(&self, around: &ServerContext<'_>) -> Option<String> {
         let port = self.port;
         match around.place {
             _ if self.base != "/" => Some(format!("behind a proxy it is at {} of the proxy's address", self.base)),
-            Place::Container => Some(format!(
+            Platform::Container => Some(format!(
                 "from another machine: its name instead of localhost; the port has to be published: docker run -p {port}:{port}"
             )),
-            Place::Pod => {
+            Platform::Pod => {
                 let pod = around.environment.text("HOSTNAME").unwrap_or("POD");
                 Some(format!("from outside of the cluster: kubectl port-forward {pod} {port}:{port}"))
             }
-            Place::Host => None,
+            Platform::Host => None,
         }
     }
 }

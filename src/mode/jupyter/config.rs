@@ -4,8 +4,8 @@
 use super::access::Access;
 use super::address::Address;
 use super::arguments::Arguments;
-use super::{Surroundings, file};
-use crate::mode::dress::PrivateFile;
+use super::{ServerContext, file};
+use crate::mode::server_setup::PrivateFile;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const KERNELS_SHARE: f64 = 0.8;
 /// What goes into it.
 pub struct Config<'a> {
     /// The machine.
-    pub around: &'a Surroundings<'a>,
+    pub around: &'a ServerContext<'a>,
     /// Where it listens.
     pub address: &'a Address,
     /// Who may log in.

@@ -1,9 +1,9 @@
 //! Below JupyterHub: the hub says by variables where to listen and decides who may log in.
 
 use super::arguments::Arguments;
-use super::{SINGLE_USER, Surroundings, missing};
+use super::{SINGLE_USER, ServerContext, missing};
 use crate::error::Result;
-use crate::mode::dress::Dressed;
+use crate::mode::server_setup::ServerSetup;
 use protocol::handover::Service;
 use sys::environment::Environment;
 use sys::ip;
@@ -35,7 +35,7 @@ fn port(url: &str) -> Option<u16> {
 ///
 /// # Errors
 /// It is not there (127).
-pub fn dress(around: &Surroundings<'_>, arguments: &Arguments) -> Result<Dressed> {
+pub fn set_up(around: &ServerContext<'_>, arguments: &Arguments) -> Result<ServerSetup> {
     let program = (around.program)(SINGLE_USER).ok_or_else(|| missing(around, &[SINGLE_USER.to_owned()]))?;
     let mut command = vec![program.into()];
     if !arguments.has("ip", &["ip"]) {
@@ -44,5 +44,5 @@ pub fn dress(around: &Surroundings<'_>, arguments: &Arguments) -> Result<Dressed
     }
     let prefix = around.environment.text("JUPYTERHUB_SERVICE_PREFIX").unwrap_or("/");
     let lines = vec![format!("JupyterHub: at {prefix} of the hub, which decides who may log in")];
-    Ok(Dressed { command, lines, ..Dressed::default() })
+    Ok(ServerSetup { command, lines, ..ServerSetup::default() })
 }

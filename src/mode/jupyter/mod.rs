@@ -7,22 +7,22 @@ mod arguments;
 mod config;
 mod hub;
 
-use super::builtin::Server;
-use super::dress::{Dressed, Made, PrivateFile, Surroundings};
+use super::builtin::ServerMode;
+use super::server_setup::{MadeFile, PrivateFile, ServerContext, ServerSetup};
 use super::words;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use access::Access;
 use address::Address;
 use arguments::Arguments;
-use protocol::exit_code::{Exit, Family};
+use protocol::exit_code::{Exit, FailureFamily};
 use protocol::handover::Service;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use sys::environment::Environment;
 
 /// The mode's entry in the table.
-pub const SERVER: Server = Server { service, packages, dress };
+pub const SERVER: ServerMode = ServerMode { service, packages, set_up };
 
 /// What starts it, the first one that exists.
 pub const COMMANDS: [&str; 3] = ["jupyter-lab", "jupyter-notebook", "jupyter-server"];
@@ -85,10 +85,10 @@ fn packages(settings: &Settings) -> &[String] {
     &settings.jupyter_install
 }
 
-fn dress(around: &Surroundings<'_>, typed: &[OsString]) -> Result<Dressed> {
+fn set_up(around: &ServerContext<'_>, typed: &[OsString]) -> Result<ServerSetup> {
     let arguments = Arguments::of(around.settings, around.environment, typed)?;
     let mut dressed = match hub::is_asked_for(around.environment) {
-        true => hub::dress(around, &arguments)?,
+        true => hub::set_up(around, &arguments)?,
         false => alone(around, &arguments)?,
     };
     if around.uid == 0 && !arguments.has("allow_root", &["allow-root"]) {
@@ -101,7 +101,7 @@ fn dress(around: &Surroundings<'_>, typed: &[OsString]) -> Result<Dressed> {
 }
 
 /// A server of its own.
-fn alone(around: &Surroundings<'_>, arguments: &Arguments) -> Result<Dressed> {
+fn alone(around: &ServerContext<'_>, arguments: &Arguments) -> Result<ServerSetup> {
     let address = Address::of(around.settings, around.environment, arguments)?;
     let (app, program) = find(around)?;
     if let Some(who) = (around.holder)(address.port) {
@@ -118,19 +118,19 @@ fn alone(around: &Surroundings<'_>, arguments: &Arguments) -> Result<Dressed> {
     }
     let path = [Some(around.private.as_os_str()), around.environment.get("JUPYTER_CONFIG_PATH")];
     let path = path.into_iter().flatten().collect::<Vec<_>>().join(std::ffi::OsStr::new(":"));
-    Ok(Dressed {
+    Ok(ServerSetup {
         command,
         set: vec![("JUPYTER_CONFIG_PATH".into(), path)],
         unset: access::VARIABLES.iter().map(OsString::from).collect(),
         files: [config.files(&app), access.files(around)].concat(),
         made: certificate.filter(|_| is_made(around)).map(make).into_iter().collect(),
         lines: address.lines(around, &access, &app, is_https(around, arguments)),
-        ..Dressed::default()
+        ..ServerSetup::default()
     })
 }
 
 /// The application's short name, and its program.
-fn find(around: &Surroundings<'_>) -> Result<(String, PathBuf)> {
+fn find(around: &ServerContext<'_>) -> Result<(String, PathBuf)> {
     let wanted = wanted(around.settings, around.environment);
     let names = match &wanted {
         Some(app) => vec![format!("jupyter-{app}")],
@@ -149,7 +149,7 @@ fn wanted(settings: &Settings, environment: &Environment) -> Option<String> {
     Some(given.to_owned()).filter(|app| app != "auto")
 }
 
-fn missing(around: &Surroundings<'_>, names: &[String]) -> Error {
+fn missing(around: &ServerContext<'_>, names: &[String]) -> Error {
     let python = around.interpreter.map_or("python".to_owned(), |path| path.display().to_string());
     let package = match names {
         [one] if one == "jupyter-notebook" => "notebook",
@@ -165,13 +165,13 @@ fn missing(around: &Surroundings<'_>, names: &[String]) -> Error {
 }
 
 fn taken(port: u16, who: &str) -> Error {
-    Error::new(Exit::Transient(Family::Host), format!("port {port} is taken, and Jupyter has to listen there"))
+    Error::new(Exit::Transient(FailureFamily::Host), format!("port {port} is taken, and Jupyter has to listen there"))
         .because(format!("{} listens on it", text::bytes(who.as_bytes())))
         .hint("end that, or take another port: -e TRAINIT_JUPYTER_PORT=8889")
 }
 
 /// The file with certificate and key; none: plain HTTP.
-fn certificate(around: &Surroundings<'_>) -> Option<PathBuf> {
+fn certificate(around: &ServerContext<'_>) -> Option<PathBuf> {
     match &around.settings.jupyter_certificate.value {
         Some(path) if path.as_os_str() != "generate" => Some(around.workdir.join(path)),
         _ if is_made(around) => {
@@ -183,7 +183,7 @@ fn certificate(around: &Surroundings<'_>) -> Option<PathBuf> {
     }
 }
 
-fn is_made(around: &Surroundings<'_>) -> bool {
+fn is_made(around: &ServerContext<'_>) -> bool {
     match &around.settings.jupyter_certificate.value {
         Some(path) => path.as_os_str() == "generate",
         None => {
@@ -193,17 +193,17 @@ fn is_made(around: &Surroundings<'_>) -> bool {
     }
 }
 
-fn make(path: PathBuf) -> Made {
+fn make(path: PathBuf) -> MadeFile {
     let words = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 365 -subj /CN=localhost -addext \
                  subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout";
     let mut command: Vec<OsString> = words.split_whitespace().map(OsString::from).collect();
     command.extend([path.clone().into(), "-out".into(), path.clone().into()]);
     let hint =
         "install openssl in the image, or name a file with a certificate and its key: jupyter.certificate".to_owned();
-    Made { path, command, hint }
+    MadeFile { path, command, hint }
 }
 
-fn is_https(around: &Surroundings<'_>, arguments: &Arguments) -> bool {
+fn is_https(around: &ServerContext<'_>, arguments: &Arguments) -> bool {
     certificate(around).is_some() || arguments.has("certfile", &["certfile"])
 }
 

@@ -1,8 +1,8 @@
 //! What a person gets for which variables and settings, without any Jupyter.
 
 use super::*;
-use crate::config::Setting;
-use crate::engine::Place;
+use crate::config::OriginValue;
+use crate::engine::Platform;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
@@ -15,7 +15,7 @@ struct World {
     typed: Vec<OsString>,
     programs: Vec<&'static str>,
     files: BTreeMap<PathBuf, &'static str>,
-    place: Place,
+    place: Platform,
     uid: u32,
     holder: Option<&'static str>,
 }
@@ -28,7 +28,7 @@ impl World {
             typed: Vec::new(),
             programs: vec!["jupyter-lab", "jupyter-notebook", "jupyterhub-singleuser"],
             files: BTreeMap::new(),
-            place: Place::Container,
+            place: Platform::Container,
             uid: 1000,
             holder: None,
         }
@@ -44,14 +44,14 @@ impl World {
         self
     }
 
-    fn dress(&self) -> Result<Dressed> {
+    fn dress(&self) -> Result<ServerSetup> {
         let program = |name: &str| self.programs.contains(&name).then(|| Path::new("/venv/bin").join(name));
         let holder = |_: u16| self.holder.map(str::to_owned);
         let read = |path: &Path| match self.files.get(path) {
             Some(text) => Ok(text.as_bytes().to_vec()),
             None => Err(io::ErrorKind::NotFound.into()),
         };
-        let around = Surroundings {
+        let around = ServerContext {
             settings: &self.settings,
             environment: &self.environment,
             place: self.place,
@@ -67,10 +67,10 @@ impl World {
             holder: &holder,
             read: &read,
         };
-        dress(&around, &self.typed)
+        set_up(&around, &self.typed)
     }
 
-    fn dressed(&self) -> Dressed {
+    fn dressed(&self) -> ServerSetup {
         self.dress().unwrap()
     }
 
@@ -96,13 +96,13 @@ impl World {
     }
 }
 
-fn content(dressed: &Dressed, name: &str) -> Option<String> {
+fn content(dressed: &ServerSetup, name: &str) -> Option<String> {
     let file = dressed.files.iter().find(|file| file.path.file_name() == Some(OsStr::new(name)))?;
     Some(String::from_utf8(file.content.clone()).unwrap())
 }
 
-fn value<T>(value: T) -> Setting<T> {
-    Setting { value, origin: crate::config::Origin::Default }
+fn value<T>(value: T) -> OriginValue<T> {
+    OriginValue { value, origin: crate::config::ValueOrigin::Default }
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_server_listens_where_a_container_publishes_and_on_a_machine_only_inside() {
     let world = World::new(&[]);
     assert_eq!(world.command(), "/venv/bin/jupyter-lab --ip=* --port=8888 --no-browser");
     assert_eq!(world.service(), Service { path: Some("/api".into()), ..Service::on(8888) });
-    let machine = World { place: Place::Host, ..World::new(&[]) };
+    let machine = World { place: Platform::Host, ..World::new(&[]) };
     assert_eq!(machine.command(), "/venv/bin/jupyter-lab --ip=127.0.0.1 --port=8888 --no-browser");
 }
 
@@ -230,9 +230,9 @@ fn the_way_to_it_is_told_as_the_place_needs_it() {
     assert!(vast.lines()[0].starts_with("Jupyter: http://1.2.3.4:40001/lab?token="));
     assert_eq!(vast.lines().len(), 1);
     assert!(World::new(&[]).lines()[1].contains("docker run -p 8888:8888"));
-    let pod = World { place: Place::Pod, ..World::new(&[("HOSTNAME", "jane-0")]) };
+    let pod = World { place: Platform::Pod, ..World::new(&[("HOSTNAME", "jane-0")]) };
     assert!(pod.lines()[1].contains("kubectl port-forward jane-0 8888:8888"));
-    assert_eq!(World { place: Place::Host, ..World::new(&[]) }.lines().len(), 1);
+    assert_eq!(World { place: Platform::Host, ..World::new(&[]) }.lines().len(), 1);
 }
 
 #[test]

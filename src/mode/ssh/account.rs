@@ -1,8 +1,8 @@
 //! The account that ssh lets in: /etc/passwd has to know the workload's user, with a shell, and no lock may be on it.
 
 use crate::error::{Error, Result};
-use crate::identity::accounts::{self, User};
-use protocol::exit_code::{Exit, Family};
+use crate::identity::accounts::{self, PasswdEntry};
+use protocol::exit_code::{Exit, FailureFamily};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -13,7 +13,7 @@ const CLOSED: [&str; 4] = ["nologin", "false", "true", "sync"];
 ///
 /// # Errors
 /// There is none, or no shell in it (115): a server would let nobody in.
-pub fn find(passwd: &[u8], uid: u32) -> Result<User> {
+pub fn find(passwd: &[u8], uid: u32) -> Result<PasswdEntry> {
     let found = accounts::users(passwd).into_iter().find(|user| user.uid == uid);
     let user = found.ok_or_else(|| {
         refused(format!("ssh lets nobody in as {uid}: /etc/passwd has no line for this number"))
@@ -32,7 +32,7 @@ pub fn find(passwd: &[u8], uid: u32) -> Result<User> {
 }
 
 fn refused(what: String) -> Error {
-    Error::new(Exit::Permanent(Family::User), what)
+    Error::new(Exit::Permanent(FailureFamily::User), what)
 }
 
 /// /etc/shadow without the lock on this user, which sshd takes for `let nobody in, with no key either`: no password fits as before.
@@ -66,7 +66,7 @@ mod tests {
         let error = find(PASSWD, 33).unwrap_err();
         assert_eq!(
             (error.exit, error.hints[0].as_str()),
-            (Exit::Permanent(Family::User), "RUN usermod -s /bin/bash web")
+            (Exit::Permanent(FailureFamily::User), "RUN usermod -s /bin/bash web")
         );
         assert!(find(PASSWD, 12345).unwrap_err().what.contains("no line for this number"));
     }

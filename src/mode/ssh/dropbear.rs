@@ -1,10 +1,10 @@
 //! dropbear, where there is no sshd. It hands on its own environment (`-e`), so nothing has to be written down for its sessions.
 
 use super::environment::{FILE_VARIABLE, Session, is_named};
-use super::trusted::{self, Trusted};
+use super::trusted::{self, AuthorizedUsers};
 use super::{ANSWER, Ssh, find, private, refusal};
 use crate::error::Result;
-use crate::mode::dress::Dressed;
+use crate::mode::server_setup::ServerSetup;
 use crate::program;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -14,7 +14,7 @@ use std::time::Instant;
 
 const HOST_KEYS: [(&str, &str); 2] = [("ed25519", "dropbear_ed25519_host_key"), ("ecdsa", "dropbear_ecdsa_host_key")];
 
-pub fn dress(ssh: &Ssh<'_>) -> Result<Dressed> {
+pub fn set_up(ssh: &Ssh<'_>) -> Result<ServerSetup> {
     let around = ssh.around;
     let (host_keys, made) = ssh.host_keys(&HOST_KEYS, |kind, path| {
         let keygen = find(around, "dropbearkey").ok_or_else(refusal::no_keygen)?;
@@ -56,7 +56,7 @@ pub fn dress(ssh: &Ssh<'_>) -> Result<Dressed> {
 }
 
 /// The user's own lines as they are, and those that are not among them.
-fn with_own(trusted: &Trusted, own: &[u8]) -> Vec<u8> {
+fn with_own(trusted: &AuthorizedUsers, own: &[u8]) -> Vec<u8> {
     let own = if trusted.own { own } else { b"" };
     let had: Vec<&[u8]> = own.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).collect();
     let new = trusted.lines.iter().filter(|line| !had.contains(&line.as_bytes()));
@@ -81,11 +81,12 @@ mod tests {
 
     #[test]
     fn a_users_own_keys_stay_and_none_is_there_twice() {
-        let trusted = Trusted { lines: vec!["ssh-a".into(), "ssh-b".into()], own: true, ..Trusted::default() };
+        let trusted =
+            AuthorizedUsers { lines: vec!["ssh-a".into(), "ssh-b".into()], own: true, ..AuthorizedUsers::default() };
         let text = with_own(&trusted, b"# mine\nssh-b");
         assert_eq!(text, b"# mine\nssh-b\nssh-a\n");
         assert_eq!(with_own(&trusted, &text), text);
-        assert_eq!(with_own(&Trusted { own: false, ..trusted }, b"ssh-c\n"), b"ssh-a\nssh-b\n");
+        assert_eq!(with_own(&AuthorizedUsers { own: false, ..trusted }, b"ssh-c\n"), b"ssh-a\nssh-b\n");
     }
 
     #[test]

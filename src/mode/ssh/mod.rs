@@ -11,13 +11,13 @@ mod refusal;
 mod strict;
 mod trusted;
 
-use super::builtin::Server;
-use super::dress::{Dressed, Kept, Made, PrivateFile, SharedFile, Surroundings};
+use super::builtin::ServerMode;
+use super::server_setup::{KeptFile, MadeFile, PrivateFile, ServerContext, ServerSetup, SharedFile};
 use super::words;
 use crate::config::Settings;
-use crate::engine::Place;
+use crate::engine::Platform;
 use crate::error::Result;
-use crate::identity::accounts::User;
+use crate::identity::accounts::PasswdEntry;
 use crate::program;
 use environment::{FILE_VARIABLE, Quotes, Session};
 use openssh::Configuration;
@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use sys::environment::Environment;
 
 /// The mode's entry in the table.
-pub const SERVER: Server = Server { service, packages: |_| &[], dress };
+pub const SERVER: ServerMode = ServerMode { service, packages: |_| &[], set_up };
 
 /// What starts it, the first one that is there.
 pub const COMMANDS: [&str; 2] = ["sshd", "dropbear"];
@@ -62,7 +62,7 @@ fn service(settings: &Settings, _: &Environment, _: &[OsString]) -> Result<Optio
     Ok(settings.ssh_port.map(Service::on))
 }
 
-fn dress(around: &Surroundings<'_>, _: &[OsString]) -> Result<Dressed> {
+fn set_up(around: &ServerContext<'_>, _: &[OsString]) -> Result<ServerSetup> {
     let server = find(around, "sshd").or_else(|| find(around, "dropbear")).ok_or_else(refusal::no_server)?;
     let user = account::find(&std::fs::read("/etc/passwd").unwrap_or_default(), around.uid)?;
     let port = around.settings.ssh_port.unwrap_or_else(|| port(around.uid));
@@ -70,27 +70,27 @@ fn dress(around: &Surroundings<'_>, _: &[OsString]) -> Result<Dressed> {
     let trusted = trusted::find(around, &user)?;
     let ssh = Ssh { around, server, user, port, trusted };
     let is_dropbear = ssh.server.file_name() == Some(OsStr::new("dropbear"));
-    let mut dressed = if is_dropbear { dropbear::dress(&ssh)? } else { ssh.openssh()? };
+    let mut dressed = if is_dropbear { dropbear::set_up(&ssh)? } else { ssh.openssh()? };
     dressed.lines.splice(0..0, ssh.lines());
     Ok(dressed)
 }
 
 /// A program that belongs to a server.
-fn find(around: &Surroundings<'_>, name: &str) -> Option<PathBuf> {
+fn find(around: &ServerContext<'_>, name: &str) -> Option<PathBuf> {
     (around.program)(name).or_else(|| which::which_in(name, Some(SYSTEM), "/").ok())
 }
 
 /// What is decided before the two servers part.
 struct Ssh<'a> {
-    around: &'a Surroundings<'a>,
+    around: &'a ServerContext<'a>,
     server: PathBuf,
-    user: User,
+    user: PasswdEntry,
     port: u16,
-    trusted: trusted::Trusted,
+    trusted: trusted::AuthorizedUsers,
 }
 
 impl Ssh<'_> {
-    fn openssh(&self) -> Result<Dressed> {
+    fn openssh(&self) -> Result<ServerSetup> {
         let around = self.around;
         let session = self.session(Quotes::of(&version(&self.server)));
         let (host_keys, made) = self.host_keys(&HOST_KEYS, |kind, path| {
@@ -155,7 +155,7 @@ impl Ssh<'_> {
     }
 
     /// The files that shells read, and what makes login shells read them.
-    fn with_session_files(&self, session: &Session, mut dressed: Dressed) -> Dressed {
+    fn with_session_files(&self, session: &Session, mut dressed: ServerSetup) -> ServerSetup {
         let environment = self.around.environment;
         let script = environment::script(environment.get("PATH"), &session.rest);
         let bash = environment::bash_script(self.session_file().as_os_str(), environment.get("BASH_ENV"));
@@ -188,8 +188,8 @@ impl Ssh<'_> {
         &self,
         kinds: &[(&str, &str)],
         make: impl Fn(&str, &Path) -> Result<Vec<OsString>>,
-    ) -> Result<(Vec<PathBuf>, Dressed)> {
-        let mut dressed = Dressed::default();
+    ) -> Result<(Vec<PathBuf>, ServerSetup)> {
+        let mut dressed = ServerSetup::default();
         let kept = self.kept_keys();
         for (kind, name) in kinds {
             let path = self.around.private.join(name);
@@ -198,8 +198,8 @@ impl Ssh<'_> {
                 Some(content) => dressed.files.push(private(path, content)),
                 None => {
                     let command = make(kind, &path)?;
-                    dressed.made.push(Made { path: path.clone(), command, hint: refusal::INSTALL.to_owned() });
-                    dressed.kept.extend(old.map(|to| Kept { from: path, to }));
+                    dressed.made.push(MadeFile { path: path.clone(), command, hint: refusal::INSTALL.to_owned() });
+                    dressed.kept.extend(old.map(|to| KeptFile { from: path, to }));
                 }
             }
         }
@@ -217,13 +217,13 @@ impl Ssh<'_> {
     fn lines(&self) -> Vec<String> {
         let (port, user) = (self.port, self.user.name.to_string_lossy());
         let reached = match self.around.place {
-            Place::Container => {
+            Platform::Container => {
                 // A machine's own server has its port 22.
                 let published = if port == 22 { 2222 } else { port };
                 format!("ssh -p {published} {user}@HOST (published with docker run -p {published}:{port})")
             }
-            Place::Pod => format!("kubectl port-forward POD 2222:{port}, then ssh -p 2222 {user}@127.0.0.1"),
-            Place::Host => format!("ssh -p {port} {user}@HOST"),
+            Platform::Pod => format!("kubectl port-forward POD 2222:{port}, then ssh -p 2222 {user}@127.0.0.1"),
+            Platform::Host => format!("ssh -p {port} {user}@HOST"),
         };
         let mut lines = vec![format!("log in: {reached}; {}", self.trusted.words())];
         lines.extend(self.trusted.notes.iter().cloned());

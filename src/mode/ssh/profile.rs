@@ -1,6 +1,6 @@
 //! Whether login shells keep the workload's PATH. /etc/profile of Debian and others sets it anew; a file in /etc/profile.d brings it back.
 
-use crate::mode::dress::SharedFile;
+use crate::mode::server_setup::SharedFile;
 use std::fs;
 use std::path::Path;
 

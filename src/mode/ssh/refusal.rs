@@ -1,7 +1,7 @@
 //! Why there is no server, and what to type.
 
 use crate::error::{Error, Result};
-use protocol::exit_code::{Exit, Family};
+use protocol::exit_code::{Exit, FailureFamily};
 use std::io::ErrorKind;
 use sys::listening;
 
@@ -35,18 +35,18 @@ pub fn free(port: u16) -> Result<()> {
     Err(match error.kind() {
         ErrorKind::AddrInUse => {
             let by = listening::holder(port).map(|(pid, name)| format!("{name} (pid {pid}) listens on it"));
-            Error::new(Exit::Permanent(Family::Host), format!("port {port} is taken"))
+            Error::new(Exit::Permanent(FailureFamily::Host), format!("port {port} is taken"))
                 .because(by.unwrap_or_else(|| {
                     "somebody listens on it; with --network=host that may be the machine's own".to_owned()
                 }))
                 .hint(elsewhere)
         }
         ErrorKind::PermissionDenied => {
-            Error::new(Exit::Permanent(Family::User), format!("this user may not listen on port {port}"))
+            Error::new(Exit::Permanent(FailureFamily::User), format!("this user may not listen on port {port}"))
                 .because("ports below 1024 are root's here")
                 .hint(elsewhere)
         }
-        _ => Error::new(Exit::Permanent(Family::Host), format!("nobody can listen on port {port}"))
+        _ => Error::new(Exit::Permanent(FailureFamily::Host), format!("nobody can listen on port {port}"))
             .because(error.to_string())
             .hint(elsewhere),
     })
@@ -60,7 +60,7 @@ mod tests {
     fn a_port_that_is_taken_is_refused_with_who_has_it() {
         let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
         let error = free(listener.local_addr().unwrap().port()).unwrap_err();
-        assert_eq!(error.exit, Exit::Permanent(Family::Host));
+        assert_eq!(error.exit, Exit::Permanent(FailureFamily::Host));
         assert!(error.because.unwrap().contains(&format!("(pid {})", std::process::id())));
     }
 }

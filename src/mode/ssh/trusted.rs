@@ -3,8 +3,8 @@
 use super::keys::{self, Keys};
 use super::{refusal, strict};
 use crate::error::{Error, Result};
-use crate::identity::accounts::User;
-use crate::mode::Surroundings;
+use crate::identity::accounts::PasswdEntry;
+use crate::mode::ServerContext;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use sys::untrusted::{self, Owners};
@@ -17,7 +17,7 @@ const MAX: u64 = 1 << 20;
 
 /// Who may log in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trusted {
+pub struct AuthorizedUsers {
     /// Lines of the keys that were given.
     pub lines: Vec<String>,
     /// The user's own ~/.ssh/authorized_keys counts as well, also what is written there later.
@@ -32,8 +32,8 @@ pub struct Trusted {
 ///
 /// # Errors
 /// A file that cannot be read, or no key at all (78).
-pub fn find(around: &Surroundings<'_>, user: &User) -> Result<Trusted> {
-    let mut trusted = Trusted::default();
+pub fn find(around: &ServerContext<'_>, user: &PasswdEntry) -> Result<AuthorizedUsers> {
+    let mut trusted = AuthorizedUsers::default();
     for name in VARIABLES {
         let value = around.environment.get(name).map(|value| value.as_bytes());
         let value = around.settings.unless_locked("ssh.authorized_keys", value);
@@ -63,7 +63,7 @@ pub fn find(around: &Surroundings<'_>, user: &User) -> Result<Trusted> {
     Ok(trusted)
 }
 
-impl Trusted {
+impl AuthorizedUsers {
     fn take(&mut self, from: &str, keys: &Keys) {
         for line in &keys.lines {
             if !self.lines.contains(line) {

@@ -1,6 +1,6 @@
 use super::*;
-use crate::check::{Change, Facts, Remedy};
-use protocol::exit_code::{Exit, Family};
+use crate::check::{Change, FindingFacts, Remedy};
+use protocol::exit_code::{Exit, FailureFamily};
 
 fn console(format: LogFormat, level: LogLevel) -> Console {
     Console { format, level, ..Console::in_memory(None) }
@@ -18,9 +18,9 @@ fn finding(check: &str, status: Status, what: &str) -> Finding {
         what: what.to_owned(),
         because: None,
         remedy: Vec::new(),
-        exit: Exit::Permanent(Family::Data),
+        exit: Exit::Permanent(FailureFamily::Data),
         took: Duration::from_millis(41),
-        facts: Facts::new(),
+        facts: FindingFacts::new(),
     }
 }
 

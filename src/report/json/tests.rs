@@ -1,12 +1,12 @@
 use super::*;
 
-use protocol::exit_code::Family;
+use protocol::exit_code::FailureFamily;
 use std::path::PathBuf;
 use sys::Root;
 use sys::environment::Environment;
 
-fn scene() -> Scene {
-    Scene {
+fn scene() -> CheckContext {
+    CheckContext {
         root: Root::at("/no/such/root"),
         settings: Default::default(),
         environment: Environment::default(),
@@ -27,9 +27,9 @@ fn finding(status: Status) -> Finding {
         what: "/data is empty".to_owned(),
         because: None,
         remedy: vec![crate::check::Remedy::Do("look".to_owned())],
-        exit: Exit::Permanent(Family::Data),
+        exit: Exit::Permanent(FailureFamily::Data),
         took: Duration::from_micros(1500),
-        facts: crate::check::Facts::new(),
+        facts: crate::check::FindingFacts::new(),
     }
 }
 
@@ -60,7 +60,7 @@ fn it_holds_no_secret() {
 
 #[test]
 fn another_end_than_the_checks_verdict_can_be_told() {
-    let report = Report::new(&scene(), None, &[], SystemTime::now()).with_exit(Exit::Transient(Family::Deps));
+    let report = Report::new(&scene(), None, &[], SystemTime::now()).with_exit(Exit::Transient(FailureFamily::Deps));
     let json = parsed(&report);
     assert_eq!((json["verdict"].as_str(), json["exit"].as_u64()), (Some("fail"), Some(216)));
 }

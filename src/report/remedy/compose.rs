@@ -1,12 +1,12 @@
 //! A start as a Compose file (compose-spec).
 
 use super::{short_size, source, yaml};
-use crate::engine::Part;
+use crate::engine::StartPart;
 use serde_json::{Map, Value, json};
 use std::ffi::OsString;
 
 /// The whole file, with one service.
-pub fn start(parts: &[Part], command: &[OsString]) -> String {
+pub fn start(parts: &[StartPart], command: &[OsString]) -> String {
     let mut service = Map::from_iter([("image".to_owned(), json!("IMAGE"))]);
     let words: Vec<String> = text::masked_words(command).iter().map(|word| escaped(&word.to_string_lossy())).collect();
     if !words.is_empty() {
@@ -27,34 +27,36 @@ fn escaped(text: &str) -> String {
     text.replace('$', "$$")
 }
 
-fn add(part: &Part, parts: &[Part], service: &mut Map<String, Value>) {
+fn add(part: &StartPart, parts: &[StartPart], service: &mut Map<String, Value>) {
     match part {
-        Part::Mount { target, read_only } => {
+        StartPart::Mount { target, read_only } => {
             push(service, "volumes", mount(&source(target, parts), target, *read_only))
         }
-        Part::Bind { source, target, read_only } => push(service, "volumes", mount(source, target, *read_only)),
-        Part::Tmpfs { target, bytes } => {
+        StartPart::Bind { source, target, read_only } => push(service, "volumes", mount(source, target, *read_only)),
+        StartPart::Tmpfs { target, bytes } => {
             let size = bytes.map_or(String::new(), |bytes| format!(":size={}", short_size(bytes)));
             push(service, "tmpfs", json!(format!("{target}{size}")));
         }
-        Part::Gpus { count } => gpus("count", count.map_or(json!("all"), |count| json!(count)), service),
-        Part::GpuIds(ids) => gpus("device_ids", ids.split(',').collect(), service),
-        Part::Device(path) => push(service, "devices", json!(format!("{path}:{path}"))),
-        Part::GroupAdd(gid) => push(service, "group_add", json!(gid.to_string())),
-        Part::Shm { bytes } => set(service, "shm_size", json!(short_size(*bytes))),
-        Part::HostIpc => set(service, "ipc", json!("host")),
-        Part::User { uid, gid } => set(service, "user", json!(format!("{uid}:{gid}"))),
-        Part::Ulimit { name, limit } => put(service, "ulimits", name, limit.map_or(json!(-1), |limit| json!(limit))),
-        Part::Privileged => set(service, "privileged", json!(true)),
-        Part::CapAdd(name) => push(service, "cap_add", json!(name)),
-        Part::CapDrop(name) => push(service, "cap_drop", json!(name)),
-        Part::NoNewPrivileges => push(service, "security_opt", json!("no-new-privileges:true")),
-        Part::ReadOnlyRoot => set(service, "read_only", json!(true)),
-        Part::Terminal => ["stdin_open", "tty"].iter().for_each(|name| set(service, name, json!(true))),
-        Part::Hostname(name) => set(service, "hostname", json!(name)),
-        Part::Workdir(path) => set(service, "working_dir", json!(escaped(path))),
+        StartPart::Gpus { count } => gpus("count", count.map_or(json!("all"), |count| json!(count)), service),
+        StartPart::GpuIds(ids) => gpus("device_ids", ids.split(',').collect(), service),
+        StartPart::Device(path) => push(service, "devices", json!(format!("{path}:{path}"))),
+        StartPart::GroupAdd(gid) => push(service, "group_add", json!(gid.to_string())),
+        StartPart::Shm { bytes } => set(service, "shm_size", json!(short_size(*bytes))),
+        StartPart::HostIpc => set(service, "ipc", json!("host")),
+        StartPart::User { uid, gid } => set(service, "user", json!(format!("{uid}:{gid}"))),
+        StartPart::Ulimit { name, limit } => {
+            put(service, "ulimits", name, limit.map_or(json!(-1), |limit| json!(limit)))
+        }
+        StartPart::Privileged => set(service, "privileged", json!(true)),
+        StartPart::CapAdd(name) => push(service, "cap_add", json!(name)),
+        StartPart::CapDrop(name) => push(service, "cap_drop", json!(name)),
+        StartPart::NoNewPrivileges => push(service, "security_opt", json!("no-new-privileges:true")),
+        StartPart::ReadOnlyRoot => set(service, "read_only", json!(true)),
+        StartPart::Terminal => ["stdin_open", "tty"].iter().for_each(|name| set(service, name, json!(true))),
+        StartPart::Hostname(name) => set(service, "hostname", json!(name)),
+        StartPart::Workdir(path) => set(service, "working_dir", json!(escaped(path))),
         // One without a value is taken from who starts it.
-        Part::Env { name, value } => put(service, "environment", name, json!(value.as_deref().map(escaped))),
+        StartPart::Env { name, value } => put(service, "environment", name, json!(value.as_deref().map(escaped))),
     }
 }
 
@@ -89,9 +91,9 @@ fn gpus(name: &str, which: Value, service: &mut Map<String, Value>) {
 }
 
 /// A volume that is there already has to be said.
-fn volume(part: &Part) -> Option<String> {
+fn volume(part: &StartPart) -> Option<String> {
     match part {
-        Part::Bind { source, .. } if !source.starts_with('/') => Some(source.clone()),
+        StartPart::Bind { source, .. } if !source.starts_with('/') => Some(source.clone()),
         _ => None,
     }
 }

@@ -1,11 +1,11 @@
 //! A start as a command line of Docker or Podman.
 
 use super::{short_size, source};
-use crate::engine::Part;
+use crate::engine::StartPart;
 use std::ffi::{OsStr, OsString};
 
 /// The whole line.
-pub fn start(program: &str, parts: &[Part], command: &[OsString]) -> String {
+pub fn start(program: &str, parts: &[StartPart], command: &[OsString]) -> String {
     let words = text::masked_words(command);
     let words = words.iter().map(|word| text::quoted(word)).collect::<Vec<_>>().join(" ");
     let line = format!("{program} run {} IMAGE {words}", flags(parts));
@@ -13,41 +13,41 @@ pub fn start(program: &str, parts: &[Part], command: &[OsString]) -> String {
 }
 
 /// The options.
-pub fn flags(parts: &[Part]) -> String {
+pub fn flags(parts: &[StartPart]) -> String {
     parts.iter().map(|part| flag(part, parts)).collect::<Vec<_>>().join(" ")
 }
 
-fn flag(part: &Part, parts: &[Part]) -> String {
+fn flag(part: &StartPart, parts: &[StartPart]) -> String {
     let word = |text: &str| text::quoted(OsStr::new(text));
     match part {
-        Part::Mount { target, read_only } => mount(&source(target, parts), target, *read_only),
-        Part::Bind { source, target, read_only } => mount(source, target, *read_only),
-        Part::Tmpfs { target, bytes: Some(bytes) } => {
+        StartPart::Mount { target, read_only } => mount(&source(target, parts), target, *read_only),
+        StartPart::Bind { source, target, read_only } => mount(source, target, *read_only),
+        StartPart::Tmpfs { target, bytes: Some(bytes) } => {
             format!("--tmpfs {}", word(&format!("{target}:size={}", short_size(*bytes))))
         }
-        Part::Tmpfs { target, bytes: None } => format!("--tmpfs {}", word(target)),
-        Part::Gpus { count: Some(count) } => format!("--gpus {count}"),
-        Part::Gpus { count: None } => "--gpus all".to_owned(),
+        StartPart::Tmpfs { target, bytes: None } => format!("--tmpfs {}", word(target)),
+        StartPart::Gpus { count: Some(count) } => format!("--gpus {count}"),
+        StartPart::Gpus { count: None } => "--gpus all".to_owned(),
         // Docker reads it as a line of CSV, in which a comma needs quotes.
-        Part::GpuIds(ids) => format!("--gpus {}", word(&format!("\"device={ids}\""))),
-        Part::Device(path) => format!("--device {}", word(path)),
-        Part::GroupAdd(gid) => format!("--group-add {gid}"),
-        Part::Shm { bytes } => format!("--shm-size={}", short_size(*bytes)),
-        Part::HostIpc => "--ipc=host".to_owned(),
-        Part::User { uid, gid } => format!("--user {uid}:{gid}"),
-        Part::Ulimit { name, limit } => {
+        StartPart::GpuIds(ids) => format!("--gpus {}", word(&format!("\"device={ids}\""))),
+        StartPart::Device(path) => format!("--device {}", word(path)),
+        StartPart::GroupAdd(gid) => format!("--group-add {gid}"),
+        StartPart::Shm { bytes } => format!("--shm-size={}", short_size(*bytes)),
+        StartPart::HostIpc => "--ipc=host".to_owned(),
+        StartPart::User { uid, gid } => format!("--user {uid}:{gid}"),
+        StartPart::Ulimit { name, limit } => {
             format!("--ulimit {name}={}", limit.map_or("-1".to_owned(), |limit| limit.to_string()))
         }
-        Part::Privileged => "--privileged".to_owned(),
-        Part::CapAdd(name) => format!("--cap-add {name}"),
-        Part::CapDrop(name) => format!("--cap-drop {name}"),
-        Part::NoNewPrivileges => "--security-opt no-new-privileges".to_owned(),
-        Part::ReadOnlyRoot => "--read-only".to_owned(),
-        Part::Terminal => "-it".to_owned(),
-        Part::Hostname(name) => format!("--hostname {}", word(name)),
-        Part::Workdir(path) => format!("-w {}", word(path)),
-        Part::Env { name, value: Some(value) } => format!("-e {}", word(&format!("{name}={value}"))),
-        Part::Env { name, value: None } => format!("-e {name}"),
+        StartPart::Privileged => "--privileged".to_owned(),
+        StartPart::CapAdd(name) => format!("--cap-add {name}"),
+        StartPart::CapDrop(name) => format!("--cap-drop {name}"),
+        StartPart::NoNewPrivileges => "--security-opt no-new-privileges".to_owned(),
+        StartPart::ReadOnlyRoot => "--read-only".to_owned(),
+        StartPart::Terminal => "-it".to_owned(),
+        StartPart::Hostname(name) => format!("--hostname {}", word(name)),
+        StartPart::Workdir(path) => format!("-w {}", word(path)),
+        StartPart::Env { name, value: Some(value) } => format!("-e {}", word(&format!("{name}={value}"))),
+        StartPart::Env { name, value: None } => format!("-e {name}"),
     }
 }
 

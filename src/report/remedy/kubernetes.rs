@@ -1,12 +1,12 @@
 //! A start as a pod (the core API, v1).
 
 use super::{short_size, yaml};
-use crate::engine::Part;
+use crate::engine::StartPart;
 use serde_json::{Map, Value, json};
 use std::ffi::OsString;
 
 /// The whole manifest.
-pub fn start(parts: &[Part], command: &[OsString]) -> String {
+pub fn start(parts: &[StartPart], command: &[OsString]) -> String {
     let mut pod = Pod::default();
     pod.container.insert("name".into(), json!("train"));
     pod.container.insert("image".into(), json!("IMAGE"));
@@ -20,7 +20,7 @@ pub fn start(parts: &[Part], command: &[OsString]) -> String {
 }
 
 /// One change as what a manifest has to say more.
-pub fn change(part: &Part) -> String {
+pub fn change(part: &StartPart) -> String {
     let mut pod = Pod::default();
     pod.add(part);
     let members = pod.container.iter().chain(&pod.spec);
@@ -40,34 +40,34 @@ struct Pod {
 }
 
 impl Pod {
-    fn add(&mut self, part: &Part) {
+    fn add(&mut self, part: &StartPart) {
         match part {
-            Part::Mount { target, read_only } | Part::Bind { target, read_only, .. } => {
+            StartPart::Mount { target, read_only } | StartPart::Bind { target, read_only, .. } => {
                 self.mount(target, *read_only, "persistentVolumeClaim", json!({"claimName": "CLAIM"}));
             }
-            Part::Tmpfs { target, bytes } => self.memory(target, *bytes),
-            Part::Shm { bytes } => self.memory("/dev/shm", Some(*bytes)),
-            Part::HostIpc => self.set_spec("hostIPC", json!(true)),
-            Part::Gpus { count } => self.gpus(count.unwrap_or(1)),
-            Part::GpuIds(ids) => self.gpus(ids.split(',').count() as u32),
+            StartPart::Tmpfs { target, bytes } => self.memory(target, *bytes),
+            StartPart::Shm { bytes } => self.memory("/dev/shm", Some(*bytes)),
+            StartPart::HostIpc => self.set_spec("hostIPC", json!(true)),
+            StartPart::Gpus { count } => self.gpus(count.unwrap_or(1)),
+            StartPart::GpuIds(ids) => self.gpus(ids.split(',').count() as u32),
             // A pod gets devices from their plugin only; this is AMD's.
-            Part::Device(_) => self.set("resources", json!({"limits": {"amd.com/gpu": 1}})),
-            Part::GroupAdd(gid) => self.set_spec("securityContext", json!({"supplementalGroups": [gid]})),
-            Part::User { uid, gid } => {
+            StartPart::Device(_) => self.set("resources", json!({"limits": {"amd.com/gpu": 1}})),
+            StartPart::GroupAdd(gid) => self.set_spec("securityContext", json!({"supplementalGroups": [gid]})),
+            StartPart::User { uid, gid } => {
                 self.security("runAsUser", json!(uid));
                 self.security("runAsGroup", json!(gid));
             }
-            Part::Privileged => self.security("privileged", json!(true)),
-            Part::CapAdd(name) => self.capability("add", name),
-            Part::CapDrop(name) => self.capability("drop", name),
-            Part::NoNewPrivileges => self.security("allowPrivilegeEscalation", json!(false)),
-            Part::ReadOnlyRoot => self.security("readOnlyRootFilesystem", json!(true)),
-            Part::Terminal => ["stdin", "tty"].iter().for_each(|name| self.set(name, json!(true))),
-            Part::Hostname(name) => self.set_spec("hostname", json!(name)),
-            Part::Workdir(path) => self.set("workingDir", json!(path)),
-            Part::Env { name, value } => push(&mut self.container, "env", variable(name, value.as_deref())),
+            StartPart::Privileged => self.security("privileged", json!(true)),
+            StartPart::CapAdd(name) => self.capability("add", name),
+            StartPart::CapDrop(name) => self.capability("drop", name),
+            StartPart::NoNewPrivileges => self.security("allowPrivilegeEscalation", json!(false)),
+            StartPart::ReadOnlyRoot => self.security("readOnlyRootFilesystem", json!(true)),
+            StartPart::Terminal => ["stdin", "tty"].iter().for_each(|name| self.set(name, json!(true))),
+            StartPart::Hostname(name) => self.set_spec("hostname", json!(name)),
+            StartPart::Workdir(path) => self.set("workingDir", json!(path)),
+            StartPart::Env { name, value } => push(&mut self.container, "env", variable(name, value.as_deref())),
             // A pod has no such limits of its own; the node's container runtime sets them.
-            Part::Ulimit { .. } => {}
+            StartPart::Ulimit { .. } => {}
         }
     }
 

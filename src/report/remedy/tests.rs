@@ -1,8 +1,8 @@
 //! Golden texts of every form, and what a form has to be for whom reads it.
 
 use super::*;
-use crate::check::Facts;
-use protocol::exit_code::{Exit, Family};
+use crate::check::FindingFacts;
+use protocol::exit_code::{Exit, FailureFamily};
 use std::time::Duration;
 
 fn finding(check: &str, status: Status, changes: &[Change]) -> Finding {
@@ -13,9 +13,9 @@ fn finding(check: &str, status: Status, changes: &[Change]) -> Finding {
         what: String::new(),
         because: None,
         remedy: changes.iter().cloned().map(Remedy::Start).collect(),
-        exit: Exit::Permanent(Family::Data),
+        exit: Exit::Permanent(FailureFamily::Data),
         took: Duration::ZERO,
-        facts: Facts::new(),
+        facts: FindingFacts::new(),
     }
 }
 
@@ -23,25 +23,25 @@ fn mount(target: &str, read_only: bool) -> Change {
     Change::Mount { target: target.to_owned(), read_only }
 }
 
-fn bind(source: &str, target: &str, read_only: bool) -> Part {
-    Part::Bind { source: source.into(), target: target.into(), read_only }
+fn bind(source: &str, target: &str, read_only: bool) -> StartPart {
+    StartPart::Bind { source: source.into(), target: target.into(), read_only }
 }
 
 /// A start with most of what there is, and what it lacks.
 fn correction() -> Correction {
-    let env = |name: &str, value: Option<&str>| Part::Env { name: name.into(), value: value.map(str::to_owned) };
+    let env = |name: &str, value: Option<&str>| StartPart::Env { name: name.into(), value: value.map(str::to_owned) };
     let parts = vec![
-        Part::Terminal,
-        Part::User { uid: 1000, gid: 100 },
-        Part::Workdir("/my code".into()),
-        Part::ReadOnlyRoot,
-        Part::CapAdd("SYS_PTRACE".into()),
-        Part::NoNewPrivileges,
-        Part::Ulimit { name: "memlock".into(), limit: None },
+        StartPart::Terminal,
+        StartPart::User { uid: 1000, gid: 100 },
+        StartPart::Workdir("/my code".into()),
+        StartPart::ReadOnlyRoot,
+        StartPart::CapAdd("SYS_PTRACE".into()),
+        StartPart::NoNewPrivileges,
+        StartPart::Ulimit { name: "memlock".into(), limit: None },
         bind("/home/me/code", "/my code", false),
         bind("cache", "/cache", false),
         bind("/srv/sets", "/sets", false),
-        Part::Tmpfs { target: "/scratch".into(), bytes: Some(1 << 30) },
+        StartPart::Tmpfs { target: "/scratch".into(), bytes: Some(1 << 30) },
         env("TRAINIT_DATA", Some("/data /sets:ro")),
         env("HF_TOKEN", None),
     ];
@@ -54,7 +54,7 @@ fn correction() -> Correction {
         finding("host.shm", Status::Fail, &[Change::Shm { bytes: 8 << 30 }]),
         Finding { subject: Some("train.py".into()), ..finding("code.entry", Status::Fail, &[]) },
     ];
-    super::correction(&findings, || Started { program: "docker", parts, command }).unwrap()
+    super::correction(&findings, || TypedStart { program: "docker", parts, command }).unwrap()
 }
 
 #[test]
@@ -160,14 +160,14 @@ fn what_no_start_mends_is_named_and_warnings_change_nothing() {
     assert!(text.contains("\n  Not mended  code.entry (train.py): see above"), "{text}");
     assert!(!text.contains("/out"), "{text}");
     let warned = [finding("output.mounted", Status::Warn, &[mount("/out", false)])];
-    assert_eq!(super::correction(&warned, Started::default), None);
-    assert_eq!(super::correction(&[finding("code.entry", Status::Fail, &[])], Started::default), None);
+    assert_eq!(super::correction(&warned, TypedStart::default), None);
+    assert_eq!(super::correction(&[finding("code.entry", Status::Fail, &[])], TypedStart::default), None);
 }
 
 #[test]
 fn a_row_has_the_words_of_its_place() {
-    assert_eq!(line(&Remedy::Start(mount("/out", false)), Place::Container), "docker run -v /path/on/host:/out …");
-    let pod = |change| line(&Remedy::Start(change), Place::Pod);
+    assert_eq!(line(&Remedy::Start(mount("/out", false)), Platform::Container), "docker run -v /path/on/host:/out …");
+    let pod = |change| line(&Remedy::Start(change), Platform::Pod);
     assert_eq!(pod(Change::Gpus { count: Some(2) }), "resources: {limits: {nvidia.com/gpu: 2}}");
     assert_eq!(
         pod(mount("/data", true)),
@@ -182,6 +182,6 @@ fn odd_names_are_quoted_for_whom_reads_them() {
     assert_eq!(flags("/my data"), "-v '/path/on/host:/my data:ro'");
     assert_eq!(flags("/a:b"), "--mount type=bind,src=/path/on/host,dst=/a:b,readonly");
     assert_eq!(flags("/a,\"b"), "--mount 'type=bind,src=/path/on/host,\"dst=/a,\"\"b\",readonly'");
-    assert_eq!(docker::flags(&[Part::GpuIds("0,1".into())]), "--gpus '\"device=0,1\"'");
+    assert_eq!(docker::flags(&[StartPart::GpuIds("0,1".into())]), "--gpus '\"device=0,1\"'");
     assert_eq!([kubernetes::label("/Große Daten/1/"), kubernetes::label("/..")], ["gro-e-daten-1", "data"]);
 }

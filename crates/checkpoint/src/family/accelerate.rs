@@ -1,10 +1,10 @@
 //! Accelerate's `save_state`, as the diffusers and many other training scripts use it: a directory of any name with weights,
 //! optimizer, scheduler and, saved last, the random states of each process.
 
-use super::{Family, Scene, any_candidate};
-use crate::listing::{Candidate, Kind};
+use super::{Family, FamilyContext, any_candidate};
+use crate::completeness::{Completeness, Unfinished, torch, tree};
+use crate::listing::{Candidate, EntryKind};
 use crate::name;
-use crate::whole::{Judged, Unfinished, torch, tree};
 
 const RANDOM_STATES: &str = "random_states_0.pkl";
 
@@ -25,8 +25,8 @@ pub(super) const FAMILY: Family = Family {
 
 /// When the family is named, a directory with one of the usual names counts before its random states are there: then it can
 /// be told that it is not finished.
-fn candidates<'a>(scene: &Scene<'a>) -> Vec<Candidate<'a>> {
-    let mut found = scene.listing.pick(Kind::Directory, |text| Some(name::step(text)));
+fn candidates<'a>(scene: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
+    let mut found = scene.listing.pick(EntryKind::Directory, |text| Some(name::step(text)));
     found.sort_by_key(|candidate| std::cmp::Reverse(candidate.step));
     found.truncate(LOOKS);
     let usual = |candidate: &Candidate<'_>| {
@@ -37,7 +37,7 @@ fn candidates<'a>(scene: &Scene<'a>) -> Vec<Candidate<'a>> {
     found
 }
 
-fn judge(scene: &Scene<'_>, candidate: &Candidate<'_>) -> Judged {
+fn judge(scene: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
     let dir = scene.listing.path(candidate.entry);
     let states = dir.join(RANDOM_STATES);
     if !states.exists() {

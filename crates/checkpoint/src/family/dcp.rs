@@ -1,11 +1,11 @@
 //! torch.distributed.checkpoint: a directory with a `.distcp` file of each rank, and `.metadata`, which the coordinator writes
 //! when all ranks are done.
 
-use super::{Family, Scene, any_candidate};
+use super::{Family, FamilyContext, any_candidate};
+use crate::completeness::{Completeness, Unfinished, head, tree};
 use crate::format::pickle;
-use crate::listing::{Candidate, Kind, Listing};
+use crate::listing::{Candidate, EntryKind, Listing};
 use crate::name;
-use crate::whole::{Judged, Unfinished, head, tree};
 use std::path::Path;
 
 const INDEX: &str = ".metadata";
@@ -26,8 +26,8 @@ pub(super) const FAMILY: Family = Family {
     judge: |scene, candidate| judge(&scene.listing.path(candidate.entry)),
 };
 
-fn candidates<'a>(scene: &Scene<'a>) -> Vec<Candidate<'a>> {
-    let mut found = scene.listing.pick(Kind::Directory, |text| Some(name::step(text)));
+fn candidates<'a>(scene: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
+    let mut found = scene.listing.pick(EntryKind::Directory, |text| Some(name::step(text)));
     found.sort_by_key(|candidate| std::cmp::Reverse(candidate.step));
     found.truncate(LOOKS);
     found.retain(|candidate| is_ours(&scene.listing.path(candidate.entry)));
@@ -44,7 +44,7 @@ fn is_ours(dir: &Path) -> bool {
 }
 
 /// Whether a directory is a complete checkpoint of DCP.
-pub(super) fn judge(dir: &Path) -> Judged {
+pub(super) fn judge(dir: &Path) -> Completeness {
     if !dir.join(INDEX).is_file() {
         return Err(Unfinished::because(format!("no {INDEX} yet")));
     }

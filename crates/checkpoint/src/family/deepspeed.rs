@@ -1,11 +1,11 @@
 //! DeepSpeed: a directory of each save with files of every rank, and `latest`, which names the newest. Rank 0 writes it when its own
 //! files are there, and only then waits for the others: those of the other ranks may still be missing.
 
-use super::{Family, Scene};
+use super::{Family, FamilyContext};
+use crate::completeness::{Completeness, Unfinished, head, tree};
 use crate::format::{pickle, tracker};
-use crate::listing::{Candidate, Entry, Kind, Listing};
+use crate::listing::{Candidate, Entry, EntryKind, Listing};
 use crate::name::numbered;
-use crate::whole::{Judged, Unfinished, head, tree};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -24,20 +24,20 @@ pub(super) const FAMILY: Family = Family {
     about: "DeepSpeed: `global_stepN/` and `latest`",
     complete: "`latest`, which is written last, names it or a later step, it holds model states and the optimizer's part of every rank, and every file of torch.save inside is whole; without `latest` none is",
     candidates,
-    marked: |scene, candidates| scene.listing.has(LATEST, Kind::File) && !candidates.is_empty(),
+    marked: |scene, candidates| scene.listing.has(LATEST, EntryKind::File) && !candidates.is_empty(),
     judge,
 };
 
 /// `global_stepN`, and whatever `latest` names.
-fn candidates<'a>(scene: &Scene<'a>) -> Vec<Candidate<'a>> {
+fn candidates<'a>(scene: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
     let latest = latest(&scene.listing.dir).unwrap_or_default();
-    scene.listing.pick(Kind::Directory, |name| match numbered(name, PREFIX) {
+    scene.listing.pick(EntryKind::Directory, |name| match numbered(name, PREFIX) {
         Some(step) => Some(Some(step)),
         None => (!latest.is_empty() && name == latest.as_bytes()).then_some(None),
     })
 }
 
-fn judge(scene: &Scene<'_>, candidate: &Candidate<'_>) -> Judged {
+fn judge(scene: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
     let latest = latest(&scene.listing.dir)?;
     let named = candidate.entry.names().any(|name| name == latest.as_bytes());
     let earlier =
@@ -49,18 +49,18 @@ fn judge(scene: &Scene<'_>, candidate: &Candidate<'_>) -> Judged {
 }
 
 /// Whether what `latest` names in a directory is complete.
-pub(super) fn judge_latest(dir: &Path) -> Judged {
+pub(super) fn judge_latest(dir: &Path) -> Completeness {
     judge_files(&dir.join(latest(dir)?))
 }
 
 /// What `latest` names.
-fn latest(dir: &Path) -> Judged<String> {
+fn latest(dir: &Path) -> Completeness<String> {
     let bytes =
         head(&dir.join(LATEST), tracker::MOST as u64).map_err(|_| Unfinished::because(format!("no {LATEST} yet")))?;
     tracker::parse(&bytes).map(str::to_string).ok_or_else(|| Unfinished::because(format!("{LATEST} names nothing")))
 }
 
-fn judge_files(dir: &Path) -> Judged {
+fn judge_files(dir: &Path) -> Completeness {
     let listing = Listing::read(dir, usize::MAX)?;
     let mut models = listing.entries.iter().filter(|entry| entry.bytes().ends_with(b"model_states.pt")).peekable();
     if models.peek().is_none() {

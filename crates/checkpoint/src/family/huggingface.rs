@@ -1,11 +1,11 @@
 //! Hugging Face Trainer: `checkpoint-N` directories. The trainer's state is saved after model, optimizer and random states
 //! of the main process; a save on SIGTERM also leaves a sentinel file while it lasts.
 
-use super::{Family, Scene, holds};
+use super::{Family, FamilyContext, holds};
+use crate::completeness::{Completeness, Unfinished, head, tree};
 use crate::format::tracker;
-use crate::listing::{Candidate, Kind};
+use crate::listing::{Candidate, EntryKind};
 use crate::name::numbered;
-use crate::whole::{Judged, Unfinished, head, tree};
 use std::path::Path;
 
 const SENTINEL: &str = "checkpoint-is-incomplete.txt";
@@ -23,11 +23,11 @@ pub(super) const FAMILY: Family = Family {
     judge,
 };
 
-fn candidates<'a>(scene: &Scene<'a>) -> Vec<Candidate<'a>> {
-    scene.listing.pick(Kind::Directory, |name| numbered(name, b"checkpoint-").map(Some))
+fn candidates<'a>(scene: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
+    scene.listing.pick(EntryKind::Directory, |name| numbered(name, b"checkpoint-").map(Some))
 }
 
-fn judge(scene: &Scene<'_>, candidate: &Candidate<'_>) -> Judged {
+fn judge(scene: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
     let dir = scene.listing.path(candidate.entry);
     if dir.join(SENTINEL).exists() {
         return Err(Unfinished::because(format!("{SENTINEL} is there")));

@@ -1,10 +1,10 @@
 //! PyTorch Lightning: `*.ckpt`, one file of torch.save, or a directory where a sharded strategy (FSDP, DeepSpeed) saved.
 
-use super::{Family, Scene, any_candidate, dcp, deepspeed};
+use super::{Family, FamilyContext, any_candidate, dcp, deepspeed};
+use crate::completeness::{self, Completeness, Unfinished};
 use crate::format::{pickle, zip};
-use crate::listing::{Candidate, Kind};
+use crate::listing::{Candidate, EntryKind};
 use crate::name;
-use crate::whole::{self, Judged, Unfinished};
 use std::path::Path;
 
 /// What the FSDP strategies save after the shards.
@@ -25,13 +25,13 @@ pub(super) const FAMILY: Family = Family {
     judge,
 };
 
-fn candidates<'a>(scene: &Scene<'a>) -> Vec<Candidate<'a>> {
+fn candidates<'a>(scene: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
     let ours = |text: &[u8]| text.ends_with(b".ckpt").then(|| labelled_step(text));
-    let mut found = scene.listing.pick(Kind::File, ours);
+    let mut found = scene.listing.pick(EntryKind::File, ours);
     for candidate in found.iter_mut().filter(|candidate| candidate.step.is_none()).take(LOOKS) {
         candidate.step = step_inside(&scene.listing.path(candidate.entry));
     }
-    found.extend(scene.listing.pick(Kind::Directory, ours));
+    found.extend(scene.listing.pick(EntryKind::Directory, ours));
     found
 }
 
@@ -43,14 +43,14 @@ fn labelled_step(text: &[u8]) -> Option<u64> {
 
 /// The step that a file such as `last.ckpt` holds.
 fn step_inside(path: &Path) -> Option<u64> {
-    let head = whole::head(path, STEP_WITHIN).ok()?;
+    let head = completeness::head(path, STEP_WITHIN).ok()?;
     zip::begins(&head).then(|| pickle::global_step(&head)).flatten()
 }
 
-fn judge(scene: &Scene<'_>, candidate: &Candidate<'_>) -> Judged {
+fn judge(scene: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
     let path = scene.listing.path(candidate.entry);
-    if candidate.entry.kind == Kind::File {
-        return whole::torch(&path);
+    if candidate.entry.kind == EntryKind::File {
+        return completeness::torch(&path);
     }
     if path.join("latest").is_file() {
         return deepspeed::judge_latest(&path);
@@ -59,6 +59,6 @@ fn judge(scene: &Scene<'_>, candidate: &Candidate<'_>) -> Judged {
     if !path.join(META).exists() {
         return Err(Unfinished::because(format!("no {META} yet")));
     }
-    whole::torch(&path.join(META)).map_err(|why| Unfinished(format!("{META}: {}", why.0)))?;
+    completeness::torch(&path.join(META)).map_err(|why| Unfinished(format!("{META}: {}", why.0)))?;
     Ok(found)
 }

@@ -1,11 +1,11 @@
 //! Megatron-LM: `iter_NNNNNNN` directories, and `latest_checkpointed_iteration.txt`, which is written when all ranks have saved,
 //! with asynchronous saving too.
 
-use super::{Family, Scene};
+use super::{Family, FamilyContext};
+use crate::completeness::{Completeness, Unfinished, head, tree};
 use crate::format::tracker;
-use crate::listing::{Candidate, Kind, Listing};
+use crate::listing::{Candidate, EntryKind, Listing};
 use crate::name::numbered;
-use crate::whole::{Judged, Unfinished, head, tree};
 
 const TRACKER: &str = "latest_checkpointed_iteration.txt";
 const PREFIX: &[u8] = b"iter_";
@@ -16,19 +16,19 @@ pub(super) const FAMILY: Family = Family {
     about: "Megatron-LM: `iter_NNNNNNN/` and `latest_checkpointed_iteration.txt`",
     complete: "`latest_checkpointed_iteration.txt`, which is written last, has its iteration or a later one, and every file of torch.save inside is whole; without that file none is",
     candidates,
-    marked: |scene, _| scene.listing.has(TRACKER, Kind::File),
+    marked: |scene, _| scene.listing.has(TRACKER, EntryKind::File),
     judge,
 };
 
 /// `iter_N`, and `release`: weights converted from elsewhere, at no iteration.
-fn candidates<'a>(scene: &Scene<'a>) -> Vec<Candidate<'a>> {
-    scene.listing.pick(Kind::Directory, |name| match numbered(name, PREFIX) {
+fn candidates<'a>(scene: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
+    scene.listing.pick(EntryKind::Directory, |name| match numbered(name, PREFIX) {
         Some(step) => Some(Some(step)),
         None => (name == RELEASE.as_bytes()).then_some(None),
     })
 }
 
-fn judge(scene: &Scene<'_>, candidate: &Candidate<'_>) -> Judged {
+fn judge(scene: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
     let bytes = head(&scene.listing.dir.join(TRACKER), tracker::MOST as u64);
     let bytes = bytes.map_err(|_| Unfinished::because(format!("no {TRACKER} yet")))?;
     let newest = tracker::parse(&bytes).unwrap_or_default();

@@ -12,9 +12,9 @@ mod plain;
 mod safetensors;
 mod torch;
 
+use super::completeness::Completeness;
 use super::listing::{Candidate, Listing};
 use super::pattern::Pattern;
-use super::whole::Judged;
 use std::fmt;
 
 /// Most candidates that are asked whether they carry a family's mark.
@@ -29,11 +29,11 @@ pub struct Family {
     /// When one is complete; docs/checkpoints.md has the same words.
     pub complete: &'static str,
     /// What may be a checkpoint of this family, by name and kind, with its step where that is known.
-    pub(super) candidates: for<'a> fn(&Scene<'a>) -> Vec<Candidate<'a>>,
+    pub(super) candidates: for<'a> fn(&FamilyContext<'a>) -> Vec<Candidate<'a>>,
     /// For `auto`: whether the directory is this family's, by a mark that no other family leaves.
-    pub(super) marked: fn(&Scene<'_>, &[Candidate<'_>]) -> bool,
+    pub(super) marked: fn(&FamilyContext<'_>, &[Candidate<'_>]) -> bool,
     /// Whether a candidate is complete.
-    pub(super) judge: fn(&Scene<'_>, &Candidate<'_>) -> Judged,
+    pub(super) judge: fn(&FamilyContext<'_>, &Candidate<'_>) -> Completeness,
 }
 
 /// All families, in the order in which `auto` asks them: those with a mark of their own first, those known by nothing but
@@ -53,7 +53,7 @@ pub const FAMILIES: &[Family] = &[
 
 /// What a family looks at.
 #[derive(Clone, Copy)]
-pub(super) struct Scene<'a> {
+pub(super) struct FamilyContext<'a> {
     /// The directory in which checkpoints appear.
     pub listing: &'a Listing,
     /// `checkpoint.pattern`.
@@ -69,12 +69,12 @@ impl fmt::Debug for Family {
 }
 
 /// Some candidate is enough of a mark: no other family has such names.
-fn any_candidate(_: &Scene<'_>, candidates: &[Candidate<'_>]) -> bool {
+fn any_candidate(_: &FamilyContext<'_>, candidates: &[Candidate<'_>]) -> bool {
     !candidates.is_empty()
 }
 
 /// Whether one of the candidates, which are directories, holds a file or directory of one of these names.
-fn holds(scene: &Scene<'_>, candidates: &[Candidate<'_>], names: &[&str]) -> bool {
+fn holds(scene: &FamilyContext<'_>, candidates: &[Candidate<'_>], names: &[&str]) -> bool {
     let dirs = candidates.iter().take(LOOKS).map(|candidate| scene.listing.path(candidate.entry));
     dirs.into_iter().any(|dir| names.iter().any(|name| dir.join(name).exists()))
 }

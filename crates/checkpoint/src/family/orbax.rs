@@ -1,10 +1,10 @@
 //! orbax (JAX, Flax, MaxText): directories named by their step. On a file system one is written under a temporary name and
 //! renamed; on an object store, which cannot rename, `commit_success.txt` is written last.
 
-use super::{Family, LOOKS, Scene, holds};
-use crate::listing::{Candidate, Kind, Listing};
+use super::{Family, FamilyContext, LOOKS, holds};
+use crate::completeness::{Completeness, Unfinished, tree};
+use crate::listing::{Candidate, EntryKind, Listing};
 use crate::name::{numbered, step};
-use crate::whole::{Judged, Unfinished, tree};
 use std::path::Path;
 
 const COMMITTED: &str = "commit_success.txt";
@@ -22,9 +22,9 @@ pub(super) const FAMILY: Family = Family {
     judge,
 };
 
-fn candidates<'a>(scene: &Scene<'a>) -> Vec<Candidate<'a>> {
+fn candidates<'a>(scene: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
     let step = |name: &[u8]| numbered(name, b"").or_else(|| prefixed(name));
-    let mut found = scene.listing.pick(Kind::Directory, |name| step(name).map(Some));
+    let mut found = scene.listing.pick(EntryKind::Directory, |name| step(name).map(Some));
     found.sort_by_key(|candidate| std::cmp::Reverse(candidate.step));
     found
 }
@@ -35,7 +35,7 @@ fn prefixed(name: &[u8]) -> Option<u64> {
     numbered(name.get(at + 1..)?, b"").filter(|_| step(name).is_some())
 }
 
-fn marked(scene: &Scene<'_>, candidates: &[Candidate<'_>]) -> bool {
+fn marked(scene: &FamilyContext<'_>, candidates: &[Candidate<'_>]) -> bool {
     let temporary = |name: &[u8]| name.windows(TEMPORARY.len()).any(|part| part == TEMPORARY);
     scene.listing.entries.iter().any(|entry| temporary(entry.bytes()))
         || candidates.iter().take(LOOKS).any(|candidate| has_mark(&scene.listing.path(candidate.entry)))
@@ -45,10 +45,10 @@ fn marked(scene: &Scene<'_>, candidates: &[Candidate<'_>]) -> bool {
 fn has_mark(dir: &Path) -> bool {
     let here = |dir: &Path| MARKS.iter().any(|mark| dir.join(mark).exists());
     let inside = || Listing::read(dir, LOOKS).unwrap_or_default();
-    here(dir) || inside().entries.iter().any(|entry| entry.kind == Kind::Directory && here(&dir.join(&entry.name)))
+    here(dir) || inside().entries.iter().any(|entry| entry.kind == EntryKind::Directory && here(&dir.join(&entry.name)))
 }
 
-fn judge(scene: &Scene<'_>, candidate: &Candidate<'_>) -> Judged {
+fn judge(scene: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
     let dir = scene.listing.path(candidate.entry);
     let listing = Listing::read(&dir, LOOKS)?;
     if let Some(entry) =

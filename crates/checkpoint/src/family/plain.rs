@@ -1,9 +1,9 @@
 //! Whatever a script of one's own writes, by `checkpoint.pattern`. What the pattern names after a slash is the file that the
 //! script writes last.
 
-use super::{Family, Scene, any_candidate};
-use crate::listing::{Candidate, Kind};
-use crate::whole::{self, Judged, Unfinished};
+use super::{Family, FamilyContext, any_candidate};
+use crate::completeness::{self, Completeness, Unfinished};
+use crate::listing::{Candidate, EntryKind};
 use std::path::Path;
 
 pub(super) const FAMILY: Family = Family {
@@ -16,33 +16,33 @@ pub(super) const FAMILY: Family = Family {
 };
 
 /// `auto` does not take a directory of which nothing tells whether it is finished.
-fn candidates<'a>(scene: &Scene<'a>) -> Vec<Candidate<'a>> {
+fn candidates<'a>(scene: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
     let Some(pattern) = scene.pattern else { return Vec::new() };
     let pick = |kind| scene.listing.pick(kind, |name| pattern.step_of(name));
     match pattern.proof() {
-        Some(_) => pick(Kind::Directory),
-        None if scene.named => [pick(Kind::File), pick(Kind::Directory)].concat(),
-        None => pick(Kind::File),
+        Some(_) => pick(EntryKind::Directory),
+        None if scene.named => [pick(EntryKind::File), pick(EntryKind::Directory)].concat(),
+        None => pick(EntryKind::File),
     }
 }
 
-fn judge(scene: &Scene<'_>, candidate: &Candidate<'_>) -> Judged {
+fn judge(scene: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
     let path = scene.listing.path(candidate.entry);
-    if candidate.entry.kind == Kind::File {
-        return whole::any(&path);
+    if candidate.entry.kind == EntryKind::File {
+        return completeness::any(&path);
     }
     if let Some(proof) = scene.pattern.and_then(|pattern| pattern.proof()) {
         written_last(&path.join(proof)).map_err(|why| Unfinished(format!("{proof}: {}", why.0)))?;
     }
-    let contents = whole::tree_at_rest(&path)?;
-    if contents == whole::Contents::NONE { Err(Unfinished::because("empty")) } else { Ok(contents) }
+    let contents = completeness::tree_at_rest(&path)?;
+    if contents == completeness::Contents::NONE { Err(Unfinished::because("empty")) } else { Ok(contents) }
 }
 
 /// The file that is written last: there, and whole unless it is an empty marker.
-fn written_last(proof: &Path) -> Judged<()> {
+fn written_last(proof: &Path) -> Completeness<()> {
     match std::fs::metadata(proof) {
         Ok(data) if data.is_file() && data.len() == 0 => Ok(()),
-        Ok(_) => whole::any(proof).map(drop),
+        Ok(_) => completeness::any(proof).map(drop),
         Err(_) => Err(Unfinished::because("not there yet")),
     }
 }

@@ -1,10 +1,10 @@
 //! safetensors files on their own: one file, or an index with its shards, directly in the directory. A directory of them has
 //! no mark of its end; for those there is `plain` with a pattern.
 
-use super::{Family, Scene, any_candidate};
-use crate::listing::{Candidate, Kind};
+use super::{Family, FamilyContext, any_candidate};
+use crate::completeness::{self, Completeness};
+use crate::listing::{Candidate, EntryKind};
 use crate::name;
-use crate::whole::{self, Judged};
 
 const INDEX: &[u8] = b".safetensors.index.json";
 
@@ -17,9 +17,9 @@ pub(super) const FAMILY: Family = Family {
     judge,
 };
 
-fn candidates<'a>(scene: &Scene<'a>) -> Vec<Candidate<'a>> {
+fn candidates<'a>(scene: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
     let ours = |text: &[u8]| (text.ends_with(b".safetensors") && !is_shard(text)) || text.ends_with(INDEX);
-    scene.listing.pick(Kind::File, |text| ours(text).then(|| name::step(text)))
+    scene.listing.pick(EntryKind::File, |text| ours(text).then(|| name::step(text)))
 }
 
 /// `model-00001-of-00003.safetensors`.
@@ -27,11 +27,11 @@ fn is_shard(text: &[u8]) -> bool {
     text.windows(4).any(|part| part == b"-of-")
 }
 
-fn judge(scene: &Scene<'_>, candidate: &Candidate<'_>) -> Judged {
+fn judge(scene: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
     let path = scene.listing.path(candidate.entry);
     if path.as_os_str().as_encoded_bytes().ends_with(INDEX) {
-        whole::index_and_shards(&path)
+        completeness::index_and_shards(&path)
     } else {
-        whole::tensors(&path)
+        completeness::tensors(&path)
     }
 }

@@ -1,9 +1,9 @@
 //! A file of torch.save: `.pt` or `.pth`, a zip archive since torch 1.6. Its central directory is written last.
 
-use super::{Family, Scene, any_candidate};
-use crate::listing::{Candidate, Kind};
+use super::{Family, FamilyContext, any_candidate};
+use crate::completeness::{self, Completeness};
+use crate::listing::{Candidate, EntryKind};
 use crate::name;
-use crate::whole::{self, Judged};
 
 pub(super) const FAMILY: Family = Family {
     name: "torch",
@@ -11,10 +11,10 @@ pub(super) const FAMILY: Family = Family {
     complete: "the file ends with a zip central directory that adds up; the format from before torch 1.6 has no end that can be checked and is never taken",
     candidates,
     marked: any_candidate,
-    judge: |scene, candidate| -> Judged { whole::torch(&scene.listing.path(candidate.entry)) },
+    judge: |scene, candidate| -> Completeness { completeness::torch(&scene.listing.path(candidate.entry)) },
 };
 
-fn candidates<'a>(scene: &Scene<'a>) -> Vec<Candidate<'a>> {
+fn candidates<'a>(scene: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
     let ours = |text: &[u8]| text.ends_with(b".pt") || text.ends_with(b".pth");
-    scene.listing.pick(Kind::File, |text| ours(text).then(|| name::step(text)))
+    scene.listing.pick(EntryKind::File, |text| ours(text).then(|| name::step(text)))
 }

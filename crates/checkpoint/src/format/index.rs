@@ -8,13 +8,13 @@ use std::path::{Component, Path};
 pub const MOST: u64 = 16 << 20;
 
 #[derive(serde::Deserialize)]
-struct Index {
+struct ShardIndex {
     weight_map: HashMap<String, String>,
 }
 
 /// The files that an index names, relative to its directory; none if it is no index, names none, or leads elsewhere.
 pub fn shards(bytes: &[u8]) -> Option<BTreeSet<String>> {
-    let index: Index = serde_json::from_slice(bytes).ok()?;
+    let index: ShardIndex = serde_json::from_slice(bytes).ok()?;
     let shards: BTreeSet<String> = index.weight_map.into_values().collect();
     let inside = |shard: &String| Path::new(shard).components().all(|part| matches!(part, Component::Normal(_)));
     (!shards.is_empty() && shards.iter().all(|shard| !shard.is_empty() && inside(shard))).then_some(shards)

@@ -32,29 +32,29 @@ fn adds_up(tail: &[u8], at: usize, start: u64) -> Option<bool> {
     let comment = usize::from(u16_at(tail, at + 20)?);
     let (directory, records_at) = match directory_64(tail, at, start) {
         Some(found) => found,
-        None => (Directory::at(tail, at)?, start + at as u64),
+        None => (CentralDirectory::at(tail, at)?, start + at as u64),
     };
     let ends = directory.offset.checked_add(directory.size)?;
     Some(at + END + comment == tail.len() && ends == records_at && directory.entries > 0)
 }
 
 /// What an archive says of its central directory.
-struct Directory {
+struct CentralDirectory {
     entries: u64,
     size: u64,
     offset: u64,
 }
 
-impl Directory {
+impl CentralDirectory {
     fn at(tail: &[u8], at: usize) -> Option<Self> {
         let entries = u16_at(tail, at + 10)?.into();
-        Some(Directory { entries, size: u32_at(tail, at + 12)?.into(), offset: u32_at(tail, at + 16)?.into() })
+        Some(CentralDirectory { entries, size: u32_at(tail, at + 12)?.into(), offset: u32_at(tail, at + 16)?.into() })
     }
 }
 
 /// The 64-bit form, which torch writes always: a locator right before the end record, and the record that it points to
 /// right before that. Also the place of the record.
-fn directory_64(tail: &[u8], at: usize, start: u64) -> Option<(Directory, u64)> {
+fn directory_64(tail: &[u8], at: usize, start: u64) -> Option<(CentralDirectory, u64)> {
     let locator = at.checked_sub(LOCATOR)?;
     if !tail.get(locator..)?.starts_with(b"PK\x06\x07") {
         return None;
@@ -64,7 +64,7 @@ fn directory_64(tail: &[u8], at: usize, start: u64) -> Option<(Directory, u64)> 
     let length = usize::try_from(u64_at(tail, record.checked_add(4)?)?).ok()?;
     let right =
         tail.get(record..)?.starts_with(b"PK\x06\x06") && record.checked_add(12)?.checked_add(length)? == locator;
-    let directory = Directory {
+    let directory = CentralDirectory {
         entries: u64_at(tail, record + 32)?,
         size: u64_at(tail, record + 40)?,
         offset: u64_at(tail, record + 48)?,

@@ -1,28 +1,28 @@
 //! What holds in every order of events, whatever the policy is.
 
 use super::*;
-use crate::stopping::{KILLS, PREPARE_GRACE};
+use crate::stop_protocol::{KILLS, PREPARE_GRACE};
 use proptest::prelude::*;
 use proptest::{collection, option};
-use protocol::handover::{AfterStop, Checkpoints, Hold, Idle, OnHang, Pulse, Restart, Use, Watchdog};
+use protocol::handover::{AfterStop, Checkpoints, Heartbeat, HoldPolicy, Idle, OnHang, Restart, UsageState, Watchdog};
 
 /// What happened, and so many milliseconds after what was before it; none: exactly at the next deadline.
 type Script = Vec<(Event, Option<u64>)>;
 
 /// Plays events against a state and keeps what was done when.
-struct Play {
+struct Simulation {
     state: State,
     now: Clock,
     done: Vec<(Clock, Action)>,
 }
 
-impl Play {
+impl Simulation {
     fn new() -> Self {
-        Play { state: State::preparing(), now: Clock::ZERO, done: Vec::new() }
+        Simulation { state: State::preparing(), now: Clock::ZERO, done: Vec::new() }
     }
 
     fn running(policy: Policy) -> Self {
-        let mut play = Play::new();
+        let mut play = Simulation::new();
         play.does(Event::Said(Message::Policy(Box::new(policy))));
         play.does(Event::Said(Message::Launching("python".into())));
         play.does(Event::DoorClosed);
@@ -117,7 +117,7 @@ fn limits_of_use() -> impl Strategy<Value = (Option<Idle>, Option<Duration>)> {
 fn policies() -> impl Strategy<Value = Policy> {
     let parts = (
         option::of(seconds(0..60)),
-        prop_oneof![Just(Kind::Train), Just(Kind::Build)],
+        prop_oneof![Just(WorkloadKind::Train), Just(WorkloadKind::Build)],
         any::<[bool; 6]>(),
         restarts(),
         watchdogs(),
@@ -138,13 +138,13 @@ fn policies() -> impl Strategy<Value = Policy> {
             checkpoints: watched.then(Checkpoints::default),
             save_signal: signal.then_some(libc::SIGUSR1),
             save_file: file.then(|| "/save".into()),
-            hold: held.then(|| Hold { time: Duration::from_secs(1800), look: "a\nb".into() }),
+            hold: held.then(|| HoldPolicy { time: Duration::from_secs(1800), look: "a\nb".into() }),
             after_stop: hooked.then(AfterStop::default),
             done_file: done.then(|| "/done".into()),
             companions: vec!["lab".into(); companions],
             idle,
             lifetime,
-            on: vec![(libc::SIGUSR2, Meaning::Checkpoint)],
+            on: vec![(libc::SIGUSR2, SignalMeaning::Checkpoint)],
             ..Policy::default()
         }
     })
@@ -152,9 +152,9 @@ fn policies() -> impl Strategy<Value = Policy> {
 
 /// Whatever may be heard from prepare, errands and the container.
 fn words() -> impl Strategy<Value = Event> {
-    let saved = any::<bool>().prop_map(|fresh| Message::Saved(Saved { fresh, ..Saved::default() }));
+    let saved = any::<bool>().prop_map(|fresh| Message::Saved(SavedCheckpoint { fresh, ..SavedCheckpoint::default() }));
     let pulse = (option::of(0u64..3), 0u64..3)
-        .prop_map(|(written, beat)| Message::Pulse(Pulse { written, heartbeat: beat as f64 }));
+        .prop_map(|(written, beat)| Message::Pulse(Heartbeat { written, heartbeat: beat as f64 }));
     prop_oneof![
         policies().prop_map(|policy| Message::Policy(Box::new(policy))),
         Just(Message::Launching("x".into())),
@@ -162,7 +162,8 @@ fn words() -> impl Strategy<Value = Event> {
         saved,
         pulse,
         any::<bool>().prop_map(Message::Answer),
-        (option::of("x"), option::of(0u64..9)).prop_map(|(sign, processor)| Message::Use(Use { sign, processor })),
+        (option::of("x"), option::of(0u64..9))
+            .prop_map(|(sign, processor)| Message::Use(UsageState { sign, processor })),
         Just(Message::Dumped),
     ]
     .prop_map(Event::Said)
@@ -180,11 +181,11 @@ fn ends() -> impl Strategy<Value = Event> {
         Just(Event::ChildrenGone),
         Just(Event::ChildEnded),
         Just(Event::OnlyErrands),
-        companions_end(),
+        sidecars_end(),
     ]
 }
 
-fn companions_end() -> impl Strategy<Value = Event> {
+fn sidecars_end() -> impl Strategy<Value = Event> {
     let ended = prop_oneof![Just(Ended::Exited(0)), Just(Ended::Exited(1)), Just(Ended::Killed(9))];
     (0usize..3, ended).prop_map(|(index, ended)| Event::CompanionEnded(index, ended))
 }
@@ -219,7 +220,7 @@ fn anything() -> impl Strategy<Value = Event> {
 fn while_it_saves() -> impl Strategy<Value = Event> {
     let heard = words().prop_filter("one policy", |event| !matches!(event, Event::Said(Message::Policy(_))));
     let quiet = signals().prop_filter("no interrupts", |event| *event != signal(libc::SIGINT));
-    prop_oneof![quiet, heard, others(), Just(Event::ChildEnded), Just(Event::OnlyErrands), companions_end()]
+    prop_oneof![quiet, heard, others(), Just(Event::ChildEnded), Just(Event::OnlyErrands), sidecars_end()]
 }
 
 proptest! {
@@ -227,7 +228,7 @@ proptest! {
 
     #[test]
     fn the_end_comes_once_and_only_when_everything_is_gone(script in scripts(before_the_end()), code: u8) {
-        let mut play = Play::new();
+        let mut play = Simulation::new();
         play.play(script);
         // Only after KILLS fruitless kills may it end with children left.
         prop_assert!(play.count(is_exit) == 0 || play.state.kills > KILLS);
@@ -243,7 +244,7 @@ proptest! {
 
     #[test]
     fn no_order_of_events_is_busy_or_ends_twice(script in scripts(anything())) {
-        let mut play = Play::new();
+        let mut play = Simulation::new();
         for (event, pause) in script {
             play.after(pause, event);
         }
@@ -253,7 +254,7 @@ proptest! {
 
     #[test]
     fn with_a_grace_everything_is_killed_when_it_is_over(policy in policies(), grace in 0u64..60, script in scripts(while_it_saves())) {
-        let mut play = Play::running(Policy { grace: Some(Duration::from_secs(grace)), ..policy });
+        let mut play = Simulation::running(Policy { grace: Some(Duration::from_secs(grace)), ..policy });
         play.does(signal(libc::SIGTERM));
         let end = play.now + Duration::from_secs(grace);
         play.play(script);
@@ -263,7 +264,7 @@ proptest! {
 
     #[test]
     fn without_a_grace_nothing_is_killed(policy in policies(), script in scripts(while_it_saves()), main_ends: bool) {
-        let mut play = Play::running(Policy { grace: None, ..policy });
+        let mut play = Simulation::running(Policy { grace: None, ..policy });
         play.does(signal(libc::SIGTERM));
         play.play(script);
         if main_ends {
@@ -275,7 +276,7 @@ proptest! {
 
     #[test]
     fn only_the_third_interrupt_kills_without_a_grace(policy in policies(), interrupts in 1usize..5) {
-        let mut play = Play::running(Policy { grace: None, ..policy });
+        let mut play = Simulation::running(Policy { grace: None, ..policy });
         (0..interrupts).for_each(|_| play.after(Some(1000), signal(libc::SIGINT)));
         prop_assert_eq!(play.count(is_kill) > 0, interrupts > 2);
         prop_assert_eq!(play.count(|action| *action == Action::Tree(libc::SIGTERM)), usize::from(interrupts > 1));
@@ -284,7 +285,7 @@ proptest! {
     #[test]
     fn a_stop_is_delivered_at_most_once(asks: bool, grace in option::of(seconds(2..40)), script in scripts(while_saving_for_a_stop())) {
         let save_signal = asks.then_some(libc::SIGUSR1);
-        let mut play = Play::running(Policy { grace, save_signal, checkpoints: Some(Checkpoints::default()), ..Policy::default() });
+        let mut play = Simulation::running(Policy { grace, save_signal, checkpoints: Some(Checkpoints::default()), ..Policy::default() });
         play.does(signal(libc::SIGTERM));
         play.play(script);
         play.pass(play.now + Duration::from_secs(3600));
@@ -299,7 +300,7 @@ proptest! {
     fn a_stop_between_two_runs_is_the_end(grace in option::of(seconds(0..9)), gone in 0u64..6_000, stop in 0u64..12_000) {
         let restart = Restart { max: 9, pause: Duration::from_secs(2), pause_max: Duration::from_secs(2), ..Restart::default() };
         let drain = Duration::from_secs(3);
-        let mut play = Play::running(Policy { grace, drain, restart, stop_code: Some(143), ..Policy::default() });
+        let mut play = Simulation::running(Policy { grace, drain, restart, stop_code: Some(143), ..Policy::default() });
         play.after(Some(10), Event::MainEnded(Ended::Exited(1)));
         let mut events = [(gone, Event::ChildrenGone), (stop, signal(libc::SIGTERM))];
         events.sort_by_key(|(at, _)| *at);
@@ -316,7 +317,7 @@ proptest! {
 
     #[test]
     fn a_stop_while_preparing_is_over_within_five_seconds(policy in policies(), script in scripts(while_preparing())) {
-        let mut play = Play::new();
+        let mut play = Simulation::new();
         play.does(Event::Said(Message::Policy(Box::new(policy))));
         play.does(signal(libc::SIGTERM));
         let end = play.now + PREPARE_GRACE;
@@ -327,7 +328,7 @@ proptest! {
 
     #[test]
     fn a_stop_is_never_followed_by_a_start(policy in policies(), before in scripts(anything()), after in scripts(anything())) {
-        let mut play = Play::running(policy);
+        let mut play = Simulation::running(policy);
         play.play(before);
         if !play.state.done {
             play.does(signal(libc::SIGTERM));
@@ -340,7 +341,7 @@ proptest! {
 
     #[test]
     fn no_companion_is_started_but_while_the_workload_runs(policy in policies(), script in scripts(anything())) {
-        let mut play = Play::new();
+        let mut play = Simulation::new();
         play.does(Event::Said(Message::Policy(Box::new(policy))));
         // `does` looks at each.
         script.into_iter().for_each(|(event, pause)| play.after(pause, event));
@@ -349,10 +350,10 @@ proptest! {
     #[test]
     fn a_container_stops_by_itself_once_and_never_before_its_lifetime(policy in policies(), limit in 2u64..5000, script in scripts(while_it_saves())) {
         let lifetime = Some(Duration::from_secs(limit));
-        let mut play = Play::running(Policy { lifetime, idle: None, ..policy });
+        let mut play = Simulation::running(Policy { lifetime, idle: None, ..policy });
         play.play(script);
         play.pass(Duration::from_secs(6000));
-        let asked = |action: &Action| matches!(action, Action::Say(Line::Stopping { reason: Some(_), .. }));
+        let asked = |action: &Action| matches!(action, Action::Say(LogEvent::Stopping { reason: Some(_), .. }));
         let first = play.first(asked);
         prop_assert!(play.count(asked) <= 1 && first.is_none_or(|at| Some(at) >= lifetime), "{:?}", play.done);
         prop_assert!(first.is_some() || play.state.stop.is_some() || play.state.done, "{:?}", play.done);
@@ -360,7 +361,7 @@ proptest! {
 
     #[test]
     fn a_repeated_term_never_brings_a_deadline_forward(grace in 1u64..10_000, times in collection::vec(0u64..9_000, 1..10)) {
-        let mut play = Play::running(Policy { grace: Some(Duration::from_secs(grace)), ..Policy::default() });
+        let mut play = Simulation::running(Policy { grace: Some(Duration::from_secs(grace)), ..Policy::default() });
         play.does(signal(libc::SIGTERM));
         let before = play.state.deadline();
         for ms in times {
@@ -373,7 +374,7 @@ proptest! {
 
 /// What may happen while a stop waits for a checkpoint.
 fn while_saving_for_a_stop() -> impl Strategy<Value = Event> {
-    let saved = Event::Said(Message::Saved(Saved { fresh: true, ..Saved::default() }));
+    let saved = Event::Said(Message::Saved(SavedCheckpoint { fresh: true, ..SavedCheckpoint::default() }));
     let interrupt = signal(libc::SIGINT);
     prop_oneof![1 => Just(saved), 1 => signals(), 2 => Just(interrupt), 1 => Just(Event::NobodyReady(libc::SIGUSR1))]
 }

@@ -1,7 +1,7 @@
 //! Orders of events, each as a table: what happens, and what PID 1 does about it.
 
 use super::*;
-use protocol::handover::{AfterStop, Checkpoints, Hold, Restart, Saved};
+use protocol::handover::{AfterStop, Checkpoints, HoldPolicy, Restart, SavedCheckpoint};
 
 fn at(seconds: f64) -> Clock {
     Duration::from_secs_f64(seconds)
@@ -123,7 +123,7 @@ fn a_killed_preparation_says_during_what_and_leaves_a_report() {
     play.does(1.0, Event::MemoryRanOut);
     assert_eq!(play.does(1.0, Event::MainEnded(Ended::Killed(9))), [Action::Tree(TERM)]);
     let how = "killed by SIGKILL while installing dependencies".to_owned();
-    assert_eq!(play.does(1.2, Event::ChildrenGone), [Action::Send(Errand::Report { how, code: 214 })]);
+    assert_eq!(play.does(1.2, Event::ChildrenGone), [Action::Send(HelperTask::Report { how, code: 214 })]);
     assert_eq!(play.does(1.3, Event::ChildrenGone), [Action::Exit(214)]);
 }
 
@@ -145,7 +145,7 @@ fn a_preparation_that_was_told_to_end_is_not_taken_for_a_killed_one() {
 fn only_a_killed_preparation_that_failed_is_held() {
     for (number, held) in [(libc::SIGKILL, true), (libc::SIGINT, false)] {
         let mut play = Play(State::preparing());
-        let hold = Some(Hold { time: Duration::from_secs(60), look: String::new() });
+        let hold = Some(HoldPolicy { time: Duration::from_secs(60), look: String::new() });
         play.does(0.0, Event::Said(Message::Policy(Box::new(Policy { hold, ..train(None) }))));
         play.does(1.0, Event::MainEnded(Ended::Killed(number)));
         play.does(1.1, Event::ChildrenGone);
@@ -177,7 +177,7 @@ fn other_signals_are_held_until_the_workload_is_there() {
 fn hang_up_stops_a_training_and_is_forwarded_to_a_shell() {
     let mut play = Play::running(train(None));
     assert_eq!(play.does(1.0, signal(libc::SIGHUP)), [DELIVER]);
-    let mut play = Play::running(Policy { kind: Kind::Build, ..train(None) });
+    let mut play = Play::running(Policy { kind: WorkloadKind::Build, ..train(None) });
     assert_eq!(play.does(1.0, signal(libc::SIGHUP)), [Action::Forward(libc::SIGHUP)]);
 }
 
@@ -202,13 +202,17 @@ fn a_plain_init_forwards_everything_and_means_nothing_by_it() {
     assert_eq!(play.does(2.0, Event::ChildrenGone), [Action::Exit(143)]);
 }
 
-fn held(kind: Kind) -> Policy {
-    Policy { kind, hold: Some(Hold { time: Duration::from_secs(60), look: "look\nend it".into() }), ..train(Some(30)) }
+fn held(kind: WorkloadKind) -> Policy {
+    Policy {
+        kind,
+        hold: Some(HoldPolicy { time: Duration::from_secs(60), look: "look\nend it".into() }),
+        ..train(Some(30))
+    }
 }
 
 #[test]
 fn a_failed_training_is_held_until_the_time_is_over_and_ends_with_its_code() {
-    let mut play = Play::running(held(Kind::Train));
+    let mut play = Play::running(held(WorkloadKind::Train));
     play.does(10.0, Event::MainEnded(Ended::Exited(3)));
     assert_eq!(play.does(10.05, Event::ChildrenGone), [Action::Account(3)]);
     assert_eq!((play.0.phase(), play.0.deadline()), (Phase::Holding, Some(at(70.05))));
@@ -223,7 +227,7 @@ fn a_failed_training_is_held_until_the_time_is_over_and_ends_with_its_code() {
 fn a_stop_ends_what_is_held_at_once_and_changes_no_code() {
     for number in [TERM, libc::SIGINT, libc::SIGHUP] {
         let mut play = Play(State::preparing());
-        play.does(0.0, Event::Said(Message::Policy(Box::new(held(Kind::Build)))));
+        play.does(0.0, Event::Said(Message::Policy(Box::new(held(WorkloadKind::Build)))));
         play.does(1.0, Event::MainEnded(Ended::Exited(111)));
         assert_eq!(play.does(1.0, Event::ChildrenGone), [Action::Account(111)]);
         assert_eq!(play.does(2.0, signal(number)), [Action::Exit(111)]);
@@ -233,11 +237,11 @@ fn a_stop_ends_what_is_held_at_once_and_changes_no_code() {
 
 #[test]
 fn what_was_stopped_ended_well_or_is_a_shell_is_not_held() {
-    let mut stopped = Play::running(held(Kind::Train));
+    let mut stopped = Play::running(held(WorkloadKind::Train));
     stopped.does(1.0, signal(TERM));
     stopped.does(2.0, Event::MainEnded(Ended::Exited(7)));
     assert_eq!(stopped.does(2.0, Event::ChildrenGone), [Action::Exit(7)]);
-    for (kind, code) in [(Kind::Train, 0), (Kind::Build, 7)] {
+    for (kind, code) in [(WorkloadKind::Train, 0), (WorkloadKind::Build, 7)] {
         let mut play = Play::running(held(kind));
         play.does(2.0, Event::MainEnded(Ended::Exited(code)));
         assert_eq!(play.does(2.0, Event::ChildrenGone), [Action::Exit(code)]);
@@ -247,7 +251,7 @@ fn what_was_stopped_ended_well_or_is_a_shell_is_not_held() {
 #[test]
 fn restarts_come_before_the_hold() {
     let restart = Restart { max: 1, ..Restart::default() };
-    let mut play = Play::running(Policy { restart, ..held(Kind::Train) });
+    let mut play = Play::running(Policy { restart, ..held(WorkloadKind::Train) });
     play.does(1.0, Event::MainEnded(Ended::Exited(3)));
     assert_eq!(play.does(1.0, Event::ChildrenGone), []);
     assert_eq!(play.does(1.0, Event::Tick), [Action::Begin]);
@@ -262,10 +266,10 @@ fn hooks_run_when_all_is_gone_and_before_it_is_held() {
         timeout: Some(Duration::from_secs(60)),
         ..AfterStop::default()
     });
-    let mut play = Play::running(Policy { after_stop: after_stop.clone(), ..held(Kind::Train) });
+    let mut play = Play::running(Policy { after_stop: after_stop.clone(), ..held(WorkloadKind::Train) });
     play.does(1.0, Event::MainEnded(Ended::Exited(3)));
     let time = Duration::from_secs(60);
-    assert_eq!(play.does(1.0, Event::ChildrenGone), [Action::Send(Errand::AfterStop { time, code: 3 })]);
+    assert_eq!(play.does(1.0, Event::ChildrenGone), [Action::Send(HelperTask::AfterStop { time, code: 3 })]);
     // What they leave behind is killed in the end.
     assert_eq!(play.0.deadline(), Some(at(67.0)));
     assert_eq!(play.does(2.0, Event::ChildrenGone), [Action::Account(3)]);
@@ -274,7 +278,7 @@ fn hooks_run_when_all_is_gone_and_before_it_is_held() {
     play.does(1.0, signal(TERM));
     play.does(11.0, Event::MainEnded(Ended::Exited(0)));
     let time = Duration::from_secs(14);
-    assert_eq!(play.does(11.0, Event::ChildrenGone), [Action::Send(Errand::AfterStop { time, code: 143 })]);
+    assert_eq!(play.does(11.0, Event::ChildrenGone), [Action::Send(HelperTask::AfterStop { time, code: 143 })]);
     assert_eq!(play.0.deadline(), Some(at(31.0)));
     let mut play = Play(State::preparing());
     play.does(0.0, Event::Said(Message::Policy(Box::new(Policy { after_stop, ..train(None) }))));
@@ -298,7 +302,7 @@ fn a_stop_that_brings_no_checkpoint_is_looked_into_at_half_of_the_time_for_savin
 fn nobody_worries_about_a_checkpoint_that_came_a_short_grace_or_a_workload_that_has_ended() {
     let mut saved = Play::running(watched(100));
     saved.does(10.0, signal(TERM));
-    saved.does(20.0, Event::Said(Message::Saved(Saved { fresh: true, ..Saved::default() })));
+    saved.does(20.0, Event::Said(Message::Saved(SavedCheckpoint { fresh: true, ..SavedCheckpoint::default() })));
     assert_eq!(saved.tick(), (55.0, vec![]));
     let mut short = Play::running(watched(20));
     short.does(10.0, signal(TERM));

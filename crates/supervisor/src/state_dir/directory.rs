@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat, renameat};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
-use protocol::state_file::{HEARTBEAT, REQUESTS, Record};
+use protocol::state_file::{HEARTBEAT, REQUESTS, StateRecord};
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -24,7 +24,7 @@ const ENTRIES: u32 = 10_000;
 
 /// The state directory of one supervisor, open.
 #[derive(Debug)]
-pub struct Directory {
+pub struct StateDir {
     /// `trainit-UID`, in a base where nobody else can exchange it.
     home: File,
     /// The directory itself.
@@ -56,7 +56,7 @@ fn made(parent: &File, name: &Path) -> io::Result<File> {
     }
 }
 
-impl Directory {
+impl StateDir {
     /// Makes it: `BASE/trainit-UID/NAME`. Whoever is there already keeps what is in it.
     ///
     /// # Errors
@@ -67,7 +67,7 @@ impl Directory {
         whatever_the_mask_is(|| {
             let home = home(base)?;
             let file = made(&home, Path::new(name))?;
-            Ok(Directory { home, file, path: path.to_owned() })
+            Ok(StateDir { home, file, path: path.to_owned() })
         })
     }
 
@@ -85,7 +85,7 @@ impl Directory {
     ///
     /// # Errors
     /// What openat(2), write(2) and renameat(2) say.
-    pub fn write(&self, record: &Record) -> io::Result<()> {
+    pub fn write(&self, record: &StateRecord) -> io::Result<()> {
         let bytes = serde_json::to_vec(record)?;
         let new = untrusted::create(&self.file, Path::new(NEW), 0o644).or_else(|_| {
             unlinkat(&self.file, NEW, UnlinkatFlags::NoRemoveDir)?;

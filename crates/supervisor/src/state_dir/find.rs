@@ -3,7 +3,7 @@
 
 use super::{FILE, home_name, identity_of, instance_name, is_alive, supervisor_of};
 use nix::fcntl::{AT_FDCWD, readlinkat};
-use protocol::state_file::{Identity, REQUESTS, Record};
+use protocol::state_file::{ProcessIdentity, REQUESTS, StateRecord};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -25,11 +25,11 @@ const FIRST: i32 = 1;
 
 /// What a reader found.
 #[derive(Debug)]
-pub enum Found {
+pub enum FoundState {
     /// The one instance.
-    One(PathBuf, Box<Record>),
+    One(PathBuf, Box<StateRecord>),
     /// A supervisor that has written no state: it has just begun, it keeps none (`trainit init`), or it can write nowhere.
-    Silent(Identity),
+    Silent(ProcessIdentity),
     /// No instance.
     None,
     /// Several; a person must say which.
@@ -37,21 +37,21 @@ pub enum Found {
 }
 
 /// A state directory whose owner is its living supervisor's.
-struct Instance {
-    supervisor: Identity,
+struct StateInstance {
+    supervisor: ProcessIdentity,
     path: PathBuf,
-    record: Option<Record>,
+    record: Option<StateRecord>,
 }
 
-impl From<Instance> for Found {
-    fn from(Instance { supervisor, path, record }: Instance) -> Self {
-        record.map_or(Found::Silent(supervisor), |record| Found::One(path, Box::new(record)))
+impl From<StateInstance> for FoundState {
+    fn from(StateInstance { supervisor, path, record }: StateInstance) -> Self {
+        record.map_or(FoundState::Silent(supervisor), |record| FoundState::One(path, Box::new(record)))
     }
 }
 
 /// Finds the instance to read: the named directory, else that of the container's first process, else the only living one of this pid
 /// namespace that root or our own user supervises, else the only one of other users.
-pub fn find(named: Option<&Path>, bases: &[PathBuf]) -> Found {
+pub fn find(named: Option<&Path>, bases: &[PathBuf]) -> FoundState {
     if let Some(directory) = named {
         return told(directory);
     }
@@ -64,17 +64,17 @@ pub fn find(named: Option<&Path>, bases: &[PathBuf]) -> Found {
         living = of_users(&users().difference(&near).copied().collect(), bases);
     }
     match living.len() {
-        0 => first_alike().map_or(Found::None, Found::Silent),
-        1 => living.pop().map_or(Found::None, Found::from),
-        _ => Found::Several(living.into_iter().map(|instance| instance.path).collect()),
+        0 => first_alike().map_or(FoundState::None, FoundState::Silent),
+        1 => living.pop().map_or(FoundState::None, FoundState::from),
+        _ => FoundState::Several(living.into_iter().map(|instance| instance.path).collect()),
     }
 }
 
 /// What a directory holds that somebody named, whosever it is.
-fn told(directory: &Path) -> Found {
+fn told(directory: &Path) -> FoundState {
     match read(directory) {
-        Ok(record) => Found::One(directory.into(), Box::new(record)),
-        Err(_) => supervisor_of(directory).filter(|of| is_alive(*of)).map_or(Found::None, Found::Silent),
+        Ok(record) => FoundState::One(directory.into(), Box::new(record)),
+        Err(_) => supervisor_of(directory).filter(|of| is_alive(*of)).map_or(FoundState::None, FoundState::Silent),
     }
 }
 
@@ -82,7 +82,7 @@ fn told(directory: &Path) -> Found {
 ///
 /// # Errors
 /// It is not there, cannot be read, or is no state file.
-pub fn read(directory: &Path) -> io::Result<Record> {
+pub fn read(directory: &Path) -> io::Result<StateRecord> {
     let directory = nix::fcntl::openat(AT_FDCWD, directory, DIRECTORY, nix::sys::stat::Mode::empty())?;
     read_in(&File::from(directory), Owners::Anyone)
 }
@@ -101,7 +101,7 @@ pub fn request(directory: &Path, name: &str) -> io::Result<()> {
 const DIRECTORY: nix::fcntl::OFlag =
     nix::fcntl::OFlag::O_PATH.union(nix::fcntl::OFlag::O_DIRECTORY).union(nix::fcntl::OFlag::O_CLOEXEC);
 
-pub(super) fn read_in(directory: &File, owners: Owners<'_>) -> io::Result<Record> {
+pub(super) fn read_in(directory: &File, owners: Owners<'_>) -> io::Result<StateRecord> {
     Ok(serde_json::from_slice(&untrusted::read(directory, Path::new(FILE), MAX, owners)?)?)
 }
 
@@ -110,13 +110,13 @@ pub fn directory_of(supervisor: i32, bases: &[PathBuf]) -> Option<PathBuf> {
     instance_of(identity_of(supervisor)?, bases).map(|instance| instance.path)
 }
 
-fn instance_of(supervisor: Identity, bases: &[PathBuf]) -> Option<Instance> {
+fn instance_of(supervisor: ProcessIdentity, bases: &[PathBuf]) -> Option<StateInstance> {
     let (uid, name) = (user_of(supervisor)?, instance_name(supervisor)?);
     bases.iter().find_map(|base| instance(base, &home(base, uid)?, uid, OsStr::new(&name)))
 }
 
 /// The living instances of this pid namespace that these users supervise.
-fn of_users(users: &BTreeSet<u32>, bases: &[PathBuf]) -> Vec<Instance> {
+fn of_users(users: &BTreeSet<u32>, bases: &[PathBuf]) -> Vec<StateInstance> {
     let Some(prefix) = proc::pid_namespace().map(|namespace| namespace + "-") else { return Vec::new() };
     let of_user = |(uid, base): (u32, &PathBuf)| {
         let Some(home) = home(base, uid) else { return Vec::new() };
@@ -133,7 +133,7 @@ fn home(base: &Path, uid: u32) -> Option<File> {
 }
 
 /// One of its instances, if a living process of this user is its supervisor.
-fn instance(base: &Path, home: &File, uid: u32, name: &OsStr) -> Option<Instance> {
+fn instance(base: &Path, home: &File, uid: u32, name: &OsStr) -> Option<StateInstance> {
     let supervisor = supervisor_of(Path::new(name)).filter(|of| is_alive(*of) && user_of(*of) == Some(uid))?;
     let path = base.join(home_name(uid)).join(name);
     let (path, directory) = match untrusted::directory(home, Path::new(name), Owners::These(&[uid])) {
@@ -145,11 +145,11 @@ fn instance(base: &Path, home: &File, uid: u32, name: &OsStr) -> Option<Instance
             (leads, directory)
         }
     };
-    Some(Instance { supervisor, path, record: read_in(&directory, Owners::These(&[uid])).ok() })
+    Some(StateInstance { supervisor, path, record: read_in(&directory, Owners::These(&[uid])).ok() })
 }
 
 /// The user that a process runs as.
-fn user_of(process: Identity) -> Option<u32> {
+fn user_of(process: ProcessIdentity) -> Option<u32> {
     proc::status(process.pid).map(|status| status.uid)
 }
 
@@ -161,7 +161,7 @@ fn users() -> BTreeSet<u32> {
 
 /// This namespace's first process, if it runs the same program as this one. It is looked at by its file, where that is permitted, and
 /// by its name.
-fn first_alike() -> Option<Identity> {
+fn first_alike() -> Option<ProcessIdentity> {
     let own = std::process::id() as i32;
     let name = |pid| proc::status(pid).map(|status| status.name);
     let file = |pid: i32| std::fs::metadata(format!("/proc/{pid}/exe")).map(|file| (file.dev(), file.ino())).ok();

@@ -1,15 +1,15 @@
 //! The state directory: where it lies, how it is made, written, found and read. What the state file holds is `protocol::state_file`.
 
 mod directory;
-mod earlier;
 mod find;
+mod previous_run;
 
-pub use directory::Directory;
-pub use earlier::breadcrumbs;
-pub use find::{Found, directory_of, find, read, request};
+pub use directory::StateDir;
+pub use find::{FoundState, directory_of, find, read, request};
+pub use previous_run::previous_runs;
 
 use nix::unistd::AccessFlags;
-use protocol::state_file::{Identity, REQUESTS};
+use protocol::state_file::{ProcessIdentity, REQUESTS};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -20,17 +20,17 @@ use sys::{proc, untrusted};
 const FILE: &str = "state.json";
 
 /// The process with this pid, now.
-pub fn identity_of(pid: i32) -> Option<Identity> {
-    proc::start_time(pid).map(|start| Identity { pid, start })
+pub fn identity_of(pid: i32) -> Option<ProcessIdentity> {
+    proc::start_time(pid).map(|start| ProcessIdentity { pid, start })
 }
 
 /// For how long a process has been there; none where the kernel does not tell.
-pub fn age(process: Identity) -> Option<Duration> {
+pub fn age(process: ProcessIdentity) -> Option<Duration> {
     proc::age(process.start)
 }
 
 /// Whether this very process still runs.
-pub fn is_alive(process: Identity) -> bool {
+pub fn is_alive(process: ProcessIdentity) -> bool {
     identity_of(process.pid) == Some(process)
 }
 
@@ -56,7 +56,7 @@ pub fn usual_bases() -> Vec<PathBuf> {
 ///
 /// # Errors
 /// In words: why it can be in none of them.
-pub fn place(runtime: Option<&Path>, supervisor: Identity) -> Result<PathBuf, String> {
+pub fn place(runtime: Option<&Path>, supervisor: ProcessIdentity) -> Result<PathBuf, String> {
     let usable = |base: &Path| match directory::there(base) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Ok(nix::unistd::access(base, AccessFlags::W_OK | AccessFlags::X_OK)?)
@@ -72,9 +72,13 @@ pub fn place(runtime: Option<&Path>, supervisor: Identity) -> Result<PathBuf, St
 ///
 /// # Errors
 /// In words: why it can be nowhere.
-pub fn make(configured: Option<&Path>, runtime: Option<&Path>, supervisor: Identity) -> Result<Directory, String> {
+pub fn make(
+    configured: Option<&Path>,
+    runtime: Option<&Path>,
+    supervisor: ProcessIdentity,
+) -> Result<StateDir, String> {
     let name = instance_name(supervisor).ok_or("/proc tells nothing of this container's processes")?;
-    let make_below = |base: &Path| Directory::make(&base.join(home_name(own_uid())).join(&name));
+    let make_below = |base: &Path| StateDir::make(&base.join(home_name(own_uid())).join(&name));
     let Some(base) = configured else { return first(&bases(runtime), make_below).map(|(_, made)| made) };
     let made = first(&[base.to_path_buf()], make_below).map(|(_, made)| made)?;
     let _ = first(&bases(runtime), |base| directory::link(base, made.path()));
@@ -138,17 +142,17 @@ fn temporary(name: &str) -> io::Result<PathBuf> {
     Ok(settled.find_map(|base| make(base).ok()).map_or_else(|| make(&usual), Ok)?)
 }
 
-fn instance_name(supervisor: Identity) -> Option<String> {
+fn instance_name(supervisor: ProcessIdentity) -> Option<String> {
     // The supervisor's namespace is ours, and the kernel has its directory in /proc at hand.
     let namespace = proc::pid_namespace_of(supervisor.pid).or_else(proc::pid_namespace)?;
     Some([namespace, supervisor.pid.to_string(), supervisor.start.to_string()].join("-"))
 }
 
 /// The supervisor that a state directory is named after.
-pub fn supervisor_of(directory: &Path) -> Option<Identity> {
+pub fn supervisor_of(directory: &Path) -> Option<ProcessIdentity> {
     let mut numbers = directory.file_name()?.to_str()?.rsplit('-');
     let (start, pid) = (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
-    Some(Identity { pid, start })
+    Some(ProcessIdentity { pid, start })
 }
 
 fn home_name(uid: u32) -> String {

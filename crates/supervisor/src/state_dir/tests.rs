@@ -1,11 +1,11 @@
 use super::*;
 use protocol::handover::Phase;
-use protocol::state_file::Record;
+use protocol::state_file::StateRecord;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-fn me() -> Identity {
+fn me() -> ProcessIdentity {
     identity_of(std::process::id() as i32).unwrap()
 }
 
@@ -13,10 +13,10 @@ fn me() -> Identity {
 fn what_is_written_is_read_again_and_found_by_its_living_supervisor() {
     let base = tempfile::tempdir().unwrap();
     let directory = make(Some(base.path()), Some(base.path()), me()).unwrap();
-    let record = Record { supervisor: me(), phase: Phase::Running, attempt: 1, ..Record::default() };
+    let record = StateRecord { supervisor: me(), phase: Phase::Running, attempt: 1, ..StateRecord::default() };
     (0..2).for_each(|_| directory.write(&record).unwrap());
     match find(None, &[base.path().into()]) {
-        Found::One(found, read) => assert_eq!((found.as_path(), *read), (directory.path(), record)),
+        FoundState::One(found, read) => assert_eq!((found.as_path(), *read), (directory.path(), record)),
         other => panic!("{other:?}"),
     }
     let path = directory.path().to_owned();
@@ -27,17 +27,17 @@ fn what_is_written_is_read_again_and_found_by_its_living_supervisor() {
 
 #[test]
 fn a_recycled_pid_is_not_taken_for_the_supervisor() {
-    assert!(!is_alive(Identity { start: me().start + 1, ..me() }));
+    assert!(!is_alive(ProcessIdentity { start: me().start + 1, ..me() }));
 }
 
 #[test]
 fn what_was_killed_before_it_wrote_anything_is_swept_away_once_it_is_no_longer_new() {
     let base = tempfile::tempdir().unwrap();
-    let path = make(Some(base.path()), None, Identity { pid: 1, start: 1 }).unwrap().path().to_owned();
-    assert_eq!((breadcrumbs(&[base.path().into()], None), path.exists()), (vec![], true));
+    let path = make(Some(base.path()), None, ProcessIdentity { pid: 1, start: 1 }).unwrap().path().to_owned();
+    assert_eq!((previous_runs(&[base.path().into()], None), path.exists()), (vec![], true));
     let old = SystemTime::now() - Duration::from_secs(120);
     File::open(&path).unwrap().set_modified(old).unwrap();
-    assert_eq!((breadcrumbs(&[base.path().into()], None), path.exists()), (vec![], false));
+    assert_eq!((previous_runs(&[base.path().into()], None), path.exists()), (vec![], false));
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_directory_that_others_may_write_is_not_used() {
     let home = base.path().join(home_name(own_uid()));
     fs::create_dir(&home).unwrap();
     fs::set_permissions(&home, Permissions::from_mode(0o777)).unwrap();
-    let why = make(Some(base.path()), None, Identity { pid: 1, start: 1 }).unwrap_err();
+    let why = make(Some(base.path()), None, ProcessIdentity { pid: 1, start: 1 }).unwrap_err();
     assert!(why.contains("others may write there (mode 777)"), "{why}");
 }
 
@@ -55,7 +55,7 @@ fn a_base_where_others_may_rename_is_not_used_unless_it_is_sticky() {
     let base = tempfile::tempdir().unwrap();
     let with = |mode| {
         fs::set_permissions(base.path(), Permissions::from_mode(mode)).unwrap();
-        make(Some(base.path()), None, Identity { pid: 1, start: 1 }).map(drop)
+        make(Some(base.path()), None, ProcessIdentity { pid: 1, start: 1 }).map(drop)
     };
     assert!(with(0o777).unwrap_err().contains("no sticky bit"));
     assert!(with(0o1777).is_ok());
@@ -71,7 +71,7 @@ fn a_directory_that_was_exchanged_is_neither_written_nor_removed_by_its_name() {
     fs::create_dir_all(&path).unwrap();
     fs::write(base.path().join("target"), "kept").unwrap();
     std::os::unix::fs::symlink(base.path().join("target"), path.join("state.new")).unwrap();
-    directory.write(&Record::default()).unwrap();
+    directory.write(&StateRecord::default()).unwrap();
     directory.open_to_workload(None).unwrap();
     assert!(aside.join(path.file_name().unwrap()).join(FILE).exists());
     directory.remove(&[]);
@@ -86,13 +86,13 @@ fn a_pipe_a_link_or_a_file_without_end_is_no_state() {
     let file = directory.path().join(FILE);
     let found = || find(Some(directory.path()), &[]);
     nix::unistd::mkfifo(&file, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
-    assert!(matches!(found(), Found::Silent(_)));
+    assert!(matches!(found(), FoundState::Silent(_)));
     fs::remove_file(&file).unwrap();
     std::os::unix::fs::symlink("/dev/zero", &file).unwrap();
-    assert!(matches!(found(), Found::Silent(_)));
+    assert!(matches!(found(), FoundState::Silent(_)));
     fs::remove_file(&file).unwrap();
     File::create(&file).unwrap().set_len(1 << 40).unwrap();
-    assert!(matches!(found(), Found::Silent(_)));
+    assert!(matches!(found(), FoundState::Silent(_)));
 }
 
 #[test]
@@ -118,17 +118,17 @@ fn only_a_state_of_its_supervisors_user_is_found() {
     let base = tempfile::tempdir().unwrap();
     let bases = [base.path().to_path_buf()];
     let directory = make(Some(base.path()), None, me()).unwrap();
-    directory.write(&Record { supervisor: me(), ..Record::default() }).unwrap();
-    assert!(matches!(find(None, &bases), Found::One(..)));
+    directory.write(&StateRecord { supervisor: me(), ..StateRecord::default() }).unwrap();
+    assert!(matches!(find(None, &bases), FoundState::One(..)));
     let give = |path: &Path, to| std::os::unix::fs::chown(path, Some(to), None).unwrap();
     let home = directory.path().parent().unwrap();
     for path in [home, directory.path(), &directory.path().join(FILE)] {
         give(path, 4321);
-        assert!(!matches!(find(None, &bases), Found::One(..)), "{}", path.display());
+        assert!(!matches!(find(None, &bases), FoundState::One(..)), "{}", path.display());
         give(path, 0);
     }
     // A copy under another user's name is that user's.
     fs::rename(home, base.path().join("trainit-4321")).unwrap();
     give(&base.path().join("trainit-4321"), 4321);
-    assert!(!matches!(find(None, &bases), Found::One(..)));
+    assert!(!matches!(find(None, &bases), FoundState::One(..)));
 }

@@ -1,9 +1,9 @@
 //! Whether the driver answers at all, and with what.
 
-use super::Health;
+use super::GpuHealthTarget;
 use super::codes::{self, explained};
-use crate::check::step::{Answer, Trouble};
-use crate::gpu::facts::{Facts, Library, Outcome, Step, Stop, Waits, cuda_code};
+use crate::check::step::{CheckResult, Failure};
+use crate::gpu::facts::{CallStep, GpuFacts, LibraryState, ProbeOutcome, ProbeStop, ProbeWait, cuda_code};
 use crate::gpu::{CUDA, NVML};
 use nix::errno::Errno;
 
@@ -11,16 +11,16 @@ use nix::errno::Errno;
 struct Broken<'a> {
     /// What it was asking.
     who: &'static str,
-    at: Option<&'a Step>,
-    how: Stop,
-    waits: Option<&'a Waits>,
+    at: Option<&'a CallStep>,
+    how: ProbeStop,
+    waits: Option<&'a ProbeWait>,
     stderr: Option<&'a String>,
 }
 
-impl Health {
+impl GpuHealthTarget {
     /// The processes that were asked, by what they were.
-    fn outcomes(&self) -> impl Iterator<Item = (&'static str, &Outcome, Option<&String>)> {
-        let Facts { nvml, cuda, proofs, peers, .. } = &self.facts;
+    fn outcomes(&self) -> impl Iterator<Item = (&'static str, &ProbeOutcome, Option<&String>)> {
+        let GpuFacts { nvml, cuda, proofs, peers, .. } = &self.facts;
         let first =
             [(" (NVML)", &nvml.outcome, nvml.stderr.as_ref()), (" (CUDA)", &cuda.outcome, cuda.stderr.as_ref())];
         let proofs = proofs.iter().map(|proof| (" (CUDA)", &proof.outcome, proof.stderr.as_ref()));
@@ -28,22 +28,22 @@ impl Health {
         first.into_iter().chain(proofs).chain([peers])
     }
 
-    fn broken(&self, is_meant: impl Fn(Stop) -> bool) -> Option<Broken<'_>> {
+    fn broken(&self, is_meant: impl Fn(ProbeStop) -> bool) -> Option<Broken<'_>> {
         self.outcomes().find_map(|(who, outcome, stderr)| match outcome {
-            Outcome::Stopped { at, how, waits } if is_meant(*how) => {
+            ProbeOutcome::Stopped { at, how, waits } if is_meant(*how) => {
                 Some(Broken { who, at: at.as_ref(), how: *how, waits: waits.as_ref(), stderr })
             }
             _ => None,
         })
     }
 
-    pub(super) fn comes_back(&mut self) -> Answer {
+    pub(super) fn comes_back(&mut self) -> CheckResult {
         // One that cannot be killed says more than one that could.
-        let unkillable = self.broken(|how| how == Stop::Unkillable);
-        let Some(broken) = unkillable.or_else(|| self.broken(|how| how == Stop::Overdue)) else { return Ok(()) };
+        let unkillable = self.broken(|how| how == ProbeStop::Unkillable);
+        let Some(broken) = unkillable.or_else(|| self.broken(|how| how == ProbeStop::Overdue)) else { return Ok(()) };
         let what = format!("the driver does not answer: {} did not come back{}", place(broken.at), broken.who);
         self.found(
-            Trouble::new(what)
+            Failure::new(what)
                 .because(hanging(broken.how, broken.waits))
                 .adding(written(broken.stderr))
                 .advice("drain the node and restart it; try another one")
@@ -51,15 +51,17 @@ impl Health {
         )
     }
 
-    pub(super) fn does_not_crash(&mut self) -> Answer {
-        let Some(broken) = self.broken(|how| matches!(how, Stop::Killed(_) | Stop::Exited(_))) else { return Ok(()) };
+    pub(super) fn does_not_crash(&mut self) -> CheckResult {
+        let Some(broken) = self.broken(|how| matches!(how, ProbeStop::Killed(_) | ProbeStop::Exited(_))) else {
+            return Ok(());
+        };
         let end = match broken.how {
-            Stop::Killed(signal) => format!("signal {signal}"),
-            Stop::Exited(code) => format!("exit code {code}"),
+            ProbeStop::Killed(signal) => format!("signal {signal}"),
+            ProbeStop::Exited(code) => format!("exit code {code}"),
             _ => String::new(),
         };
         let (place, who) = (place(broken.at), broken.who);
-        let trouble = Trouble::new(format!("the driver's library ended its process in {place}, with {end}{who}"));
+        let trouble = Failure::new(format!("the driver's library ended its process in {place}, with {end}{who}"));
         let trouble = match self.gpus.environment.get("LD_PRELOAD") {
             Some(preload) => trouble
                 .because(format!("LD_PRELOAD={} is loaded beside it", text::os(preload)))
@@ -73,7 +75,7 @@ impl Health {
     }
 
     /// A driver that could not be asked is no fault of the GPUs; it is told where something depends on it.
-    pub(super) fn was_asked(&mut self) -> Answer {
+    pub(super) fn was_asked(&mut self) -> CheckResult {
         let wanted = &self.gpus.wanted;
         let asks = [
             ("gpu.memory", wanted.memory.is_some()),
@@ -83,18 +85,18 @@ impl Health {
         let asked: Vec<&str> = asks.iter().filter(|(_, wanted)| *wanted).map(|(key, _)| *key).collect();
         let unheld =
             if asked.is_empty() { String::new() } else { format!("; {} cannot be held against it", asked.join(", ")) };
-        let trouble = Trouble::new(format!("the driver was not asked{unheld}"));
+        let trouble = Failure::new(format!("the driver was not asked{unheld}"));
         match &self.facts.nvml.outcome {
-            Outcome::NotExecuted { errno } => {
+            ProbeOutcome::NotExecuted { errno } => {
                 let (because, advice) = unexecuted(Errno::from_raw(*errno));
                 self.found_mild(trouble.because(because).advice(advice))
             }
-            Outcome::NotInstalled => self.found_mild(
+            ProbeOutcome::NotInstalled => self.found_mild(
                 trouble
                     .because("the file that gpu.helper allows alone is not installed")
                     .advice("RUN [\"trainit\", \"gpu\", \"install-probe\"] in the Dockerfile; or gpu.helper: auto"),
             ),
-            Outcome::NoHelper if !asked.is_empty() => {
+            ProbeOutcome::NoHelper if !asked.is_empty() => {
                 self.found_mild(trouble.because("there is no helper, or gpu.helper is off").advice("gpu.helper: auto"))
             }
             _ => Ok(()),
@@ -102,42 +104,42 @@ impl Health {
     }
 
     /// A library that files find may be damaged, or for another machine all the same. That there is none was told by then.
-    fn unloadable(&self, name: &str, library: &Library) -> Option<Trouble> {
-        let Library::Missing(words) = library else { return None };
+    fn unloadable(&self, name: &str, library: &LibraryState) -> Option<Failure> {
+        let LibraryState::Missing(words) = library else { return None };
         let found = self.gpus.loader().find(name)?;
-        let trouble = Trouble::new(format!("{} cannot be loaded: {}", text::path(&found.path), text::line(words)));
+        let trouble = Failure::new(format!("{} cannot be loaded: {}", text::path(&found.path), text::line(words)));
         Some(
             trouble
                 .advice("take it out of the image and LD_LIBRARY_PATH: the container's runtime adds the driver's own"),
         )
     }
 
-    pub(super) fn loads_cuda(&mut self) -> Answer {
+    pub(super) fn loads_cuda(&mut self) -> CheckResult {
         match self.unloadable(CUDA, &self.facts.cuda.library) {
             Some(trouble) => self.found(trouble),
             None => Ok(()),
         }
     }
 
-    pub(super) fn loads_nvml(&mut self) -> Answer {
+    pub(super) fn loads_nvml(&mut self) -> CheckResult {
         match self.unloadable(NVML, &self.facts.nvml.library) {
             Some(trouble) => self.found_mild(trouble),
             None => Ok(()),
         }
     }
 
-    pub(super) fn begins(&mut self) -> Answer {
+    pub(super) fn begins(&mut self) -> CheckResult {
         let (cuda, nvml) = (&self.facts.cuda, &self.facts.nvml);
         let words = |words: &Option<String>| words.as_deref().map(|words| format!(": {}", text::line(words)));
         let hidden = self.gpus.demand.least == 0 && self.gpus.hides_all();
         if let Some(code) = cuda.init.filter(|code| *code != 0 && !(hidden && *code == cuda_code::NO_DEVICE)) {
             let words = words(&cuda.init_words).unwrap_or_default();
-            let trouble = Trouble::new(format!("CUDA does not begin (cuInit: {code}{words})"));
+            let trouble = Failure::new(format!("CUDA does not begin (cuInit: {code}{words})"));
             return self.found(explained(trouble, codes::CUDA, code).adding(written(cuda.stderr.as_ref())));
         }
         if let Some(code) = nvml.init.filter(|code| *code != 0) {
             let words = words(&nvml.init_words).unwrap_or_default();
-            let trouble = Trouble::new(format!("NVML does not begin (nvmlInit: {code}{words})"));
+            let trouble = Failure::new(format!("NVML does not begin (nvmlInit: {code}{words})"));
             let trouble = explained(trouble, codes::NVML, code).adding(written(nvml.stderr.as_ref()));
             // What CUDA can do, a workload can.
             return if cuda.init == Some(0) { self.found_mild(trouble) } else { self.found(trouble) };
@@ -145,14 +147,14 @@ impl Health {
         Ok(())
     }
 
-    pub(super) fn shows_enough(&mut self) -> Answer {
+    pub(super) fn shows_enough(&mut self) -> CheckResult {
         let Some(count) = self.facts.cuda.count.filter(|_| self.facts.cuda.init == Some(0)) else { return Ok(()) };
         let least = self.gpus.demand.least;
         if count >= least || self.gpus.presence().is_sliced() {
             return Ok(());
         }
         self.found(
-            Trouble::new(format!("CUDA shows {}, {}", text::count(count.into(), "GPU"), self.gpus.demand.words()))
+            Failure::new(format!("CUDA shows {}, {}", text::count(count.into(), "GPU"), self.gpus.demand.words()))
                 .because(format!("device nodes of {} are here", self.gpus.number(self.gpus.presence().devices())))
                 .advice("look for the missing one in nvidia-smi on the host; try another node")
                 .passing(true),
@@ -161,10 +163,10 @@ impl Health {
 }
 
 /// `nvmlInit_v2`, `nvmlDeviceGetMemoryInfo of GPU 3`.
-fn place(at: Option<&Step>) -> String {
+fn place(at: Option<&CallStep>) -> String {
     match at {
-        Some(Step { call, gpu: Some(gpu) }) => format!("{} of GPU {gpu}", text::line(call)),
-        Some(Step { call, gpu: None }) => text::line(call).into_owned(),
+        Some(CallStep { call, gpu: Some(gpu) }) => format!("{} of GPU {gpu}", text::line(call)),
+        Some(CallStep { call, gpu: None }) => text::line(call).into_owned(),
         None => "its start".to_owned(),
     }
 }
@@ -190,12 +192,12 @@ fn unexecuted(errno: Errno) -> (String, &'static str) {
 }
 
 /// Why a process did not come back, as far as it could be seen.
-fn hanging(how: Stop, waits: Option<&Waits>) -> String {
-    let function = |waits: &Waits| waits.function.as_deref().map(|name| format!(" in {name}")).unwrap_or_default();
+fn hanging(how: ProbeStop, waits: Option<&ProbeWait>) -> String {
+    let function = |waits: &ProbeWait| waits.function.as_deref().map(|name| format!(" in {name}")).unwrap_or_default();
     match (how, waits) {
         // Its threads may have ended but for one that was not seen.
-        (Stop::Unkillable, None) => "its process waits in the kernel and cannot even be killed".to_owned(),
-        (Stop::Unkillable, Some(waits)) => format!(
+        (ProbeStop::Unkillable, None) => "its process waits in the kernel and cannot even be killed".to_owned(),
+        (ProbeStop::Unkillable, Some(waits)) => format!(
             "its process waits in the kernel (state {}{}) and cannot even be killed",
             waits.state,
             function(waits)

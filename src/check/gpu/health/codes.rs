@@ -1,9 +1,9 @@
 //! What the libraries' error codes mean in a container, and what mends them.
 
-use crate::check::step::Trouble;
+use crate::check::step::Failure;
 
 /// A code with its meaning.
-pub struct Code {
+pub struct DriverCode {
     number: i32,
     because: &'static str,
     advice: &'static str,
@@ -11,12 +11,12 @@ pub struct Code {
     passing: bool,
 }
 
-const fn code(number: i32, because: &'static str, advice: &'static str, passing: bool) -> Code {
-    Code { number, because, advice, passing }
+const fn code(number: i32, because: &'static str, advice: &'static str, passing: bool) -> DriverCode {
+    DriverCode { number, because, advice, passing }
 }
 
 /// Codes of cuda.h (`CUresult`).
-pub const CUDA: &[Code] = &[
+pub const CUDA: &[DriverCode] = &[
     code(
         2,
         "somebody else holds the GPU's memory",
@@ -121,7 +121,7 @@ pub const CUDA: &[Code] = &[
 ];
 
 /// Codes of nvml.h (`nvmlReturn_t`).
-pub const NVML: &[Code] = &[
+pub const NVML: &[DriverCode] = &[
     code(4, "this user may not use the device nodes", "docker run --group-add GID, or the mode of the nodes", false),
     code(8, "the GPU's power cables are not attached", "have the node looked at; try another one", true),
     code(
@@ -157,7 +157,7 @@ pub const NVML: &[Code] = &[
 ];
 
 /// Adds what a code means.
-pub fn explained(trouble: Trouble, table: &[Code], number: i32) -> Trouble {
+pub fn explained(trouble: Failure, table: &[DriverCode], number: i32) -> Failure {
     match table.iter().find(|code| code.number == number) {
         Some(code) => trouble.because(code.because).advice(code.advice).passing(code.passing),
         None => trouble.advice("nvidia-smi on the host tells more; try another node").passing(true),

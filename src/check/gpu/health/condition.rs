@@ -1,8 +1,8 @@
 //! Whether each GPU is well: on the bus, in no need of a reset, with sound memory, in its fabric, as fast as it can be.
 
-use super::{Health, codes};
-use crate::check::step::{Answer, Trouble};
-use crate::gpu::facts::{Gpu, Outcome, nvml_code};
+use super::{GpuHealthTarget, codes};
+use crate::check::step::{CheckResult, Failure};
+use crate::gpu::facts::{NvmlGpu, ProbeOutcome, nvml_code};
 use crate::gpu::{Brand, pci};
 
 /// Actions that the driver wants (nvml.h, `nvmlDeviceGpuRecoveryAction_t`) and that a workload cannot go without.
@@ -15,120 +15,121 @@ const SLOW: [(u64, &str); 4] =
 /// Memory that the driver itself may need.
 const LITTLE: u64 = 2 << 30;
 
-impl Health {
-    pub(super) fn is_there(&mut self) -> Answer {
-        let lost = |gpu: &Gpu| match (gpu.condemned(), gpu.handle) {
+impl GpuHealthTarget {
+    pub(super) fn is_there(&mut self) -> CheckResult {
+        let lost = |gpu: &NvmlGpu| match (gpu.condemned(), gpu.handle) {
             (Some(nvml_code::GPU_IS_LOST), _) => Some("lost".to_owned()),
             (None, Some(code)) if code != 0 => Some(format!("error {code}")),
             _ => None,
         };
         let Some(those) = self.those(lost) else { return Ok(()) };
         let code = self.shown().find_map(|gpu| gpu.condemned().or(gpu.handle.filter(|code| *code != 0)));
-        let trouble = Trouble::new(format!("the driver cannot talk to {those}"));
+        let trouble = Failure::new(format!("the driver cannot talk to {those}"));
         let trouble = codes::explained(trouble, codes::NVML, code.unwrap_or(nvml_code::GPU_IS_LOST));
         if self.has_enough() { self.found_mild(trouble) } else { self.found(trouble) }
     }
 
-    pub(super) fn needs_no_reset(&mut self) -> Answer {
-        let resets = |gpu: &Gpu| match gpu.condemned() {
+    pub(super) fn needs_no_reset(&mut self) -> CheckResult {
+        let resets = |gpu: &NvmlGpu| match gpu.condemned() {
             Some(nvml_code::RESET_REQUIRED) => Some("a reset".to_owned()),
             _ => named(&RESETS, gpu.recovery?),
         };
         let Some(those) = self.those(resets) else { return Ok(()) };
         self.found(
-            Trouble::new(format!("the driver wants {those}"))
+            Failure::new(format!("the driver wants {those}"))
                 .because("it does not vouch for what the GPU computes until then")
                 .advice("on the host: nvidia-smi --gpu-reset, or drain and restart the node; try another one")
                 .passing(true),
         )
     }
 
-    pub(super) fn needs_nothing_later(&mut self) -> Answer {
+    pub(super) fn needs_nothing_later(&mut self) -> CheckResult {
         let Some(those) = self.those(|gpu| named(&LATER, gpu.recovery?)) else { return Ok(()) };
         self.found_mild(
-            Trouble::new(format!("the driver wants {those}"))
+            Failure::new(format!("the driver wants {those}"))
                 .because("the GPU itself works, its links may not")
                 .advice("tell who runs the node"),
         )
     }
 
-    pub(super) fn has_sound_chips(&mut self) -> Answer {
-        let bad = |gpu: &Gpu| gpu.sram_threshold?.then(String::new);
+    pub(super) fn has_sound_chips(&mut self) -> CheckResult {
+        let bad = |gpu: &NvmlGpu| gpu.sram_threshold?.then(String::new);
         let Some(those) = self.those(bad) else { return Ok(()) };
         self.found(
-            Trouble::new(format!("on-chip memory had more errors than its maker tolerates: {those}"))
+            Failure::new(format!("on-chip memory had more errors than its maker tolerates: {those}"))
                 .because("NVIDIA replaces such GPUs")
                 .advice("try another node, and have this one looked at")
                 .passing(true),
         )
     }
 
-    pub(super) fn can_be_mended(&mut self) -> Answer {
-        let failed = |gpu: &Gpu| gpu.remapped?.failed.then(String::new);
+    pub(super) fn can_be_mended(&mut self) -> CheckResult {
+        let failed = |gpu: &NvmlGpu| gpu.remapped?.failed.then(String::new);
         let Some(those) = self.those(failed) else { return Ok(()) };
         self.found(
-            Trouble::new(format!("rows of memory that are bad could not be replaced: {those}"))
+            Failure::new(format!("rows of memory that are bad could not be replaced: {those}"))
                 .because("errors there will come again")
                 .advice("try another node, and have this GPU replaced")
                 .passing(true),
         )
     }
 
-    pub(super) fn is_mended(&mut self) -> Answer {
-        let pending = |gpu: &Gpu| {
+    pub(super) fn is_mended(&mut self) -> CheckResult {
+        let pending = |gpu: &NvmlGpu| {
             let rows = gpu.remapped.is_some_and(|rows| rows.pending);
             (rows || gpu.retired_pending == Some(true)).then(String::new)
         };
         let Some(those) = self.those(pending) else { return Ok(()) };
         self.found_mild(
-            Trouble::new(format!("bad memory is replaced at the next reset: {those}"))
+            Failure::new(format!("bad memory is replaced at the next reset: {those}"))
                 .because("errors that could not be corrected were found there")
                 .advice("on the host, when nobody uses it: nvidia-smi --gpu-reset")
                 .passing(true),
         )
     }
 
-    pub(super) fn had_no_errors(&mut self) -> Answer {
-        let errors = |gpu: &Gpu| gpu.ecc_volatile.filter(|count| *count > 0).map(|count| text::count(count, "error"));
+    pub(super) fn had_no_errors(&mut self) -> CheckResult {
+        let errors =
+            |gpu: &NvmlGpu| gpu.ecc_volatile.filter(|count| *count > 0).map(|count| text::count(count, "error"));
         let Some(those) = self.those(errors) else { return Ok(()) };
         self.found_mild(
-            Trouble::new(format!("memory errors that could not be corrected, since the driver was loaded: {those}"))
+            Failure::new(format!("memory errors that could not be corrected, since the driver was loaded: {those}"))
                 .because("a program that met one was ended; more may come")
                 .advice("on the host: nvidia-smi --gpu-reset; try another node")
                 .passing(true),
         )
     }
 
-    pub(super) fn corrects_errors(&mut self) -> Answer {
-        let off = |gpu: &Gpu| {
+    pub(super) fn corrects_errors(&mut self) -> CheckResult {
+        let off = |gpu: &NvmlGpu| {
             let data_centre = Brand::of(gpu.name.as_deref()?) == Some(Brand::DataCentre);
             (!gpu.ecc?.current && data_centre).then(String::new)
         };
         let Some(those) = self.those(off) else { return Ok(()) };
         self.found_mild(
-            Trouble::new(format!("error correction is off: {those}"))
+            Failure::new(format!("error correction is off: {those}"))
                 .because("a flipped bit becomes part of the model")
                 .advice("on the host: nvidia-smi -e 1, then a reset"),
         )
     }
 
-    pub(super) fn may_compute(&mut self) -> Answer {
-        let closed = |gpu: &Gpu| match gpu.compute_mode? {
+    pub(super) fn may_compute(&mut self) -> CheckResult {
+        let closed = |gpu: &NvmlGpu| match gpu.compute_mode? {
             2 => Some("prohibited".to_owned()),
             3 if gpu.processes.is_some_and(|count| count > 0) => Some("exclusive, and used".to_owned()),
             _ => None,
         };
         let Some(those) = self.those(closed) else { return Ok(()) };
         self.found(
-            Trouble::new(format!("the compute mode keeps programs out (error 46): {those}"))
+            Failure::new(format!("the compute mode keeps programs out (error 46): {those}"))
                 .because("somebody set it on the host")
                 .advice("on the host: nvidia-smi -c 0; try another node")
                 .passing(true),
         )
     }
 
-    pub(super) fn is_in_its_fabric(&mut self) -> Answer {
-        let state = |gpu: &Gpu| match gpu.fabric?.state {
+    pub(super) fn is_in_its_fabric(&mut self) -> CheckResult {
+        let state = |gpu: &NvmlGpu| match gpu.fabric?.state {
             1 => Some("not started".to_owned()),
             2 => Some("in progress".to_owned()),
             3 => Some(gpu.fabric?.status).filter(|status| *status != 0).map(|status| format!("failed with {status}")),
@@ -136,22 +137,22 @@ impl Health {
         };
         let Some(those) = self.those(state) else { return Ok(()) };
         self.found(
-            Trouble::new(format!("the NVLink fabric is not set up (error 802): {those}"))
+            Failure::new(format!("the NVLink fabric is not set up (error 802): {those}"))
                 .because("the fabric manager does not run, has not finished, or is of another version than the driver")
                 .advice("on the host: start nvidia-fabricmanager of the driver's exact version; try another node")
                 .passing(true),
         )
     }
 
-    pub(super) fn is_linked(&mut self) -> Answer {
-        let down = |gpu: &Gpu| {
+    pub(super) fn is_linked(&mut self) -> CheckResult {
+        let down = |gpu: &NvmlGpu| {
             let down = gpu.nvlinks.iter().filter(|active| !**active).count();
             // A GPU none of whose links is used is in a machine without.
             (down > 0 && down < gpu.nvlinks.len()).then(|| format!("{down} of {} down", gpu.nvlinks.len()))
         };
         let Some(those) = self.those(down) else { return Ok(()) };
         self.found_mild(
-            Trouble::new(format!("NVLinks are down: {those}"))
+            Failure::new(format!("NVLinks are down: {those}"))
                 .because("GPUs talk to each other more slowly, or through the host")
                 .advice("have the node looked at; try another one")
                 .passing(true),
@@ -159,20 +160,20 @@ impl Health {
     }
 
     /// Several GPUs that have nothing but PCI Express between them, with an IOMMU in the way.
-    pub(super) fn copies_directly(&mut self) -> Answer {
+    pub(super) fn copies_directly(&mut self) -> CheckResult {
         let linked = self.shown().any(|gpu| gpu.nvlinks.contains(&true)) || self.shown().count() < 2;
-        let proven = self.facts.peers.outcome == Outcome::Complete && !self.facts.peers.pairs.is_empty();
+        let proven = self.facts.peers.outcome == ProbeOutcome::Complete && !self.facts.peers.pairs.is_empty();
         let avoided = self.gpus.environment.text("NCCL_P2P_DISABLE") == Some("1");
         if linked || proven || avoided {
             return Ok(());
         }
-        let translated = |gpu: &Gpu| {
+        let translated = |gpu: &NvmlGpu| {
             let bus = super::bus(gpu.pci.as_deref()?);
             pci::translated(&self.gpus.root, &bus).then(String::new)
         };
         let Some(those) = self.those(translated) else { return Ok(()) };
         self.found_mild(
-            Trouble::new(format!("an IOMMU translates what GPUs without NVLink copy to each other: {those}"))
+            Failure::new(format!("an IOMMU translates what GPUs without NVLink copy to each other: {those}"))
                 .because("on bare metal NCCL hangs then, or copies arrive wrong")
                 .advice(
                     "gpu.probe: full copies between all of them and compares; iommu=pt on the host; NCCL_P2P_DISABLE=1",
@@ -181,15 +182,15 @@ impl Health {
         )
     }
 
-    pub(super) fn is_fast(&mut self) -> Answer {
-        let slow = |gpu: &Gpu| {
+    pub(super) fn is_fast(&mut self) -> CheckResult {
+        let slow = |gpu: &NvmlGpu| {
             let bits = gpu.throttle?;
             let reasons: Vec<&str> = SLOW.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, words)| *words).collect();
             (!reasons.is_empty()).then(|| reasons.join(", "))
         };
         let Some(those) = self.those(slow) else { return Ok(()) };
         self.found_mild(
-            Trouble::new(format!("clocks are lowered: {those}"))
+            Failure::new(format!("clocks are lowered: {those}"))
                 .because("the GPU is too hot or gets too little power, although it has nothing to do yet")
                 .advice("have the node's cooling and power looked at; try another one")
                 .passing(true),
@@ -197,30 +198,31 @@ impl Health {
     }
 
     /// Where sysfs tells the same, it was told.
-    pub(super) fn is_wide(&mut self) -> Answer {
-        let told =
-            |gpu: &Gpu| gpu.pci.as_deref().is_some_and(|pci| pci::narrow(&self.gpus.root, &super::bus(pci)).is_some());
-        let narrow = |gpu: &Gpu| {
+    pub(super) fn is_wide(&mut self) -> CheckResult {
+        let told = |gpu: &NvmlGpu| {
+            gpu.pci.as_deref().is_some_and(|pci| pci::narrow(&self.gpus.root, &super::bus(pci)).is_some())
+        };
+        let narrow = |gpu: &NvmlGpu| {
             let (now, most) = gpu.pcie_width.filter(|(now, most)| now < most && *now > 0)?;
             (!told(gpu)).then(|| format!("{now} of {most} lanes"))
         };
         let Some(those) = self.those(narrow) else { return Ok(()) };
         self.found_mild(
-            Trouble::new(format!("PCI Express is narrower than it could be: {those}"))
+            Failure::new(format!("PCI Express is narrower than it could be: {those}"))
                 .because("copies between host and GPU are slower: a riser, a slot, or a fault of the link")
                 .advice("fine where the machine is built so (checks: {gpu.pcie: off}); else have the node looked at")
                 .passing(true),
         )
     }
 
-    pub(super) fn is_free(&mut self) -> Answer {
-        let held = |gpu: &Gpu| {
+    pub(super) fn is_free(&mut self) -> CheckResult {
+        let held = |gpu: &NvmlGpu| {
             let memory = gpu.memory.filter(|memory| memory.used > LITTLE.max(memory.total / 20))?;
             Some(format!("{} of {} used", text::size(memory.used), text::size(memory.total)))
         };
         let Some(those) = self.those(held).filter(|_| self.gpus.wanted.free_memory.is_none()) else { return Ok(()) };
         self.found_mild(
-            Trouble::new(format!("somebody else uses memory of a GPU: {those}"))
+            Failure::new(format!("somebody else uses memory of a GPU: {those}"))
                 .because("`out of memory` comes earlier than it should")
                 .advice("nvidia-smi on the host names the process; gpu.free_memory waits for it and insists")
                 .passing(true),

@@ -10,11 +10,11 @@ mod wanted;
 
 pub use table::{STEPS, checks, hung};
 
-use super::Gpus;
+use super::GpuTarget;
 use crate::check::rules::Rules;
-use crate::check::step::{Answer, Subject, Trouble, walk};
-use crate::check::{Facts as Row, Finding, Scene};
-use crate::gpu::facts::{Facts, Gpu, nvml_code};
+use crate::check::step::{CheckResult, Failure, Target, walk};
+use crate::check::{CheckContext, Finding, FindingFacts as Row};
+use crate::gpu::facts::{GpuFacts, NvmlGpu, nvml_code};
 use std::time::Duration;
 
 /// A start of the driver that takes longer is worth a word.
@@ -23,14 +23,14 @@ const SLOW_START: Duration = Duration::from_secs(2);
 const NAMED: usize = 4;
 
 /// The GPUs, and what the driver told of them.
-pub struct Health {
-    gpus: Gpus,
-    facts: Facts,
+pub struct GpuHealthTarget {
+    gpus: GpuTarget,
+    facts: GpuFacts,
 }
 
 /// Judges what the driver told; the checks of GPUs that files answer have been asked before.
-pub fn judge(scene: &Scene, rules: &Rules<'_>, facts: Facts) -> Vec<Finding> {
-    let mut health = Health { gpus: Gpus::of(scene, &scene.ground()), facts };
+pub fn judge(scene: &CheckContext, rules: &Rules<'_>, facts: GpuFacts) -> Vec<Finding> {
+    let mut health = GpuHealthTarget { gpus: GpuTarget::of(scene, &scene.host_facts()), facts };
     if health.gpus.demand.is_none() {
         return Vec::new();
     }
@@ -41,18 +41,18 @@ pub fn judge(scene: &Scene, rules: &Rules<'_>, facts: Facts) -> Vec<Finding> {
 }
 
 /// What is going to pass and would fail what is asked for, in words: memory that a process before still holds.
-pub fn awaited(scene: &Scene, facts: &Facts) -> Option<String> {
+pub fn awaited(scene: &CheckContext, facts: &GpuFacts) -> Option<String> {
     let wanted = scene.settings.gpu_free_memory.value?;
-    let held = |gpu: &Gpu| gpu.memory.is_some_and(|memory| memory.free() < wanted.of(memory.total));
+    let held = |gpu: &NvmlGpu| gpu.memory.is_some_and(|memory| memory.free() < wanted.of(memory.total));
     facts.nvml.gpus.iter().any(held).then(|| "memory of a GPU is still held by somebody else".to_owned())
 }
 
-impl Health {
+impl GpuHealthTarget {
     /// The GPUs that the workload is going to be shown, and those that are too ill to be shown.
-    fn shown(&self) -> impl Iterator<Item = &Gpu> {
+    fn shown(&self) -> impl Iterator<Item = &NvmlGpu> {
         let devices = &self.facts.cuda.devices;
-        let is_shown = |gpu: &&Gpu| {
-            let same = |device: &crate::gpu::facts::Device| {
+        let is_shown = |gpu: &&NvmlGpu| {
+            let same = |device: &crate::gpu::facts::CudaDevice| {
                 let bus = |pci: &Option<String>| pci.as_deref().map(bus);
                 device.uuid.is_some() && device.uuid == gpu.uuid
                     || device.pci.is_some() && bus(&device.pci) == bus(&gpu.pci)
@@ -63,7 +63,7 @@ impl Health {
     }
 
     /// Those of which something holds, named, with the words about each; none: it holds of none.
-    fn those(&self, words: impl Fn(&Gpu) -> Option<String>) -> Option<String> {
+    fn those(&self, words: impl Fn(&NvmlGpu) -> Option<String>) -> Option<String> {
         let all: Vec<String> = self
             .shown()
             .filter_map(|gpu| {
@@ -94,11 +94,11 @@ impl Health {
         (off && took >= SLOW_START).then(words)
     }
 
-    fn found(&self, trouble: Trouble) -> Answer {
+    fn found(&self, trouble: Failure) -> CheckResult {
         self.gpus.found(trouble)
     }
 
-    fn found_mild(&self, trouble: Trouble) -> Answer {
+    fn found_mild(&self, trouble: Failure) -> CheckResult {
         self.gpus.found_mild(trouble)
     }
 
@@ -111,7 +111,7 @@ impl Health {
 }
 
 /// `GPU 3 (0000:65:00.0)`.
-fn name(gpu: &Gpu) -> String {
+fn name(gpu: &NvmlGpu) -> String {
     match &gpu.pci {
         Some(pci) => format!("GPU {} ({})", gpu.index, text::line(&bus(pci))),
         None => format!("GPU {}", gpu.index),
@@ -130,7 +130,7 @@ pub(super) fn bus(pci: &str) -> String {
 }
 
 /// How a GPU is, in a few words.
-pub(super) fn word(gpu: &Gpu) -> String {
+pub(super) fn word(gpu: &NvmlGpu) -> String {
     let bad_memory = gpu.sram_threshold == Some(true) || gpu.remapped.is_some_and(|rows| rows.failed);
     let words = match (gpu.condemned(), gpu.handle, gpu.recovery) {
         (Some(nvml_code::RESET_REQUIRED), ..) | (_, _, Some(1 | 4)) => "wants a reset",
@@ -149,7 +149,7 @@ pub(super) fn cuda(version: u32) -> String {
     format!("{}.{}", version / 1000, version % 1000 / 10)
 }
 
-impl Subject for Health {
+impl Target for GpuHealthTarget {
     const MAIN: &'static str = "gpu.init";
 
     fn name(&self) -> Option<String> {

@@ -1,18 +1,18 @@
 //! What became of the proofs: a context and a memory round trip on each GPU, arithmetic, bandwidths, copies between GPUs.
 
-use super::Health;
+use super::GpuHealthTarget;
 use super::answers::written;
 use super::codes::{self, explained};
-use crate::check::step::{Answer, Trouble};
-use crate::gpu::facts::{Gpu, Pair, Proof};
+use crate::check::step::{CheckResult, Failure};
+use crate::gpu::facts::{NvmlGpu, Pair, Proof};
 
 /// What a lane of PCI Express carries in MiB/s, by generation from the first (after its encoding).
 const LANE: [u64; 6] = [238, 476, 939, 1878, 3756, 7211];
 /// Of what the link could carry so many hundredths have to arrive.
 const SHARE: u64 = 60;
 
-impl Health {
-    pub(super) fn proves_itself(&mut self) -> Answer {
+impl GpuHealthTarget {
+    pub(super) fn proves_itself(&mut self) -> CheckResult {
         let wrong = |proof: &&Proof| proof.wrong.unwrap_or(0) + proof.miscalculated.unwrap_or(0) > 0;
         if let Some(proof) = self.facts.proofs.iter().find(wrong) {
             let trouble = match proof.wrong.filter(|words| *words > 0) {
@@ -22,7 +22,7 @@ impl Health {
                 None => "comes to wrong sums".to_owned(),
             };
             return self.found(
-                Trouble::new(format!("{} {trouble}", device(proof)))
+                Failure::new(format!("{} {trouble}", device(proof)))
                     .because("what is trained on it would be wrong, without an error")
                     .advice("try another node, and have this GPU replaced")
                     .passing(true),
@@ -33,18 +33,18 @@ impl Health {
         let Some((call, code)) = &proof.refused else { return Ok(()) };
         let device = device(proof);
         let words = proof.refused_words.as_ref().map(|words| format!(": {}", text::line(words))).unwrap_or_default();
-        let trouble = Trouble::new(format!("{device} cannot be used ({}: {code}{words})", text::line(call)));
+        let trouble = Failure::new(format!("{device} cannot be used ({}: {code}{words})", text::line(call)));
         self.found(explained(trouble, codes::CUDA, *code).adding(written(proof.stderr.as_ref())))
     }
 
-    pub(super) fn compiles(&mut self) -> Answer {
+    pub(super) fn compiles(&mut self) -> CheckResult {
         let beside = |proof: &Proof| Some((device(proof), proof.beside.clone()?));
         let Some((device, (call, code))) = self.facts.proofs.iter().find_map(beside) else { return Ok(()) };
-        let trouble = Trouble::new(format!("{device}: {} is refused with {code}", text::line(&call)));
+        let trouble = Failure::new(format!("{device}: {} is refused with {code}", text::line(&call)));
         self.found_mild(explained(trouble, codes::CUDA, code))
     }
 
-    pub(super) fn copies_fast(&mut self) -> Answer {
+    pub(super) fn copies_fast(&mut self) -> CheckResult {
         let slow = |proof: &Proof| {
             let could = could_carry(self.gpu_of(proof)?)?;
             let slowest = [proof.to_device, proof.to_host].into_iter().flatten().min()?;
@@ -55,22 +55,22 @@ impl Health {
             return Ok(());
         }
         self.found_mild(
-            Trouble::new(format!("copies between host and GPU are slow ({})", slow.join(", ")))
+            Failure::new(format!("copies between host and GPU are slow ({})", slow.join(", ")))
                 .because("the process is far from the GPU (NUMA), the link has errors, or the machine is busy")
                 .advice("bind the process near its GPU; have the node looked at")
                 .passing(true),
         )
     }
 
-    pub(super) fn peers_agree(&mut self) -> Answer {
+    pub(super) fn peers_agree(&mut self) -> CheckResult {
         let wrong = |pair: &&Pair| pair.wrong.unwrap_or(0) > 0 || pair.code.unwrap_or(0) != 0;
         let Some(pair) = self.facts.peers.pairs.iter().find(wrong) else { return Ok(()) };
         let between = format!("from cuda:{} to cuda:{}", pair.from, pair.to);
         self.found(match pair.code.filter(|code| *code != 0) {
             Some(code) => {
-                explained(Trouble::new(format!("a copy {between} is refused with {code}")), codes::CUDA, code)
+                explained(Failure::new(format!("a copy {between} is refused with {code}")), codes::CUDA, code)
             }
-            None => Trouble::new(format!("a copy {between} arrives wrong"))
+            None => Failure::new(format!("a copy {between} arrives wrong"))
                 .because(
                     "an IOMMU or PCIe's access control is in the way of direct copies: NCCL hangs or computes nonsense",
                 )
@@ -79,13 +79,13 @@ impl Health {
         })
     }
 
-    fn gpu_of(&self, proof: &Proof) -> Option<&Gpu> {
+    fn gpu_of(&self, proof: &Proof) -> Option<&NvmlGpu> {
         self.facts.gpu_of(proof.uuid.as_deref()?)
     }
 }
 
 /// What a GPU's link carries in MiB/s, as wide as it is now; its generation rises under load.
-fn could_carry(gpu: &Gpu) -> Option<u64> {
+fn could_carry(gpu: &NvmlGpu) -> Option<u64> {
     let ((lanes, _), (_, generation)) = (gpu.pcie_width?, gpu.pcie_generation?);
     let lane = LANE.get(usize::try_from(generation).ok()?.checked_sub(1)?)?;
     Some(lane * u64::from(lanes))

@@ -2,27 +2,32 @@
 //! files can answer, too, takes that one's entry.
 
 use super::super::table::row;
-use super::Health;
+use super::GpuHealthTarget;
 use crate::check::rules::Rules;
-use crate::check::step::{Answer, Step};
-use crate::check::{Check, Passing};
+use crate::check::step::{CheckResult, Step};
+use crate::check::{Check, Transient};
 use crate::config::Severity::{self, Fail, Warn};
-use Passing::{Always, Depends, Never};
+use Transient::{Always, Depends, Never};
 
 /// A verdict that files give, too: its words stand in their table.
-const fn also(id: &'static str, severity: Severity, passing: Passing, ask: fn(&mut Health) -> Answer) -> Step<Health> {
+const fn also(
+    id: &'static str,
+    severity: Severity,
+    passing: Transient,
+    ask: fn(&mut GpuHealthTarget) -> CheckResult,
+) -> Step<GpuHealthTarget> {
     row(id, severity, passing, "", "", ask)
 }
 
 /// The checks of a driver's facts, in the order in which they are asked.
-pub const STEPS: &[Step<Health>] = &[
+pub const STEPS: &[Step<GpuHealthTarget>] = &[
     row(
         "gpu.hung",
         Fail,
         Always,
         "the driver answers in `gpu.timeout`",
         "restart the node, or try another one",
-        Health::comes_back,
+        GpuHealthTarget::comes_back,
     ),
     row(
         "gpu.crash",
@@ -30,7 +35,7 @@ pub const STEPS: &[Step<Health>] = &[
         Depends,
         "the driver's libraries do not end the process that asks them",
         "LD_PRELOAD; restart the node after an upgrade",
-        Health::does_not_crash,
+        GpuHealthTarget::does_not_crash,
     ),
     row(
         "gpu.asked",
@@ -38,18 +43,18 @@ pub const STEPS: &[Step<Health>] = &[
         Never,
         "the driver could be asked: the helper can be executed here",
         "an image with glibc; `trainit gpu install-probe`",
-        Health::was_asked,
+        GpuHealthTarget::was_asked,
     ),
-    also("gpu.libcuda", Fail, Never, Health::loads_cuda),
-    also("gpu.nvml", Warn, Never, Health::loads_nvml),
-    also("gpu.lost", Fail, Always, Health::is_there),
+    also("gpu.libcuda", Fail, Never, GpuHealthTarget::loads_cuda),
+    also("gpu.nvml", Warn, Never, GpuHealthTarget::loads_nvml),
+    also("gpu.lost", Fail, Always, GpuHealthTarget::is_there),
     row(
         "gpu.reset",
         Fail,
         Always,
         "no GPU wants a reset or a restart of the node",
         "`nvidia-smi --gpu-reset` on the host; try another node",
-        Health::needs_no_reset,
+        GpuHealthTarget::needs_no_reset,
     ),
     row(
         "gpu.fabric",
@@ -57,7 +62,7 @@ pub const STEPS: &[Step<Health>] = &[
         Always,
         "the NVLink fabric of an NVSwitch system is set up (waited for as long as `gpu.wait`)",
         "nvidia-fabricmanager of the driver's exact version; try another node",
-        Health::is_in_its_fabric,
+        GpuHealthTarget::is_in_its_fabric,
     ),
     row(
         "gpu.init",
@@ -65,7 +70,7 @@ pub const STEPS: &[Step<Health>] = &[
         Depends,
         "CUDA and NVML begin, in the workload's own environment",
         "by the error's code: see docs/gpu.md",
-        Health::begins,
+        GpuHealthTarget::begins,
     ),
     row(
         "gpu.shown",
@@ -73,7 +78,7 @@ pub const STEPS: &[Step<Health>] = &[
         Always,
         "CUDA shows as many GPUs as are asked for or promised",
         "try another node",
-        Health::shows_enough,
+        GpuHealthTarget::shows_enough,
     ),
     row(
         "gpu.mode",
@@ -81,7 +86,7 @@ pub const STEPS: &[Step<Health>] = &[
         Always,
         "the compute mode lets programs in",
         "`nvidia-smi -c 0` on the host; try another node",
-        Health::may_compute,
+        GpuHealthTarget::may_compute,
     ),
     row(
         "gpu.sram",
@@ -89,16 +94,23 @@ pub const STEPS: &[Step<Health>] = &[
         Always,
         "on-chip memory had no more errors than its maker tolerates",
         "try another node",
-        Health::has_sound_chips,
+        GpuHealthTarget::has_sound_chips,
     ),
-    row("gpu.remap", Fail, Always, "bad rows of memory could be replaced", "try another node", Health::can_be_mended),
+    row(
+        "gpu.remap",
+        Fail,
+        Always,
+        "bad rows of memory could be replaced",
+        "try another node",
+        GpuHealthTarget::can_be_mended,
+    ),
     row(
         "gpu.proof",
         Fail,
         Depends,
         "on every GPU memory comes back as it was written, and sums are right (`gpu.probe: cuda`, `full`)",
         "by the error's code: see docs/gpu.md; try another node",
-        Health::proves_itself,
+        GpuHealthTarget::proves_itself,
     ),
     row(
         "gpu.peers",
@@ -106,16 +118,16 @@ pub const STEPS: &[Step<Health>] = &[
         Depends,
         "copies between GPUs arrive (`gpu.probe: full`)",
         "IOMMU and ACS off; `NCCL_P2P_DISABLE=1`",
-        Health::peers_agree,
+        GpuHealthTarget::peers_agree,
     ),
-    also("gpu.memory", Fail, Never, Health::is_large),
+    also("gpu.memory", Fail, Never, GpuHealthTarget::is_large),
     row(
         "gpu.free_memory",
         Fail,
         Always,
         "as much memory is free on every GPU as `gpu.free_memory` asks for (waited for as long as `gpu.wait`)",
         "end what holds it; try another node",
-        Health::has_free_memory,
+        GpuHealthTarget::has_free_memory,
     ),
     row(
         "gpu.capability",
@@ -123,7 +135,7 @@ pub const STEPS: &[Step<Health>] = &[
         Never,
         "every GPU has the compute capability that `gpu.capability` asks for",
         "a node with newer GPUs",
-        Health::is_capable,
+        GpuHealthTarget::is_capable,
     ),
     row(
         "gpu.arch",
@@ -131,16 +143,16 @@ pub const STEPS: &[Step<Health>] = &[
         Never,
         "the CUDA that the image was built for compiles for GPUs like these",
         "an image, or wheels, for a CUDA that does",
-        Health::is_known_to_cuda,
+        GpuHealthTarget::is_known_to_cuda,
     ),
-    also("gpu.cuda", Fail, Never, Health::has_cuda),
+    also("gpu.cuda", Fail, Never, GpuHealthTarget::has_cuda),
     row(
         "gpu.ptx",
         Warn,
         Depends,
         "the driver compiles PTX (`gpu.probe: full`)",
         "NVIDIA_DRIVER_CAPABILITIES=compute,utility; a newer driver",
-        Health::compiles,
+        GpuHealthTarget::compiles,
     ),
     row(
         "gpu.pending",
@@ -148,7 +160,7 @@ pub const STEPS: &[Step<Health>] = &[
         Always,
         "no bad memory waits to be replaced by a reset",
         "`nvidia-smi --gpu-reset` on the host",
-        Health::is_mended,
+        GpuHealthTarget::is_mended,
     ),
     row(
         "gpu.ecc",
@@ -156,7 +168,7 @@ pub const STEPS: &[Step<Health>] = &[
         Always,
         "there were no memory errors that could not be corrected, since the driver was loaded",
         "`nvidia-smi --gpu-reset` on the host; try another node",
-        Health::had_no_errors,
+        GpuHealthTarget::had_no_errors,
     ),
     row(
         "gpu.ecc_off",
@@ -164,7 +176,7 @@ pub const STEPS: &[Step<Health>] = &[
         Never,
         "GPUs for data centres correct errors of their memory",
         "`nvidia-smi -e 1` on the host",
-        Health::corrects_errors,
+        GpuHealthTarget::corrects_errors,
     ),
     row(
         "gpu.recovery",
@@ -172,7 +184,7 @@ pub const STEPS: &[Step<Health>] = &[
         Never,
         "the driver wants nothing done later (a drain of peers, IMEX)",
         "tell who runs the node",
-        Health::needs_nothing_later,
+        GpuHealthTarget::needs_nothing_later,
     ),
     row(
         "gpu.nvlink",
@@ -180,7 +192,7 @@ pub const STEPS: &[Step<Health>] = &[
         Always,
         "all NVLinks of a GPU that has some are up",
         "have the node looked at",
-        Health::is_linked,
+        GpuHealthTarget::is_linked,
     ),
     row(
         "gpu.iommu",
@@ -188,7 +200,7 @@ pub const STEPS: &[Step<Health>] = &[
         Always,
         "where GPUs have no NVLink, no IOMMU translates their direct copies, or `gpu.probe: full` proved them",
         "iommu=pt or off on the host; `NCCL_P2P_DISABLE=1`",
-        Health::copies_directly,
+        GpuHealthTarget::copies_directly,
     ),
     row(
         "gpu.throttle",
@@ -196,7 +208,7 @@ pub const STEPS: &[Step<Health>] = &[
         Always,
         "clocks are not lowered by heat or power",
         "have cooling and power looked at",
-        Health::is_fast,
+        GpuHealthTarget::is_fast,
     ),
     row(
         "gpu.busy",
@@ -204,16 +216,16 @@ pub const STEPS: &[Step<Health>] = &[
         Always,
         "nobody else uses more than 2 GiB and 5 % of a GPU's memory",
         "nvidia-smi on the host names the process; `gpu.free_memory`",
-        Health::is_free,
+        GpuHealthTarget::is_free,
     ),
-    also("gpu.pcie", Warn, Always, Health::is_wide),
+    also("gpu.pcie", Warn, Always, GpuHealthTarget::is_wide),
     row(
         "gpu.bandwidth",
         Warn,
         Always,
         "copies between host and GPU reach 60 % of what the link carries (`gpu.probe: full`)",
         "bind the process near its GPU; have the node looked at",
-        Health::copies_fast,
+        GpuHealthTarget::copies_fast,
     ),
 ];
 

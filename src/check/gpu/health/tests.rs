@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{CudaVersion, FreeMemory, GpuCount, Loaded, Origin, Setting, Size, Version};
+use crate::config::{CudaVersion, FreeMemory, GpuCount, Loaded, OriginValue, Size, ValueOrigin, VersionText};
 use crate::gpu::facts::*;
 use std::collections::BTreeSet;
 use sys::Root;
@@ -8,8 +8,8 @@ use sys::environment::Environment;
 const GIB: u64 = 1 << 30;
 
 /// Two GPUs in the best of health.
-pub fn well() -> Facts {
-    let gpu = |index: u32| Gpu {
+pub fn well() -> GpuFacts {
+    let gpu = |index: u32| NvmlGpu {
         index,
         handle: Some(0),
         uuid: Some(format!("GPU-{index}")),
@@ -17,25 +17,25 @@ pub fn well() -> Facts {
         pci: Some(format!("00000000:1{index}:00.0")),
         memory: Some(Memory { total: 140 * GIB, used: GIB / 2 }),
         capability: Some((9, 0)),
-        ecc: Some(Mode { current: true, pending: true }),
+        ecc: Some(ModeState { current: true, pending: true }),
         pcie_width: Some((16, 16)),
         pcie_generation: Some((1, 5)),
         nvlinks: vec![true; 18],
         fabric: Some(Fabric { state: 3, ..Fabric::default() }),
         throttle: Some(1),
-        ..Gpu::default()
+        ..NvmlGpu::default()
     };
-    let device = |ordinal: u32| Device { ordinal, uuid: Some(format!("GPU-{ordinal}")), ..Device::default() };
-    let nvml = Nvml { outcome: Outcome::Complete, init: Some(0), gpus: vec![gpu(0), gpu(1)], ..Nvml::default() };
+    let device = |ordinal: u32| CudaDevice { ordinal, uuid: Some(format!("GPU-{ordinal}")), ..CudaDevice::default() };
+    let nvml = Nvml { outcome: ProbeOutcome::Complete, init: Some(0), gpus: vec![gpu(0), gpu(1)], ..Nvml::default() };
     let cuda = Cuda {
-        outcome: Outcome::Complete,
+        outcome: ProbeOutcome::Complete,
         init: Some(0),
         version: Some(12080),
         count: Some(2),
         devices: vec![device(0), device(1)],
         ..Cuda::default()
     };
-    Facts { nvml, cuda, ..Facts::default() }
+    GpuFacts { nvml, cuda, ..GpuFacts::default() }
 }
 
 /// The same two, as files tell.
@@ -54,12 +54,15 @@ fn machine() -> tempfile::TempDir {
 }
 
 /// What is said about these facts, where so many GPUs are asked for.
-fn told(least: u32, amend: impl FnOnce(&mut Loaded), spoil: impl FnOnce(&mut Facts)) -> Vec<String> {
+fn told(least: u32, amend: impl FnOnce(&mut Loaded), spoil: impl FnOnce(&mut GpuFacts)) -> Vec<String> {
     let mut loaded = Loaded::default();
-    loaded.settings.gpu_count =
-        Setting { value: GpuCount::AtLeast(least), origin: Origin::Environment("TRAINIT_GPU_COUNT".to_owned()) };
+    loaded.settings.gpu_count = OriginValue {
+        value: GpuCount::AtLeast(least),
+        origin: ValueOrigin::Environment("TRAINIT_GPU_COUNT".to_owned()),
+    };
     amend(&mut loaded);
-    let mut scene = Scene::of(loaded, [("container", "docker")].into_iter().collect::<Environment>(), Vec::new());
+    let mut scene =
+        CheckContext::of(loaded, [("container", "docker")].into_iter().collect::<Environment>(), Vec::new());
     let machine = machine();
     scene.root = Root::at(machine.path());
     let mut facts = well();
@@ -71,31 +74,31 @@ fn told(least: u32, amend: impl FnOnce(&mut Loaded), spoil: impl FnOnce(&mut Fac
     judged(&scene, facts).into_iter().map(line).collect()
 }
 
-fn judged(scene: &Scene, facts: Facts) -> Vec<Finding> {
+fn judged(scene: &CheckContext, facts: GpuFacts) -> Vec<Finding> {
     judge(scene, &Rules::new(&scene.settings.checks, None), facts)
 }
 
 /// What is said to be the cause of the first finding.
-fn cause(spoil: impl FnOnce(&mut Facts)) -> String {
+fn cause(spoil: impl FnOnce(&mut GpuFacts)) -> String {
     let (mut facts, machine) = (well(), machine());
-    let mut scene = Scene::of(Loaded::default(), [("container", "docker")].into_iter().collect(), Vec::new());
+    let mut scene = CheckContext::of(Loaded::default(), [("container", "docker")].into_iter().collect(), Vec::new());
     scene.root = Root::at(machine.path());
     spoil(&mut facts);
     judged(&scene, facts).remove(0).because.unwrap()
 }
 
-fn spoilt(spoil: impl FnOnce(&mut Facts)) -> String {
+fn spoilt(spoil: impl FnOnce(&mut GpuFacts)) -> String {
     told(2, |_| (), spoil).join(" | ")
 }
 
-fn first(spoil: impl FnOnce(&mut Gpu)) -> String {
+fn first(spoil: impl FnOnce(&mut NvmlGpu)) -> String {
     spoilt(|facts| spoil(&mut facts.nvml.gpus[0]))
 }
 
 #[test]
 fn gpus_that_are_well_are_told_in_one_line() {
     assert_eq!(spoilt(|_| ()), "ok gpu.init 110: 2 × NVIDIA H200, 140 GiB each, driver 570.172.08, CUDA 12.8");
-    let waited = |facts: &mut Facts| facts.waited = Some(("the fabric".into(), std::time::Duration::from_secs(3)));
+    let waited = |facts: &mut GpuFacts| facts.waited = Some(("the fabric".into(), std::time::Duration::from_secs(3)));
     assert!(spoilt(waited).ends_with(", after 3 s of waiting (the fabric)"));
     let none = |loaded: &mut Loaded| loaded.settings.gpu_count.value = GpuCount::None;
     assert_eq!(told(0, none, |facts| facts.nvml.gpus.clear()), Vec::<String>::new());
@@ -104,18 +107,19 @@ fn gpus_that_are_well_are_told_in_one_line() {
 #[test]
 fn a_driver_that_does_not_answer_is_named_by_its_call() {
     let stopped = |how| {
-        let at = Some(Step { call: "nvmlDeviceGetMemoryInfo".to_owned(), gpu: Some(3) });
-        spoilt(|facts| facts.nvml.outcome = Outcome::Stopped { at, how, waits: None })
+        let at = Some(CallStep { call: "nvmlDeviceGetMemoryInfo".to_owned(), gpu: Some(3) });
+        spoilt(|facts| facts.nvml.outcome = ProbeOutcome::Stopped { at, how, waits: None })
     };
     let hung =
         "fail gpu.hung 210: the driver does not answer: nvmlDeviceGetMemoryInfo of GPU 3 did not come back (NVML)";
-    assert_eq!(stopped(Stop::Overdue), hung);
-    assert_eq!(stopped(Stop::Unkillable), hung);
+    assert_eq!(stopped(ProbeStop::Overdue), hung);
+    assert_eq!(stopped(ProbeStop::Unkillable), hung);
     assert_eq!(
-        stopped(Stop::Killed(11)),
+        stopped(ProbeStop::Killed(11)),
         "fail gpu.crash 210: the driver's library ended its process in nvmlDeviceGetMemoryInfo of GPU 3, with signal 11 (NVML)"
     );
-    let at_once = spoilt(|facts| facts.cuda.outcome = Outcome::Stopped { at: None, how: Stop::Exited(1), waits: None });
+    let at_once =
+        spoilt(|facts| facts.cuda.outcome = ProbeOutcome::Stopped { at: None, how: ProbeStop::Exited(1), waits: None });
     assert_eq!(
         at_once,
         "fail gpu.crash 210: the driver's library ended its process in its start, with exit code 1 (CUDA)"
@@ -125,24 +129,24 @@ fn a_driver_that_does_not_answer_is_named_by_its_call() {
 #[test]
 fn what_a_hanging_process_was_at_and_what_it_wrote_is_the_evidence() {
     let hung = |how, state, function: Option<&str>| {
-        let waits = Some(Waits { state, function: function.map(str::to_owned) });
-        cause(|facts| facts.nvml.outcome = Outcome::Stopped { at: None, how, waits })
+        let waits = Some(ProbeWait { state, function: function.map(str::to_owned) });
+        cause(|facts| facts.nvml.outcome = ProbeOutcome::Stopped { at: None, how, waits })
     };
     assert_eq!(
-        hung(Stop::Unkillable, 'D', Some("rpcRmApiControl_GSP")),
+        hung(ProbeStop::Unkillable, 'D', Some("rpcRmApiControl_GSP")),
         "its process waits in the kernel (state D in rpcRmApiControl_GSP) and cannot even be killed"
     );
     assert_eq!(
-        hung(Stop::Unkillable, 'D', None),
+        hung(ProbeStop::Unkillable, 'D', None),
         "its process waits in the kernel (state D) and cannot even be killed"
     );
     assert_eq!(
-        hung(Stop::Overdue, 'S', Some("futex_wait")),
+        hung(ProbeStop::Overdue, 'S', Some("futex_wait")),
         "a GPU, or its firmware, hangs (Xid 119 in the host's kernel log); its process was in state S in futex_wait"
     );
     let died = |stderr: &str| {
         cause(|facts| {
-            facts.cuda.outcome = Outcome::Stopped { at: None, how: Stop::Exited(127), waits: None };
+            facts.cuda.outcome = ProbeOutcome::Stopped { at: None, how: ProbeStop::Exited(127), waits: None };
             facts.cuda.stderr = Some(stderr.to_owned());
         })
     };
@@ -154,9 +158,9 @@ fn what_a_hanging_process_was_at_and_what_it_wrote_is_the_evidence() {
 
 #[test]
 fn a_process_that_cannot_be_killed_is_named_before_one_that_could() {
-    let both = |facts: &mut Facts| {
-        let stopped = |how| Outcome::Stopped { at: None, how, waits: None };
-        (facts.nvml.outcome, facts.cuda.outcome) = (stopped(Stop::Overdue), stopped(Stop::Unkillable));
+    let both = |facts: &mut GpuFacts| {
+        let stopped = |how| ProbeOutcome::Stopped { at: None, how, waits: None };
+        (facts.nvml.outcome, facts.cuda.outcome) = (stopped(ProbeStop::Overdue), stopped(ProbeStop::Unkillable));
     };
     assert!(spoilt(both).ends_with("(CUDA)"), "{}", spoilt(both));
 }
@@ -164,16 +168,16 @@ fn a_process_that_cannot_be_killed_is_named_before_one_that_could() {
 #[test]
 fn a_helper_that_cannot_run_is_told_and_no_failure() {
     let memory = |loaded: &mut Loaded| loaded.settings.gpu_memory.value = Some(Size(GIB));
-    let alpine = |facts: &mut Facts| {
-        let outcome = Outcome::NotExecuted { errno: 2 };
-        *facts = Facts { nvml: Nvml { outcome, ..Nvml::default() }, ..Facts::default() };
+    let alpine = |facts: &mut GpuFacts| {
+        let outcome = ProbeOutcome::NotExecuted { errno: 2 };
+        *facts = GpuFacts { nvml: Nvml { outcome, ..Nvml::default() }, ..GpuFacts::default() };
     };
     assert_eq!(
         told(1, memory, alpine),
         ["warn gpu.asked 110: the driver was not asked; gpu.memory cannot be held against it"]
     );
     assert_eq!(told(1, |_| (), alpine), ["warn gpu.asked 110: the driver was not asked"]);
-    let off = |facts: &mut Facts| *facts = Facts::default();
+    let off = |facts: &mut GpuFacts| *facts = GpuFacts::default();
     let by_files = "ok gpu.init 110: 2 × NVIDIA H200, driver 570.172.08";
     assert_eq!(told(1, |_| (), off), [by_files], "where nobody was asked nothing more is claimed");
 }
@@ -195,12 +199,15 @@ fn codes_of_the_libraries_are_explained() {
 fn a_library_that_is_there_and_cannot_be_loaded_is_told() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("libcuda.so.1"), "x").unwrap();
-    let mut scene = Scene::of(Loaded::default(), Environment::default(), Vec::new());
+    let mut scene = CheckContext::of(Loaded::default(), Environment::default(), Vec::new());
     scene.root = Root::at("/");
     scene.environment.set("LD_LIBRARY_PATH", directory.path());
     let mut facts = well();
-    facts.cuda =
-        Cuda { outcome: Outcome::Complete, library: Library::Missing("file too short".into()), ..Cuda::default() };
+    facts.cuda = Cuda {
+        outcome: ProbeOutcome::Complete,
+        library: LibraryState::Missing("file too short".into()),
+        ..Cuda::default()
+    };
     let findings = judge(&scene, &Rules::new(&scene.settings.checks, None), facts);
     assert_eq!(
         (findings[0].check.as_str(), findings[0].what.ends_with("cannot be loaded: file too short")),
@@ -214,14 +221,14 @@ fn an_empty_list_of_visible_gpus_is_somebodys_wish() {
         let value = crate::config::EnvValue { value: String::new(), ..crate::config::EnvValue::default() };
         loaded.settings.env.value.insert("CUDA_VISIBLE_DEVICES".to_owned(), value);
     };
-    let none = |facts: &mut Facts| (facts.cuda.init, facts.cuda.count) = (Some(100), None);
+    let none = |facts: &mut GpuFacts| (facts.cuda.init, facts.cuda.count) = (Some(100), None);
     assert!(told(0, hidden, none).iter().all(|line| line.starts_with("ok ")), "{:?}", told(0, hidden, none));
     assert!(told(1, hidden, none)[0].starts_with("fail gpu.init"));
 }
 
 #[test]
 fn a_gpu_that_is_lost_or_wants_a_reset_condemns_the_node() {
-    let lost = |facts: &mut Facts| {
+    let lost = |facts: &mut GpuFacts| {
         facts.nvml.gpus[0].handle = Some(15);
         (facts.cuda.count, _) = (Some(1), facts.cuda.devices.remove(0));
     };
@@ -232,7 +239,7 @@ fn a_gpu_that_is_lost_or_wants_a_reset_condemns_the_node() {
         first(|gpu| gpu.recovery = Some(1)),
         "fail gpu.reset 210: the driver wants GPU 0 (0000:10:00.0): a reset"
     );
-    let code = |gpu: &mut Gpu| _ = gpu.codes.insert("nvmlDeviceGetEccMode".into(), 16);
+    let code = |gpu: &mut NvmlGpu| _ = gpu.codes.insert("nvmlDeviceGetEccMode".into(), 16);
     assert_eq!(first(code), "fail gpu.reset 210: the driver wants GPU 0 (0000:10:00.0): a reset");
     assert_eq!(
         first(|gpu| gpu.recovery = Some(3)),
@@ -242,8 +249,9 @@ fn a_gpu_that_is_lost_or_wants_a_reset_condemns_the_node() {
 
 #[test]
 fn memory_that_is_bad_is_told_by_how_bad() {
-    let rows =
-        |failed, pending| move |gpu: &mut Gpu| gpu.remapped = Some(Remapped { failed, pending, ..Remapped::default() });
+    let rows = |failed, pending| {
+        move |gpu: &mut NvmlGpu| gpu.remapped = Some(Remapped { failed, pending, ..Remapped::default() })
+    };
     assert!(
         first(rows(true, false)).starts_with("fail gpu.remap 210: rows of memory that are bad could not be replaced")
     );
@@ -251,8 +259,11 @@ fn memory_that_is_bad_is_told_by_how_bad() {
     assert!(first(|gpu| gpu.retired_pending = Some(true)).starts_with("warn gpu.pending 210"));
     assert!(first(|gpu| gpu.sram_threshold = Some(true)).starts_with("fail gpu.sram 210"));
     assert!(first(|gpu| gpu.ecc_volatile = Some(3)).ends_with("GPU 0 (0000:10:00.0): 3 errors"));
-    assert!(first(|gpu| gpu.ecc = Some(Mode::default())).starts_with("warn gpu.ecc_off 110: error correction is off"));
-    let geforce = first(|gpu| (gpu.ecc, gpu.name) = (Some(Mode::default()), Some("NVIDIA GeForce RTX 4090".into())));
+    assert!(
+        first(|gpu| gpu.ecc = Some(ModeState::default())).starts_with("warn gpu.ecc_off 110: error correction is off")
+    );
+    let geforce =
+        first(|gpu| (gpu.ecc, gpu.name) = (Some(ModeState::default()), Some("NVIDIA GeForce RTX 4090".into())));
     assert!(geforce.starts_with("ok "), "{geforce}");
 }
 
@@ -284,9 +295,9 @@ fn what_is_asked_of_each_gpu_is_held() {
     assert!(near.starts_with("ok "), "what is written on the card is meant: {near}");
     let free = asked(|loaded| loaded.settings.gpu_free_memory.value = Some(FreeMemory::Percent(100)));
     assert!(free.starts_with("fail gpu.free_memory 210"), "{free}");
-    let capability = asked(|loaded| loaded.settings.gpu_capability.value = Version::of("10.0"));
+    let capability = asked(|loaded| loaded.settings.gpu_capability.value = VersionText::of("10.0"));
     assert!(capability.starts_with("fail gpu.capability 110: gpu.capability asks for 10.0: GPU 0 (0000:10:00.0): 9.0"));
-    let cuda = asked(|loaded| loaded.settings.gpu_cuda.value = Version::of("13.0").map(CudaVersion::AtLeast));
+    let cuda = asked(|loaded| loaded.settings.gpu_cuda.value = VersionText::of("13.0").map(CudaVersion::AtLeast));
     assert_eq!(cuda, "fail gpu.cuda 110: the driver has CUDA 12.8, gpu.cuda asks for 13.0");
     let strict = |loaded: &mut Loaded| loaded.settings.gpu_strict.value = true;
     assert!(told(0, strict, |facts| facts.nvml.gpus[0].throttle = Some(8))[0].starts_with("fail gpu.throttle 210"));
@@ -294,7 +305,7 @@ fn what_is_asked_of_each_gpu_is_held() {
 
 #[test]
 fn what_others_are_shown_does_not_matter() {
-    let other = |facts: &mut Facts| {
+    let other = |facts: &mut GpuFacts| {
         facts.cuda.devices.truncate(1);
         facts.cuda.count = Some(1);
         facts.nvml.gpus[1].throttle = Some(8);
@@ -310,7 +321,7 @@ fn what_others_are_shown_does_not_matter() {
 fn proofs_speak_for_themselves() {
     let proof = |spoil: fn(&mut Proof)| {
         let mut proof =
-            Proof { ordinal: 1, uuid: Some("GPU-1".into()), outcome: Outcome::Complete, ..Proof::default() };
+            Proof { ordinal: 1, uuid: Some("GPU-1".into()), outcome: ProbeOutcome::Complete, ..Proof::default() };
         spoil(&mut proof);
         spoilt(|facts| facts.proofs.push(proof))
     };
@@ -329,7 +340,7 @@ fn proofs_speak_for_themselves() {
 #[test]
 fn memory_that_is_still_held_is_waited_for() {
     let mut loaded = Loaded::default();
-    let scene = |loaded: &Loaded| Scene::of(loaded.clone(), Environment::default(), Vec::new());
+    let scene = |loaded: &Loaded| CheckContext::of(loaded.clone(), Environment::default(), Vec::new());
     assert_eq!(awaited(&scene(&loaded), &well()), None);
     loaded.settings.gpu_free_memory.value = Some(FreeMemory::Percent(100));
     assert!(awaited(&scene(&loaded), &well()).is_some());
@@ -341,7 +352,7 @@ fn rows_that_files_can_answer_too_have_their_entry_there() {
     for step in STEPS {
         let entry = super::super::STEPS.iter().find(|other| other.check.id == step.check.id);
         assert_eq!(of_files.contains(step.check.id), step.check.about.is_empty(), "{}", step.check.id);
-        let same = |other: &crate::check::step::Step<Gpus>| {
+        let same = |other: &crate::check::step::Step<GpuTarget>| {
             (other.check.severity, other.check.passing) == (step.check.severity, step.check.passing)
         };
         assert!(entry.is_none_or(same), "{} differs", step.check.id);

@@ -5,8 +5,8 @@
 
 use super::super::health::{self, tests::well};
 use super::*;
-use crate::config::{Options, Sources, load};
-use crate::gpu::facts::Facts as Driver;
+use crate::config::{ConfigOptions, ConfigSources, load};
+use crate::gpu::facts::GpuFacts as Driver;
 use crate::report::{Console, Report};
 use std::fmt::Write;
 use std::os::unix::fs::symlink;
@@ -147,16 +147,16 @@ impl Machine {
     fn told(&self) -> String {
         let root = Root::at(self.directory.path());
         let environment: Environment = self.variables.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        let options = Options { set: self.set.clone(), ..Options::default() };
+        let options = ConfigOptions { set: self.set.clone(), ..ConfigOptions::default() };
         let here = Path::new("/nonexistent/of-the-scenarios");
         let loaded =
-            load(&Sources { root: &root, environment: &environment, options: &options, workdir: here }).unwrap();
-        let mut scene = Scene::of(loaded, environment, Vec::new());
+            load(&ConfigSources { root: &root, environment: &environment, options: &options, workdir: here }).unwrap();
+        let mut scene = CheckContext::of(loaded, environment, Vec::new());
         scene.root = root;
         let line = forward_compat(&mut scene);
         let driver = self.driver();
-        let mut gpus = Gpus { is_told_later: driver.is_some(), ..Gpus::of(&scene, &scene.ground()) };
-        let mut presence = gpu::look(&scene.root, scene.ground().devices());
+        let mut gpus = GpuTarget { is_told_later: driver.is_some(), ..GpuTarget::of(&scene, &scene.host_facts()) };
+        let mut presence = gpu::look(&scene.root, scene.host_facts().devices());
         presence.nodes.iter_mut().for_each(|node| node.refused = self.refusal(&node.path).or(node.refused));
         presence.controls.iter_mut().for_each(|one| one.refused = self.refusal(one.path).or(one.refused));
         gpus.presence = OnceCell::from(presence);
@@ -165,7 +165,7 @@ impl Machine {
         let mut findings = walk(STEPS, &rules, &mut gpus);
         findings.retain(|finding| !finding.what.is_empty());
         findings.extend(driver.into_iter().flat_map(|driver| health::judge(&scene, &rules, driver)));
-        let mut console = Console::in_memory(Some(scene.ground()));
+        let mut console = Console::in_memory(Some(scene.host_facts()));
         line.iter().for_each(|line| console.line(line));
         findings.iter().for_each(|finding| console.finding(finding));
         let report = Report::new(&scene, None, &findings, SystemTime::now()).to_json();

@@ -13,9 +13,9 @@ fn refused(text: &str) -> String {
     parse_path_list(text).unwrap_err().to_string()
 }
 
-fn from_yaml<T: Value>(text: &str) -> Result<T, String> {
+fn from_yaml<T: ConfigValue>(text: &str) -> Result<T, String> {
     let mut problems = Problems::default();
-    let node = crate::config::yaml::parse(text.as_bytes(), &|line| Origin::File("f".into(), line), &mut problems);
+    let node = crate::config::yaml::parse(text.as_bytes(), &|line| ValueOrigin::File("f".into(), line), &mut problems);
     let value = node.and_then(|node| T::read(&node, "data", &mut problems));
     match problems.settle(true) {
         Ok(_) => value.ok_or_else(|| "nothing".into()),

@@ -1,9 +1,9 @@
 use super::*;
 use proptest::prelude::*;
 
-fn linux() -> Environment {
+fn linux() -> MarkerEnvironment {
     let text = |text: &str| text.to_owned();
-    Environment {
+    MarkerEnvironment {
         os_name: text("posix"),
         sys_platform: text("linux"),
         platform_machine: text("x86_64"),

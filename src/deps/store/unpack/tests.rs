@@ -1,6 +1,6 @@
 //! Environments that are whole, cut off, or made by somebody who means harm.
 
-use super::super::archive::{self, Manifest, Packer};
+use super::super::archive::{self, ArchiveManifest, Packer};
 use super::super::pack;
 use super::*;
 use proptest::prelude::*;
@@ -8,11 +8,11 @@ use std::io::{Seek, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 /// A file with an archive that was made by `fill`, which promises so many files and bytes.
-fn file(fill: impl FnOnce(&mut tar::Builder<Packer<&File>>), files: u64, bytes: u64) -> (File, Index) {
+fn file(fill: impl FnOnce(&mut tar::Builder<Packer<&File>>), files: u64, bytes: u64) -> (File, ArchiveIndex) {
     let mut file = tempfile::tempfile().unwrap();
     let mut tar = tar::Builder::new(Packer::new(&file));
     fill(&mut tar);
-    tar.into_inner().unwrap().finish(Manifest { files, bytes, ..Manifest::default() }).unwrap();
+    tar.into_inner().unwrap().finish(ArchiveManifest { files, bytes, ..ArchiveManifest::default() }).unwrap();
     let index = archive::index(&mut file).unwrap();
     (file, index)
 }
@@ -31,8 +31,8 @@ fn entry(tar: &mut tar::Builder<Packer<&File>>, name: &str, kind: tar::EntryType
     tar.append(&header, bytes).unwrap();
 }
 
-fn unpacked(file: (File, Index), root: &Path) -> io::Result<()> {
-    unpack(&file.1, file.0, root, &mut Made::default(), &mut |_| {})
+fn unpacked(file: (File, ArchiveIndex), root: &Path) -> io::Result<()> {
+    unpack(&file.1, file.0, root, &mut UnpackState::default(), &mut |_| {})
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn files_come_out_with_bytes_mode_and_time_and_replace_what_is_there() {
     symlink(&outside, to.path().join("bin/tool")).unwrap();
     let mut file = tempfile::tempfile().unwrap();
     let paths = names.map(PathBuf::from);
-    pack::pack(from.path(), &paths, Manifest::default(), &file, &mut |_| {}).unwrap();
+    pack::pack(from.path(), &paths, ArchiveManifest::default(), &file, &mut |_| {}).unwrap();
     let index = archive::index(&mut file).unwrap();
     assert_eq!((index.manifest.files, index.manifest.bytes), (3, (3 << 20) + 10));
     unpacked((file, index), to.path()).unwrap();
@@ -105,7 +105,7 @@ fn more_or_less_than_was_promised_is_refused_and_can_be_undone() {
     for (files, bytes) in [(2, 1), (1, 2), (0, 0)] {
         let dir = tempfile::tempdir().unwrap();
         let (from, index) = file(|tar| entry(tar, "tool", tar::EntryType::Regular, "", b"x"), files, bytes);
-        let mut made = Made::default();
+        let mut made = UnpackState::default();
         assert!(unpack(&index, from, dir.path(), &mut made, &mut |_| {}).is_err());
         made.undo();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
@@ -130,7 +130,7 @@ proptest! {
         let mut file = tempfile::tempfile().unwrap();
         let mut packer = Packer::new(&file);
         packer.write_all(&bytes).unwrap();
-        packer.finish(Manifest::default()).unwrap();
+        packer.finish(ArchiveManifest::default()).unwrap();
         let index = archive::index(&mut file).unwrap();
         file.rewind().unwrap();
         let _ = unpacked((file, index), &root);

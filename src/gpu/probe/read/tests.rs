@@ -39,13 +39,13 @@ fn nvmls_facts_are_found_under_their_gpu() {
         "call|nvmlDeviceGetHandleByIndex_v2|1",
         "got|15|1|GPU is lost",
     ]));
-    assert_eq!(nvml.library, Library::Loaded("/usr/lib/libnvidia-ml.so.570.172.08".to_owned()));
+    assert_eq!(nvml.library, LibraryState::Loaded("/usr/lib/libnvidia-ml.so.570.172.08".to_owned()));
     assert_eq!((nvml.init, nvml.count, nvml.init_took.as_millis()), (Some(0), Some(2), 12));
     assert_eq!(nvml.lacks, ["nvmlDeviceGetGpuFabricInfoV"]);
     let [first, second] = &nvml.gpus[..] else { panic!("{:?}", nvml.gpus) };
     assert_eq!(first.memory.unwrap().free(), 150_754_820_096 - 4_194_304);
     assert_eq!(first.remapped.unwrap(), Remapped { correctable: 1, uncorrectable: 0, pending: true, failed: false });
-    assert_eq!((first.ecc.unwrap(), first.retired_pending), (Mode { current: true, pending: false }, None));
+    assert_eq!((first.ecc.unwrap(), first.retired_pending), (ModeState { current: true, pending: false }, None));
     assert_eq!((first.nvlinks.as_slice(), first.fabric.unwrap().state), (&[true, true, false][..], 2));
     assert!(first.codes.is_empty() && first.condemned().is_none());
     assert_eq!((second.index, second.handle, second.condemned()), (1, Some(15), Some(15)));
@@ -65,7 +65,8 @@ fn mig_instances_are_found_in_their_slots_and_empty_slots_are_none() {
         "call|nvmlDeviceGetGpuInstanceId|0.1",
         "got|0|1|7",
     ]));
-    let instance = Instance { slot: 1, uuid: Some("MIG-a".to_owned()), gpu_instance: Some(7), ..Instance::default() };
+    let instance =
+        MigInstance { slot: 1, uuid: Some("MIG-a".to_owned()), gpu_instance: Some(7), ..MigInstance::default() };
     assert_eq!(nvml.gpus[0].instances, [instance]);
     assert!(nvml.gpus[0].mig.unwrap().current);
 }
@@ -106,7 +107,7 @@ fn what_cuda_shows_is_in_its_own_order() {
         "call|cuInit",
         "got|802|1|system not yet initialized",
     ]));
-    assert_eq!(refused.library, Library::Missing("cannot open".to_owned()));
+    assert_eq!(refused.library, LibraryState::Missing("cannot open".to_owned()));
     assert_eq!((refused.init, refused.init_words.as_deref()), (Some(802), Some("system not yet initialized")));
 }
 

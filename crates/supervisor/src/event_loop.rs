@@ -1,0 +1,469 @@
+//! One turn after the other: wait, tell the state what happened, do what it answers. All side effects of PID 1 are here.
+
+use super::exit_summary::ExitSummary;
+use super::failures::Failures;
+use super::gpu_users::{self, GpuUser};
+use super::guard::{guarded, keep_turning};
+use super::handover_reader::HandoverReader;
+use super::helpers::{self, Helpers};
+use super::idle_work::IdleWork;
+use super::log::{self, Log};
+use super::log_event::LogEvent;
+use super::memory_kills::MemoryKills;
+use super::requests::Requests;
+use super::sleep::{WakeReason, WakeSources};
+use super::start_sidecars::StartedSidecars;
+use super::state::{Action, Clock, Event, State, due};
+use super::state_writer::StateWriter;
+use super::termination_log;
+use super::workload::Workload;
+use super::{ChildMains, FirstStart};
+use nix::errno::Errno;
+use protocol::handover::{HelperTask, Level, Message};
+use std::cell::LazyCell;
+use std::ffi::c_int;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use sys::process::{self, Reaped};
+use sys::signal::{self, Arrived, InheritedSignals, SignalReceiver};
+use sys::{Root, proc};
+
+/// So many ended children are taken in one turn: with them coming in without end, all else is still seen.
+const BATCH: u32 = 1000;
+
+/// PID 1 at work.
+pub struct EventLoop {
+    state: State,
+    receiver: SignalReceiver,
+    listener: Option<HandoverReader>,
+    workload: Workload,
+    since: Instant,
+    /// The time since then, when PID 1 last had to know it: a turn takes none that matters, and asking is a system call in the
+    /// static binary (strace shows it).
+    now: Clock,
+    /// Where PID 1 was when it started; there the next start begins.
+    workdir: Option<PathBuf>,
+    errands: Helpers,
+    /// Room for what the state answers, kept so that a signal costs no heap.
+    actions: Vec<Action>,
+    /// Errands and starts that the state asked for in this turn; they need what `run` was given.
+    wanted: Vec<HelperTask>,
+    begin: bool,
+    besides: StartedSidecars,
+    requests: Option<Requests>,
+    memory_kills: MemoryKills,
+    /// Who was named because of a GPU.
+    holders: Vec<GpuUser>,
+    diary: StateWriter,
+    /// Something happened that a reader of the diary might see.
+    news: bool,
+    idle_work: IdleWork,
+    failures: Failures,
+    /// The signal that asked for the stop, and who sent it.
+    stopped_by: Option<String>,
+    /// How it ended is told.
+    accounted: bool,
+    exit: Option<u8>,
+}
+
+impl EventLoop {
+    #[inline(never)] // the copies that are made here go with this frame
+    pub(super) fn new(state: impl FnOnce() -> State, first: FirstStart, since: Instant) -> Self {
+        EventLoop {
+            state: state(),
+            receiver: SignalReceiver::default(),
+            listener: first.listener,
+            workload: Workload::of(first.main),
+            since,
+            now: Clock::ZERO,
+            workdir: first.workdir,
+            errands: Helpers::default(),
+            actions: Vec::new(),
+            wanted: Vec::new(),
+            begin: false,
+            besides: StartedSidecars::default(),
+            requests: None,
+            memory_kills: MemoryKills::default(),
+            holders: Vec::new(),
+            diary: StateWriter::new(),
+            news: true,
+            idle_work: IdleWork::default(),
+            failures: Failures::default(),
+            stopped_by: None,
+            accounted: false,
+            exit: None,
+        }
+    }
+
+    /// Turns until the end.
+    pub(super) fn run(&mut self, lives: &ChildMains<'_>, inherited: InheritedSignals) -> c_int {
+        self.diary.begin(&self.state);
+        let code = keep_turning(|| {
+            let over = self.turn();
+            self.start_what_is_wanted(lives, inherited);
+            over
+        });
+        c_int::from(code)
+    }
+
+    fn turn(&mut self) -> Option<u8> {
+        if self.failures.is_due(self.now) {
+            self.workload.unsent().send_again();
+        }
+        // What ended before the first wait has sent its SIGCHLD to nobody: reap first.
+        let more = self.reap();
+        if let Some(code) = self.exit.or_else(|| super::guardian::end_with_front(self.voice())) {
+            return Some(code);
+        }
+        self.write_state();
+        if self.wants() {
+            self.news = true;
+            return None;
+        }
+        let woken = self.sleep(more);
+        self.now = self.since.elapsed();
+        // All of it, before any signal: what came after exec is the workload's, and prepare's end says that it was after.
+        self.hear_out();
+        if self.errands.any() {
+            self.errands.hear().into_iter().for_each(|message| self.step(Event::Said(message)));
+        }
+        woken.signals.into_iter().flatten().for_each(|arrived| self.received(arrived));
+        if woken.asked && self.requests.as_ref().is_some_and(Requests::take) {
+            self.step(Event::SaveRequested);
+        }
+        self.errands.tick(self.now);
+        if self.state.deadline().is_some_and(|at| self.now >= at) {
+            self.step(Event::Tick);
+        }
+        None
+    }
+
+    /// Whether something is to be started.
+    fn wants(&self) -> bool {
+        !self.wanted.is_empty() || self.begin || self.besides.any_wanted()
+    }
+
+    fn received(&mut self, arrived: Arrived) {
+        // Our own write to a closed pipe is no message to the workload. (A child's end comes with that child's pid.)
+        if arrived.number == libc::SIGCHLD || arrived.pid != std::process::id() {
+            self.step(Event::Signal(arrived));
+        }
+    }
+
+    fn start_what_is_wanted(&mut self, lives: &ChildMains<'_>, inherited: InheritedSignals) {
+        if !self.wants() {
+            return;
+        }
+        for errand in std::mem::take(&mut self.wanted) {
+            if let Err(errno) = self.errands.start(&errand, &self.state.policy, lives, self.now) {
+                self.failures.tell(self.voice(), helpers::name(&errand), errno);
+            }
+        }
+        if std::mem::take(&mut self.begin) {
+            self.start_again(lives, inherited);
+        }
+        for index in self.besides.start(&self.state, lives, inherited, self.workdir.as_deref()) {
+            let lost = process::Ended::Exited(protocol::exit_code::Exit::Internal.code());
+            self.step(Event::CompanionEnded(index, lost));
+        }
+    }
+
+    /// What the first start did, for the next one. If no process can be made now, the pause was too short: it is an end like another.
+    fn start_again(&mut self, lives: &ChildMains<'_>, inherited: InheritedSignals) {
+        self.memory_kills.begin_again();
+        let back = || {
+            let _ = self.workdir.as_deref().map(nix::unistd::chdir);
+        };
+        match super::start(lives, inherited, self.since, self.state.attempt, back) {
+            Ok((main, listener)) => (self.workload, self.listener) = (Workload::of(main), listener),
+            Err(errno) => {
+                self.voice().write(Level::Error, &format!("cannot start again: {}", errno.desc()));
+                self.step(Event::MainEnded(process::Ended::Exited(protocol::exit_code::Exit::Internal.code())));
+                self.step(Event::ChildrenGone);
+            }
+        }
+    }
+
+    /// Sleeps until something happens: for ever, when no deadline runs; not at all when there is more to do.
+    fn sleep(&mut self, more: bool) -> WakeReason {
+        if let Some(errno) = self.workload.unsent().failure() {
+            self.unanswered("kill (tried again)", errno);
+        }
+        self.idle_work.tick(self.now);
+        let quiet = self.listener.as_ref().and_then(|listener| listener.quiet_until(self.now));
+        let work = [self.failures.deadline(), self.diary.deadline(), self.idle_work.deadline()];
+        let own = work.into_iter().chain([more.then_some(Clock::ZERO), quiet]);
+        let deadline = own.chain([self.state.deadline(), self.errands.deadline()]).flatten().min();
+        if deadline.is_some() {
+            self.now = self.since.elapsed();
+        }
+        let sources = WakeSources {
+            signals: &self.receiver,
+            door: self.listener.as_ref().filter(|_| quiet.is_none()).map(HandoverReader::fd),
+            requests: self.requests.as_ref().map(Requests::fd),
+            errands: &self.errands,
+        };
+        sources.sleep(deadline.map(|at| at.saturating_sub(self.now)))
+    }
+
+    /// A call that the kernel gave no answer to is made again after a pause.
+    fn unanswered(&mut self, call: &'static str, errno: Errno) {
+        self.failures.again(self.now);
+        self.failures.tell(self.voice(), call, errno);
+    }
+
+    fn listen(&mut self) {
+        self.listener.iter_mut().for_each(HandoverReader::hear);
+        while let Some(message) = self.listener.as_mut().and_then(HandoverReader::next) {
+            self.hear(message);
+        }
+        if self.listener.as_ref().is_some_and(|listener| !listener.is_open()) {
+            self.listener = None;
+            self.step(Event::DoorClosed);
+        }
+    }
+
+    fn hear(&mut self, message: Message) {
+        let policy = matches!(message, Message::Policy(_));
+        self.step(Event::Said(message));
+        if policy && !self.diary.is_named() {
+            self.move_in();
+        }
+    }
+
+    /// The policy has come: the state directory is ours from now on.
+    fn move_in(&mut self) {
+        let policy = &self.state.policy;
+        match policy.run_dir.as_deref().map(Path::new) {
+            Some(directory) => self.diary.move_in(directory, policy.run_dir_made, self.now),
+            None => self.memory_kills.begin(),
+        }
+    }
+
+    /// From the first words in it on, there is also somebody to ask.
+    fn write_state(&mut self) {
+        if !std::mem::take(&mut self.news) && !due(self.diary.deadline(), self.now) {
+            return;
+        }
+        let silent = !self.diary.is_written();
+        self.idle_work.touched(self.now);
+        self.diary.keep(&self.state, self.workload.main(), &self.besides, self.stopped_by.as_deref(), self.now);
+        if silent && self.diary.is_written() {
+            // Not before: who has ended by then had no time to use up its memory.
+            self.memory_kills.begin();
+        }
+        if self.diary.takes_requests() {
+            self.requests = Requests::wanted(&self.state.policy, self.diary.open());
+        }
+    }
+
+    /// Takes what has ended, up to a batch. Says whether there may be more.
+    fn reap(&mut self) -> bool {
+        let mut others = false;
+        for _ in 0..BATCH {
+            match process::reap() {
+                Reaped::One(pid, ended) => others |= self.ended(pid, ended),
+                Reaped::Suspended(pid, by) if pid == self.workload.main() => self.workload.suspended(by),
+                Reaped::Suspended(..) => {}
+                Reaped::NoneYet => {
+                    self.others_ended(others);
+                    self.find_other_processes();
+                    return false;
+                }
+                Reaped::Unknown(errno) => {
+                    self.others_ended(others);
+                    self.unanswered("wait4 (tried again)", errno);
+                    return false;
+                }
+                Reaped::NoChildren => {
+                    self.hear_out();
+                    self.step(Event::ChildrenGone);
+                    return false;
+                }
+            }
+        }
+        self.others_ended(others);
+        true
+    }
+
+    /// Once for a whole batch: what follows looks at every process.
+    fn others_ended(&mut self, any: bool) {
+        if any {
+            self.step(Event::ChildEnded);
+        }
+    }
+
+    /// Says whether it was neither the main process nor an errand.
+    fn ended(&mut self, pid: c_int, ended: process::Ended) -> bool {
+        if self.errands.has(pid) {
+            self.errands.reaped(pid).into_iter().for_each(|message| self.step(Event::Said(message)));
+            return false;
+        }
+        if self.workload.reaped(pid) {
+            // What prepare said before its end decides what the end means.
+            self.hear_out();
+            self.memory_kills.explain(ended).then(|| self.step(Event::MemoryRanOut));
+            self.step(Event::MainEnded(ended));
+            return false;
+        }
+        if let Some(index) = self.besides.reaped(pid, self.workload.unsent()) {
+            self.step(Event::CompanionEnded(index, ended));
+            return true;
+        }
+        if self.state.policy.tell_orphans {
+            self.voice().write(Level::Info, &format!("reaped orphan {pid}: {}", log::how(ended)));
+        }
+        true
+    }
+
+    /// With the main process gone, errands may be all that is left.
+    fn find_other_processes(&mut self) {
+        if self.workload.is_gone() && self.errands.any() {
+            // What cannot be known may be there.
+            let others = proc::known_children(process::own_pid())
+                .map_or(true, |children| children.into_iter().any(|pid| !self.errands.has(pid)));
+            match others {
+                true => {}
+                false if self.errands.any_alive() => self.step(Event::OnlyErrands),
+                false => self.step(Event::ChildrenGone),
+            }
+        }
+    }
+
+    fn hear_out(&mut self) {
+        while self.listener.as_ref().is_some_and(HandoverReader::is_readable) {
+            self.listen();
+        }
+    }
+
+    fn step(&mut self, event: Event) {
+        let mut actions = std::mem::take(&mut self.actions);
+        let passing = matches!(event, Event::Signal(_) | Event::ChildEnded);
+        self.state.step(event, self.now, &mut actions);
+        // Orphans by the thousand, or signals that only pass through, are none.
+        self.news |= !(passing && actions.iter().all(|action| matches!(action, Action::Forward(_))));
+        actions.drain(..).for_each(|action| self.act(action));
+        self.remember_sender();
+        self.actions = actions;
+    }
+
+    fn act(&mut self, action: Action) {
+        // Passing signals on may be done often.
+        if !matches!(action, Action::Forward(_)) {
+            self.idle_work.touched(self.now);
+        }
+        let scope = self.state.policy.scope;
+        match action {
+            Action::Forward(number) => self.workload.forward(number, scope),
+            Action::Release(held) => self.release(held),
+            Action::Deliver { number, chosen } => {
+                if !self.workload.deliver(number, scope, chosen) {
+                    self.voice().say(&LogEvent::TermInstead(number));
+                }
+            }
+            Action::Abort => drop(self.workload.deliver(libc::SIGABRT, scope, true)),
+            Action::Ask(number) if self.workload.ask(number, scope) => {}
+            Action::Ask(number) => self.step(Event::NobodyReady(number)),
+            Action::HangUp => self.workload.hang_up(),
+            Action::DeliverToOrphans => self.workload.deliver_to_orphans(&self.errands),
+            Action::Tree(number) => self.signal_tree(number),
+            Action::Kill => self.kill(),
+            Action::Say(line) => self.voice().say(&line),
+            Action::TellTerminals(line) => self.wanted.push(HelperTask::TellTerminals(log::words(&line))),
+            Action::Pulse => self.wanted.push(HelperTask::Pulse(self.besides.all())),
+            Action::Send(errand) => self.wanted.push(errand),
+            Action::Dump => self.wanted.push(HelperTask::Dump(self.main_tree())),
+            Action::NameLeft(left) => self.name_left(left),
+            Action::EndErrands => self.errands.end(self.now),
+            Action::Begin => self.begin_again(),
+            Action::BeginCompanion(index) => self.besides.want(index),
+            Action::KillCompanions => self.besides.kill(self.workload.unsent()),
+            Action::Account(code) => self.account(code),
+            Action::Exit(code) => self.finish(code),
+        }
+    }
+
+    /// What is the main mode's, or was.
+    fn main_tree(&self) -> Vec<c_int> {
+        let (mut tree, besides) = (self.workload.tree(&self.errands), self.besides.all());
+        tree.retain(|pid| !besides.contains(pid));
+        tree
+    }
+
+    /// What the last run had is gone, and so is its GPU memory. A session beside it may hold some, which the next run is going to miss.
+    fn begin_again(&mut self) {
+        self.begin = true;
+        if process::is_first() {
+            self.name_gpu_users(&proc::pids());
+        }
+    }
+
+    fn signal_tree(&mut self, number: c_int) {
+        if self.workload.is_gone() {
+            self.name_gpu_users(&self.workload.tree(&self.errands));
+        }
+        self.workload.signal_tree(number, &self.errands);
+    }
+
+    fn kill(&mut self) {
+        self.name_gpu_users(&self.workload.tree(&self.errands));
+        self.workload.kill(&self.errands);
+    }
+
+    /// Says who keeps a GPU from the next job; whoever was named is not named again.
+    fn name_gpu_users(&mut self, among: &[c_int]) {
+        let found = gpu_users::new_gpu_users(&Root::real(), among, &mut self.holders);
+        if !found.is_empty() {
+            self.voice().write(Level::Warn, &log::holding(&found));
+        }
+    }
+
+    fn voice(&self) -> Log {
+        Log::of(&self.state.policy)
+    }
+
+    fn name_left(&self, left: Option<Duration>) {
+        let tree = self.workload.tree(&self.errands);
+        if !tree.is_empty() {
+            self.voice().write(Level::Info, &log::waiting_for(&tree, left));
+        }
+    }
+
+    /// Who asked for the stop, while it can still be seen.
+    fn remember_sender(&mut self) {
+        if let (Some(stop), None) = (self.state.stop(), &self.stopped_by) {
+            self.stopped_by = Some(log::asked_by(stop, self.state.reason()));
+        }
+    }
+
+    fn release(&mut self, held: u64) {
+        let caught = self.workload.catches(held);
+        for number in (1..=signal::MAX).filter(|number| signal::contains(caught, *number)) {
+            self.workload.forward(number, self.state.policy.scope);
+        }
+        self.state.held.delivered(caught);
+    }
+
+    fn finish(&mut self, code: u8) {
+        self.exit = Some(code);
+        guarded(|| self.diary.close());
+        if !self.accounted && !self.state.is_plain() {
+            self.account(code);
+        }
+    }
+
+    /// How it ended: for the log and for Kubernetes.
+    fn account(&mut self, code: u8) {
+        self.accounted = true;
+        self.remember_sender();
+        let (now, stopped_by) = (self.now, self.stopped_by.take());
+        // Often nobody wants to know.
+        let ending = LazyCell::new(|| ExitSummary::of(&self.state, code, now, stopped_by, &self.memory_kills));
+        // Why prepare failed has been told by itself, unless it was killed.
+        let untold = self.state.ran() || self.state.stop().is_some();
+        if self.state.prepare_killed().is_some() || untold && self.voice().tells(Level::Warn) {
+            self.voice().end(&ending);
+        }
+        termination_log::log(|| self.state.refusal().map_or_else(|| ending.words(), str::to_owned));
+    }
+}

@@ -1,0 +1,181 @@
+//! The exit code of the whole, from how things went. Pure, and the only place that decides it.
+
+use super::killed_preparation::KilledPreparation;
+use super::stop_plan::{StopCircumstance, StopPlan};
+use protocol::exit_code::Exit;
+use protocol::handover::{Policy, WorkloadKind};
+use std::ffi::c_int;
+use sys::process::Ended;
+
+/// How things went.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ExitAccount {
+    /// How the main process ended; none: it was given up or lost.
+    pub ended: Option<Ended>,
+    /// The stop that was asked for.
+    pub stop: Option<StopPlan>,
+    /// trainit sent SIGKILL.
+    pub killed: bool,
+    /// prepare was killed, and no stop explains it.
+    pub prepare_killed: Option<KilledPreparation>,
+    /// `prepare.timeout` was over.
+    pub timed_out: bool,
+    /// `stop.done_file` says that training was complete.
+    pub complete: bool,
+    /// A plain init, which only passes on.
+    pub plain: bool,
+    /// It was ended because it hung.
+    pub aborted: bool,
+}
+
+/// The code to end with.
+pub fn code(account: &ExitAccount, policy: &Policy) -> u8 {
+    let lost = if account.killed { Exit::Signal(libc::SIGKILL as u8) } else { Exit::Internal };
+    let own = account.ended.map_or(lost.code(), Ended::code);
+    let own = account.prepare_killed.map_or(own, |killed| killed.exit().code());
+    let code = match account.stop {
+        _ if account.timed_out => Exit::PrepareTimeout.code(),
+        Some(stop) if !account.plain => stopped(account, policy, stop, own),
+        // However it ended when it was told to: a training that hung is not complete.
+        _ if account.aborted && own == 0 => Exit::Signal(libc::SIGABRT as u8).code(),
+        _ => own,
+    };
+    policy.exit_map.iter().find(|(from, _)| *from == code).map_or(code, |(_, to)| *to)
+}
+
+fn stopped(account: &ExitAccount, policy: &Policy, stop: StopPlan, own: u8) -> u8 {
+    let stop_code = policy.stop_code.filter(|_| policy.kind == WorkloadKind::Train);
+    let by_signal = Exit::Signal(stop.arrived.number as u8).code();
+    match (stop.met, account.ended) {
+        (_, None) => Exit::Signal(libc::SIGKILL as u8).code(),
+        // Also a prepare that failed in the very moment of the stop: the stop is what the engine waits for.
+        (StopCircumstance::Preparing, _) => stop_code.unwrap_or(by_signal),
+        // It was to go on, and the stop is why it did not.
+        (StopCircumstance::BetweenRuns, _) => stop_code.unwrap_or(own),
+        (StopCircumstance::Over | StopCircumstance::Held, _) => own,
+        // Its shell may have ended in good order; what that shell ran did not.
+        (StopCircumstance::Running, Some(Ended::Killed(_))) if account.killed => {
+            Exit::Signal(libc::SIGKILL as u8).code()
+        }
+        (StopCircumstance::Running, Some(_)) if account.complete => own,
+        (StopCircumstance::Running, Some(ended)) if in_good_order(ended, stop.number, policy) => {
+            stop_code.unwrap_or(own)
+        }
+        _ => own,
+    }
+}
+
+/// Ended because it was asked to: by the stop signal, with 0, or with the code that this trainer is known for.
+fn in_good_order(ended: Ended, number: c_int, policy: &Policy) -> bool {
+    match ended {
+        Ended::Killed(signal) => signal == number || signal == libc::SIGTERM,
+        Ended::Exited(code) => {
+            code == 0 || code == Ended::Killed(number).code() || policy.trainer_codes.contains(&code)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use sys::signal::Arrived;
+
+    fn stop(number: c_int) -> Option<StopPlan> {
+        let arrived = Arrived { number, pid: 0, uid: 0, kernel: false };
+        Some(StopPlan { arrived, number, grace: None, at: Duration::ZERO, met: StopCircumstance::Running })
+    }
+
+    fn ran(ended: Ended, stop: Option<StopPlan>) -> ExitAccount {
+        ExitAccount {
+            ended: Some(ended),
+            stop,
+            killed: false,
+            prepare_killed: None,
+            timed_out: false,
+            complete: false,
+            plain: false,
+            aborted: false,
+        }
+    }
+
+    fn train() -> Policy {
+        Policy { stop_code: Some(143), ..Policy::default() }
+    }
+
+    #[test]
+    fn without_a_stop_the_workloads_code_passes_unchanged() {
+        for code in 0..=255 {
+            assert_eq!(super::code(&ran(Ended::Exited(code), None), &train()), code);
+        }
+        assert_eq!(code(&ran(Ended::Killed(libc::SIGSEGV), None), &train()), 139);
+    }
+
+    #[test]
+    fn a_training_that_stopped_in_good_order_has_the_stop_code() {
+        let policy = Policy { stop_code: Some(85), trainer_codes: vec![1], ..train() };
+        for ended in [Ended::Exited(0), Ended::Killed(libc::SIGTERM), Ended::Exited(143), Ended::Exited(1)] {
+            assert_eq!(code(&ran(ended, stop(libc::SIGTERM)), &policy), 85, "{ended:?}");
+        }
+        assert_eq!(code(&ran(Ended::Exited(2), stop(libc::SIGTERM)), &policy), 2);
+    }
+
+    #[test]
+    fn a_build_mode_keeps_its_own_code() {
+        let policy = Policy { kind: WorkloadKind::Build, ..train() };
+        assert_eq!(code(&ran(Ended::Exited(0), stop(libc::SIGTERM)), &policy), 0);
+    }
+
+    #[test]
+    fn killed_by_trainit_is_137() {
+        let account = ExitAccount { killed: true, ..ran(Ended::Killed(libc::SIGKILL), stop(libc::SIGTERM)) };
+        assert_eq!(code(&account, &train()), 137);
+    }
+
+    #[test]
+    fn a_trainer_behind_a_shell_that_had_to_be_killed_is_137() {
+        let account = ExitAccount { killed: true, ..ran(Ended::Killed(libc::SIGTERM), stop(libc::SIGTERM)) };
+        assert_eq!(code(&account, &train()), 137);
+        let leftover = ExitAccount { killed: true, ..ran(Ended::Exited(0), stop(libc::SIGTERM)) };
+        assert_eq!(code(&leftover, &train()), 143);
+    }
+
+    #[test]
+    fn a_stop_before_the_next_run_has_the_stop_code_and_one_after_the_last_changes_nothing() {
+        let met = |met| stop(libc::SIGTERM).map(|stop| StopPlan { met, ..stop });
+        assert_eq!(code(&ran(Ended::Exited(7), met(StopCircumstance::BetweenRuns)), &train()), 143);
+        for own in [0, 7] {
+            assert_eq!(code(&ran(Ended::Exited(own), met(StopCircumstance::Over)), &train()), own);
+        }
+    }
+
+    #[test]
+    fn given_up_after_killing_is_137_and_lost_without_a_reason_is_our_fault() {
+        let gone = ExitAccount { ended: None, ..ran(Ended::Exited(0), None) };
+        for plain in [true, false] {
+            assert_eq!(code(&ExitAccount { killed: true, plain, stop: stop(libc::SIGTERM), ..gone }, &train()), 137);
+            assert_eq!(code(&ExitAccount { plain, ..gone }, &train()), 70);
+        }
+    }
+
+    #[test]
+    fn a_training_that_was_ended_because_it_hung_never_looks_complete() {
+        let account = ExitAccount { aborted: true, ..ran(Ended::Exited(0), None) };
+        assert_eq!(code(&account, &train()), 134);
+        assert_eq!(code(&ExitAccount { aborted: true, ..ran(Ended::Killed(9), None) }, &train()), 137);
+    }
+
+    #[test]
+    fn a_stop_before_the_policy_is_known_is_128_and_the_signal() {
+        let met = stop(libc::SIGINT).map(|stop| StopPlan { met: StopCircumstance::Preparing, ..stop });
+        let account = ran(Ended::Killed(libc::SIGTERM), met);
+        assert_eq!(code(&account, &Policy::default()), 130);
+    }
+
+    #[test]
+    fn the_map_is_applied_last() {
+        let policy = Policy { exit_map: vec![(143, 0), (3, 4)], ..train() };
+        assert_eq!(code(&ran(Ended::Exited(0), stop(libc::SIGTERM)), &policy), 0);
+        assert_eq!(code(&ran(Ended::Exited(3), None), &policy), 4);
+    }
+}

@@ -1,0 +1,133 @@
+//! How it ended, as data: for the last line, its JSON form, the termination log and the state file.
+
+use super::killed_preparation::KilledPreparation;
+use super::log;
+use super::memory_kills::MemoryKills;
+use super::state::{Clock, State};
+use protocol::handover::{Level, SavedCheckpoint};
+use serde::Serialize;
+use sys::process::Ended;
+
+/// /dev/shm with less than this free is full: a page could not be had.
+const SHM_FULL: u64 = 1 << 20;
+
+/// An honest account.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExitSummary {
+    /// What ran, or was being prepared.
+    pub command: String,
+    /// How the main process ended, in words.
+    pub how: String,
+    /// The signal that asked for the stop, and who sent it.
+    pub stopped_by: Option<String>,
+    /// The kernel killed so many processes of this container for want of memory.
+    pub memory_kills: u64,
+    /// /dev/shm was full when a process died of SIGBUS.
+    pub shm_full: bool,
+    /// The newest complete checkpoint, and its age in seconds.
+    pub checkpoint: Option<(SavedCheckpoint, f64)>,
+    /// A checkpoint directory was watched, and nothing in it is newer than the stop.
+    pub nothing_saved: bool,
+    /// Seconds of preparing.
+    pub prepared_s: f64,
+    /// Seconds that the workload ran undisturbed.
+    pub ran_s: f64,
+    /// Seconds from the stop to the end.
+    pub stopping_s: Option<f64>,
+    /// Which start it was.
+    pub attempt: u32,
+    /// The exit code of the whole.
+    pub exit_code: u8,
+    /// How much it matters that prepare was killed, if it was.
+    #[serde(skip)]
+    prepare_killed: Option<Level>,
+}
+
+impl ExitSummary {
+    /// Gathers the account.
+    pub fn of(state: &State, code: u8, now: Clock, stopped_by: Option<String>, memory: &MemoryKills) -> Self {
+        let times = state.times(now);
+        // Who ended well did not run out of memory, and whoever starts a thousand short commands does not pay for the question.
+        let well = state.ended() == Some(Ended::Exited(0));
+        let kills = if well { 0 } else { memory.since(state.ended()) };
+        let bus = state.ended() == Some(Ended::Killed(libc::SIGBUS)) || state.ended() == Some(Ended::Exited(135));
+        ExitSummary {
+            command: state.command().filter(|command| !command.is_empty()).unwrap_or("preparing").to_owned(),
+            how: how(state),
+            stopped_by,
+            memory_kills: kills,
+            shm_full: bus && shm_is_full(),
+            checkpoint: state.saved.clone().map(|saved| {
+                let age = (crate::state_dir::unix_now() - saved.modified).max(0.0);
+                (saved, age)
+            }),
+            nothing_saved: state.saved_nothing_since_stop(),
+            prepared_s: times.prepared.as_secs_f64(),
+            ran_s: times.ran.as_secs_f64(),
+            stopping_s: times.stopping.map(|stopping| stopping.as_secs_f64()),
+            attempt: state.attempt,
+            exit_code: code,
+            prepare_killed: state.prepare_killed().map(KilledPreparation::level),
+        }
+    }
+
+    /// How much it matters: whether something was lost or went short.
+    pub fn level(&self) -> Level {
+        let trouble = self.nothing_saved || self.memory_kills > 0 || self.shm_full;
+        let level = if trouble { Level::Warn } else { Level::Info };
+        self.prepare_killed.map_or(level, |killed| killed.max(level))
+    }
+
+    /// The one line.
+    pub fn words(&self) -> String {
+        let mut parts = vec![self.how.clone()];
+        parts.extend(self.stopped_by.as_ref().map(|by| format!("stopped by {by}")));
+        parts.extend(self.out_of_memory());
+        if self.shm_full {
+            parts.push("/dev/shm is full (docker run --shm-size=8g, or --ipc=host)".into());
+        }
+        parts.extend(self.checkpoint_words());
+        parts.push(self.times());
+        if self.how != log::how(Ended::Exited(self.exit_code)) {
+            parts.push(format!("ends with {}", self.exit_code));
+        }
+        format!("end   {}: {}", self.command, parts.join("; "))
+    }
+
+    fn out_of_memory(&self) -> Option<String> {
+        match self.memory_kills {
+            0 => None,
+            1 => Some("out of memory: the kernel killed a process of this container".into()),
+            many => Some(format!("out of memory: the kernel killed {many} processes of this container")),
+        }
+    }
+
+    fn checkpoint_words(&self) -> Option<String> {
+        let missing = if self.nothing_saved { "NO checkpoint since the stop, " } else { "" };
+        match &self.checkpoint {
+            Some((saved, age)) => {
+                let age = log::seconds(std::time::Duration::from_secs_f64(age.min(1e9)));
+                Some(format!("{missing}newest checkpoint {}, {age} old", log::checkpoint(saved)))
+            }
+            None => self.nothing_saved.then(|| "NO checkpoint was saved".into()),
+        }
+    }
+
+    fn times(&self) -> String {
+        let words = |seconds: f64| log::seconds(std::time::Duration::from_secs_f64(seconds));
+        let stopping = self.stopping_s.map_or(String::new(), |stopping| format!(", stopping took {}", words(stopping)));
+        format!("prepared {}, ran {}{stopping}", words(self.prepared_s), words(self.ran_s))
+    }
+}
+
+fn how(state: &State) -> String {
+    match (state.prepare_killed(), state.ended()) {
+        (Some(killed), _) => killed.words(),
+        (None, Some(ended)) => log::how(ended),
+        (None, None) => "lost".into(),
+    }
+}
+
+fn shm_is_full() -> bool {
+    nix::sys::statvfs::statvfs("/dev/shm").is_ok_and(|shm| shm.blocks_available() * shm.fragment_size() < SHM_FULL)
+}

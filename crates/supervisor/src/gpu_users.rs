@@ -1,0 +1,93 @@
+//! Processes that still hold a GPU: while one does, its memory is not free for the next job. Looks at open descriptors only, never
+//! at memory maps: a process that hangs in its driver holds the lock that reading those would wait for.
+
+use std::ffi::c_int;
+use std::path::Path;
+use sys::directory::numbers;
+use sys::{Root, proc};
+
+/// Device files of GPUs: what they begin with, and whether a number must follow (nvidiactl is also open in mere monitors).
+const DEVICES: [(&str, bool); 5] = [
+    ("/dev/nvidia", true),
+    ("/dev/nvidia-uvm", false),
+    ("/dev/kfd", false),
+    ("/dev/dri/renderD", true),
+    ("/dev/accel/accel", true),
+];
+
+/// So many processes are looked at: a job has tens, and a storm of orphans must not keep PID 1 from reaping.
+const MOST: usize = 256;
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GpuUser {
+    /// The process.
+    pub pid: c_int,
+    /// A device that it has open.
+    pub device: String,
+}
+
+/// Who of these processes holds a GPU. A process that is gone, or may not be looked at, is not named.
+pub fn gpu_users(root: &Root, pids: &[c_int]) -> Vec<GpuUser> {
+    pids.iter().take(MOST).filter_map(|pid| Some(GpuUser { pid: *pid, device: device_of(root, *pid)? })).collect()
+}
+
+/// The same, but for those that were named before; from now on these are, too.
+pub fn new_gpu_users(root: &Root, pids: &[c_int], named: &mut Vec<GpuUser>) -> Vec<GpuUser> {
+    let mut found = gpu_users(root, pids);
+    found.retain(|holder| !named.contains(holder));
+    named.extend_from_slice(&found);
+    found
+}
+
+/// The first GPU that a process has open.
+pub fn device_of(root: &Root, pid: c_int) -> Option<String> {
+    let directory = root.path(format!("/proc/{pid}/fd"));
+    proc::with_rights_over(pid, || {
+        let open = numbers(&directory)?.into_iter();
+        let open = open.filter_map(|fd| std::fs::read_link(directory.join(fd.to_string())).ok());
+        Ok(open.filter_map(|target| gpu(&target)).min())
+    })
+    .ok()
+    .flatten()
+}
+
+fn gpu(target: &Path) -> Option<String> {
+    let path = target.to_str()?;
+    let is_gpu = DEVICES.iter().any(|(start, numbered)| match path.strip_prefix(start) {
+        Some(rest) if *numbered => !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()),
+        Some(rest) => rest.is_empty(),
+        None => false,
+    });
+    is_gpu.then(|| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn whoever_has_a_gpu_open_is_named_and_nobody_else() {
+        let fake = tempfile::tempdir().unwrap();
+        let opens = |pid: c_int, targets: &[&str]| {
+            let directory = fake.path().join(format!("proc/{pid}/fd"));
+            std::fs::create_dir_all(&directory).unwrap();
+            for (n, target) in targets.iter().enumerate() {
+                symlink(target, directory.join(n.to_string())).unwrap();
+            }
+        };
+        opens(10, &["/dev/null", "/dev/nvidiactl", "/dev/nvidia3", "/dev/nvidia-uvm"]);
+        opens(11, &["/dev/null", "/dev/nvidiactl", "/home/me/dev/nvidia0", "/dev/nvidia-caps/nvidia-cap1"]);
+        opens(12, &["/dev/dri/renderD128"]);
+        opens(13, &["/dev/kfd", "socket:[1]"]);
+        let found = gpu_users(&Root::at(fake.path()), &[10, 11, 12, 13, 14]);
+        let named: Vec<_> = found.iter().map(|holder| (holder.pid, holder.device.as_str())).collect();
+        assert_eq!(named, [(10, "/dev/nvidia-uvm"), (12, "/dev/dri/renderD128"), (13, "/dev/kfd")]);
+    }
+
+    #[test]
+    fn what_this_process_has_open_can_be_looked_at() {
+        assert_eq!(device_of(&Root::real(), std::process::id() as c_int), None);
+    }
+}

@@ -1,0 +1,136 @@
+//! The reading end of the handover: bytes in, whole messages out. Never blocks, never trusts a length.
+
+use super::state::Clock;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use protocol::handover::{self, FRAME_MAX, Message};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+use sys::retry::retry;
+
+/// Room for the longest frame and a beginning of the next.
+const ROOM: usize = 2 * FRAME_MAX;
+
+/// What is read at once. On the stack, where whatever was touched once stays PID 1's for weeks.
+const PIECE: usize = 512;
+
+/// So long after a start PID 1 is not woken by what its child says: beside a child on its way to the workload's first instructions it
+/// would cost the start a tenth (docs/performance.md). Whatever else wakes PID 1, it hears first what was said.
+const QUIET: Duration = Duration::from_millis(5);
+
+/// So many attempts to read fail in a row before it is the end.
+const FAILURES: u32 = 100;
+
+/// The reading end.
+pub struct HandoverReader {
+    fd: OwnedFd,
+    bytes: Vec<u8>,
+    /// So many of them are understood.
+    used: usize,
+    open: bool,
+    /// Attempts to read that failed, in a row.
+    failures: u32,
+    quiet_until: Clock,
+}
+
+impl HandoverReader {
+    /// Listens on this pipe.
+    pub fn new(fd: OwnedFd) -> Self {
+        HandoverReader { fd, bytes: Vec::new(), used: 0, open: true, failures: 0, quiet_until: Clock::ZERO }
+    }
+
+    /// The same for a child that was just started.
+    pub fn of_start(fd: OwnedFd, now: Clock) -> Self {
+        HandoverReader { quiet_until: now + QUIET, ..HandoverReader::new(fd) }
+    }
+
+    /// When what the child says begins to wake PID 1, unless it does so already.
+    pub fn quiet_until(&self, now: Clock) -> Option<Clock> {
+        Some(self.quiet_until).filter(|until| now < *until)
+    }
+
+    /// The descriptor to poll.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Whether the other end may still speak.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Whether there is something to hear now.
+    pub fn is_readable(&self) -> bool {
+        let mut fd = [PollFd::new(self.fd(), PollFlags::POLLIN)];
+        retry(|| poll(&mut fd, PollTimeout::ZERO)) == Ok(1)
+    }
+
+    /// All that is there to hear without waiting.
+    pub fn hear_all(&mut self) -> Vec<Message> {
+        let mut messages = Vec::new();
+        while self.open && self.is_readable() {
+            self.hear();
+            messages.extend(self.by_ref());
+        }
+        messages
+    }
+
+    /// Reads what is there, to be taken with `next`; call only when the descriptor is readable.
+    pub fn hear(&mut self) {
+        let mut room = [0; PIECE];
+        let count = match nix::unistd::read(&self.fd, &mut room) {
+            Ok(count) => count,
+            // No answer is no end of file, which would be taken for the workload's begin or for prepare's death.
+            Err(_) if self.failures < FAILURES => return self.failures += 1,
+            Err(_) => 0,
+        };
+        self.failures = 0;
+        self.bytes.drain(..std::mem::take(&mut self.used));
+        self.bytes.extend_from_slice(room.get(..count).unwrap_or_default());
+        self.open &= count > 0 && self.bytes.len() <= ROOM;
+    }
+}
+
+/// Whole messages, in order; what cannot be understood is passed over.
+impl Iterator for HandoverReader {
+    type Item = Message;
+    fn next(&mut self) -> Option<Message> {
+        loop {
+            let (message, length) = self.bytes.get(self.used..).and_then(handover::split)?;
+            self.used += length;
+            if message.is_some() {
+                return message;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::handover::{HandoverWriter, Phase};
+
+    #[test]
+    fn messages_arrive_whole_and_in_order_and_then_the_end() {
+        let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
+        let (mut door, mut listener) = (HandoverWriter::to(writer), HandoverReader::new(reader));
+        let sent = [Message::Phase(Phase::Installing), Message::Launching("python train.py".into())];
+        sent.iter().for_each(|message| door.send(message));
+        listener.hear();
+        assert_eq!((listener.by_ref().collect::<Vec<_>>(), listener.is_open()), (sent.to_vec(), true));
+        door.close();
+        listener.hear();
+        assert_eq!((listener.next(), listener.is_open()), (None, false));
+    }
+
+    #[test]
+    fn garbage_neither_blocks_nor_panics() {
+        let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
+        let mut listener = HandoverReader::new(reader);
+        nix::unistd::write(&writer, &[3, 0, 255, 255, 255, 9, 0]).unwrap();
+        listener.hear();
+        assert_eq!((listener.next(), listener.is_open()), (None, true));
+        drop(writer);
+        listener.hear();
+        assert_eq!((listener.next(), listener.is_open()), (None, false));
+    }
+}

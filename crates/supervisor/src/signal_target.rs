@@ -1,0 +1,174 @@
+//! Whom a stop or checkpoint signal goes to. A shell in between does not pass signals on, so it is looked through. The rule is
+//! pure over a view of the processes; the real view is /proc.
+
+use protocol::handover::Scope;
+use std::ffi::c_int;
+use sys::{proc, signal};
+
+/// How deep shells may be nested before it is no longer worth looking.
+const DEPTH: u32 = 8;
+
+/// Shells by the names of their programs.
+const SHELLS: [&str; 9] = ["sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "fish", "rbash"];
+
+/// Programs that are a shell only when they go by a shell's name.
+const MANY_IN_ONE: [&str; 2] = ["busybox", "toybox"];
+
+/// What the rule has to know about processes.
+pub trait ProcessView {
+    /// A process's children.
+    fn children(&self, pid: c_int) -> Vec<c_int>;
+    /// Whether it is a shell.
+    fn is_shell(&self, pid: c_int) -> bool;
+    /// Whether it has a handler for a signal.
+    fn catches(&self, pid: c_int, number: c_int) -> bool;
+}
+
+/// The processes that there really are.
+pub struct RealProcesses;
+
+impl ProcessView for RealProcesses {
+    fn children(&self, pid: c_int) -> Vec<c_int> {
+        proc::children(pid)
+    }
+    fn is_shell(&self, pid: c_int) -> bool {
+        let program = proc::program(pid).or_else(|| proc::status(pid).map(|status| status.name));
+        let name = program.and_then(|name| match MANY_IN_ONE.contains(&name.as_str()) {
+            true => proc::first_word(pid),
+            false => Some(name),
+        });
+        name.is_some_and(|name| SHELLS.contains(&name.as_str()))
+    }
+    fn catches(&self, pid: c_int, number: c_int) -> bool {
+        proc::status(pid).is_some_and(|status| signal::contains(status.caught, number))
+    }
+}
+
+/// Who gets a signal, and who was passed over on purpose.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignalTargets {
+    /// Shells in between: they get TERM first, whatever the signal is, so that a loop in them does not start the next run.
+    pub shells: Vec<c_int>,
+    /// The processes to signal, in order; a negative number is a process group.
+    pub signalled: Vec<c_int>,
+    /// The rest of a pipeline: it ends by itself once the trainer has, and must not be taken for an orphan before that.
+    pub spared: Vec<c_int>,
+}
+
+/// Whom a signal goes to.
+pub fn choose(main: c_int, number: c_int, scope: Scope, view: &dyn ProcessView) -> SignalTargets {
+    let only = |signalled| SignalTargets { signalled, ..SignalTargets::default() };
+    match scope {
+        Scope::Main => only(vec![main]),
+        Scope::Group => only(vec![-main]),
+        Scope::Tree => only(tree(main, view)),
+        Scope::Auto => behind_shells(main, number, view, DEPTH),
+    }
+}
+
+fn tree(main: c_int, view: &dyn ProcessView) -> Vec<c_int> {
+    let mut found = vec![main];
+    let mut next = 0;
+    while let Some(&parent) = found.get(next) {
+        let new: Vec<_> = view.children(parent).into_iter().filter(|pid| !found.contains(pid)).collect();
+        found.extend(new);
+        next += 1;
+    }
+    found
+}
+
+/// A shell that catches the signal gets it alone: its author has thought about it. Otherwise it is looked through, and of a
+/// pipeline those get the signal who are ready for it, if any is.
+fn behind_shells(pid: c_int, number: c_int, view: &dyn ProcessView, depth: u32) -> SignalTargets {
+    if depth == 0 || !view.is_shell(pid) || is_trapped(pid, number, view) {
+        return SignalTargets { signalled: vec![pid], ..SignalTargets::default() };
+    }
+    let mut chosen = SignalTargets { shells: vec![pid], ..SignalTargets::default() };
+    for child in view.children(pid) {
+        let below = behind_shells(child, number, view, depth - 1);
+        chosen.shells.extend(below.shells);
+        chosen.signalled.extend(below.signalled);
+        chosen.spared.extend(below.spared);
+    }
+    let ready = |pid: &c_int| is_ready(*pid, number, view);
+    if chosen.signalled.iter().any(ready) {
+        let (signalled, rest): (Vec<_>, Vec<_>) = chosen.signalled.into_iter().partition(ready);
+        chosen.signalled = signalled;
+        chosen.spared.extend(rest);
+    }
+    chosen
+}
+
+fn is_ready(pid: c_int, number: c_int, view: &dyn ProcessView) -> bool {
+    if view.is_shell(pid) { is_trapped(pid, number, view) } else { view.catches(pid, number) }
+}
+
+/// Every shell catches INT while it waits for a command, and then goes by how that ended: only one that catches TERM has traps.
+fn is_trapped(shell: c_int, number: c_int, view: &dyn ProcessView) -> bool {
+    view.catches(shell, if number == libc::SIGINT { libc::SIGTERM } else { number })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// (pid, parent, name, catches TERM); all catch INT.
+    struct Fake(&'static [(c_int, c_int, &'static str, bool)]);
+
+    impl ProcessView for Fake {
+        fn children(&self, pid: c_int) -> Vec<c_int> {
+            self.0.iter().filter(|p| p.1 == pid).map(|p| p.0).collect()
+        }
+        fn is_shell(&self, pid: c_int) -> bool {
+            self.0.iter().any(|p| p.0 == pid && SHELLS.contains(&p.2))
+        }
+        fn catches(&self, pid: c_int, number: c_int) -> bool {
+            number == libc::SIGINT || self.0.iter().any(|p| p.0 == pid && p.3)
+        }
+    }
+
+    fn auto(processes: &'static [(c_int, c_int, &'static str, bool)]) -> Vec<c_int> {
+        let chosen = choose(2, 15, Scope::Auto, &Fake(processes));
+        [chosen.shells, chosen.signalled].concat()
+    }
+
+    #[test]
+    fn a_trainer_is_signalled_alone_and_its_workers_are_not() {
+        assert_eq!(auto(&[(2, 1, "python", true), (3, 2, "python", false)]), [2]);
+    }
+
+    #[test]
+    fn a_shell_is_looked_through_and_comes_first() {
+        assert_eq!(auto(&[(2, 1, "sh", false), (3, 2, "python", true), (4, 3, "python", false)]), [2, 3]);
+        assert_eq!(auto(&[(2, 1, "sh", false), (3, 2, "bash", false), (4, 3, "python", false)]), [2, 3, 4]);
+    }
+
+    #[test]
+    fn a_shell_with_a_trap_gets_it_alone() {
+        assert_eq!(auto(&[(2, 1, "bash", true), (3, 2, "python", true)]), [2]);
+    }
+
+    #[test]
+    fn a_shell_without_a_trap_is_looked_through_for_an_interrupt_too() {
+        let chosen = choose(2, libc::SIGINT, Scope::Auto, &Fake(&[(2, 1, "sh", false), (3, 2, "python", true)]));
+        assert_eq!((chosen.shells, chosen.signalled), (vec![2], vec![3]));
+        let trapped = choose(2, libc::SIGINT, Scope::Auto, &Fake(&[(2, 1, "sh", true), (3, 2, "python", true)]));
+        assert_eq!(trapped.signalled, [2]);
+    }
+
+    #[test]
+    fn of_a_pipeline_the_trainer_is_chosen_and_tee_goes_on() {
+        let processes = Fake(&[(2, 1, "sh", false), (3, 2, "python", true), (4, 2, "tee", false)]);
+        let chosen = choose(2, 15, Scope::Auto, &processes);
+        assert_eq!((chosen.shells, chosen.signalled, chosen.spared), (vec![2], vec![3], vec![4]));
+        assert_eq!(auto(&[(2, 1, "sh", false), (3, 2, "python", false), (4, 2, "tee", false)]), [2, 3, 4]);
+    }
+
+    #[test]
+    fn other_scopes_are_literal() {
+        let processes = Fake(&[(2, 1, "sh", false), (3, 2, "python", true)]);
+        assert_eq!(choose(2, 15, Scope::Main, &processes).signalled, [2]);
+        assert_eq!(choose(2, 15, Scope::Group, &processes).signalled, [-2]);
+        assert_eq!(choose(2, 15, Scope::Tree, &processes).signalled, [2, 3]);
+    }
+}

@@ -1,0 +1,200 @@
+//! The state file as PID 1 keeps it: written when something changed that a reader would see, taken away at the end.
+
+use super::log;
+use super::start_sidecars::StartedSidecars;
+use super::state::{Clock, State, due};
+use crate::state_dir;
+use protocol::handover::Phase;
+use protocol::state_file::{self, StateRecord};
+use std::ffi::c_int;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use sys::process;
+
+/// What is shorter than this is not written, be it preparing or all of a short command: on a disk each write costs more than that.
+const PASSING: Duration = Duration::from_millis(100);
+
+/// The state directory and what was last written there.
+#[derive(Default)]
+pub struct StateWriter {
+    directory: Option<PathBuf>,
+    /// prepare has named it; else it is where state directories usually are.
+    named: bool,
+    /// It is there, if not by us.
+    made: bool,
+    /// Its present directory holds what readers look for.
+    written: bool,
+    /// Requests in it can be watched for, and are not yet.
+    unwatched: bool,
+    /// The directory, open since something was written there first: before, inherited descriptors are closed. It is locked as long as we
+    /// live, so that the next start can tell a breadcrumb from a neighbour.
+    open: Option<state_dir::StateDir>,
+    record: StateRecord,
+    /// Something changed that need not be written yet.
+    write_at: Option<Clock>,
+}
+
+impl StateWriter {
+    /// A diary that is kept nowhere yet.
+    pub fn new() -> Self {
+        StateWriter {
+            record: StateRecord { version: state_file::VERSION, ..StateRecord::default() },
+            ..StateWriter::default()
+        }
+    }
+
+    /// Whatever prepare says by then or does not, there are words for a reader so long after the start. A plain init keeps no state.
+    pub fn begin(&mut self, state: &State) {
+        self.write_at = (!state.is_plain()).then_some(PASSING);
+    }
+
+    /// Moves into the directory that prepare named, once; so long after PID 1 started. If it was not `made`, it is not there yet.
+    pub fn move_in(&mut self, directory: &Path, made: bool, since: Duration) {
+        (self.named, self.unwatched) = (true, true);
+        self.made |= made;
+        if self.directory.as_deref() == Some(directory) {
+            return;
+        }
+        if std::mem::take(&mut self.written) {
+            // Two directories of one supervisor would be two instances to a reader. What is new is written at once.
+            self.write_at = Some(Clock::ZERO);
+            self.open.take().into_iter().for_each(|before| before.remove(&state_dir::usual_bases()));
+        }
+        self.lie_in(directory, since);
+    }
+
+    /// Where no directory was named by the time of the first words (a start may read its configuration for long, or ask a slow directory
+    /// of users), the usual one is taken.
+    fn move_in_unasked(&mut self, since: Duration) {
+        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let own = state_dir::identity_of(process::own_pid());
+        match own.and_then(|own| state_dir::place(runtime.as_deref(), own).ok()) {
+            Some(directory) => self.lie_in(&directory, since),
+            None => self.write_at = None,
+        }
+    }
+
+    fn lie_in(&mut self, directory: &Path, since: Duration) {
+        self.record.started = state_dir::unix_now() - since.as_secs_f64();
+        self.directory = Some(directory.to_owned());
+        self.record.supervisor = state_dir::supervisor_of(directory).unwrap_or_default();
+    }
+
+    /// Whether prepare has said where it is kept.
+    pub fn is_named(&self) -> bool {
+        self.named
+    }
+
+    /// Whether requests can be watched for from now on: the directory is there, and prepare has said whose they are. Says so once.
+    pub fn takes_requests(&mut self) -> bool {
+        self.written && std::mem::take(&mut self.unwatched)
+    }
+
+    /// When what changed must be written at the latest.
+    pub fn deadline(&self) -> Option<Clock> {
+        self.write_at
+    }
+
+    /// Writes what changed: at once what lasts, a little later what may be over by then.
+    pub fn keep(
+        &mut self,
+        state: &State,
+        main: c_int,
+        besides: &StartedSidecars,
+        stopped_by: Option<&str>,
+        now: Clock,
+    ) {
+        if self.directory.is_none() && due(self.write_at, now) {
+            self.move_in_unasked(now);
+        }
+        if self.directory.is_none() {
+            return;
+        }
+        let mut record =
+            StateRecord { stopped_by: stopped_by.map(str::to_owned), ..self.describe(state, main, besides) };
+        if record == self.record && self.is_written() {
+            return;
+        }
+        if self.may_pass(record.phase) && now < *self.write_at.get_or_insert(now + PASSING) {
+            return;
+        }
+        self.write_at = None;
+        if record.phase != self.record.phase || self.record.since == 0.0 {
+            record.since = state_dir::unix_now();
+        }
+        // A full disk costs the news, not the container.
+        if self.open.is_none() {
+            self.open = self.directory.as_deref().and_then(open);
+        }
+        let _ = self.open.as_ref().map(|open| open.write(&record));
+        (self.written, self.record) = (true, record);
+    }
+
+    /// Whether readers have seen anything.
+    pub fn is_written(&self) -> bool {
+        self.written
+    }
+
+    /// Whether it may be over before anybody could read of it.
+    fn may_pass(&self, phase: Phase) -> bool {
+        match phase {
+            Phase::Configuring | Phase::Checking | Phase::Installing | Phase::Starting => true,
+            Phase::Running => !self.is_written(),
+            _ => false,
+        }
+    }
+
+    /// The directory, once it is there.
+    pub fn open(&self) -> Option<&state_dir::StateDir> {
+        self.open.as_ref()
+    }
+
+    /// What is left behind is a breadcrumb and would be told as a sudden death, so nothing is.
+    pub fn close(&mut self) {
+        let Some(directory) = self.directory.take() else { return };
+        let (made, written) = (self.made, self.open.take());
+        if let Some(open) = written.or_else(|| made.then(|| open(&directory)).flatten()) {
+            open.remove(&state_dir::usual_bases());
+        }
+    }
+
+    fn describe(&self, state: &State, main: c_int, besides: &StartedSidecars) -> StateRecord {
+        StateRecord {
+            phase: state.phase(),
+            main,
+            attempt: state.attempt,
+            mode: state.policy.mode.clone(),
+            kind: state.policy.kind,
+            command: state.command().map(str::to_owned),
+            ended: state.ended().map(log::how),
+            saved: state.saved.clone(),
+            hung: state.hung,
+            asks: state.asks,
+            refusals: state.refusals,
+            can_save: state.policy.save_signal.is_some() || state.policy.save_file.is_some(),
+            watches: state.policy.checkpoints.is_some(),
+            port: state.policy.service.as_ref().map(|service| service.port),
+            service: state.policy.service.clone(),
+            report: state.policy.report.clone(),
+            hold_s: state
+                .policy
+                .hold
+                .as_ref()
+                .filter(|_| state.phase() == Phase::Holding)
+                .map(|hold| hold.time.as_secs()),
+            refused: state.refusal().map(str::to_owned).or_else(|| Some(state.prepare_killed()?.words())),
+            companions: besides.described(state),
+            used_by: state.usage.by().map(str::to_owned),
+            unused_since: state.usage.unused_since().map(|since| self.record.started + since.as_secs_f64()),
+            idle_s: state.policy.idle.as_ref().map(|idle| idle.after.as_secs()),
+            ..self.record.clone()
+        }
+    }
+}
+
+/// Makes the directory if need be, and takes it.
+fn open(directory: &Path) -> Option<state_dir::StateDir> {
+    let open = state_dir::StateDir::make(directory).ok()?;
+    open.lock();
+    Some(open)
+}

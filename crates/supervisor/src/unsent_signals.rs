@@ -1,0 +1,91 @@
+//! Signals that the kernel refused to send without saying anything of the process: neither that it is gone nor that it belongs to another
+//! user. A stop must not be lost for that, so they are sent again for a while.
+
+use nix::errno::Errno;
+use std::cell::{Cell, RefCell};
+use std::ffi::c_int;
+use sys::signal;
+
+/// Number of attempts for one signal; PID 1 pauses between them. A process that was not signalled by then may be another one.
+const ATTEMPTS: u32 = 50;
+
+/// Sends signals, and keeps those that are to be sent again.
+#[derive(Debug, Default)]
+pub struct UnsentSignals {
+    signals: RefCell<Vec<UnsentSignal>>,
+    /// Why the last of them was not sent.
+    failure: Cell<Option<Errno>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct UnsentSignal {
+    pid: c_int,
+    number: c_int,
+    attempts: u32,
+}
+
+impl UnsentSignals {
+    /// Sends a signal to a process, or with a negative number to its group.
+    ///
+    /// # Errors
+    /// As `signal::send`.
+    pub fn send(&self, pid: c_int, number: c_int) -> nix::Result<()> {
+        let sent = signal::send(pid, number);
+        self.note(UnsentSignal { pid, number, attempts: 1 }, sent);
+        sent
+    }
+
+    fn note(&self, signal: UnsentSignal, sent: nix::Result<()>) {
+        let Some(errno) = sent.err().filter(|errno| !signal::is_final(*errno)) else { return };
+        self.failure.set(Some(errno));
+        if signal.attempts < ATTEMPTS {
+            self.signals.borrow_mut().push(signal);
+        }
+    }
+
+    /// Why a signal was not sent since this was last asked.
+    pub fn failure(&self) -> Option<Errno> {
+        self.failure.take()
+    }
+
+    /// Sends everything again, in order.
+    pub fn send_again(&self) {
+        for signal in self.signals.take() {
+            let sent = signal::send(signal.pid, signal.number);
+            self.note(UnsentSignal { attempts: signal.attempts + 1, ..signal }, sent);
+        }
+    }
+
+    /// A process was reaped: its number means nothing any more.
+    pub fn forget(&self, pid: c_int) {
+        self.signals.borrow_mut().retain(|signal| signal.pid != pid);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIGNAL: UnsentSignal = UnsentSignal { pid: 4_000_000, number: libc::SIGTERM, attempts: 1 };
+
+    #[test]
+    fn only_what_the_kernel_gave_no_answer_to_is_kept_and_not_for_ever() {
+        let unsent = UnsentSignals::default();
+        [Ok(()), Err(Errno::ESRCH), Err(Errno::EPERM)].into_iter().for_each(|sent| unsent.note(SIGNAL, sent));
+        assert_eq!((unsent.failure(), unsent.signals.take()), (None, vec![]));
+        unsent.note(UnsentSignal { attempts: ATTEMPTS, ..SIGNAL }, Err(Errno::EIO));
+        assert_eq!((unsent.failure(), unsent.signals.take()), (Some(Errno::EIO), vec![]));
+        unsent.note(SIGNAL, Err(Errno::ENOMEM));
+        assert_eq!((unsent.failure(), unsent.failure()), (Some(Errno::ENOMEM), None));
+        unsent.send_again(); // there is no such process
+        assert_eq!((unsent.failure(), unsent.signals.take()), (None, vec![]));
+    }
+
+    #[test]
+    fn what_was_reaped_is_not_signalled() {
+        let unsent = UnsentSignals::default();
+        unsent.note(SIGNAL, Err(Errno::ENOMEM));
+        unsent.forget(SIGNAL.pid);
+        assert_eq!(unsent.signals.take(), []);
+    }
+}

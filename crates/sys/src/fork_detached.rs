@@ -1,0 +1,211 @@
+//! Processes that work aside: no children of ours, so that nothing is left to wait for when this process becomes the workload, even
+//! when one of them cannot be killed. Their parent is PID 1, or who reaps orphans here.
+
+use super::process::{close_one, fork, pidfd, wait_for};
+use super::signal::{self, owned};
+use super::support::unsupported;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::unistd::{pipe2, read};
+use std::ffi::{c_int, c_void};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// As much as a program's first stack has, usually; only what is touched takes memory.
+const STACK: usize = 8 << 20;
+/// What is below it and cannot be touched.
+const GUARD: usize = 16 << 10;
+
+/// The descriptor that a fork without exec must not keep; -1: none.
+static PRIVATE: AtomicI32 = AtomicI32::new(-1);
+
+/// Names the one descriptor (the handover) that `fork_aside` closes in its children: while a copy of it is open, PID 1 would not
+/// see that prepare has become the workload.
+pub fn keep_private(fd: BorrowedFd<'_>) {
+    PRIVATE.store(fd.as_raw_fd(), Ordering::Relaxed);
+}
+
+fn close_private() {
+    let fd = PRIVATE.swap(-1, Ordering::Relaxed);
+    if fd >= 0 {
+        drop(owned(fd));
+    }
+}
+
+/// A process that works aside.
+#[derive(Debug)]
+pub struct DetachedChild {
+    pid: c_int,
+    handle: Option<OwnedFd>,
+}
+
+/// What the process in between is to do, and where it writes what came of it.
+struct ForkOrder<F> {
+    body: Option<F>,
+    answer: Pipe,
+}
+
+/// A pipe's two ends as plain numbers, because each of three processes closes its own copy of them.
+#[derive(Clone, Copy)]
+struct Pipe {
+    read: RawFd,
+    write: RawFd,
+}
+
+/// Runs `body` in a process aside. A process in between forks it and is gone before this returns. The process in between shares our
+/// memory where that can be had, so that only one copy of the memory is made. Nothing depends on the sharing: under user-mode
+/// emulation (qemu-user, Rosetta) and in some sandboxes a vfork is a fork, so the answer comes over a pipe.
+///
+/// # Errors
+/// EAGAIN (a limit of processes), ENOMEM, EMFILE, and what a sandbox answers.
+pub fn fork_detached<F: FnOnce() -> c_int>(body: F) -> nix::Result<DetachedChild> {
+    let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+    let answer = Pipe { read: read.as_raw_fd(), write: write.as_raw_fd() };
+    let mut order = ForkOrder { body: Some(body), answer };
+    let between = in_our_memory(&mut order).or_else(|_| fork(|| order.carry_out()))?;
+    drop(write);
+    let started = read_answer(&read);
+    wait_for(between);
+    let pid = started?;
+    Ok(DetachedChild { pid, handle: pidfd(pid) })
+}
+
+/// Starts the process in between as vfork(2) does, on a stack of its own.
+fn in_our_memory<F: FnOnce() -> c_int>(order: &mut ForkOrder<F>) -> nix::Result<c_int> {
+    let stack = Stack::new()?;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: the stack is the new process' own, the order outlives it (this thread stands still until it has ended, or the process
+    // has copies of both), and it does nothing but fork, write and end.
+    Errno::result(unsafe { libc::clone(begin::<F>, stack.top(), flags, ptr::from_mut(order).cast()) })
+}
+
+/// The process in between.
+extern "C" fn begin<F: FnOnce() -> c_int>(order: *mut c_void) -> c_int {
+    // SAFETY: it is the order of `fork_aside`, which looks at it only after this process has ended.
+    unsafe { order.cast::<ForkOrder<F>>().as_mut() }.map_or(1, ForkOrder::carry_out)
+}
+
+impl<F: FnOnce() -> c_int> ForkOrder<F> {
+    /// Forks, and writes the new pid, or the negative number of the error.
+    fn carry_out(&mut self) -> c_int {
+        let (body, answer) = (&mut self.body, self.answer);
+        // What is taken there is taken from a copy: here it stays with its owner.
+        let started = fork(|| {
+            [answer.read, answer.write].into_iter().for_each(close_one);
+            close_private();
+            body.take().map_or(1, |body| body())
+        });
+        let word = started.unwrap_or_else(|errno| -(errno as c_int)).to_ne_bytes();
+        // SAFETY: the word is as long as it is said to be. A pipe takes so few bytes at once.
+        unsafe { libc::write(answer.write, word.as_ptr().cast(), word.len()) };
+        0
+    }
+}
+
+/// The pid that the process in between wrote; EAGAIN where it was killed before it could.
+fn read_answer(pipe: &OwnedFd) -> nix::Result<c_int> {
+    let mut word = [0; size_of::<c_int>()];
+    let length = loop {
+        match read(pipe, &mut word) {
+            Err(Errno::EINTR) => {}
+            read => break read?,
+        }
+    };
+    match c_int::from_ne_bytes(word) {
+        pid if length == word.len() && pid > 0 => Ok(pid),
+        error if length == word.len() => Err(Errno::from_raw(-error)),
+        _ => Err(Errno::EAGAIN),
+    }
+}
+
+/// Room for another process' calls.
+struct Stack(NonNull<c_void>);
+
+impl Stack {
+    fn new() -> nix::Result<Self> {
+        let (protection, flags) = (
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK,
+        );
+        // SAFETY: new memory, at a place that the kernel chooses.
+        let base = unsafe { libc::mmap(ptr::null_mut(), GUARD + STACK, protection, flags, -1, 0) };
+        let base = NonNull::new(base).filter(|base| base.as_ptr() != libc::MAP_FAILED).ok_or_else(Errno::last)?;
+        // SAFETY: the lower end of the same memory; where it cannot be closed, a stack that is too large finds other memory there.
+        unsafe { libc::mprotect(base.as_ptr(), GUARD, libc::PROT_NONE) };
+        Ok(Stack(base))
+    }
+
+    /// Stacks grow downwards from here.
+    fn top(&self) -> *mut c_void {
+        // SAFETY: the end of the same memory.
+        unsafe { self.0.byte_add(GUARD + STACK) }.as_ptr()
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: made by `new`, and nothing runs on it in this process.
+        unsafe { libc::munmap(self.0.as_ptr(), GUARD + STACK) };
+    }
+}
+
+impl DetachedChild {
+    /// Its process id.
+    pub fn pid(&self) -> c_int {
+        self.pid
+    }
+
+    /// Kills it, if it still runs; a recycled pid is never hit where the kernel has pidfds (5.3).
+    pub fn kill(&self) {
+        let Some(handle) = &self.handle else {
+            let _ = signal::send(self.pid, libc::SIGKILL);
+            return;
+        };
+        // SAFETY: no siginfo is passed.
+        let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, handle.as_raw_fd(), libc::SIGKILL, 0usize, 0) };
+        if sent != 0 && unsupported(Errno::last()) {
+            let _ = signal::send(self.pid, libc::SIGKILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::{Reaped, reap_one};
+
+    #[test]
+    fn a_process_aside_is_not_our_child_and_can_be_killed() {
+        let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
+        let aside = fork_detached(|| {
+            let _ = &write;
+            std::thread::sleep(std::time::Duration::from_secs(60));
+            0
+        })
+        .unwrap();
+        drop(write);
+        assert_eq!(reap_one(aside.pid()), Reaped::NoChildren);
+        aside.kill();
+        assert_eq!(nix::unistd::read(&read, &mut [0; 1]), Ok(0)); // end of file: its descriptors are closed
+    }
+
+    #[test]
+    fn it_has_a_copy_of_our_memory_and_as_much_stack_as_others() {
+        let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
+        let mut ours = [1u8; 100];
+        let taken = String::from("7").into_bytes();
+        fork_detached(|| {
+            ours.fill(2);
+            let deep = std::hint::black_box([3u8; 2 << 20]);
+            let _ = nix::unistd::write(&write, &[taken[0], ours[0], deep[deep.len() - 1]]);
+            drop(taken);
+            0
+        })
+        .unwrap();
+        drop(write);
+        let mut told = [0; 4];
+        assert_eq!(nix::unistd::read(&read, &mut told), Ok(3));
+        assert_eq!((told, ours[0]), ([b'7', 2, 3, 0], 1));
+    }
+}

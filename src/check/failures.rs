@@ -1,0 +1,124 @@
+//! What the errors of file systems mean for a check: a storage that is sick, a permission that is missing. Which errno is which stands
+//! in `errno`.
+
+use super::step::Failure;
+use super::{Change, Remedy};
+use crate::engine::Platform;
+use nix::errno::Errno;
+use protocol::errno::{AUTOMOUNT, ErrnoCause, cause};
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use sys::mountinfo::Mount;
+
+/// The errno of an I/O error.
+pub fn errno(error: io::Error) -> Errno {
+    protocol::errno::of(&error)
+}
+
+/// Whether an error says that the storage or the machine is in trouble, not the path.
+pub fn is_sick(errno: Errno) -> bool {
+    cause(errno).is_some()
+}
+
+/// A file system, or a machine, that answers with an error of its own.
+pub fn sick(shown: &str, mount: Option<&Mount>, errno: Errno) -> Failure {
+    let cause = cause(errno).unwrap_or(ErrnoCause { because: errno.desc(), advice: "look at the mount on the host" });
+    let kind = mount.map(|mount| format!(" ({})", text::bytes(mount.kind()))).unwrap_or_default();
+    Failure::new(format!("{shown} cannot be used{kind}: {}", errno.desc()))
+        .because(cause.because)
+        .advice(cause.advice)
+        .by_errno()
+}
+
+/// An automount that is not seen in here.
+pub fn not_mounted(shown: &str) -> Failure {
+    Failure::new(format!("{shown} cannot be used (autofs): {}", Errno::ELOOP.desc()))
+        .because(AUTOMOUNT.because)
+        .advice(AUTOMOUNT.advice)
+        .by_errno()
+}
+
+/// Opens a directory and reads an entry; X_OK says whether what is in it can be reached.
+pub fn listable(directory: &Path) -> Result<(), Errno> {
+    std::fs::read_dir(directory).and_then(|mut entries| entries.next().transpose()).map_err(errno)?;
+    sys::access::may(directory, nix::unistd::AccessFlags::X_OK)
+}
+
+/// Opens a file and reads one byte. Nothing else may be opened to look: a pipe would wait for its writer.
+pub fn one_byte(file: &Path) -> Result<(), Errno> {
+    if !std::fs::metadata(file).map_err(errno)?.is_file() {
+        return Ok(());
+    }
+    File::open(file).and_then(|mut file| file.read(&mut [0])).map(drop).map_err(errno)
+}
+
+/// An access that was refused.
+pub struct AccessDenied<'a> {
+    /// The path, as it is shown.
+    pub shown: &'a str,
+    /// What was tried: `read`, `written`.
+    pub verb: &'static str,
+    /// What the kernel said.
+    pub errno: Errno,
+    /// Whose it is.
+    pub meta: Option<&'a Metadata>,
+    /// Where it lies.
+    pub mount: Option<&'a Mount>,
+    /// Where this runs.
+    pub place: Platform,
+}
+
+impl AccessDenied<'_> {
+    /// In words: who may not, whose it is, and as whom it would work.
+    pub fn failure(&self) -> Failure {
+        let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+        let what = format!("{} cannot be {} as {uid}:{gid}: {}", self.shown, self.verb, self.errno.desc());
+        let Some(meta) = self.meta.filter(|_| matches!(self.errno, Errno::EACCES | Errno::EPERM)) else {
+            return Failure::new(what);
+        };
+        let owner = format!("it belongs to {}:{} with mode {:04o}", meta.uid(), meta.gid(), meta.mode() & 0o7777);
+        if uid == 0 && self.mount.is_some_and(Mount::is_far) {
+            let squashed = "root counts as nobody there (root_squash, or FUSE without allow_other)";
+            return Failure::new(what).because(format!("{owner}; {squashed}")).remedy(self.as_owner(meta));
+        }
+        Failure::new(what).because(owner).remedy(self.as_owner(meta))
+    }
+
+    /// Root's directory is better given to the user than the user made root.
+    fn as_owner(&self, meta: &Metadata) -> Remedy {
+        let (uid, gid) = (meta.uid(), meta.gid());
+        let (own_uid, own_gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+        match self.place {
+            Platform::Host => Remedy::Do(format!("run as {uid}:{gid}, or: chown {own_uid}:{own_gid} {}", self.shown)),
+            _ if own_uid.is_root() && uid == 0 => Remedy::Do(
+                "docker run --user UID:GID … as a user who may; or let root count: no_root_squash in the server's exports, allow_other of the FUSE daemon".to_owned(),
+            ),
+            _ if uid == 0 => {
+                Remedy::Do(format!("on the host: chown {own_uid}:{own_gid} what is mounted at {}", self.shown))
+            }
+            _ => Remedy::Start(Change::User { uid, gid }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_storage_are_told_from_errors_of_paths() {
+        let sick = [Errno::ENOTCONN, Errno::ESTALE, Errno::EIO, Errno::ETIMEDOUT].map(is_sick);
+        let paths = [Errno::ENOENT, Errno::EACCES, Errno::EPERM, Errno::ELOOP, Errno::ENAMETOOLONG].map(is_sick);
+        assert_eq!((sick, paths), ([true; 4], [false; 5]));
+    }
+
+    #[test]
+    fn a_pipe_is_not_opened_to_look() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(one_byte(&pipe), Ok(()));
+    }
+}

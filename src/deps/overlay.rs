@@ -1,0 +1,202 @@
+//! A layer: packages over an interpreter that cannot be written. It is a virtual environment that sees everything below it,
+//! so pip resolves against the image's packages; and the image's own interpreter sees the layer, because launchers like
+//! torchrun name that one in their first line.
+
+use super::python::{OWN, Python};
+use serde_json::json;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use sys::environment::Environment;
+
+/// The directory in PYTHONPATH through which the interpreter below finds the layer.
+pub const HOOK: &str = "trainit-hook";
+
+/// The file beside a layer whose time is that of its last use.
+pub const USED: &str = "used";
+
+/// A use is written down at most so often.
+const TOUCH: Duration = Duration::from_secs(3600);
+
+/// What the interpreter below reads at its start. PYTHONPATH itself would not do: the files of path entries (`.pth`) in the
+/// layer would not be read, and other versions of Python would find packages that are not theirs.
+const SITECUSTOMIZE: &str = r#"
+import sys
+
+
+def add_layer():
+    import site
+
+    before = list(sys.path)
+    site.addsitedir(LAYER)
+    new = [p for p in sys.path if p not in before]
+    below = [n for n, p in enumerate(before) if p in SITES]
+    at = below[0] if below else len(before)
+    sys.path[:] = before[:at] + new + before[at:]
+
+
+def run_hidden():
+    """Runs the sitecustomize that this one stands before."""
+    import importlib.machinery
+    import os
+
+    here = os.path.dirname(os.path.abspath(__file__))
+    path = [p for p in sys.path if os.path.abspath(p or ".") != here]
+    spec = importlib.machinery.PathFinder.find_spec("sitecustomize", path)
+    if spec and spec.loader:
+        import importlib.util
+
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+if sys.prefix == PREFIX and "%d.%d" % sys.version_info[:2] == VERSION:
+    add_layer()
+run_hidden()
+"#;
+
+/// A layer's directory and the interpreter below it.
+#[derive(Clone, Debug)]
+pub struct Overlay<'a> {
+    /// Where it lies. Programs in it name this path, so it cannot be moved.
+    pub root: PathBuf,
+    /// The interpreter below.
+    pub python: &'a Python,
+}
+
+impl Overlay<'_> {
+    /// Its interpreter.
+    pub fn executable(&self) -> PathBuf {
+        self.root.join("bin/python")
+    }
+
+    /// Where its packages lie.
+    pub fn packages(&self) -> PathBuf {
+        self.root.join("lib").join(self.python.library_name()).join("site-packages")
+    }
+
+    /// trainit's own directory in it.
+    pub fn own_directory(&self) -> PathBuf {
+        self.packages().join(OWN)
+    }
+
+    /// Writes down that it is used; false: somebody took it away just now.
+    pub fn is_used(&self) -> bool {
+        let used = self.root.with_file_name(USED);
+        let age = fs::metadata(&used).ok().and_then(|found| found.modified().ok()?.elapsed().ok());
+        // A cache may be one that cannot be written.
+        age.is_some_and(|age| age < TOUCH) || fs::write(used, "").is_ok() || self.root.is_dir()
+    }
+
+    /// Makes it anew. What is there was not finished, so nothing uses it.
+    ///
+    /// # Errors
+    /// What making files says.
+    pub fn create(&self) -> io::Result<()> {
+        match fs::remove_dir_all(&self.root) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => fs::create_dir_all(self.packages())?,
+        }
+        self.create_programs()?;
+        self.create_hook()?;
+        let home = self.python.base_executable.parent().unwrap_or(Path::new("/usr/bin")).display();
+        let version = &self.python.version;
+        fs::write(
+            self.root.join("pyvenv.cfg"),
+            format!("home = {home}\ninclude-system-site-packages = true\nversion = {version}\n"),
+        )
+    }
+
+    fn create_programs(&self) -> io::Result<()> {
+        fs::create_dir_all(self.root.join("bin"))?;
+        symlink("lib", self.root.join("lib64"))?;
+        symlink(&self.python.base_executable, self.executable())?;
+        symlink("python", self.root.join("bin/python3"))?;
+        symlink("python", self.root.join("bin").join(self.python.library_name()))
+    }
+
+    fn create_hook(&self) -> io::Result<()> {
+        fs::create_dir(self.root.join(HOOK))?;
+        let version = self.python.version.rsplit_once('.').map_or("", |(minor, _)| minor);
+        // Strings of JSON are strings of Python.
+        let head = format!(
+            "# Written by trainit: shows the packages of this layer to the Python below it, and to no other.\n\
+             LAYER = {}\nPREFIX = {}\nVERSION = {}\nSITES = {}\n",
+            json!(self.packages()),
+            json!(self.python.prefix),
+            json!(version),
+            json!(self.python.sites)
+        );
+        fs::write(self.root.join(HOOK).join("sitecustomize.py"), head + SITECUSTOMIZE)?;
+        if !self.python.is_virtual() {
+            return Ok(());
+        }
+        // A virtual environment over another one would see only what is below both.
+        let lines: String =
+            self.python.sites.iter().map(|dir| format!("import site; site.addsitedir({})\n", json!(dir))).collect();
+        fs::write(self.packages().join("_trainit_below.pth"), lines)
+    }
+
+    /// The variables that make a process use it.
+    pub fn environment(&self, environment: &Environment) -> Vec<(OsString, OsString)> {
+        let with =
+            |name: &str, first: PathBuf| (OsString::from(name), before(first.as_os_str(), environment.get(name)));
+        vec![
+            ("VIRTUAL_ENV".into(), self.root.clone().into()),
+            with("PATH", self.root.join("bin")),
+            with("PYTHONPATH", self.root.join(HOOK)),
+        ]
+    }
+}
+
+/// A list of paths with one put first; once, however often this is done.
+fn before(first: &OsStr, list: Option<&OsStr>) -> OsString {
+    let rest = list.map(std::env::split_paths).into_iter().flatten().filter(|path| path != Path::new(first));
+    let all = std::iter::once(PathBuf::from(first)).chain(rest);
+    std::env::join_paths(all).unwrap_or_else(|_| list.unwrap_or_default().to_owned())
+}
+
+/// Whether a directory holds libraries that have to be loaded by the kernel's rules for programs.
+pub fn has_libraries(directory: &Path) -> bool {
+    let mut entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.any(|entry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => has_libraries(&entry.path()),
+        _ => entry.path().extension().is_some_and(|end| end == "so"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::python::tests::example;
+    use super::*;
+
+    #[test]
+    fn a_path_is_put_first_only_once() {
+        assert_eq!(before(OsStr::new("/l"), None), "/l");
+        assert_eq!(before(OsStr::new("/l"), Some(OsStr::new("/a:/l:/b"))), "/l:/a:/b");
+    }
+
+    #[test]
+    fn a_layer_over_a_virtual_environment_sees_its_packages() {
+        let dir = tempfile::tempdir().unwrap();
+        let python = example();
+        let layer = Overlay { root: dir.path().join("layer"), python: &python };
+        fs::create_dir_all(layer.root.join("rest of a killed start")).unwrap();
+        layer.create().unwrap();
+        let below = fs::read_to_string(layer.packages().join("_trainit_below.pth")).unwrap();
+        assert_eq!(below, "import site; site.addsitedir(\"/venv/lib/python3.12/site-packages\")\n");
+        assert_eq!(fs::read_link(layer.executable()).unwrap(), Path::new("/usr/bin/python3.12"));
+        assert!(!layer.root.join("rest of a killed start").exists());
+    }
+
+    #[test]
+    fn libraries_are_found_at_any_depth() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("a/b")).unwrap();
+        assert!(!has_libraries(dir.path()));
+        fs::write(dir.path().join("a/b/_c.so"), "").unwrap();
+        assert!(has_libraries(dir.path()));
+    }
+}

@@ -1,0 +1,300 @@
+//! An installation and the store (`deps.store`): the environment is taken from there if it is there, and put there if this start is
+//! the one that builds it. Whatever goes wrong with the store is told, and the start installs as if there were none.
+
+use super::attempt::is_terminal;
+use super::install::Installation;
+use super::installed::{Folders, Installed, record};
+use super::installer::Tool;
+use super::protect;
+use super::stamp::VersionsByName;
+use super::store::archive::ArchiveManifest;
+use super::store::lease::Lease;
+use super::store::{InstallRoot, Packed, StoreAnswer, StoreEntry, arrived_packages, gone};
+use super::target_facts::TargetFacts;
+use super::ticker::Ticker;
+use super::wanted::WantedPackages;
+use super::{DepsOutcome, DepsRequest};
+use crate::config::{Refresh, Settings};
+use crate::engine::HostFacts;
+use crate::error::{Error, Result};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use sys::{mountinfo, reach};
+
+/// What takes longer is told in a log.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// One start and its place in the store.
+pub struct Share {
+    store_entry: StoreEntry,
+    place: InstallRoot,
+    /// It is the one that builds.
+    lease: Option<Lease>,
+}
+
+/// The directory of the store, if there is one.
+pub fn directory(request: &DepsRequest<'_>) -> Option<PathBuf> {
+    request.settings.deps_store.value.as_ref().map(|store| request.workdir.join(store))
+}
+
+/// Most bytes of all that is in it.
+pub fn limit(settings: &Settings) -> u64 {
+    settings.deps_store_size.value.map_or(u64::MAX, |size| size.0)
+}
+
+/// The place in the store for what is wanted over packages of this state (`below`); none if there is no store.
+///
+/// # Errors
+/// In words: why there is none.
+pub fn store_entry(
+    wanted: &WantedPackages<'_>,
+    spot: &TargetFacts<'_>,
+    below: String,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Option<(StoreEntry, InstallRoot)>, String> {
+    let settings = &wanted.request.settings;
+    let Some(directory) = directory(wanted.request) else { return Ok(None) };
+    let age = match settings.deps_refresh.value {
+        Refresh::Never => None,
+        Refresh::After(age) => Some(age),
+        Refresh::Always => return Err("deps.refresh is always".to_owned()),
+    };
+    if let Some(why) = wanted.inputs.unknown.as_ref().or(wanted.inputs.editable.as_ref()) {
+        return Err(why.clone());
+    }
+    reachable(wanted, &directory, tell)?;
+    let (place, mut parts) = (spot.install_root(), wanted.parts(spot.python, &[], &Folders::default()));
+    parts.insert(super::wanted::PACKAGES.to_owned(), below);
+    let store_entry = StoreEntry::of(&directory, place.key(&parts), limit(settings), age)?;
+    Ok(Some((store_entry, place)))
+}
+
+/// A store that does not answer must not hold the start up; one in the container itself is seen by nobody else.
+fn reachable(wanted: &WantedPackages<'_>, directory: &Path, tell: &mut dyn FnMut(&str)) -> Result<(), String> {
+    let ground = HostFacts::of(wanted.request.root, wanted.request.environment);
+    let look = || fs::metadata(directory).is_ok();
+    reach::look(ground.mounts(), directory, look).map_err(|_| "its file system does not answer".to_owned())?;
+    let own = mountinfo::covering(ground.mounts(), directory).is_some_and(mountinfo::Mount::is_image);
+    if own && ground.platform().is_container() {
+        tell(&format!(
+            "deps.store {} is in the container itself, where no other start finds it: mount a volume there",
+            directory.display()
+        ));
+    }
+    Ok(())
+}
+
+impl Share {
+    /// Looks for the store.
+    pub fn open(job: &Installation<'_>, tell: &mut dyn FnMut(&str)) -> Option<Self> {
+        match store_entry(job.wanted, job.spot, job.spot.below(job.wanted), tell) {
+            Ok(found) => found.map(|(store_entry, place)| Share { store_entry, place, lease: None }),
+            Err(why) => {
+                tell(&format!("not shared with other starts (deps.store): {why}"));
+                None
+            }
+        }
+    }
+
+    /// Takes the environment from the store, waiting for who builds it; none if it is for us to install.
+    ///
+    /// # Errors
+    /// It cannot be installed, as others have found out (116, 216); something that stays was replaced (116).
+    pub fn take(&mut self, job: &Installation<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<DepsOutcome>> {
+        let terminal = is_terminal(job.wanted.request);
+        for _ in 0..2 {
+            let mut ticker = Ticker::new(terminal, Duration::ZERO);
+            match self.store_entry.get(job.deadline, &mut ticker, tell)? {
+                StoreAnswer::Nothing => return Ok(None),
+                StoreAnswer::Build(lease) => {
+                    self.lease = Some(lease);
+                    return Ok(None);
+                }
+                StoreAnswer::Packed(packed) => {
+                    drop(ticker);
+                    match self.unpack(job, packed, tell) {
+                        Ok(outcome) => return Ok(Some(outcome)),
+                        Err(NotShared::Ours(error)) => return Err(error),
+                        Err(NotShared::Stores(why)) => {
+                            tell(&format!("the environment of deps.store cannot be used: {why}"))
+                        }
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn unpack(
+        &self,
+        job: &Installation<'_>,
+        packed: Packed,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<DepsOutcome, NotShared> {
+        let (manifest, spot) = (packed.manifest().clone(), job.spot);
+        let before = spot.make_ready(job.wanted, tell)?;
+        clear(&self.place, &before, &manifest)?;
+        let mut ticker = Ticker::new(is_terminal(job.wanted.request), PATIENCE);
+        packed.unpack(&self.place, &mut ticker, tell).map_err(|error| self.not_shared(&error))?;
+        drop(ticker);
+        complete(&manifest, &spot.installed())?;
+        let packages = job.check(&before, tell)?;
+        let installer = manifest.installer.clone();
+        let environment = job.finish(&installer, Some(manifest.at), &before, tell)?;
+        Ok(DepsOutcome::Unpacked {
+            files: job.wanted.selection.files.clone(),
+            installer: format!("{installer} on {}", manifest.host),
+            packages,
+            took: job.started.elapsed(),
+            environment,
+        })
+    }
+
+    /// What is damaged goes, so that it is built anew.
+    fn not_shared(&self, error: &io::Error) -> NotShared {
+        if error.kind() == io::ErrorKind::InvalidData {
+            self.store_entry.discard();
+        }
+        NotShared::Stores(error.to_string())
+    }
+
+    /// Others wait for what we build.
+    pub fn builds(&self) -> bool {
+        self.lease.is_some()
+    }
+
+    /// Shows the others that we live, and how far we are.
+    pub fn beat(&mut self, doing: impl FnOnce() -> String) {
+        if let Some(lease) = &mut self.lease {
+            lease.beat(doing);
+        }
+    }
+
+    /// Tells the others that it cannot be installed.
+    pub fn fail(&self, error: &Error) {
+        if self.builds() {
+            self.store_entry.fail(error);
+        }
+    }
+
+    /// Gives the others what was installed.
+    pub fn give(mut self, job: &Installation<'_>, tool: &Tool, before: &VersionsByName, tell: &mut dyn FnMut(&str)) {
+        let Some(mut lease) = self.lease.take() else { return };
+        let now = job.spot.installed();
+        let names = job.wanted.selection.files.iter();
+        let manifest = ArchiveManifest {
+            key: self.store_entry.key.clone(),
+            installer: tool.to_string(),
+            host: lease.owner().host.clone(),
+            at: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            requirements: names.map(|file| file.display().to_string()).collect(),
+            python: format!("Python {} at {}", job.spot.python.version, self.place.executable.display()),
+            packages: arrived_packages(before, &now),
+            gone: gone(before, &protect::names(&now)),
+            files: 0,
+            bytes: 0,
+        };
+        let metadata = protect::new(before, &now).map(|found| found.path.as_path());
+        self.store_entry.publish(&mut lease, &self.place, manifest, metadata, tell);
+    }
+}
+
+/// Why an environment was not taken.
+enum NotShared {
+    /// The start fails.
+    Ours(Error),
+    /// It can be installed otherwise.
+    Stores(String),
+}
+
+impl From<Error> for NotShared {
+    fn from(error: Error) -> Self {
+        NotShared::Ours(error)
+    }
+}
+
+impl From<String> for NotShared {
+    fn from(why: String) -> Self {
+        NotShared::Stores(why)
+    }
+}
+
+/// All that was promised is there now.
+fn complete(manifest: &ArchiveManifest, now: &Installed) -> Result<(), String> {
+    let there = protect::names(now);
+    let missing = manifest.packages.iter().find(|(name, version)| there.get(name) != Some(version));
+    missing.map_or(Ok(()), |(name, version)| Err(format!("{name} {version} is not in it")))
+}
+
+/// Takes away what the environment has in another version, and what an installation that was never finished left.
+fn clear(place: &InstallRoot, before: &VersionsByName, manifest: &ArchiveManifest) -> Result<(), String> {
+    let installed = Installed::read(&place.sites);
+    let version = |found: &super::installed::Distribution| found.version.as_ref().map(ToString::to_string);
+    let goes = |found: &&super::installed::Distribution| {
+        manifest.gone.iter().any(|name| name == found.name.as_str())
+            || before.get(found.name.as_str()) != version(found).as_ref()
+    };
+    for found in installed.iter().filter(goes) {
+        let files = record::files(&found.path)
+            .ok_or_else(|| format!("{} has no list of its files, so it cannot be replaced", found.name))?;
+        remove(place, &files);
+        let _ = fs::remove_dir_all(&found.path);
+    }
+    Ok(())
+}
+
+/// Removes files below the root, and the directories that are empty then.
+fn remove(place: &InstallRoot, files: &BTreeSet<PathBuf>) {
+    let own = |path: &&PathBuf| place.below(path).is_some();
+    files.iter().filter(own).for_each(|file| _ = fs::remove_file(file));
+    let directories: BTreeSet<_> = files.iter().filter(own).filter_map(|file| file.parent()).collect();
+    for directory in directories.into_iter().rev() {
+        let _ = fs::remove_dir(directory.join("__pycache__"));
+        let below_sites = |path: &&Path| place.sites.iter().any(|site| path.starts_with(site) && path != site);
+        directory.ancestors().take_while(below_sites).find(|directory| fs::remove_dir(directory).is_err());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_replaced_goes_with_its_empty_directories_and_what_is_shared_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let site = dir.path().join("lib/site-packages");
+        let write = |name: &str, text: &str| {
+            let path = site.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let package = |name: &str, version: &str, files: &str| {
+            let own = format!("{name}-{version}.dist-info");
+            write(&format!("{own}/METADATA"), &format!("Name: {name}\nVersion: {version}\n"));
+            write(&format!("{own}/RECORD"), files);
+        };
+        ["old/a.py", "old/__pycache__/a.cpython-312.pyc", "names/one.py", "names/two.py", "half/x.py", "../../bin/old"]
+            .iter()
+            .for_each(|name| write(name, ""));
+        package("old", "1.0", "old/a.py,,\nnames/one.py,,\n../../bin/old,,\n../../../outside,,\n");
+        package("stays", "1.0", "names/two.py,,\n");
+        package("half", "2.0", "half/x.py,,\n");
+        let place = InstallRoot {
+            root: dir.path().into(),
+            sites: vec![site.clone()],
+            executable: "/p".into(),
+            machine: "m".into(),
+        };
+        let before: VersionsByName =
+            [("old", "1.0"), ("stays", "1.0")].map(|(name, version)| (name.to_owned(), version.to_owned())).into();
+        clear(&place, &before, &ArchiveManifest { gone: vec!["old".into()], ..ArchiveManifest::default() }).unwrap();
+        let mut left: Vec<_> = fs::read_dir(&site).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["names", "stays-1.0.dist-info"]);
+        assert!(site.join("names/two.py").exists() && !site.join("names/one.py").exists());
+        assert!(!dir.path().join("bin/old").exists());
+    }
+}

@@ -1,0 +1,203 @@
+//! The directories that packages lie in: which they are, a digest of what is there, and taking back what a killed installer left
+//! half done.
+
+use super::digest::Digest;
+use super::installed::{Folder, Folders, record};
+use super::python::Python;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+use sys::environment::Environment;
+
+/// Changes when a package comes, goes or changes its version, in any directory that this Python looks into. By names alone:
+/// times lie on overlay file systems, and every import may write a `__pycache__`.
+pub fn state(python: &Python, more: &[PathBuf], environment: &Environment, folders: &Folders) -> String {
+    let mut digest = Digest::default();
+    for directory in python.sites.iter().chain(more) {
+        add(&mut digest, &folders.get(directory), |name| !name.starts_with(b".") && name != b"__pycache__");
+    }
+    for directory in user_site(python, environment).into_iter().chain(python_path(environment)) {
+        // The code's own directory may be among these, so only what belongs to packages counts.
+        add(&mut digest, &folders.get(&directory), is_metadata);
+    }
+    digest.hex()
+}
+
+/// Every directory that imports of this Python look into, in its order; none if they cannot be known without asking it again.
+pub fn directories(python: &Python, environment: &Environment, folders: &Folders) -> Option<Vec<PathBuf>> {
+    let (mut all, user) = (python_path(environment), user_site(python, environment));
+    if user.iter().any(|dir| path_files(&folders.get(dir)).iter().any(|(_, text)| names_directories(text))) {
+        return None;
+    }
+    // The user's own packages stand before the system's, and behind those of a virtual environment.
+    let (own, system): (Vec<_>, Vec<_>) =
+        python.package_directories().cloned().partition(|dir| python.is_virtual() && dir.starts_with(&python.prefix));
+    all.extend(own.into_iter().chain(user).chain(system));
+    Some(all)
+}
+
+/// Changes with what adds further directories to a Python's path: files of path entries, and directories that were not there.
+pub fn paths(python: &Python, folders: &Folders) -> String {
+    let mut digest = Digest::default();
+    for directory in python.package_directories() {
+        let folder = folders.get(directory);
+        digest.add("directory", directory.as_os_str().as_bytes());
+        digest.add("there", [u8::from(folder.is_there())]);
+        for (name, text) in path_files(&folder) {
+            digest.add(&name, text);
+        }
+    }
+    digest.hex()
+}
+
+/// The files of path entries (`.pth`) in a directory, sorted.
+fn path_files(folder: &Folder) -> Vec<(String, String)> {
+    let names = folder.names().filter_map(OsStr::to_str).filter(|name| name.ends_with(".pth"));
+    let text = |name: &str| fs::read(folder.path().join(name)).map(|text| String::from_utf8_lossy(&text).into_owned());
+    let mut files: Vec<_> = names.map(|name| (name.to_owned(), text(name).unwrap_or_default())).collect();
+    files.sort();
+    files
+}
+
+/// Whether a file of path entries does more than run code.
+fn names_directories(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim_start);
+    lines.any(|line| !line.is_empty() && !line.starts_with(['#']) && !line.starts_with("import "))
+}
+
+/// A directory without packages is like none: another user's home, or PYTHONPATH set only when the container runs.
+fn add(digest: &mut Digest, folder: &Folder, counts: fn(&[u8]) -> bool) {
+    let mut names: Vec<_> = folder.names().map(OsStr::as_bytes).filter(|name| counts(name)).collect();
+    names.sort_unstable();
+    names.iter().for_each(|name| digest.add("name", name));
+    if !names.is_empty() {
+        digest.add("end", "");
+    }
+}
+
+fn is_metadata(name: &[u8]) -> bool {
+    [".dist-info", ".egg-info", ".egg-link", ".pth"].iter().any(|end| name.ends_with(end.as_bytes()))
+}
+
+fn user_site(python: &Python, environment: &Environment) -> Option<PathBuf> {
+    let base = environment.get("PYTHONUSERBASE").map(PathBuf::from);
+    let base = base.or_else(|| Some(Path::new(environment.get("HOME")?).join(".local")))?;
+    let used = python.user_site && environment.get("PYTHONNOUSERSITE").is_none();
+    used.then(|| base.join("lib").join(python.library_name()).join("site-packages"))
+}
+
+fn python_path(environment: &Environment) -> Vec<PathBuf> {
+    let own =
+        |path: &PathBuf| path.is_absolute() && !path.components().any(|part| part.as_os_str() == super::overlay::HOOK);
+    environment.get("PYTHONPATH").map(|paths| std::env::split_paths(paths).filter(own).collect()).unwrap_or_default()
+}
+
+/// Takes away the metadata of packages that an installer had not finished since `begun`, so that the next one installs them
+/// again instead of taking them for whole. Older packages are not touched: some distributions leave their lists away.
+pub fn repair(directories: &[&Path], begun: SystemTime) -> Vec<String> {
+    let mut taken = Vec::new();
+    for directory in directories {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let fresh = entry.metadata().and_then(|found| found.modified()).is_ok_and(|at| at >= begun);
+            if fresh
+                && path.extension().is_some_and(|end| end == "dist-info")
+                && !is_whole(directory, &path)
+                && fs::remove_dir_all(&path).is_ok()
+            {
+                taken.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+    }
+    taken
+}
+
+/// Whether every file of a package is there, by its own list (RECORD).
+fn is_whole(directory: &Path, metadata: &Path) -> bool {
+    let Ok(record) = fs::read_to_string(metadata.join("RECORD")) else { return false };
+    let there = |path: String| directory.join(path).symlink_metadata().is_ok();
+    metadata.join("METADATA").is_file() && record::paths(&record).all(there)
+}
+
+/// Whether no package is there but those that make packages.
+pub fn is_bare(python: &Python) -> bool {
+    let entries = python.sites.iter().flat_map(|dir| fs::read_dir(dir).into_iter().flatten().flatten());
+    entries
+        .map(|entry| entry.file_name())
+        .filter(|name| is_metadata(name.as_bytes()))
+        .all(|name| TOOLS.iter().any(|tool| name.as_bytes().starts_with(tool.as_bytes())))
+}
+
+/// How the entries of packaging tools begin.
+const TOOLS: [&str; 6] = ["pip-", "setuptools-", "distutils-precedence.pth", "wheel-", "uv-", "_virtualenv.pth"];
+
+#[cfg(test)]
+mod tests {
+    use super::super::python::tests::example;
+    use super::*;
+    use std::time::Duration;
+
+    fn python(directory: &Path) -> Python {
+        Python { sites: vec![directory.to_owned()], ..example() }
+    }
+
+    fn package(directory: &Path, name: &str, record: Option<&str>) {
+        let metadata = directory.join(format!("{name}.dist-info"));
+        fs::create_dir_all(&metadata).unwrap();
+        fs::write(metadata.join("METADATA"), "Name: x\n").unwrap();
+        if let Some(record) = record {
+            fs::write(metadata.join("RECORD"), record).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_package_that_comes_or_goes_changes_the_state_and_a_cache_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let none = Environment::default();
+        let state = || state(&python(dir.path()), &[], &none, &Folders::default());
+        let empty = state();
+        package(dir.path(), "a-1", None);
+        let one = state();
+        fs::create_dir(dir.path().join("__pycache__")).unwrap();
+        fs::create_dir(dir.path().join(".trainit")).unwrap();
+        assert_eq!(one, state());
+        assert_ne!(empty, one);
+        fs::create_dir(dir.path().join("a")).unwrap();
+        assert_ne!(one, state());
+    }
+
+    #[test]
+    fn of_a_directory_in_pythonpath_only_packages_count() {
+        let (site, code) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let environment: Environment = [("PYTHONPATH", code.path().to_str().unwrap())].into_iter().collect();
+        let without = state(&python(site.path()), &[], &Environment::default(), &Folders::default());
+        let state = || state(&python(site.path()), &[], &environment, &Folders::default());
+        let before = state();
+        assert_eq!(before, without);
+        fs::write(code.path().join("train.py"), "").unwrap();
+        assert_eq!(before, state());
+        package(code.path(), "b-1", None);
+        assert_ne!(before, state());
+    }
+
+    #[test]
+    fn only_half_done_packages_of_the_killed_installer_are_taken_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        fs::write(dir.join("there, too.py"), "").unwrap();
+        package(dir, "old-1", None);
+        let begun = SystemTime::now();
+        // The clock of file systems has steps of some milliseconds.
+        let past = begun - Duration::from_secs(60);
+        fs::File::open(dir.join("old-1.dist-info")).unwrap().set_modified(past).unwrap();
+        package(dir, "norecord-1", None);
+        package(dir, "missing-1", Some("missing/__init__.py,sha256=x,1\n"));
+        package(dir, "whole-1", Some("\"there, too.py\",sha256=x,0\nwhole-1.dist-info/RECORD,,\n"));
+        let mut taken = repair(&[dir], begun - Duration::from_secs(1));
+        taken.sort();
+        assert_eq!(taken, ["missing-1.dist-info", "norecord-1.dist-info"]);
+        assert!(dir.join("old-1.dist-info").exists() && dir.join("whole-1.dist-info").exists());
+    }
+}

@@ -1,0 +1,275 @@
+//! One environment's place in a store: what lies there just now.
+
+use super::archive;
+use super::archive::ArchiveManifest;
+use super::election::Snapshot;
+use super::failed::{self, FailedAttempt};
+use super::lease::{self, Lease, LeaseOwner};
+use super::names::EntryNames;
+use super::pack;
+use super::store_dir::StoreDir;
+use super::{InstallRoot, Packed};
+use nix::fcntl::AT_FDCWD;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use sys::temporary::TemporaryFile;
+use sys::untrusted::{self, Owners};
+
+/// A use is written down at most so often.
+const TOUCH: Duration = Duration::from_secs(600);
+
+/// Marks the directory for programs that make backups (bford.info/cachedir).
+const TAG: (&str, &str) = (
+    "CACHEDIR.TAG",
+    "Signature: 8a477f597d28d172789f06886806bc55\n# Environments shared by starts of trainit (deps.store). Each can be removed at any time.\n",
+);
+
+impl EntryState {
+    /// In a few words. Others have written some of them.
+    pub fn words(&self) -> String {
+        text::line(&self.as_written()).into_owned()
+    }
+
+    fn as_written(&self) -> String {
+        match self {
+            EntryState::There(manifest, age, bytes) => {
+                let ArchiveManifest { packages, installer, host, .. } = manifest;
+                let packages = text::count(packages.len() as u64, "package");
+                format!(
+                    "has it: {packages}, {}, by {installer} on {host}, {} old",
+                    text::size(*bytes),
+                    text::time(*age)
+                )
+            }
+            EntryState::Building(owner) => format!("{} builds it: {}", owner.host, owner.doing),
+            EntryState::Failed(failed) => format!("it could not be built on {}: {}", failed.host, failed.what()),
+            EntryState::Missing => "does not have it".to_owned(),
+            EntryState::Bad(why) => format!("is of no use: {why}"),
+        }
+    }
+}
+
+fn told(file: &Path, why: &str) -> String {
+    format!("{}: {why}", text::path(file))
+}
+
+/// A place in a store.
+#[derive(Clone, Debug)]
+pub struct StoreEntry {
+    /// The store.
+    pub directory: PathBuf,
+    /// The files.
+    pub names: EntryNames,
+    /// What is wanted.
+    pub key: String,
+    /// Most bytes of all environments.
+    pub limit: u64,
+    /// An environment that is older is built anew.
+    pub age: Option<Duration>,
+    ground: StoreDir,
+}
+
+/// What lies there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryState {
+    /// It is there, for so long, and has so many bytes.
+    There(ArchiveManifest, Duration, u64),
+    /// Somebody builds it.
+    Building(LeaseOwner),
+    /// It could not be built.
+    Failed(FailedAttempt),
+    /// It is not there.
+    Missing,
+    /// It cannot be used.
+    Bad(String),
+}
+
+impl StoreEntry {
+    /// The place of this key. The directory is made if need be.
+    ///
+    /// # Errors
+    /// In words: it is not there and cannot be made.
+    pub fn of(directory: &Path, key: String, limit: u64, age: Option<Duration>) -> Result<Self, String> {
+        let made = match fs::create_dir(directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => fs::read_dir(directory).map(drop),
+        };
+        made.map_err(|error| error.to_string())?;
+        // Only where nothing has this name: a link that leads nowhere would have a file made somewhere else.
+        let tag = untrusted::create(AT_FDCWD, &directory.join(TAG.0), 0o644);
+        let _ = tag.and_then(|mut tag| tag.write_all(TAG.1.as_bytes()));
+        let (names, ground) = (EntryNames::of(directory, &key), StoreDir::of(directory));
+        Ok(StoreEntry { directory: directory.to_owned(), names, key, limit, age, ground })
+    }
+
+    /// What is seen by who wants it; with the environment, if it is there.
+    ///
+    /// # Errors
+    /// In words: why nothing here can be used.
+    pub fn snapshot(&self) -> Result<(Snapshot, Option<Packed>), String> {
+        let packed = self.packed()?;
+        if let (None, Some(closed)) = (&packed, &self.ground.closed) {
+            return Err(format!("the environment is not there, and cannot be put there ({closed})"));
+        }
+        let lease = match packed {
+            Some(_) => None,
+            None => lease::look(&self.names.lease, &self.ground).map_err(|why| told(&self.names.lease, &why))?,
+        };
+        let orphaned = lease.as_deref().and_then(lease::read).is_some_and(|owner| owner.is_dead());
+        Ok((Snapshot { finished: packed.is_some(), failed: self.failed(), lease, orphaned }, packed))
+    }
+
+    /// The environment. One that is damaged counts as none: the next one takes its place.
+    fn packed(&self) -> Result<Option<Packed>, String> {
+        let opened = untrusted::open(AT_FDCWD, &self.names.packed, Owners::Anyone);
+        let (found, mut file) = match opened.and_then(|file| Ok((file.metadata()?, file))) {
+            Ok(opened) => opened,
+            Err(error) if lease::is_gone(&error) => return Ok(None),
+            Err(error) => return Err(told(&self.names.packed, &error.to_string())),
+        };
+        self.ground.believes(&found).map_err(|why| told(&self.names.packed, &why))?;
+        if self.age.is_some_and(|age| self.ground.age(&found) >= age) {
+            return Ok(None);
+        }
+        let index = archive::index(&mut file).ok().filter(|index| index.manifest.key == self.key);
+        Ok(index.map(|index| Packed { index, file }))
+    }
+
+    /// The file is there, but what it holds is of no use.
+    pub fn is_bad(&self) -> bool {
+        !matches!(self.packed(), Ok(Some(_)))
+    }
+
+    /// A failed attempt that still counts.
+    pub fn failed(&self) -> Option<FailedAttempt> {
+        let file = untrusted::open(AT_FDCWD, &self.names.failed, Owners::Anyone).ok()?;
+        let found = file.metadata().ok()?;
+        let counts = self.ground.believes(&found).is_ok() && self.ground.age(&found) < failed::HOLDS;
+        failed::read(&untrusted::read_all(&file, failed::MAX).ok()?).filter(|_| counts)
+    }
+
+    /// Writes down that it is used, so that it is not taken for garbage. A new file takes the place of what is there: that may be
+    /// another user's link to a file of ours.
+    pub(super) fn touch(&self) {
+        let is_recent = |used: fs::Metadata| used.is_file() && self.ground.age(&used) < TOUCH;
+        let recent = fs::symlink_metadata(&self.names.used).is_ok_and(is_recent);
+        if recent || self.ground.closed.is_some() {
+            return;
+        }
+        let new = TemporaryFile::make(&self.directory, super::store_dir::UNFINISHED);
+        let _ = new.and_then(|new| new.become_file(&self.names.used, 0o644, false));
+    }
+
+    /// Packs and publishes in one step; the bytes before and after.
+    pub(super) fn write(
+        &self,
+        lease: &mut Lease,
+        place: &InstallRoot,
+        manifest: ArchiveManifest,
+        files: &[PathBuf],
+    ) -> io::Result<(u64, u64)> {
+        let mut new = TemporaryFile::make(&self.directory, super::store_dir::UNFINISHED)?;
+        let mut plain = 0;
+        let mut tell = |bytes| {
+            plain = bytes;
+            lease.beat(|| "packing".to_owned());
+        };
+        pack::pack(&place.root, files, manifest, BufWriter::new(new.file()), &mut tell)?;
+        let packed = new.file().metadata()?.len();
+        new.become_file(&self.names.packed, 0o644, true)?;
+        // A server that is asked a second time says that there was nothing to rename: what counts is what is there.
+        File::open(&self.directory)?.sync_all()?;
+        let _ = fs::remove_file(&self.names.failed);
+        self.touch();
+        Ok((plain, packed))
+    }
+
+    /// Takes a damaged environment away, if it may.
+    pub fn discard(&self) {
+        let _ = fs::remove_file(&self.names.packed);
+    }
+
+    /// What lies there, for people.
+    pub fn state(&self) -> EntryState {
+        let (look, packed) = match self.snapshot() {
+            Ok(seen) => seen,
+            Err(why) => return EntryState::Bad(why),
+        };
+        if let Some(packed) = packed {
+            let found = packed.file.metadata().ok();
+            let (age, bytes) = found.map_or_else(Default::default, |found| (self.ground.age(&found), found.len()));
+            return EntryState::There(packed.index.manifest, age, bytes);
+        }
+        let owner = look.lease.as_deref().and_then(lease::read).filter(|_| !look.orphaned);
+        let failed = look.failed.filter(FailedAttempt::is_for_all).map(EntryState::Failed);
+        owner.map(EntryState::Building).or(failed).unwrap_or(EntryState::Missing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn shelf(directory: &Path) -> StoreEntry {
+        StoreEntry::of(directory, "0123456789abcdef".into(), u64::MAX, None).unwrap()
+    }
+
+    #[test]
+    fn nothing_is_written_through_what_others_put_into_a_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, mine) = (dir.path().join("store"), dir.path().join("mine"));
+        fs::create_dir(&store).unwrap();
+        fs::write(&mine, "a checkpoint").unwrap();
+        symlink(dir.path().join("made"), store.join(TAG.0)).unwrap();
+        let shelf = shelf(&store);
+        symlink(&mine, &shelf.names.used).unwrap();
+        shelf.touch();
+        assert_eq!(fs::read(&mine).unwrap(), b"a checkpoint");
+        assert!(!dir.path().join("made").exists());
+        assert!(fs::symlink_metadata(&shelf.names.used).unwrap().is_file());
+    }
+
+    #[test]
+    fn an_archive_or_a_lease_that_is_none_is_of_no_use_and_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = shelf(dir.path());
+        let pipe = |path: &Path| nix::unistd::mkfifo(path, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
+        pipe(&shelf.names.failed);
+        assert_eq!(shelf.state(), EntryState::Missing);
+        pipe(&shelf.names.lease);
+        assert_eq!(shelf.state(), EntryState::Bad(told(&shelf.names.lease, "it is not a regular file")));
+        symlink("/etc/passwd", &shelf.names.packed).unwrap();
+        assert_eq!(shelf.state(), EntryState::Bad(told(&shelf.names.packed, "it is a symbolic link")));
+    }
+
+    #[test]
+    fn what_another_user_says_in_a_store_that_all_may_write_is_not_believed() {
+        if !nix::unistd::geteuid().is_root() {
+            return println!("SKIPPED: only root can give files away");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let shelf = shelf(dir.path());
+        let foreign = |path: &Path, text: &str| {
+            fs::write(path, text).unwrap();
+            std::os::unix::fs::chown(path, Some(4321), None).unwrap();
+        };
+        let failed = r#"{"permanent":true,"tries":9,"host":"h","what":"no","because":null,"hints":[]}"#;
+        fs::write(&shelf.names.failed, failed).unwrap();
+        assert!(matches!(shelf.state(), EntryState::Failed(_)));
+        foreign(&shelf.names.failed, failed);
+        assert_eq!(shelf.state(), EntryState::Missing);
+        foreign(&shelf.names.lease, "{}");
+        assert_eq!(shelf.state(), EntryState::Bad(told(&shelf.names.lease, "it belongs to user 4321")));
+    }
+
+    #[test]
+    fn what_others_wrote_is_escaped() {
+        let owner =
+            serde_json::from_str(r#"{"host":"a\u001b[2J","pid":1,"space":"","began":0,"id":"","doing":"","beat":0}"#);
+        assert_eq!(EntryState::Building(owner.unwrap()).words(), "a\\x1b[2J builds it: ");
+    }
+}

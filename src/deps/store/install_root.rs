@@ -1,0 +1,67 @@
+//! Where an environment lies on this machine, and what it is made for: the key under which a store has it.
+
+use crate::deps::digest::{Digest, short};
+use crate::deps::stamp::StateDigests;
+use std::path::{Path, PathBuf};
+
+/// Raised whenever what an environment consists of changes.
+const SCHEMA: &str = "1";
+
+/// Where packages go. Programs among them name the interpreter by its path, so all of it belongs to the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstallRoot {
+    /// The directory that all of their files lie below.
+    pub root: PathBuf,
+    /// The directories of packages.
+    pub sites: Vec<PathBuf>,
+    /// The interpreter that their programs name.
+    pub executable: PathBuf,
+    /// The kind of processor, as Python calls it.
+    pub machine: String,
+}
+
+impl InstallRoot {
+    /// What a file is called below the root; none if it lies elsewhere.
+    pub fn below(&self, file: &Path) -> Option<PathBuf> {
+        file.strip_prefix(&self.root).ok().map(Path::to_owned)
+    }
+
+    /// The key of the environment that is wanted here.
+    pub fn key(&self, parts: &StateDigests) -> String {
+        let mut digest = Digest::default();
+        digest.add("schema", SCHEMA);
+        digest.add("machine", &self.machine);
+        for path in [&self.root, &self.executable].into_iter().chain(&self.sites) {
+            digest.add("path", path.as_os_str().as_encoded_bytes());
+        }
+        parts.iter().for_each(|(name, part)| digest.add(name, part));
+        short(&digest.hex()).to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_that_matters_changes_the_key() {
+        let place = InstallRoot {
+            root: "/venv".into(),
+            sites: vec!["/venv/lib/python3.12/site-packages".into()],
+            executable: "/venv/bin/python".into(),
+            machine: "x86_64".into(),
+        };
+        let parts = |text: &str| [("requirements".to_owned(), text.to_owned())].into_iter().collect::<StateDigests>();
+        let others = [
+            InstallRoot { root: "/other".into(), ..place.clone() },
+            InstallRoot { sites: vec![], ..place.clone() },
+            InstallRoot { executable: "/usr/bin/python".into(), ..place.clone() },
+            InstallRoot { machine: "aarch64".into(), ..place.clone() },
+        ];
+        let key = place.key(&parts("a"));
+        assert!(key.len() == 16 && key == place.clone().key(&parts("a")) && key != place.key(&parts("b")));
+        assert!(others.iter().all(|other| other.key(&parts("a")) != key));
+        assert_eq!(place.below(Path::new("/venv/bin/x")), Some("bin/x".into()));
+        assert_eq!(place.below(Path::new("/venv2/bin/x")), None);
+    }
+}

@@ -1,0 +1,155 @@
+//! What a store's file system is like: whether it can be written, what time it is there, and whose files may be believed. An
+//! environment is code that will run as this user, so nobody else may have put it there.
+
+use nix::unistd::geteuid;
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+use sys::temporary::TemporaryFile;
+
+/// How the names of files begin that are not finished.
+pub const UNFINISHED: &str = ".new-";
+
+/// A store's file system.
+#[derive(Clone, Debug)]
+pub struct StoreDir {
+    /// Why no file can be made there.
+    pub closed: Option<String>,
+    /// Who makes files there: a server may take root for nobody.
+    maker: u32,
+    /// Whose directory it is, where nobody else can put anything into it.
+    host: Option<u32>,
+    /// It shows the same rights for all files.
+    without_rights: bool,
+    /// The time that a new file got, and when that was here: clocks of machines differ, the server's is one.
+    time: SystemTime,
+    at: Instant,
+}
+
+impl StoreDir {
+    /// Finds out, by a file that is gone at once.
+    pub fn of(directory: &Path) -> Self {
+        let probe = TemporaryFile::make(directory, UNFINISHED).and_then(|mut file| file.file().metadata());
+        let (found, closed): (Option<Metadata>, Option<io::Error>) = match probe {
+            Ok(found) => (Some(found), None),
+            Err(error) => (None, Some(error)),
+        };
+        let of = |value: fn(&Metadata) -> u32| found.as_ref().map(value);
+        StoreDir {
+            closed: closed.map(|error| error.to_string()),
+            host: host(directory),
+            maker: of(|found| found.uid()).unwrap_or_else(|| geteuid().as_raw()),
+            without_rights: of(|found| found.mode()).is_some_and(is_open),
+            time: found.and_then(|found| found.modified().ok()).unwrap_or_else(SystemTime::now),
+            at: Instant::now(),
+        }
+    }
+
+    /// Whether a file may be believed.
+    ///
+    /// # Errors
+    /// In words: whose it is.
+    pub fn believes(&self, file: &Metadata) -> Result<(), String> {
+        self.owns(file).map_err(|why| format!("{why}, whose code would run as {}", geteuid()))?;
+        if is_open(file.mode()) && !self.without_rights {
+            return Err(format!("others may write it (mode {:o})", file.mode() & 0o7777));
+        }
+        Ok(())
+    }
+
+    /// Whether somebody who is believed has written a file: root, this user, or who keeps the store.
+    ///
+    /// # Errors
+    /// In words: whose it is.
+    pub fn owns(&self, file: &Metadata) -> Result<(), String> {
+        let believed = [0, self.maker, geteuid().as_raw()].contains(&file.uid()) || self.host == Some(file.uid());
+        believed.then_some(()).ok_or_else(|| format!("it belongs to user {}", file.uid()))
+    }
+
+    /// How long ago a file was written, by the clock of its file system.
+    pub fn age(&self, file: &Metadata) -> Duration {
+        let now = self.time + self.at.elapsed();
+        file.modified().ok().and_then(|time| now.duration_since(time).ok()).unwrap_or_default()
+    }
+}
+
+/// Who keeps a store for others: the owner of a directory that nobody else may write, in a place where only root or this user can have
+/// put it.
+fn host(directory: &Path) -> Option<u32> {
+    let closed = |path: &Path| std::fs::metadata(path).ok().filter(|found| !is_open(found.mode()));
+    let place = closed(directory.canonicalize().ok()?.parent()?)?;
+    let ours = [0, geteuid().as_raw()].contains(&place.uid());
+    closed(directory).filter(|_| ours).map(|found| found.uid())
+}
+
+/// Whether others than its owner may write.
+fn is_open(mode: u32) -> bool {
+    mode & 0o022 != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_others_could_have_written_is_not_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let ground = StoreDir::of(dir.path());
+        assert!(ground.closed.is_none() && fs::read_dir(dir.path()).unwrap().next().is_none());
+        let path = dir.path().join("file");
+        fs::write(&path, "").unwrap();
+        let with = |mode| {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            fs::metadata(&path).unwrap()
+        };
+        assert!(ground.believes(&with(0o644)).is_ok());
+        assert!(ground.believes(&with(0o664)).unwrap_err().contains("664"));
+        assert!(StoreDir { without_rights: true, ..ground.clone() }.believes(&with(0o777)).is_ok());
+        if geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(4321), None).unwrap();
+            assert!(ground.believes(&with(0o644)).unwrap_err().contains("user 4321"));
+            assert!(StoreDir { maker: 4321, ..ground }.believes(&with(0o644)).is_ok());
+        }
+    }
+
+    #[test]
+    fn who_keeps_a_store_that_nobody_else_may_write_is_believed_unless_he_made_its_place_too() {
+        if !geteuid().is_root() {
+            return println!("SKIPPED: only root can give files away");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let (store, file) = (dir.path().join("store"), dir.path().join("store/file"));
+        fs::create_dir(&store).unwrap();
+        fs::write(&file, "").unwrap();
+        let give = |path: &Path, to| std::os::unix::fs::chown(path, Some(to), None).unwrap();
+        [&store, &file].iter().for_each(|path| give(path, 4321));
+        let believes = || StoreDir::of(&store).believes(&fs::metadata(&file).unwrap());
+        assert_eq!(believes(), Ok(()));
+        fs::set_permissions(&store, Permissions::from_mode(0o1777)).unwrap();
+        assert!(believes().unwrap_err().contains("user 4321"));
+        fs::set_permissions(&store, Permissions::from_mode(0o755)).unwrap();
+        give(dir.path(), 4321);
+        assert!(believes().is_err());
+    }
+
+    #[test]
+    fn ages_are_told_by_the_clock_of_the_file_system() {
+        let dir = tempfile::tempdir().unwrap();
+        let hour = Duration::from_secs(3600);
+        let ground = StoreDir::of(dir.path());
+        let file = File::create(dir.path().join("file")).unwrap();
+        let age = |ground: &StoreDir| ground.age(&file.metadata().unwrap());
+        assert!(age(&ground) < Duration::from_secs(60));
+        // The server is an hour ahead of this machine: what it made just now is new all the same.
+        let ahead = StoreDir { time: ground.time + hour, ..ground };
+        file.set_modified(SystemTime::now() + hour).unwrap();
+        assert!(age(&ahead) < Duration::from_secs(60));
+        file.set_modified(SystemTime::now()).unwrap();
+        assert!(age(&ahead) > hour - Duration::from_secs(60));
+        assert!(StoreDir::of(Path::new("/proc/none")).closed.is_some());
+    }
+}

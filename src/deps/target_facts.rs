@@ -1,0 +1,157 @@
+//! Where packages go in one start, and making it ready for them.
+
+use super::install::permanent;
+use super::installed::{Folders, Installed};
+use super::overlay::{self, Overlay};
+use super::protect;
+use super::python::Python;
+use super::stamp::{PackageSetDir, VersionsByName};
+use super::store::InstallRoot;
+use super::target::{self, InstallTarget};
+use super::wanted::WantedPackages;
+use super::{cache_dirs, site_packages};
+use crate::error::{Error, Result};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where packages go in this start.
+pub struct TargetFacts<'a> {
+    /// The interpreter.
+    pub python: &'a Python,
+    /// trainit's own directory there.
+    pub home: PackageSetDir,
+    /// The interpreter to install with.
+    pub executable: PathBuf,
+    /// The directory of packages.
+    pub packages: PathBuf,
+    /// It asks not to be installed into.
+    pub managed: bool,
+    /// The layer over the interpreter, and the place that it is in.
+    pub layer: Option<(Overlay<'a>, PathBuf)>,
+}
+
+/// Chooses.
+///
+/// # Errors
+/// There is no such place (116).
+pub fn target_facts<'a>(
+    wanted: &WantedPackages<'_>,
+    python: &'a Python,
+    tell: &mut dyn FnMut(&str),
+) -> Result<TargetFacts<'a>> {
+    let request = wanted.request;
+    match target::choose(&request.settings.deps_target, python, request.root, request.environment)? {
+        InstallTarget::Here { managed } => {
+            if managed {
+                tell(
+                    "the Python of this image is marked as the system's (EXTERNALLY-MANAGED); in a container it is installed into all the same",
+                );
+            }
+            let (executable, packages) = (python.executable.clone(), python.purelib.clone());
+            Ok(TargetFacts {
+                python,
+                home: PackageSetDir(python.own_directory()),
+                executable,
+                packages,
+                managed,
+                layer: None,
+            })
+        }
+        InstallTarget::Layer(why) => {
+            let place = cache_dirs::writable(wanted.request.environment).ok_or_else(|| nowhere(python, why))?;
+            let layer = wanted.layer(python, &place, &Folders::default());
+            tell(&format!("{}: {why}, so packages go to {}", python.executable.display(), layer.root.display()));
+            let (executable, packages) = (layer.executable(), layer.packages());
+            Ok(TargetFacts {
+                python,
+                home: PackageSetDir(layer.own_directory()),
+                executable,
+                packages,
+                managed: false,
+                layer: Some((layer, place)),
+            })
+        }
+    }
+}
+
+fn nowhere(python: &Python, why: &str) -> Error {
+    permanent(format!("there is no place to install into for {}", python.executable.display()))
+        .because(format!("{why}, and neither the home directory nor /var/tmp nor /tmp can be"))
+        .hint("docker run --tmpfs /tmp:exec …   (Kubernetes: an emptyDir at /tmp)")
+        .hint("or bake the packages into the image, or make a virtual environment on a volume")
+}
+
+impl TargetFacts<'_> {
+    /// The lock lies beside a layer and not in it: an unfinished one is removed.
+    pub fn lock_directory(&self) -> PathBuf {
+        let beside = self.layer.as_ref().and_then(|(layer, _)| layer.root.parent());
+        beside.unwrap_or(&self.home.0).to_owned()
+    }
+
+    /// The state of the packages that an installation begins from; after one that was not finished, that of before it.
+    pub fn below(&self, wanted: &WantedPackages<'_>) -> String {
+        let begun = self.home.unfinished().and_then(|_| self.home.below());
+        begun.unwrap_or_else(|| site_packages::state(self.python, &[], wanted.request.environment, &Folders::default()))
+    }
+
+    /// Where packages and programs go, for a store.
+    pub fn install_root(&self) -> InstallRoot {
+        let python = self.python;
+        let (root, sites) = match &self.layer {
+            Some((layer, _)) => (layer.root.as_path(), vec![layer.packages()]),
+            None => (
+                python.scripts.parent().unwrap_or(&python.prefix),
+                vec![python.purelib.clone(), python.platlib.clone()],
+            ),
+        };
+        let machine = python.markers.platform_machine.clone();
+        InstallRoot { root: root.to_owned(), sites, executable: self.executable.clone(), machine }
+    }
+
+    /// What is there, a layer's first.
+    pub fn installed(&self) -> Installed {
+        let above = self.layer.as_ref().map(|_| &self.packages);
+        Installed::read(above.into_iter().chain(self.python.package_directories()))
+    }
+
+    /// Takes back what an earlier installer left half done, and notes that one begins; what was there before the first of them.
+    ///
+    /// # Errors
+    /// The directory cannot be written (116).
+    pub fn make_ready(&self, wanted: &WantedPackages<'_>, tell: &mut dyn FnMut(&str)) -> Result<VersionsByName> {
+        let (python, below) = (self.python, self.below(wanted));
+        let begun = self.home.unfinished();
+        let before = self.home.before().unwrap_or_else(|| protect::names(&self.installed()));
+        match (&self.layer, begun) {
+            (Some((layer, _)), begun) if begun.is_some() || !layer.executable().exists() => {
+                layer.create().map_err(|e| unwritable(&layer.root, &e))?
+            }
+            (None, Some(begun)) => {
+                for name in site_packages::repair(&[&python.purelib, &python.platlib], begun) {
+                    tell(&format!("{name} was left half installed by an earlier start: it is installed again"));
+                }
+            }
+            _ => {}
+        }
+        self.home.begin(&before, &below).map_err(|error| unwritable(&self.home.0, &error))?;
+        Ok(before)
+    }
+
+    /// Libraries cannot be loaded from a file system without exec, whatever the installer says.
+    ///
+    /// # Errors
+    /// It is such a file system (116).
+    pub fn can_be_loaded(&self) -> Result<()> {
+        let Some((layer, _)) = &self.layer else { return Ok(()) };
+        if !cache_dirs::is_noexec(&layer.root) || !overlay::has_libraries(&layer.packages()) {
+            return Ok(());
+        }
+        Err(permanent(format!("packages in {} cannot be loaded", layer.root.display()))
+            .because("some have compiled parts, and the file system is mounted noexec")
+            .hint("docker run --tmpfs /tmp:exec …"))
+    }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Error {
+    permanent(format!("{} cannot be written", path.display())).because(error.to_string())
+}

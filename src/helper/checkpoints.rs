@@ -1,0 +1,36 @@
+//! Watching the checkpoint directory: PID 1 hears of the newest complete one, and of each that follows.
+
+use checkpoint::{self, Checkpoint, FamilyChoice, Pattern, WatchEnd};
+use protocol::handover::{Message, SavedCheckpoint};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+use supervisor::HelperArgs;
+
+/// Watches until PID 1 says that it is over; then looks once more.
+pub fn watch(task: &HelperArgs<'_>) {
+    let Some(watched) = &task.policy.checkpoints else { return };
+    // prepare has refused what cannot be understood.
+    let family = FamilyChoice::parse(&watched.family).unwrap_or_default();
+    let pattern = watched.pattern.as_deref().and_then(|pattern| Pattern::parse(pattern).ok());
+    let (dir, began) = (Path::new(&watched.dir), SystemTime::now());
+    if let Ok(Some(newest)) = checkpoint::newest(dir, family, pattern.as_ref()) {
+        task.door.send(&Message::Saved(saved(&newest, false)));
+    }
+    let until = WatchEnd { deadline: None, told: Some(task.finish.as_fd()) };
+    let mut tell = |found: &Checkpoint| task.door.send(&Message::Saved(saved(found, true)));
+    if let Err(error) = checkpoint::watch(dir, family, pattern.as_ref(), began, &until, &mut tell) {
+        let text = format!("checkpoints in {} are not watched any more: {error}", dir.display());
+        task.door.send(&Message::Note(text));
+    }
+}
+
+fn saved(found: &Checkpoint, fresh: bool) -> SavedCheckpoint {
+    SavedCheckpoint {
+        path: found.path.to_string_lossy().into_owned(),
+        step: found.step,
+        size: found.size,
+        modified: found.modified.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64()),
+        fresh,
+    }
+}

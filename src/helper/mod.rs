@@ -1,0 +1,67 @@
+//! What PID 1 has done aside, in a child with a pipe and a deadline: whatever is rich, may block on a dead file system, or needs
+//! the workload's user. One file an errand.
+
+mod checkpoints;
+mod hooks;
+mod pulse;
+mod report;
+mod stacks;
+mod terminals;
+mod usage;
+
+use protocol::exit_code::Exit;
+use protocol::handover::{HelperTask, Message};
+use std::ffi::c_int;
+use std::path::Path;
+use supervisor::HelperArgs;
+use sys::{credentials, proc};
+
+/// Does one errand, as the workload's user.
+pub fn run(task: HelperArgs<'_>) -> c_int {
+    if let Some(user) = &task.policy.user
+        && credentials::become_user(user.uid, user.gid, &user.groups).is_err()
+    {
+        return c_int::from(Exit::Internal.code());
+    }
+    match task.errand {
+        HelperTask::Watch => checkpoints::watch(&task),
+        HelperTask::DoneFile => {
+            let done = task.policy.done_file.as_ref().is_some_and(|file| Path::new(file).exists());
+            task.door.send(&Message::Answer(done));
+        }
+        HelperTask::RequestSave => request_save(&task),
+        HelperTask::Pulse(others) => {
+            task.door.send(&Message::Pulse(pulse::pulse(task.policy.run_dir.as_deref(), others)));
+        }
+        HelperTask::LookForUse { within } => task.door.send(&Message::Use(usage::look(task.policy, *within))),
+        HelperTask::TellTerminals(line) => terminals::tell(line, &processes()),
+        HelperTask::AfterStop { time, code } => hooks::run(&task, *time, *code),
+        HelperTask::Report { how, code } => report::write(task.policy, how, *code),
+        HelperTask::Dump(pids) => {
+            stacks::dump(pids, task.policy, &mut |line| task.door.send(&Message::Note(line)));
+            task.door.send(&Message::Dumped);
+        }
+    }
+    0
+}
+
+/// All processes of the container but PID 1 and ourselves; where PID 1 is none, those that descend from it.
+fn processes() -> Vec<c_int> {
+    let (own, parent) = (std::process::id() as c_int, nix::unistd::getppid().as_raw());
+    let mut all = if parent == 1 { proc::pids() } else { proc::descendants(parent) };
+    all.retain(|pid| ![own, parent].contains(pid));
+    all
+}
+
+/// Makes the file whose appearance asks the trainer to save; one that is there already is touched.
+fn request_save(task: &HelperArgs<'_>) {
+    let Some(file) = &task.policy.save_file else { return };
+    let made = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(file)
+        .and_then(|file| file.set_modified(std::time::SystemTime::now()));
+    if let Err(error) = made {
+        task.door.send(&Message::Note(format!("checkpoint.request_file {file} cannot be made: {error}")));
+    }
+}

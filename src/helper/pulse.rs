@@ -1,0 +1,22 @@
+//! Signs of life: what the workload's processes have written, and when its heartbeat file was touched.
+
+use protocol::handover::Heartbeat;
+use protocol::state_file::HEARTBEAT;
+use std::ffi::c_int;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+use sys::proc;
+
+/// Looks at everything that descends from our parent, PID 1, but ourselves and these.
+pub fn pulse(run_dir: Option<&str>, others: &[c_int]) -> Heartbeat {
+    let own = std::process::id() as c_int;
+    let counts = |pid: &c_int| *pid != own && !others.contains(pid);
+    let all = proc::descendants(nix::unistd::getppid().as_raw()).into_iter().filter(counts);
+    let written = all.filter_map(proc::written).reduce(u64::wrapping_add);
+    Heartbeat { written, heartbeat: run_dir.and_then(heartbeat).unwrap_or_default() }
+}
+
+fn heartbeat(run_dir: &str) -> Option<f64> {
+    let touched = std::fs::metadata(Path::new(run_dir).join(HEARTBEAT)).ok()?.modified().ok()?;
+    Some(touched.duration_since(UNIX_EPOCH).ok()?.as_secs_f64())
+}

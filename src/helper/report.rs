@@ -1,0 +1,15 @@
+//! The JSON report of a preparation that was killed: prepare writes it otherwise.
+
+use crate::engine::HostFacts;
+use crate::report::Report;
+use protocol::handover::Policy;
+use std::path::Path;
+use sys::Root;
+use sys::environment::Environment;
+
+/// Writes it. That this cannot be done changes nothing about the end.
+pub fn write(policy: &Policy, how: &str, code: u8) {
+    let Some(file) = &policy.report else { return };
+    let place = HostFacts::of(&Root::real(), &Environment::inherited()).platform();
+    let _ = Report::of_killed(place, &policy.mode, how, code).save(Path::new(file));
+}

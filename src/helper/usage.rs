@@ -1,0 +1,33 @@
+//! Whether the container is used: the signs of `idle`, the cheapest first. What cannot be seen is said, and counts as use: nobody's work
+//! is ended because we could not look.
+
+mod connections;
+mod gpus;
+mod jupyter;
+
+use super::terminals;
+use protocol::handover::{Idle, Policy, UsageSign, UsageState};
+use std::ffi::c_int;
+use std::time::Duration;
+use sys::proc;
+
+/// Looks for a sign of use, up to the first; what was typed counts for so long.
+pub fn look(policy: &Policy, within: Duration) -> UsageState {
+    let Some(idle) = &policy.idle else { return UsageState::default() };
+    let processes = super::processes();
+    let sign = idle.signs.iter().find_map(|sign| seen(*sign, idle, within, &processes));
+    let counts = idle.signs.contains(&UsageSign::Cpu);
+    UsageState { sign, processor: counts.then(|| processes.iter().filter_map(|pid| proc::processor_time(*pid)).sum()) }
+}
+
+fn seen(sign: UsageSign, idle: &Idle, within: Duration, processes: &[c_int]) -> Option<String> {
+    match sign {
+        UsageSign::Connections => connections::open(&idle.ports),
+        UsageSign::Terminal => {
+            terminals::typed_at(within, processes).map(|path| format!("somebody types at {}", path.display()))
+        }
+        UsageSign::Kernels => jupyter::busy(processes),
+        UsageSign::Gpu => gpus::busy(),
+        UsageSign::Cpu => None, // only PID 1 has two counts to compare
+    }
+}

@@ -1,0 +1,166 @@
+//! Whom somebody asks for: the key `user`, or the variables that other images taught their users (docker-stacks: NB_UID and its like,
+//! linuxserver: PUID and PGID). Reads settings and variables, nothing else.
+
+use crate::config::{ConfigValue, Settings, Umask, UserChoice, ValueOrigin, Who};
+use crate::error::{Error, Result};
+use sys::environment::Environment;
+
+/// What is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserRequest {
+    /// Whom the workload runs as.
+    pub choice: UserChoice,
+    /// Who says so: a key with its origin, or a variable.
+    pub by: String,
+    /// Only variables say so, which an image may have for all of its containers.
+    pub soft: bool,
+    /// The name that the user gets.
+    pub name: Option<String>,
+    /// The name that the group gets.
+    pub group_name: Option<String>,
+    /// The permissions that new files never get.
+    pub umask: Option<u32>,
+    /// Variables that would count if the key were not locked, each in a line that says so.
+    pub ignored: Vec<String>,
+}
+
+/// Variables that ask for a user.
+const USERS: [&str; 3] = ["NB_UID", "NB_USER", "PUID"];
+
+/// Variables that say which permissions new files never get.
+const MASKS: [&str; 2] = ["NB_UMASK", "UMASK"];
+
+/// Reads it. The variables count for root only, and only where `user` is neither set nor locked.
+///
+/// # Errors
+/// A variable that names no user (78).
+pub fn user_request(settings: &Settings, environment: &Environment, root: bool) -> Result<UserRequest> {
+    let mut user_request = UserRequest { choice: settings.user.value.clone(), ..UserRequest::default() };
+    if settings.user.origin != ValueOrigin::Default {
+        user_request.by = format!("user, {}", settings.user.origin);
+    } else if let Some(lock) = settings.lock_of("user") {
+        // A lock without a value keeps whoever trainit was started as.
+        user_request.by = format!("user, locked by {lock}");
+        user_request.ignored = ignored(environment, "user", lock, USERS.iter().filter(|_| root));
+    } else if root {
+        user_request = docker_stacks(environment)?.or(linuxserver(environment)?).unwrap_or_default();
+    }
+    user_request.umask = match (settings.user_umask.value, settings.lock_of("user.umask")) {
+        (Some(umask), _) => Some(umask.0),
+        (None, Some(lock)) => {
+            user_request.ignored.extend(ignored(environment, "user.umask", lock, MASKS.iter().take(1)));
+            None
+        }
+        (None, None) => {
+            umask(environment, "NB_UMASK")?.or(umask(environment, "UMASK")?.filter(|_| user_request.by == "PUID"))
+        }
+    };
+    Ok(user_request)
+}
+
+fn ignored<'a>(
+    environment: &Environment,
+    key: &str,
+    lock: &ValueOrigin,
+    names: impl Iterator<Item = &'a &'a str>,
+) -> Vec<String> {
+    let given = names.filter(|name| environment.get(name).is_some());
+    given.map(|name| format!("{name} is not read: {key} is locked by {lock}")).collect()
+}
+
+fn docker_stacks(environment: &Environment) -> Result<Option<UserRequest>> {
+    let (user, name) = (who(environment, "NB_UID")?, who(environment, "NB_USER")?);
+    let by = if user.is_some() { "NB_UID" } else { "NB_USER" };
+    let Some(user) = user.or(name.clone()) else { return Ok(None) };
+    let called = |who| match who {
+        Some(Who::Name(name)) if name != "root" => Some(name),
+        _ => None,
+    };
+    Ok(Some(UserRequest {
+        choice: UserChoice::Named(user, who(environment, "NB_GID")?),
+        by: by.to_owned(),
+        soft: true,
+        name: called(name),
+        group_name: called(who(environment, "NB_GROUP")?),
+        ..UserRequest::default()
+    }))
+}
+
+fn linuxserver(environment: &Environment) -> Result<Option<UserRequest>> {
+    let Some(user) = who(environment, "PUID")? else { return Ok(None) };
+    let choice = UserChoice::Named(user, who(environment, "PGID")?);
+    Ok(Some(UserRequest { choice, by: "PUID".to_owned(), soft: true, ..UserRequest::default() }))
+}
+
+fn who(environment: &Environment, name: &str) -> Result<Option<Who>> {
+    let Some(value) = environment.get(name) else { return Ok(None) };
+    Who::parse(&value.to_string_lossy()).map(Some).map_err(|why| wrong(name, &why))
+}
+
+fn umask(environment: &Environment, name: &str) -> Result<Option<u32>> {
+    let Some(value) = environment.get(name) else { return Ok(None) };
+    let text = value.to_string_lossy();
+    let mask = Umask::parse(&text).map(|mask| Some(mask.0));
+    mask.map_err(|_| wrong(name, &format!("`{text}` is not {}", Umask::form())))
+}
+
+fn wrong(name: &str, why: &str) -> Error {
+    Error::config(format!("{name}: {}", text::line(why)))
+        .hint(format!("take {name} away, or set `user` (TRAINIT_USER): then it is not read"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(variables: &[(&str, &str)]) -> Result<UserRequest> {
+        user_request(&Settings::default(), &variables.iter().copied().collect(), true)
+    }
+
+    fn numbers(uid: u32, gid: Option<u32>) -> UserChoice {
+        UserChoice::Named(Who::Number(uid), gid.map(Who::Number))
+    }
+
+    #[test]
+    fn the_variables_of_other_images_are_understood() {
+        let stacks = asked(&[("NB_UID", "1234"), ("NB_GID", "100"), ("NB_USER", "jovyan"), ("PUID", "7")]).unwrap();
+        assert_eq!((stacks.choice, stacks.by.as_str()), (numbers(1234, Some(100)), "NB_UID"));
+        assert_eq!(stacks.name.as_deref(), Some("jovyan"));
+        let by_name = asked(&[("NB_USER", "alice")]).unwrap();
+        assert_eq!(by_name.choice, UserChoice::Named(Who::Name("alice".into()), None));
+        let linuxserver = asked(&[("PUID", "1000"), ("PGID", "1001"), ("UMASK", "002")]).unwrap();
+        assert_eq!((linuxserver.choice, linuxserver.umask), (numbers(1000, Some(1001)), Some(2)));
+        assert_eq!(asked(&[("NB_UID", "1000"), ("NB_USER", "root")]).unwrap().name, None);
+    }
+
+    #[test]
+    fn what_says_nothing_alone_changes_nothing() {
+        assert_eq!(
+            asked(&[("NB_GID", "100"), ("PGID", "5"), ("UMASK", "077"), ("NB_UID", "")]).unwrap(),
+            UserRequest::default()
+        );
+    }
+
+    #[test]
+    fn the_key_wins_over_them_and_they_count_for_root_only() {
+        let variables: Environment = [("NB_UID", "7"), ("PUID", "8"), ("NB_UMASK", "027")].into_iter().collect();
+        let mut settings = Settings::default();
+        let as_user = user_request(&settings, &variables, false).unwrap();
+        assert_eq!((as_user.choice, as_user.umask), (UserChoice::Keep, Some(0o27)));
+        (settings.user.value, settings.user.origin) =
+            (UserChoice::Keep, ValueOrigin::Environment("TRAINIT_USER".into()));
+        settings.user_umask.value = Some(Umask(0o22));
+        let by_key = user_request(&settings, &variables, true).unwrap();
+        assert_eq!((by_key.choice, by_key.by.as_str()), (UserChoice::Keep, "user, TRAINIT_USER"));
+        assert_eq!(by_key.umask, Some(0o22));
+    }
+
+    #[test]
+    fn a_variable_that_names_nobody_is_a_mistake() {
+        for name in ["NB_UID", "NB_USER", "PUID"] {
+            let error = asked(&[(name, "a:b\nroot")]).unwrap_err();
+            assert!(error.exit.code() == 78 && error.what.starts_with(name) && !error.what.contains('\n'), "{error}");
+        }
+        assert!(asked(&[("NB_UMASK", "9")]).unwrap_err().what.contains("in octal"));
+    }
+}

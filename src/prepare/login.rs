@@ -1,0 +1,171 @@
+//! What a person at a shell gets beyond its command: the variables of a login, a place to begin, and some lines about where this is.
+//! No login shell is started for that: its /etc/profile would set PATH anew, without CUDA and conda.
+
+use super::pipeline::Preparation;
+use crate::check::CheckContext;
+use crate::deps;
+use crate::engine::{self, Platform};
+use crate::identity::WorkloadIdentity;
+use crate::mode::{self, Plan};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use sys::environment::Environment;
+use sys::{Root, terminal};
+
+/// The mode that all of this is for.
+const SHELL: &str = "shell";
+/// How many mounts are named.
+const MOUNTS: usize = 6;
+/// Where C libraries have their locale for text in UTF-8 (glibc); musl needs none.
+const LOCALES: [&str; 3] = ["/usr/lib/locale/C.utf8", "/usr/lib/locale/C.UTF-8", "/usr/lib64/locale/C.utf8"];
+
+/// Where the shell begins: in the code, unless the configuration names a directory.
+pub fn directory<'a>(scene: &'a CheckContext, plan: &Plan) -> &'a Path {
+    let code = plan.mode == SHELL && scene.settings.workdir.is_none() && scene.settings.code_path.is_some();
+    if code { &scene.code } else { &scene.workdir }
+}
+
+/// The variables that a login sets, where nobody has: tmux, editors and `whoami`-like tools ask for them. For sessions of ssh the server
+/// does most of it.
+pub fn log_in(plan: &Plan, identity: Option<&WorkloadIdentity>, environment: &mut Environment) {
+    if [SHELL, "ssh"].contains(&plan.mode.as_str()) {
+        let has_language = ["LC_ALL", "LC_CTYPE", "LANG"].iter().any(|name| environment.get(name).is_some());
+        if !has_language && LOCALES.iter().any(|locale| Path::new(locale).is_dir()) {
+            environment.set("LANG", "C.UTF-8");
+        }
+    }
+    if plan.mode != SHELL {
+        return;
+    }
+    let name = identity.map_or_else(|| OsString::from("root"), |identity| identity.name());
+    ["USER", "LOGNAME"].iter().for_each(|variable| environment.set_default(*variable, &name));
+    let poor = environment.get("SHELL").is_none_or(mode::is_plain);
+    if let Some(shell) = mode::started_shell(&plan.command, environment).filter(|_| poor) {
+        environment.set("SHELL", shell);
+    }
+    if terminal::is_attended() {
+        // As Docker has it; Kubernetes sets none.
+        environment.set_default("TERM", "xterm");
+    }
+}
+
+impl Preparation {
+    /// Says where the person is, and what is missing where nobody can type.
+    pub(super) fn greet(
+        &mut self,
+        scene: &CheckContext,
+        request: &deps::DepsRequest<'_>,
+        plan: &Plan,
+        environment: &Environment,
+    ) {
+        if plan.mode != SHELL {
+            return;
+        }
+        if !terminal::is_attended() && plan.command.len() == 1 {
+            return self.console.line(&missing_terminal(scene.platform()));
+        }
+        if scene.settings.shell_banner.value && self.console.tells_all() {
+            let lines = banner(scene, deps::interpreter(request), environment);
+            lines.iter().for_each(|line| self.console.line(line));
+        }
+    }
+}
+
+/// A shell without words needs a person; with words it may be a script's.
+fn missing_terminal(place: Platform) -> String {
+    let way = match place {
+        Platform::Container => " (docker run -it)",
+        Platform::Pod => " (kubectl run -it; in a manifest stdin: true, tty: true)",
+        Platform::Host => "",
+    };
+    format!("this is no terminal: the shell has no prompt, and ends with its input{way}")
+}
+
+fn banner(scene: &CheckContext, python: Option<PathBuf>, environment: &Environment) -> Vec<String> {
+    let python = python.map(|python| format!("python  {}", deps::glance(&python)));
+    let mounts = scene.platform().is_container().then(|| mounts(scene)).flatten();
+    let inherited = Environment::inherited();
+    let set = changed(&inherited, environment).map(|names| format!("set     {names}"));
+    let ask = "ask     trainit check, trainit status, trainit --help (without these lines: TRAINIT_SHELL_BANNER=off)";
+    [python, mounts, set, Some(ask.to_owned())].into_iter().flatten().collect()
+}
+
+/// What people had mounted.
+fn mounts(scene: &CheckContext) -> Option<String> {
+    let given: Vec<String> = engine::given(&scene.mounts)
+        .map(|mount| {
+            let read_only = if mount.is_read_only() { ", read-only" } else { "" };
+            format!("{} ({}{read_only})", text::path(mount.path()), text::bytes(mount.kind()))
+        })
+        .collect();
+    let more = given.len().saturating_sub(MOUNTS);
+    let named = given.get(..given.len() - more)?.join(", ");
+    match more {
+        _ if given.is_empty() => None,
+        0 => Some(format!("mounts  {named}")),
+        more => Some(format!("mounts  {named} and {more} more")),
+    }
+}
+
+/// The names of the variables that are other than what the container was started with; what a start says about itself is no news.
+fn changed(before: &Environment, after: &Environment) -> Option<String> {
+    let is_news = |name: &&str| !name.starts_with("TRAINIT");
+    let names: Vec<&str> = after.changed_since(before).filter_map(|(name, _)| name.to_str()).filter(is_news).collect();
+    (!names.is_empty()).then(|| names.join(" "))
+}
+
+/// The user's shell: SHELL, unless the start changes the user; else what /etc/passwd says.
+pub fn shell(scene: &CheckContext, identity: &WorkloadIdentity) -> Option<OsString> {
+    let configured = scene.settings.env.get("SHELL").map(|env| OsString::from(&env.value));
+    let given = scene.environment.get("SHELL").filter(|_| identity.switch.is_none()).map(OsString::from);
+    configured.or(given).or_else(|| Some(identity.shell(&Root::real())?.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Loaded;
+
+    fn plan(words: &[&str]) -> Plan {
+        Plan { mode: SHELL.into(), command: words.iter().map(OsString::from).collect(), ..Plan::default() }
+    }
+
+    #[test]
+    fn a_login_sets_what_nobody_has_set() {
+        let mut environment: Environment =
+            [("LOGNAME", "me"), ("LANG", "de_DE"), ("PATH", "/bin")].into_iter().collect();
+        log_in(&plan(&["sh"]), None, &mut environment);
+        let got = ["USER", "LOGNAME", "LANG", "SHELL"].map(|name| environment.text(name).map(str::to_owned));
+        assert_eq!(got, ["root", "me", "de_DE", "/bin/sh"].map(|value| Some(value.to_owned())));
+        let mut other = Environment::default();
+        log_in(&Plan { mode: "train".into(), ..plan(&["sh"]) }, None, &mut other);
+        assert_eq!(other, Environment::default());
+    }
+
+    #[test]
+    fn where_there_is_no_terminal_each_place_has_its_own_way_to_one() {
+        assert!(missing_terminal(Platform::Container).ends_with("its input (docker run -it)"));
+        assert!(missing_terminal(Platform::Pod).contains("stdin: true"));
+        assert!(missing_terminal(Platform::Host).ends_with("its input"));
+    }
+
+    #[test]
+    fn only_names_are_told_of_what_is_set_and_nothing_that_every_start_has() {
+        let before: Environment = [("A", "1"), ("B", "1")].into_iter().collect();
+        let after = [("A", "1"), ("B", "2"), ("HF_TOKEN", "secret"), ("TRAINIT", "1")].into_iter().collect();
+        assert_eq!(changed(&before, &after).as_deref(), Some("B HF_TOKEN"));
+        assert_eq!(changed(&before, &before), None);
+    }
+
+    #[test]
+    fn a_shell_begins_in_the_code_unless_a_directory_is_named() {
+        let mut loaded = Loaded::default();
+        (loaded.workdir, loaded.code) = ("/".into(), "/code".into());
+        loaded.settings.code_path.value = Some("/code".into());
+        let scene = CheckContext::of(loaded.clone(), Environment::default(), Vec::new());
+        assert_eq!(directory(&scene, &plan(&["sh"])), Path::new("/code"));
+        loaded.settings.workdir.value = Some("/".into());
+        let scene = CheckContext::of(loaded, Environment::default(), Vec::new());
+        assert_eq!(directory(&scene, &plan(&["sh"])), Path::new("/"));
+    }
+}

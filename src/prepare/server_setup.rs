@@ -1,0 +1,245 @@
+//! Does what a mode that serves something needs: writes its files, has keys and certificates made, tells where to go.
+
+use super::pipeline::Preparation;
+use crate::check::CheckContext;
+use crate::config::{Requirements, secret};
+use crate::deps;
+use crate::error::{Error, Result};
+use crate::mode::{self, KeptFile, MadeFile, Plan, PrivateFile, ServerContext, ServerSetup, SharedFile};
+use crate::program;
+use protocol::exit_code::Exit;
+use std::ffi::OsString;
+use std::fs::{DirBuilder, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use supervisor::state_dir;
+use sys::environment::Environment;
+use sys::temporary::TemporaryFile;
+use sys::{ip, process, random};
+
+/// Longest that making a key or a certificate takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What dressing has to know besides the scene.
+pub(super) struct ServerWanted<'a> {
+    /// The mode.
+    pub plan: &'a Plan,
+    /// How the workload's dependencies are looked for.
+    pub request: deps::DepsRequest<'a>,
+    /// The state directory.
+    pub run_dir: Option<&'a Path>,
+    /// What a stop is going to leave.
+    pub grace: Option<Duration>,
+}
+
+impl Preparation {
+    /// The command line that starts, after all it needs was done.
+    ///
+    /// # Errors
+    /// What it needs is not there or cannot be made.
+    pub(super) fn set_up_server(
+        &mut self,
+        scene: &CheckContext,
+        wanted: &ServerWanted<'_>,
+        command: Vec<OsString>,
+        environment: &mut Environment,
+    ) -> Result<Vec<OsString>> {
+        let plan = wanted.plan;
+        if !plan.dressed {
+            return Ok(command);
+        }
+        let cannot = |error: io::Error| internal(&format!("no private directory for mode {}", plan.mode), &error);
+        let private = state_dir::private(wanted.run_dir, &plan.mode).map_err(cannot)?;
+        self.install_for_mode(&private, scene, wanted, environment)?;
+        let request = deps::DepsRequest { environment, ..wanted.request.clone() };
+        let interpreter = deps::interpreter(&request);
+        let surroundings = ServerContext {
+            settings: &scene.settings,
+            environment,
+            place: scene.platform(),
+            workdir: &scene.workdir,
+            code: &scene.code,
+            interpreter: interpreter.as_deref(),
+            uid: nix::unistd::geteuid().as_raw(),
+            grace: wanted.grace,
+            private: &private,
+            secret: &random::secret().map_err(|error| internal("no random numbers", &error))?,
+            program: &|name| deps::program(&request, interpreter.as_deref(), name),
+            module: &|name| has_module(interpreter.as_deref(), name, environment),
+            holder: &ip::holder,
+            read: &secret::read,
+        };
+        let Some(dressed) = mode::server_setup(plan, &surroundings)? else { return Ok(command) };
+        dressed.files.iter().try_for_each(write)?;
+        dressed.made.iter().try_for_each(|made| make(made, environment))?;
+        for directory in &dressed.directories {
+            let _ = DirBuilder::new().mode(0o755).recursive(true).create(directory);
+        }
+        let shared = dressed.shared.iter().filter_map(|file| cannot_write(&file.path, share(file)));
+        let kept = dressed.kept.iter().filter_map(|kept| cannot_write(&kept.to, keep(kept)));
+        shared.chain(kept).for_each(|line| self.console.line(&line));
+        dressed.lines.iter().for_each(|line| self.console.line_as_it_is(line));
+        Ok(apply(dressed, environment))
+    }
+}
+
+impl Preparation {
+    /// The packages that the mode wants to have, beside the requirements and by the same ways.
+    fn install_for_mode(
+        &mut self,
+        private: &Path,
+        scene: &CheckContext,
+        wanted: &ServerWanted<'_>,
+        environment: &mut Environment,
+    ) -> Result<()> {
+        let packages = mode::packages(wanted.plan, &scene.settings);
+        if packages.is_empty() {
+            return Ok(());
+        }
+        let path = private.join(format!("{}.txt", wanted.plan.mode));
+        write(&PrivateFile { path: path.clone(), content: (packages.join("\n") + "\n").into(), keep: false })?;
+        let mut settings = scene.settings.clone();
+        settings.deps_requirements.value = Requirements::Files(vec![path]);
+        let request = deps::DepsRequest { settings: &settings, environment, ..wanted.request.clone() };
+        let changes = self.install(&request)?;
+        changes.into_iter().for_each(|(name, value)| environment.set_over_pin(name, value));
+        Ok(())
+    }
+}
+
+/// Asks the interpreter whether it would find a module, without importing it.
+fn has_module(interpreter: Option<&Path>, name: &str, environment: &Environment) -> bool {
+    const QUESTION: &str = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)";
+    let Some(interpreter) = interpreter else { return false };
+    let mut command = Command::new(interpreter);
+    command.args(["-c", QUESTION, name]);
+    program::with_environment(&mut command, environment);
+    program::capture(command, Some(Instant::now() + PATIENCE)).is_ok_and(|answer| answer.succeeded())
+}
+
+/// Variables; gives the command line.
+fn apply(dressed: ServerSetup, environment: &mut Environment) -> Vec<OsString> {
+    dressed.unset.iter().for_each(|name| environment.remove(name));
+    dressed.set.into_iter().for_each(|(name, value)| environment.set(name, value));
+    dressed.command
+}
+
+/// In one step, so that nobody ever sees half of it or more than its mode allows.
+fn write(file: &PrivateFile) -> Result<()> {
+    if file.keep && file.path.exists() {
+        return Ok(());
+    }
+    let write = || {
+        let directory = directory_of(&file.path)?;
+        let mut new = TemporaryFile::make(directory, ".trainit-")?;
+        new.file().write_all(&file.content)?;
+        new.become_file(&file.path, 0o600, false)
+    };
+    write().map_err(|error: io::Error| internal(&format!("cannot write {}", text::path(&file.path)), &error))
+}
+
+/// Where a private file lies, made where it is not there.
+fn directory_of(path: &Path) -> io::Result<&Path> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    DirBuilder::new().mode(0o700).recursive(true).create(directory)?;
+    Ok(directory)
+}
+
+fn make(made: &MadeFile, environment: &Environment) -> Result<()> {
+    let Some((program, words)) = made.command.split_first().filter(|_| !made.path.exists()) else { return Ok(()) };
+    let name = Path::new(program).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut command = Command::new(program);
+    command.args(words);
+    program::with_environment(&mut command, environment);
+    let failed = |why: String| {
+        let what = format!("{name} could not make {}", text::path(&made.path));
+        Err(Error::new(Exit::NotFound, what).because(why).hint(made.hint.clone()))
+    };
+    // What it makes is private from its first byte on. That there is no directory is for it to tell.
+    let _ = directory_of(&made.path);
+    let answer = process::with_umask(0o077, || program::capture(command, Some(Instant::now() + PATIENCE)));
+    match answer {
+        Ok(answer) if answer.succeeded() && made.path.exists() => {
+            std::fs::set_permissions(&made.path, Permissions::from_mode(0o600))
+                .map_err(|error| internal(&format!("cannot close {}", text::path(&made.path)), &error))
+        }
+        Ok(answer) => failed(answer.output.lines().last().unwrap_or("it said nothing").to_owned()),
+        Err(error) => failed(error.to_string()),
+    }
+}
+
+fn share(file: &SharedFile) -> io::Result<()> {
+    let (mode, group) = match std::fs::metadata(&file.path) {
+        Ok(found) => (found.mode() & 0o777, Some(found.gid())),
+        Err(_) => (0o644, None),
+    };
+    let mut new = TemporaryFile::make(file.path.parent().unwrap_or(Path::new("/")), ".trainit-")?;
+    new.file().write_all(&file.content)?;
+    std::os::unix::fs::fchown(new.file(), None, group)?;
+    new.become_file(&file.path, mode, false)
+}
+
+/// Whoever was faster at another start keeps its place.
+fn keep(kept: &KeptFile) -> io::Result<()> {
+    let directory = kept.to.parent().unwrap_or(Path::new("/"));
+    DirBuilder::new().mode(0o700).recursive(true).create(directory)?;
+    let mut new = TemporaryFile::make(directory, ".trainit-")?;
+    new.file().write_all(&std::fs::read(&kept.from)?)?;
+    match kept.to.exists() {
+        true => Ok(()),
+        false => new.become_file(&kept.to, 0o600, true),
+    }
+}
+
+fn cannot_write(path: &Path, written: io::Result<()>) -> Option<String> {
+    written.err().map(|error| format!("cannot write {}: {error}", text::path(path)))
+}
+
+fn internal(what: &str, error: &io::Error) -> Error {
+    Error::new(Exit::Internal, what).because(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_private_and_those_that_are_to_be_kept_are() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("deep/token");
+        let file = |content: &str, keep| PrivateFile { path: path.clone(), content: content.into(), keep };
+        write(&file("one", true)).unwrap();
+        write(&file("two", true)).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"one");
+        write(&file("two", false)).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn what_a_program_makes_is_closed_and_made_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        let command = ["/bin/sh", "-c", "umask 0; echo made >>\"$0\""].map(OsString::from).to_vec();
+        let command = [command, vec![path.clone().into()]].concat();
+        let made = MadeFile { path: path.clone(), command, hint: String::new() };
+        (0..2).for_each(|_| make(&made, &Environment::default()).unwrap());
+        assert_eq!(std::fs::read(&path).unwrap(), b"made\n");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_program_that_fails_is_told_with_its_last_words() {
+        let command = ["/bin/sh", "-c", "echo first; echo no room >&2; exit 3"].map(OsString::from).to_vec();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        let made = MadeFile { path: path.clone(), command, hint: "install it".into() };
+        let error = make(&made, &Environment::default()).unwrap_err();
+        assert_eq!(error.what, format!("sh could not make {}", path.display()));
+        assert_eq!((error.because.as_deref(), error.exit), (Some("no room"), Exit::NotFound));
+    }
+}

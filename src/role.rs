@@ -53,7 +53,7 @@ pub fn run(args: Args) -> c_int {
 fn supervise(args: Args, main: &dyn Fn(PrepareArgs) -> c_int) -> c_int {
     let inherited = InheritedSignals::take_over();
     let lives =
-        ChildMains { main, errand: &helper::run, companion: &|beside| prepare::sidecar(args, &beside), prepares: true };
+        ChildMains { main, helper: &helper::run, sidecar: &|beside| prepare::sidecar(args, &beside), prepares: true };
     supervisor::run(&lives, State::preparing, inherited)
 }
 

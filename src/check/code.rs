@@ -115,19 +115,19 @@ pub const STEPS: &[Step<CodeTarget>] = &[
 const DIRTY: &str = "code.dirty";
 
 /// One task, unless there is nothing but the root directory to start in.
-pub fn plan<'a>(scene: &CheckContext, ground: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
-    let (code, workdir) = (&scene.code, &scene.workdir);
-    let set = scene.settings.code_entry.as_ref();
-    let entry = set.map(|entry| EntryFile::configured(entry, code, workdir, &scene.command));
-    let configured = entry.is_some() || scene.settings.code_path.is_some();
-    let entry = entry.or_else(|| EntryFile::named(&scene.command, workdir));
-    let site = PathFacts::new(code, workdir, ground);
+pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+    let (code, workdir) = (&context.code, &context.workdir);
+    let set = context.settings.code_entry.as_ref();
+    let entry = set.map(|entry| EntryFile::configured(entry, code, workdir, &context.command));
+    let configured = entry.is_some() || context.settings.code_path.is_some();
+    let entry = entry.or_else(|| EntryFile::named(&context.command, workdir));
+    let site = PathFacts::new(code, workdir, host_facts);
     if entry.is_none() && !configured && site.path == Path::new("/") {
         return Vec::new();
     }
     let way = site.way();
-    let given = ProvenanceInput::of(scene, rules.forbids("code.git"));
-    let environment = scene.environment.clone();
+    let given = ProvenanceInput::of(context, rules.forbids("code.git"));
+    let environment = context.environment.clone();
     let code = CodeTarget { site, entry, configured, commit: None, given, environment, work: None };
     // git may have to read every file.
     let long = STEPS.iter().any(|step| step.check.id == DIRTY && rules.wants(&step.check));

@@ -157,9 +157,9 @@ pub const STEPS: &[Step<DataTarget>] = &[
 ];
 
 /// One task for each data path.
-pub fn plan<'a>(scene: &CheckContext, ground: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let task = |want: &DataPath| {
-        let site = PathFacts::new(&want.path, &scene.workdir, ground);
+        let site = PathFacts::new(&want.path, &context.workdir, host_facts);
         let way = site.way();
         let long = want.manifest.is_some() || want.min_speed.is_some();
         let data = DataTarget {
@@ -172,7 +172,7 @@ pub fn plan<'a>(scene: &CheckContext, ground: &Rc<HostFacts>, rules: &Rules<'a>)
         };
         Some(CheckTask::of_path(STEPS, rules, data, way, want.timeout)?.apart(long))
     };
-    scene.settings.data.iter().filter_map(task).collect()
+    context.settings.data.iter().filter_map(task).collect()
 }
 
 impl DataTarget {
@@ -204,7 +204,7 @@ impl DataTarget {
         if !self.want.mounted || !self.site.platform().is_container() {
             return Ok(());
         }
-        let trouble = match self.site.lies() {
+        let failure = match self.site.lies() {
             PathSide::InRoot(_) => {
                 Failure::new(format!("{} is a directory of the image, not a mount", self.site.shown))
                     .because("the data was not mounted into this container")
@@ -215,7 +215,7 @@ impl DataTarget {
             }
             _ => return Ok(()),
         };
-        trouble
+        failure
             .remedy(self.site.mount_it(true))
             .advice("`mounted=no` behind the path says that it is part of the image")
             .found()

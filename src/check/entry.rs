@@ -77,7 +77,7 @@ impl EntryFile {
         }
         let level = (self.how == EntryUse::Launched && !self.configured).then_some(Severity::Warn);
         file.responds()?;
-        file.exists(instead).map_err(|trouble| Box::new(trouble.level(level)))?;
+        file.exists(instead).map_err(|failure| Box::new(failure.level(level)))?;
         if self.how == EntryUse::Executed {
             return obstacle::obstacle_of(&file.path).map_or(Ok(()), |found| self.cannot_start(&file, &found));
         }
@@ -112,9 +112,9 @@ impl EntryFile {
     /// The command itself ends as a shell would end it, before or after an installation; a configured entry as a check.
     fn cannot_start(&self, file: &PathFacts, found: &Obstacle) -> CheckResult {
         let errno = if found.missing { ENOENT } else { EACCES };
-        let trouble = Failure::new(format!("{} cannot be started", file.shown));
-        let trouble = trouble.because(found.because.clone()).remedy(found.remedy());
-        if self.configured { trouble } else { trouble.exit(Exit::of_exec(errno)) }.found()
+        let failure = Failure::new(format!("{} cannot be started", file.shown));
+        let failure = failure.because(found.because.clone()).remedy(found.remedy());
+        if self.configured { failure } else { failure.exit(Exit::of_exec(errno)) }.found()
     }
 }
 

@@ -74,7 +74,7 @@ pub struct CheckContext {
     /// Who this process is, once it is the workload's user.
     pub user: Option<Rc<Assumed>>,
     /// What was looked up for the first who asked.
-    pub(crate) ground: OnceCell<Rc<HostFacts>>,
+    pub(crate) host_facts: OnceCell<Rc<HostFacts>>,
 }
 
 impl CheckContext {
@@ -91,7 +91,7 @@ impl CheckContext {
             command,
             mounts: loaded.mounts,
             user: None,
-            ground: OnceCell::new(),
+            host_facts: OnceCell::new(),
         }
     }
 
@@ -102,8 +102,8 @@ impl CheckContext {
 
     /// How this container was started, as far as it can be seen from inside.
     pub fn started(&self) -> TypedStart {
-        let ground = self.host_facts();
-        engine::started(&self.root, &self.environment, ground.mounts(), ground.platform(), &self.command)
+        let host_facts = self.host_facts();
+        engine::started(&self.root, &self.environment, host_facts.mounts(), host_facts.platform(), &self.command)
     }
 
     /// Gives the workload's user, who this process has become, what it needs in its environment. A mode's variables are `mode_env`.
@@ -128,8 +128,8 @@ impl CheckContext {
 
     /// What is looked up once.
     pub fn host_facts(&self) -> Rc<HostFacts> {
-        let ground = || Rc::new(HostFacts::over(&self.root, &self.environment, self.mounts.clone()));
-        self.ground.get_or_init(ground).clone()
+        let host_facts = || Rc::new(HostFacts::over(&self.root, &self.environment, self.mounts.clone()));
+        self.host_facts.get_or_init(host_facts).clone()
     }
 }
 

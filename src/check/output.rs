@@ -137,14 +137,14 @@ pub const STEPS: &[Step<OutputTarget>] = &[
 ];
 
 /// One task for each output path.
-pub fn plan<'a>(scene: &CheckContext, ground: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let task = |want: &OutputPath| {
-        let site = PathFacts::new(&want.path, &scene.workdir, ground);
+        let site = PathFacts::new(&want.path, &context.workdir, host_facts);
         let way = site.way();
         let output = OutputTarget { site, want: want.clone(), room: FreeSpace::default(), tried: false, skew: None };
         CheckTask::of_path(STEPS, rules, output, way, want.timeout)
     };
-    scene.settings.output.iter().filter_map(task).collect()
+    context.settings.output.iter().filter_map(task).collect()
 }
 
 impl OutputTarget {

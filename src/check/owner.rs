@@ -36,27 +36,27 @@ pub const STEPS: &[Step<Owned>] = &[Step {
 }];
 
 /// One task for each directory that can be written and that somebody on this machine mounted.
-pub fn plan<'a>(scene: &CheckContext, ground: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
-    if credentials::own_uid() != 0 || !ground.platform().is_container() {
+pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+    if credentials::own_uid() != 0 || !host_facts.platform().is_container() {
         return Vec::new();
     }
-    let outputs = scene.settings.output.iter().map(|output| scene.workdir.join(&output.path));
-    let mut paths: Vec<PathBuf> = std::iter::once(scene.code.clone()).chain(outputs).collect();
+    let outputs = context.settings.output.iter().map(|output| context.workdir.join(&output.path));
+    let mut paths: Vec<PathBuf> = std::iter::once(context.code.clone()).chain(outputs).collect();
     paths.dedup();
-    paths.iter().filter_map(|path| task(path, *path == scene.code, scene, ground, rules)).collect()
+    paths.iter().filter_map(|path| task(path, *path == context.code, context, host_facts, rules)).collect()
 }
 
 fn task<'a>(
     path: &Path,
     code: bool,
-    scene: &CheckContext,
-    ground: &Rc<HostFacts>,
+    context: &CheckContext,
+    host_facts: &Rc<HostFacts>,
     rules: &Rules<'a>,
 ) -> Option<CheckTask<'a>> {
-    let site = PathFacts::new(path, &scene.workdir, ground);
+    let site = PathFacts::new(path, &context.workdir, host_facts);
     site.seems_on().filter(|mount| is_a_persons(mount))?;
     let way = site.way();
-    CheckTask::of_path(STEPS, rules, Owned { site, code, root: scene.root.clone() }, way, None)
+    CheckTask::of_path(STEPS, rules, Owned { site, code, root: context.root.clone() }, way, None)
 }
 
 /// A writable directory of this machine's disks, by its mount alone.

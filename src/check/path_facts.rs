@@ -25,7 +25,7 @@ pub struct PathFacts {
     pub path: PathBuf,
     /// As it is shown.
     pub shown: String,
-    ground: Rc<HostFacts>,
+    host_facts: Rc<HostFacts>,
     /// The mount that it lies on; none: not yet asked.
     on: OnceCell<Option<Mount>>,
     /// What is there, or why that cannot be said; none: not yet asked.
@@ -45,25 +45,25 @@ pub enum PathSide<'a> {
 
 impl PathFacts {
     /// A path that nobody has touched yet; relative ones start at `base`.
-    pub fn new(path: &Path, base: &Path, ground: &Rc<HostFacts>) -> Self {
+    pub fn new(path: &Path, base: &Path, host_facts: &Rc<HostFacts>) -> Self {
         // Without `.` and doubled slashes: `./run.sh` is shown as the file that it is.
         let path: PathBuf = base.join(path).components().collect();
-        PathFacts { shown: text::path(&path), path, ground: Rc::clone(ground), on: OnceCell::new(), meta: None }
+        PathFacts { shown: text::path(&path), path, host_facts: Rc::clone(host_facts), on: OnceCell::new(), meta: None }
     }
 
     /// Something below it.
     pub fn file(&self, name: &OsStr) -> Self {
-        PathFacts::new(Path::new(name), &self.path, &self.ground)
+        PathFacts::new(Path::new(name), &self.path, &self.host_facts)
     }
 
     /// The mount that it seems to lie on, by its name alone; touches nothing.
     pub fn seems_on(&self) -> Option<&Mount> {
-        mountinfo::covering(self.ground.mounts(), &self.path)
+        mountinfo::covering(self.host_facts.mounts(), &self.path)
     }
 
     /// Whom a look at it depends on, found out without one.
     pub fn way(&self) -> PathClass {
-        let far = reach::far(self.ground.mounts(), &self.path);
+        let far = reach::far(self.host_facts.mounts(), &self.path);
         let mount = far.or_else(|| self.seems_on());
         PathClass {
             patience: mount.map_or(mountinfo::LOCAL, Mount::patience),
@@ -74,7 +74,7 @@ impl PathFacts {
 
     /// Where this runs.
     pub fn platform(&self) -> Platform {
-        self.ground.platform()
+        self.host_facts.platform()
     }
 
     /// What is there, once `responds` has asked.
@@ -90,12 +90,12 @@ impl PathFacts {
     /// Where it lies: by the mount's id where the kernel tells it, else by the longest name.
     pub fn lies(&self) -> PathSide<'_> {
         let Some(mount) = self.mount() else { return PathSide::Unknown };
-        if self.ground.root_mount() == Some(mount.id) { PathSide::InRoot(mount) } else { PathSide::On(mount) }
+        if self.host_facts.root_mount() == Some(mount.id) { PathSide::InRoot(mount) } else { PathSide::On(mount) }
     }
 
     /// The mount it lies on.
     pub fn mount(&self) -> Option<&Mount> {
-        self.on.get_or_init(|| stat::row_of(&self.path, self.ground.mounts()).cloned()).as_ref()
+        self.on.get_or_init(|| stat::row_of(&self.path, self.host_facts.mounts()).cloned()).as_ref()
     }
 
     /// Whether it is exactly the root of a mount; where the kernel does not tell, by its real name.
@@ -119,14 +119,14 @@ impl PathFacts {
     /// Whether this is a mount, in a container, and the other mount's id is that of the image.
     pub fn leaves_for_the_image(&self, other: Option<u64>) -> bool {
         other.is_some()
-            && other == self.ground.root_mount()
+            && other == self.host_facts.root_mount()
             && self.platform().is_container()
             && matches!(self.lies(), PathSide::On(_))
     }
 
     /// How many mounts the one that it lies on hides, at the same place.
     fn hides(&self, mount: &Mount) -> usize {
-        self.ground.mounts().iter().filter(|other| other.point() == mount.point() && other.id != mount.id).count()
+        self.host_facts.mounts().iter().filter(|other| other.point() == mount.point() && other.id != mount.id).count()
     }
 
     /// The remedy for a mount that is missing or wrong, in the words of the place.
@@ -171,7 +171,7 @@ impl PathFacts {
     pub fn responds(&mut self) -> CheckResult {
         let meta = std::fs::metadata(&self.path).map_err(failures::errno);
         let answer = match &meta {
-            Err(Errno::ELOOP) if mountinfo::is_automount(self.ground.mounts(), &self.path) => {
+            Err(Errno::ELOOP) if mountinfo::is_automount(self.host_facts.mounts(), &self.path) => {
                 failures::not_mounted(&self.shown).found()
             }
             Err(errno) if failures::is_sick(*errno) => failures::sick(&self.shown, self.mount(), *errno).found(),
@@ -287,9 +287,9 @@ impl PathFacts {
 }
 
 /// Whose the code directory is, if it is mounted and its owner is a real one.
-pub fn owner(code: &Path, ground: &Rc<HostFacts>) -> CodeOwner {
-    let site = PathFacts::new(code, Path::new("/"), ground);
-    let found = reach::look(ground.mounts(), code, || site.owner());
+pub fn owner(code: &Path, host_facts: &Rc<HostFacts>) -> CodeOwner {
+    let site = PathFacts::new(code, Path::new("/"), host_facts);
+    let found = reach::look(host_facts.mounts(), code, || site.owner());
     let found = found.unwrap_or_else(|_| Err("does not answer".to_owned()));
     found.map_or_else(|why| CodeOwner::Nobody(format!("{} {why}", site.shown)), |(uid, gid)| CodeOwner::Of(uid, gid))
 }

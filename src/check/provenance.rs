@@ -47,9 +47,9 @@ pub fn provenance(findings: &[Finding]) -> Provenance {
 
 impl ProvenanceInput {
     /// What the surroundings say. What an outer trainit found out was about its own code.
-    pub fn of(scene: &CheckContext, off: bool) -> Self {
-        let outer = scene.environment.text("TRAINIT") == Some("1");
-        ProvenanceInput { variable: scene.environment.text(VARIABLE).filter(|_| !outer).map(str::to_owned), off }
+    pub fn of(context: &CheckContext, off: bool) -> Self {
+        let outer = context.environment.text("TRAINIT") == Some("1");
+        ProvenanceInput { variable: context.environment.text(VARIABLE).filter(|_| !outer).map(str::to_owned), off }
     }
 
     /// Looks at the directory.
@@ -104,10 +104,10 @@ impl Commit {
         if self.commit().is_some() {
             return Ok(());
         }
-        let trouble = Failure::new(format!("the commit of {} is not known", site.shown));
+        let failure = Failure::new(format!("the commit of {} is not known", site.shown));
         match &self.repository {
-            Some(repository) => trouble.because(why(repository)),
-            None => trouble.because("it is in no git repository that can be seen here"),
+            Some(repository) => failure.because(why(repository)),
+            None => failure.because("it is in no git repository that can be seen here"),
         }
         .advice("mount the whole repository, or give it: docker run -e TRAINIT_CODE_COMMIT=$(git rev-parse HEAD) …")
         .found()

@@ -41,28 +41,28 @@ enum ProbeMessage {
 /// Runs all checks, or those that `only` names. `begin` is called if there is anything to wait for, and `each` as findings come in,
 /// in the order of the table unless one of them is late; the result is in that order.
 pub fn run(
-    scene: &CheckContext,
+    context: &CheckContext,
     only: Option<&[String]>,
     begin: &mut dyn FnMut(),
     each: &mut dyn FnMut(CheckEvent<'_>),
 ) -> Vec<Finding> {
-    start(scene, only, begin, each).finish(each)
+    start(context, only, begin, each).finish(each)
 }
 
 /// The same, up to where only those are out that may go on beside other preparations.
 pub fn start<'a>(
-    scene: &'a CheckContext,
+    context: &'a CheckContext,
     only: Option<&'a [String]>,
     begin: &mut dyn FnMut(),
     each: &mut dyn FnMut(CheckEvent<'_>),
 ) -> RunningChecks<'a> {
-    let ground = scene.host_facts();
-    let rules = Rules::new(&scene.settings.checks, only);
-    let tasks = table::plan(scene, &ground, &rules);
+    let host_facts = context.host_facts();
+    let rules = Rules::new(&context.settings.checks, only);
+    let tasks = table::plan(context, &host_facts, &rules);
     if !tasks.is_empty() {
         begin();
     }
-    let switched = scene.user.as_ref().is_some_and(|user| user.identity.switch.is_some());
+    let switched = context.user.as_ref().is_some_and(|user| user.identity.switch.is_some());
     let mut watch = DeadlineWatch::start(tasks, switched);
     watch.wait_for(each, |about| !about.beside);
     RunningChecks(watch)
@@ -153,9 +153,9 @@ impl<'a> DeadlineWatch<'a> {
         let parting = (tasks.len() > 1).then(|| now + SHARED);
         let answers = &mut self.answers;
         let mut work = |index: usize| answers.get_mut(index)?.work.take();
-        let process = KillableCall::start(|voice| {
-            let voice = Rc::new(RefCell::new(voice));
-            tasks.iter().all(|index| work(*index).is_none_or(|work| answer(&voice, *index, work)))
+        let process = KillableCall::start(|log| {
+            let log = Rc::new(RefCell::new(log));
+            tasks.iter().all(|index| work(*index).is_none_or(|work| answer(&log, *index, work)))
         });
         match process {
             Ok(away) => self.probes.push(Probe { away, tasks, deadline, parting, parted: false }),
@@ -294,21 +294,21 @@ impl TaskResult<'_> {
     }
 }
 
-fn answer(voice: &Rc<RefCell<AnswerPipe>>, index: usize, work: TaskWork<'_>) -> bool {
+fn answer(log: &Rc<RefCell<AnswerPipe>>, index: usize, work: TaskWork<'_>) -> bool {
     let begun = Instant::now();
-    let mut findings = work(pulse(voice, index));
+    let mut findings = work(pulse(log, index));
     findings.iter_mut().for_each(|finding| finding.took = begun.elapsed());
-    say(voice, &ProbeMessage::Findings(index, findings))
+    say(log, &ProbeMessage::Findings(index, findings))
 }
 
 /// What a task says that it goes on with. Whether anybody listens shows at the end.
-fn pulse(voice: &Rc<RefCell<AnswerPipe>>, index: usize) -> TaskProgress {
-    let voice = Rc::clone(voice);
-    Box::new(move |words| _ = say(&voice, &ProbeMessage::Progress(index, words.to_owned())))
+fn pulse(log: &Rc<RefCell<AnswerPipe>>, index: usize) -> TaskProgress {
+    let log = Rc::clone(log);
+    Box::new(move |words| _ = say(&log, &ProbeMessage::Progress(index, words.to_owned())))
 }
 
-fn say(voice: &RefCell<AnswerPipe>, said: &ProbeMessage) -> bool {
-    serde_json::to_vec(said).is_ok_and(|body| voice.borrow_mut().say(&body))
+fn say(log: &RefCell<AnswerPipe>, said: &ProbeMessage) -> bool {
+    serde_json::to_vec(said).is_ok_and(|body| log.borrow_mut().say(&body))
 }
 
 #[cfg(test)]

@@ -55,14 +55,14 @@ fn who(trusted: &TrustedLayers<'_>) -> Result<(Box<Settings>, WorkloadIdentity)>
 
 fn asked<T>(trusted: &TrustedLayers<'_>, settings: &Settings, answer: impl FnOnce(&UserQuestion<'_>) -> T) -> T {
     let (sources, mounts) = (trusted.sources(), trusted.mounts().clone());
-    let ground = Rc::new(HostFacts::over(sources.root, sources.environment, mounts));
+    let host_facts = Rc::new(HostFacts::over(sources.root, sources.environment, mounts));
     answer(&UserQuestion {
         settings,
         environment: sources.environment,
         root: sources.root,
         caller: Caller::own(),
-        container: &|| ground.platform().is_container(),
-        owner: &|| path_facts::owner(&trusted.code(), &ground),
+        container: &|| host_facts.platform().is_container(),
+        owner: &|| path_facts::owner(&trusted.code(), &host_facts),
     })
 }
 

@@ -144,8 +144,8 @@ pub fn walk<S: Target>(steps: &[Step<S>], rules: &Rules<'_>, subject: &mut S) ->
     for step in steps.iter().filter(|step| step.base || rules.wants(&step.check)) {
         match (step.ask)(subject) {
             Ok(()) => held.push(step.check.id),
-            Err(trouble) => {
-                let finding = trouble.finding(&step.check, rules);
+            Err(failure) => {
+                let finding = failure.finding(&step.check, rules);
                 stopped = step.base || finding.as_ref().is_some_and(|finding| finding.status == Status::Fail);
                 findings.extend(finding);
             }

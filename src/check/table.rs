@@ -57,11 +57,11 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// What there is to do, in the order of the table. For a family that is off as a whole nothing is looked up.
-pub fn plan<'a>(scene: &CheckContext, ground: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let is_on = |row: &&FamilyRow| {
         !rules.is_off(row.family.name()) && (row.checks)().into_iter().any(|check| rules.wants(check))
     };
-    TABLE.iter().filter(is_on).flat_map(|row| (row.plan)(scene, ground, rules)).collect()
+    TABLE.iter().filter(is_on).flat_map(|row| (row.plan)(context, host_facts, rules)).collect()
 }
 
 #[cfg(test)]

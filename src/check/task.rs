@@ -136,7 +136,7 @@ impl<'a> TaskInfo<'a> {
     pub fn silent(&self, silence: NoAnswer, took: Duration, waits: Option<WaitState>) -> Option<Finding> {
         let name = self.subject.as_deref().unwrap_or(self.hang.what);
         let at = self.location.as_ref().map(|location| format!(" ({location})")).unwrap_or_default();
-        let trouble = match silence {
+        let failure = match silence {
             NoAnswer::Overdue => Failure::new(format!("{name} did not answer in {}{at}", text::seconds(self.deadline)))
                 .because(self.hang.because)
                 .adding(waits.as_ref().and_then(asleep))
@@ -145,7 +145,7 @@ impl<'a> TaskInfo<'a> {
                 .because("its process was killed, or broke on what it found"),
             NoAnswer::NotStarted(errno) => not_started(name, errno),
         };
-        let finding = trouble.passing(true).finding(self.check, &self.rules)?;
+        let finding = failure.passing(true).finding(self.check, &self.rules)?;
         Some(Finding { subject: self.subject.clone(), took, facts: FindingFacts::new(), ..finding })
     }
 }

@@ -72,8 +72,8 @@ pub const STEPS: &[Step<UserTarget>] = &[
 ];
 
 /// One task, unless root stays root: what it would be asked, root has.
-pub fn plan<'a>(scene: &CheckContext, _: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
-    let Some(assumed) = scene.user.as_ref().filter(|user| user.identity.account.is_some() || user.made) else {
+pub fn plan<'a>(context: &CheckContext, _: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+    let Some(assumed) = context.user.as_ref().filter(|user| user.identity.account.is_some() || user.made) else {
         return Vec::new();
     };
     let root = assumed.identity.uid == 0;
@@ -81,19 +81,19 @@ pub fn plan<'a>(scene: &CheckContext, _: &Rc<HostFacts>, rules: &Rules<'a>) -> V
     let of_session = assumed.identity.switch.is_some() && !assumed.streams;
     let user = UserTarget {
         assumed: Rc::clone(assumed),
-        asked: asked(&scene.environment, assumed.identity.uid).filter(|_| {
+        asked: asked(&context.environment, assumed.identity.uid).filter(|_| {
             !root
                 && assumed.identity.switch.is_none()
-                && scene.settings.user.origin == ValueOrigin::Default
-                && scene.settings.lock_of("user").is_none()
+                && context.settings.user.origin == ValueOrigin::Default
+                && context.settings.lock_of("user").is_none()
         }),
-        named: ["USER", "LOGNAME"].iter().any(|name| scene.environment.get(name).is_some()),
+        named: ["USER", "LOGNAME"].iter().any(|name| context.environment.get(name).is_some()),
         // Asked here: a probe has other streams.
         closed: match root || !assumed.identity.container || of_session {
             true => Vec::new(),
             false => closed_streams(assumed.identity.uid),
         },
-        root: scene.root.clone(),
+        root: context.root.clone(),
         groups: credentials::own_groups(),
     };
     CheckTask::of_machine(STEPS, rules, user).into_iter().collect()

@@ -16,16 +16,16 @@ use std::time::SystemTime;
 /// A configuration that cannot be (78).
 pub fn run(asked: &CommandInput, json: bool) -> Result<CommandOutput> {
     let began = SystemTime::now();
-    let (scene, notes, mut console) = checking::stage(asked)?;
-    let findings = check::run(&scene, Some(&checking::family("gpu")), &mut || {}, &mut |_| {});
+    let (context, notes, mut console) = checking::stage(asked)?;
+    let findings = check::run(&context, Some(&checking::family("gpu")), &mut || {}, &mut |_| {});
     let exit = check::verdict(&findings).unwrap_or(Exit::Success);
-    let gpus = inventory(&scene, &findings);
+    let gpus = inventory(&context, &findings);
     if json {
-        let report = Report::new(&scene, None, &findings, began).with_exit(exit).with_gpus(gpus);
+        let report = Report::new(&context, None, &findings, began).with_exit(exit).with_gpus(gpus);
         return Ok(CommandOutput { text: report.to_json(), exit });
     }
     report::print(&report::inventory(&gpus));
     notes.iter().for_each(|note| console.line(note));
     findings.iter().for_each(|finding| console.finding(finding));
-    Ok(CommandOutput { text: tell_end(&scene, &findings, exit, &mut console), exit })
+    Ok(CommandOutput { text: tell_end(&context, &findings, exit, &mut console), exit })
 }

@@ -100,8 +100,8 @@ fn next(loaded: &Loaded) -> NextStart {
     let mut settings = loaded.settings.clone();
     settings.checkpoint_dir.value = checkpoints(loaded);
     match prepare::resume(&settings, &loaded.mounts) {
-        Ok(resumed) => NextStart { arguments: resumed.arguments, variables: resumed.variables, trouble: None },
-        Err(error) => NextStart { trouble: Some(error.what), ..NextStart::default() },
+        Ok(resumed) => NextStart { arguments: resumed.arguments, variables: resumed.variables, failure: None },
+        Err(error) => NextStart { failure: Some(error.what), ..NextStart::default() },
     }
 }
 

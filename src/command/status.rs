@@ -52,7 +52,7 @@ fn words(directory: &Path, record: &StateRecord) -> String {
         ("pids", format!("supervisor {}, main {}", record.supervisor.pid, record.main)),
         ("state", text::path(directory)),
     ];
-    rows.extend(record.companions.iter().map(|companion| ("companion", beside(companion))));
+    rows.extend(record.sidecars.iter().map(|sidecar| ("companion", beside(sidecar))));
     let saved = record.saved.as_ref().map(|saved| format!("{}, {} old", saved.path, age(saved.modified)));
     let held = record.hold_s.map(|time| format!("{} more, then it ends", left(record.since + time as f64)));
     let unused =
@@ -82,9 +82,9 @@ fn lines(value: &str) -> String {
     value.lines().map(text::line).collect::<Vec<_>>().join("\n")
 }
 
-fn beside(companion: &SidecarRecord) -> String {
-    let process = if companion.pid == 0 { String::new() } else { format!(", pid {}", companion.pid) };
-    format!("{} {}{process}, start {}", companion.mode, companion.phase, companion.starts)
+fn beside(sidecar: &SidecarRecord) -> String {
+    let process = if sidecar.pid == 0 { String::new() } else { format!(", pid {}", sidecar.pid) };
+    format!("{} {}{process}, start {}", sidecar.mode, sidecar.phase, sidecar.starts)
 }
 
 fn age(since: f64) -> String {

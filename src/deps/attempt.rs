@@ -44,15 +44,15 @@ impl Attempts<'_> {
     /// # Errors
     /// What cannot be installed (116), and what may be installed later (216).
     pub fn run(mut self, tell: &mut dyn FnMut(&str)) -> Result<()> {
-        let (wanted, spot, kept) = (self.job.wanted, self.job.spot, self.job.kept);
+        let (wanted, target, kept) = (self.job.wanted, self.job.target, self.job.kept);
         // Without pip's log a network that is down looks like a missing package.
         let log = cache_dirs::temporary(wanted.request.environment, "trainit-pip-log-");
         let kept_file = kept_file(wanted, kept, self.tool)?;
         let mut job = InstallerJob {
             tool: self.tool,
-            executable: &spot.executable,
-            packages: &spot.packages,
-            managed: spot.managed,
+            executable: &target.executable,
+            packages: &target.packages,
+            managed: target.managed,
             files: &self.files.paths,
             beside: wanted.beside(),
             environment: wanted.request.environment,

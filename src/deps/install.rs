@@ -45,25 +45,25 @@ pub fn install(wanted: &WantedPackages<'_>, looked: Option<Looked>, tell: &mut d
     if let Satisfaction::Yes(requirements) = answer {
         return Ok(already::settle(wanted, &python, true, &folders, requirements));
     }
-    let spot = target_facts(wanted, &python, tell)?;
-    let lock = lock::take(&spot.lock_directory(), deadline, tell);
+    let target = target_facts(wanted, &python, tell)?;
+    let lock = lock::take(&target.lock_directory(), deadline, tell);
     if let Some(outcome) = wanted.unchanged(&python, &Folders::default()).filter(|_| lock.waited) {
         return Ok(outcome);
     }
     let settings = pip::settings(wanted.request.root, wanted.request.environment, &python);
-    let kept = kept(wanted, &python, &settings, &Folders::default(), spot.layer.is_some());
-    let job = Installation { wanted, spot: &spot, kept: &kept, started, deadline };
+    let kept = kept(wanted, &python, &settings, &Folders::default(), target.layer.is_some());
+    let job = Installation { wanted, target: &target, kept: &kept, started, deadline };
     let mut share = Share::open(&job, tell);
     if let Some(outcome) = share.as_mut().map(|share| share.take(&job, tell)).transpose()?.flatten() {
         return Ok(outcome);
     }
-    let tool = tool(wanted, &spot, &settings, &kept, tell)?;
-    tell(&first_line(wanted, &spot, &tool, &answer));
+    let tool = tool(wanted, &target, &settings, &kept, tell)?;
+    tell(&first_line(wanted, &target, &tool, &answer));
     wanted.refusals(&kept, wanted.asked()).iter().for_each(|line| tell(line));
     let files = job.files()?;
     sources::check_lines(wanted.request, &files.asked)?;
     wanted.refusals(&kept, files.asked.iter().cloned()).iter().for_each(|line| tell(line));
-    let before = spot.make_ready(wanted, tell)?;
+    let before = target.make_ready(wanted, tell)?;
     Attempts { job: &job, tool: &tool, files: &files, share: share.as_mut() }.run(tell)?;
     let packages = job.check(&before, tell)?;
     let environment = job.finish(&tool.to_string(), None, &before, tell)?;
@@ -79,7 +79,7 @@ pub struct Installation<'a> {
     /// What is wanted.
     pub wanted: &'a WantedPackages<'a>,
     /// Where it goes.
-    pub spot: &'a TargetFacts<'a>,
+    pub target: &'a TargetFacts<'a>,
     /// What stays.
     pub kept: &'a ProtectedVersions,
     /// When it began.
@@ -110,7 +110,7 @@ pub(super) fn kept(
 
 fn tool(
     wanted: &WantedPackages<'_>,
-    spot: &TargetFacts<'_>,
+    target: &TargetFacts<'_>,
     settings: &[PipSetting],
     kept: &ProtectedVersions,
     tell: &mut dyn FnMut(&str),
@@ -118,21 +118,21 @@ fn tool(
     let request = wanted.request;
     let choice = InstallerChoice {
         wanted: &request.settings.deps_installer,
-        python: spot.python,
+        python: target.python,
         settings,
         kept,
         for_pip: &wanted.inputs.for_pip,
         environment: request.environment,
-        layered: spot.layer.is_some(),
+        layered: target.layer.is_some(),
     };
     installer::choose(choice, tell)
 }
 
-fn first_line(wanted: &WantedPackages<'_>, spot: &TargetFacts<'_>, tool: &Tool, answer: &Satisfaction) -> String {
-    let python = spot.python;
+fn first_line(wanted: &WantedPackages<'_>, target: &TargetFacts<'_>, tool: &Tool, answer: &Satisfaction) -> String {
+    let python = target.python;
     let names: Vec<_> = wanted.selection.files.iter().map(|file| file.display().to_string()).collect();
-    let above: Vec<_> = spot.layer.iter().map(|(layer, _)| layer.packages()).collect();
-    let why = match wanted.state(python, &spot.home, &above, &Folders::default()) {
+    let above: Vec<_> = target.layer.iter().map(|(layer, _)| layer.packages()).collect();
+    let why = match wanted.state(python, &target.home, &above, &Folders::default()) {
         PackageSetState::Old => ", looking for newer versions (deps.refresh)".to_owned(),
         PackageSetState::Changed(parts) => match answer {
             Satisfaction::No(missing) => format!(", because {} changed: {missing}", parts.join(" and ")),
@@ -159,7 +159,7 @@ impl Installation<'_> {
     fn files(&self) -> Result<manifest::ManifestFiles> {
         let is_lock = |file: &PathBuf| manifest::kind(file) == manifest::ManifestKind::UvLock;
         let needs_uv = self.wanted.selection.files.iter().any(is_lock);
-        let uv = || installer::uv(self.spot.python, self.wanted.request.environment);
+        let uv = || installer::uv(self.target.python, self.wanted.request.environment);
         manifest::files(self, needs_uv.then(uv).flatten().as_ref().map(|(_, path)| path.as_path()))
     }
 
@@ -168,7 +168,7 @@ impl Installation<'_> {
     /// # Errors
     /// Something that stays was replaced (116).
     pub fn check(&self, before: &VersionsByName, tell: &mut dyn FnMut(&str)) -> Result<usize> {
-        let now = self.spot.installed();
+        let now = self.target.installed();
         self.kept.verify(&now)?;
         let requirements = protect::new_requirements(before, &now);
         self.wanted.refusals(self.kept, requirements).iter().for_each(|line| tell(line));
@@ -187,20 +187,20 @@ impl Installation<'_> {
         before: &VersionsByName,
         tell: &mut dyn FnMut(&str),
     ) -> Result<Vec<(OsString, OsString)>> {
-        let (wanted, spot) = (self.wanted, self.spot);
-        spot.can_be_loaded()?;
-        let more: Vec<_> = spot.layer.iter().map(|(layer, _)| layer.packages()).collect();
-        match &spot.layer {
-            Some((_, place)) => spot.python.remember_in(place),
-            None => spot.python.remember(),
+        let (wanted, target) = (self.wanted, self.target);
+        target.can_be_loaded()?;
+        let more: Vec<_> = target.layer.iter().map(|(layer, _)| layer.packages()).collect();
+        match &target.layer {
+            Some((_, place)) => target.python.remember_in(place),
+            None => target.python.remember(),
         }
-        let parts = wanted.parts(spot.python, &more, &Folders::default());
+        let parts = wanted.parts(target.python, &more, &Folders::default());
         let mut stamp = Stamp::new(parts, wanted.selection.files.clone(), installer.to_owned());
         stamp.at = at.unwrap_or(stamp.at);
-        if let Err(error) = spot.home.finish(&ours(&spot.home, before, protect::names(&spot.installed())), &stamp) {
-            tell(&format!("the next start will install again: {} cannot be written ({error})", spot.home.0.display()));
+        if let Err(error) = target.home.finish(&ours(&target.home, before, protect::names(&target.installed())), &stamp) {
+            tell(&format!("the next start will install again: {} cannot be written ({error})", target.home.0.display()));
         }
-        Ok(spot.layer.iter().flat_map(|(layer, _)| layer.environment(wanted.request.environment)).collect())
+        Ok(target.layer.iter().flat_map(|(layer, _)| layer.environment(wanted.request.environment)).collect())
     }
 }
 

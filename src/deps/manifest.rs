@@ -142,7 +142,7 @@ impl ManifestFiles {
 }
 
 fn of_project(job: &Installation<'_>, file: &Path) -> Result<String> {
-    let mut command = Command::new(&job.spot.python.executable);
+    let mut command = Command::new(&job.target.python.executable);
     command.args(["-E", "-c", QUESTION]).arg(file);
     let output = said(job, command, file)?;
     let marked = |mark| output.lines().filter_map(move |line| line.strip_prefix(mark));
@@ -168,7 +168,7 @@ fn of_lock(job: &Installation<'_>, file: &Path, uv: Option<&Path>) -> Result<Str
     ]);
     command
         .args(["--no-header", "--no-annotate", "--format", "requirements-txt", "--python"])
-        .arg(&job.spot.python.executable);
+        .arg(&job.target.python.executable);
     command.args((!job.kept.is_empty()).then_some("--no-hashes"));
     command.arg("--project").arg(file.parent().unwrap_or(Path::new("/")));
     said(job, command, file)

@@ -51,7 +51,7 @@ pub fn limit(settings: &Settings) -> u64 {
 /// In words: why there is none.
 pub fn store_entry(
     wanted: &WantedPackages<'_>,
-    spot: &TargetFacts<'_>,
+    target: &TargetFacts<'_>,
     below: String,
     tell: &mut dyn FnMut(&str),
 ) -> Result<Option<(StoreEntry, InstallRoot)>, String> {
@@ -66,7 +66,7 @@ pub fn store_entry(
         return Err(why.clone());
     }
     reachable(wanted, &directory, tell)?;
-    let (place, mut parts) = (spot.install_root(), wanted.parts(spot.python, &[], &Folders::default()));
+    let (place, mut parts) = (target.install_root(), wanted.parts(target.python, &[], &Folders::default()));
     parts.insert(super::wanted::PACKAGES.to_owned(), below);
     let store_entry = StoreEntry::of(&directory, place.key(&parts), limit(settings), age)?;
     Ok(Some((store_entry, place)))
@@ -90,7 +90,7 @@ fn reachable(wanted: &WantedPackages<'_>, directory: &Path, tell: &mut dyn FnMut
 impl Share {
     /// Looks for the store.
     pub fn open(job: &Installation<'_>, tell: &mut dyn FnMut(&str)) -> Option<Self> {
-        match store_entry(job.wanted, job.spot, job.spot.below(job.wanted), tell) {
+        match store_entry(job.wanted, job.target, job.target.below(job.wanted), tell) {
             Ok(found) => found.map(|(store_entry, place)| Share { store_entry, place, lease: None }),
             Err(why) => {
                 tell(&format!("not shared with other starts (deps.store): {why}"));
@@ -134,13 +134,13 @@ impl Share {
         packed: Packed,
         tell: &mut dyn FnMut(&str),
     ) -> Result<DepsOutcome, NotShared> {
-        let (manifest, spot) = (packed.manifest().clone(), job.spot);
-        let before = spot.make_ready(job.wanted, tell)?;
+        let (manifest, target) = (packed.manifest().clone(), job.target);
+        let before = target.make_ready(job.wanted, tell)?;
         clear(&self.place, &before, &manifest)?;
         let mut ticker = Ticker::new(is_terminal(job.wanted.request), PATIENCE);
         packed.unpack(&self.place, &mut ticker, tell).map_err(|error| self.not_shared(&error))?;
         drop(ticker);
-        complete(&manifest, &spot.installed())?;
+        complete(&manifest, &target.installed())?;
         let packages = job.check(&before, tell)?;
         let installer = manifest.installer.clone();
         let environment = job.finish(&installer, Some(manifest.at), &before, tell)?;
@@ -183,7 +183,7 @@ impl Share {
     /// Gives the others what was installed.
     pub fn give(mut self, job: &Installation<'_>, tool: &Tool, before: &VersionsByName, tell: &mut dyn FnMut(&str)) {
         let Some(mut lease) = self.lease.take() else { return };
-        let now = job.spot.installed();
+        let now = job.target.installed();
         let names = job.wanted.selection.files.iter();
         let manifest = ArchiveManifest {
             key: self.store_entry.key.clone(),
@@ -191,7 +191,7 @@ impl Share {
             host: lease.owner().host.clone(),
             at: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             requirements: names.map(|file| file.display().to_string()).collect(),
-            python: format!("Python {} at {}", job.spot.python.version, self.place.executable.display()),
+            python: format!("Python {} at {}", job.target.python.version, self.place.executable.display()),
             packages: arrived_packages(before, &now),
             gone: gone(before, &protect::names(&now)),
             files: 0,

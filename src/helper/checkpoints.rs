@@ -15,13 +15,13 @@ pub fn watch(task: &HelperArgs<'_>) {
     let pattern = watched.pattern.as_deref().and_then(|pattern| Pattern::parse(pattern).ok());
     let (dir, began) = (Path::new(&watched.dir), SystemTime::now());
     if let Ok(Some(newest)) = checkpoint::newest(dir, family, pattern.as_ref()) {
-        task.door.send(&Message::Saved(saved(&newest, false)));
+        task.handover.send(&Message::Saved(saved(&newest, false)));
     }
     let until = WatchEnd { deadline: None, told: Some(task.finish.as_fd()) };
-    let mut tell = |found: &Checkpoint| task.door.send(&Message::Saved(saved(found, true)));
+    let mut tell = |found: &Checkpoint| task.handover.send(&Message::Saved(saved(found, true)));
     if let Err(error) = checkpoint::watch(dir, family, pattern.as_ref(), began, &until, &mut tell) {
         let text = format!("checkpoints in {} are not watched any more: {error}", dir.display());
-        task.door.send(&Message::Note(text));
+        task.handover.send(&Message::Note(text));
     }
 }
 

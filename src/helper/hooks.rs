@@ -31,7 +31,7 @@ pub fn run(task: &HelperArgs<'_>, time: Duration, code: u8) {
     let until = Instant::now() + time;
     let note = |text: &str| {
         let text: String = text::masked(text).chars().take(LINE_MAX).collect();
-        task.door.send(&Message::Note(text));
+        task.handover.send(&Message::Note(text));
     };
     for path in &after_stop.paths {
         let timeout = until.saturating_duration_since(Instant::now()).min(after_stop.timeout.unwrap_or(time));

@@ -23,23 +23,23 @@ pub fn run(task: HelperArgs<'_>) -> c_int {
     {
         return c_int::from(Exit::Internal.code());
     }
-    match task.errand {
+    match task.helper {
         HelperTask::Watch => checkpoints::watch(&task),
         HelperTask::DoneFile => {
             let done = task.policy.done_file.as_ref().is_some_and(|file| Path::new(file).exists());
-            task.door.send(&Message::Answer(done));
+            task.handover.send(&Message::Answer(done));
         }
         HelperTask::RequestSave => request_save(&task),
         HelperTask::Pulse(others) => {
-            task.door.send(&Message::Pulse(pulse::pulse(task.policy.run_dir.as_deref(), others)));
+            task.handover.send(&Message::Pulse(pulse::pulse(task.policy.run_dir.as_deref(), others)));
         }
-        HelperTask::LookForUse { within } => task.door.send(&Message::Use(usage::look(task.policy, *within))),
+        HelperTask::LookForUse { within } => task.handover.send(&Message::Use(usage::look(task.policy, *within))),
         HelperTask::TellTerminals(line) => terminals::tell(line, &processes()),
         HelperTask::AfterStop { time, code } => hooks::run(&task, *time, *code),
         HelperTask::Report { how, code } => report::write(task.policy, how, *code),
         HelperTask::Dump(pids) => {
-            stacks::dump(pids, task.policy, &mut |line| task.door.send(&Message::Note(line)));
-            task.door.send(&Message::Dumped);
+            stacks::dump(pids, task.policy, &mut |line| task.handover.send(&Message::Note(line)));
+            task.handover.send(&Message::Dumped);
         }
     }
     0
@@ -62,6 +62,6 @@ fn request_save(task: &HelperArgs<'_>) {
         .open(file)
         .and_then(|file| file.set_modified(std::time::SystemTime::now()));
     if let Err(error) = made {
-        task.door.send(&Message::Note(format!("checkpoint.request_file {file} cannot be made: {error}")));
+        task.handover.send(&Message::Note(format!("checkpoint.request_file {file} cannot be made: {error}")));
     }
 }

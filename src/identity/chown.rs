@@ -53,7 +53,7 @@ struct ChownWalk {
     device: libc::dev_t,
     left: u32,
     until: Instant,
-    trouble: Option<String>,
+    failure: Option<String>,
 }
 
 impl Chown {
@@ -69,10 +69,10 @@ impl Chown {
             device: 0,
             left: entries,
             until: Instant::now() + time,
-            trouble: None,
+            failure: None,
         };
         let begun = walk.begin(self);
-        let why = begun.err().map(words).or(walk.trouble)?;
+        let why = begun.err().map(words).or(walk.failure)?;
         Some(format!("{} was not given to {uid}:{gid} in whole: {why}", text::path(&self.path)))
     }
 }
@@ -119,7 +119,7 @@ impl ChownWalk {
     /// One entry; false when it is enough.
     fn one(&mut self, directory: BorrowedFd<'_>, name: &OsString, depth: u32) -> bool {
         if self.left == 0 || Instant::now() >= self.until || depth == 0 {
-            self.trouble = Some("there is too much below it; chown it on the host, once".to_owned());
+            self.failure = Some("there is too much below it; chown it on the host, once".to_owned());
             return false;
         }
         self.left -= 1;
@@ -132,7 +132,7 @@ impl ChownWalk {
         let is_directory = found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits();
         let below = if is_directory { self.below(directory, name, depth - 1) } else { Ok(()) };
         if let Err(errno) = given.and(below) {
-            self.trouble.get_or_insert_with(|| words(errno));
+            self.failure.get_or_insert_with(|| words(errno));
         }
         true
     }

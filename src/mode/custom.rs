@@ -38,16 +38,16 @@ pub fn command(spec: &ModeSpec) -> Vec<OsString> {
 /// Something that it needs is not there (127).
 pub fn set_up(name: &str, spec: &ModeSpec, around: &ServerContext<'_>) -> Result<ServerSetup> {
     spec.needs.iter().try_for_each(|(need, how)| is_there(name, need, how, around))?;
-    let mut dressed = ServerSetup { command: command(spec), ..ServerSetup::default() };
+    let mut setup = ServerSetup { command: command(spec), ..ServerSetup::default() };
     if let Some(variable) = &spec.secret {
-        add_secret(name, variable, around, &mut dressed);
+        add_secret(name, variable, around, &mut setup);
     }
     if let Some(port) = spec.port {
         let published = format!(", where that port is published (docker run -p {port}:{port})");
         let way = if around.place.is_container() { published.as_str() } else { "" };
-        dressed.lines.insert(0, format!("{name}: http://localhost:{port}/{way}"));
+        setup.lines.insert(0, format!("{name}: http://localhost:{port}/{way}"));
     }
-    Ok(dressed)
+    Ok(setup)
 }
 
 fn is_there(name: &str, need: &str, how: &str, around: &ServerContext<'_>) -> Result<()> {
@@ -60,7 +60,7 @@ fn is_there(name: &str, need: &str, how: &str, around: &ServerContext<'_>) -> Re
 }
 
 /// One that was given is taken; else one is made, told once, and kept for the next start of this container.
-fn add_secret(name: &str, variable: &str, around: &ServerContext<'_>, dressed: &mut ServerSetup) {
+fn add_secret(name: &str, variable: &str, around: &ServerContext<'_>, setup: &mut ServerSetup) {
     let path = around.private.join(FILE);
     let given = around.environment.text(variable).map(str::trim).filter(|value| !value.is_empty());
     let before = || (around.read)(&path).ok().and_then(|bytes| String::from_utf8(bytes).ok());
@@ -73,18 +73,18 @@ fn add_secret(name: &str, variable: &str, around: &ServerContext<'_>, dressed: &
             None => (around.secret.to_owned(), format!("{name}: log in with {}", around.secret)),
         },
     };
-    dressed.lines.push(line);
-    if dressed.command.iter().any(|word| word.to_string_lossy().contains(SECRET_FILE)) {
+    setup.lines.push(line);
+    if setup.command.iter().any(|word| word.to_string_lossy().contains(SECRET_FILE)) {
         let file = path.to_string_lossy().into_owned();
         let filled = |word: &OsString| {
             word.to_str().map_or_else(|| word.clone(), |word| word.replace(SECRET_FILE, &file).into())
         };
-        dressed.command = dressed.command.iter().map(filled).collect();
-        dressed.unset.push(variable.into());
+        setup.command = setup.command.iter().map(filled).collect();
+        setup.unset.push(variable.into());
     } else {
-        dressed.set.push((variable.into(), secret.clone().into()));
+        setup.set.push((variable.into(), secret.clone().into()));
     }
-    dressed.files.push(PrivateFile { path, content: secret.into(), keep: false });
+    setup.files.push(PrivateFile { path, content: secret.into(), keep: false });
 }
 
 #[cfg(test)]
@@ -95,7 +95,7 @@ mod tests {
     use std::path::Path;
     use sys::environment::Environment;
 
-    fn dressed(spec: &ModeSpec, variables: &[(&str, &str)], before: Option<&str>) -> Result<ServerSetup> {
+    fn setup(spec: &ModeSpec, variables: &[(&str, &str)], before: Option<&str>) -> Result<ServerSetup> {
         let environment: Environment = variables.iter().copied().collect();
         let read = |_: &Path| before.map(|text| text.as_bytes().to_vec()).ok_or(std::io::ErrorKind::NotFound.into());
         let around = ServerContext {
@@ -122,39 +122,39 @@ mod tests {
         ModeSpec { command, port: Some(8080), secret: Some("PASSWORD".into()), ..ModeSpec::default() }
     }
 
-    fn words(dressed: &ServerSetup) -> String {
-        dressed.command.join(std::ffi::OsStr::new(" ")).into_string().unwrap()
+    fn words(setup: &ServerSetup) -> String {
+        setup.command.join(std::ffi::OsStr::new(" ")).into_string().unwrap()
     }
 
     #[test]
     fn a_port_is_filled_in_told_and_asked() {
         let spec = ModeSpec { ready: Some(ReadyProbe::Http("/healthz".into())), ..spec("serve --at=0.0.0.0:{port}") };
-        let dressed = dressed(&spec, &[], None).unwrap();
-        assert_eq!(words(&dressed), "serve --at=0.0.0.0:8080");
-        assert!(dressed.lines[0].starts_with("ide: http://localhost:8080/"));
+        let setup = setup(&spec, &[], None).unwrap();
+        assert_eq!(words(&setup), "serve --at=0.0.0.0:8080");
+        assert!(setup.lines[0].starts_with("ide: http://localhost:8080/"));
         assert_eq!(service(&spec), Some(Service { path: Some("/healthz".into()), ..Service::on(8080) }));
         assert_eq!(service(&ModeSpec { port: None, ..spec }), None);
     }
 
     #[test]
     fn a_secret_that_is_made_is_told_once_and_one_that_was_given_never() {
-        let made = dressed(&spec("serve"), &[("PASSWORD", " ")], None).unwrap();
+        let made = setup(&spec("serve"), &[("PASSWORD", " ")], None).unwrap();
         assert_eq!(made.set, [("PASSWORD".into(), "made".into())]);
         assert_eq!(made.lines[1], "ide: log in with made");
-        let again = dressed(&spec("serve"), &[], Some("earlier")).unwrap();
+        let again = setup(&spec("serve"), &[], Some("earlier")).unwrap();
         assert_eq!(again.set, [("PASSWORD".into(), "earlier".into())]);
         assert!(again.lines[1].contains("first start"));
-        let given = dressed(&spec("serve"), &[("PASSWORD", "mine")], Some("earlier")).unwrap();
+        let given = setup(&spec("serve"), &[("PASSWORD", "mine")], Some("earlier")).unwrap();
         assert_eq!((given.set[0].1.to_str(), given.lines[1].contains("mine")), (Some("mine"), false));
     }
 
     #[test]
     fn a_secret_goes_by_a_file_where_the_command_wants_one() {
-        let dressed = dressed(&spec("serve --token-file {secret_file}"), &[("PASSWORD", "mine")], None).unwrap();
-        assert_eq!(words(&dressed), "serve --token-file /private/secret");
-        assert_eq!((dressed.set.len(), dressed.unset), (0, vec![OsString::from("PASSWORD")]));
+        let setup = setup(&spec("serve --token-file {secret_file}"), &[("PASSWORD", "mine")], None).unwrap();
+        assert_eq!(words(&setup), "serve --token-file /private/secret");
+        assert_eq!((setup.set.len(), setup.unset), (0, vec![OsString::from("PASSWORD")]));
         assert_eq!(
-            (dressed.files[0].path.to_str(), dressed.files[0].content.as_slice()),
+            (setup.files[0].path.to_str(), setup.files[0].content.as_slice()),
             (Some("/private/secret"), &b"mine"[..])
         );
     }
@@ -163,10 +163,10 @@ mod tests {
     fn what_is_needed_and_missing_is_told_with_how_to_get_it() {
         let needs = |name: &str| ModeSpec { needs: [(name.to_owned(), "get it".to_owned())].into(), ..spec("serve") };
         for there in ["there", "python:there"] {
-            assert!(dressed(&needs(there), &[], None).is_ok());
+            assert!(setup(&needs(there), &[], None).is_ok());
         }
         for (name, what) in [("gone", "program gone"), ("python:gone", "Python module gone")] {
-            let error = dressed(&needs(name), &[], None).unwrap_err();
+            let error = setup(&needs(name), &[], None).unwrap_err();
             assert_eq!(error.what, format!("mode ide needs the {what}, which is not there"));
             assert_eq!((error.exit, error.hints.as_slice()), (Exit::NotFound, &["get it".to_owned()][..]));
         }

@@ -41,11 +41,11 @@ pub struct Plan {
     /// The mode was asked for by name, not guessed from a COMMAND.
     pub by_name: bool,
     /// The command is the mode's own and serves something: `dress` gives it what it needs.
-    pub dressed: bool,
+    pub setup: bool,
     /// What it serves, as far as that is known.
     pub service: Option<Service>,
     /// Modes that run beside it, by name.
-    pub companions: Vec<String>,
+    pub sidecars: Vec<String>,
     /// TCP ports that those serve.
     pub other_ports: Vec<u16>,
     /// Variables of the mode.
@@ -57,7 +57,7 @@ pub struct Plan {
 impl Plan {
     /// Takes note of who the workload is going to be: a port may depend on it.
     pub fn set_user(&mut self, uid: u32) {
-        if self.mode == "ssh" && self.dressed && self.service.is_none() {
+        if self.mode == "ssh" && self.setup && self.service.is_none() {
             self.service = Some(Service::on(ssh::port(uid)));
         }
     }
@@ -196,18 +196,18 @@ fn names(listed: &str) -> impl Iterator<Item = &str> {
 fn plan_listed(listed: &str, request: &StartRequest, settings: &Settings, facts: ModeFacts<'_>) -> Result<Plan> {
     let mut all = names(listed);
     let main = mode_named(all.next().unwrap_or_default(), settings)?;
-    let (mut companions, mut other_ports) = (Vec::new(), Vec::new());
+    let (mut sidecars, mut other_ports) = (Vec::new(), Vec::new());
     for name in all {
         let mode = mode_named(name, settings)?;
         may_accompany(&mode)?;
-        if name == main.name() || companions.iter().any(|other| other == name) {
+        if name == main.name() || sidecars.iter().any(|other| other == name) {
             return Err(Error::config(format!("mode {name} is named twice ({listed})")));
         }
-        companions.push(name.to_owned());
+        sidecars.push(name.to_owned());
         other_ports.extend(mode.service(settings, facts.environment, &[])?.map(|service| service.port));
     }
     let words = words_of(request, &[main.name(), listed]);
-    Ok(Plan { companions, other_ports, ..plan_named(&main, &words, settings, facts)? })
+    Ok(Plan { sidecars, other_ports, ..plan_named(&main, &words, settings, facts)? })
 }
 
 fn mode_named<'a>(name: &'a str, settings: &'a Settings) -> Result<Mode<'a>> {
@@ -250,12 +250,12 @@ fn find<'a>(name: &str, settings: &'a Settings) -> Option<Mode<'a>> {
 }
 
 fn plan_named(mode: &Mode<'_>, words: &[OsString], settings: &Settings, facts: ModeFacts<'_>) -> Result<Plan> {
-    let dressed = mode.serves() && (words.is_empty() || mode.takes_options() && are_options(words));
-    let command = match dressed || words.is_empty() {
+    let setup = mode.serves() && (words.is_empty() || mode.takes_options() && are_options(words));
+    let command = match setup || words.is_empty() {
         true => [&own_command(mode, settings, facts)?, words].concat(),
         false => words.to_vec(),
     };
-    let service = if dressed { mode.service(settings, facts.environment, words)? } else { None };
+    let service = if setup { mode.service(settings, facts.environment, words)? } else { None };
     let env = match mode {
         Mode::Custom(_, spec) => spec.env.clone(),
         Mode::Builtin(_) => BTreeMap::new(),
@@ -265,7 +265,7 @@ fn plan_named(mode: &Mode<'_>, words: &[OsString], settings: &Settings, facts: M
         kind: mode.kind(),
         command,
         by_name: true,
-        dressed,
+        setup,
         service,
         env,
         ..Plan::default()

@@ -110,7 +110,7 @@ pub struct KeptFile {
 /// Packages that a plan wants to have installed before it is dressed.
 pub fn packages<'a>(plan: &Plan, settings: &'a Settings) -> &'a [String] {
     let server = BUILTIN.iter().find(|mode| mode.name == plan.mode).and_then(|mode| mode.server);
-    server.filter(|_| plan.dressed).map_or(&[], |server| (server.packages)(settings))
+    server.filter(|_| plan.setup).map_or(&[], |server| (server.packages)(settings))
 }
 
 /// The command line of a plan with all that it needs; none: it is what it is.
@@ -118,11 +118,11 @@ pub fn packages<'a>(plan: &Plan, settings: &'a Settings) -> &'a [String] {
 /// # Errors
 /// What it needs is not there (127), or cannot be (78).
 pub fn server_setup(plan: &Plan, surroundings: &ServerContext<'_>) -> Result<Option<ServerSetup>> {
-    if let Some(spec) = surroundings.settings.modes.get(&plan.mode).filter(|_| plan.dressed) {
+    if let Some(spec) = surroundings.settings.modes.get(&plan.mode).filter(|_| plan.setup) {
         return custom::set_up(&plan.mode, spec, surroundings).map(Some);
     }
     let server = BUILTIN.iter().find(|mode| mode.name == plan.mode).and_then(|mode| mode.server);
-    match server.filter(|_| plan.dressed) {
+    match server.filter(|_| plan.setup) {
         Some(server) => (server.set_up)(surroundings, plan.command.get(1..).unwrap_or_default()).map(Some),
         None => Ok(None),
     }

@@ -51,7 +51,7 @@ impl World {
     }
 
     /// `mode: words`
-    fn story(&self, line: &str) -> String {
+    fn preparation(&self, line: &str) -> String {
         match self.plan(line) {
             Ok(plan) => format!("{}: {}", plan.mode, plan.command.join(OsStr::new(" ")).display()),
             Err(error) => error.exit.code().to_string(),
@@ -62,30 +62,30 @@ impl World {
 #[test]
 fn a_command_trains_unless_a_person_types_it_for_a_shell() {
     let world = World::with(&["bash", "python"]);
-    assert_eq!(world.story("python train.py"), "train: python train.py");
-    assert_eq!(world.story("bash"), "train: bash");
+    assert_eq!(world.preparation("python train.py"), "train: python train.py");
+    assert_eq!(world.preparation("bash"), "train: bash");
     let world = world.attended();
-    assert_eq!(world.story("bash -l"), "shell: bash -l");
-    assert_eq!(world.story("bash train.sh"), "train: bash train.sh");
-    assert_eq!(world.story("python -c x"), "train: python -c x");
+    assert_eq!(world.preparation("bash -l"), "shell: bash -l");
+    assert_eq!(world.preparation("bash train.sh"), "train: bash train.sh");
+    assert_eq!(world.preparation("python -c x"), "train: python -c x");
 }
 
 #[test]
 fn no_command_is_a_shell_on_a_terminal_and_the_configured_command_elsewhere() {
-    assert_eq!(World::with(&["bash"]).attended().story(""), "shell: bash");
-    assert_eq!(World::with(&["sh"]).attended().story(""), "shell: sh");
-    assert_eq!(World::with(&["bash"]).command(&["python", "t.py"]).story(""), "train: python t.py");
-    assert_eq!(World::with(&["bash"]).story(""), "64");
-    assert_eq!(World::with(&[]).attended().story(""), "127");
+    assert_eq!(World::with(&["bash"]).attended().preparation(""), "shell: bash");
+    assert_eq!(World::with(&["sh"]).attended().preparation(""), "shell: sh");
+    assert_eq!(World::with(&["bash"]).command(&["python", "t.py"]).preparation(""), "train: python t.py");
+    assert_eq!(World::with(&["bash"]).preparation(""), "64");
+    assert_eq!(World::with(&[]).attended().preparation(""), "127");
 }
 
 #[test]
 fn the_users_own_shell_is_taken_if_it_is_there_and_sh_is_nobodys_wish() {
-    let story = |programs: &[&str], shell| World { shell: Some(shell), ..World::with(programs) }.story("shell");
-    assert_eq!(story(&["bash", "zsh"], "zsh"), "shell: zsh");
-    assert_eq!(story(&["bash"], "zsh"), "shell: bash");
-    assert_eq!(story(&["bash", "sh"], "sh"), "shell: bash");
-    assert_eq!(story(&["sh"], "sh"), "shell: sh");
+    let preparation = |programs: &[&str], shell| World { shell: Some(shell), ..World::with(programs) }.preparation("shell");
+    assert_eq!(preparation(&["bash", "zsh"], "zsh"), "shell: zsh");
+    assert_eq!(preparation(&["bash"], "zsh"), "shell: bash");
+    assert_eq!(preparation(&["bash", "sh"], "sh"), "shell: bash");
+    assert_eq!(preparation(&["sh"], "sh"), "shell: sh");
 }
 
 #[test]
@@ -97,59 +97,59 @@ fn the_banner_of_a_shell_names_the_configured_command() {
 #[test]
 fn a_mode_word_is_a_mode_when_it_is_last_or_followed_by_two_dashes() {
     let world = World::with(&["bash"]).command(&["python", "t.py"]);
-    assert_eq!(world.story("train"), "train: python t.py");
-    assert_eq!(world.story("shell"), "shell: bash");
-    assert_eq!(world.story("shell -- zsh -l"), "shell: zsh -l");
-    assert_eq!(world.story("train --lr 3"), "train: --lr 3");
+    assert_eq!(world.preparation("train"), "train: python t.py");
+    assert_eq!(world.preparation("shell"), "shell: bash");
+    assert_eq!(world.preparation("shell -- zsh -l"), "shell: zsh -l");
+    assert_eq!(world.preparation("train --lr 3"), "train: --lr 3");
 }
 
 #[test]
 fn a_mode_word_that_is_a_program_runs_as_typed_and_is_told() {
     let world = World::with(&["train", "bash"]);
-    assert_eq!(world.story("train --lr 3"), "train: train --lr 3");
-    assert_eq!(world.story("train"), "train: train");
+    assert_eq!(world.preparation("train --lr 3"), "train: train --lr 3");
+    assert_eq!(world.preparation("train"), "train: train");
     assert!(world.plan("train --lr 3").unwrap().note.is_some());
-    assert_eq!(World::with(&["train"]).command(&["x"]).story("train"), "train: x");
+    assert_eq!(World::with(&["train"]).command(&["x"]).preparation("train"), "train: x");
 }
 
 #[test]
 fn words_behind_two_dashes_are_never_a_mode() {
-    assert_eq!(World::with(&["bash"]).story("-- shell"), "train: shell");
+    assert_eq!(World::with(&["bash"]).preparation("-- shell"), "train: shell");
 }
 
 #[test]
 fn a_custom_mode_starts_its_command_but_never_hides_a_program() {
     let world = World::with(&["marimo"]).mode("lab", &["marimo", "edit"]).mode("marimo", &["x"]).mode("check", &["y"]);
-    assert_eq!(world.story("lab"), "lab: marimo edit");
+    assert_eq!(world.preparation("lab"), "lab: marimo edit");
     assert_eq!(world.plan("lab").unwrap().kind, WorkloadKind::Build);
-    assert_eq!(world.story("marimo"), "train: marimo");
+    assert_eq!(world.preparation("marimo"), "train: marimo");
 }
 
 #[test]
 fn a_mode_that_is_set_takes_the_words_as_its_command() {
     let mut world = World::with(&["bash"]);
     world.settings.mode.value = "shell".into();
-    assert_eq!(world.story(""), "shell: bash");
-    assert_eq!(world.story("shell"), "shell: bash");
-    assert_eq!(world.story("zsh"), "shell: zsh");
+    assert_eq!(world.preparation(""), "shell: bash");
+    assert_eq!(world.preparation("shell"), "shell: bash");
+    assert_eq!(world.preparation("zsh"), "shell: zsh");
     world.settings.mode.value = "shel".into();
-    assert_eq!(world.story(""), "78");
+    assert_eq!(world.preparation(""), "78");
 }
 
 #[test]
 fn of_several_modes_the_first_has_the_words_and_the_others_run_beside_it() {
     let mut world = World::with(&["bash"]).mode("board", &["tensorboard"]).mode("lab", &["jupyter-lab"]);
     let plan = world.plan("lab,board -- jupyter-lab --debug").unwrap();
-    assert_eq!((plan.mode.as_str(), plan.companions.as_slice()), ("lab", ["board".to_owned()].as_slice()));
-    assert_eq!(world.story("lab,board"), "lab: jupyter-lab");
-    assert_eq!(world.story("lab,nothing"), "train: lab,nothing");
-    assert_eq!(world.story("-- lab,board"), "train: lab,board");
+    assert_eq!((plan.mode.as_str(), plan.sidecars.as_slice()), ("lab", ["board".to_owned()].as_slice()));
+    assert_eq!(world.preparation("lab,board"), "lab: jupyter-lab");
+    assert_eq!(world.preparation("lab,nothing"), "train: lab,nothing");
+    assert_eq!(world.preparation("-- lab,board"), "train: lab,board");
     world.settings.mode.value = "train, board,lab".into();
-    assert_eq!(world.plan("python t.py").unwrap().companions, ["board", "lab"]);
-    assert_eq!(world.story("python t.py"), "train: python t.py");
+    assert_eq!(world.plan("python t.py").unwrap().sidecars, ["board", "lab"]);
+    assert_eq!(world.preparation("python t.py"), "train: python t.py");
     for wrong in ["board,bord", "board,board", "board,shell", "board,", "auto,board"] {
         world.settings.mode.value = wrong.into();
-        assert_eq!(world.story("x"), "78", "{wrong}");
+        assert_eq!(world.preparation("x"), "78", "{wrong}");
     }
 }
 
@@ -167,8 +167,8 @@ fn a_custom_server_is_dressed_when_it_starts_its_own_command() {
     let mut world = World::with(&["bash"]).mode("ide", &["serve", "{port}"]);
     world.settings.modes.value.get_mut("ide").unwrap().port = Some(8080);
     let plan = world.plan("ide").unwrap();
-    assert_eq!((plan.dressed, plan.service), (true, Some(Service::on(8080))));
-    assert_eq!(world.story("ide"), "ide: serve 8080");
+    assert_eq!((plan.setup, plan.service), (true, Some(Service::on(8080))));
+    assert_eq!(world.preparation("ide"), "ide: serve 8080");
     let plan = world.plan("ide -- other").unwrap();
-    assert_eq!((plan.dressed, plan.service), (false, None));
+    assert_eq!((plan.setup, plan.service), (false, None));
 }

@@ -77,7 +77,7 @@ impl Preparation {
         let hold = failure_hold::hold(&settings, inherited, None).filter(|_| error.exit != Exit::Usage);
         let run_dir = hold.as_ref().and_then(|_| self.run_dir(&settings, inherited, None, true));
         let policy = policy::of_failure(&settings, hold, run_dir.as_ref().map(|(run_dir, _)| run_dir.as_path()));
-        self.door.send(&Message::Policy(Box::new(policy)));
+        self.handover.send(&Message::Policy(Box::new(policy)));
         error
     }
 
@@ -92,7 +92,7 @@ impl Preparation {
         if let Some(of_root) = &self.of_root {
             return of_root.run_dir.clone();
         }
-        let supervisor = state_dir::identity_of(nix::unistd::getppid().as_raw()).filter(|_| self.door.supervised())?;
+        let supervisor = state_dir::identity_of(nix::unistd::getppid().as_raw()).filter(|_| self.handover.supervised())?;
         let mounts = Mounts::of(&Root::real());
         let whose = RunDirOwner { user, supervisor, at_once, mounts: &mounts };
         run_dir::run_dir(settings, inherited, &whose, &mut |why| self.state_trouble = Some(why))

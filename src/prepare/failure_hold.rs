@@ -11,11 +11,11 @@ use sys::environment::Environment;
 pub fn hold(settings: &Settings, environment: &Environment, report: Option<&str>) -> Option<HoldPolicy> {
     let OnFailure::Hold(time) = settings.on_failure.value else { return None };
     let root = Root::real();
-    let ground = HostFacts::of(&root, environment);
-    let place = ground.platform();
+    let host_facts = HostFacts::of(&root, environment);
+    let place = host_facts.platform();
     let name = match place {
         Platform::Pod => root.text("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned()),
-        _ => engine::container_id(ground.mounts()),
+        _ => engine::container_id(host_facts.mounts()),
     };
     let report = report.map_or(String::new(), |report| format!("; the report is {report}"));
     let (look, end) = ways(place, engine::program(&root), name.as_deref(), shell(environment));

@@ -21,12 +21,12 @@ pub fn raise_limits(settings: &Settings) {
 }
 
 /// Tells the workload how many threads to use, where that is wanted and nobody has said it; gives a line about it.
-pub fn share_cpus(scene: &CheckContext, environment: &mut Environment) -> Option<String> {
-    let locked = scene.settings.lock_of("host.threads").is_some();
+pub fn share_cpus(context: &CheckContext, environment: &mut Environment) -> Option<String> {
+    let locked = context.settings.lock_of("host.threads").is_some();
     if environment.get(OPENMP).is_some() && !locked {
         return None;
     }
-    let (threads, cpus) = check::threads(scene)?;
+    let (threads, cpus) = check::threads(context)?;
     VARIABLES.iter().for_each(|name| match locked {
         true => environment.set(*name, threads.to_string()),
         false => environment.set_default(*name, threads.to_string()),
@@ -44,9 +44,9 @@ mod tests {
     fn shared(threads: Threads, given: &[(&str, &str)]) -> (Vec<Option<String>>, Option<String>) {
         let mut loaded = Loaded::default();
         loaded.settings.host_threads.value = threads;
-        let scene = CheckContext::of(loaded, given.iter().copied().collect(), vec!["python".into()]);
-        let mut environment = scene.environment.clone();
-        let line = share_cpus(&scene, &mut environment);
+        let context = CheckContext::of(loaded, given.iter().copied().collect(), vec!["python".into()]);
+        let mut environment = context.environment.clone();
+        let line = share_cpus(&context, &mut environment);
         (VARIABLES.iter().map(|name| environment.text(name).map(str::to_owned)).collect(), line)
     }
 

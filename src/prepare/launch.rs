@@ -17,17 +17,17 @@ use sys::signal::InheritedSignals;
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
 
 /// Gives everything back and executes. Returns only when that failed; then it has been told.
-pub fn launch(ready: &PreparedWorkload, door: &HandoverWriter, inherited: &InheritedSignals) -> Error {
+pub fn launch(ready: &PreparedWorkload, handover: &HandoverWriter, inherited: &InheritedSignals) -> Error {
     let PreparedWorkload { command, environment } = ready;
     let argv: Vec<CString> = command.iter().filter_map(|word| CString::new(word.as_bytes()).ok()).collect();
     let path = environment.get("PATH").map_or(DEFAULT_PATH, OsStr::as_bytes);
     let environment = environment.to_envp();
-    door.send(&Message::Launching(text::command(command)));
+    handover.send(&Message::Launching(text::command(command)));
     process::end_with_parent(); // once more: a change of the user undoes it
     inherited.give_back();
     let errno = process::execute(&argv, &environment, path);
     let name = command.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    door.send(&Message::Failed { errno: errno as i32, name: name.clone() });
+    handover.send(&Message::Failed { errno: errno as i32, name: name.clone() });
     failure(&name, errno, file(&name, path).and_then(|file| obstacle_of(&file)))
 }
 

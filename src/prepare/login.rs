@@ -20,9 +20,9 @@ const MOUNTS: usize = 6;
 const LOCALES: [&str; 3] = ["/usr/lib/locale/C.utf8", "/usr/lib/locale/C.UTF-8", "/usr/lib64/locale/C.utf8"];
 
 /// Where the shell begins: in the code, unless the configuration names a directory.
-pub fn directory<'a>(scene: &'a CheckContext, plan: &Plan) -> &'a Path {
-    let code = plan.mode == SHELL && scene.settings.workdir.is_none() && scene.settings.code_path.is_some();
-    if code { &scene.code } else { &scene.workdir }
+pub fn directory<'a>(context: &'a CheckContext, plan: &Plan) -> &'a Path {
+    let code = plan.mode == SHELL && context.settings.workdir.is_none() && context.settings.code_path.is_some();
+    if code { &context.code } else { &context.workdir }
 }
 
 /// The variables that a login sets, where nobody has: tmux, editors and `whoami`-like tools ask for them. For sessions of ssh the server
@@ -53,7 +53,7 @@ impl Preparation {
     /// Says where the person is, and what is missing where nobody can type.
     pub(super) fn greet(
         &mut self,
-        scene: &CheckContext,
+        context: &CheckContext,
         request: &deps::DepsRequest<'_>,
         plan: &Plan,
         environment: &Environment,
@@ -62,10 +62,10 @@ impl Preparation {
             return;
         }
         if !terminal::is_attended() && plan.command.len() == 1 {
-            return self.console.line(&missing_terminal(scene.platform()));
+            return self.console.line(&missing_terminal(context.platform()));
         }
-        if scene.settings.shell_banner.value && self.console.tells_all() {
-            let lines = banner(scene, deps::interpreter(request), environment);
+        if context.settings.shell_banner.value && self.console.tells_all() {
+            let lines = banner(context, deps::interpreter(request), environment);
             lines.iter().for_each(|line| self.console.line(line));
         }
     }
@@ -81,9 +81,9 @@ fn missing_terminal(place: Platform) -> String {
     format!("this is no terminal: the shell has no prompt, and ends with its input{way}")
 }
 
-fn banner(scene: &CheckContext, python: Option<PathBuf>, environment: &Environment) -> Vec<String> {
+fn banner(context: &CheckContext, python: Option<PathBuf>, environment: &Environment) -> Vec<String> {
     let python = python.map(|python| format!("python  {}", deps::glance(&python)));
-    let mounts = scene.platform().is_container().then(|| mounts(scene)).flatten();
+    let mounts = context.platform().is_container().then(|| mounts(context)).flatten();
     let inherited = Environment::inherited();
     let set = changed(&inherited, environment).map(|names| format!("set     {names}"));
     let ask = "ask     trainit check, trainit status, trainit --help (without these lines: TRAINIT_SHELL_BANNER=off)";
@@ -91,8 +91,8 @@ fn banner(scene: &CheckContext, python: Option<PathBuf>, environment: &Environme
 }
 
 /// What people had mounted.
-fn mounts(scene: &CheckContext) -> Option<String> {
-    let given: Vec<String> = engine::given(&scene.mounts)
+fn mounts(context: &CheckContext) -> Option<String> {
+    let given: Vec<String> = engine::given(&context.mounts)
         .map(|mount| {
             let read_only = if mount.is_read_only() { ", read-only" } else { "" };
             format!("{} ({}{read_only})", text::path(mount.path()), text::bytes(mount.kind()))
@@ -115,9 +115,9 @@ fn changed(before: &Environment, after: &Environment) -> Option<String> {
 }
 
 /// The user's shell: SHELL, unless the start changes the user; else what /etc/passwd says.
-pub fn shell(scene: &CheckContext, identity: &WorkloadIdentity) -> Option<OsString> {
-    let configured = scene.settings.env.get("SHELL").map(|env| OsString::from(&env.value));
-    let given = scene.environment.get("SHELL").filter(|_| identity.switch.is_none()).map(OsString::from);
+pub fn shell(context: &CheckContext, identity: &WorkloadIdentity) -> Option<OsString> {
+    let configured = context.settings.env.get("SHELL").map(|env| OsString::from(&env.value));
+    let given = context.environment.get("SHELL").filter(|_| identity.switch.is_none()).map(OsString::from);
     configured.or(given).or_else(|| Some(identity.shell(&Root::real())?.into()))
 }
 
@@ -162,10 +162,10 @@ mod tests {
         let mut loaded = Loaded::default();
         (loaded.workdir, loaded.code) = ("/".into(), "/code".into());
         loaded.settings.code_path.value = Some("/code".into());
-        let scene = CheckContext::of(loaded.clone(), Environment::default(), Vec::new());
-        assert_eq!(directory(&scene, &plan(&["sh"])), Path::new("/code"));
+        let context = CheckContext::of(loaded.clone(), Environment::default(), Vec::new());
+        assert_eq!(directory(&context, &plan(&["sh"])), Path::new("/code"));
         loaded.settings.workdir.value = Some("/".into());
-        let scene = CheckContext::of(loaded, Environment::default(), Vec::new());
-        assert_eq!(directory(&scene, &plan(&["sh"])), Path::new("/"));
+        let context = CheckContext::of(loaded, Environment::default(), Vec::new());
+        assert_eq!(directory(&context, &plan(&["sh"])), Path::new("/"));
     }
 }

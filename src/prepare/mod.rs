@@ -41,8 +41,8 @@ const TOLD: usize = 900;
 pub fn supervised(args: Args, start: PrepareArgs) -> c_int {
     heap::expect_short_life();
     terminal::take_foreground();
-    begin(&start.door);
-    live(Preparation::new(start.door, start.since, start.attempt), args, &start.inherited)
+    begin(&start.handover);
+    live(Preparation::new(start.handover, start.since, start.attempt), args, &start.inherited)
 }
 
 /// `trainit exec`: the same without a supervisor.
@@ -51,36 +51,36 @@ pub fn in_place(args: Args, inherited: InheritedSignals) -> c_int {
     live(Preparation::new(HandoverWriter::none(), Instant::now(), 1), args, &inherited)
 }
 
-fn live(mut story: Preparation, args: Args, inherited: &InheritedSignals) -> c_int {
-    let error = match story.run(&args.to_vec()) {
-        Ok(ready) => launch::launch(&ready, &story.door, inherited),
+fn live(mut preparation: Preparation, args: Args, inherited: &InheritedSignals) -> c_int {
+    let error = match preparation.run(&args.to_vec()) {
+        Ok(ready) => launch::launch(&ready, &preparation.handover, inherited),
         Err(error) => error,
     };
-    refuse(&mut story, &error)
+    refuse(&mut preparation, &error)
 }
 
 /// Says why there is no workload, to the person and to PID 1, and gives the code to end with. What checks found has been told.
 #[inline(never)] // whoever starts need not make room for it
-fn refuse(story: &mut Preparation, error: &Error) -> c_int {
+fn refuse(preparation: &mut Preparation, error: &Error) -> c_int {
     match error.exit {
         Exit::Success => report::print(&error.what),
-        _ if story.told => {}
-        _ => story.console.error(error),
+        _ if preparation.told => {}
+        _ => preparation.console.error(error),
     }
-    story.door.send(&Message::Refused(text::masked(&error.to_string()).chars().take(TOLD).collect()));
+    preparation.handover.send(&Message::Refused(text::masked(&error.to_string()).chars().take(TOLD).collect()));
     c_int::from(error.exit.code())
 }
 
 /// Runs something else than a workload below a supervisor: a sub-command as a container's first process.
 pub fn only(start: PrepareArgs, body: impl FnOnce() -> c_int) -> c_int {
     terminal::take_foreground();
-    begin(&start.door);
+    begin(&start.handover);
     body()
 }
 
 /// From here on a forwarded TERM ends the preparing, as it should: no workload is there yet that could lose anything.
-fn begin(door: &HandoverWriter) {
-    if let Some(fd) = door.fd() {
+fn begin(handover: &HandoverWriter) {
+    if let Some(fd) = handover.fd() {
         fork_detached::keep_private(fd);
     }
     signal::set_mask(0);

@@ -32,7 +32,7 @@ use sys::{Root, reach};
 /// What goes with a start through all of it.
 pub struct Preparation {
     /// PID 1, or nobody.
-    pub door: HandoverWriter,
+    pub handover: HandoverWriter,
     /// Where lines go.
     pub console: Console,
     /// When PID 1 started.
@@ -63,11 +63,11 @@ pub struct PreparedWorkload {
 
 impl Preparation {
     /// A start that begins now.
-    pub fn new(door: HandoverWriter, since: Instant, attempt: u32) -> Self {
+    pub fn new(handover: HandoverWriter, since: Instant, attempt: u32) -> Self {
         let (console, findings, hooks) = (Console::early(), Vec::new(), Vec::new());
         let (told, report, dependencies, of_root, state_trouble) = (false, None, None, None, None);
         Preparation {
-            door,
+            handover,
             console,
             since,
             attempt,
@@ -94,18 +94,18 @@ impl Preparation {
         let warnings = std::mem::take(&mut loaded.warnings);
         // This process is going to be another program: to take all of this apart before would only cost time.
         let mut plan = ManuallyDrop::new(plan);
-        let mut scene = ManuallyDrop::new(check_context(loaded, &plan, inherited.clone()));
+        let mut context = ManuallyDrop::new(check_context(loaded, &plan, inherited.clone()));
         plan.set_user(entered.uid());
-        let run_dir = self.announce(&scene, &plan, &grace, &inherited, entered.identity())?;
-        self.console.settle(&scene.settings, scene.host_facts());
+        let run_dir = self.announce(&context, &plan, &grace, &inherited, entered.identity())?;
+        self.console.settle(&context.settings, context.host_facts());
         self.introduce(&plan, &warnings);
-        self.send_last_words(&scene, run_dir.as_deref());
-        self.send_grace(&scene, plan.kind, &grace);
-        scene.at_home(entered, &plan.env);
-        scene.user.iter().flat_map(|user| &user.notes).for_each(|note| self.console.line(note));
+        self.send_last_words(&context, run_dir.as_deref());
+        self.send_grace(&context, plan.kind, &grace);
+        context.at_home(entered, &plan.env);
+        context.user.iter().flat_map(|user| &user.notes).for_each(|note| self.console.line(note));
 
-        let ready = self.make_ready(&mut scene, &plan, run_dir.as_deref(), grace.time);
-        self.file(&scene, &plan, began, ready.as_ref().err());
+        let ready = self.make_ready(&mut context, &plan, run_dir.as_deref(), grace.time);
+        self.file(&context, &plan, began, ready.as_ref().err());
         let ready = ready?;
         self.console.start(&ready.command, user, self.since.elapsed());
         Ok(ready)
@@ -114,21 +114,21 @@ impl Preparation {
     #[inline(never)] // what it holds goes with its frame, and not beside what its callers and the next ones hold
     fn make_ready(
         &mut self,
-        scene: &mut CheckContext,
+        context: &mut CheckContext,
         plan: &Plan,
         run_dir: Option<&Path>,
         grace: Option<Duration>,
     ) -> Result<PreparedWorkload> {
-        scene.add_secrets(&plan.env)?;
-        self.hook(HookStage::BeforeChecks, &scene.settings, &plan.command, &mut scene.environment)?;
-        check::forward_compat(scene).iter().for_each(|line| self.console.line(line));
-        let checks = self.check(scene)?;
+        context.add_secrets(&plan.env)?;
+        self.hook(HookStage::BeforeChecks, &context.settings, &plan.command, &mut context.environment)?;
+        check::forward_compat(context).iter().for_each(|line| self.console.line(line));
+        let checks = self.check(context)?;
         // It may lie on a dead file system: it is entered when the checks have been there and come back.
-        enter(scene, login::directory(scene, plan))?;
-        let changes = self.install(&request(scene, plan))?;
-        self.finish(scene, checks)?;
+        enter(context, login::directory(context, plan))?;
+        let changes = self.install(&request(context, plan))?;
+        self.finish(context, checks)?;
         self.phase(Phase::Starting);
-        let resumed = resume::resume(&scene.settings, &scene.mounts)?;
+        let resumed = resume::resume(&context.settings, &context.mounts)?;
         resumed.lines.iter().for_each(|line| self.console.line(line));
         // A shell or a server has no use for words that tell a trainer where to go on.
         let more = if plan.kind == WorkloadKind::Train { resumed.arguments.as_slice() } else { &[] };
@@ -142,14 +142,14 @@ impl Preparation {
             provenance: check::provenance(&self.findings),
             grace,
         };
-        let mut environment = outputs.add_to(scene.environment.clone());
-        host::share_cpus(scene, &mut environment).iter().for_each(|line| self.console.line(line));
-        self.hook(HookStage::BeforeStart, &scene.settings, &command, &mut environment)?;
-        let wanted = ServerWanted { plan, request: request(scene, plan), run_dir, grace };
-        login::log_in(plan, scene.user.as_ref().map(|user| &user.identity), &mut environment);
-        let command = self.set_up_server(scene, &wanted, command, &mut environment)?;
-        self.greet(scene, &wanted.request, plan, &environment);
-        host::raise_limits(&scene.settings);
+        let mut environment = outputs.add_to(context.environment.clone());
+        host::share_cpus(context, &mut environment).iter().for_each(|line| self.console.line(line));
+        self.hook(HookStage::BeforeStart, &context.settings, &command, &mut environment)?;
+        let wanted = ServerWanted { plan, request: request(context, plan), run_dir, grace };
+        login::log_in(plan, context.user.as_ref().map(|user| &user.identity), &mut environment);
+        let command = self.set_up_server(context, &wanted, command, &mut environment)?;
+        self.greet(context, &wanted.request, plan, &environment);
+        host::raise_limits(&context.settings);
         Ok(PreparedWorkload { command, environment })
     }
 
@@ -157,38 +157,38 @@ impl Preparation {
     #[inline(never)]
     fn announce(
         &mut self,
-        scene: &CheckContext,
+        context: &CheckContext,
         plan: &Plan,
         grace: &StopGrace,
         inherited: &Environment,
         identity: &identity::WorkloadIdentity,
     ) -> Result<Option<PathBuf>> {
         let user = policy::user(identity);
-        let at_once = plan.dressed || !plan.companions.is_empty();
-        let (run_dir, run_dir_made) = self.run_dir(&scene.settings, inherited, user.as_ref(), at_once).unzip();
+        let at_once = plan.setup || !plan.sidecars.is_empty();
+        let (run_dir, run_dir_made) = self.run_dir(&context.settings, inherited, user.as_ref(), at_once).unzip();
         let run_dir_made = run_dir_made.unwrap_or_default();
-        self.report = report_file(scene, run_dir.as_deref(), user.is_some());
+        self.report = report_file(context, run_dir.as_deref(), user.is_some());
         let report = self.report.as_ref().map(|file| file.to_string_lossy().into_owned());
-        let mut policy = policy::policy(&scene.settings, &scene.workdir, plan, grace, run_dir.as_deref())?;
-        policy.hold = failure_hold::hold(&scene.settings, inherited, report.as_deref());
+        let mut policy = policy::policy(&context.settings, &context.workdir, plan, grace, run_dir.as_deref())?;
+        policy.hold = failure_hold::hold(&context.settings, inherited, report.as_deref());
         (policy.report, policy.user, policy.run_dir_made) = (report, user, run_dir_made);
-        if !self.door.keep(&Message::Policy(policy)) {
+        if !self.handover.keep(&Message::Policy(policy)) {
             return Err(Error::config("checkpoint.*, stop.*, state_dir and the groups are too long together")
                 .hint("shorter paths, or symbolic links"));
         }
-        if scene.settings.prepare_timeout.or(scene.settings.lifetime.value).is_some() {
-            self.door.send_kept();
+        if context.settings.prepare_timeout.or(context.settings.lifetime.value).is_some() {
+            self.handover.send_kept();
         }
         Ok(run_dir)
     }
 
     /// Whoever stops a container seldom knows how little time its engine gives by default.
-    fn send_grace(&mut self, scene: &CheckContext, kind: WorkloadKind, grace: &StopGrace) {
+    fn send_grace(&mut self, context: &CheckContext, kind: WorkloadKind, grace: &StopGrace) {
         let unknown = grace.from.is_empty() && kind == WorkloadKind::Train && self.is_first_start();
         if !unknown || !self.console.tells_all() {
             return;
         }
-        let engine = match scene.platform() {
+        let engine = match context.platform() {
             Platform::Container => "docker stop kills after 10 s by default (docker run --stop-timeout 600)",
             Platform::Pod => "Kubernetes kills after 30 s by default (terminationGracePeriodSeconds: 600)",
             Platform::Host => return,
@@ -197,63 +197,63 @@ impl Preparation {
     }
 
     fn introduce(&mut self, plan: &Plan, warnings: &[Error]) {
-        let modes = [std::slice::from_ref(&plan.mode), &plan.companions].concat().join(" + ");
+        let modes = [std::slice::from_ref(&plan.mode), &plan.sidecars].concat().join(" + ");
         self.console.banner(&modes, &plan.command);
         warnings.iter().chain(&self.state_trouble.take()).for_each(|warning| self.console.warning(warning));
         if let Some(note) = &plan.note {
             self.console.line(note);
         }
-        if !self.door.supervised() && !plan.companions.is_empty() {
-            let what = format!("nothing runs beside it: {} would need a supervisor", plan.companions.join(", "));
+        if !self.handover.supervised() && !plan.sidecars.is_empty() {
+            let what = format!("nothing runs beside it: {} would need a supervisor", plan.sidecars.join(", "));
             self.console.warning(&Error::usage(what).hint("trainit run instead of trainit exec"));
         }
     }
 
     /// What the start before this one could not say itself.
-    fn send_last_words(&mut self, scene: &CheckContext, own: Option<&Path>) {
+    fn send_last_words(&mut self, context: &CheckContext, own: Option<&Path>) {
         let last = match self.of_root.take() {
             Some(of_root) => of_root.last_words,
-            None => self.last_words(&scene.settings, &scene.environment, own),
+            None => self.last_words(&context.settings, &context.environment, own),
         };
         // On a machine another job of the user may have left something, which says nothing about this one.
-        last.filter(|_| scene.platform().is_container()).iter().for_each(|line| self.console.line(line));
+        last.filter(|_| context.platform().is_container()).iter().for_each(|line| self.console.line(line));
     }
 
     pub(super) fn is_first_start(&self) -> bool {
-        self.attempt == 1 && self.door.supervised()
+        self.attempt == 1 && self.handover.supervised()
     }
 
     /// Says what is done from now on, at once: a prepare that is killed, or waits for ever, cannot say it any more.
     pub(super) fn phase(&self, phase: Phase) {
-        self.door.send(&Message::Phase(phase));
+        self.handover.send(&Message::Phase(phase));
     }
 
     /// All checks, up to those that may go on while dependencies are installed.
-    fn check<'a>(&mut self, scene: &'a CheckContext) -> Result<RunningChecks<'a>> {
+    fn check<'a>(&mut self, context: &'a CheckContext) -> Result<RunningChecks<'a>> {
         self.phase(Phase::Checking);
-        let (console, door) = (&mut self.console, &self.door);
-        let checks = check::start(scene, None, &mut || door.send_kept(), &mut |told| console.check(told));
+        let (console, handover) = (&mut self.console, &self.handover);
+        let checks = check::start(context, None, &mut || handover.send_kept(), &mut |told| console.check(told));
         self.findings = checks.findings();
-        self.judge(scene).map(|()| checks)
+        self.judge(context).map(|()| checks)
     }
 
     /// Waits for the checks that went on.
-    fn finish(&mut self, scene: &CheckContext, checks: RunningChecks<'_>) -> Result<()> {
+    fn finish(&mut self, context: &CheckContext, checks: RunningChecks<'_>) -> Result<()> {
         if !checks.are_done() {
             self.phase(Phase::Checking);
         }
-        let (console, door) = (&mut self.console, &self.door);
+        let (console, handover) = (&mut self.console, &self.handover);
         self.findings = checks.finish(&mut |told| {
-            door.send_kept();
+            handover.send_kept();
             console.check(told);
         });
-        self.judge(scene)
+        self.judge(context)
     }
 
     /// Whether what is found lets the start go on.
-    fn judge(&mut self, scene: &CheckContext) -> Result<()> {
+    fn judge(&mut self, context: &CheckContext) -> Result<()> {
         let Some(exit) = check::verdict(&self.findings) else { return Ok(()) };
-        if let Some(correction) = report::correction(&self.findings, || scene.started()) {
+        if let Some(correction) = report::correction(&self.findings, || context.started()) {
             self.console.correction(&correction);
         }
         self.told = true;
@@ -264,9 +264,9 @@ impl Preparation {
     pub(super) fn install(&mut self, request: &deps::DepsRequest<'_>) -> Result<Vec<(OsString, OsString)>> {
         self.phase(Phase::Installing);
         let began = Instant::now();
-        let (console, door) = (&mut self.console, &self.door);
+        let (console, handover) = (&mut self.console, &self.handover);
         let outcome = deps::ensure(request, &mut |line| {
-            door.send_kept();
+            handover.send_kept();
             console.line(line);
         });
         match outcome {
@@ -296,10 +296,10 @@ impl Preparation {
 
     /// The JSON report, where it is wanted. That it cannot be written is no reason not to train.
     #[inline(never)]
-    fn file(&mut self, scene: &CheckContext, plan: &Plan, began: SystemTime, error: Option<&Error>) {
+    fn file(&mut self, context: &CheckContext, plan: &Plan, began: SystemTime, error: Option<&Error>) {
         let Some(file) = self.report.take() else { return };
         let mut report =
-            Report::new(scene, Some(&plan.mode), &self.findings, began).with_hooks(std::mem::take(&mut self.hooks));
+            Report::new(context, Some(&plan.mode), &self.findings, began).with_hooks(std::mem::take(&mut self.hooks));
         if let Some((words, took)) = self.dependencies.take() {
             report = report.with_dependencies(words, took);
         }
@@ -307,7 +307,7 @@ impl Preparation {
             report = report.with_exit(error.exit);
         }
         let save = || report.save(&file).map_err(|error| error.to_string());
-        let saved = reach::look(&scene.mounts, &file, save);
+        let saved = reach::look(&context.mounts, &file, save);
         if let Err(why) = saved.unwrap_or_else(|_| Err("its file system does not answer".to_owned())) {
             let what = format!("the report cannot be written to {} (report.file)", file.display());
             self.console.warning(&Error::new(Exit::Internal, what).because(why));
@@ -317,18 +317,18 @@ impl Preparation {
 
 /// Where the report goes: as configured, or beside the state, when a person is going to look for it. Another user than PID 1's can
 /// write in one directory there.
-fn report_file(scene: &CheckContext, run_dir: Option<&Path>, other: bool) -> Option<PathBuf> {
-    let wanted = scene.settings.report_file.value.as_ref().map(|file| scene.workdir.join(file));
-    let held = scene.settings.on_failure.value != OnFailure::Exit;
+fn report_file(context: &CheckContext, run_dir: Option<&Path>, other: bool) -> Option<PathBuf> {
+    let wanted = context.settings.report_file.value.as_ref().map(|file| context.workdir.join(file));
+    let held = context.settings.on_failure.value != OnFailure::Exit;
     let directory =
         |run_dir: &Path| if other { run_dir.join(protocol::state_file::REQUESTS) } else { run_dir.to_owned() };
     wanted.or_else(|| run_dir.filter(|_| held).map(|run_dir| directory(run_dir).join(protocol::state_file::REPORT)))
 }
 
 /// Enters the working directory. No check was there where it is not the code directory, so a dead file system is asked first.
-pub(super) fn enter(scene: &CheckContext, workdir: &Path) -> Result<()> {
+pub(super) fn enter(context: &CheckContext, workdir: &Path) -> Result<()> {
     let answers = || -> u8 { workdir.is_dir().into() };
-    let dead = reach::far(&scene.mounts, workdir).is_some() && reach::look(&scene.mounts, workdir, answers).is_err();
+    let dead = reach::far(&context.mounts, workdir).is_some() && reach::look(&context.mounts, workdir, answers).is_err();
     let entered = if dead { Err(Errno::ETIMEDOUT.into()) } else { std::env::set_current_dir(workdir) };
     entered.map_err(|error| {
         let cause = errno::cause_of(&error);
@@ -346,13 +346,13 @@ pub(super) fn check_context(loaded: Loaded, plan: &Plan, mut inherited: Environm
     CheckContext::of(loaded, inherited, plan.command.clone())
 }
 
-pub(super) fn request<'a>(scene: &'a CheckContext, plan: &'a Plan) -> deps::DepsRequest<'a> {
+pub(super) fn request<'a>(context: &'a CheckContext, plan: &'a Plan) -> deps::DepsRequest<'a> {
     deps::DepsRequest {
-        root: &scene.root,
-        settings: &scene.settings,
-        environment: &scene.environment,
-        workdir: scene.workdir.clone(),
-        code: scene.code.clone(),
+        root: &context.root,
+        settings: &context.settings,
+        environment: &context.environment,
+        workdir: context.workdir.clone(),
+        code: context.code.clone(),
         command: &plan.command,
         by_mode: plan.by_name,
         kind: plan.kind,

@@ -96,7 +96,7 @@ pub fn policy(
             save_file: settings.checkpoint_request_file.as_ref().map(path),
             stack_signal: settings.watchdog_stack_signal.map(|signal| signal.0),
             after_stop: super::hooks::after_stop(settings),
-            companions: plan.companions.clone(),
+            sidecars: plan.sidecars.clone(),
             idle: idle(settings, plan),
             lifetime: settings.lifetime.value,
             restart: restart(settings),

@@ -34,13 +34,13 @@ pub fn preview(sources: &ConfigSources<'_>, run_dir: Option<&Path>) -> Result<(E
     let command = loaded.settings.command.iter().map(Into::into).collect();
     let plan = Plan { command, by_name: true, ..Plan::default() };
     let grace = StopGrace::known(&loaded.settings, &Root::real(), &inherited);
-    let mut scene = CheckContext::of(loaded, inherited.clone(), plan.command.clone());
-    scene.at_home(entered, &BTreeMap::new());
-    scene.add_secrets(&BTreeMap::new())?;
-    check::forward_compat(&mut scene);
-    let outcome = deps::settled(&request(&scene, &plan))?;
+    let mut context = CheckContext::of(loaded, inherited.clone(), plan.command.clone());
+    context.at_home(entered, &BTreeMap::new());
+    context.add_secrets(&BTreeMap::new())?;
+    check::forward_compat(&mut context);
+    let outcome = deps::settled(&request(&context, &plan))?;
     let note = outcome.is_none().then(|| "the dependencies are not installed yet: trainit deps install".to_owned());
-    let mut environment = found(&scene, &plan, outcome.as_ref(), 1, run_dir, grace.time)?;
+    let mut environment = found(&context, &plan, outcome.as_ref(), 1, run_dir, grace.time)?;
     for name in OF_A_START {
         match inherited.get(name) {
             Some(value) => environment.set(name, value),
@@ -66,7 +66,7 @@ fn for_others(settings: &Settings, user: u32, inherited: &Environment) -> (Envir
 /// # Errors
 /// Whatever of it a start would fail for.
 pub(super) fn found(
-    scene: &CheckContext,
+    context: &CheckContext,
     plan: &Plan,
     dependencies: Option<&deps::DepsOutcome>,
     attempt: u32,
@@ -74,15 +74,15 @@ pub(super) fn found(
     grace: Option<Duration>,
 ) -> Result<Environment> {
     // Nothing of it is judged here; the code's commit, and whose it is, is found by its checks.
-    let findings = check::run(scene, Some(&["code".to_owned()]), &mut || {}, &mut |_| {});
+    let findings = check::run(context, Some(&["code".to_owned()]), &mut || {}, &mut |_| {});
     let outputs = Outputs {
         plan,
         attempt,
         run_dir,
         changes: dependencies.map_or(Vec::new(), |outcome| outcome.environment().to_vec()),
-        resumed: &resume::resume(&scene.settings, &scene.mounts)?,
+        resumed: &resume::resume(&context.settings, &context.mounts)?,
         provenance: check::provenance(&findings),
         grace,
     };
-    Ok(outputs.add_to(scene.environment.clone()))
+    Ok(outputs.add_to(context.environment.clone()))
 }

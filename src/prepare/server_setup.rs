@@ -42,26 +42,26 @@ impl Preparation {
     /// What it needs is not there or cannot be made.
     pub(super) fn set_up_server(
         &mut self,
-        scene: &CheckContext,
+        context: &CheckContext,
         wanted: &ServerWanted<'_>,
         command: Vec<OsString>,
         environment: &mut Environment,
     ) -> Result<Vec<OsString>> {
         let plan = wanted.plan;
-        if !plan.dressed {
+        if !plan.setup {
             return Ok(command);
         }
         let cannot = |error: io::Error| internal(&format!("no private directory for mode {}", plan.mode), &error);
         let private = state_dir::private(wanted.run_dir, &plan.mode).map_err(cannot)?;
-        self.install_for_mode(&private, scene, wanted, environment)?;
+        self.install_for_mode(&private, context, wanted, environment)?;
         let request = deps::DepsRequest { environment, ..wanted.request.clone() };
         let interpreter = deps::interpreter(&request);
         let surroundings = ServerContext {
-            settings: &scene.settings,
+            settings: &context.settings,
             environment,
-            place: scene.platform(),
-            workdir: &scene.workdir,
-            code: &scene.code,
+            place: context.platform(),
+            workdir: &context.workdir,
+            code: &context.code,
             interpreter: interpreter.as_deref(),
             uid: nix::unistd::geteuid().as_raw(),
             grace: wanted.grace,
@@ -72,17 +72,17 @@ impl Preparation {
             holder: &ip::holder,
             read: &secret::read,
         };
-        let Some(dressed) = mode::server_setup(plan, &surroundings)? else { return Ok(command) };
-        dressed.files.iter().try_for_each(write)?;
-        dressed.made.iter().try_for_each(|made| make(made, environment))?;
-        for directory in &dressed.directories {
+        let Some(setup) = mode::server_setup(plan, &surroundings)? else { return Ok(command) };
+        setup.files.iter().try_for_each(write)?;
+        setup.made.iter().try_for_each(|made| make(made, environment))?;
+        for directory in &setup.directories {
             let _ = DirBuilder::new().mode(0o755).recursive(true).create(directory);
         }
-        let shared = dressed.shared.iter().filter_map(|file| cannot_write(&file.path, share(file)));
-        let kept = dressed.kept.iter().filter_map(|kept| cannot_write(&kept.to, keep(kept)));
+        let shared = setup.shared.iter().filter_map(|file| cannot_write(&file.path, share(file)));
+        let kept = setup.kept.iter().filter_map(|kept| cannot_write(&kept.to, keep(kept)));
         shared.chain(kept).for_each(|line| self.console.line(&line));
-        dressed.lines.iter().for_each(|line| self.console.line_as_it_is(line));
-        Ok(apply(dressed, environment))
+        setup.lines.iter().for_each(|line| self.console.line_as_it_is(line));
+        Ok(apply(setup, environment))
     }
 }
 
@@ -91,17 +91,17 @@ impl Preparation {
     fn install_for_mode(
         &mut self,
         private: &Path,
-        scene: &CheckContext,
+        context: &CheckContext,
         wanted: &ServerWanted<'_>,
         environment: &mut Environment,
     ) -> Result<()> {
-        let packages = mode::packages(wanted.plan, &scene.settings);
+        let packages = mode::packages(wanted.plan, &context.settings);
         if packages.is_empty() {
             return Ok(());
         }
         let path = private.join(format!("{}.txt", wanted.plan.mode));
         write(&PrivateFile { path: path.clone(), content: (packages.join("\n") + "\n").into(), keep: false })?;
-        let mut settings = scene.settings.clone();
+        let mut settings = context.settings.clone();
         settings.deps_requirements.value = Requirements::Files(vec![path]);
         let request = deps::DepsRequest { settings: &settings, environment, ..wanted.request.clone() };
         let changes = self.install(&request)?;
@@ -121,10 +121,10 @@ fn has_module(interpreter: Option<&Path>, name: &str, environment: &Environment)
 }
 
 /// Variables; gives the command line.
-fn apply(dressed: ServerSetup, environment: &mut Environment) -> Vec<OsString> {
-    dressed.unset.iter().for_each(|name| environment.remove(name));
-    dressed.set.into_iter().for_each(|(name, value)| environment.set(name, value));
-    dressed.command
+fn apply(setup: ServerSetup, environment: &mut Environment) -> Vec<OsString> {
+    setup.unset.iter().for_each(|name| environment.remove(name));
+    setup.set.into_iter().for_each(|(name, value)| environment.set(name, value));
+    setup.command
 }
 
 /// In one step, so that nobody ever sees half of it or more than its mode allows.

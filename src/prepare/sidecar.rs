@@ -27,40 +27,40 @@ pub fn sidecar(args: Args, beside: &SidecarArgs<'_>) -> c_int {
     // Nobody types for it, and what it prints is no part of what the main one does.
     process::detach_stdio();
     signal::set_mask(0);
-    let mut story = Preparation::new(HandoverWriter::none(), Instant::now(), beside.attempt);
-    let error = match run(&mut story, &args.to_vec(), beside) {
-        Ok(ready) => launch::launch(&ready, &story.door, &beside.inherited),
+    let mut preparation = Preparation::new(HandoverWriter::none(), Instant::now(), beside.attempt);
+    let error = match run(&mut preparation, &args.to_vec(), beside) {
+        Ok(ready) => launch::launch(&ready, &preparation.handover, &beside.inherited),
         Err(error) => error,
     };
-    refuse(&mut story, &error)
+    refuse(&mut preparation, &error)
 }
 
-fn run(story: &mut Preparation, words: &[OsString], beside: &SidecarArgs<'_>) -> Result<PreparedWorkload> {
+fn run(preparation: &mut Preparation, words: &[OsString], beside: &SidecarArgs<'_>) -> Result<PreparedWorkload> {
     let mut inherited = Environment::inherited();
     let (loaded, entered) = enter::load(words, &inherited)?;
     loaded.settings.pin(&mut inherited);
     let plan =
         enter::decide(&loaded, &entered, &inherited, |facts| mode::sidecar(beside.mode, &loaded.settings, facts))?;
     let grace = StopGrace::known(&loaded.settings, &Root::real(), &inherited);
-    let mut scene = pipeline::check_context(loaded, &plan, inherited.clone());
+    let mut context = pipeline::check_context(loaded, &plan, inherited.clone());
     // What is well has been told by the main one.
-    story.console = Console::new(&scene.settings, scene.host_facts()).only_trouble();
-    scene.at_home(entered, &plan.env);
-    scene.add_secrets(&plan.env)?;
-    story.hook(HookStage::BeforeChecks, &scene.settings, &plan.command, &mut scene.environment)?;
-    check::forward_compat(&mut scene);
-    pipeline::enter(&scene, &scene.workdir)?;
+    preparation.console = Console::new(&context.settings, context.host_facts()).only_trouble();
+    context.at_home(entered, &plan.env);
+    context.add_secrets(&plan.env)?;
+    preparation.hook(HookStage::BeforeChecks, &context.settings, &plan.command, &mut context.environment)?;
+    check::forward_compat(&mut context);
+    pipeline::enter(&context, &context.workdir)?;
     let run_dir = beside.run_dir.map(Path::new);
     // Those that are not there have been told by the main one.
-    let installed = deps::settled(&pipeline::request(&scene, &plan)).ok().flatten();
-    let mut environment = preview::found(&scene, &plan, installed.as_ref(), beside.attempt, run_dir, grace.time)?;
-    host::share_cpus(&scene, &mut environment);
-    story.hook(HookStage::BeforeStart, &scene.settings, &plan.command, &mut environment)?;
-    story.console = Console::new(&scene.settings, scene.host_facts());
-    let wanted = ServerWanted { plan: &plan, request: pipeline::request(&scene, &plan), run_dir, grace: grace.time };
+    let installed = deps::settled(&pipeline::request(&context, &plan)).ok().flatten();
+    let mut environment = preview::found(&context, &plan, installed.as_ref(), beside.attempt, run_dir, grace.time)?;
+    host::share_cpus(&context, &mut environment);
+    preparation.hook(HookStage::BeforeStart, &context.settings, &plan.command, &mut environment)?;
+    preparation.console = Console::new(&context.settings, context.host_facts());
+    let wanted = ServerWanted { plan: &plan, request: pipeline::request(&context, &plan), run_dir, grace: grace.time };
     login::log_in(&plan, None, &mut environment);
-    let command = story.set_up_server(&scene, &wanted, plan.command.clone(), &mut environment)?;
-    host::raise_limits(&scene.settings);
-    story.console.line(&format!("companion {}: {}", plan.mode, text::command(&command)));
+    let command = preparation.set_up_server(&context, &wanted, plan.command.clone(), &mut environment)?;
+    host::raise_limits(&context.settings);
+    preparation.console.line(&format!("companion {}: {}", plan.mode, text::command(&command)));
     Ok(PreparedWorkload { command, environment })
 }

@@ -31,7 +31,7 @@ pub struct Console {
     format: LogFormat,
     level: LogLevel,
     /// Where remedies are for; none before the configuration is known.
-    ground: Option<Rc<HostFacts>>,
+    host_facts: Option<Rc<HostFacts>>,
     /// So many texts were not written, or only in part, because nobody read.
     dropped: u32,
     /// The last of them was written in part.
@@ -43,26 +43,26 @@ impl Console {
     pub fn early() -> Self {
         let (format, level) = (LogFormat::Text, LogLevel::Info);
         let style = Style { colour: may_colour() };
-        Console { sink: Sink::Stderr, style, format, level, ground: None, dropped: 0, torn: false }
+        Console { sink: Sink::Stderr, style, format, level, host_facts: None, dropped: 0, torn: false }
     }
 
     /// As the configuration wants it; the place decides how remedies are worded.
-    pub fn new(settings: &Settings, ground: Rc<HostFacts>) -> Self {
+    pub fn new(settings: &Settings, host_facts: Rc<HostFacts>) -> Self {
         let mut console = Self::early();
-        console.settle(settings, ground);
+        console.settle(settings, host_facts);
         console
     }
 
     /// The configuration is known now.
-    pub fn settle(&mut self, settings: &Settings, ground: Rc<HostFacts>) {
+    pub fn settle(&mut self, settings: &Settings, host_facts: Rc<HostFacts>) {
         (self.format, self.level) = (settings.log_format.value, settings.log_level.value);
-        self.ground = Some(ground);
+        self.host_facts = Some(host_facts);
     }
 
     /// Kept in memory, without colours, for tests that read what a person would.
     #[cfg(test)]
-    pub fn in_memory(ground: Option<Rc<HostFacts>>) -> Self {
-        Console { sink: Sink::Memory(Vec::new()), style: Style::default(), ground, ..Self::early() }
+    pub fn in_memory(host_facts: Option<Rc<HostFacts>>) -> Self {
+        Console { sink: Sink::Memory(Vec::new()), style: Style::default(), host_facts, ..Self::early() }
     }
 
     /// What was written to one in memory.
@@ -118,9 +118,9 @@ impl Console {
         );
         for remedy in &finding.remedy {
             text.push('\n');
-            text.push_str(&self.style.remedy(&remedy::line(remedy, platform_of(self.ground.as_deref()))));
+            text.push_str(&self.style.remedy(&remedy::line(remedy, platform_of(self.host_facts.as_deref()))));
         }
-        let place = self.ground.clone();
+        let place = self.host_facts.clone();
         let row = || FindingRow::of(finding, platform_of(place.as_deref()));
         self.tell(level(finding.status), &text, "finding", || json!({"finding": row()}));
     }
@@ -156,12 +156,12 @@ impl Console {
 
     /// What may hurt later.
     pub fn warning(&mut self, error: &Error) {
-        self.trouble(LogLevel::Warn, Tag::Warn, error);
+        self.failure(LogLevel::Warn, Tag::Warn, error);
     }
 
     /// What ends the start.
     pub fn error(&mut self, error: &Error) {
-        self.trouble(LogLevel::Error, Tag::Fail, error);
+        self.failure(LogLevel::Error, Tag::Fail, error);
     }
 
     /// A start to copy, below a line that says what it is.
@@ -191,9 +191,9 @@ impl Console {
     }
 
     /// One row for each failure, if there are several in one.
-    fn trouble(&mut self, level: LogLevel, tag: Tag, error: &Error) {
+    fn failure(&mut self, level: LogLevel, tag: Tag, error: &Error) {
         if !error.parts.is_empty() {
-            return error.parts.iter().for_each(|part| self.trouble(level, tag, part));
+            return error.parts.iter().for_each(|part| self.failure(level, tag, part));
         }
         let (what, because) = (text::masked(&error.what), error.because.as_deref().map(text::masked));
         let mut text = self.style.row(tag, family(error), &what, because.as_deref(), Duration::ZERO);
@@ -258,8 +258,8 @@ impl Console {
     }
 }
 
-fn platform_of(ground: Option<&HostFacts>) -> Platform {
-    ground.map_or(Platform::Container, HostFacts::platform)
+fn platform_of(host_facts: Option<&HostFacts>) -> Platform {
+    host_facts.map_or(Platform::Container, HostFacts::platform)
 }
 
 fn json_line(level: LogLevel, event: &str, fields: Value) -> Value {

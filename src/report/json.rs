@@ -82,10 +82,10 @@ impl HookRow {
 
 impl Report {
     /// The report of these findings. `mode`: none for a check that starts nothing; `began`: when this process did.
-    pub fn new(scene: &CheckContext, mode: Option<&str>, findings: &[Finding], began: SystemTime) -> Self {
-        let place = scene.platform();
-        let words = text::masked_words(&scene.command);
-        let correction = remedy::correction(findings, || scene.started());
+    pub fn new(context: &CheckContext, mode: Option<&str>, findings: &[Finding], began: SystemTime) -> Self {
+        let place = context.platform();
+        let words = text::masked_words(&context.command);
+        let correction = remedy::correction(findings, || context.started());
         let took = began.elapsed().unwrap_or_default();
         Report {
             schema: SCHEMA,

@@ -88,7 +88,7 @@ pub(super) fn list(dir: &Path, family: FamilyChoice, pattern: Option<&Pattern>) 
 
 /// A listing, read as one family's.
 pub(super) struct Search<'a> {
-    scene: FamilyContext<'a>,
+    context: FamilyContext<'a>,
     pub family: &'static Family,
     /// Newest first.
     pub candidates: Vec<Candidate<'a>>,
@@ -100,27 +100,27 @@ impl<'a> Search<'a> {
         match choice {
             FamilyChoice::Only(family) => Some(Self::by(FamilyContext { listing, pattern, named: true }, family)),
             FamilyChoice::Auto => {
-                let scene = FamilyContext { listing, pattern, named: false };
-                let searches = FAMILIES.iter().map(|family| Self::by(scene, family));
-                searches.into_iter().find(|search| (search.family.marked)(&scene, &search.candidates))
+                let context = FamilyContext { listing, pattern, named: false };
+                let searches = FAMILIES.iter().map(|family| Self::by(context, family));
+                searches.into_iter().find(|search| (search.family.marked)(&context, &search.candidates))
             }
         }
     }
 
-    fn by(scene: FamilyContext<'a>, family: &'static Family) -> Self {
-        let mut candidates = (family.candidates)(&scene);
-        if let Some(pattern) = scene.pattern {
+    fn by(context: FamilyContext<'a>, family: &'static Family) -> Self {
+        let mut candidates = (family.candidates)(&context);
+        if let Some(pattern) = context.pattern {
             candidates.retain_mut(|candidate| fits(pattern, candidate));
         }
-        sort(scene.listing, &mut candidates);
-        Search { scene, family, candidates }
+        sort(context.listing, &mut candidates);
+        Search { context, family, candidates }
     }
 
     /// A candidate as a checkpoint, if it is complete.
     pub fn judge(&self, candidate: &Candidate<'_>) -> Completeness<Checkpoint> {
-        let contents = (self.family.judge)(&self.scene, candidate)?;
+        let contents = (self.family.judge)(&self.context, candidate)?;
         Ok(Checkpoint {
-            path: self.scene.listing.path(candidate.entry),
+            path: self.context.listing.path(candidate.entry),
             step: candidate.step,
             size: contents.size,
             modified: contents.modified,

@@ -308,7 +308,7 @@ pub struct Policy {
     /// The workload's user, where it is another one than PID 1's.
     pub user: Option<TargetUser>,
     /// Modes that run beside the main one, by name.
-    pub companions: Vec<String>,
+    pub sidecars: Vec<String>,
     /// Starting again in the same container.
     pub restart: Restart,
     /// Stopping what nobody uses.

@@ -72,7 +72,8 @@ pub struct StateRecord {
     /// Why preparing failed, in a few lines.
     pub refused: Option<String>,
     /// The modes that run beside the main one.
-    pub companions: Vec<SidecarRecord>,
+    #[serde(rename = "companions")]
+    pub sidecars: Vec<SidecarRecord>,
     /// Who uses it, where `idle.after` looks for that.
     pub used_by: Option<String>,
     /// Seconds since 1970 when that was seen last, if nobody does.

@@ -43,7 +43,7 @@ pub struct EventLoop {
     now: Clock,
     /// Where PID 1 was when it started; there the next start begins.
     workdir: Option<PathBuf>,
-    errands: Helpers,
+    helpers: Helpers,
     /// Room for what the state answers, kept so that a signal costs no heap.
     actions: Vec<Action>,
     /// Errands and starts that the state asked for in this turn; they need what `run` was given.
@@ -53,8 +53,8 @@ pub struct EventLoop {
     requests: Option<Requests>,
     memory_kills: MemoryKills,
     /// Who was named because of a GPU.
-    holders: Vec<GpuUser>,
-    diary: StateWriter,
+    gpu_users: Vec<GpuUser>,
+    state_writer: StateWriter,
     /// Something happened that a reader of the diary might see.
     news: bool,
     idle_work: IdleWork,
@@ -77,15 +77,15 @@ impl EventLoop {
             since,
             now: Clock::ZERO,
             workdir: first.workdir,
-            errands: Helpers::default(),
+            helpers: Helpers::default(),
             actions: Vec::new(),
             wanted: Vec::new(),
             begin: false,
             besides: StartedSidecars::default(),
             requests: None,
             memory_kills: MemoryKills::default(),
-            holders: Vec::new(),
-            diary: StateWriter::new(),
+            gpu_users: Vec::new(),
+            state_writer: StateWriter::new(),
             news: true,
             idle_work: IdleWork::default(),
             failures: Failures::default(),
@@ -97,7 +97,7 @@ impl EventLoop {
 
     /// Turns until the end.
     pub(super) fn run(&mut self, lives: &ChildMains<'_>, inherited: InheritedSignals) -> c_int {
-        self.diary.begin(&self.state);
+        self.state_writer.begin(&self.state);
         let code = keep_turning(|| {
             let over = self.turn();
             self.start_what_is_wanted(lives, inherited);
@@ -112,7 +112,7 @@ impl EventLoop {
         }
         // What ended before the first wait has sent its SIGCHLD to nobody: reap first.
         let more = self.reap();
-        if let Some(code) = self.exit.or_else(|| super::guardian::end_with_front(self.voice())) {
+        if let Some(code) = self.exit.or_else(|| super::guardian::end_with_front(self.log())) {
             return Some(code);
         }
         self.write_state();
@@ -124,14 +124,14 @@ impl EventLoop {
         self.now = self.since.elapsed();
         // All of it, before any signal: what came after exec is the workload's, and prepare's end says that it was after.
         self.hear_out();
-        if self.errands.any() {
-            self.errands.hear().into_iter().for_each(|message| self.step(Event::Said(message)));
+        if self.helpers.any() {
+            self.helpers.hear().into_iter().for_each(|message| self.step(Event::Said(message)));
         }
         woken.signals.into_iter().flatten().for_each(|arrived| self.received(arrived));
         if woken.asked && self.requests.as_ref().is_some_and(Requests::take) {
             self.step(Event::SaveRequested);
         }
-        self.errands.tick(self.now);
+        self.helpers.tick(self.now);
         if self.state.deadline().is_some_and(|at| self.now >= at) {
             self.step(Event::Tick);
         }
@@ -154,9 +154,9 @@ impl EventLoop {
         if !self.wants() {
             return;
         }
-        for errand in std::mem::take(&mut self.wanted) {
-            if let Err(errno) = self.errands.start(&errand, &self.state.policy, lives, self.now) {
-                self.failures.tell(self.voice(), helpers::name(&errand), errno);
+        for helper in std::mem::take(&mut self.wanted) {
+            if let Err(errno) = self.helpers.start(&helper, &self.state.policy, lives, self.now) {
+                self.failures.tell(self.log(), helpers::name(&helper), errno);
             }
         }
         if std::mem::take(&mut self.begin) {
@@ -177,7 +177,7 @@ impl EventLoop {
         match super::start(lives, inherited, self.since, self.state.attempt, back) {
             Ok((main, listener)) => (self.workload, self.listener) = (Workload::of(main), listener),
             Err(errno) => {
-                self.voice().write(Level::Error, &format!("cannot start again: {}", errno.desc()));
+                self.log().write(Level::Error, &format!("cannot start again: {}", errno.desc()));
                 self.step(Event::MainEnded(process::Ended::Exited(protocol::exit_code::Exit::Internal.code())));
                 self.step(Event::ChildrenGone);
             }
@@ -191,17 +191,17 @@ impl EventLoop {
         }
         self.idle_work.tick(self.now);
         let quiet = self.listener.as_ref().and_then(|listener| listener.quiet_until(self.now));
-        let work = [self.failures.deadline(), self.diary.deadline(), self.idle_work.deadline()];
+        let work = [self.failures.deadline(), self.state_writer.deadline(), self.idle_work.deadline()];
         let own = work.into_iter().chain([more.then_some(Clock::ZERO), quiet]);
-        let deadline = own.chain([self.state.deadline(), self.errands.deadline()]).flatten().min();
+        let deadline = own.chain([self.state.deadline(), self.helpers.deadline()]).flatten().min();
         if deadline.is_some() {
             self.now = self.since.elapsed();
         }
         let sources = WakeSources {
             signals: &self.receiver,
-            door: self.listener.as_ref().filter(|_| quiet.is_none()).map(HandoverReader::fd),
+            handover: self.listener.as_ref().filter(|_| quiet.is_none()).map(HandoverReader::fd),
             requests: self.requests.as_ref().map(Requests::fd),
-            errands: &self.errands,
+            helpers: &self.helpers,
         };
         sources.sleep(deadline.map(|at| at.saturating_sub(self.now)))
     }
@@ -209,7 +209,7 @@ impl EventLoop {
     /// A call that the kernel gave no answer to is made again after a pause.
     fn unanswered(&mut self, call: &'static str, errno: Errno) {
         self.failures.again(self.now);
-        self.failures.tell(self.voice(), call, errno);
+        self.failures.tell(self.log(), call, errno);
     }
 
     fn listen(&mut self) {
@@ -226,7 +226,7 @@ impl EventLoop {
     fn hear(&mut self, message: Message) {
         let policy = matches!(message, Message::Policy(_));
         self.step(Event::Said(message));
-        if policy && !self.diary.is_named() {
+        if policy && !self.state_writer.is_named() {
             self.move_in();
         }
     }
@@ -235,25 +235,25 @@ impl EventLoop {
     fn move_in(&mut self) {
         let policy = &self.state.policy;
         match policy.run_dir.as_deref().map(Path::new) {
-            Some(directory) => self.diary.move_in(directory, policy.run_dir_made, self.now),
+            Some(directory) => self.state_writer.move_in(directory, policy.run_dir_made, self.now),
             None => self.memory_kills.begin(),
         }
     }
 
     /// From the first words in it on, there is also somebody to ask.
     fn write_state(&mut self) {
-        if !std::mem::take(&mut self.news) && !due(self.diary.deadline(), self.now) {
+        if !std::mem::take(&mut self.news) && !due(self.state_writer.deadline(), self.now) {
             return;
         }
-        let silent = !self.diary.is_written();
+        let silent = !self.state_writer.is_written();
         self.idle_work.touched(self.now);
-        self.diary.keep(&self.state, self.workload.main(), &self.besides, self.stopped_by.as_deref(), self.now);
-        if silent && self.diary.is_written() {
+        self.state_writer.keep(&self.state, self.workload.main(), &self.besides, self.stopped_by.as_deref(), self.now);
+        if silent && self.state_writer.is_written() {
             // Not before: who has ended by then had no time to use up its memory.
             self.memory_kills.begin();
         }
-        if self.diary.takes_requests() {
-            self.requests = Requests::wanted(&self.state.policy, self.diary.open());
+        if self.state_writer.takes_requests() {
+            self.requests = Requests::wanted(&self.state.policy, self.state_writer.open());
         }
     }
 
@@ -295,8 +295,8 @@ impl EventLoop {
 
     /// Says whether it was neither the main process nor an errand.
     fn ended(&mut self, pid: c_int, ended: process::Ended) -> bool {
-        if self.errands.has(pid) {
-            self.errands.reaped(pid).into_iter().for_each(|message| self.step(Event::Said(message)));
+        if self.helpers.has(pid) {
+            self.helpers.reaped(pid).into_iter().for_each(|message| self.step(Event::Said(message)));
             return false;
         }
         if self.workload.reaped(pid) {
@@ -311,20 +311,20 @@ impl EventLoop {
             return true;
         }
         if self.state.policy.tell_orphans {
-            self.voice().write(Level::Info, &format!("reaped orphan {pid}: {}", log::how(ended)));
+            self.log().write(Level::Info, &format!("reaped orphan {pid}: {}", log::how(ended)));
         }
         true
     }
 
     /// With the main process gone, errands may be all that is left.
     fn find_other_processes(&mut self) {
-        if self.workload.is_gone() && self.errands.any() {
+        if self.workload.is_gone() && self.helpers.any() {
             // What cannot be known may be there.
             let others = proc::known_children(process::own_pid())
-                .map_or(true, |children| children.into_iter().any(|pid| !self.errands.has(pid)));
+                .map_or(true, |children| children.into_iter().any(|pid| !self.helpers.has(pid)));
             match others {
                 true => {}
-                false if self.errands.any_alive() => self.step(Event::OnlyErrands),
+                false if self.helpers.any_alive() => self.step(Event::OnlyErrands),
                 false => self.step(Event::ChildrenGone),
             }
         }
@@ -358,23 +358,23 @@ impl EventLoop {
             Action::Release(held) => self.release(held),
             Action::Deliver { number, chosen } => {
                 if !self.workload.deliver(number, scope, chosen) {
-                    self.voice().say(&LogEvent::TermInstead(number));
+                    self.log().say(&LogEvent::TermInstead(number));
                 }
             }
             Action::Abort => drop(self.workload.deliver(libc::SIGABRT, scope, true)),
             Action::Ask(number) if self.workload.ask(number, scope) => {}
             Action::Ask(number) => self.step(Event::NobodyReady(number)),
             Action::HangUp => self.workload.hang_up(),
-            Action::DeliverToOrphans => self.workload.deliver_to_orphans(&self.errands),
+            Action::DeliverToOrphans => self.workload.deliver_to_orphans(&self.helpers),
             Action::Tree(number) => self.signal_tree(number),
             Action::Kill => self.kill(),
-            Action::Say(line) => self.voice().say(&line),
+            Action::Say(line) => self.log().say(&line),
             Action::TellTerminals(line) => self.wanted.push(HelperTask::TellTerminals(log::words(&line))),
             Action::Pulse => self.wanted.push(HelperTask::Pulse(self.besides.all())),
-            Action::Send(errand) => self.wanted.push(errand),
+            Action::Send(helper) => self.wanted.push(helper),
             Action::Dump => self.wanted.push(HelperTask::Dump(self.main_tree())),
             Action::NameLeft(left) => self.name_left(left),
-            Action::EndErrands => self.errands.end(self.now),
+            Action::EndErrands => self.helpers.end(self.now),
             Action::Begin => self.begin_again(),
             Action::BeginCompanion(index) => self.besides.want(index),
             Action::KillCompanions => self.besides.kill(self.workload.unsent()),
@@ -385,7 +385,7 @@ impl EventLoop {
 
     /// What is the main mode's, or was.
     fn main_tree(&self) -> Vec<c_int> {
-        let (mut tree, besides) = (self.workload.tree(&self.errands), self.besides.all());
+        let (mut tree, besides) = (self.workload.tree(&self.helpers), self.besides.all());
         tree.retain(|pid| !besides.contains(pid));
         tree
     }
@@ -400,32 +400,32 @@ impl EventLoop {
 
     fn signal_tree(&mut self, number: c_int) {
         if self.workload.is_gone() {
-            self.name_gpu_users(&self.workload.tree(&self.errands));
+            self.name_gpu_users(&self.workload.tree(&self.helpers));
         }
-        self.workload.signal_tree(number, &self.errands);
+        self.workload.signal_tree(number, &self.helpers);
     }
 
     fn kill(&mut self) {
-        self.name_gpu_users(&self.workload.tree(&self.errands));
-        self.workload.kill(&self.errands);
+        self.name_gpu_users(&self.workload.tree(&self.helpers));
+        self.workload.kill(&self.helpers);
     }
 
     /// Says who keeps a GPU from the next job; whoever was named is not named again.
     fn name_gpu_users(&mut self, among: &[c_int]) {
-        let found = gpu_users::new_gpu_users(&Root::real(), among, &mut self.holders);
+        let found = gpu_users::new_gpu_users(&Root::real(), among, &mut self.gpu_users);
         if !found.is_empty() {
-            self.voice().write(Level::Warn, &log::holding(&found));
+            self.log().write(Level::Warn, &log::holding(&found));
         }
     }
 
-    fn voice(&self) -> Log {
+    fn log(&self) -> Log {
         Log::of(&self.state.policy)
     }
 
     fn name_left(&self, left: Option<Duration>) {
-        let tree = self.workload.tree(&self.errands);
+        let tree = self.workload.tree(&self.helpers);
         if !tree.is_empty() {
-            self.voice().write(Level::Info, &log::waiting_for(&tree, left));
+            self.log().write(Level::Info, &log::waiting_for(&tree, left));
         }
     }
 
@@ -446,7 +446,7 @@ impl EventLoop {
 
     fn finish(&mut self, code: u8) {
         self.exit = Some(code);
-        guarded(|| self.diary.close());
+        guarded(|| self.state_writer.close());
         if !self.accounted && !self.state.is_plain() {
             self.account(code);
         }
@@ -461,8 +461,8 @@ impl EventLoop {
         let ending = LazyCell::new(|| ExitSummary::of(&self.state, code, now, stopped_by, &self.memory_kills));
         // Why prepare failed has been told by itself, unless it was killed.
         let untold = self.state.ran() || self.state.stop().is_some();
-        if self.state.prepare_killed().is_some() || untold && self.voice().tells(Level::Warn) {
-            self.voice().end(&ending);
+        if self.state.prepare_killed().is_some() || untold && self.log().tells(Level::Warn) {
+            self.log().end(&ending);
         }
         termination_log::log(|| self.state.refusal().map_or_else(|| ending.words(), str::to_owned));
     }

@@ -73,8 +73,8 @@ impl ExitSummary {
 
     /// How much it matters: whether something was lost or went short.
     pub fn level(&self) -> Level {
-        let trouble = self.nothing_saved || self.memory_kills > 0 || self.shm_full;
-        let level = if trouble { Level::Warn } else { Level::Info };
+        let failure = self.nothing_saved || self.memory_kills > 0 || self.shm_full;
+        let level = if failure { Level::Warn } else { Level::Info };
         self.prepare_killed.map_or(level, |killed| killed.max(level))
     }
 

@@ -18,10 +18,10 @@ pub struct Failures {
 
 impl Failures {
     /// Something failed, and that is all.
-    pub fn tell(&mut self, voice: Log, what: &'static str, errno: Errno) {
+    pub fn tell(&mut self, log: Log, what: &'static str, errno: Errno) {
         if !self.told.contains(&(what, errno)) {
             self.told.push((what, errno));
-            voice.write(Level::Warn, &format!("{what} failed: {}", errno.desc()));
+            log.write(Level::Warn, &format!("{what} failed: {}", errno.desc()));
         }
     }
 

@@ -93,14 +93,14 @@ pub fn link() -> Option<BorrowedFd<'static>> {
 
 /// Where the front is gone, ends everything. The front never leaves before the supervisor, so it was killed, and no process waits for
 /// the exit code any more. The state file stays: the next start tells how this one ended.
-pub fn end_with_front(voice: Log) -> Option<u8> {
+pub fn end_with_front(log: Log) -> Option<u8> {
     let front = FRONT.get()?;
     let mut link = [PollFd::new(front.link.as_fd(), PollFlags::POLLIN)];
     if poll(&mut link, PollTimeout::ZERO) != Ok(1) {
         return None;
     }
     end_everything(&front.earlier);
-    voice.write(
+    log.write(
         Level::Error,
         "the process in front of the supervisor was killed: SIGKILL for everything that was started",
     );

@@ -112,12 +112,12 @@ mod tests {
     #[test]
     fn messages_arrive_whole_and_in_order_and_then_the_end() {
         let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
-        let (mut door, mut listener) = (HandoverWriter::to(writer), HandoverReader::new(reader));
+        let (mut handover, mut listener) = (HandoverWriter::to(writer), HandoverReader::new(reader));
         let sent = [Message::Phase(Phase::Installing), Message::Launching("python train.py".into())];
-        sent.iter().for_each(|message| door.send(message));
+        sent.iter().for_each(|message| handover.send(message));
         listener.hear();
         assert_eq!((listener.by_ref().collect::<Vec<_>>(), listener.is_open()), (sent.to_vec(), true));
-        door.close();
+        handover.close();
         listener.hear();
         assert_eq!((listener.next(), listener.is_open()), (None, false));
     }

@@ -29,11 +29,11 @@ const KILL_AGAIN: Duration = Duration::from_millis(100);
 /// What an errand is started with.
 pub struct HelperArgs<'a> {
     /// What to do.
-    pub errand: &'a HelperTask,
+    pub helper: &'a HelperTask,
     /// How it is supervised.
     pub policy: &'a Policy,
     /// Where to answer.
-    pub door: HandoverWriter,
+    pub handover: HandoverWriter,
     /// End of file here: finish.
     pub finish: OwnedFd,
 }
@@ -60,17 +60,17 @@ impl Helpers {
     /// No process or no pipe can be made. Errands are help, not duty: that is for the log.
     pub fn start(
         &mut self,
-        errand: &HelperTask,
+        helper: &HelperTask,
         policy: &Policy,
         lives: &ChildMains<'_>,
         now: Clock,
     ) -> nix::Result<()> {
-        let watches = *errand == HelperTask::Watch;
+        let watches = *helper == HelperTask::Watch;
         if watches && self.0.iter().any(|running| running.watches) {
             return Ok(());
         }
-        let (pid, listener, finish) = spawn(errand, policy, lives)?;
-        let until = limit(errand).map(|limit| now + limit);
+        let (pid, listener, finish) = spawn(helper, policy, lives)?;
+        let until = limit(helper).map(|limit| now + limit);
         self.0.push(RunningHelper { pid, listener, finish: Some(finish), until, watches, given_up: false });
         Ok(())
     }
@@ -137,8 +137,8 @@ impl Helpers {
 }
 
 /// What an errand does, for a line that says that it was not done.
-pub const fn name(errand: &HelperTask) -> &'static str {
-    match errand {
+pub const fn name(helper: &HelperTask) -> &'static str {
+    match helper {
         HelperTask::Watch => "watching the checkpoint directory",
         HelperTask::DoneFile => "looking for stop.done_file",
         HelperTask::RequestSave => "touching checkpoint.request_file",
@@ -151,8 +151,8 @@ pub const fn name(errand: &HelperTask) -> &'static str {
     }
 }
 
-fn limit(errand: &HelperTask) -> Option<Duration> {
-    match errand {
+fn limit(helper: &HelperTask) -> Option<Duration> {
+    match helper {
         HelperTask::Watch => None,
         HelperTask::Dump(_) => Some(DUMP_LIMIT),
         HelperTask::LookForUse { .. } => Some(USE_LIMIT),
@@ -163,7 +163,7 @@ fn limit(errand: &HelperTask) -> Option<Duration> {
 }
 
 fn spawn(
-    errand: &HelperTask,
+    helper: &HelperTask,
     policy: &Policy,
     lives: &ChildMains<'_>,
 ) -> nix::Result<(c_int, HandoverReader, OwnedFd)> {
@@ -176,7 +176,7 @@ fn spawn(
         process::close_one(keep);
         match (writer.take(), finish.take()) {
             (Some(writer), Some(finish)) => {
-                (lives.errand)(HelperArgs { errand, policy, door: HandoverWriter::to(writer), finish })
+                (lives.helper)(HelperArgs { helper, policy, handover: HandoverWriter::to(writer), finish })
             }
             _ => 70,
         }

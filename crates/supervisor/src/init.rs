@@ -79,7 +79,7 @@ fn supervise(command: Args, mut options: InitOptions, inherited: InheritedSignal
         options.policy.scope = Scope::Group;
     }
     let lives =
-        ChildMains { main: &|start| launch(command, start), errand: &|_| 0, companion: &|_| 0, prepares: false };
+        ChildMains { main: &|start| launch(command, start), helper: &|_| 0, sidecar: &|_| 0, prepares: false };
     run(&lives, || State::plain(options.policy), inherited)
 }
 

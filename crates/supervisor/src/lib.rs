@@ -66,7 +66,7 @@ use sys::signal::InheritedSignals;
 /// What the child's first life is started with.
 pub struct PrepareArgs {
     /// Where it tells PID 1 about itself.
-    pub door: HandoverWriter,
+    pub handover: HandoverWriter,
     /// What it gives back before exec.
     pub inherited: InheritedSignals,
     /// When PID 1 started.
@@ -92,9 +92,9 @@ pub struct ChildMains<'a> {
     /// The child's first life, which becomes the workload.
     pub main: &'a dyn Fn(PrepareArgs) -> c_int,
     /// An errand.
-    pub errand: &'a dyn Fn(HelperArgs<'_>) -> c_int,
+    pub helper: &'a dyn Fn(HelperArgs<'_>) -> c_int,
     /// The first life of a companion, which becomes another mode's workload.
-    pub companion: &'a dyn Fn(SidecarArgs<'_>) -> c_int,
+    pub sidecar: &'a dyn Fn(SidecarArgs<'_>) -> c_int,
     /// The first life prepares: it tells PID 1 what it does, and may have to be started again. An init's child executes at once.
     pub prepares: bool,
 }
@@ -161,8 +161,8 @@ fn start(
     let main = process::fork(|| {
         process::end_with_parent();
         first();
-        let door = writer.map_or_else(HandoverWriter::none, HandoverWriter::to);
-        (lives.main)(PrepareArgs { door, inherited, since, attempt })
+        let handover = writer.map_or_else(HandoverWriter::none, HandoverWriter::to);
+        (lives.main)(PrepareArgs { handover, inherited, since, attempt })
     })?;
     Ok((main, reader.map(|reader| HandoverReader::of_start(reader, since.elapsed()))))
 }

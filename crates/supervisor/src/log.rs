@@ -236,14 +236,14 @@ fn named(pids: &[c_int]) -> String {
 }
 
 /// Who still has a GPU open, as one line.
-pub fn holding(holders: &[GpuUser]) -> String {
+pub fn holding(gpu_users: &[GpuUser]) -> String {
     let named = |holder: &GpuUser| {
         let name =
             proc::status(holder.pid).map_or(String::new(), |status| format!(" ({})", status.name.escape_debug()));
         format!("{}{name} holds {}", holder.pid, holder.device)
     };
-    let all: Vec<String> = holders.iter().take(NAMED).map(named).collect();
-    let more = holders.len().saturating_sub(NAMED);
+    let all: Vec<String> = gpu_users.iter().take(NAMED).map(named).collect();
+    let more = gpu_users.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(", and {more} more") } else { String::new() };
     format!("still on a GPU: {}{more}", all.join(", "))
 }

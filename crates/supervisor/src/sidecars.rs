@@ -51,7 +51,7 @@ pub struct Sidecars {
 
 impl Sidecars {
     pub(super) fn deadline(&self) -> Option<Clock> {
-        let waits = self.all.iter().filter_map(|companion| match companion.stage {
+        let waits = self.all.iter().filter_map(|sidecar| match sidecar.stage {
             SidecarPhase::Waits(until) => Some(until),
             _ => None,
         });
@@ -60,18 +60,18 @@ impl Sidecars {
 
     /// Where each is, and how often it was started.
     pub fn stages(&self) -> impl Iterator<Item = (SidecarPhase, u32)> + '_ {
-        self.all.iter().map(|companion| (companion.stage, companion.starts))
+        self.all.iter().map(|sidecar| (sidecar.stage, sidecar.starts))
     }
 
     fn any_runs(&self) -> bool {
-        self.all.iter().any(|companion| companion.stage == SidecarPhase::Runs)
+        self.all.iter().any(|sidecar| sidecar.stage == SidecarPhase::Runs)
     }
 
     /// None is started any more.
     pub(super) fn settle(&mut self) {
-        for companion in &mut self.all {
-            if companion.stage != SidecarPhase::Runs {
-                companion.stage = SidecarPhase::Over;
+        for sidecar in &mut self.all {
+            if sidecar.stage != SidecarPhase::Runs {
+                sidecar.stage = SidecarPhase::Over;
             }
         }
     }
@@ -81,13 +81,13 @@ impl State {
     /// The workload runs: they begin.
     pub(super) fn sidecars_begin(&mut self, now: Clock, act: &mut Vec<Action>) {
         let one = Sidecar { stage: SidecarPhase::Runs, since: now, count: 0, starts: 1 };
-        self.companions.all = self.policy.companions.iter().map(|_| one).collect();
-        act.extend((0..self.companions.all.len()).map(Action::BeginCompanion));
+        self.sidecars.all = self.policy.sidecars.iter().map(|_| one).collect();
+        act.extend((0..self.sidecars.all.len()).map(Action::BeginCompanion));
     }
 
     /// Whether this one may be started: the workload may have ended since that was decided.
     pub fn wants_sidecar(&self, index: usize) -> bool {
-        let runs = self.companions.all.get(index).is_some_and(|companion| companion.stage == SidecarPhase::Runs);
+        let runs = self.sidecars.all.get(index).is_some_and(|sidecar| sidecar.stage == SidecarPhase::Runs);
         runs && self.has_sidecars()
     }
 
@@ -97,34 +97,34 @@ impl State {
 
     pub(super) fn sidecar_ended(&mut self, index: usize, ended: Ended, now: Clock, act: &mut Vec<Action>) {
         let wanted = self.has_sidecars();
-        let Some(companion) = self.companions.all.get_mut(index) else { return };
-        companion.stage = SidecarPhase::Over;
+        let Some(sidecar) = self.sidecars.all.get_mut(index) else { return };
+        sidecar.stage = SidecarPhase::Over;
         if !wanted {
             return;
         }
-        if now.saturating_sub(companion.since) >= HEALTHY {
-            companion.count = 0;
+        if now.saturating_sub(sidecar.since) >= HEALTHY {
+            sidecar.count = 0;
         }
-        let again = (may_help(ended) && companion.count < RESTARTS).then(|| pause(companion.count));
+        let again = (may_help(ended) && sidecar.count < RESTARTS).then(|| pause(sidecar.count));
         if let Some(pause) = again {
-            (companion.stage, companion.count) = (SidecarPhase::Waits(now + pause), companion.count + 1);
+            (sidecar.stage, sidecar.count) = (SidecarPhase::Waits(now + pause), sidecar.count + 1);
         }
-        let mode = self.policy.companions.get(index).cloned().unwrap_or_default();
+        let mode = self.policy.sidecars.get(index).cloned().unwrap_or_default();
         act.push(Action::Say(LogEvent::CompanionEnded { mode, ended, again }));
     }
 
     pub(super) fn sidecars_tick(&mut self, now: Clock, act: &mut Vec<Action>) {
-        for (index, companion) in self.companions.all.iter_mut().enumerate() {
-            if matches!(companion.stage, SidecarPhase::Waits(until) if due(Some(until), now)) {
-                (companion.stage, companion.since) = (SidecarPhase::Runs, now);
-                companion.starts += 1;
+        for (index, sidecar) in self.sidecars.all.iter_mut().enumerate() {
+            if matches!(sidecar.stage, SidecarPhase::Waits(until) if due(Some(until), now)) {
+                (sidecar.stage, sidecar.since) = (SidecarPhase::Runs, now);
+                sidecar.starts += 1;
                 act.push(Action::BeginCompanion(index));
             }
         }
-        if due(self.companions.kill_at, now) {
-            self.companions.kills += 1;
-            let more = self.companions.any_runs() && self.companions.kills < KILLS;
-            self.companions.kill_at = more.then_some(now + KILL_AGAIN);
+        if due(self.sidecars.kill_at, now) {
+            self.sidecars.kills += 1;
+            let more = self.sidecars.any_runs() && self.sidecars.kills < KILLS;
+            self.sidecars.kill_at = more.then_some(now + KILL_AGAIN);
             act.push(Action::KillCompanions);
         }
     }
@@ -132,8 +132,8 @@ impl State {
     /// The main process has ended. Who asked for that may have given no time limit, because the workload may be saving; they have
     /// nothing to save, so they get what leftovers get after a natural end.
     pub(super) fn sidecars_drain(&mut self, now: Clock) {
-        self.companions.settle();
-        self.companions.kill_at = self.companions.any_runs().then(|| now + self.policy.drain);
+        self.sidecars.settle();
+        self.sidecars.kill_at = self.sidecars.any_runs().then(|| now + self.policy.drain);
     }
 }
 
@@ -161,7 +161,7 @@ mod tests {
     fn running() -> (State, Vec<Action>) {
         let mut state = State::preparing();
         let drain = Duration::from_secs(5);
-        let policy = Policy { companions: vec!["lab".into(), "ssh".into()], drain, ..Policy::default() };
+        let policy = Policy { sidecars: vec!["lab".into(), "ssh".into()], drain, ..Policy::default() };
         does(&mut state, 0, Event::Said(Message::Policy(Box::new(policy))));
         does(&mut state, 0, Event::Said(Message::Launching("python".into())));
         let act = does(&mut state, 0, Event::DoorClosed);
@@ -201,7 +201,7 @@ mod tests {
             now = next + if pauses.len() == 2 { HEALTHY } else { Duration::ZERO };
         }
         assert_eq!(pauses, [1, 2, 1, 2, 4, 8, 16]);
-        assert_eq!(state.companions.stages().next(), Some((SidecarPhase::Over, 8)));
+        assert_eq!(state.sidecars.stages().next(), Some((SidecarPhase::Over, 8)));
     }
 
     #[test]
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn a_stop_before_the_workload_runs_begins_none() {
         let mut state = State::preparing();
-        let policy = Policy { companions: vec!["lab".into()], ..Policy::default() };
+        let policy = Policy { sidecars: vec!["lab".into()], ..Policy::default() };
         does(&mut state, 0, Event::Said(Message::Policy(Box::new(policy))));
         does(&mut state, 0, Event::Said(Message::Launching("python".into())));
         does(&mut state, 0, TERM);

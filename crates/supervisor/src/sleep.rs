@@ -17,11 +17,11 @@ pub struct WakeSources<'a> {
     /// The signals.
     pub signals: &'a SignalReceiver,
     /// The child that prepares.
-    pub door: Option<BorrowedFd<'a>>,
+    pub handover: Option<BorrowedFd<'a>>,
     /// Requests from inside the container.
     pub requests: Option<BorrowedFd<'a>>,
     /// Errands under way.
-    pub errands: &'a Helpers,
+    pub helpers: &'a Helpers,
 }
 
 /// What is known after a sleep; the rest is dearer to be told of than to look at.
@@ -37,7 +37,7 @@ impl WakeSources<'_> {
     /// Sleeps for so long at most; with no limit, until something happens.
     pub fn sleep(&self, limit: Option<Clock>) -> WakeReason {
         let front = guardian::link();
-        if self.door.is_none() && self.requests.is_none() && front.is_none() && !self.errands.any() {
+        if self.handover.is_none() && self.requests.is_none() && front.is_none() && !self.helpers.any() {
             // One call instead of two: this is how an init spends its life.
             return self.wait(limit);
         }
@@ -47,12 +47,12 @@ impl WakeSources<'_> {
         };
         let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
         // Often these are all, and no heap is touched for them; a descriptor that is there twice is no harm.
-        let mut own = [Some(signals), self.requests, front, self.door].map(|fd| readable(fd.unwrap_or(signals)));
-        if self.errands.any() {
-            let mut all: Vec<PollFd<'_>> = own.into_iter().chain(self.errands.fds()).collect();
+        let mut own = [Some(signals), self.requests, front, self.handover].map(|fd| readable(fd.unwrap_or(signals)));
+        if self.helpers.any() {
+            let mut all: Vec<PollFd<'_>> = own.into_iter().chain(self.helpers.fds()).collect();
             return self.poll(&mut all, limit);
         }
-        let count = if self.door.is_some() { 4 } else { 3 };
+        let count = if self.handover.is_some() { 4 } else { 3 };
         self.poll(own.get_mut(..count).unwrap_or_default(), limit)
     }
 
@@ -97,13 +97,13 @@ mod tests {
     /// What a sleep beside a door brings after a signal, and after none, to a process that may open so many descriptors more.
     fn beside_a_door(files: u64) -> Vec<u8> {
         let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
-        let (door, _writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
+        let (handover, _writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
         let aside = fork_detached::fork_detached(|| {
             signal::set_mask(signal::EVERY);
             let _ = setrlimit(Resource::RLIMIT_NOFILE, files, files);
-            let (signals, errands) = (SignalReceiver::default(), Helpers::default());
+            let (signals, helpers) = (SignalReceiver::default(), Helpers::default());
             let sources =
-                WakeSources { signals: &signals, door: Some(door.as_fd()), requests: None, errands: &errands };
+                WakeSources { signals: &signals, handover: Some(handover.as_fd()), requests: None, helpers: &helpers };
             let _ = signal::send(process::own_pid(), libc::SIGUSR1);
             let sleep = || sources.sleep(Some(Duration::from_millis(1))).signals;
             let number = |[first, ..]: [Option<Arrived>; AT_ONCE]| first.map_or(0, |arrived| arrived.number as u8);

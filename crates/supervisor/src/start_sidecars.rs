@@ -68,7 +68,7 @@ impl StartedSidecars {
     /// For the state file.
     pub fn described(&self, state: &State) -> Vec<SidecarRecord> {
         let pid = |index| self.running.iter().find(|(running, _)| *running == index).map_or(0, |(_, pid)| *pid);
-        let all = state.policy.companions.iter().zip(state.companions.stages()).enumerate();
+        let all = state.policy.sidecars.iter().zip(state.sidecars.stages()).enumerate();
         all.map(|(index, (mode, (stage, starts)))| SidecarRecord {
             mode: mode.clone(),
             phase: match stage {
@@ -92,8 +92,8 @@ fn spawn(
     inherited: InheritedSignals,
     workdir: Option<&Path>,
 ) -> nix::Result<c_int> {
-    let mode = state.policy.companions.get(index).map_or("", String::as_str);
-    let attempt = state.companions.stages().nth(index).map_or(1, |(_, starts)| starts);
+    let mode = state.policy.sidecars.get(index).map_or("", String::as_str);
+    let attempt = state.sidecars.stages().nth(index).map_or(1, |(_, starts)| starts);
     process::fork(|| {
         // Also those through which errands hear that they are to finish.
         process::end_with_parent();
@@ -102,6 +102,6 @@ fn spawn(
         if let Some(workdir) = workdir {
             let _ = nix::unistd::chdir(workdir);
         }
-        (lives.companion)(SidecarArgs { mode, run_dir: state.policy.run_dir.as_deref(), inherited, attempt })
+        (lives.sidecar)(SidecarArgs { mode, run_dir: state.policy.run_dir.as_deref(), inherited, attempt })
     })
 }

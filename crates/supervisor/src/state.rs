@@ -158,7 +158,7 @@ pub struct State {
     pub(super) saving: super::checkpoint_requests::Saving,
     pub(super) again: super::restart::RestartState,
     pub(super) watch: super::watchdog::ProgressWatch,
-    pub(super) companions: Sidecars,
+    pub(super) sidecars: Sidecars,
     pub(super) usage: Usage,
     /// The next warning of `lifetime`, or its end.
     pub(super) lifetime_at: Option<Clock>,
@@ -207,7 +207,7 @@ impl State {
             saving: Default::default(),
             again: Default::default(),
             watch: Default::default(),
-            companions: Default::default(),
+            sidecars: Default::default(),
             usage: Default::default(),
             lifetime_at: None,
             reason: None,
@@ -319,7 +319,7 @@ impl State {
     /// From now on it is being stopped; preparing has no other deadline then.
     pub(super) fn begin_stop(&mut self, stop: StopPlan) {
         (self.stop, self.prepare_until) = (Some(stop), None);
-        self.companions.settle();
+        self.sidecars.settle();
         self.usage.disarm();
         self.lifetime_at = None;
     }
@@ -328,7 +328,7 @@ impl State {
     pub fn deadline(&self) -> Option<Clock> {
         let own = [self.settle_at, self.term_at, self.kill_at, self.name_at, self.prepare_until, self.hold_until];
         let parts = [self.held.deadline(), self.saving.deadline(), self.again.deadline(), self.watch.deadline()];
-        let more = [self.companions.deadline(), self.usage.deadline(), self.lifetime_at];
+        let more = [self.sidecars.deadline(), self.usage.deadline(), self.lifetime_at];
         own.into_iter().chain(parts).chain(more).flatten().min()
     }
 

@@ -183,7 +183,7 @@ impl StateWriter {
                 .filter(|_| state.phase() == Phase::Holding)
                 .map(|hold| hold.time.as_secs()),
             refused: state.refusal().map(str::to_owned).or_else(|| Some(state.prepare_killed()?.words())),
-            companions: besides.described(state),
+            sidecars: besides.described(state),
             used_by: state.usage.by().map(str::to_owned),
             unused_since: state.usage.unused_since().map(|since| self.record.started + since.as_secs_f64()),
             idle_s: state.policy.idle.as_ref().map(|idle| idle.after.as_secs()),

@@ -125,17 +125,17 @@ impl Workload {
     }
 
     /// Everything that descends from PID 1 and is no errand.
-    pub fn tree(&self, errands: &Helpers) -> Vec<c_int> {
-        proc::descendants(process::own_pid()).into_iter().filter(|pid| !errands.has(*pid)).collect()
+    pub fn tree(&self, helpers: &Helpers) -> Vec<c_int> {
+        proc::descendants(process::own_pid()).into_iter().filter(|pid| !helpers.has(*pid)).collect()
     }
 
     /// TERM for what became our child since the stop was delivered.
-    pub fn deliver_to_orphans(&mut self, errands: &Helpers) {
+    pub fn deliver_to_orphans(&mut self, helpers: &Helpers) {
         if !proc::is_of_this_namespace() && self.delivered.insert(-1) {
             self.signal_everyone(libc::SIGTERM);
         }
         for pid in proc::children(process::own_pid()) {
-            if !errands.has(pid) && self.delivered.insert(pid) {
+            if !helpers.has(pid) && self.delivered.insert(pid) {
                 deliver_one(&self.unsent, pid, libc::SIGTERM, false);
             }
         }
@@ -143,11 +143,11 @@ impl Workload {
 
     /// A signal for every descendant. Where /proc shows other processes than ours, only "all that we may signal" is left to say it,
     /// and only PID 1 of a namespace may say that.
-    pub fn signal_tree(&mut self, number: c_int, errands: &Helpers) {
+    pub fn signal_tree(&mut self, number: c_int, helpers: &Helpers) {
         if !proc::is_of_this_namespace() {
             return self.signal_everyone(number);
         }
-        for pid in self.tree(errands) {
+        for pid in self.tree(helpers) {
             deliver_one(&self.unsent, pid, number, false);
             self.delivered.insert(pid);
         }
@@ -161,11 +161,11 @@ impl Workload {
 
     /// SIGKILL for everything. Not PID 1, there is no call that reaches all of it at once; and that call does not reach other users'
     /// processes where root has no CAP_KILL.
-    pub fn kill(&mut self, errands: &Helpers) {
+    pub fn kill(&mut self, helpers: &Helpers) {
         self.signal_everyone(libc::SIGKILL);
         let mut killed = BTreeSet::new();
         for _ in 0..WALKS {
-            let new: Vec<c_int> = self.tree(errands).into_iter().filter(|pid| killed.insert(*pid)).collect();
+            let new: Vec<c_int> = self.tree(helpers).into_iter().filter(|pid| killed.insert(*pid)).collect();
             for pid in &new {
                 let _ = self.unsent.send(*pid, libc::SIGKILL);
             }

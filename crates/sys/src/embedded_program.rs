@@ -162,7 +162,7 @@ impl EmbeddedChild {
 
 /// Waits until one of them has ended or the time has come. They are asked again every few milliseconds anyhow.
 pub fn wait(guests: &[&EmbeddedChild], until: Instant) {
-    let handles: Vec<BorrowedFd<'_>> = guests.iter().filter_map(|guest| Some(guest.handle.as_ref()?.as_fd())).collect();
+    let handles: Vec<BorrowedFd<'_>> = guests.iter().filter_map(|child| Some(child.handle.as_ref()?.as_fd())).collect();
     let mut fds: Vec<PollFd<'_>> = handles.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
     // Without handles of processes (before Linux 5.3) a helper's end is seen a little later.
     let tick = if fds.len() == guests.len() { TICK } else { Duration::from_millis(1) };
@@ -241,14 +241,14 @@ mod tests {
         EmbeddedChild::start(&program).unwrap()
     }
 
-    fn finish(mut guest: EmbeddedChild) -> (Ended, String) {
+    fn finish(mut child: EmbeddedChild) -> (Ended, String) {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
-            if let Some(ended) = guest.ended() {
-                return (ended, String::from_utf8_lossy(guest.said()).into_owned());
+            if let Some(ended) = child.ended() {
+                return (ended, String::from_utf8_lossy(child.said()).into_owned());
             }
             assert!(Instant::now() < deadline, "it does not end");
-            wait(&[&guest], deadline);
+            wait(&[&child], deadline);
         }
     }
 
@@ -262,16 +262,16 @@ mod tests {
     fn of_what_a_guest_complains_the_beginning_and_the_end_are_kept() {
         let script = "echo first >&2; i=0; while [ $i -lt 3000 ]; do echo 0123456789012345678901234567890123456789 >&2; \
                       i=$((i+1)); done; echo last >&2";
-        let mut guest = shell(script);
+        let mut child = shell(script);
         let deadline = Instant::now() + Duration::from_secs(60);
-        while guest.ended().is_none() {
+        while child.ended().is_none() {
             assert!(Instant::now() < deadline, "it does not end");
-            wait(&[&guest], deadline);
+            wait(&[&child], deadline);
         }
-        let complained = String::from_utf8(guest.complained()).unwrap();
+        let complained = String::from_utf8(child.complained()).unwrap();
         assert!(complained.starts_with("first\n0123") && complained.ends_with("89\nlast\n"), "{complained}");
         assert!(complained.len() <= 2 * StreamEnds::ROOM + 5 && complained.contains("\n...\n"));
-        assert!(guest.said().is_empty());
+        assert!(child.said().is_empty());
     }
 
     #[test]
@@ -293,9 +293,9 @@ mod tests {
 
     #[test]
     fn what_a_guest_started_is_signalled_with_it() {
-        let guest = shell("sleep 100 3>&- & wait");
-        guest.signal(libc::SIGKILL);
-        assert_eq!(finish(guest).0, Ended::Killed(9));
+        let child = shell("sleep 100 3>&- & wait");
+        child.signal(libc::SIGKILL);
+        assert_eq!(finish(child).0, Ended::Killed(9));
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl KillableCall {
 /// That no answer came, and why.
 pub fn ask(patience: Duration, work: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>, NoAnswer> {
     let deadline = Instant::now() + patience;
-    let mut away = KillableCall::start(move |mut voice| voice.say(&work())).map_err(NoAnswer::NotStarted)?;
+    let mut away = KillableCall::start(move |mut log| log.say(&work())).map_err(NoAnswer::NotStarted)?;
     loop {
         let ready = wait(&[away.fd()], deadline);
         let open = !ready.contains(&true) || away.receive();

@@ -26,17 +26,17 @@ impl DataTarget {
             return Ok(());
         }
         let made = self.site.platform().is_container() && self.site.is_mount_root() && meta.uid() == 0;
-        let trouble = Failure::new(format!("{} is {}empty", self.site.shown, if made { "mounted, but " } else { "" }));
+        let failure = Failure::new(format!("{} is {}empty", self.site.shown, if made { "mounted, but " } else { "" }));
         if !made {
-            return trouble
+            return failure
                 .because("there is nothing to read")
                 .advice("`min_files=0` behind the path says that it may be empty")
                 .found();
         }
         if let Some((because, advice)) = self.site.mount().and_then(unfilled) {
-            return trouble.because(because).advice(advice).found();
+            return failure.because(because).advice(advice).found();
         }
-        trouble
+        failure
             .because(self.made_by_engine(stat::born(&self.site.path)))
             .remedy(self.site.mount_it(self.site.mount().is_some_and(Mount::is_read_only)))
             .advice(self.site.refuse_missing())

@@ -25,8 +25,8 @@ impl GpuTarget {
             (Some((path, errno)), _) => {
                 let what = format!("{} of {} may not be used", refused.len(), self.number(presence.nodes.len()));
                 let enough = self.demand.least as usize <= presence.devices();
-                let trouble = self.refusal(&what, path, *errno);
-                if enough { self.found_mild(trouble) } else { self.found(trouble) }
+                let failure = self.refusal(&what, path, *errno);
+                if enough { self.found_mild(failure) } else { self.found(failure) }
             }
             (None, Some((path, errno))) => self.found(self.refusal("no GPU may be used", path, errno)),
         }
@@ -77,13 +77,13 @@ impl GpuTarget {
         if !self.lacks(UVM) {
             return Ok(());
         }
-        let trouble = Failure::new(format!("{UVM} is not here: CUDA fails with error 999 while nvidia-smi works"));
+        let failure = Failure::new(format!("{UVM} is not here: CUDA fails with error 999 while nvidia-smi works"));
         let loaded = self.root.path("/sys/module/nvidia_uvm").exists();
         self.found(match loaded {
-            true => trouble
+            true => failure
                 .because("the module nvidia_uvm is loaded, its node was not given to the container")
                 .remedy(self.with_capabilities("compute").unwrap_or_else(|| self.give(None))),
-            false => trouble
+            false => failure
                 .because("the module nvidia_uvm is not loaded on the host")
                 .advice("on the host: nvidia-modprobe -u -c 0 (or modprobe nvidia_uvm), then recreate the container")
                 .passing(true),

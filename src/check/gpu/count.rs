@@ -27,21 +27,21 @@ impl GpuTarget {
 
     fn none_given(&self) -> Failure {
         let host = pci::of_the_host(&self.root);
-        let trouble = Failure::new(format!("no GPU in this container, {}", self.demand.words()));
-        let trouble = match host {
-            Some((_, 0)) => trouble.because("this machine has no NVIDIA GPU").advice("run it on a machine that has"),
+        let failure = Failure::new(format!("no GPU in this container, {}", self.demand.words()));
+        let failure = match host {
+            Some((_, 0)) => failure.because("this machine has no NVIDIA GPU").advice("run it on a machine that has"),
             Some((Vendor::Amd, number)) => {
-                let trouble = trouble.because(format!("the machine has {}", text::count(number as u64, "AMD GPU")));
+                let failure = failure.because(format!("the machine has {}", text::count(number as u64, "AMD GPU")));
                 ["/dev/kfd", "/dev/dri"]
                     .into_iter()
-                    .fold(trouble, |trouble, path| trouble.remedy(self.give_device(path)))
+                    .fold(failure, |failure, path| failure.remedy(self.give_device(path)))
             }
-            Some((_, number)) => trouble
+            Some((_, number)) => failure
                 .because(self.none_of(number))
                 .remedy(self.give(self.demand.most.filter(|_| !self.demand.promise))),
-            None => trouble.because("no device was given to the container").remedy(self.give(None)),
+            None => failure.because("no device was given to the container").remedy(self.give(None)),
         };
-        trouble.passing(self.demand.scheduler && host.is_some_and(|(_, count)| count == 0))
+        failure.passing(self.demand.scheduler && host.is_some_and(|(_, count)| count == 0))
     }
 
     /// Why none of the machine's GPUs is here, where a variable tells.
@@ -55,30 +55,30 @@ impl GpuTarget {
 
     fn too_few(&self) -> Failure {
         let here = self.presence().devices();
-        let trouble = Failure::new(format!("{}, {}", self.number(self.shown()), self.demand.words()));
+        let failure = Failure::new(format!("{}, {}", self.number(self.shown()), self.demand.words()));
         if let Some(selection) = self.selection().filter(|selection| selection.shown < here) {
             let variable = selection.variable;
             let cut = selection.cut.filter(|cut| !cut.is_empty()).map(|cut| format!(": it ends at `{cut}`"));
             let hidden = format!("{variable} shows {} of the {here} that are here", selection.shown);
-            return trouble
+            return failure
                 .because(hidden + &cut.unwrap_or_default())
                 .advice(format!("unset {variable}, or list valid devices"));
         }
-        let trouble = trouble.because("fewer were given to the container; one may have fallen out of the node");
-        let trouble = match self.presence().nvidia().next() {
-            Some(_) => trouble.remedy(self.give(None)),
-            None => trouble.advice("give the container the other devices, too"),
+        let failure = failure.because("fewer were given to the container; one may have fallen out of the node");
+        let failure = match self.presence().nvidia().next() {
+            Some(_) => failure.remedy(self.give(None)),
+            None => failure.advice("give the container the other devices, too"),
         };
-        trouble.passing(self.demand.scheduler)
+        failure.passing(self.demand.scheduler)
     }
 
     fn too_many(&self, most: u32) -> Failure {
-        let trouble = Failure::new(format!("{}, {}", self.number(self.shown()), self.demand.words()));
+        let failure = Failure::new(format!("{}, {}", self.number(self.shown()), self.demand.words()));
         match most {
-            0 => trouble
+            0 => failure
                 .because("this job is meant to run without")
                 .advice("start it without --gpus, or with CUDA_VISIBLE_DEVICES empty"),
-            most => trouble
+            most => failure
                 .because("somebody else may count on the others")
                 .advice(format!("start it with --gpus {most}; or gpu.count: >={most} where more are fine")),
         }
@@ -101,7 +101,7 @@ impl GpuTarget {
     }
 
     pub(super) fn requested(&mut self) -> CheckResult {
-        if !self.demand.wish || !self.presence().nodes.is_empty() || self.presence().uncounted.is_some() {
+        if !self.demand.user_request || !self.presence().nodes.is_empty() || self.presence().uncounted.is_some() {
             return Ok(());
         }
         let host = pci::of_the_host(&self.root);

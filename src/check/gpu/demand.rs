@@ -19,7 +19,7 @@ pub struct Demand {
     /// A scheduler promises: a node that breaks its word may be the exception.
     pub scheduler: bool,
     /// GPUs are wished for, and their absence is worth a warning.
-    pub wish: bool,
+    pub user_request: bool,
 }
 
 impl Demand {
@@ -38,12 +38,12 @@ impl Demand {
 
     fn promised(promise: &Promise) -> Self {
         let by = format!("promised by {}", promise.variable);
-        let (least, most, wish) = match promise.promised {
+        let (least, most, user_request) = match promise.promised {
             Promised::Exactly(number) => (number, Some(number), false),
             Promised::Some => (1, None, false),
             Promised::Wish => (0, None, true),
         };
-        Demand { least, most, by, promise: true, scheduler: promise.scheduler, wish }
+        Demand { least, most, by, promise: true, scheduler: promise.scheduler, user_request }
     }
 
     /// How it is told: `4 promised by RUNAI_NUM_OF_GPUS`, `at least 2 asked for by …`.

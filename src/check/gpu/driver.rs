@@ -17,32 +17,32 @@ use std::time::Duration;
 const MARGIN: Duration = Duration::from_secs(10);
 
 /// One task, in a process of its own.
-pub fn plan<'a>(scene: &CheckContext, ground: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
-    if !is_asked(scene, &GpuTarget::of(scene, ground)) {
+pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+    if !is_asked(context, &GpuTarget::of(context, host_facts)) {
         return Vec::new();
     }
-    let (scene, rules) = (scene.clone(), *rules);
-    let deadline = probe::longest(&ask(&scene, &|_| None)) + MARGIN;
+    let (context, rules) = (context.clone(), *rules);
+    let deadline = probe::longest(&ask(&context, &|_| None)) + MARGIN;
     let work = move |mut pulse: TaskProgress| {
-        let awaited = |facts: &GpuFacts| probe::awaited(facts).or_else(|| health::awaited(&scene, facts));
-        let facts = probe::probe(&ask(&scene, &awaited), &mut |reason| pulse(&format!("waiting: {reason}")));
-        health::judge(&scene, &rules, facts)
+        let awaited = |facts: &GpuFacts| probe::awaited(facts).or_else(|| health::awaited(&context, facts));
+        let facts = probe::probe(&ask(&context, &awaited), &mut |reason| pulse(&format!("waiting: {reason}")));
+        health::judge(&context, &rules, facts)
     };
     let first = STEPS.first().map(|step| CheckTask::beside(&step.check, &rules, deadline, Box::new(work)));
     first.into_iter().collect()
 }
 
 /// Whether the driver is asked at all.
-pub fn is_asked(scene: &CheckContext, gpus: &GpuTarget) -> bool {
-    scene.settings.gpu_probe.value != GpuProbe::Presence && gpus.can_be_asked()
+pub fn is_asked(context: &CheckContext, gpus: &GpuTarget) -> bool {
+    context.settings.gpu_probe.value != GpuProbe::Presence && gpus.can_be_asked()
 }
 
-fn ask<'a>(scene: &'a CheckContext, awaited: &'a dyn Fn(&GpuFacts) -> Option<String>) -> ProbeRequest<'a> {
-    let settings = &scene.settings;
+fn ask<'a>(context: &'a CheckContext, awaited: &'a dyn Fn(&GpuFacts) -> Option<String>) -> ProbeRequest<'a> {
+    let settings = &context.settings;
     ProbeRequest {
         level: settings.gpu_probe.value,
         helper: &settings.gpu_helper.value,
-        environment: &scene.environment,
+        environment: &context.environment,
         timeout: settings.gpu_timeout.value,
         wait: settings.gpu_wait.value.unwrap_or_default(),
         awaited,
@@ -52,7 +52,7 @@ fn ask<'a>(scene: &'a CheckContext, awaited: &'a dyn Fn(&GpuFacts) -> Option<Str
 impl GpuTarget {
     /// There are devices that NVIDIA's libraries stand behind; under WSL2 they stand for all of its GPUs.
     fn can_be_asked(&self) -> bool {
-        let devices = self.ground.devices();
+        let devices = self.host_facts.devices();
         !self.demand.is_none() && (gpu::has_nvidia(devices) || gpu::uncounted(devices).is_some())
     }
 }

@@ -19,24 +19,24 @@ const PATIENCE: Duration = Duration::from_secs(5);
 type ForwardVerdict = Option<(PathBuf, Option<String>)>;
 
 /// Sets it up in the workload's environment, and gives the line about what was done; none: nothing.
-pub fn forward_compat(scene: &mut CheckContext) -> Option<String> {
-    let choice = scene.settings.gpu_compat.value;
+pub fn forward_compat(context: &mut CheckContext) -> Option<String> {
+    let choice = context.settings.gpu_compat.value;
     let may_matter = match choice {
         ForwardCompat::Off => false,
-        ForwardCompat::On => gpu::may_have_compat(&scene.root),
-        ForwardCompat::Auto => gpu::compat_may_be_right(&scene.root, &scene.environment),
+        ForwardCompat::On => gpu::may_have_compat(&context.root),
+        ForwardCompat::Auto => gpu::compat_may_be_right(&context.root, &context.environment),
     };
-    let (directory, version) = may_matter.then(|| judged(scene)).flatten()?;
+    let (directory, version) = may_matter.then(|| judged(context)).flatten()?;
     match version {
         Some(version) => {
-            put_first(&mut scene.environment, &directory);
+            put_first(&mut context.environment, &directory);
             Some(format!(
                 "CUDA's forward compatibility: libraries of driver {version} from {} (gpu.compat)",
                 directory.display()
             ))
         }
-        None if choice == ForwardCompat::On && !is_first(&scene.environment, &directory) => {
-            put_first(&mut scene.environment, &directory);
+        None if choice == ForwardCompat::On && !is_first(&context.environment, &directory) => {
+            put_first(&mut context.environment, &directory);
             Some(format!("CUDA's forward compatibility from {}, because gpu.compat is on", directory.display()))
         }
         None => None,
@@ -44,13 +44,13 @@ pub fn forward_compat(scene: &mut CheckContext) -> Option<String> {
 }
 
 /// Judged aside, where there are GPUs of NVIDIA's at all: a driver that hangs lets nobody read its files, and nobody end who tries.
-fn judged(scene: &CheckContext) -> ForwardVerdict {
-    let (root, environment, ground) = (&scene.root, &scene.environment, scene.host_facts());
-    if !gpu::has_nvidia(ground.devices()) {
+fn judged(context: &CheckContext) -> ForwardVerdict {
+    let (root, environment, host_facts) = (&context.root, &context.environment, context.host_facts());
+    if !gpu::has_nvidia(host_facts.devices()) {
         return None;
     }
     let answer = killable_call::ask(PATIENCE, || {
-        let look = || gpu::look(root, ground.devices());
+        let look = || gpu::look(root, host_facts.devices());
         let judged: ForwardVerdict = match gpu::compat(root, environment, look, || gpu::image_cuda(root, environment)) {
             Compat::Right { directory, version, set: false } => Some((directory, Some(version.to_string()))),
             Compat::Wrong { directory, .. } => Some((directory, None)),

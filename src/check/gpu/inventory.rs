@@ -62,10 +62,10 @@ pub struct DriverLibrary {
 }
 
 /// Gathers it. What the driver told is in the findings, if it was asked.
-pub fn inventory(scene: &CheckContext, findings: &[Finding]) -> Inventory {
-    let gpus = GpuTarget::of(scene, &scene.host_facts());
+pub fn inventory(context: &CheckContext, findings: &[Finding]) -> Inventory {
+    let gpus = GpuTarget::of(context, &context.host_facts());
     if findings.iter().any(|finding| finding.check == "gpu.hung") {
-        let _ = gpus.presence.set(gpu::named(scene.host_facts().devices()));
+        let _ = gpus.presence.set(gpu::named(context.host_facts().devices()));
     }
     let told = findings.iter().find_map(|finding| finding.facts.get("driver_facts"));
     let facts: GpuFacts = told.and_then(|told| serde_json::from_value(told.clone()).ok()).unwrap_or_default();

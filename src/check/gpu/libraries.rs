@@ -14,41 +14,41 @@ impl GpuTarget {
         if !self.has_nvidia() || self.loader().find(CUDA).is_some() {
             return Ok(());
         }
-        let trouble = Failure::new(format!("{CUDA} is not found: no program can use the GPUs"));
-        self.found(self.why_missing(CUDA, "compute", trouble))
+        let failure = Failure::new(format!("{CUDA} is not found: no program can use the GPUs"));
+        self.found(self.why_missing(CUDA, "compute", failure))
     }
 
     pub(super) fn has_nvml(&mut self) -> CheckResult {
         if !self.has_nvidia() || self.loader().find(NVML).is_some() {
             return Ok(());
         }
-        let trouble = Failure::new(format!("{NVML} is not found: nvidia-smi, and what asks like it, does not work"));
-        self.found_mild(self.why_missing(NVML, "utility", trouble))
+        let failure = Failure::new(format!("{NVML} is not found: nvidia-smi, and what asks like it, does not work"));
+        self.found_mild(self.why_missing(NVML, "utility", failure))
     }
 
     /// Why a library is not found: it is there and not seen, it was not asked for, or the container has nothing of the driver.
-    fn why_missing(&self, name: &str, capability: &str, trouble: Failure) -> Failure {
+    fn why_missing(&self, name: &str, capability: &str, failure: Failure) -> Failure {
         let stray = self.loader().stray(name, self.driver_version());
         match (stray, self.with_capabilities(capability)) {
             (Some(path), _) if path.ends_with(name) => {
                 let directory = path.parent().unwrap_or(Path::new("/"));
-                trouble
+                failure
                     .because(format!("it lies in {}, where no program looks", text::path(directory)))
                     .remedy(self.look_into(directory))
             }
-            (Some(path), _) => trouble
+            (Some(path), _) => failure
                 .because(format!(
                     "{} is here, the link to it is not: the container's runtime could not run ldconfig",
                     text::path(&path)
                 ))
                 .advice("start it without --read-only, in an image with ldconfig; or run ldconfig before the workload"),
-            (None, Some(remedy)) => trouble
+            (None, Some(remedy)) => failure
                 .because(format!(
                     "NVIDIA_DRIVER_CAPABILITIES asks for `{}` only",
                     self.environment.text("NVIDIA_DRIVER_CAPABILITIES").unwrap_or_default()
                 ))
                 .remedy(remedy),
-            (None, None) => trouble
+            (None, None) => failure
                 .because("devices were given to the container, and not the driver's libraries")
                 .remedy(self.give(None)),
         }
@@ -86,13 +86,13 @@ impl GpuTarget {
     fn mismatch(&self, library: &LoadableLibrary, driver: &VersionText) -> Failure {
         let version = library.version.as_ref().map(VersionText::to_string).unwrap_or_default();
         let path = text::path(&library.path);
-        let trouble = Failure::new(format!("{path} is of driver {version}, the kernel's driver is {driver}"));
+        let failure = Failure::new(format!("{path} is of driver {version}, the kernel's driver is {driver}"));
         match self.is_from_the_host(&library.file) {
-            true => trouble
+            true => failure
                 .because("the host's packages were upgraded under a loaded driver (`Driver/library version mismatch`)")
                 .advice("restart the node, or unload and load its driver; then recreate the container")
                 .passing(true),
-            false => trouble
+            false => failure
                 .because("the image brings libraries of the driver, which belong to the host (error 803)")
                 .advice(
                     "take libnvidia-*, libcuda1 and nvidia-utils out of the image; the container's runtime adds them",
@@ -102,7 +102,7 @@ impl GpuTarget {
 
     /// Whether a file is mounted from the host, and not the image's.
     fn is_from_the_host(&self, file: &Path) -> bool {
-        let mount = mountinfo::covering(self.ground.mounts(), file);
+        let mount = mountinfo::covering(self.host_facts.mounts(), file);
         self.platform() == Platform::Host || mount.is_some_and(|mount| mount.path() != Path::new("/"))
     }
 

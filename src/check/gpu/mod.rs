@@ -35,7 +35,7 @@ use sys::environment::Environment;
 /// The GPUs, and what they have to be.
 pub struct GpuTarget {
     root: Root,
-    ground: Rc<HostFacts>,
+    host_facts: Rc<HostFacts>,
     demand: Demand,
     wanted: GpuRequirements,
     environment: Environment,
@@ -57,25 +57,25 @@ const HANG: Hang = Hang {
 
 /// One task. Here the names in /dev are looked at and nothing else: what a driver that hangs would have to answer is read by a process
 /// that can be given up.
-pub fn plan<'a>(scene: &CheckContext, ground: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
-    let gpus = GpuTarget::of(scene, ground);
-    let is_asked = health::checks().iter().any(|check| rules.wants(check)) && driver::is_asked(scene, &gpus);
-    let has_driver = gpu::has_nvidia(ground.devices());
+pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+    let gpus = GpuTarget::of(context, host_facts);
+    let is_asked = health::checks().iter().any(|check| rules.wants(check)) && driver::is_asked(context, &gpus);
+    let has_driver = gpu::has_nvidia(host_facts.devices());
     let task = CheckTask::of_machine(STEPS, rules, GpuTarget { is_told_later: is_asked, ..gpus });
-    let deadline = scene.settings.gpu_timeout.value;
+    let deadline = context.settings.gpu_timeout.value;
     let with_driver =
         |task: CheckTask<'a>| if has_driver { task.hanging(health::hung(rules), HANG, deadline) } else { task };
     task.map(with_driver).into_iter().collect()
 }
 
 impl GpuTarget {
-    fn of(scene: &CheckContext, ground: &Rc<HostFacts>) -> Self {
+    fn of(context: &CheckContext, host_facts: &Rc<HostFacts>) -> Self {
         GpuTarget {
-            root: scene.root.clone(),
-            ground: Rc::clone(ground),
-            demand: Demand::of(&scene.settings.gpu_count, Promise::of(&scene.environment).as_ref()),
-            wanted: GpuRequirements::of(&scene.settings),
-            environment: scene.environment.clone(),
+            root: context.root.clone(),
+            host_facts: Rc::clone(host_facts),
+            demand: Demand::of(&context.settings.gpu_count, Promise::of(&context.environment).as_ref()),
+            wanted: GpuRequirements::of(&context.settings),
+            environment: context.environment.clone(),
             presence: OnceCell::new(),
             loader: OnceCell::new(),
             image: OnceCell::new(),
@@ -85,11 +85,11 @@ impl GpuTarget {
     }
 
     fn platform(&self) -> Platform {
-        self.ground.platform()
+        self.host_facts.platform()
     }
 
     fn presence(&self) -> &GpuPresence {
-        self.presence.get_or_init(|| gpu::look(&self.root, self.ground.devices()))
+        self.presence.get_or_init(|| gpu::look(&self.root, self.host_facts.devices()))
     }
 
     fn loader(&self) -> &Loader {
@@ -120,17 +120,17 @@ impl GpuTarget {
     }
 
     /// Trouble with what somebody needs; where nobody asked for a GPU it is only told.
-    fn found(&self, trouble: Failure) -> CheckResult {
+    fn found(&self, failure: Failure) -> CheckResult {
         let level = match self.wanted.strict {
             true => Some(Severity::Fail),
             false => (self.demand.least == 0).then_some(Severity::Warn),
         };
-        trouble.level(level).found()
+        failure.level(level).found()
     }
 
     /// Trouble with what may be missed.
-    fn found_mild(&self, trouble: Failure) -> CheckResult {
-        trouble.level(Some(if self.wanted.strict { Severity::Fail } else { Severity::Warn })).found()
+    fn found_mild(&self, failure: Failure) -> CheckResult {
+        failure.level(Some(if self.wanted.strict { Severity::Fail } else { Severity::Warn })).found()
     }
 
     /// `2 × NVIDIA H200`, or `2 GPUs` where they differ or have no names.

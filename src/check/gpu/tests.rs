@@ -24,13 +24,13 @@ fn walked(count: GpuCount, variables: &[(&str, &str)], presence: GpuPresence) ->
     let mut loaded = Loaded::default();
     loaded.settings.gpu_count =
         OriginValue { value: count, origin: ValueOrigin::Environment("TRAINIT_GPU_COUNT".to_owned()) };
-    let mut scene = CheckContext::of(loaded, [("container", "docker")].into_iter().collect(), Vec::new());
-    scene.root = Root::at("/no/such/root");
-    let mut gpus = GpuTarget::of(&scene, &scene.host_facts());
-    gpus.demand = Demand::of(&scene.settings.gpu_count, Promise::of(&environment).as_ref());
+    let mut context = CheckContext::of(loaded, [("container", "docker")].into_iter().collect(), Vec::new());
+    context.root = Root::at("/no/such/root");
+    let mut gpus = GpuTarget::of(&context, &context.host_facts());
+    gpus.demand = Demand::of(&context.settings.gpu_count, Promise::of(&environment).as_ref());
     (gpus.environment, gpus.presence) = (environment, OnceCell::from(presence));
     let only = ["gpu.access", "gpu.mig", "gpu.count", "gpu.absent", "gpu.extra"].map(str::to_owned);
-    walk(STEPS, &Rules::new(&scene.settings.checks, Some(&only)), &mut gpus)
+    walk(STEPS, &Rules::new(&context.settings.checks, Some(&only)), &mut gpus)
 }
 
 fn one(count: GpuCount, variables: &[(&str, &str)], presence: GpuPresence) -> (String, Status, u8, String) {

@@ -75,13 +75,13 @@ impl GpuTarget {
         };
         match support(&driver, &version) {
             Some(Support::TooOld(floor)) => {
-                let trouble = self.too_old(
+                let failure = self.too_old(
                     &driver,
                     &version.short(),
                     Some(floor),
                     &format!("the image is built for it ({from})"),
                 );
-                if demanded { trouble.found() } else { self.found(trouble) }
+                if demanded { failure.found() } else { self.found(failure) }
             }
             _ => Ok(()),
         }
@@ -89,19 +89,19 @@ impl GpuTarget {
 
     fn too_old(&self, driver: &VersionText, cuda: &VersionText, needs: Option<VersionText>, because: &str) -> Failure {
         let needs = needs.map(|needs| format!(", which needs {needs}")).unwrap_or_default();
-        let trouble = Failure::new(format!("driver {driver} is too old for CUDA {cuda}{needs}"));
+        let failure = Failure::new(format!("driver {driver} is too old for CUDA {cuda}{needs}"));
         let newest =
             newest_cuda(driver).map(|newest| format!("an image for CUDA {newest} or older")).unwrap_or_default();
         let advice = format!("a node with a newer driver, or {newest}");
-        let trouble = trouble.because(because).advice(advice.trim_end_matches(", or "));
+        let failure = failure.because(because).advice(advice.trim_end_matches(", or "));
         match self.compat() {
-            Compat::Wrong { why, .. } => trouble.advice(format!("forward compatibility does not help here: {why}")),
-            Compat::Right { .. } => trouble.advice("gpu.compat: auto uses the image's forward compatibility"),
+            Compat::Wrong { why, .. } => failure.advice(format!("forward compatibility does not help here: {why}")),
+            Compat::Right { .. } => failure.advice("gpu.compat: auto uses the image's forward compatibility"),
             Compat::Absent if self.is_data_centre() => {
                 let short = cuda.short().to_string().replace('.', "-");
-                trouble.remedy(Remedy::Do(format!("or install cuda-compat-{short} in the image: trainit uses it")))
+                failure.remedy(Remedy::Do(format!("or install cuda-compat-{short} in the image: trainit uses it")))
             }
-            _ => trouble,
+            _ => failure,
         }
     }
 

@@ -120,8 +120,8 @@ pub const STEPS: &[Step<HostTarget>] = &[
 ];
 
 /// One task: nothing here can hang.
-pub fn plan<'a>(scene: &CheckContext, ground: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
-    let settings = &scene.settings;
+pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+    let settings = &context.settings;
     let wanted = HostRequirements {
         shm: settings.host_shm.value,
         files: settings.host_nofile.value,
@@ -129,10 +129,10 @@ pub fn plan<'a>(scene: &CheckContext, ground: &Rc<HostFacts>, rules: &Rules<'a>)
         threads_decided: settings.host_threads.origin != ValueOrigin::Default,
     };
     let host = HostTarget {
-        root: scene.root.clone(),
-        place: ground.platform(),
-        environment: scene.environment.clone(),
-        command: scene.command.clone(),
+        root: context.root.clone(),
+        place: host_facts.platform(),
+        environment: context.environment.clone(),
+        command: context.command.clone(),
         wanted,
         limits: OnceCell::new(),
         shm: None,
@@ -141,10 +141,10 @@ pub fn plan<'a>(scene: &CheckContext, ground: &Rc<HostFacts>, rules: &Rules<'a>)
 }
 
 /// How the CPUs of this container are shared, where `host.threads` wants it to be told to the workload: with the number of threads.
-pub fn threads(scene: &CheckContext) -> Option<(u32, Cpus)> {
-    let share = || cpus(&scene.root, &cgroup::limits(&scene.root), &scene.environment, &scene.command);
-    let cpus = (scene.settings.host_threads.value != Threads::Off).then(share)?;
-    Some((scene.settings.host_threads.count(|| cpus.threads())?, cpus))
+pub fn threads(context: &CheckContext) -> Option<(u32, Cpus)> {
+    let share = || cpus(&context.root, &cgroup::limits(&context.root), &context.environment, &context.command);
+    let cpus = (context.settings.host_threads.value != Threads::Off).then(share)?;
+    Some((context.settings.host_threads.count(|| cpus.threads())?, cpus))
 }
 
 /// The CPUs of this container, and who shares them.

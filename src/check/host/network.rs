@@ -56,13 +56,13 @@ impl HostTarget {
         }
         let alone = !self.has_network();
         let shown = text::line(name);
-        let trouble = Failure::new(format!("this host's name, {shown}, is not in /etc/hosts"));
-        let trouble = match alone {
-            true => trouble.because("there is no network to ask a name server over; ranks bind to this name"),
-            false => trouble.because("whether a name server knows it was not asked; ranks bind to this name"),
+        let failure = Failure::new(format!("this host's name, {shown}, is not in /etc/hosts"));
+        let failure = match alone {
+            true => failure.because("there is no network to ask a name server over; ranks bind to this name"),
+            false => failure.because("whether a name server knows it was not asked; ranks bind to this name"),
         };
         let unasked = (!alone || !self.is_distributed()).then_some(Severity::Off);
-        trouble
+        failure
             .remedy(self.remedy(
                 &format!("--add-host {shown}:127.0.0.1"),
                 &format!("hostAliases: [{{ip: 127.0.0.1, hostnames: [{shown}]}}]"),

@@ -32,7 +32,7 @@ pub struct ScratchTarget {
     home: Option<PathFacts>,
     /// The one of them that may have to be waited for.
     far: Option<String>,
-    ground: Rc<HostFacts>,
+    host_facts: Rc<HostFacts>,
     /// All directories that code is loaded from after it was built.
     built: Vec<PathBuf>,
 }
@@ -74,17 +74,17 @@ pub const STEPS: &[Step<ScratchTarget>] = &[
 ];
 
 /// One task, of its own only where it may have to wait.
-pub fn plan<'a>(scene: &CheckContext, ground: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
-    let directory = |name: &str| scene.environment.get(name).map(PathBuf::from);
-    let site = |path: &Path| PathFacts::new(path, &scene.workdir, ground);
+pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+    let directory = |name: &str| context.environment.get(name).map(PathBuf::from);
+    let site = |path: &Path| PathFacts::new(path, &context.workdir, host_facts);
     let (temporary, home) = (directory("TMPDIR").unwrap_or_else(|| "/tmp".into()), directory("HOME"));
     let built = [Some(temporary.clone()), home.clone()].into_iter().chain(CACHES.map(directory)).flatten();
     let mut scratch = ScratchTarget {
         temporary: site(&temporary),
         home: home.filter(|home| *home != temporary).as_deref().map(site),
         far: None,
-        ground: Rc::clone(ground),
-        built: built.map(|path| scene.workdir.join(path)).collect(),
+        host_facts: Rc::clone(host_facts),
+        built: built.map(|path| context.workdir.join(path)).collect(),
     };
     let task = match scratch.far() {
         Some((shown, way)) => {
@@ -133,7 +133,7 @@ impl ScratchTarget {
 
     fn loadable(&mut self) -> CheckResult {
         let noexec =
-            |path: &&PathBuf| mountinfo::covering(self.ground.mounts(), path).is_some_and(|mount| mount.is_noexec());
+            |path: &&PathBuf| mountinfo::covering(self.host_facts.mounts(), path).is_some_and(|mount| mount.is_noexec());
         let Some(path) = self.built.iter().find(noexec) else { return Ok(()) };
         let shown = text::path(path);
         // A home was made there because /tmp cannot be written.

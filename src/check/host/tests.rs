@@ -59,8 +59,8 @@ fn shm(size: Option<u64>, minimum: Option<u64>) -> Option<Finding> {
     machine.host.wanted.shm = minimum.map(Size);
     machine.host.shm = size;
     let settings = Settings::default();
-    let trouble = machine.host.judge_shared_memory().err()?;
-    trouble.finding(&STEPS[0].check, &Rules::new(&settings.checks, None))
+    let failure = machine.host.judge_shared_memory().err()?;
+    failure.finding(&STEPS[0].check, &Rules::new(&settings.checks, None))
 }
 
 #[test]

@@ -73,7 +73,7 @@ pub struct NextStart {
     /// Variables.
     pub variables: Vec<(String, OsString)>,
     /// Why that cannot be told.
-    pub trouble: Option<String>,
+    pub failure: Option<String>,
 }
 
 /// The judgement.
@@ -222,7 +222,7 @@ fn next(wanted: &RehearsalExpectation, found: &RehearsalFacts) -> VerdictRow {
     };
     match &found.next {
         _ if wanted.watched.is_none() => row(Status::Warn, "resume", "unknown: checkpoint.dir is not set"),
-        NextStart { trouble: Some(trouble), .. } => row(Status::Fail, "resume", trouble.clone()),
+        NextStart { failure: Some(failure), .. } => row(Status::Fail, "resume", failure.clone()),
         _ if !wanted.resumes => row(
             Status::Warn,
             "resume",

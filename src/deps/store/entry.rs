@@ -68,7 +68,7 @@ pub struct StoreEntry {
     pub limit: u64,
     /// An environment that is older is built anew.
     pub age: Option<Duration>,
-    ground: StoreDir,
+    store_dir: StoreDir,
 }
 
 /// What lies there.
@@ -100,8 +100,8 @@ impl StoreEntry {
         // Only where nothing has this name: a link that leads nowhere would have a file made somewhere else.
         let tag = untrusted::create(AT_FDCWD, &directory.join(TAG.0), 0o644);
         let _ = tag.and_then(|mut tag| tag.write_all(TAG.1.as_bytes()));
-        let (names, ground) = (EntryNames::of(directory, &key), StoreDir::of(directory));
-        Ok(StoreEntry { directory: directory.to_owned(), names, key, limit, age, ground })
+        let (names, store_dir) = (EntryNames::of(directory, &key), StoreDir::of(directory));
+        Ok(StoreEntry { directory: directory.to_owned(), names, key, limit, age, store_dir })
     }
 
     /// What is seen by who wants it; with the environment, if it is there.
@@ -110,12 +110,12 @@ impl StoreEntry {
     /// In words: why nothing here can be used.
     pub fn snapshot(&self) -> Result<(Snapshot, Option<Packed>), String> {
         let packed = self.packed()?;
-        if let (None, Some(closed)) = (&packed, &self.ground.closed) {
+        if let (None, Some(closed)) = (&packed, &self.store_dir.closed) {
             return Err(format!("the environment is not there, and cannot be put there ({closed})"));
         }
         let lease = match packed {
             Some(_) => None,
-            None => lease::look(&self.names.lease, &self.ground).map_err(|why| told(&self.names.lease, &why))?,
+            None => lease::look(&self.names.lease, &self.store_dir).map_err(|why| told(&self.names.lease, &why))?,
         };
         let orphaned = lease.as_deref().and_then(lease::read).is_some_and(|owner| owner.is_dead());
         Ok((Snapshot { finished: packed.is_some(), failed: self.failed(), lease, orphaned }, packed))
@@ -129,8 +129,8 @@ impl StoreEntry {
             Err(error) if lease::is_gone(&error) => return Ok(None),
             Err(error) => return Err(told(&self.names.packed, &error.to_string())),
         };
-        self.ground.believes(&found).map_err(|why| told(&self.names.packed, &why))?;
-        if self.age.is_some_and(|age| self.ground.age(&found) >= age) {
+        self.store_dir.believes(&found).map_err(|why| told(&self.names.packed, &why))?;
+        if self.age.is_some_and(|age| self.store_dir.age(&found) >= age) {
             return Ok(None);
         }
         let index = archive::index(&mut file).ok().filter(|index| index.manifest.key == self.key);
@@ -146,16 +146,16 @@ impl StoreEntry {
     pub fn failed(&self) -> Option<FailedAttempt> {
         let file = untrusted::open(AT_FDCWD, &self.names.failed, Owners::Anyone).ok()?;
         let found = file.metadata().ok()?;
-        let counts = self.ground.believes(&found).is_ok() && self.ground.age(&found) < failed::HOLDS;
+        let counts = self.store_dir.believes(&found).is_ok() && self.store_dir.age(&found) < failed::HOLDS;
         failed::read(&untrusted::read_all(&file, failed::MAX).ok()?).filter(|_| counts)
     }
 
     /// Writes down that it is used, so that it is not taken for garbage. A new file takes the place of what is there: that may be
     /// another user's link to a file of ours.
     pub(super) fn touch(&self) {
-        let is_recent = |used: fs::Metadata| used.is_file() && self.ground.age(&used) < TOUCH;
+        let is_recent = |used: fs::Metadata| used.is_file() && self.store_dir.age(&used) < TOUCH;
         let recent = fs::symlink_metadata(&self.names.used).is_ok_and(is_recent);
-        if recent || self.ground.closed.is_some() {
+        if recent || self.store_dir.closed.is_some() {
             return;
         }
         let new = TemporaryFile::make(&self.directory, super::store_dir::UNFINISHED);
@@ -199,7 +199,7 @@ impl StoreEntry {
         };
         if let Some(packed) = packed {
             let found = packed.file.metadata().ok();
-            let (age, bytes) = found.map_or_else(Default::default, |found| (self.ground.age(&found), found.len()));
+            let (age, bytes) = found.map_or_else(Default::default, |found| (self.store_dir.age(&found), found.len()));
             return EntryState::There(packed.index.manifest, age, bytes);
         }
         let owner = look.lease.as_deref().and_then(lease::read).filter(|_| !look.orphaned);
@@ -213,7 +213,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    fn shelf(directory: &Path) -> StoreEntry {
+    fn entry(directory: &Path) -> StoreEntry {
         StoreEntry::of(directory, "0123456789abcdef".into(), u64::MAX, None).unwrap()
     }
 
@@ -224,25 +224,25 @@ mod tests {
         fs::create_dir(&store).unwrap();
         fs::write(&mine, "a checkpoint").unwrap();
         symlink(dir.path().join("made"), store.join(TAG.0)).unwrap();
-        let shelf = shelf(&store);
-        symlink(&mine, &shelf.names.used).unwrap();
-        shelf.touch();
+        let entry = entry(&store);
+        symlink(&mine, &entry.names.used).unwrap();
+        entry.touch();
         assert_eq!(fs::read(&mine).unwrap(), b"a checkpoint");
         assert!(!dir.path().join("made").exists());
-        assert!(fs::symlink_metadata(&shelf.names.used).unwrap().is_file());
+        assert!(fs::symlink_metadata(&entry.names.used).unwrap().is_file());
     }
 
     #[test]
     fn an_archive_or_a_lease_that_is_none_is_of_no_use_and_is_not_waited_for() {
         let dir = tempfile::tempdir().unwrap();
-        let shelf = shelf(dir.path());
+        let entry = entry(dir.path());
         let pipe = |path: &Path| nix::unistd::mkfifo(path, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
-        pipe(&shelf.names.failed);
-        assert_eq!(shelf.state(), EntryState::Missing);
-        pipe(&shelf.names.lease);
-        assert_eq!(shelf.state(), EntryState::Bad(told(&shelf.names.lease, "it is not a regular file")));
-        symlink("/etc/passwd", &shelf.names.packed).unwrap();
-        assert_eq!(shelf.state(), EntryState::Bad(told(&shelf.names.packed, "it is a symbolic link")));
+        pipe(&entry.names.failed);
+        assert_eq!(entry.state(), EntryState::Missing);
+        pipe(&entry.names.lease);
+        assert_eq!(entry.state(), EntryState::Bad(told(&entry.names.lease, "it is not a regular file")));
+        symlink("/etc/passwd", &entry.names.packed).unwrap();
+        assert_eq!(entry.state(), EntryState::Bad(told(&entry.names.packed, "it is a symbolic link")));
     }
 
     #[test]
@@ -252,18 +252,18 @@ mod tests {
         }
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
-        let shelf = shelf(dir.path());
+        let entry = entry(dir.path());
         let foreign = |path: &Path, text: &str| {
             fs::write(path, text).unwrap();
             std::os::unix::fs::chown(path, Some(4321), None).unwrap();
         };
         let failed = r#"{"permanent":true,"tries":9,"host":"h","what":"no","because":null,"hints":[]}"#;
-        fs::write(&shelf.names.failed, failed).unwrap();
-        assert!(matches!(shelf.state(), EntryState::Failed(_)));
-        foreign(&shelf.names.failed, failed);
-        assert_eq!(shelf.state(), EntryState::Missing);
-        foreign(&shelf.names.lease, "{}");
-        assert_eq!(shelf.state(), EntryState::Bad(told(&shelf.names.lease, "it belongs to user 4321")));
+        fs::write(&entry.names.failed, failed).unwrap();
+        assert!(matches!(entry.state(), EntryState::Failed(_)));
+        foreign(&entry.names.failed, failed);
+        assert_eq!(entry.state(), EntryState::Missing);
+        foreign(&entry.names.lease, "{}");
+        assert_eq!(entry.state(), EntryState::Bad(told(&entry.names.lease, "it belongs to user 4321")));
     }
 
     #[test]

@@ -70,8 +70,8 @@ pub fn chosen<Key>(
 
 /// Takes away what need not be there; `dry`: only says what.
 pub fn prune(directory: &Path, limit: u64, unused: Option<Duration>, dry: bool) -> Vec<RemovedEntry> {
-    let ground = StoreDir::of(directory);
-    let (entries, leftovers) = read(directory, &ground);
+    let store_dir = StoreDir::of(directory);
+    let (entries, leftovers) = read(directory, &store_dir);
     let chosen = chosen(entries, limit, unused, IN_USE);
     let environments = chosen.into_iter().filter_map(|entry| {
         let names = EntryNames::of(directory, &entry.key);
@@ -81,7 +81,7 @@ pub fn prune(directory: &Path, limit: u64, unused: Option<Duration>, dry: bool) 
             bytes: entry.bytes,
             unused: entry.unused,
         };
-        (dry || take(&names, &ground)).then_some(taken)
+        (dry || take(&names, &store_dir)).then_some(taken)
     });
     let leftovers = leftovers.into_iter().filter(|taken| dry || fs::remove_file(&taken.file).is_ok());
     environments.chain(leftovers).collect()
@@ -94,11 +94,11 @@ pub fn inventory(directory: &Path) -> (usize, u64) {
 }
 
 /// The environments and what is left of no use.
-fn read(directory: &Path, ground: &StoreDir) -> (Vec<GarbageCandidate<String>>, Vec<RemovedEntry>) {
+fn read(directory: &Path, store_dir: &StoreDir) -> (Vec<GarbageCandidate<String>>, Vec<RemovedEntry>) {
     let (mut packed, mut used, mut leftovers) = (Vec::new(), HashMap::new(), Vec::new());
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let (Some(name), Ok(found)) = (entry.file_name().into_string().ok(), entry.metadata()) else { continue };
-        let age = ground.age(&found);
+        let age = store_dir.age(&found);
         let leftover =
             |what: &str| RemovedEntry { file: entry.path(), bytes: found.len(), unused: age, what: what.to_owned() };
         match what(&name) {
@@ -122,8 +122,8 @@ fn read(directory: &Path, ground: &StoreDir) -> (Vec<GarbageCandidate<String>>, 
 
 /// Takes one away, unless somebody has begun to use it meanwhile. Who has it open can read it to its end; where a server takes it
 /// away all the same, they build for themselves.
-fn take(names: &EntryNames, ground: &StoreDir) -> bool {
-    let is_used = || fs::symlink_metadata(&names.used).is_ok_and(|used: Metadata| ground.age(&used) < IN_USE);
+fn take(names: &EntryNames, store_dir: &StoreDir) -> bool {
+    let is_used = || fs::symlink_metadata(&names.used).is_ok_and(|used: Metadata| store_dir.age(&used) < IN_USE);
     let aside = names.packed.with_extension(format!("gone-{}", std::process::id()));
     if is_used() || fs::rename(&names.packed, &aside).is_err() {
         return false;

@@ -81,13 +81,13 @@ pub fn read(bytes: &[u8]) -> Option<LeaseOwner> {
 ///
 /// # Errors
 /// In words: what lies in its place, or whose it is.
-pub fn look(path: &Path, ground: &StoreDir) -> Result<Option<Vec<u8>>, String> {
+pub fn look(path: &Path, store_dir: &StoreDir) -> Result<Option<Vec<u8>>, String> {
     let opened = untrusted::open(AT_FDCWD, path, Owners::Anyone).and_then(|file| Ok((file.metadata()?, file)));
     let (found, file) = match opened {
         Err(error) if is_gone(&error) => return Ok(None),
         opened => opened.map_err(|error| error.to_string())?,
     };
-    ground.owns(&found)?;
+    store_dir.owns(&found)?;
     match bytes(&file) {
         Err(error) if is_gone(&error) => Ok(None),
         read => read.map(Some).map_err(|error| error.to_string()),
@@ -245,17 +245,17 @@ mod tests {
     #[test]
     fn a_lease_that_is_another_users_a_link_or_a_pipe_is_told_and_not_waited_for() {
         let dir = tempfile::tempdir().unwrap();
-        let (path, ground) = (dir.path().join("a.lease"), StoreDir::of(dir.path()));
+        let (path, store_dir) = (dir.path().join("a.lease"), StoreDir::of(dir.path()));
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
-        assert_eq!(super::look(&path, &ground).unwrap_err(), "it is not a regular file");
+        assert_eq!(super::look(&path, &store_dir).unwrap_err(), "it is not a regular file");
         fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
-        assert_eq!(super::look(&path, &ground).unwrap_err(), "it is a symbolic link");
+        assert_eq!(super::look(&path, &store_dir).unwrap_err(), "it is a symbolic link");
         fs::remove_file(&path).unwrap();
         if nix::unistd::geteuid().is_root() {
             fs::write(&path, "{}").unwrap();
             std::os::unix::fs::chown(&path, Some(4321), None).unwrap();
-            assert_eq!(super::look(&path, &ground).unwrap_err(), "it belongs to user 4321");
+            assert_eq!(super::look(&path, &store_dir).unwrap_err(), "it belongs to user 4321");
         }
     }
 

@@ -98,21 +98,21 @@ mod tests {
     #[test]
     fn what_others_could_have_written_is_not_believed() {
         let dir = tempfile::tempdir().unwrap();
-        let ground = StoreDir::of(dir.path());
-        assert!(ground.closed.is_none() && fs::read_dir(dir.path()).unwrap().next().is_none());
+        let store_dir = StoreDir::of(dir.path());
+        assert!(store_dir.closed.is_none() && fs::read_dir(dir.path()).unwrap().next().is_none());
         let path = dir.path().join("file");
         fs::write(&path, "").unwrap();
         let with = |mode| {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
             fs::metadata(&path).unwrap()
         };
-        assert!(ground.believes(&with(0o644)).is_ok());
-        assert!(ground.believes(&with(0o664)).unwrap_err().contains("664"));
-        assert!(StoreDir { without_rights: true, ..ground.clone() }.believes(&with(0o777)).is_ok());
+        assert!(store_dir.believes(&with(0o644)).is_ok());
+        assert!(store_dir.believes(&with(0o664)).unwrap_err().contains("664"));
+        assert!(StoreDir { without_rights: true, ..store_dir.clone() }.believes(&with(0o777)).is_ok());
         if geteuid().is_root() {
             std::os::unix::fs::chown(&path, Some(4321), None).unwrap();
-            assert!(ground.believes(&with(0o644)).unwrap_err().contains("user 4321"));
-            assert!(StoreDir { maker: 4321, ..ground }.believes(&with(0o644)).is_ok());
+            assert!(store_dir.believes(&with(0o644)).unwrap_err().contains("user 4321"));
+            assert!(StoreDir { maker: 4321, ..store_dir }.believes(&with(0o644)).is_ok());
         }
     }
 
@@ -140,12 +140,12 @@ mod tests {
     fn ages_are_told_by_the_clock_of_the_file_system() {
         let dir = tempfile::tempdir().unwrap();
         let hour = Duration::from_secs(3600);
-        let ground = StoreDir::of(dir.path());
+        let store_dir = StoreDir::of(dir.path());
         let file = File::create(dir.path().join("file")).unwrap();
-        let age = |ground: &StoreDir| ground.age(&file.metadata().unwrap());
-        assert!(age(&ground) < Duration::from_secs(60));
+        let age = |store_dir: &StoreDir| store_dir.age(&file.metadata().unwrap());
+        assert!(age(&store_dir) < Duration::from_secs(60));
         // The server is an hour ahead of this machine: what it made just now is new all the same.
-        let ahead = StoreDir { time: ground.time + hour, ..ground };
+        let ahead = StoreDir { time: store_dir.time + hour, ..store_dir };
         file.set_modified(SystemTime::now() + hour).unwrap();
         assert!(age(&ahead) < Duration::from_secs(60));
         file.set_modified(SystemTime::now()).unwrap();

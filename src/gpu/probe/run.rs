@@ -63,14 +63,14 @@ pub fn all(image: &OwnedFd, jobs: &[ProbeJob], timeout: Duration) -> nix::Result
         watched.iter_mut().for_each(|one| _ = one.is_over());
         let running: Vec<&WatchedProbe> = watched.iter().filter(|one| one.over.is_none()).collect();
         let Some(until) = running.iter().map(|one| one.due).min() else { break };
-        embedded_program::wait(&running.iter().map(|one| &one.guest).collect::<Vec<_>>(), until);
+        embedded_program::wait(&running.iter().map(|one| &one.child).collect::<Vec<_>>(), until);
     }
     Ok(watched.into_iter().map(WatchedProbe::ran).collect())
 }
 
 /// A program that runs, and is seen to its end.
 pub struct WatchedProbe {
-    guest: EmbeddedChild,
+    child: EmbeddedChild,
     began: Instant,
     /// When the next step towards its end is due.
     due: Instant,
@@ -93,26 +93,26 @@ impl WatchedProbe {
     /// # Errors
     /// What executing it says.
     pub fn start(program: &EmbeddedProgram<'_>, timeout: Duration) -> nix::Result<Self> {
-        let (guest, began) = (EmbeddedChild::start(program)?, Instant::now());
-        Ok(WatchedProbe { guest, began, due: began + timeout, stage: ProbeStage::Running, waits: None, over: None })
+        let (child, began) = (EmbeddedChild::start(program)?, Instant::now());
+        Ok(WatchedProbe { child, began, due: began + timeout, stage: ProbeStage::Running, waits: None, over: None })
     }
 
     /// Another could not be started: this one is not needed.
     fn abandon(&self) {
-        self.guest.signal(SIGTERM);
+        self.child.signal(SIGTERM);
     }
 
     /// Waits until it is over.
     pub fn finish(&mut self) {
         while !self.is_over() {
-            embedded_program::wait(&[&self.guest], self.due);
+            embedded_program::wait(&[&self.child], self.due);
         }
     }
 
     /// Looks at it, and takes the step that is due.
     fn is_over(&mut self) -> bool {
         if self.over.is_none() {
-            let ended = self.guest.ended().map(|ended| self.stop(ended));
+            let ended = self.child.ended().map(|ended| self.stop(ended));
             let overdue = Instant::now() >= self.due;
             let stop = ended.or_else(|| overdue.then(|| self.step()).flatten());
             self.over = stop.map(|stop| (stop, self.began.elapsed()));
@@ -132,26 +132,26 @@ impl WatchedProbe {
     /// The next step towards its end.
     fn step(&mut self) -> Option<ProbeStop> {
         if self.stage != ProbeStage::Asked {
-            self.waits = self.guest.waits().map(|(state, function)| ProbeWait { state, function });
+            self.waits = self.child.waits().map(|(state, function)| ProbeWait { state, function });
         }
         let (stage, number, time) = match self.stage {
             ProbeStage::Running => (ProbeStage::Asked, SIGTERM, TERM),
             ProbeStage::Asked => (ProbeStage::Killed, SIGKILL, KILL),
             ProbeStage::Killed => return Some(ProbeStop::Unkillable),
         };
-        self.guest.signal(number);
+        self.child.signal(number);
         (self.stage, self.due) = (stage, Instant::now() + time);
         None
     }
 
     /// What it said.
     pub fn said(&self) -> &[u8] {
-        self.guest.said()
+        self.child.said()
     }
 
     /// What was written to its standard error.
     pub fn complained(&self) -> Option<String> {
-        let text = String::from_utf8_lossy(&self.guest.complained()).trim().to_owned();
+        let text = String::from_utf8_lossy(&self.child.complained()).trim().to_owned();
         (!text.is_empty()).then_some(text)
     }
 

@@ -42,7 +42,7 @@ pub enum JupyterAccess {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
     /// How a person gets in.
-    pub door: JupyterAccess,
+    pub way: JupyterAccess,
     /// The password, as Jupyter compares it.
     pub hashed: Option<String>,
 }
@@ -58,7 +58,7 @@ impl Access {
         let by_hand = ["token", "password", "hashed_password"].iter().any(|name| arguments.has(name, &[]));
         // RunPod's users know this as a token: the platform opens pages with it.
         let is_token = around.environment.get("RUNPOD_POD_ID").is_some();
-        let door = match (given(TOKEN), given(TOKEN_FILE), password) {
+        let way = match (given(TOKEN), given(TOKEN_FILE), password) {
             (Some(token), ..) => JupyterAccess::Given(token.to_owned(), TOKEN),
             (None, Some(path), _) => JupyterAccess::Given(read(around, path)?, TOKEN_FILE),
             (None, None, Some(password)) if is_token => JupyterAccess::Given(password.to_owned(), PASSWORD),
@@ -66,12 +66,12 @@ impl Access {
             _ if by_hand => JupyterAccess::ByHand,
             _ => made(around),
         };
-        Ok(Access { door, hashed: password.map(|password| hashed(password, around.secret)) })
+        Ok(Access { way, hashed: password.map(|password| hashed(password, around.secret)) })
     }
 
     /// The token, if there is one that we know.
     pub fn token(&self) -> Option<&str> {
-        match &self.door {
+        match &self.way {
             JupyterAccess::Made(token) | JupyterAccess::MadeBefore(token) | JupyterAccess::Given(token, _) => {
                 Some(token)
             }
@@ -81,7 +81,7 @@ impl Access {
 
     /// For a person who is not told the token with the address.
     pub fn how_to_log_in(&self) -> Option<String> {
-        match &self.door {
+        match &self.way {
             JupyterAccess::Made(_) | JupyterAccess::ByHand => None,
             JupyterAccess::MadeBefore(_) => {
                 Some("the token is the one that was told at this container's first start".to_owned())

@@ -74,7 +74,7 @@ impl Address {
         let scheme = if https { "https" } else { "http" };
         let outside = outside(around.environment, self.port);
         let origin = outside.clone().unwrap_or_else(|| format!("{scheme}://localhost:{}", self.port));
-        let token = match &access.door {
+        let token = match &access.way {
             JupyterAccess::Made(token) => format!("?token={token}"),
             _ => String::new(),
         };

@@ -87,17 +87,17 @@ fn packages(settings: &Settings) -> &[String] {
 
 fn set_up(around: &ServerContext<'_>, typed: &[OsString]) -> Result<ServerSetup> {
     let arguments = Arguments::of(around.settings, around.environment, typed)?;
-    let mut dressed = match hub::is_asked_for(around.environment) {
+    let mut setup = match hub::is_asked_for(around.environment) {
         true => hub::set_up(around, &arguments)?,
         false => alone(around, &arguments)?,
     };
     if around.uid == 0 && !arguments.has("allow_root", &["allow-root"]) {
-        dressed.command.push("--allow-root".into());
-        dressed.lines.insert(0, AS_ROOT.to_owned());
+        setup.command.push("--allow-root".into());
+        setup.lines.insert(0, AS_ROOT.to_owned());
     }
-    dressed.command.extend(arguments.words);
-    dressed.unset.extend(unwanted(around.environment));
-    Ok(dressed)
+    setup.command.extend(arguments.words);
+    setup.unset.extend(unwanted(around.environment));
+    Ok(setup)
 }
 
 /// A server of its own.

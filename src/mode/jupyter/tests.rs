@@ -70,21 +70,21 @@ impl World {
         set_up(&around, &self.typed)
     }
 
-    fn dressed(&self) -> ServerSetup {
+    fn setup(&self) -> ServerSetup {
         self.dress().unwrap()
     }
 
     fn command(&self) -> String {
-        self.dressed().command.join(OsStr::new(" ")).into_string().unwrap()
+        self.setup().command.join(OsStr::new(" ")).into_string().unwrap()
     }
 
     fn lines(&self) -> Vec<String> {
-        self.dressed().lines
+        self.setup().lines
     }
 
     /// Jupyter's own configuration file.
     fn config(&self) -> String {
-        content(&self.dressed(), "jupyter_server_config.py").unwrap()
+        content(&self.setup(), "jupyter_server_config.py").unwrap()
     }
 
     fn service(&self) -> Service {
@@ -96,8 +96,8 @@ impl World {
     }
 }
 
-fn content(dressed: &ServerSetup, name: &str) -> Option<String> {
-    let file = dressed.files.iter().find(|file| file.path.file_name() == Some(OsStr::new(name)))?;
+fn content(setup: &ServerSetup, name: &str) -> Option<String> {
+    let file = setup.files.iter().find(|file| file.path.file_name() == Some(OsStr::new(name)))?;
     Some(String::from_utf8(file.content.clone()).unwrap())
 }
 
@@ -117,14 +117,14 @@ fn a_server_listens_where_a_container_publishes_and_on_a_machine_only_inside() {
 #[test]
 fn a_made_token_is_told_once_and_stands_on_no_command_line() {
     let world = World::new(&[("JUPYTER_TOKEN", ""), ("JUPYTER_PASSWORD", "")]);
-    let dressed = world.dressed();
-    assert_eq!(dressed.lines[0], format!("Jupyter: http://localhost:8888/lab?token={SECRET}"));
-    assert_eq!(dressed.lines.iter().filter(|line| line.contains(SECRET)).count(), 1);
+    let setup = world.setup();
+    assert_eq!(setup.lines[0], format!("Jupyter: http://localhost:8888/lab?token={SECRET}"));
+    assert_eq!(setup.lines.iter().filter(|line| line.contains(SECRET)).count(), 1);
     assert!(!world.command().contains(SECRET));
     assert!(world.config().contains(&format!("token = \"{SECRET}\"")));
-    assert_eq!(content(&dressed, "token").unwrap(), SECRET);
-    assert_eq!(dressed.unset, ["JUPYTER_TOKEN", "JUPYTER_TOKEN_FILE", "JUPYTER_PASSWORD"]);
-    assert!(!dressed.set.iter().any(|(_, value)| value.to_string_lossy().contains(SECRET)));
+    assert_eq!(content(&setup, "token").unwrap(), SECRET);
+    assert_eq!(setup.unset, ["JUPYTER_TOKEN", "JUPYTER_TOKEN_FILE", "JUPYTER_PASSWORD"]);
+    assert!(!setup.set.iter().any(|(_, value)| value.to_string_lossy().contains(SECRET)));
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_port_comes_from_settings_then_from_the_variable_that_jupyter_knows() {
     assert_eq!(set.service().port, 8080);
     let linked = World::new(&[("JUPYTER_PORT", "tcp://10.0.0.1:80")]);
     assert_eq!(linked.service().port, 8888);
-    assert!(linked.dressed().unset.contains(&"JUPYTER_PORT".into()));
+    assert!(linked.setup().unset.contains(&"JUPYTER_PORT".into()));
 }
 
 #[test]
@@ -273,26 +273,26 @@ fn a_hub_says_where_to_listen_and_who_may_log_in() {
     let world = World::new(&variables);
     assert_eq!(world.command(), "/venv/bin/jupyterhub-singleuser --ip=0.0.0.0 --debug");
     assert_eq!(world.service(), Service { path: Some("/user/jane/api".into()), ..Service::on(8899) });
-    assert!(world.dressed().files.is_empty() && world.dressed().unset.is_empty());
+    assert!(world.setup().files.is_empty() && world.setup().unset.is_empty());
 }
 
 #[test]
 fn a_certificate_is_made_where_docker_stacks_makes_it_and_only_a_connection_is_probed() {
     let world = World::new(&[("GEN_CERT", "yes"), ("HOME", "/home/jane")]);
-    let made = &world.dressed().made[0];
+    let made = &world.setup().made[0];
     assert_eq!(made.path, Path::new("/home/jane/.local/share/jupyter/notebook.pem"));
     assert_eq!(made.command[0], "openssl");
     assert!(world.config().contains("app.certfile = \"/home/jane/.local/share/jupyter/notebook.pem\""));
     assert!(world.lines()[0].starts_with("Jupyter: https://localhost:8888/lab"));
     assert_eq!(world.service().path, None);
     let own = World::new(&[]).set(|settings| settings.jupyter_certificate = value(Some("certs/own.pem".into())));
-    assert!(own.dressed().made.is_empty() && own.config().contains("app.certfile = \"/work/certs/own.pem\""));
+    assert!(own.setup().made.is_empty() && own.config().contains("app.certfile = \"/work/certs/own.pem\""));
 }
 
 #[test]
 fn variables_that_are_to_be_kept_from_kernels_are() {
     let world = World::new(&[("JUPYTER_ENV_VARS_TO_UNSET", "ADMIN_KEY, OTHER,")]);
-    let unset = world.dressed().unset;
+    let unset = world.setup().unset;
     assert!(unset.contains(&"ADMIN_KEY".into()) && unset.contains(&"OTHER".into()) && unset.len() == 5, "{unset:?}");
 }
 

@@ -21,7 +21,7 @@ pub fn set_up(ssh: &Ssh<'_>) -> Result<ServerSetup> {
         let words = [OsStr::new("-t"), OsStr::new(kind), OsStr::new("-f"), path.as_os_str()].map(OsStr::to_owned);
         Ok([vec![keygen.into()], words.to_vec()].concat())
     })?;
-    let mut dressed = ssh.with_session_files(&Session::default(), made);
+    let mut setup = ssh.with_session_files(&Session::default(), made);
     let help = help(&ssh.server);
     let port = ssh.port.to_string();
     let mut words = ["-F", "-E", "-s", "-K", "30", "-p", &port].map(OsString::from).to_vec();
@@ -35,24 +35,24 @@ pub fn set_up(ssh: &Ssh<'_>) -> Result<ServerSetup> {
     let text = with_own(&ssh.trusted, &trusted::text_of(&own).unwrap_or_default());
     match has(&help, "-D") {
         true => {
-            dressed.files.push(private(around.private.join("authorized_keys"), text));
+            setup.files.push(private(around.private.join("authorized_keys"), text));
             words.extend(["-D".into(), around.private.into()]);
         }
-        false => dressed.files.push(private(own, text)),
+        false => setup.files.push(private(own, text)),
     }
     let hidden = around.environment.iter().map(|(name, _)| name);
     let hide = &around.settings.ssh_hide.value;
-    dressed.unset = hidden
+    setup.unset = hidden
         .filter(|name| hide.iter().any(|pattern| is_named(pattern, name.as_bytes())))
         .map(OsStr::to_owned)
         .collect();
     let workload = ssh.workload();
-    dressed.set = [FILE_VARIABLE, "BASH_ENV"]
+    setup.set = [FILE_VARIABLE, "BASH_ENV"]
         .iter()
         .filter_map(|name| Some((OsString::from(name), workload.get(name)?.to_owned())))
         .collect();
-    dressed.command = [vec![ssh.server.clone().into()], words].concat();
-    Ok(dressed)
+    setup.command = [vec![ssh.server.clone().into()], words].concat();
+    Ok(setup)
 }
 
 /// The user's own lines as they are, and those that are not among them.

@@ -70,9 +70,9 @@ fn set_up(around: &ServerContext<'_>, _: &[OsString]) -> Result<ServerSetup> {
     let trusted = trusted::find(around, &user)?;
     let ssh = Ssh { around, server, user, port, trusted };
     let is_dropbear = ssh.server.file_name() == Some(OsStr::new("dropbear"));
-    let mut dressed = if is_dropbear { dropbear::set_up(&ssh)? } else { ssh.openssh()? };
-    dressed.lines.splice(0..0, ssh.lines());
-    Ok(dressed)
+    let mut setup = if is_dropbear { dropbear::set_up(&ssh)? } else { ssh.openssh()? };
+    setup.lines.splice(0..0, ssh.lines());
+    Ok(setup)
 }
 
 /// A program that belongs to a server.
@@ -109,14 +109,14 @@ impl Ssh<'_> {
             session: &session,
         }
         .text();
-        let mut dressed = self.with_session_files(&session, made);
-        dressed.files.push(private(config.clone(), text));
-        dressed.files.push(private(given, self.trusted.text()));
-        dressed.unset = self.not_for_the_server();
-        dressed.directories = (around.uid == 0).then(|| PathBuf::from("/run/sshd")).into_iter().collect();
+        let mut setup = self.with_session_files(&session, made);
+        setup.files.push(private(config.clone(), text));
+        setup.files.push(private(given, self.trusted.text()));
+        setup.unset = self.not_for_the_server();
+        setup.directories = (around.uid == 0).then(|| PathBuf::from("/run/sshd")).into_iter().collect();
         let words = ["-D", "-e", "-f"].map(OsString::from);
-        dressed.command = [vec![self.server.clone().into()], words.to_vec(), vec![config.into()]].concat();
-        Ok(dressed)
+        setup.command = [vec![self.server.clone().into()], words.to_vec(), vec![config.into()]].concat();
+        Ok(setup)
     }
 
     /// The environment of sessions. HOME is sshd's to set, unless the one of /etc/passwd is not the one that can be written.
@@ -155,16 +155,16 @@ impl Ssh<'_> {
     }
 
     /// The files that shells read, and what makes login shells read them.
-    fn with_session_files(&self, session: &Session, mut dressed: ServerSetup) -> ServerSetup {
+    fn with_session_files(&self, session: &Session, mut setup: ServerSetup) -> ServerSetup {
         let environment = self.around.environment;
         let script = environment::script(environment.get("PATH"), &session.rest);
         let bash = environment::bash_script(self.session_file().as_os_str(), environment.get("BASH_ENV"));
-        dressed.files.extend([private(self.session_file(), script), private(self.bash_file(), bash)]);
+        setup.files.extend([private(self.session_file(), script), private(self.bash_file(), bash)]);
         let profile = self.profile();
-        dressed.shared.extend(profile.write);
-        dressed.lines.extend(profile.line);
-        dressed.shared.extend(self.unlocked());
-        dressed
+        setup.shared.extend(profile.write);
+        setup.lines.extend(profile.line);
+        setup.shared.extend(self.unlocked());
+        setup
     }
 
     /// /etc/shadow as sshd wants it for root of this container.
@@ -189,21 +189,21 @@ impl Ssh<'_> {
         kinds: &[(&str, &str)],
         make: impl Fn(&str, &Path) -> Result<Vec<OsString>>,
     ) -> Result<(Vec<PathBuf>, ServerSetup)> {
-        let mut dressed = ServerSetup::default();
+        let mut setup = ServerSetup::default();
         let kept = self.kept_keys();
         for (kind, name) in kinds {
             let path = self.around.private.join(name);
             let old = kept.as_ref().map(|directory| directory.join(name));
             match old.as_ref().and_then(|old| trusted::text_of(old).ok()).filter(|key| !key.is_empty()) {
-                Some(content) => dressed.files.push(private(path, content)),
+                Some(content) => setup.files.push(private(path, content)),
                 None => {
                     let command = make(kind, &path)?;
-                    dressed.made.push(MadeFile { path: path.clone(), command, hint: refusal::INSTALL.to_owned() });
-                    dressed.kept.extend(old.map(|to| KeptFile { from: path, to }));
+                    setup.made.push(MadeFile { path: path.clone(), command, hint: refusal::INSTALL.to_owned() });
+                    setup.kept.extend(old.map(|to| KeptFile { from: path, to }));
                 }
             }
         }
-        Ok((kinds.iter().map(|(_, name)| self.around.private.join(name)).collect(), dressed))
+        Ok((kinds.iter().map(|(_, name)| self.around.private.join(name)).collect(), setup))
     }
 
     fn kept_keys(&self) -> Option<PathBuf> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use sys::Root;
 use sys::environment::Environment;
 
-fn scene() -> CheckContext {
+fn context() -> CheckContext {
     CheckContext {
         root: Root::at("/no/such/root"),
         settings: Default::default(),
@@ -15,7 +15,7 @@ fn scene() -> CheckContext {
         command: vec!["python".into(), "--token".into(), "abc".into()],
         mounts: Default::default(),
         user: None,
-        ground: Default::default(),
+        host_facts: Default::default(),
     }
 }
 
@@ -40,7 +40,7 @@ fn parsed(report: &Report) -> serde_json::Value {
 #[test]
 fn it_tells_the_verdict_and_every_finding() {
     let report =
-        Report::new(&scene(), Some("train"), &[finding(Status::Warn), finding(Status::Fail)], SystemTime::now());
+        Report::new(&context(), Some("train"), &[finding(Status::Warn), finding(Status::Fail)], SystemTime::now());
     let json = parsed(&report.with_dependencies("2 requirements installed", Duration::from_millis(7)));
     assert_eq!(
         (json["schema"].as_u64(), json["verdict"].as_str(), json["exit"].as_u64()),
@@ -54,13 +54,13 @@ fn it_tells_the_verdict_and_every_finding() {
 
 #[test]
 fn it_holds_no_secret() {
-    let text = Report::new(&scene(), None, &[], SystemTime::now()).to_json();
+    let text = Report::new(&context(), None, &[], SystemTime::now()).to_json();
     assert!(!text.contains("abc") && text.contains("***"), "{text}");
 }
 
 #[test]
 fn another_end_than_the_checks_verdict_can_be_told() {
-    let report = Report::new(&scene(), None, &[], SystemTime::now()).with_exit(Exit::Transient(FailureFamily::Deps));
+    let report = Report::new(&context(), None, &[], SystemTime::now()).with_exit(Exit::Transient(FailureFamily::Deps));
     let json = parsed(&report);
     assert_eq!((json["verdict"].as_str(), json["exit"].as_u64()), (Some("fail"), Some(216)));
 }
@@ -70,7 +70,7 @@ fn it_is_saved_whole_and_readable_by_others() {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("report.json");
-    Report::new(&scene(), None, &[], SystemTime::now()).save(&path).unwrap();
+    Report::new(&context(), None, &[], SystemTime::now()).save(&path).unwrap();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
 }

@@ -25,20 +25,20 @@ pub(super) const FAMILY: Family = Family {
 
 /// When the family is named, a directory with one of the usual names counts before its random states are there: then it can
 /// be told that it is not finished.
-fn candidates<'a>(scene: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
-    let mut found = scene.listing.pick(EntryKind::Directory, |text| Some(name::step(text)));
+fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
+    let mut found = context.listing.pick(EntryKind::Directory, |text| Some(name::step(text)));
     found.sort_by_key(|candidate| std::cmp::Reverse(candidate.step));
     found.truncate(LOOKS);
     let usual = |candidate: &Candidate<'_>| {
         PREFIXES.iter().any(|prefix| name::numbered(candidate.entry.bytes(), prefix).is_some())
     };
-    let marked = |candidate: &Candidate<'_>| scene.listing.path(candidate.entry).join(RANDOM_STATES).exists();
-    found.retain(|candidate| (scene.named && usual(candidate)) || marked(candidate));
+    let marked = |candidate: &Candidate<'_>| context.listing.path(candidate.entry).join(RANDOM_STATES).exists();
+    found.retain(|candidate| (context.named && usual(candidate)) || marked(candidate));
     found
 }
 
-fn judge(scene: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
-    let dir = scene.listing.path(candidate.entry);
+fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
+    let dir = context.listing.path(candidate.entry);
     let states = dir.join(RANDOM_STATES);
     if !states.exists() {
         return Err(Unfinished::because(format!("no {RANDOM_STATES} yet")));

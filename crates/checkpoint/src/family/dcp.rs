@@ -23,14 +23,14 @@ pub(super) const FAMILY: Family = Family {
     complete: "`.metadata`, which is written last, is a whole pickle, and every data file that it names is there and not empty",
     candidates,
     marked: any_candidate,
-    judge: |scene, candidate| judge(&scene.listing.path(candidate.entry)),
+    judge: |context, candidate| judge(&context.listing.path(candidate.entry)),
 };
 
-fn candidates<'a>(scene: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
-    let mut found = scene.listing.pick(EntryKind::Directory, |text| Some(name::step(text)));
+fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
+    let mut found = context.listing.pick(EntryKind::Directory, |text| Some(name::step(text)));
     found.sort_by_key(|candidate| std::cmp::Reverse(candidate.step));
     found.truncate(LOOKS);
-    found.retain(|candidate| is_ours(&scene.listing.path(candidate.entry)));
+    found.retain(|candidate| is_ours(&context.listing.path(candidate.entry)));
     found
 }
 

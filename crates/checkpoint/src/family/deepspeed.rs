@@ -24,28 +24,28 @@ pub(super) const FAMILY: Family = Family {
     about: "DeepSpeed: `global_stepN/` and `latest`",
     complete: "`latest`, which is written last, names it or a later step, it holds model states and the optimizer's part of every rank, and every file of torch.save inside is whole; without `latest` none is",
     candidates,
-    marked: |scene, candidates| scene.listing.has(LATEST, EntryKind::File) && !candidates.is_empty(),
+    marked: |context, candidates| context.listing.has(LATEST, EntryKind::File) && !candidates.is_empty(),
     judge,
 };
 
 /// `global_stepN`, and whatever `latest` names.
-fn candidates<'a>(scene: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
-    let latest = latest(&scene.listing.dir).unwrap_or_default();
-    scene.listing.pick(EntryKind::Directory, |name| match numbered(name, PREFIX) {
+fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
+    let latest = latest(&context.listing.dir).unwrap_or_default();
+    context.listing.pick(EntryKind::Directory, |name| match numbered(name, PREFIX) {
         Some(step) => Some(Some(step)),
         None => (!latest.is_empty() && name == latest.as_bytes()).then_some(None),
     })
 }
 
-fn judge(scene: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
-    let latest = latest(&scene.listing.dir)?;
+fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
+    let latest = latest(&context.listing.dir)?;
     let named = candidate.entry.names().any(|name| name == latest.as_bytes());
     let earlier =
         candidate.step.is_some_and(|step| numbered(latest.as_bytes(), PREFIX).is_some_and(|newest| step <= newest));
     if !named && !earlier {
         return Err(Unfinished::because(format!("{LATEST} still names {latest}")));
     }
-    judge_files(&scene.listing.path(candidate.entry))
+    judge_files(&context.listing.path(candidate.entry))
 }
 
 /// Whether what `latest` names in a directory is complete.

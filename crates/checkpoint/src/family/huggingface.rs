@@ -19,16 +19,16 @@ pub(super) const FAMILY: Family = Family {
     about: "Hugging Face Trainer, TRL: `checkpoint-N/`",
     complete: "`trainer_state.json` is whole, there is no `checkpoint-is-incomplete.txt`, and every weight file and shard inside is whole",
     candidates,
-    marked: |scene, candidates| holds(scene, candidates, &[STATE, SENTINEL]),
+    marked: |context, candidates| holds(context, candidates, &[STATE, SENTINEL]),
     judge,
 };
 
-fn candidates<'a>(scene: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
-    scene.listing.pick(EntryKind::Directory, |name| numbered(name, b"checkpoint-").map(Some))
+fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
+    context.listing.pick(EntryKind::Directory, |name| numbered(name, b"checkpoint-").map(Some))
 }
 
-fn judge(scene: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
-    let dir = scene.listing.path(candidate.entry);
+fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
+    let dir = context.listing.path(candidate.entry);
     if dir.join(SENTINEL).exists() {
         return Err(Unfinished::because(format!("{SENTINEL} is there")));
     }

@@ -25,13 +25,13 @@ pub(super) const FAMILY: Family = Family {
     judge,
 };
 
-fn candidates<'a>(scene: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
+fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
     let ours = |text: &[u8]| text.ends_with(b".ckpt").then(|| labelled_step(text));
-    let mut found = scene.listing.pick(EntryKind::File, ours);
+    let mut found = context.listing.pick(EntryKind::File, ours);
     for candidate in found.iter_mut().filter(|candidate| candidate.step.is_none()).take(LOOKS) {
-        candidate.step = step_inside(&scene.listing.path(candidate.entry));
+        candidate.step = step_inside(&context.listing.path(candidate.entry));
     }
-    found.extend(scene.listing.pick(EntryKind::Directory, ours));
+    found.extend(context.listing.pick(EntryKind::Directory, ours));
     found
 }
 
@@ -47,8 +47,8 @@ fn step_inside(path: &Path) -> Option<u64> {
     zip::begins(&head).then(|| pickle::global_step(&head)).flatten()
 }
 
-fn judge(scene: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
-    let path = scene.listing.path(candidate.entry);
+fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
+    let path = context.listing.path(candidate.entry);
     if candidate.entry.kind == EntryKind::File {
         return completeness::torch(&path);
     }

@@ -16,20 +16,20 @@ pub(super) const FAMILY: Family = Family {
     about: "Megatron-LM: `iter_NNNNNNN/` and `latest_checkpointed_iteration.txt`",
     complete: "`latest_checkpointed_iteration.txt`, which is written last, has its iteration or a later one, and every file of torch.save inside is whole; without that file none is",
     candidates,
-    marked: |scene, _| scene.listing.has(TRACKER, EntryKind::File),
+    marked: |context, _| context.listing.has(TRACKER, EntryKind::File),
     judge,
 };
 
 /// `iter_N`, and `release`: weights converted from elsewhere, at no iteration.
-fn candidates<'a>(scene: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
-    scene.listing.pick(EntryKind::Directory, |name| match numbered(name, PREFIX) {
+fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
+    context.listing.pick(EntryKind::Directory, |name| match numbered(name, PREFIX) {
         Some(step) => Some(Some(step)),
         None => (name == RELEASE.as_bytes()).then_some(None),
     })
 }
 
-fn judge(scene: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
-    let bytes = head(&scene.listing.dir.join(TRACKER), tracker::MOST as u64);
+fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
+    let bytes = head(&context.listing.dir.join(TRACKER), tracker::MOST as u64);
     let bytes = bytes.map_err(|_| Unfinished::because(format!("no {TRACKER} yet")))?;
     let newest = tracker::parse(&bytes).unwrap_or_default();
     let reached = match (candidate.step, newest.parse::<u64>()) {
@@ -40,7 +40,7 @@ fn judge(scene: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
     if !reached {
         return Err(Unfinished::because(format!("{TRACKER} still says {newest:?}")));
     }
-    let dir = scene.listing.path(candidate.entry);
+    let dir = context.listing.path(candidate.entry);
     if Listing::read(&dir, 1)?.entries.is_empty() {
         return Err(Unfinished::because("empty"));
     }

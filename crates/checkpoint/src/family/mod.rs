@@ -74,8 +74,8 @@ fn any_candidate(_: &FamilyContext<'_>, candidates: &[Candidate<'_>]) -> bool {
 }
 
 /// Whether one of the candidates, which are directories, holds a file or directory of one of these names.
-fn holds(scene: &FamilyContext<'_>, candidates: &[Candidate<'_>], names: &[&str]) -> bool {
-    let dirs = candidates.iter().take(LOOKS).map(|candidate| scene.listing.path(candidate.entry));
+fn holds(context: &FamilyContext<'_>, candidates: &[Candidate<'_>], names: &[&str]) -> bool {
+    let dirs = candidates.iter().take(LOOKS).map(|candidate| context.listing.path(candidate.entry));
     dirs.into_iter().any(|dir| names.iter().any(|name| dir.join(name).exists()))
 }
 

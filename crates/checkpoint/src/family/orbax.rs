@@ -22,9 +22,9 @@ pub(super) const FAMILY: Family = Family {
     judge,
 };
 
-fn candidates<'a>(scene: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
+fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
     let step = |name: &[u8]| numbered(name, b"").or_else(|| prefixed(name));
-    let mut found = scene.listing.pick(EntryKind::Directory, |name| step(name).map(Some));
+    let mut found = context.listing.pick(EntryKind::Directory, |name| step(name).map(Some));
     found.sort_by_key(|candidate| std::cmp::Reverse(candidate.step));
     found
 }
@@ -35,10 +35,10 @@ fn prefixed(name: &[u8]) -> Option<u64> {
     numbered(name.get(at + 1..)?, b"").filter(|_| step(name).is_some())
 }
 
-fn marked(scene: &FamilyContext<'_>, candidates: &[Candidate<'_>]) -> bool {
+fn marked(context: &FamilyContext<'_>, candidates: &[Candidate<'_>]) -> bool {
     let temporary = |name: &[u8]| name.windows(TEMPORARY.len()).any(|part| part == TEMPORARY);
-    scene.listing.entries.iter().any(|entry| temporary(entry.bytes()))
-        || candidates.iter().take(LOOKS).any(|candidate| has_mark(&scene.listing.path(candidate.entry)))
+    context.listing.entries.iter().any(|entry| temporary(entry.bytes()))
+        || candidates.iter().take(LOOKS).any(|candidate| has_mark(&context.listing.path(candidate.entry)))
 }
 
 /// Whether a directory or one directly inside it holds one of orbax's own files.
@@ -48,8 +48,8 @@ fn has_mark(dir: &Path) -> bool {
     here(dir) || inside().entries.iter().any(|entry| entry.kind == EntryKind::Directory && here(&dir.join(&entry.name)))
 }
 
-fn judge(scene: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
-    let dir = scene.listing.path(candidate.entry);
+fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
+    let dir = context.listing.path(candidate.entry);
     let listing = Listing::read(&dir, LOOKS)?;
     if let Some(entry) =
         listing.entries.iter().find(|entry| entry.bytes().windows(TEMPORARY.len()).any(|part| part == TEMPORARY))
@@ -59,7 +59,7 @@ fn judge(scene: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
     if !has_mark(&dir) {
         return Err(Unfinished::because("none of orbax's metadata in it"));
     }
-    if !dir.join(COMMITTED).exists() && holds(scene, &candidates(scene), &[COMMITTED]) {
+    if !dir.join(COMMITTED).exists() && holds(context, &candidates(context), &[COMMITTED]) {
         return Err(Unfinished::because(format!("no {COMMITTED} yet")));
     }
     tree(&dir)

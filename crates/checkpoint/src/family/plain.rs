@@ -16,22 +16,22 @@ pub(super) const FAMILY: Family = Family {
 };
 
 /// `auto` does not take a directory of which nothing tells whether it is finished.
-fn candidates<'a>(scene: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
-    let Some(pattern) = scene.pattern else { return Vec::new() };
-    let pick = |kind| scene.listing.pick(kind, |name| pattern.step_of(name));
+fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
+    let Some(pattern) = context.pattern else { return Vec::new() };
+    let pick = |kind| context.listing.pick(kind, |name| pattern.step_of(name));
     match pattern.proof() {
         Some(_) => pick(EntryKind::Directory),
-        None if scene.named => [pick(EntryKind::File), pick(EntryKind::Directory)].concat(),
+        None if context.named => [pick(EntryKind::File), pick(EntryKind::Directory)].concat(),
         None => pick(EntryKind::File),
     }
 }
 
-fn judge(scene: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
-    let path = scene.listing.path(candidate.entry);
+fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
+    let path = context.listing.path(candidate.entry);
     if candidate.entry.kind == EntryKind::File {
         return completeness::any(&path);
     }
-    if let Some(proof) = scene.pattern.and_then(|pattern| pattern.proof()) {
+    if let Some(proof) = context.pattern.and_then(|pattern| pattern.proof()) {
         written_last(&path.join(proof)).map_err(|why| Unfinished(format!("{proof}: {}", why.0)))?;
     }
     let contents = completeness::tree_at_rest(&path)?;

@@ -17,9 +17,9 @@ pub(super) const FAMILY: Family = Family {
     judge,
 };
 
-fn candidates<'a>(scene: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
+fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
     let ours = |text: &[u8]| (text.ends_with(b".safetensors") && !is_shard(text)) || text.ends_with(INDEX);
-    scene.listing.pick(EntryKind::File, |text| ours(text).then(|| name::step(text)))
+    context.listing.pick(EntryKind::File, |text| ours(text).then(|| name::step(text)))
 }
 
 /// `model-00001-of-00003.safetensors`.
@@ -27,8 +27,8 @@ fn is_shard(text: &[u8]) -> bool {
     text.windows(4).any(|part| part == b"-of-")
 }
 
-fn judge(scene: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
-    let path = scene.listing.path(candidate.entry);
+fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
+    let path = context.listing.path(candidate.entry);
     if path.as_os_str().as_encoded_bytes().ends_with(INDEX) {
         completeness::index_and_shards(&path)
     } else {

@@ -11,10 +11,10 @@ pub(super) const FAMILY: Family = Family {
     complete: "the file ends with a zip central directory that adds up; the format from before torch 1.6 has no end that can be checked and is never taken",
     candidates,
     marked: any_candidate,
-    judge: |scene, candidate| -> Completeness { completeness::torch(&scene.listing.path(candidate.entry)) },
+    judge: |context, candidate| -> Completeness { completeness::torch(&context.listing.path(candidate.entry)) },
 };
 
-fn candidates<'a>(scene: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
+fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
     let ours = |text: &[u8]| text.ends_with(b".pt") || text.ends_with(b".pth");
-    scene.listing.pick(EntryKind::File, |text| ours(text).then(|| name::step(text)))
+    context.listing.pick(EntryKind::File, |text| ours(text).then(|| name::step(text)))
 }

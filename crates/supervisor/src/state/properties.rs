@@ -125,7 +125,7 @@ fn policies() -> impl Strategy<Value = Policy> {
         0usize..3,
         limits_of_use(),
     );
-    parts.prop_map(|(grace, kind, flags, restart, watchdog, prepare_timeout, companions, (idle, lifetime))| {
+    parts.prop_map(|(grace, kind, flags, restart, watchdog, prepare_timeout, sidecars, (idle, lifetime))| {
         let [watched, signal, file, done, held, hooked] = flags;
         Policy {
             grace,
@@ -141,7 +141,7 @@ fn policies() -> impl Strategy<Value = Policy> {
             hold: held.then(|| HoldPolicy { time: Duration::from_secs(1800), look: "a\nb".into() }),
             after_stop: hooked.then(AfterStop::default),
             done_file: done.then(|| "/done".into()),
-            companions: vec!["lab".into(); companions],
+            sidecars: vec!["lab".into(); sidecars],
             idle,
             lifetime,
             on: vec![(libc::SIGUSR2, SignalMeaning::Checkpoint)],

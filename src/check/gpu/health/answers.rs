@@ -61,17 +61,17 @@ impl GpuHealthTarget {
             _ => String::new(),
         };
         let (place, who) = (place(broken.at), broken.who);
-        let trouble = Failure::new(format!("the driver's library ended its process in {place}, with {end}{who}"));
-        let trouble = match self.gpus.environment.get("LD_PRELOAD") {
-            Some(preload) => trouble
+        let failure = Failure::new(format!("the driver's library ended its process in {place}, with {end}{who}"));
+        let failure = match self.gpus.environment.get("LD_PRELOAD") {
+            Some(preload) => failure
                 .because(format!("LD_PRELOAD={} is loaded beside it", text::os(preload)))
                 .advice("try it without LD_PRELOAD"),
-            None => trouble
+            None => failure
                 .because("the library does not fit the kernel's driver, or is damaged")
                 .advice("restart the node after an upgrade; try another one")
                 .passing(true),
         };
-        self.found(trouble.adding(written(broken.stderr)))
+        self.found(failure.adding(written(broken.stderr)))
     }
 
     /// A driver that could not be asked is no fault of the GPUs; it is told where something depends on it.
@@ -85,19 +85,19 @@ impl GpuHealthTarget {
         let asked: Vec<&str> = asks.iter().filter(|(_, wanted)| *wanted).map(|(key, _)| *key).collect();
         let unheld =
             if asked.is_empty() { String::new() } else { format!("; {} cannot be held against it", asked.join(", ")) };
-        let trouble = Failure::new(format!("the driver was not asked{unheld}"));
+        let failure = Failure::new(format!("the driver was not asked{unheld}"));
         match &self.facts.nvml.outcome {
             ProbeOutcome::NotExecuted { errno } => {
                 let (because, advice) = unexecuted(Errno::from_raw(*errno));
-                self.found_mild(trouble.because(because).advice(advice))
+                self.found_mild(failure.because(because).advice(advice))
             }
             ProbeOutcome::NotInstalled => self.found_mild(
-                trouble
+                failure
                     .because("the file that gpu.helper allows alone is not installed")
                     .advice("RUN [\"trainit\", \"gpu\", \"install-probe\"] in the Dockerfile; or gpu.helper: auto"),
             ),
             ProbeOutcome::NoHelper if !asked.is_empty() => {
-                self.found_mild(trouble.because("there is no helper, or gpu.helper is off").advice("gpu.helper: auto"))
+                self.found_mild(failure.because("there is no helper, or gpu.helper is off").advice("gpu.helper: auto"))
             }
             _ => Ok(()),
         }
@@ -107,23 +107,23 @@ impl GpuHealthTarget {
     fn unloadable(&self, name: &str, library: &LibraryState) -> Option<Failure> {
         let LibraryState::Missing(words) = library else { return None };
         let found = self.gpus.loader().find(name)?;
-        let trouble = Failure::new(format!("{} cannot be loaded: {}", text::path(&found.path), text::line(words)));
+        let failure = Failure::new(format!("{} cannot be loaded: {}", text::path(&found.path), text::line(words)));
         Some(
-            trouble
+            failure
                 .advice("take it out of the image and LD_LIBRARY_PATH: the container's runtime adds the driver's own"),
         )
     }
 
     pub(super) fn loads_cuda(&mut self) -> CheckResult {
         match self.unloadable(CUDA, &self.facts.cuda.library) {
-            Some(trouble) => self.found(trouble),
+            Some(failure) => self.found(failure),
             None => Ok(()),
         }
     }
 
     pub(super) fn loads_nvml(&mut self) -> CheckResult {
         match self.unloadable(NVML, &self.facts.nvml.library) {
-            Some(trouble) => self.found_mild(trouble),
+            Some(failure) => self.found_mild(failure),
             None => Ok(()),
         }
     }
@@ -134,15 +134,15 @@ impl GpuHealthTarget {
         let hidden = self.gpus.demand.least == 0 && self.gpus.hides_all();
         if let Some(code) = cuda.init.filter(|code| *code != 0 && !(hidden && *code == cuda_code::NO_DEVICE)) {
             let words = words(&cuda.init_words).unwrap_or_default();
-            let trouble = Failure::new(format!("CUDA does not begin (cuInit: {code}{words})"));
-            return self.found(explained(trouble, codes::CUDA, code).adding(written(cuda.stderr.as_ref())));
+            let failure = Failure::new(format!("CUDA does not begin (cuInit: {code}{words})"));
+            return self.found(explained(failure, codes::CUDA, code).adding(written(cuda.stderr.as_ref())));
         }
         if let Some(code) = nvml.init.filter(|code| *code != 0) {
             let words = words(&nvml.init_words).unwrap_or_default();
-            let trouble = Failure::new(format!("NVML does not begin (nvmlInit: {code}{words})"));
-            let trouble = explained(trouble, codes::NVML, code).adding(written(nvml.stderr.as_ref()));
+            let failure = Failure::new(format!("NVML does not begin (nvmlInit: {code}{words})"));
+            let failure = explained(failure, codes::NVML, code).adding(written(nvml.stderr.as_ref()));
             // What CUDA can do, a workload can.
-            return if cuda.init == Some(0) { self.found_mild(trouble) } else { self.found(trouble) };
+            return if cuda.init == Some(0) { self.found_mild(failure) } else { self.found(failure) };
         }
         Ok(())
     }

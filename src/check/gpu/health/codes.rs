@@ -157,10 +157,10 @@ pub const NVML: &[DriverCode] = &[
 ];
 
 /// Adds what a code means.
-pub fn explained(trouble: Failure, table: &[DriverCode], number: i32) -> Failure {
+pub fn explained(failure: Failure, table: &[DriverCode], number: i32) -> Failure {
     match table.iter().find(|code| code.number == number) {
-        Some(code) => trouble.because(code.because).advice(code.advice).passing(code.passing),
-        None => trouble.advice("nvidia-smi on the host tells more; try another node").passing(true),
+        Some(code) => failure.because(code.because).advice(code.advice).passing(code.passing),
+        None => failure.advice("nvidia-smi on the host tells more; try another node").passing(true),
     }
 }
 

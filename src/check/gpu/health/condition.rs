@@ -24,9 +24,9 @@ impl GpuHealthTarget {
         };
         let Some(those) = self.those(lost) else { return Ok(()) };
         let code = self.shown().find_map(|gpu| gpu.condemned().or(gpu.handle.filter(|code| *code != 0)));
-        let trouble = Failure::new(format!("the driver cannot talk to {those}"));
-        let trouble = codes::explained(trouble, codes::NVML, code.unwrap_or(nvml_code::GPU_IS_LOST));
-        if self.has_enough() { self.found_mild(trouble) } else { self.found(trouble) }
+        let failure = Failure::new(format!("the driver cannot talk to {those}"));
+        let failure = codes::explained(failure, codes::NVML, code.unwrap_or(nvml_code::GPU_IS_LOST));
+        if self.has_enough() { self.found_mild(failure) } else { self.found(failure) }
     }
 
     pub(super) fn needs_no_reset(&mut self) -> CheckResult {

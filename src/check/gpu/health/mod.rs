@@ -29,8 +29,8 @@ pub struct GpuHealthTarget {
 }
 
 /// Judges what the driver told; the checks of GPUs that files answer have been asked before.
-pub fn judge(scene: &CheckContext, rules: &Rules<'_>, facts: GpuFacts) -> Vec<Finding> {
-    let mut health = GpuHealthTarget { gpus: GpuTarget::of(scene, &scene.host_facts()), facts };
+pub fn judge(context: &CheckContext, rules: &Rules<'_>, facts: GpuFacts) -> Vec<Finding> {
+    let mut health = GpuHealthTarget { gpus: GpuTarget::of(context, &context.host_facts()), facts };
     if health.gpus.demand.is_none() {
         return Vec::new();
     }
@@ -41,8 +41,8 @@ pub fn judge(scene: &CheckContext, rules: &Rules<'_>, facts: GpuFacts) -> Vec<Fi
 }
 
 /// What is going to pass and would fail what is asked for, in words: memory that a process before still holds.
-pub fn awaited(scene: &CheckContext, facts: &GpuFacts) -> Option<String> {
-    let wanted = scene.settings.gpu_free_memory.value?;
+pub fn awaited(context: &CheckContext, facts: &GpuFacts) -> Option<String> {
+    let wanted = context.settings.gpu_free_memory.value?;
     let held = |gpu: &NvmlGpu| gpu.memory.is_some_and(|memory| memory.free() < wanted.of(memory.total));
     facts.nvml.gpus.iter().any(held).then(|| "memory of a GPU is still held by somebody else".to_owned())
 }
@@ -94,12 +94,12 @@ impl GpuHealthTarget {
         (off && took >= SLOW_START).then(words)
     }
 
-    fn found(&self, trouble: Failure) -> CheckResult {
-        self.gpus.found(trouble)
+    fn found(&self, failure: Failure) -> CheckResult {
+        self.gpus.found(failure)
     }
 
-    fn found_mild(&self, trouble: Failure) -> CheckResult {
-        self.gpus.found_mild(trouble)
+    fn found_mild(&self, failure: Failure) -> CheckResult {
+        self.gpus.found_mild(failure)
     }
 
     /// The memory of each, where all have the same.

@@ -15,14 +15,14 @@ impl GpuHealthTarget {
     pub(super) fn proves_itself(&mut self) -> CheckResult {
         let wrong = |proof: &&Proof| proof.wrong.unwrap_or(0) + proof.miscalculated.unwrap_or(0) > 0;
         if let Some(proof) = self.facts.proofs.iter().find(wrong) {
-            let trouble = match proof.wrong.filter(|words| *words > 0) {
+            let failure = match proof.wrong.filter(|words| *words > 0) {
                 Some(words) => {
                     format!("gives back other memory than was written: {}", text::count(words, "wrong word"))
                 }
                 None => "comes to wrong sums".to_owned(),
             };
             return self.found(
-                Failure::new(format!("{} {trouble}", device(proof)))
+                Failure::new(format!("{} {failure}", device(proof)))
                     .because("what is trained on it would be wrong, without an error")
                     .advice("try another node, and have this GPU replaced")
                     .passing(true),
@@ -33,15 +33,15 @@ impl GpuHealthTarget {
         let Some((call, code)) = &proof.refused else { return Ok(()) };
         let device = device(proof);
         let words = proof.refused_words.as_ref().map(|words| format!(": {}", text::line(words))).unwrap_or_default();
-        let trouble = Failure::new(format!("{device} cannot be used ({}: {code}{words})", text::line(call)));
-        self.found(explained(trouble, codes::CUDA, *code).adding(written(proof.stderr.as_ref())))
+        let failure = Failure::new(format!("{device} cannot be used ({}: {code}{words})", text::line(call)));
+        self.found(explained(failure, codes::CUDA, *code).adding(written(proof.stderr.as_ref())))
     }
 
     pub(super) fn compiles(&mut self) -> CheckResult {
         let beside = |proof: &Proof| Some((device(proof), proof.beside.clone()?));
         let Some((device, (call, code))) = self.facts.proofs.iter().find_map(beside) else { return Ok(()) };
-        let trouble = Failure::new(format!("{device}: {} is refused with {code}", text::line(&call)));
-        self.found_mild(explained(trouble, codes::CUDA, code))
+        let failure = Failure::new(format!("{device}: {} is refused with {code}", text::line(&call)));
+        self.found_mild(explained(failure, codes::CUDA, code))
     }
 
     pub(super) fn copies_fast(&mut self) -> CheckResult {

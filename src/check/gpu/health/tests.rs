@@ -61,30 +61,30 @@ fn told(least: u32, amend: impl FnOnce(&mut Loaded), spoil: impl FnOnce(&mut Gpu
         origin: ValueOrigin::Environment("TRAINIT_GPU_COUNT".to_owned()),
     };
     amend(&mut loaded);
-    let mut scene =
+    let mut context =
         CheckContext::of(loaded, [("container", "docker")].into_iter().collect::<Environment>(), Vec::new());
     let machine = machine();
-    scene.root = Root::at(machine.path());
+    context.root = Root::at(machine.path());
     let mut facts = well();
     spoil(&mut facts);
     let line = |finding: Finding| {
         let status = format!("{:?}", finding.status).to_lowercase();
         format!("{status} {} {}: {}", finding.check, finding.exit.code(), finding.what)
     };
-    judged(&scene, facts).into_iter().map(line).collect()
+    judged(&context, facts).into_iter().map(line).collect()
 }
 
-fn judged(scene: &CheckContext, facts: GpuFacts) -> Vec<Finding> {
-    judge(scene, &Rules::new(&scene.settings.checks, None), facts)
+fn judged(context: &CheckContext, facts: GpuFacts) -> Vec<Finding> {
+    judge(context, &Rules::new(&context.settings.checks, None), facts)
 }
 
 /// What is said to be the cause of the first finding.
 fn cause(spoil: impl FnOnce(&mut GpuFacts)) -> String {
     let (mut facts, machine) = (well(), machine());
-    let mut scene = CheckContext::of(Loaded::default(), [("container", "docker")].into_iter().collect(), Vec::new());
-    scene.root = Root::at(machine.path());
+    let mut context = CheckContext::of(Loaded::default(), [("container", "docker")].into_iter().collect(), Vec::new());
+    context.root = Root::at(machine.path());
     spoil(&mut facts);
-    judged(&scene, facts).remove(0).because.unwrap()
+    judged(&context, facts).remove(0).because.unwrap()
 }
 
 fn spoilt(spoil: impl FnOnce(&mut GpuFacts)) -> String {
@@ -199,16 +199,16 @@ fn codes_of_the_libraries_are_explained() {
 fn a_library_that_is_there_and_cannot_be_loaded_is_told() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("libcuda.so.1"), "x").unwrap();
-    let mut scene = CheckContext::of(Loaded::default(), Environment::default(), Vec::new());
-    scene.root = Root::at("/");
-    scene.environment.set("LD_LIBRARY_PATH", directory.path());
+    let mut context = CheckContext::of(Loaded::default(), Environment::default(), Vec::new());
+    context.root = Root::at("/");
+    context.environment.set("LD_LIBRARY_PATH", directory.path());
     let mut facts = well();
     facts.cuda = Cuda {
         outcome: ProbeOutcome::Complete,
         library: LibraryState::Missing("file too short".into()),
         ..Cuda::default()
     };
-    let findings = judge(&scene, &Rules::new(&scene.settings.checks, None), facts);
+    let findings = judge(&context, &Rules::new(&context.settings.checks, None), facts);
     assert_eq!(
         (findings[0].check.as_str(), findings[0].what.ends_with("cannot be loaded: file too short")),
         ("gpu.libcuda", true)
@@ -340,10 +340,10 @@ fn proofs_speak_for_themselves() {
 #[test]
 fn memory_that_is_still_held_is_waited_for() {
     let mut loaded = Loaded::default();
-    let scene = |loaded: &Loaded| CheckContext::of(loaded.clone(), Environment::default(), Vec::new());
-    assert_eq!(awaited(&scene(&loaded), &well()), None);
+    let context = |loaded: &Loaded| CheckContext::of(loaded.clone(), Environment::default(), Vec::new());
+    assert_eq!(awaited(&context(&loaded), &well()), None);
     loaded.settings.gpu_free_memory.value = Some(FreeMemory::Percent(100));
-    assert!(awaited(&scene(&loaded), &well()).is_some());
+    assert!(awaited(&context(&loaded), &well()).is_some());
 }
 
 #[test]

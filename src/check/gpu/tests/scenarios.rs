@@ -151,24 +151,24 @@ impl Machine {
         let here = Path::new("/nonexistent/of-the-scenarios");
         let loaded =
             load(&ConfigSources { root: &root, environment: &environment, options: &options, workdir: here }).unwrap();
-        let mut scene = CheckContext::of(loaded, environment, Vec::new());
-        scene.root = root;
-        let line = forward_compat(&mut scene);
+        let mut context = CheckContext::of(loaded, environment, Vec::new());
+        context.root = root;
+        let line = forward_compat(&mut context);
         let driver = self.driver();
-        let mut gpus = GpuTarget { is_told_later: driver.is_some(), ..GpuTarget::of(&scene, &scene.host_facts()) };
-        let mut presence = gpu::look(&scene.root, scene.host_facts().devices());
+        let mut gpus = GpuTarget { is_told_later: driver.is_some(), ..GpuTarget::of(&context, &context.host_facts()) };
+        let mut presence = gpu::look(&context.root, context.host_facts().devices());
         presence.nodes.iter_mut().for_each(|node| node.refused = self.refusal(&node.path).or(node.refused));
         presence.controls.iter_mut().for_each(|one| one.refused = self.refusal(one.path).or(one.refused));
         gpus.presence = OnceCell::from(presence);
         gpus.files = OnceCell::from(self.files);
-        let rules = Rules::new(&scene.settings.checks, None);
+        let rules = Rules::new(&context.settings.checks, None);
         let mut findings = walk(STEPS, &rules, &mut gpus);
         findings.retain(|finding| !finding.what.is_empty());
-        findings.extend(driver.into_iter().flat_map(|driver| health::judge(&scene, &rules, driver)));
-        let mut console = Console::in_memory(Some(scene.host_facts()));
+        findings.extend(driver.into_iter().flat_map(|driver| health::judge(&context, &rules, driver)));
+        let mut console = Console::in_memory(Some(context.host_facts()));
         line.iter().for_each(|line| console.line(line));
         findings.iter().for_each(|finding| console.finding(finding));
-        let report = Report::new(&scene, None, &findings, SystemTime::now()).to_json();
+        let report = Report::new(&context, None, &findings, SystemTime::now()).to_json();
         let quoted = |text: String| text.lines().map(|line| format!("> {line}\n")).collect::<String>();
         quoted(console.written()) + &quoted(reported(&serde_json::from_str(&report).unwrap(), &findings))
     }

@@ -197,8 +197,12 @@ impl Installation<'_> {
         let parts = wanted.parts(target.python, &more, &Folders::default());
         let mut stamp = Stamp::new(parts, wanted.selection.files.clone(), installer.to_owned());
         stamp.at = at.unwrap_or(stamp.at);
-        if let Err(error) = target.home.finish(&ours(&target.home, before, protect::names(&target.installed())), &stamp) {
-            tell(&format!("the next start will install again: {} cannot be written ({error})", target.home.0.display()));
+        if let Err(error) = target.home.finish(&ours(&target.home, before, protect::names(&target.installed())), &stamp)
+        {
+            tell(&format!(
+                "the next start will install again: {} cannot be written ({error})",
+                target.home.0.display()
+            ));
         }
         Ok(target.layer.iter().flat_map(|(layer, _)| layer.environment(wanted.request.environment)).collect())
     }

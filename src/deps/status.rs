@@ -78,10 +78,11 @@ fn in_store(wanted: &WantedPackages<'_>, python: &Python, current: bool, store: 
     if !store.is_dir() {
         return format!("{} is not there yet", store.display());
     }
-    let found = target_facts::target_facts(wanted, python, &mut |_| {}).map_err(|error| error.what).and_then(|target| {
-        let below = target.home.below().filter(|_| current).unwrap_or_else(|| target.below(wanted));
-        shared_store::store_entry(wanted, &target, below, &mut |_| {})
-    });
+    let found =
+        target_facts::target_facts(wanted, python, &mut |_| {}).map_err(|error| error.what).and_then(|target| {
+            let below = target.home.below().filter(|_| current).unwrap_or_else(|| target.below(wanted));
+            shared_store::store_entry(wanted, &target, below, &mut |_| {})
+        });
     let found = found.map(|entry| entry.map_or_else(String::new, |(entry, _)| entry.state().words()));
     let found = found.unwrap_or_else(|why| format!("is not used: {why}"));
     let (count, bytes) = store::inventory(store);

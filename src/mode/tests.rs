@@ -81,7 +81,8 @@ fn no_command_is_a_shell_on_a_terminal_and_the_configured_command_elsewhere() {
 
 #[test]
 fn the_users_own_shell_is_taken_if_it_is_there_and_sh_is_nobodys_wish() {
-    let preparation = |programs: &[&str], shell| World { shell: Some(shell), ..World::with(programs) }.preparation("shell");
+    let preparation =
+        |programs: &[&str], shell| World { shell: Some(shell), ..World::with(programs) }.preparation("shell");
     assert_eq!(preparation(&["bash", "zsh"], "zsh"), "shell: zsh");
     assert_eq!(preparation(&["bash"], "zsh"), "shell: bash");
     assert_eq!(preparation(&["bash", "sh"], "sh"), "shell: bash");

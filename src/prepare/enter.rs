@@ -92,7 +92,8 @@ impl Preparation {
         if let Some(of_root) = &self.of_root {
             return of_root.run_dir.clone();
         }
-        let supervisor = state_dir::identity_of(nix::unistd::getppid().as_raw()).filter(|_| self.handover.supervised())?;
+        let supervisor =
+            state_dir::identity_of(nix::unistd::getppid().as_raw()).filter(|_| self.handover.supervised())?;
         let mounts = Mounts::of(&Root::real());
         let whose = RunDirOwner { user, supervisor, at_once, mounts: &mounts };
         run_dir::run_dir(settings, inherited, &whose, &mut |why| self.state_trouble = Some(why))

@@ -328,7 +328,8 @@ fn report_file(context: &CheckContext, run_dir: Option<&Path>, other: bool) -> O
 /// Enters the working directory. No check was there where it is not the code directory, so a dead file system is asked first.
 pub(super) fn enter(context: &CheckContext, workdir: &Path) -> Result<()> {
     let answers = || -> u8 { workdir.is_dir().into() };
-    let dead = reach::far(&context.mounts, workdir).is_some() && reach::look(&context.mounts, workdir, answers).is_err();
+    let dead =
+        reach::far(&context.mounts, workdir).is_some() && reach::look(&context.mounts, workdir, answers).is_err();
     let entered = if dead { Err(Errno::ETIMEDOUT.into()) } else { std::env::set_current_dir(workdir) };
     entered.map_err(|error| {
         let cause = errno::cause_of(&error);

@@ -1,7 +1,9 @@
 //! `hooks.after_stop`: what the image's author wants to be done when the workload has ended for good, before the container ends or is
 //! held. An errand does it; it must be over before the engine's patience is.
 
-use super::state::{Action, Clock, State};
+use super::action::Action;
+use super::clock::Clock;
+use super::state::State;
 use protocol::handover::HelperTask;
 use std::time::Duration;
 

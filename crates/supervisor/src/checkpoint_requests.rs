@@ -1,7 +1,10 @@
 //! Checkpoints as PID 1 sees them: asking for one, noticing that one is complete, and what follows from it.
 
+use super::action::Action;
+use super::clock::{Clock, due};
+use super::life::Life;
 use super::log_event::LogEvent;
-use super::state::{Action, Clock, Life, State, due};
+use super::state::State;
 use protocol::handover::{HelperTask, SavedCheckpoint, WorkloadKind};
 use std::ffi::c_int;
 use std::time::Duration;

@@ -1,5 +1,8 @@
 //! One turn after the other: wait, tell the state what happened, do what it answers. All side effects of PID 1 are here.
 
+use super::action::Action;
+use super::clock::{Clock, due};
+use super::event::Event;
 use super::exit_summary::ExitSummary;
 use super::failures::Failures;
 use super::gpu_users::{self, GpuUser};
@@ -7,13 +10,14 @@ use super::guard::{guarded, keep_turning};
 use super::handover_reader::HandoverReader;
 use super::helpers::{self, Helpers};
 use super::idle_work::IdleWork;
-use super::log::{self, Log};
+use super::log::Log;
 use super::log_event::LogEvent;
+use super::log_words;
 use super::memory_kills::MemoryKills;
 use super::requests::Requests;
 use super::sleep::{WakeReason, WakeSources};
 use super::start_sidecars::StartedSidecars;
-use super::state::{Action, Clock, Event, State, due};
+use super::state::State;
 use super::state_writer::StateWriter;
 use super::termination_log;
 use super::workload::Workload;
@@ -311,7 +315,7 @@ impl EventLoop {
             return true;
         }
         if self.state.policy.tell_orphans {
-            self.log().write(Level::Info, &format!("reaped orphan {pid}: {}", log::how(ended)));
+            self.log().write(Level::Info, &format!("reaped orphan {pid}: {}", log_words::how(ended)));
         }
         true
     }
@@ -369,7 +373,7 @@ impl EventLoop {
             Action::Tree(number) => self.signal_tree(number),
             Action::Kill => self.kill(),
             Action::Say(line) => self.log().say(&line),
-            Action::TellTerminals(line) => self.wanted.push(HelperTask::TellTerminals(log::words(&line))),
+            Action::TellTerminals(line) => self.wanted.push(HelperTask::TellTerminals(log_words::words(&line))),
             Action::Pulse => self.wanted.push(HelperTask::Pulse(self.besides.all())),
             Action::Send(helper) => self.wanted.push(helper),
             Action::Dump => self.wanted.push(HelperTask::Dump(self.main_tree())),
@@ -414,7 +418,7 @@ impl EventLoop {
     fn name_gpu_users(&mut self, among: &[c_int]) {
         let found = gpu_users::new_gpu_users(&Root::real(), among, &mut self.gpu_users);
         if !found.is_empty() {
-            self.log().write(Level::Warn, &log::holding(&found));
+            self.log().write(Level::Warn, &log_words::holding(&found));
         }
     }
 
@@ -425,14 +429,14 @@ impl EventLoop {
     fn name_left(&self, left: Option<Duration>) {
         let tree = self.workload.tree(&self.helpers);
         if !tree.is_empty() {
-            self.log().write(Level::Info, &log::waiting_for(&tree, left));
+            self.log().write(Level::Info, &log_words::waiting_for(&tree, left));
         }
     }
 
     /// Who asked for the stop, while it can still be seen.
     fn remember_sender(&mut self) {
         if let (Some(stop), None) = (self.state.stop(), &self.stopped_by) {
-            self.stopped_by = Some(log::asked_by(stop, self.state.reason()));
+            self.stopped_by = Some(log_words::asked_by(stop, self.state.reason()));
         }
     }
 

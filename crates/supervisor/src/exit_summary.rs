@@ -1,9 +1,10 @@
 //! How it ended, as data: for the last line, its JSON form, the termination log and the state file.
 
+use super::clock::Clock;
 use super::killed_preparation::KilledPreparation;
-use super::log;
+use super::log_words;
 use super::memory_kills::MemoryKills;
-use super::state::{Clock, State};
+use super::state::State;
 use protocol::handover::{Level, SavedCheckpoint};
 use serde::Serialize;
 use sys::process::Ended;
@@ -88,7 +89,7 @@ impl ExitSummary {
         }
         parts.extend(self.checkpoint_words());
         parts.push(self.times());
-        if self.how != log::how(Ended::Exited(self.exit_code)) {
+        if self.how != log_words::how(Ended::Exited(self.exit_code)) {
             parts.push(format!("ends with {}", self.exit_code));
         }
         format!("end   {}: {}", self.command, parts.join("; "))
@@ -106,15 +107,15 @@ impl ExitSummary {
         let missing = if self.nothing_saved { "NO checkpoint since the stop, " } else { "" };
         match &self.checkpoint {
             Some((saved, age)) => {
-                let age = log::seconds(std::time::Duration::from_secs_f64(age.min(1e9)));
-                Some(format!("{missing}newest checkpoint {}, {age} old", log::checkpoint(saved)))
+                let age = log_words::seconds(std::time::Duration::from_secs_f64(age.min(1e9)));
+                Some(format!("{missing}newest checkpoint {}, {age} old", log_words::checkpoint(saved)))
             }
             None => self.nothing_saved.then(|| "NO checkpoint was saved".into()),
         }
     }
 
     fn times(&self) -> String {
-        let words = |seconds: f64| log::seconds(std::time::Duration::from_secs_f64(seconds));
+        let words = |seconds: f64| log_words::seconds(std::time::Duration::from_secs_f64(seconds));
         let stopping = self.stopping_s.map_or(String::new(), |stopping| format!(", stopping took {}", words(stopping)));
         format!("prepared {}, ran {}{stopping}", words(self.prepared_s), words(self.ran_s))
     }
@@ -123,7 +124,7 @@ impl ExitSummary {
 fn how(state: &State) -> String {
     match (state.prepare_killed(), state.ended()) {
         (Some(killed), _) => killed.words(),
-        (None, Some(ended)) => log::how(ended),
+        (None, Some(ended)) => log_words::how(ended),
         (None, None) => "lost".into(),
     }
 }

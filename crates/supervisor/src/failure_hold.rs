@@ -1,9 +1,12 @@
 //! `on_failure: hold`: what failed is not ended but kept open for a while, so that a person can look. Nothing of the workload is left
 //! then; PID 1 sleeps until the time is over or somebody stops the container.
 
+use super::action::Action;
+use super::clock::{Clock, due};
 use super::killed_preparation::KilledPreparation;
+use super::life::Life;
 use super::log_event::LogEvent;
-use super::state::{Action, Clock, Life, State, due};
+use super::state::State;
 use super::stop_plan::{StopCircumstance, StopPlan};
 use protocol::handover::{HoldPolicy, WorkloadKind};
 use sys::signal::Arrived;

@@ -1,7 +1,7 @@
 //! Calls that failed: told once for each reason, however often that comes, and made again after a pause where something depends on them.
 
+use super::clock::{Clock, due};
 use super::log::Log;
-use super::state::{Clock, due};
 use nix::errno::Errno;
 use protocol::handover::Level;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The reading end of the handover: bytes in, whole messages out. Never blocks, never trusts a length.
 
-use super::state::Clock;
+use super::clock::Clock;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use protocol::handover::{self, FRAME_MAX, Message};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

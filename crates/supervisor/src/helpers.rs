@@ -2,8 +2,8 @@
 //! through, one that tells it to finish, and a deadline; all signals are blocked in it, so that only PID 1 ends it.
 
 use super::ChildMains;
+use super::clock::Clock;
 use super::handover_reader::HandoverReader;
-use super::state::Clock;
 use nix::poll::{PollFd, PollFlags};
 use protocol::handover::{HandoverWriter, HelperTask, Message, Policy};
 use std::ffi::c_int;

@@ -1,8 +1,12 @@
 //! `idle.after` and `lifetime`: a container that nobody uses, or that has lived long enough, is stopped by PID 1 itself, after warnings.
 //! Whether it is used is seen by an errand, seldom; what that did not see is never held against anybody. Pure.
 
+use super::action::Action;
+use super::clock::{Clock, due};
+use super::life::Life;
 use super::log_event::LogEvent;
-use super::state::{Action, Clock, Life, State, due};
+use super::state::State;
+use super::stop_plan::Reason;
 use protocol::handover::{HelperTask, UsageState};
 use std::time::Duration;
 use sys::signal::Arrived;
@@ -24,15 +28,6 @@ const PROCESSOR: f64 = 0.1;
 
 /// The whole budget of a stop that is our own, where none is configured: there is no engine that would end it.
 const GRACE: Duration = Duration::from_secs(600);
-
-/// Why PID 1 stops the workload by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// Nobody used it for so long.
-    Idle(Duration),
-    /// It has lived so long.
-    Lifetime(Duration),
-}
 
 /// What is known of its use.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -178,8 +173,8 @@ fn pace(limit: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log;
-    use crate::state::Event;
+    use crate::event::Event;
+    use crate::log_words;
     use protocol::handover::{Idle, Message, Policy, WorkloadKind};
 
     const MINUTE: Duration = Duration::from_secs(60);
@@ -209,7 +204,7 @@ mod tests {
             let mut act = Vec::new();
             self.state.step(event, self.now, &mut act);
             let lines = act.iter().filter_map(|action| match action {
-                Action::Say(line) => Some((self.now.as_secs(), log::words(line))),
+                Action::Say(line) => Some((self.now.as_secs(), log_words::words(line))),
                 _ => None,
             });
             self.lines.extend(lines);

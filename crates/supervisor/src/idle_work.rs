@@ -2,7 +2,7 @@
 //! it may sleep for weeks now. At once that would cost a short command more than a tenth of a millisecond, for pages that are needed again
 //! at its end (docs/performance.md). Nothing else waits for it.
 
-use super::state::{Clock, due};
+use super::clock::{Clock, due};
 use std::time::Duration;
 use sys::memory;
 

@@ -78,8 +78,7 @@ fn supervise(command: Args, mut options: InitOptions, inherited: InheritedSignal
     if process::variable(c"TINI_KILL_PROCESS_GROUP").is_some() {
         options.policy.scope = Scope::Group;
     }
-    let lives =
-        ChildMains { main: &|start| launch(command, start), helper: &|_| 0, sidecar: &|_| 0, prepares: false };
+    let lives = ChildMains { main: &|start| launch(command, start), helper: &|_| 0, sidecar: &|_| 0, prepares: false };
     run(&lives, || State::plain(options.policy), inherited)
 }
 

@@ -1,7 +1,8 @@
 //! The end of a preparation that was killed: prepare can say nothing any more, so PID 1 says what is known, and with which code the
 //! container ends.
 
-use super::state::{Action, State};
+use super::action::Action;
+use super::state::State;
 use protocol::exit_code::{Exit, FailureFamily};
 use protocol::handover::{HelperTask, Level, Phase};
 use std::ffi::c_int;

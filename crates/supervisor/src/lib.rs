@@ -2,8 +2,11 @@
 //! exit code. Knows `handover`, `state`, `exit` and `sys`, and nothing that a user wrote: no YAML, no clap. It is a loop around
 //! the pure `State::step`; it must never block, never exit early and never panic to death.
 
+mod action;
 mod after_stop;
 mod checkpoint_requests;
+mod clock;
+mod event;
 mod event_loop;
 mod exit_account;
 mod exit_summary;
@@ -20,8 +23,10 @@ mod idle_work;
 mod inherited;
 pub mod init;
 mod killed_preparation;
+mod life;
 mod log;
 mod log_event;
+mod log_words;
 mod memory_kills;
 mod pending_signals;
 mod requests;

@@ -1,7 +1,6 @@
-//! PID 1's lines as data; `tell` turns them into words.
+//! PID 1's lines as data; `log_words` turns them into words.
 
-use super::idle_shutdown::Reason;
-use super::stop_plan::StopPlan;
+use super::stop_plan::{Reason, StopPlan};
 use protocol::handover::{Level, SavedCheckpoint};
 use std::ffi::c_int;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Signals that came while prepare ran: kept until the workload has a handler for them, because without one most would kill it. A
 //! program that was just executed has none, so it is looked at again after a while, ever less often; then they are dropped.
 
-use super::state::{Clock, due};
+use super::clock::{Clock, due};
 use std::ffi::c_int;
 use std::time::Duration;
 use sys::signal;

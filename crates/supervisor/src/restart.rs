@@ -1,7 +1,10 @@
 //! Whether an ended workload is started again in the same container.
 
+use super::action::Action;
+use super::clock::{Clock, due};
+use super::life::Life;
 use super::log_event::LogEvent;
-use super::state::{Action, Clock, Life, State, due};
+use super::state::State;
 use protocol::handover::OnHang;
 use std::time::Duration;
 

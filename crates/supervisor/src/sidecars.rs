@@ -1,8 +1,11 @@
 //! Companions: modes that run beside the main one (`mode: jupyter,ssh`). They begin when its workload runs and end with it, do not
 //! count for the exit code, and are started again a few times when they fail. Pure, like the rest of the state.
 
+use super::action::Action;
+use super::clock::{Clock, due};
+use super::life::Life;
 use super::log_event::LogEvent;
-use super::state::{Action, Clock, Life, State, due};
+use super::state::State;
 use protocol::exit_code::{Exit, FailureFamily};
 use std::time::Duration;
 use sys::process::Ended;
@@ -151,7 +154,7 @@ fn pause(count: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::Event;
+    use crate::event::Event;
     use protocol::handover::{Message, Policy};
     use sys::signal::Arrived;
 

@@ -1,8 +1,8 @@
 //! Sleeping until something happens, as cheaply as the kernel lets PID 1 hear of it.
 
+use super::clock::Clock;
 use super::guardian;
 use super::helpers::Helpers;
-use super::state::Clock;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::BorrowedFd;

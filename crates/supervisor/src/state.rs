@@ -2,121 +2,26 @@
 //! its own, so that every order of events can be tried in a test. The stop protocol, checkpoints, restarts and the watchdog are
 //! parts of it with a file each.
 
-use super::idle_shutdown::{Reason, Usage};
+use super::action::Action;
+use super::clock::{Clock, Times, due};
+use super::event::Event;
+use super::idle_shutdown::Usage;
 use super::killed_preparation::KilledPreparation;
+use super::life::Life;
 use super::log_event::LogEvent;
 use super::sidecars::Sidecars;
-use super::stop_plan::StopPlan;
+use super::stop_plan::{Reason, StopPlan};
 use protocol::handover::{HelperTask, Message, Phase, Policy, SavedCheckpoint, SignalMeaning, WorkloadKind};
 use std::ffi::c_int;
 use std::time::Duration;
 use sys::process::Ended;
 use sys::signal::Arrived;
 
-/// Time since PID 1 started; never goes back.
-pub type Clock = Duration;
-
 /// A moment for what was forked last to end by itself, or to set its traps, before it is told to (measured in two-lives).
 const SETTLE: Duration = Duration::from_millis(100);
 
 /// What systemd sends to a container's init that it wants to halt: SIGRTMIN+3.
 const SYSTEMD_HALT: c_int = 37;
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// A signal arrived.
-    Signal(Arrived),
-    /// prepare or an errand said something.
-    Said(Message),
-    /// prepare's end of the handover is closed: by exec, or by its death.
-    DoorClosed,
-    /// The kernel has killed in this control group for want of memory; comes before the end that it explains.
-    MemoryRanOut,
-    /// The main process ended.
-    MainEnded(Ended),
-    /// Some other child ended.
-    ChildEnded,
-    /// So did this companion, counted as the policy does.
-    CompanionEnded(usize, Ended),
-    /// Somebody in the container asks for a checkpoint.
-    SaveRequested,
-    /// Nobody was there who is ready for the signal that was to be sent.
-    NobodyReady(c_int),
-    /// Nothing but errands is left of all that was started.
-    OnlyErrands,
-    /// There is no child any more.
-    ChildrenGone,
-    /// A deadline passed.
-    Tick,
-}
-
-/// What is to be done about it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Action {
-    /// A signal for the main process, as it arrived.
-    Forward(c_int),
-    /// Signals that came before the workload was there: for those of them that it catches.
-    Release(u64),
-    /// The stop signal, to whom the policy says; once.
-    Deliver {
-        /// What is sent.
-        number: c_int,
-        /// trainit chose the number itself, so a target that is not ready for it gets TERM.
-        chosen: bool,
-    },
-    /// A signal that means "save": only for who is ready for it.
-    Ask(c_int),
-    /// A hang-up for a shell: one that a person types into ignores TERM.
-    HangUp,
-    /// TERM for what became our child since the stop was delivered.
-    DeliverToOrphans,
-    /// A signal for every descendant.
-    Tree(c_int),
-    /// SIGKILL for everything.
-    Kill,
-    /// A line for the person who reads the log.
-    Say(LogEvent),
-    /// A line for every terminal in the container, too.
-    TellTerminals(LogEvent),
-    /// Have something done aside.
-    Send(HelperTask),
-    /// Have signs of life of the workload looked for.
-    Pulse,
-    /// Have the stacks of the workload told.
-    Dump,
-    /// A signal that makes a hanging workload tell its stacks and die; TERM where it would only leave a core file.
-    Abort,
-    /// Name whoever is left, and how long they have until SIGKILL.
-    NameLeft(Option<Duration>),
-    /// Errands are to finish.
-    EndErrands,
-    /// Prepare and run once more.
-    Begin,
-    /// Start this companion.
-    BeginCompanion(usize),
-    /// SIGKILL for what is left of the companions.
-    KillCompanions,
-    /// Tell how it ended, with this code, although the end is yet to come.
-    Account(u8),
-    /// The end.
-    Exit(u8),
-}
-
-/// Where the main process is in its lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Life {
-    /// Its first: it prepares.
-    Preparing,
-    /// Its second: it is the workload.
-    Running,
-    /// It has ended; what it left is being drained.
-    Over(Ended),
-    /// Everything of it is gone; the next one starts at `again_at`.
-    Between(Ended),
-    /// Everything of it is gone; the container is kept open until `hold_until`.
-    Held(Ended),
-}
 
 /// Everything PID 1 decides from.
 #[derive(Clone, Debug)]
@@ -482,22 +387,6 @@ impl State {
             act.push(Action::Begin);
         }
     }
-}
-
-/// How long the parts of one start took.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Times {
-    /// Until the workload was there.
-    pub prepared: Duration,
-    /// The workload, undisturbed.
-    pub ran: Duration,
-    /// From the stop on.
-    pub stopping: Option<Duration>,
-}
-
-/// Whether a deadline has come.
-pub(super) fn due(at: Option<Clock>, now: Clock) -> bool {
-    at.is_some_and(|at| now >= at)
 }
 
 #[cfg(test)]

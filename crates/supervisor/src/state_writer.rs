@@ -1,8 +1,9 @@
 //! The state file as PID 1 keeps it: written when something changed that a reader would see, taken away at the end.
 
-use super::log;
+use super::clock::{Clock, due};
+use super::log_words;
 use super::start_sidecars::StartedSidecars;
-use super::state::{Clock, State, due};
+use super::state::State;
 use crate::state_dir;
 use protocol::handover::Phase;
 use protocol::state_file::{self, StateRecord};
@@ -166,7 +167,7 @@ impl StateWriter {
             mode: state.policy.mode.clone(),
             kind: state.policy.kind,
             command: state.command().map(str::to_owned),
-            ended: state.ended().map(log::how),
+            ended: state.ended().map(log_words::how),
             saved: state.saved.clone(),
             hung: state.hung,
             asks: state.asks,

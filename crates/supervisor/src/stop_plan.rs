@@ -1,6 +1,6 @@
 //! A stop as data: why, with what, and how its time is divided. Pure.
 
-use super::state::Clock;
+use super::clock::Clock;
 use protocol::handover::StopSignal;
 use std::ffi::c_int;
 use std::time::Duration;
@@ -34,6 +34,15 @@ pub enum StopCircumstance {
     Held,
     /// One that has ended for good; only what it left behind is still there.
     Over,
+}
+
+/// Why PID 1 stops the workload by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Nobody used it for so long.
+    Idle(Duration),
+    /// It has lived so long.
+    Lifetime(Duration),
 }
 
 /// How the budget is divided: up to `term_at` the workload saves undisturbed, then everything gets TERM, then KILL.

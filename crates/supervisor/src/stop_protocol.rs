@@ -1,9 +1,12 @@
 //! The stop protocol: NOTICE → CHECKPOINT → TERM → KILL → DRAIN. What can be lost is a checkpoint, so time is never taken from a
 //! workload that may be saving: without a known grace it is never killed, and a repeated SIGTERM shortens nothing.
 
+use super::action::Action;
+use super::clock::{Clock, due};
 use super::exit_account::{self, ExitAccount};
+use super::life::Life;
 use super::log_event::LogEvent;
-use super::state::{Action, Clock, Life, State, due};
+use super::state::State;
 use super::stop_plan::{StopBudget, StopCircumstance, StopPlan, outgoing};
 use protocol::handover::{HelperTask, StopSignal, WorkloadKind};
 use std::ffi::c_int;

@@ -1,7 +1,9 @@
 //! The watchdog: notices that a workload that still runs does nothing any more.
 
+use super::action::Action;
+use super::clock::{Clock, due};
 use super::log_event::LogEvent;
-use super::state::{Action, Clock, State, due};
+use super::state::State;
 use protocol::handover::{Heartbeat, OnHang, Watchdog};
 use std::time::Duration;
 

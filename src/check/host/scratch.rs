@@ -132,8 +132,9 @@ impl ScratchTarget {
     }
 
     fn loadable(&mut self) -> CheckResult {
-        let noexec =
-            |path: &&PathBuf| mountinfo::covering(self.host_facts.mounts(), path).is_some_and(|mount| mount.is_noexec());
+        let noexec = |path: &&PathBuf| {
+            mountinfo::covering(self.host_facts.mounts(), path).is_some_and(|mount| mount.is_noexec())
+        };
         let Some(path) = self.built.iter().find(noexec) else { return Ok(()) };
         let shown = text::path(path);
         // A home was made there because /tmp cannot be written.

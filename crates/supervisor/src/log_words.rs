@@ -1,0 +1,200 @@
+//! PID 1's lines as words.
+
+use super::gpu_users::{self, GpuUser};
+use super::log_event::LogEvent;
+use super::stop_plan::{Reason, StopCircumstance, StopPlan};
+use protocol::handover::SavedCheckpoint;
+use protocol::units;
+use std::ffi::c_int;
+use std::time::Duration;
+use sys::process::Ended;
+use sys::{Root, proc, process, signal};
+
+/// So many processes are named in one line.
+const NAMED: usize = 10;
+/// A line as words.
+pub fn words(line: &LogEvent) -> String {
+    match line {
+        LogEvent::Stopping { stop, grace_from, reason } => stopping(stop, grace_from, *reason),
+        LogEvent::EndsSoon { reason, left } => ends_soon(*reason, *left),
+        LogEvent::Again { number, left } => {
+            format!("{} again: already stopping, nothing is shortened{}", signal::name(*number), until_kill(*left))
+        }
+        LogEvent::Escalating { left } => format!("SIGTERM to every process{}", until_kill(*left)),
+        LogEvent::Killing => "SIGKILL to every process".into(),
+        LogEvent::GivenUp => {
+            let left = proc::descendants(process::own_pid());
+            format!("these processes cannot be killed and are left behind: {}", named(&left))
+        }
+        LogEvent::PrepareTimeout(limit) => format!("preparing took longer than prepare.timeout ({})", seconds(*limit)),
+        LogEvent::Asked { number, stop, left } => asked(*number, *stop, *left),
+        LogEvent::NobodyReady(number) => {
+            format!("{} was not sent: the workload has no handler for it (yet) and would die", signal::name(*number))
+        }
+        LogEvent::TermInstead(number) => {
+            format!("the workload has no handler for {} (yet): SIGTERM was sent instead", signal::name(*number))
+        }
+        LogEvent::NoWayToSave => {
+            "a checkpoint was asked for, but neither checkpoint.signal nor checkpoint.request_file is set".into()
+        }
+        LogEvent::Saved(saved) => format!("checkpoint {} is complete", checkpoint(saved)),
+        LogEvent::SavedSoStop { left } => format!("the checkpoint is there: stopping{}", until_kill(*left)),
+        LogEvent::NotSaved(after) => format!("no new checkpoint {} after it was asked for", seconds(*after)),
+        LogEvent::NothingSavedYet { after, left } => {
+            format!("no new checkpoint {} after the stop{}; what it is doing:", seconds(*after), until_kill(*left))
+        }
+        LogEvent::Restarting { attempt, pause } => format!("start {attempt} follows in {}", seconds(*pause)),
+        LogEvent::NoRestart(why) => format!("not started again: {why}"),
+        LogEvent::Holding { time, code } => {
+            format!(
+                "hold  kept open for {} so that you can look (on_failure), then it ends with {code}",
+                seconds(*time)
+            )
+        }
+        LogEvent::Held => "the time of on_failure is over: not kept open any longer".into(),
+        LogEvent::Hangs { what, quiet } => format!("the workload hangs: {what} for {}", seconds(*quiet)),
+        LogEvent::Aborting(left) => {
+            format!("it is ended because it hangs: SIGABRT, or SIGTERM; {} until SIGKILL", seconds(*left))
+        }
+        LogEvent::CompanionEnded { mode, ended, again } => sidecar_ended(mode, *ended, *again),
+        LogEvent::Note(text) => text.clone(),
+    }
+}
+
+fn until_kill(left: Option<Duration>) -> String {
+    left.map_or(String::new(), |left| format!(", {} until SIGKILL", seconds(left)))
+}
+
+fn sidecar_ended(mode: &str, ended: Ended, again: Option<Duration>) -> String {
+    let then = match again {
+        Some(pause) => format!("it starts again in {}", seconds(pause)),
+        None if ended == Ended::Exited(0) => "it is not started again".into(),
+        None => "given up".into(),
+    };
+    format!("companion {}: {}; {then}", mode.escape_debug(), how(ended))
+}
+
+/// Whom a stop still waits for, as one line.
+pub fn waiting_for(pids: &[c_int], left: Option<Duration>) -> String {
+    format!("the workload has ended; waiting for what it left: {}{}", named(pids), until_kill(left))
+}
+
+fn stopping(stop: &StopPlan, grace_from: &str, reason: Option<Reason>) -> String {
+    let asked = asked_by(stop, reason);
+    let left = stop.grace.map_or(String::new(), seconds);
+    match (stop.met, stop.grace) {
+        (StopCircumstance::Preparing, _) => format!("{asked}: stopping before the workload runs, {left} until SIGKILL"),
+        (StopCircumstance::BetweenRuns, None) => format!("{asked}: stopping, the workload is not started again"),
+        (StopCircumstance::BetweenRuns, _) => {
+            format!("{asked}: not started again; {left} until SIGKILL for what is left")
+        }
+        (StopCircumstance::Held, _) => format!("{asked}: not kept open any longer"),
+        (StopCircumstance::Over, _) => {
+            format!("{asked}: the workload has ended; {left} until SIGKILL for what is left")
+        }
+        (StopCircumstance::Running, Some(_)) => format!("{asked}: stopping, {left} until SIGKILL ({grace_from})"),
+        (StopCircumstance::Running, None) => {
+            format!("{asked}: stopping; stop.grace is not set, so the engine decides when to kill")
+        }
+    }
+}
+
+/// Who asked for a stop: the signal and its sender, or PID 1 itself and why.
+pub fn asked_by(stop: &StopPlan, reason: Option<Reason>) -> String {
+    match reason {
+        Some(Reason::Idle(after)) => format!("idle.after (not used for {})", time(after)),
+        Some(Reason::Lifetime(limit)) => format!("lifetime ({})", time(limit)),
+        None => signal::name(stop.arrived.number) + &sender(stop.arrived),
+    }
+}
+
+fn ends_soon(reason: Reason, left: Duration) -> String {
+    let left = time(Duration::from_secs(left.as_secs_f64().round() as u64));
+    match reason {
+        Reason::Lifetime(limit) => format!("this container ends in {left}: it may live {} (lifetime)", time(limit)),
+        Reason::Idle(after) => format!(
+            "nobody uses this container: it ends in {left} (idle.after is {}); a key pressed, a connection or a kernel that runs \
+             puts that off",
+            time(after)
+        ),
+    }
+}
+
+/// A limit as a person set it: `30 min`, `8 h`.
+fn time(limit: Duration) -> String {
+    match limit.as_secs() {
+        whole if whole >= 3600 && whole % 3600 == 0 => format!("{} h", whole / 3600),
+        whole if whole >= 60 && whole % 60 == 0 => format!("{} min", whole / 60),
+        _ => seconds(limit),
+    }
+}
+
+fn asked(number: Option<i32>, stop: bool, left: Option<Duration>) -> String {
+    let how = number.map_or("by checkpoint.request_file".into(), |number| format!("by {}", signal::name(number)));
+    let then = match left {
+        _ if !stop => String::new(),
+        None => "; the stop follows when it is complete".into(),
+        Some(left) => format!("; the stop follows when it is complete, or in {}", seconds(left)),
+    };
+    format!("asked for a checkpoint {how}{then}")
+}
+
+/// A checkpoint in a few words: where, which step, how large.
+pub fn checkpoint(saved: &SavedCheckpoint) -> String {
+    let step = saved.step.map_or(String::new(), |step| format!("step {step}, "));
+    format!("{} ({step}{})", saved.path.escape_debug(), units::size(saved.size))
+}
+
+/// Who sent a signal, as far as it can be known: a sender outside of this pid namespace has pid 0.
+pub fn sender(arrived: signal::Arrived) -> String {
+    match arrived.pid {
+        _ if arrived.kernel => " from the kernel".into(),
+        0 => " from outside of the container".into(),
+        pid => match proc::status(pid as i32) {
+            Some(status) => format!(" from pid {pid} ({}), uid {}", status.name.escape_debug(), arrived.uid),
+            None => format!(" from pid {pid}, uid {}", arrived.uid),
+        },
+    }
+}
+
+/// Who cannot be killed: its state says why (`D`: it waits in the kernel), its GPU what that costs. Command lines are not read:
+/// whoever hangs in the kernel may hold the lock that they need.
+fn named(pids: &[c_int]) -> String {
+    let named = |pid: &c_int| {
+        let status = proc::status(*pid).unwrap_or_default();
+        let device =
+            gpu_users::device_of(&Root::real(), *pid).map_or(String::new(), |device| format!(", holds {device}"));
+        format!("{pid} ({}, state {}{device})", status.name.escape_debug(), status.state)
+    };
+    pids.iter().take(NAMED).map(named).collect::<Vec<_>>().join(", ")
+}
+
+/// Who still has a GPU open, as one line.
+pub fn holding(gpu_users: &[GpuUser]) -> String {
+    let named = |holder: &GpuUser| {
+        let name =
+            proc::status(holder.pid).map_or(String::new(), |status| format!(" ({})", status.name.escape_debug()));
+        format!("{}{name} holds {}", holder.pid, holder.device)
+    };
+    let all: Vec<String> = gpu_users.iter().take(NAMED).map(named).collect();
+    let more = gpu_users.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    format!("still on a GPU: {}{more}", all.join(", "))
+}
+
+/// How a process ended, in words.
+pub fn how(ended: Ended) -> String {
+    match ended {
+        Ended::Exited(code) => format!("exit code {code}"),
+        Ended::Killed(number) => format!("killed by {}", signal::name(number)),
+    }
+}
+
+/// A duration as a person says it.
+pub fn seconds(duration: Duration) -> String {
+    match duration.as_secs() {
+        0..10 => format!("{:.1} s", duration.as_secs_f64()),
+        10..120 => format!("{} s", duration.as_secs()),
+        more => format!("{} min {:02} s", more / 60, more % 60),
+    }
+}

@@ -6,19 +6,20 @@ use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access, eaccess, getegid, geteuid, getgid, getuid, setresgid, setresuid};
 use std::path::Path;
 
-/// Asks for the effective user and groups.
+/// Checks access to a path for the effective user and groups.
 ///
 /// # Errors
-/// What access(2) says.
+/// The error of access(2).
 pub fn may(path: &Path, mode: AccessFlags) -> nix::Result<()> {
     match eaccess(path, mode) {
-        // The C library asks faccessat2(2), of Linux 5.8, and takes only ENOSYS for a reason to ask in another way.
+        // The C library asks faccessat2(2), which Linux has since 5.8, and falls back to another way on ENOSYS only.
         Err(errno) if unsupported(errno) => may_by_the_older_call(path, mode),
         answer => answer,
     }
 }
 
-/// access(2) asks for the real user. Where that is another one, a child makes the effective one its real one first.
+/// Checks access by access(2), which judges the real user. Where the real user is another one, a child first takes the effective
+/// user as its real one.
 fn may_by_the_older_call(path: &Path, mode: AccessFlags) -> nix::Result<()> {
     if getuid() == geteuid() && getgid() == getegid() {
         return access(path, mode);

@@ -1,4 +1,4 @@
-//! The arguments where the kernel put them: no copies, no heap.
+//! The arguments in the memory where the kernel put them, without copies and without the heap.
 
 use std::ffi::{CStr, OsString, c_char, c_int};
 use std::os::unix::ffi::OsStringExt;
@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStringExt;
 pub struct Args(*const *const c_char);
 
 impl Args {
-    /// Takes the vector that the C `main` was given.
+    /// Wraps the vector that the C `main` was given.
     ///
     /// # Safety
     /// `argv` is the vector of `main`: pointers to NUL-terminated strings that live as long as the process, then NULL.
@@ -17,14 +17,14 @@ impl Args {
         Args(if argc > 0 && !argv.is_null() { argv } else { std::ptr::from_ref(NOTHING).cast() })
     }
 
-    /// Words that are never freed, for tests.
+    /// Makes a vector of words that is never freed, for tests.
     pub fn of(line: &str) -> Self {
         let word = |word| std::ffi::CString::new(word).map_or(std::ptr::null(), |word| word.into_raw().cast_const());
         let vector: Vec<*const c_char> = line.split_whitespace().map(word).chain([std::ptr::null()]).collect();
         Args(vector.leak().as_ptr())
     }
 
-    /// The first word.
+    /// Returns the first word.
     pub fn first(self) -> Option<&'static CStr> {
         // SAFETY: the vector ends with NULL, and `after` never goes beyond it.
         let word = unsafe { *self.0 };
@@ -32,7 +32,7 @@ impl Args {
         (!word.is_null()).then(|| unsafe { CStr::from_ptr(word) })
     }
 
-    /// Without the first `count` words.
+    /// Returns the vector without its first `count` words.
     pub fn after(self, count: usize) -> Self {
         let mut at = self;
         for _ in 0..count {
@@ -45,13 +45,13 @@ impl Args {
         at
     }
 
-    /// The vector itself, with the NULL at its end.
+    /// Returns the vector itself, with the NULL at its end.
     pub fn pointers(self) -> &'static [*const c_char] {
-        // SAFETY: the vector has one slot for each word and one for NULL, and is there for ever.
+        // SAFETY: the vector has one slot for each word and one for NULL, and lives as long as the process.
         unsafe { std::slice::from_raw_parts(self.0, self.count() + 1) }
     }
 
-    /// All words as owned strings, for code that may be rich.
+    /// Copies all words to owned strings, for code that may use the heap.
     pub fn to_vec(self) -> Vec<OsString> {
         self.map(|word| OsString::from_vec(word.to_bytes().to_vec())).collect()
     }

@@ -1,15 +1,18 @@
-//! Control groups: which one this process is in, what it limits, and how often the kernel killed in it for want of memory. Version
-//! 2, version 1 and the mixture of both; in a container the own group is usually mounted as the root, so that is looked at, too.
+//! Control groups: the group of this process, the limits of that group, and the number of kills in it for want of memory. All of
+//! version 2, version 1 and their mixture are read (cgroups(7)). In a container the own group is usually mounted as the root, so
+//! the root is read, too.
 
 use super::Root;
 use std::path::{Path, PathBuf};
 
-/// Where the kernel counts kills for want of memory: version 2 (the own group and all below it) and version 1.
+/// The file in which version 2 counts kills for want of memory, in the own group and all below it.
 const EVENTS: &str = "memory.events";
+/// The same file where the own group is mounted as the root.
 const OWN_EVENTS: &str = "/sys/fs/cgroup/memory.events";
+/// The file in which version 1 counts kills for want of memory.
 const EVENTS_V1: &str = "memory.oom_control";
 
-/// The groups of a process: controllers (empty for version 2) and path, as in /proc/PID/cgroup (cgroups(7)).
+/// Reads the groups of a process from /proc/PID/cgroup (cgroups(7)): the controllers, empty for version 2, and the path.
 pub fn parse(text: &[u8]) -> Vec<(String, String)> {
     let text = String::from_utf8_lossy(text);
     let group = |line: &str| {
@@ -20,48 +23,48 @@ pub fn parse(text: &[u8]) -> Vec<(String, String)> {
     text.lines().filter_map(group).collect()
 }
 
-/// The value of a name in a file of `name value` lines.
+/// Returns the number that stands behind a name in a file of `name value` lines.
 pub fn value(text: &[u8], name: &str) -> Option<u64> {
     let text = String::from_utf8_lossy(text);
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
-/// How often the kernel has killed in our group for want of memory; none where that cannot be seen.
+/// Returns how many processes of our group the kernel has killed for want of memory; `None` where that cannot be seen.
 pub fn memory_kills(root: &Root) -> Option<u64> {
     let kills = |file: PathBuf| value(&root.read(file).ok()?, "oom_kill");
-    // In a container with version 2 and a namespace of its own for groups this is all; the host's root group has no such file.
+    // In a container with version 2 and its own cgroup namespace this file is enough; the host's root group has no such file.
     kills(PathBuf::from(OWN_EVENTS)).or_else(|| {
-        // What is read outlives what is made of it: PID 1's area takes back only its newest piece.
+        // The text is read before the paths are made from it: the heap takes back only its newest piece (heap.rs).
         let text = root.read("/proc/self/cgroup").unwrap_or_default();
         let groups = parse(&text);
         candidates(&groups).into_iter().find_map(kills)
     })
 }
 
-/// What the groups of this process limit; none: nothing, or it cannot be seen.
+/// The limits of this process's groups; `None` where there is no limit, or where the limit cannot be seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of memory.
+    /// Memory in bytes.
     pub memory: Option<u64>,
     /// CPU time, in thousandths of a CPU.
     pub millicpus: Option<u64>,
-    /// Processes and threads, and how many more there may be.
+    /// Number of processes and threads.
     pub pids: Option<Pids>,
 }
 
-/// A limit of processes.
+/// A limit on the number of processes and threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pids {
-    /// As many there may be.
+    /// How many there may be.
     pub max: u64,
-    /// So many more there may be now.
+    /// How many more there may be now.
     pub left: u64,
 }
 
-/// Where version 2 is, or version 1 has its directories.
+/// Where version 2 is mounted, and where version 1 has its directories.
 const MOUNTED: &str = "/sys/fs/cgroup";
 
-/// Reads the limits. The lowest on the way up to what is visible as the root counts.
+/// Reads the limits. The lowest one counts, from the own group up to the visible root.
 pub fn limits(root: &Root) -> Limits {
     let groups = parse(&root.read("/proc/self/cgroup").unwrap_or_default());
     Limits { memory: memory(root, &groups), millicpus: cpu(root, &groups), pids: pids(root, &groups) }
@@ -70,7 +73,7 @@ pub fn limits(root: &Root) -> Limits {
 fn memory(root: &Root, groups: &[(String, String)]) -> Option<u64> {
     let (levels, second) = levels(groups, "memory");
     let name = if second { "memory.max" } else { "memory.limit_in_bytes" };
-    // Version 1 writes the largest number of pages for no limit.
+    // Version 1 writes the largest number of pages where there is no limit.
     levels.iter().filter_map(|level| number(root, &level.join(name))).filter(|limit| *limit < 1 << 60).min()
 }
 
@@ -98,17 +101,17 @@ fn pids(root: &Root, groups: &[(String, String)]) -> Option<Pids> {
     levels(groups, "pids").0.iter().filter_map(pids).min_by_key(|pids| pids.left)
 }
 
-/// A file that holds one number; `max` and `-1` are none.
+/// Reads a file that holds one number; `max` and `-1` give `None`.
 fn number(root: &Root, file: &Path) -> Option<u64> {
     root.text(file).ok()?.trim().parse().ok()
 }
 
-/// The directories of a controller, from the own group up to the root; true: of version 2.
+/// Lists the directories of a controller, from the own group up to the root, and tells whether they are of version 2.
 fn levels(groups: &[(String, String)], controller: &str) -> (Vec<PathBuf>, bool) {
     let first = groups.iter().find(|(names, _)| names.split(',').any(|name| name == controller));
     let second = groups.iter().find(|(names, _)| names.is_empty());
     let (base, path) = match (first, second) {
-        // `cpu,cpuacct` is mounted by its whole name, and `cpu` is a link to it.
+        // `cpu,cpuacct` is mounted under its whole name, and `cpu` is a link to that directory.
         (Some((_, path)), _) => (Path::new(MOUNTED).join(controller), path.as_str()),
         (None, second) => (PathBuf::from(MOUNTED), second.map_or("/", |(_, path)| path)),
     };

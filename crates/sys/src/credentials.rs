@@ -1,5 +1,5 @@
-//! Who this process is, and becoming somebody else (credentials(7)). One thread only: the C library changes all of them, but a
-//! thread would be a second owner of root's rights for a moment.
+//! The user and groups of this process, and changing to another user (credentials(7)). Only a process with one thread may change:
+//! the C library would change all threads, but one after the other, so that a thread would keep root's rights for a moment.
 
 use nix::errno::Errno;
 use nix::sys::stat::{SFlag, fstat};
@@ -8,34 +8,34 @@ use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::AsFd;
 
-/// The number that the kernel shows for owners that have none in a user namespace (/proc/sys/kernel/overflowuid).
+/// The number that the kernel shows in a user namespace for owners without a number there (/proc/sys/kernel/overflowuid).
 pub const UNMAPPED: u32 = 65534;
 
-/// Capabilities that a change of user needs, by their numbers (capabilities(7)).
+/// The number of CAP_SETGID, which a change of groups needs (capabilities(7)).
 pub const SETGID: u32 = 6;
-/// The same for the user's number.
+/// The number of CAP_SETUID, which a change of the user needs (capabilities(7)).
 pub const SETUID: u32 = 7;
 
-/// This process's effective user.
+/// Returns the effective user of this process.
 pub fn own_uid() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
-/// This process's effective group.
+/// Returns the effective group of this process.
 pub fn own_gid() -> u32 {
     nix::unistd::getegid().as_raw()
 }
 
-/// The groups beside that one.
+/// Returns the supplementary groups of this process.
 pub fn own_groups() -> Vec<u32> {
     getgroups().unwrap_or_default().into_iter().map(Gid::as_raw).collect()
 }
 
-/// Becomes a user for good: groups, group, user, in this order, since each step needs rights that the last one gives up. What
-/// cannot be verified counts as failed.
+/// Becomes a user for good: first the supplementary groups, then the group, then the user, since each step needs rights that the
+/// next one gives up. A change that cannot be verified counts as failed.
 ///
 /// # Errors
-/// EPERM: a capability is missing, or something of the old user is left. EINVAL: the namespace has no such user or group.
+/// EPERM: a capability is missing, or a right of the old user is left. EINVAL: the namespace has no such user or group.
 pub fn become_user(uid: u32, gid: u32, groups: &[u32]) -> nix::Result<()> {
     let (user, group) = (Uid::from_raw(uid), Gid::from_raw(gid));
     setgroups(&groups.iter().copied().map(Gid::from_raw).collect::<Vec<_>>())?;
@@ -49,7 +49,7 @@ pub fn become_user(uid: u32, gid: u32, groups: &[u32]) -> nix::Result<()> {
     if changed && !back { Ok(()) } else { Err(Errno::EPERM) }
 }
 
-/// From now on no exec gives rights: set-uid bits and file capabilities count for nothing (PR_SET_NO_NEW_PRIVS).
+/// Forbids that an exec gives rights from now on: set-uid bits and file capabilities count for nothing (PR_SET_NO_NEW_PRIVS).
 ///
 /// # Errors
 /// EINVAL before Linux 3.5.
@@ -57,8 +57,9 @@ pub fn never_gain_rights() -> nix::Result<()> {
     nix::sys::prctl::set_no_new_privs()
 }
 
-/// Gives the pipes, sockets and terminals among 0, 1 and 2 that are ours to a user, so that it may open /dev/stdout by name. Files and
-/// devices such as /dev/null stay whose they are. What is not permitted is left: writing to them works anyway.
+/// Gives those pipes, sockets and terminals among descriptors 0, 1 and 2 that are ours to a user, so that the user may open
+/// /dev/stdout by its name. Files and devices such as /dev/null keep their owner. A refusal is ignored, because writing to the open
+/// descriptors works anyway.
 pub fn give_stdio_to(uid: u32) {
     give_one(&io::stdin(), uid);
     give_one(&io::stdout(), uid);
@@ -74,23 +75,23 @@ fn give_one(fd: &impl AsFd, uid: u32) {
     }
 }
 
-/// Whether /proc/self/uid_map (user_namespaces(7)) is the machine's own: every number means itself.
+/// Tells whether a map is the machine's own, in which every number means itself (/proc/self/uid_map, user_namespaces(7)).
 pub fn is_whole(map: &[u8]) -> bool {
     ranges(map).eq([(0, u32::MAX)])
 }
 
-/// Whether a user namespace with this map has this number.
+/// Tells whether a user namespace with this map has this number.
 pub fn is_mapped(map: &[u8], id: u32) -> bool {
     ranges(map).any(|(first, count)| id >= first && id - first < count)
 }
 
-/// Whether this owner is shown for somebody who has no number in our user namespace. Without root's right to map them those are, in a
-/// rootless container, root of the machine and all of its users.
+/// Tells whether this owner stands for users without a number in our user namespace. In a rootless container without the right to
+/// map numbers, those users are root of the machine and all its other users.
 pub fn is_of_no_user_here(owner: u32) -> bool {
     owner == UNMAPPED && std::fs::read("/proc/self/uid_map").is_ok_and(|map| !is_mapped(&map, UNMAPPED))
 }
 
-/// First number inside, and how many follow.
+/// The ranges of a map: the first number inside, and the count of numbers.
 fn ranges(map: &[u8]) -> impl Iterator<Item = (u32, u32)> {
     map.split(|byte| *byte == b'\n').filter_map(|line| {
         let mut fields = std::str::from_utf8(line).ok()?.split_ascii_whitespace();

@@ -1,5 +1,5 @@
-//! A directory that is looked into as a whole: all names in a few calls, files by their names in it. The C library asks the kernel once
-//! for every fifty names, and a path from the root is a walk for each file.
+//! A directory that is read as a whole: all names in a few calls, and files opened by their names in it. The C library asks the
+//! kernel once for every fifty names, and a path from the root costs a walk for each file.
 
 use super::retry::retry;
 use nix::errno::Errno;
@@ -13,36 +13,37 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// So many bytes of entries are asked for at once: some hundreds.
+/// Size of a read of entries in bytes, enough for some hundreds of entries.
 const PIECE: usize = 16 << 10;
 
-/// The same for PID 1, whose stack keeps what was touched of it: some tens.
+/// Size of a read of entries in PID 1, whose stack keeps every page that was touched: enough for some tens of entries.
 const SMALL_PIECE: usize = 1 << 10;
 
-/// Where a directory entry's length and name are (getdents64(2)).
+/// Where the length of a directory entry is (getdents64(2)).
 const LENGTH_AT: usize = 16;
+/// Where the name of a directory entry is (getdents64(2)).
 const NAME_AT: usize = 19;
 
 /// An open directory.
 #[derive(Debug)]
 pub struct OpenDirectory(OwnedFd);
 
-/// The names in a directory, in no order, without itself and the one above.
+/// The names in a directory, in no order, without `.` and `..`.
 #[derive(Clone, Debug, Default)]
 pub struct DirectoryNames(Vec<u8>);
 
 impl DirectoryNames {
-    /// Each of them.
+    /// Iterates over the names.
     pub fn iter(&self) -> impl Iterator<Item = &OsStr> {
         self.0.split(|byte| *byte == 0).filter(|name| !name.is_empty()).map(OsStr::from_bytes)
     }
 }
 
-/// The names in a directory that are numbers, as /proc has them for processes, threads and descriptors. (The standard library's
-/// directories panic when close(2) fails, which PID 1 must survive.)
+/// Lists the names in a directory that are numbers, as /proc has them for processes, threads and descriptors. PID 1 uses this
+/// function because the standard library's directories panic when close(2) fails.
 ///
 /// # Errors
-/// What openat(2) and getdents64(2) say.
+/// The error of openat(2) or getdents64(2).
 pub fn numbers(path: &Path) -> io::Result<Vec<c_int>> {
     let directory = OpenDirectory::open(path)?;
     let (mut numbers, mut names, mut piece) = (Vec::new(), Vec::new(), [0; SMALL_PIECE]);
@@ -59,19 +60,19 @@ pub fn numbers(path: &Path) -> io::Result<Vec<c_int>> {
 }
 
 impl OpenDirectory {
-    /// Opens one.
+    /// Opens a directory.
     ///
     /// # Errors
-    /// What openat(2) says.
+    /// The error of openat(2).
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         Ok(OpenDirectory(retry(|| openat(AT_FDCWD, path, flags, Mode::empty()))?))
     }
 
-    /// All names, once.
+    /// Reads all names.
     ///
     /// # Errors
-    /// What getdents64(2) says.
+    /// The error of getdents64(2).
     pub fn names(&self) -> io::Result<DirectoryNames> {
         let (mut names, mut piece) = (Vec::with_capacity(PIECE), [0; PIECE]);
         loop {
@@ -84,34 +85,36 @@ impl OpenDirectory {
     }
 
     fn entries(&self, piece: &mut [u8]) -> nix::Result<usize> {
-        // SAFETY: the kernel writes at most the length that it is told into a buffer that lives longer than the call.
+        // SAFETY: the kernel writes at most the length that it is told, into a buffer that outlives the call.
         let read = unsafe { libc::syscall(libc::SYS_getdents64, self.0.as_raw_fd(), piece.as_mut_ptr(), piece.len()) };
         Errno::result(read).map(|read| read as usize)
     }
 
-    /// Opens a file in it for reading.
+    /// Opens a file of this directory for reading.
     ///
     /// # Errors
-    /// What openat(2) says.
+    /// The error of openat(2).
     pub fn file(&self, name: &Path) -> io::Result<File> {
         Ok(openat(&self.0, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map(File::from)?)
     }
 }
 
-/// Locks an open directory or file for as long as it is open, if nobody else has it locked (flock(2)). Nothing is left to be undone.
+/// Locks an open directory or file for as long as it is open, unless another process has it locked (flock(2)). Closing it is enough
+/// to give the lock back.
 pub fn lock(file: impl AsFd) -> bool {
     // SAFETY: the call takes no pointers, and the descriptor is open as long as it is borrowed.
     unsafe { libc::flock(file.as_fd().as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) == 0 }
 }
 
-/// Deepest nesting that `remove` goes into; each level holds a descriptor.
+/// Deepest nesting that `remove` goes into; each level holds a descriptor open.
 const DEPTH: u32 = 16;
 
-/// Takes a directory away with all that is in it, by descriptors: no link is followed, and nothing that somebody puts in the place of a
-/// directory meanwhile. It ends whatever somebody put there: after so many entries, or so deep.
+/// Removes a directory with all that is in it. `remove` works by descriptors: it follows no link, and nothing that another process
+/// meanwhile puts in the place of a directory. It ends after `entries` entries, and at the depth `DEPTH`, so that no tree keeps it
+/// busy for ever.
 ///
 /// # Errors
-/// What unlinkat(2) and openat(2) say; ENOTEMPTY where that was not enough.
+/// The error of unlinkat(2) or openat(2); ENOTEMPTY where the bounds were too small for the tree.
 pub fn remove(parent: impl AsFd, name: &OsStr, entries: u32) -> io::Result<()> {
     Ok(remove_below(parent.as_fd(), name, &mut { entries }, DEPTH)?)
 }
@@ -123,7 +126,7 @@ fn remove_below(parent: BorrowedFd<'_>, name: &OsStr, left: &mut u32, depth: u32
     }
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let directory = OpenDirectory(openat(parent, name, flags, Mode::empty())?);
-    // From its beginning again as long as something goes: what is taken away may move what comes behind it.
+    // Read from the beginning as long as an entry is removed: a removal may move the entries behind it.
     while directory.remove_some(left, depth)? {
         lseek(&directory.0, 0, Whence::SeekSet)?;
     }
@@ -131,7 +134,7 @@ fn remove_below(parent: BorrowedFd<'_>, name: &OsStr, left: &mut u32, depth: u32
 }
 
 impl OpenDirectory {
-    /// Takes away what the first look shows; whether anything went.
+    /// Removes the entries of the first read, and tells whether any was removed.
     fn remove_some(&self, left: &mut u32, depth: u32) -> nix::Result<bool> {
         let (mut names, mut piece) = (Vec::new(), [0; 4096]);
         let read = retry(|| self.entries(&mut piece))?;
@@ -149,7 +152,7 @@ impl OpenDirectory {
     }
 }
 
-/// Adds the names of a piece of entries, a zero behind each.
+/// Appends the names of a buffer of entries, with a zero behind each.
 fn add_names(names: &mut Vec<u8>, mut entries: &[u8]) {
     while let Some(length) = entries.get(LENGTH_AT..LENGTH_AT + 2) {
         let length = length.try_into().map_or(0, u16::from_ne_bytes);

@@ -1,5 +1,5 @@
-//! A child that runs somebody else's code which may hang, crash or refuse to die: in a process group of its own, with nothing of
-//! ours but one descriptor to report on, ended step by step, and never waited for without an end.
+//! A child that runs code of another project, which may hang, crash or not end. The child has a process group of its own and only
+//! one descriptor of ours, to report on. It is ended step by step, and every wait for it has a deadline.
 
 use super::process::{self, Reaped};
 use super::{image, proc, signal};
@@ -15,37 +15,37 @@ use std::time::{Duration, Instant};
 
 pub use super::process::Ended;
 
-/// Files that it may open. With limits of a billion, as Docker's daemon may have them, NVIDIA's client of nvidia-persistenced makes
-/// room for as many, gigabytes of it.
+/// How many files the program may open. With limits of a billion, as Docker's daemon may have them, NVIDIA's client of
+/// nvidia-persistenced allocates a table of that size, which takes gigabytes.
 const FILES: u64 = 65536;
-/// The descriptor on which it reports.
+/// The descriptor on which the program reports.
 const REPORT: RawFd = 3;
-/// How often what it says is taken out of the pipe, so that the pipe is never full for long.
+/// How often the pipes are emptied, so that no pipe is full for long.
 const TICK: Duration = Duration::from_millis(10);
 
-/// What is executed.
+/// The file that is executed.
 #[derive(Clone, Copy, Debug)]
 pub enum Executable<'a> {
     /// An open file.
     Open(&'a OwnedFd),
-    /// The file that the first word names.
+    /// The file that the first word of `argv` names.
     Named,
 }
 
-/// What a guest is.
+/// A program to run as a child.
 #[derive(Debug)]
 pub struct EmbeddedProgram<'a> {
     /// The file to execute.
     pub file: Executable<'a>,
-    /// Its words, the name first.
+    /// The arguments, the name first.
     pub argv: Vec<CString>,
-    /// Its environment.
+    /// The environment.
     pub environment: Vec<&'a CStr>,
-    /// It reports on its standard output, not on descriptor 3.
+    /// The program reports on its standard output, not on descriptor 3.
     pub to_stdout: bool,
 }
 
-/// A child that runs.
+/// A child that was started.
 #[derive(Debug)]
 pub struct EmbeddedChild {
     pid: c_int,
@@ -57,10 +57,10 @@ pub struct EmbeddedChild {
     ended: Option<Ended>,
 }
 
-/// Most that a guest may say; what is more is taken and dropped.
+/// Most bytes that are kept of a report; the rest is read and dropped.
 const LONGEST: usize = 1 << 20;
 
-/// The beginning and the end of a stream: what stands between is dropped.
+/// The beginning and the end of a stream, without the bytes between them.
 #[derive(Debug, Default)]
 struct StreamEnds {
     first: Vec<u8>,
@@ -69,7 +69,7 @@ struct StreamEnds {
 }
 
 impl StreamEnds {
-    /// So much is kept of each.
+    /// How many bytes are kept of the beginning, and of the end.
     const ROOM: usize = 1 << 10;
 
     fn take(&mut self, bytes: &[u8]) {
@@ -88,10 +88,10 @@ impl StreamEnds {
 }
 
 impl EmbeddedChild {
-    /// Starts it.
+    /// Starts the program.
     ///
     /// # Errors
-    /// What fork(2), pipe(2) and execveat(2) say. ENOENT of a file that is there: the loader that it names is not.
+    /// The error of fork(2), pipe(2) or execveat(2). ENOENT for a file that exists: the loader that the file names does not exist.
     pub fn start(program: &EmbeddedProgram<'_>) -> nix::Result<Self> {
         let (pipe, theirs) = pipe2(OFlag::O_CLOEXEC)?;
         let (errors, their_errors) = pipe2(OFlag::O_CLOEXEC)?;
@@ -114,12 +114,12 @@ impl EmbeddedChild {
         Ok(EmbeddedChild { pid, handle, pipe, errors, said, complained: StreamEnds::default(), ended: None })
     }
 
-    /// How it ended; none: it still runs.
+    /// Returns how the child ended; `None` while it runs.
     pub fn ended(&mut self) -> Option<Ended> {
         if self.ended.is_none() {
             self.ended = match process::reap_one(self.pid) {
                 Reaped::One(_, ended) => Some(ended),
-                // Somebody else took its status: it is gone, and nothing is known.
+                // Other code took the status: the child has ended, and its code is unknown.
                 Reaped::NoChildren => Some(Ended::Exited(0)),
                 Reaped::NoneYet | Reaped::Suspended(..) | Reaped::Unknown(_) => None,
             };
@@ -128,17 +128,17 @@ impl EmbeddedChild {
         self.ended
     }
 
-    /// What it said so far.
+    /// Returns the report so far.
     pub fn said(&self) -> &[u8] {
         &self.said
     }
 
-    /// The beginning and the end of what it wrote to its standard error so far.
+    /// Returns the beginning and the end of the child's standard error so far.
     pub fn complained(&self) -> Vec<u8> {
         self.complained.bytes()
     }
 
-    /// What it is at, as far as the kernel tells.
+    /// Returns the state of the child, as far as the kernel tells.
     pub fn waits(&self) -> Option<proc::WaitState> {
         proc::waits(self.pid)
     }
@@ -154,26 +154,28 @@ impl EmbeddedChild {
         }
     }
 
-    /// Signals it and all that it started in its group.
+    /// Sends a signal to the child's process group.
     pub fn signal(&self, number: c_int) {
         let _ = signal::send(-self.pid, number);
     }
 }
 
-/// Waits until one of them has ended or the time has come. They are asked again every few milliseconds anyhow.
+/// Waits until one of the children has ended, or until the time `until`. The wait is short in any case, so that callers empty the
+/// pipes.
 pub fn wait(guests: &[&EmbeddedChild], until: Instant) {
     let handles: Vec<BorrowedFd<'_>> = guests.iter().filter_map(|child| Some(child.handle.as_ref()?.as_fd())).collect();
     let mut fds: Vec<PollFd<'_>> = handles.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-    // Without handles of processes (before Linux 5.3) a helper's end is seen a little later.
+    // Without process handles (before Linux 5.3) the end of a child is seen a little later.
     let tick = if fds.len() == guests.len() { TICK } else { Duration::from_millis(1) };
     let left = until.saturating_duration_since(Instant::now()).min(tick).as_millis();
     let _ = poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO));
 }
 
-/// In the child: everything up to becoming the program. Gives the reason when that failed.
+/// Turns the forked child into the program, and returns the error where that failed.
 fn become_child(program: &EmbeddedProgram<'_>, pipe: &OwnedFd, errors: &OwnedFd) -> Errno {
     let _ = nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0));
-    // Nobody is left to end it when its parent is gone. Not by SIGKILL: that has frozen GPUs (dcgm-exporter, issue 84).
+    // When the parent is gone, no process is left to end this one. SIGTERM, because SIGKILL has frozen GPUs (dcgm-exporter, issue
+    // 84).
     let _ = process::signal_when_parent_dies(libc::SIGTERM);
     limit();
     signal::set_mask(0);
@@ -197,9 +199,9 @@ fn limit() {
     }
 }
 
-/// Nothing to read, nowhere to write but the report and the complaints.
+/// Sets up the standard descriptors: nothing to read, and nothing to write to but the report and standard error.
 fn place(pipe: &OwnedFd, errors: &OwnedFd, target: RawFd) -> nix::Result<()> {
-    // All first get numbers above those that are about to be replaced; exec closes these again.
+    // All descriptors first get numbers above those that are about to be replaced; exec closes the copies.
     let (report, errors) = (raised(pipe.as_raw_fd())?, raised(errors.as_raw_fd())?);
     let null =
         nix::fcntl::open(Path::new("/dev/null"), OFlag::O_RDWR | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty());
@@ -207,7 +209,7 @@ fn place(pipe: &OwnedFd, errors: &OwnedFd, target: RawFd) -> nix::Result<()> {
     for fd in 0..2 {
         match null {
             Ok(null) => onto(null, fd)?,
-            // A root without /dev/null.
+            // This root has no /dev/null.
             Err(_) => process::close_one(fd),
         }
     }
@@ -221,7 +223,7 @@ fn raised(fd: RawFd) -> nix::Result<RawFd> {
 }
 
 fn onto(from: RawFd, to: RawFd) -> nix::Result<()> {
-    // SAFETY: dup2(2) takes numbers; this is the child before exec, whose other descriptors nobody uses any more.
+    // SAFETY: dup2(2) takes numbers, and in this child no code uses its other descriptors before exec.
     Errno::result(unsafe { libc::dup2(from, to) }).map(drop)
 }
 

@@ -1,5 +1,5 @@
-//! The variables a process is started with, as bytes and in order. Built up by `prepare`, handed to exec and to helpers;
-//! nothing here touches the process-wide environment.
+//! The variables that a process is started with, as bytes and in order. `prepare` builds an environment and hands it to exec and to
+//! helpers. Nothing here touches the process-wide environment.
 
 use crate::process;
 use std::borrow::Cow;
@@ -8,26 +8,26 @@ use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::rc::Rc;
 
-/// So many variables a container seldom exceeds.
+/// How many variables a container usually has at most.
 const USUAL: usize = 64;
 
-/// An ordered list of variables; a name occurs once. Copies share their memory until one of them is changed.
+/// An ordered list of variables, in which a name occurs once. Copies share their memory until one of them is changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Environment(Rc<Vec<Variable>>);
 
-/// A variable as execve(2) wants it: most are passed on from where the kernel put them, without a copy.
+/// A variable as execve(2) takes it. Most variables stay where the kernel put them, without a copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Variable {
     /// `NAME=VALUE`.
     line: Cow<'static, CStr>,
-    /// How long the name is.
+    /// Length of the name in bytes.
     name: usize,
-    /// A lock holds its value.
+    /// The value is pinned: a lock of the image's author holds it.
     pinned: bool,
 }
 
 impl Variable {
-    /// None: a NUL byte cannot be in a variable.
+    /// Makes a variable; `None` where the name or the value holds a NUL byte.
     fn new(name: &OsStr, value: &OsStr) -> Option<Self> {
         let line = CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok()?;
         Some(Variable { line: Cow::Owned(line), name: name.len(), pinned: false })
@@ -37,7 +37,7 @@ impl Variable {
         OsStr::from_bytes(self.line.to_bytes().get(..self.name).unwrap_or_default())
     }
 
-    /// Names are looked for often, and most differ in their length.
+    /// Compares the length first, because names are looked up often and most differ in it.
     fn is_named(&self, name: &OsStr) -> bool {
         self.name == name.len() && self.name() == name
     }
@@ -47,7 +47,7 @@ impl Variable {
     }
 }
 
-/// What equal names have in common, and most others not: their length, and some of their bytes.
+/// Hashes a name from its length and some of its bytes, so that most different names differ in the result.
 fn kind(name: &[u8]) -> u8 {
     let length = name.len();
     let places = [0, length / 2, length.wrapping_sub(2), length.wrapping_sub(1)];
@@ -56,7 +56,7 @@ fn kind(name: &[u8]) -> u8 {
 }
 
 impl Environment {
-    /// What this process was started with.
+    /// Returns the environment that this process was started with.
     pub fn inherited() -> Self {
         let inherited = process::environment();
         Environment::without_repeats(inherited.map(|(line, name)| Variable {
@@ -66,10 +66,10 @@ impl Environment {
         }))
     }
 
-    /// The first of two equal names is the one that getenv(3) finds.
+    /// Keeps the first of equal names, which is the one that getenv(3) finds.
     fn without_repeats(variables: impl Iterator<Item = Variable>) -> Self {
         let mut kept: Vec<Variable> = Vec::with_capacity(USUAL);
-        // A bit for each kind of name that there was: of a new kind there is no other, and most are.
+        // A bit for each hash that was seen: a name with a new hash is new, and most are.
         let mut kinds = [0u64; 4];
         for variable in variables {
             let name = variable.name();
@@ -83,18 +83,19 @@ impl Environment {
         Environment(Rc::new(kept))
     }
 
-    /// A variable's value; an empty one counts as not set.
+    /// Returns a variable's value; an empty value counts as not set.
     pub fn get(&self, name: impl AsRef<OsStr>) -> Option<&OsStr> {
         let name = name.as_ref();
         self.0.iter().find(|variable| variable.is_named(name)).map(Variable::value).filter(|value| !value.is_empty())
     }
 
-    /// A variable's value when it is UTF-8 and not empty.
+    /// Returns a variable's value if it is UTF-8 and not empty.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name).and_then(OsStr::to_str)
     }
 
-    /// Sets or replaces a variable, unless its value is pinned. One that holds a NUL byte cannot exist.
+    /// Sets or replaces a variable, unless its value is pinned. A value with a NUL byte removes the variable, because no variable
+    /// can hold one.
     pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
         let name = name.into();
         if !self.is_pinned(&name) {
@@ -102,23 +103,23 @@ impl Environment {
         }
     }
 
-    /// Sets a variable whose value nothing that is set later replaces: an image's author has locked it.
+    /// Sets a variable and pins its value: an image's author has locked it, so later settings do not replace it.
     pub fn pin(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
         self.put(&name.into(), &value.into(), true);
     }
 
-    /// Whether a variable's value is pinned.
+    /// Tells whether a variable's value is pinned.
     pub fn is_pinned(&self, name: impl AsRef<OsStr>) -> bool {
         let name = name.as_ref();
         self.0.iter().any(|variable| variable.pinned && variable.is_named(name))
     }
 
-    /// The variables whose values are pinned.
+    /// Iterates over the variables whose values are pinned.
     pub fn pinned(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.0.iter().filter(|variable| variable.pinned).map(|variable| (variable.name(), variable.value()))
     }
 
-    /// Sets a variable even where its value is pinned: for a list of paths that is extended and so keeps what is pinned, and for
+    /// Sets a variable even where its value is pinned. Only for a list of paths whose extension keeps the pinned paths, and for
     /// processes of trainit's own.
     pub fn set_over_pin(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
         let name = name.into();
@@ -136,7 +137,7 @@ impl Environment {
         }
     }
 
-    /// Sets a variable unless the caller gave one: an inherited variable wins over one that trainit would set.
+    /// Sets a variable unless it is set: an inherited variable wins over one that trainit would set.
     pub fn set_default(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
         let name = name.into();
         if self.get(&name).is_none() {
@@ -144,8 +145,8 @@ impl Environment {
         }
     }
 
-    /// Sets many variables; one that is not forced yields to one that is there. It takes no longer than to sort them, since what a file
-    /// of a mount asks for may be many.
+    /// Sets many variables in the time of one sort, since a file of a mount may ask for many. A variable that is not forced does
+    /// not replace one that is set.
     pub fn set_many<'a>(&mut self, variables: impl IntoIterator<Item = (&'a str, &'a OsStr, bool)>) {
         let wanted: Vec<_> = variables.into_iter().collect();
         if wanted.is_empty() {
@@ -167,18 +168,18 @@ impl Environment {
         }
     }
 
-    /// What is new or has another value than `before`, in order.
+    /// Iterates in order over the variables that are new, or that have another value than in `before`.
     pub fn changed_since<'a>(&'a self, before: &'a Environment) -> impl Iterator<Item = (&'a OsStr, &'a OsStr)> {
         let known: BTreeMap<&OsStr, &OsStr> = before.iter().collect();
         self.iter().filter(move |(name, value)| known.get(name) != Some(value))
     }
 
-    /// The names that are set to something.
+    /// Returns the names of all variables that are not empty.
     pub fn names(&self) -> BTreeSet<&OsStr> {
         self.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name).collect()
     }
 
-    /// The list, not shared with another one any more, with room for what is going to be set.
+    /// Returns the list for writing: not shared with a copy, and with room for more variables.
     fn own(&mut self) -> &mut Vec<Variable> {
         if Rc::get_mut(&mut self.0).is_none() {
             let mut copy = Vec::with_capacity(self.0.len().max(USUAL));
@@ -188,7 +189,7 @@ impl Environment {
         Rc::make_mut(&mut self.0)
     }
 
-    /// Takes a variable away, unless its value is pinned.
+    /// Removes a variable, unless its value is pinned.
     pub fn remove(&mut self, name: impl AsRef<OsStr>) {
         let name = name.as_ref();
         if self.0.iter().any(|variable| !variable.pinned && variable.is_named(name)) {
@@ -196,12 +197,12 @@ impl Environment {
         }
     }
 
-    /// All variables in order.
+    /// Iterates over all variables in order.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.0.iter().map(|variable| (variable.name(), variable.value()))
     }
 
-    /// `NAME=VALUE` strings for execve(2).
+    /// Returns `NAME=VALUE` strings for execve(2).
     pub fn to_envp(&self) -> Vec<&CStr> {
         self.0.iter().map(|variable| &*variable.line).collect()
     }

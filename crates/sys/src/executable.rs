@@ -1,35 +1,35 @@
-//! What the kernel makes of the first bytes of a file that is to be executed: a script with its interpreter, a binary with its
-//! loader, or nothing that it knows (execve(2), elf(5)). Bytes in, nothing touched.
+//! How the kernel takes the first bytes of a file that is to be executed: as a script with its interpreter, as a binary with its
+//! loader, or as nothing that it knows (execve(2), elf(5)). The functions take bytes and open no file.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// As much of a file as has to be read; more of its first line the kernel does not read either.
+/// How many bytes of a file have to be read. The kernel reads less of a script's first line.
 pub const HEAD: usize = 4096;
 
-/// The kernel reads so much of a script's first line.
+/// How many bytes of a script's first line the kernel reads (BINPRM_BUF_SIZE).
 const LINE: usize = 256;
 
-/// What a file is, as far as its first bytes tell.
+/// The kind of a file, as far as its first bytes tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileHead<'a> {
-    /// Nothing is in it.
+    /// The file is empty.
     Empty,
-    /// `#!` and an interpreter; with `carriage_return` its line ends as Windows ends lines, and the name with it.
+    /// A script that names its interpreter.
     Script {
-        /// Who is to run it.
+        /// The program that is to run the script.
         interpreter: &'a Path,
-        /// The first line ends with CR LF.
+        /// The first line ends with CR LF, so the kernel takes the CR as part of the interpreter's name.
         carriage_return: bool,
     },
     /// A byte order mark stands before `#!`: the kernel does not see a script.
     MarkedScript,
     /// A binary.
     Binary {
-        /// The machine it is built for, where it is another one than this program's.
+        /// The name of the machine that the binary is built for, if this machine does not run it.
         foreign: Option<&'static str>,
-        /// The loader that it asks for; none: it is static, or that cannot be seen.
+        /// The loader that the binary asks for; `None` where it is static, or where the loader cannot be seen.
         loader: Option<&'a Path>,
     },
     /// Anything else; a shell takes it for a script.
@@ -51,7 +51,7 @@ pub fn head(bytes: &[u8]) -> FileHead<'_> {
     }
 }
 
-/// Whether the first line ends as Windows ends lines.
+/// Tells whether the first line ends with CR LF, as lines do on Windows.
 pub fn has_carriage_return(bytes: &[u8]) -> bool {
     bytes.split(|byte| *byte == b'\n').next().is_some_and(|line| line.ends_with(b"\r") && line.len() < bytes.len())
 }
@@ -63,7 +63,7 @@ fn script(bytes: &[u8]) -> Option<FileHead<'_>> {
     Some(FileHead::Script { interpreter, carriage_return: has_carriage_return(bytes) })
 }
 
-/// Machines by the number in an ELF header: number, name, Rust's name.
+/// Machines: their number in an ELF header (e_machine), the name to show, and the name in Rust.
 const MACHINES: [(u16, &str, &str); 8] = [
     (62, "x86_64 (amd64)", "x86_64"),
     (183, "aarch64 (arm64)", "aarch64"),
@@ -75,7 +75,7 @@ const MACHINES: [(u16, &str, &str); 8] = [
     (258, "loongarch64", "loongarch64"),
 ];
 
-/// x86_64 runs 32-bit binaries, aarch64 mostly.
+/// Machines that also run 32-bit binaries: x86_64 always does, aarch64 mostly.
 const ALSO: [(&str, &str); 2] = [("x86_64", "x86"), ("aarch64", "arm")];
 
 fn binary(bytes: &[u8]) -> FileHead<'_> {

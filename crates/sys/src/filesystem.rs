@@ -1,7 +1,7 @@
-//! Kinds of file systems: by the name of the type, which tells FUSE daemons apart, else by the magic number of statfs(2). The kind
-//! decides how long an answer may take, and what is better not tried.
+//! Classes of file systems. A file system is known by its type's name, which tells FUSE daemons apart, or else by the magic number
+//! of statfs(2). The class decides how long an answer may take, and which actions are not tried.
 
-/// What a file system is.
+/// The class of a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FilesystemClass {
     /// A disk of this machine.
@@ -14,11 +14,11 @@ pub enum FilesystemClass {
     Network,
     /// An object store behind a daemon: writing costs money, deleting may be forbidden, free space is fiction.
     Object,
-    /// A directory of the machine that this virtual machine runs on; owners may be made up.
+    /// A directory of the machine that runs this virtual machine; the owners of files may be made up.
     Share,
 }
 
-/// Type name and magic number (0: it has none of its own). What is not here counts as local.
+/// The type's name, its magic number (0 where it has none of its own), and its class. Other types count as local.
 const TYPES: [(&str, u32, FilesystemClass); 50] = [
     ("ext4", 0xEF53, FilesystemClass::Local),
     ("ext3", 0xEF53, FilesystemClass::Local),
@@ -51,7 +51,7 @@ const TYPES: [(&str, u32, FilesystemClass); 50] = [
     ("ocfs2", 0x7461_636F, FilesystemClass::Network),
     ("gfs2", 0x0116_1970, FilesystemClass::Network),
     ("orangefs", 0x2003_0528, FilesystemClass::Network),
-    // A look at it mounts what is behind it.
+    // Opening a path below an automount mounts the file system behind it.
     ("autofs", 0x0187, FilesystemClass::Network),
     ("fuse.gcsfuse", 0, FilesystemClass::Object),
     ("fuse.s3fs", 0, FilesystemClass::Object),
@@ -68,19 +68,20 @@ const TYPES: [(&str, u32, FilesystemClass); 50] = [
     ("drvfs", 0, FilesystemClass::Share),
     ("vboxsf", 0x786F_4256, FilesystemClass::Share),
     ("prl_fs", 0x7C7C_6673, FilesystemClass::Share),
-    // Docker Desktop's before virtiofs, and VMware's.
+    // The shares of Docker Desktop before virtiofs, and those of VMware.
     ("fuse.grpcfuse", 0, FilesystemClass::Share),
     ("fuse.osxfs", 0, FilesystemClass::Share),
     ("fuse.vmhgfs-fuse", 0, FilesystemClass::Share),
 ];
 
-/// FUSE, whatever is behind it.
+/// The magic number of every FUSE file system.
 const FUSE: u32 = 0x6573_5546;
 
 impl FilesystemClass {
-    /// By the type and the source in the mount table. A FUSE file system that is not in the list may talk to anyone.
+    /// Classifies by the type and the source of a row in the mount table. A FUSE file system that is not in the list counts as
+    /// network, because its daemon may talk to any machine.
     pub fn named(kind: &[u8], source: &[u8]) -> Option<Self> {
-        // Mountpoint for S3 leaves its name in the source only.
+        // Mountpoint for S3 gives its name in the source only.
         if kind == b"fuse" && source == b"mountpoint-s3" {
             return Some(FilesystemClass::Object);
         }
@@ -88,18 +89,18 @@ impl FilesystemClass {
         known.or_else(|| kind.starts_with(b"fuse").then_some(FilesystemClass::Network))
     }
 
-    /// By the number that statfs(2) gives, where no name is known.
+    /// Classifies by the magic number of statfs(2), for where no name is known.
     pub fn numbered(magic: u32) -> Option<Self> {
         let known = TYPES.iter().find(|(_, number, _)| *number == magic && magic != 0).map(|(_, _, class)| *class);
         known.or_else(|| (magic == FUSE).then_some(FilesystemClass::Network))
     }
 
-    /// Whether its answer depends on more than this machine.
+    /// Tells whether an answer of the file system depends on more than this machine.
     pub fn is_far(self) -> bool {
         matches!(self, FilesystemClass::Network | FilesystemClass::Object | FilesystemClass::Share)
     }
 
-    /// For the report.
+    /// Returns the name for the report.
     pub fn name(self) -> &'static str {
         match self {
             FilesystemClass::Local => "local",

@@ -1,5 +1,5 @@
-//! Processes that work aside: no children of ours, so that nothing is left to wait for when this process becomes the workload, even
-//! when one of them cannot be killed. Their parent is PID 1, or who reaps orphans here.
+//! Detached processes: forked processes that are not children of this process. Nothing is left to wait for when this process
+//! becomes the workload, even when a detached process cannot be killed. Their parent is PID 1, or the subreaper above this process.
 
 use super::process::{close_one, fork, pidfd, wait_for};
 use super::signal::{self, owned};
@@ -12,16 +12,16 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicI32, Ordering};
 
-/// As much as a program's first stack has, usually; only what is touched takes memory.
+/// Size of the stack in bytes, as a program's first stack usually has; only touched pages take memory.
 const STACK: usize = 8 << 20;
-/// What is below it and cannot be touched.
+/// Size in bytes of the area below the stack that cannot be touched.
 const GUARD: usize = 16 << 10;
 
-/// The descriptor that a fork without exec must not keep; -1: none.
+/// The descriptor that a fork without exec must not keep; -1 where there is none.
 static PRIVATE: AtomicI32 = AtomicI32::new(-1);
 
-/// Names the one descriptor (the handover) that `fork_aside` closes in its children: while a copy of it is open, PID 1 would not
-/// see that prepare has become the workload.
+/// Names the one descriptor (the handover) that `fork_detached` closes in its children. While a copy of the handover is open, PID 1
+/// does not see that prepare has become the workload.
 pub fn keep_private(fd: BorrowedFd<'_>) {
     PRIVATE.store(fd.as_raw_fd(), Ordering::Relaxed);
 }
@@ -33,32 +33,32 @@ fn close_private() {
     }
 }
 
-/// A process that works aside.
+/// A process that is not our child.
 #[derive(Debug)]
 pub struct DetachedChild {
     pid: c_int,
     handle: Option<OwnedFd>,
 }
 
-/// What the process in between is to do, and where it writes what came of it.
+/// The work of the process in between, and the pipe for its result.
 struct ForkOrder<F> {
     body: Option<F>,
     answer: Pipe,
 }
 
-/// A pipe's two ends as plain numbers, because each of three processes closes its own copy of them.
+/// The two ends of a pipe as plain numbers, because each of three processes closes its own copies.
 #[derive(Clone, Copy)]
 struct Pipe {
     read: RawFd,
     write: RawFd,
 }
 
-/// Runs `body` in a process aside. A process in between forks it and is gone before this returns. The process in between shares our
-/// memory where that can be had, so that only one copy of the memory is made. Nothing depends on the sharing: under user-mode
-/// emulation (qemu-user, Rosetta) and in some sandboxes a vfork is a fork, so the answer comes over a pipe.
+/// Runs `body` in a detached process. A process in between forks it, and has ended when this function returns. The process in
+/// between shares our memory where the system allows it, so that the memory is copied only once. Nothing depends on the sharing:
+/// under user-mode emulation (qemu-user, Rosetta) and in some sandboxes a vfork is a fork, so the result comes over a pipe.
 ///
 /// # Errors
-/// EAGAIN (a limit of processes), ENOMEM, EMFILE, and what a sandbox answers.
+/// EAGAIN (a limit of processes), ENOMEM, EMFILE, or the error of a sandbox.
 pub fn fork_detached<F: FnOnce() -> c_int>(body: F) -> nix::Result<DetachedChild> {
     let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
     let answer = Pipe { read: read.as_raw_fd(), write: write.as_raw_fd() };
@@ -71,39 +71,39 @@ pub fn fork_detached<F: FnOnce() -> c_int>(body: F) -> nix::Result<DetachedChild
     Ok(DetachedChild { pid, handle: pidfd(pid) })
 }
 
-/// Starts the process in between as vfork(2) does, on a stack of its own.
+/// Starts the process in between in our memory as vfork(2) does, on a stack of its own.
 fn in_our_memory<F: FnOnce() -> c_int>(order: &mut ForkOrder<F>) -> nix::Result<c_int> {
     let stack = Stack::new()?;
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    // SAFETY: the stack is the new process' own, the order outlives it (this thread stands still until it has ended, or the process
-    // has copies of both), and it does nothing but fork, write and end.
+    // SAFETY: the stack is the new process's own. The order outlives the process, because this thread stands still until the
+    // process has ended, or the process has copies of both. The process only forks, writes and ends.
     Errno::result(unsafe { libc::clone(begin::<F>, stack.top(), flags, ptr::from_mut(order).cast()) })
 }
 
-/// The process in between.
+/// The main function of the process in between.
 extern "C" fn begin<F: FnOnce() -> c_int>(order: *mut c_void) -> c_int {
-    // SAFETY: it is the order of `fork_aside`, which looks at it only after this process has ended.
+    // SAFETY: the pointer is the order of `fork_detached`, which reads the order only after this process has ended.
     unsafe { order.cast::<ForkOrder<F>>().as_mut() }.map_or(1, ForkOrder::carry_out)
 }
 
 impl<F: FnOnce() -> c_int> ForkOrder<F> {
-    /// Forks, and writes the new pid, or the negative number of the error.
+    /// Forks, and writes the new pid, or the error as a negative number.
     fn carry_out(&mut self) -> c_int {
         let (body, answer) = (&mut self.body, self.answer);
-        // What is taken there is taken from a copy: here it stays with its owner.
+        // The child takes the body from its own copy of the memory; here the body stays with its owner.
         let started = fork(|| {
             [answer.read, answer.write].into_iter().for_each(close_one);
             close_private();
             body.take().map_or(1, |body| body())
         });
         let word = started.unwrap_or_else(|errno| -(errno as c_int)).to_ne_bytes();
-        // SAFETY: the word is as long as it is said to be. A pipe takes so few bytes at once.
+        // SAFETY: the pointer and the length are those of the word. A pipe takes so few bytes at once.
         unsafe { libc::write(answer.write, word.as_ptr().cast(), word.len()) };
         0
     }
 }
 
-/// The pid that the process in between wrote; EAGAIN where it was killed before it could.
+/// Reads the pid that the process in between wrote; EAGAIN where it was killed before it could write.
 fn read_answer(pipe: &OwnedFd) -> nix::Result<c_int> {
     let mut word = [0; size_of::<c_int>()];
     let length = loop {
@@ -119,7 +119,7 @@ fn read_answer(pipe: &OwnedFd) -> nix::Result<c_int> {
     }
 }
 
-/// Room for another process' calls.
+/// A stack for the process in between.
 struct Stack(NonNull<c_void>);
 
 impl Stack {
@@ -128,15 +128,15 @@ impl Stack {
             libc::PROT_READ | libc::PROT_WRITE,
             libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK,
         );
-        // SAFETY: new memory, at a place that the kernel chooses.
+        // SAFETY: the memory is new, at an address that the kernel chooses.
         let base = unsafe { libc::mmap(ptr::null_mut(), GUARD + STACK, protection, flags, -1, 0) };
         let base = NonNull::new(base).filter(|base| base.as_ptr() != libc::MAP_FAILED).ok_or_else(Errno::last)?;
-        // SAFETY: the lower end of the same memory; where it cannot be closed, a stack that is too large finds other memory there.
+        // SAFETY: this is the lower end of the same memory. Where the call fails, an overflow of the stack reaches other memory.
         unsafe { libc::mprotect(base.as_ptr(), GUARD, libc::PROT_NONE) };
         Ok(Stack(base))
     }
 
-    /// Stacks grow downwards from here.
+    /// Returns the upper end, from which stacks grow downwards.
     fn top(&self) -> *mut c_void {
         // SAFETY: the end of the same memory.
         unsafe { self.0.byte_add(GUARD + STACK) }.as_ptr()
@@ -145,18 +145,18 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // SAFETY: made by `new`, and nothing runs on it in this process.
+        // SAFETY: `new` made this mapping, and no code of this process runs on it.
         unsafe { libc::munmap(self.0.as_ptr(), GUARD + STACK) };
     }
 }
 
 impl DetachedChild {
-    /// Its process id.
+    /// Returns the process id.
     pub fn pid(&self) -> c_int {
         self.pid
     }
 
-    /// Kills it, if it still runs; a recycled pid is never hit where the kernel has pidfds (5.3).
+    /// Kills the process if it still runs; with pidfds (Linux 5.3) the signal never hits a recycled pid.
     pub fn kill(&self) {
         let Some(handle) = &self.handle else {
             let _ = signal::send(self.pid, libc::SIGKILL);

@@ -1,24 +1,27 @@
-//! The heap. Its first bytes come from an area of the program's own, front to back, which costs no search, no call into the kernel
-//! and no page for each size: PID 1 needs hardly more than that in its whole life. A process that only lives until it becomes
-//! another program, or until it has answered, may take far more of it. When that is used up, and for all threads but the first, the C
-//! library's heap goes on: so nothing here has to be locked, which would be most of what it costs. Where that has nothing any more
-//! either, the first thread has a reserve.
+//! The program's allocator: a bump area for the first thread, and the C library's heap behind it. The area is part of the program,
+//! so a piece of it costs no search, no system call and no page for each size. PID 1 needs little more than the area in its whole
+//! life. A process with a short life, one that soon becomes another program or only answers a question, may take far more of the
+//! area.
+//!
+//! When the area is used up, and for all other threads, the C library's heap serves. No lock is needed for that reason, and a lock
+//! would be most of the cost. Where the C library's heap has nothing either, the first thread has a reserve (`reserve.rs`).
 
 use super::reserve::Reserve;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, UnsafeCell};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// What a supervisor needs while nothing special happens.
+/// Bytes of the area that a supervisor may take, which are enough while nothing special happens.
 const FIRST: usize = 16 << 10;
 
-/// What a start needs several times over. Only what is touched becomes memory.
+/// Bytes of the area that a process with a short life may take: several times the need of a start. Only touched pages take memory.
 const BRIEF: usize = 1 << 20;
 
-/// What every start needs.
+/// Bytes that every start needs.
 const AT_LEAST: usize = 20 << 10;
 
-/// The smallest page there is. Where pages are larger the kernel refuses what is asked for in these, and only time is lost.
+/// The smallest page size there is. Where pages are larger, the kernel refuses the range of `expect_short_life`, and only time is
+/// lost.
 const PAGE: usize = 4 << 10;
 
 /// The alignment of every block of malloc(3) that is long enough, in bytes.
@@ -28,11 +31,11 @@ const MALLOC_ALIGN: usize = 16;
 #[derive(Debug)]
 pub struct Heap;
 
-/// The area. Not a mapping of its own: to make, to fork and to drop one costs more than what is taken from it.
+/// The area. It is no mapping of its own, because to make, to fork and to drop a mapping costs more than the use of it saves.
 #[repr(align(16))]
 struct Area(UnsafeCell<[u8; BRIEF]>);
 
-// SAFETY: nobody looks at it but through the pieces that `take` gives, each to one owner.
+// SAFETY: the bytes are reached only through the pieces that `take` gives, each to one owner.
 unsafe impl Sync for Area {}
 
 static ROOM: Area = Area(UnsafeCell::new([0; BRIEF]));
@@ -44,32 +47,32 @@ thread_local! {
     static FIRST_THREAD: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The first byte that is free; 0: nothing was taken yet. Only the first thread changes it.
+/// The address of the first free byte; 0 where nothing was taken yet. Only the first thread changes it.
 static NEXT: AtomicUsize = AtomicUsize::new(0);
-/// How much of the area this process may take.
+/// How many bytes of the area this process may take.
 static SIZE: AtomicUsize = AtomicUsize::new(FIRST);
 
-/// The process begins, with this thread.
+/// Marks this thread as the first one, which may take from the area.
 pub fn begin() {
     FIRST_THREAD.set(true);
 }
 
-/// From here on this process is one that lives for a moment, and may take all of the area. What it is going to need in any case is got
-/// at once (Linux 5.14), which is cheaper than a fault for each page.
+/// Lets this process take all of the area, because it lives only for a moment. The pages that it needs in any case are populated in
+/// one call (Linux 5.14), which costs less than a fault for each page.
 pub fn expect_short_life() {
     SIZE.store(BRIEF, Relaxed);
     let begin = NEXT.load(Relaxed).max(area_size()).next_multiple_of(PAGE);
-    // SAFETY: the range lies in the area; nothing in it changes.
+    // SAFETY: the range lies in the area, and the call does not change its content.
     unsafe { libc::madvise(begin as *mut libc::c_void, AT_LEAST, libc::MADV_POPULATE_WRITE) };
 }
 
-/// Gives back the pages of the area in which nothing is any more.
+/// Gives back the pages of the area in which no piece lies.
 pub fn give_back(page: usize) {
     let free = NEXT.load(Relaxed).max(area_size()).next_multiple_of(page);
     let end = (area_size() + BRIEF) & !(page - 1);
     if free < end {
-        // SAFETY: the range lies in the area, behind all that was taken of it. Only what is taken is used, and nobody expects it to be zero
-        // or anything else.
+        // SAFETY: the range lies in the area, behind all pieces that were taken. Code uses only pieces that were taken, and expects
+        // no value in a new one.
         unsafe { libc::madvise(free as *mut libc::c_void, end - free, libc::MADV_DONTNEED) };
     }
 }
@@ -82,7 +85,7 @@ fn is_ours(at: *mut u8) -> bool {
     (area_size()..area_size() + BRIEF).contains(&(at as usize))
 }
 
-/// Moves the end of what is in use from one place to another, if nothing else was taken meanwhile.
+/// Moves the end of the used part from one address to another, and tells whether it did: only if no piece was taken in between.
 fn moved(from: usize, to: usize) -> bool {
     let moves = NEXT.load(Relaxed) == from && FIRST_THREAD.get();
     if moves {
@@ -100,31 +103,31 @@ fn take(layout: Layout) -> Option<*mut u8> {
     moved(next, after).then_some(at as *mut u8)
 }
 
-/// The alignment of a piece: at least what malloc(3) gives. The unwinder takes an exception for so aligned, although its type asks for
-/// less, and a panic of PID 1 would end in a fault of its own.
+/// Returns the alignment of a piece: at least that of malloc(3). The unwinder requires that alignment for an exception, although
+/// the exception's type asks for less. Without it, a panic of PID 1 would end in a fault of its own.
 fn alignment(layout: Layout) -> usize {
     if layout.size() < MALLOC_ALIGN { layout.align() } else { layout.align().max(MALLOC_ALIGN) }
 }
 
-/// Whether a piece may end here.
+/// Tells whether a piece may end at this address.
 fn fits(after: usize) -> bool {
     after <= area_size() + SIZE.load(Relaxed)
 }
 
-/// A block of the C library's heap, or of the reserve where that has none.
+/// Takes a block of the C library's heap, or of the reserve where that heap has none.
 fn take_elsewhere(layout: Layout) -> *mut u8 {
-    // SAFETY: the layout is the caller's of `alloc`, whose size is not zero.
+    // SAFETY: the layout comes from the caller of `alloc`, so its size is not zero.
     let block = unsafe { System.alloc(layout) };
     if block.is_null() && FIRST_THREAD.get() {
-        // SAFETY: only the first thread comes here.
+        // SAFETY: only the first thread reaches this call.
         return unsafe { RESERVE.take(layout) };
     }
     block
 }
 
-// SAFETY: a block is the C library's or the reserve's, and then only that handles it, or a piece of the area that `take` gave once:
-// pieces never overlap, because only one thread moves `NEXT`, are aligned as asked, and the area is there for ever. `NEXT` moves back
-// only over the piece that is given back.
+// SAFETY: a block comes from the C library or from the reserve, which then alone handles it, or it is a piece of the area that
+// `take` gave once. Pieces never overlap, because only one thread moves `NEXT`. Pieces are aligned as asked, and the area exists as
+// long as the process. `NEXT` moves back only over the piece that is given back.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         take(layout).unwrap_or_else(|| take_elsewhere(layout))
@@ -132,13 +135,13 @@ unsafe impl GlobalAlloc for Heap {
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
         if is_ours(at) {
-            // The newest piece can be used again; others wait for the end.
+            // The newest piece can be used again; older ones stay used until the process ends.
             moved(at as usize + layout.size(), at as usize);
         } else if !RESERVE.has(at) {
-            // SAFETY: what is neither of the area nor of the reserve came from `System`, with this layout.
+            // SAFETY: a block that is neither of the area nor of the reserve came from `System`, with this layout.
             unsafe { System.dealloc(at, layout) };
         } else if FIRST_THREAD.get() {
-            // SAFETY: only the first thread comes here, and the caller is done with the block.
+            // SAFETY: only the first thread reaches this call, and the caller is done with the block.
             unsafe { RESERVE.give_back(at, layout) };
         }
     }
@@ -150,7 +153,7 @@ unsafe impl GlobalAlloc for Heap {
             return at;
         }
         if !is_ours(at) && !RESERVE.has(at) {
-            // SAFETY: as above.
+            // SAFETY: the block came from `System` with this layout, and the caller promises that the size is valid.
             let new = unsafe { System.realloc(at, layout, size) };
             if !new.is_null() {
                 return new;
@@ -162,13 +165,16 @@ unsafe impl GlobalAlloc for Heap {
 }
 
 impl Heap {
+    /// Moves a block to a new one of another size.
+    ///
     /// # Safety
     /// As for `realloc`.
     unsafe fn moved_to_new(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: as the caller promises.
+        // SAFETY: the caller promises that the size is valid with this alignment.
         let new = unsafe { self.alloc(Layout::from_size_align_unchecked(size, layout.align())) };
         if !new.is_null() {
-            // SAFETY: both blocks are at least as long as what is copied, and do not overlap; nobody uses the old one any more.
+            // SAFETY: both blocks are at least as long as the copied part and do not overlap; the caller is done with the old
+            // block.
             unsafe {
                 std::ptr::copy_nonoverlapping(at, new, layout.size().min(size));
                 self.dealloc(at, layout);
@@ -183,7 +189,7 @@ mod tests {
     use super::*;
     use crate::fork_detached;
 
-    /// In a child, because the area is for the rest of a process's life.
+    /// Runs the test in a child, because a change of the area lasts as long as the process.
     fn in_a_brief_life(body: impl Fn() -> bool) -> bool {
         let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
         let aside = fork_detached::fork_detached(|| {
@@ -203,7 +209,7 @@ mod tests {
         assert!(in_a_brief_life(|| {
             let mut first: Vec<u8> = (0..100).collect();
             let second = vec![7u8; 50];
-            first.extend(100..200); // no longer the newest: it moves
+            first.extend(100..200); // not the newest piece any more: it moves
             let mut texts: Vec<String> = (0..1000).map(|n| n.to_string()).collect();
             texts.retain(|text| text.len() == 3);
             is_ours(first.as_mut_ptr())
@@ -290,7 +296,7 @@ mod tests {
             SIZE.store(FIRST, Relaxed);
             let limit = |kind| setrlimit(kind, 0, 0).is_ok();
             let limited = limit(Resource::RLIMIT_AS) && limit(Resource::RLIMIT_DATA);
-            // What the C library's heap has left is used up first.
+            // The memory that the C library's heap still has is used up first.
             let is_reserved = |n: u64| {
                 let piece = std::mem::ManuallyDrop::new(vec![n; 2000]);
                 RESERVE.has(piece.as_ptr().cast_mut().cast())

@@ -1,5 +1,5 @@
-//! A program that is executed from an open file and needs no place in the file system: from memory (memfd_create(2)), or from a file
-//! without a name (O_TMPFILE) where that is forbidden.
+//! A program that is executed from an open file. The file may be in memory (memfd_create(2)), or, where that is forbidden, a file
+//! without a name (O_TMPFILE), so that the program needs no path in the file system.
 
 use super::process::{execute_file, list};
 use super::signal::owned;
@@ -12,16 +12,16 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-/// Lowest number of a descriptor that is executed: lower ones are needed for what the program is given.
+/// Lowest number of a descriptor that is executed; the lower ones are for the program's own descriptors.
 const ABOVE: RawFd = 10;
 
-/// A program in memory, which nobody can change any more.
+/// Makes a sealed file in memory with this program, which no process can change.
 ///
 /// # Errors
-/// EACCES or EPERM where that is forbidden (vm.memfd_noexec, seccomp), ENOSYS, ENOMEM.
+/// EACCES or EPERM where the system forbids it (vm.memfd_noexec, seccomp), ENOSYS, ENOMEM.
 pub fn in_memory(name: &CStr, program: &[u8]) -> nix::Result<OwnedFd> {
     const SEALABLE: c_uint = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
-    // Since Linux 6.3 a file in memory says whether it is to be executed; older kernels do not know the flag.
+    // Since Linux 6.3 a file in memory has a flag for being executable; older kernels do not know the flag.
     let made = match memory_file(name, SEALABLE | libc::MFD_EXEC) {
         Err(Errno::EINVAL) => memory_file(name, SEALABLE),
         made => made,
@@ -44,7 +44,7 @@ fn memory_file(name: &CStr, flags: c_uint) -> nix::Result<OwnedFd> {
     Errno::result(unsafe { libc::memfd_create(name.as_ptr(), flags) }).map(owned)
 }
 
-/// A program in a file of this directory that has no name.
+/// Makes a file with this program that has no name, in this directory.
 ///
 /// # Errors
 /// EOPNOTSUPP, ENOENT, EACCES, EROFS, ENOSPC.
@@ -54,20 +54,20 @@ pub fn unnamed(directory: &Path, program: &[u8]) -> nix::Result<OwnedFd> {
         File::options().read(true).write(true).mode(0o700).custom_flags(flags).open(directory).map_err(errno_of)?;
     file.write_all(program).map_err(errno_of)?;
     file.set_permissions(PermissionsExt::from_mode(0o500)).map_err(errno_of)?;
-    // What is open for writing is not executed (ETXTBSY): it is opened again, and this descriptor closed.
+    // A file that is open for writing is not executed (ETXTBSY), so it is opened again, and the writing descriptor is closed.
     let again = File::open(format!("/proc/self/fd/{}", file.as_raw_fd())).map_err(errno_of)?;
     raised(OwnedFd::from(again))
 }
 
-/// A file that can be executed as it lies there.
+/// Opens a file that is executed where it lies.
 ///
 /// # Errors
-/// What open(2) says.
+/// The error of open(2).
 pub fn on_disk(file: &Path) -> nix::Result<OwnedFd> {
     raised(OwnedFd::from(File::open(file).map_err(errno_of)?))
 }
 
-/// The same file under a number that nothing is moved onto.
+/// Moves a descriptor to a number that the set-up of the child does not replace.
 fn raised(fd: OwnedFd) -> nix::Result<OwnedFd> {
     // SAFETY: fcntl(2) with F_DUPFD_CLOEXEC takes a number.
     Errno::result(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, ABOVE) }).map(owned)
@@ -77,10 +77,10 @@ fn errno_of(error: std::io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
-/// Becomes the program in this file. Returns only the reason of a failure.
+/// Becomes the program in this file. The function returns only on failure, with the error.
 pub fn execute(image: &OwnedFd, argv: &[CString], environment: &[&CStr]) -> Errno {
     match execute_open(image, argv, environment) {
-        // A sandbox that does not know execveat(2): by its name in /proc, where that is mounted.
+        // A sandbox without execveat(2): the file is executed by its name in /proc, where /proc is mounted.
         errno if unsupported(errno) => match CString::new(format!("/proc/self/fd/{}", image.as_raw_fd())) {
             Ok(file) => execute_file(&file, &list(argv), list(environment).as_ptr()),
             Err(_) => errno,
@@ -92,7 +92,7 @@ pub fn execute(image: &OwnedFd, argv: &[CString], environment: &[&CStr]) -> Errn
 fn execute_open(image: &OwnedFd, argv: &[CString], environment: &[&CStr]) -> Errno {
     let (argv, environment) = (list(argv), list(environment));
     let (fd, path) = (image.as_raw_fd(), c"".as_ptr());
-    // SAFETY: both lists end with NULL and point to strings that live over the call, as the empty path does.
+    // SAFETY: both lists end with NULL, and the lists, their strings and the empty path outlive the call.
     unsafe { libc::syscall(libc::SYS_execveat, fd, path, argv.as_ptr(), environment.as_ptr(), libc::AT_EMPTY_PATH) };
     Errno::last()
 }

@@ -1,14 +1,15 @@
-//! Which process listens on a TCP port, and where a server is reached from inside. Parsers take bytes.
+//! The process that listens on a TCP port, and the address at which a server is reached from inside. The parsers take bytes.
 
 use super::proc;
 use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::path::Path;
 
-/// This machine, from inside.
+/// The address of this machine, from inside.
 pub const LOOPBACK: &str = "127.0.0.1";
 
-/// Where who listens at an address is reached from inside: all addresses, and names, are reached at the loopback device's.
+/// Returns the address at which a server is reached from inside. A server on all addresses, or on a name, is reached at the
+/// loopback device.
 pub fn reached_at(address: &str) -> &str {
     match address.parse::<IpAddr>() {
         Ok(IpAddr::V6(address)) if address.is_unspecified() => LOOPBACK,
@@ -18,8 +19,8 @@ pub fn reached_at(address: &str) -> &str {
     }
 }
 
-/// The inodes of sockets that listen on a port, in the text of /proc/net/tcp or tcp6 (proc_pid_net(5)): local address and port in
-/// hexadecimal digits, state 0A.
+/// Returns the inodes of the sockets that listen on a port. `table` is the text of /proc/net/tcp or tcp6 (proc_pid_net(5)): local
+/// address and port in hexadecimal digits, state 0A.
 pub fn listening(table: &str, port: u16) -> Vec<u64> {
     let row = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
@@ -30,7 +31,8 @@ pub fn listening(table: &str, port: u16) -> Vec<u64> {
     table.lines().skip(1).filter_map(row).collect()
 }
 
-/// Who listens on a port, in its own words, which may hold secrets; none: nobody that can be seen.
+/// Describes the process that listens on a port by its pid and command line, which may hold secrets; `None` where no listener can
+/// be seen.
 pub fn holder(port: u16) -> Option<String> {
     let tables =
         ["/proc/self/net/tcp", "/proc/self/net/tcp6"].map(|path| std::fs::read_to_string(path).unwrap_or_default());

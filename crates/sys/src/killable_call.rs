@@ -1,6 +1,6 @@
-//! Work that may wait for a dead file system for ever, done in a process that can be given up. It answers over a pipe, in frames of
-//! a length and a body. One that is overdue is killed and left to PID 1: a process that waits for such a file system may not even
-//! die.
+//! A call in a process that can be killed, for work that may wait for a dead file system for ever. The process answers over a pipe,
+//! in frames of a length and a body. A process that is overdue is killed and left to PID 1, since a process that waits for such a
+//! file system may not even end when it is killed.
 
 use super::fork_detached::{DetachedChild, fork_detached};
 use super::proc::{self, WaitState};
@@ -13,41 +13,41 @@ use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// Longest body that is taken; what is longer counts as no answer.
+/// Most bytes of a body; a longer body counts as no answer.
 pub const BODY_MAX: usize = 2 << 20;
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoAnswer {
-    /// The deadline is over.
+    /// The deadline has passed.
     Overdue,
-    /// The process ended first.
+    /// The process ended before it answered.
     Died,
-    /// No process could be started, and what the kernel said.
+    /// No process could be started, for this reason.
     NotStarted(Errno),
 }
 
-/// A process that works, and what came from it so far.
+/// A process that works, and the bytes that came from it so far.
 pub struct KillableCall {
     process: DetachedChild,
     pipe: OwnedFd,
     received: Vec<u8>,
 }
 
-/// The process' way to answer.
+/// The process's end of the pipe.
 pub struct AnswerPipe(File);
 
 impl AnswerPipe {
-    /// Sends one body; false when nobody listens, or it is too long for a frame.
+    /// Sends one body, and tells whether it was sent: not where the reader is gone, or where the body is too long for a frame.
     pub fn say(&mut self, body: &[u8]) -> bool {
         let Ok(length) = u32::try_from(body.len()) else { return false };
-        // In one piece: who listens wakes up once.
+        // One write, so that the reader wakes up once.
         self.0.write_all(&[&length.to_le_bytes(), body].concat()).is_ok()
     }
 }
 
 impl KillableCall {
-    /// Starts a process that does this work.
+    /// Starts a process that does this work. The work returns whether it succeeded.
     ///
     /// # Errors
     /// EAGAIN (a limit of processes), ENOMEM, EMFILE.
@@ -60,12 +60,12 @@ impl KillableCall {
         Ok(KillableCall { process, pipe: ours, received: Vec::new() })
     }
 
-    /// Readable when something came, or when the process ended.
+    /// Returns the descriptor to poll: readable when bytes came, or when the process ended.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.pipe.as_fd()
     }
 
-    /// Reads what is there; false at the end, or when more comes than a frame may have.
+    /// Reads the bytes that are there; `false` at the end, or when more bytes came than a frame may have.
     pub fn receive(&mut self) -> bool {
         let mut bytes = [0; 16 << 10];
         match read(&self.pipe, &mut bytes) {
@@ -78,7 +78,7 @@ impl KillableCall {
         }
     }
 
-    /// Takes one whole body off what was read.
+    /// Takes one whole body off the received bytes.
     pub fn body(&mut self) -> Option<Vec<u8>> {
         let (head, rest) = self.received.split_first_chunk::<4>()?;
         let length = Some(u32::from_le_bytes(*head) as usize).filter(|length| *length <= BODY_MAX)?;
@@ -87,21 +87,21 @@ impl KillableCall {
         Some(body)
     }
 
-    /// What it is at, as far as the kernel tells.
+    /// Returns the state of the process, as far as the kernel tells.
     pub fn waits(&self) -> Option<WaitState> {
         proc::waits(self.process.pid())
     }
 
-    /// Gives it up.
+    /// Kills the process, without waiting for its end.
     pub fn kill(&self) {
         self.process.kill();
     }
 }
 
-/// Has one question answered aside.
+/// Runs the work in a killable process and returns its answer.
 ///
 /// # Errors
-/// That no answer came, and why.
+/// The reason why no answer came.
 pub fn ask(patience: Duration, work: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>, NoAnswer> {
     let deadline = Instant::now() + patience;
     let mut away = KillableCall::start(move |mut log| log.say(&work())).map_err(NoAnswer::NotStarted)?;
@@ -121,17 +121,17 @@ pub fn ask(patience: Duration, work: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>
     }
 }
 
-/// Waits until one of these can be read or the time has come, and says which can be read.
+/// Waits until one of the descriptors can be read, or until the time `until`, and returns which can be read.
 pub fn wait(fds: &[BorrowedFd<'_>], until: Instant) -> Vec<bool> {
     let mut fds: Vec<PollFd<'_>> = fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
-    // One millisecond more than is left: never awake too early, to find that nothing is due.
+    // One millisecond more than is left, so that the caller does not wake up before anything is due.
     let left = until.saturating_duration_since(Instant::now()).as_millis() + 1;
     let _ = poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
     fds.iter().map(|fd| fd.revents().is_some_and(|events| !events.is_empty())).collect()
 }
 
-/// A process that can never end must not hold the workload's output open: who reads it would wait for ever. What it has to say
-/// comes over the pipe; a panic is told by its silence.
+/// Closes the standard descriptors. A process that can never end must not hold the workload's output open, because a reader would
+/// wait for ever. The process answers over the pipe, and a panic shows as a missing answer.
 fn silence() {
     if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
         let _ = nix::unistd::dup2_stdin(&null);

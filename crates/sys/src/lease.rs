@@ -1,35 +1,35 @@
-//! Whether anybody has a file open for writing. The kernel knows: it grants a read lease (fcntl(2), F_SETLEASE) only on a
-//! file that nobody writes.
+//! Whether any process has a file open for writing. The kernel knows: it grants a read lease (fcntl(2), F_SETLEASE) only on a file
+//! that no process has open for writing.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
 
-/// fcntl's command that says which signal tells of a writer; the same number on every architecture, missing in libc for musl.
+/// The command of fcntl(2) that sets the signal for a lease's holder; the same on every architecture, and missing in libc for musl.
 const F_SETSIG: libc::c_int = 10;
 
-/// File systems whose every writer passes through this kernel: ext2/3/4, XFS, Btrfs, tmpfs, ramfs, overlay, F2FS, ZFS,
-/// bcachefs. Elsewhere (NFS, Lustre, FUSE) somebody on another machine may write, and a lease says nothing of that.
+/// File systems of which every writer passes through this kernel: ext2/3/4, XFS, Btrfs, tmpfs, ramfs, overlay, F2FS, ZFS, bcachefs.
+/// On others (NFS, Lustre, FUSE) another machine may write, of which a lease says nothing.
 const LOCAL: &[u64] =
     &[0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x8584_58f6, 0x794c_7630, 0xf2f5_2010, 0x2fc1_2fc1, 0xca45_1a4e];
 
-/// Who writes a file just now.
+/// Whether a file has writers just now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writers {
-    /// Nobody.
+    /// No process has the file open for writing.
     None,
-    /// Somebody has it open for writing.
+    /// A process has the file open for writing.
     Some,
-    /// It cannot be told: not a local file system, not the file's owner, or a kernel without leases.
+    /// The kernel cannot tell: the file system is not local, the file belongs to another user, or the kernel has no leases.
     Unknown,
 }
 
-/// Asks for a file that was opened for reading only. The lease is given back at once; should somebody open the file for
-/// writing in between, they wait for these few microseconds.
+/// Asks for the writers of a file that was opened for reading only. The lease is given back at once; a process that opens the file
+/// for writing in between waits for these few microseconds.
 pub fn writers(file: &File) -> Writers {
     if !nix::sys::statfs::fstatfs(file).is_ok_and(|fs| LOCAL.contains(&(fs.filesystem_type().0 as u32).into())) {
         return Writers::Unknown;
     }
-    // The signal for such a writer is SIGIO by default, which ends a process; SIGURG is ignored unless somebody asks for it.
+    // The signal about such a writer is SIGIO by default, which ends a process; SIGURG is ignored by default.
     if control(file, F_SETSIG, libc::SIGURG).is_err() {
         return Writers::Unknown;
     }
@@ -44,7 +44,7 @@ pub fn writers(file: &File) -> Writers {
 }
 
 fn control(file: &File, command: libc::c_int, argument: libc::c_int) -> nix::Result<()> {
-    // SAFETY: the descriptor is open for as long as `file` is borrowed, and these commands take a plain number.
+    // SAFETY: the descriptor is open as long as `file` is borrowed, and these commands take a plain number.
     nix::Error::result(unsafe { libc::fcntl(file.as_raw_fd(), command, argument) }).map(drop)
 }
 

@@ -1,6 +1,6 @@
-//! The only place for raw system interfaces, and the only one where `unsafe` is allowed. Signals are plain numbers and
-//! sets are plain `u64`, as the kernel and /proc have them: nix's `Signal` has no real-time signals, its `waitpid` loses a
-//! child that died by one, and musl hides 32 to 34 from every mask it saves.
+//! The raw system interfaces of trainit: the only crate where `unsafe` is allowed. Signals are plain numbers and signal sets are
+//! plain `u64`, as the kernel and /proc have them: nix's `Signal` has no real-time signals, nix's `waitpid` loses a child that died
+//! by one, and musl hides signals 32 to 34 from every mask that it saves.
 #![allow(unsafe_code, reason = "this is where it belongs")]
 
 pub mod access;
@@ -46,7 +46,7 @@ pub mod window;
 pub use args::Args;
 pub use root::Root;
 
-/// The program's allocator, for the tests of it.
+/// The program's allocator, set here for the tests of `heap`.
 #[cfg(test)]
 #[global_allocator]
 static HEAP: heap::Heap = heap::Heap;

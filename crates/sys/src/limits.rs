@@ -1,27 +1,27 @@
-//! What this process may use, as the kernel has it: CPUs by affinity, memory of the machine, and the limits of setrlimit(2), which
-//! an exec hands on.
+//! The kernel's limits of this process: its CPUs by affinity, the machine's memory, and the limits of setrlimit(2), which an exec
+//! hands on.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::mem::MaybeUninit;
 
-/// No limit.
+/// The value of a limit that does not limit.
 pub const UNLIMITED: u64 = libc::RLIM_INFINITY;
 
-/// A soft and a hard limit.
+/// A soft and a hard limit (setrlimit(2)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// What counts.
+    /// The limit that counts.
     pub soft: u64,
-    /// As far as the soft one may be raised.
+    /// How far the soft limit may be raised.
     pub hard: u64,
 }
 
-/// What is limited.
+/// A resource that is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitedResource {
-    /// Open files.
+    /// Number of open files (RLIMIT_NOFILE).
     Files,
-    /// Bytes of memory that may be locked.
+    /// Bytes of memory that may be locked (RLIMIT_MEMLOCK).
     LockedMemory,
 }
 
@@ -34,12 +34,12 @@ impl LimitedResource {
     }
 }
 
-/// The limit of this process; none where a sandbox does not tell.
+/// Returns the limit of this process; `None` where a sandbox does not tell.
 pub fn limit(kind: LimitedResource) -> Option<Limit> {
     getrlimit(kind.resource()).ok().map(|(soft, hard)| Limit { soft, hard })
 }
 
-/// Raises the soft limit to `wanted`, or as near as the hard one permits, which needs no rights; never lowers it.
+/// Raises the soft limit to `wanted`, or to the hard limit if that is lower, which needs no rights. The limit is never lowered.
 pub fn raise(kind: LimitedResource, wanted: u64) -> Option<Limit> {
     let now = limit(kind)?;
     let soft = now.soft.max(wanted.min(now.hard));
@@ -49,19 +49,19 @@ pub fn raise(kind: LimitedResource, wanted: u64) -> Option<Limit> {
     limit(kind)
 }
 
-/// How many CPUs this process may run on (sched_getaffinity(2)); none where there are more than anybody has.
+/// Counts the CPUs that this process may run on (sched_getaffinity(2)); `None` where the machine has more CPUs than the set holds.
 pub fn cpus() -> Option<u32> {
     let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
-    // SAFETY: the set has the size that is given, and 0 is this process.
+    // SAFETY: the set has the given size, and 0 means this process.
     let result = unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), set.as_mut_ptr()) };
-    // SAFETY: all bit patterns are valid, and it was zeroed before.
+    // SAFETY: all bit patterns are valid, and the set was zeroed before.
     let set = unsafe { set.assume_init() };
-    // SAFETY: it only counts the bits of the set.
+    // SAFETY: the macro only counts the bits of the set.
     let count = if result < 0 { 0 } else { unsafe { libc::CPU_COUNT(&set) } };
     u32::try_from(count).ok().filter(|count| *count > 0)
 }
 
-/// The machine's memory in bytes.
+/// Returns the machine's memory in bytes.
 pub fn machine_memory() -> Option<u64> {
     nix::sys::sysinfo::sysinfo().ok().map(|info| info.ram_total())
 }

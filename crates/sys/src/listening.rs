@@ -1,4 +1,4 @@
-//! Who listens on a TCP port (proc_pid_net(5)).
+//! The process that listens on a TCP port (proc_pid_net(5)).
 
 use std::fs;
 use std::io;
@@ -7,10 +7,10 @@ use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 /// The state LISTEN in the kernel's tables (include/net/tcp_states.h).
 const LISTEN: &str = "0A";
 
-/// Tries whether a port can be listened on, at every address.
+/// Tries to listen on a port, at every address.
 ///
 /// # Errors
-/// What bind(2) says: in use, or not permitted.
+/// The error of bind(2): the port is in use, or not permitted.
 pub fn try_port(port: u16) -> io::Result<()> {
     TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))?;
     match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)) {
@@ -20,7 +20,7 @@ pub fn try_port(port: u16) -> io::Result<()> {
     }
 }
 
-/// The process that listens on it, with its name; none: it is not ours to see.
+/// Returns the pid and name of the process that listens on a port; `None` where we may not see it.
 pub fn holder(port: u16) -> Option<(i32, String)> {
     let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"].map(fs::read_to_string);
     let inodes: Vec<String> = tables.iter().flatten().flat_map(|table| inodes(table, port)).collect();
@@ -36,7 +36,7 @@ pub fn holder(port: u16) -> Option<(i32, String)> {
     Some((pid, String::from_utf8_lossy(&status).trim_end().to_owned()))
 }
 
-/// The inodes of the sockets that listen on a port.
+/// Returns the inodes of the sockets that listen on a port.
 fn inodes(table: &str, port: u16) -> Vec<String> {
     let row = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();

@@ -5,15 +5,15 @@ use nix::errno::Errno;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 
-/// A lock that is held. An unlock that fails is nothing: the kernel takes the lock back when the file is closed.
+/// A lock that this process holds. An unlock that fails has no effect: the kernel takes the lock back when the file is closed.
 #[derive(Debug)]
 pub struct FileLock(File);
 
 impl FileLock {
-    /// Takes the lock of an open file or directory, without waiting.
+    /// Takes the lock of an open file or directory without waiting.
     ///
     /// # Errors
-    /// The file and EWOULDBLOCK: another process has the lock; ENOLCK, EOPNOTSUPP: this file system has no locks.
+    /// The file and EWOULDBLOCK: another process has the lock. ENOLCK, EOPNOTSUPP: this file system has no locks.
     pub fn take(file: File) -> Result<Self, (File, Errno)> {
         match retry(|| flock(&file, libc::LOCK_EX | libc::LOCK_NB)) {
             Ok(()) => Ok(FileLock(file)),
@@ -23,7 +23,7 @@ impl FileLock {
 }
 
 impl Drop for FileLock {
-    /// Closing alone would not do: a child that was forked meanwhile may have the same open file.
+    /// Unlocks, because closing alone is not enough: a child that was forked meanwhile may have the same open file.
     fn drop(&mut self) {
         let _ = flock(&self.0, libc::LOCK_UN);
     }

@@ -1,5 +1,5 @@
-//! The mount table of this process: /proc/self/mountinfo (proc_pid_mountinfo(5)). Reading it never talks to a file system.
-//! Fields are split at single spaces, since a source may be empty; names are bytes, with `\040` and its like undone.
+//! The mount table of this process: /proc/self/mountinfo (proc_pid_mountinfo(5)). Reading the table never asks a file system.
+//! Fields are split at single spaces, since a source may be empty. Names are bytes, in which `\040` and its like are decoded.
 
 use super::Root;
 use super::filesystem::FilesystemClass;
@@ -11,28 +11,28 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// How long a file system of this machine may take for an answer.
+/// How long a file system of this machine may take to answer.
 pub const LOCAL: Duration = Duration::from_secs(5);
-/// How long another machine may take.
+/// How long a file system of another machine may take to answer.
 const NETWORK: Duration = Duration::from_secs(15);
 
-/// One mount. A table may have thousands: what stands in its row is one piece of memory.
+/// One mount. A table may have thousands of rows, so all fields of a row share one allocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
-    /// The id that statx(2) gives for what lies on it.
+    /// The id that statx(2) gives for a path on this mount.
     pub id: u64,
     class: Option<FilesystemClass>,
     /// All fields, one behind the other.
     text: Box<[u8]>,
-    /// Where each of them ends.
+    /// Where each field ends.
     ends: [u32; FIELDS],
 }
 
-/// The fields that are kept, in the order in which they stand in a row.
+/// How many fields are kept, in the order in which they stand in a row.
 const FIELDS: usize = 6;
 
-/// The table of this process, read for the first who looks into it: many starts never ask, and it is dear (the kernel writes it
-/// anew for each reader). Copies share what was read.
+/// The table of this process, read when it is first used. Many starts never use it, and reading costs much time because the kernel
+/// writes the table anew for each reader. Copies share the rows that were read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mounts {
     root: Root,
@@ -40,19 +40,19 @@ pub struct Mounts {
 }
 
 impl Mounts {
-    /// Not read yet.
+    /// Makes a table that is not read yet.
     pub fn of(root: &Root) -> Self {
         Mounts { root: root.clone(), rows: Rc::default() }
     }
 
-    /// Whether somebody has looked into it.
+    /// Tells whether the table has been read.
     pub fn is_read(&self) -> bool {
         self.rows.get().is_some()
     }
 }
 
 impl Default for Mounts {
-    /// An empty one.
+    /// Makes an empty table.
     fn default() -> Self {
         Vec::new().into()
     }
@@ -71,7 +71,7 @@ impl Deref for Mounts {
     }
 }
 
-/// Every row that can be understood, in the order of the table.
+/// Parses every row that can be understood, in the order of the table.
 pub fn parse(table: &[u8]) -> Vec<Mount> {
     let mut mounts = Vec::with_capacity(table.iter().filter(|byte| **byte == b'\n').count());
     mounts.extend(table.split(|byte| *byte == b'\n').filter_map(row));
@@ -83,7 +83,7 @@ fn row(line: &[u8]) -> Option<Mount> {
     let id = number(fields.next()?)?;
     let (_parent, _device) = (number(fields.next()?)?, fields.next()?);
     let (root, point, options) = (fields.next()?, fields.next()?, fields.next()?);
-    // None, one or more optional fields, ended by a lone hyphen.
+    // No, one or more optional fields stand here, ended by a lone hyphen.
     fields.find(|field| *field == b"-")?;
     let (kind, source, super_options) = (fields.next()?, fields.next()?, fields.next().unwrap_or_default());
     let fields = [root, point, options, kind, source, super_options];
@@ -93,7 +93,7 @@ fn row(line: &[u8]) -> Option<Mount> {
     Some(mount)
 }
 
-/// One field behind the other, without the kernel's way to write them; and where each ends.
+/// Joins the fields, decoded, into one allocation, and returns where each field ends.
 fn joined(fields: [&[u8]; FIELDS]) -> Option<(Box<[u8]>, [u32; FIELDS])> {
     let mut text = Vec::with_capacity(fields.iter().map(|field| field.len()).sum());
     let mut ends = [0; FIELDS];
@@ -108,7 +108,7 @@ fn number(field: &[u8]) -> Option<u64> {
     std::str::from_utf8(field).ok()?.parse().ok()
 }
 
-/// Undoes `\ooo`, the kernel's way to write blanks, newlines and backslashes.
+/// Decodes `\ooo`, the kernel's way to write blanks, newlines and backslashes.
 fn unescape(field: &[u8], plain: &mut Vec<u8>) {
     if !field.contains(&b'\\') {
         return plain.extend_from_slice(field);
@@ -137,26 +137,27 @@ fn octal(digits: [u8; 3]) -> Option<u8> {
     u8::try_from(value).ok()
 }
 
-/// The mount with this id.
+/// Finds the mount with this id.
 pub fn with_id(table: &[Mount], id: u64) -> Option<&Mount> {
     table.iter().find(|mount| mount.id == id)
 }
 
-/// The mount that a path seems to lie on, by its name alone: touches nothing, and is wrong behind symbolic links. Of mounts
-/// over each other the last one is visible.
+/// Finds the mount that a path seems to lie on, by its name alone. The search touches no file system, and is wrong behind symbolic
+/// links. Of mounts over each other the last one is visible.
 pub fn covering<'a>(table: &'a [Mount], path: &Path) -> Option<&'a Mount> {
-    // Doubled slashes and dots are gone from this one; the kernel writes none.
+    // `components` drops doubled slashes and dots, which the kernel never writes.
     let plain: PathBuf = path.components().collect();
     let covers = |mount: &&Mount| is_below(plain.as_os_str().as_bytes(), mount.point());
     table.iter().filter(covers).max_by_key(|mount| mount.point().len())
 }
 
-/// Whether a path seems to lie on an automount. A container does not see what autofs mounts on the host, and is answered ELOOP.
+/// Tells whether a path seems to lie on an automount. A container does not see what autofs mounts on the host: the kernel answers
+/// ELOOP.
 pub fn is_automount(table: &[Mount], path: &Path) -> bool {
     covering(table, path).is_some_and(|mount| mount.kind() == b"autofs")
 }
 
-/// Whether a path is this directory, or something in it.
+/// Tells whether a path is this directory, or something in it.
 pub fn is_below(path: &[u8], directory: &[u8]) -> bool {
     let Some(rest) = path.strip_prefix(directory) else { return false };
     rest.is_empty() || rest.starts_with(b"/") || directory == b"/"
@@ -169,72 +170,72 @@ impl Mount {
         self.text.get(begin..end(N)).unwrap_or_default()
     }
 
-    /// What of its file system is visible: `/`, a directory, or one file; a `//deleted` at its end is kept.
+    /// Returns the visible part of the file system: `/`, a directory, or one file; a `//deleted` at the end is kept.
     pub fn root(&self) -> &[u8] {
         self.field::<0>()
     }
 
-    /// Where it is.
+    /// Returns where the mount is.
     pub fn point(&self) -> &[u8] {
         self.field::<1>()
     }
 
-    /// What this mount permits: `ro`, `noexec` …
+    /// Returns the options of this mount: `ro`, `noexec` …
     fn options(&self) -> &[u8] {
         self.field::<2>()
     }
 
-    /// The type with its subtype: `ext4`, `fuse.gcsfuse`.
+    /// Returns the type with its subtype: `ext4`, `fuse.gcsfuse`.
     pub fn kind(&self) -> &[u8] {
         self.field::<3>()
     }
 
-    /// Where it comes from: a device, `server:/export`, anything; may be empty.
+    /// Returns the source: a device, `server:/export`, or any other text; it may be empty.
     pub fn source(&self) -> &[u8] {
         self.field::<4>()
     }
 
-    /// What the file system permits, and how it was made: `rw`, `size=64k` …
+    /// Returns the options of the file system: `rw`, `size=64k` …
     pub fn super_options(&self) -> &[u8] {
         self.field::<5>()
     }
 
-    /// Where it is, as a path.
+    /// Returns where the mount is, as a path.
     pub fn path(&self) -> &Path {
         Path::new(OsStr::from_bytes(self.point()))
     }
 
-    /// Whether nothing can be written through it.
+    /// Tells whether nothing can be written through this mount.
     pub fn is_read_only(&self) -> bool {
         has_option(self.options(), b"ro") || self.has_read_only_file_system()
     }
 
-    /// Whether it is not this mount alone that permits no writing, but all of its file system.
+    /// Tells whether the file system itself, and not only this mount of it, permits no writing.
     pub fn has_read_only_file_system(&self) -> bool {
         has_option(self.super_options(), b"ro")
     }
 
-    /// Whether programs and libraries on it cannot be run.
+    /// Tells whether programs and libraries on this mount cannot be run.
     pub fn is_noexec(&self) -> bool {
         has_option(self.options(), b"noexec") || has_option(self.super_options(), b"noexec")
     }
 
-    /// What kind of file system it is; none: one that is not known.
+    /// Returns the class of the file system; `None` where its type is unknown.
     pub fn class(&self) -> Option<FilesystemClass> {
         self.class
     }
 
-    /// Whether it is the layered root of a container's image.
+    /// Tells whether this mount is the layered root of a container's image.
     pub fn is_image(&self) -> bool {
         self.class() == Some(FilesystemClass::Image)
     }
 
-    /// How long an answer of it may take.
+    /// Returns how long an answer of the file system may take.
     pub fn patience(&self) -> Duration {
         if self.is_far() { NETWORK } else { LOCAL }
     }
 
-    /// Whether its answer depends on more than this machine.
+    /// Tells whether an answer depends on more than this machine.
     pub fn is_far(&self) -> bool {
         self.class().is_some_and(FilesystemClass::is_far)
     }

@@ -1,5 +1,5 @@
-//! What /proc tells about single processes. Everything may be missing (no /proc, another user, gone meanwhile): then the
-//! answer is `None` or empty, never an error.
+//! Facts about single processes from /proc. Any file may be missing (no /proc, another user's process, a process that has ended):
+//! then the answer is `None` or empty, never an error.
 
 use super::Root;
 use super::directory::numbers;
@@ -13,8 +13,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// Whether /proc shows the processes that kill(2) means: in a pid namespace without a /proc of its own the numbers are other ones,
-/// and everything here says that it knows nothing.
+/// Tells whether /proc shows the processes that kill(2) means. In a pid namespace without its own /proc the numbers are other ones,
+/// and every function here answers as for a missing file.
 pub fn is_of_this_namespace() -> bool {
     static KNOWN: OnceLock<bool> = OnceLock::new();
     *KNOWN.get_or_init(|| {
@@ -23,7 +23,7 @@ pub fn is_of_this_namespace() -> bool {
     })
 }
 
-/// A file of /proc/PID.
+/// Reads a file of /proc/PID.
 fn read(pid: c_int, name: &str) -> Option<Vec<u8>> {
     if !is_of_this_namespace() {
         return None;
@@ -38,25 +38,25 @@ fn path(pid: c_int, name: &str) -> String {
 /// The fields of /proc/PID/status that decide where a signal goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SignalStatus {
-    /// The command's name, at most 15 bytes.
+    /// The command's name, at most 15 bytes long.
     pub name: String,
-    /// The state's letter: `R`, `S`, `D`, `T` …
+    /// The letter of the state: `R`, `S`, `D`, `T` …
     pub state: char,
-    /// Its parent.
+    /// The parent's pid.
     pub parent: c_int,
-    /// Its real user.
+    /// The real user.
     pub uid: u32,
-    /// Its real group.
+    /// The real group.
     pub gid: u32,
-    /// Signals with a handler.
+    /// The set of signals with a handler.
     pub caught: u64,
-    /// Signals that it ignores.
+    /// The set of ignored signals.
     pub ignored: u64,
-    /// Its effective capabilities.
+    /// The set of effective capabilities.
     pub capabilities: u64,
 }
 
-/// Reads the fields out of the text of /proc/PID/status; unknown lines are skipped.
+/// Parses the text of /proc/PID/status; unknown lines are skipped.
 pub fn parse_status(text: &[u8]) -> SignalStatus {
     let text = String::from_utf8_lossy(text);
     let mut status = SignalStatus::default();
@@ -81,22 +81,23 @@ fn first_number(value: &str) -> u32 {
     value.split_ascii_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or_default()
 }
 
-/// A process's status, while it is there.
+/// Reads a process's status, while the process exists.
 pub fn status(pid: c_int) -> Option<SignalStatus> {
     read(pid, "status").map(|text| parse_status(&text))
 }
 
-/// The name of the file that a process runs, `bash` also for a script that bash reads (whose own name is the script's). Reads
-/// nothing that the process's memory lock could hold up.
+/// Returns the name of the file that a process runs: `bash` also for a script that bash reads, whose own name is the script's. The
+/// memory lock of the process cannot delay this read.
 pub fn program(pid: c_int) -> Option<String> {
     let path = with_rights_over(pid, || std::fs::read_link(format!("/proc/{pid}/exe"))).ok()?;
     Some(path.file_name()?.to_str()?.trim_end_matches(" (deleted)").to_owned())
 }
 
-/// Looks at a process. A root without CAP_SYS_PTRACE may not do that to another user's, but that user may (proc(5)).
+/// Reads something of a process. A root without CAP_SYS_PTRACE may not read another user's process, but that user may (proc(5)), so
+/// a refused `look` is repeated with the rights of the process's user.
 ///
 /// # Errors
-/// What `look` says.
+/// The error of `look`.
 pub fn with_rights_over<T>(pid: c_int, look: impl Fn() -> io::Result<T>) -> io::Result<T> {
     match look() {
         Err(error) if error.kind() == ErrorKind::PermissionDenied => match status(pid) {
@@ -107,19 +108,20 @@ pub fn with_rights_over<T>(pid: c_int, look: impl Fn() -> io::Result<T>) -> io::
     }
 }
 
-/// Does something with the rights that a user has in file systems (setfsuid(2)).
+/// Runs `body` with the rights that a user has in file systems (setfsuid(2)).
 pub fn as_user<T>(uid: u32, gid: u32, body: impl FnOnce() -> T) -> T {
-    // SAFETY: both calls take no pointers and change this thread only.
+    // SAFETY: both calls take no pointers, and change this thread only.
     let before = unsafe { (libc::setfsgid(gid), libc::setfsuid(uid)) };
     let result = body();
-    // SAFETY: as above.
+    // SAFETY: the call takes no pointers, and changes this thread only.
     set_back(before.1, |id| unsafe { libc::setfsuid(id) });
-    // SAFETY: as above.
+    // SAFETY: the call takes no pointers, and changes this thread only.
     set_back(before.0, |id| unsafe { libc::setfsgid(id) });
     result
 }
 
-/// These calls tell no error but what was before them, and so the second one tells whether the first did anything.
+/// Sets a file-system id back. These calls report no error but the id before them, so a second call shows whether the first one
+/// worked.
 fn set_back(before: c_int, set: impl Fn(u32) -> c_int) {
     const ATTEMPTS: u32 = 4;
     for _ in 0..ATTEMPTS {
@@ -129,14 +131,14 @@ fn set_back(before: c_int, set: impl Fn(u32) -> c_int) {
     }
 }
 
-/// What a thread is at: its state's letter, and the kernel's function that it waits in, where that is told.
+/// The letter of a thread's state, and the kernel's function that the thread waits in, where the kernel tells it.
 pub type WaitState = (char, Option<String>);
 
-/// So many threads are looked at.
+/// How many threads are examined.
 const THREADS: usize = 64;
 
-/// What a process is at: its first thread that waits where no signal reaches it (D), or else its first. Nothing is read that such a
-/// thread could hold up (as its command line would be, by the lock of its memory).
+/// Returns the state of a process: of its first thread that waits where no signal reaches it (D), or else of its first thread. No
+/// file is read that such a thread could delay, as it could delay the command line by its memory lock.
 pub fn waits(pid: c_int) -> Option<WaitState> {
     let mut all = threads(pid);
     all.sort_unstable();
@@ -149,58 +151,61 @@ fn waits_of(pid: c_int, thread: c_int) -> Option<WaitState> {
     Some((state, read(pid, &format!("task/{thread}/wchan")).and_then(|text| parse_wchan(&text))))
 }
 
-/// Field 3 of /proc/PID/stat.
+/// Parses field 3 of /proc/PID/stat.
 pub fn parse_state(stat: &[u8]) -> Option<char> {
     let after_name = stat.rsplit(|b| *b == b')').next()?;
     let state = char::from(*after_name.trim_ascii_start().first()?);
     state.is_ascii_alphabetic().then_some(state)
 }
 
-/// The name of a function; `0` is a thread that runs, or a kernel that does not tell.
+/// Parses the name of a function; the text is `0` for a thread that runs, and on a kernel that does not tell.
 pub fn parse_wchan(text: &[u8]) -> Option<String> {
     let name = std::str::from_utf8(text.trim_ascii()).ok()?;
     let is_name = name.len() <= 64 && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     (is_name && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.".contains(&b))).then(|| name.to_owned())
 }
 
-/// The first word of a process's command line: for a program that is many programs (busybox) the name it goes by.
+/// Returns the name in the first word of a process's command line. For a program that is many programs (busybox), this is the
+/// applet's name.
 pub fn first_word(pid: c_int) -> Option<String> {
     let line = read(pid, "cmdline")?;
     let word = line.split(|b| *b == 0).next()?.rsplit(|b| *b == b'/').next()?;
     Some(String::from_utf8_lossy(word).trim_start_matches('-').to_owned())
 }
 
-/// Milliseconds of a clock tick: USER_HZ is 100 on every architecture that we are built for (include/asm-generic/param.h).
+/// Milliseconds of a clock tick: USER_HZ is 100 on every architecture that trainit is built for (include/asm-generic/param.h).
 const TICK: u64 = 10;
 
-/// For how long a process has been there that started at so many clock ticks since boot.
+/// Returns the age of a process that started at this clock tick since boot.
 pub fn age(start: u64) -> Option<Duration> {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the time lives over the call, which fills it.
+    // SAFETY: the time outlives the call, which fills it.
     let told = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut now) } == 0;
     let now = Duration::new(u64::try_from(now.tv_sec).ok()?, u32::try_from(now.tv_nsec).ok()?);
     told.then(|| now.saturating_sub(Duration::from_millis(start.saturating_mul(TICK))))
 }
 
-/// When a process started, in clock ticks since boot: with the pid it names one process for ever (proc_pid_stat(5), field 22).
+/// Returns when a process started, in clock ticks since boot. The pid and this time name one process for ever (proc_pid_stat(5),
+/// field 22).
 pub fn start_time(pid: c_int) -> Option<u64> {
     if !is_of_this_namespace() {
         return None;
     }
-    // One read, and no heap: every start asks for this. The field is among the first 500 bytes, whatever the numbers are.
+    // One read and no heap, because every start calls this function. The field is among the first 500 bytes, whatever the numbers
+    // are.
     let mut room = [0; 512];
     let count = File::open(path(pid, "stat")).and_then(|mut file| file.read(&mut room)).ok()?;
     parse_start_time(room.get(..count)?)
 }
 
-/// Field 22 of /proc/PID/stat. The name in field 2 may hold blanks and brackets, so fields count from its last bracket.
+/// Parses field 22 of /proc/PID/stat. The name in field 2 may hold blanks and brackets, so fields count from its last bracket.
 pub fn parse_start_time(stat: &[u8]) -> Option<u64> {
     let after_name = stat.rsplit(|b| *b == b')').next()?;
     std::str::from_utf8(after_name).ok()?.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
-/// The words of a process's command line, as they are; its name in brackets when it has none. They may hold secrets: who shows them
-/// masks them first and cuts them then.
+/// Returns the words of a process's command line; its name in brackets when it has none. The words may hold secrets: a caller that
+/// shows them masks them first, and cuts them only then.
 pub fn command_line(pid: c_int) -> Option<Vec<OsString>> {
     let bytes = read(pid, "cmdline")?;
     let words = bytes.split(|b| *b == 0).filter(|w| !w.is_empty()).map(|word| OsString::from_vec(word.to_vec()));
@@ -211,18 +216,18 @@ pub fn command_line(pid: c_int) -> Option<Vec<OsString>> {
     }
 }
 
-/// Bytes that a process has passed to write(2) and its like so far (proc_pid_io(5), `wchar`).
+/// Returns how many bytes a process has passed to write(2) and its like so far (proc_pid_io(5), `wchar`).
 pub fn written(pid: c_int) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
     text.lines().find_map(|line| line.strip_prefix("wchar:")?.trim().parse().ok())
 }
 
-/// The device number of the terminal that controls a process (proc_pid_stat(5), field 7); none: it has none.
+/// Returns the device number of the terminal that controls a process (proc_pid_stat(5), field 7); `None` where it has none.
 pub fn terminal(pid: c_int) -> Option<u64> {
     parse_terminal(&read(pid, "stat")?)
 }
 
-/// The number is in the old form: bits 15 to 8 are the major one, the others the minor one.
+/// Decodes the old form of the number: bits 15 to 8 are the major number, the others the minor number.
 fn parse_terminal(stat: &[u8]) -> Option<u64> {
     let after_name = std::str::from_utf8(stat.rsplit(|b| *b == b')').next()?).ok()?;
     let number: i32 = after_name.split_ascii_whitespace().nth(4)?.parse().ok()?;
@@ -231,7 +236,8 @@ fn parse_terminal(stat: &[u8]) -> Option<u64> {
     (number != 0).then(|| libc::makedev(major, minor))
 }
 
-/// Milliseconds of processor time that a process has had, with the children that it has waited for (proc_pid_stat(5), fields 14 to 17).
+/// Returns the processor time of a process and of the children that it has waited for, in milliseconds (proc_pid_stat(5), fields 14
+/// to 17).
 pub fn processor_time(pid: c_int) -> Option<u64> {
     parse_processor_time(&read(pid, "stat")?)
 }
@@ -242,20 +248,20 @@ fn parse_processor_time(stat: &[u8]) -> Option<u64> {
     Some(ticks.sum::<Option<u64>>()?.saturating_mul(TICK))
 }
 
-/// The threads of a process.
+/// Lists the threads of a process.
 pub fn threads(pid: c_int) -> Vec<c_int> {
     numbers(Path::new(&path(pid, "task"))).unwrap_or_default()
 }
 
-/// The children of a process, of all its threads; none where they cannot be known.
+/// Lists the children of all threads of a process; the list is empty where they cannot be known.
 pub fn children(pid: c_int) -> Vec<c_int> {
     known_children(pid).unwrap_or_default()
 }
 
-/// The same.
+/// Lists the children of all threads of a process.
 ///
 /// # Errors
-/// What open(2), getdents64(2) and read(2) say: then it is not known whether there are any.
+/// The error of open(2), getdents64(2) or read(2): then it is not known whether there are any children.
 pub fn known_children(pid: c_int) -> io::Result<Vec<c_int>> {
     if !is_of_this_namespace() {
         return Ok(Vec::new());
@@ -266,14 +272,14 @@ pub fn known_children(pid: c_int) -> io::Result<Vec<c_int>> {
     }
 }
 
-/// `None` on a kernel without CONFIG_PROC_CHILDREN.
+/// Reads the kernel's lists of children; `None` on a kernel without CONFIG_PROC_CHILDREN.
 fn listed_children(pid: c_int) -> io::Result<Option<Vec<c_int>>> {
     let directory = path(pid, "task");
     let mut children = Vec::new();
     for thread in numbers(Path::new(&directory))? {
         match std::fs::read_to_string(format!("{directory}/{thread}/children")) {
             Ok(list) => children.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<c_int>().ok())),
-            // The thread may be gone; what else lacks the file is the kernel.
+            // Either the thread has ended, or the kernel has no such file.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 if Path::new(&format!("{directory}/{thread}")).exists() {
                     return Ok(None);
@@ -286,18 +292,18 @@ fn listed_children(pid: c_int) -> io::Result<Option<Vec<c_int>>> {
     Ok(Some(children))
 }
 
-/// Every process that can be seen, with its parent.
+/// Lists every process that can be seen, with its parent.
 fn parents() -> io::Result<Vec<(c_int, c_int)>> {
     let pids = numbers(Path::new("/proc"))?;
     Ok(pids.into_iter().filter_map(|pid| Some((pid, status(pid)?.parent))).collect())
 }
 
-/// Every process that can be seen.
+/// Lists every process that can be seen.
 pub fn pids() -> Vec<c_int> {
     numbers(Path::new("/proc")).unwrap_or_default()
 }
 
-/// All that descends from a process, parents before children.
+/// Lists all descendants of a process, parents before children.
 pub fn descendants(pid: c_int) -> Vec<c_int> {
     match listed_children(pid) {
         _ if !is_of_this_namespace() => Vec::new(),
@@ -320,12 +326,12 @@ fn closure(pid: c_int, children: &dyn Fn(c_int) -> Vec<c_int>) -> Vec<c_int> {
     found
 }
 
-/// The id of this process's pid namespace.
+/// Returns the id of this process's pid namespace.
 pub fn pid_namespace() -> Option<String> {
     namespace_of(Path::new("/proc/self/ns/pid"))
 }
 
-/// The id of another process's pid namespace, where we may know it.
+/// Returns the id of another process's pid namespace, where we may see it.
 pub fn pid_namespace_of(pid: c_int) -> Option<String> {
     is_of_this_namespace().then(|| namespace_of(Path::new(&path(pid, "ns/pid")))).flatten()
 }

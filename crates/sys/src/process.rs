@@ -1,4 +1,4 @@
-//! Processes: forking, reaping, executing, and what belongs to that.
+//! Processes: fork, wait, exec, and the attributes that trainit sets on a process.
 
 use super::Args;
 use super::directory::numbers;
@@ -10,26 +10,26 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-/// What the C library searches when PATH is not set.
+/// The path that the C library searches when PATH is not set.
 pub const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
 
-/// So many ancestors are looked at.
+/// How many ancestors are examined.
 const ANCESTORS: usize = 64;
 
-/// So many descriptors are closed where neither close_range(2) nor /proc is there: the usual limit of a process.
+/// How many descriptors are closed where neither close_range(2) nor /proc is there: the usual limit of a process.
 const MOST_FDS: RawFd = 1024;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// exit(2) with this code.
+    /// The process called exit(2) with this code.
     Exited(u8),
-    /// Killed by a signal of this number, real-time ones included.
+    /// The process was killed by the signal of this number, real-time ones included.
     Killed(c_int),
 }
 
 impl Ended {
-    /// The code as a shell tells it: a death by signal is 128 + n.
+    /// Returns the code as a shell reports it: a death by signal n is 128 + n.
     pub fn code(self) -> u8 {
         match self {
             Ended::Exited(code) => code,
@@ -38,18 +38,18 @@ impl Ended {
     }
 }
 
-/// What waitpid(2) had.
+/// The answer of waitpid(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reaped {
-    /// This child ended.
+    /// The child with this pid ended.
     One(c_int, Ended),
-    /// This child was stopped, by this signal.
+    /// The child with this pid (first number) was stopped by a signal (second number).
     Suspended(c_int, c_int),
-    /// There are children, none has ended.
+    /// There are children, and none has ended.
     NoneYet,
-    /// There are no children (ECHILD, and nothing else says so).
+    /// There are no children (ECHILD, the only answer that says so).
     NoChildren,
-    /// The kernel did not say, for a reason that waitpid(2) does not have.
+    /// The kernel did not tell, for a reason that the manual page of waitpid(2) does not list.
     Unknown(Errno),
 }
 
@@ -58,14 +58,14 @@ pub fn reap() -> Reaped {
     reap_of(-1, libc::WNOHANG | libc::WUNTRACED)
 }
 
-/// Takes the status of this child, if it ended.
+/// Takes the status of one child, if it ended.
 pub fn reap_one(pid: c_int) -> Reaped {
     reap_of(pid, libc::WNOHANG)
 }
 
 fn reap_of(pid: c_int, options: c_int) -> Reaped {
     let mut status = 0;
-    // SAFETY: the status lives over the call.
+    // SAFETY: the status outlives the call.
     match uninterrupted(|| Errno::result(unsafe { libc::waitpid(pid, &raw mut status, options) })) {
         Ok(0) => Reaped::NoneYet,
         Err(Errno::ECHILD) => Reaped::NoChildren,
@@ -76,8 +76,8 @@ fn reap_of(pid: c_int, options: c_int) -> Reaped {
     }
 }
 
-/// Runs `body` in a child that can neither return nor unwind into the parent's frames, and ends with its result. For
-/// processes with one thread only: no lock may be held by another.
+/// Runs `body` in a child that can neither return nor unwind into the parent's frames, and ends with the result of `body`. Only for
+/// processes with one thread: another thread could hold a lock that the child then waits for.
 ///
 /// # Errors
 /// EAGAIN (a limit of processes), ENOMEM.
@@ -91,13 +91,13 @@ pub fn fork(body: impl FnOnce() -> c_int) -> nix::Result<c_int> {
     Ok(pid)
 }
 
-/// Ends this process without destructors or exit handlers, which belong to the parent's life.
+/// Ends this process without destructors or exit handlers, because those belong to the parent.
 pub fn exit_now(code: c_int) -> ! {
     // SAFETY: _exit(2) takes no pointers and does not return.
     unsafe { libc::_exit(code) }
 }
 
-/// Waits for one child, which is known to end at once.
+/// Waits for one child that is known to end at once.
 pub fn wait_for(pid: c_int) -> Reaped {
     loop {
         match reap_of(pid, 0) {
@@ -107,13 +107,13 @@ pub fn wait_for(pid: c_int) -> Reaped {
     }
 }
 
-/// A handle of a process, which can be waited for with poll(2); none before Linux 5.3.
+/// Opens a handle of a process, which can be waited for with poll(2); `None` before Linux 5.3.
 pub fn pidfd(pid: c_int) -> Option<OwnedFd> {
     // SAFETY: pidfd_open(2) takes no pointers.
     Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }).ok().map(|fd| owned(fd as RawFd))
 }
 
-/// Makes a command's process end with this one: SIGTERM when we die (prctl(2), PR_SET_PDEATHSIG).
+/// Has the kernel send SIGTERM to the command's process when this process ends (prctl(2), PR_SET_PDEATHSIG).
 pub fn die_with_parent(command: &mut std::process::Command) {
     use std::os::unix::process::CommandExt;
     let parent = std::process::id();
@@ -129,34 +129,37 @@ pub fn die_with_parent(command: &mut std::process::Command) {
     unsafe { command.pre_exec(bind) };
 }
 
-/// Becomes another program: looked up in `path` as execvp(3) does, with this environment. Returns only the reason of a failure.
+/// Becomes another program with this environment, searched for in `path` as by execvp(3). The function returns only on failure,
+/// with the error.
 pub fn execute(argv: &[CString], environment: &[&CStr], path: &[u8]) -> Errno {
     let Some(name) = argv.first() else { return Errno::ENOENT };
     search(name, path, &list(argv), list(environment).as_ptr())
 }
 
-/// As execve(2) wants it, with NULL at the end.
+/// Makes a list as execve(2) takes it, with NULL at the end.
 pub(super) fn list(words: &[impl AsRef<CStr>]) -> Vec<*const c_char> {
     words.iter().map(|word| word.as_ref().as_ptr()).chain(std::iter::once(std::ptr::null())).collect()
 }
 
-/// A variable of the environment that this process was started with, without a copy. Nothing here ever changes it.
+/// Returns a variable of the environment that this process was started with, without a copy. trainit never changes that
+/// environment.
 pub fn variable(name: &CStr) -> Option<&'static CStr> {
-    // SAFETY: getenv(3) returns NULL or a string of the environment, which is there for ever.
+    // SAFETY: getenv(3) returns NULL or a string of the environment, which exists as long as the process.
     let value = unsafe { libc::getenv(name.as_ptr()).as_ref()? };
-    // SAFETY: as above; it ends with NUL.
+    // SAFETY: the string is one of the environment, as above, and ends with NUL.
     Some(unsafe { CStr::from_ptr(value) })
 }
 
-/// Every variable that this process was started with, without a copy, in order: the whole line, and how long the name is. As std has
-/// it, the name of `=x=y` is `=x`, and what has no `=` is left out.
+/// Iterates in order over the variables that this process was started with, without a copy: the whole line, and the length of the
+/// name. As in std, the name of `=x=y` is `=x`, and a line without `=` is left out.
 pub fn environment() -> impl Iterator<Item = (&'static CStr, usize)> {
     unsafe extern "C" {
         static environ: *const *const c_char;
     }
-    // SAFETY: the C library set `environ` up before main; nothing here ever changes it.
+    // SAFETY: the C library set `environ` up before main, and trainit never changes it.
     let first = unsafe { environ };
-    // SAFETY: the list ends with NULL, after which nobody asks for more; each entry is a string that is there for ever.
+    // SAFETY: the list ends with NULL, behind which the iterator does not read; each entry is a string that exists as long as the
+    // process.
     let line = move |at: usize| unsafe { (*first.add(at)).as_ref().map(|line| CStr::from_ptr(line)) };
     let lines = (0..).map_while(move |at| if first.is_null() { None } else { line(at) });
     lines.filter_map(|line| {
@@ -165,14 +168,14 @@ pub fn environment() -> impl Iterator<Item = (&'static CStr, usize)> {
     })
 }
 
-/// `execute` with words and an environment that are passed on as they came: nothing is copied, no byte of them can change.
+/// Becomes another program with the words and the environment as this process got them: nothing is copied, so no byte can change.
 pub fn execute_inherited(argv: Args) -> Errno {
     unsafe extern "C" {
         static environ: *const *const c_char;
     }
     let Some(name) = argv.first() else { return Errno::ENOENT };
     let path = variable(c"PATH").map_or(DEFAULT_PATH, CStr::to_bytes);
-    // SAFETY: the C library set `environ` up before main; this process has one thread.
+    // SAFETY: the C library set `environ` up before main, and this process has one thread.
     search(name, path, argv.pointers(), unsafe { environ })
 }
 
@@ -193,7 +196,7 @@ fn search(name: &CStr, path: &[u8], argv: &[*const c_char], environment: *const 
     denied.unwrap_or(Errno::ENOENT)
 }
 
-/// One file; a script without `#!` goes to /bin/sh, as execvp(3) does.
+/// Executes one file. A script without `#!` goes to /bin/sh, as execvp(3) does.
 pub(super) fn execute_file(file: &CStr, argv: &[*const c_char], environment: *const *const c_char) -> Errno {
     let errno = execve(file, argv, environment);
     if errno != Errno::ENOEXEC || !is_text(file) {
@@ -206,7 +209,7 @@ pub(super) fn execute_file(file: &CStr, argv: &[*const c_char], environment: *co
     }
 }
 
-/// A binary for another machine is no script: the shell would only print garbage about it.
+/// Tells whether a file looks like a script. A shell would only print garbage about a binary for another machine.
 fn is_text(file: &CStr) -> bool {
     use std::io::Read;
     let mut start = [0; 256];
@@ -215,29 +218,30 @@ fn is_text(file: &CStr) -> bool {
     start.get(..read).is_some_and(|bytes| !bytes.is_empty() && !bytes.contains(&0))
 }
 
-/// `argv` ends with NULL, as the lists above do.
+/// Calls execve(2). `argv` ends with NULL, as `list` makes it.
 fn execve(file: &CStr, argv: &[*const c_char], environment: *const *const c_char) -> Errno {
-    // SAFETY: both lists end with NULL and point to strings that live over the call.
+    // SAFETY: both lists end with NULL, and their strings outlive the call.
     unsafe { libc::execve(file.as_ptr(), argv.as_ptr(), environment) };
     Errno::last()
 }
 
-/// Closes a descriptor whose owner does not: in a child, a copy of what the parent goes on to own. Whoever waits for the end of file
-/// waits until this has been done, so it is tried until the kernel says that it is closed (EBADF). (musl calls EINTR a success.)
+/// Closes a descriptor that is not closed by its owner: in a child, a copy of one that the parent goes on to own. A reader waits
+/// for the end of file until this is done, so the call is repeated until the kernel says that the descriptor is closed (EBADF).
+/// musl turns EINTR into success.
 pub fn close_one(fd: RawFd) {
-    // SAFETY: close(2) takes no pointers; the value that owns this descriptor is never touched again in this process.
+    // SAFETY: close(2) takes no pointers, and the value that owns this descriptor is never used again in this process.
     let closed = |_| unsafe { libc::syscall(libc::SYS_close, fd) == 0 } || Errno::last() == Errno::EBADF;
     let _ = (0..ATTEMPTS).any(closed);
 }
 
-/// Sets the mask for the modes of new files and gives the one before. umask(2) cannot fail; nix panics when a kernel under test says
-/// that it did.
+/// Sets the mask for the modes of new files, and returns the mask before. umask(2) cannot fail, but nix panics where a kernel under
+/// test reports a failure.
 pub fn set_umask(mask: u32) -> u32 {
     // SAFETY: umask changes a number of this process and touches no memory.
     unsafe { libc::umask(mask as libc::mode_t) }
 }
 
-/// Does something while new files have the modes that this mask leaves.
+/// Runs `body` while new files have the modes that this mask leaves.
 pub fn with_umask<T>(mask: u32, body: impl FnOnce() -> T) -> T {
     let before = set_umask(mask);
     let made = body();
@@ -245,18 +249,19 @@ pub fn with_umask<T>(mask: u32, body: impl FnOnce() -> T) -> T {
     made
 }
 
-/// This process.
+/// Returns the pid of this process.
 pub fn own_pid() -> c_int {
     std::process::id() as c_int
 }
 
-/// Whether this process is PID 1 of its namespace, and so whether kill(-1) reaches only what is its own, and not the host.
+/// Tells whether this process is PID 1 of its namespace. Only then kill(-1) reaches nothing but the processes of that namespace,
+/// and not the host's.
 pub fn is_first() -> bool {
     std::process::id() == 1
 }
 
-/// Whether this process descends from the first one: a session from outside (`docker exec`) does not, its parents end outside of the
-/// namespace. Without /proc only a child of the first process is known for one.
+/// Tells whether this process descends from PID 1. A session from outside (`docker exec`) does not, because its parents are outside
+/// of the namespace. Without /proc only a child of PID 1 is known to descend from it.
 pub fn is_of_first() -> bool {
     let (own, mut pid) = (own_pid(), nix::unistd::getppid().as_raw());
     for _ in 0..ANCESTORS {
@@ -268,7 +273,7 @@ pub fn is_of_first() -> bool {
     false
 }
 
-/// Orphans below us become our children, as they do with a PID 1 (prctl(2), PR_SET_CHILD_SUBREAPER).
+/// Makes orphans below this process its children, as they are with a PID 1 (prctl(2), PR_SET_CHILD_SUBREAPER).
 ///
 /// # Errors
 /// EINVAL before Linux 3.4; EPERM, ENOSYS where a filter of system calls forbids it.
@@ -277,30 +282,30 @@ pub fn become_subreaper() -> nix::Result<()> {
     retry(|| Errno::result(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) })).map(drop)
 }
 
-/// The name of this process in the list of processes (prctl(2), PR_SET_NAME: at most 15 bytes), until it executes a program.
+/// Sets the name of this process in the list of processes, at most 15 bytes (prctl(2), PR_SET_NAME). The next exec replaces it.
 pub fn name_self(name: &CStr) {
     // SAFETY: the name is a NUL-terminated string, of which the kernel copies 16 bytes at most.
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
 }
 
-/// The process that its children must not outlive; 0: none.
+/// The process that its children must not outlive; 0 where there is none.
 static GUARDED_BY: AtomicI32 = AtomicI32::new(0);
 
-/// From now on those of our children end with us that call `end_with_parent`.
+/// Makes this process guard its children: from now on, children that call `end_with_parent` end when this process ends.
 pub fn guard_children() {
     GUARDED_BY.store(own_pid(), Ordering::Relaxed);
 }
 
-/// In a child of a process that guards its children: SIGKILL when the parent dies (prctl(2), PR_SET_PDEATHSIG). The kernel forgets
-/// that when the process changes its user, or executes a program that does (set-user-id, file capabilities): call again after the
-/// former.
+/// Makes a child of a guarding process end by SIGKILL when the parent dies (prctl(2), PR_SET_PDEATHSIG). The kernel forgets this
+/// setting when the process changes its user, so call the function again after that. The kernel also forgets it when the process
+/// executes a program that changes the user (set-user-id, file capabilities).
 pub fn end_with_parent() {
     let guardian = GUARDED_BY.load(Ordering::Relaxed);
     if guardian == 0 {
         return;
     }
     let _ = signal_when_parent_dies(libc::SIGKILL);
-    // It may have died just before that.
+    // The parent may have died just before the call.
     // SAFETY: getppid(2) takes no pointers.
     if unsafe { libc::getppid() } != guardian {
         exit_now(128 + libc::SIGKILL);
@@ -316,8 +321,8 @@ pub fn signal_when_parent_dies(number: c_int) -> nix::Result<()> {
     retry(|| Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, number) })).map(drop)
 }
 
-/// Occupies 0, 1 and 2 where the caller had them closed, so that nothing else is opened in their place. Reading and writing fail
-/// as on a closed descriptor, and exec closes it again: the workload sees what the caller left.
+/// Occupies descriptors 0, 1 and 2 where the caller had closed them, so that no file is opened in their place. Reading and writing
+/// fail as on a closed descriptor. exec closes it again, so the workload gets what the caller left.
 pub fn occupy_stdio() {
     // SAFETY: fcntl(2) with F_GETFD takes no pointers.
     let is_closed = |fd| Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFD) }) == Err(Errno::EBADF);
@@ -330,7 +335,7 @@ pub fn occupy_stdio() {
     }
 }
 
-/// For a process that nobody types for, and whose output is no part of another's data: nothing to read, and stdout is stderr.
+/// Detaches a process that takes no input, and whose output is no part of another's data: stdin is /dev/null, and stdout is stderr.
 pub fn detach_stdio() {
     if let Ok(null) = std::fs::File::open("/dev/null") {
         let _ = nix::unistd::dup2_stdin(null);
@@ -338,7 +343,7 @@ pub fn detach_stdio() {
     let _ = nix::unistd::dup2_stdout(std::io::stderr());
 }
 
-/// Closes every descriptor above stderr but these.
+/// Closes every descriptor above stderr but those in `keep`.
 pub fn close_all_but(keep: &[RawFd]) {
     let mut first = 3;
     while let Some(next) = keep.iter().copied().filter(|fd| *fd >= first).min() {
@@ -352,24 +357,24 @@ fn close_range(first: RawFd, last: RawFd) {
     if first > last {
         return;
     }
-    // SAFETY: close_range(2) takes no pointers; nothing that Rust code owns is in the range.
+    // SAFETY: close_range(2) takes no pointers, and no descriptor that Rust code owns is in the range.
     if retry(|| Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })).is_err() {
         close_one_by_one(first, last);
     }
 }
 
-/// For kernels before 5.9, and for seccomp profiles that do not know close_range(2).
+/// Closes descriptors one by one, for kernels before 5.9 and for seccomp profiles that do not know close_range(2).
 fn close_one_by_one(first: RawFd, last: RawFd) {
-    // Without /proc nothing tells which are open.
+    // Without /proc nothing tells which descriptors are open.
     let open =
         numbers(std::path::Path::new("/proc/self/fd")).unwrap_or_else(|_| (first..=last.min(MOST_FDS)).collect());
     for fd in open.into_iter().filter(|fd| (first..=last).contains(fd)) {
-        close_one(fd); // the directory's own descriptor is closed by now: that fails harmlessly
+        close_one(fd); // The directory's own descriptor is closed by now, and closing it again fails without harm.
     }
 }
 
-/// Stops this process, as Ctrl-Z does, until it gets SIGCONT. Returns at once where the kernel does not stop for it: as PID 1, and
-/// in an orphaned process group, where nobody could continue it.
+/// Stops this process, as Ctrl-Z does, until it gets SIGCONT. The function returns at once where the kernel does not stop the
+/// process: as PID 1, and in an orphaned process group, where no shell could continue it.
 pub fn suspend() {
     // SAFETY: kill(2) takes no pointers.
     unsafe { libc::kill(libc::getpid(), libc::SIGTSTP) };
@@ -377,8 +382,8 @@ pub fn suspend() {
     set_mask(before);
 }
 
-/// Whether this program is one that gives rights to its caller: the kernel thinks so (AT_SECURE), or the file's mode does, which root
-/// is not told of.
+/// Tells whether this program gives rights to its caller: the kernel says so (AT_SECURE), or the mode of the file does. For root
+/// the kernel does not say so.
 pub fn is_set_uid() -> bool {
     const SET_ID: u32 = libc::S_ISUID | libc::S_ISGID;
     // SAFETY: getauxval(3) takes no pointers.
@@ -387,11 +392,12 @@ pub fn is_set_uid() -> bool {
     secure || file.is_ok_and(|file| file.st_mode & SET_ID != 0)
 }
 
-/// The file that the kernel was told to execute. Only right at the start: it may be relative. (/proc/self/exe is dearer.)
+/// Returns the path of the file that the kernel was told to execute. The path is right only at the start, because it may be
+/// relative. Reading /proc/self/exe would cost more.
 fn own_file() -> &'static CStr {
-    // SAFETY: getauxval(3) takes no pointers; AT_EXECFN is NULL or a string that is there for ever.
+    // SAFETY: getauxval(3) takes no pointers; AT_EXECFN is NULL or a string that exists as long as the process.
     let name = unsafe { (libc::getauxval(libc::AT_EXECFN) as *const c_char).as_ref() };
-    // SAFETY: as above; it ends with NUL.
+    // SAFETY: the string is the one of AT_EXECFN, as above, and ends with NUL.
     name.map_or(c"", |name| unsafe { CStr::from_ptr(name) })
 }
 

@@ -1,4 +1,4 @@
-//! What nobody can guess, from the kernel.
+//! Secrets that cannot be guessed, made from the kernel's random numbers.
 
 use super::support::unsupported;
 use nix::errno::Errno;
@@ -6,17 +6,17 @@ use std::fmt::Write;
 use std::fs::File;
 use std::io::{self, Read};
 
-/// 192 bits: 48 hexadecimal digits.
+/// Bytes of a secret: 192 bits, or 48 hexadecimal digits.
 const BYTES: usize = 24;
 
-/// A secret of 48 hexadecimal digits.
+/// Makes a secret of 48 hexadecimal digits.
 ///
 /// # Errors
-/// What getrandom(2) says, or /dev/urandom where that call is not there.
+/// The error of getrandom(2), or of /dev/urandom where that call does not exist.
 pub fn secret() -> io::Result<String> {
     let mut bytes = [0u8; BYTES];
-    // By number: std names the C library's function weakly, so a static link may leave it out, and a call of it would go nowhere.
-    // SAFETY: the buffer is ours and as long as it is said to be. Up to 256 bytes come at once or not at all (getrandom(2)).
+    // By number: std names the C library's function weakly, so a static link may leave it out, and a call would jump to nothing.
+    // SAFETY: the buffer is ours and has the given length. Up to 256 bytes come at once or not at all (getrandom(2)).
     let got = unsafe { libc::syscall(libc::SYS_getrandom, bytes.as_mut_ptr(), BYTES, 0) };
     match Errno::last() {
         _ if usize::try_from(got) == Ok(BYTES) => {}

@@ -1,6 +1,6 @@
-//! Whether a look at a path depends on another machine, found out without that look: the way there is walked over the mount table,
-//! and only links that lie on this machine are read. Where nothing is far away, nothing is touched at all, and nothing is forked.
-//! Most paths lie on the root file system, as this program does, and that the kernel tells without the table.
+//! Whether an access to a path depends on another machine, found out without that access. The path is walked over the mount table,
+//! and only links on this machine are read. Where no mount is of another machine, no file is touched and no process is forked. Most
+//! paths lie on the root file system, as this program does, and the kernel tells that without the table.
 
 use super::killable_call;
 use super::mountinfo::{self, Mount, Mounts};
@@ -10,13 +10,13 @@ use serde::de::DeserializeOwned;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
-/// So many links may follow each other, as in the kernel.
+/// How many links may follow each other, as in the kernel (path_resolution(7)).
 const LINKS: usize = 40;
 
-/// Does what touches a path: here where only this machine has to answer, else in a process that is given up in time.
+/// Runs work that touches a path: in this process where only this machine has to answer, else in a process that is killed in time.
 ///
 /// # Errors
-/// The file system that gave no answer.
+/// The mount of the file system that gave no answer.
 pub fn look<'a, T: Serialize + DeserializeOwned>(
     table: &'a Mounts,
     path: &Path,
@@ -27,8 +27,8 @@ pub fn look<'a, T: Serialize + DeserializeOwned>(
     answer.ok().and_then(|answer| postcard::from_bytes(&answer).ok()).ok_or(mount)
 }
 
-/// The first file system of another machine on the way to an absolute path; none: the path can be looked at without waiting for
-/// anybody.
+/// Returns the first mount of another machine on the way to an absolute path; `None` where the path can be accessed without waiting
+/// for another machine.
 pub fn far<'a>(table: &'a Mounts, path: &Path) -> Option<&'a Mount> {
     if !table.is_read() && is_on_root(path) || !table.iter().any(Mount::is_far) {
         return None;
@@ -57,8 +57,8 @@ pub fn far<'a>(table: &'a Mounts, path: &Path) -> Option<&'a Mount> {
     }
 }
 
-/// Whether the way to an absolute path never leaves the root file system (openat2(2), RESOLVE_NO_XDEV): the kernel refuses a mount
-/// before it asks whoever is behind it. False also where that cannot be said.
+/// Tells whether the way to an absolute path never leaves the root file system (openat2(2), RESOLVE_NO_XDEV). The kernel refuses a
+/// mount before it asks that file system. The answer is `false` also where the kernel cannot tell.
 fn is_on_root(path: &Path) -> bool {
     use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
     let resolve = ResolveFlag::RESOLVE_NO_XDEV | ResolveFlag::RESOLVE_NO_MAGICLINKS;
@@ -67,13 +67,13 @@ fn is_on_root(path: &Path) -> bool {
     matches!(found, Some(Ok(_) | Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES)))
 }
 
-/// What a link on this machine leads to; nothing else is read.
+/// Reads the target of a link on this machine; a link on another machine is not read.
 fn link(table: &[Mount], path: &Path) -> Option<PathBuf> {
     let far = mountinfo::covering(table, path).is_some_and(Mount::is_far);
     if far { None } else { std::fs::read_link(path).ok() }
 }
 
-/// The names of a path, the last one first.
+/// Splits a path into its names, the last one first.
 fn names(path: &Path) -> Vec<OsString> {
     let name = |component| match component {
         Component::Normal(name) => Some(name.to_owned()),

@@ -1,6 +1,6 @@
-//! A reserve of memory for PID 1, for when the kernel gives no more (ENOMEM of brk(2) and mmap(2): a limit of address space, strict
-//! overcommitting). A failed allocation aborts a Rust program, and the container's exit code would be lost with PID 1. The reserve is
-//! part of the program's zeroed data, which exists from exec on and becomes memory only where it is touched.
+//! A reserve of memory for PID 1, used when the kernel gives no more: ENOMEM of brk(2) and mmap(2), because of a limit of address
+//! space or strict overcommitting. A failed allocation aborts a Rust program, and without PID 1 the container's exit code would be
+//! lost. The reserve is part of the program's zeroed data, which exists from exec on and takes memory only where it is touched.
 
 use std::alloc::Layout;
 use std::cell::UnsafeCell;
@@ -9,14 +9,14 @@ use std::ptr;
 /// Bytes of the reserve. A supervisor needs some tens of kilobytes; lists of thousands of processes fit in, too.
 const SIZE: usize = 1 << 20;
 
-/// Smallest block; each larger class is twice as large as the one before.
+/// Bytes of the smallest block; each larger class is twice as large as the one before.
 const SMALLEST: usize = 32;
 
 /// Number of classes: the largest is the whole reserve.
 const CLASSES: usize = (SIZE / SMALLEST).trailing_zeros() as usize + 1;
 
-/// Blocks by classes. A block that was freed is kept for the next allocation of its class, so that what PID 1 does again and again
-/// does not use the reserve up.
+/// The blocks, in classes of size. A freed block is kept for the next allocation of its class, so that the allocations that PID 1
+/// repeats do not use the reserve up.
 #[repr(C, align(4096))]
 pub(super) struct Reserve {
     bytes: UnsafeCell<[u8; SIZE]>,
@@ -24,13 +24,13 @@ pub(super) struct Reserve {
 }
 
 struct FreeLists {
-    /// Bytes that were given out at least once.
+    /// How many bytes were given out at least once.
     used: usize,
-    /// The first free block of each class; its first word is the address of the next.
+    /// The first free block of each class, whose first word is the address of the next.
     free: [*mut u8; CLASSES],
 }
 
-// SAFETY: only the first thread calls `take` and `give_back` (`heap` sees to that); `has` reads an address.
+// SAFETY: only the first thread calls `take` and `give_back` (`heap.rs` makes sure of that); `has` only compares an address.
 unsafe impl Sync for Reserve {}
 
 impl Reserve {
@@ -43,22 +43,22 @@ impl Reserve {
         self.bytes.get() as usize
     }
 
-    /// Whether a block is one of the reserve's.
+    /// Tells whether a block is one of the reserve's.
     pub(super) fn has(&self, at: *mut u8) -> bool {
         (self.begin()..self.begin() + SIZE).contains(&(at as usize))
     }
 
-    /// A block for this layout; null when the reserve is used up, too.
+    /// Takes a block for this layout; null when the reserve is used up, too.
     ///
     /// # Safety
     /// Only one thread may call this and `give_back`.
     pub(super) unsafe fn take(&self, layout: Layout) -> *mut u8 {
         let Some(class) = class_of(layout) else { return ptr::null_mut() };
-        // SAFETY: the caller promises that nobody else is here.
+        // SAFETY: the caller promises that no other thread is here.
         let state = unsafe { &mut *self.state.get() };
         let Some(free) = state.free.get_mut(class) else { return ptr::null_mut() };
         if let Some(block) = ptr::NonNull::new(*free) {
-            // SAFETY: a free block holds the address of the next in its first word; blocks are aligned to their size.
+            // SAFETY: a free block holds the address of the next in its first word, and blocks are aligned to their size.
             *free = unsafe { block.cast::<*mut u8>().read() };
             return block.as_ptr();
         }
@@ -76,17 +76,17 @@ impl Reserve {
     /// # Safety
     /// The block came from `take` with this layout and is not used any more; only one thread may call this and `take`.
     pub(super) unsafe fn give_back(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller promises that nobody else is here.
+        // SAFETY: the caller promises that no other thread is here.
         let state = unsafe { &mut *self.state.get() };
         if let Some(free) = class_of(layout).and_then(|class| state.free.get_mut(class)) {
-            // SAFETY: the block is nobody's, long enough for an address, and aligned for one.
+            // SAFETY: the block has no owner, is long enough for an address, and is aligned for one.
             unsafe { block.cast::<*mut u8>().write(*free) };
             *free = block;
         }
     }
 }
 
-/// The smallest class whose blocks are long enough and aligned well enough.
+/// Returns the smallest class whose blocks are long enough and aligned well enough.
 fn class_of(layout: Layout) -> Option<usize> {
     let size = layout.size().max(layout.align()).max(SMALLEST).checked_next_power_of_two()?;
     let class = (size / SMALLEST).trailing_zeros() as usize;

@@ -1,15 +1,15 @@
-//! System calls that failed for a reason that may be gone a moment later.
+//! System calls that failed for a reason that may pass by itself.
 
 use nix::errno::Errno;
 
 /// Number of attempts for one call.
 pub(super) const ATTEMPTS: u32 = 4;
 
-/// Repeats a call that was interrupted (EINTR), or that failed for want of memory or with an error that its manual page does not
-/// have (EIO). PID 1 must not take such an answer for one that means something.
+/// Repeats a call that was interrupted (EINTR), or that failed for want of memory, or with an error that its manual page does not
+/// list (EIO). PID 1 must not take such an error for an answer.
 ///
 /// # Errors
-/// What the last attempt said, or the first error that another attempt does not mend.
+/// The error of the last attempt, or the first error that another attempt does not mend.
 pub fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
     let mut result = call();
     for _ in 1..ATTEMPTS {
@@ -21,10 +21,10 @@ pub fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
     result
 }
 
-/// Repeats a call only while it is interrupted. For calls whose failure is told and answered by the caller.
+/// Repeats a call only while it is interrupted, for callers that handle its failure.
 ///
 /// # Errors
-/// What the last attempt said.
+/// The error of the last attempt.
 pub fn uninterrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
     let mut result = call();
     for _ in 1..ATTEMPTS {
@@ -36,7 +36,7 @@ pub fn uninterrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result
     result
 }
 
-/// Whether the same call may succeed a moment later.
+/// Tells whether the same call may succeed a moment later.
 pub fn may_pass(errno: Errno) -> bool {
     matches!(errno, Errno::EINTR | Errno::ENOMEM | Errno::EIO | Errno::EAGAIN | Errno::EMFILE | Errno::ENFILE)
 }
@@ -45,7 +45,7 @@ pub fn may_pass(errno: Errno) -> bool {
 mod tests {
     use super::*;
 
-    /// The result of a call that fails so often first, and how often it was made.
+    /// Returns the result of a call that first fails `count` times, and how often it was made.
     fn after_failures(count: u32, errno: Errno) -> (nix::Result<()>, u32) {
         let mut calls = 0;
         let result = retry(|| {

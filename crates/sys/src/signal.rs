@@ -10,21 +10,21 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-/// Every signal there can be.
+/// The set of every signal.
 pub const EVERY: u64 = !0;
 
 /// The highest signal number.
 pub const MAX: c_int = 64;
 
-/// The first real-time signal that programs see: glibc keeps 32 and 33 for itself, and so Docker and systemd count from here.
+/// The first real-time signal that programs see: glibc keeps 32 and 33 for itself, so Docker and systemd count from 34.
 const RTMIN: c_int = 34;
 
-/// The set that holds one signal.
+/// Returns the set that holds one signal.
 pub const fn bit(number: c_int) -> u64 {
     1 << (number - 1)
 }
 
-/// Whether a set as in /proc/PID/status holds a signal.
+/// Tells whether a set, as in /proc/PID/status, holds a signal.
 pub const fn contains(set: u64, number: c_int) -> bool {
     set & bit(number) != 0
 }
@@ -63,7 +63,7 @@ const NAMES: [(&str, c_int); 31] = [
     ("SYS", libc::SIGSYS),
 ];
 
-/// A signal by name or number: `TERM`, `SIGTERM`, `term`, `15`, `RTMIN+3`, `SIGRTMAX-1`.
+/// Parses a signal's name or number: `TERM`, `SIGTERM`, `term`, `15`, `RTMIN+3`, `SIGRTMAX-1`.
 pub fn parse(text: &str) -> Option<c_int> {
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
@@ -85,12 +85,12 @@ fn named(name: &str) -> Option<c_int> {
     NAMES.iter().find(|(n, _)| *n == name).map(|(_, number)| *number)
 }
 
-/// An offset never leads out of the real-time signals: `RTMAX-60` is no way to write SIGILL.
+/// Accepts only real-time signals, so that an offset never leads out of them: `RTMAX-60` does not mean SIGILL.
 fn realtime(number: c_int) -> Option<c_int> {
     (RTMIN..=MAX).contains(&number).then_some(number)
 }
 
-/// A signal's usual name, `SIGTERM`, `SIGRTMIN+3`; the name of a number that no signal has is `signal N`.
+/// Returns a signal's usual name, such as `SIGTERM` or `SIGRTMIN+3`, and `signal N` for a number that no signal has.
 pub fn name(number: c_int) -> String {
     match NAMES.iter().find(|(_, n)| *n == number) {
         Some((name, _)) => format!("SIG{name}"),
@@ -100,26 +100,26 @@ pub fn name(number: c_int) -> String {
     }
 }
 
-/// Sets the blocked signals and returns those blocked before. Cannot fail with a valid `how` (rt_sigprocmask(2)).
+/// Sets the blocked signals and returns those blocked before. The call cannot fail with a valid `how` (rt_sigprocmask(2)).
 pub fn set_mask(new: u64) -> u64 {
     let mut old = 0u64;
-    // SAFETY: both sets are 8 bytes, as the last argument says, and live over the call.
+    // SAFETY: both sets are 8 bytes, as the last argument says, and outlive the call.
     let mut set = || unsafe { libc::syscall(SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const new, &raw mut old, 8) };
     let _ = retry(|| Errno::result(set()));
     old
 }
 
-/// Swaps a signal between default and ignored; returns whether it was ignored. Raw, as musl refuses 32 to 34.
+/// Sets a signal to default or ignored, and returns whether it was ignored. By a raw call, because musl refuses signals 32 to 34.
 pub fn set_ignored(number: c_int, ignore: bool) -> bool {
     // struct kernel_sigaction: handler, flags, restorer, mask (one word each on 64-bit machines).
     let (new, mut old) = ([usize::from(ignore), 0, 0, 0], [0usize; 4]);
-    // SAFETY: both structures have the kernel's layout and live over the call; no handler is installed.
+    // SAFETY: both structures have the kernel's layout and outlive the call; no handler is installed.
     let mut set = || unsafe { libc::syscall(SYS_rt_sigaction, c_long::from(number), &raw const new, &raw mut old, 8) };
     let _ = retry(|| Errno::result(set()));
     old[0] == libc::SIG_IGN
 }
 
-/// What trainit changed of the signals' state and the workload must get back. With signalfd this is all there is.
+/// The part of the signals' state that trainit changed and that the workload must get back. With signalfd there is nothing else.
 #[derive(Clone, Copy, Debug)]
 pub struct InheritedSignals {
     mask: u64,
@@ -128,14 +128,14 @@ pub struct InheritedSignals {
 }
 
 impl InheritedSignals {
-    /// First thing in `main`: blocks every signal, so that none is lost before it can be received, and makes SIGCHLD
-    /// waitable (ignored, the kernel would eat exit codes: sigaction(2)).
+    /// Blocks every signal, so that none is lost before it can be received, and makes SIGCHLD waitable. With SIGCHLD ignored, the
+    /// kernel would drop the exit codes of children (sigaction(2)). This is the first call in `main`.
     pub fn take_over() -> Self {
         let mask = set_mask(EVERY);
         InheritedSignals { mask, ..Self::keep_pipes() }
     }
 
-    /// For a process that nobody supervises: nothing is blocked, but a closed stderr must not kill it.
+    /// Blocks no signal, for a process that no supervisor watches, but ignores SIGPIPE: a closed stderr must not kill the process.
     pub fn for_command() -> Self {
         let mask = set_mask(0);
         InheritedSignals { mask, ..Self::keep_pipes() }
@@ -149,7 +149,7 @@ impl InheritedSignals {
         }
     }
 
-    /// Last thing before exec.
+    /// Restores the inherited state, as the last step before exec.
     pub fn give_back(&self) {
         set_ignored(libc::SIGCHLD, self.child_ignored);
         set_ignored(libc::SIGPIPE, self.pipe_ignored);
@@ -157,28 +157,29 @@ impl InheritedSignals {
     }
 }
 
-/// A signal that was received, and who sent it.
+/// A signal that was received, with its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrived {
-    /// Its number.
+    /// The signal's number.
     pub number: c_int,
-    /// The sender's pid; 0 when it is outside of this pid namespace, or the kernel.
+    /// The sender's pid; 0 where the sender is outside of this pid namespace, or is the kernel.
     pub pid: u32,
     /// The sender's user.
     pub uid: u32,
-    /// The kernel sent it (a terminal, a timer), no process.
+    /// Whether the kernel sent the signal (a terminal, a timer), and not a process.
     pub kernel: bool,
 }
 
-/// So many signals are taken with one call at most.
+/// Most signals that are taken with one call.
 pub const AT_ONCE: usize = 4;
 
-/// Receives blocked signals. Changes no disposition, so there is nothing to undo for the workload.
+/// A receiver of blocked signals. It changes no disposition, so there is nothing to restore for the workload.
 #[derive(Debug, Default)]
 pub struct SignalReceiver(OnceCell<OwnedFd>);
 
 impl SignalReceiver {
-    /// The descriptor to poll, a signalfd(2) for every signal, opened when somebody asks for it; none while none can be had.
+    /// Returns the descriptor to poll, a signalfd(2) for every signal, which is opened at the first call; `None` while it cannot be
+    /// opened.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         if self.0.get().is_none() {
             let _ = self.0.set(signalfd().ok()?);
@@ -186,16 +187,16 @@ impl SignalReceiver {
         self.0.get().map(AsFd::as_fd)
     }
 
-    /// The signals that are waiting, or some of them.
+    /// Takes the pending signals, or some of them.
     pub fn take(&self) -> [Option<Arrived>; AT_ONCE] {
         let mut room = [MaybeUninit::<libc::signalfd_siginfo>::uninit(); AT_ONCE];
         let fd = self.fd().map_or(-1, |fd| fd.as_raw_fd());
-        // SAFETY: the room is as long as it is said to be.
+        // SAFETY: the buffer has the given length.
         let got = unsafe { libc::read(fd, room.as_mut_ptr().cast(), size_of_val(&room)) };
         let count = usize::try_from(got).unwrap_or(0) / size_of::<libc::signalfd_siginfo>();
         let mut taken = [None; AT_ONCE];
         for (place, info) in taken.iter_mut().zip(room).take(count) {
-            // SAFETY: of so many structures the kernel wrote every byte, and each pattern of them is a valid one.
+            // SAFETY: the kernel wrote every byte of these structures, and each pattern of bytes is valid.
             let info = unsafe { info.assume_init() };
             *place = Some(Arrived {
                 number: info.ssi_signo as c_int,
@@ -207,22 +208,22 @@ impl SignalReceiver {
         taken
     }
 
-    /// The next signal, waited for at most so long. Who has nothing but signals to wait for needs one call (rt_sigtimedwait(2))
-    /// instead of two, and takes from the same signals.
+    /// Waits for the next signal, at most for `limit`. A caller that waits for signals only needs one call (rt_sigtimedwait(2))
+    /// instead of two. Both functions take from the same pending signals.
     ///
     /// # Errors
-    /// What rt_sigtimedwait(2) says, but for the end of the time and an interruption.
+    /// The error of rt_sigtimedwait(2), but not the end of the time or an interruption.
     pub fn wait(&self, limit: Option<Duration>) -> nix::Result<Option<Arrived>> {
         let (every, mut info) = (EVERY, MaybeUninit::<libc::siginfo_t>::zeroed());
         let limit = limit.map(TimeSpec::from);
         let limit = limit.as_ref().map_or(std::ptr::null(), |limit| &raw const *limit);
-        // SAFETY: the set is 8 bytes, as the last argument says; all three live over the call.
+        // SAFETY: the set is 8 bytes, as the last argument says, and all three arguments outlive the call.
         let number = unsafe { libc::syscall(SYS_rt_sigtimedwait, &raw const every, info.as_mut_ptr(), limit, 8) };
         let number = match Errno::result(number) {
             Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
             number => number? as c_int,
         };
-        // SAFETY: zeroed it is valid, and what the kernel wrote over it is.
+        // SAFETY: the zeroed structure is valid, and so is the structure that the kernel wrote over it.
         let info = unsafe { info.assume_init() };
         let (pid, uid) = sender(number, &info);
         Ok(Some(Arrived { number, pid, uid, kernel: is_of_kernel(info.si_code) }))
@@ -235,7 +236,8 @@ fn signalfd() -> nix::Result<OwnedFd> {
     Errno::result(unsafe { libc::syscall(SYS_signalfd4, -1, &raw const every, 8, flags) }).map(|fd| owned(fd as RawFd))
 }
 
-/// The pid and user in what the kernel tells of a signal; other signals than these (a timer, a device) have something else there.
+/// Returns the pid and user of the sender. Signals that neither a process nor SIGCHLD caused (a timer, a device) have other data
+/// there.
 fn sender(number: c_int, info: &libc::siginfo_t) -> (u32, u32) {
     let by_process = info.si_code <= 0 && ![libc::SI_TIMER, libc::SI_SIGIO].contains(&info.si_code);
     if !by_process && number != libc::SIGCHLD {
@@ -245,15 +247,16 @@ fn sender(number: c_int, info: &libc::siginfo_t) -> (u32, u32) {
     unsafe { (info.si_pid() as u32, info.si_uid()) }
 }
 
-/// The codes that `relay` gives to what it passes on: the kernel lets processes choose negative ones (rt_sigqueueinfo(2)).
+/// The code that `relay` gives to a process's signal: the kernel lets processes choose negative codes (rt_sigqueueinfo(2)).
 const RELAYED: c_int = -61;
+/// The code that `relay` gives to a signal of the kernel.
 const RELAYED_OF_KERNEL: c_int = -62;
 
 fn is_of_kernel(code: c_int) -> bool {
     [libc::SI_KERNEL, RELAYED_OF_KERNEL].contains(&code)
 }
 
-/// Passes a signal on to a child, with its sender.
+/// Passes a signal on to a child, together with the data about its sender.
 pub fn relay(child: c_int, arrived: &Arrived) {
     let code = if arrived.kernel { RELAYED_OF_KERNEL } else { RELAYED };
     // struct siginfo of 64-bit machines: number, errno, code, padding, pid, uid, value; 128 bytes (sigaction(2)).
@@ -261,24 +264,24 @@ pub fn relay(child: c_int, arrived: &Arrived) {
     for (at, field) in [(0, arrived.number as u32), (2, code as u32), (4, arrived.pid), (5, arrived.uid)] {
         info[at] = field;
     }
-    // SAFETY: the structure has the kernel's layout and size, and lives over the call.
+    // SAFETY: the structure has the kernel's layout and size, and outlives the call.
     let sent = unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, child, arrived.number, info.as_ptr()) };
     if sent != 0 {
-        let _ = send(child, arrived.number); // RLIMIT_SIGPENDING: then without its sender
+        let _ = send(child, arrived.number); // RLIMIT_SIGPENDING is reached: the signal goes without its sender
     }
 }
 
-/// Takes a descriptor that the kernel has just made for us.
+/// Takes ownership of a descriptor that the kernel has just made for this process.
 pub(super) fn owned(fd: RawFd) -> OwnedFd {
-    // SAFETY: callers pass a descriptor that was returned by the kernel a moment ago and that nobody else owns.
+    // SAFETY: callers pass a descriptor that the kernel returned a moment ago and that has no other owner.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
-/// Sends a signal to one process (or with a negative pid to its group).
+/// Sends a signal to one process, or with a negative pid to a process group.
 ///
 /// # Errors
-/// ESRCH: it is gone. EPERM: it belongs to another user, even after trying as that user. Any other error says nothing of the process
-/// (`is_final`).
+/// ESRCH: the process has ended. EPERM: it belongs to another user, and sending as that user failed, too. Any other error tells
+/// nothing about the process (`is_final`).
 pub fn send(pid: c_int, number: c_int) -> nix::Result<()> {
     match kill(pid, number) {
         Err(Errno::EPERM) => send_as_owner(pid, number),
@@ -286,7 +289,7 @@ pub fn send(pid: c_int, number: c_int) -> nix::Result<()> {
     }
 }
 
-/// Whether an error of `send` is one that sending again does not mend.
+/// Tells whether an error of `send` is one that sending again does not mend.
 pub fn is_final(errno: Errno) -> bool {
     matches!(errno, Errno::ESRCH | Errno::EPERM | Errno::EINVAL)
 }
@@ -296,8 +299,9 @@ fn kill(pid: c_int, number: c_int) -> nix::Result<()> {
     uninterrupted(|| Errno::result(unsafe { libc::kill(pid, number) })).map(drop)
 }
 
-/// A root without CAP_KILL may not signal another user's process, but with CAP_SETUID it may become that user (kill(2)). Its user
-/// is in its status; the owner of /proc/PID is root's where a process is not dumpable.
+/// Sends a signal as the user of the process. A root without CAP_KILL may not signal another user's process, but with CAP_SETUID it
+/// may become that user (kill(2)). The user is read from the process's status, because root owns /proc/PID where a process is not
+/// dumpable.
 fn send_as_owner(pid: c_int, number: c_int) -> nix::Result<()> {
     let owner = super::proc::status(pid.abs()).ok_or(Errno::EPERM)?.uid;
     set_effective(owner).map_err(|errno| if may_pass(errno) { errno } else { Errno::EPERM })?;
@@ -308,7 +312,7 @@ fn send_as_owner(pid: c_int, number: c_int) -> nix::Result<()> {
 }
 
 fn set_effective(uid: u32) -> nix::Result<()> {
-    // SAFETY: setresuid(2) takes no pointers; the raw call changes this thread only, and PID 1 has no other.
+    // SAFETY: setresuid(2) takes no pointers. The raw call changes this thread only, and PID 1 has no other.
     retry(|| Errno::result(unsafe { libc::syscall(libc::SYS_setresuid, -1, uid, -1) })).map(drop)
 }
 

@@ -1,4 +1,4 @@
-//! statx(2): on which mount a path lies, and what kind of thing it is.
+//! The mount that a path lies on, and other answers of statx(2).
 
 use super::filesystem::FilesystemClass;
 use super::mountinfo::{self, Mount};
@@ -13,34 +13,36 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// `stx_mnt_id` is filled in (Linux 5.8). The unique id of later kernels is not asked for: mountinfo does not have it.
+/// The bit of `stx_mask` for `stx_mnt_id` (Linux 5.8). The unique id of later kernels is not used, because mountinfo does not have
+/// it.
 const MNT_ID: u32 = 0x1000;
-/// `stx_attributes`: the path is exactly the root of a mount.
+/// The bit of `stx_attributes` for a path that is the root of a mount.
 const ATTR_MOUNT_ROOT: u64 = 0x2000;
 
-/// Which mount a path lies on.
+/// The mount that a path lies on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OnMount {
-    /// The id in mountinfo; none: a kernel (or a sandbox) that does not tell.
+    /// The id in mountinfo; `None` where the kernel or a sandbox does not tell it.
     pub id: Option<u64>,
-    /// The path is the mount's own root; none: not told.
+    /// Whether the path is the mount's own root; `None` where the kernel does not tell.
     pub is_root: Option<bool>,
 }
 
-/// Asks for the mount of a path. Symbolic links are followed; cached knowledge will do.
+/// Asks for the mount of a path. Symbolic links are followed, and cached attributes are enough (AT_STATX_DONT_SYNC).
 ///
 /// # Errors
-/// What statx(2) says, or open(2) where it cannot be asked.
+/// The error of statx(2), or of open(2) where statx(2) is not there.
 pub fn mount_of(path: &Path) -> nix::Result<OnMount> {
     match by_statx(path) {
         Ok(OnMount { id: None, is_root }) => Ok(OnMount { id: by_descriptor(path)?, is_root }),
-        // A sandbox or a kernel without the call.
+        // The call is missing in a sandbox or an old kernel.
         Err(errno) if unsupported(errno) => Ok(OnMount { id: by_descriptor(path)?, is_root: None }),
         answer => answer,
     }
 }
 
-/// The row of the mount that a path lies on: by its id where the kernel tells it, else by the longest name.
+/// Finds the row of the mount that a path lies on: by its id where the kernel tells it, else by the longest mount point above the
+/// path.
 pub fn row_of<'a>(path: &Path, table: &'a [Mount]) -> Option<&'a Mount> {
     match mount_of(path) {
         Ok(on) if on.id.is_some() => mountinfo::with_id(table, on.id?),
@@ -49,7 +51,7 @@ pub fn row_of<'a>(path: &Path, table: &'a [Mount]) -> Option<&'a Mount> {
     }
 }
 
-/// For kernels before 5.8: what /proc tells of an open file.
+/// Reads the id from /proc for an open file, for kernels before 5.8.
 fn by_descriptor(path: &Path) -> nix::Result<Option<u64>> {
     let file = nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
     let told = std::fs::read(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).unwrap_or_default();
@@ -66,7 +68,7 @@ fn by_statx(path: &Path) -> nix::Result<OnMount> {
     })
 }
 
-/// When a file was made, where its file system keeps that. The standard library asks only with glibc.
+/// Returns when a file was made, where its file system keeps that time. The standard library asks for it only with glibc.
 pub fn born(path: &Path) -> Option<SystemTime> {
     let answer = statx(path, 0, libc::STATX_BTIME).ok().filter(|answer| answer.stx_mask & libc::STATX_BTIME != 0)?;
     let seconds = Duration::from_secs(u64::try_from(answer.stx_btime.tv_sec).ok()?);
@@ -78,13 +80,14 @@ fn statx(path: &Path, flags: c_int, mask: u32) -> nix::Result<libc::statx> {
     let mut answer = MaybeUninit::<libc::statx>::zeroed();
     // SAFETY: the path ends with NUL, and the answer has the size that the call fills in.
     Errno::result(unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), flags, mask, answer.as_mut_ptr()) })?;
-    // SAFETY: all bit patterns are valid, and it was zeroed before.
+    // SAFETY: all bit patterns are valid, and the structure was zeroed before.
     Ok(unsafe { answer.assume_init() })
 }
 
-/// What kind of file system a path lies on, by the number that statfs(2) gives: for where the mount table does not tell.
+/// Returns the class of the file system that a path lies on, by the number that statfs(2) gives, for where the mount table does not
+/// tell.
 pub fn class_of(path: &Path) -> Option<FilesystemClass> {
-    // The field's type differs between machines and C libraries; the numbers have 32 bits.
+    // The field's type differs between machines and C libraries; all numbers have 32 bits.
     let magic = nix::sys::statfs::statfs(path).ok()?.filesystem_type().0;
     FilesystemClass::numbered(magic as u32)
 }

@@ -1,5 +1,5 @@
-//! Writing to standard error without waiting for a reader that has stopped reading. Descriptor 2 is shared with the workload, so its
-//! flags are never changed: either one call is told not to wait, or the file is opened anew.
+//! Writing to standard error without waiting for a reader that has stopped reading. Descriptor 2 is shared with the workload, so
+//! its flags are never changed: either a single call is told not to wait, or the file is opened anew.
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -9,25 +9,25 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// A write of so many bytes finds room wherever poll(2) promises some: a pipe has it by pages (pipe(7), PIPE_BUF), a terminal does not
-/// say how much it has.
+/// Bytes that a pipe takes without waiting where poll(2) promises room, which a pipe has by pages (pipe(7), PIPE_BUF).
 const PIECE_OF_PIPE: usize = 4096;
+/// Bytes that a terminal takes without waiting where poll(2) promises room; a terminal does not tell how much room it has.
 const PIECE_OF_TERMINAL: usize = 128;
 
-/// The pause where poll(2) promises room that the write does not find.
+/// The pause where poll(2) promises room and the write finds none.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// How much a text matters, and so how long its reader is waited for: all the waiting together, not each line's.
+/// How much a text matters. The urgency decides how long the reader is waited for, over all texts together and not for each line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Urgency {
-    /// Worth knowing.
+    /// A text that is worth knowing.
     News,
-    /// Why a start ends.
+    /// The reason why a start ends.
     Failure,
 }
 
 impl Urgency {
-    /// What may be spent on waiting when a process begins to write.
+    /// Returns how long a process may wait at its first text.
     const fn patience(self) -> Duration {
         match self {
             Urgency::News => Duration::from_millis(300),
@@ -36,20 +36,20 @@ impl Urgency {
     }
 }
 
-/// The waiting of this process so far.
+/// The time that this process has waited so far.
 struct Waiting {
     /// When the first text was written.
     since: Option<Instant>,
-    /// Spent by texts of either urgency.
+    /// The time that texts of either urgency have waited.
     spent: Duration,
-    /// The last wait was in vain: nothing that is only news waits again before there is room.
+    /// Whether the last wait was in vain: then no text of `News` waits until there is room.
     in_vain: bool,
 }
 
 static WAITING: Mutex<Waiting> = Mutex::new(Waiting { since: None, spent: Duration::ZERO, in_vain: false });
 
 impl Waiting {
-    /// What a text may still wait. A reader that is only slow costs a tenth of the time.
+    /// Returns how long a text may still wait. A tenth of the process's time is added, for a reader that is only slow.
     fn left(&self, urgency: Urgency, now: Instant) -> Duration {
         if self.in_vain && urgency == Urgency::News {
             return Duration::ZERO;
@@ -59,7 +59,7 @@ impl Waiting {
     }
 }
 
-/// Writes as much as there is room for, and waits for more as long as `urgency` allows. Gives how many bytes were written.
+/// Writes as much as there is room for, and waits for more room as long as `urgency` allows. Returns how many bytes were written.
 pub fn write(bytes: &[u8], urgency: Urgency) -> usize {
     let Ok(mut waiting) = WAITING.lock() else { return 0 };
     let stderr = std::io::stderr();
@@ -82,7 +82,7 @@ fn write_to(fd: BorrowedFd<'_>, bytes: &[u8], urgency: Urgency, waiting: &mut Wa
     written
 }
 
-/// Waits for room. Says whether trying again is worth it.
+/// Waits for room, and tells whether another attempt is worth it.
 fn wait(fd: BorrowedFd<'_>, urgency: Urgency, waiting: &mut Waiting) -> bool {
     let begun = Instant::now();
     waiting.since.get_or_insert(begun);
@@ -100,7 +100,7 @@ fn wait(fd: BorrowedFd<'_>, urgency: Urgency, waiting: &mut Waiting) -> bool {
     !waiting.in_vain
 }
 
-/// Writes what there is room for now, and drops the rest.
+/// Writes as much as there is room for now, and drops the rest.
 pub fn write_without_waiting(mut bytes: &[u8]) {
     let stderr = std::io::stderr();
     while !bytes.is_empty() {
@@ -115,7 +115,7 @@ pub fn write_without_waiting(mut bytes: &[u8]) {
 fn write_without_waiting_to(fd: BorrowedFd<'_>, bytes: &[u8]) -> nix::Result<usize> {
     let kind = fstat(fd).map(|found| SFlag::from_bits_truncate(found.st_mode & SFlag::S_IFMT.bits()))?;
     match kind {
-        // The kernel takes what is written to a file, or has no room for it, and nobody has to read.
+        // A write to a regular file needs no reader: the kernel takes the bytes, or the file system has no room for them.
         SFlag::S_IFREG => nix::unistd::write(fd, bytes),
         SFlag::S_IFSOCK => send_without_waiting(fd, bytes),
         SFlag::S_IFIFO => match write_with_nowait(fd, bytes) {
@@ -129,24 +129,25 @@ fn write_without_waiting_to(fd: BorrowedFd<'_>, bytes: &[u8]) -> nix::Result<usi
 }
 
 fn send_without_waiting(fd: BorrowedFd<'_>, bytes: &[u8]) -> nix::Result<usize> {
-    // SAFETY: the bytes live over the call, which only reads them.
+    // SAFETY: the bytes outlive the call, which only reads them.
     let sent = unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT) };
     Errno::result(sent).map(|length| usize::try_from(length).unwrap_or_default())
 }
 
-/// One write that does not wait (RWF_NOWAIT; pipes have it since Linux 6.4).
+/// Makes one write that does not wait (RWF_NOWAIT; pipes have it since Linux 6.4).
 fn write_with_nowait(fd: BorrowedFd<'_>, bytes: &[u8]) -> nix::Result<usize> {
     const RWF_NOWAIT: libc::c_long = 8;
     const NO_OFFSET: libc::c_long = -1;
     let piece = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-    // SAFETY: the piece and its bytes live over the call, which only reads them.
+    // SAFETY: the piece and its bytes outlive the call, which only reads them.
     let written = unsafe {
         libc::syscall(libc::SYS_pwritev2, fd.as_raw_fd(), &raw const piece, 1, NO_OFFSET, NO_OFFSET, RWF_NOWAIT)
     };
     Errno::result(written).map(|length| usize::try_from(length).unwrap_or_default())
 }
 
-/// By a descriptor of our own. Where the file may not be opened (another user's pipe, no /proc), only so much as poll(2) promises.
+/// Writes by a descriptor of our own. Where the file may not be opened (another user's pipe, no /proc), only so much is written as
+/// poll(2) promises room for.
 fn write_anew(fd: BorrowedFd<'_>, bytes: &[u8], piece: usize) -> nix::Result<usize> {
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
     let path = ["/proc/self/fd/", &fd.as_raw_fd().to_string()].concat();
@@ -167,9 +168,9 @@ mod tests {
 
     const NOTHING_YET: Waiting = Waiting { since: None, spent: Duration::ZERO, in_vain: false };
 
-    /// Writes until there is no room, and then once for each urgency; gives how long that took.
+    /// Writes until there is no room, and then once for each urgency; returns how long each of these took.
     fn fill(fd: BorrowedFd<'_>, waiting: &mut Waiting) -> [Duration; 3] {
-        // A piece of a pipe's last page may still be free.
+        // A part of a pipe's last page may still be free.
         for size in [4096, 1] {
             while write_without_waiting_to(fd, &vec![b'x'; size]).is_ok() {}
         }
@@ -180,7 +181,7 @@ mod tests {
         })
     }
 
-    /// The first line waits, the next does not, a failure waits again; and when somebody reads, all is written.
+    /// Checks that the first line waits, the next does not, a failure waits again, and all is written when a reader reads.
     fn never_stops(fd: BorrowedFd<'_>, mut read: impl FnMut()) {
         let mut waiting = NOTHING_YET;
         let [first, second, failure] = fill(fd, &mut waiting);

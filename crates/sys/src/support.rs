@@ -2,15 +2,15 @@
 
 use nix::errno::Errno;
 
-/// Whether an answer means that the system call is not there. Besides ENOSYS that is EPERM: libseccomp before 2.5 and Docker before
-/// 20.10.10 answer it to every call that is newer than their list (moby issue 40734, opencontainers/runc issue 2151). Only for calls
-/// that do not answer EPERM by themselves, or whose older form, tried next, would answer it again.
+/// Tells whether an error means that the system call does not exist. Besides ENOSYS, EPERM means that: libseccomp before 2.5 and
+/// Docker before 20.10.10 answer it to every call that is newer than their list (moby issue 40734, opencontainers/runc issue 2151).
+/// Only for calls that never answer EPERM themselves, or whose older form, tried next, would answer it again.
 pub fn unsupported(errno: Errno) -> bool {
     matches!(errno, Errno::ENOSYS | Errno::EPERM)
 }
 
-/// Whether clone3(2) is refused with EPERM. The C library takes only ENOSYS for a reason to start a thread with clone(2) instead, so
-/// that its programs can start no thread then. The call is asked with no arguments, which starts nothing: the kernel answers EINVAL.
+/// Tells whether clone3(2) is refused with EPERM. The C library falls back to clone(2) only on ENOSYS, so its programs can start no
+/// thread in such a sandbox. The test passes no arguments, which starts nothing: the kernel answers EINVAL.
 pub fn clone3_is_forbidden() -> bool {
     // SAFETY: a null pointer with a size of 0 is refused before anything is read through it.
     let answer = unsafe { libc::syscall(libc::SYS_clone3, std::ptr::null::<libc::c_void>(), 0_usize) };

@@ -1,12 +1,12 @@
-//! Files under a name that nobody else has. A crate for this would bring a generator of random numbers with thread-local state, which
-//! costs PID 1 a page of memory for weeks; mkstemp(3) costs nothing.
+//! Files under a name that no other file has. A crate for this would bring a generator of random numbers with thread-local state,
+//! which costs PID 1 a page of memory for weeks; mkstemp(3) costs nothing.
 
 use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// A new file, open for reading and writing; gone when this is dropped, unless it was moved to its place.
+/// A new file, open for reading and writing, which is removed on drop unless it was moved to its final path.
 #[derive(Debug)]
 pub struct TemporaryFile {
     file: File,
@@ -14,10 +14,10 @@ pub struct TemporaryFile {
 }
 
 impl TemporaryFile {
-    /// Makes one in a directory; its name begins with `prefix`, and only its owner may read it.
+    /// Makes a file in a directory. Its name begins with `prefix`, and only its owner may read it.
     ///
     /// # Errors
-    /// What mkstemp(3) says.
+    /// The error of mkstemp(3).
     pub fn make(directory: &Path, prefix: &str) -> io::Result<Self> {
         let (fd, path) = nix::unistd::mkstemp(&directory.join(format!("{prefix}XXXXXX")))?;
         let made = TemporaryFile { file: File::from(fd), path };
@@ -26,29 +26,29 @@ impl TemporaryFile {
         Ok(made)
     }
 
-    /// Where it is.
+    /// Returns where the file is.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes to it.
+    /// Returns the open file, to write to it.
     pub fn file(&mut self) -> &mut File {
         &mut self.file
     }
 
-    /// Takes its name away; it is there for as long as it is open.
+    /// Removes the file's name; the file exists as long as it is open.
     ///
     /// # Errors
-    /// What unlink(2) says.
+    /// The error of unlink(2).
     pub fn unnamed(self) -> io::Result<File> {
         std::fs::remove_file(&self.path)?;
         self.file.try_clone()
     }
 
-    /// Makes it a file of this mode at its place, in one step.
+    /// Moves the file to its final path in one step, with this mode. With `durable` the bytes reach the disk first.
     ///
     /// # Errors
-    /// What fchmod(2), fsync(2) and rename(2) say.
+    /// The error of fchmod(2), fsync(2) or rename(2).
     pub fn become_file(self, place: &Path, mode: u32, durable: bool) -> io::Result<()> {
         self.file.set_permissions(Permissions::from_mode(mode))?;
         if durable {
@@ -60,7 +60,7 @@ impl TemporaryFile {
 
 impl Drop for TemporaryFile {
     fn drop(&mut self) {
-        // After a rename there is nothing under this name any more.
+        // After a rename there is no file under this name any more.
         let _ = std::fs::remove_file(&self.path);
     }
 }

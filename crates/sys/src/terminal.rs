@@ -1,4 +1,4 @@
-//! The terminal's foreground: who gets what a person types, Ctrl-C and Ctrl-Z included.
+//! The foreground of the terminal: the process group that gets what a user types, Ctrl-C and Ctrl-Z included.
 
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
@@ -7,16 +7,16 @@ use std::ffi::c_int;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-/// The group that has our place at the terminal; 0: our own.
+/// The group that has our place at the terminal; 0 where it is our own group.
 static HOME: AtomicI32 = AtomicI32::new(0);
 
-/// A standard descriptor, without the buffers that std's handles make.
+/// Borrows a standard descriptor, without the buffers that std's handles make.
 const fn standard(number: c_int) -> BorrowedFd<'static> {
-    // SAFETY: 0, 1 and 2 are never closed by this program; where the caller had closed them, calls on them fail.
+    // SAFETY: this program never closes 0, 1 and 2; where the caller had closed them, calls on them fail.
     unsafe { BorrowedFd::borrow_raw(number) }
 }
 
-/// Our controlling terminal and the group in its foreground. A terminal of another session is not ours to give.
+/// Returns our controlling terminal and the group in its foreground. A terminal of another session is not ours to give.
 fn foreground() -> Option<(BorrowedFd<'static>, Pid)> {
     for fd in [0, 1, 2].map(standard) {
         if let Ok(group) = tcgetpgrp(fd) {
@@ -26,7 +26,7 @@ fn foreground() -> Option<(BorrowedFd<'static>, Pid)> {
     None
 }
 
-/// The group that the foreground is taken from and goes back to.
+/// Returns the group that the foreground is taken from and goes back to.
 fn home() -> Pid {
     match HOME.load(Ordering::Relaxed) {
         0 => getpgrp(),
@@ -34,8 +34,9 @@ fn home() -> Pid {
     }
 }
 
-/// Leaves the group that the caller's signals are for: for a session of its own, or where a terminal controls the old session, whose
-/// job control is for its members only, for a group of its own. There the old group keeps our place at the terminal.
+/// Leaves the process group that the caller's signals go to, and makes a new session. Where a terminal controls the session, its
+/// job control is for members of the session only, so this process makes only a new group. The old group then keeps our place at
+/// the terminal.
 pub fn leave_group() {
     HOME.store(getpgrp().as_raw(), Ordering::Relaxed);
     if is_there() || nix::unistd::setsid().is_err() {
@@ -43,12 +44,12 @@ pub fn leave_group() {
     }
 }
 
-/// Puts this process into a group of its own, and into the terminal's foreground if its old group was there. In a shell's pipeline
-/// (`trainit … | less`) the foreground stays where it is, as the others need it, too: then trainit gets what is typed, and passes
-/// it on. Call with TTOU blocked: a background process that does this is stopped by it.
+/// Puts this process into its own group, and into the terminal's foreground if its old group was there. In a shell's pipeline
+/// (`trainit … | less`) the foreground stays where it is, because the other programs need it, too; trainit then gets what is typed
+/// and passes it on. Call this function with TTOU blocked: TTOU stops a background process that takes the foreground.
 pub fn take_foreground() {
     let before = home();
-    let alone = getppid().as_raw() == 1; // in a container: no shell has started others beside us
+    let alone = getppid().as_raw() == 1; // in a container: no shell has started other programs beside us
     let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
     if let Some((terminal, group)) = foreground()
         && group == before
@@ -58,7 +59,7 @@ pub fn take_foreground() {
     }
 }
 
-/// Takes the foreground back from a group that is gone or stopped. Says whether it was there.
+/// Takes the foreground back from a group that has ended or stopped, and tells whether it was there.
 pub fn take_back(from: c_int) -> bool {
     match foreground() {
         Some((terminal, group)) if group.as_raw() == from => tcsetpgrp(terminal, home()).is_ok(),
@@ -66,7 +67,7 @@ pub fn take_back(from: c_int) -> bool {
     }
 }
 
-/// Gives our own place in the foreground to a group. Says whether we had it.
+/// Gives our own place in the foreground to a group, and tells whether we had it.
 pub fn hand_over(to: c_int) -> bool {
     match foreground() {
         Some((terminal, group)) if group == home() => tcsetpgrp(terminal, Pid::from_raw(to)).is_ok(),
@@ -74,13 +75,14 @@ pub fn hand_over(to: c_int) -> bool {
     }
 }
 
-/// Whether a terminal controls this session, even if none of our descriptors is it: only then there is job control.
+/// Tells whether a terminal controls this session, even if none of our descriptors is that terminal. Only then there is job
+/// control.
 pub fn is_there() -> bool {
     let flags = OFlag::O_RDONLY | OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     nix::fcntl::open("/dev/tty", flags, Mode::empty()).is_ok()
 }
 
-/// Whether a person sits at both ends of this process.
+/// Tells whether both stdin and stdout are terminals, so that a user sits at this process.
 pub fn is_attended() -> bool {
     isatty(standard(0)).unwrap_or(false) && isatty(standard(1)).unwrap_or(false)
 }

@@ -1,6 +1,7 @@
-//! Files and directories that others may have written, and directories that nobody else can exchange. A name in a shared directory may
-//! be a link to a file of ours, a pipe that is never opened at its other end, or have no end: what is opened here is never waited for,
-//! is a regular file (or a directory) of somebody who is believed, and is read up to a limit.
+//! Files and directories that other users may have written, and directories that no other user can exchange. A name in a shared
+//! directory may be a link to one of our files, a pipe that is never opened at its other end, or a file without an end. The
+//! functions here never wait for an open. They accept only a regular file (or a directory) of a user who is believed, and read up
+//! to a limit.
 
 use super::credentials;
 use nix::errno::Errno;
@@ -12,12 +13,12 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Whose files are believed.
+/// The users whose files are believed.
 #[derive(Clone, Copy, Debug)]
 pub enum Owners<'a> {
-    /// Anybody's: who names the file answers for it, or nothing hangs on what it says.
+    /// Any user: whoever names the file answers for it, or nothing depends on its content.
     Anyone,
-    /// Only those of these users.
+    /// Only these users.
     These(&'a [u32]),
 }
 
@@ -32,18 +33,19 @@ impl Owners<'_> {
     }
 }
 
-/// What never waits: for the other end of a pipe, for a lease that somebody has taken on a file (fcntl(2), F_SETLEASE), for a terminal.
+/// Flags with which an open never waits: for the other end of a pipe, for a lease on a file (fcntl(2), F_SETLEASE), or for a
+/// terminal.
 const NOT_WAITING: OFlag = OFlag::O_NONBLOCK.union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
 
 /// Opens a regular file in a directory for reading. A symbolic link is not followed.
 ///
 /// # Errors
-/// What openat(2) says; in words, if it is something else than a regular file, or of somebody who is not believed.
+/// The error of openat(2); in words, if it is no regular file, or belongs to a user who is not believed.
 pub fn open(directory: impl AsFd, name: &Path, owners: Owners<'_>) -> io::Result<File> {
     checked(openat(directory, name, OFlag::O_RDONLY | OFlag::O_NOFOLLOW | NOT_WAITING, Mode::empty()), owners)
 }
 
-/// The same by a path that a person or the image has named: links in it are theirs, and are followed.
+/// Opens a regular file by a path that a user or the image has named: links in such a path are meant, and are followed.
 ///
 /// # Errors
 /// As `open`.
@@ -51,7 +53,7 @@ pub fn open_named(path: &Path, owners: Owners<'_>) -> io::Result<File> {
     checked(openat(AT_FDCWD, path, OFlag::O_RDONLY | NOT_WAITING, Mode::empty()), owners)
 }
 
-/// Opens a file in a directory for appending, and makes it if it is not there.
+/// Opens a file in a directory for appending, and makes the file if it does not exist.
 ///
 /// # Errors
 /// As `open`.
@@ -60,10 +62,10 @@ pub fn append(directory: impl AsFd, name: &Path, mode: u32, owners: Owners<'_>) 
     checked(openat(directory, name, flags, Mode::from_bits_truncate(mode)), owners)
 }
 
-/// Makes a file in a directory. What is there already, a link included, stays as it is.
+/// Makes a file in a directory. A file or link that exists stays as it is.
 ///
 /// # Errors
-/// What openat(2) says; EEXIST if there is something under this name.
+/// The error of openat(2); EEXIST if a file has this name.
 pub fn create(directory: impl AsFd, name: &Path, mode: u32) -> io::Result<File> {
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     Ok(openat(directory, name, flags, Mode::from_bits_truncate(mode)).map(File::from)?)
@@ -73,7 +75,7 @@ fn checked(opened: nix::Result<std::os::fd::OwnedFd>, owners: Owners<'_>) -> io:
     let file = match opened {
         Ok(file) => File::from(file),
         Err(Errno::ELOOP) => return Err(io::Error::other("it is a symbolic link")),
-        // A socket, or a pipe that nobody reads.
+        // The file is a socket, or a pipe without a reader.
         Err(Errno::ENXIO) => return Err(io::Error::other("it is not a regular file")),
         Err(errno) => return Err(errno.into()),
     };
@@ -88,15 +90,15 @@ fn checked(opened: nix::Result<std::os::fd::OwnedFd>, owners: Owners<'_>) -> io:
 /// Reads a file in a directory as a whole.
 ///
 /// # Errors
-/// As `open`, and in words if it has more than `limit` bytes.
+/// As `open`, and in words if the file has more than `limit` bytes.
 pub fn read(directory: impl AsFd, name: &Path, limit: u64, owners: Owners<'_>) -> io::Result<Vec<u8>> {
     read_all(&open(directory, name, owners)?, limit)
 }
 
-/// Reads a file as a whole that a person or the image has named.
+/// Reads a file as a whole that a user or the image has named.
 ///
 /// # Errors
-/// As `open_named`, and in words if it has more than `limit` bytes.
+/// As `open_named`, and in words if the file has more than `limit` bytes.
 pub fn read_named(path: &Path, limit: u64, owners: Owners<'_>) -> io::Result<Vec<u8>> {
     read_all(&open_named(path, owners)?, limit)
 }
@@ -104,7 +106,7 @@ pub fn read_named(path: &Path, limit: u64, owners: Owners<'_>) -> io::Result<Vec
 /// Reads a file to its end.
 ///
 /// # Errors
-/// What read(2) says, and in words if it has more than `limit` bytes.
+/// The error of read(2), and in words if the file has more than `limit` bytes.
 pub fn read_all(file: &File, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes)?;
@@ -114,10 +116,11 @@ pub fn read_all(file: &File, limit: u64) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Opens a directory in a directory, if it is of somebody who is believed and nobody else may write it. A link is not followed.
+/// Opens a directory in a directory, if it belongs to a user who is believed and no other user may write it. A link is not
+/// followed.
 ///
 /// # Errors
-/// What openat(2) says; in words, whose it is or who may write it.
+/// The error of openat(2); in words, which user it belongs to, or that others may write it.
 pub fn directory(parent: impl AsFd, name: &Path, owners: Owners<'_>) -> io::Result<File> {
     let opened = openat(parent, name, DIRECTORY | OFlag::O_NOFOLLOW, Mode::empty()).map(File::from)?;
     let found = opened.metadata()?;
@@ -132,18 +135,18 @@ const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(NOT_WAI
 const OTHERS_WRITE: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 
-/// Opens a directory where nobody else can exchange what is ours: neither it nor any directory above it may be written by others, unless
-/// the sticky bit keeps them from renaming what is not theirs, and each belongs to root or to this user. Above a mount point that does
-/// not matter.
+/// Opens a directory in which no other user can exchange our files. Neither the directory nor any directory above it may be
+/// writable for others, unless its sticky bit forbids to rename files of others. Each must belong to root or to this user. The
+/// directories above a mount point do not matter.
 ///
 /// # Errors
-/// What open(2) says; in words, which directory is not so.
+/// The error of open(2); in words, which directory breaks a rule, and which rule.
 pub fn settled(path: &Path) -> io::Result<File> {
     let path = path.canonicalize()?;
     let mut below = None;
     for step in path.ancestors() {
         let found = std::fs::symlink_metadata(step)?;
-        // A mount point is not renamed, whoever may write the directory that it is in (EBUSY).
+        // A mount point is not renamed, whoever may write the directory above it (EBUSY).
         let mounted = below.replace(found.dev()).is_some_and(|below| below != found.dev());
         if let Some(why) = exchangeable(&found).filter(|_| !mounted) {
             return Err(io::Error::other(format!("{}: {why}", step.display())));
@@ -153,7 +156,7 @@ pub fn settled(path: &Path) -> io::Result<File> {
     Ok(openat(AT_FDCWD, &path, flags, Mode::empty()).map(File::from)?)
 }
 
-/// Why others could put something else in the place of what is in this directory; none: they cannot.
+/// Returns why others could exchange a file of this directory; `None` if they cannot.
 fn exchangeable(found: &Metadata) -> Option<String> {
     let owner = found.uid();
     if owner != 0 && owner != credentials::own_uid() && !credentials::is_of_no_user_here(owner) {
@@ -170,7 +173,7 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt, symlink};
 
-    /// A directory with a file, a link to it, a pipe and a directory.
+    /// Makes a directory with a file, a link to the file, a pipe and a directory.
     fn shared() -> (tempfile::TempDir, File) {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("file"), "0123456789").unwrap();

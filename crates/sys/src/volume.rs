@@ -1,45 +1,46 @@
-//! Who made what is mounted: an engine's volume or a pod's, as far as the path of the mounted directory in its own file system tells.
+//! The origin of a mount: an engine's volume or a pod's volume, as far as the path of the mounted directory in its file system
+//! tells.
 
 use super::mountinfo::Mount;
 
-/// What stands behind a mount.
+/// The origin of a mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Volume<'a> {
     /// Docker made it because the image declares a `VOLUME` and nothing was mounted there.
     Anonymous,
-    /// A volume of Docker's or Podman's that has a name.
+    /// A volume of Docker or Podman that has a name.
     Named(&'a [u8]),
     /// A volume of a pod.
     Pod {
-        /// Who made it: `configmap`, `empty-dir`, `csi`.
+        /// The kind of volume: `configmap`, `empty-dir`, `csi`.
         plugin: &'a [u8],
-        /// Its name in the pod.
+        /// The volume's name in the pod.
         name: &'a [u8],
-        /// Only something inside of it is mounted (`subPath`).
+        /// Whether only a part of the volume is mounted (`subPath`).
         part: bool,
     },
-    /// A directory or file of the host, a device, an export: nothing is known of who made it.
+    /// A directory or file of the host, a device, or an export: its origin is unknown.
     Plain,
 }
 
-/// What the kernel writes behind the path of a directory that is not there any more.
+/// The text that the kernel writes behind the path of a directory that was deleted.
 const DELETED: &[u8] = b"//deleted";
-/// What kubelet calls the directories of its plugins.
+/// The beginning of the names that kubelet gives to the directories of its plugins.
 const PLUGIN: &[u8] = b"kubernetes.io~";
 
 impl Mount {
-    /// What stands behind it.
+    /// Returns the origin of the mount.
     pub fn volume(&self) -> Volume<'_> {
         engine_volume(self.root()).or_else(|| pod_volume(self.root())).unwrap_or(Volume::Plain)
     }
 
-    /// Whether what is mounted was deleted since.
+    /// Tells whether the mounted directory or file was deleted since.
     pub fn is_deleted(&self) -> bool {
         self.root().ends_with(DELETED)
     }
 }
 
-/// `…/volumes/NAME/_data`: 64 hexadecimal digits are a name that nobody gave.
+/// Recognizes `…/volumes/NAME/_data`: 64 hexadecimal digits are a name that the engine made up.
 fn engine_volume(root: &[u8]) -> Option<Volume<'_>> {
     let path = root.strip_suffix(DELETED).unwrap_or(root).strip_suffix(b"/_data")?;
     let mut parts = path.rsplit(|byte| *byte == b'/');
@@ -49,7 +50,7 @@ fn engine_volume(root: &[u8]) -> Option<Volume<'_>> {
     Some(if unnamed { Volume::Anonymous } else { Volume::Named(name) })
 }
 
-/// `…/volumes/kubernetes.io~PLUGIN/NAME`, and behind it what a `subPath` chose.
+/// Recognizes `…/volumes/kubernetes.io~PLUGIN/NAME`, and behind it the part that a `subPath` chose.
 fn pod_volume(root: &[u8]) -> Option<Volume<'_>> {
     let mut parts = root.split(|byte| *byte == b'/');
     let plugin = parts.find_map(|part| part.strip_prefix(PLUGIN))?;

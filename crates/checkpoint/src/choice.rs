@@ -3,18 +3,18 @@
 use super::family::{FAMILIES, Family};
 use std::fmt;
 
-/// Which families to look for.
+/// The families to look for.
 #[derive(Clone, Copy, Debug, Default)]
 pub enum FamilyChoice {
-    /// The first family in the order of `FAMILIES` that has left its mark in the directory.
+    /// The first family in the order of `FAMILIES` whose mark is in the directory.
     #[default]
     Auto,
-    /// This one, whatever else the directory holds.
+    /// Only this family, whatever else the directory holds.
     Only(&'static Family),
 }
 
 impl FamilyChoice {
-    /// The choice that a word stands for.
+    /// Parses the word for a choice.
     pub fn parse(word: &str) -> Option<Self> {
         if word == "auto" {
             return Some(Self::Auto);
@@ -22,12 +22,12 @@ impl FamilyChoice {
         FAMILIES.iter().find(|family| family.name == word).map(Self::Only)
     }
 
-    /// All words that `parse` knows, for schema and "did you mean".
+    /// Lists all words that `parse` accepts, for the schema and for suggestions.
     pub fn words() -> impl Iterator<Item = &'static str> {
         std::iter::once("auto").chain(FAMILIES.iter().map(|family| family.name))
     }
 
-    /// The word for this choice.
+    /// Returns the word for this choice.
     pub fn word(self) -> &'static str {
         match self {
             Self::Auto => "auto",

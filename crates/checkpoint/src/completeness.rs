@@ -1,5 +1,5 @@
-//! Whether files were written to their end: one file by its format, and everything inside a directory. Bounded: a candidate
-//! costs at most so many files, entries and bytes, however large it is.
+//! Completeness: whether a file was written to its end, by its format, and whether all files of a directory were. A candidate costs
+//! at most a fixed number of files, entries and bytes, however large it is.
 
 use super::format::{index, pickle, safetensors, zip};
 use super::listing::{Entry, EntryKind, Listing};
@@ -12,39 +12,39 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// Directories inside directories that are looked into.
+/// How many levels of directories inside a checkpoint are read.
 const DEPTH: usize = 3;
 
 /// Most entries that are read inside one checkpoint.
 const MOST_ENTRIES: usize = 16_384;
 
-/// Most files of one checkpoint whose ends are read. A job of a thousand ranks has more; then the family's own mark has to
-/// do for the rest.
+/// Most files of one checkpoint whose ends are read. A job of a thousand ranks has more files; for the rest the family's own mark
+/// has to be enough.
 const MOST_FILES: usize = 512;
 
-/// What a complete checkpoint amounts to.
+/// The size and time of a complete checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contents {
-    /// Bytes, of all files together.
+    /// Bytes of all files together.
     pub size: u64,
-    /// When the last of them was written.
+    /// When the last file was written.
     pub modified: SystemTime,
 }
 
-/// Why something is not a complete checkpoint, as a fragment that fits after its name.
+/// The reason why a candidate is not a complete checkpoint, as a fragment that fits after its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unfinished(pub String);
 
-/// What judging a candidate comes to.
+/// The result of judging a candidate.
 pub type Completeness<T = Contents> = Result<T, Unfinished>;
 
 impl Unfinished {
-    /// Because of this.
+    /// Makes a reason from a text.
     pub fn because(why: impl Into<String>) -> Self {
         Unfinished(why.into())
     }
 
-    /// The same, of something inside.
+    /// Puts the name of the inner file or directory before the reason.
     fn inside(self, name: &Path) -> Self {
         Unfinished(format!("{}: {}", name.display(), self.0))
     }
@@ -57,24 +57,24 @@ impl From<io::Error> for Unfinished {
 }
 
 impl Contents {
-    /// Nothing yet.
+    /// The contents of no file.
     pub const NONE: Contents = Contents { size: 0, modified: SystemTime::UNIX_EPOCH };
 
-    /// Those of a file.
+    /// Returns the contents of one file.
     fn of(metadata: &Metadata) -> Self {
         Contents { size: metadata.len(), modified: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH) }
     }
 
-    /// Both together.
+    /// Adds two contents.
     pub fn and(self, other: Self) -> Self {
         Contents { size: self.size.saturating_add(other.size), modified: self.modified.max(other.modified) }
     }
 }
 
-/// Opens a regular file without waiting for anything: a FIFO of that name has no writer.
+/// Opens a regular file without waiting: the open of a FIFO with that name would wait for a writer.
 ///
 /// # Errors
-/// What open(2) and fstat(2) say; `InvalidInput` if it is no regular file.
+/// The error of open(2) or fstat(2); `InvalidInput` for anything but a regular file.
 pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     let metadata = file.metadata()?;
@@ -84,10 +84,10 @@ pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
     Ok((file, metadata))
 }
 
-/// The first bytes of a file, at most so many.
+/// Reads the first bytes of a file, at most `most`.
 ///
 /// # Errors
-/// What open(2) and read(2) say.
+/// The error of open(2) or read(2).
 pub fn head(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     first(&open(path)?.0, most)
 }
@@ -106,10 +106,11 @@ fn last(mut file: &File, size: u64, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A file in torch's zip format, whole.
+/// Judges a file in torch's zip format.
 ///
 /// # Errors
-/// Why it is not complete. The format from before 1.6 is never taken: nothing in it tells where it ends.
+/// The reason why the file is not complete. A file in the format from before torch 1.6 is never complete, because nothing in it
+/// tells where it ends.
 pub fn torch(path: &Path) -> Completeness {
     let (file, metadata) = open(path)?;
     let start = first(&file, 16)?;
@@ -124,10 +125,10 @@ pub fn torch(path: &Path) -> Completeness {
     Ok(Contents::of(&metadata))
 }
 
-/// A safetensors file, whole.
+/// Judges a safetensors file.
 ///
 /// # Errors
-/// Why it is not complete.
+/// The reason why the file is not complete.
 pub fn tensors(path: &Path) -> Completeness {
     let (file, metadata) = open(path)?;
     let length = safetensors::head_length(&first(&file, 8)?);
@@ -139,10 +140,10 @@ pub fn tensors(path: &Path) -> Completeness {
     }
 }
 
-/// A file of any kind, judged by its format where that has an end, and else by being at rest.
+/// Judges a file of any kind: by its format where the format has an end, and else by whether the file is at rest.
 ///
 /// # Errors
-/// Why it is not complete.
+/// The reason why the file is not complete.
 pub fn any(path: &Path) -> Completeness {
     if path.extension().is_some_and(|end| end == "safetensors") {
         return tensors(path);
@@ -171,19 +172,20 @@ fn zip_end(file: &File, metadata: &Metadata) -> Completeness<()> {
         .ok_or_else(|| Unfinished::because("a zip archive without its end"))
 }
 
-/// Everything in a directory: every weight file whole by its format, every index with all its shards. Files that the family
-/// has no rule for only count.
+/// Judges all files of a directory: every weight file by its format, and every index by its shards. Files without a rule only count
+/// for the size.
 ///
 /// # Errors
-/// The first thing that is not complete.
+/// The reason of the first file that is not complete.
 pub fn tree(dir: &Path) -> Completeness {
     CheckpointTree::judging(member).walk(dir, DEPTH)
 }
 
-/// The same, and every file that has no recognisable end at rest, and none under a temporary name.
+/// Judges a directory as `tree` does, and more strictly: a file without a recognisable end must be at rest, and no file may have a
+/// temporary name.
 ///
 /// # Errors
-/// The first thing that is not complete.
+/// The reason of the first file that is not complete.
 pub fn tree_at_rest(dir: &Path) -> Completeness {
     CheckpointTree::judging(member_at_rest).walk(dir, DEPTH)
 }
@@ -223,12 +225,12 @@ impl CheckpointTree {
     }
 }
 
-/// A file's size and time, whatever is in it.
+/// Returns a file's size and time, whatever its content is.
 fn size(path: &Path) -> Completeness {
     Ok(Contents::of(&std::fs::metadata(path)?))
 }
 
-/// A file among others: judged by what its name says that it is.
+/// Judges a file of a directory by the format that its name tells.
 fn member(listing: &Listing, entry: &Entry) -> Completeness {
     let path = listing.path(entry);
     match Path::new(&entry.name).extension().map(OsStrExt::as_bytes) {
@@ -248,11 +250,12 @@ fn member_at_rest(listing: &Listing, entry: &Entry) -> Completeness {
         return Err(Unfinished::because("a temporary name"));
     }
     let path = listing.path(entry);
-    // An empty file among others is a marker as often as not, and says nothing.
+    // An empty file among others is often a marker, and tells nothing.
     if std::fs::metadata(&path)?.len() == 0 { Ok(contents) } else { any(&path) }
 }
 
-/// A file that may be a zip archive; other formats pass if they are not empty, since the family's own mark speaks for them.
+/// Judges a file that may be a zip archive; files of other formats only have to be not empty, since the family's own mark shows
+/// their end.
 fn archive_or_not_empty(path: &Path) -> Completeness {
     let (file, metadata) = open(path)?;
     let start = first(&file, 4)?;
@@ -264,7 +267,7 @@ fn archive_or_not_empty(path: &Path) -> Completeness {
     Ok(Contents::of(&metadata))
 }
 
-/// An index of weights in several files, which have to be there; whether each is whole is asked of each.
+/// Judges an index of weights: all shards must exist. Each shard is judged as a file of its own.
 fn indexed(listing: &Listing, path: &Path) -> Completeness {
     match shards(path)?.iter().find(|shard| !listing.dir.join(shard).is_file()) {
         Some(missing) => Err(Unfinished::because(format!("{missing} is missing"))),
@@ -272,10 +275,10 @@ fn indexed(listing: &Listing, path: &Path) -> Completeness {
     }
 }
 
-/// An index and all that it names, each of them whole.
+/// Judges an index and all shards that it names.
 ///
 /// # Errors
-/// Why it is not complete.
+/// The reason why the index or a shard is not complete.
 pub fn index_and_shards(path: &Path) -> Completeness {
     let dir = path.parent().unwrap_or(path);
     shards(path)?.iter().enumerate().try_fold(size(path)?, |sum, (n, shard)| {

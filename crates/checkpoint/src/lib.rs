@@ -1,6 +1,7 @@
-//! Checkpoints: which of the things in a directory is the newest *complete* one, and how a trainer is told to go on from it.
-//! Every trainer family has a file with its own rule of completeness and one entry in `FAMILIES`; docs/checkpoints.md says
-//! the same to users. Reads directories and files only, within fixed bounds. Knows `sys`; nothing of PID 1 or of settings.
+//! Checkpoints: the search for the newest *complete* checkpoint in a directory, and the words that make a trainer go on from it.
+//! Every trainer family has a file with its own rule of completeness and one entry in `FAMILIES`; docs/checkpoints.md explains the
+//! rules to users. The crate only reads directories and files, within fixed bounds. It uses `sys`, and knows neither PID 1 nor the
+//! settings.
 
 mod choice;
 mod completeness;
@@ -29,13 +30,13 @@ use std::time::SystemTime;
 /// A complete checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// The file or directory: absolute, and the real one where a symbolic link pointed to it.
+    /// The absolute path of the file or directory; the target where a symbolic link points to it.
     pub path: PathBuf,
-    /// The training step it was written at, when its name or its content tells.
+    /// The training step at which it was written, where its name or its content tells the step.
     pub step: Option<u64>,
-    /// Bytes, of all files together.
+    /// Bytes of all files together.
     pub size: u64,
-    /// When the last of its files was written.
+    /// When the last file was written.
     pub modified: SystemTime,
     /// The family's word, as in `checkpoint.family`.
     pub family: &'static str,

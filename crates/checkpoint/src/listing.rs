@@ -1,5 +1,5 @@
-//! A directory read once: names and kinds, with symbolic links followed to what they mean. Nothing here knows what a
-//! checkpoint is. No stat(2) for ordinary entries: a directory of 100,000 costs one pass of getdents(2).
+//! A listing of a directory: names and kinds, with symbolic links followed. This file knows nothing of checkpoints. Ordinary
+//! entries need no stat(2): a directory of 100,000 entries costs one pass of getdents(2).
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirEntry};
@@ -13,7 +13,7 @@ pub const MOST_ENTRIES: usize = 200_000;
 /// Most symbolic links that are followed in one directory; each costs a few system calls.
 const MOST_LINKS: usize = 1024;
 
-/// What an entry is, after following links. Sockets, devices and dangling links are not listed at all.
+/// The kind of an entry, after links are followed. Sockets, devices and dangling links are not listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
     /// A regular file.
@@ -27,9 +27,9 @@ pub enum EntryKind {
 pub struct Entry {
     /// The name.
     pub name: OsString,
-    /// What it is.
+    /// The kind.
     pub kind: EntryKind,
-    /// Where a symbolic link leads.
+    /// The target of a symbolic link.
     real: Option<PathBuf>,
 }
 
@@ -47,19 +47,19 @@ pub struct Candidate<'a> {
 pub struct Listing {
     /// The directory.
     pub dir: PathBuf,
-    /// What is in it, in no order.
+    /// The entries of the directory, in no order.
     pub entries: Vec<Entry>,
-    /// There was more than was read.
+    /// Whether the directory holds more entries than were read.
     pub cut: bool,
 }
 
 impl Entry {
-    /// The name's bytes.
+    /// Returns the name's bytes.
     pub fn bytes(&self) -> &[u8] {
         self.name.as_bytes()
     }
 
-    /// The name, and the name of what a link leads to.
+    /// Returns the name and, for a link, the name of the link's target.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
         let real = self.real.as_deref().and_then(Path::file_name);
         std::iter::once(self.bytes()).chain(real.map(OsStr::as_bytes))
@@ -70,7 +70,7 @@ impl Listing {
     /// Reads a directory, at most `most` entries of it.
     ///
     /// # Errors
-    /// What opendir(3) and readdir(3) say. An entry that vanishes meanwhile is no error.
+    /// The error of opendir(3) or readdir(3). An entry that vanishes meanwhile is no error.
     pub fn read(dir: &Path, most: usize) -> io::Result<Self> {
         let mut links = Links::of(dir);
         let mut listing = Listing { dir: dir.to_path_buf(), ..Listing::default() };
@@ -84,18 +84,18 @@ impl Listing {
         Ok(listing)
     }
 
-    /// The path of an entry; where it is a link, of what the link leads to.
+    /// Returns the path of an entry; for a link, the path of the link's target.
     pub fn path(&self, entry: &Entry) -> PathBuf {
         entry.real.clone().unwrap_or_else(|| self.dir.join(&entry.name))
     }
 
-    /// Whether there is an entry of this name and kind.
+    /// Tells whether there is an entry of this name and kind.
     pub fn has(&self, name: &str, kind: EntryKind) -> bool {
         self.entries.iter().any(|entry| entry.kind == kind && entry.name == *name)
     }
 
-    /// The entries of a kind that `step` accepts by name. A link is accepted for its own name or for that of what it leads to;
-    /// of the step, the real name has the last word.
+    /// Picks the entries of a kind that `step` accepts by name. A link is accepted for its own name or for the name of its target.
+    /// Where both names tell a step, the target's counts.
     pub fn pick(&self, kind: EntryKind, step: impl Fn(&[u8]) -> Option<Option<u64>>) -> Vec<Candidate<'_>> {
         let of_kind = self.entries.iter().filter(|entry| entry.kind == kind);
         let picked = of_kind.filter_map(|entry| {
@@ -108,11 +108,12 @@ impl Listing {
     }
 }
 
-/// Follows the links of one directory.
+/// The state of following the links of one directory.
 struct Links<'a> {
     dir: &'a Path,
-    /// The directory's own real path, once it is needed.
+    /// The directory's own real path, once it was needed.
     real_dir: Option<PathBuf>,
+    /// How many links may still be followed.
     left: usize,
 }
 
@@ -137,8 +138,8 @@ impl<'a> Links<'a> {
         Some(Entry { name: entry.file_name(), kind, real })
     }
 
-    /// What a link leads to. A loop or a dangling link leads nowhere. A target in the same directory is named as its own
-    /// entry is, so that both are known to be one.
+    /// Follows a link; `None` for a loop or a dangling link. A target in the same directory gets the path that its own entry has,
+    /// so that link and target are known to be one.
     fn follow(&mut self, link: &Path) -> Option<(fs::FileType, PathBuf)> {
         self.left = self.left.checked_sub(1)?;
         let real = fs::canonicalize(link).ok()?;

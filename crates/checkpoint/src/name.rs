@@ -1,19 +1,19 @@
-//! What a file's name tells: the step it was written at, and whether it is only a name to write under. Pure, over bytes:
-//! names need not be UTF-8.
+//! Facts from a file's name: the step at which the file was written, and whether the name is temporary. The functions take bytes,
+//! since names need not be UTF-8, and read no file.
 
-/// Words that say that the number after them is a step.
+/// Words before a number that make the number a step.
 const STEP_WORDS: &[&[u8]] = &[b"step", b"steps", b"iter", b"iters", b"iteration", b"it"];
 
-/// Words whose number is something else, so that it orders nothing by itself.
+/// Words before a number that make the number something else, which gives no order.
 const OTHER_WORDS: &[&[u8]] = &[
     b"epoch", b"ep", b"e", b"rank", b"fold", b"seed", b"v", b"version", b"shard", b"part", b"of", b"run", b"trial",
     b"gpu", b"loss", b"acc",
 ];
 
-/// Words that a number may be glued to and still stand for itself: `ckpt100`.
+/// Words that a number may follow without a separator and still be a number of its own: `ckpt100`.
 const GLUE_WORDS: &[&[u8]] = &[b"ckpt", b"checkpoint", b"model", b"state", b"save", b"snapshot"];
 
-/// Endings of names that are only written under, and renamed when the file is whole.
+/// Ends of temporary names, under which a file is written before it is renamed.
 const TEMPORARY_ENDINGS: &[&[u8]] = &[
     b".tmp",
     b"_tmp",
@@ -34,13 +34,13 @@ const TEMPORARY_ENDINGS: &[&[u8]] = &[
     b"~",
 ];
 
-/// Beginnings of such names.
+/// Beginnings of temporary names.
 const TEMPORARY_BEGINNINGS: &[&[u8]] = &[b".", b"tmp-", b"tmp_", b"tmp.", b"temp-", b"temp_", b"~"];
 
-/// What such names hold in the middle, before a random part.
+/// Middles of temporary names, before a random part.
 const TEMPORARY_MIDDLES: &[&[u8]] = &[b".orbax-checkpoint-tmp", b".tmp.", b".tmp-", b".tmp_", b".partial."];
 
-/// Whether a name says that what it names is not finished.
+/// Tells whether a name is temporary, so that its file is not finished.
 pub fn is_temporary(name: &[u8]) -> bool {
     let is = |part: Option<&[u8]>, word: &[u8]| part.is_some_and(|part| part.eq_ignore_ascii_case(word));
     TEMPORARY_ENDINGS.iter().any(|end| is(name.len().checked_sub(end.len()).and_then(|at| name.get(at..)), end))
@@ -48,8 +48,8 @@ pub fn is_temporary(name: &[u8]) -> bool {
         || TEMPORARY_MIDDLES.iter().any(|middle| name.windows(middle.len()).any(|part| is(Some(part), middle)))
 }
 
-/// The step that a name tells: the number after `step` or `iter`, else the only number that stands for itself. A number
-/// after `epoch`, `rank`, `fold` … is none, and neither is one of several: a wrong order is worse than the time's order.
+/// Returns the step in a name: the number after `step` or `iter`, else the only number that stands for itself. A number after
+/// `epoch`, `rank`, `fold` … is no step, and neither is one of several numbers: a wrong order is worse than the order by time.
 pub fn step(name: &[u8]) -> Option<u64> {
     let numbers: Vec<_> =
         digit_runs(name).map(|(start, end)| (role(name, start, end), number(name, start, end))).collect();
@@ -61,26 +61,26 @@ pub fn step(name: &[u8]) -> Option<u64> {
     alone.next().flatten().filter(|_| alone.next().is_none())
 }
 
-/// The number after a prefix that makes up the rest of the name: `checkpoint-100` after `checkpoint-`.
+/// Returns the number that makes up the rest of a name after a prefix: 100 for `checkpoint-100` after `checkpoint-`.
 pub fn numbered(name: &[u8], prefix: &[u8]) -> Option<u64> {
     let digits = name.strip_prefix(prefix)?;
     number(digits, 0, digits.len())
 }
 
-/// Start and end of every run of digits, from the left.
+/// Iterates over the start and end of every run of digits, from the left.
 pub(super) fn digit_runs(name: &[u8]) -> impl Iterator<Item = (usize, usize)> + '_ {
     let digit = |at: usize| name.get(at).is_some_and(u8::is_ascii_digit);
     let starts = (0..name.len()).filter(move |&at| digit(at) && !(at > 0 && digit(at - 1)));
     starts.map(move |start| (start, (start..).find(|&at| !digit(at)).unwrap_or(start)))
 }
 
-/// The number that a run of digits writes; none if it is longer than any step.
+/// Parses a run of digits; `None` if the number is larger than any step.
 pub(super) fn number(name: &[u8], start: usize, end: usize) -> Option<u64> {
     let digits = name.get(start..end).filter(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))?;
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// What a number in a name is.
+/// The role of a number in a name.
 #[derive(Clone, Copy, PartialEq)]
 enum NumberRole {
     Step,
@@ -88,7 +88,7 @@ enum NumberRole {
     Other,
 }
 
-/// What the run of digits from `start` to `end` is, by the word before it and the byte after it.
+/// Returns the role of the run of digits from `start` to `end`, by the word before it and the byte after it.
 fn role(name: &[u8], start: usize, end: usize) -> NumberRole {
     let before = name.get(..start).unwrap_or_default();
     let separator = before.split_last().filter(|(last, _)| b"-_=. ".contains(last));

@@ -1,5 +1,5 @@
-//! `checkpoint.pattern`: which names in the directory are checkpoints, where the step is in them, and, after a slash, the
-//! file in a directory that is written last. `*`, `?` and `[…]` as in a shell; `{step}` is a whole run of digits.
+//! `checkpoint.pattern`: the names of checkpoints in the directory, the place of the step in them, and, after a slash, the file
+//! inside that is written last. `*`, `?` and `[…]` mean the same as in a shell; `{step}` is a whole run of digits.
 
 use super::name::{digit_runs, number};
 
@@ -8,21 +8,21 @@ const STEP: &str = "{step}";
 /// A pattern for names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
-    /// As it was written.
+    /// The pattern as it was written.
     text: String,
-    /// What comes before `{step}`; the whole name when there is none.
+    /// The part before `{step}`, or the whole name where there is no `{step}`.
     before: glob::Pattern,
-    /// What comes after `{step}`.
+    /// The part after `{step}`.
     after: Option<glob::Pattern>,
     /// The path inside the directory of the file that is written last.
     proof: Option<String>,
 }
 
 impl Pattern {
-    /// Reads a pattern.
+    /// Parses a pattern.
     ///
     /// # Errors
-    /// Why it is none, as a fragment that fits after the text.
+    /// The reason why the text is no pattern, as a fragment that fits after the text.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (name, proof) = match text.split_once('/') {
             Some((name, proof)) => (name, Some(proof)),
@@ -42,13 +42,13 @@ impl Pattern {
         Ok(Pattern { text: text.into(), before: part(before)?, after, proof })
     }
 
-    /// As it was written.
+    /// Returns the pattern as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether a name fits, and the step in it: `Some(None)` fits without telling a step. Of several numbers that could be
-    /// the step, the last one is.
+    /// Matches a name and returns the step in it: `Some(None)` where the name fits without a step, `None` where it does not fit. Of
+    /// several numbers that could be the step, the last one counts.
     pub fn step_of(&self, name: &[u8]) -> Option<Option<u64>> {
         let Some(after) = &self.after else {
             return matches(&self.before, name).then_some(None);
@@ -62,13 +62,13 @@ impl Pattern {
         runs.iter().rev().find_map(fits).map(Some)
     }
 
-    /// The path inside a matching directory of the file that is written last.
+    /// Returns the path inside a matching directory of the file that is written last.
     pub fn proof(&self) -> Option<&str> {
         self.proof.as_deref()
     }
 }
 
-/// A part of the pattern, without a step in it.
+/// Compiles a part of the pattern that holds no `{step}`.
 fn part(text: &str) -> Result<glob::Pattern, String> {
     if text.contains(STEP) {
         return Err("{step} may be there once".into());
@@ -76,14 +76,14 @@ fn part(text: &str) -> Result<glob::Pattern, String> {
     glob::Pattern::new(text).map_err(|error| error.msg.to_string())
 }
 
-/// The path of the file that is written last: relative, and without wildcards, since it has to be one file.
+/// Checks the path of the file that is written last: relative, and without wildcards, since it has to name one file.
 fn plain_path(text: &str) -> Result<String, String> {
     let plain = !text.contains(['*', '?', '[', '{']) && text.split('/').all(|word| !matches!(word, "" | "." | ".."));
     let why = "what follows the slash is the one file that is written last: a plain path without wildcards";
     plain.then(|| text.to_string()).ok_or_else(|| why.to_string())
 }
 
-/// Bytes that are not UTF-8 can only be met by a wildcard.
+/// Matches a name; only a wildcard matches bytes that are not UTF-8.
 fn matches(pattern: &glob::Pattern, name: &[u8]) -> bool {
     pattern.matches(&String::from_utf8_lossy(name))
 }

@@ -1,25 +1,25 @@
-//! How a trainer is told to go on from a checkpoint: words for its command line, and variables. Pure.
+//! The words for a trainer's command line, and the variables, that make the trainer go on from a checkpoint.
 
 use super::Checkpoint;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// The words to add to the command: the template with `{path}` and `{step}` filled in. Nothing at all when there is nothing
-/// to go on from, or when a word needs a step that is not known: half of an option would be worse than none.
+/// Returns the words to add to the command: the template with `{path}` and `{step}` filled in. Without a checkpoint there are no
+/// words, and neither are there any where a word needs a step that is not known: half an option is worse than none.
 pub fn resume_arguments(template: &[String], found: Option<&Checkpoint>) -> Vec<OsString> {
     let words = found.map(|found| template.iter().map(|word| fill(word, found)).collect::<Option<Vec<_>>>());
     words.flatten().unwrap_or_default()
 }
 
-/// `TRAINIT_RESUME_PATH` and, where the step is known, `TRAINIT_RESUME_STEP`.
+/// Returns `TRAINIT_RESUME_PATH` and, where the step is known, `TRAINIT_RESUME_STEP`.
 pub fn resume_environment(found: Option<&Checkpoint>) -> Vec<(&'static str, OsString)> {
     let path = found.map(|found| ("TRAINIT_RESUME_PATH", found.path.clone().into_os_string()));
     let step = found.and_then(|found| found.step).map(|step| ("TRAINIT_RESUME_STEP", step.to_string().into()));
     path.into_iter().chain(step).collect()
 }
 
-/// A word of the template with its placeholders filled in; what else is in braces is left as it is. What is filled in is not
-/// read again, so a path with `{step}` in its name stays itself.
+/// Fills in the placeholders of a template's word; other text in braces stays as it is. Filled-in text is not read again, so a path
+/// with `{step}` in its name stays itself.
 fn fill(word: &str, found: &Checkpoint) -> Option<OsString> {
     let mut filled = Vec::new();
     let mut rest = word;

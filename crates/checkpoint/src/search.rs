@@ -1,5 +1,5 @@
-//! The search: one listing of the directory, the family that it belongs to, its candidates with the newest first, and the
-//! first of them that is complete.
+//! The search for the newest complete checkpoint: one listing of the directory, the family that the directory belongs to, and its
+//! candidates, from the newest one to the first that is complete.
 
 use super::completeness::Completeness;
 use super::family::{FAMILIES, Family, FamilyContext};
@@ -14,30 +14,30 @@ use std::time::SystemTime;
 /// Most candidates that are judged in one search.
 pub(super) const MOST_JUDGED: usize = 64;
 
-/// What a search came to.
+/// The result of a search.
 #[derive(Clone, Debug, Default)]
 pub struct Survey {
     /// The newest complete checkpoint.
     pub newest: Option<Checkpoint>,
-    /// The family that the directory was read as; none if it has no mark of any.
+    /// The family that the directory was read as; `None` where no family has left its mark there.
     pub family: Option<&'static str>,
-    /// What is newer, but not complete.
+    /// The newer candidates that are not complete.
     pub passed_over: Vec<PassedOver>,
-    /// The directory holds more entries than were read: something newer may be among the rest.
+    /// Whether the directory holds more entries than were read, so that a newer checkpoint may be among the rest.
     pub cut: bool,
 }
 
-/// A checkpoint that is not complete.
+/// A candidate that is not complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PassedOver {
     /// The file or directory.
     pub path: PathBuf,
-    /// Why it is not complete, as a fragment that fits after the path.
+    /// The reason why it is not complete, as a fragment that fits after the path.
     pub why: String,
 }
 
 impl Survey {
-    /// A link and what it leads to are one.
+    /// Adds a candidate, unless its path is listed already: a link and its target are one candidate.
     fn pass_over(&mut self, path: PathBuf, why: String) {
         if !self.passed_over.iter().any(|other| other.path == path) {
             self.passed_over.push(PassedOver { path, why });
@@ -45,16 +45,16 @@ impl Survey {
     }
 }
 
-/// The newest complete checkpoint in a directory. Newest is the highest step when every candidate tells its step, and
-/// otherwise the one that was modified last. A directory that does not exist has none.
+/// Finds the newest complete checkpoint in a directory. The newest one has the highest step where every candidate tells its step,
+/// and otherwise was modified last. A directory that does not exist has no checkpoint.
 ///
 /// # Errors
-/// What reading the directory says; `InvalidInput` for the family `plain` without a pattern.
+/// The error of reading the directory; `InvalidInput` for the family `plain` without a pattern.
 pub fn newest(dir: &Path, family: FamilyChoice, pattern: Option<&Pattern>) -> io::Result<Option<Checkpoint>> {
     survey(dir, family, pattern).map(|survey| survey.newest)
 }
 
-/// The same, with what was passed over and why.
+/// Finds the newest complete checkpoint, and the candidates that were passed over with the reasons.
 ///
 /// # Errors
 /// As `newest`.
@@ -75,7 +75,8 @@ pub fn survey(dir: &Path, family: FamilyChoice, pattern: Option<&Pattern>) -> io
     Ok(survey)
 }
 
-/// Reads the directory; one that is not there has no entries. A stale one (ESTALE) may have them: nobody can see them just now.
+/// Reads the directory; a missing directory has no entries. A stale one (ESTALE) is an error, because it may have entries that
+/// cannot be seen just now.
 pub(super) fn list(dir: &Path, family: FamilyChoice, pattern: Option<&Pattern>) -> io::Result<Listing> {
     if family.word() == "plain" && pattern.is_none() {
         return Err(io::Error::new(InvalidInput, "the family plain needs checkpoint.pattern"));
@@ -86,16 +87,16 @@ pub(super) fn list(dir: &Path, family: FamilyChoice, pattern: Option<&Pattern>) 
     }
 }
 
-/// A listing, read as one family's.
+/// A listing, read as one family's directory.
 pub(super) struct Search<'a> {
     context: FamilyContext<'a>,
     pub family: &'static Family,
-    /// Newest first.
+    /// The candidates, the newest first.
     pub candidates: Vec<Candidate<'a>>,
 }
 
 impl<'a> Search<'a> {
-    /// The family that was asked for, or the first one whose mark is in the directory.
+    /// Reads a listing as the family that was asked for, or as the first family whose mark is in the directory.
     pub fn of(listing: &'a Listing, choice: FamilyChoice, pattern: Option<&'a Pattern>) -> Option<Self> {
         match choice {
             FamilyChoice::Only(family) => Some(Self::by(FamilyContext { listing, pattern, named: true }, family)),
@@ -116,7 +117,7 @@ impl<'a> Search<'a> {
         Search { context, family, candidates }
     }
 
-    /// A candidate as a checkpoint, if it is complete.
+    /// Judges a candidate and returns it as a checkpoint, if it is complete.
     pub fn judge(&self, candidate: &Candidate<'_>) -> Completeness<Checkpoint> {
         let contents = (self.family.judge)(&self.context, candidate)?;
         Ok(Checkpoint {
@@ -129,15 +130,15 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Whether the pattern fits; what it says of the step wins over what the family makes of the name.
+/// Tells whether the pattern fits. The step by the pattern wins over the step by the family's rule.
 fn fits(pattern: &Pattern, candidate: &mut Candidate<'_>) -> bool {
     let found = candidate.entry.names().filter_map(|name| pattern.step_of(name)).last();
     candidate.step = found.flatten().or(candidate.step);
     found.is_some()
 }
 
-/// Newest first. Steps only order candidates that all have one: of a numbered and a bare name (`last.ckpt`) the time alone
-/// tells which is newer.
+/// Sorts the candidates, the newest first. Steps order candidates only where all have a step: of a numbered name and a bare one
+/// (`last.ckpt`) only the time tells which is newer.
 fn sort(listing: &Listing, candidates: &mut [Candidate<'_>]) {
     if candidates.iter().all(|candidate| candidate.step.is_some()) {
         candidates.sort_by(|a, b| (Reverse(a.step), &a.entry.name).cmp(&(Reverse(b.step), &b.entry.name)));
@@ -148,7 +149,7 @@ fn sort(listing: &Listing, candidates: &mut [Candidate<'_>]) {
     }
 }
 
-/// When an entry itself was modified; the beginning of time if it is gone.
+/// Returns when an entry itself was modified; the beginning of time if it is gone.
 pub(super) fn modified(path: &Path) -> SystemTime {
     std::fs::metadata(path).and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
 }

@@ -1,5 +1,5 @@
-//! What wakes the watcher of a directory: inotify where the kernel knows of changes, a second that went by where it does
-//! not, the deadline, and the other end of a pipe.
+//! The events that wake the watcher of a directory: inotify where the kernel sees changes, a pause of a second where it does not,
+//! the deadline, and the other end of a pipe.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
@@ -9,37 +9,37 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How often the directory is looked at when nothing wakes the watcher.
+/// How often the directory is read when no event wakes the watcher.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How long events are gathered before a look: a checkpoint of many files makes many.
+/// How long events are gathered before the directory is read, since a checkpoint of many files makes many events.
 const GATHER: Duration = Duration::from_millis(20);
 
-/// A look is followed by a rest of so many times its length, but at most until the next look is due: however many events
-/// come in, watching takes a fifth of a core.
+/// Each read of the directory is followed by a rest of this many times its duration, but of a second at most. However many events
+/// come, watching takes a fifth of a core.
 const REST: u32 = 4;
 
 /// Most directories of unfinished checkpoints that inotify watches.
 const MOST_INSIDE: usize = 16;
 
-/// When watching ends.
+/// The end of watching.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WatchEnd<'a> {
-    /// At this time, after a last look.
+    /// Watching ends at this time, after a last read.
     pub deadline: Option<Instant>,
-    /// When this descriptor can be read or was hung up, after a last look: the other end of a pipe ends the errand by
-    /// closing it, and so does its death.
+    /// Watching ends when this descriptor can be read or was hung up, after a last read. The process at the other end of the pipe
+    /// ends the helper by closing the pipe, and its death does the same.
     pub told: Option<BorrowedFd<'a>>,
 }
 
 impl WatchEnd<'_> {
-    /// Waits for the end, for an event, or for a time.
+    /// Waits for the end of watching, for an event, or for the time `longest`.
     fn wait(&self, events: Option<BorrowedFd<'_>>, longest: Duration) -> io::Result<WakeReason> {
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let wait = left.map_or(longest, |left| left.min(longest));
         let watched: Vec<_> = [self.told, events].into_iter().flatten().collect();
         let mut fds: Vec<_> = watched.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-        // Rounded up: a rest below a millisecond would be waited for in a busy loop.
+        // Rounded up, because a rest below a millisecond would become a busy loop.
         let millis = u32::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(u32::MAX);
         match poll(&mut fds, PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)) {
             Ok(_) | Err(nix::Error::EINTR) => {}
@@ -62,7 +62,7 @@ enum WakeReason {
     Time,
 }
 
-/// The kernel's word of changes, where it has any.
+/// The kernel's events for a directory, where the kernel has any.
 pub(super) struct Events {
     inotify: Option<Inotify>,
     dir: PathBuf,
@@ -71,7 +71,8 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Those of a directory. Without inotify (its instances are few, and others use them too) only the time wakes.
+    /// Starts to watch a directory. Without inotify, whose instances are few and shared with other programs, only the time wakes
+    /// the watcher.
     pub fn of(dir: &Path) -> Self {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).ok();
         let events = Events { inotify, dir: dir.to_path_buf(), inside: HashMap::new(), rest: GATHER };
@@ -79,7 +80,7 @@ impl Events {
         events
     }
 
-    /// A watch for files and directories that appear, are renamed, are written to their end, or vanish (a sentinel).
+    /// Adds a watch for files and directories that appear, are renamed, are written to their end, or vanish (a sentinel).
     fn add(&self, dir: &Path) -> Option<WatchDescriptor> {
         let wanted = AddWatchFlags::IN_CREATE
             | AddWatchFlags::IN_MOVED_TO
@@ -89,8 +90,8 @@ impl Events {
         self.inotify.as_ref()?.add_watch(dir, wanted).ok()
     }
 
-    /// Watches inside the directories of checkpoints that are being written, and no others. The directory itself is added
-    /// each time, in case that it is a new one; the kernel knows it if it is not.
+    /// Watches inside the directories of unfinished checkpoints, and in no others. The watched directory itself is added each time,
+    /// in case that it is a new one; adding it again changes nothing.
     pub fn follow(&mut self, unfinished: &[PathBuf]) {
         self.add(&self.dir);
         let wanted = unfinished.get(..MOST_INSIDE).unwrap_or(unfinished);
@@ -107,15 +108,15 @@ impl Events {
         }
     }
 
-    /// How long to rest after a look that took so long.
+    /// Sets the rest after a read of the directory that took this time.
     pub fn rest_after(&mut self, took: Duration) {
         self.rest = (took * REST).clamp(GATHER, LOOK);
     }
 
-    /// Waits until there is something to look at, or for a second; whether watching is over.
+    /// Waits until there may be a change, or for a second, and tells whether watching is over.
     ///
     /// # Errors
-    /// What poll(2) says.
+    /// The error of poll(2).
     pub fn wait(&self, until: &WatchEnd<'_>) -> io::Result<bool> {
         let woken = match until.wait(None, self.rest)? {
             WakeReason::Over => WakeReason::Over,
@@ -124,7 +125,7 @@ impl Events {
         let over = match woken {
             WakeReason::Over => true,
             WakeReason::Time => false,
-            // What else belongs to it comes right after it.
+            // The other events of the same checkpoint come right after this one.
             WakeReason::Event => until.wait(None, GATHER)? == WakeReason::Over,
         };
         while self.inotify.as_ref().is_some_and(|inotify| inotify.read_events().is_ok_and(|events| !events.is_empty()))

@@ -1,6 +1,6 @@
-//! The body of an errand that watches a directory: every checkpoint that becomes complete is told once. inotify wakes it
-//! where the kernel knows of changes; a look each second serves network file systems, which tell nothing. It may hang with
-//! its file system, so it runs in a process that can be killed.
+//! The work of the helper that watches a directory and reports every checkpoint once, when it becomes complete. inotify wakes the
+//! watcher where the kernel sees changes; a read each second serves network file systems, which report no changes. The watcher may
+//! hang with its file system, so it runs in a process that can be killed.
 
 use super::listing::{Candidate, EntryKind, Listing};
 use super::search::{MOST_JUDGED, Search, list, modified};
@@ -13,19 +13,19 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Above so many candidates only those that are newest by the search's order are looked at, not those changed last.
+/// Above this many candidates, the newest by the search's order are judged, and not those that changed last.
 const MOST_DATED: usize = 4096;
 
-/// How far a file's time may lie before that of a clock read earlier: the kernel stamps files with the time of its last tick.
+/// How far a file's time may lie before a clock that was read earlier: the kernel stamps files with the time of its last tick.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Watches a directory, which need not exist yet, and reports every checkpoint that becomes complete, each once, the older
-/// first. One that was complete before is reported if it was modified at `since` or later; after the first look the
-/// clocks of other machines do not matter any more.
+/// Watches a directory, which need not exist yet, and reports every checkpoint that becomes complete, each once, the older first. A
+/// checkpoint that was complete before is reported if it was modified at `since` or later. After the first read the clocks of other
+/// machines do not matter any more.
 ///
 /// # Errors
-/// What reading the directory says, `InvalidInput` for the family `plain` without a pattern. That the directory is gone, or
-/// that inotify has no more watches to give, is no error.
+/// The error of reading the directory; `InvalidInput` for the family `plain` without a pattern. A missing directory is no error,
+/// and neither is inotify without a free watch.
 pub fn watch(
     dir: &Path,
     family: FamilyChoice,
@@ -56,21 +56,21 @@ struct Watcher<'a> {
     dir: &'a Path,
     family: FamilyChoice,
     pattern: Option<&'a Pattern>,
-    /// What was told, or was there before: in which state.
+    /// The checkpoints that were reported or were there before, each with its state then.
     told: HashMap<PathBuf, Fingerprint>,
 }
 
-/// What one look found.
+/// The result of one read of the directory.
 #[derive(Default)]
 struct CheckpointLook {
-    /// Complete and not told before, the older first.
+    /// The checkpoints that are complete and were not reported before, the older first.
     complete: Vec<Checkpoint>,
-    /// Directories of what is not complete yet.
+    /// The directories of candidates that are not complete yet.
     unfinished: Vec<PathBuf>,
 }
 
 impl Watcher<'_> {
-    /// Judges the candidates that changed last, except those that are told already and did not change since.
+    /// Judges the candidates that changed last, except those that were reported and have not changed since.
     fn look(&mut self) -> io::Result<CheckpointLook> {
         let listing = list(self.dir, self.family, self.pattern)?;
         let mut found = CheckpointLook::default();
@@ -78,7 +78,7 @@ impl Watcher<'_> {
         let candidates = changed_last(&listing, &search.candidates);
         let (recent, old) = candidates.split_at(candidates.len().min(MOST_JUDGED));
         if self.told.is_empty() {
-            // When what is newer goes away, these come into sight; they are no news then.
+            // These candidates come into view when newer ones are removed, and are not to be reported then.
             let prints = old.iter().map(|candidate| listing.path(candidate.entry));
             self.told.extend(prints.filter_map(|path| Fingerprint::of(&path).map(|print| (path, print))));
         }
@@ -105,8 +105,8 @@ impl Watcher<'_> {
     }
 }
 
-/// The candidates, the one changed last first. By time, not by step: after going back to an older checkpoint the next one has
-/// a lower step than some that are there.
+/// Sorts the candidates, the one that changed last first. The order is by time, not by step: after a run went back to an older
+/// checkpoint, its next checkpoint has a lower step than some that exist.
 fn changed_last<'a, 'l>(listing: &Listing, candidates: &'a [Candidate<'l>]) -> Vec<&'a Candidate<'l>> {
     let mut found: Vec<_> = candidates.iter().collect();
     if found.len() <= MOST_DATED {
@@ -115,12 +115,13 @@ fn changed_last<'a, 'l>(listing: &Listing, candidates: &'a [Candidate<'l>]) -> V
     found
 }
 
-/// What tells one checkpoint from the next one of the same name, without reading it.
+/// The data that tells a checkpoint from the next one of the same name, without reading it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Fingerprint {
     inode: u64,
     created: Option<SystemTime>,
-    /// Of a file only: to a directory something may be added when it is complete (the random states of another rank).
+    /// Size and time of a file. `None` for a directory, which may get more files when it is complete (the random states of another
+    /// rank).
     written: Option<(u64, i64, i64)>,
 }
 

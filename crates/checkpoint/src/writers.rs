@@ -1,15 +1,15 @@
-//! Whether a file of a format without a recognisable end is at rest. Time alone does not tell: a writer may pause.
+//! Whether a file of a format without a recognisable end is at rest. Its time alone does not tell, because a writer may pause.
 
 use std::fs::{File, Metadata};
 use std::time::{Duration, SystemTime};
 use sys::lease::{Writers, writers};
 
-/// How long a file has to be unchanged where the kernel cannot say who writes it. Longer than the pauses of a writer and
-/// than the delay with which network file systems show a change (NFS: 3 s for a file that has just changed).
+/// How long a file must be unchanged where the kernel cannot tell who writes it. The time is longer than the pauses of a writer,
+/// and longer than the delay of network file systems (NFS: 3 s for a file that has just changed).
 pub const QUIET: Duration = Duration::from_secs(10);
 
-/// Whether nobody writes a file any more: by the kernel's word where it has one (local file systems), else by the file not
-/// having changed for `QUIET`. A time in the future counts as a change just now.
+/// Tells whether a file has no writer any more: by the kernel's answer where it has one (local file systems), else by whether the
+/// file has been unchanged for `QUIET`. A time in the future counts as a change just now.
 pub fn at_rest(file: &File, metadata: &Metadata) -> bool {
     match writers(file) {
         Writers::None => true,

@@ -1,15 +1,15 @@
-//! What the errors of system calls mean that may pass by themselves: what network and cluster file systems answer when their server, their
-//! key or their network is gone, and what a machine answers that is short of something. One table for whoever reads a path that a user
-//! named, so that the same error has the same words and the same kind of exit code everywhere.
+//! Causes of system call errors that may pass by themselves. Network and cluster file systems answer such errors when a server, a
+//! key or the network is gone, and a machine does when it is short of a resource. All code that reads a path that a user named
+//! shares this table, so that an error has the same words and the same kind of exit code everywhere.
 
 use nix::errno::Errno;
 
-/// What an errno says about the cause, and what to do.
+/// The cause behind an errno, with advice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrnoCause {
     /// Why the call failed, as a fragment.
     pub because: &'static str,
-    /// What to do, as a sentence.
+    /// The advice, as a sentence.
     pub advice: &'static str,
 }
 
@@ -19,8 +19,9 @@ pub const AUTOMOUNT: ErrnoCause = ErrnoCause {
     advice: "mount it on the host first, or: docker run -v DIRECTORY:DIRECTORY:rslave",
 };
 
-/// The cause behind an error that may pass, here later or on another node. `None`: the error is about the path itself (it is not there,
-/// it may not be read), and trying again does not help. The first rows are those for which kubelet unmounts (`IsCorruptedMnt`).
+/// Returns the cause behind an error that may pass, here later or on another node. `None` means that the error is about the path
+/// itself (missing, or not readable), and that trying again does not help. kubelet unmounts on the errors of the first rows
+/// (`IsCorruptedMnt`).
 pub fn cause(errno: Errno) -> Option<ErrnoCause> {
     let (because, advice) = match errno {
         Errno::ENOTCONN | Errno::ECONNABORTED => (
@@ -77,18 +78,18 @@ pub fn cause(errno: Errno) -> Option<ErrnoCause> {
     Some(ErrnoCause { because, advice })
 }
 
-/// Whether the machine itself is short of something, and no file system is to blame.
+/// Tells whether the machine itself is short of a resource, so that no file system is to blame.
 pub const fn is_shortage(errno: Errno) -> bool {
     use Errno::{EAGAIN, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM};
     matches!(errno, ENOMEM | ENOBUFS | EMFILE | ENFILE | EAGAIN | EINTR)
 }
 
-/// The errno of an I/O error. One that has none counts as EIO.
+/// Returns the errno of an I/O error; an error without one counts as EIO.
 pub fn of(error: &std::io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
-/// The cause behind an I/O error that may pass; `None` as well where the error is not the system's.
+/// Returns the cause behind an I/O error that may pass; `None` also where the error is not the system's.
 pub fn cause_of(error: &std::io::Error) -> Option<ErrnoCause> {
     error.raw_os_error().and_then(|number| cause(Errno::from_raw(number)))
 }

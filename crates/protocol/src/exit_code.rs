@@ -1,38 +1,38 @@
-//! Every exit code that trainit itself ends with, once. Codes of the workload pass through unchanged and are not here.
-//! docs/exit-codes.md is compared with `TABLE` by a test.
+//! Every exit code that trainit itself ends with. The workload's codes pass through unchanged and are not listed here. A test
+//! compares `TABLE` with docs/exit-codes.md.
 
 use crate::errno::{cause, is_shortage};
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
-/// What an exit code tells the engine: what was wrong, and whether trying again can help.
+/// The meaning of an exit code for the engine: the kind of failure, and whether trying again can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Exit {
-    /// All is well.
+    /// No failure.
     Success,
-    /// A check of a running container said no (`health`), or no better code exists.
+    /// A check of a running container failed (`health`), or no better code exists.
     Failure,
     /// The command line cannot be understood.
     Usage,
-    /// A fault of trainit's own.
+    /// A fault of trainit itself.
     Internal,
-    /// The configuration cannot be understood, or asks for what cannot be.
+    /// The configuration cannot be understood, or asks for something impossible.
     Config,
-    /// `prepare.timeout` is over.
+    /// The preparation took longer than `prepare.timeout`.
     PrepareTimeout,
-    /// A family's failure that trying again does not mend.
+    /// A failure of this family that trying again does not mend.
     Permanent(FailureFamily),
-    /// A family's failure that may pass, here later or on another node.
+    /// A failure of this family that may pass, on this node later or on another node.
     Transient(FailureFamily),
     /// The command exists but cannot be run (as in sh).
     NotExecutable,
     /// The command does not exist (as in sh).
     NotFound,
-    /// Ended by this signal's number, before or after the workload ran.
+    /// The process ended by the signal of this number, before or after the workload ran.
     Signal(u8),
 }
 
-/// What a failure is about; the last digit of its exit code.
+/// The subject of a failure, which gives the last digit of the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FailureFamily {
@@ -67,7 +67,7 @@ impl FailureFamily {
         FailureFamily::Hook,
     ];
 
-    /// The word used in reports and check ids.
+    /// Returns the word for reports and check ids.
     pub const fn name(self) -> &'static str {
         match self {
             FailureFamily::Gpu => "gpu",
@@ -83,8 +83,9 @@ impl FailureFamily {
 }
 
 impl Exit {
-    /// What a failed execve(2) ends with: as in sh where the file is to blame. What may pass (a dead file system, no memory, a file
-    /// that is being written) is told as such. So is ELOOP, which an automount answers as well as a circle of links.
+    /// Returns the exit code for a failed execve(2): as in sh where the file is to blame. A cause that may pass (a dead file
+    /// system, no memory, a file that is being written) gives a transient code. So does ELOOP, which an automount answers as well
+    /// as a circle of links.
     pub fn of_exec(errno: i32) -> Self {
         match Errno::from_raw(errno) {
             Errno::ENOENT | Errno::ENOTDIR => Exit::NotFound,
@@ -94,7 +95,7 @@ impl Exit {
         }
     }
 
-    /// The number that the process ends with.
+    /// Returns the number that the process ends with.
     pub const fn code(self) -> u8 {
         match self {
             Exit::Success => 0,
@@ -112,7 +113,7 @@ impl Exit {
     }
 }
 
-/// One row per documented code: the code's source, and its meaning in a few words.
+/// The documented codes, each with its meaning in a few words.
 pub const TABLE: &[(Exit, &str)] = &[
     (Exit::Usage, "usage: the command line cannot be understood"),
     (Exit::Internal, "internal: a fault of trainit's own"),

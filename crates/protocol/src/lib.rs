@@ -1,5 +1,5 @@
-//! What other programs and both lives of trainit rely on: exit codes, the handover, the state file, and how figures are written. It
-//! knows no other crate of trainit and makes no system call.
+//! The interfaces that other programs and all processes of trainit rely on: exit codes, the handover, the state file, and the form
+//! of figures. The crate uses no other crate of trainit and makes no system call.
 
 pub mod errno;
 pub mod exit_code;

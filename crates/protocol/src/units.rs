@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Bytes in binary units, at most one decimal: `64 MiB`, `1.5 GiB`.
+/// Formats bytes in binary units with at most one decimal: `64 MiB`, `1.5 GiB`.
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1024 {
@@ -17,7 +17,7 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// A time that something took: `41 ms`, `1.2 s`, `2 min 5 s`; empty below a millisecond, which nobody waits for.
+/// Formats a duration: `41 ms`, `1.2 s`, `2 min 5 s`; empty below a millisecond, which no user notices.
 pub fn time(took: Duration) -> String {
     match (took.as_millis(), took.as_secs()) {
         (0, _) => String::new(),
@@ -27,12 +27,12 @@ pub fn time(took: Duration) -> String {
     }
 }
 
-/// A deadline: `15 s`, `0.7 s`.
+/// Formats a deadline: `15 s`, `0.7 s`.
 pub fn seconds(time: Duration) -> String {
     if time.subsec_millis() == 0 { format!("{} s", time.as_secs()) } else { format!("{:.1} s", time.as_secs_f64()) }
 }
 
-/// A number with its noun: `1 file`, `3 files`.
+/// Formats a number with its noun: `1 file`, `3 files`.
 pub fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

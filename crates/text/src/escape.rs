@@ -1,5 +1,5 @@
-//! Names of files, devices and programs are other people's input: control characters, broken UTF-8 and characters that turn
-//! the direction of text are shown as escapes, and a name of 4 KiB is cut in its middle.
+//! Escapes for names of files, devices and programs, which are untrusted input. Control characters, broken UTF-8 and characters
+//! that turn the direction of text are shown as escapes, and a name of 4 KiB is cut in its middle.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -10,7 +10,7 @@ use std::path::Path;
 /// Longest name that is shown whole, in characters.
 const NAME_MAX: usize = 160;
 
-/// Text as part of one line: what would break or forge a line is escaped.
+/// Escapes in a text every character that would break or forge a line.
 pub fn line(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unfit) {
         return Cow::Borrowed(text);
@@ -20,7 +20,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// JSON for a person's terminal: what JSON does not escape by itself and a terminal may obey is escaped as JSON does it.
+/// Escapes JSON for a terminal: characters that JSON leaves as they are and that a terminal may obey get JSON's own escapes.
 pub fn json(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
@@ -33,8 +33,8 @@ pub fn json(text: &str) -> String {
     shown
 }
 
-/// A name as the kernel has it: text where it is UTF-8, `\xNN` where it is not; long ones are cut in the middle. Secrets are masked
-/// before that, because half of one does not look like one.
+/// Shows a name as the kernel has it: as text where it is UTF-8, and as `\xNN` where it is not. A long name is cut in its middle.
+/// Secrets are masked before that, because half a secret does not look like one.
 pub fn bytes(name: &[u8]) -> String {
     let name = &*super::masked_bytes(name);
     let mut shown = String::with_capacity(name.len());
@@ -47,17 +47,17 @@ pub fn bytes(name: &[u8]) -> String {
     shortened(shown, NAME_MAX)
 }
 
-/// A path, as `bytes`.
+/// Shows a path, as `bytes` does.
 pub fn path(path: &Path) -> String {
     bytes(path.as_os_str().as_bytes())
 }
 
-/// A word, as `bytes`.
+/// Shows a word, as `bytes` does.
 pub fn os(word: &OsStr) -> String {
     bytes(word.as_bytes())
 }
 
-/// Keeps both ends: the end of a path says more than its middle.
+/// Cuts a text in its middle, because the end of a path says more than its middle.
 pub(super) fn shortened(text: String, limit: usize) -> String {
     let length = text.chars().count();
     if length <= limit {
@@ -79,7 +79,7 @@ fn push(shown: &mut String, c: char) {
     }
 }
 
-/// Control characters, line and paragraph separators, and the marks that reorder text (Unicode UAX #9).
+/// Tells whether a character is a control character, a line or paragraph separator, or a mark that reorders text (Unicode UAX #9).
 fn is_unfit(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

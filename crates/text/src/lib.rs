@@ -1,5 +1,5 @@
-//! How things are written so that a person can read them and a log line stays one line: names, command lines, sizes, times.
-//! Bytes in, words out. Knows nobody, so that every room may use it.
+//! Texts that a user can read, in which a log line stays one line: names, command lines, sizes and times, with their secrets
+//! masked. The crate takes bytes, and uses no crate of trainit but `protocol`, so every other crate may use it.
 
 mod escape;
 mod mask;
@@ -13,7 +13,7 @@ pub use protocol::units::{count, seconds, size, time};
 pub use quote::{command, quoted};
 pub use secret_names::{is_secret, is_secret_parameter};
 
-/// Where a file system comes from: `nfs4 from nas:/export`.
+/// Describes where a file system comes from: `nfs4 from nas:/export`.
 pub fn location(kind: &[u8], source: &[u8]) -> String {
     match source {
         b"" => bytes(kind),

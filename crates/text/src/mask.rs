@@ -1,45 +1,46 @@
-//! Secrets never appear: user and password of a URL, values of options, variables, headers, parameters and JSON members that are named
-//! like secrets, and tokens that are known by how they begin. Works on one word, on the words of a command line and on whole texts
-//! (`sh -c "HF_TOKEN=… python train.py"`), always before a text is escaped or cut: half a URL does not look like one.
+//! Masks for secrets: user and password of a URL, values of options, variables, headers, parameters and JSON members with a
+//! secret's name, and tokens with a known beginning. The functions take one word, the words of a command line, or a whole text (`sh
+//! -c "HF_TOKEN=… python train.py"`). A text is masked before it is escaped or cut, because half a URL does not look like one.
 
 use super::secret_names::{is_secret, is_secret_option, is_secret_parameter};
 use super::tokens::{is_word, run, token};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// What stands for a secret.
+/// The text that replaces a secret.
 pub const MASK: &str = "***";
 
 /// Headers whose whole value is secret.
 const HEADERS: [&str; 2] = ["cookie", "set-cookie"];
 
-/// Words that stand between `Authorization:` and the secret (RFC 7235, and what registries and forges take).
+/// Words that stand between `Authorization:` and the secret (RFC 7235, and the schemes of registries and forges).
 const SCHEMES: [&str; 7] = ["bearer", "basic", "token", "digest", "negotiate", "apikey", "aws4-hmac-sha256"];
 
-/// Programs whose `-p` is a password, with or without a blank behind it; and those whose `-u` is a user with one.
+/// Programs whose `-p` is a password, with or without a blank behind `-p`.
 const PASSWORD_P: [&str; 8] =
     ["mysql", "mysqldump", "mysqladmin", "mariadb", "mariadb-dump", "mongosh", "mongo", "sshpass"];
+/// Programs whose `-u` is a user with a password.
 const PASSWORD_U: [&str; 2] = ["curl", "http"];
 
-/// A word is judged by so many of its bytes: what looks at a whole word for each name in it would take quadratic time.
+/// How many bytes of a word are judged: rules that read the whole word for each name in it would take quadratic time.
 const JUDGED: usize = 4096;
 
-/// No sequence that colours or moves on a terminal is longer in practice.
+/// Longest terminal sequence for colours or movements that occurs in practice, in bytes.
 const SEQUENCE_MAX: usize = 24;
 
-/// Text with its secrets masked: an error message, a line of an installer.
+/// Masks the secrets of a text: an error message, or a line of an installer.
 pub fn masked(text: &str) -> String {
     String::from_utf8_lossy(&masked_bytes(text.as_bytes())).into_owned()
 }
 
-/// The same for bytes of whatever encoding.
+/// Masks the secrets of a text in any encoding.
 pub fn masked_bytes(text: &[u8]) -> Vec<u8> {
     let mut scan = Scan::new(text);
     scan.run();
     scan.shown
 }
 
-/// The words of a command line with their secrets masked.
+/// Masks the secrets in the words of a command line.
 pub fn masked_words<S: AsRef<OsStr>>(words: &[S]) -> Vec<OsString> {
     let mut follows = false;
     let programs: Vec<&[u8]> = words.iter().map(|word| base_name(word.as_ref().as_bytes())).collect();
@@ -54,7 +55,7 @@ fn base_name(word: &[u8]) -> &[u8] {
 }
 
 fn masked_word(word: &[u8], follows: &mut bool, (p, u): (bool, bool)) -> Vec<u8> {
-    // A whole argument is the value, blanks included.
+    // The whole argument is the value, blanks included.
     if std::mem::take(follows) && !word.starts_with(b"-") {
         return MASK.into();
     }
@@ -70,14 +71,14 @@ fn masked_word(word: &[u8], follows: &mut bool, (p, u): (bool, bool)) -> Vec<u8>
     scan.shown
 }
 
-/// Where a value without quotes ends, besides a blank.
+/// Where a value without quotes ends.
 #[derive(Clone, Copy)]
 enum ValueEnd {
-    /// Nowhere else: a secret may hold any character.
+    /// At a blank only, because a secret may hold any other character.
     Blank,
-    /// At the end of a member of JSON.
+    /// At a blank, or at the end of a JSON member.
     Member,
-    /// At a quote: a header is quoted as a whole.
+    /// At a blank or a quote, because a header is quoted as a whole.
     Quote,
 }
 
@@ -91,16 +92,16 @@ impl ValueEnd {
     }
 }
 
-/// A text on its way from what is written to what is shown.
+/// A text that is being masked: the input, the position in it, and the output.
 struct Scan<'a> {
     text: &'a [u8],
     at: usize,
     shown: Vec<u8>,
-    /// The text ends where a secret would begin.
+    /// Whether the text ends where a secret would begin.
     follows: bool,
-    /// The last program seen that takes a password by `-p`.
+    /// Whether a program that takes a password by `-p` was seen.
     password_p: bool,
-    /// Up to where the text was searched for the `@` of a URL that has a slash in its password, and the last one there.
+    /// The end of the part that was searched for the `@` of a URL with a slash in its password, and the last `@` there.
     searched: (usize, Option<usize>),
 }
 
@@ -156,14 +157,14 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Whether what stands before is not the end of a terminal's sequence, which is no part of a word.
+    /// Tells whether no terminal sequence ends before this position, since a sequence is no part of a word.
     fn after_sequence(&self) -> bool {
         let near = self.text.get(self.at.saturating_sub(SEQUENCE_MAX)..self.at).unwrap_or_default();
         let escape = near.iter().rposition(|byte| *byte == 0x1b);
         escape.is_none_or(|at| at + sequence(near.get(at..).unwrap_or_default()) != near.len())
     }
 
-    /// User and password of a URL (RFC 3986, section 3.2.1).
+    /// Masks the user and password of a URL (RFC 3986, section 3.2.1).
     fn authority(&mut self) {
         let end = |stops: &[u8], text: &[u8]| {
             text.iter().position(|b| b.is_ascii_whitespace() || stops.contains(b)).unwrap_or(text.len())
@@ -171,7 +172,7 @@ impl<'a> Scan<'a> {
         let rest = self.rest();
         let whole = rest.get(..end(b"/?#\"'<>`", rest)).unwrap_or_default();
         let user = whole.iter().rposition(|byte| *byte == b'@');
-        // Somebody wrote a slash into a password: no host has a port that is no number.
+        // No host has a port that is no number, so this is a password with a slash in it.
         let port = whole.iter().position(|byte| *byte == b':').and_then(|at| whole.get(at + 1..));
         let odd =
             user.is_none() && !whole.starts_with(b"[") && port.is_some_and(|port| !port.iter().all(u8::is_ascii_digit));
@@ -186,13 +187,13 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The beginning of the word here, as far as it is judged.
+    /// Returns the beginning of the word at this position, as far as it is judged.
     fn word(&self) -> &'a [u8] {
         let near = self.rest();
         run(near.get(..JUDGED).unwrap_or(near), |byte| !byte.is_ascii_whitespace())
     }
 
-    /// `?sig=…` or `&token=…`.
+    /// Masks the value of `?sig=…` or `&token=…`.
     fn parameter(&mut self) {
         let name = run(self.rest(), |byte| is_word(byte) || b"-.".contains(&byte));
         let is_set = self.rest().get(name.len()) == Some(&b'=');
@@ -203,7 +204,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// A word that may be a name: what follows says of what.
+    /// Handles a word that may be a name; the characters behind the word tell of what kind.
     fn name(&mut self) {
         let bytes = run(self.rest(), |byte| is_word(byte) || b"-.".contains(&byte));
         let name = String::from_utf8_lossy(bytes);
@@ -242,8 +243,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// `-pX`: how much of it is the option. A port, a path and a word of small letters (`-print`) are no passwords, but for the programs
-    /// where it is nothing else.
+    /// Returns how much of `-pX` is the option, if the rest is a password. A port, a path and a word of small letters (`-print`)
+    /// count as passwords only behind a program that takes one by `-p`.
     fn short_password(&self, bytes: &[u8]) -> Option<usize> {
         self.rest().strip_prefix(b"-p")?;
         let word = self.word();
@@ -255,7 +256,7 @@ impl<'a> Scan<'a> {
         (self.password_p || !(is_port || is_small || is_path || is_named || value == MASK.as_bytes())).then_some(2)
     }
 
-    /// What follows `name:`, which is prose more often than not.
+    /// Handles the text behind `name:`, which is mostly prose.
     fn header(&mut self, name: &str) {
         let lower = name.to_ascii_lowercase();
         if HEADERS.contains(&&*lower) {
@@ -278,7 +279,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The word behind the blanks here, unless it is another option.
+    /// Masks the word behind the blanks at this position, unless that word is another option.
     fn next_word(&mut self, end: ValueEnd) {
         let blanks = run(self.rest(), |byte| byte.is_ascii_whitespace());
         // A quote that closes here ends a command inside of a word.
@@ -293,7 +294,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// A value: to the end of its quotes, else of the word. In JSON other members follow without a blank.
+    /// Masks a value: to the end of its quotes, else to the end of the word. In JSON, other members follow without a blank.
     fn value(&mut self, end: ValueEnd) {
         let rest = self.rest();
         let open = quote(rest);
@@ -314,19 +315,19 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// How much of a word stands before a token in it: `backup-ghp_…`.
+/// Returns how many bytes of a word stand before a token in it: `backup-ghp_…`.
 fn plain_part(word: &[u8]) -> usize {
     let begins = |at: &usize| word.get(at - 1).is_some_and(|before| !is_word(*before));
     let near = |at: usize| word.get(at..(at + JUDGED).min(word.len()));
     (1..word.len()).filter(begins).find(|at| near(*at).and_then(token).is_some()).unwrap_or(word.len())
 }
 
-/// The quote that stands before a place.
+/// Returns the quote that stands before a position.
 fn rest_quote(text: &[u8], at: usize, length: usize) -> &[u8] {
     text.get(at - length..at).unwrap_or_default()
 }
 
-/// How long the quote is that a text begins with: `"`, `'`, or one of them behind a backslash.
+/// Returns the length of the quote that a text begins with: `"`, `'`, or one of them behind a backslash.
 fn quote(text: &[u8]) -> usize {
     match text {
         [b'"' | b'\'', ..] => 1,
@@ -335,7 +336,7 @@ fn quote(text: &[u8]) -> usize {
     }
 }
 
-/// Where a quoted text ends: at the same quote, unless a backslash stands before it.
+/// Returns where a quoted text ends: at the same quote, unless a backslash stands before that quote.
 fn closing(text: &[u8], quote: &[u8]) -> usize {
     let mut at = 0;
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
@@ -347,13 +348,13 @@ fn closing(text: &[u8], quote: &[u8]) -> usize {
     text.len()
 }
 
-/// Letters and digits mixed, and no path: a word of prose behind a colon is not.
+/// Tells whether a word has both letters and digits and is no path, unlike most words of prose behind a colon.
 fn looks_random(word: &[u8]) -> bool {
     let has = |fits: fn(&u8) -> bool| word.iter().any(fits);
     word.len() >= 8 && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic) && !word.contains(&b'/')
 }
 
-/// How long the sequence is that moves or colours on a terminal (ECMA-48, 5.4).
+/// Returns the length of the terminal sequence that a text begins with (ECMA-48, 5.4).
 fn sequence(text: &[u8]) -> usize {
     match text {
         [0x1b, b'[', rest @ ..] => rest.iter().position(|byte| (0x40..=0x7e).contains(byte)).map_or(1, |at| at + 3),

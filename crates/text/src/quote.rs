@@ -1,4 +1,4 @@
-//! Command lines as they could be typed into a shell.
+//! Command lines in a form that can be typed into a shell.
 
 use super::escape::shortened;
 use super::mask::{MASK, masked_words};
@@ -9,14 +9,14 @@ use std::os::unix::ffi::OsStrExt;
 /// Longest command line that is shown whole, in characters.
 const COMMAND_MAX: usize = 200;
 
-/// A command line for a person: secrets masked, words quoted, long ones cut.
+/// Shows a command line to a user: secrets masked, words quoted, a long line cut.
 pub fn command<S: AsRef<OsStr>>(words: &[S]) -> String {
     let words: Vec<String> = masked_words(words).iter().map(|word| quoted(word)).collect();
     shortened(words.join(" "), COMMAND_MAX)
 }
 
-/// One word so that a shell reads it back: bare, in single quotes, or as `$'…'` where it holds control characters or bytes
-/// that are not UTF-8.
+/// Quotes one word so that a shell reads the same word: bare, in single quotes, or as `$'…'` where it holds control characters or
+/// bytes that are not UTF-8.
 pub fn quoted(word: &OsStr) -> String {
     match word.to_str() {
         Some(text) if !text.is_empty() && is_bare(text) => text.to_owned(),

@@ -1,17 +1,17 @@
-//! Which names say that what they name is secret: of variables, options, parameters, members of JSON. Pure; what such names stand for is
-//! masked by `mask`.
+//! Names of secrets: names of variables, options, parameters and JSON members whose values are secret. `mask.rs` masks the values.
 
 /// Ends of names whose values are secret, in capitals.
 const SECRET: [&str; 8] = ["TOKEN", "KEY", "PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "CREDENTIALS", "CREDENTIAL"];
 
-/// Last words of such names: parts of other words (`bypass`, `oauth`) say nothing.
+/// Last words of names whose values are secret. As parts of other words (`bypass`, `oauth`) they mean nothing.
 const SECRET_WORDS: [&str; 6] = ["PASS", "PWD", "PW", "AUTH", "AUTHORIZATION", "JWT"];
 
-/// What stands before `token` and `key` in names of what is no secret: special tokens of a tokenizer, fields of a data set.
+/// Words before `token` in names that are no secret: special tokens of a tokenizer.
 const PLAIN_TOKENS: [&str; 20] = [
     "EOS", "BOS", "PAD", "UNK", "SEP", "CLS", "MASK", "STOP", "START", "END", "IMAGE", "VIDEO", "AUDIO", "SPECIAL",
     "MAX", "MIN", "NUM", "NEXT", "NEW", "PER",
 ];
+/// Words before `key` in names that are no secret: fields of a data set or a table.
 const PLAIN_KEYS: [&str; 22] = [
     "SORT",
     "PRIMARY",
@@ -43,10 +43,10 @@ const SWITCHES: [&str; 6] = ["NO", "DISABLE", "ENABLE", "SKIP", "WITHOUT", "ASK"
 /// Shell variables that end like a secret.
 const PLAIN_NAMES: [&str; 2] = ["PWD", "OLDPWD"];
 
-/// Parameters whose values open what a URL leads to, besides those that are named like secrets.
+/// Parameters whose values give access to the target of a URL, besides those with a secret's name.
 const SIGNATURES: [&str; 4] = ["sig", "signature", "x-amz-signature", "x-goog-signature"];
 
-/// Whether a variable, option or member of this name holds a secret (`HF_TOKEN`, `--api-key`, `db.password`).
+/// Tells whether a variable, option or member of this name holds a secret (`HF_TOKEN`, `--api-key`, `db.password`).
 pub fn is_secret(name: &str) -> bool {
     let ends_with = |end: &&str| name.len().checked_sub(end.len()).and_then(|at| name.as_bytes().get(at..));
     let has_end = SECRET.iter().any(|end| ends_with(end).is_some_and(|tail| tail.eq_ignore_ascii_case(end.as_bytes())));
@@ -61,20 +61,20 @@ pub fn is_secret(name: &str) -> bool {
     !plain && (has_end || is_one(&SECRET_WORDS, last) || is_camel(last))
 }
 
-/// `dbPass`, `basicAuth`.
+/// Tells whether a word is a secret's name in camel case: `dbPass`, `basicAuth`.
 fn is_camel(word: &str) -> bool {
     ["Pass", "Pwd", "Auth"].iter().any(|end| word.len() > end.len() && word.ends_with(end))
         && !["ByPass", "OAuth"].contains(&word)
 }
 
-/// Whether the word behind an option is its value, and secret.
+/// Tells whether the word behind an option is the option's value, and secret.
 pub fn is_secret_option(name: &str) -> bool {
     let bare = name.trim_start_matches('-');
     let first = bare.split(['-', '_']).next().unwrap_or_default();
     name.starts_with('-') && is_secret(bare) && !SWITCHES.iter().any(|switch| first.eq_ignore_ascii_case(switch))
 }
 
-/// Whether the value of a URL's parameter opens what the URL leads to.
+/// Tells whether the value of a URL's parameter gives access to the target of the URL.
 pub fn is_secret_parameter(name: &str) -> bool {
     is_secret(name) || SIGNATURES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }

@@ -1,7 +1,7 @@
-//! Tokens that are known by how they begin, whatever stands before them. Pure.
+//! Tokens with a known beginning, whatever stands before them.
 
-/// How a known token begins, which characters follow, and how many at least. Sources: the forges', registries' and clouds' documentation
-/// of their token formats.
+/// The beginning of a known token, the characters that follow, and their least number. Source: the documentation of the forges,
+/// registries and clouds about their token formats.
 const TOKENS: [(&str, TokenAlphabet, usize); 38] = [
     ("ghp_", TokenAlphabet::Word, 8),
     ("gho_", TokenAlphabet::Word, 8),
@@ -43,7 +43,7 @@ const TOKENS: [(&str, TokenAlphabet, usize); 38] = [
     ("tskey-", TokenAlphabet::Dashed, 8),
 ];
 
-/// What a known token is made of.
+/// The characters of a known token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TokenAlphabet {
     /// Letters and digits.
@@ -52,11 +52,11 @@ enum TokenAlphabet {
     Capitals,
     /// Letters, digits and `_`.
     Word,
-    /// The same, and `-`.
+    /// Letters, digits, `_` and `-`.
     Dashed,
-    /// The same, and `.`.
+    /// Letters, digits, `_`, `-` and `.`.
     Dotted,
-    /// The same, with a `.` somewhere.
+    /// Letters, digits, `_` and `-`, with a `.` somewhere.
     Jwt,
 }
 
@@ -71,7 +71,8 @@ impl TokenAlphabet {
         }
     }
 
-    /// A name of something begins like a token as well (`hf_checkpoints`, `sk-learn`): it has small letters only.
+    /// Tells whether the characters look like a token's. Some names begin like a token, too (`hf_checkpoints`, `sk-learn`), but
+    /// have small letters only.
     fn fits(self, rest: &[u8], least: usize) -> bool {
         let is_random = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
         let dots = self != TokenAlphabet::Jwt || rest.contains(&b'.');
@@ -79,18 +80,18 @@ impl TokenAlphabet {
     }
 }
 
-/// Whether a byte is part of a word.
+/// Tells whether a byte is part of a word.
 pub fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-/// The bytes that a text begins with, as long as they fit.
+/// Returns the bytes at the beginning of a text that fit.
 pub fn run(text: &[u8], fits: impl Fn(u8) -> bool) -> &[u8] {
     let end = text.iter().position(|byte| !fits(*byte)).unwrap_or(text.len());
     text.get(..end).unwrap_or_default()
 }
 
-/// How long the token is that a text begins with, if it begins with a known one.
+/// Returns the length of the token that a text begins with, if it begins with a known one.
 pub fn token(text: &[u8]) -> Option<usize> {
     TOKENS.iter().find_map(|(prefix, of, least)| {
         let rest = run(text.strip_prefix(prefix.as_bytes())?, |byte| of.has(byte));

@@ -1,4 +1,4 @@
-//! Accelerate's `save_state`, as the diffusers and many other training scripts use it: a directory of any name with weights,
+//! Accelerate's `save_state`, which the diffusers and many other training scripts use: a directory of any name with weights,
 //! optimizer, scheduler and, saved last, the random states of each process.
 
 use super::{Family, FamilyContext, any_candidate};
@@ -8,10 +8,11 @@ use crate::name;
 
 const RANDOM_STATES: &str = "random_states_0.pkl";
 
-/// How save_state's directories are named by Accelerate and in its examples; others are known by what is in them.
+/// The beginnings of the usual names for a saved directory, from Accelerate and its examples. A directory with another name is
+/// known by its content.
 const PREFIXES: &[&[u8]] = &[b"checkpoint-", b"checkpoint_", b"step_", b"epoch_"];
 
-/// Most directories that are looked into.
+/// Most directories that are read.
 const LOOKS: usize = 256;
 
 pub(super) const FAMILY: Family = Family {
@@ -23,8 +24,8 @@ pub(super) const FAMILY: Family = Family {
     judge,
 };
 
-/// When the family is named, a directory with one of the usual names counts before its random states are there: then it can
-/// be told that it is not finished.
+/// Lists directories with random states. Where the family is named, a directory with a usual name counts before that, so that a
+/// report can say that the directory is not finished.
 fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
     let mut found = context.listing.pick(EntryKind::Directory, |text| Some(name::step(text)));
     found.sort_by_key(|candidate| std::cmp::Reverse(candidate.step));

@@ -1,5 +1,5 @@
-//! torch.distributed.checkpoint: a directory with a `.distcp` file of each rank, and `.metadata`, which the coordinator writes
-//! when all ranks are done.
+//! torch.distributed.checkpoint: a directory with a `.distcp` file of each rank, and `.metadata`, which the coordinator writes when
+//! all ranks are done.
 
 use super::{Family, FamilyContext, any_candidate};
 use crate::completeness::{Completeness, Unfinished, head, tree};
@@ -10,11 +10,12 @@ use std::path::Path;
 
 const INDEX: &str = ".metadata";
 
-/// Longest index in which the names of the data files are looked for; of a longer one only its presence counts.
+/// Longest index in bytes that is searched for the names of data files; a longer one only has to exist.
 const INDEX_MAX: u64 = 8 << 20;
 
-/// Most directories that are looked into, and most entries of each before it is said to be none of DCP's.
+/// Most directories that are read.
 const LOOKS: usize = 256;
+/// Most entries of a directory that are read before the directory counts as not DCP's.
 const ENTRIES: usize = 64;
 
 pub(super) const FAMILY: Family = Family {
@@ -34,7 +35,7 @@ fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
     found
 }
 
-/// Whether a directory looks like DCP's, finished or not.
+/// Tells whether a directory looks like DCP's, finished or not.
 fn is_ours(dir: &Path) -> bool {
     let has_data = |dir| {
         let listing = Listing::read(dir, ENTRIES).unwrap_or_default();
@@ -43,7 +44,7 @@ fn is_ours(dir: &Path) -> bool {
     dir.join(INDEX).exists() || has_data(dir)
 }
 
-/// Whether a directory is a complete checkpoint of DCP.
+/// Judges whether a directory is a complete checkpoint of DCP.
 pub(super) fn judge(dir: &Path) -> Completeness {
     if !dir.join(INDEX).is_file() {
         return Err(Unfinished::because(format!("no {INDEX} yet")));

@@ -1,5 +1,5 @@
-//! DeepSpeed: a directory of each save with files of every rank, and `latest`, which names the newest. Rank 0 writes it when its own
-//! files are there, and only then waits for the others: those of the other ranks may still be missing.
+//! DeepSpeed: a directory for each save with files of every rank, and `latest`, which names the newest save. Rank 0 writes `latest`
+//! when its own files are there, and only then waits for the other ranks, so files of other ranks may still be missing.
 
 use super::{Family, FamilyContext};
 use crate::completeness::{Completeness, Unfinished, head, tree};
@@ -11,12 +11,14 @@ use std::path::Path;
 
 const LATEST: &str = "latest";
 
-/// What a file of one rank's part of the optimizer has in its name, and how it ends.
+/// The name of a file with one rank's part of the optimizer contains this text.
 const PART: &[u8] = b"zero_pp_rank_";
+/// The name of such a file ends with this text.
 const PART_ENDS: &[u8] = b"optim_states.pt";
 
-/// The description of a large model's tensors stands before what is looked for.
+/// How many bytes of a file are searched. The description of a large model's tensors stands before the number of ranks.
 const DESCRIPTION: u64 = 4 << 20;
+/// The beginning of a save's directory name, before the step.
 const PREFIX: &[u8] = b"global_step";
 
 pub(super) const FAMILY: Family = Family {
@@ -28,7 +30,7 @@ pub(super) const FAMILY: Family = Family {
     judge,
 };
 
-/// `global_stepN`, and whatever `latest` names.
+/// Lists the directories `global_stepN`, and the directory that `latest` names.
 fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
     let latest = latest(&context.listing.dir).unwrap_or_default();
     context.listing.pick(EntryKind::Directory, |name| match numbered(name, PREFIX) {
@@ -48,12 +50,12 @@ fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness
     judge_files(&context.listing.path(candidate.entry))
 }
 
-/// Whether what `latest` names in a directory is complete.
+/// Judges the directory that `latest` names.
 pub(super) fn judge_latest(dir: &Path) -> Completeness {
     judge_files(&dir.join(latest(dir)?))
 }
 
-/// What `latest` names.
+/// Reads the name in `latest`.
 fn latest(dir: &Path) -> Completeness<String> {
     let bytes =
         head(&dir.join(LATEST), tracker::MOST as u64).map_err(|_| Unfinished::because(format!("no {LATEST} yet")))?;
@@ -74,14 +76,15 @@ fn judge_files(dir: &Path) -> Completeness {
     }
 }
 
-/// For how many ranks states were saved. With MiCS each group of ranks has all the parts: how many that are is not told.
+/// Returns for how many ranks states were saved. With MiCS each group of ranks has all parts, and the states do not tell how many
+/// that are.
 fn ranks(states: &[u8]) -> Option<u64> {
     let key = b"mics_shard_size";
     let shared = states.windows(key.len()).any(|part| part == key);
     pickle::number_under("dp_world_size", states).filter(|_| !shared)
 }
 
-/// The first rank of which a part is missing, for each part of the model. Where the optimizer is not in parts there are none at all.
+/// Returns the first rank of which a part is missing, for each part of the model; `None` where the optimizer is not in parts.
 fn missing(entries: &[Entry], ranks: u64) -> Option<u64> {
     let mut parts: BTreeMap<&[u8], BTreeSet<u64>> = BTreeMap::new();
     for (rank, of_model) in entries.iter().filter_map(|entry| part(entry.bytes())) {
@@ -94,7 +97,7 @@ fn missing(entries: &[Entry], ranks: u64) -> Option<u64> {
     parts.into_values().find_map(gap)
 }
 
-/// Whose part a file is: the rank, and which part of the model.
+/// Parses a file's name into the rank, and the part of the model.
 fn part(name: &[u8]) -> Option<(u64, &[u8])> {
     let rest = name.strip_prefix(b"bf16_").unwrap_or(name).strip_prefix(PART)?.strip_suffix(PART_ENDS)?;
     let end = rest.iter().position(|byte| !byte.is_ascii_digit())?;

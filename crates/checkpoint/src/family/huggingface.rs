@@ -1,5 +1,5 @@
-//! Hugging Face Trainer: `checkpoint-N` directories. The trainer's state is saved after model, optimizer and random states
-//! of the main process; a save on SIGTERM also leaves a sentinel file while it lasts.
+//! Hugging Face Trainer: `checkpoint-N` directories. The trainer's state is saved after the model, the optimizer and the random
+//! states of the main process. A save on SIGTERM also keeps a sentinel file while it lasts.
 
 use super::{Family, FamilyContext, holds};
 use crate::completeness::{Completeness, Unfinished, head, tree};
@@ -11,7 +11,7 @@ use std::path::Path;
 const SENTINEL: &str = "checkpoint-is-incomplete.txt";
 const STATE: &str = "trainer_state.json";
 
-/// Longest state that is read: it holds the log of the whole run, some hundred bytes for each logged step.
+/// Longest state in bytes that is read: the state holds the log of the whole run, some hundred bytes for each logged step.
 const STATE_MAX: u64 = 64 << 20;
 
 pub(super) const FAMILY: Family = Family {
@@ -44,12 +44,13 @@ fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness
     tree(&dir)
 }
 
-/// A JSON object from its first byte to its last, without building it.
+/// Tells whether a text is one whole JSON object, without building it.
 fn is_object(text: &[u8]) -> bool {
     text.trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
 }
 
-/// With DeepSpeed the Trainer lets it save inside; its own tracker then names a directory.
+/// Returns the missing directory of DeepSpeed's state. With DeepSpeed, the Trainer has it save inside the checkpoint, and
+/// DeepSpeed's own tracker then names a directory there.
 fn missing_engine_state(dir: &Path) -> Option<String> {
     let latest = head(&dir.join("latest"), tracker::MOST as u64).ok()?;
     let tag = tracker::parse(&latest)?;

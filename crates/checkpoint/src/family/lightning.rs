@@ -1,4 +1,4 @@
-//! PyTorch Lightning: `*.ckpt`, one file of torch.save, or a directory where a sharded strategy (FSDP, DeepSpeed) saved.
+//! PyTorch Lightning: `*.ckpt`, which is one file of torch.save, or a directory of a sharded strategy (FSDP, DeepSpeed).
 
 use super::{Family, FamilyContext, any_candidate, dcp, deepspeed};
 use crate::completeness::{self, Completeness, Unfinished};
@@ -7,13 +7,13 @@ use crate::listing::{Candidate, EntryKind};
 use crate::name;
 use std::path::Path;
 
-/// What the FSDP strategies save after the shards.
+/// The file that the FSDP strategies save after the shards.
 const META: &str = "meta.pt";
 
-/// How far into a file its step is looked for; it is among the first entries.
+/// How many bytes of a file are searched for its step, which is among the first entries.
 const STEP_WITHIN: u64 = 8 << 10;
 
-/// Most files that are opened to learn a step that their names do not tell.
+/// Most files that are opened for a step that their names do not tell.
 const LOOKS: usize = 64;
 
 pub(super) const FAMILY: Family = Family {
@@ -35,13 +35,14 @@ fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
     found
 }
 
-/// Only `step=100` is a step: the other numbers in Lightning's names are epochs, metrics, and how often Slurm stopped it.
+/// Returns the step in a name, only where it is written as `step=100`. Other numbers in Lightning's names are epochs, metrics, and
+/// how often Slurm stopped the run.
 fn labelled_step(text: &[u8]) -> Option<u64> {
     let labelled = text.windows(5).any(|part| part == b"step=");
     name::step(text).filter(|_| labelled)
 }
 
-/// The step that a file such as `last.ckpt` holds.
+/// Reads the step inside a file such as `last.ckpt`.
 fn step_inside(path: &Path) -> Option<u64> {
     let head = completeness::head(path, STEP_WITHIN).ok()?;
     zip::begins(&head).then(|| pickle::global_step(&head)).flatten()

@@ -1,5 +1,5 @@
 //! Megatron-LM: `iter_NNNNNNN` directories, and `latest_checkpointed_iteration.txt`, which is written when all ranks have saved,
-//! with asynchronous saving too.
+//! also with asynchronous saving.
 
 use super::{Family, FamilyContext};
 use crate::completeness::{Completeness, Unfinished, head, tree};
@@ -20,7 +20,7 @@ pub(super) const FAMILY: Family = Family {
     judge,
 };
 
-/// `iter_N`, and `release`: weights converted from elsewhere, at no iteration.
+/// Lists `iter_N`, and `release`: weights that were converted from elsewhere and have no iteration.
 fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
     context.listing.pick(EntryKind::Directory, |name| match numbered(name, PREFIX) {
         Some(step) => Some(Some(step)),

@@ -1,5 +1,5 @@
-//! The trainer families: how each names its checkpoints, by what it is known, and when one of its checkpoints is complete.
-//! Adding a family is adding a file here and a line to the table.
+//! The trainer families: the names of each family's checkpoints, the mark that tells the family, and the rule of completeness. A
+//! new family is a file here and a line in `FAMILIES`.
 
 mod accelerate;
 mod dcp;
@@ -17,27 +17,27 @@ use super::listing::{Candidate, Listing};
 use super::pattern::Pattern;
 use std::fmt;
 
-/// Most candidates that are asked whether they carry a family's mark.
+/// Most candidates that are searched for a family's mark.
 const LOOKS: usize = 64;
 
 /// A trainer family.
 pub struct Family {
     /// The word in `checkpoint.family`.
     pub name: &'static str,
-    /// What writes such checkpoints.
+    /// The trainers that write such checkpoints.
     pub about: &'static str,
-    /// When one is complete; docs/checkpoints.md has the same words.
+    /// The rule of completeness; docs/checkpoints.md has the same words.
     pub complete: &'static str,
-    /// What may be a checkpoint of this family, by name and kind, with its step where that is known.
+    /// Lists the entries that may be a checkpoint of this family, by name and kind, with the step where it is known.
     pub(super) candidates: for<'a> fn(&FamilyContext<'a>) -> Vec<Candidate<'a>>,
-    /// For `auto`: whether the directory is this family's, by a mark that no other family leaves.
+    /// Tells for `auto` whether the directory is this family's, by a mark that no other family leaves.
     pub(super) marked: fn(&FamilyContext<'_>, &[Candidate<'_>]) -> bool,
-    /// Whether a candidate is complete.
+    /// Judges whether a candidate is complete.
     pub(super) judge: fn(&FamilyContext<'_>, &Candidate<'_>) -> Completeness,
 }
 
-/// All families, in the order in which `auto` asks them: those with a mark of their own first, those known by nothing but
-/// the ending of a file name last.
+/// All families, in the order in which `auto` asks them: first the families with a mark of their own, last the families that only
+/// the end of a file name tells.
 pub const FAMILIES: &[Family] = &[
     deepspeed::FAMILY,
     megatron::FAMILY,
@@ -51,14 +51,14 @@ pub const FAMILIES: &[Family] = &[
     plain::FAMILY,
 ];
 
-/// What a family looks at.
+/// The data that a family's functions may use.
 #[derive(Clone, Copy)]
 pub(super) struct FamilyContext<'a> {
     /// The directory in which checkpoints appear.
     pub listing: &'a Listing,
     /// `checkpoint.pattern`.
     pub pattern: Option<&'a Pattern>,
-    /// The user named this family; otherwise `auto` is asking.
+    /// Whether the user named this family; otherwise `auto` is asking.
     pub named: bool,
 }
 
@@ -68,12 +68,12 @@ impl fmt::Debug for Family {
     }
 }
 
-/// Some candidate is enough of a mark: no other family has such names.
+/// Takes any candidate for a mark, for families whose names no other family has.
 fn any_candidate(_: &FamilyContext<'_>, candidates: &[Candidate<'_>]) -> bool {
     !candidates.is_empty()
 }
 
-/// Whether one of the candidates, which are directories, holds a file or directory of one of these names.
+/// Tells whether one of the candidates, which are directories, holds a file or directory of one of these names.
 fn holds(context: &FamilyContext<'_>, candidates: &[Candidate<'_>], names: &[&str]) -> bool {
     let dirs = candidates.iter().take(LOOKS).map(|candidate| context.listing.path(candidate.entry));
     dirs.into_iter().any(|dir| names.iter().any(|name| dir.join(name).exists()))

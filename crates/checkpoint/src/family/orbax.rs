@@ -1,5 +1,5 @@
-//! orbax (JAX, Flax, MaxText): directories named by their step. On a file system one is written under a temporary name and
-//! renamed; on an object store, which cannot rename, `commit_success.txt` is written last.
+//! orbax (JAX, Flax, MaxText): directories named by their step. On a file system orbax writes a directory under a temporary name
+//! and renames it. On an object store, which cannot rename, orbax writes `commit_success.txt` last.
 
 use super::{Family, FamilyContext, LOOKS, holds};
 use crate::completeness::{Completeness, Unfinished, tree};
@@ -10,7 +10,7 @@ use std::path::Path;
 const COMMITTED: &str = "commit_success.txt";
 const TEMPORARY: &[u8] = b".orbax-checkpoint-tmp";
 
-/// What orbax leaves in a step's directory, or in the directory of an item inside it.
+/// The files that orbax leaves in a step's directory, or in the directory of an item inside it.
 const MARKS: &[&str] = &["_CHECKPOINT_METADATA", COMMITTED, "_METADATA", "manifest.ocdbt"];
 
 pub(super) const FAMILY: Family = Family {
@@ -29,7 +29,7 @@ fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
     found
 }
 
-/// The step after a prefix: `checkpoint_100`.
+/// Returns the step after a prefix: 100 for `checkpoint_100`.
 fn prefixed(name: &[u8]) -> Option<u64> {
     let at = name.iter().rposition(|byte| *byte == b'_')?;
     numbered(name.get(at + 1..)?, b"").filter(|_| step(name).is_some())
@@ -41,7 +41,7 @@ fn marked(context: &FamilyContext<'_>, candidates: &[Candidate<'_>]) -> bool {
         || candidates.iter().take(LOOKS).any(|candidate| has_mark(&context.listing.path(candidate.entry)))
 }
 
-/// Whether a directory or one directly inside it holds one of orbax's own files.
+/// Tells whether a directory, or one directly inside it, holds one of orbax's own files.
 fn has_mark(dir: &Path) -> bool {
     let here = |dir: &Path| MARKS.iter().any(|mark| dir.join(mark).exists());
     let inside = || Listing::read(dir, LOOKS).unwrap_or_default();

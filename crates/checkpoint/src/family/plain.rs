@@ -1,5 +1,5 @@
-//! Whatever a script of one's own writes, by `checkpoint.pattern`. What the pattern names after a slash is the file that the
-//! script writes last.
+//! Checkpoints of a user's own script, by `checkpoint.pattern`. The pattern's part after a slash is the file that the script writes
+//! last.
 
 use super::{Family, FamilyContext, any_candidate};
 use crate::completeness::{self, Completeness, Unfinished};
@@ -15,7 +15,8 @@ pub(super) const FAMILY: Family = Family {
     judge,
 };
 
-/// `auto` does not take a directory of which nothing tells whether it is finished.
+/// Lists the entries that fit the pattern. For `auto`, a directory counts only with a file that is written last: else nothing tells
+/// whether the directory is finished.
 fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
     let Some(pattern) = context.pattern else { return Vec::new() };
     let pick = |kind| context.listing.pick(kind, |name| pattern.step_of(name));
@@ -38,7 +39,7 @@ fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness
     if contents == completeness::Contents::NONE { Err(Unfinished::because("empty")) } else { Ok(contents) }
 }
 
-/// The file that is written last: there, and whole unless it is an empty marker.
+/// Judges the file that is written last: it must exist, and be whole unless it is an empty marker.
 fn written_last(proof: &Path) -> Completeness<()> {
     match std::fs::metadata(proof) {
         Ok(data) if data.is_file() && data.len() == 0 => Ok(()),

@@ -1,5 +1,5 @@
-//! safetensors files on their own: one file, or an index with its shards, directly in the directory. A directory of them has
-//! no mark of its end; for those there is `plain` with a pattern.
+//! safetensors files on their own: one file, or an index with its shards, directly in the directory. A directory with such files
+//! inside has no mark of its end; the family `plain` with a pattern serves for those.
 
 use super::{Family, FamilyContext, any_candidate};
 use crate::completeness::{self, Completeness};
@@ -22,7 +22,7 @@ fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
     context.listing.pick(EntryKind::File, |text| ours(text).then(|| name::step(text)))
 }
 
-/// `model-00001-of-00003.safetensors`.
+/// Tells whether a file is one of several shards: `model-00001-of-00003.safetensors`.
 fn is_shard(text: &[u8]) -> bool {
     text.windows(4).any(|part| part == b"-of-")
 }

@@ -1,4 +1,4 @@
-//! A file of torch.save: `.pt` or `.pth`, a zip archive since torch 1.6. Its central directory is written last.
+//! A file of torch.save: `.pt` or `.pth`, which is a zip archive since torch 1.6. Its central directory is written last.
 
 use super::{Family, FamilyContext, any_candidate};
 use crate::completeness::{self, Completeness};

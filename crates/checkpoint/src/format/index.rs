@@ -1,10 +1,10 @@
-//! The index of weights in several files: `model.safetensors.index.json`, `pytorch_model.bin.index.json`. It is written
+//! The index of weights in several files: `model.safetensors.index.json`, `pytorch_model.bin.index.json`. The index is written
 //! after the shards, and names them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Component, Path};
 
-/// Longest index that is read.
+/// Longest index in bytes that is read.
 pub const MOST: u64 = 16 << 20;
 
 #[derive(serde::Deserialize)]
@@ -12,7 +12,8 @@ struct ShardIndex {
     weight_map: HashMap<String, String>,
 }
 
-/// The files that an index names, relative to its directory; none if it is no index, names none, or leads elsewhere.
+/// Returns the files that an index names, relative to its directory; `None` if the text is no index, names no file, or names a file
+/// elsewhere.
 pub fn shards(bytes: &[u8]) -> Option<BTreeSet<String>> {
     let index: ShardIndex = serde_json::from_slice(bytes).ok()?;
     let shards: BTreeSet<String> = index.weight_map.into_values().collect();

@@ -1,34 +1,34 @@
-//! Python pickles, as far as they can be judged without running them: whether one ends with its STOP, whether it is torch's
-//! format from before 1.6, which files a DCP index names, and which step a Lightning checkpoint says it is of.
+//! Python pickles, judged without running them: whether one ends with its STOP, whether it is torch's format from before 1.6, the
+//! files that a DCP index names, and the step of a Lightning checkpoint.
 
 use super::{bytes_at, u16_at, u32_at};
 use std::collections::BTreeSet;
 
-/// How the old torch format begins: a pickle of its magic number.
+/// The beginning of the old torch format: a pickle of its magic number.
 const LEGACY_TORCH: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 
-/// Whether these are the first bytes of a pickle of protocol 2 or later.
+/// Tells whether these are the first bytes of a pickle of protocol 2 or later.
 pub fn begins(head: &[u8]) -> bool {
     matches!(head, [0x80, 2..=5, ..])
 }
 
-/// Whether this is torch's old format: pickles followed by raw numbers, with nothing that tells where they end.
+/// Tells whether this is torch's old format: pickles followed by raw numbers, without a recognisable end.
 pub fn is_legacy_torch(head: &[u8]) -> bool {
     head.starts_with(LEGACY_TORCH)
 }
 
-/// Whether a pickle's last bytes are its end.
+/// Tells whether these last bytes are the end of a pickle.
 pub fn ends(tail: &[u8]) -> bool {
     tail.last() == Some(&b'.')
 }
 
-/// The `.distcp` files that the index of a torch DCP checkpoint names, if it names any.
+/// Returns the `.distcp` files that the index of a torch DCP checkpoint names, if it names any.
 pub fn distcp_names(index: &[u8]) -> BTreeSet<&str> {
     let ends = index.windows(7).enumerate().filter(|(_, part)| *part == b".distcp").map(|(at, _)| at + 7);
     ends.filter_map(|end| string_ending_at(index, end)).filter(|name| !name.contains('/')).collect()
 }
 
-/// The string opcode (BINUNICODE or SHORT_BINUNICODE) whose text ends at `end`.
+/// Finds the string (BINUNICODE or SHORT_BINUNICODE) whose text ends at `end`.
 fn string_ending_at(bytes: &[u8], end: usize) -> Option<&str> {
     let longest = end.min(256);
     let text = (8..=longest).find_map(|length| {
@@ -41,13 +41,13 @@ fn string_ending_at(bytes: &[u8], end: usize) -> Option<&str> {
     std::str::from_utf8(text?).ok()
 }
 
-/// The number under the first `global_step` key: Lightning writes it among the first entries of `data.pkl`, which is the
-/// first entry of the archive and not compressed.
+/// Returns the number under the first `global_step` key. Lightning writes that key among the first entries of `data.pkl`, which is
+/// the first entry of the archive and not compressed.
 pub fn global_step(head: &[u8]) -> Option<u64> {
     number_under("global_step", head)
 }
 
-/// The number under the first such key in a dictionary, a text of less than 256 bytes.
+/// Returns the number under the first such key of a dictionary. The key has less than 256 bytes.
 pub fn number_under(key: &str, head: &[u8]) -> Option<u64> {
     let key = [&[b'X', u8::try_from(key.len()).ok()?, 0, 0, 0], key.as_bytes()].concat();
     let at = head.windows(key.len()).position(|part| part == key)? + key.len();
@@ -65,7 +65,7 @@ pub fn number_under(key: &str, head: &[u8]) -> Option<u64> {
     }
 }
 
-/// LONG1: a length and so many bytes, least first; its last bit is the sign.
+/// Parses LONG1: a length and that many bytes, the least significant first. The last bit is the sign.
 fn long(bytes: &[u8]) -> Option<u64> {
     let (&length, rest) = bytes.split_first()?;
     let digits = rest.get(..usize::from(length)).filter(|digits| digits.last().is_some_and(|last| *last < 0x80))?;

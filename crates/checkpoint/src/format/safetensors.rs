@@ -1,20 +1,20 @@
-//! safetensors: eight bytes that give the length of a JSON header, the header with the place of every tensor, the tensors.
-//! So the header says how long the whole file has to be.
+//! The safetensors format: eight bytes with the length of a JSON header, the header with the place of every tensor, and the
+//! tensors. The header therefore tells how long the whole file has to be.
 
 use super::u64_at;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::fmt;
 
-/// Longest header that is read; the largest published models have less than 1 MiB of it, the format allows 100 MB.
+/// Longest header in bytes that is read. The largest published models have less than 1 MiB; the format allows 100 MB.
 pub const HEADER_MAX: u64 = 16 << 20;
 
-/// How many bytes from the file's beginning `is_whole` needs: the length and the header. None if `head` is shorter than the
-/// length itself, or if the header is longer than `HEADER_MAX`.
+/// Returns how many bytes from the file's beginning `is_whole` needs: the length and the header. `None` if `head` is shorter than
+/// the length itself, or if the header is longer than `HEADER_MAX`.
 pub fn head_length(head: &[u8]) -> Option<u64> {
     u64_at(head, 0).filter(|length| *length <= HEADER_MAX).map(|length| length + 8)
 }
 
-/// The size that the whole file has to have. `head` is its beginning, with the header in it.
+/// Returns the size in bytes that the whole file has to have. `head` is the file's beginning with the whole header.
 pub fn expected_size(head: &[u8]) -> Option<u64> {
     let length = head_length(head)?;
     let header = head.get(8..usize::try_from(length).ok()?)?;
@@ -22,15 +22,15 @@ pub fn expected_size(head: &[u8]) -> Option<u64> {
     length.checked_add(end)
 }
 
-/// Whether a file of `size` bytes that begins with `head` is all there.
+/// Tells whether a file of `size` bytes that begins with `head` is complete.
 pub fn is_whole(head: &[u8], size: u64) -> bool {
     expected_size(head) == Some(size)
 }
 
-/// The end of the last tensor, counted from the header's end. Reading a header keeps nothing else of it.
+/// The end of the last tensor, counted from the header's end. Nothing else of a header is kept.
 struct Furthest(u64);
 
-/// The part of a tensor's entry that matters here.
+/// The part of a tensor's entry that is needed here.
 #[derive(serde::Deserialize)]
 struct Tensor {
     data_offsets: (u64, u64),
@@ -67,7 +67,7 @@ pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// A file with tensors of these sizes, all bytes.
+    /// Makes a file with tensors of these sizes in bytes.
     pub(crate) fn file(sizes: &[usize]) -> Vec<u8> {
         let mut at = 0;
         let mut header = serde_json::json!({"__metadata__": {"format": "pt"}});

@@ -1,10 +1,10 @@
 //! The small text file that some trainers write last and that names the newest checkpoint: `latest` of DeepSpeed and
 //! `latest_checkpointed_iteration.txt` of Megatron. Both hold one word.
 
-/// Most bytes that are read of one; a file name is no longer.
+/// Most bytes that are read of a tracker file; a file name is no longer.
 pub const MOST: usize = 256;
 
-/// The word in a tracker file, if it is one that can name an entry of the same directory.
+/// Returns the word in a tracker file, if the word can name an entry of the same directory.
 pub fn parse(bytes: &[u8]) -> Option<&str> {
     let word = std::str::from_utf8(bytes.get(..MOST).unwrap_or(bytes)).ok()?.trim();
     let fits = !word.is_empty() && !matches!(word, "." | "..") && !word.contains(|c: char| c == '/' || c.is_control());

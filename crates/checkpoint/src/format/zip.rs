@@ -1,30 +1,34 @@
-//! Zip archives: what torch.save writes since 1.6, and numpy's .npz and Keras' .keras. The central directory comes last and
-//! says where it begins and how long it is, so a file that was cut anywhere does not add up.
+//! Zip archives: the format of torch.save since 1.6, of numpy's .npz and of Keras' .keras. The central directory comes last and
+//! tells where it begins and how long it is, so the numbers of a file that was cut do not add up.
 
 use super::{u16_at, u32_at, u64_at};
 
-/// Most bytes from a file's end that `is_whole` needs: the longest comment (64 KiB), the end of the central directory, and
-/// torch's 64-bit records before it.
+/// Most bytes from a file's end that `is_whole` needs: the longest comment (64 KiB), the end of the central directory, and torch's
+/// 64-bit records before it.
 pub const TAIL: usize = 0xffff + END + LOCATOR + END64;
 
+/// Bytes of the end record of the central directory.
 const END: usize = 22;
+/// Bytes of the 64-bit locator.
 const LOCATOR: usize = 20;
+/// Bytes of the 64-bit end record.
 const END64: usize = 56;
 
-/// Whether these are the first bytes of an archive with something in it.
+/// Tells whether these are the first bytes of an archive with at least one entry.
 pub fn begins(head: &[u8]) -> bool {
     head.starts_with(b"PK\x03\x04")
 }
 
-/// Whether an archive of `size` bytes is all there. `tail` is its last `TAIL` bytes, or all of it if it is shorter.
+/// Tells whether an archive of `size` bytes is complete. `tail` is the last `TAIL` bytes of the archive, or all of it if it is
+/// shorter.
 pub fn is_whole(tail: &[u8], size: u64) -> bool {
     let Some(start) = size.checked_sub(tail.len() as u64) else { return false };
     let places = (0..tail.len().saturating_sub(END - 1)).rev();
     places.into_iter().any(|at| adds_up(tail, at, start).unwrap_or(false))
 }
 
-/// Whether the end of the central directory is at `at`, the file ends after its comment, and the directory that it
-/// describes ends where the record begins. `start` is the place in the file of the tail's first byte.
+/// Tells whether the end of the central directory is at `at`, the file ends after its comment, and the directory ends where the
+/// record begins. `start` is the position in the file of the tail's first byte.
 fn adds_up(tail: &[u8], at: usize, start: u64) -> Option<bool> {
     if !tail.get(at..)?.starts_with(b"PK\x05\x06") {
         return None;
@@ -38,7 +42,7 @@ fn adds_up(tail: &[u8], at: usize, start: u64) -> Option<bool> {
     Some(at + END + comment == tail.len() && ends == records_at && directory.entries > 0)
 }
 
-/// What an archive says of its central directory.
+/// The central directory, as its end record describes it.
 struct CentralDirectory {
     entries: u64,
     size: u64,
@@ -52,8 +56,8 @@ impl CentralDirectory {
     }
 }
 
-/// The 64-bit form, which torch writes always: a locator right before the end record, and the record that it points to
-/// right before that. Also the place of the record.
+/// Reads the 64-bit form, which torch always writes: a locator right before the end record, and the record that the locator points
+/// to right before that. Also returns the position of the record in the file.
 fn directory_64(tail: &[u8], at: usize, start: u64) -> Option<(CentralDirectory, u64)> {
     let locator = at.checked_sub(LOCATOR)?;
     if !tail.get(locator..)?.starts_with(b"PK\x06\x07") {
@@ -77,7 +81,7 @@ pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// An archive with one stored entry, as torch writes it (`wide`: with 64-bit records) or as Python's zipfile does.
+    /// Makes an archive with one stored entry, as torch writes it (`wide`: with 64-bit records) or as Python's zipfile does.
     pub(crate) fn archive(content: &[u8], wide: bool, comment: &[u8]) -> Vec<u8> {
         let name = b"archive/data.pkl";
         let mut header = vec![0; 26];

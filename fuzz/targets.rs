@@ -264,13 +264,13 @@ fn checkpoint_pattern(bytes: &[u8]) {
 
 /// A requirement file: a line knows where it stands, and without variables no text is made up.
 fn requirements(bytes: &[u8]) {
-    let lines = deps::requirements::read(bytes, &|name| Some(name.to_lowercase()));
+    let lines = requirements::file::read(bytes, &|name| Some(name.to_lowercase()));
     assert!(lines.windows(2).all(|pair| pair[0].number < pair[1].number), "lines in order");
     for item in lines.iter().flat_map(|line| &line.items) {
-        if let deps::requirements::RequirementItem::Requirement(requirement) = item {
-            let _ = deps::requirements::local_path(requirement);
+        if let requirements::file::RequirementItem::Requirement(requirement) = item {
+            let _ = requirements::file::local_path(requirement);
         }
-        let _ = deps::requirements::for_pip_alone(item);
+        let _ = requirements::file::for_pip_alone(item);
     }
 }
 
@@ -281,10 +281,11 @@ fn kept_answers(bytes: &[u8]) {
 
 /// What packages say about themselves, and what is asked for: names, versions, specifiers, markers, in any bytes.
 fn distributions(bytes: &[u8]) {
-    use deps::packaging::{Marker, Requirement, RequirementParts, Specifiers, Version};
+    use requirements::packaging::{Marker, Requirement, RequirementParts, Specifiers, Version};
     let words = text(bytes);
     for line in words.lines().take(100) {
-        let _ = Marker::parse(line).map(|marker| marker.holds(&deps::packaging::MarkerEnvironment::default(), line));
+        let _ = Marker::parse(line)
+            .map(|marker| marker.holds(&requirements::packaging::MarkerEnvironment::default(), line));
         let _ = Specifiers::parse(line);
         if let Some(parts) = RequirementParts::cut(line) {
             assert_eq!(
@@ -294,16 +295,17 @@ fn distributions(bytes: &[u8]) {
             );
         }
     }
-    let found = deps::installed::metadata::parse(bytes);
-    assert!(deps::installed::record::paths(&words).all(|path| !path.contains('\n')), "a path is of one line");
+    let found = requirements::installed::metadata::parse(bytes);
+    assert!(requirements::installed::record::paths(&words).all(|path| !path.contains('\n')), "a path is of one line");
     let versions: Vec<_> =
         found.version.iter().map(String::as_str).chain(words.lines()).filter_map(Version::parse).collect();
     let requirements = found.requires.iter().map(String::as_str).chain(words.lines()).filter_map(Requirement::parse);
     for requirement in requirements.take(50) {
-        let holds =
-            |marker: &deps::packaging::Marker| marker.holds(&deps::packaging::MarkerEnvironment::default(), "x");
+        let holds = |marker: &requirements::packaging::Marker| {
+            marker.holds(&requirements::packaging::MarkerEnvironment::default(), "x")
+        };
         let _ = requirement.marker.as_ref().map(holds);
-        if let deps::packaging::ProjectSource::Versions(specifiers) = &requirement.source {
+        if let requirements::packaging::ProjectSource::Versions(specifiers) = &requirement.source {
             versions.iter().take(50).for_each(|version| _ = specifiers.contains(version));
         }
     }

@@ -2,11 +2,11 @@
 //! cases and those of what is installed here. trainit may say that it does not know; it may never say something else.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
+use requirements::packaging::{Marker, MarkerEnvironment, Name, ProjectSource, Requirement, Specifiers, Version};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use trainit::deps::packaging::{Marker, MarkerEnvironment, Name, ProjectSource, Requirement, Specifiers, Version};
 
 /// How many cases of each kind are generated. `PACKAGING_CASES=100000 PACKAGING_SEED=7` looks further.
 const CASES: &str = "2000";

@@ -3,16 +3,16 @@
 //! milliseconds where an installer takes a second to find the same.
 
 use super::inputs;
-use super::installed::{Folders, Installed};
-use super::packaging::Name;
 use super::pip::{self, PipSetting};
 use super::python::Python;
-use super::satisfied::{self, Question, Satisfaction};
 use super::stamp::{PackageSetDir, Stamp};
 use super::target;
 use super::wanted::WantedPackages;
 use super::{DepsOutcome, cache_dirs, install, site_packages, translate};
 use crate::config::Refresh;
+use requirements::installed::{Folders, Installed};
+use requirements::packaging::Name;
+use requirements::{Question, Satisfaction};
 use std::path::PathBuf;
 use text::is_secret;
 
@@ -79,7 +79,7 @@ pub fn look(
         return Satisfaction::Unknown(doubt);
     }
     let kept = install::kept(wanted, python, &settings, folders, false);
-    let answer = satisfied::answer(&Question {
+    let answer = requirements::answer(&Question {
         asked: &wanted.inputs.asked,
         constraints: &[wanted.inputs.constraints.as_slice(), more.constraints.as_slice()].concat(),
         installed: &Installed::of(folders, &directories),

@@ -4,10 +4,11 @@
 use super::digest::Digest;
 use super::manifest::{self, ManifestKind};
 use super::redact::Redactor;
-use super::requirements::{self, Encoding, RequirementItem, RequirementLine};
 use super::sources::{self, SourceMention};
 use crate::error::{Error, Result};
 use protocol::exit_code::{Exit, FailureFamily};
+use requirements::RequestedBy;
+use requirements::file::{self, Encoding, RequirementItem, RequirementLine};
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -46,15 +47,6 @@ pub struct Inputs {
     pub editable: Option<String>,
     /// What cannot be compared with an earlier state, so that the installer has to look.
     pub unknown: Option<String>,
-}
-
-/// One requirement, and who asks for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestedBy {
-    /// File and line.
-    pub place: String,
-    /// Without options.
-    pub text: String,
 }
 
 /// Reads the listed files and all that they name.
@@ -131,7 +123,7 @@ impl Reader<'_> {
         }
         self.encoding(bytes, path)?;
         let variable = |name: &str| self.environment.text(name).map(str::to_owned);
-        for line in requirements::read(bytes, &variable) {
+        for line in file::read(bytes, &variable) {
             // Without user and password: a token that is new every day changes nothing about the packages.
             self.digest.add("line", self.redactor.text(&line.text));
             self.line(&line, path, option == "-c")?;
@@ -149,13 +141,13 @@ impl Reader<'_> {
     /// uv knows none but Unicode; pip knows what a file names, and fails without a word about the line.
     fn encoding(&mut self, bytes: &[u8], path: &Path) -> Result<()> {
         let name = path.display();
-        if requirements::has_odd_line_ends(&requirements::decode(bytes)) {
+        if file::has_odd_line_ends(&file::decode(bytes)) {
             self.doubt(format!("{name} has unusual line ends"));
         }
-        match requirements::encoding(bytes) {
+        match file::encoding(bytes) {
             Encoding::Unicode => Ok(()),
             Encoding::Named(encoding) => {
-                if encoding == requirements::WIDE {
+                if encoding == file::WIDE {
                     self.doubt(format!("{name} is {encoding}"));
                 }
                 self.found.sources.extend(sources::said_in(&encoding, &name.to_string()));
@@ -185,10 +177,8 @@ impl Reader<'_> {
             self.doubt(format!("{place}: {}: a constraint cannot have extras", line.text));
         }
         for item in &line.items {
-            self.found
-                .for_pip
-                .extend(requirements::for_pip_alone(item).iter().map(|option| format!("{option} in {place}")));
-            if !requirements::is_about_finding(item) {
+            self.found.for_pip.extend(file::for_pip_alone(item).iter().map(|option| format!("{option} in {place}")));
+            if !file::is_about_finding(item) {
                 self.doubt(format!("{place}: {}", line.text));
             }
             match item {
@@ -200,8 +190,7 @@ impl Reader<'_> {
                 }
                 RequirementItem::Requirement(text) => {
                     self.local(text, beside, false);
-                    let ask =
-                        RequestedBy { place: place.clone(), text: requirements::without_options(text).to_owned() };
+                    let ask = RequestedBy { place: place.clone(), text: file::without_options(text).to_owned() };
                     if constraint { self.found.constraints.push(ask) } else { self.found.asked.push(ask) }
                 }
                 RequirementItem::Option(_) => continue,
@@ -228,8 +217,7 @@ impl Reader<'_> {
 
     /// A package in a directory or an archive: nothing in the requirement file changes when it does.
     fn local(&mut self, text: &str, beside: &Path, editable: bool) {
-        let Some(name) =
-            requirements::local_path(text).or(editable.then_some(text).filter(|text| !text.contains("://")))
+        let Some(name) = file::local_path(text).or(editable.then_some(text).filter(|text| !text.contains("://")))
         else {
             return;
         };
@@ -253,7 +241,7 @@ fn plain(path: &Path) -> PathBuf {
 
 /// For uv that is no matter; pip refuses it.
 fn has_extras(item: &RequirementItem) -> bool {
-    matches!(item, RequirementItem::Requirement(text) if requirements::without_options(text).split(';').next().is_some_and(|text| text.contains('[')))
+    matches!(item, RequirementItem::Requirement(text) if file::without_options(text).split(';').next().is_some_and(|text| text.contains('[')))
 }
 
 /// Adds names, sizes and times of a file or of a directory's files; whether all could be looked at.

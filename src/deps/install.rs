@@ -1,12 +1,10 @@
 //! Installing: the right place is made ready, the tool runs, and what came of it is written down.
 
 use super::attempt::Attempts;
-use super::installed::{Folders, Installed};
 use super::installer::{self, InstallerChoice, Tool};
 use super::pip::PipSetting;
 use super::protect::{self, ProtectedVersions};
 use super::python::{self, Python};
-use super::satisfied::Satisfaction;
 use super::shared_store::Share;
 use super::stamp::{PackageSetDir, Stamp, VersionsByName};
 use super::target_facts::{TargetFacts, target_facts};
@@ -14,6 +12,8 @@ use super::wanted::{PackageSetState, WantedPackages};
 use super::{DepsOutcome, already, lock, manifest, pip, sources};
 use crate::error::{Error, Result};
 use protocol::exit_code::{Exit, FailureFamily};
+use requirements::Satisfaction;
+use requirements::installed::{Folders, Installed};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Instant;

@@ -98,7 +98,7 @@ pub fn paths(root: &Root, environment: &Environment, prefix: &Path) -> Vec<PathB
 
 /// Reads a file of sections: (section, name, value). Lines that are no such thing are passed over.
 pub fn parse(bytes: &[u8]) -> Vec<(String, String, String)> {
-    let text = super::requirements::decode(bytes);
+    let text = requirements::file::decode(bytes);
     let mut section = String::new();
     let mut found: Vec<(String, String, String)> = Vec::new();
     let mut open = false;

@@ -2,13 +2,13 @@
 //! facts, for whoever asks: uv as overrides, pip through run_pip.py and as constraints. Both plan everything before they touch
 //! a file, so nothing is changed where these versions cannot stay.
 
+use super::inputs;
 use super::install::permanent;
-use super::installed::{Distribution, Installed};
-use super::packaging::{Name, ProjectSource, Requirement, Version};
 use super::pip::PipSetting;
 use super::stamp::VersionsByName;
-use super::{inputs, requirements};
 use crate::error::{Error, Result};
+use requirements::installed::{Distribution, Installed};
+use requirements::packaging::{Name, ProjectSource, Requirement, Version};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use sys::environment::Environment;
@@ -148,7 +148,7 @@ pub fn pinned(settings: &[PipSetting], environment: &Environment, beside: &Path)
 /// The lines of a requirement file; none if it cannot be read: that is for the installer to say.
 fn lines(file: &Path) -> Vec<String> {
     let bytes = inputs::read_file(file).unwrap_or_default();
-    requirements::read(&bytes, &|_| None).into_iter().map(|line| line.text).collect()
+    requirements::file::read(&bytes, &|_| None).into_iter().map(|line| line.text).collect()
 }
 
 impl ProtectedVersions {

@@ -2,13 +2,12 @@
 //! system. It is asked once; the answer is kept with the packages, so that a later start needs no process for it.
 
 use super::digest::Digest;
-use super::installed::Folders;
 use super::interpreter::Interpreter;
-use super::packaging;
 use super::stamp::replace;
 use super::{cache_dirs, run, site_packages};
 use crate::error::{Error, Result};
 use protocol::exit_code::{Exit, FailureFamily};
+use requirements::installed::Folders;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -106,7 +105,7 @@ pub struct Python {
     /// The version of its pip.
     pub pip: Option<String>,
     /// What markers of requirements are held against.
-    pub markers: packaging::MarkerEnvironment,
+    pub markers: requirements::packaging::MarkerEnvironment,
     /// Its distribution asks not to install into it (PEP 668).
     pub managed: bool,
     /// It is in a conda environment.

@@ -3,7 +3,6 @@
 
 use super::attempt::is_terminal;
 use super::install::Installation;
-use super::installed::{Folders, Installed, record};
 use super::installer::Tool;
 use super::protect;
 use super::stamp::VersionsByName;
@@ -17,6 +16,7 @@ use super::{DepsOutcome, DepsRequest};
 use crate::config::{Refresh, Settings};
 use crate::engine::HostFacts;
 use crate::error::{Error, Result};
+use requirements::installed::{Folders, Installed, record};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -232,8 +232,8 @@ fn complete(manifest: &ArchiveManifest, now: &Installed) -> Result<(), String> {
 /// Takes away what the environment has in another version, and what an installation that was never finished left.
 fn clear(place: &InstallRoot, before: &VersionsByName, manifest: &ArchiveManifest) -> Result<(), String> {
     let installed = Installed::read(&place.sites);
-    let version = |found: &super::installed::Distribution| found.version.as_ref().map(ToString::to_string);
-    let goes = |found: &&super::installed::Distribution| {
+    let version = |found: &requirements::installed::Distribution| found.version.as_ref().map(ToString::to_string);
+    let goes = |found: &&requirements::installed::Distribution| {
         manifest.gone.iter().any(|name| name == found.name.as_str())
             || before.get(found.name.as_str()) != version(found).as_ref()
     };

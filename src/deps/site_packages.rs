@@ -2,8 +2,8 @@
 //! half done.
 
 use super::digest::Digest;
-use super::installed::{Folder, Folders, record};
 use super::python::Python;
+use requirements::installed::{Folder, Folders, record};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;

@@ -2,10 +2,10 @@
 //! requirement files say about it does not count, or ends the start.
 
 use super::inputs::{self, Inputs};
-use super::requirements::RequirementItem;
-use super::{DepsRequest, interpreter, pip, requirements, translate};
+use super::{DepsRequest, interpreter, pip, translate};
 use crate::config::Settings;
 use crate::error::{Error, Result};
+use requirements::file::RequirementItem;
 use std::path::{Path, PathBuf};
 use sys::environment::Environment;
 use sys::{Root, stat};
@@ -254,7 +254,7 @@ pub fn check(request: &DepsRequest<'_>, inputs: &Inputs, beside: &Path) -> Resul
 /// As `check`.
 pub fn check_lines(request: &DepsRequest<'_>, asked: &[(String, String)]) -> Result<()> {
     asked.iter().try_for_each(|(place, text)| {
-        let lines = requirements::read(text.as_bytes(), &|_| None);
+        let lines = requirements::file::read(text.as_bytes(), &|_| None);
         lines.iter().flat_map(|line| said(&line.items, place)).try_for_each(|said| allowed(request, &said))
     })
 }
@@ -305,7 +305,7 @@ mod tests {
     use super::*;
 
     fn options(line: &str) -> Vec<(String, String)> {
-        let lines = requirements::read(line.as_bytes(), &|_| None);
+        let lines = requirements::file::read(line.as_bytes(), &|_| None);
         let said = lines.iter().flat_map(|line| said(&line.items, "r.txt:1"));
         said.map(|said| (said.option, said.value)).collect()
     }

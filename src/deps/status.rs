@@ -1,11 +1,11 @@
 //! What the next start would do, without doing it.
 
-use super::installed::Folders;
 use super::python::{self, Python};
-use super::satisfied::Satisfaction;
 use super::wanted::{PackageSetState, WantedPackages};
 use super::{DepsRequest, already, index, overlays, shared_store, store, target_facts, wanted};
 use crate::error::Result;
+use requirements::Satisfaction;
+use requirements::installed::Folders;
 use std::path::{Path, PathBuf};
 
 /// How the dependencies stand.

@@ -1,7 +1,6 @@
 //! Where packages go in one start, and making it ready for them.
 
 use super::install::permanent;
-use super::installed::{Folders, Installed};
 use super::overlay::{self, Overlay};
 use super::protect;
 use super::python::Python;
@@ -11,6 +10,7 @@ use super::target::{self, InstallTarget};
 use super::wanted::WantedPackages;
 use super::{cache_dirs, site_packages};
 use crate::error::{Error, Result};
+use requirements::installed::{Folders, Installed};
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -2,7 +2,6 @@
 
 use super::digest::{Digest, short};
 use super::inputs::Inputs;
-use super::installed::Folders;
 use super::interpreter::Interpreter;
 use super::overlay::Overlay;
 use super::protect::ProtectedVersions;
@@ -12,6 +11,7 @@ use super::select::FileSelection;
 use super::stamp::{PackageSetDir, Stamp, StateDigests};
 use super::{DepsOutcome, DepsRequest, cache_dirs, pip, site_packages, translate};
 use crate::config::Refresh;
+use requirements::installed::Folders;
 use std::path::{Path, PathBuf};
 use text::is_secret;
 

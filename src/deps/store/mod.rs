@@ -209,9 +209,10 @@ pub fn gone(before: &Versions, now: &Versions) -> Vec<String> {
 }
 
 /// What came, with versions.
-pub fn arrived_packages(before: &Versions, now: &super::installed::Installed) -> Vec<(String, String)> {
-    let words =
-        |found: &super::installed::Distribution| Some((found.name.to_string(), found.version.as_ref()?.to_string()));
+pub fn arrived_packages(before: &Versions, now: &requirements::installed::Installed) -> Vec<(String, String)> {
+    let words = |found: &requirements::installed::Distribution| {
+        Some((found.name.to_string(), found.version.as_ref()?.to_string()))
+    };
     let mut all: Vec<_> = protect::new(before, now).filter_map(words).collect();
     all.sort();
     all

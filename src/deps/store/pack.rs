@@ -2,7 +2,7 @@
 
 use super::InstallRoot;
 use super::archive::{ArchiveManifest, Packer};
-use crate::deps::installed::record;
+use requirements::installed::record;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;

@@ -1,11 +1,19 @@
 //! Whether all that is asked for is installed, with all that it requires in turn: yes, no, or not known. Yes is said only if both
 //! installers would find nothing to do; whatever is not understood is left to them. Reads metadata; starts nothing.
 
-use super::inputs::RequestedBy;
-use super::installed::metadata::MetadataHead;
-use super::installed::{Distribution, Installed, origin};
-use super::packaging::{MarkerEnvironment, Name, ProjectSource, Requirement, RequirementParts, Specifiers};
+use crate::installed::metadata::MetadataHead;
+use crate::installed::{Distribution, Installed, origin};
+use crate::packaging::{MarkerEnvironment, Name, ProjectSource, Requirement, RequirementParts, Specifiers};
 use std::collections::{HashMap, HashSet};
+
+/// One requirement, and who asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestedBy {
+    /// File and line.
+    pub place: String,
+    /// Without options.
+    pub text: String,
+}
 
 /// What is asked.
 pub struct Question<'a> {

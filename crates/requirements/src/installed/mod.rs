@@ -8,7 +8,7 @@ pub mod record;
 
 pub use folder::{Folder, Folders};
 
-use super::packaging::{Name, Version};
+use crate::packaging::{Name, Version};
 use folder::FolderFiles;
 use metadata::{Metadata, MetadataHead};
 use std::collections::HashMap;

@@ -393,5 +393,5 @@ fn first_word(text: &str) -> &str {
 }
 
 #[cfg(test)]
-#[path = "requirements/tests.rs"]
+#[path = "file/tests.rs"]
 mod tests;

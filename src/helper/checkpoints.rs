@@ -9,7 +9,7 @@ use supervisor::HelperArgs;
 
 /// Watches until PID 1 says that it is over; then looks once more.
 pub fn watch(task: &HelperArgs<'_>) {
-    let Some(watched) = &task.policy.checkpoints else { return };
+    let Some(watched) = &task.policy.checkpoint.watched else { return };
     // prepare has refused what cannot be understood.
     let family = FamilyChoice::parse(&watched.family).unwrap_or_default();
     let pattern = watched.pattern.as_deref().and_then(|pattern| Pattern::parse(pattern).ok());

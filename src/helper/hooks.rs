@@ -16,7 +16,7 @@ const LINE_MAX: usize = 900;
 
 /// Runs them.
 pub fn run(task: &HelperArgs<'_>, time: Duration, code: u8) {
-    let Some(after_stop) = &task.policy.after_stop else { return };
+    let Some(after_stop) = &task.policy.stop.after_stop else { return };
     let mut environment = Environment::inherited();
     for (name, value) in &after_stop.locked {
         match value {

@@ -26,7 +26,7 @@ pub fn run(task: HelperArgs<'_>) -> c_int {
     match task.helper {
         HelperTask::Watch => checkpoints::watch(&task),
         HelperTask::DoneFile => {
-            let done = task.policy.done_file.as_ref().is_some_and(|file| Path::new(file).exists());
+            let done = task.policy.stop.done_file.as_ref().is_some_and(|file| Path::new(file).exists());
             task.handover.send(&Message::Answer(done));
         }
         HelperTask::RequestSave => request_save(&task),
@@ -55,7 +55,7 @@ fn processes() -> Vec<c_int> {
 
 /// Makes the file whose appearance asks the trainer to save; one that is there already is touched.
 fn request_save(task: &HelperArgs<'_>) {
-    let Some(file) = &task.policy.save_file else { return };
+    let Some(file) = &task.policy.checkpoint.request_file else { return };
     let made = std::fs::OpenOptions::new()
         .create(true)
         .append(true)

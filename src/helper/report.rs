@@ -9,7 +9,7 @@ use sys::environment::Environment;
 
 /// Writes it. That this cannot be done changes nothing about the end.
 pub fn write(policy: &Policy, how: &str, code: u8) {
-    let Some(file) = &policy.report else { return };
+    let Some(file) = &policy.report.file else { return };
     let place = HostFacts::of(&Root::real(), &Environment::inherited()).platform();
     let _ = Report::of_killed(place, &policy.mode, how, code).save(Path::new(file));
 }

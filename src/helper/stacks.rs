@@ -26,7 +26,7 @@ pub fn dump(pids: &[c_int], policy: &Policy, tell: &mut dyn FnMut(String)) {
         let Some(status) = proc::status(pid) else { continue };
         let command = text::command(&proc::command_line(pid).unwrap_or_else(|| vec![status.name.into()]));
         tell(format!("  {pid} {} {command}", status.state));
-        match (policy.stack_signal, &py_spy) {
+        match (policy.watchdog.stack_signal, &py_spy) {
             (Some(number), _) if signal::contains(status.caught, number) => drop(signal::send(pid, number)),
             (_, Some(py_spy)) if Instant::now() < until => spy(py_spy, pid, tell),
             _ => threads(pid, tell),

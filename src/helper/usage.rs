@@ -13,7 +13,7 @@ use sys::proc;
 
 /// Looks for a sign of use, up to the first; what was typed counts for so long.
 pub fn look(policy: &Policy, within: Duration) -> UsageState {
-    let Some(idle) = &policy.idle else { return UsageState::default() };
+    let Some(idle) = &policy.idle.unused else { return UsageState::default() };
     let processes = super::processes();
     let sign = idle.signs.iter().find_map(|sign| seen(*sign, idle, within, &processes));
     let counts = idle.signs.contains(&UsageSign::Cpu);

@@ -171,7 +171,7 @@ impl Preparation {
         let report = self.report.as_ref().map(|file| file.to_string_lossy().into_owned());
         let mut policy = policy::policy(&context.settings, &context.workdir, plan, grace, run_dir.as_deref())?;
         policy.hold = failure_hold::hold(&context.settings, inherited, report.as_deref());
-        (policy.report, policy.user, policy.run_dir_made) = (report, user, run_dir_made);
+        (policy.report.file, policy.user, policy.run_dir_made) = (report, user, run_dir_made);
         if !self.handover.keep(&Message::Policy(policy)) {
             return Err(Error::config("checkpoint.*, stop.*, state_dir and the groups are too long together")
                 .hint("shorter paths, or symbolic links"));

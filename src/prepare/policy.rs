@@ -6,7 +6,8 @@ use crate::error::Result;
 use crate::identity::WorkloadIdentity;
 use crate::mode::Plan;
 use protocol::handover::{
-    Checkpoints, HoldPolicy, Idle, Level, Policy, Restart, SignalMeaning, TargetUser, Watchdog, WorkloadKind,
+    CheckpointPolicy, Checkpoints, ExitPolicy, HoldPolicy, Idle, IdlePolicy, Level, Policy, ReportPolicy, Restart,
+    SignalMeaning, SignalPolicy, StopPolicy, TargetUser, Watchdog, WorkloadKind,
 };
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -51,9 +52,8 @@ pub fn of_failure(settings: &Settings, hold: Option<HoldPolicy>, run_dir: Option
         hold,
         run_dir: run_dir.and_then(Path::to_str).map(str::to_owned),
         run_dir_made: run_dir.is_some(),
-        exit_map: exit_map(settings),
-        json: is_json(settings),
-        level: level(settings.log_level.value),
+        exit: ExitPolicy { map: exit_map(settings), ..ExitPolicy::default() },
+        report: report(settings),
         ..Policy::default()
     }
 }
@@ -71,51 +71,72 @@ pub fn policy(
 ) -> Result<Box<Policy>> {
     // PID 1 and its errands do not live in the workload's directory.
     let path = |path: &PathBuf| workdir.join(path).to_string_lossy().into_owned();
-    let checkpoints = checkpoints(settings, workdir)?;
     // Not `Box::new`, which has it on the stack until there is room on the heap.
     Ok(Box::write(
         Box::new_uninit(),
         Policy {
             kind: plan.kind,
             mode: plan.mode.clone(),
-            grace: grace.time,
-            grace_from: grace.from.clone(),
-            drain: settings.stop_drain.unwrap_or(Duration::ZERO),
-            signal: settings.stop_signal.value,
-            scope: settings.stop_scope.value,
-            on: meanings(settings),
-            stop_code: settings.stop_exit_code.filter(|_| plan.kind == WorkloadKind::Train),
-            trainer_codes: trainer_codes(&plan.command),
-            done_file: settings.stop_done_file.as_ref().map(path),
             service: plan.service.clone(),
-            exit_map: exit_map(settings),
             run_dir: run_dir.and_then(Path::to_str).map(str::to_owned),
             prepare_timeout: settings.prepare_timeout.value,
-            checkpoints,
-            save_signal: settings.checkpoint_signal.map(|signal| signal.0),
-            save_file: settings.checkpoint_request_file.as_ref().map(path),
-            stack_signal: settings.watchdog_stack_signal.map(|signal| signal.0),
-            after_stop: super::hooks::after_stop(settings),
             sidecars: plan.sidecars.clone(),
-            idle: idle(settings, plan),
-            lifetime: settings.lifetime.value,
+            signals: SignalPolicy {
+                scope: settings.stop_scope.value,
+                on: meanings(settings),
+                ..SignalPolicy::default()
+            },
+            stop: stop(settings, grace, &path),
+            exit: exit(settings, plan),
+            checkpoint: checkpoint(settings, workdir, &path)?,
             restart: restart(settings),
             watchdog: watchdog(settings),
-            json: is_json(settings),
-            level: level(settings.log_level.value),
+            idle: IdlePolicy { unused: idle(settings, plan), lifetime: settings.lifetime.value },
+            report: report(settings),
             ..Policy::default()
         },
     ))
 }
 
-fn is_json(settings: &Settings) -> bool {
-    settings.log_format.value == crate::config::LogFormat::Json
+fn stop(settings: &Settings, grace: &StopGrace, path: &dyn Fn(&PathBuf) -> String) -> StopPolicy {
+    StopPolicy {
+        grace: grace.time,
+        grace_from: grace.from.clone(),
+        drain: settings.stop_drain.unwrap_or(Duration::ZERO),
+        signal: settings.stop_signal.value,
+        done_file: settings.stop_done_file.as_ref().map(path),
+        after_stop: super::hooks::after_stop(settings),
+    }
+}
+
+fn exit(settings: &Settings, plan: &Plan) -> ExitPolicy {
+    ExitPolicy {
+        stop_code: settings.stop_exit_code.filter(|_| plan.kind == WorkloadKind::Train),
+        trainer_codes: trainer_codes(&plan.command),
+        map: exit_map(settings),
+    }
+}
+
+fn report(settings: &Settings) -> ReportPolicy {
+    ReportPolicy {
+        json: settings.log_format.value == crate::config::LogFormat::Json,
+        level: level(settings.log_level.value),
+        ..ReportPolicy::default()
+    }
 }
 
 /// The user that PID 1 has to know of, because it is another one than its own.
 pub fn user(identity: &WorkloadIdentity) -> Option<TargetUser> {
     let switch = identity.switch.as_ref()?;
     Some(TargetUser { uid: identity.uid, gid: identity.gid, groups: switch.groups.clone() })
+}
+
+fn checkpoint(settings: &Settings, workdir: &Path, path: &dyn Fn(&PathBuf) -> String) -> Result<CheckpointPolicy> {
+    Ok(CheckpointPolicy {
+        watched: checkpoints(settings, workdir)?,
+        signal: settings.checkpoint_signal.map(|signal| signal.0),
+        request_file: settings.checkpoint_request_file.as_ref().map(path),
+    })
 }
 
 fn checkpoints(settings: &Settings, workdir: &Path) -> Result<Option<Checkpoints>> {
@@ -152,6 +173,7 @@ fn watchdog(settings: &Settings) -> Watchdog {
         heartbeat: settings.watchdog_heartbeat.value,
         checkpoint: settings.watchdog_checkpoint.value,
         action: settings.watchdog_action.value,
+        stack_signal: settings.watchdog_stack_signal.map(|signal| signal.0),
     }
 }
 

@@ -256,14 +256,61 @@ pub enum SignalMeaning {
     Ignore,
 }
 
-/// How PID 1 supervises. Everything a user decided that it must know, and nothing it would have to parse.
+/// How PID 1 supervises. Everything a user decided that it must know, and nothing it would have to parse. Each part of the
+/// supervisor gets its own part of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     /// Train or build.
     pub kind: WorkloadKind,
     /// The mode's name, for status and the last line.
     pub mode: String,
-    /// The whole budget from the stop signal to the last SIGKILL; none: never kill.
+    /// What the workload serves; `None`: nothing that is known.
+    pub service: Option<Service>,
+    /// The state directory; `None`: no state is kept.
+    pub run_dir: Option<String>,
+    /// It is there already.
+    pub run_dir_made: bool,
+    /// Deadline for all of prepare.
+    pub prepare_timeout: Option<Duration>,
+    /// The workload's user, where it is another one than PID 1's.
+    pub user: Option<TargetUser>,
+    /// Modes that run beside the main one, by name.
+    pub sidecars: Vec<String>,
+    /// What signals mean, and where they go.
+    pub signals: SignalPolicy,
+    /// Stopping, and what follows an end.
+    pub stop: StopPolicy,
+    /// The exit code of the whole.
+    pub exit: ExitPolicy,
+    /// Asking for checkpoints, and seeing them.
+    pub checkpoint: CheckpointPolicy,
+    /// Starting again in the same container.
+    pub restart: Restart,
+    /// Noticing that nothing happens any more.
+    pub watchdog: Watchdog,
+    /// Stopping what is not used, or has lived long enough.
+    pub idle: IdlePolicy,
+    /// What is told, and how.
+    pub report: ReportPolicy,
+    /// A failed container is kept open for a person.
+    pub hold: Option<HoldPolicy>,
+}
+
+/// What signals mean, and where they go.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignalPolicy {
+    /// Whom a stop, a request for a checkpoint and a forwarded signal go to.
+    pub scope: Scope,
+    /// What single signals mean, where it differs from the built-in table.
+    pub on: Vec<(i32, SignalMeaning)>,
+    /// One signal becomes another before it means anything; 0: it is dropped.
+    pub rewrite: Vec<(i32, i32)>,
+}
+
+/// How a workload is stopped, and what follows its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopPolicy {
+    /// The whole budget from the stop signal to the last SIGKILL; `None`: never kill.
     pub grace: Option<Duration>,
     /// Where the grace was set, in a few words.
     pub grace_from: String,
@@ -271,60 +318,54 @@ pub struct Policy {
     pub drain: Duration,
     /// Which signal stops.
     pub signal: StopSignal,
-    /// Whom it goes to.
-    pub scope: Scope,
-    /// What single signals mean, where it differs from the built-in table.
-    pub on: Vec<(i32, SignalMeaning)>,
-    /// The exit code of a workload that ended because it was asked to; none: its own.
+    /// A file that says that training was complete.
+    pub done_file: Option<String>,
+    /// Hooks for when the workload has ended for good.
+    pub after_stop: Option<AfterStop>,
+}
+
+/// How the exit code of the whole follows from the workload's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitPolicy {
+    /// The code of a workload that ended because it was asked to; `None`: its own.
     pub stop_code: Option<u8>,
     /// Codes with which this trainer ends when it was stopped in good order (torchrun: 1).
     pub trainer_codes: Vec<u8>,
-    /// A file that says that training was complete.
-    pub done_file: Option<String>,
-    /// What the workload serves; none that is known.
-    pub service: Option<Service>,
     /// `FROM` → `TO`, applied last.
-    pub exit_map: Vec<(u8, u8)>,
-    /// The state directory; none: no state is kept.
-    pub run_dir: Option<String>,
-    /// It is there already.
-    pub run_dir_made: bool,
-    /// Deadline for all of prepare.
-    pub prepare_timeout: Option<Duration>,
-    /// Where checkpoints appear, and how a complete one looks.
-    pub checkpoints: Option<Checkpoints>,
+    pub map: Vec<(u8, u8)>,
+}
+
+/// How checkpoints are asked for and seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointPolicy {
+    /// Where checkpoints appear, and how a complete one looks; `None`: nothing is watched.
+    pub watched: Option<Checkpoints>,
     /// The signal that makes the trainer save and go on.
-    pub save_signal: Option<i32>,
+    pub signal: Option<i32>,
     /// The file that makes it do so.
-    pub save_file: Option<String>,
-    /// The signal that makes the trainer tell its stacks.
-    pub stack_signal: Option<i32>,
-    /// A failed container is kept open for a person.
-    pub hold: Option<HoldPolicy>,
-    /// Hooks for when the workload has ended for good.
-    pub after_stop: Option<AfterStop>,
-    /// Where the JSON report is, or is going to be.
-    pub report: Option<String>,
-    /// The workload's user, where it is another one than PID 1's.
-    pub user: Option<TargetUser>,
-    /// Modes that run beside the main one, by name.
-    pub sidecars: Vec<String>,
-    /// Starting again in the same container.
-    pub restart: Restart,
-    /// Stopping what nobody uses.
-    pub idle: Option<Idle>,
+    pub request_file: Option<String>,
+}
+
+/// When PID 1 stops the workload by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdlePolicy {
+    /// Stopping what is not used.
+    pub unused: Option<Idle>,
     /// How long the container may live.
     pub lifetime: Option<Duration>,
-    /// Noticing that nothing happens any more.
-    pub watchdog: Watchdog,
-    /// One signal becomes another before it means anything; 0: it is dropped.
-    pub rewrite: Vec<(i32, i32)>,
-    /// A line for each orphan that is reaped.
-    pub tell_orphans: bool,
+}
+
+/// What is told, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportPolicy {
+    /// Where the JSON report is, or is going to be.
+    pub file: Option<String>,
     /// Lines as JSON objects.
     pub json: bool,
     /// The least that is told.
     pub level: Level,
+    /// A line for each orphan that is reaped.
+    pub tell_orphans: bool,
 }
 
 /// What the workload serves, and how it is seen whether it answers.
@@ -427,6 +468,8 @@ pub struct Watchdog {
     pub checkpoint: Option<Duration>,
     /// What then happens.
     pub action: OnHang,
+    /// The signal that makes the trainer tell its stacks.
+    pub stack_signal: Option<i32>,
 }
 
 impl Watchdog {

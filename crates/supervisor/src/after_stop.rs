@@ -16,7 +16,9 @@ const UNLIMITED: Duration = Duration::from_secs(24 * 3600);
 impl State {
     /// Whether there is something to be done first; it is sent once.
     pub(super) fn has_hooks(&mut self, now: Clock, act: &mut Vec<Action>) -> bool {
-        let Some(hooks) = self.policy.after_stop.as_ref().filter(|_| self.ran() && !self.hooked) else { return false };
+        let Some(hooks) = self.policy.stop.after_stop.as_ref().filter(|_| self.ran() && !self.hooked) else {
+            return false;
+        };
         if self.is_to_start_again(now) {
             return false;
         }

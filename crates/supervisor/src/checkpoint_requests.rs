@@ -62,17 +62,17 @@ impl State {
         if self.life != Life::Running || self.stop.is_some() {
             return false;
         }
-        let number = self.policy.save_signal.or(signal.filter(|_| self.policy.save_file.is_none()));
+        let number = self.policy.checkpoint.signal.or(signal.filter(|_| self.policy.checkpoint.request_file.is_none()));
         let ask = match number {
             Some(number) => Action::Ask(number),
-            None if self.policy.save_file.is_some() => Action::Send(HelperTask::RequestSave),
+            None if self.policy.checkpoint.request_file.is_some() => Action::Send(HelperTask::RequestSave),
             None => {
                 act.push(Action::Say(LogEvent::NoWayToSave));
                 return false;
             }
         };
         // Without a watched directory nobody will see it come.
-        self.saving.asked_until = self.policy.checkpoints.as_ref().map(|_| now + PATIENCE);
+        self.saving.asked_until = self.policy.checkpoint.watched.as_ref().map(|_| now + PATIENCE);
         act.push(Action::Say(LogEvent::Asked { number, stop: false, left: None }));
         act.push(ask);
         true
@@ -111,7 +111,9 @@ impl State {
 
     /// Somebody watched, a training was stopped, and nothing was saved after that.
     pub fn saved_nothing_since_stop(&self) -> bool {
-        let Some(stop) = self.stop.filter(|_| self.policy.checkpoints.is_some() && self.ran()) else { return false };
+        let Some(stop) = self.stop.filter(|_| self.policy.checkpoint.watched.is_some() && self.ran()) else {
+            return false;
+        };
         self.saving.fresh_at.is_none_or(|fresh| fresh < stop.at) && self.policy.kind == WorkloadKind::Train
     }
 
@@ -119,7 +121,7 @@ impl State {
     pub(super) fn worry_about_save(&mut self) {
         let Some((stop, term_at)) = self.stop.zip(self.term_at) else { return };
         let half = term_at.saturating_sub(stop.at) / 2;
-        let seen = self.policy.checkpoints.is_some() && self.policy.kind == WorkloadKind::Train;
+        let seen = self.policy.checkpoint.watched.is_some() && self.policy.kind == WorkloadKind::Train;
         self.saving.worry_at = Some(stop.at + half).filter(|_| seen && half >= WORRY);
     }
 

@@ -314,7 +314,7 @@ impl EventLoop {
             self.step(Event::CompanionEnded(index, ended));
             return true;
         }
-        if self.state.policy.tell_orphans {
+        if self.state.policy.report.tell_orphans {
             self.log().write(Level::Info, &format!("reaped orphan {pid}: {}", log_words::how(ended)));
         }
         true
@@ -356,7 +356,7 @@ impl EventLoop {
         if !matches!(action, Action::Forward(_)) {
             self.idle_work.touched(self.now);
         }
-        let scope = self.state.policy.scope;
+        let scope = self.state.policy.signals.scope;
         match action {
             Action::Forward(number) => self.workload.forward(number, scope),
             Action::Release(held) => self.release(held),
@@ -423,7 +423,7 @@ impl EventLoop {
     }
 
     fn log(&self) -> Log {
-        Log::of(&self.state.policy)
+        Log::of(&self.state.policy.report)
     }
 
     fn name_left(&self, left: Option<Duration>) {
@@ -443,7 +443,7 @@ impl EventLoop {
     fn release(&mut self, held: u64) {
         let caught = self.workload.catches(held);
         for number in (1..=signal::MAX).filter(|number| signal::contains(caught, *number)) {
-            self.workload.forward(number, self.state.policy.scope);
+            self.workload.forward(number, self.state.policy.signals.scope);
         }
         self.state.held.delivered(caught);
     }

@@ -3,13 +3,15 @@
 use super::killed_preparation::KilledPreparation;
 use super::stop_plan::{StopCircumstance, StopPlan};
 use protocol::exit_code::Exit;
-use protocol::handover::{Policy, WorkloadKind};
+use protocol::handover::{ExitPolicy, WorkloadKind};
 use std::ffi::c_int;
 use sys::process::Ended;
 
 /// How things went.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ExitAccount {
+    /// Train or build.
+    pub kind: WorkloadKind,
     /// How the main process ended; none: it was given up or lost.
     pub ended: Option<Ended>,
     /// The stop that was asked for.
@@ -29,7 +31,7 @@ pub struct ExitAccount {
 }
 
 /// The code to end with.
-pub fn code(account: &ExitAccount, policy: &Policy) -> u8 {
+pub fn code(account: &ExitAccount, policy: &ExitPolicy) -> u8 {
     let lost = if account.killed { Exit::Signal(libc::SIGKILL as u8) } else { Exit::Internal };
     let own = account.ended.map_or(lost.code(), Ended::code);
     let own = account.prepare_killed.map_or(own, |killed| killed.exit().code());
@@ -40,11 +42,11 @@ pub fn code(account: &ExitAccount, policy: &Policy) -> u8 {
         _ if account.aborted && own == 0 => Exit::Signal(libc::SIGABRT as u8).code(),
         _ => own,
     };
-    policy.exit_map.iter().find(|(from, _)| *from == code).map_or(code, |(_, to)| *to)
+    policy.map.iter().find(|(from, _)| *from == code).map_or(code, |(_, to)| *to)
 }
 
-fn stopped(account: &ExitAccount, policy: &Policy, stop: StopPlan, own: u8) -> u8 {
-    let stop_code = policy.stop_code.filter(|_| policy.kind == WorkloadKind::Train);
+fn stopped(account: &ExitAccount, policy: &ExitPolicy, stop: StopPlan, own: u8) -> u8 {
+    let stop_code = policy.stop_code.filter(|_| account.kind == WorkloadKind::Train);
     let by_signal = Exit::Signal(stop.arrived.number as u8).code();
     match (stop.met, account.ended) {
         (_, None) => Exit::Signal(libc::SIGKILL as u8).code(),
@@ -66,7 +68,7 @@ fn stopped(account: &ExitAccount, policy: &Policy, stop: StopPlan, own: u8) -> u
 }
 
 /// Ended because it was asked to: by the stop signal, with 0, or with the code that this trainer is known for.
-fn in_good_order(ended: Ended, number: c_int, policy: &Policy) -> bool {
+fn in_good_order(ended: Ended, number: c_int, policy: &ExitPolicy) -> bool {
     match ended {
         Ended::Killed(signal) => signal == number || signal == libc::SIGTERM,
         Ended::Exited(code) => {
@@ -88,6 +90,7 @@ mod tests {
 
     fn ran(ended: Ended, stop: Option<StopPlan>) -> ExitAccount {
         ExitAccount {
+            kind: WorkloadKind::Train,
             ended: Some(ended),
             stop,
             killed: false,
@@ -99,8 +102,8 @@ mod tests {
         }
     }
 
-    fn train() -> Policy {
-        Policy { stop_code: Some(143), ..Policy::default() }
+    fn train() -> ExitPolicy {
+        ExitPolicy { stop_code: Some(143), ..ExitPolicy::default() }
     }
 
     #[test]
@@ -113,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_training_that_stopped_in_good_order_has_the_stop_code() {
-        let policy = Policy { stop_code: Some(85), trainer_codes: vec![1], ..train() };
+        let policy = ExitPolicy { stop_code: Some(85), trainer_codes: vec![1], ..train() };
         for ended in [Ended::Exited(0), Ended::Killed(libc::SIGTERM), Ended::Exited(143), Ended::Exited(1)] {
             assert_eq!(code(&ran(ended, stop(libc::SIGTERM)), &policy), 85, "{ended:?}");
         }
@@ -122,8 +125,8 @@ mod tests {
 
     #[test]
     fn a_build_mode_keeps_its_own_code() {
-        let policy = Policy { kind: WorkloadKind::Build, ..train() };
-        assert_eq!(code(&ran(Ended::Exited(0), stop(libc::SIGTERM)), &policy), 0);
+        let account = ExitAccount { kind: WorkloadKind::Build, ..ran(Ended::Exited(0), stop(libc::SIGTERM)) };
+        assert_eq!(code(&account, &train()), 0);
     }
 
     #[test]
@@ -169,12 +172,12 @@ mod tests {
     fn a_stop_before_the_policy_is_known_is_128_and_the_signal() {
         let met = stop(libc::SIGINT).map(|stop| StopPlan { met: StopCircumstance::Preparing, ..stop });
         let account = ran(Ended::Killed(libc::SIGTERM), met);
-        assert_eq!(code(&account, &Policy::default()), 130);
+        assert_eq!(code(&account, &ExitPolicy::default()), 130);
     }
 
     #[test]
     fn the_map_is_applied_last() {
-        let policy = Policy { exit_map: vec![(143, 0), (3, 4)], ..train() };
+        let policy = ExitPolicy { map: vec![(143, 0), (3, 4)], ..train() };
         assert_eq!(code(&ran(Ended::Exited(0), stop(libc::SIGTERM)), &policy), 0);
         assert_eq!(code(&ran(Ended::Exited(3), None), &policy), 4);
     }

@@ -78,13 +78,13 @@ impl State {
     /// The workload runs: from now on somebody looks.
     pub(super) fn usage_begins(&mut self, now: Clock) {
         self.usage = Usage { used_at: now, ..Usage::default() };
-        self.usage.look_at = self.policy.idle.as_ref().map(|idle| now + pace(idle.after));
+        self.usage.look_at = self.policy.idle.unused.as_ref().map(|idle| now + pace(idle.after));
     }
 
     /// prepare has told how long it may live.
     pub(super) fn lifetime_begins(&mut self, now: Clock) {
         self.lifetime_at =
-            self.policy.lifetime.filter(|_| self.stop.is_none()).map(|limit| next_mark(limit, limit, now));
+            self.policy.idle.lifetime.filter(|_| self.stop.is_none()).map(|limit| next_mark(limit, limit, now));
     }
 
     pub(super) fn idle_tick(&mut self, now: Clock, act: &mut Vec<Action>) {
@@ -93,14 +93,14 @@ impl State {
         }
         if due(self.usage.look_at, now) {
             let since = self.usage.looked.map_or(self.usage.used_at, |(at, _)| at);
-            self.usage.look_at = self.policy.idle.as_ref().map(|idle| now + pace(idle.after));
+            self.usage.look_at = self.policy.idle.unused.as_ref().map(|idle| now + pace(idle.after));
             act.push(Action::Send(HelperTask::LookForUse { within: now.saturating_sub(since) }));
         }
     }
 
     /// Either its time is over, or some more of it.
     fn lifetime_mark(&mut self, now: Clock, act: &mut Vec<Action>) {
-        let Some(limit) = self.policy.lifetime else { return };
+        let Some(limit) = self.policy.idle.lifetime else { return };
         self.lifetime_at = None;
         // What ends anyway need not be ended.
         if self.stop.is_some() || matches!(self.life, Life::Over(_)) {
@@ -115,7 +115,7 @@ impl State {
 
     /// An errand has looked for use.
     pub(super) fn looked_for_use(&mut self, seen: &UsageState, now: Clock, act: &mut Vec<Action>) {
-        let Some(after) = self.policy.idle.as_ref().map(|idle| idle.after) else { return };
+        let Some(after) = self.policy.idle.unused.as_ref().map(|idle| idle.after) else { return };
         if self.usage.look_at.is_none() {
             return;
         }
@@ -147,8 +147,8 @@ impl State {
 
     fn stop_by_ourselves(&mut self, reason: Reason, now: Clock, act: &mut Vec<Action>) {
         self.reason = Some(reason);
-        if self.policy.grace.is_none() {
-            (self.policy.grace, self.policy.grace_from) = (Some(GRACE), "no engine ends it".to_owned());
+        if self.policy.stop.grace.is_none() {
+            (self.policy.stop.grace, self.policy.stop.grace_from) = (Some(GRACE), "no engine ends it".to_owned());
         }
         self.stop_signal(Arrived { number: libc::SIGTERM, pid: 0, uid: 0, kernel: false }, now, act);
     }
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
     use crate::event::Event;
     use crate::log_words;
-    use protocol::handover::{Idle, Message, Policy, WorkloadKind};
+    use protocol::handover::{Idle, IdlePolicy, Message, Policy, WorkloadKind};
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -191,8 +191,7 @@ mod tests {
             let idle = idle.map(|after| Idle { after, ..Idle::default() });
             play.does(Event::Said(Message::Policy(Box::new(Policy {
                 kind: WorkloadKind::Build,
-                idle,
-                lifetime,
+                idle: IdlePolicy { unused: idle, lifetime },
                 ..Policy::default()
             }))));
             play.does(Event::Said(Message::Launching("bash".into())));
@@ -241,14 +240,14 @@ mod tests {
         let last = "this container ends in 10 s";
         let end = "lifetime (2 h)";
         assert_eq!(play.told(), [(60, soon[0]), (110, soon[1]), (119, soon[2]), (119, last), (120, end)]);
-        assert_eq!(play.state.policy.grace, Some(GRACE));
+        assert_eq!(play.state.policy.stop.grace, Some(GRACE));
         assert_eq!(play.state.reason(), Some(Reason::Lifetime(120 * MINUTE)));
     }
 
     #[test]
     fn a_lifetime_that_is_over_while_it_prepares_stops_that() {
         let mut state = State::preparing();
-        let policy = Policy { lifetime: Some(MINUTE), ..Policy::default() };
+        let policy = Policy { idle: IdlePolicy { unused: None, lifetime: Some(MINUTE) }, ..Policy::default() };
         state.step(Event::Said(Message::Policy(Box::new(policy))), 2 * MINUTE, &mut Vec::new());
         let mut act = Vec::new();
         state.step(Event::Tick, 2 * MINUTE, &mut act);

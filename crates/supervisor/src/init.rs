@@ -5,7 +5,7 @@
 use super::log::Log;
 use super::state::State;
 use super::{ChildMains, PrepareArgs, run};
-use protocol::handover::{Level, Policy, Scope};
+use protocol::handover::{Level, Policy, Scope, SignalPolicy, StopPolicy};
 use std::ffi::c_int;
 use std::time::Duration;
 use sys::signal::{self, InheritedSignals};
@@ -45,7 +45,9 @@ struct InitOptions {
 
 impl Default for InitOptions {
     fn default() -> Self {
-        let policy = Policy { drain: Duration::from_secs(5), scope: Scope::Main, ..Policy::default() };
+        let stop = StopPolicy { drain: Duration::from_secs(5), ..StopPolicy::default() };
+        let signals = SignalPolicy { scope: Scope::Main, ..SignalPolicy::default() };
+        let policy = Policy { stop, signals, ..Policy::default() };
         InitOptions { policy, parent_death: None }
     }
 }
@@ -76,7 +78,7 @@ fn supervise(command: Args, mut options: InitOptions, inherited: InheritedSignal
     }
     // TINI_SUBREAPER and TINI_VERBOSITY ask for what is done anyway.
     if process::variable(c"TINI_KILL_PROCESS_GROUP").is_some() {
-        options.policy.scope = Scope::Group;
+        options.policy.signals.scope = Scope::Group;
     }
     let lives = ChildMains { main: &|start| launch(command, start), helper: &|_| 0, sidecar: &|_| 0, prepares: false };
     run(&lives, || State::plain(options.policy), inherited)
@@ -102,7 +104,7 @@ fn read(mut args: Args, options: &mut InitOptions) -> Result<InitRequest, String
             b"--version" => return Ok(InitRequest::Print(concat!("trainit ", env!("CARGO_PKG_VERSION")))),
             b"--help" => return Ok(InitRequest::Print(HELP)),
             b"--grace" => {
-                options.policy.grace = Some(duration(next()).ok_or("--grace wants a time such as 30s")?);
+                options.policy.stop.grace = Some(duration(next()).ok_or("--grace wants a time such as 30s")?);
                 args = args.after(2);
             }
             [b'-', flags @ ..] if !flags.is_empty() => {
@@ -130,8 +132,8 @@ fn short(flags: &[u8], next: Option<&str>, options: &mut InitOptions) -> Result<
             b'h' => return Ok((1, Some(HELP))),
             b'l' => return Ok((1, Some(env!("CARGO_PKG_LICENSE")))),
             b's' | b'v' => {}
-            b'w' => options.policy.tell_orphans = true,
-            b'g' => options.policy.scope = Scope::Group,
+            b'w' => options.policy.report.tell_orphans = true,
+            b'g' => options.policy.signals.scope = Scope::Group,
             b'e' | b'r' | b'p' => {
                 let (value, used) = if rest.is_empty() { (next.unwrap_or_default(), 2) } else { (rest, 1) };
                 with_value(*flag, value, options)?;
@@ -148,9 +150,9 @@ fn with_value(flag: u8, value: &str, options: &mut InitOptions) -> Result<(), St
     match flag {
         b'e' => {
             let code = value.parse().map_err(|_| refused("an exit code from 0 to 255"))?;
-            options.policy.exit_map.push((code, 0));
+            options.policy.exit.map.push((code, 0));
         }
-        b'r' => options.policy.rewrite.push(rewrite(value).ok_or_else(|| refused("FROM:TO"))?),
+        b'r' => options.policy.signals.rewrite.push(rewrite(value).ok_or_else(|| refused("FROM:TO"))?),
         _ => options.parent_death = Some(signal::parse(value).ok_or_else(|| refused("a signal"))?),
     }
     Ok(())
@@ -199,10 +201,10 @@ mod tests {
     #[test]
     fn tinis_flags_are_understood_together_and_apart() {
         let (InitOptions { policy, .. }, used) = options("-sgve 143 -e7 -r TERM:USR1 -rHUP:0 --grace 30s true");
-        assert_eq!((policy.scope, used), (Scope::Group, 8));
-        assert_eq!(policy.exit_map, [(143, 0), (7, 0)]);
-        assert_eq!(policy.rewrite, [(15, 10), (1, 0)]);
-        assert_eq!(policy.grace, Some(Duration::from_secs(30)));
+        assert_eq!((policy.signals.scope, used), (Scope::Group, 8));
+        assert_eq!(policy.exit.map, [(143, 0), (7, 0)]);
+        assert_eq!(policy.signals.rewrite, [(15, 10), (1, 0)]);
+        assert_eq!(policy.stop.grace, Some(Duration::from_secs(30)));
         assert_eq!(options("-p SIGKILL true").0.parent_death, Some(libc::SIGKILL));
     }
 

@@ -70,7 +70,8 @@ impl KilledPreparation {
 impl State {
     /// A preparation that was killed has left its report unwritten: another process writes it, once. Says whether it begins now.
     pub(super) fn reports_kill(&mut self, act: &mut Vec<Action>) -> bool {
-        let Some(killed) = self.prepare_killed().filter(|_| self.policy.report.is_some() && !self.kill_reported) else {
+        let Some(killed) = self.prepare_killed().filter(|_| self.policy.report.file.is_some() && !self.kill_reported)
+        else {
             return false;
         };
         act.push(Action::Send(HelperTask::Report { how: killed.words(), code: self.code() }));

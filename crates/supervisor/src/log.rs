@@ -4,7 +4,7 @@
 use super::exit_summary::ExitSummary;
 use super::log_event::LogEvent;
 use super::log_words::words;
-use protocol::handover::{Level, Policy};
+use protocol::handover::{Level, ReportPolicy};
 use serde_json::json;
 use std::time::SystemTime;
 use sys::stderr;
@@ -18,7 +18,7 @@ pub struct Log {
 
 impl Log {
     /// As this policy wants it.
-    pub fn of(policy: &Policy) -> Self {
+    pub fn of(policy: &ReportPolicy) -> Self {
         Log { json: policy.json, least: policy.level }
     }
 

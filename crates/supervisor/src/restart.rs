@@ -103,7 +103,7 @@ impl State {
     }
 
     fn why_not_again(&self, again: &RestartState) -> Option<&'static str> {
-        let watched = self.policy.checkpoints.is_some();
+        let watched = self.policy.checkpoint.watched.is_some();
         match () {
             () if again.count >= self.policy.restart.max => Some("restart.max is reached"),
             () if watched && again.fruitless >= FRUITLESS => Some("three runs brought no newer checkpoint"),

@@ -136,7 +136,7 @@ impl State {
     /// nothing to save, so they get what leftovers get after a natural end.
     pub(super) fn sidecars_drain(&mut self, now: Clock) {
         self.sidecars.settle();
-        self.sidecars.kill_at = self.sidecars.any_runs().then(|| now + self.policy.drain);
+        self.sidecars.kill_at = self.sidecars.any_runs().then(|| now + self.policy.stop.drain);
     }
 }
 
@@ -155,7 +155,7 @@ fn pause(count: u32) -> Duration {
 mod tests {
     use super::*;
     use crate::event::Event;
-    use protocol::handover::{Message, Policy};
+    use protocol::handover::{Message, Policy, StopPolicy};
     use sys::signal::Arrived;
 
     const BEGIN: [Action; 2] = [Action::BeginCompanion(0), Action::BeginCompanion(1)];
@@ -164,7 +164,8 @@ mod tests {
     fn running() -> (State, Vec<Action>) {
         let mut state = State::preparing();
         let drain = Duration::from_secs(5);
-        let policy = Policy { sidecars: vec!["lab".into(), "ssh".into()], drain, ..Policy::default() };
+        let stop = StopPolicy { drain, ..StopPolicy::default() };
+        let policy = Policy { sidecars: vec!["lab".into(), "ssh".into()], stop, ..Policy::default() };
         does(&mut state, 0, Event::Said(Message::Policy(Box::new(policy))));
         does(&mut state, 0, Event::Said(Message::Launching("python".into())));
         let act = does(&mut state, 0, Event::DoorClosed);

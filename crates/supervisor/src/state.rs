@@ -11,7 +11,9 @@ use super::life::Life;
 use super::log_event::LogEvent;
 use super::sidecars::Sidecars;
 use super::stop_plan::{Reason, StopPlan};
-use protocol::handover::{HelperTask, Message, Phase, Policy, SavedCheckpoint, SignalMeaning, WorkloadKind};
+use protocol::handover::{
+    HelperTask, Message, Phase, Policy, SavedCheckpoint, SignalMeaning, StopPolicy, WorkloadKind,
+};
 use std::ffi::c_int;
 use std::time::Duration;
 use sys::process::Ended;
@@ -82,7 +84,10 @@ impl State {
     /// The child prepares first.
     pub fn preparing() -> Self {
         State {
-            policy: Policy { drain: super::stop_protocol::PREPARE_GRACE, ..Policy::default() },
+            policy: Policy {
+                stop: StopPolicy { drain: super::stop_protocol::PREPARE_GRACE, ..StopPolicy::default() },
+                ..Policy::default()
+            },
             attempt: 1,
             saved: None,
             hung: false,
@@ -257,7 +262,7 @@ impl State {
     }
 
     fn signal(&mut self, mut arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
-        if let Some((_, to)) = self.policy.rewrite.iter().find(|(from, _)| *from == arrived.number) {
+        if let Some((_, to)) = self.policy.signals.rewrite.iter().find(|(from, _)| *from == arrived.number) {
             arrived.number = *to;
         }
         match self.meaning(arrived.number) {
@@ -283,11 +288,11 @@ impl State {
         if [0, libc::SIGCHLD].contains(&number) {
             return SignalMeaning::Ignore;
         }
-        if let Some((_, meaning)) = self.policy.on.iter().find(|(n, _)| *n == number) {
+        if let Some((_, meaning)) = self.policy.signals.on.iter().find(|(n, _)| *n == number) {
             return *meaning;
         }
         match number {
-            _ if self.plain && self.policy.grace.is_none() => SignalMeaning::Forward,
+            _ if self.plain && self.policy.stop.grace.is_none() => SignalMeaning::Forward,
             libc::SIGTERM | libc::SIGINT | libc::SIGQUIT => SignalMeaning::Stop,
             libc::SIGPWR | SYSTEMD_HALT if !self.plain => SignalMeaning::Stop,
             libc::SIGHUP if matches!(self.life, Life::Preparing | Life::Held(_)) && !self.plain => SignalMeaning::Stop,
@@ -330,7 +335,7 @@ impl State {
         self.phase = Phase::Running;
         self.again.began(now);
         self.watch.arm(&self.policy.watchdog, now);
-        if self.policy.checkpoints.is_some() {
+        if self.policy.checkpoint.watched.is_some() {
             act.push(Action::Send(HelperTask::Watch));
         }
         self.held.begin(now);
@@ -371,7 +376,7 @@ impl State {
         if due(self.settle_at, now) {
             self.settle_at = None;
             act.push(Action::Tree(libc::SIGTERM));
-            self.kill_at = Some(now + self.policy.drain);
+            self.kill_at = Some(now + self.policy.stop.drain);
         }
         if let Some(held) = self.held.look(now) {
             act.push(Action::Release(held));

@@ -172,11 +172,11 @@ impl StateWriter {
             hung: state.hung,
             asks: state.asks,
             refusals: state.refusals,
-            can_save: state.policy.save_signal.is_some() || state.policy.save_file.is_some(),
-            watches: state.policy.checkpoints.is_some(),
+            can_save: state.policy.checkpoint.signal.is_some() || state.policy.checkpoint.request_file.is_some(),
+            watches: state.policy.checkpoint.watched.is_some(),
             port: state.policy.service.as_ref().map(|service| service.port),
             service: state.policy.service.clone(),
-            report: state.policy.report.clone(),
+            report: state.policy.report.file.clone(),
             hold_s: state
                 .policy
                 .hold
@@ -187,7 +187,7 @@ impl StateWriter {
             sidecars: besides.described(state),
             used_by: state.usage.by().map(str::to_owned),
             unused_since: state.usage.unused_since().map(|since| self.record.started + since.as_secs_f64()),
-            idle_s: state.policy.idle.as_ref().map(|idle| idle.after.as_secs()),
+            idle_s: state.policy.idle.unused.as_ref().map(|idle| idle.after.as_secs()),
             ..self.record.clone()
         }
     }

@@ -56,11 +56,11 @@ impl State {
     }
 
     fn stop_running(&mut self, arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
-        let number = outgoing(self.policy.signal, arrived.number, self.is_plain());
+        let number = outgoing(self.policy.stop.signal, arrived.number, self.is_plain());
         self.begin_stop(StopPlan {
             arrived,
             number,
-            grace: self.policy.grace,
+            grace: self.policy.stop.grace,
             at: now,
             met: StopCircumstance::Running,
         });
@@ -75,15 +75,18 @@ impl State {
 
     pub(super) fn say_stopping(&self, act: &mut Vec<Action>) {
         if let Some(stop) = self.stop.filter(|_| !self.is_plain()) {
-            let grace_from = self.policy.grace_from.clone();
+            let grace_from = self.policy.stop.grace_from.clone();
             act.push(Action::Say(LogEvent::Stopping { stop, grace_from, reason: self.reason }));
         }
     }
 
     /// A trainer that saves on a signal of its own and goes on is asked for that first, if it can be seen when it has saved.
     fn save_signal_for_stop(&self) -> Option<c_int> {
-        let seen = self.policy.checkpoints.is_some() && self.policy.signal == StopSignal::Same;
-        self.policy.save_signal.filter(|save| seen && self.policy.kind == WorkloadKind::Train && *save != libc::SIGTERM)
+        let seen = self.policy.checkpoint.watched.is_some() && self.policy.stop.signal == StopSignal::Same;
+        self.policy
+            .checkpoint
+            .signal
+            .filter(|save| seen && self.policy.kind == WorkloadKind::Train && *save != libc::SIGTERM)
     }
 
     /// The stop signal itself.
@@ -99,7 +102,7 @@ impl State {
     /// The stop came a moment too late for prepare: what runs now is a workload, with a workload's budget.
     pub(super) fn stop_reaches_workload(&mut self, act: &mut Vec<Action>) {
         let Some(stop) = &mut self.stop else { return };
-        (stop.met, stop.grace) = (StopCircumstance::Running, self.policy.grace);
+        (stop.met, stop.grace) = (StopCircumstance::Running, self.policy.stop.grace);
         self.kill_at = None;
         self.budget();
         self.say_stopping(act);
@@ -124,7 +127,7 @@ impl State {
         let met = if self.is_to_start_again(now) { StopCircumstance::BetweenRuns } else { StopCircumstance::Over };
         let number = outgoing(StopSignal::Same, arrived.number, self.is_plain());
         self.settle_at = None;
-        let kill_at = *self.kill_at.get_or_insert(now + self.policy.drain);
+        let kill_at = *self.kill_at.get_or_insert(now + self.policy.stop.drain);
         let left = kill_at.saturating_sub(now);
         self.begin_stop(StopPlan { arrived, number, grace: Some(left), at: now, met });
         self.say_stopping(act);
@@ -212,7 +215,7 @@ impl State {
         if self.done || matches!(self.life, Life::Between(_) | Life::Held(_)) {
             return;
         }
-        let asks = self.stop.is_some() && self.ran() && self.policy.done_file.is_some();
+        let asks = self.stop.is_some() && self.ran() && self.policy.stop.done_file.is_some();
         if asks && self.complete.is_none() {
             self.complete = Some(None);
             return act.push(Action::Send(HelperTask::DoneFile));
@@ -236,6 +239,7 @@ impl State {
     /// The exit code as things are now.
     pub(super) fn code(&self) -> u8 {
         let account = ExitAccount {
+            kind: self.policy.kind,
             ended: self.ended(),
             stop: self.stop,
             killed: self.killed(),
@@ -245,6 +249,6 @@ impl State {
             prepare_killed: self.prepare_killed().copied(),
             aborted: self.watch.is_aborting(),
         };
-        exit_account::code(&account, &self.policy)
+        exit_account::code(&account, &self.policy.exit)
     }
 }

@@ -4,7 +4,10 @@ use super::*;
 use crate::stop_protocol::{KILLS, PREPARE_GRACE};
 use proptest::prelude::*;
 use proptest::{collection, option};
-use protocol::handover::{AfterStop, Checkpoints, Heartbeat, HoldPolicy, Idle, OnHang, Restart, UsageState, Watchdog};
+use protocol::handover::{
+    AfterStop, CheckpointPolicy, Checkpoints, ExitPolicy, Heartbeat, HoldPolicy, Idle, IdlePolicy, OnHang, Restart,
+    SignalPolicy, StopPolicy, UsageState, Watchdog,
+};
 
 /// What happened, and so many milliseconds after what was before it; none: exactly at the next deadline.
 type Script = Vec<(Event, Option<u64>)>;
@@ -106,6 +109,7 @@ fn watchdogs() -> impl Strategy<Value = Watchdog> {
         heartbeat,
         checkpoint,
         action,
+        stack_signal: None,
     })
 }
 
@@ -125,29 +129,38 @@ fn policies() -> impl Strategy<Value = Policy> {
         0usize..3,
         limits_of_use(),
     );
-    parts.prop_map(|(grace, kind, flags, restart, watchdog, prepare_timeout, sidecars, (idle, lifetime))| {
+    parts.prop_map(|(grace, kind, flags, restart, watchdog, prepare_timeout, sidecars, (unused, lifetime))| {
         let [watched, signal, file, done, held, hooked] = flags;
         Policy {
-            grace,
             kind,
             restart,
             watchdog,
             prepare_timeout,
-            drain: Duration::from_secs(5),
-            stop_code: Some(143),
-            checkpoints: watched.then(Checkpoints::default),
-            save_signal: signal.then_some(libc::SIGUSR1),
-            save_file: file.then(|| "/save".into()),
+            stop: StopPolicy {
+                grace,
+                drain: Duration::from_secs(5),
+                after_stop: hooked.then(AfterStop::default),
+                done_file: done.then(|| "/done".into()),
+                ..StopPolicy::default()
+            },
+            exit: ExitPolicy { stop_code: Some(143), ..ExitPolicy::default() },
+            checkpoint: CheckpointPolicy {
+                watched: watched.then(Checkpoints::default),
+                signal: signal.then_some(libc::SIGUSR1),
+                request_file: file.then(|| "/save".into()),
+            },
             hold: held.then(|| HoldPolicy { time: Duration::from_secs(1800), look: "a\nb".into() }),
-            after_stop: hooked.then(AfterStop::default),
-            done_file: done.then(|| "/done".into()),
             sidecars: vec!["lab".into(); sidecars],
-            idle,
-            lifetime,
-            on: vec![(libc::SIGUSR2, SignalMeaning::Checkpoint)],
+            idle: IdlePolicy { unused, lifetime },
+            signals: SignalPolicy { on: vec![(libc::SIGUSR2, SignalMeaning::Checkpoint)], ..SignalPolicy::default() },
             ..Policy::default()
         }
     })
+}
+
+fn with_grace(mut policy: Policy, grace: Option<Duration>) -> Policy {
+    policy.stop.grace = grace;
+    policy
 }
 
 /// Whatever may be heard from prepare, errands and the container.
@@ -234,9 +247,9 @@ proptest! {
         prop_assert!(play.count(is_exit) == 0 || play.state.kills > KILLS);
         // Nothing of what ends now is started again.
         play.state.policy.restart.max = 0;
-        play.state.policy.done_file = None;
+        play.state.policy.stop.done_file = None;
         play.state.policy.hold = None;
-        play.state.policy.after_stop = None;
+        play.state.policy.stop.after_stop = None;
         play.does(Event::MainEnded(Ended::Exited(code)));
         play.does(Event::ChildrenGone);
         prop_assert_eq!(play.count(is_exit), 1);
@@ -254,7 +267,7 @@ proptest! {
 
     #[test]
     fn with_a_grace_everything_is_killed_when_it_is_over(policy in policies(), grace in 0u64..60, script in scripts(while_it_saves())) {
-        let mut play = Simulation::running(Policy { grace: Some(Duration::from_secs(grace)), ..policy });
+        let mut play = Simulation::running(with_grace(policy, Some(Duration::from_secs(grace))));
         play.does(signal(libc::SIGTERM));
         let end = play.now + Duration::from_secs(grace);
         play.play(script);
@@ -264,7 +277,7 @@ proptest! {
 
     #[test]
     fn without_a_grace_nothing_is_killed(policy in policies(), script in scripts(while_it_saves()), main_ends: bool) {
-        let mut play = Simulation::running(Policy { grace: None, ..policy });
+        let mut play = Simulation::running(with_grace(policy, None));
         play.does(signal(libc::SIGTERM));
         play.play(script);
         if main_ends {
@@ -276,7 +289,7 @@ proptest! {
 
     #[test]
     fn only_the_third_interrupt_kills_without_a_grace(policy in policies(), interrupts in 1usize..5) {
-        let mut play = Simulation::running(Policy { grace: None, ..policy });
+        let mut play = Simulation::running(with_grace(policy, None));
         (0..interrupts).for_each(|_| play.after(Some(1000), signal(libc::SIGINT)));
         prop_assert_eq!(play.count(is_kill) > 0, interrupts > 2);
         prop_assert_eq!(play.count(|action| *action == Action::Tree(libc::SIGTERM)), usize::from(interrupts > 1));
@@ -284,8 +297,9 @@ proptest! {
 
     #[test]
     fn a_stop_is_delivered_at_most_once(asks: bool, grace in option::of(seconds(2..40)), script in scripts(while_saving_for_a_stop())) {
-        let save_signal = asks.then_some(libc::SIGUSR1);
-        let mut play = Simulation::running(Policy { grace, save_signal, checkpoints: Some(Checkpoints::default()), ..Policy::default() });
+        let signal_to_save = asks.then_some(libc::SIGUSR1);
+        let checkpoint = CheckpointPolicy { watched: Some(Checkpoints::default()), signal: signal_to_save, request_file: None };
+        let mut play = Simulation::running(with_grace(Policy { checkpoint, ..Policy::default() }, grace));
         play.does(signal(libc::SIGTERM));
         play.play(script);
         play.pass(play.now + Duration::from_secs(3600));
@@ -299,8 +313,9 @@ proptest! {
     #[test]
     fn a_stop_between_two_runs_is_the_end(grace in option::of(seconds(0..9)), gone in 0u64..6_000, stop in 0u64..12_000) {
         let restart = Restart { max: 9, pause: Duration::from_secs(2), pause_max: Duration::from_secs(2), ..Restart::default() };
-        let drain = Duration::from_secs(3);
-        let mut play = Simulation::running(Policy { grace, drain, restart, stop_code: Some(143), ..Policy::default() });
+        let stops = StopPolicy { grace, drain: Duration::from_secs(3), ..StopPolicy::default() };
+        let exit = ExitPolicy { stop_code: Some(143), ..ExitPolicy::default() };
+        let mut play = Simulation::running(Policy { stop: stops, restart, exit, ..Policy::default() });
         play.after(Some(10), Event::MainEnded(Ended::Exited(1)));
         let mut events = [(gone, Event::ChildrenGone), (stop, signal(libc::SIGTERM))];
         events.sort_by_key(|(at, _)| *at);
@@ -350,7 +365,7 @@ proptest! {
     #[test]
     fn a_container_stops_by_itself_once_and_never_before_its_lifetime(policy in policies(), limit in 2u64..5000, script in scripts(while_it_saves())) {
         let lifetime = Some(Duration::from_secs(limit));
-        let mut play = Simulation::running(Policy { lifetime, idle: None, ..policy });
+        let mut play = Simulation::running(Policy { idle: IdlePolicy { unused: None, lifetime }, ..policy });
         play.play(script);
         play.pass(Duration::from_secs(6000));
         let asked = |action: &Action| matches!(action, Action::Say(LogEvent::Stopping { reason: Some(_), .. }));
@@ -361,7 +376,7 @@ proptest! {
 
     #[test]
     fn a_repeated_term_never_brings_a_deadline_forward(grace in 1u64..10_000, times in collection::vec(0u64..9_000, 1..10)) {
-        let mut play = Simulation::running(Policy { grace: Some(Duration::from_secs(grace)), ..Policy::default() });
+        let mut play = Simulation::running(with_grace(Policy::default(), Some(Duration::from_secs(grace))));
         play.does(signal(libc::SIGTERM));
         let before = play.state.deadline();
         for ms in times {

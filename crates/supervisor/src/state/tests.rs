@@ -1,7 +1,10 @@
 //! Orders of events, each as a table: what happens, and what PID 1 does about it.
 
 use super::*;
-use protocol::handover::{AfterStop, Checkpoints, HoldPolicy, Restart, SavedCheckpoint};
+use protocol::handover::{
+    AfterStop, CheckpointPolicy, Checkpoints, ExitPolicy, HoldPolicy, ReportPolicy, Restart, SavedCheckpoint,
+    StopPolicy,
+};
 
 fn at(seconds: f64) -> Clock {
     Duration::from_secs_f64(seconds)
@@ -37,10 +40,10 @@ impl Play {
 }
 
 fn train(grace: Option<u64>) -> Policy {
+    let grace = grace.map(Duration::from_secs);
     Policy {
-        grace: grace.map(Duration::from_secs),
-        drain: Duration::from_secs(5),
-        stop_code: Some(143),
+        stop: StopPolicy { grace, drain: Duration::from_secs(5), ..StopPolicy::default() },
+        exit: ExitPolicy { stop_code: Some(143), ..ExitPolicy::default() },
         ..Policy::default()
     }
 }
@@ -117,7 +120,7 @@ fn a_failed_preparation_keeps_its_code_and_leaves_nothing() {
 #[test]
 fn a_killed_preparation_says_during_what_and_leaves_a_report() {
     let mut play = Play(State::preparing());
-    let policy = Policy { report: Some("/r".into()), ..train(None) };
+    let policy = Policy { report: ReportPolicy { file: Some("/r".into()), ..ReportPolicy::default() }, ..train(None) };
     play.does(0.0, Event::Said(Message::Policy(Box::new(policy))));
     play.does(0.1, Event::Said(Message::Phase(Phase::Installing)));
     play.does(1.0, Event::MemoryRanOut);
@@ -259,14 +262,18 @@ fn restarts_come_before_the_hold() {
     assert_eq!(play.does(2.0, Event::ChildrenGone), [Action::Account(4)]);
 }
 
-#[test]
-fn hooks_run_when_all_is_gone_and_before_it_is_held() {
-    let after_stop = Some(AfterStop {
+fn hooked(mut policy: Policy) -> Policy {
+    policy.stop.after_stop = Some(AfterStop {
         paths: vec!["/hooks".into()],
         timeout: Some(Duration::from_secs(60)),
         ..AfterStop::default()
     });
-    let mut play = Play::running(Policy { after_stop: after_stop.clone(), ..held(WorkloadKind::Train) });
+    policy
+}
+
+#[test]
+fn hooks_run_when_all_is_gone_and_before_it_is_held() {
+    let mut play = Play::running(hooked(held(WorkloadKind::Train)));
     play.does(1.0, Event::MainEnded(Ended::Exited(3)));
     let time = Duration::from_secs(60);
     assert_eq!(play.does(1.0, Event::ChildrenGone), [Action::Send(HelperTask::AfterStop { time, code: 3 })]);
@@ -274,20 +281,21 @@ fn hooks_run_when_all_is_gone_and_before_it_is_held() {
     assert_eq!(play.0.deadline(), Some(at(67.0)));
     assert_eq!(play.does(2.0, Event::ChildrenGone), [Action::Account(3)]);
     // Within a grace they have less, and a workload that never ran has none.
-    let mut play = Play::running(Policy { after_stop: after_stop.clone(), ..train(Some(30)) });
+    let mut play = Play::running(hooked(train(Some(30))));
     play.does(1.0, signal(TERM));
     play.does(11.0, Event::MainEnded(Ended::Exited(0)));
     let time = Duration::from_secs(14);
     assert_eq!(play.does(11.0, Event::ChildrenGone), [Action::Send(HelperTask::AfterStop { time, code: 143 })]);
     assert_eq!(play.0.deadline(), Some(at(31.0)));
     let mut play = Play(State::preparing());
-    play.does(0.0, Event::Said(Message::Policy(Box::new(Policy { after_stop, ..train(None) }))));
+    play.does(0.0, Event::Said(Message::Policy(Box::new(hooked(train(None))))));
     play.does(1.0, Event::MainEnded(Ended::Exited(111)));
     assert_eq!(play.does(1.0, Event::ChildrenGone), [Action::Exit(111)]);
 }
 
 fn watched(grace: u64) -> Policy {
-    Policy { checkpoints: Some(Checkpoints::default()), ..train(Some(grace)) }
+    let checkpoint = CheckpointPolicy { watched: Some(Checkpoints::default()), ..CheckpointPolicy::default() };
+    Policy { checkpoint, ..train(Some(grace)) }
 }
 
 #[test]

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""PID 1 beside other inits: what a start costs, how fast signals are, what it takes to reap, what it holds while nothing happens.
+"""Measures PID 1 beside other inits: the cost of a start, the delay of signals, the cost of reaping, and the memory while nothing happens.
 
     benches/init/bench.py [PATH OF TRAINIT] [--quick]
 
-Everything runs in turn, round by round, in one go, so that a busy moment hits everybody; medians, and ratios to tini-static. Each
-init is PID 1 of a fresh pid namespace. Needs root (or user namespaces), python3 and rustc; inits that are not installed are left
-out. Prints Markdown.
+All inits take turns in each round, so that a busy moment hits all of them. The figures are medians, and ratios to tini-static. Each init is
+PID 1 of a fresh pid namespace. `--quick` runs fewer rounds. Needs root (or user namespaces), python3 and rustc; inits that are not installed
+are left out. Prints Markdown.
 """
 
 import os
@@ -17,29 +17,25 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.dirname(HERE))
+import options  # it lies beside the benches that are one file
+
+WORDS = options.read(__doc__, ["--quick"])
 QUICK = "--quick" in sys.argv
-PATHS = [os.path.abspath(word) for word in sys.argv[1:] if not word.startswith("-")]
 ROUNDS = 60 if QUICK else 600
 LAUNCHES, WARM = (10, 50) if QUICK else (60, 200)
 ORPHANS, STORMS = (1000, 1) if QUICK else (10000, 5)
 IDLE_SECONDS = 5 if QUICK else 60
 MEMORY_LAUNCHES = 3 if QUICK else 7
-# The whole path: configuration, mode, user, dependencies, last line; no check looks at anything. Set for all, as an image's ENV is.
+# A whole start with all checks off: configuration, mode, user, dependencies and the last line of the log. The variables are set for all
+# inits, as an image's ENV is.
 WHOLE = "trainit, checks off"
 SETTINGS = {
     "TRAINIT_CHECKS": "gpu=off host=off code=off data=off output=off user=off",
     "TRAINIT_LOG_LEVEL": "error",
 }
-# PID 1 has written its state file by then, and given back what only the start needed.
+# Seconds until PID 1 has written its state file and given back the memory that only the start needed.
 SETTLED = 2.5
-
-
-def trainit():
-    if PATHS:
-        return PATHS[0]
-    script = os.path.join(ROOT, "scripts", "static-binary.sh")
-    return subprocess.run([script], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 def build_driver(directory):
@@ -50,8 +46,8 @@ def build_driver(directory):
 
 
 def unpacked(program, directory):
-    """A copy, written in pieces as an engine unpacks a layer: they decide how large its pages in the cache are, and a large one is
-    mapped, and counts, as a whole."""
+    """Copies a program in pieces, as an engine unpacks a layer. The pieces decide how large the file's pages in the page cache are, and a
+    large page is mapped, and counts, as a whole."""
     path = os.path.join(directory, os.path.basename(program))
     with open(program, "rb") as source, open(path, "wb") as copy:
         shutil.copyfileobj(source, copy, 32 << 10)
@@ -60,7 +56,7 @@ def unpacked(program, directory):
 
 
 def contenders(binary, directory):
-    """Name, and the words before the command."""
+    """Returns the names of the contenders, each with its words before the command."""
     words = {"tini-static": ["--"], "tini": ["--"], "dumb-init": [], "catatonit": ["--"]}
     found = {name: [unpacked(shutil.which(name), directory), *rest] for name, rest in words.items() if shutil.which(name)}
     binary = unpacked(binary, directory)
@@ -70,7 +66,7 @@ def contenders(binary, directory):
 
 
 def interleave(inits, words):
-    """One command line with `--next` between the contenders."""
+    """Returns one command line with `--next` between the contenders."""
     line = []
     for init in inits.values():
         line += ["--next", *init, *words]
@@ -85,14 +81,14 @@ def run(words):
 
 
 def starts(driver, inits):
-    """Microseconds that each adds to a program that does nothing."""
+    """Returns the microseconds that each init adds to a program that does nothing."""
     alone = {"alone": []}
     out = run([driver, "start", str(ROUNDS), *interleave({**alone, **inits}, [driver, "true"])])
     columns = list(zip(*[map(float, line.split()) for line in out.splitlines()]))
     base = statistics.median(columns[0])
-    # Each round's own difference: what slows a whole round down is in both.
+    # Differences within each round: other load that slows the round down is in both terms.
     added = [statistics.median(a - b for a, b in zip(column, columns[0])) for column in columns[1:]]
-    # Where other work goes on, the rounds that it spared say more.
+    # On a machine with other load, the quietest rounds tell more.
     tenth = lambda column: statistics.quantiles(column, n=10)[0]
     quiet = [tenth(column) - tenth(columns[0]) for column in columns[1:]]
     return base, dict(zip(inits, added)), dict(zip(inits, quiet))
@@ -109,7 +105,7 @@ def latencies(driver, inits, launches, warm):
 
 
 class Below:
-    """One init with a workload that speaks and waits."""
+    """Runs one init with a workload that reports over pipes."""
 
     def __init__(self, driver, init, words):
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -128,7 +124,7 @@ class Below:
             return file.read()
 
     def on_cpu(self):
-        """Microseconds."""
+        """Returns the processor time so far in microseconds."""
         return int(self.read("schedstat").split()[0]) / 1000
 
     def field(self, file, name):
@@ -140,7 +136,7 @@ class Below:
 
 
 def reaping(driver, inits, kind):
-    """Microseconds on the processor for each orphan, and milliseconds until all are gone."""
+    """Returns the microseconds of processor time for each orphan, and the milliseconds until all orphans are gone."""
     cpu, wall = {name: [] for name in inits}, {name: [] for name in inits}
     for _ in range(STORMS):
         for name, init in inits.items():
@@ -156,7 +152,7 @@ def reaping(driver, inits, kind):
 
 
 def memory(driver, inits):
-    """kB: private dirty, PSS, RSS. One at a time: PSS must not profit from a second copy of the same program."""
+    """Returns private dirty memory, PSS and RSS in kB. One init at a time, because a second copy of a program would lower its PSS."""
     names = ("Private_Dirty", "Pss:", "Rss")
     rows = {name: [] for name in inits}
     for _ in range(MEMORY_LAUNCHES):
@@ -169,7 +165,7 @@ def memory(driver, inits):
 
 
 def wakeups(driver, inits):
-    """How often each woke up while nothing happened: all at once, they do not disturb each other."""
+    """Returns how often each init woke up while nothing happened. All run at once, because idle inits do not disturb each other."""
     running = {name: Below(driver, init, [driver, "pause"]) for name, init in inits.items()}
     time.sleep(SETTLED)
     switches = lambda: {name: below.field("status", "voluntary_ctxt_switches") for name, below in running.items()}
@@ -202,8 +198,8 @@ def main():
     os.chdir("/")
     with tempfile.TemporaryDirectory(prefix="trainit-bench.") as directory:
         os.environ.update(SETTINGS)
-        driver, inits = build_driver(directory), contenders(trainit(), directory)
-        os.sync()  # A program that is still on its way to the disk counts as dirty.
+        driver, inits = build_driver(directory), contenders(options.trainit(WORDS), directory)
+        os.sync()  # Pages that are not yet on the disk count as dirty.
         base, added, quiet = starts(driver, inits)
         warm = latencies(driver, inits, max(LAUNCHES // 10, 3), WARM)
         first = latencies(driver, inits, LAUNCHES, 0)

@@ -1,5 +1,5 @@
 //! Measures inits from outside: starts each as PID 1 of a fresh pid namespace, one after the other in every round, and prints raw
-//! samples for bench.py to judge. Also the workloads that run below them. One file without dependencies: `rustc -O driver.rs`.
+//! samples for bench.py. The workloads that run below the inits are here, too. One file without dependencies: `rustc -O driver.rs`.
 
 use std::ffi::{CString, c_char, c_int, c_long, c_uint, c_void};
 use std::io::Write;
@@ -38,10 +38,10 @@ const USR1: c_int = 10;
 const TERM: c_int = 15;
 const KILL: c_int = 9;
 
-/// Where a workload writes when it got a signal; away from 0 to 2.
+/// The descriptor on which a workload reports that it got a signal; away from 0 to 2.
 const TOLD: c_int = 9;
 
-/// Nanoseconds; the same clock for every process.
+/// Returns the time in nanoseconds, of a clock that is the same for every process.
 fn now() -> i64 {
     let mut time = [0; 2];
     unsafe { clock_gettime(1, &raw mut time) };
@@ -66,7 +66,7 @@ fn main() {
     }
 }
 
-/// A command line as execv(3) wants it, made before the clock runs.
+/// A command line as execv(3) takes it, made before the clock runs.
 struct Line(Vec<CString>, Vec<*const c_char>);
 
 impl Line {
@@ -76,7 +76,7 @@ impl Line {
         Line(strings, pointers)
     }
 
-    /// As PID 1 of a fresh namespace.
+    /// Starts the command line as PID 1 of a fresh namespace.
     fn launch(&self) -> c_int {
         let spawn = |flags: c_long| unsafe { syscall(SYS_CLONE, flags | CHILD_ENDS, 0, 0, 0, 0) as c_int };
         let mut pid = spawn(NEWPID | NEWNS);
@@ -93,7 +93,7 @@ impl Line {
     }
 }
 
-/// A container has a /proc of its own, and an init that reads it pays for that. Its /run is its own, too, and empty.
+/// Mounts a /proc and an empty /run of the namespace's own, as a container has them: an init that reads /proc pays for that.
 fn own_places() {
     unsafe {
         mount(c"none".as_ptr(), c"/".as_ptr(), std::ptr::null(), PRIVATE, std::ptr::null());
@@ -102,7 +102,7 @@ fn own_places() {
     }
 }
 
-/// The command lines between `--next` words.
+/// Splits the words into the command lines between `--next` words.
 fn lines(words: &[String]) -> Vec<Line> {
     words.split(|word| word == "--next").map(Line::of).collect()
 }
@@ -113,7 +113,7 @@ fn wait(pid: c_int) -> c_int {
     status
 }
 
-/// From clone(2) to the end of `… true`, one line of samples (microseconds) for each round.
+/// Measures from clone(2) to the end of `… true`, and prints one line of samples (microseconds) for each round.
 fn start(rounds: u32, words: &[String]) {
     let lines = lines(words);
     for _ in 0..rounds {
@@ -139,7 +139,7 @@ extern "C" fn tell(number: c_int) {
     }
 }
 
-/// The workload that tells when a signal reached it.
+/// Runs the workload that reports when a signal reached it.
 fn receive() {
     unsafe { signal(USR1, tell as extern "C" fn(c_int) as usize) };
     unsafe { signal(TERM, tell as extern "C" fn(c_int) as usize) };
@@ -156,7 +156,8 @@ fn told(fd: c_int) -> i64 {
     time
 }
 
-/// From kill(2) at the init to the workload's handler: `launches` first signals (TERM), and `warm` later ones (USR1) each time.
+/// Measures from kill(2) at the init to the workload's handler: `launches` first signals (TERM), and after each `warm` later ones
+/// (USR1).
 fn latency(launches: u32, warm: u32, words: &[String]) {
     let lines = lines(words);
     for _ in 0..launches {
@@ -186,7 +187,7 @@ fn latency(launches: u32, warm: u32, words: &[String]) {
     }
 }
 
-/// Waits until nobody else is in the namespace: kill(-1) with no signal counts zombies as well, and costs nobody's time.
+/// Waits until the namespace has no other process. kill(-1) with signal 0 counts zombies, too, and takes no other process's time.
 fn alone() {
     while unsafe { kill(-1, 0) } == 0 {
         unsafe { usleep(500) };
@@ -201,7 +202,7 @@ fn go(text: &str) {
     unsafe { read(0, (&raw mut byte).cast(), 1) };
 }
 
-/// So many orphans that all end at once. Says when they are there, waits for a word, and says when they are gone.
+/// Makes `count` orphans that all end at once. Reports when they are there, waits for a word, and reports when they are gone.
 fn crowd(count: u32) {
     let mut gate = [0; 2];
     unsafe { pipe(&raw mut gate) };
@@ -224,7 +225,7 @@ fn crowd(count: u32) {
     go(&format!("{}\n", (now() - begun) / 1000));
 }
 
-/// So many orphans, one after the other.
+/// Makes `count` orphans, one after the other.
 fn stream(count: u32) {
     go("there\n");
     let begun = now();
@@ -241,7 +242,8 @@ fn stream(count: u32) {
     go(&format!("{}\n", (now() - begun) / 1000));
 }
 
-/// Runs one command line as PID 1, says its pid, passes standard input and TOLD (as standard output) on, and waits for its end.
+/// Runs one command line as PID 1 and waits for its end. It prints the pid, and passes standard input and TOLD (as standard output)
+/// on.
 fn below(words: &[String]) {
     unsafe { dup2(1, TOLD) };
     let pid = Line::of(words).launch();

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Gets what runs a program of the other architecture here, qemu's user mode and glibc for 64-bit ARM, and prints both paths, one a line.
-# From Debian's packages by apt, kept in the cache; nothing is installed.
+# Gets the files that run a program of the other architecture here, qemu's user mode and glibc for 64-bit ARM. Prints both paths,
+# one a line. The files come from Debian's packages by apt and are kept in the cache; nothing is installed.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"

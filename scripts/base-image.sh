@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure that there is an image with Python to build on, and prints its name: python:3.12-slim where a registry answers,
-# else trainit-base:bookworm, made here with debootstrap, once.
+# Makes sure that there is an image with Python to build on, and prints its name: python:3.12-slim where a registry answers, else
+# trainit-base:bookworm, which is made here with debootstrap, once.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
@@ -18,7 +18,7 @@ need_debootstrap() {
         "install debootstrap, or load any image with Python and name it: docker tag IMAGE $made"
 }
 
-# uv into the tree, so that an installation takes seconds; without an index to get it from, pip does.
+# Installs uv into the tree, so that later installations take seconds. Without an index to get uv from, pip installs.
 add_uv() {
     local bundle inside=() name
     bundle=$(host_certificates)
@@ -35,7 +35,7 @@ make_archive() {
     need_debootstrap
     local work
     work=$(mktemp -d)
-    # shellcheck disable=SC2064 # the directory's name as it is now
+    # shellcheck disable=SC2064 # the trap takes the directory's name of this moment
     trap "as_root rm -rf '$work'" EXIT
     say "making $made with debootstrap (a minute or two, once; kept in $archive)"
     as_root debootstrap --variant=minbase --include=python3,python3-venv,python3-pip,ca-certificates,procps \

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that there is an image without glibc's files and without Python, and prints its name: alpine:3 where a registry
-# answers, else trainit-busybox: Debian's static busybox and nothing more. The latter is *like* Alpine (no dynamic linker, no bash,
-# busybox's sh), it is not Alpine.
+# answers, else trainit-busybox, which holds Debian's static busybox and nothing more. That image is *like* Alpine (no dynamic
+# linker, no bash, busybox's sh), but is not Alpine.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
@@ -24,13 +24,13 @@ static_busybox() {
 make_image() {
     local work
     work=$(mktemp -d)
-    # shellcheck disable=SC2064 # the directory's name as it is now
+    # shellcheck disable=SC2064 # the trap takes the directory's name of this moment
     trap "rm -rf '$work'" EXIT
     static_busybox "$work" || fail "no registry answers and no static busybox can be had (on Debian: apt-get install busybox-static)"
     mkdir -p "$work/root/bin" "$work/root/etc" "$work/root/root"
     install -d -m 1777 "$work/root/tmp"
     install -m 0755 "$work/busybox" "$work/root/bin/busybox"
-    # A copy of the link for every applet, so that `sleep` and the like are found on PATH.
+    # A link for every applet, so that `sleep` and the like are found on PATH.
     local applet
     for applet in $("$work/busybox" --list); do
         [ "$applet" = busybox ] || ln -s busybox "$work/root/bin/$applet"

@@ -1,5 +1,5 @@
-# Sourced by ./demo: the job in a container. Both this and demo-host.sh define prepare, start_job, stop_job, start_again, is_running,
-# settle, exit_code and clean_up, over `binary`, `example`, `checkpoints`, `work`, `log` and `job`.
+# Sourced by ./demo: the job in a container. This file and demo-host.sh both define prepare, start_job, stop_job, start_again,
+# is_running, settle, exit_code and clean_up, which use `binary`, `example`, `checkpoints`, `work`, `log` and `job`.
 # shellcheck shell=bash disable=SC2154 # ./demo sets them
 
 container="trainit-demo-$$"
@@ -27,7 +27,7 @@ start_job() {
     follow
 }
 
-# Shows what the container prints from now on (or from a time on), and keeps it in the log.
+# Shows the container's output from now on (or from a given time on), and keeps it in the log.
 follow() {
     docker logs -f "$@" "$container" > >(tee -a "$log") 2>&1 &
     follower=$!
@@ -39,7 +39,7 @@ stop_job() {
     settle
 }
 
-# The same container: what was installed is still there.
+# Starts the same container, in which the installed packages are still there.
 start_again() {
     local since
     since=$(docker inspect -f '{{.State.FinishedAt}}' "$container")
@@ -57,7 +57,7 @@ exit_code() { docker inspect -f '{{.State.ExitCode}}' "$container"; }
 clean_up() {
     set +e
     docker rm -f "$container" >/dev/null 2>&1
-    # The job ran as root: what it wrote may not be ours to remove.
+    # The job ran as root, so only root may be able to remove its files.
     rm -rf "$work" 2>/dev/null || docker run --rm --entrypoint rm -v "$work:/work" "$image" -rf /work/checkpoints >/dev/null 2>&1
     rm -rf "$work"
     docker rmi "$image" "$binary_image" >/dev/null 2>&1

@@ -1,5 +1,5 @@
-# Sourced by ./demo: the job on this machine. Both this and demo-docker.sh define prepare, start_job, stop_job, start_again, is_running,
-# settle, exit_code and clean_up, over `binary`, `example`, `checkpoints`, `work`, `log` and `job`.
+# Sourced by ./demo: the job on this machine. This file and demo-docker.sh both define prepare, start_job, stop_job, start_again,
+# is_running, settle, exit_code and clean_up, which use `binary`, `example`, `checkpoints`, `work`, `log` and `job`.
 # shellcheck shell=bash disable=SC2154 # ./demo sets them
 
 namespace=()
@@ -28,7 +28,7 @@ choose_namespace() {
 }
 
 start_job() {
-    # Nothing is mounted here; the job's own trainit.yaml speaks of a container's paths.
+    # Nothing is mounted here, and the job's own trainit.yaml has the paths of a container.
     local settings=(
         VIRTUAL_ENV="$work/venv" PATH="$work/venv/bin:$PATH" PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
         TRAINIT_STATE_DIR="$work" TRAINIT_DATA="$example/data:mounted=no"
@@ -40,7 +40,7 @@ start_job() {
     pid=$!
 }
 
-# trainit's own pid, as seen from here: where there is a namespace it is unshare's child.
+# Prints trainit's pid as seen from here: with a namespace, trainit is the child of unshare.
 trainits_pid() { if [ ${#namespace[@]} -gt 0 ]; then pgrep -P "$pid" -x trainit; else echo "$pid"; fi; }
 
 stop_job() {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes small root directories with the C libraries of several Debian releases, and prints one path a line: where the GPU helper has to
-# run. With the word `musl` it makes one with musl instead, as Alpine's images have it. Only what apt can fetch here; kept in the cache. Releases from another mirror: apt's own sources name it.
+# Makes small root directories with the C libraries of several Debian releases, in which gpu-probe has to run, and prints one path a
+# line. With the word `musl`, makes one with musl instead, as in Alpine's images. Only libraries that apt can fetch here are used;
+# the directories are kept in the cache. The mirror is the one in apt's own sources.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
@@ -13,7 +14,7 @@ mirror() {
     grep -hosE 'https?://[^ ]+/debian/?($| )' "${files[@]}" 2>/dev/null | head -1 | tr -d ' '
 }
 
-# apt with directories of its own, so that nothing of this machine changes.
+# Runs apt with directories of its own, so that nothing of this machine changes.
 apt_for() {
     local at=$1; shift
     local no_other=(-o Dir::Etc::sourceparts=/dev/null -o Dir::State::status=/dev/null -o APT::Sandbox::User=root)
@@ -30,7 +31,7 @@ make_tree() {
         cd "$work" && apt_for "$work" update && apt_for "$work" download "$library"
         dpkg-deb -x "$library"_*.deb root
     ) >"$work/log" 2>&1 || { say "no tree of $release: $(tail -1 "$work/log")"; rm -rf "$work"; return 0; }
-    # As in /usr-merged systems, which every release's loader agrees with.
+    # The link of /usr-merged systems, which the loader of every release accepts.
     [ "$library" != libc6 ] || [ -e "$work/root/lib64" ] || ln -s usr/lib64 "$work/root/lib64"
     mv "$work/root" "$tree" && rm -rf "$work"
 }

@@ -1,13 +1,13 @@
-# Sourced by the other scripts and by ./demo: where things are kept, what the machine can do, how containers reach an index.
-# Knows nothing of trainit.
+# Sourced by the other scripts and by ./demo: the cache, the abilities of this machine, and a container's way to an index. Knows
+# nothing of trainit.
 # shellcheck shell=bash
 
-# shellcheck disable=SC2034 # for those who source this
+# shellcheck disable=SC2034 # used by the scripts that source this file
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-# Where what is slow to make stays between runs: outside the tree, so that a fresh clone finds it too.
+# Where things that are slow to make stay between runs: outside the tree, so that a fresh clone finds them, too.
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/trainit"
 
-# Everything a script says goes to stderr: stdout is for its answer.
+# Prints messages to stderr, because stdout is for a script's answer.
 say() { printf '%s\n' "$@" >&2; }
 
 fail() {
@@ -15,7 +15,7 @@ fail() {
     exit 1
 }
 
-# quietly COMMAND…: what it prints is shown only when it fails.
+# quietly COMMAND…: runs a command, and shows its output only when it fails.
 quietly() {
     local output
     output=$("$@" 2>&1) || { say "$output"; return 1; }
@@ -27,10 +27,10 @@ have_docker() { have docker && timeout 20 docker info >/dev/null 2>&1; }
 
 have_image() { docker image inspect "$1" >/dev/null 2>&1; }
 
-# pull IMAGE: true when it is here now. A registry that cannot be reached says so at once or, behind a firewall, never.
+# pull IMAGE: true when the image is here now. A registry that cannot be reached fails at once or, behind a firewall, never.
 pull() { timeout "${2:-90}" docker pull -q "$1" >/dev/null 2>&1; }
 
-# first_image PULLED MADE MAKE...: names the image that is here or can be pulled; else MAKE... makes MADE.
+# first_image PULLED MADE MAKE...: prints the image that is here or can be pulled; else MAKE... makes MADE.
 first_image() {
     local pulled="$1" made="$2"
     shift 2
@@ -46,7 +46,7 @@ first_image() {
     fi
 }
 
-# one_at_a_time NAME: waits until no other script holds NAME, until this one ends.
+# one_at_a_time NAME: waits until no other script holds NAME, and holds it until this script ends.
 one_at_a_time() {
     mkdir -p "$cache"
     have flock || return 0
@@ -54,10 +54,12 @@ one_at_a_time() {
     flock 9
 }
 
-# What points programs at certificates. All are set together: requests lets REQUESTS_CA_BUNDLE win over pip's own PIP_CERT.
+# The variables that point programs to certificates. All are set together, because requests prefers REQUESTS_CA_BUNDLE to pip's own
+# PIP_CERT.
 certificate_variables="SSL_CERT_FILE PIP_CERT REQUESTS_CA_BUNDLE CURL_CA_BUNDLE"
 
-# The certificates that this machine was told to trust, if it was: a company's proxy opens TLS with its own.
+# Prints the file of certificates that this machine trusts, if there is one: a company's proxy opens TLS with certificates of its
+# own.
 host_certificates() {
     local name
     for name in $certificate_variables; do
@@ -68,8 +70,8 @@ host_certificates() {
     done
 }
 
-# Options of `docker run` that give a container what the host needs to reach a package index: its proxies and index, and the
-# certificates of a proxy that opens TLS. Sets the array `network`.
+# Sets the array `network` to the options of `docker run` with which a container reaches a package index as the host does: its
+# proxies and indexes, and the certificates of a proxy that opens TLS.
 network_options() {
     network=()
     local name bundle
@@ -85,8 +87,8 @@ network_options() {
     done
 }
 
-# find_network IMAGE: as network_options, and adds `--network host` where Docker's own network leads nowhere. False when
-# no package index can be reached either way.
+# find_network IMAGE: as network_options, and adds `--network host` where Docker's own network leads nowhere. False when no package
+# index can be reached either way.
 find_network() {
     network_options
     reaches_index "$1" && return 0

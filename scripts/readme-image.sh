@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Does what README.md says for baking trainit into an image, word for word: builds the image `trainit`, starts it, bakes it into a base, and starts
-# that. Prints the path of the binary, taken out of the image. Ends with 75 where no image with Rust can be had.
+# Runs the commands of README.md for baking trainit into an image, word for word: builds the image `trainit`, starts it, bakes it
+# into a base, and starts the result. Prints the path of the binary, taken out of the image. Ends with 75 where no image with Rust
+# can be had.
 #
-# What the README's command needs and leaves (an image with Rust under the name that docker/Dockerfile asks for, an image `trainit`, the
-# layers between them) is taken away again, or is what it was before.
+# The images that the README's command needs and leaves are removed afterwards, or restored as they were: an image with Rust under
+# the name in docker/Dockerfile, the image `trainit`, and the layers between them.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
@@ -16,7 +17,7 @@ made='' before=''
 
 layers() { docker image inspect -f '{{join .RootFS.Layers " "}}' "$1" 2>/dev/null; }
 
-# What docker build keeps of a stage that no image was made of.
+# Removes the images that docker build keeps of a stage from which no image was made.
 remove_stages() {
     local image lower
     lower=$(layers "$rust") || return 0
@@ -35,7 +36,7 @@ clean_up() {
     rm -rf "$work"
 }
 
-# The README's command as it stands there.
+# Runs the README's command as it is written there.
 build() {
     local command
     command=$(grep -o '`docker build [^`]*`' "$root/README.md" | head -1 | tr -d '`')
@@ -44,7 +45,7 @@ build() {
     (cd "$root" && quietly bash -c "$command")
 }
 
-# The README's Dockerfile on another base.
+# Builds the README's Dockerfile on another base.
 bake() {
     local base
     base=$("$root/scripts/base-image.sh")

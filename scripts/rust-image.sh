@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# rust-image.sh NAME: makes sure that there is an image NAME with Rust to build trainit in: the one that a registry has, or one that is made here, of
-# the Debian that base-image.sh makes, Debian's gcc, this machine's Rust and the crates of Cargo.lock, so that cargo asks no index. Prints `made` if
-# it was made.
+# rust-image.sh NAME: makes sure that there is an image NAME with Rust to build trainit in. The image is a registry's, or is made
+# here from base-image.sh's Debian, Debian's gcc, this machine's Rust and the crates of Cargo.lock, so that cargo asks no index.
+# Prints `made` if it was made.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
 name=$1
-# A Debian with a compiler: apt asks a mirror once.
+# A Debian with a compiler is an image of its own, so that apt asks a mirror once.
 compiler=trainit-rust:compiler
 
 compiler_image() {
@@ -22,7 +22,7 @@ RUN apt-get update -qq && apt-get install -qq -y --no-install-recommends gcc lib
     quietly docker "${words[@]}" - <<<"$text" || quietly docker "${words[@]}" --network host - <<<"$text"
 }
 
-# Rust without documentation and what only people who write code need; the crates as cargo keeps them.
+# Packs Rust without documentation and without developers' tools, and the crates as cargo keeps them.
 archive() {
     local sysroot crates
     sysroot=$(rustc --print sysroot)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# static-binary.sh [--dev] [x86_64|aarch64]: builds trainit as one static file, for this machine's architecture or the one that is named, and
-# prints its path. `--dev` builds quickly instead of small.
+# static-binary.sh [--dev] [x86_64|aarch64]: builds trainit as one static file, for this machine's architecture or the named one,
+# and prints the file's path. `--dev` builds quickly instead of small.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# wheelhouse.sh IMAGE: fetches the digits job's requirements, as wheels for IMAGE's Python, and prints the directory they are in.
-# Kept between runs, so that tests install without a network.
+# wheelhouse.sh IMAGE: fetches the digits job's requirements as wheels for IMAGE's Python, and prints their directory, which is kept
+# between runs, so that tests install without a network.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"

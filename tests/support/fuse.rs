@@ -1,11 +1,11 @@
-//! File systems with a mind of their own: a FUSE server that hangs as a dead NFS does, and a small disk that can be slow, broken or
-//! gone. It speaks the kernel's protocol (fuse(4), linux/fuse.h, 7.31) and needs no daemon and no library.
+//! FUSE servers that misbehave: one that hangs as a dead NFS does, and a small disk that can be slow, broken or gone. They speak
+//! the kernel's protocol (fuse(4), linux/fuse.h, 7.31) and need no daemon and no library.
 
 use std::fs::File;
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-/// Whether /dev/fuse can be opened; if not, says so.
+/// Tells whether /dev/fuse can be opened, and reports a skip if not.
 pub fn is_there() -> bool {
     let there = File::options().read(true).write(true).open("/dev/fuse").is_ok();
     if !there {
@@ -14,24 +14,24 @@ pub fn is_there() -> bool {
     there
 }
 
-/// The server's end; dropped, everything that hangs is let go.
+/// The server's end of a connection. When it is dropped, every process that hangs goes on.
 pub struct Server(File);
 
 impl Server {
-    /// Opens a connection; its descriptor goes into the mount's options.
+    /// Opens a connection; its descriptor belongs into the mount's options.
     pub fn open() -> Self {
         Server(File::options().read(true).write(true).open("/dev/fuse").unwrap())
     }
 
-    /// The connection.
+    /// Returns the connection.
     pub fn file(&self) -> &File {
         &self.0
     }
 
-    /// Answers FUSE_INIT, without which nobody gets far enough to hang for good.
+    /// Answers FUSE_INIT, which comes before any request that can hang.
     pub fn answer_greeting(&mut self) {
         let request = self.request();
-        let mut answer = [0u8; 16 + 64]; // fuse_out_header and fuse_init_out
+        let mut answer = [0u8; 16 + 64]; // room for fuse_out_header and fuse_init_out
         answer[0..4].copy_from_slice(&80u32.to_ne_bytes());
         answer[8..16].copy_from_slice(&request[8..16]); // the request's number
         answer[16..20].copy_from_slice(&7u32.to_ne_bytes());
@@ -40,14 +40,14 @@ impl Server {
         self.0.write_all(&answer).unwrap();
     }
 
-    /// Takes a request and leaves it: whoever asked now waits in the kernel, and no signal wakes it.
-    /// Its number is for who lets it go (`refuse`); without that it goes on when every copy of the connection is closed.
+    /// Takes a request and does not answer it: the process that asked waits in the kernel, and no signal wakes it. `refuse` ends
+    /// that wait by the number that is returned; else the wait ends when every copy of the connection is closed.
     pub fn swallow_request(&mut self) -> [u8; 8] {
         let request = self.request();
         request.get(8..16).and_then(|number| number.try_into().ok()).unwrap_or_default()
     }
 
-    /// Answers a request that was swallowed, with an error.
+    /// Answers a swallowed request with an error.
     pub fn refuse(&mut self, number: [u8; 8]) {
         let answer = [16u32.to_ne_bytes(), (-libc::EIO).to_ne_bytes()].concat();
         let _ = self.0.write_all(&[answer.as_slice(), &number].concat());
@@ -60,7 +60,7 @@ impl Server {
         room
     }
 
-    /// The next request; none once the file system is gone. Before it is mounted there is nothing to read.
+    /// Reads the next request; `None` once the file system is gone. Before the mount there is nothing to read.
     fn next(&mut self) -> Option<Vec<u8>> {
         let mut room = vec![0; 1 << 18];
         let deadline = Instant::now() + super::LONG;
@@ -79,25 +79,25 @@ impl Server {
     }
 }
 
-/// What the disk does with a request.
+/// How the disk treats a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Act {
-    /// Answers.
+    /// The disk answers.
     Answer,
-    /// Answers with this error.
+    /// The disk answers with this error.
     Fail(i32),
-    /// Answers after a while.
+    /// The disk answers after this time.
     Late(Duration),
-    /// Never answers.
+    /// The disk never answers.
     Hang,
     /// The server ends.
     Die,
 }
 
-/// How requests are treated, by their opcodes.
+/// The treatment of requests, by their opcodes.
 pub type Manner = fn(u32) -> Act;
 
-/// The requests that a test may want to treat in its own way (fuse_opcode).
+/// The requests that a test may treat in its own way (fuse_opcode).
 pub mod op {
     pub const LOOKUP: u32 = 1;
     pub const GETATTR: u32 = 3;
@@ -116,20 +116,20 @@ pub mod op {
     pub const CREATE: u32 = 35;
 }
 
-/// A disk with one directory of files, whose number is their place in the list and 2.
+/// A disk with one directory of files. A file's node number is its index in the list plus 2.
 pub struct Disk {
     pub files: Vec<(String, Vec<u8>)>,
-    /// How it treats them.
+    /// The treatment of requests.
     pub manner: Manner,
 }
 
-/// Room for a name, or the fields of a request, in the kernel's byte order.
+/// Reads a number of eight bytes in the machine's byte order.
 fn number(bytes: &[u8], at: usize) -> u64 {
     u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap())
 }
 
 impl Disk {
-    /// Serves until the file system is gone, and gives what was asked, in order.
+    /// Serves until the file system is gone, and returns the opcodes of all requests in their order.
     pub fn serve(mut self, mut server: Server) -> std::thread::JoinHandle<Vec<u32>> {
         std::thread::spawn(move || {
             let (mut asked, mut held) = (Vec::new(), Vec::new());
@@ -153,7 +153,7 @@ impl Disk {
     }
 
     fn answer(&mut self, to: &mut File, code: u32, request: &[u8]) {
-        const SILENT: [u32; 4] = [2, 36, 38, 42]; // forget, interrupt, destroy, forget many
+        const SILENT: [u32; 4] = [2, 36, 38, 42]; // forget, interrupt, destroy, forget many: requests without an answer
         let (node, body) = (number(request, 16), &request[40..]);
         let name =
             |from: usize| String::from_utf8_lossy(body[from..].split(|byte| *byte == 0).next().unwrap()).into_owned();
@@ -166,7 +166,7 @@ impl Disk {
             op::OPEN | op::OPENDIR => Ok(numbers(&[0, 0])),
             op::READ => Ok(window(&self.files[node as usize - 2].1, body)),
             op::READDIR => Ok(window(&self.listing(), body)),
-            // Half of 64 GiB is free, and of files nothing is said.
+            // Half of 64 GiB is free; the number of files is not given.
             op::STATFS => Ok(numbers(&[1 << 24, 1 << 23, 1 << 23, 0, 0, 4096 | 255 << 32, 4096, 0, 0, 0])),
             op::CREATE => {
                 self.files.push((name(16), Vec::new()));
@@ -210,7 +210,7 @@ impl Disk {
     }
 }
 
-/// Of a file or a listing what fuse_read_in asks for.
+/// Returns the part of a file or listing that fuse_read_in asks for.
 fn window(all: &[u8], request: &[u8]) -> Vec<u8> {
     let (from, size) = (number(request, 8) as usize, number(request, 16) as u32 as usize);
     all.iter().skip(from).take(size).copied().collect()
@@ -224,6 +224,6 @@ fn reply(to: &mut File, request: &[u8], answer: Result<Vec<u8>, i32>) {
     let (body, errno) = answer.map_or_else(|errno| (Vec::new(), -errno), |body| (body, 0));
     let length = 16 + body.len() as u32;
     let frame = [&length.to_ne_bytes()[..], &errno.to_ne_bytes(), &request[8..16], &body].concat();
-    // Who asked may be gone.
+    // The process that asked may be gone.
     let _ = to.write_all(&frame);
 }

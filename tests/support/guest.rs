@@ -1,30 +1,30 @@
-//! Another kernel than this machine's: Linux in user mode, whose root is this machine's, read-only, and which leaves its answers in a
-//! directory that both see.
+//! Another kernel than this machine's: a guest of user-mode Linux. Its root is this machine's, read-only, and it writes its results
+//! to a directory that both kernels see.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// The kernel, and what an NFS server needs; with the Debian packages that have them.
+/// The files that a guest and its NFS server need, with the Debian packages that have them.
 const NEEDS: [(&str, &str); 3] = [
     ("/usr/bin/linux.uml", "user-mode-linux"),
     ("/usr/sbin/rpc.mountd", "nfs-kernel-server"),
     ("/usr/sbin/modprobe", "kmod"),
 ];
 
-/// Runs a guest with this script as its init, at most for so many seconds. `D` is the directory for it, and `TRAINIT` the program; the
-/// script leaves `booted.txt` there first of all.
+/// Runs a guest with this script as its init, for at most `seconds`. In the script, `D` is the shared directory, and `TRAINIT` is
+/// the program. The script makes `booted.txt` there first of all.
 ///
 /// # Errors
-/// In words: why no guest can run here.
+/// The reason, in words, why no guest can run here.
 pub fn run(directory: &Path, init: &str, seconds: u32) -> Result<(), String> {
     if let Some((path, package)) = NEEDS.iter().find(|(path, _)| !Path::new(path).exists()) {
         return Err(format!("there is no {path} here (package {package})"));
     }
     let shared = directory.display().to_string();
     std::fs::write(directory.join("init"), init).unwrap();
-    // The build may lie where the guest has other file systems.
+    // The build may lie where the guest mounts other file systems.
     std::fs::copy(super::TRAINIT, directory.join("trainit")).unwrap();
-    // The guest knows no environment but what the kernel's command line hands to its init.
+    // The guest has no environment but the variables that the kernel's command line hands to its init.
     let words = [
         "mem=512M".to_owned(),
         "root=/dev/root".to_owned(),

@@ -1,5 +1,5 @@
-//! Runs a program as a late PID 1: it is held (ptrace(2)) right after its fork, and once more before it looks for the first time who has
-//! ended.
+//! A late PID 1: a run of trainit that is stopped (ptrace(2)) right after its fork, and once more before its first wait for a
+//! child.
 
 use super::{own_proc, set_signals, skip};
 use std::ffi::c_int;
@@ -9,17 +9,17 @@ use std::process::{Command, Output, Stdio};
 use std::ptr::null_mut;
 use std::time::Duration;
 
-/// So long it is held each time: longer than a short command lives.
+/// How long each stop lasts: longer than a short command runs.
 const HELD: Duration = Duration::from_millis(500);
 
-/// Runs a command as a late PID 1 of a fresh namespace, perhaps with this file as descriptor 7; `None` where no process can be held
-/// (ptrace(2) is forbidden).
+/// Runs a command as a late PID 1 of a fresh namespace, with `given` as descriptor 7 where there is one. `None` where no process
+/// can be traced, because ptrace(2) is forbidden.
 pub fn run_late(command: Command, given: Option<&OwnedFd>) -> Option<Output> {
     let given = given.map(AsRawFd::as_raw_fd);
     let run = move || {
         let mut command = command;
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // SAFETY: unshare(2) changes this thread only, which ends soon; plain system calls between fork and exec.
+        // SAFETY: unshare(2) changes this thread only, which ends soon; only plain system calls run between fork and exec.
         unsafe {
             assert_eq!(libc::unshare(libc::CLONE_NEWPID), 0, "unshare(CLONE_NEWPID)");
             command.pre_exec(move || {
@@ -49,7 +49,7 @@ pub fn run_late(command: Command, given: Option<&OwnedFd>) -> Option<Output> {
     std::thread::spawn(run).join().unwrap()
 }
 
-/// Follows a process that was just executed up to the first time that it waits for a child, and holds it there and right after its fork.
+/// Follows a process from its exec to its first wait for a child. The process is stopped there, and right after its fork.
 fn hold(pid: c_int) {
     let options = libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_TRACEFORK | libc::PTRACE_O_TRACECLONE;
     let (mut status, mut forked) = (wait_for_stop(pid), false);
@@ -85,9 +85,9 @@ fn let_go_of_child(pid: c_int) {
 }
 
 fn is_entering_wait(pid: c_int) -> bool {
-    // struct ptrace_syscall_info: the kind of stop in the first byte, on entry the call's number in the fourth word.
+    // struct ptrace_syscall_info: the first byte is the kind of stop; on entry, the fourth word is the call's number.
     let mut info = [0u64; 16];
-    // SAFETY: the kernel writes at most as many bytes as it is told.
+    // SAFETY: the kernel writes at most the given number of bytes.
     let asked = unsafe { libc::ptrace(libc::PTRACE_GET_SYSCALL_INFO, pid, size_of_val(&info), info.as_mut_ptr()) };
     assert!(asked > 0, "PTRACE_GET_SYSCALL_INFO: {}", std::io::Error::last_os_error());
     info[0] & 0xff == u64::from(libc::PTRACE_SYSCALL_INFO_ENTRY) && info[3] == libc::SYS_wait4 as u64
@@ -102,7 +102,7 @@ fn trace(request: libc::c_uint, pid: c_int, address: usize, data: c_int) {
 
 fn wait_for_stop(pid: c_int) -> c_int {
     let mut status = 0;
-    // SAFETY: the status lives over the call.
+    // SAFETY: the status outlives the call.
     assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, libc::__WALL) }, pid);
     status
 }

@@ -1,10 +1,10 @@
-//! Looking at processes from outside: /proc as the test sees it, and waiting for what is to become true.
+//! Processes as seen from outside: their files in /proc, and waits for a condition.
 
 use super::LONG;
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
 
-/// Waits until there is an answer; fails loudly when none comes.
+/// Waits until there is an answer, and panics when none comes in time.
 #[track_caller]
 pub fn until<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
@@ -17,61 +17,61 @@ pub fn until<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Waits until something holds.
+/// Waits until a condition holds.
 #[track_caller]
 pub fn until_true(what: &str, mut holds: impl FnMut() -> bool) {
     until(what, || holds().then_some(()));
 }
 
-/// A field of /proc/PID/status.
+/// Reads a field of /proc/PID/status.
 pub fn field(pid: c_int, name: &str) -> Option<String> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = text.lines().find(|line| line.split(':').next() == Some(name))?;
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-/// Whether trainit receives signals by now: before that the kernel drops what PID 1 has no handler for. It blocks all, which cannot be
-/// seen while it sleeps in rt_sigtimedwait(2), but then it has a child.
+/// Tells whether trainit receives signals by now. Before that, the kernel drops signals for which PID 1 has no handler. trainit
+/// blocks all signals, which /proc does not show during rt_sigtimedwait(2), but by then trainit has a child.
 pub fn has_taken_over(pid: c_int) -> bool {
     signals(pid, "SigBlk") & 1 << (libc::SIGTERM - 1) != 0 || !children(pid).is_empty()
 }
 
-/// A set of signals of /proc/PID/status.
+/// Reads a set of signals from /proc/PID/status.
 pub fn signals(pid: c_int, name: &str) -> u64 {
     field(pid, name).and_then(|set| u64::from_str_radix(&set, 16).ok()).unwrap_or(0)
 }
 
-/// Whether a process has a handler for a signal.
+/// Tells whether a process has a handler for a signal.
 pub fn catches(pid: c_int, number: c_int) -> bool {
     signals(pid, "SigCgt") & 1 << (number - 1) != 0
 }
 
-/// The letter of a process's state; none when it is gone.
+/// Returns the letter of a process's state; `None` when the process is gone.
 pub fn state(pid: c_int) -> Option<char> {
     field(pid, "State")?.chars().next()
 }
 
-/// When a process was started, in ticks since the machine's (proc_pid_stat(5), field 22); none when it is gone.
+/// Returns when a process started, in ticks since boot (proc_pid_stat(5), field 22); `None` when the process is gone.
 pub fn start_time(pid: c_int) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     text.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
-/// A process's children, whichever thread made them.
+/// Lists the children of all threads of a process.
 pub fn children(pid: c_int) -> Vec<c_int> {
     let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     let lists = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
     lists.flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>()).collect()
 }
 
-/// Their children, too.
+/// Lists all descendants of a process.
 pub fn descendants(pid: c_int) -> Vec<c_int> {
     let of = children(pid);
     let below = of.iter().flat_map(|child| descendants(*child)).collect::<Vec<_>>();
     [of, below].concat()
 }
 
-/// The descriptors that a process has open, with what they are.
+/// Lists the open descriptors of a process, each with its target.
 pub fn descriptors(pid: c_int) -> Vec<(c_int, String)> {
     let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
     let mut open: Vec<(c_int, String)> = entries
@@ -85,14 +85,14 @@ pub fn descriptors(pid: c_int) -> Vec<(c_int, String)> {
     open
 }
 
-/// Whether a supervisor has a pipe open beside standard input, output and error, and beside the one to a front: it is the handover,
-/// unless a caller's is left.
+/// Tells whether a supervisor has a pipe open besides 0, 1 and 2 and the pipe to its front process. That pipe is the handover,
+/// unless the caller has left one open.
 pub fn has_pipe(pid: c_int) -> bool {
     let pipes = descriptors(pid).iter().filter(|(fd, what)| *fd > 2 && what.starts_with("pipe:")).count();
     pipes > usize::from(field(pid, "Name").as_deref() == Some("supervisor"))
 }
 
-/// Every process whose command line holds this word.
+/// Lists every process whose command line contains this word.
 pub fn with_word(word: &str) -> Vec<c_int> {
     let pids =
         std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -103,7 +103,7 @@ pub fn with_word(word: &str) -> Vec<c_int> {
     pids.filter(holds).collect()
 }
 
-/// A number of kB in /proc/PID/smaps_rollup or /proc/PID/status.
+/// Reads a number of kB from /proc/PID/smaps_rollup or /proc/PID/status.
 pub fn kilobytes(pid: c_int, name: &str) -> u64 {
     field(pid, name).and_then(|value| value.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }

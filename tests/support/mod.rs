@@ -1,6 +1,6 @@
 //! Real processes for tests: trainit as PID 1 of a fresh pid namespace or as an ordinary process, with the signals, descriptors and
-//! user that a test wants it to be started with. Whatever is started here ends with the test.
-#![allow(dead_code)] // every test binary uses its own part
+//! user that a test chooses. Every process that is started here ends with the test.
+#![allow(dead_code)] // each test binary uses a part of this module
 #![allow(unsafe_code)] // namespaces and raw signal sets have no safe interface; only test processes are touched
 
 pub mod fuse;
@@ -19,22 +19,22 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-/// Longer than anything here takes on a busy machine; reached only when something hangs.
+/// A time limit that only a hanging test reaches, even on a busy machine.
 pub const LONG: Duration = Duration::from_secs(60);
 
 /// The binary under test.
 pub const TRAINIT: &str = env!("CARGO_BIN_EXE_trainit");
 
-/// What trainit is asked to be.
+/// The sub-command of trainit that is tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// `trainit init`.
     Init,
-    /// `trainit run`: with configuration, checks and all.
+    /// `trainit run`, with configuration and checks.
     Run,
 }
 
-/// Where it runs.
+/// The place where trainit runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// As PID 1 of a fresh pid namespace with its own /proc.
@@ -43,16 +43,17 @@ pub enum Place {
     Aside,
 }
 
-/// Every combination that this machine can run; says which it cannot.
+/// Lists every combination that this machine can run, and reports those that it cannot run.
 pub fn ways() -> Vec<(Role, Place)> {
     let places: &[Place] = if can_unshare() { &[Place::First, Place::Aside] } else { &[Place::Aside] };
     places.iter().flat_map(|place| [(Role::Init, *place), (Role::Run, *place)]).collect()
 }
 
-/// Whether a pid namespace can be made here; if not, says so in a line of its own, past the capture of libtest.
+/// Tells whether a pid namespace can be made here. If not, a line on the real stderr says so, because libtest captures other
+/// output.
 pub fn can_unshare() -> bool {
     let made = std::thread::spawn(|| {
-        // SAFETY: unshare(2) takes no pointers and changes this thread only, which ends at once.
+        // SAFETY: unshare(2) takes no pointers, and changes only this thread, which ends at once.
         unsafe { libc::unshare(libc::CLONE_NEWPID | libc::CLONE_NEWNS) == 0 }
     });
     let made = made.join().unwrap();
@@ -62,14 +63,14 @@ pub fn can_unshare() -> bool {
     made
 }
 
-/// Says on the real stderr that something is not tested, and why.
+/// Reports on the real stderr that something is not tested, and why.
 pub fn skip(why: &str) {
     let test = std::thread::current().name().unwrap_or_default().to_owned();
     let line = format!("SKIPPED: {test}: {why}\n");
     let _ = nix::unistd::write(std::io::stderr(), line.as_bytes());
 }
 
-/// Whether a tool is there; if not, says so.
+/// Tells whether a tool is installed, and reports a skip if not.
 pub fn has(tool: &str) -> bool {
     let found = std::env::var("PATH")
         .unwrap_or_default()
@@ -81,7 +82,7 @@ pub fn has(tool: &str) -> bool {
     found
 }
 
-/// How to start trainit.
+/// A start of trainit that is being set up.
 pub struct Launch {
     pub command: Command,
     place: Place,
@@ -91,15 +92,15 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// trainit in this role and place, with these words after `init` or `run`.
+    /// Sets up trainit in this role and place, with these words after `init` or `run`.
     pub fn of(role: Role, place: Place, words: &[&str]) -> Self {
         let mut command = Command::new(TRAINIT);
         command.arg(if role == Role::Init { "init" } else { "run" }).args(words);
-        command.current_dir("/"); // no code directory, so no requirements either
+        command.current_dir("/"); // no code directory, and therefore no requirements file
         Self::with(command, place)
     }
 
-    /// Any command line.
+    /// Sets up any command line.
     pub fn with(mut command: Command, place: Place) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Launch { command, place, blocked: 0, ignored: 0, last: Vec::new() }
@@ -111,51 +112,51 @@ impl Launch {
         self
     }
 
-    /// Starts with these signals blocked and these ignored, and all others neither.
+    /// Starts with these signals blocked and these ignored, and with all other signals at their default.
     pub fn signals(mut self, blocked: &[c_int], ignored: &[c_int]) -> Self {
         let set = |numbers: &[c_int]| numbers.iter().fold(0, |set, number| set | 1 << (number - 1));
         (self.blocked, self.ignored) = (set(blocked), set(ignored));
         self
     }
 
-    /// Adds something to be done in the child just before exec, in its namespaces; plain system calls only.
+    /// Adds a function that runs in the child just before exec, in the child's namespaces. It may only make plain system calls.
     pub fn before_exec(mut self, body: impl FnMut() -> std::io::Result<()> + Send + Sync + 'static) -> Self {
         self.last.push(Box::new(body));
         self
     }
 
-    /// Gives it a copy of `fd`, which the caller keeps open until then, as this number.
+    /// Gives the child a copy of `fd` under this number. The caller keeps `fd` open until the start.
     pub fn gives(self, fd: &impl AsRawFd, number: c_int) -> Self {
         let fd = fd.as_raw_fd();
         self.before_exec(move || {
-            // SAFETY: system calls on numbers. The flags are for the case that it has this very number already.
+            // SAFETY: these are system calls on numbers. The flags matter where the descriptor has this very number already.
             let done = unsafe { libc::dup2(fd, number) == number && libc::fcntl(number, libc::F_SETFD, 0) == 0 };
             if done { Ok(()) } else { Err(std::io::Error::last_os_error()) }
         })
     }
 
-    /// Starts it with these descriptors closed.
+    /// Starts with these descriptors closed.
     pub fn closes(self, closed: &[c_int]) -> Self {
         let closed = closed.to_vec();
         self.before_exec(move || {
             for fd in &closed {
-                // SAFETY: a system call on a number.
+                // SAFETY: the system call takes a number.
                 unsafe { libc::close(*fd) };
             }
             Ok(())
         })
     }
 
-    /// Starts it without this capability (capabilities(7)), as container engines do with many; root gets the others at exec.
+    /// Starts without this capability (capabilities(7)), as container engines do; root gets the other capabilities at exec.
     pub fn without_capability(self, number: c_int) -> Self {
         self.before_exec(move || {
-            // SAFETY: prctl(2) with numbers.
+            // SAFETY: prctl(2) takes numbers here.
             let done = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, number, 0, 0, 0) == 0 };
             if done { Ok(()) } else { Err(std::io::Error::last_os_error()) }
         })
     }
 
-    /// Starts it where this directory is a mount of its own.
+    /// Starts in a mount namespace where this directory is a mount.
     pub fn bound(self, directory: &'static std::ffi::CStr) -> Self {
         self.before_exec(move || {
             let none = std::ptr::null::<libc::c_char>();
@@ -169,7 +170,7 @@ impl Launch {
         })
     }
 
-    /// Starts it where the second of each pair is a mount of the first; in a namespace of its own, so with `Place::First`.
+    /// Starts where the second path of each pair is a mount of the first. This needs a mount namespace, and so `Place::First`.
     pub fn binds(self, pairs: Vec<(CString, CString)>) -> Self {
         self.before_exec(move || {
             let none = std::ptr::null::<libc::c_char>();
@@ -181,21 +182,21 @@ impl Launch {
         })
     }
 
-    /// Starts it. The thread that starts it stays, since its end would be the child's (PR_SET_PDEATHSIG): so nothing is left behind
-    /// even when the test is killed.
+    /// Starts the process. The thread that starts it stays alive, because its end would end the child (PR_SET_PDEATHSIG). No
+    /// process is left behind, even when the test is killed.
     pub fn spawn(self) -> Running {
         let Launch { mut command, place, blocked, ignored, mut last } = self;
         let (started, child) = channel();
         let (keeper, over) = channel::<()>();
         std::thread::spawn(move || {
-            // SAFETY: plain system calls between fork and exec, and unshare(2) in a thread of its own.
+            // SAFETY: only plain system calls run between fork and exec, and unshare(2) runs in a thread of its own.
             unsafe {
                 if place == Place::First {
                     assert_eq!(libc::unshare(libc::CLONE_NEWPID), 0, "unshare(CLONE_NEWPID)");
                 }
                 command.pre_exec(move || {
                     libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-                    libc::setsid(); // the terminal of whoever runs the tests is not part of them
+                    libc::setsid(); // the terminal of the user who runs the tests is no part of them
                     if place == Place::First {
                         own_proc()?;
                     }
@@ -204,7 +205,7 @@ impl Launch {
                 });
             }
             let _ = started.send(command.spawn());
-            let _ = over.recv(); // until the other end is dropped
+            let _ = over.recv(); // waits until the other end is dropped
         });
         let child = child.recv_timeout(LONG).unwrap().unwrap();
         let running = Running::new(child, place, keeper);
@@ -214,13 +215,13 @@ impl Launch {
         running
     }
 
-    /// Starts it and waits for its end.
+    /// Starts the process and waits for its end.
     pub fn finish(self) -> Finished {
         self.spawn().finish()
     }
 }
 
-/// A mount namespace with the pid namespace's own /proc.
+/// Mounts a new /proc for the new pid namespace, in a mount namespace without propagation.
 pub fn own_proc() -> std::io::Result<()> {
     let none = std::ptr::null();
     // SAFETY: every path is a NUL-terminated string.
@@ -232,28 +233,28 @@ pub fn own_proc() -> std::io::Result<()> {
     if done { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
-/// As the kernel has it: glibc hides 32 and 33.
+/// Sets signals by raw system calls, since glibc hides 32 and 33.
 pub fn set_signals(blocked: u64, ignored: u64) {
     for number in (1..=64).filter(|number| ![libc::SIGKILL, libc::SIGSTOP].contains(number)) {
         let action = [usize::from(ignored & 1 << (number - 1) != 0), 0, 0, 0];
         // SAFETY: the structure has the kernel's layout (handler, flags, restorer, mask).
         unsafe { libc::syscall(libc::SYS_rt_sigaction, c_long::from(number), &raw const action, 0, 8) };
     }
-    // SAFETY: the set is 8 bytes.
+    // SAFETY: the set is 8 bytes, as the last argument says.
     unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const blocked, 0, 8) };
 }
 
-/// Writes until nothing more fits, without changing the flags that others see.
+/// Writes until nothing more fits, without a change of the flags that other processes share.
 pub fn fill(socket: &impl AsRawFd) {
     let bytes = [b'x'; 512];
-    // SAFETY: the buffer lives over the call.
+    // SAFETY: the buffer outlives the call.
     while unsafe { libc::send(socket.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT) } > 0 {}
 }
 
-/// A started trainit.
+/// A trainit that was started.
 pub struct Running {
     child: Child,
-    /// Its pid as this test sees it.
+    /// The pid as this test sees it.
     pub pid: c_int,
     place: Place,
     lines: Option<Receiver<String>>,
@@ -261,18 +262,18 @@ pub struct Running {
     _keeper: Sender<()>,
 }
 
-/// How it ended.
+/// The end of a process, with its remaining output.
 #[derive(Debug)]
 pub struct Finished {
-    /// The exit code; none when it was killed.
+    /// The exit code; `None` when the process was killed.
     pub code: Option<i32>,
-    /// The signal that killed it.
+    /// The signal that killed the process.
     pub signal: Option<i32>,
-    /// What was left of its standard output.
+    /// The standard output that no call has read before.
     pub out: String,
-    /// What was left of its standard error.
+    /// The standard error that no call has read before.
     pub err: String,
-    /// How long the wait was.
+    /// How long the wait took.
     pub took: Duration,
 }
 
@@ -283,7 +284,8 @@ impl Running {
         Running { pid: child.id() as c_int, place, child, lines, errors, _keeper: keeper }
     }
 
-    /// Nothing may be killed before this holds: a signal for the wrong PID 1 would be one for this machine.
+    /// Checks that the process is PID 1 of another namespace. Nothing may be killed before that: a signal for the wrong PID 1 would
+    /// hit this machine.
     fn assert_fresh_first(&self) {
         let own = std::fs::read_link("/proc/self/ns/pid").unwrap();
         let theirs = std::fs::read_link(format!("/proc/{}/ns/pid", self.pid)).unwrap();
@@ -292,7 +294,7 @@ impl Running {
         assert_eq!(numbers.split_whitespace().last(), Some("1"), "it is not PID 1 of its namespace");
     }
 
-    /// The next line of its standard output.
+    /// Returns the next line of standard output.
     #[track_caller]
     pub fn line(&self) -> String {
         let lines = self.lines.as_ref().expect("stdout was not piped");
@@ -301,7 +303,7 @@ impl Running {
             .unwrap_or_else(|why| panic!("no line came: {why}; its stderr: {:#?}", self.errors_so_far()))
     }
 
-    /// The next line of its standard error that holds this text.
+    /// Returns the next line of standard error that contains this text.
     #[track_caller]
     pub fn error_with(&self, text: &str) -> String {
         let errors = self.errors.as_ref().expect("stderr was not piped");
@@ -313,39 +315,39 @@ impl Running {
         }
     }
 
-    /// What it has written to its standard error since that was last asked for.
+    /// Returns the lines of standard error since the last read.
     pub fn errors_so_far(&self) -> Vec<String> {
         self.errors.iter().flat_map(Receiver::try_iter).collect()
     }
 
-    /// Reads no more of its output, and keeps nobody from noticing that.
+    /// Closes both output pipes, so that the process can notice that its reader is gone.
     pub fn hang_up(&mut self) {
         (self.lines, self.errors) = (None, None);
     }
 
-    /// Its standard input.
+    /// Returns its standard input.
     pub fn stdin(&mut self) -> std::process::ChildStdin {
         self.child.stdin.take().expect("stdin was not piped")
     }
 
-    /// Sends it a signal, as an engine does from outside of the container.
+    /// Sends a signal, as an engine does from outside of the container.
     pub fn signal(&self, number: c_int) {
-        // SAFETY: kill(2) takes no pointers, and the child has not been waited for, so the pid is its own.
+        // SAFETY: kill(2) takes no pointers, and the child has not been waited for, so the pid is still the child's.
         assert_eq!(unsafe { libc::kill(self.pid, number) }, 0, "kill: {}", std::io::Error::last_os_error());
     }
 
-    /// From now on the kernel gives the supervisor no more memory: brk(2) and mmap(2) fail with ENOMEM.
+    /// Takes the supervisor's memory limit down, so that brk(2) and mmap(2) fail with ENOMEM from now on.
     pub fn gets_no_more_memory(&self) {
         let supervisor = self.supervisor();
         let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         for kind in [libc::RLIMIT_AS, libc::RLIMIT_DATA] {
-            // SAFETY: the limit lives over the call.
+            // SAFETY: the limit outlives the call.
             let done = unsafe { libc::prlimit(supervisor, kind, &raw const none, std::ptr::null_mut()) };
             assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
         }
     }
 
-    /// The process that supervises: PID 1 itself; elsewhere a child of the process that was started.
+    /// Returns the supervising process: PID 1 itself, or elsewhere a child of the process that was started.
     pub fn supervisor(&self) -> c_int {
         match self.place {
             Place::First => self.pid,
@@ -353,18 +355,18 @@ impl Running {
         }
     }
 
-    /// The one child that the supervisor has: prepare, then the workload.
+    /// Returns the supervisor's one child, which prepares and then is the workload.
     pub fn workload(&self) -> c_int {
         let supervisor = self.supervisor();
         until("a child", || look::children(supervisor).first().copied())
     }
 
-    /// Whether it still runs.
+    /// Tells whether the process still runs.
     pub fn is_alive(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// Waits for its end.
+    /// Waits for the end.
     #[track_caller]
     pub fn finish(mut self) -> Finished {
         let begun = Instant::now();
@@ -374,7 +376,7 @@ impl Running {
         Finished { code: status.code(), signal: status.signal(), out, err, took }
     }
 
-    /// Waits for its end and gives the code.
+    /// Waits for the end and returns the exit code.
     #[track_caller]
     pub fn code(self) -> i32 {
         let finished = self.finish();
@@ -382,7 +384,7 @@ impl Running {
     }
 }
 
-/// What a test leaves running goes with it: killed, trainit cannot take its own along.
+/// Ends what a test leaves running. A killed trainit cannot end its own processes.
 impl Drop for Running {
     fn drop(&mut self) {
         let over = self.child.try_wait().is_ok_and(|status| status.is_some());
@@ -411,7 +413,7 @@ fn rest(lines: Option<Receiver<String>>) -> String {
     let mut all = String::new();
     let Some(lines) = lines else { return all };
     loop {
-        // A workload's leftover may hold the pipe: that is not our end.
+        // A process that a workload left may hold the pipe open, so its end is not waited for.
         match lines.recv_timeout(Duration::from_secs(2)) {
             Ok(line) => all = all + &line + "\n",
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return all,

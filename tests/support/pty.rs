@@ -1,4 +1,4 @@
-//! A terminal for tests: the end that a person would sit at.
+//! A terminal for tests, with the end at which a user would sit.
 
 use super::look::until_true;
 use std::fs::File;
@@ -6,14 +6,14 @@ use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 
-/// The person's end, and all that was shown so far.
+/// The user's end of a terminal, and all that was shown so far.
 pub struct Pty {
     person: File,
     shown: Arc<Mutex<String>>,
     read: Mutex<usize>,
 }
 
-/// Makes a terminal: the person's end, and the program's.
+/// Makes a terminal, and returns the user's end and the program's end.
 pub fn open() -> (Pty, OwnedFd) {
     let pty = nix::pty::openpty(None, None).unwrap();
     let person = File::from(pty.master);
@@ -29,12 +29,12 @@ pub fn open() -> (Pty, OwnedFd) {
 }
 
 impl Pty {
-    /// Types.
+    /// Types a text.
     pub fn types(&self, text: &str) {
         (&self.person).write_all(text.as_bytes()).unwrap();
     }
 
-    /// Waits until this is shown, after what was waited for before.
+    /// Waits until a text is shown behind the texts that earlier calls waited for.
     #[track_caller]
     pub fn shows(&self, text: &str) {
         let mut read = self.read.lock().unwrap();
@@ -51,7 +51,7 @@ impl Pty {
         }
     }
 
-    /// All that was shown.
+    /// Returns all that was shown.
     pub fn screen(&self) -> String {
         self.shown.lock().unwrap().clone()
     }
@@ -59,14 +59,14 @@ impl Pty {
     /// Changes the window's size.
     pub fn resize(&self, rows: u16, columns: u16) {
         let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        // SAFETY: the structure lives over the call.
+        // SAFETY: the structure outlives the call.
         assert_eq!(unsafe { libc::ioctl(self.person.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) }, 0);
     }
 
-    /// The process group in the foreground.
+    /// Returns the process group in the foreground.
     pub fn foreground(&self) -> i32 {
         let mut group = 0;
-        // SAFETY: the number lives over the call. Linux answers it on the person's end as well.
+        // SAFETY: the number outlives the call. Linux answers the call at the user's end, too.
         assert_eq!(unsafe { libc::ioctl(self.person.as_raw_fd(), libc::TIOCGPGRP, &raw mut group) }, 0);
         group
     }
@@ -78,11 +78,11 @@ impl Pty {
     }
 }
 
-/// For `before_exec`: the new session gets this terminal as the controlling one, and has it at 0, 1 and 2.
+/// Returns a function for `before_exec`: the child gets a new session with this terminal as its controlling one, and as 0, 1 and 2.
 pub fn sit_at(terminal: &OwnedFd) -> impl FnMut() -> std::io::Result<()> + Send + Sync + use<> {
     let fd = terminal.as_raw_fd();
     move || {
-        // SAFETY: plain system calls on a descriptor that the parent keeps open.
+        // SAFETY: these are plain system calls on a descriptor that the parent keeps open.
         let done = unsafe {
             libc::ioctl(fd, libc::TIOCSCTTY, 0) == 0 && (0..3).all(|standard| libc::dup2(fd, standard) == standard)
         };

@@ -1,8 +1,8 @@
-//! Makes wheels: the smallest archives that pip and uv install, so that tests need no index and no network.
+//! Wheels for tests: the smallest archives that pip and uv install, so that tests need no index and no network.
 
 use std::path::{Path, PathBuf};
 
-/// A wheel to be made.
+/// A wheel that is being made.
 #[derive(Clone, Debug, Default)]
 pub struct Wheel {
     name: String,
@@ -14,7 +14,7 @@ pub struct Wheel {
 }
 
 impl Wheel {
-    /// A package with one module that knows its version.
+    /// Sets up a package with one module that holds its version.
     pub fn new(name: &str, version: &str) -> Self {
         let module = format!("VERSION = {version:?}\n\ndef main():\n    print({name:?}, VERSION)\n");
         let files = vec![(format!("{name}/__init__.py"), module.into_bytes())];
@@ -27,7 +27,7 @@ impl Wheel {
         self
     }
 
-    /// Says which Python it needs.
+    /// Sets the versions of Python that the package needs.
     pub fn python(mut self, versions: &str) -> Self {
         self.python = Some(versions.into());
         self
@@ -45,7 +45,7 @@ impl Wheel {
         self
     }
 
-    /// Writes it into a directory.
+    /// Writes the wheel into a directory, and returns its path.
     pub fn write(mut self, directory: &Path) -> PathBuf {
         let info = format!("{}-{}.dist-info", self.name, self.version);
         let requires: String = self.requires.iter().map(|r| format!("Requires-Dist: {r}\n")).collect();
@@ -66,7 +66,7 @@ impl Wheel {
     }
 }
 
-/// A zip archive with files as they are (APPNOTE.TXT 4.3).
+/// Makes a zip archive with uncompressed files (APPNOTE.TXT 4.3).
 fn archive(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let (mut body, mut directory) = (Vec::new(), Vec::new());
     for (name, bytes) in files {
@@ -83,7 +83,7 @@ fn archive(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     [body, directory, end].concat()
 }
 
-/// Version, flags, method, time, date, checksum, sizes and the name's length: the same in both headers.
+/// Returns the fields that both headers share: version, flags, method, time, date, checksum, sizes and the name's length.
 fn common_header(name: &str, bytes: &[u8]) -> Vec<u8> {
     let size = (bytes.len() as u32).to_le_bytes();
     let (version, date) = (20u16.to_le_bytes(), 0x5821u16.to_le_bytes());
@@ -91,7 +91,7 @@ fn common_header(name: &str, bytes: &[u8]) -> Vec<u8> {
     [&version[..], &[0, 0], &[0, 0], &[0, 0], &date, &checksum(bytes).to_le_bytes(), &size, &size, &length].concat()
 }
 
-/// CRC-32 as zip has it.
+/// Computes zip's CRC-32.
 fn checksum(bytes: &[u8]) -> u32 {
     let step = |crc: u32| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
     !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)))

@@ -57,7 +57,7 @@ pub fn newest(dir: &Path, family: FamilyChoice, pattern: Option<&Pattern>) -> io
 /// Finds the newest complete checkpoint, and the candidates that were passed over with the reasons.
 ///
 /// # Errors
-/// As `newest`.
+/// The errors of `newest`.
 pub fn survey(dir: &Path, family: FamilyChoice, pattern: Option<&Pattern>) -> io::Result<Survey> {
     let listing = list(dir, family, pattern)?;
     let mut survey = Survey { cut: listing.cut, ..Survey::default() };

@@ -168,7 +168,7 @@ impl Heap {
     /// Moves a block to a new one of another size.
     ///
     /// # Safety
-    /// As for `realloc`.
+    /// The caller keeps the promises of `realloc`.
     unsafe fn moved_to_new(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: the caller promises that the size is valid with this alignment.
         let new = unsafe { self.alloc(Layout::from_size_align_unchecked(size, layout.align())) };

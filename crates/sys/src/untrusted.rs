@@ -48,7 +48,7 @@ pub fn open(directory: impl AsFd, name: &Path, owners: Owners<'_>) -> io::Result
 /// Opens a regular file by a path that a user or the image has named: links in such a path are meant, and are followed.
 ///
 /// # Errors
-/// As `open`.
+/// The errors of `open`.
 pub fn open_named(path: &Path, owners: Owners<'_>) -> io::Result<File> {
     checked(openat(AT_FDCWD, path, OFlag::O_RDONLY | NOT_WAITING, Mode::empty()), owners)
 }
@@ -56,7 +56,7 @@ pub fn open_named(path: &Path, owners: Owners<'_>) -> io::Result<File> {
 /// Opens a file in a directory for appending, and makes the file if it does not exist.
 ///
 /// # Errors
-/// As `open`.
+/// The errors of `open`.
 pub fn append(directory: impl AsFd, name: &Path, mode: u32, owners: Owners<'_>) -> io::Result<File> {
     let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_NOFOLLOW | NOT_WAITING;
     checked(openat(directory, name, flags, Mode::from_bits_truncate(mode)), owners)
@@ -90,7 +90,7 @@ fn checked(opened: nix::Result<std::os::fd::OwnedFd>, owners: Owners<'_>) -> io:
 /// Reads a file in a directory as a whole.
 ///
 /// # Errors
-/// As `open`, and in words if the file has more than `limit` bytes.
+/// The errors of `open`, and in words if the file has more than `limit` bytes.
 pub fn read(directory: impl AsFd, name: &Path, limit: u64, owners: Owners<'_>) -> io::Result<Vec<u8>> {
     read_all(&open(directory, name, owners)?, limit)
 }
@@ -98,7 +98,7 @@ pub fn read(directory: impl AsFd, name: &Path, limit: u64, owners: Owners<'_>) -
 /// Reads a file as a whole that a user or the image has named.
 ///
 /// # Errors
-/// As `open_named`, and in words if the file has more than `limit` bytes.
+/// The errors of `open_named`, and in words if the file has more than `limit` bytes.
 pub fn read_named(path: &Path, limit: u64, owners: Owners<'_>) -> io::Result<Vec<u8>> {
     read_all(&open_named(path, owners)?, limit)
 }

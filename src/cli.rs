@@ -1,11 +1,11 @@
 //! The command line of a start: trainit's own options, then words that may name a mode or be a COMMAND. Fills plain data and
 //! touches nothing; what a word means is decided in `mode`, once the configuration is known.
 
+use crate::command::grammar::{self, GivenValues};
+use crate::command::table;
 use crate::config::ConfigOptions;
 use crate::error::{Error, Result};
-use clap::Parser;
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
 
 /// A start as it was typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,28 +18,6 @@ pub struct StartRequest {
     pub literal: bool,
 }
 
-#[derive(Parser)]
-#[command(
-    name = "trainit run",
-    version,
-    about = "Check, prepare, start and supervise a command",
-    disable_help_flag = false
-)]
-struct TypedLine {
-    /// What to start: train, shell, jupyter, or a mode of the configuration
-    #[arg(long, value_name = "MODE")]
-    mode: Option<String>,
-    /// A configuration file more
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// One setting, such as gpu.count=2 (repeatable)
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
-    /// A mode, or the command to run and its arguments
-    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
-    words: Vec<OsString>,
-}
-
 /// Reads the words after the program's name, with or without a leading `run`.
 ///
 /// # Errors
@@ -49,11 +27,23 @@ pub fn parse(words: &[OsString]) -> Result<StartRequest> {
     if let Some(plain) = without_options(words) {
         return Ok(plain);
     }
-    let line = TypedLine::try_parse_from(std::iter::once(&OsString::from("trainit")).chain(words)).map_err(usage)?;
-    let before = words.len() - line.words.len();
+    let (options, command) = read(words).map_err(usage)?;
+    let before = words.len() - command.len();
     let literal = before.checked_sub(1).and_then(|at| words.get(at)).is_some_and(|word| word == "--");
-    let options = ConfigOptions { mode: line.mode, config: line.config, set: line.set };
-    Ok(StartRequest { options, words: line.words, literal })
+    Ok(StartRequest { options, words: command, literal })
+}
+
+/// By clap, as the table says.
+fn read(words: &[OsString]) -> std::result::Result<(ConfigOptions, Vec<OsString>), clap::Error> {
+    let line = clap::Command::new("trainit run").version(env!("CARGO_PKG_VERSION"));
+    let line = match table::find(b"run") {
+        Some(row) => grammar::fill(line, row),
+        None => line,
+    };
+    let matches = line.try_get_matches_from(std::iter::once(&OsString::from("trainit")).chain(words))?;
+    let given = GivenValues(&matches);
+    let options = ConfigOptions { mode: given.text("mode"), config: given.path("config"), set: given.texts("set") };
+    Ok((options, given.command()))
 }
 
 /// Most starts have no options of ours, and a whole parser would be the dearest thing about them.
@@ -91,7 +81,8 @@ pub fn parse_after_mode(request: &StartRequest) -> Result<Option<StartRequest>> 
 
 fn is_option(word: &OsStr) -> bool {
     let bytes = word.as_encoded_bytes();
-    ["--mode", "--config", "--set"].iter().any(|option| {
+    let options = table::find(b"run").into_iter().flat_map(table::Subcommand::all_options);
+    options.map(table::CommandOption::typed).any(|option| {
         bytes.strip_prefix(option.as_bytes()).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"="))
     })
 }

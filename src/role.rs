@@ -1,6 +1,7 @@
 //! Who is this process? Decided from the first words alone, before anything rich is touched: PID 1 must not pay for what it
 //! does not use.
 
+use crate::command::table::{self, SubcommandKind, asks_about_itself};
 use crate::{command, helper, prepare};
 use std::ffi::{CStr, c_int};
 use supervisor::state::State;
@@ -8,13 +9,6 @@ use supervisor::{ChildMains, PrepareArgs};
 use sys::process::is_first;
 use sys::signal::InheritedSignals;
 use sys::{Args, process};
-
-/// Sub-commands that start nothing.
-const COMMANDS: [&[u8]; 10] =
-    [b"check", b"deps", b"gpu", b"config", b"rehearse", b"help", b"--help", b"-h", b"--version", b"-V"];
-
-/// Sub-commands that ask about a running container. As its first process they are programs of the image: nothing runs yet.
-const QUESTIONS: [&[u8]; 4] = [b"env", b"status", b"health", b"checkpoint"];
 
 /// Names under which trainit is a plain init.
 const INITS: [&[u8]; 3] = [b"tini", b"tini-static", b"docker-init"];
@@ -64,12 +58,20 @@ fn role(args: Args, first: bool) -> ProcessRole {
         return ProcessRole::Init(1);
     }
     match args.after(1).first().map(CStr::to_bytes) {
-        Some(b"init") => ProcessRole::Init(2),
-        Some(b"exec") => ProcessRole::Exec,
-        Some(word) if COMMANDS.contains(&word) => ProcessRole::Command,
-        Some(word) if QUESTIONS.contains(&word) && !first => ProcessRole::Command,
+        Some(word) if asks_about_itself(word) => ProcessRole::Command,
         // A line of a Dockerfile runs as a first process, too.
         Some(b"env") if args.after(2).first().map(CStr::to_bytes) == Some(b"--install") => ProcessRole::Command,
-        _ => ProcessRole::Run,
+        Some(word) => table::find(word).map_or(ProcessRole::Run, |row| of_kind(row.kind, first)),
+        None => ProcessRole::Run,
+    }
+}
+
+const fn of_kind(kind: SubcommandKind, first: bool) -> ProcessRole {
+    match kind {
+        SubcommandKind::Init => ProcessRole::Init(2),
+        SubcommandKind::Becomes => ProcessRole::Exec,
+        SubcommandKind::StartsNothing => ProcessRole::Command,
+        SubcommandKind::AsksContainer if !first => ProcessRole::Command,
+        SubcommandKind::AsksContainer | SubcommandKind::Supervises => ProcessRole::Run,
     }
 }

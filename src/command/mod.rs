@@ -6,12 +6,16 @@ mod checkpoint;
 pub mod config;
 mod deps;
 mod env;
+mod generate;
 mod gpu;
+pub mod grammar;
 mod health;
+mod help;
 mod install;
 mod probe;
 mod rehearse;
 mod status;
+pub mod table;
 
 use crate::check::{SettledUser, settle};
 use crate::cli;
@@ -19,204 +23,16 @@ use crate::config::{ConfigOptions, ConfigSources, Loaded};
 use crate::error::{Error, Result};
 use crate::identity::Entered;
 use crate::report;
-use clap::{Parser, Subcommand};
+use grammar::GivenValues;
 use protocol::exit_code::Exit;
 use protocol::state_file::ProcessIdentity;
 use std::ffi::{OsString, c_int};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use supervisor::state_dir::{self, FoundState};
 use sys::environment::Environment;
 use sys::{Args, Root, credentials};
-
-/// What `--help` prints: all of it fits a screen.
-const HELP: &str = "\
-trainit: the entrypoint for machine-learning containers
-
-    trainit [OPTIONS] [--] COMMAND [ARG]...   check, prepare, start and supervise COMMAND (also: trainit run …)
-    trainit train|shell|jupyter|MODE [-- COMMAND…]    the same in a mode
-    trainit exec [--] COMMAND…                prepare, then become COMMAND; nothing supervises
-    trainit init [-g] [-r A:B] [--] COMMAND…  PID 1 only, as tini
-
-    trainit check [--json] [--only IDS]       all checks, nothing started
-    trainit deps install|status               the dependency step alone
-    trainit gpu [--json]                      what GPUs are visible
-    trainit config show|check|schema|template the configuration: values and where they come from
-    trainit env [--json]                      what a workload would get, for eval in a shell
-    trainit status [--json]                   what the running container is doing
-    trainit health [--live|--ready]           for HEALTHCHECK and probes
-    trainit checkpoint [--wait TIME]          ask the running job to save now (a preStop hook, too)
-    trainit rehearse [--after TIME] [--] COMMAND…   try an unattended start and a stop, and say if it is ready
-
-Options of a start:
-    --mode MODE         train, shell, jupyter, or a mode of the configuration
-    --config FILE       a configuration file more
-    --set KEY=VALUE     one setting, such as gpu.count=2 (repeatable)
-
-Every setting is also a variable: gpu.count is TRAINIT_GPU_COUNT. `trainit config template` lists them all.";
-
-#[derive(Parser)]
-#[command(name = "trainit", disable_help_subcommand = true)]
-struct CommandLine {
-    #[command(subcommand)]
-    command: Command,
-}
-
-/// The configuration that a sub-command looks at: the same layers as at a start.
-#[derive(clap::Args, Default)]
-struct CommandLayers {
-    /// A configuration file more
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// One setting, such as gpu.count=2 (repeatable)
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// All checks, nothing started; the exit code tells
-    Check {
-        /// The report as JSON
-        #[arg(long)]
-        json: bool,
-        /// Only these checks, separated by commas
-        #[arg(long, value_name = "IDS", value_delimiter = ',')]
-        only: Vec<String>,
-        #[command(flatten)]
-        layers: CommandLayers,
-    },
-    /// What GPUs are visible
-    #[command(args_conflicts_with_subcommands = true)]
-    Gpu {
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        layers: CommandLayers,
-        #[command(subcommand)]
-        action: Option<GpuCommand>,
-    },
-    /// The dependency step alone
-    #[command(subcommand)]
-    Deps(DepsCommand),
-    /// The configuration: values and where they come from
-    #[command(subcommand)]
-    Config(ConfigCommand),
-    /// What a workload would get, as lines for a shell
-    Env {
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-        /// Makes every shell read them; for a Dockerfile
-        #[arg(long, conflicts_with = "json")]
-        install: bool,
-        #[command(flatten)]
-        layers: CommandLayers,
-    },
-    /// What the running container is doing
-    Status {
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-        /// The state directory, when there are several
-        #[arg(long, value_name = "DIR")]
-        instance: Option<PathBuf>,
-    },
-    /// Ask the running job to save now and go on
-    Checkpoint {
-        /// Wait so long for it to be complete
-        #[arg(long, value_name = "TIME", value_parser = time)]
-        wait: Option<Duration>,
-        /// The state directory, when there are several
-        #[arg(long, value_name = "DIR")]
-        instance: Option<PathBuf>,
-    },
-    /// Try what an unattended start and a stop would do, and say whether it is ready to be sent off
-    Rehearse {
-        /// Stop so long after the workload runs
-        #[arg(long, value_name = "TIME", value_parser = time, default_value = "20s")]
-        after: Duration,
-        #[command(flatten)]
-        layers: CommandLayers,
-        /// The command to run and its arguments; none: `command` of the configuration
-        #[arg(trailing_var_arg = true, value_name = "COMMAND")]
-        words: Vec<OsString>,
-    },
-    /// For HEALTHCHECK and probes: exit code 0 or 1, one line
-    Health {
-        /// Alive in every phase; not, once the supervisor is gone
-        #[arg(long)]
-        live: bool,
-        /// The workload runs (the default)
-        #[arg(long, conflicts_with = "live")]
-        ready: bool,
-        /// The state directory, when there are several
-        #[arg(long, value_name = "DIR")]
-        instance: Option<PathBuf>,
-    },
-}
-
-#[derive(Subcommand)]
-enum GpuCommand {
-    /// Put the program that asks the driver on disk (in a Dockerfile), for clusters that watch for programs in memory
-    InstallProbe {
-        /// Where, if not where starts look for it
-        #[arg(long, value_name = "FILE")]
-        path: Option<PathBuf>,
-    },
-}
-
-#[derive(Subcommand)]
-enum DepsCommand {
-    /// Install what the next start would
-    Install {
-        #[command(flatten)]
-        layers: CommandLayers,
-    },
-    /// Whether the next start would install; the exit code tells
-    Status {
-        #[command(flatten)]
-        layers: CommandLayers,
-    },
-    /// Remove from deps.store, and of the user's layers, what is beyond deps.store_size, and what killed starts left
-    Prune {
-        /// Also environments that were not used for so long
-        #[arg(long, value_name = "TIME", value_parser = time)]
-        unused: Option<Duration>,
-        /// Only say what would go
-        #[arg(long)]
-        dry_run: bool,
-        #[command(flatten)]
-        layers: CommandLayers,
-    },
-}
-
-#[derive(Subcommand)]
-enum ConfigCommand {
-    /// Every value and its origin
-    Show {
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        layers: CommandLayers,
-    },
-    /// Say every mistake in a file
-    Check {
-        /// The file
-        file: PathBuf,
-    },
-    /// A JSON Schema for editors
-    Schema,
-    /// Every key with its documentation, as YAML
-    Template,
-}
-
-/// A time as in the configuration.
-fn time(text: &str) -> std::result::Result<Duration, String> {
-    <Duration as crate::config::ConfigValue>::parse(text)
-}
+use table::Task;
 
 /// What a sub-command was asked with.
 pub struct CommandInput {
@@ -227,8 +43,8 @@ pub struct CommandInput {
 }
 
 impl CommandInput {
-    fn new(layers: CommandLayers) -> Self {
-        let options = ConfigOptions { config: layers.config, mode: None, set: layers.set };
+    fn new(given: GivenValues<'_>) -> Self {
+        let options = ConfigOptions { config: given.path("config"), mode: None, set: given.texts("set") };
         CommandInput { environment: Environment::inherited(), options }
     }
 
@@ -289,12 +105,16 @@ pub fn refuse_set_uid() -> c_int {
 fn run(words: &[OsString]) -> Result<CommandOutput> {
     match words.first().and_then(|word| word.to_str()) {
         Some("--version" | "-V") => return Ok(CommandOutput::well(concat!("trainit ", env!("CARGO_PKG_VERSION")))),
-        Some("--help" | "-h" | "help") => return Ok(CommandOutput::well(HELP)),
+        Some("--help" | "-h" | "help") => return Ok(CommandOutput::well(help::text())),
         _ => {}
     }
     let words = std::iter::once(OsString::from("trainit")).chain(words.iter().cloned());
-    match CommandLine::try_parse_from(words) {
-        Ok(line) => dispatch(line.command),
+    match grammar::whole_line().try_get_matches_from(words) {
+        Ok(matches) => match (GivenValues(&matches).text(grammar::GENERATE), grammar::chosen(&matches)) {
+            (Some(what), _) => generate::text(&what).map(CommandOutput::well),
+            (None, Some((row, given))) => dispatch(row.task, given),
+            (None, None) => Err(elsewhere()),
+        },
         Err(error) => match cli::usage(error) {
             help if help.exit == Exit::Success => Ok(CommandOutput::well(help.what)),
             error => Err(error),
@@ -302,38 +122,40 @@ fn run(words: &[OsString]) -> Result<CommandOutput> {
     }
 }
 
-fn dispatch(command: Command) -> Result<CommandOutput> {
-    match command {
-        Command::Check { json, only, layers } => check::run(&CommandInput::new(layers), json, &only),
-        Command::Gpu { action: Some(GpuCommand::InstallProbe { path }), .. } => gpu::install::run(path.as_deref()),
-        Command::Gpu { json, layers, action: None } => gpu::run(&CommandInput::new(layers), json),
-        Command::Deps(DepsCommand::Install { layers }) => deps::install(&CommandInput::new(layers)),
-        Command::Deps(DepsCommand::Status { layers }) => deps::status(&CommandInput::new(layers)),
-        Command::Deps(DepsCommand::Prune { unused, dry_run, layers }) => {
-            deps::prune(&CommandInput::new(layers), unused, dry_run)
-        }
-        Command::Config(command) => configuration(command),
-        Command::Env { install: true, .. } => install::run(std::env::var_os("PATH").as_deref()),
-        Command::Env { json, layers, .. } => env::run(&CommandInput::new(layers), json),
-        Command::Status { json, instance } => status::run(instance.as_deref(), json),
-        Command::Checkpoint { wait, instance } => checkpoint::run(instance.as_deref(), wait),
-        Command::Rehearse { after, layers, words } => rehearse::run(CommandInput::new(layers), after, words),
-        Command::Health { live, ready: _, instance } => Ok(health::run(instance.as_deref(), live)),
+fn dispatch(task: Task, given: GivenValues<'_>) -> Result<CommandOutput> {
+    let (json, instance) = (given.flag("json"), given.path("instance"));
+    let input = || CommandInput::new(given);
+    match task {
+        Task::Check => check::run(&input(), json, &given.texts("only")),
+        Task::Gpu => gpu::run(&input(), json),
+        Task::GpuInstallProbe => gpu::install::run(given.path("path").as_deref()),
+        Task::DepsInstall => deps::install(&input()),
+        Task::DepsStatus => deps::status(&input()),
+        Task::DepsPrune => deps::prune(&input(), given.time("unused"), given.flag("dry-run")),
+        Task::ConfigShow => Ok(CommandOutput::well(config::show(&input().load()?.0, json))),
+        Task::ConfigCheck => check_file(&given.path("FILE").unwrap_or_default(), &input()).map(CommandOutput::well),
+        Task::ConfigSchema => Ok(CommandOutput::well(config::schema())),
+        Task::ConfigTemplate => Ok(CommandOutput::well(config::template())),
+        Task::Env if given.flag("install") => install::run(std::env::var_os("PATH").as_deref()),
+        Task::Env => env::run(&input(), json),
+        Task::Status => status::run(instance.as_deref(), json),
+        Task::Checkpoint => checkpoint::run(instance.as_deref(), given.time("wait")),
+        Task::Rehearse => rehearse::run(input(), given.time("after").unwrap_or_default(), given.command()),
+        Task::Health => Ok(health::run(instance.as_deref(), given.flag("live"))),
+        Task::Elsewhere => Err(elsewhere()),
     }
 }
 
-fn configuration(command: ConfigCommand) -> Result<CommandOutput> {
-    Ok(CommandOutput::well(match command {
-        ConfigCommand::Show { json, layers } => config::show(&CommandInput::new(layers).load()?.0, json),
-        ConfigCommand::Check { file } => {
-            if credentials::own_uid() == 0 && !config::is_trusted(&file) {
-                CommandInput::new(CommandLayers::default()).enter()?;
-            }
-            config::check(&file)?
-        }
-        ConfigCommand::Schema => config::schema(),
-        ConfigCommand::Template => config::template(),
-    }))
+/// Only a mistake in the table leads here.
+fn elsewhere() -> Error {
+    Error::usage("no sub-command that is read here").hint("`trainit --help` lists what there is")
+}
+
+fn check_file(file: &Path, input: &CommandInput) -> Result<String> {
+    if credentials::own_uid() == 0 && !config::is_trusted(file) {
+        input.enter()?;
+    }
+    config::check(file)
 }
 
 /// A supervisor writes its state a moment after it began: so long one that has written none has just begun. Who must have a state waits
@@ -342,12 +164,12 @@ const FIRST_WORDS: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// The instance to read, as it is now.
-fn find(instance: Option<&std::path::Path>) -> FoundState {
+fn find(instance: Option<&Path>) -> FoundState {
     state_dir::find(named(instance).as_deref(), &bases())
 }
 
 /// The same, once it has written its state.
-fn find_state(instance: Option<&std::path::Path>) -> FoundState {
+fn find_state(instance: Option<&Path>) -> FoundState {
     let until = Instant::now() + FIRST_WORDS;
     loop {
         match find(instance) {
@@ -372,7 +194,7 @@ fn bases() -> Vec<PathBuf> {
 }
 
 /// The instance that a reader was told to use: by an option, else by the environment of the workload.
-fn named(instance: Option<&std::path::Path>) -> Option<PathBuf> {
+fn named(instance: Option<&Path>) -> Option<PathBuf> {
     let variable = std::env::var_os(protocol::state_file::RUN_DIR_VARIABLE).filter(|value| !value.is_empty());
     instance.map(PathBuf::from).or_else(|| variable.map(PathBuf::from))
 }

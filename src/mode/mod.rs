@@ -15,6 +15,7 @@ pub use server_setup::{
 pub use shell::{is_plain, started_shell};
 
 use crate::cli::StartRequest;
+use crate::command::table;
 use crate::config::{ModeSpec, Settings};
 use crate::error::{Error, Result};
 use builtin::{BUILTIN, Builtin, CommandMeaning};
@@ -24,10 +25,6 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use sys::environment::Environment;
-
-/// Words that trainit itself understands; a custom mode does not take them over silently.
-const SUB_COMMANDS: [&str; 12] =
-    ["run", "exec", "init", "check", "deps", "gpu", "config", "env", "status", "health", "checkpoint", "rehearse"];
 
 /// What will be started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -160,7 +157,8 @@ fn word_mode<'a>(request: &'a StartRequest, settings: &'a Settings, facts: ModeF
     let (first, rest) = request.words.split_first()?;
     let mode = find(first.to_str()?, settings).filter(|_| !request.literal)?;
     if let Mode::Custom(name, spec) = &mode {
-        let taken = SUB_COMMANDS.contains(name) || facts.program(name).is_some();
+        // A word that trainit itself understands is not taken over silently.
+        let taken = table::find(name.as_bytes()).is_some() || facts.program(name).is_some();
         if taken && !spec.r#override {
             return None;
         }

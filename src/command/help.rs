@@ -1,0 +1,82 @@
+//! What `trainit --help` prints. All of it fits a screen of 24 lines and 80 columns; a test holds that.
+
+use super::table::{GENERATED, SUBCOMMANDS, SubcommandKind};
+use crate::config::Settings;
+use crate::mode;
+
+/// The text.
+pub fn text() -> String {
+    let rows = synopses();
+    let width = rows.iter().map(|(usage, _)| usage.chars().count()).max().unwrap_or_default();
+    let rows: String = rows.iter().map(|(usage, what)| format!("  {usage:width$}  {what}\n")).collect();
+    let modes = modes().join(", ");
+    format!(
+        "trainit: the entrypoint for machine-learning containers\n\n{rows}
+Options of a start:
+  --mode MODE       {modes}, or a mode of the configuration
+  --config FILE     a configuration file more
+  --set KEY=VALUE   one setting, such as gpu.count=2 (repeatable)
+
+Each setting is a variable, too (TRAINIT_GPU_COUNT): see trainit config template"
+    )
+}
+
+/// Every line that can be typed, and what it is for.
+fn synopses() -> Vec<(String, &'static str)> {
+    let mut lines = Vec::new();
+    for row in SUBCOMMANDS {
+        if row.kind == SubcommandKind::Supervises {
+            lines.push(("trainit [OPTIONS] [--] COMMAND…".to_owned(), row.summary));
+            lines.push((format!("trainit {}|MODE", modes().join("|")), "the same in a mode"));
+        } else {
+            lines.push((format!("trainit {} {}", row.name, row.synopsis()), row.summary));
+        }
+    }
+    lines.push((format!("trainit --generate {}|…", GENERATED.first().unwrap_or(&"")), "for packagers"));
+    lines
+}
+
+/// Names of the built-in modes.
+pub fn modes() -> Vec<String> {
+    mode::list(&Settings::default()).into_iter().map(|(name, _)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{grammar, table};
+    use super::*;
+
+    /// How many rows of a terminal with 80 columns a text takes.
+    fn rows(text: &str) -> usize {
+        text.lines().map(|line| line.chars().count().max(1).div_ceil(80)).sum()
+    }
+
+    #[test]
+    fn the_help_names_every_sub_command_action_and_mode() {
+        let help = text();
+        for row in table::SUBCOMMANDS.iter().filter(|row| row.kind != SubcommandKind::Supervises) {
+            let line = help.lines().find(|line| line.trim().starts_with(&format!("trainit {} ", row.name)));
+            let line = line.unwrap_or_else(|| panic!("no line of `trainit {}`", row.name));
+            assert!(row.actions.iter().all(|action| line.contains(action.name)), "{line}");
+        }
+        let option = table::find(b"run").unwrap().all_options().find(|option| option.name == "mode").unwrap();
+        for mode in modes() {
+            assert!(help.contains(&format!("{mode}|")) && option.about.contains(&mode), "{mode}: {help}");
+        }
+    }
+
+    #[test]
+    fn every_help_fits_a_screen() {
+        assert!(rows(&text()) <= 24 && text().lines().all(|line| line.chars().count() <= 80), "{}", text());
+        let mut line = grammar::whole_line();
+        line.build();
+        assert_fit(&mut line);
+        assert_fit(&mut grammar::fill(clap::Command::new("run"), table::find(b"run").unwrap()));
+    }
+
+    fn assert_fit(line: &mut clap::Command) {
+        let help = line.render_help().to_string();
+        assert!(rows(&help) <= 24, "{help}");
+        line.get_subcommands_mut().for_each(assert_fit);
+    }
+}

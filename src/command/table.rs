@@ -1,0 +1,414 @@
+//! The table of sub-commands: names, purposes, options. The role of a process, the command line's grammar, `--help`, the man page and the
+//! completions follow from it. It holds constants alone and knows no other file: PID 1 reads it before anything else.
+
+/// What a sub-command does with the process that runs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubcommandKind {
+    /// Supervises a child that becomes the workload.
+    Supervises,
+    /// Becomes the workload itself.
+    Becomes,
+    /// Is PID 1 and nothing else.
+    Init,
+    /// Starts nothing.
+    StartsNothing,
+    /// Asks a running container. As the container's first process its name is a program of the image: nothing runs yet.
+    AsksContainer,
+}
+
+/// What is to be done by a sub-command that starts nothing, or by one that asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Another part of the program does it, or one of its actions.
+    Elsewhere,
+    /// `check`.
+    Check,
+    /// `deps install`.
+    DepsInstall,
+    /// `deps status`.
+    DepsStatus,
+    /// `deps prune`.
+    DepsPrune,
+    /// `gpu`.
+    Gpu,
+    /// `gpu install-probe`.
+    GpuInstallProbe,
+    /// `config show`.
+    ConfigShow,
+    /// `config check`.
+    ConfigCheck,
+    /// `config schema`.
+    ConfigSchema,
+    /// `config template`.
+    ConfigTemplate,
+    /// `env`.
+    Env,
+    /// `status`.
+    Status,
+    /// `health`.
+    Health,
+    /// `checkpoint`.
+    Checkpoint,
+    /// `rehearse`.
+    Rehearse,
+}
+
+/// A sub-command, or an action of one.
+#[derive(Debug)]
+pub struct Subcommand {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does with the process.
+    pub kind: SubcommandKind,
+    /// Who does it.
+    pub task: Task,
+    /// A few words for `--help`.
+    pub summary: &'static str,
+    /// One sentence for its own help.
+    pub about: &'static str,
+    /// Options of its own, in its synopsis.
+    pub options: &'static [CommandOption],
+    /// Options that its synopsis leaves out.
+    pub more: &'static [CommandOption],
+    /// What stands behind the options.
+    pub operand: Option<Operand>,
+    /// Its actions.
+    pub actions: &'static [Subcommand],
+}
+
+/// An option.
+#[derive(Debug)]
+pub struct CommandOption {
+    /// Its name without dashes. One letter is a short option.
+    pub name: &'static str,
+    /// What stands behind it.
+    pub value: OptionValue,
+    /// What it is for.
+    pub about: &'static str,
+    /// The option that cannot stand beside it.
+    pub excludes: Option<&'static str>,
+    /// What holds without it.
+    pub default: Option<&'static str>,
+}
+
+/// The value of an option, with the word that stands for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionValue {
+    /// There is none.
+    None,
+    /// The name of a mode.
+    Mode(&'static str),
+    /// Any text.
+    Text(&'static str),
+    /// Several texts, separated by commas.
+    List(&'static str),
+    /// A text; the option may be repeated.
+    Repeated(&'static str),
+    /// The path of a file.
+    File(&'static str),
+    /// The path of a directory.
+    Directory(&'static str),
+    /// A time such as 30s.
+    Time(&'static str),
+}
+
+/// What stands behind the options.
+#[derive(Clone, Copy, Debug)]
+pub struct Operand {
+    /// The word that stands for it.
+    pub name: &'static str,
+    /// What it is.
+    pub about: &'static str,
+    /// A file, or a command with its arguments.
+    pub kind: OperandKind,
+}
+
+/// What an operand is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperandKind {
+    /// A file, which must be named.
+    File,
+    /// A command and its arguments.
+    Command,
+    /// The same; the configuration may name one.
+    MaybeCommand,
+}
+
+impl OptionValue {
+    /// The word that stands for the value in a help text.
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            OptionValue::None => None,
+            OptionValue::Mode(name)
+            | OptionValue::Text(name)
+            | OptionValue::List(name)
+            | OptionValue::Repeated(name)
+            | OptionValue::File(name)
+            | OptionValue::Directory(name)
+            | OptionValue::Time(name) => Some(name),
+        }
+    }
+}
+
+impl CommandOption {
+    const fn new(name: &'static str, value: OptionValue, about: &'static str) -> Self {
+        CommandOption { name, value, about, excludes: None, default: None }
+    }
+
+    const fn flag(name: &'static str, about: &'static str) -> Self {
+        Self::new(name, OptionValue::None, about)
+    }
+
+    const fn excluding(self, other: &'static str) -> Self {
+        CommandOption { excludes: Some(other), ..self }
+    }
+
+    const fn or(self, default: &'static str) -> Self {
+        CommandOption { default: Some(default), ..self }
+    }
+
+    /// As it is typed.
+    pub fn typed(&self) -> String {
+        let dashes = if self.name.len() == 1 { "-" } else { "--" };
+        format!("{dashes}{}", self.name)
+    }
+
+    /// The same, with the word for its value.
+    pub fn typed_with_value(&self) -> String {
+        let value = self.value.name().map(|name| format!(" {name}"));
+        format!("{}{}", self.typed(), value.unwrap_or_default())
+    }
+}
+
+impl Subcommand {
+    const fn new(name: &'static str, kind: SubcommandKind, task: Task, summary: &'static str) -> Self {
+        Subcommand { name, kind, task, summary, about: summary, options: &[], more: &[], operand: None, actions: &[] }
+    }
+
+    const fn action(name: &'static str, task: Task, about: &'static str) -> Self {
+        Self::new(name, SubcommandKind::StartsNothing, task, about)
+    }
+
+    /// Every option.
+    pub fn all_options(&self) -> impl Iterator<Item = &'static CommandOption> + use<> {
+        self.options.iter().chain(self.more)
+    }
+
+    /// What follows its name: `[--json] [--only IDS]`, `install|status|prune`.
+    pub fn synopsis(&self) -> String {
+        let options = self.options.iter().filter(|option| option.excludes.is_none()).map(|option| self.choice(option));
+        let actions: Vec<&str> = self.actions.iter().map(|action| action.name).collect();
+        let actions = match (actions.join("|"), self.task) {
+            (none, _) if none.is_empty() => None,
+            (names, Task::Elsewhere) => Some(names),
+            (names, _) => Some(format!("[{names}]")),
+        };
+        let operand = self.operand.map(|operand| operand.synopsis());
+        options.chain(actions).chain(operand).collect::<Vec<_>>().join(" ")
+    }
+
+    /// An option in brackets, with those that exclude it.
+    fn choice(&self, option: &CommandOption) -> String {
+        let others = self.options.iter().filter(|other| other.excludes == Some(option.name));
+        let all: Vec<String> = std::iter::once(option).chain(others).map(CommandOption::typed_with_value).collect();
+        format!("[{}]", all.join("|"))
+    }
+}
+
+impl Operand {
+    fn synopsis(self) -> String {
+        match self.kind {
+            OperandKind::File => self.name.to_owned(),
+            OperandKind::Command => format!("[--] {}…", self.name),
+            OperandKind::MaybeCommand => format!("[{}…]", self.name),
+        }
+    }
+}
+
+/// The row of a name.
+pub fn find(name: &[u8]) -> Option<&'static Subcommand> {
+    SUBCOMMANDS.iter().find(|row| row.name.as_bytes() == name)
+}
+
+/// Words that ask about trainit itself: they start nothing.
+pub fn asks_about_itself(word: &[u8]) -> bool {
+    matches!(word, b"help" | b"--help" | b"-h" | b"--version" | b"-V") || word.starts_with(b"--generate")
+}
+
+/// What `--generate` prints.
+pub const GENERATED: [&str; 5] = ["man", "complete-bash", "complete-zsh", "complete-fish", "schema"];
+
+/// Options that choose the configuration: the same layers as at a start.
+const LAYERS: &[CommandOption] = &[CONFIG, SET];
+const CONFIG: CommandOption = CommandOption::new("config", OptionValue::File("FILE"), "A configuration file more");
+const SET: CommandOption =
+    CommandOption::new("set", OptionValue::Repeated("KEY=VALUE"), "One setting, such as gpu.count=2 (repeatable)");
+
+/// Options of a start.
+const START: &[CommandOption] = &[MODE, CONFIG, SET];
+const MODE: CommandOption = CommandOption::new(
+    "mode",
+    OptionValue::Mode("MODE"),
+    "What to start: train, shell, jupyter, ssh, or a mode of the configuration",
+);
+
+const JSON: CommandOption = CommandOption::flag("json", "As JSON");
+const INSTANCE: &[CommandOption] =
+    &[CommandOption::new("instance", OptionValue::Directory("DIR"), "The state directory, when there are several")];
+
+const fn command(kind: OperandKind, about: &'static str) -> Option<Operand> {
+    Some(Operand { name: "COMMAND", about, kind })
+}
+
+/// Every sub-command, in the order of `--help`.
+pub static SUBCOMMANDS: &[Subcommand] = &[
+    Subcommand {
+        about: "Check, prepare, start and supervise a command",
+        more: START,
+        operand: command(OperandKind::MaybeCommand, "A mode, or the command to run and its arguments"),
+        ..Subcommand::new("run", SubcommandKind::Supervises, Task::Elsewhere, "check, prepare, start, supervise")
+    },
+    Subcommand {
+        about: "Prepare, then become the command; nothing supervises",
+        more: START,
+        operand: command(OperandKind::Command, "The command to become and its arguments"),
+        ..Subcommand::new("exec", SubcommandKind::Becomes, Task::Elsewhere, "prepare, then become COMMAND")
+    },
+    Subcommand {
+        about: "PID 1 only, as tini: no configuration, no checks",
+        options: &[
+            CommandOption::flag("g", "Signals go to the command's process group"),
+            CommandOption::new("r", OptionValue::Repeated("A:B"), "Signal A becomes B, 0 drops it (repeatable)"),
+        ],
+        more: &[
+            CommandOption::new("e", OptionValue::Repeated("CODE"), "This exit code becomes 0 (repeatable)"),
+            CommandOption::new("grace", OptionValue::Time("TIME"), "SIGKILL so long after a signal that stops"),
+            CommandOption::new("p", OptionValue::Text("SIGNAL"), "This signal when the parent dies"),
+            CommandOption::flag("w", "A line for each orphan that is reaped"),
+            CommandOption::flag("s", "As tini has it: always a subreaper"),
+            CommandOption::flag("v", "As tini has it: nothing more to tell"),
+            CommandOption::flag("l", "The licence"),
+        ],
+        operand: command(OperandKind::Command, "The command to run and its arguments"),
+        ..Subcommand::new("init", SubcommandKind::Init, Task::Elsewhere, "PID 1 only, as tini")
+    },
+    Subcommand {
+        about: "All checks, nothing started; the exit code tells",
+        options: &[
+            CommandOption::flag("json", "The report as JSON"),
+            CommandOption::new("only", OptionValue::List("IDS"), "Only these checks, separated by commas"),
+        ],
+        more: LAYERS,
+        ..Subcommand::new("check", SubcommandKind::StartsNothing, Task::Check, "all checks, nothing started")
+    },
+    Subcommand {
+        about: "The dependency step alone",
+        actions: DEPS,
+        ..Subcommand::new("deps", SubcommandKind::StartsNothing, Task::Elsewhere, "the dependency step alone")
+    },
+    Subcommand {
+        about: "What GPUs are visible",
+        options: &[JSON],
+        more: LAYERS,
+        actions: GPU,
+        ..Subcommand::new("gpu", SubcommandKind::StartsNothing, Task::Gpu, "what GPUs are visible")
+    },
+    Subcommand {
+        about: "The configuration: values and where they come from",
+        actions: CONFIGURATION,
+        ..Subcommand::new("config", SubcommandKind::StartsNothing, Task::Elsewhere, "values and where they come from")
+    },
+    Subcommand {
+        about: "What a workload would get, as lines for a shell",
+        options: &[
+            JSON,
+            CommandOption::flag("install", "Makes every shell read them; for a Dockerfile").excluding("json"),
+        ],
+        more: LAYERS,
+        ..Subcommand::new("env", SubcommandKind::AsksContainer, Task::Env, "what a workload would get")
+    },
+    Subcommand {
+        about: "What the running container is doing",
+        options: &[JSON],
+        more: INSTANCE,
+        ..Subcommand::new("status", SubcommandKind::AsksContainer, Task::Status, "what the container is doing")
+    },
+    Subcommand {
+        about: "For HEALTHCHECK and probes: exit code 0 or 1, one line",
+        options: &[
+            CommandOption::flag("live", "Alive in every phase; not, once the supervisor is gone"),
+            CommandOption::flag("ready", "The workload runs (the default)").excluding("live"),
+        ],
+        more: INSTANCE,
+        ..Subcommand::new("health", SubcommandKind::AsksContainer, Task::Health, "for HEALTHCHECK and probes")
+    },
+    Subcommand {
+        about: "Ask the running job to save now and go on",
+        options: &[CommandOption::new("wait", OptionValue::Time("TIME"), "Wait so long for it to be complete")],
+        more: INSTANCE,
+        ..Subcommand::new(
+            "checkpoint",
+            SubcommandKind::AsksContainer,
+            Task::Checkpoint,
+            "ask the running job to save now",
+        )
+    },
+    Subcommand {
+        about: "Try what an unattended start and a stop would do, and say whether it is ready to be sent off",
+        options: &[
+            CommandOption::new("after", OptionValue::Time("TIME"), "Stop so long after the workload runs").or("20s")
+        ],
+        more: LAYERS,
+        operand: command(
+            OperandKind::MaybeCommand,
+            "The command to run and its arguments; none: `command` of the configuration",
+        ),
+        ..Subcommand::new("rehearse", SubcommandKind::StartsNothing, Task::Rehearse, "try an unattended start and stop")
+    },
+];
+
+const DEPS: &[Subcommand] = &[
+    Subcommand {
+        more: LAYERS,
+        ..Subcommand::action("install", Task::DepsInstall, "Install what the next start would")
+    },
+    Subcommand {
+        more: LAYERS,
+        ..Subcommand::action("status", Task::DepsStatus, "Whether the next start would install; the exit code tells")
+    },
+    Subcommand {
+        options: &[
+            CommandOption::new("unused", OptionValue::Time("TIME"), "Also environments that were not used for so long"),
+            CommandOption::flag("dry-run", "Only say what would go"),
+        ],
+        more: LAYERS,
+        ..Subcommand::action(
+            "prune",
+            Task::DepsPrune,
+            "Remove from deps.store, and of the user's layers, what is beyond deps.store_size, and what killed starts left",
+        )
+    },
+];
+
+const GPU: &[Subcommand] = &[Subcommand {
+    options: &[CommandOption::new("path", OptionValue::File("FILE"), "Where, if not where starts look for it")],
+    ..Subcommand::action(
+        "install-probe",
+        Task::GpuInstallProbe,
+        "Put the program that asks the driver on disk (in a Dockerfile), for clusters that watch for programs in memory",
+    )
+}];
+
+const CONFIGURATION: &[Subcommand] = &[
+    Subcommand {
+        options: &[JSON],
+        more: LAYERS,
+        ..Subcommand::action("show", Task::ConfigShow, "Every value and its origin")
+    },
+    Subcommand {
+        operand: Some(Operand { name: "FILE", about: "The file", kind: OperandKind::File }),
+        ..Subcommand::action("check", Task::ConfigCheck, "Say every mistake in a file")
+    },
+    Subcommand::action("schema", Task::ConfigSchema, "A JSON Schema for editors"),
+    Subcommand::action("template", Task::ConfigTemplate, "Every key with its documentation, as YAML"),
+];

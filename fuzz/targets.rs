@@ -13,7 +13,7 @@ use sys::environment::Environment;
 use sys::{Root, cgroup, credentials, executable, mountinfo, proc, signal};
 use trainit::config::{ConfigOptions, ConfigSources, load, parse_bytes};
 use trainit::identity::accounts::{self, Edit};
-use trainit::{check, cli, config, deps, git, gpu, hooks, mode};
+use trainit::{check, cli, config, deps, git, hooks, mode};
 
 /// One thing to fuzz.
 pub struct Target {
@@ -160,7 +160,7 @@ fn gpu_report(bytes: &[u8]) {
 
 /// An expression of NVIDIA_REQUIRE_*: an alternative more never makes it fail, and one that always holds makes it hold.
 fn gpu_requirements(bytes: &[u8]) {
-    let version = |text| trainit::config::VersionText::of(text);
+    let version = |text| gpu::VersionText::of(text);
     let facts =
         gpu::require::RequireFacts { cuda: version("12.8"), driver: version("570.86.10"), ..Default::default() };
     let said = text(bytes);

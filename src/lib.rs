@@ -9,7 +9,6 @@ pub mod deps;
 pub mod engine;
 pub mod error;
 pub mod git;
-pub mod gpu;
 pub mod helper;
 pub mod hooks;
 pub mod identity;

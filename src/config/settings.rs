@@ -4,6 +4,8 @@
 use super::key::{self, Key, KeyType};
 use super::values::*;
 use super::{ConfigNode, MergedTree, OriginValue, Problems, ValueOrigin};
+use gpu::VersionText;
+use gpu::probe::{GpuHelper, Level};
 use protocol::handover::{OnHang, Scope, SignalMeaning, StopSignal, UsageSign};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -218,7 +220,7 @@ settings! {
     "gpu.compat" gpu_compat: ForwardCompat = "auto" is ForwardCompat::Auto, project;
     /// How deep GPUs are looked into: `presence` (by files), `driver` (NVML's facts, and what CUDA shows), `cuda` (a context and a memory
     /// round trip on each), `full` (bandwidths, arithmetic, copies between GPUs). Without a GPU it is always `presence`.
-    "gpu.probe" gpu_probe: GpuProbe = "driver" is GpuProbe::Driver, project;
+    "gpu.probe" gpu_probe: Level = "driver" is Level::Driver, project;
     /// How long one question to the driver may take.
     "gpu.timeout" gpu_timeout: Duration = "60s" is seconds(60), project;
     /// How long what is going to pass is waited for: a fabric that is being set up, memory that the container before still holds.

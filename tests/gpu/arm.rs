@@ -2,12 +2,12 @@
 //! the compiler that makes the helper, so no other one is needed.
 
 use super::skip;
+use gpu::facts::LibraryState;
+use gpu::probe::{read, transcript};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use trainit::gpu::facts::LibraryState;
-use trainit::gpu::probe::{read, transcript};
 
-#[path = "../../build/helper.rs"]
+#[path = "../../crates/gpu-probe/build/helper.rs"]
 #[allow(dead_code, reason = "made for build.rs")]
 mod build;
 
@@ -28,7 +28,7 @@ fn machine() -> Option<(PathBuf, PathBuf)> {
 
 fn order(place: &Path) -> build::Build {
     build::Build {
-        source: Path::new(env!("CARGO_MANIFEST_DIR")).join("probe"),
+        source: Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/gpu-probe/program"),
         out: place.join("parts"),
         helper: place.join("gpu-helper"),
         architecture: "aarch64".to_owned(),

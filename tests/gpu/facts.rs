@@ -2,7 +2,7 @@
 
 use super::fakes::{fakes, old};
 use super::{Level, asked};
-use trainit::gpu::facts::{Fabric, LibraryState, Memory, ModeState, ProbeOutcome, ProbePath, Remapped};
+use gpu::facts::{Fabric, LibraryState, Memory, ModeState, ProbeOutcome, ProbePath, Remapped};
 
 #[test]
 fn every_fact_of_eight_gpus_is_read() {

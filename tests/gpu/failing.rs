@@ -2,8 +2,8 @@
 
 use super::fakes::fakes;
 use super::{Level, Question, SHORT, asked, asked_shortly};
+use gpu::facts::{CallStep, GpuFacts, LibraryState, ProbeOutcome, ProbeStop};
 use std::time::{Duration, Instant};
-use trainit::gpu::facts::{CallStep, GpuFacts, LibraryState, ProbeOutcome, ProbeStop};
 
 /// Stopped at this call about this GPU.
 fn stopped(call: &str, gpu: Option<u32>, how: ProbeStop) -> ProbeOutcome {

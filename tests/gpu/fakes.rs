@@ -1,9 +1,9 @@
 //! The fake libraries, compiled once for this run of the tests.
 
+use gpu::probe::helper;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use trainit::gpu::probe::helper;
 
 /// A directory with libraries of NVIDIA's names.
 pub struct Fakes(PathBuf);

@@ -22,11 +22,11 @@ mod wheel;
 mod fuse;
 
 use fakes::Fakes;
+use gpu::facts::GpuFacts;
+use gpu::probe::GpuHelper;
+use gpu::probe::{self, Level, ProbeRequest};
 use std::time::Duration;
 use sys::environment::Environment;
-use trainit::config::GpuHelper;
-use trainit::gpu::facts::GpuFacts;
-use trainit::gpu::probe::{self, Level, ProbeRequest};
 
 /// Longer than anything here takes on a busy machine; reached only when something hangs.
 const LONG: Duration = Duration::from_secs(60);

@@ -4,6 +4,8 @@
 
 use super::fakes::{Fakes, fakes};
 use super::{Level, Question, skip};
+use gpu::facts::{GpuFacts, ProbeOutcome, ProbePath};
+use gpu::probe::GpuHelper;
 use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -11,8 +13,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use sys::process::{self, fork};
-use trainit::config::GpuHelper;
-use trainit::gpu::facts::{GpuFacts, ProbeOutcome, ProbePath};
 
 /// Asks in a child that has changed its world before; none where this machine does not permit that.
 fn aside(question: &Question, change: impl FnOnce() -> std::io::Result<()>) -> Option<GpuFacts> {
@@ -215,7 +215,7 @@ fn a_file_that_was_named_is_executed_and_one_that_is_not_there_is_told() {
     let Some(fakes) = fakes() else { return };
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("helper");
-    std::fs::write(&file, trainit::gpu::probe::helper::embedded().unwrap()).unwrap();
+    std::fs::write(&file, gpu::probe::helper::embedded().unwrap()).unwrap();
     let path = |file: &Path| question(fakes, GpuHelper::Path(file.to_owned())).ask();
     assert_eq!(
         path(&file).nvml.outcome,

@@ -2,7 +2,7 @@
 
 use super::fakes::fakes;
 use super::{Level, asked, asked_shortly};
-use trainit::gpu::facts::{CallStep, GpuFacts, Pair, ProbeOutcome, ProbeStop};
+use gpu::facts::{CallStep, GpuFacts, Pair, ProbeOutcome, ProbeStop};
 
 fn proved(level: Level, more: &[(&str, &str)]) -> Option<GpuFacts> {
     let variables: Vec<_> = more.iter().copied().chain([("FAKE_GPUS", "3")]).collect();

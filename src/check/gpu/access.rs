@@ -4,7 +4,7 @@ use super::GpuTarget;
 use crate::check::step::{CheckResult, Failure};
 use crate::check::{Change, Remedy};
 use crate::engine::Platform;
-use crate::gpu::{CTL, UVM, Vendor};
+use gpu::{CTL, UVM, Vendor};
 use nix::errno::Errno;
 use std::os::unix::fs::MetadataExt;
 

@@ -4,7 +4,7 @@ use super::GpuTarget;
 use crate::check::step::{CheckResult, Failure};
 use crate::check::{Change, Remedy};
 use crate::engine::Platform;
-use crate::gpu::{Vendor, pci};
+use gpu::{Vendor, pci};
 
 impl GpuTarget {
     pub(super) fn enough(&mut self) -> CheckResult {

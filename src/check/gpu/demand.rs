@@ -1,9 +1,8 @@
 //! What is asked of the GPUs: how many there have to be and who says so, and what each of them has to be.
 
-use crate::config::{
-    CudaVersion, ForwardCompat, FreeMemory, GpuCount, MigPolicy, OriginValue, Settings, Size, VersionText,
-};
-use crate::gpu::{Promise, Promised};
+use crate::config::{CudaVersion, ForwardCompat, FreeMemory, GpuCount, MigPolicy, OriginValue, Settings, Size};
+use gpu::VersionText;
+use gpu::{Promise, Promised};
 
 /// How many GPUs there have to be, and who says so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use super::GpuTarget;
 use crate::check::step::{CheckResult, Failure};
 use crate::config::MigPolicy;
-use crate::gpu::{DeviceNode, pci};
+use gpu::{DeviceNode, pci};
 
 impl GpuTarget {
     pub(super) fn on_the_bus(&mut self) -> CheckResult {
@@ -111,7 +111,7 @@ impl GpuTarget {
     }
 }
 
-fn gpu_instance_is_usable(instance: &crate::gpu::ComputeInstance) -> bool {
+fn gpu_instance_is_usable(instance: &gpu::ComputeInstance) -> bool {
     instance.is_usable()
 }
 

@@ -6,10 +6,10 @@ use super::health::{self, STEPS};
 use crate::check::rules::Rules;
 use crate::check::task::{CheckTask, TaskProgress};
 use crate::check::{CheckContext, HostFacts};
-use crate::config::GpuProbe;
-use crate::gpu;
-use crate::gpu::facts::GpuFacts;
-use crate::gpu::probe::{self, ProbeRequest};
+use gpu;
+use gpu::facts::GpuFacts;
+use gpu::probe::Level;
+use gpu::probe::{self, ProbeRequest};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rule
 
 /// Whether the driver is asked at all.
 pub fn is_asked(context: &CheckContext, gpus: &GpuTarget) -> bool {
-    context.settings.gpu_probe.value != GpuProbe::Presence && gpus.can_be_asked()
+    context.settings.gpu_probe.value != Level::Presence && gpus.can_be_asked()
 }
 
 fn ask<'a>(context: &'a CheckContext, awaited: &'a dyn Fn(&GpuFacts) -> Option<String>) -> ProbeRequest<'a> {

@@ -3,7 +3,7 @@
 
 use super::super::CheckContext;
 use crate::config::ForwardCompat;
-use crate::gpu::{self, Compat};
+use gpu::{self, Compat};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -2,10 +2,10 @@
 
 use super::{GpuTarget, health};
 use crate::check::{CheckContext, Finding};
-use crate::config::VersionText;
-use crate::gpu;
-use crate::gpu::facts::{self, GpuFacts};
-use crate::gpu::{CUDA, DeviceNode, LibraryKind, Loader, NVML, Vendor};
+use gpu;
+use gpu::VersionText;
+use gpu::facts::{self, GpuFacts};
+use gpu::{CUDA, DeviceNode, LibraryKind, Loader, NVML, Vendor};
 use serde::Serialize;
 
 /// All that is here.

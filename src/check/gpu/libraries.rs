@@ -3,9 +3,9 @@
 use super::GpuTarget;
 use crate::check::step::{CheckResult, Failure};
 use crate::check::{Change, Remedy};
-use crate::config::VersionText;
 use crate::engine::Platform;
-use crate::gpu::{CUDA, LibraryKind, LoadableLibrary, NVML, PTX};
+use gpu::VersionText;
+use gpu::{CUDA, LibraryKind, LoadableLibrary, NVML, PTX};
 use std::path::Path;
 use sys::mountinfo;
 

@@ -4,7 +4,7 @@ use super::GpuTarget;
 use crate::check::step::{CheckResult, Failure};
 use crate::check::{Change, Remedy};
 use crate::engine::Platform;
-use crate::gpu::VisibleEntry;
+use gpu::VisibleEntry;
 use std::path::Path;
 use sys::limits::{LimitedResource, limit};
 

@@ -4,7 +4,7 @@ use super::super::{Finding, Status};
 use super::*;
 use crate::check::{Change, Remedy};
 use crate::config::{GpuCount, Loaded, OriginValue, ValueOrigin};
-use crate::gpu::Driver;
+use gpu::Driver;
 
 mod scenarios;
 

@@ -3,8 +3,9 @@
 use super::GpuTarget;
 use crate::check::Remedy;
 use crate::check::step::{CheckResult, Failure};
-use crate::config::{CudaVersion, ForwardCompat, VersionText};
-use crate::gpu::{self, Brand, Compat, ImageCuda, LibraryKind, Support, newest_cuda, own_driver, require, support};
+use crate::config::{CudaVersion, ForwardCompat};
+use gpu::VersionText;
+use gpu::{self, Brand, Compat, ImageCuda, LibraryKind, Support, newest_cuda, own_driver, require, support};
 use std::path::Path;
 
 impl GpuTarget {

@@ -5,7 +5,7 @@ use crate::check::step::{CheckResult, Failure};
 use crate::check::{Change, Remedy};
 use crate::config::{LockedMemory, OpenFiles, Severity};
 use crate::engine::{Platform, launcher};
-use crate::gpu;
+use gpu;
 use sys::limits::{LimitedResource, limit};
 
 /// A process that uses a GPU needs more than this before it has loaded anything.

@@ -12,7 +12,7 @@ use super::task::CheckTask;
 use super::{Check, CheckContext, FindingFacts, HostFacts, Remedy, Transient};
 use crate::config::{LockedMemory, OpenFiles, Severity, Size, Threads, ValueOrigin};
 use crate::engine::{Cpus, Platform};
-use crate::gpu;
+use gpu;
 use protocol::exit_code::FailureFamily;
 use std::cell::OnceCell;
 use std::ffi::OsString;

@@ -2,7 +2,7 @@
 
 use super::CommandOutput;
 use crate::error::{Error, Result};
-use crate::gpu::probe::helper::{INSTALLED, embedded};
+use gpu::probe::helper::{INSTALLED, embedded};
 use protocol::exit_code::Exit;
 use std::io::{self, Write};
 use std::path::Path;

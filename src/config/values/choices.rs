@@ -2,6 +2,7 @@
 
 use super::{ConfigValue, read_path};
 use crate::config::{ConfigNode, Problems};
+use gpu::probe::{GpuHelper, Level};
 use protocol::handover::{OnHang, Scope, UsageSign, WorkloadKind};
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
@@ -142,21 +143,7 @@ choice! {
     }
 }
 
-choice! {
-    /// How deep GPUs are looked into; each level has all of those before it.
-    #[derive(Default)]
-    GpuProbe {
-        /// By files alone; no library is loaded.
-        Presence = "presence",
-        /// NVML's facts, and what CUDA shows to a program with the workload's environment.
-        #[default]
-        Driver = "driver",
-        /// A context and a memory round trip on every GPU.
-        Cuda = "cuda",
-        /// Bandwidths, arithmetic and copies between GPUs.
-        Full = "full",
-    }
-}
+words!(Level { Presence = "presence", Driver = "driver", Cuda = "cuda", Full = "full", });
 
 choice! {
     /// What an unknown key or variable means.
@@ -245,24 +232,6 @@ impl ConfigValue for GpuCount {
     fn schema() -> Json {
         json!({"type": ["string", "integer"], "minimum": 0, "pattern": "^(auto|none|any|(>= *)?[0-9]+)$"})
     }
-}
-
-/// Where the helper comes from that asks the driver's libraries.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum GpuHelper {
-    /// A file that was installed, else from memory, else from a file without a name, else nvidia-smi is asked.
-    #[default]
-    Auto,
-    /// Only a file that was installed.
-    File,
-    /// Only from memory.
-    Memfd,
-    /// None: nvidia-smi is asked.
-    Smi,
-    /// None, and nobody is asked.
-    Off,
-    /// This file.
-    Path(PathBuf),
 }
 
 impl ConfigValue for GpuHelper {

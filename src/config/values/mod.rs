@@ -15,8 +15,8 @@ mod users;
 mod versions;
 
 pub use choices::{
-    GpuCount, GpuHelper, GpuProbe, IndexChoice, Installer, LogFormat, LogLevel, OnError, OnFailure, PathKind,
-    ReadyProbe, Refresh, Requirements, Resume, Severity, Target, Unknown, Verify,
+    GpuCount, IndexChoice, Installer, LogFormat, LogLevel, OnError, OnFailure, PathKind, ReadyProbe, Refresh,
+    Requirements, Resume, Severity, Target, Unknown, Verify,
 };
 pub use gpus::{ForwardCompat, FreeMemory, MigPolicy};
 pub use limits::{LockedMemory, OpenFiles, Threads};
@@ -27,7 +27,7 @@ pub use records::{EnvValue, KeyPath, ModeSpec};
 pub use signals::SignalNumber;
 pub use units::{Size, duration_text};
 pub use users::{Umask, UserChoice, Who};
-pub use versions::{CudaVersion, VersionText};
+pub use versions::CudaVersion;
 
 use super::{ConfigNode, Problems, words};
 use serde_json::Value as Json;

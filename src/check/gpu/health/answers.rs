@@ -3,8 +3,8 @@
 use super::GpuHealthTarget;
 use super::codes::{self, explained};
 use crate::check::step::{CheckResult, Failure};
-use crate::gpu::facts::{CallStep, GpuFacts, LibraryState, ProbeOutcome, ProbeStop, ProbeWait, cuda_code};
-use crate::gpu::{CUDA, NVML};
+use gpu::facts::{CallStep, GpuFacts, LibraryState, ProbeOutcome, ProbeStop, ProbeWait, cuda_code};
+use gpu::{CUDA, NVML};
 use nix::errno::Errno;
 
 /// A process that ended, or was ended, in the middle.

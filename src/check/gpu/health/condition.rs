@@ -2,8 +2,8 @@
 
 use super::{GpuHealthTarget, codes};
 use crate::check::step::{CheckResult, Failure};
-use crate::gpu::facts::{NvmlGpu, ProbeOutcome, nvml_code};
-use crate::gpu::{Brand, pci};
+use gpu::facts::{NvmlGpu, ProbeOutcome, nvml_code};
+use gpu::{Brand, pci};
 
 /// Actions that the driver wants (nvml.h, `nvmlDeviceGpuRecoveryAction_t`) and that a workload cannot go without.
 const RESETS: [(u32, &str); 3] = [(1, "a reset"), (2, "a restart of the node"), (4, "a drain and a reset")];

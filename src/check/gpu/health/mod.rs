@@ -14,7 +14,7 @@ use super::GpuTarget;
 use crate::check::rules::Rules;
 use crate::check::step::{CheckResult, Failure, Target, walk};
 use crate::check::{CheckContext, Finding, FindingFacts as Row};
-use crate::gpu::facts::{GpuFacts, NvmlGpu, nvml_code};
+use gpu::facts::{GpuFacts, NvmlGpu, nvml_code};
 use std::time::Duration;
 
 /// A start of the driver that takes longer is worth a word.
@@ -52,7 +52,7 @@ impl GpuHealthTarget {
     fn shown(&self) -> impl Iterator<Item = &NvmlGpu> {
         let devices = &self.facts.cuda.devices;
         let is_shown = |gpu: &&NvmlGpu| {
-            let same = |device: &crate::gpu::facts::CudaDevice| {
+            let same = |device: &gpu::facts::CudaDevice| {
                 let bus = |pci: &Option<String>| pci.as_deref().map(bus);
                 device.uuid.is_some() && device.uuid == gpu.uuid
                     || device.pci.is_some() && bus(&device.pci) == bus(&gpu.pci)

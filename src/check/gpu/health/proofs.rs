@@ -4,7 +4,7 @@ use super::GpuHealthTarget;
 use super::answers::written;
 use super::codes::{self, explained};
 use crate::check::step::{CheckResult, Failure};
-use crate::gpu::facts::{NvmlGpu, Pair, Proof};
+use gpu::facts::{NvmlGpu, Pair, Proof};
 
 /// What a lane of PCI Express carries in MiB/s, by generation from the first (after its encoding).
 const LANE: [u64; 6] = [238, 476, 939, 1878, 3756, 7211];

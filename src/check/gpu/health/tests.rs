@@ -1,6 +1,7 @@
 use super::*;
-use crate::config::{CudaVersion, FreeMemory, GpuCount, Loaded, OriginValue, Size, ValueOrigin, VersionText};
-use crate::gpu::facts::*;
+use crate::config::{CudaVersion, FreeMemory, GpuCount, Loaded, OriginValue, Size, ValueOrigin};
+use gpu::VersionText;
+use gpu::facts::*;
 use std::collections::BTreeSet;
 use sys::Root;
 use sys::environment::Environment;

@@ -2,9 +2,10 @@
 
 use super::{GpuHealthTarget, cuda};
 use crate::check::step::{CheckResult, Failure};
-use crate::config::{CudaVersion, VersionText};
-use crate::gpu::facts::NvmlGpu;
-use crate::gpu::{Unfit, unfit};
+use crate::config::CudaVersion;
+use gpu::VersionText;
+use gpu::facts::NvmlGpu;
+use gpu::{Unfit, unfit};
 
 impl GpuHealthTarget {
     pub(super) fn is_large(&mut self) -> CheckResult {

@@ -6,8 +6,8 @@
 use super::super::health::{self, tests::well};
 use super::*;
 use crate::config::{ConfigOptions, ConfigSources, load};
-use crate::gpu::facts::GpuFacts as Driver;
 use crate::report::{Console, Report};
+use gpu::facts::GpuFacts as Driver;
 use std::fmt::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};

@@ -50,13 +50,13 @@ fn nothing_is_asked_where_nothing_is_wanted() {
 
 // The helper's pure parts, as they stand in its sources.
 #[allow(dead_code, reason = "the helper uses the rest")]
-#[path = "../../../probe/arithmetic.rs"]
+#[path = "../../../gpu-probe/program/arithmetic.rs"]
 mod arithmetic;
 #[allow(dead_code, reason = "the helper uses the rest")]
-#[path = "../../../probe/pattern.rs"]
+#[path = "../../../gpu-probe/program/pattern.rs"]
 mod pattern;
 #[allow(dead_code, reason = "the helper uses the rest")]
-#[path = "../../../probe/report.rs"]
+#[path = "../../../gpu-probe/program/report.rs"]
 mod report;
 
 /// What a report of one call with these values is read as.

@@ -1,14 +1,11 @@
 //! Where the helper comes from. It is part of this binary; how it is executed depends on what the container permits.
 
 use super::super::facts::ProbePath;
-use crate::config::GpuHelper;
+use super::GpuHelper;
 use nix::errno::Errno;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use sys::image;
-
-/// What build.rs made; empty where it could not.
-static EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/gpu-helper"));
 
 /// Where `trainit gpu install-probe` puts it.
 pub const INSTALLED: &str = "/usr/local/libexec/trainit/gpu-helper";
@@ -18,7 +15,7 @@ const DIRECTORIES: [&str; 4] = ["/run", "/dev/shm", "/tmp", "/var/tmp"];
 
 /// The helper's bytes; none where this binary was built without.
 pub fn embedded() -> Option<&'static [u8]> {
-    Some(EMBEDDED).filter(|bytes| !bytes.is_empty())
+    Some(gpu_probe::PROGRAM).filter(|bytes| !bytes.is_empty())
 }
 
 /// Whether there is one.

@@ -2,7 +2,7 @@
 //! them in its legacy mode only; with CDI nobody does.
 
 use super::Brand;
-use crate::config::VersionText;
+use crate::VersionText;
 use std::cmp::Ordering;
 use sys::environment::Environment;
 

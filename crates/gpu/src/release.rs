@@ -1,6 +1,6 @@
 //! Which driver a CUDA toolkit came with, and which it runs on with less (NVIDIA's CUDA release notes, tables 2 and 3).
 
-use crate::config::VersionText;
+use crate::VersionText;
 
 /// Toolkits, and the Linux driver that each came with: there all of it works.
 const TOOLKITS: [((u32, u32), &str); 21] = [

@@ -11,15 +11,57 @@ mod run;
 pub mod smi;
 pub mod transcript;
 
-pub use crate::config::GpuProbe as Level;
-
 use super::facts::{Cuda, GpuFacts, Nvml, Peers, ProbeOutcome, ProbePath, Proof, cuda_code, nvml_code};
-use crate::config::GpuHelper;
 use nix::errno::Errno;
 use run::{ProbeJob, ProbeResult};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use sys::environment::Environment;
+
+/// How deep GPUs are looked into; each level has all of those before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// By files alone; no library is loaded.
+    Presence,
+    /// NVML's facts, and what CUDA shows to a program with the workload's environment.
+    #[default]
+    Driver,
+    /// A context and a memory round trip on every GPU.
+    Cuda,
+    /// Bandwidths, arithmetic and copies between GPUs.
+    Full,
+}
+
+impl Level {
+    /// The word that the level is written with.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Level::Presence => "presence",
+            Level::Driver => "driver",
+            Level::Cuda => "cuda",
+            Level::Full => "full",
+        }
+    }
+}
+
+/// Where the helper comes from that asks the driver's libraries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum GpuHelper {
+    /// A file that was installed, else from memory, else from a file without a name, else nvidia-smi is asked.
+    #[default]
+    Auto,
+    /// Only a file that was installed.
+    File,
+    /// Only from memory.
+    Memfd,
+    /// None: nvidia-smi is asked.
+    Smi,
+    /// None, and nobody is asked.
+    Off,
+    /// This file.
+    Path(PathBuf),
+}
 
 /// What to find out, and how.
 #[derive(Clone, Copy)]

@@ -1,4 +1,4 @@
-//! Builds what is embedded: the GPU helper (`probe/`). Everything else is plain cargo.
+//! Builds what is embedded: the GPU helper (program/).
 #![allow(clippy::expect_used, reason = "a build may end so")]
 
 #[path = "build/helper.rs"]
@@ -12,10 +12,10 @@ const WITH_DRIVERS: [&str; 2] = ["x86_64", "aarch64"];
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=build");
-    println!("cargo:rerun-if-changed=probe");
+    println!("cargo:rerun-if-changed=program");
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     let (source, out) =
-        (PathBuf::from(variable("CARGO_MANIFEST_DIR")).join("probe"), PathBuf::from(variable("OUT_DIR")));
+        (PathBuf::from(variable("CARGO_MANIFEST_DIR")).join("program"), PathBuf::from(variable("OUT_DIR")));
     let helper = out.join("gpu-helper");
     let architecture = variable("CARGO_CFG_TARGET_ARCH");
     let built = match WITH_DRIVERS.contains(&architecture.as_str()) {

@@ -1,7 +1,7 @@
 //! NVIDIA: /dev/nvidiaN and the nodes beside them, /proc/driver/nvidia.
 
 use super::{DeviceNode, Vendor, mig, names, numbers, refused};
-use crate::config::VersionText;
+use crate::VersionText;
 use nix::errno::Errno;
 use std::path::Path;
 use sys::Root;

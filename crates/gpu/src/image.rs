@@ -1,7 +1,7 @@
 //! The CUDA that the image's programs were built for: by PyTorch's own word, or by the package of CUDA's runtime that others like it
 //! bring, where they are installed; else by the image's variables and files. Nothing is run.
 
-use crate::config::VersionText;
+use crate::VersionText;
 use std::path::{Path, PathBuf};
 use sys::Root;
 use sys::environment::Environment;

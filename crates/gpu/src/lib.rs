@@ -18,6 +18,7 @@ pub mod probe;
 mod promise;
 mod release;
 pub mod require;
+mod version;
 mod visible;
 
 pub use compat::{Compat, compat, may_be_right as compat_may_be_right, may_have as may_have_compat};
@@ -28,6 +29,7 @@ pub use models::Brand;
 pub use nvidia::{CTL, Control, Driver, UVM, driver, parse_version};
 pub use promise::{Promise, Promised};
 pub use release::{Support, Unfit, newest_cuda, own_driver, support, unfit};
+pub use version::VersionText;
 pub use visible::{VisibleEntry, VisibleGpus, visible_to_cuda};
 
 use nix::errno::Errno;
@@ -176,7 +178,7 @@ fn refused(root: &Root, path: &str) -> Option<Errno> {
 }
 
 /// The names in a directory, or nothing.
-pub(crate) fn names(root: &Root, directory: &str) -> Vec<String> {
+pub fn names(root: &Root, directory: &str) -> Vec<String> {
     let entries = std::fs::read_dir(root.path(directory)).into_iter().flatten();
     entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
 }

@@ -4,7 +4,7 @@
 
 use super::libraries::{CUDA, LibraryKind, LoadableLibrary, Loader};
 use super::{Brand, GpuPresence, ImageCuda, Support, newest_cuda, require, support};
-use crate::config::VersionText;
+use crate::VersionText;
 use std::path::{Path, PathBuf};
 use sys::Root;
 use sys::environment::Environment;

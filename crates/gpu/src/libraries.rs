@@ -2,7 +2,7 @@
 //! directories (ld.so(8)). What they are is told by their names, without loading them.
 
 use super::cache;
-use crate::config::VersionText;
+use crate::VersionText;
 use std::cell::{OnceCell, RefCell};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

@@ -43,13 +43,13 @@ pub enum Action {
     Abort,
     /// Name whoever is left, and how long they have until SIGKILL.
     NameLeft(Option<Duration>),
-    /// Errands are to finish.
+    /// Helpers are to finish.
     EndErrands,
     /// Prepare and run once more.
     Begin,
-    /// Start this companion.
+    /// Start this sidecar.
     BeginCompanion(usize),
-    /// SIGKILL for what is left of the companions.
+    /// SIGKILL for what is left of the sidecars.
     KillCompanions,
     /// Tell how it ended, with this code, although the end is yet to come.
     Account(u8),

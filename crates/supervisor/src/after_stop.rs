@@ -1,36 +1,30 @@
 //! `hooks.after_stop`: what the image's author wants to be done when the workload has ended for good, before the container ends or is
-//! held. An errand does it; it must be over before the engine's patience is.
+//! held. A helper does it; it must be over before the engine's patience is.
 
-use super::action::Action;
-use super::clock::Clock;
-use super::state::State;
-use protocol::handover::HelperTask;
+use protocol::handover::AfterStop;
 use std::time::Duration;
 
 /// From the end of a hook's time to the last that may be left of it: TERM, five seconds, KILL, and a moment.
 const ENDING: Duration = Duration::from_secs(6);
 
-/// What hooks may take where nobody set a limit.
+/// What hooks may take where no limit is set.
 const UNLIMITED: Duration = Duration::from_secs(24 * 3600);
 
-impl State {
-    /// Whether there is something to be done first; it is sent once.
-    pub(super) fn has_hooks(&mut self, now: Clock, act: &mut Vec<Action>) -> bool {
-        let Some(hooks) = self.policy.stop.after_stop.as_ref().filter(|_| self.ran() && !self.hooked) else {
-            return false;
-        };
-        if self.is_to_start_again(now) {
-            return false;
-        }
-        let grace = self.stop.and(self.kill_at).map(|at| at.saturating_sub(now));
-        let time = time(hooks.timeout.unwrap_or(UNLIMITED), grace);
-        self.hooked = true;
-        (self.settle_at, self.term_at, self.name_at) = (None, None, None);
-        // What a hook leaves behind is not waited for any longer than the hook itself.
-        let kill_at = now + time + ENDING;
-        self.kill_at = Some(grace.map_or(kill_at, |left| kill_at.min(now + left)));
-        act.push(Action::Send(HelperTask::AfterStop { time, code: self.code() }));
-        true
+/// How long hooks may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HookTime {
+    /// All of them together.
+    pub run: Duration,
+    /// The hooks and what they leave behind, which is not waited for any longer than a hook itself.
+    pub kill: Duration,
+}
+
+impl HookTime {
+    /// Divides what is left of a grace; `None`: there is no limit but the hooks' own.
+    pub fn of(hooks: &AfterStop, grace: Option<Duration>) -> Self {
+        let run = time(hooks.timeout.unwrap_or(UNLIMITED), grace);
+        let kill = run + ENDING;
+        HookTime { run, kill: grace.map_or(kill, |left| kill.min(left)) }
     }
 }
 

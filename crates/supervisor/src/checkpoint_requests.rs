@@ -1,11 +1,11 @@
 //! Checkpoints as PID 1 sees them: asking for one, noticing that one is complete, and what follows from it.
 
 use super::action::Action;
-use super::clock::{Clock, due};
-use super::life::Life;
+use super::clock::Clock;
 use super::log_event::LogEvent;
-use super::state::State;
-use protocol::handover::{HelperTask, SavedCheckpoint, WorkloadKind};
+use super::stop_plan::StopPlan;
+use super::timers::{Timer, Timers};
+use protocol::handover::{CheckpointPolicy, HelperTask, SavedCheckpoint};
 use std::ffi::c_int;
 use std::time::Duration;
 
@@ -19,133 +19,125 @@ const PATIENCE: Duration = Duration::from_secs(600);
 const WORRY: Duration = Duration::from_secs(10);
 
 /// What is going on about checkpoints.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Saving {
-    /// Somebody asked for one; told when nothing has come by then.
-    asked_until: Option<Clock>,
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CheckpointRequests {
+    /// The newest complete checkpoint that is known.
+    pub newest: Option<SavedCheckpoint>,
+    /// How often one was asked for from inside the container.
+    pub asks: u32,
+    /// How often that came to nothing at once.
+    pub refusals: u32,
     /// The stop waits for one.
     before_stop: bool,
-    /// It is there: the moment of the stop signal.
-    stop_at: Option<Clock>,
-    /// A stop has brought nothing by then: what the trainer is doing is told while it can still be seen.
-    worry_at: Option<Clock>,
-    /// The last time that one became complete while somebody watched.
+    /// The last time that one became complete while a helper watched.
     fresh_at: Option<Clock>,
 }
 
-impl Saving {
-    /// Whether a checkpoint was asked for and has not come.
-    pub fn is_asked(&self) -> bool {
-        self.asked_until.is_some()
+impl CheckpointRequests {
+    /// Returns what the next run is to know.
+    pub fn renewed(&self) -> Self {
+        CheckpointRequests { before_stop: false, fresh_at: None, ..self.clone() }
     }
 
-    pub fn deadline(&self) -> Option<Clock> {
-        [self.asked_until, self.stop_at, self.worry_at].into_iter().flatten().min()
-    }
-
-    pub fn forget(&mut self) {
-        *self = Saving { fresh_at: self.fresh_at, ..Saving::default() };
-    }
-}
-
-impl State {
-    /// Somebody in the container asks, and looks at what comes of it.
-    pub(super) fn asked_from_inside(&mut self, now: Clock, act: &mut Vec<Action>) {
-        self.asks += 1;
-        if !self.save_requested(None, now, act) {
-            self.refusals += 1;
-        }
-    }
-
-    /// Somebody asks for a checkpoint: by a request file, or by a signal that is said to mean it. Says whether one can come of it.
-    pub(super) fn save_requested(&mut self, signal: Option<c_int>, now: Clock, act: &mut Vec<Action>) -> bool {
-        if self.life != Life::Running || self.stop.is_some() {
-            return false;
-        }
-        let number = self.policy.checkpoint.signal.or(signal.filter(|_| self.policy.checkpoint.request_file.is_none()));
+    /// Asks for a checkpoint: for a request file, or for a signal that is said to mean it. Says whether one can come of it.
+    pub fn request(
+        &self,
+        signal: Option<c_int>,
+        policy: &CheckpointPolicy,
+        timers: &mut Timers,
+        now: Clock,
+        act: &mut Vec<Action>,
+    ) -> bool {
+        let number = policy.signal.or(signal.filter(|_| policy.request_file.is_none()));
         let ask = match number {
             Some(number) => Action::Ask(number),
-            None if self.policy.checkpoint.request_file.is_some() => Action::Send(HelperTask::RequestSave),
+            None if policy.request_file.is_some() => Action::Send(HelperTask::RequestSave),
             None => {
                 act.push(Action::Say(LogEvent::NoWayToSave));
                 return false;
             }
         };
         // Without a watched directory nobody will see it come.
-        self.saving.asked_until = self.policy.checkpoint.watched.as_ref().map(|_| now + PATIENCE);
+        timers.set(Timer::NotSaved, policy.watched.as_ref().map(|_| now + PATIENCE));
         act.push(Action::Say(LogEvent::Asked { number, stop: false, left: None }));
         act.push(ask);
         true
     }
 
-    pub(super) fn save_before_stop(&mut self, number: c_int, now: Clock, act: &mut Vec<Action>) {
-        self.saving.before_stop = true;
-        let left = self.term_at.map(|at| at.saturating_sub(now));
+    /// Asks for the checkpoint that a stop is to wait for.
+    pub fn request_before_stop(&mut self, number: c_int, timers: &Timers, now: Clock, act: &mut Vec<Action>) {
+        self.before_stop = true;
+        let left = timers.left(Timer::Term, now);
         act.push(Action::Say(LogEvent::Asked { number: Some(number), stop: true, left }));
         act.push(Action::Ask(number));
     }
 
-    /// The trainer has no handler for it, and would die of it: it was not sent.
-    pub(super) fn nobody_ready(&mut self, number: c_int, act: &mut Vec<Action>) {
+    /// Notes that a signal was not sent, since the trainer has no handler for it and would die of it. Says whether the stop that waited
+    /// for a checkpoint is to go on without one.
+    pub fn not_asked(&mut self, number: c_int, timers: &mut Timers, act: &mut Vec<Action>) -> bool {
         act.push(Action::Say(LogEvent::NobodyReady(number)));
         self.refusals += 1;
-        if std::mem::take(&mut self.saving.before_stop) {
-            self.deliver(act);
-        }
-        self.saving.asked_until = None;
+        timers.set(Timer::NotSaved, None);
+        std::mem::take(&mut self.before_stop)
     }
 
-    pub(super) fn saved(&mut self, saved: SavedCheckpoint, now: Clock, act: &mut Vec<Action>) {
+    /// Takes a complete checkpoint; a stop that waited for it follows while the workload still runs. Says whether it is a new one.
+    pub fn saved(
+        &mut self,
+        saved: SavedCheckpoint,
+        running: bool,
+        timers: &mut Timers,
+        now: Clock,
+        act: &mut Vec<Action>,
+    ) -> bool {
         let fresh = saved.fresh;
         if fresh {
             act.push(Action::Say(LogEvent::Saved(saved.clone())));
-            self.again.progressed();
-            self.watch.saved(now);
-            (self.saving.asked_until, self.saving.fresh_at) = (None, Some(now));
+            self.fresh_at = Some(now);
+            timers.set(Timer::NotSaved, None);
         }
-        self.saved = Some(saved);
-        if fresh && self.life == Life::Running && std::mem::take(&mut self.saving.before_stop) {
-            self.saving.stop_at = Some(now + AFTER_SAVE);
+        self.newest = Some(saved);
+        if fresh && running && std::mem::take(&mut self.before_stop) {
+            timers.set(Timer::StopAfterSave, now + AFTER_SAVE);
         }
+        fresh
     }
 
-    /// Somebody watched, a training was stopped, and nothing was saved after that.
-    pub fn saved_nothing_since_stop(&self) -> bool {
-        let Some(stop) = self.stop.filter(|_| self.policy.checkpoint.watched.is_some() && self.ran()) else {
-            return false;
-        };
-        self.saving.fresh_at.is_none_or(|fresh| fresh < stop.at) && self.policy.kind == WorkloadKind::Train
+    /// Whether a new checkpoint became complete after that.
+    pub fn saved_since(&self, at: Clock) -> bool {
+        self.fresh_at.is_some_and(|fresh| fresh >= at)
     }
 
-    /// Half of the time for saving is for hoping (a checkpoint has to be seen, if its absence is to mean anything).
-    pub(super) fn worry_about_save(&mut self) {
-        let Some((stop, term_at)) = self.stop.zip(self.term_at) else { return };
-        let half = term_at.saturating_sub(stop.at) / 2;
-        let seen = self.policy.checkpoint.watched.is_some() && self.policy.kind == WorkloadKind::Train;
-        self.saving.worry_at = Some(stop.at + half).filter(|_| seen && half >= WORRY);
-    }
-
-    fn worry(&mut self, now: Clock, act: &mut Vec<Action>) {
-        self.saving.worry_at = None;
-        let Some(stop) = self.stop.filter(|_| self.saved_nothing_since_stop() && self.ended().is_none()) else {
-            return;
-        };
-        act.push(Action::Say(LogEvent::NothingSavedYet { after: now.saturating_sub(stop.at), left: self.left(now) }));
-        act.push(Action::Dump);
-    }
-
-    pub(super) fn saving_tick(&mut self, now: Clock, act: &mut Vec<Action>) {
-        if due(self.saving.asked_until, now) {
-            self.saving.asked_until = None;
+    /// Lets time pass; `unsaved`: a stop that has brought no checkpoint to a workload that runs. Says whether the stop signal is to be
+    /// delivered, since the checkpoint that the stop waited for is there.
+    pub fn tick(&self, unsaved: Option<&StopPlan>, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) -> bool {
+        let left = timers.left(Timer::Kill, now);
+        if timers.take_due(Timer::NotSaved, now) {
             act.push(Action::Say(LogEvent::NotSaved(PATIENCE)));
         }
-        if due(self.saving.worry_at, now) {
-            self.worry(now, act);
+        if timers.take_due(Timer::NothingSaved, now)
+            && let Some(stop) = unsaved
+        {
+            act.push(Action::Say(LogEvent::NothingSavedYet { after: now.saturating_sub(stop.at), left }));
+            act.push(Action::Dump);
         }
-        if due(self.saving.stop_at, now) {
-            self.saving.stop_at = None;
-            act.push(Action::Say(LogEvent::SavedSoStop { left: self.left(now) }));
-            self.deliver(act);
+        let stop = timers.take_due(Timer::StopAfterSave, now);
+        if stop {
+            act.push(Action::Say(LogEvent::SavedSoStop { left }));
         }
+        stop
     }
+
+    /// Waits for no checkpoint any more.
+    pub fn forget(&mut self, timers: &mut Timers) {
+        self.before_stop = false;
+        timers.stop(&[Timer::NotSaved, Timer::NothingSaved, Timer::StopAfterSave]);
+    }
+}
+
+/// Half of the time for saving is for hoping; then what the trainer does is looked into, unless its absence means nothing (`seen`).
+pub fn worry_about_save(stop: &StopPlan, seen: bool, timers: &mut Timers) {
+    let Some(term_at) = timers.at(Timer::Term) else { return };
+    let half = term_at.saturating_sub(stop.at) / 2;
+    timers.set(Timer::NothingSaved, Some(stop.at + half).filter(|_| seen && half >= WORRY));
 }

@@ -10,7 +10,7 @@ use sys::signal::Arrived;
 pub enum Event {
     /// A signal arrived.
     Signal(Arrived),
-    /// prepare or an errand said something.
+    /// prepare or a helper said something.
     Said(Message),
     /// prepare's end of the handover is closed: by exec, or by its death.
     DoorClosed,
@@ -20,13 +20,13 @@ pub enum Event {
     MainEnded(Ended),
     /// Some other child ended.
     ChildEnded,
-    /// So did this companion, counted as the policy does.
+    /// So did this sidecar, counted as the policy does.
     CompanionEnded(usize, Ended),
-    /// Somebody in the container asks for a checkpoint.
+    /// A person or program in the container asks for a checkpoint.
     SaveRequested,
-    /// Nobody was there who is ready for the signal that was to be sent.
+    /// No process has a handler for the signal that was to be sent.
     NobodyReady(c_int),
-    /// Nothing but errands is left of all that was started.
+    /// Nothing but helpers is left of all that was started.
     OnlyErrands,
     /// There is no child any more.
     ChildrenGone,

@@ -445,7 +445,7 @@ impl EventLoop {
         for number in (1..=signal::MAX).filter(|number| signal::contains(caught, *number)) {
             self.workload.forward(number, self.state.policy.signals.scope);
         }
-        self.state.held.delivered(caught);
+        self.state.delivered(caught);
     }
 
     fn finish(&mut self, code: u8) {

@@ -58,7 +58,7 @@ impl ExitSummary {
             stopped_by,
             memory_kills: kills,
             shm_full: bus && shm_is_full(),
-            checkpoint: state.saved.clone().map(|saved| {
+            checkpoint: state.checkpoints().newest.clone().map(|saved| {
                 let age = (crate::state_dir::unix_now() - saved.modified).max(0.0);
                 (saved, age)
             }),

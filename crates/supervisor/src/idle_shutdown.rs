@@ -1,21 +1,19 @@
 //! `idle.after` and `lifetime`: a container that nobody uses, or that has lived long enough, is stopped by PID 1 itself, after warnings.
-//! Whether it is used is seen by an errand, seldom; what that did not see is never held against anybody. Pure.
+//! A helper sees whether it is used, seldom; what it could not see is never held against the container's user. Pure.
 
 use super::action::Action;
-use super::clock::{Clock, due};
-use super::life::Life;
+use super::clock::Clock;
 use super::log_event::LogEvent;
-use super::state::State;
 use super::stop_plan::Reason;
-use protocol::handover::{HelperTask, UsageState};
+use super::timers::{Timer, Timers};
+use protocol::handover::{HelperTask, IdlePolicy, UsageState};
 use std::time::Duration;
-use sys::signal::Arrived;
 
 /// So long before the end it is told.
 const WARNINGS: [Duration; 4] =
     [Duration::from_secs(3600), Duration::from_secs(600), Duration::from_secs(60), Duration::from_secs(10)];
 
-/// So often within the limit somebody looks, …
+/// So often within the limit a helper looks, …
 const LOOKS: u32 = 8;
 /// … but not more often, and not more seldom, than this.
 const PACE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
@@ -26,14 +24,13 @@ const BLIND: Duration = Duration::from_secs(30);
 /// Whose processes take less than this part of one processor only wait.
 const PROCESSOR: f64 = 0.1;
 
-/// The whole budget of a stop that is our own, where none is configured: there is no engine that would end it.
-const GRACE: Duration = Duration::from_secs(600);
+/// The whole budget of a stop by PID 1 itself, where none is configured: there is no engine that would end it.
+pub const GRACE: Duration = Duration::from_secs(600);
 
-/// What is known of its use.
+/// What is known of the container's use.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Usage {
-    look_at: Option<Clock>,
-    /// When somebody looked last, and the processor time by then.
+    /// When a helper looked last, and the processor time by then.
     looked: Option<(Clock, Option<u64>)>,
     used_at: Clock,
     /// By whom, when that was seen last.
@@ -43,26 +40,65 @@ pub struct Usage {
 }
 
 impl Usage {
-    pub(super) fn deadline(&self) -> Option<Clock> {
-        self.look_at
+    /// Begins to look, since the workload runs.
+    pub fn begin(policy: &IdlePolicy, timers: &mut Timers, now: Clock) -> Self {
+        look_later(policy, timers, now);
+        Usage { used_at: now, ..Usage::default() }
     }
 
-    pub(super) fn disarm(&mut self) {
-        self.look_at = None;
-    }
-
-    /// Who uses it; none: nobody, or nobody looks.
+    /// Returns who uses it; `None`: nobody was seen.
     pub fn by(&self) -> Option<&str> {
-        self.by.as_deref().filter(|_| self.look_at.is_some())
+        self.by.as_deref()
     }
 
-    /// Since when nobody uses it.
+    /// Returns since when nobody uses it.
     pub fn unused_since(&self) -> Option<Clock> {
-        let looks = self.look_at.is_some() && self.looked.is_some();
-        (looks && self.by.is_none()).then_some(self.used_at)
+        (self.looked.is_some() && self.by.is_none()).then_some(self.used_at)
     }
 
-    /// The sign that the errand saw, or that its count of processor time is.
+    /// Lets time pass.
+    pub fn tick(&self, policy: &IdlePolicy, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) {
+        if timers.is_due(Timer::UsageLook, now) {
+            let since = self.looked.map_or(self.used_at, |(at, _)| at);
+            look_later(policy, timers, now);
+            act.push(Action::Send(HelperTask::LookForUse { within: now.saturating_sub(since) }));
+        }
+    }
+
+    /// Takes what a helper saw. Returns why the container is to be stopped now.
+    pub fn seen(
+        &mut self,
+        seen: &UsageState,
+        policy: &IdlePolicy,
+        timers: &mut Timers,
+        now: Clock,
+        act: &mut Vec<Action>,
+    ) -> Option<Reason> {
+        let after = policy.unused.as_ref().filter(|_| timers.runs(Timer::UsageLook))?.after;
+        if !self.stayed_unused(seen, after, now) {
+            (self.used_at, self.warned) = (now, None);
+            return None;
+        }
+        let end = self.used_at + after;
+        if now >= end {
+            return Some(Reason::Idle(after));
+        }
+        self.warn_of_idle(after, end.saturating_sub(now), act);
+        timers.advance(Timer::UsageLook, Some(next_mark(end, after, now).max(now + PACE.0)));
+        None
+    }
+
+    /// Whether a look found no use, and can mean it.
+    fn stayed_unused(&mut self, seen: &UsageState, after: Duration, now: Clock) -> bool {
+        self.by = self.sign(seen, now);
+        let before = self.looked.replace((now, seen.processor)).map(|(at, _)| at);
+        // The first look has no count of processor time to hold its own against, and who did not look for long (a container that was
+        // paused) has not seen whether it was used.
+        let saw_all = before.is_some_and(|before| now.saturating_sub(before) <= 2 * pace(after) + BLIND);
+        self.by.is_none() && saw_all
+    }
+
+    /// Returns the sign that the helper saw, or that its count of processor time is.
     fn sign(&self, seen: &UsageState, now: Clock) -> Option<String> {
         let busy = || {
             let (at, before) = self.looked?;
@@ -72,86 +108,44 @@ impl Usage {
         };
         seen.sign.clone().or_else(busy)
     }
-}
-
-impl State {
-    /// The workload runs: from now on somebody looks.
-    pub(super) fn usage_begins(&mut self, now: Clock) {
-        self.usage = Usage { used_at: now, ..Usage::default() };
-        self.usage.look_at = self.policy.idle.unused.as_ref().map(|idle| now + pace(idle.after));
-    }
-
-    /// prepare has told how long it may live.
-    pub(super) fn lifetime_begins(&mut self, now: Clock) {
-        self.lifetime_at =
-            self.policy.idle.lifetime.filter(|_| self.stop.is_none()).map(|limit| next_mark(limit, limit, now));
-    }
-
-    pub(super) fn idle_tick(&mut self, now: Clock, act: &mut Vec<Action>) {
-        if due(self.lifetime_at, now) {
-            self.lifetime_mark(now, act);
-        }
-        if due(self.usage.look_at, now) {
-            let since = self.usage.looked.map_or(self.usage.used_at, |(at, _)| at);
-            self.usage.look_at = self.policy.idle.unused.as_ref().map(|idle| now + pace(idle.after));
-            act.push(Action::Send(HelperTask::LookForUse { within: now.saturating_sub(since) }));
-        }
-    }
-
-    /// Either its time is over, or some more of it.
-    fn lifetime_mark(&mut self, now: Clock, act: &mut Vec<Action>) {
-        let Some(limit) = self.policy.idle.lifetime else { return };
-        self.lifetime_at = None;
-        // What ends anyway need not be ended.
-        if self.stop.is_some() || matches!(self.life, Life::Over(_)) {
-            return;
-        }
-        if now >= limit {
-            return self.stop_by_ourselves(Reason::Lifetime(limit), now, act);
-        }
-        self.lifetime_at = Some(next_mark(limit, limit, now));
-        warn(Reason::Lifetime(limit), limit - now, act);
-    }
-
-    /// An errand has looked for use.
-    pub(super) fn looked_for_use(&mut self, seen: &UsageState, now: Clock, act: &mut Vec<Action>) {
-        let Some(after) = self.policy.idle.unused.as_ref().map(|idle| idle.after) else { return };
-        if self.usage.look_at.is_none() {
-            return;
-        }
-        self.usage.by = self.usage.sign(seen, now);
-        let before = self.usage.looked.replace((now, seen.processor)).map(|(at, _)| at);
-        // The first look has no count of processor time to hold its own against, and who did not look for long (a container that was
-        // paused) has not seen whether it was used.
-        let saw_all = before.is_some_and(|before| now.saturating_sub(before) <= 2 * pace(after) + BLIND);
-        if self.usage.by.is_some() || !saw_all {
-            (self.usage.used_at, self.usage.warned) = (now, None);
-            return;
-        }
-        let end = self.usage.used_at + after;
-        if now >= end {
-            return self.stop_by_ourselves(Reason::Idle(after), now, act);
-        }
-        self.warn_of_idle(after, end.saturating_sub(now), act);
-        let next = next_mark(end, after, now).max(now + PACE.0);
-        self.usage.look_at = self.usage.look_at.map(|at| at.min(next));
-    }
 
     fn warn_of_idle(&mut self, after: Duration, left: Duration, act: &mut Vec<Action>) {
         let passed = WARNINGS.into_iter().filter(|mark| *mark < after && left <= *mark).min();
-        if passed.is_some() && passed != self.usage.warned {
-            self.usage.warned = passed;
+        if passed.is_some() && passed != self.warned {
+            self.warned = passed;
             warn(Reason::Idle(after), left, act);
         }
     }
+}
 
-    fn stop_by_ourselves(&mut self, reason: Reason, now: Clock, act: &mut Vec<Action>) {
-        self.reason = Some(reason);
-        if self.policy.stop.grace.is_none() {
-            (self.policy.stop.grace, self.policy.stop.grace_from) = (Some(GRACE), "no engine ends it".to_owned());
-        }
-        self.stop_signal(Arrived { number: libc::SIGTERM, pid: 0, uid: 0, kernel: false }, now, act);
+fn look_later(policy: &IdlePolicy, timers: &mut Timers, now: Clock) {
+    timers.set(Timer::UsageLook, policy.unused.as_ref().map(|idle| now + pace(idle.after)));
+}
+
+/// Begins to count the container's lifetime, from the start of PID 1.
+pub fn lifetime_begins(policy: &IdlePolicy, timers: &mut Timers, now: Clock) {
+    timers.set(Timer::Lifetime, policy.lifetime.map(|limit| next_mark(limit, limit, now)));
+}
+
+/// Lets the container's lifetime pass, unless it ends anyway. Returns why it is to be stopped now.
+pub fn lifetime_tick(
+    policy: &IdlePolicy,
+    ends: bool,
+    timers: &mut Timers,
+    now: Clock,
+    act: &mut Vec<Action>,
+) -> Option<Reason> {
+    let limit = policy.lifetime.filter(|_| timers.is_due(Timer::Lifetime, now))?;
+    timers.set(Timer::Lifetime, None);
+    if ends {
+        return None;
     }
+    if now >= limit {
+        return Some(Reason::Lifetime(limit));
+    }
+    timers.set(Timer::Lifetime, next_mark(limit, limit, now));
+    warn(Reason::Lifetime(limit), limit - now, act);
+    None
 }
 
 fn warn(reason: Reason, left: Duration, act: &mut Vec<Action>) {
@@ -175,6 +169,7 @@ mod tests {
     use super::*;
     use crate::event::Event;
     use crate::log_words;
+    use crate::state::State;
     use protocol::handover::{Idle, IdlePolicy, Message, Policy, WorkloadKind};
 
     const MINUTE: Duration = Duration::from_secs(60);
@@ -271,7 +266,7 @@ mod tests {
         let typed = |second| UsageState { sign: (second == 25 * 60).then(|| "somebody types".into()), processor: None };
         play.until(53, typed);
         assert_eq!(play.told().iter().map(|(at, _)| *at).collect::<Vec<_>>(), [21, 45]);
-        assert!(play.state.stop().is_none() && play.state.usage.unused_since() == Some(25 * MINUTE));
+        assert!(play.state.stop().is_none() && play.state.unused_since() == Some(25 * MINUTE));
         play.until(60, typed);
         assert!(play.state.stop().is_some());
     }
@@ -281,7 +276,7 @@ mod tests {
         let share = |percent: u64| move |second: u64| UsageState { sign: None, processor: Some(second * 10 * percent) };
         let mut play = Play::new(Some(30 * MINUTE), None);
         play.until(100, share(50));
-        assert_eq!((play.told(), play.state.usage.by()), (vec![], Some("50 % of a CPU")));
+        assert_eq!((play.told(), play.state.used_by()), (vec![], Some("50 % of a CPU")));
         play.until(200, share(3));
         assert!(play.state.stop().is_some());
     }
@@ -295,7 +290,7 @@ mod tests {
         play.does(Event::Tick);
         play.does(Event::Said(Message::Use(UsageState::default())));
         assert!(play.state.stop().is_none());
-        // An errand that comes back with nothing, each time.
+        // A helper that comes back with nothing, each time.
         play.now = 601 * MINUTE;
         (0..100).for_each(|_| {
             play.now += MINUTE;

@@ -1,10 +1,8 @@
 //! The end of a preparation that was killed: prepare can say nothing any more, so PID 1 says what is known, and with which code the
 //! container ends.
 
-use super::action::Action;
-use super::state::State;
 use protocol::exit_code::{Exit, FailureFamily};
-use protocol::handover::{HelperTask, Level, Phase};
+use protocol::handover::{Level, Phase};
 use std::ffi::c_int;
 use sys::process::Ended;
 use sys::signal;
@@ -64,20 +62,6 @@ impl KilledPreparation {
             ""
         };
         format!("killed by {} while {}{report}", signal::name(self.signal), self.phase.activity())
-    }
-}
-
-impl State {
-    /// A preparation that was killed has left its report unwritten: another process writes it, once. Says whether it begins now.
-    pub(super) fn reports_kill(&mut self, act: &mut Vec<Action>) -> bool {
-        let Some(killed) = self.prepare_killed().filter(|_| self.policy.report.file.is_some() && !self.kill_reported)
-        else {
-            return false;
-        };
-        act.push(Action::Send(HelperTask::Report { how: killed.words(), code: self.code() }));
-        self.kill_reported = true;
-        (self.settle_at, self.term_at, self.kill_at, self.name_at) = (None, None, None, None);
-        true
     }
 }
 

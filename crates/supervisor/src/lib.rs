@@ -41,6 +41,7 @@ mod state_writer;
 mod stop_plan;
 mod stop_protocol;
 mod termination_log;
+mod timers;
 mod unsent_signals;
 mod watchdog;
 mod workload;

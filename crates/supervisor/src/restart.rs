@@ -1,115 +1,102 @@
 //! Whether an ended workload is started again in the same container.
 
-use super::action::Action;
-use super::clock::{Clock, due};
-use super::life::Life;
-use super::log_event::LogEvent;
-use super::state::State;
-use protocol::handover::OnHang;
+use protocol::handover::{OnHang, Restart};
 use std::time::Duration;
 
-/// So many runs in a row without a newer checkpoint are a loop that leads nowhere.
+/// Number of runs in a row without a newer checkpoint after which starting again leads nowhere.
 const FRUITLESS: u32 = 3;
 
 /// What is known over several runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct RestartState {
+pub struct RestartState {
     /// Restarts in a row.
     count: u32,
     /// Runs in a row that brought no newer checkpoint.
     fruitless: u32,
     /// This run brought one.
     progress: bool,
-    /// When this run's workload began.
-    since: Option<Clock>,
-    /// When the next one begins.
-    at: Option<Clock>,
+}
+
+/// A run that has ended by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct EndedRun {
+    /// Its exit code.
+    pub code: u8,
+    /// How long it ran.
+    pub ran: Duration,
+    /// The watchdog ended it, because it hung.
+    pub aborted: bool,
+    /// What the watchdog does with a workload that hangs.
+    pub on_hang: OnHang,
+    /// A checkpoint directory was watched.
+    pub watched: bool,
+}
+
+/// What follows an end that the policy answers with another run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextRun {
+    /// It begins after this pause.
+    After(Duration),
+    /// There is none, because of this.
+    Refused(&'static str),
 }
 
 impl RestartState {
-    pub fn began(&mut self, now: Clock) {
-        (self.since, self.progress) = (Some(now), false);
+    /// Notes that the workload runs.
+    pub fn begin(&mut self) {
+        self.progress = false;
     }
 
-    /// When this run's workload began; none: it has not.
-    pub fn began_at(&self) -> Option<Clock> {
-        self.since
-    }
-
+    /// Notes that a newer checkpoint is complete.
     pub fn progressed(&mut self) {
         (self.progress, self.fruitless) = (true, 0);
     }
 
-    pub fn cancel(&mut self) {
-        self.at = None;
+    /// Decides what follows the end of a run; `None`: the policy does not answer this end with another run.
+    pub fn step(&mut self, run: EndedRun, policy: &Restart) -> Option<NextRun> {
+        wants_restart(run, policy).then(|| {
+            *self = self.counted(run, policy);
+            match self.refusal(run, policy) {
+                Some(why) => NextRun::Refused(why),
+                None => NextRun::After(self.count_start(policy)),
+            }
+        })
     }
 
-    pub fn deadline(&self) -> Option<Clock> {
-        self.at
+    /// Whether `step` is going to decide for another run.
+    pub fn would_start(&self, run: EndedRun, policy: &Restart) -> bool {
+        wants_restart(run, policy) && self.counted(run, policy).refusal(run, policy).is_none()
     }
 
-    /// Whether the next run begins now; says so once.
-    pub fn is_due(&mut self, now: Clock) -> bool {
-        let due = due(self.at, now);
-        if due {
-            (self.at, self.since) = (None, None);
+    /// Returns the counts with the run that has just ended.
+    fn counted(&self, run: EndedRun, policy: &Restart) -> RestartState {
+        RestartState {
+            count: if run.ran >= policy.healthy { 0 } else { self.count },
+            fruitless: if self.progress { self.fruitless } else { self.fruitless + 1 },
+            progress: self.progress,
         }
-        due
-    }
-}
-
-impl State {
-    /// Decides, and if so, sets the time of the next start.
-    pub(super) fn starts_again(&mut self, now: Clock, act: &mut Vec<Action>) -> bool {
-        let Some(ended) = self.ended().filter(|_| self.wants_restart()) else { return false };
-        self.again = self.counted(now);
-        if let Some(why) = self.why_not_again(&self.again) {
-            act.push(Action::Say(LogEvent::NoRestart(why)));
-            return false;
-        }
-        let pause = pause(self.policy.restart.pause, self.policy.restart.pause_max, self.again.count);
-        self.again.count += 1;
-        self.again.at = Some(now + pause);
-        self.life = Life::Between(ended);
-        act.push(Action::Say(LogEvent::Restarting { attempt: self.attempt + 1, pause }));
-        true
     }
 
-    /// What `starts_again` is going to decide once everything is gone.
-    pub(super) fn is_to_start_again(&self, now: Clock) -> bool {
-        self.wants_restart() && self.why_not_again(&self.counted(now)).is_none()
-    }
-
-    /// The counts with the run that has just ended.
-    fn counted(&self, now: Clock) -> RestartState {
-        let mut again = self.again.clone();
-        if self.times(now).ran >= self.policy.restart.healthy {
-            again.count = 0;
-        }
-        if !again.progress {
-            again.fruitless += 1;
-        }
-        again
-    }
-
-    fn wants_restart(&self) -> bool {
-        let restart = &self.policy.restart;
-        let asked_for = self.stop.is_some() || self.timed_out || !self.ran();
-        let hung = self.watch.is_aborting() && self.policy.watchdog.action == OnHang::Restart;
-        let aborted = self.watch.is_aborting() && self.policy.watchdog.action == OnHang::Abort;
-        let code = self.ended().map_or(0, |ended| ended.code());
-        let matches = if restart.codes.is_empty() { code != 0 } else { restart.codes.contains(&code) };
-        restart.max > 0 && !asked_for && !aborted && (hung || matches)
-    }
-
-    fn why_not_again(&self, again: &RestartState) -> Option<&'static str> {
-        let watched = self.policy.checkpoint.watched.is_some();
+    fn refusal(&self, run: EndedRun, policy: &Restart) -> Option<&'static str> {
         match () {
-            () if again.count >= self.policy.restart.max => Some("restart.max is reached"),
-            () if watched && again.fruitless >= FRUITLESS => Some("three runs brought no newer checkpoint"),
+            () if self.count >= policy.max => Some("restart.max is reached"),
+            () if run.watched && self.fruitless >= FRUITLESS => Some("three runs brought no newer checkpoint"),
             () => None,
         }
     }
+
+    fn count_start(&mut self, policy: &Restart) -> Duration {
+        let pause = pause(policy.pause, policy.pause_max, self.count);
+        self.count += 1;
+        pause
+    }
+}
+
+fn wants_restart(run: EndedRun, policy: &Restart) -> bool {
+    let hung = run.aborted && run.on_hang == OnHang::Restart;
+    let given_up = run.aborted && run.on_hang == OnHang::Abort;
+    let matches = if policy.codes.is_empty() { run.code != 0 } else { policy.codes.contains(&run.code) };
+    policy.max > 0 && !given_up && (hung || matches)
 }
 
 /// Doubles from one time to the next.

@@ -3,9 +3,8 @@
 
 use super::action::Action;
 use super::clock::{Clock, due};
-use super::life::Life;
 use super::log_event::LogEvent;
-use super::state::State;
+use super::timers::{Timer, Timers};
 use protocol::exit_code::{Exit, FailureFamily};
 use std::time::Duration;
 use sys::process::Ended;
@@ -44,103 +43,118 @@ struct Sidecar {
     starts: u32,
 }
 
+impl Sidecar {
+    /// Takes its end. Returns the pause before its next start; `None`: there is none.
+    fn ended(&mut self, ended: Ended, now: Clock) -> Option<Duration> {
+        if now.saturating_sub(self.since) >= HEALTHY {
+            self.count = 0;
+        }
+        let again = (may_help(ended) && self.count < RESTARTS).then(|| pause(self.count))?;
+        (self.stage, self.count) = (SidecarPhase::Waits(now + again), self.count + 1);
+        Some(again)
+    }
+
+    /// Starts it if its pause is over. Says whether it does.
+    fn tick(&mut self, now: Clock) -> bool {
+        let due = matches!(self.stage, SidecarPhase::Waits(until) if due(Some(until), now));
+        if due {
+            (self.stage, self.since) = (SidecarPhase::Runs, now);
+            self.starts += 1;
+        }
+        due
+    }
+}
+
 /// All of one run, in the order of the policy's; empty: there are none, or the workload does not run yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sidecars {
     all: Vec<Sidecar>,
-    kill_at: Option<Clock>,
     kills: u32,
 }
 
 impl Sidecars {
-    pub(super) fn deadline(&self) -> Option<Clock> {
-        let waits = self.all.iter().filter_map(|sidecar| match sidecar.stage {
-            SidecarPhase::Waits(until) => Some(until),
-            _ => None,
-        });
-        waits.chain(self.kill_at).min()
+    /// Starts so many, since the workload runs.
+    pub fn begin(&mut self, count: usize, now: Clock, act: &mut Vec<Action>) {
+        self.all = vec![Sidecar { stage: SidecarPhase::Runs, since: now, count: 0, starts: 1 }; count];
+        act.extend((0..count).map(Action::BeginCompanion));
     }
 
-    /// Where each is, and how often it was started.
+    /// Returns where each is, and how often it was started.
     pub fn stages(&self) -> impl Iterator<Item = (SidecarPhase, u32)> + '_ {
         self.all.iter().map(|sidecar| (sidecar.stage, sidecar.starts))
+    }
+
+    /// Whether this one was started, and has not ended.
+    pub fn runs(&self, index: usize) -> bool {
+        self.all.get(index).is_some_and(|sidecar| sidecar.stage == SidecarPhase::Runs)
+    }
+
+    /// Takes the end of one while they are `wanted`, which is not told otherwise.
+    pub fn ended(
+        &mut self,
+        (index, ended): (usize, Ended),
+        wanted: Option<&[String]>,
+        timers: &mut Timers,
+        now: Clock,
+        act: &mut Vec<Action>,
+    ) {
+        let Some(sidecar) = self.all.get_mut(index) else { return };
+        sidecar.stage = SidecarPhase::Over;
+        if let Some(modes) = wanted {
+            let again = sidecar.ended(ended, now);
+            let mode = modes.get(index).cloned().unwrap_or_default();
+            act.push(Action::Say(LogEvent::CompanionEnded { mode, ended, again }));
+        }
+        self.schedule(timers);
+    }
+
+    /// Lets time pass.
+    pub fn tick(&mut self, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) {
+        if timers.is_due(Timer::SidecarStart, now) {
+            let begin = |(index, sidecar): (usize, &mut Sidecar)| sidecar.tick(now).then_some(index);
+            act.extend(self.all.iter_mut().enumerate().filter_map(begin).map(Action::BeginCompanion));
+            self.schedule(timers);
+        }
+        if timers.is_due(Timer::SidecarKill, now) {
+            self.kills += 1;
+            let more = self.any_runs() && self.kills < KILLS;
+            timers.set(Timer::SidecarKill, more.then_some(now + KILL_AGAIN));
+            act.push(Action::KillCompanions);
+        }
+    }
+
+    /// Starts none any more.
+    pub fn settle(&mut self, timers: &mut Timers) {
+        for sidecar in &mut self.all {
+            if sidecar.stage != SidecarPhase::Runs {
+                sidecar.stage = SidecarPhase::Over;
+            }
+        }
+        self.schedule(timers);
+    }
+
+    /// Takes the end of the main process. Its stop may have had no time limit, because the workload may be saving; sidecars have nothing
+    /// to save, so they get what leftovers get after a natural end.
+    pub fn drain(&mut self, time: Duration, timers: &mut Timers, now: Clock) {
+        self.settle(timers);
+        timers.set(Timer::SidecarKill, self.any_runs().then(|| now + time));
     }
 
     fn any_runs(&self) -> bool {
         self.all.iter().any(|sidecar| sidecar.stage == SidecarPhase::Runs)
     }
 
-    /// None is started any more.
-    pub(super) fn settle(&mut self) {
-        for sidecar in &mut self.all {
-            if sidecar.stage != SidecarPhase::Runs {
-                sidecar.stage = SidecarPhase::Over;
-            }
-        }
+    /// The timer is for the one that starts next.
+    fn schedule(&self, timers: &mut Timers) {
+        let waits = self.all.iter().filter_map(|sidecar| match sidecar.stage {
+            SidecarPhase::Waits(until) => Some(until),
+            _ => None,
+        });
+        timers.set(Timer::SidecarStart, waits.min());
     }
 }
 
-impl State {
-    /// The workload runs: they begin.
-    pub(super) fn sidecars_begin(&mut self, now: Clock, act: &mut Vec<Action>) {
-        let one = Sidecar { stage: SidecarPhase::Runs, since: now, count: 0, starts: 1 };
-        self.sidecars.all = self.policy.sidecars.iter().map(|_| one).collect();
-        act.extend((0..self.sidecars.all.len()).map(Action::BeginCompanion));
-    }
-
-    /// Whether this one may be started: the workload may have ended since that was decided.
-    pub fn wants_sidecar(&self, index: usize) -> bool {
-        let runs = self.sidecars.all.get(index).is_some_and(|sidecar| sidecar.stage == SidecarPhase::Runs);
-        runs && self.has_sidecars()
-    }
-
-    fn has_sidecars(&self) -> bool {
-        self.life == Life::Running && self.stop.is_none()
-    }
-
-    pub(super) fn sidecar_ended(&mut self, index: usize, ended: Ended, now: Clock, act: &mut Vec<Action>) {
-        let wanted = self.has_sidecars();
-        let Some(sidecar) = self.sidecars.all.get_mut(index) else { return };
-        sidecar.stage = SidecarPhase::Over;
-        if !wanted {
-            return;
-        }
-        if now.saturating_sub(sidecar.since) >= HEALTHY {
-            sidecar.count = 0;
-        }
-        let again = (may_help(ended) && sidecar.count < RESTARTS).then(|| pause(sidecar.count));
-        if let Some(pause) = again {
-            (sidecar.stage, sidecar.count) = (SidecarPhase::Waits(now + pause), sidecar.count + 1);
-        }
-        let mode = self.policy.sidecars.get(index).cloned().unwrap_or_default();
-        act.push(Action::Say(LogEvent::CompanionEnded { mode, ended, again }));
-    }
-
-    pub(super) fn sidecars_tick(&mut self, now: Clock, act: &mut Vec<Action>) {
-        for (index, sidecar) in self.sidecars.all.iter_mut().enumerate() {
-            if matches!(sidecar.stage, SidecarPhase::Waits(until) if due(Some(until), now)) {
-                (sidecar.stage, sidecar.since) = (SidecarPhase::Runs, now);
-                sidecar.starts += 1;
-                act.push(Action::BeginCompanion(index));
-            }
-        }
-        if due(self.sidecars.kill_at, now) {
-            self.sidecars.kills += 1;
-            let more = self.sidecars.any_runs() && self.sidecars.kills < KILLS;
-            self.sidecars.kill_at = more.then_some(now + KILL_AGAIN);
-            act.push(Action::KillCompanions);
-        }
-    }
-
-    /// The main process has ended. Who asked for that may have given no time limit, because the workload may be saving; they have
-    /// nothing to save, so they get what leftovers get after a natural end.
-    pub(super) fn sidecars_drain(&mut self, now: Clock) {
-        self.sidecars.settle();
-        self.sidecars.kill_at = self.sidecars.any_runs().then(|| now + self.policy.stop.drain);
-    }
-}
-
-/// Whether another start may help. An end with 0 is one that somebody wanted.
+/// Whether another start may help. An end with 0 is one that was wanted.
 fn may_help(ended: Ended) -> bool {
     let of_a_start = [Exit::Success, Exit::Usage, Exit::Config, Exit::NotFound, Exit::NotExecutable];
     let permanent = of_a_start.into_iter().chain(FailureFamily::ALL.map(Exit::Permanent));
@@ -155,6 +169,7 @@ fn pause(count: u32) -> Duration {
 mod tests {
     use super::*;
     use crate::event::Event;
+    use crate::state::State;
     use protocol::handover::{Message, Policy, StopPolicy};
     use sys::signal::Arrived;
 
@@ -205,7 +220,7 @@ mod tests {
             now = next + if pauses.len() == 2 { HEALTHY } else { Duration::ZERO };
         }
         assert_eq!(pauses, [1, 2, 1, 2, 4, 8, 16]);
-        assert_eq!(state.sidecars.stages().next(), Some((SidecarPhase::Over, 8)));
+        assert_eq!(state.sidecars().stages().next(), Some((SidecarPhase::Over, 8)));
     }
 
     #[test]

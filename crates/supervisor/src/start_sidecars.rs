@@ -68,7 +68,7 @@ impl StartedSidecars {
     /// For the state file.
     pub fn described(&self, state: &State) -> Vec<SidecarRecord> {
         let pid = |index| self.running.iter().find(|(running, _)| *running == index).map_or(0, |(_, pid)| *pid);
-        let all = state.policy.sidecars.iter().zip(state.sidecars.stages()).enumerate();
+        let all = state.policy.sidecars.iter().zip(state.sidecars().stages()).enumerate();
         all.map(|(index, (mode, (stage, starts)))| SidecarRecord {
             mode: mode.clone(),
             phase: match stage {
@@ -93,7 +93,7 @@ fn spawn(
     workdir: Option<&Path>,
 ) -> nix::Result<c_int> {
     let mode = state.policy.sidecars.get(index).map_or("", String::as_str);
-    let attempt = state.sidecars.stages().nth(index).map_or(1, |(_, starts)| starts);
+    let attempt = state.sidecars().stages().nth(index).map_or(1, |(_, starts)| starts);
     process::fork(|| {
         // Also those through which errands hear that they are to finish.
         process::end_with_parent();

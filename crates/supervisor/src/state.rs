@@ -1,26 +1,31 @@
 //! What PID 1 knows and decides: `step` takes an event and the time, and answers with actions. Pure: no system call, no clock of
-//! its own, so that every order of events can be tried in a test. The stop protocol, checkpoints, restarts and the watchdog are
-//! parts of it with a file each.
+//! its own, so that every order of events can be tried in a test. The stop protocol, checkpoints, restarts, the watchdog and the
+//! other parts know neither each other nor this file; each is given its part of the policy and the timers, and what it returns is
+//! acted on here.
+
+mod end;
+mod stop;
 
 use super::action::Action;
-use super::clock::{Clock, Times, due};
+use super::checkpoint_requests::CheckpointRequests;
+use super::clock::{Clock, Times};
 use super::event::Event;
-use super::idle_shutdown::Usage;
+use super::idle_shutdown::{self, Usage};
 use super::killed_preparation::KilledPreparation;
-use super::life::Life;
+use super::life::{Life, Preparing, Question, Running};
 use super::log_event::LogEvent;
+use super::restart::RestartState;
 use super::sidecars::Sidecars;
 use super::stop_plan::{Reason, StopPlan};
+use super::stop_protocol::{PREPARE_GRACE, StopProtocol};
+use super::timers::{Timer, Timers};
+use super::watchdog::HangVerdict;
 use protocol::handover::{
     HelperTask, Message, Phase, Policy, SavedCheckpoint, SignalMeaning, StopPolicy, WorkloadKind,
 };
 use std::ffi::c_int;
-use std::time::Duration;
 use sys::process::Ended;
 use sys::signal::Arrived;
-
-/// A moment for what was forked last to end by itself, or to set its traps, before it is told to (measured in two-lives).
-const SETTLE: Duration = Duration::from_millis(100);
 
 /// What systemd sends to a container's init that it wants to halt: SIGRTMIN+3.
 const SYSTEMD_HALT: c_int = 37;
@@ -32,181 +37,146 @@ pub struct State {
     pub policy: Policy,
     /// Which start this is, from 1.
     pub attempt: u32,
-    /// The newest complete checkpoint that is known.
-    pub saved: Option<SavedCheckpoint>,
-    /// The watchdog found that nothing happens any more.
-    pub hung: bool,
-    /// How often somebody in the container has asked for a checkpoint.
-    pub asks: u32,
-    /// How often that came to nothing at once.
-    pub refusals: u32,
-    pub(super) life: Life,
+    life: Life,
+    timers: Timers,
+    stop: StopProtocol,
+    checkpoints: CheckpointRequests,
+    restarts: RestartState,
+    sidecars: Sidecars,
+    /// When this start began.
     since: Clock,
-    phase: Phase,
-    launching: Option<String>,
-    exec_failed: bool,
-    refused: Option<String>,
-    memory_ran_out: bool,
-    pub(super) kill_reported: bool,
-    prepare_killed: Option<KilledPreparation>,
+    /// The command line of the workload, once it is known.
+    command: Option<String>,
+    /// Why prepare gave up.
+    refusal: Option<String>,
+    /// An init and nothing else.
     plain: bool,
-    pub(super) held: super::pending_signals::PendingSignals,
-    pub(super) stop: Option<StopPlan>,
-    pub(super) interrupts: u32,
-    pub(super) settle_at: Option<Clock>,
-    pub(super) term_at: Option<Clock>,
-    pub(super) kill_at: Option<Clock>,
-    /// Whom a stop still waits for is told.
-    pub(super) name_at: Option<Clock>,
-    pub(super) kills: u32,
-    pub(super) hold_until: Option<Clock>,
-    prepare_until: Option<Clock>,
-    pub(super) timed_out: bool,
-    pub(super) saving: super::checkpoint_requests::Saving,
-    pub(super) again: super::restart::RestartState,
-    pub(super) watch: super::watchdog::ProgressWatch,
-    pub(super) sidecars: Sidecars,
-    pub(super) usage: Usage,
-    /// The next warning of `lifetime`, or its end.
-    pub(super) lifetime_at: Option<Clock>,
-    /// Why PID 1 asked for the stop by itself.
-    pub(super) reason: Option<Reason>,
-    /// `stop.done_file` was asked for, and the answer.
-    pub(super) complete: Option<Option<bool>>,
-    /// `hooks.after_stop` ran, or run now.
-    pub(super) hooked: bool,
-    pub(super) done: bool,
-    /// When the workload's main process ended.
-    over_at: Option<Clock>,
+    /// The end was decided.
+    done: bool,
 }
 
 impl State {
-    /// The child prepares first.
+    /// Makes the state of a child that prepares first.
     pub fn preparing() -> Self {
+        let stop = StopPolicy { drain: PREPARE_GRACE, ..StopPolicy::default() };
         State {
-            policy: Policy {
-                stop: StopPolicy { drain: super::stop_protocol::PREPARE_GRACE, ..StopPolicy::default() },
-                ..Policy::default()
-            },
+            policy: Policy { stop, ..Policy::default() },
             attempt: 1,
-            saved: None,
-            hung: false,
-            asks: 0,
-            refusals: 0,
-            life: Life::Preparing,
+            life: Life::Preparing(Preparing::default()),
+            timers: Timers::default(),
+            stop: StopProtocol::default(),
+            checkpoints: CheckpointRequests::default(),
+            restarts: RestartState::default(),
+            sidecars: Sidecars::default(),
             since: Clock::ZERO,
-            phase: Phase::Configuring,
-            launching: None,
-            exec_failed: false,
-            refused: None,
-            memory_ran_out: false,
-            kill_reported: false,
-            prepare_killed: None,
+            command: None,
+            refusal: None,
             plain: false,
-            held: Default::default(),
-            stop: None,
-            interrupts: 0,
-            settle_at: None,
-            term_at: None,
-            kill_at: None,
-            name_at: None,
-            kills: 0,
-            hold_until: None,
-            prepare_until: None,
-            timed_out: false,
-            saving: Default::default(),
-            again: Default::default(),
-            watch: Default::default(),
-            sidecars: Default::default(),
-            usage: Default::default(),
-            lifetime_at: None,
-            reason: None,
-            complete: None,
-            hooked: false,
             done: false,
-            over_at: None,
         }
     }
 
-    /// The child executes the workload at once: an init and nothing else. Signals need not be held: until exec the child has all of
-    /// them blocked, so what arrives stays pending for the workload.
+    /// Makes the state of a child that executes the workload at once: an init and nothing else. Signals need not be held: until exec the
+    /// child has all of them blocked, so what arrives stays pending for the workload.
     pub fn plain(policy: Policy) -> Self {
-        State { policy, plain: true, life: Life::Running, launching: Some(String::new()), ..Self::preparing() }
+        let life = Life::Running(Running::default());
+        State { policy, plain: true, life, command: Some(String::new()), ..Self::preparing() }
     }
 
-    /// For the next start: what belonged to one run is forgotten.
-    pub(super) fn renewed(&self, now: Clock) -> Self {
+    /// Returns the state for the next start: what belonged to one run is forgotten.
+    fn renewed(&self, now: Clock) -> Self {
         State {
             since: now,
             policy: self.policy.clone(),
             attempt: self.attempt + 1,
-            saved: self.saved.clone(),
-            asks: self.asks,
-            refusals: self.refusals,
-            again: self.again.clone(),
+            checkpoints: self.checkpoints.renewed(),
+            restarts: self.restarts.clone(),
             ..Self::preparing()
         }
     }
 
-    /// What to show as the phase.
+    /// Returns what to show as the phase.
     pub fn phase(&self) -> Phase {
-        match self.life {
-            _ if self.stop.is_some() => Phase::Stopping,
-            Life::Preparing => self.phase,
-            Life::Running if self.saving.is_asked() => Phase::Checkpointing,
-            Life::Running => Phase::Running,
-            Life::Over(_) => Phase::Stopping,
-            Life::Between(_) => Phase::Starting,
+        match &self.life {
+            _ if self.stop.is_asked() => Phase::Stopping,
+            Life::Preparing(preparing) => preparing.phase,
+            Life::Running(_) if self.timers.runs(Timer::NotSaved) => Phase::Checkpointing,
+            Life::Running(_) => Phase::Running,
+            Life::Draining(_) => Phase::Stopping,
+            Life::BackOff(_) => Phase::Starting,
             Life::Held(_) => Phase::Holding,
         }
     }
 
-    /// The command line that runs, once it is known.
+    /// Returns the command line that runs, once it is known.
     pub fn command(&self) -> Option<&str> {
-        self.launching.as_deref()
+        self.command.as_deref()
     }
 
-    /// Why prepare gave up, if it did.
+    /// Returns why prepare gave up, if it did.
     pub fn refusal(&self) -> Option<&str> {
-        self.refused.as_deref()
+        self.refusal.as_deref()
     }
 
-    /// That prepare was killed, if it was.
+    /// Returns how prepare was killed, if it was.
     pub fn prepare_killed(&self) -> Option<&KilledPreparation> {
-        self.prepare_killed.as_ref()
+        self.life.end()?.prepare_killed.as_ref()
     }
 
-    /// Whether the main process still prepares.
-    pub fn is_preparing(&self) -> bool {
-        self.life == Life::Preparing
+    /// Returns what is known of checkpoints.
+    pub fn checkpoints(&self) -> &CheckpointRequests {
+        &self.checkpoints
     }
 
-    /// Why PID 1 asked for it by itself.
-    pub fn reason(&self) -> Option<Reason> {
-        self.reason
+    /// Returns what is known of the sidecars.
+    pub fn sidecars(&self) -> &Sidecars {
+        &self.sidecars
     }
 
-    /// The stop in progress.
-    pub fn stop(&self) -> Option<&StopPlan> {
-        self.stop.as_ref()
+    /// Returns what the watchdog has found.
+    pub fn verdict(&self) -> HangVerdict {
+        self.life.verdict()
     }
 
-    /// How the main process ended.
-    pub fn ended(&self) -> Option<Ended> {
-        match self.life {
-            Life::Over(ended) | Life::Between(ended) | Life::Held(ended) => Some(ended),
+    /// Returns who uses the container; `None`: nobody, or PID 1 does not look.
+    pub fn used_by(&self) -> Option<&str> {
+        self.usage()?.by()
+    }
+
+    /// Returns since when nobody uses the container; `None`: it is used, or PID 1 does not look.
+    pub fn unused_since(&self) -> Option<Clock> {
+        self.usage()?.unused_since()
+    }
+
+    fn usage(&self) -> Option<&Usage> {
+        match &self.life {
+            Life::Running(running) if self.timers.runs(Timer::UsageLook) => Some(&running.usage),
             _ => None,
         }
     }
 
-    /// Whether the workload itself ever ran.
-    pub fn ran(&self) -> bool {
-        self.launching.is_some() && !self.exec_failed && self.life != Life::Preparing
+    /// Returns why PID 1 asked for the stop by itself.
+    pub fn reason(&self) -> Option<Reason> {
+        self.stop.reason()
     }
 
-    /// Whether trainit had to kill.
-    pub fn killed(&self) -> bool {
-        self.kills > 0
+    /// Returns the stop in progress.
+    pub fn stop(&self) -> Option<&StopPlan> {
+        self.stop.plan()
+    }
+
+    /// Returns how the main process ended.
+    pub fn ended(&self) -> Option<Ended> {
+        self.life.end()?.ended
+    }
+
+    /// Whether the workload itself ever ran.
+    pub fn ran(&self) -> bool {
+        self.is_running() || self.life.end().is_some_and(|end| end.ran)
+    }
+
+    fn is_running(&self) -> bool {
+        matches!(self.life, Life::Running(_))
     }
 
     /// Whether this is an init and nothing else.
@@ -214,11 +184,11 @@ impl State {
         self.plain
     }
 
-    /// How long each part took so far.
+    /// Returns how long each part took so far.
     pub fn times(&self, now: Clock) -> Times {
-        let began = self.again.began_at();
-        let stopped = self.stop.map(|stop| stop.at);
-        let ended = [stopped, self.over_at].into_iter().flatten().min();
+        let began = self.life.began();
+        let stopped = self.stop.plan().map(|stop| stop.at);
+        let ended = [stopped, self.life.end().map(|end| end.at)].into_iter().flatten().min();
         Times {
             prepared: began.or(ended).unwrap_or(now).saturating_sub(self.since),
             ran: began.map_or(Clock::ZERO, |began| ended.unwrap_or(now).saturating_sub(began)),
@@ -226,20 +196,36 @@ impl State {
         }
     }
 
-    /// From now on it is being stopped; preparing has no other deadline then.
-    pub(super) fn begin_stop(&mut self, stop: StopPlan) {
-        (self.stop, self.prepare_until) = (Some(stop), None);
-        self.sidecars.settle();
-        self.usage.disarm();
-        self.lifetime_at = None;
+    /// Whether the checkpoints of a training are watched, it was stopped, and nothing was saved after that.
+    pub fn saved_nothing_since_stop(&self) -> bool {
+        let Some(stop) = self.stop.plan().filter(|_| self.ran() && self.watches_training()) else { return false };
+        !self.checkpoints.saved_since(stop.at)
     }
 
-    /// When to wake up even if nothing happens.
+    /// Whether the checkpoints of a training can be seen.
+    fn watches_training(&self) -> bool {
+        self.policy.checkpoint.watched.is_some() && self.policy.kind == WorkloadKind::Train
+    }
+
+    /// Whether this sidecar may be started: the workload may have ended since that was decided.
+    pub fn wants_sidecar(&self, index: usize) -> bool {
+        self.sidecars.runs(index) && self.has_sidecars()
+    }
+
+    fn has_sidecars(&self) -> bool {
+        self.is_running() && !self.stop.is_asked()
+    }
+
+    /// Returns when to wake up even if nothing happens.
     pub fn deadline(&self) -> Option<Clock> {
-        let own = [self.settle_at, self.term_at, self.kill_at, self.name_at, self.prepare_until, self.hold_until];
-        let parts = [self.held.deadline(), self.saving.deadline(), self.again.deadline(), self.watch.deadline()];
-        let more = [self.sidecars.deadline(), self.usage.deadline(), self.lifetime_at];
-        own.into_iter().chain(parts).chain(more).flatten().min()
+        self.timers.next()
+    }
+
+    /// Forgets signals that waited for handlers and were delivered.
+    pub fn delivered(&mut self, signals: u64) {
+        if let Life::Running(running) = &mut self.life {
+            running.pending.delivered(signals, &mut self.timers);
+        }
     }
 
     /// The one entry: what happened, and when.
@@ -248,16 +234,25 @@ impl State {
             Event::Signal(arrived) => self.signal(arrived, now, act),
             Event::Said(message) => self.said(message, now, act),
             Event::DoorClosed => self.door_closed(now, act),
-            Event::MemoryRanOut => self.memory_ran_out = true,
+            Event::MemoryRanOut => self.with_preparing(|preparing| preparing.memory_ran_out = true),
             Event::MainEnded(ended) => self.main_ended(ended, now, act),
             Event::SaveRequested => self.asked_from_inside(now, act),
-            Event::NobodyReady(number) => self.nobody_ready(number, act),
-            Event::ChildEnded if self.stop.is_some() && self.ended().is_some() => act.push(Action::DeliverToOrphans),
+            Event::NobodyReady(number) => self.not_asked(number, act),
+            Event::ChildEnded if self.stop.is_asked() && self.ended().is_some() => act.push(Action::DeliverToOrphans),
             Event::ChildEnded => {}
-            Event::CompanionEnded(index, ended) => self.sidecar_ended(index, ended, now, act),
+            Event::CompanionEnded(index, ended) => {
+                let wanted = self.has_sidecars().then_some(self.policy.sidecars.as_slice());
+                self.sidecars.ended((index, ended), wanted, &mut self.timers, now, act);
+            }
             Event::OnlyErrands => act.push(Action::EndErrands),
             Event::ChildrenGone => self.children_gone(now, act),
             Event::Tick => self.tick(now, act),
+        }
+    }
+
+    fn with_preparing(&mut self, change: impl FnOnce(&mut Preparing)) {
+        if let Life::Preparing(preparing) = &mut self.life {
+            change(preparing);
         }
     }
 
@@ -274,15 +269,15 @@ impl State {
     }
 
     fn forward(&mut self, number: c_int, act: &mut Vec<Action>) {
-        match self.life {
-            Life::Preparing => self.held.keep(number),
-            Life::Running => act.push(Action::Forward(number)),
-            Life::Over(_) => act.push(Action::Tree(number)),
-            Life::Between(_) | Life::Held(_) => {}
+        match &mut self.life {
+            Life::Preparing(preparing) => preparing.pending.keep(number),
+            Life::Running(_) => act.push(Action::Forward(number)),
+            Life::Draining(_) => act.push(Action::Tree(number)),
+            Life::BackOff(_) | Life::Held(_) => {}
         }
     }
 
-    /// What a signal means now. HUP stops whatever the mode is while nothing is there to forward it to.
+    /// Returns what a signal means now. HUP stops whatever the mode is while nothing is there to forward it to.
     fn meaning(&self, number: c_int) -> SignalMeaning {
         // SIGCHLD is PID 1's own.
         if [0, libc::SIGCHLD].contains(&number) {
@@ -295,7 +290,9 @@ impl State {
             _ if self.plain && self.policy.stop.grace.is_none() => SignalMeaning::Forward,
             libc::SIGTERM | libc::SIGINT | libc::SIGQUIT => SignalMeaning::Stop,
             libc::SIGPWR | SYSTEMD_HALT if !self.plain => SignalMeaning::Stop,
-            libc::SIGHUP if matches!(self.life, Life::Preparing | Life::Held(_)) && !self.plain => SignalMeaning::Stop,
+            libc::SIGHUP if matches!(self.life, Life::Preparing(_) | Life::Held(_)) && !self.plain => {
+                SignalMeaning::Stop
+            }
             libc::SIGHUP if self.policy.kind == WorkloadKind::Train && !self.plain => SignalMeaning::Stop,
             _ => SignalMeaning::Forward,
         }
@@ -303,93 +300,140 @@ impl State {
 
     fn said(&mut self, message: Message, now: Clock, act: &mut Vec<Action>) {
         match message {
-            Message::Policy(policy) => {
-                self.prepare_until = policy.prepare_timeout.filter(|_| self.stop.is_none()).map(|limit| now + limit);
-                self.policy = *policy;
-                self.lifetime_begins(now);
-            }
-            Message::Phase(phase) => self.phase = phase,
-            Message::Refused(why) => self.refused = Some(why),
+            Message::Policy(policy) => self.take_policy(*policy, now),
+            Message::Phase(phase) => self.with_preparing(|preparing| preparing.phase = phase),
+            Message::Refused(why) => self.refusal = Some(why),
             Message::Launching(command) => {
-                self.launching = Some(command);
-                self.phase = Phase::Starting;
-                self.prepare_until = None;
+                self.command = Some(command);
+                self.with_preparing(|preparing| preparing.phase = Phase::Starting);
+                self.timers.set(Timer::PrepareTimeout, None);
             }
             // prepare is still there and tells it, with a hint.
-            Message::Failed { .. } => self.exec_failed = true,
+            Message::Failed { .. } => self.with_preparing(|preparing| preparing.exec_failed = true),
             Message::Saved(saved) => self.saved(saved, now, act),
-            Message::Pulse(pulse) => self.pulse(pulse, now, act),
-            Message::Answer(yes) => self.complete = Some(Some(yes)),
+            Message::Answer(yes) => {
+                if let Life::Draining(draining) = &mut self.life {
+                    draining.done_file = Question::Answered(yes);
+                }
+            }
             Message::Note(text) => act.push(Action::Say(LogEvent::Note(text))),
-            Message::Dumped => self.watch.dumped(now),
-            Message::Use(seen) => self.looked_for_use(&seen, now, act),
+            Message::Pulse(_) | Message::Dumped | Message::Use(_) => self.workload_seen(message, now, act),
+        }
+    }
+
+    fn take_policy(&mut self, policy: Policy, now: Clock) {
+        if self.stop.is_asked() {
+            self.timers.stop(&[Timer::PrepareTimeout, Timer::Lifetime]);
+        } else {
+            self.timers.set(Timer::PrepareTimeout, policy.prepare_timeout.map(|limit| now + limit));
+            idle_shutdown::lifetime_begins(&policy.idle, &mut self.timers, now);
+        }
+        self.policy = policy;
+    }
+
+    /// A helper has looked at the workload, which may have ended since.
+    fn workload_seen(&mut self, message: Message, now: Clock, act: &mut Vec<Action>) {
+        let (Life::Running(running), timers) = (&mut self.life, &mut self.timers) else { return };
+        let why = match message {
+            Message::Pulse(pulse) => {
+                running.watch.seen(pulse, &self.policy.watchdog, timers, now, act);
+                None
+            }
+            Message::Dumped => {
+                running.watch.dumped(timers, now);
+                None
+            }
+            Message::Use(seen) => running.usage.seen(&seen, &self.policy.idle, timers, now, act),
+            _ => None,
+        };
+        if let Some(reason) = why {
+            self.stop_by_ourselves(reason, now, act);
         }
     }
 
     /// `launching`, then end of file, and still alive: the workload runs. Without `launching` it is a death, told by `MainEnded`.
     fn door_closed(&mut self, now: Clock, act: &mut Vec<Action>) {
-        if self.life != Life::Preparing || self.launching.is_none() || self.exec_failed {
-            return;
-        }
-        self.life = Life::Running;
-        self.phase = Phase::Running;
-        self.again.began(now);
-        self.watch.arm(&self.policy.watchdog, now);
+        let pending = match &self.life {
+            Life::Preparing(preparing) if self.command.is_some() && !preparing.exec_failed => preparing.pending,
+            _ => return,
+        };
+        let mut running = Running { since: now, pending, ..Running::default() };
+        self.restarts.begin();
+        running.watch.arm(&self.policy.watchdog, &mut self.timers, now);
         if self.policy.checkpoint.watched.is_some() {
             act.push(Action::Send(HelperTask::Watch));
         }
-        self.held.begin(now);
-        self.stop_reaches_workload(act);
-        if self.stop.is_none() {
-            self.usage_begins(now);
-            self.sidecars_begin(now, act);
+        running.pending.begin(&mut self.timers, now);
+        if self.stop.is_asked() {
+            self.stop_reaches_workload(act);
+        } else {
+            running.usage = Usage::begin(&self.policy.idle, &mut self.timers, now);
+            self.sidecars.begin(self.policy.sidecars.len(), now, act);
+        }
+        self.life = Life::Running(running);
+    }
+
+    /// A person or program in the container asks, and looks at what comes of it.
+    fn asked_from_inside(&mut self, now: Clock, act: &mut Vec<Action>) {
+        self.checkpoints.asks += 1;
+        if !self.save_requested(None, now, act) {
+            self.checkpoints.refusals += 1;
         }
     }
 
-    fn main_ended(&mut self, ended: Ended, now: Clock, act: &mut Vec<Action>) {
-        let ran = self.life == Life::Running;
-        if self.is_preparing() && self.stop.is_none() && !self.timed_out {
-            self.prepare_killed = KilledPreparation::of(ended, self.phase, self.memory_ran_out);
-        }
-        self.life = Life::Over(ended);
-        (self.prepare_until, self.hold_until, self.over_at) = (None, None, Some(now));
-        self.held.forget();
-        self.watch.disarm();
-        self.saving.forget();
-        self.sidecars_drain(now);
-        self.usage.disarm();
-        if self.stop.is_some() {
-            self.stopped_main_ended(now, act);
-        } else if ran {
-            self.settle_at = Some(now + SETTLE);
-        } else {
-            act.push(Action::Tree(libc::SIGTERM));
-            self.kill_at = Some(now + SETTLE);
+    fn save_requested(&mut self, signal: Option<c_int>, now: Clock, act: &mut Vec<Action>) -> bool {
+        let may = self.is_running() && !self.stop.is_asked();
+        may && self.checkpoints.request(signal, &self.policy.checkpoint, &mut self.timers, now, act)
+    }
+
+    fn saved(&mut self, saved: SavedCheckpoint, now: Clock, act: &mut Vec<Action>) {
+        if self.checkpoints.saved(saved, self.is_running(), &mut self.timers, now, act) {
+            self.restarts.progressed();
+            if let Life::Running(running) = &mut self.life {
+                running.watch.saved(now);
+            }
         }
     }
 
     fn tick(&mut self, now: Clock, act: &mut Vec<Action>) {
-        if due(self.prepare_until, now) {
-            let limit = self.prepare_until.take().unwrap_or_default();
-            self.prepare_timed_out(limit, now, act);
-        }
-        if due(self.settle_at, now) {
-            self.settle_at = None;
-            act.push(Action::Tree(libc::SIGTERM));
-            self.kill_at = Some(now + self.policy.stop.drain);
-        }
-        if let Some(held) = self.held.look(now) {
-            act.push(Action::Release(held));
-        }
-        self.saving_tick(now, act);
-        self.watch_tick(now, act);
-        self.sidecars_tick(now, act);
-        self.idle_tick(now, act);
-        self.stop_tick(now, act);
-        self.holding_tick(now, act);
-        if self.again.is_due(now) {
+        self.preparing_tick(now, act);
+        self.settle_tick(now, act);
+        self.pending_tick(now, act);
+        self.checkpoints_tick(now, act);
+        self.workload_tick(now, act);
+        self.end_tick(now, act);
+        if self.timers.take_due(Timer::Restart, now) {
             *self = self.renewed(now);
             act.push(Action::Begin);
+        }
+    }
+
+    fn pending_tick(&mut self, now: Clock, act: &mut Vec<Action>) {
+        if let Life::Running(running) = &mut self.life {
+            act.extend(running.pending.tick(&mut self.timers, now).map(Action::Release));
+        }
+    }
+
+    fn checkpoints_tick(&mut self, now: Clock, act: &mut Vec<Action>) {
+        let unsaved = self.is_running() && self.saved_nothing_since_stop();
+        let unsaved = self.stop.plan().filter(|_| unsaved);
+        if self.checkpoints.tick(unsaved, &mut self.timers, now, act) {
+            self.deliver(act);
+        }
+    }
+
+    /// The watchdog, the sidecars, and whether the container is used.
+    fn workload_tick(&mut self, now: Clock, act: &mut Vec<Action>) {
+        if let Life::Running(running) = &mut self.life {
+            running.watch.tick(&self.policy.watchdog, &mut self.timers, now, act);
+        }
+        self.sidecars.tick(&mut self.timers, now, act);
+        let ends = self.stop.is_asked() || matches!(self.life, Life::Draining(_));
+        if let Some(reason) = idle_shutdown::lifetime_tick(&self.policy.idle, ends, &mut self.timers, now, act) {
+            self.stop_by_ourselves(reason, now, act);
+        }
+        if let Life::Running(running) = &mut self.life {
+            running.usage.tick(&self.policy.idle, &mut self.timers, now, act);
         }
     }
 }

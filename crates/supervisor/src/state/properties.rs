@@ -8,6 +8,7 @@ use protocol::handover::{
     AfterStop, CheckpointPolicy, Checkpoints, ExitPolicy, Heartbeat, HoldPolicy, Idle, IdlePolicy, OnHang, Restart,
     SignalPolicy, StopPolicy, UsageState, Watchdog,
 };
+use std::time::Duration;
 
 /// What happened, and so many milliseconds after what was before it; none: exactly at the next deadline.
 type Script = Vec<(Event, Option<u64>)>;
@@ -54,7 +55,7 @@ impl Simulation {
         let mut act = Vec::new();
         self.state.step(event, self.now, &mut act);
         let begins = act.iter().any(|action| matches!(action, Action::BeginCompanion(_)));
-        assert!(!begins || self.state.life == Life::Running && self.state.stop.is_none(), "{:?}", self.done);
+        assert!(!begins || self.state.is_running() && self.state.stop().is_none(), "{:?}", self.done);
         self.done.extend(act.into_iter().map(|action| (self.now, action)));
     }
 
@@ -244,7 +245,7 @@ proptest! {
         let mut play = Simulation::new();
         play.play(script);
         // Only after KILLS fruitless kills may it end with children left.
-        prop_assert!(play.count(is_exit) == 0 || play.state.kills > KILLS);
+        prop_assert!(play.count(is_exit) == 0 || play.state.stop.kills() > KILLS);
         // Nothing of what ends now is started again.
         play.state.policy.restart.max = 0;
         play.state.policy.stop.done_file = None;
@@ -371,7 +372,7 @@ proptest! {
         let asked = |action: &Action| matches!(action, Action::Say(LogEvent::Stopping { reason: Some(_), .. }));
         let first = play.first(asked);
         prop_assert!(play.count(asked) <= 1 && first.is_none_or(|at| Some(at) >= lifetime), "{:?}", play.done);
-        prop_assert!(first.is_some() || play.state.stop.is_some() || play.state.done, "{:?}", play.done);
+        prop_assert!(first.is_some() || play.state.stop().is_some() || play.state.done, "{:?}", play.done);
     }
 
     #[test]

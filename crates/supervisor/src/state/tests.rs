@@ -5,6 +5,7 @@ use protocol::handover::{
     AfterStop, CheckpointPolicy, Checkpoints, ExitPolicy, HoldPolicy, ReportPolicy, Restart, SavedCheckpoint,
     StopPolicy,
 };
+use std::time::Duration;
 
 fn at(seconds: f64) -> Clock {
     Duration::from_secs_f64(seconds)

@@ -1,0 +1,156 @@
+//! What a stop meets in each life of the main process, and what it begins there.
+
+use super::State;
+use crate::action::Action;
+use crate::checkpoint_requests;
+use crate::clock::Clock;
+use crate::idle_shutdown;
+use crate::life::Life;
+use crate::stop_plan::{Reason, StopCircumstance, StopPlan, outgoing};
+use crate::stop_protocol::{PREPARE_GRACE, StopStep};
+use crate::timers::Timer;
+use crate::watchdog;
+use protocol::handover::{StopSignal, WorkloadKind};
+use std::ffi::c_int;
+use std::time::Duration;
+use sys::signal::Arrived;
+
+impl State {
+    pub(super) fn stop_signal(&mut self, arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
+        self.stop.count(arrived.number);
+        if self.stop.is_asked() {
+            let main_runs = self.ended().is_none();
+            let step = self.stop.repeated(arrived.number, main_runs, &mut self.timers, now, act);
+            return self.after_stop_step(step, act);
+        }
+        match self.life {
+            Life::Preparing(_) => self.stop_preparing(arrived, now, act),
+            Life::Running(_) => self.stop_running(arrived, now, act),
+            Life::Draining(_) => self.leave_sooner(arrived, now, act),
+            Life::BackOff(_) => self.stop_at_once(arrived, StopCircumstance::BetweenRuns, now, act),
+            // Whoever held it has seen enough: the code stays that of the failure.
+            Life::Held(_) => self.stop_at_once(arrived, StopCircumstance::Held, now, act),
+        }
+    }
+
+    /// Stops what nobody uses, or what has lived long enough.
+    pub(super) fn stop_by_ourselves(&mut self, reason: Reason, now: Clock, act: &mut Vec<Action>) {
+        self.stop.because(reason);
+        let stop = &mut self.policy.stop;
+        if stop.grace.is_none() {
+            (stop.grace, stop.grace_from) = (Some(idle_shutdown::GRACE), "no engine ends it".to_owned());
+        }
+        self.stop_signal(Arrived { number: libc::SIGTERM, pid: 0, uid: 0, kernel: false }, now, act);
+    }
+
+    /// From now on it is being stopped; preparing has no other deadline then.
+    fn begin_stop(&mut self, plan: StopPlan) {
+        self.stop.begin(plan);
+        self.timers.stop(&[Timer::PrepareTimeout, Timer::UsageLook, Timer::Lifetime]);
+        self.sidecars.settle(&mut self.timers);
+    }
+
+    /// Nothing of a workload is lost yet, so the configured grace does not apply.
+    fn stop_preparing(&mut self, arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
+        let (number, grace, met) = (libc::SIGTERM, Some(PREPARE_GRACE), StopCircumstance::Preparing);
+        self.begin_stop(StopPlan { arrived, number, grace, at: now, met });
+        // A prepare.timeout that is over already may have set an earlier one.
+        self.timers.advance(Timer::Kill, Some(now + PREPARE_GRACE));
+        self.say_stopping(act);
+        act.push(Action::Tree(libc::SIGTERM));
+    }
+
+    fn stop_running(&mut self, arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
+        let number = outgoing(self.policy.stop.signal, arrived.number, self.is_plain());
+        let (grace, met) = (self.policy.stop.grace, StopCircumstance::Running);
+        self.begin_stop(StopPlan { arrived, number, grace, at: now, met });
+        self.stop.budget(&mut self.timers);
+        self.worry_about_save();
+        watchdog::disarm(&mut self.timers);
+        self.say_stopping(act);
+        match self.save_signal_for_stop() {
+            Some(save) => self.checkpoints.request_before_stop(save, &self.timers, now, act),
+            None => self.deliver(act),
+        }
+    }
+
+    /// The workload had ended by itself; what is left of it need not be waited for any longer than usual, and it is not started again.
+    fn leave_sooner(&mut self, arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
+        let met = if self.is_to_start_again(now) { StopCircumstance::BetweenRuns } else { StopCircumstance::Over };
+        let number = outgoing(StopSignal::Same, arrived.number, self.is_plain());
+        self.timers.set(Timer::Settle, None);
+        let left = self.timers.left(Timer::Kill, now).unwrap_or(self.policy.stop.drain);
+        self.timers.advance(Timer::Kill, Some(now + left));
+        self.begin_stop(StopPlan { arrived, number, grace: Some(left), at: now, met });
+        self.say_stopping(act);
+        act.push(Action::Tree(number));
+    }
+
+    /// While nothing runs a stop is the end.
+    fn stop_at_once(&mut self, arrived: Arrived, met: StopCircumstance, now: Clock, act: &mut Vec<Action>) {
+        self.begin_stop(StopPlan { arrived, number: arrived.number, grace: None, at: now, met });
+        self.timers.set(Timer::Restart, None);
+        self.say_stopping(act);
+        self.exit(act);
+    }
+
+    /// The stop came a moment too late for prepare: what runs now is a workload, with a workload's budget.
+    pub(super) fn stop_reaches_workload(&mut self, act: &mut Vec<Action>) {
+        self.stop.reaches_workload(self.policy.stop.grace, &mut self.timers);
+        self.worry_about_save();
+        self.say_stopping(act);
+    }
+
+    fn worry_about_save(&mut self) {
+        let seen = self.watches_training();
+        if let Some(stop) = self.stop.plan() {
+            checkpoint_requests::worry_about_save(stop, seen, &mut self.timers);
+        }
+    }
+
+    fn say_stopping(&self, act: &mut Vec<Action>) {
+        if !self.is_plain() {
+            self.stop.say(&self.policy.stop.grace_from, act);
+        }
+    }
+
+    /// A trainer that saves on a signal of its own and goes on is asked for that first, if it can be seen when it has saved.
+    fn save_signal_for_stop(&self) -> Option<c_int> {
+        let asks = self.watches_training() && self.policy.stop.signal == StopSignal::Same;
+        self.policy.checkpoint.signal.filter(|save| asks && *save != libc::SIGTERM)
+    }
+
+    /// The stop signal itself.
+    pub(super) fn deliver(&self, act: &mut Vec<Action>) {
+        self.stop.deliver(self.policy.kind == WorkloadKind::Build && !self.is_plain(), act);
+    }
+
+    /// The trainer has no handler for a signal that was to make it save.
+    pub(super) fn not_asked(&mut self, number: c_int, act: &mut Vec<Action>) {
+        if self.checkpoints.not_asked(number, &mut self.timers, act) {
+            self.deliver(act);
+        }
+    }
+
+    pub(super) fn preparing_tick(&mut self, now: Clock, act: &mut Vec<Action>) {
+        let limit = self.timers.at(Timer::PrepareTimeout).unwrap_or(Duration::ZERO);
+        if self.timers.take_due(Timer::PrepareTimeout, now) {
+            self.stop.prepare_timed_out(limit, &mut self.timers, now, act);
+        }
+    }
+
+    pub(super) fn stop_tick(&mut self, now: Clock, act: &mut Vec<Action>) {
+        let main_runs = self.ended().is_none();
+        let step = self.stop.tick(main_runs, &mut self.timers, now, act);
+        self.after_stop_step(step, act);
+    }
+
+    fn after_stop_step(&mut self, step: StopStep, act: &mut Vec<Action>) {
+        if step != StopStep::Goes {
+            self.checkpoints.forget(&mut self.timers);
+        }
+        if step == StopStep::GivenUp {
+            self.exit(act);
+        }
+    }
+}

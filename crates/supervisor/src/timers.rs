@@ -1,0 +1,138 @@
+//! PID 1's deadlines: one slot for each thing that can fall due. When to wake up next is the earliest of them, so that no deadline
+//! can be forgotten. An array and no map, since PID 1 keeps its memory small.
+
+use super::clock::{Clock, due};
+use std::time::Duration;
+
+/// A thing that falls due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// Preparing has taken too long.
+    PrepareTimeout,
+    /// The main process has ended by itself, and what it left behind gets SIGTERM.
+    Settle,
+    /// The time for saving is over, and every process gets SIGTERM.
+    Term,
+    /// Every process gets SIGKILL.
+    Kill,
+    /// The processes that a stop still waits for are named.
+    NameLeft,
+    /// The workload may have handlers by now for the signals that wait for it.
+    PendingSignals,
+    /// No checkpoint has come since it was asked for.
+    NotSaved,
+    /// A stop has brought no checkpoint, so the log shows what the trainer is doing.
+    NothingSaved,
+    /// The checkpoint that the stop waited for is complete, and the stop signal follows.
+    StopAfterSave,
+    /// The watchdog looks for signs of life.
+    WatchdogLook,
+    /// The workload hangs, its stacks have been logged, and it is ended.
+    WatchdogAbort,
+    /// A sidecar starts again.
+    SidecarStart,
+    /// What is left of the sidecars gets SIGKILL.
+    SidecarKill,
+    /// A helper looks whether the container is used.
+    UsageLook,
+    /// The next warning of `lifetime`, or its end.
+    Lifetime,
+    /// The next run begins.
+    Restart,
+    /// A failed container is not kept open any longer.
+    HoldEnd,
+}
+
+/// Number of timers.
+const COUNT: usize = Timer::HoldEnd as usize + 1;
+
+/// All deadlines.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Timers {
+    at: [Option<Clock>; COUNT],
+}
+
+impl Timers {
+    /// Returns when a timer falls due; `None`: it does not run.
+    pub fn at(&self, timer: Timer) -> Option<Clock> {
+        self.at.get(timer as usize).copied().flatten()
+    }
+
+    /// Whether a timer runs.
+    pub fn runs(&self, timer: Timer) -> bool {
+        self.at(timer).is_some()
+    }
+
+    /// Sets a timer, or with `None` stops it.
+    pub fn set(&mut self, timer: Timer, at: impl Into<Option<Clock>>) {
+        if let Some(slot) = self.at.get_mut(timer as usize) {
+            *slot = at.into();
+        }
+    }
+
+    /// Sets a timer that must not fall due later than it would have.
+    pub fn advance(&mut self, timer: Timer, at: Option<Clock>) {
+        self.set(timer, [self.at(timer), at].into_iter().flatten().min());
+    }
+
+    /// Stops some timers.
+    pub fn stop(&mut self, timers: &[Timer]) {
+        timers.iter().for_each(|timer| self.set(*timer, None));
+    }
+
+    /// Whether a timer has fallen due.
+    pub fn is_due(&self, timer: Timer, now: Clock) -> bool {
+        due(self.at(timer), now)
+    }
+
+    /// Whether a timer has fallen due; if so, it is stopped.
+    pub fn take_due(&mut self, timer: Timer, now: Clock) -> bool {
+        let due = self.is_due(timer, now);
+        if due {
+            self.set(timer, None);
+        }
+        due
+    }
+
+    /// Returns how long it is until a timer falls due; `None`: it does not run.
+    pub fn left(&self, timer: Timer, now: Clock) -> Option<Duration> {
+        self.at(timer).map(|at| at.saturating_sub(now))
+    }
+
+    /// Returns when the first of all timers falls due.
+    pub fn next(&self) -> Option<Clock> {
+        self.at.iter().flatten().min().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Clock {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_first_is_next_and_one_that_was_taken_is_gone() {
+        let mut timers = Timers::default();
+        assert_eq!(timers.next(), None);
+        timers.set(Timer::HoldEnd, at(9));
+        timers.set(Timer::PrepareTimeout, at(3));
+        assert_eq!(timers.next(), Some(at(3)));
+        assert!(!timers.take_due(Timer::PrepareTimeout, at(2)) && timers.take_due(Timer::PrepareTimeout, at(3)));
+        assert_eq!((timers.next(), timers.left(Timer::HoldEnd, at(4))), (Some(at(9)), Some(at(5))));
+        timers.stop(&[Timer::HoldEnd]);
+        assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn one_that_is_advanced_is_never_put_off() {
+        let mut timers = Timers::default();
+        for (given, then) in [(None, None), (Some(at(5)), Some(at(5))), (Some(at(9)), Some(at(5))), (None, Some(at(5)))]
+        {
+            timers.advance(Timer::Kill, given);
+            assert_eq!(timers.at(Timer::Kill), then);
+        }
+    }
+}

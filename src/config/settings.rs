@@ -379,7 +379,7 @@ settings! {
     "exit.map" exit_map: BTreeMap<String, u8> = ""; eg "{3: 0}", project;
     /// `text` or `json` lines.
     "log.format" log_format: LogFormat = "text" is LogFormat::Text, project;
-    /// How much is told: `info`, `warn` or `error`.
+    /// How much is told: `debug`, `info`, `warn` or `error`.
     "log.level" log_level: LogLevel = "info" is LogLevel::Info, project;
     /// Where the JSON report goes.
     "report.file" report_file: Option<PathBuf> = ""; eg "/checkpoints/report.json", project;

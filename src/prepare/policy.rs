@@ -179,7 +179,8 @@ fn watchdog(settings: &Settings) -> Watchdog {
 
 fn level(level: LogLevel) -> Level {
     match level {
-        LogLevel::Info => Level::Info,
+        // PID 1 has nothing to say to that.
+        LogLevel::Info | LogLevel::Debug => Level::Info,
         LogLevel::Warn => Level::Warn,
         LogLevel::Error => Level::Error,
     }

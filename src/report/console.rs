@@ -2,17 +2,18 @@
 //! dropped then, and counted.
 
 use super::json::FindingRow;
+use super::json_line::json_line;
 use super::remedy::{self, Correction};
 use super::style::{Style, Tag};
+use super::trace;
 use crate::check::{CheckEvent, Finding, Status};
 use crate::config::{LogFormat, LogLevel, Settings};
 use crate::engine::{HostFacts, Platform};
 use crate::error::Error;
 use serde_json::{Value, json};
 use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use sys::stderr::{self, Urgency};
 
 /// Where lines go.
@@ -42,7 +43,7 @@ impl Console {
     /// Before the configuration is known: text, and everything.
     pub fn early() -> Self {
         let (format, level) = (LogFormat::Text, LogLevel::Info);
-        let style = Style { colour: may_colour() };
+        let style = Style::of_stderr();
         Console { sink: Sink::Stderr, style, format, level, host_facts: None, dropped: 0, torn: false }
     }
 
@@ -57,6 +58,7 @@ impl Console {
     pub fn settle(&mut self, settings: &Settings, host_facts: Rc<HostFacts>) {
         (self.format, self.level) = (settings.log_format.value, settings.log_level.value);
         self.host_facts = Some(host_facts);
+        trace::follow(settings);
     }
 
     /// Kept in memory, without colours, for tests that read what a person would.
@@ -81,7 +83,7 @@ impl Console {
 
     /// Whether lines that are only worth knowing are told.
     pub fn tells_all(&self) -> bool {
-        self.level == LogLevel::Info
+        self.level >= LogLevel::Info
     }
 
     /// `trainit 0.1.0 · train · python train.py`.
@@ -262,20 +264,6 @@ fn platform_of(host_facts: Option<&HostFacts>) -> Platform {
     host_facts.map_or(Platform::Container, HostFacts::platform)
 }
 
-fn json_line(level: LogLevel, event: &str, fields: Value) -> Value {
-    let level = match level {
-        LogLevel::Error => "error",
-        LogLevel::Warn => "warn",
-        LogLevel::Info => "info",
-    };
-    let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
-    let mut line = json!({"time": time, "trainit": "prepare", "level": level, "event": event});
-    if let (Some(line), Value::Object(fields)) = (line.as_object_mut(), fields) {
-        line.extend(fields);
-    }
-    line
-}
-
 fn level(status: Status) -> LogLevel {
     match status {
         Status::Ok => LogLevel::Info,
@@ -294,12 +282,6 @@ fn family(error: &Error) -> &'static str {
         Exit::NotFound | Exit::NotExecutable => "command",
         _ => "trainit",
     }
-}
-
-/// Only on a terminal that can, and where nobody objects (no-color.org).
-fn may_colour() -> bool {
-    let set = |name| std::env::var_os(name).filter(|value: &OsString| !value.is_empty());
-    std::io::stderr().is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
 }
 
 #[cfg(test)]

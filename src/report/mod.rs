@@ -4,9 +4,11 @@
 mod console;
 mod inventory;
 mod json;
+mod json_line;
 mod remedy;
 mod style;
 mod termination;
+pub mod trace;
 
 pub use console::Console;
 pub use inventory::inventory;

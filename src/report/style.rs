@@ -1,6 +1,7 @@
 //! The layout of text lines: a status, a family, what was found, and how long it took, in columns that hold still.
 
 use crate::check::Status;
+use std::io::IsTerminal;
 use std::time::Duration;
 
 /// Where the text of a row begins.
@@ -28,6 +29,8 @@ pub enum Tag {
     Fail,
     /// The workload starts.
     Start,
+    /// For whoever looks for a mistake.
+    Debug,
 }
 
 impl Tag {
@@ -38,6 +41,7 @@ impl Tag {
             Tag::Warn => "warn",
             Tag::Fail => "fail",
             Tag::Start => "start",
+            Tag::Debug => "debug",
         }
     }
 
@@ -48,6 +52,7 @@ impl Tag {
             Tag::Warn => "33",
             Tag::Fail => "31",
             Tag::Start => "1",
+            Tag::Debug => "2",
         }
     }
 }
@@ -63,6 +68,13 @@ impl From<Status> for Tag {
 }
 
 impl Style {
+    /// As stderr may have it: colours only on a terminal that can, and where nobody objects (no-color.org).
+    pub fn of_stderr() -> Self {
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let may = std::io::stderr().is_terminal() && set("NO_COLOR").is_none();
+        Style { colour: may && set("TERM").is_none_or(|term| term != "dumb") }
+    }
+
     /// `  ok    data    /data: nfs4, read-only            3 ms`, with the lines that belong to it.
     pub fn row(self, tag: Tag, family: &str, what: &str, because: Option<&str>, took: Duration) -> String {
         let (what, because) = (text::line(what), because.map(text::line));

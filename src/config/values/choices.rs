@@ -140,6 +140,8 @@ choice! {
         /// Everything worth a line.
         #[default]
         Info = "info",
+        /// Also every decision, every file looked at and every program run.
+        Debug = "debug",
     }
 }
 

@@ -5,6 +5,8 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::Pid;
+use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,6 +15,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use sys::environment::Environment;
 use sys::{process, signal, window};
+use tracing::{Level, debug, enabled};
 
 /// How often the end of the child and of the time is looked for.
 const TICK: Duration = Duration::from_millis(200);
@@ -89,10 +92,51 @@ pub fn run(
     let (ours, theirs) = if terminal { pseudo_terminal()? } else { pipe()? };
     command.stdin(Stdio::null()).stdout(theirs.try_clone()?).stderr(theirs).process_group(0);
     process::die_with_parent(&mut command);
-    let child = command.spawn()?;
+    let trace = ProgramTrace::begin(|| line_of(&command));
+    let spawned = command.spawn();
     // The command holds the other end open: without this there would be no end of file.
     drop(command);
-    ProgramWatch { child, output: Some(ours), heard: Instant::now() }.until_end(deadline, tell)
+    let end = spawned
+        .and_then(|child| ProgramWatch { child, output: Some(ours), heard: Instant::now() }.until_end(deadline, tell));
+    trace.end(&how(&end));
+    end
+}
+
+fn how(end: &io::Result<ProgramEnd>) -> String {
+    match end {
+        Ok(ProgramEnd::Exited(status)) => status.to_string(),
+        Ok(ProgramEnd::TimedOut) => "the time was over".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// The words of a command line, to be shown.
+pub fn line_of(command: &Command) -> Vec<OsString> {
+    std::iter::once(command.get_program()).chain(command.get_args()).map(OsStr::to_owned).collect()
+}
+
+/// Says at `log.level: debug` which program ran, how it ended and how long that took.
+#[must_use]
+pub struct ProgramTrace {
+    /// Masked; `None` where nobody listens.
+    line: Option<String>,
+    begun: Instant,
+}
+
+impl ProgramTrace {
+    /// A program is going to be run; its words are asked for only if somebody listens.
+    pub fn begin(words: impl FnOnce() -> Vec<OsString>) -> Self {
+        let line = enabled!(target: "program", Level::DEBUG).then(|| text::command(&words()));
+        ProgramTrace { line, begun: Instant::now() }
+    }
+
+    /// It has ended.
+    pub fn end(self, how: &dyn Display) {
+        if let Some(line) = self.line {
+            let took_us = self.begun.elapsed().as_micros() as u64;
+            debug!(target: "program", end = %how, took_us, "{line}");
+        }
+    }
 }
 
 fn pipe() -> io::Result<(File, OwnedFd)> {

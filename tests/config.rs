@@ -13,6 +13,8 @@ use tempfile::TempDir;
 use trainit::command::config as command;
 use trainit::config::{self, ConfigOptions, ConfigSources, KEYS, Loaded, Severity, ValueOrigin, load};
 
+#[path = "config/debug.rs"]
+mod debug;
 #[path = "config/docs.rs"]
 mod docs;
 #[path = "config/schema.rs"]

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use sys::killable_call::{self, AnswerPipe, KillableCall, NoAnswer};
 use sys::proc::WaitState;
+use tracing::debug;
 
 /// So long the order of the table is kept; then what is known is told, while the rest is waited for.
 const ORDER: Duration = Duration::from_millis(500);
@@ -151,6 +152,8 @@ impl<'a> DeadlineWatch<'a> {
         let now = Instant::now();
         let deadline = now + self.patience(*first);
         let parting = (tasks.len() > 1).then(|| now + SHARED);
+        let names = || tasks.iter().filter_map(|task| Some(self.answers.get(*task)?.about.name()));
+        debug!(target: "check", "one process begins: {}", names().collect::<Vec<_>>().join(", "));
         let answers = &mut self.answers;
         let mut work = |index: usize| answers.get_mut(index)?.work.take();
         let process = KillableCall::start(|log| {
@@ -242,6 +245,7 @@ impl<'a> DeadlineWatch<'a> {
             findings.iter_mut().for_each(Finding::ask_trainit_for_the_user);
         }
         if let Some(answer) = self.answers.get_mut(index) {
+            told(&answer.about, &findings);
             (answer.findings, answer.done) = (findings, true);
         }
         if let Some(next) = probe.tasks.front() {
@@ -299,6 +303,19 @@ fn answer(log: &Rc<RefCell<AnswerPipe>>, index: usize, work: TaskWork<'_>) -> bo
     let mut findings = work(pulse(log, index));
     findings.iter_mut().for_each(|finding| finding.took = begun.elapsed());
     say(log, &ProbeMessage::Findings(index, findings))
+}
+
+/// The process of a check has nowhere to write: what it found is told here.
+fn told(about: &TaskInfo<'_>, findings: &[Finding]) {
+    let took = findings.iter().map(|finding| finding.took).max().unwrap_or_default();
+    let words: Vec<String> = findings.iter().map(|found| format!("{} {:?}", found.check, found.status)).collect();
+    debug!(
+        target: "check",
+        findings = %words.join(", "),
+        took_us = took.as_micros() as u64,
+        "{}: done",
+        about.name()
+    );
 }
 
 /// What a task says that it goes on with. Whether anybody listens shows at the end.

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::rc::Rc;
 use sys::mountinfo::{LOCAL, Mount, Mounts};
 use sys::{credentials, killable_call, process, reach};
+use tracing::debug;
 
 /// Who the workload is, and what was read to know that.
 #[derive(Debug)]
@@ -29,9 +30,25 @@ pub struct SettledUser<'a> {
 pub fn settle<'a>(sources: &ConfigSources<'a>) -> Result<SettledUser<'a>, Box<UnusableConfig>> {
     let mut trusted = TrustedLayers::read(sources);
     match decide(&mut trusted) {
-        Ok((settings, identity)) => Ok(SettledUser { trusted, settings, identity }),
+        Ok((settings, identity)) => {
+            told(&settings, &identity);
+            Ok(SettledUser { trusted, settings, identity })
+        }
         Err(error) => Err(Box::new(UnusableConfig { error, settings: trusted.settings() })),
     }
+}
+
+fn told(settings: &Settings, identity: &WorkloadIdentity) {
+    debug!(
+        target: "user",
+        own = credentials::own_uid(),
+        asked = ?settings.user.value,
+        origin = %settings.user.origin,
+        by = identity.switch.as_ref().map_or("nobody", |switch| &switch.by),
+        "the workload is {}:{}",
+        identity.uid,
+        identity.gid
+    );
 }
 
 fn decide(trusted: &mut TrustedLayers<'_>) -> Result<(Box<Settings>, WorkloadIdentity)> {

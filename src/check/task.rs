@@ -132,6 +132,12 @@ impl<'a> TaskInfo<'a> {
         TaskInfo { check, rules, subject, location: None, deadline, hang: MOUNT, alone: false, beside: false }
     }
 
+    /// The check that stands for it, and what that looks at.
+    pub fn name(&self) -> String {
+        let subject = self.subject.as_ref().map(|subject| format!(" of {subject}"));
+        format!("{}{}", self.check.id, subject.unwrap_or_default())
+    }
+
     /// The finding for a task that gave no answer; none when its check is off.
     pub fn silent(&self, silence: NoAnswer, took: Duration, waits: Option<WaitState>) -> Option<Finding> {
         let name = self.subject.as_deref().unwrap_or(self.hang.what);

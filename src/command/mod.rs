@@ -33,6 +33,7 @@ use supervisor::state_dir::{self, FoundState};
 use sys::environment::Environment;
 use sys::{Args, Root, credentials};
 use table::Task;
+use tracing::debug;
 
 /// What a sub-command was asked with.
 pub struct CommandInput {
@@ -50,7 +51,9 @@ impl CommandInput {
 
     /// Reads the configuration, as the workload's user: this process is that user from here on.
     fn load(&self) -> Result<(Loaded, Entered)> {
-        self.settled(|settled| Ok(settled.load()?))
+        let (loaded, entered) = self.settled(|settled| Ok(settled.load()?))?;
+        report::trace::follow(&loaded.settings);
+        Ok((loaded, entered))
     }
 
     /// Becomes the workload's user, and reads nothing that may come from a mount.
@@ -123,6 +126,11 @@ fn run(words: &[OsString]) -> Result<CommandOutput> {
 }
 
 fn dispatch(task: Task, given: GivenValues<'_>) -> Result<CommandOutput> {
+    // `health` is asked every few seconds, and its one line is all that an engine shows.
+    if task != Task::Health {
+        report::trace::begin(&Environment::inherited(), &given.texts("set"));
+    }
+    debug!(target: "command", "{task:?}");
     let (json, instance) = (given.flag("json"), given.path("instance"));
     let input = || CommandInput::new(given);
     match task {
@@ -165,7 +173,19 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// The instance to read, as it is now.
 fn find(instance: Option<&Path>) -> FoundState {
-    state_dir::find(named(instance).as_deref(), &bases())
+    let (named, bases) = (named(instance), bases());
+    let found = state_dir::find(named.as_deref(), &bases);
+    debug!(target: "state", ?named, ?bases, "instance: {}", said(&found));
+    found
+}
+
+fn said(found: &FoundState) -> String {
+    match found {
+        FoundState::One(directory, _) => text::path(directory),
+        FoundState::Silent(supervisor) => format!("supervisor {} has written no state", supervisor.pid),
+        FoundState::None => "none".to_owned(),
+        FoundState::Several(all) => format!("{} of them", all.len()),
+    }
 }
 
 /// The same, once it has written its state.

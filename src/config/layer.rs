@@ -34,6 +34,11 @@ impl ConfigLayer {
         ConfigLayer { source, values: BTreeMap::new() }
     }
 
+    /// The names of the keys that it has, never their values.
+    pub fn keys(&self) -> String {
+        self.values.keys().copied().collect::<Vec<_>>().join(" ")
+    }
+
     /// Takes the values out of a file's tree: nested, or under dotted names.
     pub fn take_file(&mut self, node: ConfigNode, problems: &mut Problems) {
         match node.content {

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use sys::environment::Environment;
 use sys::mountinfo::Mounts;
 use sys::{Root, reach};
+use tracing::debug;
 
 /// Where the layers are.
 #[derive(Clone, Copy, Debug)]
@@ -133,8 +134,12 @@ impl<'a> TrustedLayers<'a> {
         let (mut problems, mut files) = (Problems::of_one_layer(), Vec::new());
         let mut layers = LayerFiles { problems: &mut problems, read: &mut files }.of_image(sources.root);
         let from_files = layers.len();
-        layers.push(variables::read(sources.environment, &mut problems));
-        layers.extend(options::read(sources.options, &mut problems));
+        let variables = variables::read(sources.environment, &mut problems);
+        debug!(target: "config", keys = %variables.keys(), "variables of the environment");
+        layers.push(variables);
+        let typed = options::read(sources.options, &mut problems);
+        typed.iter().for_each(|layer| debug!(target: "config", keys = %layer.keys(), "options of the command line"));
+        layers.extend(typed);
         let (named, mounts) = (named(sources, &mut problems), Mounts::of(sources.root));
         TrustedLayers { sources: *sources, layers, from_files, named, files, problems, mounts }
     }
@@ -328,12 +333,20 @@ impl LayerFiles<'_> {
             self.misnamed(&path.with_extension("yml"));
         }
         match look.found {
-            FilePresence::Absent => None,
+            FilePresence::Absent => {
+                debug!(target: "config", "{}: not there", path.display());
+                None
+            }
             FilePresence::Hidden(failure) | FilePresence::Unreadable(failure) => {
+                debug!(target: "config", because = failure.reason, "{}: not read", path.display());
                 self.unreadable(path, &failure);
                 None
             }
-            FilePresence::Read(found) => Some(self.parse(&found, path, source)),
+            FilePresence::Read(found) => {
+                let layer = self.parse(&found, path, source);
+                debug!(target: "config", keys = %layer.keys(), "{}: read", path.display());
+                Some(layer)
+            }
         }
     }
 

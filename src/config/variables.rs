@@ -7,6 +7,7 @@ use key::PREFIX;
 use std::ffi::OsStr;
 use sys::environment::Environment;
 use sys::mountinfo::Mounts;
+use tracing::debug;
 
 /// The variable that names a file; it is not a key.
 pub const CONFIG: &str = "TRAINIT_CONFIG";
@@ -77,7 +78,9 @@ pub fn add_files(sources: &ConfigSources<'_>, mounts: &Mounts, layer: &mut Confi
             problems.unreadable(&origin, &what, &hint);
             continue;
         }
-        match secret::read_on(mounts, &path) {
+        let read = secret::read_on(mounts, &path);
+        debug!(target: "config", of = name, read = read.is_ok(), "{}: looked at", path.display());
+        match read {
             Err(failure) => problems.failed(secret::failed(&origin.to_string(), &failure)),
             Ok(bytes) => match in_confidence(key, bytes, &origin) {
                 Some(node) => layer.put(key.path, node, problems),

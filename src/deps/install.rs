@@ -17,6 +17,7 @@ use requirements::installed::{Folders, Installed};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Instant;
+use tracing::debug;
 
 /// What was seen of an interpreter's packages already.
 pub struct Looked {
@@ -58,6 +59,13 @@ pub fn install(wanted: &WantedPackages<'_>, looked: Option<Looked>, tell: &mut d
         return Ok(outcome);
     }
     let tool = tool(wanted, &target, &settings, &kept, tell)?;
+    debug!(
+        target: "deps",
+        wanted = ?wanted.request.settings.deps_installer.value,
+        pip = python.pip.as_deref().unwrap_or("none"),
+        missing = ?answer,
+        "{tool} installs"
+    );
     tell(&first_line(wanted, &target, &tool, &answer));
     wanted.refusals(&kept, wanted.asked()).iter().for_each(|line| tell(line));
     let files = job.files()?;

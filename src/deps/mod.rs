@@ -55,6 +55,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use sys::Root;
 use sys::environment::Environment;
+use tracing::debug;
 
 /// What to look at before anything is installed.
 #[derive(Clone, Debug)]
@@ -169,7 +170,18 @@ pub fn names(files: &[PathBuf]) -> String {
 pub fn ensure(request: &DepsRequest<'_>, tell: &mut dyn FnMut(&str)) -> Result<DepsOutcome> {
     let (environment, lines) = index::applied(request);
     let request = &DepsRequest { environment: &environment, ..request.clone() };
-    let Some(selection) = select::select(request, tell)? else { return Ok(DepsOutcome::Nothing) };
+    let selected = select::select(request, tell)?;
+    let files = selected.as_ref().map(|selection| names(&selection.files));
+    debug!(
+        target: "deps",
+        wanted = ?request.settings.deps_requirements.value,
+        origin = %request.settings.deps_requirements.origin,
+        code = %request.code.display(),
+        command = %text::command(request.command),
+        "files: {}",
+        files.as_deref().unwrap_or("none")
+    );
+    let Some(selection) = selected else { return Ok(DepsOutcome::Nothing) };
     lines.iter().for_each(|line| tell(line));
     ensure_of(request, selection, tell)
 }
@@ -183,7 +195,17 @@ fn ensure_of<'a>(
     let Some(wanted) = wanted_of(request, selection)? else { return Ok(DepsOutcome::Nothing) };
     let remembered = python::remembered(&wanted.interpreter, request.environment);
     let folders = Folders::default();
-    if let Some(outcome) = remembered.as_ref().and_then(|python| wanted.unchanged(python, &folders)) {
+    let unchanged = remembered.as_ref().and_then(|python| wanted.unchanged(python, &folders));
+    debug!(
+        target: "deps",
+        requirements = wanted.inputs.requirements,
+        named_by = wanted.interpreter.named_by,
+        remembered = remembered.is_some(),
+        unchanged = unchanged.is_some(),
+        "interpreter {}",
+        wanted.interpreter.path.display()
+    );
+    if let Some(outcome) = unchanged {
         return Ok(outcome);
     }
     // What it answered once holds as long as nothing adds to its path.

@@ -8,6 +8,7 @@ use std::path::Path;
 use sys::environment::Environment;
 use sys::mountinfo::Mounts;
 use sys::{Root, stat};
+use tracing::debug;
 
 /// The ground that everything stands on.
 #[derive(Clone, Debug)]
@@ -53,6 +54,10 @@ impl HostFacts {
 
     /// Where this runs.
     pub fn platform(&self) -> Platform {
-        *self.place.get_or_init(|| platform(&self.root, self.named, &|| self.mounts()))
+        *self.place.get_or_init(|| {
+            let found = platform(&self.root, self.named, &|| self.mounts());
+            debug!(target: "host", by_variables = ?self.named, "this is a {found:?}");
+            found
+        })
     }
 }

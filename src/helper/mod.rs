@@ -9,15 +9,21 @@ mod stacks;
 mod terminals;
 mod usage;
 
+use crate::report::trace;
 use protocol::exit_code::Exit;
 use protocol::handover::{HelperTask, Message};
 use std::ffi::c_int;
 use std::path::Path;
 use supervisor::HelperArgs;
+use sys::environment::Environment;
 use sys::{credentials, proc};
+use tracing::debug;
 
 /// Does one errand, as the workload's user.
 pub fn run(task: HelperArgs<'_>) -> c_int {
+    // A helper reads no configuration: what a file says about the level does not reach it.
+    trace::begin(&Environment::inherited(), &[]);
+    debug!(target: "helper", "{:?}", task.helper);
     if let Some(user) = &task.policy.user
         && credentials::become_user(user.uid, user.gid, &user.groups).is_err()
     {

@@ -1,6 +1,7 @@
 //! What a hanging workload is doing, as far as it can be seen from outside: by the trainer's own stack dump where it has one, by
 //! py-spy where that is installed, by /proc otherwise.
 
+use crate::program::ProgramTrace;
 use protocol::handover::Policy;
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
@@ -35,10 +36,18 @@ pub fn dump(pids: &[c_int], policy: &Policy, tell: &mut dyn FnMut(String)) {
 }
 
 fn spy(program: &std::path::Path, pid: c_int, tell: &mut dyn FnMut(String)) {
+    let words = || vec![program.into(), "dump".into(), "--pid".into(), pid.to_string().into()];
+    let trace = ProgramTrace::begin(words);
     let run =
         duct::cmd!(program, "dump", "--pid", pid.to_string()).stderr_null().stdin_null().unchecked().stdout_capture();
     let Ok(handle) = run.start() else { return threads(pid, tell) };
-    match handle.wait_timeout(PY_SPY) {
+    let waited = handle.wait_timeout(PY_SPY);
+    trace.end(&match &waited {
+        Ok(Some(output)) => output.status.to_string(),
+        Ok(None) => "the time was over".to_owned(),
+        Err(error) => error.to_string(),
+    });
+    match waited {
         Ok(Some(output)) if output.status.success() => {
             String::from_utf8_lossy(&output.stdout)
                 .lines()

@@ -14,6 +14,7 @@ use crate::engine::HostFacts;
 use crate::error::{Error, Result};
 use crate::identity::Entered;
 use crate::mode::{self, ModeFacts, Plan};
+use crate::report::trace;
 use protocol::exit_code::Exit;
 use protocol::handover::{Message, TargetUser};
 use std::ffi::OsString;
@@ -23,6 +24,7 @@ use supervisor::state_dir;
 use sys::environment::Environment;
 use sys::mountinfo::Mounts;
 use sys::{Root, terminal};
+use tracing::debug;
 
 /// What only root could do for another user.
 pub(super) struct OfRoot {
@@ -42,12 +44,16 @@ impl Preparation {
             let sources = ConfigSources { root: &root, environment: inherited, options, workdir: &here };
             self.fail_early(inherited, UnusableConfig { error, settings: TrustedLayers::read(&sources).settings() })
         })?;
+        trace::begin(inherited, &request.options.set);
         let sources = ConfigSources { root: &root, environment: inherited, options: &request.options, workdir: &here };
         let (loaded, entered) = self.load(&sources).map_err(|failed| self.fail_early(inherited, *failed))?;
         let planned = check::validate(&loaded.settings)
             .and_then(|()| decide(&loaded, &entered, inherited, |facts| mode::plan(&request, &loaded.settings, facts)));
         match planned {
-            Ok(plan) => Ok((loaded, plan, entered)),
+            Ok(plan) => {
+                told(&request, &plan);
+                Ok((loaded, plan, entered))
+            }
             Err(error) => {
                 let failed = Box::new(UnusableConfig { error, settings: loaded.settings });
                 Err(self.fail_early(inherited, *failed))
@@ -96,7 +102,9 @@ impl Preparation {
             state_dir::identity_of(nix::unistd::getppid().as_raw()).filter(|_| self.handover.supervised())?;
         let mounts = Mounts::of(&Root::real());
         let whose = RunDirOwner { user, supervisor, at_once, mounts: &mounts };
-        run_dir::run_dir(settings, inherited, &whose, &mut |why| self.state_trouble = Some(why))
+        let chosen = run_dir::run_dir(settings, inherited, &whose, &mut |why| self.state_trouble = Some(why));
+        debug!(target: "state", configured = ?settings.state_dir.value, "{}", shown(chosen.as_ref()));
+        chosen
     }
 
     /// Takes away what earlier starts left, and gives the words that the last of them could not say. `own` is this start's.
@@ -115,6 +123,7 @@ impl Preparation {
 /// count as well.
 pub(super) fn load(words: &[OsString], inherited: &Environment) -> Result<(Loaded, Entered)> {
     let (request, root, here) = (request(words)?, Root::real(), here());
+    trace::begin(inherited, &request.options.set);
     let sources = ConfigSources { root: &root, environment: inherited, options: &request.options, workdir: &here };
     Ok(check::settle(&sources)?.load()?)
 }
@@ -122,6 +131,29 @@ pub(super) fn load(words: &[OsString], inherited: &Environment) -> Result<(Loade
 fn request(words: &[OsString]) -> Result<StartRequest> {
     let request = cli::parse(words)?;
     Ok(cli::parse_after_mode(&request)?.unwrap_or(request))
+}
+
+/// Says what was decided, and from which words.
+fn told(request: &StartRequest, plan: &Plan) {
+    debug!(
+        target: "mode",
+        words = %text::command(&request.words),
+        option = request.options.mode.as_deref().unwrap_or("none"),
+        terminal = terminal::is_attended(),
+        kind = ?plan.kind,
+        by_name = plan.by_name,
+        command = %text::command(&plan.command),
+        beside = %plan.sidecars.join(" "),
+        "{}",
+        plan.mode
+    );
+}
+
+fn shown(run_dir: Option<&(PathBuf, bool)>) -> String {
+    match run_dir {
+        Some((path, made)) => format!("{}, {}", text::path(path), if *made { "made" } else { "there already" }),
+        None => "no directory can be written".to_owned(),
+    }
 }
 
 fn here() -> PathBuf {

@@ -7,11 +7,13 @@ use nix::errno::Errno;
 use protocol::errno::{ErrnoCause, cause};
 use protocol::exit_code::Exit;
 use protocol::handover::{HandoverWriter, Message};
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use sys::environment::Environment;
 use sys::process;
 use sys::signal::InheritedSignals;
+use tracing::{Level, debug, enabled};
 
 /// What the C library searches when PATH is not set.
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
@@ -21,6 +23,7 @@ pub fn launch(ready: &PreparedWorkload, handover: &HandoverWriter, inherited: &I
     let PreparedWorkload { command, environment } = ready;
     let argv: Vec<CString> = command.iter().filter_map(|word| CString::new(word.as_bytes()).ok()).collect();
     let path = environment.get("PATH").map_or(DEFAULT_PATH, OsStr::as_bytes);
+    told(command, environment);
     let environment = environment.to_envp();
     handover.send(&Message::Launching(text::command(command)));
     process::end_with_parent(); // once more: a change of the user undoes it
@@ -29,6 +32,25 @@ pub fn launch(ready: &PreparedWorkload, handover: &HandoverWriter, inherited: &I
     let name = command.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     handover.send(&Message::Failed { errno: errno as i32, name: name.clone() });
     failure(&name, errno, file(&name, path).and_then(|file| obstacle_of(&file)))
+}
+
+/// Says what is executed, and which variables differ from those that trainit was started with; never their values.
+fn told(command: &[OsString], environment: &Environment) {
+    if !enabled!(target: "start", Level::DEBUG) {
+        return;
+    }
+    let before = Environment::inherited();
+    let (old, new) = (before.names(), environment.names());
+    let listed = |names: &mut dyn Iterator<Item = &OsStr>| {
+        names.map(|name| name.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+    };
+    debug!(
+        target: "start",
+        changed = listed(&mut environment.changed_since(&before).map(|(name, _)| name)),
+        removed = listed(&mut old.difference(&new).copied()),
+        "variables of the workload"
+    );
+    debug!(target: "start", command = %text::command(command), "execve");
 }
 
 /// The file that was tried: a path as it is, a name as PATH has it.

@@ -5,6 +5,7 @@ use super::seconds_of;
 use super::verdict::RehearsedCheckpoint;
 use crate::config::ConfigOptions;
 use crate::error::{Error, Result};
+use crate::program;
 use protocol::exit_code::Exit;
 use protocol::handover::Phase;
 use protocol::state_file::StateRecord;
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use supervisor::state_dir;
 use sys::{proc, process, signal};
+use tracing::debug;
 
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -111,6 +113,7 @@ impl TrialJob {
         command.args(options.set.iter().flat_map(|set| ["--set", set]));
         command.arg("--").args(words).stdin(Stdio::null()).process_group(0);
         process::die_with_parent(&mut command);
+        debug!(target: "program", "{}", text::command(&program::line_of(&command)));
         let child = command.spawn().map_err(|error| internal("trainit cannot be started", &error.to_string()))?;
         Ok(TrialJob { child, begun: Instant::now(), directory: None, ended: None })
     }

@@ -1,5 +1,6 @@
 //! Whether a Jupyter kernel computes, asked of its server. Every server that runs here is asked, however it was started: it leaves its
 //! address and token in a file for its user alone (jupyter_server, `jpserver-PID.json`; the classic notebook, `nbserver-PID.json`).
+use crate::program::ProgramTrace;
 use serde_json::{Value, json};
 use std::ffi::{OsStr, c_int};
 use std::io::{self, Read, Write};
@@ -140,11 +141,14 @@ sys.stdout.buffer.write(opener.open(question, timeout=5).read(1 << 20))
     let mut command = Command::new(std::fs::read_link(format!("/proc/{pid}/exe"))?);
     command.args(["-I", "-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     process::die_with_parent(&mut command);
+    let trace = ProgramTrace::begin(|| vec![command.get_program().to_owned(), "-I".into(), "-c".into(), "…".into()]);
     let mut child = command.spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
         stdin.write_all(asked.to_string().as_bytes())?;
     }
-    Ok(child.wait_with_output()?.stdout)
+    let output = child.wait_with_output()?;
+    trace.end(&output.status);
+    Ok(output.stdout)
 }
 
 /// The status and the body of an answer.

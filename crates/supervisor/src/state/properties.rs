@@ -9,6 +9,7 @@ use protocol::handover::{
     SignalPolicy, StopPolicy, UsageState, Watchdog,
 };
 use std::time::Duration;
+use sys::process::Ended;
 
 /// What happened, and so many milliseconds after what was before it; none: exactly at the next deadline.
 type Script = Vec<(Event, Option<u64>)>;

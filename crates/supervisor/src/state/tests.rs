@@ -6,6 +6,7 @@ use protocol::handover::{
     StopPolicy,
 };
 use std::time::Duration;
+use sys::process::Ended;
 
 fn at(seconds: f64) -> Clock {
     Duration::from_secs_f64(seconds)

@@ -24,7 +24,7 @@ const MOST_FILES: usize = 512;
 
 /// The size and time of a complete checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Contents {
+pub(crate) struct Contents {
     /// Bytes of all files together.
     pub size: u64,
     /// When the last file was written.
@@ -33,14 +33,14 @@ pub struct Contents {
 
 /// The reason why a candidate is not a complete checkpoint, as a fragment that fits after its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unfinished(pub String);
+pub(crate) struct Unfinished(pub String);
 
 /// The result of judging a candidate.
-pub type Completeness<T = Contents> = Result<T, Unfinished>;
+pub(crate) type Completeness<T = Contents> = Result<T, Unfinished>;
 
 impl Unfinished {
     /// Makes a reason from a text.
-    pub fn because(why: impl Into<String>) -> Self {
+    pub(crate) fn because(why: impl Into<String>) -> Self {
         Unfinished(why.into())
     }
 
@@ -58,7 +58,7 @@ impl From<io::Error> for Unfinished {
 
 impl Contents {
     /// The contents of no file.
-    pub const NONE: Contents = Contents { size: 0, modified: SystemTime::UNIX_EPOCH };
+    pub(crate) const NONE: Contents = Contents { size: 0, modified: SystemTime::UNIX_EPOCH };
 
     /// Returns the contents of one file.
     fn of(metadata: &Metadata) -> Self {
@@ -66,7 +66,7 @@ impl Contents {
     }
 
     /// Adds two contents.
-    pub fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         Contents { size: self.size.saturating_add(other.size), modified: self.modified.max(other.modified) }
     }
 }
@@ -75,7 +75,7 @@ impl Contents {
 ///
 /// # Errors
 /// The error of open(2) or fstat(2); `InvalidInput` for anything but a regular file.
-pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
+pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
@@ -88,7 +88,7 @@ pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
 ///
 /// # Errors
 /// The error of open(2) or read(2).
-pub fn head(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn head(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     first(&open(path)?.0, most)
 }
 
@@ -111,7 +111,7 @@ fn last(mut file: &File, size: u64, most: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// The reason why the file is not complete. A file in the format from before torch 1.6 is never complete, because nothing in it
 /// tells where it ends.
-pub fn torch(path: &Path) -> Completeness {
+pub(crate) fn torch(path: &Path) -> Completeness {
     let (file, metadata) = open(path)?;
     let start = first(&file, 16)?;
     match () {
@@ -129,7 +129,7 @@ pub fn torch(path: &Path) -> Completeness {
 ///
 /// # Errors
 /// The reason why the file is not complete.
-pub fn tensors(path: &Path) -> Completeness {
+pub(crate) fn tensors(path: &Path) -> Completeness {
     let (file, metadata) = open(path)?;
     let length = safetensors::head_length(&first(&file, 8)?);
     let head = length.filter(|length| *length <= metadata.len()).map(|length| first(&file, length)).transpose()?;
@@ -144,7 +144,7 @@ pub fn tensors(path: &Path) -> Completeness {
 ///
 /// # Errors
 /// The reason why the file is not complete.
-pub fn any(path: &Path) -> Completeness {
+pub(crate) fn any(path: &Path) -> Completeness {
     if path.extension().is_some_and(|end| end == "safetensors") {
         return tensors(path);
     }
@@ -177,7 +177,7 @@ fn zip_end(file: &File, metadata: &Metadata) -> Completeness<()> {
 ///
 /// # Errors
 /// The reason of the first file that is not complete.
-pub fn tree(dir: &Path) -> Completeness {
+pub(crate) fn tree(dir: &Path) -> Completeness {
     CheckpointTree::judging(member).walk(dir, DEPTH)
 }
 
@@ -186,7 +186,7 @@ pub fn tree(dir: &Path) -> Completeness {
 ///
 /// # Errors
 /// The reason of the first file that is not complete.
-pub fn tree_at_rest(dir: &Path) -> Completeness {
+pub(crate) fn tree_at_rest(dir: &Path) -> Completeness {
     CheckpointTree::judging(member_at_rest).walk(dir, DEPTH)
 }
 
@@ -279,7 +279,7 @@ fn indexed(listing: &Listing, path: &Path) -> Completeness {
 ///
 /// # Errors
 /// The reason why the index or a shard is not complete.
-pub fn index_and_shards(path: &Path) -> Completeness {
+pub(crate) fn index_and_shards(path: &Path) -> Completeness {
     let dir = path.parent().unwrap_or(path);
     shards(path)?.iter().enumerate().try_fold(size(path)?, |sum, (n, shard)| {
         let found = if n < MOST_FILES { any(&dir.join(shard)) } else { size(&dir.join(shard)) };

@@ -2,6 +2,7 @@
 //! Every trainer family has a file with its own rule of completeness and one entry in `FAMILIES`; docs/checkpoints.md explains the
 //! rules to users. The crate only reads directories and files, within fixed bounds. It uses `sys`, and knows neither PID 1 nor the
 //! settings.
+#![warn(unreachable_pub)]
 
 mod choice;
 mod completeness;

@@ -8,14 +8,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Most entries that are read of a directory in which checkpoints appear.
-pub const MOST_ENTRIES: usize = 200_000;
+pub(crate) const MOST_ENTRIES: usize = 200_000;
 
 /// Most symbolic links that are followed in one directory; each costs a few system calls.
 const MOST_LINKS: usize = 1024;
 
 /// The kind of an entry, after links are followed. Sockets, devices and dangling links are not listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EntryKind {
+pub(crate) enum EntryKind {
     /// A regular file.
     File,
     /// A directory.
@@ -24,7 +24,7 @@ pub enum EntryKind {
 
 /// A name in a directory.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The name.
     pub name: OsString,
     /// The kind.
@@ -35,7 +35,7 @@ pub struct Entry {
 
 /// An entry that may be a checkpoint, and its step if that is known.
 #[derive(Clone, Debug)]
-pub struct Candidate<'a> {
+pub(crate) struct Candidate<'a> {
     /// The entry.
     pub entry: &'a Entry,
     /// The step.
@@ -44,7 +44,7 @@ pub struct Candidate<'a> {
 
 /// The entries of a directory.
 #[derive(Clone, Debug, Default)]
-pub struct Listing {
+pub(crate) struct Listing {
     /// The directory.
     pub dir: PathBuf,
     /// The entries of the directory, in no order.
@@ -55,12 +55,12 @@ pub struct Listing {
 
 impl Entry {
     /// Returns the name's bytes.
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         self.name.as_bytes()
     }
 
     /// Returns the name and, for a link, the name of the link's target.
-    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &[u8]> {
         let real = self.real.as_deref().and_then(Path::file_name);
         std::iter::once(self.bytes()).chain(real.map(OsStr::as_bytes))
     }
@@ -71,7 +71,7 @@ impl Listing {
     ///
     /// # Errors
     /// The error of opendir(3) or readdir(3). An entry that vanishes meanwhile is no error.
-    pub fn read(dir: &Path, most: usize) -> io::Result<Self> {
+    pub(crate) fn read(dir: &Path, most: usize) -> io::Result<Self> {
         let mut links = Links::of(dir);
         let mut listing = Listing { dir: dir.to_path_buf(), ..Listing::default() };
         for (n, entry) in fs::read_dir(dir)?.enumerate() {
@@ -85,18 +85,18 @@ impl Listing {
     }
 
     /// Returns the path of an entry; for a link, the path of the link's target.
-    pub fn path(&self, entry: &Entry) -> PathBuf {
+    pub(crate) fn path(&self, entry: &Entry) -> PathBuf {
         entry.real.clone().unwrap_or_else(|| self.dir.join(&entry.name))
     }
 
     /// Tells whether there is an entry of this name and kind.
-    pub fn has(&self, name: &str, kind: EntryKind) -> bool {
+    pub(crate) fn has(&self, name: &str, kind: EntryKind) -> bool {
         self.entries.iter().any(|entry| entry.kind == kind && entry.name == *name)
     }
 
     /// Picks the entries of a kind that `step` accepts by name. A link is accepted for its own name or for the name of its target.
     /// Where both names tell a step, the target's counts.
-    pub fn pick(&self, kind: EntryKind, step: impl Fn(&[u8]) -> Option<Option<u64>>) -> Vec<Candidate<'_>> {
+    pub(crate) fn pick(&self, kind: EntryKind, step: impl Fn(&[u8]) -> Option<Option<u64>>) -> Vec<Candidate<'_>> {
         let of_kind = self.entries.iter().filter(|entry| entry.kind == kind);
         let picked = of_kind.filter_map(|entry| {
             let wanted = |name: &&[u8]| !super::name::is_temporary(name);

@@ -41,7 +41,7 @@ const TEMPORARY_BEGINNINGS: &[&[u8]] = &[b".", b"tmp-", b"tmp_", b"tmp.", b"temp
 const TEMPORARY_MIDDLES: &[&[u8]] = &[b".orbax-checkpoint-tmp", b".tmp.", b".tmp-", b".tmp_", b".partial."];
 
 /// Tells whether a name is temporary, so that its file is not finished.
-pub fn is_temporary(name: &[u8]) -> bool {
+pub(crate) fn is_temporary(name: &[u8]) -> bool {
     let is = |part: Option<&[u8]>, word: &[u8]| part.is_some_and(|part| part.eq_ignore_ascii_case(word));
     TEMPORARY_ENDINGS.iter().any(|end| is(name.len().checked_sub(end.len()).and_then(|at| name.get(at..)), end))
         || TEMPORARY_BEGINNINGS.iter().any(|start| is(name.get(..start.len()), start))
@@ -50,7 +50,7 @@ pub fn is_temporary(name: &[u8]) -> bool {
 
 /// Returns the step in a name: the number after `step` or `iter`, else the only number that stands for itself. A number after
 /// `epoch`, `rank`, `fold` … is no step, and neither is one of several numbers: a wrong order is worse than the order by time.
-pub fn step(name: &[u8]) -> Option<u64> {
+pub(crate) fn step(name: &[u8]) -> Option<u64> {
     let numbers: Vec<_> =
         digit_runs(name).map(|(start, end)| (role(name, start, end), number(name, start, end))).collect();
     let of = |wanted: NumberRole| numbers.iter().filter(move |(role, _)| *role == wanted).map(|(_, number)| *number);
@@ -62,7 +62,7 @@ pub fn step(name: &[u8]) -> Option<u64> {
 }
 
 /// Returns the number that makes up the rest of a name after a prefix: 100 for `checkpoint-100` after `checkpoint-`.
-pub fn numbered(name: &[u8], prefix: &[u8]) -> Option<u64> {
+pub(crate) fn numbered(name: &[u8], prefix: &[u8]) -> Option<u64> {
     let digits = name.strip_prefix(prefix)?;
     number(digits, 0, digits.len())
 }

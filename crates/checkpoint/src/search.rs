@@ -97,7 +97,7 @@ pub(super) struct Search<'a> {
 
 impl<'a> Search<'a> {
     /// Reads a listing as the family that was asked for, or as the first family whose mark is in the directory.
-    pub fn of(listing: &'a Listing, choice: FamilyChoice, pattern: Option<&'a Pattern>) -> Option<Self> {
+    pub(crate) fn of(listing: &'a Listing, choice: FamilyChoice, pattern: Option<&'a Pattern>) -> Option<Self> {
         match choice {
             FamilyChoice::Only(family) => Some(Self::by(FamilyContext { listing, pattern, named: true }, family)),
             FamilyChoice::Auto => {
@@ -118,7 +118,7 @@ impl<'a> Search<'a> {
     }
 
     /// Judges a candidate and returns it as a checkpoint, if it is complete.
-    pub fn judge(&self, candidate: &Candidate<'_>) -> Completeness<Checkpoint> {
+    pub(crate) fn judge(&self, candidate: &Candidate<'_>) -> Completeness<Checkpoint> {
         let contents = (self.family.judge)(&self.context, candidate)?;
         Ok(Checkpoint {
             path: self.context.listing.path(candidate.entry),

@@ -73,7 +73,7 @@ pub(super) struct Events {
 impl Events {
     /// Starts to watch a directory. Without inotify, whose instances are few and shared with other programs, only the time wakes
     /// the watcher.
-    pub fn of(dir: &Path) -> Self {
+    pub(crate) fn of(dir: &Path) -> Self {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).ok();
         let events = Events { inotify, dir: dir.to_path_buf(), inside: HashMap::new(), rest: GATHER };
         events.add(&events.dir);
@@ -92,7 +92,7 @@ impl Events {
 
     /// Watches inside the directories of unfinished checkpoints, and in no others. The watched directory itself is added each time,
     /// in case that it is a new one; adding it again changes nothing.
-    pub fn follow(&mut self, unfinished: &[PathBuf]) {
+    pub(crate) fn follow(&mut self, unfinished: &[PathBuf]) {
         self.add(&self.dir);
         let wanted = unfinished.get(..MOST_INSIDE).unwrap_or(unfinished);
         let (keep, drop): (HashMap<_, _>, HashMap<_, _>) =
@@ -109,7 +109,7 @@ impl Events {
     }
 
     /// Sets the rest after a read of the directory that took this time.
-    pub fn rest_after(&mut self, took: Duration) {
+    pub(crate) fn rest_after(&mut self, took: Duration) {
         self.rest = (took * REST).clamp(GATHER, LOOK);
     }
 
@@ -117,7 +117,7 @@ impl Events {
     ///
     /// # Errors
     /// The error of poll(2).
-    pub fn wait(&self, until: &WatchEnd<'_>) -> io::Result<bool> {
+    pub(crate) fn wait(&self, until: &WatchEnd<'_>) -> io::Result<bool> {
         let woken = match until.wait(None, self.rest)? {
             WakeReason::Over => WakeReason::Over,
             _ => until.wait(self.inotify.as_ref().map(AsFd::as_fd), LOOK)?,

@@ -6,11 +6,11 @@ use sys::lease::{Writers, writers};
 
 /// How long a file must be unchanged where the kernel cannot tell who writes it. The time is longer than the pauses of a writer,
 /// and longer than the delay of network file systems (NFS: 3 s for a file that has just changed).
-pub const QUIET: Duration = Duration::from_secs(10);
+pub(crate) const QUIET: Duration = Duration::from_secs(10);
 
 /// Tells whether a file has no writer any more: by the kernel's answer where it has one (local file systems), else by whether the
 /// file has been unchanged for `QUIET`. A time in the future counts as a change just now.
-pub fn at_rest(file: &File, metadata: &Metadata) -> bool {
+pub(crate) fn at_rest(file: &File, metadata: &Metadata) -> bool {
     match writers(file) {
         Writers::None => true,
         Writers::Some => false,

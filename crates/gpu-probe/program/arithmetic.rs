@@ -2,19 +2,19 @@
 //! says, so that every GPU and every CPU agree to the bit. Pure; trainit's own tests use it.
 
 /// Threads that calculate the same: thread N does as thread N mod 64.
-pub const KINDS: usize = 64;
+pub(super) const KINDS: usize = 64;
 /// Rounds of the loop.
-pub const ROUNDS: u32 = 4096;
+pub(super) const ROUNDS: u32 = 4096;
 /// Threads in a block, and blocks.
-pub const BLOCK: u32 = 256;
+pub(super) const BLOCK: u32 = 256;
 /// Enough to keep every multiprocessor of today's GPUs busy several times over.
-pub const GRID: u32 = 4096;
+pub(super) const GRID: u32 = 4096;
 
 const FACTOR: f32 = f32::from_bits(0x3f80_0347);
 const TERM: f32 = f32::from_bits(0x3dcc_cccd);
 
 /// The same as the program below, for one thread.
-pub fn expected(thread: u32) -> u32 {
+pub(super) fn expected(thread: u32) -> u32 {
     let mut integer = thread % KINDS as u32;
     let mut float = integer as f32 + 1.0;
     for _ in 0..ROUNDS {
@@ -61,4 +61,5 @@ macro_rules! program {
 }
 
 /// The program in PTX, which every driver compiles for its GPU: for GPUs since Turing, and for older ones.
-pub const PROGRAMS: [&str; 2] = [program!(".version 6.3\n.target sm_75\n"), program!(".version 5.0\n.target sm_50\n")];
+pub(super) const PROGRAMS: [&str; 2] =
+    [program!(".version 6.3\n.target sm_75\n"), program!(".version 5.0\n.target sm_50\n")];

@@ -1,37 +1,37 @@
 //! The lines of the report, put together in a small buffer without allocating. Pure; trainit's own tests read what it makes.
 
 /// Longest line; a library's words beyond it are cut.
-pub const LONGEST: usize = 1024;
+pub(super) const LONGEST: usize = 1024;
 
 /// A piece of the report that waits to be written: facts are gathered until the next risky call is announced.
-pub struct Report {
+pub(super) struct Report {
     bytes: [u8; LONGEST * 4],
     used: usize,
 }
 
 impl Report {
     /// Nothing.
-    pub const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Report { bytes: [0; LONGEST * 4], used: 0 }
     }
 
     /// What waits to be written.
-    pub fn pending(&self) -> &[u8] {
+    pub(super) fn pending(&self) -> &[u8] {
         self.bytes.get(..self.used).unwrap_or_default()
     }
 
     /// It is written.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.used = 0;
     }
 
     /// There may be no room for another line.
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.used + LONGEST > self.bytes.len()
     }
 
     /// Adds bytes as they are.
-    pub fn raw(&mut self, bytes: &[u8]) {
+    pub(super) fn raw(&mut self, bytes: &[u8]) {
         for byte in bytes {
             if let Some(place) = self.bytes.get_mut(self.used) {
                 *place = *byte;
@@ -41,7 +41,7 @@ impl Report {
     }
 
     /// Adds a field that somebody else worded: what would break the line is replaced, what is too long is cut.
-    pub fn field(&mut self, text: &[u8]) {
+    pub(super) fn field(&mut self, text: &[u8]) {
         self.raw(b"\t");
         for byte in text.iter().take(LONGEST / 2) {
             self.raw(&[if byte.is_ascii_control() { b' ' } else { *byte }]);
@@ -49,7 +49,7 @@ impl Report {
     }
 
     /// Adds a number as a field.
-    pub fn number(&mut self, number: i64) {
+    pub(super) fn number(&mut self, number: i64) {
         self.raw(b"\t");
         if number < 0 {
             self.raw(b"-");
@@ -58,7 +58,7 @@ impl Report {
     }
 
     /// Adds a number without anything before it.
-    pub fn digits(&mut self, mut number: u64) {
+    pub(super) fn digits(&mut self, mut number: u64) {
         let mut digits = [0; 20];
         let mut count = 0;
         for place in digits.iter_mut().rev() {
@@ -73,7 +73,7 @@ impl Report {
     }
 
     /// Adds bytes in hexadecimal, as a UUID is written, after a prefix.
-    pub fn uuid(&mut self, prefix: &[u8], bytes: &[u8; 16]) {
+    pub(super) fn uuid(&mut self, prefix: &[u8], bytes: &[u8; 16]) {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         self.raw(b"\t");
         self.raw(prefix);
@@ -87,7 +87,7 @@ impl Report {
     }
 
     /// Ends the line.
-    pub fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.raw(b"\n");
     }
 }

@@ -11,7 +11,7 @@ const GOOGLE: &str = "0x1ae0";
 const CHIPS: [&str; 6] = ["0x0027", "0x005e", "0x0062", "0x0063", "0x006f", "0x0076"];
 
 /// All of them, by the names in /dev.
-pub fn nodes(root: &Root, devices: &[String]) -> Vec<DeviceNode> {
+pub(crate) fn nodes(root: &Root, devices: &[String]) -> Vec<DeviceNode> {
     let has = |name: &str| devices.iter().any(|device| device == name);
     let mut nodes = Vec::new();
     if has("dri") {

@@ -9,7 +9,7 @@ const VENDOR: &str = "0x1002";
 
 /// The GPUs' render nodes, in the order of the topology, and how many of AMD's there are that nothing can compute on, because
 /// /dev/kfd is missing. Refused there is refused everywhere.
-pub fn nodes(root: &Root, has: &dyn Fn(&str) -> bool) -> (Vec<DeviceNode>, usize) {
+pub(crate) fn nodes(root: &Root, has: &dyn Fn(&str) -> bool) -> (Vec<DeviceNode>, usize) {
     if !has("kfd") {
         return (Vec::new(), if has("dri") { rendering(root) } else { 0 });
     }
@@ -52,7 +52,7 @@ fn value(properties: &str, name: &str) -> Option<u64> {
 }
 
 /// The render node of a topology node that computes (a CPU has no SIMD units), and its instruction set: 90402 is gfx942.
-pub fn parse_properties(properties: &str) -> Option<(u32, Option<String>)> {
+pub(crate) fn parse_properties(properties: &str) -> Option<(u32, Option<String>)> {
     value(properties, "simd_count").filter(|count| *count > 0)?;
     let minor = value(properties, "drm_render_minor").filter(|minor| *minor > 0)?;
     let target = value(properties, "gfx_target_version").filter(|target| *target > 0);
@@ -61,7 +61,7 @@ pub fn parse_properties(properties: &str) -> Option<(u32, Option<String>)> {
 }
 
 /// The bytes of a memory bank that lies on the card: heap 1 or 2.
-pub fn parse_bank(properties: &str) -> Option<u64> {
+pub(crate) fn parse_bank(properties: &str) -> Option<u64> {
     value(properties, "heap_type").filter(|heap| matches!(heap, 1 | 2))?;
     value(properties, "size_in_bytes")
 }

@@ -54,7 +54,7 @@ pub fn may_be_right(root: &Root, environment: &Environment) -> bool {
 }
 
 /// The image's libraries for forward compatibility.
-pub fn library(loader: &Loader) -> Option<(PathBuf, LoadableLibrary)> {
+pub(crate) fn library(loader: &Loader) -> Option<(PathBuf, LoadableLibrary)> {
     DIRECTORIES.iter().map(Path::new).find_map(|directory| {
         let library = loader.within(directory, CUDA)?;
         Some((directory.to_owned(), library))

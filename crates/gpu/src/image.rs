@@ -31,30 +31,30 @@ pub fn image_cuda(root: &Root, environment: &Environment) -> Option<ImageCuda> {
 }
 
 /// `cuda>=12.8 brand=tesla,driver>=535,…`.
-pub fn parse_require(text: &str) -> Option<VersionText> {
+pub(crate) fn parse_require(text: &str) -> Option<VersionText> {
     let atoms = text.split([' ', ',']);
     atoms.filter_map(|atom| atom.strip_prefix("cuda>=")).find_map(VersionText::of)
 }
 
 /// /usr/local/cuda/version.json, since CUDA 11.1.
-pub fn parse_json(text: &str) -> Option<VersionText> {
+pub(crate) fn parse_json(text: &str) -> Option<VersionText> {
     let json: serde_json::Value = serde_json::from_str(text).ok()?;
     VersionText::of(json.get("cuda")?.get("version")?.as_str()?)
 }
 
 /// `CUDA Version 10.2.89`.
-pub fn parse_text(text: &str) -> Option<VersionText> {
+pub(crate) fn parse_text(text: &str) -> Option<VersionText> {
     VersionText::of(text.lines().next()?.strip_prefix("CUDA Version")?.trim())
 }
 
 /// `cuda: Optional[str] = '12.8'` in torch/version.py; `None` in a build for CPUs.
-pub fn parse_torch(text: &str) -> Option<VersionText> {
+pub(crate) fn parse_torch(text: &str) -> Option<VersionText> {
     let line = text.lines().find(|line| line.starts_with("cuda") && !line.starts_with("cuda_"))?;
     VersionText::of(line.split_once('=')?.1.trim().trim_matches(['\'', '"']))
 }
 
 /// `nvidia_cuda_runtime_cu12-12.4.127.dist-info`, `nvidia_cuda_runtime-13.0.96.dist-info`: of CUDA 12.4 and 13.0.
-pub fn parse_wheel(name: &str) -> Option<VersionText> {
+pub(crate) fn parse_wheel(name: &str) -> Option<VersionText> {
     let (package, version) = name.strip_suffix(".dist-info")?.split_once('-')?;
     let tag = package.strip_prefix("nvidia_cuda_runtime")?;
     let is_it = tag.is_empty() || tag.strip_prefix("_cu").is_some_and(|tag| tag.bytes().all(|b| b.is_ascii_digit()));
@@ -62,7 +62,7 @@ pub fn parse_wheel(name: &str) -> Option<VersionText> {
 }
 
 /// `libcudart.so.12.4.127` is of CUDA 12.4. Shorter names are links that say less: `libcudart.so.11.0` is of any 11.
-pub fn parse_library(name: &str) -> Option<VersionText> {
+pub(crate) fn parse_library(name: &str) -> Option<VersionText> {
     let version = name.strip_prefix("libcudart.so.")?;
     (version.split('.').count() == 3).then(|| release(version)).flatten()
 }

@@ -1,6 +1,7 @@
 //! GPUs as far as files tell: which device nodes there are, whether this user and this container may open them, what the kernel's
 //! drivers say of themselves, which libraries the workload will find, what the image wants, and how many were promised. No library
 //! is loaded and no device is opened. Knows `config`, `environment` and `sys`.
+#![warn(unreachable_pub)]
 
 mod accelerators;
 mod amd;

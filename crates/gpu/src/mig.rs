@@ -25,7 +25,7 @@ impl ComputeInstance {
 const CAPABILITIES: &str = "/proc/driver/nvidia/capabilities";
 
 /// All that the driver tells of, each with the number of its GPU. With CDI it tells of the host's, too.
-pub fn instances(root: &Root) -> Vec<(u32, ComputeInstance)> {
+pub(crate) fn instances(root: &Root) -> Vec<(u32, ComputeInstance)> {
     let gpus = names(root, CAPABILITIES);
     let gpus = gpus.iter().filter_map(|name| numbered(name, "gpu"));
     let mut all: Vec<_> = gpus.flat_map(|gpu| of_gpu(root, gpu).into_iter().map(move |one| (gpu, one))).collect();
@@ -59,6 +59,6 @@ fn is_open(root: &Root, directory: &str) -> bool {
 }
 
 /// `DeviceFileMinor: 12`.
-pub fn parse_access(text: &str) -> Option<u32> {
+pub(crate) fn parse_access(text: &str) -> Option<u32> {
     text.lines().find_map(|line| line.strip_prefix("DeviceFileMinor:"))?.trim().parse().ok()
 }

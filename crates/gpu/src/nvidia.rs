@@ -28,7 +28,7 @@ pub const CTL: &str = "/dev/nvidiactl";
 pub const UVM: &str = "/dev/nvidia-uvm";
 
 /// The GPUs' nodes, in the order of their numbers.
-pub fn nodes(root: &Root, devices: &[String]) -> Vec<DeviceNode> {
+pub(crate) fn nodes(root: &Root, devices: &[String]) -> Vec<DeviceNode> {
     let minors = numbers(devices, "nvidia");
     let known = if minors.is_empty() { Vec::new() } else { gpus(root) };
     let mut instances = if minors.is_empty() { Vec::new() } else { mig::instances(root) };
@@ -45,7 +45,7 @@ pub fn nodes(root: &Root, devices: &[String]) -> Vec<DeviceNode> {
 }
 
 /// The nodes beside them; none where there is nothing of NVIDIA's.
-pub fn controls(root: &Root, devices: &[String]) -> Vec<Control> {
+pub(crate) fn controls(root: &Root, devices: &[String]) -> Vec<Control> {
     let has = |path: &str| devices.iter().any(|name| path.strip_prefix("/dev/") == Some(name));
     if !has(CTL) && !has(UVM) && numbers(devices, "nvidia").is_empty() {
         return Vec::new();
@@ -81,7 +81,7 @@ fn gpus(root: &Root) -> Vec<(u32, DeviceNode)> {
 }
 
 /// A GPU's information file.
-pub fn parse_information(text: &str) -> Option<(u32, DeviceNode)> {
+pub(crate) fn parse_information(text: &str) -> Option<(u32, DeviceNode)> {
     let field = |name: &str| {
         text.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':')).map(str::trim)
     };

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use sys::environment::Environment;
 
 /// A root directory with these files.
-pub fn laid_out(files: &[(&str, &str)]) -> (tempfile::TempDir, Root) {
+pub(crate) fn laid_out(files: &[(&str, &str)]) -> (tempfile::TempDir, Root) {
     let directory = tempfile::tempdir().unwrap();
     let root = Root::at(directory.path());
     for (path, text) in files {

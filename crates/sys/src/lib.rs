@@ -1,6 +1,7 @@
 //! The raw system interfaces of trainit: the only crate where `unsafe` is allowed. Signals are plain numbers and signal sets are
 //! plain `u64`, as the kernel and /proc have them: nix's `Signal` has no real-time signals, nix's `waitpid` loses a child that died
 //! by one, and musl hides signals 32 to 34 from every mask that it saves.
+#![warn(unreachable_pub)]
 #![allow(unsafe_code, reason = "this is where it belongs")]
 
 pub mod access;

@@ -1,5 +1,6 @@
 //! Texts that a user can read, in which a log line stays one line: names, command lines, sizes and times, with their secrets
 //! masked. The crate takes bytes, and uses no crate of trainit but `protocol`, so every other crate may use it.
+#![warn(unreachable_pub)]
 
 mod escape;
 mod mask;

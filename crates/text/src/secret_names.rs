@@ -68,7 +68,7 @@ fn is_camel(word: &str) -> bool {
 }
 
 /// Tells whether the word behind an option is the option's value, and secret.
-pub fn is_secret_option(name: &str) -> bool {
+pub(crate) fn is_secret_option(name: &str) -> bool {
     let bare = name.trim_start_matches('-');
     let first = bare.split(['-', '_']).next().unwrap_or_default();
     name.starts_with('-') && is_secret(bare) && !SWITCHES.iter().any(|switch| first.eq_ignore_ascii_case(switch))

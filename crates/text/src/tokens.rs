@@ -81,18 +81,18 @@ impl TokenAlphabet {
 }
 
 /// Tells whether a byte is part of a word.
-pub fn is_word(byte: u8) -> bool {
+pub(crate) fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
 /// Returns the bytes at the beginning of a text that fit.
-pub fn run(text: &[u8], fits: impl Fn(u8) -> bool) -> &[u8] {
+pub(crate) fn run(text: &[u8], fits: impl Fn(u8) -> bool) -> &[u8] {
     let end = text.iter().position(|byte| !fits(*byte)).unwrap_or(text.len());
     text.get(..end).unwrap_or_default()
 }
 
 /// Returns the length of the token that a text begins with, if it begins with a known one.
-pub fn token(text: &[u8]) -> Option<usize> {
+pub(crate) fn token(text: &[u8]) -> Option<usize> {
     TOKENS.iter().find_map(|(prefix, of, least)| {
         let rest = run(text.strip_prefix(prefix.as_bytes())?, |byte| of.has(byte));
         of.fits(rest, *least).then_some(prefix.len() + rest.len())

@@ -14,12 +14,12 @@ const TERM: Duration = Duration::from_secs(2);
 /// After SIGKILL.
 const KILL: Duration = Duration::from_secs(1);
 /// How long ending takes at most.
-pub const END: Duration = TERM.saturating_add(KILL);
+pub(super) const END: Duration = TERM.saturating_add(KILL);
 const SIGTERM: i32 = 15;
 const SIGKILL: i32 = 9;
 
 /// What a helper is to do.
-pub struct ProbeJob {
+pub(super) struct ProbeJob {
     /// Its words, without its name.
     pub words: Vec<String>,
     /// Its environment.
@@ -28,7 +28,7 @@ pub struct ProbeJob {
 
 /// What became of it.
 #[derive(Default)]
-pub struct ProbeResult {
+pub(super) struct ProbeResult {
     /// What it said.
     pub transcript: Transcript,
     /// How it ended.
@@ -43,7 +43,7 @@ pub struct ProbeResult {
 ///
 /// # Errors
 /// What executing the helper says; then none of them runs.
-pub fn all(image: &OwnedFd, jobs: &[ProbeJob], timeout: Duration) -> nix::Result<Vec<ProbeResult>> {
+pub(super) fn all(image: &OwnedFd, jobs: &[ProbeJob], timeout: Duration) -> nix::Result<Vec<ProbeResult>> {
     let mut watched = Vec::new();
     for job in jobs {
         let words = std::iter::once("gpu-helper").chain(job.words.iter().map(String::as_str));
@@ -69,7 +69,7 @@ pub fn all(image: &OwnedFd, jobs: &[ProbeJob], timeout: Duration) -> nix::Result
 }
 
 /// A program that runs, and is seen to its end.
-pub struct WatchedProbe {
+pub(super) struct WatchedProbe {
     child: EmbeddedChild,
     began: Instant,
     /// When the next step towards its end is due.
@@ -92,7 +92,7 @@ impl WatchedProbe {
     ///
     /// # Errors
     /// What executing it says.
-    pub fn start(program: &EmbeddedProgram<'_>, timeout: Duration) -> nix::Result<Self> {
+    pub(super) fn start(program: &EmbeddedProgram<'_>, timeout: Duration) -> nix::Result<Self> {
         let (child, began) = (EmbeddedChild::start(program)?, Instant::now());
         Ok(WatchedProbe { child, began, due: began + timeout, stage: ProbeStage::Running, waits: None, over: None })
     }
@@ -103,7 +103,7 @@ impl WatchedProbe {
     }
 
     /// Waits until it is over.
-    pub fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         while !self.is_over() {
             embedded_program::wait(&[&self.child], self.due);
         }
@@ -145,23 +145,23 @@ impl WatchedProbe {
     }
 
     /// What it said.
-    pub fn said(&self) -> &[u8] {
+    pub(super) fn said(&self) -> &[u8] {
         self.child.said()
     }
 
     /// What was written to its standard error.
-    pub fn complained(&self) -> Option<String> {
+    pub(super) fn complained(&self) -> Option<String> {
         let text = String::from_utf8_lossy(&self.child.complained()).trim().to_owned();
         (!text.is_empty()).then_some(text)
     }
 
     /// What it was at when it was given up, or asked to end.
-    pub fn waits(&self) -> Option<ProbeWait> {
+    pub(super) fn waits(&self) -> Option<ProbeWait> {
         self.waits.clone()
     }
 
     /// How it ended, and how long it ran; once it is over.
-    pub fn end(&self) -> (ProbeStop, Duration) {
+    pub(super) fn end(&self) -> (ProbeStop, Duration) {
         self.over.unwrap_or((ProbeStop::Overdue, self.began.elapsed()))
     }
 

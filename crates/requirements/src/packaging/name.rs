@@ -26,12 +26,12 @@ impl fmt::Display for Name {
 }
 
 /// Whether a byte of a name means no more than a break between two words.
-pub fn is_separator(byte: u8) -> bool {
+pub(super) fn is_separator(byte: u8) -> bool {
     matches!(byte, b'-' | b'_' | b'.')
 }
 
 /// Whether a project or an extra can be called so.
-pub fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     let bytes = text.as_bytes();
     let is_end = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     is_end(bytes.first())
@@ -40,7 +40,7 @@ pub fn is_name(text: &str) -> bool {
 }
 
 /// Whether two spellings are of one name.
-pub fn is_same(one: &str, other: &str) -> bool {
+pub(super) fn is_same(one: &str, other: &str) -> bool {
     normal(one).eq(normal(other))
 }
 

@@ -5,33 +5,33 @@ const MOST: usize = 8;
 
 /// The numbers, at least one.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Release {
+pub(super) struct Release {
     numbers: [u64; MOST],
     count: usize,
 }
 
 impl Release {
     /// Adds one at the end; none if there are too many.
-    pub fn push(&mut self, number: u64) -> Option<()> {
+    pub(super) fn push(&mut self, number: u64) -> Option<()> {
         *self.numbers.get_mut(self.count)? = number;
         self.count += 1;
         Some(())
     }
 
     /// All of them.
-    pub fn numbers(&self) -> &[u64] {
+    pub(super) fn numbers(&self) -> &[u64] {
         self.numbers.get(..self.count).unwrap_or_default()
     }
 
     /// All up to the last that is not zero: `1.0` and `1` are one.
-    pub fn significant(&self) -> &[u64] {
+    pub(super) fn significant(&self) -> &[u64] {
         let numbers = self.numbers();
         let count = numbers.iter().rposition(|number| *number != 0).map_or(0, |last| last + 1);
         numbers.get(..count).unwrap_or_default()
     }
 
     /// All but the last; none if nothing is left.
-    pub fn without_last(mut self) -> Option<Self> {
+    pub(super) fn without_last(mut self) -> Option<Self> {
         self.count = self.count.checked_sub(1).filter(|count| *count > 0)?;
         Some(self)
     }

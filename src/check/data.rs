@@ -6,10 +6,11 @@ mod empty;
 
 use super::listing::{self, DirectoryCount};
 use super::path_facts::{self, PathFacts, PathSide};
+use super::progress::TaskProgress;
 use super::rules::Rules;
 use super::speed::Speed;
 use super::step::{CheckResult, Failure, Step, Target};
-use super::task::{CheckTask, TaskProgress};
+use super::task::CheckTask;
 use super::verify::Verified;
 use super::{Check, CheckContext, FindingFacts, HostFacts, Transient, failures, links};
 use crate::config::{DataPath, PathKind, Severity};

@@ -17,6 +17,7 @@ mod obstacle;
 mod output;
 mod owner;
 mod path_facts;
+mod progress;
 mod provenance;
 mod rules;
 mod run;
@@ -27,6 +28,7 @@ mod step;
 mod table;
 mod task;
 mod user;
+mod validate;
 mod verify;
 
 pub use finding::{Change, Finding, FindingFacts, Remedy, Status, verdict};
@@ -35,10 +37,10 @@ pub use gpu::inventory::{DriverLibrary, Inventory, InventoryGpu, inventory};
 pub use host::threads;
 pub use obstacle::{Obstacle, obstacle_of};
 pub use provenance::{Provenance, provenance};
-pub use rules::{validate, validate_only};
 pub use run::{CheckEvent, RunningChecks, run, start};
 pub use settle::{SettledUser, settle};
 pub use table::checks;
+pub use validate::{validate, validate_only};
 
 use crate::config::{EnvValue, Loaded, Settings, Severity, secret};
 use crate::engine::{self, HostFacts, Platform, TypedStart};

@@ -1,9 +1,10 @@
 //! Runs the tasks in processes that can be given up: what only this machine has to answer one after the other in one of them, each
 //! that another machine has to answer in one of its own, everything at the same time. Their findings come back as JSON.
 
+use super::progress::TaskProgress;
 use super::rules::Rules;
 use super::table;
-use super::task::{CheckTask, TaskInfo, TaskProgress, TaskWork};
+use super::task::{CheckTask, TaskInfo, TaskWork};
 use super::{CheckContext, Finding};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;

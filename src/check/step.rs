@@ -1,8 +1,8 @@
 //! A family's checks are the steps of one walk over a subject (a path, the GPUs): each asks one thing, in an order in which the
 //! first that fails says most. What is wrong is `Trouble`; the walk gives it the severity that the configuration wants.
 
+use super::progress::TaskProgress;
 use super::rules::Rules;
-use super::task::TaskProgress;
 use super::{Check, Finding, FindingFacts, Remedy, Status, Transient};
 use crate::config::Severity;
 use protocol::exit_code::Exit;

@@ -1,5 +1,6 @@
 //! A piece of work for the runner: what to do, how long it may take, and what to say when no answer comes.
 
+use super::progress::TaskProgress;
 use super::rules::Rules;
 use super::step::{Failure, Step, Target, walk};
 use super::{Check, Finding, FindingFacts};
@@ -11,8 +12,6 @@ use sys::proc::WaitState;
 
 /// What goes into the process that works.
 pub type TaskWork<'a> = Box<dyn FnOnce(TaskProgress) -> Vec<Finding> + 'a>;
-/// How work that takes long says that it goes on, and how far it is; its deadline then begins anew.
-pub type TaskProgress = Box<dyn FnMut(&str)>;
 
 /// One piece of work.
 pub struct CheckTask<'a> {

@@ -2,7 +2,7 @@
 
 use super::failures::{errno, is_sick};
 use super::manifest::{self, ManifestEntry, RandomSample};
-use super::task::TaskProgress;
+use super::progress::TaskProgress;
 use crate::config::Verify;
 use nix::errno::Errno;
 use sha2::{Digest, Sha256};

@@ -3,8 +3,9 @@
 
 use super::GpuTarget;
 use super::health::{self, STEPS};
+use crate::check::progress::TaskProgress;
 use crate::check::rules::Rules;
-use crate::check::task::{CheckTask, TaskProgress};
+use crate::check::task::CheckTask;
 use crate::check::{CheckContext, HostFacts};
 use gpu;
 use gpu::facts::GpuFacts;

@@ -151,7 +151,7 @@ fn what_goes_on_beside_keeps_nobody_waiting_and_is_told_at_the_end() {
     let rules = Rules::new(&settings.checks, None);
     let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
     let finding = |what: &str| Failure::new(what).finding(&STEPS[0].check, &rules).unwrap();
-    let wait = move |_: super::super::task::TaskProgress| {
+    let wait = move |_: TaskProgress| {
         let mut byte = [0];
         let _ = nix::unistd::read(&read, &mut byte);
         vec![finding("driver")]
@@ -180,7 +180,7 @@ fn what_goes_on_beside_is_given_up_with_the_start() {
     let settings = Settings::default();
     let rules = Rules::new(&settings.checks, None);
     let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
-    let hangs = move |_: super::super::task::TaskProgress| {
+    let hangs = move |_: TaskProgress| {
         let _ = &write;
         std::thread::sleep(Duration::from_secs(600));
         Vec::new()

@@ -84,12 +84,12 @@ fn is_done(loaded: &Loaded) -> bool {
 }
 
 /// The newest complete checkpoint. Another process looks, since the directory may be on a machine that is dead.
-fn newest(loaded: &Loaded) -> Result<Option<verdict::RehearsedCheckpoint>> {
+fn newest(loaded: &Loaded) -> Result<Option<trial::RehearsedCheckpoint>> {
     let Some(dir) = checkpoints(loaded) else { return Ok(None) };
     let (family, pattern) = prepare::watched(&loaded.settings)?;
     let look = || {
         let newest = checkpoint::newest(&dir, family, pattern.as_ref()).ok().flatten();
-        postcard::to_allocvec(&newest.as_ref().map(verdict::RehearsedCheckpoint::of)).unwrap_or_default()
+        postcard::to_allocvec(&newest.as_ref().map(trial::RehearsedCheckpoint::of)).unwrap_or_default()
     };
     let answer = killable_call::ask(SEARCH, look).ok().and_then(|answer| postcard::from_bytes(&answer).ok());
     answer.ok_or_else(|| Error::new(Exit::Failure, format!("{} does not answer (checkpoint.dir)", text::path(&dir))))

@@ -2,13 +2,14 @@
 //! nothing.
 
 use super::seconds_of;
-use super::verdict::RehearsedCheckpoint;
 use crate::config::ConfigOptions;
 use crate::error::{Error, Result};
 use crate::program;
+use checkpoint::Checkpoint;
 use protocol::exit_code::Exit;
 use protocol::handover::Phase;
 use protocol::state_file::StateRecord;
+use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::ffi::{OsStr, OsString, c_int};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -54,6 +55,33 @@ pub struct TrialStop {
     pub handled: bool,
     /// The newest checkpoint that was there by then.
     pub saved: Option<RehearsedCheckpoint>,
+}
+
+/// A complete checkpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RehearsedCheckpoint {
+    /// The file or directory.
+    pub path: PathBuf,
+    /// The training step, where its name says it.
+    pub step: Option<u64>,
+    /// Bytes.
+    pub size: u64,
+    /// Seconds since 1970.
+    pub modified: f64,
+}
+
+impl RehearsedCheckpoint {
+    /// Takes over what a rehearsal has to know of a checkpoint.
+    pub fn of(found: &Checkpoint) -> Self {
+        let modified = seconds_of(found.modified);
+        RehearsedCheckpoint { path: found.path.clone(), step: found.step, size: found.size, modified }
+    }
+
+    /// Names it for a message.
+    pub fn words(&self) -> String {
+        let step = self.step.map_or(String::new(), |step| format!("step {step}, "));
+        format!("{} ({step}{})", text::path(&self.path), text::size(self.size))
+    }
 }
 
 /// Runs it. `newest` looks for the newest checkpoint, right before the stop.

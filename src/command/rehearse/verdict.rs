@@ -1,11 +1,9 @@
 //! What a rehearsal means. Pure: from what was wanted, what happened and what was found afterwards to rows, words and an exit code.
 
 use super::VerdictRow;
-use super::trial::{Trial, TrialStop};
+use super::trial::{RehearsedCheckpoint, Trial, TrialStop};
 use crate::check::Status;
-use checkpoint::Checkpoint;
 use protocol::exit_code::{Exit, FailureFamily};
-use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -41,28 +39,6 @@ pub struct RehearsalFacts {
     pub done: bool,
     /// What the next start would be given.
     pub next: NextStart,
-}
-
-/// A complete checkpoint.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RehearsedCheckpoint {
-    path: PathBuf,
-    step: Option<u64>,
-    size: u64,
-    modified: f64,
-}
-
-impl RehearsedCheckpoint {
-    /// What of it counts here.
-    pub fn of(found: &Checkpoint) -> Self {
-        let modified = super::seconds_of(found.modified);
-        RehearsedCheckpoint { path: found.path.clone(), step: found.step, size: found.size, modified }
-    }
-
-    fn words(&self) -> String {
-        let step = self.step.map_or(String::new(), |step| format!("step {step}, "));
-        format!("{} ({step}{})", text::path(&self.path), text::size(self.size))
-    }
 }
 
 /// What the next start would be given.

@@ -3,7 +3,7 @@
 use super::file::{self, ConfigFile, FileError, FileLook, FilePresence, IMAGE_DIRECTORY, IMAGE_FILE, PROJECT_FILE};
 use super::problems::together;
 use super::{
-    ConfigLayer, ConfigNode, ConfigOptions, KEYS, Key, LayerSource, MergedTree, Problems, Settings, Unknown,
+    ConfigLayer, ConfigNode, ConfigSources, KEYS, Key, LayerSource, MergedTree, Problems, Settings, Unknown,
     ValueOrigin, options, variables,
 };
 use crate::error::{Error, Result};
@@ -11,23 +11,9 @@ use protocol::errno::ErrnoCause;
 use protocol::exit_code::{Exit, FailureFamily};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use sys::environment::Environment;
 use sys::mountinfo::Mounts;
 use sys::{Root, reach};
 use tracing::debug;
-
-/// Where the layers are.
-#[derive(Clone, Copy, Debug)]
-pub struct ConfigSources<'a> {
-    /// Where /etc is.
-    pub root: &'a Root,
-    /// The variables that trainit was started with.
-    pub environment: &'a Environment,
-    /// The options that trainit was started with.
-    pub options: &'a ConfigOptions,
-    /// The directory that trainit was started in.
-    pub workdir: &'a Path,
-}
 
 /// A configuration that can be used.
 #[derive(Clone, Debug, Default)]

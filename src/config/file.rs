@@ -1,4 +1,4 @@
-//! Configuration files: where they are, and how one becomes a layer.
+//! Configuration files: how one is looked for and read, and becomes a layer.
 
 use super::{ConfigLayer, LayerSource, Problems, ValueOrigin, yaml};
 use crate::error::{Error, Result};
@@ -10,15 +10,6 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use sys::mountinfo::{self, Mount};
-
-/// The image author's file.
-pub const IMAGE_FILE: &str = "/etc/trainit.yaml";
-
-/// Files beside it, in the order of their names: the platform's.
-pub const IMAGE_DIRECTORY: &str = "/etc/trainit.d";
-
-/// The file in the code directory.
-pub const PROJECT_FILE: &str = "trainit.yaml";
 
 /// Largest file, 1 MiB: a configuration is a few kilobytes, and one from a mount must not cost memory or time.
 const SIZE_MAX: u64 = 1 << 20;

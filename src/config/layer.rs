@@ -1,7 +1,7 @@
 //! One source's values, sorted by key: what a key is called in it, and whether it may be there.
 
 use super::values::ConfigValue;
-use super::{ConfigNode, Content, KEYS, Key, Problems, key, text};
+use super::{ConfigNode, Content, IMAGE_FILE, KEYS, Key, Problems, key_name, lookup, text};
 use std::collections::BTreeMap;
 
 /// What kind of source a layer comes from, in order of precedence.
@@ -59,17 +59,17 @@ impl ConfigLayer {
 
     /// Takes one value. A value of nothing is as good as none.
     pub fn put(&mut self, path: &str, node: ConfigNode, problems: &mut Problems) {
-        let known = key::find(path);
+        let known = lookup::find(path);
         // `user: x` is a value and `user: {umask: x}` a group, although the key `user` exists.
-        let value = known.filter(|key| key.kind.map || node.as_map().is_none() || !key::is_group(path));
-        if let Some((key, name)) = known.is_none().then(|| key::entry_of(path)).flatten() {
+        let value = known.filter(|key| key.kind.map || node.as_map().is_none() || !lookup::is_group(path));
+        if let Some((key, name)) = known.is_none().then(|| lookup::entry_of(path)).flatten() {
             let origin = node.origin.clone();
             self.set(key, ConfigNode::map(BTreeMap::from([(name.to_owned(), node)]), origin), problems);
-        } else if node.is_nothing() && (known.is_some() || key::is_group(path)) {
+        } else if node.is_nothing() && (known.is_some() || lookup::is_group(path)) {
             // Not set.
         } else if let Some(key) = value {
             self.set(key, node, problems);
-        } else if key::is_group(path) {
+        } else if lookup::is_group(path) {
             match node.content {
                 Content::Map(entries) => self.take_group(path, entries, problems),
                 _ => problems.wrong(
@@ -109,11 +109,14 @@ impl ConfigLayer {
     /// Whether every value is right, and is one that this source may set.
     pub fn check(&self, problems: &mut Problems) {
         for (path, node) in &self.values {
-            let Some(key) = key::find(path) else { continue };
+            let Some(key) = lookup::find(path) else { continue };
             (key.kind.check)(node, path, problems);
+            if key.path == "lock" {
+                lookup::check_names(node, path, problems);
+            }
             if self.source == LayerSource::Project && !key.project {
                 let variable = key.variable().map(|name| format!(" or {name}")).unwrap_or_default();
-                let hint = format!("set it in {}{variable}", super::IMAGE_FILE);
+                let hint = format!("set it in {IMAGE_FILE}{variable}");
                 problems.wrong(&node.origin, path, "a file that comes with the code may not set it", &hint);
             }
         }
@@ -152,6 +155,6 @@ fn structured(key: &Key, node: ConfigNode, problems: &mut Problems) -> Option<Co
 
 /// The keys of a group, as a hint.
 fn members(group: &str) -> String {
-    let names: Vec<&str> = KEYS.iter().filter_map(|key| key::below(key.path, group)).collect();
+    let names: Vec<&str> = KEYS.iter().filter_map(|key| key_name::below(key.path, group)).collect();
     format!("its keys are {}", names.join(", "))
 }

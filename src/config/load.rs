@@ -1,10 +1,10 @@
 //! The whole configuration: finds the layers, puts them together, and says everything that is wrong with them at once.
 
-use super::file::{self, ConfigFile, FileError, FileLook, FilePresence, IMAGE_DIRECTORY, IMAGE_FILE, PROJECT_FILE};
+use super::file::{self, ConfigFile, FileError, FileLook, FilePresence};
 use super::problems::together;
 use super::{
-    ConfigLayer, ConfigNode, ConfigSources, KEYS, Key, LayerSource, MergedTree, Problems, Settings, Unknown,
-    ValueOrigin, options, variables,
+    ConfigLayer, ConfigNode, ConfigSources, IMAGE_DIRECTORY, IMAGE_FILE, KEYS, Key, LayerSource, MergedTree,
+    PROJECT_FILE, Problems, Settings, Unknown, ValueOrigin, options, variables,
 };
 use crate::error::{Error, Result};
 use protocol::errno::ErrnoCause;
@@ -58,7 +58,7 @@ impl Loaded {
         let tree = self.settings.tree();
         match tree.get(key.path) {
             Some(node) if key.kind.map && node.as_map().is_some() => {
-                let ours = tree.entries().filter(|(path, _)| super::key::below(path, key.path).is_some());
+                let ours = tree.entries().filter(|(path, _)| super::key_name::below(path, key.path).is_some());
                 ours.map(|(path, node)| row(path, node)).collect()
             }
             Some(node) => vec![row(key.path.to_owned(), node)],

@@ -7,8 +7,11 @@
 
 mod file;
 mod key;
+mod key_name;
 mod layer;
 mod load;
+mod lookup;
+mod merge;
 mod node;
 mod options;
 mod origin;
@@ -25,17 +28,16 @@ mod variables;
 pub mod words;
 mod yaml;
 
-pub use file::{FileLook, IMAGE_DIRECTORY, IMAGE_FILE, PROJECT_FILE, look, parse_bytes, read_file};
-pub use key::{Key, KeyType, find as find_key};
+pub use file::{FileLook, look, parse_bytes, read_file};
+pub use key::{Key, KeyType};
 pub use layer::{ConfigLayer, LayerSource};
 pub use load::{ConfigRow, Loaded, TrustedLayers, UnusableConfig, load};
+pub use lookup::find as find_key;
 pub use node::{ConfigNode, Content};
-pub use options::ConfigOptions;
 pub use origin::{OriginValue, ValueOrigin};
 pub use problems::{Problems, shown, together};
-use settings::PATHS;
 pub use settings::{KEYS, Settings};
-pub use sources::ConfigSources;
+pub use sources::{ConfigOptions, ConfigSources, IMAGE_DIRECTORY, IMAGE_FILE, PROJECT_FILE};
 pub use tree::MergedTree;
 pub use values::*;
 pub use variables::{FROM_FILES, OUTPUTS};

@@ -1,18 +1,6 @@
 //! The command line as a layer: `--mode M` and `--set key=value`.
 
-use super::{ConfigLayer, ConfigNode, Content, LayerSource, Problems, ValueOrigin, key, shown};
-use std::path::PathBuf;
-
-/// What the command line says about the configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConfigOptions {
-    /// `--config FILE`; wins over `TRAINIT_CONFIG`.
-    pub config: Option<PathBuf>,
-    /// `--mode M`, or a mode's name as the first word.
-    pub mode: Option<String>,
-    /// Every `--set key=value`, in order; the last one of a key wins.
-    pub set: Vec<String>,
-}
+use super::{ConfigLayer, ConfigNode, ConfigOptions, Content, LayerSource, Problems, ValueOrigin, lookup, shown};
 
 /// Reads the options. Each is a layer of its own, because a later one replaces an earlier one.
 pub fn read(options: &ConfigOptions, problems: &mut Problems) -> Vec<ConfigLayer> {
@@ -30,7 +18,7 @@ pub fn read(options: &ConfigOptions, problems: &mut Problems) -> Vec<ConfigLayer
         // The value is not part of the origin: it may be a secret.
         let origin = ValueOrigin::CommandLine(format!("--set {}", shown(path)));
         // An empty option counts as not set; but a variable of the workload may be empty.
-        let content = Content::Scalar { text: value.to_owned(), quoted: key::entry_of(path).is_some() };
+        let content = Content::Scalar { text: value.to_owned(), quoted: lookup::entry_of(path).is_some() };
         layers.push(one(path, ConfigNode { content, origin }, problems));
     }
     layers

@@ -1,7 +1,7 @@
 //! Mistakes are gathered, not thrown: whoever reads a configuration goes on after one, so that a person sees all of them
 //! at once, each with its origin and what to write instead.
 
-use super::{ConfigNode, ValueOrigin, key, suggest};
+use super::{ConfigNode, ValueOrigin, key_name, suggest};
 use crate::error::Error;
 use protocol::exit_code::Exit;
 
@@ -177,7 +177,7 @@ fn with_hint(error: Error, hint: &str) -> Error {
 fn heading(origin: &ValueOrigin, at: &str) -> String {
     let says_both = match origin {
         _ if at.is_empty() => true,
-        ValueOrigin::Environment(name) => key::variable(at) == *name,
+        ValueOrigin::Environment(name) => key_name::variable(at) == *name,
         ValueOrigin::CommandLine(option) => option.ends_with(at),
         _ => false,
     };

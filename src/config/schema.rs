@@ -1,6 +1,6 @@
 //! The JSON Schema (draft 2020-12) of a configuration file, for editors. It follows from the table of keys.
 
-use super::{ConfigNode, KEYS, Key, ValueOrigin, key};
+use super::{ConfigNode, KEYS, Key, ValueOrigin, key_name, lookup};
 use serde_json::{Map, Value as Json, json};
 
 /// The schema of a file.
@@ -41,7 +41,7 @@ fn reference(key: &Key) -> Json {
 fn members(group: &str) -> Map<String, Json> {
     let mut properties = Map::new();
     for path in KEYS.iter().map(|key| key.path) {
-        let below = if group.is_empty() { Some(path) } else { key::below(path, group) };
+        let below = if group.is_empty() { Some(path) } else { key_name::below(path, group) };
         let Some(name) = below.map(|rest| rest.split('.').next().unwrap_or(rest)) else { continue };
         let full = if group.is_empty() { name.to_owned() } else { format!("{group}.{name}") };
         if !properties.contains_key(name) {
@@ -54,7 +54,7 @@ fn members(group: &str) -> Map<String, Json> {
 /// A key, a group, or what is both (`user: x` and `user: {umask: x}`).
 fn member(path: &str) -> Json {
     let group = || json!({"type": "object", "properties": members(path), "additionalProperties": false});
-    match (key::find(path), key::is_group(path)) {
+    match (lookup::find(path), lookup::is_group(path)) {
         (Some(key), false) => reference(key),
         (Some(key), true) => json!({"anyOf": [reference(key), group()]}),
         _ => group(),

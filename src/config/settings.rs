@@ -1,7 +1,7 @@
 //! Every key that exists, once: its path, type, default, documentation, and whether a project file may set it. The
 //! structure, the schema, the template, the variables' names and docs/configuration.md all follow from this table.
 
-use super::key::{self, Key, KeyType};
+use super::key::{Key, KeyType};
 use super::values::*;
 use super::{ConfigNode, MergedTree, OriginValue, Problems, ValueOrigin};
 use gpu::VersionText;
@@ -178,12 +178,6 @@ impl Settings {
     /// What all layers together say.
     pub fn tree(&self) -> &MergedTree {
         &self.tree
-    }
-
-    /// Where one entry of a map came from: `checks.host.shm`. Entries of one map may come from different layers.
-    pub fn entry_origin(&self, path: &str) -> Option<&ValueOrigin> {
-        let (key, name) = key::entry_of(path)?;
-        self.tree.get(key.path)?.as_map()?.get(name).map(|node| &node.origin)
     }
 }
 

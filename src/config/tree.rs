@@ -1,151 +1,36 @@
-//! Layers on top of each other: which one is seen, and which keys no later one may touch.
+//! What all layers together say: the values that are seen, and the keys that no later layer may touch.
 
-use super::{ConfigLayer, ConfigNode, LayerSource, Problems, ValueOrigin, key};
+use super::{ConfigNode, ValueOrigin, key_name};
 use std::collections::BTreeMap;
 
-/// What all layers together say, before anybody knows what it means.
+/// Holds the merged values as they were written; what they mean is not known yet.
 #[derive(Clone, Debug, Default)]
 pub struct MergedTree {
-    values: BTreeMap<&'static str, ConfigNode>,
-    locks: Vec<(String, ValueOrigin)>,
+    pub(super) values: BTreeMap<&'static str, ConfigNode>,
+    pub(super) locks: Vec<(String, ValueOrigin)>,
 }
 
 impl MergedTree {
-    /// No layer says anything.
+    /// Holds no value: no layer says anything.
     pub const EMPTY: MergedTree = MergedTree { values: BTreeMap::new(), locks: Vec::new() };
 
-    /// The value of a key, if any layer has one.
+    /// Returns the value of a key, if any layer has one.
     pub fn get(&self, path: &str) -> Option<&ConfigNode> {
         self.values.get(path)
     }
 
-    /// Every key that any layer has, with its value.
+    /// Yields every key that any layer has, with its value.
     pub fn values(&self) -> impl Iterator<Item = (&'static str, &ConfigNode)> {
         self.values.iter().map(|(path, node)| (*path, node))
     }
 
-    /// Every entry of every map that people name entries of, by its full name.
-    pub fn entries(&self) -> impl Iterator<Item = (String, &ConfigNode)> {
-        let maps = self.values.iter().filter(|(path, _)| key::find(path).is_some_and(|key| key.kind.map));
-        let entries = maps.filter_map(|(path, node)| Some((path, node.as_map()?)));
-        entries.flat_map(|(path, entries)| entries.iter().map(move |(name, node)| (format!("{path}.{name}"), node)))
-    }
-
-    /// Puts a layer on top. What an earlier one locked is told, and left as it was.
-    pub fn add(&mut self, layer: ConfigLayer, problems: &mut Problems) {
-        let locks = self.locks.len();
-        for (path, node) in layer.values {
-            if path == "lock" {
-                self.lock(node, layer.source, problems);
-            } else if let Some((name, lock, origin)) = self.locked(path, &node, locks) {
-                let hint = "leave it out, or have the lock changed by whoever made the image";
-                problems.wrong(&origin, &name, &format!("locked by {lock}"), hint);
-            } else {
-                self.set(path, node);
-            }
-        }
-    }
-
-    fn set(&mut self, path: &'static str, node: ConfigNode) {
-        let node = match self.values.remove(path) {
-            Some(old) => old.merged(node),
-            None => node,
-        };
-        self.values.insert(path, node);
-    }
-
-    /// Locks add up: a later file cannot take one away.
-    fn lock(&mut self, node: ConfigNode, source: LayerSource, problems: &mut Problems) {
-        if source != LayerSource::Image {
-            problems.wrong(&node.origin, "lock", "only /etc/trainit.yaml and /etc/trainit.d can lock keys", "");
-            return;
-        }
-        let names = lock_names(&node);
-        self.locks.extend(names.into_iter().map(|name| (name, node.origin.clone())));
-        let list = self.locks.iter().map(|(name, origin)| ConfigNode::text(name, origin.clone())).collect();
-        self.values.insert("lock", ConfigNode::list(list, node.origin));
-    }
-
-    /// The lock that pins a key or an entry of a map: where it stands.
+    /// Tells where the lock stands that pins a key or an entry of a map.
     pub fn lock_of(&self, path: &str) -> Option<&ValueOrigin> {
         self.locks.iter().find(|(lock, _)| covers(lock, path)).map(|(_, origin)| origin)
     }
-
-    /// The first of the earlier locks that forbids a value: what is locked, where that was said, and whose value it is.
-    fn locked(&self, path: &str, node: &ConfigNode, earlier: usize) -> Option<(String, ValueOrigin, ValueOrigin)> {
-        self.locks.iter().take(earlier).find_map(|(lock, origin)| {
-            let forbidden =
-                |name: &str, node: &ConfigNode| Some((name.to_owned(), origin.clone(), node.origin.clone()));
-            if covers(lock, path) || also_pins(lock, path) {
-                return forbidden(path, node);
-            }
-            match node.as_map() {
-                Some(entries) => {
-                    let (name, node) = entries.iter().find(|(name, _)| self.pins_entry(lock, path, name))?;
-                    forbidden(&format!("{path}.{name}"), node)
-                }
-                // A map that is emptied.
-                None => key::below(lock, path).and_then(|_| forbidden(lock, node)),
-            }
-        })
-    }
-
-    /// Whether a lock pins an entry of a map: by its name, or because it is another way to the same effect.
-    fn pins_entry(&self, lock: &str, map: &str, name: &str) -> bool {
-        let is_within = |inner: &str, outer: &str| inner == outer || key::below(inner, outer).is_some();
-        match (map, key::below(lock, map)) {
-            (_, Some(locked)) if locked == name => true,
-            // `data` stands for all of its checks, and so for `data.exists`, which has the last word only if it is set by itself.
-            ("checks", Some(locked)) => {
-                is_within(name, locked) || is_within(locked, name) && self.entry(map, locked).is_none()
-            }
-            // A lock on a part of a mode pins the mode.
-            ("modes", Some(locked)) => is_within(locked, name),
-            // What a locked mode starts stands in `modes`, also under the name of a built-in one; `train` runs `command`.
-            ("modes", None) if lock == "mode" => self.modes().any(|mode| mode == name),
-            ("modes", None) => lock == "command" && name == "train",
-            _ => false,
-        }
-    }
-
-    fn entry(&self, map: &str, name: &str) -> Option<&ConfigNode> {
-        self.get(map)?.as_map()?.get(name)
-    }
-
-    /// The modes that `mode` names.
-    fn modes(&self) -> impl Iterator<Item = &str> {
-        self.get("mode").and_then(ConfigNode::as_text).into_iter().flat_map(|names| names.split(',').map(str::trim))
-    }
 }
 
-/// Whether a lock names this key, or a group that it belongs to.
-fn covers(lock: &str, path: &str) -> bool {
-    lock == path || key::below(path, lock).is_some()
+/// Tells whether a lock names this key, or a group that the key belongs to.
+pub fn covers(lock: &str, path: &str) -> bool {
+    lock == path || key_name::below(path, lock).is_some()
 }
-
-/// Keys that say, in other words, what others say: a lock on one of the first pins the second as well. Options for Jupyter can say all of
-/// its address; packages that come from more places than the index do not come from the index.
-const OTHER_WORDS: [(&[&str], &[&str]); 3] = [
-    (
-        &["jupyter.address", "jupyter.base_url", "jupyter.certificate", "jupyter.port", "jupyter.root"],
-        &["jupyter.args"],
-    ),
-    (&["deps.index"], &["deps.extra_index", "deps.find_links"]),
-    (
-        &["env.PIP_INDEX_URL", "env.UV_DEFAULT_INDEX", "env.UV_INDEX_URL"],
-        &["deps.index", "deps.extra_index", "deps.find_links"],
-    ),
-];
-
-fn also_pins(lock: &str, path: &str) -> bool {
-    OTHER_WORDS.iter().any(|(locks, paths)| locks.contains(&lock) && paths.contains(&path))
-}
-
-/// The keys that a value of `lock` names; what is wrong with it was told when the layer was checked.
-fn lock_names(node: &ConfigNode) -> Vec<String> {
-    let read: Option<Vec<super::KeyPath>> = super::values::ConfigValue::read(node, "lock", &mut Problems::default());
-    read.into_iter().flatten().map(|name| key::canonical(&name.0)).collect()
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,9 +1,10 @@
 //! The environment as a layer: `TRAINIT_*` variables, and which of them are not input at all.
 
 use super::{
-    ConfigLayer, ConfigNode, ConfigSources, KEYS, Key, LayerSource, Problems, ValueOrigin, key, secret, suggest,
+    ConfigLayer, ConfigNode, ConfigSources, KEYS, Key, LayerSource, Problems, ValueOrigin, key_name, lookup, secret,
+    suggest,
 };
-use key::PREFIX;
+use key_name::PREFIX;
 use std::ffi::OsStr;
 use sys::environment::Environment;
 use sys::mountinfo::Mounts;
@@ -50,7 +51,7 @@ fn read_one(name: &str, value: &OsStr, inside: bool, layer: &mut ConfigLayer, pr
     if FROM_FILES.contains(&name) {
         return;
     }
-    let Some(key) = key::of_variable(name) else {
+    let Some(key) = lookup::of_variable(name) else {
         if !is_service_link(name, value) {
             let advice = if problems.takes_unknown() { advice(name) } else { String::new() };
             problems.unknown(&ValueOrigin::Environment(super::shown(name)), "variable", name, &advice, []);
@@ -71,7 +72,7 @@ fn read_one(name: &str, value: &OsStr, inside: bool, layer: &mut ConfigLayer, pr
 /// is told but that it is wrong.
 pub fn add_files(sources: &ConfigSources<'_>, mounts: &Mounts, layer: &mut ConfigLayer, problems: &mut Problems) {
     for name in FROM_FILES {
-        let key = name.strip_suffix("_FILE").and_then(key::of_variable);
+        let key = name.strip_suffix("_FILE").and_then(lookup::of_variable);
         let Some((file, key)) = sources.environment.get(name).zip(key) else { continue };
         let (path, origin) = (sources.workdir.join(file), ValueOrigin::Environment(name.to_owned()));
         if let Some(Err((what, hint))) = file.to_str().map(super::no_place_elsewhere) {
@@ -105,8 +106,8 @@ fn in_confidence(key: &Key, bytes: Vec<u8>, origin: &ValueOrigin) -> Option<Conf
 
 /// What was probably meant by a variable that sets nothing.
 fn advice(name: &str) -> String {
-    let is = |key: &&Key| name == key::variable(key.path);
-    let is_entry = |key: &&Key| key.kind.map && name.starts_with(&format!("{}_", key::variable(key.path)));
+    let is = |key: &&Key| name == key_name::variable(key.path);
+    let is_entry = |key: &&Key| key.kind.map && name.starts_with(&format!("{}_", key_name::variable(key.path)));
     let Some(key) = KEYS.iter().find(is).or_else(|| KEYS.iter().find(is_entry)) else {
         return nearest(name).map(|variable| format!("did you mean {variable}?")).unwrap_or_default();
     };
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_are_not_outputs() {
-        let mut names: Vec<String> = KEYS.iter().map(|key| key::variable(key.path)).collect();
+        let mut names: Vec<String> = KEYS.iter().map(|key| key_name::variable(key.path)).collect();
         names.extend(OUTPUTS.iter().map(|name| (*name).to_owned()));
         names.push(CONFIG.into());
         let all = names.len();
@@ -169,7 +170,7 @@ mod tests {
     #[test]
     fn no_key_is_named_like_a_service_link() {
         for key in KEYS {
-            assert!(!is_service_link(&key::variable(key.path), OsStr::new("1")), "{}", key.path);
+            assert!(!is_service_link(&key_name::variable(key.path), OsStr::new("1")), "{}", key.path);
         }
     }
 

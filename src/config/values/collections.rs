@@ -3,6 +3,7 @@
 use super::ConfigValue;
 use crate::config::{ConfigNode, Content, Problems, text};
 use serde_json::{Value as Json, json};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 impl<T: ConfigValue> ConfigValue for Option<T> {
@@ -27,19 +28,7 @@ impl<T: ConfigValue> ConfigValue for Vec<T> {
     }
 
     fn read(node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<Self> {
-        let split;
-        let items = match &node.content {
-            _ if node.is_off() => return Some(Vec::new()),
-            Content::List(items) => items,
-            Content::Scalar { text, .. } => {
-                split = text::list::<T>(text, &node.origin, at, problems)?;
-                &split
-            }
-            Content::Map(_) => {
-                problems.rejected(node, at, &Self::form(), "");
-                return None;
-            }
-        };
+        let items = items::<T>(node, at, problems)?;
         // All are read before one that failed counts, so that every mistake is told.
         let read: Vec<Option<T>> = items.iter().map(|item| T::read(item, at, problems)).collect();
         read.into_iter().collect()
@@ -50,6 +39,23 @@ impl<T: ConfigValue> ConfigValue for Vec<T> {
     }
 
     const TEXT: bool = T::TEXT;
+}
+
+/// Takes a list apart into the values of its items as they were written, each with its origin.
+pub fn items<'a, T: ConfigValue>(
+    node: &'a ConfigNode,
+    at: &str,
+    problems: &mut Problems,
+) -> Option<Cow<'a, [ConfigNode]>> {
+    match &node.content {
+        _ if node.is_off() => Some(Cow::default()),
+        Content::List(items) => Some(Cow::Borrowed(items)),
+        Content::Scalar { text, .. } => text::list::<T>(text, &node.origin, at, problems).map(Cow::Owned),
+        Content::Map(_) => {
+            problems.rejected(node, at, &Vec::<T>::form(), "");
+            None
+        }
+    }
 }
 
 impl<V: ConfigValue> ConfigValue for BTreeMap<String, V> {

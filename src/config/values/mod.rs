@@ -18,6 +18,7 @@ pub use choices::{
     GpuCount, IndexChoice, Installer, LogFormat, LogLevel, OnError, OnFailure, PathKind, ReadyProbe, Refresh,
     Requirements, Resume, Severity, Target, Unknown, Verify,
 };
+pub(super) use collections::items;
 pub use gpus::{ForwardCompat, FreeMemory, MigPolicy};
 pub use limits::{LockedMemory, OpenFiles, Threads};
 pub use location::{no_place_elsewhere, read_path};

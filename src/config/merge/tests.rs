@@ -78,7 +78,7 @@ fn ways(key: &Key, value: &str) -> Vec<Way> {
     }
     let nested = path.split('.').rev().fold(quoted(value), |inner, part| format!("{{{part}: {inner}}}"));
     ways.push(Way::Named(nested));
-    let variable = key::variable(path);
+    let variable = key_name::variable(path);
     ways.extend(
         [variable.clone(), format!("{variable}_FILE"), variable.to_lowercase()]
             .map(|name| Way::Variable(name, value.into())),

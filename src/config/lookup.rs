@@ -1,0 +1,64 @@
+//! Finds keys in the table: by path, by variable, and as the map that a path names an entry of.
+
+use super::key_name::{PREFIX, below, in_capitals};
+use super::settings::PATHS;
+use super::values::items;
+use super::{ConfigNode, KEYS, Key, KeyPath, Problems, Settings, ValueOrigin};
+
+/// Finds a key by its path.
+pub fn find(path: &str) -> Option<&'static Key> {
+    at(PATHS.iter().position(|known| *known == path))
+}
+
+/// Finds the key that a variable sets.
+pub fn of_variable(name: &str) -> Option<&'static Key> {
+    let rest = name.strip_prefix(PREFIX)?;
+    let says = |path: &&str| path.len() == rest.len() && path.bytes().map(in_capitals).eq(rest.bytes());
+    at(PATHS.iter().position(says)).filter(|key| key.kind.text)
+}
+
+fn at(index: Option<usize>) -> Option<&'static Key> {
+    KEYS.get(index?)
+}
+
+/// Tells whether keys are named `path.…`.
+pub fn is_group(path: &str) -> bool {
+    KEYS.iter().any(|key| below(key.path, path).is_some())
+}
+
+/// Finds the map that `path` names an entry of, and the entry: after a map's name the remainder is one name.
+pub fn entry_of(path: &str) -> Option<(&'static Key, &str)> {
+    let maps = KEYS.iter().filter(|key| key.kind.map);
+    maps.filter_map(|key| below(path, key.path).map(|name| (key, name))).next()
+}
+
+/// Tells whether there is a key, a group or an entry of a map of this name.
+pub fn is_path(path: &str) -> bool {
+    find(path).is_some() || is_group(path) || entry_of(path).is_some()
+}
+
+/// Returns the one spelling of a path: an entry of a map has its name in the one spelling of such names.
+pub fn canonical(path: &str) -> String {
+    match entry_of(path).filter(|_| find(path).is_none()) {
+        Some((key, name)) => [key.path, ".", &(key.kind.entry_name)(name)].concat(),
+        None => path.to_owned(),
+    }
+}
+
+/// Reports the names in a list that nothing is called. A key that a newer trainit has is unknown here, not wrong.
+pub fn check_names(node: &ConfigNode, at: &str, problems: &mut Problems) {
+    let kind = format!("key in {at}:");
+    for item in items::<KeyPath>(node, at, &mut Problems::default()).unwrap_or_default().iter() {
+        if let Some(name) = item.as_text().filter(|name| !is_path(name)) {
+            problems.unknown(&item.origin, &kind, name, "", KEYS.iter().map(|key| key.path));
+        }
+    }
+}
+
+impl Settings {
+    /// Tells where one entry of a map came from: `checks.host.shm`. Entries of one map may come from different layers.
+    pub fn entry_origin(&self, path: &str) -> Option<&ValueOrigin> {
+        let (key, name) = entry_of(path)?;
+        self.tree().get(key.path)?.as_map()?.get(name).map(|node| &node.origin)
+    }
+}

@@ -20,6 +20,7 @@ mod lock;
 mod manifest;
 mod overlay;
 mod overlays;
+mod path_files;
 pub mod pip;
 pub mod progress;
 mod protect;

@@ -4,7 +4,7 @@
 use super::digest::Digest;
 use super::interpreter::Interpreter;
 use super::stamp::replace;
-use super::{cache_dirs, run, site_packages};
+use super::{cache_dirs, path_files, run};
 use crate::error::{Error, Result};
 use protocol::exit_code::{Exit, FailureFamily};
 use requirements::installed::Folders;
@@ -120,7 +120,11 @@ impl Python {
 
     /// Nothing was added to its path since it was asked.
     pub fn holds(&self, folders: &Folders) -> bool {
-        site_packages::paths(self, folders) == self.paths
+        self.path_digest(folders) == self.paths
+    }
+
+    fn path_digest(&self, folders: &Folders) -> String {
+        path_files::digest(self.package_directories(), folders)
     }
 
     /// trainit's directory beside the packages that it installs.
@@ -213,7 +217,7 @@ pub fn ask(interpreter: &Interpreter, environment: &Environment, deadline: Optio
         return Err(mute(interpreter, &format!("it is Python {}", python.version)));
     }
     python.identity = identity(&interpreter.path, environment);
-    python.paths = site_packages::paths(&python, &Folders::default());
+    python.paths = python.path_digest(&Folders::default());
     Ok(python)
 }
 

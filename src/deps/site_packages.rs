@@ -2,6 +2,7 @@
 //! half done.
 
 use super::digest::Digest;
+use super::path_files;
 use super::python::Python;
 use requirements::installed::{Folder, Folders, record};
 use std::ffi::OsStr;
@@ -28,7 +29,7 @@ pub fn state(python: &Python, more: &[PathBuf], environment: &Environment, folde
 /// Every directory that imports of this Python look into, in its order; none if they cannot be known without asking it again.
 pub fn directories(python: &Python, environment: &Environment, folders: &Folders) -> Option<Vec<PathBuf>> {
     let (mut all, user) = (python_path(environment), user_site(python, environment));
-    if user.iter().any(|dir| path_files(&folders.get(dir)).iter().any(|(_, text)| names_directories(text))) {
+    if user.iter().any(|dir| path_files::name_directories(&folders.get(dir))) {
         return None;
     }
     // The user's own packages stand before the system's, and behind those of a virtual environment.
@@ -36,35 +37,6 @@ pub fn directories(python: &Python, environment: &Environment, folders: &Folders
         python.package_directories().cloned().partition(|dir| python.is_virtual() && dir.starts_with(&python.prefix));
     all.extend(own.into_iter().chain(user).chain(system));
     Some(all)
-}
-
-/// Changes with what adds further directories to a Python's path: files of path entries, and directories that were not there.
-pub fn paths(python: &Python, folders: &Folders) -> String {
-    let mut digest = Digest::default();
-    for directory in python.package_directories() {
-        let folder = folders.get(directory);
-        digest.add("directory", directory.as_os_str().as_bytes());
-        digest.add("there", [u8::from(folder.is_there())]);
-        for (name, text) in path_files(&folder) {
-            digest.add(&name, text);
-        }
-    }
-    digest.hex()
-}
-
-/// The files of path entries (`.pth`) in a directory, sorted.
-fn path_files(folder: &Folder) -> Vec<(String, String)> {
-    let names = folder.names().filter_map(OsStr::to_str).filter(|name| name.ends_with(".pth"));
-    let text = |name: &str| fs::read(folder.path().join(name)).map(|text| String::from_utf8_lossy(&text).into_owned());
-    let mut files: Vec<_> = names.map(|name| (name.to_owned(), text(name).unwrap_or_default())).collect();
-    files.sort();
-    files
-}
-
-/// Whether a file of path entries does more than run code.
-fn names_directories(text: &str) -> bool {
-    let mut lines = text.lines().map(str::trim_start);
-    lines.any(|line| !line.is_empty() && !line.starts_with(['#']) && !line.starts_with("import "))
 }
 
 /// A directory without packages is like none: another user's home, or PYTHONPATH set only when the container runs.

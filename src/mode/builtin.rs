@@ -1,12 +1,9 @@
 //! The built-in modes, as data. Adding one is adding one entry; what a server needs beyond a command is one file beside this.
 
-use super::server_setup::{ServerContext, ServerSetup};
+use super::server_setup::ServerMode;
 use super::{jupyter, ssh, words};
-use crate::config::Settings;
-use crate::error::Result;
-use protocol::handover::{Service, WorkloadKind};
+use protocol::handover::WorkloadKind;
 use std::ffi::OsString;
-use sys::environment::Environment;
 
 /// A mode that every image has.
 pub struct Builtin {
@@ -44,17 +41,6 @@ impl CommandMeaning {
             CommandMeaning::By(is_meant) => is_meant(line),
         }
     }
-}
-
-/// A mode that serves something. The functions are pure: what they need to know is given to them, what is to be done they give back.
-#[derive(Clone, Copy)]
-pub struct ServerMode {
-    /// Where it is going to listen, as far as that is known at the start. It gets the words that were typed behind the mode.
-    pub service: fn(&Settings, &Environment, &[OsString]) -> Result<Option<Service>>,
-    /// Packages to install for it, as requirements.
-    pub packages: fn(&Settings) -> &[String],
-    /// The command line with all that it needs. It is asked last: dependencies are installed, the process is the workload's user.
-    pub set_up: fn(&ServerContext<'_>, &[OsString]) -> Result<ServerSetup>,
 }
 
 /// All of them.

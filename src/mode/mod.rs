@@ -9,9 +9,7 @@ mod shell;
 pub mod ssh;
 mod words;
 
-pub use server_setup::{
-    KeptFile, MadeFile, PrivateFile, ServerContext, ServerSetup, SharedFile, packages, server_setup,
-};
+pub use server_setup::{KeptFile, MadeFile, PrivateFile, ServerContext, ServerSetup, SharedFile};
 pub use shell::{is_plain, started_shell};
 
 use crate::cli::StartRequest;
@@ -21,6 +19,7 @@ use crate::error::{Error, Result};
 use builtin::{BUILTIN, Builtin, CommandMeaning};
 use protocol::exit_code::Exit;
 use protocol::handover::{Service, WorkloadKind};
+use server_setup::ServerMode;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -347,6 +346,27 @@ fn nothing_to_start(mode: &str) -> Error {
         .hint("docker run IMAGE python train.py")
         .hint("docker run -it IMAGE for a shell")
         .hint("command: [python, train.py] in /etc/trainit.yaml, or -e TRAINIT_COMMAND=\"python train.py\"")
+}
+
+/// The packages that a plan wants to have installed before its server is set up.
+pub fn packages<'a>(plan: &Plan, settings: &'a Settings) -> &'a [String] {
+    builtin_server(plan).map_or(&[], |server| (server.packages)(settings))
+}
+
+/// The command line of a plan with all that its server needs; `None` if it has none.
+///
+/// # Errors
+/// What it needs is not there (127), or cannot be (78).
+pub fn server_setup(plan: &Plan, context: &ServerContext<'_>) -> Result<Option<ServerSetup>> {
+    if let Some(spec) = context.settings.modes.get(&plan.mode).filter(|_| plan.setup) {
+        return custom::set_up(&plan.mode, spec, context).map(Some);
+    }
+    let typed = plan.command.get(1..).unwrap_or_default();
+    builtin_server(plan).map(|server| (server.set_up)(context, typed)).transpose()
+}
+
+fn builtin_server(plan: &Plan) -> Option<ServerMode> {
+    BUILTIN.iter().find(|mode| plan.setup && mode.name == plan.mode).and_then(|mode| mode.server)
 }
 
 /// The modes there are, with what they are for; for help texts and `trainit config show`.

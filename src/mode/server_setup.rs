@@ -1,18 +1,29 @@
 //! What a mode that serves something needs beyond its command line: variables, files that only the user may read, programs that make
 //! a key or a certificate, lines that tell a person where to go. Decided here as data; `prepare` does it.
 
-use super::builtin::BUILTIN;
-use super::{Plan, custom};
 use crate::config::Settings;
 use crate::engine::Platform;
 use crate::error::Result;
+use protocol::handover::Service;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use sys::environment::Environment;
 
-/// What is known of the machine when a mode is dressed.
+/// The functions of a mode that serves something. They are pure: what they need to know is given to them, and they return what is to
+/// be done.
+#[derive(Clone, Copy)]
+pub struct ServerMode {
+    /// Where it is going to listen, as far as that is known at the start. It gets the words that were typed behind the mode.
+    pub service: fn(&Settings, &Environment, &[OsString]) -> Result<Option<Service>>,
+    /// Packages to install for it, as requirements.
+    pub packages: fn(&Settings) -> &[String],
+    /// The command line with all that it needs. It is asked last: dependencies are installed, the process is the workload's user.
+    pub set_up: fn(&ServerContext<'_>, &[OsString]) -> Result<ServerSetup>,
+}
+
+/// What is known of the machine when the server of a mode is set up.
 pub struct ServerContext<'a> {
     /// The merged configuration.
     pub settings: &'a Settings,
@@ -105,25 +116,4 @@ pub struct KeptFile {
     pub from: PathBuf,
     /// Where to.
     pub to: PathBuf,
-}
-
-/// Packages that a plan wants to have installed before it is dressed.
-pub fn packages<'a>(plan: &Plan, settings: &'a Settings) -> &'a [String] {
-    let server = BUILTIN.iter().find(|mode| mode.name == plan.mode).and_then(|mode| mode.server);
-    server.filter(|_| plan.setup).map_or(&[], |server| (server.packages)(settings))
-}
-
-/// The command line of a plan with all that it needs; none: it is what it is.
-///
-/// # Errors
-/// What it needs is not there (127), or cannot be (78).
-pub fn server_setup(plan: &Plan, surroundings: &ServerContext<'_>) -> Result<Option<ServerSetup>> {
-    if let Some(spec) = surroundings.settings.modes.get(&plan.mode).filter(|_| plan.setup) {
-        return custom::set_up(&plan.mode, spec, surroundings).map(Some);
-    }
-    let server = BUILTIN.iter().find(|mode| mode.name == plan.mode).and_then(|mode| mode.server);
-    match server.filter(|_| plan.setup) {
-        Some(server) => (server.set_up)(surroundings, plan.command.get(1..).unwrap_or_default()).map(Some),
-        None => Ok(None),
-    }
 }

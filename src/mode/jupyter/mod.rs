@@ -7,8 +7,7 @@ mod arguments;
 mod config;
 mod hub;
 
-use super::builtin::ServerMode;
-use super::server_setup::{MadeFile, PrivateFile, ServerContext, ServerSetup};
+use super::server_setup::{MadeFile, PrivateFile, ServerContext, ServerMode, ServerSetup};
 use super::words;
 use crate::config::Settings;
 use crate::error::{Error, Result};

@@ -11,8 +11,7 @@ mod refusal;
 mod strict;
 mod trusted;
 
-use super::builtin::ServerMode;
-use super::server_setup::{KeptFile, MadeFile, PrivateFile, ServerContext, ServerSetup, SharedFile};
+use super::server_setup::{KeptFile, MadeFile, PrivateFile, ServerContext, ServerMode, ServerSetup, SharedFile};
 use super::words;
 use crate::config::Settings;
 use crate::engine::Platform;

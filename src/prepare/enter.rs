@@ -3,13 +3,13 @@
 
 use super::failure_hold;
 use super::login;
-use super::pipeline::{Preparation, check_context};
 use super::policy;
+use super::preparation::{OfRoot, Preparation};
 use super::previous_run;
 use super::run_dir::{self, RunDirOwner};
-use crate::check;
+use crate::check::{self, CheckContext};
 use crate::cli::{self, StartRequest};
-use crate::config::{ConfigOptions, ConfigSources, Loaded, Settings, TrustedLayers, UnusableConfig};
+use crate::config::{ConfigOptions, ConfigSources, EnvValue, Loaded, Settings, TrustedLayers, UnusableConfig};
 use crate::engine::HostFacts;
 use crate::error::{Error, Result};
 use crate::identity::Entered;
@@ -25,14 +25,6 @@ use sys::environment::Environment;
 use sys::mountinfo::Mounts;
 use sys::{Root, terminal};
 use tracing::debug;
-
-/// What only root could do for another user.
-pub(super) struct OfRoot {
-    /// The state directory, and whether it was made.
-    run_dir: Option<(PathBuf, bool)>,
-    /// What the start before this one could not say itself.
-    pub(super) last_words: Option<String>,
-}
 
 impl Preparation {
     /// Settings, mode and user, which this process is from here on: what is found in a mount is never run by anybody else.
@@ -173,4 +165,9 @@ pub(super) fn decide<T>(
         || login::shell(&check_context(loaded.clone(), &Plan::default(), environment.clone()), entered.identity());
     let attended = terminal::is_attended();
     decision(ModeFacts { attended, environment: &environment, shell: &shell, workdir: &loaded.workdir })
+}
+
+pub(super) fn check_context(loaded: Loaded, plan: &Plan, mut inherited: Environment) -> CheckContext {
+    EnvValue::add_all(&plan.env, &mut inherited);
+    CheckContext::of(loaded, inherited, plan.command.clone())
 }

@@ -1,6 +1,6 @@
 //! The hooks of a start: when they run, what they may change, and how they are told.
 
-use super::pipeline::Preparation;
+use super::preparation::Preparation;
 use crate::check::Status;
 use crate::config::{EnvValue, OnError, Settings};
 use crate::error::Result;

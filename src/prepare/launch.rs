@@ -1,6 +1,6 @@
 //! The last step: this process becomes the workload.
 
-use super::pipeline::PreparedWorkload;
+use super::preparation::PreparedWorkload;
 use crate::check::{Obstacle, obstacle_of};
 use crate::error::Error;
 use nix::errno::Errno;

@@ -1,7 +1,7 @@
 //! What a person at a shell gets beyond its command: the variables of a login, a place to begin, and some lines about where this is.
 //! No login shell is started for that: its /etc/profile would set PATH anew, without CUDA and conda.
 
-use super::pipeline::Preparation;
+use super::preparation::Preparation;
 use crate::check::CheckContext;
 use crate::deps;
 use crate::engine::{self, Platform};

@@ -1,6 +1,7 @@
 //! The child's first life, as a story: user → settings → mode → checks → dependencies → environment → exec. It may be rich, slow or fail;
 //! whatever happens here, PID 1 goes on. Its second life is the workload, under the same pid.
 
+mod dependencies;
 mod enter;
 mod failure_hold;
 mod hooks;
@@ -10,6 +11,7 @@ mod login;
 mod outputs;
 mod pipeline;
 mod policy;
+mod preparation;
 mod preview;
 mod previous_run;
 mod resume;
@@ -25,7 +27,7 @@ pub use sidecar::sidecar;
 
 use crate::error::Error;
 use crate::report;
-use pipeline::Preparation;
+use preparation::Preparation;
 use protocol::exit_code::Exit;
 use protocol::handover::{HandoverWriter, Message};
 use std::ffi::c_int;

@@ -1,86 +1,36 @@
-//! The story: what happens between the container's start and the workload's, in order. Each step is a function; what a step needs
-//! from an earlier one is in `Story` or handed over.
+//! The pipeline: what happens between the container's start and the workload's, in order. Each step is a function; what a step needs
+//! from an earlier one is in `Preparation` or handed over.
 
-use super::enter::OfRoot;
+use super::dependencies::request;
+use super::enter::check_context;
 use super::failure_hold;
 use super::hooks::HookStage;
 use super::host;
 use super::login;
 use super::outputs::Outputs;
 use super::policy::{self, StopGrace};
+use super::preparation::{Preparation, PreparedWorkload};
 use super::resume;
 use super::server_setup::ServerWanted;
-use crate::check::{self, CheckContext, Finding, RunningChecks};
-use crate::config::{EnvValue, Loaded, OnError, OnFailure};
-use crate::deps;
+use crate::check::{self, CheckContext, RunningChecks};
+use crate::config::OnFailure;
 use crate::engine::Platform;
 use crate::error::{Error, Result};
 use crate::identity;
 use crate::mode::Plan;
-use crate::report::{self, Console, HookRow, Report};
+use crate::report::{self, Report};
 use nix::errno::Errno;
 use protocol::errno;
 use protocol::exit_code::{Exit, FailureFamily};
-use protocol::handover::{HandoverWriter, Message, Phase, WorkloadKind};
+use protocol::handover::{Message, Phase, WorkloadKind};
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 use sys::environment::Environment;
 use sys::{Root, reach};
 
-/// What goes with a start through all of it.
-pub struct Preparation {
-    /// PID 1, or nobody.
-    pub handover: HandoverWriter,
-    /// Where lines go.
-    pub console: Console,
-    /// When PID 1 started.
-    pub since: Instant,
-    /// Which start this is.
-    pub attempt: u32,
-    /// Why it fails is on the console already.
-    pub told: bool,
-    /// Where the report goes.
-    report: Option<PathBuf>,
-    /// The hooks that ran.
-    pub hooks: Vec<HookRow>,
-    findings: Vec<Finding>,
-    /// What is wrong with `state_dir`, until it can be told.
-    pub(super) state_trouble: Option<Error>,
-    dependencies: Option<(String, Duration)>,
-    /// What only root could do for another user, once it is done.
-    pub(super) of_root: Option<OfRoot>,
-}
-
-/// A workload, ready to be started.
-pub struct PreparedWorkload {
-    /// Its command line.
-    pub command: Vec<OsString>,
-    /// Its environment.
-    pub environment: Environment,
-}
-
 impl Preparation {
-    /// A start that begins now.
-    pub fn new(handover: HandoverWriter, since: Instant, attempt: u32) -> Self {
-        let (console, findings, hooks) = (Console::early(), Vec::new(), Vec::new());
-        let (told, report, dependencies, of_root, state_trouble) = (false, None, None, None, None);
-        Preparation {
-            handover,
-            console,
-            since,
-            attempt,
-            told,
-            report,
-            hooks,
-            findings,
-            state_trouble,
-            dependencies,
-            of_root,
-        }
-    }
-
     /// From the words of the command line to a workload. Nothing of a mount is read before this process is the workload's user.
     ///
     /// # Errors
@@ -219,15 +169,6 @@ impl Preparation {
         last.filter(|_| context.platform().is_container()).iter().for_each(|line| self.console.line(line));
     }
 
-    pub(super) fn is_first_start(&self) -> bool {
-        self.attempt == 1 && self.handover.supervised()
-    }
-
-    /// Says what is done from now on, at once: a prepare that is killed, or waits for ever, cannot say it any more.
-    pub(super) fn phase(&self, phase: Phase) {
-        self.handover.send(&Message::Phase(phase));
-    }
-
     /// All checks, up to those that may go on while dependencies are installed.
     fn check<'a>(&mut self, context: &'a CheckContext) -> Result<RunningChecks<'a>> {
         self.phase(Phase::Checking);
@@ -258,40 +199,6 @@ impl Preparation {
         }
         self.told = true;
         Err(Error::new(exit, report::termination(&self.findings, None, exit)))
-    }
-
-    /// Dependencies; gives what they change in the environment. In a build mode a failure is only told: the person can mend it there.
-    pub(super) fn install(&mut self, request: &deps::DepsRequest<'_>) -> Result<Vec<(OsString, OsString)>> {
-        self.phase(Phase::Installing);
-        let began = Instant::now();
-        let (console, handover) = (&mut self.console, &self.handover);
-        let outcome = deps::ensure(request, &mut |line| {
-            handover.send_kept();
-            console.line(line);
-        });
-        match outcome {
-            Ok(outcome) => {
-                if let Some(words) = outcome.words() {
-                    self.console.row(check::Status::Ok, FailureFamily::Deps.name(), &words, began.elapsed());
-                    self.remember_dependencies(words, began);
-                }
-                Ok(outcome.environment().to_vec())
-            }
-            Err(error) if only_warns(request) => {
-                self.console.warning(&error);
-                self.remember_dependencies(error.what, began);
-                Ok(Vec::new())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn remember_dependencies(&mut self, words: String, began: Instant) {
-        let (words, before) = match self.dependencies.take() {
-            Some((first, took)) => (format!("{first}; {words}"), took),
-            None => (words, Duration::ZERO),
-        };
-        self.dependencies = Some((words, before + began.elapsed()));
     }
 
     /// The JSON report, where it is wanted. That it cannot be written is no reason not to train.
@@ -340,28 +247,6 @@ pub(super) fn enter(context: &CheckContext, workdir: &Path) -> Result<()> {
             .because(because)
             .hint(cause.map_or("mount it, or set workdir (TRAINIT_WORKDIR)", |cause| cause.advice))
     })
-}
-
-pub(super) fn check_context(loaded: Loaded, plan: &Plan, mut inherited: Environment) -> CheckContext {
-    EnvValue::add_all(&plan.env, &mut inherited);
-    CheckContext::of(loaded, inherited, plan.command.clone())
-}
-
-pub(super) fn request<'a>(context: &'a CheckContext, plan: &'a Plan) -> deps::DepsRequest<'a> {
-    deps::DepsRequest {
-        root: &context.root,
-        settings: &context.settings,
-        environment: &context.environment,
-        workdir: context.workdir.clone(),
-        code: context.code.clone(),
-        command: &plan.command,
-        by_mode: plan.by_name,
-        kind: plan.kind,
-    }
-}
-
-fn only_warns(request: &deps::DepsRequest<'_>) -> bool {
-    request.settings.deps_on_error.map_or(request.kind == WorkloadKind::Build, |on_error| on_error == OnError::Warn)
 }
 
 fn user() -> String {

@@ -1,8 +1,8 @@
 //! The environment that a start would give its workload, without a start: for sessions beside a container's first process, and for
 //! platforms that replace it. Nothing is installed and no hook runs.
 
+use super::dependencies::request;
 use super::outputs::Outputs;
-use super::pipeline::request;
 use super::policy::StopGrace;
 use super::resume;
 use crate::check::{self, CheckContext};

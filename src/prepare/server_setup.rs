@@ -1,6 +1,6 @@
 //! Does what a mode that serves something needs: writes its files, has keys and certificates made, tells where to go.
 
-use super::pipeline::Preparation;
+use super::preparation::Preparation;
 use crate::check::CheckContext;
 use crate::config::{Requirements, secret};
 use crate::deps;

@@ -1,11 +1,13 @@
 //! A companion's first life: a short story for a mode that runs beside the main one. The main one has checked and installed; here the same
 //! user, directory and environment are come by, and nothing is asked twice.
 
+use super::dependencies::request;
 use super::enter;
 use super::hooks::HookStage;
 use super::launch;
-use super::pipeline::{self, Preparation, PreparedWorkload};
+use super::pipeline;
 use super::policy::StopGrace;
+use super::preparation::{Preparation, PreparedWorkload};
 use super::preview;
 use super::server_setup::ServerWanted;
 use super::{host, login, refuse};
@@ -42,7 +44,7 @@ fn run(preparation: &mut Preparation, words: &[OsString], beside: &SidecarArgs<'
     let plan =
         enter::decide(&loaded, &entered, &inherited, |facts| mode::sidecar(beside.mode, &loaded.settings, facts))?;
     let grace = StopGrace::known(&loaded.settings, &Root::real(), &inherited);
-    let mut context = pipeline::check_context(loaded, &plan, inherited.clone());
+    let mut context = enter::check_context(loaded, &plan, inherited.clone());
     // What is well has been told by the main one.
     preparation.console = Console::new(&context.settings, context.host_facts()).only_trouble();
     context.at_home(entered, &plan.env);
@@ -52,12 +54,12 @@ fn run(preparation: &mut Preparation, words: &[OsString], beside: &SidecarArgs<'
     pipeline::enter(&context, &context.workdir)?;
     let run_dir = beside.run_dir.map(Path::new);
     // Those that are not there have been told by the main one.
-    let installed = deps::settled(&pipeline::request(&context, &plan)).ok().flatten();
+    let installed = deps::settled(&request(&context, &plan)).ok().flatten();
     let mut environment = preview::found(&context, &plan, installed.as_ref(), beside.attempt, run_dir, grace.time)?;
     host::share_cpus(&context, &mut environment);
     preparation.hook(HookStage::BeforeStart, &context.settings, &plan.command, &mut environment)?;
     preparation.console = Console::new(&context.settings, context.host_facts());
-    let wanted = ServerWanted { plan: &plan, request: pipeline::request(&context, &plan), run_dir, grace: grace.time };
+    let wanted = ServerWanted { plan: &plan, request: request(&context, &plan), run_dir, grace: grace.time };
     login::log_in(&plan, None, &mut environment);
     let command = preparation.set_up_server(&context, &wanted, plan.command.clone(), &mut environment)?;
     host::raise_limits(&context.settings);

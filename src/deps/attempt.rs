@@ -3,12 +3,13 @@
 use super::DepsRequest;
 use super::cache_dirs;
 use super::failure::{InstallFailure, RetryAdvice, classify};
-use super::install::{self, permanent};
+use super::install::Installation;
 use super::installer::{InstallerJob, Tool};
 use super::installer_view::InstallerView;
 use super::manifest::ManifestFiles;
 use super::protect::ProtectedVersions;
 use super::redact::Redactor;
+use super::refusal::permanent;
 use super::run::{self, ProgramEnd};
 use super::shared_store::Share;
 use super::wanted::WantedPackages;
@@ -29,7 +30,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// An installation by a tool.
 pub struct Attempts<'a> {
     /// What is installed.
-    pub job: &'a install::Installation<'a>,
+    pub job: &'a Installation<'a>,
     /// With what.
     pub tool: &'a Tool,
     /// From what.

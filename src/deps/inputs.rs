@@ -4,19 +4,16 @@
 use super::digest::Digest;
 use super::manifest::{self, ManifestKind};
 use super::redact::Redactor;
-use super::sources::{self, SourceMention};
+use super::requirement_file;
+use super::source_mention::{self, SourceMention};
 use crate::error::{Error, Result};
 use protocol::exit_code::{Exit, FailureFamily};
 use requirements::RequestedBy;
 use requirements::file::{self, Encoding, RequirementItem, RequirementLine};
 use std::fs;
-use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use sys::environment::Environment;
-
-/// Longest requirement file. Nobody writes one by hand; more is not a requirement file.
-const FILE_MAX: u64 = 16 << 20;
 
 /// Most files of a local package that are looked at; a larger one counts as changed.
 const TREE_MAX: usize = 5000;
@@ -105,7 +102,7 @@ impl Reader<'_> {
             return Ok(());
         }
         self.seen.push(known);
-        let bytes = read_file(path).map_err(|error| unreadable(path, &error, from))?;
+        let bytes = requirement_file::read(path).map_err(|error| requirement_file::unreadable(path, &error, from))?;
         if !self.found.files.iter().any(|known| known == path) {
             self.found.files.push(path.to_owned());
         }
@@ -150,7 +147,7 @@ impl Reader<'_> {
                 if encoding == file::WIDE {
                     self.doubt(format!("{name} is {encoding}"));
                 }
-                self.found.sources.extend(sources::said_in(&encoding, &name.to_string()));
+                self.found.sources.extend(source_mention::said_in(&encoding, &name.to_string()));
                 self.found.for_pip.push(format!("the encoding {encoding} of {name}"));
                 Ok(())
             }
@@ -171,7 +168,7 @@ impl Reader<'_> {
     fn line(&mut self, line: &RequirementLine, file: &Path, constraint: bool) -> Result<()> {
         let place = format!("{}:{}", file.display(), line.number);
         let beside = file.parent().unwrap_or(Path::new("/"));
-        self.found.sources.extend(sources::said(&line.items, &place));
+        self.found.sources.extend(source_mention::said(&line.items, &place));
         self.found.for_pip.extend(line.for_pip.map(|what| format!("{what} in {place}")));
         if constraint && line.items.iter().any(has_extras) {
             self.doubt(format!("{place}: {}: a constraint cannot have extras", line.text));
@@ -263,42 +260,6 @@ fn add_tree(digest: &mut Digest, path: &Path, seen: &mut usize) -> bool {
 /// What building a package leaves behind.
 fn is_made(name: &str) -> bool {
     name.starts_with('.') || name.ends_with(".egg-info") || ["__pycache__", "build", "dist"].contains(&name)
-}
-
-/// Reads a requirement file; only regular files, since reading a pipe would wait for ever.
-pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let found = fs::metadata(path)?;
-    if found.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    if !found.is_file() || found.len() > FILE_MAX {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file of less than 16 MiB"));
-    }
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(FILE_MAX).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// Why a requirement file cannot be used. `from` names who asked for it.
-pub(super) fn unreadable(path: &Path, error: &io::Error, from: Option<&str>) -> Error {
-    let name = path.display();
-    let asked = from.map_or(String::new(), |from| format!(" ({from} names it)"));
-    let permanent = |what: String| Error::new(Exit::Permanent(FailureFamily::Deps), what);
-    match error.kind() {
-        io::ErrorKind::NotFound => permanent(format!("requirement file {name} does not exist{asked}"))
-            .hint("mount it, bake it into the image, or turn this off: TRAINIT_DEPS_REQUIREMENTS=off"),
-        io::ErrorKind::IsADirectory => permanent(format!("{name} is a directory, not a requirement file{asked}"))
-            .because("Docker makes an empty directory when the host's file of -v does not exist")
-            .hint("check the host's side of the mount; then remove the empty directory there"),
-        io::ErrorKind::PermissionDenied => permanent(format!("requirement file {name} cannot be read{asked}"))
-            .because(format!("user {} has no permission", nix::unistd::geteuid()))
-            .hint(format!("chmod a+r on the host's file of {name}")),
-        io::ErrorKind::InvalidInput => {
-            permanent(format!("{name} is no requirement file{asked}")).because(error.to_string())
-        }
-        _ => Error::new(Exit::Transient(FailureFamily::Deps), format!("requirement file {name} cannot be read{asked}"))
-            .because(error.to_string()),
-    }
 }
 
 #[cfg(test)]

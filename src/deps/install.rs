@@ -10,8 +10,7 @@ use super::stamp::{PackageSetDir, Stamp, VersionsByName};
 use super::target_facts::{TargetFacts, target_facts};
 use super::wanted::{PackageSetState, WantedPackages};
 use super::{DepsOutcome, already, lock, manifest, pip, sources};
-use crate::error::{Error, Result};
-use protocol::exit_code::{Exit, FailureFamily};
+use crate::error::Result;
 use requirements::Satisfaction;
 use requirements::installed::{Folders, Installed};
 use std::ffi::OsString;
@@ -156,10 +155,6 @@ fn first_line(wanted: &WantedPackages<'_>, target: &TargetFacts<'_>, tool: &Tool
         names.join(" "),
         wanted.interpreter.named_by
     )
-}
-
-pub(super) fn permanent(what: String) -> Error {
-    Error::new(Exit::Permanent(FailureFamily::Deps), what)
 }
 
 impl Installation<'_> {

@@ -1,9 +1,9 @@
 //! Files of other tools that say what a project needs. Those of pyproject.toml and uv.lock become requirements when they are named
 //! (`deps.requirements: pyproject.toml`); of the others it is told what can be done with them.
 
-use super::install::{Installation, permanent};
-use super::run;
-use super::{cache_dirs, inputs};
+use super::install::Installation;
+use super::refusal::permanent;
+use super::{cache_dirs, requirement_file, run};
 use crate::error::{Error, Result};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -85,7 +85,7 @@ pub fn hint(directory: &Path) -> Option<String> {
 /// Whether it is there and asks for something: a pyproject.toml may be there for a formatter alone.
 fn asks(file: &Path, kind: ManifestKind) -> bool {
     match kind {
-        ManifestKind::Project => inputs::read_file(file).is_ok_and(|bytes| {
+        ManifestKind::Project => requirement_file::read(file).is_ok_and(|bytes| {
             let text = String::from_utf8_lossy(&bytes);
             text.contains("[project]") && text.lines().any(|line| line.starts_with("dependencies"))
         }),

@@ -2,9 +2,9 @@
 //! facts, for whoever asks: uv as overrides, pip through run_pip.py and as constraints. Both plan everything before they touch
 //! a file, so nothing is changed where these versions cannot stay.
 
-use super::inputs;
-use super::install::permanent;
 use super::pip::PipSetting;
+use super::refusal::permanent;
+use super::requirement_file;
 use super::stamp::VersionsByName;
 use crate::error::{Error, Result};
 use requirements::installed::{Distribution, Installed};
@@ -147,7 +147,7 @@ pub fn pinned(settings: &[PipSetting], environment: &Environment, beside: &Path)
 
 /// The lines of a requirement file; none if it cannot be read: that is for the installer to say.
 fn lines(file: &Path) -> Vec<String> {
-    let bytes = inputs::read_file(file).unwrap_or_default();
+    let bytes = requirement_file::read(file).unwrap_or_default();
     requirements::file::read(&bytes, &|_| None).into_iter().map(|line| line.text).collect()
 }
 

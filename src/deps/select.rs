@@ -1,9 +1,9 @@
 //! Which requirement files are to be installed.
 
 use super::DepsRequest;
-use super::inputs::unreadable;
 use super::interpreter;
 use super::manifest::{self, ManifestKind};
+use super::requirement_file::unreadable;
 use super::starts::{self, Starts};
 use crate::config::Requirements;
 use crate::error::Result;

@@ -1,8 +1,8 @@
 //! Where packages go: into the interpreter's own directory where that is allowed and possible, else into a layer over it.
 
 use super::cache_dirs;
-use super::install::permanent;
 use super::python::Python;
+use super::refusal::permanent;
 use crate::config::{self, OriginValue};
 use crate::engine::HostFacts;
 use crate::error::{Error, Result};

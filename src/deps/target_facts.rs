@@ -1,9 +1,9 @@
 //! Where packages go in one start, and making it ready for them.
 
-use super::install::permanent;
 use super::overlay::{self, Overlay};
 use super::protect;
 use super::python::Python;
+use super::refusal::permanent;
 use super::stamp::{PackageSetDir, VersionsByName};
 use super::store::InstallRoot;
 use super::target::{self, InstallTarget};

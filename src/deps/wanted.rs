@@ -9,7 +9,7 @@ use super::python::Python;
 use super::redact::Redactor;
 use super::select::FileSelection;
 use super::stamp::{PackageSetDir, Stamp, StateDigests};
-use super::{DepsOutcome, DepsRequest, cache_dirs, pip, site_packages, translate};
+use super::{DepsOutcome, DepsRequest, cache_dirs, pip, requirement_file, site_packages, translate};
 use crate::config::Refresh;
 use requirements::installed::Folders;
 use std::path::{Path, PathBuf};
@@ -193,7 +193,7 @@ impl WantedPackages<'_> {
     fn add_files(&self, digest: &mut Digest, names: &str) {
         let beside = self.beside();
         for name in names.split_whitespace() {
-            digest.add("file", super::inputs::read_file(&beside.join(name)).unwrap_or_default());
+            digest.add("file", requirement_file::read(&beside.join(name)).unwrap_or_default());
         }
     }
 }

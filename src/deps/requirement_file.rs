@@ -1,0 +1,46 @@
+//! A requirement file as bytes, and the errors of one that cannot be read.
+
+use super::refusal::permanent;
+use crate::error::Error;
+use protocol::exit_code::{Exit, FailureFamily};
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Longest requirement file. Nobody writes one by hand; more is not a requirement file.
+const FILE_MAX: u64 = 16 << 20;
+
+/// Reads a requirement file; only regular files, since reading a pipe would wait for ever.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let found = fs::metadata(path)?;
+    if found.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !found.is_file() || found.len() > FILE_MAX {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file of less than 16 MiB"));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(FILE_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Why a requirement file cannot be used. `from` names who asked for it.
+pub fn unreadable(path: &Path, error: &io::Error, from: Option<&str>) -> Error {
+    let name = path.display();
+    let asked = from.map_or(String::new(), |from| format!(" ({from} names it)"));
+    match error.kind() {
+        io::ErrorKind::NotFound => permanent(format!("requirement file {name} does not exist{asked}"))
+            .hint("mount it, bake it into the image, or turn this off: TRAINIT_DEPS_REQUIREMENTS=off"),
+        io::ErrorKind::IsADirectory => permanent(format!("{name} is a directory, not a requirement file{asked}"))
+            .because("Docker makes an empty directory when the host's file of -v does not exist")
+            .hint("check the host's side of the mount; then remove the empty directory there"),
+        io::ErrorKind::PermissionDenied => permanent(format!("requirement file {name} cannot be read{asked}"))
+            .because(format!("user {} has no permission", nix::unistd::geteuid()))
+            .hint(format!("chmod a+r on the host's file of {name}")),
+        io::ErrorKind::InvalidInput => {
+            permanent(format!("{name} is no requirement file{asked}")).because(error.to_string())
+        }
+        _ => Error::new(Exit::Transient(FailureFamily::Deps), format!("requirement file {name} cannot be read{asked}"))
+            .because(error.to_string()),
+    }
+}

@@ -8,7 +8,7 @@ use super::python::Python;
 use super::stamp::{PackageSetDir, Stamp};
 use super::target;
 use super::wanted::WantedPackages;
-use super::{DepsOutcome, cache_dirs, install, site_packages, translate};
+use super::{DepsOutcome, cache_dirs, site_packages, translate};
 use crate::config::Refresh;
 use requirements::installed::{Folders, Installed};
 use requirements::packaging::Name;
@@ -78,7 +78,7 @@ pub fn look(
     if let Some(doubt) = wanted.inputs.doubt.clone().or(more.doubt) {
         return Satisfaction::Unknown(doubt);
     }
-    let kept = install::kept(wanted, python, &settings, folders, false);
+    let kept = wanted.kept(python, &settings, folders, false);
     let answer = requirements::answer(&Question {
         asked: &wanted.inputs.asked,
         constraints: &[wanted.inputs.constraints.as_slice(), more.constraints.as_slice()].concat(),

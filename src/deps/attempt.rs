@@ -1,22 +1,21 @@
 //! Running an installer until it succeeds, or trying again cannot help.
 
-use super::DepsRequest;
 use super::cache_dirs;
 use super::failure::{InstallFailure, RetryAdvice, classify};
-use super::install::Installation;
+use super::installation::Installation;
 use super::installer::{InstallerJob, Tool};
 use super::installer_view::InstallerView;
-use super::manifest::ManifestFiles;
+use super::manifest_files::ManifestFiles;
 use super::protect::ProtectedVersions;
 use super::redact::Redactor;
 use super::refusal::permanent;
 use super::run::{self, ProgramEnd};
 use super::shared_store::Share;
 use super::wanted::WantedPackages;
-use crate::config::{LogFormat, Refresh};
+use crate::config::Refresh;
 use crate::error::{Error, Result};
 use protocol::exit_code::{Exit, FailureFamily};
-use std::io::{self, IsTerminal, Write};
+use std::io::Write;
 use std::time::{Duration, Instant};
 use sys::cgroup;
 use sys::temporary::TemporaryFile;
@@ -96,7 +95,7 @@ impl Attempts<'_> {
     fn once(&mut self, job: &InstallerJob<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<InstallFailure>> {
         let request = self.job.wanted.request;
         let redactor = Redactor::for_environment(job.environment);
-        let terminal = is_terminal(request);
+        let terminal = request.shows_progress();
         let mut view = InstallerView::new(redactor.clone(), terminal, tell);
         let logged = job.log.and_then(|log| std::fs::metadata(log).ok()).map_or(0, |found| found.len() as usize);
         let kills = || cgroup::memory_kills(request.root).unwrap_or(0);
@@ -119,11 +118,6 @@ impl Attempts<'_> {
         failure.hidden.iter().for_each(|line| tell(line));
         Ok(Some(failure))
     }
-}
-
-/// Whether a person looks on.
-pub fn is_terminal(request: &DepsRequest<'_>) -> bool {
-    io::stderr().is_terminal() && request.settings.log_format.value == LogFormat::Text
 }
 
 /// What is kept, as a file for the tool; none if nothing is.

@@ -1,7 +1,7 @@
 //! Python dependencies: which requirement files, which interpreter, whether anything has to be done, and doing it. Knows
 //! `config`, `environment` and `sys`. It tells in lines; only on a terminal it passes an installer's own progress through.
 //!
-//! The story is `ensure`: select the files, gather what they reach, find the interpreter, compare with what the last
+//! `ensure` goes through it in order: select the files, gather what they reach, find the interpreter, compare with what the last
 //! installation wrote down, hold them against what is installed, and only then install.
 
 mod already;
@@ -13,11 +13,13 @@ mod failure;
 mod index;
 mod inputs;
 mod install;
+mod installation;
 mod installer;
 mod installer_view;
 mod interpreter;
 mod lock;
 mod manifest;
+mod manifest_files;
 mod overlay;
 mod overlays;
 mod path_files;
@@ -47,7 +49,7 @@ mod wanted;
 pub use quick_look::words as glance;
 pub use status::{DepsStatus, status};
 
-use crate::config::Settings;
+use crate::config::{LogFormat, Settings};
 use crate::error::Result;
 use crate::program as run;
 use protocol::handover::WorkloadKind;
@@ -55,6 +57,7 @@ use requirements::Satisfaction;
 use requirements::installed::Folders;
 use select::FileSelection;
 use std::ffi::OsString;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use sys::Root;
@@ -80,6 +83,13 @@ pub struct DepsRequest<'a> {
     pub by_mode: bool,
     /// Whether a failure may be only told.
     pub kind: WorkloadKind,
+}
+
+impl DepsRequest<'_> {
+    /// Whether a person looks on, so that progress may be drawn.
+    fn shows_progress(&self) -> bool {
+        io::stderr().is_terminal() && self.settings.log_format.value == LogFormat::Text
+    }
 }
 
 /// What became of the dependencies.

@@ -1,8 +1,7 @@
 //! An installation and the store (`deps.store`): the environment is taken from there if it is there, and put there if this start is
 //! the one that builds it. Whatever goes wrong with the store is told, and the start installs as if there were none.
 
-use super::attempt::is_terminal;
-use super::install::Installation;
+use super::installation::Installation;
 use super::installer::Tool;
 use super::protect;
 use super::stamp::VersionsByName;
@@ -104,7 +103,7 @@ impl Share {
     /// # Errors
     /// It cannot be installed, as others have found out (116, 216); something that stays was replaced (116).
     pub fn take(&mut self, job: &Installation<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<DepsOutcome>> {
-        let terminal = is_terminal(job.wanted.request);
+        let terminal = job.wanted.request.shows_progress();
         for _ in 0..2 {
             let mut ticker = Ticker::new(terminal, Duration::ZERO);
             match self.store_entry.get(job.deadline, &mut ticker, tell)? {
@@ -137,7 +136,7 @@ impl Share {
         let (manifest, target) = (packed.manifest().clone(), job.target);
         let before = target.make_ready(job.wanted, tell)?;
         clear(&self.place, &before, &manifest)?;
-        let mut ticker = Ticker::new(is_terminal(job.wanted.request), PATIENCE);
+        let mut ticker = Ticker::new(job.wanted.request.shows_progress(), PATIENCE);
         packed.unpack(&self.place, &mut ticker, tell).map_err(|error| self.not_shared(&error))?;
         drop(ticker);
         complete(&manifest, &target.installed())?;

@@ -140,6 +140,13 @@ impl PackageSetDir {
         kept(&self.0.join(OURS)).and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
 
+    /// What trainit installed so far, of what is there now: all that came since `before`, and what is written down.
+    pub fn ours_since(&self, before: &VersionsByName, mut now: VersionsByName) -> VersionsByName {
+        let earlier = self.ours();
+        now.retain(|name, version| before.get(name) != Some(version) || earlier.get(name) == Some(version));
+        now
+    }
+
     /// When an installation began that was never finished.
     pub fn unfinished(&self) -> Option<SystemTime> {
         fs::symlink_metadata(self.0.join(BEGUN)).and_then(|found| found.modified()).ok()

@@ -4,14 +4,15 @@ use super::digest::{Digest, short};
 use super::inputs::Inputs;
 use super::interpreter::Interpreter;
 use super::overlay::Overlay;
-use super::protect::ProtectedVersions;
+use super::pip::PipSetting;
+use super::protect::{self, ProtectChoice, ProtectedVersions};
 use super::python::Python;
 use super::redact::Redactor;
 use super::select::FileSelection;
 use super::stamp::{PackageSetDir, Stamp, StateDigests};
 use super::{DepsOutcome, DepsRequest, cache_dirs, pip, requirement_file, site_packages, translate};
 use crate::config::Refresh;
-use requirements::installed::Folders;
+use requirements::installed::{Folders, Installed};
 use std::path::{Path, PathBuf};
 use text::is_secret;
 
@@ -182,6 +183,27 @@ impl WantedPackages<'_> {
     /// Each requirement, behind who asks for it.
     pub fn asked(&self) -> impl Iterator<Item = (String, String)> {
         self.inputs.asked.iter().map(|ask| (ask.place.clone(), ask.text.clone()))
+    }
+
+    /// What of the image stays as it is.
+    pub fn kept(
+        &self,
+        python: &Python,
+        settings: &[PipSetting],
+        folders: &Folders,
+        layered: bool,
+    ) -> ProtectedVersions {
+        let seen = [python.purelib.as_path(), python.platlib.as_path()];
+        let installed = Installed::of(folders, python.package_directories());
+        let home = PackageSetDir(python.own_directory());
+        let ours_since = |before| home.ours_since(&before, protect::names(&installed));
+        protect::choose(ProtectChoice {
+            words: &self.request.settings.deps_protect,
+            installed: &installed,
+            ours: &home.before().map_or_else(|| home.ours(), ours_since),
+            pinned: &protect::pinned(settings, self.request.environment, self.beside()),
+            seen: if layered { &[] } else { &seen },
+        })
     }
 
     /// A line for each requirement that does not get what it asks for, since something is kept.

@@ -36,7 +36,7 @@ pub struct Plan {
     pub command: Vec<OsString>,
     /// The mode was asked for by name, not guessed from a COMMAND.
     pub by_name: bool,
-    /// The command is the mode's own and serves something: `dress` gives it what it needs.
+    /// The command is the mode's own and serves something: `server_setup` gives it what it needs.
     pub setup: bool,
     /// What it serves, as far as that is known.
     pub service: Option<Service>,

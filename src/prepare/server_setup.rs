@@ -23,7 +23,7 @@ use sys::{ip, process, random};
 /// Longest that making a key or a certificate takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What dressing has to know besides the scene.
+/// What the set-up of a server has to know beside the check context.
 pub(super) struct ServerWanted<'a> {
     /// The mode.
     pub plan: &'a Plan,

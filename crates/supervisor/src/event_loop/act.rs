@@ -1,0 +1,141 @@
+//! The event loop carries out what the state answered.
+
+use super::EventLoop;
+use crate::action::Action;
+use crate::event::Event;
+use crate::exit_summary::ExitSummary;
+use crate::gpu_users;
+use crate::guard::guarded;
+use crate::log::Log;
+use crate::log_event::LogEvent;
+use crate::log_words;
+use crate::termination_log;
+use protocol::handover::{HelperTask, Level};
+use std::cell::LazyCell;
+use std::ffi::c_int;
+use std::time::Duration;
+use sys::process;
+use sys::signal;
+use sys::{Root, proc};
+
+impl EventLoop {
+    pub(super) fn act(&mut self, action: Action) {
+        // Passing signals on may be done often.
+        if !matches!(action, Action::Forward(_)) {
+            self.idle_work.touched(self.now);
+        }
+        let scope = self.state.policy.signals.scope;
+        match action {
+            Action::Forward(number) => self.workload.forward(number, scope),
+            Action::Release(held) => self.release(held),
+            Action::Deliver { number, chosen } => {
+                if !self.workload.deliver(number, scope, chosen) {
+                    self.log().say(&LogEvent::TermInstead(number));
+                }
+            }
+            Action::Abort => drop(self.workload.deliver(libc::SIGABRT, scope, true)),
+            Action::Ask(number) if self.workload.ask(number, scope) => {}
+            Action::Ask(number) => self.step(Event::NobodyReady(number)),
+            Action::HangUp => self.workload.hang_up(),
+            Action::DeliverToOrphans => self.workload.deliver_to_orphans(&self.helpers),
+            Action::Tree(number) => self.signal_tree(number),
+            Action::Kill => self.kill(),
+            Action::Say(line) => self.log().say(&line),
+            Action::TellTerminals(line) => self.wanted.push(HelperTask::TellTerminals(log_words::words(&line))),
+            Action::Pulse => self.wanted.push(HelperTask::Pulse(self.besides.all())),
+            Action::Send(helper) => self.wanted.push(helper),
+            Action::Dump => self.wanted.push(HelperTask::Dump(self.main_tree())),
+            Action::NameLeft(left) => self.name_left(left),
+            Action::EndErrands => self.helpers.end(self.now),
+            Action::Begin => self.begin_again(),
+            Action::BeginCompanion(index) => self.besides.want(index),
+            Action::KillCompanions => self.besides.kill(self.workload.unsent()),
+            Action::Account(code) => self.account(code),
+            Action::Exit(code) => self.finish(code),
+        }
+    }
+
+    /// What is the main mode's, or was.
+    fn main_tree(&self) -> Vec<c_int> {
+        let (mut tree, besides) = (self.workload.tree(&self.helpers), self.besides.all());
+        tree.retain(|pid| !besides.contains(pid));
+        tree
+    }
+
+    /// What the last run had is gone, and so is its GPU memory. A session beside it may hold some, which the next run is going to miss.
+    fn begin_again(&mut self) {
+        self.begin = true;
+        if process::is_first() {
+            self.name_gpu_users(&proc::pids());
+        }
+    }
+
+    fn signal_tree(&mut self, number: c_int) {
+        if self.workload.is_gone() {
+            self.name_gpu_users(&self.workload.tree(&self.helpers));
+        }
+        self.workload.signal_tree(number, &self.helpers);
+    }
+
+    fn kill(&mut self) {
+        self.name_gpu_users(&self.workload.tree(&self.helpers));
+        self.workload.kill(&self.helpers);
+    }
+
+    /// Says who keeps a GPU from the next job; whoever was named is not named again.
+    fn name_gpu_users(&mut self, among: &[c_int]) {
+        let found = gpu_users::new_gpu_users(&Root::real(), among, &mut self.gpu_users);
+        if !found.is_empty() {
+            self.log().write(Level::Warn, &log_words::holding(&found));
+        }
+    }
+
+    pub(super) fn log(&self) -> Log {
+        Log::of(&self.state.policy.report)
+    }
+
+    fn name_left(&self, left: Option<Duration>) {
+        let tree = self.workload.tree(&self.helpers);
+        if !tree.is_empty() {
+            self.log().write(Level::Info, &log_words::waiting_for(&tree, left));
+        }
+    }
+
+    /// Who asked for the stop, while it can still be seen.
+    pub(super) fn remember_sender(&mut self) {
+        if let (Some(stop), None) = (self.state.stop(), &self.stopped_by) {
+            self.stopped_by = Some(log_words::asked_by(stop, self.state.reason()));
+        }
+    }
+
+    fn release(&mut self, held: u64) {
+        let caught = self.workload.catches(held);
+        for number in (1..=signal::MAX).filter(|number| signal::contains(caught, *number)) {
+            self.workload.forward(number, self.state.policy.signals.scope);
+        }
+        self.state.delivered(caught);
+    }
+
+    fn finish(&mut self, code: u8) {
+        self.exit = Some(code);
+        guarded(|| self.state_writer.close());
+        if !self.accounted && !self.state.is_plain() {
+            self.account(code);
+        }
+    }
+
+    /// How it ended: for the log and for Kubernetes.
+    fn account(&mut self, code: u8) {
+        self.accounted = true;
+        self.remember_sender();
+        let (now, stopped_by) = (self.now, self.stopped_by.take());
+        // Often nobody wants to know.
+        let ending = LazyCell::new(|| ExitSummary::of(&self.state, code, now, stopped_by, &self.memory_kills));
+        // Why prepare failed has been told by itself, unless it was killed.
+        let untold = self.state.ran() || self.state.stop().is_some();
+        if self.state.prepare_killed().is_some() || untold && self.log().tells(Level::Warn) {
+            self.log().end(&ending);
+        }
+        termination_log::log(|| self.state.refusal().map_or_else(|| ending.words(), str::to_owned));
+    }
+}

@@ -1,6 +1,6 @@
-//! Whether everything that a start wants is there already, although nothing was written down about it: in the first start of an
-//! image that has the packages, after a change of the requirements that changes nothing, after a `pip install` by hand. Takes
-//! milliseconds where an installer takes a second to find the same.
+//! Checks whether all requirements are installed already, although no stamp says so. That is the case in the first start of an image with
+//! the packages, after an equivalent change of the requirements, and after a manual `pip install`. The check takes milliseconds where an
+//! installer takes a second.
 
 use super::inputs;
 use super::pip::{self, PipSetting};
@@ -16,7 +16,7 @@ use requirements::{Question, Satisfaction};
 use std::path::PathBuf;
 use text::is_secret;
 
-/// uv's variables that have no say in whether a package that is there will do, by how they begin. Constraints are read here.
+/// Prefixes of uv's variables that do not decide whether an installed package is good enough. Constraints are read in this module.
 const NO_SAY: [&str; 28] = [
     "UV_BREAK_SYSTEM_PACKAGES",
     "UV_BUILD_CONSTRAINT",
@@ -48,10 +48,10 @@ const NO_SAY: [&str; 28] = [
     "UV_TOOL_",
 ];
 
-/// Who installed what was there already.
+/// The installer's name in the stamp when nothing had to be installed.
 const NOBODY: &str = "nobody: everything was there";
 
-/// Looks. `tell` hears what is not as it is asked for, since it stays as it is.
+/// Checks the installed packages; `tell` gets a line for each protected package that differs from its requirement.
 pub fn look(
     wanted: &WantedPackages<'_>,
     python: &Python,
@@ -92,7 +92,7 @@ pub fn look(
     answer
 }
 
-/// A setting that may make an installer replace what is there, or that nobody knows.
+/// Returns the first setting that is unknown or may make an installer replace an installed package.
 fn with_a_say(wanted: &WantedPackages<'_>, settings: &[PipSetting]) -> Option<String> {
     let pip = settings.iter().find(|setting| !translate::is_known(&setting.name)).map(|setting| setting.name.clone());
     let names = wanted.request.environment.iter().filter_map(|(name, _)| name.to_str());
@@ -100,15 +100,15 @@ fn with_a_say(wanted: &WantedPackages<'_>, settings: &[PipSetting]) -> Option<St
     pip.or_else(|| uv.find(|name| !NO_SAY.iter().any(|start| name.starts_with(start))).map(str::to_owned))
 }
 
-/// The files of constraints that pip's settings and uv's variables name.
+/// Lists the files of constraints that pip's settings and uv's variables name.
 fn constraint_files(wanted: &WantedPackages<'_>, settings: &[PipSetting]) -> Vec<PathBuf> {
     let pip = settings.iter().filter(|setting| setting.name == "constraint").map(|setting| setting.value.as_str());
     let names = pip.chain(wanted.request.environment.text("UV_CONSTRAINT")).flat_map(str::split_whitespace);
     names.map(|name| wanted.beside().join(name)).collect()
 }
 
-/// The outcome when so many requirements are satisfied. It is written down, so that the next start need not look. `asked`: the
-/// interpreter was asked in this start, so its answer is written down, too.
+/// Returns the outcome for satisfied requirements, and writes a stamp so that the next start need not check. With `asked` the
+/// interpreter's answer is new in this start and is written down, too.
 pub fn settle(
     wanted: &WantedPackages<'_>,
     python: &Python,
@@ -126,7 +126,7 @@ pub fn settle(
     };
     let own = target::is_for_us(&request.settings.deps_target, python, request.root, request.environment);
     if !(own && note()) && asked {
-        // The packages are somebody else's. Looking again is cheap; asking the interpreter again is not.
+        // The directory of packages belongs to another user. Checking again is cheap, asking the interpreter again is not.
         cache_dirs::writable(request.environment).iter().for_each(|place| python.remember_in(place));
     }
     DepsOutcome::Satisfied { files, requirements }

@@ -1,4 +1,4 @@
-//! Running an installer until it succeeds, or trying again cannot help.
+//! Runs an installer until it succeeds, or until another try cannot help.
 
 use super::cache_dirs;
 use super::failure::{InstallFailure, RetryAdvice, classify};
@@ -26,26 +26,26 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// The longest such wait.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// An installation by a tool.
+/// The tries of one installation with one tool.
 pub struct Attempts<'a> {
-    /// What is installed.
+    /// The installation.
     pub job: &'a Installation<'a>,
-    /// With what.
+    /// The program that installs.
     pub tool: &'a Tool,
-    /// From what.
+    /// The requirement files.
     pub files: &'a ManifestFiles,
-    /// For whom else.
+    /// The store that gets the result, if this start builds for others.
     pub share: Option<&'a mut Share>,
 }
 
 impl Attempts<'_> {
-    /// Tries until it is installed.
+    /// Runs the tool until the packages are installed or the failure is final.
     ///
     /// # Errors
-    /// What cannot be installed (116), and what may be installed later (216).
+    /// Returns the failure: a permanent one as 116, one that may pass as 216.
     pub fn run(mut self, tell: &mut dyn FnMut(&str)) -> Result<()> {
         let (wanted, target, kept) = (self.job.wanted, self.job.target, self.job.kept);
-        // Without pip's log a network that is down looks like a missing package.
+        // Without pip's log a network failure looks like a missing package.
         let log = cache_dirs::temporary(wanted.request.environment, "trainit-pip-log-");
         let kept_file = kept_file(wanted, kept, self.tool)?;
         let mut job = InstallerJob {
@@ -82,7 +82,7 @@ impl Attempts<'_> {
         Ok(())
     }
 
-    /// The error; others who wait for this hear of it, if it would be the same for them.
+    /// Makes the error, and passes it on to the starts that wait for this build if the failure would be the same for them.
     fn failed(&self, failure: &InstallFailure, attempts: u32) -> Error {
         let error = self.job.kept.explain(told(self.job.wanted, failure, attempts), &failure.lines);
         if let Some(share) = self.share.as_ref().filter(|_| failure.class.is_everywhere) {
@@ -91,7 +91,7 @@ impl Attempts<'_> {
         error
     }
 
-    /// Runs the tool once; the failure, if it was one.
+    /// Runs the tool once; returns the failure, if there was one.
     fn once(&mut self, job: &InstallerJob<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<InstallFailure>> {
         let request = self.job.wanted.request;
         let redactor = Redactor::for_environment(job.environment);
@@ -120,7 +120,7 @@ impl Attempts<'_> {
     }
 }
 
-/// What is kept, as a file for the tool; none if nothing is.
+/// Writes the protected versions to a file for the tool; `None` if nothing is protected.
 fn kept_file(wanted: &WantedPackages<'_>, kept: &ProtectedVersions, tool: &Tool) -> Result<Option<TemporaryFile>> {
     if kept.is_empty() {
         return Ok(None);
@@ -135,7 +135,7 @@ fn kept_file(wanted: &WantedPackages<'_>, kept: &ProtectedVersions, tool: &Tool)
     })
 }
 
-/// Doubling, and a little different for each of many replicas.
+/// Returns the wait before the next try: it doubles, with some jitter so that many replicas do not retry at once.
 fn pause(attempt: u32) -> Duration {
     let whole = PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(8)).min(PAUSE_MAX);
     let now =

@@ -1,7 +1,7 @@
-//! What a build said under pip. A pip that writes a log shows nothing of a build, not even of one that failed ("See above for output");
-//! the log has it. Pure.
+//! Finds the output of a failed build in pip's log. A pip that writes a log shows no build output, not even of a failed build ("See above
+//! for output"). Pure.
 
-/// The output of the build that failed last; empty: none failed.
+/// Returns the output of the last failed build; empty if no build failed.
 pub fn failed(log: &str) -> Vec<&str> {
     let lines: Vec<&str> = log.lines().map(without_time).collect();
     let is_end = |line: &&str| line.trim_start().starts_with("ERROR: ") && line.contains(" exited with ");
@@ -12,7 +12,7 @@ pub fn failed(log: &str) -> Vec<&str> {
     said.iter().copied().filter(|line| !line.trim().is_empty()).collect()
 }
 
-/// A line of the log without its time: `2026-01-01T00:00:00,000   running build`.
+/// Strips the time from a line of the log: `2026-01-01T00:00:00,000   running build`.
 fn without_time(line: &str) -> &str {
     match line.split_once(' ') {
         Some((time, rest)) if time.contains('T') && time.starts_with(|c: char| c.is_ascii_digit()) => rest,

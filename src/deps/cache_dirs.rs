@@ -1,4 +1,4 @@
-//! Where a process may keep something of its own: a directory that can be written and that nobody else could have put there.
+//! Finds private directories for cached data: writable, and closed to other users.
 
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::geteuid;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use sys::environment::Environment;
 use sys::temporary::TemporaryFile;
 
-/// Every place there could be, best first: what outlives the container, then what is only local. Nothing is touched.
+/// Lists all candidate directories, best first: those that outlive the container, then local ones. It touches no file.
 pub fn candidates(environment: &Environment) -> Vec<PathBuf> {
     let absolute = |name| environment.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let own = format!("trainit-{}", geteuid());
@@ -20,37 +20,38 @@ pub fn candidates(environment: &Environment) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The first place that can be written, made if need be. One that programs may be loaded from is preferred.
+/// Returns the first writable candidate, which is made if need be. A directory without `noexec` is preferred.
 pub fn writable(environment: &Environment) -> Option<PathBuf> {
     let usable: Vec<_> = candidates(environment).into_iter().filter(|place| is_usable(place)).collect();
     usable.iter().find(|place| !is_noexec(place)).or(usable.first()).cloned()
 }
 
-/// A temporary file, where those go, else in a place of our own.
+/// Makes a temporary file in the usual directory, else in a cache directory.
 pub fn temporary(environment: &Environment, prefix: &str) -> Option<TemporaryFile> {
     let usual = environment.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
     let make = |dir: PathBuf| TemporaryFile::make(&dir, prefix).ok();
     make(usual).or_else(|| make(writable(environment)?))
 }
 
-/// Makes the directory if need be; whether it is ours alone and takes files.
+/// Makes the directory if need be, and checks that it is private and writable.
 fn is_usable(place: &Path) -> bool {
     let _ = DirBuilder::new().recursive(true).mode(0o700).create(place);
     is_ours(place) && takes_files(place)
 }
 
-/// Whether a directory belongs to us and nobody else can put anything into it. A link is not ours: /tmp is everybody's.
+/// Checks that a directory belongs to this user and that no other user can write to it. A link does not count: anyone can make one in
+/// /tmp.
 pub fn is_ours(directory: &Path) -> bool {
     fs::symlink_metadata(directory)
         .is_ok_and(|found| found.is_dir() && found.uid() == geteuid().as_raw() && found.mode() & 0o022 == 0)
 }
 
-/// Whether files can be made in a directory. Asked by making one: access(2) does not see every read-only file system.
+/// Checks that files can be made in a directory, by making one: access(2) does not see every read-only file system.
 pub fn takes_files(directory: &Path) -> bool {
     TemporaryFile::make(directory, ".trainit-probe-").is_ok()
 }
 
-/// Whether a file of one directory can get a second name in another. Asked by doing it: two mounts of one file system look the same.
+/// Checks that a file of one directory can be linked into another, by doing it: two mounts of one file system look the same.
 pub fn can_link(from: &Path, to: &Path) -> bool {
     let Ok(file) = TemporaryFile::make(from, ".trainit-probe-") else { return false };
     let name = to.join(file.path().file_name().unwrap_or_default());
@@ -58,7 +59,7 @@ pub fn can_link(from: &Path, to: &Path) -> bool {
     linked && fs::remove_file(name).is_ok()
 }
 
-/// Whether the file system forbids to run programs and to load libraries from it.
+/// Checks whether the file system is mounted `noexec`, so that it allows no programs and no libraries.
 pub fn is_noexec(directory: &Path) -> bool {
     statvfs(directory).is_ok_and(|found| found.flags().contains(FsFlags::ST_NOEXEC))
 }

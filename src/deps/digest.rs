@@ -1,14 +1,14 @@
-//! SHA-256 over labelled pieces, so that no two different lists of pieces can look the same.
+//! SHA-256 over labelled pieces, so that two different lists of pieces have different digests.
 
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write;
 
-/// A digest in the making.
+/// A digest under construction.
 #[derive(Clone, Default)]
 pub struct Digest(Sha256);
 
 impl Digest {
-    /// Adds one piece under a label. Lengths are part of it: ("ab", "c") is not ("a", "bc").
+    /// Adds one piece under a label. The lengths are hashed as well, so that ("ab", "c") differs from ("a", "bc").
     pub fn add(&mut self, label: &str, bytes: impl AsRef<[u8]>) {
         for part in [label.as_bytes(), bytes.as_ref()] {
             self.0.update((part.len() as u64).to_le_bytes());
@@ -16,7 +16,7 @@ impl Digest {
         }
     }
 
-    /// The digest in hexadecimal.
+    /// Returns the digest in hexadecimal.
     pub fn hex(self) -> String {
         self.0.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
             let _ = write!(text, "{byte:02x}");
@@ -25,7 +25,7 @@ impl Digest {
     }
 }
 
-/// The first 16 digits, enough for a file's name.
+/// Returns the first 16 digits, which are enough for a file name.
 pub fn short(hex: &str) -> &str {
     hex.get(..16).unwrap_or(hex)
 }

@@ -1,5 +1,5 @@
-//! Why an installation failed: the class, whether trying again can help, the lines that say it, and what to do. A table of
-//! what installers write; adding a class is adding a row.
+//! Classifies a failed installation: its class, whether another try can help, the lines that explain it, and the remedy. The classes are a
+//! table of texts that installers write; a new class is a new row.
 
 use super::build_log;
 use super::installer::Tool;
@@ -7,29 +7,29 @@ use super::installer_view::plain;
 use super::run::ProgramEnd;
 use std::os::unix::process::ExitStatusExt;
 
-/// A kind of failure.
+/// A class of failures.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FailureClass {
-    /// In a few words.
+    /// The failure in a few words.
     pub says: &'static str,
     /// Whether trying again can help.
     pub again: RetryAdvice,
-    /// It would be the same for every start that wants the same, wherever it is.
+    /// Whether the failure would be the same for every start with the same requirements, on any machine.
     pub is_everywhere: bool,
-    /// What to do.
+    /// The remedy.
     pub hint: &'static str,
-    /// What installers write then; any of these, in text where every blank is one space.
+    /// Texts of installers for this failure, any of which is enough. Every run of blanks in the output is one space by then.
     signs: &'static [&'static str],
 }
 
-/// Whether trying again can help.
+/// Whether another try can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryAdvice {
-    /// No.
+    /// No try can help.
     Never,
-    /// Once, with everything fetched anew: a download that was cut off looks like one that somebody changed.
+    /// One more try without caches can help: a truncated download looks like a tampered one.
     Fresh,
-    /// Yes, here or on another node.
+    /// A later try can help, here or on another node.
     Later,
 }
 
@@ -37,7 +37,7 @@ const fn permanent(says: &'static str, hint: &'static str, signs: &'static [&'st
     FailureClass { says, again: RetryAdvice::Never, is_everywhere: true, hint, signs }
 }
 
-/// It has to do with this machine or this user.
+/// Makes a class that depends on this machine or this user.
 const fn here(says: &'static str, hint: &'static str, signs: &'static [&'static str]) -> FailureClass {
     FailureClass { is_everywhere: false, ..permanent(says, hint, signs) }
 }
@@ -71,10 +71,10 @@ const COMPILED: FailureClass = permanent(
     ],
 );
 
-/// What a build that failed may have said, if it was no compiler.
+/// Classes for failed builds in which no compiler failed.
 const IN_BUILDS: &[FailureClass] = &[NO_SPACE, MODULE_MISSING];
 
-/// What is final whatever else was written before.
+/// Classes that are final whatever else the output contains.
 const FINAL: &[FailureClass] = &[
     NO_SPACE,
     FailureClass {
@@ -149,7 +149,7 @@ const FINAL: &[FailureClass] = &[
     ),
 ];
 
-/// What happens on the way to an index.
+/// Classes of network failures on the way to an index.
 const NETWORK: &[FailureClass] = &[
     here(
         "the index refuses the user",
@@ -239,7 +239,7 @@ const NETWORK: &[FailureClass] = &[
     ),
 ];
 
-/// What an index answers.
+/// Classes of an index's answers.
 const ANSWERS: &[FailureClass] = &[
     permanent(
         "a package does not exist under this name",
@@ -297,22 +297,22 @@ const OTHER: FailureClass = here(
     &[],
 );
 
-/// A failure, told.
+/// One failure with the lines that explain it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct InstallFailure {
-    /// Its class.
+    /// The class of the failure.
     pub class: &'static FailureClass,
-    /// The lines that say it, at most three.
+    /// The lines of the output that explain the failure, at most three.
     pub lines: Vec<String>,
-    /// What a build said that the tool did not show: its end.
+    /// The end of a build's output that the tool did not show.
     pub hidden: Vec<String>,
 }
 
-/// So many lines of a build are told.
+/// The most lines of a build's output that are logged.
 const HIDDEN: usize = 30;
 
-/// Finds the class by how the tool ended, what it said, and what pip wrote into its log without saying it. `starved`: meanwhile the
-/// kernel killed something here for want of memory, the tool or a compiler that it started.
+/// Classifies a failure by the exit of the tool, its output, and pip's log. `starved` means that the kernel's OOM killer ended a process
+/// of this cgroup meanwhile: the tool, or a compiler that it started.
 pub fn classify(tool: &Tool, end: ProgramEnd, starved: bool, said: &str, log: &str) -> InstallFailure {
     let (class, text) = match end {
         ProgramEnd::Exited(_) if starved => (&OUT_OF_MEMORY, said.to_owned()),
@@ -331,10 +331,10 @@ pub fn classify(tool: &Tool, end: ProgramEnd, starved: bool, said: &str, log: &s
     InstallFailure { class, lines, hidden: hidden.map(|line| (*line).to_owned()).collect() }
 }
 
-/// What pip says when it could not install what a build needs: that is another pip's failure, and no build's.
+/// pip's text when the requirements of a build cannot be installed. That is the failure of a nested pip and not of a build.
 const NESTED: &str = "install build dependencies did not run successfully";
 
-/// The class of a build that failed, by what it said.
+/// Classifies a failed build by its output.
 fn in_build(class: &'static FailureClass, text: &str, build: &str, log: &str) -> &'static FailureClass {
     let order = match text.contains(NESTED) {
         true => [(NETWORK, given_up(log)), (NETWORK, build.to_owned()), (ANSWERS, build.to_owned())].to_vec(),
@@ -345,8 +345,8 @@ fn in_build(class: &'static FailureClass, text: &str, build: &str, log: &str) ->
 
 fn by_text(tool: &Tool, said: &str, log: &str) -> (&'static FailureClass, String) {
     let said = without_retries(said);
-    // pip warns of every break in the network, also of those that it got over, so what is final comes first. uv tells of the
-    // network only when it gives up, and then as the reason why there is "no solution".
+    // pip warns of every network error, also of those that a retry solved, so final classes come first. uv reports the network only when
+    // it gives up, as the reason for "no solution".
     let mut order = [(FINAL, said.clone()), (NETWORK, said.clone()), (NETWORK, given_up(log)), (ANSWERS, said.clone())];
     if matches!(tool, Tool::Uv { .. }) {
         order.swap(0, 1);
@@ -355,12 +355,12 @@ fn by_text(tool: &Tool, said: &str, log: &str) -> (&'static FailureClass, String
     found.unwrap_or((&OTHER, said))
 }
 
-/// pip says "Retrying" before each new try; only the last one counts, and that is told otherwise.
+/// Removes pip's "Retrying" lines: pip writes one before each retry, and reports the last failure in other words.
 fn without_retries(said: &str) -> String {
     said.lines().filter(|line| !line.trim_start().starts_with("WARNING: Retrying")).collect::<Vec<_>>().join("\n")
 }
 
-/// The lines of pip's log that say which pages of an index it went without. It shows none of them.
+/// Returns the lines of pip's log that name the skipped pages of an index. pip does not show them.
 fn given_up(log: &str) -> String {
     const MARK: &str = "Could not fetch URL";
     log.lines().filter_map(|line| line.get(line.find(MARK)?..)).collect::<Vec<_>>().join("\n")
@@ -370,17 +370,17 @@ fn find(classes: &'static [FailureClass], text: &str) -> Option<&'static Failure
     classes.iter().find(|class| class.signs.iter().any(|sign| text.contains(sign)))
 }
 
-/// uv breaks long lines with frames of its own.
+/// Joins the lines of a text: uv wraps long lines with frames of its own.
 fn one_line(text: &str) -> String {
     let plain = plain(text).replace(['│', '╰', '─', '▶', '├', '×'], " ");
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The lines that hold a sign with what explains them, else those that are marked as errors, else the last ones.
+/// Returns the lines with a sign of the class and their explanation, else the lines marked as errors, else the last lines.
 fn lines(class: &FailureClass, text: &str) -> Vec<String> {
     const EXPLAIN: [&str; 4] = ["cause:", "hint:", "Hint:", "╰"];
     const ERRORS: [&str; 4] = ["error", "ERROR", "×", "cause:"];
-    // What pip says instead of showing it, and uv whatever a build said.
+    // Texts without information: pip's references to hidden output, and uv's general advice for builds.
     const EMPTY: [&str; 3] = ["See above for", "No available output", "Build failures usually indicate"];
     let text = plain(text);
     let says = |line: &&str| !line.is_empty() && !EMPTY.iter().any(|empty| line.contains(empty));
@@ -397,7 +397,7 @@ fn lines(class: &FailureClass, text: &str) -> Vec<String> {
     }
 }
 
-/// The first of these lines and the last two: what failed, and the cause behind all causes.
+/// Picks the first matching line and the last two: the failed step and the root cause.
 fn pick(all: &[&str], wanted: impl Fn(&str) -> bool) -> Vec<String> {
     let mut picked: Vec<String> = all.iter().filter(|line| wanted(line)).map(|line| shorten(bare(line))).collect();
     picked.dedup();
@@ -407,7 +407,7 @@ fn pick(all: &[&str], wanted: impl Fn(&str) -> bool) -> Vec<String> {
     picked
 }
 
-/// A line without the word that says what kind of line it is.
+/// Strips the word for the kind of a line, such as `error:`.
 fn bare(line: &str) -> &str {
     let marks = ["error: ", "ERROR: ", "cause: ", "× ", "╰─▶ "];
     marks.iter().find_map(|mark| line.strip_prefix(mark)).unwrap_or(line)

@@ -1,12 +1,12 @@
-//! The indexes that the configuration names, as the variables that pip and uv have for them. They win over what an image or a
-//! person has told pip and uv. By variables, since an index may have a password and anyone can read a command line.
+//! Passes the configured indexes to pip and uv as variables, which win over the settings of an image or a user. Variables are used because
+//! an index may contain a password, and any user can read a command line.
 
 use super::{DepsRequest, sources};
 use crate::config::{IndexChoice, Settings};
 use sys::environment::Environment;
 
-/// The environment with the configured indexes, where they are locked without what says otherwise; and a line for each variable that
-/// does not count because of that.
+/// Returns the environment with the configured indexes, without what contradicts a lock; and a line for each variable that a lock
+/// overrides.
 pub fn applied(request: &DepsRequest<'_>) -> (Environment, Vec<String>) {
     let mut with = request.environment.clone();
     let lines = sources::keep_locked(request, &mut with);
@@ -33,7 +33,7 @@ fn configured(settings: &Settings, mut with: Environment) -> Environment {
     with
 }
 
-/// Sets what pip and uv read, and takes an older name of uv's away.
+/// Sets the variables of pip and uv, and removes uv's older name.
 fn set(environment: &mut Environment, names: [&str; 2], older: &str, values: [String; 2]) {
     names.into_iter().zip(values).for_each(|(name, value)| environment.set(name, value));
     environment.remove(older);

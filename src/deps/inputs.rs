@@ -1,5 +1,5 @@
-//! Everything that the requirement files reach: nested files, constraints, local packages. One digest says whether any of it
-//! changed. Paths go into it as they are written, so that a file means the same at build time and in another directory.
+//! Gathers everything that the requirement files reach: nested files, constraints, local packages. One digest tells whether any of it
+//! changed. It contains paths as they are written, so that a file has the same digest at build time and in another directory.
 
 use super::digest::Digest;
 use super::manifest::{self, ManifestKind};
@@ -15,49 +15,49 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use sys::environment::Environment;
 
-/// Most files of a local package that are looked at; a larger one counts as changed.
+/// The most files of a local package that are looked at; a larger package counts as changed.
 const TREE_MAX: usize = 5000;
 
-/// The files of a package that say what it depends on.
+/// The files of a package that declare its dependencies.
 const METADATA: [&str; 4] = ["pyproject.toml", "setup.py", "setup.cfg", "MANIFEST.in"];
 
-/// What was reached.
+/// Everything that the requirement files reach.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inputs {
     /// Every file that was read, the listed ones first.
     pub files: Vec<PathBuf>,
-    /// How many requirements they hold.
+    /// The number of requirements in these files.
     pub requirements: usize,
-    /// Those among them that have a name or a URL.
+    /// The requirements that have a name or a URL.
     pub asked: Vec<RequestedBy>,
-    /// What must hold for what is installed, whoever asks for it.
+    /// The constraints on installed packages, whatever requires them.
     pub constraints: Vec<RequestedBy>,
-    /// What cannot be held against what is installed, so that the installer has to look.
+    /// The reason why the requirements cannot be compared with the installed packages, so that the installer has to run.
     pub doubt: Option<String>,
-    /// What says where packages come from.
+    /// The options and requirements that say where packages come from.
     pub sources: Vec<SourceMention>,
-    /// Options that only pip reads, with the line that has them.
+    /// Options that only pip reads, each with its line.
     pub for_pip: Vec<String>,
-    /// Changes when any of it changes.
+    /// A digest that changes when any of this changes.
     pub digest: String,
-    /// A package that is used where it is, so that its build may lie there, too.
+    /// An editable local package, whose directory may contain its build as well.
     pub editable: Option<String>,
-    /// What cannot be compared with an earlier state, so that the installer has to look.
+    /// An input that cannot be compared with an earlier state, so that the installer has to run.
     pub unknown: Option<String>,
 }
 
-/// Reads the listed files and all that they name.
+/// Reads the listed files and all files that they name.
 ///
 /// # Errors
-/// A file that is missing, not a file or not readable (116; 216 when the file system does not answer).
+/// Fails for a file that is missing, not a regular file or not readable (116; 216 if the file system does not answer).
 pub fn gather(files: &[PathBuf], environment: &Environment) -> Result<Inputs> {
     read(files, "-r", environment)
 }
 
-/// Reads files of constraints, as they are named by settings.
+/// Reads the files of constraints that settings name.
 ///
 /// # Errors
-/// A file that cannot be read (116, 216).
+/// Fails for a file that cannot be read (116, 216).
 pub fn constraints(files: &[PathBuf], environment: &Environment) -> Result<Inputs> {
     read(files, "-c", environment)
 }
@@ -83,19 +83,19 @@ struct Reader<'a> {
     environment: &'a Environment,
     redactor: Redactor,
     digest: Digest,
-    /// The files that were read, and whether as constraints.
+    /// The files that were read, each with whether it was read as constraints.
     seen: Vec<(PathBuf, bool)>,
-    /// Those among them that are being read: each names the next.
+    /// The chain of files that are being read: each names the next.
     open: Vec<PathBuf>,
     found: Inputs,
 }
 
 impl Reader<'_> {
-    /// One file. `written` is how it was named, `from` where.
+    /// Reads one file. `written` is its name in the file `from`.
     fn file(&mut self, option: &str, written: &str, path: &Path, from: Option<&str>) -> Result<()> {
         let known = (plain(path), option == "-c");
         if self.open.contains(&known.0) {
-            // uv passes over it, older versions of pip never come back, newer ones refuse it.
+            // uv skips such a file, older versions of pip never return, newer ones refuse it.
             self.doubt(format!("{} names itself", path.display()));
         }
         if self.seen.contains(&known) {
@@ -121,21 +121,21 @@ impl Reader<'_> {
         self.encoding(bytes, path)?;
         let variable = |name: &str| self.environment.text(name).map(str::to_owned);
         for line in file::read(bytes, &variable) {
-            // Without user and password: a token that is new every day changes nothing about the packages.
+            // The digest leaves user and password out: a token that is new every day changes nothing about the packages.
             self.digest.add("line", self.redactor.text(&line.text));
             self.line(&line, path, option == "-c")?;
         }
         Ok(())
     }
 
-    /// A project's own file: others read it.
+    /// Adds a project file such as pyproject.toml; its dependencies are read elsewhere.
     fn project(&mut self, bytes: &[u8], path: &Path) {
         self.digest.add("project", bytes);
         self.found.requirements += 1;
         self.doubt(format!("{} is for others to read", path.display()));
     }
 
-    /// uv knows none but Unicode; pip knows what a file names, and fails without a word about the line.
+    /// Notes an encoding other than Unicode. uv reads Unicode only; pip reads what the file declares, and fails without naming the line.
     fn encoding(&mut self, bytes: &[u8], path: &Path) -> Result<()> {
         let name = path.display();
         if file::has_odd_line_ends(&file::decode(bytes)) {
@@ -160,7 +160,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The first reason is enough.
+    /// Notes a reason to run the installer; only the first one is kept.
     fn doubt(&mut self, why: String) {
         self.found.doubt.get_or_insert(self.redactor.text(&why));
     }
@@ -205,14 +205,14 @@ impl Reader<'_> {
             let unknown = format!("{place} names {}", self.redactor.text(name));
             self.doubt(unknown.clone());
             self.found.unknown = Some(unknown);
-            // What is behind it may hold requirements.
+            // The option may bring further requirements.
             self.found.requirements += 1;
             return Ok(());
         }
         self.file(option, name, &beside.join(name), Some(place))
     }
 
-    /// A package in a directory or an archive: nothing in the requirement file changes when it does.
+    /// Adds a package in a directory or an archive: it can change while the requirement file stays the same.
     fn local(&mut self, text: &str, beside: &Path, editable: bool) {
         let Some(name) = file::local_path(text).or(editable.then_some(text).filter(|text| !text.contains("://")))
         else {
@@ -229,19 +229,19 @@ impl Reader<'_> {
     }
 }
 
-/// A path by which a file is known again, even where each file that is named leads up and down once more.
+/// Normalizes a path so that each file has one name, even if each nested file goes down and up again.
 fn plain(path: &Path) -> PathBuf {
     let leads_up = path.components().any(|part| part == Component::ParentDir);
     let real = leads_up.then(|| path.canonicalize().ok()).flatten();
     real.unwrap_or_else(|| path.to_owned())
 }
 
-/// For uv that is no matter; pip refuses it.
+/// Checks for extras, which uv accepts here and pip refuses.
 fn has_extras(item: &RequirementItem) -> bool {
     matches!(item, RequirementItem::Requirement(text) if file::without_options(text).split(';').next().is_some_and(|text| text.contains('[')))
 }
 
-/// Adds names, sizes and times of a file or of a directory's files; whether all could be looked at.
+/// Adds names, sizes and times of a file or of all files in a directory; returns whether all of them could be read.
 fn add_tree(digest: &mut Digest, path: &Path, seen: &mut usize) -> bool {
     *seen += 1;
     let Ok(found) = fs::symlink_metadata(path) else { return true };
@@ -257,7 +257,7 @@ fn add_tree(digest: &mut Digest, path: &Path, seen: &mut usize) -> bool {
     *seen <= TREE_MAX && children.iter().all(|name| *seen <= TREE_MAX && add_tree(digest, &path.join(name), seen))
 }
 
-/// What building a package leaves behind.
+/// Checks whether a name is a product of building a package.
 fn is_made(name: &str) -> bool {
     name.starts_with('.') || name.ends_with(".egg-info") || ["__pycache__", "build", "dist"].contains(&name)
 }

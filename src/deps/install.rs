@@ -1,4 +1,4 @@
-//! Installing: the right place is made ready, the tool runs, and what came of it is written down.
+//! Installs the requirements: prepares the target, runs the tool, and writes the result down.
 
 use super::attempt::Attempts;
 use super::installation::Installation;
@@ -16,18 +16,18 @@ use requirements::installed::Folders;
 use std::time::Instant;
 use tracing::debug;
 
-/// What was seen of an interpreter's packages already.
+/// An earlier look at the interpreter's packages.
 pub struct Looked {
-    /// The interpreter, as it was remembered.
+    /// The interpreter, as an earlier start described it.
     pub python: Python,
-    /// Whether its packages are enough.
+    /// Whether its packages satisfy the requirements.
     pub answer: Satisfaction,
 }
 
-/// Installs, if that is still needed once the interpreter was asked and the place is ours.
+/// Installs the requirements, if they are still missing after the interpreter was asked and the lock was taken.
 ///
 /// # Errors
-/// What cannot be installed (116), and what may be installed later (216).
+/// Returns a permanent failure as 116, one that may pass as 216.
 pub fn install(wanted: &WantedPackages<'_>, looked: Option<Looked>, tell: &mut dyn FnMut(&str)) -> Result<DepsOutcome> {
     let started = Instant::now();
     let deadline = wanted.request.settings.deps_timeout.value.and_then(|limit| started.checked_add(limit));

@@ -1,4 +1,4 @@
-//! One installation, as the steps that carry it out see it: what is wanted, where it goes, and what is written down at its end.
+//! Defines one installation for the steps that carry it out: the requirements, the target, and the record at the end.
 
 use super::protect::{self, ProtectedVersions};
 use super::stamp::{Stamp, VersionsByName};
@@ -11,23 +11,24 @@ use std::time::Instant;
 
 /// One installation.
 pub struct Installation<'a> {
-    /// What is wanted.
+    /// The requirements.
     pub wanted: &'a WantedPackages<'a>,
-    /// Where it goes.
+    /// The target.
     pub target: &'a TargetFacts<'a>,
-    /// What stays.
+    /// The protected versions.
     pub kept: &'a ProtectedVersions,
-    /// When it began.
+    /// The time when the installation began.
     pub started: Instant,
-    /// When it has to be over.
+    /// The time when the installation has to be finished.
     pub deadline: Option<Instant>,
 }
 
 impl Installation<'_> {
-    /// What is kept must be as it was; who wanted it otherwise is told. How many packages came or changed.
+    /// Checks that protected packages are unchanged, and logs the requirements that wanted other versions. Returns the number of packages
+    /// that came or changed.
     ///
     /// # Errors
-    /// Something that stays was replaced (116).
+    /// Fails if a protected package was replaced (116).
     pub fn check(&self, before: &VersionsByName, tell: &mut dyn FnMut(&str)) -> Result<usize> {
         let now = self.target.installed();
         self.kept.verify(&now)?;
@@ -36,11 +37,11 @@ impl Installation<'_> {
         Ok(protect::new(before, &now).count())
     }
 
-    /// Writes the stamp, and what the interpreter answered; the variables that the workload needs. `at`: when it was built, if
-    /// not now.
+    /// Writes the stamp and the interpreter's answers, and returns the variables that the workload needs. `at` is the time of the build,
+    /// if that is not now.
     ///
     /// # Errors
-    /// Packages cannot be loaded from where they are (116).
+    /// Fails if packages cannot be loaded from the target (116).
     pub fn finish(
         &self,
         installer: &str,

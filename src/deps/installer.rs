@@ -1,4 +1,4 @@
-//! Which program installs, and its command line and variables.
+//! Chooses the program that installs, and builds its command line and variables.
 
 use super::pip::PipSetting;
 use super::protect::{self, ProtectedVersions};
@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 use sys::environment::Environment;
 use sys::support;
 
-/// The oldest uv with the variables for indexes that settings are translated to.
+/// The oldest uv with the index variables that pip's settings are translated to.
 const UV_MIN: (u32, u32, u32) = (0, 4, 23);
 
-/// Longest wait for a program to tell its version.
+/// The longest wait for a program to print its version.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// Runs pip.
+/// The script that runs pip.
 const RUN_PIP: &str = include_str!("run_pip.py");
 
 /// A program that installs.
@@ -36,7 +36,7 @@ pub enum Tool {
         /// pip's settings in its terms.
         settings: ForUv,
     },
-    /// The interpreter's own pip.
+    /// The pip of the interpreter.
     Pip {
         /// Its version.
         version: String,
@@ -52,7 +52,7 @@ impl fmt::Display for Tool {
     }
 }
 
-/// What the choice depends on.
+/// The facts that decide which installer is used.
 #[derive(Clone, Copy, Debug)]
 pub struct InstallerChoice<'a> {
     /// The key `deps.installer`.
@@ -61,20 +61,20 @@ pub struct InstallerChoice<'a> {
     pub python: &'a Python,
     /// pip's settings.
     pub settings: &'a [PipSetting],
-    /// What the requirement files have that only pip reads.
+    /// The parts of the requirement files that only pip reads.
     pub for_pip: &'a [String],
     /// The workload's environment.
     pub environment: &'a Environment,
-    /// It is for a layer over the interpreter.
+    /// Whether the target is an overlay over the interpreter.
     pub layered: bool,
-    /// What stays as it is.
+    /// The protected versions.
     pub kept: &'a ProtectedVersions,
 }
 
-/// Chooses: uv if it is there and can do what is asked, else pip. `tell` hears why it is not uv.
+/// Chooses uv if it is there and can do the job, else pip; `tell` gets the reason against uv.
 ///
 /// # Errors
-/// Neither can be used (116).
+/// Fails if neither can be used (116).
 pub fn choose(choice: InstallerChoice<'_>, tell: &mut dyn FnMut(&str)) -> Result<Tool> {
     let (mut uv, mut pip) = (None, None);
     if choice.wanted.value != Installer::Pip {
@@ -114,8 +114,8 @@ fn none_of(wanted: Installer) -> &'static str {
     }
 }
 
-/// Whether uv would panic instead of installing. Only a sandbox that forbids clone3 is a reason to try, with a word of uv that starts its
-/// threads and does nothing else; a uv without the GNU C library starts them by another call.
+/// Checks whether uv would panic because it cannot start threads. It tries only in a sandbox that forbids clone3, with a uv command that
+/// starts the threads and nothing else. A uv without the GNU C library starts threads by another call.
 fn cannot_start_threads(uv: &Tool, environment: &Environment) -> bool {
     let Tool::Uv { path, .. } = uv else { return false };
     if !support::clone3_is_forbidden() {
@@ -127,7 +127,7 @@ fn cannot_start_threads(uv: &Tool, environment: &Environment) -> bool {
     !run::capture(command, Some(Instant::now() + ANSWER)).is_ok_and(|answer| answer.succeeded())
 }
 
-/// pip needs no threads as long as it shows no progress.
+/// Returns pip as the installer without threads: pip needs none as long as it draws no progress bar.
 fn without_threads(pip: Option<Tool>, choice: InstallerChoice<'_>, tell: &mut dyn FnMut(&str)) -> Result<Tool> {
     let why = "this container's seccomp profile answers clone3 with EPERM, as Docker before 20.10.10 does";
     if let Some(pip) = pip {
@@ -148,7 +148,7 @@ fn without_threads(pip: Option<Tool>, choice: InstallerChoice<'_>, tell: &mut dy
         .hint(hint))
 }
 
-/// uv sees only the directory that it installs into: what the image has elsewhere it would install a second time.
+/// Checks whether uv would install again packages that the image has elsewhere: uv sees only the directory that it installs into.
 fn is_blind(choice: InstallerChoice<'_>) -> bool {
     match choice.layered {
         true => !site_packages::is_bare(choice.python),
@@ -156,7 +156,7 @@ fn is_blind(choice: InstallerChoice<'_>) -> bool {
     }
 }
 
-/// Why uv is not the one to take.
+/// Returns the reason why uv cannot be used.
 fn obstacle(uv: &Tool, choice: InstallerChoice<'_>) -> Option<String> {
     let Tool::Uv { settings, .. } = uv else { return None };
     if is_blind(choice) {
@@ -166,7 +166,7 @@ fn obstacle(uv: &Tool, choice: InstallerChoice<'_>) -> Option<String> {
     (!unknown.is_empty()).then(|| format!("has no word for {}", unknown.join(", ")))
 }
 
-/// uv beside the interpreter, else on PATH, with its version. It has to run: a shim may stand for a program that is not there.
+/// Finds uv beside the interpreter, else on PATH, with its version. It is run for that, since a shim may stand for a missing program.
 pub fn uv(python: &Python, environment: &Environment) -> Option<(String, PathBuf)> {
     let beside = python.executable.with_file_name("uv");
     let on_path = which::which_in("uv", environment.get("PATH"), "/").ok();
@@ -200,39 +200,39 @@ fn missing(what: &str, choice: InstallerChoice<'_>) -> Error {
         .hint("or install nothing: TRAINIT_DEPS_REQUIREMENTS=off")
 }
 
-/// One installation.
+/// One run of an installer.
 #[derive(Clone, Debug)]
 pub struct InstallerJob<'a> {
-    /// Who installs.
+    /// The program that installs.
     pub tool: &'a Tool,
-    /// For which interpreter: the layer's own, where there is a layer.
+    /// The interpreter to install for: the overlay's own, where there is an overlay.
     pub executable: &'a Path,
-    /// Where packages go.
+    /// The directory of packages.
     pub packages: &'a Path,
-    /// Into a directory that asks not to be installed into.
+    /// Whether the target is marked as externally managed (PEP 668).
     pub managed: bool,
     /// The requirement files.
     pub files: &'a [PathBuf],
-    /// The directory of those that the user wrote.
+    /// The directory of the user's own requirement files.
     pub beside: &'a Path,
     /// The workload's environment.
     pub environment: &'a Environment,
-    /// Where pip writes what it does not show.
+    /// The file for pip's log.
     pub log: Option<&'a Path>,
-    /// Newer versions than those that are there are wanted.
+    /// Whether newer versions than the installed ones are wanted.
     pub upgrade: bool,
-    /// Nothing from a cache.
+    /// Whether caches are skipped.
     pub fresh: bool,
-    /// Others get what is installed: compiled once here, it need not be compiled by each of them.
+    /// Whether byte code is compiled. An environment for the store is compiled once here and not on each machine.
     pub compile: bool,
-    /// What stays as it is.
+    /// The protected versions.
     pub kept: &'a ProtectedVersions,
-    /// The same, in a file for this tool.
+    /// The protected versions in a file for this tool.
     pub kept_file: Option<&'a Path>,
 }
 
 impl InstallerJob<'_> {
-    /// The command. Passwords go by variables only: anyone can read a command line.
+    /// Builds the command. Passwords go into variables only, because any user can read a command line.
     pub fn command(&self) -> Command {
         let mut command = match self.tool {
             Tool::Uv { path, settings, .. } => self.uv(path, settings),
@@ -242,7 +242,7 @@ impl InstallerJob<'_> {
         for file in self.files {
             command.arg("-r").arg(file);
         }
-        // Paths in a file are relative to it for uv and to the working directory for pip.
+        // Paths in a requirement file are relative to that file for uv and to the working directory for pip.
         command.current_dir(self.beside);
         command
     }
@@ -262,7 +262,7 @@ impl InstallerJob<'_> {
         command.args(["pip", "install", "--no-config", "--no-python-downloads", "--python"]).arg(self.executable);
         command.args(self.managed.then_some("--break-system-packages")).args(&settings.options);
         if let Some(file) = self.kept_file {
-            // The option takes the place of the variable.
+            // The option replaces the variable, so the files of the variable are passed as well.
             let files = std::iter::once(file.to_owned()).chain(protect::overrides(self.environment));
             files.for_each(|file| _ = command.arg("--override").arg(file));
         }
@@ -279,7 +279,7 @@ impl InstallerJob<'_> {
         command
     }
 
-    /// uv fails where it cannot write its cache, and explains in three lines when it cannot link from it.
+    /// Sets uv's cache and link mode: uv fails with a read-only cache, and prints three lines of warning if it cannot link from its cache.
     fn uv_cache(&self, command: &mut Command) {
         if self.environment.get("UV_NO_CACHE").is_some() {
             return;
@@ -305,15 +305,15 @@ impl InstallerJob<'_> {
             command.env("PIP_ROOT_USER_ACTION", "ignore");
         }
         if let Some(log) = self.log {
-            // As a variable it holds for the pips, too, that install what builds need.
+            // A variable also holds for the nested pips that install the requirements of builds.
             command.env("PIP_LOG", log);
         }
         if support::clone3_is_forbidden() {
-            // The bar is drawn by a thread.
+            // pip draws the bar in a thread.
             command.env("PIP_PROGRESS_BAR", "off");
         }
         if self.managed {
-            // As a variable: versions that do not know the wish do not know the option either.
+            // This is a variable because older versions of pip do not know the option.
             command.env("PIP_BREAK_SYSTEM_PACKAGES", "1");
         }
         match self.cache("PIP_CACHE_DIR", "pip") {
@@ -323,7 +323,7 @@ impl InstallerJob<'_> {
         command
     }
 
-    /// The cache directory: what the user set, else the usual one, else one in a place of ours; none if none can be written.
+    /// Returns the cache directory: the user's setting, else the usual one, else one of `cache_dirs`; `None` if none is writable.
     fn cache(&self, variable: &str, name: &str) -> Option<PathBuf> {
         if self.fresh {
             return None;

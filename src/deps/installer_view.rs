@@ -1,5 +1,5 @@
-//! What of an installer's output is shown, and how: on a terminal as it comes, elsewhere line by line, never with a secret in
-//! it. Where it is silent, a line says how far it is. The end of it is kept, for telling why it failed.
+//! Shows an installer's output without secrets: on a terminal as it comes, elsewhere line by line. During silence a line reports the
+//! progress. The end of the output is kept, to explain a failure.
 
 use super::progress::InstallProgress;
 use super::redact::Redactor;
@@ -9,28 +9,28 @@ use std::time::{Duration, Instant};
 use sys::proc;
 use sys::stderr::{self, Urgency};
 
-/// So much of the end is kept.
+/// The bytes of the end that are kept.
 const KEPT: usize = 256 << 10;
 
-/// Longest line that is shown whole, in characters.
+/// The longest line that is shown whole, in characters.
 const LINE_MAX: usize = 2000;
 
-/// So much of a line is looked at: it is masked before it is cut.
+/// The bytes of a line that are read: secrets are masked before the line is cut.
 const READ_MAX: usize = 64 << 10;
 
-/// After so much silence a line says that it goes on; then after twice as much, and so on,
+/// The silence after which a line reports progress; it doubles after each report.
 const SILENCE: Duration = Duration::from_secs(15);
 
-/// but at least so often.
+/// The longest silence between two reports.
 const SILENCE_MAX: Duration = Duration::from_secs(120);
 
-/// On a terminal somebody looks: after so much silence a line there says how far it is, and goes on counting.
+/// The silence after which a terminal shows progress and a running time.
 const IMPATIENCE: Duration = Duration::from_secs(2);
 
-/// Lines that say nothing new: a package is there already, the interpreter is the one that was named.
+/// Lines that report nothing new: an installed package, the interpreter that was named.
 const NOISE: [&str; 4] = ["Requirement already satisfied:", "Audited ", "Looking in links:", "Using Python "];
 
-/// The view of one installer.
+/// The view of one installer's output.
 pub struct InstallerView<'a> {
     redactor: Redactor,
     terminal: bool,
@@ -38,18 +38,18 @@ pub struct InstallerView<'a> {
     held: HeldOutput,
     kept: VecDeque<u8>,
     progress: InstallProgress,
-    /// The next silence that is told.
+    /// The length of the next silence that is reported.
     patience: Duration,
-    /// What it had written when that was last told.
+    /// The bytes written at the last report.
     written: Option<u64>,
     begun: Instant,
-    /// What stands in the terminal's line until something else is shown.
+    /// The text in the terminal's current line, until other output replaces it.
     status: String,
     tell: &'a mut dyn FnMut(&str),
 }
 
 impl<'a> InstallerView<'a> {
-    /// To standard error as it comes, or to `tell` line by line.
+    /// Creates a view that writes to standard error as output comes, or to `tell` line by line.
     pub fn new(redactor: Redactor, terminal: bool, tell: &'a mut dyn FnMut(&str)) -> Self {
         InstallerView {
             redactor,
@@ -66,7 +66,7 @@ impl<'a> InstallerView<'a> {
         }
     }
 
-    /// Takes what happens while it runs.
+    /// Handles an event of the running installer.
     pub fn event(&mut self, event: ProgramEvent<'_>) {
         match event {
             ProgramEvent::Output(bytes) => {
@@ -84,12 +84,12 @@ impl<'a> InstallerView<'a> {
         }
     }
 
-    /// How far it is, in a few words.
+    /// Returns the progress in a few words.
     pub fn progress(&self) -> String {
         self.progress.words()
     }
 
-    /// That it goes on, and whether it does anything.
+    /// Returns the line for a silence: that the installer runs, and whether it writes any files.
     fn still(&mut self, silent: Duration, written: Option<u64>) -> String {
         let before = std::mem::replace(&mut self.written, written);
         let does = match written {
@@ -100,7 +100,7 @@ impl<'a> InstallerView<'a> {
         format!("still {}: silent for {}{does}", self.progress.words(), text::time(silent))
     }
 
-    /// Shows how far it is and for how long, where the installer shows nothing that moves.
+    /// Shows progress and running time on a terminal while the installer draws nothing that moves.
     fn count_on(&mut self, silent: Duration) {
         if silent < IMPATIENCE || !self.line.is_empty() {
             return;
@@ -113,7 +113,7 @@ impl<'a> InstallerView<'a> {
         }
     }
 
-    /// The end: everything that was kept, as plain text.
+    /// Ends the view, and returns the kept output as plain text.
     pub fn finish(mut self) -> String {
         let rest = self.redactor.finish();
         self.pass(&rest);
@@ -153,12 +153,12 @@ impl<'a> InstallerView<'a> {
     }
 }
 
-/// What goes to a terminal is masked by lines: a word alone does not tell whether it is a secret.
+/// Output for a terminal that is held back until its line is complete: a word alone does not show whether it is a secret.
 #[derive(Default)]
 struct HeldOutput(Vec<u8>);
 
 impl HeldOutput {
-    /// What can be shown now: up to the end of a line, or of a picture that ends with a terminal's sequence.
+    /// Returns the output that can be shown now: up to the end of a line, or of a terminal sequence.
     fn take(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.0.extend(bytes);
         let is_drawn = self.0.len() > READ_MAX || ends_with_sequence(&self.0);
@@ -180,15 +180,15 @@ fn ends_with_sequence(text: &[u8]) -> bool {
     })
 }
 
-/// Back to the start of the line, which is made empty.
+/// The sequence that returns to the start of the line and clears it.
 const ERASE: &str = "\r\x1b[2K";
 
-/// A terminal that is gone, or that a person has stopped, must not end the installation.
+/// Writes to the terminal, and ignores errors: a closed or stopped terminal must not end the installation.
 fn write_to_terminal(bytes: &[u8]) {
     stderr::write(bytes, Urgency::News);
 }
 
-/// Text without the sequences that colour and move (ECMA-48), and without other control characters.
+/// Removes the sequences for colour and cursor (ECMA-48) and other control characters.
 pub fn plain(text: &str) -> String {
     let mut rest = text.chars();
     let mut plain = String::with_capacity(text.len());

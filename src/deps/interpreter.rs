@@ -1,4 +1,4 @@
-//! Which Python the requirements are for: the one that will run the workload.
+//! Finds the Python that the requirements are for: the interpreter that will run the workload.
 
 use super::DepsRequest;
 use super::run;
@@ -9,22 +9,22 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Longest wait for a stand-in to name the interpreter behind it.
+/// The longest wait for a shim to name its interpreter.
 const ANSWER: Duration = Duration::from_secs(60);
 
-/// An interpreter, and why it is the one.
+/// An interpreter, and the reason for its choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interpreter {
-    /// Its absolute path, links as they are: a virtual environment is found by where its link lies.
+    /// The absolute path, with links unresolved: a virtual environment is found by the location of its link.
     pub path: PathBuf,
-    /// Who named it.
+    /// The origin of the choice.
     pub named_by: &'static str,
 }
 
 /// Finds the interpreter.
 ///
 /// # Errors
-/// There is none, or the one of `deps.python` is not one (116).
+/// Fails if no interpreter is found, or if `deps.python` does not name one (116).
 pub fn find(request: &DepsRequest<'_>) -> Result<Interpreter> {
     let lookup = lookup(request);
     if let Some(wanted) = &request.settings.deps_python.value {
@@ -38,7 +38,7 @@ pub fn find(request: &DepsRequest<'_>) -> Result<Interpreter> {
         .ok_or_else(none)
 }
 
-/// Where the workload's programs are looked up.
+/// Returns where the workload's programs are looked up.
 pub fn lookup<'a>(request: &'a DepsRequest<'_>) -> Lookup<'a> {
     Lookup { path: request.environment.get("PATH"), workdir: &request.workdir }
 }
@@ -60,7 +60,7 @@ fn candidates(request: &DepsRequest<'_>) -> Vec<(&'static str, PathBuf)> {
     all.into_iter().filter_map(|(named_by, path)| Some((named_by, lookup.program(path?)?))).collect()
 }
 
-/// The interpreter behind a stand-in. A shim is a shell script that picks a version by directory and variables, so it is asked.
+/// Returns the interpreter behind a shim. A shim is a shell script that picks a version by directory and variables, so it is run.
 fn behind(request: &DepsRequest<'_>, path: PathBuf) -> Option<PathBuf> {
     if !starts::is_script(&path) {
         return Some(path);

@@ -1,5 +1,5 @@
-//! One installer at a time in one place. An optimisation: some network file systems cannot lock, and some only pretend to; what
-//! was installed is judged by its stamp, never by the lock.
+//! Locks a target so that one installer runs at a time. The lock is an optimisation: some network file systems cannot lock, and some only
+//! pretend to. An installation is judged by its stamp, never by the lock.
 
 use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
@@ -10,18 +10,18 @@ use std::time::{Duration, Instant};
 use sys::lock::FileLock;
 use sys::untrusted::{self, Owners};
 
-/// How often a lock that somebody else has is tried.
+/// The pause between two tries of a lock that another process holds.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A place of our own, as long as this lives.
+/// The lock on a target, held until this is dropped.
 #[derive(Debug)]
 pub struct InstallLock {
     _file: Option<FileLock>,
-    /// Somebody else had it before: the work may be done.
+    /// Whether another process held the lock before, so that its work may be done already.
     pub waited: bool,
 }
 
-/// Waits for the lock of a directory, until the deadline; without it afterwards. `tell` hears once that there is a wait.
+/// Waits for the lock of a directory until the deadline, and goes on without it afterwards; `tell` gets one line if there is a wait.
 pub fn take(directory: &Path, deadline: Option<Instant>, tell: &mut dyn FnMut(&str)) -> InstallLock {
     let mut waited = false;
     let mut file = match open(directory) {
@@ -46,7 +46,7 @@ pub fn take(directory: &Path, deadline: Option<Instant>, tell: &mut dyn FnMut(&s
     }
 }
 
-/// Whether somebody has the lock of a directory.
+/// Checks whether a process holds the lock of a directory.
 pub fn is_taken(directory: &Path) -> bool {
     let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
     let file = File::options().append(true).custom_flags(flags).open(directory.join("lock"));
@@ -55,7 +55,7 @@ pub fn is_taken(directory: &Path) -> bool {
 
 fn open(directory: &Path) -> Option<File> {
     super::stamp::make_directory(directory).ok()?;
-    // Others may be able to write there, too: a link is not followed, and a pipe not waited for.
+    // Other users may be able to write there: a link is not followed, and a pipe is not waited for.
     untrusted::append(AT_FDCWD, &directory.join("lock"), 0o666, Owners::Anyone).ok()
 }
 

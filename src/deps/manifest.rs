@@ -1,4 +1,4 @@
-//! Files of other tools that say what a project needs: which kinds there are, and what a person is told about one that is left alone.
+//! Knows the files of other tools that declare dependencies, and what to report about a file that trainit does not use.
 
 use super::refusal::permanent;
 use super::requirement_file;
@@ -8,17 +8,17 @@ use std::path::Path;
 /// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ManifestKind {
-    /// Lines for pip.
+    /// Requirements in pip's format.
     Requirements,
-    /// A project, by PEP 621.
+    /// A project file (PEP 621).
     Project,
-    /// What uv has locked.
+    /// A lock file of uv.
     UvLock,
-    /// Another tool's; what to do about it.
+    /// A file of another tool, with the advice for it.
     Foreign(&'static str),
 }
 
-/// Files by name, in the order in which a start that has no requirements.txt looks for them.
+/// File names, in the order in which a start without requirements.txt looks for them.
 const KINDS: [(&str, ManifestKind); 8] = [
     ("uv.lock", ManifestKind::UvLock),
     ("pyproject.toml", ManifestKind::Project),
@@ -30,13 +30,13 @@ const KINDS: [(&str, ManifestKind); 8] = [
     ("Pipfile", ManifestKind::Foreign("pipenv requirements >requirements.txt makes one that trainit reads")),
 ];
 
-/// What a file is, by its name.
+/// Returns the kind of a file by its name.
 pub fn kind(file: &Path) -> ManifestKind {
     let name = file.file_name().unwrap_or_default();
     KINDS.iter().find(|(known, _)| name == *known).map_or(ManifestKind::Requirements, |(_, kind)| *kind)
 }
 
-/// A line about such a file in a directory that has no requirements.txt; none if there is none that asks for anything.
+/// Returns a line about such a file in a directory without requirements.txt; `None` if no file there declares dependencies.
 pub fn hint(directory: &Path) -> Option<String> {
     let (name, kind) = KINDS.iter().find(|(name, kind)| asks(&directory.join(name), *kind))?;
     let file = directory.join(name);
@@ -46,7 +46,7 @@ pub fn hint(directory: &Path) -> Option<String> {
     })
 }
 
-/// Whether it is there and asks for something: a pyproject.toml may be there for a formatter alone.
+/// Checks that a file exists and declares dependencies: a pyproject.toml may configure only a formatter.
 fn asks(file: &Path, kind: ManifestKind) -> bool {
     match kind {
         ManifestKind::Project => requirement_file::read(file).is_ok_and(|bytes| {
@@ -57,7 +57,7 @@ fn asks(file: &Path, kind: ManifestKind) -> bool {
     }
 }
 
-/// Another tool's file that was named.
+/// Returns the error for a named file of another tool.
 pub fn refused(file: &Path, hint: &'static str) -> Error {
     permanent(format!("{} is not for trainit to install from", file.display())).hint(hint)
 }

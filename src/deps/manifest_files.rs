@@ -1,5 +1,4 @@
-//! Requirement files made of other tools' files: pyproject.toml and uv.lock become requirements when they are named
-//! (`deps.requirements: pyproject.toml`).
+//! Makes requirement files from pyproject.toml and uv.lock when `deps.requirements` names one of them.
 
 use super::installation::Installation;
 use super::manifest::{self, ManifestKind};
@@ -11,11 +10,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use sys::temporary::TemporaryFile;
 
-/// Before each requirement that Python finds, so that what a sitecustomize prints is not taken for one; and before what is wrong.
+/// The mark before each requirement and error that Python prints, so that the output of a sitecustomize is not taken for one.
 const ASKS: &str = "trainit-asks:";
 const WRONG: &str = "trainit-wrong:";
 
-/// Reads a project's dependencies: in Python, which knows TOML, or whose pip does.
+/// The Python program that reads a project's dependencies: Python, or its pip, has a TOML parser.
 const QUESTION: &str = r#"
 import sys
 sys.path[:] = [p for p in sys.path if p]
@@ -42,20 +41,20 @@ for line in project.get("dependencies", ()):
     print("\ntrainit-asks:" + str(line))
 "#;
 
-/// The requirement files of an installation; those that were made are gone when this is dropped.
+/// The requirement files of an installation; generated files are removed when this is dropped.
 #[derive(Debug, Default)]
 pub struct ManifestFiles {
-    /// For the installer.
+    /// The paths for the installer.
     pub paths: Vec<PathBuf>,
-    /// What the made ones ask for, each behind who asks.
+    /// The requirements of the generated files, each behind its origin.
     pub asked: Vec<(String, String)>,
     made: Vec<TemporaryFile>,
 }
 
-/// Makes requirement files of those that are none.
+/// Makes requirement files from other tools' files.
 ///
 /// # Errors
-/// They cannot be read, or there is no uv to read them (116).
+/// Fails if a file cannot be read, or if there is no uv to read it (116).
 pub fn files(job: &Installation<'_>) -> Result<ManifestFiles> {
     let chosen = &job.wanted.selection.files;
     let needs_uv = chosen.iter().any(|file| manifest::kind(file) == ManifestKind::UvLock);
@@ -100,7 +99,8 @@ fn of_project(job: &Installation<'_>, file: &Path) -> Result<String> {
     }
 }
 
-/// The project itself is code that lies there, so only what it needs is installed. Versions that the image keeps have other hashes.
+/// Exports the requirements of a lock file without the project itself, whose code is already there. Protected versions have other hashes,
+/// so an export with protected versions has none.
 fn of_lock(job: &Installation<'_>, file: &Path, uv: Option<&Path>) -> Result<String> {
     let uv =
         uv.ok_or_else(|| unreadable(file, "only uv can read it, and there is no uv").hint("put uv into the image"))?;

@@ -1,8 +1,9 @@
-//! Python dependencies: which requirement files, which interpreter, whether anything has to be done, and doing it. Knows
-//! `config`, `environment` and `sys`. It tells in lines; only on a terminal it passes an installer's own progress through.
+//! Installs Python dependencies: selects the requirement files and the interpreter, checks whether anything is missing, and installs it.
+//! The module uses `config`, `environment` and `sys`. It reports in lines; only on a terminal it passes an installer's own progress
+//! through.
 //!
-//! `ensure` goes through it in order: select the files, gather what they reach, find the interpreter, compare with what the last
-//! installation wrote down, hold them against what is installed, and only then install.
+//! `ensure` selects the files, gathers what they reach, and finds the interpreter. It then compares with the stamp of the last
+//! installation and with the installed packages, and installs only if something is missing.
 
 mod already;
 mod attempt;
@@ -64,10 +65,10 @@ use sys::Root;
 use sys::environment::Environment;
 use tracing::debug;
 
-/// What to look at before anything is installed.
+/// The facts that an installation depends on.
 #[derive(Clone, Debug)]
 pub struct DepsRequest<'a> {
-    /// Where /proc and /etc are.
+    /// The root directory of /proc and /etc.
     pub root: &'a Root,
     /// The merged configuration.
     pub settings: &'a Settings,
@@ -77,71 +78,70 @@ pub struct DepsRequest<'a> {
     pub workdir: PathBuf,
     /// The code directory.
     pub code: PathBuf,
-    /// The command line that will run.
+    /// The workload's command line.
     pub command: &'a [OsString],
-    /// The workload was asked for as a mode by name, not as a plain COMMAND.
+    /// Whether the workload was requested as a mode by name, not as a plain COMMAND.
     pub by_mode: bool,
-    /// Whether a failure may be only told.
+    /// The kind of the workload, which decides whether a failure is only logged.
     pub kind: WorkloadKind,
 }
 
 impl DepsRequest<'_> {
-    /// Whether a person looks on, so that progress may be drawn.
+    /// Checks whether standard error is a terminal, so that progress may be drawn.
     fn shows_progress(&self) -> bool {
         io::stderr().is_terminal() && self.settings.log_format.value == LogFormat::Text
     }
 }
 
-/// What became of the dependencies.
+/// The outcome for the dependencies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DepsOutcome {
-    /// There is nothing to install from.
+    /// There are no requirement files.
     Nothing,
-    /// Nothing had changed since the last installation.
+    /// Nothing changed since the last installation.
     Unchanged {
-        /// The files.
+        /// The requirement files.
         files: Vec<PathBuf>,
-        /// Variables that the workload has to get, so that it finds the packages.
+        /// Variables that the workload needs to find the packages.
         environment: Vec<(OsString, OsString)>,
     },
-    /// Nothing is known of an earlier installation, but all is there.
+    /// There is no stamp, but every requirement is satisfied.
     Satisfied {
-        /// The files.
+        /// The requirement files.
         files: Vec<PathBuf>,
-        /// How many requirements they hold for this interpreter.
+        /// The number of requirements for this interpreter.
         requirements: usize,
     },
     /// The environment came from the store.
     Unpacked {
-        /// The files.
+        /// The requirement files.
         files: Vec<PathBuf>,
-        /// The program that installed, with its version, and where that was.
+        /// The program that installed, with its version and host.
         installer: String,
-        /// How many packages came or changed.
+        /// The number of packages that came or changed.
         packages: usize,
-        /// How long it took.
+        /// The time that it took.
         took: Duration,
-        /// Variables that the workload has to get, so that it finds the packages.
+        /// Variables that the workload needs to find the packages.
         environment: Vec<(OsString, OsString)>,
     },
     /// The installer ran and succeeded.
     Installed {
-        /// The files.
+        /// The requirement files.
         files: Vec<PathBuf>,
         /// The program that installed, with its version.
         installer: String,
-        /// How many packages came or changed.
+        /// The number of packages that came or changed.
         packages: usize,
-        /// How long it took.
+        /// The time that it took.
         took: Duration,
-        /// Variables that the workload has to get, so that it finds the packages.
+        /// Variables that the workload needs to find the packages.
         environment: Vec<(OsString, OsString)>,
     },
 }
 
 impl DepsOutcome {
-    /// Variables that the workload has to get, whether or not it has others of these names: path lists in them are extended
-    /// already.
+    /// Returns the variables for the workload. They replace its own ones: path lists in them already contain those.
     pub fn environment(&self) -> &[(OsString, OsString)] {
         match self {
             DepsOutcome::Nothing | DepsOutcome::Satisfied { .. } => &[],
@@ -151,7 +151,7 @@ impl DepsOutcome {
         }
     }
 
-    /// What became of which files, in a few words; none: there were none.
+    /// Describes the outcome and its files in a few words; `None` if there were no files.
     pub fn words(&self) -> Option<String> {
         match self {
             DepsOutcome::Nothing => None,
@@ -172,15 +172,15 @@ impl DepsOutcome {
     }
 }
 
-/// Files as one text.
+/// Joins the names of files to one text.
 pub fn names(files: &[PathBuf]) -> String {
     files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// Makes sure that the requirements are installed. `tell` gets every line worth showing while it runs.
+/// Ensures that the requirements are installed; `tell` gets every line worth showing meanwhile.
 ///
 /// # Errors
-/// A requirement that cannot be met (116), an index that is down (216), a configuration that cannot be (78).
+/// Fails for a requirement that cannot be met (116), an index that is down (216), or an invalid configuration (78).
 pub fn ensure(request: &DepsRequest<'_>, tell: &mut dyn FnMut(&str)) -> Result<DepsOutcome> {
     let (environment, lines) = index::applied(request);
     let request = &DepsRequest { environment: &environment, ..request.clone() };
@@ -222,7 +222,7 @@ fn ensure_of<'a>(
     if let Some(outcome) = unchanged {
         return Ok(outcome);
     }
-    // What it answered once holds as long as nothing adds to its path.
+    // The interpreter's earlier answer is valid as long as nothing was added to its path.
     let known = remembered.filter(|python| python.holds(&folders));
     let looked =
         known.map(|python| install::Looked { answer: already::look(&wanted, &python, &folders, tell), python });
@@ -234,12 +234,13 @@ fn ensure_of<'a>(
     }
 }
 
-/// The interpreter that the dependencies of a workload are for; none is found.
+/// Returns the interpreter that a workload's dependencies are for; `None` if there is none.
 pub fn interpreter(request: &DepsRequest<'_>) -> Option<PathBuf> {
     interpreter::find(request).ok().map(|found| found.path)
 }
 
-/// A program that an interpreter's packages brought: as PATH has it, if it is this interpreter's; else beside it; else as PATH has it.
+/// Finds a program of an interpreter's packages: on PATH if that one belongs to the interpreter, else beside the interpreter, else on
+/// PATH.
 pub fn program(request: &DepsRequest<'_>, interpreter: Option<&Path>, name: &str) -> Option<PathBuf> {
     let lookup = interpreter::lookup(request);
     let on_path = lookup.program(name);
@@ -251,10 +252,10 @@ pub fn program(request: &DepsRequest<'_>, interpreter: Option<&Path>, name: &str
     on_path.clone().filter(is_its).or_else(beside).or(on_path)
 }
 
-/// What a start would find, without doing anything; none if it would install.
+/// Returns the outcome of a start without installing anything; `None` if a start would install.
 ///
 /// # Errors
-/// A file that cannot be read, or no Python (116).
+/// Fails for a file that cannot be read, or without a Python (116).
 pub fn settled(request: &DepsRequest<'_>) -> Result<Option<DepsOutcome>> {
     let (environment, _) = index::applied(request);
     let request = &DepsRequest { environment: &environment, ..request.clone() };
@@ -263,15 +264,15 @@ pub fn settled(request: &DepsRequest<'_>) -> Result<Option<DepsOutcome>> {
     Ok(remembered.and_then(|python| wanted.unchanged(&python, &Folders::default())))
 }
 
-/// Takes away what need not be in the store and in the cache's layers: beyond the limit, unused for so long, left by killed starts;
-/// `dry`: only says what.
+/// Removes environments from the store and overlays from the cache: those beyond the limit, unused for too long, or left by killed starts.
+/// With `dry` it only lists them.
 pub fn prune(request: &DepsRequest<'_>, unused: Option<Duration>, dry: bool) -> Vec<store::RemovedEntry> {
     let limit = shared_store::limit(request.settings);
     let store = shared_store::directory(request).map(|directory| store::prune(&directory, limit, unused, dry));
     store.into_iter().flatten().chain(overlays::prune(request.environment, limit, unused, dry)).collect()
 }
 
-/// What this start wants to have; none if there is nothing to install.
+/// Gathers what this start requires; `None` if there are no requirement files.
 fn wanted<'a>(request: &'a DepsRequest<'a>, tell: &mut dyn FnMut(&str)) -> Result<Option<wanted::WantedPackages<'a>>> {
     select::select(request, tell)?.map_or(Ok(None), |selection| wanted_of(request, selection))
 }

@@ -1,6 +1,6 @@
-//! A layer: packages over an interpreter that cannot be written. It is a virtual environment that sees everything below it,
-//! so pip resolves against the image's packages; and the image's own interpreter sees the layer, because launchers like
-//! torchrun name that one in their first line.
+//! Makes overlays: packages over an interpreter whose own directory cannot be written. An overlay is a virtual environment that sees
+//! everything below it, so pip resolves against the image's packages. The image's own interpreter sees the overlay as well, because
+//! launchers like torchrun name that interpreter in their first line.
 
 use super::python::{OWN, Python};
 use serde_json::json;
@@ -12,17 +12,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use sys::environment::Environment;
 
-/// The directory in PYTHONPATH through which the interpreter below finds the layer.
+/// The directory in PYTHONPATH through which the interpreter below finds the overlay.
 pub const HOOK: &str = "trainit-hook";
 
-/// The file beside a layer whose time is that of its last use.
+/// The file beside an overlay whose modification time is the time of the overlay's last use.
 pub const USED: &str = "used";
 
-/// A use is written down at most so often.
+/// The shortest interval between two records of a use.
 const TOUCH: Duration = Duration::from_secs(3600);
 
-/// What the interpreter below reads at its start. PYTHONPATH itself would not do: the files of path entries (`.pth`) in the
-/// layer would not be read, and other versions of Python would find packages that are not theirs.
+/// The module that the interpreter below runs at its start. PYTHONPATH itself would not do: Python reads no `.pth` files there, and other
+/// versions of Python would find packages that are not theirs.
 const SITECUSTOMIZE: &str = r#"
 import sys
 
@@ -57,43 +57,43 @@ if sys.prefix == PREFIX and "%d.%d" % sys.version_info[:2] == VERSION:
 run_hidden()
 "#;
 
-/// A layer's directory and the interpreter below it.
+/// An overlay's directory and the interpreter below it.
 #[derive(Clone, Debug)]
 pub struct Overlay<'a> {
-    /// Where it lies. Programs in it name this path, so it cannot be moved.
+    /// The directory of the overlay. Its programs name this path, so the overlay cannot be moved.
     pub root: PathBuf,
     /// The interpreter below.
     pub python: &'a Python,
 }
 
 impl Overlay<'_> {
-    /// Its interpreter.
+    /// Returns the overlay's own interpreter.
     pub fn executable(&self) -> PathBuf {
         self.root.join("bin/python")
     }
 
-    /// Where its packages lie.
+    /// Returns the overlay's directory of packages.
     pub fn packages(&self) -> PathBuf {
         self.root.join("lib").join(self.python.library_name()).join("site-packages")
     }
 
-    /// trainit's own directory in it.
+    /// Returns trainit's own directory in the overlay.
     pub fn own_directory(&self) -> PathBuf {
         self.packages().join(OWN)
     }
 
-    /// Writes down that it is used; false: somebody took it away just now.
+    /// Records a use; returns false if another process has just removed the overlay.
     pub fn is_used(&self) -> bool {
         let used = self.root.with_file_name(USED);
         let age = fs::metadata(&used).ok().and_then(|found| found.modified().ok()?.elapsed().ok());
-        // A cache may be one that cannot be written.
+        // The cache may be read-only.
         age.is_some_and(|age| age < TOUCH) || fs::write(used, "").is_ok() || self.root.is_dir()
     }
 
-    /// Makes it anew. What is there was not finished, so nothing uses it.
+    /// Creates the overlay anew. An existing one is unfinished, so no process uses it.
     ///
     /// # Errors
-    /// What making files says.
+    /// Returns the error of making a file or directory.
     pub fn create(&self) -> io::Result<()> {
         match fs::remove_dir_all(&self.root) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -120,7 +120,7 @@ impl Overlay<'_> {
     fn create_hook(&self) -> io::Result<()> {
         fs::create_dir(self.root.join(HOOK))?;
         let version = self.python.version.rsplit_once('.').map_or("", |(minor, _)| minor);
-        // Strings of JSON are strings of Python.
+        // Every string of JSON is a string of Python as well.
         let head = format!(
             "# Written by trainit: shows the packages of this layer to the Python below it, and to no other.\n\
              LAYER = {}\nPREFIX = {}\nVERSION = {}\nSITES = {}\n",
@@ -133,13 +133,13 @@ impl Overlay<'_> {
         if !self.python.is_virtual() {
             return Ok(());
         }
-        // A virtual environment over another one would see only what is below both.
+        // A virtual environment over another one would see only the packages below both.
         let lines: String =
             self.python.sites.iter().map(|dir| format!("import site; site.addsitedir({})\n", json!(dir))).collect();
         fs::write(self.packages().join("_trainit_below.pth"), lines)
     }
 
-    /// The variables that make a process use it.
+    /// Returns the variables that make a process use the overlay.
     pub fn environment(&self, environment: &Environment) -> Vec<(OsString, OsString)> {
         let with =
             |name: &str, first: PathBuf| (OsString::from(name), before(first.as_os_str(), environment.get(name)));
@@ -151,14 +151,14 @@ impl Overlay<'_> {
     }
 }
 
-/// A list of paths with one put first; once, however often this is done.
+/// Returns a list of paths with one path first, which the list contains only once.
 fn before(first: &OsStr, list: Option<&OsStr>) -> OsString {
     let rest = list.map(std::env::split_paths).into_iter().flatten().filter(|path| path != Path::new(first));
     let all = std::iter::once(PathBuf::from(first)).chain(rest);
     std::env::join_paths(all).unwrap_or_else(|_| list.unwrap_or_default().to_owned())
 }
 
-/// Whether a directory holds libraries that have to be loaded by the kernel's rules for programs.
+/// Checks whether a directory contains shared libraries, which cannot be loaded from a file system mounted `noexec`.
 pub fn has_libraries(directory: &Path) -> bool {
     let mut entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries.any(|entry| match entry.file_type() {

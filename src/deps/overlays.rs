@@ -1,5 +1,5 @@
-//! The layers that a cache holds (see `layer`): which there are, and taking away those that nobody uses any more. A cache may
-//! be a home directory that other machines have, too, so what was used within a week stays, whoever is seen here.
+//! Lists the overlays in a cache (see `overlay`), and removes those that are no longer used. A cache may be a home directory that other
+//! machines share. An overlay used within a week therefore stays, even if no process of this machine uses it.
 
 use super::overlay::USED;
 use super::store::{GarbageCandidate, RemovedEntry, chosen};
@@ -12,21 +12,21 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use sys::environment::Environment;
 
-/// What was used within this time is in use.
+/// The time after its last use for which an overlay counts as in use.
 const IN_USE: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// How the name of one begins that is being taken away.
+/// The prefix of the name of an overlay that is being removed.
 const GONE: &str = ".gone-";
 
-/// One layer.
+/// An overlay in a cache.
 struct FoundOverlay {
-    /// The directory of the layer and of what belongs to it.
+    /// The directory of the overlay and of its files beside it.
     directory: PathBuf,
     bytes: u64,
     unused: Duration,
 }
 
-/// Where this user's starts look for layers.
+/// Lists the directories in which this user's starts look for overlays.
 fn shelves(environment: &Environment) -> Vec<PathBuf> {
     let all = cache_dirs::candidates(environment).into_iter().map(|place| place.join(LAYERS));
     all.filter(|shelf| shelf.is_dir() && cache_dirs::is_ours(shelf)).collect()
@@ -44,7 +44,7 @@ fn found(directory: PathBuf) -> Option<FoundOverlay> {
     Some(FoundOverlay { bytes: bytes(&directory), unused: unused(&directory)?, directory })
 }
 
-/// For how long nobody has started with it: starts note it, and an older trainit's at least made it.
+/// Returns the time since the last use: starts record it, and for an older trainit the time of the creation counts.
 fn unused(directory: &Path) -> Option<Duration> {
     let age =
         |found: Metadata| found.modified().ok().map(|time| SystemTime::now().duration_since(time).unwrap_or_default());
@@ -63,13 +63,13 @@ fn bytes(directory: &Path) -> u64 {
     entries.map(of).sum()
 }
 
-/// Takes away what goes beyond the limit, or was not used for so long; `dry`: only says what.
+/// Removes overlays beyond the limit or unused for too long; with `dry` it only lists them.
 pub fn prune(environment: &Environment, limit: u64, unused: Option<Duration>, dry: bool) -> Vec<RemovedEntry> {
     prune_shelves(&shelves(environment), limit, unused, dry)
 }
 
 fn prune_shelves(shelves: &[PathBuf], limit: u64, unused: Option<Duration>, dry: bool) -> Vec<RemovedEntry> {
-    // What was being taken away when that was killed is nobody's any more.
+    // A removal that was killed left these behind, and no start uses them.
     let (left, whole): (Vec<_>, Vec<_>) = all(shelves).into_iter().partition(|found| is_left(&found.directory));
     let entry =
         |found: FoundOverlay| GarbageCandidate { key: found.directory, bytes: found.bytes, unused: found.unused };
@@ -85,7 +85,7 @@ fn prune_shelves(shelves: &[PathBuf], limit: u64, unused: Option<Duration>, dry:
     taken.filter(|taken| dry || take(&taken.file)).collect()
 }
 
-/// Whether a process here runs in it, or an installer is about to fill it.
+/// Checks whether a process of this machine uses the overlay, or whether an installer holds its lock.
 fn is_held(directory: &Path) -> bool {
     let path = directory.as_os_str().as_bytes();
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -98,7 +98,7 @@ fn is_left(directory: &Path) -> bool {
     directory.file_name().is_some_and(|name| name.as_bytes().starts_with(GONE.as_bytes()))
 }
 
-/// Aside first, so that no start finds half of it. Who began to use it meanwhile gets it back.
+/// Removes an overlay. It is renamed first, so that no start finds half of it; a start that began to use it meanwhile gets it back.
 fn take(directory: &Path) -> bool {
     let Some(name) = directory.file_name() else { return false };
     let mut aside = std::ffi::OsString::from(GONE);
@@ -117,7 +117,7 @@ fn take(directory: &Path) -> bool {
     fs::remove_dir_all(&aside).is_ok()
 }
 
-/// What it holds, for people.
+/// Describes the packages of an overlay.
 fn contents(directory: &Path) -> String {
     let libraries = fs::read_dir(directory.join("env/lib")).into_iter().flatten().flatten();
     let packages =
@@ -126,7 +126,7 @@ fn contents(directory: &Path) -> String {
     format!("a layer with {}", text::count(count as u64, "package"))
 }
 
-/// How many there are and what they take, for people; none: there are none.
+/// Describes how many overlays there are and how much space they need; `None` if there are none.
 pub fn words(environment: &Environment) -> Option<String> {
     let all = all(&shelves(environment));
     let oldest = all.iter().map(|found| found.unused).max()?;
@@ -142,7 +142,7 @@ mod tests {
 
     const DAY: Duration = Duration::from_secs(86_400);
 
-    /// A cache with a layer that was not used for so many days.
+    /// Makes a cache with an overlay that was not used for some days.
     fn cache(days: u32) -> (tempfile::TempDir, [PathBuf; 1], PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let layer = dir.path().join("trainit/layers/0123456789abcdef");

@@ -7,8 +7,8 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// Returns a digest that changes with what adds further directories to a Python's path: files of path entries in the given
-/// directories, and those of the directories that were not there.
+/// Returns a digest that changes when directories are added to a Python's path. It covers the `.pth` files in the given directories, and
+/// which of the directories exist.
 pub fn digest<'a>(directories: impl Iterator<Item = &'a PathBuf>, folders: &Folders) -> String {
     let mut digest = Digest::default();
     for directory in directories {
@@ -22,7 +22,7 @@ pub fn digest<'a>(directories: impl Iterator<Item = &'a PathBuf>, folders: &Fold
     digest.hex()
 }
 
-/// Reads the files of path entries in a directory; gives names and texts, sorted.
+/// Reads the `.pth` files in a directory; returns names and texts, sorted.
 fn read(folder: &Folder) -> Vec<(String, String)> {
     let names = folder.names().filter_map(OsStr::to_str).filter(|name| name.ends_with(".pth"));
     let text = |name: &str| fs::read(folder.path().join(name)).map(|text| String::from_utf8_lossy(&text).into_owned());
@@ -31,7 +31,7 @@ fn read(folder: &Folder) -> Vec<(String, String)> {
     files
 }
 
-/// Tells whether a file of path entries in a directory does more than run code.
+/// Checks whether a `.pth` file in a directory does more than run code.
 pub fn name_directories(folder: &Folder) -> bool {
     read(folder).iter().any(|(_, text)| {
         let mut lines = text.lines().map(str::trim_start);

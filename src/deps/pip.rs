@@ -1,4 +1,4 @@
-//! pip's settings, from its variables and its files, as pip merges them. Pure but for reading the files.
+//! Merges pip's settings from its variables and files, as pip does. Pure except for reading the files.
 
 use super::python::Python;
 use std::collections::BTreeMap;
@@ -7,30 +7,30 @@ use std::path::{Path, PathBuf};
 use sys::Root;
 use sys::environment::Environment;
 
-/// One setting that pip would use for an installation.
+/// One setting of pip for an installation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PipSetting {
-    /// As an option is called, without dashes in front: `index-url`.
+    /// The name as an option without leading dashes: `index-url`.
     pub name: String,
     /// The value as written.
     pub value: String,
-    /// Where it stands: a variable or a file.
+    /// The variable or file that contains it.
     pub origin: String,
 }
 
 impl PipSetting {
-    /// Whether a switch is on, as pip reads it.
+    /// Checks whether a switch is on, as pip reads it.
     pub fn is_on(&self) -> bool {
         ["1", "y", "yes", "t", "true", "on"].contains(&self.value.trim().to_ascii_lowercase().as_str())
     }
 }
 
-/// The settings that hold, sorted by name.
+/// Returns the settings in force, sorted by name.
 pub fn settings(root: &Root, environment: &Environment, python: &Python) -> Vec<PipSetting> {
     merged(&paths(root, environment, &python.prefix), environment)
 }
 
-/// What files, the weakest first, and variables say together.
+/// Merges the settings of files, the weakest first, and of variables.
 pub fn merged(paths: &[PathBuf], environment: &Environment) -> Vec<PipSetting> {
     let mut files = BTreeMap::new();
     for path in paths {
@@ -40,7 +40,7 @@ pub fn merged(paths: &[PathBuf], environment: &Environment) -> Vec<PipSetting> {
             files.insert((section, name), (value, origin.clone()));
         }
     }
-    // [install] wins over [global] in whatever file, and a variable over both.
+    // [install] wins over [global] in whichever file, and a variable wins over both.
     let of = |wanted: &'static str| files.iter().filter(move |((section, _), _)| section == wanted);
     let mut merged = BTreeMap::new();
     for ((_, name), (value, origin)) in of("global").chain(of("install")) {
@@ -53,7 +53,7 @@ pub fn merged(paths: &[PathBuf], environment: &Environment) -> Vec<PipSetting> {
     nonempty.map(|(name, (value, origin))| PipSetting { name: canonical(&name), value, origin }).collect()
 }
 
-/// Names that mean the same.
+/// Replaces an alias of a setting by its main name.
 fn canonical(name: &str) -> String {
     match name {
         "default-timeout" => "timeout",
@@ -70,12 +70,12 @@ fn variables(environment: &Environment) -> impl Iterator<Item = (String, String,
     })
 }
 
-/// The name of an option, from a file or the rest of a variable's name: pip takes any case, and `_` or `-`, also in front.
+/// Normalizes an option's name from a file or a variable: pip accepts any case, and `_` or `-`, also as a prefix.
 pub fn normalized(name: &str) -> String {
     name.to_ascii_lowercase().replace('_', "-").trim_start_matches("--").to_owned()
 }
 
-/// pip's files, the weakest first; `prefix` is the interpreter's.
+/// Lists pip's files, the weakest first; `prefix` is the interpreter's.
 pub fn paths(root: &Root, environment: &Environment, prefix: &Path) -> Vec<PathBuf> {
     let named = environment.get("PIP_CONFIG_FILE").map(PathBuf::from);
     if named.as_deref() == Some(Path::new("/dev/null")) {
@@ -96,7 +96,7 @@ pub fn paths(root: &Root, environment: &Environment, prefix: &Path) -> Vec<PathB
     paths
 }
 
-/// Reads a file of sections: (section, name, value). Lines that are no such thing are passed over.
+/// Parses an INI file into (section, name, value); lines of other forms are skipped.
 pub fn parse(bytes: &[u8]) -> Vec<(String, String, String)> {
     let text = requirements::file::decode(bytes);
     let mut section = String::new();

@@ -1,6 +1,6 @@
-//! How far an installer is, by the lines that it says. Pure. What it does not say is not guessed.
+//! Follows an installer's progress by its output. Pure. It reports only what the output contains.
 
-/// How far it is.
+/// The progress of an installation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InstallProgress {
     phase: InstallPhase,
@@ -9,7 +9,7 @@ pub struct InstallProgress {
     last: String,
 }
 
-/// What it does.
+/// The phase of an installer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum InstallPhase {
     #[default]
@@ -19,7 +19,7 @@ enum InstallPhase {
     Installing,
 }
 
-/// Bytes of a unit, as pip and uv write them.
+/// The units of sizes, as pip and uv write them, in bytes.
 const UNITS: [(&str, f64); 8] = [
     ("bytes", 1.0),
     ("B", 1.0),
@@ -32,7 +32,7 @@ const UNITS: [(&str, f64); 8] = [
 ];
 
 impl InstallProgress {
-    /// Takes the next line.
+    /// Processes the next line of output.
     pub fn hear(&mut self, line: &str) {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
@@ -68,7 +68,7 @@ impl InstallProgress {
         self.last = name_of(name);
     }
 
-    /// In a few words: `downloading (206 packages, 610 MB, last torch)`.
+    /// Describes the progress: `downloading (206 packages, 610 MB, last torch)`.
     pub fn words(&self) -> String {
         let phase = match self.phase {
             InstallPhase::Resolving => "resolving",
@@ -85,7 +85,7 @@ impl InstallProgress {
     }
 }
 
-/// `torch` of `torch-2.7.0-cp312-cp312-manylinux_2_28_x86_64.whl`, of a URL that ends so, or of `torch==2.7.0`.
+/// Extracts `torch` from `torch-2.7.0-cp312-cp312-manylinux_2_28_x86_64.whl`, from a URL with such an end, or from `torch==2.7.0`.
 fn name_of(file: &str) -> String {
     let name = file.rsplit('/').next().unwrap_or(file);
     let is_version = |at: usize| name.get(at + 1..).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
@@ -93,7 +93,7 @@ fn name_of(file: &str) -> String {
     name.get(..end.unwrap_or(name.len())).unwrap_or(name).to_owned()
 }
 
-/// The bytes of `(16.9MB)`.
+/// Returns the bytes of `(16.9MB)`.
 fn bytes_of(size: &str) -> Option<u64> {
     let inner = size.split('(').nth(1)?.split(')').next()?;
     let (number, unit) = inner.split_at_checked(inner.find(|c: char| c.is_ascii_alphabetic())?)?;

@@ -1,6 +1,6 @@
-//! What stays as it is: the image's own builds, and what is built against them. Both installers get these versions as
-//! facts, for whoever asks: uv as overrides, pip through run_pip.py and as constraints. Both plan everything before they touch
-//! a file, so nothing is changed where these versions cannot stay.
+//! Protects the image's own builds, and the packages that are built against them, from being replaced. Both installers get these versions
+//! as facts, whatever requires the packages: uv as overrides, pip through run_pip.py and as constraints. Both resolve everything before
+//! they touch a file, so nothing is changed if these versions cannot stay.
 
 use super::pip::PipSetting;
 use super::refusal::permanent;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use sys::environment::Environment;
 
-/// Frameworks and what is compiled against them or against CUDA. A star at the end stands for anything.
+/// Frameworks, and packages that are compiled against them or against CUDA. A star at the end stands for any text.
 const FAMILIES: [&str; 31] = [
     "torch",
     "torchvision",
@@ -48,36 +48,36 @@ const FAMILIES: [&str; 31] = [
     "onnxruntime-gpu",
 ];
 
-/// Frameworks are built against one numpy.
+/// Frameworks that are built against one version of numpy.
 const FRAMEWORKS: [&str; 4] = ["torch", "jaxlib", "tensorflow*", "cupy*"];
 
 /// The word for what is protected by default.
 const AUTO: &str = "auto";
 
-/// The versions that stay.
+/// The protected versions.
 #[derive(Clone, Debug, Default)]
 pub struct ProtectedVersions {
     versions: BTreeMap<Name, Version>,
-    /// Those among them that uv does not see: they lie below the directories that it looks into.
+    /// The protected packages that uv does not see, because they lie outside the directories that uv looks into.
     below: Vec<Name>,
 }
 
-/// What the choice depends on.
+/// The facts that the choice depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct ProtectChoice<'a> {
     /// The key `deps.protect`: `auto`, names, and names to leave out (`-numpy`).
     pub words: &'a [String],
-    /// What is there.
+    /// The installed packages.
     pub installed: &'a Installed,
-    /// What earlier starts installed: that is not the image's own.
+    /// The packages that earlier starts installed, which are therefore not the image's own.
     pub ours: &'a VersionsByName,
-    /// What constraints of the image name with one version.
+    /// The names that constraints of the image pin to one version.
     pub pinned: &'a [Name],
     /// The directories that uv looks into.
     pub seen: &'a [&'a Path],
 }
 
-/// Chooses.
+/// Chooses the protected versions.
 pub fn choose(choice: ProtectChoice<'_>) -> ProtectedVersions {
     let mut kept = ProtectedVersions::default();
     for (name, version, path) in versions(choice.installed) {
@@ -93,12 +93,12 @@ pub fn choose(choice: ProtectChoice<'_>) -> ProtectedVersions {
     kept
 }
 
-/// The distributions whose versions are known.
+/// Returns the distributions whose versions are known.
 fn versions(installed: &Installed) -> impl Iterator<Item = (&Name, &Version, &Path)> {
     installed.iter().filter_map(|found| Some((&found.name, found.version.as_ref()?, found.path.as_path())))
 }
 
-/// All versions that are known.
+/// Returns all versions that are known, by name.
 pub fn names(installed: &Installed) -> VersionsByName {
     versions(installed).map(|(name, version, _)| (name.to_string(), version.to_string())).collect()
 }
@@ -113,7 +113,7 @@ fn is_wanted(name: &Name, version: &Version, choice: ProtectChoice<'_>) -> bool 
         && words().filter(|word| !word.starts_with('-')).any(matches)
 }
 
-/// A local version (`2.6.0+cu126`) is somebody's own build.
+/// Checks whether the image's author chose this version. A local version (`2.6.0+cu126`) is a custom build.
 fn is_the_images(name: &Name, version: &Version, choice: ProtectChoice<'_>) -> bool {
     let is_any = |name: &Name, patterns: &[&str]| patterns.iter().any(|pattern| is_like(name, pattern));
     version.is_local()
@@ -122,7 +122,7 @@ fn is_the_images(name: &Name, version: &Version, choice: ProtectChoice<'_>) -> b
         || (name.as_str() == "numpy" && choice.installed.iter().any(|found| is_any(&found.name, &FRAMEWORKS)))
 }
 
-/// Whether a name is what a pattern means. In place: hundreds of names are held against each of the patterns.
+/// Checks whether a name matches a pattern, without allocation: hundreds of names are compared with each pattern.
 fn is_like(name: &Name, pattern: &str) -> bool {
     let normal = |byte: u8| if matches!(byte, b'_' | b'.') { b'-' } else { byte.to_ascii_lowercase() };
     let (mut letters, mut pattern) = (name.as_str().bytes(), pattern.bytes());
@@ -137,7 +137,7 @@ fn is_like(name: &Name, pattern: &str) -> bool {
     letters.next().is_none()
 }
 
-/// What the constraint files of pip's settings and of uv's variables name with exactly one version.
+/// Lists the names that the constraint files of pip's settings and of uv's variables pin to exactly one version.
 pub fn pinned(settings: &[PipSetting], environment: &Environment, beside: &Path) -> Vec<Name> {
     let pip = settings.iter().filter(|setting| setting.name == "constraint").map(|setting| setting.value.as_str());
     let files = pip.chain(environment.text("UV_CONSTRAINT")).flat_map(str::split_whitespace);
@@ -145,45 +145,45 @@ pub fn pinned(settings: &[PipSetting], environment: &Environment, beside: &Path)
     lines.filter_map(|line| Name::parse(line.split_once("==")?.0.trim())).collect()
 }
 
-/// The lines of a requirement file; none if it cannot be read: that is for the installer to say.
+/// Reads the lines of a requirement file; none if it cannot be read, which the installer reports.
 fn lines(file: &Path) -> Vec<String> {
     let bytes = requirement_file::read(file).unwrap_or_default();
     requirements::file::read(&bytes, &|_| None).into_iter().map(|line| line.text).collect()
 }
 
 impl ProtectedVersions {
-    /// Whether uv sees all of it.
+    /// Checks whether uv sees every protected package.
     pub fn is_seen_by_uv(&self) -> bool {
         self.below.is_empty()
     }
 
-    /// The versions as run_pip.py takes them.
+    /// Returns the versions in the form for run_pip.py.
     pub fn for_pip(&self) -> String {
         let all = self.versions.iter().map(|(name, version)| (name.to_string(), version.to_string()));
         serde_json::json!(all.collect::<BTreeMap<_, _>>()).to_string()
     }
 
-    /// Whether something of this name is kept.
+    /// Checks whether a name is protected.
     pub fn contains(&self, name: &Name) -> bool {
         self.versions.contains_key(name)
     }
 
-    /// Nothing is kept.
+    /// Checks whether nothing is protected.
     pub fn is_empty(&self) -> bool {
         self.versions.is_empty()
     }
 
-    /// The versions as a file of requirements: overrides for uv, constraints for pip.
+    /// Returns the versions as lines of a requirement file: overrides for uv, constraints for pip.
     pub fn text(&self, for_uv: bool) -> String {
         let line = |(name, version): (&Name, &Version)| match for_uv && self.below.contains(name) {
-            // What uv does not see it would install a second time, so nobody may ask for it.
+            // uv would install a second copy of a package that it does not see, so the override removes it from the resolution.
             true => format!("{name} ; sys_platform == 'never'\n"),
             false => format!("{name}=={version}\n"),
         };
         self.versions.iter().map(line).collect()
     }
 
-    /// What a requirement asks for that is not what is kept: `torch==2.7.0`, and the version that stays.
+    /// Returns the request of a requirement that differs from the protected version, such as `torch==2.7.0`, and that version.
     fn refused(&self, requirement: &str) -> Option<(String, &Version)> {
         let asked = Requirement::parse(requirement)?;
         let version = self.versions.get(&asked.name)?;
@@ -196,7 +196,7 @@ impl ProtectedVersions {
         (!fits && unconditional).then_some((words, version))
     }
 
-    /// A line for each requirement that does not get what it asks for; with who asks.
+    /// Returns a line for each requirement that a protected version does not satisfy, with the origin of the requirement.
     pub fn refusals(&self, asked: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
         let line = |(who, requirement): (String, String)| {
             let (wanted, version) = self.refused(&requirement)?;
@@ -205,10 +205,10 @@ impl ProtectedVersions {
         asked.into_iter().filter_map(line).collect()
     }
 
-    /// Holds what is there now against what had to stay.
+    /// Checks that every protected package is still installed in its version.
     ///
     /// # Errors
-    /// Something was replaced all the same (116).
+    /// Fails if a protected package was replaced all the same (116).
     pub fn verify(&self, now: &Installed) -> Result<()> {
         let found = |name: &Name| now.get(name).and_then(|found| found.version.as_ref());
         let changed = self.versions.iter().filter(|(name, version)| found(name) != Some(version));
@@ -224,7 +224,7 @@ impl ProtectedVersions {
             .hint("if they may be replaced: TRAINIT_DEPS_PROTECT=off"))
     }
 
-    /// Adds how to let go what is kept, where these lines are about it.
+    /// Adds the hint for lifting the protection, if these lines are about a protected package.
     pub fn explain(&self, error: Error, lines: &[String]) -> Error {
         let is_part = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         let text = lines.join("\n");
@@ -240,13 +240,13 @@ impl ProtectedVersions {
     }
 }
 
-/// The distributions that came or changed.
+/// Returns the distributions that came or changed.
 pub fn new<'a>(before: &'a VersionsByName, now: &'a Installed) -> impl Iterator<Item = &'a Distribution> {
     now.iter()
         .filter(|found| before.get(found.name.as_str()) != found.version.as_ref().map(Version::to_string).as_ref())
 }
 
-/// What these ask for, with their names.
+/// Returns the requirements of the distributions that came or changed, each with the distribution's name.
 pub fn new_requirements(before: &VersionsByName, now: &Installed) -> Vec<(String, String)> {
     let asks = |found: &Distribution| {
         let who = found.version.as_ref().map_or(found.name.to_string(), |version| format!("{} {version}", found.name));
@@ -258,7 +258,7 @@ pub fn new_requirements(before: &VersionsByName, now: &Installed) -> Vec<(String
     all
 }
 
-/// The files with a user's own overrides: options would take the place of the variable.
+/// Lists the files with a user's own overrides, because trainit's option would replace the variable.
 pub fn overrides(environment: &Environment) -> Vec<PathBuf> {
     let files = environment.text("UV_OVERRIDE").unwrap_or_default();
     files.split_whitespace().map(PathBuf::from).collect()

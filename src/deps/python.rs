@@ -1,5 +1,5 @@
-//! What has to be known about an interpreter: where it installs, where it looks for packages, whether it belongs to the
-//! system. It is asked once; the answer is kept with the packages, so that a later start needs no process for it.
+//! Describes an interpreter: where it installs, where it looks for packages, and whether it belongs to the system. The interpreter is
+//! asked once; the answer is kept beside the packages, so that a later start needs no process for it.
 
 use super::digest::Digest;
 use super::interpreter::Interpreter;
@@ -22,11 +22,11 @@ const FILE: &str = "python.json";
 /// trainit's own directory inside a directory of packages.
 pub const OWN: &str = ".trainit";
 
-/// Before the answer, so that what a sitecustomize prints is not taken for it.
+/// The mark before the answer, so that the output of a sitecustomize is not taken for it.
 const MARK: &str = "trainit-python:";
 
-/// Works from Python 2.7 on, so that an old one is told and not guessed. The working directory is taken off the path first:
-/// the code there may have a module of any name.
+/// The Python program that answers. It runs from Python 2.7 on, so that an old interpreter is recognized. It removes the working directory
+/// from the path first: the code there may contain a module of any name.
 const QUESTION: &str = r#"
 import sys
 sys.path[:] = [p for p in sys.path if p]
@@ -74,51 +74,51 @@ print("\ntrainit-python:" + json.dumps(dict(
 /// An interpreter's answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Python {
-    /// Of which interpreter; filled in by us.
+    /// The identity of the interpreter, filled in by trainit.
     #[serde(default)]
     pub identity: String,
-    /// Changes when it may look for packages elsewhere than in `sites`; filled in by us.
+    /// A digest that changes when the interpreter may look for packages elsewhere than in `sites`, filled in by trainit.
     #[serde(default)]
     pub paths: String,
     /// `3.12.1`.
     pub version: String,
     /// `sys.executable`.
     pub executable: PathBuf,
-    /// The interpreter that a virtual environment was made from; itself if it is in none.
+    /// The interpreter that a virtual environment was made from; the interpreter itself outside of one.
     pub base_executable: PathBuf,
     /// `sys.prefix`.
     pub prefix: PathBuf,
     /// `sys.base_prefix`.
     pub base_prefix: PathBuf,
-    /// Where packages are installed.
+    /// The directory of pure packages.
     pub purelib: PathBuf,
-    /// Where packages with compiled parts are installed.
+    /// The directory of packages with compiled parts.
     pub platlib: PathBuf,
-    /// Where programs are installed.
+    /// The directory of programs.
     pub scripts: PathBuf,
     /// The standard library.
     pub stdlib: PathBuf,
-    /// Where it looks for packages, without the user's own directory and PYTHONPATH.
+    /// The directories in which it looks for packages, without the user's own directory and PYTHONPATH.
     pub sites: Vec<PathBuf>,
-    /// Whether it also looks in the user's own directory.
+    /// Whether it looks in the user's own directory as well.
     pub user_site: bool,
-    /// The version of its pip.
+    /// The version of its pip, if it has one.
     pub pip: Option<String>,
-    /// What markers of requirements are held against.
+    /// The values that requirements' markers are compared with.
     pub markers: requirements::packaging::MarkerEnvironment,
-    /// Its distribution asks not to install into it (PEP 668).
+    /// Whether its distribution marks it as externally managed (PEP 668).
     pub managed: bool,
-    /// It is in a conda environment.
+    /// Whether it is in a conda environment.
     pub conda: bool,
 }
 
 impl Python {
-    /// It is in a virtual environment.
+    /// Checks whether it is in a virtual environment.
     pub fn is_virtual(&self) -> bool {
         self.prefix != self.base_prefix
     }
 
-    /// Nothing was added to its path since it was asked.
+    /// Checks that nothing was added to its path since it was asked.
     pub fn holds(&self, folders: &Folders) -> bool {
         self.path_digest(folders) == self.paths
     }
@@ -127,24 +127,25 @@ impl Python {
         path_files::digest(self.package_directories(), folders)
     }
 
-    /// trainit's directory beside the packages that it installs.
+    /// Returns trainit's directory beside the packages that it installs.
     pub fn own_directory(&self) -> PathBuf {
         self.purelib.join(OWN)
     }
 
-    /// Every directory that it finds packages in, in its order, without the user's own and PYTHONPATH.
+    /// Lists the directories of packages in the interpreter's order, without the user's own and PYTHONPATH.
     pub fn package_directories(&self) -> impl Iterator<Item = &PathBuf> {
-        // Its own may not have been there yet when it was asked.
+        // Its own directories may not have existed when it was asked.
         self.sites.iter().chain([&self.purelib, &self.platlib])
     }
 
-    /// `python3.12`, as its directories are called.
+    /// Returns `python3.12`, the name of its directories.
     pub fn library_name(&self) -> &Path {
         Path::new(self.stdlib.file_name().unwrap_or_default())
     }
 }
 
-/// Changes when another interpreter stands at the path. Without device and inode: they differ between containers of one image.
+/// Returns a digest that changes when another interpreter stands at the path. It leaves device and inode out: they differ between
+/// containers of one image.
 pub fn identity(path: &Path, environment: &Environment) -> String {
     let mut digest = Digest::default();
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
@@ -160,7 +161,7 @@ pub fn identity(path: &Path, environment: &Environment) -> String {
     digest.hex()
 }
 
-/// The virtual environment that a path leads into, by its configuration file (PEP 405).
+/// Returns the virtual environment that a path leads into, by its configuration file (PEP 405).
 fn virtual_environment(path: &Path) -> Option<(PathBuf, String)> {
     path.ancestors()
         .skip(1)
@@ -168,7 +169,7 @@ fn virtual_environment(path: &Path) -> Option<(PathBuf, String)> {
         .find_map(|dir| Some((dir.to_owned(), fs::read_to_string(dir.join("pyvenv.cfg")).ok()?)))
 }
 
-/// What an earlier start was told, if it still holds. Starts no process.
+/// Returns an earlier start's answer if it still holds, without starting a process.
 pub fn remembered(interpreter: &Interpreter, environment: &Environment) -> Option<Python> {
     let identity = identity(&interpreter.path, environment);
     let kept = |dir: PathBuf| read(&super::stamp::kept(&dir.join(FILE))?).filter(|python| python.identity == identity);
@@ -179,12 +180,12 @@ pub fn remembered(interpreter: &Interpreter, environment: &Environment) -> Optio
     guesses(&interpreter.path).into_iter().chain(own).find_map(kept)
 }
 
-/// Reads a kept answer; anything that is not one counts as not there.
+/// Parses a kept answer; anything invalid counts as missing.
 pub fn read(bytes: &[u8]) -> Option<Python> {
     serde_json::from_slice(bytes).ok()
 }
 
-/// Where an answer may lie beside the packages. Only a guess: a wrong one costs asking again.
+/// Guesses where an answer may lie beside the packages. A wrong guess only costs another question.
 fn guesses(path: &Path) -> Vec<PathBuf> {
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let prefix =
@@ -201,10 +202,10 @@ fn name_in_cache(identity: &str) -> String {
     format!("python-{}", super::digest::short(identity))
 }
 
-/// Asks the interpreter about itself.
+/// Asks the interpreter to describe itself.
 ///
 /// # Errors
-/// It cannot be run, or is too old (116).
+/// Fails if it cannot be run, or is too old (116).
 pub fn ask(interpreter: &Interpreter, environment: &Environment, deadline: Option<Instant>) -> Result<Python> {
     let mut command = Command::new(&interpreter.path);
     command.args(["-E", "-c", QUESTION]);
@@ -227,12 +228,12 @@ impl Python {
         self.keep(&self.own_directory());
     }
 
-    /// Keeps the answer in a place of the user's own, where the packages' directory is not for us to write.
+    /// Keeps the answer in a cache directory of the user, where the directory of packages is not writable.
     pub fn remember_in(&self, place: &Path) {
         self.keep(&place.join(name_in_cache(&self.identity)));
     }
 
-    /// Without it the next start asks again.
+    /// Writes the answer, and ignores errors: without it the next start asks again.
     fn keep(&self, directory: &Path) {
         if let Ok(json) = serde_json::to_vec(self) {
             let _ = replace(&directory.join(FILE), &json);
@@ -256,7 +257,7 @@ pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// A virtual environment at /venv.
+    /// Makes a virtual environment at /venv.
     pub fn example() -> Python {
         let answer = br#"{"version":"3.12.1","executable":"/venv/bin/python","base_executable":"/usr/bin/python3.12","prefix":"/venv",
             "base_prefix":"/usr","purelib":"/venv/lib/python3.12/site-packages","platlib":"/venv/lib/python3.12/site-packages",

@@ -1,12 +1,12 @@
-//! What a person wants to know of a Python at first sight, from names of files alone: nothing is started and nothing imported.
+//! Describes a Python by file names alone, without starting or importing anything.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What is looked for: the first one that is there is told.
+/// The frameworks to look for, of which only the first one is reported.
 const FRAMEWORKS: [&str; 3] = ["torch", "jax", "tensorflow"];
 
-/// `3.11 (/opt/venv/bin/python), torch 2.8.0`; what cannot be seen is left away.
+/// Returns `3.11 (/opt/venv/bin/python), torch 2.8.0`; unknown parts are left out.
 pub fn words(python: &Path) -> String {
     let version = version(python);
     let place = python.display();
@@ -17,7 +17,7 @@ pub fn words(python: &Path) -> String {
     }
 }
 
-/// A virtual environment writes it down; else the file's real name has it.
+/// Returns the version: a virtual environment's configuration contains it, else the resolved file name does.
 fn version(python: &Path) -> Option<String> {
     let noted = prefix(python).and_then(|prefix| fs::read_to_string(prefix.join("pyvenv.cfg")).ok());
     let noted = noted.as_deref().and_then(|text| text.lines().find_map(version_line));
@@ -35,7 +35,7 @@ fn version_line(line: &str) -> Option<String> {
     is_it.then(|| value.trim().split('.').take(3).collect::<Vec<_>>().join("."))
 }
 
-/// `3.11` of `3.11.9`.
+/// Returns `3.11` for `3.11.9`.
 fn minor(version: &str) -> &str {
     version.match_indices('.').nth(1).and_then(|(at, _)| version.get(..at)).unwrap_or(version)
 }

@@ -1,5 +1,5 @@
-//! Takes secrets out of what an installer says, as it says it. Knows nothing of installers: bytes in, bytes out, and what
-//! comes out does not depend on where a stream was cut.
+//! Removes secrets from an installer's output as a stream. It works on bytes without knowledge of installers, and its output does not
+//! depend on where the stream was cut.
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
@@ -7,42 +7,42 @@ use std::rc::Rc;
 use sys::environment::Environment;
 use text::{is_secret, is_secret_parameter};
 
-/// What stands where a secret was.
+/// The replacement for a secret.
 const MASK: &[u8] = b"***";
 
-/// Before the user and password of a URL.
+/// The text before the user and password of a URL.
 const SCHEME_END: &[u8] = b"://";
 
-/// Longest name of a parameter that is waited for.
+/// The longest name of a parameter for which output is held back.
 const NAME_MAX: usize = 64;
 
-/// Longest user and password that are waited for; tokens of cloud registries have some 2 KB.
+/// The longest user and password for which output is held back; tokens of cloud registries have about 2 KB.
 const USERINFO_MAX: usize = 16 << 10;
 
-/// Shorter values are no secrets: masking every `1` or `true` would make the output unreadable.
+/// The shortest value that counts as a secret: masking every `1` or `true` would make the output unreadable.
 const SECRET_MIN: usize = 8;
 
 /// A stream with secrets taken out.
 #[derive(Clone, Debug, Default)]
 pub struct Redactor {
-    /// By their first bytes, since a configuration may have any number of them. Those that begin alike stand longest first, so that a
-    /// secret that begins with another one goes as a whole.
+    /// The secrets by their first bytes, since a configuration may have any number of them. Secrets with the same first bytes are sorted
+    /// longest first, so that a secret which begins with another one is masked as a whole.
     secrets: Rc<BTreeMap<[u8; SECRET_MIN], Vec<Vec<u8>>>>,
     held: Vec<u8>,
 }
 
-/// What the bytes at one place are.
+/// The class of the bytes at one position.
 enum SecretPosition {
-    /// Nothing secret: pass so many bytes.
+    /// So many bytes without a secret.
     Plain(usize),
-    /// A secret of so many bytes, after so many that stay.
+    /// A secret of `length` bytes, after so many bytes that stay.
     Secret { after: usize, length: usize },
-    /// It cannot be known yet.
+    /// Not known before more bytes arrive.
     Undecided,
 }
 
 impl Redactor {
-    /// Masks user and password of every URL, and these values.
+    /// Creates a stream that masks the user and password of every URL, and these values.
     pub fn new(secrets: impl IntoIterator<Item = Vec<u8>>) -> Self {
         let mut by_start: BTreeMap<[u8; SECRET_MIN], Vec<Vec<u8>>> = BTreeMap::new();
         for secret in secrets {
@@ -57,8 +57,8 @@ impl Redactor {
         Redactor { secrets: Rc::new(by_start), held: Vec::new() }
     }
 
-    /// Masks what this environment holds in variables named like secrets, and the passwords in its URLs: an installer may
-    /// show those without the URL.
+    /// Creates a stream that masks the values of variables named like secrets, and the passwords in the environment's URLs. An installer
+    /// may print such a password without its URL.
     pub fn for_environment(environment: &Environment) -> Self {
         let secrets = environment.iter().flat_map(|(name, value)| match name.to_str().is_some_and(is_secret) {
             true => vec![value.as_bytes().to_vec()],
@@ -67,7 +67,7 @@ impl Redactor {
         Self::new(secrets)
     }
 
-    /// The next bytes of the stream: what is safe to show now.
+    /// Takes the next bytes of the stream; returns the bytes that are safe to show now.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.held.extend_from_slice(bytes);
         let (shown, used) = self.mask(false);
@@ -75,14 +75,14 @@ impl Redactor {
         shown
     }
 
-    /// The end of the stream: all that was held back.
+    /// Ends the stream; returns the bytes that were held back.
     pub fn finish(&mut self) -> Vec<u8> {
         let (shown, _) = self.mask(true);
         self.held.clear();
         shown
     }
 
-    /// A whole text at once.
+    /// Masks a whole text at once.
     pub fn text(&self, text: &str) -> String {
         let mut fresh = Redactor { secrets: Rc::clone(&self.secrets), held: text.as_bytes().to_vec() };
         String::from_utf8_lossy(&fresh.finish()).into_owned()
@@ -108,13 +108,13 @@ impl Redactor {
         (shown, at)
     }
 
-    /// The secrets that have their first bytes in common with a text.
+    /// Returns the secrets that share their first bytes with a text.
     fn beginning_like(&self, rest: &[u8]) -> &[Vec<u8>] {
         let alike = rest.first_chunk::<SECRET_MIN>().and_then(|start| self.secrets.get(start));
         alike.map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Whether a secret may begin with all of a text.
+    /// Checks whether a secret may begin with all of a text.
     fn may_begin(&self, rest: &[u8]) -> bool {
         match rest.len() < SECRET_MIN {
             true => self.secrets.keys().any(|start| start.starts_with(rest)),
@@ -125,7 +125,7 @@ impl Redactor {
     fn look(&self, rest: &[u8], last: bool) -> SecretPosition {
         let alike = self.beginning_like(rest);
         if let Some(secret) = alike.iter().find(|secret| rest.starts_with(secret)) {
-            // A longer secret that begins like this one may still be coming.
+            // A longer secret with this beginning may still be arriving.
             let longer = alike.iter().any(|other| is_beginning(rest, other));
             return if longer && !last {
                 SecretPosition::Undecided
@@ -144,12 +144,12 @@ impl Redactor {
     }
 }
 
-/// Whether `rest` is the beginning of `whole`, and more has to come.
+/// Checks whether `rest` is a beginning of `whole` that is still incomplete.
 fn is_beginning(rest: &[u8], whole: &[u8]) -> bool {
     whole.len() > rest.len() && whole.starts_with(rest)
 }
 
-/// The passwords in the URLs of a text.
+/// Returns the passwords in the URLs of a text.
 fn passwords(text: &[u8]) -> Vec<Vec<u8>> {
     let starts = (0..text.len()).filter_map(|at| text.get(at..)?.strip_prefix(SCHEME_END));
     let infos = starts.filter_map(|authority| match user_info(authority, true) {
@@ -161,7 +161,7 @@ fn passwords(text: &[u8]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// `?sig=…` or `&token=…` of a URL: whoever has the value may fetch what it leads to.
+/// Classifies `?sig=…` or `&token=…` of a URL: the value alone gives access.
 fn parameter(rest: &[u8], last: bool) -> SecretPosition {
     let may_go_on = |seen: usize, most: usize| !last && seen < most;
     let name =
@@ -187,7 +187,7 @@ fn parameter(rest: &[u8], last: bool) -> SecretPosition {
     }
 }
 
-/// What follows `://`: everything up to the last `@` before the path is user and password.
+/// Classifies the text after `://`: everything up to the last `@` before the path is user and password.
 fn user_info(authority: &[u8], last: bool) -> SecretPosition {
     let window = authority.get(..USERINFO_MAX).unwrap_or(authority);
     let end = window.iter().position(|byte| byte.is_ascii_whitespace() || b"/?#\"'<>`".contains(byte));

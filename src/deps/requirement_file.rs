@@ -1,4 +1,4 @@
-//! A requirement file as bytes, and the errors of one that cannot be read.
+//! Reads a requirement file as bytes, and makes the errors for one that cannot be read.
 
 use super::refusal::permanent;
 use crate::error::Error;
@@ -7,10 +7,10 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Longest requirement file. Nobody writes one by hand; more is not a requirement file.
+/// The largest requirement file; a larger one is some other kind of file.
 const FILE_MAX: u64 = 16 << 20;
 
-/// Reads a requirement file; only regular files, since reading a pipe would wait for ever.
+/// Reads a requirement file, which must be a regular file: reading a pipe would wait for ever.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let found = fs::metadata(path)?;
     if found.is_dir() {
@@ -24,7 +24,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Why a requirement file cannot be used. `from` names who asked for it.
+/// Makes the error for an unusable requirement file. `from` names the file or setting that refers to it.
 pub fn unreadable(path: &Path, error: &io::Error, from: Option<&str>) -> Error {
     let name = path.display();
     let asked = from.map_or(String::new(), |from| format!(" ({from} names it)"));

@@ -1,4 +1,4 @@
-//! Which requirement files are to be installed.
+//! Selects the requirement files of a start.
 
 use super::DepsRequest;
 use super::interpreter;
@@ -11,22 +11,22 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// The one file that is found without being named.
+/// The name of the file that is found without configuration.
 const NAME: &str = "requirements.txt";
 
-/// The files, and who named them.
+/// The selected files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSelection {
     /// Absolute paths.
     pub files: Vec<PathBuf>,
-    /// Nobody: they were found.
+    /// Whether they were found and not named.
     pub found: bool,
 }
 
-/// Chooses the files; none if there is nothing to install from. `tell` hears of a file that is left alone.
+/// Selects the files; `None` if there are none. `tell` gets a line about a file that is left alone.
 ///
 /// # Errors
-/// A file that was named does not exist, or is a directory (116).
+/// Fails for a named file that does not exist or is a directory (116).
 pub fn select(request: &DepsRequest<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<FileSelection>> {
     match &request.settings.deps_requirements.value {
         Requirements::Off => Ok(None),
@@ -76,7 +76,7 @@ fn automatic(request: &DepsRequest<'_>, tell: &mut dyn FnMut(&str)) -> Result<Op
     Ok(Some(FileSelection { files: vec![file], found: true }))
 }
 
-/// A `requirements.txt` in the root or the home directory is nobody's code: it may be anything.
+/// Checks that the directory holds code: a `requirements.txt` in the root or home directory may belong to anything.
 fn is_code_directory(request: &DepsRequest<'_>) -> bool {
     let home = request.environment.get("HOME").map(Path::new);
     let inode = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));

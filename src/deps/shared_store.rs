@@ -1,5 +1,5 @@
-//! An installation and the store (`deps.store`): the environment is taken from there if it is there, and put there if this start is
-//! the one that builds it. Whatever goes wrong with the store is told, and the start installs as if there were none.
+//! Connects an installation with the store (`deps.store`): takes the environment from there, or publishes it there if this start is the
+//! builder. An error of the store is logged, and the start installs as if there were no store.
 
 use super::installation::Installation;
 use super::installer::Tool;
@@ -23,31 +23,31 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use sys::{mountinfo, reach};
 
-/// What takes longer is told in a log.
+/// The time after which a log reports that work goes on.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// One start and its place in the store.
+/// One start's access to the store.
 pub struct Share {
     store_entry: StoreEntry,
     place: InstallRoot,
-    /// It is the one that builds.
+    /// The lease, if this start is the builder.
     lease: Option<Lease>,
 }
 
-/// The directory of the store, if there is one.
+/// Returns the directory of the store, if one is configured.
 pub fn directory(request: &DepsRequest<'_>) -> Option<PathBuf> {
     request.settings.deps_store.value.as_ref().map(|store| request.workdir.join(store))
 }
 
-/// Most bytes of all that is in it.
+/// Returns the limit for the bytes of the whole store.
 pub fn limit(settings: &Settings) -> u64 {
     settings.deps_store_size.value.map_or(u64::MAX, |size| size.0)
 }
 
-/// The place in the store for what is wanted over packages of this state (`below`); none if there is no store.
+/// Returns the store's entry for the requirements over packages of the state `below`; `None` if there is no store.
 ///
 /// # Errors
-/// In words: why there is none.
+/// Returns the reason why the store cannot be used, as text.
 pub fn store_entry(
     wanted: &WantedPackages<'_>,
     target: &TargetFacts<'_>,
@@ -71,7 +71,8 @@ pub fn store_entry(
     Ok(Some((store_entry, place)))
 }
 
-/// A store that does not answer must not hold the start up; one in the container itself is seen by nobody else.
+/// Checks that the store answers, so that it cannot hold the start up, and warns of a store inside the container, which no other container
+/// sees.
 fn reachable(wanted: &WantedPackages<'_>, directory: &Path, tell: &mut dyn FnMut(&str)) -> Result<(), String> {
     let ground = HostFacts::of(wanted.request.root, wanted.request.environment);
     let look = || fs::metadata(directory).is_ok();
@@ -87,7 +88,7 @@ fn reachable(wanted: &WantedPackages<'_>, directory: &Path, tell: &mut dyn FnMut
 }
 
 impl Share {
-    /// Looks for the store.
+    /// Opens the store, if one is configured and usable.
     pub fn open(job: &Installation<'_>, tell: &mut dyn FnMut(&str)) -> Option<Self> {
         match store_entry(job.wanted, job.target, job.target.below(job.wanted), tell) {
             Ok(found) => found.map(|(store_entry, place)| Share { store_entry, place, lease: None }),
@@ -98,10 +99,10 @@ impl Share {
         }
     }
 
-    /// Takes the environment from the store, waiting for who builds it; none if it is for us to install.
+    /// Takes the environment from the store, and waits for its builder if need be; `None` if this start has to install.
     ///
     /// # Errors
-    /// It cannot be installed, as others have found out (116, 216); something that stays was replaced (116).
+    /// Fails if an earlier start found that it cannot be installed (116, 216), or if a protected package was replaced (116).
     pub fn take(&mut self, job: &Installation<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<DepsOutcome>> {
         let terminal = job.wanted.request.shows_progress();
         for _ in 0..2 {
@@ -152,7 +153,7 @@ impl Share {
         })
     }
 
-    /// What is damaged goes, so that it is built anew.
+    /// Returns the reason for not using an environment, and removes a damaged one so that it is built anew.
     fn not_shared(&self, error: &io::Error) -> NotShared {
         if error.kind() == io::ErrorKind::InvalidData {
             self.store_entry.discard();
@@ -160,26 +161,26 @@ impl Share {
         NotShared::Stores(error.to_string())
     }
 
-    /// Others wait for what we build.
+    /// Checks whether this start builds for others.
     pub fn builds(&self) -> bool {
         self.lease.is_some()
     }
 
-    /// Shows the others that we live, and how far we are.
+    /// Renews the lease, with the progress of the build.
     pub fn beat(&mut self, doing: impl FnOnce() -> String) {
         if let Some(lease) = &mut self.lease {
             lease.beat(doing);
         }
     }
 
-    /// Tells the others that it cannot be installed.
+    /// Publishes that the environment cannot be built.
     pub fn fail(&self, error: &Error) {
         if self.builds() {
             self.store_entry.fail(error);
         }
     }
 
-    /// Gives the others what was installed.
+    /// Publishes the installed environment.
     pub fn give(mut self, job: &Installation<'_>, tool: &Tool, before: &VersionsByName, tell: &mut dyn FnMut(&str)) {
         let Some(mut lease) = self.lease.take() else { return };
         let now = job.target.installed();
@@ -201,11 +202,11 @@ impl Share {
     }
 }
 
-/// Why an environment was not taken.
+/// The reason why an environment was not used.
 enum NotShared {
     /// The start fails.
     Ours(Error),
-    /// It can be installed otherwise.
+    /// The store failed, and the start can install for itself.
     Stores(String),
 }
 
@@ -221,14 +222,14 @@ impl From<String> for NotShared {
     }
 }
 
-/// All that was promised is there now.
+/// Checks that every promised package is there now.
 fn complete(manifest: &ArchiveManifest, now: &Installed) -> Result<(), String> {
     let there = protect::names(now);
     let missing = manifest.packages.iter().find(|(name, version)| there.get(name) != Some(version));
     missing.map_or(Ok(()), |(name, version)| Err(format!("{name} {version} is not in it")))
 }
 
-/// Takes away what the environment has in another version, and what an installation that was never finished left.
+/// Removes the packages that the environment has in another version, and the remains of an unfinished installation.
 fn clear(place: &InstallRoot, before: &VersionsByName, manifest: &ArchiveManifest) -> Result<(), String> {
     let installed = Installed::read(&place.sites);
     let version = |found: &requirements::installed::Distribution| found.version.as_ref().map(ToString::to_string);

@@ -1,5 +1,4 @@
-//! The directories that packages lie in: which they are, a digest of what is there, and taking back what a killed installer left
-//! half done.
+//! Finds the directories of packages, digests their contents, and repairs them after a killed installer.
 
 use super::digest::Digest;
 use super::path_files;
@@ -12,34 +11,35 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use sys::environment::Environment;
 
-/// Changes when a package comes, goes or changes its version, in any directory that this Python looks into. By names alone:
-/// times lie on overlay file systems, and every import may write a `__pycache__`.
+/// Returns a digest that changes when a package comes, goes or changes its version in any directory of this Python. It covers names only:
+/// times are unreliable on overlay file systems, and every import may write a `__pycache__`.
 pub fn state(python: &Python, more: &[PathBuf], environment: &Environment, folders: &Folders) -> String {
     let mut digest = Digest::default();
     for directory in python.sites.iter().chain(more) {
         add(&mut digest, &folders.get(directory), |name| !name.starts_with(b".") && name != b"__pycache__");
     }
     for directory in user_site(python, environment).into_iter().chain(python_path(environment)) {
-        // The code's own directory may be among these, so only what belongs to packages counts.
+        // The code's own directory may be among these, so only packages' metadata counts.
         add(&mut digest, &folders.get(&directory), is_metadata);
     }
     digest.hex()
 }
 
-/// Every directory that imports of this Python look into, in its order; none if they cannot be known without asking it again.
+/// Lists the directories of this Python's imports in their order; `None` if the interpreter would have to be asked again.
 pub fn directories(python: &Python, environment: &Environment, folders: &Folders) -> Option<Vec<PathBuf>> {
     let (mut all, user) = (python_path(environment), user_site(python, environment));
     if user.iter().any(|dir| path_files::name_directories(&folders.get(dir))) {
         return None;
     }
-    // The user's own packages stand before the system's, and behind those of a virtual environment.
+    // The user's own packages come before the system's, and after those of a virtual environment.
     let (own, system): (Vec<_>, Vec<_>) =
         python.package_directories().cloned().partition(|dir| python.is_virtual() && dir.starts_with(&python.prefix));
     all.extend(own.into_iter().chain(user).chain(system));
     Some(all)
 }
 
-/// A directory without packages is like none: another user's home, or PYTHONPATH set only when the container runs.
+/// Adds a directory to the digest. An empty one counts like a missing one: another user's home, or a PYTHONPATH that is set only when the
+/// container runs.
 fn add(digest: &mut Digest, folder: &Folder, counts: fn(&[u8]) -> bool) {
     let mut names: Vec<_> = folder.names().map(OsStr::as_bytes).filter(|name| counts(name)).collect();
     names.sort_unstable();
@@ -66,8 +66,8 @@ fn python_path(environment: &Environment) -> Vec<PathBuf> {
     environment.get("PYTHONPATH").map(|paths| std::env::split_paths(paths).filter(own).collect()).unwrap_or_default()
 }
 
-/// Takes away the metadata of packages that an installer had not finished since `begun`, so that the next one installs them
-/// again instead of taking them for whole. Older packages are not touched: some distributions leave their lists away.
+/// Removes the metadata of packages that an installer left unfinished since `begun`, so that the next one installs them again. Older
+/// packages are not touched: some distributions ship without lists of files.
 pub fn repair(directories: &[&Path], begun: SystemTime) -> Vec<String> {
     let mut taken = Vec::new();
     for directory in directories {
@@ -86,14 +86,14 @@ pub fn repair(directories: &[&Path], begun: SystemTime) -> Vec<String> {
     taken
 }
 
-/// Whether every file of a package is there, by its own list (RECORD).
+/// Checks that every file of a package's own list (RECORD) exists.
 fn is_whole(directory: &Path, metadata: &Path) -> bool {
     let Ok(record) = fs::read_to_string(metadata.join("RECORD")) else { return false };
     let there = |path: String| directory.join(path).symlink_metadata().is_ok();
     metadata.join("METADATA").is_file() && record::paths(&record).all(there)
 }
 
-/// Whether no package is there but those that make packages.
+/// Checks that only packaging tools are installed.
 pub fn is_bare(python: &Python) -> bool {
     let entries = python.sites.iter().flat_map(|dir| fs::read_dir(dir).into_iter().flatten().flatten());
     entries
@@ -102,7 +102,7 @@ pub fn is_bare(python: &Python) -> bool {
         .all(|name| TOOLS.iter().any(|tool| name.as_bytes().starts_with(tool.as_bytes())))
 }
 
-/// How the entries of packaging tools begin.
+/// Prefixes of the names of packaging tools' files.
 const TOOLS: [&str; 6] = ["pip-", "setuptools-", "distutils-precedence.pth", "wheel-", "uv-", "_virtualenv.pth"];
 
 #[cfg(test)]

@@ -1,21 +1,21 @@
-//! What the lines of a requirement file say about where packages come from.
+//! Finds the options and requirements in a requirement file that say where packages come from.
 
 use requirements::file::RequirementItem;
 
-/// What a word says about where packages come from.
+/// A kind of source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceWord {
     /// The index.
     Index,
-    /// Another index besides.
+    /// An additional index.
     Extra,
     /// Directories and pages with archives.
     Links,
-    /// Anything else: a host that need not prove who it is, a package by its URL, a file with settings.
+    /// Any other source: a trusted host, a package by its URL, a file with settings.
     Other,
 }
 
-/// Options of pip, and so the names of its settings.
+/// Options of pip about sources, which are also the names of its settings.
 const OPTIONS: [(&str, SourceWord); 8] = [
     ("index-url", SourceWord::Index),
     ("pypi-url", SourceWord::Index),
@@ -27,12 +27,12 @@ const OPTIONS: [(&str, SourceWord); 8] = [
     ("editable", SourceWord::Other),
 ];
 
-/// One place where a requirement file says something about sources.
+/// One mention of a source in a requirement file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceMention {
-    /// File and line.
+    /// The file and line.
     pub place: String,
-    /// What is said about.
+    /// The kind of source.
     pub source: SourceWord,
     /// The option, or empty for a requirement.
     pub option: String,
@@ -40,12 +40,12 @@ pub struct SourceMention {
     pub value: String,
 }
 
-/// The kind of source that a setting of pip is about; `None` if it is about something else.
+/// Returns the kind of source that a setting of pip is about; `None` if it is about something else.
 pub fn of_setting(name: &str) -> Option<SourceWord> {
     OPTIONS.iter().find(|(known, _)| *known == name).map(|(_, source)| *source)
 }
 
-/// What a line of a requirement file says about sources.
+/// Returns the mentions of sources in a line of a requirement file.
 pub fn said(items: &[RequirementItem], place: &str) -> Vec<SourceMention> {
     let mut found = Vec::new();
     let mut items = items.iter().peekable();
@@ -79,7 +79,7 @@ pub fn said(items: &[RequirementItem], place: &str) -> Vec<SourceMention> {
     found
 }
 
-/// What a file says in an encoding in which an option does not look like one.
+/// Returns a mention for an encoding in which an option does not look like an option.
 pub fn said_in(encoding: &str, place: &str) -> Option<SourceMention> {
     let lower = encoding.to_ascii_lowercase().replace('_', "-");
     let known = [
@@ -100,7 +100,7 @@ pub fn said_in(encoding: &str, place: &str) -> Option<SourceMention> {
     (!known.iter().any(|known| lower.starts_with(known))).then_some(said)
 }
 
-/// An option about sources: its name, and the value that is attached to it.
+/// Parses an option about sources: its name, its kind, and an attached value.
 fn option(word: &str) -> Option<(&'static str, SourceWord, Option<&str>)> {
     for (short, long, source) in [("-i", "--index-url", SourceWord::Index), ("-f", "--find-links", SourceWord::Links)] {
         if let Some(rest) = word.strip_prefix(short).filter(|_| !word.starts_with("--")) {
@@ -114,7 +114,7 @@ fn option(word: &str) -> Option<(&'static str, SourceWord, Option<&str>)> {
     Some((known, of_setting(known.trim_start_matches('-'))?, value))
 }
 
-/// Whether a requirement names a place on another machine: `https://…`, `name @ git+ssh://…`. A place here is code like any other.
+/// Checks whether a requirement names another machine: `https://…`, `name @ git+ssh://…`. A local path is code like any other.
 fn is_url(text: &str) -> bool {
     let scheme = |text: &str| {
         let scheme = text.trim().split_once(':')?.0.to_ascii_lowercase();

@@ -1,5 +1,5 @@
-//! Where packages may come from when the image's author has locked the index: what variables, installers' own files and options in
-//! requirement files say about it does not count, or ends the start.
+//! Enforces an index that the image's author has locked. Variables, installers' own files and options in requirement files that contradict
+//! the lock are ignored or end the start.
 
 use super::inputs::{self, Inputs};
 use super::source_mention::{SourceMention, SourceWord, of_setting, said};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use sys::environment::Environment;
 use sys::{Root, stat};
 
-/// uv's variables.
+/// uv's variables about sources.
 const UV: [(&str, SourceWord); 9] = [
     ("UV_DEFAULT_INDEX", SourceWord::Index),
     ("UV_INDEX_URL", SourceWord::Index),
@@ -26,11 +26,11 @@ const UV: [(&str, SourceWord); 9] = [
 /// The variable that names a file of pip's settings.
 const PIP_FILE: &str = "PIP_CONFIG_FILE";
 
-/// Variables that name files of constraints and overrides, in which pip reads options, too.
+/// Variables that name files of constraints and overrides, in which pip also reads options.
 const FILES: [&str; 5] =
     ["PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT", "UV_CONSTRAINT", "UV_BUILD_CONSTRAINT", "UV_OVERRIDE"];
 
-/// The key that says where packages of this kind come from, and where its lock stands.
+/// Returns the key for a kind of source, and the origin of its lock, if it is locked.
 fn lock(settings: &Settings, source: SourceWord) -> Option<(&'static str, String)> {
     let of = |path: &'static str| Some((path, settings.lock_of(path)?.to_string()));
     let index = || {
@@ -47,14 +47,14 @@ fn lock(settings: &Settings, source: SourceWord) -> Option<(&'static str, String
     }
 }
 
-/// The kind of source that a variable names.
+/// Returns the kind of source that a variable is about.
 fn of_variable(name: &str) -> Option<SourceWord> {
     let uv = UV.iter().find(|(known, _)| *known == name).map(|(_, source)| *source);
     uv.or_else(|| of_setting(&pip::normalized(name.strip_prefix("PIP_")?)))
 }
 
-/// Takes from an environment what would say otherwise than what is locked; gives a line for each variable that does not count. pip's
-/// files count as far as they are the image's: what they say is handed on as variables, and no file is read by pip itself.
+/// Removes variables that contradict a lock; returns a line for each ignored one. Of pip's files only the image's count: their settings
+/// become variables, and pip itself reads no file.
 pub fn keep_locked(request: &DepsRequest<'_>, environment: &mut Environment) -> Vec<String> {
     keep_constraints(environment);
     let settings = request.settings;
@@ -73,7 +73,7 @@ pub fn keep_locked(request: &DepsRequest<'_>, environment: &mut Environment) -> 
     lines
 }
 
-/// What pip's files say, as variables. About sources only the image's own files count.
+/// Turns the settings of pip's files into variables; settings about sources count only in the image's files.
 fn settle_files(request: &DepsRequest<'_>, environment: &mut Environment) {
     let prefix = interpreter::find(request).ok().and_then(|found| Some(found.path.parent()?.parent()?.to_owned()));
     let prefix = prefix.unwrap_or_else(|| PathBuf::from("/usr"));
@@ -91,13 +91,14 @@ fn settle_files(request: &DepsRequest<'_>, environment: &mut Environment) {
     environment.set_over_pin(PIP_FILE, "/dev/null");
 }
 
-/// Whether a file is on another mount than the root directory: then it need not be the image's. Unknown counts as yes.
+/// Checks whether a file is on another mount than the root directory, so that it need not be the image's. An unknown mount counts as
+/// another one.
 fn is_mounted(root: &Root, path: &Path) -> bool {
     let mount = |path: &Path| stat::mount_of(path).ok().and_then(|on| on.id);
     path.exists() && mount(path).is_none_or(|id| Some(id) != mount(&root.path("/")))
 }
 
-/// A locked variable of pip's counts for uv as well: uv's own ones for the same would win over it.
+/// Removes uv's counterparts of pip's locked variables, which would win over those.
 fn keep_constraints(environment: &mut Environment) {
     let names: Vec<String> = environment.pinned().filter_map(|(name, _)| name.to_str().map(str::to_owned)).collect();
     for name in names {
@@ -109,10 +110,10 @@ fn keep_constraints(environment: &mut Environment) {
     }
 }
 
-/// Whether requirement files, and the files that variables name, say nothing about sources that is locked.
+/// Checks that requirement files, and the files that variables name, do not contradict a lock.
 ///
 /// # Errors
-/// What says it (78), with the lock.
+/// Returns the contradiction (78), with the lock.
 pub fn check(request: &DepsRequest<'_>, inputs: &Inputs, beside: &Path) -> Result<()> {
     if lock(request.settings, SourceWord::Other).is_none() {
         return Ok(());
@@ -120,17 +121,17 @@ pub fn check(request: &DepsRequest<'_>, inputs: &Inputs, beside: &Path) -> Resul
     let names = FILES.iter().filter(|name| !request.environment.is_pinned(name));
     let files = names.filter_map(|name| request.environment.text(name)).flat_map(str::split_whitespace);
     let files: Vec<PathBuf> = files.map(|name| beside.join(name)).collect();
-    // One that cannot be read is for the installer to tell.
+    // The installer reports a file that cannot be read.
     let more =
         files.iter().filter_map(|file| inputs::constraints(std::slice::from_ref(file), request.environment).ok());
     let more: Vec<SourceMention> = more.flat_map(|found| found.sources).collect();
     inputs.sources.iter().chain(&more).try_for_each(|said| allowed(request, said))
 }
 
-/// The same for lines that were made of another kind of file.
+/// Checks generated requirement lines in the same way.
 ///
 /// # Errors
-/// As `check`.
+/// Returns the same errors as `check`.
 pub fn check_lines(request: &DepsRequest<'_>, asked: &[(String, String)]) -> Result<()> {
     asked.iter().try_for_each(|(place, text)| {
         let lines = requirements::file::read(text.as_bytes(), &|_| None);
@@ -143,7 +144,7 @@ fn allowed(request: &DepsRequest<'_>, said: &SourceMention) -> Result<()> {
     else {
         return Ok(());
     };
-    // Not the value: place and option are enough to find it, and it may hold a password.
+    // The value is left out because it may contain a password; file, line and option are enough to find it.
     let words = match said.option.as_str() {
         "" if said.value.contains("encoding ") => said.value.as_str(),
         "" => "a requirement by its URL",
@@ -157,13 +158,13 @@ fn allowed(request: &DepsRequest<'_>, said: &SourceMention) -> Result<()> {
     Err(Error::config(what).hint(hint))
 }
 
-/// Whether an option only repeats what holds anyway.
+/// Checks whether an option only repeats the setting in force.
 fn says_the_same(environment: &Environment, said: &SourceMention) -> bool {
     let plain = |url: &str| url.trim_end_matches('/').to_owned();
     let listed = |name: &str| -> Vec<String> {
         environment.text(name).unwrap_or_default().split([' ', ',', '\n']).map(plain).collect()
     };
-    // Where none is named the installers have one of their own, whose name is not ours to know.
+    // Without a configured index the installers use their own default, which is unknown here.
     let index = || environment.text("PIP_INDEX_URL").or(environment.text("UV_DEFAULT_INDEX")).map(plain);
     let is_on = |name: &str| matches!(environment.text(name), Some("1" | "true" | "on" | "yes"));
     let value = plain(&said.value);

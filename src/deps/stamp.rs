@@ -1,5 +1,5 @@
-//! What is written down beside the packages: that an installation was finished, and from what; or that one was begun. A stamp
-//! that cannot be read counts as none.
+//! Records the state of an installation beside its packages: that it was finished and from which inputs, or that it was begun. An
+//! unreadable stamp counts as missing.
 
 use super::digest::{Digest, short};
 use nix::fcntl::AT_FDCWD;
@@ -12,52 +12,52 @@ use std::time::{Duration, SystemTime};
 use sys::temporary::TemporaryFile;
 use sys::untrusted::{self, Owners};
 
-/// Raised whenever what the digests are made of changes.
+/// The version of the digests' contents, raised with each change of them.
 const SCHEMA: u32 = 1;
 
-/// The marker of an installation that has begun and not ended.
+/// The name of the marker for an unfinished installation.
 const BEGUN: &str = "installing";
 
-/// The digest of the packages that the last installation began from.
+/// The name of the file with the digest of the packages before the last installation.
 const BELOW: &str = "below";
 
-/// The list of what trainit installed.
+/// The name of the list of packages that trainit installed.
 const OURS: &str = "installed.json";
 
-/// Versions by name, as text.
+/// The versions of packages as text, by name.
 pub type VersionsByName = BTreeMap<String, String>;
 
-/// What the state of an installation is made of: a digest for each thing that can change by itself.
+/// The digests of an installation's state, one for each part that can change by itself.
 pub type StateDigests = BTreeMap<String, String>;
 
-/// A finished installation.
+/// The record of a finished installation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     schema: u32,
-    /// The state right after it.
+    /// The state right after the installation.
     pub parts: StateDigests,
     /// The requirement files.
     pub files: Vec<PathBuf>,
-    /// Program and version that installed.
+    /// The program that installed, with its version.
     pub installer: String,
-    /// When, in seconds since 1970.
+    /// The time of the installation, in seconds since 1970.
     pub at: u64,
 }
 
 impl Stamp {
-    /// A stamp of now.
+    /// Creates a stamp with the current time.
     pub fn new(parts: StateDigests, files: Vec<PathBuf>, installer: String) -> Self {
         let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         Stamp { schema: SCHEMA, parts, files, installer, at }
     }
 
-    /// How long ago that was; nothing where clocks do not agree.
+    /// Returns the age of the stamp; zero if clocks disagree.
     pub fn age(&self) -> Duration {
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(self.at);
         SystemTime::now().duration_since(at).unwrap_or_default()
     }
 
-    /// Which parts are not as they were.
+    /// Lists the parts that have changed.
     pub fn changed(&self, now: &StateDigests) -> Vec<String> {
         now.iter()
             .filter(|(name, digest)| self.parts.get(*name) != Some(digest))
@@ -66,15 +66,15 @@ impl Stamp {
     }
 }
 
-/// Reads a stamp; anything else, also one of another trainit's schema, is none.
+/// Parses a stamp; `None` for anything else, including a stamp of another schema.
 pub fn read(bytes: &[u8]) -> Option<Stamp> {
     serde_json::from_slice(bytes).ok().filter(|stamp: &Stamp| stamp.schema == SCHEMA)
 }
 
-/// Longest file that is read.
+/// The largest file that is read.
 const MAX: u64 = 16 << 20;
 
-/// The bytes of a file of ours, if it is there. Where the packages are on a volume, others may have put something in its place.
+/// Reads a file of trainit, if it exists. On a volume other users may have replaced it.
 pub(super) fn kept(path: &Path) -> Option<Vec<u8>> {
     untrusted::read(AT_FDCWD, path, MAX, Owners::Anyone).ok()
 }
@@ -87,67 +87,68 @@ impl PackageSetDir {
     fn file(&self, files: &[PathBuf]) -> PathBuf {
         let mut digest = Digest::default();
         for file in files {
-            // Without the directory: what was installed at build time from /tmp is found when the code is mounted elsewhere.
+            // The directory is left out, so that an installation from /tmp at build time is found when the code is mounted elsewhere.
             digest.add("file", file.file_name().unwrap_or_default().as_encoded_bytes());
         }
         self.0.join(format!("stamp-{}.json", short(&digest.hex())))
     }
 
-    /// The stamp of these requirement files.
+    /// Returns the stamp of these requirement files.
     pub fn stamp(&self, files: &[PathBuf]) -> Option<Stamp> {
         read(&kept(&self.file(files))?)
     }
 
-    /// Writes down what is trainit's own, and the stamp at last.
+    /// Writes the list of trainit's own packages, and the stamp last.
     ///
     /// # Errors
-    /// The directory cannot be written.
+    /// Fails if the directory cannot be written.
     pub fn finish(&self, ours: &VersionsByName, stamp: &Stamp) -> io::Result<()> {
         replace(&self.0.join(OURS), &json(ours)?)?;
         replace(&self.file(&stamp.files), &json(stamp)?)?;
         fs::remove_file(self.0.join(BEGUN))
     }
 
-    /// Writes a stamp alone. Nobody waits for the disk: when a crash takes or cuts it, the next start looks again.
+    /// Writes a stamp alone, without waiting for the disk: if a crash loses or truncates it, the next start checks again.
     ///
     /// # Errors
-    /// The directory cannot be written.
+    /// Fails if the directory cannot be written.
     pub fn note(&self, stamp: &Stamp) -> io::Result<()> {
         put(&self.file(&stamp.files), &json(stamp)?, false)
     }
 
-    /// Notes that an installation begins, and what was there before, also as a digest. Until it is finished nothing beside it can be trusted.
+    /// Records that an installation begins, with the packages before it and their digest. Until it is finished the packages cannot be
+    /// trusted.
     ///
     /// # Errors
-    /// The directory cannot be written.
+    /// Fails if the directory cannot be written.
     pub fn begin(&self, before: &VersionsByName, below: &str) -> io::Result<()> {
         replace(&self.0.join(BELOW), below.as_bytes())?;
         replace(&self.0.join(BEGUN), &json(before)?)
     }
 
-    /// The digest of what was there before the last installation, finished or not.
+    /// Returns the digest of the packages before the last installation, finished or not.
     pub fn below(&self) -> Option<String> {
         String::from_utf8(kept(&self.0.join(BELOW))?).ok().filter(|digest| !digest.is_empty())
     }
 
-    /// What was there before the installation that was never finished.
+    /// Returns the packages before the unfinished installation, if there is one.
     pub fn before(&self) -> Option<VersionsByName> {
         serde_json::from_slice(&kept(&self.0.join(BEGUN))?).ok()
     }
 
-    /// What trainit installed: names with versions. Everything else is the image's own, or the user's.
+    /// Returns the names and versions that trainit installed. All other packages are the image's or the user's.
     pub fn ours(&self) -> VersionsByName {
         kept(&self.0.join(OURS)).and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
 
-    /// What trainit installed so far, of what is there now: all that came since `before`, and what is written down.
+    /// Returns the current packages that trainit installed: those that came since `before`, and those in the list.
     pub fn ours_since(&self, before: &VersionsByName, mut now: VersionsByName) -> VersionsByName {
         let earlier = self.ours();
         now.retain(|name, version| before.get(name) != Some(version) || earlier.get(name) == Some(version));
         now
     }
 
-    /// When an installation began that was never finished.
+    /// Returns the time when an unfinished installation began, if there is one.
     pub fn unfinished(&self) -> Option<SystemTime> {
         fs::symlink_metadata(self.0.join(BEGUN)).and_then(|found| found.modified()).ok()
     }
@@ -157,11 +158,11 @@ fn json(value: &impl Serialize) -> io::Result<Vec<u8>> {
     serde_json::to_vec(value).map_err(io::Error::other)
 }
 
-/// Replaces a file as a whole, so that a reader sees the old one or the new one, also after a crash. Anyone may read it: the
-/// next start may be another user's.
+/// Replaces a file as a whole, so that a reader sees either the old or the new one, also after a crash. Every user may read it, because
+/// the next start may run as another user.
 ///
 /// # Errors
-/// What making, writing or renaming a file in that directory says.
+/// Returns the error of making, writing or renaming the file.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     put(path, bytes, true)?;
     File::open(directory_of(path))?.sync_all()
@@ -179,10 +180,10 @@ fn directory_of(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("."))
 }
 
-/// Makes a directory that the same users can write as the one that it is in.
+/// Makes a directory that is writable for the same users as its parent.
 ///
 /// # Errors
-/// What mkdir(2) and chmod(2) say.
+/// Returns the error of mkdir(2) or chmod(2).
 pub fn make_directory(directory: &Path) -> io::Result<()> {
     if directory.is_dir() {
         return Ok(());

@@ -1,21 +1,21 @@
-//! What a command line starts, as far as Python is concerned: an interpreter, a script of one, a launcher of training jobs,
-//! or something else. Looks at files, starts nothing.
+//! Classifies a command line: a Python interpreter, a script of one, a launcher of training jobs, or another program. It reads files and
+//! starts nothing.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// What a command line starts.
+/// The kind of program that a command line starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Starts {
-    /// Python; with the interpreter's path when it is known.
+    /// A Python program, with the path of the interpreter if it is known.
     Python(Option<PathBuf>),
-    /// Something else.
+    /// Another program.
     Other,
 }
 
-/// Where programs are looked up.
+/// The places where programs are looked up.
 #[derive(Clone, Copy, Debug)]
 pub struct Lookup<'a> {
     /// The value of PATH.
@@ -25,13 +25,13 @@ pub struct Lookup<'a> {
 }
 
 impl Lookup<'_> {
-    /// The file that would be executed.
+    /// Finds the file that would be executed.
     pub fn program(&self, name: impl AsRef<OsStr>) -> Option<PathBuf> {
         which::which_in(name.as_ref(), self.path, self.workdir).ok()
     }
 }
 
-/// Programs that start what follows on their command line.
+/// Programs that start the rest of their command line.
 const WRAPPERS: [&str; 22] = [
     "env",
     "nice",
@@ -57,7 +57,7 @@ const WRAPPERS: [&str; 22] = [
     "ncu",
 ];
 
-/// Launchers and servers that are Python, even where they are not installed yet: they may come with the requirements.
+/// Launchers and servers written in Python, known by name because the requirements may still have to install them.
 const LAUNCHERS: [&str; 19] = [
     "torchrun",
     "accelerate",
@@ -80,7 +80,7 @@ const LAUNCHERS: [&str; 19] = [
     "pytest",
 ];
 
-/// Looks at a command line.
+/// Classifies a command line.
 pub fn look(command: &[OsString], lookup: Lookup<'_>) -> Starts {
     let Some((first, rest)) = command.split_first() else { return Starts::Other };
     if !WRAPPERS.contains(&name_of(first).as_ref()) {
@@ -108,18 +108,18 @@ fn name_of(word: &OsStr) -> std::borrow::Cow<'_, str> {
     Path::new(word).file_name().unwrap_or_default().to_string_lossy()
 }
 
-/// `python`, `python3`, `python3.12`, `python3.13t`, `pypy3`.
+/// Recognizes `python`, `python3`, `python3.12`, `python3.13t`, `pypy3`.
 fn is_python(name: &str) -> bool {
     let version = name.strip_prefix("python").or_else(|| name.strip_prefix("pypy"));
     version.is_some_and(|v| v.strip_suffix('t').unwrap_or(v).bytes().all(|b| b.is_ascii_digit() || b == b'.'))
 }
 
-/// Whether a file is a script. An interpreter that is one stands before the real one (pyenv, asdf).
+/// Checks whether a file is a script. An interpreter that is a script is a shim for the real one (pyenv, asdf).
 pub fn is_script(file: &Path) -> bool {
     start_of(file).starts_with(b"#!")
 }
 
-/// The interpreter of a Python script: none if it is no such script, `Some(None)` if the interpreter is not there.
+/// Returns the interpreter of a Python script: `None` for any other file, `Some(None)` if the interpreter does not exist.
 fn interpreter_of(file: &Path, lookup: Lookup<'_>) -> Option<Option<PathBuf>> {
     Some(match shebang(&start_of(file))? {
         Shebang::Path(path) => Some(path),
@@ -134,7 +134,7 @@ fn start_of(file: &Path) -> Vec<u8> {
     start
 }
 
-/// How a script names its interpreter.
+/// The way in which a script names its interpreter.
 #[derive(Debug, PartialEq, Eq)]
 enum Shebang {
     Path(PathBuf),
@@ -142,7 +142,7 @@ enum Shebang {
     Beside(OsString),
 }
 
-/// Reads the first lines of a script; none if its interpreter is not Python.
+/// Parses the first lines of a script; `None` if its interpreter is not Python.
 fn shebang(start: &[u8]) -> Option<Shebang> {
     let mut lines = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n');
     let mut words =
@@ -158,7 +158,8 @@ fn shebang(start: &[u8]) -> Option<Shebang> {
     }
 }
 
-/// The second line of scripts whose interpreter has a long or relative path: sh executes it, Python takes it for a string.
+/// Parses the second line of a script whose interpreter has a long or relative path: sh executes that line, and Python reads it as a
+/// string.
 fn trampoline(line: &[u8]) -> Option<Shebang> {
     let line = line.strip_prefix(b"'''exec' ")?;
     let text = String::from_utf8_lossy(line);

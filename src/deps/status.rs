@@ -1,4 +1,4 @@
-//! What the next start would do, without doing it.
+//! Reports the dependencies and what the next start would do, without doing it.
 
 use super::python::{self, Python};
 use super::wanted::{PackageSetState, WantedPackages};
@@ -8,33 +8,33 @@ use requirements::Satisfaction;
 use requirements::installed::Folders;
 use std::path::{Path, PathBuf};
 
-/// How the dependencies stand.
+/// The state of the dependencies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DepsStatus {
     /// Every file that is read.
     pub files: Vec<PathBuf>,
     /// The interpreter.
     pub python: PathBuf,
-    /// Who named it.
+    /// The origin of the interpreter's choice.
     pub named_by: &'static str,
-    /// Where the packages are.
+    /// The directory of the packages.
     pub packages: PathBuf,
-    /// Who installed them last.
+    /// The program that installed last.
     pub installer: Option<String>,
-    /// What the store has of it, if there is a store.
+    /// The state of the store's entry, if there is a store.
     pub store: Option<String>,
-    /// The layers in the user's cache, if there are any.
+    /// The overlays in the user's cache, if there are any.
     pub layers: Option<String>,
-    /// Nothing would be installed.
+    /// Whether the next start would install nothing.
     pub current: bool,
-    /// Why something would be.
+    /// The reason for the next installation, if there is one.
     pub why: Option<String>,
 }
 
-/// Looks; none if there is nothing to install from. Asks the interpreter if no earlier start has.
+/// Determines the state; `None` if there are no requirement files. It asks the interpreter if no earlier start has.
 ///
 /// # Errors
-/// A file that cannot be read, or no Python (116).
+/// Fails for a file that cannot be read, or without a Python (116).
 pub fn status(request: &DepsRequest<'_>) -> Result<Option<DepsStatus>> {
     let (environment, _) = index::applied(request);
     let request = &DepsRequest { environment: &environment, ..request.clone() };
@@ -73,7 +73,7 @@ pub fn status(request: &DepsRequest<'_>) -> Result<Option<DepsStatus>> {
     }))
 }
 
-/// What the store has of what is wanted, and how full it is.
+/// Describes the store's entry for the requirements, and the size of the store.
 fn in_store(wanted: &WantedPackages<'_>, python: &Python, current: bool, store: &Path) -> String {
     if !store.is_dir() {
         return format!("{} is not there yet", store.display());
@@ -96,7 +96,7 @@ fn in_store(wanted: &WantedPackages<'_>, python: &Python, current: bool, store: 
     format!("{} {found} ({all}, {}{limit})", store.display(), text::size(bytes))
 }
 
-/// Why something would be installed, if anything would.
+/// Returns the reason why a start would install, if it would.
 fn missing(wanted: &WantedPackages<'_>, python: &Python, folders: &Folders, state: &str) -> Option<String> {
     match already::look(wanted, python, folders, &mut |_| {}) {
         Satisfaction::Yes(_) => None,

@@ -1,4 +1,4 @@
-//! Where packages go: into the interpreter's own directory where that is allowed and possible, else into a layer over it.
+//! Chooses the target of an installation: the interpreter's own directory where that is allowed and possible, else an overlay.
 
 use super::cache_dirs;
 use super::python::Python;
@@ -10,19 +10,19 @@ use std::path::Path;
 use sys::Root;
 use sys::environment::Environment;
 
-/// Where packages go.
+/// The target of an installation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InstallTarget {
-    /// Where the interpreter keeps its own.
+    /// The interpreter's own directory of packages.
     Here {
-        /// Against the wish of its distribution (PEP 668), which is meant for machines and not for containers.
+        /// Whether the distribution marks it as externally managed (PEP 668), a rule meant for machines and not for containers.
         managed: bool,
     },
-    /// Into a directory of our own that is laid over it, for this reason.
+    /// An overlay, for this reason.
     Layer(&'static str),
 }
 
-/// Whether packages belong where the interpreter keeps its own, if that can be written.
+/// Checks whether packages belong into the interpreter's own directory if that is writable.
 pub fn is_for_us(
     wanted: &OriginValue<config::Target>,
     python: &Python,
@@ -37,10 +37,10 @@ pub fn is_for_us(
     }
 }
 
-/// Chooses what is asked for.
+/// Chooses the target by configuration and rights.
 ///
 /// # Errors
-/// It is not there, or cannot be written (116).
+/// Fails if the target is missing or cannot be written (116).
 pub fn choose(
     wanted: &OriginValue<config::Target>,
     python: &Python,
@@ -68,7 +68,7 @@ fn refused(wanted: &OriginValue<config::Target>, python: &Python, why: &str) -> 
         .hint("deps.target: auto or layer puts packages where they can be; deps.python names another interpreter")
 }
 
-/// In an environment that was made for one purpose.
+/// Checks for an environment that was made for one purpose.
 fn is_private(python: &Python) -> bool {
     python.is_virtual() || (python.conda && !python.managed)
 }
@@ -84,7 +84,7 @@ fn automatic(python: &Python, root: &Root, environment: &Environment) -> Install
 }
 
 fn is_writable(python: &Python) -> bool {
-    // Ours may be another user's, in a directory that everybody can write.
+    // trainit's directory may be another user's, in a directory that every user can write.
     let own = Some(python.own_directory()).filter(|dir| dir.exists());
     [&python.purelib, &python.platlib, &python.scripts].into_iter().chain(&own).all(|dir| takes_packages(dir))
 }
@@ -94,7 +94,7 @@ fn takes_packages(directory: &Path) -> bool {
     cache_dirs::takes_files(directory)
 }
 
-/// Whether this is a container, which is thrown away, and not somebody's machine.
+/// Checks whether this is a container, which is disposable, and not a user's machine.
 fn in_container(root: &Root, environment: &Environment) -> bool {
     HostFacts::of(root, environment).platform().is_container()
 }

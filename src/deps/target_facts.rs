@@ -1,4 +1,4 @@
-//! Where packages go in one start, and making it ready for them.
+//! Describes the target of one start, and prepares it.
 
 use super::overlay::{self, Overlay};
 use super::protect;
@@ -14,26 +14,26 @@ use requirements::installed::{Folders, Installed};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where packages go in this start.
+/// The target of this start.
 pub struct TargetFacts<'a> {
     /// The interpreter.
     pub python: &'a Python,
-    /// trainit's own directory there.
+    /// trainit's own directory in the target.
     pub home: PackageSetDir,
     /// The interpreter to install with.
     pub executable: PathBuf,
     /// The directory of packages.
     pub packages: PathBuf,
-    /// It asks not to be installed into.
+    /// Whether the target is marked as externally managed (PEP 668).
     pub managed: bool,
-    /// The layer over the interpreter, and the place that it is in.
+    /// The overlay over the interpreter, with the cache directory that it is in.
     pub layer: Option<(Overlay<'a>, PathBuf)>,
 }
 
-/// Chooses.
+/// Chooses the target.
 ///
 /// # Errors
-/// There is no such place (116).
+/// Fails if there is no usable target (116).
 pub fn target_facts<'a>(
     wanted: &WantedPackages<'_>,
     python: &'a Python,
@@ -82,19 +82,19 @@ fn nowhere(python: &Python, why: &str) -> Error {
 }
 
 impl TargetFacts<'_> {
-    /// The lock lies beside a layer and not in it: an unfinished one is removed.
+    /// Returns the directory of the lock. It lies beside an overlay and not in it, because an unfinished overlay is removed.
     pub fn lock_directory(&self) -> PathBuf {
         let beside = self.layer.as_ref().and_then(|(layer, _)| layer.root.parent());
         beside.unwrap_or(&self.home.0).to_owned()
     }
 
-    /// The state of the packages that an installation begins from; after one that was not finished, that of before it.
+    /// Returns the digest of the packages that an installation begins from; after an unfinished one, of the packages before that.
     pub fn below(&self, wanted: &WantedPackages<'_>) -> String {
         let begun = self.home.unfinished().and_then(|_| self.home.below());
         begun.unwrap_or_else(|| site_packages::state(self.python, &[], wanted.request.environment, &Folders::default()))
     }
 
-    /// Where packages and programs go, for a store.
+    /// Returns the directories of packages and programs, for a store.
     pub fn install_root(&self) -> InstallRoot {
         let python = self.python;
         let (root, sites) = match &self.layer {
@@ -108,16 +108,17 @@ impl TargetFacts<'_> {
         InstallRoot { root: root.to_owned(), sites, executable: self.executable.clone(), machine }
     }
 
-    /// What is there, a layer's first.
+    /// Reads the installed packages, an overlay's first.
     pub fn installed(&self) -> Installed {
         let above = self.layer.as_ref().map(|_| &self.packages);
         Installed::read(above.into_iter().chain(self.python.package_directories()))
     }
 
-    /// Takes back what an earlier installer left half done, and notes that one begins; what was there before the first of them.
+    /// Repairs what an earlier installer left unfinished, and records that an installation begins. Returns the packages before the first
+    /// unfinished installation.
     ///
     /// # Errors
-    /// The directory cannot be written (116).
+    /// Fails if the directory cannot be written (116).
     pub fn make_ready(&self, wanted: &WantedPackages<'_>, tell: &mut dyn FnMut(&str)) -> Result<VersionsByName> {
         let (python, below) = (self.python, self.below(wanted));
         let begun = self.home.unfinished();
@@ -137,10 +138,10 @@ impl TargetFacts<'_> {
         Ok(before)
     }
 
-    /// Libraries cannot be loaded from a file system without exec, whatever the installer says.
+    /// Checks that libraries can be loaded from the target: from a `noexec` file system they cannot, whatever the installer reports.
     ///
     /// # Errors
-    /// It is such a file system (116).
+    /// Fails for such a file system (116).
     pub fn can_be_loaded(&self) -> Result<()> {
         let Some((layer, _)) = &self.layer else { return Ok(()) };
         if !cache_dirs::is_noexec(&layer.root) || !overlay::has_libraries(&layer.packages()) {

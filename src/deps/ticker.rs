@@ -1,35 +1,35 @@
-//! That something goes on: on a terminal a line that counts on, in a log a line now and then, ever rarer.
+//! Reports that work goes on: on a terminal by a line that is rewritten, in a log by lines at growing intervals.
 
 use std::time::{Duration, Instant};
 use sys::stderr::{self, Urgency};
 
-/// In a log the second line comes after so long, the next after twice as much, and so on,
+/// The time between the first two lines in a log; it doubles after each line.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// but at least so often.
+/// The longest time between two lines in a log.
 const PATIENCE_MAX: Duration = Duration::from_secs(120);
 
-/// Back to the start of the line, which is made empty.
+/// The sequence that returns to the start of the line and clears it.
 const ERASE: &str = "\r\x1b[2K";
 
-/// One thing that goes on.
+/// The reports on one piece of work.
 #[derive(Debug)]
 pub struct Ticker {
     terminal: bool,
     began: Instant,
     next: Duration,
-    /// What stands in the terminal's line until something else is shown.
+    /// The text in the terminal's current line, until other output replaces it.
     status: String,
 }
 
 impl Ticker {
-    /// Beginning now; in a log the first line comes after `first`.
+    /// Starts now; in a log the first line comes after `first`.
     pub fn new(terminal: bool, first: Duration) -> Self {
         let next = if terminal { Duration::ZERO } else { first };
         Ticker { terminal, began: Instant::now(), next, status: String::new() }
     }
 
-    /// Goes on: `words` say how far it is, if it is time to say so.
+    /// Reports the progress `words`, if it is time.
     pub fn tick(&mut self, words: impl FnOnce() -> String, tell: &mut dyn FnMut(&str)) {
         let elapsed = self.began.elapsed();
         if self.terminal {
@@ -42,7 +42,7 @@ impl Ticker {
         tell(&words());
     }
 
-    /// At most once for every tenth of a second.
+    /// Rewrites the terminal's line, at most once in a tenth of a second.
     fn count_on(&mut self, elapsed: Duration, words: impl FnOnce() -> String) {
         if elapsed < self.next {
             return;
@@ -58,7 +58,7 @@ impl Ticker {
 }
 
 impl Drop for Ticker {
-    /// The line is for what comes next.
+    /// Clears the terminal's line for the next output.
     fn drop(&mut self) {
         if !self.status.is_empty() {
             stderr::write(ERASE.as_bytes(), Urgency::News);

@@ -1,20 +1,20 @@
-//! pip's settings in uv's terms. uv reads none of pip's variables and files: without this, an image's private index or its
-//! pinned versions would silently stop to count when uv installs.
+//! Translates pip's settings for uv. uv reads none of pip's variables and files: without this, uv would ignore an image's private index or
+//! pinned versions without a message.
 
 use super::pip::PipSetting;
 use sys::environment::Environment;
 
-/// How uv takes one setting of pip.
+/// The translation of one setting.
 enum Rule {
-    /// As a variable, unless one of these is set; the parts of the value are joined by this.
+    /// A variable, unless one of these is set; the parts of the value are joined by the second text.
     Variable(&'static [&'static str], &'static str),
-    /// As a variable with a fixed value, when it is on.
+    /// A variable with a fixed value, when the setting is on.
     Switch(&'static str, &'static str),
-    /// As an option, when it is on.
+    /// An option, when the setting is on.
     Flag(&'static str),
-    /// As an option with this value.
+    /// An option with this value.
     Value(&'static str),
-    /// It changes nothing about what is installed.
+    /// Nothing, because the setting does not change the installed packages.
     Ignored,
 }
 
@@ -52,18 +52,18 @@ const TABLE: &[(&str, Rule)] = &[
     ("verbose", Rule::Ignored),
 ];
 
-/// The settings as uv takes them.
+/// The settings in uv's form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ForUv {
     /// Variables to set.
     pub variables: Vec<(&'static str, String)>,
     /// Options to add.
     pub options: Vec<String>,
-    /// What uv has no word for, with where it stands.
+    /// The settings without a counterpart in uv, each with its origin.
     pub unknown: Vec<String>,
 }
 
-/// Translates; what the user told uv itself wins.
+/// Translates the settings; the user's own settings for uv win.
 pub fn for_uv(settings: &[PipSetting], environment: &Environment) -> ForUv {
     let mut found = ForUv::default();
     for setting in settings {
@@ -91,7 +91,7 @@ pub fn for_uv(settings: &[PipSetting], environment: &Environment) -> ForUv {
     found
 }
 
-/// pip holds its constraints against what builds need as well; uv has a variable of its own for that.
+/// Adds constraints for builds: pip applies its constraints to builds as well, and uv has a separate variable for them.
 fn build_constraints(found: &mut ForUv, environment: &Environment) {
     let value = found.variables.iter().find(|(name, _)| *name == "UV_CONSTRAINT").map(|(_, value)| value.clone());
     if environment.get("UV_BUILD_CONSTRAINT").is_none() {
@@ -99,7 +99,7 @@ fn build_constraints(found: &mut ForUv, environment: &Environment) {
     }
 }
 
-/// uv's variables for a setting of pip's.
+/// Returns uv's variables for a setting of pip.
 pub fn counterparts(name: &str) -> &'static [&'static str] {
     let rule = TABLE.iter().find(|(known, _)| *known == name).map(|(_, rule)| rule);
     match rule {
@@ -108,12 +108,12 @@ pub fn counterparts(name: &str) -> &'static [&'static str] {
     }
 }
 
-/// Whether a setting is one of those that only decide where packages come from and how they are installed, or names constraints.
+/// Checks whether a setting only says where packages come from and how they are installed, or names constraints.
 pub fn is_known(name: &str) -> bool {
     TABLE.iter().any(|(known, _)| *known == name)
 }
 
-/// Whether a setting has no say in what gets installed.
+/// Checks whether a setting does not affect the installed packages.
 pub fn is_ignored(name: &str) -> bool {
     ["retries", "timeout", "cert", "client-cert", "no-cache-dir"].contains(&name)
         || TABLE.iter().any(|(known, rule)| *known == name && matches!(rule, Rule::Ignored))

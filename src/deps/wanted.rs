@@ -1,4 +1,4 @@
-//! What one start wants to have installed, and whether it is there already. Starts no process and writes nothing.
+//! Describes the packages that one start requires, and whether they are installed already. It starts no process and writes nothing.
 
 use super::digest::{Digest, short};
 use super::inputs::Inputs;
@@ -16,7 +16,7 @@ use requirements::installed::{Folders, Installed};
 use std::path::{Path, PathBuf};
 use text::is_secret;
 
-/// uv's variables that have no say in what gets installed.
+/// uv's variables that do not affect the installed packages.
 const IDLE: [&str; 9] = [
     "UV_CACHE_DIR",
     "UV_NO_CACHE",
@@ -29,49 +29,49 @@ const IDLE: [&str; 9] = [
     "UV_LOG_",
 ];
 
-/// The part that is about the packages that are there.
+/// The name of the part for the installed packages.
 pub const PACKAGES: &str = "installed packages";
 
 /// Settings that name files.
 const FILES: [&str; 5] = ["constraint", "UV_CONSTRAINT", "UV_BUILD_CONSTRAINT", "UV_OVERRIDE", "UV_EXCLUDE"];
 
-/// What one start wants.
+/// The requirements of one start.
 pub struct WantedPackages<'a> {
-    /// Who asks.
+    /// The facts about the start.
     pub request: &'a DepsRequest<'a>,
-    /// The files that were chosen.
+    /// The selected files.
     pub selection: FileSelection,
-    /// What they reach.
+    /// Everything that the files reach.
     pub inputs: Inputs,
     /// The interpreter.
     pub interpreter: Interpreter,
 }
 
-/// How a set of packages stands to what is wanted.
+/// The state of a set of packages, compared with the requirements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PackageSetState {
     /// Nothing changed since this installation.
     Current(Stamp),
     /// These parts changed.
     Changed(Vec<String>),
-    /// Nothing changed, but newer versions are to be looked for.
+    /// Nothing changed, but the configuration asks for newer versions.
     Old,
     /// An installation was begun and not finished.
     Unfinished,
-    /// Nothing is known.
+    /// There is no stamp.
     Unknown,
 }
 
 /// The packages that a start would use.
 pub struct FoundPackages<'p> {
-    /// How they stand to what is wanted.
+    /// The state of the packages.
     pub state: PackageSetState,
-    /// The layer that they are in; none: the interpreter's own directory.
+    /// The overlay that contains them; `None` for the interpreter's own directory.
     pub layer: Option<Overlay<'p>>,
 }
 
 impl WantedPackages<'_> {
-    /// The outcome if everything is there already.
+    /// Returns the outcome if nothing changed since the last installation.
     pub fn unchanged(&self, python: &Python, folders: &Folders) -> Option<DepsOutcome> {
         let found = self.find(python, folders);
         let is_there = || found.layer.as_ref().is_none_or(Overlay::is_used);
@@ -81,7 +81,7 @@ impl WantedPackages<'_> {
         })
     }
 
-    /// Looks for the packages: beside the interpreter, else in the layers that were made for exactly this.
+    /// Finds the packages: beside the interpreter, else in the overlays that were made for exactly these requirements.
     pub fn find<'p>(&self, python: &'p Python, folders: &Folders) -> FoundPackages<'p> {
         let own = FoundPackages {
             state: self.state(python, &PackageSetDir(python.own_directory()), &[], folders),
@@ -106,7 +106,7 @@ impl WantedPackages<'_> {
         })
     }
 
-    /// How the packages beside a home stand to what is wanted. `more` are directories of packages above the interpreter's.
+    /// Returns the state of the packages beside a home. `more` are directories that precede the interpreter's.
     pub fn state(&self, python: &Python, home: &PackageSetDir, more: &[PathBuf], folders: &Folders) -> PackageSetState {
         if home.unfinished().is_some() {
             return PackageSetState::Unfinished;
@@ -121,7 +121,7 @@ impl WantedPackages<'_> {
         }
     }
 
-    /// Whether newer versions are to be looked for.
+    /// Checks whether the configuration asks for newer versions by now.
     fn is_old(&self, stamp: &Stamp) -> bool {
         match self.request.settings.deps_refresh.value {
             Refresh::Never => false,
@@ -130,7 +130,7 @@ impl WantedPackages<'_> {
         }
     }
 
-    /// The digests of now, or of when the directories were looked into.
+    /// Returns the digests of the current state, as seen when the directories were read.
     pub fn parts(&self, python: &Python, more: &[PathBuf], folders: &Folders) -> StateDigests {
         let parts = [
             ("requirements", self.inputs.digest.clone()),
@@ -141,14 +141,14 @@ impl WantedPackages<'_> {
         parts.into_iter().map(|(name, digest)| (name.to_owned(), digest)).collect()
     }
 
-    /// The layer for exactly this. What it is over belongs to its name: two images may share one cache.
+    /// Returns the overlay for exactly these requirements. Its name covers the packages below it, since two images may share one cache.
     pub fn layer<'p>(&self, python: &'p Python, place: &Path, folders: &Folders) -> Overlay<'p> {
         let mut digest = Digest::default();
         self.parts(python, &[], folders).iter().for_each(|(name, part)| digest.add(name, part));
         Overlay { root: place.join(LAYERS).join(short(&digest.hex())).join("env"), python }
     }
 
-    /// A digest of all that decides which packages an installer takes. Without passwords, which may be new every day.
+    /// Digests the settings that decide which packages an installer takes. It leaves out passwords, which may change daily.
     fn settings(&self, python: &Python) -> String {
         let environment = self.request.environment;
         let redactor = Redactor::for_environment(environment);
@@ -175,17 +175,17 @@ impl WantedPackages<'_> {
         digest.hex()
     }
 
-    /// The directory that names in settings are relative to, as the installer runs in it.
+    /// Returns the directory that names in settings are relative to, which is the installer's working directory.
     pub fn beside(&self) -> &Path {
         self.selection.files.first().and_then(|file| file.parent()).unwrap_or(Path::new("/"))
     }
 
-    /// Each requirement, behind who asks for it.
+    /// Returns each requirement, behind its origin.
     pub fn asked(&self) -> impl Iterator<Item = (String, String)> {
         self.inputs.asked.iter().map(|ask| (ask.place.clone(), ask.text.clone()))
     }
 
-    /// What of the image stays as it is.
+    /// Returns the protected versions of the image.
     pub fn kept(
         &self,
         python: &Python,
@@ -206,7 +206,7 @@ impl WantedPackages<'_> {
         })
     }
 
-    /// A line for each requirement that does not get what it asks for, since something is kept.
+    /// Returns a line for each requirement that a protected version does not satisfy.
     pub fn refusals(&self, kept: &ProtectedVersions, asked: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
         let redactor = Redactor::for_environment(self.request.environment);
         kept.refusals(asked).iter().map(|line| redactor.text(line)).collect()
@@ -220,5 +220,5 @@ impl WantedPackages<'_> {
     }
 }
 
-/// The directory for layers in a place.
+/// The directory for overlays in a cache directory.
 pub const LAYERS: &str = "layers";

@@ -9,7 +9,7 @@ fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
 }
 
-/// An image's directory of packages.
+/// Makes an image's directory of packages.
 fn image(distributions: &[&str]) -> (tempfile::TempDir, Installed) {
     let dir = tempfile::tempdir().unwrap();
     for distribution in distributions {

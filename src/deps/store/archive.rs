@@ -1,63 +1,63 @@
-//! The file that a finished environment is packed in: an ordinary .tar.lz4 (`lz4 -dc FILE | tar tv` shows it) that can be checked
-//! before it is used. The stream is cut into pieces, each an LZ4 frame; behind them a frame that decoders skip holds what the
-//! environment is, and length and SHA-256 of every piece. Truncation is seen before anything is unpacked, damage before the
-//! piece that has it. Bytes in, bytes out; knows no paths.
+//! Packs a finished environment into one file: an ordinary .tar.lz4 (`lz4 -dc FILE | tar tv` lists it) that can be checked before use. The
+//! stream is cut into pieces, each of which is an LZ4 frame. A skippable frame behind them contains the manifest, and the length and
+//! SHA-256 of every piece. Truncation is therefore found before anything is unpacked, and damage before its piece is used. The module
+//! works on bytes and knows no paths.
 
 use lz4_flex::frame::{BlockSize, FrameEncoder, FrameInfo};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-/// Bytes of a piece before it is packed.
+/// The size of a piece before compression, in bytes.
 const PIECE: usize = 1 << 20;
 
-/// Most bytes of a packed piece: what cannot be packed grows a little.
+/// The most bytes of a compressed piece: incompressible data grows a little.
 const PACKED_MAX: u32 = (PIECE + (PIECE >> 7) + 1024) as u32;
 
-/// Most bytes of what describes the rest: enough for environments of a terabyte.
+/// The most bytes of the index, enough for an environment of a terabyte.
 const INDEX_MAX: u32 = 48 << 20;
 
-/// How the frame of a piece begins: blocks that stand for themselves, of at most a megabyte, without hashes. A byte follows that is a
-/// hash of the last two.
+/// The beginning of a piece's frame: independent blocks of at most a megabyte, without checksums. A byte with a checksum of the last two
+/// bytes follows.
 const BEGIN: [u8; 6] = [0x04, 0x22, 0x4D, 0x18, 0x60, 0x60];
 
-/// All that comes before the first block.
+/// The length of the header before the first block.
 const HEAD: usize = BEGIN.len() + 1;
 
-/// The bit in a block's length that says that it is not packed.
+/// The bit in a block's length that marks an uncompressed block.
 const STORED: u32 = 1 << 31;
 
-/// How a frame begins that decoders of LZ4 skip; then its length.
+/// The beginning of a frame that LZ4 decoders skip; its length follows.
 const SKIPPED: [u8; 4] = 0x184D_2A5E_u32.to_le_bytes();
 
-/// The last bytes: the format's name and version.
+/// The last bytes of the file: the format's name and version.
 const MAGIC: [u8; 8] = *b"trainit1";
 
-/// Hash and length of the index, and the magic.
+/// The length of the footer: the hash and length of the index, and the magic.
 const FOOTER: usize = 32 + 4 + 8;
 
-/// What an environment is.
+/// The description of an environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchiveManifest {
-    /// What it was made for.
+    /// The key of the environment.
     pub key: String,
     /// The program that installed it, with its version.
     pub installer: String,
-    /// Where that was.
+    /// The host that installed it.
     pub host: String,
-    /// When, in seconds since 1970 by that machine's clock.
+    /// The time of the installation, in seconds since 1970 by that host's clock.
     pub at: u64,
     /// The requirement files, for people.
     pub requirements: Vec<String>,
     /// The interpreter, for people.
     pub python: String,
-    /// What comes: names and versions.
+    /// The names and versions of the packages that come.
     pub packages: Vec<(String, String)>,
-    /// What goes, of what was there before: names.
+    /// The names of earlier packages that go.
     pub gone: Vec<String>,
-    /// How many files come.
+    /// The number of files.
     pub files: u64,
-    /// How many bytes they have.
+    /// The size of all files in bytes.
     pub bytes: u64,
 }
 
@@ -69,15 +69,15 @@ struct Piece {
     sha256: [u8; 32],
 }
 
-/// What describes the rest.
+/// The manifest and the list of pieces.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchiveIndex {
-    /// What the environment is.
+    /// The description of the environment.
     pub manifest: ArchiveManifest,
     pieces: Vec<Piece>,
 }
 
-/// Packs what is written to it.
+/// A writer that packs a stream into pieces.
 pub struct Packer<W: Write> {
     to: W,
     plain: Vec<u8>,
@@ -85,7 +85,7 @@ pub struct Packer<W: Write> {
 }
 
 impl<W: Write> Packer<W> {
-    /// Into this.
+    /// Creates a packer that writes to `to`.
     pub fn new(to: W) -> Self {
         Packer { to, plain: Vec::with_capacity(PIECE), pieces: Vec::new() }
     }
@@ -105,10 +105,10 @@ impl<W: Write> Packer<W> {
         self.to.write_all(&packed)
     }
 
-    /// Ends the file with what the environment is.
+    /// Ends the file with the index.
     ///
     /// # Errors
-    /// What writing says.
+    /// Returns the error of writing.
     pub fn finish(mut self, manifest: ArchiveManifest) -> io::Result<W> {
         self.end_piece()?;
         let index = postcard::to_allocvec(&ArchiveIndex { manifest, pieces: self.pieces }).map_err(io::Error::other)?;
@@ -135,21 +135,21 @@ impl<W: Write> Write for Packer<W> {
         Ok(taken.len())
     }
 
-    /// Pieces are full but for the last one.
+    /// Writes the buffer as a piece; every piece but the last is full.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// Why a file is not one of these.
+/// Makes the error for a file that is damaged or of another format.
 fn damaged(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-/// Reads the description at the end, and holds the file's length against it.
+/// Reads the index at the end, and compares the file's length with it.
 ///
 /// # Errors
-/// What reading says; `InvalidData` with the reason if it is not a whole file of this format.
+/// Returns the error of reading; `InvalidData` with the reason if it is not a whole file of this format.
 pub fn index(file: &mut (impl Read + Seek)) -> io::Result<ArchiveIndex> {
     let length = file.seek(SeekFrom::End(0))?;
     let before_footer = length.checked_sub(FOOTER as u64).ok_or_else(|| damaged("it is too short"))?;
@@ -170,7 +170,7 @@ pub fn index(file: &mut (impl Read + Seek)) -> io::Result<ArchiveIndex> {
     Ok(index)
 }
 
-/// Length and hash of the index.
+/// Parses the length and hash of the index.
 fn footer_of(footer: &[u8]) -> Option<(u32, [u8; 32])> {
     let (hash, rest) = footer.split_first_chunk::<32>()?;
     let (length, magic) = rest.split_first_chunk::<4>()?;
@@ -178,7 +178,7 @@ fn footer_of(footer: &[u8]) -> Option<(u32, [u8; 32])> {
     (magic == MAGIC && length <= INDEX_MAX).then_some((length, *hash))
 }
 
-/// Reads a description; none if it is not what its hash says, or promises what cannot be.
+/// Parses an index; `None` if its hash is wrong or its numbers are impossible.
 pub fn parse(bytes: &[u8], hash: &[u8; 32]) -> Option<ArchiveIndex> {
     let same = <[u8; 32]>::from(Sha256::digest(bytes)) == *hash;
     let index: ArchiveIndex = same.then(|| postcard::from_bytes(bytes).ok())??;
@@ -186,7 +186,7 @@ pub fn parse(bytes: &[u8], hash: &[u8; 32]) -> Option<ArchiveIndex> {
     index.pieces.iter().all(fits).then_some(index)
 }
 
-/// The pieces of a file, unpacked and checked, one by one.
+/// The pieces of a file, decompressed and checked one by one.
 pub struct Pieces<'a, R: Read> {
     from: R,
     left: std::slice::Iter<'a, Piece>,
@@ -194,17 +194,17 @@ pub struct Pieces<'a, R: Read> {
 }
 
 impl ArchiveIndex {
-    /// Of the file that this was read from, from its start.
+    /// Reads the pieces from the beginning of the file that this index was read from.
     pub fn pieces<R: Read>(&self, from: R) -> Pieces<'_, R> {
         Pieces { from, left: self.pieces.iter(), packed: Vec::new() }
     }
 }
 
 impl<R: Read> Pieces<'_, R> {
-    /// Puts the next one in the place of what the buffer holds, so that one buffer is enough for all; none is left: false.
+    /// Replaces the contents of the buffer by the next piece, so that one buffer serves for all; returns false after the last piece.
     ///
     /// # Errors
-    /// What reading says; `InvalidData` if the piece is damaged.
+    /// Returns the error of reading; `InvalidData` if the piece is damaged.
     pub fn next_into(&mut self, plain: &mut Vec<u8>) -> io::Result<bool> {
         let Some(piece) = self.left.next() else { return Ok(false) };
         self.packed.resize(piece.packed as usize, 0);
@@ -220,7 +220,7 @@ impl<R: Read> Pieces<'_, R> {
     }
 }
 
-/// Unpacks a frame as `Packer` makes them; how many bytes came. A reader for all kinds of frames would copy each byte twice more.
+/// Decompresses a frame of `Packer`, and returns the number of bytes. A general LZ4 reader would copy each byte twice more.
 fn unpacked(frame: &[u8], plain: &mut [u8]) -> Option<usize> {
     let (head, mut rest) = frame.split_first_chunk::<HEAD>()?;
     head.starts_with(&BEGIN).then_some(())?;
@@ -241,7 +241,7 @@ fn unpacked(frame: &[u8], plain: &mut [u8]) -> Option<usize> {
     }
 }
 
-/// Takes over a block that could not be packed.
+/// Copies an uncompressed block.
 fn stored(block: &[u8], room: &mut [u8]) -> Option<usize> {
     room.get_mut(..block.len())?.copy_from_slice(block);
     Some(block.len())
@@ -274,7 +274,7 @@ mod tests {
         Ok(all)
     }
 
-    /// Bytes that can hardly be packed, and some that can.
+    /// Makes bytes of which only a part is compressible.
     fn bytes(length: usize) -> Vec<u8> {
         let mut seed = 1u32;
         let mut next = || {
@@ -309,7 +309,7 @@ mod tests {
         for at in (0..whole.len()).step_by(whole.len() / 200).chain(whole.len() - 300..whole.len()) {
             let mut changed = whole.clone();
             changed[at] ^= 1;
-            // Only the words that decoders of LZ4 skip the end by are nobody else's business.
+            // Only the header of the skippable frame may change without notice: it is for LZ4 decoders alone.
             let ours = unpacked(&changed).ok().is_none_or(|found| found == bytes(PIECE + 100));
             assert!(ours, "{at}");
         }

@@ -1,58 +1,58 @@
-//! Whose turn it is to build an environment: decided from what the store shows, by times of one's own clock alone. No file lock is
-//! trusted, and clocks of other machines are not compared. Pure.
+//! Decides which start builds an environment, by the contents of the store and times of the local clock alone. It trusts no file lock, and
+//! compares no clocks of different machines. Pure.
 //!
-//! Builders are told apart from dead ones by their lease: its bytes change while they live. What is decided wrongly, because a
-//! network was away for a minute, costs a second build and nothing else: environments are published whole and by one rename.
+//! A living builder changes the bytes of its lease, and a dead one does not. A wrong decision, for example after a minute without network,
+//! costs a second build and nothing else. Environments are published whole and by one rename.
 
 use super::failed::FailedAttempt;
 use std::time::Duration;
 
-/// A lease whose bytes have not changed for so long is a dead builder's.
+/// The time without a change after which a lease counts as a dead builder's.
 pub const STALE: Duration = Duration::from_secs(60);
 
-/// The shortest wait between two looks, and the longest. In between it is an eighth of the whole wait so far: nobody waits much longer
-/// than the building takes, and a thousand replicas do not ask a server all the time.
+/// The shortest and the longest wait between two snapshots. In between, a wait is an eighth of the whole wait so far. A start then waits
+/// little longer than the build takes, and a thousand replicas do not overload a file server.
 const WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
-/// What the store shows of one environment.
+/// The contents of the store for one environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// It is there.
+    /// Whether the environment exists.
     pub finished: bool,
-    /// An attempt that failed not long ago.
+    /// A recent failed attempt.
     pub failed: Option<FailedAttempt>,
-    /// The bytes of the lease, if somebody has it.
+    /// The bytes of the lease, if there is one.
     pub lease: Option<Vec<u8>>,
-    /// Its owner is known to be dead.
+    /// Whether the lease's owner is known to be dead.
     pub orphaned: bool,
 }
 
-/// What to do next.
+/// The next step of a start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ElectionStep {
-    /// Take what is there.
+    /// Take the environment.
     Take,
-    /// Fail as the others did.
+    /// Fail with the error of the other starts.
     Fail(FailedAttempt),
-    /// Build for oneself: it cannot be shared.
+    /// Build for this start only, because the environment cannot be shared.
     Alone(FailedAttempt),
     /// Try to get the lease.
     Build,
     /// Take this lease away from a dead builder.
     TakeOver(Vec<u8>),
-    /// Look again after so long.
+    /// Take the next snapshot after so long.
     Wait(Duration),
 }
 
-/// One start that waits.
+/// The view of one waiting start.
 #[derive(Clone, Debug, Default)]
 pub struct Election {
-    /// The lease as it was last seen, and since when.
+    /// The last seen lease, and the time since when it has been unchanged.
     seen: Option<(Vec<u8>, Duration)>,
 }
 
 impl Election {
-    /// Decides. `now` is a time that only grows.
+    /// Decides the next step; `now` is a monotonic time.
     pub fn step(&mut self, now: Duration, look: Snapshot) -> ElectionStep {
         if look.finished {
             return ElectionStep::Take;

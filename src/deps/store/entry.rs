@@ -1,4 +1,4 @@
-//! One environment's place in a store: what lies there just now.
+//! Describes the entry of one environment in a store, and what lies there at the moment.
 
 use super::archive;
 use super::archive::ArchiveManifest;
@@ -17,17 +17,17 @@ use std::time::Duration;
 use sys::temporary::TemporaryFile;
 use sys::untrusted::{self, Owners};
 
-/// A use is written down at most so often.
+/// The shortest interval between two records of a use.
 const TOUCH: Duration = Duration::from_secs(600);
 
-/// Marks the directory for programs that make backups (bford.info/cachedir).
+/// The file that marks the directory for backup programs (bford.info/cachedir).
 const TAG: (&str, &str) = (
     "CACHEDIR.TAG",
     "Signature: 8a477f597d28d172789f06886806bc55\n# Environments shared by starts of trainit (deps.store). Each can be removed at any time.\n",
 );
 
 impl EntryState {
-    /// In a few words. Others have written some of them.
+    /// Describes the environment in a few words, of which another user may have written some.
     pub fn words(&self) -> String {
         text::line(&self.as_written()).into_owned()
     }
@@ -55,59 +55,59 @@ fn told(file: &Path, why: &str) -> String {
     format!("{}: {why}", text::path(file))
 }
 
-/// A place in a store.
+/// An entry of a store.
 #[derive(Clone, Debug)]
 pub struct StoreEntry {
-    /// The store.
+    /// The directory of the store.
     pub directory: PathBuf,
-    /// The files.
+    /// The paths of the entry's files.
     pub names: EntryNames,
-    /// What is wanted.
+    /// The key of the environment.
     pub key: String,
-    /// Most bytes of all environments.
+    /// The limit for the bytes of all environments.
     pub limit: u64,
-    /// An environment that is older is built anew.
+    /// The age at which an environment is built anew.
     pub age: Option<Duration>,
     store_dir: StoreDir,
 }
 
-/// What lies there.
+/// The state of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryState {
-    /// It is there, for so long, and has so many bytes.
+    /// The environment exists, with its age and its size in bytes.
     There(ArchiveManifest, Duration, u64),
-    /// Somebody builds it.
+    /// A start builds the environment.
     Building(LeaseOwner),
-    /// It could not be built.
+    /// The environment could not be built.
     Failed(FailedAttempt),
-    /// It is not there.
+    /// The environment does not exist.
     Missing,
-    /// It cannot be used.
+    /// The environment cannot be used, for this reason.
     Bad(String),
 }
 
 impl StoreEntry {
-    /// The place of this key. The directory is made if need be.
+    /// Returns the entry of this key; the directory is made if need be.
     ///
     /// # Errors
-    /// In words: it is not there and cannot be made.
+    /// Returns the reason why the directory does not exist and cannot be made, as text.
     pub fn of(directory: &Path, key: String, limit: u64, age: Option<Duration>) -> Result<Self, String> {
         let made = match fs::create_dir(directory) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => fs::read_dir(directory).map(drop),
         };
         made.map_err(|error| error.to_string())?;
-        // Only where nothing has this name: a link that leads nowhere would have a file made somewhere else.
+        // The file is made only where none has this name: following a dangling link would make a file elsewhere.
         let tag = untrusted::create(AT_FDCWD, &directory.join(TAG.0), 0o644);
         let _ = tag.and_then(|mut tag| tag.write_all(TAG.1.as_bytes()));
         let (names, store_dir) = (EntryNames::of(directory, &key), StoreDir::of(directory));
         Ok(StoreEntry { directory: directory.to_owned(), names, key, limit, age, store_dir })
     }
 
-    /// What is seen by who wants it; with the environment, if it is there.
+    /// Takes a snapshot for a start that wants the environment, with the environment if it exists.
     ///
     /// # Errors
-    /// In words: why nothing here can be used.
+    /// Returns the reason why the entry cannot be used, as text.
     pub fn snapshot(&self) -> Result<(Snapshot, Option<Packed>), String> {
         let packed = self.packed()?;
         if let (None, Some(closed)) = (&packed, &self.store_dir.closed) {
@@ -121,7 +121,7 @@ impl StoreEntry {
         Ok((Snapshot { finished: packed.is_some(), failed: self.failed(), lease, orphaned }, packed))
     }
 
-    /// The environment. One that is damaged counts as none: the next one takes its place.
+    /// Opens the environment. A damaged one counts as missing, so that the next one replaces it.
     fn packed(&self) -> Result<Option<Packed>, String> {
         let opened = untrusted::open(AT_FDCWD, &self.names.packed, Owners::Anyone);
         let (found, mut file) = match opened.and_then(|file| Ok((file.metadata()?, file))) {
@@ -137,12 +137,12 @@ impl StoreEntry {
         Ok(index.map(|index| Packed { index, file }))
     }
 
-    /// The file is there, but what it holds is of no use.
+    /// Checks for an environment whose contents cannot be used.
     pub fn is_bad(&self) -> bool {
         !matches!(self.packed(), Ok(Some(_)))
     }
 
-    /// A failed attempt that still counts.
+    /// Returns a failed attempt that still counts.
     pub fn failed(&self) -> Option<FailedAttempt> {
         let file = untrusted::open(AT_FDCWD, &self.names.failed, Owners::Anyone).ok()?;
         let found = file.metadata().ok()?;
@@ -150,8 +150,8 @@ impl StoreEntry {
         failed::read(&untrusted::read_all(&file, failed::MAX).ok()?).filter(|_| counts)
     }
 
-    /// Writes down that it is used, so that it is not taken for garbage. A new file takes the place of what is there: that may be
-    /// another user's link to a file of ours.
+    /// Records a use, which protects the environment from garbage collection. A new file replaces the old one, which may be another user's
+    /// link to a file of this user.
     pub(super) fn touch(&self) {
         let is_recent = |used: fs::Metadata| used.is_file() && self.store_dir.age(&used) < TOUCH;
         let recent = fs::symlink_metadata(&self.names.used).is_ok_and(is_recent);
@@ -162,7 +162,7 @@ impl StoreEntry {
         let _ = new.and_then(|new| new.become_file(&self.names.used, 0o644, false));
     }
 
-    /// Packs and publishes in one step; the bytes before and after.
+    /// Packs and publishes the environment in one step; returns the bytes before and after compression.
     pub(super) fn write(
         &self,
         lease: &mut Lease,
@@ -179,19 +179,19 @@ impl StoreEntry {
         pack::pack(&place.root, files, manifest, BufWriter::new(new.file()), &mut tell)?;
         let packed = new.file().metadata()?.len();
         new.become_file(&self.names.packed, 0o644, true)?;
-        // A server that is asked a second time says that there was nothing to rename: what counts is what is there.
+        // An NFS server that gets a rename twice answers that there was nothing to rename, so the existing file decides.
         File::open(&self.directory)?.sync_all()?;
         let _ = fs::remove_file(&self.names.failed);
         self.touch();
         Ok((plain, packed))
     }
 
-    /// Takes a damaged environment away, if it may.
+    /// Removes a damaged environment, if this user is allowed to.
     pub fn discard(&self) {
         let _ = fs::remove_file(&self.names.packed);
     }
 
-    /// What lies there, for people.
+    /// Returns the state of the entry for a report.
     pub fn state(&self) -> EntryState {
         let (look, packed) = match self.snapshot() {
             Ok(seen) => seen,

@@ -1,4 +1,4 @@
-//! The word that an environment cannot be built: who waits for it, or asks a moment later, fails at once with the same message
+//! Marks an environment that cannot be built. A start that waits for it, or asks a moment later, fails at once with the same message
 //! instead of asking the index a thousand times.
 
 use crate::error::Error;
@@ -6,26 +6,26 @@ use protocol::exit_code::{Exit, FailureFamily};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// So long it holds. Somebody may have mended the index meanwhile.
+/// The time for which a marker holds, short because the index may be repaired meanwhile.
 pub const HOLDS: Duration = Duration::from_secs(300);
 
-/// What may pass has to fail for so many, each on its own machine perhaps, before it fails for all.
+/// The number of failed tries, each perhaps on its own machine, after which a passing failure counts for all starts.
 const ENOUGH: u32 = 3;
 
-/// Longest file that is read.
+/// The largest file that is read.
 pub const MAX: u64 = 64 << 10;
 
 /// A failed attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedAttempt {
-    /// Trying again does not help.
+    /// Whether another try cannot help.
     pub permanent: bool,
-    /// How many have tried.
+    /// The number of failed tries.
     pub tries: u32,
-    /// It was installed, but cannot be packed: nobody should wait for it.
+    /// Whether it was installed but cannot be packed, so that no start should wait for it.
     #[serde(default)]
     pub alone: bool,
-    /// The machine of the last one.
+    /// The host of the last try.
     pub host: String,
     what: String,
     because: Option<String>,
@@ -33,7 +33,7 @@ pub struct FailedAttempt {
 }
 
 impl FailedAttempt {
-    /// What is to be left for others, after an earlier attempt of somebody else.
+    /// Creates a marker for other starts, after an earlier failed attempt if there was one.
     pub fn new(error: &Error, host: &str, earlier: Option<&FailedAttempt>) -> Self {
         FailedAttempt {
             permanent: matches!(error.exit, Exit::Permanent(_)),
@@ -46,22 +46,22 @@ impl FailedAttempt {
         }
     }
 
-    /// What is to be left where each has to install for itself.
+    /// Creates a marker for an environment that each start has to install for itself.
     pub fn alone(why: &str, host: &str) -> Self {
         FailedAttempt { alone: true, host: host.to_owned(), what: why.to_owned(), ..FailedAttempt::default() }
     }
 
-    /// Whether nobody else should try.
+    /// Checks whether the failure counts for all starts.
     pub fn is_for_all(&self) -> bool {
         self.permanent || self.tries >= ENOUGH
     }
 
-    /// What failed, in one line.
+    /// Returns the failure in one line.
     pub fn what(&self) -> &str {
         &self.what
     }
 
-    /// The same failure, and where it happened.
+    /// Returns the failure as an error, with the host where it happened.
     pub fn error(&self, file: &std::path::Path) -> Error {
         let family = FailureFamily::Deps;
         let exit = if self.permanent { Exit::Permanent(family) } else { Exit::Transient(family) };
@@ -73,7 +73,7 @@ impl FailedAttempt {
     }
 }
 
-/// Reads a marker; anything else is none.
+/// Parses a marker; `None` for anything else.
 pub fn read(bytes: &[u8]) -> Option<FailedAttempt> {
     serde_json::from_slice(bytes).ok()
 }

@@ -1,5 +1,5 @@
-//! Keeping a store small: what was not used for longest goes first, what was used within an hour never. What killed starts left
-//! goes after a day. Ages are by the clock of the store's file system.
+//! Keeps a store small: environments that were not used for longest go first, those used within an hour stay. Files left by killed starts
+//! go after a day. Ages are measured by the clock of the store's file system.
 
 use super::names::{EntryNames, StoreFileKind, what};
 use super::store_dir::StoreDir;
@@ -11,27 +11,27 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use sys::untrusted::{self, Owners};
 
-/// What was used within this time is in use: nobody unpacks for so long.
+/// The time after its last use for which an environment counts as in use, longer than any unpacking takes.
 const IN_USE: Duration = Duration::from_secs(3600);
 
-/// What nobody finishes within this time, nobody finishes.
+/// The age at which an unfinished file counts as abandoned.
 const LEFT: Duration = Duration::from_secs(24 * 3600);
 
-/// Something that was taken away, or would be.
+/// A file that was removed, or would be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemovedEntry {
     /// The file.
     pub file: PathBuf,
-    /// Its bytes.
+    /// The size of the file in bytes.
     pub bytes: u64,
-    /// For how long nobody had used it.
+    /// The time since the last use.
     pub unused: Duration,
-    /// What it is, for people.
+    /// A description of the file.
     pub what: String,
 }
 
 impl RemovedEntry {
-    /// What and how old it is, in a line.
+    /// Describes the file and its age in a line.
     pub fn words(&self) -> String {
         let days = self.unused.as_secs() / 86_400;
         let unused = if days > 1 { format!("{days} days") } else { text::time(self.unused) };
@@ -39,18 +39,19 @@ impl RemovedEntry {
     }
 }
 
-/// An environment, as far as its going or staying is concerned.
+/// The size and age of an environment, which decide whether it is removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GarbageCandidate<Key> {
-    /// Which one it is.
+    /// The identity of the environment.
     pub key: Key,
-    /// What it takes.
+    /// The size in bytes.
     pub bytes: u64,
-    /// For how long nobody has used it.
+    /// The time since the last use.
     pub unused: Duration,
 }
 
-/// Which environments go, so that the rest is within the limit and none is unused for too long; none that was used within `in_use`.
+/// Chooses the environments to remove, so that the rest is within the limit and none is unused for too long. An environment used within
+/// `in_use` is never chosen.
 pub fn chosen<Key>(
     mut entries: Vec<GarbageCandidate<Key>>,
     limit: u64,
@@ -68,7 +69,7 @@ pub fn chosen<Key>(
     entries
 }
 
-/// Takes away what need not be there; `dry`: only says what.
+/// Removes unneeded files from a store; with `dry` it only lists them.
 pub fn prune(directory: &Path, limit: u64, unused: Option<Duration>, dry: bool) -> Vec<RemovedEntry> {
     let store_dir = StoreDir::of(directory);
     let (entries, leftovers) = read(directory, &store_dir);
@@ -87,13 +88,13 @@ pub fn prune(directory: &Path, limit: u64, unused: Option<Duration>, dry: bool) 
     environments.chain(leftovers).collect()
 }
 
-/// How many environments there are, and their bytes.
+/// Counts the environments and their bytes.
 pub fn inventory(directory: &Path) -> (usize, u64) {
     let (entries, _) = read(directory, &StoreDir::of(directory));
     (entries.len(), entries.iter().map(|entry| entry.bytes).sum())
 }
 
-/// The environments and what is left of no use.
+/// Reads the environments and the abandoned files.
 fn read(directory: &Path, store_dir: &StoreDir) -> (Vec<GarbageCandidate<String>>, Vec<RemovedEntry>) {
     let (mut packed, mut used, mut leftovers) = (Vec::new(), HashMap::new(), Vec::new());
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
@@ -120,8 +121,8 @@ fn read(directory: &Path, store_dir: &StoreDir) -> (Vec<GarbageCandidate<String>
     (packed, leftovers)
 }
 
-/// Takes one away, unless somebody has begun to use it meanwhile. Who has it open can read it to its end; where a server takes it
-/// away all the same, they build for themselves.
+/// Removes an environment, unless a start has begun to use it meanwhile. A start that has it open can read it to its end; if a file server
+/// removes it all the same, that start builds for itself.
 fn take(names: &EntryNames, store_dir: &StoreDir) -> bool {
     let is_used = || fs::symlink_metadata(&names.used).is_ok_and(|used: Metadata| store_dir.age(&used) < IN_USE);
     let aside = names.packed.with_extension(format!("gone-{}", std::process::id()));

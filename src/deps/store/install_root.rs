@@ -1,32 +1,32 @@
-//! Where an environment lies on this machine, and what it is made for: the key under which a store has it.
+//! Describes where an environment is installed on this machine, and derives the key of its store entry.
 
 use crate::deps::digest::{Digest, short};
 use crate::deps::stamp::StateDigests;
 use std::path::{Path, PathBuf};
 
-/// Raised whenever what an environment consists of changes.
+/// The version of an environment's contents, raised with each change of them.
 const SCHEMA: &str = "1";
 
-/// Where packages go. Programs among them name the interpreter by its path, so all of it belongs to the key.
+/// The directories of an installation. Programs among the packages name the interpreter by its path, so all of these belong to the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstallRoot {
-    /// The directory that all of their files lie below.
+    /// The directory that contains all files of the packages.
     pub root: PathBuf,
     /// The directories of packages.
     pub sites: Vec<PathBuf>,
-    /// The interpreter that their programs name.
+    /// The interpreter that the programs name.
     pub executable: PathBuf,
-    /// The kind of processor, as Python calls it.
+    /// The kind of processor, by Python's name for it.
     pub machine: String,
 }
 
 impl InstallRoot {
-    /// What a file is called below the root; none if it lies elsewhere.
+    /// Returns a file's path relative to the root; `None` if it lies elsewhere.
     pub fn below(&self, file: &Path) -> Option<PathBuf> {
         file.strip_prefix(&self.root).ok().map(Path::to_owned)
     }
 
-    /// The key of the environment that is wanted here.
+    /// Returns the key of the required environment.
     pub fn key(&self, parts: &StateDigests) -> String {
         let mut digest = Digest::default();
         digest.add("schema", SCHEMA);

@@ -1,5 +1,5 @@
-//! The word that somebody builds an environment: one small file, made by whoever is first, whose bytes change while its owner
-//! lives. Whose turn it is decides `turn`; correctness never hangs on this file.
+//! Marks that a start builds an environment: one small file, made by the first start, whose bytes change while its owner lives. `election`
+//! decides which start builds; correctness never depends on this file.
 
 use super::store_dir::StoreDir;
 use crate::deps::digest::{Digest, short};
@@ -13,32 +13,32 @@ use std::time::{Duration, Instant};
 use sys::proc;
 use sys::untrusted::{self, Owners};
 
-/// How often its bytes change: much more often than a lease goes stale.
+/// The interval between two changes of the bytes, much shorter than the time after which a lease is stale.
 const BEAT: Duration = Duration::from_secs(5);
 
-/// Its length. It is written in one piece over the old one, so a reader sees a mixture at worst, which is a change as well.
+/// The length of a lease. It overwrites the old one in one write, so that a reader sees a mixture at worst, which is a change as well.
 const LENGTH: usize = 1024;
 
-/// Who builds.
+/// The owner of a lease.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseOwner {
     /// The name of its machine or container.
     pub host: String,
     /// Its process id there.
     pub pid: u32,
-    /// Which start of which machine, and which namespace of process ids, that is.
+    /// The boot of the machine and the PID namespace that give the process id a meaning.
     space: String,
-    /// When that process began, in the kernel's ticks.
+    /// The time when that process began, in the kernel's ticks.
     began: u64,
-    /// Nobody else's.
+    /// A random text that no other owner has.
     id: String,
-    /// What it is at.
+    /// The progress of its work.
     pub doing: String,
     beat: u64,
 }
 
 impl LeaseOwner {
-    /// This process.
+    /// Describes this process as an owner.
     pub fn this() -> Self {
         let pid = std::process::id();
         LeaseOwner {
@@ -52,19 +52,19 @@ impl LeaseOwner {
         }
     }
 
-    /// Whether it is known to be dead, because it was a process here. Of others nothing is known.
+    /// Checks whether the owner is known to be dead. That can be known only of a process in this PID namespace.
     pub fn is_dead(&self) -> bool {
         let here = !self.space.is_empty() && self.space == space();
         here && proc::start_time(self.pid as i32) != Some(self.began)
     }
 }
 
-/// What the kernel says of itself under this name.
+/// Reads a text of this name that the kernel provides about itself.
 fn kernel(name: &str) -> String {
     fs::read_to_string(Path::new("/proc/sys/kernel").join(name)).unwrap_or_default().trim().to_owned()
 }
 
-/// Process ids mean something only in one namespace of one start of one machine.
+/// Identifies the boot and the PID namespace, outside of which a process id means nothing.
 fn space() -> String {
     match (kernel("random/boot_id"), proc::pid_namespace()) {
         (boot, Some(pids)) if !boot.is_empty() => format!("{boot} {pids}"),
@@ -72,15 +72,15 @@ fn space() -> String {
     }
 }
 
-/// Reads who has a lease; anything else is nobody who is known.
+/// Parses the owner of a lease; `None` for anything else.
 pub fn read(bytes: &[u8]) -> Option<LeaseOwner> {
     serde_json::from_slice(bytes.trim_ascii_end()).ok()
 }
 
-/// The bytes of a lease; none if there is none.
+/// Reads the bytes of a lease; `None` if there is no lease.
 ///
 /// # Errors
-/// In words: what lies in its place, or whose it is.
+/// Returns, as text, why the file cannot be read or whose it is.
 pub fn look(path: &Path, store_dir: &StoreDir) -> Result<Option<Vec<u8>>, String> {
     let opened = untrusted::open(AT_FDCWD, path, Owners::Anyone).and_then(|file| Ok((file.metadata()?, file)));
     let (found, file) = match opened {
@@ -94,7 +94,7 @@ pub fn look(path: &Path, store_dir: &StoreDir) -> Result<Option<Vec<u8>>, String
     }
 }
 
-/// Whether an error says that a file is not there any more. NFS says so with ESTALE where another node took the file away.
+/// Checks whether an error means that a file is gone. NFS reports ESTALE for a file that another node removed.
 pub fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.kind() == io::ErrorKind::StaleNetworkFileHandle
 }
@@ -105,7 +105,7 @@ fn bytes(mut file: &File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// One start's way to a dead builder's lease.
+/// One start's attempt to take over a dead builder's lease.
 #[derive(Debug, Default)]
 pub struct Takeover {
     claim: Option<Claim>,
@@ -113,8 +113,8 @@ pub struct Takeover {
 }
 
 impl Takeover {
-    /// Whether this lease is ours to take away. Not if another one is about to; but if the same lease is judged once more, that one is
-    /// gone as well.
+    /// Checks whether this start may take the lease away. It may not while another start is about to. If the same lease is judged a second
+    /// time, that other start is dead as well.
     pub fn may_begin(&mut self, lease: &Path, judged: &[u8]) -> bool {
         if self.left_to_another == judged {
             return true;
@@ -127,13 +127,13 @@ impl Takeover {
     }
 }
 
-/// The word that one dead builder's lease is taken away. Without it two that judge the same lease could each take away what is there: the
-/// second one the first one's new lease, which a client of NFS may take for the old one that it has in its cache.
+/// The marker that a start takes one dead builder's lease away. Without it, two starts that judge the same lease could both take a lease
+/// away. The second one would get the first one's new lease, which an NFS client may confuse with the cached old one.
 #[derive(Debug)]
 struct Claim(PathBuf);
 
 impl Claim {
-    /// Makes it; none if somebody else was first, or nothing can be written.
+    /// Creates the marker; `None` if another start was first, or if the directory is not writable.
     fn make(lease: &Path, judged: &[u8]) -> Option<Self> {
         let mut digest = Digest::default();
         digest.add("lease", judged);
@@ -148,22 +148,22 @@ impl Drop for Claim {
     }
 }
 
-/// A lease of ours; given back when it is dropped.
+/// A lease of this start, which is removed when it is dropped.
 #[derive(Debug)]
 pub struct Lease {
     file: File,
     path: PathBuf,
     owner: LeaseOwner,
     last: Instant,
-    /// How we came to it: as long as it is there nobody takes the same dead builder's lease away once more.
+    /// The takeover that led to this lease. As long as its marker exists, no other start takes the same dead builder's lease away again.
     takeover: Takeover,
 }
 
 impl Lease {
-    /// Makes it; none if somebody else was first.
+    /// Creates the lease; `None` if another start was first.
     ///
     /// # Errors
-    /// The store cannot be written.
+    /// Fails if the store cannot be written.
     pub fn take(path: &Path, owner: LeaseOwner) -> io::Result<Option<Self>> {
         let made = File::options().write(true).create_new(true).mode(0o644).open(path);
         let file = match made {
@@ -177,27 +177,27 @@ impl Lease {
         Ok(Some(lease))
     }
 
-    /// Takes a dead builder's lease away. One that is not the one that was judged is put back.
+    /// Takes a dead builder's lease away, and puts back a lease other than the judged one.
     pub fn take_away(path: &Path, judged: &[u8], owner: &LeaseOwner) {
         let aside = path.with_extension(format!("stale-{}", owner.id));
-        // Of several that move it one succeeds.
+        // Of several concurrent renames only one succeeds.
         if fs::rename(path, &aside).is_err() {
             return;
         }
         let moved = untrusted::open(AT_FDCWD, &aside, Owners::Anyone).and_then(|file| bytes(&file));
         if moved.ok().as_deref() != Some(judged) {
-            // Fails if there is a new one already; then two build, which does no harm.
+            // This fails if there is a new lease already; then two starts build, which does no harm.
             let _ = fs::hard_link(&aside, path);
         }
         let _ = fs::remove_file(&aside);
     }
 
-    /// Keeps the word of a takeover for as long as it is there itself.
+    /// Keeps the marker of a takeover for as long as the lease exists.
     pub fn keep(&mut self, takeover: Takeover) {
         self.takeover = takeover;
     }
 
-    /// Shows that its owner lives, and at what it is; now and then, however often it is called.
+    /// Renews the lease with the current progress, but not more often than each `BEAT`.
     pub fn beat(&mut self, doing: impl FnOnce() -> String) {
         if self.last.elapsed() < BEAT {
             return;
@@ -205,11 +205,11 @@ impl Lease {
         self.owner.beat += 1;
         self.owner.doing = doing().chars().take(100).collect();
         self.last = Instant::now();
-        // A lease that cannot be renewed goes stale: then somebody else builds as well.
+        // A lease that cannot be renewed goes stale, and then another start builds as well.
         let _ = self.write();
     }
 
-    /// Who we are.
+    /// Returns the owner, which is this process.
     pub fn owner(&self) -> &LeaseOwner {
         &self.owner
     }
@@ -223,7 +223,7 @@ impl Lease {
 }
 
 impl Drop for Lease {
-    /// Only if it is still ours: it may have been taken away, and be another's.
+    /// Removes the lease only if it still belongs to this start: another start may have taken it over.
     fn drop(&mut self) {
         let inode = |found: fs::Metadata| (found.dev(), found.ino());
         let ours = self.file.metadata().map(inode).ok();
@@ -295,7 +295,7 @@ mod tests {
         let judged = look(&path).unwrap();
         Lease::take_away(&path, &judged, &owner("two"));
         let alive = Lease::take(&path, owner("two")).unwrap().unwrap();
-        // Who was slow judges the old one, and the old owner was not dead after all.
+        // A slow start judges the old lease, although its owner was alive after all.
         Lease::take_away(&path, &judged, &owner("three"));
         drop(dead);
         assert_eq!(read(&look(&path).unwrap()), Some(alive.owner().clone()));

@@ -1,8 +1,8 @@
-//! Environments that are built once and shared: by the replicas of a job, and by its later starts. A directory on a volume that
-//! all of them mount holds each as one file. Whatever is wrong with the store, a start can do without it.
+//! Shares environments that are built once, between the replicas of a job and its later starts. A directory on a common volume contains
+//! each environment as one file. A start works without the store if the store fails.
 //!
-//! `turn` decides who builds; `lease`, `failed` and the packed file are what the others see of it; `archive`, `pack` and `unpack`
-//! are the file; `garbage` keeps the directory small.
+//! `election` decides which start builds. Other starts see its decision as `lease`, `failed` and the packed file. `archive`, `pack` and
+//! `unpack` handle that file, and `garbage` keeps the directory small.
 
 pub mod archive;
 mod election;
@@ -36,21 +36,21 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// So long somebody else has to take a dead builder's lease away, once that is begun.
+/// The time for another start to finish taking a dead builder's lease away.
 const AFTER_ANOTHER: Duration = Duration::from_secs(1);
 
-/// What came of asking the store.
+/// The store's answer to a start.
 #[derive(Debug)]
 pub enum StoreAnswer {
-    /// The environment.
+    /// The environment exists.
     Packed(Packed),
-    /// It is for us to build, for all.
+    /// This start has to build for all, and holds the lease.
     Build(Lease),
-    /// Nothing: it is for us to build, for ourselves.
+    /// This start has to build for itself only.
     Nothing,
 }
 
-/// A packed environment that may be believed and is whole.
+/// A packed environment that is whole and of a trusted owner.
 #[derive(Debug)]
 pub struct Packed {
     index: ArchiveIndex,
@@ -58,15 +58,15 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// What it is.
+    /// Returns the description of the environment.
     pub fn manifest(&self) -> &ArchiveManifest {
         &self.index.manifest
     }
 
-    /// Unpacks it; what was made before an error is taken away again.
+    /// Unpacks the environment; after an error the files made so far are removed.
     ///
     /// # Errors
-    /// What reading and writing say.
+    /// Returns the error of reading or writing.
     pub fn unpack(self, place: &InstallRoot, ticker: &mut Ticker, tell: &mut dyn FnMut(&str)) -> io::Result<()> {
         let (whole, mut made) = (self.index.manifest.bytes, unpack::UnpackState::default());
         let mut told =
@@ -80,10 +80,10 @@ impl Packed {
 }
 
 impl StoreEntry {
-    /// Waits until the environment is there, or it is our turn to build it.
+    /// Waits until the environment exists, or until this start is elected to build it.
     ///
     /// # Errors
-    /// It cannot be built (116, 216), as others have found out; or the time was over (216).
+    /// Fails if an earlier start found that it cannot be built (116, 216), or if the time is over (216).
     pub fn get(
         &self,
         deadline: Option<Instant>,
@@ -131,7 +131,7 @@ impl StoreEntry {
         }
     }
 
-    /// Tries to get the lease. Somebody may have published between the look and now.
+    /// Tries to get the lease. Another start may have published since the snapshot, so the environment is looked for once more.
     fn build(&self, me: &LeaseOwner) -> io::Result<Option<Lease>> {
         let Some(lease) = Lease::take(&self.names.lease, me.clone())? else { return Ok(None) };
         Ok((!self.names.packed.exists() || self.is_bad()).then_some(lease))
@@ -142,7 +142,7 @@ impl StoreEntry {
         StoreAnswer::Nothing
     }
 
-    /// Publishes what was installed. That this cannot be done is no failure of the start.
+    /// Publishes the installed environment; a failure to do so does not fail the start.
     pub fn publish<'a>(
         &self,
         lease: &mut Lease,
@@ -170,7 +170,7 @@ impl StoreEntry {
         }
     }
 
-    /// Leaves word that it cannot be built.
+    /// Leaves a marker that the environment cannot be built.
     pub fn fail(&self, error: &Error) {
         self.leave(&FailedAttempt::new(error, &LeaseOwner::this().host, self.failed().as_ref()));
     }
@@ -182,7 +182,7 @@ impl StoreEntry {
     }
 }
 
-/// Sleeps, if there is time left.
+/// Sleeps, if time is left before the deadline.
 fn wait(deadline: Option<Instant>, pause: Duration, owner: &LeaseOwner) -> Result<()> {
     if deadline.is_some_and(|deadline| Instant::now() + pause >= deadline) {
         let what = format!("{} did not finish building the environment in time", name(owner));
@@ -203,12 +203,12 @@ fn words(owner: &LeaseOwner) -> String {
     format!("waiting for {}, which builds the environment for all{doing}", name(owner))
 }
 
-/// The names of what was there before in another version, or is not there any more.
+/// Lists the names of earlier packages that are gone or have another version now.
 pub fn gone(before: &Versions, now: &Versions) -> Vec<String> {
     before.iter().filter(|(name, version)| now.get(*name) != Some(version)).map(|(name, _)| name.clone()).collect()
 }
 
-/// What came, with versions.
+/// Lists the packages that came, with versions.
 pub fn arrived_packages(before: &Versions, now: &requirements::installed::Installed) -> Vec<(String, String)> {
     let words = |found: &requirements::installed::Distribution| {
         Some((found.name.to_string(), found.version.as_ref()?.to_string()))

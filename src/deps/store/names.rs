@@ -1,51 +1,51 @@
-//! What lies in a store, by its name alone. Nothing else in the directory is ever touched. Pure.
+//! Recognizes the files of a store by their names alone. No other file in the directory is ever touched. Pure.
 
 use super::store_dir::UNFINISHED;
 use std::path::{Path, PathBuf};
 
-/// How the name of a finished environment ends.
+/// The suffix of a finished environment's name.
 const PACKED: &str = "tar.lz4";
 
-/// Length of a key.
+/// The length of a key.
 const KEY: usize = 16;
 
-/// The files of one environment.
+/// The paths of one environment's files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryNames {
-    /// Packed.
+    /// The packed environment.
     pub packed: PathBuf,
-    /// Somebody builds it.
+    /// The lease of its builder.
     pub lease: PathBuf,
-    /// It could not be built.
+    /// The marker of a failed attempt.
     pub failed: PathBuf,
-    /// Written when it is used.
+    /// The file whose modification time is the time of the last use.
     pub used: PathBuf,
 }
 
 impl EntryNames {
-    /// Of the environment with this key.
+    /// Returns the paths for the environment with this key.
     pub fn of(store: &Path, key: &str) -> Self {
         let file = |end: &str| store.join(format!("{key}.{end}"));
         EntryNames { packed: file(PACKED), lease: file("lease"), failed: file("failed"), used: file("used") }
     }
 }
 
-/// What a file of a store is.
+/// The kind of a file in a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreFileKind<'a> {
-    /// The environment with this key.
+    /// The packed environment with this key.
     Packed(&'a str),
-    /// When the one with this key was used.
+    /// The record of the last use of the environment with this key.
     Used(&'a str),
-    /// That somebody builds it.
+    /// The lease of a builder.
     Lease,
-    /// That it could not be built.
+    /// The marker of a failed attempt.
     Failed,
-    /// What somebody was writing or taking away.
+    /// An unfinished or half-removed file.
     Leftover,
 }
 
-/// What a name says; none if it is nothing of ours.
+/// Returns the kind of a file by its name; `None` if it is not a file of the store.
 pub fn what(name: &str) -> Option<StoreFileKind<'_>> {
     if name.starts_with(UNFINISHED) {
         return Some(StoreFileKind::Leftover);

@@ -1,4 +1,4 @@
-//! Packing what an installation brought: the files of distributions, by their own lists (RECORD).
+//! Packs the files of an installation, by the distributions' own lists (RECORD).
 
 use super::InstallRoot;
 use super::archive::{ArchiveManifest, Packer};
@@ -9,11 +9,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use sys::untrusted::{self, Owners};
 
-/// The files that come with these distributions, each as it is called below the place's root. Those that say that a distribution
-/// is there come last, so that one that is half unpacked is not taken for whole.
+/// Lists the files of these distributions, relative to the root. The files that make a distribution count as installed come last, so that
+/// a half-unpacked distribution does not count as whole.
 ///
 /// # Errors
-/// In words: a distribution without a list, or a file that lies elsewhere.
+/// Returns the reason, as text: a distribution without a list, or a file outside the root.
 pub fn files<'a>(place: &InstallRoot, metadata: impl Iterator<Item = &'a Path>) -> Result<Vec<PathBuf>, String> {
     let (mut parts, mut heads) = (Vec::new(), Vec::new());
     for metadata in metadata {
@@ -34,10 +34,10 @@ pub fn files<'a>(place: &InstallRoot, metadata: impl Iterator<Item = &'a Path>) 
     Ok(parts)
 }
 
-/// Packs files below a root. `tell` hears how many bytes are read, now and then.
+/// Packs files below a root; `tell` gets the number of bytes read, from time to time.
 ///
 /// # Errors
-/// What reading and writing say.
+/// Returns the error of reading or writing.
 pub fn pack(
     root: &Path,
     files: &[PathBuf],
@@ -58,7 +58,7 @@ pub fn pack(
     tar.into_inner()?.finish(manifest)?.flush()
 }
 
-/// What of a file goes along: not whose it is.
+/// Makes the header of a file, without its owner.
 fn header(found: &fs::Metadata) -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::Regular);

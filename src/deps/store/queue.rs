@@ -1,19 +1,19 @@
-//! A queue between two threads, as `std::sync::mpsc` has it, but without its thread-local variables: with those the variables of a thread
-//! no longer fit where the C library has room for them, and each process would map a page for them at its start, PID 1 as well.
+//! A queue between two threads, like `std::sync::mpsc` but without its thread-local variables. With those a thread's variables no longer
+//! fit into the C library's space for them, and each process, also PID 1, would map a page for them at its start.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 struct Shared<T> {
     state: Mutex<QueueState<T>>,
-    /// Something was put in or taken out, or an end is gone.
+    /// Signals that an item was added or taken, or that an end was dropped.
     changed: Condvar,
 }
 
 struct QueueState<T> {
     waiting: VecDeque<T>,
     limit: usize,
-    /// One of the two ends is gone.
+    /// Whether one of the two ends was dropped.
     ended: bool,
 }
 
@@ -32,13 +32,13 @@ impl<T> Shared<T> {
     }
 }
 
-/// The end where things are put in.
+/// The end that adds items.
 pub struct QueueSender<T>(Arc<Shared<T>>);
 
-/// The end where they are taken out.
+/// The end that takes items.
 pub struct QueueReceiver<T>(Arc<Shared<T>>);
 
-/// A queue that holds at most so many things.
+/// Creates a queue for at most so many items.
 pub fn queue<T>(limit: usize) -> (QueueSender<T>, QueueReceiver<T>) {
     let state = Mutex::new(QueueState { waiting: VecDeque::new(), limit, ended: false });
     let shared = Arc::new(Shared { state, changed: Condvar::new() });
@@ -46,7 +46,7 @@ pub fn queue<T>(limit: usize) -> (QueueSender<T>, QueueReceiver<T>) {
 }
 
 impl<T> QueueSender<T> {
-    /// Puts one in, when there is room. None: nobody takes them out any more.
+    /// Adds an item as soon as there is room; `None` if the receiver was dropped.
     pub fn send(&self, thing: T) -> Option<()> {
         let mut state = self.0.lock();
         while state.waiting.len() >= state.limit && !state.ended {
@@ -62,7 +62,7 @@ impl<T> QueueSender<T> {
 }
 
 impl<T> QueueReceiver<T> {
-    /// Takes the next one out, when there is one. None: there will be no more.
+    /// Takes the next item as soon as there is one; `None` if the sender was dropped and the queue is empty.
     pub fn receive(&self) -> Option<T> {
         let mut state = self.0.lock();
         while state.waiting.is_empty() && !state.ended {
@@ -73,7 +73,7 @@ impl<T> QueueReceiver<T> {
         thing
     }
 
-    /// Takes the next one out, if there is one now.
+    /// Takes the next item, if there is one now.
     pub fn receive_now(&self) -> Option<T> {
         let thing = self.0.lock().waiting.pop_front();
         self.0.changed.notify_all();

@@ -1,5 +1,5 @@
-//! What a store's file system is like: whether it can be written, what time it is there, and whose files may be believed. An
-//! environment is code that will run as this user, so nobody else may have put it there.
+//! Examines a store's file system: whether it is writable, its time, and which owners of files are trusted. An environment is code that
+//! will run as this user, so no untrusted user may have put it there.
 
 use nix::unistd::geteuid;
 use std::fs::Metadata;
@@ -9,27 +9,27 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 use sys::temporary::TemporaryFile;
 
-/// How the names of files begin that are not finished.
+/// The prefix of the names of unfinished files.
 pub const UNFINISHED: &str = ".new-";
 
-/// A store's file system.
+/// The facts about a store's file system.
 #[derive(Clone, Debug)]
 pub struct StoreDir {
-    /// Why no file can be made there.
+    /// The reason why no file can be made there, if there is one.
     pub closed: Option<String>,
-    /// Who makes files there: a server may take root for nobody.
+    /// The owner of files that this process makes there: a server may map root to the user nobody.
     maker: u32,
-    /// Whose directory it is, where nobody else can put anything into it.
+    /// The owner of the directory, if no other user can write to it.
     host: Option<u32>,
-    /// It shows the same rights for all files.
+    /// Whether the file system shows the same mode for all files.
     without_rights: bool,
-    /// The time that a new file got, and when that was here: clocks of machines differ, the server's is one.
+    /// The time that a new file got, and the local time then. Clocks of machines differ, and the server's is common to all.
     time: SystemTime,
     at: Instant,
 }
 
 impl StoreDir {
-    /// Finds out, by a file that is gone at once.
+    /// Examines the file system with a test file that is removed at once.
     pub fn of(directory: &Path) -> Self {
         let probe = TemporaryFile::make(directory, UNFINISHED).and_then(|mut file| file.file().metadata());
         let (found, closed): (Option<Metadata>, Option<io::Error>) = match probe {
@@ -47,10 +47,10 @@ impl StoreDir {
         }
     }
 
-    /// Whether a file may be believed.
+    /// Checks whether a file can be trusted.
     ///
     /// # Errors
-    /// In words: whose it is.
+    /// Returns the owner of the file, as text.
     pub fn believes(&self, file: &Metadata) -> Result<(), String> {
         self.owns(file).map_err(|why| format!("{why}, whose code would run as {}", geteuid()))?;
         if is_open(file.mode()) && !self.without_rights {
@@ -59,24 +59,24 @@ impl StoreDir {
         Ok(())
     }
 
-    /// Whether somebody who is believed has written a file: root, this user, or who keeps the store.
+    /// Checks whether a trusted user owns a file: root, this user, or the keeper of the store.
     ///
     /// # Errors
-    /// In words: whose it is.
+    /// Returns the owner of the file, as text.
     pub fn owns(&self, file: &Metadata) -> Result<(), String> {
         let believed = [0, self.maker, geteuid().as_raw()].contains(&file.uid()) || self.host == Some(file.uid());
         believed.then_some(()).ok_or_else(|| format!("it belongs to user {}", file.uid()))
     }
 
-    /// How long ago a file was written, by the clock of its file system.
+    /// Returns the age of a file by the clock of its file system.
     pub fn age(&self, file: &Metadata) -> Duration {
         let now = self.time + self.at.elapsed();
         file.modified().ok().and_then(|time| now.duration_since(time).ok()).unwrap_or_default()
     }
 }
 
-/// Who keeps a store for others: the owner of a directory that nobody else may write, in a place where only root or this user can have
-/// put it.
+/// Returns the keeper of a store: the owner of a directory that no other user may write, in a parent where only root or this user can have
+/// made it.
 fn host(directory: &Path) -> Option<u32> {
     let closed = |path: &Path| std::fs::metadata(path).ok().filter(|found| !is_open(found.mode()));
     let place = closed(directory.canonicalize().ok()?.parent()?)?;
@@ -84,7 +84,7 @@ fn host(directory: &Path) -> Option<u32> {
     closed(directory).filter(|_| ours).map(|found| found.uid())
 }
 
-/// Whether others than its owner may write.
+/// Checks whether users other than the owner may write.
 fn is_open(mode: u32) -> bool {
     mode & 0o022 != 0
 }
@@ -144,7 +144,7 @@ mod tests {
         let file = File::create(dir.path().join("file")).unwrap();
         let age = |store_dir: &StoreDir| store_dir.age(&file.metadata().unwrap());
         assert!(age(&store_dir) < Duration::from_secs(60));
-        // The server is an hour ahead of this machine: what it made just now is new all the same.
+        // The server is an hour ahead of this machine, so a file made just now must still count as new.
         let ahead = StoreDir { time: store_dir.time + hour, ..store_dir };
         file.set_modified(SystemTime::now() + hour).unwrap();
         assert!(age(&ahead) < Duration::from_secs(60));

@@ -1,6 +1,6 @@
-//! Unpacking an environment: files and nothing else, below one directory and nowhere else. What it costs is what the kernel takes for
-//! making files: names are looked up in directories that are open, bytes are written from where they were unpacked to, and
-//! reading, checking and unpacking go on meanwhile. Memory is a few buffers, however large an environment is.
+//! Unpacks an environment: files only, and only below one directory. The kernel's work for making files dominates the cost. Names are
+//! therefore looked up in open directories, and bytes are written from the buffer that they were decompressed to. Another thread reads,
+//! checks and decompresses meanwhile. Memory is a few buffers, however large an environment is.
 
 use super::archive::ArchiveIndex;
 use super::queue::{QueueReceiver, QueueSender, queue};
@@ -17,16 +17,16 @@ use std::path::{Component, Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-/// Longest name, as for the kernel.
+/// The longest name, as for the kernel.
 const NAME_MAX: u64 = 4096;
 
-/// Of what an archive consists.
+/// The size of an archive's blocks.
 const BLOCK: usize = 512;
 
-/// So many pieces are unpacked ahead of the files that are written.
+/// The number of pieces that are decompressed ahead of the writing.
 const AHEAD: usize = 4;
 
-/// What was made of an environment so far.
+/// The files and directories made so far.
 #[derive(Debug, Default)]
 pub struct UnpackState {
     files: Vec<PathBuf>,
@@ -34,16 +34,16 @@ pub struct UnpackState {
 }
 
 impl UnpackState {
-    /// Takes away again what was made.
+    /// Removes the files and directories again.
     pub fn undo(&self) {
         self.files.iter().for_each(|file| _ = fs::remove_file(file));
     }
 }
 
-/// Unpacks everything below a root. `tell` hears how many bytes there are, after each file.
+/// Unpacks everything below a root; `tell` gets the number of bytes after each file.
 ///
 /// # Errors
-/// What reading and writing say; `InvalidData` if the file is damaged, or would do more than put files below the root.
+/// Returns the error of reading or writing; `InvalidData` if the file is damaged, or contains more than files below the root.
 pub fn unpack(
     index: &ArchiveIndex,
     from: File,
@@ -54,11 +54,11 @@ pub fn unpack(
     let (to, pieces) = queue(AHEAD);
     let (back, used) = queue(usize::MAX);
     thread::scope(|scope| {
-        // It ends when nobody wants more.
+        // The thread ends when the receiver is dropped.
         scope.spawn(move || read_ahead(index, from, &to, &used));
         let mut stream = Stream { pieces, back, piece: Vec::new(), at: 0 };
         entries(&mut stream, root, made, tell)?;
-        // What is behind the last entry is checked, too.
+        // The rest of the file is read so that it is checked as well.
         while !stream.some(u64::MAX)?.is_empty() {}
         let promised = (index.manifest.files, index.manifest.bytes);
         if promised != (made.files.len() as u64, made.bytes) {
@@ -69,7 +69,7 @@ pub fn unpack(
     })
 }
 
-/// Reads, checks and unpacks the pieces, into buffers that were used already where there are some.
+/// Reads, checks and decompresses the pieces, into used buffers if there are any.
 fn read_ahead(index: &ArchiveIndex, from: File, to: &QueueSender<io::Result<Vec<u8>>>, used: &QueueReceiver<Vec<u8>>) {
     let mut pieces = index.pieces(from);
     loop {
@@ -115,7 +115,7 @@ fn entries(stream: &mut Stream, root: &Path, made: &mut UnpackState, tell: &mut 
     Ok(())
 }
 
-/// A name as a path below a directory; none if it leads elsewhere.
+/// Returns a name as a path below a directory; `None` if it leads elsewhere.
 pub fn below(name: &[u8]) -> Option<&Path> {
     let name = name.split(|byte| *byte == 0).next().filter(|name| !name.is_empty())?;
     let path = Path::new(OsStr::from_bytes(name));
@@ -123,7 +123,7 @@ pub fn below(name: &[u8]) -> Option<&Path> {
     (inside && !name.ends_with(b"/")).then_some(path)
 }
 
-/// Python holds what it compiled against the time of the source. When it compiled, nobody asks.
+/// Sets the time of a file, because Python compares byte code with the time of its source. The time of byte code itself does not matter.
 fn set_time(file: &File, name: &Path, time: u64) -> io::Result<()> {
     if name.extension().is_some_and(|end| end == "pyc") {
         return Ok(());
@@ -132,7 +132,7 @@ fn set_time(file: &File, name: &Path, time: u64) -> io::Result<()> {
     file.set_times(FileTimes::new().set_modified(time))
 }
 
-/// The directories from the root to the last file, all open: files come sorted, so the next one is near.
+/// The open directories from the root to the last file. Files are sorted, so the next one is near.
 struct OpenPath {
     root: File,
     open: Vec<(OsString, File)>,
@@ -143,7 +143,7 @@ impl OpenPath {
         Ok(OpenPath { root: File::open(root)?, open: Vec::new() })
     }
 
-    /// One file. What is there under its name goes first: it may be a link, or another name of a file in a cache.
+    /// Creates one file. An existing file is removed first: it may be a link, or another name of a file in a cache.
     fn make(&mut self, path: &Path, mode: u32) -> io::Result<File> {
         let directory = self.to(path.parent().unwrap_or(Path::new("")))?;
         let name = path.file_name().unwrap_or_default();
@@ -159,7 +159,7 @@ impl OpenPath {
         Ok(File::from(made?))
     }
 
-    /// Goes to a directory, which is made if need be.
+    /// Opens a directory, which is made if need be.
     fn to(&mut self, directory: &Path) -> io::Result<&File> {
         let known = self.open.iter().zip(directory.iter()).take_while(|((open, _), part)| open == part).count();
         self.open.truncate(known);
@@ -187,14 +187,14 @@ fn entered(here: &File, name: &OsStr) -> io::Result<File> {
 /// The pieces as one stream.
 struct Stream {
     pieces: QueueReceiver<io::Result<Vec<u8>>>,
-    /// Buffers that are used up go back.
+    /// The queue that returns used buffers.
     back: QueueSender<Vec<u8>>,
     piece: Vec<u8>,
     at: usize,
 }
 
 impl Stream {
-    /// The next bytes, as many as lie together and are wanted; none: it is over.
+    /// Returns the next contiguous bytes, at most `most`; empty at the end.
     fn some(&mut self, most: u64) -> io::Result<&[u8]> {
         while self.at == self.piece.len() {
             let Some(piece) = self.pieces.receive() else { return Ok(&[]) };
@@ -219,7 +219,7 @@ impl Stream {
         Ok(())
     }
 
-    /// What tells of the next entry; none at the end, which is a block of zeros.
+    /// Reads the next entry's header; `None` at the end, which is a block of zeros.
     fn header(&mut self) -> io::Result<Option<tar::Header>> {
         let mut header = tar::Header::new_old();
         self.write(BLOCK as u64, &mut header.as_mut_bytes().as_mut_slice())?;

@@ -1,10 +1,10 @@
-//! The protocol by many replicas on a store that is made of memory: every step of anybody may be followed by one of anybody else,
-//! builders die or sleep at any step, and still one build is enough.
+//! Tests the protocol with many replicas on a store in memory. Any step of one replica may follow any step of another, and builders die or
+//! sleep at any step. Even so one build is enough.
 
 use super::*;
 use proptest::prelude::*;
 
-/// What lies in the store.
+/// The contents of the store.
 #[derive(Default)]
 struct Store {
     finished: bool,
@@ -12,14 +12,14 @@ struct Store {
     builds: usize,
 }
 
-/// What a replica is at.
+/// The state of a replica.
 enum At {
     Looking(Election),
-    /// It saw that nobody has the lease, and is about to create it.
+    /// It saw no lease, and is about to create one.
     Creating(Election),
     /// It judged this lease dead and is about to move it away.
     Moving(Election, Vec<u8>),
-    /// So many steps of the build are left.
+    /// It builds, with so many steps left.
     Building {
         id: u8,
         beat: u8,
@@ -33,7 +33,7 @@ fn content(id: u8, beat: u8) -> Vec<u8> {
     vec![id, beat]
 }
 
-/// One step of one replica at a time.
+/// Runs one step of one replica.
 fn go(at: At, id: u8, now: Duration, store: &mut Store) -> At {
     match at {
         At::Looking(mut turn) => {
@@ -55,7 +55,7 @@ fn go(at: At, id: u8, now: Duration, store: &mut Store) -> At {
             _ => At::Looking(turn),
         },
         At::Moving(turn, judged) => {
-            // A lease that is not the one that was judged is put back.
+            // A lease other than the judged one is put back.
             if store.lease.as_ref() == Some(&judged) {
                 store.lease = None;
             }
@@ -77,7 +77,7 @@ fn go(at: At, id: u8, now: Duration, store: &mut Store) -> At {
     }
 }
 
-/// Runs replicas in this order, one second for a round; each dies when its number comes up in `deaths`.
+/// Runs replicas in this order, with one second for a round; each dies when its number comes up in `deaths`.
 fn run(replicas: u8, order: &[u8], deaths: &[(usize, u8)]) -> (usize, Vec<At>) {
     let mut store = Store::default();
     let mut all: Vec<At> = (0..replicas).map(|_| At::Looking(Election::default())).collect();

@@ -1,4 +1,4 @@
-//! Environments that are whole, cut off, or made by somebody who means harm.
+//! Tests environments that are whole, truncated, or malicious.
 
 use super::super::archive::{self, ArchiveManifest, Packer};
 use super::super::pack;
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use std::io::{Seek, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-/// A file with an archive that was made by `fill`, which promises so many files and bytes.
+/// Makes a file with an archive by `fill`, whose manifest promises so many files and bytes.
 fn file(fill: impl FnOnce(&mut tar::Builder<Packer<&File>>), files: u64, bytes: u64) -> (File, ArchiveIndex) {
     let mut file = tempfile::tempfile().unwrap();
     let mut tar = tar::Builder::new(Packer::new(&file));
@@ -17,7 +17,7 @@ fn file(fill: impl FnOnce(&mut tar::Builder<Packer<&File>>), files: u64, bytes: 
     (file, index)
 }
 
-/// An entry whose name is written as it is, whatever a careful packer would say.
+/// Adds an entry with its name unchanged, even one that a careful packer would refuse.
 fn entry(tar: &mut tar::Builder<Packer<&File>>, name: &str, kind: tar::EntryType, link: &str, bytes: &[u8]) {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(kind);

@@ -1,20 +1,19 @@
-//! Reads requirement files as pip does: encodings, continuation lines, comments, `${NAME}`, options. Pure; it says nothing about
-//! versions.
+//! Parses requirement files as pip does: encodings, continuation lines, comments, `${NAME}`, options. Pure; versions are not interpreted.
 
-/// One logical line that means something.
+/// One logical line that is neither empty nor a comment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequirementLine {
-    /// Where it begins, counted from 1.
+    /// The number of its first physical line, counted from 1.
     pub number: usize,
-    /// The line without comments, with variables put in.
+    /// The line without comments, with variables expanded.
     pub text: String,
-    /// What it asks for.
+    /// The items of the line.
     pub items: Vec<RequirementItem>,
-    /// What about the way it is written only pip can read.
+    /// The syntax in the line that only pip understands, if there is any.
     pub for_pip: Option<&'static str>,
 }
 
-/// What a line asks for.
+/// One item of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequirementItem {
     /// `-r FILE`.
@@ -29,13 +28,13 @@ pub enum RequirementItem {
     Requirement(String),
 }
 
-/// All lines of a file. `variable` gives the value for `${NAME}`; without one the text stays as it is written.
+/// Parses all lines of a file. `variable` returns the value for `${NAME}`; without a value the text stays unchanged.
 pub fn read(bytes: &[u8], variable: &dyn Fn(&str) -> Option<String>) -> Vec<RequirementLine> {
     join(&decode(bytes)).iter().filter_map(|line| parse(line, variable)).collect()
 }
 
-/// As text: UTF-8, UTF-16 or UTF-32 with a byte order mark, else UTF-8. In any other encoding only names and versions are right, which
-/// are the same in all of them.
+/// Decodes a file: UTF-8, UTF-16 or UTF-32 with a byte order mark, else UTF-8. In any other encoding only ASCII is right, which is enough
+/// for names and versions.
 pub fn decode(bytes: &[u8]) -> String {
     let utf16 = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
         let units: Vec<u16> = rest.chunks_exact(2).filter_map(|pair| Some(unit(pair.try_into().ok()?))).collect();
@@ -53,27 +52,27 @@ pub fn decode(bytes: &[u8]) -> String {
         [0xFE, 0xFF, rest @ ..] => utf16(rest, u16::from_be_bytes),
         plain => match str::from_utf8(plain) {
             Ok(text) => text.to_owned(),
-            // No two bytes become one character, so that every change is seen.
+            // Each byte becomes one character, so that every change is seen.
             Err(_) => plain.iter().map(|byte| char::from(*byte)).collect(),
         },
     }
 }
 
-/// What is wrong about a file's encoding.
+/// The result of a look at a file's encoding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// Nothing.
+    /// The encoding is Unicode.
     Unicode,
-    /// The file names another one (PEP 263), as pip allows it.
+    /// The file declares another encoding (PEP 263), as pip allows.
     Named(String),
-    /// This line has bytes of no encoding that anybody could know.
+    /// This line contains bytes of an undeclared encoding.
     Unknown(usize),
 }
 
-/// An encoding that newer versions of pip know.
+/// An encoding that only newer versions of pip read.
 pub const WIDE: &str = "UTF-32";
 
-/// Looks at the encoding of a file.
+/// Determines the encoding of a file.
 pub fn encoding(bytes: &[u8]) -> Encoding {
     if bytes.starts_with(&[0xFF, 0xFE, 0, 0]) || bytes.starts_with(&[0, 0, 0xFE, 0xFF]) {
         return Encoding::Named(WIDE.to_owned());
@@ -89,7 +88,7 @@ pub fn encoding(bytes: &[u8]) -> Encoding {
     named.map_or(Encoding::Unknown(before.split(|byte| *byte == b'\n').count()), Encoding::Named)
 }
 
-/// The name in `# -*- coding: NAME -*-`.
+/// Returns the name in `# -*- coding: NAME -*-`.
 fn named_encoding(line: &str) -> Option<String> {
     let (_, rest) = line.split_once("coding:").or_else(|| line.split_once("coding="))?;
     let is_part = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
@@ -97,24 +96,24 @@ fn named_encoding(line: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// Whether installers do not agree where a line ends.
+/// Checks for line ends that installers interpret differently.
 pub fn has_odd_line_ends(text: &str) -> bool {
     text.contains(['\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'])
 }
 
-/// Lines that belong together.
+/// Physical lines that form one logical line.
 #[derive(Default)]
 struct JoinedLine {
-    /// Where they begin.
+    /// The number of the first one.
     number: usize,
     text: String,
-    /// They are more than one.
+    /// Whether there is more than one.
     joined: bool,
-    /// One of them goes on with something other than a hash.
+    /// Whether one of them continues with something other than a hash option.
     within: bool,
 }
 
-/// Puts lines together that end with a backslash. A comment ends such a line, even one with a backslash of its own.
+/// Joins lines that end with a backslash. A comment ends such a logical line, even a comment with a backslash at its end.
 fn join(text: &str) -> Vec<JoinedLine> {
     let mut lines = Vec::new();
     let mut open: Option<JoinedLine> = None;
@@ -156,7 +155,7 @@ fn parse(line: &JoinedLine, variable: &dyn Fn(&str) -> Option<String>) -> Option
     Some(RequirementLine { number: line.number, text, items, for_pip })
 }
 
-/// uv takes all that follows an option in its line for the option's value.
+/// Returns the syntax of an option that uv does not understand: uv reads the whole rest of the line as the option's value.
 fn odd_option(line: &JoinedLine, words: &[String]) -> Option<&'static str> {
     let (first, rest) = words.split_first()?;
     let is_short = !first.starts_with("--");
@@ -174,7 +173,8 @@ fn odd_option(line: &JoinedLine, words: &[String]) -> Option<&'static str> {
     }
 }
 
-/// uv joins lines before a hash only, and knows variables in URLs and paths only.
+/// Returns the syntax of a requirement that uv does not understand: uv joins lines only before a hash, and expands variables only in URLs
+/// and paths.
 fn odd_requirement(line: &JoinedLine, written: &str, text: &str) -> Option<&'static str> {
     match () {
         () if line.within => Some("a requirement in two lines"),
@@ -185,7 +185,7 @@ fn odd_requirement(line: &JoinedLine, written: &str, text: &str) -> Option<&'sta
     }
 }
 
-/// A `#` begins a comment at the start of a line or after a blank: URLs have fragments.
+/// Removes a comment. A `#` begins one only at the start of a line or after a blank, because URLs have fragments.
 fn without_comment(line: &str) -> &str {
     let mut blank = true;
     for (at, c) in line.char_indices() {
@@ -221,7 +221,7 @@ fn expand(line: &str, variable: &dyn Fn(&str) -> Option<String>) -> String {
     whole
 }
 
-/// Splits as a shell would: blanks, quotes, backslashes.
+/// Splits a line as a shell would: blanks, quotes, backslashes.
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let (mut word, mut quote) = (None::<String>, None);
@@ -263,7 +263,7 @@ fn options(words: &[String]) -> Vec<RequirementItem> {
     items
 }
 
-/// The long options that pip knows in a file.
+/// The long options that pip accepts in a file.
 const LONG: [&str; 18] = [
     "--index-url",
     "--pypi-url",
@@ -285,7 +285,7 @@ const LONG: [&str; 18] = [
     "--hash",
 ];
 
-/// An option in full: pip takes the beginning of one where it can be no other (Python's optparse).
+/// Completes an abbreviated option: pip accepts an unambiguous beginning (Python's optparse).
 fn whole(word: &str) -> String {
     let (name, value) = word.split_at(word.find('=').unwrap_or(word.len()));
     let mut meant = LONG.iter().filter(|long| name.len() > 2 && name.starts_with("--") && long.starts_with(name));
@@ -295,7 +295,7 @@ fn whole(word: &str) -> String {
     }
 }
 
-/// The options that name files, with what they mean.
+/// An option that names a file: its short form, its long form, and its item.
 type FileOption = (&'static str, &'static str, fn(String) -> RequirementItem);
 const KINDS: [FileOption; 3] = [
     ("--requirement", "-r", RequirementItem::Include),
@@ -303,7 +303,7 @@ const KINDS: [FileOption; 3] = [
     ("--editable", "-e", RequirementItem::Editable),
 ];
 
-/// The options of a line that only pip reads. uv passes over some of them, and refuses the whole file for others.
+/// Lists the options of a line that only pip reads. uv ignores some of them, and refuses the whole file because of others.
 pub fn for_pip_alone(item: &RequirementItem) -> Vec<&str> {
     let (words, known): (&str, &[&str]) = match item {
         RequirementItem::Option(word) => (word, &FOR_BOTH),
@@ -316,18 +316,18 @@ pub fn for_pip_alone(item: &RequirementItem) -> Vec<&str> {
     words.split_whitespace().filter(|word| word.starts_with('-') && !is_known(word)).collect()
 }
 
-/// A requirement without the options behind it.
+/// Returns a requirement without its options.
 pub fn without_options(requirement: &str) -> &str {
     requirement.strip_suffix(options_of(requirement)).unwrap_or(requirement).trim_end()
 }
 
-/// The options behind a requirement, from the first word with a dash in front.
+/// Returns the options of a requirement, from the first word with a leading dash.
 fn options_of(requirement: &str) -> &str {
     let starts = requirement.match_indices(" -").map(|(at, _)| at + 1);
     starts.take(1).find_map(|at| requirement.get(at..)).unwrap_or_default()
 }
 
-/// Whether something that a line asks for has no say in whether a package that is there will do.
+/// Checks that an item does not affect whether an installed package satisfies the requirements.
 pub fn is_about_finding(item: &RequirementItem) -> bool {
     let (words, known): (&str, &[&str]) = match item {
         RequirementItem::Option(word) => (word, &ABOUT_FINDING),
@@ -356,7 +356,7 @@ const ABOUT_FINDING: [&str; 13] = [
     "-f",
 ];
 
-/// The options that both installers read from files; `-i` and `-f` also with the value attached.
+/// The options that both installers read from files, `-i` and `-f` also with an attached value.
 const FOR_BOTH: [&str; 9] = [
     "--index-url",
     "--extra-index-url",
@@ -369,7 +369,7 @@ const FOR_BOTH: [&str; 9] = [
     "-f",
 ];
 
-/// The local path that a requirement names, if it names one: `./lib`, `/wheels/a.whl`, `name @ file:///src/name`, `file:./lib`.
+/// Returns the local path that a requirement names, if there is one: `./lib`, `/wheels/a.whl`, `name @ file:///src/name`, `file:./lib`.
 pub fn local_path(requirement: &str) -> Option<&str> {
     let target = requirement.split_once(" @ ").map_or(requirement, |(_, target)| target).trim();
     let path = match target.strip_prefix("file:") {

@@ -1,5 +1,5 @@
-//! Python's requirements: what requirements.txt says, what versions and markers mean (PEP 440 and 508), what is installed, and whether
-//! that satisfies what is required. It runs no program and installs nothing.
+//! Reads and evaluates Python requirements: requirement files, versions and markers (PEP 440 and 508), the installed packages, and whether
+//! those satisfy the requirements. The crate runs no program and installs nothing.
 #![warn(unreachable_pub)]
 
 pub mod file;

@@ -1,59 +1,60 @@
-//! Whether all that is asked for is installed, with all that it requires in turn: yes, no, or not known. Yes is said only if both
-//! installers would find nothing to do; whatever is not understood is left to them. Reads metadata; starts nothing.
+//! Checks whether the installed packages satisfy all requirements, and the requirements of those packages in turn: yes, no, or unknown.
+//! The answer is yes only if both installers would find nothing to do; anything not understood is left to them. The module reads metadata
+//! and starts nothing.
 
 use crate::installed::metadata::MetadataHead;
 use crate::installed::{Distribution, Installed, origin};
 use crate::packaging::{MarkerEnvironment, Name, ProjectSource, Requirement, RequirementParts, Specifiers};
 use std::collections::{HashMap, HashSet};
 
-/// One requirement, and who asks for it.
+/// One requirement, with its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestedBy {
-    /// File and line.
+    /// The file and line.
     pub place: String,
-    /// Without options.
+    /// The requirement without options.
     pub text: String,
 }
 
-/// What is asked.
+/// The question whether requirements are satisfied.
 pub struct Question<'a> {
     /// The requirements.
     pub asked: &'a [RequestedBy],
-    /// What must hold for whatever is installed.
+    /// The constraints on installed packages, whatever requires them.
     pub constraints: &'a [RequestedBy],
-    /// What is installed.
+    /// The installed packages.
     pub installed: &'a Installed,
-    /// For which interpreter.
+    /// The interpreter that markers are evaluated for.
     pub environment: &'a MarkerEnvironment,
-    /// What counts as right in whatever version it is.
+    /// The test for names of which every installed version is accepted.
     pub stays: &'a dyn Fn(&Name) -> bool,
 }
 
-/// The answer.
+/// The answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Satisfaction {
-    /// So many requirements are fulfilled.
+    /// All of so many requirements are satisfied.
     Yes(usize),
-    /// This is missing.
+    /// This requirement is not satisfied.
     No(String),
-    /// This is not understood.
+    /// This requirement is not understood.
     Unknown(String),
 }
 
-/// Answers.
+/// Answers a question.
 pub fn answer(question: &Question<'_>) -> Satisfaction {
     let mut walk = DependencyWalk { question, constraints: HashMap::new(), seen: HashSet::new(), open: Vec::new() };
     walk.all().map_or_else(|answer| answer, Satisfaction::Yes)
 }
 
-/// A distribution that is needed, and perhaps one of its extras.
+/// A required distribution, perhaps with one of its extras.
 type Need = (Name, Option<Name>);
 
 struct DependencyWalk<'a> {
     question: &'a Question<'a>,
     constraints: HashMap<Name, Vec<(&'a str, ProjectSource)>>,
     seen: HashSet<Need>,
-    /// What has to be looked at.
+    /// The distributions that are still to be looked into.
     open: Vec<Need>,
 }
 
@@ -79,7 +80,7 @@ impl<'a> DependencyWalk<'a> {
         Ok(count)
     }
 
-    /// Goes through what a distribution requires; every line of it has to be understood.
+    /// Evaluates the requirements of a distribution, each of which has to be understood.
     fn look_into(&mut self, name: &Name, extra: Option<&Name>, head: &mut MetadataHead) -> Result<(), Satisfaction> {
         let who = name.as_str();
         if !self.question.installed.get(name).is_some_and(|found| found.read(head)) {
@@ -93,7 +94,7 @@ impl<'a> DependencyWalk<'a> {
         Ok(())
     }
 
-    /// The requirement of a line, if it counts.
+    /// Parses a requirement; `None` if its marker excludes it.
     fn counted(&self, who: &str, text: &str, extra: Option<&Name>) -> Result<Option<Requirement>, Satisfaction> {
         let not_understood = || unknown(who, text);
         let parts = RequirementParts::cut(text).ok_or_else(not_understood)?;
@@ -104,7 +105,7 @@ impl<'a> DependencyWalk<'a> {
         }
     }
 
-    /// Holds one requirement against what is installed, and notes what has to be looked at because of it.
+    /// Compares one requirement with the installed packages, and notes the distributions to look into because of it.
     fn take(&mut self, who: &str, requirement: Requirement) -> Result<(), Satisfaction> {
         let name = &requirement.name;
         let Some(found) = self.question.installed.get(name) else {

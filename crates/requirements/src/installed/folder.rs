@@ -1,5 +1,5 @@
-//! Directories of packages as they were at one moment. Whoever answers one question shares them, so that each is looked into once, and
-//! all parts of the answer are about the same packages.
+//! Caches directories of packages as they were at one moment. All parts of one answer share the cache, so that each directory is read once
+//! and every part is about the same packages.
 
 use super::{Distributions, distributions};
 use std::cell::{OnceCell, RefCell};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use sys::directory::{DirectoryNames, OpenDirectory};
 
-/// One directory.
+/// One directory with the names in it.
 #[derive(Debug)]
 pub struct Folder {
     files: Rc<FolderFiles>,
@@ -18,19 +18,19 @@ pub struct Folder {
     distributions: OnceCell<Distributions>,
 }
 
-/// The way to the files of a directory.
+/// Access to the files of a directory.
 #[derive(Debug)]
 pub struct FolderFiles {
     path: PathBuf,
     open: io::Result<OpenDirectory>,
 }
 
-/// The directories that were looked into so far.
+/// The directories that were read so far.
 #[derive(Debug, Default)]
 pub struct Folders(RefCell<Vec<Rc<Folder>>>);
 
 impl Folders {
-    /// The directory of this path; the first time it is read.
+    /// Returns the directory of this path, which is read the first time.
     pub fn get(&self, path: &Path) -> Rc<Folder> {
         let known = self.0.borrow().iter().find(|folder| folder.path() == path).cloned();
         known.unwrap_or_else(|| {
@@ -42,34 +42,34 @@ impl Folders {
 }
 
 impl Folder {
-    /// Reads one. A directory that cannot be read has no names.
+    /// Reads a directory; an unreadable one has no names.
     fn read(path: &Path) -> Self {
         let open = OpenDirectory::open(path);
         let names = open.as_ref().ok().and_then(|open| open.names().ok()).unwrap_or_default();
         Folder { files: Rc::new(FolderFiles { path: path.to_owned(), open }), names, distributions: OnceCell::new() }
     }
 
-    /// Where it is.
+    /// Returns the path of the directory.
     pub fn path(&self) -> &Path {
         &self.files.path
     }
 
-    /// Whether there is a directory, even if it cannot be read.
+    /// Checks whether the directory exists, even if it cannot be read.
     pub fn is_there(&self) -> bool {
         self.files.open.is_ok() || self.path().is_dir()
     }
 
-    /// The names in it.
+    /// Returns the names in the directory.
     pub fn names(&self) -> impl Iterator<Item = &OsStr> {
         self.names.iter()
     }
 
-    /// The way to its files.
+    /// Returns the access to the files of the directory.
     pub fn files(&self) -> &Rc<FolderFiles> {
         &self.files
     }
 
-    /// The distributions in it.
+    /// Returns the distributions in the directory.
     pub fn distributions(&self) -> &Distributions {
         self.distributions.get_or_init(|| distributions(self))
     }
@@ -79,7 +79,7 @@ impl FolderFiles {
     /// Opens a file below the directory.
     ///
     /// # Errors
-    /// What openat(2) says.
+    /// Returns the error of openat(2).
     pub fn open(&self, name: &Path) -> io::Result<File> {
         match &self.open {
             Ok(open) => open.file(name),
@@ -87,7 +87,7 @@ impl FolderFiles {
         }
     }
 
-    /// The whole path of a name below it.
+    /// Returns the whole path of a name below the directory.
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.path.join(name)
     }

@@ -1,5 +1,5 @@
-//! What a distribution says about itself: the head of METADATA or PKG-INFO, and the older `requires.txt`. The description that
-//! follows the head can be long, and is not read.
+//! Reads a distribution's metadata: the head of METADATA or PKG-INFO, and the older `requires.txt`. The description after the head can be
+//! long, and is not read.
 
 use super::folder::FolderFiles;
 use std::borrow::Cow;
@@ -7,33 +7,33 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// So much is read at once: most heads fit.
+/// The bytes of one read, enough for most heads.
 const PIECE: usize = 4 << 10;
 
-/// Longest head.
+/// The longest head.
 const HEAD_MAX: usize = 1 << 20;
 
-/// The fields that decide what has to be installed.
+/// The fields that matter for an installation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
     /// `Name`.
     pub name: Option<String>,
     /// `Version`.
     pub version: Option<String>,
-    /// Each `Requires-Dist`.
+    /// The values of all `Requires-Dist`.
     pub requires: Vec<String>,
 }
 
-/// The head of one distribution's metadata, in a buffer that serves for hundreds of them.
+/// The head of one distribution's metadata, in a buffer that is reused for hundreds of them.
 #[derive(Debug, Default)]
 pub struct MetadataHead {
     bytes: Vec<u8>,
-    /// What `requires.txt` adds.
+    /// The requirements of `requires.txt`.
     more: Vec<String>,
 }
 
 impl MetadataHead {
-    /// Reads the metadata of a `.dist-info` or `.egg-info`, which may be a file; none if nothing can be read there for sure.
+    /// Reads the metadata of a `.dist-info` or `.egg-info`, which may be a file; `None` if it cannot be read reliably.
     pub fn read(&mut self, files: &FolderFiles, entry: &str) -> Option<()> {
         self.more.clear();
         let metadata = files.open(&Path::new(entry).join("METADATA"));
@@ -45,7 +45,7 @@ impl MetadataHead {
         Some(())
     }
 
-    /// Reads a file up to its first empty line, or a little further.
+    /// Reads a file to its first empty line, or a little further.
     fn fill(&mut self, mut file: File) -> io::Result<()> {
         self.bytes.clear();
         let mut line = 0;
@@ -66,23 +66,23 @@ impl MetadataHead {
         }
     }
 
-    /// The first `Name`.
+    /// Returns the first `Name`.
     pub fn name(&self) -> Option<Cow<'_, str>> {
         self.fields().find_map(|(field, value)| (field == MetadataField::Name).then_some(value))
     }
 
-    /// The first `Version`.
+    /// Returns the first `Version`.
     pub fn version(&self) -> Option<Cow<'_, str>> {
         self.fields().find_map(|(field, value)| (field == MetadataField::Version).then_some(value))
     }
 
-    /// Each requirement.
+    /// Returns each requirement.
     pub fn requires(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let own = self.fields().filter_map(|(field, value)| (field == MetadataField::Requires).then_some(value));
         own.chain(self.more.iter().map(|text| Cow::Borrowed(text.as_str())))
     }
 
-    /// All of it.
+    /// Returns all fields.
     pub fn metadata(&self) -> Metadata {
         let text = |value: Option<Cow<'_, str>>| value.map(Cow::into_owned);
         let requires = self.requires().map(Cow::into_owned).collect();
@@ -94,23 +94,23 @@ impl MetadataHead {
     }
 }
 
-/// The fields of a head that is in memory.
+/// Parses the fields of a head in memory.
 pub fn parse(bytes: &[u8]) -> Metadata {
     MetadataHead { bytes: bytes.to_owned(), more: Vec::new() }.metadata()
 }
 
-/// Where a head ends.
+/// The position of a head's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HeadEnd {
-    /// Before the empty line that begins here.
+    /// The head ends before the empty line at this position.
     At(usize),
-    /// Not in these bytes. The last line begins here and may go on.
+    /// The head goes on after these bytes; the last line begins here and may be incomplete.
     After(usize),
-    /// A return by itself, which ends a line for some readers, but not for all.
+    /// The head contains a carriage return by itself, which ends a line for some readers only.
     Unsure,
 }
 
-/// Looks for the end of a head, from the beginning of a line on.
+/// Finds the end of a head, from the beginning of a line on.
 fn end(bytes: &[u8], mut line: usize) -> HeadEnd {
     loop {
         let rest = bytes.get(line..).unwrap_or_default();
@@ -130,7 +130,7 @@ fn end(bytes: &[u8], mut line: usize) -> HeadEnd {
     }
 }
 
-/// The bytes up to and with the end of the line; all where there is none.
+/// Returns the bytes up to and including the end of the line; all bytes if there is none.
 fn first_line(bytes: &[u8]) -> &[u8] {
     let length = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
     bytes.get(..length).unwrap_or_default()
@@ -144,7 +144,7 @@ enum MetadataField {
     Requires,
 }
 
-/// Goes through the fields of a head, which ends with an empty line. A line that begins with a blank goes on with the one before.
+/// Iterates over the fields of a head, which ends with an empty line. A line with a leading blank continues the previous one.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
@@ -173,7 +173,7 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// The field that begins in a line, with its value, if it is one that is read.
+/// Returns the field that begins in a line, with its value, if it is one of those that are read.
 fn field(line: &[u8]) -> Option<(MetadataField, &[u8])> {
     let is = |name: &str| {
         let (found, rest) = line.split_at_checked(name.len())?;
@@ -187,7 +187,7 @@ fn field(line: &[u8]) -> Option<(MetadataField, &[u8])> {
     }
 }
 
-/// What an older list of requirements has; nothing where there is none.
+/// Reads the requirements of an older distribution; empty if there is no file of them.
 fn requires_txt(files: &FolderFiles, entry: &str) -> io::Result<Vec<String>> {
     let mut bytes = Vec::new();
     match files.open(&Path::new(entry).join("requires.txt")).and_then(|mut file| file.read_to_end(&mut bytes)) {
@@ -201,7 +201,7 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// The requirements of a `requires.txt`: sections are `[extra]`, `[:marker]` or `[extra:marker]`.
+/// Converts the requirements of a `requires.txt`, whose sections are `[extra]`, `[:marker]` or `[extra:marker]`.
 fn egg_requires(text: &str) -> Vec<String> {
     let (mut requires, mut condition) = (Vec::new(), String::new());
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {

@@ -1,5 +1,5 @@
-//! Which distributions are installed, by the names of their directories alone: `numpy-1.26.4.dist-info` says it all. What a
-//! distribution requires stands inside (`metadata`) and is read for those only that somebody asks for.
+//! Lists the installed distributions by the names of their directories, such as `numpy-1.26.4.dist-info`. The requirements of a
+//! distribution are read from its files (`metadata`), and only for distributions that are required.
 
 mod folder;
 pub mod metadata;
@@ -20,31 +20,31 @@ use std::rc::Rc;
 /// An installed distribution.
 #[derive(Debug)]
 pub struct Distribution {
-    /// Its name.
+    /// The name of the project.
     pub name: Name,
-    /// Its version; none if it is not one that is understood.
+    /// The version; `None` if it is not understood.
     pub version: Option<Version>,
-    /// Its `.dist-info` or `.egg-info`.
+    /// The path of its `.dist-info` or `.egg-info`.
     pub path: PathBuf,
-    /// The same directory has it a second time, in another version: what an import finds is anybody's guess.
+    /// Whether the same directory contains another version as well, so that it is unknown which one an import finds.
     pub ambiguous: bool,
     files: Rc<FolderFiles>,
 }
 
-/// The distributions of one directory.
+/// The distributions of one directory, by name.
 pub type Distributions = HashMap<Name, Distribution>;
 
-/// The distributions of an interpreter, by directories.
+/// The distributions of an interpreter, in the order of its directories.
 #[derive(Clone, Debug, Default)]
 pub struct Installed(Vec<Rc<Folder>>);
 
 impl Installed {
-    /// Looks into directories of packages. What an earlier one has hides what a later one has, as for imports.
+    /// Reads directories of packages. A distribution in an earlier directory hides one in a later directory, as for imports.
     pub fn read<'a>(directories: impl IntoIterator<Item = &'a PathBuf>) -> Self {
         Installed::of(&Folders::default(), directories)
     }
 
-    /// The same, in directories as they were when they were first looked into.
+    /// Does the same for directories as they were when `folders` first read them.
     pub fn of<'a>(folders: &Folders, directories: impl IntoIterator<Item = &'a PathBuf>) -> Self {
         let mut all: Vec<Rc<Folder>> = Vec::new();
         for folder in directories.into_iter().map(|directory| folders.get(directory)) {
@@ -55,12 +55,12 @@ impl Installed {
         Installed(all)
     }
 
-    /// The distribution of this name.
+    /// Returns the distribution of this name.
     pub fn get(&self, name: &Name) -> Option<&Distribution> {
         self.0.iter().find_map(|folder| folder.distributions().get(name))
     }
 
-    /// All of them, in no order.
+    /// Returns all visible distributions, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Distribution> {
         self.0.iter().enumerate().flat_map(move |(at, folder)| {
             let seen = move |found: &&Distribution| {
@@ -72,13 +72,13 @@ impl Installed {
 }
 
 impl Distribution {
-    /// What it says about itself; none if that cannot be read or contradicts the name of its directory.
+    /// Reads the distribution's metadata; `None` if that fails or contradicts the name of the directory.
     pub fn metadata(&self) -> Option<Metadata> {
         let mut head = MetadataHead::default();
         self.read(&mut head).then(|| head.metadata())
     }
 
-    /// Reads what it says about itself into a buffer; whether that could be read and does not contradict the name of its directory.
+    /// Reads the distribution's metadata into a buffer; returns false if that fails or contradicts the name of the directory.
     pub fn read(&self, head: &mut MetadataHead) -> bool {
         let entry = self.path.file_name().and_then(OsStr::to_str).unwrap_or_default();
         let own = |head: &MetadataHead| head.version().and_then(|text| Version::parse(&text));
@@ -102,7 +102,7 @@ fn distributions(folder: &Folder) -> Distributions {
     found
 }
 
-/// The same in two forms is one; conda writes both at times.
+/// Merges two entries of one distribution. The two forms in one version count as one, because conda writes both at times.
 fn merge(known: &mut Distribution, new: Distribution) {
     let twice = known.is_egg() == new.is_egg() || known.version != new.version;
     let ambiguous = known.ambiguous || twice;
@@ -112,7 +112,7 @@ fn merge(known: &mut Distribution, new: Distribution) {
     known.ambiguous = ambiguous;
 }
 
-/// The distribution that an entry of a directory belongs to. Names that begin with `~` are what a broken installation left.
+/// Returns the distribution of a directory's entry. Names with a leading `~` are remains of a broken installation.
 fn distribution(folder: &Folder, entry: &str) -> Option<Distribution> {
     let (stem, is_egg) = match entry.strip_suffix(".dist-info") {
         Some(stem) => (stem, false),
@@ -134,7 +134,7 @@ fn distribution(folder: &Folder, entry: &str) -> Option<Distribution> {
     Some(Distribution { name, version, path: files.path(entry), ambiguous: false, files })
 }
 
-/// `1.0` of `1.0-py3.11-linux-x86_64`.
+/// Returns `1.0` for `1.0-py3.11-linux-x86_64`.
 fn without_python(text: &str, is_egg: bool) -> &str {
     text.split_once("-py").filter(|_| is_egg).map_or(text, |(version, _)| version)
 }

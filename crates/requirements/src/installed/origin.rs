@@ -1,16 +1,16 @@
-//! Where a distribution was installed from, when it was from a URL (PEP 610: `direct_url.json`).
+//! Checks the URL that a distribution was installed from (PEP 610: `direct_url.json`).
 
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 
-/// Whether a distribution was installed from exactly what a URL names today: an archive, or one commit. A branch may have moved
-/// on, and a directory may have changed.
+/// Checks whether a distribution was installed from exactly the current contents of a URL: an archive, or one commit. A branch may have
+/// moved, and a directory may have changed.
 pub fn is_from(metadata: &Path, url: &str) -> bool {
     fs::read(metadata.join("direct_url.json")).is_ok_and(|bytes| names(&bytes, url))
 }
 
-/// Whether a `direct_url.json` names what a URL names.
+/// Checks whether a `direct_url.json` names the same contents as a URL.
 pub fn names(bytes: &[u8], url: &str) -> bool {
     let Ok(found) = serde_json::from_slice::<Value>(bytes) else { return false };
     let (Some(from), true) = (found["url"].as_str(), found["subdirectory"].is_null()) else { return false };
@@ -27,7 +27,7 @@ fn is_commit(info: &Value, from: &str, url: &str) -> bool {
     is_whole && from == url && info["vcs"] == "git" && info["commit_id"] == commit
 }
 
-/// A hash that is asked for has to be the one that was checked then.
+/// Checks the archive's hash: a hash in the URL has to be the one that the installation verified.
 fn is_archive(info: &Value, fragment: &str) -> bool {
     match fragment.split_once('=') {
         None => info.is_object() && fragment.is_empty(),

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// The files of a distribution, as absolute paths without `..`: what its list names, what Python compiled of that, and all that
-/// lies beside the list. None if there is no list. Compiled files that are listed and not there are left out.
+/// Lists the files of a distribution as absolute paths without `..`: the files in its list, the byte code that Python compiled from them,
+/// and all files beside the list. It leaves out listed byte code that does not exist. `None` if there is no list.
 pub fn files(metadata: &Path) -> Option<BTreeSet<PathBuf>> {
     let directory = metadata.parent()?;
     let record = fs::read_to_string(metadata.join("RECORD")).ok()?;
@@ -21,12 +21,12 @@ pub fn files(metadata: &Path) -> Option<BTreeSet<PathBuf>> {
     Some(all)
 }
 
-/// The paths that a list names, relative to the directory of packages.
+/// Returns the paths of a list, relative to the directory of packages.
 pub fn paths(record: &str) -> impl Iterator<Item = String> {
     record.lines().filter(|line| !line.is_empty()).map(first_field)
 }
 
-/// The first field of a line of comma-separated values.
+/// Returns the first field of a line of comma-separated values.
 fn first_field(line: &str) -> String {
     match line.strip_prefix('"') {
         Some(quoted) => quoted.replace("\"\"", "\u{0}").split('"').next().unwrap_or_default().replace('\u{0}', "\""),
@@ -34,7 +34,7 @@ fn first_field(line: &str) -> String {
     }
 }
 
-/// A path without `.` and `..`, by its words alone.
+/// Removes `.` and `..` from a path without looking at the file system.
 fn plain(path: &Path) -> PathBuf {
     path.components().fold(PathBuf::new(), |mut plain, part| {
         match part {
@@ -55,7 +55,7 @@ fn is_compiled(file: &Path) -> bool {
     file.extension().is_some_and(|end| end == "pyc")
 }
 
-/// The module that a compiled file in `__pycache__` is of: `m.py` of `__pycache__/m.cpython-312.opt-1.pyc` (PEP 3147).
+/// Returns the module of a file in `__pycache__`: `m.py` for `__pycache__/m.cpython-312.opt-1.pyc` (PEP 3147).
 fn module_of(file: &Path) -> Option<PathBuf> {
     let (stem, _) = file.file_name()?.to_str()?.split_once('.')?;
     is_compiled(file).then(|| Some(file.parent()?.parent()?.join(format!("{stem}.py"))))?

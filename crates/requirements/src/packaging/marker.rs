@@ -1,14 +1,14 @@
-//! Conditions under which a requirement counts (PEP 508): `python_version < "3.11" and extra == "gpu"`. An answer is yes, no, or
-//! none where installers of different ages have not always given the same.
+//! Evaluates the markers of requirements (PEP 508): `python_version < "3.11" and extra == "gpu"`. The answer is yes, no, or `None` where
+//! installers of different ages disagree.
 
 use super::version::Version;
 use super::{name, specifier};
 use serde::{Deserialize, Serialize};
 
-/// Deepest nesting that is followed; nobody writes more than two or three.
+/// The deepest nesting that is parsed; real markers have two or three levels.
 const DEPTH_MAX: usize = 20;
 
-/// What an interpreter says about itself, by the names that markers use.
+/// The values of an interpreter for the variables of markers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MarkerEnvironment {
     /// `posix`.
@@ -31,16 +31,16 @@ pub struct MarkerEnvironment {
     pub implementation_version: String,
 }
 
-/// A condition, kept as it is written: to read it is to answer it.
+/// A marker as written, because parsing and evaluating it is one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marker(String);
 
-/// `python_version < "3.11"`.
+/// One comparison: `python_version < "3.11"`.
 struct Comparison<'a> {
     variable: MarkerVariable,
     operator: &'static str,
     literal: &'a str,
-    /// The literal stands first.
+    /// Whether the literal is on the left side.
     turned: bool,
 }
 
@@ -56,11 +56,11 @@ enum MarkerVariable {
     ImplementationName,
     ImplementationVersion,
     Extra,
-    /// The kernel's: another one under the same image changes them.
+    /// A variable of the kernel, which can change under the same image.
     Kernel,
 }
 
-/// The usual ones first.
+/// The variables by name, the most frequent first.
 const VARIABLES: [(&str, MarkerVariable); 19] = [
     ("extra", MarkerVariable::Extra),
     ("python_version", MarkerVariable::PythonVersion),
@@ -86,18 +86,18 @@ const VARIABLES: [(&str, MarkerVariable); 19] = [
 const OPERATORS: [&str; 7] = ["==", ">=", "<=", "!=", "~=", "<", ">"];
 
 impl Marker {
-    /// Reads a condition; none if it is not understood.
+    /// Parses a marker; `None` if it is not understood.
     pub fn parse(text: &str) -> Option<Self> {
         answer(text, &MarkerEnvironment::default(), "").map(|_| Marker(text.to_owned()))
     }
 
-    /// Whether it holds for this interpreter and one extra that is asked for (empty: none is).
+    /// Checks whether the marker holds for this interpreter and one requested extra (empty: no extra).
     pub fn holds(&self, environment: &MarkerEnvironment, extra: &str) -> Option<bool> {
         answer(&self.0, environment, extra).flatten()
     }
 }
 
-/// The answer to a condition; none within where it is not known, none at all where the condition is not understood.
+/// Evaluates a marker: the inner `None` means that the answer is unknown, the outer one that the marker is not understood.
 pub(super) fn answer(text: &str, environment: &MarkerEnvironment, extra: &str) -> Option<MarkerResult> {
     let mut rest = MarkerReader { text, environment, extra };
     let answer = rest.any(0)?;
@@ -106,7 +106,7 @@ pub(super) fn answer(text: &str, environment: &MarkerEnvironment, extra: &str) -
 
 type MarkerResult = Option<bool>;
 
-/// Both have to be known: an installer fails at a comparison that it cannot make, even where it would not matter.
+/// Combines two answers, both of which have to be known: an installer fails at an impossible comparison even where it would not matter.
 fn both(one: MarkerResult, other: MarkerResult, join: fn(bool, bool) -> bool) -> MarkerResult {
     one.zip(other).map(|(one, other)| join(one, other))
 }
@@ -124,7 +124,7 @@ impl Comparison<'_> {
             (variable, operator) if variable.is_version() => {
                 specifier::one(operator, right)?.contains(&Version::parse(left)?)
             }
-            // A version there would be compared as a version.
+            // An installer would compare a version there as a version.
             _ if right.trim_start_matches([' ', 'v', 'V']).starts_with(|c: char| c.is_ascii_digit()) => None,
             (_, "==") => Some(left == right),
             (_, "!=") => Some(left != right),
@@ -133,7 +133,7 @@ impl Comparison<'_> {
     }
 
     fn same_extra(&self, extra: &str) -> MarkerResult {
-        // What begins with a number may be a version, and is then compared as one.
+        // A text that begins with a number may be a version, and is then compared as one.
         let is_number = || self.literal.starts_with(|c: char| c.is_ascii_digit() || c == 'v' || c == 'V');
         let is_version = || is_number() && Version::parse(self.literal).is_some();
         let is_name = name::is_name(self.literal) && !is_version();
@@ -141,7 +141,7 @@ impl Comparison<'_> {
     }
 }
 
-/// Whether a text is part of another. Some have taken the other for a list of words, so both have to agree.
+/// Checks whether a text is part of another. Some installers took the other text for a list of words, so both readings have to agree.
 fn is_in(part: &str, whole: &str) -> Option<bool> {
     let is_part = whole.contains(part);
     let is_word = whole.split([' ', ',', '|']).any(|word| word == part);
@@ -173,7 +173,7 @@ impl MarkerVariable {
     }
 }
 
-/// What is left to read, and for whom it is answered.
+/// The rest of a marker, with the values that it is evaluated for.
 struct MarkerReader<'a> {
     text: &'a str,
     environment: &'a MarkerEnvironment,
@@ -258,7 +258,7 @@ impl<'a> MarkerReader<'a> {
         rest.is_some()
     }
 
-    /// A whole word: nothing that could belong to it follows.
+    /// Reads a whole word, after which no further character of a word follows.
     fn word(&mut self, word: &str) -> bool {
         let rest = self.text.trim_ascii_start().strip_prefix(word);
         let rest = rest.filter(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.'));

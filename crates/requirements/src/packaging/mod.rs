@@ -1,6 +1,6 @@
-//! The words of Python packaging: names (PEP 503), versions and specifiers (PEP 440), markers and requirements (PEP 508). Pure.
-//! What is read here is read exactly as `packaging`, pip's own library, reads it; rare or old ways of writing are not understood
-//! on purpose: the answer is then none, and whoever asked leaves the matter to an installer.
+//! Parses the terms of Python packaging: names (PEP 503), versions and specifiers (PEP 440), markers and requirements (PEP 508). Pure.
+//! Everything is interpreted exactly as by `packaging`, pip's own library. Rare or old syntax is deliberately not understood: the answer
+//! is then `None`, and the caller leaves the matter to an installer.
 
 mod marker;
 mod name;

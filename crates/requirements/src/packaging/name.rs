@@ -1,4 +1,4 @@
-//! Names of projects and of extras in their normal form (PEP 503): `My.Odd_Name` and `my-odd-name` are one.
+//! Normalizes the names of projects and extras (PEP 503): `My.Odd_Name` equals `my-odd-name`.
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use std::fmt;
 pub struct Name(String);
 
 impl Name {
-    /// Reads a name; none if no project can be called so.
+    /// Parses a name; `None` if it is not a valid name.
     pub fn parse(text: &str) -> Option<Self> {
         let is_normal = || text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
         is_name(text).then(|| Name(if is_normal() { text.to_owned() } else { normal(text).map(char::from).collect() }))
     }
 
-    /// As text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -25,12 +25,12 @@ impl fmt::Display for Name {
     }
 }
 
-/// Whether a byte of a name means no more than a break between two words.
+/// Checks whether a byte of a name is only a separator between two words.
 pub(super) fn is_separator(byte: u8) -> bool {
     matches!(byte, b'-' | b'_' | b'.')
 }
 
-/// Whether a project or an extra can be called so.
+/// Checks whether a text is a valid name.
 pub(super) fn is_name(text: &str) -> bool {
     let bytes = text.as_bytes();
     let is_end = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
@@ -39,12 +39,12 @@ pub(super) fn is_name(text: &str) -> bool {
         && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || is_separator(*byte))
 }
 
-/// Whether two spellings are of one name.
+/// Checks whether two spellings are of one name.
 pub(super) fn is_same(one: &str, other: &str) -> bool {
     normal(one).eq(normal(other))
 }
 
-/// In small letters, with one dash between words.
+/// Returns the normal form: lower case, with one dash between words.
 fn normal(text: &str) -> impl Iterator<Item = u8> + '_ {
     let mut after_break = false;
     text.bytes().filter_map(move |byte| {

@@ -1,9 +1,9 @@
-//! The numbers of a release (`1.26.4`), without memory of their own: thousands of versions are read in one look.
+//! Stores the numbers of a release (`1.26.4`) without heap memory, because one check parses thousands of versions.
 
-/// Nobody counts in more numbers.
+/// The most numbers of a release.
 const MOST: usize = 8;
 
-/// The numbers, at least one.
+/// The numbers of a release, at least one.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Release {
     numbers: [u64; MOST],
@@ -11,26 +11,26 @@ pub(super) struct Release {
 }
 
 impl Release {
-    /// Adds one at the end; none if there are too many.
+    /// Appends a number; `None` if there are too many.
     pub(super) fn push(&mut self, number: u64) -> Option<()> {
         *self.numbers.get_mut(self.count)? = number;
         self.count += 1;
         Some(())
     }
 
-    /// All of them.
+    /// Returns all numbers.
     pub(super) fn numbers(&self) -> &[u64] {
         self.numbers.get(..self.count).unwrap_or_default()
     }
 
-    /// All up to the last that is not zero: `1.0` and `1` are one.
+    /// Returns the numbers up to the last that is not zero: `1.0` equals `1`.
     pub(super) fn significant(&self) -> &[u64] {
         let numbers = self.numbers();
         let count = numbers.iter().rposition(|number| *number != 0).map_or(0, |last| last + 1);
         numbers.get(..count).unwrap_or_default()
     }
 
-    /// All but the last; none if nothing is left.
+    /// Removes the last number; `None` if none is left.
     pub(super) fn without_last(mut self) -> Option<Self> {
         self.count = self.count.checked_sub(1).filter(|count| *count > 0)?;
         Some(self)

@@ -1,5 +1,5 @@
-//! One requirement (PEP 508): `name[extra]>=1,<2 ; marker` or `name @ URL`. Old forms in parentheses are read as well: metadata of
-//! installed packages has them.
+//! Parses one requirement (PEP 508): `name[extra]>=1,<2 ; marker` or `name @ URL`. Old forms in parentheses are parsed as well, because
+//! metadata of installed packages contains them.
 
 use super::marker::{self, Marker, MarkerEnvironment};
 use super::name::{self, Name, is_separator};
@@ -8,27 +8,27 @@ use super::specifier::Specifiers;
 /// A requirement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
-    /// The project.
+    /// The name of the project.
     pub name: Name,
-    /// Optional parts of it that are asked for.
+    /// The extras that are requested.
     pub extras: Vec<Name>,
-    /// Where it comes from.
+    /// The source of the project.
     pub source: ProjectSource,
-    /// When it counts; none is always.
+    /// The condition under which it counts; `None` means always.
     pub marker: Option<Marker>,
 }
 
-/// Where a project comes from.
+/// The source of a project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProjectSource {
-    /// From wherever there is a version that will do.
+    /// An index, with any version that satisfies these specifiers.
     Versions(Specifiers),
-    /// From exactly there.
+    /// Exactly this URL.
     Url(String),
 }
 
 impl Requirement {
-    /// Reads a requirement without options; none if it is not understood.
+    /// Parses a requirement without options; `None` if it is not understood.
     pub fn parse(text: &str) -> Option<Self> {
         let parts = RequirementParts::cut(text)?;
         let marker = parts.marker.map(Marker::parse).map_or(Some(None), |marker| marker.map(Some))?;
@@ -36,12 +36,12 @@ impl Requirement {
     }
 }
 
-/// A requirement that was only cut into its parts. Most of what packages require is for extras that nobody asks for, so its condition
-/// is looked at first.
+/// A requirement that is split into its parts and not parsed further. Most requirements of packages are for extras that are not requested,
+/// so the marker is evaluated first.
 #[derive(Clone, Copy, Debug)]
 pub struct RequirementParts<'a> {
     name: &'a str,
-    /// Within the brackets; none if there are none.
+    /// The text within the brackets; `None` if there are no brackets.
     extras: Option<&'a str>,
     origin: SourceOrigin<'a>,
     marker: Option<&'a str>,
@@ -54,7 +54,7 @@ enum SourceOrigin<'a> {
 }
 
 impl<'a> RequirementParts<'a> {
-    /// Cuts; none if it cannot be a requirement.
+    /// Splits a text; `None` if it cannot be a requirement.
     pub fn cut(text: &'a str) -> Option<Self> {
         let text = text.trim_ascii();
         let end = text.bytes().position(|byte| !byte.is_ascii_alphanumeric() && !is_separator(byte));
@@ -69,17 +69,17 @@ impl<'a> RequirementParts<'a> {
         Some(RequirementParts { name, extras, origin, marker })
     }
 
-    /// Its name as it is written.
+    /// Returns the name as written.
     pub fn name(&self) -> &'a str {
         self.name
     }
 
-    /// Whether it counts for this interpreter and one extra (empty: none is asked for); none where that is not known.
+    /// Checks whether the requirement counts for this interpreter and one extra (empty: no extra); `None` if that is unknown.
     pub fn counts(&self, environment: &MarkerEnvironment, extra: &str) -> Option<bool> {
         self.marker.map_or(Some(true), |marker| marker::answer(marker, environment, extra)?)
     }
 
-    /// Whether all of it but the condition is understood.
+    /// Checks whether everything but the marker is understood.
     pub fn is_understood(&self) -> bool {
         let is_source = match self.origin {
             SourceOrigin::Versions(versions) => Specifiers::are_understood(versions),
@@ -88,7 +88,7 @@ impl<'a> RequirementParts<'a> {
         is_source && name::is_name(self.name) && self.extras().all(name::is_name)
     }
 
-    /// The requirement without its condition; none if it is not understood.
+    /// Parses the requirement without its marker; `None` if it is not understood.
     pub fn requirement(&self) -> Option<Requirement> {
         let source = match self.origin {
             SourceOrigin::Versions(versions) => ProjectSource::Versions(Specifiers::parse(versions)?),
@@ -104,14 +104,14 @@ impl<'a> RequirementParts<'a> {
     }
 }
 
-/// What is within the brackets of extras, and what follows them.
+/// Splits off the text within the brackets of extras; returns it and the rest.
 fn extras(text: &str) -> Option<(Option<&str>, &str)> {
     let Some(inner) = text.strip_prefix('[') else { return Some((None, text)) };
     let (inner, rest) = inner.split_once(']')?;
     Some((Some(inner), rest.trim_ascii_start()))
 }
 
-/// A URL may have a semicolon in it, so only one behind a blank begins a marker.
+/// Splits a URL from its marker. A URL may contain a semicolon, so only one after a blank begins a marker.
 fn url_and_marker(text: &str) -> Option<(&str, Option<&str>)> {
     let (url, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
     let (scheme, _) = url.split_once("://")?;

@@ -1,8 +1,8 @@
-//! Which versions will do (PEP 440): `>=1.2,<2`. Pre-releases count like others, as they do for what is installed already.
+//! Compares versions with specifiers (PEP 440): `>=1.2,<2`. Pre-releases count like other versions, as they do for installed packages.
 
 use super::version::Version;
 
-/// Conditions that all have to hold; none is no condition.
+/// Conditions that all have to hold; an empty list always holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Specifiers(Vec<Specifier>);
 
@@ -26,7 +26,7 @@ enum Operator {
     More,
 }
 
-/// Longer ones first. `===` compares text and not versions; it is left to installers.
+/// The operators, longer ones first. `===` compares text and not versions, so it is left to installers.
 const OPERATORS: [(&str, Operator); 7] = [
     ("~=", Operator::Compatible),
     ("==", Operator::Equal),
@@ -38,7 +38,7 @@ const OPERATORS: [(&str, Operator); 7] = [
 ];
 
 impl Specifiers {
-    /// Reads conditions that are joined by commas; none if one of them is not understood.
+    /// Parses conditions that are joined by commas; `None` if one of them is not understood.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim_ascii();
         match text.is_empty() {
@@ -47,13 +47,13 @@ impl Specifiers {
         }
     }
 
-    /// Whether `parse` would understand it.
+    /// Checks whether `parse` would understand a text.
     pub(super) fn are_understood(text: &str) -> bool {
         let text = text.trim_ascii();
         text.is_empty() || text.split(',').all(|one| Specifier::parse(one).is_some())
     }
 
-    /// Whether a version fulfils all of them; none where installers of different ages do not agree.
+    /// Checks whether a version satisfies all conditions; `None` where installers of different ages disagree.
     pub fn contains(&self, version: &Version) -> Option<bool> {
         let mut known = Some(true);
         for specifier in &self.0 {
@@ -66,13 +66,13 @@ impl Specifiers {
         known
     }
 
-    /// Any version will do.
+    /// Checks whether any version satisfies the list.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// A condition whose sign was read already; none if it is not understood.
+/// Makes a condition from an operator and a version; `None` if it is not understood.
 pub(super) fn one(sign: &str, version: &str) -> Option<Specifier> {
     let (_, operator) = OPERATORS.iter().find(|(known, _)| *known == sign)?;
     Specifier::of(*operator, version.trim_ascii())
@@ -109,9 +109,9 @@ impl Specifier {
             Operator::BeginsNot => !version.begins_with(own),
             Operator::AtMost => version.public_cmp(own).is_le(),
             Operator::AtLeast => version.public_cmp(own).is_ge(),
-            // `<2` does not mean 2.0rc1, unless it says so itself.
+            // `<2` excludes 2.0rc1, unless the specifier itself names a pre-release.
             Operator::Less => version < own && self.beyond(version, version.is_prerelease() && !own.is_prerelease())?,
-            // `>2` means neither 2.0.post1 nor 2.0+cu124.
+            // `>2` excludes both 2.0.post1 and 2.0+cu124.
             Operator::More => {
                 let mended = version.is_postrelease() && !own.is_postrelease();
                 version > own && self.beyond(version, mended || version.is_local())?
@@ -119,8 +119,8 @@ impl Specifier {
         })
     }
 
-    /// Whether a version is beyond the own one, and not `part` of the same release. Of what else is part of 2.0rc1 or 2.0.post1
-    /// than of 2.0, installers of different ages think differently.
+    /// Checks whether a version is beyond this one and not `part` of the same release. If this one is not a bare release, such as 2.0rc1
+    /// or 2.0.post1, installers of different ages disagree about its other parts.
     fn beyond(&self, version: &Version, part: bool) -> Option<bool> {
         let own = &self.version;
         match part && version.base() == own.base() {
@@ -130,7 +130,7 @@ impl Specifier {
     }
 }
 
-/// A build of a version is that version, unless a build is asked for.
+/// Checks whether two versions are the same. A local build of a version equals that version, unless a local build is required.
 fn is_same(version: &Version, wanted: &Version) -> bool {
     match wanted.is_local() {
         true => version == wanted,
@@ -147,7 +147,7 @@ impl Operator {
         }
     }
 
-    /// Whether a version may stand behind it. `~=` takes a spelling other than the normal one apart in ways of its own.
+    /// Checks whether the operator accepts a version. `~=` interprets a version in other than the normal form in its own way.
     fn takes(self, version: &Version, written: &str) -> bool {
         match self {
             Operator::Equal | Operator::NotEqual => true,

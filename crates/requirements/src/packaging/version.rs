@@ -1,4 +1,4 @@
-//! A version (PEP 440): reading, order, normal form.
+//! Parses, orders and normalizes versions (PEP 440).
 
 use super::name::is_separator;
 use super::release::Release;
@@ -17,7 +17,7 @@ pub struct Version {
     local: Vec<Segment>,
 }
 
-/// What comes before a release.
+/// The kind of a pre-release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum PreRelease {
     Alpha,
@@ -25,14 +25,14 @@ enum PreRelease {
     Candidate,
 }
 
-/// A part of a local version: a number is more than any word.
+/// A part of a local version: a number is greater than any word.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Segment {
     Word(String),
     Number(u64),
 }
 
-/// How each kind of pre-release may be written; a word before those that it begins with.
+/// The spellings of each kind of pre-release; a word stands before its own beginnings.
 const PRE: [(&str, PreRelease); 8] = [
     ("alpha", PreRelease::Alpha),
     ("a", PreRelease::Alpha),
@@ -47,7 +47,7 @@ const POST: [(&str, ()); 3] = [("post", ()), ("rev", ()), ("r", ())];
 const DEV: [(&str, ()); 1] = [("dev", ())];
 
 impl Version {
-    /// Reads a version; none if it is not one, or has a number that nobody counts to.
+    /// Parses a version; `None` if it is invalid or has a number that is too large.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim_ascii();
         let is_small = !text.bytes().any(|byte| byte.is_ascii_uppercase());
@@ -65,52 +65,52 @@ impl Version {
         rest.0.is_empty().then_some(Version { epoch, release, pre, post, dev, local })
     }
 
-    /// Something comes after it: it is an alpha, a beta, a candidate or a state of development.
+    /// Checks for an alpha, beta, candidate or development release, which a final release follows.
     pub fn is_prerelease(&self) -> bool {
         self.pre.is_some() || self.dev.is_some()
     }
 
-    /// It mends a release.
+    /// Checks for a post-release.
     pub fn is_postrelease(&self) -> bool {
         self.post.is_some()
     }
 
-    /// Somebody built it on their own (`+cu124`).
+    /// Checks for a local version (`+cu124`).
     pub fn is_local(&self) -> bool {
         !self.local.is_empty()
     }
 
-    /// The numbers of the release.
+    /// Returns the numbers of the release.
     pub fn release(&self) -> &[u64] {
         self.release.numbers()
     }
 
-    /// How it stands to another one without its local part.
+    /// Compares this version, without its local part, with another one.
     pub(super) fn public_cmp(&self, other: &Self) -> Ordering {
         self.key(&[]).cmp(&other.key(&other.local))
     }
 
-    /// The bare release: what is left without the marks of pre-releases, mends and builds.
+    /// Returns the bare release, without the marks of pre-releases, post-releases and local builds.
     pub fn base(&self) -> Self {
         let (epoch, release) = (self.epoch, self.release);
         Version { epoch, release, pre: None, post: None, dev: None, local: Vec::new() }
     }
 
-    /// Whether the release begins with all numbers of the other: `1.2.3` with `1.2`. Missing numbers are zeros.
+    /// Checks whether the release begins with all numbers of the other: `1.2.3` with `1.2`. Missing numbers are zeros.
     pub(super) fn begins_with(&self, other: &Self) -> bool {
         let own = self.release().iter().chain(std::iter::repeat(&0));
         self.epoch == other.epoch && other.release().iter().zip(own).all(|(theirs, own)| theirs == own)
     }
 
-    /// The release without its last number, for `~=`.
+    /// Returns the release without its last number, for `~=`.
     pub(super) fn series(&self) -> Option<Self> {
         let mut base = self.base();
         base.release = base.release.without_last()?;
         Some(base)
     }
 
-    /// What is compared, the weightiest first. A state of development comes before the alphas of its release, which come
-    /// before it; no mark of development is more than any.
+    /// Returns the sort key. A development release comes before the alphas of its release, and those come before the release. A version
+    /// without a development mark is greater than one with a mark.
     fn key<'a>(&'a self, local: &'a [Segment]) -> impl Ord + use<'a> {
         let pre = match (self.pre, self.post, self.dev) {
             (None, None, Some(_)) => (0, None),
@@ -142,7 +142,7 @@ impl PartialEq for Version {
 impl Eq for Version {}
 
 impl fmt::Display for Version {
-    /// The normal form.
+    /// Writes the normal form.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.epoch != 0 {
             write!(f, "{}!", self.epoch)?;
@@ -170,11 +170,11 @@ impl fmt::Display for Version {
     }
 }
 
-/// What is left to read, in small letters. Each step gives none if it cannot be a version any more.
+/// The rest of a text in lower case. Each step returns `None` if the text cannot be a version any more.
 struct VersionReader<'a>(&'a str);
 
 impl<'a> VersionReader<'a> {
-    /// The digits that come next, perhaps none.
+    /// Reads the next digits, perhaps none.
     fn digits(&mut self) -> &'a str {
         let end = self.0.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(self.0.len());
         let (digits, rest) = self.0.split_at_checked(end).unwrap_or_default();
@@ -211,7 +211,7 @@ impl<'a> VersionReader<'a> {
         Some(release)
     }
 
-    /// One of these words with a number, each behind a separator or not; without a number it is 0.
+    /// Reads one of these words with a number, each after an optional separator; without a number it is 0.
     fn tagged<T: Copy>(&mut self, words: &[(&str, T)]) -> Option<Option<(T, u64)>> {
         let before = self.0;
         self.separator();
@@ -227,7 +227,7 @@ impl<'a> VersionReader<'a> {
         Some(Some((kind, number)))
     }
 
-    /// `1.0-1` is `1.0.post1`.
+    /// Reads the implicit post-release of `1.0-1`, which is `1.0.post1`.
     fn implicit_post(&mut self) -> Option<Option<u64>> {
         match self.0.strip_prefix('-').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
             Some(rest) => {

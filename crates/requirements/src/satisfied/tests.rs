@@ -2,7 +2,7 @@ use super::*;
 use std::fs;
 use std::path::Path;
 
-/// An environment on disk: `name version`, then what it requires.
+/// Makes an environment on disk from pairs of `name version` and requirements.
 fn site(packages: &[(&str, &[&str])]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     packages.iter().for_each(|(package, requires)| add(dir.path(), package, requires));

@@ -1,5 +1,5 @@
-//! The code directory, its commit, and the entry file. Baked into the image or mounted, both are fine; without `code.path` and
-//! `code.entry` the directory is only where the workload starts, and little is asked of it.
+//! The code directory, its commit, and the entry file. The directory may be baked into the image or mounted. Without `code.path` and
+//! `code.entry` it is only the workload's working directory, and few checks apply.
 
 use super::dirty::GitStatus;
 use super::entry::EntryFile;
@@ -20,11 +20,11 @@ pub struct CodeTarget {
     site: PathFacts,
     entry: Option<EntryFile>,
     configured: bool,
-    /// What is known of its commit; none: nobody wants to know, or not yet looked at.
+    /// The commit that is checked out; `None` before it is read, or if no key asks for it.
     commit: Option<Commit>,
     given: ProvenanceInput,
     environment: Environment,
-    /// What git says of files that differ; none: nobody wants to know.
+    /// What git reports about changed files; `None` if no key asks for it.
     work: Option<GitStatus>,
 }
 
@@ -32,7 +32,7 @@ const fn check(id: &'static str, passing: Transient, about: &'static str, remedy
     Check { id, family: FailureFamily::Code, severity: Severity::Fail, passing, about, remedy }
 }
 
-/// The checks of this family, in the order in which they are asked.
+/// The checks of this family in the order in which they run.
 pub const STEPS: &[Step<CodeTarget>] = &[
     Step {
         check: check(
@@ -114,7 +114,7 @@ pub const STEPS: &[Step<CodeTarget>] = &[
 
 const DIRTY: &str = "code.dirty";
 
-/// One task, unless there is nothing but the root directory to start in.
+/// Plans one task, unless the code directory is only the root directory.
 pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let (code, workdir) = (&context.code, &context.workdir);
     let set = context.settings.code_entry.as_ref();
@@ -129,7 +129,7 @@ pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rule
     let given = ProvenanceInput::of(context, rules.forbids("code.git"));
     let environment = context.environment.clone();
     let code = CodeTarget { site, entry, configured, commit: None, given, environment, work: None };
-    // git may have to read every file.
+    // git may have to read every file, so this task may take long.
     let long = STEPS.iter().any(|step| step.check.id == DIRTY && rules.wants(&step.check));
     CheckTask::of_path(STEPS, rules, code, way, None).map(|task| task.apart(long)).into_iter().collect()
 }
@@ -152,7 +152,7 @@ impl CodeTarget {
         self.commit.as_ref().map_or(Ok(()), |commit| commit.known(&self.site))
     }
 
-    /// Where there is no repository nothing can differ from it.
+    /// Checks that every file is committed. Without a repository there is nothing to compare.
     fn all_committed(&mut self) -> CheckResult {
         let Some(repository) = self.commit.as_ref().and_then(Commit::repository) else { return Ok(()) };
         let work = GitStatus::of(repository, &self.environment);
@@ -183,7 +183,7 @@ impl CodeTarget {
         entry.check(self.site.file(entry.path.as_os_str()), || self.names_instead())
     }
 
-    /// What could have been meant by an entry file that is not there.
+    /// Suggests existing files for an entry file that is missing.
     fn names_instead(&self) -> super::Remedy {
         let listing = super::listing::count(&self.site.path, 1).unwrap_or_default();
         super::Remedy::Do(match listing.entries {
@@ -200,8 +200,7 @@ impl Target for CodeTarget {
         Some(self.site.shown.clone())
     }
 
-    /// Nothing is said of a directory that nobody named and that is only part of the image, or of the machine, unless it has a
-    /// commit.
+    /// Returns no line for a directory that no key names and that belongs to the image or the machine, unless it has a commit.
     fn summary(&mut self) -> Option<String> {
         let named =
             self.configured || (self.site.platform().is_container() && matches!(self.site.lies(), PathSide::On(_)));

@@ -1,5 +1,5 @@
-//! Paths that the workload reads: really mounted, not the empty directory that an engine makes for a misspelled source, readable
-//! as this user, and holding what was asked for.
+//! Paths that the workload reads: that each is a real mount, is readable by this user and holds the expected files. An engine makes an
+//! empty directory for a misspelled source.
 
 mod content;
 mod empty;
@@ -35,7 +35,7 @@ const fn check(id: &'static str, passing: Transient, about: &'static str, remedy
     Check { id, family: FailureFamily::Data, severity: Severity::Fail, passing, about, remedy }
 }
 
-/// The checks of this family, in the order in which they are asked.
+/// The checks of this family in the order in which they run.
 pub const STEPS: &[Step<DataTarget>] = &[
     Step {
         check: check(
@@ -157,7 +157,7 @@ pub const STEPS: &[Step<DataTarget>] = &[
     },
 ];
 
-/// One task for each data path.
+/// Plans one task for each data path.
 pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let task = |want: &DataPath| {
         let site = PathFacts::new(&want.path, &context.workdir, host_facts);
@@ -234,7 +234,7 @@ impl DataTarget {
         self.some_file_readable()
     }
 
-    /// One readable file is enough; none of the first few is a pattern: an owner's 0600, or a root that counts as nobody.
+    /// Checks that one of the first few files is readable. If none is, that is systematic: mode 0600, or a squashed root.
     fn some_file_readable(&self) -> CheckResult {
         let names = self.listing.iter().flat_map(|listing| &listing.names);
         let mut refused = None;
@@ -273,7 +273,7 @@ impl DataTarget {
         .found()
     }
 
-    /// Whether it was mounted into a container from outside, and is not a copy that ends with it.
+    /// Returns whether the path was mounted into a container from outside, and is not a copy that ends with the container.
     fn is_given(&self) -> bool {
         let given = |mount: &Mount| mount.class() != Some(FilesystemClass::Memory) && !path_facts::is_scratch(mount);
         self.site.platform().is_container() && matches!(self.site.lies(), PathSide::On(mount) if given(mount))

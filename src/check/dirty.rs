@@ -1,5 +1,5 @@
-//! Whether files differ from the commit. Only git can tell that in all cases, and its configuration in a mounted repository can make it
-//! run programs: so it is asked only when somebody wants to know, as the workload's user, who runs the code anyway.
+//! Whether files differ from the commit. Only git knows that in all cases. The configuration of a mounted repository can make git run
+//! programs, so git runs only on request, and as the workload's user, who runs the code anyway.
 
 use super::path_facts::PathFacts;
 use super::step::{CheckResult, Failure};
@@ -9,17 +9,17 @@ use std::process::{Command, Stdio};
 use sys::environment::Environment;
 use sys::process::die_with_parent;
 
-/// So many files are named.
+/// Number of changed files that a message names.
 const NAMED: usize = 3;
 
-/// What git says.
+/// The answer of `git status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GitStatus {
-    /// Every file is as it was committed; files that git does not know do not count.
+    /// Every tracked file is as it was committed; untracked files do not count.
     Committed,
-    /// So many differ, the first of them by name.
+    /// The number of changed files, and the names of the first ones.
     Differs(usize, Vec<Vec<u8>>),
-    /// Why it says nothing.
+    /// The reason why git gave no answer.
     Unknown(String),
 }
 
@@ -39,7 +39,7 @@ impl GitStatus {
         }
     }
 
-    /// `XY NAME`, each with a NUL behind it; a renamed file has its old name behind it, too.
+    /// Parses `XY NAME` entries, each with a NUL after it. A renamed file has a second entry with its old name.
     fn parse(text: &[u8]) -> Self {
         let mut entries = text.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
         let mut names = Vec::new();
@@ -54,7 +54,7 @@ impl GitStatus {
         if count == 0 { GitStatus::Committed } else { GitStatus::Differs(count, names) }
     }
 
-    /// Whether it differs; none: that is not known.
+    /// Returns whether files differ; `None` if that is not known.
     pub fn is_changed(&self) -> Option<bool> {
         match self {
             GitStatus::Committed => Some(false),
@@ -63,7 +63,7 @@ impl GitStatus {
         }
     }
 
-    /// Trouble, unless everything is committed.
+    /// Returns a failure unless everything is committed.
     pub fn committed(&self, site: &PathFacts) -> CheckResult {
         match self {
             GitStatus::Committed => Ok(()),
@@ -96,7 +96,7 @@ fn status(repository: &Repository, environment: &Environment) -> io::Result<std:
     let mut environment = environment.clone();
     git::trust(&mut environment, &repository.root.to_string_lossy());
     let mut command = Command::new("git");
-    // No index is rewritten, no daemon started, nobody asked.
+    // git must not rewrite an index, start a daemon or prompt.
     command.args(["-c", "core.fsmonitor=false", "status", "--porcelain=v1", "-z", "--untracked-files=no"]);
     command.env_clear().envs(environment.iter()).env("GIT_OPTIONAL_LOCKS", "0").env("GIT_TERMINAL_PROMPT", "0");
     command.current_dir(&repository.root).stdin(Stdio::null());

@@ -1,5 +1,5 @@
-//! The file that is to run: `code.entry`, or the one that the command names. A script that is not there, or cannot be started, is
-//! told before dependencies are installed for ten minutes. Commands are not interpreted any further than that.
+//! The entry file: `code.entry`, or the file that the command names. A script that is missing or cannot start is reported before an
+//! installation that may take ten minutes. Commands are interpreted no further than that.
 
 use super::obstacle::{self, Obstacle};
 use super::path_facts::PathFacts;
@@ -22,16 +22,16 @@ pub struct EntryFile {
     configured: bool,
 }
 
-/// How it is going to be used.
+/// How the entry file will be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum EntryUse {
-    /// An interpreter reads it.
+    /// An interpreter reads the file.
     Read,
-    /// A shell reads it.
+    /// A shell reads the file.
     Shell,
-    /// The kernel starts it.
+    /// The kernel executes the file.
     Executed,
-    /// A launcher seems to be given it.
+    /// The file is probably an argument of a launcher.
     Launched,
 }
 
@@ -41,7 +41,7 @@ const LAUNCHER_MODULES: [&str; 4] =
     ["torch.distributed.run", "torch.distributed.launch", "accelerate.commands.launch", "deepspeed.launcher.runner"];
 
 impl EntryFile {
-    /// The configured one, relative to the code directory; how it is used follows from the command.
+    /// Makes the configured entry file, relative to the code directory; the command decides how the file is used.
     pub fn configured(path: &Path, code: &Path, workdir: &Path, command: &[OsString]) -> Self {
         let path = code.join(path);
         let same = EntryFile::named(command, workdir).filter(|entry| entry.path == path);
@@ -50,7 +50,7 @@ impl EntryFile {
         EntryFile { path, how, configured: true }
     }
 
-    /// The one that a command names, relative to the working directory.
+    /// Finds the entry file that a command names, relative to the working directory.
     pub fn named(command: &[OsString], workdir: &Path) -> Option<Self> {
         let (program, words) = command.split_first()?;
         let name = Path::new(program).file_name()?.to_str()?;
@@ -64,15 +64,15 @@ impl EntryFile {
         Some(EntryFile { path: workdir.join(word), how, configured: false })
     }
 
-    /// A configured one as it is shown behind its directory.
+    /// Returns the configured path below the code directory, for messages.
     pub fn shown(&self, code: &Path) -> Option<String> {
         self.configured.then(|| text::path(self.path.strip_prefix(code).unwrap_or(&self.path)))
     }
 
-    /// Whether it is there and can be used. `instead` says what could have been meant.
+    /// Checks that the file exists and can be used. `instead` suggests other files.
     pub fn check(&self, mut file: PathFacts, instead: impl FnOnce() -> Remedy) -> CheckResult {
         if self.how == EntryUse::Executed && !self.configured && file.path.symlink_metadata().is_err() {
-            // It may come with the dependencies; if not, exec says so.
+            // The dependencies may bring the program; if they do not, exec reports it.
             return Ok(());
         }
         let level = (self.how == EntryUse::Launched && !self.configured).then_some(Severity::Warn);
@@ -104,12 +104,13 @@ impl EntryFile {
         failures::one_byte(&file.path).or_else(|errno| file.refused("read", errno).level(level).found())
     }
 
-    /// Python runs a directory that says how.
+    /// Returns whether Python can run this directory, which needs a `__main__.py`.
     fn is_package(&self, directory: &Path) -> bool {
         self.how == EntryUse::Read && !self.configured && directory.join("__main__.py").exists()
     }
 
-    /// The command itself ends as a shell would end it, before or after an installation; a configured entry as a check.
+    /// Makes the failure for a file that cannot start. The command itself ends with a shell's exit code, before or after an installation;
+    /// a configured entry file ends with the code of a check.
     fn cannot_start(&self, file: &PathFacts, found: &Obstacle) -> CheckResult {
         let errno = if found.missing { ENOENT } else { EACCES };
         let failure = Failure::new(format!("{} cannot be started", file.shown));
@@ -118,7 +119,7 @@ impl EntryFile {
     }
 }
 
-/// The script behind Python's own options; with `-m` a launcher's, or none.
+/// Finds the script after Python's own options; with `-m` it is the launcher's script, or there is none.
 fn after_python(words: &[OsString]) -> Option<(&OsStr, EntryUse)> {
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -141,7 +142,7 @@ fn after_python(words: &[OsString]) -> Option<(&OsStr, EntryUse)> {
     None
 }
 
-/// The script behind a shell's single letters; anything else is not understood.
+/// Finds the script after a shell's single-letter options; other forms are not understood.
 fn after_shell(words: &[OsString]) -> Option<&OsStr> {
     let plain = |word: &&OsString| {
         word.to_str().is_some_and(|w| w.starts_with('-') && w.bytes().skip(1).all(|b| b"euxvlfhnp".contains(&b)))
@@ -151,7 +152,7 @@ fn after_shell(words: &[OsString]) -> Option<&OsStr> {
     (path && !word.as_bytes().starts_with(b"-")).then_some(word)
 }
 
-/// What looks like a script among a launcher's words.
+/// Returns the first word of a launcher's arguments that looks like a script.
 fn first_script(words: &[OsString]) -> Option<&OsStr> {
     let script = |word: &&OsString| word.as_bytes().ends_with(b".py") && !word.as_bytes().starts_with(b"-");
     words.iter().find(script).map(OsString::as_os_str)

@@ -1,5 +1,4 @@
-//! What the errors of file systems mean for a check: a storage that is sick, a permission that is missing. Which errno is which stands
-//! in `errno`.
+//! The meaning of file system errors for a check: a failing storage, or a missing permission. The module `errno` classifies the numbers.
 
 use super::step::Failure;
 use super::{Change, Remedy};
@@ -12,17 +11,17 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use sys::mountinfo::Mount;
 
-/// The errno of an I/O error.
+/// Returns the errno of an I/O error.
 pub fn errno(error: io::Error) -> Errno {
     protocol::errno::of(&error)
 }
 
-/// Whether an error says that the storage or the machine is in trouble, not the path.
+/// Returns whether an error means that the storage or the machine fails, and not that the path is wrong.
 pub fn is_sick(errno: Errno) -> bool {
     cause(errno).is_some()
 }
 
-/// A file system, or a machine, that answers with an error of its own.
+/// Makes the failure for a file system or a machine that answers with an error of its own.
 pub fn sick(shown: &str, mount: Option<&Mount>, errno: Errno) -> Failure {
     let cause = cause(errno).unwrap_or(ErrnoCause { because: errno.desc(), advice: "look at the mount on the host" });
     let kind = mount.map(|mount| format!(" ({})", text::bytes(mount.kind()))).unwrap_or_default();
@@ -32,7 +31,7 @@ pub fn sick(shown: &str, mount: Option<&Mount>, errno: Errno) -> Failure {
         .by_errno()
 }
 
-/// An automount that is not seen in here.
+/// Makes the failure for an automount that does not reach into this container.
 pub fn not_mounted(shown: &str) -> Failure {
     Failure::new(format!("{shown} cannot be used (autofs): {}", Errno::ELOOP.desc()))
         .because(AUTOMOUNT.because)
@@ -40,13 +39,13 @@ pub fn not_mounted(shown: &str) -> Failure {
         .by_errno()
 }
 
-/// Opens a directory and reads an entry; X_OK says whether what is in it can be reached.
+/// Opens a directory and reads an entry; X_OK says whether its entries can be reached.
 pub fn listable(directory: &Path) -> Result<(), Errno> {
     std::fs::read_dir(directory).and_then(|mut entries| entries.next().transpose()).map_err(errno)?;
     sys::access::may(directory, nix::unistd::AccessFlags::X_OK)
 }
 
-/// Opens a file and reads one byte. Nothing else may be opened to look: a pipe would wait for its writer.
+/// Opens a file and reads one byte. No other kind of file may be opened: opening a pipe waits for its writer.
 pub fn one_byte(file: &Path) -> Result<(), Errno> {
     if !std::fs::metadata(file).map_err(errno)?.is_file() {
         return Ok(());
@@ -54,24 +53,24 @@ pub fn one_byte(file: &Path) -> Result<(), Errno> {
     File::open(file).and_then(|mut file| file.read(&mut [0])).map(drop).map_err(errno)
 }
 
-/// An access that was refused.
+/// A refused access.
 pub struct AccessDenied<'a> {
-    /// The path, as it is shown.
+    /// The path as messages show it.
     pub shown: &'a str,
-    /// What was tried: `read`, `written`.
+    /// The refused operation: `read`, `written`.
     pub verb: &'static str,
-    /// What the kernel said.
+    /// The errno that the kernel returned.
     pub errno: Errno,
-    /// Whose it is.
+    /// The metadata of the path, for its owner and mode.
     pub meta: Option<&'a Metadata>,
-    /// Where it lies.
+    /// The mount that the path lies on.
     pub mount: Option<&'a Mount>,
-    /// Where this runs.
+    /// The platform of this process.
     pub place: Platform,
 }
 
 impl AccessDenied<'_> {
-    /// In words: who may not, whose it is, and as whom it would work.
+    /// Names the refused user, the owner of the path, and the user that would have access.
     pub fn failure(&self) -> Failure {
         let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
         let what = format!("{} cannot be {} as {uid}:{gid}: {}", self.shown, self.verb, self.errno.desc());
@@ -86,7 +85,7 @@ impl AccessDenied<'_> {
         Failure::new(what).because(owner).remedy(self.as_owner(meta))
     }
 
-    /// Root's directory is better given to the user than the user made root.
+    /// Suggests changing the owner. A directory of root's is better given to the user than the user made root.
     fn as_owner(&self, meta: &Metadata) -> Remedy {
         let (uid, gid) = (meta.uid(), meta.gid());
         let (own_uid, own_gid) = (nix::unistd::geteuid(), nix::unistd::getegid());

@@ -1,4 +1,4 @@
-//! What a check found out, as data: it crosses a process boundary, goes into the report, and becomes words only there.
+//! The result of a check as data. It crosses a process boundary and enters the report; only there it becomes text.
 
 pub use crate::engine::StartPart as Change;
 use protocol::exit_code::{Exit, FailureFamily};
@@ -6,61 +6,61 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How one thing turned out.
+/// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// As it should be.
+    /// The check holds.
     Ok,
-    /// May hurt later.
+    /// A problem that may hurt later.
     Warn,
-    /// The start must not go on.
+    /// A problem that ends the start.
     Fail,
 }
 
-/// Facts for the JSON report, by name.
+/// Facts for the JSON report by name.
 pub type FindingFacts = BTreeMap<String, serde_json::Value>;
 
-/// What a check found out about one subject.
+/// The result of a check for one subject.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
-    /// The check's id, `family.name`; of several that hold for one subject, the family's main one.
+    /// The check's id, `family.name`. If several checks hold for one subject, the id of the family's main check.
     pub check: String,
-    /// The path it is about, as it is shown; none: the machine.
+    /// The path as messages show it; `None` for the machine.
     pub subject: Option<String>,
-    /// How it turned out.
+    /// How the check ended.
     pub status: Status,
     /// What was found.
     pub what: String,
-    /// Why it matters, or what caused it.
+    /// The cause, or the reason why it matters.
     pub because: Option<String>,
     /// What to type now.
     pub remedy: Vec<Remedy>,
-    /// The exit code when this is what the start fails for.
+    /// The exit code if the start fails because of this finding.
     pub exit: Exit,
-    /// How long it took.
+    /// How long the check took.
     pub took: Duration,
     /// Facts for the JSON report.
     pub facts: FindingFacts,
 }
 
-/// A way out.
+/// One way to fix a finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Remedy {
-    /// The container has to be started differently. Several of these are gathered into one command line.
+    /// The container has to be started differently. Several such changes become one command line.
     Start(Change),
     /// Anything else, as a sentence.
     Do(String),
 }
 
 impl Finding {
-    /// The family's name: the id up to its dot.
+    /// Returns the family's name: the id up to its dot.
     pub fn family(&self) -> &str {
         self.check.split_once('.').map_or(self.check.as_str(), |(family, _)| family)
     }
 
-    /// Where trainit has become the user, another one is asked for in the same way: with `--user` it could not become anybody.
+    /// Rewrites remedies for a process that trainit itself switched to this user: with `--user` trainit could not switch.
     pub fn ask_trainit_for_the_user(&mut self) {
         for remedy in &mut self.remedy {
             if let Remedy::Start(Change::User { uid, gid }) = *remedy {
@@ -71,8 +71,8 @@ impl Finding {
     }
 }
 
-/// The exit code that findings end a start with; none: it goes on. A failure that trying again does not mend wins over one
-/// that may pass; among equals the first in the order of the families.
+/// Returns the exit code of a start with these findings; `None` if the start continues. A permanent failure wins over one that may pass;
+/// among equals the order of the families decides.
 pub fn verdict(findings: &[Finding]) -> Option<Exit> {
     let failed = || findings.iter().filter(|finding| finding.status == Status::Fail).map(|finding| finding.exit);
     let first = |transient: bool| {

@@ -1,4 +1,4 @@
-//! Links in a directory of data: what they lead to is looked for in the container, where the host's directories are not.
+//! Links in a data directory. Their targets are looked up in the container, where the host's directories are missing.
 
 use super::path_facts::PathFacts;
 use super::step::{CheckResult, Failure};
@@ -7,10 +7,10 @@ use std::ffi::OsString;
 use std::path::Path;
 use sys::stat;
 
-/// So many are told.
+/// Number of broken links that a message names.
 const TOLD: usize = 3;
 
-/// Whether links lead somewhere, and not out of what was mounted into the image.
+/// Checks that links resolve, and do not leave the mount for the image.
 pub fn lead_somewhere(site: &PathFacts, links: &[OsString]) -> CheckResult {
     let paths = links.iter().map(|name| site.path.join(name));
     let astray: Vec<String> = paths.filter_map(|link| astray(site, &link)).collect();

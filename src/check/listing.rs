@@ -1,5 +1,4 @@
-//! What is in a directory, by reading as little of it as answers the question: a directory of a million files on a network file
-//! system takes minutes to list.
+//! Lists a directory by reading as little as answers the question: a directory of a million files on a network file system takes minutes.
 
 use super::failures::errno;
 use nix::errno::Errno;
@@ -9,25 +8,25 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// As many entries are counted, unless more are asked for.
+/// Number of entries that are counted, unless a key requires more.
 const ENOUGH: u64 = 1000;
-/// So long, once as many as are asked for were found.
+/// Time limit of the count after the required number was found.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// So many entries are looked at for one pattern.
+/// Number of entries that are compared with one pattern.
 pub const PATTERN_MAX: usize = 100_000;
-/// So many names are remembered, to be shown.
+/// Number of names that are kept for messages.
 const NAMES: usize = 5;
-/// So many links are remembered, to be followed.
+/// Number of links that are kept for the check of links.
 const LINKS: usize = 64;
 
-/// What was counted.
+/// The result of a count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DirectoryCount {
-    /// So many entries, those that only belong to the mount left out.
+    /// Number of entries, without those that only belong to the mount.
     pub entries: u64,
-    /// Not all of them were counted.
+    /// Whether the count stopped early.
     pub more: bool,
-    /// There are directories among them.
+    /// Whether there are directories among the entries.
     pub directories: bool,
     /// The first names.
     pub names: Vec<OsString>,
@@ -35,19 +34,19 @@ pub struct DirectoryCount {
     pub links: Vec<OsString>,
 }
 
-/// Whether something was found.
+/// The result of a search for a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntrySearch {
-    /// It is there.
+    /// The name exists.
     Yes,
-    /// It is not.
+    /// The name does not exist.
     No,
-    /// Not among as many entries as were looked at.
+    /// The name is not among the entries that were read.
     NotSoFar,
 }
 
 /// Counts entries until `wanted` are found and it is clear how many there are, or that there are many.
-///
+/// Counts entries until `wanted` are found and the total is known or clearly large.
 /// # Errors
 /// What opendir(3) and readdir(3) say.
 pub fn count(directory: &Path, wanted: u64) -> Result<DirectoryCount, Errno> {
@@ -67,11 +66,11 @@ pub fn count(directory: &Path, wanted: u64) -> Result<DirectoryCount, Errno> {
     Ok(listing)
 }
 
-/// What the checks write begins so.
+/// Prefix of the files that checks write.
 pub const PROBE: &str = ".trainit-probe.";
 
-/// Entries that say nothing about whether somebody put data there: the links of a ConfigMap (`..data`), what a file system makes, and
-/// what the check of an output at the same place is just trying.
+/// Returns whether an entry is no user data: the links of a ConfigMap (`..data`), a directory that a file system makes, or the test file
+/// of an output check in the same directory.
 fn is_furniture(name: &OsStr) -> bool {
     name.as_bytes().starts_with(b"..")
         || name.as_bytes().starts_with(PROBE.as_bytes())
@@ -91,7 +90,7 @@ impl DirectoryCount {
         }
     }
 
-    /// `≥ 1000 files`; entries, where there are directories among them.
+    /// Formats the count: `≥ 1000 files`, or `entries` if there are directories.
     pub fn described(&self) -> String {
         let noun = match (self.directories, self.entries) {
             (false, _) => text::count(self.entries, "file"),
@@ -101,7 +100,7 @@ impl DirectoryCount {
         if self.more { format!("≥ {noun}") } else { noun }
     }
 
-    /// The first names, for a person who looks for one of them.
+    /// Formats the first names, for a user who looks for one of them.
     pub fn shown_names(&self) -> String {
         let mut names: Vec<String> = self.names.iter().map(|name| text::os(name)).collect();
         if self.more || self.entries > names.len() as u64 {
@@ -111,10 +110,10 @@ impl DirectoryCount {
     }
 }
 
-/// Whether a name exists below a directory. Its last component may be a pattern; a `/` at its end asks for a directory.
+/// Searches for a name below a directory. Its last component may be a pattern; a trailing `/` asks for a directory.
 ///
 /// # Errors
-/// Other errors than that it does not exist.
+/// Any error except that the name does not exist.
 pub fn contains(directory: &Path, name: &str) -> Result<EntrySearch, Errno> {
     let (name, must_be_directory) = match name.strip_suffix('/') {
         Some(name) => (name, true),

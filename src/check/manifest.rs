@@ -1,8 +1,8 @@
-//! A list of a data set's files, as sha256sum(1) writes it, with sizes where somebody added them. One line:
+//! A list of a data set's files as sha256sum(1) writes it, with optional sizes. One line:
 //!
 //!     HASH[ SIZE]  NAME          (`*` instead of the second blank is as good; `-` for a hash that is not known)
 //!
-//! This file reads lines and picks some; `verify` looks at the files.
+//! This file parses and picks lines; `verify` compares the files.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -10,29 +10,29 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Up to this size a manifest is read whole to pick lines; of a longer one only where they are picked.
+/// Size up to which a manifest is read whole; in a longer one only the picked lines are read.
 const WHOLE: u64 = 8 << 20;
-/// So much is read at a place: two names of any length fit.
+/// Number of bytes that are read at one offset: two names of any length fit.
 const WINDOW: u64 = 16 << 10;
 
-/// What a line says of a file.
+/// The entry of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManifestEntry {
     /// Its SHA-256.
     pub hash: Option<[u8; 32]>,
     /// Its length.
     pub size: Option<u64>,
-    /// Where it is, below the data set's directory.
+    /// The path below the data set's directory.
     pub name: PathBuf,
 }
 
-/// Why a line cannot be read.
+/// The hint for a line that cannot be parsed.
 pub const FORM: &str = "lines are `SHA256  NAME`, `SHA256 SIZE  NAME` or `- SIZE  NAME`";
 
-/// Reads a line; nothing where it is blank or a comment.
+/// Parses a line; returns `None` for a blank line or a comment.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The reason why the line is invalid.
 pub fn parse(line: &[u8]) -> Result<Option<ManifestEntry>, &'static str> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.trim_ascii().is_empty() || line.starts_with(b"#") {
@@ -58,7 +58,7 @@ pub fn parse(line: &[u8]) -> Result<Option<ManifestEntry>, &'static str> {
     Ok(Some(ManifestEntry { hash, size, name }))
 }
 
-/// Up to the first blank, and what follows it.
+/// Splits a text at the first blank.
 fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = text.iter().position(|byte| *byte == b' ')?;
     Some((text.get(..at)?, text.get(at + 1..)?))
@@ -79,7 +79,7 @@ fn digest(text: &[u8]) -> Option<[u8; 32]> {
     Some(digest)
 }
 
-/// sha256sum writes a backslash before the line, and `\n`, `\r`, `\\` in it, for names that have these.
+/// Undoes the escapes of sha256sum: a backslash before the line, and `\n`, `\r`, `\\` in the name.
 fn unescaped(name: &[u8]) -> Vec<u8> {
     let (mut plain, mut bytes) = (Vec::with_capacity(name.len()), name.iter().copied());
     while let Some(byte) = bytes.next() {
@@ -95,10 +95,10 @@ fn unescaped(name: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// Picks lines at random: of a short manifest no line twice, of a long one wherever a finger falls.
+/// Picks lines at random: from a short manifest without repetition, from a long one at random offsets.
 ///
 /// # Errors
-/// What open(2) and read(2) say.
+/// The error of open(2) or read(2).
 pub fn pick(manifest: &Path, count: usize, chance: &mut RandomSample) -> io::Result<Vec<Vec<u8>>> {
     let mut file = File::open(manifest)?;
     let size = file.metadata()?.len();
@@ -120,13 +120,13 @@ pub fn pick(manifest: &Path, count: usize, chance: &mut RandomSample) -> io::Res
     Ok(lines)
 }
 
-/// The first whole line behind a place.
+/// Reads the first whole line after an offset.
 fn line_at(file: &mut File, at: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(at))?;
     file.take(WINDOW).read_to_end(&mut bytes)?;
     let mut lines = bytes.split(|byte| *byte == b'\n');
-    // The piece before the first end of a line is the rest of another one.
+    // The piece before the first newline belongs to another line.
     Ok(lines.nth(1).filter(|line| says_something(line)).map(<[u8]>::to_vec))
 }
 
@@ -134,16 +134,16 @@ fn says_something(line: &[u8]) -> bool {
     !line.trim_ascii().is_empty() && !line.starts_with(b"#")
 }
 
-/// Numbers that differ from start to start, and from replica to replica: together they look at more of a data set.
+/// Random numbers that differ between starts and replicas, so that together they cover more of a data set.
 pub struct RandomSample(u64);
 
 impl RandomSample {
-    /// Begins with this, and never with nothing.
+    /// Starts from a seed, which is never zero: xorshift would return zeros for ever.
     pub fn new(seed: u64) -> Self {
         RandomSample(seed | 1)
     }
 
-    /// One below a limit (xorshift).
+    /// Returns a number below a limit (xorshift).
     fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

@@ -1,6 +1,6 @@
-//! Checks: what must be true before the workload may start. A check is one `Step` in the file of its family; the families are
-//! the rows of `table`; the runner gives what can hang a killable process and a deadline. Knows `config`, `engine`, `git`,
-//! `gpu`, `identity`, `show` and `sys`; nothing of modes, dependencies or PID 1.
+//! Checks: conditions that must hold before the workload may start. A check is one `Step` in the file of its family; the families are the
+//! rows of `table`. The runner gives every task that can hang a process that can be killed, and a deadline. This module uses `config`,
+//! `engine`, `git`, `gpu`, `identity`, `show` and `sys`, and nothing of modes, dependencies or PID 1.
 
 mod code;
 mod data;
@@ -56,31 +56,31 @@ use sys::Root;
 use sys::environment::Environment;
 use sys::mountinfo::Mounts;
 
-/// All that a check may look at.
+/// The input of all checks.
 #[derive(Clone, Debug)]
 pub struct CheckContext {
-    /// Where /proc, /sys, /dev and /etc are.
+    /// The root directory of /proc, /sys, /dev and /etc.
     pub root: Root,
     /// The merged configuration.
     pub settings: Box<Settings>,
     /// The workload's environment.
     pub environment: Environment,
-    /// The directory that the workload starts in.
+    /// The working directory of the workload.
     pub workdir: PathBuf,
     /// The code directory.
     pub code: PathBuf,
-    /// The command line that will run, if it is known.
+    /// The command line of the workload, if it is known.
     pub command: Vec<OsString>,
     /// The mount table of this process.
     pub mounts: Mounts,
-    /// Who this process is, once it is the workload's user.
+    /// The user of this process, once it is the workload's user.
     pub user: Option<Rc<Assumed>>,
-    /// What was looked up for the first who asked.
+    /// Facts that are looked up once and then shared.
     pub(crate) host_facts: OnceCell<Rc<HostFacts>>,
 }
 
 impl CheckContext {
-    /// What this configuration makes of this machine. `environment` is what is inherited; what is configured is added.
+    /// Combines the configuration with this machine. `environment` is the inherited one; the configured variables are added.
     pub fn of(loaded: Loaded, mut environment: Environment, command: Vec<OsString>) -> Self {
         loaded.settings.pin(&mut environment);
         EnvValue::add_all(&loaded.settings.env, &mut environment);
@@ -97,18 +97,18 @@ impl CheckContext {
         }
     }
 
-    /// Where this runs; it decides how remedies are worded.
+    /// Returns the platform, which decides how remedies are worded.
     pub fn platform(&self) -> Platform {
         self.host_facts().platform()
     }
 
-    /// How this container was started, as far as it can be seen from inside.
+    /// Returns how this container was started, as far as that shows from inside.
     pub fn started(&self) -> TypedStart {
         let host_facts = self.host_facts();
         engine::started(&self.root, &self.environment, host_facts.mounts(), host_facts.platform(), &self.command)
     }
 
-    /// Gives the workload's user, who this process has become, what it needs in its environment. A mode's variables are `mode_env`.
+    /// Adds the variables that the workload's user needs, after this process has become that user. `mode_env` holds a mode's variables.
     pub fn at_home(&mut self, entered: Entered, mode_env: &BTreeMap<String, EnvValue>) {
         let surroundings = UserDestination { root: &self.root, environment: &self.environment, mounts: &self.mounts };
         let assumed = entered.at_home(&surroundings);
@@ -118,7 +118,7 @@ impl CheckContext {
         self.user = Some(Rc::new(assumed));
     }
 
-    /// Adds the variables that stand in files, a mode's first.
+    /// Adds the variables whose values are in files, a mode's first.
     ///
     /// # Errors
     /// A file that cannot be read (78).
@@ -128,37 +128,37 @@ impl CheckContext {
         secret::add_all(&self.settings.env.value, &self.mounts, &mut self.environment)
     }
 
-    /// What is looked up once.
+    /// Returns the facts that are looked up once.
     pub fn host_facts(&self) -> Rc<HostFacts> {
         let host_facts = || Rc::new(HostFacts::over(&self.root, &self.environment, self.mounts.clone()));
         self.host_facts.get_or_init(host_facts).clone()
     }
 }
 
-/// One check. Adding one is adding one of these, with the function that asks, to the steps of its family.
+/// One check. A new check is one of these, with its function, in the steps of its family.
 #[derive(Clone, Copy, Debug)]
 pub struct Check {
     /// `family.name`; users name it in `checks` and `--only`.
     pub id: &'static str,
-    /// What it is about.
+    /// The family, which decides the exit code.
     pub family: FailureFamily,
-    /// How bad it is when it does not hold, unless the configuration says otherwise.
+    /// The severity of a failure, unless the configuration changes it.
     pub severity: Severity,
-    /// Whether trying again can help.
+    /// Whether a retry can help.
     pub passing: Transient,
-    /// What it asks, in one line, for the documentation.
+    /// The question that the check asks, in one line, for the documentation.
     pub about: &'static str,
-    /// What mends it, in one line, for the documentation.
+    /// The fix in one line, for the documentation.
     pub remedy: &'static str,
 }
 
-/// Whether trouble may pass when the start is tried again, here later or on another node; it decides the exit code.
+/// Whether a failure may pass on a later start, here or on another node; it decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transient {
     /// Something has to be changed first.
     Never,
-    /// It may be gone next time.
+    /// The problem may be gone at the next start.
     Always,
-    /// Told with each finding.
+    /// Each finding says so itself.
     Depends,
 }

@@ -1,5 +1,5 @@
-//! Why a file cannot be executed, beyond the one number that execve(2) has for ten different reasons. Asked before a start for what
-//! the command names, and after an exec that failed.
+//! The reason why a file cannot be executed. execve(2) has one number for ten different reasons. The command is examined before a start,
+//! and again after a failed exec.
 
 use super::Remedy;
 use nix::errno::Errno;
@@ -13,14 +13,14 @@ use std::path::Path;
 use sys::access;
 use sys::executable::{self, FileHead};
 
-/// What stands in the way, and what to do about it.
+/// The reason why a file cannot be executed, and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Obstacle {
     /// The reason.
     pub because: String,
     /// What to type.
     pub advice: String,
-    /// As sh would end: it is not there (127), or cannot be run (126).
+    /// Whether the file is missing, so that the exit code is 127 as in sh, and not 126.
     pub missing: bool,
 }
 
@@ -28,7 +28,7 @@ fn obstacle(because: impl Into<String>, advice: impl Into<String>) -> Obstacle {
     Obstacle { because: because.into(), advice: advice.into(), missing: false }
 }
 
-/// Looks at a file that is to be executed; none: nothing is in the way that can be seen.
+/// Examines a file that will be executed; `None` if no obstacle is visible.
 pub fn obstacle_of(file: &Path) -> Option<Obstacle> {
     match std::fs::metadata(file) {
         Ok(meta) if meta.is_dir() => Some(obstacle(
@@ -47,7 +47,7 @@ fn dangling(file: &Path) -> Option<Obstacle> {
 }
 
 fn not_permitted(file: &Path, meta: &Metadata) -> Option<Obstacle> {
-    // Another answer says nothing about the right to execute it: exec will tell.
+    // Other errors say nothing about the permission to execute; exec reports them.
     access::may(file, AccessFlags::X_OK).err().filter(|errno| matches!(errno, Errno::EACCES | Errno::EPERM))?;
     let quoted = text::quoted(file.as_os_str());
     if statvfs(file).is_ok_and(|stat| stat.flags().contains(FsFlags::ST_NOEXEC)) {
@@ -65,7 +65,7 @@ fn not_permitted(file: &Path, meta: &Metadata) -> Option<Obstacle> {
     ))
 }
 
-/// What the first bytes ask for has to be there.
+/// Examines the interpreter that the first bytes ask for.
 fn not_startable(file: &Path) -> Option<Obstacle> {
     let bytes = head_of(file)?;
     let missing = |path: &Path| std::fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
@@ -102,7 +102,7 @@ fn not_startable(file: &Path) -> Option<Obstacle> {
     }
 }
 
-/// What a shell that reads the file would stumble over.
+/// Finds the first line that a shell could not read.
 pub fn obstacle_of_shell(file: &Path) -> Option<Obstacle> {
     let bytes = head_of(file)?;
     if executable::has_carriage_return(&bytes) {
@@ -142,7 +142,7 @@ fn name(file: &Path) -> String {
 }
 
 impl Obstacle {
-    /// What to do, as a remedy.
+    /// Returns the advice as a remedy.
     pub fn remedy(&self) -> Remedy {
         Remedy::Do(self.advice.clone())
     }

@@ -1,5 +1,5 @@
-//! Paths that the workload writes: really writable as this user (by writing), with room, and not lost with the container. How much
-//! room there is, is asked in `space`.
+//! Paths that the workload writes: each must be writable by this user (tested by writing), have room, and outlive the container. `space`
+//! checks the room.
 
 use super::listing::PROBE as PROBE_NAME;
 use super::path_facts::{self, PathFacts, PathSide};
@@ -21,21 +21,21 @@ use std::time::{Duration, SystemTime};
 use sys::filesystem::FilesystemClass;
 use sys::volume::Volume;
 
-/// Clocks that are kept differ by less.
+/// Difference below which clocks count as synchronised.
 const SKEW: Duration = Duration::from_secs(5);
-/// No clock is so wrong.
+/// Difference above which a time stamp is not a clock's.
 const LONG_AGO: Duration = Duration::from_secs(365 * 24 * 3600);
-/// What is written to see whether writing works: a page, so that quota and space are asked for real.
+/// The bytes of the test: one page, so that a quota and a full disk are noticed.
 const PROBE: [u8; 4096] = [0; 4096];
 
-/// An output path on its way through the steps.
+/// An output path and its state during the checks.
 pub struct OutputTarget {
     site: PathFacts,
     want: OutputPath,
     room: FreeSpace,
-    /// A file was written.
+    /// Whether the test file was written.
     tried: bool,
-    /// How far the clock of another machine that keeps the files is from ours.
+    /// Difference between this clock and the clock of the machine that keeps the files.
     skew: Option<Duration>,
 }
 
@@ -43,7 +43,7 @@ const fn check(id: &'static str, passing: Transient, about: &'static str, remedy
     Check { id, family: FailureFamily::Output, severity: Severity::Fail, passing, about, remedy }
 }
 
-/// The checks of this family, in the order in which they are asked.
+/// The checks of this family in the order in which they run.
 pub const STEPS: &[Step<OutputTarget>] = &[
     Step {
         check: check(
@@ -136,7 +136,7 @@ pub const STEPS: &[Step<OutputTarget>] = &[
     },
 ];
 
-/// One task for each output path.
+/// Plans one task for each output path.
 pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let task = |want: &OutputPath| {
         let site = PathFacts::new(&want.path, &context.workdir, host_facts);
@@ -186,7 +186,7 @@ impl OutputTarget {
 
     fn writable(&mut self) -> CheckResult {
         let class = self.site.class();
-        // An object store may charge for it, and may not let it be deleted again.
+        // An object store may charge for the test file, and may forbid its deletion.
         self.tried = self.want.probe.unwrap_or(class != Some(FilesystemClass::Object));
         if !self.tried {
             return match self.site.mount() {
@@ -207,7 +207,7 @@ impl OutputTarget {
     }
 
     fn same_clock(&mut self) -> CheckResult {
-        // A file system that keeps no times says that it was long ago.
+        // A file system without time stamps reports a time long ago.
         let Some(skew) = self.skew.filter(|skew| *skew > SKEW && *skew < LONG_AGO) else { return Ok(()) };
         let what = format!("{}: its server's clock differs by {}", self.site.shown, text::seconds(skew));
         Failure::new(what)
@@ -242,8 +242,8 @@ impl OutputTarget {
     }
 }
 
-/// Creates, writes, closes and deletes a file. A network file system tells a full disk or a quota only at the sync or the close; a
-/// local one at the write, and a sync there would only wait for the disk.
+/// Creates, writes, closes and deletes a file. A network file system reports a full disk or a quota only at the sync or the close. A local
+/// file system reports it at the write, and a sync would only wait for the disk.
 fn write_probe(directory: &Path, sync: bool) -> Result<Option<SystemTime>, Errno> {
     let name = directory.join(probe_name());
     let create = File::options().write(true).create_new(true).mode(0o600).open(&name);
@@ -251,24 +251,24 @@ fn write_probe(directory: &Path, sync: bool) -> Result<Option<SystemTime>, Errno
     let written = file.write_all(&PROBE).and_then(|()| if sync { file.sync_all() } else { Ok(()) });
     let stamped = if sync { file.metadata().and_then(|meta| meta.modified()).ok() } else { None };
     let closed = nix::unistd::close(file);
-    // A store that forbids deletion is no less writable.
+    // A store that forbids deletion still is writable.
     let _ = std::fs::remove_file(&name);
     written.map_err(failures::errno).or_else(unsupported).and(closed).map(|()| stamped)
 }
 
-/// How far a time is from now, when it was taken after `begun`.
+/// Returns the difference between a time stamp and this clock, if the stamp was taken after `begun`.
 fn skew(stamped: SystemTime, begun: SystemTime, now: SystemTime) -> Duration {
     let (early, late) = (begun.duration_since(stamped), stamped.duration_since(now));
     early.or(late).unwrap_or_default()
 }
 
-/// A name that nobody else has: replicas share the directory, and may have the same pid. It is only ever created, never opened.
+/// Returns a unique file name: replicas share the directory and may have the same pid. The file is only created, never opened.
 fn probe_name() -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     format!("{PROBE_NAME}{}.{:x}", std::process::id(), now.as_nanos())
 }
 
-/// Not every file system can sync.
+/// Ignores the error of a file system that cannot sync.
 fn unsupported(errno: Errno) -> Result<(), Errno> {
     if matches!(errno, Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) { Ok(()) } else { Err(errno) }
 }

@@ -1,4 +1,4 @@
-//! Whose the mounted directories are, when root stays root: what it writes there belongs to root, also for the person on the host.
+//! The owners of the mounted directories if root stays root: new files there belong to root, also on the host.
 
 use super::path_facts::PathFacts;
 use super::rules::Rules;
@@ -14,14 +14,14 @@ use sys::Root;
 use sys::credentials::{self, UNMAPPED};
 use sys::mountinfo::Mount;
 
-/// A mounted directory.
+/// A mounted directory and its owner.
 pub struct Owned {
     site: PathFacts,
     code: bool,
     root: Root,
 }
 
-/// The checks of the family `user` that look at directories.
+/// The checks of the family `user` that examine directories.
 pub const STEPS: &[Step<Owned>] = &[Step {
     check: Check {
         id: "user.owner_mismatch",
@@ -35,7 +35,7 @@ pub const STEPS: &[Step<Owned>] = &[Step {
     ask: Owned::is_roots,
 }];
 
-/// One task for each directory that can be written and that somebody on this machine mounted.
+/// Plans one task for each writable directory that a user of this machine mounted.
 pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     if credentials::own_uid() != 0 || !host_facts.platform().is_container() {
         return Vec::new();
@@ -59,7 +59,7 @@ fn task<'a>(
     CheckTask::of_path(STEPS, rules, Owned { site, code, root: context.root.clone() }, way, None)
 }
 
-/// A writable directory of this machine's disks, by its mount alone.
+/// Returns whether a mount is a writable directory of this machine's disks.
 fn is_a_persons(mount: &Mount) -> bool {
     mount.point() != b"/" && !mount.is_far() && !mount.is_read_only()
 }

@@ -1,5 +1,5 @@
-//! A user's path: what it is, and on which mount it lies. Everything here may hang, so it happens only in a process that can be
-//! killed. The steps that all families of paths share are here, too.
+//! A user's path: its type, and its mount. Every access may hang, so this code runs only in a process that can be killed. The file also
+//! has the steps that all families of paths share.
 
 use super::failures::{self, AccessDenied};
 use super::step::{CheckResult, Failure};
@@ -19,49 +19,49 @@ use sys::mountinfo::{self, Mount};
 use sys::volume::Volume;
 use sys::{reach, stat};
 
-/// A path and what is known of it so far.
+/// A path and the facts that are known about it.
 pub struct PathFacts {
-    /// As configured, made absolute.
+    /// The configured path, made absolute.
     pub path: PathBuf,
-    /// As it is shown.
+    /// The path as messages show it.
     pub shown: String,
     host_facts: Rc<HostFacts>,
-    /// The mount that it lies on; none: not yet asked.
+    /// The mount that the path lies on; `None` inside means that it is unknown.
     on: OnceCell<Option<Mount>>,
-    /// What is there, or why that cannot be said; none: not yet asked.
+    /// The metadata, or the error of the access; `None` before the access.
     pub meta: Option<Result<Metadata, Errno>>,
 }
 
-/// Where a path lies.
+/// The location of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathSide<'a> {
-    /// On a mount of its own, or somewhere inside one.
+    /// On a mount other than the root file system.
     On(&'a Mount),
     /// In the root file system.
     InRoot(&'a Mount),
-    /// Cannot be said.
+    /// The location is unknown.
     Unknown,
 }
 
 impl PathFacts {
-    /// A path that nobody has touched yet; relative ones start at `base`.
+    /// Makes a path without an access; relative paths start at `base`.
     pub fn new(path: &Path, base: &Path, host_facts: &Rc<HostFacts>) -> Self {
-        // Without `.` and doubled slashes: `./run.sh` is shown as the file that it is.
+        // Normalised without `.` and double slashes: `./run.sh` is shown as `run.sh`.
         let path: PathBuf = base.join(path).components().collect();
         PathFacts { shown: text::path(&path), path, host_facts: Rc::clone(host_facts), on: OnceCell::new(), meta: None }
     }
 
-    /// Something below it.
+    /// Returns the path of an entry below this one.
     pub fn file(&self, name: &OsStr) -> Self {
         PathFacts::new(Path::new(name), &self.path, &self.host_facts)
     }
 
-    /// The mount that it seems to lie on, by its name alone; touches nothing.
+    /// Returns the mount by the path's name alone, without an access.
     pub fn seems_on(&self) -> Option<&Mount> {
         mountinfo::covering(self.host_facts.mounts(), &self.path)
     }
 
-    /// Whom a look at it depends on, found out without one.
+    /// Returns the class of the path, without an access.
     pub fn way(&self) -> PathClass {
         let far = reach::far(self.host_facts.mounts(), &self.path);
         let mount = far.or_else(|| self.seems_on());
@@ -72,33 +72,33 @@ impl PathFacts {
         }
     }
 
-    /// Where this runs.
+    /// Returns the platform of this process.
     pub fn platform(&self) -> Platform {
         self.host_facts.platform()
     }
 
-    /// What is there, once `responds` has asked.
+    /// Returns the metadata after `responds` has read it.
     pub fn metadata(&self) -> Option<&Metadata> {
         self.meta.as_ref()?.as_ref().ok()
     }
 
-    /// Whether it is a directory, once `responds` has asked.
+    /// Returns whether the path is a directory, after `responds` has read the metadata.
     pub fn is_dir(&self) -> bool {
         self.metadata().is_some_and(Metadata::is_dir)
     }
 
-    /// Where it lies: by the mount's id where the kernel tells it, else by the longest name.
+    /// Returns the location: by the mount's id if the kernel reports it, else by the longest name.
     pub fn lies(&self) -> PathSide<'_> {
         let Some(mount) = self.mount() else { return PathSide::Unknown };
         if self.host_facts.root_mount() == Some(mount.id) { PathSide::InRoot(mount) } else { PathSide::On(mount) }
     }
 
-    /// The mount it lies on.
+    /// Returns the mount that the path lies on.
     pub fn mount(&self) -> Option<&Mount> {
         self.on.get_or_init(|| stat::row_of(&self.path, self.host_facts.mounts()).cloned()).as_ref()
     }
 
-    /// Whether it is exactly the root of a mount; where the kernel does not tell, by its real name.
+    /// Returns whether the path is the root of a mount; by its real name if the kernel reports no mount id.
     pub fn is_mount_root(&self) -> bool {
         let named = || {
             std::fs::canonicalize(&self.path).ok().zip(self.mount()).is_some_and(|(path, mount)| path == mount.path())
@@ -106,17 +106,17 @@ impl PathFacts {
         stat::mount_of(&self.path).is_ok_and(|on| on.is_root.unwrap_or_else(named))
     }
 
-    /// What kind of file system it lies on, by the mount's type, else by what the file system says of itself.
+    /// Returns the class of the file system: by the mount's type, else by statfs(2).
     pub fn class(&self) -> Option<FilesystemClass> {
         self.mount().and_then(Mount::class).or_else(|| stat::class_of(&self.path))
     }
 
-    /// Whether what is mounted there was deleted since; then it stays empty, and nothing can be made in it.
+    /// Returns whether the source of the mount was deleted. Such a directory stays empty, and no file can be made in it.
     pub fn is_deleted(&self) -> bool {
         matches!(self.lies(), PathSide::On(mount) if mount.is_deleted())
     }
 
-    /// Whether this is a mount, in a container, and the other mount's id is that of the image.
+    /// Returns whether this path is a mount in a container, and the other mount id is that of the image.
     pub fn leaves_for_the_image(&self, other: Option<u64>) -> bool {
         other.is_some()
             && other == self.host_facts.root_mount()
@@ -124,12 +124,12 @@ impl PathFacts {
             && matches!(self.lies(), PathSide::On(_))
     }
 
-    /// How many mounts the one that it lies on hides, at the same place.
+    /// Returns how many mounts this mount hides on the same path.
     fn hides(&self, mount: &Mount) -> usize {
         self.host_facts.mounts().iter().filter(|other| other.point() == mount.point() && other.id != mount.id).count()
     }
 
-    /// The remedy for a mount that is missing or wrong, in the words of the place.
+    /// Makes the remedy for a missing or wrong mount in the words of the platform.
     pub fn mount_it(&self, read_only: bool) -> Remedy {
         let target = self.path.to_string_lossy().into_owned();
         match self.platform() {
@@ -138,8 +138,8 @@ impl PathFacts {
         }
     }
 
-    /// How what cannot be written becomes writable: by another start where this mount alone is read-only, else where the file
-    /// system is mounted or exported.
+    /// Makes the remedy for a path that is not writable: another start if only this mount is read-only, else a change on the machine that
+    /// mounts or exports the file system.
     pub fn make_writable(&self) -> Remedy {
         let PathSide::On(mount) = self.lies() else { return self.mount_it(false) };
         match (mount.class(), mount.has_read_only_file_system(), mount.is_read_only()) {
@@ -154,7 +154,7 @@ impl PathFacts {
         }
     }
 
-    /// How to make the engine refuse a source that does not exist, instead of making an empty directory.
+    /// Returns the option that makes the engine refuse a missing source, instead of making an empty directory.
     pub fn refuse_missing(&self) -> String {
         match self.platform() {
             Platform::Pod => {
@@ -167,7 +167,7 @@ impl PathFacts {
         }
     }
 
-    /// The first real question: does the file system answer at all?
+    /// Checks that the file system answers at all.
     pub fn responds(&mut self) -> CheckResult {
         let meta = std::fs::metadata(&self.path).map_err(failures::errno);
         let answer = match &meta {
@@ -181,7 +181,7 @@ impl PathFacts {
         answer
     }
 
-    /// Whether something is there. What may not be looked at exists, as far as anyone can tell.
+    /// Checks that the path exists. A path that may not be examined counts as existing.
     pub fn exists(&self, remedy: impl FnOnce() -> Remedy) -> CheckResult {
         match self.meta {
             Some(Err(errno @ (Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP))) => {
@@ -202,7 +202,7 @@ impl PathFacts {
         }
     }
 
-    /// Whether this user can list the directory, or read the file.
+    /// Checks that this user can list the directory, or read the file.
     pub fn readable(&self) -> CheckResult {
         let tried = match &self.meta {
             Some(Ok(meta)) if meta.is_dir() => failures::listable(&self.path),
@@ -213,7 +213,7 @@ impl PathFacts {
         tried.or_else(|errno| self.refused("read", errno).found())
     }
 
-    /// What to say about an access that failed: the storage is sick, or a permission is missing.
+    /// Makes the failure for a refused access: the storage fails, or a permission is missing.
     pub fn refused(&self, verb: &'static str, errno: Errno) -> Failure {
         if errno == Errno::ENOENT && self.is_deleted() {
             return Failure::new(format!("{} cannot be {verb}: what is mounted there was deleted", self.shown))
@@ -234,7 +234,7 @@ impl PathFacts {
         }
     }
 
-    /// `nfs4, read-only`: the kind of file system, the volume if it has a name, and what the mount permits.
+    /// Describes the file system: its type, the volume's name, and the access that the mount permits (`nfs4, read-only`).
     pub fn described(&self) -> String {
         match self.lies() {
             PathSide::InRoot(_) if self.platform().is_container() => "in the image".to_owned(),
@@ -247,10 +247,10 @@ impl PathFacts {
         }
     }
 
-    /// Its owner, or why nobody counts as that.
+    /// Returns the owner, or the reason why the path has no real owner.
     fn owner(&self) -> Result<(u32, u32), String> {
         match self.lies() {
-            // As its desktop shows the machine that a virtual machine runs on: everything belongs to whoever asks.
+            // The share of a virtual machine's desktop reports every file as owned by the caller.
             PathSide::On(mount) if mount.class() == Some(FilesystemClass::Share) => {
                 Err(format!("is on {}, where owners are made up", text::bytes(mount.kind())))
             }
@@ -262,7 +262,7 @@ impl PathFacts {
         }
     }
 
-    /// Facts for the report.
+    /// Returns facts for the report.
     pub fn facts(&self) -> FindingFacts {
         let mut facts = FindingFacts::new();
         let mut tell = |name: &str, value: serde_json::Value| _ = facts.insert(name.to_owned(), value);
@@ -286,7 +286,7 @@ impl PathFacts {
     }
 }
 
-/// Whose the code directory is, if it is mounted and its owner is a real one.
+/// Returns the owner of the code directory, if it is mounted and the owner is real.
 pub fn owner(code: &Path, host_facts: &Rc<HostFacts>) -> CodeOwner {
     let site = PathFacts::new(code, Path::new("/"), host_facts);
     let found = reach::look(host_facts.mounts(), code, || site.owner());
@@ -294,7 +294,7 @@ pub fn owner(code: &Path, host_facts: &Rc<HostFacts>) -> CodeOwner {
     found.map_or_else(|why| CodeOwner::Nobody(format!("{} {why}", site.shown)), |(uid, gid)| CodeOwner::Of(uid, gid))
 }
 
-/// The volume as its engine calls it; none: a mount of something else.
+/// Returns the engine's name of the volume; `None` for a mount that is no volume.
 fn volume(mount: &Mount) -> Option<String> {
     Some(match mount.volume() {
         Volume::Plain => return None,
@@ -314,7 +314,7 @@ fn volume(mount: &Mount) -> Option<String> {
     })
 }
 
-/// Whether a mount is a pod's scratch directory.
+/// Returns whether a mount is a pod's scratch directory.
 pub fn is_scratch(mount: &Mount) -> bool {
     matches!(mount.volume(), Volume::Pod { plugin: b"empty-dir", .. })
 }

@@ -1,4 +1,4 @@
-//! How a check that takes long says that it goes on.
+//! The progress report of a long check.
 
-/// Reports how far a piece of work is; its deadline then begins anew.
+/// Reports the progress of a task, which restarts its deadline.
 pub type TaskProgress = Box<dyn FnMut(&str)>;

@@ -1,5 +1,5 @@
-//! Which commit the code is at: from `TRAINIT_CODE_COMMIT` where somebody set it, else from git's files, else from the directory's
-//! name as git-sync writes it. It goes into the report and to the workload.
+//! The commit of the code: from `TRAINIT_CODE_COMMIT`, else from git's files, else from a directory name of git-sync. The report and the
+//! workload get it.
 
 use super::path_facts::PathFacts;
 use super::step::{CheckResult, Failure};
@@ -7,19 +7,19 @@ use super::{CheckContext, Finding, FindingFacts};
 use crate::git::{self, Repository, Unknown};
 use std::path::Path;
 
-/// The variable that says it, from outside to trainit and from trainit to the workload.
+/// The variable that passes the commit to trainit, and from trainit to the workload.
 const VARIABLE: &str = "TRAINIT_CODE_COMMIT";
-/// So much of a commit is shown; git itself needs no more in any repository known.
+/// Length of a shown commit; no known repository needs more digits.
 const SHORT: usize = 12;
 
-/// What to go by.
+/// The input for finding the commit.
 #[derive(Clone, Debug, Default)]
 pub struct ProvenanceInput {
     variable: Option<String>,
     off: bool,
 }
 
-/// What is known.
+/// The known facts about the commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
     given: Option<String>,
@@ -27,16 +27,16 @@ pub struct Commit {
     repository: Option<Repository>,
 }
 
-/// What a start takes over from the findings.
+/// The facts that a start takes from the findings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Provenance {
-    /// The code's commit, as it was given or as it was read.
+    /// The commit of the code, as given or as read.
     pub commit: Option<String>,
-    /// A repository that git would not trust, because it belongs to another user.
+    /// A repository that git would not trust, because another user owns it.
     pub foreign: Option<String>,
 }
 
-/// What the findings tell of the code.
+/// Collects what the findings say about the code.
 pub fn provenance(findings: &[Finding]) -> Provenance {
     let fact = |name: &str| {
         let facts = findings.iter().filter(|finding| finding.family() == "code").map(|finding| &finding.facts);
@@ -46,13 +46,13 @@ pub fn provenance(findings: &[Finding]) -> Provenance {
 }
 
 impl ProvenanceInput {
-    /// What the surroundings say. What an outer trainit found out was about its own code.
+    /// Reads the environment. A commit that an outer trainit found belongs to that trainit's code.
     pub fn of(context: &CheckContext, off: bool) -> Self {
         let outer = context.environment.text("TRAINIT") == Some("1");
         ProvenanceInput { variable: context.environment.text(VARIABLE).filter(|_| !outer).map(str::to_owned), off }
     }
 
-    /// Looks at the directory.
+    /// Reads the commit of a directory.
     pub fn look(&self, directory: &Path) -> Option<Commit> {
         if self.off {
             return None;
@@ -69,7 +69,7 @@ impl Commit {
         self.repository.as_ref().and_then(|repository| repository.commit.as_ref().ok()).or(self.published.as_ref())
     }
 
-    /// The repository, where there is one.
+    /// Returns the repository, if there is one.
     pub fn repository(&self) -> Option<&Repository> {
         self.repository.as_ref()
     }
@@ -78,7 +78,7 @@ impl Commit {
         self.given.as_ref().or(self.read())
     }
 
-    /// `commit 0123456789ab (main)`; none where there is no repository and nothing was given.
+    /// Formats the commit: `commit 0123456789ab (main)`; `None` without a repository and a given commit.
     pub fn words(&self) -> Option<String> {
         let branch = self.repository.as_ref().and_then(|repository| repository.branch.as_deref()).map(text::bytes);
         let short = |commit: &str| text::line(commit.get(..SHORT).unwrap_or(commit)).into_owned();
@@ -99,7 +99,7 @@ impl Commit {
         }
     }
 
-    /// Trouble where the commit has to be known and is not.
+    /// Returns a failure if the commit is required and unknown.
     pub fn known(&self, site: &PathFacts) -> CheckResult {
         if self.commit().is_some() {
             return Ok(());
@@ -113,7 +113,7 @@ impl Commit {
         .found()
     }
 
-    /// Facts for the report.
+    /// Returns facts for the report.
     pub fn facts(&self) -> FindingFacts {
         let mut facts = FindingFacts::new();
         let mut tell =

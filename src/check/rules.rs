@@ -1,11 +1,11 @@
-//! Which checks run and how bad their trouble is: the check's own severity, what an option of a path demands, and above both what
-//! `checks` says. A family's name stands for all of its checks.
+//! Which checks run, and how severe a failure is: the check's own severity, then an option of a path, then `checks`. The later one wins.
+//! The name of a family stands for all of its checks.
 
 use super::Check;
 use crate::config::{OriginValue, Severity};
 use std::collections::BTreeMap;
 
-/// What the configuration and `--only` say about checks.
+/// The settings of the configuration and of `--only` for checks.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
     severities: &'a BTreeMap<String, Severity>,
@@ -13,12 +13,12 @@ pub struct Rules<'a> {
 }
 
 impl<'a> Rules<'a> {
-    /// `checks` of the configuration, and what `--only` names.
+    /// Makes the rules from `checks` of the configuration and from `--only`.
     pub fn new(checks: &'a OriginValue<BTreeMap<String, Severity>>, only: Option<&'a [String]>) -> Self {
         Rules { severities: &checks.value, only }
     }
 
-    /// How bad this check's trouble is, when nothing but `level` is known about it.
+    /// Returns the severity of a failure of this check; `level` is what an option of the path asks for.
     pub fn severity(&self, check: &Check, level: Option<Severity>) -> Severity {
         if !self.selected(check) {
             return Severity::Off;
@@ -27,18 +27,18 @@ impl<'a> Rules<'a> {
         set.copied().or(level).unwrap_or(check.severity)
     }
 
-    /// Whether the check is asked at all.
+    /// Returns whether the check runs.
     pub fn wants(&self, check: &Check) -> bool {
         self.severity(check, None) != Severity::Off
     }
 
-    /// Whether a family is off as a whole, and none of its checks is named by itself.
+    /// Returns whether the whole family is off, and none of its checks is named individually.
     pub fn is_off(&self, family: &str) -> bool {
         let is_its = |name: &String| name.strip_prefix(family).is_some_and(|rest| rest.starts_with('.'));
         self.severities.get(family) == Some(&Severity::Off) && !self.severities.keys().any(is_its)
     }
 
-    /// Whether the configuration says that it is off.
+    /// Returns whether the configuration turns the check off.
     pub fn forbids(&self, id: &str) -> bool {
         self.severities.get(id) == Some(&Severity::Off)
     }

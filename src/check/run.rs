@@ -1,5 +1,5 @@
-//! Runs the tasks in processes that can be given up: what only this machine has to answer one after the other in one of them, each
-//! that another machine has to answer in one of its own, everything at the same time. Their findings come back as JSON.
+//! Runs the tasks in processes that can be abandoned, all at the same time. Tasks that only this machine answers share one process. A task
+//! that another machine has to answer gets its own. The findings return as JSON.
 
 use super::progress::TaskProgress;
 use super::rules::Rules;
@@ -15,33 +15,33 @@ use sys::killable_call::{self, AnswerPipe, KillableCall, NoAnswer};
 use sys::proc::WaitState;
 use tracing::debug;
 
-/// So long the order of the table is kept; then what is known is told, while the rest is waited for.
+/// Time for which the output keeps the order of the table; after that, known findings are shown while the others are awaited.
 const ORDER: Duration = Duration::from_millis(500);
-/// So long tasks share a process, which as a rule takes milliseconds for all of them.
+/// Time for which tasks share a process, which usually needs milliseconds for all of them.
 const SHARED: Duration = Duration::from_millis(500);
-/// So seldom word of what takes long is passed on to a person.
+/// Shortest interval between two progress lines of a long task.
 const WORD: Duration = Duration::from_secs(10);
 
-/// What a person is told while checks run.
+/// An event for the log while checks run.
 #[derive(Clone, Copy, Debug)]
 pub enum CheckEvent<'a> {
-    /// Something was found out.
+    /// A check has ended.
     Finding(&'a Finding),
-    /// Something takes long: how far it is.
+    /// The progress of a long check.
     Progress(&'a str),
 }
 
-/// What a process says.
+/// A message of a check process.
 #[derive(Serialize, Deserialize)]
 enum ProbeMessage {
-    /// All that one task found.
+    /// All findings of one task.
     Findings(usize, Vec<Finding>),
-    /// One task is not done, and goes on.
+    /// The progress of one task.
     Progress(usize, String),
 }
 
-/// Runs all checks, or those that `only` names. `begin` is called if there is anything to wait for, and `each` as findings come in,
-/// in the order of the table unless one of them is late; the result is in that order.
+/// Runs all checks, or those that `only` names. `begin` is called if there is anything to wait for, and `each` for every finding as it
+/// arrives. The order is that of the table unless a task is late; the result always has that order.
 pub fn run(
     context: &CheckContext,
     only: Option<&[String]>,
@@ -51,7 +51,7 @@ pub fn run(
     start(context, only, begin, each).finish(each)
 }
 
-/// The same, up to where only those are out that may go on beside other preparations.
+/// Starts the checks, and waits for all but those that may run in parallel to other preparations.
 pub fn start<'a>(
     context: &'a CheckContext,
     only: Option<&'a [String]>,
@@ -70,21 +70,21 @@ pub fn start<'a>(
     RunningChecks(watch)
 }
 
-/// Checks of which some go on. Dropped, they are given up.
+/// Checks that still run. Dropping this value abandons them.
 pub struct RunningChecks<'a>(DeadlineWatch<'a>);
 
 impl RunningChecks<'_> {
-    /// What is found so far.
+    /// Returns the findings so far.
     pub fn findings(&self) -> Vec<Finding> {
         self.0.answers.iter().flat_map(|answer| answer.findings.clone()).collect()
     }
 
-    /// Whether nothing is waited for.
+    /// Returns whether all checks have ended.
     pub fn are_done(&self) -> bool {
         self.0.answers.iter().all(|answer| answer.done)
     }
 
-    /// Waits for the rest, and gives all that was found.
+    /// Waits for the other checks, and returns all findings.
     pub fn finish(mut self, each: &mut dyn FnMut(CheckEvent<'_>)) -> Vec<Finding> {
         self.0.wait_for(each, |_| true);
         self.findings()
@@ -97,7 +97,7 @@ impl Drop for RunningChecks<'_> {
     }
 }
 
-/// What is to be done, and what became of it.
+/// A task and its result.
 struct TaskResult<'a> {
     about: TaskInfo<'a>,
     work: Option<TaskWork<'a>>,
@@ -106,14 +106,14 @@ struct TaskResult<'a> {
     told: bool,
 }
 
-/// A process that does one task after the other.
+/// A process that runs its tasks one after the other.
 struct Probe {
     away: KillableCall,
-    /// Those that it has not answered, the one that it is busy with first.
+    /// The tasks without an answer; the first one is running.
     tasks: VecDeque<usize>,
-    /// When that one is given up.
+    /// The deadline of the running task.
     deadline: Instant,
-    /// When the others get processes of their own; none: they have, or there are none.
+    /// The time at which the other tasks get their own processes; `None` if they have them, or if there are none.
     parting: Option<Instant>,
     parted: bool,
 }
@@ -122,9 +122,9 @@ struct DeadlineWatch<'a> {
     begun: Instant,
     answers: Vec<TaskResult<'a>>,
     probes: Vec<Probe>,
-    /// This process has become another user.
+    /// Whether this process has changed its user.
     switched: bool,
-    /// The last word of what takes long, and since when no other was passed on.
+    /// The last progress of a long task, and the time since which no other was passed on.
     word: (String, Instant),
 }
 
@@ -147,7 +147,7 @@ impl<'a> DeadlineWatch<'a> {
         watch
     }
 
-    /// Starts a process for these tasks. It does them in its own copy of this memory; here they stay, for another process.
+    /// Starts a process for these tasks. The process has its own copy of the memory, so the tasks stay available for another process.
     fn launch(&mut self, tasks: VecDeque<usize>) {
         let Some(first) = tasks.front() else { return };
         let now = Instant::now();
@@ -171,7 +171,7 @@ impl<'a> DeadlineWatch<'a> {
         self.answers.get(task).map(|answer| answer.about.deadline).unwrap_or_default()
     }
 
-    /// Waits for those tasks that are meant.
+    /// Waits for the selected tasks.
     fn wait_for(&mut self, each: &mut dyn FnMut(CheckEvent<'_>), meant: impl Fn(&TaskInfo<'_>) -> bool) {
         while self.answers.iter().any(|answer| !answer.done && meant(&answer.about)) && !self.probes.is_empty() {
             self.wait();
@@ -180,7 +180,7 @@ impl<'a> DeadlineWatch<'a> {
         self.answers.iter_mut().for_each(|answer| answer.tell(each));
     }
 
-    /// Waits for the next answer, end or deadline.
+    /// Waits for the next answer, exit or deadline.
     fn wait(&mut self) {
         let ready = self.poll();
         let probes = std::mem::take(&mut self.probes);
@@ -191,7 +191,7 @@ impl<'a> DeadlineWatch<'a> {
         }
     }
 
-    /// Which probes have something to read, or have ended.
+    /// Returns which processes have output or have ended.
     fn poll(&self) -> Vec<bool> {
         let fds: Vec<_> = self.probes.iter().map(|probe| probe.away.fd()).collect();
         let next = self.probes.iter().map(Probe::next).min().unwrap_or(self.begun);
@@ -199,8 +199,8 @@ impl<'a> DeadlineWatch<'a> {
         killable_call::wait(&fds, if Instant::now() < order { next.min(order) } else { next })
     }
 
-    /// Whether a process goes on, and what becomes of its tasks. One that is slow keeps what it is busy with: the others are not to
-    /// wait for it.
+    /// Decides whether a process continues, and what happens to its tasks. A slow process keeps its running task; the others must not wait
+    /// for it.
     fn judge(&mut self, mut probe: Probe, open: bool) {
         let Some(current) = probe.tasks.front().copied() else {
             return probe.end();
@@ -226,7 +226,7 @@ impl<'a> DeadlineWatch<'a> {
 
     fn take_frames(&mut self, probe: &mut Probe) {
         while let Some(body) = probe.away.body() {
-            // What cannot be understood is dropped; its task then has no answer.
+            // An invalid message is dropped; its task then has no answer.
             match serde_json::from_slice(&body) {
                 Ok(ProbeMessage::Findings(index, findings)) => self.take(probe, index, findings),
                 Ok(ProbeMessage::Progress(index, words)) => {
@@ -238,7 +238,7 @@ impl<'a> DeadlineWatch<'a> {
         }
     }
 
-    /// Takes an answer, if this process has still to give it.
+    /// Stores the findings of a task that this process still owes.
     fn take(&mut self, probe: &mut Probe, index: usize, mut findings: Vec<Finding>) {
         let Some(at) = probe.tasks.iter().position(|task| *task == index) else { return };
         probe.tasks.remove(at);
@@ -261,10 +261,10 @@ impl<'a> DeadlineWatch<'a> {
         }
     }
 
-    /// Tells what is known, up to the first task that is still out; all of it when that one is late.
+    /// Passes on known findings up to the first open task, or all of them if that task is late.
     fn tell(&mut self, each: &mut dyn FnMut(CheckEvent<'_>)) {
         let late = self.begun.elapsed() >= ORDER;
-        // What goes on beside others keeps nobody waiting.
+        // A task that runs in parallel to other preparations delays no output.
         let told = |answer: &&mut TaskResult<'_>| late || answer.done || answer.about.beside;
         for answer in self.answers.iter_mut().take_while(told) {
             answer.tell(each);
@@ -277,12 +277,12 @@ impl<'a> DeadlineWatch<'a> {
 }
 
 impl Probe {
-    /// When something has to be done about it, if it says nothing.
+    /// Returns the time at which a silent process needs attention.
     fn next(&self) -> Instant {
         self.parting.map_or(self.deadline, |parting| self.deadline.min(parting))
     }
 
-    /// It has answered. What it may still be doing was given to others.
+    /// Ends a process that has answered. Its other tasks were given to other processes.
     fn end(self) {
         if self.parted {
             self.away.kill();
@@ -306,7 +306,7 @@ fn answer(log: &Rc<RefCell<AnswerPipe>>, index: usize, work: TaskWork<'_>) -> bo
     say(log, &ProbeMessage::Findings(index, findings))
 }
 
-/// The process of a check has nowhere to write: what it found is told here.
+/// Logs the findings of a task: the check's own process has no log to write to.
 fn told(about: &TaskInfo<'_>, findings: &[Finding]) {
     let took = findings.iter().map(|finding| finding.took).max().unwrap_or_default();
     let words: Vec<String> = findings.iter().map(|found| format!("{} {:?}", found.check, found.status)).collect();
@@ -319,7 +319,7 @@ fn told(about: &TaskInfo<'_>, findings: &[Finding]) {
     );
 }
 
-/// What a task says that it goes on with. Whether anybody listens shows at the end.
+/// Makes the progress report of a task. A closed pipe is noticed at the end.
 fn pulse(log: &Rc<RefCell<AnswerPipe>>, index: usize) -> TaskProgress {
     let log = Rc::clone(log);
     Box::new(move |words| _ = say(&log, &ProbeMessage::Progress(index, words.to_owned())))

@@ -1,6 +1,6 @@
-//! Who the workload is, settled before root reads anything that others may have written. Until then root reads only what the image and
-//! the platform wrote (/etc/trainit*), accounts, variables, arguments and the kernel's files; from then on this process is that user, and
-//! reads the rest with no more rights than the workload has.
+//! Settles who the workload's user is before root reads anything that others may have written. Until then root reads only files of the
+//! image and the platform (/etc/trainit*), accounts, variables, arguments and the kernel's files. From then on this process is that user,
+//! and reads the rest with the workload's permissions.
 
 use super::{HostFacts, path_facts};
 use crate::config::{self, ConfigSources, FileLook, Loaded, Settings, TrustedLayers, UnusableConfig};
@@ -12,21 +12,22 @@ use sys::mountinfo::{LOCAL, Mount, Mounts};
 use sys::{credentials, killable_call, process, reach};
 use tracing::debug;
 
-/// Who the workload is, and what was read to know that.
+/// The workload's user, and the layers that decided it.
 #[derive(Debug)]
 pub struct SettledUser<'a> {
     trusted: TrustedLayers<'a>,
-    /// What the layers mean that may say who the workload is.
+    /// The merged values of the layers that may name the user.
     pub settings: Box<Settings>,
-    /// Who it is.
+    /// The user.
     pub identity: WorkloadIdentity,
 }
 
-/// Reads what may say who the workload is, and decides. A named file may still say it: it is read with the rights of the user known so
-/// far, root's only where there is none.
+/// Reads the layers that may name the user, and decides. A named file may still change the user. It is read with the permissions of the
+/// user known so far, with root's only if no user is known.
 ///
 /// # Errors
-/// Mistakes in what was read (78); for root they end it here, since nobody knows whom they mean. What `identity::decide` says (78, 115).
+/// Mistakes in the layers (78); for root they end the start here, since they may hide the user. The errors of `identity::decide` (78,
+/// 115).
 pub fn settle<'a>(sources: &ConfigSources<'a>) -> Result<SettledUser<'a>, Box<UnusableConfig>> {
     let mut trusted = TrustedLayers::read(sources);
     match decide(&mut trusted) {
@@ -60,7 +61,7 @@ fn decide(trusted: &mut TrustedLayers<'_>) -> Result<(Box<Settings>, WorkloadIde
     who(trusted)
 }
 
-/// Who the workload is, by what was read so far.
+/// Decides the user by the layers that were read so far.
 fn who(trusted: &TrustedLayers<'_>) -> Result<(Box<Settings>, WorkloadIdentity)> {
     let settings = trusted.settings();
     if credentials::own_uid() == 0 {
@@ -83,7 +84,7 @@ fn asked<T>(trusted: &TrustedLayers<'_>, settings: &Settings, answer: impl FnOnc
     })
 }
 
-/// Looks at a file with a user's rights: another user's in another process, which is given up in time.
+/// Reads a file with a user's permissions. For another user a second process reads it, which is abandoned at its deadline.
 fn look_as(identity: &WorkloadIdentity, path: &Path, trusted: &TrustedLayers<'_>) -> FileLook {
     let Some(switch) = &identity.switch else { return trusted.look(path) };
     let look = || match credentials::become_user(identity.uid, identity.gid, &switch.groups) {
@@ -100,11 +101,11 @@ fn patience(mounts: &Mounts, path: &Path) -> std::time::Duration {
 }
 
 impl SettledUser<'_> {
-    /// Becomes the workload's user for good, and reads the rest as that user.
+    /// Becomes the workload's user permanently, and reads the other layers as that user.
     ///
     /// # Errors
-    /// The kernel does not let this process become it (115); everything that is wrong with the configuration (78); a code directory
-    /// whose file system does not answer (212).
+    /// The kernel refuses the switch (115); any mistake in the configuration (78); a code directory whose file system does not answer
+    /// (212).
     pub fn load(self) -> Result<(Loaded, Entered), Box<UnusableConfig>> {
         let SettledUser { trusted, settings, identity } = self;
         match enter(identity, &trusted) {
@@ -113,16 +114,16 @@ impl SettledUser<'_> {
         }
     }
 
-    /// Becomes the workload's user for good, and reads nothing more.
+    /// Becomes the workload's user permanently, without reading more.
     ///
     /// # Errors
-    /// The kernel does not let this process become it (115).
+    /// The kernel refuses the switch (115).
     pub fn enter(self) -> Result<(Box<Settings>, Entered)> {
         let entered = enter(self.identity, &self.trusted)?;
         Ok((self.settings, entered))
     }
 
-    /// The workload's user, where that is another one than this process's, as far as it can be known.
+    /// Returns the workload's user id, if it is known and differs from this process's.
     pub fn another(&self) -> Option<u32> {
         let meant = || asked(&self.trusted, &self.settings, identity::meant);
         let switched = self.identity.switch.as_ref().map(|_| self.identity.uid);

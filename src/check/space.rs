@@ -1,4 +1,4 @@
-//! How much room a directory has: space and inodes as the file system tells them, and a quota by asking for the room for real.
+//! The room of a directory: free space and inodes as the file system reports them, and a quota by allocating the space.
 
 use super::failures;
 use super::listing::PROBE;
@@ -15,26 +15,26 @@ use std::path::Path;
 use sys::filesystem::FilesystemClass;
 use sys::temporary::TemporaryFile;
 
-/// Less is hardly one checkpoint.
+/// Space that holds hardly one checkpoint.
 const LITTLE: u64 = 1 << 30;
-/// Less is little when the rest of the disk is full.
+/// Space that is little if the rest of the disk is full.
 const NEARLY_FULL: u64 = 10 << 30;
-/// So many more files are soon made.
+/// Number of inodes that are soon used up.
 const FEW_INODES: u64 = 1000;
 
-/// What this user may still fill; none where the file system does not tell.
+/// The room that is left for this user.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FreeSpace {
-    /// Bytes.
+    /// Free bytes; `None` if the file system does not report them.
     pub free: Option<u64>,
-    /// All bytes, filled or not.
+    /// All bytes of the file system.
     size: u64,
-    /// Files that can still be made.
+    /// Free inodes; `None` if the file system does not report them.
     pub inodes: Option<u64>,
 }
 
 impl FreeSpace {
-    /// Asks the file system. Object stores have no blocks, btrfs has no inodes.
+    /// Asks the file system. Object stores report no blocks, and btrfs no inodes.
     pub fn of(directory: &Path) -> Self {
         let Ok(stat) = statvfs(directory) else { return FreeSpace::default() };
         let bytes = |blocks: u64| blocks.saturating_mul(stat.fragment_size());
@@ -50,7 +50,7 @@ impl FreeSpace {
     }
 }
 
-/// Whether there is as much free space as is asked for, or as a job will soon need.
+/// Checks for the required free space, or for what a job will soon need.
 pub fn free(site: &PathFacts, room: &FreeSpace, wanted: Option<Size>) -> CheckResult {
     let Some(free) = room.free else { return Ok(()) };
     let told = format!("{} has {} free", site.shown, text::size(free));
@@ -69,7 +69,7 @@ pub fn free(site: &PathFacts, room: &FreeSpace, wanted: Option<Size>) -> CheckRe
     .found()
 }
 
-/// Whether files can be made for a while.
+/// Checks for free inodes.
 pub fn inodes(site: &PathFacts, room: &FreeSpace) -> CheckResult {
     let Some(left) = room.inodes.filter(|left| *left < FEW_INODES) else { return Ok(()) };
     Failure::new(format!("{} has room for {} only", site.shown, text::count(left, "more file")))
@@ -78,7 +78,7 @@ pub fn inodes(site: &PathFacts, room: &FreeSpace) -> CheckResult {
         .found()
 }
 
-/// Allocates so much and gives it back. Not in memory, where it would be taken from the job, and not in object stores.
+/// Allocates the required space and releases it. Skips memory, which the job would lack, and object stores.
 pub fn allocate(site: &PathFacts, wanted: Option<Size>) -> CheckResult {
     let Some(wanted) =
         wanted.filter(|_| !matches!(site.class(), Some(FilesystemClass::Memory | FilesystemClass::Object)))
@@ -93,12 +93,12 @@ pub fn allocate(site: &PathFacts, wanted: Option<Size>) -> CheckResult {
                 .advice("raise the quota, free some space, or mount another directory")
                 .found()
         }
-        // Whoever may not write there was told so before; not every file system can allocate.
+        // A missing permission was reported before; not every file system can allocate.
         _ => Ok(()),
     }
 }
 
-/// Whatever happens, nothing stays: the file has no name.
+/// Allocates in a file without a name, so that nothing remains even after a crash.
 fn try_to_allocate(directory: &Path, bytes: u64) -> Result<(), Errno> {
     let length = i64::try_from(bytes).map_err(|_| Errno::EFBIG)?;
     let nameless = File::options().write(true).custom_flags(O_TMPFILE).mode(0o600).open(directory);

@@ -1,5 +1,5 @@
-//! How fast a data set can be read: a few files, a few seconds, only where somebody asked for it. Opening is told apart from reading,
-//! since small files on a share are slow by their number; and so is memory from the share.
+//! The reading speed of a data set: a few files, a few seconds, only on request. Opening and reading are measured separately, because many
+//! small files on a share are slow to open. Files in the page cache are counted separately, too.
 
 use super::failures::errno;
 use nix::errno::Errno;
@@ -10,30 +10,30 @@ use std::time::{Duration, Instant};
 use sys::cache;
 use sys::filesystem::FilesystemClass;
 
-/// So many files, so many bytes and so long at most.
+/// Limits of the measurement: files, bytes and time.
 const FILES: usize = 64;
 const BYTES: u64 = 64 << 20;
 const TIME: Duration = Duration::from_secs(3);
-/// So many entries are looked at to find them.
+/// Number of directory entries that are examined to find the files.
 const ENTRIES: usize = 1000;
 
-/// What was measured.
+/// The result of a measurement.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Speed {
     files: u32,
     bytes: u64,
     opening: Duration,
     reading: Duration,
-    /// So many of the files were in this machine's memory already.
+    /// Number of files that were already in the page cache.
     warm: u32,
-    /// They have no other place.
+    /// Whether the file system lies in memory.
     memory: bool,
 }
 
-/// Reads some files of a directory, or of the first directory in it that has some; or the file itself.
+/// Reads some files of a directory, or of the first subdirectory that has some; or the file itself.
 ///
 /// # Errors
-/// What readdir(3), open(2) and read(2) say.
+/// The error of readdir(3), open(2) or read(2).
 pub fn measure(path: &Path, class: Option<FilesystemClass>) -> Result<Speed, Errno> {
     let (begun, mut speed) =
         (Instant::now(), Speed { memory: class == Some(FilesystemClass::Memory), ..Speed::default() });
@@ -85,7 +85,7 @@ impl Speed {
         Ok(())
     }
 
-    /// Bytes in a second; none where nothing was read.
+    /// Returns the bytes per second; `None` if nothing was read.
     pub fn bytes_per_second(&self) -> Option<u64> {
         (self.bytes > 0).then(|| (self.bytes as f64 / self.reading.as_secs_f64().max(1e-9)) as u64)
     }
@@ -94,7 +94,7 @@ impl Speed {
         (f64::from(self.files) / self.opening.as_secs_f64().max(1e-9)) as u64
     }
 
-    /// `412 MiB/s, 2300 opens/s`; where it says nothing of the share, that too.
+    /// Formats the speed: `412 MiB/s, 2300 opens/s`. Adds a note if the page cache makes the number meaningless.
     pub fn described(&self) -> String {
         let warm = if self.memory || self.warm * 2 > self.files { " (from this machine's memory)" } else { "" };
         let bytes = self.bytes_per_second().map(|bytes| format!("{}/s", text::size(bytes)));

@@ -1,5 +1,5 @@
-//! A family's checks are the steps of one walk over a subject (a path, the GPUs): each asks one thing, in an order in which the
-//! first that fails says most. What is wrong is `Trouble`; the walk gives it the severity that the configuration wants.
+//! The checks of a family are steps over one target (a path, the GPUs). Each step checks one thing, and the order makes the first failure
+//! the most informative one. The result is a `Failure`; `walk` gives it the configured severity.
 
 use super::progress::TaskProgress;
 use super::rules::Rules;
@@ -8,34 +8,34 @@ use crate::config::Severity;
 use protocol::exit_code::Exit;
 use std::time::Duration;
 
-/// One check and how it is asked.
+/// One check and its function.
 pub struct Step<S> {
-    /// Its entry in the table.
+    /// The check.
     pub check: Check,
-    /// The later steps stand on it: it is asked even when it is off, and nothing is asked behind its trouble.
+    /// Whether later steps depend on this one: it runs even if it is off, and its failure ends the walk.
     pub base: bool,
-    /// Asks.
+    /// The function that runs the check.
     pub ask: fn(&mut S) -> CheckResult,
 }
 
-/// Whether a step holds.
+/// The result of a step.
 pub type CheckResult = Result<(), Box<Failure>>;
 
-/// What steps walk over.
+/// The target of a family's steps.
 pub trait Target {
-    /// The id of the line that says that all is well.
+    /// The check id of the line that reports success.
     const MAIN: &'static str;
-    /// The path it is about, as it is shown.
+    /// Returns the path as messages show it.
     fn name(&self) -> Option<String>;
-    /// What to say when all is well; none: nothing.
+    /// Returns the line that reports success; `None` for no line.
     fn summary(&mut self) -> Option<String>;
-    /// Facts for the report.
+    /// Returns facts for the report.
     fn facts(&self) -> FindingFacts;
-    /// How it can say that it goes on, where it may take long.
+    /// Gives a long check its progress report.
     fn speaks_with(&mut self, _pulse: TaskProgress) {}
 }
 
-/// What a step found to be wrong.
+/// The failure of a step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failure {
     what: String,
@@ -48,18 +48,18 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// What was found.
+    /// Makes a failure with its first sentence.
     pub fn new(what: impl Into<String>) -> Self {
         Failure { what: what.into(), ..Failure::default() }
     }
 
-    /// Why it matters, or what caused it.
+    /// Adds the cause, or the reason why it matters.
     pub fn because(mut self, cause: impl Into<String>) -> Self {
         self.because = Some(cause.into());
         self
     }
 
-    /// Something more about its cause.
+    /// Adds more about the cause.
     pub fn adding(mut self, more: Option<String>) -> Self {
         self.because = match (self.because, more) {
             (Some(cause), Some(more)) => Some(format!("{cause}; {more}")),
@@ -68,47 +68,47 @@ impl Failure {
         self
     }
 
-    /// What to type.
+    /// Adds a remedy.
     pub fn remedy(mut self, remedy: Remedy) -> Self {
         self.remedy.push(remedy);
         self
     }
 
-    /// What to do, as a sentence.
+    /// Adds a remedy as a sentence.
     pub fn advice(self, sentence: impl Into<String>) -> Self {
         self.remedy(Remedy::Do(sentence.into()))
     }
 
-    /// Whether trying again, here later or on another node, can help; for checks where it depends.
+    /// Sets whether a retry, here later or on another node, can help; for checks where that depends.
     pub fn passing(mut self, passing: bool) -> Self {
         self.passing = passing;
         self
     }
 
-    /// The system's answer says that it may pass, also for a check whose other troubles never do.
+    /// Marks the failure as transient by its errno, even for a check whose other failures never are.
     pub fn by_errno(mut self) -> Self {
         self.by_errno = true;
         self
     }
 
-    /// As bad as this, instead of the check's own severity: an option of the path demands it, or nobody asked for it.
+    /// Overrides the check's severity: an option of the path demands it, or no key asked for the path.
     pub fn level(mut self, level: Option<Severity>) -> Self {
         self.level = level;
         self
     }
 
-    /// Ends the start with this code, instead of its family's.
+    /// Overrides the exit code of the family.
     pub fn exit(mut self, exit: Exit) -> Self {
         self.exit = Some(exit);
         self
     }
 
-    /// For the end of a step.
+    /// Ends a step with this failure.
     pub fn found(self) -> CheckResult {
         Err(Box::new(self))
     }
 
-    /// As a finding of this check; none when the check is off.
+    /// Makes the finding of this check; `None` if the check is off.
     pub fn finding(self, check: &Check, rules: &Rules<'_>) -> Option<Finding> {
         let status = match rules.severity(check, self.level) {
             Severity::Off => return None,
@@ -136,8 +136,7 @@ impl Failure {
     }
 }
 
-/// Asks the steps in their order, up to the first failure. Several warnings stay several findings; when nothing is wrong there
-/// is one that says so.
+/// Runs the steps in their order up to the first failure. Each warning is a finding of its own; without any, one finding reports success.
 pub fn walk<S: Target>(steps: &[Step<S>], rules: &Rules<'_>, subject: &mut S) -> Vec<Finding> {
     let (mut findings, mut held) = (Vec::new(), Vec::new());
     let mut stopped = false;

@@ -1,4 +1,4 @@
-//! All families of checks, in the order in which they are told. docs/checks.md is compared with it by a test.
+//! All families of checks in the order of the output. A test compares docs/checks.md with this table.
 
 use super::host::scratch;
 use super::rules::Rules;
@@ -7,7 +7,7 @@ use super::{Check, CheckContext, HostFacts, code, data, gpu, host, output, owner
 use protocol::exit_code::FailureFamily;
 use std::rc::Rc;
 
-/// A family: its checks, and how they become tasks for a given scene.
+/// A family: its checks, and the function that plans their tasks.
 pub struct FamilyRow {
     family: FailureFamily,
     checks: fn() -> Vec<&'static Check>,
@@ -24,11 +24,11 @@ macro_rules! row {
     };
 }
 
-/// What the driver tells of GPUs is judged when it has been asked, beside all other checks.
+/// The driver's facts are judged after the driver has answered, in parallel to all other checks.
 const HEALTH: FamilyRow =
     FamilyRow { family: FailureFamily::Gpu, checks: gpu::health::checks, plan: gpu::driver::plan };
 
-/// A family with two subjects has two rows.
+/// A family with two targets has two rows.
 const TABLE: &[FamilyRow] = &[
     row!(gpu of Gpu),
     HEALTH,
@@ -41,22 +41,22 @@ const TABLE: &[FamilyRow] = &[
     row!(owner of User),
 ];
 
-/// Every check, in the order of the table.
+/// Returns every check in the order of the table.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
     TABLE.iter().flat_map(|row| (row.checks)())
 }
 
-/// Whether there are checks of a family of this name.
+/// Returns whether a family has this name.
 pub fn is_family(name: &str) -> bool {
     TABLE.iter().any(|row| row.family.name() == name)
 }
 
-/// Every name that `checks` and `--only` understand: ids and families.
+/// Returns every name that `checks` and `--only` accept: ids and families.
 pub fn names() -> impl Iterator<Item = &'static str> {
     checks().flat_map(|check| [check.id, check.family.name()])
 }
 
-/// What there is to do, in the order of the table. For a family that is off as a whole nothing is looked up.
+/// Plans all tasks in the order of the table. A family that is off as a whole costs nothing.
 pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let is_on = |row: &&FamilyRow| {
         !rules.is_off(row.family.name()) && (row.checks)().into_iter().any(|check| rules.wants(check))

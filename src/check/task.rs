@@ -1,4 +1,4 @@
-//! A piece of work for the runner: what to do, how long it may take, and what to say when no answer comes.
+//! A task of the runner: its function, its deadline, and the finding for a missing answer.
 
 use super::progress::TaskProgress;
 use super::rules::Rules;
@@ -10,72 +10,72 @@ use sys::killable_call::NoAnswer;
 use sys::mountinfo::LOCAL;
 use sys::proc::WaitState;
 
-/// What goes into the process that works.
+/// The function that runs in the check process.
 pub type TaskWork<'a> = Box<dyn FnOnce(TaskProgress) -> Vec<Finding> + 'a>;
 
-/// One piece of work.
+/// One task.
 pub struct CheckTask<'a> {
-    /// What the runner keeps.
+    /// The part that stays with the runner.
     pub about: TaskInfo<'a>,
-    /// What the process does.
+    /// The part that the check process runs.
     pub work: TaskWork<'a>,
 }
 
-/// What the runner has to know of a task.
+/// The facts that the runner has about a task.
 pub struct TaskInfo<'a> {
-    /// Whose trouble it is when no answer comes.
+    /// The check that fails if no answer comes.
     check: &'static Check,
     rules: Rules<'a>,
-    /// The path, as it is shown; none: the machine.
+    /// The path as messages show it; `None` for the machine.
     subject: Option<String>,
-    /// Where the path seems to be: `nfs4 from nas:/export`.
+    /// The apparent file system of the path: `nfs4 from nas:/export`.
     location: Option<String>,
-    /// How long it may take.
+    /// The longest time without an answer.
     pub deadline: Duration,
-    /// What hangs where no answer comes.
+    /// The texts for a missing answer.
     hang: Hang,
-    /// It may hang for ever, or take long by intention: it gets a process of its own from the beginning.
+    /// Whether the task gets its own process from the start: it may hang for ever, or take long.
     pub alone: bool,
-    /// It may go on while other things are prepared.
+    /// Whether the task may run in parallel to other preparations.
     pub beside: bool,
 }
 
-/// What hangs where no answer comes: what is told of that.
+/// The texts for a missing answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Hang {
-    /// What it is, where no path is looked at.
+    /// What hangs, if it is not a path.
     pub what: &'static str,
-    /// Why it does.
+    /// The cause.
     pub because: &'static str,
     /// What to do.
     pub advice: &'static str,
 }
 
-/// As a rule it is a mount.
+/// The texts for the usual case, a mount.
 const MOUNT: Hang = Hang {
     what: "the machine",
     because: "its server or daemon hangs, and so would the workload",
     advice: "look at the mount on the host; a `timeout=` option of the path waits longer",
 };
 
-/// What can be told of a path before it is touched.
+/// The facts about a path before the first access.
 #[derive(Clone, Debug)]
 pub struct PathClass {
-    /// How long an answer may take.
+    /// The longest wait for an answer.
     pub patience: Duration,
     /// The file system: `nfs4 from nas:/export`.
     pub location: Option<String>,
-    /// Another machine has to answer.
+    /// Whether another machine has to answer.
     pub far: bool,
 }
 
 impl<'a> CheckTask<'a> {
-    /// A walk that touches only /proc, /sys and /dev.
+    /// Makes a task that reads only /proc, /sys and /dev.
     pub fn of_machine<S: Target + 'static>(steps: &'static [Step<S>], rules: &Rules<'a>, subject: S) -> Option<Self> {
         Self::new(steps, rules, subject, |about| about)
     }
 
-    /// A walk over a user's path. The deadline follows the kind of file system on the way to it, unless an option says it.
+    /// Makes a task for a user's path. The class of its file system sets the deadline, unless an option does.
     pub fn of_path<S: Target + 'static>(
         steps: &'static [Step<S>],
         rules: &Rules<'a>,
@@ -88,19 +88,19 @@ impl<'a> CheckTask<'a> {
         Self::new(steps, rules, subject, |about| TaskInfo { location, deadline, alone: far, ..about })
     }
 
-    /// The same, in a process of its own: it is going to take its time.
+    /// Gives the task its own process, because it will take long.
     pub fn apart(mut self, apart: bool) -> Self {
         self.about.alone |= apart;
         self
     }
 
-    /// Something else hangs where no answer comes in this time, and is told as this check's trouble.
+    /// Sets the check, texts and deadline for a task whose hang is no mount's.
     pub fn hanging(mut self, check: Option<&'static Check>, hang: Hang, deadline: Duration) -> Self {
         self.about = TaskInfo { check: check.unwrap_or(self.about.check), hang, deadline, ..self.about };
         self
     }
 
-    /// Work of its own that takes its time, and goes on while other things are prepared.
+    /// Makes a long task that runs in parallel to other preparations.
     pub fn beside(check: &'static Check, rules: &Rules<'a>, deadline: Duration, work: TaskWork<'a>) -> Self {
         let about = TaskInfo { deadline, alone: true, beside: true, ..TaskInfo::of(check, rules, None) };
         CheckTask { about, work }
@@ -131,13 +131,13 @@ impl<'a> TaskInfo<'a> {
         TaskInfo { check, rules, subject, location: None, deadline, hang: MOUNT, alone: false, beside: false }
     }
 
-    /// The check that stands for it, and what that looks at.
+    /// Returns the check that represents the task, and its target.
     pub fn name(&self) -> String {
         let subject = self.subject.as_ref().map(|subject| format!(" of {subject}"));
         format!("{}{}", self.check.id, subject.unwrap_or_default())
     }
 
-    /// The finding for a task that gave no answer; none when its check is off.
+    /// Makes the finding for a task without an answer; `None` if its check is off.
     pub fn silent(&self, silence: NoAnswer, took: Duration, waits: Option<WaitState>) -> Option<Finding> {
         let name = self.subject.as_deref().unwrap_or(self.hang.what);
         let at = self.location.as_ref().map(|location| format!(" ({location})")).unwrap_or_default();
@@ -155,7 +155,7 @@ impl<'a> TaskInfo<'a> {
     }
 }
 
-/// That the kernel gave no process, and what its answer means (fork(2), pipe(2)). Only what the errno says for sure is called a limit.
+/// Makes the failure for a process that could not start (fork(2), pipe(2)). Only an unambiguous errno is called a limit.
 fn not_started(name: &str, errno: Errno) -> Failure {
     let (because, advice) = match errno {
         Errno::EAGAIN => ("a limit of processes is reached", "raise the limit: docker run --pids-limit, ulimit -u"),
@@ -173,7 +173,7 @@ fn not_started(name: &str, errno: Errno) -> Failure {
         .advice(advice)
 }
 
-/// That a process waits where no signal reaches it, and in which function of the kernel, is worth more than that it was slow.
+/// Describes a process that no signal reaches, with the kernel function that it waits in.
 fn asleep((state, function): &WaitState) -> Option<String> {
     let function = function.as_deref().map(|name| format!(" in {name}")).unwrap_or_default();
     (*state == 'D').then(|| format!("who looks waits in the kernel (state D{function})"))

@@ -1,5 +1,5 @@
-//! The user that all of this runs as: whether somebody asked for another one, and whether it has what programs expect of a user.
-//! Root that stays root is not asked about.
+//! The workload's user: whether a variable asks for another one, and whether this one has what programs expect. The checks skip root that
+//! stays root.
 
 use super::rules::Rules;
 use super::step::{CheckResult, Failure, Step, Target};
@@ -14,14 +14,14 @@ use std::rc::Rc;
 use sys::environment::Environment;
 use sys::{Root, credentials};
 
-/// The user on its way through the steps.
+/// The user and the facts that the checks use.
 pub struct UserTarget {
     assumed: Rc<Assumed>,
-    /// A variable that asks for another user, and whom.
+    /// The variable that asks for another user, and that user's id.
     asked: Option<(&'static str, u32)>,
-    /// USER or LOGNAME is there.
+    /// Whether USER or LOGNAME is set.
     named: bool,
-    /// Streams of 0, 1 and 2 that this user may not open by name.
+    /// The standard streams that this user may not open by name.
     closed: Vec<&'static str>,
     root: Root,
     groups: Vec<u32>,
@@ -31,7 +31,7 @@ const fn check(id: &'static str, about: &'static str, remedy: &'static str) -> C
     Check { id, family: FailureFamily::User, severity: Severity::Warn, passing: Transient::Never, about, remedy }
 }
 
-/// The checks of this family that look at the user.
+/// The checks of this family that examine the user.
 pub const STEPS: &[Step<UserTarget>] = &[
     Step {
         check: check(
@@ -71,13 +71,13 @@ pub const STEPS: &[Step<UserTarget>] = &[
     },
 ];
 
-/// One task, unless root stays root: what it would be asked, root has.
+/// Plans one task, unless root stays root, which lacks nothing that the checks look for.
 pub fn plan<'a>(context: &CheckContext, _: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let Some(assumed) = context.user.as_ref().filter(|user| user.identity.account.is_some() || user.made) else {
         return Vec::new();
     };
     let root = assumed.identity.uid == 0;
-    // The streams of a session from outside are not those that a start would have.
+    // A session from outside has other streams than a start.
     let of_session = assumed.identity.switch.is_some() && !assumed.streams;
     let user = UserTarget {
         assumed: Rc::clone(assumed),
@@ -88,7 +88,7 @@ pub fn plan<'a>(context: &CheckContext, _: &Rc<HostFacts>, rules: &Rules<'a>) ->
                 && context.settings.lock_of("user").is_none()
         }),
         named: ["USER", "LOGNAME"].iter().any(|name| context.environment.get(name).is_some()),
-        // Asked here: a probe has other streams.
+        // Examined here, because a check process has other streams.
         closed: match root || !assumed.identity.container || of_session {
             true => Vec::new(),
             false => closed_streams(assumed.identity.uid),
@@ -99,7 +99,7 @@ pub fn plan<'a>(context: &CheckContext, _: &Rc<HostFacts>, rules: &Rules<'a>) ->
     CheckTask::of_machine(STEPS, rules, user).into_iter().collect()
 }
 
-/// The first variable that names another user by number. What docker-stacks' images have by themselves asks for nothing.
+/// Returns the first variable that names another user by number. The defaults of docker-stacks' images do not count.
 fn asked(environment: &Environment, own: u32) -> Option<(&'static str, u32)> {
     if environment.text("NB_UID") == Some("1000") && environment.text("NB_USER") == Some("jovyan") {
         return None;
@@ -114,7 +114,7 @@ fn closed_streams(uid: u32) -> Vec<&'static str> {
     streams.into_iter().filter(|(_, closed)| *closed).map(|(name, _)| name).collect()
 }
 
-/// A pipe or terminal of somebody else's, with the usual mode.
+/// Returns whether a pipe or terminal belongs to another user and has the usual mode.
 fn is_closed(fd: &impl AsFd, uid: u32) -> bool {
     let Ok(found) = fstat(fd) else { return false };
     let kind = found.st_mode & SFlag::S_IFMT.bits();
@@ -181,7 +181,7 @@ impl Target for UserTarget {
         None
     }
 
-    /// What is not as one would expect from the start's own line: where the user came from, a made up name, a home elsewhere.
+    /// Returns what the log line of the start does not show: the source of the user, an invented name, a home elsewhere.
     fn summary(&mut self) -> Option<String> {
         let identity = &self.assumed.identity;
         let mut words = vec![format!("{}:{}", identity.uid, identity.gid)];

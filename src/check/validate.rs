@@ -1,16 +1,16 @@
-//! Refuses names of checks and families that do not exist, and suggests what may have been meant.
+//! Rejects unknown names of checks and families, and suggests similar ones.
 
 use super::table;
 use crate::config::{Settings, suggest};
 use crate::error::{Error, Result};
 
-/// Whether `checks` names only checks that exist.
+/// Checks that `checks` names only existing checks.
 ///
 /// # Errors
-/// A name that is none (78), with its origin and what may have been meant.
+/// An unknown name (78), with its origin and a suggestion.
 pub fn validate(settings: &Settings) -> Result<()> {
     let checks = &settings.checks;
-    // Of the names there are hundreds, of those that are set a few, and most are families.
+    // There are hundreds of names, but few are set, and most of those are families.
     let mut unknown: Vec<&String> = checks.value.keys().filter(|name| !table::is_family(name)).collect();
     if !unknown.is_empty() {
         table::names().for_each(|known| unknown.retain(|name| *name != known));
@@ -22,10 +22,10 @@ pub fn validate(settings: &Settings) -> Result<()> {
     })
 }
 
-/// Whether `--only` names only checks that exist.
+/// Checks that `--only` names only existing checks.
 ///
 /// # Errors
-/// A name that is none (64).
+/// An unknown name (64).
 pub fn validate_only(only: &[String]) -> Result<()> {
     only.iter().filter(|name| !is_known(name)).try_for_each(|name| {
         let what = format!("--only: there is no check {}", text::line(name));
@@ -44,7 +44,7 @@ fn with_suggestion(error: Error, name: &str) -> Error {
     }
 }
 
-/// What there is: of a family that was named its checks, else the families, since there are a hundred checks.
+/// Lists the valid names: the checks of a known family, else the families, since there are a hundred checks.
 fn names_like(name: &str) -> String {
     let family = name.split('.').next().unwrap_or_default();
     let own: Vec<&str> = table::checks().filter(|check| check.family.name() == family).map(|check| check.id).collect();

@@ -1,4 +1,4 @@
-//! Whether the files of a data set are those of its manifest: some of them at every start, or all of them, with word of how far it is.
+//! Compares the files of a data set with its manifest: a sample at every start, or all of them with progress.
 
 use super::failures::{errno, is_sick};
 use super::manifest::{self, ManifestEntry, RandomSample};
@@ -11,32 +11,32 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Of a sample no more is read than so many bytes, and no longer than this.
+/// Limits of a sample: bytes and time.
 const SAMPLE_BYTES: u64 = 64 << 20;
 const SAMPLE_TIME: Duration = Duration::from_secs(3);
-/// So often word is given; the deadline begins anew with each.
+/// Interval of the progress, which restarts the deadline.
 const WORD: Duration = Duration::from_secs(1);
-/// So many differences are told, and when there are so many no more are looked for.
+/// Number of differences after which the comparison ends; all of them are named.
 const TOLD: usize = 3;
 const ENOUGH: usize = 100;
 
-/// How a data set compares with its manifest.
+/// The result of a comparison.
 #[derive(Debug, Default)]
 pub struct Verified {
-    /// Files looked at.
+    /// Number of examined files.
     pub files: u64,
-    /// Those whose content was read.
+    /// Number of files whose content was read.
     pub hashed: u64,
-    /// What differs.
+    /// The differences.
     pub wrong: Vec<String>,
-    /// Every entry was looked at.
+    /// Whether every entry was examined.
     pub full: bool,
 }
 
-/// Looks at the files that the manifest names.
+/// Compares the files that the manifest names.
 ///
 /// # Errors
-/// The manifest cannot be read, or the file system is in trouble: what the system said.
+/// An unreadable manifest, or the error of a failing file system.
 pub fn verify(directory: &Path, manifest: &Path, how: Verify, pulse: &mut TaskProgress) -> Result<Verified, Errno> {
     match how {
         Verify::Full => verify_all(directory, manifest, pulse),
@@ -67,7 +67,7 @@ fn verify_all(directory: &Path, manifest: &Path, pulse: &mut TaskProgress) -> Re
 }
 
 impl Verified {
-    /// What differs, as one line.
+    /// Formats the differences as one line.
     pub fn differences(&self) -> String {
         let mut told: Vec<&str> = self.wrong.iter().take(TOLD).map(String::as_str).collect();
         let more = format!("and {} more", self.wrong.len().saturating_sub(TOLD));
@@ -77,7 +77,7 @@ impl Verified {
         told.join("; ")
     }
 
-    /// What was looked at: `all 5678 files of the manifest`.
+    /// Formats what was examined: `all 5678 files of the manifest`.
     pub fn described(&self) -> String {
         let hashed =
             if self.hashed < self.files { format!(" ({} of them by content)", self.hashed) } else { String::new() };
@@ -86,11 +86,11 @@ impl Verified {
     }
 }
 
-/// One pass.
+/// One run over the manifest.
 struct VerifyPass<'a> {
     directory: &'a Path,
     pulse: &'a mut TaskProgress,
-    /// What may still be read; none: everything.
+    /// Bytes that may still be read; `None` for no limit.
     budget: Option<u64>,
     begun: Instant,
     word: Instant,
@@ -101,12 +101,12 @@ struct VerifyPass<'a> {
 impl<'a> VerifyPass<'a> {
     fn new(directory: &'a Path, pulse: &'a mut TaskProgress, budget: Option<u64>) -> Self {
         let begun = Instant::now();
-        // The first word is given at once: the deadline begins with the work.
+        // The first progress is due at once: the deadline starts with the work.
         let word = begun.checked_sub(WORD).unwrap_or(begun);
         VerifyPass { directory, pulse, budget, begun, word, bytes: 0, verified: Verified::default() }
     }
 
-    /// A file system that is sick says nothing about the data: its error ends the pass.
+    /// Compares one entry. A failing file system says nothing about the data, so its error ends the run.
     fn line(&mut self, line: &[u8]) -> Result<(), Errno> {
         match manifest::parse(line) {
             Ok(None) => {}
@@ -155,12 +155,12 @@ impl<'a> VerifyPass<'a> {
         self.budget.is_none_or(|budget| self.bytes + length <= budget) && !self.is_late()
     }
 
-    /// A sample must not cost the start its deadline.
+    /// Returns whether a sample has used its time.
     fn is_late(&self) -> bool {
         self.budget.is_some() && self.begun.elapsed() > SAMPLE_TIME
     }
 
-    /// The content's hash; none when that took too long for a sample.
+    /// Returns the hash of the content; `None` if a sample has no time for it.
     fn hash(&mut self, path: &Path) -> Result<Option<[u8; 32]>, Errno> {
         let mut file = File::open(path).map_err(errno)?;
         let (mut hasher, mut room) = (Sha256::new(), vec![0; 1 << 20]);
@@ -178,7 +178,7 @@ impl<'a> VerifyPass<'a> {
         }
     }
 
-    /// Says how far it is, now and then. A sample says nothing: it has to be done in time.
+    /// Reports progress now and then. A sample reports none: it has to meet its deadline.
     fn alive(&mut self) {
         if self.budget.is_none() && self.word.elapsed() >= WORD {
             self.word = Instant::now();

@@ -1,4 +1,4 @@
-//! What is in a data set: as many files as were asked for, the names, those of the manifest, and how fast they come.
+//! The content of a data set: the number of files, the names, the files of the manifest, and the reading speed.
 
 use super::super::listing::{self, DirectoryCount, EntrySearch};
 use super::super::step::{CheckResult, Failure};
@@ -93,7 +93,7 @@ impl DataTarget {
             .found()
     }
 
-    /// A name that is missing, and where it leads if it is a link.
+    /// Adds the target of a link to the name of a missing file.
     fn with_target(&self, shown: String, name: &str) -> String {
         match std::fs::read_link(self.site.path.join(name.trim_matches('/'))) {
             Ok(target) => format!("{shown} (a link to {})", text::path(&target)),

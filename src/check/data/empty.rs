@@ -1,5 +1,4 @@
-//! An empty directory where data should be: what an engine made for a source that does not exist, a volume that nobody filled, or
-//! simply nothing.
+//! An empty directory where data should be: made by an engine for a missing source, an unfilled volume, or a directory without files.
 
 use super::super::step::{CheckResult, Failure};
 use super::DataTarget;
@@ -9,7 +8,7 @@ use sys::mountinfo::Mount;
 use sys::stat;
 use sys::volume::Volume;
 
-/// An engine made a directory for this start: a person's own is older.
+/// Age below which a directory counts as made by the engine for this start; a directory of the user's is older.
 const JUST_NOW: Duration = Duration::from_secs(60);
 
 impl DataTarget {
@@ -43,7 +42,8 @@ impl DataTarget {
             .found()
     }
 
-    /// `-v` and `hostPath` make a missing source: an empty directory of root's, also where a file was meant.
+    /// Explains the directory that `-v` and `hostPath` make for a missing source: it is empty, root owns it, and the source may have been
+    /// a file.
     fn made_by_engine(&self, made: Option<SystemTime>) -> String {
         if self.site.is_deleted() {
             return "what is mounted there was deleted on the host".to_owned();
@@ -59,7 +59,7 @@ impl DataTarget {
     }
 }
 
-/// Why a volume is empty, and what to do; none: it is no volume, but a directory of the host.
+/// Explains why a volume is empty and what to do; `None` for a directory of the host.
 fn unfilled(mount: &Mount) -> Option<(String, String)> {
     let shown = text::bytes;
     match mount.volume() {

@@ -1,4 +1,4 @@
-//! The device nodes: whether this user and this container may open them, and whether those are there that every program needs.
+//! The device nodes: whether this user and this container may open them, and whether the nodes that every program needs exist.
 
 use super::GpuTarget;
 use crate::check::step::{CheckResult, Failure};
@@ -45,7 +45,7 @@ impl GpuTarget {
             .remedy(self.join_group(path))
     }
 
-    /// The node's own group, where that has a right that the user lacks.
+    /// Suggests the node's group, if the group has a permission that the user lacks.
     fn join_group(&self, path: &str) -> Remedy {
         let meta = std::fs::metadata(self.root.path(path)).ok();
         let group = meta.filter(|meta| meta.mode() & 0o060 == 0o060 && meta.gid() != 0).map(|meta| meta.gid());
@@ -56,7 +56,7 @@ impl GpuTarget {
         }
     }
 
-    /// A node that every CUDA program opens, and that is not there.
+    /// Returns whether a node that every CUDA program opens is missing.
     fn lacks(&self, path: &str) -> bool {
         let lacks = self.presence().controls.iter().any(|one| one.path == path && one.refused == Some(Errno::ENOENT));
         lacks && self.has_nvidia()
@@ -103,7 +103,7 @@ impl GpuTarget {
         )
     }
 
-    /// The runtime is asked for one more part of the driver, where a variable limits what it gives.
+    /// Suggests one more driver capability for the runtime, if a variable limits the capabilities.
     pub(super) fn with_capabilities(&self, wanted: &str) -> Option<Remedy> {
         let now = self.environment.text("NVIDIA_DRIVER_CAPABILITIES")?;
         let has = now.split(',').any(|word| matches!(word.trim(), "all") || word.trim() == wanted);
@@ -111,7 +111,7 @@ impl GpuTarget {
         (!has).then(|| Remedy::Start(env(format!("{now},{wanted}"))))
     }
 
-    /// Whether GPUs of NVIDIA's are here, and may be.
+    /// Returns whether this machine has, or may have, GPUs of NVIDIA's.
     pub(super) fn has_nvidia(&self) -> bool {
         !self.demand.is_none() && self.presence().nodes.iter().any(|node| node.vendor == Vendor::Nvidia)
     }

@@ -1,4 +1,4 @@
-//! How many GPUs are here, and how many there have to be. Judged by device nodes, never by one variable alone.
+//! The number of GPUs that are here, and the number that is required. Device nodes decide, never one variable alone.
 
 use super::GpuTarget;
 use crate::check::step::{CheckResult, Failure};
@@ -20,7 +20,7 @@ impl GpuTarget {
         }
     }
 
-    /// Instances are more than the GPUs that somebody may have meant.
+    /// Returns whether the number is ambiguous: MIG instances may outnumber the GPUs that the user meant.
     fn is_vague(&self) -> bool {
         self.presence().uncounted.is_some() || self.presence().is_sliced()
     }
@@ -44,7 +44,7 @@ impl GpuTarget {
         failure.passing(self.demand.scheduler && host.is_some_and(|(_, count)| count == 0))
     }
 
-    /// Why none of the machine's GPUs is here, where a variable tells.
+    /// Explains why the container has none of the machine's GPUs, if a variable says so.
     fn none_of(&self, host: usize) -> String {
         let machine = format!("the machine has {}", text::count(host as u64, "NVIDIA GPU"));
         match self.environment.text("NVIDIA_VISIBLE_DEVICES") {
@@ -84,7 +84,7 @@ impl GpuTarget {
         }
     }
 
-    /// Gives the container GPUs.
+    /// Suggests how to give the container GPUs.
     pub(super) fn give(&self, count: Option<u32>) -> Remedy {
         match self.platform() {
             Platform::Host => Remedy::Do("load the driver: modprobe nvidia; nvidia-smi tells more".to_owned()),
@@ -92,7 +92,7 @@ impl GpuTarget {
         }
     }
 
-    /// Gives the container a device.
+    /// Suggests how to give the container a device.
     pub(super) fn give_device(&self, path: &str) -> Remedy {
         match self.platform() {
             Platform::Host => Remedy::Do("load the driver: modprobe amdgpu".to_owned()),
@@ -125,7 +125,7 @@ impl GpuTarget {
         }
     }
 
-    /// `3 GPUs`, `2 TPU chips`.
+    /// Formats a number of devices: `3 GPUs`, `2 TPU chips`.
     pub(super) fn number(&self, number: usize) -> String {
         let noun = self.presence().nodes.first().map_or(Vendor::default(), |node| node.vendor).noun();
         let noun = if self.presence().is_sliced() { "MIG instance" } else { noun };

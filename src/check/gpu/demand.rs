@@ -1,28 +1,28 @@
-//! What is asked of the GPUs: how many there have to be and who says so, and what each of them has to be.
+//! The requirements for GPUs: how many, who asks for them, and what each GPU has to be.
 
 use crate::config::{CudaVersion, ForwardCompat, FreeMemory, GpuCount, MigPolicy, OriginValue, Settings, Size};
 use gpu::VersionText;
 use gpu::{Promise, Promised};
 
-/// How many GPUs there have to be, and who says so.
+/// The required number of GPUs, and its source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Demand {
-    /// At least so many.
+    /// Least number of GPUs.
     pub least: u32,
-    /// At most so many; none: any number more.
+    /// Largest number of GPUs; `None` for no limit.
     pub most: Option<u32>,
-    /// The words for who says so.
+    /// Words that name the source.
     pub by: String,
-    /// More than `most` is only told: a promise, not a demand.
+    /// A surplus is only logged: the number is a promise, not a demand.
     pub promise: bool,
-    /// A scheduler promises: a node that breaks its word may be the exception.
+    /// The source is a scheduler; a node that breaks the promise may be the exception.
     pub scheduler: bool,
-    /// GPUs are wished for, and their absence is worth a warning.
+    /// A user asked for GPUs, so their absence is worth a warning.
     pub user_request: bool,
 }
 
 impl Demand {
-    /// By the configuration, else by what the surroundings promise.
+    /// Takes the number from the configuration, else from the promise of the environment.
     pub fn of(count: &OriginValue<GpuCount>, promise: Option<&Promise>) -> Self {
         let asked =
             |least, most| Demand { least, most, by: format!("asked for by {}", count.origin), ..Demand::default() };
@@ -45,7 +45,7 @@ impl Demand {
         Demand { least, most, by, promise: true, scheduler: promise.scheduler, user_request }
     }
 
-    /// How it is told: `4 promised by RUNAI_NUM_OF_GPUS`, `at least 2 asked for by …`.
+    /// Formats the demand: `4 promised by RUNAI_NUM_OF_GPUS`, `at least 2 asked for by …`.
     pub fn words(&self) -> String {
         match self.most {
             Some(_) => format!("{} {}", self.least, self.by),
@@ -53,18 +53,18 @@ impl Demand {
         }
     }
 
-    /// Nobody must have a GPU here.
+    /// Returns whether no GPU may be here.
     pub fn is_none(&self) -> bool {
         self.most == Some(0)
     }
 }
 
-/// What each GPU has to be.
+/// The requirements for each GPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GpuRequirements {
     /// Least memory.
     pub memory: Option<Size>,
-    /// Least memory that nobody has taken.
+    /// Least memory that is not in use.
     pub free_memory: Option<FreeMemory>,
     /// Least compute capability.
     pub capability: Option<VersionText>,
@@ -74,24 +74,24 @@ pub struct GpuRequirements {
     pub cuda: Option<CudaVersion>,
     /// All of one model.
     pub same_model: bool,
-    /// Whole, or cut into instances.
+    /// Whether GPUs are whole or cut into MIG instances.
     pub mig: MigPolicy,
-    /// Warnings are failures.
+    /// Whether warnings are failures.
     pub strict: bool,
     /// CUDA's forward compatibility.
     pub compat: ForwardCompat,
 }
 
-/// A size that is asked for is meant as it is written on the card: so many hundredths may be missing.
+/// Hundredths of the required memory that may be missing: users write the nominal size of the card.
 const KEPT: u64 = 10;
 
 impl GpuRequirements {
-    /// So many bytes a GPU has to have at least.
+    /// Returns the least number of bytes that a GPU has to have.
     pub fn least_memory(&self) -> u64 {
         self.memory.map_or(0, |size| size.0 - size.0 / 100 * KEPT)
     }
 
-    /// By the configuration.
+    /// Reads the requirements from the configuration.
     pub fn of(settings: &Settings) -> Self {
         GpuRequirements {
             memory: settings.gpu_memory.value,

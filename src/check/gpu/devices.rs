@@ -1,4 +1,4 @@
-//! What each device is, as far as the kernel tells: still on the bus, well, whole or cut, of one model, with enough memory.
+//! The state of each device as the kernel reports it: on the bus, healthy, whole or cut, of one model, with enough memory.
 
 use super::GpuTarget;
 use crate::check::step::{CheckResult, Failure};
@@ -75,7 +75,7 @@ impl GpuTarget {
             .found()
     }
 
-    /// Where the kernel tells the memory; of NVIDIA's GPUs the driver's library tells it.
+    /// Checks the memory where the kernel reports it; for NVIDIA's GPUs the driver's library reports it.
     pub(super) fn large_enough(&mut self) -> CheckResult {
         let Some(wanted) = self.wanted.memory.filter(|_| !self.demand.is_none()) else { return Ok(()) };
         let little =
@@ -115,7 +115,7 @@ fn gpu_instance_is_usable(instance: &gpu::ComputeInstance) -> bool {
     instance.is_usable()
 }
 
-/// `/dev/nvidia3 (0000:65:00.0)`.
+/// Formats a device: `/dev/nvidia3 (0000:65:00.0)`.
 fn name(node: &DeviceNode) -> String {
     match &node.bus {
         Some(bus) => format!("{} ({bus})", node.path),

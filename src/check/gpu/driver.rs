@@ -1,5 +1,5 @@
-//! Asks the driver (`gpu::probe`) beside everything else that a start does, and has `health` judge what it told. Only where there is
-//! a GPU of NVIDIA's: nobody pays for a question that has no answer.
+//! Asks the driver (`gpu::probe`) in parallel to the rest of a start, and lets `health` judge the answers. Runs only where there is a GPU
+//! of NVIDIA's, so that other starts do not pay for it.
 
 use super::GpuTarget;
 use super::health::{self, STEPS};
@@ -14,10 +14,10 @@ use gpu::probe::{self, ProbeRequest};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// What the processes around the question may take besides.
+/// Extra time for the processes around the probe.
 const MARGIN: Duration = Duration::from_secs(10);
 
-/// One task, in a process of its own.
+/// Plans one task in a process of its own.
 pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     if !is_asked(context, &GpuTarget::of(context, host_facts)) {
         return Vec::new();
@@ -33,7 +33,7 @@ pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rule
     first.into_iter().collect()
 }
 
-/// Whether the driver is asked at all.
+/// Returns whether the driver is asked.
 pub fn is_asked(context: &CheckContext, gpus: &GpuTarget) -> bool {
     context.settings.gpu_probe.value != Level::Presence && gpus.can_be_asked()
 }

@@ -1,5 +1,5 @@
-//! CUDA's forward compatibility for the workload: its directory goes in front of LD_LIBRARY_PATH where it is right. NVIDIA's own
-//! entrypoint does that; where trainit stands in its place it has to.
+//! CUDA's forward compatibility for the workload: its directory is put first in LD_LIBRARY_PATH if it works here. NVIDIA's own entrypoint
+//! does this, and trainit replaces that entrypoint.
 
 use super::super::CheckContext;
 use crate::config::ForwardCompat;
@@ -12,13 +12,13 @@ use sys::killable_call;
 
 const VARIABLE: &str = "LD_LIBRARY_PATH";
 
-/// How long the driver's files in /proc may take: whoever has one that hangs has no use for this.
+/// Longest wait for the driver's files in /proc: a machine where they hang has no use for this.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What was judged: where it is, and the driver that its libraries are of; none: it would not work.
+/// The directory and the driver version of its libraries; `None` if it would not work.
 type ForwardVerdict = Option<(PathBuf, Option<String>)>;
 
-/// Sets it up in the workload's environment, and gives the line about what was done; none: nothing.
+/// Sets up forward compatibility in the workload's environment, and returns a log line; `None` if nothing was done.
 pub fn forward_compat(context: &mut CheckContext) -> Option<String> {
     let choice = context.settings.gpu_compat.value;
     let may_matter = match choice {
@@ -43,7 +43,7 @@ pub fn forward_compat(context: &mut CheckContext) -> Option<String> {
     }
 }
 
-/// Judged aside, where there are GPUs of NVIDIA's at all: a driver that hangs lets nobody read its files, and nobody end who tries.
+/// Judges it in a killable process, only where there are GPUs of NVIDIA's: reading the files of a hanging driver cannot be interrupted.
 fn judged(context: &CheckContext) -> ForwardVerdict {
     let (root, environment, host_facts) = (&context.root, &context.environment, context.host_facts());
     if !gpu::has_nvidia(host_facts.devices()) {

@@ -1,4 +1,4 @@
-//! What GPUs are here, as data for a person's table: from the files, and from what the driver told where it was asked.
+//! The GPUs as data for a table that people read: from files, and from the driver's answers if it was asked.
 
 use super::{GpuTarget, health};
 use crate::check::{CheckContext, Finding};
@@ -8,60 +8,60 @@ use gpu::facts::{self, GpuFacts};
 use gpu::{CUDA, DeviceNode, LibraryKind, Loader, NVML, Vendor};
 use serde::Serialize;
 
-/// All that is here.
+/// All GPUs of this machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Inventory {
-    /// One for each GPU, and below it one for each of its instances.
+    /// One entry for each GPU, followed by one for each of its instances.
     pub devices: Vec<InventoryGpu>,
-    /// A way of having a GPU that no node stands for.
+    /// A way to use a GPU that has no device node.
     pub through: Option<&'static str>,
-    /// The kernel's driver.
+    /// The version of the kernel's driver.
     pub driver: Option<String>,
-    /// The newest CUDA that the driver serves, as it says itself.
+    /// The newest CUDA that the driver supports, by its own statement.
     pub cuda: Option<String>,
-    /// What the image was built for, and who says so.
+    /// The CUDA that the image was built for, and where that is written.
     pub image_cuda: Option<(String, String)>,
     /// The driver's libraries as programs find them.
     pub libraries: Vec<DriverLibrary>,
-    /// So many a program is shown, where a variable chooses.
+    /// The number of GPUs that a program sees, and the variable that limits it.
     pub shown: Option<(usize, String)>,
 }
 
-/// A GPU, or an instance of one.
+/// A GPU, or an instance of a GPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct InventoryGpu {
-    /// Its number; of an instance its place: `0:1/0`.
+    /// The number; of an instance its position: `0:1/0`.
     pub id: String,
-    /// What it is.
+    /// The model.
     pub name: String,
-    /// Bytes of memory.
+    /// Memory in bytes.
     pub memory: Option<u64>,
-    /// What of it is used.
+    /// Used memory in bytes.
     pub used: Option<u64>,
     /// Compute capability.
     pub capability: Option<String>,
-    /// Where it is on the PCI bus.
+    /// The address on the PCI bus.
     pub bus: Option<String>,
-    /// Its name for ever.
+    /// The UUID.
     pub uuid: Option<String>,
-    /// Its device node.
+    /// The device node.
     pub path: Option<String>,
-    /// How it is, in a few words.
+    /// The state in a few words.
     pub state: String,
 }
 
-/// A library of the driver's.
+/// A library of the driver.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DriverLibrary {
-    /// What programs ask for.
+    /// The name that programs ask for.
     pub name: &'static str,
-    /// What they get; none: nothing.
+    /// The file that programs get; `None` if there is none.
     pub file: Option<String>,
-    /// What is special about it.
+    /// A peculiarity of the file.
     pub kind: Option<&'static str>,
 }
 
-/// Gathers it. What the driver told is in the findings, if it was asked.
+/// Gathers the inventory. The driver's answers are in the findings, if the driver was asked.
 pub fn inventory(context: &CheckContext, findings: &[Finding]) -> Inventory {
     let gpus = GpuTarget::of(context, &context.host_facts());
     if findings.iter().any(|finding| finding.check == "gpu.hung") {
@@ -103,7 +103,7 @@ fn devices(at: usize, node: &DeviceNode, facts: &GpuFacts) -> Vec<InventoryGpu> 
     std::iter::once(whole).chain(instances.iter().map(|instance| instance_of(at, instance))).collect()
 }
 
-/// By the number of the node, the address or the name.
+/// Compares a node and a GPU by number, address or name.
 fn is_same(node: &DeviceNode, gpu: &facts::NvmlGpu) -> bool {
     let number = gpu.minor.is_some_and(|minor| node.path == format!("/dev/nvidia{minor}"));
     let named = node.uuid.is_some() && node.uuid == gpu.uuid;
@@ -124,7 +124,7 @@ fn instance_of(at: usize, instance: &facts::MigInstance) -> InventoryGpu {
     }
 }
 
-/// How a GPU is, in a few words: what keeps it from being used comes first.
+/// Describes the state of a GPU in a few words; a state that prevents its use comes first.
 fn state(node: &DeviceNode, told: Option<&facts::NvmlGpu>) -> String {
     let usable = node.instances.iter().filter(|instance| instance.is_usable()).count();
     match (node.refused, &node.ill) {

@@ -1,4 +1,4 @@
-//! The driver's libraries, as the workload is going to find them: there, real, and of the kernel's driver.
+//! The driver's libraries as the workload will find them: present, real, and of the kernel driver's version.
 
 use super::GpuTarget;
 use crate::check::step::{CheckResult, Failure};
@@ -26,7 +26,7 @@ impl GpuTarget {
         self.found_mild(self.why_missing(NVML, "utility", failure))
     }
 
-    /// Why a library is not found: it is there and not seen, it was not asked for, or the container has nothing of the driver.
+    /// Explains why a library is not found: it is hidden, it was not requested, or the container has no part of the driver.
     fn why_missing(&self, name: &str, capability: &str, failure: Failure) -> Failure {
         let stray = self.loader().stray(name, self.driver_version());
         match (stray, self.with_capabilities(capability)) {
@@ -100,14 +100,14 @@ impl GpuTarget {
         }
     }
 
-    /// Whether a file is mounted from the host, and not the image's.
+    /// Returns whether a file is mounted from the host and is not part of the image.
     fn is_from_the_host(&self, file: &Path) -> bool {
         let mount = mountinfo::covering(self.host_facts.mounts(), file);
         self.platform() == Platform::Host || mount.is_some_and(|mount| mount.path() != Path::new("/"))
     }
 
     pub(super) fn compiles(&mut self) -> CheckResult {
-        // Where there is no libcuda, that was said.
+        // An earlier step reported a missing libcuda.
         let Some(cuda) = self.libcuda().filter(|library| library.kind == LibraryKind::Driver) else { return Ok(()) };
         if self.loader().find(PTX).is_some() {
             return Ok(());
@@ -119,7 +119,7 @@ impl GpuTarget {
         )
     }
 
-    /// libcuda, where it matters.
+    /// Returns libcuda, if the workload needs it.
     pub(super) fn libcuda(&self) -> Option<LoadableLibrary> {
         self.has_nvidia().then(|| self.loader().find(CUDA)).flatten()
     }

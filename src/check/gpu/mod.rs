@@ -1,5 +1,5 @@
-//! GPUs: as many as were asked for or promised, permitted to be used, whole, and with libraries and a driver that the image can work
-//! with. `table` has one row for each verdict; the files beside it ask, by theme. What is asked here is answered by files.
+//! GPUs: their number, permissions, state, and whether the image works with the driver and its libraries. `table` has one row for each
+//! check; the other files hold the steps by theme. These checks read files only.
 
 mod access;
 mod count;
@@ -33,7 +33,7 @@ use std::rc::Rc;
 use sys::Root;
 use sys::environment::Environment;
 
-/// The GPUs, and what they have to be.
+/// The GPUs and their requirements.
 pub struct GpuTarget {
     root: Root,
     host_facts: Rc<HostFacts>,
@@ -45,19 +45,19 @@ pub struct GpuTarget {
     image: OnceCell<Option<ImageCuda>>,
     /// The soft limit of open files.
     files: OnceCell<Option<u64>>,
-    /// The driver is asked, too, and one line tells of both.
+    /// Whether the driver is asked too, and one line reports both.
     is_told_later: bool,
 }
 
-/// What hangs when these checks do.
+/// The report for checks that do not answer.
 const HANG: Hang = Hang {
     what: "/proc/driver/nvidia",
     because: "a GPU, or its firmware, hangs (Xid 119 in the host's kernel log)",
     advice: "drain the node and restart it; try another one",
 };
 
-/// One task. Here the names in /dev are looked at and nothing else: what a driver that hangs would have to answer is read by a process
-/// that can be given up.
+/// Plans one task. This process only lists the names in /dev. A process that can be abandoned reads what a hanging driver would have to
+/// answer.
 pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let gpus = GpuTarget::of(context, host_facts);
     let is_asked = health::checks().iter().any(|check| rules.wants(check)) && driver::is_asked(context, &gpus);
@@ -109,18 +109,18 @@ impl GpuTarget {
         VisibleGpus::of(&self.environment, self.presence())
     }
 
-    /// A person wants programs to see none of them.
+    /// Returns whether the user hides all GPUs from programs.
     fn hides_all(&self) -> bool {
         let hides = |name: &str| self.environment.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
         hides("CUDA_VISIBLE_DEVICES").is_some_and(|value| value.is_empty() || value == "-1")
     }
 
-    /// So many of the devices that may be used a program is shown.
+    /// Returns how many of the usable devices a program sees.
     fn shown(&self) -> usize {
         self.selection().map_or(self.presence().devices(), |selection| selection.shown)
     }
 
-    /// Trouble with what somebody needs; where nobody asked for a GPU it is only told.
+    /// Returns a failure if GPUs were asked for, else a note.
     fn found(&self, failure: Failure) -> CheckResult {
         let level = match self.wanted.strict {
             true => Some(Severity::Fail),
@@ -129,12 +129,12 @@ impl GpuTarget {
         failure.level(level).found()
     }
 
-    /// Trouble with what may be missed.
+    /// Returns a failure of lower severity, for something that the workload may do without.
     fn found_mild(&self, failure: Failure) -> CheckResult {
         failure.level(Some(if self.wanted.strict { Severity::Fail } else { Severity::Warn })).found()
     }
 
-    /// `2 × NVIDIA H200`, or `2 GPUs` where they differ or have no names.
+    /// Formats the devices: `2 × NVIDIA H200`, or `2 GPUs` if the models differ or have no names.
     fn counted(&self) -> String {
         let number = self.presence().nodes.iter().filter(|node| node.refused.is_none()).count();
         let mut models = self.presence().nodes.iter().map(|node| node.model.as_deref());
@@ -145,7 +145,7 @@ impl GpuTarget {
         }
     }
 
-    /// `2 × NVIDIA H200, 140 GiB each, driver 580.159, CUDA 13.0`, as far as it is known.
+    /// Formats the known facts: `2 × NVIDIA H200, 140 GiB each, driver 580.159, CUDA 13.0`.
     fn described(&self, memory: Option<u64>, cuda: Option<String>) -> String {
         if self.presence().nodes.is_empty() && self.presence().uncounted.is_none() {
             return "none, none asked for".to_owned();
@@ -164,7 +164,7 @@ impl GpuTarget {
         parts.join(", ")
     }
 
-    /// The memory of each, where the kernel tells and all have the same.
+    /// Returns the memory of each GPU, if the kernel reports it and it is the same for all.
     fn memory(&self) -> Option<u64> {
         let mut all = self.presence().nodes.iter().map(|node| node.memory);
         let first = all.next().flatten()?;

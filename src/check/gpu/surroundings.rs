@@ -8,9 +8,10 @@ use gpu::VisibleEntry;
 use std::path::Path;
 use sys::limits::{LimitedResource, limit};
 
-/// With a soft limit beyond this the driver's tools take gigabytes and half a minute: they make room for each file that may be open.
+/// Soft limit of open files above which the driver's tools take gigabytes and half a minute: they allocate an entry for each possible
+/// file.
 const MANY_FILES: u64 = 1 << 24;
-/// Where MPS's daemon is, unless CUDA_MPS_PIPE_DIRECTORY says otherwise.
+/// The variable that names the directory of the MPS daemon.
 const MPS: &str = "CUDA_MPS_PIPE_DIRECTORY";
 
 impl GpuTarget {

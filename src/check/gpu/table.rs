@@ -1,5 +1,5 @@
-//! Every verdict about GPUs that files allow, in the order in which they are asked: what explains most comes first. docs/gpu.md
-//! has what users see in each case.
+//! The GPU checks that read files, in the order in which they run: the one that explains most comes first. docs/gpu.md shows what users
+//! see in each case.
 
 use super::{Check, GpuTarget, Transient};
 use crate::check::step::{CheckResult, Step};
@@ -7,7 +7,7 @@ use crate::config::Severity::{self, Fail, Warn};
 use Transient::{Always, Depends, Never};
 use protocol::exit_code::FailureFamily;
 
-/// An entry of a table: this one, and that of what the driver tells.
+/// Makes an entry of this table, or of the table of `health`.
 pub(super) const fn row<S>(
     id: &'static str,
     severity: Severity,
@@ -19,7 +19,7 @@ pub(super) const fn row<S>(
     Step { check: Check { id, family: FailureFamily::Gpu, severity, passing, about, remedy }, base: false, ask }
 }
 
-/// The checks of this family, in the order in which they are asked.
+/// The checks of this family in the order in which they run.
 pub const STEPS: &[Step<GpuTarget>] = &[
     row(
         "gpu.access",

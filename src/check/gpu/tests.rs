@@ -18,7 +18,7 @@ fn here(refused: &[Option<Errno>]) -> GpuPresence {
     GpuPresence { nodes, driver: Some(Driver { version: VersionText::of("580.159") }), ..GpuPresence::default() }
 }
 
-/// What the checks of presence and number say; libraries are the scenarios' matter.
+/// Runs the checks of presence and number; the scenarios test libraries.
 fn walked(count: GpuCount, variables: &[(&str, &str)], presence: GpuPresence) -> Vec<Finding> {
     let environment: Environment = variables.iter().copied().collect();
     let mut loaded = Loaded::default();

@@ -1,4 +1,4 @@
-//! The driver against what the image was built for, what it requires, and what is asked for.
+//! Compares the driver with the version that the image was built for, requires or asks for.
 
 use super::GpuTarget;
 use crate::check::Remedy;
@@ -9,7 +9,7 @@ use gpu::{self, Brand, Compat, ImageCuda, LibraryKind, Support, newest_cuda, own
 use std::path::Path;
 
 impl GpuTarget {
-    /// The libraries for forward compatibility: where a program finds them first, they have to be right.
+    /// Checks the libraries for forward compatibility: they must be right wherever a program finds them first.
     pub(super) fn compat_is_right(&mut self) -> CheckResult {
         if !self.has_nvidia() {
             return Ok(());
@@ -56,7 +56,7 @@ impl GpuTarget {
         }
     }
 
-    /// Whether the driver runs what the image was built for, or the CUDA that is asked for.
+    /// Checks that the driver supports the CUDA that the image was built for, or that a key asks for.
     pub(super) fn cuda_is_supported(&mut self) -> CheckResult {
         let Some(driver) = self.driver_version().cloned().filter(|_| self.has_nvidia()) else { return Ok(()) };
         if self.libcuda().is_some_and(|library| library.kind == LibraryKind::Compat) {
@@ -131,7 +131,7 @@ impl GpuTarget {
         )
     }
 
-    /// Whether forward compatibility is right here.
+    /// Judges forward compatibility on this machine.
     pub(super) fn compat(&self) -> Compat {
         gpu::compat(&self.root, &self.environment, || self.presence().clone(), || self.image().cloned())
     }

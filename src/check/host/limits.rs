@@ -1,4 +1,4 @@
-//! Limits of the control group and of setrlimit(2) that training meets hours later, under other names.
+//! Limits of the control group and of setrlimit(2) that a training hits hours later, with misleading errors.
 
 use super::HostTarget;
 use crate::check::step::{CheckResult, Failure};
@@ -8,17 +8,17 @@ use crate::engine::{Platform, launcher};
 use gpu;
 use sys::limits::{LimitedResource, limit};
 
-/// A process that uses a GPU needs more than this before it has loaded anything.
+/// Memory that a process needs for a GPU before it has loaded any data.
 const LITTLE_MEMORY: u64 = 4 << 30;
-/// Below this the hard limit of open files is met by a data loader with a few workers.
+/// Hard limit of open files below which a data loader with a few workers fails.
 const FEW_FILES: u64 = 4096;
-/// What is advised instead.
+/// The recommended limit of open files.
 const FILES: u64 = 65536;
-/// Below this RDMA buffers of a larger job cannot be registered.
+/// Limit of locked memory below which RDMA buffers of a larger job cannot be registered.
 const LITTLE_LOCKED: u64 = 1 << 30;
-/// Fewer processes than this are used up by workers and their threads.
+/// Number of processes that workers and their threads use up.
 const FEW_PIDS: u64 = 1000;
-/// Seeing so many times the CPUs that may be used costs more time than it is worth.
+/// Ratio of visible to usable CPUs above which the surplus threads cost much time.
 const MANY_TIMES: u64 = 4;
 
 impl HostTarget {
@@ -67,7 +67,7 @@ impl HostTarget {
             .found()
     }
 
-    /// A pod cannot set limits of setrlimit(2); with IPC_LOCK the one of locked memory does not count.
+    /// Suggests a limit of setrlimit(2). A pod cannot set one; with IPC_LOCK the limit of locked memory does not apply.
     fn ulimit(&self, name: &str, limit: Option<u64>, shell: &str) -> Remedy {
         let value = limit.map_or("unlimited".to_owned(), |limit| limit.to_string());
         match (self.place, limit) {
@@ -86,7 +86,7 @@ impl HostTarget {
         if wanted.is_none() && (self.rdma_nodes().is_empty() || self.may_lock_all()) {
             return Ok(());
         }
-        // What is asked for is also raised, up to the hard limit.
+        // A configured limit is also raised, up to the hard limit.
         let reached = if wanted.is_some() { now.hard } else { now.soft };
         if reached >= wanted.unwrap_or(LITTLE_LOCKED) {
             return Ok(());
@@ -103,7 +103,7 @@ impl HostTarget {
             .found()
     }
 
-    /// CAP_IPC_LOCK: the limit does not count.
+    /// Returns whether the process has CAP_IPC_LOCK, so that the limit of locked memory does not apply.
     fn may_lock_all(&self) -> bool {
         const IPC_LOCK: u64 = 1 << 14;
         let status = self.root.text("/proc/self/status").unwrap_or_default();

@@ -1,5 +1,5 @@
-//! What the machine gives a container to work with. What is asked here is answered by /proc, /sys, /dev and /etc, and cannot hang;
-//! directories for temporary files and caches are `scratch`'s.
+//! The resources that the machine gives a container. These checks read /proc, /sys, /dev and /etc and cannot hang; `scratch` checks the
+//! directories for temporary files and caches.
 
 mod limits;
 mod network;
@@ -32,13 +32,13 @@ pub struct HostTarget {
     shm: Option<u64>,
 }
 
-/// What the configuration asks for.
+/// The requirements of the configuration.
 #[derive(Clone, Copy, Debug, Default)]
 struct HostRequirements {
     shm: Option<Size>,
     files: OpenFiles,
     locked: Option<LockedMemory>,
-    /// Somebody has said what becomes of threads.
+    /// Whether a variable or a key already sets the number of threads.
     threads_decided: bool,
 }
 
@@ -46,12 +46,12 @@ const fn check(id: &'static str, about: &'static str, remedy: &'static str) -> C
     Check { id, family: FailureFamily::Host, severity: Severity::Warn, passing: Transient::Never, about, remedy }
 }
 
-/// A step on which no other stands.
+/// Makes a step that no other step depends on.
 const fn step(check: Check, ask: fn(&mut HostTarget) -> CheckResult) -> Step<HostTarget> {
     Step { check, base: false, ask }
 }
 
-/// The checks of this family, in the order in which they are asked.
+/// The checks of this family in the order in which they run.
 pub const STEPS: &[Step<HostTarget>] = &[
     step(
         check(
@@ -119,7 +119,7 @@ pub const STEPS: &[Step<HostTarget>] = &[
     ),
 ];
 
-/// One task: nothing here can hang.
+/// Plans one task: nothing in it can hang.
 pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let settings = &context.settings;
     let wanted = HostRequirements {
@@ -140,14 +140,14 @@ pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rule
     CheckTask::of_machine(STEPS, rules, host).into_iter().collect()
 }
 
-/// How the CPUs of this container are shared, where `host.threads` wants it to be told to the workload: with the number of threads.
+/// Returns the number of threads and the CPUs of this container, if `host.threads` wants the workload to know them.
 pub fn threads(context: &CheckContext) -> Option<(u32, Cpus)> {
     let share = || cpus(&context.root, &cgroup::limits(&context.root), &context.environment, &context.command);
     let cpus = (context.settings.host_threads.value != Threads::Off).then(share)?;
     Some((context.settings.host_threads.count(|| cpus.threads())?, cpus))
 }
 
-/// The CPUs of this container, and who shares them.
+/// Returns the CPUs of this container and the number of processes that share them.
 fn cpus(root: &Root, limits: &Limits, environment: &Environment, command: &[OsString]) -> Cpus {
     let gpus = || u32::try_from(gpu::count(root, &gpu::names(root, "/dev"))).unwrap_or(1);
     Cpus::new(own::cpus().unwrap_or(1), limits, environment, command, gpus)
@@ -162,12 +162,12 @@ impl HostTarget {
         cpus(&self.root, self.limits(), &self.environment, &self.command)
     }
 
-    /// What there is of memory, by the machine and by the control group.
+    /// Returns the usable memory: the smaller of the machine's and the control group's.
     fn memory(&self) -> Option<u64> {
         [own::machine_memory(), self.limits().memory].into_iter().flatten().min()
     }
 
-    /// What to type, in the words of the place.
+    /// Makes a remedy in the words of the platform.
     fn remedy(&self, docker: &str, pod: &str, host: &str) -> Remedy {
         Remedy::Do(match self.place {
             Platform::Container => format!("docker run {docker} …"),

@@ -1,5 +1,5 @@
-//! What ranks need to find each other, as far as files and variables tell. Nobody is asked over the network: a name server that
-//! does not answer would cost each start seconds.
+//! What ranks need to find each other, as far as files and variables show. Nothing asks the network: an unreachable name server would cost
+//! each start seconds.
 
 use super::HostTarget;
 use crate::check::step::{CheckResult, Failure};
@@ -8,7 +8,7 @@ use nix::unistd::AccessFlags;
 
 /// Variables that a job of several processes has.
 const DISTRIBUTED: [&str; 4] = ["MASTER_ADDR", "WORLD_SIZE", "PET_NNODES", "PET_RDZV_ENDPOINT"];
-/// Where RDMA devices are.
+/// The directory of RDMA devices.
 const INFINIBAND: &str = "/dev/infiniband";
 
 impl HostTarget {
@@ -45,8 +45,8 @@ impl HostTarget {
             .found()
     }
 
-    /// Only /etc/hosts can be read here for sure. Where nothing but it could know the name, that is a finding; where a name server
-    /// may know it, only when somebody asked for this check.
+    /// Checks that the host's own name resolves. Only /etc/hosts can be read with certainty. A missing entry is a finding if no name
+    /// server can know the name, or if a key asks for this check.
     pub(super) fn own_name(&mut self) -> CheckResult {
         let Ok(name) = self.root.text("/proc/sys/kernel/hostname") else { return Ok(()) };
         let name = name.trim();
@@ -72,7 +72,7 @@ impl HostTarget {
             .found()
     }
 
-    /// systemd's module for the C library knows the own name.
+    /// Returns whether systemd's module for the C library resolves the own name.
     fn resolves_itself(&self) -> bool {
         let switch = self.root.text("/etc/nsswitch.conf").unwrap_or_default();
         switch.lines().any(|line| line.starts_with("hosts:") && line.contains("myhostname"))
@@ -113,7 +113,7 @@ impl HostTarget {
     }
 }
 
-/// Whether a line of /etc/hosts gives an address to the name.
+/// Returns whether a line of /etc/hosts gives the name an address.
 fn is_listed(hosts: &str, name: &str) -> bool {
     let words = |line: &str| {
         let line = line.split('#').next().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Where the workload puts temporary files and caches: the temporary directory and HOME. They are written to, as the user that runs;
-//! they are asked about together with the machine, unless one of them lies on a file system that may hang.
+//! The directories for temporary files and caches: the temporary directory and HOME. Each is tested by writing as the workload's user.
+//! They share a task with the machine's checks, unless one of them lies on a file system that may hang.
 
 use super::check;
 use crate::check::listing::PROBE;
@@ -19,25 +19,25 @@ use std::time::Duration;
 use sys::mountinfo;
 use sys::temporary::TemporaryFile;
 
-/// Where compilers of kernels put what they have built, if it is not below HOME or the temporary directory.
+/// Variables that name the caches of kernel compilers outside HOME and the temporary directory.
 const CACHES: [&str; 2] = ["TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"];
-/// A warning is not worth more of a start's time, however far away HOME is.
+/// Longest wait: a warning is worth no more of a start's time, however slow HOME is.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// What is written: a page, so that a full disk or a quota is met.
+/// The bytes of the test: one page, so that a full disk or a quota is noticed.
 const PAGE: [u8; 4096] = [0; 4096];
 
-/// Both directories on their way through the steps.
+/// Both directories and their state during the checks.
 pub struct ScratchTarget {
     temporary: PathFacts,
     home: Option<PathFacts>,
-    /// The one of them that may have to be waited for.
+    /// The directory that may have to be waited for.
     far: Option<String>,
     host_facts: Rc<HostFacts>,
-    /// All directories that code is loaded from after it was built.
+    /// The directories that built code is loaded from.
     built: Vec<PathBuf>,
 }
 
-/// The checks, in the order in which they are asked.
+/// The checks in the order in which they run.
 pub const STEPS: &[Step<ScratchTarget>] = &[
     Step {
         check: check(
@@ -73,7 +73,7 @@ pub const STEPS: &[Step<ScratchTarget>] = &[
     },
 ];
 
-/// One task, of its own only where it may have to wait.
+/// Plans one task; it gets a process of its own only if it may have to wait.
 pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let directory = |name: &str| context.environment.get(name).map(PathBuf::from);
     let site = |path: &Path| PathFacts::new(path, &context.workdir, host_facts);
@@ -96,7 +96,7 @@ pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rule
     task.into_iter().collect()
 }
 
-/// Whether a directory can be written by this user.
+/// Checks that this user can write to a directory.
 fn usable(site: &PathFacts, because: &str, docker: &str) -> CheckResult {
     let Err(errno) = write_to(&site.path) else { return Ok(()) };
     let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
@@ -112,7 +112,7 @@ fn usable(site: &PathFacts, because: &str, docker: &str) -> CheckResult {
     Failure::new(what).because(because).advice(advice).found()
 }
 
-/// Writes a page into a file without a name; where the file system has none such, into one that is deleted again.
+/// Writes a page to a file without a name, or to a file that is deleted again where the file system has none such.
 fn write_to(directory: &Path) -> Result<(), Errno> {
     let nameless = File::options().write(true).custom_flags(O_TMPFILE).mode(0o600).open(directory);
     let written = match nameless.map_err(failures::errno) {
@@ -137,7 +137,7 @@ impl ScratchTarget {
         };
         let Some(path) = self.built.iter().find(noexec) else { return Ok(()) };
         let shown = text::path(path);
-        // A home was made there because /tmp cannot be written.
+        // A home in /dev/shm was made because /tmp is not writable.
         let better = if path.starts_with("/dev/shm") { "/tmp" } else { &shown };
         let advice = match self.temporary.platform().is_container() {
             true => format!(
@@ -161,7 +161,7 @@ impl Target for ScratchTarget {
         self.far.clone()
     }
 
-    /// That there is room is nothing to tell.
+    /// Returns nothing: enough room is not worth a line.
     fn summary(&mut self) -> Option<String> {
         None
     }

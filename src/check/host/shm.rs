@@ -1,4 +1,4 @@
-//! Shared memory, which Docker makes 64 MiB.
+//! Shared memory, which is 64 MiB by Docker's default.
 
 use super::HostTarget;
 use crate::check::step::{CheckResult, Failure};
@@ -6,9 +6,9 @@ use crate::check::{Change, Remedy};
 use crate::config::Severity;
 use nix::errno::Errno;
 
-/// Below this a data loader with a few workers, or NCCL, runs out of it.
+/// Size below which a data loader with a few workers, or NCCL, runs out of shared memory.
 const LITTLE: u64 = 1 << 30;
-/// What is advised where nothing else is known.
+/// The recommended size if nothing else is known.
 const ADVISED: u64 = 8 << 30;
 
 impl HostTarget {
@@ -21,7 +21,7 @@ impl HostTarget {
         self.judge_shared_memory()
     }
 
-    /// A size of zero is a tmpfs without a limit.
+    /// Judges the size. A size of zero is a tmpfs without a limit.
     pub(super) fn judge_shared_memory(&self) -> CheckResult {
         let Some(size) = self.shm.filter(|size| *size > 0) else { return Ok(()) };
         match self.wanted.shm {

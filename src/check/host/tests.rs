@@ -1,4 +1,4 @@
-//! The machine's checks on machines that were laid out as files.
+//! The host checks against machines that are laid out as files.
 
 use super::super::rules::Rules;
 use super::super::step::walk;
@@ -6,7 +6,7 @@ use super::super::{Change, Finding, Remedy, Status};
 use super::*;
 use crate::config::Settings;
 
-/// A machine of files, and what runs on it.
+/// A machine as files, and what runs on it.
 struct Machine {
     directory: tempfile::TempDir,
     host: HostTarget,
@@ -39,7 +39,7 @@ impl Machine {
         self
     }
 
-    /// The findings of these checks.
+    /// Returns the findings of these checks.
     fn asked(mut self, ids: &[&str]) -> Vec<Finding> {
         let only: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
         let settings = Settings::default();
@@ -48,7 +48,7 @@ impl Machine {
         findings.into_iter().filter(|finding| finding.status != Status::Ok).collect()
     }
 
-    /// What is wrong by one check.
+    /// Returns the failure of one check.
     fn wrong(self, id: &str) -> Option<String> {
         self.asked(&[id]).pop().map(|finding| finding.what)
     }

@@ -5,7 +5,7 @@ use super::*;
 use crate::config::{Settings, Severity};
 use protocol::exit_code::FailureFamily;
 
-/// A subject that does something to the process that looks at it.
+/// A target whose check does something to its own process.
 struct Act {
     name: &'static str,
     act: fn() -> Held,
@@ -37,18 +37,18 @@ impl Target for Act {
     }
 }
 
-/// What was found (who, what), in which order it was told, and how long it took.
+/// The findings (subject, text), their order in the output, and the time it took.
 type Watched = (Vec<(String, String)>, Vec<String>, Duration);
 
-/// Who acts, and what it does in its process.
+/// The name of a target, and its action.
 type Actor = (&'static str, fn() -> Held);
 
-/// In processes of their own, as for another machine.
+/// Runs each target in its own process, as for another machine.
 fn watched(acts: &[Actor]) -> Watched {
     watch(acts, true)
 }
 
-/// In one process, as for this machine alone.
+/// Runs all targets in one process, as for this machine.
 fn together(acts: &[Actor]) -> Watched {
     watch(acts, false)
 }
@@ -56,7 +56,7 @@ fn together(acts: &[Actor]) -> Watched {
 fn watch(acts: &[Actor], far: bool) -> Watched {
     let settings = Settings::default();
     let rules = Rules::new(&settings.checks, None);
-    // Only what hangs on purpose may meet its deadline, however busy the machine is.
+    // Only an intentional hang may reach its deadline, however busy the machine is.
     let hangs = acts.iter().any(|(name, _)| name.starts_with("hung"));
     let patience = Duration::from_millis(if hangs { 700 } else { 60_000 });
     let way = PathClass { patience, location: None, far };
@@ -81,7 +81,7 @@ fn hang() -> Held {
     }
 }
 
-/// The process that a task ran in, as what it found.
+/// Reports the pid of the process that ran the task, as a failure.
 fn process() -> Held {
     Failure::new(std::process::id().to_string()).found()
 }
@@ -129,7 +129,7 @@ fn who_hangs_is_killed_at_the_deadline_and_holds_up_nobody() {
         let what: Vec<String> = findings.into_iter().map(|(_, what)| what).collect();
         assert_eq!(what, ["hung did not answer in 0.7 s", "fine", "hung too did not answer in 0.7 s"]);
         assert!(took >= Duration::from_millis(700) && took < Duration::from_secs(5), "{took:?}");
-        // Half a second later the order is given up, so that a person sees what is known.
+        // Half a second later the order is given up, so that users see the known findings.
         assert_eq!(told, ["quick", "hung", "hung too"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the driver answers at all, and with what.
+//! Whether the driver answers, and with what.
 
 use super::GpuHealthTarget;
 use super::codes::{self, explained};
@@ -7,9 +7,9 @@ use gpu::facts::{CallStep, GpuFacts, LibraryState, ProbeOutcome, ProbeStop, Prob
 use gpu::{CUDA, NVML};
 use nix::errno::Errno;
 
-/// A process that ended, or was ended, in the middle.
+/// A probe process that ended before its work was done.
 struct Broken<'a> {
-    /// What it was asking.
+    /// The library that the process was asking.
     who: &'static str,
     at: Option<&'a CallStep>,
     how: ProbeStop,
@@ -18,7 +18,7 @@ struct Broken<'a> {
 }
 
 impl GpuHealthTarget {
-    /// The processes that were asked, by what they were.
+    /// Returns the outcome of each probe process by its name.
     fn outcomes(&self) -> impl Iterator<Item = (&'static str, &ProbeOutcome, Option<&String>)> {
         let GpuFacts { nvml, cuda, proofs, peers, .. } = &self.facts;
         let first =
@@ -38,7 +38,7 @@ impl GpuHealthTarget {
     }
 
     pub(super) fn comes_back(&mut self) -> CheckResult {
-        // One that cannot be killed says more than one that could.
+        // An unkillable process is reported first: it says more than one that could be killed.
         let unkillable = self.broken(|how| how == ProbeStop::Unkillable);
         let Some(broken) = unkillable.or_else(|| self.broken(|how| how == ProbeStop::Overdue)) else { return Ok(()) };
         let what = format!("the driver does not answer: {} did not come back{}", place(broken.at), broken.who);
@@ -74,7 +74,7 @@ impl GpuHealthTarget {
         self.found(failure.adding(written(broken.stderr)))
     }
 
-    /// A driver that could not be asked is no fault of the GPUs; it is told where something depends on it.
+    /// Checks that the driver could be asked. A failure of the probe is no fault of the GPUs; it is reported if a check depends on it.
     pub(super) fn was_asked(&mut self) -> CheckResult {
         let wanted = &self.gpus.wanted;
         let asks = [
@@ -103,7 +103,8 @@ impl GpuHealthTarget {
         }
     }
 
-    /// A library that files find may be damaged, or for another machine all the same. That there is none was told by then.
+    /// Makes the failure for a library that exists but does not load: it may be damaged, or for another machine. A missing one is reported
+    /// elsewhere.
     fn unloadable(&self, name: &str, library: &LibraryState) -> Option<Failure> {
         let LibraryState::Missing(words) = library else { return None };
         let found = self.gpus.loader().find(name)?;
@@ -141,7 +142,7 @@ impl GpuHealthTarget {
             let words = words(&nvml.init_words).unwrap_or_default();
             let failure = Failure::new(format!("NVML does not begin (nvmlInit: {code}{words})"));
             let failure = explained(failure, codes::NVML, code).adding(written(nvml.stderr.as_ref()));
-            // What CUDA can do, a workload can.
+            // A workload can use a GPU if CUDA can.
             return if cuda.init == Some(0) { self.found_mild(failure) } else { self.found(failure) };
         }
         Ok(())
@@ -162,7 +163,7 @@ impl GpuHealthTarget {
     }
 }
 
-/// `nvmlInit_v2`, `nvmlDeviceGetMemoryInfo of GPU 3`.
+/// Formats a call: `nvmlInit_v2`, `nvmlDeviceGetMemoryInfo of GPU 3`.
 fn place(at: Option<&CallStep>) -> String {
     match at {
         Some(CallStep { call, gpu: Some(gpu) }) => format!("{} of GPU {gpu}", text::line(call)),
@@ -171,7 +172,7 @@ fn place(at: Option<&CallStep>) -> String {
     }
 }
 
-/// Why the helper cannot be executed, and what helps.
+/// Explains why the gpu-probe cannot be executed, and what helps.
 fn unexecuted(errno: Errno) -> (String, &'static str) {
     const INSTALL: &str = "`trainit gpu install-probe` in the image puts it on disk";
     match errno {
@@ -191,11 +192,11 @@ fn unexecuted(errno: Errno) -> (String, &'static str) {
     }
 }
 
-/// Why a process did not come back, as far as it could be seen.
+/// Explains why a process did not return, as far as that was visible.
 fn hanging(how: ProbeStop, waits: Option<&ProbeWait>) -> String {
     let function = |waits: &ProbeWait| waits.function.as_deref().map(|name| format!(" in {name}")).unwrap_or_default();
     match (how, waits) {
-        // Its threads may have ended but for one that was not seen.
+        // Its visible threads may have ended.
         (ProbeStop::Unkillable, None) => "its process waits in the kernel and cannot even be killed".to_owned(),
         (ProbeStop::Unkillable, Some(waits)) => format!(
             "its process waits in the kernel (state {}{}) and cannot even be killed",
@@ -209,10 +210,10 @@ fn hanging(how: ProbeStop, waits: Option<&ProbeWait>) -> String {
     }
 }
 
-/// So much of a line is shown.
+/// Length of a shown line.
 const SHOWN: usize = 160;
 
-/// The first and the last line of what a process wrote to its standard error.
+/// Returns the first and last line that a process wrote to its standard error.
 pub(super) fn written(stderr: Option<&String>) -> Option<String> {
     let mut lines = stderr?.lines().map(str::trim).filter(|line| !line.is_empty());
     let (first, last) = (lines.next()?, lines.next_back());

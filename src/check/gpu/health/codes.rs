@@ -1,13 +1,13 @@
-//! What the libraries' error codes mean in a container, and what mends them.
+//! The meaning of the libraries' error codes in a container, and their remedies.
 
 use crate::check::step::Failure;
 
-/// A code with its meaning.
+/// An error code and its meaning.
 pub struct DriverCode {
     number: i32,
     because: &'static str,
     advice: &'static str,
-    /// Another node, or a later try, can help.
+    /// Whether another node, or a later try, can help.
     passing: bool,
 }
 
@@ -156,7 +156,7 @@ pub const NVML: &[DriverCode] = &[
     ),
 ];
 
-/// Adds what a code means.
+/// Adds the meaning of a code to a failure.
 pub fn explained(failure: Failure, table: &[DriverCode], number: i32) -> Failure {
     match table.iter().find(|code| code.number == number) {
         Some(code) => failure.because(code.because).advice(code.advice).passing(code.passing),

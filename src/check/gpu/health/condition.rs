@@ -1,18 +1,18 @@
-//! Whether each GPU is well: on the bus, in no need of a reset, with sound memory, in its fabric, as fast as it can be.
+//! The condition of each GPU: on the bus, no reset needed, sound memory, joined to its fabric, full speed.
 
 use super::{GpuHealthTarget, codes};
 use crate::check::step::{CheckResult, Failure};
 use gpu::facts::{NvmlGpu, ProbeOutcome, nvml_code};
 use gpu::{Brand, pci};
 
-/// Actions that the driver wants (nvml.h, `nvmlDeviceGpuRecoveryAction_t`) and that a workload cannot go without.
+/// Recovery actions (nvml.h, `nvmlDeviceGpuRecoveryAction_t`) that block a workload.
 const RESETS: [(u32, &str); 3] = [(1, "a reset"), (2, "a restart of the node"), (4, "a drain and a reset")];
-/// Those that it can.
+/// Recovery actions that a workload can run without.
 const LATER: [(u32, &str); 2] = [(3, "a drain of its peers"), (5, "IMEX to be set up")];
-/// Reasons for slow clocks that are no one's intention (nvml.h, `nvmlClocksEventReason…`).
+/// Reasons for slow clocks that are faults (nvml.h, `nvmlClocksEventReason…`).
 const SLOW: [(u64, &str); 4] =
     [(0x8, "hardware slowdown"), (0x20, "heat (software)"), (0x40, "heat (hardware)"), (0x80, "power brake")];
-/// Memory that the driver itself may need.
+/// Memory that the driver itself may use.
 const LITTLE: u64 = 2 << 30;
 
 impl GpuHealthTarget {
@@ -147,7 +147,7 @@ impl GpuHealthTarget {
     pub(super) fn is_linked(&mut self) -> CheckResult {
         let down = |gpu: &NvmlGpu| {
             let down = gpu.nvlinks.iter().filter(|active| !**active).count();
-            // A GPU none of whose links is used is in a machine without.
+            // A GPU without any active link is in a machine without NVLink.
             (down > 0 && down < gpu.nvlinks.len()).then(|| format!("{down} of {} down", gpu.nvlinks.len()))
         };
         let Some(those) = self.those(down) else { return Ok(()) };
@@ -159,7 +159,7 @@ impl GpuHealthTarget {
         )
     }
 
-    /// Several GPUs that have nothing but PCI Express between them, with an IOMMU in the way.
+    /// Checks for several GPUs that are connected by PCI Express alone with an IOMMU between them.
     pub(super) fn copies_directly(&mut self) -> CheckResult {
         let linked = self.shown().any(|gpu| gpu.nvlinks.contains(&true)) || self.shown().count() < 2;
         let proven = self.facts.peers.outcome == ProbeOutcome::Complete && !self.facts.peers.pairs.is_empty();
@@ -197,7 +197,7 @@ impl GpuHealthTarget {
         )
     }
 
-    /// Where sysfs tells the same, it was told.
+    /// Skips a link that the check by sysfs has already reported.
     pub(super) fn is_wide(&mut self) -> CheckResult {
         let told = |gpu: &NvmlGpu| {
             gpu.pci.as_deref().is_some_and(|pci| pci::narrow(&self.gpus.root, &super::bus(pci)).is_some())

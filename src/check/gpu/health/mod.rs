@@ -1,5 +1,5 @@
-//! What the driver's facts mean for a start: `table` has one row for each verdict, the files beside it ask. The facts come from the
-//! helper (`gpu::probe`), long after the checks that files answer; here nothing is looked at any more.
+//! The meaning of the driver's facts for a start: `table` has one row for each check, the other files hold the steps. The facts come from
+//! the gpu-probe (`gpu::probe`), long after the checks that read files. This module reads nothing itself.
 
 mod answers;
 mod codes;
@@ -17,18 +17,18 @@ use crate::check::{CheckContext, Finding, FindingFacts as Row};
 use gpu::facts::{GpuFacts, NvmlGpu, nvml_code};
 use std::time::Duration;
 
-/// A start of the driver that takes longer is worth a word.
+/// Start-up time of the driver above which a hint is given.
 const SLOW_START: Duration = Duration::from_secs(2);
-/// So many GPUs are named in one line.
+/// Number of GPUs that one line names.
 const NAMED: usize = 4;
 
-/// The GPUs, and what the driver told of them.
+/// The GPUs and the driver's facts about them.
 pub struct GpuHealthTarget {
     gpus: GpuTarget,
     facts: GpuFacts,
 }
 
-/// Judges what the driver told; the checks of GPUs that files answer have been asked before.
+/// Judges the driver's facts; the GPU checks that read files have already run.
 pub fn judge(context: &CheckContext, rules: &Rules<'_>, facts: GpuFacts) -> Vec<Finding> {
     let mut health = GpuHealthTarget { gpus: GpuTarget::of(context, &context.host_facts()), facts };
     if health.gpus.demand.is_none() {
@@ -40,7 +40,7 @@ pub fn judge(context: &CheckContext, rules: &Rules<'_>, facts: GpuFacts) -> Vec<
     findings
 }
 
-/// What is going to pass and would fail what is asked for, in words: memory that a process before still holds.
+/// Describes a transient state that would fail a requirement: memory that an earlier process still holds.
 pub fn awaited(context: &CheckContext, facts: &GpuFacts) -> Option<String> {
     let wanted = context.settings.gpu_free_memory.value?;
     let held = |gpu: &NvmlGpu| gpu.memory.is_some_and(|memory| memory.free() < wanted.of(memory.total));
@@ -48,7 +48,7 @@ pub fn awaited(context: &CheckContext, facts: &GpuFacts) -> Option<String> {
 }
 
 impl GpuHealthTarget {
-    /// The GPUs that the workload is going to be shown, and those that are too ill to be shown.
+    /// Returns the GPUs that the workload will see, and those that are too broken to be seen.
     fn shown(&self) -> impl Iterator<Item = &NvmlGpu> {
         let devices = &self.facts.cuda.devices;
         let is_shown = |gpu: &&NvmlGpu| {
@@ -62,7 +62,7 @@ impl GpuHealthTarget {
         self.facts.nvml.gpus.iter().filter(is_shown)
     }
 
-    /// Those of which something holds, named, with the words about each; none: it holds of none.
+    /// Names the GPUs for which `words` returns a text, with that text; `None` if there are none.
     fn those(&self, words: impl Fn(&NvmlGpu) -> Option<String>) -> Option<String> {
         let all: Vec<String> = self
             .shown()
@@ -77,8 +77,8 @@ impl GpuHealthTarget {
         (!named.is_empty()).then(|| named.join(", ") + &more)
     }
 
-    /// What CUDA shows is enough for what is asked for, also without those that the driver cannot talk to: CUDA may have counted them
-    /// a moment before. (Of a GPU in slices there are more than GPUs.)
+    /// Returns whether CUDA shows enough GPUs, without those that the driver cannot reach: CUDA may have counted them a moment before. MIG
+    /// instances may outnumber GPUs.
     fn has_enough(&self) -> bool {
         let least = self.gpus.demand.least;
         let sound = || self.shown().filter(|gpu| gpu.condemned().is_none() && gpu.handle == Some(0)).count();
@@ -86,7 +86,8 @@ impl GpuHealthTarget {
         least > 0 && shown && (self.gpus.presence().is_sliced() || sound() >= least as usize)
     }
 
-    /// Without persistence the driver starts every GPU up for the first who asks, and forgets it after the last.
+    /// Returns a hint about a slow start-up: without persistence mode the driver initialises each GPU for its first user, and releases it
+    /// after the last.
     fn slow_start(&self) -> Option<String> {
         let took = self.facts.nvml.init_took.max(self.facts.cuda.init_took);
         let off = self.shown().any(|gpu| gpu.persistence == Some(false));
@@ -102,7 +103,7 @@ impl GpuHealthTarget {
         self.gpus.found_mild(failure)
     }
 
-    /// The memory of each, where all have the same.
+    /// Returns the memory of each GPU, if all have the same.
     fn memory(&self) -> Option<u64> {
         let mut all = self.shown().map(|gpu| gpu.memory.map(|memory| memory.total));
         let first = all.next().flatten()?;
@@ -110,7 +111,7 @@ impl GpuHealthTarget {
     }
 }
 
-/// `GPU 3 (0000:65:00.0)`.
+/// Formats a GPU: `GPU 3 (0000:65:00.0)`.
 fn name(gpu: &NvmlGpu) -> String {
     match &gpu.pci {
         Some(pci) => format!("GPU {} ({})", gpu.index, text::line(&bus(pci))),
@@ -118,7 +119,7 @@ fn name(gpu: &NvmlGpu) -> String {
     }
 }
 
-/// An address as sysfs writes it; NVML's has a longer domain.
+/// Formats an address as sysfs does; NVML's has a longer domain.
 pub(super) fn bus(pci: &str) -> String {
     let lower = pci.to_ascii_lowercase();
     match lower.split_once(':') {
@@ -129,7 +130,7 @@ pub(super) fn bus(pci: &str) -> String {
     }
 }
 
-/// How a GPU is, in a few words.
+/// Describes the state of a GPU in a few words.
 pub(super) fn word(gpu: &NvmlGpu) -> String {
     let bad_memory = gpu.sram_threshold == Some(true) || gpu.remapped.is_some_and(|rows| rows.failed);
     let words = match (gpu.condemned(), gpu.handle, gpu.recovery) {
@@ -144,7 +145,7 @@ pub(super) fn word(gpu: &NvmlGpu) -> String {
     words.to_owned()
 }
 
-/// `12080` is CUDA 12.8.
+/// Formats a CUDA version: `12080` is 12.8.
 pub(super) fn cuda(version: u32) -> String {
     format!("{}.{}", version / 1000, version % 1000 / 10)
 }

@@ -1,4 +1,4 @@
-//! What became of the proofs: a context and a memory round trip on each GPU, arithmetic, bandwidths, copies between GPUs.
+//! The results of the proofs: a context and a memory round trip on each GPU, arithmetic, bandwidths, copies between GPUs.
 
 use super::GpuHealthTarget;
 use super::answers::written;
@@ -6,9 +6,9 @@ use super::codes::{self, explained};
 use crate::check::step::{CheckResult, Failure};
 use gpu::facts::{NvmlGpu, Pair, Proof};
 
-/// What a lane of PCI Express carries in MiB/s, by generation from the first (after its encoding).
+/// Throughput of one PCI Express lane in MiB/s, by generation from the first (after its encoding).
 const LANE: [u64; 6] = [238, 476, 939, 1878, 3756, 7211];
-/// Of what the link could carry so many hundredths have to arrive.
+/// Percentage of the link's throughput that has to be reached.
 const SHARE: u64 = 60;
 
 impl GpuHealthTarget {
@@ -84,7 +84,7 @@ impl GpuHealthTarget {
     }
 }
 
-/// What a GPU's link carries in MiB/s, as wide as it is now; its generation rises under load.
+/// Returns the throughput of a GPU's link in MiB/s at its current width; the generation rises under load.
 fn could_carry(gpu: &NvmlGpu) -> Option<u64> {
     let ((lanes, _), (_, generation)) = (gpu.pcie_width?, gpu.pcie_generation?);
     let lane = LANE.get(usize::try_from(generation).ok()?.checked_sub(1)?)?;

@@ -1,5 +1,5 @@
-//! Every verdict about GPUs that needs the driver's word, in the order in which they are asked. A row that has the id of one that
-//! files can answer, too, takes that one's entry.
+//! Every GPU check that needs the driver's facts, in the order in which they run. A row with the id of a check that reads files shares
+//! that check's entry.
 
 use super::super::table::row;
 use super::GpuHealthTarget;
@@ -9,7 +9,7 @@ use crate::check::{Check, Transient};
 use crate::config::Severity::{self, Fail, Warn};
 use Transient::{Always, Depends, Never};
 
-/// A verdict that files give, too: its words stand in their table.
+/// Makes a row that shares the entry of a check that reads files.
 const fn also(
     id: &'static str,
     severity: Severity,
@@ -19,7 +19,7 @@ const fn also(
     row(id, severity, passing, "", "", ask)
 }
 
-/// The checks of a driver's facts, in the order in which they are asked.
+/// The checks of the driver's facts in the order in which they run.
 pub const STEPS: &[Step<GpuHealthTarget>] = &[
     row(
         "gpu.hung",
@@ -229,12 +229,12 @@ pub const STEPS: &[Step<GpuHealthTarget>] = &[
     ),
 ];
 
-/// The one that a driver which does not answer is told as, where it is wanted.
+/// Returns the check that reports a driver that does not answer, if it is on.
 pub fn hung(rules: &Rules<'_>) -> Option<&'static Check> {
     STEPS.first().map(|step| &step.check).filter(|check| rules.wants(check))
 }
 
-/// The entries that stand here only.
+/// Returns the checks that only this table has.
 pub fn checks() -> Vec<&'static Check> {
     STEPS.iter().map(|step| &step.check).filter(|check| !check.about.is_empty()).collect()
 }

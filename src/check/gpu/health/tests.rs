@@ -8,7 +8,7 @@ use sys::environment::Environment;
 
 const GIB: u64 = 1 << 30;
 
-/// Two GPUs in the best of health.
+/// Returns the facts of two healthy GPUs.
 pub fn well() -> GpuFacts {
     let gpu = |index: u32| NvmlGpu {
         index,
@@ -39,7 +39,7 @@ pub fn well() -> GpuFacts {
     GpuFacts { nvml, cuda, ..GpuFacts::default() }
 }
 
-/// The same two, as files tell.
+/// Lays out the same two GPUs as files.
 fn machine() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let information = |number: u32| format!("Model: \t NVIDIA H200\nDevice Minor: \t {number}\n");
@@ -54,7 +54,7 @@ fn machine() -> tempfile::TempDir {
     directory
 }
 
-/// What is said about these facts, where so many GPUs are asked for.
+/// Returns the findings for these facts if `least` GPUs are required.
 fn told(least: u32, amend: impl FnOnce(&mut Loaded), spoil: impl FnOnce(&mut GpuFacts)) -> Vec<String> {
     let mut loaded = Loaded::default();
     loaded.settings.gpu_count = OriginValue {
@@ -79,7 +79,7 @@ fn judged(context: &CheckContext, facts: GpuFacts) -> Vec<Finding> {
     judge(context, &Rules::new(&context.settings.checks, None), facts)
 }
 
-/// What is said to be the cause of the first finding.
+/// Returns the cause of the first finding.
 fn cause(spoil: impl FnOnce(&mut GpuFacts)) -> String {
     let (mut facts, machine) = (well(), machine());
     let mut context = CheckContext::of(Loaded::default(), [("container", "docker")].into_iter().collect(), Vec::new());

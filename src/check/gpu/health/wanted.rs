@@ -1,4 +1,4 @@
-//! What is asked of each GPU, where only the driver tells.
+//! The requirements for each GPU that only the driver's facts can answer.
 
 use super::{GpuHealthTarget, cuda};
 use crate::check::step::{CheckResult, Failure};
@@ -56,7 +56,7 @@ impl GpuHealthTarget {
         }
     }
 
-    /// Binaries of one major capability run on all later ones of it, so that is what counts; PTX may help where there is some.
+    /// Checks the major compute capability: a binary runs on all later minor versions. PTX may help if there is some.
     pub(super) fn is_known_to_cuda(&mut self) -> CheckResult {
         let Some(image) = self.gpus.image().cloned() else { return Ok(()) };
         let capability = |(major, minor): (u32, u32)| format!("compute capability {major}.{minor}");
@@ -75,7 +75,7 @@ impl GpuHealthTarget {
         )
     }
 
-    /// The CUDA of the library that a program finds; with cuda-compat that is more than the kernel's driver alone has.
+    /// Checks the CUDA of the library that a program finds; with cuda-compat it is newer than the kernel driver's.
     pub(super) fn has_cuda(&mut self) -> CheckResult {
         let Some(CudaVersion::AtLeast(wanted)) = self.gpus.wanted.cuda.clone() else { return Ok(()) };
         let version = self.facts.cuda.version.or(self.facts.nvml.cuda_version);

@@ -1,7 +1,7 @@
-//! Machines and containers as short descriptions, and what the checks say about each, word by word: the files beside this one. A
-//! description is laid out below a directory that stands for the machine; what files cannot be (a device that is refused, a limit, the
-//! driver's answers) is put in its place. What is said is the console's text, and below it (`=`) what the JSON report has of the same.
-//! `UPDATE_SCENARIOS=1 cargo test scenarios` writes what they say now; read the difference.
+//! Machines and containers as short descriptions, each with the exact output of the checks: the files beside this one. A description is
+//! laid out below a directory that stands for the machine. What files cannot express (a refused device, a limit, the driver's answers) is
+//! injected. The output is the console's text, and below it (`=`) the JSON report. `UPDATE_SCENARIOS=1 cargo test scenarios` rewrites the
+//! files; review the difference.
 
 use super::super::health::{self, tests::well};
 use super::*;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 const LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
-/// The driver's libcuda is larger than what a stub can be.
+/// Size of a libcuda that is no stub.
 const LARGE: u64 = 28 << 20;
 
 struct Machine {
@@ -24,7 +24,7 @@ struct Machine {
     refused: Vec<(String, Errno)>,
     mounts: String,
     files: Option<u64>,
-    /// What is different in the driver's answers, part by part; none: it is not asked.
+    /// The driver's answers that differ from a healthy machine; `None` if the driver is not asked.
     answers: Option<Vec<(Vec<String>, serde_json::Value)>>,
 }
 
@@ -33,7 +33,7 @@ impl Machine {
         let variables = vec![("container".to_owned(), "docker".to_owned())];
         let mounts = "1 0 0:1 / / rw - overlay overlay rw\n".to_owned();
         let directory = tempfile::tempdir().unwrap();
-        // No limit of this process matters unless a scenario says so.
+        // The limits of the test process do not matter unless a scenario sets them.
         let (set, refused, files, answers) = (Vec::new(), Vec::new(), Some(1024), None);
         let mut machine = Machine { directory, variables, set, refused, mounts, files, answers };
         text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).for_each(|line| machine.add(line));
@@ -50,7 +50,7 @@ impl Machine {
         std::fs::write(self.path(path), bytes).unwrap();
     }
 
-    /// One line: a word and what belongs to it.
+    /// Adds one line: a word and its arguments.
     fn add(&mut self, line: &str) {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let words: Vec<&str> = rest.split(' ').collect();
@@ -106,7 +106,7 @@ impl Machine {
         self.write(&format!("{device}/class"), b"0x030200\n");
     }
 
-    /// Nodes, what the driver tells of each, and what belongs to all.
+    /// Adds the nodes, the driver's facts about each GPU, and the shared files.
     fn add_gpus(&self, count: u32, model: &str) {
         for path in ["/dev/nvidiactl", "/dev/nvidia-uvm", "/sys/module/nvidia_uvm/version"] {
             self.write(path, b"");
@@ -127,7 +127,7 @@ impl Machine {
         }
     }
 
-    /// What the driver told: two GPUs in the best of health, but for what is different.
+    /// Returns the driver's answers: two healthy GPUs, except for what the scenario changes.
     fn driver(&self) -> Option<Driver> {
         let mut told = serde_json::to_value(well()).unwrap();
         for (path, value) in self.answers.as_ref()? {
@@ -143,7 +143,7 @@ impl Machine {
         Some(serde_json::from_value(told).unwrap())
     }
 
-    /// What the checks of GPUs say: to a person, and as a report.
+    /// Returns the output of the GPU checks: the console's text and the report.
     fn told(&self) -> String {
         let root = Root::at(self.directory.path());
         let environment: Environment = self.variables.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
@@ -178,7 +178,7 @@ impl Machine {
     }
 }
 
-/// What a program reads of the findings, and the exit code of the start. Their words are those that a person reads.
+/// Returns what a program reads from the findings, and the exit code of the start. The texts are those of the console.
 fn reported(report: &serde_json::Value, findings: &[Finding]) -> String {
     let mut text = String::new();
     let rows = report["findings"].as_array().unwrap();
@@ -200,7 +200,7 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/check/gpu/tests/scenarios")
 }
 
-/// Every scenario of every file: its name, its description, what is expected.
+/// Returns every scenario of a file: its name, its description, its expected output.
 fn scenarios(text: &str) -> Vec<(&str, String, String)> {
     let part = |text: &str, answers: bool| {
         let lines = text.lines().filter(|line| line.starts_with('>') == answers && !line.is_empty());

@@ -107,8 +107,8 @@ fn constraint_files(wanted: &WantedPackages<'_>, settings: &[PipSetting]) -> Vec
     names.map(|name| wanted.beside().join(name)).collect()
 }
 
-/// Returns the outcome for satisfied requirements, and writes a stamp so that the next start need not check. With `asked` the
-/// interpreter's answer is new in this start and is written down, too.
+/// Returns the outcome for satisfied requirements, and writes a stamp so that the next start need not check. With `asked` the interpreter
+/// was asked in this start, so its answer is written down as well.
 pub fn settle(
     wanted: &WantedPackages<'_>,
     python: &Python,

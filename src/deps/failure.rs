@@ -397,7 +397,7 @@ fn lines(class: &FailureClass, text: &str) -> Vec<String> {
     }
 }
 
-/// Picks the first matching line and the last two: the failed step and the root cause.
+/// Picks at most three of the matching lines, the first and the last two: the failed step and the root cause.
 fn pick(all: &[&str], wanted: impl Fn(&str) -> bool) -> Vec<String> {
     let mut picked: Vec<String> = all.iter().filter(|line| wanted(line)).map(|line| shorten(bare(line))).collect();
     picked.dedup();

@@ -236,7 +236,7 @@ fn plain(path: &Path) -> PathBuf {
     real.unwrap_or_else(|| path.to_owned())
 }
 
-/// Checks for extras, which uv accepts here and pip refuses.
+/// Checks for extras, which pip refuses in a constraint and uv accepts.
 fn has_extras(item: &RequirementItem) -> bool {
     matches!(item, RequirementItem::Requirement(text) if file::without_options(text).split(';').next().is_some_and(|text| text.contains('[')))
 }

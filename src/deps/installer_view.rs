@@ -89,7 +89,7 @@ impl<'a> InstallerView<'a> {
         self.progress.words()
     }
 
-    /// Returns the line for a silence: that the installer runs, and whether it writes any files.
+    /// Returns the line for a silence: that the installer runs, and how much it has written.
     fn still(&mut self, silent: Duration, written: Option<u64>) -> String {
         let before = std::mem::replace(&mut self.written, written);
         let does = match written {

@@ -113,7 +113,7 @@ fn is_wanted(name: &Name, version: &Version, choice: ProtectChoice<'_>) -> bool 
         && words().filter(|word| !word.starts_with('-')).any(matches)
 }
 
-/// Checks whether the image's author chose this version. A local version (`2.6.0+cu126`) is a custom build.
+/// Checks whether `auto` protects this version. A local version (`2.6.0+cu126`) is a custom build, so it is protected as well.
 fn is_the_images(name: &Name, version: &Version, choice: ProtectChoice<'_>) -> bool {
     let is_any = |name: &Name, patterns: &[&str]| patterns.iter().any(|pattern| is_like(name, pattern));
     version.is_local()

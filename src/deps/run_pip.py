@@ -1,4 +1,4 @@
-# What `python -c` runs for pip. PINS stands before it: the versions that stay, by normalized name.
+# Runs pip, by `python -c`. A line with PINS precedes this text: the protected versions by normalized name.
 import runpy
 import sys
 
@@ -7,7 +7,7 @@ sys.path[:] = [p for p in sys.path if p]
 
 
 def keep(pins):
-    """Whoever asks for one of these asks for the version that is there. pip has no option for that; uv calls it an override."""
+    """Replaces the versions in every requirement for a pinned name. uv calls that an override, and pip has no option for it."""
     import re
 
     from pip._vendor.packaging.requirements import Requirement
@@ -28,5 +28,5 @@ try:
     if PINS:
         keep(PINS)
 except ImportError:
-    pass  # The versions are constraints as well, so they stay; only what contradicts them cannot be installed then.
+    pass  # The versions are constraints as well, so they stay; a requirement that contradicts them then fails.
 runpy.run_module("pip", run_name="__main__", alter_sys=True)

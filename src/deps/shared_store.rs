@@ -229,7 +229,7 @@ fn complete(manifest: &ArchiveManifest, now: &Installed) -> Result<(), String> {
     missing.map_or(Ok(()), |(name, version)| Err(format!("{name} {version} is not in it")))
 }
 
-/// Removes the packages that the environment has in another version, and the remains of an unfinished installation.
+/// Removes the packages that the environment replaces or drops, and the remains of an unfinished installation.
 fn clear(place: &InstallRoot, before: &VersionsByName, manifest: &ArchiveManifest) -> Result<(), String> {
     let installed = Installed::read(&place.sites);
     let version = |found: &requirements::installed::Distribution| found.version.as_ref().map(ToString::to_string);

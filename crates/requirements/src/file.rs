@@ -109,7 +109,7 @@ struct JoinedLine {
     text: String,
     /// Whether there is more than one.
     joined: bool,
-    /// Whether one of them continues with something other than a hash option.
+    /// Whether one of them continues with something other than a hash option or a comment.
     within: bool,
 }
 
@@ -295,7 +295,7 @@ fn whole(word: &str) -> String {
     }
 }
 
-/// An option that names a file: its short form, its long form, and its item.
+/// An option that names a file: its long form, its short form, and its item.
 type FileOption = (&'static str, &'static str, fn(String) -> RequirementItem);
 const KINDS: [FileOption; 3] = [
     ("--requirement", "-r", RequirementItem::Include),

@@ -128,7 +128,7 @@ impl Takeover {
 }
 
 /// The marker that a start takes one dead builder's lease away. Without it, two starts that judge the same lease could both take a lease
-/// away. The second one would get the first one's new lease, which an NFS client may confuse with the cached old one.
+/// away. The second one would take away the first one's new lease, which an NFS client may confuse with the cached old one.
 #[derive(Debug)]
 struct Claim(PathBuf);
 

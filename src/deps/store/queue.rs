@@ -1,5 +1,5 @@
 //! A queue between two threads, like `std::sync::mpsc` but without its thread-local variables. With those a thread's variables no longer
-//! fit into the C library's space for them, and each process, also PID 1, would map a page for them at its start.
+//! fit into the C library's space for them. Each process, also PID 1, would then map a page for them at its start.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

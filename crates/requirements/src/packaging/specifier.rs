@@ -119,8 +119,8 @@ impl Specifier {
         })
     }
 
-    /// Checks whether a version is beyond this one and not `part` of the same release. If this one is not a bare release, such as 2.0rc1
-    /// or 2.0.post1, installers of different ages disagree about its other parts.
+    /// Checks whether a version is beyond this one, and not a `part` of the same release. If this one is a pre-release or post-release,
+    /// installers of different ages disagree about such parts, so the answer is `None`.
     fn beyond(&self, version: &Version, part: bool) -> Option<bool> {
         let own = &self.version;
         match part && version.base() == own.base() {

@@ -1,5 +1,5 @@
-//! The command line of a start: trainit's own options, then words that may name a mode or be a COMMAND. Fills plain data and
-//! touches nothing; what a word means is decided in `mode`, once the configuration is known.
+//! The command line of a start: trainit's own options, then words that may name a mode or be a COMMAND. This file only parses; `mode`
+//! decides what a word means, once the configuration is known.
 
 use crate::command::grammar::{self, GivenValues};
 use crate::command::table;
@@ -7,21 +7,21 @@ use crate::config::ConfigOptions;
 use crate::error::{Error, Result};
 use std::ffi::{OsStr, OsString};
 
-/// A start as it was typed.
+/// A start as typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StartRequest {
     /// trainit's own options.
     pub options: ConfigOptions,
-    /// The words after them.
+    /// The words after the options.
     pub words: Vec<OsString>,
-    /// The words stood behind `--`: they are a COMMAND, never a mode.
+    /// Whether the words followed `--`: they are a COMMAND, never a mode.
     pub literal: bool,
 }
 
-/// Reads the words after the program's name, with or without a leading `run`.
+/// Parses the words after the program's name, with or without a leading `run`.
 ///
 /// # Errors
-/// An option that there is not, or one without its value (64).
+/// An unknown option, or an option without its value (64).
 pub fn parse(words: &[OsString]) -> Result<StartRequest> {
     let words = words.strip_prefix(&[OsString::from("run")]).unwrap_or(words);
     if let Some(plain) = without_options(words) {
@@ -33,7 +33,7 @@ pub fn parse(words: &[OsString]) -> Result<StartRequest> {
     Ok(StartRequest { options, words: command, literal })
 }
 
-/// By clap, as the table says.
+/// Parses by clap and the table.
 fn read(words: &[OsString]) -> std::result::Result<(ConfigOptions, Vec<OsString>), clap::Error> {
     let line = clap::Command::new("trainit run").version(env!("CARGO_PKG_VERSION"));
     let line = match table::find(b"run") {
@@ -46,7 +46,7 @@ fn read(words: &[OsString]) -> std::result::Result<(ConfigOptions, Vec<OsString>
     Ok((options, given.command()))
 }
 
-/// Most starts have no options of ours, and a whole parser would be the dearest thing about them.
+/// Parses a line without options of trainit's: most starts have none, and clap would be the most expensive part of them.
 fn without_options(words: &[OsString]) -> Option<StartRequest> {
     let (words, literal) = match words.split_first() {
         Some((first, rest)) if first == "--" => (rest, true),
@@ -56,10 +56,10 @@ fn without_options(words: &[OsString]) -> Option<StartRequest> {
     Some(StartRequest { options: ConfigOptions::default(), words: words.to_vec(), literal })
 }
 
-/// For words that follow a mode word: trainit's options may stand there, too.
+/// Parses the words after a mode word, among which trainit's options may stand, too.
 ///
 /// # Errors
-/// As `parse`.
+/// The errors of `parse`.
 pub fn parse_after_mode(request: &StartRequest) -> Result<Option<StartRequest>> {
     let Some((mode, rest)) = request.words.split_first() else { return Ok(None) };
     if request.literal || !rest.first().is_some_and(|word| is_option(word)) {
@@ -87,7 +87,7 @@ fn is_option(word: &OsStr) -> bool {
     })
 }
 
-/// clap's message as one of ours; its first line says what, the rest is a hint. Help and version are no errors for clap's caller.
+/// Converts clap's error: its first line says what is wrong, the rest is a hint. Help and version are no errors for clap's caller.
 pub fn usage(error: clap::Error) -> Error {
     use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
     let text = error.render().to_string();

@@ -1,21 +1,21 @@
-//! An error as data: what happened, because of what, what to type now, and the exit code that says so. Knows nobody but
-//! `exit`; `Display` is the one place that turns an error into words.
+//! An error as data: what happened, the cause, what to type now, and the exit code. The module uses only `exit`; `Display` is the one
+//! place that turns an error into text.
 
 use protocol::exit_code::Exit;
 use std::fmt;
 
-/// A failure that ends what was asked for.
+/// A failure that ends a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// What happened, with the name of the thing it happened to.
+    /// What happened, with the name of the object.
     pub what: String,
-    /// What caused it, or why it matters.
+    /// The cause, or the reason why it matters.
     pub because: Option<String>,
     /// What to type or change now; one line each.
     pub hints: Vec<String>,
-    /// The single failures, where several are one: every mistake in a configuration.
+    /// The parts of a combined error: every mistake in a configuration.
     pub parts: Vec<Error>,
-    /// How the process ends because of it.
+    /// The exit code of the process.
     pub exit: Exit,
 }
 
@@ -23,22 +23,22 @@ pub struct Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// An error with only its first part.
+    /// Makes an error with its first sentence.
     pub fn new(exit: Exit, what: impl Into<String>) -> Self {
         Error { what: what.into(), because: None, hints: Vec::new(), parts: Vec::new(), exit }
     }
 
-    /// A configuration that cannot be (78).
+    /// Makes the error of an invalid configuration (78).
     pub fn config(what: impl Into<String>) -> Self {
         Self::new(Exit::Config, what)
     }
 
-    /// A command line that cannot be understood (64).
+    /// Makes the error of an invalid command line (64).
     pub fn usage(what: impl Into<String>) -> Self {
         Self::new(Exit::Usage, what)
     }
 
-    /// Adds the failures that it consists of.
+    /// Adds the errors that this one combines.
     pub fn parts(mut self, parts: Vec<Error>) -> Self {
         self.parts = parts;
         self

@@ -1,5 +1,5 @@
-//! trainit: PID 1 for machine-learning containers. `role` decides what this process is; everything else is a room of its
-//! own. Dependencies point downward (tests/layers.rs holds the rules); the map with reasons is docs/design.md.
+//! trainit: PID 1 for machine-learning containers. `role` decides what this process is; every other module has one task. Dependencies
+//! point downward; docs/design.md has the map with reasons.
 
 pub mod check;
 pub mod cli;

@@ -1,5 +1,5 @@
-//! Runs a program to its end and hands on what it says. It is a direct child that is waited for, gets nothing to read, dies
-//! with this process, and is ended with all it started when the time is over.
+//! Runs a program to its end and passes on its output. The program is a direct child without input. It dies with this process, and its
+//! whole process group is ended at the time limit.
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -17,43 +17,43 @@ use sys::environment::Environment;
 use sys::{process, signal, window};
 use tracing::{Level, debug, enabled};
 
-/// How often the end of the child and of the time is looked for.
+/// Interval at which the child's exit and the time limit are checked.
 const TICK: Duration = Duration::from_millis(200);
 
-/// What an installer has between SIGTERM and SIGKILL.
+/// Time between SIGTERM and SIGKILL for an installer.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Most reads after a program's end; what it left in the pipe is at most 64 KiB.
+/// Largest number of reads after a program's exit; the pipe holds at most 64 KiB.
 const LEFT_OVER: usize = 64;
 
-/// What happens while a program runs.
+/// An event while a program runs.
 #[derive(Clone, Copy, Debug)]
 pub enum ProgramEvent<'a> {
-    /// It said this, on either stream.
+    /// Output on either stream.
     Output(&'a [u8]),
-    /// This process has said nothing for so long.
+    /// This process has been silent for this long.
     Silence(Duration, Pid),
 }
 
-/// How it ended.
+/// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProgramEnd {
-    /// By itself.
+    /// The program exited.
     Exited(ExitStatus),
-    /// The time was over.
+    /// The time limit was reached.
     TimedOut,
 }
 
-/// What a short program said.
+/// The output of a short program.
 #[derive(Clone, Debug)]
 pub struct ProgramOutput {
     end: ProgramEnd,
-    /// Both streams.
+    /// The output of both streams.
     pub output: String,
 }
 
 impl ProgramOutput {
-    /// It ended by itself, with 0.
+    /// Returns whether the program exited with 0.
     pub fn succeeded(&self) -> bool {
         matches!(self.end, ProgramEnd::Exited(status) if status.success())
     }
@@ -64,10 +64,10 @@ pub fn with_environment(command: &mut Command, environment: &Environment) {
     command.env_clear().envs(environment.iter());
 }
 
-/// Runs a program that answers in a few lines.
+/// Runs a program with a short output.
 ///
 /// # Errors
-/// It could not be started.
+/// A program that could not be started.
 pub fn capture(command: Command, deadline: Option<Instant>) -> io::Result<ProgramOutput> {
     let mut output = Vec::new();
     let mut keep = |event: ProgramEvent<'_>| {
@@ -79,10 +79,10 @@ pub fn capture(command: Command, deadline: Option<Instant>) -> io::Result<Progra
     Ok(ProgramOutput { end, output: String::from_utf8_lossy(&output).into_owned() })
 }
 
-/// Runs a program. On a `terminal` it gets one of its own, so that it shows its progress as if it were alone.
+/// Runs a program. With `terminal` it gets its own pseudo-terminal, so that it shows its progress as if it ran alone.
 ///
 /// # Errors
-/// It could not be started.
+/// A program that could not be started.
 pub fn run(
     mut command: Command,
     terminal: bool,
@@ -94,7 +94,7 @@ pub fn run(
     process::die_with_parent(&mut command);
     let trace = ProgramTrace::begin(|| line_of(&command));
     let spawned = command.spawn();
-    // The command holds the other end open: without this there would be no end of file.
+    // The command holds the other end open, so without this there would be no end of file.
     drop(command);
     let end = spawned
         .and_then(|child| ProgramWatch { child, output: Some(ours), heard: Instant::now() }.until_end(deadline, tell));
@@ -110,27 +110,27 @@ fn how(end: &io::Result<ProgramEnd>) -> String {
     }
 }
 
-/// The words of a command line, to be shown.
+/// Returns the words of a command line for display.
 pub fn line_of(command: &Command) -> Vec<OsString> {
     std::iter::once(command.get_program()).chain(command.get_args()).map(OsStr::to_owned).collect()
 }
 
-/// Says at `log.level: debug` which program ran, how it ended and how long that took.
+/// Reports at `log.level: debug` which program ran, how it ended and how long it took.
 #[must_use]
 pub struct ProgramTrace {
-    /// Masked; `None` where nobody listens.
+    /// The masked command line; `None` without a subscriber.
     line: Option<String>,
     begun: Instant,
 }
 
 impl ProgramTrace {
-    /// A program is going to be run; its words are asked for only if somebody listens.
+    /// Reports the start of a program; `words` is called only if there is a subscriber.
     pub fn begin(words: impl FnOnce() -> Vec<OsString>) -> Self {
         let line = enabled!(target: "program", Level::DEBUG).then(|| text::command(&words()));
         ProgramTrace { line, begun: Instant::now() }
     }
 
-    /// It has ended.
+    /// Reports the end of the program.
     pub fn end(self, how: &dyn Display) {
         if let Some(line) = self.line {
             let took_us = self.begun.elapsed().as_micros() as u64;
@@ -144,7 +144,7 @@ fn pipe() -> io::Result<(File, OwnedFd)> {
     Ok((File::from(OwnedFd::from(ours)), theirs.into()))
 }
 
-/// A terminal in raw mode: what is written to it arrives as it is.
+/// Opens a pseudo-terminal in raw mode, so that output arrives unchanged.
 fn pseudo_terminal() -> io::Result<(File, OwnedFd)> {
     let size = window::window_size(io::stderr().as_fd());
     let pair = nix::pty::openpty(size.as_ref(), None)?;
@@ -159,7 +159,7 @@ fn pseudo_terminal() -> io::Result<(File, OwnedFd)> {
 
 struct ProgramWatch {
     child: Child,
-    /// None after its end of file.
+    /// `None` after the end of file.
     output: Option<File>,
     heard: Instant,
 }
@@ -173,7 +173,7 @@ impl ProgramWatch {
         loop {
             let heard = self.listen(TICK, tell);
             if let Some(status) = self.child.try_wait()? {
-                // A process that outlives it may hold the pipe open: only what is there now belongs to it.
+                // A surviving descendant may hold the pipe open: only output that is already there belongs to the program.
                 (0..LEFT_OVER).take_while(|_| self.listen(Duration::ZERO, tell)).for_each(drop);
                 return Ok(ProgramEnd::Exited(status));
             }
@@ -187,7 +187,7 @@ impl ProgramWatch {
         }
     }
 
-    /// Waits for output; whether some came.
+    /// Waits for output; returns whether some came.
     fn listen(&mut self, wait: Duration, tell: &mut dyn FnMut(ProgramEvent<'_>)) -> bool {
         let Some(output) = &mut self.output else {
             std::thread::sleep(wait.min(Duration::from_millis(10)));
@@ -209,7 +209,7 @@ impl ProgramWatch {
         true
     }
 
-    /// TERM for the whole group, then KILL: compilers that an installer started go with it.
+    /// Sends SIGTERM, then SIGKILL, to the whole group: compilers that an installer started end with it.
     fn stop(&mut self) -> io::Result<()> {
         let group = -(self.child.id() as i32);
         let _ = signal::send(group, libc::SIGTERM);

@@ -1,4 +1,4 @@
-//! Who is this process? Decided from the first words alone, before anything rich is touched: PID 1 must not pay for what it
+//! The role of this process. It follows from the first words alone, before any expensive code runs: PID 1 must not pay for code that it
 //! does not use.
 
 use crate::command::table::{self, SubcommandKind, asks_about_itself};
@@ -14,9 +14,9 @@ use sys::{Args, process};
 const INITS: [&[u8]; 3] = [b"tini", b"tini-static", b"docker-init"];
 
 enum ProcessRole {
-    /// PID 1 and nothing else, from these words on.
+    /// PID 1 and nothing else; its words start at this index.
     Init(usize),
-    /// Prepare, then become the command; nobody supervises.
+    /// Prepare, then become the command without a supervisor.
     Exec,
     /// A sub-command that starts nothing.
     Command,
@@ -24,7 +24,7 @@ enum ProcessRole {
     Run,
 }
 
-/// Everything: from the kernel's arguments to the exit code.
+/// Runs the whole program: from the kernel's arguments to the exit code.
 pub fn run(args: Args) -> c_int {
     if process::is_set_uid() {
         return command::refuse_set_uid();
@@ -32,7 +32,7 @@ pub fn run(args: Args) -> c_int {
     match role(args, is_first()) {
         ProcessRole::Init(at) => supervisor::init::main(args.after(at)),
         ProcessRole::Exec => prepare::in_place(args.after(2), InheritedSignals::for_command()),
-        // Also as PID 1 a long check must end at once when the container is stopped, so it gets a supervisor, too.
+        // As PID 1, too, a long check must end at once when the container is stopped, so it gets a supervisor.
         ProcessRole::Command if is_first() => {
             supervise(args, &|start| prepare::only(start, || command::main(args.after(1))))
         }
@@ -59,7 +59,7 @@ fn role(args: Args, first: bool) -> ProcessRole {
     }
     match args.after(1).first().map(CStr::to_bytes) {
         Some(word) if asks_about_itself(word) => ProcessRole::Command,
-        // A line of a Dockerfile runs as a first process, too.
+        // A RUN line of a Dockerfile runs as the first process, too.
         Some(b"env") if args.after(2).first().map(CStr::to_bytes) == Some(b"--install") => ProcessRole::Command,
         Some(word) => table::find(word).map_or(ProcessRole::Run, |row| of_kind(row.kind, first)),
         None => ProcessRole::Run,

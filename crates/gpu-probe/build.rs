@@ -1,4 +1,4 @@
-//! Builds what is embedded: the GPU helper (program/).
+//! Builds the embedded gpu-probe (program/).
 #![allow(clippy::expect_used, reason = "a build may end so")]
 
 #[path = "build/helper.rs"]
@@ -6,7 +6,7 @@ mod helper;
 
 use std::path::PathBuf;
 
-/// Architectures whose NVIDIA drivers exist.
+/// Architectures that have an NVIDIA driver.
 const WITH_DRIVERS: [&str; 2] = ["x86_64", "aarch64"];
 
 fn main() {

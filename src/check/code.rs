@@ -15,7 +15,7 @@ use std::path::Path;
 use std::rc::Rc;
 use sys::environment::Environment;
 
-/// The code directory on its way through the steps.
+/// The code directory and its state during the checks.
 pub struct CodeTarget {
     site: PathFacts,
     entry: Option<EntryFile>,

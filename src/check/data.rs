@@ -21,7 +21,7 @@ use sys::filesystem::FilesystemClass;
 use sys::mountinfo::Mount;
 use sys::volume::Volume;
 
-/// A data path on its way through the steps.
+/// A data path and its state during the checks.
 pub struct DataTarget {
     site: PathFacts,
     want: DataPath,
@@ -280,7 +280,7 @@ impl DataTarget {
     }
 }
 
-/// Why data is better mounted read-only.
+/// The reason to mount data read-only.
 const AT_RISK: &str = "a mistake in the job could change or delete the data set";
 
 impl Target for DataTarget {

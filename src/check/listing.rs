@@ -45,10 +45,10 @@ pub enum EntrySearch {
     NotSoFar,
 }
 
-/// Counts entries until `wanted` are found and it is clear how many there are, or that there are many.
+/// Counts entries until `wanted` are found and the total is known or clearly large.
 /// Counts entries until `wanted` are found and the total is known or clearly large.
 /// # Errors
-/// What opendir(3) and readdir(3) say.
+/// The errno of opendir(3) or readdir(3).
 pub fn count(directory: &Path, wanted: u64) -> Result<DirectoryCount, Errno> {
     let begun = Instant::now();
     let mut listing = DirectoryCount::default();

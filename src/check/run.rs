@@ -238,7 +238,7 @@ impl<'a> DeadlineWatch<'a> {
         }
     }
 
-    /// Stores the findings of a task that this process still owes.
+    /// Stores the findings of a task, unless the task no longer belongs to this process.
     fn take(&mut self, probe: &mut Probe, index: usize, mut findings: Vec<Finding>) {
         let Some(at) = probe.tasks.iter().position(|task| *task == index) else { return };
         probe.tasks.remove(at);
@@ -261,7 +261,7 @@ impl<'a> DeadlineWatch<'a> {
         }
     }
 
-    /// Passes on known findings up to the first open task, or all of them if that task is late.
+    /// Passes on findings up to the first open task; after `ORDER` it passes on all that are known.
     fn tell(&mut self, each: &mut dyn FnMut(CheckEvent<'_>)) {
         let late = self.begun.elapsed() >= ORDER;
         // A task that runs in parallel to other preparations delays no output.

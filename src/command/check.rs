@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 use sys::heap;
 
-/// Runs the checks that `only` names (all, when it is empty) and tells what they found: as lines on stderr, or as JSON on stdout.
+/// Runs the checks that `only` names (all if it is empty), and writes their findings: as lines on stderr, or as JSON on stdout.
 ///
 /// # Errors
-/// A configuration that cannot be (78), a check that there is not (64).
+/// An invalid configuration (78), or an unknown check (64).
 pub fn run(asked: &CommandInput, json: bool, only: &[String]) -> Result<CommandOutput> {
     let began = SystemTime::now();
     check::validate_only(only)?;
@@ -34,7 +34,7 @@ pub fn run(asked: &CommandInput, json: bool, only: &[String]) -> Result<CommandO
     Ok(CommandOutput { text, exit })
 }
 
-/// What is checked, as the user that a start would become, with lines about that; and where lines go.
+/// Prepares the checks as the user that a start would become; returns the context, the log lines about the user, and the console.
 pub(super) fn stage(asked: &CommandInput) -> Result<(CheckContext, Vec<String>, Console)> {
     heap::expect_short_life();
     let mut scene = context(asked)?;
@@ -46,7 +46,7 @@ pub(super) fn stage(asked: &CommandInput) -> Result<(CheckContext, Vec<String>, 
     Ok((scene, notes, console))
 }
 
-/// The correction and the summary; the text for stdout, which is none.
+/// Writes the correction and the summary to stderr; returns an empty text for stdout.
 pub(super) fn tell_end(scene: &CheckContext, findings: &[Finding], exit: Exit, console: &mut Console) -> String {
     if let Some(correction) = report::correction(findings, || scene.started()) {
         console.correction(&correction);
@@ -55,7 +55,7 @@ pub(super) fn tell_end(scene: &CheckContext, findings: &[Finding], exit: Exit, c
     String::new()
 }
 
-/// What a start would make of it.
+/// Summarises the findings as a start would see them.
 fn summary(findings: &[Finding], exit: Exit) -> String {
     let warnings = findings.iter().filter(|finding| finding.status == Status::Warn).count() as u64;
     match (TABLE.iter().find(|(known, _)| *known == exit), warnings) {
@@ -65,14 +65,14 @@ fn summary(findings: &[Finding], exit: Exit) -> String {
     }
 }
 
-/// The ids of a family, for `--only`.
+/// Returns the ids of a family for `--only`.
 pub fn family(name: &str) -> Vec<String> {
     let ids = check::checks().map(|check| check.id.to_owned());
     ids.filter(|id| id.split_once('.').is_some_and(|(family, _)| family == name)).collect()
 }
 
-/// What the checks, and other sub-commands, look at, as the workload's user. No directory is entered here: the checks say what is wrong with the working
-/// directory, in a process that may hang.
+/// Makes the context of the checks and other sub-commands as the workload's user. It enters no directory: a check examines the working
+/// directory in a process that may hang.
 pub(super) fn context(asked: &CommandInput) -> Result<CheckContext> {
     let (loaded, entered) = asked.load()?;
     let command = loaded.settings.command.iter().map(Into::into).collect();

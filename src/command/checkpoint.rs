@@ -1,5 +1,5 @@
-//! `trainit checkpoint`: asks the running job to save now. A request file and no signal, so that it works from an unprivileged
-//! session; with `--wait` also as a preStop hook.
+//! `trainit checkpoint`: asks the running job to save now. It writes a request file and sends no signal, so that it works from an
+//! unprivileged session; with `--wait` it also serves as a preStop hook.
 
 use super::CommandOutput;
 use crate::error::{Error, Result};
@@ -10,16 +10,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use supervisor::state_dir::{self, FoundState};
 
-/// How often the state file is read while waiting.
+/// Interval between two reads of the state file while waiting.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// A supervisor that lives takes a request at once.
+/// Time in which a running supervisor takes a request.
 const TAKEN: Duration = Duration::from_secs(5);
 
-/// Asks, and with a time waits for a complete checkpoint.
+/// Requests a checkpoint, and with a time waits until it is complete.
 ///
 /// # Errors
-/// Nothing runs that could save or is ready to (1), nothing is configured that makes it save (78), it did not come in time (1).
+/// No workload that is ready to save (1), no configured way to save (78), or no checkpoint in time (1).
 pub fn run(instance: Option<&Path>, wait: Option<Duration>) -> Result<CommandOutput> {
     let (directory, before) = find(instance)?;
     may_save(&before, wait.is_some())?;
@@ -73,7 +73,7 @@ fn request(directory: &Path) -> Result<()> {
     })
 }
 
-/// Looks until there is an answer, it is refused, or nobody is left to give one.
+/// Waits until there is an answer or a refusal, or the supervisor is gone.
 fn wait_for(
     directory: &Path,
     before: &StateRecord,

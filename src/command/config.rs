@@ -1,5 +1,5 @@
-//! `trainit config show | check | schema | template`: what the configuration is, whether a file is right, and what a file
-//! can say. Data in, text out.
+//! `trainit config show | check | schema | template`: prints the configuration, checks a file, and documents the format. The functions
+//! take data and return text.
 
 use crate::config::{
     ConfigNode, ConfigRow, Content, FROM_FILES, IMAGE_DIRECTORY, IMAGE_FILE, Loaded, ValueOrigin, find_key,
@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use std::path::Path;
 use text::{self, MASK, is_secret, masked_words};
 
-/// Every value and where it came from, as aligned text or as a JSON object by key. Secrets are masked.
+/// Formats every value and its origin as aligned text, or as a JSON object by key. Secrets are masked.
 pub fn show(loaded: &Loaded, json: bool) -> String {
     let rows: Vec<ConfigRow> = loaded.rows().into_iter().map(masked).collect();
     if json { as_json(&rows) } else { as_text(&rows) }
@@ -65,13 +65,13 @@ fn masked(mut row: ConfigRow) -> ConfigRow {
     row
 }
 
-/// Masks what the name of a value, or an option in a command line, says is a secret.
+/// Masks a value if its name, or an option in a command line, marks it as a secret.
 fn mask(name: &str, node: &mut ConfigNode) {
     match &mut node.content {
         Content::Scalar { text, .. } if is_secret(name) => MASK.clone_into(text),
         Content::Scalar { text, .. } => *text = text::masked(text),
         Content::List(items) => mask_list(name, items),
-        // The map of a variable has its name: `HF_TOKEN: {value: x, force: yes}`.
+        // The map of a variable carries the variable's name: `HF_TOKEN: {value: x, force: yes}`.
         Content::Map(entries) => entries.iter_mut().for_each(|(part, node)| match is_secret(name) && part == "value" {
             true => mask(name, node),
             false => mask(part, node),
@@ -79,7 +79,7 @@ fn mask(name: &str, node: &mut ConfigNode) {
     }
 }
 
-/// The items of a list may be a command line, in which a secret follows its option.
+/// Masks the items of a list, which may be a command line with a secret after an option.
 fn mask_list(name: &str, items: &mut [ConfigNode]) {
     let words: Option<Vec<&str>> = items.iter().map(ConfigNode::as_text).collect();
     match words.filter(|_| !is_secret(name)).map(|words| masked_words(&words)) {
@@ -90,16 +90,16 @@ fn mask_list(name: &str, items: &mut [ConfigNode]) {
     }
 }
 
-/// Whether a file is the image's or the platform's, which root reads as itself.
+/// Returns whether a file belongs to the image or the platform, so that root reads it as root.
 pub fn is_trusted(file: &Path) -> bool {
     let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     path == Path::new(IMAGE_FILE) || path.parent() == Some(Path::new(IMAGE_DIRECTORY))
 }
 
-/// Checks one file alone: the line to show when all is well.
+/// Checks one file; returns the line for success.
 ///
 /// # Errors
-/// Every mistake in it, as one error (78).
+/// All mistakes in the file as one error (78).
 pub fn check(file: &Path) -> Result<String> {
     let name = shown(&file.display().to_string());
     let bytes = read_file(file).map_err(|error| Error::config(format!("{name}: {error}")))?;
@@ -114,12 +114,12 @@ pub fn check(file: &Path) -> Result<String> {
     Ok(format!("{name}: ok, {keys} {}{note}\n", if keys == 1 { "key" } else { "keys" }))
 }
 
-/// The JSON Schema of a configuration file.
+/// Returns the JSON Schema of a configuration file.
 pub fn schema() -> String {
     format!("{:#}\n", words::schema())
 }
 
-/// A commented file with every key.
+/// Returns a commented file with every key.
 pub fn template() -> String {
     words::template()
 }

@@ -10,10 +10,10 @@ use protocol::handover::WorkloadKind;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Installs what the next start would.
+/// Installs what the next start would install.
 ///
 /// # Errors
-/// A configuration that cannot be (78), requirements that cannot be installed (116, 216).
+/// An invalid configuration (78), or requirements that cannot be installed (116, 216).
 pub fn install(asked: &CommandInput) -> Result<CommandOutput> {
     let scene = context(asked)?;
     let mut console = Console::new(&scene.settings, scene.host_facts());
@@ -25,10 +25,10 @@ pub fn install(asked: &CommandInput) -> Result<CommandOutput> {
     Ok(CommandOutput::well(""))
 }
 
-/// Says how things stand: 0 if the next start would not install, 1 if it would.
+/// Reports whether the next start would install (exit code 1) or not (0).
 ///
 /// # Errors
-/// A configuration that cannot be (78), files that cannot be read, no Python (116).
+/// An invalid configuration (78), unreadable files, or a missing Python (116).
 pub fn status(asked: &CommandInput) -> Result<CommandOutput> {
     let scene = context(asked)?;
     let Some(status) = deps::status(&request(&scene))? else { return Ok(CommandOutput::well("nothing to install")) };
@@ -36,10 +36,10 @@ pub fn status(asked: &CommandInput) -> Result<CommandOutput> {
     Ok(CommandOutput { text: text(&status), exit })
 }
 
-/// Keeps the store and the layers small.
+/// Removes unused entries of the store and unused overlays.
 ///
 /// # Errors
-/// A configuration that cannot be (78).
+/// An invalid configuration (78).
 pub fn prune(asked: &CommandInput, unused: Option<Duration>, dry: bool) -> Result<CommandOutput> {
     let scene = context(asked)?;
     let taken = deps::prune(&request(&scene), unused, dry);
@@ -56,7 +56,7 @@ fn context(asked: &CommandInput) -> Result<CheckContext> {
     Ok(scene)
 }
 
-/// Who asks for the step by name wants it, whether or not Python would start.
+/// Requests the step whether or not the command is a Python program: the user asked for it by name.
 fn request(scene: &CheckContext) -> DepsRequest<'_> {
     DepsRequest {
         root: &scene.root,

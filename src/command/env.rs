@@ -1,5 +1,5 @@
-//! `trainit env`: what a workload would get, as lines for a shell (`eval "$(trainit env)"`) or as JSON. Only what differs from the
-//! environment that it is called with.
+//! `trainit env`: prints the workload's environment as lines for a shell (`eval "$(trainit env)"`) or as JSON, limited to the differences
+//! from the caller's environment.
 
 use super::{CommandInput, CommandOutput, bases, named};
 use crate::config::ConfigSources;
@@ -15,10 +15,10 @@ use supervisor::state_dir::{FoundState, find};
 use sys::Root;
 use sys::environment::Environment;
 
-/// Writes the difference.
+/// Prints the difference.
 ///
 /// # Errors
-/// Whatever a start would fail for before its checks: then there is nothing on stdout, and `eval` does nothing.
+/// Every error of a start before its checks; then stdout stays empty, and `eval` does nothing.
 pub fn run(asked: &CommandInput, json: bool) -> Result<CommandOutput> {
     let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let (before, options) = (&asked.environment, &asked.options);
@@ -31,7 +31,7 @@ pub fn run(asked: &CommandInput, json: bool) -> Result<CommandOutput> {
     note.iter().for_each(|note| Console::early().line(note));
     let text = match json {
         true => object(before, &after),
-        // Who looks at it must not show a secret to who looks over the shoulder.
+        // On a terminal a secret could be seen by others.
         false => lines(before, &after, std::io::stdout().is_terminal()),
     };
     Ok(CommandOutput::well(text))
@@ -54,13 +54,13 @@ fn lines(before: &Environment, after: &Environment, hide: bool) -> String {
     set.chain(unset.map(|name| format!("unset {name}\n"))).collect()
 }
 
-/// What a shell can export (POSIX, 3.216).
+/// Returns whether a shell can export the name (POSIX, 3.216).
 fn is_name(name: &str) -> bool {
     let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
     name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit())
 }
 
-/// One word for every shell; only bytes that are no text need what sh does not know.
+/// Quotes a word for every shell; only bytes that are no text need syntax that sh lacks.
 fn word(value: &OsStr) -> String {
     match value.to_str() {
         Some(text) => format!("'{}'", text.replace('\'', r"'\''")),

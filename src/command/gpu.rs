@@ -1,4 +1,4 @@
-//! `trainit gpu`: what GPUs are here, as a table, and below it what a start would say about them.
+//! `trainit gpu`: shows the GPUs as a table, and what a start would report about them.
 
 pub mod install;
 
@@ -10,10 +10,10 @@ use crate::report::{self, Report};
 use protocol::exit_code::Exit;
 use std::time::SystemTime;
 
-/// Shows the GPUs; as JSON that is the report of a check with one field more.
+/// Shows the GPUs; the JSON form is the report of a check with one more field.
 ///
 /// # Errors
-/// A configuration that cannot be (78).
+/// An invalid configuration (78).
 pub fn run(asked: &CommandInput, json: bool) -> Result<CommandOutput> {
     let began = SystemTime::now();
     let (context, notes, mut console) = checking::stage(asked)?;

@@ -1,4 +1,4 @@
-//! The command line's grammar for clap, made of the table of sub-commands, and typed values out of what clap has read.
+//! The command line's grammar for clap, generated from the table of sub-commands, and typed access to what clap has read.
 
 use super::table::{
     CommandOption, GENERATED, Operand, OperandKind, OptionValue, SUBCOMMANDS, Subcommand, SubcommandKind,
@@ -13,7 +13,7 @@ use std::time::Duration;
 /// The option for packagers.
 pub const GENERATE: &str = "generate";
 
-/// The line of a sub-command that starts nothing.
+/// Returns the grammar of sub-commands that start nothing.
 pub fn whole_line() -> Command {
     let generate = Arg::new(GENERATE)
         .long(GENERATE)
@@ -25,17 +25,17 @@ pub fn whole_line() -> Command {
     Command::new("trainit").disable_help_subcommand(true).arg(generate).subcommands(rows.map(line_of))
 }
 
-/// The others are asked for by their first word, and read what follows themselves.
+/// Returns whether clap reads the sub-command; the others read their own arguments.
 const fn is_read_here(kind: SubcommandKind) -> bool {
     matches!(kind, SubcommandKind::StartsNothing | SubcommandKind::AsksContainer)
 }
 
-/// The line of one sub-command.
+/// Returns the grammar of one sub-command.
 fn line_of(row: &'static Subcommand) -> Command {
     fill(Command::new(row.name), row)
 }
 
-/// Gives a line what a row says.
+/// Adds the options and operands of a row to a grammar.
 pub fn fill(line: Command, row: &'static Subcommand) -> Command {
     let command = line
         .about(row.about)
@@ -85,12 +85,12 @@ fn operand(row: Operand) -> Arg {
     }
 }
 
-/// A time as in the configuration.
+/// Parses a duration as in the configuration.
 fn time(text: &str) -> Result<Duration, String> {
     <Duration as crate::config::ConfigValue>::parse(text)
 }
 
-/// The row that was asked for, with the values for it.
+/// Returns the row of the chosen sub-command, with its values.
 pub fn chosen(matches: &ArgMatches) -> Option<(&'static Subcommand, GivenValues<'_>)> {
     chosen_of(SUBCOMMANDS, matches)
 }
@@ -104,42 +104,42 @@ fn chosen_of<'a>(
     chosen_of(row.actions, below).or(Some((row, GivenValues(below))))
 }
 
-/// Values that were given, by the names of the table.
+/// Given values by the names in the table.
 #[derive(Clone, Copy)]
 pub struct GivenValues<'a>(pub &'a ArgMatches);
 
 impl GivenValues<'_> {
-    /// Whether a flag was set.
+    /// Returns whether a flag was given.
     pub fn flag(self, name: &str) -> bool {
         self.value(name).unwrap_or(false)
     }
 
-    /// A text.
+    /// Returns a text.
     pub fn text(self, name: &str) -> Option<String> {
         self.value(name)
     }
 
-    /// A path.
+    /// Returns a path.
     pub fn path(self, name: &str) -> Option<PathBuf> {
         self.value(name)
     }
 
-    /// A time.
+    /// Returns a duration.
     pub fn time(self, name: &str) -> Option<Duration> {
         self.value(name)
     }
 
-    /// Texts of an option that may be repeated.
+    /// Returns the texts of a repeatable option.
     pub fn texts(self, name: &str) -> Vec<String> {
         self.values(name)
     }
 
-    /// The command and its arguments.
+    /// Returns the command and its arguments.
     pub fn command(self) -> Vec<OsString> {
         self.values("COMMAND")
     }
 
-    // The variants of clap that do not panic: an option that this line does not have was not given.
+    // These methods of clap do not panic: an option that the grammar lacks counts as not given.
     fn value<T: Any + Clone + Send + Sync>(self, name: &str) -> Option<T> {
         self.0.try_get_one::<T>(name).ok().flatten().cloned()
     }

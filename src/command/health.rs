@@ -1,5 +1,5 @@
-//! `trainit health`: one line and an exit code, for HEALTHCHECK and Kubernetes probes. Reads the state file and no configuration, so
-//! that it answers in a few milliseconds; where the workload serves something, that is asked whether it answers.
+//! `trainit health`: one line and an exit code for HEALTHCHECK and Kubernetes probes. It reads the state file and no configuration, so
+//! that it answers in a few milliseconds. If the workload serves a port, it is asked too.
 
 use super::{CommandOutput, probe};
 use protocol::exit_code::Exit;
@@ -8,7 +8,7 @@ use protocol::state_file::StateRecord;
 use std::path::Path;
 use supervisor::state_dir::{self, FoundState, unix_now};
 
-/// Looks at the instance and judges.
+/// Reads the state and judges it.
 pub fn run(instance: Option<&Path>, live: bool) -> CommandOutput {
     match found(instance) {
         FoundState::One(_, record) => {
@@ -20,7 +20,7 @@ pub fn run(instance: Option<&Path>, live: bool) -> CommandOutput {
                 asked.and_then(|service| probe::ask(service).err()),
             )
         }
-        // Nothing can be said against one that has just begun, or that keeps no state.
+        // A supervisor that has just started, or that keeps no state, counts as alive, but not as ready.
         FoundState::Silent(supervisor) => {
             let text = super::beginning(supervisor).unwrap_or_else(|| super::STATELESS.to_owned());
             CommandOutput { text, exit: if live { Exit::Success } else { Exit::Failure } }
@@ -33,7 +33,7 @@ pub fn run(instance: Option<&Path>, live: bool) -> CommandOutput {
     }
 }
 
-/// A second supervisor that somebody started in a session says nothing about the container's own.
+/// Finds the container's own supervisor; one that was started in a session says nothing about the container.
 fn found(instance: Option<&Path>) -> FoundState {
     match super::find(instance) {
         FoundState::Several(all) => {
@@ -49,10 +49,10 @@ fn is_up(record: &StateRecord) -> bool {
     matches!(record.phase, Phase::Running | Phase::Checkpointing)
 }
 
-/// `silent`: why what the workload serves does not answer.
+/// Judges a state; `silent` is the reason why the workload's service does not answer.
 fn judge(record: &StateRecord, supervised: bool, live: bool, silent: Option<String>) -> CommandOutput {
     let ready = is_up(record) && silent.is_none();
-    // What hung has been ended before it is held.
+    // A workload that hung was ended before the hold.
     let hangs = record.hung && record.phase != Phase::Holding;
     let healthy = supervised && !hangs && (live || ready);
     let phase = if supervised { record.phase.word() } else { "the supervisor is gone" };

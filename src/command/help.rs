@@ -1,10 +1,10 @@
-//! What `trainit --help` prints. All of it fits a screen of 24 lines and 80 columns; a test holds that.
+//! The text of `trainit --help`. It fits a screen of 24 lines and 80 columns, which a test checks.
 
 use super::table::{GENERATED, SUBCOMMANDS, SubcommandKind};
 use crate::config::Settings;
 use crate::mode;
 
-/// The text.
+/// Returns the text.
 pub fn text() -> String {
     let rows = synopses();
     let width = rows.iter().map(|(usage, _)| usage.chars().count()).max().unwrap_or_default();
@@ -21,7 +21,7 @@ Each setting is a variable, too (TRAINIT_GPU_COUNT): see trainit config template
     )
 }
 
-/// Every line that can be typed, and what it is for.
+/// Returns every synopsis and its purpose.
 fn synopses() -> Vec<(String, &'static str)> {
     let mut lines = Vec::new();
     for row in SUBCOMMANDS {
@@ -36,7 +36,7 @@ fn synopses() -> Vec<(String, &'static str)> {
     lines
 }
 
-/// Names of the built-in modes.
+/// Returns the names of the built-in modes.
 pub fn modes() -> Vec<String> {
     mode::list(&Settings::default()).into_iter().map(|(name, _)| name).collect()
 }
@@ -46,7 +46,7 @@ mod tests {
     use super::super::{grammar, table};
     use super::*;
 
-    /// How many rows of a terminal with 80 columns a text takes.
+    /// Counts the rows of a text on a terminal with 80 columns.
     fn rows(text: &str) -> usize {
         text.lines().map(|line| line.chars().count().max(1).div_ceil(80)).sum()
     }

@@ -1,5 +1,5 @@
-//! `trainit env --install`: what makes every shell beside a container's first process read the workload's environment. For a Dockerfile:
-//! PATH as it is then is the image's.
+//! `trainit env --install`: makes every shell next to a container's first process read the workload's environment. It is for a Dockerfile,
+//! where PATH is the image's.
 
 use super::CommandOutput;
 use crate::error::{Error, Result};
@@ -11,10 +11,10 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// What an interactive bash reads that is no login shell: Debian's and Red Hat's.
+/// Files of an interactive bash that is no login shell: Debian's and Red Hat's.
 const BASH: [&str; 2] = ["/etc/bash.bashrc", "/etc/bashrc"];
 
-/// The line that is added there.
+/// The line that is added to these files.
 const LINE: &str = "[ ! -r /etc/profile.d/zz-trainit.sh ] || . /etc/profile.d/zz-trainit.sh\n";
 
 const HEAD: &[u8] = b"\
@@ -24,7 +24,7 @@ if [ -r \"${TRAINIT_SESSION-}\" ]; then
 else
 ";
 
-/// The workload's own children have it all; a shell below one that has asked need not ask again.
+/// The workload's children already have the environment, and a shell below one that has read it need not read it again.
 const TAIL: &[u8] = b"\
     if [ -z \"${TRAINIT-}${TRAINIT_SESSION-}\" ]; then
         TRAINIT_SESSION=none; export TRAINIT_SESSION
@@ -36,7 +36,7 @@ fi
 /// Writes the files.
 ///
 /// # Errors
-/// They cannot be written (115).
+/// Files that cannot be written (115).
 pub fn run(path: Option<&OsStr>) -> Result<CommandOutput> {
     let mut written = vec![FILE.to_owned()];
     write(Path::new(FILE), &text(path)).map_err(|error| refused(FILE, &error))?;
@@ -54,7 +54,7 @@ fn text(path: Option<&OsStr>) -> Vec<u8> {
     [HEAD, &script(path, &[]), TAIL].concat()
 }
 
-/// None: it is there already.
+/// Adds the line; `None` if it is already there.
 fn with_line(old: &[u8]) -> Option<Vec<u8>> {
     let there = old.windows(FILE.len()).any(|part| part == FILE.as_bytes());
     let end: &[u8] = if old.is_empty() || old.ends_with(b"\n") { b"" } else { b"\n" };
@@ -78,7 +78,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::process::Command;
 
-    /// What a shell has after the file, beside a `trainit` that says a word each time it is asked.
+    /// Returns a shell's output after it read the file, next to a `trainit` that prints a word for each call.
     fn shell(variables: &[(&str, &str)], script: &str) -> String {
         let directory = tempfile::tempdir().unwrap();
         let (file, program) = (directory.path().join("zz.sh"), directory.path().join("trainit"));

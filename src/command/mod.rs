@@ -1,5 +1,5 @@
-//! The sub-commands that start nothing, one file each. Here is their command line and who is called: they return what belongs on
-//! stdout, and an error says what went wrong on stderr.
+//! The sub-commands that start nothing, one file each. This file reads their command line and calls them. They return their text for
+//! stdout; errors go to stderr.
 
 mod check;
 mod checkpoint;
@@ -35,9 +35,9 @@ use sys::{Args, Root, credentials};
 use table::Task;
 use tracing::debug;
 
-/// What a sub-command was asked with.
+/// The input of a sub-command.
 pub struct CommandInput {
-    /// The environment that it was started with.
+    /// The environment of the process.
     pub environment: Environment,
     /// The options that choose the configuration.
     pub options: ConfigOptions,
@@ -49,14 +49,14 @@ impl CommandInput {
         CommandInput { environment: Environment::inherited(), options }
     }
 
-    /// Reads the configuration, as the workload's user: this process is that user from here on.
+    /// Reads the configuration as the workload's user: from here on this process is that user.
     fn load(&self) -> Result<(Loaded, Entered)> {
         let (loaded, entered) = self.settled(|settled| Ok(settled.load()?))?;
         report::trace::follow(&loaded.settings);
         Ok((loaded, entered))
     }
 
-    /// Becomes the workload's user, and reads nothing that may come from a mount.
+    /// Becomes the workload's user, without reading files that may come from a mount.
     fn enter(&self) -> Result<()> {
         self.settled(|settled| settled.enter().map(|_| ()))
     }
@@ -68,16 +68,16 @@ impl CommandInput {
     }
 }
 
-/// What a sub-command leaves: text for stdout, and the code to end with.
+/// The output of a sub-command: text for stdout, and the exit code.
 pub struct CommandOutput {
-    /// What was asked for.
+    /// The text.
     pub text: String,
-    /// How the process ends.
+    /// The exit code.
     pub exit: Exit,
 }
 
 impl CommandOutput {
-    /// All is well.
+    /// Makes the output of a success.
     pub fn well(text: impl Into<String>) -> Self {
         CommandOutput { text: text.into(), exit: Exit::Success }
     }
@@ -97,7 +97,7 @@ pub fn main(args: Args) -> c_int {
     }
 }
 
-/// Root's rights must not reach whoever may execute the file: a set-uid trainit would run hooks and installers as root.
+/// Refuses to run set-uid, because root's rights must not reach every caller: trainit would run hooks and installers as root.
 pub fn refuse_set_uid() -> c_int {
     let exit = Exit::Permanent(protocol::exit_code::FailureFamily::User);
     let what = "trainit does not run set-uid, set-gid or with file capabilities";
@@ -126,7 +126,7 @@ fn run(words: &[OsString]) -> Result<CommandOutput> {
 }
 
 fn dispatch(task: Task, given: GivenValues<'_>) -> Result<CommandOutput> {
-    // `health` is asked every few seconds, and its one line is all that an engine shows.
+    // Engines call `health` every few seconds, and show only its one line.
     if task != Task::Health {
         report::trace::begin(&Environment::inherited(), &given.texts("set"));
     }
@@ -154,7 +154,7 @@ fn dispatch(task: Task, given: GivenValues<'_>) -> Result<CommandOutput> {
     }
 }
 
-/// Only a mistake in the table leads here.
+/// Makes the error for a mistake in the table.
 fn elsewhere() -> Error {
     Error::usage("no sub-command that is read here").hint("`trainit --help` lists what there is")
 }
@@ -166,12 +166,12 @@ fn check_file(file: &Path, input: &CommandInput) -> Result<String> {
     config::check(file)
 }
 
-/// A supervisor writes its state a moment after it began: so long one that has written none has just begun. Who must have a state waits
-/// for it as long, and looks so often.
+/// Time that a supervisor needs to write its first state. A supervisor without a state counts as new for this long, and a command that
+/// needs the state waits for it.
 const FIRST_WORDS: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(10);
 
-/// The instance to read, as it is now.
+/// Finds the instance in its current state.
 fn find(instance: Option<&Path>) -> FoundState {
     let (named, bases) = (named(instance), bases());
     let found = state_dir::find(named.as_deref(), &bases);
@@ -188,7 +188,7 @@ fn said(found: &FoundState) -> String {
     }
 }
 
-/// The same, once it has written its state.
+/// Finds the instance, and waits for its first state.
 fn find_state(instance: Option<&Path>) -> FoundState {
     let until = Instant::now() + FIRST_WORDS;
     loop {
@@ -199,21 +199,21 @@ fn find_state(instance: Option<&Path>) -> FoundState {
     }
 }
 
-/// What is known of a supervisor that has written no state, but is about to; none: it keeps none.
+/// Describes a supervisor that will write its first state soon; `None` if it keeps none.
 fn beginning(supervisor: ProcessIdentity) -> Option<String> {
     let age = state_dir::age(supervisor).filter(|age| *age < FIRST_WORDS)?;
     Some(format!("begun {:.2} s ago, no phase is known yet", age.as_secs_f64()))
 }
 
-/// What is said of one that keeps none.
+/// The text for a supervisor that keeps no state.
 const STATELESS: &str = "a supervisor runs here, and keeps no state";
 
-/// Where readers look for state directories.
+/// Returns the parent directories of state directories.
 fn bases() -> Vec<PathBuf> {
     supervisor::state_dir::usual_bases()
 }
 
-/// The instance that a reader was told to use: by an option, else by the environment of the workload.
+/// Returns the instance that an option, or else the workload's environment, names.
 fn named(instance: Option<&Path>) -> Option<PathBuf> {
     let variable = std::env::var_os(protocol::state_file::RUN_DIR_VARIABLE).filter(|value| !value.is_empty());
     instance.map(PathBuf::from).or_else(|| variable.map(PathBuf::from))

@@ -1,21 +1,21 @@
-//! Asks a service whether it answers, from inside of its container: a connection, or an HTTP GET whose status line is enough. It has
-//! the time of a Kubernetes probe (a second) and no more.
+//! Asks a service from inside its container whether it answers: by a connection, or by an HTTP GET whose status line is enough. The time
+//! limit is that of a Kubernetes probe (a second).
 
 use protocol::handover::Service;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Longest wait for each of connecting, asking and being answered; all of them stay below the second that Kubernetes gives.
+/// Longest wait for each of connecting, sending and receiving; their sum is below the second of Kubernetes.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// Long enough for `HTTP/1.1 200`.
+/// Length of `HTTP/1.1 200`.
 const STATUS_LINE: usize = 12;
 
-/// Whether it answers; if not, why, in a few words.
+/// Asks whether the service answers.
 ///
 /// # Errors
-/// It does not.
+/// The reason, in a few words, why it does not.
 pub fn ask(service: &Service) -> Result<(), String> {
     let port = service.port;
     let address: IpAddr = service.address.parse().map_err(|_| format!("{} is no address", service.address))?;
@@ -30,7 +30,7 @@ pub fn ask(service: &Service) -> Result<(), String> {
     }
 }
 
-/// The status of an HTTP answer (RFC 9112, section 4).
+/// Returns the status of an HTTP answer (RFC 9112, section 4).
 fn status(mut stream: TcpStream, path: &str, address: IpAddr) -> std::io::Result<Option<u16>> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -41,7 +41,7 @@ fn status(mut stream: TcpStream, path: &str, address: IpAddr) -> std::io::Result
     Ok(parse_status(&line))
 }
 
-/// Reads the number out of the beginning of a status line.
+/// Parses the number in a status line.
 fn parse_status(line: &[u8]) -> Option<u16> {
     let rest = line.strip_prefix(b"HTTP/1.")?.split_first()?.1.strip_prefix(b" ")?;
     std::str::from_utf8(rest).ok()?.parse().ok()
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
 
-    /// What a server that says this is taken for; it says nothing to who only connects.
+    /// Asks a server that answers a request with `says`, and a plain connection with nothing.
     fn asked(says: &'static str, path: Option<&str>) -> Result<(), String> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let service = Service { path: path.map(str::to_owned), ..Service::on(listener.local_addr().unwrap().port()) };

@@ -1,6 +1,6 @@
-//! `trainit rehearse`: tries in a build session what an unattended start would do. It runs the start itself, stops it after a while as an
-//! engine would, and judges what can be seen from outside: did it begin, did it end in time and with the right code, is there a
-//! checkpoint, and would the next start go on from it.
+//! `trainit rehearse`: tries an unattended start in a build session. It runs the start, stops it after a while as an engine would, and
+//! judges what is visible from outside: whether it started, whether it ended in time and with the right code, whether there is a
+//! checkpoint, and whether the next start would resume from it.
 
 mod trial;
 mod verdict;
@@ -18,19 +18,19 @@ use std::time::{Duration, SystemTime};
 use sys::{Root, killable_call};
 use verdict::{NextStart, RehearsalExpectation, RehearsalFacts};
 
-/// What an engine gives that nobody asked for more: Kubernetes. Docker gives a third of it.
+/// The default grace of Kubernetes. Docker's is a third of it.
 const USUAL_GRACE: Duration = Duration::from_secs(30);
 
-/// How long a directory of checkpoints on another machine is searched.
+/// Time limit of the search for checkpoints on another machine.
 const SEARCH: Duration = Duration::from_secs(60);
 
-/// What belongs to a job that is left alone: a rehearsal is tried once, and nobody comes to look.
+/// Settings for an unattended job: a rehearsal runs once, and no user will examine a held failure.
 const ONCE: [&str; 2] = ["restart.max=0", "on_failure=exit"];
 
-/// Runs the start, stops it after `after`, and says whether it is ready to be sent off.
+/// Runs the start, stops it after `after`, and judges whether the job can run unattended.
 ///
 /// # Errors
-/// A configuration that cannot be (78), or a rehearsal that cannot be watched.
+/// An invalid configuration (78), or a rehearsal that cannot be observed.
 pub fn run(mut asked: CommandInput, after: Duration, command: Vec<OsString>) -> Result<CommandOutput> {
     let (loaded, _) = asked.load()?;
     let mut console = Console::new(
@@ -55,7 +55,7 @@ pub fn run(mut asked: CommandInput, after: Duration, command: Vec<OsString>) -> 
     Ok(CommandOutput { text: String::new(), exit: verdict.exit })
 }
 
-/// What the configuration wants to see.
+/// Returns the expectations of the configuration.
 fn wanted(loaded: &Loaded, grace: &StopGrace, after: Duration) -> RehearsalExpectation {
     let settings = &loaded.settings;
     let map = |code: u8| settings.exit_map.get(&code.to_string()).copied().unwrap_or(code);
@@ -74,7 +74,7 @@ fn wanted(loaded: &Loaded, grace: &StopGrace, after: Duration) -> RehearsalExpec
     }
 }
 
-/// Where checkpoints appear.
+/// Returns the directory of checkpoints.
 fn checkpoints(loaded: &Loaded) -> Option<PathBuf> {
     Some(loaded.workdir.join(loaded.settings.checkpoint_dir.value.as_ref()?))
 }
@@ -83,7 +83,7 @@ fn is_done(loaded: &Loaded) -> bool {
     loaded.settings.stop_done_file.as_ref().is_some_and(|file| loaded.workdir.join(file).exists())
 }
 
-/// The newest complete checkpoint. Another process looks, since the directory may be on a machine that is dead.
+/// Returns the newest complete checkpoint. Another process searches, since the directory may be on a machine that does not answer.
 fn newest(loaded: &Loaded) -> Result<Option<trial::RehearsedCheckpoint>> {
     let Some(dir) = checkpoints(loaded) else { return Ok(None) };
     let (family, pattern) = prepare::watched(&loaded.settings)?;
@@ -95,7 +95,7 @@ fn newest(loaded: &Loaded) -> Result<Option<trial::RehearsedCheckpoint>> {
     answer.ok_or_else(|| Error::new(Exit::Failure, format!("{} does not answer (checkpoint.dir)", text::path(&dir))))
 }
 
-/// What the next start would be given.
+/// Returns the arguments and variables of the next start.
 fn next(loaded: &Loaded) -> NextStart {
     let mut settings = loaded.settings.clone();
     settings.checkpoint_dir.value = checkpoints(loaded);
@@ -105,7 +105,7 @@ fn next(loaded: &Loaded) -> NextStart {
     }
 }
 
-/// A locked key may not be set even to what a rehearsal needs.
+/// Returns whether a key is locked: even a rehearsal may not set it.
 fn is_locked(loaded: &Loaded, set: &str) -> bool {
     let key = set.split('=').next().unwrap_or_default();
     let covers = |lock: &str| key.strip_prefix(lock).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
@@ -120,7 +120,7 @@ struct VerdictRow {
     hints: Vec<String>,
 }
 
-/// Seconds since 1970.
+/// Returns the seconds since 1970.
 fn seconds_of(time: SystemTime) -> f64 {
     time.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }

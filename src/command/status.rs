@@ -1,4 +1,4 @@
-//! `trainit status`: what the running container is doing, for a person or as JSON.
+//! `trainit status`: shows the state of the running container, as text or as JSON.
 
 use super::CommandOutput;
 use crate::error::{Error, Result};
@@ -7,7 +7,7 @@ use protocol::state_file::{ProcessIdentity, SidecarRecord, StateRecord, VERSION}
 use std::path::Path;
 use supervisor::state_dir::{FoundState, unix_now};
 
-/// Reads the instance and shows it.
+/// Reads the instance and formats its state.
 pub fn run(instance: Option<&Path>, json: bool) -> Result<CommandOutput> {
     match super::find(instance) {
         FoundState::One(_, record) if json => to_json(&record),
@@ -38,7 +38,7 @@ fn to_json(record: &StateRecord) -> Result<CommandOutput> {
     }
 }
 
-/// What can be told of a supervisor that has written no state: the first phase, and when that began.
+/// Makes the record of a supervisor without a written state: the first phase, and its start time.
 fn begun(supervisor: ProcessIdentity) -> StateRecord {
     let began = unix_now() - supervisor::state_dir::age(supervisor).unwrap_or_default().as_secs_f64();
     StateRecord { version: VERSION, since: began, started: began, supervisor, attempt: 1, ..StateRecord::default() }
@@ -77,7 +77,7 @@ fn words(directory: &Path, record: &StateRecord) -> String {
     rows.into_iter().map(|(name, value)| format!("{name:<11}{}\n", lines(&value))).collect()
 }
 
-/// Whoever wrote the file may have meant the terminal. A failure has lines of its own.
+/// Neutralises control characters: the writer of the file may have aimed at the terminal. A failure keeps its line breaks.
 fn lines(value: &str) -> String {
     value.lines().map(text::line).collect::<Vec<_>>().join("\n")
 }

@@ -1,25 +1,25 @@
 //! The table of sub-commands: names, purposes, options. The role of a process, the command line's grammar, `--help`, the man page and the
-//! completions follow from it. It holds constants alone and knows no other file: PID 1 reads it before anything else.
+//! completions follow from it. It holds constants alone and uses no other file: PID 1 reads it first.
 
-/// What a sub-command does with the process that runs it.
+/// What a sub-command does with its process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubcommandKind {
     /// Supervises a child that becomes the workload.
     Supervises,
     /// Becomes the workload itself.
     Becomes,
-    /// Is PID 1 and nothing else.
+    /// Is a plain init as PID 1.
     Init,
     /// Starts nothing.
     StartsNothing,
-    /// Asks a running container. As the container's first process its name is a program of the image: nothing runs yet.
+    /// Asks a running container. If it is the container's first process, its name is a program of the image: no container runs yet.
     AsksContainer,
 }
 
-/// What is to be done by a sub-command that starts nothing, or by one that asks.
+/// The task of a sub-command that starts nothing, or that asks a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// Another part of the program does it, or one of its actions.
+    /// Another part of the program, or an action of the sub-command, does the work.
     Elsewhere,
     /// `check`.
     Check,
@@ -53,48 +53,48 @@ pub enum Task {
     Rehearse,
 }
 
-/// A sub-command, or an action of one.
+/// A sub-command, or an action of a sub-command.
 #[derive(Debug)]
 pub struct Subcommand {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
-    /// What it does with the process.
+    /// What the sub-command does with the process.
     pub kind: SubcommandKind,
-    /// Who does it.
+    /// The task.
     pub task: Task,
     /// A few words for `--help`.
     pub summary: &'static str,
-    /// One sentence for its own help.
+    /// One sentence for the sub-command's own help.
     pub about: &'static str,
-    /// Options of its own, in its synopsis.
+    /// Options in the synopsis.
     pub options: &'static [CommandOption],
-    /// Options that its synopsis leaves out.
+    /// Options that the synopsis omits.
     pub more: &'static [CommandOption],
-    /// What stands behind the options.
+    /// The operand after the options.
     pub operand: Option<Operand>,
-    /// Its actions.
+    /// The actions.
     pub actions: &'static [Subcommand],
 }
 
 /// An option.
 #[derive(Debug)]
 pub struct CommandOption {
-    /// Its name without dashes. One letter is a short option.
+    /// The name without dashes; a single letter is a short option.
     pub name: &'static str,
-    /// What stands behind it.
+    /// The value of the option.
     pub value: OptionValue,
-    /// What it is for.
+    /// The purpose.
     pub about: &'static str,
-    /// The option that cannot stand beside it.
+    /// The option that excludes this one.
     pub excludes: Option<&'static str>,
-    /// What holds without it.
+    /// The default.
     pub default: Option<&'static str>,
 }
 
-/// The value of an option, with the word that stands for it.
+/// The kind of an option's value, with its placeholder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OptionValue {
-    /// There is none.
+    /// No value.
     None,
     /// The name of a mode.
     Mode(&'static str),
@@ -112,30 +112,30 @@ pub enum OptionValue {
     Time(&'static str),
 }
 
-/// What stands behind the options.
+/// The operand after the options.
 #[derive(Clone, Copy, Debug)]
 pub struct Operand {
-    /// The word that stands for it.
+    /// The placeholder.
     pub name: &'static str,
-    /// What it is.
+    /// The meaning.
     pub about: &'static str,
-    /// A file, or a command with its arguments.
+    /// The kind.
     pub kind: OperandKind,
 }
 
-/// What an operand is.
+/// The kind of an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OperandKind {
-    /// A file, which must be named.
+    /// A file, which is required.
     File,
     /// A command and its arguments.
     Command,
-    /// The same; the configuration may name one.
+    /// A command and its arguments, which the configuration may provide.
     MaybeCommand,
 }
 
 impl OptionValue {
-    /// The word that stands for the value in a help text.
+    /// Returns the placeholder of the value in a help text.
     pub const fn name(self) -> Option<&'static str> {
         match self {
             OptionValue::None => None,
@@ -167,13 +167,13 @@ impl CommandOption {
         CommandOption { default: Some(default), ..self }
     }
 
-    /// As it is typed.
+    /// Formats the option as users type it.
     pub fn typed(&self) -> String {
         let dashes = if self.name.len() == 1 { "-" } else { "--" };
         format!("{dashes}{}", self.name)
     }
 
-    /// The same, with the word for its value.
+    /// Formats the option with the placeholder of its value.
     pub fn typed_with_value(&self) -> String {
         let value = self.value.name().map(|name| format!(" {name}"));
         format!("{}{}", self.typed(), value.unwrap_or_default())
@@ -189,12 +189,12 @@ impl Subcommand {
         Self::new(name, SubcommandKind::StartsNothing, task, about)
     }
 
-    /// Every option.
+    /// Yields every option.
     pub fn all_options(&self) -> impl Iterator<Item = &'static CommandOption> + use<> {
         self.options.iter().chain(self.more)
     }
 
-    /// What follows its name: `[--json] [--only IDS]`, `install|status|prune`.
+    /// Formats the synopsis after the name: `[--json] [--only IDS]`, `install|status|prune`.
     pub fn synopsis(&self) -> String {
         let options = self.options.iter().filter(|option| option.excludes.is_none()).map(|option| self.choice(option));
         let actions: Vec<&str> = self.actions.iter().map(|action| action.name).collect();
@@ -207,7 +207,7 @@ impl Subcommand {
         options.chain(actions).chain(operand).collect::<Vec<_>>().join(" ")
     }
 
-    /// An option in brackets, with those that exclude it.
+    /// Formats an option in brackets, with those that exclude it.
     fn choice(&self, option: &CommandOption) -> String {
         let others = self.options.iter().filter(|other| other.excludes == Some(option.name));
         let all: Vec<String> = std::iter::once(option).chain(others).map(CommandOption::typed_with_value).collect();
@@ -225,20 +225,20 @@ impl Operand {
     }
 }
 
-/// The row of a name.
+/// Returns the row of a name.
 pub fn find(name: &[u8]) -> Option<&'static Subcommand> {
     SUBCOMMANDS.iter().find(|row| row.name.as_bytes() == name)
 }
 
-/// Words that ask about trainit itself: they start nothing.
+/// Returns whether a word asks about trainit itself, so that nothing starts.
 pub fn asks_about_itself(word: &[u8]) -> bool {
     matches!(word, b"help" | b"--help" | b"-h" | b"--version" | b"-V") || word.starts_with(b"--generate")
 }
 
-/// What `--generate` prints.
+/// The words that `--generate` accepts.
 pub const GENERATED: [&str; 5] = ["man", "complete-bash", "complete-zsh", "complete-fish", "schema"];
 
-/// Options that choose the configuration: the same layers as at a start.
+/// Options that choose the configuration, with the same layers as a start.
 const LAYERS: &[CommandOption] = &[CONFIG, SET];
 const CONFIG: CommandOption = CommandOption::new("config", OptionValue::File("FILE"), "A configuration file more");
 const SET: CommandOption =

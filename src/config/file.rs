@@ -1,4 +1,4 @@
-//! Configuration files: how one is looked for and read, and becomes a layer.
+//! Configuration files: finds and reads a file, and turns it into a layer.
 
 use super::{ConfigLayer, LayerSource, Problems, ValueOrigin, yaml};
 use crate::error::{Error, Result};
@@ -11,20 +11,20 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use sys::mountinfo::{self, Mount};
 
-/// Largest file, 1 MiB: a configuration is a few kilobytes, and one from a mount must not cost memory or time.
+/// Largest file, 1 MiB: a configuration has a few kilobytes, and a file from a mount must not cost memory or time.
 const SIZE_MAX: u64 = 1 << 20;
 
-/// Bytes of a file → its values, all checked. Any bytes give a layer or mistakes.
+/// Parses the bytes of a file into checked values. Any bytes give a layer or mistakes.
 ///
 /// # Errors
-/// Every mistake in it.
+/// Every mistake in the file.
 pub fn parse_bytes(bytes: &[u8], name: &Path) -> Result<ConfigLayer, Vec<Error>> {
     let mut problems = Problems::of_one_layer();
     let layer = parse(bytes, name, LayerSource::Image, &mut problems);
     problems.settle(true).map(|_| layer)
 }
 
-/// Bytes of a file → its values; what is wrong goes to `problems`.
+/// Parses the bytes of a file into values, and adds mistakes to `problems`.
 pub fn parse(bytes: &[u8], name: &Path, source: LayerSource, problems: &mut Problems) -> ConfigLayer {
     let mut layer = ConfigLayer::empty(source);
     let place = |line| ValueOrigin::File(name.to_owned(), line);
@@ -37,19 +37,19 @@ pub fn parse(bytes: &[u8], name: &Path, source: LayerSource, problems: &mut Prob
     layer
 }
 
-/// A regular file's bytes, one more than is allowed at most. A FIFO or a device in a mount must not block the start.
+/// Reads a regular file, at most one byte more than is allowed. A FIFO or a device in a mount must not block the start.
 ///
 /// # Errors
-/// What open(2), fstat(2) and read(2) say.
+/// The error of open(2), fstat(2) or read(2).
 pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     read_whole(path).map(|found| found.bytes)
 }
 
-/// The same, and which file it is.
+/// Reads a file, and returns its identity too.
 fn read_whole(path: &Path) -> io::Result<ConfigFile> {
     let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
     let file = opened.map_err(|error| match error.raw_os_error() {
-        // Of a socket, which cannot be opened; a device's server may as well be gone.
+        // open(2) fails so for a socket; a device without a driver is possible, too.
         Some(libc::ENXIO) => io::Error::other("not a regular file"),
         _ => error,
     })?;
@@ -57,7 +57,7 @@ fn read_whole(path: &Path) -> io::Result<ConfigFile> {
     if !meta.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
-    // Whoever reads a log need not be root. Another user reads only what is its own to read.
+    // The reader of a log need not be root. A process without root's rights reads only what that user may read anyway.
     let open = !nix::unistd::geteuid().is_root() || meta.mode() & OTHERS_READ != 0;
     Ok(ConfigFile { bytes: read_capped(&file)?, identity: (meta.dev(), meta.ino()), open })
 }
@@ -68,69 +68,69 @@ fn read_capped(file: &File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Which file it is, whatever it is called: its device and its number there.
+/// The identity of a file, whatever its name: its device and inode number.
 pub type FileIdentity = (u64, u64);
 
-/// What is told of a file system that gives no answer in time.
+/// The reason for a file system that does not answer in time.
 pub const SILENT: &str = "its file system does not answer";
 
-/// Read permission for everybody.
+/// Read permission for all users.
 const OTHERS_READ: u32 = 0o004;
 
-/// A file that was read.
+/// A file and its content.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ConfigFile {
-    /// What it holds.
+    /// The content.
     pub bytes: Vec<u8>,
-    /// Which one it is.
+    /// The file's identity.
     pub identity: FileIdentity,
-    /// What it holds may be repeated in messages: not only root's rights made it readable.
+    /// Whether messages may quote the content: the file was readable without root's rights.
     pub open: bool,
 }
 
-/// What a look at a file that need not exist came to, as plain data: the look may have to be taken in another process.
+/// The result of looking for an optional file, as plain data, because another process may have to look.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct FileLook {
-    /// There is a file whose name is nearly right.
+    /// Whether a file with a nearly right name exists.
     pub misnamed: bool,
     /// The file.
     pub found: FilePresence,
 }
 
-/// What there is of a file.
+/// Whether a file exists and can be read.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum FilePresence {
-    /// Nothing.
+    /// There is no file.
     Absent,
-    /// Its directory may not be searched, so nobody can tell.
+    /// The directory may not be searched, so the answer is unknown.
     Hidden(FileError),
-    /// A file that cannot be read.
+    /// The file cannot be read.
     Unreadable(FileError),
-    /// What was read.
+    /// The file was read.
     Read(ConfigFile),
 }
 
-/// An I/O error that can be handed on.
+/// An I/O error that can cross a process boundary.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct FileError {
-    /// What the system said, without the number.
+    /// The system's text without the number.
     pub reason: String,
-    /// A permission is missing.
+    /// Whether a permission is missing.
     pub denied: bool,
-    /// The system's number, where it was the system that said no.
+    /// The errno, if the system returned one.
     pub errno: Option<i32>,
-    /// It is the answer of an automount that does not reach into this container.
+    /// Whether the error comes from an automount that does not reach into this container.
     pub automount: bool,
 }
 
 impl FileError {
-    /// What is behind an error that may pass.
+    /// Returns the cause of an error that may pass.
     pub fn cause(&self) -> Option<ErrnoCause> {
         let of_errno = || self.errno.and_then(|number| errno::cause(Errno::from_raw(number)));
         if self.automount { Some(errno::AUTOMOUNT) } else { of_errno() }
     }
 
-    /// The same, where the path is known: a circle of links has the same errno as an automount.
+    /// Adds the path: a cycle of links has the same errno as an automount.
     pub fn at(self, mounts: &[Mount], path: &Path) -> Self {
         let automount = self.errno == Some(Errno::ELOOP as i32) && mountinfo::is_automount(mounts, path);
         FileError { automount, ..self }
@@ -138,7 +138,7 @@ impl FileError {
 }
 
 impl From<io::Error> for FileError {
-    /// A missing permission is told with who had none.
+    /// Adds the user to the text of a missing permission.
     fn from(error: io::Error) -> Self {
         let text = error.to_string();
         let mut reason = text.split(" (os error").next().unwrap_or(&text).to_owned();
@@ -151,13 +151,13 @@ impl From<io::Error> for FileError {
 }
 
 impl FileLook {
-    /// A file that could not be looked at.
+    /// Makes the result for a file that could not be examined.
     pub fn failed(reason: impl Into<String>, errno: Errno) -> Self {
         let failure = FileError { reason: reason.into(), denied: false, errno: Some(errno as i32), automount: false };
         FileLook { misnamed: false, found: FilePresence::Unreadable(failure) }
     }
 
-    /// The same, where the path is known.
+    /// Adds the path to the error.
     pub fn at(self, mounts: &[Mount], path: &Path) -> Self {
         let found = match self.found {
             FilePresence::Unreadable(failure) => FilePresence::Unreadable(failure.at(mounts, path)),
@@ -166,7 +166,7 @@ impl FileLook {
         FileLook { found, ..self }
     }
 
-    /// A file whose file system gave no answer in time.
+    /// Makes the result for a file system that gave no answer in time.
     pub fn silent() -> Self {
         FileLook::failed(SILENT, Errno::ETIMEDOUT)
     }
@@ -175,26 +175,26 @@ impl FileLook {
 /// Looks for a file and reads it.
 pub fn look(path: &Path) -> FileLook {
     let misnamed = path.with_extension("yml").is_file();
-    // Not `metadata`: a link that leads nowhere is a mistake, and not the absence of a file.
+    // Not `metadata`: a broken link is a mistake, and not the absence of a file.
     let found = match std::fs::symlink_metadata(path) {
         Err(error) if is_absent(&error) => FilePresence::Absent,
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => FilePresence::Hidden(error.into()),
         looked => match read_whole(path) {
             Ok(found) => FilePresence::Read(found),
-            // The first error: after a look that failed, the second may be that there is no file, which is no mistake.
+            // The first error counts: a repeated access may report that there is no file, which would be no mistake.
             Err(error) => FilePresence::Unreadable(looked.err().unwrap_or(error).into()),
         },
     };
     FileLook { misnamed, found }
 }
 
-/// A file that may be missing is: nobody made it, or not even its directory.
+/// Returns whether an error means that the file, or its directory, does not exist.
 pub fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// The files of /etc/trainit.d that are read, in order, and those whose name is nearly right. Hidden ones are not looked at:
-/// a ConfigMap's mount has its versions there.
+/// Returns the files of /etc/trainit.d in order, and those with a nearly right name. Hidden files are skipped: a ConfigMap's mount keeps
+/// its versions there.
 pub fn drop_ins(directory: &Path) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(directory)? {

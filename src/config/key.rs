@@ -1,45 +1,45 @@
-//! What is known of a key besides its value: names, documentation, type. The table in `settings` has one for each.
+//! The facts about a key besides its value: names, documentation, type. The table in `settings` has one row for each key.
 
 use super::values::ConfigValue;
 use super::{ConfigNode, Problems, key_name};
 use serde_json::Value as Json;
 
-/// One key of the configuration, as documented.
+/// One documented key of the configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
     /// The dotted path in files.
     pub path: &'static str,
-    /// The built-in value, as it would be written in a file; empty: none.
+    /// The built-in value as a file would have it; empty if there is none.
     pub default: &'static str,
-    /// A value to show where there is none built in, as it would be written in a file.
+    /// An example for a key without a built-in value, as a file would have it.
     pub example: &'static str,
-    /// What it means.
+    /// The documentation.
     pub doc: &'static str,
     /// Whether `trainit.yaml` in the code directory may set it.
     pub project: bool,
-    /// Its type.
+    /// The type.
     pub kind: KeyType,
 }
 
-/// What the machinery has to know of a key's type.
+/// The functions and properties of a key's type.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyType {
-    /// What has to be written.
+    /// Returns the expected form.
     pub form: fn() -> String,
-    /// Its JSON Schema.
+    /// Returns the JSON Schema.
     pub schema: fn() -> Json,
-    /// Finds out what is wrong with a value.
+    /// Checks a value.
     pub check: fn(&ConfigNode, &str, &mut Problems),
-    /// The one spelling of the name of a map's entry.
+    /// Returns the canonical name of an entry of a map.
     pub entry_name: fn(&str) -> String,
-    /// A map whose entries are named by people.
+    /// Whether the type is a map whose entries users name.
     pub map: bool,
-    /// It can be said in one text.
+    /// Whether one text can express the value.
     pub text: bool,
 }
 
 impl KeyType {
-    /// The kind of a type.
+    /// Returns the description of a type.
     pub const fn of<T: ConfigValue>() -> Self {
         KeyType {
             form: T::form,
@@ -57,7 +57,7 @@ fn check<T: ConfigValue>(node: &ConfigNode, at: &str, problems: &mut Problems) {
 }
 
 impl Key {
-    /// The environment variable that sets it; none for maps that one text cannot say.
+    /// Returns the environment variable of the key; `None` for maps that one text cannot express.
     pub fn variable(&self) -> Option<String> {
         self.kind.text.then(|| key_name::variable(self.path))
     }

@@ -1,17 +1,17 @@
-//! One source's values, sorted by key: what a key is called in it, and whether it may be there.
+//! The values of one source, sorted by key. A layer knows the spelling of keys in its source, and whether the source may set them.
 
 use super::values::ConfigValue;
 use super::{ConfigNode, Content, IMAGE_FILE, KEYS, Key, Problems, key_name, lookup, text};
 use std::collections::BTreeMap;
 
-/// What kind of source a layer comes from, in order of precedence.
+/// The kind of a layer's source, in order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayerSource {
-    /// A file in /etc: the image's author or the platform.
+    /// A file in /etc, from the image's author or the platform.
     Image,
-    /// The file that was named.
+    /// The file that an option or variable names.
     Named,
-    /// The file in the code directory; it comes from a mount.
+    /// The file in the code directory, which comes from a mount.
     Project,
     /// The environment.
     Environment,
@@ -22,19 +22,19 @@ pub enum LayerSource {
 /// The values of one source.
 #[derive(Clone, Debug)]
 pub struct ConfigLayer {
-    /// What kind it is.
+    /// The kind of the source.
     pub source: LayerSource,
-    /// Every value by its key's path.
+    /// The values by the paths of their keys.
     pub values: BTreeMap<&'static str, ConfigNode>,
 }
 
 impl ConfigLayer {
-    /// A layer without values.
+    /// Makes a layer without values.
     pub fn empty(source: LayerSource) -> Self {
         ConfigLayer { source, values: BTreeMap::new() }
     }
 
-    /// The names of the keys that it has, never their values.
+    /// Returns the names of the keys in this layer, never their values.
     pub fn keys(&self) -> String {
         self.values.keys().copied().collect::<Vec<_>>().join(" ")
     }
@@ -57,7 +57,7 @@ impl ConfigLayer {
         }
     }
 
-    /// Takes one value. A value of nothing is as good as none.
+    /// Takes one value. An empty value counts as not set.
     pub fn put(&mut self, path: &str, node: ConfigNode, problems: &mut Problems) {
         let known = lookup::find(path);
         // `user: x` is a value and `user: {umask: x}` a group, although the key `user` exists.
@@ -66,7 +66,7 @@ impl ConfigLayer {
             let origin = node.origin.clone();
             self.set(key, ConfigNode::map(BTreeMap::from([(name.to_owned(), node)]), origin), problems);
         } else if node.is_nothing() && (known.is_some() || lookup::is_group(path)) {
-            // Not set.
+            // The value is empty, so the key is not set.
         } else if let Some(key) = value {
             self.set(key, node, problems);
         } else if lookup::is_group(path) {
@@ -84,7 +84,7 @@ impl ConfigLayer {
         }
     }
 
-    /// Nested and dotted names can say a thing twice, which YAML itself does not see.
+    /// Stores a value, and reports one that nested and dotted names set twice, which YAML does not notice.
     fn set(&mut self, key: &'static Key, node: ConfigNode, problems: &mut Problems) {
         let Some(node) = structured(key, node, problems) else { return };
         let node = match self.values.remove(key.path) {
@@ -106,7 +106,7 @@ impl ConfigLayer {
         self.values.insert(key.path, node);
     }
 
-    /// Whether every value is right, and is one that this source may set.
+    /// Checks that every value is valid, and that this source may set it.
     pub fn check(&self, problems: &mut Problems) {
         for (path, node) in &self.values {
             let Some(key) = lookup::find(path) else { continue };
@@ -122,7 +122,7 @@ impl ConfigLayer {
         }
     }
 
-    /// The path that a key has here (or that it has none), for what must be known before layers are read together.
+    /// Returns the path that a key has in this layer, for use before the merge; the inner `None` means that the layer unsets the key.
     pub fn path(&self, key: &str) -> Option<Option<std::path::PathBuf>> {
         ConfigValue::read(self.values.get(key)?, key, &mut Problems::default())
     }
@@ -132,8 +132,8 @@ fn set_twice(at: &str, node: &ConfigNode, first: &ConfigNode, problems: &mut Pro
     problems.wrong(&node.origin, at, &format!("set twice, first at {}", first.origin), "keep one of them");
 }
 
-/// A map that was written as a text is taken apart, so that it can be merged, and each entry gets the one spelling of its name: else
-/// `SIGUSR1` would stand beside `USR1` instead of replacing it.
+/// Splits a map that was written as text, so that it can be merged, and gives every entry its canonical name. Otherwise `SIGUSR1` would
+/// stand beside `USR1` instead of replacing it.
 fn structured(key: &Key, node: ConfigNode, problems: &mut Problems) -> Option<ConfigNode> {
     let entries = match node.content {
         Content::Scalar { ref text, .. } if key.kind.map && key.kind.text && !node.is_off() => {
@@ -153,7 +153,7 @@ fn structured(key: &Key, node: ConfigNode, problems: &mut Problems) -> Option<Co
     Some(ConfigNode::map(named, node.origin))
 }
 
-/// The keys of a group, as a hint.
+/// Lists the keys of a group as a hint.
 fn members(group: &str) -> String {
     let names: Vec<&str> = KEYS.iter().filter_map(|key| key_name::below(key.path, group)).collect();
     format!("its keys are {}", names.join(", "))

@@ -1,4 +1,4 @@
-//! The whole configuration: finds the layers, puts them together, and says everything that is wrong with them at once.
+//! The whole configuration: finds the layers, merges them, and reports all mistakes at once.
 
 use super::file::{self, ConfigFile, FileError, FileLook, FilePresence};
 use super::problems::together;
@@ -15,16 +15,16 @@ use sys::mountinfo::Mounts;
 use sys::{Root, reach};
 use tracing::debug;
 
-/// A configuration that can be used.
+/// A valid configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
     /// The merged values.
     pub settings: Box<Settings>,
-    /// What has to be told although it is no mistake.
+    /// Warnings for the log.
     pub warnings: Vec<Error>,
     /// The files that were read, lowest precedence first.
     pub files: Vec<PathBuf>,
-    /// The directory that the workload starts in.
+    /// The working directory of the workload.
     pub workdir: PathBuf,
     /// The code directory.
     pub code: PathBuf,
@@ -32,19 +32,19 @@ pub struct Loaded {
     pub mounts: Mounts,
 }
 
-/// One value as a person asks for it.
+/// One value for display.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigRow {
     /// The key, or the entry of a map (`env.HF_HOME`).
     pub path: String,
-    /// The value as it was written; none: not set.
+    /// The value as it was written; `None` if it is not set.
     pub value: Option<ConfigNode>,
-    /// Where it came from.
+    /// The origin of the value.
     pub origin: ValueOrigin,
 }
 
 impl Loaded {
-    /// Every key with its value and origin, in the order of the documentation; of maps, every entry.
+    /// Returns every key with its value and origin, in the order of the documentation; for maps, every entry.
     pub fn rows(&self) -> Vec<ConfigRow> {
         KEYS.iter().flat_map(|key| self.rows_of(key)).collect()
     }
@@ -70,12 +70,12 @@ impl Loaded {
     }
 }
 
-/// A configuration that cannot be used.
+/// An invalid configuration.
 #[derive(Debug)]
 pub struct UnusableConfig {
-    /// Everything that is wrong with it.
+    /// All mistakes.
     pub error: Error,
-    /// What can be understood of it all the same: it says how the failure is to be told.
+    /// The values that are valid all the same: they decide how the failure is reported.
     pub settings: Box<Settings>,
 }
 
@@ -85,10 +85,10 @@ impl From<Box<UnusableConfig>> for Error {
     }
 }
 
-/// Reads all layers, with the rights of this process.
+/// Reads all layers with the permissions of this process.
 ///
 /// # Errors
-/// Everything that is wrong in any of them, as one error (78); a code directory whose file system does not answer (212).
+/// All mistakes in any layer, as one error (78); a code directory whose file system does not answer (212).
 pub fn load(sources: &ConfigSources<'_>) -> Result<Loaded> {
     let mut trusted = TrustedLayers::read(sources);
     if let Some(path) = trusted.named() {
@@ -98,16 +98,16 @@ pub fn load(sources: &ConfigSources<'_>) -> Result<Loaded> {
     Ok(trusted.finish()?)
 }
 
-/// The layers that may say who the workload is: the files in /etc, the file that was named, variables and options. They are read
-/// first, so that root has become the workload's user before it reads what comes with the code, or a file that holds a secret.
+/// The layers that may name the workload's user: the files in /etc, the named file, variables and options. They are read first. So root
+/// becomes the workload's user before it reads a file that comes with the code, or one that holds a secret.
 #[derive(Debug)]
 pub struct TrustedLayers<'a> {
     sources: ConfigSources<'a>,
-    /// Lowest precedence first.
+    /// The layers, lowest precedence first.
     layers: Vec<ConfigLayer>,
-    /// So many of them come from files.
+    /// Number of layers that come from files.
     from_files: usize,
-    /// The named file, until it is read, and who named it.
+    /// The named file until it is read, and the origin of its name.
     named: Option<(PathBuf, ValueOrigin)>,
     files: Vec<PathBuf>,
     problems: Problems,
@@ -115,7 +115,7 @@ pub struct TrustedLayers<'a> {
 }
 
 impl<'a> TrustedLayers<'a> {
-    /// Reads all of them but the named file.
+    /// Reads all these layers but the named file.
     pub fn read(sources: &ConfigSources<'a>) -> Self {
         let (mut problems, mut files) = (Problems::of_one_layer(), Vec::new());
         let mut layers = LayerFiles { problems: &mut problems, read: &mut files }.of_image(sources.root);
@@ -130,18 +130,18 @@ impl<'a> TrustedLayers<'a> {
         TrustedLayers { sources: *sources, layers, from_files, named, files, problems, mounts }
     }
 
-    /// The named file, if it is still to be read.
+    /// Returns the named file, if it was not read yet.
     pub fn named(&self) -> Option<PathBuf> {
         self.named.as_ref().map(|(path, _)| path.clone())
     }
 
-    /// Looks at a file with the rights of this process. Where it lies on another machine, which may be dead, another process looks.
+    /// Reads a file with the permissions of this process. If it lies on another machine, which may not answer, another process reads it.
     pub fn look(&self, path: &Path) -> FileLook {
         let look = reach::look(&self.mounts, path, || file::look(path)).unwrap_or_else(|_| FileLook::silent());
         look.at(&self.mounts, path)
     }
 
-    /// Adds the named file as it was found.
+    /// Adds the result for the named file.
     pub fn add_named(&mut self, look: FileLook) {
         let Some((path, origin)) = self.named.take() else { return };
         let layer = LayerFiles { problems: &mut self.problems, read: &mut self.files }.named(&path, &origin, look);
@@ -154,42 +154,42 @@ impl<'a> TrustedLayers<'a> {
         layer.into_iter().for_each(|layer| self.layers.insert(at, layer));
     }
 
-    /// What they mean together; what is wrong with them is left out.
+    /// Returns the merged values of these layers without the invalid ones.
     pub fn settings(&self) -> Box<Settings> {
         let (mut tree, mut ignored) = (MergedTree::default(), Problems::default());
         self.layers.iter().for_each(|layer| tree.add(layer.clone(), &mut ignored));
         Settings::read(tree, &mut ignored)
     }
 
-    /// Whether all of them could be read and understood: else nobody can say whom they mean.
+    /// Checks that all these layers are valid: otherwise the user that they name is unknown.
     ///
     /// # Errors
-    /// Everything that is wrong, as one error (78).
+    /// All mistakes as one error (78).
     pub fn verify(&self, settings: &Settings) -> Result<()> {
         let problems = self.problems.clone();
         problems.settle(settings.unknown.value == Unknown::Error).map(|_| ()).map_err(together)
     }
 
-    /// The code directory, as far as they say.
+    /// Returns the code directory that these layers name.
     pub fn code(&self) -> PathBuf {
         code_of(&self.layers, self.sources.workdir)
     }
 
-    /// The mount table.
+    /// Returns the mount table.
     pub fn mounts(&self) -> &Mounts {
         &self.mounts
     }
 
-    /// What they were read from.
+    /// Returns the sources of the layers.
     pub fn sources(&self) -> &ConfigSources<'a> {
         &self.sources
     }
 
-    /// Adds what only the workload's user may read, with the rights of this process: the files that hold a secret, and the
-    /// project's.
+    /// Adds the files that only the workload's user may read, with the permissions of this process: those that hold a secret, and the
+    /// project's file.
     ///
     /// # Errors
-    /// Everything that is wrong in any layer, as one error (78); a code directory whose file system does not answer (212).
+    /// All mistakes in any layer as one error (78); a code directory whose file system does not answer (212).
     pub fn finish(mut self) -> Result<Loaded, Box<UnusableConfig>> {
         if let Some(layer) = self.layers.iter_mut().find(|layer| layer.source == LayerSource::Environment) {
             variables::add_files(&self.sources, &self.mounts, layer, &mut self.problems);
@@ -210,7 +210,7 @@ impl<'a> TrustedLayers<'a> {
         })?;
         let mut layer = LayerFiles { problems: &mut self.problems, read: &mut self.files }
             .project(&path, look.at(&self.mounts, &path));
-        // What it may not set was told when it was read, and says nothing about how that is to be told.
+        // Keys that the project may not set were reported when its file was read, and must not decide how that is reported.
         let may = |path: &str| super::find_key(path).is_some_and(|key| key.project);
         layer.iter_mut().for_each(|layer| layer.values.retain(|path, _| may(path)));
         self.add_file(layer);
@@ -233,10 +233,10 @@ impl<'a> TrustedLayers<'a> {
     }
 }
 
-/// How a start ends when the code directory's file system does not answer.
+/// The exit code for a code directory whose file system does not answer.
 const SILENT: Exit = Exit::Transient(FailureFamily::Code);
 
-/// The file that was named, and by whom.
+/// Returns the named file and the origin of its name.
 fn named(sources: &ConfigSources<'_>, problems: &mut Problems) -> Option<(PathBuf, ValueOrigin)> {
     let variable = sources.environment.get(variables::CONFIG).map(PathBuf::from);
     let (path, origin) = match (sources.options.config.clone(), variable) {
@@ -253,12 +253,12 @@ fn named(sources: &ConfigSources<'_>, problems: &mut Problems) -> Option<(PathBu
     }
 }
 
-/// The directory that the workload starts in: the highest layer's `workdir`, else trainit's own.
+/// Returns the working directory of the workload: `workdir` of the highest layer that has it, else trainit's own.
 fn start_of(layers: &[ConfigLayer], own: &Path) -> PathBuf {
     directory(layers, "workdir", own)
 }
 
-/// The code directory: the highest layer's `code.path`, else where the workload starts.
+/// Returns the code directory: `code.path` of the highest layer that has it, else the working directory of the workload.
 fn code_of(layers: &[ConfigLayer], own: &Path) -> PathBuf {
     directory(layers, "code.path", &start_of(layers, own))
 }
@@ -268,7 +268,8 @@ fn directory(layers: &[ConfigLayer], key: &str, base: &Path) -> PathBuf {
     said.map_or_else(|| base.to_owned(), |path| base.join(path))
 }
 
-/// A file that cannot be read. One whose file system is in trouble is no mistake in the configuration: that passes (`family`).
+/// Makes the error for an unreadable file. If its file system fails, that is no mistake in the configuration but a transient failure of
+/// `family`.
 fn failed(path: &Path, failure: &FileError, family: FailureFamily) -> Error {
     let what = format!("{}: {}", super::shown(&path.display().to_string()), failure.reason);
     match failure.cause() {
@@ -280,7 +281,7 @@ fn failed(path: &Path, failure: &FileError, family: FailureFamily) -> Error {
     }
 }
 
-/// Reads files one after another.
+/// The reader of files, one after another.
 struct LayerFiles<'a> {
     problems: &'a mut Problems,
     read: &'a mut Vec<PathBuf>,
@@ -313,7 +314,7 @@ impl LayerFiles<'_> {
         }
     }
 
-    /// A file that need not exist, but whose name might be nearly right.
+    /// Reads an optional file, and reports a nearly right name.
     fn optional(&mut self, path: &Path, source: LayerSource, look: FileLook) -> Option<ConfigLayer> {
         if look.misnamed {
             self.misnamed(&path.with_extension("yml"));
@@ -336,8 +337,8 @@ impl LayerFiles<'_> {
         }
     }
 
-    /// The file in the code directory, unless it was read already under another precedence. Where the directory may not be
-    /// searched (root on a root-squashed share), nobody can tell whether there is one.
+    /// Reads the file in the code directory, unless it was already read with another precedence. If the directory may not be searched
+    /// (root on a root-squashed share), the existence of the file is unknown.
     fn project(&mut self, path: &Path, look: FileLook) -> Option<ConfigLayer> {
         let identity = |path: &Path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
         match look.found {
@@ -379,7 +380,7 @@ impl LayerFiles<'_> {
         let layer = file::parse(&found.bytes, path, source, &mut untold);
         let wrong = untold.has_mistakes();
         self.problems.absorb(untold.without_words());
-        // What is wrong would be told once more when the layers are read together.
+        // The mistakes would be reported again when the layers are merged.
         if wrong { ConfigLayer::empty(source) } else { layer }
     }
 

@@ -32,12 +32,12 @@ pub fn entry_of(path: &str) -> Option<(&'static Key, &str)> {
     maps.filter_map(|key| below(path, key.path).map(|name| (key, name))).next()
 }
 
-/// Tells whether there is a key, a group or an entry of a map of this name.
+/// Tells whether a key, a group or an entry of a map has this name.
 pub fn is_path(path: &str) -> bool {
     find(path).is_some() || is_group(path) || entry_of(path).is_some()
 }
 
-/// Returns the one spelling of a path: an entry of a map has its name in the one spelling of such names.
+/// Returns the canonical spelling of a path: an entry of a map gets the canonical name of its kind.
 pub fn canonical(path: &str) -> String {
     match entry_of(path).filter(|_| find(path).is_none()) {
         Some((key, name)) => [key.path, ".", &(key.kind.entry_name)(name)].concat(),
@@ -45,7 +45,7 @@ pub fn canonical(path: &str) -> String {
     }
 }
 
-/// Reports the names in a list that nothing is called. A key that a newer trainit has is unknown here, not wrong.
+/// Reports unknown names in a list. A key of a newer trainit is unknown here, not wrong.
 pub fn check_names(node: &ConfigNode, at: &str, problems: &mut Problems) {
     let kind = format!("key in {at}:");
     for item in items::<KeyPath>(node, at, &mut Problems::default()).unwrap_or_default().iter() {

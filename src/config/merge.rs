@@ -1,4 +1,4 @@
-//! Layers on top of each other: which one is seen, and which keys no later one may touch.
+//! The merge of layers: which value wins, and which keys are locked for later layers.
 
 use super::tree::covers;
 use super::values::ConfigValue;
@@ -12,7 +12,7 @@ impl MergedTree {
         entries.flat_map(|(path, entries)| entries.iter().map(move |(name, node)| (format!("{path}.{name}"), node)))
     }
 
-    /// Puts a layer on top. A value for a key that an earlier layer locked is reported and left out.
+    /// Merges a layer on top. A value for a key that an earlier layer locked is reported and dropped.
     pub fn add(&mut self, layer: ConfigLayer, problems: &mut Problems) {
         let locks = self.locks.len();
         for (path, node) in layer.values {
@@ -35,7 +35,7 @@ impl MergedTree {
         self.values.insert(path, node);
     }
 
-    /// Locks add up: a later file cannot take one away.
+    /// Adds locks: a later file cannot remove one.
     fn lock(&mut self, node: ConfigNode, source: LayerSource, problems: &mut Problems) {
         if source != LayerSource::Image {
             problems.wrong(&node.origin, "lock", "only /etc/trainit.yaml and /etc/trainit.d can lock keys", "");
@@ -47,7 +47,7 @@ impl MergedTree {
         self.values.insert("lock", ConfigNode::list(list, node.origin));
     }
 
-    /// The first of the earlier locks that forbids a value: what is locked, where that was said, and whose value it is.
+    /// Returns the first earlier lock that forbids a value: the forbidden path, the lock's origin, and the value's origin.
     fn locked(&self, path: &str, node: &ConfigNode, earlier: usize) -> Option<(String, ValueOrigin, ValueOrigin)> {
         self.locks.iter().take(earlier).find_map(|(lock, origin)| {
             let forbidden =
@@ -60,24 +60,24 @@ impl MergedTree {
                     let (name, node) = entries.iter().find(|(name, _)| self.pins_entry(lock, path, name))?;
                     forbidden(&format!("{path}.{name}"), node)
                 }
-                // A map that is emptied.
+                // The value empties a map.
                 None => key_name::below(lock, path).and_then(|_| forbidden(lock, node)),
             }
         })
     }
 
-    /// Whether a lock pins an entry of a map: by its name, or because it is another way to the same effect.
+    /// Returns whether a lock covers an entry of a map, by its name or because the entry has the same effect.
     fn pins_entry(&self, lock: &str, map: &str, name: &str) -> bool {
         let is_within = |inner: &str, outer: &str| inner == outer || key_name::below(inner, outer).is_some();
         match (map, key_name::below(lock, map)) {
             (_, Some(locked)) if locked == name => true,
-            // `data` stands for all of its checks, and so for `data.exists`, which has the last word only if it is set by itself.
+            // `data` stands for all of its checks, so also for `data.exists`, unless that is set individually.
             ("checks", Some(locked)) => {
                 is_within(name, locked) || is_within(locked, name) && self.entry(map, locked).is_none()
             }
-            // A lock on a part of a mode pins the mode.
+            // A lock on a part of a mode covers the mode.
             ("modes", Some(locked)) => is_within(locked, name),
-            // What a locked mode starts stands in `modes`, also under the name of a built-in one; `train` runs `command`.
+            // `modes` defines what a locked mode starts, also under the name of a built-in one; `train` runs `command`.
             ("modes", None) if lock == "mode" => self.modes().any(|mode| mode == name),
             ("modes", None) => lock == "command" && name == "train",
             _ => false,
@@ -88,14 +88,14 @@ impl MergedTree {
         self.get(map)?.as_map()?.get(name)
     }
 
-    /// The modes that `mode` names.
+    /// Returns the modes that `mode` names.
     fn modes(&self) -> impl Iterator<Item = &str> {
         self.get("mode").and_then(ConfigNode::as_text).into_iter().flat_map(|names| names.split(',').map(str::trim))
     }
 }
 
-/// Keys that say, in other words, what others say: a lock on one of the first pins the second as well. Options for Jupyter can say all of
-/// its address; packages that come from more places than the index do not come from the index.
+/// Keys with the same effect as others: a lock on one of the first also covers the second. Options for Jupyter can set its whole address.
+/// Packages from other places than the index do not come from the index.
 const OTHER_WORDS: [(&[&str], &[&str]); 3] = [
     (
         &["jupyter.address", "jupyter.base_url", "jupyter.certificate", "jupyter.port", "jupyter.root"],
@@ -112,7 +112,7 @@ fn also_pins(lock: &str, path: &str) -> bool {
     OTHER_WORDS.iter().any(|(locks, paths)| locks.contains(&lock) && paths.contains(&path))
 }
 
-/// The keys that a value of `lock` names; what is wrong with it was told when the layer was checked.
+/// Returns the keys that a value of `lock` names; mistakes in it were reported with the layer.
 fn lock_names(node: &ConfigNode) -> Vec<String> {
     let read: Option<Vec<KeyPath>> = ConfigValue::read(node, "lock", &mut Problems::default());
     read.into_iter().flatten().map(|name| lookup::canonical(&name.0)).collect()

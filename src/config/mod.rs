@@ -1,9 +1,8 @@
-//! The configuration: layers of files, variables and options, merged into `Settings` in which every value knows where it
-//! came from. Knows `error`, `exit`, `handover` (for the types that PID 1 shares), `environment`, `show` and `sys`; nothing of
-//! checks or modes.
+//! The configuration: layers of files, variables and options, merged into `Settings`, where every value knows its origin. This module uses
+//! `error`, `exit`, `handover` (for the types that PID 1 shares), `environment`, `show` and `sys`, and nothing of checks or modes.
 //!
-//! The way of a value: bytes or text → `Node` (yaml, text) → `Layer` (which key is it for?) → `Tree` (which layer wins?) →
-//! `Settings` (what does it mean?). Mistakes are gathered in `Problems` on the whole way. A new key is one row in `settings`.
+//! The path of a value: bytes or text → `ConfigNode` (yaml, text) → `ConfigLayer` (which key is it for?) → `MergedTree` (which layer
+//! wins?) → `Settings` (what does it mean?). `Problems` collects the mistakes of all stages. A new key is one row in `settings`.
 
 mod file;
 mod key;

@@ -1,5 +1,5 @@
-//! What a layer holds before anybody knows what it means: scalars with the text they were written with, lists and maps,
-//! each with its origin. `570.100`, `0755`, `1000:1000` and `off` survive, because nothing guesses a type.
+//! Untyped values of a layer: scalars with their original text, lists and maps, each with its origin. `570.100`, `0755`, `1000:1000` and
+//! `off` survive, because no type is guessed.
 
 use super::ValueOrigin;
 use std::collections::BTreeMap;
@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 /// A value as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigNode {
-    /// What was written.
+    /// The content.
     pub content: Content,
-    /// Where.
+    /// The place in the source.
     pub origin: ValueOrigin,
 }
 
@@ -18,9 +18,9 @@ pub struct ConfigNode {
 pub enum Content {
     /// One text.
     Scalar {
-        /// As written, without quotes.
+        /// The text without quotes.
         text: String,
-        /// It was in quotes or a block, so that an empty one is a text and not "nothing".
+        /// Whether the text was in quotes or a block, so that an empty one is an empty text and not null.
         quoted: bool,
     },
     /// Values in order.
@@ -30,22 +30,22 @@ pub enum Content {
 }
 
 impl ConfigNode {
-    /// A scalar that stood in a variable, an option or the table of defaults.
+    /// Makes a scalar from a variable, an option or the table of defaults.
     pub fn text(text: impl Into<String>, origin: ValueOrigin) -> Self {
         ConfigNode { content: Content::Scalar { text: text.into(), quoted: false }, origin }
     }
 
-    /// A list.
+    /// Makes a list.
     pub fn list(items: Vec<ConfigNode>, origin: ValueOrigin) -> Self {
         ConfigNode { content: Content::List(items), origin }
     }
 
-    /// A map.
+    /// Makes a map.
     pub fn map(entries: BTreeMap<String, ConfigNode>, origin: ValueOrigin) -> Self {
         ConfigNode { content: Content::Map(entries), origin }
     }
 
-    /// The text of a scalar.
+    /// Returns the text of a scalar.
     pub fn as_text(&self) -> Option<&str> {
         match &self.content {
             Content::Scalar { text, .. } => Some(text),
@@ -53,7 +53,7 @@ impl ConfigNode {
         }
     }
 
-    /// The entries of a map.
+    /// Returns the entries of a map.
     pub fn as_map(&self) -> Option<&BTreeMap<String, ConfigNode>> {
         match &self.content {
             Content::Map(entries) => Some(entries),
@@ -61,7 +61,7 @@ impl ConfigNode {
         }
     }
 
-    /// Nothing was written: `key:`, `~` or `null` without quotes. It counts as not set.
+    /// Returns whether the value is null: `key:`, `~` or `null` without quotes. It counts as not set.
     pub fn is_nothing(&self) -> bool {
         match &self.content {
             Content::Scalar { text, quoted: false } => is_null(text),
@@ -69,7 +69,7 @@ impl ConfigNode {
         }
     }
 
-    /// `off`, or a list of nothing: what an earlier layer said is emptied.
+    /// Returns whether the value is `off` or an empty list, which empties what earlier layers set.
     pub fn is_off(&self) -> bool {
         match &self.content {
             Content::Scalar { text, .. } => text == "off",
@@ -78,7 +78,7 @@ impl ConfigNode {
         }
     }
 
-    /// What is seen of a value when a later layer says something: maps merge by name, all else is replaced.
+    /// Merges a later layer's value: maps merge by name, other values are replaced.
     pub fn merged(self, later: ConfigNode) -> ConfigNode {
         match (self.content, later.content) {
             (Content::Map(mut entries), Content::Map(new)) => {
@@ -95,7 +95,7 @@ impl ConfigNode {
         }
     }
 
-    /// The shape, for messages.
+    /// Names the shape for messages.
     pub fn shape(&self) -> &'static str {
         match self.content {
             Content::Scalar { .. } => "a text",
@@ -104,7 +104,7 @@ impl ConfigNode {
         }
     }
 
-    /// One line of YAML that says the same.
+    /// Formats the value as one line of YAML.
     pub fn flow(&self) -> String {
         match &self.content {
             Content::Scalar { text, .. } => quote_if_needed(text),
@@ -119,7 +119,7 @@ impl ConfigNode {
     }
 }
 
-/// How YAML writes nothing (its core schema, 10.3.2).
+/// Returns whether a plain text is null in YAML (core schema, 10.3.2).
 fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
@@ -128,7 +128,7 @@ fn join(parts: impl Iterator<Item = String>) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-/// A text that YAML reads back as itself: plain where no character can mean anything else, in quotes otherwise.
+/// Formats a text so that YAML reads it back unchanged: plain if no character has another meaning, else in quotes.
 fn quote_if_needed(text: &str) -> String {
     let first = |c: char| c.is_alphanumeric() || "/._$(+".contains(c);
     let inner = |c: char| first(c) || "-=@%~)<>:".contains(c);

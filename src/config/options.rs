@@ -2,7 +2,7 @@
 
 use super::{ConfigLayer, ConfigNode, ConfigOptions, Content, LayerSource, Problems, ValueOrigin, lookup, shown};
 
-/// Reads the options. Each is a layer of its own, because a later one replaces an earlier one.
+/// Reads the options. Each becomes its own layer, because a later one replaces an earlier one.
 pub fn read(options: &ConfigOptions, problems: &mut Problems) -> Vec<ConfigLayer> {
     let mode = options
         .mode
@@ -15,9 +15,9 @@ pub fn read(options: &ConfigOptions, problems: &mut Problems) -> Vec<ConfigLayer
             problems.unreadable(&origin, &format!("`{}` is not KEY=VALUE", shown(text)), "");
             continue;
         };
-        // The value is not part of the origin: it may be a secret.
+        // The origin does not contain the value, which may be a secret.
         let origin = ValueOrigin::CommandLine(format!("--set {}", shown(path)));
-        // An empty option counts as not set; but a variable of the workload may be empty.
+        // An empty option counts as not set, but a variable of the workload may be empty.
         let content = Content::Scalar { text: value.to_owned(), quoted: lookup::entry_of(path).is_some() };
         layers.push(one(path, ConfigNode { content, origin }, problems));
     }

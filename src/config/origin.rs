@@ -1,10 +1,10 @@
-//! Where a value came from. Every value has an origin, and every message about a value names it.
+//! The origin of a value. Every value has one, and every message about a value names it.
 
 use std::fmt;
 use std::ops::Deref;
 use std::path::PathBuf;
 
-/// Where a value came from, in order of precedence.
+/// The origin of a value, in order of precedence.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ValueOrigin {
     /// Built in.
@@ -14,7 +14,7 @@ pub enum ValueOrigin {
     File(PathBuf, usize),
     /// An environment variable.
     Environment(String),
-    /// An option on the command line, without its value: that may be a secret.
+    /// An option on the command line without its value, which may be a secret.
     CommandLine(String),
 }
 
@@ -34,7 +34,7 @@ impl fmt::Display for ValueOrigin {
 pub struct OriginValue<T> {
     /// The value.
     pub value: T,
-    /// Where it came from; of a map, where it was last added to.
+    /// The origin; of a map, that of the last addition.
     pub origin: ValueOrigin,
 }
 

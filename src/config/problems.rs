@@ -1,45 +1,44 @@
-//! Mistakes are gathered, not thrown: whoever reads a configuration goes on after one, so that a person sees all of them
-//! at once, each with its origin and what to write instead.
+//! Collects mistakes: reading continues after a mistake, so that users see all of them at once, each with its origin and the correct form.
 
 use super::{ConfigNode, ValueOrigin, key_name, suggest};
 use crate::error::Error;
 use protocol::exit_code::Exit;
 
-/// Most mistakes of one kind that are kept: nobody reads more, and a file of garbage must not cost a second.
+/// Largest number of kept mistakes of one kind: more are not read, and an invalid file must not cost a second.
 const KEPT_MAX: usize = 50;
 
-/// What was found wrong so far.
+/// The mistakes so far.
 #[derive(Clone, Debug, Default)]
 pub struct Problems {
     errors: ProblemList,
     unknown: ProblemList,
     warnings: Vec<Error>,
-    /// Only one layer is looked at: what it leaves out may stand in another.
+    /// Whether only one layer is read: another one may have what this one lacks.
     partial: bool,
 }
 
 impl Problems {
-    /// For looking at one layer alone.
+    /// Makes an empty list for reading a single layer.
     pub fn of_one_layer() -> Self {
         Problems { partial: true, ..Problems::default() }
     }
 
-    /// Something about the value of key `at` is wrong; `hint` is what to do, or empty.
+    /// Adds a mistake in the value of key `at`; `hint` says what to do, or is empty.
     pub fn wrong(&mut self, origin: &ValueOrigin, at: &str, what: &str, hint: &str) {
         self.errors.add(origin, with_hint(Error::config(format!("{}: {what}", heading(origin, at))), hint));
     }
 
-    /// A line of a source, whatever key it is for, cannot be used; `hint` is what to do, or empty.
+    /// Adds an unusable line of a source, whatever its key; `hint` says what to do, or is empty.
     pub fn unreadable(&mut self, origin: &ValueOrigin, what: &str, hint: &str) {
         self.wrong(origin, "", what, hint);
     }
 
-    /// A failure that has all its words already.
+    /// Adds a complete error.
     pub fn failed(&mut self, error: Error) {
         self.errors.add(&ValueOrigin::Default, error);
     }
 
-    /// The value of `at` is not of the right form; `reason` says more, or is empty.
+    /// Adds a value of the wrong form; `reason` says more, or is empty.
     pub fn rejected(&mut self, node: &ConfigNode, at: &str, form: &str, reason: &str) {
         let found = match node.as_text() {
             Some(_) if text::is_secret(at) => text::MASK.to_owned(),
@@ -51,15 +50,14 @@ impl Problems {
         self.errors.add(&node.origin, error);
     }
 
-    /// A value that must be there is not, in any layer.
+    /// Adds a required value that no layer has.
     pub fn missing(&mut self, origin: &ValueOrigin, at: &str, form: &str) {
         if !self.partial {
             self.wrong(origin, at, &format!("not set; it has to be {form}"), "");
         }
     }
 
-    /// A name that nothing is called; `kind` is what it should have been the name of. Without a `hint` the nearest of the
-    /// `known` names is suggested.
+    /// Adds an unknown name; `kind` says what it should name. Without a `hint` the nearest `known` name is suggested.
     pub fn unknown<'a>(
         &mut self,
         origin: &ValueOrigin,
@@ -69,7 +67,7 @@ impl Problems {
         known: impl IntoIterator<Item = &'a str>,
     ) {
         if self.unknown.is_full() {
-            // Nobody is going to read what was meant, and to find that out takes its time.
+            // A suggestion costs time and would not be shown.
             self.unknown.more += 1;
             return;
         }
@@ -82,38 +80,38 @@ impl Problems {
         self.unknown.add(origin, with_hint(error, &hint));
     }
 
-    /// Whether words about one more unknown name would be kept.
+    /// Returns whether one more unknown name would be kept.
     pub fn takes_unknown(&self) -> bool {
         !self.unknown.is_full()
     }
 
-    /// Something to tell that is no mistake.
+    /// Adds a warning.
     pub fn warn(&mut self, warning: Error) {
         self.warnings.push(warning);
     }
 
-    /// Whether anything is wrong, unknown names aside.
+    /// Returns whether there are mistakes other than unknown names.
     pub fn has_mistakes(&self) -> bool {
         !self.errors.kept.is_empty()
     }
 
-    /// The same mistakes with their places alone: of a file that the reader of a log may not read, nothing is repeated.
+    /// Reduces the mistakes to their places: a file that the log's readers may not read is not quoted.
     pub fn without_words(self) -> Self {
         let Problems { errors, unknown, partial, .. } = self;
         Problems { errors: errors.without_words(), unknown: unknown.without_words(), warnings: Vec::new(), partial }
     }
 
-    /// Takes over what another look found.
+    /// Adds the mistakes of another list.
     pub fn absorb(&mut self, other: Problems) {
         self.errors.absorb(other.errors);
         self.unknown.absorb(other.unknown);
         self.warnings.extend(other.warnings);
     }
 
-    /// The end: warnings if all went well.
+    /// Ends the collection; returns the warnings if there was no mistake.
     ///
     /// # Errors
-    /// Every mistake in the order of layers and lines; unknown names count if `unknown_is_error`, else they are warnings.
+    /// Every mistake in the order of layers and lines. Unknown names count if `unknown_is_error` is set, else they are warnings.
     pub fn settle(mut self, unknown_is_error: bool) -> Result<Vec<Error>, Vec<Error>> {
         if unknown_is_error {
             self.errors.absorb(self.unknown);
@@ -127,7 +125,7 @@ impl Problems {
     }
 }
 
-/// Mistakes with what they sort by.
+/// Mistakes with their sort keys.
 #[derive(Clone, Debug, Default)]
 struct ProblemList {
     kept: Vec<(ValueOrigin, Error)>,
@@ -139,7 +137,7 @@ impl ProblemList {
         self.kept.len() >= KEPT_MAX
     }
 
-    /// The same mistake, met again when layers are read together, is told once.
+    /// Adds a mistake, unless reading one layer has already found the same.
     fn add(&mut self, origin: &ValueOrigin, error: Error) {
         if self.is_full() {
             self.more += 1;
@@ -173,7 +171,7 @@ fn with_hint(error: Error, hint: &str) -> Error {
     if hint.is_empty() { error } else { error.hint(hint) }
 }
 
-/// Where and what a message is about; a variable or option that is named after its key says both at once.
+/// Formats the origin and the key. A variable or option that is named after its key stands for both.
 fn heading(origin: &ValueOrigin, at: &str) -> String {
     let says_both = match origin {
         _ if at.is_empty() => true,
@@ -184,18 +182,17 @@ fn heading(origin: &ValueOrigin, at: &str) -> String {
     if says_both { origin.to_string() } else { format!("{origin}: {}", shown(at)) }
 }
 
-/// A piece of a value as a message repeats it: short, on one line, without secrets. Masked before it is cut, because half a URL does
-/// not look like one.
+/// Shortens a quoted value to one line without secrets. Secrets are masked before the cut, because half a URL is not recognised.
 pub fn shown(text: &str) -> String {
     text::bytes(text::masked(text).as_bytes())
 }
 
-/// Several errors as the one that a start fails with.
+/// Combines several errors into the one that ends a start.
 pub fn together(mut errors: Vec<Error>) -> Error {
     if errors.len() == 1 {
         return errors.remove(0);
     }
-    // Where nothing but passing troubles kept it from being read, nothing is known to be wrong with it.
+    // If only transient errors prevented reading, no mistake is known.
     let passing = errors.iter().map(|error| error.exit).find(|exit| matches!(exit, Exit::Transient(_)));
     match passing.filter(|_| errors.iter().all(|error| matches!(error.exit, Exit::Transient(_)))) {
         Some(exit) => Error::new(exit, "the configuration cannot be read at this moment").parts(errors),

@@ -1,13 +1,13 @@
-//! The JSON Schema (draft 2020-12) of a configuration file, for editors. It follows from the table of keys.
+//! The JSON Schema (draft 2020-12) of a configuration file for editors, generated from the table of keys.
 
 use super::{ConfigNode, KEYS, Key, ValueOrigin, key_name, lookup};
 use serde_json::{Map, Value as Json, json};
 
-/// The schema of a file.
+/// Returns the schema of a file.
 pub fn schema() -> Json {
     let definitions: Map<String, Json> = KEYS.iter().map(|key| (key.path.to_owned(), definition(key))).collect();
     let mut properties = members("");
-    // A dotted name at the top says the same as nesting.
+    // A dotted name at the top level is equivalent to nesting.
     for key in KEYS.iter().filter(|key| key.path.contains('.')) {
         properties.insert(key.path.into(), reference(key));
     }
@@ -37,7 +37,7 @@ fn reference(key: &Key) -> Json {
     json!({"$ref": format!("#/$defs/{}", key.path)})
 }
 
-/// The properties of a group: its keys, and its groups, one level down.
+/// Returns the properties of a group: its keys and its groups, one level down.
 fn members(group: &str) -> Map<String, Json> {
     let mut properties = Map::new();
     for path in KEYS.iter().map(|key| key.path) {
@@ -51,7 +51,7 @@ fn members(group: &str) -> Map<String, Json> {
     properties
 }
 
-/// A key, a group, or what is both (`user: x` and `user: {umask: x}`).
+/// Returns the schema of a key, a group, or both (`user: x` and `user: {umask: x}`).
 fn member(path: &str) -> Json {
     let group = || json!({"type": "object", "properties": members(path), "additionalProperties": false});
     match (lookup::find(path), lookup::is_group(path)) {
@@ -61,7 +61,7 @@ fn member(path: &str) -> Json {
     }
 }
 
-/// Every key as a commented line of YAML with its documentation above; each line can be uncommented alone.
+/// Returns every key as a commented line of YAML after its documentation; each line can be uncommented on its own.
 pub fn template() -> String {
     let mut text = String::from(
         "# The configuration of trainit: /etc/trainit.yaml in an image, trainit.yaml beside the code, or any file named by\n\
@@ -80,7 +80,7 @@ pub fn template() -> String {
     text
 }
 
-/// A value of the table as YAML: lists and maps are already, a text may need quotes.
+/// Formats a value of the table as YAML: lists and maps already are, a text may need quotes.
 fn in_yaml(value: &str) -> String {
     if value.starts_with(['[', '{']) { value.to_owned() } else { ConfigNode::text(value, ValueOrigin::Default).flow() }
 }

@@ -1,5 +1,5 @@
-//! Values that stand in files, as engines hand out secrets: `env: {HF_TOKEN: {file: /run/secrets/hf_token}}`, and `TRAINIT_…_FILE` for
-//! the keys that may hold a password. Nothing else that ends with `_FILE` is read: it belongs to others.
+//! Values in files, as engines provide secrets: `env: {HF_TOKEN: {file: /run/secrets/hf_token}}`, and `TRAINIT_…_FILE` for the keys that
+//! may hold a password. Other variables ending in `_FILE` are ignored: other programs define them.
 
 use super::file::{FileError, SILENT};
 use super::{EnvValue, Settings, read_file};
@@ -18,10 +18,10 @@ use sys::reach;
 /// Longest string that execve(2) takes (MAX_ARG_STRLEN).
 const MAX: usize = 128 << 10;
 
-/// A file's text without the newline that editors put at its end.
+/// Reads a file without the newline that editors put at its end.
 ///
 /// # Errors
-/// What open(2) and read(2) say; it is empty, too long, or holds a byte that no variable can hold.
+/// The error of open(2) or read(2), or a file that is empty, too long, or holds a byte that no variable can hold.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = read_file(path)?;
     for end in [b'\n', b'\r'] {
@@ -37,11 +37,11 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Adds the configured variables that stand in files; an inherited one wins, unless ours is forced. They are read as who this process
-/// is: a start reads them when it has become the workload's user, who can be told nothing that is not theirs.
+/// Adds the configured variables whose values are in files. An inherited variable wins, unless the configured one is forced. A start reads
+/// the files after it became the workload's user, so that the user sees no secret of another one.
 ///
 /// # Errors
-/// A file that cannot be read (78), or whose file system is in trouble (214).
+/// A file that cannot be read (78), or whose file system fails (214).
 pub fn add_all(values: &BTreeMap<String, EnvValue>, mounts: &Mounts, environment: &mut Environment) -> Result<()> {
     let in_files = || values.iter().filter_map(|(name, env)| Some((name, env.file.as_ref()?, env.force)));
     if in_files().next().is_none() {
@@ -59,10 +59,10 @@ pub fn add_all(values: &BTreeMap<String, EnvValue>, mounts: &Mounts, environment
     Ok(())
 }
 
-/// Adds the locked variables that stand in files, before any others: nothing that is set later replaces them.
+/// Adds the locked variables whose values are in files. They come first, and no later setting replaces them.
 ///
 /// # Errors
-/// A file that cannot be read (78), or whose file system is in trouble (214).
+/// A file that cannot be read (78), or whose file system fails (214).
 pub fn pin_all(settings: &Settings, mounts: &Mounts, environment: &mut Environment) -> Result<()> {
     let files =
         settings.locked_variables().filter(|(name, value)| value.file.is_some() && !environment.is_pinned(name));
@@ -75,14 +75,14 @@ pub fn pin_all(settings: &Settings, mounts: &Mounts, environment: &mut Environme
     Ok(())
 }
 
-/// What makes a secret readable.
+/// The hint for an unreadable secret.
 const HINT: &str =
     "the workload's user has to be able to read it: uid and mode of a Compose secret, fsGroup or defaultMode in a pod";
 
-/// A file's text with the rights of this process, wherever the file lies.
+/// Reads a file with the permissions of this process, on this or another machine.
 ///
 /// # Errors
-/// Which file it is, who cannot read it, and why; never what it holds.
+/// The file, the user that cannot read it, and the reason; never the content.
 pub(super) fn read_on(mounts: &Mounts, path: &Path) -> Result<Vec<u8>, FileError> {
     let bytes = reach::look(mounts, path, || read(path).map_err(|error| (error.to_string(), error.raw_os_error())));
     let bytes = bytes.unwrap_or_else(|_| Err((SILENT.to_owned(), Some(libc::ETIMEDOUT))));
@@ -93,7 +93,7 @@ pub(super) fn read_on(mounts: &Mounts, path: &Path) -> Result<Vec<u8>, FileError
     })
 }
 
-/// The error for a file that `read_on` could not read: a mistake (78), or a file system that is in trouble (214).
+/// Makes the error for a file that `read_on` could not read: a mistake (78), or a failing file system (214).
 pub(super) fn failed(at: &str, failure: &FileError) -> Error {
     let what = format!("{at}: {}", failure.reason);
     match failure.cause() {

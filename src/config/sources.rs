@@ -1,4 +1,4 @@
-//! What a configuration is read from.
+//! The sources of a configuration.
 
 use std::path::{Path, PathBuf};
 use sys::Root;
@@ -7,16 +7,16 @@ use sys::environment::Environment;
 /// The image author's file.
 pub const IMAGE_FILE: &str = "/etc/trainit.yaml";
 
-/// Files beside it, in the order of their names: the platform's.
+/// The directory of the platform's files, which are read in the order of their names.
 pub const IMAGE_DIRECTORY: &str = "/etc/trainit.d";
 
 /// The file in the code directory.
 pub const PROJECT_FILE: &str = "trainit.yaml";
 
-/// What the command line says about the configuration.
+/// The options of the command line for the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigOptions {
-    /// `--config FILE`; wins over `TRAINIT_CONFIG`.
+    /// `--config FILE`, which has priority over `TRAINIT_CONFIG`.
     pub config: Option<PathBuf>,
     /// `--mode M`, or a mode's name as the first word.
     pub mode: Option<String>,
@@ -24,15 +24,15 @@ pub struct ConfigOptions {
     pub set: Vec<String>,
 }
 
-/// Where the layers are.
+/// The sources of all layers.
 #[derive(Clone, Copy, Debug)]
 pub struct ConfigSources<'a> {
-    /// Where /etc is.
+    /// The root directory of /etc.
     pub root: &'a Root,
-    /// The variables that trainit was started with.
+    /// The environment of trainit.
     pub environment: &'a Environment,
-    /// The options that trainit was started with.
+    /// The options of trainit.
     pub options: &'a ConfigOptions,
-    /// The directory that trainit was started in.
+    /// The working directory of trainit.
     pub workdir: &'a Path,
 }

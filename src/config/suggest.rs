@@ -1,14 +1,14 @@
-//! "Did you mean": the known word that is nearest to an unknown one.
+//! "Did you mean": finds the known word that is nearest to an unknown one.
 
-/// How alike two words must be, 0 to 1 (Damerau-Levenshtein over the longer length): one letter wrong in four still
-/// counts, two unrelated short words do not.
+/// Least similarity of two words, 0 to 1 (Damerau-Levenshtein over the longer length). One wrong letter in four is similar, and two
+/// unrelated short words are not.
 const ALIKE: f64 = 0.7;
 
-/// Longest word that is compared: nobody means a key by more, and the comparison takes the product of both lengths.
+/// Longest word that is compared: no key is longer, and the cost is the product of both lengths.
 const LONGEST: usize = 64;
 
-/// The candidate that `word` was most likely meant to be. A word that is a candidate's last part (`grace` of
-/// `stop.grace`) means it, if no other ends so.
+/// Returns the candidate that `word` was most likely meant to be. A word equals a candidate if it is the only one with that last part
+/// (`grace` for `stop.grace`).
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > LONGEST {
         return None;

@@ -1,11 +1,11 @@
-//! What one text says where a list or a map is wanted: in a variable, after `--set`, or as a scalar in a file.
+//! Lists and maps in one text: in a variable, after `--set`, or as a scalar in a file.
 
 use super::problems::shown;
 use super::values::ConfigValue;
 use super::{ConfigNode, Content, Problems, ValueOrigin, words, yaml};
 use std::collections::BTreeMap;
 
-/// The items of a list: separated by blanks, or a JSON list (as YAML writes it is fine, too) for what this cannot say.
+/// Parses a list: items between blanks, or a JSON list (also in YAML's form) for items with blanks.
 pub fn list<T: ConfigValue>(
     text: &str,
     origin: &ValueOrigin,
@@ -22,7 +22,7 @@ pub fn list<T: ConfigValue>(
     Some(items.into_iter().map(|item| ConfigNode::text(item, origin.clone())).collect())
 }
 
-/// The entries of a map: `name=value` separated by blanks, or a JSON object.
+/// Parses a map: `name=value` between blanks, or a JSON object.
 pub fn map(
     text: &str,
     origin: &ValueOrigin,

@@ -1,9 +1,9 @@
-//! What all layers together say: the values that are seen, and the keys that no later layer may touch.
+//! The merged layers: the winning values, and the keys that are locked for later layers.
 
 use super::{ConfigNode, ValueOrigin, key_name};
 use std::collections::BTreeMap;
 
-/// Holds the merged values as they were written; what they mean is not known yet.
+/// Holds the merged values in their untyped form.
 #[derive(Clone, Debug, Default)]
 pub struct MergedTree {
     pub(super) values: BTreeMap<&'static str, ConfigNode>,
@@ -11,7 +11,7 @@ pub struct MergedTree {
 }
 
 impl MergedTree {
-    /// Holds no value: no layer says anything.
+    /// The tree without values.
     pub const EMPTY: MergedTree = MergedTree { values: BTreeMap::new(), locks: Vec::new() };
 
     /// Returns the value of a key, if any layer has one.
@@ -24,7 +24,7 @@ impl MergedTree {
         self.values.iter().map(|(path, node)| (*path, node))
     }
 
-    /// Tells where the lock stands that pins a key or an entry of a map.
+    /// Returns the origin of the lock on a key or an entry of a map.
     pub fn lock_of(&self, path: &str) -> Option<&ValueOrigin> {
         self.locks.iter().find(|(lock, _)| covers(lock, path)).map(|(_, origin)| origin)
     }

@@ -1,4 +1,4 @@
-//! The environment as a layer: `TRAINIT_*` variables, and which of them are not input at all.
+//! The environment as a layer: `TRAINIT_*` variables, without those that are no input.
 
 use super::{
     ConfigLayer, ConfigNode, ConfigSources, KEYS, Key, LayerSource, Problems, ValueOrigin, key_name, lookup, secret,
@@ -13,7 +13,7 @@ use tracing::debug;
 /// The variable that names a file; it is not a key.
 pub const CONFIG: &str = "TRAINIT_CONFIG";
 
-/// What trainit itself sets for a workload: inherited from an outer trainit, it is not input.
+/// Variables that trainit sets for a workload; inherited from an outer trainit, they are no input.
 pub const OUTPUTS: [&str; 9] = [
     "TRAINIT",
     "TRAINIT_ATTEMPT",
@@ -26,13 +26,13 @@ pub const OUTPUTS: [&str; 9] = [
     "TRAINIT_SESSION",
 ];
 
-/// Variables that name a file with a key's value, which may hold a password; the key's own variable is without the `_FILE`.
+/// Variables that name a file with a key's value, which may hold a password. Without `_FILE` the name is that of the key's own variable.
 pub const FROM_FILES: [&str; 2] = ["TRAINIT_DEPS_INDEX_FILE", "TRAINIT_DEPS_EXTRA_INDEX_FILE"];
 
-/// Keys that belong to the outer trainit when one is started inside a session.
+/// Keys of the outer trainit, when one is started inside a session.
 const OUTER: [&str; 2] = ["mode", "state_dir"];
 
-/// Reads the environment; not the files that it names.
+/// Reads the environment without the files that it names.
 pub fn read(environment: &Environment, problems: &mut Problems) -> ConfigLayer {
     let mut layer = ConfigLayer::empty(LayerSource::Environment);
     let inside = environment.text("TRAINIT") == Some("1");
@@ -68,8 +68,8 @@ fn read_one(name: &str, value: &OsStr, inside: bool, layer: &mut ConfigLayer, pr
     }
 }
 
-/// Adds the values that stand in files, with the rights of this process. What such a file holds is a secret: of a wrong value nothing
-/// is told but that it is wrong.
+/// Adds the values in files, with the permissions of this process. Such a value is a secret, so a message about a wrong one does not quote
+/// it.
 pub fn add_files(sources: &ConfigSources<'_>, mounts: &Mounts, layer: &mut ConfigLayer, problems: &mut Problems) {
     for name in FROM_FILES {
         let key = name.strip_suffix("_FILE").and_then(lookup::of_variable);
@@ -94,7 +94,7 @@ pub fn add_files(sources: &ConfigSources<'_>, mounts: &Mounts, layer: &mut Confi
     }
 }
 
-/// A value that is right; what is wrong with another is not repeated anywhere.
+/// Returns a valid value; messages about an invalid one do not quote it.
 fn in_confidence(key: &Key, bytes: Vec<u8>, origin: &ValueOrigin) -> Option<ConfigNode> {
     let node = ConfigNode::text(String::from_utf8(bytes).ok()?, origin.clone());
     let (mut alone, mut unsaid) = (ConfigLayer::empty(LayerSource::Environment), Problems::of_one_layer());
@@ -104,7 +104,7 @@ fn in_confidence(key: &Key, bytes: Vec<u8>, origin: &ValueOrigin) -> Option<Conf
     alone.values.remove(key.path)
 }
 
-/// What was probably meant by a variable that sets nothing.
+/// Suggests the intended variable for an unknown one.
 fn advice(name: &str) -> String {
     let is = |key: &&Key| name == key_name::variable(key.path);
     let is_entry = |key: &&Key| key.kind.map && name.starts_with(&format!("{}_", key_name::variable(key.path)));
@@ -120,7 +120,7 @@ fn advice(name: &str) -> String {
     }
 }
 
-/// The nearest variable. What all of them begin with would make any two of them look alike.
+/// Returns the nearest variable, compared without the common prefix, which would make all of them similar.
 fn nearest(name: &str) -> Option<String> {
     let variables: Vec<String> = KEYS.iter().filter_map(Key::variable).collect();
     let rests = variables.iter().filter_map(|variable| variable.strip_prefix(PREFIX));
@@ -128,7 +128,7 @@ fn nearest(name: &str) -> Option<String> {
     Some(format!("{PREFIX}{meant}"))
 }
 
-/// Whether Kubernetes made a variable for a service whose name begins with `trainit`: `…_SERVICE_HOST`, `…_SERVICE_PORT…`,
+/// Returns whether Kubernetes made a variable for a service whose name starts with `trainit`: `…_SERVICE_HOST`, `…_SERVICE_PORT…`,
 /// `…_PORT_80_TCP…`, and `…_PORT` with an address (Kubernetes documentation, "Accessing the Service", environment variables).
 fn is_service_link(name: &str, value: &OsStr) -> bool {
     let address = value

@@ -1,11 +1,11 @@
-//! One text → the words of a command line, as a shell splits it and without anything else that a shell does: quotes and
-//! backslashes group, `$`, `*` and `~` stay as they are. What only a shell can do is refused, not run wrongly.
+//! Splits one text into the words of a command line as a shell does, without expansion: quotes and backslashes group, and `$`, `*` and `~`
+//! stay. Syntax that needs a shell is rejected, so that it is not run wrongly.
 
 /// Splits at blanks. `'…'` keeps everything; in `"…"` a backslash escapes `" \ $` and a backtick; outside it escapes any
 /// character; before the end of a line it joins the lines (as in POSIX sh, 2.2).
 ///
 /// # Errors
-/// An open quote, a backslash at the end, or a word that only a shell understands (`&&`, `|`, `>` …).
+/// An open quote, a backslash at the end, or a word that only a shell can interpret (`&&`, `|`, `>` …).
 pub fn split(text: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word = WordReader::default();
@@ -27,7 +27,7 @@ pub fn split(text: &str) -> Result<Vec<String>, String> {
     Ok(words)
 }
 
-/// A word that is being read; one in quotes may be empty and is never an operator.
+/// A word that is being read; a quoted one may be empty and is never an operator.
 #[derive(Default)]
 struct WordReader {
     text: String,
@@ -123,7 +123,7 @@ mod tests {
 
         #[test]
         fn quoted_words_come_back(words in proptest::collection::vec("\\PC*", 0..6)) {
-            // What cannot stand in a line is quoted as only a shell reads it.
+            // A word with special characters is quoted in a form that shells read.
             let words: Vec<String> = words.iter().map(|word| text::line(word).into_owned()).collect();
             let text = words.iter().map(|word| text::quoted(word.as_ref())).collect::<Vec<_>>().join(" ");
             prop_assert_eq!(split(&text), Ok(words));

@@ -1,24 +1,23 @@
-//! YAML bytes → `Node`. Pure: any bytes give a tree or mistakes, never a panic.
+//! Parses YAML bytes into a `ConfigNode`. Pure: any bytes give a tree or mistakes, never a panic.
 //!
-//! Why an event parser (saphyr-parser) and not serde with one of the descendants of serde_yaml: a configuration needs three
-//! things that a serde data model throws away. The text a scalar was written with (`570.100` and `12.10` are versions, `0755` a
-//! mode, `off` a word; a typed model makes 570.1, 12.1, 755 or 493, and false of them). The line of every value, not only of the
-//! first mistake, because each value names its origin for as long as it lives. And aliases, seen before they are expanded, so that they
-//! can be refused. It is also the smaller choice, has no `unsafe`, and tells all mistakes of a file at once. What is left to do here
-//! is this file.
+//! The parser is an event parser (saphyr-parser) and not serde with a successor of serde_yaml, because a configuration needs three things
+//! that a serde data model discards. The first is the original text of a scalar: `570.100` and `12.10` are versions, `0755` a mode, `off`
+//! a word, and a typed model makes 570.1, 12.1, 755 or 493, and false of them. The second is the line of every value, not only of the
+//! first mistake, because each value keeps its origin. The third is aliases before expansion, so that they can be rejected. The event
+//! parser is also smaller, has no `unsafe`, and reports all mistakes of a file at once. This file is the rest of the work.
 
 use super::{ConfigNode, Content, Problems, ValueOrigin};
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// Deepest nesting; deeper is no configuration, and a tree is dropped recursively.
+/// Deepest nesting: no configuration is deeper, and a tree is dropped recursively.
 const DEPTH_MAX: usize = 64;
 
-/// Gives a line of the text its origin.
+/// Makes the origin for a line of the text.
 pub type LineOrigin<'a> = &'a dyn Fn(usize) -> ValueOrigin;
 
-/// Reads one document. Nothing comes back if there is nothing in it or if it cannot be read as YAML at all.
+/// Parses one document; `None` if it is empty or no YAML.
 pub fn parse(bytes: &[u8], place: LineOrigin<'_>, problems: &mut Problems) -> Option<ConfigNode> {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -41,7 +40,7 @@ pub fn parse(bytes: &[u8], place: LineOrigin<'_>, problems: &mut Problems) -> Op
     tree.root
 }
 
-/// A collection that is still open.
+/// A collection that is not closed yet.
 struct Open {
     origin: ValueOrigin,
     items: Items,
@@ -61,7 +60,7 @@ struct YamlTree<'a> {
 }
 
 impl YamlTree<'_> {
-    /// Adds one event; none: the text cannot be used.
+    /// Processes one event; `None` if the text cannot be used.
     fn take(&mut self, event: Event<'_>, line: usize) -> Option<()> {
         let origin = (self.place)(line);
         match event {
@@ -97,7 +96,7 @@ impl YamlTree<'_> {
         (self.documents == 1).then_some(())
     }
 
-    /// Anchors and foreign tags are refused; a core tag only says that a scalar is meant as a text.
+    /// Rejects anchors and unknown tags; a core tag only marks a scalar as text.
     fn marks(&mut self, anchor: usize, tag: Option<Cow<'_, Tag>>, origin: &ValueOrigin) -> bool {
         if anchor != 0 {
             self.problems.unreadable(
@@ -151,7 +150,7 @@ impl YamlTree<'_> {
     }
 }
 
-/// A key is a text; what it is the name of has the key's line as its origin, which is the line that a person looks for.
+/// Reads a key, which must be a text. Its value gets the key's line as origin, because users look for that line.
 fn name(node: ConfigNode, problems: &mut Problems) -> (String, ValueOrigin) {
     match node.content {
         Content::Scalar { text, .. } => (text, node.origin),
@@ -175,7 +174,7 @@ fn entry(map: &mut BTreeMap<String, ConfigNode>, name: String, node: ConfigNode,
     }
 }
 
-/// What most often stands in a line that is not YAML.
+/// Suggests what most often makes a line invalid.
 fn advice(line: &str) -> &'static str {
     let value = line.split_once(": ").map_or("", |(_, value)| value.trim_start());
     if line.trim_start_matches(' ').starts_with('\t') {

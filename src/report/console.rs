@@ -1,5 +1,4 @@
-//! The lines on stderr before the workload starts. A reader that is gone or has stopped reading never stops a start: lines are
-//! dropped then, and counted.
+//! The lines on stderr before the workload starts. A closed or full stderr never blocks a start: lines are dropped and counted.
 
 use super::json::FindingRow;
 use super::json_line::json_line;
@@ -16,7 +15,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use sys::stderr::{self, Urgency};
 
-/// Where lines go.
+/// The destination of lines.
 #[derive(Debug)]
 enum Sink {
     Stderr,
@@ -24,50 +23,50 @@ enum Sink {
     Memory(Vec<u8>),
 }
 
-/// Tells what happens, in text or as JSON lines.
+/// Writes the log of a start as text or as JSON lines.
 #[derive(Debug)]
 pub struct Console {
     sink: Sink,
     style: Style,
     format: LogFormat,
     level: LogLevel,
-    /// Where remedies are for; none before the configuration is known.
+    /// The platform for remedies; `None` before the configuration is known.
     host_facts: Option<Rc<HostFacts>>,
-    /// So many texts were not written, or only in part, because nobody read.
+    /// Number of texts that were dropped, or written in part, because stderr was full.
     dropped: u32,
-    /// The last of them was written in part.
+    /// Whether the last text was written in part.
     torn: bool,
 }
 
 impl Console {
-    /// Before the configuration is known: text, and everything.
+    /// Makes the console before the configuration is known: text, at every level.
     pub fn early() -> Self {
         let (format, level) = (LogFormat::Text, LogLevel::Info);
         let style = Style::of_stderr();
         Console { sink: Sink::Stderr, style, format, level, host_facts: None, dropped: 0, torn: false }
     }
 
-    /// As the configuration wants it; the place decides how remedies are worded.
+    /// Makes the console of a configuration; the platform decides how remedies are worded.
     pub fn new(settings: &Settings, host_facts: Rc<HostFacts>) -> Self {
         let mut console = Self::early();
         console.settle(settings, host_facts);
         console
     }
 
-    /// The configuration is known now.
+    /// Applies the configuration.
     pub fn settle(&mut self, settings: &Settings, host_facts: Rc<HostFacts>) {
         (self.format, self.level) = (settings.log_format.value, settings.log_level.value);
         self.host_facts = Some(host_facts);
         trace::follow(settings);
     }
 
-    /// Kept in memory, without colours, for tests that read what a person would.
+    /// Makes a console in memory without colours, for tests of the text.
     #[cfg(test)]
     pub fn in_memory(host_facts: Option<Rc<HostFacts>>) -> Self {
         Console { sink: Sink::Memory(Vec::new()), style: Style::default(), host_facts, ..Self::early() }
     }
 
-    /// What was written to one in memory.
+    /// Returns the text of a console in memory.
     #[cfg(test)]
     pub fn written(&self) -> String {
         match &self.sink {
@@ -76,17 +75,17 @@ impl Console {
         }
     }
 
-    /// The same, but what is only worth knowing is not told.
+    /// Drops informational lines.
     pub fn only_trouble(self) -> Self {
         Console { level: self.level.min(LogLevel::Warn), ..self }
     }
 
-    /// Whether lines that are only worth knowing are told.
+    /// Returns whether informational lines are written.
     pub fn tells_all(&self) -> bool {
         self.level >= LogLevel::Info
     }
 
-    /// `trainit 0.1.0 · train · python train.py`.
+    /// Writes `trainit 0.1.0 · train · python train.py`.
     pub fn banner(&mut self, mode: &str, command: &[OsString]) {
         if !self.tells_all() {
             return;
@@ -101,7 +100,7 @@ impl Console {
         );
     }
 
-    /// What checks say while they run.
+    /// Writes an event of running checks.
     pub fn check(&mut self, told: CheckEvent<'_>) {
         match told {
             CheckEvent::Finding(finding) => self.finding(finding),
@@ -109,7 +108,7 @@ impl Console {
         }
     }
 
-    /// A finding: its row and what to type.
+    /// Writes a finding and its remedies.
     pub fn finding(&mut self, finding: &Finding) {
         let mut text = self.style.row(
             finding.status.into(),
@@ -127,7 +126,7 @@ impl Console {
         self.tell(level(finding.status), &text, "finding", || json!({"finding": row()}));
     }
 
-    /// A row for a step that is no check: `deps`, `user`.
+    /// Writes a row for a step that is no check: `deps`, `user`.
     pub fn row(&mut self, status: Status, family: &str, what: &str, took: Duration) {
         let what = text::masked(what);
         let text = self.style.row(status.into(), family, &what, None, took);
@@ -139,34 +138,34 @@ impl Console {
         );
     }
 
-    /// What to do about the row above.
+    /// Writes the remedy for the row above.
     pub fn advice(&mut self, text: &str) {
         let text = text::masked(text);
         self.tell(LogLevel::Info, &self.style.remedy(&text), "advice", || json!({"text": text}));
     }
 
-    /// Something worth knowing, in one line.
+    /// Writes one informational line.
     pub fn line(&mut self, text: &str) {
         let text = text::masked(text);
         self.tell(LogLevel::Info, &self.style.line(&text), "line", || json!({"text": text}));
     }
 
-    /// The same with a secret in it that was made for this start and that a person has to be told.
+    /// Writes a line unmasked: its secret was made for this start, and the user needs it.
     pub fn line_as_it_is(&mut self, text: &str) {
         self.tell(LogLevel::Info, &self.style.line(text), "line", || json!({"text": text}));
     }
 
-    /// What may hurt later.
+    /// Writes a warning.
     pub fn warning(&mut self, error: &Error) {
         self.failure(LogLevel::Warn, Tag::Warn, error);
     }
 
-    /// What ends the start.
+    /// Writes the error that ends the start.
     pub fn error(&mut self, error: &Error) {
         self.failure(LogLevel::Error, Tag::Fail, error);
     }
 
-    /// A start to copy, below a line that says what it is.
+    /// Writes a corrected start to copy, after a line of explanation.
     pub fn correction(&mut self, correction: &Correction) {
         let text = correction.text();
         let left = correction.unmended.join(", ");
@@ -175,7 +174,7 @@ impl Console {
         self.tell(LogLevel::Error, &block, "remedy", || json!({"text": text, "start": correction}));
     }
 
-    /// `start python train.py as 1000:1000, 0.06 s after the container's`.
+    /// Writes `start python train.py as 1000:1000, 0.06 s after the container's`.
     pub fn start(&mut self, command: &[OsString], user: impl FnOnce() -> String, after: Duration) {
         if !self.tells_all() {
             return;
@@ -192,7 +191,7 @@ impl Console {
         );
     }
 
-    /// One row for each failure, if there are several in one.
+    /// Writes one row for each part of an error.
     fn failure(&mut self, level: LogLevel, tag: Tag, error: &Error) {
         if !error.parts.is_empty() {
             return error.parts.iter().for_each(|part| self.failure(level, tag, part));
@@ -208,7 +207,7 @@ impl Console {
         self.tell(level, &text, tag.word(), || json!({"what": what, "because": because, "hints": hints, "exit": code}));
     }
 
-    /// One text, or one JSON object of `fields`, when the level wants it.
+    /// Writes one text, or one JSON object of `fields`, if the level allows it.
     fn tell(&mut self, level: LogLevel, text: &str, event: &str, fields: impl FnOnce() -> Value) {
         if level > self.level {
             return;
@@ -236,14 +235,14 @@ impl Console {
             whole if whole == text.len() => (self.dropped, self.torn) = (0, false),
             0 => self.dropped += 1,
             part => {
-                // What is missing has been told if that much of it was written.
+                // The note about dropped lines is complete if that many bytes were written.
                 self.dropped = if part >= missing.len() { 1 } else { self.dropped + 1 };
                 self.torn = true;
             }
         }
     }
 
-    /// Says how much was dropped, if anything was.
+    /// Returns the note about dropped lines, if there are any.
     fn missing(&self) -> String {
         let torn = if self.torn { "\n" } else { "" };
         match (self.dropped, self.format) {
@@ -272,7 +271,7 @@ fn level(status: Status) -> LogLevel {
     }
 }
 
-/// What an error's row is about: its exit code's family.
+/// Returns the family of an error's exit code as the subject of its row.
 fn family(error: &Error) -> &'static str {
     use protocol::exit_code::Exit;
     match error.exit {

@@ -1,9 +1,8 @@
-//! What GPUs are here, as a table that a person reads: a column for everything that is known of any of them, and below it what belongs
-//! to all.
+//! The GPUs as a table for users: a column for every fact that is known of any GPU, and the common facts below.
 
 use crate::check::{Inventory, InventoryGpu};
 
-/// A column: its title, and what stands in it.
+/// The title of a column, and its cell for a GPU.
 type Column = (&'static str, fn(&InventoryGpu) -> String);
 
 const COLUMNS: [Column; 7] = [
@@ -16,7 +15,7 @@ const COLUMNS: [Column; 7] = [
     ("STATE", |device| text::line(&device.state).into_owned()),
 ];
 
-/// The table, and the lines below it.
+/// Formats the table and the lines below it.
 pub fn inventory(inventory: &Inventory) -> String {
     let table = if inventory.devices.is_empty() { nothing(inventory) } else { table(&inventory.devices) };
     let facts: String =

@@ -1,4 +1,4 @@
-//! The JSON report: what `trainit check --json` prints and what `report.file` gets. Its shape is versioned; fields are only added.
+//! The JSON report of `trainit check --json` and `report.file`. Its format is versioned; fields are only added.
 
 use super::remedy::{self, Correction};
 use crate::check::{CheckContext, Finding, Inventory, Status, provenance, verdict};
@@ -11,10 +11,10 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 use sys::temporary::TemporaryFile;
 
-/// Changes when a field changes its meaning or goes away.
+/// Version of the format; it changes when a field changes its meaning or is removed.
 const SCHEMA: u32 = 1;
 
-/// A start, or a check, as data.
+/// A start or a check as data.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     schema: u32,
@@ -34,12 +34,12 @@ pub struct Report {
     start: Option<Correction>,
     #[serde(skip_serializing_if = "Option::is_none")]
     gpus: Option<Inventory>,
-    /// How prepare was killed, if it was: then nothing else of it is known.
+    /// How the preparation was killed, if it was; then nothing else about it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     killed: Option<String>,
 }
 
-/// A finding as it stands in the report.
+/// A finding in the report.
 #[derive(Clone, Debug, Serialize)]
 pub struct FindingRow {
     check: String,
@@ -54,12 +54,12 @@ pub struct FindingRow {
     facts: crate::check::FindingFacts,
 }
 
-/// What became of the dependencies.
+/// The result of the dependency step.
 #[derive(Clone, Debug, Serialize)]
 pub struct Dependencies {
-    /// In words, as on the console.
+    /// The text, as on the console.
     pub what: String,
-    /// How long it took, in milliseconds.
+    /// The duration in milliseconds.
     pub took_ms: u64,
 }
 
@@ -73,7 +73,7 @@ pub struct HookRow {
 }
 
 impl HookRow {
-    /// One of this stage, after so long.
+    /// Makes the row of a hook of this stage.
     pub fn new(stage: &'static str, path: &Path, took: Duration, failed: Option<&Error>) -> Self {
         let failed = failed.map(|error| text::masked(&error.what));
         HookRow { stage, path: text::path(path), took_ms: milliseconds(took), failed }
@@ -81,7 +81,7 @@ impl HookRow {
 }
 
 impl Report {
-    /// The report of these findings. `mode`: none for a check that starts nothing; `began`: when this process did.
+    /// Makes the report of these findings. `mode` is `None` for a check that starts nothing; `began` is the start of this process.
     pub fn new(context: &CheckContext, mode: Option<&str>, findings: &[Finding], began: SystemTime) -> Self {
         let place = context.platform();
         let words = text::masked_words(&context.command);
@@ -108,7 +108,7 @@ impl Report {
         }
     }
 
-    /// The report of a preparation that was killed: nothing is known of what it had found.
+    /// Makes the report of a preparation that was killed; its findings are lost.
     pub fn of_killed(place: Platform, mode: &str, how: &str, code: u8) -> Self {
         Report {
             schema: SCHEMA,
@@ -131,25 +131,25 @@ impl Report {
         }
     }
 
-    /// Adds the hooks that ran.
+    /// Adds the hooks.
     pub fn with_hooks(mut self, hooks: Vec<HookRow>) -> Self {
         self.hooks = hooks;
         self
     }
 
-    /// Adds what became of the dependencies.
+    /// Adds the result of the dependency step.
     pub fn with_dependencies(mut self, what: impl Into<String>, took: Duration) -> Self {
         self.dependencies = Some(Dependencies { what: text::masked(&what.into()), took_ms: milliseconds(took) });
         self
     }
 
-    /// Adds what GPUs are here.
+    /// Adds the GPUs.
     pub fn with_gpus(mut self, gpus: Inventory) -> Self {
         self.gpus = Some(gpus);
         self
     }
 
-    /// Says with which code the start ends, where that is not the checks' verdict.
+    /// Sets the exit code of the start, if the checks do not decide it.
     pub fn with_exit(mut self, exit: Exit) -> Self {
         self.exit = exit.code();
         if exit.code() != 0 {
@@ -158,15 +158,15 @@ impl Report {
         self
     }
 
-    /// As text, with a newline at its end.
+    /// Formats the report as text with a final newline.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 
-    /// Puts it where `report.file` says, whole or not at all.
+    /// Writes the report to the path of `report.file`, completely or not at all.
     ///
     /// # Errors
-    /// What the file system says.
+    /// The error of the file system.
     pub fn save(&self, path: &Path) -> std::io::Result<()> {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut new = TemporaryFile::make(directory, ".trainit-report.")?;
@@ -175,7 +175,7 @@ impl Report {
     }
 }
 
-/// A report is read by others: it holds no secrets.
+/// Mode of the file: others may read it, and it holds no secrets.
 const READABLE: u32 = 0o644;
 
 fn milliseconds(took: Duration) -> u64 {
@@ -183,7 +183,7 @@ fn milliseconds(took: Duration) -> u64 {
 }
 
 impl FindingRow {
-    /// A finding with its remedies as words for this place.
+    /// Makes the row of a finding, with remedies for this platform.
     pub fn of(finding: &Finding, place: Platform) -> Self {
         FindingRow {
             check: finding.check.clone(),

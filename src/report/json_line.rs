@@ -1,10 +1,10 @@
-//! One line of the log as JSON, whoever writes it.
+//! One line of the log as JSON, for all writers.
 
 use crate::config::LogLevel;
 use serde_json::{Value, json};
 use std::time::SystemTime;
 
-/// A line of this level, about an event, with the event's own fields.
+/// Makes a line of this level about an event, with the event's own fields.
 pub(super) fn json_line(level: LogLevel, event: &str, fields: Value) -> Value {
     let level = match level {
         LogLevel::Error => "error",

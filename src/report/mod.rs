@@ -1,5 +1,5 @@
-//! Words: how findings, errors and the start are told, as text lines, JSON lines, the JSON report and a termination message. Data
-//! in, words out; it decides nothing.
+//! Text output: formats findings, errors and the start as text lines, JSON lines, the JSON report and a termination message. It formats
+//! data and decides nothing.
 
 mod console;
 mod inventory;
@@ -17,7 +17,7 @@ pub use remedy::{Correction, correction};
 pub use termination::termination;
 pub use text::masked as mask;
 
-/// Writes what was asked for to stdout, as lines. A reader that is gone is no failure.
+/// Prints a result to stdout as lines. A closed stdout is no failure.
 pub fn print(text: &str) {
     use std::io::Write;
     if !text.is_empty() {

@@ -1,5 +1,5 @@
-//! What to change about the start of a container, as Docker, Compose and Kubernetes write it: for one finding behind its row, and
-//! for all that failed together as one start to copy.
+//! Changes to the start of a container in the syntax of Docker, Compose and Kubernetes: for one finding after its row, and for all
+//! failures together as one start to copy.
 
 mod compose;
 mod docker;
@@ -10,24 +10,24 @@ use crate::check::{Change, Finding, Remedy, Status};
 use crate::engine::{Platform, StartPart, TypedStart, corrected};
 use serde::Serialize;
 
-/// What stands for what only a person knows.
+/// Placeholder for a path that only the user knows.
 const SOURCE: &str = "/path/on/host";
 
-/// A start in which what failed is right, in three forms.
+/// A corrected start in three forms.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Correction {
-    /// As one command line.
+    /// The command line.
     pub docker: String,
-    /// As a Compose file.
+    /// The Compose file.
     pub compose: String,
-    /// As a pod.
+    /// The pod's manifest.
     pub kubernetes: String,
-    /// What fails in it as before: no start mends it.
+    /// Failures that no other start fixes.
     pub unmended: Vec<String>,
 }
 
-/// The correction, from what is known of this start and what the failures ask for; none when no start mends any of them.
-/// `started` looks: only where there is something to correct.
+/// Makes the correction from the known start and the failures; `None` if no start fixes any of them. `started` is called only if there is
+/// something to correct.
 pub fn correction(findings: &[Finding], started: impl FnOnce() -> TypedStart) -> Option<Correction> {
     let failed = || findings.iter().filter(|finding| finding.status == Status::Fail);
     let changes: Vec<&Change> = failed().flat_map(changes_of).collect();
@@ -58,7 +58,7 @@ fn name(finding: &Finding) -> String {
 }
 
 impl Correction {
-    /// As a block of text.
+    /// Formats the correction as a block of text.
     pub fn text(&self) -> String {
         let mut forms = vec![
             ("Docker", self.docker.clone()),
@@ -77,7 +77,7 @@ impl Correction {
     }
 }
 
-/// One remedy as the line behind its row.
+/// Formats one remedy as the line after its row.
 pub fn line(remedy: &Remedy, place: Platform) -> String {
     match (remedy, place) {
         (Remedy::Do(sentence), _) => sentence.clone(),
@@ -86,7 +86,7 @@ pub fn line(remedy: &Remedy, place: Platform) -> String {
     }
 }
 
-/// Where a mount comes from that a person has to say; with several each needs a name of its own.
+/// Returns the placeholder for a mount's source; several mounts get different ones.
 fn source(target: &str, parts: &[StartPart]) -> String {
     let unknown = parts.iter().filter(|part| matches!(part, StartPart::Mount { .. })).count();
     match std::path::Path::new(target).file_name().filter(|_| unknown > 1) {
@@ -95,7 +95,7 @@ fn source(target: &str, parts: &[StartPart]) -> String {
     }
 }
 
-/// `8g`, `512m`: rounded up to what engines take.
+/// Formats a size as engines accept it, rounded up: `8g`, `512m`.
 fn short_size(bytes: u64) -> String {
     match bytes {
         b if b.is_multiple_of(1 << 30) => format!("{}g", b >> 30),

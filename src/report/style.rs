@@ -1,40 +1,40 @@
-//! The layout of text lines: a status, a family, what was found, and how long it took, in columns that hold still.
+//! The layout of text lines: status, family, text and duration in fixed columns.
 
 use crate::check::Status;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-/// Where the text of a row begins.
+/// Column of a row's text.
 const TEXT: usize = 16;
-/// Where times end.
+/// Column at which durations end.
 const RIGHT: usize = 98;
-/// Longest row before its second part gets a line of its own.
+/// Longest row on one line; the second part of a longer one gets its own line.
 const LONG: usize = 120;
 
 /// Whether colours may be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Style {
-    /// On a terminal, and nobody set NO_COLOR.
+    /// Whether stderr is a terminal, and NO_COLOR is not set.
     pub colour: bool,
 }
 
-/// What stands at the beginning of a row.
+/// The tag at the start of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tag {
-    /// A check or step that is as it should be.
+    /// A successful check or step.
     Ok,
-    /// May hurt later.
+    /// A problem that may hurt later.
     Warn,
-    /// Ends the start.
+    /// A problem that ends the start.
     Fail,
-    /// The workload starts.
+    /// The start of the workload.
     Start,
-    /// For whoever looks for a mistake.
+    /// A debug event.
     Debug,
 }
 
 impl Tag {
-    /// The word.
+    /// Returns the word of the tag.
     pub const fn word(self) -> &'static str {
         match self {
             Tag::Ok => "ok",
@@ -45,7 +45,7 @@ impl Tag {
         }
     }
 
-    /// The colour, as a number of SGR (ECMA-48).
+    /// Returns the SGR number of the colour (ECMA-48).
     const fn colour(self) -> &'static str {
         match self {
             Tag::Ok => "32",
@@ -68,14 +68,14 @@ impl From<Status> for Tag {
 }
 
 impl Style {
-    /// As stderr may have it: colours only on a terminal that can, and where nobody objects (no-color.org).
+    /// Chooses the style for stderr: colours only on a terminal that supports them, unless NO_COLOR is set (no-color.org).
     pub fn of_stderr() -> Self {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let may = std::io::stderr().is_terminal() && set("NO_COLOR").is_none();
         Style { colour: may && set("TERM").is_none_or(|term| term != "dumb") }
     }
 
-    /// `  ok    data    /data: nfs4, read-only            3 ms`, with the lines that belong to it.
+    /// Formats `  ok    data    /data: nfs4, read-only            3 ms`, with the lines that belong to it.
     pub fn row(self, tag: Tag, family: &str, what: &str, because: Option<&str>, took: Duration) -> String {
         let (what, because) = (text::line(what), because.map(text::line));
         let (text, more) = match because {
@@ -88,33 +88,33 @@ impl Style {
         row
     }
 
-    /// A way out, below a row.
+    /// Formats a remedy below a row.
     pub fn remedy(self, text: &str) -> String {
         format!("{:TEXT$}{} {}", "", self.paint("36", "→"), text::line(text))
     }
 
-    /// A line without a status.
+    /// Formats a line without a status.
     pub fn line(self, text: &str) -> String {
         format!("{:8}{}", "", text::line(text))
     }
 
-    /// `  start python train.py`.
+    /// Formats `  start python train.py`.
     pub fn start(self, text: &str) -> String {
         format!("  {}{}", self.tag(Tag::Start), text::line(text))
     }
 
-    /// The status and its blanks; the blanks keep their width without the colour.
+    /// Formats the tag with its blanks, whose width does not depend on the colour.
     fn tag(self, tag: Tag) -> String {
         format!("{}{:2$}", self.paint(tag.colour(), tag.word()), "", 6 - tag.word().len())
     }
 
-    /// In a colour, where there are any.
+    /// Colours a text, if colours are on.
     fn paint(self, colour: &str, text: &str) -> String {
         if self.colour && !text.is_empty() { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
     }
 }
 
-/// Times stand in a column, behind a text that leaves room for it.
+/// Appends the duration in its column, if the text leaves room.
 fn with_time(head: &str, text: &str, took: Duration) -> String {
     let took = text::time(took);
     if took.is_empty() {
@@ -124,7 +124,7 @@ fn with_time(head: &str, text: &str, took: Duration) -> String {
     format!("{head}{text}{:gap$}{took}", "")
 }
 
-/// Columns of a text, near enough: a letter is one.
+/// Returns the width of a text; each character counts as one column.
 fn width(text: &str) -> usize {
     text.chars().count()
 }

@@ -4,10 +4,10 @@ use crate::check::{Finding, Status};
 use crate::error::Error;
 use protocol::exit_code::{Exit, TABLE};
 
-/// Longest message. Kubernetes cuts at 4096; what goes over the handover to PID 1 needs room for its frame.
+/// Longest message. Kubernetes cuts at 4096 bytes, and the handover to PID 1 needs room for its frame.
 const MAX: usize = 4000;
 
-/// Why a start failed: the exit code's meaning, each failure with its cause, the error that ended it, and what warned before.
+/// Explains a failed start: the meaning of the exit code, each failure with its cause, the error that ended it, and earlier warnings.
 pub fn termination(findings: &[Finding], error: Option<&Error>, exit: Exit) -> String {
     let meaning = TABLE.iter().find(|(known, _)| *known == exit).map(|(_, words)| format!(" ({words})"));
     let head = format!("trainit did not start the workload: exit code {}{}", exit.code(), meaning.unwrap_or_default());
@@ -22,7 +22,7 @@ fn sentence(finding: &Finding) -> String {
     format!("{}: {}{because}", finding.check, finding.what)
 }
 
-/// An error has lines of its own; nothing else may make any.
+/// Neutralises control characters; only an error keeps its line breaks.
 fn printable(text: &str) -> String {
     text.lines().map(text::line).collect::<Vec<_>>().join("\n")
 }

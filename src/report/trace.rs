@@ -1,5 +1,5 @@
-//! `log.level: debug`: every decision, file looked at and program run, as the other parts of the program say it by `tracing`. The one who
-//! listens writes lines as the console does; while nobody listens an event costs one atomic load.
+//! `log.level: debug`: writes the decisions, accessed files and programs that other modules report by `tracing`. The subscriber writes
+//! lines in the console's format; without one an event costs one atomic load.
 
 use super::json_line::json_line;
 use super::style::{Style, Tag};
@@ -16,16 +16,16 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::{Interest, Subscriber};
 use tracing::{Event, Metadata};
 
-/// Whether events are written now, and how.
+/// Whether and how events are written.
 static OUTPUT: AtomicU8 = AtomicU8::new(OFF);
 const OFF: u8 = 0;
 const TEXT: u8 = 1;
 const JSON: u8 = 2;
 
-/// The field that says how long something took, in microseconds.
+/// The field with a duration in microseconds.
 const TOOK: &str = "took_us";
 
-/// Writes events from here on if the environment or `--set` ask for it: no file has been read yet.
+/// Writes events from here on if the environment or `--set` asks for it: no file has been read yet.
 pub fn begin(environment: &Environment, set: &[String]) {
     let asked = |key: &str, variable: &str| {
         let set = set.iter().rev().find_map(|word| word.strip_prefix(key)?.strip_prefix('=').map(str::to_owned));
@@ -37,7 +37,7 @@ pub fn begin(environment: &Environment, set: &[String]) {
     }
 }
 
-/// Writes events from here on as the configuration wants it, which is known now.
+/// Writes events from here on as the configuration asks, which is known now.
 pub fn follow(settings: &Settings) {
     match (settings.log_level.value, settings.log_format.value) {
         (LogLevel::Debug, LogFormat::Text) => write_as(TEXT),
@@ -48,16 +48,16 @@ pub fn follow(settings: &Settings) {
 
 fn write_as(output: u8) {
     OUTPUT.store(output, Ordering::Relaxed);
-    // The second time there is one already, and it is the same.
+    // A second call finds the same subscriber already installed.
     let _ = tracing::subscriber::set_global_default(DebugLog);
 }
 
-/// The listener.
+/// The subscriber.
 struct DebugLog;
 
 impl Subscriber for DebugLog {
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
-        // What is wanted changes once the configuration is known.
+        // The level changes once the configuration is known.
         Interest::sometimes()
     }
 
@@ -80,7 +80,7 @@ impl Subscriber for DebugLog {
         stderr::write(format!("{line}\n").as_bytes(), Urgency::News);
     }
 
-    // There are no spans: a start is one thing after the other.
+    // There are no spans: a start is sequential.
     fn new_span(&self, _: &Attributes<'_>) -> Id {
         Id::from_u64(1)
     }
@@ -94,7 +94,7 @@ impl Subscriber for DebugLog {
     fn exit(&self, _: &Id) {}
 }
 
-/// What an event says.
+/// The fields of an event.
 #[derive(Default)]
 struct EventFields {
     message: String,

@@ -1,40 +1,40 @@
-//! How the GPU helper is built: by the same rustc, for the same target, with core alone, and linked dynamically whatever the rest is.
-//! What it is linked against are stand-ins of glibc's libraries that have the few names that it uses, with glibc's first version on
-//! the architecture: so it runs with every glibc, and no glibc has to be here. rust-lld, which rustup's toolchains have, links it, also
-//! for another architecture; the system's ld does for its own.
+//! Builds the gpu-probe with the same rustc, for the same target, with core alone, and always dynamically linked. It is linked against
+//! stand-ins of glibc's libraries, which export the few names it uses, with the versions of glibc's first release on the architecture. So
+//! it runs with every glibc, and the build needs none. rust-lld of rustup's toolchains links it for any architecture; the system's ld does
+//! so for its own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What is built from what.
+/// The inputs and outputs of the build.
 pub struct Build {
     /// The directory of the sources.
     pub source: PathBuf,
-    /// Where pieces may be put.
+    /// The directory of intermediate files.
     pub out: PathBuf,
-    /// The file to make.
+    /// The resulting file.
     pub helper: PathBuf,
     /// `x86_64` or `aarch64`.
     pub architecture: String,
-    /// The target's triple.
+    /// The target triple.
     pub target: String,
-    /// The triple of this machine.
+    /// The host triple.
     pub host: String,
-    /// The compiler.
+    /// The path of rustc.
     pub rustc: String,
 }
 
 /// A linker.
 struct Linker {
     path: PathBuf,
-    /// rustc's name for how it is spoken to.
+    /// rustc's name for the linker's command line syntax.
     flavor: &'static str,
-    /// Words that come first, where it is several linkers in one.
+    /// Leading arguments of a program that contains several linkers.
     first: &'static [&'static str],
 }
 
-/// Builds it; or says why not.
+/// Builds the probe, or returns the reason why it cannot be built.
 pub fn build(build: &Build) -> Result<(), String> {
     fs::create_dir_all(&build.out).map_err(|error| error.to_string())?;
     build.stand_in("c", "libc.so.6")?;
@@ -43,7 +43,7 @@ pub fn build(build: &Build) -> Result<(), String> {
 }
 
 impl Build {
-    /// glibc's loader, and the first version that it has here.
+    /// Returns the name of glibc's loader, and glibc's first version on the architecture.
     fn glibc(&self) -> (&'static str, &'static str) {
         match self.architecture.as_str() {
             "aarch64" => ("/lib/ld-linux-aarch64.so.1", "GLIBC_2.17"),
@@ -76,7 +76,7 @@ impl Build {
         rustc
     }
 
-    /// A library that has the names of another, and nothing behind them.
+    /// Builds a library that exports the names of another one without an implementation.
     fn stand_in(&self, name: &str, known_as: &str) -> Result<(), String> {
         let script = self.out.join("version.map");
         fs::write(&script, format!("{} {{ global: *; }};\n", self.glibc().1)).map_err(|error| error.to_string())?;
@@ -84,7 +84,7 @@ impl Build {
         self.library(&source, known_as, Some(&script), &self.out.join(format!("lib{name}.so")))
     }
 
-    /// A library of one file that needs core alone, known by this name; a script gives its names versions.
+    /// Builds a library with this soname from one file that needs core alone; a linker script adds symbol versions.
     pub fn library(&self, source: &Path, known_as: &str, script: Option<&Path>, library: &Path) -> Result<(), String> {
         let object = library.with_extension("o");
         let mut rustc = self.rustc();
@@ -122,7 +122,7 @@ fn on_path(name: &str) -> Option<PathBuf> {
 }
 
 fn run(command: &mut Command) -> Result<(), String> {
-    // Settings for the rest of the build are not for this.
+    // Flags for the rest of the build do not apply here.
     let output = command.env_remove("RUSTFLAGS").output().map_err(|error| format!("{command:?}: {error}"))?;
     if output.status.success() {
         return Ok(());

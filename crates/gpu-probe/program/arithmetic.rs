@@ -1,19 +1,19 @@
-//! A sum that every thread of a GPU can do, and what has to come out of it: integers and floats, each step rounded as IEEE 754
-//! says, so that every GPU and every CPU agree to the bit. Pure; trainit's own tests use it.
+//! A sum that every thread of a GPU computes, and its expected result: integers and floats, each step rounded as IEEE 754 requires, so
+//! that every GPU and every CPU agree to the bit. Pure; trainit's own tests use it.
 
-/// Threads that calculate the same: thread N does as thread N mod 64.
+/// Number of different computations: thread N does that of thread N mod 64.
 pub(super) const KINDS: usize = 64;
-/// Rounds of the loop.
+/// Iterations of the loop.
 pub(super) const ROUNDS: u32 = 4096;
-/// Threads in a block, and blocks.
+/// Threads in a block.
 pub(super) const BLOCK: u32 = 256;
-/// Enough to keep every multiprocessor of today's GPUs busy several times over.
+/// Number of blocks, enough to keep every multiprocessor of today's GPUs busy several times over.
 pub(super) const GRID: u32 = 4096;
 
 const FACTOR: f32 = f32::from_bits(0x3f80_0347);
 const TERM: f32 = f32::from_bits(0x3dcc_cccd);
 
-/// The same as the program below, for one thread.
+/// Computes the result of the program below for one thread.
 pub(super) fn expected(thread: u32) -> u32 {
     let mut integer = thread % KINDS as u32;
     let mut float = integer as f32 + 1.0;
@@ -43,7 +43,7 @@ macro_rules! program {
             "add.rn.f32 %f1, %f1, 0f3F800000;\n",
             "again:\n",
             "mad.lo.u32 %r6, %r6, 1664525, 1013904223;\n",
-            // .rn keeps them apart: without it they could become one step that rounds once.
+            // .rn keeps the two steps separate: otherwise they could become one step that rounds once.
             "mul.rn.f32 %f1, %f1, 0f3F800347;\n",
             "add.rn.f32 %f1, %f1, 0f3DCCCCCD;\n",
             "sub.u32 %r1, %r1, 1;\n",
@@ -60,6 +60,6 @@ macro_rules! program {
     };
 }
 
-/// The program in PTX, which every driver compiles for its GPU: for GPUs since Turing, and for older ones.
+/// The program in PTX, which every driver compiles for its GPU: one text for GPUs since Turing, and one for older GPUs.
 pub(super) const PROGRAMS: [&str; 2] =
     [program!(".version 6.3\n.target sm_75\n"), program!(".version 5.0\n.target sm_50\n")];

@@ -1,26 +1,26 @@
-//! CUDA's driver: whether it comes up in this environment, and which GPUs it shows to a program. No context is made.
+//! CUDA's driver: whether it initialises in this environment, and which GPUs it shows to a program. It makes no context.
 
 use crate::library::{Library, function};
 use crate::said::{Said, Whom};
 use core::ffi::{CStr, c_char, c_int, c_uint};
 
-/// Devices that are asked about at most.
+/// Largest number of devices.
 const MOST: c_int = 128;
-/// Room for a text.
+/// Size of a text buffer.
 const TEXT: usize = 128;
 
 /// `CUdevice`.
 pub type Device = c_int;
 type GetAttribute = unsafe extern "C" fn(*mut c_int, c_int, Device) -> c_int;
 
-/// The library, initialised.
+/// The initialised library.
 #[derive(Clone, Copy)]
 pub struct Cuda {
-    /// Its functions.
+    /// The loaded library.
     pub library: Library,
 }
 
-/// Asks everything.
+/// Asks for all facts.
 pub fn ask(said: &mut Said) {
     let Some(cuda) = Cuda::start(said, Whom::Driver) else { return };
     cuda.version(said);
@@ -35,7 +35,7 @@ impl Cuda {
         said.call(b"cuInit", whom);
         // SAFETY: it takes a number, which has to be 0.
         let code = unsafe { init(0) };
-        // The library words its codes through a pointer, unlike NVML.
+        // The library returns the text of an error code through a pointer, unlike NVML.
         match code {
             0 => said.got(0, &[]),
             code => said.refused(code, words(library, code)),
@@ -48,32 +48,32 @@ impl Cuda {
         if let Some(get) = function!(self.library.find_or_say(said, name), unsafe extern "C" fn(*mut c_int) -> c_int) {
             said.call(name.to_bytes(), Whom::Driver);
             let mut number = 0;
-            // SAFETY: the number lives over the call.
+            // SAFETY: the number outlives the call.
             let code = unsafe { get(&raw mut number) };
             said.got(code, &[number as u64]);
         }
     }
 
-    /// How many devices it shows.
+    /// Returns the number of devices.
     pub fn count(self, said: &mut Said) -> c_int {
         let name = c"cuDeviceGetCount";
         let found = self.library.find_or_say(said, name);
         let Some(get) = function!(found, unsafe extern "C" fn(*mut c_int) -> c_int) else { return 0 };
         said.call(name.to_bytes(), Whom::Driver);
         let mut count = 0;
-        // SAFETY: the number lives over the call.
+        // SAFETY: the number outlives the call.
         let code = unsafe { get(&raw mut count) };
         said.got(code, &[count as u64]);
         if code == 0 { count } else { 0 }
     }
 
-    /// The device of this number.
+    /// Returns the device with this number.
     pub fn open(self, said: &mut Said, number: c_int, whom: Whom) -> Option<Device> {
         let name = c"cuDeviceGet";
         let get = function!(self.library.find_or_say(said, name), unsafe extern "C" fn(*mut Device, c_int) -> c_int)?;
         said.call(name.to_bytes(), whom);
         let mut device = 0;
-        // SAFETY: the handle lives over the call.
+        // SAFETY: the handle outlives the call.
         let code = unsafe { get(&raw mut device, number) };
         self.came(said, code, &[])?;
         Some(device)
@@ -89,7 +89,7 @@ impl Cuda {
         self.attributes(said, device, whom);
     }
 
-    /// Since MIG a second function tells an instance's own.
+    /// Reports the UUID; since MIG a second function returns an instance's own.
     fn uuid(self, said: &mut Said, device: Device, whom: Whom) {
         let found = self.library.find(c"cuDeviceGetUuid_v2").or_else(|| self.library.find(c"cuDeviceGetUuid"));
         if let Some(get) = function!(found, unsafe extern "C" fn(*mut [u8; 16], Device) -> c_int) {
@@ -106,9 +106,9 @@ impl Cuda {
         if let Some(get) = function!(self.library.find_or_say(said, name), GetText) {
             said.call(name.to_bytes(), whom);
             let mut room = [0 as c_char; TEXT];
-            // SAFETY: the last byte stays 0, as the library is told of one less.
+            // SAFETY: the last byte stays 0, as the library gets a length of one less.
             let code = unsafe { get(room.as_mut_ptr(), TEXT as c_int - 1, device) };
-            // SAFETY: the room ends with a 0.
+            // SAFETY: the buffer ends with a 0.
             said.got_text(code, unsafe { crate::c::text(room.as_ptr()) });
         }
     }
@@ -119,13 +119,13 @@ impl Cuda {
         if let Some(get) = function!(found, unsafe extern "C" fn(*mut usize, Device) -> c_int) {
             said.call(name.to_bytes(), whom);
             let mut bytes = 0;
-            // SAFETY: the number lives over the call.
+            // SAFETY: the number outlives the call.
             let code = unsafe { get(&raw mut bytes, device) };
             said.got(code, &[bytes as u64]);
         }
     }
 
-    /// Numbers of cuda.h's `CUdevice_attribute`: compute capability, multiprocessors.
+    /// Reports attributes by the numbers of cuda.h's `CUdevice_attribute`: compute capability, multiprocessors.
     fn attributes(self, said: &mut Said, device: Device, whom: Whom) {
         const CAPABILITY: [c_int; 2] = [75, 76];
         const MULTIPROCESSORS: [c_int; 1] = [16];
@@ -136,7 +136,7 @@ impl Cuda {
             let mut code = 0;
             for (attribute, value) in attributes.iter().zip(&mut values) {
                 let mut number = 0;
-                // SAFETY: the number lives over the call.
+                // SAFETY: the number outlives the call.
                 code = unsafe { get(&raw mut number, *attribute, device) };
                 *value = number as u64;
             }
@@ -146,7 +146,7 @@ impl Cuda {
         ask(b"cuDeviceGetAttribute/multiprocessors", &MULTIPROCESSORS);
     }
 
-    /// Says what came of a call; none where it was refused.
+    /// Reports the result of a call; `None` if it was refused.
     pub fn came(self, said: &mut Said, code: c_int, values: &[u64]) -> Option<()> {
         match code {
             0 => said.got(0, values),
@@ -156,12 +156,12 @@ impl Cuda {
     }
 }
 
-/// The library's words for a code.
+/// Returns the library's text for an error code.
 fn words<'a>(library: Library, code: c_int) -> &'a [u8] {
     type GetWords = unsafe extern "C" fn(c_int, *mut *const c_char) -> c_int;
     let mut text = core::ptr::null();
     if let Some(get) = function!(library.find(c"cuGetErrorString"), GetWords) {
-        // SAFETY: the pointer lives over the call.
+        // SAFETY: the pointer outlives the call.
         unsafe { get(code, &raw mut text) };
     }
     // SAFETY: null, or a constant string of the library's.

@@ -1,15 +1,15 @@
-//! A library of the driver's: loaded, and asked for its functions one by one, each of which it may not have.
+//! A library of the driver: loads it and looks up its functions, each of which may be missing.
 
 use crate::c;
 use crate::said::Said;
 use core::ffi::{CStr, c_void};
 
-/// A library that is loaded.
+/// A loaded library.
 #[derive(Clone, Copy)]
 pub struct Library(*mut c_void);
 
 impl Library {
-    /// Loads it, and says from where: the file in which `known`, a function that every version has, is found.
+    /// Loads the library, and reports the file that contains `known`, a function of every version.
     pub fn load(said: &mut Said, file: &CStr, known: &CStr) -> Option<Self> {
         said.load(file);
         let library = c::load(file);
@@ -21,12 +21,12 @@ impl Library {
         Some(Library(library))
     }
 
-    /// A function's address; none: it does not have it.
+    /// Returns the address of a function; `None` if the library lacks it.
     pub fn find(self, name: &CStr) -> Option<*mut c_void> {
         Some(c::find(self.0, name)).filter(|address| !address.is_null())
     }
 
-    /// The same; a function that is not there is told.
+    /// Returns the address of a function, and reports a missing one.
     pub fn find_or_say(self, said: &mut Said, name: &CStr) -> Option<*mut c_void> {
         let found = self.find(name);
         if found.is_none() {
@@ -36,7 +36,7 @@ impl Library {
     }
 }
 
-/// A function of a library by its name and type; the type is the one of NVIDIA's header.
+/// Looks up a function by name and type; the type is that of NVIDIA's header.
 macro_rules! function {
     ($found:expr, $type:ty) => {
         // SAFETY: the header of the library gives the function of this name this type, in every version.

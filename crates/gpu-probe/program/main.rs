@@ -1,13 +1,13 @@
-//! The GPU helper: a small dynamic program that asks the driver's libraries what trainit, which is static, cannot ask. Its report on
-//! descriptor 3 is a transcript of the calls (`report.rs`; read by `src/gpu/probe/transcript.rs`): each is announced before it is
-//! made, so that a library that hangs, crashes or calls exit(3) is named by the last line. It judges nothing.
+//! The gpu-probe: a small dynamic program that asks the driver's libraries for trainit, which is static and cannot load them. Its report
+//! on descriptor 3 is a transcript of the calls (`report.rs`; parsed by `crates/gpu/src/probe/transcript.rs`). Each call is announced
+//! before it is made, so that the last line names a library that hangs, crashes or calls exit(3). The program judges nothing.
 //!
-//! build.rs compiles it for the target and links it against stand-ins of glibc's oldest libraries (`build/helper.rs`), so it runs
-//! with every glibc there is. No allocation, no formatting, no panic; every function of the driver may be missing.
+//! build.rs compiles it for the target and links it against stand-ins of glibc's oldest libraries (`build/helper.rs`), so it runs with
+//! every glibc. It does not allocate, format or panic; every function of the driver may be missing.
 //!
 //!     gpu-helper nvml                      NVML's facts
 //!     gpu-helper cuda                      cuInit, and what CUDA shows
-//!     gpu-helper proof|full ORDINAL NUMBER a context and a memory round trip on CUDA's device NUMBER, told as ORDINAL
+//!     gpu-helper proof|full ORDINAL NUMBER a context and a memory round trip on CUDA's device NUMBER, reported as ORDINAL
 //!     gpu-helper peers                     copies between all GPUs that CUDA shows
 #![no_std]
 #![no_main]
@@ -26,12 +26,12 @@ mod said;
 use core::ffi::{CStr, c_char, c_int};
 use said::Said;
 
-/// Where the report goes.
+/// The descriptor of the report.
 const REPORT: c_int = 3;
-/// The words on the command line were not understood.
+/// The exit code for invalid arguments.
 const USAGE: c_int = 64;
 
-/// What the C library calls, with its threads and exit handlers set up: NVIDIA's libraries need both.
+/// The entry point that the C library calls, with its threads and exit handlers set up: NVIDIA's libraries need both.
 extern "C" fn main(count: c_int, words: *const *const c_char, _environment: *const *const c_char) -> c_int {
     let word = |at: c_int| -> &[u8] {
         if at >= count {
@@ -50,7 +50,7 @@ extern "C" fn main(count: c_int, words: *const *const c_char, _environment: *con
         _ => c::exit(USAGE),
     }
     said.end();
-    // Without exit handlers: the libraries' own have hung before, and all is said.
+    // Exit handlers are skipped: those of the libraries have hung before, and the report is complete.
     c::exit(0)
 }
 
@@ -64,7 +64,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     c::exit(101)
 }
 
-// Where the kernel's loader jumps to: the C library takes over from here, as in every program that a compiler links.
+// The entry point of the kernel's loader: it hands over to the C library, as in every program that a compiler links.
 #[cfg(target_arch = "x86_64")]
 core::arch::global_asm!(
     ".globl _start",

@@ -1,5 +1,5 @@
-//! NVML: what the driver knows of each GPU. Types and layouts are those of nvml.h; a structure that carries its own size says with
-//! it which version of the structure is meant.
+//! NVML: the driver's facts about each GPU. Types and layouts are those of nvml.h; a structure that carries its own size identifies its
+//! version by it.
 
 use crate::library::{Library, function};
 use crate::said::{Said, Whom};
@@ -20,13 +20,13 @@ type GetInto<T> = unsafe extern "C" fn(Device, *mut T) -> c_int;
 type GetFields = unsafe extern "C" fn(Device, c_int, *mut FieldValue) -> c_int;
 type GetList = unsafe extern "C" fn(Device, *mut c_uint, *mut c_void) -> c_int;
 
-/// Room for a text; NVML's longest are 96 bytes.
+/// Size of a text buffer; NVML's longest texts have 96 bytes.
 const TEXT: usize = 128;
-/// GPUs and slots that are asked about at most.
+/// Largest number of GPUs and slots.
 const MOST: u32 = 128;
-/// Links of NVLink on a GPU at most (NVML_NVLINK_MAX_LINKS).
+/// Largest number of NVLinks on a GPU (NVML_NVLINK_MAX_LINKS).
 const LINKS: u32 = 18;
-/// The version of a structure that carries its size.
+/// Returns the version field of a structure that carries its size.
 const fn version<T>(number: u32) -> u32 {
     size_of::<T>() as u32 | (number << 24)
 }
@@ -40,7 +40,7 @@ struct Memory {
     used: u64,
 }
 
-/// `nvmlMemory_v2_t`: what the driver keeps for itself is apart.
+/// `nvmlMemory_v2_t`, which separates the driver's reserve.
 #[repr(C)]
 #[derive(Default)]
 struct Memory2 {
@@ -85,7 +85,7 @@ struct FieldValue {
     value: u64,
 }
 
-/// `nvmlGpuFabricInfo_t`, the first one.
+/// `nvmlGpuFabricInfo_t`, the first version.
 #[repr(C)]
 #[derive(Default)]
 struct Fabric1 {
@@ -107,12 +107,12 @@ struct Fabric2 {
     health: u32,
 }
 
-// As nvml.h has them.
+// The sizes in nvml.h.
 const _: () = assert!(size_of::<Memory>() == 24 && size_of::<Memory2>() == 40 && size_of::<Pci>() == 68);
 const _: () = assert!(size_of::<Sram>() == 104 && size_of::<FieldValue>() == 40);
 const _: () = assert!(size_of::<Fabric1>() == 28 && size_of::<Fabric2>() == 36);
 
-/// Whom we ask about, and with what.
+/// The subject of the queries, and its handle.
 #[derive(Clone, Copy)]
 struct Asked {
     library: Library,
@@ -120,7 +120,7 @@ struct Asked {
     whom: Whom,
 }
 
-/// Asks everything. The library is not shut down: the process ends, and that does the same.
+/// Asks for all facts. The library is not shut down: the end of the process has the same effect.
 pub fn ask(said: &mut Said) {
     let Some(library) = Library::load(said, c"libnvidia-ml.so.1", c"nvmlInit_v2") else { return };
     said.words = function!(library.find(c"nvmlErrorString"), crate::said::Words);
@@ -141,7 +141,7 @@ fn of_driver(said: &mut Said, library: Library) {
         if let Some(get) = function!(library.find_or_say(said, name), SystemText) {
             said.call(name.to_bytes(), Whom::Driver);
             let mut text = [0; TEXT];
-            // SAFETY: the room has the length that is told.
+            // SAFETY: the buffer has the length that is passed.
             let code = unsafe { get(text.as_mut_ptr(), TEXT as c_uint) };
             said.got_text(code, bytes(&text));
         }
@@ -150,7 +150,7 @@ fn of_driver(said: &mut Said, library: Library) {
     if let Some(get) = function!(library.find_or_say(said, name), unsafe extern "C" fn(*mut c_int) -> c_int) {
         said.call(name.to_bytes(), Whom::Driver);
         let mut number = 0;
-        // SAFETY: the number lives over the call.
+        // SAFETY: the number outlives the call.
         let code = unsafe { get(&raw mut number) };
         said.got(code, &[number as u64]);
     }
@@ -161,20 +161,20 @@ fn count(said: &mut Said, library: Library) -> u32 {
     let Some(get) = function!(library.find_or_say(said, name), unsafe extern "C" fn(*mut c_uint) -> c_int) else { return 0 };
     said.call(name.to_bytes(), Whom::Driver);
     let mut count = 0;
-    // SAFETY: the number lives over the call.
+    // SAFETY: the number outlives the call.
     let code = unsafe { get(&raw mut count) };
     said.got(code, &[u64::from(count)]);
     if code == 0 { count } else { 0 }
 }
 
-/// A GPU that fell off the bus has no handle; the others are asked all the same.
+/// Reports one GPU. A GPU that fell off the bus has no handle; the others are queried all the same.
 fn of_gpu(said: &mut Said, library: Library, index: u32) {
     let name = c"nvmlDeviceGetHandleByIndex_v2";
     let Some(get) = function!(library.find_or_say(said, name), GetHandle) else { return };
     let whom = Whom::Gpu(index);
     said.call(name.to_bytes(), whom);
     let mut device = null_mut();
-    // SAFETY: the handle lives over the call.
+    // SAFETY: the handle outlives the call.
     let code = unsafe { get(index, &raw mut device) };
     said.got(code, &[]);
     if code != 0 {
@@ -225,7 +225,7 @@ impl Asked {
     }
 
     fn find(self, said: &mut Said, name: &CStr) -> Option<*mut c_void> {
-        // Told once, not for every GPU.
+        // A missing function is reported once, not for every GPU.
         if matches!(self.whom, Whom::Gpu(0)) { self.library.find_or_say(said, name) } else { self.library.find(name) }
     }
 
@@ -233,7 +233,7 @@ impl Asked {
         if let Some(get) = function!(self.find(said, name), GetText) {
             said.call(name.to_bytes(), self.whom);
             let mut text = [0; TEXT];
-            // SAFETY: the room has the length that is told.
+            // SAFETY: the buffer has the length that is passed.
             let code = unsafe { get(self.device, text.as_mut_ptr(), TEXT as c_uint) };
             said.got_text(code, bytes(&text));
         }
@@ -243,7 +243,7 @@ impl Asked {
         if let Some(get) = function!(self.find(said, name), GetNumber) {
             said.call(name.to_bytes(), self.whom);
             let mut number = 0;
-            // SAFETY: the number lives over the call; NVML's enumerations are as wide.
+            // SAFETY: the number outlives the call; NVML's enumerations are as wide.
             let code = unsafe { get(self.device, &raw mut number) };
             said.got(code, &[u64::from(number)]);
         }
@@ -253,19 +253,19 @@ impl Asked {
         if let Some(get) = function!(self.find(said, name), GetTwo) {
             said.call(name.to_bytes(), self.whom);
             let (mut first, mut second) = (0, 0);
-            // SAFETY: the numbers live over the call.
+            // SAFETY: the numbers outlive the call.
             let code = unsafe { get(self.device, &raw mut first, &raw mut second) };
             said.got(code, &[u64::from(first), u64::from(second)]);
         }
     }
 
-    /// Two functions under one name.
+    /// Reports the results of two functions under one name.
     fn now_and_most(self, said: &mut Said, name: &[u8], (now, most): (&CStr, &CStr)) {
         let now = function!(self.find(said, now), GetNumber);
         let Some((now, most)) = now.zip(function!(self.find(said, most), GetNumber)) else { return };
         said.call(name, self.whom);
         let mut numbers = [0; 2];
-        // SAFETY: the numbers live over the calls.
+        // SAFETY: the numbers outlive the calls.
         let codes = unsafe { [now(self.device, &raw mut numbers[0]), most(self.device, &raw mut numbers[1])] };
         said.got(if codes[0] == 0 { codes[1] } else { codes[0] }, &numbers.map(u64::from));
     }
@@ -276,19 +276,19 @@ impl Asked {
             said.call(name.to_bytes(), self.whom);
             let (legacy, address) = ([0; 16], [0; 32]);
             let mut pci = Pci { legacy, domain: 0, bus: 0, device: 0, id: 0, subsystem: 0, address };
-            // SAFETY: the structure has the layout of the header's and lives over the call.
+            // SAFETY: the structure has the layout of the header's and outlives the call.
             let code = unsafe { get(self.device, &raw mut pci) };
             said.got_text(code, bytes(&pci.address));
         }
     }
 
-    /// The second version tells apart what the driver keeps for itself; old libraries and some sandboxes have only the first.
+    /// Reports the memory. The second version separates the driver's reserve; old libraries and some sandboxes have only the first.
     fn memory(self, said: &mut Said) {
         const NAME: &[u8] = b"nvmlDeviceGetMemoryInfo";
         let second = function!(self.find(said, c"nvmlDeviceGetMemoryInfo_v2"), GetInto<Memory2>);
         let mut memory = Memory2 { version: version::<Memory2>(2), ..Memory2::default() };
         said.call(NAME, self.whom);
-        // SAFETY: the structure has the layout of the header's and lives over the call.
+        // SAFETY: the structure has the layout of the header's and outlives the call.
         let code = second.map(|get| unsafe { get(self.device, &raw mut memory) }).filter(|code| *code == 0);
         match code {
             Some(code) => said.got(code, &[memory.total, memory.used]),
@@ -312,7 +312,7 @@ impl Asked {
         said.got(code, &[memory.total, memory.used]);
     }
 
-    /// How many there are, without room for a list of them.
+    /// Reports the number of processes without a buffer for their list.
     fn processes(self, said: &mut Said) {
         let name = c"nvmlDeviceGetComputeRunningProcesses_v3";
         if let Some(get) = function!(self.find(said, name), GetList) {
@@ -324,13 +324,13 @@ impl Asked {
         }
     }
 
-    /// `counter`: 0 since the driver was loaded, 1 over the GPU's life.
+    /// Reports uncorrected errors; `counter` is 0 since the driver was loaded, 1 over the GPU's life.
     fn errors(self, said: &mut Said, name: &[u8], counter: c_int) {
         const UNCORRECTED: c_int = 1;
         if let Some(get) = function!(self.find(said, c"nvmlDeviceGetTotalEccErrors"), GetErrors) {
             said.call(name, self.whom);
             let mut count = 0;
-            // SAFETY: the number lives over the call.
+            // SAFETY: the number outlives the call.
             let code = unsafe { get(self.device, UNCORRECTED, counter, &raw mut count) };
             said.got(code, &[count]);
         }
@@ -341,7 +341,7 @@ impl Asked {
         if let Some(get) = function!(self.find(said, name), GetInto<Sram>) {
             said.call(name.to_bytes(), self.whom);
             let mut sram = Sram { version: version::<Sram>(1), ..Sram::default() };
-            // SAFETY: the structure has the layout of the header's and lives over the call.
+            // SAFETY: the structure has the layout of the header's and outlives the call.
             let code = unsafe { get(self.device, &raw mut sram) };
             said.got(code, &[u64::from(sram.exceeded)]);
         }
@@ -353,41 +353,41 @@ impl Asked {
             said.call(name.to_bytes(), self.whom);
             let mut rows = [0; 4];
             let [correctable, uncorrectable, pending, failed] = rows.each_mut().map(|row| &raw mut *row);
-            // SAFETY: the numbers live over the call.
+            // SAFETY: the numbers outlive the call.
             let code = unsafe { get(self.device, correctable, uncorrectable, pending, failed) };
             said.got(code, &rows.map(u64::from));
         }
     }
 
-    /// What the driver wants done about the GPU (NVML_FI_DEV_GET_GPU_RECOVERY_ACTION).
+    /// Reports the recovery action that the driver requests (NVML_FI_DEV_GET_GPU_RECOVERY_ACTION).
     fn recovery(self, said: &mut Said) {
         const RECOVERY_ACTION: c_uint = 230;
         const NOT_SUPPORTED: c_int = 3;
         if let Some(get) = function!(self.find(said, c"nvmlDeviceGetFieldValues"), GetFields) {
             said.call(b"nvmlDeviceGetFieldValues/recovery", self.whom);
             let mut value = FieldValue { field: RECOVERY_ACTION, ..FieldValue::default() };
-            // SAFETY: one structure of the header's layout, as is told.
+            // SAFETY: one structure of the header's layout, as is passed.
             let code = unsafe { get(self.device, 1, &raw mut value) };
-            // A field that the driver does not know is an invalid argument to it.
+            // The driver returns *invalid argument* for an unknown field.
             let field = if value.code == 2 { NOT_SUPPORTED } else { value.code };
             said.got(if code == 0 { field } else { code }, &[value.value & 0xffff_ffff]);
         }
     }
 
     fn throttle(self, said: &mut Said) {
-        // The same function under its name since 535 and its older one.
+        // The function has this name since 535, and an older one before.
         let name = c"nvmlDeviceGetCurrentClocksEventReasons";
         let found = self.library.find(name).or_else(|| self.find(said, c"nvmlDeviceGetCurrentClocksThrottleReasons"));
         if let Some(get) = function!(found, GetLong) {
             said.call(name.to_bytes(), self.whom);
             let mut reasons = 0;
-            // SAFETY: the number lives over the call.
+            // SAFETY: the number outlives the call.
             let code = unsafe { get(self.device, &raw mut reasons) };
             said.got(code, &[reasons]);
         }
     }
 
-    /// Link by link, up to the first that the GPU does not have.
+    /// Reports each NVLink up to the first that the GPU lacks.
     fn nvlinks(self, said: &mut Said) {
         let name = c"nvmlDeviceGetNvLinkState";
         let Some(get) = function!(self.find(said, name), GetBy) else { return };
@@ -396,7 +396,7 @@ impl Asked {
         let (mut count, mut code) = (0, 0);
         for (link, place) in (0..LINKS).zip(&mut states) {
             let mut state = 0;
-            // SAFETY: the number lives over the call.
+            // SAFETY: the number outlives the call.
             code = unsafe { get(self.device, link, &raw mut state) };
             if code != 0 {
                 break;
@@ -411,25 +411,25 @@ impl Asked {
         if let Some(get) = function!(self.find(said, c"nvmlDeviceGetGpuFabricInfoV"), GetInto<Fabric2>) {
             said.call(NAME, self.whom);
             let mut fabric = Fabric2 { version: version::<Fabric2>(2), ..Fabric2::default() };
-            // SAFETY: the structure has the layout of the header's second version, as it says itself, and lives over the call.
+            // SAFETY: the structure has the layout of the header's second version, as it says itself, and outlives the call.
             let code = unsafe { get(self.device, &raw mut fabric) };
             said.got(code, &[u64::from(fabric.state), fabric.status as u64, u64::from(fabric.health)]);
         } else if let Some(get) = function!(self.library.find(c"nvmlDeviceGetGpuFabricInfo"), GetInto<Fabric1>) {
             said.call(NAME, self.whom);
             let mut fabric = Fabric1::default();
-            // SAFETY: the structure has the layout of the header's first version and lives over the call.
+            // SAFETY: the structure has the layout of the header's first version and outlives the call.
             let code = unsafe { get(self.device, &raw mut fabric) };
             said.got(code, &[u64::from(fabric.state), fabric.status as u64]);
         }
     }
 
-    /// MIG instances. On a GPU without MIG the first question already says that it has no slots.
+    /// Reports MIG instances. A GPU without MIG answers the first call with no slots.
     fn slots(self, said: &mut Said, index: u32) {
         let name = c"nvmlDeviceGetMaxMigDeviceCount";
         let Some(get) = function!(self.find(said, name), GetNumber) else { return };
         said.call(name.to_bytes(), self.whom);
         let mut count = 0;
-        // SAFETY: the number lives over the call.
+        // SAFETY: the number outlives the call.
         let code = unsafe { get(self.device, &raw mut count) };
         said.got(code, &[u64::from(count)]);
         if code == 0 {
@@ -443,7 +443,7 @@ impl Asked {
         let whom = Whom::Slot(index, slot);
         said.call(name.to_bytes(), whom);
         let mut device = null_mut();
-        // SAFETY: the handle lives over the call.
+        // SAFETY: the handle outlives the call.
         let code = unsafe { get(self.device, slot, &raw mut device) };
         said.got(code, &[]);
         if code == 0 {
@@ -457,9 +457,9 @@ impl Asked {
     }
 }
 
-/// The text in a room of bytes that a library filled.
+/// Returns the text in a buffer that a library filled.
 fn bytes(room: &[c_char]) -> &[u8] {
     let length = room.iter().position(|byte| *byte == 0).unwrap_or(room.len());
-    // SAFETY: c_char and u8 have the same size and no invalid values; the length is the room's or less.
+    // SAFETY: c_char and u8 have the same size and no invalid values; the length is at most the buffer's.
     unsafe { core::slice::from_raw_parts(room.as_ptr().cast(), length) }
 }

@@ -1,5 +1,5 @@
-//! Copies between all pairs of GPUs that CUDA shows: what arrives is compared, because a wrong setting of the host's IOMMU makes
-//! direct copies arrive as garbage without an error.
+//! Copies between all pairs of GPUs that CUDA shows. The result is compared, because a wrong IOMMU setting of the host corrupts direct
+//! copies without an error.
 
 use crate::c;
 use crate::cuda::{Cuda, Device};
@@ -8,16 +8,16 @@ use crate::proof::{Context, Handle, Place, rate};
 use crate::said::{Said, Whom};
 use core::ffi::{c_int, c_uint};
 
-/// GPUs at most.
+/// Largest number of GPUs.
 const MOST: usize = 16;
-/// What is copied.
+/// Bytes of each copy.
 const BYTES: usize = 16 << 20;
 
 type CanAccess = unsafe extern "C" fn(*mut c_int, Device, Device) -> c_int;
 type Enable = unsafe extern "C" fn(Handle, c_uint) -> c_int;
 type Copy = unsafe extern "C" fn(Place, Handle, Place, Handle, usize) -> c_int;
 
-/// A GPU that takes part.
+/// A GPU of the test.
 #[derive(Clone, Copy)]
 struct Peer {
     number: u32,
@@ -27,7 +27,7 @@ struct Peer {
     to: Place,
 }
 
-/// Copies from each to each.
+/// Copies from each GPU to each other one.
 pub fn copy(said: &mut Said) {
     let Some(cuda) = Cuda::start(said, Whom::Driver) else { return };
     let count = cuda.count(said).clamp(0, MOST as c_int) as usize;
@@ -59,7 +59,7 @@ impl Peer {
         let copy = function!(cuda.library.find_or_say(said, c"cuMemcpyPeer"), Copy)?;
         said.call(b"cuMemcpyPeer", whom);
         let began = c::microseconds();
-        // SAFETY: both places have so many bytes in the contexts that are named with them.
+        // SAFETY: both addresses have this many bytes in the contexts that are passed with them.
         let code = unsafe { copy(to.to, to.context.handle, self.from, self.context.handle, BYTES) };
         let code = if code == 0 { to.context.finish() } else { code };
         cuda.came(said, code, &[rate(BYTES as u64, c::microseconds() - began)])?;
@@ -68,14 +68,14 @@ impl Peer {
         arrived.compare(said, to.to, BYTES as u64, u64::from(self.number) + 1)
     }
 
-    /// Whether they reach each other directly; then that way is opened, so that it is the one that is tried.
+    /// Returns whether the GPUs reach each other directly, and enables direct access, so that the copy uses it.
     fn reach(self, said: &mut Said, to: Peer, whom: Whom) {
         let cuda = self.context.cuda;
         let name = c"cuDeviceCanAccessPeer";
         let Some(can_access) = function!(cuda.library.find_or_say(said, name), CanAccess) else { return };
         said.call(name.to_bytes(), whom);
         let mut can = 0;
-        // SAFETY: the number lives over the call.
+        // SAFETY: the number outlives the call.
         let code = unsafe { can_access(&raw mut can, self.device, to.device) };
         if cuda.came(said, code, &[can as u64]).is_none() || can == 0 {
             return;

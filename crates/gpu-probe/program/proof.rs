@@ -1,4 +1,4 @@
-//! The proof on one GPU: a context, 64 MiB written, copied, read back and compared; and, when all is asked for, bandwidths and a sum.
+//! The proof on one GPU: a context, and 64 MiB written, copied, read back and compared; the full proof adds bandwidths and a sum.
 
 use crate::cuda::{Cuda, Device};
 use crate::library::function;
@@ -7,40 +7,40 @@ use crate::{arithmetic, c, pattern};
 use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use core::ptr::null_mut;
 
-/// A place in a GPU's memory, `CUdeviceptr`.
+/// An address in a GPU's memory, `CUdeviceptr`.
 pub type Place = u64;
 /// `CUcontext`, `CUmodule`, `CUfunction`.
 pub type Handle = *mut c_void;
 
-/// What is written, copied and read.
+/// Bytes that are written, copied and read.
 const BYTES: usize = 64 << 20;
-/// Pieces of that.
+/// Number of pieces.
 const PIECES: u64 = (BYTES / PIECE) as u64;
 const PIECE: usize = pattern::WORDS * 8;
-/// How often a copy is repeated when it is timed.
+/// Number of repetitions of a timed copy.
 const TIMES: u64 = 4;
 
-/// One piece in the host's memory. Not on the stack, which may be small.
+/// The buffer for one piece in the host's memory. It is not on the stack, which may be small.
 static mut ROOM: [u64; pattern::WORDS] = [0; pattern::WORDS];
 
-/// The one piece of host memory there is.
+/// Returns the only buffer in host memory.
 pub fn room() -> &'static mut [u64; pattern::WORDS] {
-    // SAFETY: this program has one thread of its own, and each caller lets go of it before the next asks.
+    // SAFETY: this program has one thread of its own, and each caller drops it before the next call.
     unsafe { &mut *&raw mut ROOM }
 }
 
 /// A context on a device.
 #[derive(Clone, Copy)]
 pub struct Context {
-    /// The library.
+    /// The initialised library.
     pub cuda: Cuda,
-    /// Whom the calls are about.
+    /// The subject of the calls.
     pub whom: Whom,
-    /// The context itself.
+    /// The context's handle.
     pub handle: Handle,
 }
 
-/// Proves device `number`, told as `ordinal`.
+/// Proves device `number`, which the report calls `ordinal`.
 pub fn prove(said: &mut Said, ordinal: u32, number: u32, full: bool) {
     let whom = Whom::Gpu(ordinal);
     let Some(cuda) = Cuda::start(said, whom) else { return };
@@ -51,14 +51,14 @@ pub fn prove(said: &mut Said, ordinal: u32, number: u32, full: bool) {
 }
 
 impl Context {
-    /// The primary context, which is the one that the runtime of frameworks uses.
+    /// Makes the primary context, which the frameworks' runtime also uses.
     pub fn make(said: &mut Said, cuda: Cuda, device: Device, whom: Whom) -> Option<Self> {
         type Retain = unsafe extern "C" fn(*mut Handle, Device) -> c_int;
         let name = c"cuDevicePrimaryCtxRetain";
         let retain = function!(cuda.library.find_or_say(said, name), Retain)?;
         said.call(name.to_bytes(), whom);
         let mut handle = null_mut();
-        // SAFETY: the handle lives over the call.
+        // SAFETY: the handle outlives the call.
         let code = unsafe { retain(&raw mut handle, device) };
         cuda.came(said, code, &[])?;
         let context = Context { cuda, whom, handle };
@@ -66,7 +66,7 @@ impl Context {
         Some(context)
     }
 
-    /// Makes it this thread's.
+    /// Makes the context current for this thread.
     pub fn enter(self, said: &mut Said) -> Option<()> {
         let set = function!(self.find(said, c"cuCtxSetCurrent"), unsafe extern "C" fn(Handle) -> c_int)?;
         // SAFETY: a context that was given and not released.
@@ -85,7 +85,7 @@ impl Context {
         self.cuda.library.find_or_say(said, name)
     }
 
-    /// Announces a call, makes it, and says what came of it; none where it was refused.
+    /// Announces a call, makes it, and reports its result; `None` if it was refused.
     fn make_call(self, said: &mut Said, name: &CStr, call: impl FnOnce() -> c_int) -> Option<()> {
         said.call(name.to_bytes(), self.whom);
         let code = call();
@@ -112,17 +112,17 @@ impl Context {
         let get = function!(self.find(said, name), GetInfo)?;
         said.call(name.to_bytes(), self.whom);
         let (mut free, mut total) = (0, 0);
-        // SAFETY: the numbers live over the call.
+        // SAFETY: the numbers outlive the call.
         let code = unsafe { get(&raw mut free, &raw mut total) };
         self.cuda.came(said, code, &[total as u64, total.saturating_sub(free) as u64])
     }
 
-    /// Memory on the GPU.
+    /// Allocates memory on the GPU.
     pub fn allocate(self, said: &mut Said, bytes: usize) -> Option<Place> {
         let name = c"cuMemAlloc_v2";
         let allocate = function!(self.find(said, name), unsafe extern "C" fn(*mut Place, usize) -> c_int)?;
         let mut place = 0;
-        // SAFETY: the number lives over the call.
+        // SAFETY: the number outlives the call.
         self.make_call(said, name, || unsafe { allocate(&raw mut place, bytes) })?;
         Some(place)
     }
@@ -134,7 +134,7 @@ impl Context {
         self.make_call(said, name, || unsafe { free(place) })
     }
 
-    /// Writes the pattern of this seed, piece by piece.
+    /// Writes the pattern of this seed piece by piece.
     pub fn write(self, said: &mut Said, to: Place, bytes: u64, seed: u64) -> Option<()> {
         let name = c"cuMemcpyHtoD_v2";
         let copy = function!(self.find(said, name), unsafe extern "C" fn(Place, *const c_void, usize) -> c_int)?;
@@ -142,13 +142,13 @@ impl Context {
             (0..bytes / PIECE as u64).fold(0, |code, piece| {
                 let room = room();
                 pattern::fill(room, seed, piece * pattern::WORDS as u64);
-                // SAFETY: the room has a piece's bytes, and so has the memory that was allocated from there on.
+                // SAFETY: the buffer has the bytes of a piece, and so has the allocated memory from there on.
                 if code == 0 { unsafe { copy(to + piece * PIECE as u64, room.as_ptr().cast(), PIECE) } } else { code }
             })
         })
     }
 
-    /// Reads the pattern of this seed back, and says how many words differ.
+    /// Reads the pattern of this seed back, and reports how many words differ.
     pub fn compare(self, said: &mut Said, from: Place, bytes: u64, seed: u64) -> Option<()> {
         let name = c"cuMemcpyDtoH_v2";
         let copy = function!(self.find(said, name), unsafe extern "C" fn(*mut c_void, Place, usize) -> c_int)?;
@@ -172,40 +172,40 @@ impl Context {
     fn copy_within(self, said: &mut Said, to: Place, from: Place) -> Option<()> {
         let name = c"cuMemcpyDtoD_v2";
         let copy = function!(self.find(said, name), unsafe extern "C" fn(Place, Place, usize) -> c_int)?;
-        // SAFETY: both were allocated with so many bytes.
+        // SAFETY: both were allocated with this many bytes.
         self.make_call(said, name, || unsafe { copy(to, from, BYTES) })
     }
 
-    /// Waits until the GPU has done everything.
+    /// Waits until the GPU has finished all work.
     pub fn finish(self) -> c_int {
         type Finish = unsafe extern "C" fn() -> c_int;
         // SAFETY: it takes nothing.
         function!(self.cuda.library.find(c"cuCtxSynchronize"), Finish).map_or(0, |finish| unsafe { finish() })
     }
 
-    /// MiB per second, from the host's pinned memory and to it, and within the GPU.
+    /// Reports bandwidths in MiB/s: to and from the host's pinned memory, and within the GPU.
     fn bandwidths(self, said: &mut Said, to: Place, from: Place) -> Option<()> {
         type Pin = unsafe extern "C" fn(*mut *mut c_void, usize, c_uint) -> c_int;
         type Up = unsafe extern "C" fn(Place, *const c_void, usize) -> c_int;
         type Down = unsafe extern "C" fn(*mut c_void, Place, usize) -> c_int;
         type Within = unsafe extern "C" fn(Place, Place, usize) -> c_int;
         let within = function!(self.find(said, c"cuMemcpyDtoD_v2"), Within)?;
-        // SAFETY: both were allocated with so many bytes.
+        // SAFETY: both were allocated with this many bytes.
         self.timed(said, b"bandwidth/within", &mut || unsafe { within(to, from, BYTES) });
         let pin = function!(self.find(said, c"cuMemHostAlloc"), Pin)?;
         let mut host = null_mut();
-        // SAFETY: the pointer lives over the call. The memory is given back when the process ends.
+        // SAFETY: the pointer outlives the call. The memory is given back when the process ends.
         self.make_call(said, c"cuMemHostAlloc", || unsafe { pin(&raw mut host, BYTES, 0) })?;
         let up = function!(self.find(said, c"cuMemcpyHtoD_v2"), Up)?;
-        // SAFETY: both have so many bytes.
+        // SAFETY: both have this many bytes.
         self.timed(said, b"bandwidth/to_device", &mut || unsafe { up(to, host, BYTES) });
         let down = function!(self.find(said, c"cuMemcpyDtoH_v2"), Down)?;
-        // SAFETY: both have so many bytes.
+        // SAFETY: both have this many bytes.
         self.timed(said, b"bandwidth/to_host", &mut || unsafe { down(host, to, BYTES) });
         Some(())
     }
 
-    /// Once to warm up, then timed.
+    /// Runs a copy once to warm up, then times it.
     fn timed(self, said: &mut Said, name: &[u8], copy: &mut dyn FnMut() -> c_int) {
         said.call(name, self.whom);
         let warm = (copy(), self.finish());
@@ -215,7 +215,7 @@ impl Context {
         let _ = self.cuda.came(said, code, &[rate(BYTES as u64 * TIMES, c::microseconds() - began)]);
     }
 
-    /// Every thread of a large grid calculates the same as the host does; the sums go to `place`.
+    /// Runs the same computation in every thread of a large grid, and compares the sums with the host's.
     fn sum(self, said: &mut Said, place: Place) -> Option<()> {
         let function = self.program(said)?;
         let threads = arithmetic::GRID * arithmetic::BLOCK;
@@ -225,7 +225,7 @@ impl Context {
         self.cuda.came(said, wrong.map_or_else(|code| code, |_| 0), &[wrong.unwrap_or(0)])
     }
 
-    /// The program, compiled by the driver; the first text that this GPU and this driver take.
+    /// Loads the first program text that this GPU and this driver accept.
     fn program(self, said: &mut Said) -> Option<Handle> {
         type Load = unsafe extern "C" fn(*mut Handle, *const c_void) -> c_int;
         type Get = unsafe extern "C" fn(*mut Handle, Handle, *const c_char) -> c_int;
@@ -263,7 +263,7 @@ impl Context {
         let mut parameters: [*mut c_void; 2] = [(&raw mut place).cast(), (&raw mut rounds).cast()];
         let (grid, block) = (arithmetic::GRID, arithmetic::BLOCK);
         self.make_call(said, c"cuLaunchKernel", || {
-            // SAFETY: the parameters are those that the program declares and live over the call; it writes 4 bytes a thread, less
+            // SAFETY: the parameters are those that the program declares and outlive the call; it writes 4 bytes a thread, less
             // than was allocated.
             let code =
                 unsafe { launch(function, grid, 1, 1, block, 1, 1, 0, null_mut(), parameters.as_mut_ptr(), null_mut()) };
@@ -271,7 +271,7 @@ impl Context {
         })
     }
 
-    /// How many of the sums are wrong.
+    /// Returns how many of the sums are wrong.
     fn wrong_sums(self, place: Place, threads: u32) -> Result<u64, c_int> {
         type Down = unsafe extern "C" fn(*mut c_void, Place, usize) -> c_int;
         let down = function!(self.cuda.library.find(c"cuMemcpyDtoH_v2"), Down).ok_or(1)?;
@@ -280,7 +280,7 @@ impl Context {
         let room = room();
         let words = (threads / 2) as usize;
         let Some(sums) = room.get_mut(..words) else { return Err(1) };
-        // SAFETY: so many bytes were allocated on either side.
+        // SAFETY: this many bytes were allocated on both sides.
         match unsafe { down(sums.as_mut_ptr().cast(), place, words * 8) } {
             0 => {}
             code => return Err(code),
@@ -291,7 +291,7 @@ impl Context {
     }
 }
 
-/// MiB per second.
+/// Returns MiB per second.
 pub fn rate(bytes: u64, microseconds: u64) -> u64 {
     (bytes >> 20) * 1_000_000 / microseconds.max(1)
 }

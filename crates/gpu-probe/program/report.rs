@@ -1,36 +1,36 @@
-//! The lines of the report, put together in a small buffer without allocating. Pure; trainit's own tests read what it makes.
+//! The lines of the report, built in a small buffer without allocation. Pure; trainit's own tests parse the result.
 
-/// Longest line; a library's words beyond it are cut.
+/// Longest line; a longer error text of a library is cut.
 pub(super) const LONGEST: usize = 1024;
 
-/// A piece of the report that waits to be written: facts are gathered until the next risky call is announced.
+/// The unwritten part of the report: facts are buffered until the next risky call is announced.
 pub(super) struct Report {
     bytes: [u8; LONGEST * 4],
     used: usize,
 }
 
 impl Report {
-    /// Nothing.
+    /// Makes an empty report.
     pub(super) const fn new() -> Self {
         Report { bytes: [0; LONGEST * 4], used: 0 }
     }
 
-    /// What waits to be written.
+    /// Returns the unwritten part.
     pub(super) fn pending(&self) -> &[u8] {
         self.bytes.get(..self.used).unwrap_or_default()
     }
 
-    /// It is written.
+    /// Clears the buffer after it was written.
     pub(super) fn clear(&mut self) {
         self.used = 0;
     }
 
-    /// There may be no room for another line.
+    /// Returns whether the buffer may lack room for another line.
     pub(super) fn is_full(&self) -> bool {
         self.used + LONGEST > self.bytes.len()
     }
 
-    /// Adds bytes as they are.
+    /// Adds bytes unchanged.
     pub(super) fn raw(&mut self, bytes: &[u8]) {
         for byte in bytes {
             if let Some(place) = self.bytes.get_mut(self.used) {
@@ -40,7 +40,7 @@ impl Report {
         }
     }
 
-    /// Adds a field that somebody else worded: what would break the line is replaced, what is too long is cut.
+    /// Adds a field with foreign text: bytes that would break the line are replaced, and a long text is cut.
     pub(super) fn field(&mut self, text: &[u8]) {
         self.raw(b"\t");
         for byte in text.iter().take(LONGEST / 2) {
@@ -57,7 +57,7 @@ impl Report {
         self.digits(number.unsigned_abs());
     }
 
-    /// Adds a number without anything before it.
+    /// Adds the digits of a number without a separator.
     pub(super) fn digits(&mut self, mut number: u64) {
         let mut digits = [0; 20];
         let mut count = 0;
@@ -72,7 +72,7 @@ impl Report {
         self.raw(digits.get(digits.len() - count..).unwrap_or_default());
     }
 
-    /// Adds bytes in hexadecimal, as a UUID is written, after a prefix.
+    /// Adds bytes in the hexadecimal form of a UUID after a prefix.
     pub(super) fn uuid(&mut self, prefix: &[u8], bytes: &[u8; 16]) {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         self.raw(b"\t");

@@ -1,10 +1,10 @@
-//! What the helper says: a call is announced and written out before it is made; what came of it waits for the next announcement.
+//! The output of the report: a call is announced and written out before it is made; its result is buffered until the next announcement.
 
 use crate::c;
 use crate::report::Report;
 use core::ffi::{CStr, c_char, c_int};
 
-/// Whom a call is about.
+/// The subject of a call.
 #[derive(Clone, Copy)]
 pub enum Whom {
     /// The driver.
@@ -17,20 +17,20 @@ pub enum Whom {
     Pair(u32, u32),
 }
 
-/// A library's words for its codes.
+/// A function that returns the text of an error code.
 pub type Words = unsafe extern "C" fn(c_int) -> *const c_char;
 
-/// The report on its way out.
+/// The report and its descriptor.
 pub struct Said {
     report: Report,
     fd: c_int,
     began: u64,
-    /// How codes are worded.
+    /// The library's function for error texts.
     pub words: Option<Words>,
 }
 
 impl Said {
-    /// A report that goes to this descriptor.
+    /// Makes a report for this descriptor.
     pub fn new(fd: c_int) -> Self {
         let mut report = Report::new();
         report.raw(b"probe\t1\n");
@@ -42,12 +42,12 @@ impl Said {
         self.report.clear();
     }
 
-    /// A library is about to be loaded.
+    /// Announces that a library will be loaded.
     pub fn load(&mut self, file: &CStr) {
         self.announce(b"load", file.to_bytes(), Whom::Driver);
     }
 
-    /// A function is about to be called.
+    /// Announces that a function will be called.
     pub fn call(&mut self, name: &[u8], whom: Whom) {
         self.announce(b"call", name, whom);
     }
@@ -75,29 +75,29 @@ impl Said {
         }
     }
 
-    /// It came back with this code and these values; where it was refused, the library's words for that.
+    /// Reports a code and values; for a refused call, the library's error text instead.
     pub fn got(&mut self, code: c_int, values: &[u64]) {
         self.answer(code, |report| values.iter().for_each(|value| report.number(*value as i64)));
     }
 
-    /// It came back with this code and these words.
+    /// Reports a code and a text.
     pub fn got_text(&mut self, code: c_int, text: &[u8]) {
         self.answer(code, |report| report.field(text));
     }
 
-    /// It came back with this code and this UUID.
+    /// Reports a code and a UUID.
     pub fn got_uuid(&mut self, code: c_int, prefix: &[u8], uuid: &[u8; 16]) {
         self.answer(code, |report| report.uuid(prefix, uuid));
     }
 
-    /// It came back with this code, and gave these values whatever the code.
+    /// Reports a code and a value that is valid whatever the code.
     pub fn got_anyhow(&mut self, code: c_int, value: u64) {
         self.begin_answer(code);
         self.report.number(value as i64);
         self.report.end();
     }
 
-    /// It came back refused, for this reason.
+    /// Reports a refused call with its reason.
     pub fn refused(&mut self, code: c_int, why: &[u8]) {
         self.begin_answer(code);
         self.report.field(why);
@@ -125,7 +125,7 @@ impl Said {
         self.report.number(took as i64);
     }
 
-    /// A library does not have this function.
+    /// Reports a function that the library lacks.
     pub fn lacks(&mut self, name: &CStr) {
         if self.report.is_full() {
             self.flush();
@@ -135,7 +135,7 @@ impl Said {
         self.report.end();
     }
 
-    /// All is said.
+    /// Reports the end of the transcript.
     pub fn end(&mut self) {
         self.report.raw(b"end\n");
         self.flush();

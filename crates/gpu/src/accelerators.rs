@@ -1,16 +1,16 @@
-//! Intel's GPUs, Gaudi, TPUs and Neuron: how many, and whether they may be opened. What more there is to tell, their own tools tell.
+//! Intel's GPUs, Gaudi, TPUs and Neuron: their number, and whether they may be opened. Their own tools report more.
 
 use super::{DeviceNode, Vendor, names, numbers, pci, refused};
 use sys::Root;
 
-/// Intel's PCI vendor, and where the graphics of its processors always lie: those are not for computing.
+/// Intel's PCI vendor, and the address of the graphics in its processors, which are not for computing.
 const INTEL: &str = "0x8086";
 const INTEGRATED: &str = "0000:00:02.0";
 /// Google's PCI vendor, and its chips: v2 and v3, v4, v5p, v5e, v6e, 7x.
 const GOOGLE: &str = "0x1ae0";
 const CHIPS: [&str; 6] = ["0x0027", "0x005e", "0x0062", "0x0063", "0x006f", "0x0076"];
 
-/// All of them, by the names in /dev.
+/// Returns all accelerators by the names in /dev.
 pub(crate) fn nodes(root: &Root, devices: &[String]) -> Vec<DeviceNode> {
     let has = |name: &str| devices.iter().any(|device| device == name);
     let mut nodes = Vec::new();
@@ -55,7 +55,7 @@ fn intel(root: &Root) -> Vec<DeviceNode> {
     nodes.into_iter().zip(minors).map(|(node, minor)| DeviceNode { memory: memory(minor), ..node }).collect()
 }
 
-/// `/dev/accel/accelN` since Linux 6.2, `/dev/hlN` before.
+/// Returns Gaudi's nodes: `/dev/accel/accelN` since Linux 6.2, `/dev/hlN` before.
 fn gaudi(root: &Root, devices: &[String], accel: bool) -> Vec<DeviceNode> {
     const MODEL: &str = "Intel Gaudi";
     let old = each(root, "/dev/hl", numbers(devices, "hl"), Vendor::Gaudi, MODEL);
@@ -65,12 +65,12 @@ fn gaudi(root: &Root, devices: &[String], accel: bool) -> Vec<DeviceNode> {
     let new = numbers(&names(root, "/dev/accel"), "accel");
     let status = |number: u32| root.text(format!("/sys/class/accel/accel{number}/device/status")).ok();
     let nodes = each(root, "/dev/accel/accel", new.clone(), Vendor::Gaudi, MODEL);
-    // Its driver says `Operational`, or what it is at.
+    // The driver reports `Operational` or another state.
     let ill = |number| status(number).map(|text| text.trim().to_owned()).filter(|text| text != "Operational");
     nodes.into_iter().zip(new).map(|(node, number)| DeviceNode { ill: ill(number), ..node }).collect()
 }
 
-/// `/dev/accelN` up to v4, a group of VFIO since.
+/// Returns TPU nodes: `/dev/accelN` up to v4, a VFIO group since.
 fn tpu(root: &Root, devices: &[String], vfio: bool) -> Vec<DeviceNode> {
     const MODEL: &str = "Google TPU";
     let old = each(root, "/dev/accel", numbers(devices, "accel"), Vendor::Tpu, MODEL);

@@ -1,4 +1,4 @@
-//! AMD: /dev/kfd and the render nodes that the kernel's topology names. The topology shows only what this container may use.
+//! AMD: /dev/kfd and the render nodes in the kernel's topology, which shows only what this container may use.
 
 use super::{DeviceNode, Vendor, names, numbers, refused};
 use sys::Root;
@@ -7,8 +7,8 @@ const TOPOLOGY: &str = "/sys/class/kfd/kfd/topology/nodes";
 /// AMD's PCI vendor.
 const VENDOR: &str = "0x1002";
 
-/// The GPUs' render nodes, in the order of the topology, and how many of AMD's there are that nothing can compute on, because
-/// /dev/kfd is missing. Refused there is refused everywhere.
+/// Returns the GPUs' render nodes in the order of the topology, and the number of AMD's render nodes that cannot compute because /dev/kfd
+/// is missing. If /dev/kfd is refused, all nodes are.
 pub(crate) fn nodes(root: &Root, has: &dyn Fn(&str) -> bool) -> (Vec<DeviceNode>, usize) {
     if !has("kfd") {
         return (Vec::new(), if has("dri") { rendering(root) } else { 0 });
@@ -51,7 +51,7 @@ fn value(properties: &str, name: &str) -> Option<u64> {
     properties.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
-/// The render node of a topology node that computes (a CPU has no SIMD units), and its instruction set: 90402 is gfx942.
+/// Returns the render node and the instruction set (90402 is gfx942) of a topology node that computes; a CPU has no SIMD units.
 pub(crate) fn parse_properties(properties: &str) -> Option<(u32, Option<String>)> {
     value(properties, "simd_count").filter(|count| *count > 0)?;
     let minor = value(properties, "drm_render_minor").filter(|minor| *minor > 0)?;
@@ -60,13 +60,13 @@ pub(crate) fn parse_properties(properties: &str) -> Option<(u32, Option<String>)
     Some((u32::try_from(minor).ok()?, target))
 }
 
-/// The bytes of a memory bank that lies on the card: heap 1 or 2.
+/// Returns the bytes of a memory bank on the card: heap 1 or 2.
 pub(crate) fn parse_bank(properties: &str) -> Option<u64> {
     value(properties, "heap_type").filter(|heap| matches!(heap, 1 | 2))?;
     value(properties, "size_in_bytes")
 }
 
-/// Render nodes of AMD's in /dev/dri.
+/// Counts AMD's render nodes in /dev/dri.
 fn rendering(root: &Root) -> usize {
     let vendor = |minor: &u32| root.text(format!("/sys/class/drm/renderD{minor}/device/vendor")).unwrap_or_default();
     numbers(&names(root, "/dev/dri"), "renderD").iter().filter(|minor| vendor(minor).trim() == VENDOR).count()

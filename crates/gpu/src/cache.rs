@@ -1,5 +1,5 @@
-//! The linker's cache (/etc/ld.so.cache), where programs find libraries that no variable names. The format is that of glibc since 2.2
-//! (`struct cache_file_new` in dl-cache.h), which may stand behind an older one.
+//! The linker's cache (/etc/ld.so.cache), where programs find libraries that no variable names. The format is glibc's since 2.2 (`struct
+//! cache_file_new` in dl-cache.h), possibly after a table of the older format.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -7,23 +7,23 @@ use std::path::Path;
 
 const OLD: &[u8] = b"ld.so-1.7.0";
 const NEW: &[u8] = b"glibc-ld.so.cache1.1";
-/// Bytes of the head and of each entry, in both.
+/// Bytes of the header and of each entry, in both formats.
 const OLD_HEAD: usize = 16;
 const OLD_ENTRY: usize = 12;
 const HEAD: usize = 48;
 const ENTRY: usize = 24;
 
-/// What an entry for this machine's programs has in its flags: glibc's, and the architecture.
+/// Flags of an entry for this machine's programs: glibc's format, and the architecture.
 #[cfg(target_arch = "x86_64")]
 const FLAGS: u32 = 0x0303;
-/// See above.
+/// The same flags for aarch64.
 #[cfg(target_arch = "aarch64")]
 const FLAGS: u32 = 0x0a03;
-/// See above.
+/// The same flags for other architectures, which have none of their own.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const FLAGS: u32 = 0x0003;
 
-/// The file that a program on this machine gets for a library's name; none: the cache does not know it, or is none.
+/// Returns the file that a program on this machine gets for a library name; `None` if the cache has no entry or is invalid.
 pub fn find<'a>(cache: &'a [u8], name: &str) -> Option<&'a Path> {
     let table = table(cache)?;
     let count = usize::try_from(number(table, NEW.len())?).ok()?;
@@ -35,7 +35,7 @@ pub fn find<'a>(cache: &'a [u8], name: &str) -> Option<&'a Path> {
     entries.filter_map(found).next().map(|path| Path::new(OsStr::from_bytes(path)))
 }
 
-/// The new table: its offsets count from its own beginning.
+/// Returns the table of the new format: its offsets count from its own start.
 fn table(cache: &[u8]) -> Option<&[u8]> {
     if cache.starts_with(NEW) {
         return Some(cache);
@@ -49,12 +49,12 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk().map(|chunk| u32::from_ne_bytes(*chunk))
 }
 
-/// A string that ends with a NUL byte.
+/// Returns a string that ends with a NUL byte.
 fn text(table: &[u8], at: u32) -> Option<&[u8]> {
     table.get(usize::try_from(at).ok()?..)?.split(|byte| *byte == 0).next()
 }
 
-/// A cache with these names and paths, as ldconfig(8) writes it; for tests.
+/// Makes a cache with these names and paths as ldconfig(8) does; for tests.
 pub fn written(entries: &[(&str, &str)]) -> Vec<u8> {
     let mut strings = Vec::new();
     let start = HEAD + ENTRY * entries.len();

@@ -1,6 +1,6 @@
-//! CUDA's forward compatibility: libraries of a newer driver in the image, with which programs run on an older one in the kernel. It
-//! works on GPUs for data centres only (error 804 elsewhere), and only for branches of the driver that the package was made for
-//! (803). NVIDIA's own entrypoint sets it up; where trainit takes its place, this is what does.
+//! CUDA's forward compatibility: libraries of a newer driver in the image, for programs on an older kernel driver. It works only on
+//! data-centre GPUs (error 804 elsewhere), and only for driver branches that the package supports (error 803). NVIDIA's own entrypoint
+//! sets it up; trainit does so where it replaces that entrypoint.
 
 use super::libraries::{CUDA, LibraryKind, LoadableLibrary, Loader};
 use super::{Brand, GpuPresence, ImageCuda, Support, newest_cuda, require, support};
@@ -9,42 +9,42 @@ use std::path::{Path, PathBuf};
 use sys::Root;
 use sys::environment::Environment;
 
-/// Where images have it: NVIDIA's frameworks, CUDA's base images.
+/// Directories of the libraries in NVIDIA's framework images and CUDA's base images.
 const DIRECTORIES: [&str; 3] =
     ["/usr/local/cuda/compat/lib.real", "/usr/local/cuda/compat/lib", "/usr/local/cuda/compat"];
 
-/// Whether forward compatibility is right here.
+/// The judgement of forward compatibility on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Compat {
-    /// There is none in the image, or nothing to use it on.
+    /// The image has no such libraries, or there is no GPU to use them on.
     Absent,
-    /// The driver is new enough without.
+    /// The driver is new enough without them.
     Unneeded,
-    /// It has to be looked into before all others.
+    /// The libraries have to be found before all others.
     Right {
-        /// Where it is.
+        /// The directory of the libraries.
         directory: PathBuf,
-        /// The driver that its libraries are of.
+        /// The driver version of the libraries.
         version: VersionText,
-        /// A program looks there first already.
+        /// Whether a program already searches there first.
         set: bool,
     },
-    /// It would not work.
+    /// The libraries would not work.
     Wrong {
-        /// Where it is.
+        /// The directory of the libraries.
         directory: PathBuf,
-        /// Why.
+        /// The reason.
         why: &'static str,
     },
 }
 
-/// Whether the image may have it: one look at one directory.
+/// Returns whether the image may have the libraries, by one access to one directory.
 pub fn may_have(root: &Root) -> bool {
     root.path("/usr/local/cuda/compat").exists()
 }
 
-/// Whether it may be right here, as far as that can be told without asking the driver, which may hang: the kernel knows the version
-/// of a module by itself, where sysfs shows it.
+/// Returns whether the libraries may be right here, without asking the driver, which may hang: sysfs shows the version of the kernel
+/// module.
 pub fn may_be_right(root: &Root, environment: &Environment) -> bool {
     let is_newer = || {
         let module = VersionText::of(root.text("/sys/module/nvidia/version").ok()?.trim())?;
@@ -53,7 +53,7 @@ pub fn may_be_right(root: &Root, environment: &Environment) -> bool {
     may_have(root) && is_newer().unwrap_or(true)
 }
 
-/// The image's libraries for forward compatibility.
+/// Finds the image's libraries for forward compatibility.
 pub(crate) fn library(loader: &Loader) -> Option<(PathBuf, LoadableLibrary)> {
     DIRECTORIES.iter().map(Path::new).find_map(|directory| {
         let library = loader.within(directory, CUDA)?;
@@ -61,7 +61,8 @@ pub(crate) fn library(loader: &Loader) -> Option<(PathBuf, LoadableLibrary)> {
     })
 }
 
-/// Judges it. `look` is asked for the GPUs only where the image has such libraries, `image` for its CUDA only where it may matter.
+/// Judges forward compatibility. `look` reads the GPUs only if the image has such libraries, and `image` reads its CUDA only if that
+/// matters.
 pub fn compat(
     root: &Root,
     environment: &Environment,

@@ -1,16 +1,16 @@
-//! What the driver's libraries told, as data: NVML's facts, what CUDA shows to the workload, and what became of the proofs on each
-//! GPU. Every fact may be unknown: a driver may be too old for it, a GPU may not have it, a call may have been refused. What a fact
-//! means for a start is not decided here.
+//! The answers of the driver's libraries as data: NVML's facts, the devices that CUDA shows to the workload, and the result of the proofs
+//! on each GPU. Every fact may be unknown: the driver may be too old, the GPU may lack the feature, or the call was refused. The checks
+//! decide what a fact means for a start.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Codes of NVML (nvml.h, `nvmlReturn_t`) that say something about a container or a GPU.
+/// Codes of NVML (nvml.h, `nvmlReturn_t`) that are informative about a container or a GPU.
 pub mod nvml_code {
-    /// The user may not.
+    /// The user lacks a permission.
     pub const NO_PERMISSION: i32 = 4;
-    /// There is no kernel module.
+    /// The kernel module is not loaded.
     pub const DRIVER_NOT_LOADED: i32 = 9;
     /// The operating system or a control group refuses the device.
     pub const BLOCKED: i32 = 17;
@@ -18,67 +18,67 @@ pub mod nvml_code {
     pub const GPU_IS_LOST: i32 = 15;
     /// The GPU needs a reset before it works again.
     pub const RESET_REQUIRED: i32 = 16;
-    /// The library is of another version than the kernel module.
+    /// The library and the kernel module have different versions.
     pub const VERSION_MISMATCH: i32 = 18;
-    /// Something is not ready yet.
+    /// The driver or the fabric is not ready yet.
     pub const NOT_READY: i32 = 27;
-    /// Anything else.
+    /// An unspecified error.
     pub const UNKNOWN: i32 = 999;
 }
 
 /// Codes of CUDA's driver (cuda.h, `CUresult`).
 pub mod cuda_code {
-    /// A context needs memory that somebody else has.
+    /// Another process holds the memory that a context needs.
     pub const OUT_OF_MEMORY: i32 = 2;
     /// The library is a stub for linking.
     pub const STUB_LIBRARY: i32 = 34;
-    /// The GPU is used exclusively, or not to be used.
+    /// The GPU is used exclusively, or prohibited.
     pub const DEVICE_UNAVAILABLE: i32 = 46;
-    /// Nothing is visible.
+    /// No GPU is visible.
     pub const NO_DEVICE: i32 = 100;
-    /// The compiler of PTX is not there (libnvidia-ptxjitcompiler).
+    /// The compiler of PTX is missing (libnvidia-ptxjitcompiler).
     pub const JIT_COMPILER_NOT_FOUND: i32 = 221;
     /// The fabric manager has not finished.
     pub const SYSTEM_NOT_READY: i32 = 802;
-    /// The library is of another version than the kernel module.
+    /// The library and the kernel module have different versions.
     pub const SYSTEM_DRIVER_MISMATCH: i32 = 803;
-    /// cuda-compat on hardware for which it is not made.
+    /// cuda-compat runs on hardware that it does not support.
     pub const COMPAT_NOT_SUPPORTED: i32 = 804;
-    /// Anything else.
+    /// An unspecified error.
     pub const UNKNOWN: i32 = 999;
 }
 
-/// All that probing found out.
+/// All results of a probe.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GpuFacts {
-    /// What NVML told.
+    /// NVML's facts.
     pub nvml: Nvml,
-    /// What CUDA shows to a program with the workload's environment.
+    /// The devices that CUDA shows to a program with the workload's environment.
     pub cuda: Cuda,
     /// A context and a memory round trip on each GPU that CUDA shows.
     pub proofs: Vec<Proof>,
     /// Copies between GPUs.
     pub peers: Peers,
-    /// How the helper came to be executed.
+    /// How the gpu-probe was executed.
     pub way: Option<ProbePath>,
-    /// What was waited for, because it was going to pass, and how long.
+    /// The transient state that was waited for, and for how long.
     pub waited: Option<(String, Duration)>,
-    /// How long all of it took.
+    /// How long the probe took.
     pub took: Duration,
 }
 
-/// How the helper is executed.
+/// How the gpu-probe is executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProbePath {
-    /// A file on disk: a configured one, or `trainit gpu install-probe`'s.
+    /// From a file on disk: a configured one, or the one of `trainit gpu install-probe`.
     File,
     /// From memory (memfd_create(2)).
     Memory,
     /// From a file without a name (O_TMPFILE).
     Unnamed,
-    /// Not at all: nvidia-smi was asked instead.
+    /// Not executed: nvidia-smi was asked instead.
     Smi,
 }
 
@@ -86,58 +86,58 @@ pub enum ProbePath {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeOutcome {
-    /// Nobody asked.
+    /// The driver was not asked.
     #[default]
     NotAsked,
-    /// It said all it had to say.
+    /// The report is complete.
     Complete,
-    /// It ended, or was ended, in the middle.
+    /// The process ended, or was ended, before its report was complete.
     Stopped {
-        /// The call that it did not come back from; none: before the first.
+        /// The call that did not return; `None` before the first call.
         at: Option<CallStep>,
-        /// How.
+        /// The kind of the end.
         how: ProbeStop,
-        /// What it was at when the deadline came.
+        /// The state of the process at the deadline.
         waits: Option<ProbeWait>,
     },
-    /// The helper could not be executed, with the error of each way that was tried.
+    /// The gpu-probe could not be executed.
     NotExecuted {
-        /// execveat(2)'s or memfd_create(2)'s error number. ENOENT: there is no glibc loader here, as in Alpine's images.
+        /// The errno of execveat(2) or memfd_create(2). ENOENT: there is no glibc loader, as in Alpine's images.
         errno: i32,
     },
-    /// The file that it should be is not there.
+    /// The required file is not installed.
     NotInstalled,
-    /// There is no helper in this build, or it is turned off.
+    /// This build has no gpu-probe, or the probe is turned off.
     NoHelper,
 }
 
-/// A call and whom it was about.
+/// A call and its subject.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallStep {
-    /// The function: `nvmlInit_v2`, `cuInit`; or a file that was being loaded, `libcuda.so.1`.
+    /// The function (`nvmlInit_v2`, `cuInit`), or the file of a library that was being loaded (`libcuda.so.1`).
     pub call: String,
-    /// The GPU's number, for NVML in the order of the bus.
+    /// The GPU's number, for NVML in the order of the PCI bus.
     pub gpu: Option<u32>,
 }
 
-/// What a process was at.
+/// What a process was waiting for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeWait {
-    /// Its state's letter; `D` waits where no signal reaches it.
+    /// The letter of its state; in state `D` no signal reaches the process.
     pub state: char,
-    /// The kernel's function that it waits in, where that is told.
+    /// The kernel function that it waits in, if the kernel shows it.
     pub function: Option<String>,
 }
 
-/// How a process ended that did not end well.
+/// How a process ended that did not complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeStop {
-    /// The deadline came, and it could be ended.
+    /// The deadline passed, and the process could be ended.
     Overdue,
-    /// The deadline came, and it cannot even be killed: it waits inside the kernel (state D).
+    /// The deadline passed, and the process cannot even be killed: it waits inside the kernel (state D).
     Unkillable,
-    /// A signal: the library crashed.
+    /// A signal ended the process: the library crashed.
     Killed(i32),
     /// The library ended the process, with this code.
     Exited(u8),
@@ -147,38 +147,38 @@ pub enum ProbeStop {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LibraryState {
-    /// Nobody tried.
+    /// Loading was not attempted.
     #[default]
     NotTried,
-    /// It is loaded, from this file.
+    /// The library was loaded from this file.
     Loaded(String),
-    /// It cannot be loaded; dlerror(3)'s words.
+    /// The library cannot be loaded, with the text of dlerror(3).
     Missing(String),
 }
 
-/// What NVML told.
+/// NVML's facts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Nvml {
-    /// How asking ended.
+    /// How the process ended.
     pub outcome: ProbeOutcome,
-    /// What was written to its standard error: by the loader, or by the library.
+    /// What the loader or the library wrote to standard error.
     pub stderr: Option<String>,
     /// libnvidia-ml.so.1.
     pub library: LibraryState,
     /// The code of `nvmlInit_v2`; 0 is success.
     pub init: Option<i32>,
-    /// The library's own words for it, where it is not 0.
+    /// The library's error text, if the code is not 0.
     pub init_words: Option<String>,
     /// The kernel driver's version, `570.172.08`.
     pub driver: Option<String>,
     /// The library's own version, `12.570.172.08`.
     pub version: Option<String>,
-    /// The CUDA version of the libcuda that the loader finds, `12080` for 12.8: with cuda-compat in front it is compat's.
+    /// The CUDA version of the libcuda that the loader finds, `12080` for 12.8; with cuda-compat first it is that library's.
     pub cuda_version: Option<u32>,
-    /// How many GPUs there are, also those that it may not talk to.
+    /// The number of GPUs, including those that NVML may not access.
     pub count: Option<u32>,
-    /// Those that were asked about, in the order of the bus.
+    /// The GPUs that were queried, in the order of the PCI bus.
     pub gpus: Vec<NvmlGpu>,
     /// Functions that this driver's library does not have.
     pub lacks: Vec<String>,
@@ -188,15 +188,15 @@ pub struct Nvml {
     pub init_took: Duration,
 }
 
-/// One GPU, as NVML tells.
+/// NVML's facts of one GPU.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NvmlGpu {
-    /// Its number, in the order of the bus.
+    /// The number in the order of the PCI bus.
     pub index: u32,
     /// The code of `nvmlDeviceGetHandleByIndex_v2`: 15 is a GPU that fell off the bus.
     pub handle: Option<i32>,
-    /// Every call that gave neither 0 nor *not supported* (3), with its code: 15 and 16 among them condemn the GPU.
+    /// Every call that returned neither 0 nor *not supported* (3), with its code; 15 and 16 condemn the GPU.
     pub codes: BTreeMap<String, i32>,
     /// `GPU-…`.
     pub uuid: Option<String>,
@@ -208,96 +208,96 @@ pub struct NvmlGpu {
     pub minor: Option<u32>,
     /// `nvmlBrandType_t`: 1 Quadro, 2 Tesla, 5 GeForce, 6 Titan, 14 NVIDIA (data centre).
     pub brand: Option<u32>,
-    /// The VBIOS's version.
+    /// The version of the VBIOS.
     pub vbios: Option<String>,
-    /// Bytes of memory.
+    /// Memory of the GPU.
     pub memory: Option<Memory>,
-    /// Bytes of the window through which the host reaches the memory (BAR1).
+    /// The window through which the host accesses the memory (BAR1).
     pub bar1: Option<Memory>,
     /// Compute capability: (9, 0).
     pub capability: Option<(u32, u32)>,
-    /// MIG.
+    /// The MIG mode.
     pub mig: Option<ModeState>,
     /// The MIG instances that can be used from here.
     pub instances: Vec<MigInstance>,
-    /// Error correction.
+    /// The ECC mode.
     pub ecc: Option<ModeState>,
-    /// Errors that could not be corrected, since the driver was loaded.
+    /// Uncorrected errors since the driver was loaded.
     pub ecc_volatile: Option<u64>,
-    /// The same over the GPU's life.
+    /// Uncorrected errors over the GPU's life.
     pub ecc_aggregate: Option<u64>,
-    /// The on-chip memory had more errors than its maker tolerates.
+    /// Whether the on-chip memory exceeded the maker's error threshold.
     pub sram_threshold: Option<bool>,
-    /// Rows of memory that were replaced.
+    /// Memory rows that were replaced.
     pub remapped: Option<Remapped>,
-    /// Pages of memory that will be retired at the next reset (before Ampere).
+    /// Whether memory pages will be retired at the next reset (before Ampere).
     pub retired_pending: Option<bool>,
-    /// What the driver wants done: 0 nothing, 1 reset, 2 reboot, 3 drain peers, 4 drain and reset, 5 set IMEX up.
+    /// The recovery action that the driver requests: 0 none, 1 reset, 2 reboot, 3 drain peers, 4 drain and reset, 5 set IMEX up.
     pub recovery: Option<u32>,
     /// 0 default, 2 prohibited, 3 exclusive process.
     pub compute_mode: Option<u32>,
-    /// Why clocks are lowered; bits of nvml.h's `nvmlClocksEventReason…`.
+    /// Reasons for lowered clocks, as bits of nvml.h's `nvmlClocksEventReason…`.
     pub throttle: Option<u64>,
-    /// Lanes of PCIe, now and at most.
+    /// Current and maximal number of PCIe lanes.
     pub pcie_width: Option<(u32, u32)>,
-    /// Generation of PCIe, now (it falls when idle) and at most.
+    /// Current and maximal PCIe generation; the current one falls when the GPU is idle.
     pub pcie_generation: Option<(u32, u32)>,
-    /// NVLink, link by link: active or not.
+    /// Whether each NVLink is active.
     pub nvlinks: Vec<bool>,
-    /// The NVLink fabric of an NVSwitch system.
+    /// The state in the NVLink fabric of an NVSwitch system.
     pub fabric: Option<Fabric>,
-    /// The driver keeps the GPU initialised while nobody uses it.
+    /// Whether the driver keeps an unused GPU initialised.
     pub persistence: Option<bool>,
-    /// How many processes compute on it; often 0 in a container whatever is true.
+    /// Number of compute processes on the GPU; in a container it is often 0 regardless.
     pub processes: Option<u32>,
 }
 
-/// Memory, in bytes.
+/// An amount of memory in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
-    /// All of it.
+    /// The total.
     pub total: u64,
-    /// What somebody has; what the driver keeps for itself is not counted where the library tells it apart.
+    /// The used part; without the driver's reserve, if the library reports that separately.
     pub used: u64,
 }
 
 impl Memory {
-    /// What is left.
+    /// Returns the free part.
     pub fn free(self) -> u64 {
         self.total.saturating_sub(self.used)
     }
 }
 
-/// Something that is on or off, now and after the next reset.
+/// A mode that is on or off, now and after the next reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModeState {
-    /// Now.
+    /// Whether it is on now.
     pub current: bool,
-    /// Then.
+    /// Whether it is on after the next reset.
     pub pending: bool,
 }
 
-/// Rows of memory that were replaced (`nvmlDeviceGetRemappedRows`).
+/// Memory rows that were replaced (`nvmlDeviceGetRemappedRows`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remapped {
-    /// Because of errors that were corrected.
+    /// Rows with corrected errors.
     pub correctable: u32,
-    /// Because of errors that were not.
+    /// Rows with uncorrected errors.
     pub uncorrectable: u32,
-    /// A reset has to come before some are.
+    /// Whether some replacements wait for a reset.
     pub pending: bool,
-    /// Some could not be.
+    /// Whether some replacements failed.
     pub failed: bool,
 }
 
-/// A GPU's place in the NVLink fabric (`nvmlDeviceGetGpuFabricInfo`).
+/// The state of a GPU in the NVLink fabric (`nvmlDeviceGetGpuFabricInfo`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fabric {
-    /// 0 there is none, 1 not started, 2 in progress, 3 completed.
+    /// 0 no fabric, 1 not started, 2 in progress, 3 completed.
     pub state: u32,
-    /// NVML's code for how it went, once it is completed.
+    /// NVML's result code of a completed set-up.
     pub status: i32,
-    /// Bits of what is not well, where the driver tells.
+    /// Bits of health problems, if the driver reports them.
     pub health: Option<u32>,
 }
 
@@ -305,39 +305,39 @@ pub struct Fabric {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MigInstance {
-    /// Its slot on the GPU.
+    /// The slot on the GPU.
     pub slot: u32,
     /// `MIG-…`.
     pub uuid: Option<String>,
     /// `NVIDIA H200 MIG 1g.18gb`.
     pub name: Option<String>,
-    /// Bytes of memory.
+    /// Memory of the instance.
     pub memory: Option<Memory>,
-    /// Its GPU instance.
+    /// The GPU instance.
     pub gpu_instance: Option<u32>,
-    /// Its compute instance.
+    /// The compute instance.
     pub compute_instance: Option<u32>,
 }
 
-/// What CUDA shows to a program with the workload's environment.
+/// The devices that CUDA shows to a program with the workload's environment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Cuda {
-    /// How asking ended.
+    /// How the process ended.
     pub outcome: ProbeOutcome,
-    /// What was written to its standard error.
+    /// What the process wrote to standard error.
     pub stderr: Option<String>,
     /// libcuda.so.1.
     pub library: LibraryState,
     /// The code of `cuInit`; 0 is success.
     pub init: Option<i32>,
-    /// The library's own words for it, where it is not 0.
+    /// The library's error text, if the code is not 0.
     pub init_words: Option<String>,
-    /// The newest CUDA that this libcuda serves, `12080` for 12.8.
+    /// The newest CUDA that this libcuda supports, `12080` for 12.8.
     pub version: Option<u32>,
-    /// How many GPUs or MIG instances a program sees.
+    /// Number of GPUs or MIG instances that a program sees.
     pub count: Option<u32>,
-    /// Those, in the order in which a program sees them.
+    /// The devices in the order in which a program sees them.
     pub devices: Vec<CudaDevice>,
     /// How long the process ran.
     pub took: Duration,
@@ -345,58 +345,58 @@ pub struct Cuda {
     pub init_took: Duration,
 }
 
-/// One GPU or MIG instance, as CUDA shows it.
+/// One GPU or MIG instance as CUDA shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CudaDevice {
-    /// `cuda:N`.
+    /// N of `cuda:N`.
     pub ordinal: u32,
-    /// `GPU-…`; of a MIG instance `GPU-…` as well, with the instance's own number.
+    /// `GPU-…`; a MIG instance has the same prefix and its own number.
     pub uuid: Option<String>,
-    /// Its name.
+    /// The name.
     pub name: Option<String>,
-    /// Its PCI address.
+    /// The PCI address.
     pub pci: Option<String>,
-    /// Bytes of memory.
+    /// Memory in bytes.
     pub memory: Option<u64>,
     /// Compute capability.
     pub capability: Option<(u32, u32)>,
     /// Multiprocessors.
     pub multiprocessors: Option<u32>,
-    /// Calls that were refused, with their codes.
+    /// Codes of refused calls.
     pub codes: BTreeMap<String, i32>,
 }
 
-/// What became of the proof on one GPU: a context, 64 MiB written, copied, read back and compared; at level `full` bandwidths and
-/// arithmetic besides.
+/// The result of the proof on one GPU: a context, and 64 MiB written, copied, read back and compared. Level `full` adds bandwidths and
+/// arithmetic.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Proof {
-    /// `cuda:N` in the workload.
+    /// N of `cuda:N` in the workload.
     pub ordinal: u32,
-    /// The GPU.
+    /// The UUID of the GPU.
     pub uuid: Option<String>,
     /// How the process ended.
     pub outcome: ProbeOutcome,
-    /// What was written to its standard error.
+    /// What the process wrote to standard error.
     pub stderr: Option<String>,
-    /// The first call that was refused, with its code.
+    /// The first refused call, with its code.
     pub refused: Option<(String, i32)>,
-    /// The library's own words for it.
+    /// The library's error text.
     pub refused_words: Option<String>,
-    /// Bytes of memory, as the context sees them.
+    /// Memory as the context sees it.
     pub memory: Option<Memory>,
-    /// So many words of what was read back differ from what was written; none: not compared.
+    /// Number of words that were read back wrong; `None` if they were not compared.
     pub wrong: Option<u64>,
-    /// Host to device, MiB/s.
+    /// Bandwidth from host to device in MiB/s.
     pub to_device: Option<u64>,
-    /// Device to host, MiB/s.
+    /// Bandwidth from device to host in MiB/s.
     pub to_host: Option<u64>,
-    /// Within the device, MiB/s.
+    /// Bandwidth within the device in MiB/s.
     pub within: Option<u64>,
-    /// So many threads came to a wrong sum; none: not asked.
+    /// Number of threads with a wrong sum; `None` if the arithmetic was not tried.
     pub miscalculated: Option<u64>,
-    /// A step besides the memory round trip that was refused, with its code: `cuModuleLoadData` where the PTX compiler is missing.
+    /// A refused step besides the memory round trip, with its code: `cuModuleLoadData` if the PTX compiler is missing.
     pub beside: Option<(String, i32)>,
     /// How long the process ran.
     pub took: Duration,
@@ -410,7 +410,7 @@ pub struct Proof {
 pub struct Peers {
     /// How the process ended.
     pub outcome: ProbeOutcome,
-    /// What was written to its standard error.
+    /// What the process wrote to standard error.
     pub stderr: Option<String>,
     /// Every ordered pair that was tried.
     pub pairs: Vec<Pair>,
@@ -422,22 +422,22 @@ pub struct Peers {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Pair {
-    /// `cuda:N`.
+    /// N of the source's `cuda:N`.
     pub from: u32,
-    /// `cuda:N`.
+    /// N of the target's `cuda:N`.
     pub to: u32,
-    /// They reach each other without the host's memory.
+    /// Whether the GPUs reach each other without the host's memory.
     pub direct: Option<bool>,
     /// The code of the copy; 0 is success.
     pub code: Option<i32>,
-    /// So many words arrived wrong.
+    /// Number of words that arrived wrong.
     pub wrong: Option<u64>,
-    /// MiB/s.
+    /// Bandwidth in MiB/s.
     pub rate: Option<u64>,
 }
 
 impl NvmlGpu {
-    /// The code that condemns it: it is lost, or wants a reset.
+    /// Returns the code that condemns the GPU: it is lost, or needs a reset.
     pub fn condemned(&self) -> Option<i32> {
         let condemns = |code: &i32| matches!(*code, nvml_code::GPU_IS_LOST | nvml_code::RESET_REQUIRED);
         self.handle.filter(condemns).or_else(|| self.codes.values().copied().find(condemns))
@@ -445,7 +445,7 @@ impl NvmlGpu {
 }
 
 impl GpuFacts {
-    /// The GPU that CUDA shows under this UUID.
+    /// Returns the GPU with the UUID that CUDA shows.
     pub fn gpu_of(&self, uuid: &str) -> Option<&NvmlGpu> {
         self.nvml.gpus.iter().find(|gpu| gpu.uuid.as_deref() == Some(uuid))
     }

@@ -1,21 +1,21 @@
-//! The CUDA that the image's programs were built for: by PyTorch's own word, or by the package of CUDA's runtime that others like it
-//! bring, where they are installed; else by the image's variables and files. Nothing is run.
+//! The CUDA that the image's programs were built for: by the installed PyTorch, by the package of CUDA's runtime that other frameworks
+//! install, or by the image's variables and files. No program runs for this.
 
 use crate::VersionText;
 use std::path::{Path, PathBuf};
 use sys::Root;
 use sys::environment::Environment;
 
-/// A version and who says it.
+/// A CUDA version and its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageCuda {
-    /// What the image was built for.
+    /// The version that the image was built for.
     pub version: VersionText,
     /// The variable or file that says so.
     pub from: String,
 }
 
-/// Looks.
+/// Searches all sources.
 pub fn image_cuda(root: &Root, environment: &Environment) -> Option<ImageCuda> {
     let said = |version: Option<VersionText>, from: &str| Some(ImageCuda { version: version?, from: from.to_owned() });
     let variable =
@@ -30,30 +30,30 @@ pub fn image_cuda(root: &Root, environment: &Environment) -> Option<ImageCuda> {
         .or_else(|| by_library(root, environment))
 }
 
-/// `cuda>=12.8 brand=tesla,driver>=535,…`.
+/// Parses `cuda>=12.8 brand=tesla,driver>=535,…`.
 pub(crate) fn parse_require(text: &str) -> Option<VersionText> {
     let atoms = text.split([' ', ',']);
     atoms.filter_map(|atom| atom.strip_prefix("cuda>=")).find_map(VersionText::of)
 }
 
-/// /usr/local/cuda/version.json, since CUDA 11.1.
+/// Parses /usr/local/cuda/version.json, which exists since CUDA 11.1.
 pub(crate) fn parse_json(text: &str) -> Option<VersionText> {
     let json: serde_json::Value = serde_json::from_str(text).ok()?;
     VersionText::of(json.get("cuda")?.get("version")?.as_str()?)
 }
 
-/// `CUDA Version 10.2.89`.
+/// Parses `CUDA Version 10.2.89`.
 pub(crate) fn parse_text(text: &str) -> Option<VersionText> {
     VersionText::of(text.lines().next()?.strip_prefix("CUDA Version")?.trim())
 }
 
-/// `cuda: Optional[str] = '12.8'` in torch/version.py; `None` in a build for CPUs.
+/// Parses `cuda: Optional[str] = '12.8'` of torch/version.py; a build for CPUs has `None` there.
 pub(crate) fn parse_torch(text: &str) -> Option<VersionText> {
     let line = text.lines().find(|line| line.starts_with("cuda") && !line.starts_with("cuda_"))?;
     VersionText::of(line.split_once('=')?.1.trim().trim_matches(['\'', '"']))
 }
 
-/// `nvidia_cuda_runtime_cu12-12.4.127.dist-info`, `nvidia_cuda_runtime-13.0.96.dist-info`: of CUDA 12.4 and 13.0.
+/// Parses `nvidia_cuda_runtime_cu12-12.4.127.dist-info` and `nvidia_cuda_runtime-13.0.96.dist-info` as CUDA 12.4 and 13.0.
 pub(crate) fn parse_wheel(name: &str) -> Option<VersionText> {
     let (package, version) = name.strip_suffix(".dist-info")?.split_once('-')?;
     let tag = package.strip_prefix("nvidia_cuda_runtime")?;
@@ -61,19 +61,19 @@ pub(crate) fn parse_wheel(name: &str) -> Option<VersionText> {
     is_it.then(|| release(version)).flatten()
 }
 
-/// `libcudart.so.12.4.127` is of CUDA 12.4. Shorter names are links that say less: `libcudart.so.11.0` is of any 11.
+/// Parses `libcudart.so.12.4.127` as CUDA 12.4. Shorter names are ambiguous links: `libcudart.so.11.0` may be any 11.
 pub(crate) fn parse_library(name: &str) -> Option<VersionText> {
     let version = name.strip_prefix("libcudart.so.")?;
     (version.split('.').count() == 3).then(|| release(version)).flatten()
 }
 
-/// A release of CUDA; what stands behind its second number counts builds of one library.
+/// Parses a release of CUDA; numbers after the second count builds of one library.
 fn release(version: &str) -> Option<VersionText> {
     let mut parts = version.split('.');
     VersionText::of(&format!("{}.{}", parts.next()?, parts.next()?))
 }
 
-/// PyTorch's word, or else the package that brings CUDA's runtime to JAX and others.
+/// Searches the installed PyTorch, then the package with CUDA's runtime for JAX and other frameworks.
 fn by_packages(root: &Root, environment: &Environment) -> Option<ImageCuda> {
     let packages: Vec<PathBuf> = packages(root, environment);
     let torch = |directory: &PathBuf| {
@@ -87,7 +87,7 @@ fn by_packages(root: &Root, environment: &Environment) -> Option<ImageCuda> {
         .or_else(|| packages.iter().find_map(|directory| named(root, directory, parse_wheel)))
 }
 
-/// The file of CUDA's runtime, where an image has nothing else that says its version.
+/// Searches the file of CUDA's runtime, for images with no other source.
 fn by_library(root: &Root, environment: &Environment) -> Option<ImageCuda> {
     let conda = environment.text("CONDA_PREFIX").map(|prefix| Path::new(prefix).join("lib"));
     let toolkit =
@@ -96,7 +96,7 @@ fn by_library(root: &Root, environment: &Environment) -> Option<ImageCuda> {
     places.find_map(|directory| named(root, &directory, parse_library))
 }
 
-/// What a name in a directory says.
+/// Returns the first version among the names in a directory.
 fn named(root: &Root, directory: &Path, read: fn(&str) -> Option<VersionText>) -> Option<ImageCuda> {
     let names = super::names(root, &directory.to_string_lossy());
     names
@@ -104,7 +104,7 @@ fn named(root: &Root, directory: &Path, read: fn(&str) -> Option<VersionText>) -
         .find_map(|name| Some(ImageCuda { version: read(name)?, from: directory.join(name).display().to_string() }))
 }
 
-/// The directories of Pythons' packages.
+/// Returns the package directories of all Pythons.
 fn packages(root: &Root, environment: &Environment) -> Vec<PathBuf> {
     let of_python = |directory: &Path, python: &str| {
         ["site-packages", "dist-packages"].map(|packages| directory.join(python).join(packages))
@@ -117,7 +117,7 @@ fn packages(root: &Root, environment: &Environment) -> Vec<PathBuf> {
     libraries(root, environment).flat_map(of_prefix).collect()
 }
 
-/// Where Pythons keep their packages: of the active environment, of the first Python on PATH, of the system.
+/// Returns the library directories of Pythons: the active environment's, the first one's on PATH, the system's.
 fn libraries(root: &Root, environment: &Environment) -> impl Iterator<Item = PathBuf> {
     let active = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(|name| environment.text(name));
     let path = environment.text("PATH").unwrap_or_default().split(':').filter(|directory| directory.starts_with('/'));

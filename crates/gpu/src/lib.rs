@@ -1,6 +1,6 @@
-//! GPUs as far as files tell: which device nodes there are, whether this user and this container may open them, what the kernel's
-//! drivers say of themselves, which libraries the workload will find, what the image wants, and how many were promised. No library
-//! is loaded and no device is opened. Knows `config`, `environment` and `sys`.
+//! GPUs as far as files show: the device nodes, the permissions of this user and container, the facts of the kernel's drivers, the
+//! libraries that the workload will find, the image's requirements, and the promised number. Only `probe` loads libraries, in processes of
+//! its own. The crate uses `sys` and no other crate of trainit.
 #![warn(unreachable_pub)]
 
 mod accelerators;
@@ -37,26 +37,26 @@ use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 use sys::Root;
 
-/// Whose device it is.
+/// The vendor of a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Vendor {
-    /// CUDA.
+    /// NVIDIA (CUDA).
     #[default]
     Nvidia,
-    /// ROCm.
+    /// AMD (ROCm).
     Amd,
-    /// oneAPI.
+    /// Intel (oneAPI).
     Intel,
     /// Intel's accelerators.
     Gaudi,
-    /// Google's.
+    /// Google.
     Tpu,
-    /// Amazon's.
+    /// Amazon.
     Neuron,
 }
 
 impl Vendor {
-    /// What one of its devices is called.
+    /// Returns the noun for a device of this vendor.
     pub const fn noun(self) -> &'static str {
         match self {
             Vendor::Nvidia | Vendor::Amd | Vendor::Intel => "GPU",
@@ -70,48 +70,48 @@ impl Vendor {
 /// A device node of one GPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeviceNode {
-    /// Whose it is.
+    /// The vendor.
     pub vendor: Vendor,
-    /// Its path.
+    /// The path.
     pub path: String,
-    /// What it is, where the driver tells.
+    /// The model, if the driver reports it.
     pub model: Option<String>,
-    /// Its name for ever (`GPU-…`), where the driver tells.
+    /// The UUID (`GPU-…`), if the driver reports it.
     pub uuid: Option<String>,
-    /// Where it is on the PCI bus: `0000:65:00.0`.
+    /// The address on the PCI bus: `0000:65:00.0`.
     pub bus: Option<String>,
-    /// Its memory in bytes, where the kernel tells.
+    /// Memory in bytes, if the kernel reports it.
     pub memory: Option<u64>,
-    /// Why it cannot be opened for reading and writing; none: it can.
+    /// The error of access(2); `None` if the node may be read and written.
     pub refused: Option<Errno>,
-    /// The instances that it is cut into.
+    /// The MIG instances.
     pub instances: Vec<ComputeInstance>,
-    /// What is wrong with it, as its driver says.
+    /// The fault that the driver reports.
     pub ill: Option<String>,
 }
 
-/// The GPUs that a container was given.
+/// The GPUs of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GpuPresence {
-    /// One for each GPU, in the order of their numbers.
+    /// One node for each GPU, in the order of their numbers.
     pub nodes: Vec<DeviceNode>,
-    /// The nodes beside them that every program needs, too.
+    /// Other nodes that every program needs.
     pub controls: Vec<Control>,
     /// NVIDIA's kernel driver.
     pub driver: Option<Driver>,
-    /// GPUs are there that have no nodes to count: the name of the way they come.
+    /// The name of a platform on which GPUs have no countable nodes.
     pub uncounted: Option<&'static str>,
-    /// Render nodes of AMD's that lack /dev/kfd.
+    /// Number of AMD's render nodes without /dev/kfd.
     pub without_kfd: usize,
 }
 
 impl GpuPresence {
-    /// Some of the GPUs are cut into MIG instances: a node stands for several devices.
+    /// Returns whether a GPU is cut into MIG instances, so that one node stands for several devices.
     pub fn is_sliced(&self) -> bool {
         self.nodes.iter().any(|node| !node.instances.is_empty())
     }
 
-    /// The devices of this vendor that may be used: whole GPUs, and instances.
+    /// Returns the number of usable devices: whole GPUs and instances.
     pub fn devices(&self) -> usize {
         let open = self.nodes.iter().filter(|node| node.refused.is_none());
         open.map(|node| match node.instances.as_slice() {
@@ -121,41 +121,41 @@ impl GpuPresence {
         .sum()
     }
 
-    /// The nodes of NVIDIA's GPUs.
+    /// Returns the nodes of NVIDIA's GPUs.
     pub fn nvidia(&self) -> impl Iterator<Item = &DeviceNode> {
         self.nodes.iter().filter(|node| node.vendor == Vendor::Nvidia)
     }
 }
 
-/// Ways to have a GPU that no node stands for: WSL2, Jetson.
+/// Platforms on which GPUs have no nodes: WSL2, Jetson.
 const UNCOUNTED: [(&str, &str); 3] =
     [("dxg", "WSL2 (/dev/dxg)"), ("nvgpu", "Jetson (/dev/nvgpu)"), ("nvhost-gpu", "Jetson (/dev/nvhost-gpu)")];
 
-/// Whether NVIDIA's driver stands behind something here, by the names in /dev alone. Nothing is read that the driver answers: one
-/// that hangs would not.
+/// Returns whether a device of NVIDIA's driver exists, by the names in /dev alone. Files that the driver answers may hang, so none is
+/// read.
 pub fn has_nvidia(devices: &[String]) -> bool {
     !numbers(devices, "nvidia").is_empty()
 }
 
-/// A way of having GPUs that no node stands for, by the names in /dev.
+/// Returns the platform on which GPUs have no nodes, by the names in /dev.
 pub fn uncounted(devices: &[String]) -> Option<&'static str> {
     UNCOUNTED.iter().find(|(name, _)| devices.iter().any(|device| device == name)).map(|(_, way)| *way)
 }
 
-/// NVIDIA's GPUs by the names in /dev alone, where the driver's own files hang.
+/// Returns NVIDIA's GPUs by the names in /dev alone, for a driver whose files hang.
 pub fn named(devices: &[String]) -> GpuPresence {
     let node = |number: u32| DeviceNode { path: format!("/dev/nvidia{number}"), ..DeviceNode::default() };
     GpuPresence { nodes: numbers(devices, "nvidia").into_iter().map(node).collect(), ..GpuPresence::default() }
 }
 
-/// How many there are. NVIDIA's driver is not asked.
+/// Returns the number of GPUs without asking NVIDIA's driver.
 pub fn count(root: &Root, devices: &[String]) -> usize {
     let amds = amd::nodes(root, &|name| devices.iter().any(|device| device == name)).0;
     numbers(devices, "nvidia").len() + amds.len() + accelerators::nodes(root, devices).len()
 }
 
-/// Looks, without opening any device: that could start a GPU up, which takes seconds. Where there are none the names in /dev say all;
-/// they say where else to look. What NVIDIA's driver tells in /proc may hang with it: this belongs into a process that can be given up.
+/// Finds the GPUs without opening a device: that could initialise a GPU, which takes seconds. Without GPUs the names in /dev suffice. The
+/// files of NVIDIA's driver in /proc may hang, so this must run in a process that can be abandoned.
 pub fn look(root: &Root, devices: &[String]) -> GpuPresence {
     let has = |name: &str| devices.iter().any(|device| device == name);
     let mut nodes = nvidia::nodes(root, devices);
@@ -173,24 +173,24 @@ pub fn look(root: &Root, devices: &[String]) -> GpuPresence {
     }
 }
 
-/// Asks with access(2), which a device control group answers with EPERM without opening the device.
+/// Asks access(2): a device control group answers EPERM without opening the device.
 fn refused(root: &Root, path: &str) -> Option<Errno> {
     access(&root.path(path), AccessFlags::R_OK | AccessFlags::W_OK).err()
 }
 
-/// The names in a directory, or nothing.
+/// Returns the names in a directory; an unreadable directory counts as empty.
 pub fn names(root: &Root, directory: &str) -> Vec<String> {
     let entries = std::fs::read_dir(root.path(directory)).into_iter().flatten();
     entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
 }
 
-/// `nvidia3` → 3 for `nvidia`; a name that goes on with anything but digits is another's.
+/// Parses `nvidia3` as 3 for the prefix `nvidia`; a name with other characters after the prefix belongs to another driver.
 fn numbered(name: &str, start: &str) -> Option<u32> {
     let digits = name.strip_prefix(start)?;
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
-/// The numbers behind a name, in their order.
+/// Returns the numbers after a prefix, sorted.
 fn numbers(names: &[String], start: &str) -> Vec<u32> {
     let mut numbers: Vec<u32> = names.iter().filter_map(|name| numbered(name, start)).collect();
     numbers.sort_unstable();

@@ -1,5 +1,5 @@
-//! The driver's libraries as the workload will find them: first by LD_LIBRARY_PATH, then by the linker's cache, then in the usual
-//! directories (ld.so(8)). What they are is told by their names, without loading them.
+//! The driver's libraries as the workload will find them: by LD_LIBRARY_PATH, then the linker's cache, then the default directories
+//! (ld.so(8)). Their names show what they are, so none is loaded.
 
 use super::cache;
 use crate::VersionText;
@@ -12,58 +12,58 @@ use sys::environment::Environment;
 
 /// CUDA's driver library.
 pub const CUDA: &str = "libcuda.so.1";
-/// NVML, which nvidia-smi is made with.
+/// NVML, the library of nvidia-smi.
 pub const NVML: &str = "libnvidia-ml.so.1";
-/// What compiles PTX.
+/// The compiler of PTX.
 pub const PTX: &str = "libnvidia-ptxjitcompiler.so.1";
 
-/// Where programs look without a variable or a cache.
+/// Directories that programs search without a variable or a cache.
 const USUAL: [&str; 6] =
     ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/lib64", "/lib"];
-/// Where drivers are put that no program finds by itself: old device plugins and GKE, WSL2, NixOS.
+/// Driver directories that programs do not search by default: old device plugins and GKE, WSL2, NixOS.
 const ASIDE: [&str; 4] =
     ["/usr/local/nvidia/lib64", "/usr/local/nvidia/lib", "/usr/lib/wsl/lib", "/run/opengl-driver/lib"];
-/// A link leads to a link so often.
+/// Longest chain of links that is followed.
 const LINKS: usize = 8;
-/// A stub is smaller than this, and the driver's libcuda a hundred times larger.
+/// Size limit of a stub; the driver's libcuda is a hundred times larger.
 const STUB: u64 = 300_000;
 
-/// What a library is.
+/// The kind of a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LibraryKind {
-    /// The driver's.
+    /// Part of the driver.
     Driver,
-    /// Only to link programs with.
+    /// A stub for linking.
     Stub,
-    /// Of a newer driver, for forward compatibility.
+    /// A newer driver's library for forward compatibility.
     Compat,
 }
 
 /// A library as a program finds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadableLibrary {
-    /// Where it is found.
+    /// The path at which it is found.
     pub path: PathBuf,
-    /// What that leads to.
+    /// The file after following links.
     pub file: PathBuf,
     /// The version in the file's name.
     pub version: Option<VersionText>,
-    /// What it is.
+    /// The kind.
     pub kind: LibraryKind,
 }
 
-/// Who finds libraries.
+/// The search for libraries in one environment.
 #[derive(Debug)]
 pub struct Loader {
     root: Root,
     path: Vec<PathBuf>,
     cache: OnceCell<Vec<u8>>,
-    /// What was found before: several ask for the same few.
+    /// Earlier results: several checks ask for the same libraries.
     found: RefCell<Vec<(String, Option<LoadableLibrary>)>>,
 }
 
 impl Loader {
-    /// As a program with this environment.
+    /// Makes the search of a program with this environment.
     pub fn of(root: &Root, environment: &Environment) -> Self {
         let path = environment.get("LD_LIBRARY_PATH").map(OsStr::as_bytes).unwrap_or_default();
         let path = path.split(|byte| matches!(byte, b':' | b';')).filter(|directory| directory.starts_with(b"/"));
@@ -71,7 +71,7 @@ impl Loader {
         Loader { root: root.clone(), path, cache: OnceCell::new(), found: RefCell::default() }
     }
 
-    /// The library that a program gets for this name.
+    /// Returns the library that a program gets for this name.
     pub fn find(&self, name: &str) -> Option<LoadableLibrary> {
         let known = self.found.borrow().iter().find(|(known, _)| known == name).map(|(_, library)| library.clone());
         known.unwrap_or_else(|| {
@@ -91,7 +91,7 @@ impl Loader {
         by_variable.or_else(by_cache).or_else(usual).map(|path| self.library(path))
     }
 
-    /// A library of this name that is there and that no program finds: it lies aside, or lacks the link that leads to it.
+    /// Returns a library of this name that exists but that no program finds: its directory is not searched, or its link is missing.
     pub fn stray(&self, name: &str, driver: Option<&VersionText>) -> Option<PathBuf> {
         let aside = ASIDE.iter().map(|directory| Path::new(directory).join(name));
         let file = driver.map(|version| format!("{}.{version}", name.trim_end_matches(".1")));
@@ -100,13 +100,13 @@ impl Loader {
         aside.chain(unlinked).find(|path| self.is_there(path))
     }
 
-    /// The library in a directory; none: it is not there.
+    /// Returns the library in a directory; `None` if it is missing.
     pub fn within(&self, directory: &Path, name: &str) -> Option<LoadableLibrary> {
         let path = directory.join(name);
         self.is_there(&path).then(|| self.library(path))
     }
 
-    /// Whether a directory is looked into before all others.
+    /// Returns whether a directory is searched before all others.
     pub fn is_first(&self, directory: &Path) -> bool {
         self.path.first().is_some_and(|first| first == directory)
     }
@@ -133,7 +133,7 @@ impl Loader {
         LoadableLibrary { path, file, version, kind }
     }
 
-    /// Where the links of a file lead to, below the root.
+    /// Follows the links of a file below the root.
     fn resolved(&self, mut path: PathBuf) -> PathBuf {
         for _ in 0..LINKS {
             let Ok(target) = std::fs::read_link(self.root.path(&path)) else { break };
@@ -143,7 +143,7 @@ impl Loader {
     }
 }
 
-/// `libcuda.so.570.172.08`: a driver's version begins with three digits.
+/// Parses `libcuda.so.570.172.08`: a driver's version starts with three digits.
 fn version_of(file: &Path) -> Option<VersionText> {
     let (_, version) = file.file_name()?.to_str()?.split_once(".so.")?;
     VersionText::of(version).filter(|version| version.major() >= 100)

@@ -1,5 +1,5 @@
-//! MIG: the instances that a GPU is cut into, and which of them this container may use. Each has a node in /dev/nvidia-caps, whose
-//! number stands in /proc/driver/nvidia/capabilities.
+//! MIG: the instances of a GPU, and which of them this container may use. Each has a node in /dev/nvidia-caps;
+//! /proc/driver/nvidia/capabilities has the node's number.
 
 use super::{names, numbered, refused};
 use sys::Root;
@@ -7,16 +7,16 @@ use sys::Root;
 /// A compute instance, the smallest part that a program can use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ComputeInstance {
-    /// The number of the GPU instance that it lies in.
+    /// The number of its GPU instance.
     pub gpu: u32,
-    /// Its own number there.
+    /// The number within the GPU instance.
     pub compute: u32,
-    /// Its node and that of its GPU instance are there and may be opened.
+    /// Whether its node and that of its GPU instance exist and may be opened.
     usable: bool,
 }
 
 impl ComputeInstance {
-    /// Whether this container may use it.
+    /// Returns whether this container may use the instance.
     pub fn is_usable(&self) -> bool {
         self.usable
     }
@@ -24,7 +24,7 @@ impl ComputeInstance {
 
 const CAPABILITIES: &str = "/proc/driver/nvidia/capabilities";
 
-/// All that the driver tells of, each with the number of its GPU. With CDI it tells of the host's, too.
+/// Returns all instances that the driver reports, each with its GPU's number. With CDI these include other instances of the host.
 pub(crate) fn instances(root: &Root) -> Vec<(u32, ComputeInstance)> {
     let gpus = names(root, CAPABILITIES);
     let gpus = gpus.iter().filter_map(|name| numbered(name, "gpu"));
@@ -58,7 +58,7 @@ fn is_open(root: &Root, directory: &str) -> bool {
     minor.is_some_and(|minor| refused(root, &format!("/dev/nvidia-caps/nvidia-cap{minor}")).is_none())
 }
 
-/// `DeviceFileMinor: 12`.
+/// Parses `DeviceFileMinor: 12`.
 pub(crate) fn parse_access(text: &str) -> Option<u32> {
     text.lines().find_map(|line| line.strip_prefix("DeviceFileMinor:"))?.trim().parse().ok()
 }

@@ -1,7 +1,7 @@
-//! What a GPU's name says about it: whether it is made for data centres, where forward compatibility works, and the brand that
-//! NVIDIA_REQUIRE_* speaks of.
+//! Facts that follow from a GPU's name: whether it is a data-centre GPU, on which forward compatibility works, and the brand for
+//! NVIDIA_REQUIRE_*.
 
-/// The kind of a GPU of NVIDIA's.
+/// The brand of a GPU of NVIDIA's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Brand {
     /// For data centres (`tesla`).
@@ -14,7 +14,7 @@ pub enum Brand {
     Workstation,
 }
 
-/// Names of GPUs for data centres, behind `NVIDIA` and `Tesla`, up to the first blank or dash.
+/// Names of data-centre GPUs, after `NVIDIA` and `Tesla`, up to the first blank or dash.
 const DATA_CENTRE: [&str; 31] = [
     "A2", "A10", "A10G", "A16", "A30", "A40", "A100", "A800", "A30X", "A100X", "B100", "B200", "B300", "GB200",
     "GB300", "GH200", "H20", "H100", "H200", "H800", "K80", "L2", "L4", "L20", "L40", "L40S", "M60", "P4", "P40",
@@ -22,7 +22,7 @@ const DATA_CENTRE: [&str; 31] = [
 ];
 
 impl Brand {
-    /// The brand of a model; none: it is not known.
+    /// Returns the brand of a model; `None` if the model is unknown.
     pub fn of(model: &str) -> Option<Self> {
         let name = model.strip_prefix("NVIDIA ").unwrap_or(model);
         let first = name.split([' ', '-']).next().unwrap_or_default();
@@ -37,7 +37,7 @@ impl Brand {
         })
     }
 
-    /// How NVIDIA_REQUIRE_* calls it; the driver calls workstation cards by several names.
+    /// Returns the names in NVIDIA_REQUIRE_*; the driver has several for workstation cards.
     pub fn names(self) -> &'static [&'static str] {
         match self {
             Brand::DataCentre => &["tesla", "nvidia"],

@@ -1,4 +1,4 @@
-//! NVIDIA: /dev/nvidiaN and the nodes beside them, /proc/driver/nvidia.
+//! NVIDIA: /dev/nvidiaN, the control nodes, and /proc/driver/nvidia.
 
 use super::{DeviceNode, Vendor, mig, names, numbers, refused};
 use crate::VersionText;
@@ -6,28 +6,28 @@ use nix::errno::Errno;
 use std::path::Path;
 use sys::Root;
 
-/// The kernel's driver.
+/// The kernel driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Driver {
-    /// Its version, `570.172.08`; none: it is loaded, and does not tell (gVisor).
+    /// The version, `570.172.08`; `None` if the loaded driver does not report it (gVisor).
     pub version: Option<VersionText>,
 }
 
-/// A node that every program needs beside the GPUs' own.
+/// A node that every program needs besides those of the GPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
-    /// Its path.
+    /// The path.
     pub path: &'static str,
-    /// Why it cannot be used; ENOENT: it is not there.
+    /// The error of the access; ENOENT for a missing node.
     pub refused: Option<Errno>,
 }
 
-/// Where programs ask for GPUs at all.
+/// The node through which programs request GPUs.
 pub const CTL: &str = "/dev/nvidiactl";
-/// Where CUDA gets its memory; without it `cuInit` fails while nvidia-smi works.
+/// The node through which CUDA allocates memory; without it `cuInit` fails while nvidia-smi works.
 pub const UVM: &str = "/dev/nvidia-uvm";
 
-/// The GPUs' nodes, in the order of their numbers.
+/// Returns the GPUs' nodes in the order of their numbers.
 pub(crate) fn nodes(root: &Root, devices: &[String]) -> Vec<DeviceNode> {
     let minors = numbers(devices, "nvidia");
     let known = if minors.is_empty() { Vec::new() } else { gpus(root) };
@@ -44,7 +44,7 @@ pub(crate) fn nodes(root: &Root, devices: &[String]) -> Vec<DeviceNode> {
     minors.into_iter().map(node).collect()
 }
 
-/// The nodes beside them; none where there is nothing of NVIDIA's.
+/// Returns the control nodes; empty if there is no device of NVIDIA's.
 pub(crate) fn controls(root: &Root, devices: &[String]) -> Vec<Control> {
     let has = |path: &str| devices.iter().any(|name| path.strip_prefix("/dev/") == Some(name));
     if !has(CTL) && !has(UVM) && numbers(devices, "nvidia").is_empty() {
@@ -54,22 +54,23 @@ pub(crate) fn controls(root: &Root, devices: &[String]) -> Vec<Control> {
     [CTL, UVM].map(|path| Control { path, refused: refused(path) }).into()
 }
 
-/// The driver, by what it says of itself. A sandbox such as gVisor has devices and no version.
+/// Returns the driver by its own files. A sandbox such as gVisor has devices and no version.
 pub fn driver(root: &Root) -> Option<Driver> {
     let version = root.read("/proc/driver/nvidia/version").ok().and_then(|text| parse_version(&text));
     let loaded = version.is_some() || root.path("/proc/driver/nvidia").is_dir();
     loaded.then_some(Driver { version })
 }
 
-/// The first word of the NVRM line of /proc/driver/nvidia/version that is a version: the proprietary and the open driver name
-/// themselves differently before it.
+/// Returns the first word of the NVRM line of /proc/driver/nvidia/version that is a version: the proprietary and the open driver differ in
+/// the words before it.
 pub fn parse_version(text: &[u8]) -> Option<VersionText> {
     let line = text.split(|byte| *byte == b'\n').find(|line| line.starts_with(b"NVRM"))?;
     let words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
     words.filter(|word| word.contains('.')).find_map(VersionText::of)
 }
 
-/// Minor numbers and what is known of each, from /proc/driver/nvidia/gpus. With CDI that lists GPUs of the host, too.
+/// Returns minor numbers and the facts of each GPU, from /proc/driver/nvidia/gpus. With CDI the directory also lists other GPUs of the
+/// host.
 fn gpus(root: &Root) -> Vec<(u32, DeviceNode)> {
     const GPUS: &str = "/proc/driver/nvidia/gpus";
     let information = |name: &String| {
@@ -80,7 +81,7 @@ fn gpus(root: &Root) -> Vec<(u32, DeviceNode)> {
     names(root, GPUS).iter().filter_map(information).collect()
 }
 
-/// A GPU's information file.
+/// Parses the information file of a GPU.
 pub(crate) fn parse_information(text: &str) -> Option<(u32, DeviceNode)> {
     let field = |name: &str| {
         text.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':')).map(str::trim)

@@ -1,9 +1,9 @@
-//! The parsers of single files, together, for whoever tries them on any bytes.
+//! All parsers of single files, for tests that run them on arbitrary bytes.
 
 use super::probe::smi;
 use super::{amd, image, mig, models, nvidia};
 
-/// Tries all of them on a text; the values are thrown away.
+/// Runs every parser on a text, and discards the values.
 pub fn all(text: &str) {
     let _ = (nvidia::parse_information(text), mig::parse_access(text));
     let _ = (amd::parse_properties(text), amd::parse_bank(text));

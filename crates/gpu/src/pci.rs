@@ -1,10 +1,10 @@
-//! PCI in sysfs, which shows the host's devices even in a container that got none.
+//! PCI devices in sysfs, which shows the host's devices even in a container that has none of them.
 
 use super::{Vendor, names};
 use sys::Root;
 
 const DEVICES: &str = "/sys/bus/pci/devices";
-/// PCI vendors of GPUs, and the classes that theirs have: VGA and 3D controllers, AMD's also displays and accelerators.
+/// PCI vendors of GPUs, and their device classes: VGA and 3D controllers; for AMD also displays and accelerators.
 const VENDORS: [(Vendor, &str, &[&str]); 2] = [
     (Vendor::Nvidia, "0x10de", &["0x0300", "0x0302"]),
     (Vendor::Amd, "0x1002", &["0x0300", "0x0302", "0x0380", "0x1200"]),
@@ -15,8 +15,8 @@ fn attribute(root: &Root, device: &str, name: &str) -> String {
     text.trim().to_owned()
 }
 
-/// How many GPUs the machine has, and whose (of several vendors the first); none where sysfs does not tell. Hundreds of small files:
-/// only for a message.
+/// Returns the number of the machine's GPUs and their (first) vendor; `None` if sysfs does not show them. Reads hundreds of small files,
+/// so it is only for messages.
 pub fn of_the_host(root: &Root) -> Option<(Vendor, usize)> {
     let devices = names(root, DEVICES);
     let vendors: Vec<(String, &String)> =
@@ -31,7 +31,7 @@ pub fn of_the_host(root: &Root) -> Option<(Vendor, usize)> {
     (!devices.is_empty()).then(|| found.unwrap_or_default())
 }
 
-/// Whether a device of this vendor and one of these models is on the bus.
+/// Returns whether a device of this vendor and one of these models is on the bus.
 pub fn has(root: &Root, vendor: &str, models: &[&str]) -> bool {
     let is = |device: &String| {
         attribute(root, device, "vendor") == vendor && models.contains(&attribute(root, device, "device").as_str())
@@ -39,20 +39,20 @@ pub fn has(root: &Root, vendor: &str, models: &[&str]) -> bool {
     names(root, DEVICES).iter().any(is)
 }
 
-/// Whether a device does not answer on the bus any more: then its configuration reads as ones.
+/// Returns whether a device no longer answers on the bus: its configuration then reads as ones.
 pub fn is_gone(root: &Root, bus: &str) -> bool {
     let head = root.read(format!("{DEVICES}/{bus}/config")).unwrap_or_default();
     head.get(..4) == Some(&[0xff; 4])
 }
 
-/// How many lanes a device uses, and how many it has, where those are fewer.
+/// Returns the used and available number of lanes, if fewer are used.
 pub fn narrow(root: &Root, bus: &str) -> Option<(u32, u32)> {
     let lanes = |name| attribute(root, bus, name).parse::<u32>().ok().filter(|lanes| (1..=32).contains(lanes));
     let (now, most) = (lanes("current_link_width")?, lanes("max_link_width")?);
     (now < most).then_some((now, most))
 }
 
-/// Whether the machine translates what a device addresses (an IOMMU that is not passed through): the type of its group.
+/// Returns whether an IOMMU translates the device's addresses (not in pass-through mode), by the type of its group.
 pub fn translated(root: &Root, bus: &str) -> bool {
     attribute(root, bus, "iommu_group/type").starts_with("DMA")
 }

@@ -1,37 +1,37 @@
-//! How many GPUs were promised: by a scheduler's variable, or by an explicit list for NVIDIA's runtime. `all`, which is baked into
-//! every CUDA image, promises nothing.
+//! The number of GPUs that was promised, by a scheduler's variable or by an explicit list for NVIDIA's runtime. `all`, which every CUDA
+//! image sets, promises nothing.
 
 use sys::environment::Environment;
 
-/// What the surroundings promise.
+/// A promise of the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Promise {
-    /// The variable that says so.
+    /// The variable with the promise.
     pub variable: &'static str,
-    /// What it says.
+    /// The promised number.
     pub promised: Promised,
-    /// A scheduler says it: fewer GPUs than promised are the node's fault.
+    /// Whether a scheduler made the promise: fewer GPUs are the node's fault.
     pub scheduler: bool,
 }
 
-/// How much is promised.
+/// A promised number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Promised {
-    /// So many.
+    /// Exactly this many.
     Exactly(u32),
-    /// At least one: a fraction of a GPU, MIG instances.
+    /// At least one: a fraction of a GPU, or MIG instances.
     Some,
-    /// The image wants GPUs if there are any.
+    /// No number: the image uses GPUs if there are any.
     Wish,
 }
 
-/// Run:ai, SageMaker, SkyPilot, Slurm.
+/// Variables of Run:ai, SageMaker, SkyPilot and Slurm.
 const SCHEDULERS: [&str; 4] = ["RUNAI_NUM_OF_GPUS", "SM_NUM_GPUS", "SKYPILOT_NUM_GPUS_PER_NODE", "SLURM_GPUS_ON_NODE"];
-/// What NVIDIA's container runtime reads.
+/// The variable that NVIDIA's container runtime reads.
 const VISIBLE: &str = "NVIDIA_VISIBLE_DEVICES";
 
 impl Promise {
-    /// The first promise that can be understood; a scheduler's word counts before a list for the runtime.
+    /// Returns the first valid promise; a scheduler's has priority over a list for the runtime.
     pub fn of(environment: &Environment) -> Option<Self> {
         let scheduler = |variable: &'static str| {
             let promised = parse_number(environment.text(variable)?)?;
@@ -45,7 +45,7 @@ impl Promise {
     }
 }
 
-/// A scheduler's number; Run:ai and SkyPilot give out fractions. Zero promises nothing.
+/// Parses a scheduler's number; Run:ai and SkyPilot assign fractions. Zero promises nothing.
 fn parse_number(text: &str) -> Option<Promised> {
     let number: f64 = text.trim().parse().ok()?;
     match number {
@@ -55,7 +55,7 @@ fn parse_number(text: &str) -> Option<Promised> {
     }
 }
 
-/// A list of indices or UUIDs; `nvidia.com/gpu=0` is how the same is written for CDI.
+/// Parses a list of indices or UUIDs; `nvidia.com/gpu=0` is CDI's form of an index.
 fn parse_list(text: &str) -> Option<Promised> {
     let entry = |word: &str| word.trim().rsplit('=').next().unwrap_or_default().to_owned();
     let entries: Vec<String> = text.split(',').map(entry).collect();

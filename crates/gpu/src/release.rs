@@ -1,8 +1,8 @@
-//! Which driver a CUDA toolkit came with, and which it runs on with less (NVIDIA's CUDA release notes, tables 2 and 3).
+//! The driver that each CUDA toolkit came with, and the oldest one that runs it (NVIDIA's CUDA release notes, tables 2 and 3).
 
 use crate::VersionText;
 
-/// Toolkits, and the Linux driver that each came with: there all of it works.
+/// CUDA toolkits, and the Linux driver that each came with, which supports all of it.
 const TOOLKITS: [((u32, u32), &str); 21] = [
     ((11, 0), "450.51.05"),
     ((11, 1), "455.23"),
@@ -30,58 +30,58 @@ const TOOLKITS: [((u32, u32), &str); 21] = [
 /// The oldest driver for any toolkit of a major version: minor-version compatibility.
 const FLOORS: [(u32, &str); 3] = [(11, "450.80.02"), (12, "525.60.13"), (13, "580.65.06")];
 
-/// What a driver does with programs of a toolkit.
+/// How far a driver supports programs of a toolkit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Support {
-    /// Runs them.
+    /// The driver runs them.
     Full,
-    /// Runs them, but does not compile their newer PTX (error 222), by minor-version compatibility.
+    /// The driver runs them by minor-version compatibility, but does not compile their newer PTX (error 222).
     Minor,
-    /// Does not run them; this is the oldest driver that would.
+    /// The driver does not run them; the value is the oldest driver that would.
     TooOld(VersionText),
 }
 
-/// The driver that a toolkit came with; none: the table does not know the toolkit.
+/// Returns the driver that a toolkit came with; `None` for an unknown toolkit.
 pub fn own_driver(cuda: &VersionText) -> Option<VersionText> {
     let found = TOOLKITS.iter().find(|((major, minor), _)| VersionText::new(*major, *minor) == cuda.short());
     found.and_then(|(_, driver)| VersionText::of(driver))
 }
 
-/// The newest toolkit that a driver runs in full, as far as the table knows.
+/// Returns the newest known toolkit that a driver fully supports.
 pub fn newest_cuda(driver: &VersionText) -> Option<VersionText> {
     let runs = |row: &&((u32, u32), &str)| VersionText::of(row.1).is_some_and(|own| own <= *driver);
     TOOLKITS.iter().rev().find(runs).map(|((major, minor), _)| VersionText::new(*major, *minor))
 }
 
-/// What a driver does with programs of a toolkit; none: nobody here knows.
+/// Returns how far a driver supports programs of a toolkit; `None` if that is unknown.
 pub fn support(driver: &VersionText, cuda: &VersionText) -> Option<Support> {
     let floor = FLOORS.iter().find(|(major, _)| *major == cuda.major()).and_then(|(_, floor)| VersionText::of(floor));
     let own = own_driver(cuda);
     match (floor, own) {
         (_, Some(own)) if own <= *driver => Some(Support::Full),
-        // CUDA 11.0's own driver is older than the floor that came later.
+        // CUDA 11.0's own driver is older than the floor that was set later.
         (Some(floor), _) if *driver < floor => Some(Support::TooOld(floor)),
         (Some(_), Some(_)) => Some(Support::Minor),
-        // A toolkit that is newer than the table: all that is known is its major version.
+        // For a toolkit newer than the table only the major version is known.
         (Some(_), None) | (None, _) => None,
     }
 }
 
 /// The first CUDA that compiles for GPUs of a major compute capability.
 const FIRST: [(u32, &str); 5] = [(7, "9.0"), (8, "11.0"), (9, "11.8"), (10, "12.8"), (12, "12.8")];
-/// The least compute capability that a major CUDA still compiles for.
+/// The lowest compute capability that a major CUDA still compiles for.
 const LEAST: [(u32, (u32, u32)); 2] = [(12, (5, 0)), (13, (7, 5))];
 
-/// Why programs of a toolkit have no code for a GPU.
+/// The reason why programs of a toolkit have no code for a GPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unfit {
-    /// The GPU is newer: this is the first toolkit that knows it.
+    /// The GPU is newer; the value is the first toolkit that supports it.
     TooNew(VersionText),
-    /// The toolkit does not know GPUs any more that are older than this.
+    /// The toolkit dropped GPUs below this compute capability.
     TooOld(u32, u32),
 }
 
-/// Whether programs of a toolkit can have code for a GPU of this compute capability; none: they can, as far as is known here.
+/// Returns why programs of a toolkit cannot have code for a compute capability; `None` if they can, as far as known.
 pub fn unfit(cuda: &VersionText, capability: (u32, u32)) -> Option<Unfit> {
     let first = FIRST.iter().find(|(major, _)| *major == capability.0).and_then(|(_, first)| VersionText::of(first));
     let least = LEAST.iter().find(|(major, _)| *major == cuda.major()).map(|(_, least)| *least);

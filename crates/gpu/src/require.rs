@@ -1,17 +1,17 @@
-//! NVIDIA_REQUIRE_*: what an image asks of a machine, in the words of NVIDIA's container toolkit. The toolkit holds a start against
-//! them in its legacy mode only; with CDI nobody does.
+//! NVIDIA_REQUIRE_*: the requirements of an image in the syntax of NVIDIA's container toolkit. The toolkit enforces them in its legacy
+//! mode only; with CDI no component does.
 
 use super::Brand;
 use crate::VersionText;
 use std::cmp::Ordering;
 use sys::environment::Environment;
 
-/// What is known of the machine.
+/// The facts about the machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequireFacts {
-    /// The newest CUDA that its driver supports.
+    /// The newest CUDA that the driver supports.
     pub cuda: Option<VersionText>,
-    /// The driver.
+    /// The driver's version.
     pub driver: Option<VersionText>,
     /// The GPUs' compute capability.
     pub arch: Option<VersionText>,
@@ -19,12 +19,12 @@ pub struct RequireFacts {
     pub brand: Option<Brand>,
 }
 
-/// An expression that does not hold.
+/// A requirement that is not met.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unmet {
     /// The variable.
     pub variable: String,
-    /// What it says.
+    /// The expression.
     pub text: String,
 }
 
@@ -36,10 +36,10 @@ struct Atom<'a> {
     value: &'a str,
 }
 
-/// Longer ones first: `<=` begins like `<`.
+/// Operators, longer ones first: `<=` starts like `<`.
 const OPERATORS: [&str; 6] = ["!=", "<=", ">=", "=", "<", ">"];
 
-/// The first expression that certainly does not hold. What is not known, or not understood, is taken for fulfilled.
+/// Returns the first expression that is certainly not met. Unknown facts and unknown syntax count as met.
 pub fn unmet(environment: &Environment, facts: &RequireFacts) -> Option<Unmet> {
     let disabled = environment.text("NVIDIA_DISABLE_REQUIRE").is_some_and(is_true);
     let mut expressions = environment.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
@@ -52,7 +52,7 @@ fn is_true(text: &str) -> bool {
     ["1", "t", "true"].contains(&text.to_ascii_lowercase().as_str())
 }
 
-/// Alternatives stand between blanks, and what each of them asks for together between commas. None: that cannot be told.
+/// Evaluates an expression: blanks separate alternatives, commas separate conditions. `None` if the result is unknown.
 pub fn holds(text: &str, facts: &RequireFacts) -> Option<bool> {
     let alternatives: Vec<Option<bool>> = text.split_ascii_whitespace().map(|one| all_hold(one, facts)).collect();
     match alternatives.as_slice() {

@@ -2,7 +2,7 @@ use super::*;
 use proptest::prelude::*;
 use sys::environment::Environment;
 
-/// A root directory with these files.
+/// Makes a root directory with these files.
 pub(crate) fn laid_out(files: &[(&str, &str)]) -> (tempfile::TempDir, Root) {
     let directory = tempfile::tempdir().unwrap();
     let root = Root::at(directory.path());
@@ -13,7 +13,7 @@ pub(crate) fn laid_out(files: &[(&str, &str)]) -> (tempfile::TempDir, Root) {
     (directory, root)
 }
 
-/// What a look at this root shows.
+/// Returns the GPUs that this root shows.
 fn seen(root: &Root) -> GpuPresence {
     let devices = names(root, "/dev");
     let presence = look(root, &devices);
@@ -240,7 +240,7 @@ fn each_vendor_has_variables_of_its_own() {
     assert_eq!(selected(Vendor::Gaudi, ["", ""], &[("CUDA_VISIBLE_DEVICES", "")]), None);
 }
 
-/// An image with cuda-compat, on a machine with this driver and this GPU.
+/// Judges an image with cuda-compat on a machine with this driver and this GPU.
 fn forward(driver: &str, model: &str, variables: &[(&str, &str)]) -> Compat {
     let version = format!("NVRM version: NVIDIA UNIX x86_64 Kernel Module  {driver}  x");
     let information = format!("Model: \t {model}\nDevice Minor: \t 0\n");

@@ -3,10 +3,10 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-/// At most so many numbers has a version.
+/// Largest number of components.
 const LONGEST: usize = 4;
 
-/// A version; it is shown as it was written.
+/// A version that keeps its original text.
 #[derive(Clone, Debug, Default)]
 pub struct VersionText {
     text: String,
@@ -14,7 +14,7 @@ pub struct VersionText {
 }
 
 impl VersionText {
-    /// Reads `570.124.06`; none: it is no version.
+    /// Parses `570.124.06`; `None` if the text is no version.
     pub fn of(text: &str) -> Option<Self> {
         let mut parts = [0; LONGEST];
         let mut words = text.split('.');
@@ -25,18 +25,18 @@ impl VersionText {
         words.next().is_none().then(|| VersionText { text: text.to_owned(), parts })
     }
 
-    /// A version of two numbers.
+    /// Makes a version of two numbers.
     pub fn new(major: u32, minor: u32) -> Self {
         VersionText { text: format!("{major}.{minor}"), parts: [major, minor, 0, 0] }
     }
 
-    /// Its first number.
+    /// Returns the first number.
     pub fn major(&self) -> u32 {
         let [major, ..] = self.parts;
         major
     }
 
-    /// Its first two numbers: all that counts of a toolkit's version.
+    /// Returns the first two numbers, which identify a toolkit.
     pub fn short(&self) -> Self {
         let [major, minor, ..] = self.parts;
         VersionText::new(major, minor)

@@ -1,4 +1,4 @@
-//! CUDA_VISIBLE_DEVICES and its like: which of the GPUs that are here a program is shown.
+//! CUDA_VISIBLE_DEVICES and similar variables: which of the GPUs a program sees.
 
 use super::{GpuPresence, Vendor};
 use std::collections::BTreeSet;
@@ -7,20 +7,20 @@ use sys::environment::Environment;
 /// One entry of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VisibleEntry<'a> {
-    /// The n-th that is here.
+    /// The n-th GPU.
     Index(i64),
-    /// By the beginning of its name: `GPU-8932f937`.
+    /// A GPU by a prefix of its UUID: `GPU-8932f937`.
     Gpu(&'a str),
-    /// An instance: `MIG-…`.
+    /// A MIG instance: `MIG-…`.
     Mig(&'a str),
-    /// An instance as drivers before R470 named it: `MIG-GPU-…/1/0`.
+    /// A MIG instance in the form of drivers before R470: `MIG-GPU-…/1/0`.
     OldMig(&'a str),
-    /// Nothing that names a device.
+    /// Text that names no device.
     Nonsense,
 }
 
 impl<'a> VisibleEntry<'a> {
-    /// Reads an entry.
+    /// Parses an entry.
     pub fn of(entry: &'a str) -> Self {
         let entry = entry.trim();
         match entry.parse() {
@@ -33,27 +33,27 @@ impl<'a> VisibleEntry<'a> {
     }
 }
 
-/// What a list makes of the GPUs that are here.
+/// The effect of a list on the GPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VisibleGpus {
-    /// The variable that holds it.
+    /// The variable with the list.
     pub variable: &'static str,
-    /// What it says.
+    /// The value of the variable.
     pub text: String,
-    /// So many are shown.
+    /// Number of visible GPUs.
     pub shown: usize,
-    /// The entry at which the list ends, because it names no device that is here.
+    /// The entry that ends the list, because it names no existing device.
     pub cut: Option<String>,
 }
 
-/// Variables that choose, by vendor; the first that is set.
+/// Variables by vendor; the first one that is set counts.
 const VARIABLES: [(Vendor, &[&str]); 2] = [
     (Vendor::Nvidia, &["CUDA_VISIBLE_DEVICES"]),
     (Vendor::Amd, &["ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES"]),
 ];
 
 impl VisibleGpus {
-    /// For the GPUs of these vendors; none: nothing chooses, all are shown.
+    /// Evaluates the list for these GPUs; `None` if no variable limits them.
     pub fn of(environment: &Environment, presence: &GpuPresence) -> Option<Self> {
         let here = |vendor: Vendor| presence.nodes.iter().any(|node| node.vendor == vendor);
         let (vendor, variables) = VARIABLES.iter().find(|(vendor, _)| here(*vendor))?;
@@ -68,14 +68,14 @@ impl VisibleGpus {
         Some(VisibleGpus { variable, text, shown, cut })
     }
 
-    /// Nothing is shown, as a person writes who wants that.
+    /// Returns whether the list hides all GPUs on purpose.
     pub fn is_empty(&self) -> bool {
         matches!(self.text.trim(), "" | "-1" | "NoDevFiles" | "none" | "void")
     }
 }
 
-/// How many are shown, and the entry at which the list ends. It stops at the first entry that is not valid, and an empty list hides
-/// all (CUDA programming guide, environment variables). `names`: of the GPUs that are here, where they are known.
+/// Returns the number of visible GPUs, and the entry that ends the list. The first invalid entry ends it, and an empty list hides all
+/// (CUDA programming guide, environment variables). `names` holds the known UUIDs.
 fn select(text: &str, names: &[Option<&str>]) -> (usize, Option<String>) {
     let all_known = names.iter().all(Option::is_some);
     let is_here = |start: &str| !all_known || names.iter().flatten().any(|name| name.starts_with(start));
@@ -85,19 +85,19 @@ fn select(text: &str, names: &[Option<&str>]) -> (usize, Option<String>) {
         VisibleEntry::Mig(_) | VisibleEntry::OldMig(_) => true,
         VisibleEntry::Nonsense => false,
     };
-    // Said twice, an index is still one GPU.
+    // A repeated index is still one GPU.
     let name = |entry: &str| match VisibleEntry::of(entry) {
         VisibleEntry::Index(index) => index.to_string(),
         _ => entry.trim().to_owned(),
     };
     let shown = text.split(',').take_while(is_valid).map(name).collect::<BTreeSet<String>>();
-    // Of instances a program is shown one.
+    // A program sees only one of several instances.
     let instances = shown.iter().filter(|name| name.starts_with("MIG-")).count();
     let cut = text.split(',').find(|entry| !is_valid(entry)).map(|entry| entry.trim().to_owned());
     (shown.len() - instances.saturating_sub(1), cut)
 }
 
-/// How many of `count` GPUs CUDA shows to a program.
+/// Returns how many of `count` GPUs CUDA shows to a program.
 pub fn visible_to_cuda(environment: &Environment, count: usize) -> usize {
     let value = environment.iter().find(|(name, _)| *name == "CUDA_VISIBLE_DEVICES").map(|(_, value)| value);
     value.map_or(count, |value| select(&value.to_string_lossy(), &vec![None; count]).0)

@@ -20,7 +20,7 @@ impl GpuTarget {
         }
     }
 
-    /// Returns whether the number is ambiguous: MIG instances may outnumber the GPUs that the user meant.
+    /// Returns whether the number is ambiguous: GPUs without nodes are not counted, and MIG instances may outnumber GPUs.
     fn is_vague(&self) -> bool {
         self.presence().uncounted.is_some() || self.presence().is_sliced()
     }

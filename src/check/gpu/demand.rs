@@ -17,7 +17,7 @@ pub struct Demand {
     pub promise: bool,
     /// The source is a scheduler; a node that breaks the promise may be the exception.
     pub scheduler: bool,
-    /// A user asked for GPUs, so their absence is worth a warning.
+    /// The environment asks for GPUs without a number, so their absence is worth a warning.
     pub user_request: bool,
 }
 

@@ -51,7 +51,7 @@ fn ask<'a>(context: &'a CheckContext, awaited: &'a dyn Fn(&GpuFacts) -> Option<S
 }
 
 impl GpuTarget {
-    /// There are devices that NVIDIA's libraries stand behind; under WSL2 they stand for all of its GPUs.
+    /// Returns whether NVIDIA's libraries can be asked; under WSL2 one device stands for all GPUs.
     fn can_be_asked(&self) -> bool {
         let devices = self.host_facts.devices();
         !self.demand.is_none() && (gpu::has_nvidia(devices) || gpu::uncounted(devices).is_some())

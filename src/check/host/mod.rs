@@ -21,7 +21,7 @@ use sys::cgroup::{self, Limits};
 use sys::environment::Environment;
 use sys::{Root, limits as own};
 
-/// The machine on its way through the steps.
+/// The machine and its facts during the checks.
 pub struct HostTarget {
     root: Root,
     place: Platform,

@@ -6,7 +6,7 @@ use crate::check::step::{CheckResult, Failure};
 use crate::config::Severity;
 use nix::unistd::AccessFlags;
 
-/// Variables that a job of several processes has.
+/// Variables of a job with several processes.
 const DISTRIBUTED: [&str; 4] = ["MASTER_ADDR", "WORLD_SIZE", "PET_NNODES", "PET_RDZV_ENDPOINT"];
 /// The directory of RDMA devices.
 const INFINIBAND: &str = "/dev/infiniband";

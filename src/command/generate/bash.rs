@@ -1,11 +1,11 @@
-//! The completion for bash. It needs no package beside bash itself.
+//! The completion for bash, which needs no other package.
 
 use crate::command::table::{
     CommandOption, GENERATED, OperandKind, OptionValue, SUBCOMMANDS, Subcommand, SubcommandKind,
 };
 
-/// What comes before and after the lists. `path` holds the words that chose a sub-command; `command` is the place of the first word
-/// that belongs to a command and no longer to trainit.
+/// The script around the lists. `path` holds the words that chose a sub-command. `command` is the index of the first word that belongs to
+/// a command and no longer to trainit.
 const HEAD: &str = r#"# bash completion for trainit; made by `trainit --generate complete-bash`
 _trainit() {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} path=trainit command=0 words= programs= i
@@ -38,7 +38,7 @@ const TAIL: &str = r#"    esac
 complete -F _trainit trainit
 "#;
 
-/// The script.
+/// Generates the script.
 pub fn script(modes: &[String]) -> String {
     let mut places = Vec::new();
     SUBCOMMANDS.iter().for_each(|row| collect(&mut places, "trainit", row));
@@ -55,7 +55,7 @@ fn collect(into: &mut Vec<Row>, before: &str, row: &'static Subcommand) {
     row.actions.iter().for_each(|action| collect(into, &path, action));
 }
 
-/// How one word changes the path.
+/// Generates how a word changes the path.
 fn steps(rows: &[Row], modes: &[String]) -> String {
     let known = rows.iter().map(|(path, _)| path.clone()).chain(modes.iter().map(|mode| format!("trainit {mode}")));
     let known: Vec<String> = known.map(|path| format!("'{path}'")).collect();
@@ -67,7 +67,7 @@ fn steps(rows: &[Row], modes: &[String]) -> String {
     )
 }
 
-/// Patterns for options of any row.
+/// Returns patterns for the wanted options of all rows.
 fn options_with(is_wanted: fn(&CommandOption) -> bool) -> Vec<String> {
     let all = SUBCOMMANDS
         .iter()
@@ -79,7 +79,7 @@ fn options_with(is_wanted: fn(&CommandOption) -> bool) -> Vec<String> {
     patterns
 }
 
-/// What may stand behind an option.
+/// Generates the completions after an option.
 fn values(modes: &[String]) -> String {
     let list = |words: &str| format!("mapfile -t COMPREPLY < <(compgen -W '{words}' -- \"$word\"); return");
     let files =
@@ -94,13 +94,13 @@ fn values(modes: &[String]) -> String {
     rows.iter().map(|(patterns, act)| format!("        {}) {act} ;;\n", patterns.join("|"))).collect()
 }
 
-/// Whether nothing can be offered for its value.
+/// Returns whether the value of an option has no completions.
 fn is_free(option: &CommandOption) -> bool {
     use OptionValue::{List, Repeated, Text, Time};
     matches!(option.value, List(_) | Repeated(_) | Text(_) | Time(_))
 }
 
-/// What may stand at a place.
+/// Generates the words for each path.
 fn words(rows: &[Row], modes: &[String]) -> String {
     let names = SUBCOMMANDS.iter().map(|row| row.name.to_owned()).chain(modes.iter().cloned());
     let start = SUBCOMMANDS.iter().filter(|row| row.kind == SubcommandKind::Supervises);
@@ -111,7 +111,7 @@ fn words(rows: &[Row], modes: &[String]) -> String {
     for (path, row) in rows {
         text.push_str(&format!("        '{path}') words='{}'{} ;;\n", words_of(row), operands_of(row)));
     }
-    // Behind the name of a mode.
+    // The path after the name of a mode.
     text.push_str(&format!("        *) words='{} --' ;;\n", options.join(" ")));
     text
 }

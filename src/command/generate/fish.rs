@@ -1,8 +1,8 @@
-//! The completion for fish: one line for each word that can be offered (complete(1) of fish).
+//! The completion for fish: one line for each word (complete(1) of fish).
 
 use crate::command::table::{CommandOption, GENERATED, OptionValue, SUBCOMMANDS, Subcommand, SubcommandKind};
 
-/// The script.
+/// Generates the script.
 pub fn script(modes: &[String]) -> String {
     let generated = GENERATED.join(" ");
     let mut script = format!(
@@ -27,7 +27,7 @@ complete -c trainit -n __fish_use_subcommand -l generate -xa '{generated}' -d 'F
     script
 }
 
-/// The condition under which options of a sub-command itself may stand.
+/// Returns the condition under which a sub-command's own options apply.
 fn options_below(row: &Subcommand) -> String {
     let actions: Vec<&str> = row.actions.iter().map(|action| action.name).collect();
     let seen = format!("__fish_seen_subcommand_from {}", row.name);
@@ -43,7 +43,7 @@ fn action(script: &mut String, row: &Subcommand, action: &'static Subcommand, mo
     action.all_options().for_each(|each| option(script, &seen, each, modes));
 }
 
-/// The line that offers a name. Files are offered, too, where a command may stand.
+/// Adds the line for a name; where a command may stand, files are offered too.
 fn name(script: &mut String, when: &str, row: &Subcommand) {
     let about = quoted(row.about);
     script.push_str(&format!("complete -c trainit -n {} -a {} -d {about}\n", quoted(when), row.name));
@@ -68,7 +68,7 @@ fn option(script: &mut String, when: &str, option: &CommandOption, modes: &[Stri
     script.push_str(&format!("complete -c trainit -n {when} {dash} {}{value} -d {about}\n", option.name));
 }
 
-/// Within single quotes fish reads a backslash before a quote or another one.
+/// Quotes a text: within single quotes fish reads a backslash before a quote or a backslash.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }

@@ -6,7 +6,7 @@ use crate::mode;
 use protocol::exit_code::TABLE;
 use std::fmt::Write;
 
-/// The page.
+/// Generates the page.
 pub fn page() -> String {
     let version = env!("CARGO_PKG_VERSION");
     let mut page = format!(
@@ -38,7 +38,7 @@ fn line(page: &mut String, text: &str) {
     page.push('\n');
 }
 
-/// One line for each form that can be typed.
+/// Adds one line for each form of a sub-command.
 fn synopsis(page: &mut String, row: &Subcommand) {
     // The first line of the section needs no break before it.
     if row.kind != SubcommandKind::Supervises {
@@ -62,7 +62,7 @@ fn section(page: &mut String, before: &str, row: &Subcommand) {
     row.actions.iter().for_each(|action| section(page, &format!("{} ", row.name), action));
 }
 
-/// A term and what it means.
+/// Adds a term and its explanation.
 fn entry(page: &mut String, term: &str, text: &str) {
     line(page, ".TP");
     line(page, &format!("\\fB{}\\fR", escaped(term)));
@@ -94,10 +94,10 @@ fn codes(page: &mut String) {
     }
 }
 
-/// A text of one line, without meaning for roff.
+/// Escapes a text of one line for roff.
 fn escaped(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-").replace('"', "\\(dq").replace('…', "...");
-    // A control character begins a request where a line begins.
+    // A control character at the start of a line is a request.
     if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }
 }
 

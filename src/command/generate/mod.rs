@@ -1,5 +1,5 @@
-//! What `trainit --generate` prints for packagers: a man page, completions, the schema. The texts are made of the table of sub-commands by
-//! writers of our own: crates for it know only what clap reads (not `run`, `exec` and `init`), and bring more kilobytes than these have lines.
+//! The texts of `trainit --generate` for packagers: a man page, completions, the schema. They follow from the table of sub-commands.
+//! Crates for this task know only what clap reads (not `run`, `exec` and `init`), and add more kilobytes than these files have lines.
 
 mod bash;
 mod fish;
@@ -9,7 +9,7 @@ mod zsh;
 use super::{config, help};
 use crate::error::{Error, Result};
 
-/// The text for a word of `table::GENERATED`.
+/// Returns the text for a word of `table::GENERATED`.
 pub fn text(what: &str) -> Result<String> {
     match what {
         "man" => Ok(man::page()),
@@ -27,7 +27,7 @@ mod tests {
     use std::path::Path;
     use std::process::{Command, Output};
 
-    /// Runs a program with a generated text in its working directory; `None` where the program is not installed.
+    /// Runs a program with a generated text in its working directory; `None` if the program is not installed.
     fn run(program: &str, words: &[&str], what: &str) -> Option<Output> {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("text"), super::text(what).unwrap()).unwrap();
@@ -45,7 +45,7 @@ mod tests {
         }
     }
 
-    /// What bash offers for the last word of a line, without the programs of this machine.
+    /// Returns the completions of bash for the last word of a line, without the programs of this machine.
     fn offered(line: &str) -> Vec<String> {
         let script = r#"
             source ./text

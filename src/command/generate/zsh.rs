@@ -4,7 +4,7 @@ use crate::command::table::{
     CommandOption, GENERATED, Operand, OperandKind, OptionValue, SUBCOMMANDS, Subcommand, SubcommandKind,
 };
 
-/// The script.
+/// Generates the script.
 pub fn script(modes: &[String]) -> String {
     let names: String = SUBCOMMANDS.iter().map(described).collect();
     let start = SUBCOMMANDS.iter().filter(|row| row.kind == SubcommandKind::Supervises);
@@ -45,7 +45,7 @@ fi
     )
 }
 
-/// A row of `_describe`.
+/// Generates a row of `_describe`.
 fn described(row: &Subcommand) -> String {
     format!("        {}\n", quoted(&format!("{}:{}", row.name, row.about.replace(':', "\\:"))))
 }
@@ -63,7 +63,7 @@ fn function(before: &str, row: &'static Subcommand, modes: &[String]) -> String 
     )
 }
 
-/// The end of a function whose sub-command has actions.
+/// Generates the end of a function whose sub-command has actions.
 fn choose_action(name: &str, actions: &[Subcommand]) -> String {
     let names: String = actions.iter().map(described).collect();
     format!(
@@ -79,7 +79,7 @@ fn choose_action(name: &str, actions: &[Subcommand]) -> String {
     )
 }
 
-/// A line of `_arguments` for an option.
+/// Generates a line of `_arguments` for an option.
 fn argument(option: &CommandOption, modes: &[String]) -> String {
     let about = option.about.replace('[', "\\[").replace(']', "\\]");
     let repeats = if matches!(option.value, OptionValue::Repeated(_)) { "*" } else { "" };

@@ -1,4 +1,4 @@
-//! `trainit gpu install-probe`: the helper as a file, for clusters whose watchdogs report programs that run from memory.
+//! `trainit gpu install-probe`: writes the gpu-probe to a file, for clusters that report programs running from memory.
 
 use super::CommandOutput;
 use crate::error::{Error, Result};
@@ -8,10 +8,10 @@ use std::io::{self, Write};
 use std::path::Path;
 use sys::temporary::TemporaryFile;
 
-/// Writes it, executable for everybody, and prints where.
+/// Writes the file, executable for all users, and prints its path.
 ///
 /// # Errors
-/// This build has no helper (78); it cannot be written there (70).
+/// A build without the gpu-probe (78), or a path that cannot be written (70).
 pub fn run(path: Option<&Path>) -> Result<CommandOutput> {
     let place = path.unwrap_or(Path::new(INSTALLED));
     let helper = embedded().ok_or_else(|| {

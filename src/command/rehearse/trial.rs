@@ -1,5 +1,4 @@
-//! The rehearsal itself: starts trainit as an engine would, watches its state, stops it, and notes what happened and when. Judges
-//! nothing.
+//! The rehearsal itself: starts trainit as an engine would, reads its state, stops it, and records events and times. It judges nothing.
 
 use super::seconds_of;
 use crate::config::ConfigOptions;
@@ -22,72 +21,72 @@ use supervisor::state_dir;
 use sys::{proc, process, signal};
 use tracing::debug;
 
-/// How often it is looked at.
+/// Interval between two reads of the state.
 const LOOK: Duration = Duration::from_millis(20);
-/// A supervisor keeps its state somewhere within this time, or nowhere.
+/// Time in which a supervisor writes its first state, if it keeps one.
 const STATE: Duration = Duration::from_secs(20);
-/// What trainit has beyond the grace to kill and to tell how it ended.
+/// Time beyond the grace in which trainit kills the workload and reports the end.
 const BEYOND: Duration = Duration::from_secs(30);
 
-/// What happened.
+/// The record of a rehearsal.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trial {
-    /// How long it took until the workload ran; none: it never did.
+    /// Time until the workload ran; `None` if it never did.
     pub prepared: Option<Duration>,
-    /// How long it ran until the stop or its own end.
+    /// Time from there to the stop or the workload's own end.
     pub ran: Duration,
-    /// The stop; none: it had ended before.
+    /// The stop; `None` if the workload had ended before.
     pub stop: Option<TrialStop>,
-    /// What the whole ended with.
+    /// The exit code.
     pub code: u8,
-    /// Somebody broke it off.
+    /// Whether the user interrupted the rehearsal.
     pub broken_off: bool,
 }
 
-/// The stop.
+/// The stop of a rehearsal.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TrialStop {
     /// Seconds since 1970.
     pub at: f64,
-    /// How long it took.
+    /// Duration of the stop.
     pub took: Duration,
-    /// Somebody in the workload had a handler for SIGTERM.
+    /// Whether a process of the workload had a handler for SIGTERM.
     pub handled: bool,
-    /// The newest checkpoint that was there by then.
+    /// The newest checkpoint at the time of the stop.
     pub saved: Option<RehearsedCheckpoint>,
 }
 
 /// A complete checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RehearsedCheckpoint {
-    /// The file or directory.
+    /// The path of the file or directory.
     pub path: PathBuf,
-    /// The training step, where its name says it.
+    /// The training step, if the name contains it.
     pub step: Option<u64>,
-    /// Bytes.
+    /// The size in bytes.
     pub size: u64,
     /// Seconds since 1970.
     pub modified: f64,
 }
 
 impl RehearsedCheckpoint {
-    /// Takes over what a rehearsal has to know of a checkpoint.
+    /// Makes the record of a checkpoint.
     pub fn of(found: &Checkpoint) -> Self {
         let modified = seconds_of(found.modified);
         RehearsedCheckpoint { path: found.path.clone(), step: found.step, size: found.size, modified }
     }
 
-    /// Names it for a message.
+    /// Formats the checkpoint for a message.
     pub fn words(&self) -> String {
         let step = self.step.map_or(String::new(), |step| format!("step {step}, "));
         format!("{} ({step}{})", text::path(&self.path), text::size(self.size))
     }
 }
 
-/// Runs it. `newest` looks for the newest checkpoint, right before the stop.
+/// Runs the rehearsal. `newest` returns the newest checkpoint right before the stop.
 ///
 /// # Errors
-/// It cannot be started or watched.
+/// A start that fails, or that cannot be observed.
 pub fn run(
     options: &ConfigOptions,
     words: &[OsString],
@@ -114,7 +113,7 @@ pub fn run(
     Ok(trial)
 }
 
-/// A Ctrl-C breaks the rehearsal off, and with it the job in good order; a second one ends us at once, and the job with us.
+/// Handles Ctrl-C: the first one ends the rehearsal and stops the job normally, and a second one ends this process and the job at once.
 fn listen() -> std::io::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     for number in [SIGINT, SIGTERM, SIGHUP] {
@@ -132,7 +131,7 @@ struct TrialJob {
 }
 
 impl TrialJob {
-    /// As an engine starts it: nobody at the terminal.
+    /// Starts trainit as an engine does, without a terminal.
     fn start(options: &ConfigOptions, words: &[OsString]) -> Result<Self> {
         let program = std::env::current_exe().map_err(|error| internal("trainit's own file", &error.to_string()))?;
         let mut command = Command::new(program);
@@ -146,7 +145,7 @@ impl TrialJob {
         Ok(TrialJob { child, begun: Instant::now(), directory: None, ended: None })
     }
 
-    /// Until it holds, it has ended, or somebody breaks it off. Says whether it holds.
+    /// Waits until the condition holds, the process has ended, or the user interrupts; returns whether the condition holds.
     fn wait_until(&mut self, break_off: &AtomicBool, mut holds: impl FnMut(&mut Self) -> bool) -> Result<bool> {
         while !self.has_ended() && !break_off.load(Ordering::Relaxed) {
             if holds(self) {
@@ -175,14 +174,14 @@ impl TrialJob {
 
     fn state(&mut self) -> Option<StateRecord> {
         if self.directory.is_none() {
-            // The supervisor is a child of the process that was started here (supervise/guardian.rs).
+            // The supervisor is a child of the process that was started here (the guardian in crates/supervisor).
             let supervisors = proc::children(self.pid()).into_iter().chain([self.pid()]);
             self.directory =
                 supervisors.into_iter().find_map(|pid| state_dir::directory_of(pid, &super::super::bases()));
         }
         let state = state_dir::read(self.directory.as_ref()?).ok();
         if state.is_none() {
-            // It is kept elsewhere once the configuration is known.
+            // The directory changes once the configuration is known.
             self.directory = None;
         }
         state
@@ -192,7 +191,7 @@ impl TrialJob {
         self.state().is_some_and(|state| matches!(state.phase, Phase::Running | Phase::Checkpointing))
     }
 
-    /// Anybody of the workload.
+    /// Returns whether a process of the workload handles SIGTERM.
     fn handles_term(&mut self) -> bool {
         let all = self.state().map_or(Vec::new(), |state| [vec![state.main], proc::descendants(state.main)].concat());
         let catches =
@@ -200,7 +199,7 @@ impl TrialJob {
         all.into_iter().any(catches)
     }
 
-    /// As an engine does it. trainit ends it when the grace is over; only if trainit itself does not end, it is killed.
+    /// Stops trainit as an engine does. trainit ends the workload after the grace; if trainit itself does not end, it is killed.
     fn stop(&mut self, grace: Duration) -> TrialStop {
         let handled = self.handles_term();
         let (at, begun) = (seconds_of(SystemTime::now()), Instant::now());
@@ -209,7 +208,7 @@ impl TrialJob {
             std::thread::sleep(LOOK);
         }
         if self.ended.is_none() {
-            // What is below it would live on without it.
+            // The descendants would survive trainit's death.
             let all = [vec![self.pid()], proc::descendants(self.pid())].concat();
             for pid in all {
                 let _ = signal::send(pid, libc::SIGKILL);

@@ -1,4 +1,4 @@
-//! What a rehearsal means. Pure: from what was wanted, what happened and what was found afterwards to rows, words and an exit code.
+//! The judgement of a rehearsal. Pure: expectation, record and facts become rows, text and an exit code.
 
 use super::VerdictRow;
 use super::trial::{RehearsedCheckpoint, Trial, TrialStop};
@@ -8,61 +8,61 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Clocks of file servers, and times in whole seconds: a checkpoint may look so much older than it is.
+/// Tolerance in seconds for file servers' clocks and for whole-second times: a checkpoint may look this much older than it is.
 const ROUNDED: f64 = 1.0;
 
-/// What the configuration wants to see.
+/// The expectations of the configuration.
 pub struct RehearsalExpectation {
-    /// The stop came so long after the workload ran.
+    /// Time from the workload's start to the stop.
     pub after: Duration,
-    /// The whole budget of a stop.
+    /// The whole time budget of a stop.
     pub grace: Duration,
-    /// Where that is from.
+    /// The source of the grace.
     pub grace_from: String,
-    /// The code of a job that stopped in good order; none: its own.
+    /// The exit code of a job that stopped normally; `None` for the job's own.
     pub stop_code: Option<u8>,
-    /// The code of one that had to be killed.
+    /// The exit code of a job that was killed.
     pub killed_code: u8,
-    /// Where checkpoints appear.
+    /// The directory of checkpoints.
     pub watched: Option<PathBuf>,
-    /// The next start is told of the newest one.
+    /// Whether the next start gets the newest checkpoint.
     pub resumes: bool,
 }
 
-/// What was found afterwards.
+/// The facts after the rehearsal.
 pub struct RehearsalFacts {
     /// The newest checkpoint before the rehearsal.
     pub before: Option<RehearsedCheckpoint>,
-    /// The newest one after it.
+    /// The newest checkpoint after it.
     pub newest: Option<RehearsedCheckpoint>,
-    /// `stop.done_file` is there.
+    /// Whether `stop.done_file` exists.
     pub done: bool,
-    /// What the next start would be given.
+    /// The input of the next start.
     pub next: NextStart,
 }
 
-/// What the next start would be given.
+/// The input of the next start.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NextStart {
-    /// Words for its command line.
+    /// Arguments of its command line.
     pub arguments: Vec<OsString>,
-    /// Variables.
+    /// Its variables.
     pub variables: Vec<(String, OsString)>,
-    /// Why that cannot be told.
+    /// The reason why the input is unknown.
     pub failure: Option<String>,
 }
 
 /// The judgement.
 pub struct Verdict {
-    /// One for each question.
+    /// One row for each question.
     pub rows: Vec<VerdictRow>,
-    /// All of it in one line.
+    /// The summary in one line.
     pub words: String,
-    /// How the command ends.
+    /// The exit code of the command.
     pub exit: Exit,
 }
 
-/// Judges.
+/// Judges a rehearsal.
 pub fn judge(wanted: &RehearsalExpectation, trial: &Trial, found: &RehearsalFacts) -> Verdict {
     let mut rows = vec![start(trial)];
     if trial.prepared.is_some() && !trial.broken_off {
@@ -92,7 +92,7 @@ impl VerdictRow {
     }
 }
 
-/// A start that is refused ends with its own code, so that who reads it knows why.
+/// Returns the exit code of a refused start, so that its reader knows the reason.
 fn refused(code: u8) -> Exit {
     refusal(code).unwrap_or(Exit::Failure)
 }
@@ -167,7 +167,7 @@ fn ended(wanted: &RehearsalExpectation, trial: &Trial, stop: &TrialStop) -> Verd
     }
 }
 
-/// A checkpoint that is no older than the stop.
+/// Judges whether a checkpoint is no older than the stop.
 fn saved(wanted: &RehearsalExpectation, found: &RehearsalFacts, stop: &TrialStop) -> VerdictRow {
     let Some(dir) = &wanted.watched else {
         return row(Status::Fail, "saved", "whether it saved cannot be seen: checkpoint.dir is not set")
@@ -247,7 +247,7 @@ mod tests {
         RehearsalFacts { before: saved(1, 900.0), newest, done: false, next }
     }
 
-    /// The rows that are not well, and the code.
+    /// Returns the rows that failed, and the exit code.
     fn told(wanted: &RehearsalExpectation, trial: &Trial, found: &RehearsalFacts) -> (String, u8) {
         let verdict = judge(wanted, trial, found);
         let bad = verdict.rows.iter().filter(|row| row.status != Status::Ok);
@@ -270,7 +270,7 @@ mod tests {
             "{bad}"
         );
         assert_eq!(code, 1);
-        // One that was there before the stop is not from after it, whatever the server's clock says.
+        // A checkpoint from before the stop is not from after it, whatever the server's clock says.
         let knew = stop().map(|stop| TrialStop { saved: saved(7, 1000.5), ..stop });
         assert_eq!(told(&wanted(), &trial(143, knew), &found(saved(7, 1000.5))).1, 1);
     }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use std::path::Path;
 use sys::environment::Environment;
 
-/// A later layer: what sets something, in its own way.
+/// A way for a later layer to set a value.
 #[derive(Clone, Debug)]
 enum Way {
     Variable(String, String),
@@ -29,7 +29,7 @@ fn layers_of(way: &Way, problems: &mut Problems) -> Vec<ConfigLayer> {
     }
 }
 
-/// What a policy and one later layer come to, or what is wrong with the latter.
+/// Merges a policy and one later layer; returns the settings or the mistakes.
 fn read(policy: &str, way: Option<&Way>) -> Result<Box<Settings>, String> {
     let (mut tree, mut problems) = (MergedTree::default(), Problems::default());
     tree.add(
@@ -54,7 +54,7 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Values that are not the locked one, as texts.
+/// Returns values, as texts, that differ from the locked one.
 fn others(key: &Key) -> Vec<String> {
     let more = if key.kind.map { "USR1=ignore 3=4 host.shm=off" } else { "7" };
     let example = Some(key.example).filter(|example| !example.is_empty());
@@ -86,7 +86,7 @@ fn ways(key: &Key, value: &str) -> Vec<Way> {
     ways
 }
 
-/// Every key, locked with a value and without, by its own name and by its group's, against every way to set it.
+/// Every key is locked with and without a value, by its own name and by its group's, and every way to set it is tried.
 #[test]
 fn no_way_of_setting_a_locked_key_changes_what_it_means() {
     for key in KEYS.iter().filter(|key| key.path != "lock") {
@@ -100,10 +100,10 @@ fn no_way_of_setting_a_locked_key_changes_what_it_means() {
         ];
         for (number, policy) in policies.into_iter().enumerate() {
             let Ok(before) = read(&policy, None) else { continue };
-            // All values against the lock with a value; one against the other forms of a lock, to keep the test short.
+            // All values run against the lock with a value, and one against the other forms, to keep the test short.
             let values = others(key).into_iter().take(if number == 0 { usize::MAX } else { 1 });
             for way in values.flat_map(|value| ways(key, &value)) {
-                // What is refused changes nothing; what is not was written otherwise, and may not have reached the key.
+                // A refused value changes nothing; an accepted one may still not have reached the key.
                 if let Ok(after) = read(&policy, Some(&way)) {
                     assert_eq!(before.tree().get(key.path), after.tree().get(key.path), "{policy} {way:?}");
                 }
@@ -125,7 +125,7 @@ fn a_family_pins_its_members_and_a_member_is_not_set_by_its_family() {
     refused(family, &variable("TRAINIT_CHECKS", r#"{"data.exists": "off"}"#));
     refused(family, &variable("TRAINIT_CHECKS", "off"));
     refused("lock: [checks.data.exists]\n", &variable("TRAINIT_CHECKS", "data=off"));
-    // A member that has a value of its own is not touched by its family.
+    // A check with a value of its own is not changed by its family.
     let own = "checks: {data.exists: fail}\nlock: [checks.data.exists]\n";
     assert!(read(own, Some(&variable("TRAINIT_CHECKS", "data=off"))).is_ok());
     assert!(read(family, Some(&variable("TRAINIT_CHECKS", "host.shm=off database=off"))).is_ok());

@@ -1,4 +1,4 @@
-//! What is read, what is refused, and that no bytes make it panic or take long.
+//! Accepted and rejected texts, and that no bytes cause a panic or take long.
 
 use super::*;
 use crate::config::together;
@@ -101,7 +101,7 @@ fn deep_nesting_is_refused() {
     }
 }
 
-/// Enough that what grows with the square takes minutes; it was tried with the whole mebibyte, too.
+/// Size at which quadratic time would take minutes; the whole mebibyte was tried once, too.
 const SIZE: usize = 1 << 15;
 
 #[test]

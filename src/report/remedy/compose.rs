@@ -5,7 +5,7 @@ use crate::engine::StartPart;
 use serde_json::{Map, Value, json};
 use std::ffi::OsString;
 
-/// The whole file, with one service.
+/// Returns the whole file with one service.
 pub fn start(parts: &[StartPart], command: &[OsString]) -> String {
     let mut service = Map::from_iter([("image".to_owned(), json!("IMAGE"))]);
     let words: Vec<String> = text::masked_words(command).iter().map(|word| escaped(&word.to_string_lossy())).collect();
@@ -22,7 +22,7 @@ pub fn start(parts: &[StartPart], command: &[OsString]) -> String {
     yaml::document(&file)
 }
 
-/// Compose puts variables in for `$NAME`.
+/// Escapes a text: Compose replaces `$NAME` by variables.
 fn escaped(text: &str) -> String {
     text.replace('$', "$$")
 }
@@ -55,7 +55,7 @@ fn add(part: &StartPart, parts: &[StartPart], service: &mut Map<String, Value>) 
         StartPart::Terminal => ["stdin_open", "tty"].iter().for_each(|name| set(service, name, json!(true))),
         StartPart::Hostname(name) => set(service, "hostname", json!(name)),
         StartPart::Workdir(path) => set(service, "working_dir", json!(escaped(path))),
-        // One without a value is taken from who starts it.
+        // A variable without a value comes from the environment of the caller.
         StartPart::Env { name, value } => put(service, "environment", name, json!(value.as_deref().map(escaped))),
     }
 }
@@ -76,7 +76,7 @@ fn push(service: &mut Map<String, Value>, name: &str, value: Value) {
     }
 }
 
-/// The short form splits at colons.
+/// Makes a mount; the short form splits at colons.
 fn mount(source: &str, target: &str, read_only: bool) -> Value {
     let kind = if source.starts_with('/') { "bind" } else { "volume" };
     match source.contains(':') || target.contains(':') {
@@ -90,7 +90,7 @@ fn gpus(name: &str, which: Value, service: &mut Map<String, Value>) {
     set(service, "deploy", json!({"resources": {"reservations": {"devices": [device]}}}));
 }
 
-/// A volume that is there already has to be said.
+/// Returns the name of an existing volume, which has to be declared.
 fn volume(part: &StartPart) -> Option<String> {
     match part {
         StartPart::Bind { source, .. } if !source.starts_with('/') => Some(source.clone()),

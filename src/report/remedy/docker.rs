@@ -4,7 +4,7 @@ use super::{short_size, source};
 use crate::engine::StartPart;
 use std::ffi::{OsStr, OsString};
 
-/// The whole line.
+/// Returns the whole line.
 pub fn start(program: &str, parts: &[StartPart], command: &[OsString]) -> String {
     let words = text::masked_words(command);
     let words = words.iter().map(|word| text::quoted(word)).collect::<Vec<_>>().join(" ");
@@ -12,7 +12,7 @@ pub fn start(program: &str, parts: &[StartPart], command: &[OsString]) -> String
     line.trim_end().to_owned()
 }
 
-/// The options.
+/// Returns the options.
 pub fn flags(parts: &[StartPart]) -> String {
     parts.iter().map(|part| flag(part, parts)).collect::<Vec<_>>().join(" ")
 }
@@ -28,7 +28,7 @@ fn flag(part: &StartPart, parts: &[StartPart]) -> String {
         StartPart::Tmpfs { target, bytes: None } => format!("--tmpfs {}", word(target)),
         StartPart::Gpus { count: Some(count) } => format!("--gpus {count}"),
         StartPart::Gpus { count: None } => "--gpus all".to_owned(),
-        // Docker reads it as a line of CSV, in which a comma needs quotes.
+        // Docker parses the value as a line of CSV, in which a comma needs quotes.
         StartPart::GpuIds(ids) => format!("--gpus {}", word(&format!("\"device={ids}\""))),
         StartPart::Device(path) => format!("--device {}", word(path)),
         StartPart::GroupAdd(gid) => format!("--group-add {gid}"),
@@ -51,7 +51,7 @@ fn flag(part: &StartPart, parts: &[StartPart]) -> String {
     }
 }
 
-/// `-v` splits at colons, so names that have one need the long form.
+/// Makes a mount; `-v` splits at colons, so names with a colon need the long form.
 fn mount(source: &str, target: &str, read_only: bool) -> String {
     if source.contains([':', ',']) || target.contains([':', ',']) {
         let kind = if source.starts_with('/') { "bind" } else { "volume" };
@@ -69,7 +69,7 @@ fn mount(source: &str, target: &str, read_only: bool) -> String {
     format!("-v {}", text::quoted(OsStr::new(&format!("{source}:{target}{read_only}"))))
 }
 
-/// A field of CSV (RFC 4180).
+/// Formats a field of CSV (RFC 4180).
 fn field(name: &str, value: &str) -> String {
     match value.contains([',', '"']) {
         true => format!("\"{name}={}\"", value.replace('"', "\"\"")),

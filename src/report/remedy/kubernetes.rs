@@ -5,7 +5,7 @@ use crate::engine::StartPart;
 use serde_json::{Map, Value, json};
 use std::ffi::OsString;
 
-/// The whole manifest.
+/// Returns the whole manifest.
 pub fn start(parts: &[StartPart], command: &[OsString]) -> String {
     let mut pod = Pod::default();
     pod.container.insert("name".into(), json!("train"));
@@ -19,7 +19,7 @@ pub fn start(parts: &[StartPart], command: &[OsString]) -> String {
     yaml::document(&json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "train"}, "spec": pod.spec}))
 }
 
-/// One change as what a manifest has to say more.
+/// Returns the part of a manifest that one change adds.
 pub fn change(part: &StartPart) -> String {
     let mut pod = Pod::default();
     pod.add(part);
@@ -27,12 +27,12 @@ pub fn change(part: &StartPart) -> String {
     members.map(|(name, value)| format!("{name}: {}", yaml::flow(value))).collect::<Vec<_>>().join(", ")
 }
 
-/// Kubernetes puts variables in for `$(NAME)`.
+/// Escapes a text: Kubernetes replaces `$(NAME)` by variables.
 fn escaped(text: &str) -> String {
     text.replace("$(", "$$(")
 }
 
-/// A pod's spec, and the one container in it.
+/// A pod's spec with its one container.
 #[derive(Default)]
 struct Pod {
     spec: Map<String, Value>,
@@ -50,7 +50,7 @@ impl Pod {
             StartPart::HostIpc => self.set_spec("hostIPC", json!(true)),
             StartPart::Gpus { count } => self.gpus(count.unwrap_or(1)),
             StartPart::GpuIds(ids) => self.gpus(ids.split(',').count() as u32),
-            // A pod gets devices from their plugin only; this is AMD's.
+            // A pod gets devices only from a device plugin; this is AMD's.
             StartPart::Device(_) => self.set("resources", json!({"limits": {"amd.com/gpu": 1}})),
             StartPart::GroupAdd(gid) => self.set_spec("securityContext", json!({"supplementalGroups": [gid]})),
             StartPart::User { uid, gid } => {
@@ -66,7 +66,7 @@ impl Pod {
             StartPart::Hostname(name) => self.set_spec("hostname", json!(name)),
             StartPart::Workdir(path) => self.set("workingDir", json!(path)),
             StartPart::Env { name, value } => push(&mut self.container, "env", variable(name, value.as_deref())),
-            // A pod has no such limits of its own; the node's container runtime sets them.
+            // A pod has no such limits; the node's container runtime sets them.
             StartPart::Ulimit { .. } => {}
         }
     }
@@ -115,7 +115,7 @@ impl Pod {
         push(&mut self.spec, "volumes", json!({"name": name, kind: volume}));
     }
 
-    /// A DNS label that no other volume has.
+    /// Returns a DNS label that no other volume has.
     fn volume_name(&self, target: &str) -> String {
         let name = label(target);
         let volumes = self.spec.get("volumes").and_then(Value::as_array);

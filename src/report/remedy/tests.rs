@@ -1,4 +1,4 @@
-//! Golden texts of every form, and what a form has to be for whom reads it.
+//! Golden texts of every form, and the syntax that each reader requires.
 
 use super::*;
 use crate::check::FindingFacts;
@@ -27,7 +27,7 @@ fn bind(source: &str, target: &str, read_only: bool) -> StartPart {
     StartPart::Bind { source: source.into(), target: target.into(), read_only }
 }
 
-/// A start with most of what there is, and what it lacks.
+/// Makes a start with most options and several failures.
 fn correction() -> Correction {
     let env = |name: &str, value: Option<&str>| StartPart::Env { name: name.into(), value: value.map(str::to_owned) };
     let parts = vec![

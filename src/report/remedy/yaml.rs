@@ -1,11 +1,11 @@
-//! A little YAML: what is short stands on one line, the rest in blocks. Members stand in the order of their names.
+//! A small YAML writer: short values take one line, others a block. Members are sorted by name.
 
 use serde_json::Value;
 
-/// What is longer gets lines of its own.
+/// Longest value on one line.
 const SHORT: usize = 90;
 
-/// A document.
+/// Formats a document.
 pub fn document(value: &Value) -> String {
     block(value, 0).trim_start_matches('\n').to_owned()
 }
@@ -24,7 +24,7 @@ fn block(value: &Value, depth: usize) -> String {
 
 fn member(value: &Value, depth: usize) -> String {
     let short = flow(value);
-    // What has members gets lines of its own; nothing in it, and there would be none.
+    // A value with members takes lines of its own; an empty one has no lines.
     let members = match value {
         Value::Object(members) => members.len(),
         Value::Array(items) => items.len(),
@@ -37,13 +37,13 @@ fn member(value: &Value, depth: usize) -> String {
     }
 }
 
-/// An item's first member stands behind its hyphen.
+/// Formats an item, whose first member follows the hyphen.
 fn item_of(value: &Value, depth: usize) -> String {
     let short = flow(value);
     if short.chars().count() <= SHORT { short } else { block(value, depth).trim_start().to_owned() }
 }
 
-/// A value on one line.
+/// Formats a value on one line.
 pub fn flow(value: &Value) -> String {
     match value {
         Value::Object(members) => {
@@ -56,7 +56,7 @@ pub fn flow(value: &Value) -> String {
     }
 }
 
-/// A text, in quotes where it could mean anything else. JSON's strings are YAML's.
+/// Formats a text, in quotes if it could mean anything else. JSON strings are valid YAML.
 fn scalar(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:".contains(c);
     let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
@@ -75,7 +75,7 @@ pub(super) mod tests {
     use saphyr_parser::{Event, Parser, ScalarStyle};
     use serde_json::json;
 
-    /// Reads a document as others read it: plain words of the core schema are no texts.
+    /// Reads a document as other parsers do: plain words of the core schema are no texts.
     pub fn read(text: &str) -> Value {
         let mut events = Parser::new_from_str(text).map(|event| event.unwrap().0);
         loop {

@@ -1,4 +1,4 @@
-//! Where the helper comes from. It is part of this binary; how it is executed depends on what the container permits.
+//! The source of the gpu-probe. The probe is part of this binary; what the container permits decides how it is executed.
 
 use super::super::facts::ProbePath;
 use super::GpuHelper;
@@ -7,23 +7,23 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use sys::image;
 
-/// Where `trainit gpu install-probe` puts it.
+/// The path at which `trainit gpu install-probe` writes the probe.
 pub const INSTALLED: &str = "/usr/local/libexec/trainit/gpu-helper";
 
-/// Where a file without a name may be made, and executed.
+/// Directories for a file without a name that can be executed.
 const DIRECTORIES: [&str; 4] = ["/run", "/dev/shm", "/tmp", "/var/tmp"];
 
-/// The helper's bytes; none where this binary was built without.
+/// Returns the probe's bytes; `None` if this binary was built without it.
 pub fn embedded() -> Option<&'static [u8]> {
     Some(gpu_probe::PROGRAM).filter(|bytes| !bytes.is_empty())
 }
 
-/// Whether there is one.
+/// Returns whether this binary contains the probe.
 pub fn is_embedded() -> bool {
     embedded().is_some()
 }
 
-/// The ways that a choice allows, in order, each tried when it is asked for.
+/// Yields the ways that a choice allows, in order; each is tried when the iterator reaches it.
 pub fn images(wanted: &GpuHelper) -> impl Iterator<Item = (ProbePath, nix::Result<OwnedFd>)> {
     let sources = match wanted {
         GpuHelper::Auto => [ProbeSource::Installed, ProbeSource::Memory]
@@ -64,7 +64,7 @@ impl ProbeSource {
     }
 }
 
-/// The file that was installed, if it is the one of this binary (ESTALE: it is another version's, or changed).
+/// Opens the installed file, if it is the probe of this binary (ESTALE: it is another version's, or modified).
 fn installed(file: &Path) -> nix::Result<OwnedFd> {
     let bytes = std::fs::read(file).map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
     if embedded() != Some(bytes.as_slice()) {

@@ -1,9 +1,9 @@
-//! Asks the driver's libraries, in processes of their own: the helper (`probe/` beside `src/`), a small dynamic program, because a
-//! static one cannot load them. The helper says line by line what it is about to do (`transcript`), `read` says what that means,
-//! `run` sees to it that nobody waits for a hung driver for ever. nvidia-smi is the last resort.
+//! Asks the driver's libraries, in separate processes: the gpu-probe (`crates/gpu-probe`) is a small dynamic program, because a static one
+//! cannot load them. The probe announces line by line what it is about to do (`transcript`), and `read` interprets that. `run` limits the
+//! wait for a hung driver. nvidia-smi is the last resort.
 //!
-//! Call it in a process that may block for as long as the deadlines say, and that never becomes the workload: a helper that cannot
-//! be killed stays its child.
+//! The caller must be a process that may block until the deadlines, and that never becomes the workload: a probe that cannot be killed
+//! stays its child.
 
 pub mod helper;
 pub mod read;
@@ -19,12 +19,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use sys::environment::Environment;
 
-/// How deep GPUs are looked into; each level has all of those before it.
+/// How thoroughly GPUs are examined; each level includes all earlier ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
-    /// By files alone; no library is loaded.
+    /// Files only; no library is loaded.
     Presence,
-    /// NVML's facts, and what CUDA shows to a program with the workload's environment.
+    /// NVML's facts, and the devices that CUDA shows to a program with the workload's environment.
     #[default]
     Driver,
     /// A context and a memory round trip on every GPU.
@@ -34,7 +34,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// The word that the level is written with.
+    /// Returns the name of the level in the configuration.
     pub const fn name(self) -> &'static str {
         match self {
             Level::Presence => "presence",
@@ -45,45 +45,45 @@ impl Level {
     }
 }
 
-/// Where the helper comes from that asks the driver's libraries.
+/// The source of the gpu-probe.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum GpuHelper {
-    /// A file that was installed, else from memory, else from a file without a name, else nvidia-smi is asked.
+    /// An installed file, else memory, else a file without a name, else nvidia-smi.
     #[default]
     Auto,
-    /// Only a file that was installed.
+    /// Only an installed file.
     File,
-    /// Only from memory.
+    /// Only memory.
     Memfd,
-    /// None: nvidia-smi is asked.
+    /// No probe; nvidia-smi is asked.
     Smi,
-    /// None, and nobody is asked.
+    /// No probe; the driver is not asked.
     Off,
     /// This file.
     Path(PathBuf),
 }
 
-/// What to find out, and how.
+/// The task of a probe.
 #[derive(Clone, Copy)]
 pub struct ProbeRequest<'a> {
-    /// How deep.
+    /// How thoroughly the GPUs are examined.
     pub level: Level,
-    /// Where the helper comes from.
+    /// The source of the gpu-probe.
     pub helper: &'a GpuHelper,
-    /// The workload's environment: libraries are found, and GPUs shown, as for the workload.
+    /// The workload's environment, so that libraries and GPUs are those that the workload will see.
     pub environment: &'a Environment,
-    /// How long one process may take.
+    /// The time limit of one process.
     pub timeout: Duration,
-    /// How long something that is going to pass is waited for.
+    /// The longest wait for a transient state.
     pub wait: Duration,
-    /// What of the facts is going to pass, in words; `awaited` knows what is always so.
+    /// Describes a transient state among the facts, in addition to those that `awaited` knows.
     pub awaited: &'a dyn Fn(&GpuFacts) -> Option<String>,
 }
 
-/// How often something that is going to pass is looked at.
+/// Interval between two probes during a wait.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// The longest that asking can take, with all that is waited for.
+/// Returns the longest duration of a probe, with all waits.
 pub fn longest(ask: &ProbeRequest<'_>) -> Duration {
     let rounds = match ask.level {
         Level::Presence => 0,
@@ -94,7 +94,7 @@ pub fn longest(ask: &ProbeRequest<'_>) -> Duration {
     ask.wait + (ask.timeout + run::END) * rounds + AGAIN
 }
 
-/// Finds out. `pulse` is told what is waited for.
+/// Runs the probe. `pulse` is called with what is being waited for.
 pub fn probe(ask: &ProbeRequest<'_>, pulse: &mut dyn FnMut(&str)) -> GpuFacts {
     let began = Instant::now();
     let mut waited = None;
@@ -108,7 +108,8 @@ pub fn probe(ask: &ProbeRequest<'_>, pulse: &mut dyn FnMut(&str)) -> GpuFacts {
     }
 }
 
-/// What passes on every system: a fabric that is being set up, a driver that starts, memory that the container before still holds.
+/// Describes a state that is transient on every system: a fabric that is being set up, a driver that starts, memory that the previous
+/// container still holds.
 pub fn awaited(facts: &GpuFacts) -> Option<String> {
     let gpus = &facts.nvml.gpus;
     let fabric = gpus.iter().any(|gpu| gpu.fabric.is_some_and(|fabric| [1, 2].contains(&fabric.state)));
@@ -119,7 +120,7 @@ pub fn awaited(facts: &GpuFacts) -> Option<String> {
     if !facts.nvml.init.is_none_or(ready) || !gpus.iter().all(|gpu| gpu.handle.is_none_or(ready)) {
         return Some("the driver is starting".to_owned());
     }
-    // Of a GPU that may not be used at all this is no passing state.
+    // On a GPU in prohibited mode this state does not pass.
     let prohibited = |proof: &Proof| {
         let gpu = proof.uuid.as_deref().and_then(|uuid| facts.gpu_of(uuid));
         gpu.is_some_and(|gpu| gpu.compute_mode == Some(2))
@@ -145,7 +146,7 @@ fn nobody(outcome: ProbeOutcome) -> GpuFacts {
     GpuFacts { nvml, cuda: Cuda { outcome, ..Cuda::default() }, ..GpuFacts::default() }
 }
 
-/// nvidia-smi, where auto may ask it and it is there.
+/// Asks nvidia-smi, if the choice is `auto` and the program exists.
 fn last_resort(ask: &ProbeRequest<'_>, outcome: ProbeOutcome) -> GpuFacts {
     let asked = Some(ask.helper).filter(|wanted| **wanted == GpuHelper::Auto);
     let facts = asked.and_then(|_| smi::ask(ask.environment, ask.timeout));
@@ -155,12 +156,12 @@ fn last_resort(ask: &ProbeRequest<'_>, outcome: ProbeOutcome) -> GpuFacts {
     )
 }
 
-/// By the first way that executes the helper.
+/// Probes by the first way in which the gpu-probe can be executed.
 fn by_helper(ask: &ProbeRequest<'_>, wanted: &GpuHelper) -> Result<GpuFacts, ProbeOutcome> {
     let mut failure = None;
     for (way, image) in helper::images(wanted) {
         failure = match image {
-            // A file that was never installed says nothing, where there are other ways.
+            // A file that was never installed is no failure if there are other ways.
             Err(Errno::ENOENT) if way == ProbePath::File && *wanted == GpuHelper::Auto => continue,
             Err(Errno::ENOENT) if way == ProbePath::File => Some(ProbeOutcome::NotInstalled),
             Err(errno) => Some(not_executed(errno)),
@@ -169,7 +170,7 @@ fn by_helper(ask: &ProbeRequest<'_>, wanted: &GpuHelper) -> Result<GpuFacts, Pro
                 Err(errno) => Some(not_executed(errno)),
             },
         };
-        // The helper's loader is missing, whatever the way.
+        // The gpu-probe's loader is missing, so no other way helps.
         if failure == Some(not_executed(Errno::ENOENT)) && way == ProbePath::Memory {
             break;
         }
@@ -183,7 +184,7 @@ fn not_executed(errno: Errno) -> ProbeOutcome {
     ProbeOutcome::NotExecuted { errno: errno as i32 }
 }
 
-/// NVML and CUDA at the same time: one that hangs does not keep the other from answering.
+/// Asks NVML and CUDA at the same time: if one hangs, the other still answers.
 fn of_driver(ask: &ProbeRequest<'_>, image: &OwnedFd) -> nix::Result<GpuFacts> {
     let job = |word: &str| ProbeJob { words: vec![word.to_owned()], environment: ask.environment.clone() };
     let mut ran = run::all(image, &[job("nvml"), job("cuda")], ask.timeout)?.into_iter();
@@ -195,7 +196,7 @@ fn of_driver(ask: &ProbeRequest<'_>, image: &OwnedFd) -> nix::Result<GpuFacts> {
     })
 }
 
-/// The proofs, where they are asked for and CUDA shows something to prove.
+/// Runs the proofs, if the level includes them and CUDA shows a device.
 fn deeper(ask: &ProbeRequest<'_>, image: &OwnedFd, mut facts: GpuFacts) -> GpuFacts {
     let shown = facts.cuda.devices.len();
     if ask.level >= Level::Cuda && shown > 0 {
@@ -208,7 +209,7 @@ fn deeper(ask: &ProbeRequest<'_>, image: &OwnedFd, mut facts: GpuFacts) -> GpuFa
     facts
 }
 
-/// One process for each GPU: none waits for another, and the one that hangs is known.
+/// Runs one process for each GPU: none waits for another, and the hanging one is known.
 fn proofs(ask: &ProbeRequest<'_>, image: &OwnedFd, cuda: &Cuda) -> Vec<Proof> {
     let word = if ask.level == Level::Full { "full" } else { "proof" };
     let alone = cuda.devices.len() == 1;
@@ -217,9 +218,9 @@ fn proofs(ask: &ProbeRequest<'_>, image: &OwnedFd, cuda: &Cuda) -> Vec<Proof> {
         .iter()
         .map(|device| {
             let mut environment = ask.environment.clone();
-            // What is compiled for a proof is nothing to keep in somebody's HOME.
+            // The code that is compiled for a proof must not be cached in the user's HOME.
             environment.set_over_pin("CUDA_CACHE_DISABLE", "1");
-            // A MIG instance, and the only GPU, are shown alone already; initialising the others would take time.
+            // A MIG instance, and the only GPU, are visible alone anyway; initialising the others would take time.
             let number = match device.uuid.as_ref().filter(|_| !alone) {
                 Some(uuid) => {
                     environment.set_over_pin("CUDA_VISIBLE_DEVICES", uuid);

@@ -1,4 +1,4 @@
-//! What the calls of a transcript mean: NVML's facts of each GPU, CUDA's devices, the proofs. One table row for each function.
+//! The meaning of the calls in a transcript: NVML's facts of each GPU, CUDA's devices, the proofs. One table row for each function.
 
 use super::super::facts::{
     Cuda, CudaDevice, Fabric, LibraryState, Memory, MigInstance, ModeState, Nvml, NvmlGpu, Pair, Peers, Proof, Remapped,
@@ -6,14 +6,14 @@ use super::super::facts::{
 use super::transcript::{Call, CallSubject, Transcript};
 use std::collections::BTreeMap;
 
-/// NVML's *not supported*: the GPU does not have this, which is no news.
+/// NVML's *not supported*: the GPU lacks a feature, which is no error.
 const NOT_SUPPORTED: i32 = 3;
-/// A second call in a row that asks for a count without giving room for a list says so (NVML_ERROR_INSUFFICIENT_SIZE).
+/// NVML_ERROR_INSUFFICIENT_SIZE, the answer to a query for a count without a buffer for the list.
 const INSUFFICIENT_SIZE: i32 = 7;
-/// Most GPUs, slots and pairs that are believed.
+/// Largest accepted number of GPUs, slots and pairs.
 const MOST: usize = 4096;
 
-/// What NVML told.
+/// Reads NVML's facts.
 pub fn nvml(transcript: &Transcript) -> Nvml {
     let mut nvml = Nvml { lacks: transcript.lacks.clone(), ..Nvml::default() };
     for call in &transcript.calls {
@@ -37,7 +37,7 @@ pub fn nvml(transcript: &Transcript) -> Nvml {
     nvml
 }
 
-/// The element with this number, made where it is not there; none where there are too many to be true.
+/// Returns the element with this number, and inserts it if it is missing; `None` if there are implausibly many.
 fn numbered<T: Default>(all: &mut Vec<T>, number: u32, of: fn(&mut T) -> &mut u32) -> Option<&mut T> {
     let at = all.iter_mut().position(|one| *of(one) == number).or_else(|| {
         let mut one = T::default();
@@ -120,7 +120,7 @@ fn of_instance(instance: &mut MigInstance, call: &Call) {
     }
 }
 
-/// Keeps the code of a call that was refused for a reason.
+/// Keeps the code of a refused call, unless the feature is not supported.
 fn keep_code(codes: &mut BTreeMap<String, i32>, call: &Call) {
     if let Some(code) = call.code().filter(|code| ![0, NOT_SUPPORTED].contains(code) && count(call).is_none()) {
         codes.insert(call.name.clone(), code);
@@ -152,13 +152,13 @@ fn fabric(call: &Call) -> Option<Fabric> {
     Some(Fabric { state: call.number(0)?, status: call.number(1)?, health: call.number(2) })
 }
 
-/// How many processes there are: none of them needs no room for a list, some are told with a complaint.
+/// Returns the number of processes: no process needs no buffer, and others are reported together with an error code.
 fn count(call: &Call) -> Option<u32> {
     let got = call.got.as_ref().filter(|_| call.name == "nvmlDeviceGetComputeRunningProcesses_v3")?;
     got.values.first().filter(|_| [0, INSUFFICIENT_SIZE].contains(&got.code))?.parse().ok()
 }
 
-/// What CUDA shows.
+/// Reads CUDA's devices.
 pub fn cuda(transcript: &Transcript) -> Cuda {
     let mut cuda = Cuda::default();
     for call in &transcript.calls {
@@ -191,10 +191,10 @@ fn of_device(device: &mut CudaDevice, call: &Call) {
     }
 }
 
-/// Steps of a proof that are asked besides the memory round trip: refused, they do not end it.
+/// Optional steps of a proof besides the memory round trip: a refusal does not end the proof.
 const BESIDE: [&str; 4] = ["cuMemHostAlloc", "cuModuleLoadData", "cuModuleGetFunction", "cuLaunchKernel"];
 
-/// What became of the proof on one GPU.
+/// Reads the result of the proof on one GPU.
 pub fn proof(transcript: &Transcript) -> Proof {
     let mut proof = Proof::default();
     for call in &transcript.calls {
@@ -218,7 +218,7 @@ pub fn proof(transcript: &Transcript) -> Proof {
     proof
 }
 
-/// Copies between GPUs.
+/// Reads the copies between GPUs.
 pub fn peers(transcript: &Transcript) -> Peers {
     let mut peers = Peers::default();
     for call in &transcript.calls {

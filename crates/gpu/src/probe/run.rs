@@ -1,5 +1,5 @@
-//! Runs helpers side by side, to their end or to a deadline; then they are ended step by step, and one that does not even die is
-//! given up and named.
+//! Runs probe processes in parallel until they exit or reach a deadline. After the deadline they are ended step by step, and one that
+//! cannot be killed is abandoned and reported.
 
 use super::super::facts::{ProbeOutcome, ProbeStop, ProbeWait};
 use super::transcript::{self, Transcript};
@@ -9,40 +9,40 @@ use std::time::{Duration, Instant};
 use sys::embedded_program::{self, EmbeddedChild, EmbeddedProgram, Ended, Executable};
 use sys::environment::Environment;
 
-/// After SIGTERM. A client of the driver that is killed in the middle of something has frozen GPUs before.
+/// Time after SIGTERM. GPUs have frozen after a client of the driver was killed in the middle of an operation.
 const TERM: Duration = Duration::from_secs(2);
-/// After SIGKILL.
+/// Time after SIGKILL.
 const KILL: Duration = Duration::from_secs(1);
-/// How long ending takes at most.
+/// Longest duration of ending a process.
 pub(super) const END: Duration = TERM.saturating_add(KILL);
 const SIGTERM: i32 = 15;
 const SIGKILL: i32 = 9;
 
-/// What a helper is to do.
+/// The task of a probe process.
 pub(super) struct ProbeJob {
-    /// Its words, without its name.
+    /// The arguments without the program's name.
     pub words: Vec<String>,
-    /// Its environment.
+    /// The environment.
     pub environment: Environment,
 }
 
-/// What became of it.
+/// The result of a probe process.
 #[derive(Default)]
 pub(super) struct ProbeResult {
-    /// What it said.
+    /// The transcript.
     pub transcript: Transcript,
-    /// How it ended.
+    /// How the process ended.
     pub outcome: ProbeOutcome,
-    /// What was written to its standard error.
+    /// What the process wrote to standard error.
     pub stderr: Option<String>,
-    /// How long it ran.
+    /// How long the process ran.
     pub took: Duration,
 }
 
-/// Runs all jobs at the same time, and gives what became of them in the same order.
+/// Runs all jobs at the same time, and returns their results in the same order.
 ///
 /// # Errors
-/// What executing the helper says; then none of them runs.
+/// The error of executing the program; then no job runs.
 pub(super) fn all(image: &OwnedFd, jobs: &[ProbeJob], timeout: Duration) -> nix::Result<Vec<ProbeResult>> {
     let mut watched = Vec::new();
     for job in jobs {
@@ -59,7 +59,7 @@ pub(super) fn all(image: &OwnedFd, jobs: &[ProbeJob], timeout: Duration) -> nix:
         );
     }
     loop {
-        // Each is looked at every time: one that has ended and is not seen to would be waited for again and again.
+        // Each process is examined in every round: the poll would return at once for an exit that was not handled.
         watched.iter_mut().for_each(|one| _ = one.is_over());
         let running: Vec<&WatchedProbe> = watched.iter().filter(|one| one.over.is_none()).collect();
         let Some(until) = running.iter().map(|one| one.due).min() else { break };
@@ -68,14 +68,14 @@ pub(super) fn all(image: &OwnedFd, jobs: &[ProbeJob], timeout: Duration) -> nix:
     Ok(watched.into_iter().map(WatchedProbe::ran).collect())
 }
 
-/// A program that runs, and is seen to its end.
+/// A running program and its deadline.
 pub(super) struct WatchedProbe {
     child: EmbeddedChild,
     began: Instant,
-    /// When the next step towards its end is due.
+    /// The time of the next step towards its end.
     due: Instant,
     stage: ProbeStage,
-    /// What it was at when the deadline came, or when not even SIGKILL ended it.
+    /// The state of the process at the deadline, or when SIGKILL failed to end it.
     waits: Option<ProbeWait>,
     over: Option<(ProbeStop, Duration)>,
 }
@@ -88,28 +88,28 @@ enum ProbeStage {
 }
 
 impl WatchedProbe {
-    /// Starts it.
+    /// Starts the program.
     ///
     /// # Errors
-    /// What executing it says.
+    /// The error of executing it.
     pub(super) fn start(program: &EmbeddedProgram<'_>, timeout: Duration) -> nix::Result<Self> {
         let (child, began) = (EmbeddedChild::start(program)?, Instant::now());
         Ok(WatchedProbe { child, began, due: began + timeout, stage: ProbeStage::Running, waits: None, over: None })
     }
 
-    /// Another could not be started: this one is not needed.
+    /// Ends the process early, because another one could not be started.
     fn abandon(&self) {
         self.child.signal(SIGTERM);
     }
 
-    /// Waits until it is over.
+    /// Waits until the process is over.
     pub(super) fn finish(&mut self) {
         while !self.is_over() {
             embedded_program::wait(&[&self.child], self.due);
         }
     }
 
-    /// Looks at it, and takes the step that is due.
+    /// Examines the process, and takes the step that is due.
     fn is_over(&mut self) -> bool {
         if self.over.is_none() {
             let ended = self.child.ended().map(|ended| self.stop(ended));
@@ -120,7 +120,7 @@ impl WatchedProbe {
         self.over.is_some()
     }
 
-    /// How it ended; whatever it does after it was asked to end, it was overdue.
+    /// Returns how the process ended; after a request to end it counts as overdue, whatever it does.
     fn stop(&self, ended: Ended) -> ProbeStop {
         match (self.stage, ended) {
             (ProbeStage::Running, Ended::Exited(code)) => ProbeStop::Exited(code),
@@ -129,7 +129,7 @@ impl WatchedProbe {
         }
     }
 
-    /// The next step towards its end.
+    /// Takes the next step towards the end of the process.
     fn step(&mut self) -> Option<ProbeStop> {
         if self.stage != ProbeStage::Asked {
             self.waits = self.child.waits().map(|(state, function)| ProbeWait { state, function });
@@ -144,23 +144,23 @@ impl WatchedProbe {
         None
     }
 
-    /// What it said.
+    /// Returns the process's report.
     pub(super) fn said(&self) -> &[u8] {
         self.child.said()
     }
 
-    /// What was written to its standard error.
+    /// Returns what the process wrote to standard error.
     pub(super) fn complained(&self) -> Option<String> {
         let text = String::from_utf8_lossy(&self.child.complained()).trim().to_owned();
         (!text.is_empty()).then_some(text)
     }
 
-    /// What it was at when it was given up, or asked to end.
+    /// Returns the state of the process when it was abandoned or asked to end.
     pub(super) fn waits(&self) -> Option<ProbeWait> {
         self.waits.clone()
     }
 
-    /// How it ended, and how long it ran; once it is over.
+    /// Returns how the process ended and how long it ran; valid once it is over.
     pub(super) fn end(&self) -> (ProbeStop, Duration) {
         self.over.unwrap_or((ProbeStop::Overdue, self.began.elapsed()))
     }

@@ -1,5 +1,5 @@
-//! nvidia-smi, where the helper cannot be executed: it knows the same facts, slower, and says them in words. A field that its version
-//! does not know makes it refuse all of them, so a few are asked for again without those that came late.
+//! nvidia-smi, for systems that cannot execute the gpu-probe: it reports the same facts as text, but slower. An unknown field makes it
+//! refuse the whole query, so the query is repeated without the fields of newer versions.
 
 use super::super::facts::{GpuFacts, Memory, ModeState, Nvml, NvmlGpu, ProbeOutcome, ProbePath, ProbeStop, ProbeWait};
 use super::run::WatchedProbe;
@@ -10,10 +10,10 @@ use sys::embedded_program::{EmbeddedProgram, Executable};
 use sys::environment::Environment;
 use sys::process;
 
-/// What is asked for, and where it goes.
+/// A field of the query, and the function that stores its value.
 type SmiField = (&'static str, fn(&mut NvmlGpu, &str));
 
-/// What every version since 450 knows.
+/// Fields that every version since 450 knows.
 const OLD: [SmiField; 12] = [
     ("index", |gpu, text| gpu.index = text.parse().unwrap_or_default()),
     ("uuid", |gpu, text| gpu.uuid = said(text)),
@@ -32,7 +32,7 @@ const OLD: [SmiField; 12] = [
     ("mig.mode.current", |gpu, text| gpu.mig = on(text).map(|current| ModeState { current, pending: current })),
 ];
 
-/// What came later.
+/// Fields of newer versions.
 const NEW: [SmiField; 3] = [
     ("compute_cap", |gpu, text| {
         let parts = text.split_once('.').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
@@ -44,10 +44,10 @@ const NEW: [SmiField; 3] = [
     }),
 ];
 
-/// Its exit code for a query with a field that it does not know.
+/// The exit code of nvidia-smi for an unknown field.
 const UNKNOWN_FIELD: ProbeStop = ProbeStop::Exited(2);
 
-/// Asks it; none where there is no nvidia-smi.
+/// Asks nvidia-smi; `None` if there is no such program.
 pub fn ask(environment: &Environment, timeout: Duration) -> Option<GpuFacts> {
     let all = fields();
     let mut answer = query(environment, &all, timeout)?;
@@ -61,7 +61,7 @@ pub fn ask(environment: &Environment, timeout: Duration) -> Option<GpuFacts> {
     Some(GpuFacts { nvml, way: Some(ProbePath::Smi), ..GpuFacts::default() })
 }
 
-/// It, at its end.
+/// Runs one query to its end.
 fn query(environment: &Environment, fields: &[SmiField], timeout: Duration) -> Option<WatchedProbe> {
     let path = environment.get("PATH").unwrap_or_else(|| OsStr::from_bytes(process::DEFAULT_PATH));
     let program = which::which_in("nvidia-smi", Some(path), "/").ok()?;
@@ -76,7 +76,7 @@ fn query(environment: &Environment, fields: &[SmiField], timeout: Duration) -> O
     Some(watched)
 }
 
-/// What it says where all goes well.
+/// Parses the output of a successful query.
 pub fn parse(words: &str) -> Nvml {
     read(words, ProbeStop::Exited(0), None, &fields())
 }
@@ -85,7 +85,7 @@ fn fields() -> Vec<SmiField> {
     OLD.into_iter().chain(NEW).collect()
 }
 
-/// What it said. Its exit codes are those of NVML.
+/// Parses the output and the exit code, which is NVML's.
 fn read(words: &str, stop: ProbeStop, waits: Option<ProbeWait>, fields: &[SmiField]) -> Nvml {
     let outcome = match stop {
         ProbeStop::Exited(_) => ProbeOutcome::Complete,
@@ -115,7 +115,7 @@ fn read(words: &str, stop: ProbeStop, waits: Option<ProbeWait>, fields: &[SmiFie
     nvml
 }
 
-/// `[N/A]`, `[Not Supported]`, `[Unknown Error]` say nothing.
+/// Returns a field's text; `[N/A]`, `[Not Supported]` and `[Unknown Error]` count as no value.
 fn said(text: &str) -> Option<String> {
     (!text.is_empty() && !text.starts_with('[')).then(|| text.to_owned())
 }

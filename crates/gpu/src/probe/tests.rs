@@ -48,7 +48,7 @@ fn nothing_is_asked_where_nothing_is_wanted() {
     assert_eq!(ask(Level::Driver, &missing).cuda.outcome, ProbeOutcome::NotInstalled);
 }
 
-// The helper's pure parts, as they stand in its sources.
+// The gpu-probe's pure modules, included from its sources.
 #[allow(dead_code, reason = "the helper uses the rest")]
 #[path = "../../../gpu-probe/program/arithmetic.rs"]
 mod arithmetic;
@@ -59,7 +59,7 @@ mod pattern;
 #[path = "../../../gpu-probe/program/report.rs"]
 mod report;
 
-/// What a report of one call with these values is read as.
+/// Returns how a report of one call with these values is read.
 fn read_back(values: impl FnOnce(&mut report::Report)) -> Vec<String> {
     let mut report = report::Report::new();
     report.raw(b"probe\t1\ncall\tf\ngot\t0\t1");

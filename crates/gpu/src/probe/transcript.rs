@@ -1,5 +1,5 @@
-//! The helper's report: a transcript of the calls it made, line by line, so that whatever happened to the helper, the last line says
-//! how far it came. Bytes in, data out; what a call's values mean is `read`'s.
+//! The gpu-probe's report: a transcript of its calls, line by line. Whatever happens to the probe, the last line shows how far it came.
+//! This file turns bytes into data; `read` interprets the values.
 //!
 //! ```text
 //! probe  1
@@ -8,40 +8,40 @@
 //! lacks  nvmlDeviceGetGpuFabricInfoV       a function that this library does not have
 //! call   nvmlDeviceGetName  3              about to make a call about GPU 3 (`3.1`: its MIG slot 1; `0>1`: from 0 to 1)
 //! got    0  4  NVIDIA H200                 its code, how many microseconds it took, its values
-//! end                                      all is said
+//! end                                      the report is complete
 //! ```
 
 use super::super::facts::{CallStep, ProbeOutcome, ProbeStop, ProbeWait};
 use std::time::Duration;
 
-/// The version of this format that is understood.
+/// The supported version of this format.
 pub const VERSION: &str = "1";
-/// Longest report that is looked at, in bytes.
+/// Longest report that is parsed, in bytes.
 pub const LONGEST: usize = 1 << 20;
 
-/// What was said.
+/// The parsed report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transcript {
-    /// In order.
+    /// The calls in order.
     pub calls: Vec<Call>,
     /// Functions that the libraries do not have.
     pub lacks: Vec<String>,
-    /// It was said that this is all.
+    /// Whether the report has its last line.
     pub ended: bool,
 }
 
-/// One call, or a library that was loaded.
+/// One call, or one library that was loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Call {
     /// The function, or the library's file.
     pub name: String,
-    /// Whom it was about.
+    /// The subject of the call.
     pub whom: Option<CallSubject>,
-    /// What came of it; none: it did not come back.
+    /// The result; `None` if the call did not return.
     pub got: Option<CallOutcome>,
 }
 
-/// Whom a call is about.
+/// The subject of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallSubject {
     /// A GPU, by its number.
@@ -52,18 +52,18 @@ pub enum CallSubject {
     Pair(u32, u32),
 }
 
-/// What came of a call.
+/// The result of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallOutcome {
     /// 0 is success.
     pub code: i32,
     /// How long it took.
     pub took: Duration,
-    /// What it gave; where it was refused, the library's words for that.
+    /// The returned values; for a refused call, the library's error text.
     pub values: Vec<String>,
 }
 
-/// Reads a report. Lines that cannot be understood, and what stands after a line that broke off, say nothing.
+/// Parses a report. Invalid lines, and lines after an incomplete one, are ignored.
 pub fn parse(bytes: &[u8]) -> Transcript {
     let bytes = bytes.get(..LONGEST).unwrap_or(bytes);
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"));
@@ -94,7 +94,7 @@ impl Transcript {
         }
     }
 
-    /// Belongs to the last call, once.
+    /// Stores the result of the last call, once.
     fn answer(&mut self, code: &str, took: &str, values: &[String]) {
         let Some(call) = self.calls.last_mut().filter(|call| call.got.is_none()) else { return };
         if let (Ok(code), Ok(took)) = (code.parse(), took.parse()) {
@@ -102,13 +102,13 @@ impl Transcript {
         }
     }
 
-    /// The call that did not come back.
+    /// Returns the call that did not return.
     pub fn open(&self) -> Option<CallStep> {
         let call = self.calls.last().filter(|call| call.got.is_none())?;
         Some(CallStep { call: call.name.clone(), gpu: call.whom.map(CallSubject::gpu) })
     }
 
-    /// How the process that said this ended, and what it was at then. Without a last word, exiting is no success: the library may have called exit(3).
+    /// Returns how the process ended, and in which call. An exit without the last line is no success: the library may have called exit(3).
     pub fn outcome(&self, how: ProbeStop, waits: Option<ProbeWait>) -> ProbeOutcome {
         match how {
             ProbeStop::Exited(0) if self.ended => ProbeOutcome::Complete,
@@ -125,7 +125,7 @@ impl CallSubject {
         text.parse().ok().map(CallSubject::Gpu).or_else(slot).or_else(pair)
     }
 
-    /// Both GPUs.
+    /// Returns both GPUs of a pair.
     pub fn pair(self) -> Option<(u32, u32)> {
         match self {
             CallSubject::Pair(from, to) => Some((from, to)),
@@ -133,7 +133,7 @@ impl CallSubject {
         }
     }
 
-    /// The (first) GPU.
+    /// Returns the GPU, or the first one of a pair.
     pub fn gpu(self) -> u32 {
         match self {
             CallSubject::Gpu(gpu) | CallSubject::Slot(gpu, _) | CallSubject::Pair(gpu, _) => gpu,
@@ -142,33 +142,33 @@ impl CallSubject {
 }
 
 impl Call {
-    /// What it gave, where it succeeded.
+    /// Returns the values of a successful call.
     pub fn values(&self) -> Option<&[String]> {
         self.got.as_ref().filter(|got| got.code == 0).map(|got| got.values.as_slice())
     }
 
-    /// One value of these, where it succeeded and it is a number.
+    /// Returns one value of a successful call as a number.
     pub fn number<T: std::str::FromStr>(&self, at: usize) -> Option<T> {
         self.values()?.get(at)?.parse().ok()
     }
 
-    /// The first value, where it succeeded and it says something.
+    /// Returns the first value of a successful call, unless it is empty.
     pub fn text(&self) -> Option<String> {
         self.values()?.first().filter(|text| !text.is_empty()).cloned()
     }
 
-    /// Its code, where it came back.
+    /// Returns the code of a call that returned.
     pub fn code(&self) -> Option<i32> {
         self.got.as_ref().map(|got| got.code)
     }
 
-    /// The library's words, where it was refused.
+    /// Returns the library's error text for a refused call.
     pub fn words(&self) -> Option<String> {
         let got = self.got.as_ref().filter(|got| got.code != 0)?;
         got.values.first().filter(|words| !words.is_empty()).cloned()
     }
 
-    /// How long it took.
+    /// Returns how long the call took.
     pub fn took(&self) -> Duration {
         self.got.as_ref().map(|got| got.took).unwrap_or_default()
     }

@@ -2,7 +2,7 @@ use super::super::transcript::parse;
 use super::*;
 use proptest::prelude::*;
 
-/// A report of these lines; `|` stands for a tab.
+/// Reads a report of these lines; `|` stands for a tab.
 fn transcript(lines: &[&str]) -> Transcript {
     let text = format!("probe\t1\n{}\nend\n", lines.join("\n").replace('|', "\t"));
     parse(text.as_bytes())

@@ -1,5 +1,6 @@
-//! The only door between prepare and supervise: a close-on-exec pipe of small frames, and the plain structs that go over
-//! it. Knows nobody. A frame is a length and a body; one write, of one frame or a few, stays below PIPE_BUF and arrives whole.
+//! The handover from prepare to PID 1: a close-on-exec pipe of small frames, and the plain structs that go over the pipe.
+//!
+//! A frame is a length and a body. One write of one or more frames stays below PIPE_BUF and therefore arrives whole.
 
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -9,66 +10,67 @@ use std::time::Duration;
 /// Longest frame: PIPE_BUF of Linux, so that a write is atomic (pipe(7)).
 pub const FRAME_MAX: usize = 4096;
 
-/// Few frames are longer.
+/// Usual length of a frame, for which room is reserved; few frames are longer.
 const FRAME_USUAL: usize = 256;
 
 /// Number of attempts to write.
 const ATTEMPTS: u32 = 4;
 
-/// A frame begins with the length of what follows, in so many bytes.
+/// Bytes of the length that a frame begins with.
 const HEAD: usize = size_of::<u16>();
 
-/// What prepare tells PID 1.
+/// A message from prepare or a helper to PID 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Message {
     /// How to supervise; sent first, as soon as the configuration is known.
     Policy(Box<Policy>),
-    /// What prepare is doing now.
+    /// The phase that prepare is in now.
     Phase(Phase),
-    /// Why prepare gives up, in a few lines, for the termination log; the exit code follows with prepare's end.
+    /// The reason why prepare gives up, in a few lines, for the termination log; the exit code follows when prepare ends.
     Refused(String),
-    /// The next thing is exec of this command line (shortened to fit).
+    /// prepare is about to exec this command line (shortened to fit).
     Launching(String),
-    /// exec failed: errno, and the name that could not be run.
+    /// The exec failed.
     Failed {
         /// The error number of execve(2).
         errno: i32,
-        /// The word that was looked up.
+        /// The program that could not be run.
         name: String,
     },
-    /// An errand found the newest complete checkpoint.
+    /// A helper found the newest complete checkpoint.
     Saved(SavedCheckpoint),
-    /// An errand's answer to a question.
+    /// A helper answers a question.
     Answer(bool),
-    /// An errand looked for signs of life.
+    /// A helper looked for signs of life of the workload.
     Pulse(Heartbeat),
-    /// An errand has a line for the person who reads the log.
+    /// A helper has a line for the log.
     Note(String),
-    /// All stacks have been told.
+    /// A helper has logged all stacks.
     Dumped,
-    /// An errand looked whether the container is used.
+    /// A helper looked whether the container is used.
     Use(UsageState),
 }
 
 /// A complete checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SavedCheckpoint {
-    /// Where it is.
+    /// Path of the checkpoint.
     pub path: String,
-    /// The training step, if its name or content tells.
+    /// The training step, where the name or the content of the checkpoint gives one.
     pub step: Option<u64>,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Seconds since 1970 when its last byte was written.
+    /// Seconds since 1970 when the last byte was written.
     pub modified: f64,
-    /// It appeared while somebody watched, and was not there before.
+    /// The checkpoint was completed while a helper watched, and was not there before.
     pub fresh: bool,
 }
 
 /// Signs of life of the workload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Heartbeat {
-    /// Bytes that its processes have written since they started, as the kernel counts them; none where it does not tell us.
+    /// Bytes that the workload's processes have written since they started, as the kernel counts them; `None` where the kernel does not
+    /// say.
     pub written: Option<u64>,
     /// Seconds since 1970 when the heartbeat file was last touched.
     pub heartbeat: f64,
@@ -77,76 +79,76 @@ pub struct Heartbeat {
 /// Whether the container is used.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct UsageState {
-    /// By whom, in a few words; none: nothing was seen.
+    /// The sign of use that was seen, in a few words; `None` if nothing was seen.
     pub sign: Option<String>,
-    /// Milliseconds of processor time that its processes have had; none: not known, or not asked for.
+    /// Milliseconds of processor time that the workload's processes have had; `None` if that is not known or was not asked for.
     pub processor: Option<u64>,
 }
 
-/// When a container that nobody uses is stopped.
+/// When an unused container is stopped.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Idle {
-    /// It was not used for so long.
+    /// The container is stopped when it was not used for this time.
     pub after: Duration,
-    /// TCP ports that a connection to is use.
+    /// TCP ports to which an open connection counts as use.
     pub ports: Vec<u16>,
-    /// What is taken for use.
+    /// The signs that count as use.
     pub signs: Vec<UsageSign>,
 }
 
-/// What is taken for use of a container.
+/// A sign that a container is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UsageSign {
-    /// Somebody is connected to what it serves.
+    /// A client is connected to a port of the workload.
     Connections,
     /// A Jupyter kernel computes.
     Kernels,
-    /// Somebody types at a terminal.
+    /// A person types at a terminal.
     Terminal,
     /// A GPU computes.
     Gpu,
-    /// Its processes take processor time.
+    /// The workload's processes take processor time.
     Cpu,
 }
 
 impl UsageSign {
-    /// All of them.
+    /// All signs.
     pub const ALL: [UsageSign; 5] =
         [UsageSign::Connections, UsageSign::Terminal, UsageSign::Kernels, UsageSign::Gpu, UsageSign::Cpu];
 }
 
-/// What PID 1 has done by a child of its own, because it is rich, may block, or needs the workload's user.
+/// A task for a child of PID 1, because the task is rich, may block, or needs the workload's user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HelperTask {
-    /// Watch the checkpoint directory until told to end; then look once more.
+    /// Watch the checkpoint directory until PID 1 closes the pipe, then look once more.
     Watch,
-    /// Say whether `stop.done_file` is there.
+    /// Answer whether `stop.done_file` is there.
     DoneFile,
     /// Touch `checkpoint.request_file`.
     RequestSave,
-    /// Look for signs of life of the workload, which are not those of these processes.
+    /// Look for signs of life of the workload, leaving out these processes.
     Pulse(Vec<i32>),
-    /// Tell what these processes are doing, as far as it can be seen.
+    /// Log what these processes are doing, as far as it can be seen.
     Dump(Vec<i32>),
     /// Look whether the container is used.
     LookForUse {
-        /// What was typed longer ago does not count.
+        /// Typing counts as use for this long.
         within: Duration,
     },
     /// Write this line to every terminal in the container.
     TellTerminals(String),
     /// Run the hooks of `hooks.after_stop`.
     AfterStop {
-        /// All of them together may take so long.
+        /// Time for all hooks together.
         time: Duration,
-        /// What the whole is going to end with.
+        /// Exit code that the container is going to end with.
         code: u8,
     },
-    /// Write the JSON report of a preparation that was killed, and so could not.
+    /// Write the JSON report of a preparation that was killed and could not write it.
     Report {
-        /// How it ended, in words.
+        /// How the preparation ended, in words.
         how: String,
-        /// What the container ends with.
+        /// Exit code of the container.
         code: u8,
     },
 }
@@ -155,7 +157,7 @@ pub enum HelperTask {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// Reading the configuration, finding out the mode and the user.
+    /// Reading the configuration, and deciding on the mode and the user.
     #[default]
     Configuring,
     /// Running the hooks of a start.
@@ -174,12 +176,12 @@ pub enum Phase {
     Stopping,
     /// A failed container is kept open for a person.
     Holding,
-    /// Over.
+    /// Ended.
     Ended,
 }
 
 impl Phase {
-    /// The phase as a word.
+    /// Returns the phase as a word.
     pub const fn word(self) -> &'static str {
         match self {
             Phase::Configuring => "configuring",
@@ -195,7 +197,7 @@ impl Phase {
         }
     }
 
-    /// What prepare does in this phase, for a sentence that ends with it: `killed while installing dependencies`.
+    /// Returns what prepare does in this phase, to end a sentence with: `killed while installing dependencies`.
     pub const fn activity(self) -> &'static str {
         match self {
             Phase::Configuring => "reading the configuration",
@@ -212,32 +214,32 @@ impl Phase {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WorkloadKind {
-    /// Unattended: has a finish, may be interrupted and resumed.
+    /// Unattended: a training has an end, and may be interrupted and resumed.
     #[default]
     Train,
-    /// Interactive: a person waits.
+    /// Interactive: a person waits for it.
     Build,
 }
 
 /// Which signal asks the workload to stop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StopSignal {
-    /// What arrived: TERM for TERM, INT for INT, else TERM.
+    /// The signal that arrived if it is TERM or INT, else TERM.
     #[default]
     Same,
-    /// Always this number.
+    /// Always the signal with this number.
     Number(i32),
 }
 
-/// Whom a stop or checkpoint signal is sent to.
+/// The processes that a stop or checkpoint signal is sent to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Scope {
-    /// The trainer behind shell wrappers, else the main process.
+    /// The trainer behind shell wrappers if there are any, else the main process.
     #[default]
     Auto,
     /// The main process.
     Main,
-    /// The main process's group.
+    /// The main process's process group.
     Group,
     /// Every descendant.
     Tree,
@@ -250,230 +252,231 @@ pub enum SignalMeaning {
     Stop,
     /// Ask for a checkpoint and go on.
     Checkpoint,
-    /// Pass it to the workload.
+    /// Pass the signal to the workload.
     Forward,
     /// Do nothing.
     Ignore,
 }
 
-/// How PID 1 supervises. Everything a user decided that it must know, and nothing it would have to parse. Each part of the
-/// supervisor gets its own part of it.
+/// How PID 1 supervises: every setting that PID 1 needs, already parsed.
+///
+/// Each part of the supervisor gets its own part of the policy.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
-    /// Train or build.
+    /// The kind of workload.
     pub kind: WorkloadKind,
     /// The mode's name, for status and the last line.
     pub mode: String,
-    /// What the workload serves; `None`: nothing that is known.
+    /// The service that the workload offers; `None` if none is known.
     pub service: Option<Service>,
-    /// The state directory; `None`: no state is kept.
+    /// The state directory; `None` if no state is kept.
     pub run_dir: Option<String>,
-    /// It is there already.
+    /// The state directory exists already.
     pub run_dir_made: bool,
     /// Deadline for all of prepare.
     pub prepare_timeout: Option<Duration>,
-    /// The workload's user, where it is another one than PID 1's.
+    /// The workload's user; `None` if that is PID 1's user.
     pub user: Option<TargetUser>,
-    /// Modes that run beside the main one, by name.
+    /// Names of the modes that run as sidecars.
     pub sidecars: Vec<String>,
     /// What signals mean, and where they go.
     pub signals: SignalPolicy,
-    /// Stopping, and what follows an end.
+    /// How a stop works, and what follows an end.
     pub stop: StopPolicy,
-    /// The exit code of the whole.
+    /// How the container's exit code is made.
     pub exit: ExitPolicy,
-    /// Asking for checkpoints, and seeing them.
+    /// How checkpoints are asked for and seen.
     pub checkpoint: CheckpointPolicy,
-    /// Starting again in the same container.
+    /// When the workload is started again in the same container.
     pub restart: Restart,
-    /// Noticing that nothing happens any more.
+    /// When the workload counts as hanging.
     pub watchdog: Watchdog,
-    /// Stopping what is not used, or has lived long enough.
+    /// When an unused or old container is stopped.
     pub idle: IdlePolicy,
-    /// What is told, and how.
+    /// What is logged and reported, and how.
     pub report: ReportPolicy,
-    /// A failed container is kept open for a person.
+    /// How a failed container is kept open for a person; `None` if it is not.
     pub hold: Option<HoldPolicy>,
 }
 
 /// What signals mean, and where they go.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignalPolicy {
-    /// Whom a stop, a request for a checkpoint and a forwarded signal go to.
+    /// The processes that a stop signal, a checkpoint request and a forwarded signal go to.
     pub scope: Scope,
-    /// What single signals mean, where it differs from the built-in table.
+    /// Meanings of single signals that differ from the built-in table.
     pub on: Vec<(i32, SignalMeaning)>,
-    /// One signal becomes another before it means anything; 0: it is dropped.
+    /// Signals that are replaced before their meaning is looked up; 0 drops the signal.
     pub rewrite: Vec<(i32, i32)>,
 }
 
 /// How a workload is stopped, and what follows its end.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopPolicy {
-    /// The whole budget from the stop signal to the last SIGKILL; `None`: never kill.
+    /// The whole budget from the stop signal to the last SIGKILL; `None` means that trainit never kills.
     pub grace: Option<Duration>,
     /// Where the grace was set, in a few words.
     pub grace_from: String,
-    /// After a natural end: from TERM to KILL for what is left.
+    /// Time between TERM and KILL for leftover processes after a natural end.
     pub drain: Duration,
-    /// Which signal stops.
+    /// The signal that stops the workload.
     pub signal: StopSignal,
-    /// A file that says that training was complete.
+    /// A file whose presence says that training was complete.
     pub done_file: Option<String>,
-    /// Hooks for when the workload has ended for good.
+    /// Hooks that run when the workload has ended for good.
     pub after_stop: Option<AfterStop>,
 }
 
-/// How the exit code of the whole follows from the workload's.
+/// How the exit code of the container follows from the workload's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExitPolicy {
-    /// The code of a workload that ended because it was asked to; `None`: its own.
+    /// The exit code of a workload that ended because of a stop; `None` means the workload's own.
     pub stop_code: Option<u8>,
-    /// Codes with which this trainer ends when it was stopped in good order (torchrun: 1).
+    /// Codes with which this trainer ends after an orderly stop (torchrun: 1).
     pub trainer_codes: Vec<u8>,
-    /// `FROM` → `TO`, applied last.
+    /// Pairs of a code and its replacement, applied last.
     pub map: Vec<(u8, u8)>,
 }
 
 /// How checkpoints are asked for and seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckpointPolicy {
-    /// Where checkpoints appear, and how a complete one looks; `None`: nothing is watched.
+    /// Where checkpoints appear, and what a complete one looks like; `None` if nothing is watched.
     pub watched: Option<Checkpoints>,
-    /// The signal that makes the trainer save and go on.
+    /// The signal that makes the trainer save and continue.
     pub signal: Option<i32>,
-    /// The file that makes it do so.
+    /// The file that makes the trainer save and continue.
     pub request_file: Option<String>,
 }
 
 /// When PID 1 stops the workload by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdlePolicy {
-    /// Stopping what is not used.
+    /// When an unused container is stopped; `None` means never.
     pub unused: Option<Idle>,
-    /// How long the container may live.
+    /// How long the container may live; `None` means without a limit.
     pub lifetime: Option<Duration>,
 }
 
-/// What is told, and how.
+/// What is logged and reported, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportPolicy {
-    /// Where the JSON report is, or is going to be.
+    /// Path of the JSON report, which may not be written yet.
     pub file: Option<String>,
-    /// Lines as JSON objects.
+    /// Log lines are JSON objects.
     pub json: bool,
-    /// The least that is told.
+    /// The lowest level that is logged.
     pub level: Level,
-    /// A line for each orphan that is reaped.
+    /// Each reaped orphan is logged.
     pub tell_orphans: bool,
 }
 
-/// What the workload serves, and how it is seen whether it answers.
+/// A service of the workload, and how trainit sees that it is ready.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
-    /// The TCP port that it listens on.
+    /// The TCP port that the service listens on.
     pub port: u16,
-    /// The address at which it answers from inside of the container.
+    /// The address that the service answers at, seen from inside the container.
     pub address: String,
-    /// It is ready when an HTTP GET of this path is answered with less than 500; none: when it takes a connection.
+    /// HTTP path that answers a GET with a status below 500 when the service is ready; `None` if a TCP connection is enough.
     pub path: Option<String>,
 }
 
 impl Service {
-    /// Something on this port of the loopback device that is ready when it takes a connection.
+    /// Returns a service on this port of the loopback device that is ready when it accepts a connection.
     pub fn on(port: u16) -> Self {
         Service { port, address: "127.0.0.1".to_owned(), path: None }
     }
 }
 
-/// A user whom PID 1 is not.
+/// A user other than PID 1's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetUser {
-    /// Its number.
+    /// The user's number.
     pub uid: u32,
-    /// Its first group.
+    /// The primary group.
     pub gid: u32,
-    /// Its other groups.
+    /// The supplementary groups.
     pub groups: Vec<u32>,
 }
 
-/// How much a line matters.
+/// How much a log line matters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// Worth knowing.
+    /// For information.
     #[default]
     Info,
-    /// May hurt later.
+    /// Possible harm later.
     Warn,
-    /// It hurts.
+    /// Harm now.
     Error,
 }
 
-/// Where checkpoints appear.
+/// Where checkpoints appear, and what they look like.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoints {
-    /// The directory.
+    /// The directory that is watched.
     pub dir: String,
     /// The trainer's family, as configured.
     pub family: String,
-    /// How a checkpoint's name looks, as configured.
+    /// The pattern of a checkpoint's name, as configured.
     pub pattern: Option<String>,
 }
 
-/// Hooks for when the workload has ended for good.
+/// Hooks that run when the workload has ended for good.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AfterStop {
     /// Directories, or single files.
     pub paths: Vec<String>,
-    /// How long each may take.
+    /// Time limit of each hook.
     pub timeout: Option<Duration>,
-    /// The locked variables that are other than what the container was started with, and their values; `None`: not to be known here,
-    /// since it stands in a file.
+    /// The locked variables whose values differ from those that the container was started with; `None` for a value that stands in a file
+    /// and cannot be known here.
     pub locked: Vec<(String, Option<String>)>,
 }
 
 /// How a failed container is kept open.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HoldPolicy {
-    /// For so long.
+    /// How long the container is kept open.
     pub time: Duration,
-    /// What a person types who wants to look, as lines.
+    /// Lines that tell a person what to type to look inside.
     pub look: String,
 }
 
 /// When the workload is started again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restart {
-    /// How often in a row; 0: never.
+    /// Most restarts in a row; 0 means none.
     pub max: u32,
-    /// After which exit codes; empty: any but 0.
+    /// Exit codes that lead to a restart; empty means any but 0.
     pub codes: Vec<u8>,
-    /// The first pause; it doubles from one time to the next …
+    /// The first pause, which doubles from one restart to the next up to `pause_max`.
     pub pause: Duration,
-    /// … up to this.
+    /// The longest pause.
     pub pause_max: Duration,
-    /// A run that lasted so long was healthy: counting begins anew.
+    /// A run that lasted this long was healthy, and restarts are counted from 0 again.
     pub healthy: Duration,
 }
 
-/// How long nothing may happen.
+/// How long a workload may show no progress, and what happens then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watchdog {
-    /// No process of the workload writes a byte.
+    /// Longest time in which no process of the workload writes a byte.
     pub output: Option<Duration>,
-    /// The heartbeat file is not touched.
+    /// Longest time in which the heartbeat file is not touched.
     pub heartbeat: Option<Duration>,
-    /// No new checkpoint is complete.
+    /// Longest time without a new complete checkpoint.
     pub checkpoint: Option<Duration>,
-    /// What then happens.
+    /// What happens to a workload that hangs.
     pub action: OnHang,
-    /// The signal that makes the trainer tell its stacks.
+    /// The signal that makes the trainer print its stacks.
     pub stack_signal: Option<i32>,
 }
 
 impl Watchdog {
-    /// The shortest of the limits; none: nothing is watched.
+    /// Returns the shortest of the limits; `None` if nothing is watched.
     pub fn shortest(&self) -> Option<Duration> {
         [self.output, self.heartbeat, self.checkpoint].into_iter().flatten().min()
     }
@@ -482,51 +485,53 @@ impl Watchdog {
 /// What happens to a workload that hangs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OnHang {
-    /// It is told, with stacks.
+    /// The hang is logged, with stacks.
     #[default]
     Log,
-    /// It is killed, and started again as `restart` says.
+    /// The workload is killed, and started again as `restart` says.
     Restart,
-    /// It is killed, and that is the end.
+    /// The workload is killed and not started again.
     Abort,
 }
 
-/// The writing end. Cheap to have when nobody supervises: then every message is dropped.
+/// The writing end of the handover, which drops every message where no supervisor listens.
 #[derive(Debug)]
 pub struct HandoverWriter {
     fd: Option<OwnedFd>,
-    /// Frames that go with the next message.
+    /// Frames that are sent together with the next message.
     kept: RefCell<Vec<u8>>,
 }
 
 impl HandoverWriter {
-    /// A door to PID 1.
+    /// Returns a writer to PID 1.
     pub fn to(fd: OwnedFd) -> Self {
         HandoverWriter { fd: Some(fd), kept: RefCell::default() }
     }
 
-    /// Nobody supervises.
+    /// Returns a writer that drops everything, for a start without a supervisor.
     pub fn none() -> Self {
         HandoverWriter { fd: None, kept: RefCell::default() }
     }
 
-    /// Whether a supervisor listens.
+    /// Returns whether a supervisor listens.
     pub fn supervised(&self) -> bool {
         self.fd.is_some()
     }
 
-    /// The descriptor, which a fork without exec must close.
+    /// Returns the descriptor, which a fork without exec must close.
     pub fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
         self.fd.as_ref().map(std::os::fd::AsFd::as_fd)
     }
 
-    /// Sends one message. A supervisor that is gone, or a message that does not fit, is not prepare's problem.
+    /// Sends one message.
+    ///
+    /// A supervisor that is gone, or a message that does not fit, must not stop prepare, so both are ignored.
     pub fn send(&self, message: &Message) {
         self.keep(message);
         self.send_kept();
     }
 
-    /// Keeps a message for the next one that is sent: both wake PID 1 only once. Says whether it fits.
+    /// Keeps a message for the next one that is sent, so that PID 1 wakes only once for both; returns whether it fits.
     pub fn keep(&self, message: &Message) -> bool {
         if !self.supervised() {
             return true;
@@ -539,22 +544,22 @@ impl HandoverWriter {
         true
     }
 
-    /// Sends what was kept.
+    /// Sends the kept messages.
     pub fn send_kept(&self) {
         let kept = self.kept.take();
         if let Some(fd) = self.fd.as_ref().filter(|_| !kept.is_empty()) {
-            // A message that was lost for an interruption would be missed for ever.
+            // A message that is lost to an interruption would never be sent again.
             let _ = (0..ATTEMPTS).any(|_| nix::unistd::write(fd, &kept).is_ok());
         }
     }
 
-    /// Closes this end; every fork that does not exec does so first.
+    /// Closes this end; every fork that does not exec calls this first.
     pub fn close(&mut self) {
         self.fd = None;
     }
 }
 
-/// A message as a frame; none if it does not fit one.
+/// Encodes a message as a frame; `None` if the message does not fit.
 fn frame(message: &Message) -> Option<Vec<u8>> {
     let mut frame = Vec::with_capacity(FRAME_USUAL);
     frame.extend([0; HEAD]);
@@ -564,7 +569,7 @@ fn frame(message: &Message) -> Option<Vec<u8>> {
     Some(frame)
 }
 
-/// Splits the first whole frame off `bytes`: the message, if it can be understood, and the length to drop.
+/// Splits the first whole frame off `bytes`; returns the message, if it can be decoded, and the length to drop.
 pub fn split(bytes: &[u8]) -> Option<(Option<Message>, usize)> {
     let (head, rest) = bytes.split_first_chunk::<HEAD>()?;
     let length = usize::from(u16::from_le_bytes(*head));

@@ -1,58 +1,58 @@
-//! What PID 1 can do about an event, as data.
+//! The actions that PID 1 can take after an event, as data.
 
 use super::log_event::LogEvent;
 use protocol::handover::HelperTask;
 use std::ffi::c_int;
 use std::time::Duration;
 
-/// What is to be done about it.
+/// An action of PID 1.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// A signal for the main process, as it arrived.
+    /// Forwards a signal to the main process, as it arrived.
     Forward(c_int),
-    /// Signals that came before the workload was there: for those of them that it catches.
+    /// Sends the signals that came before the workload was there, as far as the workload has handlers for them.
     Release(u64),
-    /// The stop signal, to whom the policy says; once.
+    /// Sends the stop signal, once, to the processes that the policy names.
     Deliver {
-        /// What is sent.
+        /// The signal's number.
         number: c_int,
-        /// trainit chose the number itself, so a target that is not ready for it gets TERM.
+        /// trainit chose the number itself, so a target without a handler for it gets TERM.
         chosen: bool,
     },
-    /// A signal that means "save": only for who is ready for it.
+    /// Sends a signal that means "save", only to processes with a handler for it.
     Ask(c_int),
-    /// A hang-up for a shell: one that a person types into ignores TERM.
+    /// Sends HUP to a shell, because an interactive shell ignores TERM.
     HangUp,
-    /// TERM for what became our child since the stop was delivered.
+    /// Sends TERM to the processes that became children of PID 1 after the stop signal was delivered.
     DeliverToOrphans,
-    /// A signal for every descendant.
+    /// Sends a signal to every descendant.
     Tree(c_int),
-    /// SIGKILL for everything.
+    /// Sends SIGKILL to everything.
     Kill,
-    /// A line for the person who reads the log.
+    /// Logs a line.
     Say(LogEvent),
-    /// A line for every terminal in the container, too.
+    /// Logs a line, and writes it to every terminal in the container.
     TellTerminals(LogEvent),
-    /// Have something done aside.
+    /// Starts a helper.
     Send(HelperTask),
-    /// Have signs of life of the workload looked for.
+    /// Starts a helper that looks for signs of life of the workload.
     Pulse,
-    /// Have the stacks of the workload told.
+    /// Starts a helper that logs the stacks of the workload.
     Dump,
-    /// A signal that makes a hanging workload tell its stacks and die; TERM where it would only leave a core file.
+    /// Sends a signal that makes a hanging workload print its stacks and die; TERM where that signal would only leave a core file.
     Abort,
-    /// Name whoever is left, and how long they have until SIGKILL.
+    /// Logs which processes are left, and how long they have until SIGKILL.
     NameLeft(Option<Duration>),
-    /// Helpers are to finish.
+    /// Asks the helpers to finish.
     EndErrands,
-    /// Prepare and run once more.
+    /// Prepares and runs the workload once more.
     Begin,
-    /// Start this sidecar.
+    /// Starts this sidecar.
     BeginCompanion(usize),
-    /// SIGKILL for what is left of the sidecars.
+    /// Sends SIGKILL to the leftover processes of the sidecars.
     KillCompanions,
-    /// Tell how it ended, with this code, although the end is yet to come.
+    /// Reports the end with this code before the container ends.
     Account(u8),
-    /// The end.
+    /// Ends with this code.
     Exit(u8),
 }

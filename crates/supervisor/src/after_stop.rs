@@ -1,26 +1,27 @@
-//! `hooks.after_stop`: what the image's author wants to be done when the workload has ended for good, before the container ends or is
-//! held. A helper does it; it must be over before the engine's patience is.
+//! The time of `hooks.after_stop`, which a helper runs when the workload has ended for good.
+//!
+//! The hooks run before the container ends or is held, and must be over before the engine sends SIGKILL.
 
 use protocol::handover::AfterStop;
 use std::time::Duration;
 
-/// From the end of a hook's time to the last that may be left of it: TERM, five seconds, KILL, and a moment.
+/// Time from the end of a hook's limit to the end of its last process: TERM, five seconds, KILL, and a moment.
 const ENDING: Duration = Duration::from_secs(6);
 
-/// What hooks may take where no limit is set.
+/// Time for hooks where no limit is set.
 const UNLIMITED: Duration = Duration::from_secs(24 * 3600);
 
 /// How long hooks may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HookTime {
-    /// All of them together.
+    /// Time for all hooks together.
     pub run: Duration,
-    /// The hooks and what they leave behind, which is not waited for any longer than a hook itself.
+    /// Time for the hooks and the processes that they leave behind, which are not waited for any longer than a hook itself.
     pub kill: Duration,
 }
 
 impl HookTime {
-    /// Divides what is left of a grace; `None`: there is no limit but the hooks' own.
+    /// Divides what is left of a grace; `None` means that only the hooks' own limit counts.
     pub fn of(hooks: &AfterStop, grace: Option<Duration>) -> Self {
         let run = time(hooks.timeout.unwrap_or(UNLIMITED), grace);
         let kill = run + ENDING;
@@ -28,7 +29,7 @@ impl HookTime {
     }
 }
 
-/// How long hooks may take so that they are over within what is left of a grace: half of it when it is very short.
+/// Returns how long hooks may take so that they end within the rest of a grace, or half of the rest when it is very short.
 fn time(limit: Duration, grace: Option<Duration>) -> Duration {
     grace.map_or(limit, |left| limit.min(left.saturating_sub(ENDING).max(left / 2)))
 }

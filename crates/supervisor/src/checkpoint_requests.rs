@@ -1,4 +1,4 @@
-//! Checkpoints as PID 1 sees them: asking for one, noticing that one is complete, and what follows from it.
+//! Checkpoint requests, completed checkpoints, and what follows from them.
 
 use super::action::Action;
 use super::clock::Clock;
@@ -9,37 +9,37 @@ use protocol::handover::{CheckpointPolicy, HelperTask, SavedCheckpoint};
 use std::ffi::c_int;
 use std::time::Duration;
 
-/// From a complete checkpoint to the stop of a trainer that goes on: it may still be cleaning up old ones.
+/// Time from a complete checkpoint to the stop of a trainer that continues: the trainer may still delete old checkpoints.
 const AFTER_SAVE: Duration = Duration::from_secs(3);
 
-/// When nothing newer came for so long after it was asked for, that is told, and the phase is `running` again.
+/// Longest wait for a requested checkpoint; then its absence is logged and the phase is `running` again.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A save that takes less is nothing to worry about, however short the grace is.
+/// A save that takes less than this is not logged as late, however short the grace is.
 const WORRY: Duration = Duration::from_secs(10);
 
-/// What is going on about checkpoints.
+/// The state of checkpoints and of requests for them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CheckpointRequests {
     /// The newest complete checkpoint that is known.
     pub newest: Option<SavedCheckpoint>,
-    /// How often one was asked for from inside the container.
+    /// Number of requests from inside the container.
     pub asks: u32,
-    /// How often that came to nothing at once.
+    /// Number of requests that failed at once.
     pub refusals: u32,
-    /// The stop waits for one.
+    /// A stop waits for a checkpoint.
     before_stop: bool,
-    /// The last time that one became complete while a helper watched.
+    /// The last time that a checkpoint was completed while a helper watched.
     fresh_at: Option<Clock>,
 }
 
 impl CheckpointRequests {
-    /// Returns what the next run is to know.
+    /// Returns what the next run needs to know.
     pub fn renewed(&self) -> Self {
         CheckpointRequests { before_stop: false, fresh_at: None, ..self.clone() }
     }
 
-    /// Asks for a checkpoint: for a request file, or for a signal that is said to mean it. Says whether one can come of it.
+    /// Asks for a checkpoint by a request file or by the signal that is configured for it; returns whether a checkpoint can follow.
     pub fn request(
         &self,
         signal: Option<c_int>,
@@ -57,14 +57,14 @@ impl CheckpointRequests {
                 return false;
             }
         };
-        // Without a watched directory nobody will see it come.
+        // Without a watched directory PID 1 never learns of the checkpoint.
         timers.set(Timer::NotSaved, policy.watched.as_ref().map(|_| now + PATIENCE));
         act.push(Action::Say(LogEvent::Asked { number, stop: false, left: None }));
         act.push(ask);
         true
     }
 
-    /// Asks for the checkpoint that a stop is to wait for.
+    /// Asks for the checkpoint that a stop waits for.
     pub fn request_before_stop(&mut self, number: c_int, timers: &Timers, now: Clock, act: &mut Vec<Action>) {
         self.before_stop = true;
         let left = timers.left(Timer::Term, now);
@@ -72,8 +72,9 @@ impl CheckpointRequests {
         act.push(Action::Ask(number));
     }
 
-    /// Notes that a signal was not sent, since the trainer has no handler for it and would die of it. Says whether the stop that waited
-    /// for a checkpoint is to go on without one.
+    /// Notes that a signal was not sent, because the trainer has no handler for it and would die of it.
+    ///
+    /// Returns whether the stop that waited for a checkpoint continues without one.
     pub fn not_asked(&mut self, number: c_int, timers: &mut Timers, act: &mut Vec<Action>) -> bool {
         act.push(Action::Say(LogEvent::NobodyReady(number)));
         self.refusals += 1;
@@ -81,7 +82,7 @@ impl CheckpointRequests {
         std::mem::take(&mut self.before_stop)
     }
 
-    /// Takes a complete checkpoint; a stop that waited for it follows while the workload still runs. Says whether it is a new one.
+    /// Takes a complete checkpoint, which ends a stop's wait while the workload still runs; returns whether the checkpoint is a new one.
     pub fn saved(
         &mut self,
         saved: SavedCheckpoint,
@@ -103,13 +104,14 @@ impl CheckpointRequests {
         fresh
     }
 
-    /// Whether a new checkpoint became complete after that.
+    /// Returns whether a new checkpoint was completed after this time.
     pub fn saved_since(&self, at: Clock) -> bool {
         self.fresh_at.is_some_and(|fresh| fresh >= at)
     }
 
-    /// Lets time pass; `unsaved`: a stop that has brought no checkpoint to a workload that runs. Says whether the stop signal is to be
-    /// delivered, since the checkpoint that the stop waited for is there.
+    /// Handles the deadlines of checkpoints; `unsaved` is a stop that has brought no checkpoint of a running workload.
+    ///
+    /// Returns whether the stop signal is due, because the checkpoint that the stop waited for is complete.
     pub fn tick(&self, unsaved: Option<&StopPlan>, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) -> bool {
         let left = timers.left(Timer::Kill, now);
         if timers.take_due(Timer::NotSaved, now) {
@@ -128,14 +130,16 @@ impl CheckpointRequests {
         stop
     }
 
-    /// Waits for no checkpoint any more.
+    /// Stops waiting for a checkpoint.
     pub fn forget(&mut self, timers: &mut Timers) {
         self.before_stop = false;
         timers.stop(&[Timer::NotSaved, Timer::NothingSaved, Timer::StopAfterSave]);
     }
 }
 
-/// Half of the time for saving is for hoping; then what the trainer does is looked into, unless its absence means nothing (`seen`).
+/// Sets the time at which a stop without a checkpoint is looked into: half of the time for saving.
+///
+/// `seen` says whether a checkpoint could be seen at all; otherwise its absence means nothing.
 pub fn worry_about_save(stop: &StopPlan, seen: bool, timers: &mut Timers) {
     let Some(term_at) = timers.at(Timer::Term) else { return };
     let half = term_at.saturating_sub(stop.at) / 2;

@@ -1,22 +1,22 @@
-//! PID 1's time: a clock of its own, and how long the parts of a start took.
+//! PID 1's clock, and the durations of the phases of a start.
 
 use std::time::Duration;
 
-/// Time since PID 1 started; never goes back.
+/// Time since PID 1 started, which never goes back.
 pub type Clock = Duration;
 
-/// Whether a deadline has come.
+/// Returns whether a deadline has come.
 pub fn due(at: Option<Clock>, now: Clock) -> bool {
     at.is_some_and(|at| now >= at)
 }
 
-/// How long the parts of one start took.
+/// The durations of the phases of one start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// Until the workload was there.
+    /// Time until the workload ran.
     pub prepared: Duration,
-    /// The workload, undisturbed.
+    /// Time that the workload ran before a stop.
     pub ran: Duration,
-    /// From the stop on.
+    /// Time since the stop; `None` without a stop.
     pub stopping: Option<Duration>,
 }

@@ -1,34 +1,34 @@
-//! What can happen to PID 1, as data.
+//! The events that PID 1 reacts to, as data.
 
 use protocol::handover::Message;
 use std::ffi::c_int;
 use sys::process::Ended;
 use sys::signal::Arrived;
 
-/// What happened.
+/// An event.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A signal arrived.
     Signal(Arrived),
-    /// prepare or a helper said something.
+    /// prepare or a helper sent a message.
     Said(Message),
-    /// prepare's end of the handover is closed: by exec, or by its death.
+    /// prepare's end of the handover is closed, by exec or by prepare's death.
     DoorClosed,
-    /// The kernel has killed in this control group for want of memory; comes before the end that it explains.
+    /// The kernel's out-of-memory killer was active in this control group; comes before the end that it explains.
     MemoryRanOut,
     /// The main process ended.
     MainEnded(Ended),
-    /// Some other child ended.
+    /// Another child ended.
     ChildEnded,
-    /// So did this sidecar, counted as the policy does.
+    /// A sidecar ended, numbered as in the policy.
     CompanionEnded(usize, Ended),
     /// A person or program in the container asks for a checkpoint.
     SaveRequested,
-    /// No process has a handler for the signal that was to be sent.
+    /// No process has a handler for the signal that was about to be sent.
     NobodyReady(c_int),
-    /// Nothing but helpers is left of all that was started.
+    /// Only helpers are left of all processes that were started.
     OnlyErrands,
-    /// There is no child any more.
+    /// PID 1 has no children any more.
     ChildrenGone,
     /// A deadline passed.
     Tick,

@@ -1,4 +1,4 @@
-//! The exit code of the whole, from how things went. Pure, and the only place that decides it.
+//! The exit code of the container, decided here and nowhere else. Pure.
 
 use super::killed_preparation::KilledPreparation;
 use super::stop_plan::{StopCircumstance, StopPlan};
@@ -7,12 +7,12 @@ use protocol::handover::{ExitPolicy, WorkloadKind};
 use std::ffi::c_int;
 use sys::process::Ended;
 
-/// How things went.
+/// The facts that decide the exit code.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ExitAccount {
-    /// Train or build.
+    /// The kind of workload.
     pub kind: WorkloadKind,
-    /// How the main process ended; none: it was given up or lost.
+    /// How the main process ended; `None` if it was given up or lost.
     pub ended: Option<Ended>,
     /// The stop that was asked for.
     pub stop: Option<StopPlan>,
@@ -20,17 +20,17 @@ pub struct ExitAccount {
     pub killed: bool,
     /// prepare was killed, and no stop explains it.
     pub prepare_killed: Option<KilledPreparation>,
-    /// `prepare.timeout` was over.
+    /// `prepare.timeout` was exceeded.
     pub timed_out: bool,
     /// `stop.done_file` says that training was complete.
     pub complete: bool,
-    /// A plain init, which only passes on.
+    /// A plain init, which only passes the workload's code on.
     pub plain: bool,
-    /// It was ended because it hung.
+    /// The workload was ended because it hung.
     pub aborted: bool,
 }
 
-/// The code to end with.
+/// Returns the exit code of the container.
 pub fn code(account: &ExitAccount, policy: &ExitPolicy) -> u8 {
     let lost = if account.killed { Exit::Signal(libc::SIGKILL as u8) } else { Exit::Internal };
     let own = account.ended.map_or(lost.code(), Ended::code);
@@ -38,7 +38,7 @@ pub fn code(account: &ExitAccount, policy: &ExitPolicy) -> u8 {
     let code = match account.stop {
         _ if account.timed_out => Exit::PrepareTimeout.code(),
         Some(stop) if !account.plain => stopped(account, policy, stop, own),
-        // However it ended when it was told to: a training that hung is not complete.
+        // A workload that hung is not complete, even if it ended with 0 after the abort.
         _ if account.aborted && own == 0 => Exit::Signal(libc::SIGABRT as u8).code(),
         _ => own,
     };
@@ -50,12 +50,12 @@ fn stopped(account: &ExitAccount, policy: &ExitPolicy, stop: StopPlan, own: u8) 
     let by_signal = Exit::Signal(stop.arrived.number as u8).code();
     match (stop.met, account.ended) {
         (_, None) => Exit::Signal(libc::SIGKILL as u8).code(),
-        // Also a prepare that failed in the very moment of the stop: the stop is what the engine waits for.
+        // This holds also if prepare failed at the moment of the stop: the engine waits for the stop.
         (StopCircumstance::Preparing, _) => stop_code.unwrap_or(by_signal),
-        // It was to go on, and the stop is why it did not.
+        // Another run was planned, and the stop prevented it.
         (StopCircumstance::BetweenRuns, _) => stop_code.unwrap_or(own),
         (StopCircumstance::Over | StopCircumstance::Held, _) => own,
-        // Its shell may have ended in good order; what that shell ran did not.
+        // The shell may have ended in good order, but the processes below it were killed.
         (StopCircumstance::Running, Some(Ended::Killed(_))) if account.killed => {
             Exit::Signal(libc::SIGKILL as u8).code()
         }
@@ -67,7 +67,7 @@ fn stopped(account: &ExitAccount, policy: &ExitPolicy, stop: StopPlan, own: u8) 
     }
 }
 
-/// Ended because it was asked to: by the stop signal, with 0, or with the code that this trainer is known for.
+/// Returns whether a process ended as asked: by the stop signal, with 0, or with a code that this trainer uses for a stop.
 fn in_good_order(ended: Ended, number: c_int, policy: &ExitPolicy) -> bool {
     match ended {
         Ended::Killed(signal) => signal == number || signal == libc::SIGTERM,

@@ -1,4 +1,4 @@
-//! How it ended, as data: for the last line, its JSON form, the termination log and the state file.
+//! The summary of an end, as data: for the last line, its JSON form, the termination log and the state file.
 
 use super::clock::Clock;
 use super::killed_preparation::KilledPreparation;
@@ -9,46 +9,46 @@ use protocol::handover::{Level, SavedCheckpoint};
 use serde::Serialize;
 use sys::process::Ended;
 
-/// /dev/shm with less than this free is full: a page could not be had.
+/// /dev/shm with less free space than this is full: a page could not be allocated.
 const SHM_FULL: u64 = 1 << 20;
 
-/// An honest account.
+/// The summary of an end.
 #[derive(Clone, Debug, Serialize)]
 pub struct ExitSummary {
-    /// What ran, or was being prepared.
+    /// The command that ran or was being prepared.
     pub command: String,
     /// How the main process ended, in words.
     pub how: String,
     /// The signal that asked for the stop, and who sent it.
     pub stopped_by: Option<String>,
-    /// The kernel killed so many processes of this container for want of memory.
+    /// Number of processes in this container that the kernel's out-of-memory killer ended.
     pub memory_kills: u64,
     /// /dev/shm was full when a process died of SIGBUS.
     pub shm_full: bool,
     /// The newest complete checkpoint, and its age in seconds.
     pub checkpoint: Option<(SavedCheckpoint, f64)>,
-    /// A checkpoint directory was watched, and nothing in it is newer than the stop.
+    /// A checkpoint directory was watched, and no checkpoint in it is newer than the stop.
     pub nothing_saved: bool,
     /// Seconds of preparing.
     pub prepared_s: f64,
-    /// Seconds that the workload ran undisturbed.
+    /// Seconds that the workload ran before a stop.
     pub ran_s: f64,
     /// Seconds from the stop to the end.
     pub stopping_s: Option<f64>,
-    /// Which start it was.
+    /// The number of the start.
     pub attempt: u32,
-    /// The exit code of the whole.
+    /// The exit code of the container.
     pub exit_code: u8,
-    /// How much it matters that prepare was killed, if it was.
+    /// Level of a killed preparation; `None` if prepare was not killed.
     #[serde(skip)]
     prepare_killed: Option<Level>,
 }
 
 impl ExitSummary {
-    /// Gathers the account.
+    /// Collects the summary.
     pub fn of(state: &State, code: u8, now: Clock, stopped_by: Option<String>, memory: &MemoryKills) -> Self {
         let times = state.times(now);
-        // Who ended well did not run out of memory, and whoever starts a thousand short commands does not pay for the question.
+        // A process that ended with 0 did not run out of memory, so short commands do not pay for reading the counter.
         let well = state.ended() == Some(Ended::Exited(0));
         let kills = if well { 0 } else { memory.since(state.ended()) };
         let bus = state.ended() == Some(Ended::Killed(libc::SIGBUS)) || state.ended() == Some(Ended::Exited(135));
@@ -72,14 +72,14 @@ impl ExitSummary {
         }
     }
 
-    /// How much it matters: whether something was lost or went short.
+    /// Returns the level of the last line: whether something was lost or ran short.
     pub fn level(&self) -> Level {
         let failure = self.nothing_saved || self.memory_kills > 0 || self.shm_full;
         let level = if failure { Level::Warn } else { Level::Info };
         self.prepare_killed.map_or(level, |killed| killed.max(level))
     }
 
-    /// The one line.
+    /// Returns the summary as one line.
     pub fn words(&self) -> String {
         let mut parts = vec![self.how.clone()];
         parts.extend(self.stopped_by.as_ref().map(|by| format!("stopped by {by}")));

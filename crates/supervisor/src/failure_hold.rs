@@ -1,5 +1,6 @@
-//! `on_failure: hold`: what failed is not ended but kept open for a while, so that a person can look. Nothing of the workload is left
-//! then; PID 1 sleeps until the time is over or the container is stopped.
+//! `on_failure: hold`: a failed container is kept open for a while, so that a person can look at it.
+//!
+//! No process of the workload is left then. PID 1 sleeps until the time is over or the container is stopped.
 
 use super::action::Action;
 use super::clock::Clock;
@@ -15,7 +16,7 @@ pub fn begin(policy: &HoldPolicy, code: u8, timers: &mut Timers, now: Clock, act
     act.extend(policy.look.lines().map(|line| Action::Say(LogEvent::Note(line.to_owned()))));
 }
 
-/// Lets time pass. Says whether the container is to end now.
+/// Handles the deadline of the hold; returns whether the container ends now.
 pub fn tick(timers: &mut Timers, now: Clock, act: &mut Vec<Action>) -> bool {
     let over = timers.take_due(Timer::HoldEnd, now);
     if over {

@@ -1,4 +1,4 @@
-//! Calls that failed: told once for each reason, however often that comes, and made again after a pause where something depends on them.
+//! Failed system calls: each reason is logged once, and a call that must succeed is repeated after a pause.
 
 use super::clock::{Clock, due};
 use super::log::Log;
@@ -6,10 +6,10 @@ use nix::errno::Errno;
 use protocol::handover::Level;
 use std::time::Duration;
 
-/// The pause before a call that the kernel gave no answer to is made again.
+/// The pause before a failed call is repeated.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What failed so far.
+/// The failures so far.
 #[derive(Debug, Default)]
 pub struct Failures {
     told: Vec<(&'static str, Errno)>,
@@ -17,7 +17,7 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// Something failed, and that is all.
+    /// Logs a failure that needs no repetition.
     pub fn tell(&mut self, log: Log, what: &'static str, errno: Errno) {
         if !self.told.contains(&(what, errno)) {
             self.told.push((what, errno));
@@ -25,17 +25,17 @@ impl Failures {
         }
     }
 
-    /// A call failed that is made again.
+    /// Schedules the repetition of a failed call.
     pub fn again(&mut self, now: Clock) {
         self.again_at = Some(now + PAUSE);
     }
 
-    /// When that is.
+    /// Returns when the next repetition is due.
     pub fn deadline(&self) -> Option<Clock> {
         self.again_at
     }
 
-    /// Whether it is now; says so once.
+    /// Returns whether a repetition is due, and clears it.
     pub fn is_due(&mut self, now: Clock) -> bool {
         let due = due(self.again_at, now);
         if due {

@@ -1,19 +1,21 @@
-//! Holds PID 1's first child back until PID 1 has let go of what it inherited. So the order of the two does not depend on which of them
-//! the machine runs first: the workload never sees a PID 1 that still has its caller's descriptors or directory.
+//! A gate that holds PID 1's first child back until PID 1 has closed what it inherited.
+//!
+//! The order of the two processes then does not depend on the scheduler: the workload never sees a PID 1 that still has its caller's
+//! descriptors or directory.
 
 use nix::fcntl::OFlag;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use sys::process::close_one;
 use sys::retry::retry;
 
-/// A pipe that nothing is written to: end of file says that PID 1 has closed its end, on purpose or because it is gone.
+/// A pipe that nothing is written to: end of file says that PID 1 has closed its end, on purpose or by its death.
 pub struct Gate {
     waits: OwnedFd,
     opens: OwnedFd,
 }
 
 impl Gate {
-    /// A gate that is closed.
+    /// Makes a closed gate.
     ///
     /// # Errors
     /// EMFILE, ENFILE, ENOMEM.
@@ -22,19 +24,19 @@ impl Gate {
         Ok(Gate { waits, opens })
     }
 
-    /// In the child: waits until it is open.
+    /// Waits in the child until the gate is open.
     pub fn wait(&self) {
         close_one(self.opens.as_raw_fd());
         let _ = retry(|| nix::unistd::read(&self.waits, &mut [0]));
         close_one(self.waits.as_raw_fd());
     }
 
-    /// What PID 1 must keep open until it opens the gate.
+    /// Returns the descriptors that PID 1 must keep until it opens the gate.
     pub fn fds(&self) -> [RawFd; 2] {
         [self.waits.as_raw_fd(), self.opens.as_raw_fd()]
     }
 
-    /// In PID 1: opens it.
+    /// Opens the gate in PID 1.
     pub fn open(self) {
         close_one(self.waits.into_raw_fd());
         close_one(self.opens.into_raw_fd());

@@ -1,12 +1,14 @@
-//! Processes that still hold a GPU: while one does, its memory is not free for the next job. Looks at open descriptors only, never
-//! at memory maps: a process that hangs in its driver holds the lock that reading those would wait for.
+//! Finds processes that have a GPU open: its memory is not free for the next job as long as one of them lives.
+//!
+//! Only open descriptors are looked at, never memory maps: a process that hangs in its driver holds the lock that reading its maps
+//! would wait for.
 
 use std::ffi::c_int;
 use std::path::Path;
 use sys::directory::numbers;
 use sys::{Root, proc};
 
-/// Device files of GPUs: what they begin with, and whether a number must follow (nvidiactl is also open in mere monitors).
+/// Prefixes of the GPU device files, and whether a number must follow (nvidiactl is also open in mere monitors).
 const DEVICES: [(&str, bool); 5] = [
     ("/dev/nvidia", true),
     ("/dev/nvidia-uvm", false),
@@ -15,24 +17,24 @@ const DEVICES: [(&str, bool); 5] = [
     ("/dev/accel/accel", true),
 ];
 
-/// So many processes are looked at: a job has tens, and a storm of orphans must not keep PID 1 from reaping.
+/// Most processes that are looked at: a job has tens, and a storm of orphans must not keep PID 1 from reaping.
 const MOST: usize = 256;
 
-/// One of them.
+/// A process that has a GPU open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GpuUser {
     /// The process.
     pub pid: c_int,
-    /// A device that it has open.
+    /// A GPU device that the process has open.
     pub device: String,
 }
 
-/// Who of these processes holds a GPU. A process that is gone, or may not be looked at, is not named.
+/// Returns which of these processes have a GPU open; a process that is gone or may not be looked at is left out.
 pub fn gpu_users(root: &Root, pids: &[c_int]) -> Vec<GpuUser> {
     pids.iter().take(MOST).filter_map(|pid| Some(GpuUser { pid: *pid, device: device_of(root, *pid)? })).collect()
 }
 
-/// The same, but for those that were named before; from now on these are, too.
+/// Returns the GPU users that are not in `named` yet, and adds them to it.
 pub fn new_gpu_users(root: &Root, pids: &[c_int], named: &mut Vec<GpuUser>) -> Vec<GpuUser> {
     let mut found = gpu_users(root, pids);
     found.retain(|holder| !named.contains(holder));
@@ -40,7 +42,7 @@ pub fn new_gpu_users(root: &Root, pids: &[c_int], named: &mut Vec<GpuUser>) -> V
     found
 }
 
-/// The first GPU that a process has open.
+/// Returns the first GPU device that a process has open.
 pub fn device_of(root: &Root, pid: c_int) -> Option<String> {
     let directory = root.path(format!("/proc/{pid}/fd"));
     proc::with_rights_over(pid, || {

@@ -1,13 +1,14 @@
-//! Catching panics. A panic in PID 1 is a fault of trainit's, but the workload must not pay for it: the hook tells it in one line, and
-//! PID 1 goes on. Everything that PID 1 does after its first fork runs below one of these functions.
+//! Catches panics, so that the workload does not pay for a fault of trainit's.
+//!
+//! The panic hook logs one line, and PID 1 goes on. Everything that PID 1 does after its first fork runs below one of these functions.
 
 use super::log::Log;
 use nix::poll::poll;
 use protocol::handover::Level;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// The pause after a panic, in milliseconds. It keeps a fault that comes again in every turn from taking the processor away from the
-/// workload.
+/// The pause after a panic, in milliseconds, so that a fault that repeats in every iteration of the event loop does not take the
+/// processor away from the workload.
 const AFTER_PANIC: u8 = 100;
 
 /// Makes every panic one line on stderr.
@@ -18,12 +19,12 @@ pub fn quiet_panics() {
     }));
 }
 
-/// Does something once; `None` after a panic.
+/// Calls a function once; returns `None` after a panic.
 pub fn guarded<T>(body: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(body)).ok()
 }
 
-/// Repeats a turn until it gives an exit code.
+/// Repeats an iteration of the event loop until it returns an exit code.
 pub fn keep_turning(mut turn: impl FnMut() -> Option<u8>) -> u8 {
     loop {
         match guarded(&mut turn) {

@@ -1,8 +1,11 @@
-//! Where trainit is not PID 1 the kernel ends nothing with it, so two processes guard each other. The *front* keeps the pid that the
-//! engine has started: it passes signals on and ends with the supervisor's code. The *supervisor* is the front's child, outside of the
-//! group (and without a terminal outside of the session) that an engine signals. When either of them is killed, the other one ends
-//! everything with SIGKILL. Both are subreapers, so whatever descends from the supervisor stays below one of them, behind shells and
-//! in sessions of its own, too: the kernel keeps the list, and it is complete when there are no children left (wait(2), ECHILD).
+//! Two processes that guard each other where trainit is not PID 1, because the kernel then ends no other process with it.
+//!
+//! The *front* keeps the pid that the engine has started: it passes signals on and ends with the supervisor's code. The *supervisor* is
+//! the front's child, outside of the process group (and without a terminal, outside of the session) that an engine signals.
+//!
+//! When either of them is killed, the other one ends everything with SIGKILL. Both are subreapers, so every descendant of the supervisor
+//! stays below one of them, even behind shells and in sessions of its own. The kernel keeps the list of children, and it is complete when
+//! no children are left (wait(2), ECHILD).
 
 use super::log::Log;
 use super::log_event::LogEvent;
@@ -18,35 +21,36 @@ use sys::process::{self, Ended, Reaped};
 use sys::signal::{self, SignalReceiver};
 use sys::{memory, proc, terminal};
 
-/// How the supervisor is called in the list of processes: `pkill trainit` reaches the front alone.
+/// The supervisor's name in the list of processes, so that `pkill trainit` reaches the front alone.
 const NAME: &std::ffi::CStr = c"supervisor";
 
-/// A process that is still there after so much SIGKILL waits for a device or a file system that is dead.
+/// Longest wait after SIGKILL: a process that is still there then waits for a dead device or file system.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The pause between two walks over the tree, unless a child ends before.
+/// The pause between two walks over the process tree, unless a child ends before.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// How long the front waits at the end for children that were there before trainit. They are the caller's: they get SIGTERM only.
+/// Longest wait of the front at its end for children that were there before trainit, which are the caller's and get SIGTERM only.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// A process by its pid and the time of its start: a pid alone may be another's by now.
+/// A process by its pid and its start time, because a pid alone may be reused.
 type KnownProcess = (c_int, u64);
 
 /// The front as the supervisor knows it.
 struct Front {
     pid: c_int,
-    /// End of file when the front is gone, however it went.
+    /// A pipe that reaches its end of file when the front is gone, however it ended.
     link: OwnedFd,
-    /// Children of the front that were there before trainit: whoever started them has become trainit (`helper & exec trainit …`).
+    /// Children of the front that were there before trainit: their parent has become trainit (`helper & exec trainit …`).
     earlier: Vec<KnownProcess>,
 }
 
-/// Set in the supervisor and below, never in PID 1.
+/// The front; set in the supervisor and its children, never in PID 1.
 static FRONT: OnceLock<Front> = OnceLock::new();
 
-/// Runs the supervisor behind a front, and gives its exit code to the front. Where there is no room for a second process the
-/// supervisor runs without a front.
+/// Runs the supervisor behind a front, and gives its exit code to the front.
+///
+/// Where no second process can be made, the supervisor runs without a front.
 pub fn behind_front(supervise: impl FnOnce() -> c_int) -> c_int {
     if let Err(errno) = process::become_subreaper() {
         let why = format!("orphans of the workload will be neither reaped nor stopped: {}", errno.desc());
@@ -71,7 +75,7 @@ pub fn behind_front(supervise: impl FnOnce() -> c_int) -> c_int {
     }
 }
 
-/// The supervisor's first acts.
+/// Sets the supervisor up as the front's child.
 fn step_behind(front: Front) {
     let _ = FRONT.set(front);
     let _ = process::become_subreaper();
@@ -79,20 +83,22 @@ fn step_behind(front: Front) {
     terminal::leave_group();
 }
 
-/// Once the child that prepares is there, which keeps trainit's name until it becomes the workload.
+/// Renames the supervisor once its child exists: that child keeps trainit's name until it becomes the workload.
 pub fn name_supervisor() {
     if FRONT.get().is_some() {
         process::name_self(NAME);
     }
 }
 
-/// In a supervisor that is not PID 1: the descriptor that tells of the front's end.
+/// Returns the descriptor that signals the front's end, in a supervisor that is not PID 1.
 pub fn link() -> Option<BorrowedFd<'static>> {
     FRONT.get().map(|front| front.link.as_fd())
 }
 
-/// Where the front is gone, ends everything. The front never leaves before the supervisor, so it was killed, and no process waits for
-/// the exit code any more. The state file stays: the next start tells how this one ended.
+/// Ends everything if the front is gone.
+///
+/// The front never leaves before the supervisor, so it was killed, and no process waits for the exit code any more. The state file stays,
+/// so that the next start can log how this one ended.
 pub fn end_with_front(log: Log) -> Option<u8> {
     let front = FRONT.get()?;
     let mut link = [PollFd::new(front.link.as_fd(), PollFlags::POLLIN)];
@@ -108,7 +114,7 @@ pub fn end_with_front(log: Log) -> Option<u8> {
     Some(Ended::Killed(libc::SIGKILL).code())
 }
 
-/// The front's life.
+/// Runs the front until the supervisor ends.
 fn stand_in_front(supervisor: c_int, link: Option<OwnedFd>, earlier: &[KnownProcess]) -> c_int {
     process::close_all_but(&link.iter().map(AsRawFd::as_raw_fd).collect::<Vec<_>>());
     let _ = nix::unistd::chdir("/");
@@ -144,12 +150,12 @@ fn stand_in_front(supervisor: c_int, link: Option<OwnedFd>, earlier: &[KnownProc
     }
 }
 
-/// Before a call that the kernel gave no answer to is made again.
+/// Waits before a failed call is repeated.
 fn pause() {
     let _ = poll(&mut [], PollTimeout::try_from(PAUSE).unwrap_or(PollTimeout::ZERO));
 }
 
-/// The end, once the children that were there before have ended, too.
+/// Ends the front once the children that were there before trainit have ended, too.
 fn leave(code: u8, earlier: &[KnownProcess]) -> c_int {
     let (begun, signals) = (Instant::now(), SignalReceiver::default());
     for (pid, _) in earlier.iter().filter(|known| is_there(known)) {
@@ -186,10 +192,10 @@ fn log_who_is_left() {
     }
 }
 
-/// SIGKILL for these, and for every descendant until there is none.
+/// Sends SIGKILL to these processes, and to every descendant until none is left.
 fn end_everything(others: &[KnownProcess]) {
     let (begun, signals) = (Instant::now(), SignalReceiver::default());
-    // Without the list nothing can be done here; the end of this process ends its children (`end_with_parent`).
+    // Without the list nothing can be done here: the end of this process ends its children (`end_with_parent`).
     while proc::is_of_this_namespace() && begun.elapsed() < PATIENCE {
         let others = || others.iter().filter(|known| is_there(known)).map(|(pid, _)| *pid);
         let below_others = others().flat_map(proc::descendants).chain(others());
@@ -203,7 +209,7 @@ fn end_everything(others: &[KnownProcess]) {
     }
 }
 
-/// Says whether there are children left.
+/// Reaps ended children; returns whether any are left.
 fn reap_what_ended() -> bool {
     loop {
         match process::reap() {
@@ -214,7 +220,7 @@ fn reap_what_ended() -> bool {
     }
 }
 
-/// Stops the job as Ctrl-Z does, so that a shell above gets its terminal back: the shell has started the front and looks at that.
+/// Stops the job as Ctrl-Z does, so that a shell above gets its terminal back: that shell watches the front.
 pub fn suspend() {
     match FRONT.get() {
         Some(front) => {

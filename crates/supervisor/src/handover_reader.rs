@@ -1,4 +1,4 @@
-//! The reading end of the handover: bytes in, whole messages out. Never blocks, never trusts a length.
+//! The reading end of the handover: turns bytes into whole messages, never blocks, and never trusts a length.
 
 use super::clock::Clock;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -7,64 +7,66 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 use sys::retry::retry;
 
-/// Room for the longest frame and a beginning of the next.
+/// Size of the buffer: the longest frame and the beginning of the next.
 const ROOM: usize = 2 * FRAME_MAX;
 
-/// What is read at once. On the stack, where whatever was touched once stays PID 1's for weeks.
+/// Bytes of one read, on the stack of PID 1, which keeps every page that it touched once.
 const PIECE: usize = 512;
 
-/// So long after a start PID 1 is not woken by what its child says: beside a child on its way to the workload's first instructions it
-/// would cost the start a tenth (docs/performance.md). Whatever else wakes PID 1, it hears first what was said.
+/// Time after a start in which the child's messages do not wake PID 1.
+///
+/// Waking beside a child on its way to the workload's first instructions would cost a start a tenth (docs/performance.md). When PID 1
+/// wakes for another reason, it reads the messages first.
 const QUIET: Duration = Duration::from_millis(5);
 
-/// So many attempts to read fail in a row before it is the end.
+/// Number of failed reads in a row that count as the end.
 const FAILURES: u32 = 100;
 
 /// The reading end.
 pub struct HandoverReader {
     fd: OwnedFd,
     bytes: Vec<u8>,
-    /// So many of them are understood.
+    /// Number of bytes that are decoded already.
     used: usize,
     open: bool,
-    /// Attempts to read that failed, in a row.
+    /// Number of failed reads in a row.
     failures: u32,
     quiet_until: Clock,
 }
 
 impl HandoverReader {
-    /// Listens on this pipe.
+    /// Returns a reader of this pipe.
     pub fn new(fd: OwnedFd) -> Self {
         HandoverReader { fd, bytes: Vec::new(), used: 0, open: true, failures: 0, quiet_until: Clock::ZERO }
     }
 
-    /// The same for a child that was just started.
+    /// Returns a reader for a child that was just started.
     pub fn of_start(fd: OwnedFd, now: Clock) -> Self {
         HandoverReader { quiet_until: now + QUIET, ..HandoverReader::new(fd) }
     }
 
-    /// When what the child says begins to wake PID 1, unless it does so already.
+    /// Returns when the child's messages begin to wake PID 1, unless they do so already.
     pub fn quiet_until(&self, now: Clock) -> Option<Clock> {
         Some(self.quiet_until).filter(|until| now < *until)
     }
 
-    /// The descriptor to poll.
+    /// Returns the descriptor to poll.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 
-    /// Whether the other end may still speak.
+    /// Returns whether the other end may still write.
     pub fn is_open(&self) -> bool {
         self.open
     }
 
-    /// Whether there is something to hear now.
+    /// Returns whether there is something to read now.
     pub fn is_readable(&self) -> bool {
         let mut fd = [PollFd::new(self.fd(), PollFlags::POLLIN)];
         retry(|| poll(&mut fd, PollTimeout::ZERO)) == Ok(1)
     }
 
-    /// All that is there to hear without waiting.
+    /// Returns all messages that can be read without waiting.
     pub fn hear_all(&mut self) -> Vec<Message> {
         let mut messages = Vec::new();
         while self.open && self.is_readable() {
@@ -74,12 +76,12 @@ impl HandoverReader {
         messages
     }
 
-    /// Reads what is there, to be taken with `next`; call only when the descriptor is readable.
+    /// Reads the waiting bytes, for `next` to decode; the caller makes sure that the descriptor is readable.
     pub fn hear(&mut self) {
         let mut room = [0; PIECE];
         let count = match nix::unistd::read(&self.fd, &mut room) {
             Ok(count) => count,
-            // No answer is no end of file, which would be taken for the workload's begin or for prepare's death.
+            // A failed read is no end of file, which would be taken for the workload's start or for prepare's death.
             Err(_) if self.failures < FAILURES => return self.failures += 1,
             Err(_) => 0,
         };
@@ -90,7 +92,7 @@ impl HandoverReader {
     }
 }
 
-/// Whole messages, in order; what cannot be understood is passed over.
+/// Yields whole messages in order, and skips those that cannot be decoded.
 impl Iterator for HandoverReader {
     type Item = Message;
     fn next(&mut self) -> Option<Message> {

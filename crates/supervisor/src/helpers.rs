@@ -1,5 +1,7 @@
-//! Errands under way: children of PID 1 that do what is rich, may block, or needs the workload's user. Each has a pipe to speak
-//! through, one that tells it to finish, and a deadline; all signals are blocked in it, so that only PID 1 ends it.
+//! Running helpers: children of PID 1 that do what is rich, may block, or needs the workload's user.
+//!
+//! Each helper has a pipe to answer through, a pipe that asks it to finish, and a deadline. All signals are blocked in a helper, so that
+//! only PID 1 ends it.
 
 use super::ChildMains;
 use super::clock::Clock;
@@ -12,52 +14,52 @@ use std::time::Duration;
 use sys::process;
 use sys::signal;
 
-/// What a single question may take; a file system that does not answer by then is not worth waiting for.
+/// Time limit of a single question; a file system that does not answer by then counts as dead.
 const LIMIT: Duration = Duration::from_secs(5);
-/// Looking into many processes takes longer.
+/// Time limit for a look into many processes.
 const DUMP_LIMIT: Duration = Duration::from_secs(15);
-/// Programs that tell of GPUs take seconds where the driver has to be loaded for them.
+/// Time limit for a look at the container's use: programs that query GPUs take seconds where the driver has to be loaded for them.
 const USE_LIMIT: Duration = Duration::from_secs(20);
-/// Beyond the time that hooks may take: what ends them has five seconds for it.
+/// Time beyond the hooks' own limit: ending a hook takes up to five seconds.
 const HOOK_LIMIT: Duration = Duration::from_secs(6);
-/// For a last look at the checkpoints, after all else has ended.
+/// Time limit of the last look at the checkpoints, after all other processes have ended.
 const LAST_LOOK: Duration = Duration::from_secs(2);
 
-/// The pause before a kill that the kernel gave no answer to is repeated.
+/// The pause before a failed kill is repeated.
 const KILL_AGAIN: Duration = Duration::from_millis(100);
 
-/// What an errand is started with.
+/// The arguments of a helper.
 pub struct HelperArgs<'a> {
-    /// What to do.
+    /// The task.
     pub helper: &'a HelperTask,
-    /// How it is supervised.
+    /// How PID 1 supervises.
     pub policy: &'a Policy,
-    /// Where to answer.
+    /// The pipe for answers.
     pub handover: HandoverWriter,
-    /// End of file here: finish.
+    /// A pipe whose end of file asks the helper to finish.
     pub finish: OwnedFd,
 }
 
-/// One errand under way.
+/// A running helper.
 struct RunningHelper {
     pid: c_int,
     listener: HandoverReader,
     finish: Option<OwnedFd>,
     until: Option<Clock>,
     watches: bool,
-    /// Its time was up and it was killed.
+    /// The helper's time was up, and it was killed.
     given_up: bool,
 }
 
-/// All of them.
+/// All running helpers.
 #[derive(Default)]
 pub struct Helpers(Vec<RunningHelper>);
 
 impl Helpers {
-    /// Starts one. Only one watches.
+    /// Starts a helper; a second one that watches checkpoints is not started.
     ///
     /// # Errors
-    /// No process or no pipe can be made. Errands are help, not duty: that is for the log.
+    /// No process or no pipe can be made. The caller only logs that, because the workload can do without helpers.
     pub fn start(
         &mut self,
         helper: &HelperTask,
@@ -75,7 +77,7 @@ impl Helpers {
         Ok(())
     }
 
-    /// Tells all of them to finish.
+    /// Asks all helpers to finish.
     pub fn end(&mut self, now: Clock) {
         for running in &mut self.0 {
             running.finish = None;
@@ -83,35 +85,35 @@ impl Helpers {
         }
     }
 
-    /// Whether there is any.
+    /// Returns whether any helper runs.
     pub fn any(&self) -> bool {
         !self.0.is_empty()
     }
 
-    /// Whether any is worth waiting for: one that was killed and is still there waits for a file system that is dead.
+    /// Returns whether any helper is worth waiting for: one that was killed and is still there waits for a dead file system.
     pub fn any_alive(&self) -> bool {
         self.0.iter().any(|running| !running.given_up)
     }
 
-    /// Whether this process is one.
+    /// Returns whether this process is a helper.
     pub fn has(&self, pid: c_int) -> bool {
         self.0.iter().any(|running| running.pid == pid)
     }
 
-    /// What one said before its end, once it has been reaped.
+    /// Removes a reaped helper, and returns its last messages.
     pub fn reaped(&mut self, pid: c_int) -> Vec<Message> {
         let Some(at) = self.0.iter().position(|running| running.pid == pid) else { return Vec::new() };
         let mut ended = self.0.swap_remove(at);
         ended.listener.hear_all()
     }
 
-    /// The descriptors to poll.
+    /// Returns the descriptors to poll.
     pub fn fds(&self) -> impl Iterator<Item = PollFd<'_>> {
         let open = self.0.iter().filter(|running| running.listener.is_open());
         open.map(|running| PollFd::new(running.listener.fd(), PollFlags::POLLIN))
     }
 
-    /// What they have said by now.
+    /// Returns the messages that can be read now.
     pub fn hear(&mut self) -> Vec<Message> {
         let ready = |running: &&mut RunningHelper| running.listener.is_open() && running.listener.is_readable();
         let heard = self.0.iter_mut().filter(ready).flat_map(|running| {
@@ -121,12 +123,12 @@ impl Helpers {
         heard.collect()
     }
 
-    /// When the next one has used up its time.
+    /// Returns when the next helper's time is up.
     pub fn deadline(&self) -> Option<Clock> {
         self.0.iter().filter_map(|running| running.until).min()
     }
 
-    /// Kills those that have; no more is done about one that cannot be killed.
+    /// Kills the helpers whose time is up; a helper that cannot be killed is left alone.
     pub fn tick(&mut self, now: Clock) {
         for running in self.0.iter_mut().filter(|running| running.until.is_some_and(|until| now >= until)) {
             let killed = signal::send(running.pid, libc::SIGKILL);
@@ -136,7 +138,7 @@ impl Helpers {
     }
 }
 
-/// What an errand does, for a line that says that it was not done.
+/// Returns a helper's task in words, for a line that says that it was not done.
 pub const fn name(helper: &HelperTask) -> &'static str {
     match helper {
         HelperTask::Watch => "watching the checkpoint directory",
@@ -156,7 +158,7 @@ fn limit(helper: &HelperTask) -> Option<Duration> {
         HelperTask::Watch => None,
         HelperTask::Dump(_) => Some(DUMP_LIMIT),
         HelperTask::LookForUse { .. } => Some(USE_LIMIT),
-        // It ends its hooks itself; then there is nothing left that could hang.
+        // This helper ends its hooks itself, and nothing that could hang is left then.
         HelperTask::AfterStop { time, .. } => Some(time.saturating_add(HOOK_LIMIT)),
         _ => Some(LIMIT),
     }

@@ -1,5 +1,6 @@
-//! `idle.after` and `lifetime`: a container that nobody uses, or that has lived long enough, is stopped by PID 1 itself, after warnings.
-//! A helper sees whether it is used, seldom; what it could not see is never held against the container's user. Pure.
+//! `idle.after` and `lifetime`: PID 1 stops an unused or too old container by itself, after warnings. Pure.
+//!
+//! A helper looks now and then whether the container is used. A failed look never counts as disuse.
 
 use super::action::Action;
 use super::clock::Clock;
@@ -9,54 +10,54 @@ use super::timers::{Timer, Timers};
 use protocol::handover::{HelperTask, IdlePolicy, UsageState};
 use std::time::Duration;
 
-/// So long before the end it is told.
+/// Times before the end at which a warning is logged.
 const WARNINGS: [Duration; 4] =
     [Duration::from_secs(3600), Duration::from_secs(600), Duration::from_secs(60), Duration::from_secs(10)];
 
-/// So often within the limit a helper looks, …
+/// Number of looks within the limit.
 const LOOKS: u32 = 8;
-/// … but not more often, and not more seldom, than this.
+/// Shortest and longest pause between two looks.
 const PACE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
 
-/// What a look itself may take.
+/// Longest time that a look itself may take.
 const BLIND: Duration = Duration::from_secs(30);
 
-/// Whose processes take less than this part of one processor only wait.
+/// Share of one processor below which the workload only waits.
 const PROCESSOR: f64 = 0.1;
 
-/// The whole budget of a stop by PID 1 itself, where none is configured: there is no engine that would end it.
+/// The whole budget of a stop by PID 1 itself where none is configured: no engine would end that stop.
 pub const GRACE: Duration = Duration::from_secs(600);
 
 /// What is known of the container's use.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Usage {
-    /// When a helper looked last, and the processor time by then.
+    /// The time of the last look, and the processor time by then.
     looked: Option<(Clock, Option<u64>)>,
     used_at: Clock,
-    /// By whom, when that was seen last.
+    /// The sign of use that was seen last.
     by: Option<String>,
-    /// A warning was given for this much that is left.
+    /// Remaining time that the last warning was given for.
     warned: Option<Duration>,
 }
 
 impl Usage {
-    /// Begins to look, since the workload runs.
+    /// Starts to look, because the workload runs.
     pub fn begin(policy: &IdlePolicy, timers: &mut Timers, now: Clock) -> Self {
         look_later(policy, timers, now);
         Usage { used_at: now, ..Usage::default() }
     }
 
-    /// Returns who uses it; `None`: nobody was seen.
+    /// Returns who uses the container; `None` if no use was seen.
     pub fn by(&self) -> Option<&str> {
         self.by.as_deref()
     }
 
-    /// Returns since when nobody uses it.
+    /// Returns since when the container is unused.
     pub fn unused_since(&self) -> Option<Clock> {
         (self.looked.is_some() && self.by.is_none()).then_some(self.used_at)
     }
 
-    /// Lets time pass.
+    /// Starts a look when it is due.
     pub fn tick(&self, policy: &IdlePolicy, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) {
         if timers.is_due(Timer::UsageLook, now) {
             let since = self.looked.map_or(self.used_at, |(at, _)| at);
@@ -65,7 +66,7 @@ impl Usage {
         }
     }
 
-    /// Takes what a helper saw. Returns why the container is to be stopped now.
+    /// Takes the result of a look; returns why the container is stopped now, if it is.
     pub fn seen(
         &mut self,
         seen: &UsageState,
@@ -88,17 +89,17 @@ impl Usage {
         None
     }
 
-    /// Whether a look found no use, and can mean it.
+    /// Returns whether a look found no use and was able to see it.
     fn stayed_unused(&mut self, seen: &UsageState, after: Duration, now: Clock) -> bool {
         self.by = self.sign(seen, now);
         let before = self.looked.replace((now, seen.processor)).map(|(at, _)| at);
-        // The first look has no count of processor time to hold its own against, and who did not look for long (a container that was
-        // paused) has not seen whether it was used.
+        // The first look has no earlier processor time to compare with. After a long gap (a container that was paused) trainit cannot say
+        // whether the container was used.
         let saw_all = before.is_some_and(|before| now.saturating_sub(before) <= 2 * pace(after) + BLIND);
         self.by.is_none() && saw_all
     }
 
-    /// Returns the sign that the helper saw, or that its count of processor time is.
+    /// Returns the sign of use that the helper saw, or that its processor time gives.
     fn sign(&self, seen: &UsageState, now: Clock) -> Option<String> {
         let busy = || {
             let (at, before) = self.looked?;
@@ -122,12 +123,12 @@ fn look_later(policy: &IdlePolicy, timers: &mut Timers, now: Clock) {
     timers.set(Timer::UsageLook, policy.unused.as_ref().map(|idle| now + pace(idle.after)));
 }
 
-/// Begins to count the container's lifetime, from the start of PID 1.
+/// Starts to count the container's lifetime, from the start of PID 1.
 pub fn lifetime_begins(policy: &IdlePolicy, timers: &mut Timers, now: Clock) {
     timers.set(Timer::Lifetime, policy.lifetime.map(|limit| next_mark(limit, limit, now)));
 }
 
-/// Lets the container's lifetime pass, unless it ends anyway. Returns why it is to be stopped now.
+/// Handles the deadlines of the lifetime, unless the container ends anyway; returns why the container is stopped now, if it is.
 pub fn lifetime_tick(
     policy: &IdlePolicy,
     ends: bool,
@@ -154,7 +155,7 @@ fn warn(reason: Reason, left: Duration, act: &mut Vec<Action>) {
     act.push(Action::TellTerminals(line));
 }
 
-/// The next warning that is due before `end`, or that itself; only those that are shorter than the limit.
+/// Returns the next warning before `end`, or `end` itself; only warnings that are shorter than the limit count.
 fn next_mark(end: Clock, limit: Duration, now: Clock) -> Clock {
     let marks = WARNINGS.into_iter().filter(|mark| *mark < limit).filter_map(|mark| end.checked_sub(mark));
     marks.filter(|at| *at > now).min().unwrap_or(end)
@@ -205,7 +206,7 @@ mod tests {
             act
         }
 
-        /// Lets time pass to this minute; each look sees what `see` says at its second.
+        /// Lets time pass to this minute; each look sees what `see` returns for its second.
         fn until(&mut self, minute: u64, see: impl Fn(u64) -> UsageState) {
             let to = Duration::from_secs(minute * 60);
             while let Some(at) = self.state.deadline().filter(|at| *at <= to && self.state.stop().is_none()) {
@@ -253,7 +254,7 @@ mod tests {
     fn what_nobody_uses_is_stopped_after_warnings() {
         let mut play = Play::new(Some(30 * MINUTE), None);
         play.until(100, nobody);
-        // Counted from the first look, a minute after the begin.
+        // The time counts from the first look, a minute after the start.
         let told = play.told();
         let at: Vec<u64> = told.iter().map(|(at, _)| *at).collect();
         assert_eq!(at, [21, 30, 30, 31], "{told:?}");
@@ -290,7 +291,7 @@ mod tests {
         play.does(Event::Tick);
         play.does(Event::Said(Message::Use(UsageState::default())));
         assert!(play.state.stop().is_none());
-        // A helper that comes back with nothing, each time.
+        // A helper returns without a result each time.
         play.now = 601 * MINUTE;
         (0..100).for_each(|_| {
             play.now += MINUTE;

@@ -1,30 +1,31 @@
-//! What PID 1 does when nothing has happened for a while and the workload runs: it gives back the memory that was touched since, because
-//! it may sleep for weeks now. At once that would cost a short command more than a tenth of a millisecond, for pages that are needed again
-//! at its end (docs/performance.md). Nothing else waits for it.
+//! Idle-time work of PID 1: it returns touched memory to the kernel, because it may sleep for weeks.
+//!
+//! At once that would cost a short command more than a tenth of a millisecond, for pages that are needed again at its end
+//! (docs/performance.md). No other work depends on it.
 
 use super::clock::{Clock, due};
 use std::time::Duration;
 use sys::memory;
 
-/// How long nothing has happened by then.
+/// Time without an event after which the work is done.
 const SETTLED: Duration = Duration::from_secs(1);
 
-/// When that is.
+/// When the work is due.
 #[derive(Debug, Default)]
 pub struct IdleWork(Option<Clock>);
 
 impl IdleWork {
-    /// Something was done that touched more memory than a sleep needs.
+    /// Notes that more memory was touched than a sleep needs.
     pub fn touched(&mut self, now: Clock) {
         self.0 = Some(now + SETTLED);
     }
 
-    /// When there is something to do.
+    /// Returns when there is work to do.
     pub fn deadline(&self) -> Option<Clock> {
         self.0
     }
 
-    /// Does what is due.
+    /// Does the work that is due.
     pub fn tick(&mut self, now: Clock) {
         if due(self.0, now) {
             self.0 = None;

@@ -1,6 +1,7 @@
-//! `trainit init`: PID 1 and nothing else, with tini's command line. The words are read in place, without a heap and without
-//! clap, since this is the leanest path there is. Options end at the first word that is not one (tini's getopt would eat the
-//! command's own options).
+//! `trainit init`: PID 1 and nothing else, with tini's command line.
+//!
+//! The words are read in place, without a heap and without clap, because this path has to be the leanest. Options end at the first word
+//! that is not one (tini's getopt would consume the command's own options).
 
 use super::log::Log;
 use super::state::State;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use sys::signal::{self, InheritedSignals};
 use sys::{Args, process, terminal};
 
-/// tini ends with 1 when it cannot understand its command line.
+/// tini's exit code for a command line that it cannot understand.
 const USAGE: c_int = 1;
 
 const HELP: &str = "trainit init [OPTION]... [--] COMMAND [ARG]...: PID 1 only, no checks
@@ -27,19 +28,19 @@ const HELP: &str = "trainit init [OPTION]... [--] COMMAND [ARG]...: PID 1 only, 
   --version       the version
 As `tini`, `tini-static` or `docker-init` (by name) it does the same. TINI_KILL_PROCESS_GROUP is -g.";
 
-/// What the command line asks for.
+/// The request of the command line.
 enum InitRequest {
     /// Start these words.
     Run(Args),
-    /// Print and end well.
+    /// Print a text and exit with 0.
     Print(&'static str),
 }
 
-/// What the options before the command say.
+/// The options before the command.
 #[derive(Debug)]
 struct InitOptions {
     policy: Policy,
-    /// The signal that this process wants when its own parent dies.
+    /// The signal that this process gets when its own parent dies.
     parent_death: Option<c_int>,
 }
 
@@ -76,7 +77,7 @@ fn supervise(command: Args, mut options: InitOptions, inherited: InheritedSignal
     {
         Log::default().write(Level::Warn, &format!("-p has no effect: {}", errno.desc()));
     }
-    // TINI_SUBREAPER and TINI_VERBOSITY ask for what is done anyway.
+    // TINI_SUBREAPER and TINI_VERBOSITY ask for what trainit does anyway.
     if process::variable(c"TINI_KILL_PROCESS_GROUP").is_some() {
         options.policy.signals.scope = Scope::Group;
     }
@@ -84,7 +85,7 @@ fn supervise(command: Args, mut options: InitOptions, inherited: InheritedSignal
     run(&lives, || State::plain(options.policy), inherited)
 }
 
-/// The child: in front of the terminal, with everything given back, it becomes the command.
+/// Becomes the command in the child: takes the terminal's foreground, restores everything inherited, and execs.
 fn launch(command: Args, start: PrepareArgs) -> c_int {
     terminal::take_foreground();
     process::end_with_parent();
@@ -124,7 +125,7 @@ fn command(words: Args) -> Result<InitRequest, String> {
     if words.first().is_some() { Ok(InitRequest::Run(words)) } else { Err("no command".into()) }
 }
 
-/// One word of short options. Says how many words were used, and what is to be printed instead of anything else.
+/// Parses one word of short options; returns the number of words used, and a text to print instead of anything else.
 fn short(flags: &[u8], next: Option<&str>, options: &mut InitOptions) -> Result<(usize, Option<&'static str>), String> {
     for (n, flag) in flags.iter().enumerate() {
         let rest = std::str::from_utf8(flags.get(n + 1..).unwrap_or_default()).unwrap_or_default();
@@ -158,14 +159,14 @@ fn with_value(flag: u8, value: &str, options: &mut InitOptions) -> Result<(), St
     Ok(())
 }
 
-/// `TERM:USR1`, `15:10`, `HUP:0`.
+/// Parses `TERM:USR1`, `15:10`, `HUP:0`.
 fn rewrite(text: &str) -> Option<(i32, i32)> {
     let (from, to) = text.split_once(':')?;
     let to = if to == "0" { 0 } else { signal::parse(to)? };
     Some((signal::parse(from)?, to))
 }
 
-/// A whole number with `ms`, `s`, `m` or `h`, or plain seconds.
+/// Parses a whole number with `ms`, `s`, `m` or `h`, or plain seconds.
 fn duration(text: Option<&str>) -> Option<Duration> {
     let text = text?;
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -183,7 +184,7 @@ fn duration(text: Option<&str>) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    /// The options, and how many words they took.
+    /// Returns the options, and the number of words that they took.
     fn options(line: &str) -> (InitOptions, usize) {
         let (mut options, words) = (InitOptions::default(), Args::of(line));
         match read(words, &mut options) {

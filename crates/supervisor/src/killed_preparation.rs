@@ -1,5 +1,4 @@
-//! The end of a preparation that was killed: prepare can say nothing any more, so PID 1 says what is known, and with which code the
-//! container ends.
+//! The end of a preparation that was killed: PID 1 reports it, because prepare cannot, and chooses the container's exit code.
 
 use protocol::exit_code::{Exit, FailureFamily};
 use protocol::handover::{Level, Phase};
@@ -13,19 +12,19 @@ const REQUESTS: [c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::
 /// Signals that the kernel sends for a fault of the program.
 const FAULTS: [c_int; 6] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGABRT, libc::SIGFPE, libc::SIGSYS];
 
-/// A preparation that ended by a signal although no stop was asked of PID 1.
+/// A preparation that ended by a signal although PID 1 was not asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KilledPreparation {
-    /// The signal.
+    /// The signal that ended prepare.
     pub signal: c_int,
-    /// What prepare was doing.
+    /// The phase that prepare was in.
     pub phase: Phase,
-    /// The kernel killed in this control group for want of memory.
+    /// The kernel's out-of-memory killer was active in this control group.
     pub out_of_memory: bool,
 }
 
 impl KilledPreparation {
-    /// What this end of prepare is, if it was killed. The out-of-memory killer sends SIGKILL and nothing else.
+    /// Classifies an end of prepare; `None` if prepare was not killed. The out-of-memory killer sends SIGKILL and nothing else.
     pub fn of(ended: Ended, phase: Phase, memory_kill: bool) -> Option<Self> {
         match ended {
             Ended::Killed(signal) => {
@@ -35,12 +34,12 @@ impl KilledPreparation {
         }
     }
 
-    /// Whether the signal only asked for the end, as Ctrl-C does. Then it is no failure.
+    /// Returns whether the signal only asked for the end, as Ctrl-C does; then the end is no failure.
     pub fn was_asked_for(&self) -> bool {
         REQUESTS.contains(&self.signal)
     }
 
-    /// How the container ends.
+    /// Returns how the container ends.
     pub fn exit(&self) -> Exit {
         match self.signal {
             _ if self.out_of_memory => Exit::Transient(FailureFamily::Host),
@@ -49,12 +48,12 @@ impl KilledPreparation {
         }
     }
 
-    /// How much its line matters.
+    /// Returns the level of the log line.
     pub fn level(&self) -> Level {
         if self.was_asked_for() { Level::Info } else { Level::Error }
     }
 
-    /// In a few words.
+    /// Returns the end in a few words.
     pub fn words(&self) -> String {
         let report = if FAULTS.contains(&self.signal) {
             " (a fault of trainit, unless it was sent: please report it)"

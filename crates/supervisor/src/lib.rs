@@ -1,6 +1,7 @@
-//! PID 1. Starts exactly one child, reaps everything, turns signals into the stop protocol, keeps the state file and decides the
-//! exit code. Knows `handover`, `state`, `exit` and `sys`, and nothing that a user wrote: no YAML, no clap. It is a loop around
-//! the pure `State::step`; it must never block, never exit early and never panic to death.
+//! PID 1: starts one child, reaps every process, turns signals into the stop protocol, keeps the state file and decides the exit code.
+//!
+//! The crate depends on `protocol` and `sys` alone and reads nothing that a user wrote: no YAML, no clap. It is an event loop around the
+//! pure `State::step`. It must never block, never exit early and never die of a panic.
 
 mod action;
 mod after_stop;
@@ -69,45 +70,46 @@ use sys::process;
 use sys::retry::{may_pass, retry};
 use sys::signal::InheritedSignals;
 
-/// What the child's first life is started with.
+/// The arguments of prepare.
 pub struct PrepareArgs {
-    /// Where it tells PID 1 about itself.
+    /// The pipe to PID 1.
     pub handover: HandoverWriter,
-    /// What it gives back before exec.
+    /// The inherited signal settings, which are restored before exec.
     pub inherited: InheritedSignals,
     /// When PID 1 started.
     pub since: Instant,
-    /// Which start this is, from 1.
+    /// The number of this start, from 1.
     pub attempt: u32,
 }
 
-/// What a companion's first life is started with.
+/// The arguments of a sidecar's preparation.
 pub struct SidecarArgs<'a> {
-    /// Its mode.
+    /// The sidecar's mode.
     pub mode: &'a str,
-    /// The state directory of the whole.
+    /// The state directory of the container.
     pub run_dir: Option<&'a str>,
-    /// What it gives back before exec.
+    /// The inherited signal settings, which are restored before exec.
     pub inherited: InheritedSignals,
-    /// Which start of it this is, from 1.
+    /// The number of this sidecar's start, from 1.
     pub attempt: u32,
 }
 
-/// What PID 1 has done by its children. All run in a child of their own and never return into PID 1.
+/// The entry points of PID 1's children; each runs in a child of its own and never returns into PID 1.
 pub struct ChildMains<'a> {
-    /// The child's first life, which becomes the workload.
+    /// Prepares, and becomes the workload.
     pub main: &'a dyn Fn(PrepareArgs) -> c_int,
-    /// An errand.
+    /// Runs a helper.
     pub helper: &'a dyn Fn(HelperArgs<'_>) -> c_int,
-    /// The first life of a companion, which becomes another mode's workload.
+    /// Prepares a sidecar, and becomes another mode's workload.
     pub sidecar: &'a dyn Fn(SidecarArgs<'_>) -> c_int,
-    /// The first life prepares: it tells PID 1 what it does, and may have to be started again. An init's child executes at once.
+    /// `main` prepares: it sends messages to PID 1 and may be started again. An init's child executes at once.
     pub prepares: bool,
 }
 
-/// Supervises one child that lives its lives, until everything has ended, and ends with the exit code. The caller has taken the
-/// signals over as the very first thing it did: what arrives before that is lost to a PID 1. (The state is made here and not handed
-/// in, because every copy on the stack stays there for weeks.)
+/// Supervises one child until every process has ended, and exits with the exit code.
+///
+/// The caller has taken the signals over as its very first act: a signal that arrives earlier is lost to a PID 1. The state is made here
+/// and not passed in, because every copy on the stack stays there for weeks.
 pub fn run(lives: &ChildMains<'_>, state: impl FnOnce() -> State, inherited: InheritedSignals) -> ! {
     let since = Instant::now();
     process::occupy_stdio();
@@ -126,21 +128,21 @@ fn supervise(
     match guarded(|| first_start(lives, inherited, since)).unwrap_or(Err(Errno::UnknownErrno)) {
         Ok(first) => {
             guardian::name_supervisor();
-            // Never dropped: the kernel closes what is open, and nothing can fail between the end and the exit code.
+            // The loop is never dropped: the kernel closes what is open, and nothing can fail between the end and the exit code.
             ManuallyDrop::new(EventLoop::new(state, first, since)).run(lives, inherited)
         }
         Err(errno) => cannot_start(errno),
     }
 }
 
-/// The child, PID 1's end of the handover, and where PID 1 was.
+/// The first child, PID 1's end of the handover, and PID 1's former working directory.
 struct FirstStart {
     main: c_int,
     listener: Option<HandoverReader>,
     workdir: Option<PathBuf>,
 }
 
-/// Forks the child, lets go of what PID 1 inherited, and only then lets the child go on.
+/// Forks the child, releases what PID 1 inherited, and only then lets the child continue.
 fn first_start(lives: &ChildMains<'_>, inherited: InheritedSignals, since: Instant) -> nix::Result<FirstStart> {
     let gate = Gate::new()?;
     let start = || start(lives, inherited, since, 1, || gate.wait());
@@ -154,7 +156,7 @@ fn first_start(lives: &ChildMains<'_>, inherited: InheritedSignals, since: Insta
     Ok(FirstStart { main, listener, workdir })
 }
 
-/// Forks a child that does something `first`, and then lives its first life.
+/// Forks a child that calls `first` and then the main function of prepare.
 fn start(
     lives: &ChildMains<'_>,
     inherited: InheritedSignals,
@@ -173,7 +175,7 @@ fn start(
     Ok((main, reader.map(|reader| HandoverReader::of_start(reader, since.elapsed()))))
 }
 
-/// A limit of processes or of memory may be reached for a moment only.
+/// Repeats an attempt, because a limit of processes or of memory may be reached for a moment only.
 fn patiently<T>(attempt: impl Fn() -> nix::Result<T>) -> nix::Result<T> {
     const ATTEMPTS: u32 = 10;
     const PAUSE: u8 = 100; // milliseconds

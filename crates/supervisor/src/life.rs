@@ -1,4 +1,4 @@
-//! The lives of the main process, each with what exists only then.
+//! The phases of the main process, each with the fields that exist only then.
 
 use super::clock::Clock;
 use super::idle_shutdown::Usage;
@@ -8,55 +8,55 @@ use super::watchdog::{HangVerdict, ProgressWatch};
 use protocol::handover::Phase;
 use sys::process::Ended;
 
-/// Where the main process is in its lives.
+/// The phase of the main process.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Life {
-    /// Its first: it prepares.
+    /// The main process prepares.
     Preparing(Preparing),
-    /// Its second: it is the workload.
+    /// The main process is the workload.
     Running(Running),
-    /// It has ended; what it left is being drained.
+    /// The main process has ended, and its leftover processes are being ended.
     Draining(Draining),
-    /// Everything of it is gone, and the next one follows after a pause.
+    /// All processes are gone, and the next run follows after a pause.
     BackOff(RunEnd),
-    /// Everything of it is gone, and the container is kept open for a person.
+    /// All processes are gone, and the container is kept open for a person.
     Held(RunEnd),
 }
 
 /// A preparation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Preparing {
-    /// What it does.
+    /// The phase of the preparation.
     pub phase: Phase,
     /// Signals for the workload, which is not there yet.
     pub pending: PendingSignals,
-    /// It could not become the workload.
+    /// prepare could not exec the workload.
     pub exec_failed: bool,
-    /// The kernel has killed in this control group for want of memory.
+    /// The kernel's out-of-memory killer was active in this control group.
     pub memory_ran_out: bool,
 }
 
 /// A workload that runs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Running {
-    /// Since when.
+    /// When the workload began.
     pub since: Clock,
-    /// Signals from before that, for which it may have no handlers yet.
+    /// Signals that came before the workload began, for which it may have no handlers yet.
     pub pending: PendingSignals,
-    /// Its signs of life.
+    /// The workload's signs of life.
     pub watch: ProgressWatch,
-    /// How the container is used.
+    /// The container's use.
     pub usage: Usage,
 }
 
-/// A run of which only leftovers are there, and the questions that its end brings, each of which is asked once.
+/// A run of which only leftover processes exist, and the questions at its end, each of which is asked once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draining {
-    /// How it ended.
+    /// How the run ended.
     pub end: RunEnd,
     /// Whether `stop.done_file` is there.
     pub done_file: Question,
-    /// `hooks.after_stop` ran, or run now.
+    /// The hooks of `hooks.after_stop` ran or run now.
     pub hooked: bool,
     /// The report of a killed preparation is written, or is being written.
     pub reported: bool,
@@ -65,10 +65,10 @@ pub struct Draining {
 /// A question to a helper.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Question {
-    /// It was not asked.
+    /// The question was not asked.
     #[default]
     Open,
-    /// There is no answer yet, or the helper had none.
+    /// No answer has come, or the helper had none.
     Asked,
     /// The answer.
     Answered(bool),
@@ -77,15 +77,15 @@ pub enum Question {
 /// How a run ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RunEnd {
-    /// How the main process ended; `None`: it was lost.
+    /// How the main process ended; `None` if it was lost.
     pub ended: Option<Ended>,
-    /// When.
+    /// When the main process ended.
     pub at: Clock,
-    /// When the workload began; `None`: it never ran.
+    /// When the workload began; `None` if it never ran.
     pub began: Option<Clock>,
     /// The workload itself ran.
     pub ran: bool,
-    /// What the watchdog had found.
+    /// The finding of the watchdog.
     pub verdict: HangVerdict,
     /// The main process was a preparation, and it was killed.
     pub prepare_killed: Option<KilledPreparation>,
@@ -100,7 +100,7 @@ impl Life {
         }
     }
 
-    /// Returns when the workload began; `None`: it never ran.
+    /// Returns when the workload began; `None` if it never ran.
     pub fn began(&self) -> Option<Clock> {
         match self {
             Life::Running(running) => Some(running.since),
@@ -108,7 +108,7 @@ impl Life {
         }
     }
 
-    /// Returns what the watchdog has found.
+    /// Returns the finding of the watchdog.
     pub fn verdict(&self) -> HangVerdict {
         match self {
             Life::Running(running) => running.watch.verdict(),
@@ -116,7 +116,7 @@ impl Life {
         }
     }
 
-    /// Begins to drain: `ended` says how the main process ended, `launched` that prepare was about to become the workload.
+    /// Begins to drain: `ended` is the end of the main process, and `launched` says whether prepare was about to become the workload.
     pub fn drain(&mut self, ended: Option<Ended>, launched: bool, now: Clock) {
         let ran = match self {
             Life::Preparing(preparing) => launched && !preparing.exec_failed,

@@ -1,5 +1,4 @@
-//! PID 1's log. One write per line, never blocking and never failing: a reader of the log that has stopped reading must not
-//! stop the container.
+//! PID 1's log: one write per line that never blocks and never fails, because a reader that has stopped must not stop the container.
 
 use super::exit_summary::ExitSummary;
 use super::log_event::LogEvent;
@@ -9,7 +8,7 @@ use serde_json::json;
 use std::time::SystemTime;
 use sys::stderr;
 
-/// How PID 1 speaks: as the configuration wants it, and in full as long as that is not known.
+/// PID 1's log, in the configured form, and with all levels until the configuration is known.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Log {
     json: bool,
@@ -17,12 +16,12 @@ pub struct Log {
 }
 
 impl Log {
-    /// As this policy wants it.
+    /// Returns a log as this policy wants it.
     pub fn of(policy: &ReportPolicy) -> Self {
         Log { json: policy.json, least: policy.level }
     }
 
-    /// Writes one line of the table.
+    /// Writes an event as one line.
     pub fn say(self, line: &LogEvent) {
         if self.tells(line.level()) {
             self.write(line.level(), &words(line));
@@ -34,7 +33,7 @@ impl Log {
         self.put(level, "line", text, None);
     }
 
-    /// Whether anybody hears of what matters so much.
+    /// Returns whether lines of this level are written.
     pub fn tells(self, level: Level) -> bool {
         level >= self.least
     }
@@ -55,7 +54,7 @@ impl Log {
     }
 }
 
-/// The same members as prepare's lines have.
+/// Formats a JSON line with the same members as prepare's lines.
 fn object(level: Level, event: &str, text: &str, ending: Option<&ExitSummary>) -> String {
     let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
     let mut line = json!({ "time": time, "trainit": "supervise", "level": level, "event": event, "text": text });
@@ -65,7 +64,7 @@ fn object(level: Level, event: &str, text: &str, ending: Option<&ExitSummary>) -
     format!("{line}\n")
 }
 
-/// What finds no room is dropped.
+/// Writes a line, and drops what does not fit into the pipe.
 fn raw(line: &str) {
     stderr::write_without_waiting(line.as_bytes());
 }

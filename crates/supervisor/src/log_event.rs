@@ -1,4 +1,4 @@
-//! PID 1's lines as data; `log_words` turns them into words.
+//! PID 1's log lines as data; `log_words` turns them into words.
 
 use super::stop_plan::{Reason, StopPlan};
 use protocol::handover::{Level, SavedCheckpoint};
@@ -6,7 +6,7 @@ use std::ffi::c_int;
 use std::time::Duration;
 use sys::process::Ended;
 
-/// A line for the person who reads the log.
+/// A line of PID 1's log.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LogEvent {
     /// A stop begins.
@@ -15,107 +15,107 @@ pub enum LogEvent {
         stop: StopPlan,
         /// Where its grace was set.
         grace_from: String,
-        /// Why PID 1 asked for it by itself.
+        /// Why PID 1 asked for the stop by itself.
         reason: Option<Reason>,
     },
     /// PID 1 is about to stop the workload by itself.
     EndsSoon {
-        /// Why.
+        /// Why PID 1 stops the workload.
         reason: Reason,
-        /// So soon.
+        /// Time until the stop.
         left: Duration,
     },
-    /// The same signal again; nothing changes.
+    /// The same signal arrived again, and nothing changes.
     Again {
         /// The signal.
         number: c_int,
-        /// Until SIGKILL; none: there is no limit.
+        /// Time until SIGKILL; `None` if there is no limit.
         left: Option<Duration>,
     },
-    /// Time for checkpoints is over: everything gets TERM.
+    /// The time for checkpoints is over, and every process gets TERM.
     Escalating {
-        /// Until SIGKILL; none: there is no limit.
+        /// Time until SIGKILL; `None` if there is no limit.
         left: Option<Duration>,
     },
-    /// The budget is used up.
+    /// The budget is used up, and every process gets SIGKILL.
     Killing,
-    /// What is left could not be killed.
+    /// The leftover processes could not be killed.
     GivenUp,
-    /// `prepare.timeout` is over.
+    /// `prepare.timeout` is exceeded.
     PrepareTimeout(Duration),
-    /// The trainer was asked to save, with this signal; none: by a file.
+    /// The trainer was asked to save.
     Asked {
-        /// The signal.
+        /// The signal that asked; `None` if a request file did.
         number: Option<c_int>,
-        /// It is to stop afterwards.
+        /// The trainer is stopped afterwards.
         stop: bool,
-        /// Until SIGTERM for everything, saved or not; none: there is no limit.
+        /// Time until SIGTERM for every process, saved or not; `None` if there is no limit.
         left: Option<Duration>,
     },
     /// The trainer has no handler for the signal that means "save".
     NobodyReady(c_int),
-    /// The trainer has no handler for the stop signal that was configured, so it got SIGTERM instead.
+    /// The trainer has no handler for the configured stop signal, so it got SIGTERM instead.
     TermInstead(c_int),
     /// Nothing is configured that makes the trainer save.
     NoWayToSave,
     /// A new checkpoint is complete.
     Saved(SavedCheckpoint),
-    /// The checkpoint is there, so the workload is stopped now.
+    /// The checkpoint is complete, so the workload is stopped now.
     SavedSoStop {
-        /// Until SIGKILL; none: there is no limit.
+        /// Time until SIGKILL; `None` if there is no limit.
         left: Option<Duration>,
     },
-    /// Nothing newer came for so long after it was asked for.
+    /// No newer checkpoint came within this time after the request.
     NotSaved(Duration),
-    /// So long after a stop there is no new checkpoint; what the workload is doing follows.
+    /// A stop has brought no new checkpoint yet; what the workload is doing follows.
     NothingSavedYet {
-        /// Since the stop.
+        /// Time since the stop.
         after: Duration,
-        /// Until SIGKILL.
+        /// Time until SIGKILL.
         left: Option<Duration>,
     },
     /// The workload is started again.
     Restarting {
-        /// Which start it will be.
+        /// The number of the next start.
         attempt: u32,
-        /// After this pause.
+        /// The pause before the start.
         pause: Duration,
     },
-    /// It is not started again, because of this.
+    /// The workload is not started again, for this reason.
     NoRestart(&'static str),
-    /// What failed is kept open …
+    /// A failed container is kept open.
     Holding {
-        /// … for so long,
+        /// How long the container is kept open.
         time: Duration,
-        /// and then ends with this code.
+        /// The exit code afterwards.
         code: u8,
     },
-    /// That time is over.
+    /// The time of a failed container is over.
     Held,
-    /// Nothing happened for so long.
+    /// The workload shows no progress.
     Hangs {
-        /// What did not happen.
+        /// The sign of life that is missing.
         what: &'static str,
-        /// For how long.
+        /// Time since the last sign of life.
         quiet: Duration,
     },
-    /// It is ended because it hangs; so long until SIGKILL.
+    /// The workload is ended because it hangs; the time is until SIGKILL.
     Aborting(Duration),
-    /// A companion has ended.
+    /// A sidecar has ended.
     CompanionEnded {
-        /// Its mode.
+        /// The sidecar's mode.
         mode: String,
-        /// How.
+        /// How the sidecar ended.
         ended: Ended,
-        /// It is started again after this pause; none: it is not.
+        /// The pause before its next start; `None` if it is not started again.
         again: Option<Duration>,
     },
-    /// A line of an errand's.
+    /// A line of a helper.
     Note(String),
 }
 
 impl LogEvent {
-    /// How much it matters.
+    /// Returns the level of the line.
     pub fn level(&self) -> Level {
         match self {
             LogEvent::GivenUp => Level::Error,

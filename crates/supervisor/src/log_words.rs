@@ -10,9 +10,9 @@ use std::time::Duration;
 use sys::process::Ended;
 use sys::{Root, proc, process, signal};
 
-/// So many processes are named in one line.
+/// Most processes that are named in one line.
 const NAMED: usize = 10;
-/// A line as words.
+/// Returns an event in words.
 pub fn words(line: &LogEvent) -> String {
     match line {
         LogEvent::Stopping { stop, grace_from, reason } => stopping(stop, grace_from, *reason),
@@ -74,7 +74,7 @@ fn sidecar_ended(mode: &str, ended: Ended, again: Option<Duration>) -> String {
     format!("companion {}: {}; {then}", mode.escape_debug(), how(ended))
 }
 
-/// Whom a stop still waits for, as one line.
+/// Returns a line about the processes that a stop still waits for.
 pub fn waiting_for(pids: &[c_int], left: Option<Duration>) -> String {
     format!("the workload has ended; waiting for what it left: {}{}", named(pids), until_kill(left))
 }
@@ -99,7 +99,7 @@ fn stopping(stop: &StopPlan, grace_from: &str, reason: Option<Reason>) -> String
     }
 }
 
-/// Who asked for a stop: the signal and its sender, or PID 1 itself and why.
+/// Returns who asked for a stop: the signal and its sender, or PID 1 itself and why.
 pub fn asked_by(stop: &StopPlan, reason: Option<Reason>) -> String {
     match reason {
         Some(Reason::Idle(after)) => format!("idle.after (not used for {})", time(after)),
@@ -120,7 +120,7 @@ fn ends_soon(reason: Reason, left: Duration) -> String {
     }
 }
 
-/// A limit as a person set it: `30 min`, `8 h`.
+/// Formats a limit as a person set it: `30 min`, `8 h`.
 fn time(limit: Duration) -> String {
     match limit.as_secs() {
         whole if whole >= 3600 && whole % 3600 == 0 => format!("{} h", whole / 3600),
@@ -139,13 +139,13 @@ fn asked(number: Option<i32>, stop: bool, left: Option<Duration>) -> String {
     format!("asked for a checkpoint {how}{then}")
 }
 
-/// A checkpoint in a few words: where, which step, how large.
+/// Describes a checkpoint in a few words: its path, step and size.
 pub fn checkpoint(saved: &SavedCheckpoint) -> String {
     let step = saved.step.map_or(String::new(), |step| format!("step {step}, "));
     format!("{} ({step}{})", saved.path.escape_debug(), units::size(saved.size))
 }
 
-/// Who sent a signal, as far as it can be known: a sender outside of this pid namespace has pid 0.
+/// Names the sender of a signal, as far as it can be known: a sender outside of this pid namespace has pid 0.
 pub fn sender(arrived: signal::Arrived) -> String {
     match arrived.pid {
         _ if arrived.kernel => " from the kernel".into(),
@@ -157,8 +157,9 @@ pub fn sender(arrived: signal::Arrived) -> String {
     }
 }
 
-/// Who cannot be killed: its state says why (`D`: it waits in the kernel), its GPU what that costs. Command lines are not read:
-/// whoever hangs in the kernel may hold the lock that they need.
+/// Names processes that cannot be killed, with their state (`D` waits in the kernel) and the GPU that they occupy.
+///
+/// Command lines are not read: a process that hangs in the kernel may hold the lock that reading its command line needs.
 fn named(pids: &[c_int]) -> String {
     let named = |pid: &c_int| {
         let status = proc::status(*pid).unwrap_or_default();
@@ -169,7 +170,7 @@ fn named(pids: &[c_int]) -> String {
     pids.iter().take(NAMED).map(named).collect::<Vec<_>>().join(", ")
 }
 
-/// Who still has a GPU open, as one line.
+/// Returns a line about the processes that still have a GPU open.
 pub fn holding(gpu_users: &[GpuUser]) -> String {
     let named = |holder: &GpuUser| {
         let name =
@@ -182,7 +183,7 @@ pub fn holding(gpu_users: &[GpuUser]) -> String {
     format!("still on a GPU: {}{more}", all.join(", "))
 }
 
-/// How a process ended, in words.
+/// Describes how a process ended.
 pub fn how(ended: Ended) -> String {
     match ended {
         Ended::Exited(code) => format!("exit code {code}"),
@@ -190,7 +191,7 @@ pub fn how(ended: Ended) -> String {
     }
 }
 
-/// A duration as a person says it.
+/// Formats a duration as a person says it.
 pub fn seconds(duration: Duration) -> String {
     match duration.as_secs() {
         0..10 => format!("{:.1} s", duration.as_secs_f64()),

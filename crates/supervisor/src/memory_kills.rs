@@ -1,35 +1,36 @@
-//! How often the kernel has killed in this control group for want of memory, since there was something that it could kill.
+//! Counts how often the kernel's out-of-memory killer acted in this control group since the start.
 
 use sys::process::{Ended, is_first};
 use sys::{Root, cgroup};
 
-/// The code of a death by SIGKILL, which is what the kernel sends.
+/// The exit code of a death by SIGKILL, which is the signal that the out-of-memory killer sends.
 const KILLED: u8 = 128 + libc::SIGKILL as u8;
 
-/// What the counter said at the start.
+/// The value of the counter at the start.
 #[derive(Debug, Default)]
 pub struct MemoryKills(Option<u64>);
 
 impl MemoryKills {
-    /// Looks at the counter, if nobody has yet.
+    /// Reads the counter, unless it was read before.
     pub fn begin(&mut self) {
         self.0 = self.0.or_else(count);
     }
 
-    /// For the next run, to which the last one's memory says nothing.
+    /// Reads the counter anew for the next run, because the last run's kills do not concern it.
     pub fn begin_again(&mut self) {
         self.0 = self.0.and_then(|_| count());
     }
 
-    /// How often since then, for a main process that ended so; 0 where that is not known. What was over before anybody had looked cannot
-    /// be compared, but the control group of a container is as new as its PID 1.
+    /// Returns the number of kills since the start, for a main process that ended this way; 0 if it is not known.
+    ///
+    /// Without a first reading there is no start value, but the control group of a container is as new as its PID 1.
     pub fn since(&self, ended: Option<Ended>) -> u64 {
         let new = ended.map(Ended::code) == Some(KILLED) && is_first();
         let Some(before) = self.0.or(new.then_some(0)) else { return 0 };
         count().map_or(0, |now| now.saturating_sub(before))
     }
 
-    /// Whether a kill for want of memory explains this end. Others send SIGKILL, too: only the counter tells which it was.
+    /// Returns whether an out-of-memory kill explains this end; other processes send SIGKILL, too, so the counter decides.
     pub fn explain(&self, ended: Ended) -> bool {
         ended == Ended::Killed(libc::SIGKILL) && self.since(Some(ended)) > 0
     }

@@ -1,5 +1,6 @@
-//! Signals that came while prepare ran: kept until the workload has a handler for them, because without one most would kill it. A
-//! program that was just executed has none, so it is looked at again after a while, ever less often; then they are dropped.
+//! Signals that came while prepare ran: kept until the workload has a handler for them, because most would kill it without one.
+//!
+//! A program that was just executed has no handlers, so it is checked again after growing pauses; then the signals are dropped.
 
 use super::clock::Clock;
 use super::timers::{Timer, Timers};
@@ -7,13 +8,13 @@ use std::ffi::c_int;
 use std::time::Duration;
 use sys::signal;
 
-/// From the workload's begin to the first look; doubled each time.
+/// Time from the workload's start to the first check; doubled each time.
 const FIRST_LOOK: Duration = Duration::from_millis(50);
 
-/// The last pause; with those before it a program has some fifty seconds to set its handlers.
+/// The last pause; with the earlier ones a program has about fifty seconds to set its handlers.
 const LAST_PAUSE: Duration = Duration::from_secs(26);
 
-/// What waits, as a set.
+/// The set of waiting signals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PendingSignals {
     signals: u64,
@@ -26,7 +27,7 @@ impl PendingSignals {
         self.signals |= signal::bit(number);
     }
 
-    /// Begins to look for handlers, since the workload is there.
+    /// Starts to check for handlers, because the workload is there.
     pub fn begin(&mut self, timers: &mut Timers, now: Clock) {
         if self.signals != 0 {
             self.pause = FIRST_LOOK;
@@ -34,7 +35,7 @@ impl PendingSignals {
         }
     }
 
-    /// Returns what is to be delivered now to a process that catches it; `None`: it is not yet time.
+    /// Returns the signals to deliver now to a process that catches them; `None` if it is not yet time.
     pub fn tick(&mut self, timers: &mut Timers, now: Clock) -> Option<u64> {
         if !timers.take_due(Timer::PendingSignals, now) {
             return None;
@@ -44,7 +45,7 @@ impl PendingSignals {
         Some(self.signals)
     }
 
-    /// Forgets signals that were delivered.
+    /// Removes signals that were delivered.
     pub fn delivered(&mut self, signals: u64, timers: &mut Timers) {
         self.signals &= !signals;
         if self.signals == 0 {

@@ -1,5 +1,6 @@
-//! Requests from inside the container: files that appear in the state directory's `requests/`. A file and no signal, so that an
-//! unprivileged session can ask, too. PID 1 sleeps meanwhile: inotify(7) wakes it.
+//! Requests from inside the container: files that appear in `requests/` of the state directory.
+//!
+//! A file is used and not a signal, so that an unprivileged session can ask, too. PID 1 sleeps meanwhile: inotify(7) wakes it.
 
 use crate::state_dir::StateDir;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
@@ -19,13 +20,14 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Watches as this policy wants it.
+    /// Watches the directory if the policy asks for it.
     pub fn wanted(policy: &Policy, run_dir: Option<&StateDir>) -> Option<Self> {
         Self::watch(run_dir?, policy.user.as_ref())
     }
 
-    /// Watches, if the kernel allows it and the directory is the workload's user's, and closed to all others. For another user than
-    /// ours prepare has made it.
+    /// Watches the directory, if the kernel allows it and only the workload's user can write there.
+    ///
+    /// For a user other than PID 1's, prepare has made the directory.
     fn watch(run_dir: &StateDir, user: Option<&TargetUser>) -> Option<Self> {
         if user.is_none() {
             run_dir.open_to_workload(None).ok()?;
@@ -37,18 +39,18 @@ impl Requests {
             return None;
         }
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).ok()?;
-        // With the user's rights: a root without CAP_DAC_OVERRIDE has none of its own there.
+        // The watch uses the user's rights: root without CAP_DAC_OVERRIDE has none of its own in that directory.
         let flags = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
         proc::as_user(user.0, user.1, || inotify.add_watch(&directory, flags)).ok()?;
         Some(Requests { inotify, directory, user })
     }
 
-    /// The descriptor to poll.
+    /// Returns the descriptor to poll.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.inotify.as_fd()
     }
 
-    /// Takes all requests that are there away. Says whether there was any.
+    /// Removes all waiting requests; returns whether there was any.
     pub fn take(&self) -> bool {
         let Ok(events) = self.inotify.read_events() else { return false };
         let names = events.into_iter().filter_map(|event| event.name);

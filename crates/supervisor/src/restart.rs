@@ -1,30 +1,30 @@
-//! Whether an ended workload is started again in the same container.
+//! Decides whether an ended workload is started again in the same container.
 
 use protocol::handover::{OnHang, Restart};
 use std::time::Duration;
 
-/// Number of runs in a row without a newer checkpoint after which starting again leads nowhere.
+/// Number of runs in a row without a newer checkpoint after which another start is not worth it.
 const FRUITLESS: u32 = 3;
 
-/// What is known over several runs.
+/// The counts over several runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RestartState {
     /// Restarts in a row.
     count: u32,
-    /// Runs in a row that brought no newer checkpoint.
+    /// Runs in a row without a newer checkpoint.
     fruitless: u32,
-    /// This run brought one.
+    /// This run completed a newer checkpoint.
     progress: bool,
 }
 
 /// A run that has ended by itself.
 #[derive(Clone, Copy, Debug)]
 pub struct EndedRun {
-    /// Its exit code.
+    /// The exit code of the run.
     pub code: u8,
-    /// How long it ran.
+    /// The duration of the run.
     pub ran: Duration,
-    /// The watchdog ended it, because it hung.
+    /// The watchdog ended the run, because it hung.
     pub aborted: bool,
     /// What the watchdog does with a workload that hangs.
     pub on_hang: OnHang,
@@ -32,12 +32,12 @@ pub struct EndedRun {
     pub watched: bool,
 }
 
-/// What follows an end that the policy answers with another run.
+/// The decision after an end that the policy answers with another run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextRun {
-    /// It begins after this pause.
+    /// The next run begins after this pause.
     After(Duration),
-    /// There is none, because of this.
+    /// There is no next run, for this reason.
     Refused(&'static str),
 }
 
@@ -52,7 +52,7 @@ impl RestartState {
         (self.progress, self.fruitless) = (true, 0);
     }
 
-    /// Decides what follows the end of a run; `None`: the policy does not answer this end with another run.
+    /// Decides what follows the end of a run; `None` if the policy does not answer this end with another run.
     pub fn step(&mut self, run: EndedRun, policy: &Restart) -> Option<NextRun> {
         wants_restart(run, policy).then(|| {
             *self = self.counted(run, policy);
@@ -63,12 +63,12 @@ impl RestartState {
         })
     }
 
-    /// Whether `step` is going to decide for another run.
+    /// Returns whether `step` would decide for another run.
     pub fn would_start(&self, run: EndedRun, policy: &Restart) -> bool {
         wants_restart(run, policy) && self.counted(run, policy).refusal(run, policy).is_none()
     }
 
-    /// Returns the counts with the run that has just ended.
+    /// Returns the counts including the run that has just ended.
     fn counted(&self, run: EndedRun, policy: &Restart) -> RestartState {
         RestartState {
             count: if run.ran >= policy.healthy { 0 } else { self.count },
@@ -99,7 +99,7 @@ fn wants_restart(run: EndedRun, policy: &Restart) -> bool {
     policy.max > 0 && !given_up && (hung || matches)
 }
 
-/// Doubles from one time to the next.
+/// Returns the pause, which doubles from one restart to the next.
 fn pause(first: Duration, most: Duration, count: u32) -> Duration {
     first.saturating_mul(2u32.saturating_pow(count.min(20))).min(most)
 }

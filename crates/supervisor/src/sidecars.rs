@@ -1,5 +1,7 @@
-//! Companions: modes that run beside the main one (`mode: jupyter,ssh`). They begin when its workload runs and end with it, do not
-//! count for the exit code, and are started again a few times when they fail. Pure, like the rest of the state.
+//! Sidecars: modes that run beside the main one (`mode: jupyter,ssh`). Pure, like the rest of the state.
+//!
+//! Sidecars begin when the main workload runs and end with it. Their exit codes do not count, and a failed sidecar is started again a few
+//! times.
 
 use super::action::Action;
 use super::clock::{Clock, due};
@@ -9,42 +11,42 @@ use protocol::exit_code::{Exit, FailureFamily};
 use std::time::Duration;
 use sys::process::Ended;
 
-/// So often in a row one that fails is started again.
+/// Most restarts in a row of a sidecar that fails.
 const RESTARTS: u32 = 5;
-/// The first pause before that; it doubles from one time to the next …
+/// The first pause before a restart, which doubles from one restart to the next up to `PAUSE_MAX`.
 const PAUSE: Duration = Duration::from_secs(1);
-/// … up to this.
+/// The longest pause before a restart.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// One that ran so long was healthy: counting begins anew.
+/// A sidecar that ran this long was healthy, and restarts are counted from 0 again.
 const HEALTHY: Duration = Duration::from_secs(600);
-/// A walk over a tree can miss a fork, so a kill is repeated; so often.
+/// The pause between two kills: a walk over the process tree can miss a fork, so a kill is repeated.
 const KILL_AGAIN: Duration = Duration::from_millis(200);
 const KILLS: u32 = 5;
 
-/// Where one is.
+/// The phase of a sidecar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SidecarPhase {
-    /// It was started, and has not ended.
+    /// The sidecar was started, and has not ended.
     Runs,
-    /// It has failed and is started again then.
+    /// The sidecar has failed and is started again at this time.
     Waits(Clock),
-    /// It has ended for good.
+    /// The sidecar has ended for good.
     Over,
 }
 
-/// One of them.
+/// One sidecar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sidecar {
     stage: SidecarPhase,
     since: Clock,
     /// Restarts in a row.
     count: u32,
-    /// All starts.
+    /// All starts of this sidecar.
     starts: u32,
 }
 
 impl Sidecar {
-    /// Takes its end. Returns the pause before its next start; `None`: there is none.
+    /// Takes the sidecar's end; returns the pause before its next start, or `None` if there is none.
     fn ended(&mut self, ended: Ended, now: Clock) -> Option<Duration> {
         if now.saturating_sub(self.since) >= HEALTHY {
             self.count = 0;
@@ -54,7 +56,7 @@ impl Sidecar {
         Some(again)
     }
 
-    /// Starts it if its pause is over. Says whether it does.
+    /// Starts the sidecar if its pause is over; returns whether it does.
     fn tick(&mut self, now: Clock) -> bool {
         let due = matches!(self.stage, SidecarPhase::Waits(until) if due(Some(until), now));
         if due {
@@ -65,7 +67,7 @@ impl Sidecar {
     }
 }
 
-/// All of one run, in the order of the policy's; empty: there are none, or the workload does not run yet.
+/// All sidecars of one run, in the policy's order; empty if there are none or the workload does not run yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sidecars {
     all: Vec<Sidecar>,
@@ -73,23 +75,23 @@ pub struct Sidecars {
 }
 
 impl Sidecars {
-    /// Starts so many, since the workload runs.
+    /// Starts this number of sidecars, because the workload runs.
     pub fn begin(&mut self, count: usize, now: Clock, act: &mut Vec<Action>) {
         self.all = vec![Sidecar { stage: SidecarPhase::Runs, since: now, count: 0, starts: 1 }; count];
         act.extend((0..count).map(Action::BeginCompanion));
     }
 
-    /// Returns where each is, and how often it was started.
+    /// Returns the phase and the number of starts of each sidecar.
     pub fn stages(&self) -> impl Iterator<Item = (SidecarPhase, u32)> + '_ {
         self.all.iter().map(|sidecar| (sidecar.stage, sidecar.starts))
     }
 
-    /// Whether this one was started, and has not ended.
+    /// Returns whether this sidecar was started, and has not ended.
     pub fn runs(&self, index: usize) -> bool {
         self.all.get(index).is_some_and(|sidecar| sidecar.stage == SidecarPhase::Runs)
     }
 
-    /// Takes the end of one while they are `wanted`, which is not told otherwise.
+    /// Takes the end of a sidecar, and logs it only while sidecars are `wanted`.
     pub fn ended(
         &mut self,
         (index, ended): (usize, Ended),
@@ -108,7 +110,7 @@ impl Sidecars {
         self.schedule(timers);
     }
 
-    /// Lets time pass.
+    /// Starts the sidecars that are due.
     pub fn tick(&mut self, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) {
         if timers.is_due(Timer::SidecarStart, now) {
             let begin = |(index, sidecar): (usize, &mut Sidecar)| sidecar.tick(now).then_some(index);
@@ -123,7 +125,7 @@ impl Sidecars {
         }
     }
 
-    /// Starts none any more.
+    /// Starts no more sidecars.
     pub fn settle(&mut self, timers: &mut Timers) {
         for sidecar in &mut self.all {
             if sidecar.stage != SidecarPhase::Runs {
@@ -133,8 +135,9 @@ impl Sidecars {
         self.schedule(timers);
     }
 
-    /// Takes the end of the main process. Its stop may have had no time limit, because the workload may be saving; sidecars have nothing
-    /// to save, so they get what leftovers get after a natural end.
+    /// Takes the end of the main process, after which sidecars get the time of leftover processes after a natural end.
+    ///
+    /// The main process's stop may have had no time limit, because the workload may be saving; sidecars have nothing to save.
     pub fn drain(&mut self, time: Duration, timers: &mut Timers, now: Clock) {
         self.settle(timers);
         timers.set(Timer::SidecarKill, self.any_runs().then(|| now + time));
@@ -144,7 +147,7 @@ impl Sidecars {
         self.all.iter().any(|sidecar| sidecar.stage == SidecarPhase::Runs)
     }
 
-    /// The timer is for the one that starts next.
+    /// Sets the timer to the sidecar that starts next.
     fn schedule(&self, timers: &mut Timers) {
         let waits = self.all.iter().filter_map(|sidecar| match sidecar.stage {
             SidecarPhase::Waits(until) => Some(until),
@@ -154,7 +157,7 @@ impl Sidecars {
     }
 }
 
-/// Whether another start may help. An end with 0 is one that was wanted.
+/// Returns whether another start may help; an end with 0 was intended.
 fn may_help(ended: Ended) -> bool {
     let of_a_start = [Exit::Success, Exit::Usage, Exit::Config, Exit::NotFound, Exit::NotExecutable];
     let permanent = of_a_start.into_iter().chain(FailureFamily::ALL.map(Exit::Permanent));
@@ -237,7 +240,7 @@ mod tests {
         let (mut state, _) = running();
         does(&mut state, 1, Event::CompanionEnded(0, Ended::Exited(3)));
         does(&mut state, 1, Event::MainEnded(Ended::Exited(0)));
-        // The one that waited for its next start waits no more.
+        // The sidecar that waited for its next start waits no more.
         assert!(!state.wants_sidecar(0) && !state.wants_sidecar(1));
         assert_eq!(does(&mut state, 2, Event::Tick), [Action::Tree(libc::SIGTERM)]);
         does(&mut state, 3, Event::CompanionEnded(1, Ended::Killed(15)));

@@ -1,30 +1,32 @@
-//! Whom a stop or checkpoint signal goes to. A shell in between does not pass signals on, so it is looked through. The rule is
-//! pure over a view of the processes; the real view is /proc.
+//! Chooses the processes that a stop or checkpoint signal goes to.
+//!
+//! A shell between PID 1 and the trainer does not pass signals on, so its children are looked at. The rule is pure over a view of the
+//! processes; the real view is /proc.
 
 use protocol::handover::Scope;
 use std::ffi::c_int;
 use sys::{proc, signal};
 
-/// How deep shells may be nested before it is no longer worth looking.
+/// Deepest nesting of shells that is looked through.
 const DEPTH: u32 = 8;
 
-/// Shells by the names of their programs.
+/// Names of shell programs.
 const SHELLS: [&str; 9] = ["sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "fish", "rbash"];
 
-/// Programs that are a shell only when they go by a shell's name.
+/// Programs that are a shell only when they are started by a shell's name.
 const MANY_IN_ONE: [&str; 2] = ["busybox", "toybox"];
 
-/// What the rule has to know about processes.
+/// The view of processes that the rule needs.
 pub trait ProcessView {
-    /// A process's children.
+    /// Returns a process's children.
     fn children(&self, pid: c_int) -> Vec<c_int>;
-    /// Whether it is a shell.
+    /// Returns whether a process is a shell.
     fn is_shell(&self, pid: c_int) -> bool;
-    /// Whether it has a handler for a signal.
+    /// Returns whether a process has a handler for a signal.
     fn catches(&self, pid: c_int, number: c_int) -> bool;
 }
 
-/// The processes that there really are.
+/// The real processes, from /proc.
 pub struct RealProcesses;
 
 impl ProcessView for RealProcesses {
@@ -44,18 +46,18 @@ impl ProcessView for RealProcesses {
     }
 }
 
-/// Who gets a signal, and who was passed over on purpose.
+/// The targets of a signal, and the processes that were left out on purpose.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SignalTargets {
-    /// Shells in between: they get TERM first, whatever the signal is, so that a loop in them does not start the next run.
+    /// Shells above the targets: they get TERM first, whatever the signal is, so that a loop in them does not start the next run.
     pub shells: Vec<c_int>,
     /// The processes to signal, in order; a negative number is a process group.
     pub signalled: Vec<c_int>,
-    /// The rest of a pipeline: it ends by itself once the trainer has, and must not be taken for an orphan before that.
+    /// The rest of a pipeline, which ends by itself after the trainer and must not be taken for an orphan before that.
     pub spared: Vec<c_int>,
 }
 
-/// Whom a signal goes to.
+/// Chooses the targets of a signal.
 pub fn choose(main: c_int, number: c_int, scope: Scope, view: &dyn ProcessView) -> SignalTargets {
     let only = |signalled| SignalTargets { signalled, ..SignalTargets::default() };
     match scope {
@@ -77,8 +79,10 @@ fn tree(main: c_int, view: &dyn ProcessView) -> Vec<c_int> {
     found
 }
 
-/// A shell that catches the signal gets it alone: its author has thought about it. Otherwise it is looked through, and of a
-/// pipeline those get the signal who are ready for it, if any is.
+/// Chooses the targets at and behind a shell.
+///
+/// A shell that catches the signal gets it alone, because its author has set a trap. Otherwise its children are looked at. Of a
+/// pipeline, the members with a handler get the signal, if there are any.
 fn behind_shells(pid: c_int, number: c_int, view: &dyn ProcessView, depth: u32) -> SignalTargets {
     if depth == 0 || !view.is_shell(pid) || is_trapped(pid, number, view) {
         return SignalTargets { signalled: vec![pid], ..SignalTargets::default() };
@@ -103,7 +107,7 @@ fn is_ready(pid: c_int, number: c_int, view: &dyn ProcessView) -> bool {
     if view.is_shell(pid) { is_trapped(pid, number, view) } else { view.catches(pid, number) }
 }
 
-/// Every shell catches INT while it waits for a command, and then goes by how that ended: only one that catches TERM has traps.
+/// Returns whether a shell has set a trap: every shell catches INT while it waits for a command, so only a handler for TERM proves one.
 fn is_trapped(shell: c_int, number: c_int, view: &dyn ProcessView) -> bool {
     view.catches(shell, if number == libc::SIGINT { libc::SIGTERM } else { number })
 }
@@ -112,7 +116,7 @@ fn is_trapped(shell: c_int, number: c_int, view: &dyn ProcessView) -> bool {
 mod tests {
     use super::*;
 
-    /// (pid, parent, name, catches TERM); all catch INT.
+    /// A process as (pid, parent, name, catches TERM); all catch INT.
     struct Fake(&'static [(c_int, c_int, &'static str, bool)]);
 
     impl ProcessView for Fake {

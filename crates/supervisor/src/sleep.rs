@@ -1,4 +1,4 @@
-//! Sleeping until something happens, as cheaply as the kernel lets PID 1 hear of it.
+//! Sleeps until an event, with as few system calls as possible.
 
 use super::clock::Clock;
 use super::guardian;
@@ -9,10 +9,10 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 use sys::signal::{AT_ONCE, Arrived, SignalReceiver};
 
-/// How long nobody is heard but signals where there is no descriptor to poll.
+/// Time between two looks at everything but signals where there is no descriptor to poll.
 const PEEP: Duration = Duration::from_millis(100);
 
-/// What may wake PID 1, beside time.
+/// The sources, beside time, that may wake PID 1.
 pub struct WakeSources<'a> {
     /// The signals.
     pub signals: &'a SignalReceiver,
@@ -20,11 +20,11 @@ pub struct WakeSources<'a> {
     pub handover: Option<BorrowedFd<'a>>,
     /// Requests from inside the container.
     pub requests: Option<BorrowedFd<'a>>,
-    /// Errands under way.
+    /// The running helpers.
     pub helpers: &'a Helpers,
 }
 
-/// What is known after a sleep; the rest is dearer to be told of than to look at.
+/// What is known after a sleep; the caller looks at the rest itself, which is cheaper than to be notified.
 #[derive(Debug, Default)]
 pub struct WakeReason {
     /// There may be a request.
@@ -34,19 +34,19 @@ pub struct WakeReason {
 }
 
 impl WakeSources<'_> {
-    /// Sleeps for so long at most; with no limit, until something happens.
+    /// Sleeps until an event, at most for `limit`.
     pub fn sleep(&self, limit: Option<Clock>) -> WakeReason {
         let front = guardian::link();
         if self.handover.is_none() && self.requests.is_none() && front.is_none() && !self.helpers.any() {
-            // One call instead of two: this is how an init spends its life.
+            // One call instead of two, because a plain init spends its life here.
             return self.wait(limit);
         }
         let Some(signals) = self.signals.fd() else {
-            // Nobody has a descriptor left: what else there is to hear is looked at now and then.
+            // No free descriptor is left, so the other sources are looked at now and then.
             return self.peep(limit);
         };
         let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
-        // Often these are all, and no heap is touched for them; a descriptor that is there twice is no harm.
+        // Often these are all, and then no heap is touched; a descriptor that is listed twice does no harm.
         let mut own = [Some(signals), self.requests, front, self.handover].map(|fd| readable(fd.unwrap_or(signals)));
         if self.helpers.any() {
             let mut all: Vec<PollFd<'_>> = own.into_iter().chain(self.helpers.fds()).collect();
@@ -64,7 +64,7 @@ impl WakeSources<'_> {
     fn wait(&self, limit: Option<Clock>) -> WakeReason {
         let peep = || limit.map_or(PEEP, |limit| limit.min(PEEP));
         let arrived = self.signals.wait(limit).unwrap_or_else(|_| {
-            // The kernel has given no answer. The pause keeps one that does so for ever from being asked without end.
+            // The kernel has given no answer. The pause prevents a busy loop if that repeats.
             let _ = poll(&mut [], whole_milliseconds(peep()));
             None
         });
@@ -82,7 +82,7 @@ impl WakeSources<'_> {
     }
 }
 
-/// What poll(2) can count; a little more than what was asked for, so that a deadline is over after it.
+/// Converts a duration to what poll(2) can count, rounded up so that a deadline has passed after it.
 fn whole_milliseconds(limit: Clock) -> PollTimeout {
     PollTimeout::try_from(limit + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
 }
@@ -94,7 +94,8 @@ mod tests {
     use std::os::fd::AsFd;
     use sys::{fork_detached, process, signal};
 
-    /// What a sleep beside a door brings after a signal, and after none, to a process that may open so many descriptors more.
+    /// Returns the results of a sleep with a handover, after a signal and after none, in a process that may open this many descriptors
+    /// more.
     fn beside_a_door(files: u64) -> Vec<u8> {
         let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
         let (handover, _writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();

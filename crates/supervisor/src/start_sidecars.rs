@@ -1,5 +1,4 @@
-//! The companions' processes: started, known by their pid until they are reaped, killed with all that descends from them. Decides
-//! nothing.
+//! Starts the sidecars' processes, keeps their pids until they are reaped, and kills them with all their descendants. Decides nothing.
 
 use super::sidecars::SidecarPhase;
 use super::state::State;
@@ -11,7 +10,7 @@ use std::path::Path;
 use sys::signal::InheritedSignals;
 use sys::{proc, process};
 
-/// Those that run, and those that are to be started; each is named by its place in the policy's list.
+/// The running sidecars and those to start, each by its index in the policy's list.
 #[derive(Default)]
 pub struct StartedSidecars {
     wanted: Vec<usize>,
@@ -19,17 +18,17 @@ pub struct StartedSidecars {
 }
 
 impl StartedSidecars {
-    /// This one is to be started in the next turn.
+    /// Marks this sidecar to be started in the next iteration of the event loop.
     pub fn want(&mut self, index: usize) {
         self.wanted.push(index);
     }
 
-    /// Whether any is to be started.
+    /// Returns whether any sidecar waits to be started.
     pub fn any_wanted(&self) -> bool {
         !self.wanted.is_empty()
     }
 
-    /// Starts those that are to be, and says which could not be: there is no process to be had.
+    /// Starts the waiting sidecars; returns those that could not be started, because no process could be made.
     pub fn start(
         &mut self,
         state: &State,
@@ -46,26 +45,26 @@ impl StartedSidecars {
         failed.collect()
     }
 
-    /// One was reaped: which it was, if it was one. What shares its process group is told to end with it.
+    /// Takes a reaped process; returns the index if it was a sidecar, and sends TERM to the rest of its process group.
     pub fn reaped(&mut self, pid: c_int, unsent: &UnsentSignals) -> Option<usize> {
         let at = self.running.iter().position(|(_, running)| *running == pid)?;
         let _ = unsent.send(-pid, libc::SIGTERM);
         Some(self.running.swap_remove(at).0)
     }
 
-    /// Kills each with all that descends from it.
+    /// Kills each sidecar with all its descendants.
     pub fn kill(&self, unsent: &UnsentSignals) {
         for pid in self.all() {
             let _ = unsent.send(pid, libc::SIGKILL);
         }
     }
 
-    /// Each, and all that descends from it.
+    /// Returns each sidecar and all its descendants.
     pub fn all(&self) -> Vec<c_int> {
         self.running.iter().flat_map(|(_, pid)| proc::descendants(*pid).into_iter().chain([*pid])).collect()
     }
 
-    /// For the state file.
+    /// Returns the records for the state file.
     pub fn described(&self, state: &State) -> Vec<SidecarRecord> {
         let pid = |index| self.running.iter().find(|(running, _)| *running == index).map_or(0, |(_, pid)| *pid);
         let all = state.policy.sidecars.iter().zip(state.sidecars().stages()).enumerate();
@@ -84,7 +83,7 @@ impl StartedSidecars {
     }
 }
 
-/// In a session of its own: what a person types at the terminal is for the main mode.
+/// Forks a sidecar in a session of its own, because a person's input at the terminal is for the main mode.
 fn spawn(
     index: usize,
     state: &State,
@@ -95,7 +94,7 @@ fn spawn(
     let mode = state.policy.sidecars.get(index).map_or("", String::as_str);
     let attempt = state.sidecars().stages().nth(index).map_or(1, |(_, starts)| starts);
     process::fork(|| {
-        // Also those through which errands hear that they are to finish.
+        // `close_all_but` also closes the pipes that ask helpers to finish.
         process::end_with_parent();
         process::close_all_but(&[]);
         let _ = nix::unistd::setsid();

@@ -1,7 +1,8 @@
-//! What PID 1 knows and decides: `step` takes an event and the time, and answers with actions. Pure: no system call, no clock of
-//! its own, so that every order of events can be tried in a test. The stop protocol, checkpoints, restarts, the watchdog and the
-//! other parts know neither each other nor this file; each is given its part of the policy and the timers, and what it returns is
-//! acted on here.
+//! What PID 1 knows and decides: `step` takes an event and the time, and returns actions.
+//!
+//! Pure: no system call and no clock of its own, so that a test can try every order of events. The stop protocol, checkpoints, restarts,
+//! the watchdog and the other parts know neither each other nor this file. Each gets its part of the policy and the timers, and this file
+//! acts on what a part returns.
 
 mod end;
 mod stop;
@@ -24,15 +25,15 @@ use protocol::handover::{
 use std::ffi::c_int;
 use sys::signal::Arrived;
 
-/// What systemd sends to a container's init that it wants to halt: SIGRTMIN+3.
+/// The signal with which systemd asks a container's init to halt: SIGRTMIN+3.
 const SYSTEMD_HALT: c_int = 37;
 
-/// Everything PID 1 decides from.
+/// Everything that PID 1 decides from.
 #[derive(Clone, Debug)]
 pub struct State {
     /// How to supervise.
     pub policy: Policy,
-    /// Which start this is, from 1.
+    /// The number of this start, from 1.
     pub attempt: u32,
     life: Life,
     timers: Timers,
@@ -42,13 +43,13 @@ pub struct State {
     sidecars: Sidecars,
     /// When this start began.
     since: Clock,
-    /// The command line of the workload, once it is known.
+    /// The workload's command line, once it is known.
     command: Option<String>,
     /// Why prepare gave up.
     refusal: Option<String>,
-    /// An init and nothing else.
+    /// PID 1 is a plain init.
     plain: bool,
-    /// The end was decided.
+    /// The end is decided.
     done: bool,
 }
 
@@ -73,14 +74,15 @@ impl State {
         }
     }
 
-    /// Makes the state of a child that executes the workload at once: an init and nothing else. Signals need not be held: until exec the
-    /// child has all of them blocked, so what arrives stays pending for the workload.
+    /// Makes the state of a plain init, whose child executes the workload at once.
+    ///
+    /// Signals need not be kept: the child has all of them blocked until exec, so an arriving signal stays pending for the workload.
     pub fn plain(policy: Policy) -> Self {
         let life = Life::Running(Running::default());
         State { policy, plain: true, life, command: Some(String::new()), ..Self::preparing() }
     }
 
-    /// Returns the state for the next start: what belonged to one run is forgotten.
+    /// Returns the state for the next start, without what belonged to one run.
     fn renewed(&self, now: Clock) -> Self {
         State {
             since: now,
@@ -92,19 +94,19 @@ impl State {
         }
     }
 
-    /// Returns when to wake up even if nothing happens.
+    /// Returns when PID 1 wakes up even without an event.
     pub fn deadline(&self) -> Option<Clock> {
         self.timers.next()
     }
 
-    /// Forgets signals that waited for handlers and were delivered.
+    /// Removes signals that waited for handlers and were delivered.
     pub fn delivered(&mut self, signals: u64) {
         if let Life::Running(running) = &mut self.life {
             running.pending.delivered(signals, &mut self.timers);
         }
     }
 
-    /// The one entry: what happened, and when.
+    /// Takes an event and its time, and adds the actions that follow. This is the only entry.
     pub fn step(&mut self, event: Event, now: Clock, act: &mut Vec<Action>) {
         match event {
             Event::Signal(arrived) => self.signal(arrived, now, act),
@@ -153,7 +155,7 @@ impl State {
         }
     }
 
-    /// Returns what a signal means now. HUP stops whatever the mode is while nothing is there to forward it to.
+    /// Returns the current meaning of a signal; HUP stops in every mode as long as there is no workload to forward it to.
     fn meaning(&self, number: c_int) -> SignalMeaning {
         // SIGCHLD is PID 1's own.
         if [0, libc::SIGCHLD].contains(&number) {
@@ -184,7 +186,7 @@ impl State {
                 self.with_preparing(|preparing| preparing.phase = Phase::Starting);
                 self.timers.set(Timer::PrepareTimeout, None);
             }
-            // prepare is still there and tells it, with a hint.
+            // prepare still runs and logs the failure itself, with a hint.
             Message::Failed { .. } => self.with_preparing(|preparing| preparing.exec_failed = true),
             Message::Saved(saved) => self.saved(saved, now, act),
             Message::Answer(yes) => {
@@ -207,7 +209,7 @@ impl State {
         self.policy = policy;
     }
 
-    /// A helper has looked at the workload, which may have ended since.
+    /// Takes what a helper saw of the workload, which may have ended since.
     fn workload_seen(&mut self, message: Message, now: Clock, act: &mut Vec<Action>) {
         let (Life::Running(running), timers) = (&mut self.life, &mut self.timers) else { return };
         let why = match message {
@@ -227,7 +229,9 @@ impl State {
         }
     }
 
-    /// `launching`, then end of file, and still alive: the workload runs. Without `launching` it is a death, told by `MainEnded`.
+    /// Takes the end of the handover: after `launching`, and with the child alive, the workload runs.
+    ///
+    /// Without `launching` the child has died, which `MainEnded` reports.
     fn door_closed(&mut self, now: Clock, act: &mut Vec<Action>) {
         let pending = match &self.life {
             Life::Preparing(preparing) if self.command.is_some() && !preparing.exec_failed => preparing.pending,
@@ -249,7 +253,7 @@ impl State {
         self.life = Life::Running(running);
     }
 
-    /// A person or program in the container asks, and looks at what comes of it.
+    /// Takes a request for a checkpoint from inside the container, and counts it so that the asking side sees the result.
     fn asked_from_inside(&mut self, now: Clock, act: &mut Vec<Action>) {
         self.checkpoints.asks += 1;
         if !self.save_requested(None, now, act) {
@@ -298,7 +302,7 @@ impl State {
         }
     }
 
-    /// The watchdog, the sidecars, and whether the container is used.
+    /// Handles the deadlines of the watchdog, the sidecars and the look at the container's use.
     fn workload_tick(&mut self, now: Clock, act: &mut Vec<Action>) {
         if let Life::Running(running) = &mut self.life {
             running.watch.tick(&self.policy.watchdog, &mut self.timers, now, act);

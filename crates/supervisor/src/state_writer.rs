@@ -1,4 +1,4 @@
-//! The state file as PID 1 keeps it: written when something changed that a reader would see, taken away at the end.
+//! The writer of the state file: writes when something changed that a reader would see, and removes the file at the end.
 
 use super::clock::{Clock, due};
 use super::log_words;
@@ -12,31 +12,32 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use sys::process;
 
-/// What is shorter than this is not written, be it preparing or all of a short command: on a disk each write costs more than that.
+/// A phase that is shorter than this is not written, because each write to a disk costs more than that.
 const PASSING: Duration = Duration::from_millis(100);
 
 /// The state directory and what was last written there.
 #[derive(Default)]
 pub struct StateWriter {
     directory: Option<PathBuf>,
-    /// prepare has named it; else it is where state directories usually are.
+    /// prepare has named the directory; otherwise it is in the usual base.
     named: bool,
-    /// It is there, if not by us.
+    /// Another process has made the directory.
     made: bool,
-    /// Its present directory holds what readers look for.
+    /// The present directory has a state file.
     written: bool,
-    /// Requests in it can be watched for, and are not yet.
+    /// Requests in the directory can be watched, and are not yet.
     unwatched: bool,
-    /// The directory, open since something was written there first: before, inherited descriptors are closed. It is locked as long as we
-    /// live, so that the next start can tell a breadcrumb from a neighbour.
+    /// The directory, open since the first write: before that, inherited descriptors are closed.
+    ///
+    /// It is locked as long as PID 1 lives, so that the next start can tell a dead start's directory from a living neighbour's.
     open: Option<state_dir::StateDir>,
     record: StateRecord,
-    /// Something changed that need not be written yet.
+    /// Time of the next write, for a change that need not be written at once.
     write_at: Option<Clock>,
 }
 
 impl StateWriter {
-    /// A diary that is kept nowhere yet.
+    /// Returns a writer without a directory.
     pub fn new() -> Self {
         StateWriter {
             record: StateRecord { version: state_file::VERSION, ..StateRecord::default() },
@@ -44,12 +45,14 @@ impl StateWriter {
         }
     }
 
-    /// Whatever prepare says by then or does not, there are words for a reader so long after the start. A plain init keeps no state.
+    /// Sets the latest time of the first write, whatever prepare has sent by then; a plain init keeps no state.
     pub fn begin(&mut self, state: &State) {
         self.write_at = (!state.is_plain()).then_some(PASSING);
     }
 
-    /// Moves into the directory that prepare named, once; so long after PID 1 started. If it was not `made`, it is not there yet.
+    /// Moves into the directory that prepare named, once; `since` is the time since PID 1 started.
+    ///
+    /// The directory does not exist yet unless it was `made`.
     pub fn move_in(&mut self, directory: &Path, made: bool, since: Duration) {
         (self.named, self.unwatched) = (true, true);
         self.made |= made;
@@ -57,15 +60,16 @@ impl StateWriter {
             return;
         }
         if std::mem::take(&mut self.written) {
-            // Two directories of one supervisor would be two instances to a reader. What is new is written at once.
+            // Two directories of one supervisor would be two instances to a reader. The new directory is written at once.
             self.write_at = Some(Clock::ZERO);
             self.open.take().into_iter().for_each(|before| before.remove(&state_dir::usual_bases()));
         }
         self.lie_in(directory, since);
     }
 
-    /// Where no directory was named by the time of the first words (a start may read its configuration for long, or ask a slow directory
-    /// of users), the usual one is taken.
+    /// Moves into the usual directory if prepare has named none by the time of the first write.
+    ///
+    /// A start may take long to read its configuration, or ask a slow directory of users.
     fn move_in_unasked(&mut self, since: Duration) {
         let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
         let own = state_dir::identity_of(process::own_pid());
@@ -81,22 +85,23 @@ impl StateWriter {
         self.record.supervisor = state_dir::supervisor_of(directory).unwrap_or_default();
     }
 
-    /// Whether prepare has said where it is kept.
+    /// Returns whether prepare has named the directory.
     pub fn is_named(&self) -> bool {
         self.named
     }
 
-    /// Whether requests can be watched for from now on: the directory is there, and prepare has said whose they are. Says so once.
+    /// Returns whether requests can be watched from now on, once: the directory is there, and prepare has said which user may write
+    /// requests.
     pub fn takes_requests(&mut self) -> bool {
         self.written && std::mem::take(&mut self.unwatched)
     }
 
-    /// When what changed must be written at the latest.
+    /// Returns when the next change must be written.
     pub fn deadline(&self) -> Option<Clock> {
         self.write_at
     }
 
-    /// Writes what changed: at once what lasts, a little later what may be over by then.
+    /// Writes what changed: lasting phases at once, others a little later.
     pub fn keep(
         &mut self,
         state: &State,
@@ -123,7 +128,7 @@ impl StateWriter {
         if record.phase != self.record.phase || self.record.since == 0.0 {
             record.since = state_dir::unix_now();
         }
-        // A full disk costs the news, not the container.
+        // A full disk costs the update, not the container.
         if self.open.is_none() {
             self.open = self.directory.as_deref().and_then(open);
         }
@@ -131,12 +136,12 @@ impl StateWriter {
         (self.written, self.record) = (true, record);
     }
 
-    /// Whether readers have seen anything.
+    /// Returns whether a reader may have seen a state.
     pub fn is_written(&self) -> bool {
         self.written
     }
 
-    /// Whether it may be over before anybody could read of it.
+    /// Returns whether a phase may be over before a reader could see it.
     fn may_pass(&self, phase: Phase) -> bool {
         match phase {
             Phase::Configuring | Phase::Checking | Phase::Installing | Phase::Starting => true,
@@ -145,12 +150,12 @@ impl StateWriter {
         }
     }
 
-    /// The directory, once it is there.
+    /// Returns the directory, once it is open.
     pub fn open(&self) -> Option<&state_dir::StateDir> {
         self.open.as_ref()
     }
 
-    /// What is left behind is a breadcrumb and would be told as a sudden death, so nothing is.
+    /// Removes the directory, which the next start would otherwise report as a sudden death.
     pub fn close(&mut self) {
         let Some(directory) = self.directory.take() else { return };
         let (made, written) = (self.made, self.open.take());
@@ -193,7 +198,7 @@ impl StateWriter {
     }
 }
 
-/// Makes the directory if need be, and takes it.
+/// Opens the directory, makes it if it is missing, and locks it.
 fn open(directory: &Path) -> Option<state_dir::StateDir> {
     let open = state_dir::StateDir::make(directory).ok()?;
     open.lock();

@@ -1,4 +1,4 @@
-//! A stop as data: why, with what, and how its time is divided. Pure.
+//! A stop as data: its reason, its signal, and the division of its time. Pure.
 
 use super::clock::Clock;
 use protocol::handover::StopSignal;
@@ -13,61 +13,62 @@ pub struct StopPlan {
     pub arrived: Arrived,
     /// The signal that is passed on.
     pub number: c_int,
-    /// The whole budget, if there is one.
+    /// The whole budget; `None` if there is none.
     pub grace: Option<Duration>,
-    /// When it began.
+    /// When the stop began.
     pub at: Clock,
-    /// What it met.
+    /// What the stop met.
     pub met: StopCircumstance,
 }
 
-/// What a stop meets, which decides what there is to lose and what the whole ends with.
+/// The phase that a stop meets, which decides what can be lost and what the exit code is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopCircumstance {
-    /// A workload that does not run yet.
+    /// The workload does not run yet.
     Preparing,
-    /// A workload that runs.
+    /// The workload runs.
     Running,
-    /// One that has ended and was to be started again.
+    /// The workload has ended and was about to be started again.
     BetweenRuns,
-    /// One that failed and is kept open for a person.
+    /// The workload failed, and the container is kept open for a person.
     Held,
-    /// One that has ended for good; only what it left behind is still there.
+    /// The workload has ended for good, and only leftover processes exist.
     Over,
 }
 
 /// Why PID 1 stops the workload by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// Nobody used it for so long.
+    /// The container was unused for this time.
     Idle(Duration),
-    /// It has lived so long.
+    /// The container has reached this lifetime.
     Lifetime(Duration),
 }
 
-/// How the budget is divided: up to `term_at` the workload saves undisturbed, then everything gets TERM, then KILL.
+/// The division of a budget: up to `term_at` the workload saves undisturbed, then every process gets TERM, then KILL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StopBudget {
-    /// The moment of TERM for all.
+    /// When every process gets TERM.
     pub term_at: Clock,
-    /// The moment of the last resort.
+    /// When every process gets KILL.
     pub kill_at: Clock,
 }
 
 impl StopBudget {
-    /// The last tenth of the grace, but at least two seconds, and never more than half of it, is for TERM.
+    /// Divides a grace: its last tenth is for TERM, but at least two seconds, and never more than half of it.
     pub fn of(start: Clock, grace: Duration) -> Self {
         StopBudget { term_at: start.saturating_add(saving_time(grace)), kill_at: start.saturating_add(grace) }
     }
 }
 
-/// How much of a grace is for saving.
+/// Returns the part of a grace that is for saving.
 pub fn saving_time(grace: Duration) -> Duration {
     grace.saturating_sub((grace / 10).max(Duration::from_secs(2)).min(grace / 2))
 }
 
-/// The signal to send for the one that arrived. A plain init sends what it got; otherwise only TERM and INT mean the same to a
-/// trainer as to PID 1.
+/// Returns the signal to send for the one that arrived.
+///
+/// A plain init sends what it got. Otherwise only TERM and INT mean the same to a trainer as to PID 1.
 pub fn outgoing(configured: StopSignal, arrived: c_int, plain: bool) -> c_int {
     match configured {
         StopSignal::Number(number) => number,

@@ -1,5 +1,7 @@
-//! The stop protocol: NOTICE → CHECKPOINT → TERM → KILL → DRAIN. What can be lost is a checkpoint, so time is never taken from a
-//! workload that may be saving: without a known grace it is never killed, and a repeated SIGTERM shortens nothing.
+//! The stop protocol: NOTICE → CHECKPOINT → TERM → KILL → DRAIN.
+//!
+//! A checkpoint is what can be lost, so a workload that may be saving never loses time: without a known grace it is never killed, and a
+//! repeated SIGTERM shortens nothing.
 
 use super::action::Action;
 use super::clock::Clock;
@@ -9,15 +11,15 @@ use super::timers::{Timer, Timers};
 use std::ffi::c_int;
 use std::time::Duration;
 
-/// What installers and probes get between TERM and KILL when a stop comes before the workload runs.
+/// Time between TERM and KILL for installers and probes when a stop comes before the workload runs.
 pub const PREPARE_GRACE: Duration = Duration::from_secs(5);
-/// A moment for what was forked last to end by itself, or to set its traps, before it is told to (measured in two-lives).
+/// Time in which a process that was forked last may end by itself, or set its traps, before it gets a signal (measured in two-lives).
 pub const SETTLE: Duration = Duration::from_millis(100);
-/// Processes that end later than that are named: whoever waits wants to know for what.
+/// Time after which the processes that a stop waits for are named in the log.
 const NAME_AFTER: Duration = Duration::from_secs(1);
-/// A walk over the tree can miss a fork, so a kill is repeated.
+/// The pause between two kills: a walk over the process tree can miss a fork, so a kill is repeated.
 const KILL_AGAIN: Duration = Duration::from_millis(200);
-/// After so many kills what is left cannot be killed (it waits for a dead file system or driver): it is named and given up.
+/// Number of kills after which the rest cannot be killed (it waits for a dead file system or driver), so it is named and given up.
 pub const KILLS: u32 = 15;
 
 /// The stop in progress, and the last steps of every end.
@@ -26,20 +28,20 @@ pub struct StopProtocol {
     plan: Option<StopPlan>,
     /// Why PID 1 asked for it by itself.
     reason: Option<Reason>,
-    /// `prepare.timeout` is over.
+    /// `prepare.timeout` was exceeded.
     timed_out: bool,
     interrupts: u32,
     kills: u32,
 }
 
-/// What a step of the protocol means for all else.
+/// The meaning of a step of the protocol for the rest of the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopStep {
-    /// Nothing.
+    /// Nothing else changes.
     Goes,
-    /// A checkpoint is not waited for any more.
+    /// PID 1 stops waiting for a checkpoint.
     SavingEnds,
-    /// What is left cannot be killed: it is not waited for any more.
+    /// The leftover processes cannot be killed, and PID 1 stops waiting for them.
     GivenUp,
 }
 
@@ -49,7 +51,7 @@ impl StopProtocol {
         self.plan.as_ref()
     }
 
-    /// Whether a stop was asked for.
+    /// Returns whether a stop was asked for.
     pub fn is_asked(&self) -> bool {
         self.plan.is_some()
     }
@@ -59,7 +61,7 @@ impl StopProtocol {
         self.reason
     }
 
-    /// Whether preparing took too long.
+    /// Returns whether preparing took too long.
     pub fn timed_out(&self) -> bool {
         self.timed_out
     }
@@ -94,7 +96,7 @@ impl StopProtocol {
         }
     }
 
-    /// Sends the stop signal itself; `hang_up`: to a shell, too, which ignores SIGTERM.
+    /// Sends the stop signal; `hang_up` adds SIGHUP for a shell, which ignores SIGTERM.
     pub fn deliver(&self, hang_up: bool, act: &mut Vec<Action>) {
         let Some(stop) = self.plan else { return };
         let chosen = stop.number != stop.arrived.number && stop.number != libc::SIGTERM;
@@ -104,7 +106,7 @@ impl StopProtocol {
         }
     }
 
-    /// Goes over to a workload's budget: the stop came a moment too late for prepare.
+    /// Switches to a workload's budget, because the stop came a moment too late for prepare.
     pub fn reaches_workload(&mut self, grace: Option<Duration>, timers: &mut Timers) {
         if let Some(stop) = &mut self.plan {
             (stop.met, stop.grace) = (StopCircumstance::Running, grace);
@@ -113,15 +115,17 @@ impl StopProtocol {
         }
     }
 
-    /// Divides the grace. SIGKILL never comes later than was decided before, for a workload that hangs and is being aborted.
+    /// Divides the grace; an abort of a hanging workload keeps an earlier SIGKILL.
     pub fn budget(&self, timers: &mut Timers) {
         let budget = self.plan.and_then(|stop| stop.grace.map(|grace| StopBudget::of(stop.at, grace)));
         timers.set(Timer::Term, budget.map(|budget| budget.term_at));
         timers.advance(Timer::Kill, budget.map(|budget| budget.kill_at));
     }
 
-    /// Takes a signal that asks once more for a stop in progress. Engines repeat SIGTERM (Slurm, a second `docker stop`): that must
-    /// never cost a checkpoint. A person at a terminal presses Ctrl-C again: twice means now, thrice means kill.
+    /// Takes a signal that asks once more for a stop in progress.
+    ///
+    /// Engines repeat SIGTERM (Slurm, a second `docker stop`), which must never cost a checkpoint. A person at a terminal presses Ctrl-C
+    /// again: twice means now, three times means kill.
     pub fn repeated(
         &mut self,
         number: c_int,
@@ -148,7 +152,7 @@ impl StopProtocol {
         timers.set(Timer::Kill, now + PREPARE_GRACE);
     }
 
-    /// Lets time pass.
+    /// Handles the deadlines of the stop.
     pub fn tick(&mut self, main_runs: bool, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) -> StopStep {
         if timers.take_due(Timer::NameLeft, now) {
             act.push(Action::NameLeft(timers.left(Timer::Kill, now)));
@@ -177,7 +181,7 @@ impl StopProtocol {
     }
 }
 
-/// Sends SIGTERM to everything; the one that was to follow a checkpoint is this one.
+/// Sends SIGTERM to every process; it replaces the stop signal that was to follow a checkpoint.
 fn escalate(timers: &mut Timers, now: Clock, act: &mut Vec<Action>) -> StopStep {
     timers.set(Timer::Term, None);
     act.push(Action::Say(LogEvent::Escalating { left: timers.left(Timer::Kill, now) }));
@@ -185,13 +189,13 @@ fn escalate(timers: &mut Timers, now: Clock, act: &mut Vec<Action>) -> StopStep 
     StopStep::SavingEnds
 }
 
-/// Waits for what a stopped main process has left behind, and names it (`names`) if that takes long.
+/// Waits for the leftover processes of a stopped main process, and names them after a while if `names` is set.
 pub fn main_ended(names: bool, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) {
     act.push(Action::DeliverToOrphans);
     timers.set(Timer::NameLeft, names.then(|| now + NAME_AFTER));
 }
 
-/// Stops the last steps of an end: nothing is left.
+/// Stops the timers of an end, because no process is left.
 pub fn over(timers: &mut Timers) {
     timers.stop(&[Timer::Settle, Timer::Term, Timer::Kill, Timer::NameLeft]);
 }

@@ -1,14 +1,14 @@
-//! A container's last words for Kubernetes, which `kubectl describe pod` shows.
+//! The termination log of Kubernetes, which `kubectl describe pod` shows.
 
-/// Where it reads them; at most 4096 bytes.
+/// The file that Kubernetes reads; at most 4096 bytes of it.
 const LOG: &str = "/dev/termination-log";
 const MAX: usize = 4096;
 
-/// Writes the words, if there is anybody who asks for them.
+/// Writes the words, if Kubernetes has provided the file.
 pub fn log(words: impl FnOnce() -> String) {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
-    // Mostly it is not there, which a look tells at a fraction of the cost.
+    // The file is rarely there, and a look at it costs a fraction of making the words.
     if !std::fs::exists(LOG).unwrap_or(true) {
         return;
     }
@@ -21,7 +21,7 @@ pub fn log(words: impl FnOnce() -> String) {
     }
 }
 
-/// The largest index up to `max` that does not cut a character.
+/// Returns the largest index up to `max` that does not split a character.
 fn boundary(text: &str, max: usize) -> usize {
     (0..=max.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }

@@ -1,10 +1,11 @@
-//! PID 1's deadlines: one slot for each thing that can fall due. When to wake up next is the earliest of them, so that no deadline
-//! can be forgotten. An array and no map, since PID 1 keeps its memory small.
+//! PID 1's deadlines: one slot for each, so that none can be forgotten; PID 1 wakes up at the earliest.
+//!
+//! The slots are an array and no map, because PID 1 keeps its memory small.
 
 use super::clock::{Clock, due};
 use std::time::Duration;
 
-/// A thing that falls due.
+/// A deadline of PID 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timer {
     /// Preparing has taken too long.
@@ -53,24 +54,24 @@ pub struct Timers {
 }
 
 impl Timers {
-    /// Returns when a timer falls due; `None`: it does not run.
+    /// Returns when a timer falls due; `None` if it does not run.
     pub fn at(&self, timer: Timer) -> Option<Clock> {
         self.at.get(timer as usize).copied().flatten()
     }
 
-    /// Whether a timer runs.
+    /// Returns whether a timer runs.
     pub fn runs(&self, timer: Timer) -> bool {
         self.at(timer).is_some()
     }
 
-    /// Sets a timer, or with `None` stops it.
+    /// Sets a timer; `None` stops it.
     pub fn set(&mut self, timer: Timer, at: impl Into<Option<Clock>>) {
         if let Some(slot) = self.at.get_mut(timer as usize) {
             *slot = at.into();
         }
     }
 
-    /// Sets a timer that must not fall due later than it would have.
+    /// Sets a timer, unless it falls due earlier already.
     pub fn advance(&mut self, timer: Timer, at: Option<Clock>) {
         self.set(timer, [self.at(timer), at].into_iter().flatten().min());
     }
@@ -80,12 +81,12 @@ impl Timers {
         timers.iter().for_each(|timer| self.set(*timer, None));
     }
 
-    /// Whether a timer has fallen due.
+    /// Returns whether a timer has fallen due.
     pub fn is_due(&self, timer: Timer, now: Clock) -> bool {
         due(self.at(timer), now)
     }
 
-    /// Whether a timer has fallen due; if so, it is stopped.
+    /// Returns whether a timer has fallen due, and stops it in that case.
     pub fn take_due(&mut self, timer: Timer, now: Clock) -> bool {
         let due = self.is_due(timer, now);
         if due {
@@ -94,7 +95,7 @@ impl Timers {
         due
     }
 
-    /// Returns how long it is until a timer falls due; `None`: it does not run.
+    /// Returns the time until a timer falls due; `None` if it does not run.
     pub fn left(&self, timer: Timer, now: Clock) -> Option<Duration> {
         self.at(timer).map(|at| at.saturating_sub(now))
     }

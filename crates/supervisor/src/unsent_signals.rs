@@ -1,19 +1,21 @@
-//! Signals that the kernel refused to send without saying anything of the process: neither that it is gone nor that it belongs to another
-//! user. A stop must not be lost for that, so they are sent again for a while.
+//! Signals that the kernel refused to send for a reason that says nothing about the process.
+//!
+//! Such an error means neither that the process is gone nor that it belongs to another user. A stop must not be lost for it, so these
+//! signals are sent again for a while.
 
 use nix::errno::Errno;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
 use sys::signal;
 
-/// Number of attempts for one signal; PID 1 pauses between them. A process that was not signalled by then may be another one.
+/// Number of attempts for one signal, with pauses between them; after that the pid may belong to another process.
 const ATTEMPTS: u32 = 50;
 
-/// Sends signals, and keeps those that are to be sent again.
+/// Sends signals, and keeps the unsent ones for another attempt.
 #[derive(Debug, Default)]
 pub struct UnsentSignals {
     signals: RefCell<Vec<UnsentSignal>>,
-    /// Why the last of them was not sent.
+    /// Why the last unsent signal was not sent.
     failure: Cell<Option<Errno>>,
 }
 
@@ -25,10 +27,10 @@ struct UnsentSignal {
 }
 
 impl UnsentSignals {
-    /// Sends a signal to a process, or with a negative number to its group.
+    /// Sends a signal to a process, or with a negative number to a process group.
     ///
     /// # Errors
-    /// As `signal::send`.
+    /// The errors of `signal::send`.
     pub fn send(&self, pid: c_int, number: c_int) -> nix::Result<()> {
         let sent = signal::send(pid, number);
         self.note(UnsentSignal { pid, number, attempts: 1 }, sent);
@@ -43,12 +45,12 @@ impl UnsentSignals {
         }
     }
 
-    /// Why a signal was not sent since this was last asked.
+    /// Returns why a signal was not sent since the last call of this function.
     pub fn failure(&self) -> Option<Errno> {
         self.failure.take()
     }
 
-    /// Sends everything again, in order.
+    /// Sends all kept signals again, in order.
     pub fn send_again(&self) {
         for signal in self.signals.take() {
             let sent = signal::send(signal.pid, signal.number);
@@ -56,7 +58,7 @@ impl UnsentSignals {
         }
     }
 
-    /// A process was reaped: its number means nothing any more.
+    /// Drops the signals for a process that was reaped, because its pid may be reused.
     pub fn forget(&self, pid: c_int) {
         self.signals.borrow_mut().retain(|signal| signal.pid != pid);
     }

@@ -1,4 +1,4 @@
-//! The watchdog: notices that a workload that still runs does nothing any more.
+//! The watchdog: notices that a running workload shows no progress any more.
 
 use super::action::Action;
 use super::clock::Clock;
@@ -7,21 +7,21 @@ use super::timers::{Timer, Timers};
 use protocol::handover::{Heartbeat, OnHang, Watchdog};
 use std::time::Duration;
 
-/// By then stacks have been told, or never will be: a little more than what the helper may take.
+/// Longest wait for the stacks in the log: a little more than the helper's own limit.
 const DUMP_LIMIT: Duration = Duration::from_secs(16);
 
-/// A handler that tells stacks has been called; it needs a moment to write them.
+/// Time that a trainer's handler needs to write its stacks after its signal.
 const AFTER_DUMP: Duration = Duration::from_millis(300);
 
-/// From the signal that makes a hanging workload tell its stacks and die, to SIGKILL.
+/// Time from the signal that makes a hanging workload print its stacks and die, to SIGKILL.
 const ABORT_GRACE: Duration = Duration::from_secs(10);
 
-/// What the watchdog has found.
+/// The finding of the watchdog.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HangVerdict {
-    /// Nothing happened for too long.
+    /// The workload showed no progress for too long.
     pub hung: bool,
-    /// The workload was told to end because of that.
+    /// The workload is being ended for that.
     pub aborting: bool,
 }
 
@@ -36,13 +36,13 @@ pub struct ProgressWatch {
 }
 
 impl ProgressWatch {
-    /// Looks from now on, eight times within the shortest limit.
+    /// Starts to look, eight times within the shortest limit.
     pub fn arm(&mut self, limits: &Watchdog, timers: &mut Timers, now: Clock) {
         (self.output, self.heartbeat, self.checkpoint) = (now, now, now);
         timers.set(Timer::WatchdogLook, limits.shortest().map(|limit| now + pace(limit)));
     }
 
-    /// Returns what was found so far.
+    /// Returns the finding so far.
     pub fn verdict(&self) -> HangVerdict {
         self.verdict
     }
@@ -59,7 +59,7 @@ impl ProgressWatch {
         self.checkpoint = now;
     }
 
-    /// Lets time pass.
+    /// Handles the deadlines of the watchdog.
     pub fn tick(&mut self, limits: &Watchdog, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) {
         if timers.is_due(Timer::WatchdogAbort, now) {
             self.abort(timers, now, act);
@@ -71,11 +71,11 @@ impl ProgressWatch {
         if limits.output.is_some() || limits.heartbeat.is_some() {
             act.push(Action::Pulse);
         }
-        // A helper says when a checkpoint is complete; that limit needs no look.
+        // A message reports each complete checkpoint, so that limit needs no helper.
         self.judge(&Watchdog { output: None, heartbeat: None, ..*limits }, limits, timers, now, act);
     }
 
-    /// Takes what a helper saw.
+    /// Takes the signs of life that a helper saw.
     pub fn seen(
         &mut self,
         pulse: Heartbeat,
@@ -91,7 +91,7 @@ impl ProgressWatch {
     }
 
     fn take(&mut self, pulse: Heartbeat, now: Clock) {
-        // Where the kernel does not tell what they write, silence means nothing.
+        // Where the kernel does not count the written bytes, silence means nothing.
         if pulse.written.is_none() || pulse.written != self.pulse.written {
             self.output = now;
         }
@@ -101,7 +101,7 @@ impl ProgressWatch {
         self.pulse = pulse;
     }
 
-    /// Judges by some of the limits, and answers as all of them say.
+    /// Judges by some of the limits, and reacts as the whole policy says.
     fn judge(&mut self, by: &Watchdog, limits: &Watchdog, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) {
         let Some((what, quiet)) = self.overdue(by, now) else { return };
         self.verdict.hung = true;
@@ -110,12 +110,12 @@ impl ProgressWatch {
         if limits.action == OnHang::Log {
             return self.arm(limits, timers, now);
         }
-        // What it is doing must be seen before it is ended.
+        // The stacks must be logged before the workload is ended.
         disarm(timers);
         timers.set(Timer::WatchdogAbort, now + DUMP_LIMIT);
     }
 
-    /// Returns what has been quiet for longer than it may be.
+    /// Returns which sign of life has been missing for longer than its limit.
     fn overdue(&self, limits: &Watchdog, now: Clock) -> Option<(&'static str, Duration)> {
         let signs = [
             ("no process has written anything", limits.output, self.output),
@@ -136,7 +136,7 @@ impl ProgressWatch {
     }
 }
 
-/// Looks no more.
+/// Stops looking.
 pub fn disarm(timers: &mut Timers) {
     timers.stop(&[Timer::WatchdogLook, Timer::WatchdogAbort]);
 }

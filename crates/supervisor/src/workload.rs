@@ -1,5 +1,6 @@
-//! The workload as PID 1 reaches it: the main process, all that descends from it, and the terminal it sits at. Decides nothing; it
-//! knows whom it may signal (never a pid that was reaped, never an errand) and how a signal gets there.
+//! The workload as PID 1 reaches it: the main process, all its descendants, and its terminal. Decides nothing.
+//!
+//! It knows which processes it may signal (never a reaped pid, never a helper) and how a signal gets there.
 
 use super::guardian;
 use super::helpers::Helpers;
@@ -11,50 +12,50 @@ use std::collections::BTreeSet;
 use std::ffi::c_int;
 use sys::{proc, process, signal, terminal};
 
-/// So often a walk over the tree is repeated while it still finds somebody new: who forks meanwhile is not missed.
+/// Most repetitions of a walk over the process tree while it still finds new processes, so that a fork during a walk is not missed.
 const WALKS: u32 = 10;
 
 /// The processes of one start.
 #[derive(Debug)]
 pub struct Workload {
     main: c_int,
-    /// The main process has been reaped: its pid may be another's by now.
+    /// The main process has been reaped, and its pid may be reused.
     gone: bool,
-    /// Who has had the stop signal, or was spared it on purpose.
+    /// The processes that got the stop signal, or were left out on purpose.
     delivered: BTreeSet<c_int>,
-    /// We hold its place in the terminal's foreground while it is stopped.
+    /// PID 1 has taken the terminal's foreground while the main process is stopped.
     lent: bool,
-    /// Job control stopped it.
+    /// Job control stopped the main process.
     stopped: bool,
-    /// A TSTP was passed on: it is stopped because somebody asked for that.
+    /// A TSTP was forwarded, so the main process is stopped on request.
     told_to_stop: bool,
     unsent: UnsentSignals,
 }
 
 impl Workload {
-    /// A main process that was just started.
+    /// Returns the workload of a main process that was just started.
     pub fn of(main: c_int) -> Self {
         let delivered = BTreeSet::new();
         let unsent = UnsentSignals::default();
         Workload { main, gone: false, delivered, lent: false, stopped: false, told_to_stop: false, unsent }
     }
 
-    /// Through which all signals go.
+    /// Returns the sender of all signals.
     pub fn unsent(&self) -> &UnsentSignals {
         &self.unsent
     }
 
-    /// The main process.
+    /// Returns the main process.
     pub fn main(&self) -> c_int {
         self.main
     }
 
-    /// Whether the main process has been reaped.
+    /// Returns whether the main process has been reaped.
     pub fn is_gone(&self) -> bool {
         self.gone
     }
 
-    /// A child was reaped: from now on its pid means nothing. Says whether it was the main process.
+    /// Takes a reaped child, whose pid may be reused from now on; returns whether it was the main process.
     pub fn reaped(&mut self, pid: c_int) -> bool {
         self.delivered.remove(&pid);
         self.unsent.forget(pid);
@@ -66,7 +67,7 @@ impl Workload {
         main
     }
 
-    /// Passes a signal on to the main process, or its group. ESRCH and EPERM are no news: PID 1 lives on.
+    /// Forwards a signal to the main process or its group; ESRCH and EPERM are ignored, because PID 1 lives on.
     pub fn forward(&mut self, number: c_int, scope: Scope) {
         match number {
             _ if self.gone => return,
@@ -74,18 +75,18 @@ impl Workload {
             libc::SIGTSTP => self.told_to_stop = true,
             _ => {}
         }
-        // Before the child has made its group there is none, and the signal must not be lost.
+        // The group does not exist before the child has made it, and the signal must not be lost.
         if scope != Scope::Group || self.unsent.send(-self.main, number).is_err_and(signal::is_final) {
             let _ = self.unsent.send(self.main, number);
         }
     }
 
-    /// Which of these signals the main process has a handler for.
+    /// Returns which of these signals the main process has a handler for.
     pub fn catches(&self, signals: u64) -> u64 {
         proc::status(self.main).filter(|_| !self.gone).map_or(0, |status| status.caught & signals)
     }
 
-    /// The stop signal, to whom the scope says. Says whether anybody was ready for one that trainit chose itself.
+    /// Sends the stop signal within the scope; returns whether any process had a handler for a signal that trainit chose itself.
     pub fn deliver(&mut self, number: c_int, scope: Scope, chosen_by_us: bool) -> bool {
         if self.gone {
             return true;
@@ -104,14 +105,14 @@ impl Workload {
         ready > 0 || nobody
     }
 
-    /// For a shell with a person at it: as if the terminal had gone. Others might know another meaning of it.
+    /// Sends HUP to an interactive shell, as if its terminal had gone; other programs may give HUP another meaning.
     pub fn hang_up(&self) {
         if !self.gone && signal_target::ProcessView::is_shell(&signal_target::RealProcesses, self.main) {
             deliver_one(&self.unsent, self.main, libc::SIGHUP, false);
         }
     }
 
-    /// A signal only for who is ready for it: the others would die of it. Says whether anybody was.
+    /// Sends a signal only to processes with a handler for it, because the others would die of it; returns whether there was any.
     pub fn ask(&self, number: c_int, scope: Scope) -> bool {
         if self.gone {
             return false;
@@ -124,12 +125,12 @@ impl Workload {
         chosen.into_iter().filter(ready).filter(|pid| deliver_one(&self.unsent, *pid, number, true)).count() > 0
     }
 
-    /// Everything that descends from PID 1 and is no errand.
+    /// Returns all descendants of PID 1 except helpers.
     pub fn tree(&self, helpers: &Helpers) -> Vec<c_int> {
         proc::descendants(process::own_pid()).into_iter().filter(|pid| !helpers.has(*pid)).collect()
     }
 
-    /// TERM for what became our child since the stop was delivered.
+    /// Sends TERM to the processes that became children of PID 1 after the stop signal was delivered.
     pub fn deliver_to_orphans(&mut self, helpers: &Helpers) {
         if !proc::is_of_this_namespace() && self.delivered.insert(-1) {
             self.signal_everyone(libc::SIGTERM);
@@ -141,8 +142,9 @@ impl Workload {
         }
     }
 
-    /// A signal for every descendant. Where /proc shows other processes than ours, only "all that we may signal" is left to say it,
-    /// and only PID 1 of a namespace may say that.
+    /// Sends a signal to every descendant.
+    ///
+    /// Where /proc shows another pid namespace, only kill(2) with pid -1 reaches them, and only PID 1 of a namespace may use that.
     pub fn signal_tree(&mut self, number: c_int, helpers: &Helpers) {
         if !proc::is_of_this_namespace() {
             return self.signal_everyone(number);
@@ -159,8 +161,11 @@ impl Workload {
         }
     }
 
-    /// SIGKILL for everything. Not PID 1, there is no call that reaches all of it at once; and that call does not reach other users'
-    /// processes where root has no CAP_KILL.
+    /// Sends SIGKILL to everything.
+    ///
+    /// Where trainit is not PID 1, no single call reaches every process. That call also does not reach other users' processes where root
+    /// has
+    /// no CAP_KILL.
     pub fn kill(&mut self, helpers: &Helpers) {
         self.signal_everyone(libc::SIGKILL);
         let mut killed = BTreeSet::new();
@@ -175,8 +180,11 @@ impl Workload {
         }
     }
 
-    /// Job control stopped the main process. With a shell above us we stop as well, so that it gets its terminal back; without one
-    /// nobody could continue what a person stopped with Ctrl-Z by mistake, so we do.
+    /// Handles a main process that job control has stopped.
+    ///
+    /// With a shell above, PID 1 stops as well, so that the shell gets its terminal back. Without one no process could continue what a
+    /// person
+    /// stopped with Ctrl-Z by mistake, so PID 1 continues it.
     pub fn suspended(&mut self, by: c_int) {
         self.stopped = true;
         if [libc::SIGTTIN, libc::SIGTTOU].contains(&by) && terminal::hand_over(self.main) {
@@ -191,8 +199,9 @@ impl Workload {
         }
     }
 
-    /// Continues the main process and those that were stopped with it. What was in front is in front again, unless it is continued
-    /// in the background.
+    /// Continues the main process and the processes that were stopped with it.
+    ///
+    /// A process group from the foreground returns there, unless it is continued in the background.
     fn go_on(&mut self) {
         if self.lent && terminal::hand_over(self.main) {
             self.lent = false;
@@ -204,19 +213,21 @@ impl Workload {
     }
 }
 
-/// Everybody of ours in a process group.
+/// Returns the descendants of PID 1 in a process group.
 fn group(group: c_int) -> impl Iterator<Item = c_int> {
     let of = |pid: &c_int| nix::unistd::getpgid(Some(Pid::from_raw(*pid)));
     proc::descendants(process::own_pid()).into_iter().filter(move |pid| of(pid) == Ok(Pid::from_raw(group)))
 }
 
-/// A stopped process could not act on it, so it is continued afterwards. What trainit chose itself is sent only to who is ready for
-/// it: an unready trainer would die of it. Says whether it was ready.
+/// Sends a signal to one process, and continues it if it is stopped, because it could not act on the signal otherwise.
+///
+/// A signal that trainit chose itself goes only to a process with a handler, because a trainer without one would die of it. Returns
+/// whether the process had a handler.
 fn deliver_one(unsent: &UnsentSignals, pid: c_int, number: c_int, chosen_by_us: bool) -> bool {
     let status = || proc::status(pid.abs()).unwrap_or_default();
     let ready = !chosen_by_us || signal::contains(status().caught, number);
     let _ = unsent.send(pid, if ready { number } else { libc::SIGTERM });
-    // Only now: what is sent in any case need not wait for a look at it.
+    // The look comes after the signal, because a signal that is sent in any case need not wait for it.
     if status().state == 'T' {
         let _ = unsent.send(pid, libc::SIGCONT);
     }

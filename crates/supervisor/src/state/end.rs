@@ -1,4 +1,4 @@
-//! What follows the end of the main process: draining, the questions and hooks of an end, another run, a hold, and the exit code.
+//! Steps after the end of the main process: draining, questions, hooks, another run, a hold, and the exit code.
 
 use super::State;
 use crate::action::Action;
@@ -34,7 +34,7 @@ impl State {
         }
     }
 
-    /// A preparation that was killed, unless it was told to end.
+    /// Returns the end of a preparation that was killed without a stop.
     fn killed_preparation(&self, ended: Ended) -> Option<KilledPreparation> {
         match &self.life {
             Life::Preparing(preparing) if !self.stop.is_asked() && !self.stop.timed_out() => {
@@ -44,7 +44,7 @@ impl State {
         }
     }
 
-    /// The main process is gone, and with it everything that is about a workload.
+    /// Begins to drain, because the main process and everything that concerns a workload are gone.
     fn drain(&mut self, ended: Option<Ended>, now: Clock) {
         self.life.drain(ended, self.command.is_some(), now);
         self.timers.stop(&[Timer::PrepareTimeout, Timer::HoldEnd, Timer::PendingSignals, Timer::UsageLook]);
@@ -60,7 +60,7 @@ impl State {
         }
     }
 
-    /// The last steps of every end, and a container that is kept open.
+    /// Handles the deadlines at the end of a run, and of a container that is kept open.
     pub(super) fn end_tick(&mut self, now: Clock, act: &mut Vec<Action>) {
         self.stop_tick(now, act);
         if failure_hold::tick(&mut self.timers, now, act) {
@@ -68,13 +68,13 @@ impl State {
         }
     }
 
-    /// All that was started is gone: one more question may have to be asked, then it goes on or ends.
+    /// Takes the end of the last process: asks the next open question, or continues, or ends.
     pub(super) fn children_gone(&mut self, now: Clock, act: &mut Vec<Action>) {
         if self.done || matches!(self.life, Life::BackOff(_) | Life::Held(_)) {
             return;
         }
         if self.life.end().is_none() {
-            // Its end was not told: it was lost.
+            // No end of the main process was reported, so it was lost.
             self.drain(None, now);
         }
         if self.asks_done_file(act) || self.has_hooks(now, act) || self.reports_kill(act) {
@@ -93,7 +93,7 @@ impl State {
         }
     }
 
-    /// Whether a helper is to say first if training was complete; it is sent once.
+    /// Asks a helper once whether training was complete; returns whether the end waits for the answer.
     fn asks_done_file(&mut self, act: &mut Vec<Action>) -> bool {
         let asks = self.stop.is_asked() && self.ran() && self.policy.stop.done_file.is_some();
         let Some(draining) = self.draining().filter(|draining| asks && draining.done_file == Question::Open) else {
@@ -104,7 +104,7 @@ impl State {
         true
     }
 
-    /// Whether hooks are to run first; they are sent once.
+    /// Starts the hooks once; returns whether the end waits for them.
     fn has_hooks(&mut self, now: Clock, act: &mut Vec<Action>) -> bool {
         let may = self.ran() && !self.is_to_start_again(now);
         let grace = self.timers.left(Timer::Kill, now).filter(|_| self.stop.is_asked());
@@ -119,7 +119,7 @@ impl State {
         true
     }
 
-    /// A preparation that was killed has left its report unwritten: another process writes it, once. Says whether it begins now.
+    /// Has the report of a killed preparation written, once, by a helper; returns whether that begins now.
     fn reports_kill(&mut self, act: &mut Vec<Action>) -> bool {
         let wanted = self.policy.report.file.is_some();
         let Some(draining) = self.draining().filter(|draining| wanted && !draining.reported) else { return false };
@@ -130,7 +130,7 @@ impl State {
         true
     }
 
-    /// Decides, and if so, sets the time of the next start.
+    /// Decides on another run, and if there is one, sets the time of its start.
     fn starts_again(&mut self, now: Clock, act: &mut Vec<Action>) -> bool {
         let (Some(run), Some(end)) = (self.ended_run(now), self.life.end().copied()) else { return false };
         match self.restarts.step(run, &self.policy.restart) {
@@ -148,12 +148,12 @@ impl State {
         }
     }
 
-    /// What `starts_again` is going to decide once everything is gone.
+    /// Returns what `starts_again` would decide once all processes are gone.
     pub(super) fn is_to_start_again(&self, now: Clock) -> bool {
         self.ended_run(now).is_some_and(|run| self.restarts.would_start(run, &self.policy.restart))
     }
 
-    /// The run that has ended by itself, if it was one.
+    /// Returns the run that has ended by itself; `None` if a stop ended it.
     fn ended_run(&self, now: Clock) -> Option<EndedRun> {
         let ended = self.ended().filter(|_| !self.stop.is_asked() && !self.stop.timed_out() && self.ran())?;
         Some(EndedRun {
@@ -165,7 +165,7 @@ impl State {
         })
     }
 
-    /// Instead of the end, if there is something to look at: says whether it is held.
+    /// Keeps the container open instead of ending it, if there is a failure to look at; returns whether it does.
     fn holds(&mut self, now: Clock, act: &mut Vec<Action>) -> bool {
         let code = self.code();
         let Some(end) = self.life.end().copied().filter(|end| end.ended.is_some() && self.has_failed(code)) else {
@@ -177,7 +177,9 @@ impl State {
         true
     }
 
-    /// Nobody asked for this end. What a build mode ends with says nothing, once it ran: a shell's code is that of its last command.
+    /// Returns whether an end without a stop is a failure.
+    ///
+    /// The exit code of a build mode that ran says nothing: a shell's code is that of its last command.
     fn has_failed(&self, code: u8) -> bool {
         let asked_for = self.prepare_killed().is_some_and(KilledPreparation::was_asked_for);
         let by_itself = !self.stop.is_asked() && !asked_for;
@@ -191,7 +193,7 @@ impl State {
         }
     }
 
-    /// The exit code as things are now.
+    /// Returns the present exit code.
     fn code(&self) -> u8 {
         let complete = matches!(&self.life, Life::Draining(draining) if draining.done_file == Question::Answered(true));
         let account = ExitAccount {

@@ -1,4 +1,4 @@
-//! What holds in every order of events, whatever the policy is.
+//! Properties that hold in every order of events, whatever the policy is.
 
 use super::*;
 use crate::stop_protocol::{KILLS, PREPARE_GRACE};
@@ -11,10 +11,10 @@ use protocol::handover::{
 use std::time::Duration;
 use sys::process::Ended;
 
-/// What happened, and so many milliseconds after what was before it; none: exactly at the next deadline.
+/// Events, each with its milliseconds after the event before it; `None` means exactly at the next deadline.
 type Script = Vec<(Event, Option<u64>)>;
 
-/// Plays events against a state and keeps what was done when.
+/// Plays events against a state and records the actions with their times.
 struct Simulation {
     state: State,
     now: Clock,
@@ -34,7 +34,7 @@ impl Simulation {
         play
     }
 
-    /// As PID 1 does it: what is due comes first.
+    /// Plays an event after a pause; deadlines in between come first, as in PID 1.
     fn after(&mut self, pause: Option<u64>, event: Event) {
         let wanted = pause.map_or(self.state.deadline().unwrap_or(self.now), |ms| self.now + Duration::from_millis(ms));
         self.pass(wanted);
@@ -165,7 +165,7 @@ fn with_grace(mut policy: Policy, grace: Option<Duration>) -> Policy {
     policy
 }
 
-/// Whatever may be heard from prepare, errands and the container.
+/// Generates every message that may come from prepare, helpers and the container.
 fn words() -> impl Strategy<Value = Event> {
     let saved = any::<bool>().prop_map(|fresh| Message::Saved(SavedCheckpoint { fresh, ..SavedCheckpoint::default() }));
     let pulse = (option::of(0u64..3), 0u64..3)
@@ -222,7 +222,7 @@ fn scripts(events: impl Strategy<Value = Event>) -> impl Strategy<Value = Script
     collection::vec((events, pauses()), 0..40)
 }
 
-/// Everything that may happen while the main process is there.
+/// Generates every event that may happen while the main process is there.
 fn before_the_end() -> impl Strategy<Value = Event> {
     prop_oneof![signals(), words(), others()]
 }
@@ -231,7 +231,7 @@ fn anything() -> impl Strategy<Value = Event> {
     prop_oneof![2 => signals(), 2 => words(), 1 => others(), 1 => ends()]
 }
 
-/// What a running workload and its errands cause, without a person's Ctrl-C.
+/// Generates events that a running workload and its helpers cause, without a person's Ctrl-C.
 fn while_it_saves() -> impl Strategy<Value = Event> {
     let heard = words().prop_filter("one policy", |event| !matches!(event, Event::Said(Message::Policy(_))));
     let quiet = signals().prop_filter("no interrupts", |event| *event != signal(libc::SIGINT));
@@ -245,9 +245,9 @@ proptest! {
     fn the_end_comes_once_and_only_when_everything_is_gone(script in scripts(before_the_end()), code: u8) {
         let mut play = Simulation::new();
         play.play(script);
-        // Only after KILLS fruitless kills may it end with children left.
+        // The state may end with children left only after KILLS fruitless kills.
         prop_assert!(play.count(is_exit) == 0 || play.state.stop.kills() > KILLS);
-        // Nothing of what ends now is started again.
+        // A workload that ends now is not started again.
         play.state.policy.restart.max = 0;
         play.state.policy.stop.done_file = None;
         play.state.policy.hold = None;
@@ -308,7 +308,7 @@ proptest! {
         let all = play.first(|action| *action == Action::Tree(libc::SIGTERM));
         let one = play.first(is_deliver);
         prop_assert!(play.count(is_deliver) <= 1 && (asks || one.is_some()), "{:?}", play.done);
-        // Not again after everything got it.
+        // The stop signal is not sent again after every process got it.
         prop_assert!(all.is_none() || one.is_none() || one <= all, "{:?}", play.done);
     }
 
@@ -327,7 +327,7 @@ proptest! {
         }
         play.pass(Duration::from_secs(100));
         let began = play.count(|action| *action == Action::Begin);
-        // The next run has begun before the stop came, or never does.
+        // The next run either begins before the stop, or never.
         prop_assert_eq!(began, usize::from(stop >= gone.max(10) + 2000), "{:?}", play.done);
         prop_assert_eq!(began == 0, play.done.iter().any(|(_, action)| *action == Action::Exit(143)), "{:?}", play.done);
     }
@@ -360,7 +360,7 @@ proptest! {
     fn no_companion_is_started_but_while_the_workload_runs(policy in policies(), script in scripts(anything())) {
         let mut play = Simulation::new();
         play.does(Event::Said(Message::Policy(Box::new(policy))));
-        // `does` looks at each.
+        // `does` checks each event.
         script.into_iter().for_each(|(event, pause)| play.after(pause, event));
     }
 
@@ -389,14 +389,14 @@ proptest! {
     }
 }
 
-/// What may happen while a stop waits for a checkpoint.
+/// Generates events that may happen while a stop waits for a checkpoint.
 fn while_saving_for_a_stop() -> impl Strategy<Value = Event> {
     let saved = Event::Said(Message::Saved(SavedCheckpoint { fresh: true, ..SavedCheckpoint::default() }));
     let interrupt = signal(libc::SIGINT);
     prop_oneof![1 => Just(saved), 1 => signals(), 2 => Just(interrupt), 1 => Just(Event::NobodyReady(libc::SIGUSR1))]
 }
 
-/// What may be heard before the workload is there.
+/// Generates messages that may come before the workload is there.
 fn while_preparing() -> impl Strategy<Value = Event> {
     let heard = words().prop_filter("it does not launch", |event| !matches!(event, Event::Said(Message::Launching(_))));
     prop_oneof![signals(), heard, Just(Event::Tick), Just(Event::DoorClosed), Just(Event::ChildEnded)]

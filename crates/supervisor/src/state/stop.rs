@@ -1,4 +1,4 @@
-//! What a stop meets in each life of the main process, and what it begins there.
+//! The begin of a stop in each phase of the main process.
 
 use super::State;
 use crate::action::Action;
@@ -28,12 +28,12 @@ impl State {
             Life::Running(_) => self.stop_running(arrived, now, act),
             Life::Draining(_) => self.leave_sooner(arrived, now, act),
             Life::BackOff(_) => self.stop_at_once(arrived, StopCircumstance::BetweenRuns, now, act),
-            // Whoever held it has seen enough: the code stays that of the failure.
+            // The person has looked at the held container; the exit code stays that of the failure.
             Life::Held(_) => self.stop_at_once(arrived, StopCircumstance::Held, now, act),
         }
     }
 
-    /// Stops what nobody uses, or what has lived long enough.
+    /// Stops an unused container, or one that has lived long enough.
     pub(super) fn stop_by_ourselves(&mut self, reason: Reason, now: Clock, act: &mut Vec<Action>) {
         self.stop.because(reason);
         let stop = &mut self.policy.stop;
@@ -43,18 +43,18 @@ impl State {
         self.stop_signal(Arrived { number: libc::SIGTERM, pid: 0, uid: 0, kernel: false }, now, act);
     }
 
-    /// From now on it is being stopped; preparing has no other deadline then.
+    /// Records a stop; preparing then has no other deadline.
     fn begin_stop(&mut self, plan: StopPlan) {
         self.stop.begin(plan);
         self.timers.stop(&[Timer::PrepareTimeout, Timer::UsageLook, Timer::Lifetime]);
         self.sidecars.settle(&mut self.timers);
     }
 
-    /// Nothing of a workload is lost yet, so the configured grace does not apply.
+    /// Stops the preparation: no work of a workload can be lost yet, so the configured grace does not apply.
     fn stop_preparing(&mut self, arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
         let (number, grace, met) = (libc::SIGTERM, Some(PREPARE_GRACE), StopCircumstance::Preparing);
         self.begin_stop(StopPlan { arrived, number, grace, at: now, met });
-        // A prepare.timeout that is over already may have set an earlier one.
+        // An exceeded prepare.timeout may have set an earlier deadline.
         self.timers.advance(Timer::Kill, Some(now + PREPARE_GRACE));
         self.say_stopping(act);
         act.push(Action::Tree(libc::SIGTERM));
@@ -74,7 +74,7 @@ impl State {
         }
     }
 
-    /// The workload had ended by itself; what is left of it need not be waited for any longer than usual, and it is not started again.
+    /// Stops a run whose workload has ended by itself: leftover processes get the usual time, and no run follows.
     fn leave_sooner(&mut self, arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
         let met = if self.is_to_start_again(now) { StopCircumstance::BetweenRuns } else { StopCircumstance::Over };
         let number = outgoing(StopSignal::Same, arrived.number, self.is_plain());
@@ -86,7 +86,7 @@ impl State {
         act.push(Action::Tree(number));
     }
 
-    /// While nothing runs a stop is the end.
+    /// Ends at once, because no process runs.
     fn stop_at_once(&mut self, arrived: Arrived, met: StopCircumstance, now: Clock, act: &mut Vec<Action>) {
         self.begin_stop(StopPlan { arrived, number: arrived.number, grace: None, at: now, met });
         self.timers.set(Timer::Restart, None);
@@ -94,7 +94,7 @@ impl State {
         self.exit(act);
     }
 
-    /// The stop came a moment too late for prepare: what runs now is a workload, with a workload's budget.
+    /// Gives a stop that came a moment too late for prepare a workload's budget.
     pub(super) fn stop_reaches_workload(&mut self, act: &mut Vec<Action>) {
         self.stop.reaches_workload(self.policy.stop.grace, &mut self.timers);
         self.worry_about_save();
@@ -114,18 +114,20 @@ impl State {
         }
     }
 
-    /// A trainer that saves on a signal of its own and goes on is asked for that first, if it can be seen when it has saved.
+    /// Returns the signal with which a trainer saves and continues, if PID 1 can see when it has saved.
+    ///
+    /// Such a trainer is asked to save before it gets the stop signal.
     fn save_signal_for_stop(&self) -> Option<c_int> {
         let asks = self.watches_training() && self.policy.stop.signal == StopSignal::Same;
         self.policy.checkpoint.signal.filter(|save| asks && *save != libc::SIGTERM)
     }
 
-    /// The stop signal itself.
+    /// Sends the stop signal.
     pub(super) fn deliver(&self, act: &mut Vec<Action>) {
         self.stop.deliver(self.policy.kind == WorkloadKind::Build && !self.is_plain(), act);
     }
 
-    /// The trainer has no handler for a signal that was to make it save.
+    /// Takes that the trainer has no handler for the signal that means "save".
     pub(super) fn not_asked(&mut self, number: c_int, act: &mut Vec<Action>) {
         if self.checkpoints.not_asked(number, &mut self.timers, act) {
             self.deliver(act);

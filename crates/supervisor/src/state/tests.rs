@@ -1,4 +1,4 @@
-//! Orders of events, each as a table: what happens, and what PID 1 does about it.
+//! Orders of events, each as a table of events and PID 1's actions.
 
 use super::*;
 use protocol::handover::{
@@ -221,7 +221,7 @@ fn a_failed_training_is_held_until_the_time_is_over_and_ends_with_its_code() {
     play.does(10.0, Event::MainEnded(Ended::Exited(3)));
     assert_eq!(play.does(10.05, Event::ChildrenGone), [Action::Account(3)]);
     assert_eq!((play.0.phase(), play.0.deadline()), (Phase::Holding, Some(at(70.05))));
-    // Whoever looks leaves orphans behind, and asks in vain.
+    // A person who looks into the container leaves orphans, and a request fails.
     for event in [Event::ChildrenGone, Event::ChildEnded, Event::SaveRequested, signal(libc::SIGUSR1)] {
         assert_eq!(play.does(20.0, event), []);
     }
@@ -279,10 +279,10 @@ fn hooks_run_when_all_is_gone_and_before_it_is_held() {
     play.does(1.0, Event::MainEnded(Ended::Exited(3)));
     let time = Duration::from_secs(60);
     assert_eq!(play.does(1.0, Event::ChildrenGone), [Action::Send(HelperTask::AfterStop { time, code: 3 })]);
-    // What they leave behind is killed in the end.
+    // Processes that the hooks leave behind are killed in the end.
     assert_eq!(play.0.deadline(), Some(at(67.0)));
     assert_eq!(play.does(2.0, Event::ChildrenGone), [Action::Account(3)]);
-    // Within a grace they have less, and a workload that never ran has none.
+    // Within a grace the hooks have less time, and they have none after a workload that never ran.
     let mut play = Play::running(hooked(train(Some(30))));
     play.does(1.0, signal(TERM));
     play.does(11.0, Event::MainEnded(Ended::Exited(0)));

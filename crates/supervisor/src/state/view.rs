@@ -1,4 +1,4 @@
-//! What others ask the state: for the state file, the last line and the termination log, and what a step has to know.
+//! Questions that other parts ask the state: for the state file, the last line, the termination log, and before a step.
 
 use super::State;
 use crate::checkpoint_requests::CheckpointRequests;
@@ -14,7 +14,7 @@ use protocol::handover::{Phase, WorkloadKind};
 use sys::process::Ended;
 
 impl State {
-    /// Returns what to show as the phase.
+    /// Returns the phase to show.
     pub fn phase(&self) -> Phase {
         match &self.life {
             _ if self.stop.is_asked() => Phase::Stopping,
@@ -27,7 +27,7 @@ impl State {
         }
     }
 
-    /// Returns the command line that runs, once it is known.
+    /// Returns the workload's command line, once it is known.
     pub fn command(&self) -> Option<&str> {
         self.command.as_deref()
     }
@@ -52,17 +52,17 @@ impl State {
         &self.sidecars
     }
 
-    /// Returns what the watchdog has found.
+    /// Returns the finding of the watchdog.
     pub fn verdict(&self) -> HangVerdict {
         self.life.verdict()
     }
 
-    /// Returns who uses the container; `None`: nobody, or PID 1 does not look.
+    /// Returns who uses the container; `None` if no use was seen, or PID 1 does not look.
     pub fn used_by(&self) -> Option<&str> {
         self.usage()?.by()
     }
 
-    /// Returns since when nobody uses the container; `None`: it is used, or PID 1 does not look.
+    /// Returns since when the container is unused; `None` if it is used, or PID 1 does not look.
     pub fn unused_since(&self) -> Option<Clock> {
         self.usage()?.unused_since()
     }
@@ -89,7 +89,7 @@ impl State {
         self.life.end()?.ended
     }
 
-    /// Whether the workload itself ever ran.
+    /// Returns whether the workload itself ever ran.
     pub fn ran(&self) -> bool {
         self.is_running() || self.life.end().is_some_and(|end| end.ran)
     }
@@ -98,12 +98,12 @@ impl State {
         matches!(self.life, Life::Running(_))
     }
 
-    /// Whether this is an init and nothing else.
+    /// Returns whether PID 1 is a plain init.
     pub fn is_plain(&self) -> bool {
         self.plain
     }
 
-    /// Returns how long each part took so far.
+    /// Returns how long each phase took so far.
     pub fn times(&self, now: Clock) -> Times {
         let began = self.life.began();
         let stopped = self.stop.plan().map(|stop| stop.at);
@@ -115,18 +115,18 @@ impl State {
         }
     }
 
-    /// Whether the checkpoints of a training are watched, it was stopped, and nothing was saved after that.
+    /// Returns whether a training with watched checkpoints was stopped and has saved nothing since.
     pub fn saved_nothing_since_stop(&self) -> bool {
         let Some(stop) = self.stop.plan().filter(|_| self.ran() && self.watches_training()) else { return false };
         !self.checkpoints.saved_since(stop.at)
     }
 
-    /// Whether the checkpoints of a training can be seen.
+    /// Returns whether the checkpoints of a training are watched.
     pub(super) fn watches_training(&self) -> bool {
         self.policy.checkpoint.watched.is_some() && self.policy.kind == WorkloadKind::Train
     }
 
-    /// Whether this sidecar may be started: the workload may have ended since that was decided.
+    /// Returns whether this sidecar may be started: the workload may have ended since that was decided.
     pub fn wants_sidecar(&self, index: usize) -> bool {
         self.sidecars.runs(index) && self.has_sidecars()
     }

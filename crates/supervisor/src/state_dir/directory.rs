@@ -1,5 +1,6 @@
-//! A state directory as its writer has it: made and written by descriptors, below a base where nobody else can exchange it. Root writes
-//! here beside users that it does not believe: a path could lead elsewhere from one call to the next.
+//! A state directory as its writer has it: made and written by descriptors, below a base where no other user can exchange it.
+//!
+//! Root writes here beside users that it does not trust: a path could lead elsewhere from one call to the next.
 
 use super::FILE;
 use nix::errno::Errno;
@@ -16,28 +17,28 @@ use sys::credentials::own_uid;
 use sys::untrusted::{self, Owners};
 use sys::{directory, process};
 
-/// What the new state is called until it is whole.
+/// Name of the new state file until it is complete.
 const NEW: &str = "state.new";
 
-/// Most entries that are taken away at the end: the workload's user may have made any number.
+/// Most entries that are removed at the end: the workload's user may have made any number.
 const ENTRIES: u32 = 10_000;
 
 /// The state directory of one supervisor, open.
 #[derive(Debug)]
 pub struct StateDir {
-    /// `trainit-UID`, in a base where nobody else can exchange it.
+    /// `trainit-UID`, in a base where no other user can exchange it.
     home: File,
     /// The directory itself.
     file: File,
     path: PathBuf,
 }
 
-/// What is usually called `trainit-UID` in a base: made if it is not there, and ours alone to write.
+/// Opens `trainit-UID` in a base, makes it if it is missing, and checks that only this user can write there.
 pub(super) fn home(base: &Path) -> io::Result<File> {
     made(&opened(base)?, Path::new(&super::home_name(own_uid())))
 }
 
-/// A base, which for root has to be one where nobody else can exchange what is ours.
+/// Opens a base; for root it has to be one where no other user can exchange an entry of root's.
 fn opened(base: &Path) -> io::Result<File> {
     match untrusted::settled(base) {
         Err(_) if own_uid() != 0 => {
@@ -48,7 +49,7 @@ fn opened(base: &Path) -> io::Result<File> {
     }
 }
 
-/// A directory of ours in another one, which is made if it is not there.
+/// Opens a directory of this user in another one, and makes it if it is missing.
 fn made(parent: &File, name: &Path) -> io::Result<File> {
     match mkdirat(parent, name, Mode::from_bits_truncate(0o755)) {
         Ok(()) | Err(Errno::EEXIST) => untrusted::directory(parent, name, Owners::These(&[own_uid()])),
@@ -57,10 +58,10 @@ fn made(parent: &File, name: &Path) -> io::Result<File> {
 }
 
 impl StateDir {
-    /// Makes it: `BASE/trainit-UID/NAME`. Whoever is there already keeps what is in it.
+    /// Makes `BASE/trainit-UID/NAME`; a directory that exists keeps its contents.
     ///
     /// # Errors
-    /// What mkdir(2) and open(2) say; in words, why the base cannot be used.
+    /// The error of mkdir(2) or open(2), or in words why the base cannot be used.
     pub fn make(path: &Path) -> io::Result<Self> {
         let name = path.file_name().unwrap_or_default();
         let base = path.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
@@ -71,20 +72,20 @@ impl StateDir {
         })
     }
 
-    /// Where it is.
+    /// Returns the directory's path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Takes it for as long as it is open. Unlike a pid a lock tells life from death in every pid namespace.
+    /// Locks the directory as long as it is open; unlike a pid, a lock tells in every pid namespace whether its owner lives.
     pub fn lock(&self) -> bool {
         directory::lock(&self.file)
     }
 
-    /// Replaces the state file in one step. A full disk costs the news, not the container.
+    /// Replaces the state file in one step.
     ///
     /// # Errors
-    /// What openat(2), write(2) and renameat(2) say.
+    /// The error of openat(2), write(2) or renameat(2). A full disk then costs the update, not the container.
     pub fn write(&self, record: &StateRecord) -> io::Result<()> {
         let bytes = serde_json::to_vec(record)?;
         let new = untrusted::create(&self.file, Path::new(NEW), 0o644).or_else(|_| {
@@ -93,15 +94,15 @@ impl StateDir {
         });
         let mut new = new?;
         new.write_all(&bytes)?;
-        // Whatever the mask is.
+        // The mode must not depend on the umask.
         new.set_permissions(Permissions::from_mode(0o644))?;
         Ok(renameat(&self.file, NEW, &self.file, FILE)?)
     }
 
-    /// Makes what the workload writes here: for its user alone, who may be another one than we.
+    /// Makes the entries that the workload writes, for its user alone, who may be another one than this process's.
     ///
     /// # Errors
-    /// What mkdir(2), open(2) and chown(2) say.
+    /// The error of mkdir(2), open(2) or chown(2).
     pub fn open_to_workload(&self, user: Option<(u32, u32)>) -> io::Result<()> {
         match mkdirat(&self.file, REQUESTS, Mode::from_bits_truncate(0o700)) {
             Ok(()) | Err(Errno::EEXIST) => {}
@@ -114,10 +115,10 @@ impl StateDir {
         Ok(fchownat(&self.file, REQUESTS, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)?)
     }
 
-    /// Takes it away, and the links in `bases` that led readers to it.
+    /// Removes the directory, and the links in `bases` that lead readers to it.
     pub fn remove(self, bases: &[PathBuf]) {
         let Some(name) = self.path.file_name() else { return };
-        // First what would be told as a sudden death, should anything else not go.
+        // The state file goes first: if the rest stays, the next start must not report a sudden death.
         let _ = unlinkat(&self.file, FILE, UnlinkatFlags::NoRemoveDir);
         let _ = directory::remove(&self.home, name, ENTRIES);
         let is_usual = bases.iter().any(|base| self.path.parent().and_then(Path::parent) == Some(base));
@@ -130,18 +131,18 @@ impl StateDir {
     }
 }
 
-/// `trainit-UID` in a base, if it is there and ours alone to write.
+/// Opens `trainit-UID` in a base, if it is there and only this user can write there.
 pub(super) fn there(base: &Path) -> io::Result<File> {
     untrusted::directory(opened(base)?, Path::new(&super::home_name(own_uid())), Owners::These(&[own_uid()]))
 }
 
-/// Puts a link in a base that leads readers to a state directory elsewhere.
+/// Puts a link into a base that leads readers to a state directory elsewhere.
 pub(super) fn link(base: &Path, to: &Path) -> io::Result<()> {
     let name = to.file_name().unwrap_or_default();
     whatever_the_mask_is(|| Ok(symlinkat(to, home(base)?.as_fd(), name)?))
 }
 
-/// Who asks for the state may be another user.
+/// Makes an entry with umask 022, whatever the inherited one is, because another user may read the state.
 fn whatever_the_mask_is<T>(make: impl FnOnce() -> T) -> T {
     process::with_umask(0o022, make)
 }

@@ -1,5 +1,7 @@
-//! Finding and reading the state of a supervisor. Whoever else is in the container may put anything where readers look, so a state counts
-//! only if it belongs to the user that its supervisor runs as, and nothing that is opened here is waited for.
+//! Finds and reads the state of a supervisor.
+//!
+//! Other users in the container may put anything where readers look. A state therefore counts only if it belongs to the user that its
+//! supervisor runs as, and no file is opened in a way that can block.
 
 use super::{FILE, home_name, identity_of, instance_name, is_alive, supervisor_of};
 use nix::fcntl::{AT_FDCWD, readlinkat};
@@ -14,29 +16,29 @@ use std::path::{Path, PathBuf};
 use sys::untrusted::{self, Owners};
 use sys::{credentials, proc};
 
-/// Longest state file that is read: most of it is a command line.
+/// Longest state file that is read; most of it is a command line.
 const MAX: u64 = 1 << 20;
 
-/// So many instances of one user are looked at.
+/// Most instances of one user that are looked at.
 const INSTANCES: usize = 256;
 
 /// The first process of a container.
 const FIRST: i32 = 1;
 
-/// What a reader found.
+/// The result of a search for a state.
 #[derive(Debug)]
 pub enum FoundState {
-    /// The one instance.
+    /// There is one instance.
     One(PathBuf, Box<StateRecord>),
-    /// A supervisor that has written no state: it has just begun, it keeps none (`trainit init`), or it can write nowhere.
+    /// A supervisor has written no state: it has just begun, it keeps none (`trainit init`), or it cannot write anywhere.
     Silent(ProcessIdentity),
-    /// No instance.
+    /// There is no instance.
     None,
-    /// Several; a person must say which.
+    /// There are several, and a person must name one.
     Several(Vec<PathBuf>),
 }
 
-/// A state directory whose owner is its living supervisor's.
+/// A state directory that belongs to the user of its living supervisor.
 struct StateInstance {
     supervisor: ProcessIdentity,
     path: PathBuf,
@@ -49,8 +51,10 @@ impl From<StateInstance> for FoundState {
     }
 }
 
-/// Finds the instance to read: the named directory, else that of the container's first process, else the only living one of this pid
-/// namespace that root or our own user supervises, else the only one of other users.
+/// Finds the instance to read.
+///
+/// The order is: the named directory, the instance of the container's first process, the only living one of this pid namespace that root
+/// or this user supervises, and the only one of other users.
 pub fn find(named: Option<&Path>, bases: &[PathBuf]) -> FoundState {
     if let Some(directory) = named {
         return told(directory);
@@ -70,7 +74,7 @@ pub fn find(named: Option<&Path>, bases: &[PathBuf]) -> FoundState {
     }
 }
 
-/// What a directory holds that somebody named, whosever it is.
+/// Reads the state of a named directory, whoever owns it.
 fn told(directory: &Path) -> FoundState {
     match read(directory) {
         Ok(record) => FoundState::One(directory.into(), Box::new(record)),
@@ -78,20 +82,22 @@ fn told(directory: &Path) -> FoundState {
     }
 }
 
-/// Reads the state in a directory that somebody named.
+/// Reads the state in a named directory.
 ///
 /// # Errors
-/// It is not there, cannot be read, or is no state file.
+/// The file is not there, cannot be read, or is no state file.
 pub fn read(directory: &Path) -> io::Result<StateRecord> {
     let directory = nix::fcntl::openat(AT_FDCWD, directory, DIRECTORY, nix::sys::stat::Mode::empty())?;
     read_in(&File::from(directory), Owners::Anyone)
 }
 
-/// Leaves a request in a state directory. Its directory is the workload's to write, and who asks may be root: what lies there under this
-/// name already, a link perhaps, is not written through.
+/// Leaves a request in a state directory.
+///
+/// The workload can write the directory, and the caller may be root: an entry that has this name already, perhaps a link, is not written
+/// through.
 ///
 /// # Errors
-/// What openat(2) says.
+/// The error of openat(2).
 pub fn request(directory: &Path, name: &str) -> io::Result<()> {
     let directory = nix::fcntl::openat(AT_FDCWD, directory, DIRECTORY, nix::sys::stat::Mode::empty())?;
     let requests = untrusted::directory(directory, Path::new(REQUESTS), Owners::Anyone)?;
@@ -105,7 +111,7 @@ pub(super) fn read_in(directory: &File, owners: Owners<'_>) -> io::Result<StateR
     Ok(serde_json::from_slice(&untrusted::read(directory, Path::new(FILE), MAX, owners)?)?)
 }
 
-/// The state directory of one living supervisor of this pid namespace.
+/// Returns the state directory of one living supervisor of this pid namespace.
 pub fn directory_of(supervisor: i32, bases: &[PathBuf]) -> Option<PathBuf> {
     instance_of(identity_of(supervisor)?, bases).map(|instance| instance.path)
 }
@@ -115,7 +121,7 @@ fn instance_of(supervisor: ProcessIdentity, bases: &[PathBuf]) -> Option<StateIn
     bases.iter().find_map(|base| instance(base, &home(base, uid)?, uid, OsStr::new(&name)))
 }
 
-/// The living instances of this pid namespace that these users supervise.
+/// Returns the living instances of this pid namespace that these users supervise.
 fn of_users(users: &BTreeSet<u32>, bases: &[PathBuf]) -> Vec<StateInstance> {
     let Some(prefix) = proc::pid_namespace().map(|namespace| namespace + "-") else { return Vec::new() };
     let of_user = |(uid, base): (u32, &PathBuf)| {
@@ -126,13 +132,13 @@ fn of_users(users: &BTreeSet<u32>, bases: &[PathBuf]) -> Vec<StateInstance> {
     users.iter().flat_map(|uid| bases.iter().map(|base| (*uid, base))).flat_map(of_user).collect()
 }
 
-/// `trainit-UID` in a base, if it is that user's alone to write.
+/// Opens `trainit-UID` in a base, if only that user can write there.
 fn home(base: &Path, uid: u32) -> Option<File> {
     let base = nix::fcntl::openat(AT_FDCWD, base, DIRECTORY, nix::sys::stat::Mode::empty()).ok()?;
     untrusted::directory(base, Path::new(&home_name(uid)), Owners::These(&[uid])).ok()
 }
 
-/// One of its instances, if a living process of this user is its supervisor.
+/// Returns one of a user's instances, if a living process of this user is its supervisor.
 fn instance(base: &Path, home: &File, uid: u32, name: &OsStr) -> Option<StateInstance> {
     let supervisor = supervisor_of(Path::new(name)).filter(|of| is_alive(*of) && user_of(*of) == Some(uid))?;
     let path = base.join(home_name(uid)).join(name);
@@ -148,19 +154,20 @@ fn instance(base: &Path, home: &File, uid: u32, name: &OsStr) -> Option<StateIns
     Some(StateInstance { supervisor, path, record: read_in(&directory, Owners::These(&[uid])).ok() })
 }
 
-/// The user that a process runs as.
+/// Returns the user that a process runs as.
 fn user_of(process: ProcessIdentity) -> Option<u32> {
     proc::status(process.pid).map(|status| status.uid)
 }
 
-/// Every user that has a process here.
+/// Returns every user that has a process here.
 fn users() -> BTreeSet<u32> {
     let owner = |pid: i32| std::fs::metadata(["/proc/", &pid.to_string()].concat()).ok().map(|found| found.uid());
     proc::pids().into_iter().filter_map(owner).collect()
 }
 
-/// This namespace's first process, if it runs the same program as this one. It is looked at by its file, where that is permitted, and
-/// by its name.
+/// Returns this namespace's first process, if it runs the same program as this one.
+///
+/// The program is compared by its file, where that is permitted, and by its name.
 fn first_alike() -> Option<ProcessIdentity> {
     let own = std::process::id() as i32;
     let name = |pid| proc::status(pid).map(|status| status.name);
@@ -169,7 +176,7 @@ fn first_alike() -> Option<ProcessIdentity> {
     identity_of(FIRST).filter(|_| alike)
 }
 
-/// The names in an open directory: so many as a person's supervisors can have left, and some.
+/// Returns the names in an open directory, up to a number well above what a person's supervisors leave.
 pub(super) fn names(directory: &File) -> Vec<OsString> {
     let listed = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string());
     let entries = std::fs::read_dir(listed).into_iter().flatten().flatten();

@@ -1,4 +1,5 @@
-//! The state directory: where it lies, how it is made, written, found and read. What the state file holds is `protocol::state_file`.
+//! The state directory: where it is, and how it is made, written, found and read. `protocol::state_file` defines the state file's
+//! content.
 
 mod directory;
 mod find;
@@ -19,43 +20,44 @@ use sys::{proc, untrusted};
 
 const FILE: &str = "state.json";
 
-/// The process with this pid, now.
+/// Returns the identity of the process that has this pid now.
 pub fn identity_of(pid: i32) -> Option<ProcessIdentity> {
     proc::start_time(pid).map(|start| ProcessIdentity { pid, start })
 }
 
-/// For how long a process has been there; none where the kernel does not tell.
+/// Returns a process's age; `None` where the kernel does not say.
 pub fn age(process: ProcessIdentity) -> Option<Duration> {
     proc::age(process.start)
 }
 
-/// Whether this very process still runs.
+/// Returns whether this very process still runs.
 pub fn is_alive(process: ProcessIdentity) -> bool {
     identity_of(process.pid) == Some(process)
 }
 
-/// Seconds since 1970.
+/// Returns the time in seconds since 1970.
 pub fn unix_now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
-/// Where state directories usually are, the first writable one first; `runtime` is XDG_RUNTIME_DIR.
+/// Returns the usual parents of state directories, in the order of preference; `runtime` is XDG_RUNTIME_DIR.
 pub fn bases(runtime: Option<&Path>) -> Vec<PathBuf> {
     let usual = [Some(Path::new("/run")), runtime, Some(Path::new("/dev/shm")), Some(Path::new("/tmp"))];
     usual.into_iter().flatten().map(Path::to_path_buf).collect()
 }
 
-/// The same by this process's environment.
+/// Returns the usual bases by this process's environment.
 pub fn usual_bases() -> Vec<PathBuf> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty()).map(PathBuf::from);
     bases(runtime.as_deref())
 }
 
-/// Where the state directory of one supervisor is: `BASE/trainit-UID/NAMESPACE-PID-START`, in the first usual place where it can be
-/// made. Whoever needs it makes it (`Directory::make`): most short commands end before anybody does.
+/// Returns the path of a supervisor's state directory: `BASE/trainit-UID/NAMESPACE-PID-START`, in the first usual base that works.
+///
+/// The directory is made by its first user (`StateDir::make`): most short commands end before that.
 ///
 /// # Errors
-/// In words: why it can be in none of them.
+/// In words, why no base works.
 pub fn place(runtime: Option<&Path>, supervisor: ProcessIdentity) -> Result<PathBuf, String> {
     let usable = |base: &Path| match directory::there(base) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -67,11 +69,12 @@ pub fn place(runtime: Option<&Path>, supervisor: ProcessIdentity) -> Result<Path
     first(&bases(runtime), usable).map(|(base, ())| base.join(home_name(own_uid())).join(name))
 }
 
-/// Makes the state directory of one supervisor now. Only its owner may write there. When the base is configured, readers know
-/// nothing of it, so a link in the first usual place leads there.
+/// Makes the state directory of one supervisor now; only its owner may write there.
+///
+/// Readers know nothing of a configured base, so a link in the first usual base leads there.
 ///
 /// # Errors
-/// In words: why it can be nowhere.
+/// In words, why no base works.
 pub fn make(
     configured: Option<&Path>,
     runtime: Option<&Path>,
@@ -85,9 +88,10 @@ pub fn make(
     Ok(made)
 }
 
-/// The first base where something can be done, with what came of it; else what is wrong with each. Those where nobody else can rename come
-/// first; the others are for who is not root: nothing is written through a name there either, and without a state nobody can ask for
-/// anything.
+/// Returns the first base where an attempt succeeds, with its result; else the error of each base.
+///
+/// Bases where no other user can rename entries come first. The others are for users that are not root: no file is written through a name
+/// there either, and without a state the start cannot take requests.
 fn first<T>(bases: &[PathBuf], attempt: impl Fn(&Path) -> io::Result<T>) -> Result<(&Path, T), String> {
     let (mut open, mut wrong) = (Vec::new(), Vec::new());
     let mut tried = |base: &'_ PathBuf| attempt(base).map_err(|error| wrong.push(told(base, &error))).ok();
@@ -114,11 +118,12 @@ fn told(base: &Path, error: &io::Error) -> String {
     if error.starts_with('/') { error } else { format!("{}: {error}", base.display()) }
 }
 
-/// A directory for what only the workload's user may see, such as a token: `NAME` in the directory of its requests, else a new one in
-/// the directory of temporary files.
+/// Makes a directory for files that only the workload's user may see, such as a token.
+///
+/// It is `NAME` in the directory of requests, else a new directory among the temporary files.
 ///
 /// # Errors
-/// What mkdir(2) says.
+/// The error of mkdir(2).
 pub fn private(directory: Option<&Path>, name: &str) -> io::Result<PathBuf> {
     let make = |path: PathBuf| {
         std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&path)?;
@@ -133,7 +138,7 @@ pub fn private(directory: Option<&Path>, name: &str) -> io::Result<PathBuf> {
     }
 }
 
-/// A new directory among temporary files, where nobody else can exchange it if there is such a place.
+/// Makes a new directory among temporary files, if possible where no other user can exchange it.
 fn temporary(name: &str) -> io::Result<PathBuf> {
     let make = |base: &Path| nix::unistd::mkdtemp(&base.join(format!("trainit-{name}-XXXXXX")));
     let usual = std::env::temp_dir();
@@ -143,12 +148,12 @@ fn temporary(name: &str) -> io::Result<PathBuf> {
 }
 
 fn instance_name(supervisor: ProcessIdentity) -> Option<String> {
-    // The supervisor's namespace is ours, and the kernel has its directory in /proc at hand.
+    // The supervisor's namespace is this process's, and the kernel has its directory in /proc at hand.
     let namespace = proc::pid_namespace_of(supervisor.pid).or_else(proc::pid_namespace)?;
     Some([namespace, supervisor.pid.to_string(), supervisor.start.to_string()].join("-"))
 }
 
-/// The supervisor that a state directory is named after.
+/// Returns the supervisor that a state directory is named after.
 pub fn supervisor_of(directory: &Path) -> Option<ProcessIdentity> {
     let mut numbers = directory.file_name()?.to_str()?.rsplit('-');
     let (start, pid) = (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);

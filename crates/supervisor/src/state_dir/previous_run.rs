@@ -1,4 +1,4 @@
-//! What earlier starts left behind because they were killed with all they had.
+//! The state that earlier starts left because they were killed together with their container.
 
 use super::{directory, find, supervisor_of};
 use nix::fcntl::readlinkat;
@@ -13,14 +13,15 @@ use std::time::Duration;
 use sys::credentials::own_uid;
 use sys::untrusted::{self, Owners};
 
-/// Longer than it takes from making a state directory to holding its lock.
+/// Longest time from making a state directory to locking it, with a margin.
 const BEGINNING: Duration = Duration::from_secs(60);
 
-/// Most entries of one that are taken away.
+/// Most entries of a state directory that are removed.
 const ENTRIES: u32 = 10_000;
 
-/// What earlier starts of the same user left in these bases, newest last. It is told once: the directories are taken away, but for the
-/// caller's own.
+/// Returns the states that earlier starts of the same user left in these bases, the newest last.
+///
+/// Each is returned once, because the directories are removed, except for the caller's own.
 pub fn previous_runs(bases: &[PathBuf], own: Option<&Path>) -> Vec<StateRecord> {
     let mut left: Vec<StateRecord> = bases.iter().flat_map(|base| left_in(base, own)).collect();
     left.sort_by(|a, b| a.started.total_cmp(&b.started));
@@ -37,14 +38,14 @@ fn left_in(base: &Path, own: Option<&Path>) -> Vec<StateRecord> {
     names.filter_map(|name| swept(&home, &name)).filter(|record| record.phase != Phase::Ended).collect()
 }
 
-/// Takes one away, unless its supervisor lives; what it said last.
+/// Removes one state directory, unless its supervisor lives; returns its last state.
 fn swept(home: &File, name: &OsStr) -> Option<StateRecord> {
     let Ok(found) = untrusted::directory(home, Path::new(name), Owners::These(&[own_uid()])) else {
         sweep_link(home, name);
         return None;
     };
     let record = find::read_in(&found, Owners::These(&[own_uid()])).ok();
-    // Whoever was killed before it wrote anything left an empty directory; one that is new is about to be used.
+    // A supervisor that was killed before its first write leaves an empty directory; a new one is about to be used.
     if record.is_none() && !is_older_than(&found, BEGINNING) || !sys::directory::lock(&found) {
         return None;
     }
@@ -52,7 +53,7 @@ fn swept(home: &File, name: &OsStr) -> Option<StateRecord> {
     record
 }
 
-/// A link to a state elsewhere goes with the state.
+/// Removes a link to a state elsewhere together with that state.
 fn sweep_link(home: &File, name: &OsStr) {
     let leads: Option<OsString> = readlinkat(home, name).ok().filter(|_| supervisor_of(Path::new(name)).is_some());
     if leads.is_some_and(|leads| !Path::new(&leads).exists()) {
@@ -60,7 +61,7 @@ fn sweep_link(home: &File, name: &OsStr) {
     }
 }
 
-/// Whether a directory's link count says that no other is in it: most file systems count one for each, those that do not say 1.
+/// Returns whether the link count proves that a directory has no other subdirectory; file systems that do not count report 1.
 fn is_known_to_be_empty(home: &File, base: &Path, own: Option<&Path>) -> bool {
     let Ok(links) = home.metadata().map(|found| found.nlink()) else { return false };
     let has_own = || own.is_some_and(|own| own.parent().and_then(Path::parent) == Some(base) && own.exists());

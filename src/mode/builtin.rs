@@ -1,4 +1,4 @@
-//! The built-in modes, as data. Adding one is adding one entry; what a server needs beyond a command is one file beside this.
+//! The built-in modes, as data. A new mode is one entry here; a server with needs beyond its command has one more file in this directory.
 
 use super::server_setup::ServerMode;
 use super::{jupyter, ssh, words};
@@ -7,33 +7,34 @@ use std::ffi::OsString;
 
 /// A mode that every image has.
 pub struct Builtin {
-    /// Its name: in `mode`, as a sub-command, in reports.
+    /// The mode's name: in `mode`, as a sub-command, in reports.
     pub name: &'static str,
-    /// Train or build.
+    /// The kind of workload.
     pub kind: WorkloadKind,
-    /// What it is for.
+    /// The purpose, in a few words.
     pub about: &'static str,
-    /// Commands that start it, the first one that exists: `$SHELL` is the user's own. None: `command` of the configuration.
+    /// Commands of the mode, of which the first one that exists is started: `$SHELL` is the user's own. Empty means the configuration's
+    /// `command`.
     pub commands: &'static [&'static str],
-    /// Which COMMANDs mean this mode without its name.
+    /// The COMMANDs that mean this mode without its name.
     pub meant_by: CommandMeaning,
-    /// What it needs beyond a command; none: nothing.
+    /// The set-up of the mode's server; `None` if its command is enough.
     pub server: Option<ServerMode>,
 }
 
-/// Which COMMANDs mean a mode.
+/// The COMMANDs that mean a mode.
 #[derive(Clone, Copy)]
 pub enum CommandMeaning {
-    /// None.
+    /// No COMMAND does.
     Never,
-    /// These programs, with nothing to do and a person at the terminal.
+    /// These programs do, without work to do and with a person at the terminal.
     ByAPerson(&'static [&'static str]),
-    /// Command lines that this says yes to, whoever waits for them.
+    /// Command lines do for which this function returns true, with or without a person.
     By(fn(&[OsString]) -> bool),
 }
 
 impl CommandMeaning {
-    /// Whether this command line does.
+    /// Returns whether this command line means the mode.
     pub fn by(self, line: &[OsString], attended: bool) -> bool {
         match self {
             CommandMeaning::Never => false,
@@ -43,7 +44,7 @@ impl CommandMeaning {
     }
 }
 
-/// All of them.
+/// All built-in modes.
 pub const BUILTIN: &[Builtin] = &[
     Builtin {
         name: "train",

@@ -1,4 +1,4 @@
-//! Modes of the configuration: what they serve, what has to be there for them, and a secret without which nobody gets in.
+//! Modes of the configuration: their service, their requirements, and a secret that protects the service.
 
 use super::server_setup::{PrivateFile, ServerContext, ServerSetup};
 use crate::config::{ModeSpec, ReadyProbe};
@@ -10,13 +10,13 @@ use std::ffi::OsString;
 /// The file with a mode's secret, in its private directory.
 const FILE: &str = "secret";
 
-/// Stands for that file in a command.
+/// Placeholder for that file in a command.
 const SECRET_FILE: &str = "{secret_file}";
 
-/// Before the name of a Python module among the needs.
+/// Prefix of a Python module's name among the needs.
 const MODULE: &str = "python:";
 
-/// What it serves.
+/// Returns the mode's service.
 pub fn service(spec: &ModeSpec) -> Option<Service> {
     let path = match &spec.ready {
         Some(ReadyProbe::Http(path)) => Some(path.clone()),
@@ -25,17 +25,17 @@ pub fn service(spec: &ModeSpec) -> Option<Service> {
     spec.port.map(|port| Service { path, ..Service::on(port) })
 }
 
-/// Its command line, with `{port}` filled in.
+/// Returns the mode's command line, with `{port}` filled in.
 pub fn command(spec: &ModeSpec) -> Vec<OsString> {
     let port = spec.port.map(|port| port.to_string());
     let filled = |word: &String| port.as_ref().map_or_else(|| word.clone(), |port| word.replace("{port}", port));
     spec.command.iter().map(filled).map(OsString::from).collect()
 }
 
-/// The command line with all that it needs.
+/// Returns the command line with everything that the mode needs.
 ///
 /// # Errors
-/// Something that it needs is not there (127).
+/// A program or module that the mode needs is not there (127).
 pub fn set_up(name: &str, spec: &ModeSpec, around: &ServerContext<'_>) -> Result<ServerSetup> {
     spec.needs.iter().try_for_each(|(need, how)| is_there(name, need, how, around))?;
     let mut setup = ServerSetup { command: command(spec), ..ServerSetup::default() };
@@ -59,7 +59,7 @@ fn is_there(name: &str, need: &str, how: &str, around: &ServerContext<'_>) -> Re
     if there { Ok(()) } else { Err(missing()) }
 }
 
-/// One that was given is taken; else one is made, told once, and kept for the next start of this container.
+/// Adds the secret: a given one is used; otherwise one is made, printed once, and kept for the next start of this container.
 fn add_secret(name: &str, variable: &str, around: &ServerContext<'_>, setup: &mut ServerSetup) {
     let path = around.private.join(FILE);
     let given = around.environment.text(variable).map(str::trim).filter(|value| !value.is_empty());

@@ -1,5 +1,6 @@
-//! Modes: what a start becomes. Decides from the words, the settings and a few facts which mode runs which command, and what that
-//! needs; knows `cli`, `config` and `engine`, and touches nothing but PATH.
+//! Modes: decides from the words, the settings and a few facts which mode runs which command, and what the command needs.
+//!
+//! The module depends on `cli`, `config` and `engine`, and reads nothing but PATH.
 
 mod builtin;
 mod custom;
@@ -25,24 +26,24 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use sys::environment::Environment;
 
-/// What will be started.
+/// The decision on what starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The mode's name.
     pub mode: String,
-    /// Train or build.
+    /// The kind of workload.
     pub kind: WorkloadKind,
     /// The command line.
     pub command: Vec<OsString>,
-    /// The mode was asked for by name, not guessed from a COMMAND.
+    /// The user named the mode; otherwise it was guessed from a COMMAND.
     pub by_name: bool,
-    /// The command is the mode's own and serves something: `server_setup` gives it what it needs.
+    /// The command is the mode's own server, which `server_setup` sets up.
     pub setup: bool,
-    /// What it serves, as far as that is known.
+    /// The service, as far as it is known.
     pub service: Option<Service>,
-    /// Modes that run beside it, by name.
+    /// Names of the modes that run as sidecars.
     pub sidecars: Vec<String>,
-    /// TCP ports that those serve.
+    /// TCP ports of the sidecars.
     pub other_ports: Vec<u16>,
     /// Variables of the mode.
     pub env: BTreeMap<String, crate::config::EnvValue>,
@@ -51,7 +52,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Takes note of who the workload is going to be: a port may depend on it.
+    /// Sets the workload's user, on which a port may depend.
     pub fn set_user(&mut self, uid: u32) {
         if self.mode == "ssh" && self.setup && self.service.is_none() {
             self.service = Some(Service::on(ssh::port(uid)));
@@ -59,21 +60,21 @@ impl Plan {
     }
 }
 
-/// What the decision needs to know of the surroundings.
+/// The facts about the surroundings that the decision needs.
 #[derive(Clone, Copy)]
 pub struct ModeFacts<'a> {
-    /// A person sits at the terminal.
+    /// A person is at the terminal.
     pub attended: bool,
     /// The environment, for PATH.
     pub environment: &'a Environment,
-    /// The user's own shell; asked for only when it matters.
+    /// The user's own shell; looked up only when it matters.
     pub shell: &'a dyn Fn() -> Option<OsString>,
     /// The directory that relative commands are looked up from.
     pub workdir: &'a Path,
 }
 
 impl ModeFacts<'_> {
-    /// Where a program is, as the workload's own PATH has it.
+    /// Returns the path of a program, as the workload's own PATH has it.
     pub fn program(&self, name: impl AsRef<OsStr>) -> Option<PathBuf> {
         which::which_in(name, self.environment.get("PATH"), self.workdir).ok()
     }
@@ -100,7 +101,7 @@ impl Mode<'_> {
         }
     }
 
-    /// Whether these words mean it, where they do not only name it.
+    /// Returns whether these words mean the mode without being only its name; `None` if the mode cannot tell.
     fn means(&self, words: &[OsString]) -> Option<bool> {
         match self {
             Mode::Builtin(Builtin { meant_by: CommandMeaning::By(is_meant), .. }) => Some(is_meant(words)),
@@ -115,7 +116,7 @@ impl Mode<'_> {
         }
     }
 
-    /// Options that are typed are added to its own command.
+    /// Returns whether typed options are added to the mode's own command.
     fn takes_options(&self) -> bool {
         matches!(self, Mode::Builtin(Builtin { server: Some(_), .. }))
     }
@@ -147,16 +148,16 @@ pub fn plan(request: &StartRequest, settings: &Settings, facts: ModeFacts<'_>) -
 
 enum ModeWord<'a> {
     Mode(Mode<'a>, &'a [OsString]),
-    /// A program of the mode's name, which is run in that mode.
+    /// A program with the mode's name, which is run in that mode.
     Program(Mode<'a>),
 }
 
-/// Whether the first word names a mode, and what the words after it are then.
+/// Returns the mode that the first word names, and the meaning of the words after it.
 fn word_mode<'a>(request: &'a StartRequest, settings: &'a Settings, facts: ModeFacts<'_>) -> Option<ModeWord<'a>> {
     let (first, rest) = request.words.split_first()?;
     let mode = find(first.to_str()?, settings).filter(|_| !request.literal)?;
     if let Mode::Custom(name, spec) = &mode {
-        // A word that trainit itself understands is not taken over silently.
+        // A mode must not silently take over a word that trainit itself understands.
         let taken = table::find(name.as_bytes()).is_some() || facts.program(name).is_some();
         if taken && !spec.r#override {
             return None;
@@ -167,14 +168,14 @@ fn word_mode<'a>(request: &'a StartRequest, settings: &'a Settings, facts: ModeF
         Some((dashes, command)) if dashes == "--" => Some(ModeWord::Mode(mode, command)),
         None if !nothing_to_train => Some(ModeWord::Mode(mode, rest)),
         _ if mode.means(&request.words) == Some(true) => Some(ModeWord::Program(mode)),
-        // A program of that name that does something else: `jupyter nbconvert`.
+        // The program of that name does something else here: `jupyter nbconvert`.
         _ if mode.means(&request.words) == Some(false) && facts.program(first).is_some() => None,
         _ if facts.program(first).is_some() => Some(ModeWord::Program(mode)),
         _ => Some(ModeWord::Mode(mode, rest)),
     }
 }
 
-/// The modes that are named outright: by `mode`, or by a first word such as `jupyter,ssh`.
+/// Returns the modes that are named outright: by `mode`, or by a first word such as `jupyter,ssh`.
 fn listed<'a>(request: &'a StartRequest, settings: &'a Settings) -> Option<&'a str> {
     if settings.mode.value != "auto" {
         return Some(&settings.mode.value);
@@ -184,12 +185,12 @@ fn listed<'a>(request: &'a StartRequest, settings: &'a Settings) -> Option<&'a s
     (word.contains(',') && all_are_modes()).then_some(word)
 }
 
-/// One mode, or several: `jupyter,ssh`.
+/// Splits a list of modes: `jupyter,ssh`.
 fn names(listed: &str) -> impl Iterator<Item = &str> {
     listed.split(',').map(str::trim)
 }
 
-/// The first one is the main one, and the words are its; the others run beside it.
+/// Plans a list of modes: the first one is the main mode and gets the words, the others run as sidecars.
 fn plan_listed(listed: &str, request: &StartRequest, settings: &Settings, facts: ModeFacts<'_>) -> Result<Plan> {
     let mut all = names(listed);
     let main = mode_named(all.next().unwrap_or_default(), settings)?;
@@ -221,15 +222,15 @@ fn may_accompany(mode: &Mode<'_>) -> Result<()> {
     }
 }
 
-/// What a companion starts: its mode's own command.
+/// Plans a sidecar, which starts its mode's own command.
 ///
 /// # Errors
-/// As `plan`.
+/// The errors of `plan`.
 pub fn sidecar(name: &str, settings: &Settings, facts: ModeFacts<'_>) -> Result<Plan> {
     plan_named(&mode_named(name, settings)?, &[], settings, facts)
 }
 
-/// With the mode set elsewhere the words are the command, unless they only repeat what is set.
+/// Returns the words of the command: all words if the mode is set elsewhere, unless they only repeat the mode.
 fn words_of(request: &StartRequest, set: &[&str]) -> Vec<OsString> {
     match request.words.split_first() {
         Some((first, rest)) if !request.literal && set.iter().any(|set| first == set) => match rest.split_first() {
@@ -269,7 +270,7 @@ fn plan_named(mode: &Mode<'_>, words: &[OsString], settings: &Settings, facts: M
     })
 }
 
-/// Words replace a mode's own command, but options are more of them for a server.
+/// Returns whether words are options, which a server adds to its command; other words replace a mode's own command.
 fn are_options(words: &[OsString]) -> bool {
     words.first().is_none_or(|first| first.as_encoded_bytes().starts_with(b"-"))
 }
@@ -305,7 +306,7 @@ fn first_program(mode: &Builtin, facts: ModeFacts<'_>) -> Result<OsString> {
         name => Some(OsString::from(name)),
     };
     let found = mode.commands.iter().filter_map(candidate).find(|name| facts.program(name).is_some());
-    // What a server needs may come with the dependencies: whether it did is seen when it is dressed.
+    // The dependencies may bring the server's program, so its absence shows only when the server is set up.
     let later = mode.server.and(mode.commands.first()).map(OsString::from);
     found.or(later).ok_or_else(|| {
         Error::new(
@@ -348,15 +349,15 @@ fn nothing_to_start(mode: &str) -> Error {
         .hint("command: [python, train.py] in /etc/trainit.yaml, or -e TRAINIT_COMMAND=\"python train.py\"")
 }
 
-/// The packages that a plan wants to have installed before its server is set up.
+/// Returns the packages that a plan needs installed before its server is set up.
 pub fn packages<'a>(plan: &Plan, settings: &'a Settings) -> &'a [String] {
     builtin_server(plan).map_or(&[], |server| (server.packages)(settings))
 }
 
-/// The command line of a plan with all that its server needs; `None` if it has none.
+/// Returns the command line of a plan with everything that its server needs; `None` if it has no server.
 ///
 /// # Errors
-/// What it needs is not there (127), or cannot be (78).
+/// A requirement of the server is not there (127), or cannot be met (78).
 pub fn server_setup(plan: &Plan, context: &ServerContext<'_>) -> Result<Option<ServerSetup>> {
     if let Some(spec) = context.settings.modes.get(&plan.mode).filter(|_| plan.setup) {
         return custom::set_up(&plan.mode, spec, context).map(Some);
@@ -369,7 +370,7 @@ fn builtin_server(plan: &Plan) -> Option<ServerMode> {
     BUILTIN.iter().find(|mode| plan.setup && mode.name == plan.mode).and_then(|mode| mode.server)
 }
 
-/// The modes there are, with what they are for; for help texts and `trainit config show`.
+/// Returns all modes with their purpose; for help texts and `trainit config show`.
 pub fn list(settings: &Settings) -> Vec<(String, String)> {
     let builtin = BUILTIN.iter().map(|mode| (mode.name.to_owned(), mode.about.to_owned()));
     let custom = settings.modes.iter().map(|(name, spec)| (name.clone(), spec.about.clone().unwrap_or_default()));

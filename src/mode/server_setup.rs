@@ -1,5 +1,5 @@
-//! What a mode that serves something needs beyond its command line: variables, files that only the user may read, programs that make
-//! a key or a certificate, lines that tell a person where to go. Decided here as data; `prepare` does it.
+//! What the server of a mode needs beyond its command line: variables, private files, programs that make a key or a certificate, and
+//! lines that say where to connect. It is data here; `prepare` carries it out.
 
 use crate::config::Settings;
 use crate::engine::Platform;
@@ -11,109 +11,108 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use sys::environment::Environment;
 
-/// The functions of a mode that serves something. They are pure: what they need to know is given to them, and they return what is to
-/// be done.
+/// The functions of a mode with a server. They are pure: they get what they need to know, and return what is to be done.
 #[derive(Clone, Copy)]
 pub struct ServerMode {
-    /// Where it is going to listen, as far as that is known at the start. It gets the words that were typed behind the mode.
+    /// Returns the service, as far as it is known at the start, from the words that were typed behind the mode.
     pub service: fn(&Settings, &Environment, &[OsString]) -> Result<Option<Service>>,
-    /// Packages to install for it, as requirements.
+    /// Returns the packages to install for the server, as requirements.
     pub packages: fn(&Settings) -> &[String],
-    /// The command line with all that it needs. It is asked last: dependencies are installed, the process is the workload's user.
+    /// Returns the set-up; called last, with dependencies installed and as the workload's user.
     pub set_up: fn(&ServerContext<'_>, &[OsString]) -> Result<ServerSetup>,
 }
 
-/// What is known of the machine when the server of a mode is set up.
+/// What is known of the machine when a mode's server is set up.
 pub struct ServerContext<'a> {
     /// The merged configuration.
     pub settings: &'a Settings,
     /// The environment that the workload will have.
     pub environment: &'a Environment,
-    /// Where this runs.
+    /// The platform that this process runs on.
     pub place: Platform,
     /// The directory that the workload starts in.
     pub workdir: &'a Path,
     /// The code directory.
     pub code: &'a Path,
-    /// The interpreter that the dependencies are for; none was found.
+    /// The interpreter that the dependencies are for; `None` if none was found.
     pub interpreter: Option<&'a Path>,
     /// The workload's user.
     pub uid: u32,
-    /// The whole budget of a stop, where it is known.
+    /// The whole budget of a stop; `None` if it is not known.
     pub grace: Option<Duration>,
     /// A directory that only this user may enter and that is the same for every start of this container.
     pub private: &'a Path,
-    /// So many characters that nobody can guess, new at each start.
+    /// Random characters that cannot be guessed, new at each start.
     pub secret: &'a str,
-    /// Where a program is, as the interpreter and the workload's PATH have it.
+    /// Returns the path of a program, as the interpreter and the workload's PATH have it.
     pub program: &'a dyn Fn(&str) -> Option<PathBuf>,
-    /// Whether the interpreter has a module of this name.
+    /// Returns whether the interpreter has a module of this name.
     pub module: &'a dyn Fn(&str) -> bool,
-    /// Who listens on a port, in a few words; none: nobody.
+    /// Returns which process listens on a port, in a few words; `None` if none does.
     pub holder: &'a dyn Fn(u16) -> Option<String>,
-    /// A small file's bytes.
+    /// Returns the content of a small file.
     pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
 }
 
-/// A command line with all that it needs.
+/// A command line with everything that its server needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerSetup {
-    /// The command line. No secret stands in it: everybody may read it.
+    /// The command line. It holds no secret, because every user may read it.
     pub command: Vec<OsString>,
-    /// Variables to set, also where others of these names were inherited.
+    /// Variables to set; they replace inherited ones.
     pub set: Vec<(OsString, OsString)>,
-    /// Variables to take away.
+    /// Variables to remove.
     pub unset: Vec<OsString>,
     /// Files to write, in order.
     pub files: Vec<PrivateFile>,
-    /// What programs make, in order, after the files.
+    /// Files that programs make, in order, after `files`.
     pub made: Vec<MadeFile>,
-    /// Directories that a server of root's wants to find. One that cannot be made is the server's to tell.
+    /// Directories that a server of root's needs; if one cannot be made, the server reports that itself.
     pub directories: Vec<PathBuf>,
-    /// Files that others read. One that cannot be written is told, and is no reason not to start.
+    /// Files that others read; a failure to write one is logged and does not prevent the start.
     pub shared: Vec<SharedFile>,
-    /// What was made and is to be there again at another start. Where that cannot be, it is told.
+    /// Copies of made files for another start; a failure to keep one is logged.
     pub kept: Vec<KeptFile>,
-    /// Lines for a person. They may hold a secret that was made for this start: each is told once, at the end of the preparations.
+    /// Lines for a person, each printed once at the end of the preparation. They may hold a secret that was made for this start.
     pub lines: Vec<String>,
 }
 
-/// A file that only the workload's user may read (0600). Its directory is made with 0700 where it is not there.
+/// A file that only the workload's user may read (0600). A missing directory is made with 0700.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrivateFile {
-    /// Where.
+    /// The file's path.
     pub path: PathBuf,
-    /// What is in it.
+    /// The file's content.
     pub content: Vec<u8>,
-    /// One that is there already stays as it is.
+    /// An existing file stays as it is.
     pub keep: bool,
 }
 
-/// A file that a program makes, unless it is there already.
+/// A file that a program makes, unless it exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MadeFile {
-    /// Which file. Only the workload's user may read it afterwards.
+    /// The file's path; only the workload's user may read it afterwards.
     pub path: PathBuf,
-    /// What makes it.
+    /// The program that makes the file.
     pub command: Vec<OsString>,
-    /// What to do when that fails.
+    /// What to do when the program fails.
     pub hint: String,
 }
 
-/// A file of the container that everybody may read; one that is there keeps its mode and its group.
+/// A file of the container that every user may read; an existing one keeps its mode and its group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedFile {
-    /// Where.
+    /// The file's path.
     pub path: PathBuf,
-    /// What is in it.
+    /// The file's content.
     pub content: Vec<u8>,
 }
 
-/// A private file to be copied where it survives the container. What is there already stays.
+/// A private file to copy to a place that survives the container; an existing copy stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptFile {
-    /// The file.
+    /// The file to copy.
     pub from: PathBuf,
-    /// Where to.
+    /// The path of the copy.
     pub to: PathBuf,
 }

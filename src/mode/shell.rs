@@ -1,4 +1,4 @@
-//! Which shell a person gets.
+//! The choice of a person's shell.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -7,12 +7,12 @@ use sys::environment::Environment;
 /// Programs that are shells.
 const SHELLS: [&str; 9] = ["sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "mksh", "csh"];
 
-/// `sh` is what account tools write down when nobody was asked: no wish, where there is something with a history and completion.
+/// Returns whether a shell is plain `sh`, which account tools enter by default; a shell with history and completion is preferred then.
 pub fn is_plain(shell: &OsStr) -> bool {
     [Some(OsStr::new("sh")), Some(OsStr::new("dash"))].contains(&Path::new(shell).file_name())
 }
 
-/// The file of the shell that a command line starts; none: it starts something else.
+/// Returns the file of the shell that a command line starts; `None` if it starts something else.
 pub fn started_shell(command: &[OsString], environment: &Environment) -> Option<PathBuf> {
     let program = command.first()?;
     let name = Path::new(program).file_name()?.to_str()?;

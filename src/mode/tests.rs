@@ -1,4 +1,4 @@
-//! Which words become what. Programs "exist" when the fake PATH has them.
+//! The meaning of words. A program "exists" if the fake PATH has it.
 
 use super::*;
 use std::os::unix::fs::PermissionsExt;
@@ -50,7 +50,7 @@ impl World {
         plan(&crate::cli::parse(&words).unwrap(), &self.settings, facts)
     }
 
-    /// `mode: words`
+    /// Returns the plan as `mode: words`.
     fn preparation(&self, line: &str) -> String {
         match self.plan(line) {
             Ok(plan) => format!("{}: {}", plan.mode, plan.command.join(OsStr::new(" ")).display()),

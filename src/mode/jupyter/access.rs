@@ -1,5 +1,7 @@
-//! Who may log in. There is always a token or a password; an empty one counts as not set. Neither ever stands on a command line: they
-//! go by a file that only the user may read, and are taken out of the environment, so that kernels do not hand them on.
+//! Who may log in: always by a token or a password, where an empty one counts as not set.
+//!
+//! Neither ever stands on a command line. They travel in a file that only the user may read, and are removed from the environment, so
+//! that kernels do not inherit them.
 
 use super::arguments::Arguments;
 use super::{ServerContext, file};
@@ -10,53 +12,53 @@ use protocol::exit_code::{Exit, FailureFamily};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
-/// Where secrets arrive.
+/// Variables that bring secrets.
 pub const VARIABLES: [&str; 3] = [TOKEN, TOKEN_FILE, PASSWORD];
 
 const TOKEN: &str = "JUPYTER_TOKEN";
 const TOKEN_FILE: &str = "JUPYTER_TOKEN_FILE";
 const PASSWORD: &str = "JUPYTER_PASSWORD";
 
-/// The file with the token, for the next start and for who asks the server on the user's behalf.
+/// The file with the token, for the next start and for helpers that ask the server on the user's behalf.
 const FILE: &str = "token";
 
 /// Characters of the secret that become a password's salt.
 const SALT: usize = 12;
 
-/// How a person gets in.
+/// How a person logs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JupyterAccess {
-    /// A token that was made for this start, and has to be told.
+    /// With a token that was made for this start, and has to be printed.
     Made(String),
-    /// A token that was made at an earlier start of this container, and was told then.
+    /// With a token that was made, and printed, at an earlier start of this container.
     MadeBefore(String),
-    /// A token that somebody chose, and where.
+    /// With a token that the user chose, and the place where it was set.
     Given(String, &'static str),
-    /// Only the password.
+    /// With the password only.
     Password,
-    /// Options that were given by hand.
+    /// As options on the command line say.
     ByHand,
 }
 
-/// Token and password.
+/// The token and the password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// How a person gets in.
+    /// How a person logs in.
     pub way: JupyterAccess,
-    /// The password, as Jupyter compares it.
+    /// The hashed password that Jupyter compares with.
     pub hashed: Option<String>,
 }
 
 impl Access {
-    /// What was given, else something that is made.
+    /// Takes the token or password that was given, or makes a token.
     ///
     /// # Errors
-    /// A file with a token that cannot be read (78).
+    /// A token file that cannot be read (78).
     pub fn of(around: &ServerContext<'_>, arguments: &Arguments) -> Result<Self> {
         let given = |name| around.environment.text(name).map(str::trim).filter(|value| !value.is_empty());
         let password = given(PASSWORD);
         let by_hand = ["token", "password", "hashed_password"].iter().any(|name| arguments.has(name, &[]));
-        // RunPod's users know this as a token: the platform opens pages with it.
+        // RunPod opens its pages with this variable's value, so there it is a token to its users.
         let is_token = around.environment.get("RUNPOD_POD_ID").is_some();
         let way = match (given(TOKEN), given(TOKEN_FILE), password) {
             (Some(token), ..) => JupyterAccess::Given(token.to_owned(), TOKEN),
@@ -69,7 +71,7 @@ impl Access {
         Ok(Access { way, hashed: password.map(|password| hashed(password, around.secret)) })
     }
 
-    /// The token, if there is one that we know.
+    /// Returns the token, if there is a known one.
     pub fn token(&self) -> Option<&str> {
         match &self.way {
             JupyterAccess::Made(token) | JupyterAccess::MadeBefore(token) | JupyterAccess::Given(token, _) => {
@@ -79,7 +81,7 @@ impl Access {
         }
     }
 
-    /// For a person who is not told the token with the address.
+    /// Returns how to log in, for a person who does not get the token with the address.
     pub fn how_to_log_in(&self) -> Option<String> {
         match &self.way {
             JupyterAccess::Made(_) | JupyterAccess::ByHand => None,
@@ -91,7 +93,7 @@ impl Access {
         }
     }
 
-    /// The token's file.
+    /// Returns the file with the token.
     pub fn files(&self, around: &ServerContext<'_>) -> Vec<PrivateFile> {
         self.token().map(|token| file(around.private.join(FILE), token)).into_iter().collect()
     }
@@ -121,7 +123,7 @@ fn read(around: &ServerContext<'_>, path: &str) -> Result<String> {
     text.map_err(|why| Error::config(what).because(why))
 }
 
-/// A password as Jupyter keeps it: `sha256:SALT:DIGEST`, which every version understands. What is hashed already stays.
+/// Returns a password as Jupyter keeps it: `sha256:SALT:DIGEST`, which every version understands. A hash stays as it is.
 fn hashed(password: &str, secret: &str) -> String {
     let is_hashed = ["argon2:", "sha1:", "sha256:"].iter().any(|scheme| password.starts_with(scheme));
     if is_hashed {

@@ -1,4 +1,4 @@
-//! Where Jupyter listens, and what a person types to get there.
+//! The address that Jupyter listens on, and the address that a person opens.
 
 use super::ServerContext;
 use super::access::{Access, JupyterAccess};
@@ -11,27 +11,27 @@ use std::ffi::OsString;
 use sys::environment::Environment;
 use sys::ip;
 
-/// The port where everybody looks for it.
+/// Jupyter's usual port.
 const PORT: u16 = 8888;
 
-/// Where it listens.
+/// The address that Jupyter listens on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     /// The port.
     pub port: u16,
-    /// What it binds to, where somebody said it; none: the usual.
+    /// The address that the server binds to; `None` means the default.
     ip: Option<String>,
-    /// What all paths begin with, with a slash at either end.
+    /// The prefix of all paths, with a slash at either end.
     pub base: String,
-    /// It speaks TLS.
+    /// The server speaks TLS.
     secure: bool,
 }
 
 impl Address {
-    /// What options, settings and the platform's variables say, in this order.
+    /// Reads the address from options, settings and the platform's variables, in this order.
     ///
     /// # Errors
-    /// A port that is none, a variable in `jupyter.base_url` that is not set (78).
+    /// An invalid port, or a variable in `jupyter.base_url` that is not set (78).
     pub fn of(settings: &Settings, environment: &Environment, arguments: &Arguments) -> Result<Self> {
         let typed = arguments.value("ip", &["ip"]);
         let secure = settings.jupyter_certificate.is_some() || arguments.has("certfile", &["certfile"]);
@@ -43,15 +43,17 @@ impl Address {
         })
     }
 
-    /// How it is seen from inside whether it answers. `/api` answers without a token.
+    /// Returns how trainit checks that the server is ready: `/api` answers without a token.
     pub fn service(&self) -> Service {
         let address = self.ip.as_deref().map_or(ip::LOOPBACK, ip::reached_at).to_owned();
         let path = format!("{}api", self.base);
         Service { port: self.port, address, path: Some(path).filter(|_| !self.secure) }
     }
 
-    /// The options that say where to listen, but for those that were given by hand. In a container all addresses are meant: what is
-    /// published leads to one of them. On a machine nobody is let in from outside without being asked.
+    /// Returns the options that say where to listen, except those that the user gave.
+    ///
+    /// In a container the server listens on all addresses, because a published port leads to one of them. On a machine it listens on the
+    /// loopback device only, so that no access from outside opens unasked.
     pub fn options(&self, around: &ServerContext<'_>, arguments: &Arguments) -> Vec<OsString> {
         let mut options = Vec::new();
         if !arguments.has("ip", &["ip"]) {
@@ -64,7 +66,7 @@ impl Address {
         options
     }
 
-    /// What a person types, and what has to be there so that it leads here.
+    /// Returns lines about the address to open, and about the port that has to be published for it.
     pub fn lines(&self, around: &ServerContext<'_>, access: &Access, app: &str, https: bool) -> Vec<String> {
         let page = match app {
             "lab" => "lab",
@@ -84,7 +86,7 @@ impl Address {
         lines
     }
 
-    /// From inside nobody knows what was published, so what leads here is told, not guessed.
+    /// Returns a hint about reaching the port; what is published cannot be seen from inside, so nothing is guessed.
     fn way(&self, around: &ServerContext<'_>) -> Option<String> {
         let port = self.port;
         match around.place {
@@ -106,7 +108,7 @@ fn port(settings: &Settings, environment: &Environment, arguments: &Arguments) -
         let wrong = || Error::config(format!("{typed} is no port for Jupyter")).hint("a number from 1 to 65535");
         return typed.parse().ok().filter(|port| *port > 0).ok_or_else(wrong);
     }
-    // A Kubernetes service of this name sets it to an address: then it says nothing about ours.
+    // Kubernetes sets this variable to an address for a service of this name, which says nothing about this server.
     let inherited = environment.text("JUPYTER_PORT").and_then(|port| port.parse().ok());
     let inherited = settings.unless_locked("jupyter.port", inherited);
     Ok(settings.jupyter_port.value.or(inherited).unwrap_or(PORT))
@@ -125,7 +127,7 @@ fn base(settings: &Settings, environment: &Environment, arguments: &Arguments) -
     }
 }
 
-/// `/${RUNAI_PROJECT}/${RUNAI_JOB_NAME}` with the variables' values.
+/// Fills variables into a template: `/${RUNAI_PROJECT}/${RUNAI_JOB_NAME}`.
 fn filled(template: &str, environment: &Environment) -> Result<String> {
     let mut pieces = template.split("${");
     let mut text = pieces.next().unwrap_or_default().to_owned();
@@ -147,7 +149,7 @@ fn slashed(base: &str) -> String {
     }
 }
 
-/// Where platforms say themselves how a port is reached: RunPod's proxy, vast.ai's table of ports.
+/// Returns the outside address of a port where the platform gives it: RunPod's proxy, or vast.ai's table of ports.
 fn outside(environment: &Environment, port: u16) -> Option<String> {
     let vast = || {
         let (host, port) = (environment.text("PUBLIC_IPADDR")?, environment.text(&format!("VAST_TCP_PORT_{port}"))?);

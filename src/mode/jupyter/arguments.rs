@@ -1,20 +1,21 @@
-//! Options for Jupyter that somebody gave by hand, and what can be read out of them. Its options are traits of classes
-//! (`--ServerApp.port=8888`, `--NotebookApp.port 8888`) with short names for a few (`--port`).
+//! Jupyter options that the user gave, and the values that can be read from them.
+//!
+//! The options are traits of classes (`--ServerApp.port=8888`, `--NotebookApp.port 8888`), with short names for a few (`--port`).
 
 use crate::config::{Settings, words};
 use crate::error::{Error, Result};
 use std::ffi::OsString;
 use sys::environment::Environment;
 
-/// The words, least important first: a later one wins.
+/// The words, in ascending order of priority.
 #[derive(Clone, Debug, Default)]
 pub struct Arguments {
-    /// In the order of the command line.
+    /// The words in the order of the command line.
     pub words: Vec<OsString>,
 }
 
 impl Arguments {
-    /// Those of the configuration, of NOTEBOOK_ARGS (docker-stacks), and those that were typed.
+    /// Collects the options of the configuration, of NOTEBOOK_ARGS (docker-stacks), and of the command line.
     ///
     /// # Errors
     /// NOTEBOOK_ARGS cannot be split into words, or a token is empty (78).
@@ -30,7 +31,7 @@ impl Arguments {
         }
     }
 
-    /// The value of a trait, by its name in whatever class, or by a short name of it.
+    /// Returns the value of a trait, by its name in any class or by one of its short names.
     pub fn value(&self, name: &str, short: &[&str]) -> Option<String> {
         let texts: Vec<&str> = self.words.iter().map(|word| word.to_str().unwrap_or_default()).collect();
         let found = |(at, text): (usize, &&str)| {
@@ -43,13 +44,13 @@ impl Arguments {
         texts.iter().enumerate().filter_map(found).next_back()
     }
 
-    /// Whether it is there, with whatever value.
+    /// Returns whether a trait is given, with any value.
     pub fn has(&self, name: &str, short: &[&str]) -> bool {
         self.value(name, short).is_some()
     }
 }
 
-/// Whether an image's author has locked something that options can say.
+/// Returns whether the image's author has locked a setting that options could override.
 fn is_locked(settings: &Settings) -> bool {
     let said = ["address", "args", "base_url", "certificate", "port", "root"];
     said.iter().any(|name| settings.lock_of(&format!("jupyter.{name}")).is_some())

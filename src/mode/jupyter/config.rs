@@ -1,5 +1,6 @@
-//! What Jupyter reads besides its command line: a file of its own kind, in a directory that wins over the image's and the user's own.
-//! It is Python, since which class has an option depends on the version that reads it.
+//! Jupyter's configuration file, in a directory that has priority over the image's and the user's own.
+//!
+//! It is Python code, because the class of an option depends on the version that reads the file.
 
 use super::access::Access;
 use super::address::Address;
@@ -9,25 +10,25 @@ use crate::mode::server_setup::PrivateFile;
 use std::path::Path;
 use std::time::Duration;
 
-/// Less than the whole budget: the server itself ends after its kernels.
+/// The kernels' share of the budget: the server itself ends after its kernels.
 const KERNELS_SHARE: f64 = 0.8;
 
-/// What goes into it.
+/// The content of the configuration file.
 pub struct Config<'a> {
-    /// The machine.
+    /// What is known of the machine.
     pub around: &'a ServerContext<'a>,
-    /// Where it listens.
+    /// The address that Jupyter listens on.
     pub address: &'a Address,
     /// Who may log in.
     pub access: &'a Access,
-    /// Certificate and key.
+    /// The file with certificate and key.
     pub certificate: Option<&'a Path>,
-    /// What was given by hand.
+    /// The options that the user gave.
     pub arguments: &'a Arguments,
 }
 
 impl Config<'_> {
-    /// The files. The classic notebook (before version 7) reads one of another name.
+    /// Returns the files; the classic notebook (before version 7) reads one of another name.
     pub fn files(&self, app: &str) -> Vec<PrivateFile> {
         let names: &[&str] = match app {
             "notebook" => &["jupyter_server_config.py", "jupyter_notebook_config.py"],
@@ -66,12 +67,12 @@ impl Config<'_> {
     }
 }
 
-/// Seconds that kernels have to save.
+/// Returns the seconds that kernels have to save.
 pub fn saving(grace: Duration) -> f64 {
     (grace.as_secs_f64() * KERNELS_SHARE).max(1.0)
 }
 
-/// A text as Python writes it. What JSON escapes, Python escapes in the same way.
+/// Returns a text as a Python literal; Python reads JSON's escapes in the same way.
 fn literal(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

@@ -1,4 +1,4 @@
-//! Below JupyterHub: the hub says by variables where to listen and decides who may log in.
+//! Jupyter below JupyterHub: the hub sets the address by variables, and decides who may log in.
 
 use super::arguments::Arguments;
 use super::{SINGLE_USER, ServerContext, missing};
@@ -8,12 +8,12 @@ use protocol::handover::Service;
 use sys::environment::Environment;
 use sys::ip;
 
-/// Whether a hub has started this container.
+/// Returns whether a hub has started this container.
 pub fn is_asked_for(environment: &Environment) -> bool {
     environment.get("JUPYTERHUB_API_TOKEN").is_some()
 }
 
-/// Where the hub wants it to listen (JupyterHub, singleuser: JUPYTERHUB_SERVICE_URL, JUPYTERHUB_SERVICE_PREFIX).
+/// Returns the service at the address that the hub sets (JupyterHub, singleuser: JUPYTERHUB_SERVICE_URL, JUPYTERHUB_SERVICE_PREFIX).
 pub fn service(environment: &Environment, arguments: &Arguments) -> Option<Service> {
     let asked = environment.text("JUPYTERHUB_SERVICE_URL").and_then(port);
     let port = arguments.value("port", &["port"]).and_then(|port| port.parse().ok()).or(asked)?;
@@ -25,21 +25,21 @@ pub fn service(environment: &Environment, arguments: &Arguments) -> Option<Servi
     })
 }
 
-/// The port of `http://0.0.0.0:8888/user/jane/`.
+/// Returns the port of a URL such as `http://0.0.0.0:8888/user/jane/`.
 fn port(url: &str) -> Option<u16> {
     let authority = url.split_once("://")?.1.split('/').next()?;
     authority.rsplit_once(':')?.1.parse().ok()
 }
 
-/// The command line of a hub's server.
+/// Returns the command line of a hub's server.
 ///
 /// # Errors
-/// It is not there (127).
+/// The program is not there (127).
 pub fn set_up(around: &ServerContext<'_>, arguments: &Arguments) -> Result<ServerSetup> {
     let program = (around.program)(SINGLE_USER).ok_or_else(|| missing(around, &[SINGLE_USER.to_owned()]))?;
     let mut command = vec![program.into()];
     if !arguments.has("ip", &["ip"]) {
-        // A proxy that is elsewhere has to reach it, whatever the hub's own address is.
+        // A proxy on another machine has to reach the server, whatever the hub's own address is.
         command.push(format!("--ip={}", around.settings.jupyter_address.as_deref().unwrap_or("0.0.0.0")).into());
     }
     let prefix = around.environment.text("JUPYTERHUB_SERVICE_PREFIX").unwrap_or("/");

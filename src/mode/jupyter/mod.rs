@@ -1,5 +1,7 @@
-//! Jupyter: lab, notebook or server, whichever is there, or a hub's single-user server. Where it listens, who may log in, and what a
-//! person types to get there. Options that were given by hand win over all of it, except for one that would let everybody in.
+//! Jupyter: lab, notebook or server, the first that is there, or a hub's single-user server.
+//!
+//! The module decides the address, the access, and the lines for the person. Options that the user gave have priority over all of that,
+//! except an option that would let everyone in.
 
 mod access;
 mod address;
@@ -23,20 +25,20 @@ use sys::environment::Environment;
 /// The mode's entry in the table.
 pub const SERVER: ServerMode = ServerMode { service, packages, set_up };
 
-/// What starts it, the first one that exists.
+/// Programs that start Jupyter, of which the first one that exists is used.
 pub const COMMANDS: [&str; 3] = ["jupyter-lab", "jupyter-notebook", "jupyter-server"];
 
-/// What a hub has started.
+/// The program that a hub starts.
 const SINGLE_USER: &str = "jupyterhub-singleuser";
 
-/// For who lets it run as root, perhaps without knowing.
+/// A warning to users who run Jupyter as root, perhaps without knowing it.
 const AS_ROOT: &str =
     "Jupyter runs as root: who logs in is root in here (TRAINIT_USER=owner or docker run --user for another user)";
 
 /// Sub-commands of `jupyter` that serve.
 const SERVERS: [&str; 5] = ["lab", "notebook", "server", "nbclassic", "labhub"];
 
-/// Words that make a server do something else than to serve.
+/// Words that make a server do something other than serve.
 const ERRANDS: [&str; 15] = [
     "--help",
     "--help-all",
@@ -55,7 +57,7 @@ const ERRANDS: [&str; 15] = [
     "workspaces",
 ];
 
-/// Whether a command line starts a server: `jupyter lab` does, `jupyter nbconvert` and `jupyter lab --version` do not.
+/// Returns whether a command line starts a server: `jupyter lab` does, `jupyter nbconvert` and `jupyter lab --version` do not.
 pub fn is_server(line: &[OsString]) -> bool {
     let Some((first, rest)) = line.split_first() else { return false };
     let serves = |name: &str| SERVERS.contains(&name);
@@ -71,7 +73,7 @@ pub fn is_server(line: &[OsString]) -> bool {
     !rest.iter().any(|word| word.to_str().is_some_and(|word| ERRANDS.contains(&word)))
 }
 
-/// Where it is going to listen.
+/// Returns the service that Jupyter is going to offer.
 fn service(settings: &Settings, environment: &Environment, typed: &[OsString]) -> Result<Option<Service>> {
     let arguments = Arguments::of(settings, environment, typed)?;
     if hub::is_asked_for(environment) {
@@ -99,7 +101,7 @@ fn set_up(around: &ServerContext<'_>, typed: &[OsString]) -> Result<ServerSetup>
     Ok(setup)
 }
 
-/// A server of its own.
+/// Sets up a server without a hub.
 fn alone(around: &ServerContext<'_>, arguments: &Arguments) -> Result<ServerSetup> {
     let address = Address::of(around.settings, around.environment, arguments)?;
     let (app, program) = find(around)?;
@@ -128,7 +130,7 @@ fn alone(around: &ServerContext<'_>, arguments: &Arguments) -> Result<ServerSetu
     })
 }
 
-/// The application's short name, and its program.
+/// Returns the application's short name, and its program.
 fn find(around: &ServerContext<'_>) -> Result<(String, PathBuf)> {
     let wanted = wanted(around.settings, around.environment);
     let names = match &wanted {
@@ -140,7 +142,7 @@ fn find(around: &ServerContext<'_>) -> Result<(String, PathBuf)> {
     found.ok_or_else(|| missing(around, &names))
 }
 
-/// The application that somebody named.
+/// Returns the application that the user named.
 fn wanted(settings: &Settings, environment: &Environment) -> Option<String> {
     let set = settings.jupyter_app.value.as_str();
     let given = settings.unless_locked("jupyter.app", environment.text("DOCKER_STACKS_JUPYTER_CMD"));
@@ -169,7 +171,7 @@ fn taken(port: u16, who: &str) -> Error {
         .hint("end that, or take another port: -e TRAINIT_JUPYTER_PORT=8889")
 }
 
-/// The file with certificate and key; none: plain HTTP.
+/// Returns the file with certificate and key; `None` means plain HTTP.
 fn certificate(around: &ServerContext<'_>) -> Option<PathBuf> {
     match &around.settings.jupyter_certificate.value {
         Some(path) if path.as_os_str() != "generate" => Some(around.workdir.join(path)),
@@ -206,8 +208,9 @@ fn is_https(around: &ServerContext<'_>, arguments: &Arguments) -> bool {
     certificate(around).is_some() || arguments.has("certfile", &["certfile"])
 }
 
-/// What docker-stacks' users name to be kept from Jupyter and its kernels; and a port that a Kubernetes service of the name `jupyter`
-/// has put there, which Jupyter would stumble over.
+/// Returns the variables to hide from Jupyter and its kernels.
+///
+/// Users of docker-stacks name them. A Kubernetes service called `jupyter` also sets a variable for the port, which Jupyter cannot parse.
 fn unwanted(environment: &Environment) -> Vec<OsString> {
     let named = environment.text("JUPYTER_ENV_VARS_TO_UNSET").unwrap_or_default();
     let named = named.split(',').map(str::trim).filter(|name| !name.is_empty()).map(OsString::from);
@@ -215,7 +218,7 @@ fn unwanted(environment: &Environment) -> Vec<OsString> {
     named.chain(linked.map(|_| "JUPYTER_PORT".into())).collect()
 }
 
-/// For a file of this mode that is written at each start.
+/// Returns a file of this mode that is written at each start.
 fn file(path: PathBuf, content: impl Into<Vec<u8>>) -> PrivateFile {
     PrivateFile { path, content: content.into(), keep: false }
 }

@@ -1,4 +1,4 @@
-//! What a person gets for which variables and settings, without any Jupyter.
+//! Results of variables and settings, without any Jupyter.
 
 use super::*;
 use crate::config::OriginValue;
@@ -82,7 +82,7 @@ impl World {
         self.setup().lines
     }
 
-    /// Jupyter's own configuration file.
+    /// Returns Jupyter's own configuration file.
     fn config(&self) -> String {
         content(&self.setup(), "jupyter_server_config.py").unwrap()
     }

@@ -1,4 +1,4 @@
-//! The account that ssh lets in: /etc/passwd has to know the workload's user, with a shell, and no lock may be on it.
+//! The account that ssh lets in: /etc/passwd must list the workload's user with a shell, and the account must not be locked.
 
 use crate::error::{Error, Result};
 use crate::identity::accounts::{self, PasswdEntry};
@@ -6,13 +6,13 @@ use protocol::exit_code::{Exit, FailureFamily};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-/// Shells that let nobody work.
+/// Shells that allow no session.
 const CLOSED: [&str; 4] = ["nologin", "false", "true", "sync"];
 
-/// The user's line.
+/// Returns the user's line.
 ///
 /// # Errors
-/// There is none, or no shell in it (115): a server would let nobody in.
+/// There is no line, or no shell in it (115): a server would refuse every login.
 pub fn find(passwd: &[u8], uid: u32) -> Result<PasswdEntry> {
     let found = accounts::users(passwd).into_iter().find(|user| user.uid == uid);
     let user = found.ok_or_else(|| {
@@ -35,14 +35,15 @@ fn refused(what: String) -> Error {
     Error::new(Exit::Permanent(FailureFamily::User), what)
 }
 
-/// /etc/shadow without the lock on this user, which sshd takes for `let nobody in, with no key either`: no password fits as before.
-/// None: there is no lock.
+/// Returns /etc/shadow without the lock on this user; `None` if there is no lock.
+///
+/// sshd refuses a locked account even with a key. Afterwards still no password matches.
 pub fn unlocked(shadow: &[u8], name: &OsStr) -> Option<Vec<u8>> {
     let locked = [name.as_bytes(), b":!"].concat();
     let lines: Vec<&[u8]> = shadow.split_inclusive(|byte| *byte == b'\n').collect();
     lines.iter().any(|line| line.starts_with(&locked)).then(|| {
         let open = |line: &&[u8]| match line.strip_prefix(&locked[..]) {
-            // What stood behind the mark was a password: it may not begin to fit.
+            // The text behind the mark was a password hash, which must not become valid again.
             Some(rest) => {
                 let end = rest.iter().position(|byte| *byte == b':').unwrap_or(rest.len());
                 [name.as_bytes(), b":*", rest.get(end..).unwrap_or_default()].concat()

@@ -1,4 +1,4 @@
-//! dropbear, where there is no sshd. It hands on its own environment (`-e`), so nothing has to be written down for its sessions.
+//! dropbear, for images without sshd. It passes its own environment on (`-e`), so its sessions need no environment file.
 
 use super::environment::{FILE_VARIABLE, Session, is_named};
 use super::trusted::{self, AuthorizedUsers};
@@ -30,7 +30,7 @@ pub fn set_up(ssh: &Ssh<'_>) -> Result<ServerSetup> {
     if has(&help, "-e") {
         words.push("-e".into());
     }
-    // Only one place counts; before 2024 it is the user's own file.
+    // dropbear reads one file only, and before 2024 that is the user's own.
     let own = ssh.user.home.join(".ssh/authorized_keys");
     let text = with_own(&ssh.trusted, &trusted::text_of(&own).unwrap_or_default());
     match has(&help, "-D") {
@@ -55,7 +55,7 @@ pub fn set_up(ssh: &Ssh<'_>) -> Result<ServerSetup> {
     Ok(setup)
 }
 
-/// The user's own lines as they are, and those that are not among them.
+/// Returns the user's own lines unchanged, followed by those that are not among them.
 fn with_own(trusted: &AuthorizedUsers, own: &[u8]) -> Vec<u8> {
     let own = if trusted.own { own } else { b"" };
     let had: Vec<&[u8]> = own.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).collect();
@@ -70,7 +70,7 @@ fn help(server: &Path) -> String {
     program::capture(command, Some(Instant::now() + ANSWER)).map(|answer| answer.output).unwrap_or_default()
 }
 
-/// Whether a list of options has this one.
+/// Returns whether a list of options has this one.
 fn has(help: &str, option: &str) -> bool {
     help.lines().any(|line| line.split_whitespace().next() == Some(option))
 }

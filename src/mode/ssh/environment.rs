@@ -1,34 +1,35 @@
-//! How a session gets the workload's environment. sshd begins every session with an empty one; `SetEnv` of its configuration fills it,
-//! for commands as well as for shells. What that cannot carry, and the PATH that /etc/profile sets anew, come from a file that shells
-//! read. Pure: bytes in, bytes out.
+//! The environment of an ssh session. Pure: bytes in, bytes out.
+//!
+//! sshd begins every session with an empty environment. `SetEnv` of its configuration fills it, for commands as well as for shells.
+//! A file that shells read brings what `SetEnv` cannot carry, and the PATH that /etc/profile resets.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use sys::environment::Environment;
 
-/// The variable that tells a shell of the session where its file is.
+/// The variable with the path of the session's file.
 pub const FILE_VARIABLE: &str = "TRAINIT_SESSION";
 
-/// What sshd sets itself for every session, or what is true only for the process that has it.
+/// Variables that sshd sets for every session, or that are true only for one process.
 const OWN: [&str; 11] =
     ["USER", "LOGNAME", "SHELL", "MAIL", "TERM", "PWD", "OLDPWD", "SHLVL", "_", "DISPLAY", "SSH_AUTH_SOCK"];
 
-/// Longer values travel in the file: sshd hands its configuration to each session in one message of at most 256 KiB.
+/// Longest value for `SetEnv`; sshd passes its configuration to each session in one message of at most 256 KiB.
 const LONG: usize = 16 << 10;
 
-/// How this sshd reads a quoted word.
+/// The quoting that an sshd understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quotes {
-    /// It has no `SetEnv` (before 7.8).
+    /// There is no `SetEnv` (before 7.8).
     None,
-    /// No escapes in them (before 8.7).
+    /// Quotes without escapes (before 8.7).
     Plain,
-    /// A backslash escapes.
+    /// Quotes in which a backslash escapes.
     Escaped,
 }
 
 impl Quotes {
-    /// By what `sshd -V` says: `OpenSSH_9.2p1 Debian…`. One that does not say it is a new one.
+    /// Returns the quoting by the output of `sshd -V`: `OpenSSH_9.2p1 Debian…`. An unknown output counts as a new version.
     pub fn of(version: &str) -> Self {
         let number = version.split("OpenSSH_").nth(1).unwrap_or_default();
         let mut parts = number.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().ok());
@@ -39,7 +40,7 @@ impl Quotes {
         }
     }
 
-    /// One word of the configuration; none: it cannot be written.
+    /// Returns one word of the configuration; `None` if it cannot be written.
     fn word(self, name: &[u8], value: &[u8]) -> Option<Vec<u8>> {
         let refused = |byte: &u8| *byte == b'\n' || self == Quotes::Plain && *byte == b'"';
         if self == Quotes::None || value.len() > LONG || name.iter().chain(value).any(refused) {
@@ -54,16 +55,16 @@ impl Quotes {
     }
 }
 
-/// What sessions get, and what of it goes which way.
+/// The environment of sessions, by the way that it takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Session {
     /// The words of `SetEnv`.
     pub set_env: Vec<u8>,
-    /// What it cannot carry.
+    /// Variables that `SetEnv` cannot carry.
     pub rest: Vec<(OsString, OsString)>,
 }
 
-/// The variables of a workload that are for its sessions.
+/// Returns the variables of a workload that its sessions get.
 pub fn variables<'a>(workload: &'a Environment, hide: &'a [String]) -> impl Iterator<Item = (&'a OsStr, &'a OsStr)> {
     workload.iter().filter(move |(name, _)| {
         let name = name.as_bytes();
@@ -72,7 +73,7 @@ pub fn variables<'a>(workload: &'a Environment, hide: &'a [String]) -> impl Iter
     })
 }
 
-/// A name, or its beginning with a star.
+/// Returns whether a pattern (a name, or a prefix with a star) matches.
 pub fn is_named(pattern: &str, name: &[u8]) -> bool {
     match pattern.strip_suffix('*') {
         Some(beginning) => name.starts_with(beginning.as_bytes()),
@@ -80,7 +81,7 @@ pub fn is_named(pattern: &str, name: &[u8]) -> bool {
     }
 }
 
-/// Sorts the variables. The first `SetEnv` counts and no other, so all of them are on one line.
+/// Sorts the variables by their way; sshd uses the first `SetEnv` only, so all words are on one line.
 pub fn session<'a>(variables: impl Iterator<Item = (&'a OsStr, &'a OsStr)>, quotes: Quotes) -> Session {
     let mut session = Session::default();
     for (name, value) in variables {
@@ -92,8 +93,9 @@ pub fn session<'a>(variables: impl Iterator<Item = (&'a OsStr, &'a OsStr)>, quot
     session
 }
 
-/// The file that shells of a session read, in words that every POSIX shell knows. It starts nothing, and does nothing where nothing is lost:
-/// a program's own PATH with the workload's in it stays as it is.
+/// Returns the file that shells of a session read, for every POSIX shell.
+///
+/// It starts no program. It leaves a PATH alone that contains the workload's, so that a program's own PATH stays.
 pub fn script(path: Option<&OsStr>, rest: &[(OsString, OsString)]) -> Vec<u8> {
     let mut text =
         b"# Written by trainit for the shells of a session: what they lost of the workload's environment.\n".to_vec();
@@ -115,13 +117,13 @@ pub fn script(path: Option<&OsStr>, rest: &[(OsString, OsString)]) -> Vec<u8> {
     text
 }
 
-/// What bash reads before a command of its own (`BASH_ENV`), and before that what it would have read.
+/// Returns the file that bash reads before a command (`BASH_ENV`); it first reads the file that this variable named before.
 pub fn bash_script(file: &OsStr, before: Option<&OsStr>) -> Vec<u8> {
     let source = |file: &OsStr| [b"[ ! -r ", &quoted(file)[..], b" ] || . ", &quoted(file)[..], b"\n"].concat();
     [before.map(source).unwrap_or_default(), source(file)].concat()
 }
 
-/// Whether a shell can have a variable of this name (POSIX, 3.216).
+/// Returns whether a shell can have a variable of this name (POSIX, 3.216).
 fn is_name(name: &[u8]) -> bool {
     let letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
     name.first().is_some_and(letter) && name.iter().all(|byte| letter(byte) || byte.is_ascii_digit())
@@ -167,7 +169,7 @@ mod tests {
         assert_eq!(names, ["HOME"]);
     }
 
-    /// What `sh` says PATH and ODD are after the script.
+    /// Returns PATH and ODD as `sh` has them after the script.
     fn after(script: &[u8], path: &str) -> Vec<u8> {
         let script = [script, b"printf '%s|%s' \"$PATH\" \"${ODD-}\""].concat();
         let output =

@@ -1,6 +1,6 @@
-//! Public keys as people paste them (sshd(8), AUTHORIZED_KEYS FILE FORMAT): which lines are keys, and what is wrong with the others. Pure.
+//! Public keys as people paste them (sshd(8), AUTHORIZED_KEYS FILE FORMAT): finds the valid lines and the faults of the others. Pure.
 
-/// Kinds of keys that servers of today accept, and certificates of them.
+/// Types of keys that present servers accept, and of certificates for them.
 const KINDS: [&str; 7] = [
     "ssh-ed25519",
     "ssh-rsa",
@@ -11,12 +11,12 @@ const KINDS: [&str; 7] = [
     "sk-ecdsa-sha2-nistp256@openssh.com",
 ];
 
-/// What a text holds.
+/// The keys in a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keys {
-    /// The lines that are keys, with their options and remarks.
+    /// The lines with keys, with their options and comments.
     pub lines: Vec<String>,
-    /// The number of each line that is none, and what is wrong with it. Nothing of the line itself: it may be a private key.
+    /// The number and the fault of each invalid line. The line's text is left out, because it may be a private key.
     pub bad: Vec<(usize, &'static str)>,
 }
 
@@ -60,7 +60,7 @@ fn check(line: &str) -> Result<(), &'static str> {
     }
 }
 
-/// A key is a row of fields, each behind its length (RFC 4253, section 6.6).
+/// Checks that a key is a sequence of fields, each preceded by its length (RFC 4253, section 6.6).
 fn whole(mut bytes: &[u8]) -> Result<(), &'static str> {
     let mut fields = 0;
     while !bytes.is_empty() {
@@ -84,7 +84,7 @@ fn kind_and_rest(line: &str) -> Option<(&str, &str)> {
     known.then_some((kind, rest))
 }
 
-/// Behind the options: blanks inside of quotes belong to them.
+/// Returns the part behind the options; blanks inside quotes belong to the options.
 fn after_options(line: &str) -> Option<&str> {
     let (mut quoted, mut escaped) = (false, false);
     for (at, c) in line.char_indices() {
@@ -99,7 +99,7 @@ fn after_options(line: &str) -> Option<&str> {
     None
 }
 
-/// What a line may be that begins with no kind of key.
+/// Returns what a line that begins with no type of key may be.
 fn stranger(line: &str) -> &'static str {
     match () {
         () if line.starts_with("ssh-dss") => {
@@ -112,7 +112,7 @@ fn stranger(line: &str) -> &'static str {
     }
 }
 
-/// Base64 (RFC 4648, section 4) of whole groups.
+/// Decodes base64 (RFC 4648, section 4) of complete groups.
 fn decode(text: &str) -> Option<Vec<u8>> {
     let text = text.as_bytes();
     let digits = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);

@@ -1,5 +1,6 @@
-//! SSH: sshd of the image, else dropbear, in the foreground and with nothing but keys; for PyCharm, VS Code and plain ssh. Sessions have
-//! the workload's environment. It looks at files and asks the server for its version; what is to be changed it gives back.
+//! SSH: the image's sshd, else dropbear, in the foreground and with keys only; for PyCharm, VS Code and plain ssh.
+//!
+//! Sessions have the workload's environment. The module reads files and asks the server for its version; it returns every change as data.
 
 mod account;
 mod dropbear;
@@ -30,33 +31,33 @@ use sys::environment::Environment;
 /// The mode's entry in the table.
 pub const SERVER: ServerMode = ServerMode { service, packages: |_| &[], set_up };
 
-/// What starts it, the first one that is there.
+/// Programs that start the server, of which the first one that exists is used.
 pub const COMMANDS: [&str; 2] = ["sshd", "dropbear"];
 
-/// Servers lie where a user's PATH does not look.
+/// Directories of servers, which a user's PATH does not contain.
 const SYSTEM: &str = "/usr/sbin:/usr/local/sbin:/sbin";
 
-/// Longest wait for a server to say which one it is.
+/// Longest wait for a server's version.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// The host's keys that are made: every client of today knows the first kind; the second is for machines that allow only NIST's.
+/// The host keys that are made: every present client knows the first type; the second is for machines that allow only NIST's curves.
 const HOST_KEYS: [(&str, &str); 2] = [("ed25519", "ssh_host_ed25519_key"), ("ecdsa", "ssh_host_ecdsa_key")];
 
-/// What sshd itself needs of the environment. It gets no LD_LIBRARY_PATH (conda's libcrypto is another one than the image's), and no secret.
+/// Variables that sshd itself needs. It gets no LD_LIBRARY_PATH (conda's libcrypto differs from the image's) and no secret.
 const OF_THE_SERVER: [&str; 9] =
     ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TZ", "TRAINIT", "TRAINIT_RUN_DIR", "XDG_RUNTIME_DIR"];
 
-/// Where it listens, unless the configuration says it: below 1024 is for root, and what is said in guides.
+/// Returns the default port: only root may use one below 1024, and guides name these two.
 pub const fn port(uid: u32) -> u16 {
     if uid == 0 { 22 } else { 2222 }
 }
 
-/// A server that is started by hand is this mode, too; it gets nothing but its own words.
+/// Returns whether a command line starts a server; one that the user starts is this mode, too, and gets only its own words.
 pub fn serves(line: &[OsString]) -> bool {
     line.first().is_some_and(|program| COMMANDS.contains(&words::name(program)))
 }
 
-/// Known before the user is only what is configured.
+/// Returns the service; before the user is known, only a configured port is.
 fn service(settings: &Settings, _: &Environment, _: &[OsString]) -> Result<Option<Service>> {
     Ok(settings.ssh_port.map(Service::on))
 }
@@ -74,12 +75,12 @@ fn set_up(around: &ServerContext<'_>, _: &[OsString]) -> Result<ServerSetup> {
     Ok(setup)
 }
 
-/// A program that belongs to a server.
+/// Returns the path of a program that belongs to a server.
 fn find(around: &ServerContext<'_>, name: &str) -> Option<PathBuf> {
     (around.program)(name).or_else(|| which::which_in(name, Some(SYSTEM), "/").ok())
 }
 
-/// What is decided before the two servers part.
+/// The decisions that both servers share.
 struct Ssh<'a> {
     around: &'a ServerContext<'a>,
     server: PathBuf,
@@ -118,13 +119,13 @@ impl Ssh<'_> {
         Ok(setup)
     }
 
-    /// The environment of sessions. HOME is sshd's to set, unless the one of /etc/passwd is not the one that can be written.
+    /// Returns the environment of sessions. sshd sets HOME, unless the home of /etc/passwd is not the one that can be written.
     fn session(&self, quotes: Quotes) -> Session {
         let workload = self.workload();
         environment::session(environment::variables(&workload, &self.around.settings.ssh_hide), quotes)
     }
 
-    /// What the workload's environment is in a session.
+    /// Returns the workload's environment as sessions get it.
     fn workload(&self) -> Environment {
         let mut workload = self.around.environment.clone();
         if workload.get("HOME").is_some_and(|home| home == self.user.home.as_os_str()) {
@@ -153,7 +154,7 @@ impl Ssh<'_> {
         profile::look(self.around.uid == 0 && self.around.place.is_container())
     }
 
-    /// The files that shells read, and what makes login shells read them.
+    /// Adds the files that shells read, and the file that makes login shells read them.
     fn with_session_files(&self, session: &Session, mut setup: ServerSetup) -> ServerSetup {
         let environment = self.around.environment;
         let script = environment::script(environment.get("PATH"), &session.rest);
@@ -166,7 +167,7 @@ impl Ssh<'_> {
         setup
     }
 
-    /// /etc/shadow as sshd wants it for root of this container.
+    /// Returns /etc/shadow as sshd needs it for root of this container.
     fn unlocked(&self) -> Option<SharedFile> {
         let own = self.around.uid == 0 && self.around.place.is_container();
         let shadow = own.then(|| std::fs::read("/etc/shadow").ok()).flatten()?;
@@ -174,15 +175,16 @@ impl Ssh<'_> {
         Some(SharedFile { path: "/etc/shadow".into(), content })
     }
 
-    /// Variables that the server itself has no use for; its sessions get them another way.
+    /// Returns the variables that the server itself does not need; its sessions get them another way.
     fn not_for_the_server(&self) -> Vec<OsString> {
         let names = self.around.environment.iter().map(|(name, _)| name);
         let needed = |name: &&OsStr| OF_THE_SERVER.iter().any(|needed| OsStr::new(needed) == *name);
         names.filter(|name| !needed(name)).map(OsStr::to_owned).collect()
     }
 
-    /// The host's private keys: kept ones as they are, new ones where there are none. They are used from a directory of our own, since a
-    /// volume may have permissions that servers refuse.
+    /// Returns the host's private keys: kept ones stay, missing ones are made.
+    ///
+    /// The server uses them from trainit's own directory, because servers refuse the permissions that a volume may have.
     fn host_keys(
         &self,
         kinds: &[(&str, &str)],
@@ -212,12 +214,12 @@ impl Ssh<'_> {
         wanted.or_else(|| state().map(|state| state.join("trainit/ssh")))
     }
 
-    /// What a person has to know.
+    /// Returns the lines for a person.
     fn lines(&self) -> Vec<String> {
         let (port, user) = (self.port, self.user.name.to_string_lossy());
         let reached = match self.around.place {
             Platform::Container => {
-                // A machine's own server has its port 22.
+                // The machine's own server has port 22 there.
                 let published = if port == 22 { 2222 } else { port };
                 format!("ssh -p {published} {user}@HOST (published with docker run -p {published}:{port})")
             }
@@ -234,7 +236,7 @@ fn private(path: PathBuf, content: Vec<u8>) -> PrivateFile {
     PrivateFile { path, content, keep: false }
 }
 
-/// What the server says when it is asked for its version; before 9.2 that is one of its complaints.
+/// Returns the server's version; before 9.2 the version is part of an error message.
 fn version(server: &Path) -> String {
     let mut command = Command::new(server);
     command.arg("-V").env_clear();

@@ -1,21 +1,21 @@
-//! OpenSSH's server: its configuration, which is all ours, whatever the image has in /etc/ssh (sshd_config(5)). Pure.
+//! OpenSSH's server: a complete configuration of its own, whatever the image has in /etc/ssh (sshd_config(5)). Pure.
 
 use super::environment::Session;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// What the configuration says.
+/// The content of the configuration.
 pub struct Configuration<'a> {
-    /// The port.
+    /// The port to listen on.
     pub port: u16,
-    /// Private keys of this host.
+    /// The private keys of this host.
     pub host_keys: &'a [PathBuf],
     /// The file with the keys that were given.
     pub authorized_keys: &'a Path,
     /// The user's own file counts as well.
     pub own_keys: bool,
-    /// sshd believes the file with the keys that were given: nobody else may write on the way to it.
+    /// sshd accepts the file with the given keys under StrictModes: no other user may write anything on its path.
     pub strict: bool,
     /// Who may log in.
     pub user: &'a OsStr,
@@ -23,7 +23,7 @@ pub struct Configuration<'a> {
     pub session: &'a Session,
 }
 
-/// What never changes. Silent connections are ended, so that an idle container is one.
+/// The constant part. Silent connections are closed, so that they do not make an idle container look used.
 const FIXED: &str = "\
 PidFile none
 AuthenticationMethods publickey
@@ -47,21 +47,22 @@ Subsystem sftp internal-sftp
 ";
 
 impl Configuration<'_> {
-    /// The text of the file.
+    /// Returns the file's text.
     pub fn text(&self) -> Vec<u8> {
         let mut text = format!("# Written by trainit for this start.\nPort {}\n{FIXED}", self.port).into_bytes();
-        // It looks at every directory on the way to a file, and would refuse given keys below /tmp. The user's own file is looked at by
-        // trainit as well, but only at the start.
+        // sshd checks every directory of the path to a file, and would refuse given keys below /tmp. trainit checks the user's own file
+        // as
+        // well, but only at the start.
         text.extend_from_slice(if self.strict { b"StrictModes yes\n" } else { b"StrictModes no\n" });
         for key in self.host_keys {
             text.extend([b"HostKey \"", key.as_os_str().as_bytes(), b"\"\n"].concat());
         }
-        // Here, and not above, a percent sign stands for something else.
+        // sshd expands percent signs in this option, but not in those above.
         let given = self.authorized_keys.as_os_str().as_bytes().iter();
         let given: Vec<u8> = given.flat_map(|byte| if *byte == b'%' { b"%%".to_vec() } else { vec![*byte] }).collect();
         text.extend([b"AuthorizedKeysFile \"", &given[..], b"\""].concat());
         text.extend_from_slice(if self.own_keys { b" .ssh/authorized_keys\n" } else { b"\n" });
-        // A name with a letter of a pattern would mean others.
+        // A name with a pattern's character would match other users.
         if self.user.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte)) {
             text.extend([b"AllowUsers ", self.user.as_bytes(), b"\n"].concat());
         }

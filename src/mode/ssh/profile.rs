@@ -1,30 +1,30 @@
-//! Whether login shells keep the workload's PATH. /etc/profile of Debian and others sets it anew; a file in /etc/profile.d brings it back.
+//! Keeps the workload's PATH in login shells: /etc/profile of Debian and others resets it, and a file in /etc/profile.d restores it.
 
 use crate::mode::server_setup::SharedFile;
 use std::fs;
 use std::path::Path;
 
-/// The last one by its name, so that it sees what the others did.
+/// The file; its name sorts last, so that it runs after the others.
 pub const FILE: &str = "/etc/profile.d/zz-trainit.sh";
 
-/// What stands in it.
+/// The file's content.
 pub const TEXT: &str = "\
 # Written by trainit: sessions of its ssh get the workload's PATH back, which /etc/profile may have set anew.
 [ -z \"${TRAINIT_SESSION-}\" ] || [ ! -r \"$TRAINIT_SESSION\" ] || . \"$TRAINIT_SESSION\"
 ";
 
-/// What is to be done about it.
+/// The outcome of a look at /etc/profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Profile {
     /// Login shells get their PATH back.
     pub restores: bool,
-    /// What makes it so.
+    /// The file to write for that.
     pub write: Option<SharedFile>,
-    /// What a person has to know.
+    /// A line for the person.
     pub line: Option<String>,
 }
 
-/// Looks at this container. Root `may` write there.
+/// Looks at this container; `may` says that this process is root and can write there.
 pub fn look(may: bool) -> Profile {
     let profile = fs::read("/etc/profile").unwrap_or_default();
     let there = fs::read(FILE).is_ok_and(|text| contains(&text, b"TRAINIT_SESSION"));
@@ -48,7 +48,7 @@ fn line() -> String {
         .to_owned()
 }
 
-/// An assignment that does not extend what was there.
+/// Returns whether a profile assigns PATH without extending the old value.
 fn sets_path(profile: &[u8]) -> bool {
     let text = String::from_utf8_lossy(profile);
     let sets = |line: &str| {

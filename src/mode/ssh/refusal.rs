@@ -1,11 +1,11 @@
-//! Why there is no server, and what to type.
+//! Errors that prevent a server, with what to type.
 
 use crate::error::{Error, Result};
 use protocol::exit_code::{Exit, FailureFamily};
 use std::io::ErrorKind;
 use sys::listening;
 
-/// How a server comes into an image.
+/// How to install a server in an image.
 pub const INSTALL: &str = "RUN apt-get update && apt-get install -y openssh-server (Alpine: apk add openssh; Red Hat: dnf install -y openssh-server)";
 
 pub fn no_server() -> Error {
@@ -25,10 +25,10 @@ pub fn no_keys(looked: &str) -> Error {
         .hint("or a file: -v ~/.ssh/id_ed25519.pub:/keys:ro -e TRAINIT_SSH_AUTHORIZED_KEYS=/keys")
 }
 
-/// That nobody listens there, and that this user may.
+/// Checks that the port is free and that this user may listen there.
 ///
 /// # Errors
-/// Somebody does (114), or it may not (115).
+/// Another process listens there (114), or this user may not (115).
 pub fn free(port: u16) -> Result<()> {
     let Err(error) = listening::try_port(port) else { return Ok(()) };
     let elsewhere = "another port: -e TRAINIT_SSH_PORT=2222";

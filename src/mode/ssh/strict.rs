@@ -1,5 +1,6 @@
-//! Whether a file with keys is its owner's will alone, as OpenSSH asks before it believes one (sshd_config(5), StrictModes): whoever may
-//! write it, or exchange a directory on the way to it, could let himself in.
+//! Checks that only its owner can change a file of keys, as OpenSSH requires (sshd_config(5), StrictModes).
+//!
+//! A user who may write the file, or exchange a directory on its path, could log in with a key of their own.
 use nix::sys::statvfs::{FsFlags, statvfs};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -9,9 +10,10 @@ const GROUP: u32 = 0o020;
 const EVERYBODY: u32 = 0o002;
 const STICKY: u32 = 0o1000;
 
-/// What OpenSSH would not believe about a file of this user, with what to type: a directory from the file up to the home, or up to the
-/// root directory where the file lies elsewhere, that belongs to somebody else or that others may write. What is not there yet is not
-/// looked at.
+/// Returns what OpenSSH would object to about a user's file, with what to type.
+///
+/// It is a directory that belongs to another user or that others may write: from the file up to the home, or up to the root directory
+/// where the file lies elsewhere. Missing files are not checked.
 pub fn fault(file: &Path, uid: u32, home: &Path) -> Option<String> {
     let there = file.ancestors().find_map(|path| path.canonicalize().ok())?;
     let home = home.canonicalize().ok();
@@ -42,8 +44,10 @@ fn open(step: &Path, found: &Metadata) -> Option<String> {
     Some(format!("{who} {shown} (mode {:o}): chmod go-w {shown}", mode & 0o7777))
 }
 
-/// Why others could have written a file that the configuration names. Whose it is does not count: a mounted one is the host's. Nor do the
-/// rights where nobody in the container can write: a volume of Kubernetes shows all of them and is read-only.
+/// Returns why others could have written a file that the configuration names.
+///
+/// Its owner does not count, because a mounted file is the host's. The permissions do not count on a read-only file system: a volume of
+/// Kubernetes grants everything and is read-only.
 pub fn fault_of_named(file: &Path) -> Option<String> {
     let file = file.canonicalize().ok()?;
     if statvfs(&file).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY)) {
@@ -63,7 +67,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::path::PathBuf;
 
-    /// A home with a file of keys, all of them closed.
+    /// Makes a home with a file of keys, all of them closed to others.
     fn home() -> (tempfile::TempDir, [PathBuf; 3]) {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().canonicalize().unwrap().join("home");
@@ -101,7 +105,7 @@ mod tests {
             }
             set(step, 0o755);
         }
-        // OpenSSH does not look above the home either.
+        // OpenSSH does not check above the home either.
         set(home.parent().unwrap(), 0o777);
         assert_eq!(fault(file, own(), home), None);
         assert!(fault(file, own(), Path::new("/elsewhere")).is_some());

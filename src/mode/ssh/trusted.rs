@@ -1,4 +1,4 @@
-//! Whose keys let in: variables that platforms set, files that are configured, and the user's own file.
+//! The keys that may log in: from the platform's variables, from configured files, and from the user's own file.
 
 use super::keys::{self, Keys};
 use super::{refusal, strict};
@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use sys::untrusted::{self, Owners};
 
-/// Where RunPod, vast.ai and ai-dock put keys.
+/// Variables in which RunPod, vast.ai and ai-dock pass keys.
 const VARIABLES: [&str; 3] = ["PUBLIC_KEY", "SSH_PUBLIC_KEY", "SSH_PUBKEY"];
 
 /// Longest file of keys that is read.
@@ -18,20 +18,20 @@ const MAX: u64 = 1 << 20;
 /// Who may log in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuthorizedUsers {
-    /// Lines of the keys that were given.
+    /// The lines of the given keys.
     pub lines: Vec<String>,
-    /// The user's own ~/.ssh/authorized_keys counts as well, also what is written there later.
+    /// The user's own ~/.ssh/authorized_keys counts as well, with keys that are added later.
     pub own: bool,
-    /// So many keys are there already.
+    /// Number of keys in that file now.
     pub in_own: usize,
-    /// What was left out, and why.
+    /// The keys that were left out, with the reason.
     pub notes: Vec<String>,
 }
 
-/// Gathers them.
+/// Collects the keys.
 ///
 /// # Errors
-/// A file that cannot be read, or no key at all (78).
+/// A file cannot be read, or there is no key at all (78).
 pub fn find(around: &ServerContext<'_>, user: &PasswdEntry) -> Result<AuthorizedUsers> {
     let mut trusted = AuthorizedUsers::default();
     for name in VARIABLES {
@@ -53,7 +53,7 @@ pub fn find(around: &ServerContext<'_>, user: &PasswdEntry) -> Result<Authorized
         trusted.take(&text::path(&path), &keys::read(&text));
     }
     match around.settings.lock_of("ssh.authorized_keys") {
-        // Variables and a file that the user may write would be other ways to say what is locked.
+        // Variables and a file that the user may write would get around the lock.
         Some(lock) => trusted.notes.push(format!("only ssh.authorized_keys counts: it is locked by {lock}")),
         None => trusted.take_own(&user.home, user.uid),
     }
@@ -74,7 +74,7 @@ impl AuthorizedUsers {
         self.notes.extend(bad);
     }
 
-    /// What others may write is not the user's will alone.
+    /// Takes the user's own file, unless other users can write it.
     fn take_own(&mut self, home: &Path, uid: u32) {
         let file = home.join(".ssh/authorized_keys");
         match (strict::fault(&file, uid, home), text_of(&file)) {
@@ -96,18 +96,18 @@ impl AuthorizedUsers {
         }
     }
 
-    /// The text of the file.
+    /// Returns the text of the file of keys.
     pub fn text(&self) -> Vec<u8> {
         self.lines.iter().flat_map(|line| [line.as_bytes(), b"\n"].concat()).collect()
     }
 
-    /// How many there are.
+    /// Returns the number of keys in words.
     pub fn words(&self) -> String {
         format!("{} may, and no password", text::count((self.lines.len() + self.in_own) as u64, "key"))
     }
 }
 
-/// The text of a file of keys. It may be a link, as a secret of Kubernetes is, but nothing that is waited for.
+/// Returns the text of a file of keys. The file may be a link, as a secret of Kubernetes is, but nothing that blocks.
 pub fn text_of(file: &Path) -> std::io::Result<Vec<u8>> {
     untrusted::read_named(file, MAX, Owners::Anyone)
 }

@@ -1,4 +1,4 @@
-//! What this container is called outside of it, so that a person can be told what to type there.
+//! The container's name outside of it, so that messages can say what to type there.
 
 use sys::Root;
 use sys::mountinfo::Mount;
@@ -6,27 +6,27 @@ use sys::mountinfo::Mount;
 /// Files that engines make for each container and bind into it.
 const MADE: [&[u8]; 3] = [b"/etc/hostname", b"/etc/hosts", b"/etc/resolv.conf"];
 
-/// So many digits of an id are what engines print, and enough for a person.
+/// Number of digits of an id that engines print.
 const SHORT: usize = 12;
 
-/// The container's id, shortened as engines do: they keep its files in a directory of that name.
+/// Returns the container's id, shortened as engines do; they keep its files in a directory of that name.
 pub fn id(mounts: &[Mount]) -> Option<String> {
     let mut parts = made(mounts).flat_map(|mount| mount.root().split(|byte| *byte == b'/'));
     let id = parts.find(|part| part.len() == 64 && part.iter().all(u8::is_ascii_hexdigit))?;
     Some(String::from_utf8_lossy(id.get(..SHORT)?).into_owned())
 }
 
-/// What an engine made for this container.
+/// Returns the mounts that an engine made for this container.
 pub fn made(mounts: &[Mount]) -> impl Iterator<Item = &Mount> {
     mounts.iter().filter(|mount| is_made(mount))
 }
 
-/// Whether an engine made this.
+/// Returns whether an engine made a mount.
 pub fn is_made(mount: &Mount) -> bool {
     MADE.contains(&mount.point())
 }
 
-/// The program that a person starts containers with here.
+/// Returns the program that starts containers here.
 pub fn program(root: &Root) -> &'static str {
     if root.path("/run/.containerenv").exists() { "podman" } else { "docker" }
 }

@@ -1,23 +1,24 @@
-//! How many CPUs this container may use, and among how many processes of one job they are shared: what programs that start one
-//! thread for each CPU that they see get wrong.
+//! The number of CPUs that this container may use, and the number of processes of one job that share them.
+//!
+//! Programs that start one thread for each visible CPU get this wrong.
 
 use super::launcher;
 use std::ffi::OsString;
 use sys::cgroup::Limits;
 use sys::environment::Environment;
 
-/// CPUs, and who shares them.
+/// The usable CPUs, and the number of processes that share them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cpus {
-    /// As many as programs see: those that the process may run on.
+    /// Number of CPUs that programs see: those of the affinity mask.
     pub seen: u32,
-    /// What the control group or the scheduler leaves of them, in thousandths.
+    /// The limit of the control group or the scheduler, in thousandths of a CPU.
     pub millis: u64,
-    /// So many processes of this job compute here.
+    /// Number of processes of this job on this machine.
     pub ranks: u32,
 }
 
-/// Variables with the number of ranks on this node, from the one that says it best. torchrun's own first: it starts ranks below us.
+/// Variables with the number of ranks on this node, the most reliable first: torchrun's own, because it starts the ranks.
 const RANKS: [&str; 6] = [
     "PET_NPROC_PER_NODE",
     "LOCAL_WORLD_SIZE",
@@ -39,7 +40,7 @@ const LAUNCHERS: [&str; 8] = [
     "mpiexec",
 ];
 
-/// Their options for the number of processes here.
+/// The launchers' options for the number of processes on this node.
 const OPTIONS: [&str; 9] = [
     "--nproc-per-node",
     "--nproc_per_node",
@@ -53,8 +54,7 @@ const OPTIONS: [&str; 9] = [
 ];
 
 impl Cpus {
-    /// From what the kernel permits, what the surroundings say, and the command line. `gpus` counts them, where one rank is started
-    /// for each.
+    /// Combines the kernel's limits, the surroundings and the command line; `gpus` counts the GPUs, where one rank is started for each.
     pub fn new(
         seen: u32,
         limits: &Limits,
@@ -66,26 +66,26 @@ impl Cpus {
         let of_task = number(environment, "SLURM_CPUS_PER_TASK").map(|cpus| u64::from(cpus) * 1000);
         let millis = [Some(u64::from(seen) * 1000), limits.millicpus, of_task].into_iter().flatten().min();
         let launched = launched(command, gpus);
-        // What Slurm gives is given to one task, and not shared with the others.
+        // Slurm's CPUs belong to one task, and are not shared with the others.
         let shared = |name: &&&str| of_task.is_none() || !name.starts_with("SLURM_");
         let told = || RANKS.iter().filter(shared).find_map(|name| number(environment, name));
         Cpus { seen, millis: millis.unwrap_or(1000), ranks: launched.or_else(told).unwrap_or(1).max(1) }
     }
 
-    /// The share of one rank: whole CPUs, one at least.
+    /// Returns the share of one rank: whole CPUs, at least one.
     pub fn threads(self) -> u32 {
         let share = self.millis / 1000 / u64::from(self.ranks.max(1));
         u32::try_from(share).unwrap_or(u32::MAX).max(1)
     }
 }
 
-/// A number; Slurm writes `4(x2)` for four on each of two nodes.
+/// Parses a number; Slurm writes `4(x2)` for four on each of two nodes.
 fn number(environment: &Environment, name: &str) -> Option<u32> {
     let text = environment.text(name)?;
     text.split('(').next()?.trim().parse().ok().filter(|number| *number > 0)
 }
 
-/// The ranks that a launcher on the command line is going to start here.
+/// Returns the number of ranks that a launcher on the command line is going to start here.
 fn launched(command: &[OsString], gpus: impl FnOnce() -> u32) -> Option<u32> {
     let at = launcher(command, &LAUNCHERS)?;
     let mut words =

@@ -1,36 +1,37 @@
-//! How long an engine waits between the stop signal and SIGKILL, where that is fixed and can be told from inside. Docker,
-//! Kubernetes and Slurm let the person choose, and tell the container nothing of it; so they are not in this table.
+//! The time between an engine's stop signal and SIGKILL, where it is fixed and can be seen from inside.
+//!
+//! Docker, Kubernetes and Slurm let the user choose and do not pass the value into the container, so they are not in this table.
 
 use std::time::Duration;
 use sys::Root;
 use sys::environment::Environment;
 
-/// A grace that an engine gives, always.
+/// A fixed grace of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EngineGrace {
     /// The engine's name.
     pub engine: &'static str,
-    /// From its stop signal to its SIGKILL.
+    /// Time from the engine's stop signal to its SIGKILL.
     pub time: Duration,
 }
 
-/// An engine, known by all of these at once.
+/// The marks of an engine, all of which must be present.
 struct EngineMark {
     variable: &'static str,
     directory: Option<&'static str>,
     grace: EngineGrace,
 }
 
-/// SageMaker sends SIGTERM and waits 120 s ("How Amazon SageMaker runs your training image" in its developer guide).
+/// SageMaker's grace of 120 s ("How Amazon SageMaker runs your training image" in its developer guide).
 const SAGEMAKER: EngineGrace = EngineGrace { engine: "SageMaker", time: Duration::from_secs(120) };
 
-/// The platform sets the job's name and mounts /opt/ml; its training toolkit sets the host's name.
+/// The marks: the platform sets the job's name and mounts /opt/ml; its training toolkit sets the host's name.
 const MARKS: [EngineMark; 2] = [
     EngineMark { variable: "SM_CURRENT_HOST", directory: None, grace: SAGEMAKER },
     EngineMark { variable: "TRAINING_JOB_NAME", directory: Some("/opt/ml"), grace: SAGEMAKER },
 ];
 
-/// The grace of the engine that this is run by; none: it is not fixed, or not known.
+/// Returns the grace of the engine that runs this container; `None` if it is not fixed or not known.
 pub fn grace(root: &Root, environment: &Environment) -> Option<EngineGrace> {
     let is_here = |mark: &&EngineMark| {
         environment.get(mark.variable).is_some() && mark.directory.is_none_or(|directory| root.path(directory).is_dir())

@@ -1,5 +1,6 @@
-//! What is looked up once, for the first who asks, and shared by all: the mount table, the place, the names in /dev. Nothing of it touches a
-//! file system that may hang.
+//! Host facts that are looked up on first use and shared: the mount table, the platform, the names in /dev.
+//!
+//! None of the look-ups touches a file system that may hang.
 
 use super::Platform;
 use super::platform::{named_by_variables, platform};
@@ -10,7 +11,7 @@ use sys::mountinfo::Mounts;
 use sys::{Root, stat};
 use tracing::debug;
 
-/// The ground that everything stands on.
+/// Cached facts about the machine.
 #[derive(Clone, Debug)]
 pub struct HostFacts {
     root: Root,
@@ -22,29 +23,29 @@ pub struct HostFacts {
 }
 
 impl HostFacts {
-    /// Looks at nothing yet but the variables.
+    /// Returns facts that are not looked up yet, except the variables.
     pub fn of(root: &Root, environment: &Environment) -> Self {
         let named = named_by_variables(environment);
         let (root, mounts) = (root.clone(), Mounts::of(root));
         HostFacts { root, named, mounts, place: OnceCell::new(), devices: OnceCell::new(), root_mount: OnceCell::new() }
     }
 
-    /// With a mount table that others look into as well.
+    /// Returns facts with a mount table that other code uses as well.
     pub fn over(root: &Root, environment: &Environment, mounts: Mounts) -> Self {
         HostFacts { mounts, ..HostFacts::of(root, environment) }
     }
 
-    /// The mount table of this process.
+    /// Returns the mount table of this process.
     pub fn mounts(&self) -> &Mounts {
         &self.mounts
     }
 
-    /// The id of the mount that the root directory is; in a container that is its image.
+    /// Returns the mount id of the root directory, which in a container is that of its image.
     pub fn root_mount(&self) -> Option<u64> {
         *self.root_mount.get_or_init(|| Some(stat::row_of(Path::new("/"), self.mounts())?.id))
     }
 
-    /// The names in /dev.
+    /// Returns the names in /dev.
     pub fn devices(&self) -> &[String] {
         self.devices.get_or_init(|| {
             let entries = std::fs::read_dir(self.root.path("/dev")).into_iter().flatten();
@@ -52,7 +53,7 @@ impl HostFacts {
         })
     }
 
-    /// Where this runs.
+    /// Returns the platform that this process runs on.
     pub fn platform(&self) -> Platform {
         *self.place.get_or_init(|| {
             let found = platform(&self.root, self.named, &|| self.mounts());

@@ -1,10 +1,11 @@
-//! Which launcher a command line starts, behind wrappers and interpreters: `numactl --all python -m torch.distributed.run train.py`. A
-//! word that only has its name, as in `python train.py --data /mnt/accelerate`, is none.
+//! Finds the launcher that a command line starts, behind wrappers and interpreters: `numactl --all python -m torch.distributed.run`.
+//!
+//! A word that only has its name, as in `python train.py --data /mnt/accelerate`, is no launcher.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-/// Programs that start the one behind their own options.
+/// Programs that start another program, given after their own options.
 const WRAPPERS: [&str; 34] = [
     "catchsegv",
     "chroot",
@@ -41,10 +42,10 @@ const WRAPPERS: [&str; 34] = [
     "uv",
     "xvfb-run",
 ];
-/// Python's options that have a word behind them.
+/// Python's options that take a separate value.
 pub const PYTHON_WITH_VALUE: [&str; 3] = ["-X", "-W", "--check-hash-based-pycs"];
 
-/// Where the launcher stands: a program of one of these names, or a module of Python's.
+/// Returns the index of the launcher: a program of one of these names, or a module that Python runs.
 pub fn launcher(command: &[OsString], names: &[&str]) -> Option<usize> {
     let named = |word: &OsString| is_one_of(word, names);
     let mut at = 0;
@@ -63,8 +64,9 @@ pub fn launcher(command: &[OsString], names: &[&str]) -> Option<usize> {
     }
 }
 
-/// The program that a wrapper starts, as far as it is one of those that are looked for. A word behind an option may be its value
-/// (`conda run -n accelerate python …`): it counts only where nothing else does.
+/// Returns the program that a wrapper starts, if it is one of the named ones.
+///
+/// A word behind an option may be the option's value (`conda run -n accelerate python …`), so it counts only if no other word does.
 fn wrapped(command: &[OsString], wrapper: usize, named: &dyn Fn(&OsString) -> bool) -> Option<usize> {
     let fits = |word: &OsString| named(word) || is_python(word) || is_one_of(word, &WRAPPERS);
     let is_option = |at: usize| command.get(at).is_some_and(|word| word.as_encoded_bytes().starts_with(b"-"));
@@ -73,7 +75,7 @@ fn wrapped(command: &[OsString], wrapper: usize, named: &dyn Fn(&OsString) -> bo
     all().find(|at| !is_value(*at)).or_else(|| all().next())
 }
 
-/// The module or script that Python runs.
+/// Returns the module or script that Python runs.
 fn python_runs(command: &[OsString], python: usize) -> Option<usize> {
     let mut at = python + 1;
     loop {
@@ -87,7 +89,7 @@ fn python_runs(command: &[OsString], python: usize) -> Option<usize> {
     }
 }
 
-/// `python`, `python3`, `python3.12`, `python3.13t`.
+/// Returns whether a word is a Python interpreter: `python`, `python3`, `python3.12`, `python3.13t`.
 pub fn is_python(word: &OsStr) -> bool {
     let name = base(word).to_str();
     let version = name.and_then(|name| name.strip_prefix("python")).map(|version| version.trim_end_matches('t'));

@@ -1,5 +1,6 @@
-//! What the surroundings tell: whether this is a container, of which kind, and what it is called; how it was started; how long its
-//! engine waits after a stop signal. Knows `config`, `environment`, `show` and `sys`; decides nothing.
+//! Facts about the surroundings: the platform, the container's name and start, and the engine's grace.
+//!
+//! The module depends on `config`, `environment`, `show` and `sys`, and decides nothing.
 
 mod container;
 mod cpus;

@@ -1,5 +1,7 @@
-//! Container, pod, or the machine itself. It decides how a remedy is worded (`docker run -v …`, a pod's `volumeMounts`, `mount`),
-//! and whether a directory beside no mount is lost at the end.
+//! The platform: host, container or pod.
+//!
+//! It decides the wording of a remedy (`docker run -v …`, a pod's `volumeMounts`, `mount`), and whether a directory outside of all mounts
+//! is lost at the end.
 
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -7,20 +9,20 @@ use sys::Root;
 use sys::environment::Environment;
 use sys::mountinfo::{self, Mount};
 
-/// Where this process runs.
+/// The platform that this process runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Platform {
-    /// On a machine, beside everything else.
+    /// A machine, beside other programs.
     Host,
-    /// In a container of Docker, Podman, Apptainer or their like.
+    /// A container of Docker, Podman, Apptainer or a similar engine.
     Container,
-    /// In a container that Kubernetes started.
+    /// A container that Kubernetes started.
     Pod,
 }
 
 impl Platform {
-    /// Whether the root directory is an image, gone with the container.
+    /// Returns whether the root directory is an image that disappears with the container.
     pub fn is_container(self) -> bool {
         self != Platform::Host
     }
@@ -28,19 +30,19 @@ impl Platform {
 
 /// Files that engines leave in their containers.
 const MARKS: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
-/// Variables that engines set: systemd's convention (also Podman and LXC), Apptainer and its ancestor.
+/// Variables that engines set: systemd's convention (also Podman and LXC), Apptainer and its predecessor.
 const VARIABLES: [&str; 3] = ["container", "APPTAINER_CONTAINER", "SINGULARITY_CONTAINER"];
-/// What engines call their control groups, where they are visible (version 1, or the host's namespace).
+/// Parts of engines' control group names, where those are visible (version 1, or the host's namespace).
 const CGROUPS: [&str; 6] = ["/docker", "/kubepods", "/lxc", "/libpod", "containerd", "crio-"];
 
-/// The place that variables name, if any does.
+/// Returns the platform that variables name, if any does.
 pub fn named_by_variables(environment: &Environment) -> Option<Platform> {
     let set = |name: &&str| environment.get(name).is_some();
     let pod = set(&"KUBERNETES_SERVICE_HOST").then_some(Platform::Pod);
     pod.or_else(|| VARIABLES.iter().any(set).then_some(Platform::Container))
 }
 
-/// Tells the place from what engines leave behind; no single mark is set by all of them. The dearest mark is looked at last.
+/// Detects the platform from marks that engines leave, of which no single one is universal; the most expensive one comes last.
 pub fn platform<'a>(root: &Root, named: Option<Platform>, mounts: &dyn Fn() -> &'a [Mount]) -> Platform {
     if named == Some(Platform::Pod) {
         return Platform::Pod;
@@ -57,7 +59,7 @@ pub fn platform<'a>(root: &Root, named: Option<Platform>, mounts: &dyn Fn() -> &
     if marked { Platform::Container } else { Platform::Host }
 }
 
-/// A virtual machine whose disk was made from an image keeps the image's marks, and is a machine nevertheless.
+/// Returns whether a mount is a whole disk: a virtual machine made from an image keeps the image's marks, and is a host all the same.
 fn is_whole_disk(mount: &Mount) -> bool {
     mount.root() == b"/" && mount.source().starts_with(b"/dev/") && !mount.source().starts_with(b"/dev/mapper/docker")
 }

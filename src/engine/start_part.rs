@@ -1,94 +1,95 @@
-//! One thing about how a container is started: what it was given, and what a check wants to be changed. `report` knows how Docker,
-//! Compose and Kubernetes write it.
+//! One part of a container's start: a given setting, or a change that a check wants.
+//!
+//! `report` knows how Docker, Compose and Kubernetes write each part.
 
 use serde::{Deserialize, Serialize};
 
-/// One thing about how a container is started.
+/// One part of a container's start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StartPart {
-    /// Something from outside is mounted; from where is for a person to say.
+    /// A mount from outside, whose source the person has to fill in.
     Mount {
-        /// Where in the container.
+        /// The path in the container.
         target: String,
-        /// Nothing may be written through it.
+        /// The mount is read-only.
         read_only: bool,
     },
-    /// A directory of the host, or a volume, is mounted.
+    /// A mount of a host directory or of a volume.
     Bind {
-        /// A path on the host, or a volume's name.
+        /// The path on the host, or the volume's name.
         source: String,
-        /// Where in the container.
+        /// The path in the container.
         target: String,
-        /// Nothing may be written through it.
+        /// The mount is read-only.
         read_only: bool,
     },
-    /// Memory is mounted.
+    /// A mount of memory.
     Tmpfs {
-        /// Where in the container.
+        /// The path in the container.
         target: String,
-        /// Its size; none: without a limit.
+        /// The size; `None` means without a limit.
         bytes: Option<u64>,
     },
-    /// It has GPUs.
+    /// A number of GPUs.
     Gpus {
-        /// So many; none: all.
+        /// The number; `None` means all.
         count: Option<u32>,
     },
-    /// It has these GPUs: numbers or UUIDs, with commas between.
+    /// Certain GPUs: numbers or UUIDs, separated by commas.
     GpuIds(String),
-    /// It has a device of the host's.
+    /// A device of the host.
     Device(String),
-    /// Its user is in a group more.
+    /// A supplementary group of the user.
     GroupAdd(u32),
-    /// /dev/shm has a size.
+    /// The size of /dev/shm.
     Shm {
-        /// In bytes.
+        /// The size in bytes.
         bytes: u64,
     },
-    /// /dev/shm is the host's.
+    /// The host's /dev/shm.
     HostIpc,
-    /// It runs as this user.
+    /// The user.
     User {
         /// The user's number.
         uid: u32,
         /// The group's number.
         gid: u32,
     },
-    /// A limit of setrlimit(2); none: without one.
+    /// A limit of setrlimit(2).
     Ulimit {
-        /// As Docker calls it: `memlock`.
+        /// Docker's name of the limit: `memlock`.
         name: String,
-        /// Both the soft and the hard one.
+        /// The soft and the hard limit; `None` means unlimited.
         limit: Option<u64>,
     },
-    /// It has all rights.
+    /// All rights.
     Privileged,
-    /// It has a capability more (`SYS_PTRACE`).
+    /// An additional capability (`SYS_PTRACE`).
     CapAdd(String),
-    /// It has one less, or none at all (`ALL`).
+    /// A removed capability, or all (`ALL`).
     CapDrop(String),
-    /// No program in it can get more rights than its caller.
+    /// No program in the container can get more rights than its caller.
     NoNewPrivileges,
-    /// Its image cannot be written.
+    /// A read-only image.
     ReadOnlyRoot,
-    /// It has a terminal.
+    /// A terminal.
     Terminal,
-    /// Its name in the network.
+    /// The host name.
     Hostname(String),
-    /// The directory it starts in.
+    /// The working directory.
     Workdir(String),
-    /// A variable; without a value, because that is a secret, it is taken from who starts it.
+    /// A variable.
     Env {
-        /// Its name.
+        /// The variable's name.
         name: String,
-        /// Its value.
+        /// The variable's value; `None` for a secret, which the starting environment provides.
         value: Option<String>,
     },
 }
 
 impl StartPart {
-    /// What there can be only one of: a part with the same slot takes another's place.
+    /// Returns the slot of a part: a part replaces another one with the same slot.
     pub fn slot(&self) -> (&'static str, &str) {
         match self {
             StartPart::Mount { target, .. } | StartPart::Bind { target, .. } | StartPart::Tmpfs { target, .. } => {
@@ -111,7 +112,7 @@ impl StartPart {
         }
     }
 
-    /// This part when a check wants `change` instead. Where only the right to write was wrong, the source stays what it was.
+    /// Returns this part after a check's `change`. If only the right to write was wrong, the source stays.
     fn changed(&self, change: &StartPart) -> StartPart {
         match (self, change) {
             (StartPart::Bind { source, read_only: before, .. }, StartPart::Mount { target, read_only })
@@ -124,7 +125,7 @@ impl StartPart {
     }
 }
 
-/// A start with these changes made to it.
+/// Returns the parts of a start with these changes applied.
 pub fn corrected<'a>(parts: &[StartPart], changes: impl IntoIterator<Item = &'a StartPart>) -> Vec<StartPart> {
     let mut parts = parts.to_vec();
     for change in changes {

@@ -1,5 +1,6 @@
-//! How this container was started, as far as it can be seen from inside: PID 1's rights and limits, the mount table, devices. What
-//! cannot be seen (the image's name, published ports, networks) is not guessed.
+//! The command that started this container, as far as it can be seen from inside: PID 1's rights and limits, the mount table, devices.
+//!
+//! Facts that cannot be seen (the image's name, published ports, networks) are not guessed.
 
 use super::{Platform, StartPart, container};
 use crate::config::OUTPUTS;
@@ -12,18 +13,18 @@ use sys::filesystem::FilesystemClass;
 use sys::mountinfo::{self, Mount};
 use sys::volume::Volume;
 
-/// A start as a person could type it again.
+/// A start that a person could type again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TypedStart {
     /// The program that starts containers here.
     pub program: &'static str,
-    /// What the container was given.
+    /// The parts that the container was given.
     pub parts: Vec<StartPart>,
     /// The words behind the image's name.
     pub command: Vec<OsString>,
 }
 
-/// Other programs' variables that trainit honours, and that nobody bakes into an image.
+/// Other programs' variables that trainit honours, and that images usually do not set.
 const ALIASES: [&str; 13] = [
     "NB_USER",
     "NB_UID",
@@ -40,10 +41,10 @@ const ALIASES: [&str; 13] = [
     "CUDA_VISIBLE_DEVICES",
 ];
 
-/// Docker makes /dev/shm so large when nothing is said.
+/// Docker's default size of /dev/shm.
 const SHM: u64 = 64 << 20;
 
-/// What one looks at.
+/// The inputs of the reconstruction.
 struct StartView<'a> {
     root: &'a Root,
     environment: &'a Environment,
@@ -51,8 +52,9 @@ struct StartView<'a> {
     status: String,
 }
 
-/// Looks. `command` counts where PID 1 is not trainit, whose own words are the container's. In a pod, and on a machine, there is no
-/// command line to type again: only the command is told.
+/// Reconstructs the start; `command` counts if PID 1 is not trainit, whose own words are the container's.
+///
+/// In a pod, and on a machine, there is no command line to type again, so only the command is returned.
 pub fn started(
     root: &Root,
     environment: &Environment,
@@ -70,7 +72,7 @@ pub fn started(
     TypedStart { program, parts: view.parts(), command }
 }
 
-/// The words of PID 1 behind its name, where that is trainit.
+/// Returns the words of PID 1 behind its name, if that is trainit.
 fn words_of_pid_1(root: &Root) -> Option<Vec<OsString>> {
     let line = root.read("/proc/1/cmdline").ok()?;
     let mut words = line.strip_suffix(b"\0")?.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec()));
@@ -93,17 +95,17 @@ impl StartView<'_> {
         parts
     }
 
-    /// A field of PID 1's status (proc_pid_status(5)).
+    /// Returns a field of PID 1's status (proc_pid_status(5)).
     fn field(&self, name: &str) -> Option<&str> {
         self.status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
     }
 
-    /// Engines put the terminal of a container here.
+    /// Returns the terminal, which engines mount at this path.
     fn terminal(&self) -> Option<StartPart> {
         self.mounts.iter().any(|mount| mount.point() == b"/dev/console").then_some(StartPart::Terminal)
     }
 
-    /// Engines name a container after its id when nothing is said.
+    /// Returns the host name, unless it is the engine's default, the container's id.
     fn hostname(&self) -> Option<StartPart> {
         let name = self.root.text("/proc/sys/kernel/hostname").ok()?.trim().to_owned();
         let own = container::id(self.mounts)?;
@@ -134,7 +136,7 @@ impl StartView<'_> {
         parts
     }
 
-    /// Engines mount /sys read-only, unless the container is privileged.
+    /// Returns whether /sys is writable: engines mount it read-only, unless the container is privileged.
     fn is_sys_writable(&self) -> bool {
         self.mounts.iter().rfind(|mount| mount.point() == b"/sys").is_some_and(|mount| !mount.is_read_only())
     }
@@ -161,7 +163,7 @@ impl StartView<'_> {
         }
     }
 
-    /// Only what differs from every engine's own: no limit of locked memory, and a stack of another size.
+    /// Returns the limits that differ from every engine's defaults: unlimited locked memory, and another stack size.
     fn ulimits(&self) -> Vec<StartPart> {
         let limits = self.root.text("/proc/1/limits").unwrap_or_default();
         let soft = |title: &str| {
@@ -186,8 +188,10 @@ impl StartView<'_> {
         })
     }
 
-    /// A volume's name; or the path on the host, where that is sure: what is mounted is a path within its file system, and that is
-    /// the host's root if the engine's own files lie in it where they lie on the host.
+    /// Returns a volume's name, or the path on the host if that is certain.
+    ///
+    /// A mount shows only a path within its file system. That file system is the host's root if the engine's own files have the same path
+    /// in it as on the host.
     fn source(&self, mount: &Mount) -> Option<String> {
         let root = std::str::from_utf8(mount.root()).ok().filter(|_| !mount.is_deleted())?;
         if let Volume::Named(name) = mount.volume() {
@@ -209,12 +213,12 @@ impl StartView<'_> {
     }
 }
 
-/// The mounts that people asked for.
+/// Returns the mounts that the user asked for.
 pub fn given(mounts: &[Mount]) -> impl Iterator<Item = &Mount> {
     mounts.iter().filter(|mount| is_given(mount))
 }
 
-/// Whether a person had it mounted. The rest is what engines, their GPU hooks and images make.
+/// Returns whether the user asked for a mount; engines, their GPU hooks and images make the others.
 fn is_given(mount: &Mount) -> bool {
     let point = mount.point();
     let name = point.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
@@ -223,24 +227,24 @@ fn is_given(mount: &Mount) -> bool {
         || container::is_made(mount);
     let hooks =
         point.windows(6).any(|part| part == b"nvidia") || name.starts_with(b"libcuda") || name.starts_with(b"libnv");
-    // A namespace that an engine inside of this container (or another program here) keeps alive by a mount. No option gives one.
+    // A namespace that an engine (or another program) inside this container keeps alive by a mount. No option makes one.
     let namespace = mount.kind() == b"nsfs";
     !engines && !hooks && !namespace && mount.volume() != Volume::Anonymous
 }
 
-/// Where engines mount what every container has.
+/// Directories of mounts that every container has.
 const ENGINES: [&[u8]; 5] = [b"/proc", b"/sys", b"/dev", b"/run/secrets", b"/var/run/secrets"];
 
-/// A tmpfs's `size=` in KiB.
+/// Returns the `size=` of a tmpfs in KiB.
 fn size_of(mount: &Mount) -> Option<u64> {
     let options = std::str::from_utf8(mount.super_options()).ok()?;
     let size = options.split(',').find_map(|option| option.strip_prefix("size="))?;
     Some(size.strip_suffix('k')?.parse::<u64>().ok()? << 10)
 }
 
-/// What Docker gives, as a set (moby's `oci/caps/defaults.go`).
+/// Docker's default set of capabilities (moby's `oci/caps/defaults.go`).
 const DOCKERS: u64 = 0xa804_25fb;
-/// What Podman gives, as a set.
+/// Podman's default set of capabilities.
 const PODMANS: u64 = 0x8004_05fb;
 
 /// Names of capabilities(7) in the order of their numbers.
@@ -288,13 +292,15 @@ const CAPABILITIES: [&str; 41] = [
     "CHECKPOINT_RESTORE",
 ];
 
-/// The fewest options that give this bounding set. `sys_writable`: only a privileged container can write to /sys. What such a container
-/// gets is what the engine itself has, and an engine that is itself in a container may lack some.
+/// Returns the fewest options that give this bounding set.
+///
+/// `sys_writable` marks a privileged container, which gets the engine's own capabilities. An engine that itself runs in a container may
+/// lack some.
 fn capabilities(bound: u64, sys_writable: bool) -> Vec<StartPart> {
     match bound {
         0 => return vec![StartPart::CapDrop("ALL".into())],
         DOCKERS | PODMANS => return Vec::new(),
-        // Every one that the kernel knows, however many it knows.
+        // A full set: every capability that this kernel knows, whose number depends on its version.
         all if all.trailing_ones() >= 38 && all.count_ones() == all.trailing_ones() => {
             return vec![StartPart::Privileged];
         }
@@ -313,7 +319,7 @@ fn capabilities(bound: u64, sys_writable: bool) -> Vec<StartPart> {
     }
 }
 
-/// The names of a set.
+/// Returns the names of a set.
 fn named(set: u64) -> Vec<&'static str> {
     let numbered = CAPABILITIES.iter().enumerate();
     numbered.filter(|(number, _)| set & (1 << number) != 0).map(|(_, name)| *name).collect()

@@ -1,5 +1,6 @@
-//! Which commit a directory is at, read from git's own files: no git binary, and nothing of the repository is executed. Reads what
-//! may lie on a dead mount, so it belongs into a process that can be killed. Knows no configuration.
+//! Finds the commit of a directory from git's own files: no git binary runs, and no code of the repository is executed.
+//!
+//! The files may be on a dead mount, so this code belongs in a process that can be killed. It uses no configuration.
 
 pub mod parse;
 pub mod reftable;
@@ -18,42 +19,42 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Most that is read of a small file.
+/// Most bytes that are read of a small file.
 const SMALL: u64 = 8 << 10;
-/// Most that is read of `packed-refs`, or of one table; half a million references.
+/// Most bytes that are read of `packed-refs`, or of one table; enough for half a million references.
 const PACKED: u64 = 32 << 20;
-/// So many directories upwards a repository is looked for.
+/// Most directories upwards in which a repository is looked for.
 const LEVELS: usize = 40;
-/// So often a reference may point to another one.
+/// Longest chain of references.
 const HOPS: usize = 5;
 
 /// A repository, as seen from a directory in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repository {
-    /// The directory that holds `.git`, without links: what git calls the top level.
+    /// The directory that holds `.git`, without links: git's top level.
     pub root: PathBuf,
-    /// The branch; none: a detached head, or not known.
+    /// The branch; `None` if the head is detached or not known.
     pub branch: Option<Vec<u8>>,
     /// The commit, or why it is not known.
     pub commit: Result<String, Unknown>,
-    /// Whom the files belong to that git looks at before it trusts a repository.
+    /// The owners of the files that git checks before it trusts a repository.
     pub owners: Vec<u32>,
 }
 
 /// Why a commit is not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unknown {
-    /// A worktree or a submodule whose repository is not there: usually it was not mounted.
+    /// The repository of a worktree or a submodule is missing: usually it was not mounted.
     Elsewhere(PathBuf),
-    /// References are kept in tables that cannot be read.
+    /// The references are in tables that cannot be read.
     Reftable,
-    /// Nothing has been committed on this branch.
+    /// The branch has no commit yet.
     Unborn,
-    /// A file of git cannot be read, or holds something else.
+    /// A file of git cannot be read, or has unexpected content.
     Unreadable(Errno),
 }
 
-/// The repository that a directory is in, looked for upwards on the same file system, as git does.
+/// Finds the repository of a directory, upwards on the same file system, as git does.
 pub fn find(directory: &Path) -> Option<Repository> {
     let directory = directory.canonicalize().ok()?;
     let device = std::fs::metadata(&directory).ok()?.dev();
@@ -63,7 +64,7 @@ pub fn find(directory: &Path) -> Option<Repository> {
     same.find_map(Repository::at)
 }
 
-/// The commit in the name of a directory that git-sync published; links to it are followed.
+/// Returns the commit in the name of a directory that git-sync published; links to it are followed.
 pub fn published(directory: &Path) -> Option<String> {
     parse::published(directory.canonicalize().ok()?.file_name()?.as_bytes())
 }
@@ -122,7 +123,7 @@ impl Repository {
 }
 
 impl Repository {
-    /// The same where tables hold all references: those of a worktree its own `HEAD`, the common ones everything else.
+    /// Resolves a reference in tables: a worktree's own table has its `HEAD`, the common one has the rest.
     fn in_tables(&mut self, git: &Path, common: &Path) -> Result<String, Unknown> {
         let (mut name, mut directory) = (b"HEAD".to_vec(), git);
         for _ in 0..HOPS {
@@ -141,7 +142,7 @@ impl Repository {
     }
 }
 
-/// What the newest table that knows a reference says of it.
+/// Returns the value of a reference in the newest table that has it.
 fn tabled(directory: &Path, name: &[u8]) -> Result<Option<ReferenceValue>, Errno> {
     let directory = directory.join("reftable");
     let list = small(&directory.join("tables.list"))?;
@@ -156,7 +157,7 @@ fn tabled(directory: &Path, name: &[u8]) -> Result<Option<ReferenceValue>, Errno
     Ok(None)
 }
 
-/// A reference in a file of its own. A worktree has some for itself.
+/// Reads a reference in a file of its own; a worktree has some of its own.
 fn loose(git: &Path, common: &Path, name: &[u8]) -> Result<Vec<u8>, Errno> {
     let file = |directory: &Path| small(&directory.join(OsStr::from_bytes(name)));
     if git == common { file(common) } else { file(git).or_else(|_| file(common)) }
@@ -173,7 +174,7 @@ fn small(path: &Path) -> Result<Vec<u8>, Errno> {
     Ok(bytes)
 }
 
-/// Opens a file; where a pipe or a device stands instead, nothing is waited for.
+/// Opens a file without blocking, even if it is a pipe or a device.
 fn open(path: &Path) -> Result<File, Errno> {
     let file = File::options().read(true).custom_flags(O_NONBLOCK | O_NOCTTY).open(path).map_err(errno)?;
     let kind = file.metadata().map_err(errno)?;

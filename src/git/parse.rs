@@ -1,26 +1,27 @@
-//! What stands in git's own small files, as far as it tells the commit (gitrepository-layout(5)). Bytes in, nothing touched. What
-//! is not understood is not there.
+//! Parses git's own small files, as far as they give the commit (gitrepository-layout(5)).
+//!
+//! Bytes in, no side effects. Unknown content counts as missing.
 
 use std::ffi::OsStr;
 use std::io::BufRead;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// What `HEAD`, or the file of a reference, says.
+/// The content of `HEAD`, or of the file of a reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeadReference {
     /// A commit.
     Commit(String),
     /// A reference by its full name, `refs/heads/main`.
     Reference(Vec<u8>),
-    /// References are kept in tables (`git init --ref-format=reftable`), and `HEAD` only holds the place.
+    /// References are in tables (`git init --ref-format=reftable`), and `HEAD` is only a placeholder.
     Reftable,
 }
 
-/// What git writes into `HEAD` where a table has the truth.
+/// git's placeholder in `HEAD` for references in tables.
 const ELSEWHERE: &[u8] = b"refs/heads/.invalid";
 
-/// Reads `HEAD`, or the file of a reference.
+/// Parses `HEAD`, or the file of a reference.
 pub fn head(text: &[u8]) -> Option<HeadReference> {
     let text = text.trim_ascii();
     match text.strip_prefix(b"ref:").map(<[u8]>::trim_ascii) {
@@ -30,30 +31,30 @@ pub fn head(text: &[u8]) -> Option<HeadReference> {
     }
 }
 
-/// A commit's name: 40 hexadecimal digits (SHA-1) or 64 (SHA-256).
+/// Parses a commit's name: 40 hexadecimal digits (SHA-1) or 64 (SHA-256).
 pub fn commit(text: &[u8]) -> Option<String> {
     let fits = matches!(text.len(), 40 | 64) && text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     fits.then(|| String::from_utf8_lossy(text).into_owned())
 }
 
-/// Whether a reference's name may become a path: below `refs/`, and never out of it.
+/// Returns whether a reference's name may become a path: below `refs/`, and never out of it.
 fn is_name(name: &[u8]) -> bool {
     let part = |part: &[u8]| !part.is_empty() && !part.starts_with(b".");
     name.starts_with(b"refs/") && !name.iter().any(u8::is_ascii_control) && name.split(|byte| *byte == b'/').all(part)
 }
 
-/// Where a `.git` that is a file points to: worktrees and submodules.
+/// Returns the path that a `.git` file points to, in worktrees and submodules.
 pub fn link(text: &[u8]) -> Option<&Path> {
     path(text.strip_prefix(b"gitdir:")?.trim_ascii_start())
 }
 
-/// A file that holds nothing but a path (`commondir`).
+/// Parses a file that holds only a path (`commondir`).
 pub fn path(text: &[u8]) -> Option<&Path> {
     let text = text.trim_ascii_end();
     (!text.is_empty() && !text.contains(&0)).then(|| Path::new(OsStr::from_bytes(text)))
 }
 
-/// The commit of a reference in `packed-refs`: one `COMMIT NAME` a line, between comments and peeled tags.
+/// Finds the commit of a reference in `packed-refs`: one `COMMIT NAME` per line, between comments and peeled tags.
 pub fn packed(mut file: impl BufRead, name: &[u8]) -> Option<String> {
     let mut line = Vec::new();
     while file.read_until(b'\n', &mut line).ok()? > 0 {
@@ -66,7 +67,7 @@ pub fn packed(mut file: impl BufRead, name: &[u8]) -> Option<String> {
     None
 }
 
-/// The commit in the name of a directory that git-sync published: the hash alone, or `rev-` and the hash before its version 4.
+/// Returns the commit in the name of a directory that git-sync published: the hash alone, or `rev-` and the hash before version 4.
 pub fn published(name: &[u8]) -> Option<String> {
     commit(name.strip_prefix(b"rev-").unwrap_or(name))
 }

@@ -1,11 +1,12 @@
-//! References in git's tables (`git init --ref-format=reftable`; the format is git's Documentation/technical/reftable). Only what
-//! leads from a name to its commit is read: blocks of references, which are not compressed. Bytes in, nothing touched; what is not
-//! understood is not there.
+//! Reads references in git's tables (`git init --ref-format=reftable`; format: git's Documentation/technical/reftable).
+//!
+//! Only the blocks that lead from a name to its commit are read: blocks of references, which are not compressed. Bytes in, no side
+//! effects. Unknown content counts as missing.
 
-/// What a table says of a reference.
+/// The value of a reference in a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReferenceValue {
-    /// It was deleted.
+    /// The reference was deleted.
     Deleted,
     /// A commit, as hexadecimal digits.
     Commit(String),
@@ -13,12 +14,12 @@ pub enum ReferenceValue {
     Reference(Vec<u8>),
 }
 
-/// The header in front of the first block: `REFT`, version, block size, two update indices; version 2 names its hash, too.
+/// Bytes of the header in front of the first block: `REFT`, version, block size, two update indices; version 2 adds the name of its hash.
 const HEADER: usize = 24;
-/// A block's kind and length.
+/// Bytes of a block's type and length.
 const BLOCK: usize = 4;
 
-/// What a table says of this name; none: nothing.
+/// Returns the value of this name; `None` if the table lacks it.
 pub fn find(table: &[u8], name: &[u8]) -> Option<ReferenceValue> {
     let header = table.strip_prefix(b"REFT")?;
     let (version, block_size) = (*header.first()?, number(header.get(1..4)?));
@@ -38,13 +39,13 @@ pub fn find(table: &[u8], name: &[u8]) -> Option<ReferenceValue> {
         if let Some(value) = (Block { rest: table.get(at + BLOCK..end)?, hash }).find(name) {
             return Some(value);
         }
-        // Blocks are padded, unless the table says that they are not.
+        // Blocks are padded, unless the table says otherwise.
         begin = if block_size == 0 { end } else { begin + block_size.max(length) };
         at = begin;
     }
 }
 
-/// A block's records, and its restart points behind them.
+/// A block's records, followed by its restart points.
 struct Block<'a> {
     rest: &'a [u8],
     hash: usize,
@@ -65,7 +66,7 @@ impl Block<'_> {
         None
     }
 
-    /// One record: its name shares a beginning with the one before it.
+    /// Reads one record, whose name shares a prefix with the one before it.
     fn record(&mut self, known: &mut Vec<u8>) -> Option<ReferenceValue> {
         let shared = self.varint()?;
         let suffix = self.varint()?;
@@ -99,7 +100,7 @@ impl Block<'_> {
         Some(taken)
     }
 
-    /// Seven bits a byte, the highest first; each further byte adds one to what was there.
+    /// Reads a number of seven bits per byte, the highest first; each further byte adds one to the value before it.
     fn varint(&mut self) -> Option<usize> {
         let mut value = 0usize;
         for _ in 0..5 {
@@ -115,7 +116,7 @@ impl Block<'_> {
     }
 }
 
-/// Bytes as a number, the highest first.
+/// Returns bytes as a number, the highest first.
 fn number(bytes: &[u8]) -> usize {
     bytes.iter().fold(0, |value, byte| value << 8 | usize::from(*byte))
 }
@@ -134,7 +135,7 @@ mod tests {
         bytes
     }
 
-    /// A table of one block for each of these lists of names; each name has its number as its commit.
+    /// Builds a table with one block for each list of names; each name has its number as its commit.
     fn table(blocks: &[Vec<String>], block_size: usize) -> Vec<u8> {
         let mut table = [&b"REFT\x01"[..], &(block_size as u32).to_be_bytes()[1..], &[0; 16]].concat();
         let mut number = 0u8;

@@ -1,11 +1,12 @@
-//! Lets git itself work in a repository that belongs to somebody else ("detected dubious ownership"), by variables alone: no file
-//! is written, and only this one directory is trusted (git-config(1), GIT_CONFIG_COUNT).
+//! Lets git work in a repository that belongs to another user ("detected dubious ownership"), by variables alone.
+//!
+//! No file is written, and only this one directory is trusted (git-config(1), GIT_CONFIG_COUNT).
 
 use sys::environment::Environment;
 
 const COUNT: &str = "GIT_CONFIG_COUNT";
 
-/// Adds `safe.directory` for exactly this directory behind what is configured in the same way already.
+/// Adds `safe.directory` for exactly this directory, after the entries that are configured in the same way already.
 pub fn trust(environment: &mut Environment, root: &str) {
     let Some(count) = count(environment) else { return };
     environment.set(format!("GIT_CONFIG_KEY_{count}"), "safe.directory");
@@ -13,7 +14,7 @@ pub fn trust(environment: &mut Environment, root: &str) {
     environment.set(COUNT, (count + 1).to_string());
 }
 
-/// How many there are; none where git would refuse the number.
+/// Returns the number of entries; `None` if git would refuse the number.
 fn count(environment: &Environment) -> Option<u16> {
     let Some(count) = environment.get(COUNT) else { return Some(0) };
     count.to_str()?.parse().ok().filter(|count| *count < u16::MAX)

@@ -1,4 +1,4 @@
-//! Watching the checkpoint directory: PID 1 hears of the newest complete one, and of each that follows.
+//! Watches the checkpoint directory, and sends each newest complete checkpoint to PID 1.
 
 use checkpoint::{self, Checkpoint, FamilyChoice, Pattern, WatchEnd};
 use protocol::handover::{Message, SavedCheckpoint};
@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 use supervisor::HelperArgs;
 
-/// Watches until PID 1 says that it is over; then looks once more.
+/// Watches until PID 1 closes the pipe, then looks once more.
 pub fn watch(task: &HelperArgs<'_>) {
     let Some(watched) = &task.policy.checkpoint.watched else { return };
-    // prepare has refused what cannot be understood.
+    // prepare has refused an invalid family or pattern already.
     let family = FamilyChoice::parse(&watched.family).unwrap_or_default();
     let pattern = watched.pattern.as_deref().and_then(|pattern| Pattern::parse(pattern).ok());
     let (dir, began) = (Path::new(&watched.dir), SystemTime::now());

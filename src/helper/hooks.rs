@@ -1,4 +1,4 @@
-//! `hooks.after_stop`: run when the workload has ended, all of them together in the time that is left. Nothing depends on how they end.
+//! `hooks.after_stop`: runs the hooks in the remaining time when the workload has ended. Their result changes nothing.
 
 use crate::hooks::{HookEvent, Hooks};
 use protocol::handover::Message;
@@ -8,13 +8,13 @@ use supervisor::HelperArgs;
 use sys::environment::Environment;
 use sys::signal;
 
-/// What hooks find in their environment beside what the container was started with: what the whole ends with.
+/// The variable that brings the container's exit code to the hooks.
 const EXIT_CODE: &str = "TRAINIT_EXIT_CODE";
 
-/// A frame of the handover has an end.
+/// Longest line, so that it fits a frame of the handover.
 const LINE_MAX: usize = 900;
 
-/// Runs them.
+/// Runs the hooks.
 pub fn run(task: &HelperArgs<'_>, time: Duration, code: u8) {
     let Some(after_stop) = &task.policy.stop.after_stop else { return };
     let mut environment = Environment::inherited();
@@ -26,7 +26,7 @@ pub fn run(task: &HelperArgs<'_>, time: Duration, code: u8) {
     }
     environment.set(EXIT_CODE, code.to_string());
     environment.set("TRAINIT_RUN_MODE", &task.policy.mode);
-    // A program inherits the mask, and a hook that cannot hear TERM would have to be killed.
+    // A program inherits the signal mask, and a hook that blocks TERM would have to be killed.
     signal::set_mask(0);
     let until = Instant::now() + time;
     let note = |text: &str| {

@@ -1,5 +1,6 @@
-//! What PID 1 has done aside, in a child with a pipe and a deadline: whatever is rich, may block on a dead file system, or needs
-//! the workload's user. One file an errand.
+//! Helpers: short-lived children of PID 1 for tasks that are rich, may block on a dead file system, or need the workload's user.
+//!
+//! Each has a pipe to PID 1 and a deadline, and each task has a file of its own.
 
 mod checkpoints;
 mod hooks;
@@ -19,9 +20,9 @@ use sys::environment::Environment;
 use sys::{credentials, proc};
 use tracing::debug;
 
-/// Does one errand, as the workload's user.
+/// Runs one task as the workload's user.
 pub fn run(task: HelperArgs<'_>) -> c_int {
-    // A helper reads no configuration: what a file says about the level does not reach it.
+    // A helper reads no configuration, so a level that a file sets does not reach it.
     trace::begin(&Environment::inherited(), &[]);
     debug!(target: "helper", "{:?}", task.helper);
     if let Some(user) = &task.policy.user
@@ -51,7 +52,7 @@ pub fn run(task: HelperArgs<'_>) -> c_int {
     0
 }
 
-/// All processes of the container but PID 1 and ourselves; where PID 1 is none, those that descend from it.
+/// Returns all processes of the container except PID 1 and this one; where trainit is not PID 1, those below it.
 fn processes() -> Vec<c_int> {
     let (own, parent) = (std::process::id() as c_int, nix::unistd::getppid().as_raw());
     let mut all = if parent == 1 { proc::pids() } else { proc::descendants(parent) };
@@ -59,7 +60,7 @@ fn processes() -> Vec<c_int> {
     all
 }
 
-/// Makes the file whose appearance asks the trainer to save; one that is there already is touched.
+/// Makes the file whose appearance asks the trainer to save, or touches it if it exists.
 fn request_save(task: &HelperArgs<'_>) {
     let Some(file) = &task.policy.checkpoint.request_file else { return };
     let made = std::fs::OpenOptions::new()

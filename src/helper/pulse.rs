@@ -1,4 +1,4 @@
-//! Signs of life: what the workload's processes have written, and when its heartbeat file was touched.
+//! Signs of life: bytes that the workload's processes have written, and the time of its heartbeat file.
 
 use protocol::handover::Heartbeat;
 use protocol::state_file::HEARTBEAT;
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 use sys::proc;
 
-/// Looks at everything that descends from our parent, PID 1, but ourselves and these.
+/// Looks at all descendants of the parent, PID 1, except this process and `others`.
 pub fn pulse(run_dir: Option<&str>, others: &[c_int]) -> Heartbeat {
     let own = std::process::id() as c_int;
     let counts = |pid: &c_int| *pid != own && !others.contains(pid);

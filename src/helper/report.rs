@@ -1,4 +1,4 @@
-//! The JSON report of a preparation that was killed: prepare writes it otherwise.
+//! The JSON report of a preparation that was killed; otherwise prepare writes it.
 
 use crate::engine::HostFacts;
 use crate::report::Report;
@@ -7,7 +7,7 @@ use std::path::Path;
 use sys::Root;
 use sys::environment::Environment;
 
-/// Writes it. That this cannot be done changes nothing about the end.
+/// Writes the report; a failure does not change the container's end.
 pub fn write(policy: &Policy, how: &str, code: u8) {
     let Some(file) = &policy.report.file else { return };
     let place = HostFacts::of(&Root::real(), &Environment::inherited()).platform();

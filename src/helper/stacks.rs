@@ -1,5 +1,6 @@
-//! What a hanging workload is doing, as far as it can be seen from outside: by the trainer's own stack dump where it has one, by
-//! py-spy where that is installed, by /proc otherwise.
+//! The stacks of a hanging workload, as far as they can be seen from outside.
+//!
+//! The sources are the trainer's own stack dump if it has one, py-spy if it is installed, and /proc otherwise.
 
 use crate::program::ProgramTrace;
 use protocol::handover::Policy;
@@ -7,19 +8,19 @@ use std::ffi::c_int;
 use std::time::{Duration, Instant};
 use sys::{proc, signal};
 
-/// So many processes are looked at; a launcher with eight ranks and their loaders has more, but its ranks come first.
+/// Most processes that are looked at; a launcher with eight ranks and their loaders has more, but its ranks come first.
 const PROCESSES: usize = 24;
 
-/// What py-spy may take for one process.
+/// Time limit of py-spy for one process.
 const PY_SPY: Duration = Duration::from_secs(3);
 
-/// What it may take for all of them together; the rest is looked up in /proc, which takes no time.
+/// Time limit of py-spy for all processes together; the rest is read from /proc, which takes no time.
 const PY_SPY_ALL: Duration = Duration::from_secs(10);
 
-/// Lines of one py-spy dump that are told.
+/// Most lines of one py-spy dump that are logged.
 const PY_SPY_LINES: usize = 40;
 
-/// Tells about each process.
+/// Reports on each process.
 pub fn dump(pids: &[c_int], policy: &Policy, tell: &mut dyn FnMut(String)) {
     let py_spy = which::which("py-spy").ok();
     let until = Instant::now() + PY_SPY_ALL;
@@ -61,7 +62,7 @@ fn spy(program: &std::path::Path, pid: c_int, tell: &mut dyn FnMut(String)) {
     }
 }
 
-/// Where each thread waits in the kernel; its stack there is for root's eyes.
+/// Reports where each thread waits in the kernel; only root may read its kernel stack.
 fn threads(pid: c_int, tell: &mut dyn FnMut(String)) {
     for thread in proc::threads(pid).into_iter().take(8) {
         let read =

@@ -1,5 +1,6 @@
-//! The terminals of a container: its own, and those of sessions (`docker exec -it`, SSH, a Jupyter terminal, tmux). When somebody typed last,
-//! and a line for all who sit there.
+//! The terminals of a container: its own, and those of sessions (`docker exec -it`, SSH, a Jupyter terminal, tmux).
+//!
+//! The module finds recent typing, and writes a line to every terminal.
 
 use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, stat};
@@ -11,15 +12,15 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use sys::proc;
 
-/// Where the kernel shows pseudo terminals.
+/// The directory of pseudo terminals.
 const PSEUDO: &str = "/dev/pts";
-/// What a container engine calls the one that it gives.
+/// The path at which a container engine mounts its terminal.
 const CONSOLE: &str = "/dev/console";
 
-/// The kernel writes the time of an input down only every so often (drivers/tty/tty_io.c, tty_update_time).
+/// Longest delay with which the kernel updates the time of an input (drivers/tty/tty_io.c, tty_update_time).
 const GRAIN: Duration = Duration::from_secs(8);
 
-/// Somebody typed at a terminal so recently: which.
+/// Returns a terminal at which a person typed this recently.
 pub fn typed_at(within: Duration, processes: &[c_int]) -> Option<PathBuf> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let typed = |found: &FileStat| {
@@ -29,7 +30,7 @@ pub fn typed_at(within: Duration, processes: &[c_int]) -> Option<PathBuf> {
     of(processes).into_iter().find(|(_, found)| typed(found)).map(|(path, _)| path)
 }
 
-/// Writes a line to each, as wall(1) does; not to the one where our own lines go. Who does not read it, does not.
+/// Writes a line to each terminal, as wall(1) does, except to the one that gets the log; one that nothing reads does not block.
 pub fn tell(line: &str, processes: &[c_int]) {
     let own = fstat(std::io::stderr()).map(|stderr| stderr.st_rdev).unwrap_or_default();
     for (path, _) in of(processes).into_iter().filter(|(_, found)| found.st_rdev != own) {
@@ -40,7 +41,7 @@ pub fn tell(line: &str, processes: &[c_int]) {
     }
 }
 
-/// Those that these processes sit at: a host's other terminals are not ours.
+/// Returns the terminals of these processes, because a host's other terminals do not belong to the container.
 fn of(processes: &[c_int]) -> Vec<(PathBuf, FileStat)> {
     let numbers: BTreeSet<u64> = processes.iter().filter_map(|pid| proc::terminal(*pid)).collect();
     all().into_iter().filter(|(_, found)| numbers.contains(&found.st_rdev)).collect()
@@ -56,7 +57,7 @@ fn all() -> Vec<(PathBuf, FileStat)> {
     all
 }
 
-/// What PID 1 was started at, which need not have a name here.
+/// Returns PID 1's terminal, which need not have a name here.
 fn own() -> Option<(PathBuf, FileStat)> {
     let stdin = std::io::stdin();
     nix::unistd::isatty(stdin.as_fd()).ok().filter(|is| *is)?;

@@ -1,5 +1,6 @@
-//! Whether the container is used: the signs of `idle`, the cheapest first. What cannot be seen is said, and counts as use: nobody's work
-//! is ended because we could not look.
+//! Checks whether the container is used by the signs of `idle`, the cheapest first.
+//!
+//! A sign that cannot be seen is reported and counts as use, so that no work is ended because of a failed look.
 
 mod connections;
 mod gpus;
@@ -11,7 +12,7 @@ use std::ffi::c_int;
 use std::time::Duration;
 use sys::proc;
 
-/// Looks for a sign of use, up to the first; what was typed counts for so long.
+/// Looks for the first sign of use; typing counts for the time `within`.
 pub fn look(policy: &Policy, within: Duration) -> UsageState {
     let Some(idle) = &policy.idle.unused else { return UsageState::default() };
     let processes = super::processes();

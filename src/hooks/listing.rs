@@ -1,4 +1,4 @@
-//! Which files of a directory are hooks, in which order, and of which kind.
+//! The hooks of a directory, with their order and kind.
 
 use super::failure;
 use crate::error::Error;
@@ -12,28 +12,29 @@ use std::path::{Path, PathBuf};
 /// A file to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookFile {
-    /// Where it is.
+    /// The file's path.
     pub path: PathBuf,
-    /// How it is run.
+    /// The way to run it.
     pub kind: HookKind,
 }
 
-/// How a hook is run.
+/// The way in which a hook is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HookKind {
-    /// `*.sh`: a shell reads it, and what it exports is kept.
+    /// `*.sh`: a shell sources it, and exported variables are kept.
     Script,
     /// `*.txt`: it is printed.
     Text,
-    /// Anything else that may be executed.
+    /// Any other executable file.
     Program,
 }
 
-/// What editors and package managers leave behind.
+/// Suffixes of files that editors and package managers leave.
 const LEFTOVERS: [&[u8]; 8] = [b"~", b".bak", b".orig", b".swp", b".disabled", b".dpkg-old", b".rpmsave", b".rpmnew"];
 
-/// The hooks that a path stands for: itself, or what is in the directory, in the order of the names' bytes. What is not there, or
-/// is none, is told.
+/// Returns the hooks of a path: the file itself, or the directory's files in the order of their names' bytes.
+///
+/// A path that does not exist, or a file that is no hook, is reported.
 pub fn hooks(path: &Path, tell: &mut dyn FnMut(Error)) -> Vec<HookFile> {
     let meta = match std::fs::metadata(path) {
         Ok(meta) => meta,
@@ -68,11 +69,12 @@ fn one(path: PathBuf, meta: &Metadata, tell: &mut dyn FnMut(Error)) -> Option<Ho
     Some(HookFile { path, kind })
 }
 
-/// Why root does not run a hook: others could have written it, or put it there. Where the file system is read-only nobody here can have,
-/// whatever the rights say: those of a ConfigMap or of Docker Desktop's mounts are everybody's.
+/// Checks that root may run a hook: no other user could have written it, or put it there.
+///
+/// On a read-only file system no user could, whatever the permissions say: a ConfigMap and Docker Desktop's mounts grant everything.
 ///
 /// # Errors
-/// In words, with what to type.
+/// Why root does not run the hook, with what to type.
 pub fn run_by_root(hook: &HookFile) -> Result<(), Error> {
     if !geteuid().is_root() || hook.kind == HookKind::Text {
         return Ok(());

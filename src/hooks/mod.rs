@@ -1,5 +1,7 @@
-//! Hooks: files of the image's author that run before the checks, before the workload, and after it. Knows which files count, how
-//! each kind of file runs, and what becomes of its variables; not when hooks run or what their failure means to a start.
+//! Hooks: files of the image's author that run before the checks, before the workload, and after it.
+//!
+//! The module knows which files count, how each kind runs, and how variables are kept. The callers know when hooks run and what a failure
+//! means.
 
 mod listing;
 mod shell;
@@ -18,46 +20,46 @@ use std::time::{Duration, Instant};
 use sys::environment::Environment;
 use sys::{Root, cgroup};
 
-/// What a hook ends with that wants to be tried again (EX_TEMPFAIL of sysexits.h).
+/// Exit code of a hook that wants to be repeated (EX_TEMPFAIL of sysexits.h).
 const TRY_AGAIN: i32 = 75;
 
-/// Longest line of a hook that is told, in characters.
+/// Longest logged line of a hook, in characters.
 const LINE_MAX: usize = 1000;
 
-/// So much of a line is looked at: it is masked before it is cut.
+/// Longest part of a line that is read, because it is masked before it is cut.
 const READ_MAX: usize = 64 << 10;
 
-/// Which hooks to run, and how.
+/// The hooks to run, and the way to run them.
 #[derive(Clone, Debug, Default)]
 pub struct Hooks {
     /// Directories, or single files.
     pub paths: Vec<PathBuf>,
-    /// How long each may take.
+    /// Time limit of each hook.
     pub timeout: Option<Duration>,
-    /// The first that fails is the end of all.
+    /// The first failure ends the sequence.
     pub strict: bool,
-    /// `"$@"` of a hook: the workload's command line.
+    /// The workload's command line, as `"$@"` of a hook.
     pub words: Vec<OsString>,
 }
 
-/// What is told while hooks run.
+/// An event while hooks run.
 #[derive(Debug)]
 pub enum HookEvent<'a> {
     /// A line that a hook printed.
     Line(&'a str),
-    /// A hook has ended well, after so long.
+    /// A hook has succeeded, after this time.
     Done(&'a Path, Duration),
-    /// There is nothing of this name, or it is no hook.
+    /// A path does not exist, or is no hook.
     Skipped(&'a Error),
-    /// A hook has failed, after so long.
+    /// A hook has failed, after this time.
     Failed(&'a Path, Duration, &'a Error),
 }
 
 impl Hooks {
-    /// Runs them in order. What they export is in `environment` afterwards.
+    /// Runs the hooks in order; exported variables are in `environment` afterwards.
     ///
     /// # Errors
-    /// The first failure, when it is to be the end of all.
+    /// The first failure, if `strict` is set.
     pub fn run(&self, environment: &mut Environment, tell: &mut dyn FnMut(HookEvent<'_>)) -> Result<()> {
         for path in &self.paths {
             for hook in listing::hooks(path, &mut |error| tell(HookEvent::Skipped(&error))) {
@@ -85,14 +87,14 @@ impl Hooks {
                 let exported = shell::Exported::new().map_err(|error| cannot(&hook.path, &error))?;
                 let mut command = exported.command(&hook.path, &self.words, environment)?;
                 let ended = self.end(&mut command, &hook.path, environment, tell);
-                // Where files are sourced, as in others' start scripts, what a failed one had exported is there, too.
+                // Other start scripts source such files, so the exports of a failed one count there, too.
                 exported.apply(environment);
                 ended
             }
         }
     }
 
-    /// Runs a program to its end.
+    /// Runs a program until it ends.
     fn end(
         &self,
         command: &mut Command,
@@ -155,7 +157,7 @@ fn ended(path: &Path, status: std::process::ExitStatus) -> Error {
         .hint("hooks.on_error: warn goes on without it")
 }
 
-/// The kernel killed the hook, or what it had started.
+/// Returns the error of a hook that the kernel's out-of-memory killer ended, itself or by a child.
 fn out_of_memory(path: &Path) -> Error {
     failure(true, format!("hook {} ran out of memory", text::path(path)))
         .because("meanwhile the kernel killed a process of this container for want of memory")
@@ -168,7 +170,7 @@ fn late(path: &Path, timeout: Duration) -> Error {
         .hint("hooks.timeout: 10m gives each more time; off takes the limit away")
 }
 
-/// Bytes that become lines.
+/// A buffer that splits bytes into lines.
 #[derive(Default)]
 struct Lines(Vec<u8>);
 

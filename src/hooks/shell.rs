@@ -1,5 +1,7 @@
-//! A hook that a shell reads: `. FILE`, so that it can export variables, and then the variables as the kernel has them for a
-//! program that this shell starts, with NUL between (proc_pid_environ(5)). No quoting is undone, because there is none.
+//! A hook that a shell sources (`. FILE`), so that it can export variables.
+//!
+//! Afterwards the shell starts a program whose environment is copied as the kernel has it, with NUL between the variables
+//! (proc_pid_environ(5)). No quoting has to be undone, because there is none.
 
 use crate::error::Result;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -15,20 +17,20 @@ use sys::environment::Environment;
 use sys::support::unsupported;
 use sys::temporary::TemporaryFile;
 
-/// More than execve(2) takes.
+/// Longest environment that is read: more than execve(2) takes.
 const MAX: u64 = 4 << 20;
 
-/// A shell's own variables, which say nothing.
+/// A shell's own variables, which are not exports of the hook.
 const SHELLS_OWN: [&str; 4] = ["_", "SHLVL", "PWD", "OLDPWD"];
 
-/// Where a shell leaves its variables: a file without a name, which it inherits.
+/// The file for a shell's variables: a file without a name, which the shell inherits.
 pub struct Exported(File);
 
 impl Exported {
-    /// An empty one.
+    /// Makes an empty file.
     ///
     /// # Errors
-    /// What memfd_create(2) says, or open(2) in TMPDIR where that call is not there.
+    /// The error of memfd_create(2), or of open(2) in TMPDIR where that call is missing.
     pub fn new() -> io::Result<Self> {
         match memfd_create(c"variables", MFdFlags::empty()) {
             Err(errno) if unsupported(errno) => {
@@ -40,8 +42,9 @@ impl Exported {
         }
     }
 
-    /// The shell that reads this file. Also a file that says `exit` leaves its variables, and what it prints is not the workload's
-    /// output.
+    /// Returns the shell command that sources this file.
+    ///
+    /// A file that calls `exit` leaves its variables, too. Its output does not become the workload's.
     ///
     /// # Errors
     /// There is no shell.
@@ -55,12 +58,12 @@ impl Exported {
         let fd = self.0.as_raw_fd();
         let script = format!("trap 'command -p cat /proc/self/environ >/proc/self/fd/{fd}' EXIT\n. \"$0\"");
         let mut command = Command::new(shell);
-        // `.` looks a name without a slash up in PATH.
+        // `.` looks up a name without a slash in PATH.
         command.arg("-c").arg(script).arg(Path::new("/").join(file)).args(words);
         Ok(command)
     }
 
-    /// Takes over what the shell left. Where it left nothing (no /proc, no cat) nothing changes.
+    /// Applies the variables that the shell left; without any (no /proc, no cat) nothing changes.
     pub fn apply(mut self, environment: &mut Environment) {
         let mut bytes = Vec::new();
         let read = self.0.rewind().and_then(|()| (&self.0).take(MAX).read_to_end(&mut bytes));
@@ -70,7 +73,7 @@ impl Exported {
     }
 }
 
-/// `NAME=VALUE` with NUL behind each.
+/// Splits `NAME=VALUE` entries, each followed by NUL.
 pub fn variables(bytes: &[u8]) -> Vec<(OsString, OsString)> {
     let one = |line: &[u8]| {
         let at = line.iter().position(|byte| *byte == b'=').filter(|at| *at > 0)?;
@@ -80,7 +83,7 @@ pub fn variables(bytes: &[u8]) -> Vec<(OsString, OsString)> {
     bytes.split(|byte| *byte == 0).filter_map(one).collect()
 }
 
-/// What was there keeps its order, what is new comes last, what was unset is gone; what is pinned stays as it was.
+/// Merges the variables: old ones keep their order, new ones come last, unset ones disappear, pinned ones stay.
 fn after(before: &Environment, exported: &[(OsString, OsString)]) -> Environment {
     let shells_own = |name: &OsStr| SHELLS_OWN.iter().any(|own| name == *own);
     let value =

@@ -1,4 +1,4 @@
-//! Directories of hooks, run.
+//! Runs directories of hooks.
 
 use super::*;
 use std::os::unix::fs::PermissionsExt;
@@ -21,7 +21,7 @@ impl Place {
     }
 }
 
-/// What was told, without the directory, and the result.
+/// Returns the events, without the directory, and the result.
 fn run(hooks: &Hooks, environment: &mut Environment) -> (Vec<String>, Result<()>) {
     let mut told = Vec::new();
     let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();

@@ -1,5 +1,4 @@
-//! /etc/passwd and /etc/group (passwd(5), group(5)): reading them, and a line more. Bytes in, bytes out; whatever a line holds, the
-//! others stay as they are.
+//! Reads /etc/passwd and /etc/group (passwd(5), group(5)), and adds a line. Bytes in, bytes out; all other lines stay as they are.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -8,40 +7,40 @@ use std::path::PathBuf;
 /// A line of /etc/passwd.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PasswdEntry {
-    /// The name.
+    /// The user's name.
     pub name: OsString,
-    /// The number.
+    /// The user's number.
     pub uid: u32,
-    /// The number of the first group.
+    /// The number of the primary group.
     pub gid: u32,
-    /// The home directory; may be empty.
+    /// The home directory, which may be empty.
     pub home: PathBuf,
-    /// The shell; may be empty.
+    /// The shell, which may be empty.
     pub shell: PathBuf,
 }
 
 /// A line of /etc/group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupEntry {
-    /// The name.
+    /// The group's name.
     pub name: OsString,
-    /// The number.
+    /// The group's number.
     pub gid: u32,
-    /// The names of those who belong to it beside those whose first group it is.
+    /// The names of the members, without users whose primary group it is.
     pub members: Vec<OsString>,
 }
 
-/// Every user, in the order of the file; of equal ones the first is the one that counts.
+/// Returns every user in the order of the file; of equal names or numbers the first one counts.
 pub fn users(file: &[u8]) -> Vec<PasswdEntry> {
     rows(file).filter_map(|row| user(&row)).collect()
 }
 
-/// Every group, in the order of the file.
+/// Returns every group in the order of the file.
 pub fn groups(file: &[u8]) -> Vec<GroupEntry> {
     rows(file).filter_map(|row| group(&row)).collect()
 }
 
-/// Lines as fields. `+` and `-` begin a line that speaks of a directory service.
+/// Splits lines into fields; lines that begin with `+` or `-` belong to a directory service and are left out.
 fn rows(file: &[u8]) -> impl Iterator<Item = Vec<&[u8]>> {
     let lines = file.split(|byte| *byte == b'\n');
     let told = lines.filter(|line| !line.is_empty() && !line.starts_with(b"#") && !line.starts_with(b"+"));
@@ -69,17 +68,18 @@ fn os(bytes: &[u8]) -> OsString {
     OsStr::from_bytes(bytes).to_owned()
 }
 
-/// What has to be done so that a file has a line.
+/// The change that adds a line to a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
-    /// These bytes at its end.
+    /// Append these bytes.
     Append(Vec<u8>),
-    /// This is the file: the line has to come before others that say something else.
+    /// Replace the file, because the line must come before conflicting ones.
     Replace(Vec<u8>),
 }
 
-/// A line whose name and number win over those of the file. An older line of the same name goes, one of the same number stays behind
-/// it, so that no name gets lost.
+/// Returns the change after which a line's name and number have priority over those of the file.
+///
+/// An older line of the same name is removed. One of the same number stays after the new line, so that no name gets lost.
 pub fn with_line(file: &[u8], line: &[u8]) -> Edit {
     let (name, id) = key(line);
     let lines = || file.split_inclusive(|byte| *byte == b'\n');
@@ -91,7 +91,7 @@ pub fn with_line(file: &[u8], line: &[u8]) -> Edit {
     Edit::Append([end, line, b"\n"].concat())
 }
 
-/// What a line of either file is looked up by: its name and its number.
+/// Returns the name and the number by which lines of both files are looked up.
 fn key(line: &[u8]) -> (&[u8], Option<u32>) {
     let mut fields = line.trim_ascii_end().split(|byte| *byte == b':');
     (fields.next().unwrap_or_default(), fields.nth(1).and_then(number))

@@ -1,4 +1,4 @@
-//! The side effects: this process becomes the user, for good, and gets what the user needs in its environment.
+//! The side effects of the decision: this process becomes the user for good, and gets the user's environment.
 
 use super::accounts::{self, Edit};
 use super::decide::{Switch, WorkloadIdentity};
@@ -16,36 +16,36 @@ use sys::mountinfo::Mounts;
 use sys::temporary::TemporaryFile;
 use sys::{Root, credentials, reach, stat};
 
-/// Where the user is going to be.
+/// The surroundings of the new user.
 pub struct UserDestination<'a> {
-    /// Where /etc is.
+    /// The root of /etc.
     pub root: &'a Root,
-    /// What trainit was started with, and what is configured.
+    /// Inherited and configured variables.
     pub environment: &'a Environment,
     /// The mount table.
     pub mounts: &'a Mounts,
 }
 
-/// Who this process is from now on.
+/// The user that this process has become.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Assumed {
-    /// What was decided.
+    /// The decision.
     pub identity: WorkloadIdentity,
-    /// Its home; none: as inherited, or nowhere.
+    /// The user's home; `None` if it is inherited or cannot be anywhere.
     pub home: Option<PathBuf>,
-    /// That home was made because no other can be written.
+    /// The home was made because no other can be written.
     pub made: bool,
-    /// What this process reads from and writes to is the workload's.
+    /// The standard streams belong to the workload's user.
     pub streams: bool,
-    /// Variables that say who the workload is now: they replace inherited ones.
+    /// Variables that describe the user and replace inherited ones.
     pub replaced: Vec<(&'static str, OsString)>,
-    /// Variables that an inherited one wins over.
+    /// Variables that do not replace inherited ones.
     pub defaults: Vec<(&'static str, OsString)>,
-    /// What was not done, with the reason.
+    /// Steps that were left out, with the reason.
     pub notes: Vec<String>,
 }
 
-/// Who this process has become, before it is known what that takes in the environment.
+/// The user that this process has become, before the environment is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entered {
     identity: WorkloadIdentity,
@@ -54,8 +54,11 @@ pub struct Entered {
 }
 
 impl WorkloadIdentity {
-    /// Becomes it, for good. `streams`: what this process reads from and writes to is the container's own, so it becomes the user's, too.
-    /// The terminal of a session from outside stays its caller's: whoever owns a terminal can read what is typed there.
+    /// Becomes the user for good.
+    ///
+    /// `streams` says that the standard streams are the container's own, so that they become the user's, too. The terminal of a session
+    /// from
+    /// outside stays its caller's, because the owner of a terminal can read what is typed there.
     ///
     /// # Errors
     /// The kernel does not let this process become the user (115).
@@ -75,7 +78,7 @@ impl WorkloadIdentity {
         Ok(Entered { identity: self, streams, notes })
     }
 
-    /// What root has to do for the user, then the change itself.
+    /// Does root's work for the user, then changes the user.
     fn switch(&self, switch: &Switch, root: &Root, mounts: &Mounts, streams: bool) -> Result<Vec<String>> {
         let notes = switch.chown.iter().filter_map(|one| one.carry_out(self.uid, self.gid)).collect();
         if self.container {
@@ -91,7 +94,7 @@ impl WorkloadIdentity {
         Ok(notes)
     }
 
-    /// Where the user will be at home, before it can be tried.
+    /// Returns the home that the user is going to have, before it can be tested.
     fn expected_home(&self, mounts: &Mounts) -> HomeDirectory {
         let there = |home: &&PathBuf| reach::look(mounts, home, || home.is_dir()).unwrap_or(false);
         let known = self.account.iter().flat_map(|account| &account.homes).find(there);
@@ -104,7 +107,7 @@ impl WorkloadIdentity {
         let of_account = self.account.iter().flat_map(|account| account.homes.iter().cloned());
         match self.switch {
             Some(_) => home::find(of_account.chain(inherited), environment, mounts),
-            // Whoever has an account and no HOME gets along by /etc/passwd.
+            // A user with an account and without HOME finds the home in /etc/passwd.
             None if inherited.is_none() && self.account.as_ref().is_none_or(|account| account.listed) => {
                 HomeDirectory::None
             }
@@ -112,8 +115,9 @@ impl WorkloadIdentity {
         }
     }
 
-    /// A line for a user that nobody knows, and one for its group, where these files are this container's own. `ssh`, `sudo` and
-    /// `whoami` ask for them; what is not permitted is left, because HOME and USER are enough for most.
+    /// Adds lines for an unknown user and its group, if these files are the container's own.
+    ///
+    /// `ssh`, `sudo` and `whoami` read them. A failure is ignored, because HOME and USER are enough for most programs.
     fn enter_account(&self, root: &Root, home: impl FnOnce() -> HomeDirectory) {
         let Some(account) = self.account.as_ref().filter(|_| self.container) else { return };
         if !account.listed
@@ -146,7 +150,7 @@ impl WorkloadIdentity {
             let names = ["USER", "LOGNAME"].map(|variable| (variable, account.name.clone()));
             match self.switch {
                 Some(_) => assumed.replaced.extend(names),
-                // A number that nobody knows: Python's getpass, and with it torch's compiler, ask here before /etc/passwd.
+                // Python's getpass, and with it torch's compiler, reads these variables before /etc/passwd, which lacks this user.
                 None if !account.listed => assumed.defaults.extend(names),
                 None => {}
             }
@@ -170,17 +174,17 @@ impl WorkloadIdentity {
 }
 
 impl Entered {
-    /// What was decided.
+    /// Returns the decision.
     pub fn identity(&self) -> &WorkloadIdentity {
         &self.identity
     }
 
-    /// The user's number.
+    /// Returns the user's number.
     pub fn uid(&self) -> u32 {
         self.identity.uid
     }
 
-    /// Finds the user's home, and what else it needs in its environment.
+    /// Finds the user's home, and the variables that the user needs.
     pub fn at_home(self, surroundings: &UserDestination<'_>) -> Assumed {
         let Entered { identity, streams, notes } = self;
         let home = identity.home(surroundings);
@@ -192,7 +196,7 @@ impl Entered {
 }
 
 impl Assumed {
-    /// Adds the variables. What `configured` has of them wins.
+    /// Adds the variables; values in `configured` have priority.
     pub fn add_to(&self, environment: &mut Environment, configured: &dyn Fn(&str) -> Option<OsString>) {
         for (name, value) in &self.replaced {
             environment.set(*name, configured(name).unwrap_or_else(|| value.clone()));
@@ -203,7 +207,7 @@ impl Assumed {
     }
 }
 
-/// Puts a line into an account file of this container. A file that was mounted is somebody else's, maybe the machine's own.
+/// Adds a line to an account file of this container. A mounted file belongs elsewhere, maybe to the machine, and stays as it is.
 fn add_line(root: &Root, file: &str, line: &[u8]) -> std::io::Result<()> {
     let path = root.path(file);
     let is_plain = line.iter().filter(|byte| **byte == b':').count() == if file == PASSWD { 6 } else { 3 };
@@ -211,7 +215,7 @@ fn add_line(root: &Root, file: &str, line: &[u8]) -> std::io::Result<()> {
         return Ok(());
     }
     match accounts::with_line(&root.read(file)?, line) {
-        // One write at the end: a neighbour that does the same loses nothing.
+        // One write at the end, so that a concurrent append is not lost.
         Edit::Append(more) => std::fs::OpenOptions::new().append(true).open(path)?.write_all(&more),
         Edit::Replace(whole) => replace(&path, &whole),
     }
@@ -224,7 +228,7 @@ fn replace(path: &Path, whole: &[u8]) -> std::io::Result<()> {
     new.become_file(path, mode, false)
 }
 
-/// Whether a file is on another mount than the root directory. Unknown counts as yes.
+/// Returns whether a file is on another mount than the root directory; an unknown mount counts as yes.
 fn is_mounted(root: &Root, path: &Path) -> bool {
     let mount = |path: &Path| stat::mount_of(path).ok().and_then(|on| on.id);
     mount(path).is_none_or(|id| Some(id) != mount(&root.path("/")))

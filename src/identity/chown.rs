@@ -1,6 +1,7 @@
-//! Giving directories to the new user, as docker-stacks' CHOWN_HOME and CHOWN_EXTRA ask for it: only what is named, and with `-R` below
-//! it within the same file system, so many entries and so long. Links are never followed, and what belongs to the user already is
-//! not touched.
+//! Gives directories to the new user, as docker-stacks' CHOWN_HOME and CHOWN_EXTRA ask for it.
+//!
+//! Only named directories change, and with `-R` the entries below them on the same file system, within limits of number and time.
+//! Links are never followed, and an entry that belongs to the user already is not touched.
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
@@ -14,21 +15,21 @@ use sys::environment::Environment;
 
 /// Most entries that are looked at.
 const ENTRIES: u32 = 200_000;
-/// Longest time that is spent.
+/// Time limit of the walk.
 const TIME: Duration = Duration::from_secs(60);
-/// Deepest nesting; each level holds a descriptor.
+/// Deepest nesting, because each level holds a descriptor.
 const DEPTH: u32 = 100;
 
-/// A directory to give away.
+/// A directory to give to the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chown {
-    /// Which.
+    /// The directory's path.
     pub path: PathBuf,
-    /// All that is below it, too.
+    /// The entries below it change, too.
     pub recursive: bool,
 }
 
-/// What the variables ask for.
+/// Returns the directories that the variables ask for.
 pub fn wanted(environment: &Environment, home: impl FnOnce() -> Option<PathBuf>) -> Vec<Chown> {
     let yes = |name| environment.text(name).is_some_and(|text| matches!(text, "1" | "yes" | "true"));
     let recursive = |name| environment.text(name).is_some_and(has_recursive);
@@ -39,7 +40,7 @@ pub fn wanted(environment: &Environment, home: impl FnOnce() -> Option<PathBuf>)
     of_home.into_iter().chain(extra).map(|(path, recursive)| Chown { path, recursive }).collect()
 }
 
-/// `-R`, alone or among other letters, or the long word.
+/// Returns whether options contain `-R`, alone or among other letters, or its long form.
 fn has_recursive(options: &str) -> bool {
     let is =
         |word: &str| word == "--recursive" || !word.starts_with("--") && word.starts_with('-') && word.contains('R');
@@ -57,7 +58,7 @@ struct ChownWalk {
 }
 
 impl Chown {
-    /// Does it; says what could not be done.
+    /// Changes the owner; returns what could not be changed.
     pub fn carry_out(&self, uid: u32, gid: u32) -> Option<String> {
         self.within(uid, gid, ENTRIES, TIME)
     }
@@ -77,7 +78,7 @@ impl Chown {
     }
 }
 
-/// Root may do this anywhere but where it counts as nobody, or has not the right for it.
+/// Describes an error: root may change owners, unless it is mapped to nobody or lacks the capability.
 fn words(errno: Errno) -> String {
     match errno {
         Errno::EPERM => "not permitted here, as on NFS with root_squash, or without the capability CHOWN".to_owned(),
@@ -101,7 +102,7 @@ impl ChownWalk {
         fchownat(directory, name, Some(self.user), Some(self.group), AtFlags::AT_SYMLINK_NOFOLLOW)
     }
 
-    /// All entries of a directory. What is swapped for a link meanwhile is not followed: each level is entered from the one above.
+    /// Handles all entries of a directory. Each level is opened from its parent, so that an entry that becomes a link is not followed.
     fn below(&mut self, parent: BorrowedFd<'_>, name: &OsStr, depth: u32) -> Result<(), Errno> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let directory = openat(parent, name, flags, Mode::empty())?;
@@ -116,14 +117,14 @@ impl ChownWalk {
         Ok(())
     }
 
-    /// One entry; false when it is enough.
+    /// Handles one entry; returns false when a limit is reached.
     fn one(&mut self, directory: BorrowedFd<'_>, name: &OsString, depth: u32) -> bool {
         if self.left == 0 || Instant::now() >= self.until || depth == 0 {
             self.failure = Some("there is too much below it; chown it on the host, once".to_owned());
             return false;
         }
         self.left -= 1;
-        // Gone since, or on another file system: not ours to change.
+        // The entry is gone, or on another file system, which must not be changed.
         let Ok(found) = fstatat(directory, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW) else { return true };
         if found.st_dev != self.device {
             return true;
@@ -157,7 +158,7 @@ mod tests {
         assert!(!has_recursive("--reference=/R") && has_recursive("--recursive"));
     }
 
-    /// A directory with a file, a link to what lies outside, and something in a directory below.
+    /// Makes a directory with a file, a link to the outside, and a file in a directory below.
     fn tree() -> (tempfile::TempDir, Chown) {
         let outer = tempfile::tempdir().unwrap();
         let path = outer.path().join("home");

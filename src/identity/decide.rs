@@ -1,4 +1,4 @@
-//! The decision: from what is asked for to who the workload is, or why that cannot be.
+//! The decision who the workload is, from the request, or why the request cannot be met.
 
 use super::groups;
 use super::names::{Accounts, KnownUser};
@@ -13,77 +13,77 @@ use sys::credentials::{self, SETGID, SETUID, UNMAPPED};
 use sys::environment::Environment;
 use sys::{Root, proc};
 
-/// All that the decision looks at.
+/// The inputs of the decision.
 pub struct UserQuestion<'a> {
     /// The merged configuration.
     pub settings: &'a Settings,
-    /// What trainit was started with.
+    /// The inherited environment.
     pub environment: &'a Environment,
-    /// Where /etc, /proc and /dev are.
+    /// The root of /etc, /proc and /dev.
     pub root: &'a Root,
-    /// Who this process is.
+    /// The user of this process.
     pub caller: Caller,
-    /// This is a container: its files are nobody else's. Asked only when it matters.
+    /// Returns whether this is a container, whose files belong to no one else; called only when it matters.
     pub container: &'a dyn Fn() -> bool,
-    /// Whose the code is; asked for at most once.
+    /// Returns the owner of the code; called at most once.
     pub owner: &'a dyn Fn() -> CodeOwner,
 }
 
-/// Who a process is.
+/// The user and the groups of a process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Caller {
-    /// Its user.
+    /// The user.
     pub uid: u32,
-    /// Its group.
+    /// The primary group.
     pub gid: u32,
-    /// Its other groups.
+    /// The supplementary groups.
     pub groups: Vec<u32>,
 }
 
 impl Caller {
-    /// This process.
+    /// Returns those of this process.
     pub fn own() -> Self {
         Caller { uid: credentials::own_uid(), gid: credentials::own_gid(), groups: credentials::own_groups() }
     }
 }
 
-/// Whose the code directory is.
+/// The owner of the code directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CodeOwner {
-    /// This user's and this group's.
+    /// This user and this group.
     Of(u32, u32),
-    /// Nobody's who would count: why, in words that follow the directory's name.
+    /// No owner that counts, with the reason in words that follow the directory's name.
     Nobody(String),
 }
 
-/// Who the workload is.
+/// The user that the workload runs as.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WorkloadIdentity {
-    /// Its user.
+    /// The user's number.
     pub uid: u32,
-    /// Its group.
+    /// The primary group.
     pub gid: u32,
-    /// How this process becomes that; none: it is already.
+    /// The change of user; `None` if this process is that user already.
     pub switch: Option<Switch>,
-    /// What is known of the user by name; none: nothing had to be looked up.
+    /// The user's names; `None` if nothing had to be looked up.
     pub account: Option<KnownUser>,
-    /// The permissions that new files never get; none: as inherited.
+    /// The umask; `None` means the inherited one.
     pub umask: Option<u32>,
-    /// No exec may give rights.
+    /// No exec may give more rights.
     pub no_new_privs: bool,
-    /// This is a container: its account files may get a line.
+    /// This is a container, whose account files may get a line.
     pub container: bool,
-    /// What was asked for and is not done, with the reason.
+    /// Parts of the request that are left out, with the reason.
     pub notes: Vec<String>,
 }
 
 impl WorkloadIdentity {
-    /// What the user is called.
+    /// Returns the user's name.
     pub fn name(&self) -> OsString {
         self.account.as_ref().map_or_else(|| "root".into(), |account| account.name.clone())
     }
 
-    /// The shell that /etc/passwd gives the user, unless that is none to work in.
+    /// Returns the user's shell of /etc/passwd, unless it allows no session.
     pub fn shell(&self, root: &Root) -> Option<PathBuf> {
         let looked_up = || Accounts::new(root).of(self.uid, self.gid);
         self.account.as_ref().map_or_else(|| looked_up().shell, |account| account.shell.clone())
@@ -93,15 +93,15 @@ impl WorkloadIdentity {
 /// A change of user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Switch {
-    /// Its groups, without its first one.
+    /// The supplementary groups.
     pub groups: Vec<u32>,
-    /// Who asked for it.
+    /// The key or variable that asked for the change.
     pub by: String,
-    /// What becomes the new user's before that.
+    /// The directories that the new user gets before the change.
     pub chown: Vec<Chown>,
 }
 
-/// A user that is asked for.
+/// The user that is asked for.
 struct TargetAccount {
     uid: u32,
     gid: u32,
@@ -110,7 +110,7 @@ struct TargetAccount {
 /// Decides who the workload is.
 ///
 /// # Errors
-/// A variable that names no user (78); a user that there is not, or that this process cannot become (115).
+/// A variable that names no user (78), or a user that does not exist or that this process cannot become (115).
 pub fn decide(ask: &UserQuestion<'_>) -> Result<WorkloadIdentity> {
     let user_request = user_request(ask.settings, ask.environment, ask.caller.uid == 0)?;
     let accounts = Accounts::new(ask.root);
@@ -130,7 +130,7 @@ pub fn decide(ask: &UserQuestion<'_>) -> Result<WorkloadIdentity> {
     Ok(WorkloadIdentity { umask: user_request.umask, no_new_privs, container, notes, ..identity })
 }
 
-/// The user that a start by root would give the workload; `None`: whoever starts it, or nobody can say.
+/// Returns the user that a start by root would give the workload; `None` if that is the starting user or is not known.
 pub fn meant(ask: &UserQuestion<'_>) -> Option<u32> {
     let choice = user_request(ask.settings, ask.environment, true).ok()?.choice;
     match choice {
@@ -144,7 +144,7 @@ pub fn meant(ask: &UserQuestion<'_>) -> Option<u32> {
     }
 }
 
-/// Whom to become; none: nobody else.
+/// Returns the user to become; `None` if the user stays.
 fn target(
     ask: &UserQuestion<'_>,
     user_request: &UserRequest,
@@ -174,7 +174,7 @@ fn target(
     }
 }
 
-/// The owner of the code; or why that is nobody to become. That it is the caller already, or root, is no news.
+/// Returns the owner of the code, or why no owner counts; an owner that is root or the caller needs no note.
 fn owner(ask: &UserQuestion<'_>) -> Result<Option<TargetAccount>, String> {
     match (ask.owner)() {
         CodeOwner::Nobody(why) => Err(format!("stays {}:{}: {why}", ask.caller.uid, ask.caller.gid)),
@@ -192,7 +192,7 @@ fn owner(ask: &UserQuestion<'_>) -> Result<Option<TargetAccount>, String> {
     }
 }
 
-/// Whether this is a user namespace of its own: rootless engines, `userns-remap`. Without /proc nobody knows.
+/// Returns whether this is a user namespace of its own: rootless engines, `userns-remap`. Without /proc that is not known.
 fn is_fenced(root: &Root) -> bool {
     root.read("/proc/self/uid_map").is_ok_and(|map| !credentials::is_whole(&map))
 }
@@ -206,7 +206,7 @@ fn named(
 ) -> Result<TargetAccount> {
     let absent = |file: &str, name: &str| refusal::unknown(&user_request.by, file, name);
     let (uid, own_gid) = match user {
-        // Nothing is looked up for whoever is that user and asks for no group.
+        // Nothing is looked up for a caller that is that user already and asks for no group.
         Who::Number(uid) if *uid == ask.caller.uid && group.is_none() => (*uid, Some(ask.caller.gid)),
         Who::Number(uid) => (*uid, accounts.user(*uid).map(|user| user.gid)),
         Who::Name(name) => {
@@ -217,7 +217,7 @@ fn named(
     let gid = match group {
         Some(Who::Number(gid)) => *gid,
         Some(Who::Name(name)) => accounts.group_named(name).ok_or_else(|| absent("/etc/group", name))?.gid,
-        // A user that nobody knows gets a group of its own number, and never root's.
+        // An unknown user gets a group of its own number, and never root's.
         None => own_gid.unwrap_or(uid),
     };
     Ok(TargetAccount { uid, gid })
@@ -241,8 +241,9 @@ fn switched(
     Ok(WorkloadIdentity { uid, gid, switch: Some(switch), account: Some(account), ..WorkloadIdentity::default() })
 }
 
-/// Whether this process can become that user, as far as can be said before it is tried. PID 1 needs the same capability to reach the
-/// workload with signals, where it has not the one for that.
+/// Checks whether this process can become that user, as far as that is known before the attempt.
+///
+/// PID 1 needs the same capability to signal the workload, where it lacks CAP_KILL.
 fn possible(ask: &UserQuestion<'_>, target: &TargetAccount) -> Result<(), Refused> {
     if ask.caller.uid != 0 {
         return Err(Refused::NotRoot);

@@ -1,4 +1,4 @@
-//! Which groups a new user has beside its first one: those that the container was given, its own, and those of devices. Never root's.
+//! The supplementary groups of a new user: those given to the container, its own, and those of devices. Never root's.
 
 use super::names::Accounts;
 use std::collections::BTreeSet;
@@ -6,14 +6,14 @@ use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use sys::Root;
 
-/// Directories of devices whose group may use them, and how their names begin.
+/// Directories of devices, and the prefixes of devices whose group may use them.
 const DEVICES: [(&str, &str); 3] = [("/dev", "kfd"), ("/dev/dri", "renderD"), ("/dev/infiniband", "")];
 
 /// Read and write for the group, nothing for others.
 const GROUP_ONLY: u32 = 0o060;
 const OTHERS: u32 = 0o006;
 
-/// The groups of devices that are in this container and that only their group may use.
+/// Returns the groups of the devices in this container that only their group may use.
 pub fn of_devices(root: &Root) -> Vec<u32> {
     let nodes = DEVICES.iter().flat_map(|(directory, prefix)| {
         let entries = std::fs::read_dir(root.path(directory)).into_iter().flatten().flatten();
@@ -24,8 +24,10 @@ pub fn of_devices(root: &Root) -> Vec<u32> {
     closed.map(|node| node.gid()).collect()
 }
 
-/// The groups of a new user. Of the caller's those stay that it was given (`--group-add`), not those that root has by /etc/group: in
-/// Alpine's these are disk, wheel and more.
+/// Returns the groups of a new user.
+///
+/// Of the caller's groups only those stay that it was given (`--group-add`), not those that root has by /etc/group: in Alpine these are
+/// disk, wheel and more.
 pub fn merged(caller: &[u32], accounts: &Accounts<'_>, name: &OsStr, gid: u32, more: Vec<u32>) -> Vec<u32> {
     let of = |name: &OsStr| -> BTreeSet<u32> {
         let has = |member: &std::ffi::OsString| member == name;

@@ -1,5 +1,6 @@
-//! Where the user is at home: a directory that it can write, or one made for it, and what follows from that for tools that keep
-//! caches. It runs as that user.
+//! The user's home: a directory that the user can write, or one made for it, with variables for tools that keep caches.
+//!
+//! This code runs as that user.
 
 use nix::unistd::{AccessFlags, access};
 use std::ffi::OsString;
@@ -9,7 +10,7 @@ use sys::environment::Environment;
 use sys::mountinfo::Mounts;
 use sys::{credentials, reach};
 
-/// Caches that keep to variables of their own, below the cache directory. Some of these tools ask /etc/passwd before HOME.
+/// Variables of tools with their own cache setting, below the cache directory. Some of these tools read /etc/passwd before HOME.
 const CACHES: [(&str, &str); 6] = [
     ("HF_HOME", "huggingface"),
     ("TORCH_HOME", "torch"),
@@ -19,18 +20,18 @@ const CACHES: [(&str, &str); 6] = [
     ("NUMBA_CACHE_DIR", "numba"),
 ];
 
-/// Where a home is.
+/// The place of a home.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HomeDirectory {
-    /// Here; it can be written.
+    /// This directory can be written.
     Usable(PathBuf),
-    /// Made here, because no other can be written.
+    /// This directory was made, because no other can be written.
     Made(PathBuf),
-    /// Nowhere can anything be written.
+    /// No directory can be written.
     None,
 }
 
-/// The first of these that can be written, else one that is made for this user in a directory for temporary files.
+/// Returns the first candidate that can be written, else a directory that is made for this user among the temporary files.
 pub fn find(candidates: impl Iterator<Item = PathBuf>, environment: &Environment, mounts: &Mounts) -> HomeDirectory {
     let mut absolute = candidates.filter(|path| path.is_absolute());
     match absolute.find(|path| is_writable(path, mounts)) {
@@ -41,11 +42,11 @@ pub fn find(candidates: impl Iterator<Item = PathBuf>, environment: &Environment
 
 fn temporary(environment: &Environment) -> Vec<PathBuf> {
     let own = environment.get("TMPDIR").map(PathBuf::from);
-    // Docker's /dev/shm is noexec: what compiles into a cache cannot load it from there. Better than nothing.
+    // Docker mounts /dev/shm noexec, so a tool cannot load what it compiles into a cache there. It is better than nothing.
     own.into_iter().chain(["/tmp", "/var/tmp", "/dev/shm"].map(PathBuf::from)).collect()
 }
 
-/// In the first of these that can be written. Others may write there, too: only a directory of our own counts.
+/// Makes a directory in the first base that can be written; other users may write there, too, so only a directory of this user counts.
 fn make(bases: &[PathBuf]) -> Option<PathBuf> {
     let uid = credentials::own_uid();
     bases.iter().map(|base| base.join(format!("home-{uid}"))).find(|path| {
@@ -60,12 +61,13 @@ fn may_write(path: &Path) -> bool {
     access(path, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
 }
 
-/// A home on a file system that may be dead is asked from aside.
+/// Returns whether a home can be written; a home on a file system that may be dead is tested in another process.
 fn is_writable(path: &Path, mounts: &Mounts) -> bool {
     reach::look(mounts, path, || may_write(path)).unwrap_or(false)
 }
 
-/// Variables for the tools whose caches would be in a home that cannot be written; `old` is that home, `home` the one made instead.
+/// Returns variables for tools whose caches would be in `old`, a home that cannot be written; `home` is the one made instead.
+///
 /// Each is only a default.
 pub fn caches(
     home: &Path,
@@ -76,13 +78,13 @@ pub fn caches(
     let base = environment.get("XDG_CACHE_HOME").map_or_else(|| home.join(".cache"), PathBuf::from);
     let mut variables = vec![("XDG_CACHE_HOME", base.clone().into_os_string())];
     variables.extend(CACHES.map(|(name, directory)| (name, base.join(directory).into_os_string())));
-    // Packages that an image has in its user's home stay where Python looks for them.
+    // Python still finds packages that the image has in its user's home.
     let packages = old.map(|old| old.join(".local")).filter(|local| has_packages(local, mounts));
     variables.extend(packages.map(|local| ("PYTHONUSERBASE", local.into_os_string())));
     variables
 }
 
-/// A home on another machine is no image's, and may be one that cannot be written because it does not answer.
+/// Returns whether a home has packages; a home on another machine is not the image's, and may not answer.
 fn has_packages(local: &Path, mounts: &Mounts) -> bool {
     reach::far(mounts, local).is_none() && local.join("lib").is_dir()
 }

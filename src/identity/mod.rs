@@ -1,8 +1,10 @@
-//! Who the workload is: decided from what is asked for, who this process is, and the account files; then assumed, once and for good,
-//! before anything is read that comes from a mount, checked, installed or run. Knows `config`, `environment` and `sys`; nothing of checks.
+//! The workload's user: decided from the request, this process's user and the account files, then assumed once and for good.
 //!
-//! `decide` is pure but for reading below a `Root`; `Identity::enter` and `Entered::at_home` have the side effects. Whoever stays what it is pays for one look
-//! at HOME.
+//! That comes before any file of a mount is read, checked, installed or run. The module depends on `config`, `environment` and `sys`, and
+//! not on the checks.
+//!
+//! `decide` only reads below a `Root`; `WorkloadIdentity::enter` and `Entered::at_home` have the side effects. A user that stays the same
+//! costs one look at HOME.
 
 pub mod accounts;
 mod assume;

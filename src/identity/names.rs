@@ -1,5 +1,4 @@
-//! What a user is called, and where it is at home: out of /etc/passwd and /etc/group, which are read only when somebody asks, or made
-//! up for a number that nobody knows.
+//! Names and homes of users: from /etc/passwd and /etc/group, which are read only on demand, or made up for an unknown number.
 
 use super::accounts::{self, GroupEntry, PasswdEntry};
 use std::cell::OnceCell;
@@ -8,9 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use sys::Root;
 
-/// The account files.
+/// The file of users.
 pub const PASSWD: &str = "/etc/passwd";
-/// The groups among them.
+/// The file of groups.
 pub const GROUP: &str = "/etc/group";
 
 /// Both files, each read at most once.
@@ -23,22 +22,22 @@ pub struct Accounts<'a> {
 /// What is known of a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KnownUser {
-    /// Its name.
+    /// The user's name.
     pub name: OsString,
-    /// /etc/passwd has this number under this name.
+    /// /etc/passwd lists this number under this name.
     pub listed: bool,
-    /// Where it may be at home, the best first.
+    /// Possible homes, the best first.
     pub homes: Vec<PathBuf>,
-    /// Its shell, unless that is none to work in.
+    /// The user's shell, unless it allows no session.
     pub shell: Option<PathBuf>,
-    /// The first group that /etc/passwd gives it, where it is another one now.
+    /// The primary group of /etc/passwd, if the user has another one now.
     pub gid: Option<u32>,
-    /// The name for its group, where /etc/group has none.
+    /// A name for the user's group, if /etc/group has none.
     pub group: Option<OsString>,
 }
 
 impl<'a> Accounts<'a> {
-    /// The files of this root.
+    /// Returns the files below a root.
     pub fn new(root: &'a Root) -> Self {
         Accounts { root, users: OnceCell::new(), groups: OnceCell::new() }
     }
@@ -47,32 +46,32 @@ impl<'a> Accounts<'a> {
         self.users.get_or_init(|| accounts::users(&self.root.read(PASSWD).unwrap_or_default()))
     }
 
-    /// Every group.
+    /// Returns every group.
     pub fn groups(&self) -> &[GroupEntry] {
         self.groups.get_or_init(|| accounts::groups(&self.root.read(GROUP).unwrap_or_default()))
     }
 
-    /// The user with this number.
+    /// Returns the user with this number.
     pub fn user(&self, uid: u32) -> Option<&PasswdEntry> {
         self.users().iter().find(|user| user.uid == uid)
     }
 
-    /// The user of this name.
+    /// Returns the user of this name.
     pub fn user_named(&self, name: &str) -> Option<&PasswdEntry> {
         self.users().iter().find(|user| user.name == name)
     }
 
-    /// The group of this name.
+    /// Returns the group of this name.
     pub fn group_named(&self, name: &str) -> Option<&GroupEntry> {
         self.groups().iter().find(|group| group.name == name)
     }
 
-    /// What is known of a user that stays what it is.
+    /// Returns what is known of a user that stays the same.
     pub fn of(&self, uid: u32, gid: u32) -> KnownUser {
         KnownUser { group: None, ..self.called(uid, gid, None, None) }
     }
 
-    /// What is known of a user, which may get another name and a name for its group.
+    /// Returns what is known of a user that may get another name and a name for its group.
     pub fn called(&self, uid: u32, gid: u32, name: Option<&str>, group: Option<&str>) -> KnownUser {
         let entry = self.user(uid);
         let named = name.and_then(|name| self.user_named(name));
@@ -94,7 +93,7 @@ impl<'a> Accounts<'a> {
     }
 }
 
-/// `nologin`, `false` and nothing at all are no shells to work in.
+/// Returns whether a shell allows a session: `nologin`, `false` and an empty path do not.
 fn is_shell(path: &Path) -> bool {
     let name = path.file_name().map_or(&b""[..], OsStr::as_bytes);
     path.is_absolute() && ![&b"nologin"[..], b"false", b"sync", b"true"].contains(&name)

@@ -1,23 +1,23 @@
-//! Why a user cannot be had, in the three parts of an error.
+//! Errors of a user that cannot be assumed, in the three parts of an error.
 
 use crate::error::Error;
 use nix::errno::Errno;
 use protocol::exit_code::{Exit, FailureFamily};
 
-/// What stands between this process and the user that is asked for.
+/// The obstacle between this process and the requested user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// This process is not root's.
+    /// This process is not root.
     NotRoot,
-    /// Root without the capabilities for it.
+    /// This process is root without the capabilities for the change.
     Capability,
-    /// The user namespace has no such number.
+    /// The user namespace does not map the number.
     Unmapped,
-    /// The kernel said no.
+    /// The kernel refused.
     Kernel(Errno),
 }
 
-/// A user (`1000:1000`) that was asked for by somebody and cannot be had.
+/// Returns the error of a requested user (`1000:1000`) that cannot be assumed; `by` is the key or variable that asked.
 pub fn refused(by: &str, user: &str, why: Refused, caller: &str) -> Error {
     let error = error(format!("cannot run as {user} ({by})"));
     let directly = format!("docker run --user {user} … starts as that user");
@@ -37,7 +37,7 @@ pub fn refused(by: &str, user: &str, why: Refused, caller: &str) -> Error {
     }
 }
 
-/// A name that is in none of the account files.
+/// Returns the error of a name that the account file lacks.
 pub fn unknown(by: &str, file: &str, name: &str) -> Error {
     error(format!("there is no {name} in {file} ({by})"))
         .hint("numbers need no entry: user: 1000:1000, or NB_UID and NB_GID")

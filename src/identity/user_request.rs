@@ -1,36 +1,36 @@
-//! Whom somebody asks for: the key `user`, or the variables that other images taught their users (docker-stacks: NB_UID and its like,
-//! linuxserver: PUID and PGID). Reads settings and variables, nothing else.
+//! The user request: the key `user`, or the variables that other images use (docker-stacks: NB_UID and others, linuxserver: PUID and
+//! PGID). Reads settings and variables only.
 
 use crate::config::{ConfigValue, Settings, Umask, UserChoice, ValueOrigin, Who};
 use crate::error::{Error, Result};
 use sys::environment::Environment;
 
-/// What is asked for.
+/// The request for a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserRequest {
-    /// Whom the workload runs as.
+    /// The user that the workload runs as.
     pub choice: UserChoice,
-    /// Who says so: a key with its origin, or a variable.
+    /// The key with its origin, or the variable, that asks.
     pub by: String,
-    /// Only variables say so, which an image may have for all of its containers.
+    /// Only variables ask, which an image may set for all of its containers.
     pub soft: bool,
     /// The name that the user gets.
     pub name: Option<String>,
     /// The name that the group gets.
     pub group_name: Option<String>,
-    /// The permissions that new files never get.
+    /// The umask.
     pub umask: Option<u32>,
-    /// Variables that would count if the key were not locked, each in a line that says so.
+    /// Variables that would count if the key were not locked, each in a line about that.
     pub ignored: Vec<String>,
 }
 
 /// Variables that ask for a user.
 const USERS: [&str; 3] = ["NB_UID", "NB_USER", "PUID"];
 
-/// Variables that say which permissions new files never get.
+/// Variables with a umask.
 const MASKS: [&str; 2] = ["NB_UMASK", "UMASK"];
 
-/// Reads it. The variables count for root only, and only where `user` is neither set nor locked.
+/// Reads the request; variables count for root only, and only if `user` is neither set nor locked.
 ///
 /// # Errors
 /// A variable that names no user (78).
@@ -39,7 +39,7 @@ pub fn user_request(settings: &Settings, environment: &Environment, root: bool) 
     if settings.user.origin != ValueOrigin::Default {
         user_request.by = format!("user, {}", settings.user.origin);
     } else if let Some(lock) = settings.lock_of("user") {
-        // A lock without a value keeps whoever trainit was started as.
+        // A lock without a value keeps the user that started trainit.
         user_request.by = format!("user, locked by {lock}");
         user_request.ignored = ignored(environment, "user", lock, USERS.iter().filter(|_| root));
     } else if root {

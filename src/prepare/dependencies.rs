@@ -1,4 +1,4 @@
-//! The dependencies of a workload in a start: what is asked of `deps`, and how its outcome is told and kept.
+//! The dependencies of a workload in a start: requests the installation from `deps`, and logs and keeps its outcome.
 
 use super::preparation::Preparation;
 use crate::check::{self, CheckContext};
@@ -12,7 +12,9 @@ use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 impl Preparation {
-    /// Dependencies; gives what they change in the environment. In a build mode a failure is only told: the person can mend it there.
+    /// Installs the dependencies; returns the resulting changes of the environment.
+    ///
+    /// In a build mode a failure is only logged, because the person can repair it in the container.
     pub(super) fn install(&mut self, request: &deps::DepsRequest<'_>) -> Result<Vec<(OsString, OsString)>> {
         self.phase(Phase::Installing);
         let began = Instant::now();

@@ -1,5 +1,7 @@
-//! From the words to settings, mode and user. Who the workload is comes first: this process becomes that user before it reads anything of
-//! a mount, so what only root can do for another user is done right before that.
+//! From the words to the settings, the mode and the user.
+//!
+//! The user comes first: this process becomes that user before it reads any file of a mount. Work that only root can do for another user
+//! is done right before that.
 
 use super::failure_hold;
 use super::login;
@@ -27,11 +29,11 @@ use sys::{Root, terminal};
 use tracing::debug;
 
 impl Preparation {
-    /// Settings, mode and user, which this process is from here on: what is found in a mount is never run by anybody else.
+    /// Decides on settings, mode and user, and becomes that user, so that no other user ever runs code that is found in a mount.
     pub(super) fn settle(&mut self, words: &[OsString], inherited: &Environment) -> Result<(Loaded, Plan, Entered)> {
         let (root, here) = (Root::real(), here());
         let request = request(words).map_err(|error| {
-            // A command line that is none says nothing; but the image may say how failures are told.
+            // An invalid command line gives no options, but the image may still say how failures are logged.
             let options = &ConfigOptions::default();
             let sources = ConfigSources { root: &root, environment: inherited, options, workdir: &here };
             self.fail_early(inherited, UnusableConfig { error, settings: TrustedLayers::read(&sources).settings() })
@@ -64,7 +66,9 @@ impl Preparation {
         settled.load()
     }
 
-    /// Nothing is settled, but how a failure is told and kept may be known. A question that was answered leaves nothing to look at.
+    /// Handles a failure before the settings are known, as far as the log and the hold of a failure are known.
+    ///
+    /// An answered question leaves nothing to look at, so no container is held for it.
     #[inline(never)]
     fn fail_early(&mut self, inherited: &Environment, failed: UnusableConfig) -> Error {
         let UnusableConfig { error, settings } = failed;
@@ -79,7 +83,7 @@ impl Preparation {
         error
     }
 
-    /// The state directory of whom we are supervised by, and whether it was made.
+    /// Returns the state directory of the supervisor, and whether it was made.
     pub(super) fn run_dir(
         &mut self,
         settings: &Settings,
@@ -99,7 +103,7 @@ impl Preparation {
         chosen
     }
 
-    /// Takes away what earlier starts left, and gives the words that the last of them could not say. `own` is this start's.
+    /// Removes the state that earlier starts left, except `own`; returns the line that the last of them could not log.
     pub(super) fn last_words(
         &self,
         settings: &Settings,
@@ -111,8 +115,9 @@ impl Preparation {
     }
 }
 
-/// The configuration, read as the workload's user, who this process is from here on. Options may stand behind a mode word, and then
-/// count as well.
+/// Reads the configuration as the workload's user, whom this process becomes.
+///
+/// Options may follow a mode word, and then count as well.
 pub(super) fn load(words: &[OsString], inherited: &Environment) -> Result<(Loaded, Entered)> {
     let (request, root, here) = (request(words)?, Root::real(), here());
     trace::begin(inherited, &request.options.set);
@@ -125,7 +130,7 @@ fn request(words: &[OsString]) -> Result<StartRequest> {
     Ok(cli::parse_after_mode(&request)?.unwrap_or(request))
 }
 
-/// Says what was decided, and from which words.
+/// Logs the decision, and the words that it was made from.
 fn told(request: &StartRequest, plan: &Plan) {
     debug!(
         target: "mode",
@@ -152,7 +157,7 @@ fn here() -> PathBuf {
     std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"))
 }
 
-/// A decision about modes, with what it is made from beside the words.
+/// Makes a decision about modes from the words and the facts.
 pub(super) fn decide<T>(
     loaded: &Loaded,
     entered: &Entered,

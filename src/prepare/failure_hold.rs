@@ -1,4 +1,4 @@
-//! `on_failure: hold`: how long PID 1 keeps a failed container open, and what it tells a person who comes to look.
+//! `on_failure: hold`: how long PID 1 keeps a failed container open, and the line for a person who looks at it.
 
 use crate::config::{OnFailure, Settings};
 use crate::engine::{self, HostFacts, Platform};
@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use sys::Root;
 use sys::environment::Environment;
 
-/// What the configuration wants; none: a failed container ends.
+/// Returns the configured hold; `None` if a failed container ends.
 pub fn hold(settings: &Settings, environment: &Environment, report: Option<&str>) -> Option<HoldPolicy> {
     let OnFailure::Hold(time) = settings.on_failure.value else { return None };
     let root = Root::real();
@@ -22,7 +22,7 @@ pub fn hold(settings: &Settings, environment: &Environment, report: Option<&str>
     Some(HoldPolicy { time, look: format!("  look    {look}{report}\n  end it  {end}") })
 }
 
-/// What to type to look at it, and to end it.
+/// Returns the commands that look into the container, and that end it.
 fn ways(place: Platform, program: &str, name: Option<&str>, shell: Option<&str>) -> (String, String) {
     let asks = "trainit status, trainit check";
     match place {

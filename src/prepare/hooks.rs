@@ -1,4 +1,4 @@
-//! The hooks of a start: when they run, what they may change, and how they are told.
+//! The hooks of a start: their time, the changes that they may make, and their log lines.
 
 use super::preparation::Preparation;
 use crate::check::Status;
@@ -11,12 +11,12 @@ use protocol::handover::{AfterStop, Phase};
 use std::ffi::OsString;
 use sys::environment::Environment;
 
-/// When a start's hooks run.
+/// The time of a start's hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HookStage {
-    /// Before anything is looked at.
+    /// Before any check.
     BeforeChecks,
-    /// When nothing is left to do but to become the workload.
+    /// As the last step before the workload.
     BeforeStart,
 }
 
@@ -30,10 +30,10 @@ impl HookStage {
 }
 
 impl Preparation {
-    /// Runs the hooks of a stage; what they export is in `environment` afterwards.
+    /// Runs the hooks of a stage; variables that they export are in `environment` afterwards.
     ///
     /// # Errors
-    /// A hook's failure, unless `hooks.on_error` only warns.
+    /// A hook failed, unless `hooks.on_error` only warns.
     pub(super) fn hook(
         &mut self,
         stage: HookStage,
@@ -70,7 +70,7 @@ impl Preparation {
     }
 }
 
-/// What PID 1 has run after the workload.
+/// Returns the hooks that PID 1 has run after the workload.
 pub fn after_stop(settings: &Settings) -> Option<AfterStop> {
     let paths = settings.hooks_after_stop.iter().map(|path| path.to_string_lossy().into_owned());
     let paths: Vec<String> = paths.collect();
@@ -78,7 +78,7 @@ pub fn after_stop(settings: &Settings) -> Option<AfterStop> {
     (!paths.is_empty()).then(|| AfterStop { paths, timeout: settings.hooks_timeout.value, locked: locked() })
 }
 
-/// The locked variables whose inherited values do not count.
+/// Returns the locked variables whose inherited values do not count.
 fn locked(settings: &Settings, inherited: &Environment) -> Vec<(String, Option<String>)> {
     let value = |variable: &EnvValue| variable.file.is_none().then(|| variable.value.clone());
     let variables = settings.locked_variables().map(|(name, variable)| (name.to_owned(), value(variable)));

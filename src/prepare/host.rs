@@ -1,16 +1,16 @@
-//! What `host.*` changes for the workload: limits that this process hands on by exec, and variables with a number of threads.
+//! The effects of `host.*` on the workload: limits that it inherits through exec, and variables with a number of threads.
 
 use crate::check::{self, CheckContext};
 use crate::config::{LockedMemory, Settings};
 use sys::environment::Environment;
 use sys::limits::{LimitedResource, raise};
 
-/// OpenMP's variable; where it is set, nothing is decided here, since the others follow it.
+/// OpenMP's variable; if it is set, trainit decides nothing here, because the other libraries follow it.
 const OPENMP: &str = "OMP_NUM_THREADS";
-/// All that are set: libraries that were built without OpenMP look for their own first.
+/// All variables that are set: libraries that were built without OpenMP read their own.
 const VARIABLES: [&str; 4] = [OPENMP, "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"];
 
-/// Raises the limits that are configured, as far as it is permitted: that it is not was for the checks to say.
+/// Raises the configured limits as far as permitted; the checks report a limit that cannot be raised.
 pub fn raise_limits(settings: &Settings) {
     let locked = settings.host_memlock.map(LockedMemory::bytes);
     for (kind, wanted) in
@@ -20,7 +20,7 @@ pub fn raise_limits(settings: &Settings) {
     }
 }
 
-/// Tells the workload how many threads to use, where that is wanted and nobody has said it; gives a line about it.
+/// Sets the number of threads for the workload, if that is wanted and not set yet; returns a line about it.
 pub fn share_cpus(context: &CheckContext, environment: &mut Environment) -> Option<String> {
     let locked = context.settings.lock_of("host.threads").is_some();
     if environment.get(OPENMP).is_some() && !locked {

@@ -18,7 +18,7 @@ use tracing::{Level, debug, enabled};
 /// What the C library searches when PATH is not set.
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
 
-/// Gives everything back and executes. Returns only when that failed; then it has been told.
+/// Restores everything inherited and execs the workload. Returns only after a failure, which it has logged.
 pub fn launch(ready: &PreparedWorkload, handover: &HandoverWriter, inherited: &InheritedSignals) -> Error {
     let PreparedWorkload { command, environment } = ready;
     let argv: Vec<CString> = command.iter().filter_map(|word| CString::new(word.as_bytes()).ok()).collect();
@@ -34,7 +34,7 @@ pub fn launch(ready: &PreparedWorkload, handover: &HandoverWriter, inherited: &I
     failure(&name, errno, file(&name, path).and_then(|file| obstacle_of(&file)))
 }
 
-/// Says what is executed, and which variables differ from those that trainit was started with; never their values.
+/// Logs the command, and the names of the variables that trainit has changed; never their values.
 fn told(command: &[OsString], environment: &Environment) {
     if !enabled!(target: "start", Level::DEBUG) {
         return;
@@ -53,7 +53,7 @@ fn told(command: &[OsString], environment: &Environment) {
     debug!(target: "start", command = %text::command(command), "execve");
 }
 
-/// The file that was tried: a path as it is, a name as PATH has it.
+/// Returns the file that was tried: a path as it is, a name as PATH has it.
 fn file(name: &str, path: &[u8]) -> Option<PathBuf> {
     if name.contains('/') { Some(name.into()) } else { which::which_in(name, Some(OsStr::from_bytes(path)), ".").ok() }
 }

@@ -1,5 +1,6 @@
-//! What a person at a shell gets beyond its command: the variables of a login, a place to begin, and some lines about where this is.
-//! No login shell is started for that: its /etc/profile would set PATH anew, without CUDA and conda.
+//! What an interactive shell gets beyond its command: the variables of a login, a directory to start in, and lines about the container.
+//!
+//! No login shell is started for that, because its /etc/profile would reset PATH, without CUDA and conda.
 
 use super::preparation::Preparation;
 use crate::check::CheckContext;
@@ -12,21 +13,22 @@ use std::path::{Path, PathBuf};
 use sys::environment::Environment;
 use sys::{Root, terminal};
 
-/// The mode that all of this is for.
+/// The mode that this module is for.
 const SHELL: &str = "shell";
-/// How many mounts are named.
+/// Most mounts that are named.
 const MOUNTS: usize = 6;
-/// Where C libraries have their locale for text in UTF-8 (glibc); musl needs none.
+/// Directories of glibc's UTF-8 locale; musl needs none.
 const LOCALES: [&str; 3] = ["/usr/lib/locale/C.utf8", "/usr/lib/locale/C.UTF-8", "/usr/lib64/locale/C.utf8"];
 
-/// Where the shell begins: in the code, unless the configuration names a directory.
+/// Returns the directory that the shell starts in: the code directory, unless the configuration names one.
 pub fn directory<'a>(context: &'a CheckContext, plan: &Plan) -> &'a Path {
     let code = plan.mode == SHELL && context.settings.workdir.is_none() && context.settings.code_path.is_some();
     if code { &context.code } else { &context.workdir }
 }
 
-/// The variables that a login sets, where nobody has: tmux, editors and `whoami`-like tools ask for them. For sessions of ssh the server
-/// does most of it.
+/// Sets the variables of a login that are not set yet: tmux, editors and tools like `whoami` need them.
+///
+/// For ssh sessions the server sets most of them.
 pub fn log_in(plan: &Plan, identity: Option<&WorkloadIdentity>, environment: &mut Environment) {
     if [SHELL, "ssh"].contains(&plan.mode.as_str()) {
         let has_language = ["LC_ALL", "LC_CTYPE", "LANG"].iter().any(|name| environment.get(name).is_some());
@@ -44,13 +46,13 @@ pub fn log_in(plan: &Plan, identity: Option<&WorkloadIdentity>, environment: &mu
         environment.set("SHELL", shell);
     }
     if terminal::is_attended() {
-        // As Docker has it; Kubernetes sets none.
+        // Docker sets the same value; Kubernetes sets none.
         environment.set_default("TERM", "xterm");
     }
 }
 
 impl Preparation {
-    /// Says where the person is, and what is missing where nobody can type.
+    /// Prints where the person is, and what is missing if the container has no terminal.
     pub(super) fn greet(
         &mut self,
         context: &CheckContext,
@@ -71,7 +73,7 @@ impl Preparation {
     }
 }
 
-/// A shell without words needs a person; with words it may be a script's.
+/// Returns a line about a missing terminal: a shell without words needs a person, one with words may run a script.
 fn missing_terminal(place: Platform) -> String {
     let way = match place {
         Platform::Container => " (docker run -it)",
@@ -90,7 +92,7 @@ fn banner(context: &CheckContext, python: Option<PathBuf>, environment: &Environ
     [python, mounts, set, Some(ask.to_owned())].into_iter().flatten().collect()
 }
 
-/// What people had mounted.
+/// Describes the mounts that the user asked for.
 fn mounts(context: &CheckContext) -> Option<String> {
     let given: Vec<String> = engine::given(&context.mounts)
         .map(|mount| {
@@ -107,14 +109,14 @@ fn mounts(context: &CheckContext) -> Option<String> {
     }
 }
 
-/// The names of the variables that are other than what the container was started with; what a start says about itself is no news.
+/// Returns the names of the changed variables, without those that a start sets about itself.
 fn changed(before: &Environment, after: &Environment) -> Option<String> {
     let is_news = |name: &&str| !name.starts_with("TRAINIT");
     let names: Vec<&str> = after.changed_since(before).filter_map(|(name, _)| name.to_str()).filter(is_news).collect();
     (!names.is_empty()).then(|| names.join(" "))
 }
 
-/// The user's shell: SHELL, unless the start changes the user; else what /etc/passwd says.
+/// Returns the user's shell: SHELL, unless the start changes the user; else the one of /etc/passwd.
 pub fn shell(context: &CheckContext, identity: &WorkloadIdentity) -> Option<OsString> {
     let configured = context.settings.env.get("SHELL").map(|env| OsString::from(&env.value));
     let given = context.environment.get("SHELL").filter(|_| identity.switch.is_none()).map(OsString::from);

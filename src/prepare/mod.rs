@@ -1,5 +1,6 @@
-//! The child's first life, as a story: user → settings → mode → checks → dependencies → environment → exec. It may be rich, slow or fail;
-//! whatever happens here, PID 1 goes on. Its second life is the workload, under the same pid.
+//! The preparation in the child of PID 1: user → settings → mode → checks → dependencies → environment → exec.
+//!
+//! It may be rich, slow or fail, because PID 1 goes on whatever happens here. The child becomes the workload under the same pid.
 
 mod dependencies;
 mod enter;
@@ -36,10 +37,10 @@ use supervisor::PrepareArgs;
 use sys::signal::{self, InheritedSignals};
 use sys::{Args, fork_detached, heap, terminal};
 
-/// What PID 1 is told of a refusal fits one frame of the handover.
+/// Longest text of a refusal that PID 1 gets, so that it fits one frame of the handover.
 const TOLD: usize = 900;
 
-/// Prepares below a supervisor and becomes the workload. Returns only with a failure's exit code.
+/// Prepares below a supervisor and becomes the workload; returns only with a failure's exit code.
 pub fn supervised(args: Args, start: PrepareArgs) -> c_int {
     heap::expect_short_life();
     terminal::take_foreground();
@@ -47,7 +48,7 @@ pub fn supervised(args: Args, start: PrepareArgs) -> c_int {
     live(Preparation::new(start.handover, start.since, start.attempt), args, &start.inherited)
 }
 
-/// `trainit exec`: the same without a supervisor.
+/// Does the same without a supervisor: `trainit exec`.
 pub fn in_place(args: Args, inherited: InheritedSignals) -> c_int {
     heap::expect_short_life();
     live(Preparation::new(HandoverWriter::none(), Instant::now(), 1), args, &inherited)
@@ -61,7 +62,7 @@ fn live(mut preparation: Preparation, args: Args, inherited: &InheritedSignals) 
     refuse(&mut preparation, &error)
 }
 
-/// Says why there is no workload, to the person and to PID 1, and gives the code to end with. What checks found has been told.
+/// Reports to the person and to PID 1 why there is no workload, and returns the exit code. Findings of checks are logged already.
 #[inline(never)] // whoever starts need not make room for it
 fn refuse(preparation: &mut Preparation, error: &Error) -> c_int {
     match error.exit {
@@ -73,14 +74,14 @@ fn refuse(preparation: &mut Preparation, error: &Error) -> c_int {
     c_int::from(error.exit.code())
 }
 
-/// Runs something else than a workload below a supervisor: a sub-command as a container's first process.
+/// Runs a sub-command as a container's first process, below a supervisor and without a workload.
 pub fn only(start: PrepareArgs, body: impl FnOnce() -> c_int) -> c_int {
     terminal::take_foreground();
     begin(&start.handover);
     body()
 }
 
-/// From here on a forwarded TERM ends the preparing, as it should: no workload is there yet that could lose anything.
+/// Allows a forwarded TERM to end the preparation: there is no workload yet that could lose anything.
 fn begin(handover: &HandoverWriter) {
     if let Some(fd) = handover.fd() {
         fork_detached::keep_private(fd);

@@ -1,4 +1,4 @@
-//! The workload's environment: what it inherits, and what trainit adds.
+//! The workload's environment: inherited variables, and trainit's additions.
 
 use super::resume::Resumed;
 use crate::check::Provenance;
@@ -11,36 +11,36 @@ use std::time::Duration;
 use supervisor::saving_time;
 use sys::environment::Environment;
 
-/// torchrun kills its ranks 30 s after a stop, whatever the grace is, unless this says otherwise (pytorch#119856).
+/// torchrun's variable: without it torchrun kills its ranks 30 s after a stop, whatever the grace is (pytorch#119856).
 const TORCHRUN_TIMEOUT: &str = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT";
 
-/// Where the additions come from.
+/// The sources of the additions.
 pub struct Outputs<'a> {
-    /// Mode and command.
+    /// The mode and the command.
     pub plan: &'a Plan,
-    /// Which start this is.
+    /// The number of this start.
     pub attempt: u32,
     /// The state directory.
     pub run_dir: Option<&'a Path>,
-    /// What the dependencies need to be found.
+    /// The variables that the dependencies need.
     pub changes: Vec<(OsString, OsString)>,
-    /// What to go on from.
+    /// The checkpoint to resume from.
     pub resumed: &'a Resumed,
-    /// Which code it is.
+    /// The commit and the owner of the code.
     pub provenance: Provenance,
-    /// What a stop is going to leave.
+    /// The budget of a stop.
     pub grace: Option<Duration>,
 }
 
 impl Outputs<'_> {
-    /// Adds everything to what is inherited and configured. That wins over what is ours, unless ours says something about this start.
+    /// Adds all variables; inherited and configured values have priority, except over variables about this start.
     pub fn add_to(self, mut environment: Environment) -> Environment {
         environment.set("TRAINIT", "1");
         environment.set("TRAINIT_ATTEMPT", self.attempt.to_string());
         environment.set("TRAINIT_RUN_MODE", &self.plan.mode);
         match self.run_dir {
             Some(run_dir) => environment.set(RUN_DIR_VARIABLE, run_dir),
-            // One of an outer trainit would be mistaken for ours.
+            // The workload would take an outer trainit's directory for this one's.
             None => environment.remove(RUN_DIR_VARIABLE),
         }
         ["TRAINIT_RESUME_PATH", "TRAINIT_RESUME_STEP"].iter().for_each(|name| environment.remove(name));

@@ -1,5 +1,6 @@
-//! The pipeline: what happens between the container's start and the workload's, in order. Each step is a function; what a step needs
-//! from an earlier one is in `Preparation` or handed over.
+//! The pipeline: the steps between the container's start and the workload's, in order.
+//!
+//! Each step is a function. The results of earlier steps are in `Preparation` or passed as arguments.
 
 use super::dependencies::request;
 use super::enter::check_context;
@@ -31,10 +32,10 @@ use sys::environment::Environment;
 use sys::{Root, reach};
 
 impl Preparation {
-    /// From the words of the command line to a workload. Nothing of a mount is read before this process is the workload's user.
+    /// Turns the words of the command line into a workload; no file of a mount is read before this process is the workload's user.
     ///
     /// # Errors
-    /// Whatever must keep the workload from starting.
+    /// Any error that must keep the workload from starting.
     pub fn run(&mut self, words: &[OsString]) -> Result<PreparedWorkload> {
         let began = SystemTime::now();
         let mut inherited = Environment::inherited();
@@ -42,7 +43,7 @@ impl Preparation {
         loaded.settings.pin(&mut inherited);
         let grace = StopGrace::known(&loaded.settings, &Root::real(), &inherited);
         let warnings = std::mem::take(&mut loaded.warnings);
-        // This process is going to be another program: to take all of this apart before would only cost time.
+        // This process is about to be replaced by exec, so dropping the plan would only cost time.
         let mut plan = ManuallyDrop::new(plan);
         let mut context = ManuallyDrop::new(check_context(loaded, &plan, inherited.clone()));
         plan.set_user(entered.uid());
@@ -73,14 +74,14 @@ impl Preparation {
         self.hook(HookStage::BeforeChecks, &context.settings, &plan.command, &mut context.environment)?;
         check::forward_compat(context).iter().for_each(|line| self.console.line(line));
         let checks = self.check(context)?;
-        // It may lie on a dead file system: it is entered when the checks have been there and come back.
+        // The directory may be on a dead file system, so it is entered only after the checks have reached it.
         enter(context, login::directory(context, plan))?;
         let changes = self.install(&request(context, plan))?;
         self.finish(context, checks)?;
         self.phase(Phase::Starting);
         let resumed = resume::resume(&context.settings, &context.mounts)?;
         resumed.lines.iter().for_each(|line| self.console.line(line));
-        // A shell or a server has no use for words that tell a trainer where to go on.
+        // Words that make a trainer resume mean nothing to a shell or a server.
         let more = if plan.kind == WorkloadKind::Train { resumed.arguments.as_slice() } else { &[] };
         let command = [&plan.command, more].concat();
         let outputs = Outputs {
@@ -103,7 +104,7 @@ impl Preparation {
         Ok(PreparedWorkload { command, environment })
     }
 
-    /// Finds the state directory and tells PID 1 how to supervise.
+    /// Finds the state directory and sends the policy to PID 1.
     #[inline(never)]
     fn announce(
         &mut self,
@@ -132,7 +133,7 @@ impl Preparation {
         Ok(run_dir)
     }
 
-    /// Whoever stops a container seldom knows how little time its engine gives by default.
+    /// Logs the grace, because few users know how little time an engine gives by default.
     fn send_grace(&mut self, context: &CheckContext, kind: WorkloadKind, grace: &StopGrace) {
         let unknown = grace.from.is_empty() && kind == WorkloadKind::Train && self.is_first_start();
         if !unknown || !self.console.tells_all() {
@@ -159,17 +160,17 @@ impl Preparation {
         }
     }
 
-    /// What the start before this one could not say itself.
+    /// Logs what the start before this one could not log itself.
     fn send_last_words(&mut self, context: &CheckContext, own: Option<&Path>) {
         let last = match self.of_root.take() {
             Some(of_root) => of_root.last_words,
             None => self.last_words(&context.settings, &context.environment, own),
         };
-        // On a machine another job of the user may have left something, which says nothing about this one.
+        // On a machine, another job of the user may have left the state, which says nothing about this start.
         last.filter(|_| context.platform().is_container()).iter().for_each(|line| self.console.line(line));
     }
 
-    /// All checks, up to those that may go on while dependencies are installed.
+    /// Runs all checks; some of them may go on while dependencies are installed.
     fn check<'a>(&mut self, context: &'a CheckContext) -> Result<RunningChecks<'a>> {
         self.phase(Phase::Checking);
         let (console, handover) = (&mut self.console, &self.handover);
@@ -178,7 +179,7 @@ impl Preparation {
         self.judge(context).map(|()| checks)
     }
 
-    /// Waits for the checks that went on.
+    /// Waits for the checks that are still running.
     fn finish(&mut self, context: &CheckContext, checks: RunningChecks<'_>) -> Result<()> {
         if !checks.are_done() {
             self.phase(Phase::Checking);
@@ -191,7 +192,7 @@ impl Preparation {
         self.judge(context)
     }
 
-    /// Whether what is found lets the start go on.
+    /// Decides whether the findings let the start continue.
     fn judge(&mut self, context: &CheckContext) -> Result<()> {
         let Some(exit) = check::verdict(&self.findings) else { return Ok(()) };
         if let Some(correction) = report::correction(&self.findings, || context.started()) {
@@ -201,7 +202,7 @@ impl Preparation {
         Err(Error::new(exit, report::termination(&self.findings, None, exit)))
     }
 
-    /// The JSON report, where it is wanted. That it cannot be written is no reason not to train.
+    /// Writes the JSON report if it is wanted; a failure to write it does not prevent the training.
     #[inline(never)]
     fn file(&mut self, context: &CheckContext, plan: &Plan, began: SystemTime, error: Option<&Error>) {
         let Some(file) = self.report.take() else { return };
@@ -222,8 +223,9 @@ impl Preparation {
     }
 }
 
-/// Where the report goes: as configured, or beside the state, when a person is going to look for it. Another user than PID 1's can
-/// write in one directory there.
+/// Returns the path of the report: as configured, or beside the state if a person is going to look for it.
+///
+/// A user other than PID 1's can write in only one directory there.
 fn report_file(context: &CheckContext, run_dir: Option<&Path>, other: bool) -> Option<PathBuf> {
     let wanted = context.settings.report_file.value.as_ref().map(|file| context.workdir.join(file));
     let held = context.settings.on_failure.value != OnFailure::Exit;
@@ -232,7 +234,8 @@ fn report_file(context: &CheckContext, run_dir: Option<&Path>, other: bool) -> O
     wanted.or_else(|| run_dir.filter(|_| held).map(|run_dir| directory(run_dir).join(protocol::state_file::REPORT)))
 }
 
-/// Enters the working directory. No check was there where it is not the code directory, so a dead file system is asked first.
+/// Enters the working directory. Checks have covered only the code directory, so another process first tests whether any other one is
+/// dead.
 pub(super) fn enter(context: &CheckContext, workdir: &Path) -> Result<()> {
     let answers = || -> u8 { workdir.is_dir().into() };
     let dead =

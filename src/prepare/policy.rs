@@ -1,4 +1,4 @@
-//! From the settings to what PID 1 needs to know.
+//! The policy for PID 1, made from the settings.
 
 use crate::config::{LogLevel, Settings, ValueOrigin};
 use crate::engine;
@@ -15,8 +15,9 @@ use std::time::Duration;
 use sys::environment::Environment;
 use sys::{Root, signal};
 
-/// Launchers that end with a code of their own when a stop went well: name, code. All of them are torchrun inside, which raises an
-/// exception for the signal once its ranks have left.
+/// Launchers and the exit code with which each ends after an orderly stop.
+///
+/// All of them are torchrun inside, which raises an exception for the signal once its ranks have ended.
 const STOP_CODES: [(&str, u8); 5] = [
     ("torchrun", 1),
     ("torch.distributed.run", 1),
@@ -28,14 +29,14 @@ const STOP_CODES: [(&str, u8); 5] = [
 /// The whole budget of a stop.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StopGrace {
-    /// From the stop signal to the last SIGKILL; none: the engine decides.
+    /// Time from the stop signal to the last SIGKILL; `None` if the engine decides.
     pub time: Option<Duration>,
-    /// Where it was set; empty: nowhere.
+    /// Where the grace was set; empty if it was not set.
     pub from: String,
 }
 
 impl StopGrace {
-    /// What the configuration says, else what the engine always gives.
+    /// Returns the configured grace, else the grace that the engine always gives.
     pub fn known(settings: &Settings, root: &Root, environment: &Environment) -> Self {
         let set = &settings.stop_grace;
         if set.origin != ValueOrigin::Default {
@@ -46,7 +47,7 @@ impl StopGrace {
     }
 }
 
-/// How PID 1 learns to tell a start that failed before there was anything to supervise.
+/// Returns the policy for a start that failed before there was anything to supervise.
 pub fn of_failure(settings: &Settings, hold: Option<HoldPolicy>, run_dir: Option<&Path>) -> Policy {
     Policy {
         hold,
@@ -61,7 +62,7 @@ pub fn of_failure(settings: &Settings, hold: Option<HoldPolicy>, run_dir: Option
 /// Builds the policy.
 ///
 /// # Errors
-/// A family or a pattern of checkpoints that there is not (78).
+/// An unknown checkpoint family, or an invalid pattern (78).
 pub fn policy(
     settings: &Settings,
     workdir: &Path,
@@ -69,9 +70,9 @@ pub fn policy(
     grace: &StopGrace,
     run_dir: Option<&Path>,
 ) -> Result<Box<Policy>> {
-    // PID 1 and its errands do not live in the workload's directory.
+    // PID 1 and its helpers do not run in the workload's directory.
     let path = |path: &PathBuf| workdir.join(path).to_string_lossy().into_owned();
-    // Not `Box::new`, which has it on the stack until there is room on the heap.
+    // `Box::new` would build the policy on the stack first.
     Ok(Box::write(
         Box::new_uninit(),
         Policy {
@@ -125,7 +126,7 @@ fn report(settings: &Settings) -> ReportPolicy {
     }
 }
 
-/// The user that PID 1 has to know of, because it is another one than its own.
+/// Returns the user that PID 1 has to know of, because it differs from PID 1's own.
 pub fn user(identity: &WorkloadIdentity) -> Option<TargetUser> {
     let switch = identity.switch.as_ref()?;
     Some(TargetUser { uid: identity.uid, gid: identity.gid, groups: switch.groups.clone() })
@@ -159,7 +160,7 @@ fn restart(settings: &Settings) -> Restart {
     }
 }
 
-/// A training is not idle while nobody looks at it: whether it hangs is for the watchdog.
+/// Returns when an unused container is stopped; a training counts as used, and the watchdog notices if it hangs.
 fn idle(settings: &Settings, plan: &Plan) -> Option<Idle> {
     let after = settings.idle_after.value.filter(|_| plan.kind == WorkloadKind::Build)?;
     let own = plan.service.as_ref().map(|service| service.port);
@@ -179,19 +180,19 @@ fn watchdog(settings: &Settings) -> Watchdog {
 
 fn level(level: LogLevel) -> Level {
     match level {
-        // PID 1 has nothing to say to that.
+        // PID 1 logs nothing at the debug level.
         LogLevel::Info | LogLevel::Debug => Level::Info,
         LogLevel::Warn => Level::Warn,
         LogLevel::Error => Level::Error,
     }
 }
 
-/// The configuration takes no names but those of signals.
+/// Returns the configured meanings of signals; the configuration accepts only signal names as keys.
 fn meanings(settings: &Settings) -> Vec<(i32, SignalMeaning)> {
     settings.stop_on.iter().filter_map(|(name, meaning)| Some((signal::parse(name)?, *meaning))).collect()
 }
 
-/// And none but exit codes here.
+/// Returns the configured replacements of exit codes; the configuration accepts only exit codes.
 fn exit_map(settings: &Settings) -> Vec<(u8, u8)> {
     settings.exit_map.iter().filter_map(|(from, to)| Some((from.parse().ok()?, *to))).collect()
 }

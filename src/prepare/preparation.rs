@@ -1,4 +1,4 @@
-//! What goes with a start through all of its steps. The steps are methods in files of their own; this file knows none of them.
+//! The values that a start carries through all its steps. The steps are methods in other files; this file depends on none of them.
 
 use crate::check::Finding;
 use crate::error::Error;
@@ -9,50 +9,50 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use sys::environment::Environment;
 
-/// What goes with a start through all of it.
+/// A start in preparation.
 pub struct Preparation {
-    /// The way to PID 1, or to nothing where there is no supervisor.
+    /// The pipe to PID 1, which drops everything if there is no supervisor.
     pub handover: HandoverWriter,
-    /// Where lines go.
+    /// The output for log lines.
     pub console: Console,
     /// When PID 1 started.
     pub since: Instant,
     /// The number of this start.
     pub attempt: u32,
-    /// Why it fails is on the console already.
+    /// The reason of the failure is logged already.
     pub told: bool,
-    /// Where the report goes.
+    /// The path of the report.
     pub(super) report: Option<PathBuf>,
     /// The hooks that ran.
     pub hooks: Vec<HookRow>,
-    /// What the checks have found so far.
+    /// The findings of the checks so far.
     pub(super) findings: Vec<Finding>,
-    /// What is wrong with `state_dir`, until it can be told.
+    /// The problem with `state_dir`, until it can be logged.
     pub(super) state_trouble: Option<Error>,
-    /// What came of the dependencies, and how long that took.
+    /// The outcome of the dependencies, and the time that they took.
     pub(super) dependencies: Option<(String, Duration)>,
-    /// What only root could do for another user, once it is done.
+    /// The results of the work that only root could do for another user, once it is done.
     pub(super) of_root: Option<OfRoot>,
 }
 
-/// What only root could do for another user.
+/// The results of the work that only root can do for another user.
 pub(super) struct OfRoot {
     /// The state directory, and whether it was made.
     pub(super) run_dir: Option<(PathBuf, bool)>,
-    /// What the start before this one could not say itself.
+    /// The line that the start before this one could not log itself.
     pub(super) last_words: Option<String>,
 }
 
 /// A workload, ready to be started.
 pub struct PreparedWorkload {
-    /// Its command line.
+    /// The command line.
     pub command: Vec<OsString>,
-    /// Its environment.
+    /// The environment.
     pub environment: Environment,
 }
 
 impl Preparation {
-    /// A start that begins now.
+    /// Returns a start that begins now.
     pub fn new(handover: HandoverWriter, since: Instant, attempt: u32) -> Self {
         let (console, findings, hooks) = (Console::early(), Vec::new(), Vec::new());
         let (told, report, dependencies, of_root, state_trouble) = (false, None, None, None, None);
@@ -75,7 +75,7 @@ impl Preparation {
         self.attempt == 1 && self.handover.supervised()
     }
 
-    /// Says what is done from now on, at once: a prepare that is killed, or waits for ever, cannot say it any more.
+    /// Sends a phase to PID 1 when it begins: a prepare that is killed, or waits for ever, cannot send it any more.
     pub(super) fn phase(&self, phase: Phase) {
         self.handover.send(&Message::Phase(phase));
     }

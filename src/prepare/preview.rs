@@ -1,5 +1,6 @@
-//! The environment that a start would give its workload, without a start: for sessions beside a container's first process, and for
-//! platforms that replace it. Nothing is installed and no hook runs.
+//! The environment that a start would give its workload, without a start: nothing is installed and no hook runs.
+//!
+//! Sessions beside a container's first process use it, and platforms that replace that process.
 
 use super::dependencies::request;
 use super::outputs::Outputs;
@@ -16,13 +17,13 @@ use std::time::Duration;
 use sys::Root;
 use sys::environment::Environment;
 
-/// What a start says about itself alone.
+/// Variables that a start sets about itself.
 const OF_A_START: [&str; 3] = ["TRAINIT", "TRAINIT_ATTEMPT", "TRAINIT_RUN_MODE"];
 
-/// The environment, and a line about what it lacks.
+/// Returns the environment, and a line about its gaps.
 ///
 /// # Errors
-/// Whatever of it a start would fail for.
+/// Any error in these steps that a start would fail for, too.
 pub fn preview(sources: &ConfigSources<'_>, run_dir: Option<&Path>) -> Result<(Environment, Option<String>)> {
     let mut inherited = sources.environment.clone();
     let settled = check::settle(sources)?;
@@ -50,8 +51,9 @@ pub fn preview(sources: &ConfigSources<'_>, run_dir: Option<&Path>) -> Result<(E
     Ok((environment, note))
 }
 
-/// What the shell of another user than the workload's gets: the variables of the image and of who started the container. The code's
-/// own, a PATH or a HOME that belongs to the workload's user, and secrets are that user's alone.
+/// Returns the environment for the shell of a user other than the workload's: the variables of the image and of the container's start.
+///
+/// The code's variables, the PATH and the HOME of the workload's user, and secrets are for that user alone.
 fn for_others(settings: &Settings, user: u32, inherited: &Environment) -> (Environment, Option<String>) {
     let mut environment = inherited.clone();
     settings.pin(&mut environment);
@@ -61,10 +63,10 @@ fn for_others(settings: &Settings, user: u32, inherited: &Environment) -> (Envir
     (environment, Some(note))
 }
 
-/// The workload's environment as it is found, with nothing done for it.
+/// Returns the workload's environment as it can be found without installing anything.
 ///
 /// # Errors
-/// Whatever of it a start would fail for.
+/// Any error in these steps that a start would fail for, too.
 pub(super) fn found(
     context: &CheckContext,
     plan: &Plan,
@@ -73,7 +75,7 @@ pub(super) fn found(
     run_dir: Option<&Path>,
     grace: Option<Duration>,
 ) -> Result<Environment> {
-    // Nothing of it is judged here; the code's commit, and whose it is, is found by its checks.
+    // Only the `code` checks run, because they find the commit and its owner; their findings are not judged here.
     let findings = check::run(context, Some(&["code".to_owned()]), &mut || {}, &mut |_| {});
     let outputs = Outputs {
         plan,

@@ -1,4 +1,4 @@
-//! What an earlier start could not say itself, because its container was killed with all that was in it.
+//! The last words of an earlier start whose container was killed with everything in it.
 
 use crate::config::Settings;
 use protocol::state_file::StateRecord;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use supervisor::state_dir;
 
-/// Takes away what earlier starts left behind; gives a line about the last of them. `own` is this start's.
+/// Removes the state that earlier starts left, except `own`; returns a line about the last of them.
 pub fn sweep(settings: &Settings, runtime: Option<&Path>, own: Option<&Path>) -> Option<String> {
     let mut bases: Vec<PathBuf> = state_dir::bases(runtime);
     bases.extend(settings.state_dir.value.clone());

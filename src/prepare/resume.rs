@@ -1,5 +1,6 @@
-//! Going on from a checkpoint: finds the newest complete one and tells the workload and the person of it. Where checkpoints lie on
-//! another machine, which may be dead, another process looks.
+//! Resuming: finds the newest complete checkpoint, and passes it to the workload and the log.
+//!
+//! Where checkpoints are on another machine, which may be dead, a separate process looks for them.
 
 use crate::config::{Resume, Settings};
 use crate::error::{Error, Result};
@@ -12,15 +13,15 @@ use std::time::{Duration, SystemTime};
 use sys::mountinfo::{Mount, Mounts};
 use sys::{killable_call, reach};
 
-/// So many incomplete ones are told; a directory may be full of them.
+/// Most incomplete checkpoints that are logged; a directory may be full of them.
 const PASSED_OVER: usize = 3;
-/// How long a search on another machine may take, once that answers: it may have a hundred thousand entries to read.
+/// Time limit of a search on another machine once that machine answers: it may have a hundred thousand entries to read.
 const SEARCH: Duration = Duration::from_secs(60);
 
-/// The family and the pattern that are configured.
+/// Returns the configured family and pattern.
 ///
 /// # Errors
-/// A family that there is not, a pattern that cannot be, `plain` without a pattern (78).
+/// An unknown family, an invalid pattern, or `plain` without a pattern (78).
 pub fn watched(settings: &Settings) -> Result<(FamilyChoice, Option<Pattern>)> {
     let (word, origin) = (&settings.checkpoint_family.value, &settings.checkpoint_family.origin);
     let family = FamilyChoice::parse(word).ok_or_else(|| {
@@ -35,21 +36,21 @@ pub fn watched(settings: &Settings) -> Result<(FamilyChoice, Option<Pattern>)> {
     Ok((family, pattern))
 }
 
-/// What a workload is given to go on from.
+/// What a workload gets to resume from.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Resumed {
-    /// Words for its command line.
+    /// Words to add to its command line.
     pub arguments: Vec<OsString>,
-    /// Variables.
+    /// Variables to set.
     pub variables: Vec<(String, OsString)>,
-    /// What is worth knowing about it.
+    /// Lines for the log.
     pub lines: Vec<String>,
 }
 
-/// Looks for the newest complete checkpoint, where the configuration wants one to be told.
+/// Looks for the newest complete checkpoint, if the configuration wants the workload to resume.
 ///
 /// # Errors
-/// The directory cannot be read: to begin anew over a run that cannot be seen just now would cost it.
+/// The directory cannot be read: starting anew over a run that is only invisible for the moment would destroy it.
 pub fn resume(settings: &Settings, mounts: &Mounts) -> Result<Resumed> {
     let (Some(dir), true) = (&settings.checkpoint_dir.value, settings.checkpoint_resume.value != Resume::Off) else {
         return Ok(Resumed::default());
@@ -64,7 +65,7 @@ pub fn resume(settings: &Settings, mounts: &Mounts) -> Result<Resumed> {
     found.map_err(|why| unseen(settings, why))
 }
 
-/// Finds it, or says why not.
+/// Finds the checkpoint, or returns why not.
 fn find(resume: &Resume, dir: &Path, family: FamilyChoice, pattern: Option<&Pattern>) -> Result<Resumed, String> {
     let survey = checkpoint::survey(dir, family, pattern).map_err(|error| because(&error))?;
     let found = survey.newest.as_ref();
@@ -76,12 +77,12 @@ fn find(resume: &Resume, dir: &Path, family: FamilyChoice, pattern: Option<&Patt
     Ok(Resumed { arguments, variables: variables.collect(), lines: words(&survey, SystemTime::now()) })
 }
 
-/// What the system said, and what is behind it.
+/// Returns the system's error with its likely cause.
 fn because(error: &std::io::Error) -> String {
     errno::cause_of(error).map_or_else(|| error.to_string(), |cause| format!("{error}: {}", cause.because))
 }
 
-/// The same by another process. A dead file system is known by its first answer, so that the search itself may take its time.
+/// Searches in another process. The first answer shows that the file system is alive, so the search itself may take its time.
 fn find_aside(mount: &Mount, dir: &Path, find: impl FnOnce() -> Result<Resumed, String>) -> Result<Resumed, String> {
     let place = text::location(mount.kind(), mount.source());
     let silent = |patience| format!("no answer in {} ({place})", text::seconds(patience));
@@ -92,7 +93,7 @@ fn find_aside(mount: &Mount, dir: &Path, find: impl FnOnce() -> Result<Resumed, 
     postcard::from_bytes(&answer).unwrap_or_else(|_| Err("the search gave no answer".to_owned()))
 }
 
-/// What was found, and what is newer but cannot be used.
+/// Returns lines about the checkpoint that was found, and about newer ones that cannot be used.
 fn words(survey: &Survey, now: SystemTime) -> Vec<String> {
     let mut lines = vec![match &survey.newest {
         Some(found) => from(found, now.duration_since(found.modified).unwrap_or_default()),
@@ -112,7 +113,7 @@ fn from(found: &Checkpoint, age: Duration) -> String {
     format!("resume: from {} ({step}{}, {} old)", text::path(&found.path), text::size(found.size), rounded(age))
 }
 
-/// An age as a person says it: nobody asks for the seconds of a day.
+/// Rounds an age as a person says it: the seconds of a day do not matter.
 fn rounded(age: Duration) -> impl std::fmt::Display {
     let seconds = age.as_secs();
     let unit = match seconds {

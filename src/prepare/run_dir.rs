@@ -1,5 +1,7 @@
-//! The state directory of a start. PID 1 makes it with the first words that it writes there, a moment after the start, so that a
-//! thousand short commands do not pay for it. Where somebody may look into it before, it is made at once.
+//! The state directory of a start.
+//!
+//! PID 1 makes it with its first write there, a moment after the start, so that short commands do not pay for it. Where a reader may need
+//! it before, it is made at once.
 
 use super::state_base;
 use crate::config::{OnFailure, Settings};
@@ -11,20 +13,20 @@ use supervisor::state_dir;
 use sys::environment::Environment;
 use sys::mountinfo::Mounts;
 
-/// Whose it is.
+/// The owner and the circumstances of a state directory.
 #[derive(Clone, Copy, Debug)]
 pub struct RunDirOwner<'a> {
-    /// The workload's user, where that is another one than PID 1's.
+    /// The workload's user; `None` if that is PID 1's user.
     pub user: Option<&'a TargetUser>,
-    /// PID 1.
+    /// PID 1's identity.
     pub supervisor: ProcessIdentity,
-    /// Something is going to be put there during the start.
+    /// Files are going to be put there during the start.
     pub at_once: bool,
     /// The mount table.
     pub mounts: &'a Mounts,
 }
 
-/// Where it is, and whether it was made; none: it cannot be anywhere. What is wrong with a configured base is told.
+/// Returns the directory's path, and whether it was made; `None` if no place works. A problem with a configured base is reported.
 pub fn run_dir(
     settings: &Settings,
     environment: &Environment,
@@ -32,7 +34,7 @@ pub fn run_dir(
     warn: &mut dyn FnMut(Error),
 ) -> Option<(PathBuf, bool)> {
     let RunDirOwner { user, supervisor, at_once, .. } = *whose;
-    // Root's own runtime directory is closed to the workload's user.
+    // The workload's user cannot enter root's own runtime directory.
     let runtime = environment.get("XDG_RUNTIME_DIR").map(Path::new).filter(|_| user.is_none());
     if user.is_none() && !at_once && !is_awaited(settings) {
         let place = state_dir::place(runtime, supervisor).map_err(|why| warn(nowhere(why)));
@@ -43,20 +45,20 @@ pub fn run_dir(
     let usual = || state_dir::make(None, runtime, supervisor).map_err(|why| warn(nowhere(why))).ok();
     let run_dir = configured.or_else(usual)?;
     if user.is_some() || settings.watchdog_heartbeat.is_some() {
-        // Without these the workload cannot ask for a checkpoint or show that it lives; that is no reason not to start it.
+        // Without these entries the workload cannot ask for a checkpoint or send a heartbeat; that does not prevent the start.
         let _ = run_dir.open_to_workload(user.map(|user| (user.uid, user.gid)));
     }
     Some((run_dir.path().to_owned(), true))
 }
 
-/// Nobody can ask this start for anything.
+/// Returns the error of a start that cannot take requests.
 fn nowhere(why: String) -> Error {
     Error::config("no state directory: `trainit status`, `health --ready` and `checkpoint` cannot answer here")
         .because(why)
         .hint("TRAINIT_STATE_DIR=DIRECTORY: a local one that only root (or the container's user) may write")
 }
 
-/// The directory in a configured base.
+/// Makes the directory in a configured base.
 fn in_base(base: &Path, runtime: Option<&Path>, whose: &RunDirOwner<'_>) -> Result<state_dir::StateDir, Error> {
     state_base::provide(base, whose.mounts)?;
     state_dir::make(Some(base), runtime, whose.supervisor).map_err(|why| {
@@ -65,7 +67,7 @@ fn in_base(base: &Path, runtime: Option<&Path>, whose: &RunDirOwner<'_>) -> Resu
     })
 }
 
-/// Whether something that is configured looks for it: at its usual place or elsewhere, from the workload's first moment on, or before.
+/// Returns whether a configured feature needs the directory from the workload's first moment on, or before.
 fn is_awaited(settings: &Settings) -> bool {
     settings.state_dir.is_some()
         || settings.watchdog_heartbeat.is_some()

@@ -1,4 +1,4 @@
-//! Does what a mode that serves something needs: writes its files, has keys and certificates made, tells where to go.
+//! Carries out the set-up of a mode's server: writes its files, has keys and certificates made, and prints where to connect.
 
 use super::preparation::Preparation;
 use crate::check::CheckContext;
@@ -20,26 +20,26 @@ use sys::environment::Environment;
 use sys::temporary::TemporaryFile;
 use sys::{ip, process, random};
 
-/// Longest that making a key or a certificate takes on a busy machine.
+/// Longest time for making a key or a certificate on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the set-up of a server has to know beside the check context.
+/// What the set-up of a server needs beside the check context.
 pub(super) struct ServerWanted<'a> {
     /// The mode.
     pub plan: &'a Plan,
-    /// How the workload's dependencies are looked for.
+    /// The request for the workload's dependencies.
     pub request: deps::DepsRequest<'a>,
     /// The state directory.
     pub run_dir: Option<&'a Path>,
-    /// What a stop is going to leave.
+    /// The budget of a stop.
     pub grace: Option<Duration>,
 }
 
 impl Preparation {
-    /// The command line that starts, after all it needs was done.
+    /// Carries out the set-up, and returns the command line to start.
     ///
     /// # Errors
-    /// What it needs is not there or cannot be made.
+    /// A requirement is missing or cannot be made.
     pub(super) fn set_up_server(
         &mut self,
         context: &CheckContext,
@@ -87,7 +87,7 @@ impl Preparation {
 }
 
 impl Preparation {
-    /// The packages that the mode wants to have, beside the requirements and by the same ways.
+    /// Installs the mode's packages, in the same way as the requirements.
     fn install_for_mode(
         &mut self,
         private: &Path,
@@ -120,14 +120,14 @@ fn has_module(interpreter: Option<&Path>, name: &str, environment: &Environment)
     program::capture(command, Some(Instant::now() + PATIENCE)).is_ok_and(|answer| answer.succeeded())
 }
 
-/// Variables; gives the command line.
+/// Applies the variables to the environment; returns the command line.
 fn apply(setup: ServerSetup, environment: &mut Environment) -> Vec<OsString> {
     setup.unset.iter().for_each(|name| environment.remove(name));
     setup.set.into_iter().for_each(|(name, value)| environment.set(name, value));
     setup.command
 }
 
-/// In one step, so that nobody ever sees half of it or more than its mode allows.
+/// Writes a file in one step, so that no reader sees a part of it or more than its mode allows.
 fn write(file: &PrivateFile) -> Result<()> {
     if file.keep && file.path.exists() {
         return Ok(());
@@ -141,7 +141,7 @@ fn write(file: &PrivateFile) -> Result<()> {
     write().map_err(|error: io::Error| internal(&format!("cannot write {}", text::path(&file.path)), &error))
 }
 
-/// Where a private file lies, made where it is not there.
+/// Returns the directory of a private file, made if it is missing.
 fn directory_of(path: &Path) -> io::Result<&Path> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     DirBuilder::new().mode(0o700).recursive(true).create(directory)?;
@@ -158,7 +158,7 @@ fn make(made: &MadeFile, environment: &Environment) -> Result<()> {
         let what = format!("{name} could not make {}", text::path(&made.path));
         Err(Error::new(Exit::NotFound, what).because(why).hint(made.hint.clone()))
     };
-    // What it makes is private from its first byte on. That there is no directory is for it to tell.
+    // The directory makes the new file private from its first byte on. If it cannot be made, the program reports that.
     let _ = directory_of(&made.path);
     let answer = process::with_umask(0o077, || program::capture(command, Some(Instant::now() + PATIENCE)));
     match answer {
@@ -182,7 +182,7 @@ fn share(file: &SharedFile) -> io::Result<()> {
     new.become_file(&file.path, mode, false)
 }
 
-/// Whoever was faster at another start keeps its place.
+/// Copies a file to keep; a copy that another start has made first stays.
 fn keep(kept: &KeptFile) -> io::Result<()> {
     let directory = kept.to.parent().unwrap_or(Path::new("/"));
     DirBuilder::new().mode(0o700).recursive(true).create(directory)?;

@@ -1,5 +1,7 @@
-//! A companion's first life: a short story for a mode that runs beside the main one. The main one has checked and installed; here the same
-//! user, directory and environment are come by, and nothing is asked twice.
+//! The preparation of a sidecar, a mode that runs beside the main one.
+//!
+//! The main mode has checked and installed already. This pipeline only finds the same user, directory and environment, and repeats no
+//! question.
 
 use super::dependencies::request;
 use super::enter;
@@ -23,10 +25,10 @@ use supervisor::SidecarArgs;
 use sys::environment::Environment;
 use sys::{Args, Root, heap, process, signal};
 
-/// Prepares and becomes the companion. Returns only with a failure's exit code.
+/// Prepares and becomes the sidecar; returns only with a failure's exit code.
 pub fn sidecar(args: Args, beside: &SidecarArgs<'_>) -> c_int {
     heap::expect_short_life();
-    // Nobody types for it, and what it prints is no part of what the main one does.
+    // No person types for a sidecar, and its output is no part of the main mode's.
     process::detach_stdio();
     signal::set_mask(0);
     let mut preparation = Preparation::new(HandoverWriter::none(), Instant::now(), beside.attempt);
@@ -45,7 +47,7 @@ fn run(preparation: &mut Preparation, words: &[OsString], beside: &SidecarArgs<'
         enter::decide(&loaded, &entered, &inherited, |facts| mode::sidecar(beside.mode, &loaded.settings, facts))?;
     let grace = StopGrace::known(&loaded.settings, &Root::real(), &inherited);
     let mut context = enter::check_context(loaded, &plan, inherited.clone());
-    // What is well has been told by the main one.
+    // The main mode has logged everything that is well.
     preparation.console = Console::new(&context.settings, context.host_facts()).only_trouble();
     context.at_home(entered, &plan.env);
     context.add_secrets(&plan.env)?;
@@ -53,7 +55,7 @@ fn run(preparation: &mut Preparation, words: &[OsString], beside: &SidecarArgs<'
     check::forward_compat(&mut context);
     pipeline::enter(&context, &context.workdir)?;
     let run_dir = beside.run_dir.map(Path::new);
-    // Those that are not there have been told by the main one.
+    // The main mode has logged missing dependencies.
     let installed = deps::settled(&request(&context, &plan)).ok().flatten();
     let mut environment = preview::found(&context, &plan, installed.as_ref(), beside.attempt, run_dir, grace.time)?;
     host::share_cpus(&context, &mut environment);

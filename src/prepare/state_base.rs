@@ -1,4 +1,4 @@
-//! The base of state directories that `state_dir` names: made where it is missing, and said why where it cannot be used.
+//! The base of state directories that `state_dir` names: makes it if it is missing, and reports why it cannot be used.
 
 use crate::error::Error;
 use nix::unistd::AccessFlags;
@@ -9,10 +9,10 @@ use sys::credentials::own_uid;
 use sys::mountinfo::Mounts;
 use sys::{process, reach};
 
-/// Anybody may make files in such a directory, and only their owner may rename or remove them.
+/// The sticky bit: any user may make files in such a directory, and only their owner may rename or remove them.
 const STICKY: u32 = 0o1000;
 
-/// Sees to it that the base is a directory that can be written.
+/// Makes sure that the base is a writable directory.
 ///
 /// # Errors
 /// Why it is not, as a warning for the person who configured it.
@@ -29,7 +29,7 @@ pub fn provide(base: &Path, mounts: &Mounts) -> Result<(), Error> {
     make(base).map_err(cannot)
 }
 
-/// Makes the directory and those above it, where they are missing.
+/// Makes the directory and its parents, if they are missing.
 fn make(base: &Path) -> Result<(), (String, &'static str)> {
     match std::fs::metadata(base) {
         Ok(found) if !found.is_dir() => return Err(("it is not a directory".to_owned(), "state_dir: a directory")),
@@ -56,8 +56,9 @@ fn make_missing(base: &Path) -> Result<(), (String, &'static str)> {
     made.map_err(|error| (format!("it is not there and cannot be made: {error}"), "make it in the image, or mount it"))
 }
 
-/// Whether root can make something there without being led elsewhere: nobody else may rename what is in it. Who is not root has no
-/// rights that others lack.
+/// Returns whether root can make an entry there without being led elsewhere: no other user may rename the entries.
+///
+/// A user other than root has no rights that others lack, so the question does not matter there.
 fn is_safe(uid: u32, found: &Metadata) -> bool {
     let writable = found.mode() & 0o022 != 0 && found.mode() & STICKY == 0;
     uid != 0 || found.uid() == 0 && !writable
@@ -68,7 +69,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    /// Whatever is mounted on this machine: all of it is near, but for one.
+    /// Returns mounts that are all local, except one.
     fn mounts() -> Mounts {
         let table = b"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:9 / /far rw - nfs4 nas:/x rw\n";
         sys::mountinfo::parse(table).into()

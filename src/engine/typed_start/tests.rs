@@ -1,10 +1,10 @@
-//! Starts as they look from inside, laid out as files.
+//! Starts as they look from inside, simulated by files.
 
 use super::*;
 
 const ID: &str = "1cc4f33f3d44e59c9098eb12bb539a558f79e50e3f7b676c361ef74f4d72360a";
 
-/// What Docker 20.10 made of a start without options.
+/// Returns what Docker 20.10 made of a start without options.
 fn plain() -> String {
     format!(
         "69 45 0:39 / / rw,noatime - overlay overlay rw\n\

@@ -1,4 +1,4 @@
-//! Who is connected to a port, as the kernel's table has it.
+//! Connections to a port, from the kernel's tables.
 
 /// The tables of this network namespace.
 const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
@@ -6,7 +6,7 @@ const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 /// TCP_ESTABLISHED of include/net/tcp_states.h, as the tables write it.
 const ESTABLISHED: &[u8] = b"01";
 
-/// Connections to one of these ports, in words.
+/// Returns the connections to one of these ports, in words.
 pub fn open(ports: &[u16]) -> Option<String> {
     let tables = TABLES.map(|table| std::fs::read(table).unwrap_or_default());
     ports.iter().find_map(|port| {
@@ -15,7 +15,7 @@ pub fn open(ports: &[u16]) -> Option<String> {
     })
 }
 
-/// How many connections to a local port are open (proc(5), /proc/net/tcp).
+/// Returns the number of open connections to a local port (proc(5), /proc/net/tcp).
 fn connections(table: &[u8], port: u16) -> u64 {
     let is_one = |line: &&[u8]| {
         let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).skip(1);
@@ -25,7 +25,7 @@ fn connections(table: &[u8], port: u16) -> u64 {
     table.split(|byte| *byte == b'\n').skip(1).filter(is_one).count() as u64
 }
 
-/// The part of `0100007F:22B8` that follows the colon.
+/// Returns the part of `0100007F:22B8` that follows the colon.
 fn port_of(address: &[u8]) -> Option<u16> {
     let port = address.rsplit(|byte| *byte == b':').next()?;
     u16::from_str_radix(std::str::from_utf8(port).ok()?, 16).ok()

@@ -1,19 +1,19 @@
-//! Whether a GPU computes: what AMD's driver writes in a file, and what nvidia-smi is told by NVIDIA's.
+//! Checks whether a GPU computes: from a file of AMD's driver, and from nvidia-smi for NVIDIA's.
 
 use crate::program;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Percent of its time; below it a GPU only shows a picture.
+/// Utilization in percent below which a GPU only shows a picture.
 const BUSY: u32 = 5;
 
-/// The device that there is wherever NVIDIA's driver is.
+/// The device that exists wherever NVIDIA's driver is loaded.
 const NVIDIA: &str = "/dev/nvidiactl";
 
-/// nvidia-smi takes seconds where the driver has to be loaded for it.
+/// Time limit of nvidia-smi, which takes seconds where the driver has to be loaded for it.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// The one that computes most, in words.
+/// Returns the busiest GPU, in words.
 pub fn busy() -> Option<String> {
     let most = amd().chain(nvidia()).max()?;
     (most >= BUSY).then(|| format!("a GPU computes ({most} %)"))
@@ -34,7 +34,7 @@ fn nvidia() -> Vec<u32> {
     answer.map_or(Vec::new(), |answer| percents(&answer.output))
 }
 
-/// One number a line; a GPU that does not tell (MIG) says `[N/A]`.
+/// Parses one number per line; a GPU without a value (MIG) prints `[N/A]`.
 fn percents(output: &str) -> Vec<u32> {
     output.lines().filter_map(|line| line.trim().parse().ok()).collect()
 }

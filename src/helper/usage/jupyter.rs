@@ -1,5 +1,7 @@
-//! Whether a Jupyter kernel computes, asked of its server. Every server that runs here is asked, however it was started: it leaves its
-//! address and token in a file for its user alone (jupyter_server, `jpserver-PID.json`; the classic notebook, `nbserver-PID.json`).
+//! Asks Jupyter servers whether a kernel computes.
+//!
+//! Every server that runs here is asked, however it was started: it leaves its address and token in a file for its user alone
+//! (jupyter_server, `jpserver-PID.json`; the classic notebook, `nbserver-PID.json`).
 use crate::program::ProgramTrace;
 use serde_json::{Value, json};
 use std::ffi::{OsStr, c_int};
@@ -11,9 +13,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use sys::process;
 
-/// Longest wait for each of connecting, asking and a piece of the answer.
+/// Time limit for each of connecting, asking and one read of the answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// A server with a thousand kernels has less to say.
+/// Longest answer that is read; a server with a thousand kernels sends less.
 const ANSWER_MAX: u64 = 1 << 20;
 const FILES: [&str; 2] = ["jpserver", "nbserver"];
 
@@ -27,22 +29,22 @@ struct JupyterServer {
     token: String,
 }
 
-/// The first server with kernels that compute, or that does not let itself be asked, in words.
+/// Returns the first server with kernels that compute, or that cannot be asked, in words.
 pub fn busy(processes: &[c_int]) -> Option<String> {
     let file = |pid: &c_int| Some((*pid, std::fs::read(file_of(*pid)?).ok()?));
     let servers = processes.iter().filter_map(file).filter_map(|(pid, text)| Some((pid, parse(&text)?)));
     servers.map(|(pid, server)| (ask(&server, pid), server)).find_map(|(answer, server)| match answer {
         Ok(kernels) => (kernels > 0).then(|| format!("{} computing", text::count(kernels, "kernel"))),
-        // Nobody listens: it has just begun, or is about to end.
+        // No process listens: the server has just started, or is about to end.
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => None,
         Err(error) => Some(format!("Jupyter's kernels on port {} cannot be asked for ({error})", server.port)),
     })
 }
 
-/// The file of a process that is a server.
+/// Returns the server file of a process, if the process is a server.
 fn file_of(pid: c_int) -> Option<PathBuf> {
     let words = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    // An interpreter, its option, and the program or module.
+    // The words are an interpreter, its option, and the program or module.
     let names = |word: &[u8], name: &[u8]| word.windows(name.len()).any(|part| part == name);
     let is_one = |word: &[u8]| names(word, b"jupyter") || names(word, b"notebook");
     words.split(|byte| *byte == 0).take(4).any(is_one).then_some(())?;
@@ -51,7 +53,7 @@ fn file_of(pid: c_int) -> Option<PathBuf> {
     FILES.iter().map(|name| directory.join(format!("{name}-{pid}.json"))).find(|file| file.exists())
 }
 
-/// Where jupyter_core puts such files, by a process's environment.
+/// Returns jupyter_core's directory for such files, by a process's environment.
 fn runtime_directory(environment: &[u8]) -> Option<PathBuf> {
     let variable = |name: &str| {
         let pairs = environment.split(|byte| *byte == 0);
@@ -65,11 +67,11 @@ fn runtime_directory(environment: &[u8]) -> Option<PathBuf> {
     variable("JUPYTER_RUNTIME_DIR").or_else(|| Some(data()?.join("runtime")))
 }
 
-/// Reads a server's file.
+/// Parses a server's file.
 fn parse(text: &[u8]) -> Option<JupyterServer> {
     let server: Value = serde_json::from_slice(text).ok()?;
     let word = |name: &str| server.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    // It listens everywhere, or only here; either way it answers here.
+    // A server that listens on all addresses or on the loopback device answers here in both cases.
     let host = match word("hostname") {
         anywhere if ["", "0.0.0.0", "::", "*"].contains(&anywhere.as_str()) => "localhost".to_owned(),
         host => host,
@@ -84,7 +86,7 @@ fn parse(text: &[u8]) -> Option<JupyterServer> {
     })
 }
 
-/// How many kernels compute.
+/// Returns the number of kernels that compute.
 fn ask(server: &JupyterServer, pid: c_int) -> io::Result<u64> {
     if server.secure {
         let body = get_by_its_interpreter(server, pid)?;
@@ -112,7 +114,7 @@ fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// HTTP/1.0: the answer comes whole, and ends with the connection.
+/// Sends a request by HTTP/1.0, so that the answer comes whole and ends with the connection.
 fn get(mut stream: TcpStream, server: &JupyterServer) -> io::Result<Vec<u8>> {
     let JupyterServer { base, token, port, .. } = server;
     let request =
@@ -123,8 +125,10 @@ fn get(mut stream: TcpStream, server: &JupyterServer) -> io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-/// We cannot speak TLS; the interpreter that the server runs in can. What it is to ask it reads, so that the token is on no command
-/// line. The certificate is most likely one that nobody signed, and the server is here.
+/// Sends the request through the server's own interpreter, because trainit does not speak TLS.
+///
+/// The interpreter reads the request from its input, so that the token is on no command line. The certificate is not verified: it is most
+/// likely self-signed, and the server is on this machine.
 fn get_by_its_interpreter(server: &JupyterServer, pid: c_int) -> io::Result<Vec<u8>> {
     const SCRIPT: &str = r#"
 import json, ssl, sys, urllib.request as request
@@ -137,7 +141,7 @@ sys.stdout.buffer.write(opener.open(question, timeout=5).read(1 << 20))
 "#;
     let JupyterServer { host, port, base, token, .. } = server;
     let asked = json!({"url": format!("https://{host}:{port}{base}api/kernels"), "token": token});
-    // Its own path, not the link: it finds its library from there.
+    // The interpreter's own path and not the link, because it finds its library from there.
     let mut command = Command::new(std::fs::read_link(format!("/proc/{pid}/exe"))?);
     command.args(["-I", "-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     process::die_with_parent(&mut command);
@@ -151,7 +155,7 @@ sys.stdout.buffer.write(opener.open(question, timeout=5).read(1 << 20))
     Ok(output.stdout)
 }
 
-/// The status and the body of an answer.
+/// Splits an answer into its status and its body.
 fn split(answer: &[u8]) -> Option<(u16, &[u8])> {
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
     let (head, body) = answer.split_at_checked(end + 4)?;
@@ -178,7 +182,7 @@ mod tests {
         JupyterServer { secure: false, host: "localhost".into(), port, base: "/nb/".into(), token: "abc".into() }
     }
 
-    /// What a server that says this is taken for, and what it was asked.
+    /// Returns the result for a server with this answer, and the request that the server got.
     fn asked(says: &'static str) -> (Result<u64, String>, String) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -1,5 +1,6 @@
-//! What can be tried without becoming anybody: variables and account files. The change itself is tried with real processes in
-//! tests/init/identity.rs and tests/docker/users.rs.
+//! The parts that can be tested without changing the user: variables and account files.
+//!
+//! tests/init/identity.rs and tests/docker/users.rs test the change itself with real processes.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The decision on machines that a directory stands for.
+//! The decision on machines that are simulated by a directory.
 
 use super::*;
 use crate::config::{ConfigValue, OriginValue, ValueOrigin};
@@ -8,7 +8,7 @@ const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\njovyan:x:1000:100::/home/jo
 const GROUP: &str = "root:x:0:root\ndisk:x:6:root\nusers:x:100:\nvideo:x:44:jovyan\ngames:x:60:\n";
 const WHOLE: &str = "0 0 4294967295\n";
 const ROOTLESS: &str = "0 1000 1\n1 100000 65536\n";
-/// SETUID and SETGID, and what Docker gives besides.
+/// SETUID and SETGID, with the other capabilities that Docker gives.
 const CAPABILITIES: &str = "CapEff:\t00000000a80425fb\n";
 
 struct World {

@@ -127,7 +127,7 @@ impl State {
         self.stop.deliver(self.policy.kind == WorkloadKind::Build && !self.is_plain(), act);
     }
 
-    /// Takes that the trainer has no handler for the signal that means "save".
+    /// Handles a trainer that has no handler for the signal that means "save".
     pub(super) fn not_asked(&mut self, number: c_int, act: &mut Vec<Action>) {
         if self.checkpoints.not_asked(number, &mut self.timers, act) {
             self.deliver(act);

@@ -1,4 +1,4 @@
-//! The decision who the workload is, from the request, or why the request cannot be met.
+//! Decides which user the workload runs as, or why a requested user cannot be had.
 
 use super::groups;
 use super::names::{Accounts, KnownUser};
@@ -107,7 +107,7 @@ struct TargetAccount {
     gid: u32,
 }
 
-/// Decides who the workload is.
+/// Decides which user the workload runs as.
 ///
 /// # Errors
 /// A variable that names no user (78), or a user that does not exist or that this process cannot become (115).

@@ -18,7 +18,7 @@ use tracing::{Level, debug, enabled};
 /// What the C library searches when PATH is not set.
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
 
-/// Restores everything inherited and execs the workload. Returns only after a failure, which it has logged.
+/// Restores everything inherited and execs the workload. Returns only after a failure, which it has sent to PID 1.
 pub fn launch(ready: &PreparedWorkload, handover: &HandoverWriter, inherited: &InheritedSignals) -> Error {
     let PreparedWorkload { command, environment } = ready;
     let argv: Vec<CString> = command.iter().filter_map(|word| CString::new(word.as_bytes()).ok()).collect();
@@ -26,7 +26,7 @@ pub fn launch(ready: &PreparedWorkload, handover: &HandoverWriter, inherited: &I
     told(command, environment);
     let environment = environment.to_envp();
     handover.send(&Message::Launching(text::command(command)));
-    process::end_with_parent(); // once more: a change of the user undoes it
+    process::end_with_parent(); // repeated, because a change of the user resets it (PR_SET_PDEATHSIG)
     inherited.give_back();
     let errno = process::execute(&argv, &environment, path);
     let name = command.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

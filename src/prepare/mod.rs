@@ -63,7 +63,7 @@ fn live(mut preparation: Preparation, args: Args, inherited: &InheritedSignals) 
 }
 
 /// Reports to the person and to PID 1 why there is no workload, and returns the exit code. Findings of checks are logged already.
-#[inline(never)] // whoever starts need not make room for it
+#[inline(never)] // keeps its locals off the stack of a start that succeeds
 fn refuse(preparation: &mut Preparation, error: &Error) -> c_int {
     match error.exit {
         Exit::Success => report::print(&error.what),

@@ -62,7 +62,7 @@ impl Preparation {
         Ok(ready)
     }
 
-    #[inline(never)] // what it holds goes with its frame, and not beside what its callers and the next ones hold
+    #[inline(never)] // its locals leave the stack with its frame, before the next steps run
     fn make_ready(
         &mut self,
         context: &mut CheckContext,

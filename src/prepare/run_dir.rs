@@ -51,7 +51,7 @@ pub fn run_dir(
     Some((run_dir.path().to_owned(), true))
 }
 
-/// Returns the error of a start that cannot take requests.
+/// Returns the error of a start without a state directory, which cannot answer questions or take requests.
 fn nowhere(why: String) -> Error {
     Error::config("no state directory: `trainit status`, `health --ready` and `checkpoint` cannot answer here")
         .because(why)

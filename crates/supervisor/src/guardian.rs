@@ -60,7 +60,7 @@ pub fn behind_front(supervise: impl FnOnce() -> c_int) -> c_int {
     let front = Front { pid: process::own_pid(), link, earlier: known_children() };
     let (writer, body) = (Cell::new(Some(writer)), Cell::new(Some((supervise, front))));
     let supervisor = process::fork(|| {
-        drop(writer.take()); // the front alone has it
+        drop(writer.take()); // the front alone keeps the writing end
         let Some((supervise, front)) = body.take() else { return Exit::Internal.code().into() };
         step_behind(front);
         supervise()
@@ -68,7 +68,7 @@ pub fn behind_front(supervise: impl FnOnce() -> c_int) -> c_int {
     match (supervisor, body.take()) {
         (Err(_), Some((supervise, _))) => supervise(),
         (Ok(pid), Some((_, Front { link, earlier, .. }))) => {
-            drop(link); // before the front closes what it does not know
+            drop(link); // before the front closes every descriptor that it does not know
             stand_in_front(pid, writer.take(), &earlier)
         }
         _ => Exit::Internal.code().into(),

@@ -54,7 +54,7 @@ impl Default for InitOptions {
 }
 
 /// Runs the command that these words (without the program's name) ask for.
-#[inline(never)] // or every role would carry its options on the stack
+#[inline(never)] // otherwise every role would carry the options on its stack
 pub fn main(args: Args) -> c_int {
     let inherited = InheritedSignals::take_over();
     let mut options = InitOptions::default();

@@ -193,7 +193,7 @@ impl Workload {
         self.lent |= terminal::take_back(self.main);
         let by_terminal = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].contains(&by);
         if by_terminal && !process::is_first() && terminal::is_there() {
-            guardian::suspend(); // the CONT that ends this is passed on like any other
+            guardian::suspend(); // the CONT that ends this stop is forwarded like any other
         } else if by == libc::SIGTSTP && self.lent && !self.told_to_stop {
             self.go_on();
         }

@@ -26,7 +26,7 @@ fn seen(table: &str, files: &[(&str, &str)], variables: &[(&str, &str)], place: 
     }
     let mounts = mountinfo::parse(table.as_bytes());
     let mut started = started(&root, &variables.iter().copied().collect(), &mounts, place, &["true".into()]);
-    started.parts.retain(|part| !matches!(part, StartPart::Workdir(_))); // the test's own
+    started.parts.retain(|part| !matches!(part, StartPart::Workdir(_))); // the working directory of the test itself
     started
 }
 

@@ -199,7 +199,7 @@ impl ProgramWatch {
             return false;
         }
         let mut bytes = [0; 16 << 10];
-        let count = output.read(&mut bytes).unwrap_or(0); // a terminal without users reads as EIO
+        let count = output.read(&mut bytes).unwrap_or(0); // a pseudo-terminal without an open slave reads as EIO
         let Some(bytes) = bytes.get(..count).filter(|bytes| !bytes.is_empty()) else {
             self.output = None;
             return false;

@@ -241,7 +241,7 @@ impl DataTarget {
         for name in names {
             match failures::one_byte(&self.site.path.join(name)) {
                 Ok(()) => return Ok(()),
-                Err(Errno::ENOENT) => {} // a link that leads nowhere, or gone since
+                Err(Errno::ENOENT) => {} // a broken link, or deleted since
                 Err(errno) => refused = refused.or(Some((name, errno))),
             }
         }

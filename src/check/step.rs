@@ -91,7 +91,7 @@ impl Failure {
         self
     }
 
-    /// Overrides the check's severity: an option of the path demands it, or no key asked for the path.
+    /// Overrides the check's severity: an option of the path demands it, or the configuration asks for nothing.
     pub fn level(mut self, level: Option<Severity>) -> Self {
         self.level = level;
         self

@@ -1,5 +1,5 @@
-//! Every key that exists, once: its path, type, default, documentation, and whether a project file may set it. The
-//! structure, the schema, the template, the variables' names and docs/configuration.md all follow from this table.
+//! Every key, once: its path, type, default, documentation, and whether a project file may set it. The structure, the schema, the
+//! template, the variables' names and docs/configuration.md follow from this table.
 
 use super::key::{Key, KeyType};
 use super::values::*;
@@ -30,7 +30,7 @@ macro_rules! built_in {
     };
 }
 
-/// What a key without a built-in value has; a constant, as `Default` cannot be.
+/// The value of a key without a built-in one; a constant, as `Default` cannot be.
 trait Unset {
     const UNSET: Self;
 }
@@ -51,8 +51,9 @@ impl Unset for String {
     const UNSET: Self = String::new();
 }
 
-/// A row: documentation, path, field, type, default (or none and an example), who may set it. A default is there twice, as it is written
-/// and as what it `is`, or what it `makes` where that is no constant: a start has no time to read what is known before.
+/// Declares all keys. A row has the documentation, path, field, type, default (or none and an example), and who may set the key. A default
+/// is written twice: as text, and as the constant that it `is` or the expression that `makes` it. Parsing known texts would cost each start
+/// time.
 macro_rules! settings {
     ($(
         $(#[doc = $doc:literal])+
@@ -66,7 +67,7 @@ macro_rules! settings {
             tree: MergedTree,
         }
 
-        /// Every key's path, in the same order: who looks for one touches nothing else.
+        /// The path of every key, in the same order: a search for a key touches no other memory.
         pub const PATHS: &[&str] = &[$($path,)+];
 
         /// Every key, in the order of the documentation.
@@ -82,7 +83,7 @@ macro_rules! settings {
         ];
 
         impl Settings {
-            /// Takes over what a tree says of one key.
+            /// Stores the value of one key from a tree.
             fn take(&mut self, path: &str, node: &ConfigNode, problems: &mut Problems) {
                 match path {
                     $($path => self.$field.take(path, node, problems),)+
@@ -93,13 +94,13 @@ macro_rules! settings {
 
         #[cfg(test)]
         impl Settings {
-            /// Every key with what it means.
+            /// Returns every key with its value as text.
             fn told(&self) -> Vec<(&'static str, String)> {
                 vec![$(($path, format!("{:?}", self.$field.value)),)+]
             }
         }
 
-        /// What is built in, as far as it is constant: a copy of it costs less than to put it together.
+        /// The constant built-in values: a copy costs less than building them.
         const BUILT_IN: Settings = Settings {
             $($field: OriginValue { value: built_in!($($value)?), origin: ValueOrigin::Default },)+
             tree: MergedTree::EMPTY,
@@ -107,7 +108,7 @@ macro_rules! settings {
 
         impl Settings {
             fn built_in() -> Box<Self> {
-                // Not `Box::new`, which has them on the stack until there is room on the heap.
+                // `Box::new` would build the value on the stack first.
                 let mut settings = Box::write(Box::new_uninit(), BUILT_IN);
                 $($(settings.$field.value = $made;)?)+
                 settings
@@ -131,7 +132,7 @@ impl<T: ConfigValue> OriginValue<T> {
 }
 
 impl Settings {
-    /// What a tree means; what is wrong with it goes to `problems`, and the built-in value is taken instead.
+    /// Reads the values of a tree; mistakes go to `problems`, and the built-in value is used instead.
     pub fn read(tree: MergedTree, problems: &mut Problems) -> Box<Self> {
         let mut settings = Settings::built_in();
         tree.values().for_each(|(path, node)| settings.take(path, node, problems));
@@ -140,31 +141,31 @@ impl Settings {
         settings
     }
 
-    /// A locked variable wins over an inherited one.
+    /// Marks locked variables as forced, so that they win over inherited ones.
     fn pin_variables(&mut self) {
         let tree = &self.tree;
         let locked = self.env.value.iter_mut().filter(|(name, _)| tree.lock_of(&format!("env.{name}")).is_some());
         locked.for_each(|(_, variable)| variable.force = true);
     }
 
-    /// Where the lock stands that pins a key or an entry of a map; none: any layer may set it.
+    /// Returns the origin of the lock on a key or an entry of a map; `None` if any layer may set it.
     pub fn lock_of(&self, path: &str) -> Option<&ValueOrigin> {
         self.tree.lock_of(path)
     }
 
-    /// What another program's variable says in place of a key, unless that key is locked.
+    /// Returns the value of another program's variable for a key, unless that key is locked.
     pub fn unless_locked<T>(&self, path: &str, said: Option<T>) -> Option<T> {
         said.filter(|_| self.lock_of(path).is_none())
     }
 
-    /// The configured variables that are locked.
+    /// Yields the configured variables that are locked.
     pub fn locked_variables(&self) -> impl Iterator<Item = (&str, &EnvValue)> {
         let all = self.env.value.iter().map(|(name, variable)| (name.as_str(), variable));
         all.filter(|(name, _)| self.lock_of(&format!("env.{name}")).is_some())
     }
 
-    /// Puts the locked variables into an environment, for good: nothing that is set later replaces them. One that stands in a file
-    /// is taken away until the file can be read (`secret::add_all`).
+    /// Adds the locked variables to an environment for good: no later setting replaces them. A variable whose value is in a file is
+    /// removed until the file can be read (`secret::add_all`).
     pub fn pin(&self, environment: &mut Environment) {
         for (name, variable) in self.locked_variables() {
             match variable.file {
@@ -175,7 +176,7 @@ impl Settings {
         }
     }
 
-    /// What all layers together say.
+    /// Returns the merged tree of all layers.
     pub fn tree(&self) -> &MergedTree {
         &self.tree
     }

@@ -1,8 +1,8 @@
 //! Splits one text into the words of a command line as a shell does, without expansion: quotes and backslashes group, and `$`, `*` and `~`
 //! stay. Syntax that needs a shell is rejected, so that it is not run wrongly.
 
-/// Splits at blanks. `'…'` keeps everything; in `"…"` a backslash escapes `" \ $` and a backtick; outside it escapes any
-/// character; before the end of a line it joins the lines (as in POSIX sh, 2.2).
+/// Splits at blanks. `'…'` keeps everything. In `"…"` a backslash escapes `" \ $` and a backtick. Outside it escapes any
+/// character. Before the end of a line it joins the lines (as in POSIX sh, 2.2).
 ///
 /// # Errors
 /// An open quote, a backslash at the end, or a word that only a shell can interpret (`&&`, `|`, `>` …).

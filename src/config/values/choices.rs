@@ -1,4 +1,4 @@
-//! One word out of a few, and the values that are a word or something else.
+//! Values that are one word out of a few, or a word or another value.
 
 use super::{ConfigValue, read_path};
 use crate::config::{ConfigNode, Problems};
@@ -20,7 +20,7 @@ macro_rules! choice {
         words!($name { $($variant = $word,)+ });
 
         impl $name {
-            /// The word that it is written with.
+            /// Returns the word of the value.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word,)+
@@ -30,7 +30,7 @@ macro_rules! choice {
     };
 }
 
-/// How the values of an enum are written.
+/// Implements the form and parser of an enum of words.
 macro_rules! words {
     ($name:ident { $first:ident = $first_word:literal, $($variant:ident = $word:literal,)* }) => {
         impl ConfigValue for $name {
@@ -171,12 +171,12 @@ words!(Scope { Auto = "auto", Main = "main", Group = "group", Tree = "tree", });
 words!(OnHang { Log = "log", Restart = "restart", Abort = "abort", });
 words!(WorkloadKind { Train = "train", Build = "build", });
 
-/// How many entries of a manifest are checked.
+/// The number of a manifest's entries that are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verify {
-    /// So many, chosen anew at each start.
+    /// A sample of this size, chosen anew at each start.
     Sample(u64),
-    /// All.
+    /// All entries.
     Full,
 }
 
@@ -197,19 +197,19 @@ impl ConfigValue for Verify {
     }
 }
 
-/// How many GPUs there have to be.
+/// The required number of GPUs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GpuCount {
-    /// As many as the surroundings promise.
+    /// As many as the environment promises.
     #[default]
     Auto,
-    /// None: their absence is asserted.
+    /// No GPU: their absence is required.
     None,
-    /// Whatever is there.
+    /// Any number.
     Any,
-    /// Exactly so many.
+    /// Exactly this number.
     Exactly(u32),
-    /// So many or more (`>=2`).
+    /// This number or more (`>=2`).
     AtLeast(u32),
 }
 
@@ -264,17 +264,17 @@ impl ConfigValue for GpuHelper {
     const OFF: bool = true;
 }
 
-/// So long a failed container is held when nothing else is said: long enough to come and look, and nobody pays for a forgotten GPU
-/// for ever.
+/// Default time for which a failed container is held: long enough for a user to examine it, and limited, because a forgotten GPU costs
+/// money.
 const HOLD: Duration = Duration::from_secs(3600);
 
-/// What happens to a container that failed.
+/// What happens to a failed container.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnFailure {
-    /// It ends.
+    /// The container ends.
     #[default]
     Exit,
-    /// It is kept open for so long.
+    /// The container is kept open for this long.
     Hold(Duration),
 }
 
@@ -298,15 +298,15 @@ impl ConfigValue for OnFailure {
     }
 }
 
-/// Which requirement files to install.
+/// The requirement files to install.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Requirements {
-    /// `requirements.txt` in the code directory, where a Python workload starts.
+    /// `requirements.txt` in the code directory, if the workload is a Python program.
     #[default]
     Auto,
-    /// None.
+    /// No files.
     Off,
-    /// These.
+    /// These files.
     Files(Vec<PathBuf>),
 }
 
@@ -328,12 +328,12 @@ impl ConfigValue for Requirements {
     }
 }
 
-/// When something that serves is ready.
+/// The condition under which a service is ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadyProbe {
-    /// It takes a connection.
+    /// The service accepts a connection.
     Tcp,
-    /// A GET of this path is answered.
+    /// The service answers a GET of this path.
     Http(String),
 }
 
@@ -359,9 +359,9 @@ impl ConfigValue for ReadyProbe {
 /// The index to install from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IndexChoice {
-    /// None: only what directories and links have.
+    /// No index: only directories and links.
     Off,
-    /// This one.
+    /// This URL.
     Url(String),
 }
 
@@ -383,15 +383,15 @@ impl ConfigValue for IndexChoice {
     const OFF: bool = true;
 }
 
-/// How long what is installed is good enough.
+/// How long an installation stays current.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Refresh {
-    /// As long as it is what requirements ask for.
+    /// As long as it satisfies the requirements.
     #[default]
     Never,
-    /// Newer versions are looked for at each start.
+    /// Not at all: each start looks for newer versions.
     Always,
-    /// Newer versions are looked for after this time.
+    /// After this time a start looks for newer versions.
     After(Duration),
 }
 
@@ -413,15 +413,15 @@ impl ConfigValue for Refresh {
     }
 }
 
-/// What happens with a newest complete checkpoint at the start.
+/// What a start does with the newest complete checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Resume {
     /// Nothing.
     #[default]
     Off,
-    /// `TRAINIT_RESUME_PATH` and `TRAINIT_RESUME_STEP` are set.
+    /// Sets `TRAINIT_RESUME_PATH` and `TRAINIT_RESUME_STEP`.
     Env,
-    /// These words are added to the command, too; `{path}` and `{step}` stand for what was found.
+    /// Also adds these words to the command; `{path}` and `{step}` are replaced.
     Arguments(Vec<String>),
 }
 

@@ -1,4 +1,4 @@
-//! Values made of values: perhaps one, several, several by name.
+//! Values that contain values: optional ones, lists, maps.
 
 use super::ConfigValue;
 use crate::config::{ConfigNode, Content, Problems, text};
@@ -29,7 +29,7 @@ impl<T: ConfigValue> ConfigValue for Vec<T> {
 
     fn read(node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<Self> {
         let items = items::<T>(node, at, problems)?;
-        // All are read before one that failed counts, so that every mistake is told.
+        // All items are read before a failed one counts, so that every mistake is reported.
         let read: Vec<Option<T>> = items.iter().map(|item| T::read(item, at, problems)).collect();
         read.into_iter().collect()
     }
@@ -41,7 +41,7 @@ impl<T: ConfigValue> ConfigValue for Vec<T> {
     const TEXT: bool = T::TEXT;
 }
 
-/// Takes a list apart into the values of its items as they were written, each with its origin.
+/// Splits a list into its items in their original form, each with its origin.
 pub fn items<'a, T: ConfigValue>(
     node: &'a ConfigNode,
     at: &str,

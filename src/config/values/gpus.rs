@@ -1,19 +1,19 @@
-//! What is asked of each GPU.
+//! The requirements for each GPU.
 
 use super::{ConfigValue, Size};
 use serde_json::{Value as Json, json};
 
-/// Memory that nobody has taken yet.
+/// Memory of a GPU that is not in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FreeMemory {
-    /// So many bytes.
+    /// This number of bytes.
     Bytes(Size),
-    /// So many hundredths of what the GPU has.
+    /// This percentage of the GPU's memory.
     Percent(u8),
 }
 
 impl FreeMemory {
-    /// In bytes, for a GPU with so many.
+    /// Returns the bytes for a GPU with this total.
     pub fn of(self, total: u64) -> u64 {
         match self {
             FreeMemory::Bytes(size) => size.0,
@@ -45,12 +45,12 @@ impl ConfigValue for FreeMemory {
 /// Whether GPUs may be cut into MIG instances.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MigPolicy {
-    /// They may.
+    /// Both whole GPUs and instances are accepted.
     #[default]
     Allow,
-    /// Only whole ones will do.
+    /// Only whole GPUs are accepted.
     Deny,
-    /// Only instances will do.
+    /// Only instances are accepted.
     Require,
 }
 
@@ -76,12 +76,12 @@ impl ConfigValue for MigPolicy {
 /// CUDA's forward compatibility (the libraries of cuda-compat).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ForwardCompat {
-    /// Where it is right.
+    /// Used if it works here.
     #[default]
     Auto,
-    /// Wherever the image has it.
+    /// Used if the image has it.
     On,
-    /// Not at all.
+    /// Never used.
     Off,
 }
 

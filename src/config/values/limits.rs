@@ -3,23 +3,23 @@
 use super::{ConfigValue, Size};
 use serde_json::{Value as Json, json};
 
-/// How many files the workload may have open.
+/// The number of files that the workload may have open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OpenFiles {
-    /// What was inherited.
+    /// The inherited limit.
     #[default]
     Inherited,
-    /// As many as are usual for a data loader, where the hard limit permits.
+    /// The usual number for a data loader, if the hard limit permits it.
     Auto,
-    /// So many.
+    /// At least this number.
     AtLeast(u32),
 }
 
-/// What is usual for a data loader: its workers hand each tensor over as an open file.
+/// The usual number for a data loader: its workers pass each tensor as an open file.
 const USUAL_FILES: u64 = 65536;
 
 impl OpenFiles {
-    /// What the limit is raised to, as near as it can be; none: it is handed on.
+    /// Returns the number that the limit is raised to, as far as possible; `None` if the limit is inherited.
     pub fn wanted(self) -> Option<u64> {
         match self {
             OpenFiles::Inherited => None,
@@ -49,17 +49,17 @@ impl ConfigValue for OpenFiles {
     const OFF: bool = true;
 }
 
-/// How much memory the workload may lock.
+/// The memory that the workload may lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockedMemory {
-    /// All there is.
+    /// No limit.
     Unlimited,
-    /// So much.
+    /// At least this size.
     AtLeast(Size),
 }
 
 impl LockedMemory {
-    /// In bytes, as setrlimit(2) has it.
+    /// Returns the limit in bytes, as in setrlimit(2).
     pub fn bytes(self) -> u64 {
         match self {
             LockedMemory::Unlimited => u64::MAX,
@@ -85,20 +85,20 @@ impl ConfigValue for LockedMemory {
     }
 }
 
-/// How many threads each process of the workload is told to use.
+/// The number of threads for each process of the workload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Threads {
-    /// It is told nothing.
+    /// No number is set.
     #[default]
     Off,
-    /// Its share of the CPUs that the container may use.
+    /// The process's share of the CPUs that the container may use.
     Auto,
-    /// So many.
+    /// Exactly this number.
     Exactly(u32),
 }
 
 impl Threads {
-    /// How many each process is told to use, if its share of the CPUs is this; none: it is told nothing.
+    /// Returns the number of threads for a process with this share of the CPUs; `None` if none is set.
     pub fn count(self, share: impl FnOnce() -> u32) -> Option<u32> {
         match self {
             Threads::Off => None,

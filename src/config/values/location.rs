@@ -1,14 +1,14 @@
-//! What is no path although it stands where one belongs: a URL, a place on another machine, a drive of Windows. Taken for a path it
-//! would be a directory that is not there, made anew at each start, and what is written to it would be lost with the container.
+//! Texts in the position of a path that are none: a URL, a path on another machine, a Windows drive. As a path, such a text would name a
+//! missing directory that each start makes anew. The files written there would be lost with the container.
 
 use super::ConfigValue;
 use crate::config::node::ConfigNode;
 use crate::config::problems::{Problems, shown};
 
-/// What a text is instead of a path, and what to do about it. Pure: nothing is looked up.
+/// Rejects a text that is no path. Pure: nothing is looked up.
 ///
 /// # Errors
-/// What it is, and what to write instead.
+/// The kind of the text, and its correction.
 pub fn no_place_elsewhere(text: &str) -> Result<(), (String, String)> {
     if let Some((scheme, rest)) = url(text) {
         return Err((format!("`{}`: a URL is not a path in the container", shown(text)), way(scheme, rest)));
@@ -25,7 +25,7 @@ pub fn no_place_elsewhere(text: &str) -> Result<(), (String, String)> {
     }
 }
 
-/// Reads a value that is a path: a text that is none, such as a URL, is told as what it is.
+/// Reads a value that is a path, and reports the kind of a text that is none, such as a URL.
 pub fn read_path<T: ConfigValue>(node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<T> {
     if let Some(Err((what, hint))) = node.as_text().map(no_place_elsewhere) {
         problems.wrong(&node.origin, at, &what, &hint);
@@ -35,7 +35,7 @@ pub fn read_path<T: ConfigValue>(node: &ConfigNode, at: &str, problems: &mut Pro
     read.map_err(|reason| problems.rejected(node, at, &T::form(), &reason)).ok()
 }
 
-/// The scheme of a URL, and what follows `://` (RFC 3986, section 3.1).
+/// Splits a URL into its scheme and the text after `://` (RFC 3986, section 3.1).
 fn url(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.trim_start_matches(['"', '\'', ' ']).split_once("://")?;
     let fits = |c: char| c.is_ascii_alphanumeric() || "+.-".contains(c);
@@ -62,15 +62,15 @@ fn mount(what: &str) -> String {
     format!("mount {what} (docker run -v /path/on/host:/path/in/container …), and name the path in the container")
 }
 
-/// `user@host:` as scp(1) and git write it: no slash stands before the colon, else it is a path.
+/// Returns whether a text is `user@host:` as in scp(1) and git: a text with a slash before the colon is a path.
 fn is_remote(text: &str) -> bool {
     let Some((user, host)) = text.split_once(':').and_then(|(before, _)| before.split_once('@')) else { return false };
     let fits = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
-    // An address may stand in brackets behind the @.
+    // An IPv6 address may be in brackets after the @.
     fits(user) && (fits(host) || host.starts_with('['))
 }
 
-/// `C:\data` or `C:/data`.
+/// Returns whether a text is `C:\data` or `C:/data`.
 fn is_drive(text: &str) -> bool {
     let mut letters = text.chars();
     letters.next().is_some_and(|c| c.is_ascii_alphabetic())
@@ -109,7 +109,7 @@ mod tests {
         }
     }
 
-    /// Every key that takes a path, by what it says has to be written.
+    /// Every key with a path is found by the form that it documents.
     #[test]
     fn every_key_that_takes_a_path_refuses_a_url_and_masks_it() {
         let takes_a_path = |key: &&Key| ["path", "list of files"].iter().any(|word| (key.kind.form)().contains(word));

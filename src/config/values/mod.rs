@@ -1,4 +1,4 @@
-//! The types that a key's value can have, each with how it is written. A new type is one file here with one `Value`.
+//! The types of keys' values and their syntax. A new type is one file here with one `ConfigValue`.
 
 mod choices;
 mod collections;
@@ -33,69 +33,69 @@ pub use versions::CudaVersion;
 use super::{ConfigNode, Problems, words};
 use serde_json::Value as Json;
 
-/// A type that can be written in a configuration. A scalar needs `form`, `parse` and, if it is more than a text, `schema`.
+/// A type with a form in the configuration. A scalar needs `form`, `parse` and, if it is more than a text, `schema`.
 pub trait ConfigValue: Sized {
-    /// What has to be written, to end "… is not" and "… has to be".
+    /// Returns the expected form, as the end of "… is not" and "… has to be".
     fn form() -> String;
 
-    /// Reads a scalar.
+    /// Parses a scalar.
     ///
     /// # Errors
-    /// What is wrong with it, or nothing where the form says enough.
+    /// The reason why the text is invalid; empty if the form says enough.
     fn parse(_text: &str) -> Result<Self, String> {
         Err(String::new())
     }
 
-    /// Reads a value; what is wrong with it goes to `problems`, under the name `at`.
+    /// Reads a value; mistakes go to `problems` under the name `at`.
     fn read(node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<Self> {
         let read = node.as_text().map_or(Err(String::new()), Self::parse);
         read.map_err(|reason| problems.rejected(node, at, &Self::form(), &reason)).ok()
     }
 
-    /// Its JSON Schema.
+    /// Returns the JSON Schema.
     fn schema() -> Json {
         serde_json::json!({"type": "string"})
     }
 
-    /// How a list of these is written as one text: separated by blanks.
+    /// Splits a text into the items of a list, which blanks separate.
     ///
     /// # Errors
-    /// What is wrong with the text.
+    /// The reason why the text is invalid.
     fn split(text: &str) -> Result<Vec<String>, String> {
         Ok(text.split_whitespace().map(str::to_owned).collect())
     }
 
-    /// Checks the name under which one of these stands in a map.
+    /// Checks the name of an entry of a map with this type.
     ///
     /// # Errors
-    /// What a name has to be.
+    /// The expected form of a name.
     fn named(_name: &str) -> Result<(), String> {
         Ok(())
     }
 
-    /// The one spelling of the name of one of these in a map, where several mean the same: `USR1` for `SIGUSR1` and `10`. A name that
-    /// is none stays as it is.
+    /// Returns the canonical name of an entry of a map, for types with several names for one entry: `USR1` for `SIGUSR1` and `10`. An
+    /// invalid name stays unchanged.
     fn canonical(name: &str) -> String {
         name.to_owned()
     }
 
-    /// For a map, the one spelling of an entry's name.
+    /// Returns the canonical name of an entry, if this type is a map.
     fn entry_name(name: &str) -> String {
         name.to_owned()
     }
 
-    /// The JSON Schema of such a name.
+    /// Returns the JSON Schema of an entry's name.
     fn names() -> Json {
         serde_json::json!({})
     }
 
-    /// A map whose entries are named by people. Its entries can be set one by one.
+    /// Whether the type is a map whose entries users name, and which can be set one by one.
     const MAP: bool = false;
 
-    /// `off` is one of its values, and not the absence of one.
+    /// Whether `off` is a value of the type, and not the absence of one.
     const OFF: bool = false;
 
-    /// It can be said in one text, and so in a variable.
+    /// Whether one text, and so a variable, can express the value.
     const TEXT: bool = true;
 }
 

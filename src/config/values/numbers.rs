@@ -13,7 +13,7 @@ macro_rules! number {
             }
 
             fn parse(text: &str) -> Result<Self, String> {
-                // Rust's own parser also takes a leading plus.
+                // Rust's own parser also accepts a leading plus.
                 text.parse().ok().filter(|_| text.starts_with(|c: char| c.is_ascii_digit())).ok_or_else(String::new)
             }
 

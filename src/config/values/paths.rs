@@ -1,8 +1,7 @@
 //! Paths with options, in one word: `PATH[:OPTION[=VALUE],…]`.
 //!
-//! The last colon counts, and only if every name after it is an option; else it belongs to the path. Because a path may hold
-//! anything, a near miss is not taken for a path: it is an error, and the long form (a map with `path`) can always say what
-//! is meant.
+//! The last colon counts only if every name after it is an option; otherwise it belongs to the path. A path may hold any character, so a
+//! near miss is an error and not a path. The long form (a map with `path`) can express every path.
 
 use super::records::record;
 use super::{ConfigValue, PathKind, Size, Verify};
@@ -95,17 +94,17 @@ impl ConfigValue for OutputPath {
     }
 }
 
-/// What may stand behind a path of each kind.
+/// The options of each kind of path.
 const DATA_OPTIONS: &[&str] =
     &["mounted", "min_files", "contains", "ro", "rw", "type", "manifest", "verify", "min_speed", "timeout"];
 const OUTPUT_OPTIONS: &[&str] = &["mounted", "min_free", "allocate", "probe", "timeout"];
 
-/// Whether a name is an option of any kind of path: one that is another kind's is no part of a path either.
+/// Returns whether a name is an option of any kind of path: an option of another kind is no part of a path either.
 fn is_option(name: &str) -> bool {
     DATA_OPTIONS.contains(&name) || OUTPUT_OPTIONS.contains(&name)
 }
 
-/// `rw` is said as the opposite of `ro`.
+/// Converts `rw` to the opposite of `ro`.
 fn without_rw(mut node: ConfigNode, at: &str, problems: &mut Problems) -> Option<ConfigNode> {
     let Content::Map(parts) = &mut node.content else { return Some(node) };
     let Some(rw) = parts.remove("rw") else { return Some(node) };
@@ -118,10 +117,10 @@ fn without_rw(mut node: ConfigNode, at: &str, problems: &mut Problems) -> Option
     Some(node)
 }
 
-/// The map that a path with options stands for; a map stays as it is.
+/// Returns the map that a path with options stands for; a map stays unchanged.
 fn long_form(node: &ConfigNode, known: &[&str], at: &str, problems: &mut Problems) -> Option<ConfigNode> {
     let Some(text) = node.as_text() else { return Some(node.clone()) };
-    // Before anything is split: the last colon of a URL is no sign of options.
+    // This check precedes the split: the last colon of a URL does not introduce options.
     if let Err((what, hint)) = super::no_place_elsewhere(text) {
         problems.wrong(&node.origin, at, &what, &hint);
         return None;
@@ -152,13 +151,13 @@ fn option_value(name: &str, value: &str, origin: &ValueOrigin) -> ConfigNode {
     }
 }
 
-/// What is wrong, and what to write instead.
+/// A mistake, and its correction.
 type Miss = (String, String);
 
-/// What says that a path was meant as it is.
+/// The hint for a text that really is a path.
 const ANYWAY: &str = "if it is a path, write it as a map: {path: …}";
 
-/// Divides a path from its options.
+/// Splits a path from its options.
 fn split<'a>(text: &'a str, known: &[&str]) -> Result<(&'a str, Option<&'a str>), Miss> {
     let (path, options) = match text.rsplit_once(':') {
         Some((path, tail)) if names(tail).all(|name| known.contains(&name)) => (path, Some(tail)),
@@ -170,12 +169,12 @@ fn split<'a>(text: &'a str, known: &[&str]) -> Result<(&'a str, Option<&'a str>)
     Ok((path, options))
 }
 
-/// The names of options.
+/// Yields the names of the options.
 fn names(options: &str) -> impl Iterator<Item = &str> {
     options.split(',').map(|option| option.split('=').next().unwrap_or(option))
 }
 
-/// Refuses what can hardly be a path, whatever follows it.
+/// Rejects a text that can hardly be a path, whatever follows it.
 fn no_other_syntax(path: &str) -> Result<(), Miss> {
     let holds_option = |name: &&&str| path.contains(&format!(":{name}=")) || path.contains(&format!(":{name},"));
     if path.contains("://") {
@@ -191,7 +190,7 @@ fn no_other_syntax(path: &str) -> Result<(), Miss> {
     }
 }
 
-/// Refuses what follows a colon and is no list of options, but was probably meant as one.
+/// Rejects a text after a colon that is no list of options, but was probably meant as one.
 fn no_near_miss(tail: &str, known: &[&str]) -> Result<(), Miss> {
     let Some(stranger) = names(tail).find(|name| !known.contains(name)) else { return Ok(()) };
     let meant = names(tail).find_map(|name| nearest(name, known));
@@ -205,7 +204,7 @@ fn no_near_miss(tail: &str, known: &[&str]) -> Result<(), Miss> {
     Err((format!("`{}` is no option", shown(stranger)), hint))
 }
 
-/// The option that is nearest to a name; a name that is one says nothing about what was meant.
+/// Returns the option that is nearest to a name; `None` for a valid name, which is no slip.
 fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let lower = name.to_lowercase();
     let one_slip = |option: &&str| strsim::damerau_levenshtein(&lower, option) <= 1;
@@ -217,10 +216,10 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     }
 }
 
-/// The value of `data` as a variable has it: paths with options, separated by blanks.
+/// Parses `data` in the form of a variable: paths with options, separated by blanks.
 ///
 /// # Errors
-/// Everything that is wrong with it.
+/// All mistakes in the text.
 pub fn parse_path_list(text: &str) -> crate::error::Result<Vec<DataPath>> {
     let mut problems = Problems::default();
     let node = ConfigNode::text(text, ValueOrigin::Environment("TRAINIT_DATA".into()));

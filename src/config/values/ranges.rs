@@ -1,14 +1,14 @@
-//! Two values of a kind, from the first to the second: `1s..60s`.
+//! A range of values, from the first to the last: `1s..60s`.
 
 use super::ConfigValue;
 use serde_json::{Value as Json, json};
 
-/// From one value to another.
+/// A range of values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Range<T> {
-    /// The first.
+    /// The first value.
     pub from: T,
-    /// The last, not less than the first.
+    /// The last value, not less than the first.
     pub to: T,
 }
 

@@ -1,4 +1,4 @@
-//! Values with named parts. The parts of a record are one table: the structure, the reading and the schema follow from it.
+//! Values with named parts. One table defines the parts of a record; the structure, the parser and the schema follow from it.
 
 use super::{ConfigValue, ReadyProbe};
 use crate::config::{ConfigNode, Problems, ValueOrigin, text};
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use sys::environment::Environment;
 
-/// Declares a record: for each part its name as written, its field, type, and built-in value (`None`: it has to be there).
+/// Declares a record: the name, field, type and default of each part (`None` marks a required part).
 macro_rules! record {
     ($(#[$about:meta])+ $name:ident: $form:literal { $($(#[doc = $doc:literal])+ $key:literal $field:ident: $type:ty = $default:expr;)+ }) => {
         $(#[$about])+
@@ -54,7 +54,7 @@ pub(super) struct RecordReader<'a> {
 }
 
 impl<'a> RecordReader<'a> {
-    /// Begins to read; names that are not `known` are told.
+    /// Starts to read, and reports names that are not `known`.
     pub(super) fn of(
         node: &'a ConfigNode,
         at: &'a str,
@@ -73,7 +73,7 @@ impl<'a> RecordReader<'a> {
         Some(RecordReader { entries, origin: &node.origin, at, problems })
     }
 
-    /// One part's value.
+    /// Reads one part.
     pub(super) fn take<T: ConfigValue>(&mut self, name: &str, default: Option<T>) -> Option<T> {
         let at = format!("{}.{name}", self.at);
         match self.entries.get(name).filter(|node| !node.is_nothing()) {
@@ -87,7 +87,7 @@ impl<'a> RecordReader<'a> {
     }
 }
 
-/// The schema of a record.
+/// Returns the schema of a record.
 pub(super) fn object<const N: usize>(parts: [(&str, Json, &str); N], required: Vec<&str>) -> Json {
     let mut properties = Map::new();
     for (name, mut schema, doc) in parts {
@@ -117,7 +117,7 @@ record! {
 }
 
 impl EnvValue {
-    /// Adds configured variables: an inherited one wins, unless ours is forced. Those that stand in files are `secret::add_all`'s.
+    /// Adds configured variables: an inherited one wins, unless the configured one is forced. `secret::add_all` adds those in files.
     pub fn add_all(values: &BTreeMap<String, EnvValue>, environment: &mut Environment) {
         let plain = values.iter().filter(|(_, env)| env.file.is_none());
         environment.set_many(plain.map(|(name, env)| (name.as_str(), env.value.as_ref(), env.force)));
@@ -162,7 +162,7 @@ impl ConfigValue for EnvValue {
         json!({"pattern": "^[^=]+$"})
     }
 
-    // A value may hold blanks: a variable with several of them could not be read.
+    // A value may contain blanks, so a variable with several values could not be parsed.
     const TEXT: bool = false;
 }
 
@@ -200,7 +200,7 @@ impl ConfigValue for ModeSpec {
         if node.as_map().is_some() {
             return Self::from_parts(node, at, problems);
         }
-        // After `--set` a mode is one text; no command begins so.
+        // After `--set` a mode is one text; no command starts with a brace.
         if let Some(text) = node.as_text().filter(|text| text.trim_start().starts_with('{')) {
             let parts = text::map(text, &node.origin, at, problems)?;
             return Self::from_parts(&ConfigNode::map(parts, node.origin.clone()), at, problems);
@@ -214,7 +214,7 @@ impl ConfigValue for ModeSpec {
         json!({"anyOf": [Vec::<String>::schema(), Self::parts_schema()]})
     }
 
-    /// A mode's name is a word that can stand on the command line.
+    /// Checks that a mode's name is a word for the command line.
     fn named(name: &str) -> Result<(), String> {
         let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
         match name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(inner) {
@@ -239,12 +239,12 @@ impl ConfigValue for KeyPath {
         "a key, a group of keys, or an entry such as env.NAME".into()
     }
 
-    /// Takes any text; the layer looks whether something is called so, as it knows the table of keys.
+    /// Accepts any text; the layer, which knows the table of keys, checks the name.
     fn parse(text: &str) -> Result<Self, String> {
         Ok(KeyPath(text.to_owned()))
     }
 
-    // What names keys is said in files: a lock in a variable would be anybody's.
+    // Lists of key names belong in files: any process could set a lock in a variable.
     const TEXT: bool = false;
 }
 

@@ -1,4 +1,4 @@
-//! What is said about signals: which one stops, and what one means.
+//! Signals as values: the one that stops the workload, and the meaning of others.
 
 use super::ConfigValue;
 use protocol::handover::{SignalMeaning, StopSignal};

@@ -1,4 +1,4 @@
-//! Durations and sizes. Both are also plain numbers, of seconds and bytes.
+//! Durations and sizes. Plain numbers are seconds and bytes.
 
 use super::ConfigValue;
 use serde_json::{Value as Json, json};
@@ -9,15 +9,15 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(pub u64);
 
-/// Longest duration, 136 years: added to any clock it stays a time.
+/// Longest duration, 136 years: the sum with any clock is still a valid time.
 const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// Units of time in milliseconds, longest first. There is no month: `10M` for ten minutes must not become ten months.
+/// Units of time in milliseconds, longest first. There is no month, because `10M` for ten minutes must not become ten months.
 const TIMES: [(&str, u64); 7] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1), ("min", 60_000), ("sec", 1000)];
 
-/// Units of size, largest first within each kind. `Gi` is Kubernetes' word for GiB; a bare `G` means 1000³ to Kubernetes and
-/// 1024³ to Docker, and so nothing here.
+/// Units of size, largest first within each kind. `Gi` is Kubernetes' name for GiB. A bare `G` means 1000³ to Kubernetes and 1024³ to
+/// Docker, so it is rejected.
 const SIZES: [(&str, u64); 11] = [
     ("PiB", 1 << 50),
     ("TiB", 1 << 40),
@@ -32,7 +32,7 @@ const SIZES: [(&str, u64); 11] = [
     ("B", 1),
 ];
 
-/// A number's leading digits and what follows.
+/// Splits a text after its leading digits.
 fn digits(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
@@ -57,7 +57,7 @@ impl ConfigValue for Duration {
     }
 }
 
-/// Numbers with units, one after another; none if the sum is too large.
+/// Parses numbers with units, one after another; `None` if the sum is too large.
 fn parse_times(text: &str) -> Result<Option<Duration>, String> {
     let mut sum = Some(0u64);
     let mut rest = text;
@@ -73,7 +73,7 @@ fn parse_times(text: &str) -> Result<Option<Duration>, String> {
     if text.is_empty() { Err(String::new()) } else { Ok(sum.map(Duration::from_millis)) }
 }
 
-/// A duration as it would be written, in the largest unit that says it exactly; parts of a millisecond are left out.
+/// Formats a duration in the largest unit that is exact; fractions of a millisecond are dropped.
 pub fn duration_text(duration: Duration) -> String {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let exact = TIMES.iter().find(|(_, factor)| millis.is_multiple_of(*factor));
@@ -116,7 +116,7 @@ fn factor_of(unit: &str) -> Result<u64, String> {
     named(&full).or_else(kubernetes).ok_or_else(String::new)
 }
 
-/// `whole.fraction × factor`, rounded down; none if it does not fit.
+/// Returns `whole.fraction × factor`, rounded down; `None` if it does not fit.
 fn bytes(whole: &str, fraction: &str, factor: u64) -> Option<u64> {
     let whole = whole.parse::<u64>().ok()?.checked_mul(factor)?;
     if fraction.is_empty() {
@@ -128,7 +128,7 @@ fn bytes(whole: &str, fraction: &str, factor: u64) -> Option<u64> {
 }
 
 impl fmt::Display for Size {
-    /// As it would be written: in the largest unit that says it exactly.
+    /// Formats the size in the largest unit that is exact.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let exact = SIZES.iter().find(|(_, factor)| self.0 != 0 && self.0.is_multiple_of(*factor) && *factor > 1);
         match exact {

@@ -1,4 +1,4 @@
-//! Who the workload runs as, and what its files may not permit.
+//! The user of the workload, and the permissions of its files.
 
 use super::ConfigValue;
 use serde_json::{Value as Json, json};
@@ -6,23 +6,23 @@ use serde_json::{Value as Json, json};
 /// A user or a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Who {
-    /// By its number.
+    /// By number.
     Number(u32),
-    /// By its name in /etc/passwd or /etc/group.
+    /// By name in /etc/passwd or /etc/group.
     Name(String),
 }
 
-/// Longer than any name that useradd(8) takes.
+/// A length that no name of useradd(8) reaches.
 const NAME_MAX: usize = 256;
 
 impl Who {
-    /// Reads a number or a name. A name that begins with a digit is none: `0day` is more likely a slip than a user.
+    /// Parses a number or a name. A name must not start with a digit: `0day` is more likely a slip than a user.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The reason why the text is invalid.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.starts_with(|c: char| c.is_ascii_digit()) {
-            // The highest number says "nobody in particular" to the system calls.
+            // The highest number means "unchanged" to the system calls.
             let number = text.parse().ok().filter(|number| *number != u32::MAX);
             return number.map(Who::Number).ok_or_else(|| format!("`{text}` is neither a number nor a name"));
         }
@@ -34,15 +34,15 @@ impl Who {
     }
 }
 
-/// Whom the workload runs as.
+/// The user that the workload runs as.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum UserChoice {
-    /// Whoever trainit was started as.
+    /// The user that trainit was started as.
     #[default]
     Keep,
     /// The owner of the mounted code directory.
     Owner,
-    /// This user, in this group or its own.
+    /// This user, in this group or the user's own.
     Named(Who, Option<Who>),
 }
 
@@ -67,7 +67,7 @@ impl ConfigValue for UserChoice {
     }
 }
 
-/// The permissions that new files never get (umask(2)); written in octal.
+/// The permissions that new files never get (umask(2)), written in octal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Umask(pub u32);
 

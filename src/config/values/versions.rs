@@ -18,12 +18,12 @@ impl ConfigValue for VersionText {
     }
 }
 
-/// Which CUDA the driver has to support.
+/// The CUDA that the driver has to support.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CudaVersion {
-    /// What the image was built for.
+    /// The version that the image was built for.
     Image,
-    /// At least this.
+    /// At least this version.
     AtLeast(VersionText),
 }
 

@@ -1,4 +1,4 @@
-//! Which texts are a path, which are a path with options, and which are neither.
+//! Texts that are a path, texts that are a path with options, and texts that are neither.
 
 use super::*;
 use proptest::prelude::*;

@@ -98,7 +98,7 @@ pub fn allocate(site: &PathFacts, wanted: Option<Size>) -> CheckResult {
     }
 }
 
-/// Allocates in a file without a name, so that nothing remains even after a crash.
+/// Allocates in a file without a name, so that nothing remains afterwards.
 fn try_to_allocate(directory: &Path, bytes: u64) -> Result<(), Errno> {
     let length = i64::try_from(bytes).map_err(|_| Errno::EFBIG)?;
     let nameless = File::options().write(true).custom_flags(O_TMPFILE).mode(0o600).open(directory);

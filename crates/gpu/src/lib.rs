@@ -1,6 +1,6 @@
 //! GPUs as far as files show: the device nodes, the permissions of this user and container, the facts of the kernel's drivers, the
 //! libraries that the workload will find, the image's requirements, and the promised number. Only `probe` loads libraries, in processes of
-//! its own. The crate uses `sys` and no other crate of trainit.
+//! its own. The crate uses `gpu_probe`, `sys` and `text`, and no other crate of trainit.
 #![warn(unreachable_pub)]
 
 mod accelerators;

@@ -113,7 +113,7 @@ pub fn run(
     Ok(trial)
 }
 
-/// Handles Ctrl-C: the first one ends the rehearsal and stops the job normally, and a second one ends this process and the job at once.
+/// Handles Ctrl-C: the first one interrupts the rehearsal and stops the job normally. A second one ends this process and the job at once.
 fn listen() -> std::io::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     for number in [SIGINT, SIGTERM, SIGHUP] {

@@ -52,7 +52,7 @@ struct StartView<'a> {
     status: String,
 }
 
-/// Reconstructs the start; `command` counts if PID 1 is not trainit, whose own words are the container's.
+/// Reconstructs the start; `command` counts only if PID 1 is not trainit, because otherwise the words of PID 1 are the container's.
 ///
 /// In a pod, and on a machine, there is no command line to type again, so only the command is returned.
 pub fn started(

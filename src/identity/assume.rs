@@ -57,8 +57,7 @@ impl WorkloadIdentity {
     /// Becomes the user for good.
     ///
     /// `streams` says that the standard streams are the container's own, so that they become the user's, too. The terminal of a session
-    /// from
-    /// outside stays its caller's, because the owner of a terminal can read what is typed there.
+    /// from outside stays its caller's, because the owner of a terminal can read what is typed there.
     ///
     /// # Errors
     /// The kernel does not let this process become the user (115).

@@ -1,4 +1,4 @@
-//! What the server of a mode needs beyond its command line: variables, private files, programs that make a key or a certificate, and
+//! The needs of a mode's server beyond its command line: variables, private files, programs that make a key or a certificate, and
 //! lines that say where to connect. It is data here; `prepare` carries it out.
 
 use crate::config::Settings;

@@ -76,7 +76,7 @@ pub struct Heartbeat {
     pub heartbeat: f64,
 }
 
-/// Whether the container is used.
+/// The result of a look at the container's use.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct UsageState {
     /// The sign of use that was seen, in a few words; `None` if nothing was seen.
@@ -112,7 +112,7 @@ pub enum UsageSign {
 }
 
 impl UsageSign {
-    /// All signs.
+    /// All signs of use.
     pub const ALL: [UsageSign; 5] =
         [UsageSign::Connections, UsageSign::Terminal, UsageSign::Kernels, UsageSign::Gpu, UsageSign::Cpu];
 }
@@ -153,7 +153,7 @@ pub enum HelperTask {
     },
 }
 
-/// Where a container is between start and end.
+/// The phase of a container between its start and its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
@@ -245,7 +245,7 @@ pub enum Scope {
     Tree,
 }
 
-/// What a signal to PID 1 means.
+/// The meaning of a signal to PID 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SignalMeaning {
     /// Stop the workload.
@@ -279,7 +279,7 @@ pub struct Policy {
     pub user: Option<TargetUser>,
     /// Names of the modes that run as sidecars.
     pub sidecars: Vec<String>,
-    /// What signals mean, and where they go.
+    /// The meaning and the targets of signals.
     pub signals: SignalPolicy,
     /// How a stop works, and what follows an end.
     pub stop: StopPolicy,
@@ -293,13 +293,13 @@ pub struct Policy {
     pub watchdog: Watchdog,
     /// When an unused or old container is stopped.
     pub idle: IdlePolicy,
-    /// What is logged and reported, and how.
+    /// The log and the report.
     pub report: ReportPolicy,
     /// How a failed container is kept open for a person; `None` if it is not.
     pub hold: Option<HoldPolicy>,
 }
 
-/// What signals mean, and where they go.
+/// The meaning and the targets of signals.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignalPolicy {
     /// The processes that a stop signal, a checkpoint request and a forwarded signal go to.
@@ -358,7 +358,7 @@ pub struct IdlePolicy {
     pub lifetime: Option<Duration>,
 }
 
-/// What is logged and reported, and how.
+/// The log and the report.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportPolicy {
     /// Path of the JSON report, which may not be written yet.
@@ -404,12 +404,12 @@ pub struct TargetUser {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// For information.
+    /// The line is for information.
     #[default]
     Info,
-    /// Possible harm later.
+    /// The line reports possible harm later.
     Warn,
-    /// Harm now.
+    /// The line reports harm now.
     Error,
 }
 
@@ -469,7 +469,7 @@ pub struct Watchdog {
     pub heartbeat: Option<Duration>,
     /// Longest time without a new complete checkpoint.
     pub checkpoint: Option<Duration>,
-    /// What happens to a workload that hangs.
+    /// The consequence for a workload that hangs.
     pub action: OnHang,
     /// The signal that makes the trainer print its stacks.
     pub stack_signal: Option<i32>,
@@ -482,7 +482,7 @@ impl Watchdog {
     }
 }
 
-/// What happens to a workload that hangs.
+/// The consequence for a workload that hangs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OnHang {
     /// The hang is logged, with stacks.

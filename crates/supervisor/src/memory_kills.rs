@@ -23,7 +23,7 @@ impl MemoryKills {
 
     /// Returns the number of kills since the start, for a main process that ended this way; 0 if it is not known.
     ///
-    /// Without a first reading there is no start value, but the control group of a container is as new as its PID 1.
+    /// Without a first reading the start value is 0 for a PID 1, because the control group of a container is as new as its PID 1.
     pub fn since(&self, ended: Option<Ended>) -> u64 {
         let new = ended.map(Ended::code) == Some(KILLED) && is_first();
         let Some(before) = self.0.or(new.then_some(0)) else { return 0 };

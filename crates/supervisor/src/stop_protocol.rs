@@ -1,6 +1,6 @@
 //! The stop protocol: NOTICE → CHECKPOINT → TERM → KILL → DRAIN.
 //!
-//! A checkpoint is what can be lost, so a workload that may be saving never loses time: without a known grace it is never killed, and a
+//! A checkpoint is what can be lost, so a workload that may be saving never loses time. Without a known grace it is never killed, and a
 //! repeated SIGTERM shortens nothing.
 
 use super::action::Action;

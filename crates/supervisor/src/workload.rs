@@ -86,7 +86,7 @@ impl Workload {
         proc::status(self.main).filter(|_| !self.gone).map_or(0, |status| status.caught & signals)
     }
 
-    /// Sends the stop signal within the scope; returns whether any process had a handler for a signal that trainit chose itself.
+    /// Sends the stop signal within the scope; returns false if no process had a handler for a signal that trainit chose itself.
     pub fn deliver(&mut self, number: c_int, scope: Scope, chosen_by_us: bool) -> bool {
         if self.gone {
             return true;
@@ -163,9 +163,8 @@ impl Workload {
 
     /// Sends SIGKILL to everything.
     ///
-    /// Where trainit is not PID 1, no single call reaches every process. That call also does not reach other users' processes where root
-    /// has
-    /// no CAP_KILL.
+    /// Where trainit is not PID 1, no single call reaches every process. Where it is, kill(2) with pid -1 does not reach other users'
+    /// processes if root has no CAP_KILL. So every descendant is signalled by its pid as well.
     pub fn kill(&mut self, helpers: &Helpers) {
         self.signal_everyone(libc::SIGKILL);
         let mut killed = BTreeSet::new();
@@ -182,9 +181,8 @@ impl Workload {
 
     /// Handles a main process that job control has stopped.
     ///
-    /// With a shell above, PID 1 stops as well, so that the shell gets its terminal back. Without one no process could continue what a
-    /// person
-    /// stopped with Ctrl-Z by mistake, so PID 1 continues it.
+    /// With a shell above, trainit stops as well, so that the shell gets its terminal back. Without a shell, trainit continues a process
+    /// that a person has stopped with Ctrl-Z by mistake, because no other process could.
     pub fn suspended(&mut self, by: c_int) {
         self.stopped = true;
         if [libc::SIGTTIN, libc::SIGTTOU].contains(&by) && terminal::hand_over(self.main) {
@@ -221,8 +219,7 @@ fn group(group: c_int) -> impl Iterator<Item = c_int> {
 
 /// Sends a signal to one process, and continues it if it is stopped, because it could not act on the signal otherwise.
 ///
-/// A signal that trainit chose itself goes only to a process with a handler, because a trainer without one would die of it. Returns
-/// whether the process had a handler.
+/// A signal that trainit chose itself goes only to a process with a handler; any other process gets TERM. Returns false in that case.
 fn deliver_one(unsent: &UnsentSignals, pid: c_int, number: c_int, chosen_by_us: bool) -> bool {
     let status = || proc::status(pid.abs()).unwrap_or_default();
     let ready = !chosen_by_us || signal::contains(status().caught, number);

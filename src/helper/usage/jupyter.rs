@@ -1,6 +1,6 @@
 //! Asks Jupyter servers whether a kernel computes.
 //!
-//! Every server that runs here is asked, however it was started: it leaves its address and token in a file for its user alone
+//! Every server that runs here is asked, however it was started. It leaves its address and token in a file for its user alone
 //! (jupyter_server, `jpserver-PID.json`; the classic notebook, `nbserver-PID.json`).
 use crate::program::ProgramTrace;
 use serde_json::{Value, json};

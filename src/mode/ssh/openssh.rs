@@ -51,8 +51,7 @@ impl Configuration<'_> {
     pub fn text(&self) -> Vec<u8> {
         let mut text = format!("# Written by trainit for this start.\nPort {}\n{FIXED}", self.port).into_bytes();
         // sshd checks every directory of the path to a file, and would refuse given keys below /tmp. trainit checks the user's own file
-        // as
-        // well, but only at the start.
+        // as well, but only at the start.
         text.extend_from_slice(if self.strict { b"StrictModes yes\n" } else { b"StrictModes no\n" });
         for key in self.host_keys {
             text.extend([b"HostKey \"", key.as_os_str().as_bytes(), b"\"\n"].concat());

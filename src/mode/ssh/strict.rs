@@ -12,8 +12,8 @@ const STICKY: u32 = 0o1000;
 
 /// Returns what OpenSSH would object to about a user's file, with what to type.
 ///
-/// It is a directory that belongs to another user or that others may write: from the file up to the home, or up to the root directory
-/// where the file lies elsewhere. Missing files are not checked.
+/// OpenSSH objects to a directory that belongs to another user or that others may write. It checks from the file up to the home, or up to
+/// the root directory where the file lies elsewhere. Missing files are not checked.
 pub fn fault(file: &Path, uid: u32, home: &Path) -> Option<String> {
     let there = file.ancestors().find_map(|path| path.canonicalize().ok())?;
     let home = home.canonicalize().ok();

@@ -53,8 +53,8 @@ impl From<StateInstance> for FoundState {
 
 /// Finds the instance to read.
 ///
-/// The order is: the named directory, the instance of the container's first process, the only living one of this pid namespace that root
-/// or this user supervises, and the only one of other users.
+/// The named directory comes first, then the instance of the container's first process. Then follows the only living instance of this pid
+/// namespace that root or this user supervises, and last the only one of other users.
 pub fn find(named: Option<&Path>, bases: &[PathBuf]) -> FoundState {
     if let Some(directory) = named {
         return told(directory);

@@ -1,5 +1,5 @@
 //! The needs of a mode's server beyond its command line: variables, private files, programs that make a key or a certificate, and
-//! lines that say where to connect. It is data here; `prepare` carries it out.
+//! lines that say where to connect. The set-up is data here; `prepare` carries it out.
 
 use crate::config::Settings;
 use crate::engine::Platform;

@@ -237,7 +237,7 @@ impl EventLoop {
         let policy = &self.state.policy;
         match policy.run_dir.as_deref().map(Path::new) {
             Some(directory) => self.state_writer.move_in(directory, policy.run_dir_made, self.now),
-            None => self.memory_kills.begin(),
+            None => self.begin_to_count_memory_kills(),
         }
     }
 
@@ -248,14 +248,21 @@ impl EventLoop {
         }
         let silent = !self.state_writer.is_written();
         self.idle_work.touched(self.now);
-        self.state_writer.keep(&self.state, self.workload.main(), &self.besides, self.stopped_by.as_deref(), self.now);
+        let main = self.workload.main();
+        let requests = self.state_writer.keep(&self.state, main, &self.besides, self.stopped_by.as_deref(), self.now);
+        self.requests = requests.or(self.requests.take());
         if silent && self.state_writer.is_written() {
             // Not before: who has ended by then had no time to use up its memory.
-            self.memory_kills.begin();
+            self.begin_to_count_memory_kills();
         }
         if self.state_writer.takes_requests() {
             self.requests = Requests::wanted(&self.state.policy, self.state_writer.open());
         }
+    }
+
+    fn begin_to_count_memory_kills(&mut self) {
+        let workload = &self.workload;
+        self.memory_kills.begin(|| !workload.is_gone() && !process::has_ended(workload.main()));
     }
 
     /// Takes what has ended, up to a batch. Says whether there may be more.

@@ -11,9 +11,12 @@ const KILLED: u8 = 128 + libc::SIGKILL as u8;
 pub struct MemoryKills(Option<u64>);
 
 impl MemoryKills {
-    /// Reads the counter, unless it was read before.
-    pub fn begin(&mut self) {
-        self.0 = self.0.or_else(count);
+    /// Takes the counter for the start, unless that was done before. A main process that is dead afterwards may be one of those that the
+    /// kernel killed: then there is nothing to compare with.
+    pub fn begin(&mut self, main_lives: impl FnOnce() -> bool) {
+        if self.0.is_none() {
+            self.0 = count().filter(|_| main_lives());
+        }
     }
 
     /// Reads the counter anew for the next run, because the last run's kills do not concern it.
@@ -50,5 +53,12 @@ mod tests {
             assert!(!MemoryKills(Some(0)).explain(ended));
         }
         assert_eq!(MemoryKills(Some(u64::MAX)).since(None), 0);
+    }
+
+    #[test]
+    fn a_count_that_was_taken_after_the_main_process_died_is_not_kept() {
+        let mut kills = MemoryKills::default();
+        kills.begin(|| false);
+        assert_eq!(kills.0, None);
     }
 }

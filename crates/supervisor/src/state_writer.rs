@@ -2,6 +2,7 @@
 
 use super::clock::{Clock, due};
 use super::log_words;
+use super::requests::Requests;
 use super::start_sidecars::StartedSidecars;
 use super::state::State;
 use crate::state_dir;
@@ -101,7 +102,8 @@ impl StateWriter {
         self.write_at
     }
 
-    /// Writes what changed: lasting phases at once, others a little later.
+    /// Writes what changed: lasting phases at once, others a little later. Returns the watch of requests when it begins: that is before
+    /// a reader can see the first state and ask for something.
     pub fn keep(
         &mut self,
         state: &State,
@@ -109,20 +111,18 @@ impl StateWriter {
         besides: &StartedSidecars,
         stopped_by: Option<&str>,
         now: Clock,
-    ) {
+    ) -> Option<Requests> {
         if self.directory.is_none() && due(self.write_at, now) {
             self.move_in_unasked(now);
         }
-        if self.directory.is_none() {
-            return;
-        }
+        self.directory.as_ref()?;
         let mut record =
             StateRecord { stopped_by: stopped_by.map(str::to_owned), ..self.describe(state, main, besides) };
         if record == self.record && self.is_written() {
-            return;
+            return None;
         }
         if self.may_pass(record.phase) && now < *self.write_at.get_or_insert(now + PASSING) {
-            return;
+            return None;
         }
         self.write_at = None;
         if record.phase != self.record.phase || self.record.since == 0.0 {
@@ -132,8 +132,11 @@ impl StateWriter {
         if self.open.is_none() {
             self.open = self.directory.as_deref().and_then(open);
         }
+        let watched = self.open.as_ref().filter(|_| std::mem::take(&mut self.unwatched));
+        let requests = watched.and_then(|open| Requests::wanted(&state.policy, Some(open)));
         let _ = self.open.as_ref().map(|open| open.write(&record));
         (self.written, self.record) = (true, record);
+        requests
     }
 
     /// Returns whether a reader may have seen a state.

@@ -97,6 +97,13 @@ pub fn exit_now(code: c_int) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Says whether a child has ended, and leaves its status where it is (waitid(2), WNOWAIT).
+pub fn has_ended(pid: c_int) -> bool {
+    use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+    let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    !matches!(waitid(Id::Pid(nix::unistd::Pid::from_raw(pid)), look), Ok(WaitStatus::StillAlive))
+}
+
 /// Waits for one child that is known to end at once.
 pub fn wait_for(pid: c_int) -> Reaped {
     loop {
@@ -417,5 +424,17 @@ mod tests {
         assert_eq!(execute(&words("no-such-program"), &[], b"/usr/bin:/bin"), Errno::ENOENT);
         assert_eq!(execute(&words("/"), &[], b""), Errno::EACCES);
         assert_eq!(execute(&[], &[], b""), Errno::ENOENT);
+    }
+
+    #[test]
+    fn a_child_that_ended_is_seen_and_its_status_stays() {
+        let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let pid = child.id() as c_int;
+        assert!(!has_ended(pid));
+        drop(child.stdin.take());
+        while !has_ended(pid) {
+            std::thread::yield_now();
+        }
+        assert!(child.wait().unwrap().success() && has_ended(pid));
     }
 }

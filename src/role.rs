@@ -46,9 +46,9 @@ pub fn run(args: Args) -> c_int {
 
 fn supervise(args: Args, main: &dyn Fn(PrepareArgs) -> c_int) -> c_int {
     let inherited = InheritedSignals::take_over();
-    let lives =
+    let child_mains =
         ChildMains { main, helper: &helper::run, sidecar: &|beside| prepare::sidecar(args, &beside), prepares: true };
-    supervisor::run(&lives, State::preparing, inherited)
+    supervisor::run(&child_mains, State::preparing, inherited)
 }
 
 fn role(args: Args, first: bool) -> ProcessRole {

@@ -44,13 +44,13 @@ pub enum Action {
     /// Logs which processes are left, and how long they have until SIGKILL.
     NameLeft(Option<Duration>),
     /// Asks the helpers to finish.
-    EndErrands,
+    EndHelpers,
     /// Prepares and runs the workload once more.
     Begin,
     /// Starts this sidecar.
-    BeginCompanion(usize),
+    BeginSidecar(usize),
     /// Sends SIGKILL to the leftover processes of the sidecars.
-    KillCompanions,
+    KillSidecars,
     /// Reports the end with this code before the container ends.
     Account(u8),
     /// Ends with this code.

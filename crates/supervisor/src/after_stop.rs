@@ -13,7 +13,7 @@ const UNLIMITED: Duration = Duration::from_secs(24 * 3600);
 
 /// How long hooks may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HookTime {
+pub(crate) struct HookTime {
     /// Time for all hooks together.
     pub run: Duration,
     /// Time for the hooks and the processes that they leave behind, which are not waited for any longer than a hook itself.
@@ -22,7 +22,7 @@ pub struct HookTime {
 
 impl HookTime {
     /// Divides what is left of a grace; `None` means that only the hooks' own limit counts.
-    pub fn of(hooks: &AfterStop, grace: Option<Duration>) -> Self {
+    pub(crate) fn of(hooks: &AfterStop, grace: Option<Duration>) -> Self {
         let run = time(hooks.timeout.unwrap_or(UNLIMITED), grace);
         let kill = run + ENDING;
         HookTime { run, kill: grace.map_or(kill, |left| kill.min(left)) }

@@ -140,7 +140,7 @@ impl CheckpointRequests {
 /// Sets the time at which a stop without a checkpoint is looked into: half of the time for saving.
 ///
 /// `seen` says whether a checkpoint could be seen at all; otherwise its absence means nothing.
-pub fn worry_about_save(stop: &StopPlan, seen: bool, timers: &mut Timers) {
+pub(crate) fn worry_about_save(stop: &StopPlan, seen: bool, timers: &mut Timers) {
     let Some(term_at) = timers.at(Timer::Term) else { return };
     let half = term_at.saturating_sub(stop.at) / 2;
     timers.set(Timer::NothingSaved, Some(stop.at + half).filter(|_| seen && half >= WORRY));

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 /// Time since PID 1 started, which never goes back.
-pub type Clock = Duration;
+pub(crate) type Clock = Duration;
 
 /// Returns whether a deadline has come.
-pub fn due(at: Option<Clock>, now: Clock) -> bool {
+pub(crate) fn due(at: Option<Clock>, now: Clock) -> bool {
     at.is_some_and(|at| now >= at)
 }
 

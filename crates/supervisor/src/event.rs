@@ -13,7 +13,7 @@ pub enum Event {
     /// prepare or a helper sent a message.
     Said(Message),
     /// prepare's end of the handover is closed, by exec or by prepare's death.
-    DoorClosed,
+    HandoverClosed,
     /// The kernel's out-of-memory killer was active in this control group; comes before the end that it explains.
     MemoryRanOut,
     /// The main process ended.
@@ -21,13 +21,13 @@ pub enum Event {
     /// Another child ended.
     ChildEnded,
     /// A sidecar ended, numbered as in the policy.
-    CompanionEnded(usize, Ended),
+    SidecarEnded(usize, Ended),
     /// A person or program in the container asks for a checkpoint.
     SaveRequested,
     /// No process has a handler for the signal that was about to be sent.
     NobodyReady(c_int),
     /// Only helpers are left of all processes that were started.
-    OnlyErrands,
+    OnlyHelpers,
     /// PID 1 has no children any more.
     ChildrenGone,
     /// A deadline passed.

@@ -33,7 +33,7 @@ use sys::signal::{Arrived, InheritedSignals, SignalReceiver};
 const BATCH: u32 = 1000;
 
 /// PID 1 at work.
-pub struct EventLoop {
+pub(crate) struct EventLoop {
     state: State,
     receiver: SignalReceiver,
     listener: Option<HandoverReader>,
@@ -50,7 +50,7 @@ pub struct EventLoop {
     /// Errands and starts that the state asked for in this turn; they need what `run` was given.
     wanted: Vec<HelperTask>,
     begin: bool,
-    besides: StartedSidecars,
+    started_sidecars: StartedSidecars,
     requests: Option<Requests>,
     memory_kills: MemoryKills,
     /// Who was named because of a GPU.
@@ -82,7 +82,7 @@ impl EventLoop {
             actions: Vec::new(),
             wanted: Vec::new(),
             begin: false,
-            besides: StartedSidecars::default(),
+            started_sidecars: StartedSidecars::default(),
             requests: None,
             memory_kills: MemoryKills::default(),
             gpu_users: Vec::new(),
@@ -97,11 +97,11 @@ impl EventLoop {
     }
 
     /// Turns until the end.
-    pub(super) fn run(&mut self, lives: &ChildMains<'_>, inherited: InheritedSignals) -> c_int {
+    pub(super) fn run(&mut self, child_mains: &ChildMains<'_>, inherited: InheritedSignals) -> c_int {
         self.state_writer.begin(&self.state);
         let code = keep_turning(|| {
             let over = self.turn();
-            self.start_what_is_wanted(lives, inherited);
+            self.start_what_is_wanted(child_mains, inherited);
             over
         });
         c_int::from(code)
@@ -141,7 +141,7 @@ impl EventLoop {
 
     /// Whether something is to be started.
     fn wants(&self) -> bool {
-        !self.wanted.is_empty() || self.begin || self.besides.any_wanted()
+        !self.wanted.is_empty() || self.begin || self.started_sidecars.any_wanted()
     }
 
     fn received(&mut self, arrived: Arrived) {
@@ -151,31 +151,31 @@ impl EventLoop {
         }
     }
 
-    fn start_what_is_wanted(&mut self, lives: &ChildMains<'_>, inherited: InheritedSignals) {
+    fn start_what_is_wanted(&mut self, child_mains: &ChildMains<'_>, inherited: InheritedSignals) {
         if !self.wants() {
             return;
         }
         for helper in std::mem::take(&mut self.wanted) {
-            if let Err(errno) = self.helpers.start(&helper, &self.state.policy, lives, self.now) {
+            if let Err(errno) = self.helpers.start(&helper, &self.state.policy, child_mains, self.now) {
                 self.failures.tell(self.log(), helpers::name(&helper), errno);
             }
         }
         if std::mem::take(&mut self.begin) {
-            self.start_again(lives, inherited);
+            self.start_again(child_mains, inherited);
         }
-        for index in self.besides.start(&self.state, lives, inherited, self.workdir.as_deref()) {
+        for index in self.started_sidecars.start(&self.state, child_mains, inherited, self.workdir.as_deref()) {
             let lost = process::Ended::Exited(protocol::exit_code::Exit::Internal.code());
-            self.step(Event::CompanionEnded(index, lost));
+            self.step(Event::SidecarEnded(index, lost));
         }
     }
 
     /// What the first start did, for the next one. If no process can be made now, the pause was too short: it is an end like another.
-    fn start_again(&mut self, lives: &ChildMains<'_>, inherited: InheritedSignals) {
+    fn start_again(&mut self, child_mains: &ChildMains<'_>, inherited: InheritedSignals) {
         self.memory_kills.begin_again();
         let back = || {
             let _ = self.workdir.as_deref().map(nix::unistd::chdir);
         };
-        match super::start(lives, inherited, self.since, self.state.attempt, back) {
+        match super::start(child_mains, inherited, self.since, self.state.attempt, back) {
             Ok((main, listener)) => (self.workload, self.listener) = (Workload::of(main), listener),
             Err(errno) => {
                 self.log().write(Level::Error, &format!("cannot start again: {}", errno.desc()));
@@ -220,7 +220,7 @@ impl EventLoop {
         }
         if self.listener.as_ref().is_some_and(|listener| !listener.is_open()) {
             self.listener = None;
-            self.step(Event::DoorClosed);
+            self.step(Event::HandoverClosed);
         }
     }
 
@@ -249,7 +249,8 @@ impl EventLoop {
         let silent = !self.state_writer.is_written();
         self.idle_work.touched(self.now);
         let main = self.workload.main();
-        let requests = self.state_writer.keep(&self.state, main, &self.besides, self.stopped_by.as_deref(), self.now);
+        let requests =
+            self.state_writer.keep(&self.state, main, &self.started_sidecars, self.stopped_by.as_deref(), self.now);
         self.requests = requests.or(self.requests.take());
         if silent && self.state_writer.is_written() {
             // Not before: who has ended by then had no time to use up its memory.
@@ -314,8 +315,8 @@ impl EventLoop {
             self.step(Event::MainEnded(ended));
             return false;
         }
-        if let Some(index) = self.besides.reaped(pid, self.workload.unsent()) {
-            self.step(Event::CompanionEnded(index, ended));
+        if let Some(index) = self.started_sidecars.reaped(pid, self.workload.unsent()) {
+            self.step(Event::SidecarEnded(index, ended));
             return true;
         }
         if self.state.policy.report.tell_orphans {
@@ -332,7 +333,7 @@ impl EventLoop {
                 .map_or(true, |children| children.into_iter().any(|pid| !self.helpers.has(pid)));
             match others {
                 true => {}
-                false if self.helpers.any_alive() => self.step(Event::OnlyErrands),
+                false if self.helpers.any_alive() => self.step(Event::OnlyHelpers),
                 false => self.step(Event::ChildrenGone),
             }
         }

@@ -9,7 +9,7 @@ use sys::process::Ended;
 
 /// The facts that decide the exit code.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ExitAccount {
+pub(crate) struct ExitAccount {
     /// The kind of workload.
     pub kind: WorkloadKind,
     /// How the main process ended; `None` if it was given up or lost.
@@ -31,7 +31,7 @@ pub struct ExitAccount {
 }
 
 /// Returns the exit code of the container.
-pub fn code(account: &ExitAccount, policy: &ExitPolicy) -> u8 {
+pub(crate) fn code(account: &ExitAccount, policy: &ExitPolicy) -> u8 {
     let lost = if account.killed { Exit::Signal(libc::SIGKILL as u8) } else { Exit::Internal };
     let own = account.ended.map_or(lost.code(), Ended::code);
     let own = account.prepare_killed.map_or(own, |killed| killed.exit().code());

@@ -14,7 +14,7 @@ const SHM_FULL: u64 = 1 << 20;
 
 /// The summary of an end.
 #[derive(Clone, Debug, Serialize)]
-pub struct ExitSummary {
+pub(crate) struct ExitSummary {
     /// The command that ran or was being prepared.
     pub command: String,
     /// How the main process ended, in words.
@@ -46,7 +46,7 @@ pub struct ExitSummary {
 
 impl ExitSummary {
     /// Collects the summary.
-    pub fn of(state: &State, code: u8, now: Clock, stopped_by: Option<String>, memory: &MemoryKills) -> Self {
+    pub(crate) fn of(state: &State, code: u8, now: Clock, stopped_by: Option<String>, memory: &MemoryKills) -> Self {
         let times = state.times(now);
         // A process that ended with 0 did not run out of memory, so short commands do not pay for reading the counter.
         let well = state.ended() == Some(Ended::Exited(0));
@@ -73,14 +73,14 @@ impl ExitSummary {
     }
 
     /// Returns the level of the last line: whether something was lost or ran short.
-    pub fn level(&self) -> Level {
+    pub(crate) fn level(&self) -> Level {
         let failure = self.nothing_saved || self.memory_kills > 0 || self.shm_full;
         let level = if failure { Level::Warn } else { Level::Info };
         self.prepare_killed.map_or(level, |killed| killed.max(level))
     }
 
     /// Returns the summary as one line.
-    pub fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         let mut parts = vec![self.how.clone()];
         parts.extend(self.stopped_by.as_ref().map(|by| format!("stopped by {by}")));
         parts.extend(self.out_of_memory());

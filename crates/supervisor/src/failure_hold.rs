@@ -9,7 +9,7 @@ use super::timers::{Timer, Timers};
 use protocol::handover::HoldPolicy;
 
 /// Keeps the container open instead of ending with this code.
-pub fn begin(policy: &HoldPolicy, code: u8, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) {
+pub(crate) fn begin(policy: &HoldPolicy, code: u8, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) {
     timers.set(Timer::HoldEnd, now + policy.time);
     act.push(Action::Account(code));
     act.push(Action::Say(LogEvent::Holding { time: policy.time, code }));
@@ -17,7 +17,7 @@ pub fn begin(policy: &HoldPolicy, code: u8, timers: &mut Timers, now: Clock, act
 }
 
 /// Handles the deadline of the hold; returns whether the container ends now.
-pub fn tick(timers: &mut Timers, now: Clock, act: &mut Vec<Action>) -> bool {
+pub(crate) fn tick(timers: &mut Timers, now: Clock, act: &mut Vec<Action>) -> bool {
     let over = timers.take_due(Timer::HoldEnd, now);
     if over {
         act.push(Action::Say(LogEvent::Held));

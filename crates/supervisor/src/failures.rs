@@ -11,14 +11,14 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// The failures so far.
 #[derive(Debug, Default)]
-pub struct Failures {
+pub(crate) struct Failures {
     told: Vec<(&'static str, Errno)>,
     again_at: Option<Clock>,
 }
 
 impl Failures {
     /// Logs a failure that needs no repetition.
-    pub fn tell(&mut self, log: Log, what: &'static str, errno: Errno) {
+    pub(crate) fn tell(&mut self, log: Log, what: &'static str, errno: Errno) {
         if !self.told.contains(&(what, errno)) {
             self.told.push((what, errno));
             log.write(Level::Warn, &format!("{what} failed: {}", errno.desc()));
@@ -26,17 +26,17 @@ impl Failures {
     }
 
     /// Schedules the repetition of a failed call.
-    pub fn again(&mut self, now: Clock) {
+    pub(crate) fn again(&mut self, now: Clock) {
         self.again_at = Some(now + PAUSE);
     }
 
     /// Returns when the next repetition is due.
-    pub fn deadline(&self) -> Option<Clock> {
+    pub(crate) fn deadline(&self) -> Option<Clock> {
         self.again_at
     }
 
     /// Returns whether a repetition is due, and clears it.
-    pub fn is_due(&mut self, now: Clock) -> bool {
+    pub(crate) fn is_due(&mut self, now: Clock) -> bool {
         let due = due(self.again_at, now);
         if due {
             self.again_at = None;

@@ -9,7 +9,7 @@ use sys::process::close_one;
 use sys::retry::retry;
 
 /// A pipe that nothing is written to: end of file says that PID 1 has closed its end, on purpose or by its death.
-pub struct Gate {
+pub(crate) struct Gate {
     waits: OwnedFd,
     opens: OwnedFd,
 }
@@ -19,25 +19,25 @@ impl Gate {
     ///
     /// # Errors
     /// EMFILE, ENFILE, ENOMEM.
-    pub fn new() -> nix::Result<Self> {
+    pub(crate) fn new() -> nix::Result<Self> {
         let (waits, opens) = retry(|| nix::unistd::pipe2(OFlag::O_CLOEXEC))?;
         Ok(Gate { waits, opens })
     }
 
     /// Waits in the child until the gate is open.
-    pub fn wait(&self) {
+    pub(crate) fn wait(&self) {
         close_one(self.opens.as_raw_fd());
         let _ = retry(|| nix::unistd::read(&self.waits, &mut [0]));
         close_one(self.waits.as_raw_fd());
     }
 
     /// Returns the descriptors that PID 1 must keep until it opens the gate.
-    pub fn fds(&self) -> [RawFd; 2] {
+    pub(crate) fn fds(&self) -> [RawFd; 2] {
         [self.waits.as_raw_fd(), self.opens.as_raw_fd()]
     }
 
     /// Opens the gate in PID 1.
-    pub fn open(self) {
+    pub(crate) fn open(self) {
         close_one(self.waits.into_raw_fd());
         close_one(self.opens.into_raw_fd());
     }

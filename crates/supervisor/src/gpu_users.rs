@@ -22,7 +22,7 @@ const MOST: usize = 256;
 
 /// A process that has a GPU open.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GpuUser {
+pub(crate) struct GpuUser {
     /// The process.
     pub pid: c_int,
     /// A GPU device that the process has open.
@@ -30,12 +30,12 @@ pub struct GpuUser {
 }
 
 /// Returns which of these processes have a GPU open; a process that is gone or may not be looked at is left out.
-pub fn gpu_users(root: &Root, pids: &[c_int]) -> Vec<GpuUser> {
+pub(crate) fn gpu_users(root: &Root, pids: &[c_int]) -> Vec<GpuUser> {
     pids.iter().take(MOST).filter_map(|pid| Some(GpuUser { pid: *pid, device: device_of(root, *pid)? })).collect()
 }
 
 /// Returns the GPU users that are not in `named` yet, and adds them to it.
-pub fn new_gpu_users(root: &Root, pids: &[c_int], named: &mut Vec<GpuUser>) -> Vec<GpuUser> {
+pub(crate) fn new_gpu_users(root: &Root, pids: &[c_int], named: &mut Vec<GpuUser>) -> Vec<GpuUser> {
     let mut found = gpu_users(root, pids);
     found.retain(|holder| !named.contains(holder));
     named.extend_from_slice(&found);
@@ -43,7 +43,7 @@ pub fn new_gpu_users(root: &Root, pids: &[c_int], named: &mut Vec<GpuUser>) -> V
 }
 
 /// Returns the first GPU device that a process has open.
-pub fn device_of(root: &Root, pid: c_int) -> Option<String> {
+pub(crate) fn device_of(root: &Root, pid: c_int) -> Option<String> {
     let directory = root.path(format!("/proc/{pid}/fd"));
     proc::with_rights_over(pid, || {
         let open = numbers(&directory)?.into_iter();

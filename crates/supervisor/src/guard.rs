@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 const AFTER_PANIC: u8 = 100;
 
 /// Makes every panic one line on stderr.
-pub fn quiet_panics() {
+pub(crate) fn quiet_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let at = panic.location().map_or(String::new(), |at| format!(" at {}:{}", at.file(), at.line()));
         Log::default().write(Level::Error, &format!("internal error{at}; please report it"));
@@ -20,12 +20,12 @@ pub fn quiet_panics() {
 }
 
 /// Calls a function once; returns `None` after a panic.
-pub fn guarded<T>(body: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn guarded<T>(body: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(body)).ok()
 }
 
 /// Repeats an iteration of the event loop until it returns an exit code.
-pub fn keep_turning(mut turn: impl FnMut() -> Option<u8>) -> u8 {
+pub(crate) fn keep_turning(mut turn: impl FnMut() -> Option<u8>) -> u8 {
     loop {
         match guarded(&mut turn) {
             Some(Some(code)) => return code,

@@ -51,7 +51,7 @@ static FRONT: OnceLock<Front> = OnceLock::new();
 /// Runs the supervisor behind a front, and gives its exit code to the front.
 ///
 /// Where no second process can be made, the supervisor runs without a front.
-pub fn behind_front(supervise: impl FnOnce() -> c_int) -> c_int {
+pub(crate) fn behind_front(supervise: impl FnOnce() -> c_int) -> c_int {
     if let Err(errno) = process::become_subreaper() {
         let why = format!("orphans of the workload will be neither reaped nor stopped: {}", errno.desc());
         Log::default().write(Level::Warn, &why);
@@ -84,14 +84,14 @@ fn step_behind(front: Front) {
 }
 
 /// Renames the supervisor once its child exists: that child keeps trainit's name until it becomes the workload.
-pub fn name_supervisor() {
+pub(crate) fn name_supervisor() {
     if FRONT.get().is_some() {
         process::name_self(NAME);
     }
 }
 
 /// Returns the descriptor that signals the front's end, in a supervisor that is not PID 1.
-pub fn link() -> Option<BorrowedFd<'static>> {
+pub(crate) fn link() -> Option<BorrowedFd<'static>> {
     FRONT.get().map(|front| front.link.as_fd())
 }
 
@@ -99,7 +99,7 @@ pub fn link() -> Option<BorrowedFd<'static>> {
 ///
 /// The front never leaves before the supervisor, so it was killed, and no process waits for the exit code any more. The state file stays,
 /// so that the next start can log how this one ended.
-pub fn end_with_front(log: Log) -> Option<u8> {
+pub(crate) fn end_with_front(log: Log) -> Option<u8> {
     let front = FRONT.get()?;
     let mut link = [PollFd::new(front.link.as_fd(), PollFlags::POLLIN)];
     if poll(&mut link, PollTimeout::ZERO) != Ok(1) {
@@ -221,7 +221,7 @@ fn reap_what_ended() -> bool {
 }
 
 /// Stops the job as Ctrl-Z does, so that a shell above gets its terminal back: that shell watches the front.
-pub fn suspend() {
+pub(crate) fn suspend() {
     match FRONT.get() {
         Some(front) => {
             let _ = signal::send(front.pid, libc::SIGTSTP);

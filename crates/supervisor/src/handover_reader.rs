@@ -23,7 +23,7 @@ const QUIET: Duration = Duration::from_millis(5);
 const FAILURES: u32 = 100;
 
 /// The reading end.
-pub struct HandoverReader {
+pub(crate) struct HandoverReader {
     fd: OwnedFd,
     bytes: Vec<u8>,
     /// Number of bytes that are decoded already.
@@ -36,38 +36,38 @@ pub struct HandoverReader {
 
 impl HandoverReader {
     /// Returns a reader of this pipe.
-    pub fn new(fd: OwnedFd) -> Self {
+    pub(crate) fn new(fd: OwnedFd) -> Self {
         HandoverReader { fd, bytes: Vec::new(), used: 0, open: true, failures: 0, quiet_until: Clock::ZERO }
     }
 
     /// Returns a reader for a child that was just started.
-    pub fn of_start(fd: OwnedFd, now: Clock) -> Self {
+    pub(crate) fn of_start(fd: OwnedFd, now: Clock) -> Self {
         HandoverReader { quiet_until: now + QUIET, ..HandoverReader::new(fd) }
     }
 
     /// Returns when the child's messages begin to wake PID 1, unless they do so already.
-    pub fn quiet_until(&self, now: Clock) -> Option<Clock> {
+    pub(crate) fn quiet_until(&self, now: Clock) -> Option<Clock> {
         Some(self.quiet_until).filter(|until| now < *until)
     }
 
     /// Returns the descriptor to poll.
-    pub fn fd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 
     /// Returns whether the other end may still write.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.open
     }
 
     /// Returns whether there is something to read now.
-    pub fn is_readable(&self) -> bool {
+    pub(crate) fn is_readable(&self) -> bool {
         let mut fd = [PollFd::new(self.fd(), PollFlags::POLLIN)];
         retry(|| poll(&mut fd, PollTimeout::ZERO)) == Ok(1)
     }
 
     /// Returns all messages that can be read without waiting.
-    pub fn hear_all(&mut self) -> Vec<Message> {
+    pub(crate) fn hear_all(&mut self) -> Vec<Message> {
         let mut messages = Vec::new();
         while self.open && self.is_readable() {
             self.hear();
@@ -77,7 +77,7 @@ impl HandoverReader {
     }
 
     /// Reads the waiting bytes, for `next` to decode; the caller makes sure that the descriptor is readable.
-    pub fn hear(&mut self) {
+    pub(crate) fn hear(&mut self) {
         let mut room = [0; PIECE];
         let count = match nix::unistd::read(&self.fd, &mut room) {
             Ok(count) => count,

@@ -53,32 +53,32 @@ struct RunningHelper {
 
 /// All running helpers.
 #[derive(Default)]
-pub struct Helpers(Vec<RunningHelper>);
+pub(crate) struct Helpers(Vec<RunningHelper>);
 
 impl Helpers {
     /// Starts a helper; a second one that watches checkpoints is not started.
     ///
     /// # Errors
     /// No process or no pipe can be made. The caller only logs that, because the workload can do without helpers.
-    pub fn start(
+    pub(crate) fn start(
         &mut self,
         helper: &HelperTask,
         policy: &Policy,
-        lives: &ChildMains<'_>,
+        child_mains: &ChildMains<'_>,
         now: Clock,
     ) -> nix::Result<()> {
         let watches = *helper == HelperTask::Watch;
         if watches && self.0.iter().any(|running| running.watches) {
             return Ok(());
         }
-        let (pid, listener, finish) = spawn(helper, policy, lives)?;
+        let (pid, listener, finish) = spawn(helper, policy, child_mains)?;
         let until = limit(helper).map(|limit| now + limit);
         self.0.push(RunningHelper { pid, listener, finish: Some(finish), until, watches, given_up: false });
         Ok(())
     }
 
     /// Asks all helpers to finish.
-    pub fn end(&mut self, now: Clock) {
+    pub(crate) fn end(&mut self, now: Clock) {
         for running in &mut self.0 {
             running.finish = None;
             running.until.get_or_insert(now + LAST_LOOK);
@@ -86,35 +86,35 @@ impl Helpers {
     }
 
     /// Returns whether any helper runs.
-    pub fn any(&self) -> bool {
+    pub(crate) fn any(&self) -> bool {
         !self.0.is_empty()
     }
 
     /// Returns whether any helper is worth waiting for: one that was killed and is still there waits for a dead file system.
-    pub fn any_alive(&self) -> bool {
+    pub(crate) fn any_alive(&self) -> bool {
         self.0.iter().any(|running| !running.given_up)
     }
 
     /// Returns whether this process is a helper.
-    pub fn has(&self, pid: c_int) -> bool {
+    pub(crate) fn has(&self, pid: c_int) -> bool {
         self.0.iter().any(|running| running.pid == pid)
     }
 
     /// Removes a reaped helper, and returns its last messages.
-    pub fn reaped(&mut self, pid: c_int) -> Vec<Message> {
+    pub(crate) fn reaped(&mut self, pid: c_int) -> Vec<Message> {
         let Some(at) = self.0.iter().position(|running| running.pid == pid) else { return Vec::new() };
         let mut ended = self.0.swap_remove(at);
         ended.listener.hear_all()
     }
 
     /// Returns the descriptors to poll.
-    pub fn fds(&self) -> impl Iterator<Item = PollFd<'_>> {
+    pub(crate) fn fds(&self) -> impl Iterator<Item = PollFd<'_>> {
         let open = self.0.iter().filter(|running| running.listener.is_open());
         open.map(|running| PollFd::new(running.listener.fd(), PollFlags::POLLIN))
     }
 
     /// Returns the messages that can be read now.
-    pub fn hear(&mut self) -> Vec<Message> {
+    pub(crate) fn hear(&mut self) -> Vec<Message> {
         let ready = |running: &&mut RunningHelper| running.listener.is_open() && running.listener.is_readable();
         let heard = self.0.iter_mut().filter(ready).flat_map(|running| {
             running.listener.hear();
@@ -124,12 +124,12 @@ impl Helpers {
     }
 
     /// Returns when the next helper's time is up.
-    pub fn deadline(&self) -> Option<Clock> {
+    pub(crate) fn deadline(&self) -> Option<Clock> {
         self.0.iter().filter_map(|running| running.until).min()
     }
 
     /// Kills the helpers whose time is up; a helper that cannot be killed is left alone.
-    pub fn tick(&mut self, now: Clock) {
+    pub(crate) fn tick(&mut self, now: Clock) {
         for running in self.0.iter_mut().filter(|running| running.until.is_some_and(|until| now >= until)) {
             let killed = signal::send(running.pid, libc::SIGKILL);
             let again = killed.is_err_and(|errno| !signal::is_final(errno));
@@ -139,7 +139,7 @@ impl Helpers {
 }
 
 /// Returns a helper's task in words, for a line that says that it was not done.
-pub const fn name(helper: &HelperTask) -> &'static str {
+pub(crate) const fn name(helper: &HelperTask) -> &'static str {
     match helper {
         HelperTask::Watch => "watching the checkpoint directory",
         HelperTask::DoneFile => "looking for stop.done_file",
@@ -167,7 +167,7 @@ fn limit(helper: &HelperTask) -> Option<Duration> {
 fn spawn(
     helper: &HelperTask,
     policy: &Policy,
-    lives: &ChildMains<'_>,
+    child_mains: &ChildMains<'_>,
 ) -> nix::Result<(c_int, HandoverReader, OwnedFd)> {
     let (reader, writer) = super::handover_pipe()?;
     let (finish_reader, finish_writer) = super::handover_pipe()?;
@@ -178,7 +178,7 @@ fn spawn(
         process::close_one(keep);
         match (writer.take(), finish.take()) {
             (Some(writer), Some(finish)) => {
-                (lives.helper)(HelperArgs { helper, policy, handover: HandoverWriter::to(writer), finish })
+                (child_mains.helper)(HelperArgs { helper, policy, handover: HandoverWriter::to(writer), finish })
             }
             _ => 70,
         }

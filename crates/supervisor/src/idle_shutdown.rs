@@ -26,11 +26,11 @@ const BLIND: Duration = Duration::from_secs(30);
 const PROCESSOR: f64 = 0.1;
 
 /// The whole budget of a stop by PID 1 itself where none is configured: no engine would end that stop.
-pub const GRACE: Duration = Duration::from_secs(600);
+pub(crate) const GRACE: Duration = Duration::from_secs(600);
 
 /// What is known of the container's use.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Usage {
+pub(crate) struct Usage {
     /// The time of the last look, and the processor time by then.
     looked: Option<(Clock, Option<u64>)>,
     used_at: Clock,
@@ -42,23 +42,23 @@ pub struct Usage {
 
 impl Usage {
     /// Starts to look, because the workload runs.
-    pub fn begin(policy: &IdlePolicy, timers: &mut Timers, now: Clock) -> Self {
+    pub(crate) fn begin(policy: &IdlePolicy, timers: &mut Timers, now: Clock) -> Self {
         look_later(policy, timers, now);
         Usage { used_at: now, ..Usage::default() }
     }
 
     /// Returns who uses the container; `None` if no use was seen.
-    pub fn by(&self) -> Option<&str> {
+    pub(crate) fn by(&self) -> Option<&str> {
         self.by.as_deref()
     }
 
     /// Returns since when the container is unused.
-    pub fn unused_since(&self) -> Option<Clock> {
+    pub(crate) fn unused_since(&self) -> Option<Clock> {
         (self.looked.is_some() && self.by.is_none()).then_some(self.used_at)
     }
 
     /// Starts a look when it is due.
-    pub fn tick(&self, policy: &IdlePolicy, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) {
+    pub(crate) fn tick(&self, policy: &IdlePolicy, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) {
         if timers.is_due(Timer::UsageLook, now) {
             let since = self.looked.map_or(self.used_at, |(at, _)| at);
             look_later(policy, timers, now);
@@ -67,7 +67,7 @@ impl Usage {
     }
 
     /// Takes the result of a look; returns why the container is stopped now, if it is.
-    pub fn seen(
+    pub(crate) fn seen(
         &mut self,
         seen: &UsageState,
         policy: &IdlePolicy,
@@ -124,12 +124,12 @@ fn look_later(policy: &IdlePolicy, timers: &mut Timers, now: Clock) {
 }
 
 /// Starts to count the container's lifetime, from the start of PID 1.
-pub fn lifetime_begins(policy: &IdlePolicy, timers: &mut Timers, now: Clock) {
+pub(crate) fn lifetime_begins(policy: &IdlePolicy, timers: &mut Timers, now: Clock) {
     timers.set(Timer::Lifetime, policy.lifetime.map(|limit| next_mark(limit, limit, now)));
 }
 
 /// Handles the deadlines of the lifetime, unless the container ends anyway; returns why the container is stopped now, if it is.
-pub fn lifetime_tick(
+pub(crate) fn lifetime_tick(
     policy: &IdlePolicy,
     ends: bool,
     timers: &mut Timers,
@@ -191,7 +191,7 @@ mod tests {
                 ..Policy::default()
             }))));
             play.does(Event::Said(Message::Launching("bash".into())));
-            play.does(Event::DoorClosed);
+            play.does(Event::HandoverClosed);
             play
         }
 

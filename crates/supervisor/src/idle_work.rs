@@ -12,21 +12,21 @@ const SETTLED: Duration = Duration::from_secs(1);
 
 /// When the work is due.
 #[derive(Debug, Default)]
-pub struct IdleWork(Option<Clock>);
+pub(crate) struct IdleWork(Option<Clock>);
 
 impl IdleWork {
     /// Notes that more memory was touched than a sleep needs.
-    pub fn touched(&mut self, now: Clock) {
+    pub(crate) fn touched(&mut self, now: Clock) {
         self.0 = Some(now + SETTLED);
     }
 
     /// Returns when there is work to do.
-    pub fn deadline(&self) -> Option<Clock> {
+    pub(crate) fn deadline(&self) -> Option<Clock> {
         self.0
     }
 
     /// Does the work that is due.
-    pub fn tick(&mut self, now: Clock) {
+    pub(crate) fn tick(&mut self, now: Clock) {
         if due(self.0, now) {
             self.0 = None;
             memory::forget_the_past();

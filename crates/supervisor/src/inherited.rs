@@ -10,7 +10,7 @@ use sys::retry::retry;
 /// Closes all descriptors above stderr except these, and leaves the working directory.
 ///
 /// PID 1 must not have opened anything else yet. Returns the directory if `ask` is set.
-pub fn release(keep: &[RawFd], ask: bool) -> Option<PathBuf> {
+pub(crate) fn release(keep: &[RawFd], ask: bool) -> Option<PathBuf> {
     process::close_all_but(keep);
     let workdir = ask.then(|| retry(nix::unistd::getcwd)).and_then(Result::ok);
     let _ = retry(|| nix::unistd::chdir("/"));

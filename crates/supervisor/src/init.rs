@@ -81,8 +81,9 @@ fn supervise(command: Args, mut options: InitOptions, inherited: InheritedSignal
     if process::variable(c"TINI_KILL_PROCESS_GROUP").is_some() {
         options.policy.signals.scope = Scope::Group;
     }
-    let lives = ChildMains { main: &|start| launch(command, start), helper: &|_| 0, sidecar: &|_| 0, prepares: false };
-    run(&lives, || State::plain(options.policy), inherited)
+    let child_mains =
+        ChildMains { main: &|start| launch(command, start), helper: &|_| 0, sidecar: &|_| 0, prepares: false };
+    run(&child_mains, || State::plain(options.policy), inherited)
 }
 
 /// Becomes the command in the child: takes the terminal's foreground, restores everything inherited, and execs.

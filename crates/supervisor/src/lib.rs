@@ -2,6 +2,7 @@
 //!
 //! The crate depends on `protocol` and `sys` alone and reads nothing that a user wrote: no YAML, no clap. It is an event loop around the
 //! pure `State::step`. It must never block, never exit early and never die of a panic.
+#![warn(unreachable_pub)]
 
 mod action;
 mod after_stop;
@@ -110,26 +111,26 @@ pub struct ChildMains<'a> {
 ///
 /// The caller has taken the signals over as its very first act: a signal that arrives earlier is lost to a PID 1. The state is made here
 /// and not passed in, because every copy on the stack stays there for weeks.
-pub fn run(lives: &ChildMains<'_>, state: impl FnOnce() -> State, inherited: InheritedSignals) -> ! {
+pub fn run(child_mains: &ChildMains<'_>, state: impl FnOnce() -> State, inherited: InheritedSignals) -> ! {
     let since = Instant::now();
     process::occupy_stdio();
     guard::quiet_panics();
-    let supervise = || supervise(lives, state, inherited, since);
+    let supervise = || supervise(child_mains, state, inherited, since);
     let code = if process::is_first() { supervise() } else { guardian::behind_front(supervise) };
     process::exit_now(code) // nothing here is buffered, and no exit handler has anything to do
 }
 
 fn supervise(
-    lives: &ChildMains<'_>,
+    child_mains: &ChildMains<'_>,
     state: impl FnOnce() -> State,
     inherited: InheritedSignals,
     since: Instant,
 ) -> c_int {
-    match guarded(|| first_start(lives, inherited, since)).unwrap_or(Err(Errno::UnknownErrno)) {
+    match guarded(|| first_start(child_mains, inherited, since)).unwrap_or(Err(Errno::UnknownErrno)) {
         Ok(first) => {
             guardian::name_supervisor();
             // The loop is never dropped: the kernel closes what is open, and nothing can fail between the end and the exit code.
-            ManuallyDrop::new(EventLoop::new(state, first, since)).run(lives, inherited)
+            ManuallyDrop::new(EventLoop::new(state, first, since)).run(child_mains, inherited)
         }
         Err(errno) => cannot_start(errno),
     }
@@ -143,34 +144,34 @@ struct FirstStart {
 }
 
 /// Forks the child, releases what PID 1 inherited, and only then lets the child continue.
-fn first_start(lives: &ChildMains<'_>, inherited: InheritedSignals, since: Instant) -> nix::Result<FirstStart> {
+fn first_start(child_mains: &ChildMains<'_>, inherited: InheritedSignals, since: Instant) -> nix::Result<FirstStart> {
     let gate = Gate::new()?;
-    let start = || start(lives, inherited, since, 1, || gate.wait());
+    let start = || start(child_mains, inherited, since, 1, || gate.wait());
     let (main, listener) = patiently(start)?;
     let [waits, opens] = gate.fds();
     let own =
         [listener.as_ref().map(HandoverReader::fd), guardian::link()].map(|fd| fd.map_or(-1, |fd| fd.as_raw_fd()));
     let [hears, link] = own;
-    let workdir = guarded(|| inherited::release(&[waits, opens, hears, link], lives.prepares)).flatten();
+    let workdir = guarded(|| inherited::release(&[waits, opens, hears, link], child_mains.prepares)).flatten();
     gate.open();
     Ok(FirstStart { main, listener, workdir })
 }
 
 /// Forks a child that calls `first` and then the main function of prepare.
 fn start(
-    lives: &ChildMains<'_>,
+    child_mains: &ChildMains<'_>,
     inherited: InheritedSignals,
     since: Instant,
     attempt: u32,
     first: impl FnOnce(),
 ) -> nix::Result<(c_int, Option<HandoverReader>)> {
     let (reader, writer) =
-        if lives.prepares { handover_pipe().map(|(r, w)| (Some(r), Some(w)))? } else { (None, None) };
+        if child_mains.prepares { handover_pipe().map(|(r, w)| (Some(r), Some(w)))? } else { (None, None) };
     let main = process::fork(|| {
         process::end_with_parent();
         first();
         let handover = writer.map_or_else(HandoverWriter::none, HandoverWriter::to);
-        (lives.main)(PrepareArgs { handover, inherited, since, attempt })
+        (child_mains.main)(PrepareArgs { handover, inherited, since, attempt })
     })?;
     Ok((main, reader.map(|reader| HandoverReader::of_start(reader, since.elapsed()))))
 }

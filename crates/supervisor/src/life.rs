@@ -10,7 +10,7 @@ use sys::process::Ended;
 
 /// The phase of the main process.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Life {
+pub(crate) enum Life {
     /// The main process prepares.
     Preparing(Preparing),
     /// The main process is the workload.
@@ -25,7 +25,7 @@ pub enum Life {
 
 /// A preparation.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Preparing {
+pub(crate) struct Preparing {
     /// The phase of the preparation.
     pub phase: Phase,
     /// Signals for the workload, which is not there yet.
@@ -38,7 +38,7 @@ pub struct Preparing {
 
 /// A workload that runs.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Running {
+pub(crate) struct Running {
     /// When the workload began.
     pub since: Clock,
     /// Signals that came before the workload began, for which it may have no handlers yet.
@@ -51,7 +51,7 @@ pub struct Running {
 
 /// A run of which only leftover processes exist, and the questions at its end, each of which is asked once.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Draining {
+pub(crate) struct Draining {
     /// How the run ended.
     pub end: RunEnd,
     /// Whether `stop.done_file` is there.
@@ -64,7 +64,7 @@ pub struct Draining {
 
 /// A question to a helper.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Question {
+pub(crate) enum Question {
     /// The question was not asked.
     #[default]
     Open,
@@ -76,7 +76,7 @@ pub enum Question {
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RunEnd {
+pub(crate) struct RunEnd {
     /// How the main process ended; `None` if it was lost.
     pub ended: Option<Ended>,
     /// When the main process ended.
@@ -93,7 +93,7 @@ pub struct RunEnd {
 
 impl Life {
     /// Returns how the run ended, once its main process has.
-    pub fn end(&self) -> Option<&RunEnd> {
+    pub(crate) fn end(&self) -> Option<&RunEnd> {
         match self {
             Life::Preparing(_) | Life::Running(_) => None,
             Life::Draining(Draining { end, .. }) | Life::BackOff(end) | Life::Held(end) => Some(end),
@@ -101,7 +101,7 @@ impl Life {
     }
 
     /// Returns when the workload began; `None` if it never ran.
-    pub fn began(&self) -> Option<Clock> {
+    pub(crate) fn began(&self) -> Option<Clock> {
         match self {
             Life::Running(running) => Some(running.since),
             _ => self.end()?.began,
@@ -109,7 +109,7 @@ impl Life {
     }
 
     /// Returns the finding of the watchdog.
-    pub fn verdict(&self) -> HangVerdict {
+    pub(crate) fn verdict(&self) -> HangVerdict {
         match self {
             Life::Running(running) => running.watch.verdict(),
             _ => self.end().map(|end| end.verdict).unwrap_or_default(),
@@ -117,7 +117,7 @@ impl Life {
     }
 
     /// Begins to drain: `ended` is the end of the main process, and `launched` says whether prepare was about to become the workload.
-    pub fn drain(&mut self, ended: Option<Ended>, launched: bool, now: Clock) {
+    pub(crate) fn drain(&mut self, ended: Option<Ended>, launched: bool, now: Clock) {
         let ran = match self {
             Life::Preparing(preparing) => launched && !preparing.exec_failed,
             Life::Running(_) => true,

@@ -10,36 +10,36 @@ use sys::stderr;
 
 /// PID 1's log, in the configured form, and with all levels until the configuration is known.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Log {
+pub(crate) struct Log {
     json: bool,
     least: Level,
 }
 
 impl Log {
     /// Returns a log as this policy wants it.
-    pub fn of(policy: &ReportPolicy) -> Self {
+    pub(crate) fn of(policy: &ReportPolicy) -> Self {
         Log { json: policy.json, least: policy.level }
     }
 
     /// Writes an event as one line.
-    pub fn say(self, line: &LogEvent) {
+    pub(crate) fn say(self, line: &LogEvent) {
         if self.tells(line.level()) {
             self.write(line.level(), &words(line));
         }
     }
 
     /// Writes one line to stderr.
-    pub fn write(self, level: Level, text: &str) {
+    pub(crate) fn write(self, level: Level, text: &str) {
         self.put(level, "line", text, None);
     }
 
     /// Returns whether lines of this level are written.
-    pub fn tells(self, level: Level) -> bool {
+    pub(crate) fn tells(self, level: Level) -> bool {
         level >= self.least
     }
 
     /// Writes the last line.
-    pub fn end(self, ending: &ExitSummary) {
+    pub(crate) fn end(self, ending: &ExitSummary) {
         if self.tells(ending.level()) {
             self.put(ending.level(), "end", &ending.words(), Some(ending));
         }

@@ -102,7 +102,7 @@ pub enum LogEvent {
     /// The workload is ended because it hangs; the time is until SIGKILL.
     Aborting(Duration),
     /// A sidecar has ended.
-    CompanionEnded {
+    SidecarEnded {
         /// The sidecar's mode.
         mode: String,
         /// How the sidecar ended.
@@ -119,7 +119,7 @@ impl LogEvent {
     pub fn level(&self) -> Level {
         match self {
             LogEvent::GivenUp => Level::Error,
-            LogEvent::CompanionEnded { ended: Ended::Exited(0), .. } => Level::Info,
+            LogEvent::SidecarEnded { ended: Ended::Exited(0), .. } => Level::Info,
             LogEvent::Killing
             | LogEvent::PrepareTimeout(_)
             | LogEvent::NobodyReady(_)
@@ -129,7 +129,7 @@ impl LogEvent {
             | LogEvent::Restarting { .. }
             | LogEvent::EndsSoon { .. }
             | LogEvent::NoRestart(_)
-            | LogEvent::CompanionEnded { .. }
+            | LogEvent::SidecarEnded { .. }
             | LogEvent::Holding { .. }
             | LogEvent::Hangs { .. }
             | LogEvent::NothingSavedYet { .. }

@@ -13,7 +13,7 @@ use sys::{Root, proc, process, signal};
 /// Most processes that are named in one line.
 const NAMED: usize = 10;
 /// Returns an event in words.
-pub fn words(line: &LogEvent) -> String {
+pub(crate) fn words(line: &LogEvent) -> String {
     match line {
         LogEvent::Stopping { stop, grace_from, reason } => stopping(stop, grace_from, *reason),
         LogEvent::EndsSoon { reason, left } => ends_soon(*reason, *left),
@@ -56,7 +56,7 @@ pub fn words(line: &LogEvent) -> String {
         LogEvent::Aborting(left) => {
             format!("it is ended because it hangs: SIGABRT, or SIGTERM; {} until SIGKILL", seconds(*left))
         }
-        LogEvent::CompanionEnded { mode, ended, again } => sidecar_ended(mode, *ended, *again),
+        LogEvent::SidecarEnded { mode, ended, again } => sidecar_ended(mode, *ended, *again),
         LogEvent::Note(text) => text.clone(),
     }
 }
@@ -75,7 +75,7 @@ fn sidecar_ended(mode: &str, ended: Ended, again: Option<Duration>) -> String {
 }
 
 /// Returns a line about the processes that a stop still waits for.
-pub fn waiting_for(pids: &[c_int], left: Option<Duration>) -> String {
+pub(crate) fn waiting_for(pids: &[c_int], left: Option<Duration>) -> String {
     format!("the workload has ended; waiting for what it left: {}{}", named(pids), until_kill(left))
 }
 
@@ -100,7 +100,7 @@ fn stopping(stop: &StopPlan, grace_from: &str, reason: Option<Reason>) -> String
 }
 
 /// Returns who asked for a stop: the signal and its sender, or PID 1 itself and why.
-pub fn asked_by(stop: &StopPlan, reason: Option<Reason>) -> String {
+pub(crate) fn asked_by(stop: &StopPlan, reason: Option<Reason>) -> String {
     match reason {
         Some(Reason::Idle(after)) => format!("idle.after (not used for {})", time(after)),
         Some(Reason::Lifetime(limit)) => format!("lifetime ({})", time(limit)),
@@ -140,13 +140,13 @@ fn asked(number: Option<i32>, stop: bool, left: Option<Duration>) -> String {
 }
 
 /// Describes a checkpoint in a few words: its path, step and size.
-pub fn checkpoint(saved: &SavedCheckpoint) -> String {
+pub(crate) fn checkpoint(saved: &SavedCheckpoint) -> String {
     let step = saved.step.map_or(String::new(), |step| format!("step {step}, "));
     format!("{} ({step}{})", saved.path.escape_debug(), units::size(saved.size))
 }
 
 /// Names the sender of a signal, as far as it can be known: a sender outside of this pid namespace has pid 0.
-pub fn sender(arrived: signal::Arrived) -> String {
+pub(crate) fn sender(arrived: signal::Arrived) -> String {
     match arrived.pid {
         _ if arrived.kernel => " from the kernel".into(),
         0 => " from outside of the container".into(),
@@ -171,7 +171,7 @@ fn named(pids: &[c_int]) -> String {
 }
 
 /// Returns a line about the processes that still have a GPU open.
-pub fn holding(gpu_users: &[GpuUser]) -> String {
+pub(crate) fn holding(gpu_users: &[GpuUser]) -> String {
     let named = |holder: &GpuUser| {
         let name =
             proc::status(holder.pid).map_or(String::new(), |status| format!(" ({})", status.name.escape_debug()));
@@ -184,7 +184,7 @@ pub fn holding(gpu_users: &[GpuUser]) -> String {
 }
 
 /// Describes how a process ended.
-pub fn how(ended: Ended) -> String {
+pub(crate) fn how(ended: Ended) -> String {
     match ended {
         Ended::Exited(code) => format!("exit code {code}"),
         Ended::Killed(number) => format!("killed by {}", signal::name(number)),
@@ -192,7 +192,7 @@ pub fn how(ended: Ended) -> String {
 }
 
 /// Formats a duration as a person says it.
-pub fn seconds(duration: Duration) -> String {
+pub(crate) fn seconds(duration: Duration) -> String {
     match duration.as_secs() {
         0..10 => format!("{:.1} s", duration.as_secs_f64()),
         10..120 => format!("{} s", duration.as_secs()),

@@ -8,33 +8,33 @@ const KILLED: u8 = 128 + libc::SIGKILL as u8;
 
 /// The value of the counter at the start.
 #[derive(Debug, Default)]
-pub struct MemoryKills(Option<u64>);
+pub(crate) struct MemoryKills(Option<u64>);
 
 impl MemoryKills {
     /// Takes the counter for the start, unless that was done before. A main process that is dead afterwards may be one of those that the
     /// kernel killed: then there is nothing to compare with.
-    pub fn begin(&mut self, main_lives: impl FnOnce() -> bool) {
+    pub(crate) fn begin(&mut self, main_lives: impl FnOnce() -> bool) {
         if self.0.is_none() {
             self.0 = count().filter(|_| main_lives());
         }
     }
 
     /// Reads the counter anew for the next run, because the last run's kills do not concern it.
-    pub fn begin_again(&mut self) {
+    pub(crate) fn begin_again(&mut self) {
         self.0 = self.0.and_then(|_| count());
     }
 
     /// Returns the number of kills since the start, for a main process that ended this way; 0 if it is not known.
     ///
     /// Without a first reading the start value is 0 for a PID 1, because the control group of a container is as new as its PID 1.
-    pub fn since(&self, ended: Option<Ended>) -> u64 {
+    pub(crate) fn since(&self, ended: Option<Ended>) -> u64 {
         let new = ended.map(Ended::code) == Some(KILLED) && is_first();
         let Some(before) = self.0.or(new.then_some(0)) else { return 0 };
         count().map_or(0, |now| now.saturating_sub(before))
     }
 
     /// Returns whether an out-of-memory kill explains this end; other processes send SIGKILL, too, so the counter decides.
-    pub fn explain(&self, ended: Ended) -> bool {
+    pub(crate) fn explain(&self, ended: Ended) -> bool {
         ended == Ended::Killed(libc::SIGKILL) && self.since(Some(ended)) > 0
     }
 }

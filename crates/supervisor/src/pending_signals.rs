@@ -16,19 +16,19 @@ const LAST_PAUSE: Duration = Duration::from_secs(26);
 
 /// The set of waiting signals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PendingSignals {
+pub(crate) struct PendingSignals {
     signals: u64,
     pause: Duration,
 }
 
 impl PendingSignals {
     /// Keeps a signal.
-    pub fn keep(&mut self, number: c_int) {
+    pub(crate) fn keep(&mut self, number: c_int) {
         self.signals |= signal::bit(number);
     }
 
     /// Starts to check for handlers, because the workload is there.
-    pub fn begin(&mut self, timers: &mut Timers, now: Clock) {
+    pub(crate) fn begin(&mut self, timers: &mut Timers, now: Clock) {
         if self.signals != 0 {
             self.pause = FIRST_LOOK;
             timers.set(Timer::PendingSignals, now + FIRST_LOOK);
@@ -36,7 +36,7 @@ impl PendingSignals {
     }
 
     /// Returns the signals to deliver now to a process that catches them; `None` if it is not yet time.
-    pub fn tick(&mut self, timers: &mut Timers, now: Clock) -> Option<u64> {
+    pub(crate) fn tick(&mut self, timers: &mut Timers, now: Clock) -> Option<u64> {
         if !timers.take_due(Timer::PendingSignals, now) {
             return None;
         }
@@ -46,7 +46,7 @@ impl PendingSignals {
     }
 
     /// Removes signals that were delivered.
-    pub fn delivered(&mut self, signals: u64, timers: &mut Timers) {
+    pub(crate) fn delivered(&mut self, signals: u64, timers: &mut Timers) {
         self.signals &= !signals;
         if self.signals == 0 {
             timers.set(Timer::PendingSignals, None);

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use sys::{credentials, proc};
 
 /// The watched directory.
-pub struct Requests {
+pub(crate) struct Requests {
     inotify: Inotify,
     directory: PathBuf,
     user: (u32, u32),
@@ -21,7 +21,7 @@ pub struct Requests {
 
 impl Requests {
     /// Watches the directory if the policy asks for it.
-    pub fn wanted(policy: &Policy, run_dir: Option<&StateDir>) -> Option<Self> {
+    pub(crate) fn wanted(policy: &Policy, run_dir: Option<&StateDir>) -> Option<Self> {
         Self::watch(run_dir?, policy.user.as_ref())
     }
 
@@ -46,12 +46,12 @@ impl Requests {
     }
 
     /// Returns the descriptor to poll.
-    pub fn fd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.inotify.as_fd()
     }
 
     /// Removes all waiting requests; returns whether there was any.
-    pub fn take(&self) -> bool {
+    pub(crate) fn take(&self) -> bool {
         let Ok(events) = self.inotify.read_events() else { return false };
         let names = events.into_iter().filter_map(|event| event.name);
         let ours = names.filter(|name| name.as_encoded_bytes().starts_with(CHECKPOINT_REQUEST.as_bytes()));

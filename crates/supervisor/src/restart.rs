@@ -8,7 +8,7 @@ const FRUITLESS: u32 = 3;
 
 /// The counts over several runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RestartState {
+pub(crate) struct RestartState {
     /// Restarts in a row.
     count: u32,
     /// Runs in a row without a newer checkpoint.
@@ -19,7 +19,7 @@ pub struct RestartState {
 
 /// A run that has ended by itself.
 #[derive(Clone, Copy, Debug)]
-pub struct EndedRun {
+pub(crate) struct EndedRun {
     /// The exit code of the run.
     pub code: u8,
     /// The duration of the run.
@@ -34,7 +34,7 @@ pub struct EndedRun {
 
 /// The decision after an end that the policy answers with another run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NextRun {
+pub(crate) enum NextRun {
     /// The next run begins after this pause.
     After(Duration),
     /// There is no next run, for this reason.
@@ -43,17 +43,17 @@ pub enum NextRun {
 
 impl RestartState {
     /// Notes that the workload runs.
-    pub fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.progress = false;
     }
 
     /// Notes that a newer checkpoint is complete.
-    pub fn progressed(&mut self) {
+    pub(crate) fn progressed(&mut self) {
         (self.progress, self.fruitless) = (true, 0);
     }
 
     /// Decides what follows the end of a run; `None` if the policy does not answer this end with another run.
-    pub fn step(&mut self, run: EndedRun, policy: &Restart) -> Option<NextRun> {
+    pub(crate) fn step(&mut self, run: EndedRun, policy: &Restart) -> Option<NextRun> {
         wants_restart(run, policy).then(|| {
             *self = self.counted(run, policy);
             match self.refusal(run, policy) {
@@ -64,7 +64,7 @@ impl RestartState {
     }
 
     /// Returns whether `step` would decide for another run.
-    pub fn would_start(&self, run: EndedRun, policy: &Restart) -> bool {
+    pub(crate) fn would_start(&self, run: EndedRun, policy: &Restart) -> bool {
         wants_restart(run, policy) && self.counted(run, policy).refusal(run, policy).is_none()
     }
 

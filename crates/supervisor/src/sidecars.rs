@@ -78,7 +78,7 @@ impl Sidecars {
     /// Starts this number of sidecars, because the workload runs.
     pub fn begin(&mut self, count: usize, now: Clock, act: &mut Vec<Action>) {
         self.all = vec![Sidecar { stage: SidecarPhase::Runs, since: now, count: 0, starts: 1 }; count];
-        act.extend((0..count).map(Action::BeginCompanion));
+        act.extend((0..count).map(Action::BeginSidecar));
     }
 
     /// Returns the phase and the number of starts of each sidecar.
@@ -105,7 +105,7 @@ impl Sidecars {
         if let Some(modes) = wanted {
             let again = sidecar.ended(ended, now);
             let mode = modes.get(index).cloned().unwrap_or_default();
-            act.push(Action::Say(LogEvent::CompanionEnded { mode, ended, again }));
+            act.push(Action::Say(LogEvent::SidecarEnded { mode, ended, again }));
         }
         self.schedule(timers);
     }
@@ -114,14 +114,14 @@ impl Sidecars {
     pub fn tick(&mut self, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) {
         if timers.is_due(Timer::SidecarStart, now) {
             let begin = |(index, sidecar): (usize, &mut Sidecar)| sidecar.tick(now).then_some(index);
-            act.extend(self.all.iter_mut().enumerate().filter_map(begin).map(Action::BeginCompanion));
+            act.extend(self.all.iter_mut().enumerate().filter_map(begin).map(Action::BeginSidecar));
             self.schedule(timers);
         }
         if timers.is_due(Timer::SidecarKill, now) {
             self.kills += 1;
             let more = self.any_runs() && self.kills < KILLS;
             timers.set(Timer::SidecarKill, more.then_some(now + KILL_AGAIN));
-            act.push(Action::KillCompanions);
+            act.push(Action::KillSidecars);
         }
     }
 
@@ -176,7 +176,7 @@ mod tests {
     use protocol::handover::{Message, Policy, StopPolicy};
     use sys::signal::Arrived;
 
-    const BEGIN: [Action; 2] = [Action::BeginCompanion(0), Action::BeginCompanion(1)];
+    const BEGIN: [Action; 2] = [Action::BeginSidecar(0), Action::BeginSidecar(1)];
     const TERM: Event = Event::Signal(Arrived { number: libc::SIGTERM, pid: 0, uid: 0, kernel: false });
 
     fn running() -> (State, Vec<Action>) {
@@ -186,7 +186,7 @@ mod tests {
         let policy = Policy { sidecars: vec!["lab".into(), "ssh".into()], stop, ..Policy::default() };
         does(&mut state, 0, Event::Said(Message::Policy(Box::new(policy))));
         does(&mut state, 0, Event::Said(Message::Launching("python".into())));
-        let act = does(&mut state, 0, Event::DoorClosed);
+        let act = does(&mut state, 0, Event::HandoverClosed);
         (state, act)
     }
 
@@ -201,10 +201,10 @@ mod tests {
     fn they_begin_when_the_workload_runs_and_one_that_fails_begins_again() {
         let (mut state, act) = running();
         assert_eq!(act, BEGIN);
-        assert_eq!(does(&mut state, 10, Event::CompanionEnded(1, Ended::Exited(1))), []);
+        assert_eq!(does(&mut state, 10, Event::SidecarEnded(1, Ended::Exited(1))), []);
         assert!(!state.wants_sidecar(1));
         assert_eq!(state.deadline(), Some(Duration::from_secs(11)));
-        assert_eq!(does(&mut state, 11, Event::Tick), [Action::BeginCompanion(1)]);
+        assert_eq!(does(&mut state, 11, Event::Tick), [Action::BeginSidecar(1)]);
         assert!(state.wants_sidecar(0) && state.wants_sidecar(1));
     }
 
@@ -212,7 +212,7 @@ mod tests {
     fn one_that_fails_again_and_again_is_given_up_and_one_that_lasted_counts_anew() {
         let (mut state, _) = running();
         let fails = |state: &mut State, now: Clock| {
-            state.step(Event::CompanionEnded(0, Ended::Killed(9)), now, &mut Vec::new());
+            state.step(Event::SidecarEnded(0, Ended::Killed(9)), now, &mut Vec::new());
             let next = state.deadline();
             next.inspect(|at| state.step(Event::Tick, *at, &mut Vec::new()))
         };
@@ -230,7 +230,7 @@ mod tests {
     fn an_end_that_was_wanted_or_that_no_other_start_mends_is_the_end() {
         for code in [0, 64, 78, 115, 127] {
             let (mut state, _) = running();
-            does(&mut state, 1, Event::CompanionEnded(0, Ended::Exited(code)));
+            does(&mut state, 1, Event::SidecarEnded(0, Ended::Exited(code)));
             assert_eq!(state.deadline(), None, "{code}");
         }
     }
@@ -238,12 +238,12 @@ mod tests {
     #[test]
     fn they_end_with_the_workload_and_never_count() {
         let (mut state, _) = running();
-        does(&mut state, 1, Event::CompanionEnded(0, Ended::Exited(3)));
+        does(&mut state, 1, Event::SidecarEnded(0, Ended::Exited(3)));
         does(&mut state, 1, Event::MainEnded(Ended::Exited(0)));
         // The sidecar that waited for its next start waits no more.
         assert!(!state.wants_sidecar(0) && !state.wants_sidecar(1));
         assert_eq!(does(&mut state, 2, Event::Tick), [Action::Tree(libc::SIGTERM)]);
-        does(&mut state, 3, Event::CompanionEnded(1, Ended::Killed(15)));
+        does(&mut state, 3, Event::SidecarEnded(1, Ended::Killed(15)));
         assert_eq!(does(&mut state, 3, Event::ChildrenGone), [Action::Exit(0)]);
     }
 
@@ -254,9 +254,9 @@ mod tests {
         assert_eq!(state.deadline(), None);
         assert_eq!(does(&mut state, 100, Event::MainEnded(Ended::Exited(0))), [Action::DeliverToOrphans]);
         does(&mut state, 101, Event::Tick);
-        assert_eq!(does(&mut state, 105, Event::Tick), [Action::KillCompanions]);
-        does(&mut state, 105, Event::CompanionEnded(0, Ended::Killed(9)));
-        does(&mut state, 105, Event::CompanionEnded(1, Ended::Killed(9)));
+        assert_eq!(does(&mut state, 105, Event::Tick), [Action::KillSidecars]);
+        does(&mut state, 105, Event::SidecarEnded(0, Ended::Killed(9)));
+        does(&mut state, 105, Event::SidecarEnded(1, Ended::Killed(9)));
         assert_eq!(does(&mut state, 105, Event::ChildrenGone), [Action::Exit(0)]);
     }
 
@@ -267,6 +267,6 @@ mod tests {
         does(&mut state, 0, Event::Said(Message::Policy(Box::new(policy))));
         does(&mut state, 0, Event::Said(Message::Launching("python".into())));
         does(&mut state, 0, TERM);
-        assert_eq!(does(&mut state, 0, Event::DoorClosed), []);
+        assert_eq!(does(&mut state, 0, Event::HandoverClosed), []);
     }
 }

@@ -13,7 +13,7 @@ use sys::signal::{AT_ONCE, Arrived, SignalReceiver};
 const PEEP: Duration = Duration::from_millis(100);
 
 /// The sources, beside time, that may wake PID 1.
-pub struct WakeSources<'a> {
+pub(crate) struct WakeSources<'a> {
     /// The signals.
     pub signals: &'a SignalReceiver,
     /// The child that prepares.
@@ -26,7 +26,7 @@ pub struct WakeSources<'a> {
 
 /// What is known after a sleep; the caller looks at the rest itself, which is cheaper than to be notified.
 #[derive(Debug, Default)]
-pub struct WakeReason {
+pub(crate) struct WakeReason {
     /// There may be a request.
     pub asked: bool,
     /// The signals that came; there may be more.
@@ -35,7 +35,7 @@ pub struct WakeReason {
 
 impl WakeSources<'_> {
     /// Sleeps until an event, at most for `limit`.
-    pub fn sleep(&self, limit: Option<Clock>) -> WakeReason {
+    pub(crate) fn sleep(&self, limit: Option<Clock>) -> WakeReason {
         let front = guardian::link();
         if self.handover.is_none() && self.requests.is_none() && front.is_none() && !self.helpers.any() {
             // One call instead of two, because a plain init spends its life here.

@@ -12,33 +12,33 @@ use sys::{proc, process};
 
 /// The running sidecars and those to start, each by its index in the policy's list.
 #[derive(Default)]
-pub struct StartedSidecars {
+pub(crate) struct StartedSidecars {
     wanted: Vec<usize>,
     running: Vec<(usize, c_int)>,
 }
 
 impl StartedSidecars {
     /// Marks this sidecar to be started in the next iteration of the event loop.
-    pub fn want(&mut self, index: usize) {
+    pub(crate) fn want(&mut self, index: usize) {
         self.wanted.push(index);
     }
 
     /// Returns whether any sidecar waits to be started.
-    pub fn any_wanted(&self) -> bool {
+    pub(crate) fn any_wanted(&self) -> bool {
         !self.wanted.is_empty()
     }
 
     /// Starts the waiting sidecars; returns those that could not be started, because no process could be made.
-    pub fn start(
+    pub(crate) fn start(
         &mut self,
         state: &State,
-        lives: &ChildMains<'_>,
+        child_mains: &ChildMains<'_>,
         inherited: InheritedSignals,
         workdir: Option<&Path>,
     ) -> Vec<usize> {
         let wanted = std::mem::take(&mut self.wanted);
         let failed = wanted.into_iter().filter(|index| state.wants_sidecar(*index)).filter(|index| {
-            let started = spawn(*index, state, lives, inherited, workdir);
+            let started = spawn(*index, state, child_mains, inherited, workdir);
             self.running.extend(started.iter().map(|pid| (*index, *pid)));
             started.is_err()
         });
@@ -46,26 +46,26 @@ impl StartedSidecars {
     }
 
     /// Takes a reaped process; returns the index if it was a sidecar, and sends TERM to the rest of its process group.
-    pub fn reaped(&mut self, pid: c_int, unsent: &UnsentSignals) -> Option<usize> {
+    pub(crate) fn reaped(&mut self, pid: c_int, unsent: &UnsentSignals) -> Option<usize> {
         let at = self.running.iter().position(|(_, running)| *running == pid)?;
         let _ = unsent.send(-pid, libc::SIGTERM);
         Some(self.running.swap_remove(at).0)
     }
 
     /// Kills each sidecar with all its descendants.
-    pub fn kill(&self, unsent: &UnsentSignals) {
+    pub(crate) fn kill(&self, unsent: &UnsentSignals) {
         for pid in self.all() {
             let _ = unsent.send(pid, libc::SIGKILL);
         }
     }
 
     /// Returns each sidecar and all its descendants.
-    pub fn all(&self) -> Vec<c_int> {
+    pub(crate) fn all(&self) -> Vec<c_int> {
         self.running.iter().flat_map(|(_, pid)| proc::descendants(*pid).into_iter().chain([*pid])).collect()
     }
 
     /// Returns the records for the state file.
-    pub fn described(&self, state: &State) -> Vec<SidecarRecord> {
+    pub(crate) fn described(&self, state: &State) -> Vec<SidecarRecord> {
         let pid = |index| self.running.iter().find(|(running, _)| *running == index).map_or(0, |(_, pid)| *pid);
         let all = state.policy.sidecars.iter().zip(state.sidecars().stages()).enumerate();
         all.map(|(index, (mode, (stage, starts)))| SidecarRecord {
@@ -87,7 +87,7 @@ impl StartedSidecars {
 fn spawn(
     index: usize,
     state: &State,
-    lives: &ChildMains<'_>,
+    child_mains: &ChildMains<'_>,
     inherited: InheritedSignals,
     workdir: Option<&Path>,
 ) -> nix::Result<c_int> {
@@ -101,6 +101,6 @@ fn spawn(
         if let Some(workdir) = workdir {
             let _ = nix::unistd::chdir(workdir);
         }
-        (lives.sidecar)(SidecarArgs { mode, run_dir: state.policy.run_dir.as_deref(), inherited, attempt })
+        (child_mains.sidecar)(SidecarArgs { mode, run_dir: state.policy.run_dir.as_deref(), inherited, attempt })
     })
 }

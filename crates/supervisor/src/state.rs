@@ -111,18 +111,18 @@ impl State {
         match event {
             Event::Signal(arrived) => self.signal(arrived, now, act),
             Event::Said(message) => self.said(message, now, act),
-            Event::DoorClosed => self.door_closed(now, act),
+            Event::HandoverClosed => self.handover_closed(now, act),
             Event::MemoryRanOut => self.with_preparing(|preparing| preparing.memory_ran_out = true),
             Event::MainEnded(ended) => self.main_ended(ended, now, act),
             Event::SaveRequested => self.asked_from_inside(now, act),
             Event::NobodyReady(number) => self.not_asked(number, act),
             Event::ChildEnded if self.stop.is_asked() && self.ended().is_some() => act.push(Action::DeliverToOrphans),
             Event::ChildEnded => {}
-            Event::CompanionEnded(index, ended) => {
+            Event::SidecarEnded(index, ended) => {
                 let wanted = self.has_sidecars().then_some(self.policy.sidecars.as_slice());
                 self.sidecars.ended((index, ended), wanted, &mut self.timers, now, act);
             }
-            Event::OnlyErrands => act.push(Action::EndErrands),
+            Event::OnlyHelpers => act.push(Action::EndHelpers),
             Event::ChildrenGone => self.children_gone(now, act),
             Event::Tick => self.tick(now, act),
         }
@@ -232,7 +232,7 @@ impl State {
     /// Takes the end of the handover: after `launching`, and with the child alive, the workload runs.
     ///
     /// Without `launching` the child has died, which `MainEnded` reports.
-    fn door_closed(&mut self, now: Clock, act: &mut Vec<Action>) {
+    fn handover_closed(&mut self, now: Clock, act: &mut Vec<Action>) {
         let pending = match &self.life {
             Life::Preparing(preparing) if self.command.is_some() && !preparing.exec_failed => preparing.pending,
             _ => return,

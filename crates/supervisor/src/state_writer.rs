@@ -18,7 +18,7 @@ const PASSING: Duration = Duration::from_millis(100);
 
 /// The state directory and what was last written there.
 #[derive(Default)]
-pub struct StateWriter {
+pub(crate) struct StateWriter {
     directory: Option<PathBuf>,
     /// prepare has named the directory; otherwise it is in the usual base.
     named: bool,
@@ -39,7 +39,7 @@ pub struct StateWriter {
 
 impl StateWriter {
     /// Returns a writer without a directory.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         StateWriter {
             record: StateRecord { version: state_file::VERSION, ..StateRecord::default() },
             ..StateWriter::default()
@@ -47,14 +47,14 @@ impl StateWriter {
     }
 
     /// Sets the latest time of the first write, whatever prepare has sent by then; a plain init keeps no state.
-    pub fn begin(&mut self, state: &State) {
+    pub(crate) fn begin(&mut self, state: &State) {
         self.write_at = (!state.is_plain()).then_some(PASSING);
     }
 
     /// Moves into the directory that prepare named, once; `since` is the time since PID 1 started.
     ///
     /// The directory does not exist yet unless it was `made`.
-    pub fn move_in(&mut self, directory: &Path, made: bool, since: Duration) {
+    pub(crate) fn move_in(&mut self, directory: &Path, made: bool, since: Duration) {
         (self.named, self.unwatched) = (true, true);
         self.made |= made;
         if self.directory.as_deref() == Some(directory) {
@@ -87,28 +87,28 @@ impl StateWriter {
     }
 
     /// Returns whether prepare has named the directory.
-    pub fn is_named(&self) -> bool {
+    pub(crate) fn is_named(&self) -> bool {
         self.named
     }
 
     /// Returns whether requests can be watched from now on, once: the directory is there, and prepare has said which user may write
     /// requests.
-    pub fn takes_requests(&mut self) -> bool {
+    pub(crate) fn takes_requests(&mut self) -> bool {
         self.written && std::mem::take(&mut self.unwatched)
     }
 
     /// Returns when the next change must be written.
-    pub fn deadline(&self) -> Option<Clock> {
+    pub(crate) fn deadline(&self) -> Option<Clock> {
         self.write_at
     }
 
     /// Writes what changed: lasting phases at once, others a little later. Returns the watch of requests when it begins: that is before
     /// a reader can see the first state and ask for something.
-    pub fn keep(
+    pub(crate) fn keep(
         &mut self,
         state: &State,
         main: c_int,
-        besides: &StartedSidecars,
+        started_sidecars: &StartedSidecars,
         stopped_by: Option<&str>,
         now: Clock,
     ) -> Option<Requests> {
@@ -117,7 +117,7 @@ impl StateWriter {
         }
         self.directory.as_ref()?;
         let mut record =
-            StateRecord { stopped_by: stopped_by.map(str::to_owned), ..self.describe(state, main, besides) };
+            StateRecord { stopped_by: stopped_by.map(str::to_owned), ..self.describe(state, main, started_sidecars) };
         if record == self.record && self.is_written() {
             return None;
         }
@@ -140,7 +140,7 @@ impl StateWriter {
     }
 
     /// Returns whether a reader may have seen a state.
-    pub fn is_written(&self) -> bool {
+    pub(crate) fn is_written(&self) -> bool {
         self.written
     }
 
@@ -154,12 +154,12 @@ impl StateWriter {
     }
 
     /// Returns the directory, once it is open.
-    pub fn open(&self) -> Option<&state_dir::StateDir> {
+    pub(crate) fn open(&self) -> Option<&state_dir::StateDir> {
         self.open.as_ref()
     }
 
     /// Removes the directory, which the next start would otherwise report as a sudden death.
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         let Some(directory) = self.directory.take() else { return };
         let (made, written) = (self.made, self.open.take());
         if let Some(open) = written.or_else(|| made.then(|| open(&directory)).flatten()) {
@@ -167,7 +167,7 @@ impl StateWriter {
         }
     }
 
-    fn describe(&self, state: &State, main: c_int, besides: &StartedSidecars) -> StateRecord {
+    fn describe(&self, state: &State, main: c_int, started_sidecars: &StartedSidecars) -> StateRecord {
         StateRecord {
             phase: state.phase(),
             main,
@@ -192,7 +192,7 @@ impl StateWriter {
                 .filter(|_| state.phase() == Phase::Holding)
                 .map(|hold| hold.time.as_secs()),
             refused: state.refusal().map(str::to_owned).or_else(|| Some(state.prepare_killed()?.words())),
-            sidecars: besides.described(state),
+            sidecars: started_sidecars.described(state),
             used_by: state.used_by().map(str::to_owned),
             unused_since: state.unused_since().map(|since| self.record.started + since.as_secs_f64()),
             idle_s: state.policy.idle.unused.as_ref().map(|idle| idle.after.as_secs()),

@@ -47,7 +47,7 @@ pub enum Reason {
 
 /// The division of a budget: up to `term_at` the workload saves undisturbed, then every process gets TERM, then KILL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StopBudget {
+pub(crate) struct StopBudget {
     /// When every process gets TERM.
     pub term_at: Clock,
     /// When every process gets KILL.
@@ -56,7 +56,7 @@ pub struct StopBudget {
 
 impl StopBudget {
     /// Divides a grace: its last tenth is for TERM, but at least two seconds, and never more than half of it.
-    pub fn of(start: Clock, grace: Duration) -> Self {
+    pub(crate) fn of(start: Clock, grace: Duration) -> Self {
         StopBudget { term_at: start.saturating_add(saving_time(grace)), kill_at: start.saturating_add(grace) }
     }
 }
@@ -69,7 +69,7 @@ pub fn saving_time(grace: Duration) -> Duration {
 /// Returns the signal to send for the one that arrived.
 ///
 /// A plain init sends what it got. Otherwise only TERM and INT mean the same to a trainer as to PID 1.
-pub fn outgoing(configured: StopSignal, arrived: c_int, plain: bool) -> c_int {
+pub(crate) fn outgoing(configured: StopSignal, arrived: c_int, plain: bool) -> c_int {
     match configured {
         StopSignal::Number(number) => number,
         StopSignal::Same if plain || arrived == libc::SIGINT => arrived,

@@ -12,19 +12,19 @@ use std::ffi::c_int;
 use std::time::Duration;
 
 /// Time between TERM and KILL for installers and probes when a stop comes before the workload runs.
-pub const PREPARE_GRACE: Duration = Duration::from_secs(5);
+pub(crate) const PREPARE_GRACE: Duration = Duration::from_secs(5);
 /// Time in which a process that was forked last may end by itself, or set its traps, before it gets a signal (measured in two-lives).
-pub const SETTLE: Duration = Duration::from_millis(100);
+pub(crate) const SETTLE: Duration = Duration::from_millis(100);
 /// Time after which the processes that a stop waits for are named in the log.
 const NAME_AFTER: Duration = Duration::from_secs(1);
 /// The pause between two kills: a walk over the process tree can miss a fork, so a kill is repeated.
 const KILL_AGAIN: Duration = Duration::from_millis(200);
 /// Number of kills after which the rest cannot be killed (it waits for a dead file system or driver), so it is named and given up.
-pub const KILLS: u32 = 15;
+pub(crate) const KILLS: u32 = 15;
 
 /// The stop in progress, and the last steps of every end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StopProtocol {
+pub(crate) struct StopProtocol {
     plan: Option<StopPlan>,
     /// Why PID 1 asked for it by itself.
     reason: Option<Reason>,
@@ -36,7 +36,7 @@ pub struct StopProtocol {
 
 /// The meaning of a step of the protocol for the rest of the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StopStep {
+pub(crate) enum StopStep {
     /// Nothing else changes.
     Goes,
     /// PID 1 stops waiting for a checkpoint.
@@ -47,49 +47,49 @@ pub enum StopStep {
 
 impl StopProtocol {
     /// Returns the stop in progress.
-    pub fn plan(&self) -> Option<&StopPlan> {
+    pub(crate) fn plan(&self) -> Option<&StopPlan> {
         self.plan.as_ref()
     }
 
     /// Returns whether a stop was asked for.
-    pub fn is_asked(&self) -> bool {
+    pub(crate) fn is_asked(&self) -> bool {
         self.plan.is_some()
     }
 
     /// Returns why PID 1 asked for the stop by itself, if it did.
-    pub fn reason(&self) -> Option<Reason> {
+    pub(crate) fn reason(&self) -> Option<Reason> {
         self.reason
     }
 
     /// Returns whether preparing took too long.
-    pub fn timed_out(&self) -> bool {
+    pub(crate) fn timed_out(&self) -> bool {
         self.timed_out
     }
 
     /// Returns how often SIGKILL was sent to every process.
-    pub fn kills(&self) -> u32 {
+    pub(crate) fn kills(&self) -> u32 {
         self.kills
     }
 
     /// Notes why PID 1 is about to ask for a stop by itself.
-    pub fn because(&mut self, reason: Reason) {
+    pub(crate) fn because(&mut self, reason: Reason) {
         self.reason = Some(reason);
     }
 
     /// Begins a stop.
-    pub fn begin(&mut self, plan: StopPlan) {
+    pub(crate) fn begin(&mut self, plan: StopPlan) {
         self.plan = Some(plan);
     }
 
     /// Counts a signal that asks for a stop.
-    pub fn count(&mut self, number: c_int) {
+    pub(crate) fn count(&mut self, number: c_int) {
         if number == libc::SIGINT {
             self.interrupts += 1;
         }
     }
 
     /// Logs that a stop begins.
-    pub fn say(&self, grace_from: &str, act: &mut Vec<Action>) {
+    pub(crate) fn say(&self, grace_from: &str, act: &mut Vec<Action>) {
         if let Some(stop) = self.plan {
             let grace_from = grace_from.to_owned();
             act.push(Action::Say(LogEvent::Stopping { stop, grace_from, reason: self.reason }));
@@ -97,7 +97,7 @@ impl StopProtocol {
     }
 
     /// Sends the stop signal; `hang_up` adds SIGHUP for a shell, which ignores SIGTERM.
-    pub fn deliver(&self, hang_up: bool, act: &mut Vec<Action>) {
+    pub(crate) fn deliver(&self, hang_up: bool, act: &mut Vec<Action>) {
         let Some(stop) = self.plan else { return };
         let chosen = stop.number != stop.arrived.number && stop.number != libc::SIGTERM;
         act.push(Action::Deliver { number: stop.number, chosen });
@@ -107,7 +107,7 @@ impl StopProtocol {
     }
 
     /// Switches to a workload's budget, because the stop came a moment too late for prepare.
-    pub fn reaches_workload(&mut self, grace: Option<Duration>, timers: &mut Timers) {
+    pub(crate) fn reaches_workload(&mut self, grace: Option<Duration>, timers: &mut Timers) {
         if let Some(stop) = &mut self.plan {
             (stop.met, stop.grace) = (StopCircumstance::Running, grace);
             timers.set(Timer::Kill, None);
@@ -116,7 +116,7 @@ impl StopProtocol {
     }
 
     /// Divides the grace; an abort of a hanging workload keeps an earlier SIGKILL.
-    pub fn budget(&self, timers: &mut Timers) {
+    pub(crate) fn budget(&self, timers: &mut Timers) {
         let budget = self.plan.and_then(|stop| stop.grace.map(|grace| StopBudget::of(stop.at, grace)));
         timers.set(Timer::Term, budget.map(|budget| budget.term_at));
         timers.advance(Timer::Kill, budget.map(|budget| budget.kill_at));
@@ -126,7 +126,7 @@ impl StopProtocol {
     ///
     /// Engines repeat SIGTERM (Slurm, a second `docker stop`), which must never cost a checkpoint. A person at a terminal presses Ctrl-C
     /// again: twice means now, three times means kill.
-    pub fn repeated(
+    pub(crate) fn repeated(
         &mut self,
         number: c_int,
         main_runs: bool,
@@ -145,7 +145,13 @@ impl StopProtocol {
     }
 
     /// Ends a preparation that has taken too long.
-    pub fn prepare_timed_out(&mut self, limit: Duration, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) {
+    pub(crate) fn prepare_timed_out(
+        &mut self,
+        limit: Duration,
+        timers: &mut Timers,
+        now: Clock,
+        act: &mut Vec<Action>,
+    ) {
         self.timed_out = true;
         act.push(Action::Say(LogEvent::PrepareTimeout(limit)));
         act.push(Action::Tree(libc::SIGTERM));
@@ -153,7 +159,7 @@ impl StopProtocol {
     }
 
     /// Handles the deadlines of the stop.
-    pub fn tick(&mut self, main_runs: bool, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) -> StopStep {
+    pub(crate) fn tick(&mut self, main_runs: bool, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) -> StopStep {
         if timers.take_due(Timer::NameLeft, now) {
             act.push(Action::NameLeft(timers.left(Timer::Kill, now)));
         }
@@ -190,12 +196,12 @@ fn escalate(timers: &mut Timers, now: Clock, act: &mut Vec<Action>) -> StopStep 
 }
 
 /// Waits for the leftover processes of a stopped main process, and names them after a while if `names` is set.
-pub fn main_ended(names: bool, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) {
+pub(crate) fn main_ended(names: bool, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) {
     act.push(Action::DeliverToOrphans);
     timers.set(Timer::NameLeft, names.then(|| now + NAME_AFTER));
 }
 
 /// Stops the timers of an end, because no process is left.
-pub fn over(timers: &mut Timers) {
+pub(crate) fn over(timers: &mut Timers) {
     timers.stop(&[Timer::Settle, Timer::Term, Timer::Kill, Timer::NameLeft]);
 }

@@ -5,7 +5,7 @@ const LOG: &str = "/dev/termination-log";
 const MAX: usize = 4096;
 
 /// Writes the words, if Kubernetes has provided the file.
-pub fn log(words: impl FnOnce() -> String) {
+pub(crate) fn log(words: impl FnOnce() -> String) {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     // The file is rarely there, and a look at it costs a fraction of making the words.

@@ -13,7 +13,7 @@ const ATTEMPTS: u32 = 50;
 
 /// Sends signals, and keeps the unsent ones for another attempt.
 #[derive(Debug, Default)]
-pub struct UnsentSignals {
+pub(crate) struct UnsentSignals {
     signals: RefCell<Vec<UnsentSignal>>,
     /// Why the last unsent signal was not sent.
     failure: Cell<Option<Errno>>,
@@ -31,7 +31,7 @@ impl UnsentSignals {
     ///
     /// # Errors
     /// The errors of `signal::send`.
-    pub fn send(&self, pid: c_int, number: c_int) -> nix::Result<()> {
+    pub(crate) fn send(&self, pid: c_int, number: c_int) -> nix::Result<()> {
         let sent = signal::send(pid, number);
         self.note(UnsentSignal { pid, number, attempts: 1 }, sent);
         sent
@@ -46,12 +46,12 @@ impl UnsentSignals {
     }
 
     /// Returns why a signal was not sent since the last call of this function.
-    pub fn failure(&self) -> Option<Errno> {
+    pub(crate) fn failure(&self) -> Option<Errno> {
         self.failure.take()
     }
 
     /// Sends all kept signals again, in order.
-    pub fn send_again(&self) {
+    pub(crate) fn send_again(&self) {
         for signal in self.signals.take() {
             let sent = signal::send(signal.pid, signal.number);
             self.note(UnsentSignal { attempts: signal.attempts + 1, ..signal }, sent);
@@ -59,7 +59,7 @@ impl UnsentSignals {
     }
 
     /// Drops the signals for a process that was reaped, because its pid may be reused.
-    pub fn forget(&self, pid: c_int) {
+    pub(crate) fn forget(&self, pid: c_int) {
         self.signals.borrow_mut().retain(|signal| signal.pid != pid);
     }
 }

@@ -27,7 +27,7 @@ pub struct HangVerdict {
 
 /// The last signs of life.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct ProgressWatch {
+pub(crate) struct ProgressWatch {
     pulse: Heartbeat,
     output: Clock,
     heartbeat: Clock,
@@ -37,30 +37,30 @@ pub struct ProgressWatch {
 
 impl ProgressWatch {
     /// Starts to look, eight times within the shortest limit.
-    pub fn arm(&mut self, limits: &Watchdog, timers: &mut Timers, now: Clock) {
+    pub(crate) fn arm(&mut self, limits: &Watchdog, timers: &mut Timers, now: Clock) {
         (self.output, self.heartbeat, self.checkpoint) = (now, now, now);
         timers.set(Timer::WatchdogLook, limits.shortest().map(|limit| now + pace(limit)));
     }
 
     /// Returns the finding so far.
-    pub fn verdict(&self) -> HangVerdict {
+    pub(crate) fn verdict(&self) -> HangVerdict {
         self.verdict
     }
 
     /// Notes that all stacks are logged.
-    pub fn dumped(&self, timers: &mut Timers, now: Clock) {
+    pub(crate) fn dumped(&self, timers: &mut Timers, now: Clock) {
         if timers.runs(Timer::WatchdogAbort) {
             timers.advance(Timer::WatchdogAbort, Some(now + AFTER_DUMP));
         }
     }
 
     /// Notes that a new checkpoint is complete.
-    pub fn saved(&mut self, now: Clock) {
+    pub(crate) fn saved(&mut self, now: Clock) {
         self.checkpoint = now;
     }
 
     /// Handles the deadlines of the watchdog.
-    pub fn tick(&mut self, limits: &Watchdog, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) {
+    pub(crate) fn tick(&mut self, limits: &Watchdog, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) {
         if timers.is_due(Timer::WatchdogAbort, now) {
             self.abort(timers, now, act);
         }
@@ -76,7 +76,7 @@ impl ProgressWatch {
     }
 
     /// Takes the signs of life that a helper saw.
-    pub fn seen(
+    pub(crate) fn seen(
         &mut self,
         pulse: Heartbeat,
         limits: &Watchdog,
@@ -137,7 +137,7 @@ impl ProgressWatch {
 }
 
 /// Stops looking.
-pub fn disarm(timers: &mut Timers) {
+pub(crate) fn disarm(timers: &mut Timers) {
     timers.stop(&[Timer::WatchdogLook, Timer::WatchdogAbort]);
 }
 

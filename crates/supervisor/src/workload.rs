@@ -17,7 +17,7 @@ const WALKS: u32 = 10;
 
 /// The processes of one start.
 #[derive(Debug)]
-pub struct Workload {
+pub(crate) struct Workload {
     main: c_int,
     /// The main process has been reaped, and its pid may be reused.
     gone: bool,
@@ -34,29 +34,29 @@ pub struct Workload {
 
 impl Workload {
     /// Returns the workload of a main process that was just started.
-    pub fn of(main: c_int) -> Self {
+    pub(crate) fn of(main: c_int) -> Self {
         let delivered = BTreeSet::new();
         let unsent = UnsentSignals::default();
         Workload { main, gone: false, delivered, lent: false, stopped: false, told_to_stop: false, unsent }
     }
 
     /// Returns the sender of all signals.
-    pub fn unsent(&self) -> &UnsentSignals {
+    pub(crate) fn unsent(&self) -> &UnsentSignals {
         &self.unsent
     }
 
     /// Returns the main process.
-    pub fn main(&self) -> c_int {
+    pub(crate) fn main(&self) -> c_int {
         self.main
     }
 
     /// Returns whether the main process has been reaped.
-    pub fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         self.gone
     }
 
     /// Takes a reaped child, whose pid may be reused from now on; returns whether it was the main process.
-    pub fn reaped(&mut self, pid: c_int) -> bool {
+    pub(crate) fn reaped(&mut self, pid: c_int) -> bool {
         self.delivered.remove(&pid);
         self.unsent.forget(pid);
         let main = pid == self.main && !self.gone;
@@ -68,7 +68,7 @@ impl Workload {
     }
 
     /// Forwards a signal to the main process or its group; ESRCH and EPERM are ignored, because PID 1 lives on.
-    pub fn forward(&mut self, number: c_int, scope: Scope) {
+    pub(crate) fn forward(&mut self, number: c_int, scope: Scope) {
         match number {
             _ if self.gone => return,
             libc::SIGCONT if self.stopped => return self.go_on(),
@@ -82,12 +82,12 @@ impl Workload {
     }
 
     /// Returns which of these signals the main process has a handler for.
-    pub fn catches(&self, signals: u64) -> u64 {
+    pub(crate) fn catches(&self, signals: u64) -> u64 {
         proc::status(self.main).filter(|_| !self.gone).map_or(0, |status| status.caught & signals)
     }
 
     /// Sends the stop signal within the scope; returns false if no process had a handler for a signal that trainit chose itself.
-    pub fn deliver(&mut self, number: c_int, scope: Scope, chosen_by_us: bool) -> bool {
+    pub(crate) fn deliver(&mut self, number: c_int, scope: Scope, chosen_by_us: bool) -> bool {
         if self.gone {
             return true;
         }
@@ -106,14 +106,14 @@ impl Workload {
     }
 
     /// Sends HUP to an interactive shell, as if its terminal had gone; other programs may give HUP another meaning.
-    pub fn hang_up(&self) {
+    pub(crate) fn hang_up(&self) {
         if !self.gone && signal_target::ProcessView::is_shell(&signal_target::RealProcesses, self.main) {
             deliver_one(&self.unsent, self.main, libc::SIGHUP, false);
         }
     }
 
     /// Sends a signal only to processes with a handler for it, because the others would die of it; returns whether there was any.
-    pub fn ask(&self, number: c_int, scope: Scope) -> bool {
+    pub(crate) fn ask(&self, number: c_int, scope: Scope) -> bool {
         if self.gone {
             return false;
         }
@@ -126,12 +126,12 @@ impl Workload {
     }
 
     /// Returns all descendants of PID 1 except helpers.
-    pub fn tree(&self, helpers: &Helpers) -> Vec<c_int> {
+    pub(crate) fn tree(&self, helpers: &Helpers) -> Vec<c_int> {
         proc::descendants(process::own_pid()).into_iter().filter(|pid| !helpers.has(*pid)).collect()
     }
 
     /// Sends TERM to the processes that became children of PID 1 after the stop signal was delivered.
-    pub fn deliver_to_orphans(&mut self, helpers: &Helpers) {
+    pub(crate) fn deliver_to_orphans(&mut self, helpers: &Helpers) {
         if !proc::is_of_this_namespace() && self.delivered.insert(-1) {
             self.signal_everyone(libc::SIGTERM);
         }
@@ -145,7 +145,7 @@ impl Workload {
     /// Sends a signal to every descendant.
     ///
     /// Where /proc shows another pid namespace, only kill(2) with pid -1 reaches them, and only PID 1 of a namespace may use that.
-    pub fn signal_tree(&mut self, number: c_int, helpers: &Helpers) {
+    pub(crate) fn signal_tree(&mut self, number: c_int, helpers: &Helpers) {
         if !proc::is_of_this_namespace() {
             return self.signal_everyone(number);
         }
@@ -165,7 +165,7 @@ impl Workload {
     ///
     /// Where trainit is not PID 1, no single call reaches every process. Where it is, kill(2) with pid -1 does not reach other users'
     /// processes if root has no CAP_KILL. So every descendant is signalled by its pid as well.
-    pub fn kill(&mut self, helpers: &Helpers) {
+    pub(crate) fn kill(&mut self, helpers: &Helpers) {
         self.signal_everyone(libc::SIGKILL);
         let mut killed = BTreeSet::new();
         for _ in 0..WALKS {
@@ -183,7 +183,7 @@ impl Workload {
     ///
     /// With a shell above, trainit stops as well, so that the shell gets its terminal back. Without a shell, trainit continues a process
     /// that a person has stopped with Ctrl-Z by mistake, because no other process could.
-    pub fn suspended(&mut self, by: c_int) {
+    pub(crate) fn suspended(&mut self, by: c_int) {
         self.stopped = true;
         if [libc::SIGTTIN, libc::SIGTTOU].contains(&by) && terminal::hand_over(self.main) {
             return self.go_on();

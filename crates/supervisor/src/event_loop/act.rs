@@ -42,14 +42,14 @@ impl EventLoop {
             Action::Kill => self.kill(),
             Action::Say(line) => self.log().say(&line),
             Action::TellTerminals(line) => self.wanted.push(HelperTask::TellTerminals(log_words::words(&line))),
-            Action::Pulse => self.wanted.push(HelperTask::Pulse(self.besides.all())),
+            Action::Pulse => self.wanted.push(HelperTask::Pulse(self.started_sidecars.all())),
             Action::Send(helper) => self.wanted.push(helper),
             Action::Dump => self.wanted.push(HelperTask::Dump(self.main_tree())),
             Action::NameLeft(left) => self.name_left(left),
-            Action::EndErrands => self.helpers.end(self.now),
+            Action::EndHelpers => self.helpers.end(self.now),
             Action::Begin => self.begin_again(),
-            Action::BeginCompanion(index) => self.besides.want(index),
-            Action::KillCompanions => self.besides.kill(self.workload.unsent()),
+            Action::BeginSidecar(index) => self.started_sidecars.want(index),
+            Action::KillSidecars => self.started_sidecars.kill(self.workload.unsent()),
             Action::Account(code) => self.account(code),
             Action::Exit(code) => self.finish(code),
         }
@@ -57,8 +57,8 @@ impl EventLoop {
 
     /// What is the main mode's, or was.
     fn main_tree(&self) -> Vec<c_int> {
-        let (mut tree, besides) = (self.workload.tree(&self.helpers), self.besides.all());
-        tree.retain(|pid| !besides.contains(pid));
+        let (mut tree, started_sidecars) = (self.workload.tree(&self.helpers), self.started_sidecars.all());
+        tree.retain(|pid| !started_sidecars.contains(pid));
         tree
     }
 

@@ -30,7 +30,7 @@ impl Simulation {
         let mut play = Simulation::new();
         play.does(Event::Said(Message::Policy(Box::new(policy))));
         play.does(Event::Said(Message::Launching("python".into())));
-        play.does(Event::DoorClosed);
+        play.does(Event::HandoverClosed);
         play
     }
 
@@ -55,7 +55,7 @@ impl Simulation {
     fn does(&mut self, event: Event) {
         let mut act = Vec::new();
         self.state.step(event, self.now, &mut act);
-        let begins = act.iter().any(|action| matches!(action, Action::BeginCompanion(_)));
+        let begins = act.iter().any(|action| matches!(action, Action::BeginSidecar(_)));
         assert!(!begins || self.state.is_running() && self.state.stop().is_none(), "{:?}", self.done);
         self.done.extend(act.into_iter().map(|action| (self.now, action)));
     }
@@ -195,19 +195,19 @@ fn ends() -> impl Strategy<Value = Event> {
         ended.prop_map(Event::MainEnded),
         Just(Event::ChildrenGone),
         Just(Event::ChildEnded),
-        Just(Event::OnlyErrands),
+        Just(Event::OnlyHelpers),
         sidecars_end(),
     ]
 }
 
 fn sidecars_end() -> impl Strategy<Value = Event> {
     let ended = prop_oneof![Just(Ended::Exited(0)), Just(Ended::Exited(1)), Just(Ended::Killed(9))];
-    (0usize..3, ended).prop_map(|(index, ended)| Event::CompanionEnded(index, ended))
+    (0usize..3, ended).prop_map(|(index, ended)| Event::SidecarEnded(index, ended))
 }
 
 fn others() -> impl Strategy<Value = Event> {
     prop_oneof![
-        Just(Event::DoorClosed),
+        Just(Event::HandoverClosed),
         Just(Event::SaveRequested),
         Just(Event::NobodyReady(libc::SIGUSR1)),
         Just(Event::Tick),
@@ -235,7 +235,7 @@ fn anything() -> impl Strategy<Value = Event> {
 fn while_it_saves() -> impl Strategy<Value = Event> {
     let heard = words().prop_filter("one policy", |event| !matches!(event, Event::Said(Message::Policy(_))));
     let quiet = signals().prop_filter("no interrupts", |event| *event != signal(libc::SIGINT));
-    prop_oneof![quiet, heard, others(), Just(Event::ChildEnded), Just(Event::OnlyErrands), sidecars_end()]
+    prop_oneof![quiet, heard, others(), Just(Event::ChildEnded), Just(Event::OnlyHelpers), sidecars_end()]
 }
 
 proptest! {
@@ -399,5 +399,5 @@ fn while_saving_for_a_stop() -> impl Strategy<Value = Event> {
 /// Generates messages that may come before the workload is there.
 fn while_preparing() -> impl Strategy<Value = Event> {
     let heard = words().prop_filter("it does not launch", |event| !matches!(event, Event::Said(Message::Launching(_))));
-    prop_oneof![signals(), heard, Just(Event::Tick), Just(Event::DoorClosed), Just(Event::ChildEnded)]
+    prop_oneof![signals(), heard, Just(Event::Tick), Just(Event::HandoverClosed), Just(Event::ChildEnded)]
 }

@@ -23,7 +23,7 @@ impl Play {
         let mut play = Play(State::preparing());
         play.does(0.0, Event::Said(Message::Policy(Box::new(policy))));
         play.does(0.0, Event::Said(Message::Launching("python".into())));
-        play.does(0.0, Event::DoorClosed);
+        play.does(0.0, Event::HandoverClosed);
         play
     }
 
@@ -107,7 +107,7 @@ fn a_stop_in_the_moment_of_exec_has_the_workloads_budget() {
     play.does(0.0, Event::Said(Message::Policy(Box::new(train(Some(60))))));
     play.does(0.5, Event::Said(Message::Launching("python".into())));
     assert_eq!(play.does(1.0, signal(TERM)), [Action::Tree(TERM)]);
-    play.does(1.0, Event::DoorClosed);
+    play.does(1.0, Event::HandoverClosed);
     assert_eq!(play.0.deadline(), Some(at(55.0)));
 }
 
@@ -173,7 +173,7 @@ fn other_signals_are_held_until_the_workload_is_there() {
     let mut play = Play(State::preparing());
     assert_eq!(play.does(0.1, signal(libc::SIGUSR1)), []);
     play.does(0.2, Event::Said(Message::Launching("python".into())));
-    assert_eq!(play.does(0.3, Event::DoorClosed), []);
+    assert_eq!(play.does(0.3, Event::HandoverClosed), []);
     assert_eq!(play.does(0.31, signal(libc::SIGUSR2)), [Action::Forward(libc::SIGUSR2)]);
     assert_eq!(play.tick(), (0.35, vec![Action::Release(sys::signal::bit(libc::SIGUSR1))]));
 }

@@ -1,5 +1,6 @@
 //! trainit: PID 1 for machine-learning containers. `role` decides what this process is; every other module has one task. Dependencies
 //! point downward; docs/design.md has the map with reasons.
+#![warn(unreachable_pub)]
 
 pub mod check;
 pub mod cli;
@@ -9,13 +10,13 @@ pub mod deps;
 pub mod engine;
 pub mod error;
 pub mod git;
-pub mod helper;
+mod helper;
 pub mod hooks;
 pub mod identity;
 pub mod mode;
-pub mod prepare;
-pub mod program;
-pub mod report;
+mod prepare;
+mod program;
+mod report;
 pub mod role;
 
 #[global_allocator]

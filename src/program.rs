@@ -28,7 +28,7 @@ const LEFT_OVER: usize = 64;
 
 /// An event while a program runs.
 #[derive(Clone, Copy, Debug)]
-pub enum ProgramEvent<'a> {
+pub(crate) enum ProgramEvent<'a> {
     /// Output on either stream.
     Output(&'a [u8]),
     /// This process has been silent for this long.
@@ -37,7 +37,7 @@ pub enum ProgramEvent<'a> {
 
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProgramEnd {
+pub(crate) enum ProgramEnd {
     /// The program exited.
     Exited(ExitStatus),
     /// The time limit was reached.
@@ -46,7 +46,7 @@ pub enum ProgramEnd {
 
 /// The output of a short program.
 #[derive(Clone, Debug)]
-pub struct ProgramOutput {
+pub(crate) struct ProgramOutput {
     end: ProgramEnd,
     /// The output of both streams.
     pub output: String,
@@ -54,13 +54,13 @@ pub struct ProgramOutput {
 
 impl ProgramOutput {
     /// Returns whether the program exited with 0.
-    pub fn succeeded(&self) -> bool {
+    pub(crate) fn succeeded(&self) -> bool {
         matches!(self.end, ProgramEnd::Exited(status) if status.success())
     }
 }
 
 /// Gives a command exactly this environment.
-pub fn with_environment(command: &mut Command, environment: &Environment) {
+pub(crate) fn with_environment(command: &mut Command, environment: &Environment) {
     command.env_clear().envs(environment.iter());
 }
 
@@ -68,7 +68,7 @@ pub fn with_environment(command: &mut Command, environment: &Environment) {
 ///
 /// # Errors
 /// A program that could not be started.
-pub fn capture(command: Command, deadline: Option<Instant>) -> io::Result<ProgramOutput> {
+pub(crate) fn capture(command: Command, deadline: Option<Instant>) -> io::Result<ProgramOutput> {
     let mut output = Vec::new();
     let mut keep = |event: ProgramEvent<'_>| {
         if let ProgramEvent::Output(bytes) = event {
@@ -83,7 +83,7 @@ pub fn capture(command: Command, deadline: Option<Instant>) -> io::Result<Progra
 ///
 /// # Errors
 /// A program that could not be started.
-pub fn run(
+pub(crate) fn run(
     mut command: Command,
     terminal: bool,
     deadline: Option<Instant>,
@@ -111,13 +111,13 @@ fn how(end: &io::Result<ProgramEnd>) -> String {
 }
 
 /// Returns the words of a command line for display.
-pub fn line_of(command: &Command) -> Vec<OsString> {
+pub(crate) fn line_of(command: &Command) -> Vec<OsString> {
     std::iter::once(command.get_program()).chain(command.get_args()).map(OsStr::to_owned).collect()
 }
 
 /// Reports at `log.level: debug` which program ran, how it ended and how long it took.
 #[must_use]
-pub struct ProgramTrace {
+pub(crate) struct ProgramTrace {
     /// The masked command line; `None` without a subscriber.
     line: Option<String>,
     begun: Instant,
@@ -125,13 +125,13 @@ pub struct ProgramTrace {
 
 impl ProgramTrace {
     /// Reports the start of a program; `words` is called only if there is a subscriber.
-    pub fn begin(words: impl FnOnce() -> Vec<OsString>) -> Self {
+    pub(crate) fn begin(words: impl FnOnce() -> Vec<OsString>) -> Self {
         let line = enabled!(target: "program", Level::DEBUG).then(|| text::command(&words()));
         ProgramTrace { line, begun: Instant::now() }
     }
 
     /// Reports the end of the program.
-    pub fn end(self, how: &dyn Display) {
+    pub(crate) fn end(self, how: &dyn Display) {
         if let Some(line) = self.line {
             let took_us = self.begun.elapsed().as_micros() as u64;
             debug!(target: "program", end = %how, took_us, "{line}");

@@ -16,7 +16,7 @@ use std::rc::Rc;
 use sys::environment::Environment;
 
 /// The code directory and its state during the checks.
-pub struct CodeTarget {
+pub(super) struct CodeTarget {
     site: PathFacts,
     entry: Option<EntryFile>,
     configured: bool,
@@ -33,7 +33,7 @@ const fn check(id: &'static str, passing: Transient, about: &'static str, remedy
 }
 
 /// The checks of this family in the order in which they run.
-pub const STEPS: &[Step<CodeTarget>] = &[
+pub(super) const STEPS: &[Step<CodeTarget>] = &[
     Step {
         check: check(
             "code.responds",
@@ -115,7 +115,7 @@ pub const STEPS: &[Step<CodeTarget>] = &[
 const DIRTY: &str = "code.dirty";
 
 /// Plans one task, unless the code directory is only the root directory.
-pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+pub(super) fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let (code, workdir) = (&context.code, &context.workdir);
     let set = context.settings.code_entry.as_ref();
     let entry = set.map(|entry| EntryFile::configured(entry, code, workdir, &context.command));

@@ -22,7 +22,7 @@ use sys::mountinfo::Mount;
 use sys::volume::Volume;
 
 /// A data path and its state during the checks.
-pub struct DataTarget {
+pub(super) struct DataTarget {
     site: PathFacts,
     want: DataPath,
     listing: Option<DirectoryCount>,
@@ -36,7 +36,7 @@ const fn check(id: &'static str, passing: Transient, about: &'static str, remedy
 }
 
 /// The checks of this family in the order in which they run.
-pub const STEPS: &[Step<DataTarget>] = &[
+pub(super) const STEPS: &[Step<DataTarget>] = &[
     Step {
         check: check(
             "data.responds",
@@ -158,7 +158,7 @@ pub const STEPS: &[Step<DataTarget>] = &[
 ];
 
 /// Plans one task for each data path.
-pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+pub(super) fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let task = |want: &DataPath| {
         let site = PathFacts::new(&want.path, &context.workdir, host_facts);
         let way = site.way();

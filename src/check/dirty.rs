@@ -14,7 +14,7 @@ const NAMED: usize = 3;
 
 /// The answer of `git status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum GitStatus {
+pub(super) enum GitStatus {
     /// Every tracked file is as it was committed; untracked files do not count.
     Committed,
     /// The number of changed files, and the names of the first ones.
@@ -25,7 +25,7 @@ pub enum GitStatus {
 
 impl GitStatus {
     /// Asks git.
-    pub fn of(repository: &Repository, environment: &Environment) -> Self {
+    pub(super) fn of(repository: &Repository, environment: &Environment) -> Self {
         match status(repository, environment) {
             Ok(output) if output.status.success() => GitStatus::parse(&output.stdout),
             Ok(output) => {
@@ -55,7 +55,7 @@ impl GitStatus {
     }
 
     /// Returns whether files differ; `None` if that is not known.
-    pub fn is_changed(&self) -> Option<bool> {
+    pub(super) fn is_changed(&self) -> Option<bool> {
         match self {
             GitStatus::Committed => Some(false),
             GitStatus::Differs(..) => Some(true),
@@ -64,7 +64,7 @@ impl GitStatus {
     }
 
     /// Returns a failure unless everything is committed.
-    pub fn committed(&self, site: &PathFacts) -> CheckResult {
+    pub(super) fn committed(&self, site: &PathFacts) -> CheckResult {
         match self {
             GitStatus::Committed => Ok(()),
             GitStatus::Differs(count, names) => {

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// An entry file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EntryFile {
+pub(super) struct EntryFile {
     /// Its path.
     pub path: PathBuf,
     how: EntryUse,
@@ -42,7 +42,7 @@ const LAUNCHER_MODULES: [&str; 4] =
 
 impl EntryFile {
     /// Makes the configured entry file, relative to the code directory; the command decides how the file is used.
-    pub fn configured(path: &Path, code: &Path, workdir: &Path, command: &[OsString]) -> Self {
+    pub(super) fn configured(path: &Path, code: &Path, workdir: &Path, command: &[OsString]) -> Self {
         let path = code.join(path);
         let same = EntryFile::named(command, workdir).filter(|entry| entry.path == path);
         let shell = path.extension() == Some(OsStr::new("sh"));
@@ -51,7 +51,7 @@ impl EntryFile {
     }
 
     /// Finds the entry file that a command names, relative to the working directory.
-    pub fn named(command: &[OsString], workdir: &Path) -> Option<Self> {
+    pub(super) fn named(command: &[OsString], workdir: &Path) -> Option<Self> {
         let (program, words) = command.split_first()?;
         let name = Path::new(program).file_name()?.to_str()?;
         let (word, how) = match name {
@@ -65,12 +65,12 @@ impl EntryFile {
     }
 
     /// Returns the configured path below the code directory, for messages.
-    pub fn shown(&self, code: &Path) -> Option<String> {
+    pub(super) fn shown(&self, code: &Path) -> Option<String> {
         self.configured.then(|| text::path(self.path.strip_prefix(code).unwrap_or(&self.path)))
     }
 
     /// Checks that the file exists and can be used. `instead` suggests other files.
-    pub fn check(&self, mut file: PathFacts, instead: impl FnOnce() -> Remedy) -> CheckResult {
+    pub(super) fn check(&self, mut file: PathFacts, instead: impl FnOnce() -> Remedy) -> CheckResult {
         if self.how == EntryUse::Executed && !self.configured && file.path.symlink_metadata().is_err() {
             // The dependencies may bring the program; if they do not, exec reports it.
             return Ok(());

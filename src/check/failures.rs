@@ -12,17 +12,17 @@ use std::path::Path;
 use sys::mountinfo::Mount;
 
 /// Returns the errno of an I/O error.
-pub fn errno(error: io::Error) -> Errno {
+pub(super) fn errno(error: io::Error) -> Errno {
     protocol::errno::of(&error)
 }
 
 /// Returns whether an error means that the storage or the machine fails, and not that the path is wrong.
-pub fn is_sick(errno: Errno) -> bool {
+pub(super) fn is_sick(errno: Errno) -> bool {
     cause(errno).is_some()
 }
 
 /// Makes the failure for a file system or a machine that answers with an error of its own.
-pub fn sick(shown: &str, mount: Option<&Mount>, errno: Errno) -> Failure {
+pub(super) fn sick(shown: &str, mount: Option<&Mount>, errno: Errno) -> Failure {
     let cause = cause(errno).unwrap_or(ErrnoCause { because: errno.desc(), advice: "look at the mount on the host" });
     let kind = mount.map(|mount| format!(" ({})", text::bytes(mount.kind()))).unwrap_or_default();
     Failure::new(format!("{shown} cannot be used{kind}: {}", errno.desc()))
@@ -32,7 +32,7 @@ pub fn sick(shown: &str, mount: Option<&Mount>, errno: Errno) -> Failure {
 }
 
 /// Makes the failure for an automount that does not reach into this container.
-pub fn not_mounted(shown: &str) -> Failure {
+pub(super) fn not_mounted(shown: &str) -> Failure {
     Failure::new(format!("{shown} cannot be used (autofs): {}", Errno::ELOOP.desc()))
         .because(AUTOMOUNT.because)
         .advice(AUTOMOUNT.advice)
@@ -40,13 +40,13 @@ pub fn not_mounted(shown: &str) -> Failure {
 }
 
 /// Opens a directory and reads an entry; X_OK says whether its entries can be reached.
-pub fn listable(directory: &Path) -> Result<(), Errno> {
+pub(super) fn listable(directory: &Path) -> Result<(), Errno> {
     std::fs::read_dir(directory).and_then(|mut entries| entries.next().transpose()).map_err(errno)?;
     sys::access::may(directory, nix::unistd::AccessFlags::X_OK)
 }
 
 /// Opens a file and reads one byte. No other kind of file may be opened: opening a pipe waits for its writer.
-pub fn one_byte(file: &Path) -> Result<(), Errno> {
+pub(super) fn one_byte(file: &Path) -> Result<(), Errno> {
     if !std::fs::metadata(file).map_err(errno)?.is_file() {
         return Ok(());
     }
@@ -54,7 +54,7 @@ pub fn one_byte(file: &Path) -> Result<(), Errno> {
 }
 
 /// A refused access.
-pub struct AccessDenied<'a> {
+pub(super) struct AccessDenied<'a> {
     /// The path as messages show it.
     pub shown: &'a str,
     /// The refused operation: `read`, `written`.
@@ -71,7 +71,7 @@ pub struct AccessDenied<'a> {
 
 impl AccessDenied<'_> {
     /// Names the refused user, the owner of the path, and the user that would have access.
-    pub fn failure(&self) -> Failure {
+    pub(super) fn failure(&self) -> Failure {
         let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
         let what = format!("{} cannot be {} as {uid}:{gid}: {}", self.shown, self.verb, self.errno.desc());
         let Some(meta) = self.meta.filter(|_| matches!(self.errno, Errno::EACCES | Errno::EPERM)) else {

@@ -11,7 +11,7 @@ use sys::stat;
 const TOLD: usize = 3;
 
 /// Checks that links resolve, and do not leave the mount for the image.
-pub fn lead_somewhere(site: &PathFacts, links: &[OsString]) -> CheckResult {
+pub(super) fn lead_somewhere(site: &PathFacts, links: &[OsString]) -> CheckResult {
     let paths = links.iter().map(|name| site.path.join(name));
     let astray: Vec<String> = paths.filter_map(|link| astray(site, &link)).collect();
     if astray.is_empty() {

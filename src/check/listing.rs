@@ -13,7 +13,7 @@ const ENOUGH: u64 = 1000;
 /// Time limit of the count after the required number was found.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Number of entries that are compared with one pattern.
-pub const PATTERN_MAX: usize = 100_000;
+pub(super) const PATTERN_MAX: usize = 100_000;
 /// Number of names that are kept for messages.
 const NAMES: usize = 5;
 /// Number of links that are kept for the check of links.
@@ -21,7 +21,7 @@ const LINKS: usize = 64;
 
 /// The result of a count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DirectoryCount {
+pub(super) struct DirectoryCount {
     /// Number of entries, without those that only belong to the mount.
     pub entries: u64,
     /// Whether the count stopped early.
@@ -36,7 +36,7 @@ pub struct DirectoryCount {
 
 /// The result of a search for a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EntrySearch {
+pub(super) enum EntrySearch {
     /// The name exists.
     Yes,
     /// The name does not exist.
@@ -49,7 +49,7 @@ pub enum EntrySearch {
 /// Counts entries until `wanted` are found and the total is known or clearly large.
 /// # Errors
 /// The errno of opendir(3) or readdir(3).
-pub fn count(directory: &Path, wanted: u64) -> Result<DirectoryCount, Errno> {
+pub(super) fn count(directory: &Path, wanted: u64) -> Result<DirectoryCount, Errno> {
     let begun = Instant::now();
     let mut listing = DirectoryCount::default();
     for entry in std::fs::read_dir(directory).map_err(errno)? {
@@ -67,7 +67,7 @@ pub fn count(directory: &Path, wanted: u64) -> Result<DirectoryCount, Errno> {
 }
 
 /// Prefix of the files that checks write.
-pub const PROBE: &str = ".trainit-probe.";
+pub(super) const PROBE: &str = ".trainit-probe.";
 
 /// Returns whether an entry is no user data: the links of a ConfigMap (`..data`), a directory that a file system makes, or the test file
 /// of an output check in the same directory.
@@ -91,7 +91,7 @@ impl DirectoryCount {
     }
 
     /// Formats the count: `≥ 1000 files`, or `entries` if there are directories.
-    pub fn described(&self) -> String {
+    pub(super) fn described(&self) -> String {
         let noun = match (self.directories, self.entries) {
             (false, _) => text::count(self.entries, "file"),
             (true, 1) => "1 entry".to_owned(),
@@ -101,7 +101,7 @@ impl DirectoryCount {
     }
 
     /// Formats the first names, for a user who looks for one of them.
-    pub fn shown_names(&self) -> String {
+    pub(super) fn shown_names(&self) -> String {
         let mut names: Vec<String> = self.names.iter().map(|name| text::os(name)).collect();
         if self.more || self.entries > names.len() as u64 {
             names.push("…".to_owned());
@@ -114,7 +114,7 @@ impl DirectoryCount {
 ///
 /// # Errors
 /// Any error except that the name does not exist.
-pub fn contains(directory: &Path, name: &str) -> Result<EntrySearch, Errno> {
+pub(super) fn contains(directory: &Path, name: &str) -> Result<EntrySearch, Errno> {
     let (name, must_be_directory) = match name.strip_suffix('/') {
         Some(name) => (name, true),
         None => (name, false),

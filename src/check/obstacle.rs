@@ -103,7 +103,7 @@ fn not_startable(file: &Path) -> Option<Obstacle> {
 }
 
 /// Finds the first line that a shell could not read.
-pub fn obstacle_of_shell(file: &Path) -> Option<Obstacle> {
+pub(super) fn obstacle_of_shell(file: &Path) -> Option<Obstacle> {
     let bytes = head_of(file)?;
     if executable::has_carriage_return(&bytes) {
         return Some(obstacle(

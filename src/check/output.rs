@@ -29,7 +29,7 @@ const LONG_AGO: Duration = Duration::from_secs(365 * 24 * 3600);
 const PROBE: [u8; 4096] = [0; 4096];
 
 /// An output path and its state during the checks.
-pub struct OutputTarget {
+pub(super) struct OutputTarget {
     site: PathFacts,
     want: OutputPath,
     room: FreeSpace,
@@ -44,7 +44,7 @@ const fn check(id: &'static str, passing: Transient, about: &'static str, remedy
 }
 
 /// The checks of this family in the order in which they run.
-pub const STEPS: &[Step<OutputTarget>] = &[
+pub(super) const STEPS: &[Step<OutputTarget>] = &[
     Step {
         check: check(
             "output.responds",
@@ -137,7 +137,7 @@ pub const STEPS: &[Step<OutputTarget>] = &[
 ];
 
 /// Plans one task for each output path.
-pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+pub(super) fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let task = |want: &OutputPath| {
         let site = PathFacts::new(&want.path, &context.workdir, host_facts);
         let way = site.way();

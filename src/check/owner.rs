@@ -15,14 +15,14 @@ use sys::credentials::{self, UNMAPPED};
 use sys::mountinfo::Mount;
 
 /// A mounted directory and its owner.
-pub struct Owned {
+pub(super) struct Owned {
     site: PathFacts,
     code: bool,
     root: Root,
 }
 
 /// The checks of the family `user` that examine directories.
-pub const STEPS: &[Step<Owned>] = &[Step {
+pub(super) const STEPS: &[Step<Owned>] = &[Step {
     check: Check {
         id: "user.owner_mismatch",
         family: FailureFamily::User,
@@ -36,7 +36,7 @@ pub const STEPS: &[Step<Owned>] = &[Step {
 }];
 
 /// Plans one task for each writable directory that a user of this machine mounted.
-pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+pub(super) fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     if credentials::own_uid() != 0 || !host_facts.platform().is_container() {
         return Vec::new();
     }

@@ -20,7 +20,7 @@ use sys::volume::Volume;
 use sys::{reach, stat};
 
 /// A path and the facts that are known about it.
-pub struct PathFacts {
+pub(super) struct PathFacts {
     /// The configured path, made absolute.
     pub path: PathBuf,
     /// The path as messages show it.
@@ -34,7 +34,7 @@ pub struct PathFacts {
 
 /// The location of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PathSide<'a> {
+pub(super) enum PathSide<'a> {
     /// On a mount other than the root file system.
     On(&'a Mount),
     /// In the root file system.
@@ -45,24 +45,24 @@ pub enum PathSide<'a> {
 
 impl PathFacts {
     /// Makes a path without an access; relative paths start at `base`.
-    pub fn new(path: &Path, base: &Path, host_facts: &Rc<HostFacts>) -> Self {
+    pub(super) fn new(path: &Path, base: &Path, host_facts: &Rc<HostFacts>) -> Self {
         // Normalised without `.` and double slashes: `./run.sh` is shown as `run.sh`.
         let path: PathBuf = base.join(path).components().collect();
         PathFacts { shown: text::path(&path), path, host_facts: Rc::clone(host_facts), on: OnceCell::new(), meta: None }
     }
 
     /// Returns the path of an entry below this one.
-    pub fn file(&self, name: &OsStr) -> Self {
+    pub(super) fn file(&self, name: &OsStr) -> Self {
         PathFacts::new(Path::new(name), &self.path, &self.host_facts)
     }
 
     /// Returns the mount by the path's name alone, without an access.
-    pub fn seems_on(&self) -> Option<&Mount> {
+    pub(super) fn seems_on(&self) -> Option<&Mount> {
         mountinfo::covering(self.host_facts.mounts(), &self.path)
     }
 
     /// Returns the class of the path, without an access.
-    pub fn way(&self) -> PathClass {
+    pub(super) fn way(&self) -> PathClass {
         let far = reach::far(self.host_facts.mounts(), &self.path);
         let mount = far.or_else(|| self.seems_on());
         PathClass {
@@ -73,33 +73,33 @@ impl PathFacts {
     }
 
     /// Returns the platform of this process.
-    pub fn platform(&self) -> Platform {
+    pub(super) fn platform(&self) -> Platform {
         self.host_facts.platform()
     }
 
     /// Returns the metadata after `responds` has read it.
-    pub fn metadata(&self) -> Option<&Metadata> {
+    pub(super) fn metadata(&self) -> Option<&Metadata> {
         self.meta.as_ref()?.as_ref().ok()
     }
 
     /// Returns whether the path is a directory, after `responds` has read the metadata.
-    pub fn is_dir(&self) -> bool {
+    pub(super) fn is_dir(&self) -> bool {
         self.metadata().is_some_and(Metadata::is_dir)
     }
 
     /// Returns the location: by the mount's id if the kernel reports it, else by the longest name.
-    pub fn lies(&self) -> PathSide<'_> {
+    pub(super) fn lies(&self) -> PathSide<'_> {
         let Some(mount) = self.mount() else { return PathSide::Unknown };
         if self.host_facts.root_mount() == Some(mount.id) { PathSide::InRoot(mount) } else { PathSide::On(mount) }
     }
 
     /// Returns the mount that the path lies on.
-    pub fn mount(&self) -> Option<&Mount> {
+    pub(super) fn mount(&self) -> Option<&Mount> {
         self.on.get_or_init(|| stat::row_of(&self.path, self.host_facts.mounts()).cloned()).as_ref()
     }
 
     /// Returns whether the path is the root of a mount; by its real name if the kernel reports no mount id.
-    pub fn is_mount_root(&self) -> bool {
+    pub(super) fn is_mount_root(&self) -> bool {
         let named = || {
             std::fs::canonicalize(&self.path).ok().zip(self.mount()).is_some_and(|(path, mount)| path == mount.path())
         };
@@ -107,17 +107,17 @@ impl PathFacts {
     }
 
     /// Returns the class of the file system: by the mount's type, else by statfs(2).
-    pub fn class(&self) -> Option<FilesystemClass> {
+    pub(super) fn class(&self) -> Option<FilesystemClass> {
         self.mount().and_then(Mount::class).or_else(|| stat::class_of(&self.path))
     }
 
     /// Returns whether the source of the mount was deleted. Such a directory stays empty, and no file can be made in it.
-    pub fn is_deleted(&self) -> bool {
+    pub(super) fn is_deleted(&self) -> bool {
         matches!(self.lies(), PathSide::On(mount) if mount.is_deleted())
     }
 
     /// Returns whether this path is a mount in a container, and the other mount id is that of the image.
-    pub fn leaves_for_the_image(&self, other: Option<u64>) -> bool {
+    pub(super) fn leaves_for_the_image(&self, other: Option<u64>) -> bool {
         other.is_some()
             && other == self.host_facts.root_mount()
             && self.platform().is_container()
@@ -130,7 +130,7 @@ impl PathFacts {
     }
 
     /// Makes the remedy for a missing or wrong mount in the words of the platform.
-    pub fn mount_it(&self, read_only: bool) -> Remedy {
+    pub(super) fn mount_it(&self, read_only: bool) -> Remedy {
         let target = self.path.to_string_lossy().into_owned();
         match self.platform() {
             Platform::Host => Remedy::Do(format!("mount it: mount SOURCE {}", text::quoted(self.path.as_os_str()))),
@@ -140,7 +140,7 @@ impl PathFacts {
 
     /// Makes the remedy for a path that is not writable: another start if only this mount is read-only, else a change on the machine that
     /// mounts or exports the file system.
-    pub fn make_writable(&self) -> Remedy {
+    pub(super) fn make_writable(&self) -> Remedy {
         let PathSide::On(mount) = self.lies() else { return self.mount_it(false) };
         match (mount.class(), mount.has_read_only_file_system(), mount.is_read_only()) {
             (Some(FilesystemClass::Memory), ..) | (_, false, true) => self.mount_it(false),
@@ -155,7 +155,7 @@ impl PathFacts {
     }
 
     /// Returns the option that makes the engine refuse a missing source, instead of making an empty directory.
-    pub fn refuse_missing(&self) -> String {
+    pub(super) fn refuse_missing(&self) -> String {
         match self.platform() {
             Platform::Pod => {
                 "check the path on the node; `hostPath` with `type: Directory` refuses a missing one".to_owned()
@@ -168,7 +168,7 @@ impl PathFacts {
     }
 
     /// Checks that the file system answers at all.
-    pub fn responds(&mut self) -> CheckResult {
+    pub(super) fn responds(&mut self) -> CheckResult {
         let meta = std::fs::metadata(&self.path).map_err(failures::errno);
         let answer = match &meta {
             Err(Errno::ELOOP) if mountinfo::is_automount(self.host_facts.mounts(), &self.path) => {
@@ -182,7 +182,7 @@ impl PathFacts {
     }
 
     /// Checks that the path exists. A path that may not be examined counts as existing.
-    pub fn exists(&self, remedy: impl FnOnce() -> Remedy) -> CheckResult {
+    pub(super) fn exists(&self, remedy: impl FnOnce() -> Remedy) -> CheckResult {
         match self.meta {
             Some(Err(errno @ (Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP))) => {
                 self.absent(errno).remedy(remedy()).found()
@@ -203,7 +203,7 @@ impl PathFacts {
     }
 
     /// Checks that this user can list the directory, or read the file.
-    pub fn readable(&self) -> CheckResult {
+    pub(super) fn readable(&self) -> CheckResult {
         let tried = match &self.meta {
             Some(Ok(meta)) if meta.is_dir() => failures::listable(&self.path),
             Some(Ok(_)) => failures::one_byte(&self.path),
@@ -214,7 +214,7 @@ impl PathFacts {
     }
 
     /// Makes the failure for a refused access: the storage fails, or a permission is missing.
-    pub fn refused(&self, verb: &'static str, errno: Errno) -> Failure {
+    pub(super) fn refused(&self, verb: &'static str, errno: Errno) -> Failure {
         if errno == Errno::ENOENT && self.is_deleted() {
             return Failure::new(format!("{} cannot be {verb}: what is mounted there was deleted", self.shown))
                 .because("the directory was removed on the host while this container has it mounted")
@@ -235,7 +235,7 @@ impl PathFacts {
     }
 
     /// Describes the file system: its type, the volume's name, and the access that the mount permits (`nfs4, read-only`).
-    pub fn described(&self) -> String {
+    pub(super) fn described(&self) -> String {
         match self.lies() {
             PathSide::InRoot(_) if self.platform().is_container() => "in the image".to_owned(),
             PathSide::On(mount) | PathSide::InRoot(mount) => {
@@ -263,7 +263,7 @@ impl PathFacts {
     }
 
     /// Returns facts for the report.
-    pub fn facts(&self) -> FindingFacts {
+    pub(super) fn facts(&self) -> FindingFacts {
         let mut facts = FindingFacts::new();
         let mut tell = |name: &str, value: serde_json::Value| _ = facts.insert(name.to_owned(), value);
         tell("path", self.path.to_string_lossy().into());
@@ -287,7 +287,7 @@ impl PathFacts {
 }
 
 /// Returns the owner of the code directory, if it is mounted and the owner is real.
-pub fn owner(code: &Path, host_facts: &Rc<HostFacts>) -> CodeOwner {
+pub(super) fn owner(code: &Path, host_facts: &Rc<HostFacts>) -> CodeOwner {
     let site = PathFacts::new(code, Path::new("/"), host_facts);
     let found = reach::look(host_facts.mounts(), code, || site.owner());
     let found = found.unwrap_or_else(|_| Err("does not answer".to_owned()));
@@ -315,6 +315,6 @@ fn volume(mount: &Mount) -> Option<String> {
 }
 
 /// Returns whether a mount is a pod's scratch directory.
-pub fn is_scratch(mount: &Mount) -> bool {
+pub(super) fn is_scratch(mount: &Mount) -> bool {
     matches!(mount.volume(), Volume::Pod { plugin: b"empty-dir", .. })
 }

@@ -1,4 +1,4 @@
 //! The progress report of a long check.
 
 /// Reports the progress of a task, which restarts its deadline.
-pub type TaskProgress = Box<dyn FnMut(&str)>;
+pub(super) type TaskProgress = Box<dyn FnMut(&str)>;

@@ -14,14 +14,14 @@ const SHORT: usize = 12;
 
 /// The input for finding the commit.
 #[derive(Clone, Debug, Default)]
-pub struct ProvenanceInput {
+pub(super) struct ProvenanceInput {
     variable: Option<String>,
     off: bool,
 }
 
 /// The known facts about the commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Commit {
+pub(super) struct Commit {
     given: Option<String>,
     published: Option<String>,
     repository: Option<Repository>,
@@ -47,13 +47,13 @@ pub fn provenance(findings: &[Finding]) -> Provenance {
 
 impl ProvenanceInput {
     /// Reads the environment. A commit that an outer trainit found belongs to that trainit's code.
-    pub fn of(context: &CheckContext, off: bool) -> Self {
+    pub(super) fn of(context: &CheckContext, off: bool) -> Self {
         let outer = context.environment.text("TRAINIT") == Some("1");
         ProvenanceInput { variable: context.environment.text(VARIABLE).filter(|_| !outer).map(str::to_owned), off }
     }
 
     /// Reads the commit of a directory.
-    pub fn look(&self, directory: &Path) -> Option<Commit> {
+    pub(super) fn look(&self, directory: &Path) -> Option<Commit> {
         if self.off {
             return None;
         }
@@ -70,7 +70,7 @@ impl Commit {
     }
 
     /// Returns the repository, if there is one.
-    pub fn repository(&self) -> Option<&Repository> {
+    pub(super) fn repository(&self) -> Option<&Repository> {
         self.repository.as_ref()
     }
 
@@ -79,7 +79,7 @@ impl Commit {
     }
 
     /// Formats the commit: `commit 0123456789ab (main)`; `None` without a repository and a given commit.
-    pub fn words(&self) -> Option<String> {
+    pub(super) fn words(&self) -> Option<String> {
         let branch = self.repository.as_ref().and_then(|repository| repository.branch.as_deref()).map(text::bytes);
         let short = |commit: &str| text::line(commit.get(..SHORT).unwrap_or(commit)).into_owned();
         match (&self.given, self.read()) {
@@ -100,7 +100,7 @@ impl Commit {
     }
 
     /// Returns a failure if the commit is required and unknown.
-    pub fn known(&self, site: &PathFacts) -> CheckResult {
+    pub(super) fn known(&self, site: &PathFacts) -> CheckResult {
         if self.commit().is_some() {
             return Ok(());
         }
@@ -114,7 +114,7 @@ impl Commit {
     }
 
     /// Returns facts for the report.
-    pub fn facts(&self) -> FindingFacts {
+    pub(super) fn facts(&self) -> FindingFacts {
         let mut facts = FindingFacts::new();
         let mut tell =
             |name: &str, value: Option<String>| facts.extend(value.map(|value| (name.to_owned(), value.into())));

@@ -7,19 +7,19 @@ use std::collections::BTreeMap;
 
 /// The settings of the configuration and of `--only` for checks.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules<'a> {
+pub(super) struct Rules<'a> {
     severities: &'a BTreeMap<String, Severity>,
     only: Option<&'a [String]>,
 }
 
 impl<'a> Rules<'a> {
     /// Makes the rules from `checks` of the configuration and from `--only`.
-    pub fn new(checks: &'a OriginValue<BTreeMap<String, Severity>>, only: Option<&'a [String]>) -> Self {
+    pub(super) fn new(checks: &'a OriginValue<BTreeMap<String, Severity>>, only: Option<&'a [String]>) -> Self {
         Rules { severities: &checks.value, only }
     }
 
     /// Returns the severity of a failure of this check; `level` is what an option of the path asks for.
-    pub fn severity(&self, check: &Check, level: Option<Severity>) -> Severity {
+    pub(super) fn severity(&self, check: &Check, level: Option<Severity>) -> Severity {
         if !self.selected(check) {
             return Severity::Off;
         }
@@ -28,18 +28,18 @@ impl<'a> Rules<'a> {
     }
 
     /// Returns whether the check runs.
-    pub fn wants(&self, check: &Check) -> bool {
+    pub(super) fn wants(&self, check: &Check) -> bool {
         self.severity(check, None) != Severity::Off
     }
 
     /// Returns whether the whole family is off, and none of its checks is named individually.
-    pub fn is_off(&self, family: &str) -> bool {
+    pub(super) fn is_off(&self, family: &str) -> bool {
         let is_its = |name: &String| name.strip_prefix(family).is_some_and(|rest| rest.starts_with('.'));
         self.severities.get(family) == Some(&Severity::Off) && !self.severities.keys().any(is_its)
     }
 
     /// Returns whether the configuration turns the check off.
-    pub fn forbids(&self, id: &str) -> bool {
+    pub(super) fn forbids(&self, id: &str) -> bool {
         self.severities.get(id) == Some(&Severity::Off)
     }
 

@@ -24,7 +24,7 @@ const FEW_INODES: u64 = 1000;
 
 /// The room that is left for this user.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct FreeSpace {
+pub(super) struct FreeSpace {
     /// Free bytes; `None` if the file system does not report them.
     pub free: Option<u64>,
     /// All bytes of the file system.
@@ -35,7 +35,7 @@ pub struct FreeSpace {
 
 impl FreeSpace {
     /// Asks the file system. Object stores report no blocks, and btrfs no inodes.
-    pub fn of(directory: &Path) -> Self {
+    pub(super) fn of(directory: &Path) -> Self {
         let Ok(stat) = statvfs(directory) else { return FreeSpace::default() };
         let bytes = |blocks: u64| blocks.saturating_mul(stat.fragment_size());
         FreeSpace {
@@ -51,7 +51,7 @@ impl FreeSpace {
 }
 
 /// Checks for the required free space, or for what a job will soon need.
-pub fn free(site: &PathFacts, room: &FreeSpace, wanted: Option<Size>) -> CheckResult {
+pub(super) fn free(site: &PathFacts, room: &FreeSpace, wanted: Option<Size>) -> CheckResult {
     let Some(free) = room.free else { return Ok(()) };
     let told = format!("{} has {} free", site.shown, text::size(free));
     match wanted {
@@ -70,7 +70,7 @@ pub fn free(site: &PathFacts, room: &FreeSpace, wanted: Option<Size>) -> CheckRe
 }
 
 /// Checks for free inodes.
-pub fn inodes(site: &PathFacts, room: &FreeSpace) -> CheckResult {
+pub(super) fn inodes(site: &PathFacts, room: &FreeSpace) -> CheckResult {
     let Some(left) = room.inodes.filter(|left| *left < FEW_INODES) else { return Ok(()) };
     Failure::new(format!("{} has room for {} only", site.shown, text::count(left, "more file")))
         .because("the file system has a limit of files, too (df -i)")
@@ -79,7 +79,7 @@ pub fn inodes(site: &PathFacts, room: &FreeSpace) -> CheckResult {
 }
 
 /// Allocates the required space and releases it. Skips memory, which the job would lack, and object stores.
-pub fn allocate(site: &PathFacts, wanted: Option<Size>) -> CheckResult {
+pub(super) fn allocate(site: &PathFacts, wanted: Option<Size>) -> CheckResult {
     let Some(wanted) =
         wanted.filter(|_| !matches!(site.class(), Some(FilesystemClass::Memory | FilesystemClass::Object)))
     else {

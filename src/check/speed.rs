@@ -19,7 +19,7 @@ const ENTRIES: usize = 1000;
 
 /// The result of a measurement.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Speed {
+pub(super) struct Speed {
     files: u32,
     bytes: u64,
     opening: Duration,
@@ -34,7 +34,7 @@ pub struct Speed {
 ///
 /// # Errors
 /// The error of readdir(3), open(2) or read(2).
-pub fn measure(path: &Path, class: Option<FilesystemClass>) -> Result<Speed, Errno> {
+pub(super) fn measure(path: &Path, class: Option<FilesystemClass>) -> Result<Speed, Errno> {
     let (begun, mut speed) =
         (Instant::now(), Speed { memory: class == Some(FilesystemClass::Memory), ..Speed::default() });
     for path in files(path, 1)? {
@@ -86,7 +86,7 @@ impl Speed {
     }
 
     /// Returns the bytes per second; `None` if nothing was read.
-    pub fn bytes_per_second(&self) -> Option<u64> {
+    pub(super) fn bytes_per_second(&self) -> Option<u64> {
         (self.bytes > 0).then(|| (self.bytes as f64 / self.reading.as_secs_f64().max(1e-9)) as u64)
     }
 
@@ -95,7 +95,7 @@ impl Speed {
     }
 
     /// Formats the speed: `412 MiB/s, 2300 opens/s`. Adds a note if the page cache makes the number meaningless.
-    pub fn described(&self) -> String {
+    pub(super) fn described(&self) -> String {
         let warm = if self.memory || self.warm * 2 > self.files { " (from this machine's memory)" } else { "" };
         let bytes = self.bytes_per_second().map(|bytes| format!("{}/s", text::size(bytes)));
         format!("{}, {} opens/s{warm}", bytes.unwrap_or_else(|| "nothing to read".to_owned()), self.opens_per_second())

@@ -9,7 +9,7 @@ use protocol::exit_code::Exit;
 use std::time::Duration;
 
 /// One check and its function.
-pub struct Step<S> {
+pub(super) struct Step<S> {
     /// The check.
     pub check: Check,
     /// Whether later steps depend on this one: it runs even if it is off, and its failure ends the walk.
@@ -19,10 +19,10 @@ pub struct Step<S> {
 }
 
 /// The result of a step.
-pub type CheckResult = Result<(), Box<Failure>>;
+pub(super) type CheckResult = Result<(), Box<Failure>>;
 
 /// The target of a family's steps.
-pub trait Target {
+pub(super) trait Target {
     /// The check id of the line that reports success.
     const MAIN: &'static str;
     /// Returns the path as messages show it.
@@ -37,7 +37,7 @@ pub trait Target {
 
 /// The failure of a step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Failure {
+pub(super) struct Failure {
     what: String,
     because: Option<String>,
     remedy: Vec<Remedy>,
@@ -49,18 +49,18 @@ pub struct Failure {
 
 impl Failure {
     /// Makes a failure with its first sentence.
-    pub fn new(what: impl Into<String>) -> Self {
+    pub(super) fn new(what: impl Into<String>) -> Self {
         Failure { what: what.into(), ..Failure::default() }
     }
 
     /// Adds the cause, or the reason why it matters.
-    pub fn because(mut self, cause: impl Into<String>) -> Self {
+    pub(super) fn because(mut self, cause: impl Into<String>) -> Self {
         self.because = Some(cause.into());
         self
     }
 
     /// Adds more about the cause.
-    pub fn adding(mut self, more: Option<String>) -> Self {
+    pub(super) fn adding(mut self, more: Option<String>) -> Self {
         self.because = match (self.because, more) {
             (Some(cause), Some(more)) => Some(format!("{cause}; {more}")),
             (cause, more) => cause.or(more),
@@ -69,47 +69,47 @@ impl Failure {
     }
 
     /// Adds a remedy.
-    pub fn remedy(mut self, remedy: Remedy) -> Self {
+    pub(super) fn remedy(mut self, remedy: Remedy) -> Self {
         self.remedy.push(remedy);
         self
     }
 
     /// Adds a remedy as a sentence.
-    pub fn advice(self, sentence: impl Into<String>) -> Self {
+    pub(super) fn advice(self, sentence: impl Into<String>) -> Self {
         self.remedy(Remedy::Do(sentence.into()))
     }
 
     /// Sets whether a retry, here later or on another node, can help; for checks where that depends.
-    pub fn passing(mut self, passing: bool) -> Self {
+    pub(super) fn passing(mut self, passing: bool) -> Self {
         self.passing = passing;
         self
     }
 
     /// Marks the failure as transient by its errno, even for a check whose other failures never are.
-    pub fn by_errno(mut self) -> Self {
+    pub(super) fn by_errno(mut self) -> Self {
         self.by_errno = true;
         self
     }
 
     /// Overrides the check's severity: an option of the path demands it, or the configuration asks for nothing.
-    pub fn level(mut self, level: Option<Severity>) -> Self {
+    pub(super) fn level(mut self, level: Option<Severity>) -> Self {
         self.level = level;
         self
     }
 
     /// Overrides the exit code of the family.
-    pub fn exit(mut self, exit: Exit) -> Self {
+    pub(super) fn exit(mut self, exit: Exit) -> Self {
         self.exit = Some(exit);
         self
     }
 
     /// Ends a step with this failure.
-    pub fn found(self) -> CheckResult {
+    pub(super) fn found(self) -> CheckResult {
         Err(Box::new(self))
     }
 
     /// Makes the finding of this check; `None` if the check is off.
-    pub fn finding(self, check: &Check, rules: &Rules<'_>) -> Option<Finding> {
+    pub(super) fn finding(self, check: &Check, rules: &Rules<'_>) -> Option<Finding> {
         let status = match rules.severity(check, self.level) {
             Severity::Off => return None,
             Severity::Warn => Status::Warn,
@@ -137,7 +137,7 @@ impl Failure {
 }
 
 /// Runs the steps in their order up to the first failure. Each warning is a finding of its own; without any, one finding reports success.
-pub fn walk<S: Target>(steps: &[Step<S>], rules: &Rules<'_>, subject: &mut S) -> Vec<Finding> {
+pub(super) fn walk<S: Target>(steps: &[Step<S>], rules: &Rules<'_>, subject: &mut S) -> Vec<Finding> {
     let (mut findings, mut held) = (Vec::new(), Vec::new());
     let mut stopped = false;
     for step in steps.iter().filter(|step| step.base || rules.wants(&step.check)) {

@@ -8,7 +8,7 @@ use protocol::exit_code::FailureFamily;
 use std::rc::Rc;
 
 /// A family: its checks, and the function that plans their tasks.
-pub struct FamilyRow {
+pub(super) struct FamilyRow {
     family: FailureFamily,
     checks: fn() -> Vec<&'static Check>,
     plan: for<'a> fn(&CheckContext, &Rc<HostFacts>, &Rules<'a>) -> Vec<CheckTask<'a>>,
@@ -47,17 +47,17 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
 }
 
 /// Returns whether a family has this name.
-pub fn is_family(name: &str) -> bool {
+pub(super) fn is_family(name: &str) -> bool {
     TABLE.iter().any(|row| row.family.name() == name)
 }
 
 /// Returns every name that `checks` and `--only` accept: ids and families.
-pub fn names() -> impl Iterator<Item = &'static str> {
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
     checks().flat_map(|check| [check.id, check.family.name()])
 }
 
 /// Plans all tasks in the order of the table. A family that is off as a whole costs nothing.
-pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+pub(super) fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let is_on = |row: &&FamilyRow| {
         !rules.is_off(row.family.name()) && (row.checks)().into_iter().any(|check| rules.wants(check))
     };

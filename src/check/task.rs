@@ -11,10 +11,10 @@ use sys::mountinfo::LOCAL;
 use sys::proc::WaitState;
 
 /// The function that runs in the check process.
-pub type TaskWork<'a> = Box<dyn FnOnce(TaskProgress) -> Vec<Finding> + 'a>;
+pub(super) type TaskWork<'a> = Box<dyn FnOnce(TaskProgress) -> Vec<Finding> + 'a>;
 
 /// One task.
-pub struct CheckTask<'a> {
+pub(super) struct CheckTask<'a> {
     /// The part that stays with the runner.
     pub about: TaskInfo<'a>,
     /// The part that the check process runs.
@@ -22,7 +22,7 @@ pub struct CheckTask<'a> {
 }
 
 /// The facts that the runner has about a task.
-pub struct TaskInfo<'a> {
+pub(super) struct TaskInfo<'a> {
     /// The check that fails if no answer comes.
     check: &'static Check,
     rules: Rules<'a>,
@@ -42,7 +42,7 @@ pub struct TaskInfo<'a> {
 
 /// The texts for a missing answer.
 #[derive(Clone, Copy, Debug)]
-pub struct Hang {
+pub(super) struct Hang {
     /// What hangs, if it is not a path.
     pub what: &'static str,
     /// The cause.
@@ -60,7 +60,7 @@ const MOUNT: Hang = Hang {
 
 /// The facts about a path before the first access.
 #[derive(Clone, Debug)]
-pub struct PathClass {
+pub(super) struct PathClass {
     /// The longest wait for an answer.
     pub patience: Duration,
     /// The file system: `nfs4 from nas:/export`.
@@ -71,12 +71,16 @@ pub struct PathClass {
 
 impl<'a> CheckTask<'a> {
     /// Makes a task that reads only /proc, /sys and /dev.
-    pub fn of_machine<S: Target + 'static>(steps: &'static [Step<S>], rules: &Rules<'a>, subject: S) -> Option<Self> {
+    pub(super) fn of_machine<S: Target + 'static>(
+        steps: &'static [Step<S>],
+        rules: &Rules<'a>,
+        subject: S,
+    ) -> Option<Self> {
         Self::new(steps, rules, subject, |about| about)
     }
 
     /// Makes a task for a user's path. The class of its file system sets the deadline, unless an option does.
-    pub fn of_path<S: Target + 'static>(
+    pub(super) fn of_path<S: Target + 'static>(
         steps: &'static [Step<S>],
         rules: &Rules<'a>,
         subject: S,
@@ -89,19 +93,19 @@ impl<'a> CheckTask<'a> {
     }
 
     /// Gives the task its own process, because it will take long.
-    pub fn apart(mut self, apart: bool) -> Self {
+    pub(super) fn apart(mut self, apart: bool) -> Self {
         self.about.alone |= apart;
         self
     }
 
     /// Sets the check, texts and deadline for a task whose hang is no mount's.
-    pub fn hanging(mut self, check: Option<&'static Check>, hang: Hang, deadline: Duration) -> Self {
+    pub(super) fn hanging(mut self, check: Option<&'static Check>, hang: Hang, deadline: Duration) -> Self {
         self.about = TaskInfo { check: check.unwrap_or(self.about.check), hang, deadline, ..self.about };
         self
     }
 
     /// Makes a long task that runs in parallel to other preparations.
-    pub fn beside(check: &'static Check, rules: &Rules<'a>, deadline: Duration, work: TaskWork<'a>) -> Self {
+    pub(super) fn beside(check: &'static Check, rules: &Rules<'a>, deadline: Duration, work: TaskWork<'a>) -> Self {
         let about = TaskInfo { deadline, alone: true, beside: true, ..TaskInfo::of(check, rules, None) };
         CheckTask { about, work }
     }
@@ -132,13 +136,13 @@ impl<'a> TaskInfo<'a> {
     }
 
     /// Returns the check that represents the task, and its target.
-    pub fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let subject = self.subject.as_ref().map(|subject| format!(" of {subject}"));
         format!("{}{}", self.check.id, subject.unwrap_or_default())
     }
 
     /// Makes the finding for a task without an answer; `None` if its check is off.
-    pub fn silent(&self, silence: NoAnswer, took: Duration, waits: Option<WaitState>) -> Option<Finding> {
+    pub(super) fn silent(&self, silence: NoAnswer, took: Duration, waits: Option<WaitState>) -> Option<Finding> {
         let name = self.subject.as_deref().unwrap_or(self.hang.what);
         let at = self.location.as_ref().map(|location| format!(" ({location})")).unwrap_or_default();
         let failure = match silence {

@@ -15,7 +15,7 @@ use sys::environment::Environment;
 use sys::{Root, credentials};
 
 /// The user and the facts that the checks use.
-pub struct UserTarget {
+pub(super) struct UserTarget {
     assumed: Rc<Assumed>,
     /// The variable that asks for another user, and that user's id.
     asked: Option<(&'static str, u32)>,
@@ -32,7 +32,7 @@ const fn check(id: &'static str, about: &'static str, remedy: &'static str) -> C
 }
 
 /// The checks of this family that examine the user.
-pub const STEPS: &[Step<UserTarget>] = &[
+pub(super) const STEPS: &[Step<UserTarget>] = &[
     Step {
         check: check(
             "user.asked",
@@ -72,7 +72,7 @@ pub const STEPS: &[Step<UserTarget>] = &[
 ];
 
 /// Plans one task, unless root stays root, which lacks nothing that the checks look for.
-pub fn plan<'a>(context: &CheckContext, _: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+pub(super) fn plan<'a>(context: &CheckContext, _: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let Some(assumed) = context.user.as_ref().filter(|user| user.identity.account.is_some() || user.made) else {
         return Vec::new();
     };

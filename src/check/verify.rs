@@ -22,7 +22,7 @@ const ENOUGH: usize = 100;
 
 /// The result of a comparison.
 #[derive(Debug, Default)]
-pub struct Verified {
+pub(super) struct Verified {
     /// Number of examined files.
     pub files: u64,
     /// Number of files whose content was read.
@@ -37,7 +37,12 @@ pub struct Verified {
 ///
 /// # Errors
 /// An unreadable manifest, or the error of a failing file system.
-pub fn verify(directory: &Path, manifest: &Path, how: Verify, pulse: &mut TaskProgress) -> Result<Verified, Errno> {
+pub(super) fn verify(
+    directory: &Path,
+    manifest: &Path,
+    how: Verify,
+    pulse: &mut TaskProgress,
+) -> Result<Verified, Errno> {
     match how {
         Verify::Full => verify_all(directory, manifest, pulse),
         Verify::Sample(count) => verify_some(directory, manifest, count, pulse),
@@ -68,7 +73,7 @@ fn verify_all(directory: &Path, manifest: &Path, pulse: &mut TaskProgress) -> Re
 
 impl Verified {
     /// Formats the differences as one line.
-    pub fn differences(&self) -> String {
+    pub(super) fn differences(&self) -> String {
         let mut told: Vec<&str> = self.wrong.iter().take(TOLD).map(String::as_str).collect();
         let more = format!("and {} more", self.wrong.len().saturating_sub(TOLD));
         if self.wrong.len() > TOLD {
@@ -78,7 +83,7 @@ impl Verified {
     }
 
     /// Formats what was examined: `all 5678 files of the manifest`.
-    pub fn described(&self) -> String {
+    pub(super) fn described(&self) -> String {
         let hashed =
             if self.hashed < self.files { format!(" ({} of them by content)", self.hashed) } else { String::new() };
         let all = if self.full { "all " } else { "" };

@@ -13,7 +13,7 @@ use sys::heap;
 ///
 /// # Errors
 /// An invalid configuration (78), or an unknown check (64).
-pub fn run(asked: &CommandInput, json: bool, only: &[String]) -> Result<CommandOutput> {
+pub(super) fn run(asked: &CommandInput, json: bool, only: &[String]) -> Result<CommandOutput> {
     let began = SystemTime::now();
     check::validate_only(only)?;
     let (scene, notes, mut console) = stage(asked)?;
@@ -66,7 +66,7 @@ fn summary(findings: &[Finding], exit: Exit) -> String {
 }
 
 /// Returns the ids of a family for `--only`.
-pub fn family(name: &str) -> Vec<String> {
+pub(super) fn family(name: &str) -> Vec<String> {
     let ids = check::checks().map(|check| check.id.to_owned());
     ids.filter(|id| id.split_once('.').is_some_and(|(family, _)| family == name)).collect()
 }

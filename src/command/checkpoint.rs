@@ -20,7 +20,7 @@ const TAKEN: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// No workload that is ready to save (1), no configured way to save (78), or no checkpoint in time (1).
-pub fn run(instance: Option<&Path>, wait: Option<Duration>) -> Result<CommandOutput> {
+pub(super) fn run(instance: Option<&Path>, wait: Option<Duration>) -> Result<CommandOutput> {
     let (directory, before) = find(instance)?;
     may_save(&before, wait.is_some())?;
     request(&directory)?;

@@ -14,7 +14,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// An invalid configuration (78), or requirements that cannot be installed (116, 216).
-pub fn install(asked: &CommandInput) -> Result<CommandOutput> {
+pub(super) fn install(asked: &CommandInput) -> Result<CommandOutput> {
     let scene = context(asked)?;
     let mut console = Console::new(&scene.settings, scene.host_facts());
     let outcome = deps::ensure(&request(&scene), &mut |line| console.line(line))?;
@@ -29,7 +29,7 @@ pub fn install(asked: &CommandInput) -> Result<CommandOutput> {
 ///
 /// # Errors
 /// An invalid configuration (78), unreadable files, or a missing Python (116).
-pub fn status(asked: &CommandInput) -> Result<CommandOutput> {
+pub(super) fn status(asked: &CommandInput) -> Result<CommandOutput> {
     let scene = context(asked)?;
     let Some(status) = deps::status(&request(&scene))? else { return Ok(CommandOutput::well("nothing to install")) };
     let exit = if status.current { Exit::Success } else { Exit::Failure };
@@ -40,7 +40,7 @@ pub fn status(asked: &CommandInput) -> Result<CommandOutput> {
 ///
 /// # Errors
 /// An invalid configuration (78).
-pub fn prune(asked: &CommandInput, unused: Option<Duration>, dry: bool) -> Result<CommandOutput> {
+pub(super) fn prune(asked: &CommandInput, unused: Option<Duration>, dry: bool) -> Result<CommandOutput> {
     let scene = context(asked)?;
     let taken = deps::prune(&request(&scene), unused, dry);
     let bytes = text::size(taken.iter().map(|taken| taken.bytes).sum());

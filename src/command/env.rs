@@ -19,7 +19,7 @@ use sys::environment::Environment;
 ///
 /// # Errors
 /// Every error of a start before its checks; then stdout stays empty, and `eval` does nothing.
-pub fn run(asked: &CommandInput, json: bool) -> Result<CommandOutput> {
+pub(super) fn run(asked: &CommandInput, json: bool) -> Result<CommandOutput> {
     let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let (before, options) = (&asked.environment, &asked.options);
     let sources = ConfigSources { root: &Root::real(), environment: before, options, workdir: &here };

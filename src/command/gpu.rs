@@ -1,6 +1,6 @@
 //! `trainit gpu`: shows the GPUs as a table, and what a start would report about them.
 
-pub mod install;
+pub(super) mod install;
 
 use super::check::{self as checking, tell_end};
 use super::{CommandInput, CommandOutput};
@@ -14,7 +14,7 @@ use std::time::SystemTime;
 ///
 /// # Errors
 /// An invalid configuration (78).
-pub fn run(asked: &CommandInput, json: bool) -> Result<CommandOutput> {
+pub(super) fn run(asked: &CommandInput, json: bool) -> Result<CommandOutput> {
     let began = SystemTime::now();
     let (context, notes, mut console) = checking::stage(asked)?;
     let findings = check::run(&context, Some(&checking::family("gpu")), &mut || {}, &mut |_| {});

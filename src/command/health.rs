@@ -9,7 +9,7 @@ use std::path::Path;
 use supervisor::state_dir::{self, FoundState, unix_now};
 
 /// Reads the state and judges it.
-pub fn run(instance: Option<&Path>, live: bool) -> CommandOutput {
+pub(super) fn run(instance: Option<&Path>, live: bool) -> CommandOutput {
     match found(instance) {
         FoundState::One(_, record) => {
             let asked = record.service.as_ref().filter(|_| !live && is_up(&record));

@@ -5,7 +5,7 @@ use crate::config::Settings;
 use crate::mode;
 
 /// Returns the text.
-pub fn text() -> String {
+pub(super) fn text() -> String {
     let rows = synopses();
     let width = rows.iter().map(|(usage, _)| usage.chars().count()).max().unwrap_or_default();
     let rows: String = rows.iter().map(|(usage, what)| format!("  {usage:width$}  {what}\n")).collect();
@@ -37,7 +37,7 @@ fn synopses() -> Vec<(String, &'static str)> {
 }
 
 /// Returns the names of the built-in modes.
-pub fn modes() -> Vec<String> {
+pub(super) fn modes() -> Vec<String> {
     mode::list(&Settings::default()).into_iter().map(|(name, _)| name).collect()
 }
 

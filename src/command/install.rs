@@ -37,7 +37,7 @@ fi
 ///
 /// # Errors
 /// Files that cannot be written (115).
-pub fn run(path: Option<&OsStr>) -> Result<CommandOutput> {
+pub(super) fn run(path: Option<&OsStr>) -> Result<CommandOutput> {
     let mut written = vec![FILE.to_owned()];
     write(Path::new(FILE), &text(path)).map_err(|error| refused(FILE, &error))?;
     for file in BASH.iter().filter(|file| Path::new(file).is_file()) {

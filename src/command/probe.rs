@@ -16,7 +16,7 @@ const STATUS_LINE: usize = 12;
 ///
 /// # Errors
 /// The reason, in a few words, why it does not.
-pub fn ask(service: &Service) -> Result<(), String> {
+pub(super) fn ask(service: &Service) -> Result<(), String> {
     let port = service.port;
     let address: IpAddr = service.address.parse().map_err(|_| format!("{} is no address", service.address))?;
     let told = |error: std::io::Error| format!("port {port}: {}", in_words(&error));

@@ -31,7 +31,7 @@ const ONCE: [&str; 2] = ["restart.max=0", "on_failure=exit"];
 ///
 /// # Errors
 /// An invalid configuration (78), or a rehearsal that cannot be observed.
-pub fn run(mut asked: CommandInput, after: Duration, command: Vec<OsString>) -> Result<CommandOutput> {
+pub(super) fn run(mut asked: CommandInput, after: Duration, command: Vec<OsString>) -> Result<CommandOutput> {
     let (loaded, _) = asked.load()?;
     let mut console = Console::new(
         &loaded.settings,

@@ -8,7 +8,7 @@ use std::path::Path;
 use supervisor::state_dir::{FoundState, unix_now};
 
 /// Reads the instance and formats its state.
-pub fn run(instance: Option<&Path>, json: bool) -> Result<CommandOutput> {
+pub(super) fn run(instance: Option<&Path>, json: bool) -> Result<CommandOutput> {
     match super::find(instance) {
         FoundState::One(_, record) if json => to_json(&record),
         FoundState::One(directory, record) => Ok(CommandOutput::well(words(&directory, &record))),

@@ -25,7 +25,7 @@ pub fn parse_bytes(bytes: &[u8], name: &Path) -> Result<ConfigLayer, Vec<Error>>
 }
 
 /// Parses the bytes of a file into values, and adds mistakes to `problems`.
-pub fn parse(bytes: &[u8], name: &Path, source: LayerSource, problems: &mut Problems) -> ConfigLayer {
+pub(super) fn parse(bytes: &[u8], name: &Path, source: LayerSource, problems: &mut Problems) -> ConfigLayer {
     let mut layer = ConfigLayer::empty(source);
     let place = |line| ValueOrigin::File(name.to_owned(), line);
     if bytes.len() as u64 > SIZE_MAX {
@@ -69,10 +69,10 @@ fn read_capped(file: &File) -> io::Result<Vec<u8>> {
 }
 
 /// The identity of a file, whatever its name: its device and inode number.
-pub type FileIdentity = (u64, u64);
+pub(super) type FileIdentity = (u64, u64);
 
 /// The reason for a file system that does not answer in time.
-pub const SILENT: &str = "its file system does not answer";
+pub(super) const SILENT: &str = "its file system does not answer";
 
 /// Read permission for all users.
 const OTHERS_READ: u32 = 0o004;
@@ -189,13 +189,13 @@ pub fn look(path: &Path) -> FileLook {
 }
 
 /// Returns whether an error means that the file, or its directory, does not exist.
-pub fn is_absent(error: &io::Error) -> bool {
+pub(super) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// Returns the files of /etc/trainit.d in order, and those with a nearly right name. Hidden files are skipped: a ConfigMap's mount keeps
 /// its versions there.
-pub fn drop_ins(directory: &Path) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+pub(super) fn drop_ins(directory: &Path) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();

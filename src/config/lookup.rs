@@ -11,7 +11,7 @@ pub fn find(path: &str) -> Option<&'static Key> {
 }
 
 /// Finds the key that a variable sets.
-pub fn of_variable(name: &str) -> Option<&'static Key> {
+pub(super) fn of_variable(name: &str) -> Option<&'static Key> {
     let rest = name.strip_prefix(PREFIX)?;
     let says = |path: &&str| path.len() == rest.len() && path.bytes().map(in_capitals).eq(rest.bytes());
     at(PATHS.iter().position(says)).filter(|key| key.kind.text)
@@ -22,23 +22,23 @@ fn at(index: Option<usize>) -> Option<&'static Key> {
 }
 
 /// Tells whether keys are named `path.…`.
-pub fn is_group(path: &str) -> bool {
+pub(super) fn is_group(path: &str) -> bool {
     KEYS.iter().any(|key| below(key.path, path).is_some())
 }
 
 /// Finds the map that `path` names an entry of, and the entry: after a map's name the remainder is one name.
-pub fn entry_of(path: &str) -> Option<(&'static Key, &str)> {
+pub(super) fn entry_of(path: &str) -> Option<(&'static Key, &str)> {
     let maps = KEYS.iter().filter(|key| key.kind.map);
     maps.filter_map(|key| below(path, key.path).map(|name| (key, name))).next()
 }
 
 /// Tells whether a key, a group or an entry of a map has this name.
-pub fn is_path(path: &str) -> bool {
+pub(super) fn is_path(path: &str) -> bool {
     find(path).is_some() || is_group(path) || entry_of(path).is_some()
 }
 
 /// Returns the canonical spelling of a path: an entry of a map gets the canonical name of its kind.
-pub fn canonical(path: &str) -> String {
+pub(super) fn canonical(path: &str) -> String {
     match entry_of(path).filter(|_| find(path).is_none()) {
         Some((key, name)) => [key.path, ".", &(key.kind.entry_name)(name)].concat(),
         None => path.to_owned(),
@@ -46,7 +46,7 @@ pub fn canonical(path: &str) -> String {
 }
 
 /// Reports unknown names in a list. A key of a newer trainit is unknown here, not wrong.
-pub fn check_names(node: &ConfigNode, at: &str, problems: &mut Problems) {
+pub(super) fn check_names(node: &ConfigNode, at: &str, problems: &mut Problems) {
     let kind = format!("key in {at}:");
     for item in items::<KeyPath>(node, at, &mut Problems::default()).unwrap_or_default().iter() {
         if let Some(name) = item.as_text().filter(|name| !is_path(name)) {

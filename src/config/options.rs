@@ -3,7 +3,7 @@
 use super::{ConfigLayer, ConfigNode, ConfigOptions, Content, LayerSource, Problems, ValueOrigin, lookup, shown};
 
 /// Reads the options. Each becomes its own layer, because a later one replaces an earlier one.
-pub fn read(options: &ConfigOptions, problems: &mut Problems) -> Vec<ConfigLayer> {
+pub(super) fn read(options: &ConfigOptions, problems: &mut Problems) -> Vec<ConfigLayer> {
     let mode = options
         .mode
         .iter()

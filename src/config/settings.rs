@@ -68,7 +68,7 @@ macro_rules! settings {
         }
 
         /// The path of every key, in the same order: a search for a key touches no other memory.
-        pub const PATHS: &[&str] = &[$($path,)+];
+        pub(crate) const PATHS: &[&str] = &[$($path,)+];
 
         /// Every key, in the order of the documentation.
         pub const KEYS: &[Key] = &[

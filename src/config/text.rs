@@ -6,7 +6,7 @@ use super::{ConfigNode, Content, Problems, ValueOrigin, words, yaml};
 use std::collections::BTreeMap;
 
 /// Parses a list: items between blanks, or a JSON list (also in YAML's form) for items with blanks.
-pub fn list<T: ConfigValue>(
+pub(super) fn list<T: ConfigValue>(
     text: &str,
     origin: &ValueOrigin,
     at: &str,
@@ -23,7 +23,7 @@ pub fn list<T: ConfigValue>(
 }
 
 /// Parses a map: `name=value` between blanks, or a JSON object.
-pub fn map(
+pub(super) fn map(
     text: &str,
     origin: &ValueOrigin,
     at: &str,

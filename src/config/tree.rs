@@ -31,6 +31,6 @@ impl MergedTree {
 }
 
 /// Tells whether a lock names this key, or a group that the key belongs to.
-pub fn covers(lock: &str, path: &str) -> bool {
+pub(super) fn covers(lock: &str, path: &str) -> bool {
     lock == path || key_name::below(path, lock).is_some()
 }

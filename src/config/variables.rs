@@ -11,7 +11,7 @@ use sys::mountinfo::Mounts;
 use tracing::debug;
 
 /// The variable that names a file; it is not a key.
-pub const CONFIG: &str = "TRAINIT_CONFIG";
+pub(super) const CONFIG: &str = "TRAINIT_CONFIG";
 
 /// Variables that trainit sets for a workload; inherited from an outer trainit, they are no input.
 pub const OUTPUTS: [&str; 9] = [
@@ -33,7 +33,7 @@ pub const FROM_FILES: [&str; 2] = ["TRAINIT_DEPS_INDEX_FILE", "TRAINIT_DEPS_EXTR
 const OUTER: [&str; 2] = ["mode", "state_dir"];
 
 /// Reads the environment without the files that it names.
-pub fn read(environment: &Environment, problems: &mut Problems) -> ConfigLayer {
+pub(super) fn read(environment: &Environment, problems: &mut Problems) -> ConfigLayer {
     let mut layer = ConfigLayer::empty(LayerSource::Environment);
     let inside = environment.text("TRAINIT") == Some("1");
     let ours = environment.iter().filter(|(name, _)| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()));
@@ -70,7 +70,12 @@ fn read_one(name: &str, value: &OsStr, inside: bool, layer: &mut ConfigLayer, pr
 
 /// Adds the values in files, with the permissions of this process. Such a value is a secret, so a message about a wrong one does not quote
 /// it.
-pub fn add_files(sources: &ConfigSources<'_>, mounts: &Mounts, layer: &mut ConfigLayer, problems: &mut Problems) {
+pub(super) fn add_files(
+    sources: &ConfigSources<'_>,
+    mounts: &Mounts,
+    layer: &mut ConfigLayer,
+    problems: &mut Problems,
+) {
     for name in FROM_FILES {
         let key = name.strip_suffix("_FILE").and_then(lookup::of_variable);
         let Some((file, key)) = sources.environment.get(name).zip(key) else { continue };

@@ -15,10 +15,10 @@ use std::collections::BTreeMap;
 const DEPTH_MAX: usize = 64;
 
 /// Makes the origin for a line of the text.
-pub type LineOrigin<'a> = &'a dyn Fn(usize) -> ValueOrigin;
+pub(super) type LineOrigin<'a> = &'a dyn Fn(usize) -> ValueOrigin;
 
 /// Parses one document; `None` if it is empty or no YAML.
-pub fn parse(bytes: &[u8], place: LineOrigin<'_>, problems: &mut Problems) -> Option<ConfigNode> {
+pub(super) fn parse(bytes: &[u8], place: LineOrigin<'_>, problems: &mut Problems) -> Option<ConfigNode> {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {

@@ -52,7 +52,7 @@ const NO_SAY: [&str; 28] = [
 const NOBODY: &str = "nobody: everything was there";
 
 /// Checks the installed packages; `tell` gets a line for each protected package that differs from its requirement.
-pub fn look(
+pub(super) fn look(
     wanted: &WantedPackages<'_>,
     python: &Python,
     folders: &Folders,
@@ -109,7 +109,7 @@ fn constraint_files(wanted: &WantedPackages<'_>, settings: &[PipSetting]) -> Vec
 
 /// Returns the outcome for satisfied requirements, and writes a stamp so that the next start need not check. With `asked` the interpreter
 /// was asked in this start, so its answer is written down as well.
-pub fn settle(
+pub(super) fn settle(
     wanted: &WantedPackages<'_>,
     python: &Python,
     asked: bool,

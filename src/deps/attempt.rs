@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// The tries of one installation with one tool.
-pub struct Attempts<'a> {
+pub(super) struct Attempts<'a> {
     /// The installation.
     pub job: &'a Installation<'a>,
     /// The program that installs.
@@ -43,7 +43,7 @@ impl Attempts<'_> {
     ///
     /// # Errors
     /// Returns the failure: a permanent one as 116, one that may pass as 216.
-    pub fn run(mut self, tell: &mut dyn FnMut(&str)) -> Result<()> {
+    pub(super) fn run(mut self, tell: &mut dyn FnMut(&str)) -> Result<()> {
         let (wanted, target, kept) = (self.job.wanted, self.job.target, self.job.kept);
         // Without pip's log a network failure looks like a missing package.
         let log = cache_dirs::temporary(wanted.request.environment, "trainit-pip-log-");

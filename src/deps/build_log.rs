@@ -2,7 +2,7 @@
 //! for output"). Pure.
 
 /// Returns the output of the last failed build; empty if no build failed.
-pub fn failed(log: &str) -> Vec<&str> {
+pub(super) fn failed(log: &str) -> Vec<&str> {
     let lines: Vec<&str> = log.lines().map(without_time).collect();
     let is_end = |line: &&str| line.trim_start().starts_with("ERROR: ") && line.contains(" exited with ");
     let end = lines.iter().rposition(is_end).unwrap_or(0);

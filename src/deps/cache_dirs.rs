@@ -9,7 +9,7 @@ use sys::environment::Environment;
 use sys::temporary::TemporaryFile;
 
 /// Lists all candidate directories, best first: those that outlive the container, then local ones. It touches no file.
-pub fn candidates(environment: &Environment) -> Vec<PathBuf> {
+pub(super) fn candidates(environment: &Environment) -> Vec<PathBuf> {
     let absolute = |name| environment.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let own = format!("trainit-{}", geteuid());
     let home = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
@@ -21,13 +21,13 @@ pub fn candidates(environment: &Environment) -> Vec<PathBuf> {
 }
 
 /// Returns the first writable candidate, which is made if need be. A directory without `noexec` is preferred.
-pub fn writable(environment: &Environment) -> Option<PathBuf> {
+pub(super) fn writable(environment: &Environment) -> Option<PathBuf> {
     let usable: Vec<_> = candidates(environment).into_iter().filter(|place| is_usable(place)).collect();
     usable.iter().find(|place| !is_noexec(place)).or(usable.first()).cloned()
 }
 
 /// Makes a temporary file in the usual directory, else in a cache directory.
-pub fn temporary(environment: &Environment, prefix: &str) -> Option<TemporaryFile> {
+pub(super) fn temporary(environment: &Environment, prefix: &str) -> Option<TemporaryFile> {
     let usual = environment.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
     let make = |dir: PathBuf| TemporaryFile::make(&dir, prefix).ok();
     make(usual).or_else(|| make(writable(environment)?))
@@ -41,18 +41,18 @@ fn is_usable(place: &Path) -> bool {
 
 /// Checks that a directory belongs to this user and that no other user can write to it. A link does not count: anyone can make one in
 /// /tmp.
-pub fn is_ours(directory: &Path) -> bool {
+pub(super) fn is_ours(directory: &Path) -> bool {
     fs::symlink_metadata(directory)
         .is_ok_and(|found| found.is_dir() && found.uid() == geteuid().as_raw() && found.mode() & 0o022 == 0)
 }
 
 /// Checks that files can be made in a directory, by making one: access(2) does not see every read-only file system.
-pub fn takes_files(directory: &Path) -> bool {
+pub(super) fn takes_files(directory: &Path) -> bool {
     TemporaryFile::make(directory, ".trainit-probe-").is_ok()
 }
 
 /// Checks that a file of one directory can be linked into another, by doing it: two mounts of one file system look the same.
-pub fn can_link(from: &Path, to: &Path) -> bool {
+pub(super) fn can_link(from: &Path, to: &Path) -> bool {
     let Ok(file) = TemporaryFile::make(from, ".trainit-probe-") else { return false };
     let name = to.join(file.path().file_name().unwrap_or_default());
     let linked = fs::hard_link(file.path(), &name).is_ok();
@@ -60,7 +60,7 @@ pub fn can_link(from: &Path, to: &Path) -> bool {
 }
 
 /// Checks whether the file system is mounted `noexec`, so that it allows no programs and no libraries.
-pub fn is_noexec(directory: &Path) -> bool {
+pub(super) fn is_noexec(directory: &Path) -> bool {
     statvfs(directory).is_ok_and(|found| found.flags().contains(FsFlags::ST_NOEXEC))
 }
 

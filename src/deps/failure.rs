@@ -9,7 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 
 /// A class of failures.
 #[derive(Debug, PartialEq, Eq)]
-pub struct FailureClass {
+pub(super) struct FailureClass {
     /// The failure in a few words.
     pub says: &'static str,
     /// Whether trying again can help.
@@ -24,7 +24,7 @@ pub struct FailureClass {
 
 /// Whether another try can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RetryAdvice {
+pub(super) enum RetryAdvice {
     /// No try can help.
     Never,
     /// One more try without caches can help: a truncated download looks like a tampered one.
@@ -299,7 +299,7 @@ const OTHER: FailureClass = here(
 
 /// One failure with the lines that explain it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct InstallFailure {
+pub(super) struct InstallFailure {
     /// The class of the failure.
     pub class: &'static FailureClass,
     /// The lines of the output that explain the failure, at most three.
@@ -313,7 +313,7 @@ const HIDDEN: usize = 30;
 
 /// Classifies a failure by the exit of the tool, its output, and pip's log. `starved` means that the kernel's OOM killer ended a process
 /// of this cgroup meanwhile: the tool, or a compiler that it started.
-pub fn classify(tool: &Tool, end: ProgramEnd, starved: bool, said: &str, log: &str) -> InstallFailure {
+pub(super) fn classify(tool: &Tool, end: ProgramEnd, starved: bool, said: &str, log: &str) -> InstallFailure {
     let (class, text) = match end {
         ProgramEnd::Exited(_) if starved => (&OUT_OF_MEMORY, said.to_owned()),
         ProgramEnd::TimedOut => (&TIME_OUT, said.to_owned()),

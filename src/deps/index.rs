@@ -7,7 +7,7 @@ use sys::environment::Environment;
 
 /// Returns the environment with the configured indexes, without what contradicts a lock; and a line for each variable that a lock
 /// overrides.
-pub fn applied(request: &DepsRequest<'_>) -> (Environment, Vec<String>) {
+pub(super) fn applied(request: &DepsRequest<'_>) -> (Environment, Vec<String>) {
     let mut with = request.environment.clone();
     let lines = sources::keep_locked(request, &mut with);
     (configured(request.settings, with), lines)

@@ -23,7 +23,7 @@ const METADATA: [&str; 4] = ["pyproject.toml", "setup.py", "setup.cfg", "MANIFES
 
 /// Everything that the requirement files reach.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Inputs {
+pub(super) struct Inputs {
     /// Every file that was read, the listed ones first.
     pub files: Vec<PathBuf>,
     /// The number of requirements in these files.
@@ -50,7 +50,7 @@ pub struct Inputs {
 ///
 /// # Errors
 /// Fails for a file that is missing, not a regular file or not readable (116; 216 if the file system does not answer).
-pub fn gather(files: &[PathBuf], environment: &Environment) -> Result<Inputs> {
+pub(super) fn gather(files: &[PathBuf], environment: &Environment) -> Result<Inputs> {
     read(files, "-r", environment)
 }
 
@@ -58,7 +58,7 @@ pub fn gather(files: &[PathBuf], environment: &Environment) -> Result<Inputs> {
 ///
 /// # Errors
 /// Fails for a file that cannot be read (116, 216).
-pub fn constraints(files: &[PathBuf], environment: &Environment) -> Result<Inputs> {
+pub(super) fn constraints(files: &[PathBuf], environment: &Environment) -> Result<Inputs> {
     read(files, "-c", environment)
 }
 

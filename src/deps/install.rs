@@ -17,7 +17,7 @@ use std::time::Instant;
 use tracing::debug;
 
 /// An earlier look at the interpreter's packages.
-pub struct Looked {
+pub(super) struct Looked {
     /// The interpreter, as an earlier start described it.
     pub python: Python,
     /// Whether its packages satisfy the requirements.
@@ -28,7 +28,11 @@ pub struct Looked {
 ///
 /// # Errors
 /// Returns a permanent failure as 116, one that may pass as 216.
-pub fn install(wanted: &WantedPackages<'_>, looked: Option<Looked>, tell: &mut dyn FnMut(&str)) -> Result<DepsOutcome> {
+pub(super) fn install(
+    wanted: &WantedPackages<'_>,
+    looked: Option<Looked>,
+    tell: &mut dyn FnMut(&str),
+) -> Result<DepsOutcome> {
     let started = Instant::now();
     let deadline = wanted.request.settings.deps_timeout.value.and_then(|limit| started.checked_add(limit));
     let python = python::ask(&wanted.interpreter, wanted.request.environment, deadline)?;

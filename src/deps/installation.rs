@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::time::Instant;
 
 /// One installation.
-pub struct Installation<'a> {
+pub(super) struct Installation<'a> {
     /// The requirements.
     pub wanted: &'a WantedPackages<'a>,
     /// The target.
@@ -29,7 +29,7 @@ impl Installation<'_> {
     ///
     /// # Errors
     /// Fails if a protected package was replaced (116).
-    pub fn check(&self, before: &VersionsByName, tell: &mut dyn FnMut(&str)) -> Result<usize> {
+    pub(super) fn check(&self, before: &VersionsByName, tell: &mut dyn FnMut(&str)) -> Result<usize> {
         let now = self.target.installed();
         self.kept.verify(&now)?;
         let requirements = protect::new_requirements(before, &now);
@@ -42,7 +42,7 @@ impl Installation<'_> {
     ///
     /// # Errors
     /// Fails if packages cannot be loaded from the target (116).
-    pub fn finish(
+    pub(super) fn finish(
         &self,
         installer: &str,
         at: Option<u64>,

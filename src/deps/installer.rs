@@ -26,7 +26,7 @@ const RUN_PIP: &str = include_str!("run_pip.py");
 
 /// A program that installs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tool {
+pub(super) enum Tool {
     /// uv, by its path.
     Uv {
         /// The program.
@@ -54,7 +54,7 @@ impl fmt::Display for Tool {
 
 /// The facts that decide which installer is used.
 #[derive(Clone, Copy, Debug)]
-pub struct InstallerChoice<'a> {
+pub(super) struct InstallerChoice<'a> {
     /// The key `deps.installer`.
     pub wanted: &'a config::OriginValue<Installer>,
     /// The interpreter.
@@ -75,7 +75,7 @@ pub struct InstallerChoice<'a> {
 ///
 /// # Errors
 /// Fails if neither can be used (116).
-pub fn choose(choice: InstallerChoice<'_>, tell: &mut dyn FnMut(&str)) -> Result<Tool> {
+pub(super) fn choose(choice: InstallerChoice<'_>, tell: &mut dyn FnMut(&str)) -> Result<Tool> {
     let (mut uv, mut pip) = (None, None);
     if choice.wanted.value != Installer::Pip {
         uv = find_uv(choice);
@@ -167,7 +167,7 @@ fn obstacle(uv: &Tool, choice: InstallerChoice<'_>) -> Option<String> {
 }
 
 /// Finds uv beside the interpreter, else on PATH, with its version. It is run for that, since a shim may stand for a missing program.
-pub fn uv(python: &Python, environment: &Environment) -> Option<(String, PathBuf)> {
+pub(super) fn uv(python: &Python, environment: &Environment) -> Option<(String, PathBuf)> {
     let beside = python.executable.with_file_name("uv");
     let on_path = which::which_in("uv", environment.get("PATH"), "/").ok();
     let both = [Some(beside), on_path].into_iter().flatten();
@@ -202,7 +202,7 @@ fn missing(what: &str, choice: InstallerChoice<'_>) -> Error {
 
 /// One run of an installer.
 #[derive(Clone, Debug)]
-pub struct InstallerJob<'a> {
+pub(super) struct InstallerJob<'a> {
     /// The program that installs.
     pub tool: &'a Tool,
     /// The interpreter to install for: the overlay's own, where there is an overlay.
@@ -233,7 +233,7 @@ pub struct InstallerJob<'a> {
 
 impl InstallerJob<'_> {
     /// Builds the command. Passwords go into variables only, because any user can read a command line.
-    pub fn command(&self) -> Command {
+    pub(super) fn command(&self) -> Command {
         let mut command = match self.tool {
             Tool::Uv { path, settings, .. } => self.uv(path, settings),
             Tool::Pip { .. } => self.pip(),

@@ -31,7 +31,7 @@ const IMPATIENCE: Duration = Duration::from_secs(2);
 const NOISE: [&str; 4] = ["Requirement already satisfied:", "Audited ", "Looking in links:", "Using Python "];
 
 /// The view of one installer's output.
-pub struct InstallerView<'a> {
+pub(super) struct InstallerView<'a> {
     redactor: Redactor,
     terminal: bool,
     line: Vec<u8>,
@@ -50,7 +50,7 @@ pub struct InstallerView<'a> {
 
 impl<'a> InstallerView<'a> {
     /// Creates a view that writes to standard error as output comes, or to `tell` line by line.
-    pub fn new(redactor: Redactor, terminal: bool, tell: &'a mut dyn FnMut(&str)) -> Self {
+    pub(super) fn new(redactor: Redactor, terminal: bool, tell: &'a mut dyn FnMut(&str)) -> Self {
         InstallerView {
             redactor,
             terminal,
@@ -67,7 +67,7 @@ impl<'a> InstallerView<'a> {
     }
 
     /// Handles an event of the running installer.
-    pub fn event(&mut self, event: ProgramEvent<'_>) {
+    pub(super) fn event(&mut self, event: ProgramEvent<'_>) {
         match event {
             ProgramEvent::Output(bytes) => {
                 let bytes = self.redactor.push(bytes);
@@ -85,7 +85,7 @@ impl<'a> InstallerView<'a> {
     }
 
     /// Returns the progress in a few words.
-    pub fn progress(&self) -> String {
+    pub(super) fn progress(&self) -> String {
         self.progress.words()
     }
 
@@ -114,7 +114,7 @@ impl<'a> InstallerView<'a> {
     }
 
     /// Ends the view, and returns the kept output as plain text.
-    pub fn finish(mut self) -> String {
+    pub(super) fn finish(mut self) -> String {
         let rest = self.redactor.finish();
         self.pass(&rest);
         self.end_line();
@@ -189,7 +189,7 @@ fn write_to_terminal(bytes: &[u8]) {
 }
 
 /// Removes the sequences for colour and cursor (ECMA-48) and other control characters.
-pub fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let mut rest = text.chars();
     let mut plain = String::with_capacity(text.len());
     while let Some(c) = rest.next() {

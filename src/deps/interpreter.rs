@@ -25,7 +25,7 @@ pub struct Interpreter {
 ///
 /// # Errors
 /// Fails if no interpreter is found, or if `deps.python` does not name one (116).
-pub fn find(request: &DepsRequest<'_>) -> Result<Interpreter> {
+pub(super) fn find(request: &DepsRequest<'_>) -> Result<Interpreter> {
     let lookup = lookup(request);
     if let Some(wanted) = &request.settings.deps_python.value {
         let path = lookup.program(wanted).and_then(|path| behind(request, path));
@@ -39,7 +39,7 @@ pub fn find(request: &DepsRequest<'_>) -> Result<Interpreter> {
 }
 
 /// Returns where the workload's programs are looked up.
-pub fn lookup<'a>(request: &'a DepsRequest<'_>) -> Lookup<'a> {
+pub(super) fn lookup<'a>(request: &'a DepsRequest<'_>) -> Lookup<'a> {
     Lookup { path: request.environment.get("PATH"), workdir: &request.workdir }
 }
 

@@ -15,14 +15,14 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// The lock on a target, held until this is dropped.
 #[derive(Debug)]
-pub struct InstallLock {
+pub(super) struct InstallLock {
     _file: Option<FileLock>,
     /// Whether another process held the lock before, so that its work may be done already.
     pub waited: bool,
 }
 
 /// Waits for the lock of a directory until the deadline, and goes on without it afterwards; `tell` gets one line if there is a wait.
-pub fn take(directory: &Path, deadline: Option<Instant>, tell: &mut dyn FnMut(&str)) -> InstallLock {
+pub(super) fn take(directory: &Path, deadline: Option<Instant>, tell: &mut dyn FnMut(&str)) -> InstallLock {
     let mut waited = false;
     let mut file = match open(directory) {
         Some(file) => file,
@@ -47,7 +47,7 @@ pub fn take(directory: &Path, deadline: Option<Instant>, tell: &mut dyn FnMut(&s
 }
 
 /// Checks whether a process holds the lock of a directory.
-pub fn is_taken(directory: &Path) -> bool {
+pub(super) fn is_taken(directory: &Path) -> bool {
     let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
     let file = File::options().append(true).custom_flags(flags).open(directory.join("lock"));
     file.is_ok_and(|file| matches!(FileLock::take(file), Err((_, Errno::EWOULDBLOCK))))

@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ManifestKind {
+pub(super) enum ManifestKind {
     /// Requirements in pip's format.
     Requirements,
     /// A project file (PEP 621).
@@ -31,13 +31,13 @@ const KINDS: [(&str, ManifestKind); 8] = [
 ];
 
 /// Returns the kind of a file by its name.
-pub fn kind(file: &Path) -> ManifestKind {
+pub(super) fn kind(file: &Path) -> ManifestKind {
     let name = file.file_name().unwrap_or_default();
     KINDS.iter().find(|(known, _)| name == *known).map_or(ManifestKind::Requirements, |(_, kind)| *kind)
 }
 
 /// Returns a line about such a file in a directory without requirements.txt; `None` if no file there declares dependencies.
-pub fn hint(directory: &Path) -> Option<String> {
+pub(super) fn hint(directory: &Path) -> Option<String> {
     let (name, kind) = KINDS.iter().find(|(name, kind)| asks(&directory.join(name), *kind))?;
     let file = directory.join(name);
     Some(match kind {
@@ -58,7 +58,7 @@ fn asks(file: &Path, kind: ManifestKind) -> bool {
 }
 
 /// Returns the error for a named file of another tool.
-pub fn refused(file: &Path, hint: &'static str) -> Error {
+pub(super) fn refused(file: &Path, hint: &'static str) -> Error {
     permanent(format!("{} is not for trainit to install from", file.display())).hint(hint)
 }
 

@@ -43,7 +43,7 @@ for line in project.get("dependencies", ()):
 
 /// The requirement files of an installation; generated files are removed when this is dropped.
 #[derive(Debug, Default)]
-pub struct ManifestFiles {
+pub(super) struct ManifestFiles {
     /// The paths for the installer.
     pub paths: Vec<PathBuf>,
     /// The requirements of the generated files, each behind its origin.
@@ -55,7 +55,7 @@ pub struct ManifestFiles {
 ///
 /// # Errors
 /// Fails if a file cannot be read, or if there is no uv to read it (116).
-pub fn files(job: &Installation<'_>) -> Result<ManifestFiles> {
+pub(super) fn files(job: &Installation<'_>) -> Result<ManifestFiles> {
     let chosen = &job.wanted.selection.files;
     let needs_uv = chosen.iter().any(|file| manifest::kind(file) == ManifestKind::UvLock);
     let uv = || installer::uv(job.target.python, job.wanted.request.environment);

@@ -13,10 +13,10 @@ use std::time::Duration;
 use sys::environment::Environment;
 
 /// The directory in PYTHONPATH through which the interpreter below finds the overlay.
-pub const HOOK: &str = "trainit-hook";
+pub(super) const HOOK: &str = "trainit-hook";
 
 /// The file beside an overlay whose modification time is the time of the overlay's last use.
-pub const USED: &str = "used";
+pub(super) const USED: &str = "used";
 
 /// The shortest interval between two records of a use.
 const TOUCH: Duration = Duration::from_secs(3600);
@@ -59,7 +59,7 @@ run_hidden()
 
 /// An overlay's directory and the interpreter below it.
 #[derive(Clone, Debug)]
-pub struct Overlay<'a> {
+pub(super) struct Overlay<'a> {
     /// The directory of the overlay. Its programs name this path, so the overlay cannot be moved.
     pub root: PathBuf,
     /// The interpreter below.
@@ -68,22 +68,22 @@ pub struct Overlay<'a> {
 
 impl Overlay<'_> {
     /// Returns the overlay's own interpreter.
-    pub fn executable(&self) -> PathBuf {
+    pub(super) fn executable(&self) -> PathBuf {
         self.root.join("bin/python")
     }
 
     /// Returns the overlay's directory of packages.
-    pub fn packages(&self) -> PathBuf {
+    pub(super) fn packages(&self) -> PathBuf {
         self.root.join("lib").join(self.python.library_name()).join("site-packages")
     }
 
     /// Returns trainit's own directory in the overlay.
-    pub fn own_directory(&self) -> PathBuf {
+    pub(super) fn own_directory(&self) -> PathBuf {
         self.packages().join(OWN)
     }
 
     /// Records a use; returns false if another process has just removed the overlay.
-    pub fn is_used(&self) -> bool {
+    pub(super) fn is_used(&self) -> bool {
         let used = self.root.with_file_name(USED);
         let age = fs::metadata(&used).ok().and_then(|found| found.modified().ok()?.elapsed().ok());
         // The cache may be read-only.
@@ -94,7 +94,7 @@ impl Overlay<'_> {
     ///
     /// # Errors
     /// Returns the error of making a file or directory.
-    pub fn create(&self) -> io::Result<()> {
+    pub(super) fn create(&self) -> io::Result<()> {
         match fs::remove_dir_all(&self.root) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => fs::create_dir_all(self.packages())?,
@@ -140,7 +140,7 @@ impl Overlay<'_> {
     }
 
     /// Returns the variables that make a process use the overlay.
-    pub fn environment(&self, environment: &Environment) -> Vec<(OsString, OsString)> {
+    pub(super) fn environment(&self, environment: &Environment) -> Vec<(OsString, OsString)> {
         let with =
             |name: &str, first: PathBuf| (OsString::from(name), before(first.as_os_str(), environment.get(name)));
         vec![
@@ -159,7 +159,7 @@ fn before(first: &OsStr, list: Option<&OsStr>) -> OsString {
 }
 
 /// Checks whether a directory contains shared libraries, which cannot be loaded from a file system mounted `noexec`.
-pub fn has_libraries(directory: &Path) -> bool {
+pub(super) fn has_libraries(directory: &Path) -> bool {
     let mut entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries.any(|entry| match entry.file_type() {
         Ok(kind) if kind.is_dir() => has_libraries(&entry.path()),

@@ -64,7 +64,7 @@ fn bytes(directory: &Path) -> u64 {
 }
 
 /// Removes overlays beyond the limit or unused for too long; with `dry` it only lists them.
-pub fn prune(environment: &Environment, limit: u64, unused: Option<Duration>, dry: bool) -> Vec<RemovedEntry> {
+pub(super) fn prune(environment: &Environment, limit: u64, unused: Option<Duration>, dry: bool) -> Vec<RemovedEntry> {
     prune_shelves(&shelves(environment), limit, unused, dry)
 }
 
@@ -127,7 +127,7 @@ fn contents(directory: &Path) -> String {
 }
 
 /// Describes how many overlays there are and how much space they need; `None` if there are none.
-pub fn words(environment: &Environment) -> Option<String> {
+pub(super) fn words(environment: &Environment) -> Option<String> {
     let all = all(&shelves(environment));
     let oldest = all.iter().map(|found| found.unused).max()?;
     let bytes = text::size(all.iter().map(|found| found.bytes).sum());

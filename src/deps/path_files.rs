@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// Returns a digest that changes when directories are added to a Python's path. It covers the `.pth` files in the given directories, and
 /// which of the directories exist.
-pub fn digest<'a>(directories: impl Iterator<Item = &'a PathBuf>, folders: &Folders) -> String {
+pub(super) fn digest<'a>(directories: impl Iterator<Item = &'a PathBuf>, folders: &Folders) -> String {
     let mut digest = Digest::default();
     for directory in directories {
         let folder = folders.get(directory);
@@ -32,7 +32,7 @@ fn read(folder: &Folder) -> Vec<(String, String)> {
 }
 
 /// Checks whether a `.pth` file in a directory does more than run code.
-pub fn name_directories(folder: &Folder) -> bool {
+pub(super) fn name_directories(folder: &Folder) -> bool {
     read(folder).iter().any(|(_, text)| {
         let mut lines = text.lines().map(str::trim_start);
         lines.any(|line| !line.is_empty() && !line.starts_with(['#']) && !line.starts_with("import "))

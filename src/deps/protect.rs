@@ -56,7 +56,7 @@ const AUTO: &str = "auto";
 
 /// The protected versions.
 #[derive(Clone, Debug, Default)]
-pub struct ProtectedVersions {
+pub(super) struct ProtectedVersions {
     versions: BTreeMap<Name, Version>,
     /// The protected packages that uv does not see, because they lie outside the directories that uv looks into.
     below: Vec<Name>,
@@ -64,7 +64,7 @@ pub struct ProtectedVersions {
 
 /// The facts that the choice depends on.
 #[derive(Clone, Copy, Debug)]
-pub struct ProtectChoice<'a> {
+pub(super) struct ProtectChoice<'a> {
     /// The key `deps.protect`: `auto`, names, and names to leave out (`-numpy`).
     pub words: &'a [String],
     /// The installed packages.
@@ -78,7 +78,7 @@ pub struct ProtectChoice<'a> {
 }
 
 /// Chooses the protected versions.
-pub fn choose(choice: ProtectChoice<'_>) -> ProtectedVersions {
+pub(super) fn choose(choice: ProtectChoice<'_>) -> ProtectedVersions {
     let mut kept = ProtectedVersions::default();
     for (name, version, path) in versions(choice.installed) {
         if choice.ours.get(name.as_str()).is_some_and(|ours| *ours == version.to_string())
@@ -99,7 +99,7 @@ fn versions(installed: &Installed) -> impl Iterator<Item = (&Name, &Version, &Pa
 }
 
 /// Returns all versions that are known, by name.
-pub fn names(installed: &Installed) -> VersionsByName {
+pub(super) fn names(installed: &Installed) -> VersionsByName {
     versions(installed).map(|(name, version, _)| (name.to_string(), version.to_string())).collect()
 }
 
@@ -138,7 +138,7 @@ fn is_like(name: &Name, pattern: &str) -> bool {
 }
 
 /// Lists the names that the constraint files of pip's settings and of uv's variables pin to exactly one version.
-pub fn pinned(settings: &[PipSetting], environment: &Environment, beside: &Path) -> Vec<Name> {
+pub(super) fn pinned(settings: &[PipSetting], environment: &Environment, beside: &Path) -> Vec<Name> {
     let pip = settings.iter().filter(|setting| setting.name == "constraint").map(|setting| setting.value.as_str());
     let files = pip.chain(environment.text("UV_CONSTRAINT")).flat_map(str::split_whitespace);
     let lines = files.flat_map(|file| lines(&beside.join(file)));
@@ -153,28 +153,28 @@ fn lines(file: &Path) -> Vec<String> {
 
 impl ProtectedVersions {
     /// Checks whether uv sees every protected package.
-    pub fn is_seen_by_uv(&self) -> bool {
+    pub(super) fn is_seen_by_uv(&self) -> bool {
         self.below.is_empty()
     }
 
     /// Returns the versions in the form for run_pip.py.
-    pub fn for_pip(&self) -> String {
+    pub(super) fn for_pip(&self) -> String {
         let all = self.versions.iter().map(|(name, version)| (name.to_string(), version.to_string()));
         serde_json::json!(all.collect::<BTreeMap<_, _>>()).to_string()
     }
 
     /// Checks whether a name is protected.
-    pub fn contains(&self, name: &Name) -> bool {
+    pub(super) fn contains(&self, name: &Name) -> bool {
         self.versions.contains_key(name)
     }
 
     /// Checks whether nothing is protected.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.versions.is_empty()
     }
 
     /// Returns the versions as lines of a requirement file: overrides for uv, constraints for pip.
-    pub fn text(&self, for_uv: bool) -> String {
+    pub(super) fn text(&self, for_uv: bool) -> String {
         let line = |(name, version): (&Name, &Version)| match for_uv && self.below.contains(name) {
             // uv would install a second copy of a package that it does not see, so the override removes it from the resolution.
             true => format!("{name} ; sys_platform == 'never'\n"),
@@ -197,7 +197,7 @@ impl ProtectedVersions {
     }
 
     /// Returns a line for each requirement that a protected version does not satisfy, with the origin of the requirement.
-    pub fn refusals(&self, asked: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
+    pub(super) fn refusals(&self, asked: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
         let line = |(who, requirement): (String, String)| {
             let (wanted, version) = self.refused(&requirement)?;
             Some(format!("{who} asks for {wanted}: the image's {version} stays; TRAINIT_DEPS_PROTECT=off lets it go"))
@@ -209,7 +209,7 @@ impl ProtectedVersions {
     ///
     /// # Errors
     /// Fails if a protected package was replaced all the same (116).
-    pub fn verify(&self, now: &Installed) -> Result<()> {
+    pub(super) fn verify(&self, now: &Installed) -> Result<()> {
         let found = |name: &Name| now.get(name).and_then(|found| found.version.as_ref());
         let changed = self.versions.iter().filter(|(name, version)| found(name) != Some(version));
         let told = |name| found(name).map_or("gone".to_owned(), Version::to_string);
@@ -225,7 +225,7 @@ impl ProtectedVersions {
     }
 
     /// Adds the hint for lifting the protection, if these lines are about a protected package.
-    pub fn explain(&self, error: Error, lines: &[String]) -> Error {
+    pub(super) fn explain(&self, error: Error, lines: &[String]) -> Error {
         let is_part = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         let text = lines.join("\n");
         let words: Vec<_> = text.split(|c| !is_part(c)).filter_map(Name::parse).collect();
@@ -241,13 +241,13 @@ impl ProtectedVersions {
 }
 
 /// Returns the distributions that came or changed.
-pub fn new<'a>(before: &'a VersionsByName, now: &'a Installed) -> impl Iterator<Item = &'a Distribution> {
+pub(super) fn new<'a>(before: &'a VersionsByName, now: &'a Installed) -> impl Iterator<Item = &'a Distribution> {
     now.iter()
         .filter(|found| before.get(found.name.as_str()) != found.version.as_ref().map(Version::to_string).as_ref())
 }
 
 /// Returns the requirements of the distributions that came or changed, each with the distribution's name.
-pub fn new_requirements(before: &VersionsByName, now: &Installed) -> Vec<(String, String)> {
+pub(super) fn new_requirements(before: &VersionsByName, now: &Installed) -> Vec<(String, String)> {
     let asks = |found: &Distribution| {
         let who = found.version.as_ref().map_or(found.name.to_string(), |version| format!("{} {version}", found.name));
         let requires = found.metadata().map(|metadata| metadata.requires).unwrap_or_default();
@@ -259,7 +259,7 @@ pub fn new_requirements(before: &VersionsByName, now: &Installed) -> Vec<(String
 }
 
 /// Lists the files with a user's own overrides, because trainit's option would replace the variable.
-pub fn overrides(environment: &Environment) -> Vec<PathBuf> {
+pub(super) fn overrides(environment: &Environment) -> Vec<PathBuf> {
     let files = environment.text("UV_OVERRIDE").unwrap_or_default();
     files.split_whitespace().map(PathBuf::from).collect()
 }

@@ -258,7 +258,7 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     /// Makes a virtual environment at /venv.
-    pub fn example() -> Python {
+    pub(crate) fn example() -> Python {
         let answer = br#"{"version":"3.12.1","executable":"/venv/bin/python","base_executable":"/usr/bin/python3.12","prefix":"/venv",
             "base_prefix":"/usr","purelib":"/venv/lib/python3.12/site-packages","platlib":"/venv/lib/python3.12/site-packages",
             "scripts":"/venv/bin","markers":{"os_name":"posix","sys_platform":"linux","platform_machine":"x86_64","platform_system":"Linux",

@@ -4,6 +4,6 @@ use crate::error::Error;
 use protocol::exit_code::{Exit, FailureFamily};
 
 /// Makes the error for a failure that another try cannot change (116).
-pub fn permanent(what: String) -> Error {
+pub(super) fn permanent(what: String) -> Error {
     Error::new(Exit::Permanent(FailureFamily::Deps), what)
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 const FILE_MAX: u64 = 16 << 20;
 
 /// Reads a requirement file, which must be a regular file: reading a pipe would wait for ever.
-pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let found = fs::metadata(path)?;
     if found.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
@@ -25,7 +25,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Makes the error for an unusable requirement file. `from` names the file or setting that refers to it.
-pub fn unreadable(path: &Path, error: &io::Error, from: Option<&str>) -> Error {
+pub(super) fn unreadable(path: &Path, error: &io::Error, from: Option<&str>) -> Error {
     let name = path.display();
     let asked = from.map_or(String::new(), |from| format!(" ({from} names it)"));
     match error.kind() {

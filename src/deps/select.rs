@@ -16,7 +16,7 @@ const NAME: &str = "requirements.txt";
 
 /// The selected files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileSelection {
+pub(super) struct FileSelection {
     /// Absolute paths.
     pub files: Vec<PathBuf>,
     /// Whether they were found and not named.
@@ -27,7 +27,7 @@ pub struct FileSelection {
 ///
 /// # Errors
 /// Fails for a named file that does not exist or is a directory (116).
-pub fn select(request: &DepsRequest<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<FileSelection>> {
+pub(super) fn select(request: &DepsRequest<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<FileSelection>> {
     match &request.settings.deps_requirements.value {
         Requirements::Off => Ok(None),
         Requirements::Files(names) if names.is_empty() => Ok(None),

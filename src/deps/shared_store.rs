@@ -27,7 +27,7 @@ use sys::{mountinfo, reach};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One start's access to the store.
-pub struct Share {
+pub(super) struct Share {
     store_entry: StoreEntry,
     place: InstallRoot,
     /// The lease, if this start is the builder.
@@ -35,12 +35,12 @@ pub struct Share {
 }
 
 /// Returns the directory of the store, if one is configured.
-pub fn directory(request: &DepsRequest<'_>) -> Option<PathBuf> {
+pub(super) fn directory(request: &DepsRequest<'_>) -> Option<PathBuf> {
     request.settings.deps_store.value.as_ref().map(|store| request.workdir.join(store))
 }
 
 /// Returns the limit for the bytes of the whole store.
-pub fn limit(settings: &Settings) -> u64 {
+pub(super) fn limit(settings: &Settings) -> u64 {
     settings.deps_store_size.value.map_or(u64::MAX, |size| size.0)
 }
 
@@ -48,7 +48,7 @@ pub fn limit(settings: &Settings) -> u64 {
 ///
 /// # Errors
 /// Returns the reason why the store cannot be used, as text.
-pub fn store_entry(
+pub(super) fn store_entry(
     wanted: &WantedPackages<'_>,
     target: &TargetFacts<'_>,
     below: String,
@@ -89,7 +89,7 @@ fn reachable(wanted: &WantedPackages<'_>, directory: &Path, tell: &mut dyn FnMut
 
 impl Share {
     /// Opens the store, if one is configured and usable.
-    pub fn open(job: &Installation<'_>, tell: &mut dyn FnMut(&str)) -> Option<Self> {
+    pub(super) fn open(job: &Installation<'_>, tell: &mut dyn FnMut(&str)) -> Option<Self> {
         match store_entry(job.wanted, job.target, job.target.below(job.wanted), tell) {
             Ok(found) => found.map(|(store_entry, place)| Share { store_entry, place, lease: None }),
             Err(why) => {
@@ -103,7 +103,7 @@ impl Share {
     ///
     /// # Errors
     /// Fails if an earlier start found that it cannot be installed (116, 216), or if a protected package was replaced (116).
-    pub fn take(&mut self, job: &Installation<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<DepsOutcome>> {
+    pub(super) fn take(&mut self, job: &Installation<'_>, tell: &mut dyn FnMut(&str)) -> Result<Option<DepsOutcome>> {
         let terminal = job.wanted.request.shows_progress();
         for _ in 0..2 {
             let mut ticker = Ticker::new(terminal, Duration::ZERO);
@@ -162,26 +162,32 @@ impl Share {
     }
 
     /// Checks whether this start builds for others.
-    pub fn builds(&self) -> bool {
+    pub(super) fn builds(&self) -> bool {
         self.lease.is_some()
     }
 
     /// Renews the lease, with the progress of the build.
-    pub fn beat(&mut self, doing: impl FnOnce() -> String) {
+    pub(super) fn beat(&mut self, doing: impl FnOnce() -> String) {
         if let Some(lease) = &mut self.lease {
             lease.beat(doing);
         }
     }
 
     /// Publishes that the environment cannot be built.
-    pub fn fail(&self, error: &Error) {
+    pub(super) fn fail(&self, error: &Error) {
         if self.builds() {
             self.store_entry.fail(error);
         }
     }
 
     /// Publishes the installed environment.
-    pub fn give(mut self, job: &Installation<'_>, tool: &Tool, before: &VersionsByName, tell: &mut dyn FnMut(&str)) {
+    pub(super) fn give(
+        mut self,
+        job: &Installation<'_>,
+        tool: &Tool,
+        before: &VersionsByName,
+        tell: &mut dyn FnMut(&str),
+    ) {
         let Some(mut lease) = self.lease.take() else { return };
         let now = job.target.installed();
         let names = job.wanted.selection.files.iter();

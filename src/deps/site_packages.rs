@@ -13,7 +13,7 @@ use sys::environment::Environment;
 
 /// Returns a digest that changes when a package comes, goes or changes its version in any directory of this Python. It covers names only:
 /// times are unreliable on overlay file systems, and every import may write a `__pycache__`.
-pub fn state(python: &Python, more: &[PathBuf], environment: &Environment, folders: &Folders) -> String {
+pub(super) fn state(python: &Python, more: &[PathBuf], environment: &Environment, folders: &Folders) -> String {
     let mut digest = Digest::default();
     for directory in python.sites.iter().chain(more) {
         add(&mut digest, &folders.get(directory), |name| !name.starts_with(b".") && name != b"__pycache__");
@@ -26,7 +26,7 @@ pub fn state(python: &Python, more: &[PathBuf], environment: &Environment, folde
 }
 
 /// Lists the directories of this Python's imports in their order; `None` if the interpreter would have to be asked again.
-pub fn directories(python: &Python, environment: &Environment, folders: &Folders) -> Option<Vec<PathBuf>> {
+pub(super) fn directories(python: &Python, environment: &Environment, folders: &Folders) -> Option<Vec<PathBuf>> {
     let (mut all, user) = (python_path(environment), user_site(python, environment));
     if user.iter().any(|dir| path_files::name_directories(&folders.get(dir))) {
         return None;
@@ -68,7 +68,7 @@ fn python_path(environment: &Environment) -> Vec<PathBuf> {
 
 /// Removes the metadata of packages that an installer left unfinished since `begun`, so that the next one installs them again. Older
 /// packages are not touched: some distributions ship without lists of files.
-pub fn repair(directories: &[&Path], begun: SystemTime) -> Vec<String> {
+pub(super) fn repair(directories: &[&Path], begun: SystemTime) -> Vec<String> {
     let mut taken = Vec::new();
     for directory in directories {
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
@@ -94,7 +94,7 @@ fn is_whole(directory: &Path, metadata: &Path) -> bool {
 }
 
 /// Checks that only packaging tools are installed.
-pub fn is_bare(python: &Python) -> bool {
+pub(super) fn is_bare(python: &Python) -> bool {
     let entries = python.sites.iter().flat_map(|dir| fs::read_dir(dir).into_iter().flatten().flatten());
     entries
         .map(|entry| entry.file_name())

@@ -4,7 +4,7 @@ use requirements::file::RequirementItem;
 
 /// A kind of source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SourceWord {
+pub(super) enum SourceWord {
     /// The index.
     Index,
     /// An additional index.
@@ -29,7 +29,7 @@ const OPTIONS: [(&str, SourceWord); 8] = [
 
 /// One mention of a source in a requirement file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourceMention {
+pub(super) struct SourceMention {
     /// The file and line.
     pub place: String,
     /// The kind of source.
@@ -41,12 +41,12 @@ pub struct SourceMention {
 }
 
 /// Returns the kind of source that a setting of pip is about; `None` if it is about something else.
-pub fn of_setting(name: &str) -> Option<SourceWord> {
+pub(super) fn of_setting(name: &str) -> Option<SourceWord> {
     OPTIONS.iter().find(|(known, _)| *known == name).map(|(_, source)| *source)
 }
 
 /// Returns the mentions of sources in a line of a requirement file.
-pub fn said(items: &[RequirementItem], place: &str) -> Vec<SourceMention> {
+pub(super) fn said(items: &[RequirementItem], place: &str) -> Vec<SourceMention> {
     let mut found = Vec::new();
     let mut items = items.iter().peekable();
     while let Some(item) = items.next() {
@@ -80,7 +80,7 @@ pub fn said(items: &[RequirementItem], place: &str) -> Vec<SourceMention> {
 }
 
 /// Returns a mention for an encoding in which an option does not look like an option.
-pub fn said_in(encoding: &str, place: &str) -> Option<SourceMention> {
+pub(super) fn said_in(encoding: &str, place: &str) -> Option<SourceMention> {
     let lower = encoding.to_ascii_lowercase().replace('_', "-");
     let known = [
         "utf-8",

@@ -55,7 +55,7 @@ fn of_variable(name: &str) -> Option<SourceWord> {
 
 /// Removes variables that contradict a lock; returns a line for each ignored one. Of pip's files only the image's count: their settings
 /// become variables, and pip itself reads no file.
-pub fn keep_locked(request: &DepsRequest<'_>, environment: &mut Environment) -> Vec<String> {
+pub(super) fn keep_locked(request: &DepsRequest<'_>, environment: &mut Environment) -> Vec<String> {
     keep_constraints(environment);
     let settings = request.settings;
     if lock(settings, SourceWord::Other).is_none() {
@@ -114,7 +114,7 @@ fn keep_constraints(environment: &mut Environment) {
 ///
 /// # Errors
 /// Returns the contradiction (78), with the lock.
-pub fn check(request: &DepsRequest<'_>, inputs: &Inputs, beside: &Path) -> Result<()> {
+pub(super) fn check(request: &DepsRequest<'_>, inputs: &Inputs, beside: &Path) -> Result<()> {
     if lock(request.settings, SourceWord::Other).is_none() {
         return Ok(());
     }
@@ -132,7 +132,7 @@ pub fn check(request: &DepsRequest<'_>, inputs: &Inputs, beside: &Path) -> Resul
 ///
 /// # Errors
 /// Returns the same errors as `check`.
-pub fn check_lines(request: &DepsRequest<'_>, asked: &[(String, String)]) -> Result<()> {
+pub(super) fn check_lines(request: &DepsRequest<'_>, asked: &[(String, String)]) -> Result<()> {
     asked.iter().try_for_each(|(place, text)| {
         let lines = requirements::file::read(text.as_bytes(), &|_| None);
         lines.iter().flat_map(|line| said(&line.items, place)).try_for_each(|said| allowed(request, &said))

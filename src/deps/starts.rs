@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// The kind of program that a command line starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Starts {
+pub(super) enum Starts {
     /// A Python program, with the path of the interpreter if it is known.
     Python(Option<PathBuf>),
     /// Another program.
@@ -17,7 +17,7 @@ pub enum Starts {
 
 /// The places where programs are looked up.
 #[derive(Clone, Copy, Debug)]
-pub struct Lookup<'a> {
+pub(super) struct Lookup<'a> {
     /// The value of PATH.
     pub path: Option<&'a OsStr>,
     /// The working directory, for names with a slash.
@@ -26,7 +26,7 @@ pub struct Lookup<'a> {
 
 impl Lookup<'_> {
     /// Finds the file that would be executed.
-    pub fn program(&self, name: impl AsRef<OsStr>) -> Option<PathBuf> {
+    pub(super) fn program(&self, name: impl AsRef<OsStr>) -> Option<PathBuf> {
         which::which_in(name.as_ref(), self.path, self.workdir).ok()
     }
 }
@@ -81,7 +81,7 @@ const LAUNCHERS: [&str; 19] = [
 ];
 
 /// Classifies a command line.
-pub fn look(command: &[OsString], lookup: Lookup<'_>) -> Starts {
+pub(super) fn look(command: &[OsString], lookup: Lookup<'_>) -> Starts {
     let Some((first, rest)) = command.split_first() else { return Starts::Other };
     if !WRAPPERS.contains(&name_of(first).as_ref()) {
         return look_at(first, lookup);
@@ -115,7 +115,7 @@ fn is_python(name: &str) -> bool {
 }
 
 /// Checks whether a file is a script. An interpreter that is a script is a shim for the real one (pyenv, asdf).
-pub fn is_script(file: &Path) -> bool {
+pub(super) fn is_script(file: &Path) -> bool {
     start_of(file).starts_with(b"#!")
 }
 

@@ -12,7 +12,7 @@ use sys::environment::Environment;
 
 /// The target of an installation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum InstallTarget {
+pub(super) enum InstallTarget {
     /// The interpreter's own directory of packages.
     Here {
         /// Whether the distribution marks it as externally managed (PEP 668), a rule meant for machines and not for containers.
@@ -23,7 +23,7 @@ pub enum InstallTarget {
 }
 
 /// Checks whether packages belong into the interpreter's own directory if that is writable.
-pub fn is_for_us(
+pub(super) fn is_for_us(
     wanted: &OriginValue<config::Target>,
     python: &Python,
     root: &Root,
@@ -41,7 +41,7 @@ pub fn is_for_us(
 ///
 /// # Errors
 /// Fails if the target is missing or cannot be written (116).
-pub fn choose(
+pub(super) fn choose(
     wanted: &OriginValue<config::Target>,
     python: &Python,
     root: &Root,

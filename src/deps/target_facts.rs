@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The target of this start.
-pub struct TargetFacts<'a> {
+pub(super) struct TargetFacts<'a> {
     /// The interpreter.
     pub python: &'a Python,
     /// trainit's own directory in the target.
@@ -34,7 +34,7 @@ pub struct TargetFacts<'a> {
 ///
 /// # Errors
 /// Fails if there is no usable target (116).
-pub fn target_facts<'a>(
+pub(super) fn target_facts<'a>(
     wanted: &WantedPackages<'_>,
     python: &'a Python,
     tell: &mut dyn FnMut(&str),
@@ -83,19 +83,19 @@ fn nowhere(python: &Python, why: &str) -> Error {
 
 impl TargetFacts<'_> {
     /// Returns the directory of the lock. It lies beside an overlay and not in it, because an unfinished overlay is removed.
-    pub fn lock_directory(&self) -> PathBuf {
+    pub(super) fn lock_directory(&self) -> PathBuf {
         let beside = self.layer.as_ref().and_then(|(layer, _)| layer.root.parent());
         beside.unwrap_or(&self.home.0).to_owned()
     }
 
     /// Returns the digest of the packages that an installation begins from; after an unfinished one, of the packages before that.
-    pub fn below(&self, wanted: &WantedPackages<'_>) -> String {
+    pub(super) fn below(&self, wanted: &WantedPackages<'_>) -> String {
         let begun = self.home.unfinished().and_then(|_| self.home.below());
         begun.unwrap_or_else(|| site_packages::state(self.python, &[], wanted.request.environment, &Folders::default()))
     }
 
     /// Returns the directories of packages and programs, for a store.
-    pub fn install_root(&self) -> InstallRoot {
+    pub(super) fn install_root(&self) -> InstallRoot {
         let python = self.python;
         let (root, sites) = match &self.layer {
             Some((layer, _)) => (layer.root.as_path(), vec![layer.packages()]),
@@ -109,7 +109,7 @@ impl TargetFacts<'_> {
     }
 
     /// Reads the installed packages, an overlay's first.
-    pub fn installed(&self) -> Installed {
+    pub(super) fn installed(&self) -> Installed {
         let above = self.layer.as_ref().map(|_| &self.packages);
         Installed::read(above.into_iter().chain(self.python.package_directories()))
     }
@@ -119,7 +119,7 @@ impl TargetFacts<'_> {
     ///
     /// # Errors
     /// Fails if the directory cannot be written (116).
-    pub fn make_ready(&self, wanted: &WantedPackages<'_>, tell: &mut dyn FnMut(&str)) -> Result<VersionsByName> {
+    pub(super) fn make_ready(&self, wanted: &WantedPackages<'_>, tell: &mut dyn FnMut(&str)) -> Result<VersionsByName> {
         let (python, below) = (self.python, self.below(wanted));
         let begun = self.home.unfinished();
         let before = self.home.before().unwrap_or_else(|| protect::names(&self.installed()));
@@ -142,7 +142,7 @@ impl TargetFacts<'_> {
     ///
     /// # Errors
     /// Fails for such a file system (116).
-    pub fn can_be_loaded(&self) -> Result<()> {
+    pub(super) fn can_be_loaded(&self) -> Result<()> {
         let Some((layer, _)) = &self.layer else { return Ok(()) };
         if !cache_dirs::is_noexec(&layer.root) || !overlay::has_libraries(&layer.packages()) {
             return Ok(());

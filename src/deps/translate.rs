@@ -54,7 +54,7 @@ const TABLE: &[(&str, Rule)] = &[
 
 /// The settings in uv's form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ForUv {
+pub(super) struct ForUv {
     /// Variables to set.
     pub variables: Vec<(&'static str, String)>,
     /// Options to add.
@@ -64,7 +64,7 @@ pub struct ForUv {
 }
 
 /// Translates the settings; the user's own settings for uv win.
-pub fn for_uv(settings: &[PipSetting], environment: &Environment) -> ForUv {
+pub(super) fn for_uv(settings: &[PipSetting], environment: &Environment) -> ForUv {
     let mut found = ForUv::default();
     for setting in settings {
         let rule = TABLE.iter().find(|(name, _)| *name == setting.name).map(|(_, rule)| rule);
@@ -100,7 +100,7 @@ fn build_constraints(found: &mut ForUv, environment: &Environment) {
 }
 
 /// Returns uv's variables for a setting of pip.
-pub fn counterparts(name: &str) -> &'static [&'static str] {
+pub(super) fn counterparts(name: &str) -> &'static [&'static str] {
     let rule = TABLE.iter().find(|(known, _)| *known == name).map(|(_, rule)| rule);
     match rule {
         Some(Rule::Variable(names, _)) => names,
@@ -109,12 +109,12 @@ pub fn counterparts(name: &str) -> &'static [&'static str] {
 }
 
 /// Checks whether a setting only says where packages come from and how they are installed, or names constraints.
-pub fn is_known(name: &str) -> bool {
+pub(super) fn is_known(name: &str) -> bool {
     TABLE.iter().any(|(known, _)| *known == name)
 }
 
 /// Checks whether a setting does not affect the installed packages.
-pub fn is_ignored(name: &str) -> bool {
+pub(super) fn is_ignored(name: &str) -> bool {
     ["retries", "timeout", "cert", "client-cert", "no-cache-dir"].contains(&name)
         || TABLE.iter().any(|(known, rule)| *known == name && matches!(rule, Rule::Ignored))
 }

@@ -30,13 +30,13 @@ const IDLE: [&str; 9] = [
 ];
 
 /// The name of the part for the installed packages.
-pub const PACKAGES: &str = "installed packages";
+pub(super) const PACKAGES: &str = "installed packages";
 
 /// Settings that name files.
 const FILES: [&str; 5] = ["constraint", "UV_CONSTRAINT", "UV_BUILD_CONSTRAINT", "UV_OVERRIDE", "UV_EXCLUDE"];
 
 /// The requirements of one start.
-pub struct WantedPackages<'a> {
+pub(super) struct WantedPackages<'a> {
     /// The facts about the start.
     pub request: &'a DepsRequest<'a>,
     /// The selected files.
@@ -49,7 +49,7 @@ pub struct WantedPackages<'a> {
 
 /// The state of a set of packages, compared with the requirements.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PackageSetState {
+pub(super) enum PackageSetState {
     /// Nothing changed since this installation.
     Current(Stamp),
     /// These parts changed.
@@ -63,7 +63,7 @@ pub enum PackageSetState {
 }
 
 /// The packages that a start would use.
-pub struct FoundPackages<'p> {
+pub(super) struct FoundPackages<'p> {
     /// The state of the packages.
     pub state: PackageSetState,
     /// The overlay that contains them; `None` for the interpreter's own directory.
@@ -72,7 +72,7 @@ pub struct FoundPackages<'p> {
 
 impl WantedPackages<'_> {
     /// Returns the outcome if nothing changed since the last installation.
-    pub fn unchanged(&self, python: &Python, folders: &Folders) -> Option<DepsOutcome> {
+    pub(super) fn unchanged(&self, python: &Python, folders: &Folders) -> Option<DepsOutcome> {
         let found = self.find(python, folders);
         let is_there = || found.layer.as_ref().is_none_or(Overlay::is_used);
         (matches!(found.state, PackageSetState::Current(_)) && is_there()).then(|| DepsOutcome::Unchanged {
@@ -82,7 +82,7 @@ impl WantedPackages<'_> {
     }
 
     /// Finds the packages: beside the interpreter, else in the overlays that were made for exactly these requirements.
-    pub fn find<'p>(&self, python: &'p Python, folders: &Folders) -> FoundPackages<'p> {
+    pub(super) fn find<'p>(&self, python: &'p Python, folders: &Folders) -> FoundPackages<'p> {
         let own = FoundPackages {
             state: self.state(python, &PackageSetDir(python.own_directory()), &[], folders),
             layer: None,
@@ -107,7 +107,13 @@ impl WantedPackages<'_> {
     }
 
     /// Returns the state of the packages beside a home. `more` are directories that precede the interpreter's.
-    pub fn state(&self, python: &Python, home: &PackageSetDir, more: &[PathBuf], folders: &Folders) -> PackageSetState {
+    pub(super) fn state(
+        &self,
+        python: &Python,
+        home: &PackageSetDir,
+        more: &[PathBuf],
+        folders: &Folders,
+    ) -> PackageSetState {
         if home.unfinished().is_some() {
             return PackageSetState::Unfinished;
         }
@@ -131,7 +137,7 @@ impl WantedPackages<'_> {
     }
 
     /// Returns the digests of the current state, as seen when the directories were read.
-    pub fn parts(&self, python: &Python, more: &[PathBuf], folders: &Folders) -> StateDigests {
+    pub(super) fn parts(&self, python: &Python, more: &[PathBuf], folders: &Folders) -> StateDigests {
         let parts = [
             ("requirements", self.inputs.digest.clone()),
             ("interpreter", python.identity.clone()),
@@ -142,7 +148,7 @@ impl WantedPackages<'_> {
     }
 
     /// Returns the overlay for exactly these requirements. Its name covers the packages below it, since two images may share one cache.
-    pub fn layer<'p>(&self, python: &'p Python, place: &Path, folders: &Folders) -> Overlay<'p> {
+    pub(super) fn layer<'p>(&self, python: &'p Python, place: &Path, folders: &Folders) -> Overlay<'p> {
         let mut digest = Digest::default();
         self.parts(python, &[], folders).iter().for_each(|(name, part)| digest.add(name, part));
         Overlay { root: place.join(LAYERS).join(short(&digest.hex())).join("env"), python }
@@ -176,17 +182,17 @@ impl WantedPackages<'_> {
     }
 
     /// Returns the directory that names in settings are relative to, which is the installer's working directory.
-    pub fn beside(&self) -> &Path {
+    pub(super) fn beside(&self) -> &Path {
         self.selection.files.first().and_then(|file| file.parent()).unwrap_or(Path::new("/"))
     }
 
     /// Returns each requirement, behind its origin.
-    pub fn asked(&self) -> impl Iterator<Item = (String, String)> {
+    pub(super) fn asked(&self) -> impl Iterator<Item = (String, String)> {
         self.inputs.asked.iter().map(|ask| (ask.place.clone(), ask.text.clone()))
     }
 
     /// Returns the protected versions of the image.
-    pub fn kept(
+    pub(super) fn kept(
         &self,
         python: &Python,
         settings: &[PipSetting],
@@ -207,7 +213,11 @@ impl WantedPackages<'_> {
     }
 
     /// Returns a line for each requirement that a protected version does not satisfy.
-    pub fn refusals(&self, kept: &ProtectedVersions, asked: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
+    pub(super) fn refusals(
+        &self,
+        kept: &ProtectedVersions,
+        asked: impl IntoIterator<Item = (String, String)>,
+    ) -> Vec<String> {
         let redactor = Redactor::for_environment(self.request.environment);
         kept.refusals(asked).iter().map(|line| redactor.text(line)).collect()
     }
@@ -221,4 +231,4 @@ impl WantedPackages<'_> {
 }
 
 /// The directory for overlays in a cache directory.
-pub const LAYERS: &str = "layers";
+pub(super) const LAYERS: &str = "layers";

@@ -17,12 +17,12 @@ pub fn id(mounts: &[Mount]) -> Option<String> {
 }
 
 /// Returns the mounts that an engine made for this container.
-pub fn made(mounts: &[Mount]) -> impl Iterator<Item = &Mount> {
+pub(super) fn made(mounts: &[Mount]) -> impl Iterator<Item = &Mount> {
     mounts.iter().filter(|mount| is_made(mount))
 }
 
 /// Returns whether an engine made a mount.
-pub fn is_made(mount: &Mount) -> bool {
+pub(super) fn is_made(mount: &Mount) -> bool {
     MADE.contains(&mount.point())
 }
 

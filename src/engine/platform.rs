@@ -36,14 +36,14 @@ const VARIABLES: [&str; 3] = ["container", "APPTAINER_CONTAINER", "SINGULARITY_C
 const CGROUPS: [&str; 6] = ["/docker", "/kubepods", "/lxc", "/libpod", "containerd", "crio-"];
 
 /// Returns the platform that variables name, if any does.
-pub fn named_by_variables(environment: &Environment) -> Option<Platform> {
+pub(super) fn named_by_variables(environment: &Environment) -> Option<Platform> {
     let set = |name: &&str| environment.get(name).is_some();
     let pod = set(&"KUBERNETES_SERVICE_HOST").then_some(Platform::Pod);
     pod.or_else(|| VARIABLES.iter().any(set).then_some(Platform::Container))
 }
 
 /// Detects the platform from marks that engines leave, of which no single one is universal; the most expensive one comes last.
-pub fn platform<'a>(root: &Root, named: Option<Platform>, mounts: &dyn Fn() -> &'a [Mount]) -> Platform {
+pub(super) fn platform<'a>(root: &Root, named: Option<Platform>, mounts: &dyn Fn() -> &'a [Mount]) -> Platform {
     if named == Some(Platform::Pod) {
         return Platform::Pod;
     }

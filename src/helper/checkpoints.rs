@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use supervisor::HelperArgs;
 
 /// Watches until PID 1 closes the pipe, then looks once more.
-pub fn watch(task: &HelperArgs<'_>) {
+pub(super) fn watch(task: &HelperArgs<'_>) {
     let Some(watched) = &task.policy.checkpoint.watched else { return };
     // prepare has refused an invalid family or pattern already.
     let family = FamilyChoice::parse(&watched.family).unwrap_or_default();

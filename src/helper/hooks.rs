@@ -15,7 +15,7 @@ const EXIT_CODE: &str = "TRAINIT_EXIT_CODE";
 const LINE_MAX: usize = 900;
 
 /// Runs the hooks.
-pub fn run(task: &HelperArgs<'_>, time: Duration, code: u8) {
+pub(super) fn run(task: &HelperArgs<'_>, time: Duration, code: u8) {
     let Some(after_stop) = &task.policy.stop.after_stop else { return };
     let mut environment = Environment::inherited();
     for (name, value) in &after_stop.locked {

@@ -21,7 +21,7 @@ use sys::{credentials, proc};
 use tracing::debug;
 
 /// Runs one task as the workload's user.
-pub fn run(task: HelperArgs<'_>) -> c_int {
+pub(crate) fn run(task: HelperArgs<'_>) -> c_int {
     // A helper reads no configuration, so a level that a file sets does not reach it.
     trace::begin(&Environment::inherited(), &[]);
     debug!(target: "helper", "{:?}", task.helper);

@@ -8,7 +8,7 @@ use std::time::UNIX_EPOCH;
 use sys::proc;
 
 /// Looks at all descendants of the parent, PID 1, except this process and `others`.
-pub fn pulse(run_dir: Option<&str>, others: &[c_int]) -> Heartbeat {
+pub(super) fn pulse(run_dir: Option<&str>, others: &[c_int]) -> Heartbeat {
     let own = std::process::id() as c_int;
     let counts = |pid: &c_int| *pid != own && !others.contains(pid);
     let all = proc::descendants(nix::unistd::getppid().as_raw()).into_iter().filter(counts);

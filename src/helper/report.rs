@@ -8,7 +8,7 @@ use sys::Root;
 use sys::environment::Environment;
 
 /// Writes the report; a failure does not change the container's end.
-pub fn write(policy: &Policy, how: &str, code: u8) {
+pub(super) fn write(policy: &Policy, how: &str, code: u8) {
     let Some(file) = &policy.report.file else { return };
     let place = HostFacts::of(&Root::real(), &Environment::inherited()).platform();
     let _ = Report::of_killed(place, &policy.mode, how, code).save(Path::new(file));

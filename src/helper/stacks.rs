@@ -21,7 +21,7 @@ const PY_SPY_ALL: Duration = Duration::from_secs(10);
 const PY_SPY_LINES: usize = 40;
 
 /// Reports on each process.
-pub fn dump(pids: &[c_int], policy: &Policy, tell: &mut dyn FnMut(String)) {
+pub(super) fn dump(pids: &[c_int], policy: &Policy, tell: &mut dyn FnMut(String)) {
     let py_spy = which::which("py-spy").ok();
     let until = Instant::now() + PY_SPY_ALL;
     for pid in pids.iter().copied().take(PROCESSES) {

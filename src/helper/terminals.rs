@@ -21,7 +21,7 @@ const CONSOLE: &str = "/dev/console";
 const GRAIN: Duration = Duration::from_secs(8);
 
 /// Returns a terminal at which a person typed this recently.
-pub fn typed_at(within: Duration, processes: &[c_int]) -> Option<PathBuf> {
+pub(super) fn typed_at(within: Duration, processes: &[c_int]) -> Option<PathBuf> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let typed = |found: &FileStat| {
         let read = Duration::from_secs(found.st_atime.try_into().unwrap_or(0));
@@ -31,7 +31,7 @@ pub fn typed_at(within: Duration, processes: &[c_int]) -> Option<PathBuf> {
 }
 
 /// Writes a line to each terminal, as wall(1) does, except to the one that gets the log; one that nothing reads does not block.
-pub fn tell(line: &str, processes: &[c_int]) {
+pub(super) fn tell(line: &str, processes: &[c_int]) {
     let own = fstat(std::io::stderr()).map(|stderr| stderr.st_rdev).unwrap_or_default();
     for (path, _) in of(processes).into_iter().filter(|(_, found)| found.st_rdev != own) {
         let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;

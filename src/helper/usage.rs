@@ -13,7 +13,7 @@ use std::time::Duration;
 use sys::proc;
 
 /// Looks for the first sign of use; typing counts for the time `within`.
-pub fn look(policy: &Policy, within: Duration) -> UsageState {
+pub(super) fn look(policy: &Policy, within: Duration) -> UsageState {
     let Some(idle) = &policy.idle.unused else { return UsageState::default() };
     let processes = super::processes();
     let sign = idle.signs.iter().find_map(|sign| seen(*sign, idle, within, &processes));

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// A file to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HookFile {
+pub(super) struct HookFile {
     /// The file's path.
     pub path: PathBuf,
     /// The way to run it.
@@ -20,7 +20,7 @@ pub struct HookFile {
 
 /// The way in which a hook is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HookKind {
+pub(super) enum HookKind {
     /// `*.sh`: a shell sources it, and exported variables are kept.
     Script,
     /// `*.txt`: it is printed.
@@ -35,7 +35,7 @@ const LEFTOVERS: [&[u8]; 8] = [b"~", b".bak", b".orig", b".swp", b".disabled", b
 /// Returns the hooks of a path: the file itself, or the directory's files in the order of their names' bytes.
 ///
 /// A path that does not exist, or a file that is no hook, is reported.
-pub fn hooks(path: &Path, tell: &mut dyn FnMut(Error)) -> Vec<HookFile> {
+pub(super) fn hooks(path: &Path, tell: &mut dyn FnMut(Error)) -> Vec<HookFile> {
     let meta = match std::fs::metadata(path) {
         Ok(meta) => meta,
         Err(error) => {
@@ -75,7 +75,7 @@ fn one(path: PathBuf, meta: &Metadata, tell: &mut dyn FnMut(Error)) -> Option<Ho
 ///
 /// # Errors
 /// Why root does not run the hook, with what to type.
-pub fn run_by_root(hook: &HookFile) -> Result<(), Error> {
+pub(super) fn run_by_root(hook: &HookFile) -> Result<(), Error> {
     if !geteuid().is_root() || hook.kind == HookKind::Text {
         return Ok(());
     }

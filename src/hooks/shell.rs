@@ -24,14 +24,14 @@ const MAX: u64 = 4 << 20;
 const SHELLS_OWN: [&str; 4] = ["_", "SHLVL", "PWD", "OLDPWD"];
 
 /// The file for a shell's variables: a file without a name, which the shell inherits.
-pub struct Exported(File);
+pub(super) struct Exported(File);
 
 impl Exported {
     /// Makes an empty file.
     ///
     /// # Errors
     /// The error of memfd_create(2), or of open(2) in TMPDIR where that call is missing.
-    pub fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         match memfd_create(c"variables", MFdFlags::empty()) {
             Err(errno) if unsupported(errno) => {
                 let file = TemporaryFile::make(&std::env::temp_dir(), "trainit-variables-")?.unnamed()?;
@@ -48,7 +48,7 @@ impl Exported {
     ///
     /// # Errors
     /// There is no shell.
-    pub fn command(&self, file: &Path, words: &[OsString], environment: &Environment) -> Result<Command> {
+    pub(super) fn command(&self, file: &Path, words: &[OsString], environment: &Environment) -> Result<Command> {
         let path = environment.get("PATH").unwrap_or(OsStr::new("/usr/bin:/bin"));
         let shell = ["bash", "sh"].into_iter().find_map(|shell| which::which_in(shell, Some(path), "/").ok());
         let Some(shell) = shell else {
@@ -64,7 +64,7 @@ impl Exported {
     }
 
     /// Applies the variables that the shell left; without any (no /proc, no cat) nothing changes.
-    pub fn apply(mut self, environment: &mut Environment) {
+    pub(super) fn apply(mut self, environment: &mut Environment) {
         let mut bytes = Vec::new();
         let read = self.0.rewind().and_then(|()| (&self.0).take(MAX).read_to_end(&mut bytes));
         if read.is_ok() && !bytes.is_empty() {

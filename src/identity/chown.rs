@@ -30,7 +30,7 @@ pub struct Chown {
 }
 
 /// Returns the directories that the variables ask for.
-pub fn wanted(environment: &Environment, home: impl FnOnce() -> Option<PathBuf>) -> Vec<Chown> {
+pub(super) fn wanted(environment: &Environment, home: impl FnOnce() -> Option<PathBuf>) -> Vec<Chown> {
     let yes = |name| environment.text(name).is_some_and(|text| matches!(text, "1" | "yes" | "true"));
     let recursive = |name| environment.text(name).is_some_and(has_recursive);
     let home = if yes("CHOWN_HOME") { home() } else { None };

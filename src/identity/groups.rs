@@ -28,7 +28,7 @@ pub fn of_devices(root: &Root) -> Vec<u32> {
 ///
 /// Of the caller's groups only those stay that it was given (`--group-add`), not those that root has by /etc/group: in Alpine these are
 /// disk, wheel and more.
-pub fn merged(caller: &[u32], accounts: &Accounts<'_>, name: &OsStr, gid: u32, more: Vec<u32>) -> Vec<u32> {
+pub(super) fn merged(caller: &[u32], accounts: &Accounts<'_>, name: &OsStr, gid: u32, more: Vec<u32>) -> Vec<u32> {
     let of = |name: &OsStr| -> BTreeSet<u32> {
         let has = |member: &std::ffi::OsString| member == name;
         accounts.groups().iter().filter(|group| group.members.iter().any(has)).map(|group| group.gid).collect()

@@ -22,7 +22,7 @@ const CACHES: [(&str, &str); 6] = [
 
 /// The place of a home.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HomeDirectory {
+pub(super) enum HomeDirectory {
     /// This directory can be written.
     Usable(PathBuf),
     /// This directory was made, because no other can be written.
@@ -32,7 +32,11 @@ pub enum HomeDirectory {
 }
 
 /// Returns the first candidate that can be written, else a directory that is made for this user among the temporary files.
-pub fn find(candidates: impl Iterator<Item = PathBuf>, environment: &Environment, mounts: &Mounts) -> HomeDirectory {
+pub(super) fn find(
+    candidates: impl Iterator<Item = PathBuf>,
+    environment: &Environment,
+    mounts: &Mounts,
+) -> HomeDirectory {
     let mut absolute = candidates.filter(|path| path.is_absolute());
     match absolute.find(|path| is_writable(path, mounts)) {
         Some(path) => HomeDirectory::Usable(path),
@@ -69,7 +73,7 @@ fn is_writable(path: &Path, mounts: &Mounts) -> bool {
 /// Returns variables for tools whose caches would be in `old`, a home that cannot be written; `home` is the one made instead.
 ///
 /// Each is only a default.
-pub fn caches(
+pub(super) fn caches(
     home: &Path,
     old: Option<&Path>,
     environment: &Environment,

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use sys::Root;
 
 /// The file of users.
-pub const PASSWD: &str = "/etc/passwd";
+pub(super) const PASSWD: &str = "/etc/passwd";
 /// The file of groups.
-pub const GROUP: &str = "/etc/group";
+pub(super) const GROUP: &str = "/etc/group";
 
 /// Both files, each read at most once.
-pub struct Accounts<'a> {
+pub(super) struct Accounts<'a> {
     root: &'a Root,
     users: OnceCell<Vec<PasswdEntry>>,
     groups: OnceCell<Vec<GroupEntry>>,
@@ -38,7 +38,7 @@ pub struct KnownUser {
 
 impl<'a> Accounts<'a> {
     /// Returns the files below a root.
-    pub fn new(root: &'a Root) -> Self {
+    pub(super) fn new(root: &'a Root) -> Self {
         Accounts { root, users: OnceCell::new(), groups: OnceCell::new() }
     }
 
@@ -47,32 +47,32 @@ impl<'a> Accounts<'a> {
     }
 
     /// Returns every group.
-    pub fn groups(&self) -> &[GroupEntry] {
+    pub(super) fn groups(&self) -> &[GroupEntry] {
         self.groups.get_or_init(|| accounts::groups(&self.root.read(GROUP).unwrap_or_default()))
     }
 
     /// Returns the user with this number.
-    pub fn user(&self, uid: u32) -> Option<&PasswdEntry> {
+    pub(super) fn user(&self, uid: u32) -> Option<&PasswdEntry> {
         self.users().iter().find(|user| user.uid == uid)
     }
 
     /// Returns the user of this name.
-    pub fn user_named(&self, name: &str) -> Option<&PasswdEntry> {
+    pub(super) fn user_named(&self, name: &str) -> Option<&PasswdEntry> {
         self.users().iter().find(|user| user.name == name)
     }
 
     /// Returns the group of this name.
-    pub fn group_named(&self, name: &str) -> Option<&GroupEntry> {
+    pub(super) fn group_named(&self, name: &str) -> Option<&GroupEntry> {
         self.groups().iter().find(|group| group.name == name)
     }
 
     /// Returns what is known of a user that stays the same.
-    pub fn of(&self, uid: u32, gid: u32) -> KnownUser {
+    pub(super) fn of(&self, uid: u32, gid: u32) -> KnownUser {
         KnownUser { group: None, ..self.called(uid, gid, None, None) }
     }
 
     /// Returns what is known of a user that may get another name and a name for its group.
-    pub fn called(&self, uid: u32, gid: u32, name: Option<&str>, group: Option<&str>) -> KnownUser {
+    pub(super) fn called(&self, uid: u32, gid: u32, name: Option<&str>, group: Option<&str>) -> KnownUser {
         let entry = self.user(uid);
         let named = name.and_then(|name| self.user_named(name));
         let listed = entry.is_some_and(|entry| name.is_none_or(|name| entry.name == name));

@@ -6,7 +6,7 @@ use protocol::exit_code::{Exit, FailureFamily};
 
 /// The obstacle between this process and the requested user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub(super) enum Refused {
     /// This process is not root.
     NotRoot,
     /// This process is root without the capabilities for the change.
@@ -18,7 +18,7 @@ pub enum Refused {
 }
 
 /// Returns the error of a requested user (`1000:1000`) that cannot be assumed; `by` is the key or variable that asked.
-pub fn refused(by: &str, user: &str, why: Refused, caller: &str) -> Error {
+pub(super) fn refused(by: &str, user: &str, why: Refused, caller: &str) -> Error {
     let error = error(format!("cannot run as {user} ({by})"));
     let directly = format!("docker run --user {user} … starts as that user");
     match why {
@@ -38,7 +38,7 @@ pub fn refused(by: &str, user: &str, why: Refused, caller: &str) -> Error {
 }
 
 /// Returns the error of a name that the account file lacks.
-pub fn unknown(by: &str, file: &str, name: &str) -> Error {
+pub(super) fn unknown(by: &str, file: &str, name: &str) -> Error {
     error(format!("there is no {name} in {file} ({by})"))
         .hint("numbers need no entry: user: 1000:1000, or NB_UID and NB_GID")
 }

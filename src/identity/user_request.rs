@@ -7,7 +7,7 @@ use sys::environment::Environment;
 
 /// The request for a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UserRequest {
+pub(super) struct UserRequest {
     /// The user that the workload runs as.
     pub choice: UserChoice,
     /// The key with its origin, or the variable, that asks.
@@ -34,7 +34,7 @@ const MASKS: [&str; 2] = ["NB_UMASK", "UMASK"];
 ///
 /// # Errors
 /// A variable that names no user (78).
-pub fn user_request(settings: &Settings, environment: &Environment, root: bool) -> Result<UserRequest> {
+pub(super) fn user_request(settings: &Settings, environment: &Environment, root: bool) -> Result<UserRequest> {
     let mut user_request = UserRequest { choice: settings.user.value.clone(), ..UserRequest::default() };
     if settings.user.origin != ValueOrigin::Default {
         user_request.by = format!("user, {}", settings.user.origin);

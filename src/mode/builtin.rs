@@ -6,7 +6,7 @@ use protocol::handover::WorkloadKind;
 use std::ffi::OsString;
 
 /// A mode that every image has.
-pub struct Builtin {
+pub(super) struct Builtin {
     /// The mode's name: in `mode`, as a sub-command, in reports.
     pub name: &'static str,
     /// The kind of workload.
@@ -24,7 +24,7 @@ pub struct Builtin {
 
 /// The COMMANDs that mean a mode.
 #[derive(Clone, Copy)]
-pub enum CommandMeaning {
+pub(super) enum CommandMeaning {
     /// No COMMAND does.
     Never,
     /// These programs do, without work to do and with a person at the terminal.
@@ -35,7 +35,7 @@ pub enum CommandMeaning {
 
 impl CommandMeaning {
     /// Returns whether this command line means the mode.
-    pub fn by(self, line: &[OsString], attended: bool) -> bool {
+    pub(super) fn by(self, line: &[OsString], attended: bool) -> bool {
         match self {
             CommandMeaning::Never => false,
             CommandMeaning::ByAPerson(programs) => attended && words::is_idle(line, programs),
@@ -45,7 +45,7 @@ impl CommandMeaning {
 }
 
 /// All built-in modes.
-pub const BUILTIN: &[Builtin] = &[
+pub(super) const BUILTIN: &[Builtin] = &[
     Builtin {
         name: "train",
         kind: WorkloadKind::Train,

@@ -17,7 +17,7 @@ const SECRET_FILE: &str = "{secret_file}";
 const MODULE: &str = "python:";
 
 /// Returns the mode's service.
-pub fn service(spec: &ModeSpec) -> Option<Service> {
+pub(super) fn service(spec: &ModeSpec) -> Option<Service> {
     let path = match &spec.ready {
         Some(ReadyProbe::Http(path)) => Some(path.clone()),
         Some(ReadyProbe::Tcp) | None => None,
@@ -26,7 +26,7 @@ pub fn service(spec: &ModeSpec) -> Option<Service> {
 }
 
 /// Returns the mode's command line, with `{port}` filled in.
-pub fn command(spec: &ModeSpec) -> Vec<OsString> {
+pub(super) fn command(spec: &ModeSpec) -> Vec<OsString> {
     let port = spec.port.map(|port| port.to_string());
     let filled = |word: &String| port.as_ref().map_or_else(|| word.clone(), |port| word.replace("{port}", port));
     spec.command.iter().map(filled).map(OsString::from).collect()
@@ -36,7 +36,7 @@ pub fn command(spec: &ModeSpec) -> Vec<OsString> {
 ///
 /// # Errors
 /// A program or module that the mode needs is not there (127).
-pub fn set_up(name: &str, spec: &ModeSpec, around: &ServerContext<'_>) -> Result<ServerSetup> {
+pub(super) fn set_up(name: &str, spec: &ModeSpec, around: &ServerContext<'_>) -> Result<ServerSetup> {
     spec.needs.iter().try_for_each(|(need, how)| is_there(name, need, how, around))?;
     let mut setup = ServerSetup { command: command(spec), ..ServerSetup::default() };
     if let Some(variable) = &spec.secret {

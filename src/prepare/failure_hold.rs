@@ -8,7 +8,7 @@ use sys::Root;
 use sys::environment::Environment;
 
 /// Returns the configured hold; `None` if a failed container ends.
-pub fn hold(settings: &Settings, environment: &Environment, report: Option<&str>) -> Option<HoldPolicy> {
+pub(super) fn hold(settings: &Settings, environment: &Environment, report: Option<&str>) -> Option<HoldPolicy> {
     let OnFailure::Hold(time) = settings.on_failure.value else { return None };
     let root = Root::real();
     let host_facts = HostFacts::of(&root, environment);

@@ -13,7 +13,7 @@ use sys::environment::Environment;
 
 /// The time of a start's hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HookStage {
+pub(super) enum HookStage {
     /// Before any check.
     BeforeChecks,
     /// As the last step before the workload.
@@ -71,7 +71,7 @@ impl Preparation {
 }
 
 /// Returns the hooks that PID 1 has run after the workload.
-pub fn after_stop(settings: &Settings) -> Option<AfterStop> {
+pub(super) fn after_stop(settings: &Settings) -> Option<AfterStop> {
     let paths = settings.hooks_after_stop.iter().map(|path| path.to_string_lossy().into_owned());
     let paths: Vec<String> = paths.collect();
     let locked = || locked(settings, &Environment::inherited());

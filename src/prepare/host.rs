@@ -11,7 +11,7 @@ const OPENMP: &str = "OMP_NUM_THREADS";
 const VARIABLES: [&str; 4] = [OPENMP, "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"];
 
 /// Raises the configured limits as far as permitted; the checks report a limit that cannot be raised.
-pub fn raise_limits(settings: &Settings) {
+pub(super) fn raise_limits(settings: &Settings) {
     let locked = settings.host_memlock.map(LockedMemory::bytes);
     for (kind, wanted) in
         [(LimitedResource::Files, settings.host_nofile.wanted()), (LimitedResource::LockedMemory, locked)]
@@ -21,7 +21,7 @@ pub fn raise_limits(settings: &Settings) {
 }
 
 /// Sets the number of threads for the workload, if that is wanted and not set yet; returns a line about it.
-pub fn share_cpus(context: &CheckContext, environment: &mut Environment) -> Option<String> {
+pub(super) fn share_cpus(context: &CheckContext, environment: &mut Environment) -> Option<String> {
     let locked = context.settings.lock_of("host.threads").is_some();
     if environment.get(OPENMP).is_some() && !locked {
         return None;

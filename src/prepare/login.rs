@@ -21,7 +21,7 @@ const MOUNTS: usize = 6;
 const LOCALES: [&str; 3] = ["/usr/lib/locale/C.utf8", "/usr/lib/locale/C.UTF-8", "/usr/lib64/locale/C.utf8"];
 
 /// Returns the directory that the shell starts in: the code directory, unless the configuration names one.
-pub fn directory<'a>(context: &'a CheckContext, plan: &Plan) -> &'a Path {
+pub(super) fn directory<'a>(context: &'a CheckContext, plan: &Plan) -> &'a Path {
     let code = plan.mode == SHELL && context.settings.workdir.is_none() && context.settings.code_path.is_some();
     if code { &context.code } else { &context.workdir }
 }
@@ -29,7 +29,7 @@ pub fn directory<'a>(context: &'a CheckContext, plan: &Plan) -> &'a Path {
 /// Sets the variables of a login that are not set yet: tmux, editors and tools like `whoami` need them.
 ///
 /// For ssh sessions the server sets most of them.
-pub fn log_in(plan: &Plan, identity: Option<&WorkloadIdentity>, environment: &mut Environment) {
+pub(super) fn log_in(plan: &Plan, identity: Option<&WorkloadIdentity>, environment: &mut Environment) {
     if [SHELL, "ssh"].contains(&plan.mode.as_str()) {
         let has_language = ["LC_ALL", "LC_CTYPE", "LANG"].iter().any(|name| environment.get(name).is_some());
         if !has_language && LOCALES.iter().any(|locale| Path::new(locale).is_dir()) {
@@ -117,7 +117,7 @@ fn changed(before: &Environment, after: &Environment) -> Option<String> {
 }
 
 /// Returns the user's shell: SHELL, unless the start changes the user; else the one of /etc/passwd.
-pub fn shell(context: &CheckContext, identity: &WorkloadIdentity) -> Option<OsString> {
+pub(super) fn shell(context: &CheckContext, identity: &WorkloadIdentity) -> Option<OsString> {
     let configured = context.settings.env.get("SHELL").map(|env| OsString::from(&env.value));
     let given = context.environment.get("SHELL").filter(|_| identity.switch.is_none()).map(OsString::from);
     configured.or(given).or_else(|| Some(identity.shell(&Root::real())?.into()))

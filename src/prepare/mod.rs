@@ -21,10 +21,10 @@ mod server_setup;
 mod sidecar;
 mod state_base;
 
-pub use policy::StopGrace;
-pub use preview::preview;
-pub use resume::{resume, watched};
-pub use sidecar::sidecar;
+pub(crate) use policy::StopGrace;
+pub(crate) use preview::preview;
+pub(crate) use resume::{resume, watched};
+pub(crate) use sidecar::sidecar;
 
 use crate::error::Error;
 use crate::report;
@@ -41,7 +41,7 @@ use sys::{Args, fork_detached, heap, terminal};
 const TOLD: usize = 900;
 
 /// Prepares below a supervisor and becomes the workload; returns only with a failure's exit code.
-pub fn supervised(args: Args, start: PrepareArgs) -> c_int {
+pub(crate) fn supervised(args: Args, start: PrepareArgs) -> c_int {
     heap::expect_short_life();
     terminal::take_foreground();
     begin(&start.handover);
@@ -49,7 +49,7 @@ pub fn supervised(args: Args, start: PrepareArgs) -> c_int {
 }
 
 /// Does the same without a supervisor: `trainit exec`.
-pub fn in_place(args: Args, inherited: InheritedSignals) -> c_int {
+pub(crate) fn in_place(args: Args, inherited: InheritedSignals) -> c_int {
     heap::expect_short_life();
     live(Preparation::new(HandoverWriter::none(), Instant::now(), 1), args, &inherited)
 }
@@ -75,7 +75,7 @@ fn refuse(preparation: &mut Preparation, error: &Error) -> c_int {
 }
 
 /// Runs a sub-command as a container's first process, below a supervisor and without a workload.
-pub fn only(start: PrepareArgs, body: impl FnOnce() -> c_int) -> c_int {
+pub(crate) fn only(start: PrepareArgs, body: impl FnOnce() -> c_int) -> c_int {
     terminal::take_foreground();
     begin(&start.handover);
     body()

@@ -15,7 +15,7 @@ use sys::environment::Environment;
 const TORCHRUN_TIMEOUT: &str = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT";
 
 /// The sources of the additions.
-pub struct Outputs<'a> {
+pub(super) struct Outputs<'a> {
     /// The mode and the command.
     pub plan: &'a Plan,
     /// The number of this start.
@@ -34,7 +34,7 @@ pub struct Outputs<'a> {
 
 impl Outputs<'_> {
     /// Adds all variables; inherited and configured values have priority, except over variables about this start.
-    pub fn add_to(self, mut environment: Environment) -> Environment {
+    pub(super) fn add_to(self, mut environment: Environment) -> Environment {
         environment.set("TRAINIT", "1");
         environment.set("TRAINIT_ATTEMPT", self.attempt.to_string());
         environment.set("TRAINIT_RUN_MODE", &self.plan.mode);

@@ -36,7 +36,7 @@ impl Preparation {
     ///
     /// # Errors
     /// Any error that must keep the workload from starting.
-    pub fn run(&mut self, words: &[OsString]) -> Result<PreparedWorkload> {
+    pub(super) fn run(&mut self, words: &[OsString]) -> Result<PreparedWorkload> {
         let began = SystemTime::now();
         let mut inherited = Environment::inherited();
         let (mut loaded, plan, entered) = self.settle(words, &inherited)?;

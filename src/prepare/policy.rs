@@ -28,7 +28,7 @@ const STOP_CODES: [(&str, u8); 5] = [
 
 /// The whole budget of a stop.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StopGrace {
+pub(crate) struct StopGrace {
     /// Time from the stop signal to the last SIGKILL; `None` if the engine decides.
     pub time: Option<Duration>,
     /// Where the grace was set; empty if it was not set.
@@ -37,7 +37,7 @@ pub struct StopGrace {
 
 impl StopGrace {
     /// Returns the configured grace, else the grace that the engine always gives.
-    pub fn known(settings: &Settings, root: &Root, environment: &Environment) -> Self {
+    pub(crate) fn known(settings: &Settings, root: &Root, environment: &Environment) -> Self {
         let set = &settings.stop_grace;
         if set.origin != ValueOrigin::Default {
             return StopGrace { time: set.value, from: format!("stop.grace, {}", set.origin) };
@@ -48,7 +48,7 @@ impl StopGrace {
 }
 
 /// Returns the policy for a start that failed before there was anything to supervise.
-pub fn of_failure(settings: &Settings, hold: Option<HoldPolicy>, run_dir: Option<&Path>) -> Policy {
+pub(super) fn of_failure(settings: &Settings, hold: Option<HoldPolicy>, run_dir: Option<&Path>) -> Policy {
     Policy {
         hold,
         run_dir: run_dir.and_then(Path::to_str).map(str::to_owned),
@@ -63,7 +63,7 @@ pub fn of_failure(settings: &Settings, hold: Option<HoldPolicy>, run_dir: Option
 ///
 /// # Errors
 /// An unknown checkpoint family, or an invalid pattern (78).
-pub fn policy(
+pub(super) fn policy(
     settings: &Settings,
     workdir: &Path,
     plan: &Plan,
@@ -127,7 +127,7 @@ fn report(settings: &Settings) -> ReportPolicy {
 }
 
 /// Returns the user that PID 1 has to know of, because it differs from PID 1's own.
-pub fn user(identity: &WorkloadIdentity) -> Option<TargetUser> {
+pub(super) fn user(identity: &WorkloadIdentity) -> Option<TargetUser> {
     let switch = identity.switch.as_ref()?;
     Some(TargetUser { uid: identity.uid, gid: identity.gid, groups: switch.groups.clone() })
 }

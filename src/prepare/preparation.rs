@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use sys::environment::Environment;
 
 /// A start in preparation.
-pub struct Preparation {
+pub(super) struct Preparation {
     /// The pipe to PID 1, which drops everything if there is no supervisor.
     pub handover: HandoverWriter,
     /// The output for log lines.
@@ -44,7 +44,7 @@ pub(super) struct OfRoot {
 }
 
 /// A workload, ready to be started.
-pub struct PreparedWorkload {
+pub(super) struct PreparedWorkload {
     /// The command line.
     pub command: Vec<OsString>,
     /// The environment.
@@ -53,7 +53,7 @@ pub struct PreparedWorkload {
 
 impl Preparation {
     /// Returns a start that begins now.
-    pub fn new(handover: HandoverWriter, since: Instant, attempt: u32) -> Self {
+    pub(super) fn new(handover: HandoverWriter, since: Instant, attempt: u32) -> Self {
         let (console, findings, hooks) = (Console::early(), Vec::new(), Vec::new());
         let (told, report, dependencies, of_root, state_trouble) = (false, None, None, None, None);
         Preparation {

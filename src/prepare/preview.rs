@@ -24,7 +24,7 @@ const OF_A_START: [&str; 3] = ["TRAINIT", "TRAINIT_ATTEMPT", "TRAINIT_RUN_MODE"]
 ///
 /// # Errors
 /// Any error in these steps that a start would fail for, too.
-pub fn preview(sources: &ConfigSources<'_>, run_dir: Option<&Path>) -> Result<(Environment, Option<String>)> {
+pub(crate) fn preview(sources: &ConfigSources<'_>, run_dir: Option<&Path>) -> Result<(Environment, Option<String>)> {
     let mut inherited = sources.environment.clone();
     let settled = check::settle(sources)?;
     if let Some(user) = settled.another() {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use supervisor::state_dir;
 
 /// Removes the state that earlier starts left, except `own`; returns a line about the last of them.
-pub fn sweep(settings: &Settings, runtime: Option<&Path>, own: Option<&Path>) -> Option<String> {
+pub(super) fn sweep(settings: &Settings, runtime: Option<&Path>, own: Option<&Path>) -> Option<String> {
     let mut bases: Vec<PathBuf> = state_dir::bases(runtime);
     bases.extend(settings.state_dir.value.clone());
     let last = state_dir::previous_runs(&bases, own).pop()?;

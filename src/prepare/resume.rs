@@ -22,7 +22,7 @@ const SEARCH: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// An unknown family, an invalid pattern, or `plain` without a pattern (78).
-pub fn watched(settings: &Settings) -> Result<(FamilyChoice, Option<Pattern>)> {
+pub(crate) fn watched(settings: &Settings) -> Result<(FamilyChoice, Option<Pattern>)> {
     let (word, origin) = (&settings.checkpoint_family.value, &settings.checkpoint_family.origin);
     let family = FamilyChoice::parse(word).ok_or_else(|| {
         let words: Vec<_> = FamilyChoice::words().collect();
@@ -38,7 +38,7 @@ pub fn watched(settings: &Settings) -> Result<(FamilyChoice, Option<Pattern>)> {
 
 /// What a workload gets to resume from.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Resumed {
+pub(crate) struct Resumed {
     /// Words to add to its command line.
     pub arguments: Vec<OsString>,
     /// Variables to set.
@@ -51,7 +51,7 @@ pub struct Resumed {
 ///
 /// # Errors
 /// The directory cannot be read: starting anew over a run that is only invisible for the moment would destroy it.
-pub fn resume(settings: &Settings, mounts: &Mounts) -> Result<Resumed> {
+pub(crate) fn resume(settings: &Settings, mounts: &Mounts) -> Result<Resumed> {
     let (Some(dir), true) = (&settings.checkpoint_dir.value, settings.checkpoint_resume.value != Resume::Off) else {
         return Ok(Resumed::default());
     };

@@ -15,7 +15,7 @@ use sys::mountinfo::Mounts;
 
 /// The owner and the circumstances of a state directory.
 #[derive(Clone, Copy, Debug)]
-pub struct RunDirOwner<'a> {
+pub(super) struct RunDirOwner<'a> {
     /// The workload's user; `None` if that is PID 1's user.
     pub user: Option<&'a TargetUser>,
     /// PID 1's identity.
@@ -27,7 +27,7 @@ pub struct RunDirOwner<'a> {
 }
 
 /// Returns the directory's path, and whether it was made; `None` if no place works. A problem with a configured base is reported.
-pub fn run_dir(
+pub(super) fn run_dir(
     settings: &Settings,
     environment: &Environment,
     whose: &RunDirOwner<'_>,

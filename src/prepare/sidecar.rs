@@ -26,7 +26,7 @@ use sys::environment::Environment;
 use sys::{Args, Root, heap, process, signal};
 
 /// Prepares and becomes the sidecar; returns only with a failure's exit code.
-pub fn sidecar(args: Args, beside: &SidecarArgs<'_>) -> c_int {
+pub(crate) fn sidecar(args: Args, beside: &SidecarArgs<'_>) -> c_int {
     heap::expect_short_life();
     // No person types for a sidecar, and its output is no part of the main mode's.
     process::detach_stdio();

@@ -16,7 +16,7 @@ const STICKY: u32 = 0o1000;
 ///
 /// # Errors
 /// Why it is not, as a warning for the person who configured it.
-pub fn provide(base: &Path, mounts: &Mounts) -> Result<(), Error> {
+pub(super) fn provide(base: &Path, mounts: &Mounts) -> Result<(), Error> {
     let cannot = |(because, hint): (String, &str)| {
         let what = format!("state_dir {} cannot be used, so the state is in a usual place", text::path(base));
         Error::config(what).because(because).hint(hint)

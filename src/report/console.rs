@@ -25,7 +25,7 @@ enum Sink {
 
 /// Writes the log of a start as text or as JSON lines.
 #[derive(Debug)]
-pub struct Console {
+pub(crate) struct Console {
     sink: Sink,
     style: Style,
     format: LogFormat,
@@ -40,21 +40,21 @@ pub struct Console {
 
 impl Console {
     /// Makes the console before the configuration is known: text, at every level.
-    pub fn early() -> Self {
+    pub(crate) fn early() -> Self {
         let (format, level) = (LogFormat::Text, LogLevel::Info);
         let style = Style::of_stderr();
         Console { sink: Sink::Stderr, style, format, level, host_facts: None, dropped: 0, torn: false }
     }
 
     /// Makes the console of a configuration; the platform decides how remedies are worded.
-    pub fn new(settings: &Settings, host_facts: Rc<HostFacts>) -> Self {
+    pub(crate) fn new(settings: &Settings, host_facts: Rc<HostFacts>) -> Self {
         let mut console = Self::early();
         console.settle(settings, host_facts);
         console
     }
 
     /// Applies the configuration.
-    pub fn settle(&mut self, settings: &Settings, host_facts: Rc<HostFacts>) {
+    pub(crate) fn settle(&mut self, settings: &Settings, host_facts: Rc<HostFacts>) {
         (self.format, self.level) = (settings.log_format.value, settings.log_level.value);
         self.host_facts = Some(host_facts);
         trace::follow(settings);
@@ -62,13 +62,13 @@ impl Console {
 
     /// Makes a console in memory without colours, for tests of the text.
     #[cfg(test)]
-    pub fn in_memory(host_facts: Option<Rc<HostFacts>>) -> Self {
+    pub(crate) fn in_memory(host_facts: Option<Rc<HostFacts>>) -> Self {
         Console { sink: Sink::Memory(Vec::new()), style: Style::default(), host_facts, ..Self::early() }
     }
 
     /// Returns the text of a console in memory.
     #[cfg(test)]
-    pub fn written(&self) -> String {
+    pub(crate) fn written(&self) -> String {
         match &self.sink {
             Sink::Memory(memory) => String::from_utf8_lossy(memory).into_owned(),
             Sink::Stderr => String::new(),
@@ -76,17 +76,17 @@ impl Console {
     }
 
     /// Drops informational lines.
-    pub fn only_trouble(self) -> Self {
+    pub(crate) fn only_trouble(self) -> Self {
         Console { level: self.level.min(LogLevel::Warn), ..self }
     }
 
     /// Returns whether informational lines are written.
-    pub fn tells_all(&self) -> bool {
+    pub(crate) fn tells_all(&self) -> bool {
         self.level >= LogLevel::Info
     }
 
     /// Writes `trainit 0.1.0 · train · python train.py`.
-    pub fn banner(&mut self, mode: &str, command: &[OsString]) {
+    pub(crate) fn banner(&mut self, mode: &str, command: &[OsString]) {
         if !self.tells_all() {
             return;
         }
@@ -101,7 +101,7 @@ impl Console {
     }
 
     /// Writes an event of running checks.
-    pub fn check(&mut self, told: CheckEvent<'_>) {
+    pub(crate) fn check(&mut self, told: CheckEvent<'_>) {
         match told {
             CheckEvent::Finding(finding) => self.finding(finding),
             CheckEvent::Progress(words) => self.line(words),
@@ -109,7 +109,7 @@ impl Console {
     }
 
     /// Writes a finding and its remedies.
-    pub fn finding(&mut self, finding: &Finding) {
+    pub(crate) fn finding(&mut self, finding: &Finding) {
         let mut text = self.style.row(
             finding.status.into(),
             finding.family(),
@@ -127,7 +127,7 @@ impl Console {
     }
 
     /// Writes a row for a step that is no check: `deps`, `user`.
-    pub fn row(&mut self, status: Status, family: &str, what: &str, took: Duration) {
+    pub(crate) fn row(&mut self, status: Status, family: &str, what: &str, took: Duration) {
         let what = text::masked(what);
         let text = self.style.row(status.into(), family, &what, None, took);
         self.tell(
@@ -139,34 +139,34 @@ impl Console {
     }
 
     /// Writes the remedy for the row above.
-    pub fn advice(&mut self, text: &str) {
+    pub(crate) fn advice(&mut self, text: &str) {
         let text = text::masked(text);
         self.tell(LogLevel::Info, &self.style.remedy(&text), "advice", || json!({"text": text}));
     }
 
     /// Writes one informational line.
-    pub fn line(&mut self, text: &str) {
+    pub(crate) fn line(&mut self, text: &str) {
         let text = text::masked(text);
         self.tell(LogLevel::Info, &self.style.line(&text), "line", || json!({"text": text}));
     }
 
     /// Writes a line unmasked: its secret was made for this start, and the user needs it.
-    pub fn line_as_it_is(&mut self, text: &str) {
+    pub(crate) fn line_as_it_is(&mut self, text: &str) {
         self.tell(LogLevel::Info, &self.style.line(text), "line", || json!({"text": text}));
     }
 
     /// Writes a warning.
-    pub fn warning(&mut self, error: &Error) {
+    pub(crate) fn warning(&mut self, error: &Error) {
         self.failure(LogLevel::Warn, Tag::Warn, error);
     }
 
     /// Writes the error that ends the start.
-    pub fn error(&mut self, error: &Error) {
+    pub(crate) fn error(&mut self, error: &Error) {
         self.failure(LogLevel::Error, Tag::Fail, error);
     }
 
     /// Writes a corrected start to copy, after a line of explanation.
-    pub fn correction(&mut self, correction: &Correction) {
+    pub(crate) fn correction(&mut self, correction: &Correction) {
         let text = correction.text();
         let left = correction.unmended.join(", ");
         let except = if left.is_empty() { String::new() } else { format!(", except for {left}") };
@@ -175,7 +175,7 @@ impl Console {
     }
 
     /// Writes `start python train.py as 1000:1000, 0.06 s after the container's`.
-    pub fn start(&mut self, command: &[OsString], user: impl FnOnce() -> String, after: Duration) {
+    pub(crate) fn start(&mut self, command: &[OsString], user: impl FnOnce() -> String, after: Duration) {
         if !self.tells_all() {
             return;
         }

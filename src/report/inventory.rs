@@ -16,7 +16,7 @@ const COLUMNS: [Column; 7] = [
 ];
 
 /// Formats the table and the lines below it.
-pub fn inventory(inventory: &Inventory) -> String {
+pub(crate) fn inventory(inventory: &Inventory) -> String {
     let table = if inventory.devices.is_empty() { nothing(inventory) } else { table(&inventory.devices) };
     let facts: String =
         facts(inventory).iter().map(|(name, value)| format!("{name:<19}{}\n", text::line(value))).collect();

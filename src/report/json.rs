@@ -16,7 +16,7 @@ const SCHEMA: u32 = 1;
 
 /// A start or a check as data.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     schema: u32,
     trainit: &'static str,
     started: String,
@@ -41,7 +41,7 @@ pub struct Report {
 
 /// A finding in the report.
 #[derive(Clone, Debug, Serialize)]
-pub struct FindingRow {
+pub(super) struct FindingRow {
     check: String,
     family: String,
     subject: Option<String>,
@@ -56,7 +56,7 @@ pub struct FindingRow {
 
 /// The result of the dependency step.
 #[derive(Clone, Debug, Serialize)]
-pub struct Dependencies {
+pub(crate) struct Dependencies {
     /// The text, as on the console.
     pub what: String,
     /// The duration in milliseconds.
@@ -65,7 +65,7 @@ pub struct Dependencies {
 
 /// A hook that ran.
 #[derive(Clone, Debug, Serialize)]
-pub struct HookRow {
+pub(crate) struct HookRow {
     stage: &'static str,
     path: String,
     took_ms: u64,
@@ -74,7 +74,7 @@ pub struct HookRow {
 
 impl HookRow {
     /// Makes the row of a hook of this stage.
-    pub fn new(stage: &'static str, path: &Path, took: Duration, failed: Option<&Error>) -> Self {
+    pub(crate) fn new(stage: &'static str, path: &Path, took: Duration, failed: Option<&Error>) -> Self {
         let failed = failed.map(|error| text::masked(&error.what));
         HookRow { stage, path: text::path(path), took_ms: milliseconds(took), failed }
     }
@@ -82,7 +82,7 @@ impl HookRow {
 
 impl Report {
     /// Makes the report of these findings. `mode` is `None` for a check that starts nothing; `began` is the start of this process.
-    pub fn new(context: &CheckContext, mode: Option<&str>, findings: &[Finding], began: SystemTime) -> Self {
+    pub(crate) fn new(context: &CheckContext, mode: Option<&str>, findings: &[Finding], began: SystemTime) -> Self {
         let place = context.platform();
         let words = text::masked_words(&context.command);
         let correction = remedy::correction(findings, || context.started());
@@ -109,7 +109,7 @@ impl Report {
     }
 
     /// Makes the report of a preparation that was killed; its findings are lost.
-    pub fn of_killed(place: Platform, mode: &str, how: &str, code: u8) -> Self {
+    pub(crate) fn of_killed(place: Platform, mode: &str, how: &str, code: u8) -> Self {
         Report {
             schema: SCHEMA,
             trainit: env!("CARGO_PKG_VERSION"),
@@ -132,25 +132,25 @@ impl Report {
     }
 
     /// Adds the hooks.
-    pub fn with_hooks(mut self, hooks: Vec<HookRow>) -> Self {
+    pub(crate) fn with_hooks(mut self, hooks: Vec<HookRow>) -> Self {
         self.hooks = hooks;
         self
     }
 
     /// Adds the result of the dependency step.
-    pub fn with_dependencies(mut self, what: impl Into<String>, took: Duration) -> Self {
+    pub(crate) fn with_dependencies(mut self, what: impl Into<String>, took: Duration) -> Self {
         self.dependencies = Some(Dependencies { what: text::masked(&what.into()), took_ms: milliseconds(took) });
         self
     }
 
     /// Adds the GPUs.
-    pub fn with_gpus(mut self, gpus: Inventory) -> Self {
+    pub(crate) fn with_gpus(mut self, gpus: Inventory) -> Self {
         self.gpus = Some(gpus);
         self
     }
 
     /// Sets the exit code of the start, if the checks do not decide it.
-    pub fn with_exit(mut self, exit: Exit) -> Self {
+    pub(crate) fn with_exit(mut self, exit: Exit) -> Self {
         self.exit = exit.code();
         if exit.code() != 0 {
             self.verdict = Status::Fail;
@@ -159,7 +159,7 @@ impl Report {
     }
 
     /// Formats the report as text with a final newline.
-    pub fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 
@@ -167,7 +167,7 @@ impl Report {
     ///
     /// # Errors
     /// The error of the file system.
-    pub fn save(&self, path: &Path) -> std::io::Result<()> {
+    pub(crate) fn save(&self, path: &Path) -> std::io::Result<()> {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut new = TemporaryFile::make(directory, ".trainit-report.")?;
         new.file().write_all(self.to_json().as_bytes())?;
@@ -184,7 +184,7 @@ fn milliseconds(took: Duration) -> u64 {
 
 impl FindingRow {
     /// Makes the row of a finding, with remedies for this platform.
-    pub fn of(finding: &Finding, place: Platform) -> Self {
+    pub(super) fn of(finding: &Finding, place: Platform) -> Self {
         FindingRow {
             check: finding.check.clone(),
             family: finding.family().to_owned(),

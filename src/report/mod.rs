@@ -8,17 +8,16 @@ mod json_line;
 mod remedy;
 mod style;
 mod termination;
-pub mod trace;
+pub(crate) mod trace;
 
-pub use console::Console;
-pub use inventory::inventory;
-pub use json::{Dependencies, HookRow, Report};
-pub use remedy::{Correction, correction};
-pub use termination::termination;
-pub use text::masked as mask;
+pub(crate) use console::Console;
+pub(crate) use inventory::inventory;
+pub(crate) use json::{HookRow, Report};
+pub(crate) use remedy::correction;
+pub(crate) use termination::termination;
 
 /// Prints a result to stdout as lines. A closed stdout is no failure.
-pub fn print(text: &str) {
+pub(crate) fn print(text: &str) {
     use std::io::Write;
     if !text.is_empty() {
         let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));

@@ -15,7 +15,7 @@ const SOURCE: &str = "/path/on/host";
 
 /// A corrected start in three forms.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Correction {
+pub(crate) struct Correction {
     /// The command line.
     pub docker: String,
     /// The Compose file.
@@ -28,7 +28,7 @@ pub struct Correction {
 
 /// Makes the correction from the known start and the failures; `None` if no start fixes any of them. `started` is called only if there is
 /// something to correct.
-pub fn correction(findings: &[Finding], started: impl FnOnce() -> TypedStart) -> Option<Correction> {
+pub(crate) fn correction(findings: &[Finding], started: impl FnOnce() -> TypedStart) -> Option<Correction> {
     let failed = || findings.iter().filter(|finding| finding.status == Status::Fail);
     let changes: Vec<&Change> = failed().flat_map(changes_of).collect();
     if changes.is_empty() {
@@ -59,7 +59,7 @@ fn name(finding: &Finding) -> String {
 
 impl Correction {
     /// Formats the correction as a block of text.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut forms = vec![
             ("Docker", self.docker.clone()),
             ("Compose", self.compose.clone()),
@@ -78,7 +78,7 @@ impl Correction {
 }
 
 /// Formats one remedy as the line after its row.
-pub fn line(remedy: &Remedy, place: Platform) -> String {
+pub(super) fn line(remedy: &Remedy, place: Platform) -> String {
     match (remedy, place) {
         (Remedy::Do(sentence), _) => sentence.clone(),
         (Remedy::Start(change), Platform::Pod) => kubernetes::change(change),

@@ -13,14 +13,14 @@ const LONG: usize = 120;
 
 /// Whether colours may be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Style {
+pub(super) struct Style {
     /// Whether stderr is a terminal, and NO_COLOR is not set.
     pub colour: bool,
 }
 
 /// The tag at the start of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tag {
+pub(super) enum Tag {
     /// A successful check or step.
     Ok,
     /// A problem that may hurt later.
@@ -35,7 +35,7 @@ pub enum Tag {
 
 impl Tag {
     /// Returns the word of the tag.
-    pub const fn word(self) -> &'static str {
+    pub(super) const fn word(self) -> &'static str {
         match self {
             Tag::Ok => "ok",
             Tag::Warn => "warn",
@@ -69,14 +69,14 @@ impl From<Status> for Tag {
 
 impl Style {
     /// Chooses the style for stderr: colours only on a terminal that supports them, unless NO_COLOR is set (no-color.org).
-    pub fn of_stderr() -> Self {
+    pub(super) fn of_stderr() -> Self {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let may = std::io::stderr().is_terminal() && set("NO_COLOR").is_none();
         Style { colour: may && set("TERM").is_none_or(|term| term != "dumb") }
     }
 
     /// Formats `  ok    data    /data: nfs4, read-only            3 ms`, with the lines that belong to it.
-    pub fn row(self, tag: Tag, family: &str, what: &str, because: Option<&str>, took: Duration) -> String {
+    pub(super) fn row(self, tag: Tag, family: &str, what: &str, because: Option<&str>, took: Duration) -> String {
         let (what, because) = (text::line(what), because.map(text::line));
         let (text, more) = match because {
             Some(because) if TEXT + width(&what) + 2 + width(&because) <= LONG => (format!("{what}: {because}"), None),
@@ -89,17 +89,17 @@ impl Style {
     }
 
     /// Formats a remedy below a row.
-    pub fn remedy(self, text: &str) -> String {
+    pub(super) fn remedy(self, text: &str) -> String {
         format!("{:TEXT$}{} {}", "", self.paint("36", "→"), text::line(text))
     }
 
     /// Formats a line without a status.
-    pub fn line(self, text: &str) -> String {
+    pub(super) fn line(self, text: &str) -> String {
         format!("{:8}{}", "", text::line(text))
     }
 
     /// Formats `  start python train.py`.
-    pub fn start(self, text: &str) -> String {
+    pub(super) fn start(self, text: &str) -> String {
         format!("  {}{}", self.tag(Tag::Start), text::line(text))
     }
 

@@ -8,7 +8,7 @@ use protocol::exit_code::{Exit, TABLE};
 const MAX: usize = 4000;
 
 /// Explains a failed start: the meaning of the exit code, each failure with its cause, the error that ended it, and earlier warnings.
-pub fn termination(findings: &[Finding], error: Option<&Error>, exit: Exit) -> String {
+pub(crate) fn termination(findings: &[Finding], error: Option<&Error>, exit: Exit) -> String {
     let meaning = TABLE.iter().find(|(known, _)| *known == exit).map(|(_, words)| format!(" ({words})"));
     let head = format!("trainit did not start the workload: exit code {}{}", exit.code(), meaning.unwrap_or_default());
     let with = |status| findings.iter().filter(move |finding| finding.status == status).map(sentence);

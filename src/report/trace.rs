@@ -26,7 +26,7 @@ const JSON: u8 = 2;
 const TOOK: &str = "took_us";
 
 /// Writes events from here on if the environment or `--set` asks for it: no file has been read yet.
-pub fn begin(environment: &Environment, set: &[String]) {
+pub(crate) fn begin(environment: &Environment, set: &[String]) {
     let asked = |key: &str, variable: &str| {
         let set = set.iter().rev().find_map(|word| word.strip_prefix(key)?.strip_prefix('=').map(str::to_owned));
         set.or_else(|| environment.get(variable)?.to_str().map(str::to_owned))
@@ -38,7 +38,7 @@ pub fn begin(environment: &Environment, set: &[String]) {
 }
 
 /// Writes events from here on as the configuration asks, which is known now.
-pub fn follow(settings: &Settings) {
+pub(crate) fn follow(settings: &Settings) {
     match (settings.log_level.value, settings.log_format.value) {
         (LogLevel::Debug, LogFormat::Text) => write_as(TEXT),
         (LogLevel::Debug, LogFormat::Json) => write_as(JSON),

@@ -6,7 +6,7 @@ use gpu::{Promise, Promised};
 
 /// The required number of GPUs, and its source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Demand {
+pub(super) struct Demand {
     /// Least number of GPUs.
     pub least: u32,
     /// Largest number of GPUs; `None` for no limit.
@@ -23,7 +23,7 @@ pub struct Demand {
 
 impl Demand {
     /// Takes the number from the configuration, else from the promise of the environment.
-    pub fn of(count: &OriginValue<GpuCount>, promise: Option<&Promise>) -> Self {
+    pub(super) fn of(count: &OriginValue<GpuCount>, promise: Option<&Promise>) -> Self {
         let asked =
             |least, most| Demand { least, most, by: format!("asked for by {}", count.origin), ..Demand::default() };
         match (count.value, promise) {
@@ -46,7 +46,7 @@ impl Demand {
     }
 
     /// Formats the demand: `4 promised by RUNAI_NUM_OF_GPUS`, `at least 2 asked for by …`.
-    pub fn words(&self) -> String {
+    pub(super) fn words(&self) -> String {
         match self.most {
             Some(_) => format!("{} {}", self.least, self.by),
             None => format!("at least {} {}", self.least, self.by),
@@ -54,14 +54,14 @@ impl Demand {
     }
 
     /// Returns whether no GPU may be here.
-    pub fn is_none(&self) -> bool {
+    pub(super) fn is_none(&self) -> bool {
         self.most == Some(0)
     }
 }
 
 /// The requirements for each GPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GpuRequirements {
+pub(super) struct GpuRequirements {
     /// Least memory.
     pub memory: Option<Size>,
     /// Least memory that is not in use.
@@ -87,12 +87,12 @@ const KEPT: u64 = 10;
 
 impl GpuRequirements {
     /// Returns the least number of bytes that a GPU has to have.
-    pub fn least_memory(&self) -> u64 {
+    pub(super) fn least_memory(&self) -> u64 {
         self.memory.map_or(0, |size| size.0 - size.0 / 100 * KEPT)
     }
 
     /// Reads the requirements from the configuration.
-    pub fn of(settings: &Settings) -> Self {
+    pub(super) fn of(settings: &Settings) -> Self {
         GpuRequirements {
             memory: settings.gpu_memory.value,
             free_memory: settings.gpu_free_memory.value,

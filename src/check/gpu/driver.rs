@@ -18,7 +18,7 @@ use std::time::Duration;
 const MARGIN: Duration = Duration::from_secs(10);
 
 /// Plans one task in a process of its own.
-pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+pub(crate) fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     if !is_asked(context, &GpuTarget::of(context, host_facts)) {
         return Vec::new();
     }
@@ -34,7 +34,7 @@ pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rule
 }
 
 /// Returns whether the driver is asked.
-pub fn is_asked(context: &CheckContext, gpus: &GpuTarget) -> bool {
+pub(crate) fn is_asked(context: &CheckContext, gpus: &GpuTarget) -> bool {
     context.settings.gpu_probe.value != Level::Presence && gpus.can_be_asked()
 }
 

@@ -5,17 +5,17 @@ mod access;
 mod count;
 mod demand;
 mod devices;
-pub mod driver;
+pub(super) mod driver;
 mod forward;
-pub mod health;
-pub mod inventory;
+pub(super) mod health;
+pub(super) mod inventory;
 mod libraries;
 mod surroundings;
 mod table;
 mod versions;
 
 pub use forward::forward_compat;
-pub use table::STEPS;
+pub(super) use table::STEPS;
 
 use super::rules::Rules;
 use super::step::{CheckResult, Failure, Target};
@@ -34,7 +34,7 @@ use sys::Root;
 use sys::environment::Environment;
 
 /// The GPUs and their requirements.
-pub struct GpuTarget {
+pub(super) struct GpuTarget {
     root: Root,
     host_facts: Rc<HostFacts>,
     demand: Demand,
@@ -58,7 +58,7 @@ const HANG: Hang = Hang {
 
 /// Plans one task. This process only lists the names in /dev. A process that can be abandoned reads what a hanging driver would have to
 /// answer.
-pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+pub(super) fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let gpus = GpuTarget::of(context, host_facts);
     let is_asked = health::checks().iter().any(|check| rules.wants(check)) && driver::is_asked(context, &gpus);
     let has_driver = gpu::has_nvidia(host_facts.devices());

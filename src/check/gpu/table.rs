@@ -20,7 +20,7 @@ pub(super) const fn row<S>(
 }
 
 /// The checks of this family in the order in which they run.
-pub const STEPS: &[Step<GpuTarget>] = &[
+pub(crate) const STEPS: &[Step<GpuTarget>] = &[
     row(
         "gpu.access",
         Fail,

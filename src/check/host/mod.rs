@@ -3,7 +3,7 @@
 
 mod limits;
 mod network;
-pub mod scratch;
+pub(super) mod scratch;
 mod shm;
 
 use super::rules::Rules;
@@ -22,7 +22,7 @@ use sys::environment::Environment;
 use sys::{Root, limits as own};
 
 /// The machine and its facts during the checks.
-pub struct HostTarget {
+pub(super) struct HostTarget {
     root: Root,
     place: Platform,
     environment: Environment,
@@ -52,7 +52,7 @@ const fn step(check: Check, ask: fn(&mut HostTarget) -> CheckResult) -> Step<Hos
 }
 
 /// The checks of this family in the order in which they run.
-pub const STEPS: &[Step<HostTarget>] = &[
+pub(super) const STEPS: &[Step<HostTarget>] = &[
     step(
         check(
             "host.shm",
@@ -120,7 +120,7 @@ pub const STEPS: &[Step<HostTarget>] = &[
 ];
 
 /// Plans one task: nothing in it can hang.
-pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+pub(super) fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let settings = &context.settings;
     let wanted = HostRequirements {
         shm: settings.host_shm.value,

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PAGE: [u8; 4096] = [0; 4096];
 
 /// Both directories and their state during the checks.
-pub struct ScratchTarget {
+pub(crate) struct ScratchTarget {
     temporary: PathFacts,
     home: Option<PathFacts>,
     /// The directory that may have to be waited for.
@@ -38,7 +38,7 @@ pub struct ScratchTarget {
 }
 
 /// The checks in the order in which they run.
-pub const STEPS: &[Step<ScratchTarget>] = &[
+pub(crate) const STEPS: &[Step<ScratchTarget>] = &[
     Step {
         check: check(
             "host.tmp",
@@ -74,7 +74,7 @@ pub const STEPS: &[Step<ScratchTarget>] = &[
 ];
 
 /// Plans one task; it gets a process of its own only if it may have to wait.
-pub fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
+pub(crate) fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules: &Rules<'a>) -> Vec<CheckTask<'a>> {
     let directory = |name: &str| context.environment.get(name).map(PathBuf::from);
     let site = |path: &Path| PathFacts::new(path, &context.workdir, host_facts);
     let (temporary, home) = (directory("TMPDIR").unwrap_or_else(|| "/tmp".into()), directory("HOME"));

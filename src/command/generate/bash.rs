@@ -39,7 +39,7 @@ complete -F _trainit trainit
 "#;
 
 /// Generates the script.
-pub fn script(modes: &[String]) -> String {
+pub(super) fn script(modes: &[String]) -> String {
     let mut places = Vec::new();
     SUBCOMMANDS.iter().for_each(|row| collect(&mut places, "trainit", row));
     let (steps, values, words) = (steps(&places, modes), values(modes), words(&places, modes));

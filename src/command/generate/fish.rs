@@ -3,7 +3,7 @@
 use crate::command::table::{CommandOption, GENERATED, OptionValue, SUBCOMMANDS, Subcommand, SubcommandKind};
 
 /// Generates the script.
-pub fn script(modes: &[String]) -> String {
+pub(super) fn script(modes: &[String]) -> String {
     let generated = GENERATED.join(" ");
     let mut script = format!(
         "# fish completion for trainit; made by `trainit --generate complete-fish`

@@ -7,7 +7,7 @@ use protocol::exit_code::TABLE;
 use std::fmt::Write;
 
 /// Generates the page.
-pub fn page() -> String {
+pub(super) fn page() -> String {
     let version = env!("CARGO_PKG_VERSION");
     let mut page = format!(
         ".TH TRAINIT 1 \"\" \"trainit {version}\" \"User Commands\"

@@ -10,7 +10,7 @@ use super::{config, help};
 use crate::error::{Error, Result};
 
 /// Returns the text for a word of `table::GENERATED`.
-pub fn text(what: &str) -> Result<String> {
+pub(super) fn text(what: &str) -> Result<String> {
     match what {
         "man" => Ok(man::page()),
         "complete-bash" => Ok(bash::script(&help::modes())),

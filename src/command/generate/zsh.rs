@@ -5,7 +5,7 @@ use crate::command::table::{
 };
 
 /// Generates the script.
-pub fn script(modes: &[String]) -> String {
+pub(super) fn script(modes: &[String]) -> String {
     let names: String = SUBCOMMANDS.iter().map(described).collect();
     let start = SUBCOMMANDS.iter().filter(|row| row.kind == SubcommandKind::Supervises);
     let options: String = start.flat_map(Subcommand::all_options).map(|option| argument(option, modes)).collect();

@@ -12,7 +12,7 @@ use sys::temporary::TemporaryFile;
 ///
 /// # Errors
 /// A build without the gpu-probe (78), or a path that cannot be written (70).
-pub fn run(path: Option<&Path>) -> Result<CommandOutput> {
+pub(crate) fn run(path: Option<&Path>) -> Result<CommandOutput> {
     let place = path.unwrap_or(Path::new(INSTALLED));
     let helper = embedded().ok_or_else(|| {
         Error::config("this trainit was built without a GPU helper")

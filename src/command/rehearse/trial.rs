@@ -30,7 +30,7 @@ const BEYOND: Duration = Duration::from_secs(30);
 
 /// The record of a rehearsal.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Trial {
+pub(super) struct Trial {
     /// Time until the workload ran; `None` if it never did.
     pub prepared: Option<Duration>,
     /// Time from there to the stop or the workload's own end.
@@ -45,7 +45,7 @@ pub struct Trial {
 
 /// The stop of a rehearsal.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct TrialStop {
+pub(super) struct TrialStop {
     /// Seconds since 1970.
     pub at: f64,
     /// Duration of the stop.
@@ -58,7 +58,7 @@ pub struct TrialStop {
 
 /// A complete checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RehearsedCheckpoint {
+pub(super) struct RehearsedCheckpoint {
     /// The path of the file or directory.
     pub path: PathBuf,
     /// The training step, if the name contains it.
@@ -71,13 +71,13 @@ pub struct RehearsedCheckpoint {
 
 impl RehearsedCheckpoint {
     /// Makes the record of a checkpoint.
-    pub fn of(found: &Checkpoint) -> Self {
+    pub(super) fn of(found: &Checkpoint) -> Self {
         let modified = seconds_of(found.modified);
         RehearsedCheckpoint { path: found.path.clone(), step: found.step, size: found.size, modified }
     }
 
     /// Formats the checkpoint for a message.
-    pub fn words(&self) -> String {
+    pub(super) fn words(&self) -> String {
         let step = self.step.map_or(String::new(), |step| format!("step {step}, "));
         format!("{} ({step}{})", text::path(&self.path), text::size(self.size))
     }
@@ -87,7 +87,7 @@ impl RehearsedCheckpoint {
 ///
 /// # Errors
 /// A start that fails, or that cannot be observed.
-pub fn run(
+pub(super) fn run(
     options: &ConfigOptions,
     words: &[OsString],
     after: Duration,

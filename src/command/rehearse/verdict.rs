@@ -12,7 +12,7 @@ use std::time::Duration;
 const ROUNDED: f64 = 1.0;
 
 /// The expectations of the configuration.
-pub struct RehearsalExpectation {
+pub(super) struct RehearsalExpectation {
     /// Time from the workload's start to the stop.
     pub after: Duration,
     /// The whole time budget of a stop.
@@ -30,7 +30,7 @@ pub struct RehearsalExpectation {
 }
 
 /// The facts after the rehearsal.
-pub struct RehearsalFacts {
+pub(super) struct RehearsalFacts {
     /// The newest checkpoint before the rehearsal.
     pub before: Option<RehearsedCheckpoint>,
     /// The newest checkpoint after it.
@@ -43,7 +43,7 @@ pub struct RehearsalFacts {
 
 /// The input of the next start.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct NextStart {
+pub(super) struct NextStart {
     /// Arguments of its command line.
     pub arguments: Vec<OsString>,
     /// Its variables.
@@ -53,7 +53,7 @@ pub struct NextStart {
 }
 
 /// The judgement.
-pub struct Verdict {
+pub(super) struct Verdict {
     /// One row for each question.
     pub rows: Vec<VerdictRow>,
     /// The summary in one line.
@@ -63,7 +63,7 @@ pub struct Verdict {
 }
 
 /// Judges a rehearsal.
-pub fn judge(wanted: &RehearsalExpectation, trial: &Trial, found: &RehearsalFacts) -> Verdict {
+pub(super) fn judge(wanted: &RehearsalExpectation, trial: &Trial, found: &RehearsalFacts) -> Verdict {
     let mut rows = vec![start(trial)];
     if trial.prepared.is_some() && !trial.broken_off {
         rows.push(run(wanted, trial));

@@ -42,7 +42,7 @@ impl<T: ConfigValue> ConfigValue for Vec<T> {
 }
 
 /// Splits a list into its items in their original form, each with its origin.
-pub fn items<'a, T: ConfigValue>(
+pub(crate) fn items<'a, T: ConfigValue>(
     node: &'a ConfigNode,
     at: &str,
     problems: &mut Problems,

@@ -8,7 +8,7 @@ use super::failed::FailedAttempt;
 use std::time::Duration;
 
 /// The time without a change after which a lease counts as a dead builder's.
-pub const STALE: Duration = Duration::from_secs(60);
+pub(super) const STALE: Duration = Duration::from_secs(60);
 
 /// The shortest and the longest wait between two snapshots. In between, a wait is an eighth of the whole wait so far. A start then waits
 /// little longer than the build takes, and a thousand replicas do not overload a file server.
@@ -29,7 +29,7 @@ pub struct Snapshot {
 
 /// The next step of a start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ElectionStep {
+pub(super) enum ElectionStep {
     /// Take the environment.
     Take,
     /// Fail with the error of the other starts.
@@ -46,14 +46,14 @@ pub enum ElectionStep {
 
 /// The view of one waiting start.
 #[derive(Clone, Debug, Default)]
-pub struct Election {
+pub(super) struct Election {
     /// The last seen lease, and the time since when it has been unchanged.
     seen: Option<(Vec<u8>, Duration)>,
 }
 
 impl Election {
     /// Decides the next step; `now` is a monotonic time.
-    pub fn step(&mut self, now: Duration, look: Snapshot) -> ElectionStep {
+    pub(super) fn step(&mut self, now: Duration, look: Snapshot) -> ElectionStep {
         if look.finished {
             return ElectionStep::Take;
         }

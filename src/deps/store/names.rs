@@ -32,7 +32,7 @@ impl EntryNames {
 
 /// The kind of a file in a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StoreFileKind<'a> {
+pub(super) enum StoreFileKind<'a> {
     /// The packed environment with this key.
     Packed(&'a str),
     /// The record of the last use of the environment with this key.
@@ -46,7 +46,7 @@ pub enum StoreFileKind<'a> {
 }
 
 /// Returns the kind of a file by its name; `None` if it is not a file of the store.
-pub fn what(name: &str) -> Option<StoreFileKind<'_>> {
+pub(super) fn what(name: &str) -> Option<StoreFileKind<'_>> {
     if name.starts_with(UNFINISHED) {
         return Some(StoreFileKind::Leftover);
     }

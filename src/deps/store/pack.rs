@@ -14,7 +14,7 @@ use sys::untrusted::{self, Owners};
 ///
 /// # Errors
 /// Returns the reason, as text: a distribution without a list, or a file outside the root.
-pub fn files<'a>(place: &InstallRoot, metadata: impl Iterator<Item = &'a Path>) -> Result<Vec<PathBuf>, String> {
+pub(super) fn files<'a>(place: &InstallRoot, metadata: impl Iterator<Item = &'a Path>) -> Result<Vec<PathBuf>, String> {
     let (mut parts, mut heads) = (Vec::new(), Vec::new());
     for metadata in metadata {
         let name = metadata.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -38,7 +38,7 @@ pub fn files<'a>(place: &InstallRoot, metadata: impl Iterator<Item = &'a Path>) 
 ///
 /// # Errors
 /// Returns the error of reading or writing.
-pub fn pack(
+pub(super) fn pack(
     root: &Path,
     files: &[PathBuf],
     mut manifest: ArchiveManifest,

@@ -33,13 +33,13 @@ impl<T> Shared<T> {
 }
 
 /// The end that adds items.
-pub struct QueueSender<T>(Arc<Shared<T>>);
+pub(super) struct QueueSender<T>(Arc<Shared<T>>);
 
 /// The end that takes items.
-pub struct QueueReceiver<T>(Arc<Shared<T>>);
+pub(super) struct QueueReceiver<T>(Arc<Shared<T>>);
 
 /// Creates a queue for at most so many items.
-pub fn queue<T>(limit: usize) -> (QueueSender<T>, QueueReceiver<T>) {
+pub(super) fn queue<T>(limit: usize) -> (QueueSender<T>, QueueReceiver<T>) {
     let state = Mutex::new(QueueState { waiting: VecDeque::new(), limit, ended: false });
     let shared = Arc::new(Shared { state, changed: Condvar::new() });
     (QueueSender(Arc::clone(&shared)), QueueReceiver(shared))
@@ -47,7 +47,7 @@ pub fn queue<T>(limit: usize) -> (QueueSender<T>, QueueReceiver<T>) {
 
 impl<T> QueueSender<T> {
     /// Adds an item as soon as there is room; `None` if the receiver was dropped.
-    pub fn send(&self, thing: T) -> Option<()> {
+    pub(super) fn send(&self, thing: T) -> Option<()> {
         let mut state = self.0.lock();
         while state.waiting.len() >= state.limit && !state.ended {
             state = self.0.wait(state);
@@ -63,7 +63,7 @@ impl<T> QueueSender<T> {
 
 impl<T> QueueReceiver<T> {
     /// Takes the next item as soon as there is one; `None` if the sender was dropped and the queue is empty.
-    pub fn receive(&self) -> Option<T> {
+    pub(super) fn receive(&self) -> Option<T> {
         let mut state = self.0.lock();
         while state.waiting.is_empty() && !state.ended {
             state = self.0.wait(state);
@@ -74,7 +74,7 @@ impl<T> QueueReceiver<T> {
     }
 
     /// Takes the next item, if there is one now.
-    pub fn receive_now(&self) -> Option<T> {
+    pub(super) fn receive_now(&self) -> Option<T> {
         let thing = self.0.lock().waiting.pop_front();
         self.0.changed.notify_all();
         thing

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use sys::temporary::TemporaryFile;
 
 /// The prefix of the names of unfinished files.
-pub const UNFINISHED: &str = ".new-";
+pub(super) const UNFINISHED: &str = ".new-";
 
 /// The facts about a store's file system.
 #[derive(Clone, Debug)]

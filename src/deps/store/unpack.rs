@@ -28,14 +28,14 @@ const AHEAD: usize = 4;
 
 /// The files and directories made so far.
 #[derive(Debug, Default)]
-pub struct UnpackState {
+pub(super) struct UnpackState {
     files: Vec<PathBuf>,
     bytes: u64,
 }
 
 impl UnpackState {
     /// Removes the files and directories again.
-    pub fn undo(&self) {
+    pub(super) fn undo(&self) {
         self.files.iter().for_each(|file| _ = fs::remove_file(file));
     }
 }
@@ -44,7 +44,7 @@ impl UnpackState {
 ///
 /// # Errors
 /// Returns the error of reading or writing; `InvalidData` if the file is damaged, or contains more than files below the root.
-pub fn unpack(
+pub(super) fn unpack(
     index: &ArchiveIndex,
     from: File,
     root: &Path,

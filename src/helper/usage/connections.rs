@@ -7,7 +7,7 @@ const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 const ESTABLISHED: &[u8] = b"01";
 
 /// Returns the connections to one of these ports, in words.
-pub fn open(ports: &[u16]) -> Option<String> {
+pub(super) fn open(ports: &[u16]) -> Option<String> {
     let tables = TABLES.map(|table| std::fs::read(table).unwrap_or_default());
     ports.iter().find_map(|port| {
         let count: u64 = tables.iter().map(|table| connections(table, *port)).sum();

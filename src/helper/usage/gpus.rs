@@ -14,7 +14,7 @@ const NVIDIA: &str = "/dev/nvidiactl";
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Returns the busiest GPU, in words.
-pub fn busy() -> Option<String> {
+pub(super) fn busy() -> Option<String> {
     let most = amd().chain(nvidia()).max()?;
     (most >= BUSY).then(|| format!("a GPU computes ({most} %)"))
 }

@@ -30,7 +30,7 @@ struct JupyterServer {
 }
 
 /// Returns the first server with kernels that compute, or that cannot be asked, in words.
-pub fn busy(processes: &[c_int]) -> Option<String> {
+pub(super) fn busy(processes: &[c_int]) -> Option<String> {
     let file = |pid: &c_int| Some((*pid, std::fs::read(file_of(*pid)?).ok()?));
     let servers = processes.iter().filter_map(file).filter_map(|(pid, text)| Some((pid, parse(&text)?)));
     servers.map(|(pid, server)| (ask(&server, pid), server)).find_map(|(answer, server)| match answer {

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use std::path::Path;
 
 /// Variables that bring secrets.
-pub const VARIABLES: [&str; 3] = [TOKEN, TOKEN_FILE, PASSWORD];
+pub(super) const VARIABLES: [&str; 3] = [TOKEN, TOKEN_FILE, PASSWORD];
 
 const TOKEN: &str = "JUPYTER_TOKEN";
 const TOKEN_FILE: &str = "JUPYTER_TOKEN_FILE";
@@ -27,7 +27,7 @@ const SALT: usize = 12;
 
 /// How a person logs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum JupyterAccess {
+pub(super) enum JupyterAccess {
     /// With a token that was made for this start, and has to be printed.
     Made(String),
     /// With a token that was made, and printed, at an earlier start of this container.
@@ -42,7 +42,7 @@ pub enum JupyterAccess {
 
 /// The token and the password.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Access {
+pub(super) struct Access {
     /// How a person logs in.
     pub way: JupyterAccess,
     /// The hashed password that Jupyter compares with.
@@ -54,7 +54,7 @@ impl Access {
     ///
     /// # Errors
     /// A token file that cannot be read (78).
-    pub fn of(around: &ServerContext<'_>, arguments: &Arguments) -> Result<Self> {
+    pub(super) fn of(around: &ServerContext<'_>, arguments: &Arguments) -> Result<Self> {
         let given = |name| around.environment.text(name).map(str::trim).filter(|value| !value.is_empty());
         let password = given(PASSWORD);
         let by_hand = ["token", "password", "hashed_password"].iter().any(|name| arguments.has(name, &[]));
@@ -72,7 +72,7 @@ impl Access {
     }
 
     /// Returns the token, if there is a known one.
-    pub fn token(&self) -> Option<&str> {
+    pub(super) fn token(&self) -> Option<&str> {
         match &self.way {
             JupyterAccess::Made(token) | JupyterAccess::MadeBefore(token) | JupyterAccess::Given(token, _) => {
                 Some(token)
@@ -82,7 +82,7 @@ impl Access {
     }
 
     /// Returns how to log in, for a person who does not get the token with the address.
-    pub fn how_to_log_in(&self) -> Option<String> {
+    pub(super) fn how_to_log_in(&self) -> Option<String> {
         match &self.way {
             JupyterAccess::Made(_) | JupyterAccess::ByHand => None,
             JupyterAccess::MadeBefore(_) => {
@@ -94,7 +94,7 @@ impl Access {
     }
 
     /// Returns the file with the token.
-    pub fn files(&self, around: &ServerContext<'_>) -> Vec<PrivateFile> {
+    pub(super) fn files(&self, around: &ServerContext<'_>) -> Vec<PrivateFile> {
         self.token().map(|token| file(around.private.join(FILE), token)).into_iter().collect()
     }
 }

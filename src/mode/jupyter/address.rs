@@ -16,7 +16,7 @@ const PORT: u16 = 8888;
 
 /// The address that Jupyter listens on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
+pub(super) struct Address {
     /// The port.
     pub port: u16,
     /// The address that the server binds to; `None` means the default.
@@ -32,7 +32,7 @@ impl Address {
     ///
     /// # Errors
     /// An invalid port, or a variable in `jupyter.base_url` that is not set (78).
-    pub fn of(settings: &Settings, environment: &Environment, arguments: &Arguments) -> Result<Self> {
+    pub(super) fn of(settings: &Settings, environment: &Environment, arguments: &Arguments) -> Result<Self> {
         let typed = arguments.value("ip", &["ip"]);
         let secure = settings.jupyter_certificate.is_some() || arguments.has("certfile", &["certfile"]);
         Ok(Address {
@@ -44,7 +44,7 @@ impl Address {
     }
 
     /// Returns how trainit checks that the server is ready: `/api` answers without a token.
-    pub fn service(&self) -> Service {
+    pub(super) fn service(&self) -> Service {
         let address = self.ip.as_deref().map_or(ip::LOOPBACK, ip::reached_at).to_owned();
         let path = format!("{}api", self.base);
         Service { port: self.port, address, path: Some(path).filter(|_| !self.secure) }
@@ -54,7 +54,7 @@ impl Address {
     ///
     /// In a container the server listens on all addresses, because a published port leads to one of them. On a machine it listens on the
     /// loopback device only, so that no access from outside opens unasked.
-    pub fn options(&self, around: &ServerContext<'_>, arguments: &Arguments) -> Vec<OsString> {
+    pub(super) fn options(&self, around: &ServerContext<'_>, arguments: &Arguments) -> Vec<OsString> {
         let mut options = Vec::new();
         if !arguments.has("ip", &["ip"]) {
             let usual = if around.place.is_container() { "*" } else { ip::LOOPBACK };
@@ -67,7 +67,7 @@ impl Address {
     }
 
     /// Returns lines about the address to open, and about the port that has to be published for it.
-    pub fn lines(&self, around: &ServerContext<'_>, access: &Access, app: &str, https: bool) -> Vec<String> {
+    pub(super) fn lines(&self, around: &ServerContext<'_>, access: &Access, app: &str, https: bool) -> Vec<String> {
         let page = match app {
             "lab" => "lab",
             "notebook" | "nbclassic" => "tree",

@@ -9,7 +9,7 @@ use sys::environment::Environment;
 
 /// The words, in ascending order of priority.
 #[derive(Clone, Debug, Default)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// The words in the order of the command line.
     pub words: Vec<OsString>,
 }
@@ -19,7 +19,7 @@ impl Arguments {
     ///
     /// # Errors
     /// NOTEBOOK_ARGS cannot be split into words, or a token is empty (78).
-    pub fn of(settings: &Settings, environment: &Environment, typed: &[OsString]) -> Result<Self> {
+    pub(super) fn of(settings: &Settings, environment: &Environment, typed: &[OsString]) -> Result<Self> {
         let own = || environment.text("NOTEBOOK_ARGS").filter(|_| !is_locked(settings));
         let given = own().unwrap_or_default();
         let given = words::split(given).map_err(|why| Error::config("NOTEBOOK_ARGS cannot be read").because(why))?;
@@ -32,7 +32,7 @@ impl Arguments {
     }
 
     /// Returns the value of a trait, by its name in any class or by one of its short names.
-    pub fn value(&self, name: &str, short: &[&str]) -> Option<String> {
+    pub(super) fn value(&self, name: &str, short: &[&str]) -> Option<String> {
         let texts: Vec<&str> = self.words.iter().map(|word| word.to_str().unwrap_or_default()).collect();
         let found = |(at, text): (usize, &&str)| {
             let (option, value) = match text.split_once('=') {
@@ -45,7 +45,7 @@ impl Arguments {
     }
 
     /// Returns whether a trait is given, with any value.
-    pub fn has(&self, name: &str, short: &[&str]) -> bool {
+    pub(super) fn has(&self, name: &str, short: &[&str]) -> bool {
         self.value(name, short).is_some()
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 const KERNELS_SHARE: f64 = 0.8;
 
 /// The content of the configuration file.
-pub struct Config<'a> {
+pub(super) struct Config<'a> {
     /// What is known of the machine.
     pub around: &'a ServerContext<'a>,
     /// The address that Jupyter listens on.
@@ -29,7 +29,7 @@ pub struct Config<'a> {
 
 impl Config<'_> {
     /// Returns the files; the classic notebook (before version 7) reads one of another name.
-    pub fn files(&self, app: &str) -> Vec<PrivateFile> {
+    pub(super) fn files(&self, app: &str) -> Vec<PrivateFile> {
         let names: &[&str] = match app {
             "notebook" => &["jupyter_server_config.py", "jupyter_notebook_config.py"],
             _ => &["jupyter_server_config.py"],
@@ -68,7 +68,7 @@ impl Config<'_> {
 }
 
 /// Returns the seconds that kernels have to save.
-pub fn saving(grace: Duration) -> f64 {
+pub(super) fn saving(grace: Duration) -> f64 {
     (grace.as_secs_f64() * KERNELS_SHARE).max(1.0)
 }
 

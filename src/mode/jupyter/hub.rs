@@ -9,12 +9,12 @@ use sys::environment::Environment;
 use sys::ip;
 
 /// Returns whether a hub has started this container.
-pub fn is_asked_for(environment: &Environment) -> bool {
+pub(super) fn is_asked_for(environment: &Environment) -> bool {
     environment.get("JUPYTERHUB_API_TOKEN").is_some()
 }
 
 /// Returns the service at the address that the hub sets (JupyterHub, singleuser: JUPYTERHUB_SERVICE_URL, JUPYTERHUB_SERVICE_PREFIX).
-pub fn service(environment: &Environment, arguments: &Arguments) -> Option<Service> {
+pub(super) fn service(environment: &Environment, arguments: &Arguments) -> Option<Service> {
     let asked = environment.text("JUPYTERHUB_SERVICE_URL").and_then(port);
     let port = arguments.value("port", &["port"]).and_then(|port| port.parse().ok()).or(asked)?;
     let prefix = environment.text("JUPYTERHUB_SERVICE_PREFIX").unwrap_or("/");
@@ -35,7 +35,7 @@ fn port(url: &str) -> Option<u16> {
 ///
 /// # Errors
 /// The program is not there (127).
-pub fn set_up(around: &ServerContext<'_>, arguments: &Arguments) -> Result<ServerSetup> {
+pub(super) fn set_up(around: &ServerContext<'_>, arguments: &Arguments) -> Result<ServerSetup> {
     let program = (around.program)(SINGLE_USER).ok_or_else(|| missing(around, &[SINGLE_USER.to_owned()]))?;
     let mut command = vec![program.into()];
     if !arguments.has("ip", &["ip"]) {

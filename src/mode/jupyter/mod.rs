@@ -23,10 +23,10 @@ use std::path::{Path, PathBuf};
 use sys::environment::Environment;
 
 /// The mode's entry in the table.
-pub const SERVER: ServerMode = ServerMode { service, packages, set_up };
+pub(super) const SERVER: ServerMode = ServerMode { service, packages, set_up };
 
 /// Programs that start Jupyter, of which the first one that exists is used.
-pub const COMMANDS: [&str; 3] = ["jupyter-lab", "jupyter-notebook", "jupyter-server"];
+pub(super) const COMMANDS: [&str; 3] = ["jupyter-lab", "jupyter-notebook", "jupyter-server"];
 
 /// The program that a hub starts.
 const SINGLE_USER: &str = "jupyterhub-singleuser";
@@ -58,7 +58,7 @@ const ERRANDS: [&str; 15] = [
 ];
 
 /// Returns whether a command line starts a server: `jupyter lab` does, `jupyter nbconvert` and `jupyter lab --version` do not.
-pub fn is_server(line: &[OsString]) -> bool {
+pub(super) fn is_server(line: &[OsString]) -> bool {
     let Some((first, rest)) = line.split_first() else { return false };
     let serves = |name: &str| SERVERS.contains(&name);
     let rest = match words::name(first) {

@@ -13,7 +13,7 @@ const CLOSED: [&str; 4] = ["nologin", "false", "true", "sync"];
 ///
 /// # Errors
 /// There is no line, or no shell in it (115): a server would refuse every login.
-pub fn find(passwd: &[u8], uid: u32) -> Result<PasswdEntry> {
+pub(super) fn find(passwd: &[u8], uid: u32) -> Result<PasswdEntry> {
     let found = accounts::users(passwd).into_iter().find(|user| user.uid == uid);
     let user = found.ok_or_else(|| {
         refused(format!("ssh lets nobody in as {uid}: /etc/passwd has no line for this number"))
@@ -38,7 +38,7 @@ fn refused(what: String) -> Error {
 /// Returns /etc/shadow without the lock on this user; `None` if there is no lock.
 ///
 /// sshd refuses a locked account even with a key. Afterwards still no password matches.
-pub fn unlocked(shadow: &[u8], name: &OsStr) -> Option<Vec<u8>> {
+pub(super) fn unlocked(shadow: &[u8], name: &OsStr) -> Option<Vec<u8>> {
     let locked = [name.as_bytes(), b":!"].concat();
     let lines: Vec<&[u8]> = shadow.split_inclusive(|byte| *byte == b'\n').collect();
     lines.iter().any(|line| line.starts_with(&locked)).then(|| {

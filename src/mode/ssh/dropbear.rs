@@ -14,7 +14,7 @@ use std::time::Instant;
 
 const HOST_KEYS: [(&str, &str); 2] = [("ed25519", "dropbear_ed25519_host_key"), ("ecdsa", "dropbear_ecdsa_host_key")];
 
-pub fn set_up(ssh: &Ssh<'_>) -> Result<ServerSetup> {
+pub(super) fn set_up(ssh: &Ssh<'_>) -> Result<ServerSetup> {
     let around = ssh.around;
     let (host_keys, made) = ssh.host_keys(&HOST_KEYS, |kind, path| {
         let keygen = find(around, "dropbearkey").ok_or_else(refusal::no_keygen)?;

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// The content of the configuration.
-pub struct Configuration<'a> {
+pub(super) struct Configuration<'a> {
     /// The port to listen on.
     pub port: u16,
     /// The private keys of this host.
@@ -48,7 +48,7 @@ Subsystem sftp internal-sftp
 
 impl Configuration<'_> {
     /// Returns the file's text.
-    pub fn text(&self) -> Vec<u8> {
+    pub(super) fn text(&self) -> Vec<u8> {
         let mut text = format!("# Written by trainit for this start.\nPort {}\n{FIXED}", self.port).into_bytes();
         // sshd checks every directory of the path to a file, and would refuse given keys below /tmp. trainit checks the user's own file
         // as well, but only at the start.

@@ -6,19 +6,19 @@ use std::io::ErrorKind;
 use sys::listening;
 
 /// How to install a server in an image.
-pub const INSTALL: &str = "RUN apt-get update && apt-get install -y openssh-server (Alpine: apk add openssh; Red Hat: dnf install -y openssh-server)";
+pub(super) const INSTALL: &str = "RUN apt-get update && apt-get install -y openssh-server (Alpine: apk add openssh; Red Hat: dnf install -y openssh-server)";
 
-pub fn no_server() -> Error {
+pub(super) fn no_server() -> Error {
     Error::new(Exit::NotFound, "mode ssh has nothing to start: no sshd and no dropbear in this image").hint(INSTALL)
 }
 
-pub fn no_keygen() -> Error {
+pub(super) fn no_keygen() -> Error {
     Error::new(Exit::NotFound, "mode ssh cannot make the host's keys: no ssh-keygen in this image")
         .hint(INSTALL)
         .hint("or keep ready ones in the directory of ssh.host_keys: ssh_host_ed25519_key and ssh_host_ecdsa_key")
 }
 
-pub fn no_keys(looked: &str) -> Error {
+pub(super) fn no_keys(looked: &str) -> Error {
     Error::config("mode ssh lets nobody in: no public key was given")
         .because(format!("there are no passwords, and no key in {looked}"))
         .hint("docker run -e PUBLIC_KEY=\"$(cat ~/.ssh/id_ed25519.pub)\" …")
@@ -29,7 +29,7 @@ pub fn no_keys(looked: &str) -> Error {
 ///
 /// # Errors
 /// Another process listens there (114), or this user may not (115).
-pub fn free(port: u16) -> Result<()> {
+pub(super) fn free(port: u16) -> Result<()> {
     let Err(error) = listening::try_port(port) else { return Ok(()) };
     let elsewhere = "another port: -e TRAINIT_SSH_PORT=2222";
     Err(match error.kind() {

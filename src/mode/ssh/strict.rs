@@ -14,7 +14,7 @@ const STICKY: u32 = 0o1000;
 ///
 /// OpenSSH objects to a directory that belongs to another user or that others may write. It checks from the file up to the home, or up to
 /// the root directory where the file lies elsewhere. Missing files are not checked.
-pub fn fault(file: &Path, uid: u32, home: &Path) -> Option<String> {
+pub(super) fn fault(file: &Path, uid: u32, home: &Path) -> Option<String> {
     let there = file.ancestors().find_map(|path| path.canonicalize().ok())?;
     let home = home.canonicalize().ok();
     for step in there.ancestors() {
@@ -48,7 +48,7 @@ fn open(step: &Path, found: &Metadata) -> Option<String> {
 ///
 /// Its owner does not count, because a mounted file is the host's. The permissions do not count on a read-only file system: a volume of
 /// Kubernetes grants everything and is read-only.
-pub fn fault_of_named(file: &Path) -> Option<String> {
+pub(super) fn fault_of_named(file: &Path) -> Option<String> {
     let file = file.canonicalize().ok()?;
     if statvfs(&file).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY)) {
         return None;

@@ -17,7 +17,7 @@ const MAX: u64 = 1 << 20;
 
 /// Who may log in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AuthorizedUsers {
+pub(super) struct AuthorizedUsers {
     /// The lines of the given keys.
     pub lines: Vec<String>,
     /// The user's own ~/.ssh/authorized_keys counts as well, with keys that are added later.
@@ -32,7 +32,7 @@ pub struct AuthorizedUsers {
 ///
 /// # Errors
 /// A file cannot be read, or there is no key at all (78).
-pub fn find(around: &ServerContext<'_>, user: &PasswdEntry) -> Result<AuthorizedUsers> {
+pub(super) fn find(around: &ServerContext<'_>, user: &PasswdEntry) -> Result<AuthorizedUsers> {
     let mut trusted = AuthorizedUsers::default();
     for name in VARIABLES {
         let value = around.environment.get(name).map(|value| value.as_bytes());
@@ -97,18 +97,18 @@ impl AuthorizedUsers {
     }
 
     /// Returns the text of the file of keys.
-    pub fn text(&self) -> Vec<u8> {
+    pub(super) fn text(&self) -> Vec<u8> {
         self.lines.iter().flat_map(|line| [line.as_bytes(), b"\n"].concat()).collect()
     }
 
     /// Returns the number of keys in words.
-    pub fn words(&self) -> String {
+    pub(super) fn words(&self) -> String {
         format!("{} may, and no password", text::count((self.lines.len() + self.in_own) as u64, "key"))
     }
 }
 
 /// Returns the text of a file of keys. The file may be a link, as a secret of Kubernetes is, but nothing that blocks.
-pub fn text_of(file: &Path) -> std::io::Result<Vec<u8>> {
+pub(super) fn text_of(file: &Path) -> std::io::Result<Vec<u8>> {
     untrusted::read_named(file, MAX, Owners::Anyone)
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use std::ffi::OsString;
 
 /// Returns the whole file with one service.
-pub fn start(parts: &[StartPart], command: &[OsString]) -> String {
+pub(super) fn start(parts: &[StartPart], command: &[OsString]) -> String {
     let mut service = Map::from_iter([("image".to_owned(), json!("IMAGE"))]);
     let words: Vec<String> = text::masked_words(command).iter().map(|word| escaped(&word.to_string_lossy())).collect();
     if !words.is_empty() {

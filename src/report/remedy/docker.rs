@@ -5,7 +5,7 @@ use crate::engine::StartPart;
 use std::ffi::{OsStr, OsString};
 
 /// Returns the whole line.
-pub fn start(program: &str, parts: &[StartPart], command: &[OsString]) -> String {
+pub(super) fn start(program: &str, parts: &[StartPart], command: &[OsString]) -> String {
     let words = text::masked_words(command);
     let words = words.iter().map(|word| text::quoted(word)).collect::<Vec<_>>().join(" ");
     let line = format!("{program} run {} IMAGE {words}", flags(parts));
@@ -13,7 +13,7 @@ pub fn start(program: &str, parts: &[StartPart], command: &[OsString]) -> String
 }
 
 /// Returns the options.
-pub fn flags(parts: &[StartPart]) -> String {
+pub(super) fn flags(parts: &[StartPart]) -> String {
     parts.iter().map(|part| flag(part, parts)).collect::<Vec<_>>().join(" ")
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use std::ffi::OsString;
 
 /// Returns the whole manifest.
-pub fn start(parts: &[StartPart], command: &[OsString]) -> String {
+pub(super) fn start(parts: &[StartPart], command: &[OsString]) -> String {
     let mut pod = Pod::default();
     pod.container.insert("name".into(), json!("train"));
     pod.container.insert("image".into(), json!("IMAGE"));
@@ -20,7 +20,7 @@ pub fn start(parts: &[StartPart], command: &[OsString]) -> String {
 }
 
 /// Returns the part of a manifest that one change adds.
-pub fn change(part: &StartPart) -> String {
+pub(super) fn change(part: &StartPart) -> String {
     let mut pod = Pod::default();
     pod.add(part);
     let members = pod.container.iter().chain(&pod.spec);

@@ -6,7 +6,7 @@ use serde_json::Value;
 const SHORT: usize = 90;
 
 /// Formats a document.
-pub fn document(value: &Value) -> String {
+pub(super) fn document(value: &Value) -> String {
     block(value, 0).trim_start_matches('\n').to_owned()
 }
 
@@ -44,7 +44,7 @@ fn item_of(value: &Value, depth: usize) -> String {
 }
 
 /// Formats a value on one line.
-pub fn flow(value: &Value) -> String {
+pub(super) fn flow(value: &Value) -> String {
     match value {
         Value::Object(members) => {
             let member = |(name, value): (&String, &Value)| format!("{}: {}", scalar(name), flow(value));
@@ -76,7 +76,7 @@ pub(super) mod tests {
     use serde_json::json;
 
     /// Reads a document as other parsers do: plain words of the core schema are no texts.
-    pub fn read(text: &str) -> Value {
+    pub(crate) fn read(text: &str) -> Value {
         let mut events = Parser::new_from_str(text).map(|event| event.unwrap().0);
         loop {
             match events.next().unwrap() {

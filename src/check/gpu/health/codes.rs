@@ -3,7 +3,7 @@
 use crate::check::step::Failure;
 
 /// An error code and its meaning.
-pub struct DriverCode {
+pub(super) struct DriverCode {
     number: i32,
     because: &'static str,
     advice: &'static str,
@@ -16,7 +16,7 @@ const fn code(number: i32, because: &'static str, advice: &'static str, passing:
 }
 
 /// Codes of cuda.h (`CUresult`).
-pub const CUDA: &[DriverCode] = &[
+pub(super) const CUDA: &[DriverCode] = &[
     code(
         2,
         "somebody else holds the GPU's memory",
@@ -121,7 +121,7 @@ pub const CUDA: &[DriverCode] = &[
 ];
 
 /// Codes of nvml.h (`nvmlReturn_t`).
-pub const NVML: &[DriverCode] = &[
+pub(super) const NVML: &[DriverCode] = &[
     code(4, "this user may not use the device nodes", "docker run --group-add GID, or the mode of the nodes", false),
     code(8, "the GPU's power cables are not attached", "have the node looked at; try another one", true),
     code(
@@ -157,7 +157,7 @@ pub const NVML: &[DriverCode] = &[
 ];
 
 /// Adds the meaning of a code to a failure.
-pub fn explained(failure: Failure, table: &[DriverCode], number: i32) -> Failure {
+pub(super) fn explained(failure: Failure, table: &[DriverCode], number: i32) -> Failure {
     match table.iter().find(|code| code.number == number) {
         Some(code) => failure.because(code.because).advice(code.advice).passing(code.passing),
         None => failure.advice("nvidia-smi on the host tells more; try another node").passing(true),

@@ -8,7 +8,7 @@ mod proofs;
 mod table;
 mod wanted;
 
-pub use table::{STEPS, checks, hung};
+pub(crate) use table::{STEPS, checks, hung};
 
 use super::GpuTarget;
 use crate::check::rules::Rules;
@@ -23,13 +23,13 @@ const SLOW_START: Duration = Duration::from_secs(2);
 const NAMED: usize = 4;
 
 /// The GPUs and the driver's facts about them.
-pub struct GpuHealthTarget {
+pub(crate) struct GpuHealthTarget {
     gpus: GpuTarget,
     facts: GpuFacts,
 }
 
 /// Judges the driver's facts; the GPU checks that read files have already run.
-pub fn judge(context: &CheckContext, rules: &Rules<'_>, facts: GpuFacts) -> Vec<Finding> {
+pub(crate) fn judge(context: &CheckContext, rules: &Rules<'_>, facts: GpuFacts) -> Vec<Finding> {
     let mut health = GpuHealthTarget { gpus: GpuTarget::of(context, &context.host_facts()), facts };
     if health.gpus.demand.is_none() {
         return Vec::new();
@@ -41,7 +41,7 @@ pub fn judge(context: &CheckContext, rules: &Rules<'_>, facts: GpuFacts) -> Vec<
 }
 
 /// Describes a transient state that would fail a requirement: memory that an earlier process still holds.
-pub fn awaited(context: &CheckContext, facts: &GpuFacts) -> Option<String> {
+pub(crate) fn awaited(context: &CheckContext, facts: &GpuFacts) -> Option<String> {
     let wanted = context.settings.gpu_free_memory.value?;
     let held = |gpu: &NvmlGpu| gpu.memory.is_some_and(|memory| memory.free() < wanted.of(memory.total));
     facts.nvml.gpus.iter().any(held).then(|| "memory of a GPU is still held by somebody else".to_owned())
@@ -177,4 +177,4 @@ impl Target for GpuHealthTarget {
 }
 
 #[cfg(test)]
-pub mod tests;
+pub(crate) mod tests;

@@ -20,7 +20,7 @@ const fn also(
 }
 
 /// The checks of the driver's facts in the order in which they run.
-pub const STEPS: &[Step<GpuHealthTarget>] = &[
+pub(crate) const STEPS: &[Step<GpuHealthTarget>] = &[
     row(
         "gpu.hung",
         Fail,
@@ -230,11 +230,11 @@ pub const STEPS: &[Step<GpuHealthTarget>] = &[
 ];
 
 /// Returns the check that reports a driver that does not answer, if it is on.
-pub fn hung(rules: &Rules<'_>) -> Option<&'static Check> {
+pub(crate) fn hung(rules: &Rules<'_>) -> Option<&'static Check> {
     STEPS.first().map(|step| &step.check).filter(|check| rules.wants(check))
 }
 
 /// Returns the checks that only this table has.
-pub fn checks() -> Vec<&'static Check> {
+pub(crate) fn checks() -> Vec<&'static Check> {
     STEPS.iter().map(|step| &step.check).filter(|check| !check.about.is_empty()).collect()
 }

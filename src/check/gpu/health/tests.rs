@@ -9,7 +9,7 @@ use sys::environment::Environment;
 const GIB: u64 = 1 << 30;
 
 /// Returns the facts of two healthy GPUs.
-pub fn well() -> GpuFacts {
+pub(crate) fn well() -> GpuFacts {
     let gpu = |index: u32| NvmlGpu {
         index,
         handle: Some(0),

@@ -195,10 +195,11 @@ def ratio(values, name):
 def main():
     for name in [name for name in os.environ if name.startswith("TRAINIT")]:
         del os.environ[name]
+    binary = options.trainit(WORDS)
     os.chdir("/")
     with tempfile.TemporaryDirectory(prefix="trainit-bench.") as directory:
         os.environ.update(SETTINGS)
-        driver, inits = build_driver(directory), contenders(options.trainit(WORDS), directory)
+        driver, inits = build_driver(directory), contenders(binary, directory)
         os.sync()  # Pages that are not yet on the disk count as dirty.
         base, added, quiet = starts(driver, inits)
         warm = latencies(driver, inits, max(LAUNCHES // 10, 3), WARM)

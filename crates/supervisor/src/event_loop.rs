@@ -190,7 +190,7 @@ impl EventLoop {
         if let Some(errno) = self.workload.unsent().failure() {
             self.unanswered("kill (tried again)", errno);
         }
-        self.idle_work.tick(self.now);
+        let settled = self.idle_work.take_due(self.now);
         let quiet = self.listener.as_ref().and_then(|listener| listener.quiet_until(self.now));
         let work = [self.failures.deadline(), self.state_writer.deadline(), self.idle_work.deadline()];
         let own = work.into_iter().chain([more.then_some(Clock::ZERO), quiet]);
@@ -204,7 +204,10 @@ impl EventLoop {
             requests: self.requests.as_ref().map(Requests::fd),
             helpers: &self.helpers,
         };
-        sources.sleep(deadline.map(|at| at.saturating_sub(self.now)))
+        if settled {
+            sys::memory::give_back_data();
+        }
+        sources.sleep(deadline.map(|at| at.saturating_sub(self.now)), settled)
     }
 
     /// A call that the kernel gave no answer to is made again after a pause.

@@ -118,7 +118,7 @@ pub(crate) fn end_with_front(log: Log) -> Option<u8> {
 fn stand_in_front(supervisor: c_int, link: Option<OwnedFd>, earlier: &[KnownProcess]) -> c_int {
     process::close_all_but(&link.iter().map(AsRawFd::as_raw_fd).collect::<Vec<_>>());
     let _ = nix::unistd::chdir("/");
-    memory::forget_the_past();
+    memory::give_back();
     let signals = SignalReceiver::default();
     loop {
         match process::reap() {

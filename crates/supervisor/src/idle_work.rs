@@ -1,11 +1,10 @@
-//! Idle-time work of PID 1: it returns touched memory to the kernel, because it may sleep for weeks.
+//! Idle-time work of PID 1: when to return touched memory to the kernel, because it may sleep for weeks.
 //!
 //! At once that would cost a short command more than a tenth of a millisecond, for pages that are needed again at its end
 //! (docs/performance.md). No other work depends on it.
 
 use super::clock::{Clock, due};
 use std::time::Duration;
-use sys::memory;
 
 /// Time without an event after which the work is done.
 const SETTLED: Duration = Duration::from_secs(1);
@@ -25,12 +24,9 @@ impl IdleWork {
         self.0
     }
 
-    /// Does the work that is due.
-    pub(crate) fn tick(&mut self, now: Clock) {
-        if due(self.0, now) {
-            self.0 = None;
-            memory::forget_the_past();
-        }
+    /// Returns whether the work is due, once.
+    pub(crate) fn take_due(&mut self, now: Clock) -> bool {
+        self.0.take_if(|at| due(Some(*at), now)).is_some()
     }
 }
 
@@ -41,13 +37,13 @@ mod tests {
     #[test]
     fn memory_is_given_back_once_after_a_second_of_rest_and_then_nothing_wakes_pid_1() {
         let mut work = IdleWork::default();
-        work.tick(SETTLED);
+        assert!(!work.take_due(SETTLED));
         assert_eq!(work.deadline(), None);
         work.touched(Clock::ZERO);
         work.touched(SETTLED);
-        work.tick(SETTLED);
+        assert!(!work.take_due(SETTLED));
         assert_eq!(work.deadline(), Some(2 * SETTLED));
-        work.tick(2 * SETTLED);
+        assert!(work.take_due(2 * SETTLED));
         assert_eq!(work.deadline(), None);
     }
 }

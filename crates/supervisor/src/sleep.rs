@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
+use sys::memory;
 use sys::signal::{AT_ONCE, Arrived, SignalReceiver};
 
 /// Time between two looks at everything but signals where there is no descriptor to poll.
@@ -34,12 +35,13 @@ pub(crate) struct WakeReason {
 }
 
 impl WakeSources<'_> {
-    /// Sleeps until an event, at most for `limit`.
-    pub(crate) fn sleep(&self, limit: Option<Clock>) -> WakeReason {
+    /// Sleeps until an event, at most for `limit`; where PID 1 has `settled`, it first gives back the pages of its program, last of all,
+    /// because whatever runs before the sleep brings pages back.
+    pub(crate) fn sleep(&self, limit: Option<Clock>, settled: bool) -> WakeReason {
         let front = guardian::link();
         if self.handover.is_none() && self.requests.is_none() && front.is_none() && !self.helpers.any() {
             // One call instead of two, because a plain init spends its life here.
-            return self.wait(limit);
+            return self.wait(limit, settled);
         }
         let Some(signals) = self.signals.fd() else {
             // No free descriptor is left, so the other sources are looked at now and then.
@@ -50,20 +52,25 @@ impl WakeSources<'_> {
         let mut own = [Some(signals), self.requests, front, self.handover].map(|fd| readable(fd.unwrap_or(signals)));
         if self.helpers.any() {
             let mut all: Vec<PollFd<'_>> = own.into_iter().chain(self.helpers.fds()).collect();
-            return self.poll(&mut all, limit);
+            return self.poll(&mut all, limit, settled);
         }
         let count = if self.handover.is_some() { 4 } else { 3 };
-        self.poll(own.get_mut(..count).unwrap_or_default(), limit)
+        self.poll(own.get_mut(..count).unwrap_or_default(), limit, settled)
     }
 
     fn peep(&self, limit: Option<Clock>) -> WakeReason {
-        let woken = self.wait(Some(limit.map_or(PEEP, |limit| limit.min(PEEP))));
+        let woken = self.wait(Some(limit.map_or(PEEP, |limit| limit.min(PEEP))), false);
         WakeReason { asked: true, ..woken }
     }
 
-    fn wait(&self, limit: Option<Clock>) -> WakeReason {
+    fn wait(&self, limit: Option<Clock>, settled: bool) -> WakeReason {
         let peep = || limit.map_or(PEEP, |limit| limit.min(PEEP));
-        let arrived = self.signals.wait(limit).unwrap_or_else(|_| {
+        let give_back = || {
+            if settled {
+                memory::give_back_text()
+            }
+        };
+        let arrived = self.signals.wait_after(limit, give_back).unwrap_or_else(|_| {
             // The kernel has given no answer. The pause prevents a busy loop if that repeats.
             let _ = poll(&mut [], whole_milliseconds(peep()));
             None
@@ -71,8 +78,12 @@ impl WakeSources<'_> {
         WakeReason { asked: false, signals: [arrived, None, None, None] }
     }
 
-    fn poll(&self, fds: &mut [PollFd<'_>], limit: Option<Clock>) -> WakeReason {
-        match poll(fds, limit.map_or(PollTimeout::NONE, whole_milliseconds)) {
+    fn poll(&self, fds: &mut [PollFd<'_>], limit: Option<Clock>, settled: bool) -> WakeReason {
+        let limit_ms = limit.map_or(PollTimeout::NONE, whole_milliseconds);
+        if settled {
+            memory::give_back_text();
+        }
+        match poll(fds, limit_ms) {
             Ok(_) | Err(Errno::EINTR) => {}
             // ENOMEM, or a limit of descriptors that was lowered meanwhile (EINVAL).
             Err(_) => return self.peep(limit),
@@ -106,7 +117,7 @@ mod tests {
             let sources =
                 WakeSources { signals: &signals, handover: Some(handover.as_fd()), requests: None, helpers: &helpers };
             let _ = signal::send(process::own_pid(), libc::SIGUSR1);
-            let sleep = || sources.sleep(Some(Duration::from_millis(1))).signals;
+            let sleep = || sources.sleep(Some(Duration::from_millis(1)), false).signals;
             let number = |[first, ..]: [Option<Arrived>; AT_ONCE]| first.map_or(0, |arrived| arrived.number as u8);
             let _ = nix::unistd::write(&write, &[number(sleep()), number(sleep()), 1]);
             0

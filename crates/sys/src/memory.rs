@@ -8,19 +8,27 @@ const MARGIN: usize = 1024;
 /// How many bytes of the stack a deep call at the start may have touched.
 const DEEP: usize = 128 << 10;
 
-/// Gives back the memory that sleeping does not need: pages of this program's file, which come back from the page cache when they
-/// are used again, and unused pages of the heap and of the stack below the caller.
+/// Gives back all the memory that sleeping does not need.
+pub fn give_back() {
+    give_back_data();
+    give_back_text();
+}
+
+/// Gives back unused pages of the heap and of the stack below the caller.
 #[inline(never)]
-pub fn forget_the_past() {
-    // SAFETY: sysconf(3) takes no pointers.
-    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+pub fn give_back_data() {
+    let page = page_size();
     super::heap::give_back(page);
-    forget_stack(page);
-    forget_text(page);
+    give_back_stack(page);
+}
+
+fn page_size() -> usize {
+    // SAFETY: sysconf(3) takes no pointers.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }
 
 /// Gives back the pages of the stack below this frame; they read as zero when a call goes that deep again.
-fn forget_stack(page: usize) {
+fn give_back_stack(page: usize) {
     let here = 0u8;
     let end = (&raw const here as usize - MARGIN) & !(page - 1);
     // SAFETY: the frames in use end above `end`, so nothing below is alive. Where the stack is shorter than that, no memory is
@@ -28,8 +36,11 @@ fn forget_stack(page: usize) {
     unsafe { libc::madvise((end - DEEP) as *mut c_void, DEEP, libc::MADV_DONTNEED) };
 }
 
-/// Gives back every segment of the program that cannot be written (madvise(2), MADV_DONTNEED on a private file mapping).
-fn forget_text(page: usize) {
+/// Gives back every segment of the program that cannot be written (madvise(2), MADV_DONTNEED on a private file mapping). Its pages come
+/// back from the page cache, 16 at a time, when code there runs again: so it is a part of its caller, and the caller sleeps next.
+#[inline(always)]
+pub fn give_back_text() {
+    let page = page_size();
     unsafe extern "C" {
         static __ehdr_start: libc::Elf64_Ehdr;
     }

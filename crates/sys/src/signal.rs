@@ -214,9 +214,18 @@ impl SignalReceiver {
     /// # Errors
     /// The error of rt_sigtimedwait(2), but not the end of the time or an interruption.
     pub fn wait(&self, limit: Option<Duration>) -> nix::Result<Option<Arrived>> {
+        self.wait_after(limit, || ())
+    }
+
+    /// Waits like `wait`, and does something immediately before.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn wait_after(&self, limit: Option<Duration>, prepare: impl FnOnce()) -> nix::Result<Option<Arrived>> {
         let (every, mut info) = (EVERY, MaybeUninit::<libc::siginfo_t>::zeroed());
         let limit = limit.map(TimeSpec::from);
         let limit = limit.as_ref().map_or(std::ptr::null(), |limit| &raw const *limit);
+        prepare();
         // SAFETY: the set is 8 bytes, as the last argument says, and all three arguments outlive the call.
         let number = unsafe { libc::syscall(SYS_rt_sigtimedwait, &raw const every, info.as_mut_ptr(), limit, 8) };
         let number = match Errno::result(number) {

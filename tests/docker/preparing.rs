@@ -48,10 +48,12 @@ fn a_plain_init_is_alive_and_keeps_no_state() {
     assert!(!job.exec(&["trainit", "health", "--ready"]).status.success());
 }
 
-/// The hook makes prepare, its parent, the one that the kernel kills; it goes on until that has been.
+/// Makes prepare, the hook's parent, the process that the kernel kills. The score of 1000 counts about as much as the whole limit, so several
+/// processes share the memory: one alone could weigh more than prepare.
 const STARVES_PREPARE: &str = "echo 1000 >/proc/$PPID/oom_score_adj
 echo -1000 >/proc/$$/oom_score_adj 2>/dev/null
-while kill -0 $PPID; do head -c 400m /dev/zero | tail >/dev/null; done
+hungry() { head -c 400m /dev/zero | tail >/dev/null; }
+while kill -0 $PPID; do for each in 1 2 3 4; do hungry & done; wait; done
 ";
 
 #[test]

@@ -50,12 +50,13 @@ impl<'a> Rules<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::check::table;
     use crate::config::Settings;
 
-    fn set(pairs: &[(&str, Severity)]) -> Settings {
+    /// Returns settings with these severities.
+    pub(in crate::check) fn set(pairs: &[(&str, Severity)]) -> Settings {
         let mut settings = Settings::default();
         settings.checks.value = pairs.iter().map(|(id, severity)| ((*id).to_owned(), *severity)).collect();
         settings

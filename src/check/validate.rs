@@ -58,14 +58,9 @@ fn names_like(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rules::tests::set;
     use super::*;
     use crate::config::Severity;
-
-    fn set(pairs: &[(&str, Severity)]) -> Settings {
-        let mut settings = Settings::default();
-        settings.checks.value = pairs.iter().map(|(id, severity)| ((*id).to_owned(), *severity)).collect();
-        settings
-    }
 
     #[test]
     fn an_unknown_name_is_refused_with_a_suggestion() {

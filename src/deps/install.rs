@@ -68,19 +68,30 @@ pub(super) fn install(
         "{tool} installs"
     );
     tell(&first_line(wanted, &target, &tool, &answer));
-    wanted.refusals(&kept, wanted.asked()).iter().for_each(|line| tell(line));
-    let files = manifest_files::files(&job)?;
+    install_with(&tool, &job, share, tell)
+}
+
+/// Carries out an installation with one tool, and gives the result to the store.
+fn install_with(
+    tool: &Tool,
+    job: &Installation<'_>,
+    mut share: Option<Share>,
+    tell: &mut dyn FnMut(&str),
+) -> Result<DepsOutcome> {
+    let (wanted, kept) = (job.wanted, job.kept);
+    wanted.refusals(kept, wanted.asked()).iter().for_each(|line| tell(line));
+    let files = manifest_files::files(job)?;
     sources::check_lines(wanted.request, &files.asked)?;
-    wanted.refusals(&kept, files.asked.iter().cloned()).iter().for_each(|line| tell(line));
-    let before = target.make_ready(wanted, tell)?;
-    Attempts { job: &job, tool: &tool, files: &files, share: share.as_mut() }.run(tell)?;
+    wanted.refusals(kept, files.asked.iter().cloned()).iter().for_each(|line| tell(line));
+    let before = job.target.make_ready(wanted, tell)?;
+    Attempts { job, tool, files: &files, share: share.as_mut() }.run(tell)?;
     let packages = job.check(&before, tell)?;
     let environment = job.finish(&tool.to_string(), None, &before, tell)?;
     if let Some(share) = share {
-        share.give(&job, &tool, &before, tell);
+        share.give(job, tool, &before, tell);
     }
     let (files, installer) = (wanted.selection.files.clone(), tool.to_string());
-    Ok(DepsOutcome::Installed { files, installer, packages, took: started.elapsed(), environment })
+    Ok(DepsOutcome::Installed { files, installer, packages, took: job.started.elapsed(), environment })
 }
 
 fn tool(

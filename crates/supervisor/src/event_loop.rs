@@ -1,4 +1,5 @@
-//! One turn after the other: wait, tell the state what happened, do what it answers. All side effects of PID 1 are here.
+//! The event loop of PID 1: it waits, passes what happened to the state, and carries out the answer (`act.rs`). All side effects of PID 1
+//! begin here.
 
 mod act;
 
@@ -29,46 +30,46 @@ use sys::proc;
 use sys::process::{self, Reaped};
 use sys::signal::{Arrived, InheritedSignals, SignalReceiver};
 
-/// So many ended children are taken in one turn: with them coming in without end, all else is still seen.
+/// The most ended children that one turn takes, so that an endless stream of them does not hide other events.
 const BATCH: u32 = 1000;
 
-/// PID 1 at work.
+/// The state of PID 1, and everything that its side effects need.
 pub(crate) struct EventLoop {
     state: State,
     receiver: SignalReceiver,
     listener: Option<HandoverReader>,
     workload: Workload,
     since: Instant,
-    /// The time since then, when PID 1 last had to know it: a turn takes none that matters, and asking is a system call in the
-    /// static binary (strace shows it).
+    /// The time since then, as of the last look at the clock. A look is a system call in the static binary (strace shows it), and a turn
+    /// takes no time that matters.
     now: Clock,
-    /// Where PID 1 was when it started; there the next start begins.
+    /// The working directory of PID 1 at its start, in which the next start begins.
     workdir: Option<PathBuf>,
     helpers: Helpers,
-    /// Room for what the state answers, kept so that a signal costs no heap.
+    /// A buffer for the actions of the state, kept so that a signal allocates nothing.
     actions: Vec<Action>,
-    /// Errands and starts that the state asked for in this turn; they need what `run` was given.
+    /// Helpers that the state asked for in this turn; they start where `run` has the entry points of children.
     wanted: Vec<HelperTask>,
     begin: bool,
     started_sidecars: StartedSidecars,
     requests: Option<Requests>,
     memory_kills: MemoryKills,
-    /// Who was named because of a GPU.
+    /// The processes that were named because they have a GPU open.
     gpu_users: Vec<GpuUser>,
     state_writer: StateWriter,
-    /// Something happened that a reader of the diary might see.
+    /// Something happened that a reader of the state file might see.
     news: bool,
     idle_work: IdleWork,
     failures: Failures,
     /// The signal that asked for the stop, and who sent it.
     stopped_by: Option<String>,
-    /// How it ended is told.
+    /// The end has been logged.
     accounted: bool,
     exit: Option<u8>,
 }
 
 impl EventLoop {
-    #[inline(never)] // the copies that are made here go with this frame
+    #[inline(never)] // so that the copies that are made here end with this frame
     pub(super) fn new(state: impl FnOnce() -> State, first: FirstStart, since: Instant) -> Self {
         EventLoop {
             state: state(),
@@ -96,7 +97,7 @@ impl EventLoop {
         }
     }
 
-    /// Turns until the end.
+    /// Runs until the end, and returns the exit code.
     pub(super) fn run(&mut self, child_mains: &ChildMains<'_>, inherited: InheritedSignals) -> c_int {
         self.state_writer.begin(&self.state);
         let code = keep_turning(|| {
@@ -111,7 +112,7 @@ impl EventLoop {
         if self.failures.is_due(self.now) {
             self.workload.unsent().send_again();
         }
-        // What ended before the first wait has sent its SIGCHLD to nobody: reap first.
+        // A child that ended before the first wait has sent its SIGCHLD already, so the loop reaps first.
         let more = self.reap();
         if let Some(code) = self.exit.or_else(|| super::guardian::end_with_front(self.log())) {
             return Some(code);
@@ -123,7 +124,7 @@ impl EventLoop {
         }
         let woken = self.sleep(more);
         self.now = self.since.elapsed();
-        // All of it, before any signal: what came after exec is the workload's, and prepare's end says that it was after.
+        // The handover is read whole before any signal: a signal after exec is the workload's, and the handover's end marks the exec.
         self.hear_out();
         if self.helpers.any() {
             self.helpers.hear().into_iter().for_each(|message| self.step(Event::Said(message)));
@@ -139,13 +140,13 @@ impl EventLoop {
         None
     }
 
-    /// Whether something is to be started.
+    /// Returns whether a process is to be started.
     fn wants(&self) -> bool {
         !self.wanted.is_empty() || self.begin || self.started_sidecars.any_wanted()
     }
 
     fn received(&mut self, arrived: Arrived) {
-        // Our own write to a closed pipe is no message to the workload. (A child's end comes with that child's pid.)
+        // A SIGPIPE by PID 1's own write to a closed pipe is not for the workload. (SIGCHLD has the child's pid.)
         if arrived.number == libc::SIGCHLD || arrived.pid != std::process::id() {
             self.step(Event::Signal(arrived));
         }
@@ -169,7 +170,7 @@ impl EventLoop {
         }
     }
 
-    /// What the first start did, for the next one. If no process can be made now, the pause was too short: it is an end like another.
+    /// Starts the workload again. If no process can be made, that counts as an end of the main process.
     fn start_again(&mut self, child_mains: &ChildMains<'_>, inherited: InheritedSignals) {
         self.memory_kills.begin_again();
         let back = || {
@@ -185,7 +186,7 @@ impl EventLoop {
         }
     }
 
-    /// Sleeps until something happens: for ever, when no deadline runs; not at all when there is more to do.
+    /// Sleeps until an event or the next deadline; not at all if there is `more` to reap.
     fn sleep(&mut self, more: bool) -> WakeReason {
         if let Some(errno) = self.workload.unsent().failure() {
             self.unanswered("kill (tried again)", errno);
@@ -210,7 +211,7 @@ impl EventLoop {
         sources.sleep(deadline.map(|at| at.saturating_sub(self.now)), settled)
     }
 
-    /// A call that the kernel gave no answer to is made again after a pause.
+    /// Notes a failed system call, which is made again after a pause.
     fn unanswered(&mut self, call: &'static str, errno: Errno) {
         self.failures.again(self.now);
         self.failures.tell(self.log(), call, errno);
@@ -235,7 +236,7 @@ impl EventLoop {
         }
     }
 
-    /// The policy has come: the state directory is ours from now on.
+    /// Moves into the state directory that the policy names.
     fn move_in(&mut self) {
         let policy = &self.state.policy;
         match policy.run_dir.as_deref().map(Path::new) {
@@ -244,7 +245,7 @@ impl EventLoop {
         }
     }
 
-    /// From the first words in it on, there is also somebody to ask.
+    /// Writes the state file if a reader might see news, and begins to watch for requests.
     fn write_state(&mut self) {
         if !std::mem::take(&mut self.news) && !due(self.state_writer.deadline(), self.now) {
             return;
@@ -256,11 +257,8 @@ impl EventLoop {
             self.state_writer.keep(&self.state, main, &self.started_sidecars, self.stopped_by.as_deref(), self.now);
         self.requests = requests.or(self.requests.take());
         if silent && self.state_writer.is_written() {
-            // Not before: who has ended by then had no time to use up its memory.
+            // Not earlier: a command that has ended by now had hardly time to use up its memory.
             self.begin_to_count_memory_kills();
-        }
-        if self.state_writer.takes_requests() {
-            self.requests = Requests::wanted(&self.state.policy, self.state_writer.open());
         }
     }
 
@@ -269,7 +267,7 @@ impl EventLoop {
         self.memory_kills.begin(|| !workload.is_gone() && !process::has_ended(workload.main()));
     }
 
-    /// Takes what has ended, up to a batch. Says whether there may be more.
+    /// Reaps ended children, at most a batch; returns whether there may be more.
     fn reap(&mut self) -> bool {
         let mut others = false;
         for _ in 0..BATCH {
@@ -298,21 +296,21 @@ impl EventLoop {
         true
     }
 
-    /// Once for a whole batch: what follows looks at every process.
+    /// Acts on ended children once for a whole batch, because the look at the other processes is costly.
     fn others_ended(&mut self, any: bool) {
         if any {
             self.step(Event::ChildEnded);
         }
     }
 
-    /// Says whether it was neither the main process nor an errand.
+    /// Passes on the end of a child; returns whether it was neither the main process nor a helper.
     fn ended(&mut self, pid: c_int, ended: process::Ended) -> bool {
         if self.helpers.has(pid) {
             self.helpers.reaped(pid).into_iter().for_each(|message| self.step(Event::Said(message)));
             return false;
         }
         if self.workload.reaped(pid) {
-            // What prepare said before its end decides what the end means.
+            // The last messages of prepare decide what its end means, so they are read first.
             self.hear_out();
             self.memory_kills.explain(ended).then(|| self.step(Event::MemoryRanOut));
             self.step(Event::MainEnded(ended));
@@ -328,10 +326,10 @@ impl EventLoop {
         true
     }
 
-    /// With the main process gone, errands may be all that is left.
+    /// Finds out, once the main process is gone, whether only helpers are left.
     fn find_other_processes(&mut self) {
         if self.workload.is_gone() && self.helpers.any() {
-            // What cannot be known may be there.
+            // Where the children cannot be listed, other children may exist.
             let others = proc::known_children(process::own_pid())
                 .map_or(true, |children| children.into_iter().any(|pid| !self.helpers.has(pid)));
             match others {
@@ -352,7 +350,7 @@ impl EventLoop {
         let mut actions = std::mem::take(&mut self.actions);
         let passing = matches!(event, Event::Signal(_) | Event::ChildEnded);
         self.state.step(event, self.now, &mut actions);
-        // Orphans by the thousand, or signals that only pass through, are none.
+        // An ended orphan or a signal that only passes through is no news; there may be thousands.
         self.news |= !(passing && actions.iter().all(|action| matches!(action, Action::Forward(_))));
         actions.drain(..).for_each(|action| self.act(action));
         self.remember_sender();

@@ -21,7 +21,7 @@ impl MemoryKills {
 
     /// Reads the counter anew for the next run, because the last run's kills do not concern it.
     pub(crate) fn begin_again(&mut self) {
-        self.0 = self.0.and_then(|_| count());
+        self.0 = count();
     }
 
     /// Returns the number of kills since the start, for a main process that ended this way; 0 if it is not known.

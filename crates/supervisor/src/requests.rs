@@ -4,7 +4,7 @@
 
 use crate::state_dir::StateDir;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use protocol::handover::{Policy, TargetUser};
+use protocol::handover::TargetUser;
 use protocol::state_file::{CHECKPOINT_REQUEST, REQUESTS};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -20,15 +20,10 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// Watches the directory if the policy asks for it.
-    pub(crate) fn wanted(policy: &Policy, run_dir: Option<&StateDir>) -> Option<Self> {
-        Self::watch(run_dir?, policy.user.as_ref())
-    }
-
     /// Watches the directory, if the kernel allows it and only the workload's user can write there.
     ///
     /// For a user other than PID 1's, prepare has made the directory.
-    fn watch(run_dir: &StateDir, user: Option<&TargetUser>) -> Option<Self> {
+    pub(crate) fn watch(run_dir: &StateDir, user: Option<&TargetUser>) -> Option<Self> {
         if user.is_none() {
             run_dir.open_to_workload(None).ok()?;
         }

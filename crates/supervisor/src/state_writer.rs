@@ -6,7 +6,7 @@ use super::requests::Requests;
 use super::start_sidecars::StartedSidecars;
 use super::state::State;
 use crate::state_dir;
-use protocol::handover::Phase;
+use protocol::handover::{Phase, Policy};
 use protocol::state_file::{self, StateRecord};
 use std::ffi::c_int;
 use std::path::{Path, PathBuf};
@@ -91,10 +91,10 @@ impl StateWriter {
         self.named
     }
 
-    /// Returns whether requests can be watched from now on, once: the directory is there, and prepare has said which user may write
-    /// requests.
-    pub(crate) fn takes_requests(&mut self) -> bool {
-        self.written && std::mem::take(&mut self.unwatched)
+    /// Returns the watch of requests, once: the directory is open, and prepare has said which user may write requests.
+    fn watch_requests(&mut self, policy: &Policy) -> Option<Requests> {
+        let open = self.open.as_ref().filter(|_| std::mem::take(&mut self.unwatched))?;
+        Requests::watch(open, policy.user.as_ref())
     }
 
     /// Returns when the next change must be written.
@@ -118,11 +118,9 @@ impl StateWriter {
         self.directory.as_ref()?;
         let mut record =
             StateRecord { stopped_by: stopped_by.map(str::to_owned), ..self.describe(state, main, started_sidecars) };
-        if record == self.record && self.is_written() {
-            return None;
-        }
-        if self.may_pass(record.phase) && now < *self.write_at.get_or_insert(now + PASSING) {
-            return None;
+        let news = record != self.record || !self.is_written();
+        if !news || self.may_pass(record.phase) && now < *self.write_at.get_or_insert(now + PASSING) {
+            return self.watch_requests(&state.policy);
         }
         self.write_at = None;
         if record.phase != self.record.phase || self.record.since == 0.0 {
@@ -132,8 +130,7 @@ impl StateWriter {
         if self.open.is_none() {
             self.open = self.directory.as_deref().and_then(open);
         }
-        let watched = self.open.as_ref().filter(|_| std::mem::take(&mut self.unwatched));
-        let requests = watched.and_then(|open| Requests::wanted(&state.policy, Some(open)));
+        let requests = self.watch_requests(&state.policy);
         let _ = self.open.as_ref().map(|open| open.write(&record));
         (self.written, self.record) = (true, record);
         requests
@@ -151,11 +148,6 @@ impl StateWriter {
             Phase::Running => !self.is_written(),
             _ => false,
         }
-    }
-
-    /// Returns the directory, once it is open.
-    pub(crate) fn open(&self) -> Option<&state_dir::StateDir> {
-        self.open.as_ref()
     }
 
     /// Removes the directory, which the next start would otherwise report as a sudden death.

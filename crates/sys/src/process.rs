@@ -5,6 +5,7 @@ use super::directory::numbers;
 use super::retry::{ATTEMPTS, retry, uninterrupted};
 use super::signal::{EVERY, bit, owned, set_mask};
 use nix::errno::Errno;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -99,7 +100,6 @@ pub fn exit_now(code: c_int) -> ! {
 
 /// Says whether a child has ended, and leaves its status where it is (waitid(2), WNOWAIT).
 pub fn has_ended(pid: c_int) -> bool {
-    use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
     let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     !matches!(waitid(Id::Pid(nix::unistd::Pid::from_raw(pid)), look), Ok(WaitStatus::StillAlive))
 }

@@ -221,11 +221,11 @@ impl SignalReceiver {
     ///
     /// # Errors
     /// The same.
-    pub fn wait_after(&self, limit: Option<Duration>, prepare: impl FnOnce()) -> nix::Result<Option<Arrived>> {
+    pub fn wait_after(&self, limit: Option<Duration>, before: impl FnOnce()) -> nix::Result<Option<Arrived>> {
         let (every, mut info) = (EVERY, MaybeUninit::<libc::siginfo_t>::zeroed());
         let limit = limit.map(TimeSpec::from);
         let limit = limit.as_ref().map_or(std::ptr::null(), |limit| &raw const *limit);
-        prepare();
+        before();
         // SAFETY: the set is 8 bytes, as the last argument says, and all three arguments outlive the call.
         let number = unsafe { libc::syscall(SYS_rt_sigtimedwait, &raw const every, info.as_mut_ptr(), limit, 8) };
         let number = match Errno::result(number) {

@@ -1,4 +1,4 @@
-//! The event loop carries out what the state answered.
+//! How the event loop carries out the actions of the state.
 
 use super::EventLoop;
 use crate::action::Action;
@@ -20,7 +20,7 @@ use sys::{Root, proc};
 
 impl EventLoop {
     pub(super) fn act(&mut self, action: Action) {
-        // Passing signals on may be done often.
+        // Signals that are passed on may be many, and they touch little memory.
         if !matches!(action, Action::Forward(_)) {
             self.idle_work.touched(self.now);
         }
@@ -55,14 +55,14 @@ impl EventLoop {
         }
     }
 
-    /// What is the main mode's, or was.
+    /// Returns the processes of the main mode, also after its end.
     fn main_tree(&self) -> Vec<c_int> {
         let (mut tree, started_sidecars) = (self.workload.tree(&self.helpers), self.started_sidecars.all());
         tree.retain(|pid| !started_sidecars.contains(pid));
         tree
     }
 
-    /// What the last run had is gone, and so is its GPU memory. A session beside it may hold some, which the next run is going to miss.
+    /// Begins the next run, and names the processes that still hold GPU memory: the last run has none left, but a session may.
     fn begin_again(&mut self) {
         self.begin = true;
         if process::is_first() {
@@ -82,7 +82,7 @@ impl EventLoop {
         self.workload.kill(&self.helpers);
     }
 
-    /// Says who keeps a GPU from the next job; whoever was named is not named again.
+    /// Logs the processes that keep a GPU from the next job, each once.
     fn name_gpu_users(&mut self, among: &[c_int]) {
         let found = gpu_users::new_gpu_users(&Root::real(), among, &mut self.gpu_users);
         if !found.is_empty() {
@@ -101,7 +101,7 @@ impl EventLoop {
         }
     }
 
-    /// Who asked for the stop, while it can still be seen.
+    /// Remembers the sender of the stop while it still exists.
     pub(super) fn remember_sender(&mut self) {
         if let (Some(stop), None) = (self.state.stop(), &self.stopped_by) {
             self.stopped_by = Some(log_words::asked_by(stop, self.state.reason()));
@@ -124,14 +124,14 @@ impl EventLoop {
         }
     }
 
-    /// How it ended: for the log and for Kubernetes.
+    /// Writes how the run ended: to the log, and to the termination log for Kubernetes.
     fn account(&mut self, code: u8) {
         self.accounted = true;
         self.remember_sender();
         let (now, stopped_by) = (self.now, self.stopped_by.take());
-        // Often nobody wants to know.
+        // The summary is made only if it is written.
         let ending = LazyCell::new(|| ExitSummary::of(&self.state, code, now, stopped_by, &self.memory_kills));
-        // Why prepare failed has been told by itself, unless it was killed.
+        // The reason of a failed preparation is in the log already, unless prepare was killed.
         let untold = self.state.ran() || self.state.stop().is_some();
         if self.state.prepare_killed().is_some() || untold && self.log().tells(Level::Warn) {
             self.log().end(&ending);

@@ -111,7 +111,7 @@ fn command_line(bytes: &[u8]) {
 fn config_file(bytes: &[u8]) {
     if let Err(mistakes) = parse_bytes(bytes, Path::new("/etc/trainit.yaml")) {
         assert!(!mistakes.is_empty(), "refused without a reason");
-        assert!(mistakes.iter().all(|mistake| mistake.exit.code() == 78 && !mistake.what.is_empty()));
+        assert!(mistakes.iter().all(|mistake| mistake.exit().code() == 78 && !mistake.what.is_empty()));
     }
 }
 

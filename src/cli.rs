@@ -4,7 +4,7 @@
 use crate::command::grammar::{self, GivenValues};
 use crate::command::table;
 use crate::config::ConfigOptions;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use std::ffi::{OsStr, OsString};
 
 /// A start as typed.
@@ -92,7 +92,7 @@ pub fn usage(error: clap::Error) -> Error {
     use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
     let text = error.render().to_string();
     if matches!(error.kind(), DisplayHelp | DisplayVersion) {
-        return Error::new(protocol::exit_code::Exit::Success, text.trim_end());
+        return Error::new(ErrorKind::Answer, text.trim_end());
     }
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let what = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
@@ -139,8 +139,8 @@ mod tests {
     #[test]
     fn an_unknown_option_is_a_usage_error_with_a_suggestion() {
         let error = parse(&["--mdoe".into(), "x".into()]).unwrap_err();
-        assert_eq!(error.exit.code(), 64);
-        assert!(error.to_string().contains("--mode"), "{error}");
+        assert_eq!(error.exit().code(), 64);
+        assert!(format!("{error:#}").contains("--mode"), "{error}");
     }
 
     #[test]

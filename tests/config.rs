@@ -60,8 +60,8 @@ impl World {
         let sources =
             ConfigSources { root: &root, environment: &environment, options: &self.options, workdir: self.code.path() };
         load(&sources).map_err(|error| {
-            assert_eq!(error.exit.code(), 78);
-            let text = error.to_string().replace(&self.root.path().display().to_string(), "");
+            assert_eq!(error.exit().code(), 78);
+            let text = format!("{error:#}").replace(&self.root.path().display().to_string(), "");
             text.replace(&self.code.path().display().to_string(), "/code")
         })
     }
@@ -235,7 +235,7 @@ fn the_layers_that_may_name_the_user_are_known_before_the_project_is_looked_at()
         ConfigSources { root: &root, environment: &environment, options: &world.options, workdir: world.code.path() };
     let trusted = config::TrustedLayers::read(&sources);
     let error = trusted.verify(&trusted.settings()).unwrap_err();
-    assert!(error.to_string().contains("unknown key `usr`"), "{error}");
+    assert!(format!("{error:#}").contains("unknown key `usr`"), "{error}");
 }
 
 #[test]
@@ -464,8 +464,8 @@ fn check_tells_all_mistakes_of_one_file_or_that_there_are_none() {
     assert!(answer.ends_with("x.yaml: ok, 2 keys; not for a project's file: state_dir\n"), "{answer}");
     write(&file, "mod: shell\nstop: {grace: x}\n");
     let error = command::check(&file).unwrap_err();
-    assert_eq!(error.exit.code(), 78);
-    assert!(error.to_string().contains("x.yaml:1") && error.to_string().contains("x.yaml:2"), "{error}");
+    assert_eq!(error.exit().code(), 78);
+    assert!(format!("{error:#}").contains("x.yaml:1") && format!("{error:#}").contains("x.yaml:2"), "{error}");
     assert!(command::check(&directory.path().join("none")).is_err());
 }
 
@@ -492,7 +492,7 @@ fn every_default_and_example_of_a_key_is_right() {
     for line in from(|key| key.default).chain(from(|key| key.example)) {
         let parsed = config::parse_bytes(line.as_bytes(), Path::new("table"));
         assert_eq!(
-            parsed.map(|layer| layer.values.len()).map_err(|errors| config::together(errors).to_string()),
+            parsed.map(|layer| layer.values.len()).map_err(|errors| format!("{:#}", config::together(errors))),
             Ok(1),
             "{line}"
         );
@@ -514,7 +514,7 @@ fn the_template_holds_every_key_and_parses_when_uncommented() {
         .map(|line| format!("{}\n", line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line)))
         .collect();
     let layer = config::parse_bytes(uncommented.as_bytes(), Path::new("template"))
-        .map_err(|errors| config::together(errors).to_string())
+        .map_err(|errors| format!("{:#}", config::together(errors)))
         .unwrap();
     assert_eq!(layer.values.len(), KEYS.len(), "{uncommented}");
 }

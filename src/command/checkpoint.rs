@@ -2,8 +2,7 @@
 //! unprivileged session; with `--wait` it also serves as a preStop hook.
 
 use super::CommandOutput;
-use crate::error::{Error, Result};
-use protocol::exit_code::Exit;
+use crate::error::{Error, ErrorKind, Result};
 use protocol::handover::Phase;
 use protocol::state_file::{CHECKPOINT_REQUEST, StateRecord};
 use std::path::{Path, PathBuf};
@@ -67,8 +66,8 @@ fn may_save(record: &StateRecord, waits: bool) -> Result<()> {
 fn request(directory: &Path) -> Result<()> {
     let own = format!("{CHECKPOINT_REQUEST}{}-{:.0}", std::process::id(), state_dir::unix_now() * 1e6);
     state_dir::request(directory, &own).map_err(|error| {
-        Error::new(Exit::Failure, "the request cannot be made")
-            .because(error.to_string())
+        Error::new(ErrorKind::Unanswered, "the request cannot be made")
+            .caused_by(error)
             .hint("ask as the user that the job runs as, or as root")
     })
 }
@@ -108,5 +107,5 @@ fn refused(now: &StateRecord) -> Error {
 }
 
 fn failure(what: impl Into<String>) -> Error {
-    Error::new(Exit::Failure, what)
+    Error::new(ErrorKind::Unanswered, what)
 }

@@ -102,7 +102,7 @@ pub fn is_trusted(file: &Path) -> bool {
 /// All mistakes in the file as one error (78).
 pub fn check(file: &Path) -> Result<String> {
     let name = shown(&file.display().to_string());
-    let bytes = read_file(file).map_err(|error| Error::config(format!("{name}: {error}")))?;
+    let bytes = read_file(file).map_err(|error| Error::config(format!("{name} cannot be read")).caused_by(error))?;
     let layer = parse_bytes(&bytes, file).map_err(together)?;
     let trusted: Vec<&str> =
         layer.values.keys().copied().filter(|path| find_key(path).is_some_and(|key| !key.project)).collect();

@@ -2,10 +2,10 @@
 //! where PATH is the image's.
 
 use super::CommandOutput;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::mode::ssh::environment::script;
 use crate::mode::ssh::profile::FILE;
-use protocol::exit_code::{Exit, FailureFamily};
+use protocol::exit_code::FailureFamily;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -39,11 +39,11 @@ fi
 /// Files that cannot be written (115).
 pub(super) fn run(path: Option<&OsStr>) -> Result<CommandOutput> {
     let mut written = vec![FILE.to_owned()];
-    write(Path::new(FILE), &text(path)).map_err(|error| refused(FILE, &error))?;
+    write(Path::new(FILE), &text(path)).map_err(|error| refused(FILE, error))?;
     for file in BASH.iter().filter(|file| Path::new(file).is_file()) {
-        let old = fs::read(file).map_err(|error| refused(file, &error))?;
+        let old = fs::read(file).map_err(|error| refused(file, error))?;
         if let Some(new) = with_line(&old) {
-            write(Path::new(file), &new).map_err(|error| refused(file, &error))?;
+            write(Path::new(file), &new).map_err(|error| refused(file, error))?;
             written.push((*file).to_owned());
         }
     }
@@ -66,9 +66,9 @@ fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     fs::write(path, content)
 }
 
-fn refused(file: &str, error: &io::Error) -> Error {
-    Error::new(Exit::Permanent(FailureFamily::User), format!("cannot write {}", text::path(Path::new(file))))
-        .because(error.to_string())
+fn refused(file: &str, error: io::Error) -> Error {
+    Error::new(ErrorKind::Permanent(FailureFamily::User), format!("cannot write {}", text::path(Path::new(file))))
+        .caused_by(error)
         .hint("in a Dockerfile, as root: RUN trainit env --install")
 }
 

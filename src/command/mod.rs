@@ -20,7 +20,7 @@ pub mod table;
 use crate::check::{SettledUser, settle};
 use crate::cli;
 use crate::config::{ConfigOptions, ConfigSources, Loaded};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Entered;
 use crate::report;
 use grammar::GivenValues;
@@ -90,19 +90,21 @@ pub fn main(args: Args) -> c_int {
             report::print(&answer.text);
             c_int::from(answer.exit.code())
         }
-        Err(error) => {
-            report::Console::early().error(&error);
-            c_int::from(error.exit.code())
-        }
+        Err(error) => failed(&error),
     }
+}
+
+/// Writes an error and returns its exit code.
+fn failed(error: &Error) -> c_int {
+    report::Console::early().error(error);
+    c_int::from(error.exit().code())
 }
 
 /// Refuses to run set-uid, because root's rights must not reach every caller: trainit would run hooks and installers as root.
 pub fn refuse_set_uid() -> c_int {
-    let exit = Exit::Permanent(protocol::exit_code::FailureFamily::User);
     let what = "trainit does not run set-uid, set-gid or with file capabilities";
-    report::Console::early().error(&Error::new(exit, what).hint("chmod ug-s on the file; setcap -r on it"));
-    c_int::from(exit.code())
+    let kind = ErrorKind::Permanent(protocol::exit_code::FailureFamily::User);
+    failed(&Error::new(kind, what).hint("chmod ug-s on the file; setcap -r on it"))
 }
 
 fn run(words: &[OsString]) -> Result<CommandOutput> {
@@ -119,7 +121,7 @@ fn run(words: &[OsString]) -> Result<CommandOutput> {
             (None, None) => Err(elsewhere()),
         },
         Err(error) => match cli::usage(error) {
-            help if help.exit == Exit::Success => Ok(CommandOutput::well(help.what)),
+            help if help.kind == ErrorKind::Answer => Ok(CommandOutput::well(help.what)),
             error => Err(error),
         },
     }

@@ -8,7 +8,7 @@ mod verdict;
 use super::{CommandInput, CommandOutput};
 use crate::check::Status;
 use crate::config::{Loaded, Resume};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::prepare::{self, StopGrace};
 use crate::report::Console;
 use protocol::exit_code::Exit;
@@ -92,7 +92,9 @@ fn newest(loaded: &Loaded) -> Result<Option<trial::RehearsedCheckpoint>> {
         postcard::to_allocvec(&newest.as_ref().map(trial::RehearsedCheckpoint::of)).unwrap_or_default()
     };
     let answer = killable_call::ask(SEARCH, look).ok().and_then(|answer| postcard::from_bytes(&answer).ok());
-    answer.ok_or_else(|| Error::new(Exit::Failure, format!("{} does not answer (checkpoint.dir)", text::path(&dir))))
+    answer.ok_or_else(|| {
+        Error::new(ErrorKind::Unanswered, format!("{} does not answer (checkpoint.dir)", text::path(&dir)))
+    })
 }
 
 /// Returns the arguments and variables of the next start.

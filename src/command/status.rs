@@ -1,8 +1,7 @@
 //! `trainit status`: shows the state of the running container, as text or as JSON.
 
 use super::CommandOutput;
-use crate::error::{Error, Result};
-use protocol::exit_code::Exit;
+use crate::error::{Error, ErrorKind, Result};
 use protocol::state_file::{ProcessIdentity, SidecarRecord, StateRecord, VERSION};
 use std::path::Path;
 use supervisor::state_dir::{FoundState, unix_now};
@@ -17,10 +16,10 @@ pub(super) fn run(instance: Option<&Path>, json: bool) -> Result<CommandOutput> 
             Some(words) => {
                 Ok(CommandOutput::well(format!("phase      {words}\npids       supervisor {}\n", supervisor.pid)))
             }
-            None => Err(Error::new(Exit::Failure, super::STATELESS)
+            None => Err(Error::new(ErrorKind::Unanswered, super::STATELESS)
                 .hint("`trainit init` keeps none; else no directory for it can be written: set state_dir")),
         },
-        FoundState::None => Err(Error::new(Exit::Failure, "no trainit supervises here")
+        FoundState::None => Err(Error::new(ErrorKind::Unanswered, "no trainit supervises here")
             .hint("is trainit this container's ENTRYPOINT? `trainit exec` does not supervise")),
         FoundState::Several(all) => {
             let error = Error::usage("several instances run here");
@@ -34,7 +33,7 @@ pub(super) fn run(instance: Option<&Path>, json: bool) -> Result<CommandOutput> 
 fn to_json(record: &StateRecord) -> Result<CommandOutput> {
     match serde_json::to_string_pretty(record) {
         Ok(text) => Ok(CommandOutput::well(text::json(&text))),
-        Err(error) => Err(Error::new(Exit::Internal, error.to_string())),
+        Err(error) => Err(Error::new(ErrorKind::Internal, "the state cannot be written as JSON").caused_by(error)),
     }
 }
 

@@ -6,9 +6,9 @@ use super::{
     ConfigLayer, ConfigNode, ConfigSources, IMAGE_DIRECTORY, IMAGE_FILE, KEYS, Key, LayerSource, MergedTree,
     PROJECT_FILE, Problems, Settings, Unknown, ValueOrigin, options, variables,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use protocol::errno::ErrnoCause;
-use protocol::exit_code::{Exit, FailureFamily};
+use protocol::exit_code::FailureFamily;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use sys::mountinfo::Mounts;
@@ -233,8 +233,8 @@ impl<'a> TrustedLayers<'a> {
     }
 }
 
-/// The exit code for a code directory whose file system does not answer.
-const SILENT: Exit = Exit::Transient(FailureFamily::Code);
+/// The kind of failure of a code directory whose file system does not answer.
+const SILENT: ErrorKind = ErrorKind::Transient(FailureFamily::Code);
 
 /// Returns the named file and the origin of its name.
 fn named(sources: &ConfigSources<'_>, problems: &mut Problems) -> Option<(PathBuf, ValueOrigin)> {
@@ -273,7 +273,9 @@ fn directory(layers: &[ConfigLayer], key: &str, base: &Path) -> PathBuf {
 fn failed(path: &Path, failure: &FileError, family: FailureFamily) -> Error {
     let what = format!("{}: {}", super::shown(&path.display().to_string()), failure.reason);
     match failure.cause() {
-        Some(ErrnoCause { because, advice }) => Error::new(Exit::Transient(family), what).because(because).hint(advice),
+        Some(ErrnoCause { because, advice }) => {
+            Error::new(ErrorKind::Transient(family), what).because(because).hint(advice)
+        }
         None if failure.denied => {
             Error::config(what).hint("the workload's user has to be able to read it, and the directories above it")
         }

@@ -1,8 +1,7 @@
 //! Collects mistakes: reading continues after a mistake, so that users see all of them at once, each with its origin and the correct form.
 
 use super::{ConfigNode, ValueOrigin, key_name, suggest};
-use crate::error::Error;
-use protocol::exit_code::Exit;
+use crate::error::{Error, ErrorKind};
 
 /// Largest number of kept mistakes of one kind: more are not read, and an invalid file must not cost a second.
 const KEPT_MAX: usize = 50;
@@ -193,9 +192,9 @@ pub fn together(mut errors: Vec<Error>) -> Error {
         return errors.remove(0);
     }
     // If only transient errors prevented reading, no mistake is known.
-    let passing = errors.iter().map(|error| error.exit).find(|exit| matches!(exit, Exit::Transient(_)));
-    match passing.filter(|_| errors.iter().all(|error| matches!(error.exit, Exit::Transient(_)))) {
-        Some(exit) => Error::new(exit, "the configuration cannot be read at this moment").parts(errors),
+    let passing = errors.iter().map(|error| error.kind).find(|kind| matches!(kind, ErrorKind::Transient(_)));
+    match passing.filter(|_| errors.iter().all(|error| matches!(error.kind, ErrorKind::Transient(_)))) {
+        Some(kind) => Error::new(kind, "the configuration cannot be read at this moment").parts(errors),
         None => Error::config(format!("{} mistakes in the configuration", errors.len())).parts(errors),
     }
 }

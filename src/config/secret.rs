@@ -3,9 +3,9 @@
 
 use super::file::{FileError, SILENT};
 use super::{EnvValue, Settings, read_file};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use protocol::errno::ErrnoCause;
-use protocol::exit_code::{Exit, FailureFamily};
+use protocol::exit_code::FailureFamily;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -98,7 +98,7 @@ pub(super) fn failed(at: &str, failure: &FileError) -> Error {
     let what = format!("{at}: {}", failure.reason);
     match failure.cause() {
         Some(ErrnoCause { because, advice }) => {
-            Error::new(Exit::Transient(FailureFamily::Host), what).because(because).hint(advice)
+            Error::new(ErrorKind::Transient(FailureFamily::Host), what).because(because).hint(advice)
         }
         None => Error::config(what).hint(HINT),
     }
@@ -140,6 +140,9 @@ mod tests {
         assert_eq!(["A", "B", "C"].map(|name| environment.text(name)), [Some("theirs"), Some("ours"), Some("ours")]);
         let error = add_all(&[("D".to_owned(), from(missing, false))].into(), &Mounts::default(), &mut environment)
             .unwrap_err();
-        assert!(error.exit.code() == 78 && error.what.starts_with("env.D: /no/such/secret cannot be read"), "{error}");
+        assert!(
+            error.exit().code() == 78 && error.what.starts_with("env.D: /no/such/secret cannot be read"),
+            "{error}"
+        );
     }
 }

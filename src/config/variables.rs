@@ -158,7 +158,7 @@ mod tests {
     fn read_all(variables: &[(&str, &str)]) -> (ConfigLayer, String) {
         let mut problems = Problems::of_one_layer();
         let layer = read(&variables.iter().copied().collect(), &mut problems);
-        (layer, problems.settle(true).map_err(|errors| together(errors).to_string()).err().unwrap_or_default())
+        (layer, problems.settle(true).map_err(|errors| format!("{:#}", together(errors))).err().unwrap_or_default())
     }
 
     #[test]

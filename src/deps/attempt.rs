@@ -13,8 +13,8 @@ use super::run::{self, ProgramEnd};
 use super::shared_store::Share;
 use super::wanted::WantedPackages;
 use crate::config::Refresh;
-use crate::error::{Error, Result};
-use protocol::exit_code::{Exit, FailureFamily};
+use crate::error::{Error, ErrorKind, Result};
+use protocol::exit_code::FailureFamily;
 use std::io::Write;
 use std::time::{Duration, Instant};
 use sys::cgroup;
@@ -107,8 +107,7 @@ impl Attempts<'_> {
             }
         });
         let said = view.finish();
-        let end =
-            end.map_err(|error| permanent(format!("{} cannot be started", job.tool)).because(error.to_string()))?;
+        let end = end.map_err(|error| permanent(format!("{} cannot be started", job.tool)).caused_by(error))?;
         if matches!(end, ProgramEnd::Exited(status) if status.success()) {
             return Ok(None);
         }
@@ -145,13 +144,10 @@ fn pause(attempt: u32) -> Duration {
 
 fn told(wanted: &WantedPackages<'_>, failure: &InstallFailure, tries: u32) -> Error {
     let names: Vec<_> = wanted.selection.files.iter().map(|file| file.display().to_string()).collect();
-    let exit = if failure.class.again == RetryAdvice::Later {
-        Exit::Transient(FailureFamily::Deps)
-    } else {
-        Exit::Permanent(FailureFamily::Deps)
-    };
+    let later = failure.class.again == RetryAdvice::Later;
+    let kind = if later { ErrorKind::Transient } else { ErrorKind::Permanent }(FailureFamily::Deps);
     let times = if tries > 1 { format!(", {tries} times") } else { String::new() };
-    let mut error = Error::new(exit, format!("{} cannot be installed: {}{times}", names.join(" "), failure.class.says));
+    let mut error = Error::new(kind, format!("{} cannot be installed: {}{times}", names.join(" "), failure.class.says));
     if !failure.lines.is_empty() {
         error = error.because(failure.lines.join("; "));
     }

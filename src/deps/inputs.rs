@@ -6,8 +6,8 @@ use super::manifest::{self, ManifestKind};
 use super::redact::Redactor;
 use super::requirement_file;
 use super::source_mention::{self, SourceMention};
-use crate::error::{Error, Result};
-use protocol::exit_code::{Exit, FailureFamily};
+use crate::error::{Error, ErrorKind, Result};
+use protocol::exit_code::FailureFamily;
 use requirements::RequestedBy;
 use requirements::file::{self, Encoding, RequirementItem, RequirementLine};
 use std::fs;
@@ -102,7 +102,7 @@ impl Reader<'_> {
             return Ok(());
         }
         self.seen.push(known);
-        let bytes = requirement_file::read(path).map_err(|error| requirement_file::unreadable(path, &error, from))?;
+        let bytes = requirement_file::read(path).map_err(|error| requirement_file::unreadable(path, error, from))?;
         if !self.found.files.iter().any(|known| known == path) {
             self.found.files.push(path.to_owned());
         }
@@ -152,7 +152,7 @@ impl Reader<'_> {
                 Ok(())
             }
             Encoding::Unknown(line) => {
-                Err(Error::new(Exit::Permanent(FailureFamily::Deps), format!("{name}:{line} is not UTF-8"))
+                Err(Error::new(ErrorKind::Permanent(FailureFamily::Deps), format!("{name}:{line} is not UTF-8"))
                     .because("no encoding is named in its first lines, so nobody can know what is meant")
                     .hint(format!("iconv -f latin1 -t utf8 {name} >new && mv new {name}"))
                     .hint("or begin it with: # -*- coding: latin1 -*-"))
@@ -361,7 +361,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("requirements.txt"), b"a\nb # \xe9\n").unwrap();
         let read = || gather(&[dir.path().join("requirements.txt")], &Environment::default());
-        let error = read().unwrap_err().to_string();
+        let error = format!("{:#}", read().unwrap_err());
         assert!(error.contains("requirements.txt:2 is not UTF-8") && error.contains("iconv"), "{error}");
         std::fs::write(dir.path().join("requirements.txt"), b"# coding: latin1\nb # \xe9\n").unwrap();
         assert!(read().unwrap().for_pip[0].contains("latin1"));
@@ -382,6 +382,6 @@ mod tests {
         let error = gather(&[dir.path().join("requirements.txt")], &Environment::default()).unwrap_err();
         assert!(error.what.contains("gone.txt does not exist") && error.what.contains("requirements.txt:2"), "{error}");
         let error = gather(&[dir.path().to_owned()], &Environment::default()).unwrap_err();
-        assert!(error.to_string().contains("-v does not exist"), "{error}");
+        assert!(format!("{error:#}").contains("-v does not exist"), "{error}");
     }
 }

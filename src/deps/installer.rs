@@ -6,8 +6,8 @@ use super::python::Python;
 use super::translate::{ForUv, for_uv};
 use super::{cache_dirs, run, site_packages};
 use crate::config::{self, Installer};
-use crate::error::{Error, Result};
-use protocol::exit_code::{Exit, FailureFamily};
+use crate::error::{Error, ErrorKind, Result};
+use protocol::exit_code::FailureFamily;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -142,7 +142,7 @@ fn without_threads(pip: Option<Tool>, choice: InstallerChoice<'_>, tell: &mut dy
         }
     };
     let what = format!("requirements cannot be installed: {what}, and uv cannot start threads");
-    Err(Error::new(Exit::Permanent(FailureFamily::Deps), what)
+    Err(Error::new(ErrorKind::Permanent(FailureFamily::Deps), what)
         .because(why)
         .hint("use a newer engine; without any profile: docker run --security-opt seccomp=unconfined")
         .hint(hint))
@@ -194,7 +194,7 @@ fn uv_version(path: &Path, environment: &Environment) -> Option<String> {
 }
 
 fn missing(what: &str, choice: InstallerChoice<'_>) -> Error {
-    Error::new(Exit::Permanent(FailureFamily::Deps), format!("requirements cannot be installed: {what}"))
+    Error::new(ErrorKind::Permanent(FailureFamily::Deps), format!("requirements cannot be installed: {what}"))
         .because(format!("for {}; deps.installer is from {}", choice.python.executable.display(), choice.wanted.origin))
         .hint(format!("put uv into the image, or pip: {} -m ensurepip", choice.python.executable.display()))
         .hint("or install nothing: TRAINIT_DEPS_REQUIREMENTS=off")

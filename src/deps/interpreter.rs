@@ -3,8 +3,8 @@
 use super::DepsRequest;
 use super::run;
 use super::starts::{self, Lookup, Starts};
-use crate::error::{Error, Result};
-use protocol::exit_code::{Exit, FailureFamily};
+use crate::error::{Error, ErrorKind, Result};
+use protocol::exit_code::FailureFamily;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -74,7 +74,7 @@ fn behind(request: &DepsRequest<'_>, path: PathBuf) -> Option<PathBuf> {
 
 fn not_there(wanted: &Path, origin: &str) -> Error {
     Error::new(
-        Exit::Permanent(FailureFamily::Deps),
+        ErrorKind::Permanent(FailureFamily::Deps),
         format!("deps.python names {}, which is no program here", wanted.display()),
     )
     .because(format!("set by {origin}"))
@@ -82,7 +82,7 @@ fn not_there(wanted: &Path, origin: &str) -> Error {
 }
 
 fn none() -> Error {
-    Error::new(Exit::Permanent(FailureFamily::Deps), "there are requirements to install, but no Python")
+    Error::new(ErrorKind::Permanent(FailureFamily::Deps), "there are requirements to install, but no Python")
         .because("neither the command, VIRTUAL_ENV, CONDA_PREFIX nor PATH leads to an interpreter")
         .hint("name it: TRAINIT_DEPS_PYTHON=/path/to/python")
         .hint("or install nothing: TRAINIT_DEPS_REQUIREMENTS=off")

@@ -94,7 +94,7 @@ fn of_project(job: &Installation<'_>, file: &Path) -> Result<String> {
     let output = said(job, command, file)?;
     let marked = |mark| output.lines().filter_map(move |line| line.strip_prefix(mark));
     match marked(WRONG).next() {
-        Some(wrong) => Err(unreadable(file, wrong).hint("or name what it needs in a requirements.txt")),
+        Some(wrong) => Err(unreadable(file).because(wrong).hint("or name what it needs in a requirements.txt")),
         None => Ok(marked(ASKS).map(|line| format!("{line}\n")).collect()),
     }
 }
@@ -102,8 +102,9 @@ fn of_project(job: &Installation<'_>, file: &Path) -> Result<String> {
 /// Exports the requirements of a lock file without the project itself, whose code is already there. Protected versions have other hashes,
 /// so an export with protected versions has none.
 fn of_lock(job: &Installation<'_>, file: &Path, uv: Option<&Path>) -> Result<String> {
-    let uv =
-        uv.ok_or_else(|| unreadable(file, "only uv can read it, and there is no uv").hint("put uv into the image"))?;
+    let uv = uv.ok_or_else(|| {
+        unreadable(file).because("only uv can read it, and there is no uv").hint("put uv into the image")
+    })?;
     let mut command = Command::new(uv);
     command.args([
         "export",
@@ -125,11 +126,15 @@ fn of_lock(job: &Installation<'_>, file: &Path, uv: Option<&Path>) -> Result<Str
 fn said(job: &Installation<'_>, mut command: Command, file: &Path) -> Result<String> {
     run::with_environment(&mut command, job.wanted.request.environment);
     command.current_dir(file.parent().unwrap_or(Path::new("/")));
-    let answer = run::capture(command, job.deadline).map_err(|error| unreadable(file, &error.to_string()))?;
+    let answer = run::capture(command, job.deadline).map_err(|error| unreadable(file).caused_by(error))?;
     let has_words = answer.output.lines().any(|line| line.starts_with(WRONG));
-    if answer.succeeded() || has_words { Ok(answer.output) } else { Err(unreadable(file, answer.output.trim())) }
+    if answer.succeeded() || has_words {
+        Ok(answer.output)
+    } else {
+        Err(unreadable(file).because(answer.output.trim()))
+    }
 }
 
-fn unreadable(file: &Path, why: &str) -> Error {
-    permanent(format!("{} cannot be installed from", file.display())).because(why)
+fn unreadable(file: &Path) -> Error {
+    permanent(format!("{} cannot be installed from", file.display()))
 }

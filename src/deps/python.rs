@@ -5,8 +5,8 @@ use super::digest::Digest;
 use super::interpreter::Interpreter;
 use super::stamp::replace;
 use super::{cache_dirs, path_files, run};
-use crate::error::{Error, Result};
-use protocol::exit_code::{Exit, FailureFamily};
+use crate::error::{Error, ErrorKind, Result};
+use protocol::exit_code::FailureFamily;
 use requirements::installed::Folders;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -210,7 +210,7 @@ pub fn ask(interpreter: &Interpreter, environment: &Environment, deadline: Optio
     let mut command = Command::new(&interpreter.path);
     command.args(["-E", "-c", QUESTION]);
     run::with_environment(&mut command, environment);
-    let answer = run::capture(command, deadline).map_err(|error| mute(interpreter, &error.to_string()))?;
+    let answer = run::capture(command, deadline).map_err(|error| unusable(interpreter).caused_by(error))?;
     let line = answer.output.lines().rev().find_map(|line| line.strip_prefix(MARK));
     let mut python =
         line.and_then(|json| read(json.as_bytes())).ok_or_else(|| mute(interpreter, answer.output.trim()))?;
@@ -244,11 +244,15 @@ impl Python {
 fn mute(interpreter: &Interpreter, output: &str) -> Error {
     let lines: Vec<_> = output.lines().rev().take(3).collect();
     let told = lines.into_iter().rev().collect::<Vec<_>>().join("; ");
+    let told = if told.is_empty() { "it gives no answer about itself".to_owned() } else { told };
+    unusable(interpreter).because(told)
+}
+
+fn unusable(interpreter: &Interpreter) -> Error {
     Error::new(
-        Exit::Permanent(FailureFamily::Deps),
+        ErrorKind::Permanent(FailureFamily::Deps),
         format!("{} is not a Python that can be installed for", interpreter.path.display()),
     )
-    .because(if told.is_empty() { "it gives no answer about itself".to_owned() } else { told })
     .hint(format!("it was named by {}; name another one: TRAINIT_DEPS_PYTHON=/path/to/python", interpreter.named_by))
 }
 

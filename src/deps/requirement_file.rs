@@ -1,8 +1,8 @@
 //! Reads a requirement file as bytes, and makes the errors for one that cannot be read.
 
 use super::refusal::permanent;
-use crate::error::Error;
-use protocol::exit_code::{Exit, FailureFamily};
+use crate::error::{Error, ErrorKind};
+use protocol::exit_code::FailureFamily;
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
@@ -25,7 +25,7 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Makes the error for an unusable requirement file. `from` names the file or setting that refers to it.
-pub(super) fn unreadable(path: &Path, error: &io::Error, from: Option<&str>) -> Error {
+pub(super) fn unreadable(path: &Path, error: io::Error, from: Option<&str>) -> Error {
     let name = path.display();
     let asked = from.map_or(String::new(), |from| format!(" ({from} names it)"));
     match error.kind() {
@@ -37,10 +37,11 @@ pub(super) fn unreadable(path: &Path, error: &io::Error, from: Option<&str>) -> 
         io::ErrorKind::PermissionDenied => permanent(format!("requirement file {name} cannot be read{asked}"))
             .because(format!("user {} has no permission", nix::unistd::geteuid()))
             .hint(format!("chmod a+r on the host's file of {name}")),
-        io::ErrorKind::InvalidInput => {
-            permanent(format!("{name} is no requirement file{asked}")).because(error.to_string())
-        }
-        _ => Error::new(Exit::Transient(FailureFamily::Deps), format!("requirement file {name} cannot be read{asked}"))
-            .because(error.to_string()),
+        io::ErrorKind::InvalidInput => permanent(format!("{name} is no requirement file{asked}")).caused_by(error),
+        _ => Error::new(
+            ErrorKind::Transient(FailureFamily::Deps),
+            format!("requirement file {name} cannot be read{asked}"),
+        )
+        .caused_by(error),
     }
 }

@@ -43,12 +43,12 @@ pub(super) fn select(request: &DepsRequest<'_>, tell: &mut dyn FnMut(&str)) -> R
 
 fn exists(file: &Path, from: Option<&str>) -> Result<()> {
     match std::fs::metadata(file) {
-        Ok(found) if found.is_dir() => Err(unreadable(file, &io::ErrorKind::IsADirectory.into(), from)),
+        Ok(found) if found.is_dir() => Err(unreadable(file, io::ErrorKind::IsADirectory.into(), from)),
         Ok(_) => match manifest::kind(file) {
             ManifestKind::Foreign(hint) => Err(manifest::refused(file, hint)),
             _ => Ok(()),
         },
-        Err(error) => Err(unreadable(file, &error, from)),
+        Err(error) => Err(unreadable(file, error, from)),
     }
 }
 
@@ -168,8 +168,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join(NAME)).unwrap();
         let error = Case::new(dir.path()).select().unwrap_err();
-        assert_eq!(error.exit.code(), 116);
-        assert!(error.to_string().contains("host's file of -v does not exist"), "{error}");
+        assert_eq!(error.exit().code(), 116);
+        assert!(format!("{error:#}").contains("host's file of -v does not exist"), "{error}");
     }
 
     #[test]
@@ -178,7 +178,7 @@ mod tests {
         let mut case = Case::new(dir.path());
         let origin = ValueOrigin::Environment("TRAINIT_DEPS_REQUIREMENTS".into());
         case.settings.deps_requirements = OriginValue { value: Requirements::Files(vec!["gone.txt".into()]), origin };
-        let error = case.select().unwrap_err().to_string();
+        let error = format!("{:#}", case.select().unwrap_err());
         assert!(
             error.contains("gone.txt does not exist") && error.contains("from TRAINIT_DEPS_REQUIREMENTS"),
             "{error}"

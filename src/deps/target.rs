@@ -147,10 +147,10 @@ mod tests {
         assert!(matches!(choose(config::Target::Layer, &virtual_one).unwrap(), InstallTarget::Layer(_)));
         let error = choose(config::Target::Venv, &system).unwrap_err();
         assert!(
-            error.to_string().contains("no virtual or conda environment; deps.target is from TRAINIT_DEPS_TARGET"),
+            format!("{error:#}").contains("no virtual or conda environment; deps.target is from TRAINIT_DEPS_TARGET"),
             "{error}"
         );
         let error = choose(config::Target::System, &python(Path::new("/proc/none"), "/usr")).unwrap_err();
-        assert_eq!(error.exit.code(), 116);
+        assert_eq!(error.exit().code(), 116);
     }
 }

@@ -125,7 +125,7 @@ impl TargetFacts<'_> {
         let before = self.home.before().unwrap_or_else(|| protect::names(&self.installed()));
         match (&self.layer, begun) {
             (Some((layer, _)), begun) if begun.is_some() || !layer.executable().exists() => {
-                layer.create().map_err(|e| unwritable(&layer.root, &e))?
+                layer.create().map_err(|e| unwritable(&layer.root, e))?
             }
             (None, Some(begun)) => {
                 for name in site_packages::repair(&[&python.purelib, &python.platlib], begun) {
@@ -134,7 +134,7 @@ impl TargetFacts<'_> {
             }
             _ => {}
         }
-        self.home.begin(&before, &below).map_err(|error| unwritable(&self.home.0, &error))?;
+        self.home.begin(&before, &below).map_err(|error| unwritable(&self.home.0, error))?;
         Ok(before)
     }
 
@@ -153,6 +153,6 @@ impl TargetFacts<'_> {
     }
 }
 
-fn unwritable(path: &Path, error: &io::Error) -> Error {
-    permanent(format!("{} cannot be written", path.display())).because(error.to_string())
+fn unwritable(path: &Path, error: io::Error) -> Error {
+    permanent(format!("{} cannot be written", path.display())).caused_by(error)
 }

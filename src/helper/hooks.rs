@@ -42,7 +42,7 @@ pub(super) fn run(task: &HelperArgs<'_>, time: Duration, code: u8) {
                 note(&format!("hook  {}: done in {:.1} s", text::path(path), took.as_secs_f64()))
             }
             HookEvent::Skipped(error) | HookEvent::Failed(_, _, error) => {
-                note(&format!("hook  {error}").replace('\n', ";"))
+                note(&format!("hook  {error:#}").replace('\n', ";"))
             }
         });
     }

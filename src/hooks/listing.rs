@@ -39,7 +39,7 @@ pub(super) fn hooks(path: &Path, tell: &mut dyn FnMut(Error)) -> Vec<HookFile> {
     let meta = match std::fs::metadata(path) {
         Ok(meta) => meta,
         Err(error) => {
-            tell(failure(false, format!("hook {} cannot be found", text::path(path))).because(error.to_string()));
+            tell(failure(false, format!("hook {} cannot be found", text::path(path))).caused_by(error));
             return Vec::new();
         }
     };

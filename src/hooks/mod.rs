@@ -8,11 +8,11 @@ mod shell;
 
 pub use shell::variables;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::program::{self, ProgramEnd, ProgramEvent};
 use listing::{HookFile, HookKind};
 use protocol::errno::{self, ErrnoCause};
-use protocol::exit_code::{Exit, FailureFamily};
+use protocol::exit_code::FailureFamily;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -84,7 +84,7 @@ impl Hooks {
             HookKind::Text => text(&hook.path, tell),
             HookKind::Program => self.end(Command::new(&hook.path).args(&self.words), &hook.path, environment, tell),
             HookKind::Script => {
-                let exported = shell::Exported::new().map_err(|error| cannot(&hook.path, &error))?;
+                let exported = shell::Exported::new().map_err(|error| cannot(&hook.path, error))?;
                 let mut command = exported.command(&hook.path, &self.words, environment)?;
                 let ended = self.end(&mut command, &hook.path, environment, tell);
                 // Other start scripts source such files, so the exports of a failed one count there, too.
@@ -114,7 +114,7 @@ impl Hooks {
             }
         });
         lines.end(tell);
-        match end.map_err(|error| cannot(path, &error))? {
+        match end.map_err(|error| cannot(path, error))? {
             ProgramEnd::Exited(status) if status.success() => Ok(()),
             ProgramEnd::Exited(_) if memory_kills() > kills_before => Err(out_of_memory(path)),
             ProgramEnd::Exited(status) => Err(ended(path, status)),
@@ -124,23 +124,23 @@ impl Hooks {
 }
 
 fn text(path: &Path, tell: &mut dyn FnMut(&str)) -> Result<()> {
-    let bytes = crate::config::read_file(path).map_err(|error| cannot(path, &error))?;
+    let bytes = crate::config::read_file(path).map_err(|error| cannot(path, error))?;
     String::from_utf8_lossy(&bytes).lines().for_each(tell);
     Ok(())
 }
 
 fn failure(transient: bool, what: String) -> Error {
-    let exit = if transient { Exit::Transient(FailureFamily::Hook) } else { Exit::Permanent(FailureFamily::Hook) };
-    Error::new(exit, what)
+    let kind = if transient { ErrorKind::Transient } else { ErrorKind::Permanent };
+    Error::new(kind(FailureFamily::Hook), what)
 }
 
-fn cannot(path: &Path, error: &std::io::Error) -> Error {
+fn cannot(path: &Path, error: std::io::Error) -> Error {
     let shown = text::path(path);
     let what = format!("hook {shown} cannot be run");
-    if let Some(ErrnoCause { because, advice }) = errno::cause_of(error) {
-        return failure(true, what).because(format!("{error}: {because}")).hint(advice);
+    if let Some(ErrnoCause { because, advice }) = errno::cause_of(&error) {
+        return failure(true, what).caused_by(error).because(because).hint(advice);
     }
-    failure(false, what).because(error.to_string()).hint(
+    failure(false, what).caused_by(error).hint(
         "a program needs the right to be executed and its interpreter; a shell's lines need a name that ends with .sh",
     )
 }

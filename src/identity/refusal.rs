@@ -1,8 +1,8 @@
 //! Errors of a user that cannot be assumed, in the three parts of an error.
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use nix::errno::Errno;
-use protocol::exit_code::{Exit, FailureFamily};
+use protocol::exit_code::FailureFamily;
 
 /// The obstacle between this process and the requested user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(super) fn refused(by: &str, user: &str, why: Refused, caller: &str) -> Error
         Refused::Unmapped => error
             .because("this user namespace (a rootless engine?) has no such user or group")
             .hint("user: keep (TRAINIT_USER=keep): root in here is the user who started the container"),
-        Refused::Kernel(errno) => error.because(errno.desc()).hint(directly),
+        Refused::Kernel(errno) => error.caused_by(errno).hint(directly),
     }
 }
 
@@ -44,5 +44,5 @@ pub(super) fn unknown(by: &str, file: &str, name: &str) -> Error {
 }
 
 fn error(what: String) -> Error {
-    Error::new(Exit::Permanent(FailureFamily::User), what)
+    Error::new(ErrorKind::Permanent(FailureFamily::User), what)
 }

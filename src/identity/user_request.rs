@@ -159,7 +159,7 @@ mod tests {
     fn a_variable_that_names_nobody_is_a_mistake() {
         for name in ["NB_UID", "NB_USER", "PUID"] {
             let error = asked(&[(name, "a:b\nroot")]).unwrap_err();
-            assert!(error.exit.code() == 78 && error.what.starts_with(name) && !error.what.contains('\n'), "{error}");
+            assert!(error.exit().code() == 78 && error.what.starts_with(name) && !error.what.contains('\n'), "{error}");
         }
         assert!(asked(&[("NB_UMASK", "9")]).unwrap_err().what.contains("in octal"));
     }

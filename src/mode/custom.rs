@@ -2,8 +2,7 @@
 
 use super::server_setup::{PrivateFile, ServerContext, ServerSetup};
 use crate::config::{ModeSpec, ReadyProbe};
-use crate::error::{Error, Result};
-use protocol::exit_code::Exit;
+use crate::error::{Error, ErrorKind, Result};
 use protocol::handover::Service;
 use std::ffi::OsString;
 
@@ -55,7 +54,8 @@ fn is_there(name: &str, need: &str, how: &str, around: &ServerContext<'_>) -> Re
         Some(module) => (format!("Python module {module}"), (around.module)(module)),
         None => (format!("program {need}"), (around.program)(need).is_some()),
     };
-    let missing = || Error::new(Exit::NotFound, format!("mode {name} needs the {what}, which is not there")).hint(how);
+    let missing =
+        || Error::new(ErrorKind::NotFound, format!("mode {name} needs the {what}, which is not there")).hint(how);
     if there { Ok(()) } else { Err(missing()) }
 }
 
@@ -168,7 +168,7 @@ mod tests {
         for (name, what) in [("gone", "program gone"), ("python:gone", "Python module gone")] {
             let error = setup(&needs(name), &[], None).unwrap_err();
             assert_eq!(error.what, format!("mode ide needs the {what}, which is not there"));
-            assert_eq!((error.exit, error.hints.as_slice()), (Exit::NotFound, &["get it".to_owned()][..]));
+            assert_eq!((error.kind, error.hints.as_slice()), (ErrorKind::NotFound, &["get it".to_owned()][..]));
         }
     }
 }

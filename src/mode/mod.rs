@@ -16,9 +16,8 @@ pub use shell::{is_plain, started_shell};
 use crate::cli::StartRequest;
 use crate::command::table;
 use crate::config::{ModeSpec, Settings};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use builtin::{BUILTIN, Builtin, CommandMeaning};
-use protocol::exit_code::Exit;
 use protocol::handover::{Service, WorkloadKind};
 use server_setup::ServerMode;
 use std::collections::BTreeMap;
@@ -310,7 +309,7 @@ fn first_program(mode: &Builtin, facts: ModeFacts<'_>) -> Result<OsString> {
     let later = mode.server.and(mode.commands.first()).map(OsString::from);
     found.or(later).ok_or_else(|| {
         Error::new(
-            Exit::NotFound,
+            ErrorKind::NotFound,
             format!("mode {} has nothing to start: no {} in this image", mode.name, mode.commands[1..].join(", no ")),
         )
         .hint("name a command: docker run IMAGE COMMAND …")

@@ -54,7 +54,7 @@ impl World {
     fn preparation(&self, line: &str) -> String {
         match self.plan(line) {
             Ok(plan) => format!("{}: {}", plan.mode, plan.command.join(OsStr::new(" ")).display()),
-            Err(error) => error.exit.code().to_string(),
+            Err(error) => error.exit().code().to_string(),
         }
     }
 }

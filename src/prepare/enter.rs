@@ -13,11 +13,10 @@ use crate::check::{self, CheckContext};
 use crate::cli::{self, StartRequest};
 use crate::config::{ConfigOptions, ConfigSources, EnvValue, Loaded, Settings, TrustedLayers, UnusableConfig};
 use crate::engine::HostFacts;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Entered;
 use crate::mode::{self, ModeFacts, Plan};
 use crate::report::trace;
-use protocol::exit_code::Exit;
 use protocol::handover::{Message, TargetUser};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -72,11 +71,11 @@ impl Preparation {
     #[inline(never)]
     fn fail_early(&mut self, inherited: &Environment, failed: UnusableConfig) -> Error {
         let UnusableConfig { error, settings } = failed;
-        if matches!(error.exit, Exit::Success) {
+        if error.kind == ErrorKind::Answer {
             return error;
         }
         self.console.settle(&settings, Rc::new(HostFacts::of(&Root::real(), inherited)));
-        let hold = failure_hold::hold(&settings, inherited, None).filter(|_| error.exit != Exit::Usage);
+        let hold = failure_hold::hold(&settings, inherited, None).filter(|_| error.kind != ErrorKind::Usage);
         let run_dir = hold.as_ref().and_then(|_| self.run_dir(&settings, inherited, None, true));
         let policy = policy::of_failure(&settings, hold, run_dir.as_ref().map(|(run_dir, _)| run_dir.as_path()));
         self.handover.send(&Message::Policy(Box::new(policy)));

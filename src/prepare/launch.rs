@@ -2,10 +2,9 @@
 
 use super::preparation::PreparedWorkload;
 use crate::check::{Obstacle, obstacle_of};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use nix::errno::Errno;
 use protocol::errno::{ErrnoCause, cause};
-use protocol::exit_code::Exit;
 use protocol::handover::{HandoverWriter, Message};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -59,14 +58,14 @@ fn file(name: &str, path: &[u8]) -> Option<PathBuf> {
 }
 
 fn failure(name: &str, errno: Errno, obstacle: Option<Obstacle>) -> Error {
-    let error = Error::new(Exit::of_exec(errno as i32), format!("cannot run {name}"));
+    let error = Error::new(ErrorKind::Exec(errno), format!("cannot run {name}"));
     if let Some(Obstacle { because, advice, .. }) = obstacle.filter(|_| cause(errno).is_none()) {
         return error.because(because).hint(advice);
     }
     if let Some(ErrnoCause { because, advice }) = cause(errno) {
-        return error.because(format!("{}: {because}", errno.desc())).hint(advice);
+        return error.caused_by(errno).because(because).hint(advice);
     }
-    let error = error.because(errno.desc());
+    let error = error.caused_by(errno);
     match errno {
         Errno::ELOOP => error.hint("a circle of links, or an automount that does not reach into this container"),
         Errno::ENOENT if name.contains('/') => error.hint("mount it, or name a program that is in this image"),

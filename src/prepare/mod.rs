@@ -26,10 +26,9 @@ pub(crate) use preview::preview;
 pub(crate) use resume::{resume, watched};
 pub(crate) use sidecar::sidecar;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::report;
 use preparation::Preparation;
-use protocol::exit_code::Exit;
 use protocol::handover::{HandoverWriter, Message};
 use std::ffi::c_int;
 use std::time::Instant;
@@ -65,13 +64,13 @@ fn live(mut preparation: Preparation, args: Args, inherited: &InheritedSignals) 
 /// Reports to the person and to PID 1 why there is no workload, and returns the exit code. Findings of checks are logged already.
 #[inline(never)] // keeps its locals off the stack of a start that succeeds
 fn refuse(preparation: &mut Preparation, error: &Error) -> c_int {
-    match error.exit {
-        Exit::Success => report::print(&error.what),
+    match error.kind {
+        ErrorKind::Answer => report::print(&error.what),
         _ if preparation.told => {}
         _ => preparation.console.error(error),
     }
-    preparation.handover.send(&Message::Refused(text::masked(&error.to_string()).chars().take(TOLD).collect()));
-    c_int::from(error.exit.code())
+    preparation.handover.send(&Message::Refused(text::masked(&format!("{error:#}")).chars().take(TOLD).collect()));
+    c_int::from(error.exit().code())
 }
 
 /// Runs a sub-command as a container's first process, below a supervisor and without a workload.

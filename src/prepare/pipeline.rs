@@ -16,13 +16,13 @@ use super::server_setup::ServerWanted;
 use crate::check::{self, CheckContext, RunningChecks};
 use crate::config::OnFailure;
 use crate::engine::Platform;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::identity;
 use crate::mode::Plan;
 use crate::report::{self, Report};
 use nix::errno::Errno;
 use protocol::errno;
-use protocol::exit_code::{Exit, FailureFamily};
+use protocol::exit_code::FailureFamily;
 use protocol::handover::{Message, Phase, WorkloadKind};
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
@@ -199,7 +199,7 @@ impl Preparation {
             self.console.correction(&correction);
         }
         self.told = true;
-        Err(Error::new(exit, report::termination(&self.findings, None, exit)))
+        Err(Error::new(ErrorKind::Checks(exit), report::termination(&self.findings, None, exit)))
     }
 
     /// Writes the JSON report if it is wanted; a failure to write it does not prevent the training.
@@ -212,13 +212,13 @@ impl Preparation {
             report = report.with_dependencies(words, took);
         }
         if let Some(error) = error {
-            report = report.with_exit(error.exit);
+            report = report.with_exit(error.exit());
         }
         let save = || report.save(&file).map_err(|error| error.to_string());
         let saved = reach::look(&context.mounts, &file, save);
         if let Err(why) = saved.unwrap_or_else(|_| Err("its file system does not answer".to_owned())) {
             let what = format!("the report cannot be written to {} (report.file)", file.display());
-            self.console.warning(&Error::new(Exit::Internal, what).because(why));
+            self.console.warning(&Error::new(ErrorKind::Internal, what).because(why));
         }
     }
 }
@@ -243,12 +243,14 @@ pub(super) fn enter(context: &CheckContext, workdir: &Path) -> Result<()> {
     let entered = if dead { Err(Errno::ETIMEDOUT.into()) } else { std::env::set_current_dir(workdir) };
     entered.map_err(|error| {
         let cause = errno::cause_of(&error);
-        let exit =
-            if cause.is_some() { Exit::Transient(FailureFamily::Code) } else { Exit::Permanent(FailureFamily::Code) };
-        let because = cause.map_or(error.to_string(), |cause| format!("{error}: {}", cause.because));
-        Error::new(exit, format!("cannot enter the working directory {}", workdir.display()))
-            .because(because)
-            .hint(cause.map_or("mount it, or set workdir (TRAINIT_WORKDIR)", |cause| cause.advice))
+        let kind = if cause.is_some() { ErrorKind::Transient } else { ErrorKind::Permanent };
+        let failed =
+            Error::new(kind(FailureFamily::Code), format!("cannot enter the working directory {}", workdir.display()))
+                .caused_by(error);
+        match cause {
+            Some(cause) => failed.because(cause.because).hint(cause.advice),
+            None => failed.hint("mount it, or set workdir (TRAINIT_WORKDIR)"),
+        }
     })
 }
 

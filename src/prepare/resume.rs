@@ -3,9 +3,10 @@
 //! Where checkpoints are on another machine, which may be dead, a separate process looks for them.
 
 use crate::config::{Resume, Settings};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use checkpoint::{self, Checkpoint, FamilyChoice, PassedOver, Pattern, Survey};
 use protocol::errno;
+use protocol::exit_code::FailureFamily;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::path::Path;
@@ -126,9 +127,8 @@ fn rounded(age: Duration) -> impl std::fmt::Display {
 
 fn unseen(settings: &Settings, why: String) -> Error {
     let dir = settings.checkpoint_dir.as_ref().map_or(String::new(), |dir| text::path(dir));
-    let exit = protocol::exit_code::Exit::Transient(protocol::exit_code::FailureFamily::Output);
     Error::new(
-        exit,
+        ErrorKind::Transient(FailureFamily::Output),
         format!("cannot look for a checkpoint in {dir} (checkpoint.dir, {})", settings.checkpoint_dir.origin),
     )
     .because(why)

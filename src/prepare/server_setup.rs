@@ -4,10 +4,9 @@ use super::preparation::Preparation;
 use crate::check::CheckContext;
 use crate::config::{Requirements, secret};
 use crate::deps;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::mode::{self, KeptFile, MadeFile, Plan, PrivateFile, ServerContext, ServerSetup, SharedFile};
 use crate::program;
-use protocol::exit_code::Exit;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, Permissions};
 use std::io::{self, Write};
@@ -51,7 +50,7 @@ impl Preparation {
         if !plan.setup {
             return Ok(command);
         }
-        let cannot = |error: io::Error| internal(&format!("no private directory for mode {}", plan.mode), &error);
+        let cannot = |error: io::Error| internal(&format!("no private directory for mode {}", plan.mode), error);
         let private = state_dir::private(wanted.run_dir, &plan.mode).map_err(cannot)?;
         self.install_for_mode(&private, context, wanted, environment)?;
         let request = deps::DepsRequest { environment, ..wanted.request.clone() };
@@ -66,7 +65,7 @@ impl Preparation {
             uid: nix::unistd::geteuid().as_raw(),
             grace: wanted.grace,
             private: &private,
-            secret: &random::secret().map_err(|error| internal("no random numbers", &error))?,
+            secret: &random::secret().map_err(|error| internal("no random numbers", error))?,
             program: &|name| deps::program(&request, interpreter.as_deref(), name),
             module: &|name| has_module(interpreter.as_deref(), name, environment),
             holder: &ip::holder,
@@ -138,7 +137,7 @@ fn write(file: &PrivateFile) -> Result<()> {
         new.file().write_all(&file.content)?;
         new.become_file(&file.path, 0o600, false)
     };
-    write().map_err(|error: io::Error| internal(&format!("cannot write {}", text::path(&file.path)), &error))
+    write().map_err(|error: io::Error| internal(&format!("cannot write {}", text::path(&file.path)), error))
 }
 
 /// Returns the directory of a private file, made if it is missing.
@@ -154,9 +153,9 @@ fn make(made: &MadeFile, environment: &Environment) -> Result<()> {
     let mut command = Command::new(program);
     command.args(words);
     program::with_environment(&mut command, environment);
-    let failed = |why: String| {
+    let failed = || {
         let what = format!("{name} could not make {}", text::path(&made.path));
-        Err(Error::new(Exit::NotFound, what).because(why).hint(made.hint.clone()))
+        Error::new(ErrorKind::NotFound, what).hint(made.hint.clone())
     };
     // The directory makes the new file private from its first byte on. If it cannot be made, the program reports that.
     let _ = directory_of(&made.path);
@@ -164,10 +163,10 @@ fn make(made: &MadeFile, environment: &Environment) -> Result<()> {
     match answer {
         Ok(answer) if answer.succeeded() && made.path.exists() => {
             std::fs::set_permissions(&made.path, Permissions::from_mode(0o600))
-                .map_err(|error| internal(&format!("cannot close {}", text::path(&made.path)), &error))
+                .map_err(|error| internal(&format!("cannot close {}", text::path(&made.path)), error))
         }
-        Ok(answer) => failed(answer.output.lines().last().unwrap_or("it said nothing").to_owned()),
-        Err(error) => failed(error.to_string()),
+        Ok(answer) => Err(failed().because(answer.output.lines().last().unwrap_or("it said nothing"))),
+        Err(error) => Err(failed().caused_by(error)),
     }
 }
 
@@ -198,8 +197,8 @@ fn cannot_write(path: &Path, written: io::Result<()>) -> Option<String> {
     written.err().map(|error| format!("cannot write {}: {error}", text::path(path)))
 }
 
-fn internal(what: &str, error: &io::Error) -> Error {
-    Error::new(Exit::Internal, what).because(error.to_string())
+fn internal(what: &str, error: io::Error) -> Error {
+    Error::new(ErrorKind::Internal, what).caused_by(error)
 }
 
 #[cfg(test)]
@@ -240,6 +239,6 @@ mod tests {
         let made = MadeFile { path: path.clone(), command, hint: "install it".into() };
         let error = make(&made, &Environment::default()).unwrap_err();
         assert_eq!(error.what, format!("sh could not make {}", path.display()));
-        assert_eq!((error.because.as_deref(), error.exit), (Some("no room"), Exit::NotFound));
+        assert_eq!((error.because.as_deref(), error.kind), (Some("no room"), ErrorKind::NotFound));
     }
 }

@@ -1,5 +1,6 @@
 //! The lines on stderr before the workload starts. A closed or full stderr never blocks a start: lines are dropped and counted.
 
+use super::error_text;
 use super::json::FindingRow;
 use super::json_line::json_line;
 use super::remedy::{self, Correction};
@@ -9,6 +10,7 @@ use crate::check::{CheckEvent, Finding, Status};
 use crate::config::{LogFormat, LogLevel, Settings};
 use crate::engine::{HostFacts, Platform};
 use crate::error::Error;
+use protocol::exit_code::Exit;
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::rc::Rc;
@@ -196,14 +198,15 @@ impl Console {
         if !error.parts.is_empty() {
             return error.parts.iter().for_each(|part| self.failure(level, tag, part));
         }
-        let (what, because) = (text::masked(&error.what), error.because.as_deref().map(text::masked));
+        let because = error_text::because(error);
+        let (what, because) = (text::masked(&error.what), because.as_deref().map(text::masked));
         let mut text = self.style.row(tag, family(error), &what, because.as_deref(), Duration::ZERO);
         let hints: Vec<String> = error.hints.iter().map(|hint| text::masked(hint)).collect();
         for hint in &hints {
             text.push('\n');
             text.push_str(&self.style.remedy(hint));
         }
-        let code = error.exit.code();
+        let code = error.exit().code();
         self.tell(level, &text, tag.word(), || json!({"what": what, "because": because, "hints": hints, "exit": code}));
     }
 
@@ -273,8 +276,7 @@ fn level(status: Status) -> LogLevel {
 
 /// Returns the family of an error's exit code as the subject of its row.
 fn family(error: &Error) -> &'static str {
-    use protocol::exit_code::Exit;
-    match error.exit {
+    match error.exit() {
         Exit::Permanent(family) | Exit::Transient(family) => family.name(),
         Exit::Config => "config",
         Exit::Usage => "usage",

@@ -2,6 +2,7 @@
 //! data and decides nothing.
 
 mod console;
+mod error_text;
 mod inventory;
 mod json;
 mod json_line;
@@ -11,6 +12,7 @@ mod termination;
 pub(crate) mod trace;
 
 pub(crate) use console::Console;
+pub(crate) use error_text::because;
 pub(crate) use inventory::inventory;
 pub(crate) use json::{HookRow, Report};
 pub(crate) use remedy::correction;

@@ -12,7 +12,7 @@ pub(crate) fn termination(findings: &[Finding], error: Option<&Error>, exit: Exi
     let meaning = TABLE.iter().find(|(known, _)| *known == exit).map(|(_, words)| format!(" ({words})"));
     let head = format!("trainit did not start the workload: exit code {}{}", exit.code(), meaning.unwrap_or_default());
     let with = |status| findings.iter().filter(move |finding| finding.status == status).map(sentence);
-    let error = error.map(Error::to_string);
+    let error = error.map(|error| format!("{error:#}"));
     let lines = std::iter::once(head).chain(with(Status::Fail)).chain(error).chain(with(Status::Warn));
     cut(lines.map(|line| printable(&text::masked(&line))).collect::<Vec<_>>().join("\n"))
 }
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn an_error_loses_its_secrets() {
         let error = Error::config("cannot reach https://me:pw@host/simple");
-        let text = termination(&[], Some(&error), error.exit);
+        let text = termination(&[], Some(&error), error.exit());
         assert!(text.contains("https://***@host/simple") && text.contains("exit code 78"), "{text}");
     }
 }

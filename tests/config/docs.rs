@@ -48,7 +48,10 @@ fn every_file_on_the_page_is_right() {
     assert!(blocks.len() >= 6);
     for block in blocks {
         let layer = config::parse_bytes(block.as_bytes(), Path::new("example"));
-        assert!(!layer.map_err(|errors| config::together(errors).to_string()).unwrap().values.is_empty(), "{block}");
+        assert!(
+            !layer.map_err(|errors| format!("{:#}", config::together(errors))).unwrap().values.is_empty(),
+            "{block}"
+        );
     }
 }
 
@@ -70,7 +73,7 @@ fn every_variable_and_option_on_the_page_is_right() {
                     None => continue,
                 },
             };
-            world.load().unwrap_or_else(|error| panic!("{code}: {error}"));
+            world.load().unwrap_or_else(|error| panic!("{code}: {error:#}"));
             seen += 1;
         }
     }

@@ -88,7 +88,7 @@ pub fn make_start(file: &Path) {
     let mut report = Report { lines, micros, children: children.minor_page_faults(), ..Report::default() };
     match outcome {
         Ok(outcome) => tell_outcome(&outcome, &mut report),
-        Err(error) => (report.error, report.code) = (error.to_string(), error.exit.code()),
+        Err(error) => (report.error, report.code) = (format!("{error:#}"), error.exit().code()),
     }
     report.status = format!("{:?}", deps::status(&request));
     std::fs::write(&start.report_file, serde_json::to_vec(&report).unwrap()).unwrap();

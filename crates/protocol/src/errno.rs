@@ -1,4 +1,4 @@
-//! Causes of system call errors that may pass by themselves. Network and cluster file systems answer such errors when a server, a
+//! The words of system call errors, and the causes of those that may pass by themselves. Network and cluster file systems answer such errors when a server, a
 //! key or the network is gone, and a machine does when it is short of a resource. All code that reads a path that a user named
 //! shares this table, so that an error has the same words and the same kind of exit code everywhere.
 
@@ -76,6 +76,11 @@ pub fn cause(errno: Errno) -> Option<ErrnoCause> {
         _ => return None,
     };
     Some(ErrnoCause { because, advice })
+}
+
+/// Returns the words for an errno. They are the same in every libc, and for every type that carries the number.
+pub fn words(errno: Errno) -> &'static str {
+    errno.desc()
 }
 
 /// Tells whether the machine itself is short of a resource, so that no file system is to blame.

@@ -1,7 +1,7 @@
 //! `trainit gpu install-probe`: writes the gpu-probe to a file, for clusters that report programs running from memory.
 
 use super::CommandOutput;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use gpu::probe::helper::{INSTALLED, embedded};
 use protocol::exit_code::Exit;
 use std::io::{self, Write};
@@ -20,8 +20,8 @@ pub(crate) fn run(path: Option<&Path>) -> Result<CommandOutput> {
             .hint("build it with rustup's toolchain, or with ld.lld on PATH")
     })?;
     write(place, helper).map_err(|error| {
-        Error::new(Exit::Internal, format!("the helper cannot be written to {}", place.display()))
-            .because(error.to_string())
+        Error::new(ErrorKind::Internal, format!("the helper cannot be written to {}", place.display()))
+            .caused_by(error)
             .hint("run it as root, in the Dockerfile: RUN [\"trainit\", \"gpu\", \"install-probe\"]")
     })?;
     Ok(CommandOutput { text: format!("{}\n", place.display()), exit: Exit::Success })
@@ -50,9 +50,9 @@ mod tests {
                 assert_eq!(std::fs::read(&place).unwrap(), embedded().unwrap());
                 assert_eq!(std::fs::metadata(&place).unwrap().permissions().mode() & 0o777, 0o755);
             }
-            Err(error) => assert!(embedded().is_none() && error.exit == Exit::Config),
+            Err(error) => assert!(embedded().is_none() && error.exit() == Exit::Config),
         }
-        let nowhere = run(Some(Path::new("/proc/no/such/place"))).err().map(|error| error.exit);
+        let nowhere = run(Some(Path::new("/proc/no/such/place"))).err().map(|error| error.exit());
         assert!(matches!(nowhere, Some(Exit::Internal | Exit::Config)));
     }
 }

@@ -2,10 +2,9 @@
 
 use super::seconds_of;
 use crate::config::ConfigOptions;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::program;
 use checkpoint::Checkpoint;
-use protocol::exit_code::Exit;
 use protocol::handover::Phase;
 use protocol::state_file::StateRecord;
 use serde::{Deserialize, Serialize};
@@ -94,7 +93,7 @@ pub(super) fn run(
     grace: Duration,
     newest: &dyn Fn() -> Option<RehearsedCheckpoint>,
 ) -> Result<Trial> {
-    let break_off = listen().map_err(|error| internal("no signals can be heard", &error.to_string()))?;
+    let break_off = listen().map_err(|error| internal("no signals can be heard").caused_by(error))?;
     let mut job = TrialJob::start(options, words)?;
     let mut trial = Trial::default();
     let begun = Instant::now();
@@ -133,7 +132,7 @@ struct TrialJob {
 impl TrialJob {
     /// Starts trainit as an engine does, without a terminal.
     fn start(options: &ConfigOptions, words: &[OsString]) -> Result<Self> {
-        let program = std::env::current_exe().map_err(|error| internal("trainit's own file", &error.to_string()))?;
+        let program = std::env::current_exe().map_err(|error| internal("trainit's own file").caused_by(error))?;
         let mut command = Command::new(program);
         command.args(["run", "--mode", "train"]);
         command.args(options.config.iter().flat_map(|file| [OsStr::new("--config"), file.as_os_str()]));
@@ -141,7 +140,7 @@ impl TrialJob {
         command.arg("--").args(words).stdin(Stdio::null()).process_group(0);
         process::die_with_parent(&mut command);
         debug!(target: "program", "{}", text::command(&program::line_of(&command)));
-        let child = command.spawn().map_err(|error| internal("trainit cannot be started", &error.to_string()))?;
+        let child = command.spawn().map_err(|error| internal("trainit cannot be started").caused_by(error))?;
         Ok(TrialJob { child, begun: Instant::now(), directory: None, ended: None })
     }
 
@@ -153,7 +152,8 @@ impl TrialJob {
             }
             if self.directory.is_none() && self.begun.elapsed() > STATE {
                 self.stop(Duration::ZERO);
-                return Err(internal("the rehearsal cannot be watched", "there is no state directory")
+                return Err(internal("the rehearsal cannot be watched")
+                    .because("there is no state directory")
                     .hint("state_dir: a directory that can be written, on a local file system"));
             }
             std::thread::sleep(LOOK);
@@ -225,6 +225,6 @@ impl TrialJob {
     }
 }
 
-fn internal(what: &str, because: &str) -> Error {
-    Error::new(Exit::Internal, what).because(because)
+fn internal(what: &str) -> Error {
+    Error::new(ErrorKind::Internal, what)
 }

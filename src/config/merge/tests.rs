@@ -40,7 +40,7 @@ fn read(policy: &str, way: Option<&Way>) -> Result<Box<Settings>, String> {
         tree.add(layer, &mut problems);
     }
     let settings = Settings::read(tree, &mut problems);
-    problems.settle(true).map(|_| settings).map_err(|errors| together(errors).to_string())
+    problems.settle(true).map(|_| settings).map_err(|errors| format!("{:#}", together(errors)))
 }
 
 fn refused(policy: &str, way: &Way) -> String {

@@ -125,7 +125,7 @@ mod tests {
                     key.path,
                     &mut problems,
                 );
-                let told = problems.settle(true).map_err(|errors| together(errors).to_string());
+                let told = problems.settle(true).map_err(|errors| format!("{:#}", together(errors)));
                 let told = told.expect_err(key.path);
                 assert!(told.contains("in the container") && !told.contains("t0psecret"), "{}: {told}", key.path);
             }

@@ -9,7 +9,7 @@ fn read(text: impl AsRef<[u8]>) -> Result<Option<ConfigNode>, String> {
     let mut problems = Problems::default();
     let place = |line| ValueOrigin::File("f".into(), line);
     let node = parse(text.as_ref(), &place, &mut problems);
-    problems.settle(true).map(|_| node).map_err(|errors| together(errors).to_string())
+    problems.settle(true).map(|_| node).map_err(|errors| format!("{:#}", together(errors)))
 }
 
 fn part<'a>(node: &'a ConfigNode, name: &str) -> &'a ConfigNode {

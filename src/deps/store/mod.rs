@@ -25,12 +25,12 @@ pub use unpack::below;
 use super::protect;
 use super::stamp::VersionsByName as Versions;
 use super::ticker::Ticker;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use archive::{ArchiveIndex, ArchiveManifest};
 use election::{Election, ElectionStep};
 use failed::FailedAttempt;
 use lease::{Lease, LeaseOwner, Takeover};
-use protocol::exit_code::{Exit, FailureFamily};
+use protocol::exit_code::FailureFamily;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -186,7 +186,7 @@ impl StoreEntry {
 fn wait(deadline: Option<Instant>, pause: Duration, owner: &LeaseOwner) -> Result<()> {
     if deadline.is_some_and(|deadline| Instant::now() + pause >= deadline) {
         let what = format!("{} did not finish building the environment in time", name(owner));
-        return Err(Error::new(Exit::Transient(FailureFamily::Deps), what)
+        return Err(Error::new(ErrorKind::Transient(FailureFamily::Deps), what)
             .because("this start waits for it, since deps.store is set")
             .hint("a longer time: TRAINIT_DEPS_TIMEOUT=1h; or build it before the job starts: trainit deps install"));
     }

@@ -92,8 +92,8 @@ impl World {
 
     fn refused(&self) -> String {
         let error = self.decide().unwrap_err();
-        assert_eq!(error.exit.code(), 115);
-        error.to_string()
+        assert_eq!(error.exit().code(), 115);
+        format!("{error:#}")
     }
 
     fn note(&self) -> String {

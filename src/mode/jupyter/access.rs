@@ -5,10 +5,10 @@
 
 use super::arguments::Arguments;
 use super::{ServerContext, file};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::mode::server_setup::PrivateFile;
 use protocol::errno;
-use protocol::exit_code::{Exit, FailureFamily};
+use protocol::exit_code::FailureFamily;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
@@ -111,16 +111,16 @@ fn read(around: &ServerContext<'_>, path: &str) -> Result<String> {
     let what = format!("{TOKEN_FILE}: {path} cannot be read");
     let bytes = match (around.read)(Path::new(path)) {
         Err(error) if errno::cause_of(&error).is_some() => {
-            return Err(Error::new(Exit::Transient(FailureFamily::Host), what).because(error.to_string()));
+            return Err(Error::new(ErrorKind::Transient(FailureFamily::Host), what).caused_by(error));
         }
-        read => read.map_err(|error| error.to_string()),
+        Err(error) => return Err(Error::config(what).caused_by(error)),
+        Ok(bytes) => bytes,
     };
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is no text".to_owned()));
-    let text = text.map(|text| text.trim().to_owned()).and_then(|text| match text.is_empty() {
-        true => Err("the file is empty".to_owned()),
-        false => Ok(text),
-    });
-    text.map_err(|why| Error::config(what).because(why))
+    match String::from_utf8(bytes).as_deref().map(str::trim) {
+        Err(_) => Err(Error::config(what).because("it is no text")),
+        Ok("") => Err(Error::config(what).because("the file is empty")),
+        Ok(text) => Ok(text.to_owned()),
+    }
 }
 
 /// Returns a password as Jupyter keeps it: `sha256:SALT:DIGEST`, which every version understands. A hash stays as it is.

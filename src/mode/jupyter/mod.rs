@@ -12,11 +12,11 @@ mod hub;
 use super::server_setup::{MadeFile, PrivateFile, ServerContext, ServerMode, ServerSetup};
 use super::words;
 use crate::config::Settings;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use access::Access;
 use address::Address;
 use arguments::Arguments;
-use protocol::exit_code::{Exit, FailureFamily};
+use protocol::exit_code::FailureFamily;
 use protocol::handover::Service;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -159,16 +159,19 @@ fn missing(around: &ServerContext<'_>, names: &[String]) -> Error {
         [one] if one == SINGLE_USER => "jupyterhub jupyterlab",
         _ => "jupyterlab",
     };
-    Error::new(Exit::NotFound, format!("mode jupyter has nothing to start: no {}", names.join(", no ")))
+    Error::new(ErrorKind::NotFound, format!("mode jupyter has nothing to start: no {}", names.join(", no ")))
         .because(format!("neither beside {python} nor on PATH"))
         .hint(format!("in the image: RUN {python} -m pip install {package}"))
         .hint(format!("or at each start: -e TRAINIT_JUPYTER_INSTALL={}", text::quoted(package.as_ref())))
 }
 
 fn taken(port: u16, who: &str) -> Error {
-    Error::new(Exit::Transient(FailureFamily::Host), format!("port {port} is taken, and Jupyter has to listen there"))
-        .because(format!("{} listens on it", text::bytes(who.as_bytes())))
-        .hint("end that, or take another port: -e TRAINIT_JUPYTER_PORT=8889")
+    Error::new(
+        ErrorKind::Transient(FailureFamily::Host),
+        format!("port {port} is taken, and Jupyter has to listen there"),
+    )
+    .because(format!("{} listens on it", text::bytes(who.as_bytes())))
+    .hint("end that, or take another port: -e TRAINIT_JUPYTER_PORT=8889")
 }
 
 /// Returns the file with certificate and key; `None` means plain HTTP.

@@ -92,7 +92,7 @@ impl World {
     }
 
     fn error(&self) -> String {
-        self.dress().unwrap_err().to_string()
+        format!("{:#}", self.dress().unwrap_err())
     }
 }
 
@@ -245,7 +245,7 @@ fn what_is_there_starts_and_what_is_named_must_be_there() {
     let error = with(&["jupyter-lab"], named).error();
     assert!(error.contains("no jupyter-notebook") && error.contains("-m pip install notebook"), "{error}");
     let none = with(&[], &[]).dress().unwrap_err();
-    assert_eq!((none.exit, none.hints.len()), (Exit::NotFound, 2));
+    assert_eq!((none.exit().code(), none.hints.len()), (127, 2));
     assert_eq!(none.hints[0], "in the image: RUN /venv/bin/python -m pip install jupyterlab");
 }
 
@@ -259,7 +259,7 @@ fn root_is_let_in_with_a_clear_line() {
 #[test]
 fn a_taken_port_is_told_with_who_has_it_and_may_pass() {
     let error = World { holder: Some("pid 17 (python)"), ..World::new(&[]) }.dress().unwrap_err();
-    assert_eq!((error.exit.code(), error.because.as_deref()), (214, Some("pid 17 (python) listens on it")));
+    assert_eq!((error.exit().code(), error.because.as_deref()), (214, Some("pid 17 (python) listens on it")));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The account that ssh lets in: /etc/passwd must list the workload's user with a shell, and the account must not be locked.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::identity::accounts::{self, PasswdEntry};
-use protocol::exit_code::{Exit, FailureFamily};
+use protocol::exit_code::FailureFamily;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -32,7 +32,7 @@ pub(super) fn find(passwd: &[u8], uid: u32) -> Result<PasswdEntry> {
 }
 
 fn refused(what: String) -> Error {
-    Error::new(Exit::Permanent(FailureFamily::User), what)
+    Error::new(ErrorKind::Permanent(FailureFamily::User), what)
 }
 
 /// Returns /etc/shadow without the lock on this user; `None` if there is no lock.
@@ -66,8 +66,8 @@ mod tests {
         assert_eq!(find(PASSWD, 7).unwrap().name, "me");
         let error = find(PASSWD, 33).unwrap_err();
         assert_eq!(
-            (error.exit, error.hints[0].as_str()),
-            (Exit::Permanent(FailureFamily::User), "RUN usermod -s /bin/bash web")
+            (error.kind, error.hints[0].as_str()),
+            (ErrorKind::Permanent(FailureFamily::User), "RUN usermod -s /bin/bash web")
         );
         assert!(find(PASSWD, 12345).unwrap_err().what.contains("no line for this number"));
     }

@@ -1,19 +1,20 @@
 //! Errors that prevent a server, with what to type.
 
-use crate::error::{Error, Result};
-use protocol::exit_code::{Exit, FailureFamily};
-use std::io::ErrorKind;
+use crate::error::{Error, ErrorKind, Result};
+use protocol::exit_code::FailureFamily;
+use std::io;
 use sys::listening;
 
 /// How to install a server in an image.
 pub(super) const INSTALL: &str = "RUN apt-get update && apt-get install -y openssh-server (Alpine: apk add openssh; Red Hat: dnf install -y openssh-server)";
 
 pub(super) fn no_server() -> Error {
-    Error::new(Exit::NotFound, "mode ssh has nothing to start: no sshd and no dropbear in this image").hint(INSTALL)
+    Error::new(ErrorKind::NotFound, "mode ssh has nothing to start: no sshd and no dropbear in this image")
+        .hint(INSTALL)
 }
 
 pub(super) fn no_keygen() -> Error {
-    Error::new(Exit::NotFound, "mode ssh cannot make the host's keys: no ssh-keygen in this image")
+    Error::new(ErrorKind::NotFound, "mode ssh cannot make the host's keys: no ssh-keygen in this image")
         .hint(INSTALL)
         .hint("or keep ready ones in the directory of ssh.host_keys: ssh_host_ed25519_key and ssh_host_ecdsa_key")
 }
@@ -33,21 +34,21 @@ pub(super) fn free(port: u16) -> Result<()> {
     let Err(error) = listening::try_port(port) else { return Ok(()) };
     let elsewhere = "another port: -e TRAINIT_SSH_PORT=2222";
     Err(match error.kind() {
-        ErrorKind::AddrInUse => {
+        io::ErrorKind::AddrInUse => {
             let by = listening::holder(port).map(|(pid, name)| format!("{name} (pid {pid}) listens on it"));
-            Error::new(Exit::Permanent(FailureFamily::Host), format!("port {port} is taken"))
+            Error::new(ErrorKind::Permanent(FailureFamily::Host), format!("port {port} is taken"))
                 .because(by.unwrap_or_else(|| {
                     "somebody listens on it; with --network=host that may be the machine's own".to_owned()
                 }))
                 .hint(elsewhere)
         }
-        ErrorKind::PermissionDenied => {
-            Error::new(Exit::Permanent(FailureFamily::User), format!("this user may not listen on port {port}"))
+        io::ErrorKind::PermissionDenied => {
+            Error::new(ErrorKind::Permanent(FailureFamily::User), format!("this user may not listen on port {port}"))
                 .because("ports below 1024 are root's here")
                 .hint(elsewhere)
         }
-        _ => Error::new(Exit::Permanent(FailureFamily::Host), format!("nobody can listen on port {port}"))
-            .because(error.to_string())
+        _ => Error::new(ErrorKind::Permanent(FailureFamily::Host), format!("nobody can listen on port {port}"))
+            .caused_by(error)
             .hint(elsewhere),
     })
 }
@@ -60,7 +61,7 @@ mod tests {
     fn a_port_that_is_taken_is_refused_with_who_has_it() {
         let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
         let error = free(listener.local_addr().unwrap().port()).unwrap_err();
-        assert_eq!(error.exit, Exit::Permanent(FailureFamily::Host));
+        assert_eq!(error.kind, ErrorKind::Permanent(FailureFamily::Host));
         assert!(error.because.unwrap().contains(&format!("(pid {})", std::process::id())));
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn find(around: &ServerContext<'_>, user: &PasswdEntry) -> Result<Aut
         }
         let text = text_of(&path).map_err(|error| {
             Error::config(format!("ssh.authorized_keys: {} cannot be read", text::path(&path)))
-                .because(error.to_string())
+                .caused_by(error)
                 .hint("a file with public keys, one a line, that the workload's user may read")
         })?;
         trusted.take(&text::path(&path), &keys::read(&text));

@@ -34,7 +34,11 @@ fn all(console: &mut Console) {
         ..finding("output.mounted", Status::Warn, "/out is a directory of the image, not a mount")
     });
     console.row(Status::Ok, "deps", "62 requirements already satisfied", Duration::from_millis(4));
-    console.error(&Error::new(Exit::NotFound, "cannot run pyhton").because("No such file").hint("it is not on PATH"));
+    console.error(
+        &Error::new(crate::error::ErrorKind::NotFound, "cannot run pyhton")
+            .because("No such file")
+            .hint("it is not on PATH"),
+    );
     console.start(&["python".into(), "train.py".into()], || "1000:1000".to_owned(), Duration::from_millis(60));
 }
 

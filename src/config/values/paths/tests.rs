@@ -10,7 +10,7 @@ fn one(text: &str) -> DataPath {
 }
 
 fn refused(text: &str) -> String {
-    parse_path_list(text).unwrap_err().to_string()
+    format!("{:#}", parse_path_list(text).unwrap_err())
 }
 
 fn from_yaml<T: ConfigValue>(text: &str) -> Result<T, String> {
@@ -19,7 +19,7 @@ fn from_yaml<T: ConfigValue>(text: &str) -> Result<T, String> {
     let value = node.and_then(|node| T::read(&node, "data", &mut problems));
     match problems.settle(true) {
         Ok(_) => value.ok_or_else(|| "nothing".into()),
-        Err(errors) => Err(together(errors).to_string()),
+        Err(errors) => Err(format!("{:#}", together(errors))),
     }
 }
 
@@ -142,7 +142,7 @@ proptest! {
         let printed = format!("{path}:{}", options.join(","));
         let (manifest, min_speed) = (manifest.map(PathBuf::from), min_speed.map(Size));
         let meant = DataPath { path: path.into(), mounted, min_files, contains, read_only, kind, manifest, verify, min_speed, timeout };
-        prop_assert_eq!(parse_path_list(&printed), Ok(vec![meant]));
+        prop_assert_eq!(parse_path_list(&printed).unwrap(), vec![meant]);
     }
 
     #[test]

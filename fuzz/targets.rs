@@ -10,7 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use sys::environment::Environment;
-use sys::{Root, cgroup, credentials, executable, mountinfo, proc, signal};
+use sys::{Root, Signal, cgroup, credentials, executable, mountinfo, proc};
 use trainit::config::{ConfigOptions, ConfigSources, load, parse_bytes};
 use trainit::identity::accounts::{self, Edit};
 use trainit::{check, cli, config, deps, git, hooks, mode};
@@ -84,8 +84,8 @@ fn frames(mut bytes: &[u8]) {
 
 /// A signal's name: what is understood has a name that is understood again, but for the two that glibc keeps for itself.
 fn signal_name(bytes: &[u8]) {
-    if let Some(number) = signal::parse(&text(bytes)).filter(|number| ![32, 33].contains(number)) {
-        assert_eq!(signal::parse(&signal::name(number)), Some(number));
+    if let Some(signal) = Signal::parse(&text(bytes)).filter(|signal| ![32, 33].contains(&signal.number())) {
+        assert_eq!(Signal::parse(&signal.to_string()), Some(signal));
     }
 }
 

@@ -14,7 +14,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use sys::environment::Environment;
-use sys::{process, signal, window};
+use sys::{Signal, process, signal, window};
 use tracing::{Level, debug, enabled};
 
 /// Interval at which the child's exit and the time limit are checked.
@@ -212,12 +212,12 @@ impl ProgramWatch {
     /// Sends SIGTERM, then SIGKILL, to the whole group: compilers that an installer started end with it.
     fn stop(&mut self) -> io::Result<()> {
         let group = -(self.child.id() as i32);
-        let _ = signal::send(group, libc::SIGTERM);
+        let _ = signal::send(group, Signal::TERM);
         let deadline = Instant::now() + GRACE;
         while self.child.try_wait()?.is_none() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(10));
         }
-        let _ = signal::send(group, libc::SIGKILL);
+        let _ = signal::send(group, Signal::KILL);
         self.child.wait().map(drop)
     }
 }

@@ -15,7 +15,7 @@ use protocol::exit_code::Exit;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
-use sys::{Root, killable_call};
+use sys::{Root, Signal, killable_call};
 use verdict::{NextStart, RehearsalExpectation, RehearsalFacts};
 
 /// The default grace of Kubernetes. Docker's is a third of it.
@@ -68,7 +68,7 @@ fn wanted(loaded: &Loaded, grace: &StopGrace, after: Duration) -> RehearsalExpec
             "what Kubernetes gives by default; Docker: 10 s".into()
         },
         stop_code: settings.stop_exit_code.value.map(map),
-        killed_code: map(Exit::Signal(libc::SIGKILL as u8).code()),
+        killed_code: map(Exit::Signal(Signal::KILL.number()).code()),
         watched: checkpoints(loaded),
         resumes: settings.checkpoint_resume.value != Resume::Off,
     }

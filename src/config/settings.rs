@@ -10,6 +10,7 @@ use protocol::handover::{OnHang, Scope, SignalMeaning, StopSignal, UsageSign};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+use sys::Signal;
 use sys::environment::Environment;
 
 macro_rules! project {
@@ -323,7 +324,7 @@ settings! {
     /// How the newest complete one is told to the workload: `off`, `env`, or words for its command as well.
     "checkpoint.resume" checkpoint_resume: Resume = "off" is Resume::Off; eg r#"[--resume, "{path}"]"#, project;
     /// The signal that makes the trainer save and go on.
-    "checkpoint.signal" checkpoint_signal: Option<SignalNumber> = ""; eg "USR1", project;
+    "checkpoint.signal" checkpoint_signal: Option<Signal> = ""; eg "USR1", project;
     /// The file whose appearance makes the trainer save and go on.
     "checkpoint.request_file" checkpoint_request_file: Option<PathBuf> = ""; eg "/checkpoints/SAVE_NOW", project;
     /// How often in a row an ended workload is started again in the same container.
@@ -341,7 +342,7 @@ settings! {
     /// The workload hangs when no new checkpoint was complete for so long.
     "watchdog.checkpoint" watchdog_checkpoint: Option<Duration> = ""; eg "6h", project;
     /// The signal that makes the trainer print its stacks, as `faulthandler.register` does; sent only to who catches it.
-    "watchdog.stack_signal" watchdog_stack_signal: Option<SignalNumber> = ""; eg "USR2", project;
+    "watchdog.stack_signal" watchdog_stack_signal: Option<Signal> = ""; eg "USR2", project;
     /// What happens to a workload that hangs, after its stacks are told: `log`, `restart` or `abort`.
     "watchdog.action" watchdog_action: OnHang = "log" is OnHang::Log, project;
     /// A build mode that nobody uses is stopped after so long.

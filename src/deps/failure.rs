@@ -6,6 +6,7 @@ use super::installer::Tool;
 use super::installer_view::plain;
 use super::run::ProgramEnd;
 use std::os::unix::process::ExitStatusExt;
+use sys::Signal;
 
 /// A class of failures.
 #[derive(Debug, PartialEq, Eq)]
@@ -317,8 +318,8 @@ pub(super) fn classify(tool: &Tool, end: ProgramEnd, starved: bool, said: &str, 
     let (class, text) = match end {
         ProgramEnd::Exited(_) if starved => (&OUT_OF_MEMORY, said.to_owned()),
         ProgramEnd::TimedOut => (&TIME_OUT, said.to_owned()),
-        ProgramEnd::Exited(status) => match status.signal() {
-            Some(libc::SIGKILL) => (&KILLED, said.to_owned()),
+        ProgramEnd::Exited(status) => match status.signal().and_then(Signal::new) {
+            Some(Signal::KILL) => (&KILLED, said.to_owned()),
             Some(_) => (&SIGNALLED, said.to_owned()),
             None => by_text(tool, said, log),
         },

@@ -6,7 +6,7 @@ use crate::program::ProgramTrace;
 use protocol::handover::Policy;
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
-use sys::{proc, signal};
+use sys::{Signal, proc, signal};
 
 /// Most processes that are looked at; a launcher with eight ranks and their loaders has more, but its ranks come first.
 const PROCESSES: usize = 24;
@@ -28,8 +28,8 @@ pub(super) fn dump(pids: &[c_int], policy: &Policy, tell: &mut dyn FnMut(String)
         let Some(status) = proc::status(pid) else { continue };
         let command = text::command(&proc::command_line(pid).unwrap_or_else(|| vec![status.name.into()]));
         tell(format!("  {pid} {} {command}", status.state));
-        match (policy.watchdog.stack_signal, &py_spy) {
-            (Some(number), _) if signal::contains(status.caught, number) => drop(signal::send(pid, number)),
+        match (policy.watchdog.stack_signal.and_then(Signal::new), &py_spy) {
+            (Some(signal), _) if signal.is_in(status.caught) => drop(signal::send(pid, signal)),
             (_, Some(py_spy)) if Instant::now() < until => spy(py_spy, pid, tell),
             _ => threads(pid, tell),
         }

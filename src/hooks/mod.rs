@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use sys::environment::Environment;
-use sys::{Root, cgroup};
+use sys::{Root, Signal, cgroup};
 
 /// Exit code of a hook that wants to be repeated (EX_TEMPFAIL of sysexits.h).
 const TRY_AGAIN: i32 = 75;
@@ -152,7 +152,7 @@ fn ended(path: &Path, status: std::process::ExitStatus) -> Error {
         (None, signal) => format!("was killed by signal {}", signal.unwrap_or_default()),
     };
     // A hook that another process killed did not fail by itself.
-    let killed = [libc::SIGKILL, libc::SIGTERM].map(Some).contains(&status.signal());
+    let killed = [Signal::KILL, Signal::TERM].map(Some).contains(&status.signal().and_then(Signal::new));
     failure(killed || status.code() == Some(TRY_AGAIN), format!("hook {} {how}", text::path(path)))
         .hint("hooks.on_error: warn goes on without it")
 }

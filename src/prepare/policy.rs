@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use sys::environment::Environment;
-use sys::{Root, signal};
+use sys::{Root, Signal};
 
 /// Launchers and the exit code with which each ends after an orderly stop.
 ///
@@ -135,7 +135,7 @@ pub(super) fn user(identity: &WorkloadIdentity) -> Option<TargetUser> {
 fn checkpoint(settings: &Settings, workdir: &Path, path: &dyn Fn(&PathBuf) -> String) -> Result<CheckpointPolicy> {
     Ok(CheckpointPolicy {
         watched: checkpoints(settings, workdir)?,
-        signal: settings.checkpoint_signal.map(|signal| signal.0),
+        signal: settings.checkpoint_signal.map(|signal| signal.number().into()),
         request_file: settings.checkpoint_request_file.as_ref().map(path),
     })
 }
@@ -174,7 +174,7 @@ fn watchdog(settings: &Settings) -> Watchdog {
         heartbeat: settings.watchdog_heartbeat.value,
         checkpoint: settings.watchdog_checkpoint.value,
         action: settings.watchdog_action.value,
-        stack_signal: settings.watchdog_stack_signal.map(|signal| signal.0),
+        stack_signal: settings.watchdog_stack_signal.map(|signal| signal.number().into()),
     }
 }
 
@@ -189,7 +189,8 @@ fn level(level: LogLevel) -> Level {
 
 /// Returns the configured meanings of signals; the configuration accepts only signal names as keys.
 fn meanings(settings: &Settings) -> Vec<(i32, SignalMeaning)> {
-    settings.stop_on.iter().filter_map(|(name, meaning)| Some((signal::parse(name)?, *meaning))).collect()
+    let number = |name: &str| Signal::parse(name).map(|signal| signal.number().into());
+    settings.stop_on.iter().filter_map(|(name, meaning)| Some((number(name)?, *meaning))).collect()
 }
 
 /// Returns the configured replacements of exit codes; the configuration accepts only exit codes.

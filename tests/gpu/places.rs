@@ -272,7 +272,7 @@ fn a_helper_ends_with_who_asked() {
         assert!(std::time::Instant::now() < deadline, "no helper");
         std::thread::yield_now();
     }
-    sys::signal::send(pid, libc::SIGKILL).unwrap();
+    sys::signal::send(pid, sys::Signal::KILL).unwrap();
     assert_eq!(read.read(&mut [0]).unwrap(), 0, "every copy is closed");
     process::wait_for(pid);
 }

@@ -2,31 +2,31 @@
 
 use super::log_event::LogEvent;
 use protocol::handover::HelperTask;
-use std::ffi::c_int;
 use std::time::Duration;
+use sys::Signal;
 
 /// An action of PID 1.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Forwards a signal to the main process, as it arrived.
-    Forward(c_int),
+    Forward(Signal),
     /// Sends the signals that came before the workload was there, as far as the workload has handlers for them.
     Release(u64),
     /// Sends the stop signal, once, to the processes that the policy names.
     Deliver {
-        /// The signal's number.
-        number: c_int,
-        /// trainit chose the number itself, so a target without a handler for it gets TERM.
+        /// The signal.
+        signal: Signal,
+        /// trainit chose the signal itself, so a target without a handler for it gets TERM.
         chosen: bool,
     },
     /// Sends a signal that means "save", only to processes with a handler for it.
-    Ask(c_int),
+    Ask(Signal),
     /// Sends HUP to a shell, because an interactive shell ignores TERM.
     HangUp,
     /// Sends TERM to the processes that became children of PID 1 after the stop signal was delivered.
     DeliverToOrphans,
     /// Sends a signal to every descendant.
-    Tree(c_int),
+    Tree(Signal),
     /// Sends SIGKILL to everything.
     Kill,
     /// Logs a line.

@@ -3,11 +3,12 @@
 use super::action::Action;
 use super::clock::Clock;
 use super::log_event::LogEvent;
+use super::signal_policy::save_signal;
 use super::stop_plan::StopPlan;
 use super::timers::{Timer, Timers};
 use protocol::handover::{CheckpointPolicy, HelperTask, SavedCheckpoint};
-use std::ffi::c_int;
 use std::time::Duration;
+use sys::Signal;
 
 /// Time from a complete checkpoint to the stop of a trainer that continues: the trainer may still delete old checkpoints.
 const AFTER_SAVE: Duration = Duration::from_secs(3);
@@ -42,15 +43,15 @@ impl CheckpointRequests {
     /// Asks for a checkpoint by a request file or by the signal that is configured for it; returns whether a checkpoint can follow.
     pub fn request(
         &self,
-        signal: Option<c_int>,
+        signal: Option<Signal>,
         policy: &CheckpointPolicy,
         timers: &mut Timers,
         now: Clock,
         act: &mut Vec<Action>,
     ) -> bool {
-        let number = policy.signal.or(signal.filter(|_| policy.request_file.is_none()));
-        let ask = match number {
-            Some(number) => Action::Ask(number),
+        let signal = save_signal(policy).or(signal.filter(|_| policy.request_file.is_none()));
+        let ask = match signal {
+            Some(signal) => Action::Ask(signal),
             None if policy.request_file.is_some() => Action::Send(HelperTask::RequestSave),
             None => {
                 act.push(Action::Say(LogEvent::NoWayToSave));
@@ -59,24 +60,24 @@ impl CheckpointRequests {
         };
         // Without a watched directory PID 1 never learns of the checkpoint.
         timers.set(Timer::NotSaved, policy.watched.as_ref().map(|_| now + PATIENCE));
-        act.push(Action::Say(LogEvent::Asked { number, stop: false, left: None }));
+        act.push(Action::Say(LogEvent::Asked { signal, stop: false, left: None }));
         act.push(ask);
         true
     }
 
     /// Asks for the checkpoint that a stop waits for.
-    pub fn request_before_stop(&mut self, number: c_int, timers: &Timers, now: Clock, act: &mut Vec<Action>) {
+    pub fn request_before_stop(&mut self, signal: Signal, timers: &Timers, now: Clock, act: &mut Vec<Action>) {
         self.before_stop = true;
         let left = timers.left(Timer::Term, now);
-        act.push(Action::Say(LogEvent::Asked { number: Some(number), stop: true, left }));
-        act.push(Action::Ask(number));
+        act.push(Action::Say(LogEvent::Asked { signal: Some(signal), stop: true, left }));
+        act.push(Action::Ask(signal));
     }
 
     /// Notes that a signal was not sent, because the trainer has no handler for it and would die of it.
     ///
     /// Returns whether the stop that waited for a checkpoint continues without one.
-    pub fn not_asked(&mut self, number: c_int, timers: &mut Timers, act: &mut Vec<Action>) -> bool {
-        act.push(Action::Say(LogEvent::NobodyReady(number)));
+    pub fn not_asked(&mut self, signal: Signal, timers: &mut Timers, act: &mut Vec<Action>) -> bool {
+        act.push(Action::Say(LogEvent::NobodyReady(signal)));
         self.refusals += 1;
         timers.set(Timer::NotSaved, None);
         std::mem::take(&mut self.before_stop)

@@ -1,7 +1,7 @@
 //! The events that PID 1 reacts to, as data.
 
 use protocol::handover::Message;
-use std::ffi::c_int;
+use sys::Signal;
 use sys::process::Ended;
 use sys::signal::Arrived;
 
@@ -25,7 +25,7 @@ pub enum Event {
     /// A person or program in the container asks for a checkpoint.
     SaveRequested,
     /// No process has a handler for the signal that was about to be sent.
-    NobodyReady(c_int),
+    NobodyReady(Signal),
     /// Only helpers are left of all processes that were started.
     OnlyHelpers,
     /// PID 1 has no children any more.

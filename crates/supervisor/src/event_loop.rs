@@ -26,9 +26,9 @@ use protocol::handover::{HelperTask, Level, Message};
 use std::ffi::c_int;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use sys::proc;
 use sys::process::{self, Reaped};
 use sys::signal::{Arrived, InheritedSignals, SignalReceiver};
+use sys::{Signal, proc};
 
 /// The most ended children that one turn takes, so that an endless stream of them does not hide other events.
 const BATCH: u32 = 1000;
@@ -147,7 +147,7 @@ impl EventLoop {
 
     fn received(&mut self, arrived: Arrived) {
         // A SIGPIPE by PID 1's own write to a closed pipe is not for the workload. (SIGCHLD has the child's pid.)
-        if arrived.number == libc::SIGCHLD || arrived.pid != std::process::id() {
+        if arrived.signal == Signal::CHLD || arrived.pid != std::process::id() {
             self.step(Event::Signal(arrived));
         }
     }

@@ -4,7 +4,7 @@ use super::killed_preparation::KilledPreparation;
 use super::stop_plan::{StopCircumstance, StopPlan};
 use protocol::exit_code::Exit;
 use protocol::handover::{ExitPolicy, WorkloadKind};
-use std::ffi::c_int;
+use sys::Signal;
 use sys::process::Ended;
 
 /// The facts that decide the exit code.
@@ -32,14 +32,14 @@ pub(crate) struct ExitAccount {
 
 /// Returns the exit code of the container.
 pub(crate) fn code(account: &ExitAccount, policy: &ExitPolicy) -> u8 {
-    let lost = if account.killed { Exit::Signal(libc::SIGKILL as u8) } else { Exit::Internal };
+    let lost = if account.killed { Exit::Signal(Signal::KILL.number()) } else { Exit::Internal };
     let own = account.ended.map_or(lost.code(), Ended::code);
     let own = account.prepare_killed.map_or(own, |killed| killed.exit().code());
     let code = match account.stop {
         _ if account.timed_out => Exit::PrepareTimeout.code(),
         Some(stop) if !account.plain => stopped(account, policy, stop, own),
         // A workload that hung is not complete, even if it ended with 0 after the abort.
-        _ if account.aborted && own == 0 => Exit::Signal(libc::SIGABRT as u8).code(),
+        _ if account.aborted && own == 0 => Exit::Signal(Signal::ABRT.number()).code(),
         _ => own,
     };
     policy.map.iter().find(|(from, _)| *from == code).map_or(code, |(_, to)| *to)
@@ -47,9 +47,9 @@ pub(crate) fn code(account: &ExitAccount, policy: &ExitPolicy) -> u8 {
 
 fn stopped(account: &ExitAccount, policy: &ExitPolicy, stop: StopPlan, own: u8) -> u8 {
     let stop_code = policy.stop_code.filter(|_| account.kind == WorkloadKind::Train);
-    let by_signal = Exit::Signal(stop.arrived.number as u8).code();
+    let by_signal = Exit::Signal(stop.arrived.signal.number()).code();
     match (stop.met, account.ended) {
-        (_, None) => Exit::Signal(libc::SIGKILL as u8).code(),
+        (_, None) => Exit::Signal(Signal::KILL.number()).code(),
         // This holds also if prepare failed at the moment of the stop: the engine waits for the stop.
         (StopCircumstance::Preparing, _) => stop_code.unwrap_or(by_signal),
         // Another run was planned, and the stop prevented it.
@@ -57,10 +57,10 @@ fn stopped(account: &ExitAccount, policy: &ExitPolicy, stop: StopPlan, own: u8) 
         (StopCircumstance::Over | StopCircumstance::Held, _) => own,
         // The shell may have ended in good order, but the processes below it were killed.
         (StopCircumstance::Running, Some(Ended::Killed(_))) if account.killed => {
-            Exit::Signal(libc::SIGKILL as u8).code()
+            Exit::Signal(Signal::KILL.number()).code()
         }
         (StopCircumstance::Running, Some(_)) if account.complete => own,
-        (StopCircumstance::Running, Some(ended)) if in_good_order(ended, stop.number, policy) => {
+        (StopCircumstance::Running, Some(ended)) if in_good_order(ended, stop.signal, policy) => {
             stop_code.unwrap_or(own)
         }
         _ => own,
@@ -68,12 +68,10 @@ fn stopped(account: &ExitAccount, policy: &ExitPolicy, stop: StopPlan, own: u8) 
 }
 
 /// Returns whether a process ended as asked: by the stop signal, with 0, or with a code that this trainer uses for a stop.
-fn in_good_order(ended: Ended, number: c_int, policy: &ExitPolicy) -> bool {
+fn in_good_order(ended: Ended, by: Signal, policy: &ExitPolicy) -> bool {
     match ended {
-        Ended::Killed(signal) => signal == number || signal == libc::SIGTERM,
-        Ended::Exited(code) => {
-            code == 0 || code == Ended::Killed(number).code() || policy.trainer_codes.contains(&code)
-        }
+        Ended::Killed(signal) => signal == by || signal == Signal::TERM,
+        Ended::Exited(code) => code == 0 || code == Ended::Killed(by).code() || policy.trainer_codes.contains(&code),
     }
 }
 
@@ -83,9 +81,9 @@ mod tests {
     use std::time::Duration;
     use sys::signal::Arrived;
 
-    fn stop(number: c_int) -> Option<StopPlan> {
-        let arrived = Arrived { number, pid: 0, uid: 0, kernel: false };
-        Some(StopPlan { arrived, number, grace: None, at: Duration::ZERO, met: StopCircumstance::Running })
+    fn stop(signal: Signal) -> Option<StopPlan> {
+        let arrived = Arrived { signal, pid: 0, uid: 0, kernel: false };
+        Some(StopPlan { arrived, signal, grace: None, at: Duration::ZERO, met: StopCircumstance::Running })
     }
 
     fn ran(ended: Ended, stop: Option<StopPlan>) -> ExitAccount {
@@ -111,41 +109,41 @@ mod tests {
         for code in 0..=255 {
             assert_eq!(super::code(&ran(Ended::Exited(code), None), &train()), code);
         }
-        assert_eq!(code(&ran(Ended::Killed(libc::SIGSEGV), None), &train()), 139);
+        assert_eq!(code(&ran(Ended::Killed(Signal::SEGV), None), &train()), 139);
     }
 
     #[test]
     fn a_training_that_stopped_in_good_order_has_the_stop_code() {
         let policy = ExitPolicy { stop_code: Some(85), trainer_codes: vec![1], ..train() };
-        for ended in [Ended::Exited(0), Ended::Killed(libc::SIGTERM), Ended::Exited(143), Ended::Exited(1)] {
-            assert_eq!(code(&ran(ended, stop(libc::SIGTERM)), &policy), 85, "{ended:?}");
+        for ended in [Ended::Exited(0), Ended::Killed(Signal::TERM), Ended::Exited(143), Ended::Exited(1)] {
+            assert_eq!(code(&ran(ended, stop(Signal::TERM)), &policy), 85, "{ended:?}");
         }
-        assert_eq!(code(&ran(Ended::Exited(2), stop(libc::SIGTERM)), &policy), 2);
+        assert_eq!(code(&ran(Ended::Exited(2), stop(Signal::TERM)), &policy), 2);
     }
 
     #[test]
     fn a_build_mode_keeps_its_own_code() {
-        let account = ExitAccount { kind: WorkloadKind::Build, ..ran(Ended::Exited(0), stop(libc::SIGTERM)) };
+        let account = ExitAccount { kind: WorkloadKind::Build, ..ran(Ended::Exited(0), stop(Signal::TERM)) };
         assert_eq!(code(&account, &train()), 0);
     }
 
     #[test]
     fn killed_by_trainit_is_137() {
-        let account = ExitAccount { killed: true, ..ran(Ended::Killed(libc::SIGKILL), stop(libc::SIGTERM)) };
+        let account = ExitAccount { killed: true, ..ran(Ended::Killed(Signal::KILL), stop(Signal::TERM)) };
         assert_eq!(code(&account, &train()), 137);
     }
 
     #[test]
     fn a_trainer_behind_a_shell_that_had_to_be_killed_is_137() {
-        let account = ExitAccount { killed: true, ..ran(Ended::Killed(libc::SIGTERM), stop(libc::SIGTERM)) };
+        let account = ExitAccount { killed: true, ..ran(Ended::Killed(Signal::TERM), stop(Signal::TERM)) };
         assert_eq!(code(&account, &train()), 137);
-        let leftover = ExitAccount { killed: true, ..ran(Ended::Exited(0), stop(libc::SIGTERM)) };
+        let leftover = ExitAccount { killed: true, ..ran(Ended::Exited(0), stop(Signal::TERM)) };
         assert_eq!(code(&leftover, &train()), 143);
     }
 
     #[test]
     fn a_stop_before_the_next_run_has_the_stop_code_and_one_after_the_last_changes_nothing() {
-        let met = |met| stop(libc::SIGTERM).map(|stop| StopPlan { met, ..stop });
+        let met = |met| stop(Signal::TERM).map(|stop| StopPlan { met, ..stop });
         assert_eq!(code(&ran(Ended::Exited(7), met(StopCircumstance::BetweenRuns)), &train()), 143);
         for own in [0, 7] {
             assert_eq!(code(&ran(Ended::Exited(own), met(StopCircumstance::Over)), &train()), own);
@@ -156,7 +154,7 @@ mod tests {
     fn given_up_after_killing_is_137_and_lost_without_a_reason_is_our_fault() {
         let gone = ExitAccount { ended: None, ..ran(Ended::Exited(0), None) };
         for plain in [true, false] {
-            assert_eq!(code(&ExitAccount { killed: true, plain, stop: stop(libc::SIGTERM), ..gone }, &train()), 137);
+            assert_eq!(code(&ExitAccount { killed: true, plain, stop: stop(Signal::TERM), ..gone }, &train()), 137);
             assert_eq!(code(&ExitAccount { plain, ..gone }, &train()), 70);
         }
     }
@@ -165,20 +163,20 @@ mod tests {
     fn a_training_that_was_ended_because_it_hung_never_looks_complete() {
         let account = ExitAccount { aborted: true, ..ran(Ended::Exited(0), None) };
         assert_eq!(code(&account, &train()), 134);
-        assert_eq!(code(&ExitAccount { aborted: true, ..ran(Ended::Killed(9), None) }, &train()), 137);
+        assert_eq!(code(&ExitAccount { aborted: true, ..ran(Ended::Killed(Signal::KILL), None) }, &train()), 137);
     }
 
     #[test]
     fn a_stop_before_the_policy_is_known_is_128_and_the_signal() {
-        let met = stop(libc::SIGINT).map(|stop| StopPlan { met: StopCircumstance::Preparing, ..stop });
-        let account = ran(Ended::Killed(libc::SIGTERM), met);
+        let met = stop(Signal::INT).map(|stop| StopPlan { met: StopCircumstance::Preparing, ..stop });
+        let account = ran(Ended::Killed(Signal::TERM), met);
         assert_eq!(code(&account, &ExitPolicy::default()), 130);
     }
 
     #[test]
     fn the_map_is_applied_last() {
         let policy = ExitPolicy { map: vec![(143, 0), (3, 4)], ..train() };
-        assert_eq!(code(&ran(Ended::Exited(0), stop(libc::SIGTERM)), &policy), 0);
+        assert_eq!(code(&ran(Ended::Exited(0), stop(Signal::TERM)), &policy), 0);
         assert_eq!(code(&ran(Ended::Exited(3), None), &policy), 4);
     }
 }

@@ -7,6 +7,7 @@ use super::memory_kills::MemoryKills;
 use super::state::State;
 use protocol::handover::{Level, SavedCheckpoint};
 use serde::Serialize;
+use sys::Signal;
 use sys::process::Ended;
 
 /// /dev/shm with less free space than this is full: a page could not be allocated.
@@ -51,7 +52,7 @@ impl ExitSummary {
         // A process that ended with 0 did not run out of memory, so short commands do not pay for reading the counter.
         let well = state.ended() == Some(Ended::Exited(0));
         let kills = if well { 0 } else { memory.since(state.ended()) };
-        let bus = state.ended() == Some(Ended::Killed(libc::SIGBUS)) || state.ended() == Some(Ended::Exited(135));
+        let bus = state.ended() == Some(Ended::Killed(Signal::BUS)) || state.ended() == Some(Ended::Exited(135));
         ExitSummary {
             command: state.command().filter(|command| !command.is_empty()).unwrap_or("preparing").to_owned(),
             how: how(state),

@@ -19,7 +19,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use sys::process::{self, Ended, Reaped};
 use sys::signal::{self, SignalReceiver};
-use sys::{memory, proc, terminal};
+use sys::{Signal, memory, proc, terminal};
 
 /// The supervisor's name in the list of processes, so that `pkill trainit` reaches the front alone.
 const NAME: &std::ffi::CStr = c"supervisor";
@@ -111,7 +111,7 @@ pub(crate) fn end_with_front(log: Log) -> Option<u8> {
         "the process in front of the supervisor was killed: SIGKILL for everything that was started",
     );
     log_who_is_left();
-    Some(Ended::Killed(libc::SIGKILL).code())
+    Some(Ended::Killed(Signal::KILL).code())
 }
 
 /// Runs the front until the supervisor ends.
@@ -123,7 +123,7 @@ fn stand_in_front(supervisor: c_int, link: Option<OwnedFd>, earlier: &[KnownProc
     loop {
         match process::reap() {
             Reaped::One(pid, Ended::Exited(code)) if pid == supervisor => return leave(code, earlier),
-            Reaped::One(pid, Ended::Killed(number)) if pid == supervisor => return supervisor_killed(number),
+            Reaped::One(pid, Ended::Killed(signal)) if pid == supervisor => return supervisor_killed(signal),
             Reaped::One(..) | Reaped::Suspended(..) => continue,
             Reaped::NoChildren => return Exit::Internal.code().into(),
             Reaped::NoneYet => {}
@@ -140,11 +140,11 @@ fn stand_in_front(supervisor: c_int, link: Option<OwnedFd>, earlier: &[KnownProc
                 continue;
             }
         };
-        let (pid, number) = (arrived.pid as c_int, arrived.number);
-        match number {
-            libc::SIGCHLD if pid == supervisor => {}
-            libc::SIGTSTP if pid == supervisor => process::suspend(),
-            libc::SIGPIPE if pid == process::own_pid() => {}
+        let (pid, signal) = (arrived.pid as c_int, arrived.signal);
+        match signal {
+            Signal::CHLD if pid == supervisor => {}
+            Signal::TSTP if pid == supervisor => process::suspend(),
+            Signal::PIPE if pid == process::own_pid() => {}
             _ => signal::relay(supervisor, &arrived),
         }
     }
@@ -159,7 +159,7 @@ fn pause() {
 fn leave(code: u8, earlier: &[KnownProcess]) -> c_int {
     let (begun, signals) = (Instant::now(), SignalReceiver::default());
     for (pid, _) in earlier.iter().filter(|known| is_there(known)) {
-        let _ = signal::send(*pid, libc::SIGTERM);
+        let _ = signal::send(*pid, Signal::TERM);
     }
     while earlier.iter().any(is_there) && reap_what_ended() && begun.elapsed() < DRAIN {
         let _ = signals.wait(Some(PAUSE));
@@ -176,10 +176,10 @@ fn is_there((pid, start): &KnownProcess) -> bool {
     proc::start_time(*pid) == Some(*start)
 }
 
-fn supervisor_killed(number: c_int) -> c_int {
-    let ended = Ended::Killed(number);
+fn supervisor_killed(signal: Signal) -> c_int {
+    let ended = Ended::Killed(signal);
     end_everything(&[]);
-    let how = signal::name(number);
+    let how = signal;
     Log::default()
         .write(Level::Error, &format!("the supervisor was killed by {how}: SIGKILL for everything that was started"));
     log_who_is_left();
@@ -200,7 +200,7 @@ fn end_everything(others: &[KnownProcess]) {
         let others = || others.iter().filter(|known| is_there(known)).map(|(pid, _)| *pid);
         let below_others = others().flat_map(proc::descendants).chain(others());
         for pid in proc::descendants(process::own_pid()).into_iter().chain(below_others) {
-            let _ = signal::send(pid, libc::SIGKILL);
+            let _ = signal::send(pid, Signal::KILL);
         }
         if !reap_what_ended() && others().next().is_none() {
             return;
@@ -224,7 +224,7 @@ fn reap_what_ended() -> bool {
 pub(crate) fn suspend() {
     match FRONT.get() {
         Some(front) => {
-            let _ = signal::send(front.pid, libc::SIGTSTP);
+            let _ = signal::send(front.pid, Signal::TSTP);
         }
         None => process::suspend(),
     }

@@ -11,8 +11,7 @@ use protocol::handover::{HandoverWriter, HelperTask, Message, Policy};
 use std::ffi::c_int;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
-use sys::process;
-use sys::signal;
+use sys::{Signal, process, signal};
 
 /// Time limit of a single question; a file system that does not answer by then counts as dead.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -131,7 +130,7 @@ impl Helpers {
     /// Kills the helpers whose time is up; a helper that cannot be killed is left alone.
     pub(crate) fn tick(&mut self, now: Clock) {
         for running in self.0.iter_mut().filter(|running| running.until.is_some_and(|until| now >= until)) {
-            let killed = signal::send(running.pid, libc::SIGKILL);
+            let killed = signal::send(running.pid, Signal::KILL);
             let again = killed.is_err_and(|errno| !signal::is_final(errno));
             (running.until, running.given_up) = (again.then(|| now + KILL_AGAIN), true);
         }

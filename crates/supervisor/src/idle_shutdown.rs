@@ -247,7 +247,7 @@ mod tests {
         state.step(Event::Said(Message::Policy(Box::new(policy))), 2 * MINUTE, &mut Vec::new());
         let mut act = Vec::new();
         state.step(Event::Tick, 2 * MINUTE, &mut act);
-        assert!(act.contains(&Action::Tree(libc::SIGTERM)), "{act:?}");
+        assert!(act.contains(&Action::Tree(sys::Signal::TERM)), "{act:?}");
     }
 
     #[test]

@@ -9,8 +9,8 @@ use super::{ChildMains, PrepareArgs, run};
 use protocol::handover::{Level, Policy, Scope, SignalPolicy, StopPolicy};
 use std::ffi::c_int;
 use std::time::Duration;
-use sys::signal::{self, InheritedSignals};
-use sys::{Args, process, terminal};
+use sys::signal::InheritedSignals;
+use sys::{Args, Signal, process, terminal};
 
 /// tini's exit code for a command line that it cannot understand.
 const USAGE: c_int = 1;
@@ -41,7 +41,7 @@ enum InitRequest {
 struct InitOptions {
     policy: Policy,
     /// The signal that this process gets when its own parent dies.
-    parent_death: Option<c_int>,
+    parent_death: Option<Signal>,
 }
 
 impl Default for InitOptions {
@@ -155,7 +155,7 @@ fn with_value(flag: u8, value: &str, options: &mut InitOptions) -> Result<(), St
             options.policy.exit.map.push((code, 0));
         }
         b'r' => options.policy.signals.rewrite.push(rewrite(value).ok_or_else(|| refused("FROM:TO"))?),
-        _ => options.parent_death = Some(signal::parse(value).ok_or_else(|| refused("a signal"))?),
+        _ => options.parent_death = Some(Signal::parse(value).ok_or_else(|| refused("a signal"))?),
     }
     Ok(())
 }
@@ -163,8 +163,8 @@ fn with_value(flag: u8, value: &str, options: &mut InitOptions) -> Result<(), St
 /// Parses `TERM:USR1`, `15:10`, `HUP:0`.
 fn rewrite(text: &str) -> Option<(i32, i32)> {
     let (from, to) = text.split_once(':')?;
-    let to = if to == "0" { 0 } else { signal::parse(to)? };
-    Some((signal::parse(from)?, to))
+    let number = |text| Signal::parse(text).map(|signal| signal.number().into());
+    Some((number(from)?, if to == "0" { 0 } else { number(to)? }))
 }
 
 /// Parses a whole number with `ms`, `s`, `m` or `h`, or plain seconds.
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(policy.exit.map, [(143, 0), (7, 0)]);
         assert_eq!(policy.signals.rewrite, [(15, 10), (1, 0)]);
         assert_eq!(policy.stop.grace, Some(Duration::from_secs(30)));
-        assert_eq!(options("-p SIGKILL true").0.parent_death, Some(libc::SIGKILL));
+        assert_eq!(options("-p SIGKILL true").0.parent_death, Some(Signal::KILL));
     }
 
     #[test]

@@ -2,21 +2,20 @@
 
 use protocol::exit_code::{Exit, FailureFamily};
 use protocol::handover::{Level, Phase};
-use std::ffi::c_int;
+use sys::Signal;
 use sys::process::Ended;
-use sys::signal;
 
 /// Signals that ask a process to end: a terminal sends them to prepare alone, and so does a person with kill(1).
-const REQUESTS: [c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP];
+const REQUESTS: [Signal; 4] = [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP];
 
 /// Signals that the kernel sends for a fault of the program.
-const FAULTS: [c_int; 6] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGABRT, libc::SIGFPE, libc::SIGSYS];
+const FAULTS: [Signal; 6] = [Signal::SEGV, Signal::BUS, Signal::ILL, Signal::ABRT, Signal::FPE, Signal::SYS];
 
 /// A preparation that ended by a signal although PID 1 was not asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KilledPreparation {
     /// The signal that ended prepare.
-    pub signal: c_int,
+    pub signal: Signal,
     /// The phase that prepare was in.
     pub phase: Phase,
     /// The kernel's out-of-memory killer was active in this control group.
@@ -28,7 +27,7 @@ impl KilledPreparation {
     pub fn of(ended: Ended, phase: Phase, memory_kill: bool) -> Option<Self> {
         match ended {
             Ended::Killed(signal) => {
-                Some(KilledPreparation { signal, phase, out_of_memory: memory_kill && signal == libc::SIGKILL })
+                Some(KilledPreparation { signal, phase, out_of_memory: memory_kill && signal == Signal::KILL })
             }
             Ended::Exited(_) => None,
         }
@@ -43,7 +42,7 @@ impl KilledPreparation {
     pub fn exit(&self) -> Exit {
         match self.signal {
             _ if self.out_of_memory => Exit::Transient(FailureFamily::Host),
-            signal if self.was_asked_for() => Exit::Signal(signal as u8),
+            signal if self.was_asked_for() => Exit::Signal(signal.number()),
             _ => Exit::Internal,
         }
     }
@@ -60,7 +59,7 @@ impl KilledPreparation {
         } else {
             ""
         };
-        format!("killed by {} while {}{report}", signal::name(self.signal), self.phase.activity())
+        format!("killed by {} while {}{report}", self.signal, self.phase.activity())
     }
 }
 
@@ -68,31 +67,31 @@ impl KilledPreparation {
 mod tests {
     use super::*;
 
-    fn code(signal: c_int, memory_kill: bool) -> u8 {
+    fn code(signal: Signal, memory_kill: bool) -> u8 {
         KilledPreparation::of(Ended::Killed(signal), Phase::Installing, memory_kill)
             .map_or(0, |killed| killed.exit().code())
     }
 
     #[test]
     fn only_the_kernels_own_kill_is_for_want_of_memory() {
-        assert_eq!((code(libc::SIGKILL, true), code(libc::SIGKILL, false)), (214, 70));
-        assert_eq!((code(libc::SIGSEGV, true), code(libc::SIGSEGV, false)), (70, 70));
+        assert_eq!((code(Signal::KILL, true), code(Signal::KILL, false)), (214, 70));
+        assert_eq!((code(Signal::SEGV, true), code(Signal::SEGV, false)), (70, 70));
         assert_eq!(KilledPreparation::of(Ended::Exited(137), Phase::Installing, true), None);
     }
 
     #[test]
     fn who_was_asked_to_end_did_not_fail() {
         for signal in REQUESTS {
-            assert_eq!(code(signal, true), 128 + signal as u8);
+            assert_eq!(code(signal, true), 128 + signal.number());
         }
     }
 
     #[test]
     fn the_words_name_the_signal_and_what_was_done() {
         let words = |signal, phase| KilledPreparation::of(Ended::Killed(signal), phase, false).unwrap().words();
-        assert_eq!(words(libc::SIGKILL, Phase::Hooks), "killed by SIGKILL while running hooks");
+        assert_eq!(words(Signal::KILL, Phase::Hooks), "killed by SIGKILL while running hooks");
         assert!(
-            words(libc::SIGSEGV, Phase::Configuring).starts_with("killed by SIGSEGV while reading the configuration (")
+            words(Signal::SEGV, Phase::Configuring).starts_with("killed by SIGSEGV while reading the configuration (")
         );
     }
 }

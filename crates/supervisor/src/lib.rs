@@ -34,6 +34,7 @@ mod pending_signals;
 mod requests;
 mod restart;
 mod sidecars;
+mod signal_policy;
 pub mod signal_target;
 mod sleep;
 mod start_sidecars;

@@ -2,8 +2,8 @@
 
 use super::stop_plan::{Reason, StopPlan};
 use protocol::handover::{Level, SavedCheckpoint};
-use std::ffi::c_int;
 use std::time::Duration;
+use sys::Signal;
 use sys::process::Ended;
 
 /// A line of PID 1's log.
@@ -28,7 +28,7 @@ pub enum LogEvent {
     /// The same signal arrived again, and nothing changes.
     Again {
         /// The signal.
-        number: c_int,
+        signal: Signal,
         /// Time until SIGKILL; `None` if there is no limit.
         left: Option<Duration>,
     },
@@ -46,16 +46,16 @@ pub enum LogEvent {
     /// The trainer was asked to save.
     Asked {
         /// The signal that asked; `None` if a request file did.
-        number: Option<c_int>,
+        signal: Option<Signal>,
         /// The trainer is stopped afterwards.
         stop: bool,
         /// Time until SIGTERM for every process, saved or not; `None` if there is no limit.
         left: Option<Duration>,
     },
     /// The trainer has no handler for the signal that means "save".
-    NobodyReady(c_int),
+    NobodyReady(Signal),
     /// The trainer has no handler for the configured stop signal, so it got SIGTERM instead.
-    TermInstead(c_int),
+    TermInstead(Signal),
     /// Nothing is configured that makes the trainer save.
     NoWayToSave,
     /// A new checkpoint is complete.

@@ -8,7 +8,7 @@ use protocol::units;
 use std::ffi::c_int;
 use std::time::Duration;
 use sys::process::Ended;
-use sys::{Root, proc, process, signal};
+use sys::{Root, Signal, proc, process, signal};
 
 /// Most processes that are named in one line.
 const NAMED: usize = 10;
@@ -17,8 +17,8 @@ pub(crate) fn words(line: &LogEvent) -> String {
     match line {
         LogEvent::Stopping { stop, grace_from, reason } => stopping(stop, grace_from, *reason),
         LogEvent::EndsSoon { reason, left } => ends_soon(*reason, *left),
-        LogEvent::Again { number, left } => {
-            format!("{} again: already stopping, nothing is shortened{}", signal::name(*number), until_kill(*left))
+        LogEvent::Again { signal, left } => {
+            format!("{} again: already stopping, nothing is shortened{}", *signal, until_kill(*left))
         }
         LogEvent::Escalating { left } => format!("SIGTERM to every process{}", until_kill(*left)),
         LogEvent::Killing => "SIGKILL to every process".into(),
@@ -27,12 +27,12 @@ pub(crate) fn words(line: &LogEvent) -> String {
             format!("these processes cannot be killed and are left behind: {}", named(&left))
         }
         LogEvent::PrepareTimeout(limit) => format!("preparing took longer than prepare.timeout ({})", seconds(*limit)),
-        LogEvent::Asked { number, stop, left } => asked(*number, *stop, *left),
-        LogEvent::NobodyReady(number) => {
-            format!("{} was not sent: the workload has no handler for it (yet) and would die", signal::name(*number))
+        LogEvent::Asked { signal, stop, left } => asked(*signal, *stop, *left),
+        LogEvent::NobodyReady(signal) => {
+            format!("{} was not sent: the workload has no handler for it (yet) and would die", *signal)
         }
-        LogEvent::TermInstead(number) => {
-            format!("the workload has no handler for {} (yet): SIGTERM was sent instead", signal::name(*number))
+        LogEvent::TermInstead(signal) => {
+            format!("the workload has no handler for {} (yet): SIGTERM was sent instead", *signal)
         }
         LogEvent::NoWayToSave => {
             "a checkpoint was asked for, but neither checkpoint.signal nor checkpoint.request_file is set".into()
@@ -104,7 +104,7 @@ pub(crate) fn asked_by(stop: &StopPlan, reason: Option<Reason>) -> String {
     match reason {
         Some(Reason::Idle(after)) => format!("idle.after (not used for {})", time(after)),
         Some(Reason::Lifetime(limit)) => format!("lifetime ({})", time(limit)),
-        None => signal::name(stop.arrived.number) + &sender(stop.arrived),
+        None => format!("{}{}", stop.arrived.signal, sender(stop.arrived)),
     }
 }
 
@@ -129,8 +129,8 @@ fn time(limit: Duration) -> String {
     }
 }
 
-fn asked(number: Option<i32>, stop: bool, left: Option<Duration>) -> String {
-    let how = number.map_or("by checkpoint.request_file".into(), |number| format!("by {}", signal::name(number)));
+fn asked(signal: Option<Signal>, stop: bool, left: Option<Duration>) -> String {
+    let how = signal.map_or("by checkpoint.request_file".into(), |signal| format!("by {signal}"));
     let then = match left {
         _ if !stop => String::new(),
         None => "; the stop follows when it is complete".into(),
@@ -187,7 +187,7 @@ pub(crate) fn holding(gpu_users: &[GpuUser]) -> String {
 pub(crate) fn how(ended: Ended) -> String {
     match ended {
         Ended::Exited(code) => format!("exit code {code}"),
-        Ended::Killed(number) => format!("killed by {}", signal::name(number)),
+        Ended::Killed(signal) => format!("killed by {signal}"),
     }
 }
 

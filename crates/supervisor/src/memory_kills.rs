@@ -1,10 +1,11 @@
 //! Counts how often the kernel's out-of-memory killer acted in this control group since the start.
 
+use sys::Signal;
 use sys::process::{Ended, is_first};
 use sys::{Root, cgroup};
 
 /// The exit code of a death by SIGKILL, which is the signal that the out-of-memory killer sends.
-const KILLED: u8 = 128 + libc::SIGKILL as u8;
+const KILLED: u8 = 128 + Signal::KILL.number();
 
 /// The value of the counter at the start.
 #[derive(Debug, Default)]
@@ -35,7 +36,7 @@ impl MemoryKills {
 
     /// Returns whether an out-of-memory kill explains this end; other processes send SIGKILL, too, so the counter decides.
     pub(crate) fn explain(&self, ended: Ended) -> bool {
-        ended == Ended::Killed(libc::SIGKILL) && self.since(Some(ended)) > 0
+        ended == Ended::Killed(Signal::KILL) && self.since(Some(ended)) > 0
     }
 }
 
@@ -49,7 +50,7 @@ mod tests {
 
     #[test]
     fn other_ends_than_by_sigkill_are_not_explained() {
-        for ended in [Ended::Exited(137), Ended::Killed(libc::SIGSEGV)] {
+        for ended in [Ended::Exited(137), Ended::Killed(Signal::SEGV)] {
             assert!(!MemoryKills(Some(0)).explain(ended));
         }
         assert_eq!(MemoryKills(Some(u64::MAX)).since(None), 0);

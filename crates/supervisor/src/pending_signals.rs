@@ -4,9 +4,8 @@
 
 use super::clock::Clock;
 use super::timers::{Timer, Timers};
-use std::ffi::c_int;
 use std::time::Duration;
-use sys::signal;
+use sys::Signal;
 
 /// Time from the workload's start to the first check; doubled each time.
 const FIRST_LOOK: Duration = Duration::from_millis(50);
@@ -23,8 +22,8 @@ pub(crate) struct PendingSignals {
 
 impl PendingSignals {
     /// Keeps a signal.
-    pub(crate) fn keep(&mut self, number: c_int) {
-        self.signals |= signal::bit(number);
+    pub(crate) fn keep(&mut self, signal: Signal) {
+        self.signals |= signal.bit();
     }
 
     /// Starts to check for handlers, because the workload is there.
@@ -63,23 +62,23 @@ mod tests {
         let (mut held, mut timers) = (PendingSignals::default(), Timers::default());
         held.begin(&mut timers, Duration::ZERO);
         assert_eq!(timers.next(), None);
-        held.keep(libc::SIGUSR1);
-        held.keep(libc::SIGWINCH);
+        held.keep(Signal::USR1);
+        held.keep(Signal::WINCH);
         held.begin(&mut timers, Duration::from_secs(3));
         let mut looks = Vec::new();
         while let Some(at) = timers.next() {
             assert_eq!(held.tick(&mut timers, at - Duration::from_millis(1)), None);
             looks.push(held.tick(&mut timers, at).unwrap());
         }
-        assert_eq!(looks, [signal::bit(libc::SIGUSR1) | signal::bit(libc::SIGWINCH); 10]);
+        assert_eq!(looks, [Signal::USR1.bit() | Signal::WINCH.bit(); 10]);
     }
 
     #[test]
     fn what_was_delivered_is_not_delivered_again() {
         let (mut held, mut timers) = (PendingSignals::default(), Timers::default());
-        held.keep(libc::SIGUSR1);
+        held.keep(Signal::USR1);
         held.begin(&mut timers, Duration::ZERO);
-        held.delivered(signal::bit(libc::SIGUSR1), &mut timers);
+        held.delivered(Signal::USR1.bit(), &mut timers);
         assert_eq!(timers.next(), None);
     }
 }

@@ -174,10 +174,11 @@ mod tests {
     use crate::event::Event;
     use crate::state::State;
     use protocol::handover::{Message, Policy, StopPolicy};
+    use sys::Signal;
     use sys::signal::Arrived;
 
     const BEGIN: [Action; 2] = [Action::BeginSidecar(0), Action::BeginSidecar(1)];
-    const TERM: Event = Event::Signal(Arrived { number: libc::SIGTERM, pid: 0, uid: 0, kernel: false });
+    const TERM: Event = Event::Signal(Arrived { signal: Signal::TERM, pid: 0, uid: 0, kernel: false });
 
     fn running() -> (State, Vec<Action>) {
         let mut state = State::preparing();
@@ -212,7 +213,7 @@ mod tests {
     fn one_that_fails_again_and_again_is_given_up_and_one_that_lasted_counts_anew() {
         let (mut state, _) = running();
         let fails = |state: &mut State, now: Clock| {
-            state.step(Event::SidecarEnded(0, Ended::Killed(9)), now, &mut Vec::new());
+            state.step(Event::SidecarEnded(0, Ended::Killed(Signal::KILL)), now, &mut Vec::new());
             let next = state.deadline();
             next.inspect(|at| state.step(Event::Tick, *at, &mut Vec::new()))
         };
@@ -242,8 +243,8 @@ mod tests {
         does(&mut state, 1, Event::MainEnded(Ended::Exited(0)));
         // The sidecar that waited for its next start waits no more.
         assert!(!state.wants_sidecar(0) && !state.wants_sidecar(1));
-        assert_eq!(does(&mut state, 2, Event::Tick), [Action::Tree(libc::SIGTERM)]);
-        does(&mut state, 3, Event::SidecarEnded(1, Ended::Killed(15)));
+        assert_eq!(does(&mut state, 2, Event::Tick), [Action::Tree(Signal::TERM)]);
+        does(&mut state, 3, Event::SidecarEnded(1, Ended::Killed(Signal::TERM)));
         assert_eq!(does(&mut state, 3, Event::ChildrenGone), [Action::Exit(0)]);
     }
 
@@ -255,8 +256,8 @@ mod tests {
         assert_eq!(does(&mut state, 100, Event::MainEnded(Ended::Exited(0))), [Action::DeliverToOrphans]);
         does(&mut state, 101, Event::Tick);
         assert_eq!(does(&mut state, 105, Event::Tick), [Action::KillSidecars]);
-        does(&mut state, 105, Event::SidecarEnded(0, Ended::Killed(9)));
-        does(&mut state, 105, Event::SidecarEnded(1, Ended::Killed(9)));
+        does(&mut state, 105, Event::SidecarEnded(0, Ended::Killed(Signal::KILL)));
+        does(&mut state, 105, Event::SidecarEnded(1, Ended::Killed(Signal::KILL)));
         assert_eq!(does(&mut state, 105, Event::ChildrenGone), [Action::Exit(0)]);
     }
 

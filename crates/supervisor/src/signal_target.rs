@@ -5,7 +5,7 @@
 
 use protocol::handover::Scope;
 use std::ffi::c_int;
-use sys::{proc, signal};
+use sys::{Signal, proc};
 
 /// Deepest nesting of shells that is looked through.
 const DEPTH: u32 = 8;
@@ -23,7 +23,7 @@ pub trait ProcessView {
     /// Returns whether a process is a shell.
     fn is_shell(&self, pid: c_int) -> bool;
     /// Returns whether a process has a handler for a signal.
-    fn catches(&self, pid: c_int, number: c_int) -> bool;
+    fn catches(&self, pid: c_int, signal: Signal) -> bool;
 }
 
 /// The real processes, from /proc.
@@ -41,8 +41,8 @@ impl ProcessView for RealProcesses {
         });
         name.is_some_and(|name| SHELLS.contains(&name.as_str()))
     }
-    fn catches(&self, pid: c_int, number: c_int) -> bool {
-        proc::status(pid).is_some_and(|status| signal::contains(status.caught, number))
+    fn catches(&self, pid: c_int, signal: Signal) -> bool {
+        proc::status(pid).is_some_and(|status| signal.is_in(status.caught))
     }
 }
 
@@ -58,13 +58,13 @@ pub struct SignalTargets {
 }
 
 /// Chooses the targets of a signal.
-pub fn choose(main: c_int, number: c_int, scope: Scope, view: &dyn ProcessView) -> SignalTargets {
+pub fn choose(main: c_int, signal: Signal, scope: Scope, view: &dyn ProcessView) -> SignalTargets {
     let only = |signalled| SignalTargets { signalled, ..SignalTargets::default() };
     match scope {
         Scope::Main => only(vec![main]),
         Scope::Group => only(vec![-main]),
         Scope::Tree => only(tree(main, view)),
-        Scope::Auto => behind_shells(main, number, view, DEPTH),
+        Scope::Auto => behind_shells(main, signal, view, DEPTH),
     }
 }
 
@@ -83,18 +83,18 @@ fn tree(main: c_int, view: &dyn ProcessView) -> Vec<c_int> {
 ///
 /// A shell that catches the signal gets it alone, because its author has set a trap. Otherwise its children are looked at. Of a
 /// pipeline, the members with a handler get the signal, if there are any.
-fn behind_shells(pid: c_int, number: c_int, view: &dyn ProcessView, depth: u32) -> SignalTargets {
-    if depth == 0 || !view.is_shell(pid) || is_trapped(pid, number, view) {
+fn behind_shells(pid: c_int, signal: Signal, view: &dyn ProcessView, depth: u32) -> SignalTargets {
+    if depth == 0 || !view.is_shell(pid) || is_trapped(pid, signal, view) {
         return SignalTargets { signalled: vec![pid], ..SignalTargets::default() };
     }
     let mut chosen = SignalTargets { shells: vec![pid], ..SignalTargets::default() };
     for child in view.children(pid) {
-        let below = behind_shells(child, number, view, depth - 1);
+        let below = behind_shells(child, signal, view, depth - 1);
         chosen.shells.extend(below.shells);
         chosen.signalled.extend(below.signalled);
         chosen.spared.extend(below.spared);
     }
-    let ready = |pid: &c_int| is_ready(*pid, number, view);
+    let ready = |pid: &c_int| is_ready(*pid, signal, view);
     if chosen.signalled.iter().any(ready) {
         let (signalled, rest): (Vec<_>, Vec<_>) = chosen.signalled.into_iter().partition(ready);
         chosen.signalled = signalled;
@@ -103,13 +103,13 @@ fn behind_shells(pid: c_int, number: c_int, view: &dyn ProcessView, depth: u32) 
     chosen
 }
 
-fn is_ready(pid: c_int, number: c_int, view: &dyn ProcessView) -> bool {
-    if view.is_shell(pid) { is_trapped(pid, number, view) } else { view.catches(pid, number) }
+fn is_ready(pid: c_int, signal: Signal, view: &dyn ProcessView) -> bool {
+    if view.is_shell(pid) { is_trapped(pid, signal, view) } else { view.catches(pid, signal) }
 }
 
 /// Returns whether a shell has set a trap: every shell catches INT while it waits for a command, so only a handler for TERM proves one.
-fn is_trapped(shell: c_int, number: c_int, view: &dyn ProcessView) -> bool {
-    view.catches(shell, if number == libc::SIGINT { libc::SIGTERM } else { number })
+fn is_trapped(shell: c_int, signal: Signal, view: &dyn ProcessView) -> bool {
+    view.catches(shell, if signal == Signal::INT { Signal::TERM } else { signal })
 }
 
 #[cfg(test)]
@@ -126,13 +126,13 @@ mod tests {
         fn is_shell(&self, pid: c_int) -> bool {
             self.0.iter().any(|p| p.0 == pid && SHELLS.contains(&p.2))
         }
-        fn catches(&self, pid: c_int, number: c_int) -> bool {
-            number == libc::SIGINT || self.0.iter().any(|p| p.0 == pid && p.3)
+        fn catches(&self, pid: c_int, signal: Signal) -> bool {
+            signal == Signal::INT || self.0.iter().any(|p| p.0 == pid && p.3)
         }
     }
 
     fn auto(processes: &'static [(c_int, c_int, &'static str, bool)]) -> Vec<c_int> {
-        let chosen = choose(2, 15, Scope::Auto, &Fake(processes));
+        let chosen = choose(2, Signal::TERM, Scope::Auto, &Fake(processes));
         [chosen.shells, chosen.signalled].concat()
     }
 
@@ -154,16 +154,16 @@ mod tests {
 
     #[test]
     fn a_shell_without_a_trap_is_looked_through_for_an_interrupt_too() {
-        let chosen = choose(2, libc::SIGINT, Scope::Auto, &Fake(&[(2, 1, "sh", false), (3, 2, "python", true)]));
+        let chosen = choose(2, Signal::INT, Scope::Auto, &Fake(&[(2, 1, "sh", false), (3, 2, "python", true)]));
         assert_eq!((chosen.shells, chosen.signalled), (vec![2], vec![3]));
-        let trapped = choose(2, libc::SIGINT, Scope::Auto, &Fake(&[(2, 1, "sh", true), (3, 2, "python", true)]));
+        let trapped = choose(2, Signal::INT, Scope::Auto, &Fake(&[(2, 1, "sh", true), (3, 2, "python", true)]));
         assert_eq!(trapped.signalled, [2]);
     }
 
     #[test]
     fn of_a_pipeline_the_trainer_is_chosen_and_tee_goes_on() {
         let processes = Fake(&[(2, 1, "sh", false), (3, 2, "python", true), (4, 2, "tee", false)]);
-        let chosen = choose(2, 15, Scope::Auto, &processes);
+        let chosen = choose(2, Signal::TERM, Scope::Auto, &processes);
         assert_eq!((chosen.shells, chosen.signalled, chosen.spared), (vec![2], vec![3], vec![4]));
         assert_eq!(auto(&[(2, 1, "sh", false), (3, 2, "python", false), (4, 2, "tee", false)]), [2, 3, 4]);
     }
@@ -171,8 +171,8 @@ mod tests {
     #[test]
     fn other_scopes_are_literal() {
         let processes = Fake(&[(2, 1, "sh", false), (3, 2, "python", true)]);
-        assert_eq!(choose(2, 15, Scope::Main, &processes).signalled, [2]);
-        assert_eq!(choose(2, 15, Scope::Group, &processes).signalled, [-2]);
-        assert_eq!(choose(2, 15, Scope::Tree, &processes).signalled, [2, 3]);
+        assert_eq!(choose(2, Signal::TERM, Scope::Main, &processes).signalled, [2]);
+        assert_eq!(choose(2, Signal::TERM, Scope::Group, &processes).signalled, [-2]);
+        assert_eq!(choose(2, Signal::TERM, Scope::Tree, &processes).signalled, [2, 3]);
     }
 }

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use nix::sys::resource::{Resource, setrlimit};
     use std::os::fd::AsFd;
-    use sys::{fork_detached, process, signal};
+    use sys::{Signal, fork_detached, process, signal};
 
     /// Returns the results of a sleep with a handover, after a signal and after none, in a process that may open this many descriptors
     /// more.
@@ -116,9 +116,9 @@ mod tests {
             let (signals, helpers) = (SignalReceiver::default(), Helpers::default());
             let sources =
                 WakeSources { signals: &signals, handover: Some(handover.as_fd()), requests: None, helpers: &helpers };
-            let _ = signal::send(process::own_pid(), libc::SIGUSR1);
+            let _ = signal::send(process::own_pid(), Signal::USR1);
             let sleep = || sources.sleep(Some(Duration::from_millis(1)), false).signals;
-            let number = |[first, ..]: [Option<Arrived>; AT_ONCE]| first.map_or(0, |arrived| arrived.number as u8);
+            let number = |[first, ..]: [Option<Arrived>; AT_ONCE]| first.map_or(0, |arrived| arrived.signal.number());
             let _ = nix::unistd::write(&write, &[number(sleep()), number(sleep()), 1]);
             0
         });
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn signals_are_received_beside_a_descriptor_and_without_any_to_poll() {
-        assert_eq!(beside_a_door(4096), [libc::SIGUSR1 as u8, 0, 1]);
-        assert_eq!(beside_a_door(0), [libc::SIGUSR1 as u8, 0, 1]);
+        assert_eq!(beside_a_door(4096), [Signal::USR1.number(), 0, 1]);
+        assert_eq!(beside_a_door(0), [Signal::USR1.number(), 0, 1]);
     }
 }

@@ -8,7 +8,7 @@ use protocol::state_file::SidecarRecord;
 use std::ffi::c_int;
 use std::path::Path;
 use sys::signal::InheritedSignals;
-use sys::{proc, process};
+use sys::{Signal, proc, process};
 
 /// The running sidecars and those to start, each by its index in the policy's list.
 #[derive(Default)]
@@ -48,14 +48,14 @@ impl StartedSidecars {
     /// Takes a reaped process; returns the index if it was a sidecar, and sends TERM to the rest of its process group.
     pub(crate) fn reaped(&mut self, pid: c_int, unsent: &UnsentSignals) -> Option<usize> {
         let at = self.running.iter().position(|(_, running)| *running == pid)?;
-        let _ = unsent.send(-pid, libc::SIGTERM);
+        let _ = unsent.send(-pid, Signal::TERM);
         Some(self.running.swap_remove(at).0)
     }
 
     /// Kills each sidecar with all its descendants.
     pub(crate) fn kill(&self, unsent: &UnsentSignals) {
         for pid in self.all() {
-            let _ = unsent.send(pid, libc::SIGKILL);
+            let _ = unsent.send(pid, Signal::KILL);
         }
     }
 

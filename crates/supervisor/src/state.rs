@@ -17,16 +17,14 @@ use super::life::{Life, Preparing, Question, Running};
 use super::log_event::LogEvent;
 use super::restart::RestartState;
 use super::sidecars::Sidecars;
+use super::signal_policy;
 use super::stop_protocol::{PREPARE_GRACE, StopProtocol};
 use super::timers::{Timer, Timers};
 use protocol::handover::{
     HelperTask, Message, Phase, Policy, SavedCheckpoint, SignalMeaning, StopPolicy, WorkloadKind,
 };
-use std::ffi::c_int;
+use sys::Signal;
 use sys::signal::Arrived;
-
-/// The signal with which systemd asks a container's init to halt: SIGRTMIN+3.
-const SYSTEMD_HALT: c_int = 37;
 
 /// Everything that PID 1 decides from.
 #[derive(Clone, Debug)]
@@ -115,7 +113,7 @@ impl State {
             Event::MemoryRanOut => self.with_preparing(|preparing| preparing.memory_ran_out = true),
             Event::MainEnded(ended) => self.main_ended(ended, now, act),
             Event::SaveRequested => self.asked_from_inside(now, act),
-            Event::NobodyReady(number) => self.not_asked(number, act),
+            Event::NobodyReady(signal) => self.not_asked(signal, act),
             Event::ChildEnded if self.stop.is_asked() && self.ended().is_some() => act.push(Action::DeliverToOrphans),
             Event::ChildEnded => {}
             Event::SidecarEnded(index, ended) => {
@@ -135,43 +133,42 @@ impl State {
     }
 
     fn signal(&mut self, mut arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
-        if let Some((_, to)) = self.policy.signals.rewrite.iter().find(|(from, _)| *from == arrived.number) {
-            arrived.number = *to;
-        }
-        match self.meaning(arrived.number) {
+        let Some(signal) = signal_policy::rewritten(&self.policy.signals, arrived.signal) else { return };
+        arrived.signal = signal;
+        match self.meaning(arrived.signal) {
             SignalMeaning::Ignore => {}
             SignalMeaning::Stop => self.stop_signal(arrived, now, act),
-            SignalMeaning::Checkpoint => drop(self.save_requested(Some(arrived.number), now, act)),
-            SignalMeaning::Forward => self.forward(arrived.number, act),
+            SignalMeaning::Checkpoint => drop(self.save_requested(Some(arrived.signal), now, act)),
+            SignalMeaning::Forward => self.forward(arrived.signal, act),
         }
     }
 
-    fn forward(&mut self, number: c_int, act: &mut Vec<Action>) {
+    fn forward(&mut self, signal: Signal, act: &mut Vec<Action>) {
         match &mut self.life {
-            Life::Preparing(preparing) => preparing.pending.keep(number),
-            Life::Running(_) => act.push(Action::Forward(number)),
-            Life::Draining(_) => act.push(Action::Tree(number)),
+            Life::Preparing(preparing) => preparing.pending.keep(signal),
+            Life::Running(_) => act.push(Action::Forward(signal)),
+            Life::Draining(_) => act.push(Action::Tree(signal)),
             Life::BackOff(_) | Life::Held(_) => {}
         }
     }
 
     /// Returns the current meaning of a signal; HUP stops in every mode as long as there is no workload to forward it to.
-    fn meaning(&self, number: c_int) -> SignalMeaning {
+    fn meaning(&self, signal: Signal) -> SignalMeaning {
         // SIGCHLD is PID 1's own.
-        if [0, libc::SIGCHLD].contains(&number) {
+        if signal == Signal::CHLD {
             return SignalMeaning::Ignore;
         }
-        if let Some((_, meaning)) = self.policy.signals.on.iter().find(|(n, _)| *n == number) {
-            return *meaning;
+        if let Some(meaning) = signal_policy::meaning(&self.policy.signals, signal) {
+            return meaning;
         }
-        match number {
+        match signal {
             _ if self.plain && self.policy.stop.grace.is_none() => SignalMeaning::Forward,
-            libc::SIGTERM | libc::SIGINT | libc::SIGQUIT => SignalMeaning::Stop,
-            libc::SIGPWR | SYSTEMD_HALT if !self.plain => SignalMeaning::Stop,
-            libc::SIGHUP if matches!(self.life, Life::Preparing(_) | Life::Held(_)) && !self.plain => {
+            Signal::TERM | Signal::INT | Signal::QUIT => SignalMeaning::Stop,
+            Signal::PWR | Signal::SYSTEMD_HALT if !self.plain => SignalMeaning::Stop,
+            Signal::HUP if matches!(self.life, Life::Preparing(_) | Life::Held(_)) && !self.plain => {
                 SignalMeaning::Stop
             }
-            libc::SIGHUP if self.policy.kind == WorkloadKind::Train && !self.plain => SignalMeaning::Stop,
+            Signal::HUP if self.policy.kind == WorkloadKind::Train && !self.plain => SignalMeaning::Stop,
             _ => SignalMeaning::Forward,
         }
     }
@@ -261,7 +258,7 @@ impl State {
         }
     }
 
-    fn save_requested(&mut self, signal: Option<c_int>, now: Clock, act: &mut Vec<Action>) -> bool {
+    fn save_requested(&mut self, signal: Option<Signal>, now: Clock, act: &mut Vec<Action>) -> bool {
         let may = self.is_running() && !self.stop.is_asked();
         may && self.checkpoints.request(signal, &self.policy.checkpoint, &mut self.timers, now, act)
     }

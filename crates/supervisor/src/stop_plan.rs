@@ -1,9 +1,10 @@
 //! A stop as data: its reason, its signal, and the division of its time. Pure.
 
 use super::clock::Clock;
+use super::signal_policy::stop_signal;
 use protocol::handover::StopSignal;
-use std::ffi::c_int;
 use std::time::Duration;
+use sys::Signal;
 use sys::signal::Arrived;
 
 /// A stop that was asked for.
@@ -12,7 +13,7 @@ pub struct StopPlan {
     /// The signal that asked, and who sent it.
     pub arrived: Arrived,
     /// The signal that is passed on.
-    pub number: c_int,
+    pub signal: Signal,
     /// The whole budget; `None` if there is none.
     pub grace: Option<Duration>,
     /// When the stop began.
@@ -69,12 +70,9 @@ pub fn saving_time(grace: Duration) -> Duration {
 /// Returns the signal to send for the one that arrived.
 ///
 /// A plain init sends what it got. Otherwise only TERM and INT mean the same to a trainer as to PID 1.
-pub(crate) fn outgoing(configured: StopSignal, arrived: c_int, plain: bool) -> c_int {
-    match configured {
-        StopSignal::Number(number) => number,
-        StopSignal::Same if plain || arrived == libc::SIGINT => arrived,
-        StopSignal::Same => libc::SIGTERM,
-    }
+pub(crate) fn outgoing(configured: StopSignal, arrived: Signal, plain: bool) -> Signal {
+    let same = if plain || arrived == Signal::INT { arrived } else { Signal::TERM };
+    stop_signal(configured).unwrap_or(same)
 }
 
 #[cfg(test)]
@@ -95,9 +93,9 @@ mod tests {
 
     #[test]
     fn only_interrupt_is_passed_on_as_it_came() {
-        assert_eq!(outgoing(StopSignal::Same, libc::SIGINT, false), libc::SIGINT);
-        assert_eq!(outgoing(StopSignal::Same, libc::SIGPWR, false), libc::SIGTERM);
-        assert_eq!(outgoing(StopSignal::Same, libc::SIGQUIT, true), libc::SIGQUIT);
-        assert_eq!(outgoing(StopSignal::Number(10), libc::SIGTERM, false), 10);
+        assert_eq!(outgoing(StopSignal::Same, Signal::INT, false), Signal::INT);
+        assert_eq!(outgoing(StopSignal::Same, Signal::PWR, false), Signal::TERM);
+        assert_eq!(outgoing(StopSignal::Same, Signal::QUIT, true), Signal::QUIT);
+        assert_eq!(outgoing(StopSignal::Number(10), Signal::TERM, false), Signal::USR1);
     }
 }

@@ -8,8 +8,8 @@ use super::clock::Clock;
 use super::log_event::LogEvent;
 use super::stop_plan::{Reason, StopBudget, StopCircumstance, StopPlan};
 use super::timers::{Timer, Timers};
-use std::ffi::c_int;
 use std::time::Duration;
+use sys::Signal;
 
 /// Time between TERM and KILL for installers and probes when a stop comes before the workload runs.
 pub(crate) const PREPARE_GRACE: Duration = Duration::from_secs(5);
@@ -82,8 +82,8 @@ impl StopProtocol {
     }
 
     /// Counts a signal that asks for a stop.
-    pub(crate) fn count(&mut self, number: c_int) {
-        if number == libc::SIGINT {
+    pub(crate) fn count(&mut self, signal: Signal) {
+        if signal == Signal::INT {
             self.interrupts += 1;
         }
     }
@@ -99,8 +99,8 @@ impl StopProtocol {
     /// Sends the stop signal; `hang_up` adds SIGHUP for a shell, which ignores SIGTERM.
     pub(crate) fn deliver(&self, hang_up: bool, act: &mut Vec<Action>) {
         let Some(stop) = self.plan else { return };
-        let chosen = stop.number != stop.arrived.number && stop.number != libc::SIGTERM;
-        act.push(Action::Deliver { number: stop.number, chosen });
+        let chosen = stop.signal != stop.arrived.signal && stop.signal != Signal::TERM;
+        act.push(Action::Deliver { signal: stop.signal, chosen });
         if hang_up {
             act.push(Action::HangUp);
         }
@@ -128,17 +128,17 @@ impl StopProtocol {
     /// again: twice means now, three times means kill.
     pub(crate) fn repeated(
         &mut self,
-        number: c_int,
+        signal: Signal,
         main_runs: bool,
         timers: &mut Timers,
         now: Clock,
         act: &mut Vec<Action>,
     ) -> StopStep {
         match self.interrupts {
-            2 if number == libc::SIGINT => escalate(timers, now, act),
-            3.. if number == libc::SIGINT => self.kill(main_runs, timers, now, act),
+            2 if signal == Signal::INT => escalate(timers, now, act),
+            3.. if signal == Signal::INT => self.kill(main_runs, timers, now, act),
             _ => {
-                act.push(Action::Say(LogEvent::Again { number, left: timers.left(Timer::Kill, now) }));
+                act.push(Action::Say(LogEvent::Again { signal, left: timers.left(Timer::Kill, now) }));
                 StopStep::Goes
             }
         }
@@ -154,7 +154,7 @@ impl StopProtocol {
     ) {
         self.timed_out = true;
         act.push(Action::Say(LogEvent::PrepareTimeout(limit)));
-        act.push(Action::Tree(libc::SIGTERM));
+        act.push(Action::Tree(Signal::TERM));
         timers.set(Timer::Kill, now + PREPARE_GRACE);
     }
 
@@ -191,7 +191,7 @@ impl StopProtocol {
 fn escalate(timers: &mut Timers, now: Clock, act: &mut Vec<Action>) -> StopStep {
     timers.set(Timer::Term, None);
     act.push(Action::Say(LogEvent::Escalating { left: timers.left(Timer::Kill, now) }));
-    act.push(Action::Tree(libc::SIGTERM));
+    act.push(Action::Tree(Signal::TERM));
     StopStep::SavingEnds
 }
 

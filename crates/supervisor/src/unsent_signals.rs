@@ -6,7 +6,7 @@
 use nix::errno::Errno;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
-use sys::signal;
+use sys::{Signal, signal};
 
 /// Number of attempts for one signal, with pauses between them; after that the pid may belong to another process.
 const ATTEMPTS: u32 = 50;
@@ -22,7 +22,7 @@ pub(crate) struct UnsentSignals {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct UnsentSignal {
     pid: c_int,
-    number: c_int,
+    number: Signal,
     attempts: u32,
 }
 
@@ -31,7 +31,7 @@ impl UnsentSignals {
     ///
     /// # Errors
     /// The errors of `signal::send`.
-    pub(crate) fn send(&self, pid: c_int, number: c_int) -> nix::Result<()> {
+    pub(crate) fn send(&self, pid: c_int, number: Signal) -> nix::Result<()> {
         let sent = signal::send(pid, number);
         self.note(UnsentSignal { pid, number, attempts: 1 }, sent);
         sent
@@ -68,7 +68,7 @@ impl UnsentSignals {
 mod tests {
     use super::*;
 
-    const SIGNAL: UnsentSignal = UnsentSignal { pid: 4_000_000, number: libc::SIGTERM, attempts: 1 };
+    const SIGNAL: UnsentSignal = UnsentSignal { pid: 4_000_000, number: Signal::TERM, attempts: 1 };
 
     #[test]
     fn only_what_the_kernel_gave_no_answer_to_is_kept_and_not_for_ever() {

@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use protocol::handover::Scope;
 use std::collections::BTreeSet;
 use std::ffi::c_int;
-use sys::{proc, process, signal, terminal};
+use sys::{Signal, proc, process, signal, terminal};
 
 /// Most repetitions of a walk over the process tree while it still finds new processes, so that a fork during a walk is not missed.
 const WALKS: u32 = 10;
@@ -68,16 +68,16 @@ impl Workload {
     }
 
     /// Forwards a signal to the main process or its group; ESRCH and EPERM are ignored, because PID 1 lives on.
-    pub(crate) fn forward(&mut self, number: c_int, scope: Scope) {
-        match number {
+    pub(crate) fn forward(&mut self, signal: Signal, scope: Scope) {
+        match signal {
             _ if self.gone => return,
-            libc::SIGCONT if self.stopped => return self.go_on(),
-            libc::SIGTSTP => self.told_to_stop = true,
+            Signal::CONT if self.stopped => return self.go_on(),
+            Signal::TSTP => self.told_to_stop = true,
             _ => {}
         }
         // The group does not exist before the child has made it, and the signal must not be lost.
-        if scope != Scope::Group || self.unsent.send(-self.main, number).is_err_and(signal::is_final) {
-            let _ = self.unsent.send(self.main, number);
+        if scope != Scope::Group || self.unsent.send(-self.main, signal).is_err_and(signal::is_final) {
+            let _ = self.unsent.send(self.main, signal);
         }
     }
 
@@ -87,16 +87,16 @@ impl Workload {
     }
 
     /// Sends the stop signal within the scope; returns false if no process had a handler for a signal that trainit chose itself.
-    pub(crate) fn deliver(&mut self, number: c_int, scope: Scope, chosen_by_us: bool) -> bool {
+    pub(crate) fn deliver(&mut self, signal: Signal, scope: Scope, chosen_by_us: bool) -> bool {
         if self.gone {
             return true;
         }
         let SignalTargets { shells, signalled, spared } =
-            signal_target::choose(self.main, number, scope, &signal_target::RealProcesses);
+            signal_target::choose(self.main, signal, scope, &signal_target::RealProcesses);
         for shell in &shells {
-            deliver_one(&self.unsent, *shell, libc::SIGTERM, false);
+            deliver_one(&self.unsent, *shell, Signal::TERM, false);
         }
-        let ready = signalled.iter().filter(|pid| deliver_one(&self.unsent, **pid, number, chosen_by_us)).count();
+        let ready = signalled.iter().filter(|pid| deliver_one(&self.unsent, **pid, signal, chosen_by_us)).count();
         if scope == Scope::Group {
             self.delivered.extend(group(self.main));
         }
@@ -108,21 +108,21 @@ impl Workload {
     /// Sends HUP to an interactive shell, as if its terminal had gone; other programs may give HUP another meaning.
     pub(crate) fn hang_up(&self) {
         if !self.gone && signal_target::ProcessView::is_shell(&signal_target::RealProcesses, self.main) {
-            deliver_one(&self.unsent, self.main, libc::SIGHUP, false);
+            deliver_one(&self.unsent, self.main, Signal::HUP, false);
         }
     }
 
     /// Sends a signal only to processes with a handler for it, because the others would die of it; returns whether there was any.
-    pub(crate) fn ask(&self, number: c_int, scope: Scope) -> bool {
+    pub(crate) fn ask(&self, signal: Signal, scope: Scope) -> bool {
         if self.gone {
             return false;
         }
         let chosen = match scope {
             Scope::Group => group(self.main).collect(),
-            _ => signal_target::choose(self.main, number, scope, &signal_target::RealProcesses).signalled,
+            _ => signal_target::choose(self.main, signal, scope, &signal_target::RealProcesses).signalled,
         };
-        let ready = |pid: &c_int| proc::status(*pid).is_some_and(|status| signal::contains(status.caught, number));
-        chosen.into_iter().filter(ready).filter(|pid| deliver_one(&self.unsent, *pid, number, true)).count() > 0
+        let ready = |pid: &c_int| proc::status(*pid).is_some_and(|status| signal.is_in(status.caught));
+        chosen.into_iter().filter(ready).filter(|pid| deliver_one(&self.unsent, *pid, signal, true)).count() > 0
     }
 
     /// Returns all descendants of PID 1 except helpers.
@@ -133,11 +133,11 @@ impl Workload {
     /// Sends TERM to the processes that became children of PID 1 after the stop signal was delivered.
     pub(crate) fn deliver_to_orphans(&mut self, helpers: &Helpers) {
         if !proc::is_of_this_namespace() && self.delivered.insert(-1) {
-            self.signal_everyone(libc::SIGTERM);
+            self.signal_everyone(Signal::TERM);
         }
         for pid in proc::children(process::own_pid()) {
             if !helpers.has(pid) && self.delivered.insert(pid) {
-                deliver_one(&self.unsent, pid, libc::SIGTERM, false);
+                deliver_one(&self.unsent, pid, Signal::TERM, false);
             }
         }
     }
@@ -145,19 +145,19 @@ impl Workload {
     /// Sends a signal to every descendant.
     ///
     /// Where /proc shows another pid namespace, only kill(2) with pid -1 reaches them, and only PID 1 of a namespace may use that.
-    pub(crate) fn signal_tree(&mut self, number: c_int, helpers: &Helpers) {
+    pub(crate) fn signal_tree(&mut self, signal: Signal, helpers: &Helpers) {
         if !proc::is_of_this_namespace() {
-            return self.signal_everyone(number);
+            return self.signal_everyone(signal);
         }
         for pid in self.tree(helpers) {
-            deliver_one(&self.unsent, pid, number, false);
+            deliver_one(&self.unsent, pid, signal, false);
             self.delivered.insert(pid);
         }
     }
 
-    fn signal_everyone(&self, number: c_int) {
+    fn signal_everyone(&self, signal: Signal) {
         if process::is_first() {
-            let _ = self.unsent.send(-1, number);
+            let _ = self.unsent.send(-1, signal);
         }
     }
 
@@ -166,12 +166,12 @@ impl Workload {
     /// Where trainit is not PID 1, no single call reaches every process. Where it is, kill(2) with pid -1 does not reach other users'
     /// processes if root has no CAP_KILL. So every descendant is signalled by its pid as well.
     pub(crate) fn kill(&mut self, helpers: &Helpers) {
-        self.signal_everyone(libc::SIGKILL);
+        self.signal_everyone(Signal::KILL);
         let mut killed = BTreeSet::new();
         for _ in 0..WALKS {
             let new: Vec<c_int> = self.tree(helpers).into_iter().filter(|pid| killed.insert(*pid)).collect();
             for pid in &new {
-                let _ = self.unsent.send(*pid, libc::SIGKILL);
+                let _ = self.unsent.send(*pid, Signal::KILL);
             }
             if new.is_empty() {
                 return;
@@ -183,16 +183,16 @@ impl Workload {
     ///
     /// With a shell above, trainit stops as well, so that the shell gets its terminal back. Without a shell, trainit continues a process
     /// that a person has stopped with Ctrl-Z by mistake, because no other process could.
-    pub(crate) fn suspended(&mut self, by: c_int) {
+    pub(crate) fn suspended(&mut self, by: Signal) {
         self.stopped = true;
-        if [libc::SIGTTIN, libc::SIGTTOU].contains(&by) && terminal::hand_over(self.main) {
+        if [Signal::TTIN, Signal::TTOU].contains(&by) && terminal::hand_over(self.main) {
             return self.go_on();
         }
         self.lent |= terminal::take_back(self.main);
-        let by_terminal = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].contains(&by);
+        let by_terminal = [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&by);
         if by_terminal && !process::is_first() && terminal::is_there() {
             guardian::suspend(); // the CONT that ends this stop is forwarded like any other
-        } else if by == libc::SIGTSTP && self.lent && !self.told_to_stop {
+        } else if by == Signal::TSTP && self.lent && !self.told_to_stop {
             self.go_on();
         }
     }
@@ -205,8 +205,8 @@ impl Workload {
             self.lent = false;
         }
         (self.stopped, self.told_to_stop) = (false, false);
-        if self.unsent.send(-self.main, libc::SIGCONT).is_err_and(signal::is_final) {
-            let _ = self.unsent.send(self.main, libc::SIGCONT);
+        if self.unsent.send(-self.main, Signal::CONT).is_err_and(signal::is_final) {
+            let _ = self.unsent.send(self.main, Signal::CONT);
         }
     }
 }
@@ -220,13 +220,13 @@ fn group(group: c_int) -> impl Iterator<Item = c_int> {
 /// Sends a signal to one process, and continues it if it is stopped, because it could not act on the signal otherwise.
 ///
 /// A signal that trainit chose itself goes only to a process with a handler; any other process gets TERM. Returns false in that case.
-fn deliver_one(unsent: &UnsentSignals, pid: c_int, number: c_int, chosen_by_us: bool) -> bool {
+fn deliver_one(unsent: &UnsentSignals, pid: c_int, signal: Signal, chosen_by_us: bool) -> bool {
     let status = || proc::status(pid.abs()).unwrap_or_default();
-    let ready = !chosen_by_us || signal::contains(status().caught, number);
-    let _ = unsent.send(pid, if ready { number } else { libc::SIGTERM });
+    let ready = !chosen_by_us || signal.is_in(status().caught);
+    let _ = unsent.send(pid, if ready { signal } else { Signal::TERM });
     // The look comes after the signal, because a signal that is sent in any case need not wait for it.
     if status().state == 'T' {
-        let _ = unsent.send(pid, libc::SIGCONT);
+        let _ = unsent.send(pid, Signal::CONT);
     }
     ready
 }

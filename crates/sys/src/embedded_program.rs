@@ -2,7 +2,7 @@
 //! one descriptor of ours, to report on. It is ended step by step, and every wait for it has a deadline.
 
 use super::process::{self, Reaped};
-use super::{image, proc, signal};
+use super::{Signal, image, proc, signal};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -155,8 +155,8 @@ impl EmbeddedChild {
     }
 
     /// Sends a signal to the child's process group.
-    pub fn signal(&self, number: c_int) {
-        let _ = signal::send(-self.pid, number);
+    pub fn signal(&self, signal: Signal) {
+        let _ = signal::send(-self.pid, signal);
     }
 }
 
@@ -176,10 +176,10 @@ fn become_child(program: &EmbeddedProgram<'_>, pipe: &OwnedFd, errors: &OwnedFd)
     let _ = nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0));
     // When the parent is gone, no process is left to end this one. SIGTERM, because SIGKILL has frozen GPUs (dcgm-exporter, issue
     // 84).
-    let _ = process::signal_when_parent_dies(libc::SIGTERM);
+    let _ = process::signal_when_parent_dies(Signal::TERM);
     limit();
     signal::set_mask(0);
-    signal::set_ignored(libc::SIGTERM, false);
+    signal::set_ignored(Signal::TERM, false);
     let target = if program.to_stdout { 1 } else { REPORT };
     if let Err(errno) = place(pipe, errors, target) {
         return errno;
@@ -296,8 +296,8 @@ mod tests {
     #[test]
     fn what_a_guest_started_is_signalled_with_it() {
         let child = shell("sleep 100 3>&- & wait");
-        child.signal(libc::SIGKILL);
-        assert_eq!(finish(child).0, Ended::Killed(9));
+        child.signal(Signal::KILL);
+        assert_eq!(finish(child).0, Ended::Killed(Signal::KILL));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Detached processes: forked processes that are not children of this process. Nothing is left to wait for when this process
 //! becomes the workload, even when a detached process cannot be killed. Their parent is PID 1, or the subreaper above this process.
 
+use super::Signal;
 use super::process::{close_one, fork, pidfd, wait_for};
 use super::signal::{self, owned};
 use super::support::unsupported;
@@ -159,13 +160,13 @@ impl DetachedChild {
     /// Kills the process if it still runs; with pidfds (Linux 5.3) the signal never hits a recycled pid.
     pub fn kill(&self) {
         let Some(handle) = &self.handle else {
-            let _ = signal::send(self.pid, libc::SIGKILL);
+            let _ = signal::send(self.pid, Signal::KILL);
             return;
         };
         // SAFETY: no siginfo is passed.
         let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, handle.as_raw_fd(), libc::SIGKILL, 0usize, 0) };
         if sent != 0 && unsupported(Errno::last()) {
-            let _ = signal::send(self.pid, libc::SIGKILL);
+            let _ = signal::send(self.pid, Signal::KILL);
         }
     }
 }

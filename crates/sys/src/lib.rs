@@ -1,6 +1,6 @@
-//! The raw system interfaces of trainit: the only crate where `unsafe` is allowed. Signals are plain numbers and signal sets are
-//! plain `u64`, as the kernel and /proc have them: nix's `Signal` has no real-time signals, nix's `waitpid` loses a child that died
-//! by one, and musl hides signals 32 to 34 from every mask that it saves.
+//! The raw system interfaces of trainit: the only crate where `unsafe` is allowed. Numbers of the kernel leave this
+//! crate as types of their own (`Signal`). Signal sets are plain `u64`, as the kernel and /proc have them: musl hides signals 32 to 34
+//! from every mask that it saves.
 #![warn(unreachable_pub)]
 #![allow(unsafe_code, reason = "this is where it belongs")]
 
@@ -35,6 +35,7 @@ mod reserve;
 pub mod retry;
 pub mod root;
 pub mod signal;
+mod signal_number;
 pub mod stat;
 pub mod stderr;
 pub mod support;
@@ -46,6 +47,7 @@ pub mod window;
 
 pub use args::Args;
 pub use root::Root;
+pub use signal_number::Signal;
 
 /// The program's allocator, set here for the tests of `heap`.
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Processes: fork, wait, exec, and the attributes that trainit sets on a process.
 
-use super::Args;
 use super::directory::numbers;
 use super::retry::{ATTEMPTS, retry, uninterrupted};
-use super::signal::{EVERY, bit, owned, set_mask};
+use super::signal::{EVERY, owned, set_mask};
+use super::{Args, Signal};
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -25,8 +25,8 @@ const MOST_FDS: RawFd = 1024;
 pub enum Ended {
     /// The process called exit(2) with this code.
     Exited(u8),
-    /// The process was killed by the signal of this number, real-time ones included.
-    Killed(c_int),
+    /// The process was killed by this signal.
+    Killed(Signal),
 }
 
 impl Ended {
@@ -34,7 +34,7 @@ impl Ended {
     pub fn code(self) -> u8 {
         match self {
             Ended::Exited(code) => code,
-            Ended::Killed(number) => 128u8.saturating_add(number as u8),
+            Ended::Killed(signal) => 128u8.saturating_add(signal.number()),
         }
     }
 }
@@ -44,8 +44,8 @@ impl Ended {
 pub enum Reaped {
     /// The child with this pid ended.
     One(c_int, Ended),
-    /// The child with this pid (first number) was stopped by a signal (second number).
-    Suspended(c_int, c_int),
+    /// The child with this pid was stopped by this signal.
+    Suspended(c_int, Signal),
     /// There are children, and none has ended.
     NoneYet,
     /// There are no children (ECHILD, the only answer that says so).
@@ -71,8 +71,10 @@ fn reap_of(pid: c_int, options: c_int) -> Reaped {
         Ok(0) => Reaped::NoneYet,
         Err(Errno::ECHILD) => Reaped::NoChildren,
         Err(errno) => Reaped::Unknown(errno),
-        Ok(pid) if libc::WIFSTOPPED(status) => Reaped::Suspended(pid, libc::WSTOPSIG(status)),
-        Ok(pid) if libc::WIFSIGNALED(status) => Reaped::One(pid, Ended::Killed(libc::WTERMSIG(status))),
+        Ok(pid) if libc::WIFSTOPPED(status) => Reaped::Suspended(pid, Signal::reported(libc::WSTOPSIG(status))),
+        Ok(pid) if libc::WIFSIGNALED(status) => {
+            Reaped::One(pid, Ended::Killed(Signal::reported(libc::WTERMSIG(status))))
+        }
         Ok(pid) => Reaped::One(pid, Ended::Exited(libc::WEXITSTATUS(status) as u8)),
     }
 }
@@ -311,11 +313,11 @@ pub fn end_with_parent() {
     if guardian == 0 {
         return;
     }
-    let _ = signal_when_parent_dies(libc::SIGKILL);
+    let _ = signal_when_parent_dies(Signal::KILL);
     // The parent may have died just before the call.
     // SAFETY: getppid(2) takes no pointers.
     if unsafe { libc::getppid() } != guardian {
-        exit_now(128 + libc::SIGKILL);
+        exit_now(Ended::Killed(Signal::KILL).code().into());
     }
 }
 
@@ -323,9 +325,9 @@ pub fn end_with_parent() {
 ///
 /// # Errors
 /// EINVAL: no such signal; EPERM, ENOSYS where a filter of system calls forbids it.
-pub fn signal_when_parent_dies(number: c_int) -> nix::Result<()> {
+pub fn signal_when_parent_dies(signal: Signal) -> nix::Result<()> {
     // SAFETY: prctl(2) with a number takes no pointers.
-    retry(|| Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, number) })).map(drop)
+    retry(|| Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal.raw()) })).map(drop)
 }
 
 /// Occupies descriptors 0, 1 and 2 where the caller had closed them, so that no file is opened in their place. Reading and writing
@@ -385,7 +387,7 @@ fn close_one_by_one(first: RawFd, last: RawFd) {
 pub fn suspend() {
     // SAFETY: kill(2) takes no pointers.
     unsafe { libc::kill(libc::getpid(), libc::SIGTSTP) };
-    let before = set_mask(EVERY & !bit(libc::SIGTSTP));
+    let before = set_mask(EVERY & !Signal::TSTP.bit());
     set_mask(before);
 }
 
@@ -414,7 +416,7 @@ mod tests {
 
     #[test]
     fn a_death_by_a_real_time_signal_has_its_code() {
-        assert_eq!(Ended::Killed(37).code(), 165);
+        assert_eq!(Ended::Killed(Signal::SYSTEMD_HALT).code(), 165);
         assert_eq!(Ended::Exited(3).code(), 3);
     }
 

@@ -1,5 +1,6 @@
-//! Signals: numbers and names, masks, dispositions, receiving and sending.
+//! Signals: masks, dispositions, receiving and sending.
 
+use super::Signal;
 use super::retry::{may_pass, retry, uninterrupted};
 use libc::{SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigtimedwait, SYS_signalfd4};
 use nix::errno::Errno;
@@ -13,93 +14,6 @@ use std::time::Duration;
 /// The set of every signal.
 pub const EVERY: u64 = !0;
 
-/// The highest signal number.
-pub const MAX: c_int = 64;
-
-/// The first real-time signal that programs see: glibc keeps 32 and 33 for itself, so Docker and systemd count from 34.
-const RTMIN: c_int = 34;
-
-/// Returns the set that holds one signal.
-pub const fn bit(number: c_int) -> u64 {
-    1 << (number - 1)
-}
-
-/// Tells whether a set, as in /proc/PID/status, holds a signal.
-pub const fn contains(set: u64, number: c_int) -> bool {
-    set & bit(number) != 0
-}
-
-const NAMES: [(&str, c_int); 31] = [
-    ("HUP", libc::SIGHUP),
-    ("INT", libc::SIGINT),
-    ("QUIT", libc::SIGQUIT),
-    ("ILL", libc::SIGILL),
-    ("TRAP", libc::SIGTRAP),
-    ("ABRT", libc::SIGABRT),
-    ("BUS", libc::SIGBUS),
-    ("FPE", libc::SIGFPE),
-    ("KILL", libc::SIGKILL),
-    ("USR1", libc::SIGUSR1),
-    ("SEGV", libc::SIGSEGV),
-    ("USR2", libc::SIGUSR2),
-    ("PIPE", libc::SIGPIPE),
-    ("ALRM", libc::SIGALRM),
-    ("TERM", libc::SIGTERM),
-    ("STKFLT", libc::SIGSTKFLT),
-    ("CHLD", libc::SIGCHLD),
-    ("CONT", libc::SIGCONT),
-    ("STOP", libc::SIGSTOP),
-    ("TSTP", libc::SIGTSTP),
-    ("TTIN", libc::SIGTTIN),
-    ("TTOU", libc::SIGTTOU),
-    ("URG", libc::SIGURG),
-    ("XCPU", libc::SIGXCPU),
-    ("XFSZ", libc::SIGXFSZ),
-    ("VTALRM", libc::SIGVTALRM),
-    ("PROF", libc::SIGPROF),
-    ("WINCH", libc::SIGWINCH),
-    ("IO", libc::SIGIO),
-    ("PWR", libc::SIGPWR),
-    ("SYS", libc::SIGSYS),
-];
-
-/// Parses a signal's name or number: `TERM`, `SIGTERM`, `term`, `15`, `RTMIN+3`, `SIGRTMAX-1`.
-pub fn parse(text: &str) -> Option<c_int> {
-    let upper = text.to_ascii_uppercase();
-    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    let number = match name.parse::<c_int>() {
-        Ok(number) => number,
-        Err(_) => named(name)?,
-    };
-    (1..=MAX).contains(&number).then_some(number)
-}
-
-fn named(name: &str) -> Option<c_int> {
-    let offset = |rest: &str| if rest.is_empty() { Some(0) } else { rest.get(1..)?.parse::<c_int>().ok() };
-    if let Some(rest) = name.strip_prefix("RTMIN").filter(|r| r.is_empty() || r.starts_with('+')) {
-        return realtime(RTMIN.checked_add(offset(rest)?)?);
-    }
-    if let Some(rest) = name.strip_prefix("RTMAX").filter(|r| r.is_empty() || r.starts_with('-')) {
-        return realtime(MAX.checked_sub(offset(rest)?)?);
-    }
-    NAMES.iter().find(|(n, _)| *n == name).map(|(_, number)| *number)
-}
-
-/// Accepts only real-time signals, so that an offset never leads out of them: `RTMAX-60` does not mean SIGILL.
-fn realtime(number: c_int) -> Option<c_int> {
-    (RTMIN..=MAX).contains(&number).then_some(number)
-}
-
-/// Returns a signal's usual name, such as `SIGTERM` or `SIGRTMIN+3`, and `signal N` for a number that no signal has.
-pub fn name(number: c_int) -> String {
-    match NAMES.iter().find(|(_, n)| *n == number) {
-        Some((name, _)) => format!("SIG{name}"),
-        None if number == RTMIN => "SIGRTMIN".into(),
-        None if (RTMIN..=MAX).contains(&number) => format!("SIGRTMIN+{}", number - RTMIN),
-        None => format!("signal {number}"),
-    }
-}
-
 /// Sets the blocked signals and returns those blocked before. The call cannot fail with a valid `how` (rt_sigprocmask(2)).
 pub fn set_mask(new: u64) -> u64 {
     let mut old = 0u64;
@@ -110,11 +24,12 @@ pub fn set_mask(new: u64) -> u64 {
 }
 
 /// Sets a signal to default or ignored, and returns whether it was ignored. By a raw call, because musl refuses signals 32 to 34.
-pub fn set_ignored(number: c_int, ignore: bool) -> bool {
+pub fn set_ignored(signal: Signal, ignore: bool) -> bool {
     // struct kernel_sigaction: handler, flags, restorer, mask (one word each on 64-bit machines).
     let (new, mut old) = ([usize::from(ignore), 0, 0, 0], [0usize; 4]);
     // SAFETY: both structures have the kernel's layout and outlive the call; no handler is installed.
-    let mut set = || unsafe { libc::syscall(SYS_rt_sigaction, c_long::from(number), &raw const new, &raw mut old, 8) };
+    let mut set =
+        || unsafe { libc::syscall(SYS_rt_sigaction, c_long::from(signal.raw()), &raw const new, &raw mut old, 8) };
     let _ = retry(|| Errno::result(set()));
     old[0] == libc::SIG_IGN
 }
@@ -144,15 +59,15 @@ impl InheritedSignals {
     fn keep_pipes() -> Self {
         InheritedSignals {
             mask: 0,
-            child_ignored: set_ignored(libc::SIGCHLD, false),
-            pipe_ignored: set_ignored(libc::SIGPIPE, true),
+            child_ignored: set_ignored(Signal::CHLD, false),
+            pipe_ignored: set_ignored(Signal::PIPE, true),
         }
     }
 
     /// Restores the inherited state, as the last step before exec.
     pub fn give_back(&self) {
-        set_ignored(libc::SIGCHLD, self.child_ignored);
-        set_ignored(libc::SIGPIPE, self.pipe_ignored);
+        set_ignored(Signal::CHLD, self.child_ignored);
+        set_ignored(Signal::PIPE, self.pipe_ignored);
         set_mask(self.mask);
     }
 }
@@ -160,8 +75,8 @@ impl InheritedSignals {
 /// A signal that was received, with its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrived {
-    /// The signal's number.
-    pub number: c_int,
+    /// The signal.
+    pub signal: Signal,
     /// The sender's pid; 0 where the sender is outside of this pid namespace, or is the kernel.
     pub pid: u32,
     /// The sender's user.
@@ -199,7 +114,7 @@ impl SignalReceiver {
             // SAFETY: the kernel wrote every byte of these structures, and each pattern of bytes is valid.
             let info = unsafe { info.assume_init() };
             *place = Some(Arrived {
-                number: info.ssi_signo as c_int,
+                signal: Signal::reported(info.ssi_signo as c_int),
                 pid: info.ssi_pid,
                 uid: info.ssi_uid,
                 kernel: is_of_kernel(info.ssi_code),
@@ -228,14 +143,14 @@ impl SignalReceiver {
         before();
         // SAFETY: the set is 8 bytes, as the last argument says, and all three arguments outlive the call.
         let number = unsafe { libc::syscall(SYS_rt_sigtimedwait, &raw const every, info.as_mut_ptr(), limit, 8) };
-        let number = match Errno::result(number) {
+        let signal = match Errno::result(number) {
             Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
-            number => number? as c_int,
+            number => Signal::reported(number? as c_int),
         };
         // SAFETY: the zeroed structure is valid, and so is the structure that the kernel wrote over it.
         let info = unsafe { info.assume_init() };
-        let (pid, uid) = sender(number, &info);
-        Ok(Some(Arrived { number, pid, uid, kernel: is_of_kernel(info.si_code) }))
+        let (pid, uid) = sender(signal, &info);
+        Ok(Some(Arrived { signal, pid, uid, kernel: is_of_kernel(info.si_code) }))
     }
 }
 
@@ -247,9 +162,9 @@ fn signalfd() -> nix::Result<OwnedFd> {
 
 /// Returns the pid and user of the sender. Signals that neither a process nor SIGCHLD caused (a timer, a device) have other data
 /// there.
-fn sender(number: c_int, info: &libc::siginfo_t) -> (u32, u32) {
+fn sender(signal: Signal, info: &libc::siginfo_t) -> (u32, u32) {
     let by_process = info.si_code <= 0 && ![libc::SI_TIMER, libc::SI_SIGIO].contains(&info.si_code);
-    if !by_process && number != libc::SIGCHLD {
+    if !by_process && signal != Signal::CHLD {
         return (0, 0);
     }
     // SAFETY: signals that processes send, and SIGCHLD, have both fields (sigaction(2)).
@@ -270,13 +185,13 @@ pub fn relay(child: c_int, arrived: &Arrived) {
     let code = if arrived.kernel { RELAYED_OF_KERNEL } else { RELAYED };
     // struct siginfo of 64-bit machines: number, errno, code, padding, pid, uid, value; 128 bytes (sigaction(2)).
     let mut info = [0u32; 32];
-    for (at, field) in [(0, arrived.number as u32), (2, code as u32), (4, arrived.pid), (5, arrived.uid)] {
+    for (at, field) in [(0, arrived.signal.number().into()), (2, code as u32), (4, arrived.pid), (5, arrived.uid)] {
         info[at] = field;
     }
     // SAFETY: the structure has the kernel's layout and size, and outlives the call.
-    let sent = unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, child, arrived.number, info.as_ptr()) };
+    let sent = unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, child, arrived.signal.raw(), info.as_ptr()) };
     if sent != 0 {
-        let _ = send(child, arrived.number); // RLIMIT_SIGPENDING is reached: the signal goes without its sender
+        let _ = send(child, arrived.signal); // RLIMIT_SIGPENDING is reached: the signal goes without its sender
     }
 }
 
@@ -291,9 +206,9 @@ pub(super) fn owned(fd: RawFd) -> OwnedFd {
 /// # Errors
 /// ESRCH: the process has ended. EPERM: it belongs to another user, and sending as that user failed, too. Any other error tells
 /// nothing about the process (`is_final`).
-pub fn send(pid: c_int, number: c_int) -> nix::Result<()> {
-    match kill(pid, number) {
-        Err(Errno::EPERM) => send_as_owner(pid, number),
+pub fn send(pid: c_int, signal: Signal) -> nix::Result<()> {
+    match kill(pid, signal) {
+        Err(Errno::EPERM) => send_as_owner(pid, signal),
         done => done,
     }
 }
@@ -303,18 +218,18 @@ pub fn is_final(errno: Errno) -> bool {
     matches!(errno, Errno::ESRCH | Errno::EPERM | Errno::EINVAL)
 }
 
-fn kill(pid: c_int, number: c_int) -> nix::Result<()> {
+fn kill(pid: c_int, signal: Signal) -> nix::Result<()> {
     // SAFETY: kill(2) takes no pointers.
-    uninterrupted(|| Errno::result(unsafe { libc::kill(pid, number) })).map(drop)
+    uninterrupted(|| Errno::result(unsafe { libc::kill(pid, signal.raw()) })).map(drop)
 }
 
 /// Sends a signal as the user of the process. A root without CAP_KILL may not signal another user's process, but with CAP_SETUID it
 /// may become that user (kill(2)). The user is read from the process's status, because root owns /proc/PID where a process is not
 /// dumpable.
-fn send_as_owner(pid: c_int, number: c_int) -> nix::Result<()> {
+fn send_as_owner(pid: c_int, signal: Signal) -> nix::Result<()> {
     let owner = super::proc::status(pid.abs()).ok_or(Errno::EPERM)?.uid;
     set_effective(owner).map_err(|errno| if may_pass(errno) { errno } else { Errno::EPERM })?;
-    let sent = kill(pid, number);
+    let sent = kill(pid, signal);
     // Becoming root again needs no rights, but memory, and is worth many attempts.
     let _ = (0..100).any(|_| !set_effective(0).is_err_and(may_pass));
     sent
@@ -330,27 +245,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_numbers_are_understood_both_ways() {
-        for number in (1..=31).chain(RTMIN..=MAX) {
-            assert_eq!(parse(&name(number)), Some(number), "{}", name(number));
-            assert_eq!(parse(&number.to_string()), Some(number));
-        }
-        assert_eq!(parse("usr1"), Some(libc::SIGUSR1));
-        assert_eq!(parse("SIGRTMAX-1"), Some(63));
-    }
-
-    #[test]
-    fn what_is_no_signal_is_refused() {
-        let none = [
-            "", "SIG", "0", "65", "-1", "RTMIN-1", "RTMIN+99", "RTMIN+", "RTMAX+1", "NOPE", "RTMIN+é", "RTMAX-60",
-            "RTMIN+-5",
-        ];
-        for text in none {
-            assert_eq!(parse(text), None, "{text}");
-        }
-    }
-
-    #[test]
     fn signals_are_received_one_by_one_or_several_at_once_with_their_sender() {
         let before = set_mask(EVERY);
         let receiver = SignalReceiver::default();
@@ -358,14 +252,17 @@ mod tests {
         let get = |number| assert_eq!(unsafe { libc::pthread_kill(libc::pthread_self(), number) }, 0);
         get(libc::SIGUSR1);
         let (pid, uid) = (std::process::id(), nix::unistd::geteuid().as_raw());
-        let expected = Arrived { number: libc::SIGUSR1, pid, uid, kernel: false };
+        let expected = Arrived { signal: Signal::USR1, pid, uid, kernel: false };
         assert_eq!(receiver.wait(Some(Duration::ZERO)), Ok(Some(expected)));
-        (RTMIN..RTMIN + 5).for_each(get);
+        (34..34 + 5).for_each(get);
         get(libc::SIGUSR1);
-        assert_eq!(receiver.take().map(|arrived| arrived.map(|arrived| arrived.number)), [10, 34, 35, 36].map(Some));
-        assert_eq!(receiver.wait(None).map(|arrived| arrived.map(|arrived| arrived.number)), Ok(Some(37)));
         assert_eq!(
-            receiver.take().map(|arrived| arrived.map(|arrived| (arrived.number, arrived.pid))),
+            receiver.take().map(|arrived| arrived.map(|arrived| arrived.signal.number())),
+            [10, 34, 35, 36].map(Some)
+        );
+        assert_eq!(receiver.wait(None).map(|arrived| arrived.map(|arrived| arrived.signal.number())), Ok(Some(37)));
+        assert_eq!(
+            receiver.take().map(|arrived| arrived.map(|arrived| (arrived.signal.number(), arrived.pid))),
             [Some((38, pid)), None, None, None]
         );
         assert_eq!((receiver.take(), receiver.wait(Some(Duration::from_millis(1)))), ([None; AT_ONCE], Ok(None)));

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use supervisor::state_dir;
-use sys::{proc, process, signal};
+use sys::{Signal, proc, process, signal};
 use tracing::debug;
 
 /// Interval between two reads of the state.
@@ -194,8 +194,7 @@ impl TrialJob {
     /// Returns whether a process of the workload handles SIGTERM.
     fn handles_term(&mut self) -> bool {
         let all = self.state().map_or(Vec::new(), |state| [vec![state.main], proc::descendants(state.main)].concat());
-        let catches =
-            |pid: c_int| proc::status(pid).is_some_and(|status| signal::contains(status.caught, libc::SIGTERM));
+        let catches = |pid: c_int| proc::status(pid).is_some_and(|status| Signal::TERM.is_in(status.caught));
         all.into_iter().any(catches)
     }
 
@@ -203,7 +202,7 @@ impl TrialJob {
     fn stop(&mut self, grace: Duration) -> TrialStop {
         let handled = self.handles_term();
         let (at, begun) = (seconds_of(SystemTime::now()), Instant::now());
-        let _ = signal::send(self.pid(), libc::SIGTERM);
+        let _ = signal::send(self.pid(), Signal::TERM);
         while !self.has_ended() && begun.elapsed() < grace + BEYOND {
             std::thread::sleep(LOOK);
         }
@@ -211,7 +210,7 @@ impl TrialJob {
             // The descendants would survive trainit's death.
             let all = [vec![self.pid()], proc::descendants(self.pid())].concat();
             for pid in all {
-                let _ = signal::send(pid, libc::SIGKILL);
+                let _ = signal::send(pid, Signal::KILL);
             }
             self.ended = self.child.wait().ok();
         }

@@ -7,6 +7,7 @@ use protocol::exit_code::{Exit, FailureFamily};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
+use sys::Signal;
 
 /// Tolerance in seconds for file servers' clocks and for whole-second times: a checkpoint may look this much older than it is.
 const ROUNDED: f64 = 1.0;
@@ -73,7 +74,7 @@ pub(super) fn judge(wanted: &RehearsalExpectation, trial: &Trial, found: &Rehear
     }
     let failed: Vec<&str> = rows.iter().filter(|row| row.status == Status::Fail).map(|row| row.about).collect();
     let (words, exit) = match trial.prepared {
-        _ if trial.broken_off => ("broken off: nothing is known".to_owned(), Exit::Signal(libc::SIGINT as u8)),
+        _ if trial.broken_off => ("broken off: nothing is known".to_owned(), Exit::Signal(Signal::INT.number())),
         None => ("not ready: it does not start, or does nothing".to_owned(), refused(trial.code)),
         Some(_) if failed.is_empty() => ("ready to be sent off".to_owned(), Exit::Success),
         Some(_) => (format!("not ready: {}", failed.join(", ")), Exit::Failure),

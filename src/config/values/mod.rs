@@ -25,7 +25,6 @@ pub use location::{no_place_elsewhere, read_path};
 pub use paths::{DataPath, OutputPath, parse_path_list};
 pub use ranges::Range;
 pub use records::{EnvValue, KeyPath, ModeSpec};
-pub use signals::SignalNumber;
 pub use units::{Size, duration_text};
 pub use users::{Umask, UserChoice, Who};
 pub use versions::CudaVersion;

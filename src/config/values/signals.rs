@@ -3,26 +3,22 @@
 use super::ConfigValue;
 use protocol::handover::{SignalMeaning, StopSignal};
 use serde_json::{Value as Json, json};
-use sys::signal;
+use sys::Signal;
 
 const FORM: &str = "a signal such as TERM, SIGUSR1, 10 or RTMIN+3";
 const PATTERN: &str = "^([0-9]{1,2}|[A-Za-z]+[0-9]?([+-][0-9]+)?)$";
 
-/// A signal, by name or number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SignalNumber(pub i32);
-
-impl ConfigValue for SignalNumber {
+impl ConfigValue for Signal {
     fn form() -> String {
         FORM.into()
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        signal::parse(text).map(SignalNumber).ok_or_else(String::new)
+        Signal::parse(text).ok_or_else(String::new)
     }
 
     fn schema() -> Json {
-        json!({"type": ["string", "integer"], "pattern": PATTERN, "minimum": 1, "maximum": signal::MAX})
+        json!({"type": ["string", "integer"], "pattern": PATTERN, "minimum": 1, "maximum": Signal::MAX})
     }
 }
 
@@ -34,12 +30,12 @@ impl ConfigValue for StopSignal {
     fn parse(text: &str) -> Result<Self, String> {
         match text {
             "same" => Ok(StopSignal::Same),
-            _ => signal::parse(text).map(StopSignal::Number).ok_or_else(String::new),
+            _ => Signal::parse(text).map(|signal| StopSignal::Number(signal.number().into())).ok_or_else(String::new),
         }
     }
 
     fn schema() -> Json {
-        json!({"type": ["string", "integer"], "pattern": PATTERN, "minimum": 1, "maximum": signal::MAX})
+        json!({"type": ["string", "integer"], "pattern": PATTERN, "minimum": 1, "maximum": Signal::MAX})
     }
 }
 
@@ -63,15 +59,15 @@ impl ConfigValue for SignalMeaning {
     }
 
     fn named(name: &str) -> Result<(), String> {
-        signal::parse(name).map(drop).ok_or_else(|| FORM.to_owned())
+        Signal::parse(name).map(drop).ok_or_else(|| FORM.to_owned())
     }
 
     fn canonical(name: &str) -> String {
-        let known = |number| match signal::name(number).strip_prefix("SIG") {
+        let known = |signal: Signal| match signal.to_string().strip_prefix("SIG") {
             Some(short) => short.to_owned(),
-            None => number.to_string(),
+            None => signal.number().to_string(),
         };
-        signal::parse(name).map_or_else(|| name.to_owned(), known)
+        Signal::parse(name).map_or_else(|| name.to_owned(), known)
     }
 
     fn names() -> Json {

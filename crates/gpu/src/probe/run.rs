@@ -6,6 +6,7 @@ use super::transcript::{self, Transcript};
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
+use sys::Signal;
 use sys::embedded_program::{self, EmbeddedChild, EmbeddedProgram, Ended, Executable};
 use sys::environment::Environment;
 
@@ -15,8 +16,6 @@ const TERM: Duration = Duration::from_secs(2);
 const KILL: Duration = Duration::from_secs(1);
 /// Longest duration of ending a process.
 pub(super) const END: Duration = TERM.saturating_add(KILL);
-const SIGTERM: i32 = 15;
-const SIGKILL: i32 = 9;
 
 /// The task of a probe process.
 pub(super) struct ProbeJob {
@@ -99,7 +98,7 @@ impl WatchedProbe {
 
     /// Ends the process early, because another one could not be started.
     fn abandon(&self) {
-        self.child.signal(SIGTERM);
+        self.child.signal(Signal::TERM);
     }
 
     /// Waits until the process is over.
@@ -124,7 +123,7 @@ impl WatchedProbe {
     fn stop(&self, ended: Ended) -> ProbeStop {
         match (self.stage, ended) {
             (ProbeStage::Running, Ended::Exited(code)) => ProbeStop::Exited(code),
-            (ProbeStage::Running, Ended::Killed(number)) => ProbeStop::Killed(number),
+            (ProbeStage::Running, Ended::Killed(signal)) => ProbeStop::Killed(signal.number().into()),
             _ => ProbeStop::Overdue,
         }
     }
@@ -135,8 +134,8 @@ impl WatchedProbe {
             self.waits = self.child.waits().map(|(state, function)| ProbeWait { state, function });
         }
         let (stage, number, time) = match self.stage {
-            ProbeStage::Running => (ProbeStage::Asked, SIGTERM, TERM),
-            ProbeStage::Asked => (ProbeStage::Killed, SIGKILL, KILL),
+            ProbeStage::Running => (ProbeStage::Asked, Signal::TERM, TERM),
+            ProbeStage::Asked => (ProbeStage::Killed, Signal::KILL, KILL),
             ProbeStage::Killed => return Some(ProbeStop::Unkillable),
         };
         self.child.signal(number);

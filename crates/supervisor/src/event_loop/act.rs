@@ -14,9 +14,7 @@ use protocol::handover::{HelperTask, Level};
 use std::cell::LazyCell;
 use std::ffi::c_int;
 use std::time::Duration;
-use sys::process;
-use sys::signal;
-use sys::{Root, proc};
+use sys::{Root, Signal, proc, process};
 
 impl EventLoop {
     pub(super) fn act(&mut self, action: Action) {
@@ -26,19 +24,19 @@ impl EventLoop {
         }
         let scope = self.state.policy.signals.scope;
         match action {
-            Action::Forward(number) => self.workload.forward(number, scope),
+            Action::Forward(signal) => self.workload.forward(signal, scope),
             Action::Release(held) => self.release(held),
-            Action::Deliver { number, chosen } => {
-                if !self.workload.deliver(number, scope, chosen) {
-                    self.log().say(&LogEvent::TermInstead(number));
+            Action::Deliver { signal, chosen } => {
+                if !self.workload.deliver(signal, scope, chosen) {
+                    self.log().say(&LogEvent::TermInstead(signal));
                 }
             }
-            Action::Abort => drop(self.workload.deliver(libc::SIGABRT, scope, true)),
-            Action::Ask(number) if self.workload.ask(number, scope) => {}
-            Action::Ask(number) => self.step(Event::NobodyReady(number)),
+            Action::Abort => drop(self.workload.deliver(Signal::ABRT, scope, true)),
+            Action::Ask(signal) if self.workload.ask(signal, scope) => {}
+            Action::Ask(signal) => self.step(Event::NobodyReady(signal)),
             Action::HangUp => self.workload.hang_up(),
             Action::DeliverToOrphans => self.workload.deliver_to_orphans(&self.helpers),
-            Action::Tree(number) => self.signal_tree(number),
+            Action::Tree(signal) => self.signal_tree(signal),
             Action::Kill => self.kill(),
             Action::Say(line) => self.log().say(&line),
             Action::TellTerminals(line) => self.wanted.push(HelperTask::TellTerminals(log_words::words(&line))),
@@ -70,11 +68,11 @@ impl EventLoop {
         }
     }
 
-    fn signal_tree(&mut self, number: c_int) {
+    fn signal_tree(&mut self, signal: Signal) {
         if self.workload.is_gone() {
             self.name_gpu_users(&self.workload.tree(&self.helpers));
         }
-        self.workload.signal_tree(number, &self.helpers);
+        self.workload.signal_tree(signal, &self.helpers);
     }
 
     fn kill(&mut self) {
@@ -110,8 +108,8 @@ impl EventLoop {
 
     fn release(&mut self, held: u64) {
         let caught = self.workload.catches(held);
-        for number in (1..=signal::MAX).filter(|number| signal::contains(caught, *number)) {
-            self.workload.forward(number, self.state.policy.signals.scope);
+        for signal in Signal::all().filter(|signal| signal.is_in(caught)) {
+            self.workload.forward(signal, self.state.policy.signals.scope);
         }
         self.state.delivered(caught);
     }

@@ -14,6 +14,7 @@ use crate::stop_protocol::{self, SETTLE};
 use crate::timers::Timer;
 use crate::watchdog;
 use protocol::handover::{HelperTask, WorkloadKind};
+use sys::Signal;
 use sys::process::Ended;
 
 impl State {
@@ -29,7 +30,7 @@ impl State {
         } else if ran {
             self.timers.set(Timer::Settle, now + SETTLE);
         } else {
-            act.push(Action::Tree(libc::SIGTERM));
+            act.push(Action::Tree(Signal::TERM));
             self.timers.set(Timer::Kill, now + SETTLE);
         }
     }
@@ -55,7 +56,7 @@ impl State {
 
     pub(super) fn settle_tick(&mut self, now: Clock, act: &mut Vec<Action>) {
         if self.timers.take_due(Timer::Settle, now) {
-            act.push(Action::Tree(libc::SIGTERM));
+            act.push(Action::Tree(Signal::TERM));
             self.timers.set(Timer::Kill, now + self.policy.stop.drain);
         }
     }

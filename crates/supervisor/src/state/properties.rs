@@ -78,8 +78,8 @@ impl Simulation {
     }
 }
 
-fn signal(number: c_int) -> Event {
-    Event::Signal(Arrived { number, pid: 0, uid: 0, kernel: false })
+fn signal(signal: Signal) -> Event {
+    Event::Signal(Arrived { signal, pid: 0, uid: 0, kernel: false })
 }
 
 fn is_kill(action: &Action) -> bool {
@@ -185,12 +185,17 @@ fn words() -> impl Strategy<Value = Event> {
 }
 
 fn signals() -> impl Strategy<Value = Event> {
-    let named = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2];
-    prop_oneof![4 => proptest::sample::select(named.to_vec()), 1 => 1..=64].prop_map(signal)
+    let named = [Signal::TERM, Signal::INT, Signal::HUP, Signal::USR1, Signal::USR2];
+    prop_oneof![4 => proptest::sample::select(named.to_vec()), 1 => (1..=64).prop_filter_map("a signal", Signal::new)]
+        .prop_map(signal)
 }
 
 fn ends() -> impl Strategy<Value = Event> {
-    let ended = prop_oneof![(0u8..3).prop_map(Ended::Exited), Just(Ended::Killed(9)), Just(Ended::Killed(15))];
+    let ended = prop_oneof![
+        (0u8..3).prop_map(Ended::Exited),
+        Just(Ended::Killed(Signal::KILL)),
+        Just(Ended::Killed(Signal::TERM))
+    ];
     prop_oneof![
         ended.prop_map(Event::MainEnded),
         Just(Event::ChildrenGone),
@@ -201,7 +206,7 @@ fn ends() -> impl Strategy<Value = Event> {
 }
 
 fn sidecars_end() -> impl Strategy<Value = Event> {
-    let ended = prop_oneof![Just(Ended::Exited(0)), Just(Ended::Exited(1)), Just(Ended::Killed(9))];
+    let ended = prop_oneof![Just(Ended::Exited(0)), Just(Ended::Exited(1)), Just(Ended::Killed(Signal::KILL))];
     (0usize..3, ended).prop_map(|(index, ended)| Event::SidecarEnded(index, ended))
 }
 
@@ -209,7 +214,7 @@ fn others() -> impl Strategy<Value = Event> {
     prop_oneof![
         Just(Event::HandoverClosed),
         Just(Event::SaveRequested),
-        Just(Event::NobodyReady(libc::SIGUSR1)),
+        Just(Event::NobodyReady(Signal::USR1)),
         Just(Event::Tick),
     ]
 }
@@ -234,7 +239,7 @@ fn anything() -> impl Strategy<Value = Event> {
 /// Generates events that a running workload and its helpers cause, without a person's Ctrl-C.
 fn while_it_saves() -> impl Strategy<Value = Event> {
     let heard = words().prop_filter("one policy", |event| !matches!(event, Event::Said(Message::Policy(_))));
-    let quiet = signals().prop_filter("no interrupts", |event| *event != signal(libc::SIGINT));
+    let quiet = signals().prop_filter("no interrupts", |event| *event != signal(Signal::INT));
     prop_oneof![quiet, heard, others(), Just(Event::ChildEnded), Just(Event::OnlyHelpers), sidecars_end()]
 }
 
@@ -270,7 +275,7 @@ proptest! {
     #[test]
     fn with_a_grace_everything_is_killed_when_it_is_over(policy in policies(), grace in 0u64..60, script in scripts(while_it_saves())) {
         let mut play = Simulation::running(with_grace(policy, Some(Duration::from_secs(grace))));
-        play.does(signal(libc::SIGTERM));
+        play.does(signal(Signal::TERM));
         let end = play.now + Duration::from_secs(grace);
         play.play(script);
         play.pass(end);
@@ -280,7 +285,7 @@ proptest! {
     #[test]
     fn without_a_grace_nothing_is_killed(policy in policies(), script in scripts(while_it_saves()), main_ends: bool) {
         let mut play = Simulation::running(with_grace(policy, None));
-        play.does(signal(libc::SIGTERM));
+        play.does(signal(Signal::TERM));
         play.play(script);
         if main_ends {
             play.does(Event::MainEnded(Ended::Exited(0)));
@@ -292,9 +297,9 @@ proptest! {
     #[test]
     fn only_the_third_interrupt_kills_without_a_grace(policy in policies(), interrupts in 1usize..5) {
         let mut play = Simulation::running(with_grace(policy, None));
-        (0..interrupts).for_each(|_| play.after(Some(1000), signal(libc::SIGINT)));
+        (0..interrupts).for_each(|_| play.after(Some(1000), signal(Signal::INT)));
         prop_assert_eq!(play.count(is_kill) > 0, interrupts > 2);
-        prop_assert_eq!(play.count(|action| *action == Action::Tree(libc::SIGTERM)), usize::from(interrupts > 1));
+        prop_assert_eq!(play.count(|action| *action == Action::Tree(Signal::TERM)), usize::from(interrupts > 1));
     }
 
     #[test]
@@ -302,10 +307,10 @@ proptest! {
         let signal_to_save = asks.then_some(libc::SIGUSR1);
         let checkpoint = CheckpointPolicy { watched: Some(Checkpoints::default()), signal: signal_to_save, request_file: None };
         let mut play = Simulation::running(with_grace(Policy { checkpoint, ..Policy::default() }, grace));
-        play.does(signal(libc::SIGTERM));
+        play.does(signal(Signal::TERM));
         play.play(script);
         play.pass(play.now + Duration::from_secs(3600));
-        let all = play.first(|action| *action == Action::Tree(libc::SIGTERM));
+        let all = play.first(|action| *action == Action::Tree(Signal::TERM));
         let one = play.first(is_deliver);
         prop_assert!(play.count(is_deliver) <= 1 && (asks || one.is_some()), "{:?}", play.done);
         // The stop signal is not sent again after every process got it.
@@ -319,7 +324,7 @@ proptest! {
         let exit = ExitPolicy { stop_code: Some(143), ..ExitPolicy::default() };
         let mut play = Simulation::running(Policy { stop: stops, restart, exit, ..Policy::default() });
         play.after(Some(10), Event::MainEnded(Ended::Exited(1)));
-        let mut events = [(gone, Event::ChildrenGone), (stop, signal(libc::SIGTERM))];
+        let mut events = [(gone, Event::ChildrenGone), (stop, signal(Signal::TERM))];
         events.sort_by_key(|(at, _)| *at);
         for (at, event) in events {
             play.pass(Duration::from_millis(at));
@@ -336,7 +341,7 @@ proptest! {
     fn a_stop_while_preparing_is_over_within_five_seconds(policy in policies(), script in scripts(while_preparing())) {
         let mut play = Simulation::new();
         play.does(Event::Said(Message::Policy(Box::new(policy))));
-        play.does(signal(libc::SIGTERM));
+        play.does(signal(Signal::TERM));
         let end = play.now + PREPARE_GRACE;
         play.play(script);
         play.pass(end);
@@ -348,7 +353,7 @@ proptest! {
         let mut play = Simulation::running(policy);
         play.play(before);
         if !play.state.done {
-            play.does(signal(libc::SIGTERM));
+            play.does(signal(Signal::TERM));
             let stopped = play.done.len();
             play.play(after);
             play.pass(play.now + Duration::from_secs(3600));
@@ -379,11 +384,11 @@ proptest! {
     #[test]
     fn a_repeated_term_never_brings_a_deadline_forward(grace in 1u64..10_000, times in collection::vec(0u64..9_000, 1..10)) {
         let mut play = Simulation::running(with_grace(Policy::default(), Some(Duration::from_secs(grace))));
-        play.does(signal(libc::SIGTERM));
+        play.does(signal(Signal::TERM));
         let before = play.state.deadline();
         for ms in times {
             play.now = Duration::from_millis(ms);
-            play.does(signal(libc::SIGTERM));
+            play.does(signal(Signal::TERM));
             prop_assert_eq!(play.state.deadline(), before);
         }
     }
@@ -392,8 +397,8 @@ proptest! {
 /// Generates events that may happen while a stop waits for a checkpoint.
 fn while_saving_for_a_stop() -> impl Strategy<Value = Event> {
     let saved = Event::Said(Message::Saved(SavedCheckpoint { fresh: true, ..SavedCheckpoint::default() }));
-    let interrupt = signal(libc::SIGINT);
-    prop_oneof![1 => Just(saved), 1 => signals(), 2 => Just(interrupt), 1 => Just(Event::NobodyReady(libc::SIGUSR1))]
+    let interrupt = signal(Signal::INT);
+    prop_oneof![1 => Just(saved), 1 => signals(), 2 => Just(interrupt), 1 => Just(Event::NobodyReady(Signal::USR1))]
 }
 
 /// Generates messages that may come before the workload is there.

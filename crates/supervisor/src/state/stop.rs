@@ -6,21 +6,22 @@ use crate::checkpoint_requests;
 use crate::clock::Clock;
 use crate::idle_shutdown;
 use crate::life::Life;
+use crate::signal_policy::save_signal;
 use crate::stop_plan::{Reason, StopCircumstance, StopPlan, outgoing};
 use crate::stop_protocol::{PREPARE_GRACE, StopStep};
 use crate::timers::Timer;
 use crate::watchdog;
 use protocol::handover::{StopSignal, WorkloadKind};
-use std::ffi::c_int;
 use std::time::Duration;
+use sys::Signal;
 use sys::signal::Arrived;
 
 impl State {
     pub(super) fn stop_signal(&mut self, arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
-        self.stop.count(arrived.number);
+        self.stop.count(arrived.signal);
         if self.stop.is_asked() {
             let main_runs = self.ended().is_none();
-            let step = self.stop.repeated(arrived.number, main_runs, &mut self.timers, now, act);
+            let step = self.stop.repeated(arrived.signal, main_runs, &mut self.timers, now, act);
             return self.after_stop_step(step, act);
         }
         match self.life {
@@ -40,7 +41,7 @@ impl State {
         if stop.grace.is_none() {
             (stop.grace, stop.grace_from) = (Some(idle_shutdown::GRACE), "no engine ends it".to_owned());
         }
-        self.stop_signal(Arrived { number: libc::SIGTERM, pid: 0, uid: 0, kernel: false }, now, act);
+        self.stop_signal(Arrived { signal: Signal::TERM, pid: 0, uid: 0, kernel: false }, now, act);
     }
 
     /// Records a stop; preparing then has no other deadline.
@@ -52,18 +53,18 @@ impl State {
 
     /// Stops the preparation: no work of a workload can be lost yet, so the configured grace does not apply.
     fn stop_preparing(&mut self, arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
-        let (number, grace, met) = (libc::SIGTERM, Some(PREPARE_GRACE), StopCircumstance::Preparing);
-        self.begin_stop(StopPlan { arrived, number, grace, at: now, met });
+        let (signal, grace, met) = (Signal::TERM, Some(PREPARE_GRACE), StopCircumstance::Preparing);
+        self.begin_stop(StopPlan { arrived, signal, grace, at: now, met });
         // An exceeded prepare.timeout may have set an earlier deadline.
         self.timers.advance(Timer::Kill, Some(now + PREPARE_GRACE));
         self.say_stopping(act);
-        act.push(Action::Tree(libc::SIGTERM));
+        act.push(Action::Tree(Signal::TERM));
     }
 
     fn stop_running(&mut self, arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
-        let number = outgoing(self.policy.stop.signal, arrived.number, self.is_plain());
+        let signal = outgoing(self.policy.stop.signal, arrived.signal, self.is_plain());
         let (grace, met) = (self.policy.stop.grace, StopCircumstance::Running);
-        self.begin_stop(StopPlan { arrived, number, grace, at: now, met });
+        self.begin_stop(StopPlan { arrived, signal, grace, at: now, met });
         self.stop.budget(&mut self.timers);
         self.worry_about_save();
         watchdog::disarm(&mut self.timers);
@@ -77,18 +78,18 @@ impl State {
     /// Stops a run whose workload has ended by itself: leftover processes get the usual time, and no run follows.
     fn leave_sooner(&mut self, arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
         let met = if self.is_to_start_again(now) { StopCircumstance::BetweenRuns } else { StopCircumstance::Over };
-        let number = outgoing(StopSignal::Same, arrived.number, self.is_plain());
+        let signal = outgoing(StopSignal::Same, arrived.signal, self.is_plain());
         self.timers.set(Timer::Settle, None);
         let left = self.timers.left(Timer::Kill, now).unwrap_or(self.policy.stop.drain);
         self.timers.advance(Timer::Kill, Some(now + left));
-        self.begin_stop(StopPlan { arrived, number, grace: Some(left), at: now, met });
+        self.begin_stop(StopPlan { arrived, signal, grace: Some(left), at: now, met });
         self.say_stopping(act);
-        act.push(Action::Tree(number));
+        act.push(Action::Tree(signal));
     }
 
     /// Ends at once, because no process runs.
     fn stop_at_once(&mut self, arrived: Arrived, met: StopCircumstance, now: Clock, act: &mut Vec<Action>) {
-        self.begin_stop(StopPlan { arrived, number: arrived.number, grace: None, at: now, met });
+        self.begin_stop(StopPlan { arrived, signal: arrived.signal, grace: None, at: now, met });
         self.timers.set(Timer::Restart, None);
         self.say_stopping(act);
         self.exit(act);
@@ -117,9 +118,9 @@ impl State {
     /// Returns the signal with which a trainer saves and continues, if PID 1 can see when it has saved.
     ///
     /// Such a trainer is asked to save before it gets the stop signal.
-    fn save_signal_for_stop(&self) -> Option<c_int> {
+    fn save_signal_for_stop(&self) -> Option<Signal> {
         let asks = self.watches_training() && self.policy.stop.signal == StopSignal::Same;
-        self.policy.checkpoint.signal.filter(|save| asks && *save != libc::SIGTERM)
+        save_signal(&self.policy.checkpoint).filter(|save| asks && *save != Signal::TERM)
     }
 
     /// Sends the stop signal.
@@ -128,8 +129,8 @@ impl State {
     }
 
     /// Handles a trainer that has no handler for the signal that means "save".
-    pub(super) fn not_asked(&mut self, number: c_int, act: &mut Vec<Action>) {
-        if self.checkpoints.not_asked(number, &mut self.timers, act) {
+    pub(super) fn not_asked(&mut self, signal: Signal, act: &mut Vec<Action>) {
+        if self.checkpoints.not_asked(signal, &mut self.timers, act) {
             self.deliver(act);
         }
     }

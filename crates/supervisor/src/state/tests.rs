@@ -12,8 +12,8 @@ fn at(seconds: f64) -> Clock {
     Duration::from_secs_f64(seconds)
 }
 
-fn signal(number: c_int) -> Event {
-    Event::Signal(Arrived { number, pid: 0, uid: 0, kernel: false })
+fn signal(signal: Signal) -> Event {
+    Event::Signal(Arrived { signal, pid: 0, uid: 0, kernel: false })
 }
 
 struct Play(State);
@@ -50,8 +50,8 @@ fn train(grace: Option<u64>) -> Policy {
     }
 }
 
-const TERM: c_int = libc::SIGTERM;
-const DELIVER: Action = Action::Deliver { number: TERM, chosen: false };
+const TERM: Signal = Signal::TERM;
+const DELIVER: Action = Action::Deliver { signal: TERM, chosen: false };
 
 #[test]
 fn a_natural_end_waits_a_moment_then_drains_then_kills() {
@@ -80,16 +80,16 @@ fn a_grace_ends_with_term_for_all_and_then_kill() {
     assert_eq!(play.does(1.0, signal(TERM)), [DELIVER]);
     assert_eq!(play.tick(), (28.0, vec![Action::Tree(TERM)]));
     assert_eq!(play.tick(), (31.0, vec![Action::Kill]));
-    assert_eq!(play.does(31.1, Event::MainEnded(Ended::Killed(9))), [Action::DeliverToOrphans]);
+    assert_eq!(play.does(31.1, Event::MainEnded(Ended::Killed(Signal::KILL))), [Action::DeliverToOrphans]);
     assert_eq!(play.does(31.1, Event::ChildrenGone), [Action::Exit(137)]);
 }
 
 #[test]
 fn interrupt_twice_means_now_and_thrice_means_kill() {
     let mut play = Play::running(train(None));
-    assert_eq!(play.does(1.0, signal(libc::SIGINT)), [Action::Deliver { number: libc::SIGINT, chosen: false }]);
-    assert_eq!(play.does(2.0, signal(libc::SIGINT)), [Action::Tree(TERM)]);
-    assert_eq!(play.does(3.0, signal(libc::SIGINT)), [Action::Kill]);
+    assert_eq!(play.does(1.0, signal(Signal::INT)), [Action::Deliver { signal: Signal::INT, chosen: false }]);
+    assert_eq!(play.does(2.0, signal(Signal::INT)), [Action::Tree(TERM)]);
+    assert_eq!(play.does(3.0, signal(Signal::INT)), [Action::Kill]);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_stop_while_preparing_ends_everything_within_five_seconds() {
     let mut play = Play(State::preparing());
     assert_eq!(play.does(1.0, signal(TERM)), [Action::Tree(TERM)]);
     assert_eq!(play.tick(), (6.0, vec![Action::Kill]));
-    play.does(6.0, Event::MainEnded(Ended::Killed(9)));
+    play.does(6.0, Event::MainEnded(Ended::Killed(Signal::KILL)));
     assert_eq!(play.does(6.1, Event::ChildrenGone), [Action::Exit(143)]);
 }
 
@@ -126,7 +126,7 @@ fn a_killed_preparation_says_during_what_and_leaves_a_report() {
     play.does(0.0, Event::Said(Message::Policy(Box::new(policy))));
     play.does(0.1, Event::Said(Message::Phase(Phase::Installing)));
     play.does(1.0, Event::MemoryRanOut);
-    assert_eq!(play.does(1.0, Event::MainEnded(Ended::Killed(9))), [Action::Tree(TERM)]);
+    assert_eq!(play.does(1.0, Event::MainEnded(Ended::Killed(Signal::KILL))), [Action::Tree(TERM)]);
     let how = "killed by SIGKILL while installing dependencies".to_owned();
     assert_eq!(play.does(1.2, Event::ChildrenGone), [Action::Send(HelperTask::Report { how, code: 214 })]);
     assert_eq!(play.does(1.3, Event::ChildrenGone), [Action::Exit(214)]);
@@ -136,25 +136,25 @@ fn a_killed_preparation_says_during_what_and_leaves_a_report() {
 fn a_preparation_that_was_told_to_end_is_not_taken_for_a_killed_one() {
     let mut play = Play(State::preparing());
     play.does(1.0, signal(TERM));
-    play.does(6.0, Event::MainEnded(Ended::Killed(9)));
+    play.does(6.0, Event::MainEnded(Ended::Killed(Signal::KILL)));
     assert_eq!(play.0.prepare_killed(), None);
     let mut play = Play(State::preparing());
     let policy = Policy { prepare_timeout: Some(Duration::from_secs(2)), ..train(None) };
     play.does(0.0, Event::Said(Message::Policy(Box::new(policy))));
     play.tick();
-    play.does(7.0, Event::MainEnded(Ended::Killed(9)));
+    play.does(7.0, Event::MainEnded(Ended::Killed(Signal::KILL)));
     assert_eq!(play.0.prepare_killed(), None);
 }
 
 #[test]
 fn only_a_killed_preparation_that_failed_is_held() {
-    for (number, held) in [(libc::SIGKILL, true), (libc::SIGINT, false)] {
+    for (signal, held) in [(Signal::KILL, true), (Signal::INT, false)] {
         let mut play = Play(State::preparing());
         let hold = Some(HoldPolicy { time: Duration::from_secs(60), look: String::new() });
         play.does(0.0, Event::Said(Message::Policy(Box::new(Policy { hold, ..train(None) }))));
-        play.does(1.0, Event::MainEnded(Ended::Killed(number)));
+        play.does(1.0, Event::MainEnded(Ended::Killed(signal)));
         play.does(1.1, Event::ChildrenGone);
-        assert_eq!(play.0.phase() == Phase::Holding, held, "{number}");
+        assert_eq!(play.0.phase() == Phase::Holding, held, "{signal}");
     }
 }
 
@@ -171,19 +171,19 @@ fn prepare_timeout_ends_with_118() {
 #[test]
 fn other_signals_are_held_until_the_workload_is_there() {
     let mut play = Play(State::preparing());
-    assert_eq!(play.does(0.1, signal(libc::SIGUSR1)), []);
+    assert_eq!(play.does(0.1, signal(Signal::USR1)), []);
     play.does(0.2, Event::Said(Message::Launching("python".into())));
     assert_eq!(play.does(0.3, Event::HandoverClosed), []);
-    assert_eq!(play.does(0.31, signal(libc::SIGUSR2)), [Action::Forward(libc::SIGUSR2)]);
-    assert_eq!(play.tick(), (0.35, vec![Action::Release(sys::signal::bit(libc::SIGUSR1))]));
+    assert_eq!(play.does(0.31, signal(Signal::USR2)), [Action::Forward(Signal::USR2)]);
+    assert_eq!(play.tick(), (0.35, vec![Action::Release(Signal::USR1.bit())]));
 }
 
 #[test]
 fn hang_up_stops_a_training_and_is_forwarded_to_a_shell() {
     let mut play = Play::running(train(None));
-    assert_eq!(play.does(1.0, signal(libc::SIGHUP)), [DELIVER]);
+    assert_eq!(play.does(1.0, signal(Signal::HUP)), [DELIVER]);
     let mut play = Play::running(Policy { kind: WorkloadKind::Build, ..train(None) });
-    assert_eq!(play.does(1.0, signal(libc::SIGHUP)), [Action::Forward(libc::SIGHUP)]);
+    assert_eq!(play.does(1.0, signal(Signal::HUP)), [Action::Forward(Signal::HUP)]);
 }
 
 #[test]
@@ -200,8 +200,9 @@ fn what_cannot_be_killed_is_given_up() {
 #[test]
 fn a_plain_init_forwards_everything_and_means_nothing_by_it() {
     let mut play = Play(State::plain(Policy::default()));
-    for number in [TERM, libc::SIGINT, libc::SIGHUP, libc::SIGPWR, 34, 64] {
-        assert_eq!(play.does(1.0, signal(number)), [Action::Forward(number)]);
+    let real_time = [34, 64].map(|number| Signal::new(number).unwrap());
+    for arrived in [TERM, Signal::INT, Signal::HUP, Signal::PWR].into_iter().chain(real_time) {
+        assert_eq!(play.does(1.0, signal(arrived)), [Action::Forward(arrived)]);
     }
     play.does(2.0, Event::MainEnded(Ended::Killed(TERM)));
     assert_eq!(play.does(2.0, Event::ChildrenGone), [Action::Exit(143)]);
@@ -222,7 +223,7 @@ fn a_failed_training_is_held_until_the_time_is_over_and_ends_with_its_code() {
     assert_eq!(play.does(10.05, Event::ChildrenGone), [Action::Account(3)]);
     assert_eq!((play.0.phase(), play.0.deadline()), (Phase::Holding, Some(at(70.05))));
     // A person who looks into the container leaves orphans, and a request fails.
-    for event in [Event::ChildrenGone, Event::ChildEnded, Event::SaveRequested, signal(libc::SIGUSR1)] {
+    for event in [Event::ChildrenGone, Event::ChildEnded, Event::SaveRequested, signal(Signal::USR1)] {
         assert_eq!(play.does(20.0, event), []);
     }
     assert_eq!(play.tick(), (70.05, vec![Action::Exit(3)]));
@@ -230,12 +231,12 @@ fn a_failed_training_is_held_until_the_time_is_over_and_ends_with_its_code() {
 
 #[test]
 fn a_stop_ends_what_is_held_at_once_and_changes_no_code() {
-    for number in [TERM, libc::SIGINT, libc::SIGHUP] {
+    for arrived in [TERM, Signal::INT, Signal::HUP] {
         let mut play = Play(State::preparing());
         play.does(0.0, Event::Said(Message::Policy(Box::new(held(WorkloadKind::Build)))));
         play.does(1.0, Event::MainEnded(Ended::Exited(111)));
         assert_eq!(play.does(1.0, Event::ChildrenGone), [Action::Account(111)]);
-        assert_eq!(play.does(2.0, signal(number)), [Action::Exit(111)]);
+        assert_eq!(play.does(2.0, signal(arrived)), [Action::Exit(111)]);
         assert_eq!(play.0.phase(), Phase::Stopping);
     }
 }

@@ -80,7 +80,7 @@ pub(super) const STEPS: &[Step<CodeTarget>] = &[
             ..check(
                 "code.git",
                 Transient::Never,
-                "the commit is known. Off: it is told where it is known; nobody has to know it",
+                "the commit is known. Off: it is told where it is known; it need not be known",
                 "mount the whole repository, or `-e TRAINIT_CODE_COMMIT=…`",
             )
         },

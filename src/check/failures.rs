@@ -79,7 +79,7 @@ impl AccessDenied<'_> {
         };
         let owner = format!("it belongs to {}:{} with mode {:04o}", meta.uid(), meta.gid(), meta.mode() & 0o7777);
         if uid == 0 && self.mount.is_some_and(Mount::is_far) {
-            let squashed = "root counts as nobody there (root_squash, or FUSE without allow_other)";
+            let squashed = "root has no rights there (root_squash, or FUSE without allow_other)";
             return Failure::new(what).because(format!("{owner}; {squashed}")).remedy(self.as_owner(meta));
         }
         Failure::new(what).because(owner).remedy(self.as_owner(meta))

@@ -50,7 +50,7 @@ fn parse_status(line: &[u8]) -> Option<u16> {
 fn in_words(error: &std::io::Error) -> &'static str {
     use std::io::ErrorKind::{ConnectionRefused, TimedOut, WouldBlock};
     match error.kind() {
-        ConnectionRefused => "nobody listens there",
+        ConnectionRefused => "no process listens there",
         TimedOut | WouldBlock => "it does not answer in time",
         _ => "it does not answer",
     }
@@ -98,6 +98,6 @@ mod tests {
     #[test]
     fn nobody_there_is_said_at_once() {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        assert_eq!(ask(&Service::on(port)), Err(format!("port {port}: nobody listens there")));
+        assert_eq!(ask(&Service::on(port)), Err(format!("port {port}: no process listens there")));
     }
 }

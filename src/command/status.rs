@@ -51,7 +51,7 @@ fn words(directory: &Path, record: &StateRecord) -> String {
         ("pids", format!("supervisor {}, main {}", record.supervisor.pid, record.main)),
         ("state", text::path(directory)),
     ];
-    rows.extend(record.sidecars.iter().map(|sidecar| ("companion", beside(sidecar))));
+    rows.extend(record.sidecars.iter().map(|sidecar| ("sidecar", beside(sidecar))));
     let saved = record.saved.as_ref().map(|saved| format!("{}, {} old", saved.path, age(saved.modified)));
     let held = record.hold_s.map(|time| format!("{} more, then it ends", left(record.since + time as f64)));
     let unused =

@@ -361,7 +361,7 @@ pub static SUBCOMMANDS: &[Subcommand] = &[
         more: LAYERS,
         operand: command(
             OperandKind::MaybeCommand,
-            "The command to run and its arguments; none: `command` of the configuration",
+            "The command to run and its arguments (default: `command` of the configuration)",
         ),
         ..Subcommand::new("rehearse", SubcommandKind::StartsNothing, Task::Rehearse, "try an unattended start and stop")
     },

@@ -198,30 +198,30 @@ settings! {
     "gpu.count" gpu_count: GpuCount = "auto" is GpuCount::Auto, project;
     /// Least memory of each GPU.
     "gpu.memory" gpu_memory: Option<Size> = ""; eg "80GiB", project;
-    /// Least memory of each GPU that nobody has taken: `70GiB`, or a share such as `95%`. It is waited for.
+    /// Least memory of each GPU that is free: `70GiB`, or a share such as `95%`. It is waited for.
     "gpu.free_memory" gpu_free_memory: Option<FreeMemory> = ""; eg "95%", project;
     /// Least compute capability.
     "gpu.capability" gpu_capability: Option<VersionText> = ""; eg "9.0", project;
     /// Oldest driver.
     "gpu.driver" gpu_driver: Option<VersionText> = ""; eg "570.86", project;
-    /// Oldest CUDA that the driver has to support; `image`: what the image was built for, also where nobody asked for a GPU.
+    /// Oldest CUDA that the driver has to support; `image`: what the image was built for, even if no GPU was asked for.
     "gpu.cuda" gpu_cuda: Option<CudaVersion> = ""; eg "image", project;
     /// All GPUs have to be of one model.
     "gpu.same_model" gpu_same_model: bool = "off" is false, project;
     /// GPUs that are cut into MIG instances: `allow`, `deny` or `require`.
     "gpu.mig" gpu_mig: MigPolicy = "allow" is MigPolicy::Allow, project;
-    /// Warnings about GPUs are failures; `checks` has the last word on each.
+    /// Warnings about GPUs count as failures; `checks` still decides about single checks.
     "gpu.strict" gpu_strict: bool = "off" is false, project;
     /// CUDA's forward compatibility (cuda-compat): `auto` uses it where it is right, `on` wherever the image has it, `off` never.
     "gpu.compat" gpu_compat: ForwardCompat = "auto" is ForwardCompat::Auto, project;
-    /// How deep GPUs are looked into: `presence` (by files), `driver` (NVML's facts, and what CUDA shows), `cuda` (a context and a memory
+    /// How thoroughly GPUs are examined: `presence` (by files), `driver` (NVML's facts, and what CUDA shows), `cuda` (a context and a memory
     /// round trip on each), `full` (bandwidths, arithmetic, copies between GPUs). Without a GPU it is always `presence`.
     "gpu.probe" gpu_probe: Level = "driver" is Level::Driver, project;
-    /// How long one question to the driver may take.
+    /// Deadline of one question to the driver.
     "gpu.timeout" gpu_timeout: Duration = "60s" is seconds(60), project;
-    /// How long what is going to pass is waited for: a fabric that is being set up, memory that the container before still holds.
+    /// How long to wait for a state that passes by itself: a fabric that is being set up, memory that the previous container still holds.
     "gpu.wait" gpu_wait: Option<Duration> = "60s" is Some(seconds(60)), project;
-    /// Where the program comes from that asks the driver: `auto`, `file` (installed by `trainit gpu install-probe`), `memfd` (from
+    /// Where the program that asks the driver comes from: `auto`, `file` (installed by `trainit gpu install-probe`), `memfd` (from
     /// memory), `smi` (nvidia-smi instead), `off`, or a file's path.
     "gpu.helper" gpu_helper: GpuHelper = "auto" is GpuHelper::Auto, trusted;
     /// Paths to read; each must be mounted, not empty and readable.
@@ -230,7 +230,7 @@ settings! {
     "output" output: Vec<OutputPath> = ""; eg "[/checkpoints:min_free=20GiB]", project;
     /// The code directory; default: the working directory.
     "code.path" code_path: Option<PathBuf> = ""; eg "/workspace", project;
-    /// The file that must be there to run, relative to the code directory.
+    /// The file that must exist in the code directory (a relative path).
     "code.entry" code_entry: Option<PathBuf> = ""; eg "train.py", project;
     /// Requirement files: `auto`, a list, or `off`.
     "deps.requirements" deps_requirements: Requirements = "auto" is Requirements::Auto, project;
@@ -240,150 +240,150 @@ settings! {
     "deps.python" deps_python: Option<PathBuf> = ""; eg "/opt/venv/bin/python", project;
     /// The index to install from, or `off` for none; default: what pip's and uv's own settings say.
     "deps.index" deps_index: Option<IndexChoice> = ""; eg "https://mirror.example/simple", project;
-    /// Indexes to look into besides.
+    /// Further indexes.
     "deps.extra_index" deps_extra_index: Vec<String> = ""; eg "[https://download.pytorch.org/whl/cu128]", project;
-    /// Directories or pages with archives of packages to look into besides.
+    /// Further directories or pages with archives of packages.
     "deps.find_links" deps_find_links: Vec<String> = ""; eg "[/wheels]", project;
     /// Where packages go: `auto`, `system` (the interpreter's own directory), `venv` (only a virtual or conda environment) or `layer`.
     "deps.target" deps_target: Target = "auto" is Target::Auto, project;
-    /// When newer versions of what is installed are looked for: `never`, `always`, or after a time.
+    /// When to look for newer versions of installed packages: `never`, `always`, or after a time.
     "deps.refresh" deps_refresh: Refresh = "never" is Refresh::Never; eg "24h", project;
-    /// What of the image's own stays as it is: `auto` (the torch family, jax, tensorflow, CUDA, the numpy that they are built against,
+    /// Which packages of the image stay as they are: `auto` (the torch family, jax, tensorflow, CUDA, the numpy that they are built against,
     /// what the image built or pinned itself), names, also with a star at the end, `-NAME` for what may go all the same; or `off`.
     "deps.protect" deps_protect: Vec<String> = "auto"; makes vec!["auto".into()]; eg "[auto, -numpy]", project;
     /// Directory on a shared volume for finished environments: built by one start, used by its replicas and by later starts.
     "deps.store" deps_store: Option<PathBuf> = ""; eg "/shared/trainit-deps", project;
-    /// Most bytes of all environments there; what was not used for longest goes first.
+    /// Largest size of all environments there; the least recently used one is deleted first.
     "deps.store_size" deps_store_size: Option<Size> = "50GiB" is Some(Size(50 << 30)), project;
     /// Deadline of the whole installation.
     "deps.timeout" deps_timeout: Option<Duration> = "30m" is Some(seconds(1800)), project;
-    /// How often an installation is tried again when the index or the network is down.
+    /// How many times an installation is tried again when the index or the network is down.
     "deps.retries" deps_retries: Option<u8> = "3" is Some(3), project;
     /// `fail` or `warn`; default: fail in train modes, warn in build modes.
     "deps.on_error" deps_on_error: Option<OnError> = ""; eg "warn", project;
-    /// Whom all of it runs as, from the checks to the workload: `keep`, `owner` (of the mounted code), `1000:1000`, or a name.
+    /// The user of the checks, the installation and the workload: `keep`, `owner` (of the mounted code), `1000:1000`, or a name.
     "user" user: UserChoice = "keep" is UserChoice::Keep, trusted;
-    /// No program may gain rights by set-uid or file capabilities: `sudo` stops working.
+    /// Keep programs from gaining rights by set-uid or file capabilities: `sudo` stops working.
     "user.no_new_privs" user_no_new_privs: bool = "off" is false, trusted;
-    /// Permissions that new files never get, in octal; default: what trainit inherits.
+    /// Permissions that new files never get, in octal; default: inherited.
     "user.umask" user_umask: Option<Umask> = ""; eg "0027", trusted;
     /// Extra variables for the workload.
     "env" env: BTreeMap<String, EnvValue> = ""; eg "{HF_HOME: /cache/hf}", project;
-    /// Modes of the image's own.
+    /// Modes that the image defines.
     "modes" modes: BTreeMap<String, ModeSpec> = ""; eg "{board: {command: tensorboard --logdir /out, kind: build}}", trusted;
     /// Directories of hooks (or single files) that run before the checks.
     "hooks.before_checks" hooks_before_checks: Vec<PathBuf> = ""; eg "[/opt/nvidia/entrypoint.d]", trusted;
-    /// The same, before the workload: its variables are known, its dependencies installed.
+    /// Hooks that run right before the workload, when its variables are known and its dependencies are installed.
     "hooks.before_start" hooks_before_start: Vec<PathBuf> = ""; eg "[/usr/local/bin/before-notebook.d]", trusted;
-    /// The same, after the workload has ended for good.
+    /// Hooks that run after the workload has ended for good.
     "hooks.after_stop" hooks_after_stop: Vec<PathBuf> = ""; eg "[/etc/trainit/after-stop.d]", trusted;
-    /// How long each hook may take.
+    /// Deadline of each hook.
     "hooks.timeout" hooks_timeout: Option<Duration> = "1m" is Some(seconds(60)), trusted;
-    /// What a failed hook means to the start: `fail` or `warn`.
+    /// Whether a failed hook fails the start: `fail` or `warn`.
     "hooks.on_error" hooks_on_error: OnError = "fail" is OnError::Fail, trusted;
     /// Least size of /dev/shm; below it the start fails. Default: a warning below 1 GiB.
     "host.shm" host_shm: Option<Size> = ""; eg "8GiB", project;
-    /// Open files of the workload: its limit is raised to so many, `auto`: to 65536 where that is permitted; `off`: as inherited.
+    /// Limit of open files of the workload: a number to raise it to, `auto` (65536 where that is permitted), or `off` (as inherited).
     "host.nofile" host_nofile: OpenFiles = "off" is OpenFiles::Inherited, project;
-    /// Least memory that the workload may lock, for RDMA: a size or `unlimited`; below it the start fails.
+    /// Memory that the workload must be able to lock, for RDMA: a size or `unlimited`; below it the start fails.
     "host.memlock" host_memlock: Option<LockedMemory> = ""; eg "unlimited", project;
-    /// Threads of each process (OMP_NUM_THREADS and its like): `off`, a number, or `auto`: the CPUs here by the ranks here.
+    /// Threads of each process (OMP_NUM_THREADS and similar variables): `off`, a number, or `auto` (the local CPUs divided by the local ranks).
     "host.threads" host_threads: Threads = "off" is Threads::Off, project;
     /// The port of mode ssh; default: 22 as root, else 2222.
     "ssh.port" ssh_port: Option<u16> = ""; eg "2222", project;
-    /// Files with the public keys that may log in, beside the variables PUBLIC_KEY, SSH_PUBLIC_KEY and SSH_PUBKEY.
+    /// Files with the public keys that may log in, in addition to the variables PUBLIC_KEY, SSH_PUBLIC_KEY and SSH_PUBKEY.
     "ssh.authorized_keys" ssh_authorized_keys: Vec<PathBuf> = ""; eg "[/run/secrets/authorized_keys]", trusted;
-    /// The directory that the host's keys are kept in; default: `.local/state/trainit/ssh` in HOME.
+    /// The directory of the host keys; default: `.local/state/trainit/ssh` in HOME.
     "ssh.host_keys" ssh_host_keys: Option<PathBuf> = ""; eg "/keys", trusted;
-    /// Variables that ssh's sessions do not get: names, also with a star at the end.
+    /// Variables that ssh sessions do not get: names, or prefixes that end with a star.
     "ssh.hide" ssh_hide: Vec<String> = ""; eg "[REGISTRY_PASSWORD, AWS_*]", project;
-    /// Some lines about Python, mounts and variables above a shell's first prompt.
+    /// Print some lines about Python, mounts and variables above the first prompt of a shell.
     "shell.banner" shell_banner: bool = "on" is true, project;
-    /// Deadline for all that happens before the workload.
+    /// Deadline of the whole preparation before the workload.
     "prepare.timeout" prepare_timeout: Option<Duration> = ""; eg "30m", project;
-    /// The whole budget from the stop signal to the last SIGKILL. Without one a workload that may be saving is never killed.
+    /// Time from the stop signal to the last SIGKILL. Without it a workload that may be saving is never killed.
     "stop.grace" stop_grace: Option<Duration> = ""; eg "10m", project;
-    /// `same`, or the signal that the trainer stops on.
+    /// The signal that the trainer stops on, or `same` (the received one).
     "stop.signal" stop_signal: StopSignal = "same" is StopSignal::Same, project;
-    /// Whom the stop signal goes to: `auto`, `main`, `group` or `tree`.
+    /// Which processes get the stop signal: `auto`, `main`, `group` or `tree`.
     "stop.scope" stop_scope: Scope = "auto" is Scope::Auto, project;
-    /// What a signal to PID 1 means: `{USR1: checkpoint}`; `stop`, `checkpoint`, `forward` or `ignore`.
+    /// What a signal to PID 1 means (`{USR1: checkpoint}`): `stop`, `checkpoint`, `forward` or `ignore`.
     "stop.on" stop_on: BTreeMap<String, SignalMeaning> = ""; eg "{USR1: checkpoint}", project;
-    /// How long what is left after a natural end has, from TERM to KILL.
+    /// Time from TERM to KILL for processes that are left after a natural end.
     "stop.drain" stop_drain: Option<Duration> = "5s" is Some(seconds(5)), project;
-    /// The exit code of a training that ended because it was asked to.
+    /// The exit code of a training that ended because it was asked to stop.
     "stop.exit_code" stop_exit_code: Option<u8> = "143" is Some(143), project;
-    /// A file that says that training was complete: then a stopped one keeps its own code.
+    /// A file whose existence says that training is complete: a stopped training then keeps its own exit code.
     "stop.done_file" stop_done_file: Option<PathBuf> = ""; eg "/checkpoints/DONE", project;
-    /// Where checkpoints appear. It is watched: a complete one is told, and is known to `status` and at the end.
+    /// The directory where checkpoints appear. It is watched: each complete one is logged, and `status` and the last line name the newest.
     "checkpoint.dir" checkpoint_dir: Option<PathBuf> = ""; eg "/checkpoints", project;
-    /// Whose checkpoints they are, and so how a complete one looks: `auto`, or a family of docs/checkpoints.md.
+    /// The format of the checkpoints, which says what a complete one is: `auto`, or a family of docs/checkpoints.md.
     "checkpoint.family" checkpoint_family: String = "auto"; makes "auto".into(), project;
     /// The names of plain checkpoints: `step-{step}.npz`.
     "checkpoint.pattern" checkpoint_pattern: Option<String> = ""; eg "step-{step}.npz", project;
-    /// How the newest complete one is told to the workload: `off`, `env`, or words for its command as well.
+    /// How the workload learns of the newest complete one: `off`, `env`, or words for its command in addition.
     "checkpoint.resume" checkpoint_resume: Resume = "off" is Resume::Off; eg r#"[--resume, "{path}"]"#, project;
     /// The signal that makes the trainer save and go on.
     "checkpoint.signal" checkpoint_signal: Option<Signal> = ""; eg "USR1", project;
-    /// The file whose appearance makes the trainer save and go on.
+    /// The file that makes the trainer save and go on when it appears.
     "checkpoint.request_file" checkpoint_request_file: Option<PathBuf> = ""; eg "/checkpoints/SAVE_NOW", project;
-    /// How often in a row an ended workload is started again in the same container.
+    /// How many times in a row an ended workload is started again in the same container.
     "restart.max" restart_max: u32 = "0" is 0, project;
-    /// After which exit codes; default: any but 0.
+    /// Exit codes that lead to a restart; default: any but 0.
     "restart.on" restart_on: Vec<u8> = ""; eg "[1, 137]", project;
-    /// The pause before a restart, which doubles from the first to the second value.
+    /// The pause before a restart; it doubles from the first to the second value.
     "restart.backoff" restart_backoff: Range<Duration> = "1s..60s" is Range { from: seconds(1), to: seconds(60) }, project;
-    /// A run that lasted so long was healthy: counting begins anew.
+    /// A run that lasted this long was healthy: the count of restarts begins anew.
     "restart.healthy" restart_healthy: Duration = "10m" is seconds(600), project;
-    /// The workload hangs when none of its processes has written a byte for so long.
+    /// The workload counts as hanging when none of its processes has written a byte for this time.
     "watchdog.output" watchdog_output: Option<Duration> = ""; eg "30m", project;
-    /// The workload hangs when `heartbeat` in the state directory (TRAINIT_RUN_DIR) was not touched for so long.
+    /// The workload counts as hanging when `heartbeat` in the state directory (TRAINIT_RUN_DIR) was not touched for this time.
     "watchdog.heartbeat" watchdog_heartbeat: Option<Duration> = ""; eg "5m", project;
-    /// The workload hangs when no new checkpoint was complete for so long.
+    /// The workload counts as hanging when no new checkpoint was completed for this time.
     "watchdog.checkpoint" watchdog_checkpoint: Option<Duration> = ""; eg "6h", project;
-    /// The signal that makes the trainer print its stacks, as `faulthandler.register` does; sent only to who catches it.
+    /// The signal that makes the trainer print its stacks, as `faulthandler.register` does; sent only to processes that catch it.
     "watchdog.stack_signal" watchdog_stack_signal: Option<Signal> = ""; eg "USR2", project;
-    /// What happens to a workload that hangs, after its stacks are told: `log`, `restart` or `abort`.
+    /// What happens to a hanging workload after its stacks are logged: `log`, `restart` or `abort`.
     "watchdog.action" watchdog_action: OnHang = "log" is OnHang::Log, project;
-    /// A build mode that nobody uses is stopped after so long.
+    /// A build mode is stopped when it was not used for this time.
     "idle.after" idle_after: Option<Duration> = ""; eg "2h", project;
-    /// What is taken for use: `connections` to what it serves, input at a `terminal`, Jupyter `kernels` that compute, `gpu` and `cpu` at work.
+    /// What counts as use: `connections` to its server, input at a `terminal`, Jupyter `kernels` that compute, a busy `gpu` or `cpu`.
     "idle.signs" idle_signs: Vec<UsageSign> = "connections terminal kernels gpu cpu"; makes UsageSign::ALL.into(); eg "[terminal, kernels, gpu, cpu]", project;
-    /// The container is stopped when it has lived so long, whatever it does.
+    /// The container is stopped when it is this old, whatever it does.
     "lifetime" lifetime: Option<Duration> = ""; eg "12h", project;
-    /// What of Jupyter starts: `auto` (lab, notebook or server, the first that is there), or one of its names.
+    /// Which Jupyter application starts: `auto` (the first of lab, notebook and server that is installed), or its name.
     "jupyter.app" jupyter_app: String = "auto"; makes "auto".into(), project;
-    /// The port it listens on; default: JUPYTER_PORT, else 8888.
+    /// Jupyter's port; default: JUPYTER_PORT, else 8888.
     "jupyter.port" jupyter_port: Option<u16> = ""; eg "8888", project;
-    /// The address it listens on; default: all of a container's, on a machine 127.0.0.1.
+    /// The address that Jupyter listens on; default: all addresses in a container, 127.0.0.1 elsewhere.
     "jupyter.address" jupyter_address: Option<String> = ""; eg "127.0.0.1", trusted;
-    /// What its paths begin with, for a proxy; `${NAME}` stands for a variable. Default: NB_PREFIX.
+    /// The first part of Jupyter's URL paths, for a proxy; `${NAME}` stands for a variable. Default: NB_PREFIX.
     "jupyter.base_url" jupyter_base_url: Option<String> = ""; eg "/${RUNAI_PROJECT}/${RUNAI_JOB_NAME}", project;
-    /// The directory that it shows; default: the code directory.
+    /// The directory that Jupyter shows; default: the code directory.
     "jupyter.root" jupyter_root: Option<PathBuf> = ""; eg "/workspace", project;
-    /// Options for it; those of NOTEBOOK_ARGS and of the command line come behind them and win.
+    /// Options for Jupyter; those of NOTEBOOK_ARGS and of the command line follow them and win.
     "jupyter.args" jupyter_args: Vec<String> = ""; eg "[--ServerApp.max_body_size=1000000000]", trusted;
     /// A file with a certificate and its key, or `generate`. Default: none, unless GEN_CERT is set.
     "jupyter.certificate" jupyter_certificate: Option<PathBuf> = ""; eg "generate", trusted;
-    /// Packages to install, as requirements are, so that there is a Jupyter.
+    /// Packages to install, like requirements, so that Jupyter is there.
     "jupyter.install" jupyter_install: Vec<String> = ""; eg "[jupyterlab]", project;
     /// Severity of single checks: `{host.shm: fail, code.git: off}`.
     "checks" checks: BTreeMap<String, Severity> = ""; eg "{host.shm: fail, code.git: off}", project;
-    /// A failed start or training: `exit`, or `hold` (an hour) or `hold:30m` for a person to look.
+    /// What follows a failed start or training: `exit`, or `hold` (an hour) or `hold:30m`, so that a person can look.
     "on_failure" on_failure: OnFailure = "exit" is OnFailure::Exit, project;
-    /// Exit codes to change at the very end: `{FROM: TO}`.
+    /// Exit codes that are replaced at the very end: `{FROM: TO}`.
     "exit.map" exit_map: BTreeMap<String, u8> = ""; eg "{3: 0}", project;
-    /// `text` or `json` lines.
+    /// Format of the log: Format of the log: `text` or `json` lines.
     "log.format" log_format: LogFormat = "text" is LogFormat::Text, project;
-    /// How much is told: `debug`, `info`, `warn` or `error`.
+    /// How much is logged: `debug`, `info`, `warn` or `error`.
     "log.level" log_level: LogLevel = "info" is LogLevel::Info, project;
-    /// Where the JSON report goes.
+    /// The file of the JSON report.
     "report.file" report_file: Option<PathBuf> = ""; eg "/checkpoints/report.json", project;
-    /// Base of the state directory.
+    /// The directory in which trainit makes its state directory.
     "state_dir" state_dir: Option<PathBuf> = ""; eg "/run", trusted;
-    /// An unknown key or variable: `error` or `warn`.
+    /// What an unknown key or variable is: `error` or `warn`.
     "unknown" unknown: Unknown = "error" is Unknown::Error, trusted;
-    /// Keys that no later layer may set. In /etc only.
+    /// Keys that no later layer may set. Only in /etc.
     "lock" lock: Vec<KeyPath> = ""; eg "[modes, env.PATH]", trusted;
 }
 

@@ -82,7 +82,7 @@ const FINAL: &[FailureClass] = &[
         says: "a download is not what its hash says",
         again: RetryAdvice::Fresh,
         is_everywhere: true,
-        hint: "somebody replaced the file, or the hashes are old: make them anew",
+        hint: "the file was replaced on the index, or the hashes are old: make them anew",
         signs: &["DO NOT MATCH THE HASHES", "Hash mismatch for"],
     },
     permanent(

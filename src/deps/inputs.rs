@@ -153,7 +153,7 @@ impl Reader<'_> {
             }
             Encoding::Unknown(line) => {
                 Err(Error::new(ErrorKind::Permanent(FailureFamily::Deps), format!("{name}:{line} is not UTF-8"))
-                    .because("no encoding is named in its first lines, so nobody can know what is meant")
+                    .because("no encoding is named in its first lines, so what is meant cannot be known")
                     .hint(format!("iconv -f latin1 -t utf8 {name} >new && mv new {name}"))
                     .hint("or begin it with: # -*- coding: latin1 -*-"))
             }

@@ -155,7 +155,7 @@ fn of_several_modes_the_first_has_the_words_and_the_others_run_beside_it() {
 }
 
 #[test]
-fn a_companion_starts_its_modes_own_command() {
+fn a_sidecar_starts_its_modes_own_command() {
     let world = World::with(&[]).mode("board", &["tensorboard"]);
     let environment = Environment::default();
     let facts = ModeFacts { attended: false, environment: &environment, shell: &|| None, workdir: Path::new("/") };

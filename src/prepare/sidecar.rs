@@ -65,6 +65,6 @@ fn run(preparation: &mut Preparation, words: &[OsString], beside: &SidecarArgs<'
     login::log_in(&plan, None, &mut environment);
     let command = preparation.set_up_server(&context, &wanted, plan.command.clone(), &mut environment)?;
     host::raise_limits(&context.settings);
-    preparation.console.line(&format!("companion {}: {}", plan.mode, text::command(&command)));
+    preparation.console.line(&format!("sidecar {}: {}", plan.mode, text::command(&command)));
     Ok(PreparedWorkload { command, environment })
 }

@@ -252,7 +252,7 @@ impl Console {
             (0, _) => String::new(),
             (dropped, LogFormat::Text) => {
                 let what =
-                    format!("{} not written here in full: nobody was reading", text::count(dropped.into(), "line"));
+                    format!("{} not written here in full: stderr was not read", text::count(dropped.into(), "line"));
                 format!("{torn}{}\n", self.style.line(&what))
             }
             (dropped, LogFormat::Json) => {

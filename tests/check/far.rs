@@ -102,7 +102,7 @@ fn each_error_of_a_share_is_told_with_its_meaning() {
         (
             |code| if code == op::OPENDIR { Act::Fail(libc::EACCES) } else { Act::Answer },
             "data.readable",
-            "root counts as nobody there",
+            "root has no rights there",
         ),
     ];
     for (manner, check, because) in cases {

@@ -1,12 +1,14 @@
-//! Which faults are tried, and trying them, three at a time.
+//! Which faults are tried, and trying them, a few at a time.
 
 use crate::run::{Class, Ended, Fault, Padding, Tools, judge, run};
 use crate::scenario::{SCENARIOS, Scenario, Stop};
 use crate::trace::{Calls, Who, met_below, process};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 /// What a call is made to answer.
 pub const ERRNOS: [&str; 5] = ["EIO", "ENOMEM", "EINTR", "ENOSYS", "EPERM"];
@@ -17,6 +19,8 @@ const NEVER: &[&str] = &["exit", "exit_group", "rt_sigreturn", "restart_syscall"
 const UNPADDED: &[&str] = &["fork", "vfork", "umask", "setsid", "pause", "sync", "alarm"];
 /// The most of one call that is tried in one process.
 const MOST: usize = 60;
+/// How many cases are tried side by side. Most of the time a case waits.
+const WORKERS: usize = 4;
 
 /// How much is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,23 +75,47 @@ struct Case<'a> {
     fault: Fault,
 }
 
-/// Tries them, and keeps those that were met.
+/// Tries all cases, and keeps those whose fault was met. Prints how far it is, because all of them take hours.
 pub fn run_all(tools: &Tools, extent: Extent) -> Vec<Outcome> {
     let numbers = call_numbers();
     let phases: Vec<Phase> =
         SCENARIOS.iter().filter(|scenario| is_wanted(scenario, extent)).map(|it| phase(tools, it)).collect();
     let cases: Vec<Case> = phases.iter().flat_map(|phase| cases(phase, extent)).filter(is_asked_for).collect();
     let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let progress = Progress::of(&cases);
     std::thread::scope(|scope| {
-        for _ in 0..3 {
+        for _ in 0..WORKERS {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     outcomes.lock().unwrap().extend(try_one(tools, case, &numbers));
+                    progress.one_more(case);
                 }
             });
         }
     });
     outcomes.into_inner().unwrap()
+}
+
+/// How many of the cases are done. A line is printed for each hundredth part, if there are many.
+struct Progress {
+    begun: Instant,
+    all: usize,
+    done: AtomicUsize,
+}
+
+impl Progress {
+    fn of(cases: &[Case<'_>]) -> Self {
+        Progress { begun: Instant::now(), all: cases.len(), done: AtomicUsize::new(0) }
+    }
+
+    fn one_more(&self, case: &Case<'_>) {
+        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.all > 1000 && (done % (self.all / 100) == 0 || done == self.all) {
+            let (minutes, phase) = (self.begun.elapsed().as_secs() / 60, case.phase.scenario.phase);
+            // Not by `println!`: the test harness would keep it until the end.
+            let _ = writeln!(std::io::stderr(), "faults: {done} of {} after {minutes} min ({phase})", self.all);
+        }
+    }
 }
 
 fn is_wanted(scenario: &Scenario, extent: Extent) -> bool {
@@ -146,13 +174,22 @@ fn faults(call: &str, times: usize, extent: Extent) -> Vec<(usize, &'static str)
 fn try_one(tools: &Tools, case: &Case<'_>, numbers: &BTreeMap<String, i64>) -> Option<Outcome> {
     let Phase { scenario, plain, calls } = case.phase;
     let padding = padding(&case.fault, calls, numbers)?;
-    let ended = run(tools, scenario, Some((&case.fault, padding)));
+    let ended = run_patiently(tools, scenario, (&case.fault, padding));
     is_met(&case.fault, &ended).then(|| Outcome {
         phase: scenario.phase,
         fault: case.fault.clone(),
         class: judge(&case.fault, &ended, plain, scenario.code),
         said: last_words(&ended.errors),
     })
+}
+
+/// Runs a case, and once more with four times the patience if it seems to hang: another load of the machine can make it late.
+fn run_patiently(tools: &Tools, scenario: &Scenario, fault: (&Fault, Padding)) -> Ended {
+    let ended = run(tools, scenario, Some(fault));
+    if ended.code.is_some() {
+        return ended;
+    }
+    run(tools, &Scenario { patience: scenario.patience * 4, ..*scenario }, Some(fault))
 }
 
 /// PID 1's calls come after the padding, which is longer than what its descendants call: they never count so far.

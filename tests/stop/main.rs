@@ -6,7 +6,6 @@
 mod support;
 
 mod alive;
-mod companions;
 mod docs;
 mod ending;
 mod environment;
@@ -23,6 +22,7 @@ mod saving;
 mod scopes;
 mod secrets;
 mod sessions;
+mod sidecars;
 mod unread;
 mod watchdog;
 mod world;

@@ -86,7 +86,7 @@ fn a_reader_that_comes_late_hears_how_much_it_missed() {
     assert!(ends_soon(child).success());
     let text = reading.join().unwrap().unwrap();
     let text = text.trim_start_matches('x');
-    assert!(text.contains("lines not written here in full: nobody was reading"), "{text}");
+    assert!(text.contains("lines not written here in full: stderr was not read"), "{text}");
     assert!(text.contains("late"), "{text}");
 }
 

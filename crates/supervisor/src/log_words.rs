@@ -71,7 +71,7 @@ fn sidecar_ended(mode: &str, ended: Ended, again: Option<Duration>) -> String {
         None if ended == Ended::Exited(0) => "it is not started again".into(),
         None => "given up".into(),
     };
-    format!("companion {}: {}; {then}", mode.escape_debug(), how(ended))
+    format!("sidecar {}: {}; {then}", mode.escape_debug(), how(ended))
 }
 
 /// Returns a line about the processes that a stop still waits for.

@@ -79,7 +79,7 @@ impl GpuTarget {
                 .because("this job is meant to run without")
                 .advice("start it without --gpus, or with CUDA_VISIBLE_DEVICES empty"),
             most => failure
-                .because("somebody else may count on the others")
+                .because("other jobs may count on the others")
                 .advice(format!("start it with --gpus {most}; or gpu.count: >={most} where more are fine")),
         }
     }
@@ -118,7 +118,7 @@ impl GpuTarget {
         match self.demand.most {
             Some(most) if self.demand.promise && self.shown() > most as usize && !self.is_vague() => self.found(
                 Failure::new(format!("{}, {}", self.number(self.shown()), self.demand.words()))
-                    .because("the others may belong to somebody else")
+                    .because("the others may belong to other jobs")
                     .advice("set CUDA_VISIBLE_DEVICES to the promised ones, or gpu.count: any"),
             ),
             _ => Ok(()),

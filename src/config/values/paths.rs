@@ -23,7 +23,7 @@ record! {
         "min_files" min_files: u64 = Some(1);
         /// Names below it that must exist; the last component may be a pattern.
         "contains" contains: Vec<String> = Some(Vec::new());
-        /// It must be mounted read-only (`ro`) or writable (`rw`); none: a writable one is a warning.
+        /// It must be mounted read-only (`ro`) or writable (`rw`); without either a writable one is a warning.
         "ro" read_only: Option<bool> = Some(None);
         /// It must be a directory or a file (`dir`, `file`).
         "type" kind: Option<PathKind> = Some(None);
@@ -33,7 +33,7 @@ record! {
         "verify" verify: Verify = Some(Verify::Sample(16));
         /// So many bytes can be read in a second; some are read to see it.
         "min_speed" min_speed: Option<Size> = Some(None);
-        /// Deadline of the check; none: by the kind of file system.
+        /// Deadline of the check; by default it follows the kind of file system.
         "timeout" timeout: Option<Duration> = Some(None);
     }
 }
@@ -49,9 +49,9 @@ record! {
         "min_free" min_free: Option<Size> = Some(None);
         /// So much is allocated and given back: a quota shows only then.
         "allocate" allocate: Option<Size> = Some(None);
-        /// Whether a file is written to see that it can be; none: not in object stores.
+        /// Whether a file is written to see that it can be; by default not in object stores.
         "probe" probe: Option<bool> = Some(None);
-        /// Deadline of the check; none: by the kind of file system.
+        /// Deadline of the check; by default it follows the kind of file system.
         "timeout" timeout: Option<Duration> = Some(None);
     }
 }

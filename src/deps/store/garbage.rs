@@ -107,7 +107,7 @@ fn read(directory: &Path, store_dir: &StoreDir) -> (Vec<GarbageCandidate<String>
                 packed.push(GarbageCandidate { key: key.to_owned(), bytes: found.len(), unused: age })
             }
             Some(StoreFileKind::Used(key)) => _ = used.insert(key.to_owned(), age),
-            Some(StoreFileKind::Lease) if age >= LEFT => leftovers.push(leftover("a lease of nobody")),
+            Some(StoreFileKind::Lease) if age >= LEFT => leftovers.push(leftover("a lease without a holder")),
             Some(StoreFileKind::Failed) if age >= failed::HOLDS => {
                 leftovers.push(leftover("a failure that does not count any more"))
             }

@@ -38,7 +38,7 @@ pub(super) fn free(port: u16) -> Result<()> {
             let by = listening::holder(port).map(|(pid, name)| format!("{name} (pid {pid}) listens on it"));
             Error::new(ErrorKind::Permanent(FailureFamily::Host), format!("port {port} is taken"))
                 .because(by.unwrap_or_else(|| {
-                    "somebody listens on it; with --network=host that may be the machine's own".to_owned()
+                    "a process listens on it; with --network=host that may be the machine's own".to_owned()
                 }))
                 .hint(elsewhere)
         }
@@ -47,7 +47,7 @@ pub(super) fn free(port: u16) -> Result<()> {
                 .because("ports below 1024 are root's here")
                 .hint(elsewhere)
         }
-        _ => Error::new(ErrorKind::Permanent(FailureFamily::Host), format!("nobody can listen on port {port}"))
+        _ => Error::new(ErrorKind::Permanent(FailureFamily::Host), format!("no process can listen on port {port}"))
             .caused_by(error)
             .hint(elsewhere),
     })

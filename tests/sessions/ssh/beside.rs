@@ -23,7 +23,7 @@ fn jupyter_and_ssh_serve_side_by_side_and_end_together() {
         let health = served.health();
         health.status.success() && String::from_utf8_lossy(&health.stdout).contains(&answers)
     });
-    // The companion has the container's variables, and the way to both is one.
+    // The sidecar has the container's variables, and the way to both is one.
     assert_eq!(served.says("echo \"$DATASET\"; command -v jupyter-lab").lines().count(), 2);
     let status = served.says(&format!("{TRAINIT} status"));
     assert!(status.contains("jupyter") && !status.contains("word-of-the-test"), "{status}");

@@ -88,7 +88,7 @@ fn what_is_hidden_is_in_no_session_and_not_in_the_server() {
     let Some(world) = world() else { return };
     let served = world.set("TRAINIT_SSH_HIDE", "MY_*").for_person().serve();
     assert_eq!(shows(&served, "bash -lc 'echo [$MY_PRIVATE] $HF_TOKEN'"), "[] in-the-session");
-    // The server is looked at from outside: it lets nobody below it look. sshd writes its title over a part of this.
+    // The server is looked at from outside: no process below it can look. sshd writes its title over a part of this.
     let server = fs::read(format!("/proc/{}/environ", served.running.workload())).unwrap();
     let server = String::from_utf8_lossy(&server);
     assert!(!server.contains("MY_PRIVATE") && !server.contains("HF_TOKEN"), "{server}");

@@ -9,7 +9,7 @@ use std::path::Path;
 pub(super) const FAMILY: Family = Family {
     name: "plain",
     about: "anything else, by `checkpoint.pattern`: `ckpt-{step}.npz`, `step_{step}/DONE`",
-    complete: "not empty, no temporary name, whole by its format (zip, safetensors, pickle) where that has an end, and otherwise nobody has it open for writing; a directory: all of that for everything in it, and the file after the slash is there",
+    complete: "not empty, no temporary name, whole by its format (zip, safetensors, pickle) where that has an end, and otherwise no process has it open for writing; a directory: all of that for everything in it, and the file after the slash is there",
     candidates,
     marked: any_candidate,
     judge,

@@ -129,7 +129,7 @@ pub fn awaited(facts: &GpuFacts) -> Option<String> {
         let code = proof.refused.as_ref().map(|(_, code)| *code);
         matches!(code, Some(cuda_code::OUT_OF_MEMORY | cuda_code::DEVICE_UNAVAILABLE)) && !prohibited(proof)
     };
-    facts.proofs.iter().any(busy).then(|| "a GPU is still used by somebody else".to_owned())
+    facts.proofs.iter().any(busy).then(|| "a GPU is still used by another process".to_owned())
 }
 
 fn round(ask: &ProbeRequest<'_>) -> GpuFacts {

@@ -362,7 +362,7 @@ proptest! {
     }
 
     #[test]
-    fn no_companion_is_started_but_while_the_workload_runs(policy in policies(), script in scripts(anything())) {
+    fn no_sidecar_is_started_but_while_the_workload_runs(policy in policies(), script in scripts(anything())) {
         let mut play = Simulation::new();
         play.does(Event::Said(Message::Policy(Box::new(policy))));
         // `does` checks each event.

@@ -19,7 +19,7 @@ const fn code(number: i32, because: &'static str, advice: &'static str, passing:
 pub(super) const CUDA: &[DriverCode] = &[
     code(
         2,
-        "somebody else holds the GPU's memory",
+        "another process holds the GPU's memory",
         "wait for the process before to end (gpu.wait); nvidia-smi on the host names it",
         true,
     ),
@@ -39,7 +39,7 @@ pub(super) const CUDA: &[DriverCode] = &[
     code(36, "a call is not available on this driver", "a node with a newer driver, or an older image", false),
     code(
         46,
-        "it is used exclusively by somebody else, or its compute mode prohibits programs",
+        "it is used exclusively by another process, or its compute mode prohibits programs",
         "on the host: nvidia-smi -c 0, and find who holds it",
         true,
     ),

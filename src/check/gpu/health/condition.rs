@@ -83,7 +83,7 @@ impl GpuHealthTarget {
         self.found_mild(
             Failure::new(format!("bad memory is replaced at the next reset: {those}"))
                 .because("errors that could not be corrected were found there")
-                .advice("on the host, when nobody uses it: nvidia-smi --gpu-reset")
+                .advice("on the host, when no process uses it: nvidia-smi --gpu-reset")
                 .passing(true),
         )
     }
@@ -122,7 +122,7 @@ impl GpuHealthTarget {
         let Some(those) = self.those(closed) else { return Ok(()) };
         self.found(
             Failure::new(format!("the compute mode keeps programs out (error 46): {those}"))
-                .because("somebody set it on the host")
+                .because("it was set on the host")
                 .advice("on the host: nvidia-smi -c 0; try another node")
                 .passing(true),
         )
@@ -222,7 +222,7 @@ impl GpuHealthTarget {
         };
         let Some(those) = self.those(held).filter(|_| self.gpus.wanted.free_memory.is_none()) else { return Ok(()) };
         self.found_mild(
-            Failure::new(format!("somebody else uses memory of a GPU: {those}"))
+            Failure::new(format!("another process uses memory of a GPU: {those}"))
                 .because("`out of memory` comes earlier than it should")
                 .advice("nvidia-smi on the host names the process; gpu.free_memory waits for it and insists")
                 .passing(true),

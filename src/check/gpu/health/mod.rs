@@ -44,7 +44,7 @@ pub(crate) fn judge(context: &CheckContext, rules: &Rules<'_>, facts: GpuFacts) 
 pub(crate) fn awaited(context: &CheckContext, facts: &GpuFacts) -> Option<String> {
     let wanted = context.settings.gpu_free_memory.value?;
     let held = |gpu: &NvmlGpu| gpu.memory.is_some_and(|memory| memory.free() < wanted.of(memory.total));
-    facts.nvml.gpus.iter().any(held).then(|| "memory of a GPU is still held by somebody else".to_owned())
+    facts.nvml.gpus.iter().any(held).then(|| "memory of a GPU is still held by another process".to_owned())
 }
 
 impl GpuHealthTarget {

@@ -214,7 +214,7 @@ pub(crate) const STEPS: &[Step<GpuHealthTarget>] = &[
         "gpu.busy",
         Warn,
         Always,
-        "nobody else uses more than 2 GiB and 5 % of a GPU's memory",
+        "no other process uses more than 2 GiB and 5 % of a GPU's memory",
         "nvidia-smi on the host names the process; `gpu.free_memory`",
         GpuHealthTarget::is_free,
     ),

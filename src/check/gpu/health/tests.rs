@@ -282,7 +282,7 @@ fn links_clocks_modes_and_the_fabric() {
     assert!(first(|gpu| gpu.compute_mode = Some(2)).starts_with("fail gpu.mode 210"));
     assert!(first(|gpu| gpu.pcie_width = Some((4, 16))).ends_with("4 of 16 lanes"));
     let used = Some(Memory { total: 140 * GIB, used: 20 * GIB });
-    assert!(first(|gpu| gpu.memory = used).starts_with("warn gpu.busy 210: somebody else uses memory of a GPU"));
+    assert!(first(|gpu| gpu.memory = used).starts_with("warn gpu.busy 210: another process uses memory of a GPU"));
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl GpuHealthTarget {
         match self.those(little) {
             None => Ok(()),
             Some(those) => Failure::new(format!("less memory is free than gpu.free_memory asks for: {those}"))
-                .because("somebody else uses the GPU, or what ran before still ends")
+                .because("another process uses the GPU, or what ran before still ends")
                 .advice("nvidia-smi on the host names the process; gpu.wait waits longer; try another node")
                 .passing(true)
                 .found(),

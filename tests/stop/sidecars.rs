@@ -43,26 +43,26 @@ impl Two {
         let file = self.job.run_dir().join("state.json");
         let now = || {
             let state: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).ok()?).ok()?;
-            let companion = state["companions"].get(0)?.clone();
-            (companion["phase"] == phase && companion["starts"] == starts).then_some(companion)
+            let sidecar = state["companions"].get(0)?.clone();
+            (sidecar["phase"] == phase && sidecar["starts"] == starts).then_some(sidecar)
         };
         until(&format!("{phase}, start {starts}"), now)
     }
 }
 
 #[test]
-fn a_companion_runs_beside_the_workload_and_ends_after_it() {
+fn a_sidecar_runs_beside_the_workload_and_ends_after_it() {
     if python().is_none() {
         return;
     }
     for place in places() {
         let two = Two::new(&["on=TERM:exit0"]);
         let running = two.start(place, &["on=TERM:exit0", "takes=0.3"]);
-        running.error_with("companion beside: ");
+        running.error_with("sidecar beside: ");
         // Its stdout is no part of the workload's.
         running.error_with("up attempt 1");
-        let companion = two.beside("running", 1);
-        assert!(companion["mode"] == "beside" && companion["pid"].as_i64().unwrap() > 0, "{companion}");
+        let sidecar = two.beside("running", 1);
+        assert!(sidecar["mode"] == "beside" && sidecar["pid"].as_i64().unwrap() > 0, "{sidecar}");
         running.signal(libc::SIGTERM);
         assert_eq!(running.line(), "TERM");
         running.error_with("TERM");
@@ -72,7 +72,7 @@ fn a_companion_runs_beside_the_workload_and_ends_after_it() {
 }
 
 #[test]
-fn a_companion_has_the_workloads_surroundings_and_a_session_of_its_own() {
+fn a_sidecar_has_the_workloads_surroundings_and_a_session_of_its_own() {
     let script = "readlink /proc/self/fd/0; pwd; env; echo done; sleep 100";
     let two = Two::with(Job::new(), &json!(["sh", "-c", script]));
     let here = two.job.word().to_owned();
@@ -81,7 +81,7 @@ fn a_companion_has_the_workloads_surroundings_and_a_session_of_its_own() {
         &["--config", &two.config, "--set", &format!("workdir={here}"), "train,beside", "--", "sleep", "100"],
     );
     let running = launch.env("INHERITED", "yes").spawn();
-    running.error_with("companion beside: ");
+    running.error_with("sidecar beside: ");
     let text: Vec<String> = std::iter::from_fn(|| Some(running.error_with("")).filter(|line| line != "done")).collect();
     assert_eq!(text[..2], ["/dev/null".to_owned(), here], "{text:#?}");
     let run_dir = format!("TRAINIT_RUN_DIR={}", two.job.run_dir().display());
@@ -97,9 +97,9 @@ fn a_companion_has_the_workloads_surroundings_and_a_session_of_its_own() {
     until_true("it to be gone", || !std::path::Path::new(&format!("/proc/{pid}")).exists());
 }
 
-/// What hooks export and secrets in files are a companion's as well; what hooks print is told once.
+/// What hooks export and secrets in files are a sidecar's as well; what hooks print is told once.
 #[test]
-fn hooks_and_secrets_reach_a_companion() {
+fn hooks_and_secrets_reach_a_sidecar() {
     let job = Job::new();
     let directory = job.path().join("hooks");
     std::fs::create_dir(&directory).unwrap();
@@ -122,30 +122,30 @@ fn hooks_and_secrets_reach_a_companion() {
 }
 
 #[test]
-fn a_companion_that_fails_is_started_again_and_the_workload_does_not_notice() {
+fn a_sidecar_that_fails_is_started_again_and_the_workload_does_not_notice() {
     if python().is_none() {
         return;
     }
     let two = Two::new(&["on=TERM:exit0", "ends=0:3/9"]);
     let running = two.start(Place::Aside, &["on=TERM:exit7"]);
-    running.error_with("companion beside: exit code 3; it starts again in 1.0 s");
-    running.error_with("companion beside: exit code 9; it starts again in 2.0 s");
+    running.error_with("sidecar beside: exit code 3; it starts again in 1.0 s");
+    running.error_with("sidecar beside: exit code 9; it starts again in 2.0 s");
     two.beside("waiting", 2);
     let status = String::from_utf8(two.job.ask(&["status"]).stdout).unwrap();
-    assert!(status.contains("companion  beside waiting, start 2"), "{status}");
+    assert!(status.contains("sidecar    beside waiting, start 2"), "{status}");
     running.signal(libc::SIGTERM);
     assert_eq!(running.code(), 7);
 }
 
 #[test]
-fn a_companion_that_cannot_start_is_given_up_and_never_counts() {
+fn a_sidecar_that_cannot_start_is_given_up_and_never_counts() {
     if python().is_none() {
         return;
     }
     let two = Two::with(Job::new(), &json!(["no-such-program"]));
     let running = two.start(Place::Aside, &["ends=1.5:0"]);
     running.error_with("cannot run no-such-program");
-    running.error_with("companion beside: exit code 127; given up");
+    running.error_with("sidecar beside: exit code 127; given up");
     two.beside("ended", 1);
     assert_eq!(running.code(), 0);
 }
@@ -170,7 +170,7 @@ fn one_that_ignores_the_stop_is_killed_after_the_drain_although_there_is_no_grac
 }
 
 #[test]
-fn each_run_of_the_workload_has_its_companions() {
+fn each_run_of_the_workload_has_its_sidecars() {
     if python().is_none() {
         return;
     }
@@ -187,7 +187,7 @@ fn each_run_of_the_workload_has_its_companions() {
 }
 
 #[test]
-fn what_a_companion_writes_is_no_sign_of_life_of_the_workload() {
+fn what_a_sidecar_writes_is_no_sign_of_life_of_the_workload() {
     if python().is_none() {
         return;
     }
@@ -201,14 +201,14 @@ fn what_a_companion_writes_is_no_sign_of_life_of_the_workload() {
 }
 
 #[test]
-fn a_companion_is_the_workloads_user() {
+fn a_sidecar_is_the_workloads_user() {
     if !nix::unistd::geteuid().is_root() {
         return skip("only root can become another user");
     }
     let two = Two::with(Job::new().with("USER", "65534:65534"), &json!(["sh", "-c", "id -u; sleep 100"]));
     let words = ["--config", &two.config, "train,beside", "--", "sleep", "100"];
     let running = two.job.launch_words(Place::Aside, &words).spawn();
-    running.error_with("companion beside: ");
+    running.error_with("sidecar beside: ");
     assert_eq!(running.error_with(""), "65534");
     running.signal(libc::SIGTERM);
     assert_eq!(running.code(), 143);
@@ -224,7 +224,7 @@ fn without_a_supervisor_nothing_runs_beside_it_and_a_line_says_so() {
 }
 
 #[test]
-fn an_unknown_companion_is_a_mistake_of_the_configuration() {
+fn an_unknown_sidecar_is_a_mistake_of_the_configuration() {
     let two = Two::with(Job::new(), &json!(["true"]));
     for mode in ["train,besid", "train,beside,beside", "beside,shell"] {
         let running = two.job.launch_words(Place::Aside, &["--config", &two.config, "--mode", mode, "true"]);

@@ -373,7 +373,7 @@ settings! {
     "on_failure" on_failure: OnFailure = "exit" is OnFailure::Exit, project;
     /// Exit codes that are replaced at the very end: `{FROM: TO}`.
     "exit.map" exit_map: BTreeMap<String, u8> = ""; eg "{3: 0}", project;
-    /// Format of the log: Format of the log: `text` or `json` lines.
+    /// Format of the log: `text` or `json` lines.
     "log.format" log_format: LogFormat = "text" is LogFormat::Text, project;
     /// How much is logged: `debug`, `info`, `warn` or `error`.
     "log.level" log_level: LogLevel = "info" is LogLevel::Info, project;

@@ -110,7 +110,7 @@ impl Progress {
 
     fn one_more(&self, case: &Case<'_>) {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-        if self.all > 1000 && (done % (self.all / 100) == 0 || done == self.all) {
+        if self.all > 1000 && (done.is_multiple_of(self.all / 100) || done == self.all) {
             let (minutes, phase) = (self.begun.elapsed().as_secs() / 60, case.phase.scenario.phase);
             // Not by `println!`: the test harness would keep it until the end.
             let _ = writeln!(std::io::stderr(), "faults: {done} of {} after {minutes} min ({phase})", self.all);

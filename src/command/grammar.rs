@@ -3,6 +3,7 @@
 use super::table::{
     CommandOption, GENERATED, Operand, OperandKind, OptionValue, SUBCOMMANDS, Subcommand, SubcommandKind,
 };
+use crate::config::{ConfigValue, ValueError};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::any::Any;
@@ -86,8 +87,8 @@ fn operand(row: Operand) -> Arg {
 }
 
 /// Parses a duration as in the configuration.
-fn time(text: &str) -> Result<Duration, String> {
-    <Duration as crate::config::ConfigValue>::parse(text)
+fn time(text: &str) -> Result<Duration, ValueError> {
+    <Duration as ConfigValue>::parse(text)
 }
 
 /// Returns the row of the chosen sub-command, with its values.

@@ -1,5 +1,7 @@
 //! Collects mistakes: reading continues after a mistake, so that users see all of them at once, each with its origin and the correct form.
 
+use super::value_error::{NameError, ValueError};
+use super::words::WordsError;
 use super::{ConfigNode, ValueOrigin, key_name, suggest};
 use crate::error::{Error, ErrorKind};
 
@@ -37,16 +39,31 @@ impl Problems {
         self.errors.add(&ValueOrigin::Default, error);
     }
 
-    /// Adds a value of the wrong form; `reason` says more, or is empty.
-    pub fn rejected(&mut self, node: &ConfigNode, at: &str, form: &str, reason: &str) {
+    /// Adds a text that cannot be split into items.
+    pub fn unsplit(&mut self, origin: &ValueOrigin, at: &str, error: WordsError) {
+        self.errors.add(origin, Error::config(heading(origin, at)).caused_by(error));
+    }
+
+    /// Adds an entry whose name is invalid.
+    pub fn misnamed(&mut self, origin: &ValueOrigin, at: &str, error: NameError) {
+        self.errors.add(origin, Error::config(heading(origin, at)).caused_by(error));
+    }
+
+    /// Adds a value of the wrong form.
+    pub fn rejected(&mut self, node: &ConfigNode, at: &str, form: &str, error: ValueError) {
         let found = match node.as_text() {
             Some(_) if text::is_secret(at) => text::MASK.to_owned(),
             Some(text) => format!("`{}`", shown(text)),
             None => node.shape().to_owned(),
         };
-        let mut error = Error::config(format!("{}: {found} is not {form}", heading(&node.origin, at)));
-        error.because = Some(reason.to_owned()).filter(|reason| !reason.is_empty());
-        self.errors.add(&node.origin, error);
+        let rejected = Error::config(format!("{}: {found} is not {form}", heading(&node.origin, at)));
+        self.errors.add(
+            &node.origin,
+            match error {
+                ValueError::Form => rejected,
+                error => rejected.caused_by(error),
+            },
+        );
     }
 
     /// Adds a required value that no layer has.

@@ -18,7 +18,7 @@ pub(super) fn list<T: ConfigValue>(
             _ => None,
         };
     }
-    let items = T::split(text).map_err(|reason| problems.wrong(origin, at, &reason, "")).ok()?;
+    let items = T::split(text).map_err(|error| problems.unsplit(origin, at, error)).ok()?;
     Some(items.into_iter().map(|item| ConfigNode::text(item, origin.clone())).collect())
 }
 
@@ -36,7 +36,7 @@ pub(super) fn map(
         };
     }
     let mut entries = BTreeMap::new();
-    for pair in words::split(text).map_err(|reason| problems.wrong(origin, at, &reason, "")).ok()? {
+    for pair in words::split(text).map_err(|error| problems.unsplit(origin, at, error)).ok()? {
         let Some((name, value)) = pair.split_once('=') else {
             problems.wrong(origin, at, &format!("`{}` is not NAME=VALUE", shown(&pair)), "");
             continue;

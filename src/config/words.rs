@@ -1,12 +1,26 @@
 //! Splits one text into the words of a command line as a shell does, without expansion: quotes and backslashes group, and `$`, `*` and `~`
 //! stay. Syntax that needs a shell is rejected, so that it is not run wrongly.
 
+/// The reason why a text is no list of words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WordsError {
+    /// Nothing follows the last backslash.
+    #[error("it ends with a backslash")]
+    Backslash,
+    /// A quote of this kind is open at the end.
+    #[error("a {0} is never closed")]
+    Open(char),
+    /// A word that only a shell can interpret.
+    #[error("`{0}` needs a shell: write sh -c '…', or put it in quotes")]
+    NeedsShell(String),
+}
+
 /// Splits at blanks. `'…'` keeps everything. In `"…"` a backslash escapes `" \ $` and a backtick. Outside it escapes any
 /// character. Before the end of a line it joins the lines (as in POSIX sh, 2.2).
 ///
 /// # Errors
 /// An open quote, a backslash at the end, or a word that only a shell can interpret (`&&`, `|`, `>` …).
-pub fn split(text: &str) -> Result<Vec<String>, String> {
+pub fn split(text: &str) -> Result<Vec<String>, WordsError> {
     let mut words = Vec::new();
     let mut word = WordReader::default();
     let mut chars = text.chars();
@@ -18,7 +32,7 @@ pub fn split(text: &str) -> Result<Vec<String>, String> {
             '\\' => match chars.next() {
                 Some('\n') => {}
                 Some(escaped) => word.quoted(escaped.into()),
-                None => return Err("it ends with a backslash".into()),
+                None => return Err(WordsError::Backslash),
             },
             c => word.text.push(c),
         }
@@ -40,10 +54,10 @@ impl WordReader {
         self.quoted = true;
     }
 
-    fn finish(&mut self, words: &mut Vec<String>) -> Result<(), String> {
+    fn finish(&mut self, words: &mut Vec<String>) -> Result<(), WordsError> {
         let word = std::mem::take(self);
         if !word.quoted && is_operator(&word.text) {
-            return Err(format!("`{}` needs a shell: write sh -c '…', or put it in quotes", word.text));
+            return Err(WordsError::NeedsShell(word.text));
         }
         if word.quoted || !word.text.is_empty() {
             words.push(word.text);
@@ -59,14 +73,14 @@ fn is_operator(word: &str) -> bool {
         || word.starts_with("&>")
 }
 
-fn single(chars: &mut std::str::Chars<'_>) -> Result<String, String> {
+fn single(chars: &mut std::str::Chars<'_>) -> Result<String, WordsError> {
     let rest = chars.as_str();
-    let (inside, after) = rest.split_once('\'').ok_or("a ' is never closed")?;
+    let (inside, after) = rest.split_once('\'').ok_or(WordsError::Open('\''))?;
     *chars = after.chars();
     Ok(inside.to_owned())
 }
 
-fn double(chars: &mut std::str::Chars<'_>) -> Result<String, String> {
+fn double(chars: &mut std::str::Chars<'_>) -> Result<String, WordsError> {
     let mut inside = String::new();
     loop {
         match chars.next() {
@@ -81,7 +95,7 @@ fn double(chars: &mut std::str::Chars<'_>) -> Result<String, String> {
             None => break,
         }
     }
-    Err("a \" is never closed".into())
+    Err(WordsError::Open('"'))
 }
 
 #[cfg(test)]
@@ -103,7 +117,7 @@ mod tests {
     #[test]
     fn what_only_a_shell_can_do_is_refused() {
         for text in ["cd /x && python", "a | tee b", "a 2>&1", "a > b", "a;  b ;", "a &"] {
-            assert!(split(text).unwrap_err().contains("needs a shell"), "{text}");
+            assert!(matches!(split(text), Err(WordsError::NeedsShell(_))), "{text}");
         }
         assert_eq!(split("sh -c 'a && b' '|' \\&").unwrap(), ["sh", "-c", "a && b", "|", "&"]);
     }

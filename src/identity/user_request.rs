@@ -94,19 +94,18 @@ fn linuxserver(environment: &Environment) -> Result<Option<UserRequest>> {
 
 fn who(environment: &Environment, name: &str) -> Result<Option<Who>> {
     let Some(value) = environment.get(name) else { return Ok(None) };
-    Who::parse(&value.to_string_lossy()).map(Some).map_err(|why| wrong(name, &why))
+    Who::parse(&value.to_string_lossy()).map(Some).map_err(|error| unread(name, name.to_owned()).caused_by(error))
 }
 
 fn umask(environment: &Environment, name: &str) -> Result<Option<u32>> {
     let Some(value) = environment.get(name) else { return Ok(None) };
-    let text = value.to_string_lossy();
-    let mask = Umask::parse(&text).map(|mask| Some(mask.0));
-    mask.map_err(|_| wrong(name, &format!("`{text}` is not {}", Umask::form())))
+    let value = value.to_string_lossy();
+    let mask = Umask::parse(&value).map(|mask| Some(mask.0));
+    mask.map_err(|_| unread(name, format!("{name}: `{}` is not {}", text::line(&value), Umask::form())))
 }
 
-fn wrong(name: &str, why: &str) -> Error {
-    Error::config(format!("{name}: {}", text::line(why)))
-        .hint(format!("take {name} away, or set `user` (TRAINIT_USER): then it is not read"))
+fn unread(name: &str, what: String) -> Error {
+    Error::config(what).hint(format!("take {name} away, or set `user` (TRAINIT_USER): then it is not read"))
 }
 
 #[cfg(test)]

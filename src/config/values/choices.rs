@@ -1,6 +1,6 @@
 //! Values that are one word out of a few, or a word or another value.
 
-use super::{ConfigValue, read_path};
+use super::{ConfigValue, ValueError, read_path};
 use crate::config::{ConfigNode, Problems};
 use gpu::probe::{GpuHelper, Level};
 use protocol::handover::{OnHang, Scope, UsageSign, WorkloadKind};
@@ -38,11 +38,11 @@ macro_rules! words {
                 concat!("one of ", $first_word $(, ", ", $word)*).into()
             }
 
-            fn parse(text: &str) -> Result<Self, String> {
+            fn parse(text: &str) -> Result<Self, ValueError> {
                 match text {
                     $first_word => Ok(Self::$first),
                     $($word => Ok(Self::$variant),)*
-                    _ => Err(String::new()),
+                    _ => Err(ValueError::Form),
                 }
             }
 
@@ -185,10 +185,10 @@ impl ConfigValue for Verify {
         "`full` or a number of files".into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         match text {
             "full" => Ok(Verify::Full),
-            number => number.parse().map(Verify::Sample).map_err(|_| String::new()),
+            number => number.parse().map(Verify::Sample).map_err(|_| ValueError::Form),
         }
     }
 
@@ -218,12 +218,12 @@ impl ConfigValue for GpuCount {
         "a number of GPUs: auto, none, any, 4 or >=2".into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         match text {
             "auto" => Ok(GpuCount::Auto),
             "none" | "0" => Ok(GpuCount::None),
             "any" => Ok(GpuCount::Any),
-            "all" => Err("`any` takes whatever is there, a number demands so many".into()),
+            "all" => Err(ValueError::AllGpus),
             _ => match text.strip_prefix(">=") {
                 Some(number) => u32::parse(number.trim()).map(GpuCount::AtLeast),
                 None => u32::parse(text).map(GpuCount::Exactly),
@@ -245,7 +245,7 @@ impl ConfigValue for GpuHelper {
         read_path(node, at, problems)
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         match text {
             "auto" => Ok(GpuHelper::Auto),
             "file" => Ok(GpuHelper::File),
@@ -253,7 +253,7 @@ impl ConfigValue for GpuHelper {
             "smi" => Ok(GpuHelper::Smi),
             "off" => Ok(GpuHelper::Off),
             path if path.starts_with('/') => Ok(GpuHelper::Path(path.into())),
-            _ => Err(String::new()),
+            _ => Err(ValueError::Form),
         }
     }
 
@@ -283,13 +283,13 @@ impl ConfigValue for OnFailure {
         "exit, hold (for an hour) or hold:30m".into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         match text.split_once(':') {
             None if text == "exit" => Ok(OnFailure::Exit),
             None if text == "hold" => Ok(OnFailure::Hold(HOLD)),
             Some(("hold", time)) => Duration::parse(time).map(OnFailure::Hold),
-            _ if Duration::parse(text).is_ok() => Err(format!("write hold:{text}")),
-            _ => Err(String::new()),
+            _ if Duration::parse(text).is_ok() => Err(ValueError::HoldMissing(text.to_owned())),
+            _ => Err(ValueError::Form),
         }
     }
 
@@ -342,12 +342,12 @@ impl ConfigValue for ReadyProbe {
         "tcp, or a path such as /healthz".into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         let is_path = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
         match text {
             "tcp" => Ok(ReadyProbe::Tcp),
             path if is_path => Ok(ReadyProbe::Http(path.to_owned())),
-            _ => Err(String::new()),
+            _ => Err(ValueError::Form),
         }
     }
 
@@ -370,13 +370,13 @@ impl ConfigValue for IndexChoice {
         "the URL of an index, or off".into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         match text {
             "off" => Ok(IndexChoice::Off),
             url if ["https://", "http://", "file://"].iter().any(|scheme| url.starts_with(scheme)) => {
                 Ok(IndexChoice::Url(url.to_owned()))
             }
-            _ => Err("it has to begin with https://".into()),
+            _ => Err(ValueError::NoUrl),
         }
     }
 
@@ -400,7 +400,7 @@ impl ConfigValue for Refresh {
         format!("never, always, or {}", Duration::form())
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         match text {
             "never" | "off" => Ok(Refresh::Never),
             "always" => Ok(Refresh::Always),

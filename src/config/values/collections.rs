@@ -1,6 +1,6 @@
 //! Values that contain values: optional ones, lists, maps.
 
-use super::ConfigValue;
+use super::{ConfigValue, ValueError};
 use crate::config::{ConfigNode, Content, Problems, text};
 use serde_json::{Value as Json, json};
 use std::borrow::Cow;
@@ -52,7 +52,7 @@ pub(crate) fn items<'a, T: ConfigValue>(
         Content::List(items) => Some(Cow::Borrowed(items)),
         Content::Scalar { text, .. } => text::list::<T>(text, &node.origin, at, problems).map(Cow::Owned),
         Content::Map(_) => {
-            problems.rejected(node, at, &Vec::<T>::form(), "");
+            problems.rejected(node, at, &Vec::<T>::form(), ValueError::Form);
             None
         }
     }
@@ -73,7 +73,7 @@ impl<V: ConfigValue> ConfigValue for BTreeMap<String, V> {
                 &split
             }
             _ => {
-                problems.rejected(node, at, "a map", "");
+                problems.rejected(node, at, "a map", ValueError::Form);
                 return None;
             }
         };
@@ -98,8 +98,7 @@ impl<V: ConfigValue> ConfigValue for BTreeMap<String, V> {
 
 fn entry<V: ConfigValue>(name: &str, node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<(String, V)> {
     let at = [at, ".", name].concat();
-    let named =
-        V::named(name).map_err(|form| problems.wrong(&node.origin, &at, &format!("the name is not {form}"), ""));
+    let named = V::named(name).map_err(|error| problems.misnamed(&node.origin, &at, error));
     let value = V::read(node, &at, problems);
     named.ok().and(value).map(|value| (name.to_owned(), value))
 }

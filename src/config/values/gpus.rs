@@ -1,6 +1,6 @@
 //! The requirements for each GPU.
 
-use super::{ConfigValue, Size};
+use super::{ConfigValue, Size, ValueError};
 use serde_json::{Value as Json, json};
 
 /// Memory of a GPU that is not in use.
@@ -27,11 +27,11 @@ impl ConfigValue for FreeMemory {
         "a size such as 70GiB, or a share such as 95%".into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         match text.trim().strip_suffix('%') {
             Some(percent) => {
                 let percent = percent.trim().parse().ok().filter(|percent| *percent <= 100);
-                percent.map(FreeMemory::Percent).ok_or_else(String::new)
+                percent.map(FreeMemory::Percent).ok_or(ValueError::Form)
             }
             None => Size::parse(text).map(FreeMemory::Bytes),
         }
@@ -59,12 +59,12 @@ impl ConfigValue for MigPolicy {
         "one of allow, deny, require".into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         match text {
             "allow" => Ok(MigPolicy::Allow),
             "deny" => Ok(MigPolicy::Deny),
             "require" => Ok(MigPolicy::Require),
-            _ => Err(String::new()),
+            _ => Err(ValueError::Form),
         }
     }
 
@@ -90,12 +90,12 @@ impl ConfigValue for ForwardCompat {
         "one of auto, on, off".into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         match text {
             "auto" => Ok(ForwardCompat::Auto),
             "on" => Ok(ForwardCompat::On),
             "off" => Ok(ForwardCompat::Off),
-            _ => Err(String::new()),
+            _ => Err(ValueError::Form),
         }
     }
 

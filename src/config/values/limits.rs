@@ -1,6 +1,6 @@
 //! Limits of the machine: open files, locked memory, threads.
 
-use super::{ConfigValue, Size};
+use super::{ConfigValue, Size, ValueError};
 use serde_json::{Value as Json, json};
 
 /// The number of files that the workload may have open.
@@ -34,7 +34,7 @@ impl ConfigValue for OpenFiles {
         "a number of files, auto or off".into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         match text {
             "off" => Ok(OpenFiles::Inherited),
             "auto" => Ok(OpenFiles::Auto),
@@ -73,7 +73,7 @@ impl ConfigValue for LockedMemory {
         "a size such as 64GiB, or unlimited".into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         match text {
             "unlimited" | "-1" => Ok(LockedMemory::Unlimited),
             _ => Size::parse(text).map(LockedMemory::AtLeast),
@@ -113,12 +113,12 @@ impl ConfigValue for Threads {
         "a number of threads, auto or off".into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         match text {
             "off" => Ok(Threads::Off),
             "auto" => Ok(Threads::Auto),
             _ => u32::parse(text)
-                .and_then(|count| if count > 0 { Ok(Threads::Exactly(count)) } else { Err(String::new()) }),
+                .and_then(|count| if count > 0 { Ok(Threads::Exactly(count)) } else { Err(ValueError::Form) }),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Texts in the position of a path that are none: a URL, a path on another machine, a Windows drive. As a path, such a text would name a
 //! missing directory that each start makes anew. The files written there would be lost with the container.
 
-use super::ConfigValue;
+use super::{ConfigValue, ValueError};
 use crate::config::node::ConfigNode;
 use crate::config::problems::{Problems, shown};
 
@@ -31,8 +31,8 @@ pub fn read_path<T: ConfigValue>(node: &ConfigNode, at: &str, problems: &mut Pro
         problems.wrong(&node.origin, at, &what, &hint);
         return None;
     }
-    let read = node.as_text().map_or(Err(String::new()), T::parse);
-    read.map_err(|reason| problems.rejected(node, at, &T::form(), &reason)).ok()
+    let read = node.as_text().map_or(Err(ValueError::Form), T::parse);
+    read.map_err(|error| problems.rejected(node, at, &T::form(), error)).ok()
 }
 
 /// Splits a URL into its scheme and the text after `://` (RFC 3986, section 3.1).

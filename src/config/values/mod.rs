@@ -29,7 +29,9 @@ pub use units::{Size, duration_text};
 pub use users::{Umask, UserChoice, Who};
 pub use versions::CudaVersion;
 
-use super::{ConfigNode, Problems, words};
+use super::value_error::{NameError, ValueError};
+use super::words::{self, WordsError};
+use super::{ConfigNode, Problems};
 use serde_json::Value as Json;
 
 /// A type with a form in the configuration. A scalar needs `form`, `parse` and, if it is more than a text, `schema`.
@@ -40,15 +42,15 @@ pub trait ConfigValue: Sized {
     /// Parses a scalar.
     ///
     /// # Errors
-    /// The reason why the text is invalid; empty if the form says enough.
-    fn parse(_text: &str) -> Result<Self, String> {
-        Err(String::new())
+    /// The reason why the text is invalid.
+    fn parse(_text: &str) -> Result<Self, ValueError> {
+        Err(ValueError::Form)
     }
 
     /// Reads a value; mistakes go to `problems` under the name `at`.
     fn read(node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<Self> {
-        let read = node.as_text().map_or(Err(String::new()), Self::parse);
-        read.map_err(|reason| problems.rejected(node, at, &Self::form(), &reason)).ok()
+        let read = node.as_text().map_or(Err(ValueError::Form), Self::parse);
+        read.map_err(|error| problems.rejected(node, at, &Self::form(), error)).ok()
     }
 
     /// Returns the JSON Schema.
@@ -60,15 +62,15 @@ pub trait ConfigValue: Sized {
     ///
     /// # Errors
     /// The reason why the text is invalid.
-    fn split(text: &str) -> Result<Vec<String>, String> {
+    fn split(text: &str) -> Result<Vec<String>, WordsError> {
         Ok(text.split_whitespace().map(str::to_owned).collect())
     }
 
     /// Checks the name of an entry of a map with this type.
     ///
     /// # Errors
-    /// The expected form of a name.
-    fn named(_name: &str) -> Result<(), String> {
+    /// The form that a name has to have.
+    fn named(_name: &str) -> Result<(), NameError> {
         Ok(())
     }
 
@@ -103,7 +105,7 @@ impl ConfigValue for String {
         "a text".into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         Ok(text.to_owned())
     }
 
@@ -111,7 +113,7 @@ impl ConfigValue for String {
         serde_json::json!({"type": ["string", "number", "boolean"]})
     }
 
-    fn split(text: &str) -> Result<Vec<String>, String> {
+    fn split(text: &str) -> Result<Vec<String>, WordsError> {
         words::split(text)
     }
 }

@@ -1,6 +1,6 @@
 //! Plain numbers, yes and no, and paths.
 
-use super::{ConfigValue, read_path};
+use super::{ConfigValue, NameError, ValueError, read_path};
 use crate::config::{ConfigNode, Problems};
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
@@ -12,9 +12,9 @@ macro_rules! number {
                 $form.into()
             }
 
-            fn parse(text: &str) -> Result<Self, String> {
+            fn parse(text: &str) -> Result<Self, ValueError> {
                 // Rust's own parser also accepts a leading plus.
-                text.parse().ok().filter(|_| text.starts_with(|c: char| c.is_ascii_digit())).ok_or_else(String::new)
+                text.parse().ok().filter(|_| text.starts_with(|c: char| c.is_ascii_digit())).ok_or(ValueError::Form)
             }
 
             fn schema() -> Json {
@@ -30,22 +30,24 @@ number! {
     u64: "a whole number";
 }
 
-/// In a configuration a byte is an exit code.
+/// The form of a byte, which is an exit code in a configuration.
+const EXIT_CODE: &str = "an exit code from 0 to 255";
+
 impl ConfigValue for u8 {
     fn form() -> String {
-        "an exit code from 0 to 255".into()
+        EXIT_CODE.into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        u8::try_from(u16::parse(text)?).map_err(|_| String::new())
+    fn parse(text: &str) -> Result<Self, ValueError> {
+        u8::try_from(u16::parse(text)?).map_err(|_| ValueError::Form)
     }
 
     fn schema() -> Json {
         json!({"type": ["integer", "string"], "minimum": 0, "maximum": 255, "pattern": "^[0-9]{1,3}$"})
     }
 
-    fn named(name: &str) -> Result<(), String> {
-        u8::parse(name).map(drop).map_err(|_| Self::form())
+    fn named(name: &str) -> Result<(), NameError> {
+        u8::parse(name).map(drop).map_err(|_| NameError(EXIT_CODE))
     }
 
     fn canonical(name: &str) -> String {
@@ -62,11 +64,11 @@ impl ConfigValue for bool {
         "yes or no".into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         match text.to_ascii_lowercase().as_str() {
             "yes" | "true" | "on" => Ok(true),
             "no" | "false" | "off" => Ok(false),
-            _ => Err(String::new()),
+            _ => Err(ValueError::Form),
         }
     }
 
@@ -82,9 +84,9 @@ impl ConfigValue for PathBuf {
         "a path".into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         match text.is_empty() || text.contains('\0') {
-            true => Err(String::new()),
+            true => Err(ValueError::Form),
             false => Ok(text.into()),
         }
     }

@@ -1,6 +1,6 @@
 //! A range of values, from the first to the last: `1s..60s`.
 
-use super::ConfigValue;
+use super::{ConfigValue, ValueError};
 use serde_json::{Value as Json, json};
 
 /// A range of values.
@@ -17,10 +17,10 @@ impl<T: ConfigValue + PartialOrd> ConfigValue for Range<T> {
         format!("FROM..TO, each {}", T::form())
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        let (from, to) = text.split_once("..").ok_or_else(String::new)?;
+    fn parse(text: &str) -> Result<Self, ValueError> {
+        let (from, to) = text.split_once("..").ok_or(ValueError::Form)?;
         let (from, to) = (T::parse(from)?, T::parse(to)?);
-        if from <= to { Ok(Range { from, to }) } else { Err("the first is larger than the second".into()) }
+        if from <= to { Ok(Range { from, to }) } else { Err(ValueError::Downwards) }
     }
 
     fn schema() -> Json {

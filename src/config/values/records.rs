@@ -1,6 +1,6 @@
 //! Values with named parts. One table defines the parts of a record; the structure, the parser and the schema follow from it.
 
-use super::{ConfigValue, ReadyProbe};
+use super::{ConfigValue, NameError, ReadyProbe, ValueError};
 use crate::config::{ConfigNode, Problems, ValueOrigin, text};
 use protocol::handover::WorkloadKind;
 use serde_json::{Map, Value as Json, json};
@@ -63,7 +63,7 @@ impl<'a> RecordReader<'a> {
         problems: &'a mut Problems,
     ) -> Option<Self> {
         let Some(entries) = node.as_map() else {
-            problems.rejected(node, at, form, "");
+            problems.rejected(node, at, form, ValueError::Form);
             return None;
         };
         for (name, node) in entries.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
@@ -151,9 +151,9 @@ impl ConfigValue for EnvValue {
         json!({"anyOf": [String::schema(), Self::parts_schema()]})
     }
 
-    fn named(name: &str) -> Result<(), String> {
+    fn named(name: &str) -> Result<(), NameError> {
         match name.is_empty() || name.contains(['=', '\0']) {
-            true => Err("the name of a variable: any characters but =".into()),
+            true => Err(NameError("the name of a variable: any characters but =")),
             false => Ok(()),
         }
     }
@@ -215,11 +215,11 @@ impl ConfigValue for ModeSpec {
     }
 
     /// Checks that a mode's name is a word for the command line.
-    fn named(name: &str) -> Result<(), String> {
+    fn named(name: &str) -> Result<(), NameError> {
         let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
         match name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(inner) {
             true => Ok(()),
-            false => Err("the name of a mode: a-z, 0-9, - and _, beginning with a letter".into()),
+            false => Err(NameError("the name of a mode: a-z, 0-9, - and _, beginning with a letter")),
         }
     }
 
@@ -240,7 +240,7 @@ impl ConfigValue for KeyPath {
     }
 
     /// Accepts any text; the layer, which knows the table of keys, checks the name.
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         Ok(KeyPath(text.to_owned()))
     }
 

@@ -1,6 +1,6 @@
 //! Signals as values: the one that stops the workload, and the meaning of others.
 
-use super::ConfigValue;
+use super::{ConfigValue, NameError, ValueError};
 use protocol::handover::{SignalMeaning, StopSignal};
 use serde_json::{Value as Json, json};
 use sys::Signal;
@@ -13,8 +13,8 @@ impl ConfigValue for Signal {
         FORM.into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        Signal::parse(text).ok_or_else(String::new)
+    fn parse(text: &str) -> Result<Self, ValueError> {
+        Signal::parse(text).ok_or(ValueError::Form)
     }
 
     fn schema() -> Json {
@@ -27,10 +27,10 @@ impl ConfigValue for StopSignal {
         format!("`same` or {FORM}")
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         match text {
             "same" => Ok(StopSignal::Same),
-            _ => Signal::parse(text).map(|signal| StopSignal::Number(signal.number().into())).ok_or_else(String::new),
+            _ => Signal::parse(text).map(|signal| StopSignal::Number(signal.number().into())).ok_or(ValueError::Form),
         }
     }
 
@@ -44,13 +44,13 @@ impl ConfigValue for SignalMeaning {
         "one of stop, checkpoint, forward, ignore".into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         match text {
             "stop" => Ok(SignalMeaning::Stop),
             "checkpoint" => Ok(SignalMeaning::Checkpoint),
             "forward" => Ok(SignalMeaning::Forward),
             "ignore" => Ok(SignalMeaning::Ignore),
-            _ => Err(String::new()),
+            _ => Err(ValueError::Form),
         }
     }
 
@@ -58,8 +58,8 @@ impl ConfigValue for SignalMeaning {
         json!({"enum": ["stop", "checkpoint", "forward", "ignore"]})
     }
 
-    fn named(name: &str) -> Result<(), String> {
-        Signal::parse(name).map(drop).ok_or_else(|| FORM.to_owned())
+    fn named(name: &str) -> Result<(), NameError> {
+        Signal::parse(name).map(drop).ok_or(NameError(FORM))
     }
 
     fn canonical(name: &str) -> String {

@@ -1,6 +1,6 @@
 //! Durations and sizes. Plain numbers are seconds and bytes.
 
-use super::ConfigValue;
+use super::{ConfigValue, ValueError};
 use serde_json::{Value as Json, json};
 use std::fmt;
 use std::time::Duration;
@@ -46,10 +46,10 @@ impl ConfigValue for Duration {
         "a duration such as 30s, 10m, 1h30m or a number of seconds".into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         let text = text.trim();
         let whole = if is_number(text) { text.parse().ok().map(Duration::from_secs) } else { parse_times(text)? };
-        whole.filter(|duration| *duration <= LONGEST).ok_or_else(|| "it is too long".into())
+        whole.filter(|duration| *duration <= LONGEST).ok_or(ValueError::TooLong)
     }
 
     fn schema() -> Json {
@@ -58,19 +58,19 @@ impl ConfigValue for Duration {
 }
 
 /// Parses numbers with units, one after another; `None` if the sum is too large.
-fn parse_times(text: &str) -> Result<Option<Duration>, String> {
+fn parse_times(text: &str) -> Result<Option<Duration>, ValueError> {
     let mut sum = Some(0u64);
     let mut rest = text;
     while !rest.is_empty() {
         let (number, after) = digits(rest);
         let after = after.trim_start();
         let (unit, after) = after.split_at(after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len()));
-        let (_, factor) = TIMES.iter().find(|(name, _)| *name == unit && !number.is_empty()).ok_or("")?;
+        let (_, factor) = TIMES.iter().find(|(name, _)| *name == unit && !number.is_empty()).ok_or(ValueError::Form)?;
         let part = number.parse::<u64>().ok().and_then(|n| n.checked_mul(*factor));
         sum = sum.zip(part).and_then(|(sum, part)| sum.checked_add(part));
         rest = after.trim_start();
     }
-    if text.is_empty() { Err(String::new()) } else { Ok(sum.map(Duration::from_millis)) }
+    if text.is_empty() { Err(ValueError::Form) } else { Ok(sum.map(Duration::from_millis)) }
 }
 
 /// Formats a duration in the largest unit that is exact; fractions of a millisecond are dropped.
@@ -89,15 +89,15 @@ impl ConfigValue for Size {
         "a size such as 8GiB, 500MB or a number of bytes".into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         let text = text.trim();
         let (whole, rest) = digits(text);
         let (fraction, unit) = rest.strip_prefix('.').map_or(("", rest), digits);
         let unit = unit.trim_start();
         if whole.is_empty() || rest.starts_with('.') && (fraction.is_empty() || unit.is_empty()) {
-            return Err(String::new());
+            return Err(ValueError::Form);
         }
-        bytes(whole, fraction, factor_of(unit)?).map(Size).ok_or_else(|| "it is too large".into())
+        bytes(whole, fraction, factor_of(unit)?).map(Size).ok_or(ValueError::TooLarge)
     }
 
     fn schema() -> Json {
@@ -105,15 +105,15 @@ impl ConfigValue for Size {
     }
 }
 
-fn factor_of(unit: &str) -> Result<u64, String> {
+fn factor_of(unit: &str) -> Result<u64, ValueError> {
     let letter_only = unit.len() == 1 && "kKmMgGtTpP".contains(unit);
     if letter_only {
-        return Err(format!("is {unit} 1000 or 1024? Write {0}B or {0}iB", unit.to_ascii_uppercase()));
+        return Err(ValueError::AmbiguousUnit(unit.to_owned()));
     }
     let full = if unit.is_empty() { "B".to_owned() } else { unit.to_owned() };
     let named = |name: &str| SIZES.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, factor)| *factor);
     let kubernetes = || full.ends_with(['i', 'I']).then(|| named(&format!("{full}B"))).flatten();
-    named(&full).or_else(kubernetes).ok_or_else(String::new)
+    named(&full).or_else(kubernetes).ok_or(ValueError::Form)
 }
 
 /// Returns `whole.fraction × factor`, rounded down; `None` if it does not fit.
@@ -143,11 +143,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn duration(text: &str) -> Result<Duration, String> {
+    fn duration(text: &str) -> Result<Duration, ValueError> {
         Duration::parse(text)
     }
 
-    fn size(text: &str) -> Result<u64, String> {
+    fn size(text: &str) -> Result<u64, ValueError> {
         Size::parse(text).map(|size| size.0)
     }
 
@@ -201,7 +201,7 @@ mod tests {
         ] {
             assert!(size(text).is_err(), "{text}");
         }
-        assert!(size("8g").unwrap_err().contains("GB or GiB"));
+        assert!(size("8g").unwrap_err().to_string().contains("GB or GiB"));
     }
 
     proptest! {

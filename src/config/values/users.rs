@@ -1,6 +1,6 @@
 //! The user of the workload, and the permissions of its files.
 
-use super::ConfigValue;
+use super::{ConfigValue, ValueError};
 use serde_json::{Value as Json, json};
 
 /// A user or a group.
@@ -20,15 +20,16 @@ impl Who {
     ///
     /// # Errors
     /// The reason why the text is invalid.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, ValueError> {
+        let no_user = || ValueError::NoUser(text.to_owned());
         if text.starts_with(|c: char| c.is_ascii_digit()) {
             // The highest number means "unchanged" to the system calls.
             let number = text.parse().ok().filter(|number| *number != u32::MAX);
-            return number.map(Who::Number).ok_or_else(|| format!("`{text}` is neither a number nor a name"));
+            return number.map(Who::Number).ok_or_else(no_user);
         }
         let fits = |c: char| c.is_ascii_alphanumeric() || "_.-@$".contains(c);
         match text.is_empty() || text.len() > NAME_MAX || text.starts_with('-') || !text.chars().all(fits) {
-            true => Err(format!("`{text}` is neither a number nor a name")),
+            true => Err(no_user()),
             false => Ok(Who::Name(text.to_owned())),
         }
     }
@@ -51,7 +52,7 @@ impl ConfigValue for UserChoice {
         "a user: keep, owner, 1000, 1000:1000, name or name:group".into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         match text {
             "keep" => Ok(UserChoice::Keep),
             "owner" => Ok(UserChoice::Owner),
@@ -76,10 +77,10 @@ impl ConfigValue for Umask {
         "permissions in octal, such as 022 or 0027".into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         let octal = !text.is_empty() && text.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
         let bits = u32::from_str_radix(text, 8).ok().filter(|bits| octal && *bits <= 0o777);
-        bits.map(Umask).ok_or_else(String::new)
+        bits.map(Umask).ok_or(ValueError::Form)
     }
 
     fn schema() -> Json {
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn number(user: u32, group: Option<u32>) -> Result<UserChoice, String> {
+    fn number(user: u32, group: Option<u32>) -> Result<UserChoice, ValueError> {
         Ok(UserChoice::Named(Who::Number(user), group.map(Who::Number)))
     }
 

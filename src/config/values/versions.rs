@@ -1,6 +1,6 @@
 //! Versions of drivers, toolkits and compute capabilities: numbers between dots, compared as numbers (570.86 is older than 570.124).
 
-use super::ConfigValue;
+use super::{ConfigValue, ValueError};
 use gpu::VersionText;
 use serde_json::{Value as Json, json};
 
@@ -9,8 +9,8 @@ impl ConfigValue for VersionText {
         "a version such as 12.8 or 570.124".into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        VersionText::of(text.trim()).ok_or_else(String::new)
+    fn parse(text: &str) -> Result<Self, ValueError> {
+        VersionText::of(text.trim()).ok_or(ValueError::Form)
     }
 
     fn schema() -> Json {
@@ -32,7 +32,7 @@ impl ConfigValue for CudaVersion {
         "a version such as 12.8, or image".into()
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         match text {
             "image" => Ok(CudaVersion::Image),
             _ => VersionText::parse(text).map(CudaVersion::AtLeast),

@@ -22,7 +22,8 @@ impl Arguments {
     pub(super) fn of(settings: &Settings, environment: &Environment, typed: &[OsString]) -> Result<Self> {
         let own = || environment.text("NOTEBOOK_ARGS").filter(|_| !is_locked(settings));
         let given = own().unwrap_or_default();
-        let given = words::split(given).map_err(|why| Error::config("NOTEBOOK_ARGS cannot be read").because(why))?;
+        let given =
+            words::split(given).map_err(|error| Error::config("NOTEBOOK_ARGS cannot be read").caused_by(error))?;
         let words = settings.jupyter_args.iter().chain(&given).map(OsString::from).chain(typed.iter().cloned());
         let arguments = Arguments { words: words.collect() };
         match arguments.value("token", &[]) {

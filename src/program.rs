@@ -4,7 +4,6 @@
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
-use nix::unistd::Pid;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::fs::File;
@@ -14,7 +13,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use sys::environment::Environment;
-use sys::{Signal, process, signal, window};
+use sys::{Pgid, Pid, Signal, process, signal, window};
 use tracing::{Level, debug, enabled};
 
 /// Interval at which the child's exit and the time limit are checked.
@@ -182,7 +181,7 @@ impl ProgramWatch {
                 return Ok(ProgramEnd::TimedOut);
             }
             if !heard {
-                tell(ProgramEvent::Silence(self.heard.elapsed(), Pid::from_raw(self.child.id() as i32)));
+                tell(ProgramEvent::Silence(self.heard.elapsed(), Pid::of(&self.child)));
             }
         }
     }
@@ -211,7 +210,7 @@ impl ProgramWatch {
 
     /// Sends SIGTERM, then SIGKILL, to the whole group: compilers that an installer started end with it.
     fn stop(&mut self) -> io::Result<()> {
-        let group = -(self.child.id() as i32);
+        let group = Pgid::led_by(Pid::of(&self.child));
         let _ = signal::send(group, Signal::TERM);
         let deadline = Instant::now() + GRACE;
         while self.child.try_wait()?.is_none() && Instant::now() < deadline {

@@ -3,7 +3,7 @@
 
 use crate::command::table::{self, SubcommandKind, asks_about_itself};
 use crate::{command, helper, prepare};
-use std::ffi::{CStr, c_int};
+use std::ffi::CStr;
 use supervisor::state::State;
 use supervisor::{ChildMains, PrepareArgs};
 use sys::process::is_first;
@@ -25,7 +25,7 @@ enum ProcessRole {
 }
 
 /// Runs the whole program: from the kernel's arguments to the exit code.
-pub fn run(args: Args) -> c_int {
+pub fn run(args: Args) -> u8 {
     if process::is_set_uid() {
         return command::refuse_set_uid();
     }
@@ -44,7 +44,7 @@ pub fn run(args: Args) -> c_int {
     }
 }
 
-fn supervise(args: Args, main: &dyn Fn(PrepareArgs) -> c_int) -> c_int {
+fn supervise(args: Args, main: &dyn Fn(PrepareArgs) -> u8) -> u8 {
     let inherited = InheritedSignals::take_over();
     let child_mains =
         ChildMains { main, helper: &helper::run, sidecar: &|beside| prepare::sidecar(args, &beside), prepares: true };

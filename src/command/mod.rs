@@ -26,7 +26,7 @@ use crate::report;
 use grammar::GivenValues;
 use protocol::exit_code::Exit;
 use protocol::state_file::ProcessIdentity;
-use std::ffi::{OsString, c_int};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use supervisor::state_dir::{self, FoundState};
@@ -84,24 +84,24 @@ impl CommandOutput {
 }
 
 /// Runs the sub-command that these words (without the program's name) name.
-pub fn main(args: Args) -> c_int {
+pub fn main(args: Args) -> u8 {
     match run(&args.to_vec()) {
         Ok(answer) => {
             report::print(&answer.text);
-            c_int::from(answer.exit.code())
+            answer.exit.code()
         }
         Err(error) => failed(&error),
     }
 }
 
 /// Writes an error and returns its exit code.
-fn failed(error: &Error) -> c_int {
+fn failed(error: &Error) -> u8 {
     report::Console::early().error(error);
-    c_int::from(error.exit().code())
+    error.exit().code()
 }
 
 /// Refuses to run set-uid, because root's rights must not reach every caller: trainit would run hooks and installers as root.
-pub fn refuse_set_uid() -> c_int {
+pub fn refuse_set_uid() -> u8 {
     let what = "trainit does not run set-uid, set-gid or with file capabilities";
     let kind = ErrorKind::Permanent(protocol::exit_code::FailureFamily::User);
     failed(&Error::new(kind, what).hint("chmod ug-s on the file; setcap -r on it"))

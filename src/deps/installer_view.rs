@@ -77,7 +77,7 @@ impl<'a> InstallerView<'a> {
             ProgramEvent::Silence(silent, _) if self.terminal => self.count_on(silent),
             ProgramEvent::Silence(silent, pid) if silent >= self.patience => {
                 self.patience += self.patience.min(SILENCE_MAX);
-                let told = self.still(silent, proc::written(pid.as_raw()));
+                let told = self.still(silent, proc::written(pid));
                 (self.tell)(&told);
             }
             ProgramEvent::Silence(..) => {}
@@ -214,7 +214,7 @@ fn skip_sequence(rest: &mut std::str::Chars<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::unistd::Pid;
+    use sys::Pid;
 
     fn lines(pieces: &[&str]) -> Vec<String> {
         let mut told = Vec::new();
@@ -238,7 +238,8 @@ mod tests {
         let mut tell = |line: &str| told.push(line.to_owned());
         let mut view = InstallerView::new(Redactor::new([]), false, &mut tell);
         view.event(ProgramEvent::Output(b"Installing collected packages: a, b\n"));
-        (0..500).for_each(|second| view.event(ProgramEvent::Silence(Duration::from_secs(second), Pid::from_raw(-1))));
+        let ended = Pid::new(4_000_000).unwrap(); // hardly any machine gets there
+        (0..500).for_each(|second| view.event(ProgramEvent::Silence(Duration::from_secs(second), ended)));
         view.finish();
         assert_eq!(told.len(), 1 + 7); // at 15, 30, 60, 120, 240, 360 and 480 seconds
         assert_eq!(told[1], "still installing (2 packages): silent for 15.0 s");

@@ -13,22 +13,21 @@ mod usage;
 use crate::report::trace;
 use protocol::exit_code::Exit;
 use protocol::handover::{HelperTask, Message};
-use std::ffi::c_int;
 use std::path::Path;
 use supervisor::HelperArgs;
 use sys::environment::Environment;
-use sys::{credentials, proc};
+use sys::{Pid, credentials, proc};
 use tracing::debug;
 
 /// Runs one task as the workload's user.
-pub(crate) fn run(task: HelperArgs<'_>) -> c_int {
+pub(crate) fn run(task: HelperArgs<'_>) -> u8 {
     // A helper reads no configuration, so a level that a file sets does not reach it.
     trace::begin(&Environment::inherited(), &[]);
     debug!(target: "helper", "{:?}", task.helper);
     if let Some(user) = &task.policy.user
         && credentials::become_user(user.uid, user.gid, &user.groups).is_err()
     {
-        return c_int::from(Exit::Internal.code());
+        return Exit::Internal.code();
     }
     match task.helper {
         HelperTask::Watch => checkpoints::watch(&task),
@@ -38,14 +37,16 @@ pub(crate) fn run(task: HelperArgs<'_>) -> c_int {
         }
         HelperTask::RequestSave => request_save(&task),
         HelperTask::Pulse(others) => {
-            task.handover.send(&Message::Pulse(pulse::pulse(task.policy.run_dir.as_deref(), others)));
+            let others: Vec<Pid> = others.iter().copied().filter_map(Pid::new).collect();
+            task.handover.send(&Message::Pulse(pulse::pulse(task.policy.run_dir.as_deref(), &others)));
         }
         HelperTask::LookForUse { within } => task.handover.send(&Message::Use(usage::look(task.policy, *within))),
         HelperTask::TellTerminals(line) => terminals::tell(line, &processes()),
         HelperTask::AfterStop { time, code } => hooks::run(&task, *time, *code),
         HelperTask::Report { how, code } => report::write(task.policy, how, *code),
         HelperTask::Dump(pids) => {
-            stacks::dump(pids, task.policy, &mut |line| task.handover.send(&Message::Note(line)));
+            let pids: Vec<Pid> = pids.iter().copied().filter_map(Pid::new).collect();
+            stacks::dump(&pids, task.policy, &mut |line| task.handover.send(&Message::Note(line)));
             task.handover.send(&Message::Dumped);
         }
     }
@@ -53,10 +54,10 @@ pub(crate) fn run(task: HelperArgs<'_>) -> c_int {
 }
 
 /// Returns all processes of the container except PID 1 and this one; where trainit is not PID 1, those below it.
-fn processes() -> Vec<c_int> {
-    let (own, parent) = (std::process::id() as c_int, nix::unistd::getppid().as_raw());
-    let mut all = if parent == 1 { proc::pids() } else { proc::descendants(parent) };
-    all.retain(|pid| ![own, parent].contains(pid));
+fn processes() -> Vec<Pid> {
+    let Some(parent) = Pid::parent() else { return Vec::new() };
+    let mut all = if parent == Pid::FIRST { proc::pids() } else { proc::descendants(parent) };
+    all.retain(|pid| ![Pid::own(), parent].contains(pid));
     all
 }
 

@@ -2,16 +2,14 @@
 
 use protocol::handover::Heartbeat;
 use protocol::state_file::HEARTBEAT;
-use std::ffi::c_int;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
-use sys::proc;
+use sys::{Pid, proc};
 
 /// Looks at all descendants of the parent, PID 1, except this process and `others`.
-pub(super) fn pulse(run_dir: Option<&str>, others: &[c_int]) -> Heartbeat {
-    let own = std::process::id() as c_int;
-    let counts = |pid: &c_int| *pid != own && !others.contains(pid);
-    let all = proc::descendants(nix::unistd::getppid().as_raw()).into_iter().filter(counts);
+pub(super) fn pulse(run_dir: Option<&str>, others: &[Pid]) -> Heartbeat {
+    let counts = |pid: &Pid| *pid != Pid::own() && !others.contains(pid);
+    let all = Pid::parent().map_or(Vec::new(), proc::descendants).into_iter().filter(counts);
     let written = all.filter_map(proc::written).reduce(u64::wrapping_add);
     Heartbeat { written, heartbeat: run_dir.and_then(heartbeat).unwrap_or_default() }
 }

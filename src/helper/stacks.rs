@@ -4,9 +4,8 @@
 
 use crate::program::ProgramTrace;
 use protocol::handover::Policy;
-use std::ffi::c_int;
 use std::time::{Duration, Instant};
-use sys::{Signal, proc, signal};
+use sys::{Pid, Signal, proc, signal};
 
 /// Most processes that are looked at; a launcher with eight ranks and their loaders has more, but its ranks come first.
 const PROCESSES: usize = 24;
@@ -21,7 +20,7 @@ const PY_SPY_ALL: Duration = Duration::from_secs(10);
 const PY_SPY_LINES: usize = 40;
 
 /// Reports on each process.
-pub(super) fn dump(pids: &[c_int], policy: &Policy, tell: &mut dyn FnMut(String)) {
+pub(super) fn dump(pids: &[Pid], policy: &Policy, tell: &mut dyn FnMut(String)) {
     let py_spy = which::which("py-spy").ok();
     let until = Instant::now() + PY_SPY_ALL;
     for pid in pids.iter().copied().take(PROCESSES) {
@@ -36,7 +35,7 @@ pub(super) fn dump(pids: &[c_int], policy: &Policy, tell: &mut dyn FnMut(String)
     }
 }
 
-fn spy(program: &std::path::Path, pid: c_int, tell: &mut dyn FnMut(String)) {
+fn spy(program: &std::path::Path, pid: Pid, tell: &mut dyn FnMut(String)) {
     let words = || vec![program.into(), "dump".into(), "--pid".into(), pid.to_string().into()];
     let trace = ProgramTrace::begin(words);
     let run =
@@ -63,7 +62,7 @@ fn spy(program: &std::path::Path, pid: c_int, tell: &mut dyn FnMut(String)) {
 }
 
 /// Reports where each thread waits in the kernel; only root may read its kernel stack.
-fn threads(pid: c_int, tell: &mut dyn FnMut(String)) {
+fn threads(pid: Pid, tell: &mut dyn FnMut(String)) {
     for thread in proc::threads(pid).into_iter().take(8) {
         let read =
             |file: &str| std::fs::read_to_string(format!("/proc/{pid}/task/{thread}/{file}")).unwrap_or_default();

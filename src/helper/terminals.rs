@@ -5,12 +5,11 @@
 use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, stat};
 use std::collections::BTreeSet;
-use std::ffi::c_int;
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use sys::proc;
+use sys::{Pid, proc};
 
 /// The directory of pseudo terminals.
 const PSEUDO: &str = "/dev/pts";
@@ -21,7 +20,7 @@ const CONSOLE: &str = "/dev/console";
 const GRAIN: Duration = Duration::from_secs(8);
 
 /// Returns a terminal at which a person typed this recently.
-pub(super) fn typed_at(within: Duration, processes: &[c_int]) -> Option<PathBuf> {
+pub(super) fn typed_at(within: Duration, processes: &[Pid]) -> Option<PathBuf> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let typed = |found: &FileStat| {
         let read = Duration::from_secs(found.st_atime.try_into().unwrap_or(0));
@@ -31,7 +30,7 @@ pub(super) fn typed_at(within: Duration, processes: &[c_int]) -> Option<PathBuf>
 }
 
 /// Writes a line to each terminal, as wall(1) does, except to the one that gets the log; one that nothing reads does not block.
-pub(super) fn tell(line: &str, processes: &[c_int]) {
+pub(super) fn tell(line: &str, processes: &[Pid]) {
     let own = fstat(std::io::stderr()).map(|stderr| stderr.st_rdev).unwrap_or_default();
     for (path, _) in of(processes).into_iter().filter(|(_, found)| found.st_rdev != own) {
         let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
@@ -42,7 +41,7 @@ pub(super) fn tell(line: &str, processes: &[c_int]) {
 }
 
 /// Returns the terminals of these processes, because a host's other terminals do not belong to the container.
-fn of(processes: &[c_int]) -> Vec<(PathBuf, FileStat)> {
+fn of(processes: &[Pid]) -> Vec<(PathBuf, FileStat)> {
     let numbers: BTreeSet<u64> = processes.iter().filter_map(|pid| proc::terminal(*pid)).collect();
     all().into_iter().filter(|(_, found)| numbers.contains(&found.st_rdev)).collect()
 }

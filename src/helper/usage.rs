@@ -8,9 +8,8 @@ mod jupyter;
 
 use super::terminals;
 use protocol::handover::{Idle, Policy, UsageSign, UsageState};
-use std::ffi::c_int;
 use std::time::Duration;
-use sys::proc;
+use sys::{Pid, proc};
 
 /// Looks for the first sign of use; typing counts for the time `within`.
 pub(super) fn look(policy: &Policy, within: Duration) -> UsageState {
@@ -21,7 +20,7 @@ pub(super) fn look(policy: &Policy, within: Duration) -> UsageState {
     UsageState { sign, processor: counts.then(|| processes.iter().filter_map(|pid| proc::processor_time(*pid)).sum()) }
 }
 
-fn seen(sign: UsageSign, idle: &Idle, within: Duration, processes: &[c_int]) -> Option<String> {
+fn seen(sign: UsageSign, idle: &Idle, within: Duration, processes: &[Pid]) -> Option<String> {
     match sign {
         UsageSign::Connections => connections::open(&idle.ports),
         UsageSign::Terminal => {

@@ -24,7 +24,7 @@ use std::rc::Rc;
 use supervisor::state_dir;
 use sys::environment::Environment;
 use sys::mountinfo::Mounts;
-use sys::{Root, terminal};
+use sys::{Pid, Root, terminal};
 use tracing::debug;
 
 impl Preparation {
@@ -93,8 +93,7 @@ impl Preparation {
         if let Some(of_root) = &self.of_root {
             return of_root.run_dir.clone();
         }
-        let supervisor =
-            state_dir::identity_of(nix::unistd::getppid().as_raw()).filter(|_| self.handover.supervised())?;
+        let supervisor = Pid::parent().and_then(state_dir::identity_of).filter(|_| self.handover.supervised())?;
         let mounts = Mounts::of(&Root::real());
         let whose = RunDirOwner { user, supervisor, at_once, mounts: &mounts };
         let chosen = run_dir::run_dir(settings, inherited, &whose, &mut |why| self.state_trouble = Some(why));

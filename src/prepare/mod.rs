@@ -30,7 +30,6 @@ use crate::error::{Error, ErrorKind};
 use crate::report;
 use preparation::Preparation;
 use protocol::handover::{HandoverWriter, Message};
-use std::ffi::c_int;
 use std::time::Instant;
 use supervisor::PrepareArgs;
 use sys::signal::{self, InheritedSignals};
@@ -40,7 +39,7 @@ use sys::{Args, fork_detached, heap, terminal};
 const TOLD: usize = 900;
 
 /// Prepares below a supervisor and becomes the workload; returns only with a failure's exit code.
-pub(crate) fn supervised(args: Args, start: PrepareArgs) -> c_int {
+pub(crate) fn supervised(args: Args, start: PrepareArgs) -> u8 {
     heap::expect_short_life();
     terminal::take_foreground();
     begin(&start.handover);
@@ -48,12 +47,12 @@ pub(crate) fn supervised(args: Args, start: PrepareArgs) -> c_int {
 }
 
 /// Does the same without a supervisor: `trainit exec`.
-pub(crate) fn in_place(args: Args, inherited: InheritedSignals) -> c_int {
+pub(crate) fn in_place(args: Args, inherited: InheritedSignals) -> u8 {
     heap::expect_short_life();
     live(Preparation::new(HandoverWriter::none(), Instant::now(), 1), args, &inherited)
 }
 
-fn live(mut preparation: Preparation, args: Args, inherited: &InheritedSignals) -> c_int {
+fn live(mut preparation: Preparation, args: Args, inherited: &InheritedSignals) -> u8 {
     let error = match preparation.run(&args.to_vec()) {
         Ok(ready) => launch::launch(&ready, &preparation.handover, inherited),
         Err(error) => error,
@@ -63,18 +62,18 @@ fn live(mut preparation: Preparation, args: Args, inherited: &InheritedSignals) 
 
 /// Reports to the person and to PID 1 why there is no workload, and returns the exit code. Findings of checks are logged already.
 #[inline(never)] // keeps its locals off the stack of a start that succeeds
-fn refuse(preparation: &mut Preparation, error: &Error) -> c_int {
+fn refuse(preparation: &mut Preparation, error: &Error) -> u8 {
     match error.kind {
         ErrorKind::Answer => report::print(&error.what),
         _ if preparation.told => {}
         _ => preparation.console.error(error),
     }
     preparation.handover.send(&Message::Refused(text::masked(&format!("{error:#}")).chars().take(TOLD).collect()));
-    c_int::from(error.exit().code())
+    error.exit().code()
 }
 
 /// Runs a sub-command as a container's first process, below a supervisor and without a workload.
-pub(crate) fn only(start: PrepareArgs, body: impl FnOnce() -> c_int) -> c_int {
+pub(crate) fn only(start: PrepareArgs, body: impl FnOnce() -> u8) -> u8 {
     terminal::take_foreground();
     begin(&start.handover);
     body()

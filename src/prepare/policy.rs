@@ -84,7 +84,7 @@ pub(super) fn policy(
             sidecars: plan.sidecars.clone(),
             signals: SignalPolicy {
                 scope: settings.stop_scope.value,
-                on: meanings(settings),
+                on: meanings(settings).map(|(signal, meaning)| (signal.number().into(), meaning)).collect(),
                 ..SignalPolicy::default()
             },
             stop: stop(settings, grace, &path),
@@ -188,9 +188,8 @@ fn level(level: LogLevel) -> Level {
 }
 
 /// Returns the configured meanings of signals; the configuration accepts only signal names as keys.
-fn meanings(settings: &Settings) -> Vec<(i32, SignalMeaning)> {
-    let number = |name: &str| Signal::parse(name).map(|signal| signal.number().into());
-    settings.stop_on.iter().filter_map(|(name, meaning)| Some((number(name)?, *meaning))).collect()
+fn meanings(settings: &Settings) -> impl Iterator<Item = (Signal, SignalMeaning)> {
+    settings.stop_on.iter().filter_map(|(name, meaning)| Some((Signal::parse(name)?, *meaning)))
 }
 
 /// Returns the configured replacements of exit codes; the configuration accepts only exit codes.

@@ -84,7 +84,7 @@ mod tests {
     fn it_is_made_at_once_only_for_who_may_look_into_it_before_the_first_words() {
         let base = tempfile::tempdir().unwrap();
         let environment: Environment = [("XDG_RUNTIME_DIR", base.path().to_str().unwrap())].into_iter().collect();
-        let me = state_dir::identity_of(std::process::id() as i32).unwrap();
+        let me = state_dir::identity_of(sys::Pid::own()).unwrap();
         let mut settings = Settings::default();
         let mounts = sys::mountinfo::parse(b"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n").into();
         let whose = RunDirOwner { user: None, supervisor: me, at_once: false, mounts: &mounts };

@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::report::Console;
 use crate::{deps, mode};
 use protocol::handover::HandoverWriter;
-use std::ffi::{OsString, c_int};
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::Instant;
 use supervisor::SidecarArgs;
@@ -26,7 +26,7 @@ use sys::environment::Environment;
 use sys::{Args, Root, heap, process, signal};
 
 /// Prepares and becomes the sidecar; returns only with a failure's exit code.
-pub(crate) fn sidecar(args: Args, beside: &SidecarArgs<'_>) -> c_int {
+pub(crate) fn sidecar(args: Args, beside: &SidecarArgs<'_>) -> u8 {
     heap::expect_short_life();
     // No person types for a sidecar, and its output is no part of the main mode's.
     process::detach_stdio();

@@ -23,12 +23,11 @@ use super::workload::Workload;
 use super::{ChildMains, FirstStart};
 use nix::errno::Errno;
 use protocol::handover::{HelperTask, Level, Message};
-use std::ffi::c_int;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use sys::process::{self, Reaped};
 use sys::signal::{Arrived, InheritedSignals, SignalReceiver};
-use sys::{Signal, proc};
+use sys::{Pid, Signal, proc};
 
 /// The most ended children that one turn takes, so that an endless stream of them does not hide other events.
 const BATCH: u32 = 1000;
@@ -98,14 +97,13 @@ impl EventLoop {
     }
 
     /// Runs until the end, and returns the exit code.
-    pub(super) fn run(&mut self, child_mains: &ChildMains<'_>, inherited: InheritedSignals) -> c_int {
+    pub(super) fn run(&mut self, child_mains: &ChildMains<'_>, inherited: InheritedSignals) -> u8 {
         self.state_writer.begin(&self.state);
-        let code = keep_turning(|| {
+        keep_turning(|| {
             let over = self.turn();
             self.start_what_is_wanted(child_mains, inherited);
             over
-        });
-        c_int::from(code)
+        })
     }
 
     fn turn(&mut self) -> Option<u8> {
@@ -147,7 +145,7 @@ impl EventLoop {
 
     fn received(&mut self, arrived: Arrived) {
         // A SIGPIPE by PID 1's own write to a closed pipe is not for the workload. (SIGCHLD has the child's pid.)
-        if arrived.signal == Signal::CHLD || arrived.pid != std::process::id() {
+        if arrived.signal == Signal::CHLD || arrived.pid != Some(Pid::own()) {
             self.step(Event::Signal(arrived));
         }
     }
@@ -304,7 +302,7 @@ impl EventLoop {
     }
 
     /// Passes on the end of a child; returns whether it was neither the main process nor a helper.
-    fn ended(&mut self, pid: c_int, ended: process::Ended) -> bool {
+    fn ended(&mut self, pid: Pid, ended: process::Ended) -> bool {
         if self.helpers.has(pid) {
             self.helpers.reaped(pid).into_iter().for_each(|message| self.step(Event::Said(message)));
             return false;
@@ -330,7 +328,7 @@ impl EventLoop {
     fn find_other_processes(&mut self) {
         if self.workload.is_gone() && self.helpers.any() {
             // Where the children cannot be listed, other children may exist.
-            let others = proc::known_children(process::own_pid())
+            let others = proc::known_children(Pid::own())
                 .map_or(true, |children| children.into_iter().any(|pid| !self.helpers.has(pid)));
             match others {
                 true => {}

@@ -82,7 +82,7 @@ mod tests {
     use sys::signal::Arrived;
 
     fn stop(signal: Signal) -> Option<StopPlan> {
-        let arrived = Arrived { signal, pid: 0, uid: 0, kernel: false };
+        let arrived = Arrived { signal, pid: None, uid: 0, kernel: false };
         Some(StopPlan { arrived, signal, grace: None, at: Duration::ZERO, met: StopCircumstance::Running })
     }
 

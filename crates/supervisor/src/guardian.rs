@@ -13,13 +13,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use protocol::exit_code::Exit;
 use protocol::handover::Level;
 use std::cell::Cell;
-use std::ffi::c_int;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use sys::process::{self, Ended, Reaped};
 use sys::signal::{self, SignalReceiver};
-use sys::{Signal, memory, proc, terminal};
+use sys::{Pid, Signal, memory, proc, terminal};
 
 /// The supervisor's name in the list of processes, so that `pkill trainit` reaches the front alone.
 const NAME: &std::ffi::CStr = c"supervisor";
@@ -34,11 +33,11 @@ const PAUSE: Duration = Duration::from_millis(10);
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// A process by its pid and its start time, because a pid alone may be reused.
-type KnownProcess = (c_int, u64);
+type KnownProcess = (Pid, u64);
 
 /// The front as the supervisor knows it.
 struct Front {
-    pid: c_int,
+    pid: Pid,
     /// A pipe that reaches its end of file when the front is gone, however it ended.
     link: OwnedFd,
     /// Children of the front that were there before trainit: their parent has become trainit (`helper & exec trainit …`).
@@ -51,17 +50,17 @@ static FRONT: OnceLock<Front> = OnceLock::new();
 /// Runs the supervisor behind a front, and gives its exit code to the front.
 ///
 /// Where no second process can be made, the supervisor runs without a front.
-pub(crate) fn behind_front(supervise: impl FnOnce() -> c_int) -> c_int {
+pub(crate) fn behind_front(supervise: impl FnOnce() -> u8) -> u8 {
     if let Err(errno) = process::become_subreaper() {
         let why = format!("orphans of the workload will be neither reaped nor stopped: {}", errno.desc());
         Log::default().write(Level::Warn, &why);
     }
     let Ok((link, writer)) = super::handover_pipe() else { return supervise() };
-    let front = Front { pid: process::own_pid(), link, earlier: known_children() };
+    let front = Front { pid: Pid::own(), link, earlier: known_children() };
     let (writer, body) = (Cell::new(Some(writer)), Cell::new(Some((supervise, front))));
     let supervisor = process::fork(|| {
         drop(writer.take()); // the front alone keeps the writing end
-        let Some((supervise, front)) = body.take() else { return Exit::Internal.code().into() };
+        let Some((supervise, front)) = body.take() else { return Exit::Internal.code() };
         step_behind(front);
         supervise()
     });
@@ -71,7 +70,7 @@ pub(crate) fn behind_front(supervise: impl FnOnce() -> c_int) -> c_int {
             drop(link); // before the front closes every descriptor that it does not know
             stand_in_front(pid, writer.take(), &earlier)
         }
-        _ => Exit::Internal.code().into(),
+        _ => Exit::Internal.code(),
     }
 }
 
@@ -115,7 +114,7 @@ pub(crate) fn end_with_front(log: Log) -> Option<u8> {
 }
 
 /// Runs the front until the supervisor ends.
-fn stand_in_front(supervisor: c_int, link: Option<OwnedFd>, earlier: &[KnownProcess]) -> c_int {
+fn stand_in_front(supervisor: Pid, link: Option<OwnedFd>, earlier: &[KnownProcess]) -> u8 {
     process::close_all_but(&link.iter().map(AsRawFd::as_raw_fd).collect::<Vec<_>>());
     let _ = nix::unistd::chdir("/");
     memory::give_back();
@@ -125,7 +124,7 @@ fn stand_in_front(supervisor: c_int, link: Option<OwnedFd>, earlier: &[KnownProc
             Reaped::One(pid, Ended::Exited(code)) if pid == supervisor => return leave(code, earlier),
             Reaped::One(pid, Ended::Killed(signal)) if pid == supervisor => return supervisor_killed(signal),
             Reaped::One(..) | Reaped::Suspended(..) => continue,
-            Reaped::NoChildren => return Exit::Internal.code().into(),
+            Reaped::NoChildren => return Exit::Internal.code(),
             Reaped::NoneYet => {}
             Reaped::Unknown(_) => {
                 pause();
@@ -140,11 +139,10 @@ fn stand_in_front(supervisor: c_int, link: Option<OwnedFd>, earlier: &[KnownProc
                 continue;
             }
         };
-        let (pid, signal) = (arrived.pid as c_int, arrived.signal);
-        match signal {
-            Signal::CHLD if pid == supervisor => {}
-            Signal::TSTP if pid == supervisor => process::suspend(),
-            Signal::PIPE if pid == process::own_pid() => {}
+        match arrived.signal {
+            Signal::CHLD if arrived.pid == Some(supervisor) => {}
+            Signal::TSTP if arrived.pid == Some(supervisor) => process::suspend(),
+            Signal::PIPE if arrived.pid == Some(Pid::own()) => {}
             _ => signal::relay(supervisor, &arrived),
         }
     }
@@ -156,7 +154,7 @@ fn pause() {
 }
 
 /// Ends the front once the children that were there before trainit have ended, too.
-fn leave(code: u8, earlier: &[KnownProcess]) -> c_int {
+fn leave(code: u8, earlier: &[KnownProcess]) -> u8 {
     let (begun, signals) = (Instant::now(), SignalReceiver::default());
     for (pid, _) in earlier.iter().filter(|known| is_there(known)) {
         let _ = signal::send(*pid, Signal::TERM);
@@ -164,11 +162,11 @@ fn leave(code: u8, earlier: &[KnownProcess]) -> c_int {
     while earlier.iter().any(is_there) && reap_what_ended() && begun.elapsed() < DRAIN {
         let _ = signals.wait(Some(PAUSE));
     }
-    code.into()
+    code
 }
 
 fn known_children() -> Vec<KnownProcess> {
-    let children = proc::children(process::own_pid()).into_iter();
+    let children = proc::children(Pid::own()).into_iter();
     children.filter_map(|pid| Some((pid, proc::start_time(pid)?))).collect()
 }
 
@@ -176,18 +174,18 @@ fn is_there((pid, start): &KnownProcess) -> bool {
     proc::start_time(*pid) == Some(*start)
 }
 
-fn supervisor_killed(signal: Signal) -> c_int {
+fn supervisor_killed(signal: Signal) -> u8 {
     let ended = Ended::Killed(signal);
     end_everything(&[]);
     let how = signal;
     Log::default()
         .write(Level::Error, &format!("the supervisor was killed by {how}: SIGKILL for everything that was started"));
     log_who_is_left();
-    ended.code().into()
+    ended.code()
 }
 
 fn log_who_is_left() {
-    if !proc::children(process::own_pid()).is_empty() {
+    if !proc::children(Pid::own()).is_empty() {
         Log::default().say(&LogEvent::GivenUp);
     }
 }
@@ -199,7 +197,7 @@ fn end_everything(others: &[KnownProcess]) {
     while proc::is_of_this_namespace() && begun.elapsed() < PATIENCE {
         let others = || others.iter().filter(|known| is_there(known)).map(|(pid, _)| *pid);
         let below_others = others().flat_map(proc::descendants).chain(others());
-        for pid in proc::descendants(process::own_pid()).into_iter().chain(below_others) {
+        for pid in proc::descendants(Pid::own()).into_iter().chain(below_others) {
             let _ = signal::send(pid, Signal::KILL);
         }
         if !reap_what_ended() && others().next().is_none() {

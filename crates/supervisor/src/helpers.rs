@@ -8,10 +8,9 @@ use super::clock::Clock;
 use super::handover_reader::HandoverReader;
 use nix::poll::{PollFd, PollFlags};
 use protocol::handover::{HandoverWriter, HelperTask, Message, Policy};
-use std::ffi::c_int;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
-use sys::{Signal, process, signal};
+use sys::{Pid, Signal, process, signal};
 
 /// Time limit of a single question; a file system that does not answer by then counts as dead.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -41,7 +40,7 @@ pub struct HelperArgs<'a> {
 
 /// A running helper.
 struct RunningHelper {
-    pid: c_int,
+    pid: Pid,
     listener: HandoverReader,
     finish: Option<OwnedFd>,
     until: Option<Clock>,
@@ -95,12 +94,12 @@ impl Helpers {
     }
 
     /// Returns whether this process is a helper.
-    pub(crate) fn has(&self, pid: c_int) -> bool {
+    pub(crate) fn has(&self, pid: Pid) -> bool {
         self.0.iter().any(|running| running.pid == pid)
     }
 
     /// Removes a reaped helper, and returns its last messages.
-    pub(crate) fn reaped(&mut self, pid: c_int) -> Vec<Message> {
+    pub(crate) fn reaped(&mut self, pid: Pid) -> Vec<Message> {
         let Some(at) = self.0.iter().position(|running| running.pid == pid) else { return Vec::new() };
         let mut ended = self.0.swap_remove(at);
         ended.listener.hear_all()
@@ -167,7 +166,7 @@ fn spawn(
     helper: &HelperTask,
     policy: &Policy,
     child_mains: &ChildMains<'_>,
-) -> nix::Result<(c_int, HandoverReader, OwnedFd)> {
+) -> nix::Result<(Pid, HandoverReader, OwnedFd)> {
     let (reader, writer) = super::handover_pipe()?;
     let (finish_reader, finish_writer) = super::handover_pipe()?;
     let (writer, finish) = (std::cell::Cell::new(Some(writer)), std::cell::Cell::new(Some(finish_reader)));

@@ -7,13 +7,12 @@ use super::log::Log;
 use super::state::State;
 use super::{ChildMains, PrepareArgs, run};
 use protocol::handover::{Level, Policy, Scope, SignalPolicy, StopPolicy};
-use std::ffi::c_int;
 use std::time::Duration;
 use sys::signal::InheritedSignals;
 use sys::{Args, Signal, process, terminal};
 
 /// tini's exit code for a command line that it cannot understand.
-const USAGE: c_int = 1;
+const USAGE: u8 = 1;
 
 const HELP: &str = "trainit init [OPTION]... [--] COMMAND [ARG]...: PID 1 only, no checks
   -g              signals go to the command's process group
@@ -55,7 +54,7 @@ impl Default for InitOptions {
 
 /// Runs the command that these words (without the program's name) ask for.
 #[inline(never)] // otherwise every role would carry the options on its stack
-pub fn main(args: Args) -> c_int {
+pub fn main(args: Args) -> u8 {
     let inherited = InheritedSignals::take_over();
     let mut options = InitOptions::default();
     match read(args, &mut options) {
@@ -71,7 +70,7 @@ pub fn main(args: Args) -> c_int {
     }
 }
 
-fn supervise(command: Args, mut options: InitOptions, inherited: InheritedSignals) -> c_int {
+fn supervise(command: Args, mut options: InitOptions, inherited: InheritedSignals) -> u8 {
     if let Some(number) = options.parent_death
         && let Err(errno) = process::signal_when_parent_dies(number)
     {
@@ -87,7 +86,7 @@ fn supervise(command: Args, mut options: InitOptions, inherited: InheritedSignal
 }
 
 /// Becomes the command in the child: takes the terminal's foreground, restores everything inherited, and execs.
-fn launch(command: Args, start: PrepareArgs) -> c_int {
+fn launch(command: Args, start: PrepareArgs) -> u8 {
     terminal::take_foreground();
     process::end_with_parent();
     start.inherited.give_back();
@@ -95,7 +94,7 @@ fn launch(command: Args, start: PrepareArgs) -> c_int {
     InheritedSignals::take_over(); // a closed stderr must not cost the exit code
     let name = command.first().map(|name| String::from_utf8_lossy(name.to_bytes()).into_owned()).unwrap_or_default();
     Log::default().write(Level::Error, &format!("cannot run {}: {}", name.escape_debug(), errno.desc()));
-    protocol::exit_code::Exit::of_exec(errno as i32).code().into()
+    protocol::exit_code::Exit::of_exec(errno as i32).code()
 }
 
 fn read(mut args: Args, options: &mut InitOptions) -> Result<InitRequest, String> {
@@ -154,17 +153,21 @@ fn with_value(flag: u8, value: &str, options: &mut InitOptions) -> Result<(), St
             let code = value.parse().map_err(|_| refused("an exit code from 0 to 255"))?;
             options.policy.exit.map.push((code, 0));
         }
-        b'r' => options.policy.signals.rewrite.push(rewrite(value).ok_or_else(|| refused("FROM:TO"))?),
+        b'r' => {
+            let (from, to) = rewrite(value).ok_or_else(|| refused("FROM:TO"))?;
+            let to = to.map_or(0, Signal::number);
+            options.policy.signals.rewrite.push((from.number().into(), to.into()));
+        }
         _ => options.parent_death = Some(Signal::parse(value).ok_or_else(|| refused("a signal"))?),
     }
     Ok(())
 }
 
-/// Parses `TERM:USR1`, `15:10`, `HUP:0`.
-fn rewrite(text: &str) -> Option<(i32, i32)> {
+/// Parses `TERM:USR1`, `15:10`, `HUP:0`; no second signal means that the first one is dropped.
+fn rewrite(text: &str) -> Option<(Signal, Option<Signal>)> {
     let (from, to) = text.split_once(':')?;
-    let number = |text| Signal::parse(text).map(|signal| signal.number().into());
-    Some((number(from)?, if to == "0" { 0 } else { number(to)? }))
+    let to = if to == "0" { None } else { Some(Signal::parse(to)?) };
+    Some((Signal::parse(from)?, to))
 }
 
 /// Parses a whole number with `ms`, `s`, `m` or `h`, or plain seconds.

@@ -63,14 +63,13 @@ use nix::poll::poll;
 use protocol::exit_code::{Exit, FailureFamily};
 use protocol::handover::{HandoverWriter, Level};
 use state::State;
-use std::ffi::c_int;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Instant;
-use sys::process;
 use sys::retry::{may_pass, retry};
 use sys::signal::InheritedSignals;
+use sys::{Pid, process};
 
 /// The arguments of prepare.
 pub struct PrepareArgs {
@@ -99,11 +98,11 @@ pub struct SidecarArgs<'a> {
 /// The entry points of PID 1's children; each runs in a child of its own and never returns into PID 1.
 pub struct ChildMains<'a> {
     /// Prepares, and becomes the workload.
-    pub main: &'a dyn Fn(PrepareArgs) -> c_int,
+    pub main: &'a dyn Fn(PrepareArgs) -> u8,
     /// Runs a helper.
-    pub helper: &'a dyn Fn(HelperArgs<'_>) -> c_int,
+    pub helper: &'a dyn Fn(HelperArgs<'_>) -> u8,
     /// Prepares a sidecar, and becomes another mode's workload.
-    pub sidecar: &'a dyn Fn(SidecarArgs<'_>) -> c_int,
+    pub sidecar: &'a dyn Fn(SidecarArgs<'_>) -> u8,
     /// `main` prepares: it sends messages to PID 1 and may be started again. An init's child executes at once.
     pub prepares: bool,
 }
@@ -126,7 +125,7 @@ fn supervise(
     state: impl FnOnce() -> State,
     inherited: InheritedSignals,
     since: Instant,
-) -> c_int {
+) -> u8 {
     match guarded(|| first_start(child_mains, inherited, since)).unwrap_or(Err(Errno::UnknownErrno)) {
         Ok(first) => {
             guardian::name_supervisor();
@@ -139,7 +138,7 @@ fn supervise(
 
 /// The first child, PID 1's end of the handover, and PID 1's former working directory.
 struct FirstStart {
-    main: c_int,
+    main: Pid,
     listener: Option<HandoverReader>,
     workdir: Option<PathBuf>,
 }
@@ -165,7 +164,7 @@ fn start(
     since: Instant,
     attempt: u32,
     first: impl FnOnce(),
-) -> nix::Result<(c_int, Option<HandoverReader>)> {
+) -> nix::Result<(Pid, Option<HandoverReader>)> {
     let (reader, writer) =
         if child_mains.prepares { handover_pipe().map(|(r, w)| (Some(r), Some(w)))? } else { (None, None) };
     let main = process::fork(|| {
@@ -190,10 +189,10 @@ fn patiently<T>(attempt: impl Fn() -> nix::Result<T>) -> nix::Result<T> {
     attempt()
 }
 
-fn cannot_start(errno: Errno) -> c_int {
+fn cannot_start(errno: Errno) -> u8 {
     Log::default().write(Level::Error, &format!("cannot start: {}", errno.desc()));
     let exit = if may_pass(errno) { Exit::Transient(FailureFamily::Host) } else { Exit::Internal };
-    exit.code().into()
+    exit.code()
 }
 
 fn handover_pipe() -> nix::Result<(OwnedFd, OwnedFd)> {

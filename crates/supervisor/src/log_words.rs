@@ -5,10 +5,9 @@ use super::log_event::LogEvent;
 use super::stop_plan::{Reason, StopCircumstance, StopPlan};
 use protocol::handover::SavedCheckpoint;
 use protocol::units;
-use std::ffi::c_int;
 use std::time::Duration;
 use sys::process::Ended;
-use sys::{Root, Signal, proc, process, signal};
+use sys::{Pid, Root, Signal, proc, signal};
 
 /// Most processes that are named in one line.
 const NAMED: usize = 10;
@@ -23,7 +22,7 @@ pub(crate) fn words(line: &LogEvent) -> String {
         LogEvent::Escalating { left } => format!("SIGTERM to every process{}", until_kill(*left)),
         LogEvent::Killing => "SIGKILL to every process".into(),
         LogEvent::GivenUp => {
-            let left = proc::descendants(process::own_pid());
+            let left = proc::descendants(Pid::own());
             format!("these processes cannot be killed and are left behind: {}", named(&left))
         }
         LogEvent::PrepareTimeout(limit) => format!("preparing took longer than prepare.timeout ({})", seconds(*limit)),
@@ -75,7 +74,7 @@ fn sidecar_ended(mode: &str, ended: Ended, again: Option<Duration>) -> String {
 }
 
 /// Returns a line about the processes that a stop still waits for.
-pub(crate) fn waiting_for(pids: &[c_int], left: Option<Duration>) -> String {
+pub(crate) fn waiting_for(pids: &[Pid], left: Option<Duration>) -> String {
     format!("the workload has ended; waiting for what it left: {}{}", named(pids), until_kill(left))
 }
 
@@ -145,12 +144,12 @@ pub(crate) fn checkpoint(saved: &SavedCheckpoint) -> String {
     format!("{} ({step}{})", saved.path.escape_debug(), units::size(saved.size))
 }
 
-/// Names the sender of a signal, as far as it can be known: a sender outside of this pid namespace has pid 0.
+/// Names the sender of a signal, as far as it can be known: a sender outside of this pid namespace has no pid.
 pub(crate) fn sender(arrived: signal::Arrived) -> String {
     match arrived.pid {
         _ if arrived.kernel => " from the kernel".into(),
-        0 => " from outside of the container".into(),
-        pid => match proc::status(pid as i32) {
+        None => " from outside of the container".into(),
+        Some(pid) => match proc::status(pid) {
             Some(status) => format!(" from pid {pid} ({}), uid {}", status.name.escape_debug(), arrived.uid),
             None => format!(" from pid {pid}, uid {}", arrived.uid),
         },
@@ -160,8 +159,8 @@ pub(crate) fn sender(arrived: signal::Arrived) -> String {
 /// Names processes that cannot be killed, with their state (`D` waits in the kernel) and the GPU that they occupy.
 ///
 /// Command lines are not read: a process that hangs in the kernel may hold the lock that reading its command line needs.
-fn named(pids: &[c_int]) -> String {
-    let named = |pid: &c_int| {
+fn named(pids: &[Pid]) -> String {
+    let named = |pid: &Pid| {
         let status = proc::status(*pid).unwrap_or_default();
         let device =
             gpu_users::device_of(&Root::real(), *pid).map_or(String::new(), |device| format!(", holds {device}"));

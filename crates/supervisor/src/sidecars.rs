@@ -178,7 +178,7 @@ mod tests {
     use sys::signal::Arrived;
 
     const BEGIN: [Action; 2] = [Action::BeginSidecar(0), Action::BeginSidecar(1)];
-    const TERM: Event = Event::Signal(Arrived { signal: Signal::TERM, pid: 0, uid: 0, kernel: false });
+    const TERM: Event = Event::Signal(Arrived { signal: Signal::TERM, pid: None, uid: 0, kernel: false });
 
     fn running() -> (State, Vec<Action>) {
         let mut state = State::preparing();

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use nix::sys::resource::{Resource, setrlimit};
     use std::os::fd::AsFd;
-    use sys::{Signal, fork_detached, process, signal};
+    use sys::{Pid, Signal, fork_detached, signal};
 
     /// Returns the results of a sleep with a handover, after a signal and after none, in a process that may open this many descriptors
     /// more.
@@ -116,7 +116,7 @@ mod tests {
             let (signals, helpers) = (SignalReceiver::default(), Helpers::default());
             let sources =
                 WakeSources { signals: &signals, handover: Some(handover.as_fd()), requests: None, helpers: &helpers };
-            let _ = signal::send(process::own_pid(), Signal::USR1);
+            let _ = signal::send(Pid::own(), Signal::USR1);
             let sleep = || sources.sleep(Some(Duration::from_millis(1)), false).signals;
             let number = |[first, ..]: [Option<Arrived>; AT_ONCE]| first.map_or(0, |arrived| arrived.signal.number());
             let _ = nix::unistd::write(&write, &[number(sleep()), number(sleep()), 1]);

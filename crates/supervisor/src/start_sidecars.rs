@@ -5,16 +5,15 @@ use super::state::State;
 use super::unsent_signals::UnsentSignals;
 use super::{ChildMains, SidecarArgs};
 use protocol::state_file::SidecarRecord;
-use std::ffi::c_int;
 use std::path::Path;
 use sys::signal::InheritedSignals;
-use sys::{Signal, proc, process};
+use sys::{Pgid, Pid, Signal, proc, process};
 
 /// The running sidecars and those to start, each by its index in the policy's list.
 #[derive(Default)]
 pub(crate) struct StartedSidecars {
     wanted: Vec<usize>,
-    running: Vec<(usize, c_int)>,
+    running: Vec<(usize, Pid)>,
 }
 
 impl StartedSidecars {
@@ -46,9 +45,9 @@ impl StartedSidecars {
     }
 
     /// Takes a reaped process; returns the index if it was a sidecar, and sends TERM to the rest of its process group.
-    pub(crate) fn reaped(&mut self, pid: c_int, unsent: &UnsentSignals) -> Option<usize> {
+    pub(crate) fn reaped(&mut self, pid: Pid, unsent: &UnsentSignals) -> Option<usize> {
         let at = self.running.iter().position(|(_, running)| *running == pid)?;
-        let _ = unsent.send(-pid, Signal::TERM);
+        let _ = unsent.send(Pgid::led_by(pid), Signal::TERM);
         Some(self.running.swap_remove(at).0)
     }
 
@@ -60,13 +59,13 @@ impl StartedSidecars {
     }
 
     /// Returns each sidecar and all its descendants.
-    pub(crate) fn all(&self) -> Vec<c_int> {
+    pub(crate) fn all(&self) -> Vec<Pid> {
         self.running.iter().flat_map(|(_, pid)| proc::descendants(*pid).into_iter().chain([*pid])).collect()
     }
 
     /// Returns the records for the state file.
     pub(crate) fn described(&self, state: &State) -> Vec<SidecarRecord> {
-        let pid = |index| self.running.iter().find(|(running, _)| *running == index).map_or(0, |(_, pid)| *pid);
+        let pid = |index| self.running.iter().find(|(running, _)| *running == index).map_or(0, |(_, pid)| pid.number());
         let all = state.policy.sidecars.iter().zip(state.sidecars().stages()).enumerate();
         all.map(|(index, (mode, (stage, starts)))| SidecarRecord {
             mode: mode.clone(),
@@ -90,7 +89,7 @@ fn spawn(
     child_mains: &ChildMains<'_>,
     inherited: InheritedSignals,
     workdir: Option<&Path>,
-) -> nix::Result<c_int> {
+) -> nix::Result<Pid> {
     let mode = state.policy.sidecars.get(index).map_or("", String::as_str);
     let attempt = state.sidecars().stages().nth(index).map_or(1, |(_, starts)| starts);
     process::fork(|| {

@@ -8,10 +8,9 @@ use super::state::State;
 use crate::state_dir;
 use protocol::handover::{Phase, Policy};
 use protocol::state_file::{self, StateRecord};
-use std::ffi::c_int;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use sys::process;
+use sys::Pid;
 
 /// A phase that is shorter than this is not written, because each write to a disk costs more than that.
 const PASSING: Duration = Duration::from_millis(100);
@@ -73,7 +72,7 @@ impl StateWriter {
     /// A start may take long to read its configuration, or ask a slow directory of users.
     fn move_in_unasked(&mut self, since: Duration) {
         let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-        let own = state_dir::identity_of(process::own_pid());
+        let own = state_dir::identity_of(Pid::own());
         match own.and_then(|own| state_dir::place(runtime.as_deref(), own).ok()) {
             Some(directory) => self.lie_in(&directory, since),
             None => self.write_at = None,
@@ -107,7 +106,7 @@ impl StateWriter {
     pub(crate) fn keep(
         &mut self,
         state: &State,
-        main: c_int,
+        main: Pid,
         started_sidecars: &StartedSidecars,
         stopped_by: Option<&str>,
         now: Clock,
@@ -159,10 +158,10 @@ impl StateWriter {
         }
     }
 
-    fn describe(&self, state: &State, main: c_int, started_sidecars: &StartedSidecars) -> StateRecord {
+    fn describe(&self, state: &State, main: Pid, started_sidecars: &StartedSidecars) -> StateRecord {
         StateRecord {
             phase: state.phase(),
-            main,
+            main: main.number(),
             attempt: state.attempt,
             mode: state.policy.mode.clone(),
             kind: state.policy.kind,

@@ -5,8 +5,7 @@
 
 use nix::errno::Errno;
 use std::cell::{Cell, RefCell};
-use std::ffi::c_int;
-use sys::{Signal, signal};
+use sys::{KillTarget, Pid, Signal, signal};
 
 /// Number of attempts for one signal, with pauses between them; after that the pid may belong to another process.
 const ATTEMPTS: u32 = 50;
@@ -21,27 +20,28 @@ pub(crate) struct UnsentSignals {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct UnsentSignal {
-    pid: c_int,
-    number: Signal,
+    target: KillTarget,
+    signal: Signal,
     attempts: u32,
 }
 
 impl UnsentSignals {
-    /// Sends a signal to a process, or with a negative number to a process group.
+    /// Sends a signal.
     ///
     /// # Errors
     /// The errors of `signal::send`.
-    pub(crate) fn send(&self, pid: c_int, number: Signal) -> nix::Result<()> {
-        let sent = signal::send(pid, number);
-        self.note(UnsentSignal { pid, number, attempts: 1 }, sent);
+    pub(crate) fn send(&self, target: impl Into<KillTarget>, signal: Signal) -> nix::Result<()> {
+        let target = target.into();
+        let sent = signal::send(target, signal);
+        self.note(UnsentSignal { target, signal, attempts: 1 }, sent);
         sent
     }
 
-    fn note(&self, signal: UnsentSignal, sent: nix::Result<()>) {
+    fn note(&self, unsent: UnsentSignal, sent: nix::Result<()>) {
         let Some(errno) = sent.err().filter(|errno| !signal::is_final(*errno)) else { return };
         self.failure.set(Some(errno));
-        if signal.attempts < ATTEMPTS {
-            self.signals.borrow_mut().push(signal);
+        if unsent.attempts < ATTEMPTS {
+            self.signals.borrow_mut().push(unsent);
         }
     }
 
@@ -52,15 +52,15 @@ impl UnsentSignals {
 
     /// Sends all kept signals again, in order.
     pub(crate) fn send_again(&self) {
-        for signal in self.signals.take() {
-            let sent = signal::send(signal.pid, signal.number);
-            self.note(UnsentSignal { attempts: signal.attempts + 1, ..signal }, sent);
+        for unsent in self.signals.take() {
+            let sent = signal::send(unsent.target, unsent.signal);
+            self.note(UnsentSignal { attempts: unsent.attempts + 1, ..unsent }, sent);
         }
     }
 
     /// Drops the signals for a process that was reaped, because its pid may be reused.
-    pub(crate) fn forget(&self, pid: c_int) {
-        self.signals.borrow_mut().retain(|signal| signal.pid != pid);
+    pub(crate) fn forget(&self, pid: Pid) {
+        self.signals.borrow_mut().retain(|unsent| unsent.target != KillTarget::Process(pid));
     }
 }
 
@@ -68,16 +68,19 @@ impl UnsentSignals {
 mod tests {
     use super::*;
 
-    const SIGNAL: UnsentSignal = UnsentSignal { pid: 4_000_000, number: Signal::TERM, attempts: 1 };
+    /// The highest pid that Linux allows is 4194304 (proc_sys_kernel(5)), and hardly any machine gets there.
+    fn nowhere() -> UnsentSignal {
+        UnsentSignal { target: Pid::new(4_000_000).unwrap().into(), signal: Signal::TERM, attempts: 1 }
+    }
 
     #[test]
     fn only_what_the_kernel_gave_no_answer_to_is_kept_and_not_for_ever() {
         let unsent = UnsentSignals::default();
-        [Ok(()), Err(Errno::ESRCH), Err(Errno::EPERM)].into_iter().for_each(|sent| unsent.note(SIGNAL, sent));
+        [Ok(()), Err(Errno::ESRCH), Err(Errno::EPERM)].into_iter().for_each(|sent| unsent.note(nowhere(), sent));
         assert_eq!((unsent.failure(), unsent.signals.take()), (None, vec![]));
-        unsent.note(UnsentSignal { attempts: ATTEMPTS, ..SIGNAL }, Err(Errno::EIO));
+        unsent.note(UnsentSignal { attempts: ATTEMPTS, ..nowhere() }, Err(Errno::EIO));
         assert_eq!((unsent.failure(), unsent.signals.take()), (Some(Errno::EIO), vec![]));
-        unsent.note(SIGNAL, Err(Errno::ENOMEM));
+        unsent.note(nowhere(), Err(Errno::ENOMEM));
         assert_eq!((unsent.failure(), unsent.failure()), (Some(Errno::ENOMEM), None));
         unsent.send_again(); // there is no such process
         assert_eq!((unsent.failure(), unsent.signals.take()), (None, vec![]));
@@ -86,8 +89,8 @@ mod tests {
     #[test]
     fn what_was_reaped_is_not_signalled() {
         let unsent = UnsentSignals::default();
-        unsent.note(SIGNAL, Err(Errno::ENOMEM));
-        unsent.forget(SIGNAL.pid);
+        unsent.note(nowhere(), Err(Errno::ENOMEM));
+        unsent.forget(nowhere().target.process().unwrap());
         assert_eq!(unsent.signals.take(), []);
     }
 }

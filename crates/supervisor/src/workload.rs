@@ -6,11 +6,9 @@ use super::guardian;
 use super::helpers::Helpers;
 use super::signal_target::{self, SignalTargets};
 use super::unsent_signals::UnsentSignals;
-use nix::unistd::Pid;
 use protocol::handover::Scope;
 use std::collections::BTreeSet;
-use std::ffi::c_int;
-use sys::{Signal, proc, process, signal, terminal};
+use sys::{KillTarget, Pgid, Pid, Signal, proc, process, signal, terminal};
 
 /// Most repetitions of a walk over the process tree while it still finds new processes, so that a fork during a walk is not missed.
 const WALKS: u32 = 10;
@@ -18,11 +16,13 @@ const WALKS: u32 = 10;
 /// The processes of one start.
 #[derive(Debug)]
 pub(crate) struct Workload {
-    main: c_int,
+    main: Pid,
     /// The main process has been reaped, and its pid may be reused.
     gone: bool,
     /// The processes that got the stop signal, or were left out on purpose.
-    delivered: BTreeSet<c_int>,
+    delivered: BTreeSet<Pid>,
+    /// Every process got TERM at once, because /proc shows another pid namespace.
+    told_everyone: bool,
     /// PID 1 has taken the terminal's foreground while the main process is stopped.
     lent: bool,
     /// Job control stopped the main process.
@@ -34,10 +34,19 @@ pub(crate) struct Workload {
 
 impl Workload {
     /// Returns the workload of a main process that was just started.
-    pub(crate) fn of(main: c_int) -> Self {
+    pub(crate) fn of(main: Pid) -> Self {
         let delivered = BTreeSet::new();
         let unsent = UnsentSignals::default();
-        Workload { main, gone: false, delivered, lent: false, stopped: false, told_to_stop: false, unsent }
+        Workload {
+            main,
+            gone: false,
+            delivered,
+            told_everyone: false,
+            lent: false,
+            stopped: false,
+            told_to_stop: false,
+            unsent,
+        }
     }
 
     /// Returns the sender of all signals.
@@ -46,8 +55,13 @@ impl Workload {
     }
 
     /// Returns the main process.
-    pub(crate) fn main(&self) -> c_int {
+    pub(crate) fn main(&self) -> Pid {
         self.main
+    }
+
+    /// Returns the group that the main process makes for itself before it becomes the workload.
+    fn group(&self) -> Pgid {
+        Pgid::led_by(self.main)
     }
 
     /// Returns whether the main process has been reaped.
@@ -56,13 +70,13 @@ impl Workload {
     }
 
     /// Takes a reaped child, whose pid may be reused from now on; returns whether it was the main process.
-    pub(crate) fn reaped(&mut self, pid: c_int) -> bool {
+    pub(crate) fn reaped(&mut self, pid: Pid) -> bool {
         self.delivered.remove(&pid);
         self.unsent.forget(pid);
         let main = pid == self.main && !self.gone;
         if main {
             self.gone = true;
-            terminal::take_back(pid);
+            terminal::take_back(self.group());
         }
         main
     }
@@ -76,7 +90,7 @@ impl Workload {
             _ => {}
         }
         // The group does not exist before the child has made it, and the signal must not be lost.
-        if scope != Scope::Group || self.unsent.send(-self.main, signal).is_err_and(signal::is_final) {
+        if scope != Scope::Group || self.unsent.send(self.group(), signal).is_err_and(signal::is_final) {
             let _ = self.unsent.send(self.main, signal);
         }
     }
@@ -94,21 +108,22 @@ impl Workload {
         let SignalTargets { shells, signalled, spared } =
             signal_target::choose(self.main, signal, scope, &signal_target::RealProcesses);
         for shell in &shells {
-            deliver_one(&self.unsent, *shell, Signal::TERM, false);
+            deliver_one(&self.unsent, (*shell).into(), Signal::TERM, false);
         }
-        let ready = signalled.iter().filter(|pid| deliver_one(&self.unsent, **pid, signal, chosen_by_us)).count();
+        let ready = signalled.iter().filter(|target| deliver_one(&self.unsent, **target, signal, chosen_by_us)).count();
         if scope == Scope::Group {
-            self.delivered.extend(group(self.main));
+            self.delivered.extend(group(self.group()));
         }
         let nobody = signalled.is_empty();
-        self.delivered.extend([shells, signalled, spared].into_iter().flatten().map(c_int::abs));
+        self.delivered
+            .extend(shells.into_iter().chain(spared).chain(signalled.into_iter().filter_map(KillTarget::process)));
         ready > 0 || nobody
     }
 
     /// Sends HUP to an interactive shell, as if its terminal had gone; other programs may give HUP another meaning.
     pub(crate) fn hang_up(&self) {
         if !self.gone && signal_target::ProcessView::is_shell(&signal_target::RealProcesses, self.main) {
-            deliver_one(&self.unsent, self.main, Signal::HUP, false);
+            deliver_one(&self.unsent, self.main.into(), Signal::HUP, false);
         }
     }
 
@@ -118,26 +133,27 @@ impl Workload {
             return false;
         }
         let chosen = match scope {
-            Scope::Group => group(self.main).collect(),
+            Scope::Group => group(self.group()).map(KillTarget::from).collect(),
             _ => signal_target::choose(self.main, signal, scope, &signal_target::RealProcesses).signalled,
         };
-        let ready = |pid: &c_int| proc::status(*pid).is_some_and(|status| signal.is_in(status.caught));
-        chosen.into_iter().filter(ready).filter(|pid| deliver_one(&self.unsent, *pid, signal, true)).count() > 0
+        let catches = |pid| proc::status(pid).is_some_and(|status| signal.is_in(status.caught));
+        let ready = |target: &KillTarget| target.process().is_some_and(catches);
+        chosen.into_iter().filter(ready).filter(|target| deliver_one(&self.unsent, *target, signal, true)).count() > 0
     }
 
     /// Returns all descendants of PID 1 except helpers.
-    pub(crate) fn tree(&self, helpers: &Helpers) -> Vec<c_int> {
-        proc::descendants(process::own_pid()).into_iter().filter(|pid| !helpers.has(*pid)).collect()
+    pub(crate) fn tree(&self, helpers: &Helpers) -> Vec<Pid> {
+        proc::descendants(Pid::own()).into_iter().filter(|pid| !helpers.has(*pid)).collect()
     }
 
     /// Sends TERM to the processes that became children of PID 1 after the stop signal was delivered.
     pub(crate) fn deliver_to_orphans(&mut self, helpers: &Helpers) {
-        if !proc::is_of_this_namespace() && self.delivered.insert(-1) {
+        if !proc::is_of_this_namespace() && !std::mem::replace(&mut self.told_everyone, true) {
             self.signal_everyone(Signal::TERM);
         }
-        for pid in proc::children(process::own_pid()) {
+        for pid in proc::children(Pid::own()) {
             if !helpers.has(pid) && self.delivered.insert(pid) {
-                deliver_one(&self.unsent, pid, Signal::TERM, false);
+                deliver_one(&self.unsent, pid.into(), Signal::TERM, false);
             }
         }
     }
@@ -150,14 +166,14 @@ impl Workload {
             return self.signal_everyone(signal);
         }
         for pid in self.tree(helpers) {
-            deliver_one(&self.unsent, pid, signal, false);
+            deliver_one(&self.unsent, pid.into(), signal, false);
             self.delivered.insert(pid);
         }
     }
 
     fn signal_everyone(&self, signal: Signal) {
         if process::is_first() {
-            let _ = self.unsent.send(-1, signal);
+            let _ = self.unsent.send(KillTarget::Everyone, signal);
         }
     }
 
@@ -169,7 +185,7 @@ impl Workload {
         self.signal_everyone(Signal::KILL);
         let mut killed = BTreeSet::new();
         for _ in 0..WALKS {
-            let new: Vec<c_int> = self.tree(helpers).into_iter().filter(|pid| killed.insert(*pid)).collect();
+            let new: Vec<Pid> = self.tree(helpers).into_iter().filter(|pid| killed.insert(*pid)).collect();
             for pid in &new {
                 let _ = self.unsent.send(*pid, Signal::KILL);
             }
@@ -185,10 +201,10 @@ impl Workload {
     /// that a person has stopped with Ctrl-Z by mistake, because no other process could.
     pub(crate) fn suspended(&mut self, by: Signal) {
         self.stopped = true;
-        if [Signal::TTIN, Signal::TTOU].contains(&by) && terminal::hand_over(self.main) {
+        if [Signal::TTIN, Signal::TTOU].contains(&by) && terminal::hand_over(self.group()) {
             return self.go_on();
         }
-        self.lent |= terminal::take_back(self.main);
+        self.lent |= terminal::take_back(self.group());
         let by_terminal = [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&by);
         if by_terminal && !process::is_first() && terminal::is_there() {
             guardian::suspend(); // the CONT that ends this stop is forwarded like any other
@@ -201,32 +217,31 @@ impl Workload {
     ///
     /// A process group from the foreground returns there, unless it is continued in the background.
     fn go_on(&mut self) {
-        if self.lent && terminal::hand_over(self.main) {
+        if self.lent && terminal::hand_over(self.group()) {
             self.lent = false;
         }
         (self.stopped, self.told_to_stop) = (false, false);
-        if self.unsent.send(-self.main, Signal::CONT).is_err_and(signal::is_final) {
+        if self.unsent.send(self.group(), Signal::CONT).is_err_and(signal::is_final) {
             let _ = self.unsent.send(self.main, Signal::CONT);
         }
     }
 }
 
 /// Returns the descendants of PID 1 in a process group.
-fn group(group: c_int) -> impl Iterator<Item = c_int> {
-    let of = |pid: &c_int| nix::unistd::getpgid(Some(Pid::from_raw(*pid)));
-    proc::descendants(process::own_pid()).into_iter().filter(move |pid| of(pid) == Ok(Pid::from_raw(group)))
+fn group(group: Pgid) -> impl Iterator<Item = Pid> {
+    proc::descendants(Pid::own()).into_iter().filter(move |pid| Pgid::of(*pid) == Some(group))
 }
 
-/// Sends a signal to one process, and continues it if it is stopped, because it could not act on the signal otherwise.
+/// Sends a signal to one target, and continues it if it is stopped, because it could not act on the signal otherwise.
 ///
 /// A signal that trainit chose itself goes only to a process with a handler; any other process gets TERM. Returns false in that case.
-fn deliver_one(unsent: &UnsentSignals, pid: c_int, signal: Signal, chosen_by_us: bool) -> bool {
-    let status = || proc::status(pid.abs()).unwrap_or_default();
+fn deliver_one(unsent: &UnsentSignals, target: KillTarget, signal: Signal, chosen_by_us: bool) -> bool {
+    let status = || target.process().and_then(proc::status).unwrap_or_default();
     let ready = !chosen_by_us || signal.is_in(status().caught);
-    let _ = unsent.send(pid, if ready { signal } else { Signal::TERM });
+    let _ = unsent.send(target, if ready { signal } else { Signal::TERM });
     // The look comes after the signal, because a signal that is sent in any case need not wait for it.
     if status().state == 'T' {
-        let _ = unsent.send(pid, Signal::CONT);
+        let _ = unsent.send(target, Signal::CONT);
     }
     ready
 }

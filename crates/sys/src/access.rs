@@ -27,7 +27,7 @@ fn may_by_the_older_call(path: &Path, mode: AccessFlags) -> nix::Result<()> {
     let child = fork(|| {
         let (uid, gid) = (geteuid(), getegid());
         let switched = setresgid(gid, gid, gid).and_then(|()| setresuid(uid, uid, uid));
-        switched.and_then(|()| access(path, mode)).map_or_else(|errno| errno as i32, |()| 0)
+        switched.and_then(|()| access(path, mode)).map_or_else(|errno| errno as u8, |()| 0)
     })?;
     match wait_for(child) {
         Reaped::One(_, Ended::Exited(0)) => Ok(()),

@@ -66,7 +66,7 @@ impl Iterator for Args {
     }
 }
 
-/// Defines the C `main` of a binary without Rust's runtime.
+/// Defines the C `main` of a binary without Rust's runtime; the function that it runs returns the exit code.
 #[macro_export]
 macro_rules! entry_point {
     ($run:path) => {
@@ -74,7 +74,7 @@ macro_rules! entry_point {
         extern "C" fn main(argc: std::ffi::c_int, argv: *const *const std::ffi::c_char) -> std::ffi::c_int {
             $crate::heap::begin();
             // SAFETY: these are the arguments of the C `main`.
-            $run(unsafe { $crate::Args::from_main(argc, argv) })
+            u8::into($run(unsafe { $crate::Args::from_main(argc, argv) }))
         }
     };
 }

@@ -2,13 +2,13 @@
 //! one descriptor of ours, to report on. It is ended step by step, and every wait for it has a deadline.
 
 use super::process::{self, Reaped};
-use super::{Signal, image, proc, signal};
+use super::{Pgid, Pid, Signal, image, proc, signal};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{pipe2, read};
-use std::ffi::{CStr, CString, c_int};
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ pub struct EmbeddedProgram<'a> {
 /// A child that was started.
 #[derive(Debug)]
 pub struct EmbeddedChild {
-    pid: c_int,
+    pid: Pid,
     handle: Option<OwnedFd>,
     pipe: OwnedFd,
     errors: OwnedFd,
@@ -156,7 +156,7 @@ impl EmbeddedChild {
 
     /// Sends a signal to the child's process group.
     pub fn signal(&self, signal: Signal) {
-        let _ = signal::send(-self.pid, signal);
+        let _ = signal::send(Pgid::led_by(self.pid), signal);
     }
 }
 

@@ -1,10 +1,10 @@
 //! Detached processes: forked processes that are not children of this process. Nothing is left to wait for when this process
 //! becomes the workload, even when a detached process cannot be killed. Their parent is PID 1, or the subreaper above this process.
 
-use super::Signal;
 use super::process::{close_one, fork, pidfd, wait_for};
 use super::signal::{self, owned};
 use super::support::unsupported;
+use super::{Pid, Signal};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::{pipe2, read};
@@ -37,7 +37,7 @@ fn close_private() {
 /// A process that is not our child.
 #[derive(Debug)]
 pub struct DetachedChild {
-    pid: c_int,
+    pid: Pid,
     handle: Option<OwnedFd>,
 }
 
@@ -60,7 +60,7 @@ struct Pipe {
 ///
 /// # Errors
 /// EAGAIN (a limit of processes), ENOMEM, EMFILE, or the error of a sandbox.
-pub fn fork_detached<F: FnOnce() -> c_int>(body: F) -> nix::Result<DetachedChild> {
+pub fn fork_detached<F: FnOnce() -> u8>(body: F) -> nix::Result<DetachedChild> {
     let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
     let answer = Pipe { read: read.as_raw_fd(), write: write.as_raw_fd() };
     let mut order = ForkOrder { body: Some(body), answer };
@@ -73,23 +73,24 @@ pub fn fork_detached<F: FnOnce() -> c_int>(body: F) -> nix::Result<DetachedChild
 }
 
 /// Starts the process in between in our memory as vfork(2) does, on a stack of its own.
-fn in_our_memory<F: FnOnce() -> c_int>(order: &mut ForkOrder<F>) -> nix::Result<c_int> {
+fn in_our_memory<F: FnOnce() -> u8>(order: &mut ForkOrder<F>) -> nix::Result<Pid> {
     let stack = Stack::new()?;
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     // SAFETY: the stack is the new process's own. The order outlives the process, because this thread stands still until the
     // process has ended, or the process has copies of both. The process only forks, writes and ends.
     Errno::result(unsafe { libc::clone(begin::<F>, stack.top(), flags, ptr::from_mut(order).cast()) })
+        .map(Pid::reported)
 }
 
 /// The main function of the process in between.
-extern "C" fn begin<F: FnOnce() -> c_int>(order: *mut c_void) -> c_int {
+extern "C" fn begin<F: FnOnce() -> u8>(order: *mut c_void) -> c_int {
     // SAFETY: the pointer is the order of `fork_detached`, which reads the order only after this process has ended.
-    unsafe { order.cast::<ForkOrder<F>>().as_mut() }.map_or(1, ForkOrder::carry_out)
+    unsafe { order.cast::<ForkOrder<F>>().as_mut() }.map_or(1, ForkOrder::carry_out).into()
 }
 
-impl<F: FnOnce() -> c_int> ForkOrder<F> {
+impl<F: FnOnce() -> u8> ForkOrder<F> {
     /// Forks, and writes the new pid, or the error as a negative number.
-    fn carry_out(&mut self) -> c_int {
+    fn carry_out(&mut self) -> u8 {
         let (body, answer) = (&mut self.body, self.answer);
         // The child takes the body from its own copy of the memory; here the body stays with its owner.
         let started = fork(|| {
@@ -97,7 +98,7 @@ impl<F: FnOnce() -> c_int> ForkOrder<F> {
             close_private();
             body.take().map_or(1, |body| body())
         });
-        let word = started.unwrap_or_else(|errno| -(errno as c_int)).to_ne_bytes();
+        let word = started.map_or_else(|errno| -(errno as c_int), Pid::number).to_ne_bytes();
         // SAFETY: the pointer and the length are those of the word. A pipe takes so few bytes at once.
         unsafe { libc::write(answer.write, word.as_ptr().cast(), word.len()) };
         0
@@ -105,7 +106,7 @@ impl<F: FnOnce() -> c_int> ForkOrder<F> {
 }
 
 /// Reads the pid that the process in between wrote; EAGAIN where it was killed before it could write.
-fn read_answer(pipe: &OwnedFd) -> nix::Result<c_int> {
+fn read_answer(pipe: &OwnedFd) -> nix::Result<Pid> {
     let mut word = [0; size_of::<c_int>()];
     let length = loop {
         match read(pipe, &mut word) {
@@ -113,10 +114,11 @@ fn read_answer(pipe: &OwnedFd) -> nix::Result<c_int> {
             read => break read?,
         }
     };
-    match c_int::from_ne_bytes(word) {
-        pid if length == word.len() && pid > 0 => Ok(pid),
-        error if length == word.len() => Err(Errno::from_raw(-error)),
-        _ => Err(Errno::EAGAIN),
+    let number = c_int::from_ne_bytes(word);
+    match Pid::new(number) {
+        _ if length != word.len() => Err(Errno::EAGAIN),
+        Some(pid) => Ok(pid),
+        None => Err(Errno::from_raw(-number)),
     }
 }
 
@@ -153,7 +155,7 @@ impl Drop for Stack {
 
 impl DetachedChild {
     /// Returns the process id.
-    pub fn pid(&self) -> c_int {
+    pub fn pid(&self) -> Pid {
         self.pid
     }
 

@@ -104,7 +104,7 @@ mod tests {
 
     fn exit_code(image: OwnedFd) -> process::Reaped {
         let words = [c"sh", c"-c", c"exit 7"].map(CStr::to_owned);
-        let pid = process::fork(|| execute(&image, &words, &[]) as i32).unwrap();
+        let pid = process::fork(|| execute(&image, &words, &[]) as u8).unwrap();
         process::wait_for(pid)
     }
 

@@ -55,7 +55,7 @@ impl KillableCall {
         let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
         let process = fork_detached(move || {
             silence();
-            i32::from(!work(AnswerPipe(File::from(theirs))))
+            u8::from(!work(AnswerPipe(File::from(theirs))))
         })?;
         Ok(KillableCall { process, pipe: ours, received: Vec::new() })
     }

@@ -1,5 +1,5 @@
 //! The raw system interfaces of trainit: the only crate where `unsafe` is allowed. Numbers of the kernel leave this
-//! crate as types of their own (`Signal`). Signal sets are plain `u64`, as the kernel and /proc have them: musl hides signals 32 to 34
+//! crate as types of their own (`Pid`, `Pgid`, `Signal`). Signal sets are plain `u64`, as the kernel and /proc have them: musl hides signals 32 to 34
 //! from every mask that it saves.
 #![warn(unreachable_pub)]
 #![allow(unsafe_code, reason = "this is where it belongs")]
@@ -29,6 +29,7 @@ pub mod memory;
 pub mod mountinfo;
 pub mod proc;
 pub mod process;
+mod process_id;
 pub mod random;
 pub mod reach;
 mod reserve;
@@ -46,6 +47,7 @@ pub mod volume;
 pub mod window;
 
 pub use args::Args;
+pub use process_id::{KillTarget, NoPid, Pgid, Pid};
 pub use root::Root;
 pub use signal_number::Signal;
 

@@ -1,5 +1,6 @@
 //! The process that listens on a TCP port (proc_pid_net(5)).
 
+use super::Pid;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
@@ -21,12 +22,12 @@ pub fn try_port(port: u16) -> io::Result<()> {
 }
 
 /// Returns the pid and name of the process that listens on a port; `None` where we may not see it.
-pub fn holder(port: u16) -> Option<(i32, String)> {
+pub fn holder(port: u16) -> Option<(Pid, String)> {
     let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"].map(fs::read_to_string);
     let inodes: Vec<String> = tables.iter().flatten().flat_map(|table| inodes(table, port)).collect();
     let pids =
-        fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let holds = |pid: &i32| {
+        fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<Pid>().ok());
+    let holds = |pid: &Pid| {
         let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
         let mut names = open.filter_map(|entry| fs::read_link(entry.path()).ok());
         names.any(|name| inodes.iter().any(|inode| name.as_os_str() == format!("socket:[{inode}]").as_str()))
@@ -56,7 +57,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         assert_eq!(try_port(port).unwrap_err().kind(), io::ErrorKind::AddrInUse);
-        assert_eq!(holder(port).unwrap().0, std::process::id() as i32);
+        assert_eq!(holder(port).unwrap().0, Pid::own());
         drop(listener);
         assert!(try_port(port).is_ok());
     }

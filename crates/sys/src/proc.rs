@@ -1,9 +1,9 @@
 //! Facts about single processes from /proc. Any file may be missing (no /proc, another user's process, a process that has ended):
 //! then the answer is `None` or empty, never an error.
 
-use super::Root;
 use super::directory::numbers;
 use super::retry::retry;
+use super::{Pid, Root};
 use std::collections::BTreeSet;
 use std::ffi::{OsString, c_int};
 use std::fs::File;
@@ -24,14 +24,14 @@ pub fn is_of_this_namespace() -> bool {
 }
 
 /// Reads a file of /proc/PID.
-fn read(pid: c_int, name: &str) -> Option<Vec<u8>> {
+fn read(pid: Pid, name: &str) -> Option<Vec<u8>> {
     if !is_of_this_namespace() {
         return None;
     }
     Root::real().read(path(pid, name)).ok()
 }
 
-fn path(pid: c_int, name: &str) -> String {
+fn path(pid: Pid, name: &str) -> String {
     ["/proc", &pid.to_string(), name].join("/")
 }
 
@@ -42,8 +42,8 @@ pub struct SignalStatus {
     pub name: String,
     /// The letter of the state: `R`, `S`, `D`, `T` …
     pub state: char,
-    /// The parent's pid.
-    pub parent: c_int,
+    /// The parent; `None` where the parent is outside of this pid namespace.
+    pub parent: Option<Pid>,
     /// The real user.
     pub uid: u32,
     /// The real group.
@@ -65,7 +65,7 @@ pub fn parse_status(text: &[u8]) -> SignalStatus {
         match key {
             "Name" => status.name = value.into(),
             "State" => status.state = value.chars().next().unwrap_or_default(),
-            "PPid" => status.parent = value.parse().unwrap_or_default(),
+            "PPid" => status.parent = value.parse().ok(),
             "Uid" => status.uid = first_number(value),
             "Gid" => status.gid = first_number(value),
             "SigCgt" => status.caught = u64::from_str_radix(value, 16).unwrap_or_default(),
@@ -82,13 +82,13 @@ fn first_number(value: &str) -> u32 {
 }
 
 /// Reads a process's status, while the process exists.
-pub fn status(pid: c_int) -> Option<SignalStatus> {
+pub fn status(pid: Pid) -> Option<SignalStatus> {
     read(pid, "status").map(|text| parse_status(&text))
 }
 
 /// Returns the name of the file that a process runs: `bash` also for a script that bash reads, whose own name is the script's. The
 /// memory lock of the process cannot delay this read.
-pub fn program(pid: c_int) -> Option<String> {
+pub fn program(pid: Pid) -> Option<String> {
     let path = with_rights_over(pid, || std::fs::read_link(format!("/proc/{pid}/exe"))).ok()?;
     Some(path.file_name()?.to_str()?.trim_end_matches(" (deleted)").to_owned())
 }
@@ -98,7 +98,7 @@ pub fn program(pid: c_int) -> Option<String> {
 ///
 /// # Errors
 /// The error of `look`.
-pub fn with_rights_over<T>(pid: c_int, look: impl Fn() -> io::Result<T>) -> io::Result<T> {
+pub fn with_rights_over<T>(pid: Pid, look: impl Fn() -> io::Result<T>) -> io::Result<T> {
     match look() {
         Err(error) if error.kind() == ErrorKind::PermissionDenied => match status(pid) {
             Some(status) => as_user(status.uid, status.gid, look),
@@ -139,14 +139,14 @@ const THREADS: usize = 64;
 
 /// Returns the state of a process: of its first thread that waits where no signal reaches it (D), or else of its first thread. No
 /// file is read that such a thread could delay, as it could delay the command line by its memory lock.
-pub fn waits(pid: c_int) -> Option<WaitState> {
+pub fn waits(pid: Pid) -> Option<WaitState> {
     let mut all = threads(pid);
     all.sort_unstable();
     let seen: Vec<WaitState> = all.iter().take(THREADS).filter_map(|thread| waits_of(pid, *thread)).collect();
     seen.iter().find(|(state, _)| *state == 'D').or(seen.first()).cloned()
 }
 
-fn waits_of(pid: c_int, thread: c_int) -> Option<WaitState> {
+fn waits_of(pid: Pid, thread: Pid) -> Option<WaitState> {
     let state = parse_state(&read(pid, &format!("task/{thread}/stat"))?)?;
     Some((state, read(pid, &format!("task/{thread}/wchan")).and_then(|text| parse_wchan(&text))))
 }
@@ -167,7 +167,7 @@ pub fn parse_wchan(text: &[u8]) -> Option<String> {
 
 /// Returns the name in the first word of a process's command line. For a program that is many programs (busybox), this is the
 /// applet's name.
-pub fn first_word(pid: c_int) -> Option<String> {
+pub fn first_word(pid: Pid) -> Option<String> {
     let line = read(pid, "cmdline")?;
     let word = line.split(|b| *b == 0).next()?.rsplit(|b| *b == b'/').next()?;
     Some(String::from_utf8_lossy(word).trim_start_matches('-').to_owned())
@@ -187,7 +187,7 @@ pub fn age(start: u64) -> Option<Duration> {
 
 /// Returns when a process started, in clock ticks since boot. The pid and this time name one process for ever (proc_pid_stat(5),
 /// field 22).
-pub fn start_time(pid: c_int) -> Option<u64> {
+pub fn start_time(pid: Pid) -> Option<u64> {
     if !is_of_this_namespace() {
         return None;
     }
@@ -206,7 +206,7 @@ pub fn parse_start_time(stat: &[u8]) -> Option<u64> {
 
 /// Returns the words of a process's command line; its name in brackets when it has none. The words may hold secrets: a caller that
 /// shows them masks them first, and cuts them only then.
-pub fn command_line(pid: c_int) -> Option<Vec<OsString>> {
+pub fn command_line(pid: Pid) -> Option<Vec<OsString>> {
     let bytes = read(pid, "cmdline")?;
     let words = bytes.split(|b| *b == 0).filter(|w| !w.is_empty()).map(|word| OsString::from_vec(word.to_vec()));
     let words: Vec<_> = words.collect();
@@ -217,13 +217,13 @@ pub fn command_line(pid: c_int) -> Option<Vec<OsString>> {
 }
 
 /// Returns how many bytes a process has passed to write(2) and its like so far (proc_pid_io(5), `wchar`).
-pub fn written(pid: c_int) -> Option<u64> {
+pub fn written(pid: Pid) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
     text.lines().find_map(|line| line.strip_prefix("wchar:")?.trim().parse().ok())
 }
 
 /// Returns the device number of the terminal that controls a process (proc_pid_stat(5), field 7); `None` where it has none.
-pub fn terminal(pid: c_int) -> Option<u64> {
+pub fn terminal(pid: Pid) -> Option<u64> {
     parse_terminal(&read(pid, "stat")?)
 }
 
@@ -238,7 +238,7 @@ fn parse_terminal(stat: &[u8]) -> Option<u64> {
 
 /// Returns the processor time of a process and of the children that it has waited for, in milliseconds (proc_pid_stat(5), fields 14
 /// to 17).
-pub fn processor_time(pid: c_int) -> Option<u64> {
+pub fn processor_time(pid: Pid) -> Option<u64> {
     parse_processor_time(&read(pid, "stat")?)
 }
 
@@ -248,13 +248,13 @@ fn parse_processor_time(stat: &[u8]) -> Option<u64> {
     Some(ticks.sum::<Option<u64>>()?.saturating_mul(TICK))
 }
 
-/// Lists the threads of a process.
-pub fn threads(pid: c_int) -> Vec<c_int> {
-    numbers(Path::new(&path(pid, "task"))).unwrap_or_default()
+/// Lists the threads of a process; their ids are from the same range as those of processes (gettid(2)).
+pub fn threads(pid: Pid) -> Vec<Pid> {
+    pids_in(Path::new(&path(pid, "task"))).unwrap_or_default()
 }
 
 /// Lists the children of all threads of a process; the list is empty where they cannot be known.
-pub fn children(pid: c_int) -> Vec<c_int> {
+pub fn children(pid: Pid) -> Vec<Pid> {
     known_children(pid).unwrap_or_default()
 }
 
@@ -262,7 +262,7 @@ pub fn children(pid: c_int) -> Vec<c_int> {
 ///
 /// # Errors
 /// The error of open(2), getdents64(2) or read(2): then it is not known whether there are any children.
-pub fn known_children(pid: c_int) -> io::Result<Vec<c_int>> {
+pub fn known_children(pid: Pid) -> io::Result<Vec<Pid>> {
     if !is_of_this_namespace() {
         return Ok(Vec::new());
     }
@@ -273,12 +273,12 @@ pub fn known_children(pid: c_int) -> io::Result<Vec<c_int>> {
 }
 
 /// Reads the kernel's lists of children; `None` on a kernel without CONFIG_PROC_CHILDREN.
-fn listed_children(pid: c_int) -> io::Result<Option<Vec<c_int>>> {
+fn listed_children(pid: Pid) -> io::Result<Option<Vec<Pid>>> {
     let directory = path(pid, "task");
     let mut children = Vec::new();
-    for thread in numbers(Path::new(&directory))? {
+    for thread in pids_in(Path::new(&directory))? {
         match std::fs::read_to_string(format!("{directory}/{thread}/children")) {
-            Ok(list) => children.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<c_int>().ok())),
+            Ok(list) => children.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<Pid>().ok())),
             // Either the thread has ended, or the kernel has no such file.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 if Path::new(&format!("{directory}/{thread}")).exists() {
@@ -293,18 +293,23 @@ fn listed_children(pid: c_int) -> io::Result<Option<Vec<c_int>>> {
 }
 
 /// Lists every process that can be seen, with its parent.
-fn parents() -> io::Result<Vec<(c_int, c_int)>> {
-    let pids = numbers(Path::new("/proc"))?;
-    Ok(pids.into_iter().filter_map(|pid| Some((pid, status(pid)?.parent))).collect())
+fn parents() -> io::Result<Vec<(Pid, Pid)>> {
+    let pids = pids_in(Path::new("/proc"))?;
+    Ok(pids.into_iter().filter_map(|pid| Some((pid, status(pid)?.parent?))).collect())
+}
+
+/// Lists the entries of a directory of processes or threads.
+fn pids_in(directory: &Path) -> io::Result<Vec<Pid>> {
+    Ok(numbers(directory)?.into_iter().filter_map(Pid::new).collect())
 }
 
 /// Lists every process that can be seen.
-pub fn pids() -> Vec<c_int> {
-    numbers(Path::new("/proc")).unwrap_or_default()
+pub fn pids() -> Vec<Pid> {
+    pids_in(Path::new("/proc")).unwrap_or_default()
 }
 
 /// Lists all descendants of a process, parents before children.
-pub fn descendants(pid: c_int) -> Vec<c_int> {
+pub fn descendants(pid: Pid) -> Vec<Pid> {
     match listed_children(pid) {
         _ if !is_of_this_namespace() => Vec::new(),
         Ok(Some(_)) | Err(_) => closure(pid, &children),
@@ -315,7 +320,7 @@ pub fn descendants(pid: c_int) -> Vec<c_int> {
     }
 }
 
-fn closure(pid: c_int, children: &dyn Fn(c_int) -> Vec<c_int>) -> Vec<c_int> {
+fn closure(pid: Pid, children: &dyn Fn(Pid) -> Vec<Pid>) -> Vec<Pid> {
     let (mut found, mut known) = (children(pid), BTreeSet::from([pid]));
     found.retain(|child| known.insert(*child));
     let mut next = 0;
@@ -332,7 +337,7 @@ pub fn pid_namespace() -> Option<String> {
 }
 
 /// Returns the id of another process's pid namespace, where we may see it.
-pub fn pid_namespace_of(pid: c_int) -> Option<String> {
+pub fn pid_namespace_of(pid: Pid) -> Option<String> {
     is_of_this_namespace().then(|| namespace_of(Path::new(&path(pid, "ns/pid")))).flatten()
 }
 
@@ -359,24 +364,22 @@ mod tests {
 
     #[test]
     fn descendants_are_found_once_even_when_the_tree_changes_while_it_is_read() {
-        let tree = |pid| match pid {
+        let children = |pid: Pid| match pid.number() {
             1 => vec![2, 3],
             2 => vec![4, 3], // 3 was seen below 1 a moment ago
             4 => vec![1],
             _ => vec![],
         };
-        assert_eq!(closure(1, &tree), [2, 3, 4]);
+        let tree = |pid| children(pid).into_iter().map(Pid::reported).collect();
+        assert_eq!(closure(Pid::FIRST, &tree), [2, 3, 4].map(Pid::reported));
     }
 
     #[test]
     fn the_processes_here_are_those_of_this_namespace() {
         assert!(is_of_this_namespace());
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let pid = child.id() as c_int;
-        let seen = (
-            children(std::process::id() as c_int).contains(&pid),
-            parents().unwrap().contains(&(pid, std::process::id() as c_int)),
-        );
+        let pid = Pid::of(&child);
+        let seen = (children(Pid::own()).contains(&pid), parents().unwrap().contains(&(pid, Pid::own())));
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(seen, (true, true));
@@ -393,7 +396,7 @@ mod tests {
     fn a_process_that_sleeps_is_seen_sleeping() {
         let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-        let seen = || waits(child.id() as c_int).map(|(state, _)| state);
+        let seen = || waits(Pid::of(&child)).map(|(state, _)| state);
         while seen() != Some('S') && std::time::Instant::now() < deadline {
             std::thread::yield_now();
         }
@@ -405,9 +408,9 @@ mod tests {
 
     #[test]
     fn this_process_can_be_read() {
-        let own = status(std::process::id() as c_int).unwrap();
-        assert_eq!(own.parent, nix::unistd::getppid().as_raw());
-        assert!(start_time(std::process::id() as c_int).unwrap() > 0);
+        let own = status(Pid::own()).unwrap();
+        assert_eq!(own.parent, Pid::parent());
+        assert!(start_time(Pid::own()).unwrap() > 0);
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use super::directory::numbers;
 use super::retry::{ATTEMPTS, retry, uninterrupted};
 use super::signal::{EVERY, owned, set_mask};
-use super::{Args, Signal};
+use super::{Args, Pid, Signal};
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -43,9 +43,9 @@ impl Ended {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reaped {
     /// The child with this pid ended.
-    One(c_int, Ended),
+    One(Pid, Ended),
     /// The child with this pid was stopped by this signal.
-    Suspended(c_int, Signal),
+    Suspended(Pid, Signal),
     /// There are children, and none has ended.
     NoneYet,
     /// There are no children (ECHILD, the only answer that says so).
@@ -56,26 +56,29 @@ pub enum Reaped {
 
 /// Takes the status of one child that ended or was stopped, if there is one.
 pub fn reap() -> Reaped {
-    reap_of(-1, libc::WNOHANG | libc::WUNTRACED)
+    reap_of(None, libc::WNOHANG | libc::WUNTRACED)
 }
 
 /// Takes the status of one child, if it ended.
-pub fn reap_one(pid: c_int) -> Reaped {
-    reap_of(pid, libc::WNOHANG)
+pub fn reap_one(pid: Pid) -> Reaped {
+    reap_of(Some(pid), libc::WNOHANG)
 }
 
-fn reap_of(pid: c_int, options: c_int) -> Reaped {
-    let mut status = 0;
+/// Calls waitpid(2) for one child, or for any.
+fn reap_of(child: Option<Pid>, options: c_int) -> Reaped {
+    let (pid, mut status) = (child.map_or(-1, Pid::number), 0);
     // SAFETY: the status outlives the call.
     match uninterrupted(|| Errno::result(unsafe { libc::waitpid(pid, &raw mut status, options) })) {
         Ok(0) => Reaped::NoneYet,
         Err(Errno::ECHILD) => Reaped::NoChildren,
         Err(errno) => Reaped::Unknown(errno),
-        Ok(pid) if libc::WIFSTOPPED(status) => Reaped::Suspended(pid, Signal::reported(libc::WSTOPSIG(status))),
-        Ok(pid) if libc::WIFSIGNALED(status) => {
-            Reaped::One(pid, Ended::Killed(Signal::reported(libc::WTERMSIG(status))))
+        Ok(pid) if libc::WIFSTOPPED(status) => {
+            Reaped::Suspended(Pid::reported(pid), Signal::reported(libc::WSTOPSIG(status)))
         }
-        Ok(pid) => Reaped::One(pid, Ended::Exited(libc::WEXITSTATUS(status) as u8)),
+        Ok(pid) if libc::WIFSIGNALED(status) => {
+            Reaped::One(Pid::reported(pid), Ended::Killed(Signal::reported(libc::WTERMSIG(status))))
+        }
+        Ok(pid) => Reaped::One(Pid::reported(pid), Ended::Exited(libc::WEXITSTATUS(status) as u8)),
     }
 }
 
@@ -84,32 +87,32 @@ fn reap_of(pid: c_int, options: c_int) -> Reaped {
 ///
 /// # Errors
 /// EAGAIN (a limit of processes), ENOMEM.
-pub fn fork(body: impl FnOnce() -> c_int) -> nix::Result<c_int> {
+pub fn fork(body: impl FnOnce() -> u8) -> nix::Result<Pid> {
     // SAFETY: this process has one thread, so the child is as able as the parent.
     let pid = retry(|| Errno::result(unsafe { libc::fork() }))?;
     if pid == 0 {
         let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_or(70);
         exit_now(code);
     }
-    Ok(pid)
+    Ok(Pid::reported(pid))
 }
 
 /// Ends this process without destructors or exit handlers, because those belong to the parent.
-pub fn exit_now(code: c_int) -> ! {
+pub fn exit_now(code: u8) -> ! {
     // SAFETY: _exit(2) takes no pointers and does not return.
-    unsafe { libc::_exit(code) }
+    unsafe { libc::_exit(code.into()) }
 }
 
 /// Says whether a child has ended, and leaves its status where it is (waitid(2), WNOWAIT).
-pub fn has_ended(pid: c_int) -> bool {
+pub fn has_ended(pid: Pid) -> bool {
     let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    !matches!(waitid(Id::Pid(nix::unistd::Pid::from_raw(pid)), look), Ok(WaitStatus::StillAlive))
+    !matches!(waitid(Id::Pid(nix::unistd::Pid::from_raw(pid.number())), look), Ok(WaitStatus::StillAlive))
 }
 
 /// Waits for one child that is known to end at once.
-pub fn wait_for(pid: c_int) -> Reaped {
+pub fn wait_for(pid: Pid) -> Reaped {
     loop {
-        match reap_of(pid, 0) {
+        match reap_of(Some(pid), 0) {
             Reaped::Unknown(Errno::EINTR) => {}
             reaped => return reaped,
         }
@@ -117,9 +120,9 @@ pub fn wait_for(pid: c_int) -> Reaped {
 }
 
 /// Opens a handle of a process, which can be waited for with poll(2); `None` before Linux 5.3.
-pub fn pidfd(pid: c_int) -> Option<OwnedFd> {
+pub fn pidfd(pid: Pid) -> Option<OwnedFd> {
     // SAFETY: pidfd_open(2) takes no pointers.
-    Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }).ok().map(|fd| owned(fd as RawFd))
+    Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.number(), 0) }).ok().map(|fd| owned(fd as RawFd))
 }
 
 /// Has the kernel send SIGTERM to the command's process when this process ends (prctl(2), PR_SET_PDEATHSIG).
@@ -258,11 +261,6 @@ pub fn with_umask<T>(mask: u32, body: impl FnOnce() -> T) -> T {
     made
 }
 
-/// Returns the pid of this process.
-pub fn own_pid() -> c_int {
-    std::process::id() as c_int
-}
-
 /// Tells whether this process is PID 1 of its namespace. Only then kill(-1) reaches nothing but the processes of that namespace,
 /// and not the host's.
 pub fn is_first() -> bool {
@@ -272,12 +270,14 @@ pub fn is_first() -> bool {
 /// Tells whether this process descends from PID 1. A session from outside (`docker exec`) does not, because its parents are outside
 /// of the namespace. Without /proc only a child of PID 1 is known to descend from it.
 pub fn is_of_first() -> bool {
-    let (own, mut pid) = (own_pid(), nix::unistd::getppid().as_raw());
+    let mut ancestor = Some(Pid::own());
     for _ in 0..ANCESTORS {
-        if own == 1 || pid <= 1 {
-            return own == 1 || pid == 1;
-        }
-        pid = super::proc::status(pid).map_or(0, |status| status.parent);
+        ancestor = match ancestor {
+            Some(Pid::FIRST) => return true,
+            Some(pid) if pid == Pid::own() => Pid::parent(),
+            Some(pid) => super::proc::status(pid).and_then(|status| status.parent),
+            None => return false,
+        };
     }
     false
 }
@@ -302,7 +302,7 @@ static GUARDED_BY: AtomicI32 = AtomicI32::new(0);
 
 /// Makes this process guard its children: from now on, children that call `end_with_parent` end when this process ends.
 pub fn guard_children() {
-    GUARDED_BY.store(own_pid(), Ordering::Relaxed);
+    GUARDED_BY.store(Pid::own().number(), Ordering::Relaxed);
 }
 
 /// Makes a child of a guarding process end by SIGKILL when the parent dies (prctl(2), PR_SET_PDEATHSIG). The kernel forgets this
@@ -317,7 +317,7 @@ pub fn end_with_parent() {
     // The parent may have died just before the call.
     // SAFETY: getppid(2) takes no pointers.
     if unsafe { libc::getppid() } != guardian {
-        exit_now(Ended::Killed(Signal::KILL).code().into());
+        exit_now(Ended::Killed(Signal::KILL).code());
     }
 }
 
@@ -359,7 +359,7 @@ pub fn close_all_but(keep: &[RawFd]) {
         close_range(first, next - 1);
         first = next.saturating_add(1);
     }
-    close_range(first, c_int::MAX);
+    close_range(first, RawFd::MAX);
 }
 
 fn close_range(first: RawFd, last: RawFd) {
@@ -431,7 +431,7 @@ mod tests {
     #[test]
     fn a_child_that_ended_is_seen_and_its_status_stays() {
         let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
-        let pid = child.id() as c_int;
+        let pid = Pid::of(&child);
         assert!(!has_ended(pid));
         drop(child.stdin.take());
         while !has_ended(pid) {

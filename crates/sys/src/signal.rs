@@ -1,7 +1,7 @@
 //! Signals: masks, dispositions, receiving and sending.
 
-use super::Signal;
 use super::retry::{may_pass, retry, uninterrupted};
+use super::{KillTarget, Pid, Signal};
 use libc::{SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigtimedwait, SYS_signalfd4};
 use nix::errno::Errno;
 use nix::sys::time::TimeSpec;
@@ -77,8 +77,8 @@ impl InheritedSignals {
 pub struct Arrived {
     /// The signal.
     pub signal: Signal,
-    /// The sender's pid; 0 where the sender is outside of this pid namespace, or is the kernel.
-    pub pid: u32,
+    /// The sender; `None` where the sender is outside of this pid namespace, or is the kernel.
+    pub pid: Option<Pid>,
     /// The sender's user.
     pub uid: u32,
     /// Whether the kernel sent the signal (a terminal, a timer), and not a process.
@@ -115,7 +115,7 @@ impl SignalReceiver {
             let info = unsafe { info.assume_init() };
             *place = Some(Arrived {
                 signal: Signal::reported(info.ssi_signo as c_int),
-                pid: info.ssi_pid,
+                pid: Pid::new(info.ssi_pid as c_int),
                 uid: info.ssi_uid,
                 kernel: is_of_kernel(info.ssi_code),
             });
@@ -162,13 +162,13 @@ fn signalfd() -> nix::Result<OwnedFd> {
 
 /// Returns the pid and user of the sender. Signals that neither a process nor SIGCHLD caused (a timer, a device) have other data
 /// there.
-fn sender(signal: Signal, info: &libc::siginfo_t) -> (u32, u32) {
+fn sender(signal: Signal, info: &libc::siginfo_t) -> (Option<Pid>, u32) {
     let by_process = info.si_code <= 0 && ![libc::SI_TIMER, libc::SI_SIGIO].contains(&info.si_code);
     if !by_process && signal != Signal::CHLD {
-        return (0, 0);
+        return (None, 0);
     }
     // SAFETY: signals that processes send, and SIGCHLD, have both fields (sigaction(2)).
-    unsafe { (info.si_pid() as u32, info.si_uid()) }
+    unsafe { (Pid::new(info.si_pid()), info.si_uid()) }
 }
 
 /// The code that `relay` gives to a process's signal: the kernel lets processes choose negative codes (rt_sigqueueinfo(2)).
@@ -181,15 +181,16 @@ fn is_of_kernel(code: c_int) -> bool {
 }
 
 /// Passes a signal on to a child, together with the data about its sender.
-pub fn relay(child: c_int, arrived: &Arrived) {
+pub fn relay(child: Pid, arrived: &Arrived) {
     let code = if arrived.kernel { RELAYED_OF_KERNEL } else { RELAYED };
+    let sender = arrived.pid.map_or(0, |pid| pid.number() as u32);
     // struct siginfo of 64-bit machines: number, errno, code, padding, pid, uid, value; 128 bytes (sigaction(2)).
     let mut info = [0u32; 32];
-    for (at, field) in [(0, arrived.signal.number().into()), (2, code as u32), (4, arrived.pid), (5, arrived.uid)] {
+    for (at, field) in [(0, arrived.signal.number().into()), (2, code as u32), (4, sender), (5, arrived.uid)] {
         info[at] = field;
     }
     // SAFETY: the structure has the kernel's layout and size, and outlives the call.
-    let sent = unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, child, arrived.signal.raw(), info.as_ptr()) };
+    let sent = unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, child.number(), arrived.signal.raw(), info.as_ptr()) };
     if sent != 0 {
         let _ = send(child, arrived.signal); // RLIMIT_SIGPENDING is reached: the signal goes without its sender
     }
@@ -201,14 +202,15 @@ pub(super) fn owned(fd: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
-/// Sends a signal to one process, or with a negative pid to a process group.
+/// Sends a signal.
 ///
 /// # Errors
 /// ESRCH: the process has ended. EPERM: it belongs to another user, and sending as that user failed, too. Any other error tells
 /// nothing about the process (`is_final`).
-pub fn send(pid: c_int, signal: Signal) -> nix::Result<()> {
-    match kill(pid, signal) {
-        Err(Errno::EPERM) => send_as_owner(pid, signal),
+pub fn send(target: impl Into<KillTarget>, signal: Signal) -> nix::Result<()> {
+    let target = target.into();
+    match kill(target, signal) {
+        Err(Errno::EPERM) => send_as_owner(target, signal),
         done => done,
     }
 }
@@ -218,18 +220,18 @@ pub fn is_final(errno: Errno) -> bool {
     matches!(errno, Errno::ESRCH | Errno::EPERM | Errno::EINVAL)
 }
 
-fn kill(pid: c_int, signal: Signal) -> nix::Result<()> {
+fn kill(target: KillTarget, signal: Signal) -> nix::Result<()> {
     // SAFETY: kill(2) takes no pointers.
-    uninterrupted(|| Errno::result(unsafe { libc::kill(pid, signal.raw()) })).map(drop)
+    uninterrupted(|| Errno::result(unsafe { libc::kill(target.raw(), signal.raw()) })).map(drop)
 }
 
-/// Sends a signal as the user of the process. A root without CAP_KILL may not signal another user's process, but with CAP_SETUID it
+/// Sends a signal as the user of the process, or of the group's leader. A root without CAP_KILL may not signal another user's process, but with CAP_SETUID it
 /// may become that user (kill(2)). The user is read from the process's status, because root owns /proc/PID where a process is not
 /// dumpable.
-fn send_as_owner(pid: c_int, signal: Signal) -> nix::Result<()> {
-    let owner = super::proc::status(pid.abs()).ok_or(Errno::EPERM)?.uid;
+fn send_as_owner(target: KillTarget, signal: Signal) -> nix::Result<()> {
+    let owner = target.process().and_then(super::proc::status).ok_or(Errno::EPERM)?.uid;
     set_effective(owner).map_err(|errno| if may_pass(errno) { errno } else { Errno::EPERM })?;
-    let sent = kill(pid, signal);
+    let sent = kill(target, signal);
     // Becoming root again needs no rights, but memory, and is worth many attempts.
     let _ = (0..100).any(|_| !set_effective(0).is_err_and(may_pass));
     sent
@@ -251,7 +253,7 @@ mod tests {
         // SAFETY: pthread_kill(3) takes no pointers; this thread has blocked what it gets.
         let get = |number| assert_eq!(unsafe { libc::pthread_kill(libc::pthread_self(), number) }, 0);
         get(libc::SIGUSR1);
-        let (pid, uid) = (std::process::id(), nix::unistd::geteuid().as_raw());
+        let (pid, uid) = (Some(Pid::own()), nix::unistd::geteuid().as_raw());
         let expected = Arrived { signal: Signal::USR1, pid, uid, kernel: false };
         assert_eq!(receiver.wait(Some(Duration::ZERO)), Ok(Some(expected)));
         (34..34 + 5).for_each(get);

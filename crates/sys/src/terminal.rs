@@ -1,8 +1,9 @@
 //! The foreground of the terminal: the process group that gets what a user types, Ctrl-C and Ctrl-Z included.
 
+use super::{Pgid, Pid};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
-use nix::unistd::{Pid, getpgrp, getppid, isatty, setpgid, tcgetpgrp, tcsetpgrp};
+use nix::unistd::{getpgrp, isatty, setpgid, tcgetpgrp, tcsetpgrp};
 use std::ffi::c_int;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -17,21 +18,32 @@ const fn standard(number: c_int) -> BorrowedFd<'static> {
 }
 
 /// Returns our controlling terminal and the group in its foreground. A terminal of another session is not ours to give.
-fn foreground() -> Option<(BorrowedFd<'static>, Pid)> {
+fn foreground() -> Option<(BorrowedFd<'static>, Pgid)> {
     for fd in [0, 1, 2].map(standard) {
         if let Ok(group) = tcgetpgrp(fd) {
-            return Some((fd, group));
+            return Some((fd, Pgid::reported(group.as_raw())));
         }
     }
     None
 }
 
 /// Returns the group that the foreground is taken from and goes back to.
-fn home() -> Pid {
+fn home() -> Pgid {
     match HOME.load(Ordering::Relaxed) {
-        0 => getpgrp(),
-        group => Pid::from_raw(group),
+        0 => Pgid::reported(getpgrp().as_raw()),
+        group => Pgid::reported(group),
     }
+}
+
+/// Puts a group into the foreground.
+fn put(terminal: BorrowedFd<'_>, group: Pgid) -> bool {
+    tcsetpgrp(terminal, nix::unistd::Pid::from_raw(group.number())).is_ok()
+}
+
+/// Puts this process into a group of its own (setpgid(2); 0 is the caller).
+fn own_group() -> nix::Result<()> {
+    let own = nix::unistd::Pid::from_raw(0);
+    setpgid(own, own)
 }
 
 /// Leaves the process group that the caller's signals go to, and makes a new session. Where a terminal controls the session, its
@@ -40,7 +52,7 @@ fn home() -> Pid {
 pub fn leave_group() {
     HOME.store(getpgrp().as_raw(), Ordering::Relaxed);
     if is_there() || nix::unistd::setsid().is_err() {
-        let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
+        let _ = own_group();
     }
 }
 
@@ -49,8 +61,8 @@ pub fn leave_group() {
 /// and passes it on. Call this function with TTOU blocked: TTOU stops a background process that takes the foreground.
 pub fn take_foreground() {
     let before = home();
-    let alone = getppid().as_raw() == 1; // in a container: no shell has started other programs beside us
-    let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
+    let alone = Pid::parent() == Some(Pid::FIRST); // in a container: no shell has started other programs beside us
+    let _ = own_group();
     if let Some((terminal, group)) = foreground()
         && group == before
         && (alone || is_attended())
@@ -60,17 +72,17 @@ pub fn take_foreground() {
 }
 
 /// Takes the foreground back from a group that has ended or stopped, and tells whether it was there.
-pub fn take_back(from: c_int) -> bool {
+pub fn take_back(from: Pgid) -> bool {
     match foreground() {
-        Some((terminal, group)) if group.as_raw() == from => tcsetpgrp(terminal, home()).is_ok(),
+        Some((terminal, group)) if group == from => put(terminal, home()),
         _ => false,
     }
 }
 
 /// Gives our own place in the foreground to a group, and tells whether we had it.
-pub fn hand_over(to: c_int) -> bool {
+pub fn hand_over(to: Pgid) -> bool {
     match foreground() {
-        Some((terminal, group)) if group == home() => tcsetpgrp(terminal, Pid::from_raw(to)).is_ok(),
+        Some((terminal, group)) if group == home() => put(terminal, to),
         _ => false,
     }
 }

@@ -9,7 +9,7 @@ use protocol::handover::Phase;
 use protocol::state_file::StateRecord;
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use std::ffi::{OsStr, OsString, c_int};
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use supervisor::state_dir;
-use sys::{Signal, proc, process, signal};
+use sys::{Pid, Signal, proc, process, signal};
 use tracing::debug;
 
 /// Interval between two reads of the state.
@@ -168,8 +168,8 @@ impl TrialJob {
         self.ended.is_some()
     }
 
-    fn pid(&self) -> c_int {
-        self.child.id() as c_int
+    fn pid(&self) -> Pid {
+        Pid::of(&self.child)
     }
 
     fn state(&mut self) -> Option<StateRecord> {
@@ -193,8 +193,9 @@ impl TrialJob {
 
     /// Returns whether a process of the workload handles SIGTERM.
     fn handles_term(&mut self) -> bool {
-        let all = self.state().map_or(Vec::new(), |state| [vec![state.main], proc::descendants(state.main)].concat());
-        let catches = |pid: c_int| proc::status(pid).is_some_and(|status| Signal::TERM.is_in(status.caught));
+        let main = self.state().and_then(|state| Pid::new(state.main));
+        let all = main.map_or(Vec::new(), |main| [vec![main], proc::descendants(main)].concat());
+        let catches = |pid: Pid| proc::status(pid).is_some_and(|status| Signal::TERM.is_in(status.caught));
         all.into_iter().any(catches)
     }
 

@@ -10,8 +10,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use sys::proc;
 use sys::untrusted::{self, Owners};
+use sys::{Pid, proc};
 
 /// The interval between two changes of the bytes, much shorter than the time after which a lease is stale.
 const BEAT: Duration = Duration::from_secs(5);
@@ -40,22 +40,27 @@ pub struct LeaseOwner {
 impl LeaseOwner {
     /// Describes this process as an owner.
     pub fn this() -> Self {
-        let pid = std::process::id();
+        let pid = Pid::own();
         LeaseOwner {
             host: kernel("hostname").chars().take(100).collect(),
-            pid,
+            pid: std::process::id(),
             space: space(),
-            began: proc::start_time(pid as i32).unwrap_or_default(),
+            began: proc::start_time(pid).unwrap_or_default(),
             id: format!("{}-{pid}", kernel("random/uuid")),
             doing: "beginning".to_owned(),
             beat: 0,
         }
     }
 
+    /// Returns the owner's process, if this process shares its PID namespace.
+    fn process(&self) -> Option<Pid> {
+        self.pid.try_into().ok().and_then(Pid::new)
+    }
+
     /// Checks whether the owner is known to be dead. That can be known only of a process in this PID namespace.
     pub fn is_dead(&self) -> bool {
         let here = !self.space.is_empty() && self.space == space();
-        here && proc::start_time(self.pid as i32) != Some(self.began)
+        here && self.process().and_then(proc::start_time) != Some(self.began)
     }
 }
 

@@ -4,14 +4,14 @@
 //! (jupyter_server, `jpserver-PID.json`; the classic notebook, `nbserver-PID.json`).
 use crate::program::ProgramTrace;
 use serde_json::{Value, json};
-use std::ffi::{OsStr, c_int};
+use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use sys::process;
+use sys::{Pid, process};
 
 /// Time limit for each of connecting, asking and one read of the answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -30,8 +30,8 @@ struct JupyterServer {
 }
 
 /// Returns the first server with kernels that compute, or that cannot be asked, in words.
-pub(super) fn busy(processes: &[c_int]) -> Option<String> {
-    let file = |pid: &c_int| Some((*pid, std::fs::read(file_of(*pid)?).ok()?));
+pub(super) fn busy(processes: &[Pid]) -> Option<String> {
+    let file = |pid: &Pid| Some((*pid, std::fs::read(file_of(*pid)?).ok()?));
     let servers = processes.iter().filter_map(file).filter_map(|(pid, text)| Some((pid, parse(&text)?)));
     servers.map(|(pid, server)| (ask(&server, pid), server)).find_map(|(answer, server)| match answer {
         Ok(kernels) => (kernels > 0).then(|| format!("{} computing", text::count(kernels, "kernel"))),
@@ -42,7 +42,7 @@ pub(super) fn busy(processes: &[c_int]) -> Option<String> {
 }
 
 /// Returns the server file of a process, if the process is a server.
-fn file_of(pid: c_int) -> Option<PathBuf> {
+fn file_of(pid: Pid) -> Option<PathBuf> {
     let words = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     // The words are an interpreter, its option, and the program or module.
     let names = |word: &[u8], name: &[u8]| word.windows(name.len()).any(|part| part == name);
@@ -87,7 +87,7 @@ fn parse(text: &[u8]) -> Option<JupyterServer> {
 }
 
 /// Returns the number of kernels that compute.
-fn ask(server: &JupyterServer, pid: c_int) -> io::Result<u64> {
+fn ask(server: &JupyterServer, pid: Pid) -> io::Result<u64> {
     if server.secure {
         let body = get_by_its_interpreter(server, pid)?;
         return count_busy(&body).ok_or_else(|| io::Error::other("it does not answer over TLS"));
@@ -129,7 +129,7 @@ fn get(mut stream: TcpStream, server: &JupyterServer) -> io::Result<Vec<u8>> {
 ///
 /// The interpreter reads the request from its input, so that the token is on no command line. The certificate is not verified: it is most
 /// likely self-signed, and the server is on this machine.
-fn get_by_its_interpreter(server: &JupyterServer, pid: c_int) -> io::Result<Vec<u8>> {
+fn get_by_its_interpreter(server: &JupyterServer, pid: Pid) -> io::Result<Vec<u8>> {
     const SCRIPT: &str = r#"
 import json, ssl, sys, urllib.request as request
 asked = json.load(sys.stdin)
@@ -193,7 +193,7 @@ mod tests {
             stream.write_all(says.as_bytes()).unwrap();
             String::from_utf8_lossy(&request[..length]).into_owned()
         });
-        let answer = ask(&server(port), 0).map_err(|error| error.to_string());
+        let answer = ask(&server(port), Pid::own()).map_err(|error| error.to_string());
         (answer, answers.join().unwrap())
     }
 
@@ -230,7 +230,8 @@ mod tests {
         assert_eq!(asked("HTTP/1.1 403 Forbidden\r\n\r\n").0, Err("its token does not open it".into()));
         assert_eq!(asked("SSH-2.0\r\n").0, Err("it does not answer as HTTP does".into()));
         assert_eq!(asked("HTTP/1.1 200 OK\r\n\r\n{}").0, Err("its answer is no list of kernels".into()));
-        assert!(ask(&JupyterServer { secure: true, ..server(1) }, 0).is_err());
+        let ended = Pid::new(4_000_000).unwrap(); // hardly any machine gets there
+        assert!(ask(&JupyterServer { secure: true, ..server(1) }, ended).is_err());
     }
 
     proptest! {

@@ -12,9 +12,8 @@ use crate::log_words;
 use crate::termination_log;
 use protocol::handover::{HelperTask, Level};
 use std::cell::LazyCell;
-use std::ffi::c_int;
 use std::time::Duration;
-use sys::{Root, Signal, proc, process};
+use sys::{Pid, Root, Signal, proc, process};
 
 impl EventLoop {
     pub(super) fn act(&mut self, action: Action) {
@@ -40,9 +39,11 @@ impl EventLoop {
             Action::Kill => self.kill(),
             Action::Say(line) => self.log().say(&line),
             Action::TellTerminals(line) => self.wanted.push(HelperTask::TellTerminals(log_words::words(&line))),
-            Action::Pulse => self.wanted.push(HelperTask::Pulse(self.started_sidecars.all())),
+            Action::Pulse => {
+                self.wanted.push(HelperTask::Pulse(self.started_sidecars.all().into_iter().map(Pid::number).collect()))
+            }
             Action::Send(helper) => self.wanted.push(helper),
-            Action::Dump => self.wanted.push(HelperTask::Dump(self.main_tree())),
+            Action::Dump => self.wanted.push(HelperTask::Dump(self.main_tree().into_iter().map(Pid::number).collect())),
             Action::NameLeft(left) => self.name_left(left),
             Action::EndHelpers => self.helpers.end(self.now),
             Action::Begin => self.begin_again(),
@@ -54,7 +55,7 @@ impl EventLoop {
     }
 
     /// Returns the processes of the main mode, also after its end.
-    fn main_tree(&self) -> Vec<c_int> {
+    fn main_tree(&self) -> Vec<Pid> {
         let (mut tree, started_sidecars) = (self.workload.tree(&self.helpers), self.started_sidecars.all());
         tree.retain(|pid| !started_sidecars.contains(pid));
         tree
@@ -81,7 +82,7 @@ impl EventLoop {
     }
 
     /// Logs the processes that keep a GPU from the next job, each once.
-    fn name_gpu_users(&mut self, among: &[c_int]) {
+    fn name_gpu_users(&mut self, among: &[Pid]) {
         let found = gpu_users::new_gpu_users(&Root::real(), among, &mut self.gpu_users);
         if !found.is_empty() {
             self.log().write(Level::Warn, &log_words::holding(&found));

@@ -79,7 +79,7 @@ impl Simulation {
 }
 
 fn signal(signal: Signal) -> Event {
-    Event::Signal(Arrived { signal, pid: 0, uid: 0, kernel: false })
+    Event::Signal(Arrived { signal, pid: None, uid: 0, kernel: false })
 }
 
 fn is_kill(action: &Action) -> bool {

@@ -41,7 +41,7 @@ impl State {
         if stop.grace.is_none() {
             (stop.grace, stop.grace_from) = (Some(idle_shutdown::GRACE), "no engine ends it".to_owned());
         }
-        self.stop_signal(Arrived { signal: Signal::TERM, pid: 0, uid: 0, kernel: false }, now, act);
+        self.stop_signal(Arrived { signal: Signal::TERM, pid: None, uid: 0, kernel: false }, now, act);
     }
 
     /// Records a stop; preparing then has no other deadline.

@@ -13,7 +13,7 @@ fn at(seconds: f64) -> Clock {
 }
 
 fn signal(signal: Signal) -> Event {
-    Event::Signal(Arrived { signal, pid: 0, uid: 0, kernel: false })
+    Event::Signal(Arrived { signal, pid: None, uid: 0, kernel: false })
 }
 
 struct Play(State);

@@ -14,16 +14,13 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use sys::untrusted::{self, Owners};
-use sys::{credentials, proc};
+use sys::{Pid, credentials, proc};
 
 /// Longest state file that is read; most of it is a command line.
 const MAX: u64 = 1 << 20;
 
 /// Most instances of one user that are looked at.
 const INSTANCES: usize = 256;
-
-/// The first process of a container.
-const FIRST: i32 = 1;
 
 /// The result of a search for a state.
 #[derive(Debug)]
@@ -59,7 +56,7 @@ pub fn find(named: Option<&Path>, bases: &[PathBuf]) -> FoundState {
     if let Some(directory) = named {
         return told(directory);
     }
-    if let Some(instance) = identity_of(FIRST).and_then(|first| instance_of(first, bases)) {
+    if let Some(instance) = identity_of(Pid::FIRST).and_then(|first| instance_of(first, bases)) {
         return instance.into();
     }
     let near: BTreeSet<u32> = [0, credentials::own_uid()].into();
@@ -112,7 +109,7 @@ pub(super) fn read_in(directory: &File, owners: Owners<'_>) -> io::Result<StateR
 }
 
 /// Returns the state directory of one living supervisor of this pid namespace.
-pub fn directory_of(supervisor: i32, bases: &[PathBuf]) -> Option<PathBuf> {
+pub fn directory_of(supervisor: Pid, bases: &[PathBuf]) -> Option<PathBuf> {
     instance_of(identity_of(supervisor)?, bases).map(|instance| instance.path)
 }
 
@@ -156,12 +153,12 @@ fn instance(base: &Path, home: &File, uid: u32, name: &OsStr) -> Option<StateIns
 
 /// Returns the user that a process runs as.
 fn user_of(process: ProcessIdentity) -> Option<u32> {
-    proc::status(process.pid).map(|status| status.uid)
+    Pid::new(process.pid).and_then(proc::status).map(|status| status.uid)
 }
 
 /// Returns every user that has a process here.
 fn users() -> BTreeSet<u32> {
-    let owner = |pid: i32| std::fs::metadata(["/proc/", &pid.to_string()].concat()).ok().map(|found| found.uid());
+    let owner = |pid: Pid| std::fs::metadata(["/proc/", &pid.to_string()].concat()).ok().map(|found| found.uid());
     proc::pids().into_iter().filter_map(owner).collect()
 }
 
@@ -169,11 +166,12 @@ fn users() -> BTreeSet<u32> {
 ///
 /// The program is compared by its file, where that is permitted, and by its name.
 fn first_alike() -> Option<ProcessIdentity> {
-    let own = std::process::id() as i32;
+    let own = Pid::own();
     let name = |pid| proc::status(pid).map(|status| status.name);
-    let file = |pid: i32| std::fs::metadata(format!("/proc/{pid}/exe")).map(|file| (file.dev(), file.ino())).ok();
-    let alike = own != FIRST && (name(own) == name(FIRST) || file(own).is_some_and(|own| file(FIRST) == Some(own)));
-    identity_of(FIRST).filter(|_| alike)
+    let file = |pid: Pid| std::fs::metadata(format!("/proc/{pid}/exe")).map(|file| (file.dev(), file.ino())).ok();
+    let alike = own != Pid::FIRST
+        && (name(own) == name(Pid::FIRST) || file(own).is_some_and(|own| file(Pid::FIRST) == Some(own)));
+    identity_of(Pid::FIRST).filter(|_| alike)
 }
 
 /// Returns the names in an open directory, up to a number well above what a person's supervisors leave.

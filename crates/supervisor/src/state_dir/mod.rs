@@ -16,13 +16,13 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use sys::credentials::own_uid;
-use sys::{proc, untrusted};
+use sys::{Pid, proc, untrusted};
 
 const FILE: &str = "state.json";
 
 /// Returns the identity of the process that has this pid now.
-pub fn identity_of(pid: i32) -> Option<ProcessIdentity> {
-    proc::start_time(pid).map(|start| ProcessIdentity { pid, start })
+pub fn identity_of(pid: Pid) -> Option<ProcessIdentity> {
+    proc::start_time(pid).map(|start| ProcessIdentity { pid: pid.number(), start })
 }
 
 /// Returns a process's age; `None` where the kernel does not say.
@@ -32,7 +32,7 @@ pub fn age(process: ProcessIdentity) -> Option<Duration> {
 
 /// Returns whether this very process still runs.
 pub fn is_alive(process: ProcessIdentity) -> bool {
-    identity_of(process.pid) == Some(process)
+    Pid::new(process.pid).and_then(identity_of) == Some(process)
 }
 
 /// Returns the time in seconds since 1970.
@@ -149,7 +149,7 @@ fn temporary(name: &str) -> io::Result<PathBuf> {
 
 fn instance_name(supervisor: ProcessIdentity) -> Option<String> {
     // The supervisor's namespace is this process's, and the kernel has its directory in /proc at hand.
-    let namespace = proc::pid_namespace_of(supervisor.pid).or_else(proc::pid_namespace)?;
+    let namespace = Pid::new(supervisor.pid).and_then(proc::pid_namespace_of).or_else(proc::pid_namespace)?;
     Some([namespace, supervisor.pid.to_string(), supervisor.start.to_string()].join("-"))
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 fn me() -> ProcessIdentity {
-    identity_of(std::process::id() as i32).unwrap()
+    identity_of(Pid::own()).unwrap()
 }
 
 #[test]
@@ -20,7 +20,7 @@ fn what_is_written_is_read_again_and_found_by_its_living_supervisor() {
         other => panic!("{other:?}"),
     }
     let path = directory.path().to_owned();
-    assert_eq!(directory_of(me().pid, &[base.path().into()]), Some(path.clone()));
+    assert_eq!(directory_of(Pid::own(), &[base.path().into()]), Some(path.clone()));
     directory.remove(&[]);
     assert!(!path.exists());
 }

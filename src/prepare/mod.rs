@@ -16,6 +16,7 @@ mod preparation;
 mod preview;
 mod previous_run;
 mod resume;
+mod resume_words;
 mod run_dir;
 mod server_setup;
 mod sidecar;

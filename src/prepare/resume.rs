@@ -2,9 +2,10 @@
 //!
 //! Where checkpoints are on another machine, which may be dead, a separate process looks for them.
 
+use super::resume_words;
 use crate::config::{Resume, Settings};
 use crate::error::{Error, ErrorKind, Result};
-use checkpoint::{self, Checkpoint, FamilyChoice, PassedOver, Pattern, Survey};
+use checkpoint::{self, FamilyChoice, Pattern};
 use protocol::errno;
 use protocol::exit_code::FailureFamily;
 use serde::{Deserialize, Serialize};
@@ -14,8 +15,6 @@ use std::time::{Duration, SystemTime};
 use sys::mountinfo::{Mount, Mounts};
 use sys::{killable_call, reach};
 
-/// Most incomplete checkpoints that are logged; a directory may be full of them.
-const PASSED_OVER: usize = 3;
 /// Time limit of a search on another machine once that machine answers: it may have a hundred thousand entries to read.
 const SEARCH: Duration = Duration::from_secs(60);
 
@@ -75,7 +74,11 @@ fn find(resume: &Resume, dir: &Path, family: FamilyChoice, pattern: Option<&Patt
         _ => Vec::new(),
     };
     let variables = checkpoint::resume_environment(found).into_iter().map(|(name, value)| (name.to_owned(), value));
-    Ok(Resumed { arguments, variables: variables.collect(), lines: words(&survey, SystemTime::now()) })
+    Ok(Resumed {
+        arguments,
+        variables: variables.collect(),
+        lines: resume_words::lines(&survey, dir, SystemTime::now()),
+    })
 }
 
 /// Returns the system's error with its likely cause.
@@ -94,37 +97,6 @@ fn find_aside(mount: &Mount, dir: &Path, find: impl FnOnce() -> Result<Resumed, 
     postcard::from_bytes(&answer).unwrap_or_else(|_| Err("the search gave no answer".to_owned()))
 }
 
-/// Returns lines about the checkpoint that was found, and about newer ones that cannot be used.
-fn words(survey: &Survey, now: SystemTime) -> Vec<String> {
-    let mut lines = vec![match &survey.newest {
-        Some(found) => from(found, now.duration_since(found.modified).unwrap_or_default()),
-        None => "resume: no complete checkpoint yet, a fresh start".to_owned(),
-    }];
-    let passed = |over: &PassedOver| format!("resume: passed over {}: {}", text::path(&over.path), over.why);
-    lines.extend(survey.passed_over.iter().take(PASSED_OVER).map(passed));
-    let rest = survey.passed_over.len().saturating_sub(PASSED_OVER);
-    lines.extend((rest > 0).then(|| format!("resume: and {rest} more that are not complete")));
-    lines
-        .extend(survey.cut.then(|| "resume: checkpoint.dir has too many entries; something newer may be there".into()));
-    lines
-}
-
-fn from(found: &Checkpoint, age: Duration) -> String {
-    let step = found.step.map_or(String::new(), |step| format!("step {step}, "));
-    format!("resume: from {} ({step}{}, {} old)", text::path(&found.path), text::size(found.size), rounded(age))
-}
-
-/// Rounds an age as a person says it: the seconds of a day do not matter.
-fn rounded(age: Duration) -> impl std::fmt::Display {
-    let seconds = age.as_secs();
-    let unit = match seconds {
-        0..3600 => 1,
-        3600..86400 => 60,
-        _ => 3600,
-    };
-    humantime::format_duration(Duration::from_secs(seconds - seconds % unit))
-}
-
 fn unseen(settings: &Settings, why: String) -> Error {
     let dir = settings.checkpoint_dir.as_ref().map_or(String::new(), |dir| text::path(dir));
     Error::new(
@@ -133,28 +105,4 @@ fn unseen(settings: &Settings, why: String) -> Error {
     )
     .because(why)
     .hint("checkpoint.resume: off starts without looking")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_gone_on_from_is_told_with_its_age_and_what_was_passed_over_with_the_reason() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
-        let newest = Checkpoint {
-            path: "/out/ckpt-7.pt".into(),
-            step: Some(7),
-            size: 3 << 20,
-            modified: now - Duration::from_secs(3 * 3600 + 62),
-            family: "torch",
-        };
-        let over = |n: u32| PassedOver { path: format!("/out/ckpt-{n}.pt").into(), why: "it was cut".into() };
-        let survey = Survey { newest: Some(newest), passed_over: (8..13).map(over).collect(), ..Survey::default() };
-        let lines = words(&survey, now);
-        assert_eq!(lines[0], "resume: from /out/ckpt-7.pt (step 7, 3 MiB, 3h 1m old)");
-        assert_eq!(lines[1], "resume: passed over /out/ckpt-8.pt: it was cut");
-        assert_eq!((lines.len(), lines[4].as_str()), (5, "resume: and 2 more that are not complete"));
-        assert_eq!(words(&Survey::default(), now), ["resume: no complete checkpoint yet, a fresh start"]);
-    }
 }

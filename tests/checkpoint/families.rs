@@ -148,14 +148,14 @@ fn safetensors_are_as_long_as_their_header_says() {
 #[test]
 fn a_safetensors_index_needs_all_its_shards() {
     let place = Place::new();
-    let shards = ["m-00001-of-00002.safetensors", "m-00002-of-00002.safetensors"];
-    place.put("m.safetensors.index.json", index(&shards));
+    let shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
+    place.put("model.safetensors.index.json", index(&shards));
     place.put(shards[0], safetensors(10));
     place.finds_nothing("safetensors");
     place.put(shards[1], half(safetensors(1000)));
     place.finds_nothing("safetensors");
     place.put(shards[1], safetensors(1000));
-    place.finds("safetensors", "m.safetensors.index.json", None);
+    place.finds("safetensors", "model.safetensors.index.json", None);
     assert!(place.survey("auto").newest.unwrap().size > 1000);
 }
 

@@ -101,9 +101,12 @@ fn the_size_is_that_of_all_files() {
 #[test]
 fn at_most_so_many_half_written_ones_are_looked_at() {
     let place = Place::new();
-    (0..100).for_each(|n| drop(place.put(&format!("a-{n}.pt"), "PK\x03\x04")));
+    (1..=5000).for_each(|n| drop(place.put(&format!("ckpt-{n}.pt"), "PK\x03\x04")));
     let found = place.survey("torch");
-    assert_eq!((found.newest, found.passed_over.len()), (None, 64));
+    assert_eq!((found.newest.as_ref(), found.passed_over.len(), found.unjudged), (None, 4096, 904));
+    assert!(!found.is_empty());
+    place.put("ckpt-2000.pt", torch(b"w"));
+    place.finds("torch", "ckpt-2000.pt", 2000);
 }
 
 /// The bound is far above what is in docs/checkpoints.md, for slow and busy machines: it is met in a hundredth of it.

@@ -29,6 +29,8 @@ pub(crate) struct Contents {
     pub size: u64,
     /// When the last file was written.
     pub modified: SystemTime,
+    /// How many files were only counted, and not looked into.
+    pub unread: u64,
 }
 
 /// The reason why a candidate is not a complete checkpoint, as a fragment that fits after its name.
@@ -45,7 +47,7 @@ impl Unfinished {
     }
 
     /// Puts the name of the inner file or directory before the reason.
-    fn inside(self, name: &Path) -> Self {
+    pub(crate) fn inside(self, name: &Path) -> Self {
         Unfinished(format!("{}: {}", name.display(), self.0))
     }
 }
@@ -58,16 +60,20 @@ impl From<io::Error> for Unfinished {
 
 impl Contents {
     /// The contents of no file.
-    pub(crate) const NONE: Contents = Contents { size: 0, modified: SystemTime::UNIX_EPOCH };
+    pub(crate) const NONE: Contents = Contents { size: 0, modified: SystemTime::UNIX_EPOCH, unread: 0 };
 
     /// Returns the contents of one file.
     fn of(metadata: &Metadata) -> Self {
-        Contents { size: metadata.len(), modified: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH) }
+        Contents { size: metadata.len(), modified: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH), unread: 0 }
     }
 
     /// Adds two contents.
     pub(crate) fn and(self, other: Self) -> Self {
-        Contents { size: self.size.saturating_add(other.size), modified: self.modified.max(other.modified) }
+        Contents {
+            size: self.size.saturating_add(other.size),
+            modified: self.modified.max(other.modified),
+            unread: self.unread.saturating_add(other.unread),
+        }
     }
 }
 
@@ -140,6 +146,18 @@ pub(crate) fn tensors(path: &Path) -> Completeness {
     }
 }
 
+/// Judges a file of a set by the format that its name tells.
+///
+/// # Errors
+/// The reason why the file is not complete.
+pub(crate) fn part(path: &Path) -> Completeness {
+    match path.extension().map(OsStrExt::as_bytes) {
+        Some(b"json") => index_and_shards(path),
+        Some(b"pt" | b"pth" | b"ckpt") => torch(path),
+        _ => any(path),
+    }
+}
+
 /// Judges a file of any kind: by its format where the format has an end, and else by whether the file is at rest.
 ///
 /// # Errors
@@ -204,9 +222,10 @@ impl CheckpointTree {
     fn walk(&mut self, dir: &Path, depth: usize) -> Completeness {
         let listing = Listing::read(dir, self.entries_left)?;
         self.entries_left = self.entries_left.saturating_sub(listing.entries.len());
-        listing.entries.iter().try_fold(Contents::NONE, |sum, entry| {
+        let none = Contents { unread: u64::from(listing.cut), ..Contents::NONE };
+        listing.entries.iter().try_fold(none, |sum, entry| {
             let found = match entry.kind {
-                EntryKind::Directory if depth == 0 => Ok(Contents::NONE),
+                EntryKind::Directory if depth == 0 => Ok(Contents { unread: 1, ..Contents::NONE }),
                 EntryKind::Directory => self.walk(&listing.path(entry), depth - 1),
                 EntryKind::File => self.file(&listing, entry),
             };
@@ -220,7 +239,7 @@ impl CheckpointTree {
                 self.files_left = left;
                 (self.judge)(listing, entry)
             }
-            None => size(&listing.path(entry)),
+            None => size(&listing.path(entry)).map(|contents| Contents { unread: 1, ..contents }),
         }
     }
 }

@@ -7,21 +7,31 @@
 mod choice;
 mod completeness;
 pub mod family;
+mod find;
 pub mod format;
 mod listing;
 mod name;
+mod order;
+mod part;
 mod pattern;
+mod places;
 mod resume;
+mod runs;
 mod search;
+mod set;
+mod survey;
 mod wakeup;
 mod watch;
 mod writers;
 
 pub use choice::FamilyChoice;
 pub use family::{FAMILIES, Family};
+pub use find::{newest, survey};
+pub use part::pattern_for;
 pub use pattern::Pattern;
 pub use resume::{resume_arguments, resume_environment};
-pub use search::{PassedOver, Survey, newest, survey};
+
+pub use survey::{PassedOver, Rival, Survey};
 pub use wakeup::WatchEnd;
 pub use watch::watch;
 
@@ -41,4 +51,10 @@ pub struct Checkpoint {
     pub modified: SystemTime,
     /// The family's word, as in `checkpoint.family`.
     pub family: &'static str,
+    /// The other files of the checkpoint, where it is a set of files in the directory itself.
+    pub others: Vec<PathBuf>,
+    /// Whether `path` stands for the whole checkpoint. One file of a set does not, unless a pattern names it.
+    pub stands: bool,
+    /// How many of its files were not looked into, because there are too many.
+    pub unread: u64,
 }

@@ -36,10 +36,28 @@ pub(crate) struct Entry {
 /// An entry that may be a checkpoint, and its step if that is known.
 #[derive(Clone, Debug)]
 pub(crate) struct Candidate<'a> {
-    /// The entry.
+    /// The entry. Of a set of files, the one that is named for all of them.
     pub entry: &'a Entry,
     /// The step.
     pub step: Option<u64>,
+    /// The other files of the same set.
+    pub others: Vec<&'a Entry>,
+    /// Why the set is not complete, as far as names tell.
+    pub gap: Option<String>,
+    /// Whether the entry's path stands for the whole checkpoint.
+    pub stands: bool,
+}
+
+impl<'a> Candidate<'a> {
+    /// Makes a candidate of one file or directory.
+    pub(crate) fn of(entry: &'a Entry, step: Option<u64>) -> Self {
+        Candidate { entry, step, others: Vec::new(), gap: None, stands: true }
+    }
+
+    /// Iterates over all files or directories of the candidate.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &'a Entry> + '_ {
+        std::iter::once(self.entry).chain(self.others.iter().copied())
+    }
 }
 
 /// The entries of a directory.
@@ -57,6 +75,16 @@ impl Entry {
     /// Returns the name's bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.name.as_bytes()
+    }
+
+    /// Returns the name; for a link, the name of the link's target.
+    pub(crate) fn real_name(&self) -> &[u8] {
+        self.real.as_deref().and_then(Path::file_name).map_or(self.bytes(), OsStr::as_bytes)
+    }
+
+    /// Tells whether the entry is a symbolic link.
+    pub(crate) fn is_link(&self) -> bool {
+        self.real.is_some()
     }
 
     /// Returns the name and, for a link, the name of the link's target.
@@ -102,7 +130,7 @@ impl Listing {
             let wanted = |name: &&[u8]| !super::name::is_temporary(name);
             let mut fits = entry.names().filter_map(|name| Some(name).filter(wanted).and_then(&step)).peekable();
             fits.peek()?;
-            Some(Candidate { entry, step: fits.flatten().last() })
+            Some(Candidate::of(entry, fits.flatten().last()))
         });
         picked.collect()
     }
@@ -153,4 +181,9 @@ impl<'a> Links<'a> {
             _ => Some((kind, real)),
         }
     }
+}
+
+/// Returns when an entry itself was modified; the beginning of time if it is gone.
+pub(crate) fn modified(path: &Path) -> std::time::SystemTime {
+    std::fs::metadata(path).and_then(|data| data.modified()).unwrap_or(std::time::SystemTime::UNIX_EPOCH)
 }

@@ -2,16 +2,41 @@
 //! since names need not be UTF-8, and read no file.
 
 /// Words before a number that make the number a step.
-const STEP_WORDS: &[&[u8]] = &[b"step", b"steps", b"iter", b"iters", b"iteration", b"it"];
+const STEP_WORDS: &[&[u8]] =
+    &[b"step", b"steps", b"iter", b"iters", b"iteration", b"it", b"ba", b"batch", b"update", b"updates"];
+
+/// Words before a number that count the epochs. They order no checkpoints, and still tell which files belong together.
+const EPOCH_WORDS: &[&[u8]] = &[b"epoch", b"epochs", b"ep", b"e"];
+
+/// Words before a number that name one of several processes, or one of several files.
+const RANK_WORDS: &[&[u8]] =
+    &[b"rank", b"shard", b"part", b"gpu", b"proc", b"process", b"worker", b"tp", b"pp", b"dp", b"mp"];
+
+/// Words before a number that tell how many processes or files there are.
+const COUNT_WORDS: &[&[u8]] = &[b"of", b"size"];
 
 /// Words before a number that make the number something else, which gives no order.
-const OTHER_WORDS: &[&[u8]] = &[
-    b"epoch", b"ep", b"e", b"rank", b"fold", b"seed", b"v", b"version", b"shard", b"part", b"of", b"run", b"trial",
-    b"gpu", b"loss", b"acc",
-];
+const OTHER_WORDS: &[&[u8]] = &[b"fold", b"seed", b"v", b"version", b"run", b"trial", b"loss", b"acc"];
+
+/// Words before the numbers of a version: `v1-5`.
+const VERSION_WORDS: &[&[u8]] = &[b"v", b"version"];
 
 /// Words that a number may follow without a separator and still be a number of its own: `ckpt100`.
-const GLUE_WORDS: &[&[u8]] = &[b"ckpt", b"checkpoint", b"model", b"state", b"save", b"snapshot"];
+const GLUE_WORDS: &[&[u8]] = &[
+    b"ckpt",
+    b"checkpoint",
+    b"model",
+    b"state",
+    b"save",
+    b"snapshot",
+    b"opt",
+    b"optim",
+    b"optimizer",
+    b"ema",
+    b"sched",
+    b"scheduler",
+    b"scaler",
+];
 
 /// Ends of temporary names, under which a file is written before it is renamed.
 const TEMPORARY_ENDINGS: &[&[u8]] = &[
@@ -51,14 +76,33 @@ pub(crate) fn is_temporary(name: &[u8]) -> bool {
 /// Returns the step in a name: the number after `step` or `iter`, else the only number that stands for itself. A number after
 /// `epoch`, `rank`, `fold` … is no step, and neither is one of several numbers: a wrong order is worse than the order by time.
 pub(crate) fn step(name: &[u8]) -> Option<u64> {
-    let numbers: Vec<_> =
-        digit_runs(name).map(|(start, end)| (role(name, start, end), number(name, start, end))).collect();
-    let of = |wanted: NumberRole| numbers.iter().filter(move |(role, _)| *role == wanted).map(|(_, number)| *number);
-    if let Some(step) = of(NumberRole::Step).next_back() {
-        return step;
-    }
+    step_among(&numbers(name).collect::<Vec<_>>()).and_then(|at| number(name, at.start, at.end))
+}
+
+/// Returns the number of a name that is the step.
+pub(crate) fn step_among(numbers: &[Number]) -> Option<&Number> {
+    let of = |wanted: NumberRole| numbers.iter().filter(move |number| number.role == wanted);
     let mut alone = of(NumberRole::Alone);
-    alone.next().flatten().filter(|_| alone.next().is_none())
+    of(NumberRole::Step).next_back().or_else(|| alone.next().filter(|_| alone.next().is_none()))
+}
+
+/// A run of digits in a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Number {
+    pub start: usize,
+    pub end: usize,
+    pub role: NumberRole,
+}
+
+/// Tells whether a word before a number only explains the number.
+pub(crate) fn explains(word: &[u8]) -> bool {
+    let all = [STEP_WORDS, EPOCH_WORDS, RANK_WORDS, COUNT_WORDS, VERSION_WORDS];
+    all.iter().any(|words| words.iter().any(|other| other.eq_ignore_ascii_case(word)))
+}
+
+/// Iterates over the numbers of a name with their roles, from the left.
+pub(crate) fn numbers(name: &[u8]) -> impl Iterator<Item = Number> + '_ {
+    digit_runs(name).map(|(start, end)| Number { start, end, role: role(name, start, end) })
 }
 
 /// Returns the number that makes up the rest of a name after a prefix: 100 for `checkpoint-100` after `checkpoint-`.
@@ -81,10 +125,19 @@ pub(super) fn number(name: &[u8], start: usize, end: usize) -> Option<u64> {
 }
 
 /// The role of a number in a name.
-#[derive(Clone, Copy, PartialEq)]
-enum NumberRole {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NumberRole {
+    /// The step, by the word before it.
     Step,
+    /// The epoch, by the word before it.
+    Epoch,
+    /// One of several processes or files.
+    Rank,
+    /// How many processes or files there are.
+    Count,
+    /// A number that stands for itself.
     Alone,
+    /// Anything else: a metric, a version, a part of a word.
     Other,
 }
 
@@ -99,15 +152,40 @@ fn role(name: &[u8], start: usize, end: usize) -> NumberRole {
     let glued_after = name.get(end).is_some_and(|byte| byte.is_ascii_alphanumeric());
     let fraction = before.ends_with(b".") && before.iter().rev().nth(1).is_some_and(u8::is_ascii_digit);
     let whole_part = name.get(end) == Some(&b'.') && name.get(end + 1).is_some_and(u8::is_ascii_digit);
+    let versioned = separated && follows_version(stem);
+    let of_several = matches!(name.get(end..), Some([b'-' | b'_', b'o', b'f', b'-' | b'_', ..]));
     if is(STEP_WORDS) && !glued_after {
         NumberRole::Step
-    } else if is(OTHER_WORDS) || fraction || whole_part || glued_after {
+    } else if is(EPOCH_WORDS) && !fraction && !whole_part && !glued_after {
+        NumberRole::Epoch
+    } else if of_several || (is(RANK_WORDS) && !glued_after) {
+        NumberRole::Rank
+    } else if is(COUNT_WORDS) && !glued_after {
+        NumberRole::Count
+    } else if is(EPOCH_WORDS)
+        || is(RANK_WORDS)
+        || is(COUNT_WORDS)
+        || is(OTHER_WORDS)
+        || versioned
+        || fraction
+        || whole_part
+        || glued_after
+    {
         NumberRole::Other
     } else if separated || before.is_empty() || is(GLUE_WORDS) {
         NumberRole::Alone
     } else {
         NumberRole::Other
     }
+}
+
+/// Tells whether a name so far ends with the first number of a version, so that the next one is a part of it.
+fn follows_version(before: &[u8]) -> bool {
+    let digits = before.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let stem = before.get(..before.len() - digits).unwrap_or_default();
+    let letters = stem.iter().rev().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let word = stem.get(stem.len() - letters..).unwrap_or_default();
+    digits > 0 && VERSION_WORDS.iter().any(|other| other.eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]
@@ -135,6 +213,8 @@ mod tests {
             ("2024-01-05.pt", None),
             ("model_rank_0.pt", None),
             ("model-v2.pt", None),
+            ("v1-5-pruned.ckpt", None),
+            ("ckpt_v2_300.pt", None),
             ("99999999999999999999999.pt", None),
             ("", None),
         ] {

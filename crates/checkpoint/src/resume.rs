@@ -5,14 +5,18 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// Returns the words to add to the command: the template with `{path}` and `{step}` filled in. Without a checkpoint there are no
-/// words, and neither are there any where a word needs a step that is not known: half an option is worse than none.
+/// words, and neither are there any where a word needs a step that is not known: half an option is worse than none. One file of a set
+/// is never passed on as the checkpoint.
 pub fn resume_arguments(template: &[String], found: Option<&Checkpoint>) -> Vec<OsString> {
-    let words = found.map(|found| template.iter().map(|word| fill(word, found)).collect::<Option<Vec<_>>>());
+    let words = found
+        .filter(|found| found.stands)
+        .map(|found| template.iter().map(|word| fill(word, found)).collect::<Option<Vec<_>>>());
     words.flatten().unwrap_or_default()
 }
 
-/// Returns `TRAINIT_RESUME_PATH` and, where the step is known, `TRAINIT_RESUME_STEP`.
+/// Returns `TRAINIT_RESUME_PATH` and, where the step is known, `TRAINIT_RESUME_STEP`. One file of a set is not passed on.
 pub fn resume_environment(found: Option<&Checkpoint>) -> Vec<(&'static str, OsString)> {
+    let found = found.filter(|found| found.stands);
     let path = found.map(|found| ("TRAINIT_RESUME_PATH", found.path.clone().into_os_string()));
     let step = found.and_then(|found| found.step).map(|step| ("TRAINIT_RESUME_STEP", step.to_string().into()));
     path.into_iter().chain(step).collect()
@@ -49,7 +53,16 @@ mod tests {
 
     fn checkpoint(path: impl Into<OsString>, step: Option<u64>) -> Checkpoint {
         let path = std::path::PathBuf::from(path.into());
-        Checkpoint { path, step, size: 1, modified: SystemTime::UNIX_EPOCH, family: "torch" }
+        Checkpoint {
+            path,
+            step,
+            size: 1,
+            modified: SystemTime::UNIX_EPOCH,
+            family: "torch",
+            others: Vec::new(),
+            stands: true,
+            unread: 0,
+        }
     }
 
     fn arguments(template: &[&str], found: Option<&Checkpoint>) -> Vec<OsString> {

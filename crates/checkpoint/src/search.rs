@@ -1,79 +1,20 @@
-//! The search for the newest complete checkpoint: one listing of the directory, the family that the directory belongs to, and its
-//! candidates, from the newest one to the first that is complete.
+//! The search in one directory: its listing, the family that it belongs to, and its candidates, from the newest one to the first that
+//! is complete.
 
-use super::completeness::Completeness;
+use super::completeness::{self, Completeness, Unfinished};
 use super::family::{FAMILIES, Family, FamilyContext};
-use super::listing::{Candidate, Listing, MOST_ENTRIES};
-use super::{Checkpoint, FamilyChoice, Pattern};
-use std::cmp::Reverse;
+use super::listing::{Candidate, EntryKind, Listing, MOST_ENTRIES, modified};
+use super::order::{self, Order};
+use super::survey::{PassedOver, Rival, Survey};
+use super::{Checkpoint, FamilyChoice, Pattern, set};
+use std::collections::HashSet;
 use std::io;
 use std::io::ErrorKind::{InvalidInput, NotFound};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// Most candidates that are judged in one search.
-pub(super) const MOST_JUDGED: usize = 64;
-
-/// The result of a search.
-#[derive(Clone, Debug, Default)]
-pub struct Survey {
-    /// The newest complete checkpoint.
-    pub newest: Option<Checkpoint>,
-    /// The family that the directory was read as; `None` where no family has left its mark there.
-    pub family: Option<&'static str>,
-    /// The newer candidates that are not complete.
-    pub passed_over: Vec<PassedOver>,
-    /// Whether the directory holds more entries than were read, so that a newer checkpoint may be among the rest.
-    pub cut: bool,
-}
-
-/// A candidate that is not complete.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PassedOver {
-    /// The file or directory.
-    pub path: PathBuf,
-    /// The reason why it is not complete, as a fragment that fits after the path.
-    pub why: String,
-}
-
-impl Survey {
-    /// Adds a candidate, unless its path is listed already: a link and its target are one candidate.
-    fn pass_over(&mut self, path: PathBuf, why: String) {
-        if !self.passed_over.iter().any(|other| other.path == path) {
-            self.passed_over.push(PassedOver { path, why });
-        }
-    }
-}
-
-/// Finds the newest complete checkpoint in a directory. The newest one has the highest step where every candidate tells its step,
-/// and otherwise was modified last. A directory that does not exist has no checkpoint.
-///
-/// # Errors
-/// The error of reading the directory; `InvalidInput` for the family `plain` without a pattern.
-pub fn newest(dir: &Path, family: FamilyChoice, pattern: Option<&Pattern>) -> io::Result<Option<Checkpoint>> {
-    survey(dir, family, pattern).map(|survey| survey.newest)
-}
-
-/// Finds the newest complete checkpoint, and the candidates that were passed over with the reasons.
-///
-/// # Errors
-/// The errors of `newest`.
-pub fn survey(dir: &Path, family: FamilyChoice, pattern: Option<&Pattern>) -> io::Result<Survey> {
-    let listing = list(dir, family, pattern)?;
-    let mut survey = Survey { cut: listing.cut, ..Survey::default() };
-    let Some(search) = Search::of(&listing, family, pattern) else { return Ok(survey) };
-    survey.family = Some(search.family.name);
-    for candidate in search.candidates.iter().take(MOST_JUDGED) {
-        match search.judge(candidate) {
-            Ok(found) => {
-                survey.newest = Some(found);
-                break;
-            }
-            Err(why) => survey.pass_over(listing.path(candidate.entry), why.0),
-        }
-    }
-    Ok(survey)
-}
+pub(super) const MOST_JUDGED: usize = 4096;
 
 /// Reads the directory; a missing directory has no entries. A stale one (ESTALE) is an error, because it may have entries that
 /// cannot be seen just now.
@@ -93,41 +34,136 @@ pub(super) struct Search<'a> {
     pub family: &'static Family,
     /// The candidates, the newest first.
     pub candidates: Vec<Candidate<'a>>,
+    /// The order of the candidates.
+    order: Order,
+    /// Files of the family's kind that nothing shows to be saved by a training.
+    pub foreign: Vec<PathBuf>,
 }
 
 impl<'a> Search<'a> {
-    /// Reads a listing as the family that was asked for, or as the first family whose mark is in the directory.
-    pub(crate) fn of(listing: &'a Listing, choice: FamilyChoice, pattern: Option<&'a Pattern>) -> Option<Self> {
+    /// Reads a listing as the family that was asked for, or as the first family whose mark is in the directory. What was written
+    /// after `since` is saved by this training, whatever its name is.
+    pub(crate) fn of(
+        listing: &'a Listing,
+        choice: FamilyChoice,
+        pattern: Option<&'a Pattern>,
+        since: Option<SystemTime>,
+    ) -> Option<Self> {
         match choice {
-            FamilyChoice::Only(family) => Some(Self::by(FamilyContext { listing, pattern, named: true }, family)),
+            FamilyChoice::Only(family) => {
+                Some(Self::by(FamilyContext { listing, pattern, named: true }, family, since))
+            }
             FamilyChoice::Auto => {
                 let context = FamilyContext { listing, pattern, named: false };
-                let searches = FAMILIES.iter().map(|family| Self::by(context, family));
-                searches.into_iter().find(|search| (search.family.marked)(&context, &search.candidates))
+                let candidates = FAMILIES.iter().map(|family| (family, picked(&context, family)));
+                let (family, candidates) =
+                    candidates.into_iter().find(|(family, candidates)| (family.marked)(&context, candidates))?;
+                Some(Self::with(context, family, candidates, since))
             }
         }
     }
 
-    fn by(context: FamilyContext<'a>, family: &'static Family) -> Self {
-        let mut candidates = (family.candidates)(&context);
-        if let Some(pattern) = context.pattern {
-            candidates.retain_mut(|candidate| fits(pattern, candidate));
+    fn by(context: FamilyContext<'a>, family: &'static Family, since: Option<SystemTime>) -> Self {
+        Self::with(context, family, picked(&context, family), since)
+    }
+
+    fn with(
+        context: FamilyContext<'a>,
+        family: &'static Family,
+        candidates: Vec<Candidate<'a>>,
+        since: Option<SystemTime>,
+    ) -> Self {
+        let mut sets = set::of(context.listing, candidates, context.pattern.is_some(), since);
+        let order = order::sort(context.listing, &mut sets.candidates, SystemTime::now());
+        Search { context, family, candidates: sets.candidates, order, foreign: sets.foreign }
+    }
+
+    /// Judges the candidates, the newest first, up to the first one that is complete.
+    pub(crate) fn fill(&self, survey: &mut Survey) {
+        survey.family = Some(self.family.name);
+        survey.foreign.clone_from(&self.foreign);
+        survey.unjudged = self.candidates.len().saturating_sub(MOST_JUDGED);
+        // A link and its target are one candidate.
+        let mut seen = HashSet::new();
+        for candidate in self.candidates.iter().take(MOST_JUDGED) {
+            if !seen.insert(self.context.listing.path(candidate.entry)) {
+                continue;
+            }
+            match self.judge(candidate) {
+                Ok(found) => {
+                    survey.unjudged = 0;
+                    return self.settle(survey, found);
+                }
+                Err(why) => {
+                    let path = self.context.listing.path(candidate.entry);
+                    survey.passed_over.push(PassedOver { path, step: candidate.step, why: why.0 });
+                }
+            }
         }
-        sort(context.listing, &mut candidates);
-        Search { context, family, candidates }
     }
 
     /// Judges a candidate and returns it as a checkpoint, if it is complete.
     pub(crate) fn judge(&self, candidate: &Candidate<'_>) -> Completeness<Checkpoint> {
-        let contents = (self.family.judge)(&self.context, candidate)?;
+        if let Some(gap) = &candidate.gap {
+            return Err(Unfinished::because(gap.clone()));
+        }
+        let path = |entry| self.context.listing.path(entry);
+        let mut contents = if candidate.others.is_empty() || candidate.entry.kind == EntryKind::Directory {
+            (self.family.judge)(&self.context, candidate)?
+        } else {
+            completeness::part(&path(candidate.entry))?
+        };
+        for other in &candidate.others {
+            let found = completeness::part(&path(other)).map_err(|why| why.inside(Path::new(&other.name)))?;
+            contents = contents.and(found);
+        }
         Ok(Checkpoint {
-            path: self.context.listing.path(candidate.entry),
+            path: path(candidate.entry),
             step: candidate.step,
             size: contents.size,
             modified: contents.modified,
             family: self.family.name,
+            others: candidate.others.iter().map(|other| path(other)).collect(),
+            stands: candidate.stands,
+            unread: contents.unread,
         })
     }
+
+    /// Takes the newest complete checkpoint, unless it is doubtful which one that is.
+    fn settle(&self, survey: &mut Survey, found: Checkpoint) {
+        let higher = self.candidates.iter().filter(|other| other.step > found.step).max_by_key(|other| other.step);
+        let rival = |other: &Candidate<'_>| {
+            let path = self.context.listing.path(other.entry);
+            Rival { modified: modified(&path), path, step: other.step }
+        };
+        match self.order {
+            Order::Steps | Order::Times => survey.newest = Some(found),
+            Order::Runs => {
+                let newer = self.candidates.first().filter(|newer| newer.step < found.step);
+                match newer {
+                    // The newer run has nothing complete, and the earlier run may be another one.
+                    Some(newer) => survey.doubt = vec![Rival::from(&found), rival(newer)],
+                    None => {
+                        survey.earlier = higher.map(rival);
+                        survey.newest = Some(found);
+                    }
+                }
+            }
+            Order::Doubt => {
+                let latest = self.candidates.iter().map(rival).max_by_key(|other| other.modified);
+                survey.doubt = std::iter::once(Rival::from(&found)).chain(latest).collect();
+            }
+        }
+    }
+}
+
+/// Lists a family's candidates that the pattern fits, too.
+fn picked<'a>(context: &FamilyContext<'a>, family: &Family) -> Vec<Candidate<'a>> {
+    let mut candidates = (family.candidates)(context);
+    if let Some(pattern) = context.pattern {
+        candidates.retain_mut(|candidate| fits(pattern, candidate));
+    }
+    candidates
 }
 
 /// Tells whether the pattern fits. The step by the pattern wins over the step by the family's rule.
@@ -135,21 +171,4 @@ fn fits(pattern: &Pattern, candidate: &mut Candidate<'_>) -> bool {
     let found = candidate.entry.names().filter_map(|name| pattern.step_of(name)).last();
     candidate.step = found.flatten().or(candidate.step);
     found.is_some()
-}
-
-/// Sorts the candidates, the newest first. Steps order candidates only where all have a step: of a numbered name and a bare one
-/// (`last.ckpt`) only the time tells which is newer.
-fn sort(listing: &Listing, candidates: &mut [Candidate<'_>]) {
-    if candidates.iter().all(|candidate| candidate.step.is_some()) {
-        candidates.sort_by(|a, b| (Reverse(a.step), &a.entry.name).cmp(&(Reverse(b.step), &b.entry.name)));
-    } else {
-        candidates.sort_by_cached_key(|candidate| {
-            (Reverse(modified(&listing.path(candidate.entry))), Reverse(candidate.step))
-        });
-    }
-}
-
-/// Returns when an entry itself was modified; the beginning of time if it is gone.
-pub(super) fn modified(path: &Path) -> SystemTime {
-    std::fs::metadata(path).and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
 }

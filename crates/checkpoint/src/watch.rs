@@ -2,8 +2,8 @@
 //! watcher where the kernel sees changes; a read each second serves network file systems, which report no changes. The watcher may
 //! hang with its file system, so it runs in a process that can be killed.
 
-use super::listing::{Candidate, EntryKind, Listing};
-use super::search::{MOST_JUDGED, Search, list, modified};
+use super::listing::{Candidate, EntryKind, Listing, modified};
+use super::search::{Search, list};
 use super::wakeup::{Events, WatchEnd};
 use super::{Checkpoint, FamilyChoice, Pattern};
 use std::cmp::Reverse;
@@ -12,6 +12,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
+
+/// Most candidates that are judged in one look: those that changed last.
+const MOST_JUDGED: usize = 64;
 
 /// Above this many candidates, the newest by the search's order are judged, and not those that changed last.
 const MOST_DATED: usize = 4096;
@@ -35,7 +38,8 @@ pub fn watch(
     report: &mut dyn FnMut(&Checkpoint),
 ) -> io::Result<()> {
     let mut events = Events::of(dir);
-    let mut watcher = Watcher { dir, family, pattern, told: HashMap::new() };
+    let mut watcher =
+        Watcher { dir, family, pattern, since: since.checked_sub(TICK).unwrap_or(since), told: HashMap::new() };
     let first = watcher.look()?;
     first.complete.iter().filter(|found| found.modified + TICK >= since).for_each(&mut *report);
     events.follow(&first.unfinished);
@@ -56,6 +60,8 @@ struct Watcher<'a> {
     dir: &'a Path,
     family: FamilyChoice,
     pattern: Option<&'a Pattern>,
+    /// What was written later is saved by this training.
+    since: SystemTime,
     /// The checkpoints that were reported or were there before, each with its state then.
     told: HashMap<PathBuf, Fingerprint>,
 }
@@ -74,23 +80,25 @@ impl Watcher<'_> {
     fn look(&mut self) -> io::Result<CheckpointLook> {
         let listing = list(self.dir, self.family, self.pattern)?;
         let mut found = CheckpointLook::default();
-        let Some(search) = Search::of(&listing, self.family, self.pattern) else { return Ok(found) };
+        let Some(search) = Search::of(&listing, self.family, self.pattern, Some(self.since)) else { return Ok(found) };
         let candidates = changed_last(&listing, &search.candidates);
         let (recent, old) = candidates.split_at(candidates.len().min(MOST_JUDGED));
         if self.told.is_empty() {
             // These candidates come into view when newer ones are removed, and are not to be reported then.
-            let prints = old.iter().map(|candidate| listing.path(candidate.entry));
-            self.told.extend(prints.filter_map(|path| Fingerprint::of(&path).map(|print| (path, print))));
+            let prints = old.iter().map(|candidate| (listing.path(candidate.entry), *candidate));
+            self.told
+                .extend(prints.filter_map(|(path, old)| Fingerprint::of(&listing, old).map(|print| (path, print))));
         }
         for candidate in recent {
-            self.judge(&search, candidate, listing.path(candidate.entry), &mut found);
+            self.judge(&listing, &search, candidate, &mut found);
         }
         found.complete.reverse();
         Ok(found)
     }
 
-    fn judge(&mut self, search: &Search<'_>, candidate: &Candidate<'_>, path: PathBuf, found: &mut CheckpointLook) {
-        let Some(print) = Fingerprint::of(&path) else { return };
+    fn judge(&mut self, listing: &Listing, search: &Search<'_>, candidate: &Candidate<'_>, found: &mut CheckpointLook) {
+        let path = listing.path(candidate.entry);
+        let Some(print) = Fingerprint::of(listing, candidate) else { return };
         if self.told.get(&path) == Some(&print) {
             return;
         }
@@ -116,8 +124,15 @@ fn changed_last<'a, 'l>(listing: &Listing, candidates: &'a [Candidate<'l>]) -> V
 }
 
 /// The data that tells a checkpoint from the next one of the same name, without reading it.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Fingerprint {
+    /// Each file of a set, or the one file or directory.
+    of: Vec<FilePrint>,
+}
+
+/// The data that tells a file or directory from the next one of the same name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct FilePrint {
     inode: u64,
     created: Option<SystemTime>,
     /// Size and time of a file. `None` for a directory, which may get more files when it is complete (the random states of another
@@ -126,9 +141,16 @@ struct Fingerprint {
 }
 
 impl Fingerprint {
+    fn of(listing: &Listing, candidate: &Candidate<'_>) -> Option<Self> {
+        let prints = candidate.entries().map(|entry| FilePrint::of(&listing.path(entry)));
+        prints.collect::<Option<_>>().map(|of| Fingerprint { of })
+    }
+}
+
+impl FilePrint {
     fn of(path: &Path) -> Option<Self> {
         let data = std::fs::metadata(path).ok()?;
         let written = data.is_file().then(|| (data.size(), data.mtime(), data.mtime_nsec()));
-        Some(Fingerprint { inode: data.ino(), created: data.created().ok(), written })
+        Some(FilePrint { inode: data.ino(), created: data.created().ok(), written })
     }
 }

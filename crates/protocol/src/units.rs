@@ -32,6 +32,32 @@ pub fn seconds(time: Duration) -> String {
     if time.subsec_millis() == 0 { format!("{} s", time.as_secs()) } else { format!("{:.1} s", time.as_secs_f64()) }
 }
 
+/// Formats an age, given in seconds, in the unit in which a person says it: `12 s`, `5 min`, `3 h`, `2 days`. What is later than the
+/// clock is told as such: `2 h ahead of the clock`.
+pub fn age(seconds: f64) -> String {
+    /// Clocks of file servers differ by as much, and it tells nothing.
+    const AHEAD: f64 = -60.0;
+    if seconds < AHEAD {
+        return format!("{} ahead of the clock", span(-seconds));
+    }
+    format!("{} old", span(seconds.max(0.0)))
+}
+
+/// Formats a length of time in one unit.
+fn span(seconds: f64) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    match seconds as u64 {
+        seconds @ 0..MINUTE => format!("{seconds} s"),
+        seconds if seconds < HOUR => format!("{} min", seconds / MINUTE),
+        seconds if seconds < 2 * DAY => format!("{} h", seconds / HOUR),
+        seconds if seconds < 60 * DAY => format!("{} days", seconds / DAY),
+        seconds if seconds < 730 * DAY => format!("{} months", seconds / (30 * DAY)),
+        seconds => format!("{} years", seconds / (365 * DAY)),
+    }
+}
+
 /// Formats a number with its noun: `1 file`, `3 files`.
 pub fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
@@ -51,6 +77,16 @@ mod tests {
     fn times_change_their_unit() {
         let shown = [0, 41, 999, 1234, 59_999, 125_000].map(|ms| time(Duration::from_millis(ms)));
         assert_eq!(shown, ["", "41 ms", "999 ms", "1.2 s", "59.9 s", "2 min 5 s"]);
+    }
+
+    #[test]
+    fn ages_are_in_one_unit_and_a_time_to_come_is_told() {
+        let days = |days: f64| days * 86_400.0;
+        let shown = [0.0, 59.9, 125.0, 3.0 * 3600.0 + 62.0, days(1.5), days(3.0), days(61.0), days(800.0)].map(age);
+        let expected =
+            ["0 s old", "59 s old", "2 min old", "3 h old", "36 h old", "3 days old", "2 months old", "2 years old"];
+        assert_eq!(shown, expected);
+        assert_eq!([-3.0, -7300.0, f64::NAN].map(age), ["0 s old", "2 h ahead of the clock", "0 s old"]);
     }
 
     #[test]

@@ -28,7 +28,8 @@ fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
     })
 }
 
-fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
+/// Judges a directory by the tracker beside it.
+pub(super) fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
     let bytes = head(&context.listing.dir.join(TRACKER), tracker::MOST as u64);
     let bytes = bytes.map_err(|_| Unfinished::because(format!("no {TRACKER} yet")))?;
     let newest = tracker::parse(&bytes).unwrap_or_default();

@@ -11,6 +11,7 @@ mod orbax;
 mod plain;
 mod safetensors;
 mod torch;
+mod verl;
 
 use super::completeness::Completeness;
 use super::listing::{Candidate, Listing};
@@ -40,6 +41,7 @@ pub struct Family {
 /// the end of a file name tells.
 pub const FAMILIES: &[Family] = &[
     deepspeed::FAMILY,
+    verl::FAMILY,
     megatron::FAMILY,
     huggingface::FAMILY,
     accelerate::FAMILY,

@@ -20,6 +20,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 use sys::filesystem::FilesystemClass;
 use sys::volume::Volume;
+use tempfile::Builder;
 
 /// Difference below which clocks count as synchronised.
 const SKEW: Duration = Duration::from_secs(5);
@@ -245,14 +246,15 @@ impl OutputTarget {
 /// Creates, writes, closes and deletes a file. A network file system reports a full disk or a quota only at the sync or the close. A local
 /// file system reports it at the write, and a sync would only wait for the disk.
 fn write_probe(directory: &Path, sync: bool) -> Result<Option<SystemTime>, Errno> {
-    let name = directory.join(probe_name());
-    let create = File::options().write(true).create_new(true).mode(0o600).open(&name);
-    let mut file = create.map_err(failures::errno)?;
+    // For writing only: a file system of a store may refuse to do both.
+    let open = |path: &Path| File::options().write(true).create_new(true).mode(0o600).open(path);
+    let made = Builder::new().prefix(PROBE_NAME).make_in(directory, open);
+    let (mut file, name) = made.map_err(failures::errno)?.into_parts();
     let written = file.write_all(&PROBE).and_then(|()| if sync { file.sync_all() } else { Ok(()) });
     let stamped = if sync { file.metadata().and_then(|meta| meta.modified()).ok() } else { None };
     let closed = nix::unistd::close(file);
     // A store that forbids deletion still is writable.
-    let _ = std::fs::remove_file(&name);
+    let _ = name.close();
     written.map_err(failures::errno).or_else(unsupported).and(closed).map(|()| stamped)
 }
 
@@ -260,12 +262,6 @@ fn write_probe(directory: &Path, sync: bool) -> Result<Option<SystemTime>, Errno
 fn skew(stamped: SystemTime, begun: SystemTime, now: SystemTime) -> Duration {
     let (early, late) = (begun.duration_since(stamped), stamped.duration_since(now));
     early.or(late).unwrap_or_default()
-}
-
-/// Returns a unique file name: replicas share the directory and may have the same pid. The file is only created, never opened.
-fn probe_name() -> String {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    format!("{PROBE_NAME}{}.{:x}", std::process::id(), now.as_nanos())
 }
 
 /// Ignores the error of a file system that cannot sync.

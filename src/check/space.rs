@@ -5,15 +5,12 @@ use super::listing::PROBE;
 use super::path_facts::PathFacts;
 use super::step::{CheckResult, Failure};
 use crate::config::{Severity, Size};
+use crate::temporary;
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
-use nix::libc::O_TMPFILE;
 use nix::sys::statvfs::statvfs;
-use std::fs::File;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use sys::filesystem::FilesystemClass;
-use sys::temporary::TemporaryFile;
 
 /// Space that holds hardly one checkpoint.
 const LITTLE: u64 = 1 << 30;
@@ -101,11 +98,7 @@ pub(super) fn allocate(site: &PathFacts, wanted: Option<Size>) -> CheckResult {
 /// Allocates in a file without a name, so that nothing remains afterwards.
 fn try_to_allocate(directory: &Path, bytes: u64) -> Result<(), Errno> {
     let length = i64::try_from(bytes).map_err(|_| Errno::EFBIG)?;
-    let nameless = File::options().write(true).custom_flags(O_TMPFILE).mode(0o600).open(directory);
-    let file = match nameless {
-        Ok(file) => file,
-        Err(_) => TemporaryFile::make(directory, PROBE).map_err(failures::errno)?.unnamed().map_err(failures::errno)?,
-    };
+    let file = temporary::unnamed(directory, PROBE).map_err(failures::errno)?;
     fallocate(&file, FallocateFlags::empty(), 0, length)
 }
 

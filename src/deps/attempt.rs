@@ -18,7 +18,7 @@ use protocol::exit_code::FailureFamily;
 use std::io::Write;
 use std::time::{Duration, Instant};
 use sys::cgroup;
-use sys::temporary::TemporaryFile;
+use tempfile::NamedTempFile;
 
 /// The wait before the first new try; it doubles each time.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -120,13 +120,13 @@ impl Attempts<'_> {
 }
 
 /// Writes the protected versions to a file for the tool; `None` if nothing is protected.
-fn kept_file(wanted: &WantedPackages<'_>, kept: &ProtectedVersions, tool: &Tool) -> Result<Option<TemporaryFile>> {
+fn kept_file(wanted: &WantedPackages<'_>, kept: &ProtectedVersions, tool: &Tool) -> Result<Option<NamedTempFile>> {
     if kept.is_empty() {
         return Ok(None);
     }
     let text = kept.text(matches!(tool, Tool::Uv { .. }));
     let file = cache_dirs::temporary(wanted.request.environment, "trainit-kept-").and_then(|mut file| {
-        file.file().write_all(text.as_bytes()).ok()?;
+        file.write_all(text.as_bytes()).ok()?;
         Some(file)
     });
     file.map(Some).ok_or_else(|| {

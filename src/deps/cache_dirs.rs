@@ -1,12 +1,13 @@
 //! Finds private directories for cached data: writable, and closed to other users.
 
+use crate::temporary;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::geteuid;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use sys::environment::Environment;
-use sys::temporary::TemporaryFile;
+use tempfile::NamedTempFile;
 
 /// Lists all candidate directories, best first: those that outlive the container, then local ones. It touches no file.
 pub(super) fn candidates(environment: &Environment) -> Vec<PathBuf> {
@@ -27,9 +28,9 @@ pub(super) fn writable(environment: &Environment) -> Option<PathBuf> {
 }
 
 /// Makes a temporary file in the usual directory, else in a cache directory.
-pub(super) fn temporary(environment: &Environment, prefix: &str) -> Option<TemporaryFile> {
+pub(super) fn temporary(environment: &Environment, prefix: &str) -> Option<NamedTempFile> {
     let usual = environment.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
-    let make = |dir: PathBuf| TemporaryFile::make(&dir, prefix).ok();
+    let make = |dir: PathBuf| temporary::make(&dir, prefix).ok();
     make(usual).or_else(|| make(writable(environment)?))
 }
 
@@ -48,12 +49,12 @@ pub(super) fn is_ours(directory: &Path) -> bool {
 
 /// Checks that files can be made in a directory, by making one: access(2) does not see every read-only file system.
 pub(super) fn takes_files(directory: &Path) -> bool {
-    TemporaryFile::make(directory, ".trainit-probe-").is_ok()
+    temporary::make(directory, ".trainit-probe-").is_ok()
 }
 
 /// Checks that a file of one directory can be linked into another, by doing it: two mounts of one file system look the same.
 pub(super) fn can_link(from: &Path, to: &Path) -> bool {
-    let Ok(file) = TemporaryFile::make(from, ".trainit-probe-") else { return false };
+    let Ok(file) = temporary::make(from, ".trainit-probe-") else { return false };
     let name = to.join(file.path().file_name().unwrap_or_default());
     let linked = fs::hard_link(file.path(), &name).is_ok();
     linked && fs::remove_file(name).is_ok()

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use sys::temporary::TemporaryFile;
+use tempfile::NamedTempFile;
 
 /// The mark before each requirement and error that Python prints, so that the output of a sitecustomize is not taken for one.
 const ASKS: &str = "trainit-asks:";
@@ -48,7 +48,7 @@ pub(super) struct ManifestFiles {
     pub paths: Vec<PathBuf>,
     /// The requirements of the generated files, each behind its origin.
     pub asked: Vec<(String, String)>,
-    made: Vec<TemporaryFile>,
+    made: Vec<NamedTempFile>,
 }
 
 /// Makes requirement files from other tools' files.
@@ -80,7 +80,7 @@ pub(super) fn files(job: &Installation<'_>) -> Result<ManifestFiles> {
 impl ManifestFiles {
     fn add(&mut self, job: &Installation<'_>, text: &str) -> Result<()> {
         let made = cache_dirs::temporary(job.wanted.request.environment, "trainit-requirements-");
-        let made = made.and_then(|mut made| made.file().write_all(text.as_bytes()).ok().map(|()| made));
+        let made = made.and_then(|mut made| made.write_all(text.as_bytes()).ok().map(|()| made));
         let made = made.ok_or_else(|| permanent("no temporary file can be written".to_owned()).hint("set TMPDIR"))?;
         self.paths.push(made.path().to_owned());
         self.made.push(made);

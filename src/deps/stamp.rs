@@ -2,6 +2,7 @@
 //! unreadable stamp counts as missing.
 
 use super::digest::{Digest, short};
+use crate::temporary;
 use nix::fcntl::AT_FDCWD;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -9,7 +10,6 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
-use sys::temporary::TemporaryFile;
 use sys::untrusted::{self, Owners};
 
 /// The version of the digests' contents, raised with each change of them.
@@ -171,9 +171,9 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 fn put(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
     let directory = directory_of(path);
     make_directory(directory)?;
-    let mut new = TemporaryFile::make(directory, ".new-")?;
-    new.file().write_all(bytes)?;
-    new.become_file(path, 0o644, durable)
+    let mut new = temporary::make(directory, ".new-")?;
+    new.write_all(bytes)?;
+    temporary::publish(new, path, 0o644, durable)
 }
 
 fn directory_of(path: &Path) -> &Path {

@@ -4,6 +4,7 @@
 //! (proc_pid_environ(5)). No quoting has to be undone, because there is none.
 
 use crate::error::Result;
+use crate::temporary;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::ffi::{OsStr, OsString};
@@ -15,7 +16,6 @@ use std::path::Path;
 use std::process::Command;
 use sys::environment::Environment;
 use sys::support::unsupported;
-use sys::temporary::TemporaryFile;
 
 /// Longest environment that is read: more than execve(2) takes.
 const MAX: u64 = 4 << 20;
@@ -34,7 +34,7 @@ impl Exported {
     pub(super) fn new() -> io::Result<Self> {
         match memfd_create(c"variables", MFdFlags::empty()) {
             Err(errno) if unsupported(errno) => {
-                let file = TemporaryFile::make(&std::env::temp_dir(), "trainit-variables-")?.unnamed()?;
+                let file = temporary::unnamed(&std::env::temp_dir(), "trainit-variables-")?;
                 fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty()))?;
                 Ok(Exported(file))
             }

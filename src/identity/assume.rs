@@ -6,6 +6,7 @@ use super::home::{self, HomeDirectory};
 use super::names::{GROUP, KnownUser, PASSWD};
 use super::refusal::{self, Refused};
 use crate::error::Result;
+use crate::temporary;
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -13,7 +14,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use sys::environment::Environment;
 use sys::mountinfo::Mounts;
-use sys::temporary::TemporaryFile;
 use sys::{Root, credentials, reach, stat};
 
 /// The surroundings of the new user.
@@ -222,9 +222,9 @@ fn add_line(root: &Root, file: &str, line: &[u8]) -> std::io::Result<()> {
 
 fn replace(path: &Path, whole: &[u8]) -> std::io::Result<()> {
     let mode = std::fs::metadata(path)?.mode() & 0o777;
-    let mut new = TemporaryFile::make(path.parent().unwrap_or(Path::new("/")), ".trainit-")?;
-    new.file().write_all(whole)?;
-    new.become_file(path, mode, false)
+    let mut new = temporary::make(path.parent().unwrap_or(Path::new("/")), ".trainit-")?;
+    new.write_all(whole)?;
+    temporary::publish(new, path, mode, false)
 }
 
 /// Returns whether a file is on another mount than the root directory; an unknown mount counts as yes.

@@ -7,6 +7,7 @@ use crate::deps;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::{self, KeptFile, MadeFile, Plan, PrivateFile, ServerContext, ServerSetup, SharedFile};
 use crate::program;
+use crate::temporary;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, Permissions};
 use std::io::{self, Write};
@@ -16,7 +17,6 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use supervisor::state_dir;
 use sys::environment::Environment;
-use sys::temporary::TemporaryFile;
 use sys::{ip, process, random};
 
 /// Longest time for making a key or a certificate on a busy machine.
@@ -133,9 +133,9 @@ fn write(file: &PrivateFile) -> Result<()> {
     }
     let write = || {
         let directory = directory_of(&file.path)?;
-        let mut new = TemporaryFile::make(directory, ".trainit-")?;
-        new.file().write_all(&file.content)?;
-        new.become_file(&file.path, 0o600, false)
+        let mut new = temporary::make(directory, ".trainit-")?;
+        new.write_all(&file.content)?;
+        temporary::publish(new, &file.path, 0o600, false)
     };
     write().map_err(|error: io::Error| internal(&format!("cannot write {}", text::path(&file.path)), error))
 }
@@ -175,21 +175,21 @@ fn share(file: &SharedFile) -> io::Result<()> {
         Ok(found) => (found.mode() & 0o777, Some(found.gid())),
         Err(_) => (0o644, None),
     };
-    let mut new = TemporaryFile::make(file.path.parent().unwrap_or(Path::new("/")), ".trainit-")?;
-    new.file().write_all(&file.content)?;
-    std::os::unix::fs::fchown(new.file(), None, group)?;
-    new.become_file(&file.path, mode, false)
+    let mut new = temporary::make(file.path.parent().unwrap_or(Path::new("/")), ".trainit-")?;
+    new.write_all(&file.content)?;
+    std::os::unix::fs::fchown(new.as_file(), None, group)?;
+    temporary::publish(new, &file.path, mode, false)
 }
 
 /// Copies a file to keep; a copy that another start has made first stays.
 fn keep(kept: &KeptFile) -> io::Result<()> {
     let directory = kept.to.parent().unwrap_or(Path::new("/"));
     DirBuilder::new().mode(0o700).recursive(true).create(directory)?;
-    let mut new = TemporaryFile::make(directory, ".trainit-")?;
-    new.file().write_all(&std::fs::read(&kept.from)?)?;
+    let mut new = temporary::make(directory, ".trainit-")?;
+    new.write_all(&std::fs::read(&kept.from)?)?;
     match kept.to.exists() {
         true => Ok(()),
-        false => new.become_file(&kept.to, 0o600, true),
+        false => temporary::publish(new, &kept.to, 0o600, true),
     }
 }
 

@@ -4,12 +4,12 @@ use super::remedy::{self, Correction};
 use crate::check::{CheckContext, Finding, Inventory, Status, provenance, verdict};
 use crate::engine::Platform;
 use crate::error::Error;
+use crate::temporary;
 use protocol::exit_code::Exit;
 use serde::Serialize;
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
-use sys::temporary::TemporaryFile;
 
 /// Version of the format; it changes when a field changes its meaning or is removed.
 const SCHEMA: u32 = 1;
@@ -169,9 +169,9 @@ impl Report {
     /// The error of the file system.
     pub(crate) fn save(&self, path: &Path) -> std::io::Result<()> {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut new = TemporaryFile::make(directory, ".trainit-report.")?;
-        new.file().write_all(self.to_json().as_bytes())?;
-        new.become_file(path, READABLE, false)
+        let mut new = temporary::make(directory, ".trainit-report.")?;
+        new.write_all(self.to_json().as_bytes())?;
+        temporary::publish(new, path, READABLE, false)
     }
 }
 

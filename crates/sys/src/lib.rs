@@ -40,7 +40,6 @@ mod signal_number;
 pub mod stat;
 pub mod stderr;
 pub mod support;
-pub mod temporary;
 pub mod terminal;
 pub mod untrusted;
 pub mod volume;

@@ -8,16 +8,13 @@ use crate::check::rules::Rules;
 use crate::check::step::{CheckResult, Failure, Step, Target};
 use crate::check::task::{CheckTask, PathClass};
 use crate::check::{CheckContext, FindingFacts, HostFacts, failures};
+use crate::temporary;
 use nix::errno::Errno;
-use nix::libc::O_TMPFILE;
-use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 use sys::mountinfo;
-use sys::temporary::TemporaryFile;
 
 /// Variables that name the caches of kernel compilers outside HOME and the temporary directory.
 const CACHES: [&str; 2] = ["TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"];
@@ -112,16 +109,9 @@ fn usable(site: &PathFacts, because: &str, docker: &str) -> CheckResult {
     Failure::new(what).because(because).advice(advice).found()
 }
 
-/// Writes a page to a file without a name, or to a file that is deleted again where the file system has none such.
+/// Writes a page to a file without a name.
 fn write_to(directory: &Path) -> Result<(), Errno> {
-    let nameless = File::options().write(true).custom_flags(O_TMPFILE).mode(0o600).open(directory);
-    let written = match nameless.map_err(failures::errno) {
-        Ok(mut file) => file.write_all(&PAGE),
-        Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {
-            TemporaryFile::make(directory, PROBE).and_then(|mut file| file.file().write_all(&PAGE))
-        }
-        Err(errno) => return Err(errno),
-    };
+    let written = temporary::unnamed(directory, PROBE).and_then(|mut file| file.write_all(&PAGE));
     written.map_err(failures::errno)
 }
 

@@ -2,11 +2,11 @@
 
 use super::CommandOutput;
 use crate::error::{Error, ErrorKind, Result};
+use crate::temporary;
 use gpu::probe::helper::{INSTALLED, embedded};
 use protocol::exit_code::Exit;
 use std::io::{self, Write};
 use std::path::Path;
-use sys::temporary::TemporaryFile;
 
 /// Writes the file, executable for all users, and prints its path.
 ///
@@ -30,9 +30,9 @@ pub(crate) fn run(path: Option<&Path>) -> Result<CommandOutput> {
 fn write(place: &Path, helper: &[u8]) -> io::Result<()> {
     let directory = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(directory)?;
-    let mut new = TemporaryFile::make(directory, ".trainit-")?;
-    new.file().write_all(helper)?;
-    new.become_file(place, 0o755, true)
+    let mut new = temporary::make(directory, ".trainit-")?;
+    new.write_all(helper)?;
+    temporary::publish(new, place, 0o755, true)
 }
 
 #[cfg(test)]

@@ -9,12 +9,12 @@ use super::names::EntryNames;
 use super::pack;
 use super::store_dir::StoreDir;
 use super::{InstallRoot, Packed};
+use crate::temporary;
 use nix::fcntl::AT_FDCWD;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use sys::temporary::TemporaryFile;
 use sys::untrusted::{self, Owners};
 
 /// The shortest interval between two records of a use.
@@ -158,8 +158,8 @@ impl StoreEntry {
         if recent || self.store_dir.closed.is_some() {
             return;
         }
-        let new = TemporaryFile::make(&self.directory, super::store_dir::UNFINISHED);
-        let _ = new.and_then(|new| new.become_file(&self.names.used, 0o644, false));
+        let new = temporary::make(&self.directory, super::store_dir::UNFINISHED);
+        let _ = new.and_then(|new| temporary::publish(new, &self.names.used, 0o644, false));
     }
 
     /// Packs and publishes the environment in one step; returns the bytes before and after compression.
@@ -170,15 +170,15 @@ impl StoreEntry {
         manifest: ArchiveManifest,
         files: &[PathBuf],
     ) -> io::Result<(u64, u64)> {
-        let mut new = TemporaryFile::make(&self.directory, super::store_dir::UNFINISHED)?;
+        let mut new = temporary::make(&self.directory, super::store_dir::UNFINISHED)?;
         let mut plain = 0;
         let mut tell = |bytes| {
             plain = bytes;
             lease.beat(|| "packing".to_owned());
         };
-        pack::pack(&place.root, files, manifest, BufWriter::new(new.file()), &mut tell)?;
-        let packed = new.file().metadata()?.len();
-        new.become_file(&self.names.packed, 0o644, true)?;
+        pack::pack(&place.root, files, manifest, BufWriter::new(new.as_file_mut()), &mut tell)?;
+        let packed = new.as_file().metadata()?.len();
+        temporary::publish(new, &self.names.packed, 0o644, true)?;
         // An NFS server that gets a rename twice answers that there was nothing to rename, so the existing file decides.
         File::open(&self.directory)?.sync_all()?;
         let _ = fs::remove_file(&self.names.failed);

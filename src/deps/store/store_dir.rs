@@ -1,13 +1,13 @@
 //! Examines a store's file system: whether it is writable, its time, and which owners of files are trusted. An environment is code that
 //! will run as this user, so no untrusted user may have put it there.
 
+use crate::temporary;
 use nix::unistd::geteuid;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
-use sys::temporary::TemporaryFile;
 
 /// The prefix of the names of unfinished files.
 pub(super) const UNFINISHED: &str = ".new-";
@@ -31,7 +31,7 @@ pub struct StoreDir {
 impl StoreDir {
     /// Examines the file system with a test file that is removed at once.
     pub fn of(directory: &Path) -> Self {
-        let probe = TemporaryFile::make(directory, UNFINISHED).and_then(|mut file| file.file().metadata());
+        let probe = temporary::make(directory, UNFINISHED).and_then(|file| file.as_file().metadata());
         let (found, closed): (Option<Metadata>, Option<io::Error>) = match probe {
             Ok(found) => (Some(found), None),
             Err(error) => (None, Some(error)),

@@ -47,7 +47,7 @@ pub(crate) enum ProgramEnd {
 #[derive(Clone, Debug)]
 pub(crate) struct ProgramOutput {
     end: ProgramEnd,
-    /// The output of both streams.
+    /// The text of the streams that were read.
     pub output: String,
 }
 
@@ -58,38 +58,62 @@ impl ProgramOutput {
     }
 }
 
+/// Where a program's two streams lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Streams {
+    /// Both are read.
+    Both,
+    /// The output is read, and stderr is dropped.
+    Output,
+    /// Both are read through a pseudo-terminal of the program's own, so that it shows its progress as if it ran alone.
+    Terminal,
+}
+
 /// Gives a command exactly this environment.
 pub(crate) fn with_environment(command: &mut Command, environment: &Environment) {
     command.env_clear().envs(environment.iter());
 }
 
-/// Runs a program with a short output.
+/// Runs a program with a short output, and reads both of its streams.
 ///
 /// # Errors
 /// A program that could not be started.
 pub(crate) fn capture(command: Command, deadline: Option<Instant>) -> io::Result<ProgramOutput> {
+    read_all(command, Streams::Both, deadline)
+}
+
+/// Runs a program with a short output, and drops its stderr.
+///
+/// # Errors
+/// A program that could not be started.
+pub(crate) fn output(command: Command, deadline: Option<Instant>) -> io::Result<ProgramOutput> {
+    read_all(command, Streams::Output, deadline)
+}
+
+fn read_all(command: Command, streams: Streams, deadline: Option<Instant>) -> io::Result<ProgramOutput> {
     let mut output = Vec::new();
     let mut keep = |event: ProgramEvent<'_>| {
         if let ProgramEvent::Output(bytes) = event {
             output.extend_from_slice(bytes);
         }
     };
-    let end = run(command, false, deadline, &mut keep)?;
+    let end = run(command, streams, deadline, &mut keep)?;
     Ok(ProgramOutput { end, output: String::from_utf8_lossy(&output).into_owned() })
 }
 
-/// Runs a program. With `terminal` it gets its own pseudo-terminal, so that it shows its progress as if it ran alone.
+/// Runs a program.
 ///
 /// # Errors
 /// A program that could not be started.
 pub(crate) fn run(
     mut command: Command,
-    terminal: bool,
+    streams: Streams,
     deadline: Option<Instant>,
     tell: &mut dyn FnMut(ProgramEvent<'_>),
 ) -> io::Result<ProgramEnd> {
-    let (ours, theirs) = if terminal { pseudo_terminal()? } else { pipe()? };
-    command.stdin(Stdio::null()).stdout(theirs.try_clone()?).stderr(theirs).process_group(0);
+    let (ours, theirs) = if streams == Streams::Terminal { pseudo_terminal()? } else { pipe()? };
+    let errors = if streams == Streams::Output { Stdio::null() } else { theirs.try_clone()?.into() };
+    command.stdin(Stdio::null()).stdout(theirs).stderr(errors).process_group(0);
     process::die_with_parent(&mut command);
     let trace = ProgramTrace::begin(|| line_of(&command));
     let spawned = command.spawn();
@@ -237,6 +261,7 @@ mod tests {
         assert_eq!(answer.output, "one\ntwo\n");
         assert!(!answer.succeeded());
         assert!(capture(shell("read x || true"), None).unwrap().succeeded());
+        assert_eq!(output(shell("echo one; echo two >&2"), None).unwrap().output, "one\n");
     }
 
     #[test]
@@ -274,7 +299,7 @@ mod tests {
                 said.extend_from_slice(bytes);
             }
         };
-        run(shell("test -t 1 && test -t 2 && printf 'a\\r\\033[Kb\\n'"), true, None, &mut keep).unwrap();
+        run(shell("test -t 1 && test -t 2 && printf 'a\\r\\033[Kb\\n'"), Streams::Terminal, None, &mut keep).unwrap();
         assert_eq!(said, b"a\r\x1b[Kb\n");
     }
 }

@@ -9,7 +9,7 @@ use super::manifest_files::ManifestFiles;
 use super::protect::ProtectedVersions;
 use super::redact::Redactor;
 use super::refusal::permanent;
-use super::run::{self, ProgramEnd};
+use super::run::{self, ProgramEnd, Streams};
 use super::shared_store::Share;
 use super::wanted::WantedPackages;
 use crate::config::Refresh;
@@ -100,7 +100,8 @@ impl Attempts<'_> {
         let logged = job.log.and_then(|log| std::fs::metadata(log).ok()).map_or(0, |found| found.len() as usize);
         let kills = || cgroup::memory_kills(request.root).unwrap_or(0);
         let kills_before = kills();
-        let end = run::run(job.command(), terminal, self.job.deadline, &mut |event| {
+        let streams = if terminal { Streams::Terminal } else { Streams::Both };
+        let end = run::run(job.command(), streams, self.job.deadline, &mut |event| {
             view.event(event);
             if let Some(share) = &mut self.share {
                 share.beat(|| view.progress());

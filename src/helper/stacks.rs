@@ -2,8 +2,10 @@
 //!
 //! The sources are the trainer's own stack dump if it has one, py-spy if it is installed, and /proc otherwise.
 
-use crate::program::ProgramTrace;
+use crate::program;
 use protocol::handover::Policy;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 use sys::{Pid, Signal, proc, signal};
 
@@ -35,29 +37,14 @@ pub(super) fn dump(pids: &[Pid], policy: &Policy, tell: &mut dyn FnMut(String)) 
     }
 }
 
-fn spy(program: &std::path::Path, pid: Pid, tell: &mut dyn FnMut(String)) {
-    let words = || vec![program.into(), "dump".into(), "--pid".into(), pid.to_string().into()];
-    let trace = ProgramTrace::begin(words);
-    let run =
-        duct::cmd!(program, "dump", "--pid", pid.to_string()).stderr_null().stdin_null().unchecked().stdout_capture();
-    let Ok(handle) = run.start() else { return threads(pid, tell) };
-    let waited = handle.wait_timeout(PY_SPY);
-    trace.end(&match &waited {
-        Ok(Some(output)) => output.status.to_string(),
-        Ok(None) => "the time was over".to_owned(),
-        Err(error) => error.to_string(),
-    });
-    match waited {
-        Ok(Some(output)) if output.status.success() => {
-            String::from_utf8_lossy(&output.stdout)
-                .lines()
-                .take(PY_SPY_LINES)
-                .for_each(|line| tell(format!("    {line}")));
+fn spy(program: &Path, pid: Pid, tell: &mut dyn FnMut(String)) {
+    let mut command = Command::new(program);
+    command.args(["dump", "--pid", &pid.to_string()]);
+    match program::output(command, Some(Instant::now() + PY_SPY)) {
+        Ok(answer) if answer.succeeded() => {
+            answer.output.lines().take(PY_SPY_LINES).for_each(|line| tell(format!("    {line}")));
         }
-        _ => {
-            let _ = handle.kill();
-            threads(pid, tell);
-        }
+        _ => threads(pid, tell),
     }
 }
 

@@ -9,7 +9,7 @@ mod shell;
 pub use shell::variables;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::program::{self, ProgramEnd, ProgramEvent};
+use crate::program::{self, ProgramEnd, ProgramEvent, Streams};
 use listing::{HookFile, HookKind};
 use protocol::errno::{self, ErrnoCause};
 use protocol::exit_code::FailureFamily;
@@ -108,7 +108,7 @@ impl Hooks {
         let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
         let memory_kills = || cgroup::memory_kills(&Root::real()).unwrap_or(0);
         let kills_before = memory_kills();
-        let end = program::run(command, false, deadline, &mut |event| {
+        let end = program::run(command, Streams::Both, deadline, &mut |event| {
             if let ProgramEvent::Output(bytes) = event {
                 lines.take(bytes, tell);
             }

@@ -507,6 +507,7 @@ fn quoted(text: &str) -> String {
 #[test]
 fn the_template_holds_every_key_and_parses_when_uncommented() {
     let template = command::template();
+    insta::assert_snapshot!(template);
     let empty = config::parse_bytes(template.as_bytes(), Path::new("template")).unwrap();
     assert!(empty.values.is_empty());
     let uncommented: String = template

@@ -79,4 +79,22 @@ mod tests {
         assert!(rows(&help) <= 24, "{help}");
         line.get_subcommands_mut().for_each(assert_fit);
     }
+
+    #[test]
+    fn every_help_is_the_one_that_was_read() {
+        let mut line = grammar::whole_line();
+        line.build();
+        let mut screens = vec![("trainit".to_owned(), text())];
+        collect(&mut line, &mut screens);
+        let screens = screens.iter().map(|(name, help)| format!("$ {name} --help\n{}\n", help.trim_end()));
+        insta::assert_snapshot!(screens.collect::<Vec<_>>().join("\n"));
+    }
+
+    fn collect(line: &mut clap::Command, screens: &mut Vec<(String, String)>) {
+        for line in line.get_subcommands_mut() {
+            let name = line.get_bin_name().unwrap_or_default().to_owned();
+            screens.push((name, line.render_help().to_string()));
+            collect(line, screens);
+        }
+    }
 }

@@ -91,19 +91,7 @@ mod tests {
             shown: Some((1, "CUDA_VISIBLE_DEVICES=0".into())),
             ..Inventory::default()
         };
-        let expected = "\
-GPU  NAME         MEMORY   USED   BUS           STATE
-0    NVIDIA H200  140 GiB  1 GiB  0000:1b:00.0  well
-10   NVIDIA H200  140 GiB         0000:1b:00.0  lost
-
-driver             570.172.08
-CUDA               up to 12.8
-image              for CUDA 12.8.1 (CUDA_VERSION)
-libcuda.so.1       /usr/lib/libcuda.so.570.172.08
-libnvidia-ml.so.1  not found
-shown to programs  1 (CUDA_VISIBLE_DEVICES=0)
-";
-        assert_eq!(inventory(&all), expected);
+        insta::assert_snapshot!(inventory(&all));
     }
 
     #[test]

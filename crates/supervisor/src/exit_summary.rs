@@ -133,3 +133,46 @@ fn how(state: &State) -> String {
 fn shm_is_full() -> bool {
     nix::sys::statvfs::statvfs("/dev/shm").is_ok_and(|shm| shm.blocks_available() * shm.fragment_size() < SHM_FULL)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(how: &str, exit_code: u8) -> ExitSummary {
+        ExitSummary {
+            command: "python train.py".to_owned(),
+            how: how.to_owned(),
+            stopped_by: None,
+            memory_kills: 0,
+            shm_full: false,
+            checkpoint: None,
+            nothing_saved: false,
+            prepared_s: 1.86,
+            ran_s: 754.0,
+            stopping_s: None,
+            attempt: 1,
+            exit_code,
+            prepare_killed: None,
+        }
+    }
+
+    #[test]
+    fn the_last_line_says_how_it_ended_and_what_is_left() {
+        let stopped = |how, code| ExitSummary {
+            stopped_by: Some("SIGTERM from outside of the container".to_owned()),
+            stopping_s: Some(1.2),
+            ..summary(how, code)
+        };
+        let saved =
+            SavedCheckpoint { path: "/out/step-276.pt".to_owned(), step: Some(276), ..SavedCheckpoint::default() };
+        let lines = [
+            summary("exit code 0", 0),
+            ExitSummary { checkpoint: Some((saved.clone(), 3.4)), ..stopped("exit code 0", 143) },
+            ExitSummary { checkpoint: Some((saved, 3600.0)), nothing_saved: true, ..stopped("killed by SIGKILL", 137) },
+            ExitSummary { nothing_saved: true, ..stopped("exit code 1", 1) },
+            ExitSummary { memory_kills: 2, ..summary("killed by SIGKILL", 137) },
+            ExitSummary { shm_full: true, ..summary("killed by SIGBUS", 135) },
+        ];
+        insta::assert_snapshot!(lines.map(|summary| summary.words()).join("\n"));
+    }
+}

@@ -10,6 +10,7 @@ use protocol::errno;
 use protocol::exit_code::FailureFamily;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
+use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 use sys::mountinfo::{Mount, Mounts};
@@ -29,10 +30,9 @@ pub(crate) fn watched(settings: &Settings) -> Result<(FamilyChoice, Option<Patte
         Error::config(format!("checkpoint.family: there is no family `{word}` ({origin})"))
             .hint(format!("families are: {}", words.join(", ")))
     })?;
-    let pattern =
-        settings.checkpoint_pattern.as_deref().map(Pattern::parse).transpose().map_err(|why| {
-            Error::config(format!("checkpoint.pattern: {why} ({})", settings.checkpoint_pattern.origin))
-        })?;
+    let pattern = settings.checkpoint_pattern.as_deref().map(Pattern::parse).transpose().map_err(|error| {
+        Error::config(format!("checkpoint.pattern ({})", settings.checkpoint_pattern.origin)).caused_by(error)
+    })?;
     Ok((family, pattern))
 }
 
@@ -59,15 +59,29 @@ pub(crate) fn resume(settings: &Settings, mounts: &Mounts) -> Result<Resumed> {
     let find = || find(&settings.checkpoint_resume.value, dir, family, pattern.as_ref());
     let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
     let found = match reach::far(mounts, &absolute) {
-        None => find(),
+        None => find().map_err(SearchError::Directory),
         Some(mount) => find_aside(mount, &absolute, find),
     };
-    found.map_err(|why| unseen(settings, why))
+    found.map_err(|error| unseen(settings, error))
 }
 
-/// Finds the checkpoint, or returns why not.
-fn find(resume: &Resume, dir: &Path, family: FamilyChoice, pattern: Option<&Pattern>) -> Result<Resumed, String> {
-    let survey = checkpoint::survey(dir, family, pattern).map_err(|error| because(&error))?;
+/// The reason why it is not known whether there is a checkpoint.
+#[derive(Debug, thiserror::Error)]
+enum SearchError {
+    /// The directory cannot be read.
+    #[error(transparent)]
+    Directory(io::Error),
+    /// The other machine does not answer.
+    #[error("no answer in {} ({place})", text::seconds(*patience))]
+    Silent { patience: Duration, place: String },
+    /// The process that searched ended without an answer.
+    #[error("the search gave no answer")]
+    NoAnswer,
+}
+
+/// Finds the checkpoint.
+fn find(resume: &Resume, dir: &Path, family: FamilyChoice, pattern: Option<&Pattern>) -> io::Result<Resumed> {
+    let survey = checkpoint::survey(dir, family, pattern)?;
     let found = survey.newest.as_ref();
     let arguments = match resume {
         Resume::Arguments(template) => checkpoint::resume_arguments(template, found),
@@ -81,28 +95,44 @@ fn find(resume: &Resume, dir: &Path, family: FamilyChoice, pattern: Option<&Patt
     })
 }
 
-/// Returns the system's error with its likely cause.
-fn because(error: &std::io::Error) -> String {
-    errno::cause_of(error).map_or_else(|| error.to_string(), |cause| format!("{error}: {}", cause.because))
-}
-
 /// Searches in another process. The first answer shows that the file system is alive, so the search itself may take its time.
-fn find_aside(mount: &Mount, dir: &Path, find: impl FnOnce() -> Result<Resumed, String>) -> Result<Resumed, String> {
-    let place = text::location(mount.kind(), mount.source());
-    let silent = |patience| format!("no answer in {} ({place})", text::seconds(patience));
+fn find_aside(mount: &Mount, dir: &Path, find: impl FnOnce() -> io::Result<Resumed>) -> Result<Resumed, SearchError> {
+    let place = || text::location(mount.kind(), mount.source());
+    let silent = |patience| SearchError::Silent { patience, place: place() };
     let first = || vec![u8::from(std::fs::read_dir(dir).is_ok_and(|mut names| names.next().is_some()))];
     killable_call::ask(mount.patience(), first).map_err(|_| silent(mount.patience()))?;
-    let answer = killable_call::ask(SEARCH, || postcard::to_allocvec(&find()).unwrap_or_default())
+    let search = || find().map_err(|error| SearchedError { errno: error.raw_os_error(), words: error.to_string() });
+    let answer = killable_call::ask(SEARCH, || postcard::to_allocvec(&search()).unwrap_or_default())
         .map_err(|_| silent(SEARCH))?;
-    postcard::from_bytes(&answer).unwrap_or_else(|_| Err("the search gave no answer".to_owned()))
+    let found: Result<Resumed, SearchedError> = postcard::from_bytes(&answer).map_err(|_| SearchError::NoAnswer)?;
+    found.map_err(|failed| SearchError::Directory(failed.into()))
 }
 
-fn unseen(settings: &Settings, why: String) -> Error {
+/// An I/O error on its way from the process that searches.
+#[derive(Serialize, Deserialize)]
+struct SearchedError {
+    errno: Option<i32>,
+    words: String,
+}
+
+impl From<SearchedError> for io::Error {
+    fn from(failed: SearchedError) -> Self {
+        failed.errno.map_or_else(|| io::Error::other(failed.words), io::Error::from_raw_os_error)
+    }
+}
+
+fn unseen(settings: &Settings, error: SearchError) -> Error {
     let dir = settings.checkpoint_dir.as_ref().map_or(String::new(), |dir| text::path(dir));
-    Error::new(
+    let failed = Error::new(
         ErrorKind::Transient(FailureFamily::Output),
         format!("cannot look for a checkpoint in {dir} (checkpoint.dir, {})", settings.checkpoint_dir.origin),
-    )
-    .because(why)
-    .hint("checkpoint.resume: off starts without looking")
+    );
+    let failed = match error {
+        SearchError::Directory(error) => {
+            let because = errno::cause_of(&error).map(|cause| cause.because.to_owned());
+            Error { because, ..failed.caused_by(error) }
+        }
+        error => failed.caused_by(error),
+    };
+    failed.hint("checkpoint.resume: off starts without looking")
 }

@@ -18,20 +18,35 @@ pub struct Pattern {
     proof: Option<String>,
 }
 
+/// The reason why a text is no pattern.
+#[derive(Debug, thiserror::Error)]
+pub enum PatternError {
+    /// There is no name before the slash.
+    #[error("a pattern is for names in checkpoint.dir: it does not start with a slash and is not empty")]
+    NoName,
+    /// There is more than one `{step}`.
+    #[error("{{step}} may be there once")]
+    SecondStep,
+    /// What follows the slash is not the path of one file.
+    #[error("what follows the slash is the one file that is written last: a plain path without wildcards")]
+    NoPlainPath,
+    /// A wildcard is not complete.
+    #[error("a wildcard in it is not complete")]
+    Wildcard(#[from] glob::PatternError),
+}
+
 impl Pattern {
     /// Parses a pattern.
     ///
     /// # Errors
-    /// The reason why the text is no pattern, as a fragment that fits after the text.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// The reason why the text is no pattern.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
         let (name, proof) = match text.split_once('/') {
             Some((name, proof)) => (name, Some(proof)),
             None => (text, None),
         };
         if name.is_empty() {
-            return Err(
-                "a pattern is for names in checkpoint.dir: it does not start with a slash and is not empty".into()
-            );
+            return Err(PatternError::NoName);
         }
         let (before, after) = match name.split_once(STEP) {
             Some((before, after)) => (before, Some(after)),
@@ -69,18 +84,17 @@ impl Pattern {
 }
 
 /// Compiles a part of the pattern that holds no `{step}`.
-fn part(text: &str) -> Result<glob::Pattern, String> {
+fn part(text: &str) -> Result<glob::Pattern, PatternError> {
     if text.contains(STEP) {
-        return Err("{step} may be there once".into());
+        return Err(PatternError::SecondStep);
     }
-    glob::Pattern::new(text).map_err(|error| error.msg.to_string())
+    Ok(glob::Pattern::new(text)?)
 }
 
 /// Checks the path of the file that is written last: relative, and without wildcards, since it has to name one file.
-fn plain_path(text: &str) -> Result<String, String> {
+fn plain_path(text: &str) -> Result<String, PatternError> {
     let plain = !text.contains(['*', '?', '[', '{']) && text.split('/').all(|word| !matches!(word, "" | "." | ".."));
-    let why = "what follows the slash is the one file that is written last: a plain path without wildcards";
-    plain.then(|| text.to_string()).ok_or_else(|| why.to_string())
+    plain.then(|| text.to_string()).ok_or(PatternError::NoPlainPath)
 }
 
 /// Matches a name; only a wildcard matches bytes that are not UTF-8.

@@ -83,6 +83,14 @@ pub fn words(errno: Errno) -> &'static str {
     errno.desc()
 }
 
+/// Returns the words for an I/O error: those of the table where the system answered, else the error's own.
+pub fn words_of(error: &std::io::Error) -> String {
+    match error.raw_os_error() {
+        Some(number) => words(Errno::from_raw(number)).to_owned(),
+        None => error.to_string(),
+    }
+}
+
 /// Tells whether the machine itself is short of a resource, so that no file system is to blame.
 pub const fn is_shortage(errno: Errno) -> bool {
     use Errno::{EAGAIN, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM};

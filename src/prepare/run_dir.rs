@@ -9,7 +9,7 @@ use crate::error::Error;
 use protocol::handover::TargetUser;
 use protocol::state_file::ProcessIdentity;
 use std::path::{Path, PathBuf};
-use supervisor::state_dir;
+use supervisor::state_dir::{self, NoStateDir};
 use sys::environment::Environment;
 use sys::mountinfo::Mounts;
 
@@ -37,12 +37,12 @@ pub(super) fn run_dir(
     // The workload's user cannot enter root's own runtime directory.
     let runtime = environment.get("XDG_RUNTIME_DIR").map(Path::new).filter(|_| user.is_none());
     if user.is_none() && !at_once && !is_awaited(settings) {
-        let place = state_dir::place(runtime, supervisor).map_err(|why| warn(nowhere(why)));
+        let place = state_dir::place(runtime, supervisor).map_err(|error| warn(nowhere(error)));
         return place.ok().map(|place| (place, false));
     }
     let configured = settings.state_dir.value.as_deref();
     let configured = configured.and_then(|base| in_base(base, runtime, whose).map_err(&mut *warn).ok());
-    let usual = || state_dir::make(None, runtime, supervisor).map_err(|why| warn(nowhere(why))).ok();
+    let usual = || state_dir::make(None, runtime, supervisor).map_err(|error| warn(nowhere(error))).ok();
     let run_dir = configured.or_else(usual)?;
     if user.is_some() || settings.watchdog_heartbeat.is_some() {
         // Without these entries the workload cannot ask for a checkpoint or send a heartbeat; that does not prevent the start.
@@ -52,18 +52,18 @@ pub(super) fn run_dir(
 }
 
 /// Returns the error of a start without a state directory, which cannot answer questions or take requests.
-fn nowhere(why: String) -> Error {
+fn nowhere(error: NoStateDir) -> Error {
     Error::config("no state directory: `trainit status`, `health --ready` and `checkpoint` cannot answer here")
-        .because(why)
+        .caused_by(error)
         .hint("TRAINIT_STATE_DIR=DIRECTORY: a local one that only root (or the container's user) may write")
 }
 
 /// Makes the directory in a configured base.
 fn in_base(base: &Path, runtime: Option<&Path>, whose: &RunDirOwner<'_>) -> Result<state_dir::StateDir, Error> {
     state_base::provide(base, whose.mounts)?;
-    state_dir::make(Some(base), runtime, whose.supervisor).map_err(|why| {
+    state_dir::make(Some(base), runtime, whose.supervisor).map_err(|error| {
         let what = format!("state_dir {} cannot be used, so the state is in a usual place", text::path(base));
-        Error::config(what).because(why).hint("look at it: ls -la, df; or set state_dir to another directory")
+        Error::config(what).caused_by(error).hint("look at it: ls -la, df; or set state_dir to another directory")
     })
 }
 

@@ -177,7 +177,7 @@ impl EventLoop {
         match super::start(child_mains, inherited, self.since, self.state.attempt, back) {
             Ok((main, listener)) => (self.workload, self.listener) = (Workload::of(main), listener),
             Err(errno) => {
-                self.log().write(Level::Error, &format!("cannot start again: {}", errno.desc()));
+                self.log().write(Level::Error, &format!("cannot start again: {}", protocol::errno::words(errno)));
                 self.step(Event::MainEnded(process::Ended::Exited(protocol::exit_code::Exit::Internal.code())));
                 self.step(Event::ChildrenGone);
             }

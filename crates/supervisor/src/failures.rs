@@ -21,7 +21,7 @@ impl Failures {
     pub(crate) fn tell(&mut self, log: Log, what: &'static str, errno: Errno) {
         if !self.told.contains(&(what, errno)) {
             self.told.push((what, errno));
-            log.write(Level::Warn, &format!("{what} failed: {}", errno.desc()));
+            log.write(Level::Warn, &format!("{what} failed: {}", protocol::errno::words(errno)));
         }
     }
 

@@ -52,7 +52,8 @@ static FRONT: OnceLock<Front> = OnceLock::new();
 /// Where no second process can be made, the supervisor runs without a front.
 pub(crate) fn behind_front(supervise: impl FnOnce() -> u8) -> u8 {
     if let Err(errno) = process::become_subreaper() {
-        let why = format!("orphans of the workload will be neither reaped nor stopped: {}", errno.desc());
+        let why =
+            format!("orphans of the workload will be neither reaped nor stopped: {}", protocol::errno::words(errno));
         Log::default().write(Level::Warn, &why);
     }
     let Ok((link, writer)) = super::handover_pipe() else { return supervise() };

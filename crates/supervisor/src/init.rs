@@ -63,8 +63,8 @@ pub fn main(args: Args) -> u8 {
             let _ = nix::unistd::write(std::io::stdout(), format!("{text}\n").as_bytes());
             0
         }
-        Err(why) => {
-            Log::default().write(Level::Error, &format!("init: {why}; see `trainit init --help`"));
+        Err(usage) => {
+            Log::default().write(Level::Error, &format!("init: {usage}; see `trainit init --help`"));
             USAGE
         }
     }
@@ -74,7 +74,7 @@ fn supervise(command: Args, mut options: InitOptions, inherited: InheritedSignal
     if let Some(number) = options.parent_death
         && let Err(errno) = process::signal_when_parent_dies(number)
     {
-        Log::default().write(Level::Warn, &format!("-p has no effect: {}", errno.desc()));
+        Log::default().write(Level::Warn, &format!("-p has no effect: {}", protocol::errno::words(errno)));
     }
     // TINI_SUBREAPER and TINI_VERBOSITY ask for what trainit does anyway.
     if process::variable(c"TINI_KILL_PROCESS_GROUP").is_some() {
@@ -93,11 +93,24 @@ fn launch(command: Args, start: PrepareArgs) -> u8 {
     let errno = process::execute_inherited(command);
     InheritedSignals::take_over(); // a closed stderr must not cost the exit code
     let name = command.first().map(|name| String::from_utf8_lossy(name.to_bytes()).into_owned()).unwrap_or_default();
-    Log::default().write(Level::Error, &format!("cannot run {}: {}", name.escape_debug(), errno.desc()));
+    Log::default().write(Level::Error, &format!("cannot run {}: {}", name.escape_debug(), protocol::errno::words(errno)));
     protocol::exit_code::Exit::of_exec(errno as i32).code()
 }
 
-fn read(mut args: Args, options: &mut InitOptions) -> Result<InitRequest, String> {
+/// A mistake in the words of `trainit init`.
+#[derive(Debug, thiserror::Error)]
+enum InitUsage {
+    #[error("no command")]
+    NoCommand,
+    #[error("--grace wants a time such as 30s")]
+    NoGrace,
+    #[error("there is no option -{}", .0.escape_default())]
+    Unknown(char),
+    #[error("-{flag} wants {wanted}, not '{value}'")]
+    Wrong { flag: char, wanted: &'static str, value: String },
+}
+
+fn read(mut args: Args, options: &mut InitOptions) -> Result<InitRequest, InitUsage> {
     while let Some(word) = args.first() {
         let next = || args.after(1).first().and_then(|word| word.to_str().ok());
         match word.to_bytes() {
@@ -105,7 +118,7 @@ fn read(mut args: Args, options: &mut InitOptions) -> Result<InitRequest, String
             b"--version" => return Ok(InitRequest::Print(concat!("trainit ", env!("CARGO_PKG_VERSION")))),
             b"--help" => return Ok(InitRequest::Print(HELP)),
             b"--grace" => {
-                options.policy.stop.grace = Some(duration(next()).ok_or("--grace wants a time such as 30s")?);
+                options.policy.stop.grace = Some(duration(next()).ok_or(InitUsage::NoGrace)?);
                 args = args.after(2);
             }
             [b'-', flags @ ..] if !flags.is_empty() => {
@@ -121,12 +134,16 @@ fn read(mut args: Args, options: &mut InitOptions) -> Result<InitRequest, String
     command(args)
 }
 
-fn command(words: Args) -> Result<InitRequest, String> {
-    if words.first().is_some() { Ok(InitRequest::Run(words)) } else { Err("no command".into()) }
+fn command(words: Args) -> Result<InitRequest, InitUsage> {
+    if words.first().is_some() { Ok(InitRequest::Run(words)) } else { Err(InitUsage::NoCommand) }
 }
 
 /// Parses one word of short options; returns the number of words used, and a text to print instead of anything else.
-fn short(flags: &[u8], next: Option<&str>, options: &mut InitOptions) -> Result<(usize, Option<&'static str>), String> {
+fn short(
+    flags: &[u8],
+    next: Option<&str>,
+    options: &mut InitOptions,
+) -> Result<(usize, Option<&'static str>), InitUsage> {
     for (n, flag) in flags.iter().enumerate() {
         let rest = std::str::from_utf8(flags.get(n + 1..).unwrap_or_default()).unwrap_or_default();
         match flag {
@@ -140,14 +157,14 @@ fn short(flags: &[u8], next: Option<&str>, options: &mut InitOptions) -> Result<
                 with_value(*flag, value, options)?;
                 return Ok((used, None));
             }
-            other => return Err(format!("there is no option -{}", char::from(*other).escape_default())),
+            other => return Err(InitUsage::Unknown(char::from(*other))),
         }
     }
     Ok((1, None))
 }
 
-fn with_value(flag: u8, value: &str, options: &mut InitOptions) -> Result<(), String> {
-    let refused = |wanted: &str| format!("-{} wants {wanted}, not '{value}'", char::from(flag));
+fn with_value(flag: u8, value: &str, options: &mut InitOptions) -> Result<(), InitUsage> {
+    let refused = |wanted| InitUsage::Wrong { flag: char::from(flag), wanted, value: value.to_owned() };
     match flag {
         b'e' => {
             let code = value.parse().map_err(|_| refused("an exit code from 0 to 255"))?;

@@ -190,7 +190,7 @@ fn patiently<T>(attempt: impl Fn() -> nix::Result<T>) -> nix::Result<T> {
 }
 
 fn cannot_start(errno: Errno) -> u8 {
-    Log::default().write(Level::Error, &format!("cannot start: {}", errno.desc()));
+    Log::default().write(Level::Error, &format!("cannot start: {}", protocol::errno::words(errno)));
     let exit = if may_pass(errno) { Exit::Transient(FailureFamily::Host) } else { Exit::Internal };
     exit.code()
 }

@@ -20,6 +20,22 @@ use sys::{Pid, proc, untrusted};
 
 const FILE: &str = "state.json";
 
+/// The reason why there is no state directory.
+#[derive(Debug, thiserror::Error)]
+pub enum NoStateDir {
+    /// The directory has no name.
+    #[error("/proc tells nothing of this container's processes")]
+    Nameless,
+    /// No base works, each for its own reason.
+    #[error("{}", .0.iter().map(|(base, error)| told(base, error)).collect::<Vec<_>>().join("; "))]
+    NoBase(Vec<(PathBuf, io::Error)>),
+}
+
+fn told(base: &Path, error: &io::Error) -> String {
+    let error = protocol::errno::words_of(error);
+    if error.starts_with('/') { error } else { format!("{}: {error}", base.display()) }
+}
+
 /// Returns the identity of the process that has this pid now.
 pub fn identity_of(pid: Pid) -> Option<ProcessIdentity> {
     proc::start_time(pid).map(|start| ProcessIdentity { pid: pid.number(), start })
@@ -57,15 +73,15 @@ pub fn usual_bases() -> Vec<PathBuf> {
 /// The directory is made by its first user (`StateDir::make`): most short commands end before that.
 ///
 /// # Errors
-/// In words, why no base works.
-pub fn place(runtime: Option<&Path>, supervisor: ProcessIdentity) -> Result<PathBuf, String> {
+/// The reason why no base works.
+pub fn place(runtime: Option<&Path>, supervisor: ProcessIdentity) -> Result<PathBuf, NoStateDir> {
     let usable = |base: &Path| match directory::there(base) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Ok(nix::unistd::access(base, AccessFlags::W_OK | AccessFlags::X_OK)?)
         }
         found => found.map(drop),
     };
-    let name = instance_name(supervisor).ok_or("/proc tells nothing of this container's processes")?;
+    let name = instance_name(supervisor).ok_or(NoStateDir::Nameless)?;
     first(&bases(runtime), usable).map(|(base, ())| base.join(home_name(own_uid())).join(name))
 }
 
@@ -74,13 +90,13 @@ pub fn place(runtime: Option<&Path>, supervisor: ProcessIdentity) -> Result<Path
 /// Readers know nothing of a configured base, so a link in the first usual base leads there.
 ///
 /// # Errors
-/// In words, why no base works.
+/// The reason why no base works.
 pub fn make(
     configured: Option<&Path>,
     runtime: Option<&Path>,
     supervisor: ProcessIdentity,
-) -> Result<StateDir, String> {
-    let name = instance_name(supervisor).ok_or("/proc tells nothing of this container's processes")?;
+) -> Result<StateDir, NoStateDir> {
+    let name = instance_name(supervisor).ok_or(NoStateDir::Nameless)?;
     let make_below = |base: &Path| StateDir::make(&base.join(home_name(own_uid())).join(&name));
     let Some(base) = configured else { return first(&bases(runtime), make_below).map(|(_, made)| made) };
     let made = first(&[base.to_path_buf()], make_below).map(|(_, made)| made)?;
@@ -92,9 +108,9 @@ pub fn make(
 ///
 /// Bases where no other user can rename entries come first. The others are for users that are not root: no file is written through a name
 /// there either, and without a state the start cannot take requests.
-fn first<T>(bases: &[PathBuf], attempt: impl Fn(&Path) -> io::Result<T>) -> Result<(&Path, T), String> {
+fn first<T>(bases: &[PathBuf], attempt: impl Fn(&Path) -> io::Result<T>) -> Result<(&Path, T), NoStateDir> {
     let (mut open, mut wrong) = (Vec::new(), Vec::new());
-    let mut tried = |base: &'_ PathBuf| attempt(base).map_err(|error| wrong.push(told(base, &error))).ok();
+    let mut tried = |base: &'_ PathBuf| attempt(base).map_err(|error| wrong.push((base.clone(), error))).ok();
     for base in bases {
         match untrusted::settled(base) {
             Ok(_) => match tried(base) {
@@ -109,13 +125,8 @@ fn first<T>(bases: &[PathBuf], attempt: impl Fn(&Path) -> io::Result<T>) -> Resu
             return Ok((base, done));
         }
     }
-    wrong.extend(open.iter().filter(|_| own_uid() == 0).map(|(base, error)| told(base, error)));
-    Err(wrong.join("; "))
-}
-
-fn told(base: &Path, error: &io::Error) -> String {
-    let error = error.to_string();
-    if error.starts_with('/') { error } else { format!("{}: {error}", base.display()) }
+    wrong.extend(open.into_iter().filter(|_| own_uid() == 0).map(|(base, error)| (base.clone(), error)));
+    Err(NoStateDir::NoBase(wrong))
 }
 
 /// Makes a directory for files that only the workload's user may see, such as a token.

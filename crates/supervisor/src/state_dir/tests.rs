@@ -46,7 +46,7 @@ fn a_directory_that_others_may_write_is_not_used() {
     let home = base.path().join(home_name(own_uid()));
     fs::create_dir(&home).unwrap();
     fs::set_permissions(&home, Permissions::from_mode(0o777)).unwrap();
-    let why = make(Some(base.path()), None, ProcessIdentity { pid: 1, start: 1 }).unwrap_err();
+    let why = make(Some(base.path()), None, ProcessIdentity { pid: 1, start: 1 }).unwrap_err().to_string();
     assert!(why.contains("others may write there (mode 777)"), "{why}");
 }
 
@@ -57,7 +57,7 @@ fn a_base_where_others_may_rename_is_not_used_unless_it_is_sticky() {
         fs::set_permissions(base.path(), Permissions::from_mode(mode)).unwrap();
         make(Some(base.path()), None, ProcessIdentity { pid: 1, start: 1 }).map(drop)
     };
-    assert!(with(0o777).unwrap_err().contains("no sticky bit"));
+    assert!(with(0o777).unwrap_err().to_string().contains("no sticky bit"));
     assert!(with(0o1777).is_ok());
 }
 

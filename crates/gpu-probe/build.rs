@@ -4,6 +4,7 @@
 #[path = "build/helper.rs"]
 mod helper;
 
+use std::error::Error;
 use std::path::PathBuf;
 
 /// Architectures that have an NVIDIA driver.
@@ -28,10 +29,11 @@ fn main() {
             host: variable("HOST"),
             rustc: variable("RUSTC"),
         }),
-        false => Err(format!("NVIDIA has no driver for {architecture}")),
+        false => Err(helper::BuildError::NoDriver(architecture)),
     };
-    if let Err(why) = built {
-        println!("cargo:warning=no GPU helper is embedded, so this trainit asks nvidia-smi at most: {why}");
+    if let Err(error) = built {
+        let cause = error.source().map_or(String::new(), |cause| format!(": {cause}"));
+        println!("cargo:warning=no GPU helper is embedded, so this trainit asks nvidia-smi at most: {error}{cause}");
         std::fs::write(&helper, b"").expect("OUT_DIR can be written");
     }
 }

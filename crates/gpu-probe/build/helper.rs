@@ -3,9 +3,9 @@
 //! it runs with every glibc, and the build needs none. rust-lld of rustup's toolchains links it for any architecture; the system's ld does
 //! so for its own.
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
+use std::{fmt, fs, io};
 
 /// The inputs and outputs of the build.
 pub struct Build {
@@ -34,9 +34,47 @@ struct Linker {
     first: &'static [&'static str],
 }
 
+/// The reason why the probe cannot be built.
+#[derive(Debug)]
+pub enum BuildError {
+    /// There is no driver for this architecture.
+    NoDriver(String),
+    /// No linker for the target was found.
+    NoLinker,
+    /// This file or directory cannot be written.
+    Write(PathBuf, io::Error),
+    /// This command line cannot be started.
+    NotStarted(String, io::Error),
+    /// This command line failed, and wrote this.
+    Failed(String, String),
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BuildError::NoDriver(architecture) => write!(f, "NVIDIA has no driver for {architecture}"),
+            BuildError::NoLinker => {
+                write!(f, "no linker for it: rust-lld is not in Rust's sysroot, ld.lld not on PATH")
+            }
+            BuildError::Write(path, _) => write!(f, "{} cannot be written", path.display()),
+            BuildError::NotStarted(command, _) => write!(f, "{command} cannot be started"),
+            BuildError::Failed(command, said) => write!(f, "{command}: {}", said.replace('\n', " ")),
+        }
+    }
+}
+
+impl std::error::Error for BuildError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            BuildError::Write(_, error) | BuildError::NotStarted(_, error) => Some(error),
+            BuildError::NoDriver(_) | BuildError::NoLinker | BuildError::Failed(..) => None,
+        }
+    }
+}
+
 /// Builds the probe, or returns the reason why it cannot be built.
-pub fn build(build: &Build) -> Result<(), String> {
-    fs::create_dir_all(&build.out).map_err(|error| error.to_string())?;
+pub fn build(build: &Build) -> Result<(), BuildError> {
+    fs::create_dir_all(&build.out).map_err(|error| BuildError::Write(build.out.clone(), error))?;
     build.stand_in("c", "libc.so.6")?;
     build.stand_in("dl", "libdl.so.2")?;
     build.link(&build.linker()?)
@@ -51,9 +89,8 @@ impl Build {
         }
     }
 
-    fn linker(&self) -> Result<Linker, String> {
-        let sysroot =
-            Command::new(&self.rustc).args(["--print", "sysroot"]).output().map_err(|error| error.to_string())?;
+    fn linker(&self) -> Result<Linker, BuildError> {
+        let sysroot = output(Command::new(&self.rustc).args(["--print", "sysroot"]))?;
         let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot.stdout).trim());
         let own = sysroot.join("lib/rustlib").join(&self.host).join("bin/rust-lld");
         let lld = |path| Linker { path, flavor: "ld.lld", first: &["-flavor", "gnu"] };
@@ -64,9 +101,7 @@ impl Build {
             return Ok(Linker { first: &[], ..lld(path) });
         }
         let plain = on_path("ld").filter(|_| self.host.starts_with(&self.architecture));
-        plain
-            .map(|path| Linker { path, flavor: "ld", first: &[] })
-            .ok_or_else(|| "no linker for it: rust-lld is not in Rust's sysroot, ld.lld not on PATH".to_owned())
+        plain.map(|path| Linker { path, flavor: "ld", first: &[] }).ok_or(BuildError::NoLinker)
     }
 
     fn rustc(&self) -> Command {
@@ -77,15 +112,22 @@ impl Build {
     }
 
     /// Builds a library that exports the names of another one without an implementation.
-    fn stand_in(&self, name: &str, known_as: &str) -> Result<(), String> {
+    fn stand_in(&self, name: &str, known_as: &str) -> Result<(), BuildError> {
         let script = self.out.join("version.map");
-        fs::write(&script, format!("{} {{ global: *; }};\n", self.glibc().1)).map_err(|error| error.to_string())?;
+        let versions = format!("{} {{ global: *; }};\n", self.glibc().1);
+        fs::write(&script, versions).map_err(|error| BuildError::Write(script.clone(), error))?;
         let source = self.source.join(format!("stand_in_{name}.rs"));
         self.library(&source, known_as, Some(&script), &self.out.join(format!("lib{name}.so")))
     }
 
     /// Builds a library with this soname from one file that needs core alone; a linker script adds symbol versions.
-    pub fn library(&self, source: &Path, known_as: &str, script: Option<&Path>, library: &Path) -> Result<(), String> {
+    pub fn library(
+        &self,
+        source: &Path,
+        known_as: &str,
+        script: Option<&Path>,
+        library: &Path,
+    ) -> Result<(), BuildError> {
         let object = library.with_extension("o");
         let mut rustc = self.rustc();
         rustc.args(["--crate-type=lib", "--emit=obj", "-Copt-level=s", "-o"]).arg(&object);
@@ -97,7 +139,7 @@ impl Build {
         run(ld.arg("-o").arg(library).arg(&object))
     }
 
-    fn link(&self, linker: &Linker) -> Result<(), String> {
+    fn link(&self, linker: &Linker) -> Result<(), BuildError> {
         let mut rustc = self.rustc();
         rustc.args(["--crate-name", "gpu_helper", "--crate-type=bin", "-Copt-level=s", "-Clto=fat", "-Cstrip=symbols"]);
         rustc.arg(format!("-Clinker={}", linker.path.display())).arg(format!("-Clinker-flavor={}", linker.flavor));
@@ -121,11 +163,15 @@ fn on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|directory| directory.join(name)).find(|file| Path::is_file(file))
 }
 
-fn run(command: &mut Command) -> Result<(), String> {
+fn run(command: &mut Command) -> Result<(), BuildError> {
     // Flags for the rest of the build do not apply here.
-    let output = command.env_remove("RUSTFLAGS").output().map_err(|error| format!("{command:?}: {error}"))?;
+    let output = output(command.env_remove("RUSTFLAGS"))?;
     if output.status.success() {
         return Ok(());
     }
-    Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr).replace('\n', " ")))
+    Err(BuildError::Failed(format!("{command:?}"), String::from_utf8_lossy(&output.stderr).into_owned()))
+}
+
+fn output(command: &mut Command) -> Result<Output, BuildError> {
+    command.output().map_err(|error| BuildError::NotStarted(format!("{command:?}"), error))
 }

@@ -129,7 +129,7 @@ fn how(end: &io::Result<ProgramEnd>) -> String {
     match end {
         Ok(ProgramEnd::Exited(status)) => status.to_string(),
         Ok(ProgramEnd::TimedOut) => "the time was over".to_owned(),
-        Err(error) => error.to_string(),
+        Err(error) => protocol::errno::words_of(error),
     }
 }
 

@@ -35,7 +35,7 @@ impl GitStatus {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 GitStatus::Unknown("there is no git here".to_owned())
             }
-            Err(error) => GitStatus::Unknown(format!("git cannot be started: {error}")),
+            Err(error) => GitStatus::Unknown(format!("git cannot be started: {}", protocol::errno::words_of(&error))),
         }
     }
 

@@ -23,9 +23,10 @@ pub(super) fn is_sick(errno: Errno) -> bool {
 
 /// Makes the failure for a file system or a machine that answers with an error of its own.
 pub(super) fn sick(shown: &str, mount: Option<&Mount>, errno: Errno) -> Failure {
-    let cause = cause(errno).unwrap_or(ErrnoCause { because: errno.desc(), advice: "look at the mount on the host" });
+    let cause = cause(errno)
+        .unwrap_or(ErrnoCause { because: protocol::errno::words(errno), advice: "look at the mount on the host" });
     let kind = mount.map(|mount| format!(" ({})", text::bytes(mount.kind()))).unwrap_or_default();
-    Failure::new(format!("{shown} cannot be used{kind}: {}", errno.desc()))
+    Failure::new(format!("{shown} cannot be used{kind}: {}", protocol::errno::words(errno)))
         .because(cause.because)
         .advice(cause.advice)
         .by_errno()
@@ -33,7 +34,7 @@ pub(super) fn sick(shown: &str, mount: Option<&Mount>, errno: Errno) -> Failure 
 
 /// Makes the failure for an automount that does not reach into this container.
 pub(super) fn not_mounted(shown: &str) -> Failure {
-    Failure::new(format!("{shown} cannot be used (autofs): {}", Errno::ELOOP.desc()))
+    Failure::new(format!("{shown} cannot be used (autofs): {}", protocol::errno::words(Errno::ELOOP)))
         .because(AUTOMOUNT.because)
         .advice(AUTOMOUNT.advice)
         .by_errno()
@@ -73,7 +74,8 @@ impl AccessDenied<'_> {
     /// Names the refused user, the owner of the path, and the user that would have access.
     pub(super) fn failure(&self) -> Failure {
         let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
-        let what = format!("{} cannot be {} as {uid}:{gid}: {}", self.shown, self.verb, self.errno.desc());
+        let what =
+            format!("{} cannot be {} as {uid}:{gid}: {}", self.shown, self.verb, protocol::errno::words(self.errno));
         let Some(meta) = self.meta.filter(|_| matches!(self.errno, Errno::EACCES | Errno::EPERM)) else {
             return Failure::new(what);
         };

@@ -198,7 +198,7 @@ impl PathFacts {
                     .because("a link is resolved in the container: what it points to must be mounted, too")
             }
             Err(_) if errno == Errno::ENOENT => Failure::new(format!("{} does not exist", self.shown)),
-            Err(_) => Failure::new(format!("{} does not exist", self.shown)).because(errno.desc()),
+            Err(_) => Failure::new(format!("{} does not exist", self.shown)).because(protocol::errno::words(errno)),
         }
     }
 
@@ -256,7 +256,7 @@ impl PathFacts {
             }
             PathSide::On(_) => match std::fs::metadata(&self.path) {
                 Ok(meta) => Ok((meta.uid(), meta.gid())),
-                Err(error) => Err(format!("cannot be looked at: {}", failures::errno(error).desc())),
+                Err(error) => Err(format!("cannot be looked at: {}", protocol::errno::words(failures::errno(error)))),
             },
             _ => Err("is not on a mount".to_owned()),
         }

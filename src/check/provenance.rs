@@ -136,7 +136,7 @@ fn why(repository: &Repository) -> String {
             format!("a worktree or submodule, whose repository is not mounted ({})", text::path(git))
         }
         Some(Unknown::Reftable) => "its references are in tables of git that cannot be read".to_owned(),
-        Some(Unknown::Unreadable(errno)) => format!("its files cannot be read: {}", errno.desc()),
+        Some(Unknown::Unreadable(errno)) => format!("its files cannot be read: {}", protocol::errno::words(*errno)),
         Some(Unknown::Unborn) | None => "nothing has been committed yet".to_owned(),
     }
 }

@@ -89,7 +89,9 @@ fn look_as(identity: &WorkloadIdentity, path: &Path, trusted: &TrustedLayers<'_>
     let Some(switch) = &identity.switch else { return trusted.look(path) };
     let look = || match credentials::become_user(identity.uid, identity.gid, &switch.groups) {
         Ok(()) => config::look(path),
-        Err(errno) => FileLook::failed(format!("it cannot be read as {}: {}", identity.uid, errno.desc()), errno),
+        Err(errno) => {
+            FileLook::failed(format!("it cannot be read as {}: {}", identity.uid, protocol::errno::words(errno)), errno)
+        }
     };
     let answer =
         killable_call::ask(patience(trusted.mounts(), path), || postcard::to_allocvec(&look()).unwrap_or_default());

@@ -85,7 +85,7 @@ pub(super) fn allocate(site: &PathFacts, wanted: Option<Size>) -> CheckResult {
     match try_to_allocate(&site.path, wanted.0) {
         Err(errno @ (Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG)) => {
             let size = text::size(wanted.0);
-            Failure::new(format!("{size} cannot be allocated in {}: {}", site.shown, errno.desc()))
+            Failure::new(format!("{size} cannot be allocated in {}: {}", site.shown, protocol::errno::words(errno)))
                 .because("the job would end in the middle of a checkpoint")
                 .advice("raise the quota, free some space, or mount another directory")
                 .found()

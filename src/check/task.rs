@@ -172,7 +172,7 @@ fn not_started(name: &str, errno: Errno) -> Failure {
             "allow clone, fork, pipe2 and wait4 in the seccomp profile",
         ),
     };
-    Failure::new(format!("no process could be started to check {name}: {}", errno.desc()))
+    Failure::new(format!("no process could be started to check {name}: {}", protocol::errno::words(errno)))
         .because(because)
         .advice(advice)
 }

@@ -136,7 +136,7 @@ impl<'a> VerifyPass<'a> {
             Ok(meta) => meta,
             Err(errno) if is_sick(errno) => return Err(errno),
             Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(Err("is not there".to_owned())),
-            Err(errno) => return Ok(Err(format!("cannot be looked at: {}", errno.desc()))),
+            Err(errno) => return Ok(Err(format!("cannot be looked at: {}", protocol::errno::words(errno)))),
         };
         if !meta.is_file() {
             return Ok(Err("is not a file".to_owned()));
@@ -152,7 +152,7 @@ impl<'a> VerifyPass<'a> {
                 Ok(Ok(()))
             }
             Err(errno) if is_sick(errno) => Err(errno),
-            Err(errno) => Ok(Err(format!("cannot be read: {}", errno.desc()))),
+            Err(errno) => Ok(Err(format!("cannot be read: {}", protocol::errno::words(errno)))),
         }
     }
 

@@ -17,7 +17,7 @@ pub(super) fn run(instance: Option<&Path>, live: bool) -> CommandOutput {
                 &record,
                 state_dir::is_alive(record.supervisor),
                 live,
-                asked.and_then(|service| probe::ask(service).err()),
+                asked.and_then(|service| probe::ask(service).err().map(|error| error.to_string())),
             )
         }
         // A supervisor that has just started, or that keeps no state, counts as alive, but not as ready.

@@ -2,7 +2,7 @@
 //! limit is that of a Kubernetes probe (a second).
 
 use protocol::handover::Service;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -12,21 +12,34 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// Length of `HTTP/1.1 200`.
 const STATUS_LINE: usize = 12;
 
+/// The reason why a service does not answer, in a few words: engines show one line.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotReady {
+    #[error("{0} is no address")]
+    NoAddress(String),
+    #[error("port {port}: {}", in_words(.error))]
+    Silent { port: u16, error: io::Error },
+    #[error("port {port} answers {status} for {path}")]
+    Status { port: u16, status: u16, path: String },
+    #[error("port {port} does not answer as HTTP does")]
+    NoHttp { port: u16 },
+}
+
 /// Asks whether the service answers.
 ///
 /// # Errors
-/// The reason, in a few words, why it does not.
-pub(super) fn ask(service: &Service) -> Result<(), String> {
+/// The reason why it does not.
+pub(super) fn ask(service: &Service) -> Result<(), NotReady> {
     let port = service.port;
-    let address: IpAddr = service.address.parse().map_err(|_| format!("{} is no address", service.address))?;
-    let told = |error: std::io::Error| format!("port {port}: {}", in_words(&error));
-    let stream = TcpStream::connect_timeout(&SocketAddr::new(address, port), PATIENCE).map_err(told)?;
+    let address: IpAddr = service.address.parse().map_err(|_| NotReady::NoAddress(service.address.clone()))?;
+    let silent = |error| NotReady::Silent { port, error };
+    let stream = TcpStream::connect_timeout(&SocketAddr::new(address, port), PATIENCE).map_err(silent)?;
     let Some(path) = &service.path else { return Ok(()) };
     match status(stream, path, address) {
         Ok(Some(status)) if status < 500 => Ok(()),
-        Ok(Some(status)) => Err(format!("port {port} answers {status} for {path}")),
-        Ok(None) => Err(format!("port {port} does not answer as HTTP does")),
-        Err(error) => Err(told(error)),
+        Ok(Some(status)) => Err(NotReady::Status { port, status, path: path.clone() }),
+        Ok(None) => Err(NotReady::NoHttp { port }),
+        Err(error) => Err(silent(error)),
     }
 }
 
@@ -78,7 +91,7 @@ mod tests {
             request.lines().next().unwrap_or_default(),
             path.map_or(String::new(), |path| format!("GET {path} HTTP/1.1"))
         );
-        answer.map_err(|why| why.replace(&service.port.to_string(), "PORT"))
+        answer.map_err(|error| error.to_string().replace(&service.port.to_string(), "PORT"))
     }
 
     #[test]
@@ -98,6 +111,6 @@ mod tests {
     #[test]
     fn nobody_there_is_said_at_once() {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        assert_eq!(ask(&Service::on(port)), Err(format!("port {port}: no process listens there")));
+        assert_eq!(ask(&Service::on(port)).unwrap_err().to_string(), format!("port {port}: no process listens there"));
     }
 }

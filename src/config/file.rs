@@ -113,7 +113,7 @@ pub enum FilePresence {
 /// An I/O error that can cross a process boundary.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct FileError {
-    /// The system's text without the number.
+    /// The words of the error.
     pub reason: String,
     /// Whether a permission is missing.
     pub denied: bool,
@@ -140,8 +140,7 @@ impl FileError {
 impl From<io::Error> for FileError {
     /// Adds the user to the text of a missing permission.
     fn from(error: io::Error) -> Self {
-        let text = error.to_string();
-        let mut reason = text.split(" (os error").next().unwrap_or(&text).to_owned();
+        let mut reason = errno::words_of(&error);
         let denied = error.kind() == io::ErrorKind::PermissionDenied;
         if denied {
             reason.push_str(&format!(" for {}:{}", nix::unistd::geteuid(), nix::unistd::getegid()));

@@ -7,7 +7,8 @@ use super::{
     PROJECT_FILE, Problems, Settings, Unknown, ValueOrigin, options, variables,
 };
 use crate::error::{Error, ErrorKind, Result};
-use protocol::errno::ErrnoCause;
+use nix::errno::Errno;
+use protocol::errno::{self, ErrnoCause};
 use protocol::exit_code::FailureFamily;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -364,7 +365,7 @@ impl LayerFiles<'_> {
 
     fn named(&mut self, path: &Path, origin: &ValueOrigin, look: FileLook) -> Option<ConfigLayer> {
         let reason = match look.found {
-            FilePresence::Absent => "No such file or directory".to_owned(),
+            FilePresence::Absent => errno::words(Errno::ENOENT).to_owned(),
             FilePresence::Hidden(failure) => failure.reason,
             found => return self.optional(path, LayerSource::Named, FileLook { misnamed: false, found }),
         };

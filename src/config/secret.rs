@@ -4,7 +4,7 @@
 use super::file::{FileError, SILENT};
 use super::{EnvValue, Settings, read_file};
 use crate::error::{Error, ErrorKind, Result};
-use protocol::errno::ErrnoCause;
+use protocol::errno::{self, ErrnoCause};
 use protocol::exit_code::FailureFamily;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -84,7 +84,8 @@ const HINT: &str =
 /// # Errors
 /// The file, the user that cannot read it, and the reason; never the content.
 pub(super) fn read_on(mounts: &Mounts, path: &Path) -> Result<Vec<u8>, FileError> {
-    let bytes = reach::look(mounts, path, || read(path).map_err(|error| (error.to_string(), error.raw_os_error())));
+    let bytes =
+        reach::look(mounts, path, || read(path).map_err(|error| (errno::words_of(&error), error.raw_os_error())));
     let bytes = bytes.unwrap_or_else(|_| Err((SILENT.to_owned(), Some(libc::ETIMEDOUT))));
     let user = format!("{}:{}", nix::unistd::geteuid(), nix::unistd::getegid());
     bytes.map_err(|(why, errno)| {

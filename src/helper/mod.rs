@@ -70,6 +70,9 @@ fn request_save(task: &HelperArgs<'_>) {
         .open(file)
         .and_then(|file| file.set_modified(std::time::SystemTime::now()));
     if let Err(error) = made {
-        task.handover.send(&Message::Note(format!("checkpoint.request_file {file} cannot be made: {error}")));
+        task.handover.send(&Message::Note(format!(
+            "checkpoint.request_file {file} cannot be made: {}",
+            protocol::errno::words_of(&error)
+        )));
     }
 }

@@ -72,7 +72,7 @@ impl WorkloadIdentity {
         if self.no_new_privs
             && let Err(errno) = credentials::never_gain_rights()
         {
-            notes.push(format!("user.no_new_privs cannot be set: {}", errno.desc()));
+            notes.push(format!("user.no_new_privs cannot be set: {}", protocol::errno::words(errno)));
         }
         Ok(Entered { identity: self, streams, notes })
     }

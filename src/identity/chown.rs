@@ -82,7 +82,7 @@ impl Chown {
 fn words(errno: Errno) -> String {
     match errno {
         Errno::EPERM => "not permitted here, as on NFS with root_squash, or without the capability CHOWN".to_owned(),
-        errno => errno.desc().to_owned(),
+        errno => protocol::errno::words(errno).to_owned(),
     }
 }
 

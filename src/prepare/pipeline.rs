@@ -214,7 +214,7 @@ impl Preparation {
         if let Some(error) = error {
             report = report.with_exit(error.exit());
         }
-        let save = || report.save(&file).map_err(|error| error.to_string());
+        let save = || report.save(&file).map_err(|error| errno::words_of(&error));
         let saved = reach::look(&context.mounts, &file, save);
         if let Err(why) = saved.unwrap_or_else(|_| Err("its file system does not answer".to_owned())) {
             let what = format!("the report cannot be written to {} (report.file)", file.display());

@@ -194,7 +194,7 @@ fn keep(kept: &KeptFile) -> io::Result<()> {
 }
 
 fn cannot_write(path: &Path, written: io::Result<()>) -> Option<String> {
-    written.err().map(|error| format!("cannot write {}: {error}", text::path(path)))
+    written.err().map(|error| format!("cannot write {}: {}", text::path(path), protocol::errno::words_of(&error)))
 }
 
 fn internal(what: &str, error: io::Error) -> Error {

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use nix::unistd::AccessFlags;
 use std::fs::Metadata;
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 use sys::credentials::own_uid;
@@ -17,43 +18,52 @@ const STICKY: u32 = 0o1000;
 /// # Errors
 /// Why it is not, as a warning for the person who configured it.
 pub(super) fn provide(base: &Path, mounts: &Mounts) -> Result<(), Error> {
-    let cannot = |(because, hint): (String, &str)| {
-        let what = format!("state_dir {} cannot be used, so the state is in a usual place", text::path(base));
-        Error::config(what).because(because).hint(hint)
-    };
     if let Some(mount) = reach::far(mounts, base) {
         let place = text::location(mount.kind(), mount.source());
         let because = format!("it lies on {place}, and PID 1 must never wait for another machine");
-        return Err(cannot((because, "state_dir: a directory on a local file system")));
+        return Err(cannot(base).because(because).hint("state_dir: a directory on a local file system"));
     }
-    make(base).map_err(cannot)
+    make(base)
+}
+
+fn cannot(base: &Path) -> Error {
+    Error::config(format!("state_dir {} cannot be used, so the state is in a usual place", text::path(base)))
 }
 
 /// Makes the directory and its parents, if they are missing.
-fn make(base: &Path) -> Result<(), (String, &'static str)> {
+fn make(base: &Path) -> Result<(), Error> {
     match std::fs::metadata(base) {
-        Ok(found) if !found.is_dir() => return Err(("it is not a directory".to_owned(), "state_dir: a directory")),
+        Ok(found) if !found.is_dir() => {
+            return Err(cannot(base).because("it is not a directory").hint("state_dir: a directory"));
+        }
         Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => make_missing(base)?,
-        Err(error) => return Err((error.to_string(), "state_dir: a directory that can be looked into")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make_missing(base)?,
+        Err(error) => {
+            return Err(cannot(base).caused_by(error).hint("state_dir: a directory that can be looked into"));
+        }
     }
     let writable = nix::unistd::access(base, AccessFlags::W_OK | AccessFlags::X_OK);
-    writable.map_err(|errno| (errno.desc().to_owned(), "state_dir: a directory that this user may write"))
+    writable.map_err(|errno| cannot(base).caused_by(errno).hint("state_dir: a directory that this user may write"))
 }
 
-fn make_missing(base: &Path) -> Result<(), (String, &'static str)> {
+/// A missing directory that cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[error("it is not there and cannot be made")]
+struct NotMade(#[source] io::Error);
+
+fn make_missing(base: &Path) -> Result<(), Error> {
     let mut above = base.ancestors().skip(1);
     let above = above.find_map(|above| Some((above, std::fs::metadata(above).ok()?)));
     let Some((above, found)) = above.filter(|_| base.is_absolute()) else {
-        return Err(("it is not there".to_owned(), "state_dir: an absolute path"));
+        return Err(cannot(base).because("it is not there").hint("state_dir: an absolute path"));
     };
     if !is_safe(own_uid(), &found) {
         let because = format!("it is not there, and others may write {} above it", text::path(above));
-        return Err((because, "make it in the image, or mount it"));
+        return Err(cannot(base).because(because).hint("make it in the image, or mount it"));
     }
     // Readers may be other users.
     let made = process::with_umask(0o022, || std::fs::DirBuilder::new().mode(0o755).recursive(true).create(base));
-    made.map_err(|error| (format!("it is not there and cannot be made: {error}"), "make it in the image, or mount it"))
+    made.map_err(|error| cannot(base).caused_by(NotMade(error)).hint("make it in the image, or mount it"))
 }
 
 /// Returns whether root can make an entry there without being led elsewhere: no other user may rename the entries.
@@ -76,7 +86,7 @@ mod tests {
     }
 
     fn because(base: &Path) -> String {
-        provide(base, &mounts()).unwrap_err().because.unwrap_or_default()
+        crate::report::because(&provide(base, &mounts()).unwrap_err()).unwrap_or_default()
     }
 
     #[test]

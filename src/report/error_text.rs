@@ -38,10 +38,10 @@ pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
 
 /// Returns the words of one error. Those for an errno come from one table, whichever type carries it.
 fn words(error: &(dyn StdError + 'static)) -> String {
-    let of_io = || error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error).map(Errno::from_raw);
-    match error.downcast_ref::<Errno>().copied().or_else(of_io) {
-        Some(number) => errno::words(number).to_owned(),
-        None => error.to_string(),
+    match (error.downcast_ref::<Errno>(), error.downcast_ref::<io::Error>()) {
+        (Some(number), _) => errno::words(*number).to_owned(),
+        (_, Some(error)) => errno::words_of(error),
+        _ => error.to_string(),
     }
 }
 

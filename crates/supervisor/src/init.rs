@@ -93,7 +93,8 @@ fn launch(command: Args, start: PrepareArgs) -> u8 {
     let errno = process::execute_inherited(command);
     InheritedSignals::take_over(); // a closed stderr must not cost the exit code
     let name = command.first().map(|name| String::from_utf8_lossy(name.to_bytes()).into_owned()).unwrap_or_default();
-    Log::default().write(Level::Error, &format!("cannot run {}: {}", name.escape_debug(), protocol::errno::words(errno)));
+    Log::default()
+        .write(Level::Error, &format!("cannot run {}: {}", name.escape_debug(), protocol::errno::words(errno)));
     protocol::exit_code::Exit::of_exec(errno as i32).code()
 }
 

@@ -40,7 +40,7 @@ impl GpuTarget {
                 .passing(true);
         }
         let uid = nix::unistd::geteuid();
-        Failure::new(format!("{what}: {path} cannot be opened as uid {uid}: {}", errno.desc()))
+        Failure::new(format!("{what}: {path} cannot be opened as uid {uid}: {}", protocol::errno::words(errno)))
             .because("the node's owner, group or mode does not permit it")
             .remedy(self.join_group(path))
     }

@@ -128,7 +128,7 @@ fn instance_of(at: usize, instance: &facts::MigInstance) -> InventoryGpu {
 fn state(node: &DeviceNode, told: Option<&facts::NvmlGpu>) -> String {
     let usable = node.instances.iter().filter(|instance| instance.is_usable()).count();
     match (node.refused, &node.ill) {
-        (Some(errno), _) => errno.desc().to_lowercase(),
+        (Some(errno), _) => protocol::errno::words(errno).to_lowercase(),
         (None, Some(ill)) => ill.clone(),
         _ if usable < node.instances.len() => format!("{usable} of {} instances", node.instances.len()),
         _ => told.map_or("here".to_owned(), health::word),

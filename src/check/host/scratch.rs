@@ -100,7 +100,7 @@ fn usable(site: &PathFacts, because: &str, docker: &str) -> CheckResult {
     let what = match errno {
         Errno::ENOENT => format!("{} does not exist", site.shown),
         Errno::ENOSPC | Errno::EDQUOT => format!("{} is full: not even a page can be written", site.shown),
-        _ => format!("{} cannot be written as {uid}:{gid}: {}", site.shown, errno.desc()),
+        _ => format!("{} cannot be written as {uid}:{gid}: {}", site.shown, protocol::errno::words(errno)),
     };
     let advice = match site.platform().is_container() {
         true => format!("docker run {docker} …"),

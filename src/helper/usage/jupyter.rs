@@ -37,7 +37,11 @@ pub(super) fn busy(processes: &[Pid]) -> Option<String> {
         Ok(kernels) => (kernels > 0).then(|| format!("{} computing", text::count(kernels, "kernel"))),
         // No process listens: the server has just started, or is about to end.
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => None,
-        Err(error) => Some(format!("Jupyter's kernels on port {} cannot be asked for ({error})", server.port)),
+        Err(error) => Some(format!(
+            "Jupyter's kernels on port {} cannot be asked for ({})",
+            server.port,
+            protocol::errno::words_of(&error)
+        )),
     })
 }
 

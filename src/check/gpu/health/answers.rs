@@ -184,11 +184,11 @@ fn unexecuted(errno: Errno) -> (String, &'static str) {
         Errno::EACCES | Errno::EPERM => (
             format!(
                 "its helper cannot be executed: {} (vm.memfd_noexec, seccomp, file systems that are mounted noexec)",
-                errno.desc()
+                protocol::errno::words(errno)
             ),
             INSTALL,
         ),
-        errno => (format!("its helper cannot be executed: {}", errno.desc()), INSTALL),
+        errno => (format!("its helper cannot be executed: {}", protocol::errno::words(errno)), INSTALL),
     }
 }
 

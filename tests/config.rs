@@ -518,4 +518,6 @@ fn the_template_holds_every_key_and_parses_when_uncommented() {
         .map_err(|errors| format!("{:#}", config::together(errors)))
         .unwrap();
     assert_eq!(layer.values.len(), KEYS.len(), "{uncommented}");
+    let elsewhere: BTreeMap<String, serde_json::Value> = yaml_serde::from_str(&uncommented).unwrap();
+    assert_eq!(elsewhere.len(), KEYS.len(), "another reader of YAML finds other keys");
 }

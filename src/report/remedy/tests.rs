@@ -65,9 +65,10 @@ fn a_corrected_start_has_every_form_with_what_was_there_and_what_was_missing() {
 #[test]
 fn every_form_is_yaml_of_the_right_shape() {
     let correction = correction();
-    let compose = yaml::tests::read(&correction.compose);
+    let read = |text: &str| yaml_serde::from_str::<serde_json::Value>(text).unwrap();
+    let compose = read(&correction.compose);
     assert_eq!(compose["services"]["train"]["volumes"][3], "/path/on/host:/data:ro");
-    let pod = yaml::tests::read(&correction.kubernetes);
+    let pod = read(&correction.kubernetes);
     let container = &pod["spec"]["containers"][0];
     assert_eq!((pod["kind"].as_str(), container["args"][1].as_str()), (Some("Pod"), Some("train.py")));
     assert_eq!(container["resources"]["limits"]["nvidia.com/gpu"], 2);

@@ -1,7 +1,9 @@
-//! Holds licences and sources of what is linked in against deny.toml, without any tool but cargo. Advisories need `cargo deny`.
+//! Holds licences and sources of what is linked in against deny.toml, and what is named against the reasons in docs/design.md, without
+//! any tool but cargo. Advisories need `cargo deny`.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -78,6 +80,25 @@ fn everything_comes_from_the_public_registry() {
         let source = package["source"].as_str().unwrap_or("a path");
         assert!(source.ends_with("crates.io-index"), "{} comes from {source}", package["name"]);
     }
+}
+
+/// The crates that the rows of `## Libraries` name in their first column, up to the table of what is not here.
+fn explained() -> BTreeSet<String> {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/design.md")).unwrap();
+    let section = page.split("\n## Libraries\n").nth(1).unwrap();
+    let table = section.split("\nWhat was tried").next().unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
+    rows.flat_map(|names| names.split(", ")).map(|name| name.trim_matches('`').to_owned()).collect()
+}
+
+#[test]
+fn every_dependency_has_a_reason() {
+    let packages = packages();
+    let ours = packages.iter().filter(|package| package["source"].is_null());
+    let named = ours.flat_map(|package| package["dependencies"].as_array().unwrap());
+    let foreign = named.filter(|dependency| !dependency["source"].is_null());
+    let foreign: BTreeSet<String> = foreign.map(|dependency| dependency["name"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(explained(), foreign, "docs/design.md, Libraries: a row for each, and none for others");
 }
 
 #[test]

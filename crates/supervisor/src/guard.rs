@@ -24,11 +24,11 @@ pub(crate) fn guarded<T>(body: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(body)).ok()
 }
 
-/// Repeats an iteration of the event loop until it returns an exit code.
-pub(crate) fn keep_turning(mut turn: impl FnMut() -> Option<u8>) -> u8 {
+/// Repeats an iteration of a loop until it returns a result; a panic costs one iteration.
+pub(crate) fn keep_turning<T>(mut turn: impl FnMut() -> Option<T>) -> T {
     loop {
         match guarded(&mut turn) {
-            Some(Some(code)) => return code,
+            Some(Some(result)) => return result,
             Some(None) => {}
             None => drop(poll(&mut [], AFTER_PANIC)),
         }

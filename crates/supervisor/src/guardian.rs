@@ -7,6 +7,7 @@
 //! stays below one of them, even behind shells and in sessions of its own. The kernel keeps the list of children, and it is complete when
 //! no children are left (wait(2), ECHILD).
 
+use super::guard::{guarded, keep_turning};
 use super::log::Log;
 use super::log_event::LogEvent;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -57,12 +58,12 @@ pub(crate) fn behind_front(supervise: impl FnOnce() -> u8) -> u8 {
         Log::default().write(Level::Warn, &why);
     }
     let Ok((link, writer)) = super::handover_pipe() else { return supervise() };
-    let front = Front { pid: Pid::own(), link, earlier: known_children() };
+    let front = Front { pid: Pid::own(), link, earlier: guarded(known_children).unwrap_or_default() };
     let (writer, body) = (Cell::new(Some(writer)), Cell::new(Some((supervise, front))));
     let supervisor = process::fork(|| {
         drop(writer.take()); // the front alone keeps the writing end
         let Some((supervise, front)) = body.take() else { return Exit::Internal.code() };
-        step_behind(front);
+        guarded(|| step_behind(front));
         supervise()
     });
     match (supervisor, body.take()) {
@@ -114,38 +115,62 @@ pub(crate) fn end_with_front(log: Log) -> Option<u8> {
     Some(Ended::Killed(Signal::KILL).code())
 }
 
-/// Runs the front until the supervisor ends.
+/// Runs the front until the supervisor ends, and returns the exit code, which no panic on the way can change.
 fn stand_in_front(supervisor: Pid, link: Option<OwnedFd>, earlier: &[KnownProcess]) -> u8 {
-    process::close_all_but(&link.iter().map(AsRawFd::as_raw_fd).collect::<Vec<_>>());
+    guarded(|| release(link.as_ref()));
+    let signals = SignalReceiver::default();
+    match end_of(supervisor, || pass_on(supervisor, &signals)) {
+        Some(ended @ Ended::Exited(_)) => {
+            guarded(|| wait_for_earlier(earlier));
+            ended.code()
+        }
+        Some(ended @ Ended::Killed(by)) => {
+            guarded(|| end_everything(&[]));
+            guarded(|| log_killed(by));
+            ended.code()
+        }
+        None => Exit::Internal.code(),
+    }
+}
+
+/// Releases what the front does not need: descriptors, the working directory and memory.
+fn release(link: Option<&OwnedFd>) {
+    process::close_all_but(&link.into_iter().map(AsRawFd::as_raw_fd).collect::<Vec<_>>());
     let _ = nix::unistd::chdir("/");
     memory::give_back();
-    let signals = SignalReceiver::default();
-    loop {
-        match process::reap() {
-            Reaped::One(pid, Ended::Exited(code)) if pid == supervisor => return leave(code, earlier),
-            Reaped::One(pid, Ended::Killed(signal)) if pid == supervisor => return supervisor_killed(signal),
-            Reaped::One(..) | Reaped::Suspended(..) => continue,
-            Reaped::NoChildren => return Exit::Internal.code(),
-            Reaped::NoneYet => {}
-            Reaped::Unknown(_) => {
-                pause();
-                continue;
-            }
+}
+
+/// Waits until the supervisor ends; `None` if it was lost. `wait` sleeps until a signal arrives.
+///
+/// Between the kernel's answer and the return nothing can panic, so that the status is not lost.
+fn end_of(supervisor: Pid, mut wait: impl FnMut()) -> Option<Ended> {
+    keep_turning(|| match process::reap() {
+        Reaped::One(pid, ended) if pid == supervisor => Some(Some(ended)),
+        Reaped::One(..) | Reaped::Suspended(..) => None,
+        Reaped::NoChildren => Some(None),
+        Reaped::NoneYet => {
+            wait();
+            None
         }
-        let arrived = match signals.wait(None) {
-            Ok(Some(arrived)) => arrived,
-            Ok(None) => continue,
-            Err(_) => {
-                pause();
-                continue;
-            }
-        };
-        match arrived.signal {
-            Signal::CHLD if arrived.pid == Some(supervisor) => {}
-            Signal::TSTP if arrived.pid == Some(supervisor) => process::suspend(),
-            Signal::PIPE if arrived.pid == Some(Pid::own()) => {}
-            _ => signal::relay(supervisor, &arrived),
+        Reaped::Unknown(_) => {
+            pause();
+            None
         }
+    })
+}
+
+/// Waits for a signal, and passes it on to the supervisor.
+fn pass_on(supervisor: Pid, signals: &SignalReceiver) {
+    let arrived = match signals.wait(None) {
+        Ok(Some(arrived)) => arrived,
+        Ok(None) => return,
+        Err(_) => return pause(),
+    };
+    match arrived.signal {
+        Signal::CHLD if arrived.pid == Some(supervisor) => {}
+        Signal::TSTP if arrived.pid == Some(supervisor) => process::suspend(),
+        Signal::PIPE if arrived.pid == Some(Pid::own()) => {}
+        _ => signal::relay(supervisor, &arrived),
     }
 }
 
@@ -154,8 +179,8 @@ fn pause() {
     let _ = poll(&mut [], PollTimeout::try_from(PAUSE).unwrap_or(PollTimeout::ZERO));
 }
 
-/// Ends the front once the children that were there before trainit have ended, too.
-fn leave(code: u8, earlier: &[KnownProcess]) -> u8 {
+/// Waits until the children that were there before trainit have ended, too.
+fn wait_for_earlier(earlier: &[KnownProcess]) {
     let (begun, signals) = (Instant::now(), SignalReceiver::default());
     for (pid, _) in earlier.iter().filter(|known| is_there(known)) {
         let _ = signal::send(*pid, Signal::TERM);
@@ -163,7 +188,6 @@ fn leave(code: u8, earlier: &[KnownProcess]) -> u8 {
     while earlier.iter().any(is_there) && reap_what_ended() && begun.elapsed() < DRAIN {
         let _ = signals.wait(Some(PAUSE));
     }
-    code
 }
 
 fn known_children() -> Vec<KnownProcess> {
@@ -175,14 +199,10 @@ fn is_there((pid, start): &KnownProcess) -> bool {
     proc::start_time(*pid) == Some(*start)
 }
 
-fn supervisor_killed(signal: Signal) -> u8 {
-    let ended = Ended::Killed(signal);
-    end_everything(&[]);
-    let how = signal;
+fn log_killed(by: Signal) {
     Log::default()
-        .write(Level::Error, &format!("the supervisor was killed by {how}: SIGKILL for everything that was started"));
+        .write(Level::Error, &format!("the supervisor was killed by {by}: SIGKILL for everything that was started"));
     log_who_is_left();
-    ended.code()
 }
 
 fn log_who_is_left() {
@@ -194,18 +214,24 @@ fn log_who_is_left() {
 /// Sends SIGKILL to these processes, and to every descendant until none is left.
 fn end_everything(others: &[KnownProcess]) {
     let (begun, signals) = (Instant::now(), SignalReceiver::default());
-    // Without the list nothing can be done here: the end of this process ends its children (`end_with_parent`).
-    while proc::is_of_this_namespace() && begun.elapsed() < PATIENCE {
-        let others = || others.iter().filter(|known| is_there(known)).map(|(pid, _)| *pid);
-        let below_others = others().flat_map(proc::descendants).chain(others());
-        for pid in proc::descendants(Pid::own()).into_iter().chain(below_others) {
-            let _ = signal::send(pid, Signal::KILL);
-        }
-        if !reap_what_ended() && others().next().is_none() {
-            return;
+    keep_turning(|| {
+        // Without the list nothing can be done here: the end of this process ends its children (`end_with_parent`).
+        if !proc::is_of_this_namespace() || begun.elapsed() >= PATIENCE || !kill_once(others) {
+            return Some(());
         }
         let _ = signals.wait(Some(PAUSE));
+        None
+    });
+}
+
+/// Sends SIGKILL once to these processes and to every descendant; returns whether any may be left.
+fn kill_once(others: &[KnownProcess]) -> bool {
+    let others = || others.iter().filter(|known| is_there(known)).map(|(pid, _)| *pid);
+    let below_others = others().flat_map(proc::descendants).chain(others());
+    for pid in proc::descendants(Pid::own()).into_iter().chain(below_others) {
+        let _ = signal::send(pid, Signal::KILL);
     }
+    reap_what_ended() || others().next().is_some()
 }
 
 /// Reaps ended children; returns whether any are left.
@@ -226,5 +252,51 @@ pub(crate) fn suspend() {
             let _ = signal::send(front.pid, Signal::TSTP);
         }
         None => process::suspend(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::fcntl::OFlag;
+
+    /// Runs a front whose supervisor ends with `how` after two turns, the first of which panics; returns the front's exit code.
+    ///
+    /// All of it is in a process of its own, because a front reaps every child.
+    fn code_of_front(how: fn() -> u8) -> Reaped {
+        let front = process::fork(|| {
+            let (waits, opens) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
+            let (mut opens, mut turns) = (Some(opens), 0);
+            let supervisor = process::fork(|| {
+                process::close_one(opens.as_ref().map_or(-1, AsRawFd::as_raw_fd));
+                let _ = nix::unistd::read(&waits, &mut [0]);
+                how()
+            });
+            let turn = || {
+                turns += 1;
+                if turns == 1 {
+                    // A panic without its hook: a thread of the tests may have held the hook's lock at the fork.
+                    std::panic::resume_unwind(Box::new("a fault of ours"));
+                }
+                drop(opens.take());
+                pause();
+            };
+            end_of(supervisor.unwrap(), turn).map_or(99, Ended::code)
+        });
+        process::wait_for(front.unwrap())
+    }
+
+    #[test]
+    fn a_front_that_panics_ends_with_the_supervisors_code_all_the_same() {
+        let code = |reaped| match reaped {
+            Reaped::One(_, Ended::Exited(code)) => code,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(code(code_of_front(|| 7)), 7);
+        let killed = || {
+            let _ = signal::send(Pid::own(), Signal::KILL);
+            0
+        };
+        assert_eq!(code(code_of_front(killed)), 137);
     }
 }

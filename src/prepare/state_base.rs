@@ -2,16 +2,10 @@
 
 use crate::error::Error;
 use nix::unistd::AccessFlags;
-use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
-use sys::credentials::own_uid;
 use sys::mountinfo::Mounts;
-use sys::{process, reach};
-
-/// The sticky bit: any user may make files in such a directory, and only their owner may rename or remove them.
-const STICKY: u32 = 0o1000;
+use sys::{process, reach, untrusted};
 
 /// Makes sure that the base is a writable directory.
 ///
@@ -51,33 +45,21 @@ fn make(base: &Path) -> Result<(), Error> {
 #[error("it is not there and cannot be made")]
 struct NotMade(#[source] io::Error);
 
+/// Makes what is missing by descriptors, because another user may exchange a part of the path meanwhile.
 fn make_missing(base: &Path) -> Result<(), Error> {
-    let mut above = base.ancestors().skip(1);
-    let above = above.find_map(|above| Some((above, std::fs::metadata(above).ok()?)));
-    let Some((above, found)) = above.filter(|_| base.is_absolute()) else {
+    if !base.is_absolute() {
         return Err(cannot(base).because("it is not there").hint("state_dir: an absolute path"));
-    };
-    if !is_safe(own_uid(), &found) {
-        let because = format!("it is not there, and others may write {} above it", text::path(above));
-        return Err(cannot(base).because(because).hint("make it in the image, or mount it"));
     }
     // Readers may be other users.
-    let made = process::with_umask(0o022, || std::fs::DirBuilder::new().mode(0o755).recursive(true).create(base));
+    let made = process::with_umask(0o022, || untrusted::make_directories(base, 0o755));
     made.map_err(|error| cannot(base).caused_by(NotMade(error)).hint("make it in the image, or mount it"))
-}
-
-/// Returns whether root can make an entry there without being led elsewhere: no other user may rename the entries.
-///
-/// A user other than root has no rights that others lack, so the question does not matter there.
-fn is_safe(uid: u32, found: &Metadata) -> bool {
-    let writable = found.mode() & 0o022 != 0 && found.mode() & STICKY == 0;
-    uid != 0 || found.uid() == 0 && !writable
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+    use sys::credentials::own_uid;
 
     /// Returns mounts that are all local, except one.
     fn mounts() -> Mounts {
@@ -123,16 +105,19 @@ mod tests {
     #[test]
     fn root_makes_nothing_where_others_may_rename_it() {
         let home = tempfile::tempdir().unwrap();
-        let open = home.path().join("open");
-        std::fs::create_dir(&open).unwrap();
-        let safe = |mode: u32, uid: u32| {
+        let (open, inner) = (home.path().join("open"), home.path().join("open/inner"));
+        std::fs::create_dir_all(&inner).unwrap();
+        let made = |mode: u32, name: &str| {
             std::fs::set_permissions(&open, std::fs::Permissions::from_mode(mode)).unwrap();
-            is_safe(uid, &std::fs::metadata(&open).unwrap())
+            provide(&inner.join(name), &mounts())
         };
-        assert!(!safe(0o777, 0) && !safe(0o775, 0));
-        assert!(safe(0o777, 1000));
-        if own_uid() == 0 {
-            assert!(safe(0o755, 0) && safe(0o1777, 0));
+        assert!(made(0o755, "a").is_ok() && made(0o1777, "b").is_ok());
+        let refused = made(0o777, "c");
+        if own_uid() != 0 {
+            return assert!(refused.is_ok());
         }
+        let because = crate::report::because(&refused.unwrap_err()).unwrap_or_default();
+        assert!(because.contains("others may rename what is in it (mode 777"), "{because}");
+        assert!(!inner.join("c").exists());
     }
 }

@@ -6,7 +6,7 @@
 use super::credentials;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, mkdirat};
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::fd::AsFd;
@@ -131,6 +131,32 @@ pub fn directory(parent: impl AsFd, name: &Path, owners: Owners<'_>) -> io::Resu
     Ok(opened)
 }
 
+/// Makes a directory and the missing ones above it, each in one that is open, so that no other user can lead this process elsewhere.
+///
+/// The lowest directory that is there has to be one where no other user can exchange what root makes (`settled`). A user other than
+/// root has no rights that others lack, so for one any directory does. Links in the part that is there are meant, and are followed.
+///
+/// # Errors
+/// The error of mkdirat(2) or openat(2); in words, which directory breaks a rule, and which rule.
+pub fn make_directories(path: &Path, mode: u32) -> io::Result<()> {
+    let there = path.ancestors().find(|above| above.is_dir()).ok_or(Errno::ENOENT)?;
+    let mut parent = match settled(there) {
+        Err(_) if credentials::own_uid() != 0 => File::from(openat(AT_FDCWD, there, SEARCHED, Mode::empty())?),
+        settled => settled?,
+    };
+    for name in path.strip_prefix(there).unwrap_or(Path::new("")) {
+        match mkdirat(&parent, name, Mode::from_bits_truncate(mode)) {
+            Ok(()) | Err(Errno::EEXIST) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        parent = directory(&parent, Path::new(name), Owners::These(&[0, credentials::own_uid()]))?;
+    }
+    Ok(())
+}
+
+/// How a directory is opened in which entries are only made and looked up.
+const SEARCHED: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+
 const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(NOT_WAITING);
 const OTHERS_WRITE: u32 = 0o022;
 const STICKY: u32 = 0o1000;
@@ -152,8 +178,7 @@ pub fn settled(path: &Path) -> io::Result<File> {
             return Err(io::Error::other(format!("{}: {why}", step.display())));
         }
     }
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    Ok(openat(AT_FDCWD, &path, flags, Mode::empty()).map(File::from)?)
+    Ok(openat(AT_FDCWD, &path, SEARCHED | OFlag::O_NOFOLLOW, Mode::empty()).map(File::from)?)
 }
 
 /// Returns why others could exchange a file of this directory; `None` if they cannot.
@@ -223,6 +248,24 @@ mod tests {
         assert_eq!(told.to_string(), format!("it belongs to user {own}"));
         assert!(directory(&at, Path::new("directory"), Owners::These(&[own])).is_ok());
         assert!(directory(&at, Path::new("directory"), Owners::These(&[own + 1])).is_err());
+    }
+
+    #[test]
+    fn directories_are_made_below_a_settled_one_and_never_through_a_link() {
+        let outer = tempfile::tempdir().unwrap();
+        let inner = outer.path().join("inner");
+        fs::create_dir(&inner).unwrap();
+        make_directories(&inner.join("a/b"), 0o755).unwrap();
+        make_directories(&inner.join("a/b"), 0o755).unwrap();
+        assert!(inner.join("a/b").is_dir());
+        symlink(outer.path().join("elsewhere"), inner.join("link")).unwrap();
+        assert!(make_directories(&inner.join("link/c"), 0o755).is_err() && !outer.path().join("elsewhere").exists());
+        if credentials::own_uid() == 0 {
+            // The directory itself is root's, and another user may put another one in its place.
+            fs::set_permissions(outer.path(), Permissions::from_mode(0o777)).unwrap();
+            let told = make_directories(&inner.join("d"), 0o755).unwrap_err().to_string();
+            assert!(told.contains("others may rename") && !inner.join("d").exists(), "{told}");
+        }
     }
 
     #[test]

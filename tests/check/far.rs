@@ -212,10 +212,11 @@ fn each_error_of_a_sick_share_has_a_cause_and_a_passing_code_for_code_as_for_dat
         return;
     }
     const UNREACHABLE: &str = "its server cannot be reached";
-    let cases: [(Manner, &str); 6] = [
+    let cases: [(Manner, &str); 7] = [
         (sick::<{ libc::ENOTCONN }>, "its FUSE daemon died"),
         (sick::<{ libc::ESTALE }>, "its export was removed or moved on the server"),
         (sick::<{ libc::EIO }>, "the storage reports an error"),
+        (sick::<{ libc::ENODEV }>, "the device below it is gone or offline"),
         (sick::<{ libc::ETIMEDOUT }>, UNREACHABLE),
         (sick::<{ libc::EHOSTDOWN }>, UNREACHABLE),
         (sick::<{ libc::EKEYEXPIRED }>, "the key or ticket for it (Kerberos, AFS) is missing, expired or refused"),

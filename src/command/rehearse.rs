@@ -102,9 +102,18 @@ fn next(loaded: &Loaded) -> NextStart {
     let mut settings = loaded.settings.clone();
     settings.checkpoint_dir.value = checkpoints(loaded);
     match prepare::resume(&settings, &loaded.mounts) {
-        Ok(resumed) => NextStart { arguments: resumed.arguments, variables: resumed.variables, failure: None },
+        Ok(resumed) => {
+            let seen = if resumed.variables.is_empty() { seen(&resumed.lines) } else { Vec::new() };
+            NextStart { arguments: resumed.arguments, variables: resumed.variables, failure: None, seen }
+        }
         Err(error) => NextStart { failure: Some(error.what), ..NextStart::default() },
     }
+}
+
+/// Returns what the lines about resuming say, without their heads and arrows.
+fn seen(lines: &[String]) -> Vec<String> {
+    let bare = |line: &String| line.trim_start_matches("resume: ").trim_start().trim_start_matches("→ ").to_owned();
+    lines.iter().map(bare).collect()
 }
 
 /// Returns whether a key is locked: even a rehearsal may not set it.

@@ -3,6 +3,7 @@
 use super::CommandOutput;
 use crate::error::{Error, ErrorKind, Result};
 use protocol::state_file::{ProcessIdentity, SidecarRecord, StateRecord, VERSION};
+use protocol::units;
 use std::path::Path;
 use supervisor::state_dir::{FoundState, unix_now};
 
@@ -52,7 +53,14 @@ fn words(directory: &Path, record: &StateRecord) -> String {
         ("state", text::path(directory)),
     ];
     rows.extend(record.sidecars.iter().map(|sidecar| ("sidecar", beside(sidecar))));
-    let saved = record.saved.as_ref().map(|saved| format!("{}, {} old", saved.path, age(saved.modified)));
+    let saved = record.saved.as_ref().map(|saved| {
+        let others = if saved.others == 0 {
+            String::new()
+        } else {
+            format!(" and {}", units::count(saved.others, "other file"))
+        };
+        format!("{}{others}, {}", saved.path, units::age(unix_now() - saved.modified))
+    });
     let held = record.hold_s.map(|time| format!("{} more, then it ends", left(record.since + time as f64)));
     let unused =
         |since: f64| format!("for {}, it ends in {}", age(since), left(since + record.idle_s.unwrap_or(0) as f64));

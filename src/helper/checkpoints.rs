@@ -28,6 +28,7 @@ pub(super) fn watch(task: &HelperArgs<'_>) {
 fn saved(found: &Checkpoint, fresh: bool) -> SavedCheckpoint {
     SavedCheckpoint {
         path: found.path.to_string_lossy().into_owned(),
+        others: found.others.len() as u64,
         step: found.step,
         size: found.size,
         modified: found.modified.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64()),

@@ -5,5 +5,8 @@
 
 mod families;
 mod fixture;
+mod layouts;
 mod odd;
+mod sets;
+mod starts;
 mod watching;

@@ -1,6 +1,6 @@
 //! A watcher in one thread, a writer in another. The writer waits for what the watcher tells; nothing sleeps and hopes.
 
-use crate::fixture::{Place, dcp_index, half, torch};
+use crate::fixture::{Place, dcp_index, half, lightning, torch};
 use checkpoint::{Checkpoint, FamilyChoice, Pattern, WatchEnd, watch};
 use std::fs::{self, File};
 use std::io::Write;
@@ -132,6 +132,47 @@ fn a_lower_step_after_going_back_is_news() {
     assert_eq!(watching.next(), "a-100.pt");
     (990..1000).for_each(|step| fs::remove_file(place.path().join(format!("a-{step}.pt"))).unwrap());
     assert_eq!(watching.rest(), [""; 0], "what comes into sight when others go is no news");
+}
+
+#[test]
+fn a_set_is_told_when_its_last_part_is_whole() {
+    let place = Place::new();
+    ["model_1.pt", "optim_1.pt"].iter().for_each(|name| {
+        place.put(name, torch(b"w"));
+        place.age(name, 60);
+    });
+    let watching = Watching::of(place.path(), "auto", SystemTime::now());
+    place.put("model_2.pt", torch(b"w"));
+    place.put("optim_2.pt", half(torch(b"w")));
+    assert_eq!(watching.told.recv_timeout(Duration::from_millis(1500)), Err(RecvTimeoutError::Timeout));
+    place.put("optim_2.pt", torch(b"w"));
+    let found = watching.told.recv_timeout(SOON).unwrap();
+    assert_eq!((name(&found), found.others.len(), found.stands), ("model_2.pt".into(), 1, false));
+    assert_eq!(watching.rest(), [""; 0]);
+}
+
+#[test]
+fn a_new_runs_directory_is_watched_too() {
+    let place = Place::new();
+    place.put("lightning_logs/version_0/checkpoints/epoch=0-step=9.ckpt", lightning(9));
+    place.age("lightning_logs/version_0/checkpoints/epoch=0-step=9.ckpt", 600);
+    let watching = Watching::of(place.path(), "auto", SystemTime::now());
+    place.put("lightning_logs/version_1/checkpoints/epoch=0-step=3.ckpt", lightning(3));
+    assert_eq!(watching.next(), "epoch=0-step=3.ckpt");
+    place.put("lightning_logs/version_1/checkpoints/epoch=0-step=6.ckpt", lightning(6));
+    assert_eq!(watching.next(), "epoch=0-step=6.ckpt");
+    assert_eq!(watching.rest(), [""; 0]);
+}
+
+#[test]
+fn what_this_training_saves_is_told_whatever_its_name_is() {
+    let place = Place::new();
+    place.put("resnet50.pth", torch(b"w"));
+    place.age("resnet50.pth", 600);
+    let watching = Watching::of(place.path(), "auto", SystemTime::now());
+    place.put("mynet.pt", torch(b"w"));
+    assert_eq!(watching.next(), "mynet.pt");
+    assert_eq!(watching.rest(), [""; 0]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use super::format::{index, pickle, safetensors, zip};
 use super::listing::{Entry, EntryKind, Listing};
-use super::writers;
+use super::{set, writers};
 use std::collections::BTreeSet;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 /// How many levels of directories inside a checkpoint are read.
-const DEPTH: usize = 3;
+const DEPTH: usize = 8;
 
 /// Most entries that are read inside one checkpoint.
 const MOST_ENTRIES: usize = 16_384;
@@ -146,6 +146,11 @@ pub(crate) fn tensors(path: &Path) -> Completeness {
     }
 }
 
+/// Tells whether a text is one whole JSON object, without building it.
+pub(crate) fn is_object(text: &[u8]) -> bool {
+    text.trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
+}
+
 /// Judges a file of a set by the format that its name tells.
 ///
 /// # Errors
@@ -223,6 +228,9 @@ impl CheckpointTree {
         let listing = Listing::read(dir, self.entries_left)?;
         self.entries_left = self.entries_left.saturating_sub(listing.entries.len());
         let none = Contents { unread: u64::from(listing.cut), ..Contents::NONE };
+        if let Some(gap) = set::gap_within(&listing) {
+            return Err(Unfinished::because(gap));
+        }
         listing.entries.iter().try_fold(none, |sum, entry| {
             let found = match entry.kind {
                 EntryKind::Directory if depth == 0 => Ok(Contents { unread: 1, ..Contents::NONE }),

@@ -44,6 +44,8 @@ pub(crate) struct Candidate<'a> {
     pub others: Vec<&'a Entry>,
     /// Why the set is not complete, as far as names tell.
     pub gap: Option<String>,
+    /// Whether the family takes the entry itself for a checkpoint, and can judge it.
+    pub ours: bool,
     /// Whether the entry's path stands for the whole checkpoint.
     pub stands: bool,
 }
@@ -51,7 +53,7 @@ pub(crate) struct Candidate<'a> {
 impl<'a> Candidate<'a> {
     /// Makes a candidate of one file or directory.
     pub(crate) fn of(entry: &'a Entry, step: Option<u64>) -> Self {
-        Candidate { entry, step, others: Vec::new(), gap: None, stands: true }
+        Candidate { entry, step, others: Vec::new(), gap: None, ours: true, stands: true }
     }
 
     /// Iterates over all files or directories of the candidate.

@@ -148,7 +148,10 @@ fn role(name: &[u8], start: usize, end: usize) -> NumberRole {
     let (separated, stem) = (separator.is_some(), separator.map_or(before, |(_, stem)| stem));
     let letters = stem.iter().rev().take_while(|byte| byte.is_ascii_alphabetic()).count();
     let word = stem.get(stem.len() - letters..).unwrap_or_default();
-    let is = |words: &[&[u8]]| words.iter().any(|other| other.eq_ignore_ascii_case(word));
+    // Two letters between digits are no word: `0676ba61` is a hash.
+    let in_a_hash =
+        letters <= 2 && stem.len() > letters && stem.get(stem.len() - letters - 1).is_some_and(u8::is_ascii_digit);
+    let is = |words: &[&[u8]]| !in_a_hash && words.iter().any(|other| other.eq_ignore_ascii_case(word));
     let glued_after = name.get(end).is_some_and(|byte| byte.is_ascii_alphanumeric());
     let fraction = before.ends_with(b".") && before.iter().rev().nth(1).is_some_and(u8::is_ascii_digit);
     let whole_part = name.get(end) == Some(&b'.') && name.get(end + 1).is_some_and(u8::is_ascii_digit);
@@ -214,6 +217,7 @@ mod tests {
             ("model_rank_0.pt", None),
             ("model-v2.pt", None),
             ("v1-5-pruned.ckpt", None),
+            ("resnet50-0676ba61.pth", None),
             ("ckpt_v2_300.pt", None),
             ("99999999999999999999999.pt", None),
             ("", None),

@@ -107,8 +107,10 @@ pub(crate) struct Part {
     pub words: Vec<String>,
     /// The process or shard that the file is of.
     pub ranks: Vec<u64>,
-    /// How many there are, where the name tells.
-    pub count: Option<u64>,
+    /// How many there are in each respect, where the name tells.
+    pub counts: Vec<u64>,
+    /// The two numbers of a name in which neither is known to be the step: a step and a rank, perhaps.
+    pub pair: Option<[Number; 2]>,
 }
 
 impl Part {
@@ -129,7 +131,8 @@ impl Part {
             template: template(bytes, &numbers, key),
             words: words(bytes),
             ranks: of(NumberRole::Rank).filter_map(value).collect(),
-            count: of(NumberRole::Count).next_back().and_then(value),
+            counts: of(NumberRole::Count).filter_map(value).collect(),
+            pair: pair(&numbers).filter(|_| save == Save::None),
         }
     }
 
@@ -196,6 +199,12 @@ pub(crate) fn index_of(bytes: &[u8]) -> Option<String> {
     let (base, rest) = text.rsplit_once("-of-")?;
     let (base, _) = base.rsplit_once('-')?;
     Some(format!("{base}{}", rest.trim_start_matches(|c: char| c.is_ascii_digit())))
+}
+
+/// Returns the two numbers that stand for themselves, if there are just two.
+fn pair(numbers: &[Number]) -> Option<[Number; 2]> {
+    let alone: Vec<Number> = numbers.iter().copied().filter(|number| number.role == NumberRole::Alone).collect();
+    alone.try_into().ok()
 }
 
 /// Replaces the numbers that differ between saves and between processes. A number of another kind stays (`ema_0.9999`), unless it is

@@ -124,9 +124,10 @@ fn resembles(bytes: &[u8]) -> bool {
     part::is_part(bytes) || RESEMBLING.iter().any(|end| text.ends_with(end)) || WORDS.iter().any(word)
 }
 
-/// Tells whether a directory is a checkpoint by its name. What is in an unfinished checkpoint is none.
+/// Tells whether a directory is a checkpoint by its name, or of one rank. What is in it is no checkpoint of its own.
 fn is_one_save(name: &OsStr) -> bool {
-    Part::of(name.as_bytes()).is_one_save()
+    let part = Part::of(name.as_bytes());
+    part.is_one_save() || !part.ranks.is_empty()
 }
 
 /// Tells whether checkpoints are directly in a directory.

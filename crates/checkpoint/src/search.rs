@@ -6,7 +6,7 @@ use super::family::{FAMILIES, Family, FamilyContext};
 use super::listing::{Candidate, EntryKind, Listing, MOST_ENTRIES, modified};
 use super::order::{self, Order};
 use super::survey::{PassedOver, Rival, Survey};
-use super::{Checkpoint, FamilyChoice, Pattern, set};
+use super::{Checkpoint, FamilyChoice, Pattern, set, siblings};
 use std::collections::HashSet;
 use std::io;
 use std::io::ErrorKind::{InvalidInput, NotFound};
@@ -15,6 +15,9 @@ use std::time::SystemTime;
 
 /// Most candidates that are judged in one search.
 pub(super) const MOST_JUDGED: usize = 4096;
+
+/// How many earlier checkpoints a directory is compared with.
+const MOST_BEFORE: usize = 2;
 
 /// Reads the directory; a missing directory has no entries. A stale one (ESTALE) is an error, because it may have entries that
 /// cannot be seen just now.
@@ -108,7 +111,7 @@ impl<'a> Search<'a> {
             return Err(Unfinished::because(gap.clone()));
         }
         let path = |entry| self.context.listing.path(entry);
-        let mut contents = if candidate.others.is_empty() || candidate.entry.kind == EntryKind::Directory {
+        let mut contents = if candidate.ours {
             (self.family.judge)(&self.context, candidate)?
         } else {
             completeness::part(&path(candidate.entry))?
@@ -116,6 +119,9 @@ impl<'a> Search<'a> {
         for other in &candidate.others {
             let found = completeness::part(&path(other)).map_err(|why| why.inside(Path::new(&other.name)))?;
             contents = contents.and(found);
+        }
+        if let Some(part) = self.lacking(candidate) {
+            return Err(Unfinished::because(format!("no {part}, which the checkpoints before it have")));
         }
         Ok(Checkpoint {
             path: path(candidate.entry),
@@ -127,6 +133,17 @@ impl<'a> Search<'a> {
             stands: candidate.stands,
             unread: contents.unread,
         })
+    }
+
+    /// Returns a part that the checkpoints before a directory have, and the directory has not.
+    fn lacking(&self, candidate: &Candidate<'_>) -> Option<String> {
+        let at = self.candidates.iter().position(|other| std::ptr::eq(other.entry, candidate.entry))?;
+        let directories = self.candidates.iter().skip(at + 1).filter(|other| other.entry.kind == EntryKind::Directory);
+        let complete = directories.take(MOST_BEFORE).filter(|other| (self.family.judge)(&self.context, other).is_ok());
+        let path = |candidate: &Candidate<'_>| self.context.listing.path(candidate.entry);
+        (candidate.entry.kind == EntryKind::Directory)
+            .then(|| siblings::lacking(&path(candidate), complete.map(path)))
+            .flatten()
     }
 
     /// Takes the newest complete checkpoint, unless it is doubtful which one that is.

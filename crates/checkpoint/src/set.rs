@@ -2,6 +2,7 @@
 //! and which of a set's files are missing. Everything here follows from names; whether a file is whole is judged elsewhere.
 
 use super::listing::{Candidate, Entry, EntryKind, Listing};
+use super::name::Number;
 use super::part::{self, Part, Save};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
@@ -43,7 +44,8 @@ pub(crate) fn of<'a>(
     if files.is_empty() {
         return Sets { candidates: found, foreign: Vec::new() };
     }
-    let members = members(listing, files);
+    let mut members = members(listing, files);
+    pair_up(&mut members);
     let new = |entry: &Entry| since.is_some_and(|since| super::listing::modified(&listing.path(entry)) >= since);
     let of_another_model = is_model(listing);
     let own = |member: &Member<'_>| {
@@ -241,9 +243,8 @@ fn lacking_ranks(members: &[Member<'_>], sets: &mut [Set], chosen: bool) {
 /// Returns why the files of ranks or shards are not all there.
 fn rank_gap(parts: &[&Part], seen: &BTreeSet<Vec<u64>>, chosen: bool) -> Option<String> {
     let own: BTreeSet<&Vec<u64>> = parts.iter().map(|part| &part.ranks).collect();
-    if let Some(count) = parts.iter().filter_map(|part| part.count).max() {
-        let whole = own.len() as u64 >= count && parts.iter().all(|part| part.ranks.len() == 1);
-        return (!whole).then(|| format!("{} of {count} files are there", own.len()));
+    if parts.iter().any(|part| !part.counts.is_empty()) {
+        return counted_gap(parts);
     }
     if own.len() < seen.len() {
         return Some(format!("{} of {} ranks' files are there", own.len(), seen.len()));
@@ -258,6 +259,66 @@ fn rank_gap(parts: &[&Part], seen: &BTreeSet<Vec<u64>>, chosen: bool) -> Option<
     }
     let for_all = chosen || parts.iter().all(|part| part.is_for_all());
     (seen.len() == 1 && !for_all).then(|| "a file of one rank, and how many there have to be is not known".into())
+}
+
+/// Returns why files whose names tell how many there are (`-of-00003`) are not all there. Where names tell several counts (pipeline
+/// and tensor parallel), not every combination exists, but those that exist have no hole.
+fn counted_gap(parts: &[&Part]) -> Option<String> {
+    let own: BTreeSet<&Vec<u64>> = parts.iter().map(|part| &part.ranks).collect();
+    let expected = match parts.iter().map(|part| part.counts.as_slice()).max() {
+        Some([count]) => *count,
+        _ => {
+            let respects = parts.iter().map(|part| part.ranks.len()).max().unwrap_or(0);
+            let values = |at: usize| own.iter().filter_map(|ranks| ranks.get(at)).collect::<BTreeSet<_>>().len() as u64;
+            (0..respects).map(values).fold(1, u64::saturating_mul)
+        }
+    };
+    ((own.len() as u64) < expected).then(|| format!("{} of {expected} files are there", own.len()))
+}
+
+/// Returns why the files of a directory, whose names tell how many there are, are not all there.
+pub(crate) fn gap_within(listing: &Listing) -> Option<String> {
+    let mut counted: BTreeMap<String, Vec<Part>> = BTreeMap::new();
+    for entry in listing.entries.iter().filter(|entry| may_belong(entry)) {
+        let part = Part::of(entry.bytes());
+        if !part.ranks.is_empty() && !part.counts.is_empty() {
+            counted.entry(part.template.clone()).or_default().push(part);
+        }
+    }
+    counted.into_iter().find_map(|(template, parts)| {
+        let gap = counted_gap(&parts.iter().collect::<Vec<_>>())?;
+        Some(format!("{}: {gap}", template.replace(['%', '^', '#', '@'], "N")))
+    })
+}
+
+/// Takes the second number of `ckpt_100_0.pt` for the rank, where the names of all such files fit that: numbers from 0 without a
+/// hole, and several for one step. Else the numbers stay what they are.
+fn pair_up(members: &mut [Member<'_>]) {
+    let mut pairs: BTreeMap<String, Vec<(usize, [u64; 2])>> = BTreeMap::new();
+    for (at, member) in members.iter().enumerate() {
+        let Some([a, b]) = member.part.pair else { continue };
+        let name = member.entry.real_name();
+        let value = |number: Number| super::name::number(name, number.start, number.end);
+        if let (Some(first), Some(second)) = (value(a), value(b)) {
+            let between = [name.get(..a.start), name.get(a.end..b.start), name.get(b.end..)];
+            let template = between.map(|part| String::from_utf8_lossy(part.unwrap_or_default()).into_owned());
+            pairs.entry(template.join("%")).or_default().push((at, [first, second]));
+        }
+    }
+    for (template, files) in pairs {
+        let [steps, ranks] = [0, 1].map(|n| files.iter().map(|(_, pair)| pair[n]).collect::<BTreeSet<u64>>());
+        let dense = ranks.last().is_some_and(|last| *last + 1 == ranks.len() as u64) && ranks.len() > 1;
+        if !dense || files.len() <= steps.len() {
+            continue;
+        }
+        for (at, [step, rank]) in files {
+            if let Some(member) = members.get_mut(at) {
+                member.part.save = Save::Step(step);
+                member.part.ranks = vec![rank];
+                member.part.template = template.replacen('%', "#", 1);
+            }
+        }
+    }
 }
 
 /// Makes a candidate of a set that has at least one file which the family takes for a checkpoint.
@@ -275,7 +336,7 @@ fn candidate<'a>(members: &[Member<'a>], set: Set, chosen: bool) -> Option<Candi
         _ => None,
     });
     let stands = others.is_empty() || (chosen && picked.len() == 1) || is_with_ema(lead, &all);
-    Some(Candidate { entry: lead.entry, step, others, gap: set.gap, stands })
+    Some(Candidate { entry: lead.entry, step, others, gap: set.gap, ours: lead.candidate.is_some(), stands })
 }
 
 /// Tells whether the other file is the EMA that a trainer saves beside its checkpoint and finds by itself (NeMo).

@@ -2,12 +2,12 @@
 //! watcher where the kernel sees changes; a read each second serves network file systems, which report no changes. The watcher may
 //! hang with its file system, so it runs in a process that can be killed.
 
-use super::listing::{Candidate, EntryKind, Listing, modified};
+use super::listing::{Candidate, EntryKind, Listing, MOST_ENTRIES, modified};
 use super::search::{Search, list};
 use super::wakeup::{Events, WatchEnd};
-use super::{Checkpoint, FamilyChoice, Pattern};
+use super::{Checkpoint, FamilyChoice, Pattern, places};
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,9 @@ const MOST_JUDGED: usize = 64;
 
 /// Above this many candidates, the newest by the search's order are judged, and not those that changed last.
 const MOST_DATED: usize = 4096;
+
+/// After how many looks the directories of runs are searched again.
+const FIND_AGAIN: u32 = 8;
 
 /// How far a file's time may lie before a clock that was read earlier: the kernel stamps files with the time of its last tick.
 const TICK: Duration = Duration::from_millis(20);
@@ -38,10 +41,19 @@ pub fn watch(
     report: &mut dyn FnMut(&Checkpoint),
 ) -> io::Result<()> {
     let mut events = Events::of(dir);
-    let mut watcher =
-        Watcher { dir, family, pattern, since: since.checked_sub(TICK).unwrap_or(since), told: HashMap::new() };
+    let since_tick = since.checked_sub(TICK).unwrap_or(since);
+    let mut watcher = Watcher {
+        dir,
+        family,
+        pattern,
+        since: since_tick,
+        told: HashMap::new(),
+        seen: HashSet::new(),
+        places: Vec::new(),
+        looks: 0,
+    };
     let first = watcher.look()?;
-    first.complete.iter().filter(|found| found.modified + TICK >= since).for_each(&mut *report);
+    first.complete.iter().filter(|found| found.modified >= since_tick).for_each(&mut *report);
     events.follow(&first.unfinished);
     loop {
         let over = events.wait(until)?;
@@ -64,6 +76,12 @@ struct Watcher<'a> {
     since: SystemTime,
     /// The checkpoints that were reported or were there before, each with its state then.
     told: HashMap<PathBuf, Fingerprint>,
+    /// The directories that were read before.
+    seen: HashSet<PathBuf>,
+    /// The directories of runs below, where there is no checkpoint in the directory itself.
+    places: Vec<PathBuf>,
+    /// How often the directory was read.
+    looks: u32,
 }
 
 /// The result of one read of the directory.
@@ -71,7 +89,7 @@ struct Watcher<'a> {
 struct CheckpointLook {
     /// The checkpoints that are complete and were not reported before, the older first.
     complete: Vec<Checkpoint>,
-    /// The directories of candidates that are not complete yet.
+    /// The directories of candidates that are not complete yet, and the directories of runs.
     unfinished: Vec<PathBuf>,
 }
 
@@ -80,20 +98,40 @@ impl Watcher<'_> {
     fn look(&mut self) -> io::Result<CheckpointLook> {
         let listing = list(self.dir, self.family, self.pattern)?;
         let mut found = CheckpointLook::default();
-        let Some(search) = Search::of(&listing, self.family, self.pattern, Some(self.since)) else { return Ok(found) };
-        let candidates = changed_last(&listing, &search.candidates);
+        if self.look_in(&listing, &mut found) || self.pattern.is_some() || listing.dir.as_os_str().is_empty() {
+            return Ok(found);
+        }
+        if self.places.is_empty() || self.looks.is_multiple_of(FIND_AGAIN) {
+            self.places = places::below(&listing.dir, self.family, true)?.places;
+        }
+        self.looks = self.looks.wrapping_add(1);
+        for place in self.places.clone() {
+            // A run's directory may be gone.
+            if let Ok(listing) = Listing::read(&place, MOST_ENTRIES) {
+                self.look_in(&listing, &mut found);
+            }
+            found.unfinished.push(place);
+        }
+        found.complete.sort_by_key(|complete| complete.modified);
+        Ok(found)
+    }
+
+    /// Judges the candidates of one directory, and tells whether it has any.
+    fn look_in(&mut self, listing: &Listing, found: &mut CheckpointLook) -> bool {
+        let Some(search) = Search::of(listing, self.family, self.pattern, Some(self.since)) else { return false };
+        let candidates = changed_last(listing, &search.candidates);
         let (recent, old) = candidates.split_at(candidates.len().min(MOST_JUDGED));
-        if self.told.is_empty() {
+        if self.seen.insert(listing.dir.clone()) {
             // These candidates come into view when newer ones are removed, and are not to be reported then.
             let prints = old.iter().map(|candidate| (listing.path(candidate.entry), *candidate));
-            self.told
-                .extend(prints.filter_map(|(path, old)| Fingerprint::of(&listing, old).map(|print| (path, print))));
+            self.told.extend(prints.filter_map(|(path, old)| Fingerprint::of(listing, old).map(|print| (path, print))));
         }
+        let before = found.complete.len();
         for candidate in recent {
-            self.judge(&listing, &search, candidate, &mut found);
+            self.judge(listing, &search, candidate, found);
         }
-        found.complete.reverse();
-        Ok(found)
+        found.complete.get_mut(before..).unwrap_or_default().reverse();
+        !search.candidates.is_empty()
     }
 
     fn judge(&mut self, listing: &Listing, search: &Search<'_>, candidate: &Candidate<'_>, found: &mut CheckpointLook) {

@@ -56,6 +56,9 @@ pub enum Message {
 pub struct SavedCheckpoint {
     /// Path of the checkpoint.
     pub path: String,
+    /// How many other files belong to it, where it is a set of files.
+    #[serde(default)]
+    pub others: u64,
     /// The training step, where the name or the content of the checkpoint gives one.
     pub step: Option<u64>,
     /// Size in bytes.

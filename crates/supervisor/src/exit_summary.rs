@@ -6,6 +6,7 @@ use super::log_words;
 use super::memory_kills::MemoryKills;
 use super::state::State;
 use protocol::handover::{Level, SavedCheckpoint};
+use protocol::units;
 use serde::Serialize;
 use sys::Signal;
 use sys::process::Ended;
@@ -26,7 +27,7 @@ pub(crate) struct ExitSummary {
     pub memory_kills: u64,
     /// /dev/shm was full when a process died of SIGBUS.
     pub shm_full: bool,
-    /// The newest complete checkpoint, and its age in seconds.
+    /// The newest complete checkpoint, and its age in seconds, which is negative where its time is ahead of the clock.
     pub checkpoint: Option<(SavedCheckpoint, f64)>,
     /// A checkpoint directory was watched, and no checkpoint in it is newer than the stop.
     pub nothing_saved: bool,
@@ -60,7 +61,7 @@ impl ExitSummary {
             memory_kills: kills,
             shm_full: bus && shm_is_full(),
             checkpoint: state.checkpoints().newest.clone().map(|saved| {
-                let age = (crate::state_dir::unix_now() - saved.modified).max(0.0);
+                let age = crate::state_dir::unix_now() - saved.modified;
                 (saved, age)
             }),
             nothing_saved: state.saved_nothing_since_stop(),
@@ -108,8 +109,8 @@ impl ExitSummary {
         let missing = if self.nothing_saved { "NO checkpoint since the stop, " } else { "" };
         match &self.checkpoint {
             Some((saved, age)) => {
-                let age = log_words::seconds(std::time::Duration::from_secs_f64(age.min(1e9)));
-                Some(format!("{missing}newest checkpoint {}, {age} old", log_words::checkpoint(saved)))
+                let age = units::age(*age);
+                Some(format!("{missing}newest checkpoint {}, {age}", log_words::checkpoint(saved)))
             }
             None => self.nothing_saved.then(|| "NO checkpoint was saved".into()),
         }

@@ -141,7 +141,11 @@ fn asked(signal: Option<Signal>, stop: bool, left: Option<Duration>) -> String {
 /// Describes a checkpoint in a few words: its path, step and size.
 pub(crate) fn checkpoint(saved: &SavedCheckpoint) -> String {
     let step = saved.step.map_or(String::new(), |step| format!("step {step}, "));
-    format!("{} ({step}{})", saved.path.escape_debug(), units::size(saved.size))
+    let others = match saved.others {
+        0 => String::new(),
+        others => format!(" and {}", units::count(others, "other file")),
+    };
+    format!("{}{others} ({step}{})", saved.path.escape_debug(), units::size(saved.size))
 }
 
 /// Names the sender of a signal, as far as it can be known: a sender outside of this pid namespace has no pid.

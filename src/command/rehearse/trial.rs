@@ -60,6 +60,8 @@ pub(super) struct TrialStop {
 pub(super) struct RehearsedCheckpoint {
     /// The path of the file or directory.
     pub path: PathBuf,
+    /// How many other files belong to it, where it is a set of files.
+    pub others: u64,
     /// The training step, if the name contains it.
     pub step: Option<u64>,
     /// The size in bytes.
@@ -72,13 +74,18 @@ impl RehearsedCheckpoint {
     /// Makes the record of a checkpoint.
     pub(super) fn of(found: &Checkpoint) -> Self {
         let modified = seconds_of(found.modified);
-        RehearsedCheckpoint { path: found.path.clone(), step: found.step, size: found.size, modified }
+        let others = found.others.len() as u64;
+        RehearsedCheckpoint { path: found.path.clone(), others, step: found.step, size: found.size, modified }
     }
 
     /// Formats the checkpoint for a message.
     pub(super) fn words(&self) -> String {
         let step = self.step.map_or(String::new(), |step| format!("step {step}, "));
-        format!("{} ({step}{})", text::path(&self.path), text::size(self.size))
+        let others = match self.others {
+            0 => String::new(),
+            others => format!(" and {}", protocol::units::count(others, "other file")),
+        };
+        format!("{}{others} ({step}{})", text::path(&self.path), text::size(self.size))
     }
 }
 

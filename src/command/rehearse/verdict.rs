@@ -51,6 +51,8 @@ pub(super) struct NextStart {
     pub variables: Vec<(String, OsString)>,
     /// The reason why the input is unknown.
     pub failure: Option<String>,
+    /// What was seen in the directory of checkpoints, where nothing is handed over.
+    pub seen: Vec<String>,
 }
 
 /// The judgement.
@@ -207,7 +209,12 @@ fn next(wanted: &RehearsalExpectation, found: &RehearsalFacts) -> VerdictRow {
         )
         .hint("checkpoint.resume: env, or words such as [--resume, \"{path}\"]"),
         _ if found.newest.is_none() => {
-            row(Status::Fail, "resume", "a second start would find no checkpoint, and begin anew")
+            let row = row(Status::Fail, "resume", "a second start would find no checkpoint, and begin anew");
+            found.next.seen.iter().fold(row, VerdictRow::hint)
+        }
+        next if next.variables.is_empty() && next.arguments.is_empty() => {
+            let row = row(Status::Fail, "resume", "a second start would be given no checkpoint, and begin anew");
+            next.seen.iter().fold(row, VerdictRow::hint)
         }
         next => row(Status::Ok, "resume", format!("a second start is given {}", given(next)))
             .hint("so is the real one: take that checkpoint away if it is to begin anew"),
@@ -240,7 +247,13 @@ mod tests {
     }
 
     fn saved(step: u64, modified: f64) -> Option<RehearsedCheckpoint> {
-        Some(RehearsedCheckpoint { path: format!("/ck/ckpt-{step}").into(), step: Some(step), size: 100, modified })
+        Some(RehearsedCheckpoint {
+            path: format!("/ck/ckpt-{step}").into(),
+            others: 0,
+            step: Some(step),
+            size: 100,
+            modified,
+        })
     }
 
     fn found(newest: Option<RehearsedCheckpoint>) -> RehearsalFacts {
@@ -254,6 +267,19 @@ mod tests {
         let bad = verdict.rows.iter().filter(|row| row.status != Status::Ok);
         let bad = bad.map(|row| format!("{:?} {}: {}", row.status, row.about, row.what)).collect::<Vec<_>>();
         (bad.join("; "), verdict.exit.code())
+    }
+
+    #[test]
+    fn a_set_that_no_path_stands_for_is_saved_and_not_handed_over() {
+        let mut facts = found(saved(7, 1000.3));
+        facts.next = NextStart { seen: vec!["a.pt, b.pt are one checkpoint".into()], ..NextStart::default() };
+        let verdict = judge(&wanted(), &trial(143, stop()), &facts);
+        let resume = verdict.rows.iter().find(|row| row.about == "resume").unwrap();
+        assert_eq!(
+            (resume.status, resume.hints.as_slice()),
+            (Status::Fail, &["a.pt, b.pt are one checkpoint".to_owned()][..])
+        );
+        assert_eq!(verdict.words, "not ready: resume");
     }
 
     #[test]

@@ -4,13 +4,16 @@
 use super::{Family, FamilyContext, any_candidate};
 use crate::completeness::{Completeness, Unfinished, torch, tree};
 use crate::listing::{Candidate, EntryKind};
-use crate::name;
+use crate::{name, rewritten};
 
 const RANDOM_STATES: &str = "random_states_0.pkl";
 
 /// The beginnings of the usual names for a saved directory, from Accelerate and its examples. A directory with another name is
 /// known by its content.
 const PREFIXES: &[&[u8]] = &[b"checkpoint-", b"checkpoint_", b"step_", b"epoch_"];
+
+/// Files that the main process writes before the random states.
+const BEFORE: &[&str] = &["model.safetensors", "pytorch_model.bin", "optimizer.bin", "scheduler.bin", "scaler.pt"];
 
 /// Most directories that are read.
 const LOOKS: usize = 256;
@@ -43,6 +46,9 @@ fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness
     let states = dir.join(RANDOM_STATES);
     if !states.exists() {
         return Err(Unfinished::because(format!("no {RANDOM_STATES} yet")));
+    }
+    if let Some(file) = rewritten::after(&dir, RANDOM_STATES, BEFORE.iter().copied()) {
+        return Err(Unfinished::because(format!("{file} was written again after {RANDOM_STATES}")));
     }
     torch(&states).map_err(|why| Unfinished(format!("{RANDOM_STATES}: {}", why.0)))?;
     tree(&dir)

@@ -5,7 +5,7 @@ use super::{Family, FamilyContext, any_candidate};
 use crate::completeness::{Completeness, Unfinished, head, tree};
 use crate::format::pickle;
 use crate::listing::{Candidate, EntryKind, Listing};
-use crate::name;
+use crate::{name, rewritten};
 use std::path::Path;
 
 const INDEX: &str = ".metadata";
@@ -16,7 +16,7 @@ const INDEX_MAX: u64 = 8 << 20;
 /// Most directories that are read.
 const LOOKS: usize = 256;
 /// Most entries of a directory that are read before the directory counts as not DCP's.
-const ENTRIES: usize = 64;
+const ENTRIES: usize = 4096;
 
 pub(super) const FAMILY: Family = Family {
     name: "dcp",
@@ -36,7 +36,7 @@ fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
 }
 
 /// Tells whether a directory looks like DCP's, finished or not.
-fn is_ours(dir: &Path) -> bool {
+pub(super) fn is_ours(dir: &Path) -> bool {
     let has_data = |dir| {
         let listing = Listing::read(dir, ENTRIES).unwrap_or_default();
         listing.entries.iter().any(|entry| entry.bytes().ends_with(b".distcp"))
@@ -57,6 +57,9 @@ pub(super) fn judge(dir: &Path) -> Completeness {
         let there = |name: &str| std::fs::metadata(dir.join(name)).is_ok_and(|data| data.is_file() && data.len() > 0);
         if let Some(missing) = pickle::distcp_names(&index).into_iter().find(|name| !there(name)) {
             return Err(Unfinished::because(format!("{missing} is missing or empty")));
+        }
+        if let Some(file) = rewritten::after(dir, INDEX, pickle::distcp_names(&index)) {
+            return Err(Unfinished::because(format!("{file} was written again after {INDEX}")));
         }
     }
     tree(dir)

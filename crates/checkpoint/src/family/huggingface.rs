@@ -2,14 +2,28 @@
 //! states of the main process. A save on SIGTERM also keeps a sentinel file while it lasts.
 
 use super::{Family, FamilyContext, holds};
-use crate::completeness::{Completeness, Unfinished, head, tree};
+use crate::completeness::{Completeness, Unfinished, head, is_object, tree};
 use crate::format::tracker;
 use crate::listing::{Candidate, EntryKind};
 use crate::name::numbered;
+use crate::rewritten;
 use std::path::Path;
 
 const SENTINEL: &str = "checkpoint-is-incomplete.txt";
 const STATE: &str = "trainer_state.json";
+
+/// Files that the main process writes before the state.
+const BEFORE: &[&str] = &[
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+    "adapter_model.safetensors",
+    "adapter_model.bin",
+    "optimizer.pt",
+    "optimizer.bin",
+    "scheduler.pt",
+];
 
 /// Longest state in bytes that is read: the state holds the log of the whole run, some hundred bytes for each logged step.
 const STATE_MAX: u64 = 64 << 20;
@@ -41,12 +55,10 @@ fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness
     if let Some(missing) = missing_engine_state(&dir) {
         return Err(Unfinished::because(format!("{missing} is missing")));
     }
+    if let Some(file) = rewritten::after(&dir, STATE, BEFORE.iter().copied()) {
+        return Err(Unfinished::because(format!("{file} was written again after {STATE}")));
+    }
     tree(&dir)
-}
-
-/// Tells whether a text is one whole JSON object, without building it.
-fn is_object(text: &[u8]) -> bool {
-    text.trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 /// Returns the missing directory of DeepSpeed's state. With DeepSpeed, the Trainer has it save inside the checkpoint, and

@@ -1,6 +1,6 @@
 //! PyTorch Lightning: `*.ckpt`, which is one file of torch.save, or a directory of a sharded strategy (FSDP, DeepSpeed).
 
-use super::{Family, FamilyContext, any_candidate, dcp, deepspeed};
+use super::{Family, FamilyContext, any_candidate, dcp, deepspeed, nemo};
 use crate::completeness::{self, Completeness, Unfinished};
 use crate::format::{pickle, zip};
 use crate::listing::{Candidate, EntryKind};
@@ -50,6 +50,7 @@ fn step_inside(path: &Path) -> Option<u64> {
 
 fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {
     let path = context.listing.path(candidate.entry);
+    nemo::not_marked(context, candidate)?;
     if candidate.entry.kind == EntryKind::File {
         return completeness::torch(&path);
     }

@@ -1,7 +1,7 @@
 //! Megatron-LM: `iter_NNNNNNN` directories, and `latest_checkpointed_iteration.txt`, which is written when all ranks have saved,
 //! also with asynchronous saving.
 
-use super::{Family, FamilyContext};
+use super::{Family, FamilyContext, dcp};
 use crate::completeness::{Completeness, Unfinished, head, tree};
 use crate::format::tracker;
 use crate::listing::{Candidate, EntryKind, Listing};
@@ -14,7 +14,7 @@ const RELEASE: &str = "release";
 pub(super) const FAMILY: Family = Family {
     name: "megatron",
     about: "Megatron-LM: `iter_NNNNNNN/` and `latest_checkpointed_iteration.txt`",
-    complete: "`latest_checkpointed_iteration.txt`, which is written last, has its iteration or a later one, and every file of torch.save inside is whole; without that file none is",
+    complete: "`latest_checkpointed_iteration.txt`, which is written last, has its iteration or a later one, and every file of torch.save inside is whole; in Megatron-Core's format, the rule of `dcp` holds for it, too; without that file none is",
     candidates,
     marked: |context, _| context.listing.has(TRACKER, EntryKind::File),
     judge,
@@ -45,5 +45,6 @@ pub(super) fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> C
     if Listing::read(&dir, 1)?.entries.is_empty() {
         return Err(Unfinished::because("empty"));
     }
-    tree(&dir)
+    // Megatron-Core's format is that of torch.distributed.checkpoint.
+    if dcp::is_ours(&dir) { dcp::judge(&dir) } else { tree(&dir) }
 }

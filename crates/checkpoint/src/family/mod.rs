@@ -7,6 +7,8 @@ mod deepspeed;
 mod huggingface;
 mod lightning;
 mod megatron;
+mod nanotron;
+mod nemo;
 mod orbax;
 mod plain;
 mod safetensors;
@@ -45,8 +47,10 @@ pub const FAMILIES: &[Family] = &[
     megatron::FAMILY,
     huggingface::FAMILY,
     accelerate::FAMILY,
+    nanotron::FAMILY,
     orbax::FAMILY,
     dcp::FAMILY,
+    nemo::FAMILY,
     lightning::FAMILY,
     torch::FAMILY,
     safetensors::FAMILY,

@@ -1,4 +1,4 @@
-//! safetensors files on their own: one file, or an index with its shards, directly in the directory. A directory with such files
+//! safetensors files on their own: one file, shards, or an index with its shards, directly in the directory. A directory with such files
 //! inside has no mark of its end; the family `plain` with a pattern serves for those.
 
 use super::{Family, FamilyContext, any_candidate};
@@ -18,13 +18,8 @@ pub(super) const FAMILY: Family = Family {
 };
 
 fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
-    let ours = |text: &[u8]| (text.ends_with(b".safetensors") && !is_shard(text)) || text.ends_with(INDEX);
+    let ours = |text: &[u8]| text.ends_with(b".safetensors") || text.ends_with(INDEX);
     context.listing.pick(EntryKind::File, |text| ours(text).then(|| name::step(text)))
-}
-
-/// Tells whether a file is one of several shards: `model-00001-of-00003.safetensors`.
-fn is_shard(text: &[u8]) -> bool {
-    text.windows(4).any(|part| part == b"-of-")
 }
 
 fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness {

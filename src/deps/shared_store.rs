@@ -7,7 +7,7 @@ use super::protect;
 use super::stamp::VersionsByName;
 use super::store::archive::ArchiveManifest;
 use super::store::lease::Lease;
-use super::store::{InstallRoot, Packed, StoreAnswer, StoreEntry, arrived_packages, gone};
+use super::store::{InstallRoot, Packed, StoreAnswer, StoreEntry, StoreError, arrived_packages, gone};
 use super::target_facts::TargetFacts;
 use super::ticker::Ticker;
 use super::wanted::WantedPackages;
@@ -15,6 +15,7 @@ use super::{DepsOutcome, DepsRequest};
 use crate::config::{Refresh, Settings};
 use crate::engine::HostFacts;
 use crate::error::{Error, Result};
+use crate::report;
 use requirements::installed::{Folders, Installed, record};
 use std::collections::BTreeSet;
 use std::fs;
@@ -47,22 +48,22 @@ pub(super) fn limit(settings: &Settings) -> u64 {
 /// Returns the store's entry for the requirements over packages of the state `below`; `None` if there is no store.
 ///
 /// # Errors
-/// Returns the reason why the store cannot be used, as text.
+/// Returns the reason why the store cannot be used.
 pub(super) fn store_entry(
     wanted: &WantedPackages<'_>,
     target: &TargetFacts<'_>,
     below: String,
     tell: &mut dyn FnMut(&str),
-) -> Result<Option<(StoreEntry, InstallRoot)>, String> {
+) -> Result<Option<(StoreEntry, InstallRoot)>, NoStore> {
     let settings = &wanted.request.settings;
     let Some(directory) = directory(wanted.request) else { return Ok(None) };
     let age = match settings.deps_refresh.value {
         Refresh::Never => None,
         Refresh::After(age) => Some(age),
-        Refresh::Always => return Err("deps.refresh is always".to_owned()),
+        Refresh::Always => return Err(NoStore::AlwaysNew),
     };
     if let Some(why) = wanted.inputs.unknown.as_ref().or(wanted.inputs.editable.as_ref()) {
-        return Err(why.clone());
+        return Err(NoStore::Indefinite(why.clone()));
     }
     reachable(wanted, &directory, tell)?;
     let (place, mut parts) = (target.install_root(), wanted.parts(target.python, &[], &Folders::default()));
@@ -73,10 +74,10 @@ pub(super) fn store_entry(
 
 /// Checks that the store answers, so that it cannot hold the start up, and warns of a store inside the container, which no other container
 /// sees.
-fn reachable(wanted: &WantedPackages<'_>, directory: &Path, tell: &mut dyn FnMut(&str)) -> Result<(), String> {
+fn reachable(wanted: &WantedPackages<'_>, directory: &Path, tell: &mut dyn FnMut(&str)) -> Result<(), NoStore> {
     let ground = HostFacts::of(wanted.request.root, wanted.request.environment);
     let look = || fs::metadata(directory).is_ok();
-    reach::look(ground.mounts(), directory, look).map_err(|_| "its file system does not answer".to_owned())?;
+    reach::look(ground.mounts(), directory, look).map_err(|_| NoStore::Silent)?;
     let own = mountinfo::covering(ground.mounts(), directory).is_some_and(mountinfo::Mount::is_image);
     if own && ground.platform().is_container() {
         tell(&format!(
@@ -92,8 +93,8 @@ impl Share {
     pub(super) fn open(job: &Installation<'_>, tell: &mut dyn FnMut(&str)) -> Option<Self> {
         match store_entry(job.wanted, job.target, job.target.below(job.wanted), tell) {
             Ok(found) => found.map(|(store_entry, place)| Share { store_entry, place, lease: None }),
-            Err(why) => {
-                tell(&format!("not shared with other starts (deps.store): {why}"));
+            Err(error) => {
+                tell(&format!("not shared with other starts (deps.store): {}", report::chain(&error)));
                 None
             }
         }
@@ -118,8 +119,8 @@ impl Share {
                     match self.unpack(job, packed, tell) {
                         Ok(outcome) => return Ok(Some(outcome)),
                         Err(NotShared::Ours(error)) => return Err(error),
-                        Err(NotShared::Stores(why)) => {
-                            tell(&format!("the environment of deps.store cannot be used: {why}"))
+                        Err(NotShared::Stores(error)) => {
+                            tell(&format!("the environment of deps.store cannot be used: {}", report::chain(&error)))
                         }
                     }
                 }
@@ -138,7 +139,7 @@ impl Share {
         let before = target.make_ready(job.wanted, tell)?;
         clear(&self.place, &before, &manifest)?;
         let mut ticker = Ticker::new(job.wanted.request.shows_progress(), PATIENCE);
-        packed.unpack(&self.place, &mut ticker, tell).map_err(|error| self.not_shared(&error))?;
+        packed.unpack(&self.place, &mut ticker, tell).map_err(|error| self.not_shared(error))?;
         drop(ticker);
         complete(&manifest, &target.installed())?;
         let packages = job.check(&before, tell)?;
@@ -154,11 +155,11 @@ impl Share {
     }
 
     /// Returns the reason for not using an environment, and removes a damaged one so that it is built anew.
-    fn not_shared(&self, error: &io::Error) -> NotShared {
+    fn not_shared(&self, error: io::Error) -> NotShared {
         if error.kind() == io::ErrorKind::InvalidData {
             self.store_entry.discard();
         }
-        NotShared::Stores(error.to_string())
+        NotShared::Stores(UnpackError::Read(error))
     }
 
     /// Checks whether this start builds for others.
@@ -213,7 +214,7 @@ enum NotShared {
     /// The start fails.
     Ours(Error),
     /// The store failed, and the start can install for itself.
-    Stores(String),
+    Stores(UnpackError),
 }
 
 impl From<Error> for NotShared {
@@ -222,21 +223,52 @@ impl From<Error> for NotShared {
     }
 }
 
-impl From<String> for NotShared {
-    fn from(why: String) -> Self {
-        NotShared::Stores(why)
+impl From<UnpackError> for NotShared {
+    fn from(error: UnpackError) -> Self {
+        NotShared::Stores(error)
     }
 }
 
+/// The reason why a start does not use a store.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoStore {
+    /// Newer versions are looked for at each start.
+    #[error("deps.refresh is always")]
+    AlwaysNew,
+    /// The same requirements may mean another environment tomorrow.
+    #[error("{0}")]
+    Indefinite(String),
+    /// The file system of the store does not answer.
+    #[error("its file system does not answer")]
+    Silent,
+    /// The store itself is of no use.
+    #[error(transparent)]
+    Unusable(#[from] StoreError),
+}
+
+/// The reason why an environment cannot be taken from a store.
+#[derive(Debug, thiserror::Error)]
+enum UnpackError {
+    /// It cannot be read, or its files cannot be made.
+    #[error("it cannot be unpacked")]
+    Read(#[source] io::Error),
+    /// A package that it promises is not there.
+    #[error("{name} {version} is not in it")]
+    Incomplete { name: String, version: String },
+    /// A package that it replaces does not say which files it has.
+    #[error("{0} has no list of its files, so it cannot be replaced")]
+    NoList(String),
+}
+
 /// Checks that every promised package is there now.
-fn complete(manifest: &ArchiveManifest, now: &Installed) -> Result<(), String> {
+fn complete(manifest: &ArchiveManifest, now: &Installed) -> Result<(), UnpackError> {
     let there = protect::names(now);
     let missing = manifest.packages.iter().find(|(name, version)| there.get(name) != Some(version));
-    missing.map_or(Ok(()), |(name, version)| Err(format!("{name} {version} is not in it")))
+    missing.cloned().map_or(Ok(()), |(name, version)| Err(UnpackError::Incomplete { name, version }))
 }
 
 /// Removes the packages that the environment replaces or drops, and the remains of an unfinished installation.
-fn clear(place: &InstallRoot, before: &VersionsByName, manifest: &ArchiveManifest) -> Result<(), String> {
+fn clear(place: &InstallRoot, before: &VersionsByName, manifest: &ArchiveManifest) -> Result<(), UnpackError> {
     let installed = Installed::read(&place.sites);
     let version = |found: &requirements::installed::Distribution| found.version.as_ref().map(ToString::to_string);
     let goes = |found: &&requirements::installed::Distribution| {
@@ -244,8 +276,7 @@ fn clear(place: &InstallRoot, before: &VersionsByName, manifest: &ArchiveManifes
             || before.get(found.name.as_str()) != version(found).as_ref()
     };
     for found in installed.iter().filter(goes) {
-        let files = record::files(&found.path)
-            .ok_or_else(|| format!("{} has no list of its files, so it cannot be replaced", found.name))?;
+        let files = record::files(&found.path).ok_or_else(|| UnpackError::NoList(found.name.to_string()))?;
         remove(place, &files);
         let _ = fs::remove_dir_all(&found.path);
     }

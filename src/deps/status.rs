@@ -4,6 +4,7 @@ use super::python::{self, Python};
 use super::wanted::{PackageSetState, WantedPackages};
 use super::{DepsRequest, already, index, overlays, shared_store, store, target_facts, wanted};
 use crate::error::Result;
+use crate::report;
 use requirements::Satisfaction;
 use requirements::installed::Folders;
 use std::path::{Path, PathBuf};
@@ -78,13 +79,17 @@ fn in_store(wanted: &WantedPackages<'_>, python: &Python, current: bool, store: 
     if !store.is_dir() {
         return format!("{} is not there yet", store.display());
     }
-    let found =
-        target_facts::target_facts(wanted, python, &mut |_| {}).map_err(|error| error.what).and_then(|target| {
+    let unused = |error: &(dyn std::error::Error + 'static)| format!("is not used: {}", report::chain(error));
+    let found = match target_facts::target_facts(wanted, python, &mut |_| {}) {
+        Err(error) => unused(&error),
+        Ok(target) => {
             let below = target.home.below().filter(|_| current).unwrap_or_else(|| target.below(wanted));
-            shared_store::store_entry(wanted, &target, below, &mut |_| {})
-        });
-    let found = found.map(|entry| entry.map_or_else(String::new, |(entry, _)| entry.state().words()));
-    let found = found.unwrap_or_else(|why| format!("is not used: {why}"));
+            match shared_store::store_entry(wanted, &target, below, &mut |_| {}) {
+                Ok(entry) => entry.map_or_else(String::new, |(entry, _)| entry.state().words()),
+                Err(error) => unused(&error),
+            }
+        }
+    };
     let (count, bytes) = store::inventory(store);
     let all = text::count(count as u64, "environment");
     let limit = wanted

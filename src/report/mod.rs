@@ -12,7 +12,7 @@ mod termination;
 pub(crate) mod trace;
 
 pub(crate) use console::Console;
-pub(crate) use error_text::because;
+pub(crate) use error_text::{because, chain};
 pub(crate) use inventory::inventory;
 pub(crate) use json::{HookRow, Report};
 pub(crate) use remedy::correction;

@@ -3,12 +3,14 @@
 use super::archive;
 use super::archive::ArchiveManifest;
 use super::election::Snapshot;
+use super::error::StoreError;
 use super::failed::{self, FailedAttempt};
 use super::lease::{self, Lease, LeaseOwner};
 use super::names::EntryNames;
 use super::pack;
 use super::store_dir::StoreDir;
 use super::{InstallRoot, Packed};
+use crate::report;
 use crate::temporary;
 use nix::fcntl::AT_FDCWD;
 use std::fs::{self, File};
@@ -46,13 +48,9 @@ impl EntryState {
             EntryState::Building(owner) => format!("{} builds it: {}", owner.host, owner.doing),
             EntryState::Failed(failed) => format!("it could not be built on {}: {}", failed.host, failed.what()),
             EntryState::Missing => "does not have it".to_owned(),
-            EntryState::Bad(why) => format!("is of no use: {why}"),
+            EntryState::Bad(error) => format!("is of no use: {}", report::chain(error)),
         }
     }
-}
-
-fn told(file: &Path, why: &str) -> String {
-    format!("{}: {why}", text::path(file))
 }
 
 /// An entry of a store.
@@ -72,7 +70,7 @@ pub struct StoreEntry {
 }
 
 /// The state of an entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum EntryState {
     /// The environment exists, with its age and its size in bytes.
     There(ArchiveManifest, Duration, u64),
@@ -83,20 +81,20 @@ pub enum EntryState {
     /// The environment does not exist.
     Missing,
     /// The environment cannot be used, for this reason.
-    Bad(String),
+    Bad(StoreError),
 }
 
 impl StoreEntry {
     /// Returns the entry of this key; the directory is made if need be.
     ///
     /// # Errors
-    /// Returns the reason why the directory does not exist and cannot be made, as text.
-    pub fn of(directory: &Path, key: String, limit: u64, age: Option<Duration>) -> Result<Self, String> {
+    /// Fails if the directory does not exist and cannot be made.
+    pub fn of(directory: &Path, key: String, limit: u64, age: Option<Duration>) -> Result<Self, StoreError> {
         let made = match fs::create_dir(directory) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => fs::read_dir(directory).map(drop),
         };
-        made.map_err(|error| error.to_string())?;
+        made.map_err(StoreError::Directory)?;
         // The file is made only where none has this name: following a dangling link would make a file elsewhere.
         let tag = untrusted::create(AT_FDCWD, &directory.join(TAG.0), 0o644);
         let _ = tag.and_then(|mut tag| tag.write_all(TAG.1.as_bytes()));
@@ -107,29 +105,31 @@ impl StoreEntry {
     /// Takes a snapshot for a start that wants the environment, with the environment if it exists.
     ///
     /// # Errors
-    /// Returns the reason why the entry cannot be used, as text.
-    pub fn snapshot(&self) -> Result<(Snapshot, Option<Packed>), String> {
+    /// Returns the reason why the entry cannot be used.
+    pub fn snapshot(&self) -> Result<(Snapshot, Option<Packed>), StoreError> {
         let packed = self.packed()?;
-        if let (None, Some(closed)) = (&packed, &self.store_dir.closed) {
-            return Err(format!("the environment is not there, and cannot be put there ({closed})"));
+        if let (None, Some(errno)) = (&packed, self.store_dir.closed) {
+            return Err(StoreError::Closed(errno));
         }
         let lease = match packed {
             Some(_) => None,
-            None => lease::look(&self.names.lease, &self.store_dir).map_err(|why| told(&self.names.lease, &why))?,
+            None => lease::look(&self.names.lease, &self.store_dir)
+                .map_err(|error| StoreError::File(self.names.lease.clone(), error))?,
         };
         let orphaned = lease.as_deref().and_then(lease::read).is_some_and(|owner| owner.is_dead());
         Ok((Snapshot { finished: packed.is_some(), failed: self.failed(), lease, orphaned }, packed))
     }
 
     /// Opens the environment. A damaged one counts as missing, so that the next one replaces it.
-    fn packed(&self) -> Result<Option<Packed>, String> {
+    fn packed(&self) -> Result<Option<Packed>, StoreError> {
+        let unusable = |error| StoreError::File(self.names.packed.clone(), error);
         let opened = untrusted::open(AT_FDCWD, &self.names.packed, Owners::Anyone);
         let (found, mut file) = match opened.and_then(|file| Ok((file.metadata()?, file))) {
             Ok(opened) => opened,
             Err(error) if lease::is_gone(&error) => return Ok(None),
-            Err(error) => return Err(told(&self.names.packed, &error.to_string())),
+            Err(error) => return Err(unusable(error.into())),
         };
-        self.store_dir.believes(&found).map_err(|why| told(&self.names.packed, &why))?;
+        self.store_dir.believes(&found).map_err(unusable)?;
         if self.age.is_some_and(|age| self.store_dir.age(&found) >= age) {
             return Ok(None);
         }
@@ -195,7 +195,7 @@ impl StoreEntry {
     pub fn state(&self) -> EntryState {
         let (look, packed) = match self.snapshot() {
             Ok(seen) => seen,
-            Err(why) => return EntryState::Bad(why),
+            Err(error) => return EntryState::Bad(error),
         };
         if let Some(packed) = packed {
             let found = packed.file.metadata().ok();
@@ -215,6 +215,10 @@ mod tests {
 
     fn entry(directory: &Path) -> StoreEntry {
         StoreEntry::of(directory, "0123456789abcdef".into(), u64::MAX, None).unwrap()
+    }
+
+    fn bad(file: &Path, why: &str) -> String {
+        format!("is of no use: {}: {why}", text::path(file))
     }
 
     #[test]
@@ -238,11 +242,11 @@ mod tests {
         let entry = entry(dir.path());
         let pipe = |path: &Path| nix::unistd::mkfifo(path, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
         pipe(&entry.names.failed);
-        assert_eq!(entry.state(), EntryState::Missing);
+        assert!(matches!(entry.state(), EntryState::Missing));
         pipe(&entry.names.lease);
-        assert_eq!(entry.state(), EntryState::Bad(told(&entry.names.lease, "it is not a regular file")));
+        assert_eq!(entry.state().words(), bad(&entry.names.lease, "it cannot be read: it is not a regular file"));
         symlink("/etc/passwd", &entry.names.packed).unwrap();
-        assert_eq!(entry.state(), EntryState::Bad(told(&entry.names.packed, "it is a symbolic link")));
+        assert_eq!(entry.state().words(), bad(&entry.names.packed, "it cannot be read: it is a symbolic link"));
     }
 
     #[test]
@@ -261,9 +265,9 @@ mod tests {
         fs::write(&entry.names.failed, failed).unwrap();
         assert!(matches!(entry.state(), EntryState::Failed(_)));
         foreign(&entry.names.failed, failed);
-        assert_eq!(entry.state(), EntryState::Missing);
+        assert!(matches!(entry.state(), EntryState::Missing));
         foreign(&entry.names.lease, "{}");
-        assert_eq!(entry.state(), EntryState::Bad(told(&entry.names.lease, "it belongs to user 4321")));
+        assert_eq!(entry.state().words(), bad(&entry.names.lease, "it belongs to user 4321"));
     }
 
     #[test]

@@ -146,7 +146,7 @@ fn contents(packed: &Path) -> String {
             let python = text::line(&index.manifest.python).into_owned();
             format!("{} for {python}", text::count(index.manifest.packages.len() as u64, "package"))
         }
-        Err(error) => format!("damaged ({error})"),
+        Err(error) => format!("damaged ({})", crate::report::chain(&error)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Marks that a start builds an environment: one small file, made by the first start, whose bytes change while its owner lives. `election`
 //! decides which start builds; correctness never depends on this file.
 
+use super::error::FileError;
 use super::store_dir::StoreDir;
 use crate::deps::digest::{Digest, short};
 use nix::fcntl::AT_FDCWD;
@@ -85,17 +86,17 @@ pub fn read(bytes: &[u8]) -> Option<LeaseOwner> {
 /// Reads the bytes of a lease; `None` if there is no lease.
 ///
 /// # Errors
-/// Returns, as text, why the file cannot be read or whose it is.
-pub fn look(path: &Path, store_dir: &StoreDir) -> Result<Option<Vec<u8>>, String> {
+/// Returns why the file cannot be read, or whose it is.
+pub fn look(path: &Path, store_dir: &StoreDir) -> Result<Option<Vec<u8>>, FileError> {
     let opened = untrusted::open(AT_FDCWD, path, Owners::Anyone).and_then(|file| Ok((file.metadata()?, file)));
     let (found, file) = match opened {
         Err(error) if is_gone(&error) => return Ok(None),
-        opened => opened.map_err(|error| error.to_string())?,
+        opened => opened?,
     };
     store_dir.owns(&found)?;
     match bytes(&file) {
         Err(error) if is_gone(&error) => Ok(None),
-        read => read.map(Some).map_err(|error| error.to_string()),
+        read => Ok(Some(read?)),
     }
 }
 
@@ -251,16 +252,17 @@ mod tests {
     fn a_lease_that_is_another_users_a_link_or_a_pipe_is_told_and_not_waited_for() {
         let dir = tempfile::tempdir().unwrap();
         let (path, store_dir) = (dir.path().join("a.lease"), StoreDir::of(dir.path()));
+        let told = || crate::report::chain(&super::look(&path, &store_dir).unwrap_err());
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
-        assert_eq!(super::look(&path, &store_dir).unwrap_err(), "it is not a regular file");
+        assert_eq!(told(), "it cannot be read: it is not a regular file");
         fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
-        assert_eq!(super::look(&path, &store_dir).unwrap_err(), "it is a symbolic link");
+        assert_eq!(told(), "it cannot be read: it is a symbolic link");
         fs::remove_file(&path).unwrap();
         if nix::unistd::geteuid().is_root() {
             fs::write(&path, "{}").unwrap();
             std::os::unix::fs::chown(&path, Some(4321), None).unwrap();
-            assert_eq!(super::look(&path, &store_dir).unwrap_err(), "it belongs to user 4321");
+            assert_eq!(told(), "it belongs to user 4321");
         }
     }
 

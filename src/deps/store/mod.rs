@@ -7,6 +7,7 @@
 pub mod archive;
 mod election;
 mod entry;
+mod error;
 pub mod failed;
 mod garbage;
 mod install_root;
@@ -18,6 +19,7 @@ mod store_dir;
 mod unpack;
 
 pub use entry::{EntryState, StoreEntry};
+pub use error::{FileError, PublishError, StoreError};
 pub use garbage::{GarbageCandidate, RemovedEntry, chosen, inventory, prune};
 pub use install_root::InstallRoot;
 pub use unpack::below;
@@ -26,6 +28,7 @@ use super::protect;
 use super::stamp::VersionsByName as Versions;
 use super::ticker::Ticker;
 use crate::error::{Error, ErrorKind, Result};
+use crate::report;
 use archive::{ArchiveIndex, ArchiveManifest};
 use election::{Election, ElectionStep};
 use failed::FailedAttempt;
@@ -95,7 +98,7 @@ impl StoreEntry {
         loop {
             let (look, packed) = match self.snapshot() {
                 Ok(seen) => seen,
-                Err(why) => return Ok(self.without(&why, tell)),
+                Err(error) => return Ok(self.without(&report::chain(&error), tell)),
             };
             let owner = look.lease.as_deref().and_then(lease::read).unwrap_or_default();
             match turn.step(began.elapsed(), look) {
@@ -121,7 +124,7 @@ impl StoreEntry {
                         return Ok(StoreAnswer::Build(lease));
                     }
                     Ok(None) => {}
-                    Err(error) => return Ok(self.without(&error.to_string(), tell)),
+                    Err(error) => return Ok(self.without(&report::chain(&StoreError::Lease(error)), tell)),
                 },
                 ElectionStep::Wait(pause) => {
                     wait(deadline, pause, &owner)?;
@@ -153,7 +156,7 @@ impl StoreEntry {
     ) {
         let began = Instant::now();
         let done = pack::files(place, metadata)
-            .and_then(|files| self.write(lease, place, manifest, &files).map_err(|error| error.to_string()));
+            .and_then(|files| self.write(lease, place, manifest, &files).map_err(PublishError::Write));
         match done {
             Ok((plain, packed)) => {
                 let (plain, packed, took) = (text::size(plain), text::size(packed), text::time(began.elapsed()));
@@ -163,7 +166,8 @@ impl StoreEntry {
                 ));
                 garbage::prune(&self.directory, self.limit, None, false).iter().for_each(|taken| tell(&taken.words()));
             }
-            Err(why) => {
+            Err(error) => {
+                let why = report::chain(&error);
                 tell(&format!("not shared with other starts (deps.store): {why}"));
                 self.leave(&FailedAttempt::alone(&why, &lease.owner().host));
             }

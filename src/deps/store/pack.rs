@@ -2,6 +2,7 @@
 
 use super::InstallRoot;
 use super::archive::{ArchiveManifest, Packer};
+use super::error::{PublishError, UnreadFile};
 use requirements::installed::record;
 use std::fs;
 use std::io::{self, Read, Write};
@@ -13,16 +14,19 @@ use sys::untrusted::{self, Owners};
 /// a half-unpacked distribution does not count as whole.
 ///
 /// # Errors
-/// Returns the reason, as text: a distribution without a list, or a file outside the root.
-pub(super) fn files<'a>(place: &InstallRoot, metadata: impl Iterator<Item = &'a Path>) -> Result<Vec<PathBuf>, String> {
+/// A distribution without a list, or a file outside the root.
+pub(super) fn files<'a>(
+    place: &InstallRoot,
+    metadata: impl Iterator<Item = &'a Path>,
+) -> Result<Vec<PathBuf>, PublishError> {
     let (mut parts, mut heads) = (Vec::new(), Vec::new());
     for metadata in metadata {
         let name = metadata.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let listed = record::files(metadata).ok_or_else(|| format!("{name} has no list of its files"))?;
+        let listed = record::files(metadata).ok_or_else(|| PublishError::NoList(name.clone()))?;
         for file in listed {
-            let below = place
-                .below(&file)
-                .ok_or_else(|| format!("{} of {name} is outside of {}", file.display(), place.root.display()))?;
+            let Some(below) = place.below(&file) else {
+                return Err(PublishError::Outside { name, file, root: place.root.clone() });
+            };
             if file.starts_with(metadata) { heads.push(below) } else { parts.push(below) }
         }
     }
@@ -48,7 +52,7 @@ pub(super) fn pack(
     let mut tar = tar::Builder::new(Packer::new(to));
     for name in files {
         let file = untrusted::open_named(&root.join(name), Owners::Anyone)
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", name.display())))?;
+            .map_err(|error| io::Error::new(error.kind(), UnreadFile(name.clone(), error)))?;
         let found = file.metadata()?;
         tar.append_data(&mut header(&found), name, file.take(found.len()))?;
         manifest.files += 1;

@@ -1,8 +1,11 @@
 //! Examines a store's file system: whether it is writable, its time, and which owners of files are trusted. An environment is code that
 //! will run as this user, so no untrusted user may have put it there.
 
+use super::error::FileError;
 use crate::temporary;
+use nix::errno::Errno;
 use nix::unistd::geteuid;
+use protocol::errno;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -16,7 +19,7 @@ pub(super) const UNFINISHED: &str = ".new-";
 #[derive(Clone, Debug)]
 pub struct StoreDir {
     /// The reason why no file can be made there, if there is one.
-    pub closed: Option<String>,
+    pub closed: Option<Errno>,
     /// The owner of files that this process makes there: a server may map root to the user nobody.
     maker: u32,
     /// The owner of the directory, if no other user can write to it.
@@ -38,7 +41,7 @@ impl StoreDir {
         };
         let of = |value: fn(&Metadata) -> u32| found.as_ref().map(value);
         StoreDir {
-            closed: closed.map(|error| error.to_string()),
+            closed: closed.as_ref().map(errno::of),
             host: host(directory),
             maker: of(|found| found.uid()).unwrap_or_else(|| geteuid().as_raw()),
             without_rights: of(|found| found.mode()).is_some_and(is_open),
@@ -50,11 +53,13 @@ impl StoreDir {
     /// Checks whether a file can be trusted.
     ///
     /// # Errors
-    /// Returns the owner of the file, as text.
-    pub fn believes(&self, file: &Metadata) -> Result<(), String> {
-        self.owns(file).map_err(|why| format!("{why}, whose code would run as {}", geteuid()))?;
+    /// Returns who could have written the file.
+    pub fn believes(&self, file: &Metadata) -> Result<(), FileError> {
+        if !self.is_trusted(file.uid()) {
+            return Err(FileError::ForeignCode { owner: file.uid().into(), own: geteuid() });
+        }
         if is_open(file.mode()) && !self.without_rights {
-            return Err(format!("others may write it (mode {:o})", file.mode() & 0o7777));
+            return Err(FileError::Writable(file.mode() & 0o7777));
         }
         Ok(())
     }
@@ -62,10 +67,13 @@ impl StoreDir {
     /// Checks whether a trusted user owns a file: root, this user, or the keeper of the store.
     ///
     /// # Errors
-    /// Returns the owner of the file, as text.
-    pub fn owns(&self, file: &Metadata) -> Result<(), String> {
-        let believed = [0, self.maker, geteuid().as_raw()].contains(&file.uid()) || self.host == Some(file.uid());
-        believed.then_some(()).ok_or_else(|| format!("it belongs to user {}", file.uid()))
+    /// Returns the owner of the file.
+    pub fn owns(&self, file: &Metadata) -> Result<(), FileError> {
+        if self.is_trusted(file.uid()) { Ok(()) } else { Err(FileError::Foreign(file.uid().into())) }
+    }
+
+    fn is_trusted(&self, uid: u32) -> bool {
+        [0, self.maker, geteuid().as_raw()].contains(&uid) || self.host == Some(uid)
     }
 
     /// Returns the age of a file by the clock of its file system.
@@ -107,11 +115,11 @@ mod tests {
             fs::metadata(&path).unwrap()
         };
         assert!(store_dir.believes(&with(0o644)).is_ok());
-        assert!(store_dir.believes(&with(0o664)).unwrap_err().contains("664"));
+        assert!(store_dir.believes(&with(0o664)).unwrap_err().to_string().contains("664"));
         assert!(StoreDir { without_rights: true, ..store_dir.clone() }.believes(&with(0o777)).is_ok());
         if geteuid().is_root() {
             std::os::unix::fs::chown(&path, Some(4321), None).unwrap();
-            assert!(store_dir.believes(&with(0o644)).unwrap_err().contains("user 4321"));
+            assert!(store_dir.believes(&with(0o644)).unwrap_err().to_string().contains("user 4321"));
             assert!(StoreDir { maker: 4321, ..store_dir }.believes(&with(0o644)).is_ok());
         }
     }
@@ -128,9 +136,9 @@ mod tests {
         let give = |path: &Path, to| std::os::unix::fs::chown(path, Some(to), None).unwrap();
         [&store, &file].iter().for_each(|path| give(path, 4321));
         let believes = || StoreDir::of(&store).believes(&fs::metadata(&file).unwrap());
-        assert_eq!(believes(), Ok(()));
+        believes().unwrap();
         fs::set_permissions(&store, Permissions::from_mode(0o1777)).unwrap();
-        assert!(believes().unwrap_err().contains("user 4321"));
+        assert!(believes().unwrap_err().to_string().contains("user 4321"));
         fs::set_permissions(&store, Permissions::from_mode(0o755)).unwrap();
         give(dir.path(), 4321);
         assert!(believes().is_err());

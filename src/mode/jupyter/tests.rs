@@ -324,3 +324,17 @@ fn a_server_is_known_by_its_words() {
         assert!(!is(line), "{line}");
     }
 }
+
+#[test]
+fn a_secret_is_in_private_files_and_in_nothing_that_others_may_read() {
+    use std::os::unix::ffi::OsStrExt;
+    for (variables, secret) in [(&[][..], SECRET), (&[("JUPYTER_TOKEN", "t0psecret")], "t0psecret")] {
+        let setup = World::new(variables).setup();
+        let holds = |bytes: &[u8]| bytes.windows(secret.len()).any(|part| part == secret.as_bytes());
+        assert!(setup.files.iter().any(|file| holds(&file.content)), "{secret}");
+        let mut words = setup.command.iter().chain(setup.made.iter().flat_map(|made| &made.command));
+        assert!(!words.any(|word| holds(word.as_bytes())), "{:?}", setup.command);
+        assert!(!setup.set.iter().any(|(_, value)| holds(value.as_bytes())), "{:?}", setup.set);
+        assert!(!setup.shared.iter().any(|file| holds(&file.content)), "{:?}", setup.shared);
+    }
+}

@@ -25,6 +25,12 @@ pub enum Action {
     HangUp,
     /// Sends TERM to the processes that became children of PID 1 after the stop signal was delivered.
     DeliverToOrphans,
+    /// Passes on a stronger signal than the stop's to processes that could not act on the weaker one.
+    DeliverStronger(Signal),
+    /// Looks whether the processes that were told of the stop have ended, and what traps have passed on.
+    LookAtTargets,
+    /// Sends TERM to the processes that were to end after the told ones.
+    ReleaseSpared,
     /// Sends a signal to every descendant.
     Tree(Signal),
     /// Sends SIGKILL to everything.
@@ -43,6 +49,8 @@ pub enum Action {
     Abort,
     /// Logs which processes are left, and how long they have until SIGKILL.
     NameLeft(Option<Duration>),
+    /// Logs which processes the workload has left that get SIGKILL now.
+    NameKilled,
     /// Asks the helpers to finish.
     EndHelpers,
     /// Prepares and runs the workload once more.

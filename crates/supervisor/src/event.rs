@@ -1,5 +1,6 @@
 //! The events that PID 1 reacts to, as data.
 
+use super::delivery::Awaited;
 use protocol::handover::Message;
 use sys::Signal;
 use sys::process::Ended;
@@ -26,6 +27,10 @@ pub enum Event {
     SaveRequested,
     /// No process has a handler for the signal that was about to be sent.
     NobodyReady(Signal),
+    /// The stop signal was delivered, and PID 1 waits for something before it delivers the rest.
+    Awaits(Awaited),
+    /// All processes that were told of the stop have ended.
+    TargetsGone,
     /// Only helpers are left of all processes that were started.
     OnlyHelpers,
     /// PID 1 has no children any more.

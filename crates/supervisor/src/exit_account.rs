@@ -38,6 +38,8 @@ pub(crate) fn code(account: &ExitAccount, policy: &ExitPolicy) -> u8 {
     let code = match account.stop {
         _ if account.timed_out => Exit::PrepareTimeout.code(),
         Some(stop) if !account.plain => stopped(account, policy, stop, own),
+        // Training was complete, and only the end of the process was missing.
+        _ if account.aborted && account.complete => 0,
         // A workload that hung is not complete, even if it ended with 0 after the abort.
         _ if account.aborted && own == 0 => Exit::Signal(Signal::ABRT.number()).code(),
         _ => own,
@@ -55,6 +57,8 @@ fn stopped(account: &ExitAccount, policy: &ExitPolicy, stop: StopPlan, own: u8) 
         // Another run was planned, and the stop prevented it.
         (StopCircumstance::BetweenRuns, _) => stop_code.unwrap_or(own),
         (StopCircumstance::Over | StopCircumstance::Held, _) => own,
+        // Training was complete, and only the end of the process was missing.
+        (StopCircumstance::Running, Some(Ended::Killed(_))) if account.complete => 0,
         // The shell may have ended in good order, but the processes below it were killed.
         (StopCircumstance::Running, Some(Ended::Killed(_))) if account.killed => {
             Exit::Signal(Signal::KILL.number()).code()

@@ -32,6 +32,13 @@ pub enum LogEvent {
         /// Time until SIGKILL; `None` if there is no limit.
         left: Option<Duration>,
     },
+    /// A stronger signal than the stop's arrived, and is passed on.
+    Stronger {
+        /// The signal.
+        signal: Signal,
+        /// The signal that was passed on before.
+        weaker: Signal,
+    },
     /// The time for checkpoints is over, and every process gets TERM.
     Escalating {
         /// Time until SIGKILL; `None` if there is no limit.
@@ -138,6 +145,7 @@ impl LogEvent {
             LogEvent::Held
             | LogEvent::Stopping { .. }
             | LogEvent::Again { .. }
+            | LogEvent::Stronger { .. }
             | LogEvent::Escalating { .. }
             | LogEvent::Asked { .. }
             | LogEvent::Saved(_)

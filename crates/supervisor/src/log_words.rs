@@ -19,6 +19,9 @@ pub(crate) fn words(line: &LogEvent) -> String {
         LogEvent::Again { signal, left } => {
             format!("{} again: already stopping, nothing is shortened{}", *signal, until_kill(*left))
         }
+        LogEvent::Stronger { signal, weaker } => {
+            format!("{signal} after {weaker}: passed on to what has not acted on {weaker}")
+        }
         LogEvent::Escalating { left } => format!("SIGTERM to every process{}", until_kill(*left)),
         LogEvent::Killing => "SIGKILL to every process".into(),
         LogEvent::GivenUp => {
@@ -76,6 +79,11 @@ fn sidecar_ended(mode: &str, ended: Ended, again: Option<Duration>) -> String {
 /// Returns a line about the processes that a stop still waits for.
 pub(crate) fn waiting_for(pids: &[Pid], left: Option<Duration>) -> String {
     format!("the workload has ended; waiting for what it left: {}{}", named(pids), until_kill(left))
+}
+
+/// Returns a line about the processes that the workload has left, and that get SIGKILL.
+pub(crate) fn killed(pids: &[Pid]) -> String {
+    format!("SIGKILL to what the workload left: {}", named(pids))
 }
 
 fn stopping(stop: &StopPlan, grace_from: &str, reason: Option<Reason>) -> String {

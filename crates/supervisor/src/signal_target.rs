@@ -1,28 +1,31 @@
 //! Chooses the processes that a stop or checkpoint signal goes to.
 //!
-//! A shell between PID 1 and the trainer does not pass signals on, so its children are looked at. The rule is pure over a view of the
-//! processes; the real view is /proc.
+//! The trainer is the process that has a handler for the signal. What stands between PID 1 and the trainer passes no signal on, or passes
+//! it on to data loaders as well, so it is looked through, and it must not end before the trainer: it may hold the trainer's output. The
+//! rule is pure over a view of the processes; the real view is /proc.
 
+use super::programs::{self, ProgramKind};
 use protocol::handover::Scope;
 use sys::{KillTarget, Pgid, Pid, Signal, proc};
 
-/// Deepest nesting of shells that is looked through.
-const DEPTH: u32 = 8;
-
-/// Names of shell programs.
-const SHELLS: [&str; 9] = ["sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "fish", "rbash"];
-
-/// Programs that are a shell only when they are started by a shell's name.
-const MANY_IN_ONE: [&str; 2] = ["busybox", "toybox"];
+/// Deepest nesting of processes that is looked through.
+const DEPTH: u32 = 16;
 
 /// The view of processes that the rule needs.
 pub trait ProcessView {
     /// Returns a process's children.
     fn children(&self, pid: Pid) -> Vec<Pid>;
-    /// Returns whether a process is a shell.
-    fn is_shell(&self, pid: Pid) -> bool;
+    /// Returns the kind of a process's program.
+    fn kind(&self, pid: Pid) -> ProgramKind;
+    /// Returns the name of a process's program.
+    fn program(&self, pid: Pid) -> Option<String>;
     /// Returns whether a process has a handler for a signal.
     fn catches(&self, pid: Pid, signal: Signal) -> bool;
+    /// Returns whether a shell started a process in the background (`&`): without job control such a process ignores INT or QUIT
+    /// (POSIX, Shell Command Language, 2.11).
+    fn is_background(&self, pid: Pid) -> bool;
+    /// Returns whether a shell ends at once at a signal, and runs its EXIT trap then, even while a command is in the foreground.
+    fn has_exit_trap(&self, pid: Pid) -> bool;
 }
 
 /// The real processes, from /proc.
@@ -32,17 +35,37 @@ impl ProcessView for RealProcesses {
     fn children(&self, pid: Pid) -> Vec<Pid> {
         proc::children(pid)
     }
-    fn is_shell(&self, pid: Pid) -> bool {
-        let program = proc::program(pid).or_else(|| proc::status(pid).map(|status| status.name));
-        let name = program.and_then(|name| match MANY_IN_ONE.contains(&name.as_str()) {
+    fn kind(&self, pid: Pid) -> ProgramKind {
+        let own = proc::status(pid).map(|status| status.name);
+        let file = proc::program(pid).and_then(|name| match programs::is_many_in_one(&name) {
             true => proc::first_word(pid),
             false => Some(name),
         });
-        name.is_some_and(|name| SHELLS.contains(&name.as_str()))
+        programs::kind([&file, &own].into_iter().flatten().map(String::as_str))
+    }
+    fn program(&self, pid: Pid) -> Option<String> {
+        proc::program(pid)
     }
     fn catches(&self, pid: Pid, signal: Signal) -> bool {
-        proc::status(pid).is_some_and(|status| signal.is_in(status.caught))
+        proc::status(pid).is_some_and(|status| signal.is_in(status.caught) && !is_data_loader(status.caught))
     }
+    fn is_background(&self, pid: Pid) -> bool {
+        // Bash itself always ignores QUIT (bash(1), SIGNALS).
+        let ignores = |signal: Signal| proc::status(pid).is_some_and(|status| signal.is_in(status.ignored));
+        ignores(Signal::INT) || ignores(Signal::QUIT) && self.kind(pid) != ProgramKind::Shell
+    }
+    fn has_exit_trap(&self, pid: Pid) -> bool {
+        // With an EXIT trap bash catches every signal that would end it (bash, sig.c, initialize_terminating_signals).
+        proc::status(pid)
+            .is_some_and(|status| [Signal::TERM, Signal::SYS, Signal::XFSZ].iter().all(|it| it.is_in(status.caught)))
+    }
+}
+
+/// Returns whether the handlers are those of a worker of PyTorch's data loader, which ends at TERM and saves nothing
+/// (torch/csrc/DataLoader.cpp sets BUS, SEGV, FPE and TERM). A fault handler has ABRT or ILL as well.
+fn is_data_loader(caught: u64) -> bool {
+    let all = |signals: &[Signal]| signals.iter().all(|signal| signal.is_in(caught));
+    all(&[Signal::BUS, Signal::SEGV, Signal::FPE]) && !Signal::ABRT.is_in(caught) && !Signal::ILL.is_in(caught)
 }
 
 /// The targets of a signal, and the processes that were left out on purpose.
@@ -50,10 +73,49 @@ impl ProcessView for RealProcesses {
 pub struct SignalTargets {
     /// Shells above the targets: they get TERM first, whatever the signal is, so that a loop in them does not start the next run.
     pub shells: Vec<Pid>,
-    /// The processes to signal, in order, or a process group.
+    /// What to signal, in order.
     pub signalled: Vec<KillTarget>,
-    /// The rest of a pipeline, which ends by itself after the trainer and must not be taken for an orphan before that.
+    /// Processes that must not end before the targets: what stands above them, the rest of a pipeline, and helper programs.
     pub spared: Vec<Pid>,
+    /// Shells among `signalled` whose trap decides what their background jobs hear.
+    pub traps: Vec<Trap>,
+}
+
+/// A shell with a trap, and its background jobs that have a handler.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trap {
+    /// The shell.
+    pub shell: Pid,
+    /// The jobs.
+    pub jobs: Vec<Pid>,
+    /// Whether the jobs may run in the foreground: then a trap that passes nothing on waits for their end.
+    pub waits: bool,
+}
+
+impl SignalTargets {
+    fn only(pid: Pid) -> Self {
+        SignalTargets { signalled: vec![pid.into()], ..SignalTargets::default() }
+    }
+
+    fn add(&mut self, other: SignalTargets) {
+        self.shells.extend(other.shells);
+        self.signalled.extend(other.signalled);
+        self.spared.extend(other.spared);
+        self.traps.extend(other.traps);
+    }
+
+    /// Returns the processes that are signalled.
+    fn processes(&self) -> impl Iterator<Item = Pid> {
+        self.signalled.iter().filter_map(|target| target.process())
+    }
+
+    /// Leaves out some of the processes that were to be signalled.
+    fn spare(&mut self, which: impl Fn(Pid) -> bool) {
+        let (spared, signalled): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.signalled).into_iter().partition(|target| target.process().is_some_and(&which));
+        self.signalled = signalled;
+        self.spared.extend(spared.into_iter().filter_map(KillTarget::process));
+    }
 }
 
 /// Chooses the targets of a signal.
@@ -63,7 +125,7 @@ pub fn choose(main: Pid, signal: Signal, scope: Scope, view: &dyn ProcessView) -
         Scope::Main => only(vec![main.into()]),
         Scope::Group => only(vec![Pgid::led_by(main).into()]),
         Scope::Tree => only(tree(main, view).into_iter().map(KillTarget::from).collect()),
-        Scope::Auto => behind_shells(main, signal, view, DEPTH),
+        Scope::Auto => Search { signal, view }.at(main, 0, DEPTH),
     }
 }
 
@@ -78,123 +140,109 @@ fn tree(main: Pid, view: &dyn ProcessView) -> Vec<Pid> {
     found
 }
 
-/// Chooses the targets at and behind a shell.
-///
-/// A shell that catches the signal gets it alone, because its author has set a trap. Otherwise its children are looked at. Of a
-/// pipeline, the members with a handler get the signal, if there are any.
-fn behind_shells(pid: Pid, signal: Signal, view: &dyn ProcessView, depth: u32) -> SignalTargets {
-    if depth == 0 || !view.is_shell(pid) || is_trapped(pid, signal, view) {
-        return SignalTargets { signalled: vec![pid.into()], ..SignalTargets::default() };
-    }
-    let mut chosen = SignalTargets { shells: vec![pid], ..SignalTargets::default() };
-    for child in view.children(pid) {
-        let below = behind_shells(child, signal, view, depth - 1);
-        chosen.shells.extend(below.shells);
-        chosen.signalled.extend(below.signalled);
-        chosen.spared.extend(below.spared);
-    }
-    let ready = |target: &KillTarget| target.process().is_some_and(|pid| is_ready(pid, signal, view));
-    if chosen.signalled.iter().any(ready) {
-        let (signalled, rest): (Vec<_>, Vec<_>) = chosen.signalled.into_iter().partition(ready);
-        chosen.signalled = signalled;
-        chosen.spared.extend(rest.into_iter().filter_map(KillTarget::process));
-    }
-    chosen
+/// The search for the processes with a handler.
+struct Search<'a> {
+    signal: Signal,
+    view: &'a dyn ProcessView,
 }
 
-fn is_ready(pid: Pid, signal: Signal, view: &dyn ProcessView) -> bool {
-    if view.is_shell(pid) { is_trapped(pid, signal, view) } else { view.catches(pid, signal) }
-}
+impl Search<'_> {
+    /// Finds the targets at and below a process. `layers` is the number of generations here that belong to a wrapper above.
+    fn at(&self, pid: Pid, layers: u32, depth: u32) -> SignalTargets {
+        if depth == 0 {
+            return SignalTargets::only(pid);
+        }
+        match self.view.kind(pid) {
+            ProgramKind::Shell if self.decides(pid) => self.at_trap(pid, depth),
+            ProgramKind::Shell => self.at_shell(pid, depth),
+            ProgramKind::Wrapper(own) => self.behind(pid, own, depth),
+            _ if layers > 0 || !self.decides(pid) => self.behind(pid, layers, depth),
+            _ => SignalTargets::only(pid),
+        }
+    }
 
-/// Returns whether a shell has set a trap: every shell catches INT while it waits for a command, so only a handler for TERM proves one.
-fn is_trapped(shell: Pid, signal: Signal, view: &dyn ProcessView) -> bool {
-    view.catches(shell, if signal == Signal::INT { Signal::TERM } else { signal })
+    /// Returns whether a process has a handler that decides about a stop. Every Python program and every shell that waits catches INT,
+    /// so for INT only a handler for TERM proves one.
+    fn decides(&self, pid: Pid) -> bool {
+        self.view.catches(pid, if self.signal == Signal::INT { Signal::TERM } else { self.signal })
+    }
+
+    /// A shell without a trap ends at the signal, and its children are looked at.
+    fn at_shell(&self, shell: Pid, depth: u32) -> SignalTargets {
+        let mut chosen = SignalTargets { shells: vec![shell], ..SignalTargets::default() };
+        chosen.add(self.among(self.view.children(shell), 0, depth));
+        chosen
+    }
+
+    /// A shell runs its trap only when the command in the foreground has ended (bash(1), SIGNALS), so that command hears the signal, too.
+    /// Of what runs in the background the trap decides. An EXIT trap would clean up under a trainer that saves, so that shell waits.
+    fn at_trap(&self, shell: Pid, depth: u32) -> SignalTargets {
+        // A shell that runs in the background itself has only children that look so.
+        let waits = self.view.is_background(shell);
+        let (background, foreground): (Vec<_>, Vec<_>) =
+            self.view.children(shell).into_iter().partition(|pid| self.view.is_background(*pid));
+        let jobs: Vec<_> = background.into_iter().filter(|pid| self.decides(*pid)).collect();
+        let mut chosen = self.among(foreground, 0, depth);
+        if self.view.has_exit_trap(shell) && chosen.processes().any(|pid| self.decides(pid)) {
+            chosen.spared.push(shell);
+            chosen.spared.extend(jobs);
+            return chosen;
+        }
+        chosen.signalled.insert(0, shell.into());
+        if !jobs.is_empty() {
+            chosen.traps.push(Trap { shell, jobs, waits });
+        }
+        chosen
+    }
+
+    /// A process that has no handler, or its own idea of a stop, is spared if a process below it has a handler.
+    fn behind(&self, pid: Pid, layers: u32, depth: u32) -> SignalTargets {
+        let mut below = self.among(self.view.children(pid), layers.saturating_sub(1), depth);
+        if !below.processes().any(|found| self.decides(found)) {
+            return SignalTargets::only(pid);
+        }
+        below.spared.push(pid);
+        below
+    }
+
+    /// Finds the targets among siblings. If some have a handler, the others are spared; helper programs are spared beside a trainer.
+    fn among(&self, siblings: Vec<Pid>, layers: u32, depth: u32) -> SignalTargets {
+        let mut chosen = SignalTargets::default();
+        for sibling in siblings {
+            chosen.add(self.at(sibling, layers, depth - 1));
+        }
+        if chosen.processes().any(|pid| self.is_ready(pid)) {
+            chosen.spare(|pid| !self.is_ready(pid));
+        }
+        let (helpers, trainers): (Vec<_>, Vec<_>) = chosen.processes().partition(|pid| self.is_helper(*pid));
+        let helpers = if trainers.is_empty() { Vec::new() } else { helpers };
+        let others: Vec<_> = trainers.iter().copied().filter(|pid| self.is_beside(*pid, &trainers)).collect();
+        chosen.spare(|pid| helpers.contains(&pid) || others.contains(&pid));
+        chosen
+    }
+
+    fn is_ready(&self, pid: Pid) -> bool {
+        match self.view.kind(pid) {
+            ProgramKind::Shell => self.decides(pid),
+            _ => self.view.catches(pid, self.signal),
+        }
+    }
+
+    fn is_helper(&self, pid: Pid) -> bool {
+        self.view.kind(pid) == ProgramKind::Helper
+    }
+
+    /// Returns whether a process runs in the background beside another program in the foreground. Ranks are several processes of one
+    /// program.
+    fn is_beside(&self, pid: Pid, trainers: &[Pid]) -> bool {
+        let program = self.view.program(pid);
+        let in_front = |other: &&Pid| **other != pid && !self.view.is_background(**other);
+        let mut others = trainers.iter().filter(in_front).peekable();
+        self.view.is_background(pid)
+            && others.peek().is_some()
+            && others.all(|other| self.view.program(*other) != program)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pid_of(number: u8) -> Pid {
-        Pid::new(number.into()).unwrap()
-    }
-
-    fn numbers(pids: Vec<Pid>) -> Vec<u8> {
-        pids.into_iter().map(|pid| pid.number() as u8).collect()
-    }
-
-    /// Returns the numbers of targets that are all single processes.
-    fn targets(targets: Vec<KillTarget>) -> Vec<u8> {
-        let single = |target| match target {
-            KillTarget::Process(pid) => pid,
-            other => panic!("{other:?}"),
-        };
-        numbers(targets.into_iter().map(single).collect())
-    }
-
-    /// A process as (pid, parent, name, catches TERM); all catch INT.
-    struct Fake(&'static [(u8, u8, &'static str, bool)]);
-
-    impl ProcessView for Fake {
-        fn children(&self, pid: Pid) -> Vec<Pid> {
-            self.0.iter().filter(|p| pid_of(p.1) == pid).map(|p| pid_of(p.0)).collect()
-        }
-        fn is_shell(&self, pid: Pid) -> bool {
-            self.0.iter().any(|p| pid_of(p.0) == pid && SHELLS.contains(&p.2))
-        }
-        fn catches(&self, pid: Pid, signal: Signal) -> bool {
-            signal == Signal::INT || self.0.iter().any(|p| pid_of(p.0) == pid && p.3)
-        }
-    }
-
-    fn auto(processes: &'static [(u8, u8, &'static str, bool)]) -> Vec<u8> {
-        let chosen = choose(pid_of(2), Signal::TERM, Scope::Auto, &Fake(processes));
-        [numbers(chosen.shells), targets(chosen.signalled)].concat()
-    }
-
-    #[test]
-    fn a_trainer_is_signalled_alone_and_its_workers_are_not() {
-        assert_eq!(auto(&[(2, 1, "python", true), (3, 2, "python", false)]), [2]);
-    }
-
-    #[test]
-    fn a_shell_is_looked_through_and_comes_first() {
-        assert_eq!(auto(&[(2, 1, "sh", false), (3, 2, "python", true), (4, 3, "python", false)]), [2, 3]);
-        assert_eq!(auto(&[(2, 1, "sh", false), (3, 2, "bash", false), (4, 3, "python", false)]), [2, 3, 4]);
-    }
-
-    #[test]
-    fn a_shell_with_a_trap_gets_it_alone() {
-        assert_eq!(auto(&[(2, 1, "bash", true), (3, 2, "python", true)]), [2]);
-    }
-
-    #[test]
-    fn a_shell_without_a_trap_is_looked_through_for_an_interrupt_too() {
-        let chosen = choose(pid_of(2), Signal::INT, Scope::Auto, &Fake(&[(2, 1, "sh", false), (3, 2, "python", true)]));
-        assert_eq!((numbers(chosen.shells), targets(chosen.signalled)), (vec![2], vec![3]));
-        let trapped = choose(pid_of(2), Signal::INT, Scope::Auto, &Fake(&[(2, 1, "sh", true), (3, 2, "python", true)]));
-        assert_eq!(targets(trapped.signalled), [2]);
-    }
-
-    #[test]
-    fn of_a_pipeline_the_trainer_is_chosen_and_tee_goes_on() {
-        let processes = Fake(&[(2, 1, "sh", false), (3, 2, "python", true), (4, 2, "tee", false)]);
-        let chosen = choose(pid_of(2), Signal::TERM, Scope::Auto, &processes);
-        assert_eq!(
-            (numbers(chosen.shells), targets(chosen.signalled), numbers(chosen.spared)),
-            (vec![2], vec![3], vec![4])
-        );
-        assert_eq!(auto(&[(2, 1, "sh", false), (3, 2, "python", false), (4, 2, "tee", false)]), [2, 3, 4]);
-    }
-
-    #[test]
-    fn other_scopes_are_literal() {
-        let processes = Fake(&[(2, 1, "sh", false), (3, 2, "python", true)]);
-        assert_eq!(targets(choose(pid_of(2), Signal::TERM, Scope::Main, &processes).signalled), [2]);
-        assert_eq!(
-            choose(pid_of(2), Signal::TERM, Scope::Group, &processes).signalled,
-            [KillTarget::Group(Pgid::led_by(pid_of(2)))]
-        );
-        assert_eq!(targets(choose(pid_of(2), Signal::TERM, Scope::Tree, &processes).signalled), [2, 3]);
-    }
-}
+mod tests;

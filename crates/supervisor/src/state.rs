@@ -120,6 +120,8 @@ impl State {
                 let wanted = self.has_sidecars().then_some(self.policy.sidecars.as_slice());
                 self.sidecars.ended((index, ended), wanted, &mut self.timers, now, act);
             }
+            Event::Awaits(awaited) => StopProtocol::awaits(awaited, &mut self.timers, now),
+            Event::TargetsGone => StopProtocol::targets_gone(&mut self.timers, now),
             Event::OnlyHelpers => act.push(Action::EndHelpers),
             Event::ChildrenGone => self.children_gone(now, act),
             Event::Tick => self.tick(now, act),

@@ -5,9 +5,11 @@
 
 use super::action::Action;
 use super::clock::Clock;
+use super::delivery::Awaited;
 use super::log_event::LogEvent;
 use super::stop_plan::{Reason, StopBudget, StopCircumstance, StopPlan};
 use super::timers::{Timer, Timers};
+use super::trap_watch;
 use std::time::Duration;
 use sys::Signal;
 
@@ -17,6 +19,10 @@ pub(crate) const PREPARE_GRACE: Duration = Duration::from_secs(5);
 pub(crate) const SETTLE: Duration = Duration::from_millis(100);
 /// Time after which the processes that a stop waits for are named in the log.
 const NAME_AFTER: Duration = Duration::from_secs(1);
+/// The pause between two looks whether the processes that were told of a stop have ended.
+const TARGETS_LOOK: Duration = Duration::from_millis(250);
+/// Time that a wrapper has to end by itself after the trainer, before it gets TERM.
+const SPARED: Duration = Duration::from_secs(1);
 /// The pause between two kills: a walk over the process tree can miss a fork, so a kill is repeated.
 const KILL_AGAIN: Duration = Duration::from_millis(200);
 /// Number of kills after which the rest cannot be killed (it waits for a dead file system or driver), so it is named and given up.
@@ -32,6 +38,17 @@ pub(crate) struct StopProtocol {
     timed_out: bool,
     interrupts: u32,
     kills: u32,
+}
+
+/// The main process, as a stop's last steps see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MainProcess {
+    /// It runs.
+    Runs,
+    /// It was the workload, and has ended.
+    Ended,
+    /// It was a preparation, and has ended.
+    NeverRan,
 }
 
 /// The meaning of a step of the protocol for the rest of the state.
@@ -122,21 +139,53 @@ impl StopProtocol {
         timers.advance(Timer::Kill, budget.map(|budget| budget.kill_at));
     }
 
-    /// Takes a signal that asks once more for a stop in progress.
+    /// Takes note of what a delivery waits for.
+    pub(crate) fn awaits(awaited: Awaited, timers: &mut Timers, now: Clock) {
+        let pause = if awaited.trap { trap_watch::LOOK } else { TARGETS_LOOK };
+        if awaited.trap || awaited.targets && !timers.runs(Timer::ReleaseSpared) {
+            timers.advance(Timer::TargetsLook, Some(now + pause));
+        }
+    }
+
+    /// Takes note that the processes that were told have ended; the others follow.
+    pub(crate) fn targets_gone(timers: &mut Timers, now: Clock) {
+        timers.set(Timer::TargetsLook, None);
+        timers.advance(Timer::ReleaseSpared, Some(now + SPARED));
+    }
+
+    /// Replaces the signal of a stop by a stronger one; returns whether that changes anything.
+    ///
+    /// INT is what Ctrl-C sends, and what jobs in the background ignore, so TERM after INT is no repetition.
+    fn becomes_stronger(&mut self, signal: Signal, act: &mut Vec<Action>) -> bool {
+        let Some(stop) = &mut self.plan else { return false };
+        let weaker = stop.signal;
+        if weaker != Signal::INT || signal == Signal::INT {
+            return false;
+        }
+        stop.signal = signal;
+        act.push(Action::Say(LogEvent::Stronger { signal, weaker }));
+        act.push(Action::DeliverStronger(signal));
+        true
+    }
+
+    /// Takes a signal that asks once more for a stop in progress. `outgoing` is the signal that is passed on for it.
     ///
     /// Engines repeat SIGTERM (Slurm, a second `docker stop`), which must never cost a checkpoint. A person at a terminal presses Ctrl-C
     /// again: twice means now, three times means kill.
     pub(crate) fn repeated(
         &mut self,
-        signal: Signal,
-        main_runs: bool,
+        (signal, outgoing): (Signal, Signal),
+        main: MainProcess,
         timers: &mut Timers,
         now: Clock,
         act: &mut Vec<Action>,
     ) -> StopStep {
+        if self.becomes_stronger(outgoing, act) {
+            return StopStep::Goes;
+        }
         match self.interrupts {
             2 if signal == Signal::INT => escalate(timers, now, act),
-            3.. if signal == Signal::INT => self.kill(main_runs, timers, now, act),
+            3.. if signal == Signal::INT => self.kill(main, timers, now, act),
             _ => {
                 act.push(Action::Say(LogEvent::Again { signal, left: timers.left(Timer::Kill, now) }));
                 StopStep::Goes
@@ -159,22 +208,37 @@ impl StopProtocol {
     }
 
     /// Handles the deadlines of the stop.
-    pub(crate) fn tick(&mut self, main_runs: bool, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) -> StopStep {
+    pub(crate) fn tick(
+        &mut self,
+        main: MainProcess,
+        timers: &mut Timers,
+        now: Clock,
+        act: &mut Vec<Action>,
+    ) -> StopStep {
         if timers.take_due(Timer::NameLeft, now) {
             act.push(Action::NameLeft(timers.left(Timer::Kill, now)));
         }
+        if timers.take_due(Timer::TargetsLook, now) {
+            act.push(Action::LookAtTargets);
+        }
+        if timers.take_due(Timer::ReleaseSpared, now) {
+            act.push(Action::ReleaseSpared);
+        }
         match () {
-            () if timers.is_due(Timer::Kill, now) => self.kill(main_runs, timers, now, act),
+            () if timers.is_due(Timer::Kill, now) => self.kill(main, timers, now, act),
             () if timers.is_due(Timer::Term, now) => escalate(timers, now, act),
             () => StopStep::Goes,
         }
     }
 
-    fn kill(&mut self, main_runs: bool, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) -> StopStep {
+    fn kill(&mut self, main: MainProcess, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) -> StopStep {
         timers.set(Timer::Term, None);
         self.kills += 1;
-        if self.kills == 1 && main_runs {
-            act.push(Action::Say(LogEvent::Killing));
+        match main {
+            _ if self.kills > 1 => {}
+            MainProcess::Runs => act.push(Action::Say(LogEvent::Killing)),
+            MainProcess::Ended => act.push(Action::NameKilled),
+            MainProcess::NeverRan => {}
         }
         if self.kills > KILLS {
             timers.set(Timer::Kill, None);
@@ -198,10 +262,15 @@ fn escalate(timers: &mut Timers, now: Clock, act: &mut Vec<Action>) -> StopStep 
 /// Waits for the leftover processes of a stopped main process, and names them after a while if `names` is set.
 pub(crate) fn main_ended(names: bool, timers: &mut Timers, now: Clock, act: &mut Vec<Action>) {
     act.push(Action::DeliverToOrphans);
+    name_later(names, timers, now);
+}
+
+/// Sets the time at which leftover processes are named, if `names` is set.
+pub(crate) fn name_later(names: bool, timers: &mut Timers, now: Clock) {
     timers.set(Timer::NameLeft, names.then(|| now + NAME_AFTER));
 }
 
 /// Stops the timers of an end, because no process is left.
 pub(crate) fn over(timers: &mut Timers) {
-    timers.stop(&[Timer::Settle, Timer::Term, Timer::Kill, Timer::NameLeft]);
+    timers.stop(&[Timer::Settle, Timer::Term, Timer::Kill, Timer::NameLeft, Timer::TargetsLook, Timer::ReleaseSpared]);
 }

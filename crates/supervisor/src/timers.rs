@@ -18,6 +18,10 @@ pub enum Timer {
     Kill,
     /// The processes that a stop still waits for are named.
     NameLeft,
+    /// PID 1 looks whether the processes that were told of a stop have ended, and what traps have passed on.
+    TargetsLook,
+    /// The processes that were told of a stop have ended, and the others get SIGTERM.
+    ReleaseSpared,
     /// The workload may have handlers by now for the signals that wait for it.
     PendingSignals,
     /// No checkpoint has come since it was asked for.

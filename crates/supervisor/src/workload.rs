@@ -2,9 +2,11 @@
 //!
 //! It knows which processes it may signal (never a reaped pid, never a helper) and how a signal gets there.
 
+use super::delivery::{Delivery, deliver_one};
 use super::guardian;
 use super::helpers::Helpers;
-use super::signal_target::{self, SignalTargets};
+use super::programs::ProgramKind;
+use super::signal_target::{self, ProcessView, RealProcesses};
 use super::unsent_signals::UnsentSignals;
 use protocol::handover::Scope;
 use std::collections::BTreeSet;
@@ -19,8 +21,7 @@ pub(crate) struct Workload {
     main: Pid,
     /// The main process has been reaped, and its pid may be reused.
     gone: bool,
-    /// The processes that got the stop signal, or were left out on purpose.
-    delivered: BTreeSet<Pid>,
+    delivery: Delivery,
     /// Every process got TERM at once, because /proc shows another pid namespace.
     told_everyone: bool,
     /// PID 1 has taken the terminal's foreground while the main process is stopped.
@@ -35,12 +36,12 @@ pub(crate) struct Workload {
 impl Workload {
     /// Returns the workload of a main process that was just started.
     pub(crate) fn of(main: Pid) -> Self {
-        let delivered = BTreeSet::new();
+        let delivery = Delivery::default();
         let unsent = UnsentSignals::default();
         Workload {
             main,
             gone: false,
-            delivered,
+            delivery,
             told_everyone: false,
             lent: false,
             stopped: false,
@@ -71,7 +72,7 @@ impl Workload {
 
     /// Takes a reaped child, whose pid may be reused from now on; returns whether it was the main process.
     pub(crate) fn reaped(&mut self, pid: Pid) -> bool {
-        self.delivered.remove(&pid);
+        self.delivery.forget(pid);
         self.unsent.forget(pid);
         let main = pid == self.main && !self.gone;
         if main {
@@ -105,24 +106,22 @@ impl Workload {
         if self.gone {
             return true;
         }
-        let SignalTargets { shells, signalled, spared } =
-            signal_target::choose(self.main, signal, scope, &signal_target::RealProcesses);
-        for shell in &shells {
-            deliver_one(&self.unsent, (*shell).into(), Signal::TERM, false);
-        }
-        let ready = signalled.iter().filter(|target| deliver_one(&self.unsent, **target, signal, chosen_by_us)).count();
+        let targets = signal_target::choose(self.main, signal, scope, &RealProcesses);
         if scope == Scope::Group {
-            self.delivered.extend(group(self.group()));
+            self.delivery.know(group(self.group()));
         }
-        let nobody = signalled.is_empty();
-        self.delivered
-            .extend(shells.into_iter().chain(spared).chain(signalled.into_iter().filter_map(KillTarget::process)));
-        ready > 0 || nobody
+        let nobody = targets.signalled.is_empty();
+        self.delivery.deliver(targets, signal, chosen_by_us, &self.unsent) > 0 || nobody
+    }
+
+    /// Returns the delivery of the stop signal, and the sender of all signals.
+    pub(crate) fn delivery(&mut self) -> (&mut Delivery, &UnsentSignals) {
+        (&mut self.delivery, &self.unsent)
     }
 
     /// Sends HUP to an interactive shell, as if its terminal had gone; other programs may give HUP another meaning.
     pub(crate) fn hang_up(&self) {
-        if !self.gone && signal_target::ProcessView::is_shell(&signal_target::RealProcesses, self.main) {
+        if !self.gone && RealProcesses.kind(self.main) == ProgramKind::Shell {
             deliver_one(&self.unsent, self.main.into(), Signal::HUP, false);
         }
     }
@@ -134,7 +133,7 @@ impl Workload {
         }
         let chosen = match scope {
             Scope::Group => group(self.group()).map(KillTarget::from).collect(),
-            _ => signal_target::choose(self.main, signal, scope, &signal_target::RealProcesses).signalled,
+            _ => signal_target::choose(self.main, signal, scope, &RealProcesses).signalled,
         };
         let catches = |pid| proc::status(pid).is_some_and(|status| signal.is_in(status.caught));
         let ready = |target: &KillTarget| target.process().is_some_and(catches);
@@ -151,11 +150,7 @@ impl Workload {
         if !proc::is_of_this_namespace() && !std::mem::replace(&mut self.told_everyone, true) {
             self.signal_everyone(Signal::TERM);
         }
-        for pid in proc::children(Pid::own()) {
-            if !helpers.has(pid) && self.delivered.insert(pid) {
-                deliver_one(&self.unsent, pid.into(), Signal::TERM, false);
-            }
-        }
+        self.delivery.deliver_to_orphans(helpers, &self.unsent);
     }
 
     /// Sends a signal to every descendant.
@@ -165,10 +160,11 @@ impl Workload {
         if !proc::is_of_this_namespace() {
             return self.signal_everyone(signal);
         }
-        for pid in self.tree(helpers) {
-            deliver_one(&self.unsent, pid.into(), signal, false);
-            self.delivered.insert(pid);
+        let tree = self.tree(helpers);
+        for pid in &tree {
+            deliver_one(&self.unsent, (*pid).into(), signal, false);
         }
+        self.delivery.know(tree.into_iter());
     }
 
     fn signal_everyone(&self, signal: Signal) {
@@ -230,18 +226,4 @@ impl Workload {
 /// Returns the descendants of PID 1 in a process group.
 fn group(group: Pgid) -> impl Iterator<Item = Pid> {
     proc::descendants(Pid::own()).into_iter().filter(move |pid| Pgid::of(*pid) == Some(group))
-}
-
-/// Sends a signal to one target, and continues it if it is stopped, because it could not act on the signal otherwise.
-///
-/// A signal that trainit chose itself goes only to a process with a handler; any other process gets TERM. Returns false in that case.
-fn deliver_one(unsent: &UnsentSignals, target: KillTarget, signal: Signal, chosen_by_us: bool) -> bool {
-    let status = || target.process().and_then(proc::status).unwrap_or_default();
-    let ready = !chosen_by_us || signal.is_in(status().caught);
-    let _ = unsent.send(target, if ready { signal } else { Signal::TERM });
-    // The look comes after the signal, because a signal that is sent in any case need not wait for it.
-    if status().state == 'T' {
-        let _ = unsent.send(target, Signal::CONT);
-    }
-    ready
 }

@@ -48,6 +48,8 @@ pub struct SignalStatus {
     pub uid: u32,
     /// The real group.
     pub gid: u32,
+    /// The set of signals that were sent to the process and that it has not taken yet.
+    pub pending: u64,
     /// The set of signals with a handler.
     pub caught: u64,
     /// The set of ignored signals.
@@ -68,6 +70,8 @@ pub fn parse_status(text: &[u8]) -> SignalStatus {
             "PPid" => status.parent = value.parse().ok(),
             "Uid" => status.uid = first_number(value),
             "Gid" => status.gid = first_number(value),
+            // Those of the main thread, and those of the process.
+            "SigPnd" | "ShdPnd" => status.pending |= u64::from_str_radix(value, 16).unwrap_or_default(),
             "SigCgt" => status.caught = u64::from_str_radix(value, 16).unwrap_or_default(),
             "SigIgn" => status.ignored = u64::from_str_radix(value, 16).unwrap_or_default(),
             "CapEff" => status.capabilities = u64::from_str_radix(value, 16).unwrap_or_default(),

@@ -2,6 +2,7 @@
 
 use super::EventLoop;
 use crate::action::Action;
+use crate::delivery::Awaited;
 use crate::event::Event;
 use crate::exit_summary::ExitSummary;
 use crate::gpu_users;
@@ -29,12 +30,25 @@ impl EventLoop {
                 if !self.workload.deliver(signal, scope, chosen) {
                     self.log().say(&LogEvent::TermInstead(signal));
                 }
+                self.await_delivery();
             }
             Action::Abort => drop(self.workload.deliver(Signal::ABRT, scope, true)),
             Action::Ask(signal) if self.workload.ask(signal, scope) => {}
             Action::Ask(signal) => self.step(Event::NobodyReady(signal)),
             Action::HangUp => self.workload.hang_up(),
-            Action::DeliverToOrphans => self.workload.deliver_to_orphans(&self.helpers),
+            Action::DeliverToOrphans => {
+                self.workload.deliver_to_orphans(&self.helpers);
+                self.await_delivery();
+            }
+            Action::DeliverStronger(signal) => {
+                let (delivery, unsent) = self.workload.delivery();
+                delivery.deliver_stronger(signal, unsent);
+            }
+            Action::LookAtTargets => self.look_at_targets(),
+            Action::ReleaseSpared => {
+                let (delivery, unsent) = self.workload.delivery();
+                delivery.release_spared(unsent);
+            }
             Action::Tree(signal) => self.signal_tree(signal),
             Action::Kill => self.kill(),
             Action::Say(line) => self.log().say(&line),
@@ -45,12 +59,33 @@ impl EventLoop {
             Action::Send(helper) => self.wanted.push(helper),
             Action::Dump => self.wanted.push(HelperTask::Dump(self.main_tree().into_iter().map(Pid::number).collect())),
             Action::NameLeft(left) => self.name_left(left),
+            Action::NameKilled => self.name_killed(),
             Action::EndHelpers => self.helpers.end(self.now),
             Action::Begin => self.begin_again(),
             Action::BeginSidecar(index) => self.started_sidecars.want(index),
             Action::KillSidecars => self.started_sidecars.kill(self.workload.unsent()),
             Action::Account(code) => self.account(code),
             Action::Exit(code) => self.finish(code),
+        }
+    }
+
+    /// Passes on what the delivery of a stop signal waits for.
+    fn await_delivery(&mut self) {
+        let awaited = self.workload.delivery().0.awaits();
+        if awaited != Awaited::default() {
+            self.step(Event::Awaits(awaited));
+        }
+    }
+
+    /// Looks at the processes that were told of a stop, and at the traps that decide about others.
+    fn look_at_targets(&mut self) {
+        let (delivery, unsent) = self.workload.delivery();
+        delivery.look_at_traps(unsent);
+        let (awaited, over) = (delivery.awaits(), !delivery.saves());
+        if awaited.targets && over {
+            self.step(Event::TargetsGone);
+        } else if awaited != Awaited::default() {
+            self.step(Event::Awaits(awaited));
         }
     }
 
@@ -97,6 +132,13 @@ impl EventLoop {
         let tree = self.workload.tree(&self.helpers);
         if !tree.is_empty() {
             self.log().write(Level::Info, &log_words::waiting_for(&tree, left));
+        }
+    }
+
+    fn name_killed(&self) {
+        let tree = self.workload.tree(&self.helpers);
+        if !tree.is_empty() && !self.state.is_plain() {
+            self.log().write(Level::Warn, &log_words::killed(&tree));
         }
     }
 

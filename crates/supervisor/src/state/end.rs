@@ -58,6 +58,7 @@ impl State {
         if self.timers.take_due(Timer::Settle, now) {
             act.push(Action::Tree(Signal::TERM));
             self.timers.set(Timer::Kill, now + self.policy.stop.drain);
+            stop_protocol::name_later(!self.is_plain(), &mut self.timers, now);
         }
     }
 
@@ -94,9 +95,10 @@ impl State {
         }
     }
 
-    /// Asks a helper once whether training was complete; returns whether the end waits for the answer.
+    /// Asks a helper once whether training was complete, if trainit has ended it; returns whether the end waits for the answer.
     fn asks_done_file(&mut self, act: &mut Vec<Action>) -> bool {
-        let asks = self.stop.is_asked() && self.ran() && self.policy.stop.done_file.is_some();
+        let ours = self.stop.is_asked() || self.verdict().aborting;
+        let asks = ours && self.ran() && self.policy.stop.done_file.is_some();
         let Some(draining) = self.draining().filter(|draining| asks && draining.done_file == Question::Open) else {
             return false;
         };
@@ -154,9 +156,10 @@ impl State {
         self.ended_run(now).is_some_and(|run| self.restarts.would_start(run, &self.policy.restart))
     }
 
-    /// Returns the run that has ended by itself; `None` if a stop ended it.
+    /// Returns the run that another one may follow; `None` if a stop ended it, or training is complete.
     fn ended_run(&self, now: Clock) -> Option<EndedRun> {
-        let ended = self.ended().filter(|_| !self.stop.is_asked() && !self.stop.timed_out() && self.ran())?;
+        let by_itself = !self.stop.is_asked() && !self.stop.timed_out() && !self.is_complete();
+        let ended = self.ended().filter(|_| by_itself && self.ran())?;
         Some(EndedRun {
             code: ended.code(),
             ran: self.times(now).ran,
@@ -194,16 +197,20 @@ impl State {
         }
     }
 
+    /// Returns whether `stop.done_file` says that training was complete.
+    fn is_complete(&self) -> bool {
+        matches!(&self.life, Life::Draining(draining) if draining.done_file == Question::Answered(true))
+    }
+
     /// Returns the present exit code.
     fn code(&self) -> u8 {
-        let complete = matches!(&self.life, Life::Draining(draining) if draining.done_file == Question::Answered(true));
         let account = ExitAccount {
             kind: self.policy.kind,
             ended: self.ended(),
             stop: self.stop.plan().copied(),
             killed: self.stop.kills() > 0,
             timed_out: self.stop.timed_out(),
-            complete,
+            complete: self.is_complete(),
             plain: self.is_plain(),
             prepare_killed: self.prepare_killed().copied(),
             aborted: self.verdict().aborting,

@@ -8,7 +8,7 @@ use crate::idle_shutdown;
 use crate::life::Life;
 use crate::signal_policy::save_signal;
 use crate::stop_plan::{Reason, StopCircumstance, StopPlan, outgoing};
-use crate::stop_protocol::{PREPARE_GRACE, StopStep};
+use crate::stop_protocol::{MainProcess, PREPARE_GRACE, StopStep};
 use crate::timers::Timer;
 use crate::watchdog;
 use protocol::handover::{StopSignal, WorkloadKind};
@@ -20,8 +20,9 @@ impl State {
     pub(super) fn stop_signal(&mut self, arrived: Arrived, now: Clock, act: &mut Vec<Action>) {
         self.stop.count(arrived.signal);
         if self.stop.is_asked() {
-            let main_runs = self.ended().is_none();
-            let step = self.stop.repeated(arrived.signal, main_runs, &mut self.timers, now, act);
+            let main = self.main_process();
+            let outgoing = outgoing(self.policy.stop.signal, arrived.signal, self.is_plain());
+            let step = self.stop.repeated((arrived.signal, outgoing), main, &mut self.timers, now, act);
             return self.after_stop_step(step, act);
         }
         match self.life {
@@ -143,9 +144,17 @@ impl State {
     }
 
     pub(super) fn stop_tick(&mut self, now: Clock, act: &mut Vec<Action>) {
-        let main_runs = self.ended().is_none();
-        let step = self.stop.tick(main_runs, &mut self.timers, now, act);
+        let main = self.main_process();
+        let step = self.stop.tick(main, &mut self.timers, now, act);
         self.after_stop_step(step, act);
+    }
+
+    fn main_process(&self) -> MainProcess {
+        match self.ended() {
+            None => MainProcess::Runs,
+            Some(_) if self.ran() => MainProcess::Ended,
+            Some(_) => MainProcess::NeverRan,
+        }
     }
 
     fn after_stop_step(&mut self, step: StopStep, act: &mut Vec<Action>) {

@@ -8,6 +8,8 @@ use protocol::handover::{
 use std::time::Duration;
 use sys::process::Ended;
 
+mod delivery;
+
 fn at(seconds: f64) -> Clock {
     Duration::from_secs_f64(seconds)
 }
@@ -58,7 +60,8 @@ fn a_natural_end_waits_a_moment_then_drains_then_kills() {
     let mut play = Play::running(train(None));
     assert_eq!(play.does(10.0, Event::MainEnded(Ended::Exited(3))), []);
     assert_eq!(play.tick(), (10.1, vec![Action::Tree(TERM)]));
-    assert_eq!(play.tick(), (15.1, vec![Action::Kill]));
+    assert_eq!(play.tick(), (11.1, vec![Action::NameLeft(Some(Duration::from_secs(4)))]));
+    assert_eq!(play.tick(), (15.1, vec![Action::NameKilled, Action::Kill]));
     assert_eq!(play.does(15.2, Event::ChildrenGone), [Action::Exit(3)]);
 }
 

@@ -23,6 +23,8 @@ mod scopes;
 mod secrets;
 mod sessions;
 mod sidecars;
+mod suspended;
 mod unread;
 mod watchdog;
 mod world;
+mod wrappers;

@@ -4,6 +4,7 @@
 mod act;
 
 use super::action::Action;
+use super::awake_clock::{AwakeClock, WATCHED};
 use super::clock::{Clock, due};
 use super::event::Event;
 use super::failures::Failures;
@@ -38,8 +39,8 @@ pub(crate) struct EventLoop {
     receiver: SignalReceiver,
     listener: Option<HandoverReader>,
     workload: Workload,
-    since: Instant,
-    /// The time since then, as of the last look at the clock. A look is a system call in the static binary (strace shows it), and a turn
+    clock: AwakeClock,
+    /// The time as of the last look at the clock. A look is a system call in the static binary (strace shows it), and a turn
     /// takes no time that matters.
     now: Clock,
     /// The working directory of PID 1 at its start, in which the next start begins.
@@ -75,7 +76,7 @@ impl EventLoop {
             receiver: SignalReceiver::default(),
             listener: first.listener,
             workload: Workload::of(first.main),
-            since,
+            clock: AwakeClock::of(since),
             now: Clock::ZERO,
             workdir: first.workdir,
             helpers: Helpers::default(),
@@ -121,7 +122,7 @@ impl EventLoop {
             return None;
         }
         let woken = self.sleep(more);
-        self.now = self.since.elapsed();
+        self.now = self.clock.now();
         // The handover is read whole before any signal: a signal after exec is the workload's, and the handover's end marks the exec.
         self.hear_out();
         if self.helpers.any() {
@@ -174,7 +175,7 @@ impl EventLoop {
         let back = || {
             let _ = self.workdir.as_deref().map(nix::unistd::chdir);
         };
-        match super::start(child_mains, inherited, self.since, self.state.attempt, back) {
+        match super::start(child_mains, inherited, self.clock.began(), self.state.attempt, back) {
             Ok((main, listener)) => (self.workload, self.listener) = (Workload::of(main), listener),
             Err(errno) => {
                 self.log().write(Level::Error, &format!("cannot start again: {}", protocol::errno::words(errno)));
@@ -193,9 +194,12 @@ impl EventLoop {
         let quiet = self.listener.as_ref().and_then(|listener| listener.quiet_until(self.now));
         let work = [self.failures.deadline(), self.state_writer.deadline(), self.idle_work.deadline()];
         let own = work.into_iter().chain([more.then_some(Clock::ZERO), quiet]);
-        let deadline = own.chain([self.state.deadline(), self.helpers.deadline()]).flatten().min();
+        let mut deadline = own.chain([self.state.deadline(), self.helpers.deadline()]).flatten().min();
         if deadline.is_some() {
-            self.now = self.since.elapsed();
+            self.now = self.clock.now();
+        }
+        if self.state.has_grace() {
+            deadline = deadline.map(|at| at.min(self.now + WATCHED));
         }
         let sources = WakeSources {
             signals: &self.receiver,
@@ -206,7 +210,11 @@ impl EventLoop {
         if settled {
             sys::memory::give_back_data();
         }
-        sources.sleep(deadline.map(|at| at.saturating_sub(self.now)), settled)
+        let woken = sources.sleep(deadline.map(|at| at.saturating_sub(self.now)), settled);
+        if let Some(time) = self.clock.woke(deadline) {
+            self.log().write(Level::Info, &log_words::suspended(time));
+        }
+        woken
     }
 
     /// Notes a failed system call, which is made again after a pause.

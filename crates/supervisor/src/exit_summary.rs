@@ -23,6 +23,9 @@ pub(crate) struct ExitSummary {
     pub how: String,
     /// The signal that asked for the stop, and who sent it.
     pub stopped_by: Option<String>,
+    /// `stop.done_file` says that training was complete.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub complete: bool,
     /// Number of processes in this container that the kernel's out-of-memory killer ended.
     pub memory_kills: u64,
     /// /dev/shm was full when a process died of SIGBUS.
@@ -58,6 +61,7 @@ impl ExitSummary {
             command: state.command().filter(|command| !command.is_empty()).unwrap_or("preparing").to_owned(),
             how: how(state),
             stopped_by,
+            complete: state.is_complete(),
             memory_kills: kills,
             shm_full: bus && shm_is_full(),
             checkpoint: state.checkpoints().newest.clone().map(|saved| {
@@ -85,6 +89,9 @@ impl ExitSummary {
     pub(crate) fn words(&self) -> String {
         let mut parts = vec![self.how.clone()];
         parts.extend(self.stopped_by.as_ref().map(|by| format!("stopped by {by}")));
+        if self.complete {
+            parts.push("training was complete (stop.done_file)".into());
+        }
         parts.extend(self.out_of_memory());
         if self.shm_full {
             parts.push("/dev/shm is full (docker run --shm-size=8g, or --ipc=host)".into());
@@ -143,6 +150,7 @@ mod tests {
         ExitSummary {
             command: "python train.py".to_owned(),
             how: how.to_owned(),
+            complete: false,
             stopped_by: None,
             memory_kills: 0,
             shm_full: false,

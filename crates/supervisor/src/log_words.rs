@@ -81,6 +81,11 @@ pub(crate) fn waiting_for(pids: &[Pid], left: Option<Duration>) -> String {
     format!("the workload has ended; waiting for what it left: {}{}", named(pids), until_kill(left))
 }
 
+/// Returns a line about a suspension of the container.
+pub(crate) fn suspended(time: Duration) -> String {
+    format!("the container was suspended for {}: that time does not count", seconds(time))
+}
+
 /// Returns a line about the processes that the workload has left, and that get SIGKILL.
 pub(crate) fn killed(pids: &[Pid]) -> String {
     format!("SIGKILL to what the workload left: {}", named(pids))

@@ -24,6 +24,8 @@ pub trait ProcessView {
     /// Returns whether a shell started a process in the background (`&`): without job control such a process ignores INT or QUIT
     /// (POSIX, Shell Command Language, 2.11).
     fn is_background(&self, pid: Pid) -> bool;
+    /// Returns whether a process leads a session with a terminal, so that its end hangs up on the others (setsid(2)).
+    fn holds_terminal(&self, pid: Pid) -> bool;
     /// Returns whether a shell ends at once at a signal, and runs its EXIT trap then, even while a command is in the foreground.
     fn has_exit_trap(&self, pid: Pid) -> bool;
 }
@@ -53,6 +55,9 @@ impl ProcessView for RealProcesses {
         // Bash itself always ignores QUIT (bash(1), SIGNALS).
         let ignores = |signal: Signal| proc::status(pid).is_some_and(|status| signal.is_in(status.ignored));
         ignores(Signal::INT) || ignores(Signal::QUIT) && self.kind(pid) != ProgramKind::Shell
+    }
+    fn holds_terminal(&self, pid: Pid) -> bool {
+        proc::leads_terminal(pid)
     }
     fn has_exit_trap(&self, pid: Pid) -> bool {
         // With an EXIT trap bash catches every signal that would end it (bash, sig.c, initialize_terminating_signals).
@@ -167,10 +172,13 @@ impl Search<'_> {
         self.view.catches(pid, if self.signal == Signal::INT { Signal::TERM } else { self.signal })
     }
 
-    /// A shell without a trap ends at the signal, and its children are looked at.
+    /// A shell without a trap ends at the signal, and its children are looked at. It waits if its end would take a trainer's terminal away.
     fn at_shell(&self, shell: Pid, depth: u32) -> SignalTargets {
-        let mut chosen = SignalTargets { shells: vec![shell], ..SignalTargets::default() };
-        chosen.add(self.among(self.view.children(shell), 0, depth));
+        let mut chosen = self.among(self.view.children(shell), 0, depth);
+        match self.view.holds_terminal(shell) && chosen.processes().any(|pid| self.decides(pid)) {
+            true => chosen.spared.push(shell),
+            false => chosen.shells.insert(0, shell),
+        }
         chosen
     }
 

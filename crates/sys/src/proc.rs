@@ -240,6 +240,17 @@ fn parse_terminal(stat: &[u8]) -> Option<u64> {
     (number != 0).then(|| libc::makedev(major, minor))
 }
 
+/// Returns whether a process leads a session that has a terminal: its end hangs up on the processes in the foreground there
+/// (proc_pid_stat(5), field 6).
+pub fn leads_terminal(pid: Pid) -> bool {
+    read(pid, "stat").is_some_and(|stat| parse_session(&stat) == Some(pid.number()) && parse_terminal(&stat).is_some())
+}
+
+fn parse_session(stat: &[u8]) -> Option<c_int> {
+    let after_name = std::str::from_utf8(stat.rsplit(|b| *b == b')').next()?).ok()?;
+    after_name.split_ascii_whitespace().nth(3)?.parse().ok()
+}
+
 /// Returns the processor time of a process and of the children that it has waited for, in milliseconds (proc_pid_stat(5), fields 14
 /// to 17).
 pub fn processor_time(pid: Pid) -> Option<u64> {
@@ -354,6 +365,12 @@ fn namespace_of(link: &Path) -> Option<String> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_session_is_read_behind_any_name() {
+        assert_eq!(parse_session(b"7 (a) b) c) S 1 7 9 34816 7"), Some(9));
+        assert_eq!((parse_session(b"7 (a) S"), parse_session(b"")), (None, None));
+    }
 
     #[test]
     fn a_name_with_brackets_and_blanks_does_not_shift_the_fields() {

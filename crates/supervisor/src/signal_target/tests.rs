@@ -3,7 +3,7 @@
 use super::*;
 
 /// A process: its number, its parent's, its program, and letters for what is known of it: `t` catches TERM, `u` catches USR1, `b` runs
-/// in the background, `e` has an EXIT trap. Every process catches INT.
+/// in the background, `e` has an EXIT trap, `l` leads a session with a terminal. Every process catches INT.
 struct Fake(&'static [(i32, i32, &'static str, &'static str)]);
 
 impl Fake {
@@ -30,6 +30,9 @@ impl ProcessView for Fake {
     }
     fn is_background(&self, pid: Pid) -> bool {
         self.has(pid, 'b')
+    }
+    fn holds_terminal(&self, pid: Pid) -> bool {
+        self.has(pid, 'l')
     }
     fn has_exit_trap(&self, pid: Pid) -> bool {
         self.has(pid, 'e')
@@ -72,6 +75,12 @@ fn a_process_without_any_handler_below_it_is_signalled_alone() {
 fn a_shell_is_looked_through_and_comes_first() {
     stop(&[(2, 1, "sh", ""), (3, 2, "python", "t"), (4, 3, "python", "")], &[2], &[3], &[]);
     stop(&[(2, 1, "sh", ""), (3, 2, "bash", ""), (4, 3, "python", "")], &[2, 3], &[4], &[]);
+}
+
+#[test]
+fn a_shell_that_holds_the_trainers_terminal_ends_after_it() {
+    stop(&[(2, 1, "script", "t"), (3, 2, "sh", "l"), (4, 3, "python", "t")], &[], &[4], &[3, 2]);
+    stop(&[(2, 1, "sh", "l"), (3, 2, "python", "")], &[2], &[3], &[]);
 }
 
 #[test]

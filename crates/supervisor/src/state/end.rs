@@ -198,7 +198,7 @@ impl State {
     }
 
     /// Returns whether `stop.done_file` says that training was complete.
-    fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         matches!(&self.life, Life::Draining(draining) if draining.done_file == Question::Answered(true))
     }
 

@@ -84,6 +84,11 @@ impl State {
         self.stop.plan()
     }
 
+    /// Returns whether a grace runs, of which a suspension must not use up anything.
+    pub fn has_grace(&self) -> bool {
+        self.timers.runs(Timer::Kill)
+    }
+
     /// Returns how the main process ended.
     pub fn ended(&self) -> Option<Ended> {
         self.life.end()?.ended

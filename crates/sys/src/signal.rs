@@ -14,12 +14,16 @@ use std::time::Duration;
 /// The set of every signal.
 pub const EVERY: u64 = !0;
 
-/// Sets the blocked signals and returns those blocked before. The call cannot fail with a valid `how` (rt_sigprocmask(2)).
+/// Attempts to set the mask: with signals that are not blocked, PID 1 would never hear of a stop.
+const ATTEMPTS: u32 = 3;
+
+/// Sets the blocked signals and returns those blocked before. The call cannot fail with a valid `how` (rt_sigprocmask(2)), but a sandbox
+/// may refuse it.
 pub fn set_mask(new: u64) -> u64 {
     let mut old = 0u64;
     // SAFETY: both sets are 8 bytes, as the last argument says, and outlive the call.
     let mut set = || unsafe { libc::syscall(SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const new, &raw mut old, 8) };
-    let _ = retry(|| Errno::result(set()));
+    let _ = (0..ATTEMPTS).find(|_| retry(|| Errno::result(set())).is_ok());
     old
 }
 

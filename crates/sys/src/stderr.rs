@@ -14,6 +14,9 @@ const PIECE_OF_PIPE: usize = 4096;
 /// Bytes that a terminal takes without waiting where poll(2) promises room; a terminal does not tell how much room it has.
 const PIECE_OF_TERMINAL: usize = 128;
 
+/// Attempts for one text. The kernel's answer may be one that passes (ENOMEM), and a line of PID 1 is worth a second attempt.
+const ATTEMPTS: u32 = 3;
+
 /// The pause where poll(2) promises room and the write finds none.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -67,7 +70,7 @@ pub fn write(bytes: &[u8], urgency: Urgency) -> usize {
 }
 
 fn write_to(fd: BorrowedFd<'_>, bytes: &[u8], urgency: Urgency, waiting: &mut Waiting) -> usize {
-    let mut written = 0;
+    let (mut written, mut refused) = (0, 0);
     while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
         match write_without_waiting_to(fd, rest) {
             Ok(length) => {
@@ -76,6 +79,7 @@ fn write_to(fd: BorrowedFd<'_>, bytes: &[u8], urgency: Urgency, waiting: &mut Wa
             }
             Err(Errno::EINTR) => {}
             Err(Errno::EAGAIN) if wait(fd, urgency, waiting) => {}
+            Err(errno) if may_pass(errno, &mut refused) => {}
             Err(_) => break,
         }
     }
@@ -102,14 +106,21 @@ fn wait(fd: BorrowedFd<'_>, urgency: Urgency, waiting: &mut Waiting) -> bool {
 
 /// Writes as much as there is room for now, and drops the rest.
 pub fn write_without_waiting(mut bytes: &[u8]) {
-    let stderr = std::io::stderr();
+    let (stderr, mut refused) = (std::io::stderr(), 0);
     while !bytes.is_empty() {
         match write_without_waiting_to(stderr.as_fd(), bytes) {
             Ok(length) => bytes = bytes.get(length..).unwrap_or_default(),
             Err(Errno::EINTR) => {}
+            Err(errno) if may_pass(errno, &mut refused) => {}
             Err(_) => return,
         }
     }
+}
+
+/// Returns whether another attempt is worth it. A reader that is gone or late, and a closed descriptor, stay so.
+fn may_pass(errno: Errno, refused: &mut u32) -> bool {
+    *refused += 1;
+    *refused < ATTEMPTS && ![Errno::EAGAIN, Errno::EPIPE, Errno::EBADF].contains(&errno)
 }
 
 fn write_without_waiting_to(fd: BorrowedFd<'_>, bytes: &[u8]) -> nix::Result<usize> {

@@ -7,11 +7,10 @@ use protocol::handover::{OnHang, Watchdog};
 
 #[test]
 fn a_term_after_an_interrupt_is_passed_on_once_and_a_repetition_is_not() {
-    let stronger = Action::DeliverStronger(TERM);
     for second in [Signal::TERM, Signal::QUIT, Signal::HUP] {
         let mut play = Play::running(train(None));
         assert_eq!(play.does(1.0, signal(Signal::INT)), [Action::Deliver { signal: Signal::INT, chosen: false }]);
-        assert_eq!(play.does(2.0, signal(second)), [stronger.clone()]);
+        assert_eq!(play.does(2.0, signal(second)), [Action::DeliverStronger(TERM)]);
         assert_eq!(play.does(3.0, signal(TERM)), []);
         assert_eq!(play.does(4.0, Event::MainEnded(Ended::Killed(TERM))), [Action::DeliverToOrphans]);
         assert_eq!(play.does(4.1, Event::ChildrenGone), [Action::Exit(143)]);

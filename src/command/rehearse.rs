@@ -10,7 +10,7 @@ use crate::check::Status;
 use crate::config::{Loaded, Resume};
 use crate::error::{Error, ErrorKind, Result};
 use crate::prepare::{self, StopGrace};
-use crate::report::Console;
+use crate::report::{self, Console};
 use protocol::exit_code::Exit;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -106,7 +106,7 @@ fn next(loaded: &Loaded) -> NextStart {
             let seen = if resumed.variables.is_empty() { seen(&resumed.lines) } else { Vec::new() };
             NextStart { arguments: resumed.arguments, variables: resumed.variables, failure: None, seen }
         }
-        Err(error) => NextStart { failure: Some(error.what), ..NextStart::default() },
+        Err(error) => NextStart { failure: Some(report::chain(&error)), ..NextStart::default() },
     }
 }
 

@@ -63,8 +63,9 @@ impl Installation<'_> {
             target.home.finish(&target.home.ours_since(before, protect::names(&target.installed())), &stamp)
         {
             tell(&format!(
-                "the next start will install again: {} cannot be written ({error})",
-                target.home.0.display()
+                "the next start will install again: {} cannot be written ({})",
+                target.home.0.display(),
+                protocol::errno::words_of(&error)
             ));
         }
         Ok(target.layer.iter().flat_map(|(layer, _)| layer.environment(wanted.request.environment)).collect())

@@ -20,7 +20,8 @@ pub(super) fn watch(task: &HelperArgs<'_>) {
     let until = WatchEnd { deadline: None, told: Some(task.finish.as_fd()) };
     let mut tell = |found: &Checkpoint| task.handover.send(&Message::Saved(saved(found, true)));
     if let Err(error) = checkpoint::watch(dir, family, pattern.as_ref(), began, &until, &mut tell) {
-        let text = format!("checkpoints in {} are not watched any more: {error}", dir.display());
+        let text =
+            format!("checkpoints in {} are not watched any more: {}", dir.display(), protocol::errno::words_of(&error));
         task.handover.send(&Message::Note(text));
     }
 }

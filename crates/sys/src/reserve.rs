@@ -28,6 +28,8 @@ struct FreeLists {
     used: usize,
     /// The first free block of each class, whose first word is the address of the next.
     free: [*mut u8; CLASSES],
+    /// The class of each block, by the place where it begins.
+    classes: [u8; SIZE / SMALLEST],
 }
 
 // SAFETY: only the first thread calls `take` and `give_back` (`heap.rs` makes sure of that); `has` only compares an address.
@@ -35,7 +37,7 @@ unsafe impl Sync for Reserve {}
 
 impl Reserve {
     pub(super) const fn new() -> Self {
-        let state = FreeLists { used: 0, free: [ptr::null_mut(); CLASSES] };
+        let state = FreeLists { used: 0, free: [ptr::null_mut(); CLASSES], classes: [0; SIZE / SMALLEST] };
         Reserve { bytes: UnsafeCell::new([0; SIZE]), state: UnsafeCell::new(state) }
     }
 
@@ -68,17 +70,21 @@ impl Reserve {
             return ptr::null_mut();
         }
         state.used = at + size;
+        if let Some(known) = state.classes.get_mut(at / SMALLEST) {
+            *known = class as u8;
+        }
         (self.begin() + at) as *mut u8
     }
 
     /// Takes a block back.
     ///
     /// # Safety
-    /// The block came from `take` with this layout and is not used any more; only one thread may call this and `take`.
-    pub(super) unsafe fn give_back(&self, block: *mut u8, layout: Layout) {
+    /// The block came from `take` and is not used any more; only one thread may call this and `take`.
+    pub(super) unsafe fn give_back(&self, block: *mut u8) {
         // SAFETY: the caller promises that no other thread is here.
         let state = unsafe { &mut *self.state.get() };
-        if let Some(free) = class_of(layout).and_then(|class| state.free.get_mut(class)) {
+        let class = state.classes.get((block as usize - self.begin()) / SMALLEST);
+        if let Some(free) = class.and_then(|class| state.free.get_mut(usize::from(*class))) {
             // SAFETY: the block has no owner, is long enough for an address, and is aligned for one.
             unsafe { block.cast::<*mut u8>().write(*free) };
             *free = block;
@@ -128,7 +134,7 @@ mod tests {
             unsafe {
                 let block = reserve.take(layout);
                 assert!(!block.is_null(), "{n}");
-                reserve.give_back(block, layout);
+                reserve.give_back(block);
             }
         }
     }

@@ -259,7 +259,11 @@ fn checkpoint_formats(bytes: &[u8]) {
 fn checkpoint_pattern(bytes: &[u8]) {
     let (pattern, names) = bytes.split_at(bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len()));
     let Ok(pattern) = Pattern::parse(&text(pattern)) else { return };
-    names.split(|byte| *byte == b'\n').for_each(|name| _ = pattern.step_of(name));
+    for name in names.split(|byte| *byte == b'\n') {
+        let _ = pattern.step_of(name);
+        // The pattern that a message proposes for a name is one, unless the name is no text or holds a placeholder.
+        let _ = Pattern::parse(&checkpoint::pattern_for(name));
+    }
 }
 
 /// A requirement file: a line knows where it stands, and without variables no text is made up.

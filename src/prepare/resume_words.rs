@@ -22,9 +22,7 @@ pub(super) fn lines(survey: &Survey, dir: &Path, now: SystemTime) -> Vec<String>
     let rest = survey.passed_over.len().saturating_sub(PASSED_OVER);
     lines.extend((rest > 0).then(|| format!("resume: and {rest} more that are not complete")));
     lines.extend((survey.unjudged > 0).then(|| format!("resume: {} older ones were not looked at", survey.unjudged)));
-    lines.extend(
-        survey.cut.then(|| format!("resume: {} has more entries than are read: there may be others", text::path(dir))),
-    );
+    lines.extend(survey.cut.then(|| format!("resume: not all of {} was read: there may be others", text::path(dir))));
     lines
 }
 

@@ -2,6 +2,7 @@
 //! part is not.
 
 use crate::fixture::{Place, dcp_index, half, lightning, safetensors, torch};
+use proptest::prelude::*;
 use std::fs;
 use std::os::unix::fs::symlink;
 
@@ -320,4 +321,77 @@ fn kohya_and_ai_toolkit_save_files_with_states_beside_them() {
     assert_eq!((found.step, found.stands, found.others.len()), (Some(500), false, 1));
     let named = toolkit.survey("auto my_lora_{step}.safetensors").newest.unwrap();
     assert_eq!((named.step, named.stands, named.others.len()), (Some(500), true, 1));
+}
+
+#[test]
+fn timm_saves_zip_archives_named_tar() {
+    let place = Place::new();
+    for epoch in [8, 9] {
+        place.put(&format!("checkpoint-{epoch}.pth.tar"), torch(b"state"));
+    }
+    place.finds("torch", "checkpoint-9.pth.tar", 9);
+    place.put("checkpoint-9.pth.tar", half(torch(b"state")));
+    place.finds("torch", "checkpoint-8.pth.tar", 8);
+}
+
+/// Lists the files below a directory that a trainer saves states and marks in.
+fn states(place: &Place, dir: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(place.path().join(dir)).unwrap() {
+        let entry = entry.unwrap();
+        let name = format!("{dir}/{}", entry.file_name().to_str().unwrap());
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(states(place, &name));
+        } else if [".pt", ".safetensors", ".distcp", ".metadata", "_state.json", "_metadata.json", ".pth"]
+            .iter()
+            .any(|end| name.ends_with(end))
+        {
+            found.push(name);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The ways to save one step, with the name of its directory.
+type Layout = (fn(&Place, u64), fn(u64) -> String);
+
+const LAYOUTS: &[Layout] = &[
+    (verl, |step| format!("global_step_{step}")),
+    (megatron_core, |step| format!("iter_{step:07}")),
+    (
+        |place, step| {
+            nanotron(place, step);
+            place.put("latest.txt", step.to_string());
+        },
+        |step| step.to_string(),
+    ),
+    (|place, step| trainer(place, &format!("checkpoint-{step}"), true), |step| format!("checkpoint-{step}")),
+    (
+        |place, step| drop(nemo(place, step)),
+        |step| format!("model_name=0--val_loss=1.25-step={step}-consumed_samples={}.0-last", step * 8),
+    ),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_directory_with_any_part_missing_or_cut_is_never_complete(
+        layout in prop::sample::select(LAYOUTS), file: prop::sample::Index, cut in any::<bool>(),
+    ) {
+        let place = Place::new();
+        [10, 20].iter().for_each(|step| layout.0(&place, *step));
+        prop_assert_eq!(place.found("auto"), Some((layout.1(20), Some(20))));
+        let all = states(&place, &layout.1(20));
+        let name = &all[file.index(all.len())];
+        let path = place.path().join(name);
+        let content = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        if cut {
+            let kept = if name.ends_with(".distcp") { 0 } else { content.len() / 2 };
+            place.put(name, &content[..kept]);
+        }
+        prop_assert_eq!(place.found("auto"), Some((layout.1(10), Some(10))), "{}: {:?}", name, place.survey("auto"));
+    }
 }

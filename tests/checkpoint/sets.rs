@@ -143,6 +143,27 @@ fn an_earlier_runs_higher_step_does_not_win() {
 }
 
 #[test]
+fn an_earlier_runs_higher_step_does_not_win_among_directories_either() {
+    let place = Place::new();
+    for (step, age) in [(1000, 259_200), (10, 200), (20, 100)] {
+        for file in ["model.safetensors", "trainer_state.json"] {
+            let name = format!("checkpoint-{step}/{file}");
+            place.put(&name, if file.ends_with("json") { b"{}".to_vec() } else { safetensors(9) });
+            place.age(&name, age);
+        }
+    }
+    place.finds("huggingface", "checkpoint-20", 20);
+}
+
+#[test]
+fn the_directory_of_lost_files_of_a_new_volume_is_nothing() {
+    let place = Place::new();
+    fs::create_dir(place.path().join("lost+found")).unwrap();
+    place.put("lost+found/x.pt", torch(b"w"));
+    assert!(place.survey("auto").is_empty());
+}
+
+#[test]
 fn a_directorys_time_is_that_of_its_files() {
     let place = Place::new();
     for (step, age) in [(500, 900), (1000, 100)] {

@@ -17,6 +17,9 @@ const MOST_RETURNS: usize = 2;
 /// Most candidates whose times are compared.
 const MOST_DATED: usize = 4096;
 
+/// Most candidates whose files are asked for their times in any case.
+const MOST_ASKED: usize = 256;
+
 /// Most files of a directory whose times are read.
 const MOST_FILES: usize = 256;
 
@@ -42,12 +45,12 @@ pub(crate) fn sort(listing: &Listing, candidates: &mut Vec<Candidate<'_>>, now: 
         return Order::Times;
     }
     candidates.sort_by(|a, b| (Reverse(a.step), &a.entry.name).cmp(&(Reverse(b.step), &b.entry.name)));
-    let mut dated: Vec<Dated> = dated(listing, candidates, |path, _| super::listing::modified(path));
-    if agree(&dated) {
+    // The time of a directory changes with every entry that is removed, so the files inside are asked. Of a great many directories,
+    // only if their own times contradict the steps.
+    if candidates.len() > MOST_ASKED && agree(&dated(listing, candidates, |path, _| super::listing::modified(path))) {
         return Order::Steps;
     }
-    // The time of a directory changes with every entry that is removed, so the files inside are asked.
-    dated = self::dated(listing, candidates, written);
+    let dated = dated(listing, candidates, written);
     let order = judge(&dated, now);
     if order == Order::Runs {
         let time = |candidate: &Candidate<'_>| written(&listing.path(candidate.entry), candidate.entry.kind);

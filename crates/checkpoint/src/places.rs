@@ -10,6 +10,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// How many levels below `checkpoint.dir` are read.
 const DEPTH: usize = 5;
@@ -17,8 +18,14 @@ const DEPTH: usize = 5;
 /// Most directories that are read.
 const MOST_DIRECTORIES: usize = 1024;
 
-/// Most entries that are read of one of them.
-const MOST_ENTRIES: usize = 20_000;
+/// Most entries that are read of all of them together.
+const MOST_ENTRIES: usize = 200_000;
+
+/// Longest time of a search. On a slow file server a start would wait for it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A directory of file systems that only root can read, and that holds no checkpoint.
+const LOST: &str = "lost+found";
 
 /// Most directories with checkpoints that are looked into further.
 const MOST_PLACES: usize = 256;
@@ -49,15 +56,16 @@ pub(crate) struct Below {
 /// The error of reading the directory itself; the ones below are passed over, but count as not read.
 pub(crate) fn below(dir: &Path, family: FamilyChoice, descend: bool) -> io::Result<Below> {
     let mut found = Below::default();
-    let mut left = MOST_DIRECTORIES;
+    let (mut left, mut entries_left) = (MOST_DIRECTORIES, MOST_ENTRIES);
+    let end = Instant::now() + PATIENCE;
     let mut next = VecDeque::from([(dir.to_path_buf(), 0)]);
     while let Some((path, depth)) = next.pop_front() {
-        if left == 0 || found.places.len() >= MOST_PLACES {
+        if left == 0 || entries_left == 0 || Instant::now() > end || found.places.len() >= MOST_PLACES {
             found.cut = true;
             break;
         }
         left -= 1;
-        let listing = match Listing::read(&path, MOST_ENTRIES) {
+        let listing = match Listing::read(&path, entries_left) {
             Ok(listing) => listing,
             Err(error) if depth == 0 => return Err(error),
             Err(_) => {
@@ -66,6 +74,7 @@ pub(crate) fn below(dir: &Path, family: FamilyChoice, descend: bool) -> io::Resu
             }
         };
         found.cut |= listing.cut;
+        entries_left = entries_left.saturating_sub(listing.entries.len());
         let is_run = || path.strip_prefix(dir).is_ok_and(|inside| !inside.iter().any(is_one_save));
         if depth > 0 && descend && is_run() && is_place(&listing, family) {
             found.places.push(path);
@@ -73,7 +82,10 @@ pub(crate) fn below(dir: &Path, family: FamilyChoice, descend: bool) -> io::Resu
         }
         found.note(&listing);
         let inside = listing.entries.iter().filter(|entry| {
-            entry.kind == EntryKind::Directory && !entry.is_link() && !name::is_temporary(entry.bytes())
+            entry.kind == EntryKind::Directory
+                && !entry.is_link()
+                && !name::is_temporary(entry.bytes())
+                && entry.name != *LOST
         });
         let mut inside: Vec<PathBuf> = inside.map(|entry| listing.path(entry)).collect();
         inside.sort();

@@ -140,9 +140,9 @@ impl<'a> Search<'a> {
         let at = self.candidates.iter().position(|other| std::ptr::eq(other.entry, candidate.entry))?;
         let directories = self.candidates.iter().skip(at + 1).filter(|other| other.entry.kind == EntryKind::Directory);
         let complete = directories.take(MOST_BEFORE).filter(|other| (self.family.judge)(&self.context, other).is_ok());
-        let path = |candidate: &Candidate<'_>| self.context.listing.path(candidate.entry);
+        let sibling = |candidate: &Candidate<'_>| (self.context.listing.path(candidate.entry), candidate.step);
         (candidate.entry.kind == EntryKind::Directory)
-            .then(|| siblings::lacking(&path(candidate), complete.map(path)))
+            .then(|| siblings::lacking(&sibling(candidate), complete.map(sibling)))
             .flatten()
     }
 

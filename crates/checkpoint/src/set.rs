@@ -261,18 +261,20 @@ fn rank_gap(parts: &[&Part], seen: &BTreeSet<Vec<u64>>, chosen: bool) -> Option<
     (seen.len() == 1 && !for_all).then(|| "a file of one rank, and how many there have to be is not known".into())
 }
 
-/// Returns why files whose names tell how many there are (`-of-00003`) are not all there. Where names tell several counts (pipeline
-/// and tensor parallel), not every combination exists, but those that exist have no hole.
+/// Returns why files whose names tell how many there are (`-of-00003`, or `dp-0-of-2_tp-0-of-4`) are not all there.
 fn counted_gap(parts: &[&Part]) -> Option<String> {
     let own: BTreeSet<&Vec<u64>> = parts.iter().map(|part| &part.ranks).collect();
-    let expected = match parts.iter().map(|part| part.counts.as_slice()).max() {
-        Some([count]) => *count,
-        _ => {
-            let respects = parts.iter().map(|part| part.ranks.len()).max().unwrap_or(0);
-            let values = |at: usize| own.iter().filter_map(|ranks| ranks.get(at)).collect::<BTreeSet<_>>().len() as u64;
-            (0..respects).map(values).fold(1, u64::saturating_mul)
-        }
-    };
+    let first = parts.first()?;
+    let counts = parts.iter().map(|part| &part.counts).max()?;
+    let values = |at: usize| own.iter().filter_map(|ranks| ranks.get(at)).collect::<BTreeSet<_>>().len() as u64;
+    let respects = first.template.split('%').zip(0..first.ranks.len());
+    let expected = respects.map(|(before, at)| match counts.get(at) {
+        // A layer's weights are in one stage of the pipeline.
+        Some(_) if counts.len() > 1 && before.ends_with("pp-rank-") => values(at),
+        Some(count) => *count,
+        None => values(at),
+    });
+    let expected = expected.fold(1, u64::saturating_mul);
     ((own.len() as u64) < expected).then(|| format!("{} of {expected} files are there", own.len()))
 }
 

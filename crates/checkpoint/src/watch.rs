@@ -19,8 +19,9 @@ const MOST_JUDGED: usize = 64;
 /// Above this many candidates, the newest by the search's order are judged, and not those that changed last.
 const MOST_DATED: usize = 4096;
 
-/// After how many looks the directories of runs are searched again.
-const FIND_AGAIN: u32 = 8;
+/// The search for directories of runs is followed by a rest of this many times its duration: a large tree on a slow file server is
+/// read rarely.
+const FIND_REST: u32 = 30;
 
 /// How far a file's time may lie before a clock that was read earlier: the kernel stamps files with the time of its last tick.
 const TICK: Duration = Duration::from_millis(20);
@@ -50,15 +51,15 @@ pub fn watch(
         told: HashMap::new(),
         seen: HashSet::new(),
         places: Vec::new(),
-        looks: 0,
+        find_again: Instant::now(),
     };
-    let first = watcher.look()?;
+    let first = watcher.look(false)?;
     first.complete.iter().filter(|found| found.modified >= since_tick).for_each(&mut *report);
     events.follow(&first.unfinished);
     loop {
         let over = events.wait(until)?;
         let begun = Instant::now();
-        let look = watcher.look()?;
+        let look = watcher.look(over)?;
         look.complete.iter().for_each(&mut *report);
         if over {
             return Ok(());
@@ -80,8 +81,8 @@ struct Watcher<'a> {
     seen: HashSet<PathBuf>,
     /// The directories of runs below, where there is no checkpoint in the directory itself.
     places: Vec<PathBuf>,
-    /// How often the directory was read.
-    looks: u32,
+    /// When the directories of runs are searched again.
+    find_again: Instant,
 }
 
 /// The result of one read of the directory.
@@ -94,17 +95,19 @@ struct CheckpointLook {
 }
 
 impl Watcher<'_> {
-    /// Judges the candidates that changed last, except those that were reported and have not changed since.
-    fn look(&mut self) -> io::Result<CheckpointLook> {
+    /// Judges the candidates that changed last, except those that were reported and have not changed since. The last look also finds
+    /// a run's directory that was made in a stop.
+    fn look(&mut self, last: bool) -> io::Result<CheckpointLook> {
         let listing = list(self.dir, self.family, self.pattern)?;
         let mut found = CheckpointLook::default();
         if self.look_in(&listing, &mut found) || self.pattern.is_some() || listing.dir.as_os_str().is_empty() {
             return Ok(found);
         }
-        if self.places.is_empty() || self.looks.is_multiple_of(FIND_AGAIN) {
+        let begun = Instant::now();
+        if last || begun >= self.find_again {
             self.places = places::below(&listing.dir, self.family, true)?.places;
+            self.find_again = Instant::now() + begun.elapsed() * FIND_REST;
         }
-        self.looks = self.looks.wrapping_add(1);
         for place in self.places.clone() {
             // A run's directory may be gone.
             if let Ok(listing) = Listing::read(&place, MOST_ENTRIES) {

@@ -7,7 +7,7 @@ use crate::name;
 
 pub(super) const FAMILY: Family = Family {
     name: "torch",
-    about: "`torch.save`: `*.pt`, `*.pth`",
+    about: "`torch.save`: `*.pt`, `*.pth`, `*.pth.tar`",
     complete: "the file ends with a zip central directory that adds up; the format from before torch 1.6 has no end that can be checked and is never taken",
     candidates,
     marked: any_candidate,
@@ -15,6 +15,6 @@ pub(super) const FAMILY: Family = Family {
 };
 
 fn candidates<'a>(context: &FamilyContext<'a>) -> Vec<Candidate<'a>> {
-    let ours = |text: &[u8]| text.ends_with(b".pt") || text.ends_with(b".pth");
+    let ours = |text: &[u8]| [&b".pt"[..], b".pth", b".pth.tar"].iter().any(|end| text.ends_with(end));
     context.listing.pick(EntryKind::File, |text| ours(text).then(|| name::step(text)))
 }

@@ -8,5 +8,6 @@ mod fixture;
 mod layouts;
 mod odd;
 mod sets;
+mod singles;
 mod starts;
 mod watching;

@@ -77,13 +77,13 @@ fn many_half_written_ones_do_not_hide_a_whole_one() {
 #[test]
 fn the_newest_run_is_gone_on_with_and_the_other_one_is_named() {
     let place = Place::new();
-    for (version, step, age) in [(0, 900, 9000), (1, 200, 100)] {
+    for (version, step, age) in [(0, 900, 10_800), (1, 200, 100)] {
         let file = format!("lightning_logs/version_{version}/checkpoints/epoch=0-step={step}.ckpt");
         place.put(&file, lightning(step));
         place.age(&file, age);
     }
     let newest = "lightning_logs/version_1/checkpoints/epoch=0-step=200.ckpt 200";
-    assert_given(&place, &[], newest, &["not from", "epoch=0-step=900.ckpt (step 900, 2 h old)"]);
+    assert_given(&place, &[], newest, &["not from", "epoch=0-step=900.ckpt (step 900, 3 h old)"]);
     place.age("lightning_logs/version_0/checkpoints/epoch=0-step=900.ckpt", 101);
     assert_given(&place, &[], "", &["which run goes on cannot be told", "step=900.ckpt", "step=200.ckpt"]);
 }

@@ -81,7 +81,7 @@ fn dated(
 }
 
 /// Returns when the newest file of a directory was written, or when a file was.
-fn written(path: &std::path::Path, kind: EntryKind) -> SystemTime {
+pub(crate) fn written(path: &std::path::Path, kind: EntryKind) -> SystemTime {
     let own = super::listing::modified(path);
     if kind == EntryKind::File {
         return own;

@@ -93,6 +93,7 @@ pub(crate) fn below(dir: &Path, family: FamilyChoice, descend: bool) -> io::Resu
         next.extend(inside.into_iter().filter(|_| depth < DEPTH).map(|path| (path, depth + 1)));
     }
     found.places.sort();
+    found.resembling.sort();
     Ok(found)
 }
 
@@ -147,6 +148,11 @@ fn is_place(listing: &Listing, family: FamilyChoice) -> bool {
     let Some(search) = Search::of(listing, family, None, None) else { return false };
     let named = |text: &str| WORDS.iter().any(|word| text.to_ascii_lowercase().contains(word));
     let dir = || listing.dir.file_name().is_some_and(|name| named(&name.to_string_lossy()));
-    let file = || search.candidates.iter().any(|candidate| named(&candidate.entry.name.to_string_lossy()));
+    let file = || {
+        search.candidates.iter().any(|candidate| {
+            let last = |word: &String| matches!(word.as_str(), "last" | "latest");
+            named(&candidate.entry.name.to_string_lossy()) || Part::of(candidate.entry.bytes()).words.iter().any(last)
+        })
+    };
     !search.candidates.is_empty() && (!WEAK.contains(&search.family.name) || dir() || file())
 }

@@ -3,7 +3,7 @@
 
 use super::completeness::{self, Completeness, Unfinished};
 use super::family::{FAMILIES, Family, FamilyContext};
-use super::listing::{Candidate, EntryKind, Listing, MOST_ENTRIES, modified};
+use super::listing::{Candidate, EntryKind, Listing, MOST_ENTRIES};
 use super::order::{self, Order};
 use super::survey::{PassedOver, Rival, Survey};
 use super::{Checkpoint, FamilyChoice, Pattern, set, siblings};
@@ -151,7 +151,7 @@ impl<'a> Search<'a> {
         let higher = self.candidates.iter().filter(|other| other.step > found.step).max_by_key(|other| other.step);
         let rival = |other: &Candidate<'_>| {
             let path = self.context.listing.path(other.entry);
-            Rival { modified: modified(&path), path, step: other.step }
+            Rival { modified: order::written(&path, other.entry.kind), path, step: other.step }
         };
         match self.order {
             Order::Steps | Order::Times => survey.newest = Some(found),

@@ -58,7 +58,9 @@ pub(crate) fn of<'a>(
     lacking_ranks(&members, &mut sets, chosen);
     found.extend(sets.into_iter().filter_map(|set| candidate(&members, set, chosen)));
     let path = |at: usize| members.get(at).map(|member| listing.path(member.entry));
-    Sets { candidates: found, foreign: foreign.into_iter().filter_map(path).collect() }
+    let mut foreign: Vec<PathBuf> = foreign.into_iter().filter_map(path).collect();
+    foreign.sort();
+    Sets { candidates: found, foreign }
 }
 
 /// Tells whether a directory holds a published model, with its description: its weights are no checkpoint of a training.
@@ -331,8 +333,9 @@ fn candidate<'a>(members: &[Member<'a>], set: Set, chosen: bool) -> Option<Candi
     let family_step = picked.iter().copied().min_by_key(order)?.candidate.flatten();
     let lead =
         if chosen { picked.iter().copied().min_by_key(order)? } else { all.iter().copied().min_by_key(order)? };
-    let others: Vec<&Entry> =
+    let mut others: Vec<&Entry> =
         all.iter().filter(|member| !std::ptr::eq(member.entry, lead.entry)).map(|member| member.entry).collect();
+    others.sort_by(|a, b| a.name.cmp(&b.name));
     let step = family_step.or(match lead.part.save {
         Save::Step(step) if !chosen => Some(step),
         _ => None,

@@ -43,19 +43,21 @@ pub fn age(seconds: f64) -> String {
     format!("{} old", span(seconds.max(0.0)))
 }
 
-/// Formats a length of time in one unit.
+/// Formats a length of time in one unit, rounded.
 fn span(seconds: f64) -> String {
-    const MINUTE: u64 = 60;
-    const HOUR: u64 = 60 * MINUTE;
-    const DAY: u64 = 24 * HOUR;
-    match seconds as u64 {
-        seconds @ 0..MINUTE => format!("{seconds} s"),
-        seconds if seconds < HOUR => format!("{} min", seconds / MINUTE),
-        seconds if seconds < 2 * DAY => format!("{} h", seconds / HOUR),
-        seconds if seconds < 60 * DAY => format!("{} days", seconds / DAY),
-        seconds if seconds < 730 * DAY => format!("{} months", seconds / (30 * DAY)),
-        seconds => format!("{} years", seconds / (365 * DAY)),
-    }
+    const MINUTE: f64 = 60.0;
+    const HOUR: f64 = 60.0 * MINUTE;
+    const DAY: f64 = 24.0 * HOUR;
+    const MONTH: f64 = 30.5 * DAY;
+    let (unit, name) = match seconds {
+        _ if seconds < 1.5 * MINUTE => (1.0, "s"),
+        _ if seconds < 1.5 * HOUR => (MINUTE, "min"),
+        _ if seconds < 1.5 * DAY => (HOUR, "h"),
+        _ if seconds < 2.0 * MONTH => (DAY, "days"),
+        _ if seconds < 24.0 * MONTH => (MONTH, "months"),
+        _ => (12.0 * MONTH, "years"),
+    };
+    format!("{:.0} {name}", seconds / unit)
 }
 
 /// Formats a number with its noun: `1 file`, `3 files`.
@@ -82,11 +84,11 @@ mod tests {
     #[test]
     fn ages_are_in_one_unit_and_a_time_to_come_is_told() {
         let days = |days: f64| days * 86_400.0;
-        let shown = [0.0, 59.9, 125.0, 3.0 * 3600.0 + 62.0, days(1.5), days(3.0), days(61.0), days(800.0)].map(age);
+        let shown = [0.0, 59.9, 125.0, 3.0 * 3600.0 + 62.0, days(1.5), days(3.0), days(61.5), days(800.0)].map(age);
         let expected =
-            ["0 s old", "59 s old", "2 min old", "3 h old", "36 h old", "3 days old", "2 months old", "2 years old"];
+            ["0 s old", "60 s old", "2 min old", "3 h old", "2 days old", "3 days old", "2 months old", "2 years old"];
         assert_eq!(shown, expected);
-        assert_eq!([-3.0, -7300.0, f64::NAN].map(age), ["0 s old", "2 h ahead of the clock", "0 s old"]);
+        assert_eq!([-3.0, -7199.9, f64::NAN].map(age), ["0 s old", "2 h ahead of the clock", "0 s old"]);
     }
 
     #[test]

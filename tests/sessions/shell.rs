@@ -111,6 +111,25 @@ fn a_stop_ends_the_shell_at_once_and_keeps_its_history() {
     assert!(std::fs::read_to_string(history).unwrap().contains("remem"));
 }
 
+/// A shell that is hung up on would hang up on its jobs.
+#[test]
+fn a_training_in_front_of_the_shell_saves_before_the_shell_ends() {
+    let Some(session) = shell(&[]) else { return };
+    if !has("python3") {
+        return;
+    }
+    let code = "import signal, sys, time\n\
+                def save(*_):\n    time.sleep(1)\n    open('saved', 'w').close()\n    sys.exit(0)\n\
+                signal.signal(signal.SIGTERM, save)\nopen('ready', 'w').close()\ntime.sleep(60)\n";
+    std::fs::write(session.code.path().join("train.py"), code).unwrap();
+    session.person.shows("ready> ");
+    session.person.types("python3 train.py\n");
+    until_true("the training", || session.code.path().join("ready").exists());
+    session.running.signal(libc::SIGTERM);
+    assert_eq!(session.running.code(), 128 + libc::SIGHUP);
+    assert!(session.code.path().join("saved").exists());
+}
+
 #[test]
 fn the_lines_above_the_first_prompt_can_be_left_away() {
     let Some(session) = shell(&[]) else { return };

@@ -17,8 +17,8 @@ pub(crate) struct Delivery {
     known: BTreeSet<Pid>,
     /// The processes that were signalled, and with which signal.
     told: Vec<(Identity, Signal)>,
-    /// The processes that end after those.
-    spared: Vec<Identity>,
+    /// The processes that end after those, and by which signal.
+    spared: Vec<(Identity, Signal)>,
     /// Shells whose trap is being watched.
     traps: Vec<TrapWatch>,
 }
@@ -36,7 +36,7 @@ impl Delivery {
     ) -> usize {
         let SignalTargets { shells, signalled, spared, traps } = targets;
         self.know(spared.iter().chain(&shells).copied());
-        self.spared.extend(spared.into_iter().filter_map(Identity::of));
+        spared.into_iter().for_each(|pid| self.end_after(pid, Signal::TERM));
         for trap in &traps {
             self.know(trap.jobs.iter().copied());
             self.traps.push(TrapWatch::begin(trap, signal, unsent));
@@ -75,7 +75,7 @@ impl Delivery {
                 continue;
             }
             if RealProcesses.kind(pid) == ProgramKind::Helper && self.saves() {
-                self.spared.extend(Identity::of(pid));
+                self.end_after(pid, Signal::TERM);
                 continue;
             }
             let targets = signal_target::choose(pid, Signal::TERM, Scope::Auto, &RealProcesses);
@@ -100,15 +100,21 @@ impl Delivery {
         Awaited { targets: !self.spared.is_empty(), trap: !self.traps.is_empty() }
     }
 
-    /// Returns whether a process that was told still runs.
+    /// Returns whether a process that was told still runs, other than those that end after it.
     pub(crate) fn saves(&self) -> bool {
-        !self.traps.is_empty() || self.told.iter().any(|(process, _)| process.runs())
+        let is_spared = |process: &Identity| self.spared.iter().any(|(spared, _)| spared == process);
+        !self.traps.is_empty() || self.told.iter().any(|(process, _)| !is_spared(process) && process.runs())
+    }
+
+    /// Lets a process end by this signal after those that were told.
+    pub(crate) fn end_after(&mut self, pid: Pid, signal: Signal) {
+        self.spared.extend(Identity::of(pid).map(|process| (process, signal)));
     }
 
     /// Ends the processes that were spared, after the others have ended.
     pub(crate) fn release_spared(&mut self, unsent: &UnsentSignals) {
-        for process in std::mem::take(&mut self.spared).into_iter().filter(Identity::runs) {
-            deliver_one(unsent, process.pid.into(), Signal::TERM, false);
+        for (process, signal) in std::mem::take(&mut self.spared).into_iter().filter(|(process, _)| process.runs()) {
+            deliver_one(unsent, process.pid.into(), signal, false);
         }
     }
 

@@ -119,10 +119,15 @@ impl Workload {
         (&mut self.delivery, &self.unsent)
     }
 
-    /// Sends HUP to an interactive shell, as if its terminal had gone; other programs may give HUP another meaning.
-    pub(crate) fn hang_up(&self) {
-        if !self.gone && RealProcesses.kind(self.main) == ProgramKind::Shell {
-            deliver_one(&self.unsent, self.main.into(), Signal::HUP, false);
+    /// Sends HUP to an interactive shell, as if its terminal had gone; other programs may give HUP another meaning. The shell would send
+    /// it to its jobs (bash(1), SIGNALS), so it waits for a job that saves.
+    pub(crate) fn hang_up(&mut self) {
+        if self.gone || RealProcesses.kind(self.main) != ProgramKind::Shell {
+            return;
+        }
+        self.delivery.end_after(self.main, Signal::HUP);
+        if !self.delivery.saves() {
+            self.delivery.release_spared(&self.unsent);
         }
     }
 

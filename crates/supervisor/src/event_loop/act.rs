@@ -35,7 +35,10 @@ impl EventLoop {
             Action::Abort => drop(self.workload.deliver(Signal::ABRT, scope, true)),
             Action::Ask(signal) if self.workload.ask(signal, scope) => {}
             Action::Ask(signal) => self.step(Event::NobodyReady(signal)),
-            Action::HangUp => self.workload.hang_up(),
+            Action::HangUp => {
+                self.workload.hang_up();
+                self.await_delivery();
+            }
             Action::DeliverToOrphans => {
                 self.workload.deliver_to_orphans(&self.helpers);
                 self.await_delivery();

@@ -7,6 +7,7 @@ mod accelerators;
 mod amd;
 pub mod cache;
 mod compat;
+mod device_list;
 pub mod facts;
 mod image;
 mod libraries;
@@ -31,7 +32,7 @@ pub use nvidia::{CTL, Control, Driver, UVM, driver, parse_version};
 pub use promise::{Promise, Promised};
 pub use release::{Support, Unfit, newest_cuda, own_driver, support, unfit};
 pub use version::VersionText;
-pub use visible::{VisibleEntry, VisibleGpus, visible_to_cuda};
+pub use visible::{ListFault, VisibleEntry, VisibleGpus, hidden_from_cuda, visible_to_cuda};
 
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
@@ -119,6 +120,11 @@ impl GpuPresence {
             instances => instances.iter().filter(|instance| instance.is_usable()).count(),
         })
         .sum()
+    }
+
+    /// Returns whether GPUs exist, and a device control group refuses every one of them.
+    pub fn is_closed(&self) -> bool {
+        !self.nodes.is_empty() && self.nodes.iter().all(|node| node.refused == Some(Errno::EPERM))
     }
 
     /// Returns the nodes of NVIDIA's GPUs.

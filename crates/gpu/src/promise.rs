@@ -1,6 +1,8 @@
 //! The number of GPUs that was promised, by a scheduler's variable or by an explicit list for NVIDIA's runtime. `all`, which every CUDA
-//! image sets, promises nothing.
+//! image sets, promises nothing. A promise is one of devices: what is named twice counts once, and a word that names no device promises
+//! none.
 
+use crate::device_list::DeviceList;
 use sys::environment::Environment;
 
 /// A promise of the environment.
@@ -17,31 +19,85 @@ pub struct Promise {
 /// A promised number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Promised {
-    /// Exactly this many.
+    /// Exactly this many GPUs.
     Exactly(u32),
-    /// At least one: a fraction of a GPU, or MIG instances.
+    /// From the first number to the second: indices and UUIDs may name the same GPUs.
+    Between(u32, u32),
+    /// This many MIG instances, where instances can be told apart; else at least one GPU.
+    Instances(u32),
+    /// At least one: a fraction of a GPU.
     Some,
     /// No number: the image uses GPUs if there are any.
     Wish,
 }
 
-/// Variables of Run:ai, SageMaker, SkyPilot and Slurm.
-const SCHEDULERS: [&str; 4] = ["RUNAI_NUM_OF_GPUS", "SM_NUM_GPUS", "SKYPILOT_NUM_GPUS_PER_NODE", "SLURM_GPUS_ON_NODE"];
+/// Variables of Run:ai, SageMaker, SkyPilot and Slurm: the GPUs of the node, or of the pod.
+const SCHEDULERS: [&str; 4] = ["RUNAI_NUM_OF_GPUS", "SM_NUM_GPUS", "SKYPILOT_NUM_GPUS_PER_NODE", SLURM];
+/// The variable of Slurm with the GPUs of a step on this node, whose tasks may have a part each (srun(1)).
+const SLURM: &str = "SLURM_GPUS_ON_NODE";
+/// Lists that Slurm sets for one task (`--gpus-per-task`, `--gpu-bind`), and for all tasks of a step.
+const SHARES: [&str; 3] = ["CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "SLURM_STEP_GPUS"];
 /// The variable that NVIDIA's container runtime reads.
 const VISIBLE: &str = "NVIDIA_VISIBLE_DEVICES";
 
 impl Promise {
     /// Returns the first valid promise; a scheduler's has priority over a list for the runtime.
     pub fn of(environment: &Environment) -> Option<Self> {
-        let scheduler = |variable: &'static str| {
-            let promised = parse_number(environment.text(variable)?)?;
-            Some(Promise { variable, promised, scheduler: true })
-        };
-        let list = || {
-            let promised = parse_list(environment.text(VISIBLE)?)?;
-            Some(Promise { variable: VISIBLE, promised, scheduler: false })
-        };
-        SCHEDULERS.into_iter().find_map(scheduler).or_else(list)
+        let list = environment.text(VISIBLE).map(DeviceList::of_runtime).unwrap_or_default();
+        for variable in SCHEDULERS {
+            let Some(promised) = environment.text(variable).and_then(parse_number) else { continue };
+            let scheduled = Promise { variable, promised, scheduler: true };
+            return if variable == SLURM {
+                scheduled.of_task(environment)
+            } else {
+                Some(scheduled.without_slices(&list))
+            };
+        }
+        list.promised().map(|promised| Promise { variable: VISIBLE, promised, scheduler: false })
+    }
+
+    /// Narrows Slurm's number to the share of this task; `None` if the task has none.
+    fn of_task(self, environment: &Environment) -> Option<Self> {
+        let Promised::Exactly(of_node) = self.promised else { return Some(self) };
+        // Empty lists count too: they hide all.
+        let value = |name: &str| environment.iter().find(|(known, _)| *known == name)?.1.to_str();
+        let shares = SHARES.into_iter().filter_map(|variable| Some((variable, value(variable)?)));
+        for (variable, text) in shares {
+            match DeviceList::of_task(text).promised() {
+                Some(promised) if promised.most().is_some_and(|most| most < of_node) || promised.is_of_instances() => {
+                    return Some(Promise { variable, promised, ..self });
+                }
+                None if DeviceList::hides_all(text) => return None,
+                _ => {}
+            }
+        }
+        Some(self)
+    }
+
+    /// Takes the runtime's list where it names fewer GPUs more often: a scheduler counts the slices of a shared GPU (time slicing, MPS).
+    fn without_slices(self, list: &DeviceList) -> Self {
+        match (self.promised, list.promised()) {
+            (Promised::Exactly(number), Some(promised))
+                if list.repeats() && promised.most().is_some_and(|most| most < number) =>
+            {
+                Promise { promised, ..self }
+            }
+            _ => self,
+        }
+    }
+}
+
+impl Promised {
+    /// Returns the largest number; `None` without a limit.
+    pub fn most(self) -> Option<u32> {
+        match self {
+            Promised::Exactly(number) | Promised::Between(_, number) | Promised::Instances(number) => Some(number),
+            Promised::Some | Promised::Wish => None,
+        }
+    }
+
+    fn is_of_instances(self) -> bool {
+        matches!(self, Promised::Instances(_))
     }
 }
 
@@ -52,17 +108,5 @@ fn parse_number(text: &str) -> Option<Promised> {
         n if !n.is_finite() || n <= 0.0 => None,
         n if n.fract() != 0.0 => Some(Promised::Some),
         n => Some(Promised::Exactly(n as u32)),
-    }
-}
-
-/// Parses a list of indices or UUIDs; `nvidia.com/gpu=0` is CDI's form of an index.
-fn parse_list(text: &str) -> Option<Promised> {
-    let entry = |word: &str| word.trim().rsplit('=').next().unwrap_or_default().to_owned();
-    let entries: Vec<String> = text.split(',').map(entry).collect();
-    match entries.first().map(String::as_str)? {
-        "" | "none" | "void" => None,
-        _ if entries.iter().any(|entry| entry == "all") => Some(Promised::Wish),
-        _ if entries.iter().any(|entry| entry.starts_with("MIG-") || entry.contains(':')) => Some(Promised::Some),
-        _ => Some(Promised::Exactly(u32::try_from(entries.len()).unwrap_or(u32::MAX))),
     }
 }

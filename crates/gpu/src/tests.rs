@@ -190,12 +190,63 @@ fn schedulers_and_explicit_lists_promise() {
     assert_eq!(promised(&[("RUNAI_NUM_OF_GPUS", "2")]), Some(("RUNAI_NUM_OF_GPUS", Promised::Exactly(2))));
     assert_eq!(promised(&[("RUNAI_NUM_OF_GPUS", "0.5")]), Some(("RUNAI_NUM_OF_GPUS", Promised::Some)));
     assert_eq!(promised(&[("SM_NUM_GPUS", "0"), ("NVIDIA_VISIBLE_DEVICES", "all")]), Some((VISIBLE, Promised::Wish)));
-    assert_eq!(promised(&[(VISIBLE, "0,3")]), Some((VISIBLE, Promised::Exactly(2))));
-    assert_eq!(promised(&[(VISIBLE, "GPU-a,GPU-b,GPU-c")]), Some((VISIBLE, Promised::Exactly(3))));
-    assert_eq!(promised(&[(VISIBLE, "nvidia.com/gpu=all")]), Some((VISIBLE, Promised::Wish)));
-    assert_eq!(promised(&[(VISIBLE, "MIG-1,MIG-2")]), Some((VISIBLE, Promised::Some)));
-    for nothing in ["", "none", "void"] {
-        assert_eq!(promised(&[(VISIBLE, nothing)]), None);
+    let list = |text: &str| promised(&[(VISIBLE, text)]).map(|(_, promised)| promised);
+    assert_eq!(list("0,3"), Some(Promised::Exactly(2)));
+    assert_eq!(list("GPU-a,GPU-b,GPU-c"), Some(Promised::Exactly(3)));
+    assert_eq!(list("nvidia.com/gpu=all"), Some(Promised::Wish));
+    assert_eq!(list("nvidia.com/gpu=gpu1,k8s.device-plugin.nvidia.com/gpu=3"), Some(Promised::Exactly(2)));
+    assert_eq!(list("nvidia.com/gpu=mig0:1,nvidia.com/gds=all"), Some(Promised::Instances(1)));
+    for nothing in ["", " ", "none", "void", "nvidia.com/gds=all"] {
+        assert_eq!(list(nothing), None, "{nothing}");
+    }
+}
+
+#[test]
+fn a_device_that_is_named_twice_is_promised_once() {
+    let list = |text: &str| promised(&[(VISIBLE, text)]).map(|(_, promised)| promised);
+    for one in ["GPU-a1,GPU-a1", "GPU-a1,gpu-A1", "GPU-a1::0,GPU-a1::3", "GPU-a,GPU-a1-22", "0,0", "0,,0,"] {
+        assert_eq!(list(one), Some(Promised::Exactly(1)), "{one}");
+    }
+    assert_eq!(list("MIG-1,MIG-2,MIG-1"), Some(Promised::Instances(2)));
+    assert_eq!(list("0:0,0:1"), Some(Promised::Instances(2)));
+    assert_eq!(list("0,GPU-a1"), Some(Promised::Between(1, 2)), "both may be one GPU");
+}
+
+#[test]
+fn a_path_or_a_mark_of_a_device_plugin_promises_nothing() {
+    for text in
+        ["/var/run/nvidia-container-devices", "no-gpu-has-10MiB-to-run", "runai-sh-gpu-x", "\"0,1\"", "-2", "0,/dev"]
+    {
+        assert_eq!(promised(&[(VISIBLE, text)]), None, "{text}");
+    }
+}
+
+#[test]
+fn a_scheduler_that_counts_slices_promises_the_gpus_below_them() {
+    let pod = |list| promised(&[("SKYPILOT_NUM_GPUS_PER_NODE", "4"), (VISIBLE, list)]).map(|(_, promised)| promised);
+    assert_eq!(pod("GPU-a,GPU-a,GPU-a,GPU-a"), Some(Promised::Exactly(1)));
+    assert_eq!(pod("GPU-a"), Some(Promised::Exactly(4)), "nothing is sliced, so three are missing");
+}
+
+#[test]
+fn a_tasks_own_share_goes_before_its_nodes() {
+    let of_four = |share: &[(&'static str, &'static str)]| promised(&[&[("SLURM_GPUS_ON_NODE", "4")], share].concat());
+    let one = |variable| Some((variable, Promised::Exactly(1)));
+    assert_eq!(of_four(&[("CUDA_VISIBLE_DEVICES", "2")]), one("CUDA_VISIBLE_DEVICES"));
+    assert_eq!(of_four(&[("ROCR_VISIBLE_DEVICES", "2")]), one("ROCR_VISIBLE_DEVICES"));
+    assert_eq!(of_four(&[("SLURM_STEP_GPUS", "3")]), one("SLURM_STEP_GPUS"));
+    let bound = [("SLURM_STEP_GPUS", "0-3"), ("CUDA_VISIBLE_DEVICES", "0")];
+    assert_eq!(of_four(&bound), one("CUDA_VISIBLE_DEVICES"));
+    assert_eq!(of_four(&[("SLURM_STEP_GPUS", "0-1,3")]), Some(("SLURM_STEP_GPUS", Promised::Exactly(3))));
+    for whole in
+        [[("CUDA_VISIBLE_DEVICES", "0,1,2,3")], [("CUDA_VISIBLE_DEVICES", "\"0\"")], [("SLURM_STEP_GPUS", "0-3")]]
+    {
+        assert_eq!(of_four(&whole), Some(("SLURM_GPUS_ON_NODE", Promised::Exactly(4))), "{whole:?}");
+    }
+    let instances = [("CUDA_VISIBLE_DEVICES", "MIG-a")];
+    assert_eq!(of_four(&instances), Some(("CUDA_VISIBLE_DEVICES", Promised::Instances(1))));
+    for none in ["", "NoDevFiles", "-1"] {
+        assert_eq!(of_four(&[("CUDA_VISIBLE_DEVICES", none)]), None, "{none}");
     }
 }
 
@@ -209,10 +260,10 @@ fn cuda_shows_what_its_list_says() {
     };
     assert_eq!([shown(None, 4), shown(Some(""), 4), shown(Some("-1"), 4), shown(Some("NoDevFiles"), 4)], [4, 0, 0, 0]);
     assert_eq!([shown(Some("0, 2"), 4), shown(Some("0,9,1"), 4), shown(Some("GPU-a,GPU-b"), 4)], [2, 1, 2]);
-    assert_eq!([shown(Some("1,1"), 4), shown(Some("MIG-a,MIG-b"), 1)], [1, 1]);
+    assert_eq!([shown(Some("1,1"), 4), shown(Some("MIG-a,MIG-b"), 1)], [0, 1]);
 }
 
-fn selected(vendor: Vendor, uuids: [&str; 2], variables: &[(&str, &str)]) -> Option<(usize, Option<String>)> {
+fn selected(vendor: Vendor, uuids: [&str; 2], variables: &[(&str, &str)]) -> Option<(usize, Option<ListFault>)> {
     let node = |uuid: &str| DeviceNode {
         vendor,
         uuid: Some(uuid.to_owned()).filter(|_| !uuid.is_empty()),
@@ -220,24 +271,59 @@ fn selected(vendor: Vendor, uuids: [&str; 2], variables: &[(&str, &str)]) -> Opt
     };
     let presence = GpuPresence { nodes: uuids.map(node).into(), ..GpuPresence::default() };
     let selection = VisibleGpus::of(&variables.iter().copied().collect(), &presence)?;
-    Some((selection.shown, selection.cut))
+    Some((selection.shown, selection.fault))
 }
 
 #[test]
 fn a_list_of_names_is_held_against_the_gpus_that_are_here() {
     let cuda = |value| selected(Vendor::Nvidia, ["GPU-aa1", "GPU-bb2"], &[("CUDA_VISIBLE_DEVICES", value)]).unwrap();
     assert_eq!(cuda("GPU-bb,GPU-aa1"), (2, None));
-    assert_eq!(cuda("GPU-cc,GPU-aa1"), (0, Some("GPU-cc".into())));
+    assert_eq!(cuda("GPU-cc,GPU-aa1"), (0, Some(ListFault::Cut("GPU-cc".into()))));
+    assert_eq!(cuda("GPU-,GPU-aa1"), (0, Some(ListFault::Cut("GPU-".into()))), "two UUIDs begin so");
+    assert_eq!(cuda("GPU-aa,1"), (1, Some(ListFault::Cut("1".into()))), "a list is of one kind");
     let unknown = selected(Vendor::Nvidia, ["", "GPU-bb2"], &[("CUDA_VISIBLE_DEVICES", "GPU-cc")]);
     assert_eq!(unknown, Some((1, None)), "where not all names are known, nothing is claimed");
 }
 
 #[test]
+fn a_list_is_read_as_cudas_driver_reads_it() {
+    let cuda = |value| selected(Vendor::Nvidia, ["GPU-aa1", "GPU-bb2"], &[("CUDA_VISIBLE_DEVICES", value)]).unwrap();
+    for twice in ["0,0", "1,0,1", "0,+0", "0,0x", "GPU-aa1,GPU-aa"] {
+        let (shown, fault) = cuda(twice);
+        assert!(shown == 0 && matches!(fault, Some(ListFault::Repeated(_))), "{twice}: {fault:?}");
+    }
+    for (nonsense, shown) in
+        [("\"0,1\"", 0), ("'0'", 0), ("all", 0), ("0,all", 1), ("0,2,1", 1), ("0,-1,1", 1), ("0,,1", 1)]
+    {
+        let (number, fault) = cuda(nonsense);
+        assert!(number == shown && matches!(fault, Some(ListFault::Cut(_))), "{nonsense}: {number} {fault:?}");
+    }
+    for one in ["0;1", "0 1", "0:1", "0x1"] {
+        assert_eq!(cuda(one), (1, Some(ListFault::Misread(one.into(), 0))), "{one}");
+    }
+    assert_eq!(cuda("1, 0"), (2, None));
+}
+
+#[test]
 fn each_vendor_has_variables_of_its_own() {
-    let amd = |variables: &[(&str, &str)]| selected(Vendor::Amd, ["", ""], variables).map(|(shown, _)| shown);
-    assert_eq!(amd(&[("HIP_VISIBLE_DEVICES", "1")]), Some(1));
-    assert_eq!(amd(&[("ROCR_VISIBLE_DEVICES", "0,1"), ("HIP_VISIBLE_DEVICES", "1")]), Some(2));
+    let amd = |variables: &[(&str, &str)]| selected(Vendor::Amd, ["", ""], variables);
+    assert_eq!(amd(&[("HIP_VISIBLE_DEVICES", "1")]), Some((1, None)));
+    assert_eq!(amd(&[("ROCR_VISIBLE_DEVICES", "0,1"), ("HIP_VISIBLE_DEVICES", "1")]), Some((1, None)));
     assert_eq!(selected(Vendor::Gaudi, ["", ""], &[("CUDA_VISIBLE_DEVICES", "")]), None);
+}
+
+#[test]
+fn hips_list_counts_what_rocrs_list_leaves() {
+    let amd = |rocr, hip: &[(&'static str, &'static str)]| {
+        selected(Vendor::Amd, ["", ""], &[&[("ROCR_VISIBLE_DEVICES", rocr)], hip].concat()).unwrap()
+    };
+    let cut = |entry: &str| Some(ListFault::Cut(entry.into()));
+    assert_eq!(amd("1", &[("HIP_VISIBLE_DEVICES", "0")]), (1, None));
+    assert_eq!(amd("1", &[("HIP_VISIBLE_DEVICES", "1")]), (0, cut("1")), "one is left, and its number is 0");
+    assert_eq!(amd("1", &[("CUDA_VISIBLE_DEVICES", "1")]), (0, cut("1")), "HIP reads CUDA's, too");
+    assert_eq!(amd("0,1", &[("CUDA_VISIBLE_DEVICES", "7"), ("HIP_VISIBLE_DEVICES", "1")]), (1, None));
+    assert_eq!(amd("2,0", &[("HIP_VISIBLE_DEVICES", "0")]), (0, cut("2")));
+    assert_eq!(amd("GPU-12ab", &[]), (1, None));
 }
 
 /// Judges an image with cuda-compat on a machine with this driver and this GPU.

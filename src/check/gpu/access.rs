@@ -4,7 +4,7 @@ use super::GpuTarget;
 use crate::check::step::{CheckResult, Failure};
 use crate::check::{Change, Remedy};
 use crate::engine::Platform;
-use gpu::{CTL, UVM, Vendor};
+use gpu::{CTL, DeviceNode, UVM};
 use nix::errno::Errno;
 use std::os::unix::fs::MetadataExt;
 
@@ -14,8 +14,19 @@ impl GpuTarget {
             return Ok(());
         }
         let presence = self.presence();
-        let refused: Vec<(&str, Errno)> =
-            presence.nodes.iter().filter_map(|node| Some((node.path.as_str(), node.refused?))).collect();
+        if self.is_of_others() {
+            return Ok(());
+        }
+        let enough = self.demand.least as usize <= presence.devices();
+        // A control group that opens what was promised closes the devices of others: that is its task.
+        let others = enough && (self.is_job() || self.demand.promise && self.demand.least > 0);
+        let is_told = |node: &&DeviceNode| !(others && node.refused == Some(Errno::EPERM));
+        let refused: Vec<(&str, Errno)> = presence
+            .nodes
+            .iter()
+            .filter(is_told)
+            .filter_map(|node| Some((node.path.as_str(), node.refused?)))
+            .collect();
         let control = presence
             .controls
             .iter()
@@ -24,7 +35,6 @@ impl GpuTarget {
             (None, None) => Ok(()),
             (Some((path, errno)), _) => {
                 let what = format!("{} of {} may not be used", refused.len(), self.number(presence.nodes.len()));
-                let enough = self.demand.least as usize <= presence.devices();
                 let failure = self.refusal(&what, path, *errno);
                 if enough { self.found_mild(failure) } else { self.found(failure) }
             }
@@ -33,6 +43,12 @@ impl GpuTarget {
     }
 
     fn refusal(&self, what: &str, path: &str, errno: Errno) -> Failure {
+        if errno == Errno::EPERM && self.is_job() {
+            return Failure::new(format!("{what}: {path} is refused by the job's device control group"))
+                .because("the batch system opens the devices of this job alone")
+                .advice("ask the batch system for as many: sbatch or srun --gpus-per-node=…")
+                .passing(self.demand.scheduler);
+        }
         if errno == Errno::EPERM {
             return Failure::new(format!("{what}: {path} is refused by the container's device control group"))
                 .because("it was not given to this container, or `systemctl daemon-reload` on the host took it away")
@@ -113,6 +129,6 @@ impl GpuTarget {
 
     /// Returns whether this machine has, or may have, GPUs of NVIDIA's.
     pub(super) fn has_nvidia(&self) -> bool {
-        !self.demand.is_none() && self.presence().nodes.iter().any(|node| node.vendor == Vendor::Nvidia)
+        !self.demand.is_none() && !self.is_of_others() && self.presence().nvidia().next().is_some()
     }
 }

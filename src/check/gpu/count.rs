@@ -1,6 +1,7 @@
 //! The number of GPUs that are here, and the number that is required. Device nodes decide, never one variable alone.
 
-use super::GpuTarget;
+use super::surroundings::fault_words;
+use super::{GpuTarget, VisibleGpus};
 use crate::check::step::{CheckResult, Failure};
 use crate::check::{Change, Remedy};
 use crate::engine::Platform;
@@ -8,8 +9,8 @@ use gpu::{Vendor, pci};
 
 impl GpuTarget {
     pub(super) fn enough(&mut self) -> CheckResult {
-        let least = self.demand.least as usize;
-        if self.shown() < least && !(self.presence().uncounted.is_some() && least > 0) {
+        let least = self.least_here();
+        if self.counted_devices() < least && !(self.presence().uncounted.is_some() && least > 0) {
             return if self.presence().nodes.is_empty() { self.none_given().found() } else { self.too_few().found() };
         }
         match self.demand.most {
@@ -18,6 +19,38 @@ impl GpuTarget {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Returns the least number of devices that have to be here. Promised instances count where instances are seen.
+    fn least_here(&self) -> usize {
+        let instances = self.demand.instances.filter(|_| self.presence().is_sliced());
+        instances.unwrap_or(self.demand.least) as usize
+    }
+
+    /// Returns the number of devices that the demand is held against. A promise is one of devices that are given; only where a person wrote
+    /// a number do devices count that the person's variables hide.
+    fn counted_devices(&self) -> usize {
+        if self.demand.promise { self.presence().devices() } else { self.shown() }
+    }
+
+    /// Returns the least number of devices that CUDA has to show.
+    pub(super) fn least_shown(&self) -> u32 {
+        let shown = self.selection().filter(|_| self.demand.promise).map(|selection| selection.shown);
+        shown
+            .and_then(|shown| u32::try_from(shown).ok())
+            .map_or(self.demand.least, |shown| shown.min(self.demand.least))
+    }
+
+    /// Returns whether variables hide all GPUs from CUDA, and no person asked for a number.
+    pub(super) fn may_be_without(&self) -> bool {
+        let hidden = self.selection().is_some_and(|selection| selection.shown == 0);
+        (self.demand.least == 0 || self.demand.promise) && (hidden || gpu::hidden_from_cuda(&self.environment))
+            || self.is_of_others()
+    }
+
+    /// Returns whether all GPUs belong to other jobs, and this one was promised none.
+    pub(super) fn is_of_others(&self) -> bool {
+        self.demand.least == 0 && self.is_job() && self.presence().is_closed()
     }
 
     /// Returns whether the number is ambiguous: GPUs without nodes are not counted, and MIG instances may outnumber GPUs.
@@ -55,17 +88,22 @@ impl GpuTarget {
 
     fn too_few(&self) -> Failure {
         let here = self.presence().devices();
-        let failure = Failure::new(format!("{}, {}", self.number(self.shown()), self.demand.words()));
-        if let Some(selection) = self.selection().filter(|selection| selection.shown < here) {
+        let failure = Failure::new(format!("{}, {}", self.number(self.counted_devices()), self.demand.words()));
+        let hides = |selection: &VisibleGpus| !self.demand.promise && selection.shown < here;
+        if let Some(selection) = self.selection().filter(hides) {
             let variable = selection.variable;
-            let cut = selection.cut.filter(|cut| !cut.is_empty()).map(|cut| format!(": it ends at `{cut}`"));
             let hidden = format!("{variable} shows {} of the {here} that are here", selection.shown);
-            return failure
-                .because(hidden + &cut.unwrap_or_default())
-                .advice(format!("unset {variable}, or list valid devices"));
+            return match selection.fault {
+                Some(fault) if !selection.is_empty() => failure
+                    .because(format!("{hidden}: {}", fault_words(&fault)))
+                    .advice(format!("unset {variable}, or list valid devices")),
+                _ => failure.because(hidden).advice(format!("unset {variable}, or ask for fewer with gpu.count")),
+            };
         }
         let failure = failure.because("fewer were given to the container; one may have fallen out of the node");
         let failure = match self.presence().nvidia().next() {
+            _ if self.demand.instances.is_some() => failure
+                .advice("give the container each instance: --gpus device=MIG-…, or resources.limits: nvidia.com/mig-…"),
             Some(_) => failure.remedy(self.give(None)),
             None => failure.advice("give the container the other devices, too"),
         };

@@ -11,6 +11,8 @@ pub(super) struct Demand {
     pub least: u32,
     /// Largest number of GPUs; `None` for no limit.
     pub most: Option<u32>,
+    /// Promised MIG instances, which count only where instances can be told apart.
+    pub instances: Option<u32>,
     /// Words that name the source.
     pub by: String,
     /// A surplus is only logged: the number is a promise, not a demand.
@@ -37,19 +39,31 @@ impl Demand {
 
     fn promised(promise: &Promise) -> Self {
         let by = format!("promised by {}", promise.variable);
-        let (least, most, user_request) = match promise.promised {
-            Promised::Exactly(number) => (number, Some(number), false),
-            Promised::Some => (1, None, false),
-            Promised::Wish => (0, None, true),
+        let (least, most) = match promise.promised {
+            Promised::Exactly(number) => (number, Some(number)),
+            Promised::Between(least, most) => (least, Some(most)),
+            Promised::Some | Promised::Instances(_) => (1, None),
+            Promised::Wish => (0, None),
         };
-        Demand { least, most, by, promise: true, scheduler: promise.scheduler, user_request }
+        let instances = Some(promise.promised).filter(|promised| matches!(promised, Promised::Instances(_)));
+        Demand {
+            least,
+            most,
+            instances: instances.and_then(Promised::most),
+            by,
+            promise: true,
+            scheduler: promise.scheduler,
+            user_request: promise.promised == Promised::Wish,
+        }
     }
 
     /// Formats the demand: `4 promised by RUNAI_NUM_OF_GPUS`, `at least 2 asked for by …`.
     pub(super) fn words(&self) -> String {
-        match self.most {
-            Some(_) => format!("{} {}", self.least, self.by),
-            None => format!("at least {} {}", self.least, self.by),
+        match (self.instances, self.most) {
+            (Some(instances), _) => format!("{instances} {}", self.by),
+            (None, Some(most)) if most > self.least => format!("{} to {most} {}", self.least, self.by),
+            (None, Some(_)) => format!("{} {}", self.least, self.by),
+            (None, None) => format!("at least {} {}", self.least, self.by),
         }
     }
 

@@ -49,6 +49,9 @@ pub(super) struct GpuTarget {
     is_told_later: bool,
 }
 
+/// Variables that batch systems set in each job: Slurm, LSF, PBS, Flux, HTCondor.
+const JOBS: [&str; 5] = ["SLURM_JOB_ID", "LSB_JOBID", "PBS_JOBID", "FLUX_JOB_ID", "_CONDOR_JOB_AD"];
+
 /// The report for checks that do not answer.
 const HANG: Hang = Hang {
     what: "/proc/driver/nvidia",
@@ -109,10 +112,9 @@ impl GpuTarget {
         VisibleGpus::of(&self.environment, self.presence())
     }
 
-    /// Returns whether the user hides all GPUs from programs.
-    fn hides_all(&self) -> bool {
-        let hides = |name: &str| self.environment.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
-        hides("CUDA_VISIBLE_DEVICES").is_some_and(|value| value.is_empty() || value == "-1")
+    /// Returns whether a batch system started this process. Its control group opens the devices of this job alone.
+    fn is_job(&self) -> bool {
+        JOBS.iter().any(|name| self.environment.get(name).is_some())
     }
 
     /// Returns how many of the usable devices a program sees.
@@ -149,6 +151,9 @@ impl GpuTarget {
     fn described(&self, memory: Option<u64>, cuda: Option<String>) -> String {
         if self.presence().nodes.is_empty() && self.presence().uncounted.is_none() {
             return "none, none asked for".to_owned();
+        }
+        if self.is_of_others() {
+            return format!("none for this job, {} on the node", self.number(self.presence().nodes.len()));
         }
         let counted = || self.counted();
         let mut parts = vec![self.presence().uncounted.map_or_else(counted, |way| format!("through {way}"))];

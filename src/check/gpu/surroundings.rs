@@ -4,7 +4,7 @@ use super::GpuTarget;
 use crate::check::step::{CheckResult, Failure};
 use crate::check::{Change, Remedy};
 use crate::engine::Platform;
-use gpu::VisibleEntry;
+use gpu::{ListFault, VisibleEntry};
 use std::path::Path;
 use sys::limits::{LimitedResource, limit};
 
@@ -32,21 +32,19 @@ impl GpuTarget {
                 .advice("write MIG-<UUID>, as `nvidia-smi -L` lists it"),
             );
         }
-        let Some(cut) = selection.cut else { return Ok(()) };
+        let Some(fault) = selection.fault else { return Ok(()) };
         let here = self.presence().devices();
-        self.found_mild(
-            Failure::new(format!(
-                "{}={} ends at `{}`",
-                selection.variable,
-                text::line(&selection.text),
-                text::line(&cut)
-            ))
-            .because(format!(
-                "no such device is here, and what follows is ignored: {} of {here} shown",
-                selection.shown
-            ))
-            .advice(format!("list devices from 0 to {}, or unset it", here.saturating_sub(1))),
-        )
+        let told = format!("{}={}: {}", selection.variable, text::line(&selection.text), fault_words(&fault));
+        let failure = Failure::new(told).because(format!("{} of {here} shown", selection.shown));
+        self.found_mild(match fault {
+            ListFault::Cut(entry) if entry.starts_with(['"', '\'']) => {
+                failure.advice("write the list without quotes: an env-file and a pod's `value` keep them")
+            }
+            ListFault::Repeated(_) => failure.advice("name each device once"),
+            ListFault::Misread(..) => failure.advice("write numbers, with commas between them"),
+            ListFault::Cut(_) if here == 0 => failure.advice(format!("unset {}", selection.variable)),
+            ListFault::Cut(_) => failure.advice(format!("list devices from 0 to {}, or unset it", here - 1)),
+        })
     }
 
     pub(super) fn service_answers(&mut self) -> CheckResult {
@@ -77,5 +75,14 @@ impl GpuTarget {
                 .because("the driver's library makes room for each of them when it talks to nvidia-persistenced")
                 .remedy(remedy),
         )
+    }
+}
+
+/// Tells what the driver makes of a list.
+pub(super) fn fault_words(fault: &ListFault) -> String {
+    match fault {
+        ListFault::Cut(entry) => format!("it ends at `{}`, which names no device that is here", text::line(entry)),
+        ListFault::Repeated(entry) => format!("`{}` names a device twice, so that CUDA shows none", text::line(entry)),
+        ListFault::Misread(entry, index) => format!("the driver reads `{}` as {index}", text::line(entry)),
     }
 }

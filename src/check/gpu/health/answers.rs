@@ -132,7 +132,7 @@ impl GpuHealthTarget {
     pub(super) fn begins(&mut self) -> CheckResult {
         let (cuda, nvml) = (&self.facts.cuda, &self.facts.nvml);
         let words = |words: &Option<String>| words.as_deref().map(|words| format!(": {}", text::line(words)));
-        let hidden = self.gpus.demand.least == 0 && self.gpus.hides_all();
+        let hidden = self.gpus.may_be_without();
         if let Some(code) = cuda.init.filter(|code| *code != 0 && !(hidden && *code == cuda_code::NO_DEVICE)) {
             let words = words(&cuda.init_words).unwrap_or_default();
             let failure = Failure::new(format!("CUDA does not begin (cuInit: {code}{words})"));
@@ -150,7 +150,7 @@ impl GpuHealthTarget {
 
     pub(super) fn shows_enough(&mut self) -> CheckResult {
         let Some(count) = self.facts.cuda.count.filter(|_| self.facts.cuda.init == Some(0)) else { return Ok(()) };
-        let least = self.gpus.demand.least;
+        let least = self.gpus.least_shown();
         if count >= least || self.gpus.presence().is_sliced() {
             return Ok(());
         }

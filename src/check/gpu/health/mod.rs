@@ -80,7 +80,7 @@ impl GpuHealthTarget {
     /// Returns whether CUDA shows enough GPUs, without those that the driver cannot reach: CUDA may have counted them a moment before. MIG
     /// instances may outnumber GPUs.
     fn has_enough(&self) -> bool {
-        let least = self.gpus.demand.least;
+        let least = self.gpus.least_shown();
         let sound = || self.shown().filter(|gpu| gpu.condemned().is_none() && gpu.handle == Some(0)).count();
         let shown = self.facts.cuda.count.is_some_and(|count| count >= least);
         least > 0 && shown && (self.gpus.presence().is_sliced() || sound() >= least as usize)

@@ -126,7 +126,9 @@ impl Sandbox {
         // Not every user may walk to where the build lies.
         let binary = self.directory.path().join("trainit");
         if !binary.exists() {
-            std::fs::copy(env!("CARGO_BIN_EXE_trainit"), &binary).unwrap();
+            // By another process: a thread that forks while this one writes would keep the file open, and it could not be executed.
+            let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_trainit")).arg(&binary).status().unwrap();
+            assert!(copied.success());
         }
         let switch =
             self.user.map(|uid| format!("setpriv --reuid {uid} --regid {uid} --clear-groups")).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! `trainit check` in a mount namespace of its own, where a script has laid out the mounts.
 
+use crate::support::copy_program;
 use crate::support::fuse::{Disk, Server};
 use serde_json::Value;
 use std::cell::Cell;
@@ -126,9 +127,7 @@ impl Sandbox {
         // Not every user may walk to where the build lies.
         let binary = self.directory.path().join("trainit");
         if !binary.exists() {
-            // By another process: a thread that forks while this one writes would keep the file open, and it could not be executed.
-            let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_trainit")).arg(&binary).status().unwrap();
-            assert!(copied.success());
+            copy_program(env!("CARGO_BIN_EXE_trainit"), &binary);
         }
         let switch =
             self.user.map(|uid| format!("setpriv --reuid {uid} --regid {uid} --clear-groups")).unwrap_or_default();

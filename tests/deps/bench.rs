@@ -323,7 +323,7 @@ impl Start {
             // Another user may not be allowed to reach the directory of builds.
             let reachable = self.report_file.with_extension("exe");
             if !reachable.exists() {
-                std::fs::copy(exe, &reachable).unwrap();
+                crate::support::copy_program(exe, &reachable);
             }
             exe = reachable;
         }
@@ -386,7 +386,7 @@ pub fn uv() -> Option<&'static Path> {
         let path = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
         let dir = tempfile::tempdir().ok()?;
         open_to_all(dir.path());
-        std::fs::copy(path, dir.path().join("uv")).ok()?;
+        crate::support::copy_program(path, dir.path().join("uv"));
         let uv = dir.path().join("uv");
         Some((dir, uv))
     })

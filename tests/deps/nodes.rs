@@ -26,7 +26,7 @@ fn on_nfs_one_of_all_nodes_builds_and_a_dead_nodes_work_is_begun_anew() {
     let bench = Bench::new();
     let venv = Command::new(bench::base().unwrap()).args(["-m", "venv", "--without-pip"]).arg(bench.venv()).status();
     assert!(venv.unwrap().success());
-    std::fs::copy(bench::uv().unwrap(), bench.path("uv")).unwrap();
+    crate::support::copy_program(bench::uv().unwrap(), bench.path("uv"));
     std::fs::write(bench.path("node"), include_str!("node.sh")).unwrap();
     bench.code("requirements.txt", "needy\n");
     if let Err(why) = guest::run(&bench.path(""), include_str!("nodes.sh"), 400) {

@@ -1,7 +1,7 @@
 //! Other users: a stop reaches a workload of another user even from a root without the right to signal it, and a workload that
 //! really cannot be signalled does not take PID 1 down.
 
-use crate::support::{Launch, Role, ways};
+use crate::support::{Launch, Role, copy_program, ways};
 use std::os::unix::fs::PermissionsExt;
 
 /// CAP_KILL, which Docker gives by default.
@@ -75,7 +75,7 @@ fn a_workload_that_may_not_be_signalled_does_not_end_pid_1() {
     let directory = tempfile::tempdir().unwrap();
     let tool = directory.path().join("become-root");
     let found = std::process::Command::new("sh").args(["-c", "command -v setpriv"]).output().unwrap().stdout;
-    std::fs::copy(String::from_utf8(found).unwrap().trim(), &tool).unwrap();
+    copy_program(String::from_utf8(found).unwrap().trim(), &tool);
     std::fs::set_permissions(&tool, std::fs::Permissions::from_mode(0o4755)).unwrap();
     std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let path = tool.to_str().unwrap();

@@ -2,7 +2,7 @@
 
 use crate::job::{Job, assert_about, places, python, said, timed};
 use crate::support::look::{state, until_true};
-use crate::support::{Place, TRAINIT, skip};
+use crate::support::{Place, TRAINIT, copy_program, skip};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -160,7 +160,7 @@ fn only_the_workloads_user_and_root_may_ask() {
     std::fs::set_permissions(job.path(), open.clone()).unwrap();
     // The build directory may be one that others cannot enter.
     let copy = job.path().join("trainit");
-    std::fs::copy(TRAINIT, &copy).unwrap();
+    copy_program(TRAINIT, &copy);
     std::fs::set_permissions(&copy, open).unwrap();
     let running = job.start_aside(&["on=USR1:exit9,TERM:exit0"]);
     job.is_in_phase("running");

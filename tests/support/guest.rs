@@ -23,7 +23,7 @@ pub fn run(directory: &Path, init: &str, seconds: u32) -> Result<(), String> {
     let shared = directory.display().to_string();
     std::fs::write(directory.join("init"), init).unwrap();
     // The build may lie where the guest mounts other file systems.
-    std::fs::copy(super::TRAINIT, directory.join("trainit")).unwrap();
+    super::copy_program(super::TRAINIT, directory.join("trainit"));
     // The guest has no environment but the variables that the kernel's command line hands to its init.
     let words = [
         "mem=512M".to_owned(),

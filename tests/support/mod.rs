@@ -70,6 +70,13 @@ pub fn skip(why: &str) {
     let _ = nix::unistd::write(std::io::stderr(), line.as_bytes());
 }
 
+/// Copies a program by another process: a thread that forks while this one writes would keep the file open for writing, and it could not
+/// be executed (execve(2), ETXTBSY).
+pub fn copy_program(from: impl AsRef<std::path::Path>, to: impl AsRef<std::path::Path>) {
+    let copied = Command::new("cp").arg(from.as_ref()).arg(to.as_ref()).status().unwrap();
+    assert!(copied.success());
+}
+
 /// Tells whether a tool is installed, and reports a skip if not.
 pub fn has(tool: &str) -> bool {
     let found = std::env::var("PATH")

@@ -83,7 +83,7 @@ impl HostTarget {
     pub(super) fn enough_locked_memory(&mut self) -> CheckResult {
         let Some(now) = limit(LimitedResource::LockedMemory) else { return Ok(()) };
         let wanted = self.wanted.locked.map(LockedMemory::bytes);
-        if wanted.is_none() && (self.rdma_nodes().is_empty() || self.may_lock_all()) {
+        if self.may_lock_all() || wanted.is_none() && self.rdma_nodes().is_empty() {
             return Ok(());
         }
         // A configured limit is also raised, up to the hard limit.

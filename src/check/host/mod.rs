@@ -1,6 +1,7 @@
 //! The resources that the machine gives a container. These checks read /proc, /sys, /dev and /etc and cannot hang; `scratch` checks the
 //! directories for temporary files and caches.
 
+mod interface;
 mod limits;
 mod network;
 pub(super) mod scratch;
@@ -14,6 +15,7 @@ use crate::config::{LockedMemory, OpenFiles, Severity, Size, Threads, ValueOrigi
 use crate::engine::{Cpus, Platform};
 use gpu;
 use protocol::exit_code::FailureFamily;
+use shm::SharedMemory;
 use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::rc::Rc;
@@ -29,7 +31,7 @@ pub(super) struct HostTarget {
     command: Vec<OsString>,
     wanted: HostRequirements,
     limits: OnceCell<Limits>,
-    shm: Option<u64>,
+    shm: Option<SharedMemory>,
 }
 
 /// The requirements of the configuration.
@@ -56,7 +58,7 @@ pub(super) const STEPS: &[Step<HostTarget>] = &[
     step(
         check(
             "host.shm",
-            "/dev/shm has at least 1 GiB; with `host.shm` at least that, else the start fails",
+            "at least 1 GiB of /dev/shm is free, or nearly; with `host.shm` at least that, else the start fails",
             "`docker run --shm-size=8g`, or `--ipc=host`",
         ),
         HostTarget::enough_shared_memory,
@@ -84,7 +86,7 @@ pub(super) const STEPS: &[Step<HostTarget>] = &[
     step(
         check(
             "host.memlock",
-            "with RDMA devices at least 1 GiB of memory may be locked; with `host.memlock` so much, else the start fails",
+            "without CAP_IPC_LOCK: with RDMA devices at least 1 GiB of memory may be locked; with `host.memlock` so much, else the start fails",
             "`docker run --ulimit memlock=-1`",
         ),
         HostTarget::enough_locked_memory,
@@ -96,6 +98,14 @@ pub(super) const STEPS: &[Step<HostTarget>] = &[
             "`docker run --device=/dev/infiniband --cap-add IPC_LOCK`",
         ),
         HostTarget::rdma_devices,
+    ),
+    step(
+        check(
+            "host.interface",
+            "with GPUs or several ranks: the network interfaces that NCCL_SOCKET_IFNAME and GLOO_SOCKET_IFNAME name are here",
+            "name one that is here; `docker run --network host`",
+        ),
+        HostTarget::named_interfaces,
     ),
     step(
         check("host.pids", "1000 more processes and threads may be started", "`docker run --pids-limit`"),
@@ -185,7 +195,7 @@ impl Target for HostTarget {
     }
 
     fn summary(&mut self) -> Option<String> {
-        let shm = self.shm.filter(|size| *size > 0).map_or("without a limit".to_owned(), text::size);
+        let shm = self.shm.map_or("without a limit".to_owned(), SharedMemory::described);
         let memory = self.memory().map(|memory| format!(", memory {}", text::size(memory))).unwrap_or_default();
         let cpus = self.cpus().millis.div_ceil(1000);
         Some(format!("/dev/shm {shm}{memory}, {}", text::count(cpus, "CPU")))
@@ -195,7 +205,8 @@ impl Target for HostTarget {
         let cpus = self.cpus();
         let limit = |kind| own::limit(kind).map(|limit| limit.soft);
         let facts = [
-            ("shm_bytes", self.shm),
+            ("shm_bytes", self.shm.map(|shm| shm.size)),
+            ("shm_free_bytes", self.shm.map(|shm| shm.free)),
             ("memory_bytes", self.memory()),
             ("cpus_seen", Some(cpus.seen.into())),
             ("millicpus", Some(cpus.millis)),

@@ -83,7 +83,7 @@ impl HostTarget {
         devices.lines().filter_map(|line| line.split_once(':')).any(|(name, _)| name.trim() != "lo")
     }
 
-    fn is_distributed(&self) -> bool {
+    pub(super) fn is_distributed(&self) -> bool {
         DISTRIBUTED.iter().any(|name| self.environment.get(name).is_some()) || self.cpus().ranks > 1
     }
 

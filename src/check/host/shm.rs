@@ -1,9 +1,10 @@
-//! Shared memory, which is 64 MiB by Docker's default.
+//! Shared memory, which is 64 MiB by Docker's default. What is free counts, not the size.
 
 use super::HostTarget;
 use crate::check::step::{CheckResult, Failure};
 use crate::check::{Change, Remedy};
 use crate::config::Severity;
+use crate::engine::Platform;
 use nix::errno::Errno;
 
 /// Size below which a data loader with a few workers, or NCCL, runs out of shared memory.
@@ -11,26 +12,89 @@ const LITTLE: u64 = 1 << 30;
 /// The recommended size if nothing else is known.
 const ADVISED: u64 = 8 << 30;
 
+/// The size of shared memory, and its free part, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SharedMemory {
+    /// The size; zero is a tmpfs without a limit.
+    pub size: u64,
+    /// The free part.
+    pub free: u64,
+}
+
+/// Hundredths of a size that may be in use: a fresh container has a few files there.
+const USED: u64 = 10;
+
+impl SharedMemory {
+    /// Returns whether so many bytes are free, or nearly.
+    fn has(self, bytes: u64) -> bool {
+        self.free >= bytes - bytes / 100 * USED
+    }
+
+    /// Formats the size, and the free part where that is much less.
+    pub(super) fn described(self) -> String {
+        match self.size {
+            0 => "without a limit".to_owned(),
+            size if self.has(size) => text::size(size),
+            size => format!("{}, {} free", text::size(size), text::size(self.free)),
+        }
+    }
+}
+
 impl HostTarget {
     pub(super) fn enough_shared_memory(&mut self) -> CheckResult {
         match nix::sys::statvfs::statvfs(&self.root.path("/dev/shm")) {
-            Ok(stat) => self.shm = Some(stat.blocks().saturating_mul(stat.fragment_size())),
+            Ok(stat) => {
+                let bytes = |blocks: u64| blocks.saturating_mul(stat.fragment_size());
+                self.shm = Some(SharedMemory { size: bytes(stat.blocks()), free: bytes(stat.blocks_available()) });
+            }
             Err(Errno::ENOENT | Errno::ENOTDIR) => return self.little("/dev/shm does not exist".to_owned()).found(),
             Err(_) => return Ok(()),
         }
         self.judge_shared_memory()
     }
 
-    /// Judges the size. A size of zero is a tmpfs without a limit.
+    /// Judges the size, the free part, and the memory limit, which shared memory counts against (the kernel's cgroup-v2.rst).
     pub(super) fn judge_shared_memory(&self) -> CheckResult {
-        let Some(size) = self.shm.filter(|size| *size > 0) else { return Ok(()) };
-        match self.wanted.shm {
-            Some(minimum) if size < minimum.0 => self
-                .little(format!("/dev/shm is {}, host.shm asks for {}", text::size(size), text::size(minimum.0)))
-                .found(),
-            None if size < LITTLE => self.little(format!("/dev/shm is {}", text::size(size))).found(),
-            _ => Ok(()),
+        self.within_memory()?;
+        let Some(shm) = self.shm.filter(|shm| shm.size > 0) else { return Ok(()) };
+        let size = text::size(shm.size);
+        let asked =
+            self.wanted.shm.map_or(String::new(), |minimum| format!(", host.shm asks for {}", text::size(minimum.0)));
+        let wanted = self.wanted.shm.map_or(LITTLE, |minimum| minimum.0);
+        if shm.size < wanted {
+            return self.little(format!("/dev/shm is {size}{asked}")).found();
         }
+        if shm.has(wanted) {
+            return Ok(());
+        }
+        Failure::new(format!("of /dev/shm, {size}, only {} are free{asked}", text::size(shm.free)))
+            .because("other processes, or jobs that were killed, hold the rest")
+            .advice(match self.place {
+                Platform::Container => "delete what is left (ls -l /dev/shm; with --ipc=host it is the host's), or start with --shm-size=8g instead of --ipc=host",
+                Platform::Pod => "delete what is left (ls -l /dev/shm), or give the pod its own: hostIPC: false and an emptyDir with medium: Memory",
+                Platform::Host => "delete what is left: ls -l /dev/shm",
+            })
+            .level(self.wanted.shm.map(|_| Severity::Fail))
+            .found()
+    }
+
+    /// Checks that the memory limit lets the required shared memory be used.
+    fn within_memory(&self) -> CheckResult {
+        let limits = (self.wanted.shm.map(|minimum| minimum.0), self.memory());
+        let (Some(wanted), Some(memory)) = limits else { return Ok(()) };
+        if memory >= wanted {
+            return Ok(());
+        }
+        let (wanted, memory) = (text::size(wanted), text::size(memory));
+        Failure::new(format!("host.shm asks for {wanted} of shared memory, and only {memory} of memory may be used"))
+            .because("what is in /dev/shm counts as memory: a job that fills it is killed")
+            .advice(match self.place {
+                Platform::Container => "start with a larger --memory, or ask for less with host.shm",
+                Platform::Pod => "raise resources.limits.memory, or ask for less with host.shm",
+                Platform::Host => "ask for less with host.shm, or choose a machine with more memory",
+            })
+            .level(Some(Severity::Fail))
+            .found()
     }
 
     fn little(&self, what: String) -> Failure {

@@ -57,7 +57,7 @@ impl Machine {
 fn shm(size: Option<u64>, minimum: Option<u64>) -> Option<Finding> {
     let mut machine = machine(&[]);
     machine.host.wanted.shm = minimum.map(Size);
-    machine.host.shm = size;
+    machine.host.shm = size.map(|size| shm::SharedMemory { size, free: size });
     let settings = Settings::default();
     let failure = machine.host.judge_shared_memory().err()?;
     failure.finding(&STEPS[0].check, &Rules::new(&settings.checks, None))
@@ -78,6 +78,62 @@ fn less_than_what_was_asked_for_is_a_failure() {
     assert_eq!((finding.status, finding.exit.code()), (Status::Fail, 114));
     assert_eq!(finding.remedy, [Remedy::Start(Change::Shm { bytes: 16 << 30 })]);
     assert_eq!(shm(Some(64 << 20), Some(64 << 20)), None);
+}
+
+#[test]
+fn what_is_free_of_shared_memory_counts() {
+    let told = |size, free, minimum: Option<u64>| {
+        let mut machine = machine(&[]);
+        machine.host.wanted.shm = minimum.map(Size);
+        machine.host.shm = Some(shm::SharedMemory { size, free });
+        let failure = machine.host.judge_shared_memory().err()?;
+        let finding = failure.finding(&STEPS[0].check, &Rules::new(&Settings::default().checks, None)).unwrap();
+        Some((finding.status, finding.what))
+    };
+    let gib = 1 << 30;
+    assert_eq!(told(gib, 0, None), Some((Status::Warn, "of /dev/shm, 1 GiB, only 0 B are free".to_owned())));
+    let asked = "of /dev/shm, 8 GiB, only 1 GiB are free, host.shm asks for 2 GiB".to_owned();
+    assert_eq!(told(8 * gib, gib, Some(2 * gib)), Some((Status::Fail, asked)));
+    assert_eq!(told(gib, gib - (1 << 20), Some(gib)), None, "a few files are in every container");
+    assert_eq!(told(0, 0, Some(gib)), None, "without a limit");
+    assert_eq!(told(64 * gib, 2 * gib, None), None);
+}
+
+#[test]
+fn shared_memory_that_the_memory_limit_does_not_hold_cannot_be_had() {
+    let limited = ("/sys/fs/cgroup/memory.max", "1073741824\n");
+    let mut machine = machine(&[CGROUP, limited]);
+    machine.host.wanted.shm = Some(Size(2 << 30));
+    let told = machine.wrong("host.shm").unwrap();
+    assert_eq!(told, "host.shm asks for 2 GiB of shared memory, and only 1 GiB of memory may be used");
+}
+
+#[test]
+fn the_interfaces_that_variables_name_are_here() {
+    let devices = ("/proc/net/dev", "Inter-| Receive\n face |bytes\n    lo: 0 0\n  eth0: 0 0\n  ib0: 0 0\n");
+    let told =
+        |variables: &[(&str, &str)]| machine(&[devices, ("/dev/nvidia0", "")]).with(variables).wrong("host.interface");
+    for well in ["eth", "eth0", "=eth0", "ens5,ib", "^docker0,lo", "^=eth0", "=eth0:4000"] {
+        assert_eq!(told(&[("NCCL_SOCKET_IFNAME", well)]), None, "{well}");
+    }
+    for gone in ["ens5", "=eth", "=bond0,ens5", "^lo,eth,ib"] {
+        let expected = format!("NCCL_SOCKET_IFNAME={gone}: no such network interface is here");
+        assert_eq!(told(&[("NCCL_SOCKET_IFNAME", gone)]), Some(expected));
+    }
+    assert_eq!(told(&[("GLOO_SOCKET_IFNAME", "ib0")]), None);
+    assert!(told(&[("GLOO_SOCKET_IFNAME", "eth")]).is_some(), "Gloo knows whole names only");
+    let alone = machine(&[devices]).with(&[("NCCL_SOCKET_IFNAME", "ens5")]);
+    assert_eq!(alone.wrong("host.interface"), None, "one process without a GPU talks to no other");
+    let unseen = machine(&[("/dev/nvidia0", "")]).with(&[("NCCL_SOCKET_IFNAME", "ens5")]);
+    assert_eq!(unseen.wrong("host.interface"), None);
+}
+
+#[test]
+fn a_demand_for_locked_memory_is_met_by_who_may_lock_all() {
+    let status = ("/proc/self/status", "Name:\tx\nCapEff:\t0000000000004000\n");
+    let mut machine = machine(&[status]);
+    machine.host.wanted.locked = Some(LockedMemory::Unlimited);
+    assert_eq!(machine.wrong("host.memlock"), None);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::step::Failure;
 use super::{Change, Remedy};
 use crate::engine::Platform;
 use nix::errno::Errno;
-use protocol::errno::{AUTOMOUNT, ErrnoCause, cause};
+use protocol::errno::{AUTOMOUNT, ErrnoCause, cause, cause_on};
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -23,7 +23,8 @@ pub(super) fn is_sick(errno: Errno) -> bool {
 
 /// Makes the failure for a file system or a machine that answers with an error of its own.
 pub(super) fn sick(shown: &str, mount: Option<&Mount>, errno: Errno) -> Failure {
-    let cause = cause(errno)
+    // Without a row of the table only FUSE answers as if a daemon had died.
+    let cause = cause_on(errno, mount.is_none_or(Mount::is_fuse))
         .unwrap_or(ErrnoCause { because: protocol::errno::words(errno), advice: "look at the mount on the host" });
     let kind = mount.map(|mount| format!(" ({})", text::bytes(mount.kind()))).unwrap_or_default();
     Failure::new(format!("{shown} cannot be used{kind}: {}", protocol::errno::words(errno)))
@@ -33,11 +34,17 @@ pub(super) fn sick(shown: &str, mount: Option<&Mount>, errno: Errno) -> Failure 
 }
 
 /// Makes the failure for an automount that does not reach into this container.
-pub(super) fn not_mounted(shown: &str) -> Failure {
-    Failure::new(format!("{shown} cannot be used (autofs): {}", protocol::errno::words(Errno::ELOOP)))
+pub(super) fn not_mounted(shown: &str, kind: &[u8]) -> Failure {
+    let kind = text::bytes(kind);
+    Failure::new(format!("{shown} cannot be used ({kind}): {}", protocol::errno::words(Errno::ELOOP)))
         .because(AUTOMOUNT.because)
         .advice(AUTOMOUNT.advice)
         .by_errno()
+}
+
+/// Returns whether no part of a path is a link, so that ELOOP is the file system's own answer.
+pub(super) fn has_no_links(path: &Path) -> bool {
+    !path.ancestors().any(Path::is_symlink)
 }
 
 /// Opens a directory and reads an entry; X_OK says whether its entries can be reached.
@@ -76,6 +83,9 @@ impl AccessDenied<'_> {
         let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
         let what =
             format!("{} cannot be {} as {uid}:{gid}: {}", self.shown, self.verb, protocol::errno::words(self.errno));
+        if let Some(failure) = self.mount.and_then(|mount| self.of_mount(mount, uid, &what)) {
+            return failure;
+        }
         let Some(meta) = self.meta.filter(|_| matches!(self.errno, Errno::EACCES | Errno::EPERM)) else {
             return Failure::new(what);
         };
@@ -85,6 +95,34 @@ impl AccessDenied<'_> {
             return Failure::new(what).because(format!("{owner}; {squashed}")).remedy(self.as_owner(meta));
         }
         Failure::new(what).because(owner).remedy(self.as_owner(meta))
+    }
+
+    /// Explains a refusal by the options of the mount, whatever owner and mode say.
+    fn of_mount(&self, mount: &Mount, uid: u32, what: &str) -> Option<Failure> {
+        if self.errno != Errno::EACCES {
+            return None;
+        }
+        if let Some(user) = mount.private_to().filter(|user| *user != uid) {
+            let source = text::bytes(mount.source());
+            let remedy = match self.place {
+                Platform::Pod => {
+                    "mountOptions: [allow-other] in the PersistentVolume (allow_other for drivers other than Mountpoint's)"
+                }
+                _ => {
+                    "mount it on the host with -o allow_other (mount-s3, rclone, blobfuse2: --allow-other), then recreate the container"
+                }
+            };
+            return Some(
+                Failure::new(what.to_owned())
+                    .because(format!("it is a FUSE mount of {source} for user {user} alone, without allow_other"))
+                    .advice(remedy),
+            );
+        }
+        mount.is_kerberized().then(|| {
+            Failure::new(what.to_owned())
+                .because("it is mounted with Kerberos, which gives nothing to users without a ticket, root included")
+                .advice(format!("get a ticket for user {uid} on the host (kinit), or look at its keytab"))
+        })
     }
 
     /// Suggests changing the owner. A directory of root's is better given to the user than the user made root.

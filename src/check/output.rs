@@ -19,6 +19,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 use sys::filesystem::FilesystemClass;
+use sys::mountinfo::Mount;
 use sys::volume::Volume;
 use tempfile::Builder;
 
@@ -36,6 +37,8 @@ pub(super) struct OutputTarget {
     room: FreeSpace,
     /// Whether the test file was written.
     tried: bool,
+    /// The error of renaming the test file, if that was tried.
+    unnamed: Option<Errno>,
     /// Difference between this clock and the clock of the machine that keeps the files.
     skew: Option<Duration>,
 }
@@ -93,6 +96,19 @@ pub(super) const STEPS: &[Step<OutputTarget>] = &[
         check: Check {
             severity: Severity::Warn,
             ..check(
+                "output.rename",
+                Transient::Never,
+                "files can be renamed and overwritten, as trainers do with checkpoints (an object store is known by its mount, FUSE is tried)",
+                "write to a disk or a share, and copy from there",
+            )
+        },
+        base: false,
+        ask: OutputTarget::renames,
+    },
+    Step {
+        check: Check {
+            severity: Severity::Warn,
+            ..check(
                 "output.clock",
                 Transient::Always,
                 "a file that is written over a network gets the time of this machine, within 5 s",
@@ -142,7 +158,14 @@ pub(super) fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules
     let task = |want: &OutputPath| {
         let site = PathFacts::new(&want.path, &context.workdir, host_facts);
         let way = site.way();
-        let output = OutputTarget { site, want: want.clone(), room: FreeSpace::default(), tried: false, skew: None };
+        let output = OutputTarget {
+            site,
+            want: want.clone(),
+            room: FreeSpace::default(),
+            tried: false,
+            unnamed: None,
+            skew: None,
+        };
         CheckTask::of_path(STEPS, rules, output, way, want.timeout)
     };
     context.settings.output.iter().filter_map(task).collect()
@@ -196,8 +219,10 @@ impl OutputTarget {
             };
         }
         let begun = SystemTime::now();
-        match write_probe(&self.site.path, class.is_none_or(FilesystemClass::is_far)) {
-            Ok(stamped) => {
+        let renames = self.site.mount().is_some_and(Mount::is_fuse);
+        match write_probe(&self.site.path, class.is_none_or(FilesystemClass::is_far), renames) {
+            Ok((stamped, unnamed)) => {
+                self.unnamed = unnamed;
                 self.skew = stamped.map(|stamped| skew(stamped, begun, SystemTime::now()));
                 Ok(())
             }
@@ -205,6 +230,23 @@ impl OutputTarget {
             Err(Errno::ENOSPC | Errno::EDQUOT) => self.full().found(),
             Err(errno) => self.site.refused("written", errno).found(),
         }
+    }
+
+    /// Warns of a store on which checkpoints cannot take their final name. Trainers write under another name first, and rename.
+    fn renames(&mut self) -> CheckResult {
+        let Some(mount) = self.site.mount() else { return Ok(()) };
+        let (shown, store) = (&self.site.shown, text::masked(&text::bytes(mount.source())));
+        let what = match self.unnamed {
+            Some(errno) => {
+                format!("{shown}: files cannot be renamed there ({store}): {}", protocol::errno::words(errno))
+            }
+            None if self.tried || !FilesystemClass::is_write_once(mount.kind(), mount.source()) => return Ok(()),
+            None => format!("{shown}: {store} cannot rename files, and by default neither overwrites nor deletes any"),
+        };
+        Failure::new(what)
+            .because("Lightning, Hugging Face's Trainer and Orbax write a checkpoint under another name and rename it: the first save fails")
+            .advice("write to a disk or a share and copy from there; torch.save to a new name works with Mountpoint, or S3's own writer (s3torchconnector)")
+            .found()
     }
 
     fn same_clock(&mut self) -> CheckResult {
@@ -243,9 +285,10 @@ impl OutputTarget {
     }
 }
 
-/// Creates, writes, closes and deletes a file. A network file system reports a full disk or a quota only at the sync or the close. A local
-/// file system reports it at the write, and a sync would only wait for the disk.
-fn write_probe(directory: &Path, sync: bool) -> Result<Option<SystemTime>, Errno> {
+/// Creates, writes, closes and deletes a file; with `renames` the file gets another name before, and the error of that is returned. A network
+/// file system reports a full disk or a quota only at the sync or the close. A local file system reports it at the write, and a sync would
+/// only wait for the disk.
+fn write_probe(directory: &Path, sync: bool, renames: bool) -> Result<(Option<SystemTime>, Option<Errno>), Errno> {
     // For writing only: a file system of a store may refuse to do both.
     let open = |path: &Path| File::options().write(true).create_new(true).mode(0o600).open(path);
     let made = Builder::new().prefix(PROBE_NAME).make_in(directory, open);
@@ -253,9 +296,24 @@ fn write_probe(directory: &Path, sync: bool) -> Result<Option<SystemTime>, Errno
     let written = file.write_all(&PROBE).and_then(|()| if sync { file.sync_all() } else { Ok(()) });
     let stamped = if sync { file.metadata().and_then(|meta| meta.modified()).ok() } else { None };
     let closed = nix::unistd::close(file);
+    let unnamed = if renames { renamed(&name) } else { None };
     // A store that forbids deletion still is writable.
     let _ = name.close();
-    written.map_err(failures::errno).or_else(unsupported).and(closed).map(|()| stamped)
+    written.map_err(failures::errno).or_else(unsupported).and(closed).map(|()| (stamped, unnamed))
+}
+
+/// Renames a file and deletes it. Only errors of a store that cannot rename are returned.
+fn renamed(name: &Path) -> Option<Errno> {
+    let mut other = name.as_os_str().to_owned();
+    other.push("-renamed");
+    match std::fs::rename(name, &other) {
+        Ok(()) => std::fs::remove_file(&other).err().and(None),
+        Err(error) => {
+            let errno = failures::errno(error);
+            matches!(errno, Errno::ENOSYS | Errno::EPERM | Errno::EOPNOTSUPP | Errno::EXDEV | Errno::EINVAL)
+                .then_some(errno)
+        }
+    }
 }
 
 /// Returns the difference between a time stamp and this clock, if the stamp was taken after `begun`.
@@ -304,8 +362,9 @@ mod tests {
     #[test]
     fn what_is_written_near_has_no_time_of_another_machine() {
         let place = tempfile::tempdir().unwrap();
-        assert_eq!(write_probe(place.path(), false), Ok(None));
-        let (begun, stamped) = (SystemTime::now(), write_probe(place.path(), true).unwrap().unwrap());
+        assert_eq!(write_probe(place.path(), false, true), Ok((None, None)));
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+        let (begun, stamped) = (SystemTime::now(), write_probe(place.path(), true, false).unwrap().0.unwrap());
         assert!(skew(stamped, begun, SystemTime::now()) < SKEW);
     }
 }

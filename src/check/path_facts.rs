@@ -172,7 +172,10 @@ impl PathFacts {
         let meta = std::fs::metadata(&self.path).map_err(failures::errno);
         let answer = match &meta {
             Err(Errno::ELOOP) if mountinfo::is_automount(self.host_facts.mounts(), &self.path) => {
-                failures::not_mounted(&self.shown).found()
+                failures::not_mounted(&self.shown, b"autofs").found()
+            }
+            Err(Errno::ELOOP) if failures::has_no_links(&self.path) => {
+                failures::not_mounted(&self.shown, self.seems_on().map_or(b"", Mount::kind)).found()
             }
             Err(errno) if failures::is_sick(*errno) => failures::sick(&self.shown, self.mount(), *errno).found(),
             _ => Ok(()),

@@ -244,3 +244,57 @@ fn a_share_whose_daemon_dies_during_training_ends_the_next_start_with_a_passing_
     assert_eq!((output.status.code(), &output.stdout[..]), (Some(212), &b"begun\n"[..]), "{text}");
     assert!(text.contains("its FUSE daemon died"), "{text}");
 }
+
+#[test]
+fn what_cluster_file_systems_answer_is_told_with_its_cause() {
+    if !possible(&["/dev/fuse"]) {
+        return;
+    }
+    let answers = |manner: Manner| far("fuse.nfs4", manner).with("TRAINIT_DATA", "$D/far").check();
+    let cases: [(Manner, &str); 5] = [
+        (|_| Act::Fail(libc::ELOOP), "its automount does not reach into this container"),
+        (|_| Act::Fail(libc::EKEYEXPIRED), "the key or ticket for it"),
+        (|_| Act::Fail(libc::EREMOTE), "its server refers to another one"),
+        (|_| Act::Fail(libc::EINPROGRESS), "its server has not recovered yet"),
+        (|_| Act::Fail(libc::ENODATA), "the storage reports an error"),
+    ];
+    for (manner, because) in cases {
+        let checked = answers(manner);
+        let (_, status, words) = checked.only("data");
+        assert_eq!((status, checked.code), ("fail", 211), "{words}");
+        assert!(words.contains(because), "{words}");
+    }
+}
+
+#[test]
+fn a_loop_of_links_is_the_users_own() {
+    let looped = Sandbox::new("ln -s b a; ln -s a b").with("TRAINIT_DATA", "$D/a").check();
+    assert_eq!((looped.only("data").1, looped.code), ("fail", 111), "{}", looped.only("data").2);
+}
+
+#[test]
+fn an_empty_bucket_is_no_directory_that_an_engine_made() {
+    if !possible(&["/dev/fuse"]) {
+        return;
+    }
+    let empty = Disk { files: Vec::new(), manner: |_| Act::Answer };
+    let checked = Sandbox::new("").serves("far", "fuse.gcsfuse", empty).with("TRAINIT_DATA", "$D/far").check();
+    let (check, _, words) = checked.only("data");
+    assert_eq!(check, "data.empty");
+    assert!(words.contains("the bucket, or the prefix that is mounted, holds nothing (nas:/export)"), "{words}");
+}
+
+#[test]
+fn a_store_that_cannot_rename_is_told_before_training() {
+    if !possible(&["/dev/fuse"]) {
+        return;
+    }
+    let never = |code| if code == op::RENAME { Act::Fail(libc::ENOSYS) } else { Act::Answer };
+    let tried = far("fuse.mystore", never).with("TRAINIT_OUTPUT", "$D/far").check();
+    let told = tried.of("output.rename").unwrap();
+    assert!(told.contains("/far: files cannot be renamed there (nas:/export)") && tried.code == 0, "{told}");
+    let known = far("fuse.mountpoint-s3", |_| Act::Answer).with("TRAINIT_OUTPUT", "$D/far").check();
+    assert!(known.of("output.rename").unwrap().contains("nas:/export cannot rename files"), "{:#?}", known.findings);
+    let other = far("fuse.gcsfuse", |_| Act::Answer).with("TRAINIT_OUTPUT", "$D/far").check();
+    assert_eq!(other.of("output.rename"), None);
+}

@@ -103,6 +103,7 @@ pub mod op {
     pub const GETATTR: u32 = 3;
     pub const UNLINK: u32 = 10;
     pub const OPEN: u32 = 14;
+    pub const RENAME: u32 = 12;
     pub const READ: u32 = 15;
     pub const WRITE: u32 = 16;
     pub const STATFS: u32 = 17;
@@ -178,6 +179,11 @@ impl Disk {
                     self.files[at].0.clear();
                 }
                 Ok(Vec::new())
+            }
+            op::RENAME => {
+                let old = name(8);
+                let new = name(8 + old.len() + 1);
+                find(&old).map(|at| self.files[at].0 = new).map(|()| Vec::new()).ok_or(libc::ENOENT)
             }
             op::RELEASE | op::RELEASEDIR | op::FLUSH | op::FSYNC => Ok(Vec::new()),
             _ => Err(libc::ENOSYS),

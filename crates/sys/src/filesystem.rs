@@ -19,7 +19,7 @@ pub enum FilesystemClass {
 }
 
 /// The type's name, its magic number (0 where it has none of its own), and its class. Other types count as local.
-const TYPES: [(&str, u32, FilesystemClass); 50] = [
+const TYPES: [(&str, u32, FilesystemClass); 55] = [
     ("ext4", 0xEF53, FilesystemClass::Local),
     ("ext3", 0xEF53, FilesystemClass::Local),
     ("ext2", 0xEF53, FilesystemClass::Local),
@@ -62,6 +62,11 @@ const TYPES: [(&str, u32, FilesystemClass); 50] = [
     ("fuse.rclone", 0, FilesystemClass::Object),
     ("fuse.blobfuse2", 0, FilesystemClass::Object),
     ("fuse.alluxio-fuse", 0, FilesystemClass::Object),
+    ("fuse.blobfuse", 0, FilesystemClass::Object),
+    ("fuse.tigrisfs", 0, FilesystemClass::Object),
+    ("fuse.ossfs", 0, FilesystemClass::Object),
+    ("fuse.cosfs", 0, FilesystemClass::Object),
+    ("fuse.obsfs", 0, FilesystemClass::Object),
     ("9p", 0x0102_1997, FilesystemClass::Share),
     ("virtiofs", 0, FilesystemClass::Share),
     ("fakeowner", 0, FilesystemClass::Share),
@@ -74,6 +79,12 @@ const TYPES: [(&str, u32, FilesystemClass); 50] = [
     ("fuse.vmhgfs-fuse", 0, FilesystemClass::Share),
 ];
 
+/// Sources of object stores whose type is `fuse` alone.
+const SOURCES: [&str; 8] =
+    [MOUNTPOINT_S3, "blobfuse", "blobfuse2", "s3fs", "goofys", "geesefs", "ossfs", "alluxio-fuse"];
+/// The source of Mountpoint for S3.
+const MOUNTPOINT_S3: &str = "mountpoint-s3";
+
 /// The magic number of every FUSE file system.
 const FUSE: u32 = 0x6573_5546;
 
@@ -81,12 +92,18 @@ impl FilesystemClass {
     /// Classifies by the type and the source of a row in the mount table. A FUSE file system that is not in the list counts as
     /// network, because its daemon may talk to any machine.
     pub fn named(kind: &[u8], source: &[u8]) -> Option<Self> {
-        // Mountpoint for S3 gives its name in the source only.
-        if kind == b"fuse" && source == b"mountpoint-s3" {
+        // Some daemons give their name in the source only.
+        if kind == b"fuse" && SOURCES.iter().any(|name| name.as_bytes() == source) {
             return Some(FilesystemClass::Object);
         }
         let known = TYPES.iter().find(|(name, ..)| name.as_bytes() == kind).map(|(_, _, class)| *class);
         known.or_else(|| kind.starts_with(b"fuse").then_some(FilesystemClass::Network))
+    }
+
+    /// Returns whether a mount is one of Mountpoint for S3, which neither renames nor appends, and overwrites and deletes only where its
+    /// options say so (its documentation, SEMANTICS.md).
+    pub fn is_write_once(kind: &[u8], source: &[u8]) -> bool {
+        source == MOUNTPOINT_S3.as_bytes() || matches!(kind, b"fuse.mountpoint-s3" | b"fuse.mount-s3")
     }
 
     /// Classifies by the magic number of statfs(2), for where no name is known.
@@ -122,6 +139,7 @@ mod tests {
         let named = |kind: &str, source: &str| FilesystemClass::named(kind.as_bytes(), source.as_bytes());
         assert_eq!(named("fuse.gcsfuse", "bucket"), Some(FilesystemClass::Object));
         assert_eq!(named("fuse", "mountpoint-s3"), Some(FilesystemClass::Object));
+        assert_eq!(named("fuse", "blobfuse2"), Some(FilesystemClass::Object));
         assert_eq!(named("fuse.sshfs", "nas:/x"), Some(FilesystemClass::Network));
         assert_eq!(named("fuse.grpcfuse", "grpcfuse"), Some(FilesystemClass::Share));
         assert_eq!(named("fuseblk", "/dev/sdb1"), Some(FilesystemClass::Local));

@@ -239,6 +239,26 @@ impl Mount {
     pub fn is_far(&self) -> bool {
         self.class().is_some_and(FilesystemClass::is_far)
     }
+
+    /// Returns whether a FUSE daemon answers for the mount.
+    pub fn is_fuse(&self) -> bool {
+        self.kind() == b"fuse" || self.kind().starts_with(b"fuse.")
+    }
+
+    /// Returns the user that a FUSE mount is for, where it is for that user alone: without `allow_other` (mount.fuse(8)).
+    pub fn private_to(&self) -> Option<u32> {
+        let options = self.super_options();
+        if !self.is_fuse() || has_option(options, b"allow_other") {
+            return None;
+        }
+        let user = options.split(|byte| *byte == b',').find_map(|option| option.strip_prefix(b"user_id="))?;
+        std::str::from_utf8(user).ok()?.parse().ok()
+    }
+
+    /// Returns whether users prove who they are with Kerberos (nfs(5), mount.cifs(8): `sec=krb5…`).
+    pub fn is_kerberized(&self) -> bool {
+        self.super_options().split(|byte| *byte == b',').any(|option| option.starts_with(b"sec=krb5"))
+    }
 }
 
 fn has_option(options: &[u8], name: &[u8]) -> bool {
@@ -282,6 +302,18 @@ mod tests {
         let far = |id| with_id(&table, id).unwrap().is_far();
         assert_eq!([far(27), far(60), far(62), far(63), far(64)], [false, true, false, true, false]);
         assert!(with_id(&table, 27).unwrap().is_image() && with_id(&table, 62).unwrap().is_noexec());
+    }
+
+    #[test]
+    fn a_fuse_mount_without_allow_other_is_its_users_alone() {
+        let table = parse(
+            b"1 0 0:1 / /a rw - fuse mountpoint-s3 rw,user_id=7,group_id=0\n\
+            2 0 0:2 / /b rw - fuse.sshfs h:/ rw,user_id=7,group_id=0,allow_other\n\
+            3 0 0:3 / /c rw - fuseblk /dev/sdb rw,user_id=0\n\
+            4 0 0:4 / /d rw - nfs4 s:/ rw,vers=4.2,sec=krb5p\n",
+        );
+        assert_eq!(table.iter().map(Mount::private_to).collect::<Vec<_>>(), [Some(7), None, None, None]);
+        assert_eq!(table.iter().map(Mount::is_kerberized).collect::<Vec<_>>(), [false, false, false, true]);
     }
 
     fn escaped(name: &[u8]) -> Vec<u8> {

@@ -4,6 +4,7 @@ use super::super::step::{CheckResult, Failure};
 use super::DataTarget;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
+use sys::filesystem::FilesystemClass;
 use sys::mountinfo::Mount;
 use sys::stat;
 use sys::volume::Volume;
@@ -23,6 +24,9 @@ impl DataTarget {
         }
         if self.listing.as_ref().is_none_or(|listing| listing.entries > 0) {
             return Ok(());
+        }
+        if let Some((because, advice)) = self.site.mount().and_then(empty_share) {
+            return Failure::new(format!("{} is empty", self.site.shown)).because(because).advice(advice).found();
         }
         let made = self.site.platform().is_container() && self.site.is_mount_root() && meta.uid() == 0;
         let failure = Failure::new(format!("{} is {}empty", self.site.shown, if made { "mounted, but " } else { "" }));
@@ -56,6 +60,22 @@ impl DataTarget {
         let told = if told.is_empty() { String::new() } else { format!(": {}", told.join(", ")) };
         let meant = if self.site.path.extension().is_some() { "missing file" } else { "misspelled source" };
         format!("for a {meant} the engine makes an empty directory{told}")
+    }
+}
+
+/// Explains an empty bucket or share, which no engine has made; `None` for other mounts.
+fn empty_share(mount: &Mount) -> Option<(String, String)> {
+    let source = text::masked(&text::bytes(mount.source()));
+    match mount.class() {
+        Some(FilesystemClass::Object) => Some((
+            format!("the bucket, or the prefix that is mounted, holds nothing ({source})"),
+            "check the bucket's name and the prefix; gcsfuse shows directories without an object of their own only with --implicit-dirs".to_owned(),
+        )),
+        Some(FilesystemClass::Network) if mount.root() == b"/" => Some((
+            format!("the share holds nothing there ({source})"),
+            "check the export or the share's path on the host; `min_files=0` behind the path says that it may be empty".to_owned(),
+        )),
+        _ => None,
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Scenario {
     pub code: i32,
     /// Far more seconds than it takes on a busy machine: only one that hangs gets there.
     pub patience: u64,
+    /// The most of one call that is tried in one process.
+    pub most: usize,
     /// Whether the test command tries it, too.
     pub always: bool,
 }
@@ -45,14 +47,15 @@ const fn scenario(
     workload: &'static str,
     code: i32,
 ) -> Scenario {
-    Scenario { phase, settings, workload, stop: Stop::Never, code, patience: 15, always: false }
+    Scenario { phase, settings, workload, stop: Stop::Never, code, patience: 15, most: 60, always: false }
 }
 
 /// All phases.
 pub const SCENARIOS: &[Scenario] = &[
     Scenario { always: true, ..scenario("start", SHORT, "quit", 7) },
     scenario("checks", &[("DATA", "@/data"), ("OUTPUT", "@/output"), ("CHECKPOINT_DIR", "@/output")], "quit", 7),
-    Scenario { patience: 90, ..scenario("installing", INSTALLS, "quit", 7) },
+    // Each start installs with pip, which takes seconds, and does what another start does but for that.
+    Scenario { patience: 90, most: 8, ..scenario("installing", INSTALLS, "quit", 7) },
     scenario("running", SHORT, "run", 7),
     Scenario { always: true, stop: Stop::At("ready"), ..scenario("stopping", SHORT, "save", 143) },
     scenario("ending", SHORT, "leave", 7),

@@ -17,8 +17,6 @@ pub const ERRNOS: [&str; 5] = ["EIO", "ENOMEM", "EINTR", "ENOSYS", "EPERM"];
 const NEVER: &[&str] = &["exit", "exit_group", "rt_sigreturn", "restart_syscall"];
 /// Calls that do something with whatever arguments: they cannot be padded, so a fault meets PID 1 and its children alike.
 const UNPADDED: &[&str] = &["fork", "vfork", "umask", "setsid", "pause", "sync", "alarm"];
-/// The most of one call that is tried in one process.
-const MOST: usize = 60;
 /// How many cases are tried side by side. Most of the time a case waits.
 const WORKERS: usize = 4;
 
@@ -87,8 +85,9 @@ pub fn run_all(tools: &Tools, extent: Extent) -> Vec<Outcome> {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    outcomes.lock().unwrap().extend(try_one(tools, case, &numbers));
-                    progress.one_more(case);
+                    let outcome = try_one(tools, case, &numbers);
+                    progress.one_more(case, outcome.as_ref());
+                    outcomes.lock().unwrap().extend(outcome);
                 }
             });
         }
@@ -96,7 +95,7 @@ pub fn run_all(tools: &Tools, extent: Extent) -> Vec<Outcome> {
     outcomes.into_inner().unwrap()
 }
 
-/// How many of the cases are done. A line is printed for each hundredth part, if there are many.
+/// How many of the cases are done. A line is printed for each hundredth part, if there are many, and for each wrong outcome.
 struct Progress {
     begun: Instant,
     all: usize,
@@ -108,7 +107,10 @@ impl Progress {
         Progress { begun: Instant::now(), all: cases.len(), done: AtomicUsize::new(0) }
     }
 
-    fn one_more(&self, case: &Case<'_>) {
+    fn one_more(&self, case: &Case<'_>, outcome: Option<&Outcome>) {
+        if let Some(wrong) = outcome.filter(|outcome| matches!(outcome.class, Class::Wrong(_)) && !is_known(outcome)) {
+            let _ = writeln!(std::io::stderr(), "faults: {wrong}");
+        }
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         if self.all > 1000 && (done.is_multiple_of(self.all / 100) || done == self.all) {
             let (minutes, phase) = (self.begun.elapsed().as_secs() / 60, case.phase.scenario.phase);
@@ -149,7 +151,7 @@ fn cases(phase: &Phase, extent: Extent) -> Vec<Case<'_>> {
     let below = extent != Extent::Part || phase.scenario.stop == Stop::Never;
     for who in [Who::First, Who::Below].into_iter().filter(|who| *who == Who::First || below) {
         for (call, times) in phase.calls.by(who).iter().filter(|(call, _)| !NEVER.contains(&call.as_str())) {
-            for (nth, errno) in faults(call, (*times).min(MOST), extent) {
+            for (nth, errno) in faults(call, (*times).min(phase.scenario.most), extent) {
                 cases.push(Case { phase, fault: Fault { who, call: call.clone(), nth, errno } });
             }
         }
@@ -196,7 +198,7 @@ fn run_patiently(tools: &Tools, scenario: &Scenario, fault: (&Fault, Padding)) -
 fn padding(fault: &Fault, calls: &Calls, numbers: &BTreeMap<String, i64>) -> Option<Padding> {
     let of = |counts: &BTreeMap<String, usize>| counts.get(&fault.call).copied().unwrap_or(0);
     let number = *numbers.get(&fault.call)?;
-    let times = if UNPADDED.contains(&fault.call.as_str()) { 0 } else { of(&calls.below).max(MOST) + 100 };
+    let times = if UNPADDED.contains(&fault.call.as_str()) { 0 } else { of(&calls.below) + 160 };
     let when = if fault.who == Who::First { of(&calls.before) + times + fault.nth } else { fault.nth };
     Some(Padding { times, number, when })
 }

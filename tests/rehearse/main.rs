@@ -4,6 +4,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod second;
+
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -88,9 +90,10 @@ fn a_trainer_that_saves_when_it_is_stopped_is_ready() {
         ["the workload ran after", "until the stop", "with 143: stopped in good order", "(step 1, 1000 B)", &next];
     assert_told(&ended, 0, &rows);
     assert!(ended.1.trim_end().ends_with("ready to be sent off"), "{}", ended.1);
-    // The second start does go on from there.
+    assert!(ended.1.contains(", and it went on: it saved ") && ended.1.contains("ckpt-2.npz (step 2"), "{}", ended.1);
+    // Another rehearsal goes on from what the second start has saved.
     let ended = rehearsal.of_trainer(&["on=TERM:save+exit0"]);
-    assert_told(&ended, 0, &["resume: from", "ckpt-2.npz (step 2, 1000 B)"]);
+    assert_told(&ended, 0, &["resume: from", "ckpt-3.npz (step 3, 1000 B)"]);
 }
 
 #[test]

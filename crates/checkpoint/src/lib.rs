@@ -35,7 +35,7 @@ pub use resume::{resume_arguments, resume_environment};
 
 pub use survey::{PassedOver, Rival, Survey};
 pub use wakeup::WatchEnd;
-pub use watch::watch;
+pub use watch::{complete, watch};
 
 use std::path::PathBuf;
 use std::time::SystemTime;

@@ -43,16 +43,7 @@ pub fn watch(
 ) -> io::Result<()> {
     let mut events = Events::of(dir);
     let since_tick = since.checked_sub(TICK).unwrap_or(since);
-    let mut watcher = Watcher {
-        dir,
-        family,
-        pattern,
-        since: since_tick,
-        told: HashMap::new(),
-        seen: HashSet::new(),
-        places: Vec::new(),
-        find_again: Instant::now(),
-    };
+    let mut watcher = Watcher::new(dir, family, pattern, since_tick);
     let first = watcher.look(false)?;
     first.complete.iter().filter(|found| found.modified >= since_tick).for_each(&mut *report);
     events.follow(&first.unfinished);
@@ -67,6 +58,20 @@ pub fn watch(
         events.follow(&look.unfinished);
         events.rest_after(begun.elapsed());
     }
+}
+
+/// Returns the complete checkpoints among those that changed last, the older first. What was written at `since` or later counts as
+/// saved by this training, whatever its name is.
+///
+/// # Errors
+/// The errors of `watch`.
+pub fn complete(
+    dir: &Path,
+    family: FamilyChoice,
+    pattern: Option<&Pattern>,
+    since: SystemTime,
+) -> io::Result<Vec<Checkpoint>> {
+    Ok(Watcher::new(dir, family, pattern, since).look(true)?.complete)
 }
 
 struct Watcher<'a> {
@@ -94,7 +99,20 @@ struct CheckpointLook {
     unfinished: Vec<PathBuf>,
 }
 
-impl Watcher<'_> {
+impl<'a> Watcher<'a> {
+    fn new(dir: &'a Path, family: FamilyChoice, pattern: Option<&'a Pattern>, since: SystemTime) -> Self {
+        Watcher {
+            dir,
+            family,
+            pattern,
+            since,
+            told: HashMap::new(),
+            seen: HashSet::new(),
+            places: Vec::new(),
+            find_again: Instant::now(),
+        }
+    }
+
     /// Judges the candidates that changed last, except those that were reported and have not changed since. The last look also finds
     /// a run's directory that was made in a stop.
     fn look(&mut self, last: bool) -> io::Result<CheckpointLook> {

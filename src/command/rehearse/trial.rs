@@ -1,5 +1,8 @@
-//! The rehearsal itself: starts trainit as an engine would, reads its state, stops it, and records events and times. It judges nothing.
+//! One start of a rehearsal: starts trainit as an engine would, reads its state, stops it, and records events and times. It judges
+//! nothing.
 
+use super::job_output::JobOutput;
+use super::named_steps::NamedSteps;
 use super::seconds_of;
 use crate::config::ConfigOptions;
 use crate::error::{Error, ErrorKind, Result};
@@ -27,7 +30,39 @@ const STATE: Duration = Duration::from_secs(20);
 /// Time beyond the grace in which trainit kills the workload and reports the end.
 const BEYOND: Duration = Duration::from_secs(30);
 
-/// The record of a rehearsal.
+/// The plan of a start.
+pub(super) struct TrialPlan<'a> {
+    /// The options of the command line.
+    pub options: &'a ConfigOptions,
+    /// The command of the job.
+    pub words: &'a [OsString],
+    /// The time budget of the stop.
+    pub grace: Duration,
+    /// How long the preparation may take; `None` for the limit of the configuration.
+    pub prepare: Option<Duration>,
+    /// When the stop comes.
+    pub stop: StopRule,
+}
+
+/// When a start is stopped, in times since its workload ran.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct StopRule {
+    /// The stop does not come sooner.
+    pub least: Duration,
+    /// The stop does not come later.
+    pub most: Duration,
+    /// Whether the stop waits until the output has named a step.
+    pub named: bool,
+}
+
+impl StopRule {
+    /// Returns whether the stop is due. Before `most` it waits until the workload handles SIGTERM.
+    fn is_due(self, ran: Duration, named: bool, handles: impl FnOnce() -> bool) -> bool {
+        ran >= self.most || ran >= self.least && (named || !self.named) && handles()
+    }
+}
+
+/// The record of a start.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Trial {
     /// Time until the workload ran; `None` if it never did.
@@ -40,6 +75,8 @@ pub(super) struct Trial {
     pub code: u8,
     /// Whether the user interrupted the rehearsal.
     pub broken_off: bool,
+    /// The steps that the job's output named.
+    pub named: NamedSteps,
 }
 
 /// The stop of a rehearsal.
@@ -89,43 +126,52 @@ impl RehearsedCheckpoint {
     }
 }
 
-/// Runs the rehearsal. `newest` returns the newest checkpoint right before the stop.
+/// Runs one start. `newest` returns the newest checkpoint right before the stop.
 ///
 /// # Errors
 /// A start that fails, or that cannot be observed.
 pub(super) fn run(
-    options: &ConfigOptions,
-    words: &[OsString],
-    after: Duration,
-    grace: Duration,
+    plan: &TrialPlan<'_>,
+    break_off: &AtomicBool,
     newest: &dyn Fn() -> Option<RehearsedCheckpoint>,
 ) -> Result<Trial> {
-    let break_off = listen().map_err(|error| internal("no signals can be heard").caused_by(error))?;
-    let mut job = TrialJob::start(options, words)?;
+    let mut job = TrialJob::start(plan.options, plan.words)?;
     let mut trial = Trial::default();
     let begun = Instant::now();
-    if job.wait_until(&break_off, |job| job.runs())? {
+    let overdue = || plan.prepare.is_some_and(|limit| begun.elapsed() >= limit);
+    job.wait_until(break_off, |job| job.runs() || overdue())?;
+    if job.runs() {
         trial.prepared = Some(begun.elapsed());
         let running = Instant::now();
-        job.wait_until(&break_off, |_| running.elapsed() >= after)?;
+        job.wait_until(break_off, |job| {
+            let named = !job.output.named.is_empty();
+            plan.stop.is_due(running.elapsed(), named, || job.handles_term())
+        })?;
         trial.ran = running.elapsed();
     }
     trial.broken_off = break_off.load(Ordering::Relaxed);
-    if job.ended.is_none() {
+    if !job.has_ended() {
         let saved = newest();
-        trial.stop = Some(TrialStop { saved, ..job.stop(grace) });
+        trial.stop = Some(TrialStop { saved, ..job.stop(plan.grace) });
     }
+    job.output.pass_on();
     trial.code = job.code();
+    trial.named = job.output.named;
     Ok(trial)
 }
 
 /// Handles Ctrl-C: the first one interrupts the rehearsal and stops the job normally. A second one ends this process and the job at once.
-fn listen() -> std::io::Result<Arc<AtomicBool>> {
+///
+/// # Errors
+/// A handler that cannot be installed.
+pub(super) fn listen() -> Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
-    for number in [SIGINT, SIGTERM, SIGHUP] {
+    let listen = |number| {
         signal_hook::flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&flag))?;
-        signal_hook::flag::register(number, Arc::clone(&flag))?;
-    }
+        signal_hook::flag::register(number, Arc::clone(&flag)).map(drop)
+    };
+    let listened: std::io::Result<()> = [SIGINT, SIGTERM, SIGHUP].into_iter().try_for_each(listen);
+    listened.map_err(|error| internal("no signals can be heard").caused_by(error))?;
     Ok(flag)
 }
 
@@ -134,6 +180,7 @@ struct TrialJob {
     begun: Instant,
     directory: Option<PathBuf>,
     ended: Option<ExitStatus>,
+    output: JobOutput,
 }
 
 impl TrialJob {
@@ -145,10 +192,12 @@ impl TrialJob {
         command.args(options.config.iter().flat_map(|file| [OsStr::new("--config"), file.as_os_str()]));
         command.args(options.set.iter().flat_map(|set| ["--set", set]));
         command.arg("--").args(words).stdin(Stdio::null()).process_group(0);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         process::die_with_parent(&mut command);
         debug!(target: "program", "{}", text::command(&program::line_of(&command)));
-        let child = command.spawn().map_err(|error| internal("trainit cannot be started").caused_by(error))?;
-        Ok(TrialJob { child, begun: Instant::now(), directory: None, ended: None })
+        let mut child = command.spawn().map_err(|error| internal("trainit cannot be started").caused_by(error))?;
+        let output = JobOutput::of(&mut child);
+        Ok(TrialJob { child, begun: Instant::now(), directory: None, ended: None, output })
     }
 
     /// Waits until the condition holds, the process has ended, or the user interrupts; returns whether the condition holds.
@@ -168,7 +217,9 @@ impl TrialJob {
         Ok(false)
     }
 
+    /// Returns whether the process has ended, and passes on its output.
     fn has_ended(&mut self) -> bool {
+        self.output.pass_on();
         if self.ended.is_none() {
             self.ended = self.child.try_wait().ok().flatten();
         }

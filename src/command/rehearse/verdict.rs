@@ -1,59 +1,16 @@
 //! The judgement of a rehearsal. Pure: expectation, record and facts become rows, text and an exit code.
 
 use super::VerdictRow;
+use super::facts::{RehearsalExpectation, RehearsalFacts};
+use super::resume_row;
 use super::trial::{RehearsedCheckpoint, Trial, TrialStop};
 use crate::check::Status;
 use protocol::exit_code::{Exit, FailureFamily};
-use std::ffi::OsString;
-use std::path::PathBuf;
 use std::time::Duration;
 use sys::Signal;
 
 /// Tolerance in seconds for file servers' clocks and for whole-second times: a checkpoint may look this much older than it is.
 const ROUNDED: f64 = 1.0;
-
-/// The expectations of the configuration.
-pub(super) struct RehearsalExpectation {
-    /// Time from the workload's start to the stop.
-    pub after: Duration,
-    /// The whole time budget of a stop.
-    pub grace: Duration,
-    /// The source of the grace.
-    pub grace_from: String,
-    /// The exit code of a job that stopped normally; `None` for the job's own.
-    pub stop_code: Option<u8>,
-    /// The exit code of a job that was killed.
-    pub killed_code: u8,
-    /// The directory of checkpoints.
-    pub watched: Option<PathBuf>,
-    /// Whether the next start gets the newest checkpoint.
-    pub resumes: bool,
-}
-
-/// The facts after the rehearsal.
-pub(super) struct RehearsalFacts {
-    /// The newest checkpoint before the rehearsal.
-    pub before: Option<RehearsedCheckpoint>,
-    /// The newest checkpoint after it.
-    pub newest: Option<RehearsedCheckpoint>,
-    /// Whether `stop.done_file` exists.
-    pub done: bool,
-    /// The input of the next start.
-    pub next: NextStart,
-}
-
-/// The input of the next start.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct NextStart {
-    /// Arguments of its command line.
-    pub arguments: Vec<OsString>,
-    /// Its variables.
-    pub variables: Vec<(String, OsString)>,
-    /// The reason why the input is unknown.
-    pub failure: Option<String>,
-    /// What was seen in the directory of checkpoints, where nothing is handed over.
-    pub seen: Vec<String>,
-}
 
 /// The judgement.
 pub(super) struct Verdict {
@@ -71,28 +28,24 @@ pub(super) fn judge(wanted: &RehearsalExpectation, trial: &Trial, found: &Rehear
     if trial.prepared.is_some() && !trial.broken_off {
         rows.push(run(wanted, trial));
         if let Some(stop) = &trial.stop {
-            rows.extend([ended(wanted, trial, stop), saved(wanted, found, stop), next(wanted, found)]);
+            rows.extend([ended(wanted, trial, stop), saved(wanted, found, stop), resume_row::row(wanted, found)]);
         }
     }
-    let failed: Vec<&str> = rows.iter().filter(|row| row.status == Status::Fail).map(|row| row.about).collect();
+    let about = |of: &dyn Fn(&VerdictRow) -> bool| rows.iter().filter(|row| of(row)).map(|row| row.about).collect();
+    let failed: Vec<&str> = about(&|row| row.status == Status::Fail);
+    let open: Vec<&str> = about(&|row| row.open);
     let (words, exit) = match trial.prepared {
-        _ if trial.broken_off => ("broken off: nothing is known".to_owned(), Exit::Signal(Signal::INT.number())),
+        _ if trial.broken_off || found.broken_off => {
+            ("broken off: nothing is known".to_owned(), Exit::Signal(Signal::INT.number()))
+        }
         None => ("not ready: it does not start, or does nothing".to_owned(), refused(trial.code)),
+        Some(_) if failed.is_empty() && !open.is_empty() => {
+            (format!("cannot tell whether it is ready: {}", open.join(", ")), Exit::Failure)
+        }
         Some(_) if failed.is_empty() => ("ready to be sent off".to_owned(), Exit::Success),
         Some(_) => (format!("not ready: {}", failed.join(", ")), Exit::Failure),
     };
     Verdict { rows, words, exit }
-}
-
-fn row(status: Status, about: &'static str, what: impl Into<String>) -> VerdictRow {
-    VerdictRow { status, about, what: what.into(), hints: Vec::new() }
-}
-
-impl VerdictRow {
-    fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(hint.into());
-        self
-    }
 }
 
 /// Returns the exit code of a refused start, so that its reader knows the reason.
@@ -109,25 +62,31 @@ fn refusal(code: u8) -> Option<Exit> {
 
 fn start(trial: &Trial) -> VerdictRow {
     match trial.prepared {
-        Some(prepared) => row(Status::Ok, "start", format!("the workload ran after {}", text::seconds(prepared))),
+        Some(prepared) => {
+            VerdictRow::new(Status::Ok, "start", format!("the workload ran after {}", text::seconds(prepared)))
+        }
         None if refusal(trial.code).is_none() && !trial.broken_off => {
             let what = format!("it ended with exit code {} before it was seen to run", trial.code);
-            row(Status::Fail, "start", what).hint("a training takes longer: is it this command?")
+            VerdictRow::new(Status::Fail, "start", what).hint("a training takes longer: is it this command?")
         }
-        None if trial.broken_off => row(Status::Warn, "start", "broken off before the workload ran"),
-        None => {
-            row(Status::Fail, "start", format!("refused with exit code {}; what is wrong stands above", trial.code))
-        }
+        None if trial.broken_off => VerdictRow::new(Status::Warn, "start", "broken off before the workload ran"),
+        None => VerdictRow::new(
+            Status::Fail,
+            "start",
+            format!("refused with exit code {}; what is wrong stands above", trial.code),
+        ),
     }
 }
 
 fn run(wanted: &RehearsalExpectation, trial: &Trial) -> VerdictRow {
     let ran = text::seconds(trial.ran);
     match (&trial.stop, trial.code) {
-        (Some(_), _) => row(Status::Ok, "run", format!("it ran for {ran} until the stop")),
-        (None, 0) => row(Status::Fail, "run", format!("it was complete after {ran}, so there was nothing to stop"))
-            .hint(format!("rehearse --after {}", sooner(trial.ran))),
-        (None, code) => row(
+        (Some(_), _) => VerdictRow::new(Status::Ok, "run", format!("it ran for {ran} until the stop")),
+        (None, 0) => {
+            VerdictRow::new(Status::Fail, "run", format!("it was complete after {ran}, so there was nothing to stop"))
+                .hint(format!("rehearse --after {}", sooner(trial.ran)))
+        }
+        (None, code) => VerdictRow::new(
             Status::Fail,
             "run",
             format!(
@@ -150,21 +109,26 @@ fn ended(wanted: &RehearsalExpectation, trial: &Trial, stop: &TrialStop) -> Verd
     let grace = format!("{} ({})", text::seconds(wanted.grace), wanted.grace_from);
     match trial.code {
         code if code == wanted.killed_code => {
-            row(Status::Fail, "stop", format!("it was killed: still there {grace} after SIGTERM"))
+            VerdictRow::new(Status::Fail, "stop", format!("it was killed: still there {grace} after SIGTERM"))
                 .hint("save sooner after SIGTERM, or stop.grace and the engine's own: docs/stopping.md")
         }
         code if wanted.stop_code.is_none_or(|stopped| stopped == code) && !stop.handled => {
             let what =
                 format!("it died of SIGTERM, for which it had no handler {} after its begin", text::seconds(trial.ran));
-            row(Status::Warn, "stop", what).hint("a handler that saves: docs/stopping.md; or a later stop: --after 2m")
+            VerdictRow::new(Status::Warn, "stop", what)
+                .hint("a handler that saves: docs/stopping.md; or a later stop: --after 2m")
         }
         code if wanted.stop_code.is_none_or(|stopped| stopped == code) => {
             let means = if code == 0 { "" } else { ": stopped in good order, start me again" };
-            row(Status::Ok, "stop", format!("it ended {took} after SIGTERM, of {grace}, with {code}{means}"))
+            VerdictRow::new(
+                Status::Ok,
+                "stop",
+                format!("it ended {took} after SIGTERM, of {grace}, with {code}{means}"),
+            )
         }
         code => {
             let what = format!("it ended {took} after SIGTERM with {code}, which an engine takes for a failure");
-            row(Status::Fail, "stop", what)
+            VerdictRow::new(Status::Fail, "stop", what)
                 .hint("end with 0 or by the signal when it was asked to stop (stop.exit_code)")
         }
     }
@@ -173,56 +137,31 @@ fn ended(wanted: &RehearsalExpectation, trial: &Trial, stop: &TrialStop) -> Verd
 /// Judges whether a checkpoint is no older than the stop.
 fn saved(wanted: &RehearsalExpectation, found: &RehearsalFacts, stop: &TrialStop) -> VerdictRow {
     let Some(dir) = &wanted.watched else {
-        return row(Status::Fail, "saved", "whether it saved cannot be seen: checkpoint.dir is not set")
+        return VerdictRow::new(Status::Fail, "saved", "whether it saved cannot be seen: checkpoint.dir is not set")
             .hint("checkpoint.dir: where checkpoints appear (TRAINIT_CHECKPOINT_DIR)");
     };
+    let hinted = |row: VerdictRow| found.traces.iter().fold(row, VerdictRow::hint);
     let is_new = |saved: &RehearsedCheckpoint| Some(saved) != found.before.as_ref();
     match &found.newest {
-        _ if found.done => row(Status::Ok, "saved", "training was complete (stop.done_file)"),
+        _ if found.done => VerdictRow::new(Status::Ok, "saved", "training was complete (stop.done_file)"),
         Some(saved) if is_new(saved) && saved.modified >= stop.at - ROUNDED && Some(saved) != stop.saved.as_ref() => {
             let after = Duration::try_from_secs_f64((saved.modified - stop.at).max(0.0)).unwrap_or_default();
-            row(Status::Ok, "saved", format!("{}, {} after the stop", saved.words(), text::seconds(after)))
+            VerdictRow::new(Status::Ok, "saved", format!("{}, {} after the stop", saved.words(), text::seconds(after)))
         }
         Some(saved) if is_new(saved) => {
             let lost = Duration::try_from_secs_f64((stop.at - saved.modified).max(0.0)).unwrap_or_default();
             let what = format!("nothing since the stop; {} is {} older, and what was done since then is lost", saved.words(), text::seconds(lost));
-            row(Status::Fail, "saved", what).hint("save when SIGTERM comes: docs/stopping.md#recipes")
+            hinted(VerdictRow::new(Status::Fail, "saved", what)).hint("save when SIGTERM comes: docs/stopping.md#recipes")
         }
-        _ => row(Status::Fail, "saved", format!("no new checkpoint is complete in {}", text::path(dir)))
+        _ => hinted(VerdictRow::new(Status::Fail, "saved", format!("no new checkpoint is complete in {}", text::path(dir))))
             .hint("save when SIGTERM comes: docs/stopping.md#recipes; how a complete one looks: checkpoint.family, checkpoint.pattern"),
-    }
-}
-
-fn next(wanted: &RehearsalExpectation, found: &RehearsalFacts) -> VerdictRow {
-    let given = |next: &NextStart| {
-        let variables = next.variables.iter().map(|(name, value)| format!("{name}={}", text::quoted(value)));
-        let arguments = (!next.arguments.is_empty()).then(|| format!("the words {}", text::command(&next.arguments)));
-        variables.chain(arguments).collect::<Vec<_>>().join(" ")
-    };
-    match &found.next {
-        _ if wanted.watched.is_none() => row(Status::Warn, "resume", "unknown: checkpoint.dir is not set"),
-        NextStart { failure: Some(failure), .. } => row(Status::Fail, "resume", failure.clone()),
-        _ if !wanted.resumes => row(
-            Status::Warn,
-            "resume",
-            "checkpoint.resume is off: a second start begins anew, unless the command looks for itself",
-        )
-        .hint("checkpoint.resume: env, or words such as [--resume, \"{path}\"]"),
-        _ if found.newest.is_none() => {
-            let row = row(Status::Fail, "resume", "a second start would find no checkpoint, and begin anew");
-            found.next.seen.iter().fold(row, VerdictRow::hint)
-        }
-        next if next.variables.is_empty() && next.arguments.is_empty() => {
-            let row = row(Status::Fail, "resume", "a second start would be given no checkpoint, and begin anew");
-            next.seen.iter().fold(row, VerdictRow::hint)
-        }
-        next => row(Status::Ok, "resume", format!("a second start is given {}", given(next)))
-            .hint("so is the real one: take that checkpoint away if it is to begin anew"),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::facts::NextStart;
+    use super::super::went_on::WentOn;
     use super::*;
 
     fn wanted() -> RehearsalExpectation {
@@ -239,7 +178,7 @@ mod tests {
 
     fn trial(code: u8, stop: Option<TrialStop>) -> Trial {
         let ran = Duration::from_secs(20);
-        Trial { prepared: Some(Duration::from_secs(1)), ran, stop, code, broken_off: false }
+        Trial { prepared: Some(Duration::from_secs(1)), ran, stop, code, ..Trial::default() }
     }
 
     fn stop() -> Option<TrialStop> {
@@ -258,7 +197,9 @@ mod tests {
 
     fn found(newest: Option<RehearsedCheckpoint>) -> RehearsalFacts {
         let next = NextStart { variables: vec![("TRAINIT_RESUME_STEP".into(), "7".into())], ..NextStart::default() };
-        RehearsalFacts { before: saved(1, 900.0), newest, done: false, next }
+        let went_on = Some(WentOn::Yes("went on: it saved 8".into()));
+        let before = saved(1, 900.0);
+        RehearsalFacts { before, newest, done: false, next, traces: Vec::new(), went_on, broken_off: false }
     }
 
     /// Returns the rows that failed, and the exit code.
@@ -337,14 +278,11 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_seen_is_not_ready_and_a_fresh_start_is_only_a_warning() {
+    fn what_cannot_be_seen_is_not_ready() {
         let unseen = RehearsalExpectation { watched: None, ..wanted() };
         let (bad, code) = told(&unseen, &trial(143, stop()), &found(None));
         assert!(bad.starts_with("Fail saved: whether it saved cannot be seen"), "{bad}");
         assert_eq!(code, 1);
-        let anew = RehearsalExpectation { resumes: false, ..wanted() };
-        let (bad, code) = told(&anew, &trial(143, stop()), &found(saved(7, 1000.3)));
-        assert!(bad.starts_with("Warn resume: checkpoint.resume is off") && code == 0, "{bad}");
     }
 
     #[test]

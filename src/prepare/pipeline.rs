@@ -81,6 +81,8 @@ impl Preparation {
         self.phase(Phase::Starting);
         let resumed = resume::resume(&context.settings, &context.mounts)?;
         resumed.lines.iter().for_each(|line| self.console.line(line));
+        let alone = resume::alone(&context.settings, &context.mounts, &context.environment, &resumed);
+        alone.iter().filter(|_| plan.kind == WorkloadKind::Train).for_each(|warning| self.console.warning(warning));
         // Words that make a trainer resume mean nothing to a shell or a server.
         let more = if plan.kind == WorkloadKind::Train { resumed.arguments.as_slice() } else { &[] };
         let command = [&plan.command, more].concat();

@@ -4,6 +4,7 @@
 
 use super::resume_words;
 use crate::config::{Resume, Settings};
+use crate::engine::{SeveralNodes, several_nodes};
 use crate::error::{Error, ErrorKind, Result};
 use checkpoint::{self, FamilyChoice, Pattern};
 use protocol::errno;
@@ -13,8 +14,9 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
+use sys::environment::Environment;
 use sys::mountinfo::{Mount, Mounts};
-use sys::{killable_call, reach};
+use sys::{killable_call, reach, stat};
 
 /// Time limit of a search on another machine once that machine answers: it may have a hundred thousand entries to read.
 const SEARCH: Duration = Duration::from_secs(60);
@@ -63,6 +65,40 @@ pub(crate) fn resume(settings: &Settings, mounts: &Mounts) -> Result<Resumed> {
         Some(mount) => find_aside(mount, &absolute, find),
     };
     found.map_err(|error| unseen(settings, error))
+}
+
+/// Returns the warning that other nodes may resume from something else: this job has several, and `checkpoint.dir` is on a file system
+/// of this node alone. Nodes do not ask each other, so the warning says no more than that.
+pub(super) fn alone(
+    settings: &Settings,
+    mounts: &Mounts,
+    environment: &Environment,
+    resumed: &Resumed,
+) -> Option<Error> {
+    let dir = settings.checkpoint_dir.value.as_ref().filter(|_| settings.checkpoint_resume.value != Resume::Off)?;
+    let nodes = several_nodes(environment)?;
+    let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
+    if reach::far(mounts, &absolute).is_some() {
+        return None;
+    }
+    let there = absolute.ancestors().find(|path| path.exists())?;
+    // A type that is not known may be a shared one.
+    let mount = stat::row_of(there, mounts).filter(|mount| mount.class().is_some_and(|class| !class.is_far()))?;
+    let variable = |name: &str| resumed.variables.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+    let from = match (variable("TRAINIT_RESUME_STEP"), variable("TRAINIT_RESUME_PATH")) {
+        (Some(step), _) => format!("step {}", step.display()),
+        (None, Some(path)) => text::path(Path::new(path)),
+        (None, None) => "nothing".into(),
+    };
+    let SeveralNodes { at_least, from: variable } = nodes;
+    let what = format!("this node resumes from {from}, and the other nodes may resume from something else");
+    let because = format!(
+        "checkpoint.dir is on {} of this node, and the job has at least {at_least} nodes ({variable})",
+        text::line(&String::from_utf8_lossy(mount.kind()))
+    );
+    let hint =
+        "checkpoint.dir: a directory that all nodes share; or checkpoint.resume: off, where rank 0 tells the others";
+    Some(Error::new(ErrorKind::Config, what).because(because).hint(hint))
 }
 
 /// The reason why it is not known whether there is a checkpoint.

@@ -321,12 +321,12 @@ fn distributions(bytes: &[u8]) {
 /// What lies in a store that others can write: a packed environment, leases, failures, names in archives.
 fn store_files(bytes: &[u8]) {
     use std::io::{Cursor, Read};
-    let _ = (deps::store::lease::read(bytes), deps::store::failed::read(bytes));
-    if let Some(path) = deps::store::below(bytes) {
+    let _ = (store::lease::read(bytes), store::failed::read(bytes));
+    if let Some(path) = store::below(bytes) {
         assert!(path.components().all(|part| matches!(part, Component::Normal(_))), "{path:?} leads elsewhere");
     }
     let mut file = Cursor::new(bytes);
-    if let Ok(index) = deps::store::archive::index(&mut file) {
+    if let Ok(index) = store::archive::index(&mut file) {
         let (mut pieces, mut piece, mut sum) = (index.pieces(file.take(bytes.len() as u64)), Vec::new(), 0);
         while pieces.next_into(&mut piece).unwrap_or(false) {
             sum += piece.len();

@@ -18,7 +18,6 @@ mod prepare;
 mod program;
 mod report;
 pub mod role;
-mod temporary;
 
 #[global_allocator]
 static HEAP: sys::heap::Heap = sys::heap::Heap;

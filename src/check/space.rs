@@ -5,7 +5,6 @@ use super::listing::PROBE;
 use super::path_facts::PathFacts;
 use super::step::{CheckResult, Failure};
 use crate::config::{Severity, Size};
-use crate::temporary;
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::statvfs::statvfs;

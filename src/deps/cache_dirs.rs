@@ -1,6 +1,5 @@
 //! Finds private directories for cached data: writable, and closed to other users.
 
-use crate::temporary;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::geteuid;
 use std::fs::{self, DirBuilder};

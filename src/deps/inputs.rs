@@ -1,7 +1,6 @@
 //! Gathers everything that the requirement files reach: nested files, constraints, local packages. One digest tells whether any of it
 //! changed. It contains paths as they are written, so that a file has the same digest at build time and in another directory.
 
-use super::digest::Digest;
 use super::manifest::{self, ManifestKind};
 use super::redact::Redactor;
 use super::requirement_file;
@@ -13,6 +12,7 @@ use requirements::file::{self, Encoding, RequirementItem, RequirementLine};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+use store::digest::Digest;
 use sys::environment::Environment;
 
 /// The most files of a local package that are looked at; a larger package counts as changed.

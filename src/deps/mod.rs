@@ -9,11 +9,11 @@ mod already;
 mod attempt;
 mod build_log;
 mod cache_dirs;
-mod digest;
 mod failure;
 mod index;
 mod inputs;
 mod install;
+mod install_root;
 mod installation;
 mod installer;
 mod installer_view;
@@ -31,8 +31,10 @@ pub mod python;
 mod quick_look;
 pub mod redact;
 mod refusal;
+mod removed;
 mod requirement_file;
 mod select;
+mod shared_packages;
 mod shared_store;
 mod site_packages;
 mod source_mention;
@@ -40,7 +42,7 @@ mod sources;
 pub mod stamp;
 mod starts;
 mod status;
-pub mod store;
+mod store_words;
 mod target;
 mod target_facts;
 mod ticker;
@@ -48,6 +50,7 @@ mod translate;
 mod wanted;
 
 pub use quick_look::words as glance;
+pub use removed::RemovedEntry;
 pub use status::{DepsStatus, status};
 
 use crate::config::{LogFormat, Settings};
@@ -266,10 +269,11 @@ pub fn settled(request: &DepsRequest<'_>) -> Result<Option<DepsOutcome>> {
 
 /// Removes environments from the store and overlays from the cache: those beyond the limit, unused for too long, or left by killed starts.
 /// With `dry` it only lists them.
-pub fn prune(request: &DepsRequest<'_>, unused: Option<Duration>, dry: bool) -> Vec<store::RemovedEntry> {
+pub fn prune(request: &DepsRequest<'_>, unused: Option<Duration>, dry: bool) -> Vec<RemovedEntry> {
     let limit = shared_store::limit(request.settings);
     let store = shared_store::directory(request).map(|directory| store::prune(&directory, limit, unused, dry));
-    store.into_iter().flatten().chain(overlays::prune(request.environment, limit, unused, dry)).collect()
+    let store = store.into_iter().flatten().map(RemovedEntry::from);
+    store.chain(overlays::prune(request.environment, limit, unused, dry)).collect()
 }
 
 /// Gathers what this start requires; `None` if there are no requirement files.

@@ -2,7 +2,7 @@
 //! machines share. An overlay used within a week therefore stays, even if no process of this machine uses it.
 
 use super::overlay::USED;
-use super::store::{GarbageCandidate, RemovedEntry, chosen};
+use super::removed::RemovedEntry;
 use super::wanted::LAYERS;
 use super::{cache_dirs, lock};
 use std::fs::{self, Metadata};
@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+use store::{GarbageCandidate, chosen};
 use sys::environment::Environment;
 
 /// The time after its last use for which an overlay counts as in use.

@@ -1,11 +1,11 @@
 //! The files of path entries (`.pth`), by which packages lead a Python into further directories.
 
-use super::digest::Digest;
 use requirements::installed::{Folder, Folders};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use store::digest::Digest;
 
 /// Returns a digest that changes when directories are added to a Python's path. It covers the `.pth` files in the given directories, and
 /// which of the directories exist.

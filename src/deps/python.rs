@@ -1,7 +1,6 @@
 //! Describes an interpreter: where it installs, where it looks for packages, and whether it belongs to the system. The interpreter is
 //! asked once; the answer is kept beside the packages, so that a later start needs no process for it.
 
-use super::digest::Digest;
 use super::interpreter::Interpreter;
 use super::stamp::replace;
 use super::{cache_dirs, path_files, run};
@@ -14,6 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
+use store::digest::Digest;
 use sys::environment::Environment;
 
 /// The file in which an answer is kept.
@@ -199,7 +199,7 @@ fn guesses(path: &Path) -> Vec<PathBuf> {
 }
 
 fn name_in_cache(identity: &str) -> String {
-    format!("python-{}", super::digest::short(identity))
+    format!("python-{}", store::digest::short(identity))
 }
 
 /// Asks the interpreter to describe itself.

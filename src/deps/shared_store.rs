@@ -1,27 +1,30 @@
 //! Connects an installation with the store (`deps.store`): takes the environment from there, or publishes it there if this start is the
 //! builder. An error of the store is logged, and the start installs as if there were no store.
 
+use super::install_root::InstallRoot;
 use super::installation::Installation;
 use super::installer::Tool;
 use super::protect;
+use super::removed::RemovedEntry;
+use super::shared_packages::{self, Unlisted};
 use super::stamp::VersionsByName;
-use super::store::archive::ArchiveManifest;
-use super::store::lease::Lease;
-use super::store::{InstallRoot, Packed, StoreAnswer, StoreEntry, StoreError, arrived_packages, gone};
 use super::target_facts::TargetFacts;
 use super::ticker::Ticker;
 use super::wanted::WantedPackages;
-use super::{DepsOutcome, DepsRequest};
+use super::{DepsOutcome, DepsRequest, store_words};
 use crate::config::{Refresh, Settings};
 use crate::engine::HostFacts;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::report;
 use requirements::installed::{Folders, Installed, record};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
+use store::archive::ArchiveManifest;
+use store::lease::Lease;
+use store::{Packed, PublishedSize, StoreAnswer, StoreEntry, StoreError, WaitEvent};
 use sys::{mountinfo, reach};
 
 /// The time after which a log reports that work goes on.
@@ -108,8 +111,23 @@ impl Share {
         let terminal = job.wanted.request.shows_progress();
         for _ in 0..2 {
             let mut ticker = Ticker::new(terminal, Duration::ZERO);
-            match self.store_entry.get(job.deadline, &mut ticker, tell)? {
-                StoreAnswer::Nothing => return Ok(None),
+            let mut waits = |event: WaitEvent<'_>| match event {
+                WaitEvent::Waits(_) => ticker.tick(|| store_words::wait(event), tell),
+                WaitEvent::TakesOver(_) => tell(&store_words::wait(event)),
+            };
+            match self.store_entry.get(job.deadline, &mut waits) {
+                StoreAnswer::Failed(failed) => {
+                    return Err(store_words::failed_elsewhere(&failed, &self.store_entry.names.failed));
+                }
+                StoreAnswer::Late(owner) => return Err(store_words::late(&owner)),
+                StoreAnswer::Alone(failed) => {
+                    self.tell_unused(&format!("{}, seen on {}", failed.what, failed.host), tell);
+                    return Ok(None);
+                }
+                StoreAnswer::Unusable(error) => {
+                    self.tell_unused(&report::chain(&error), tell);
+                    return Ok(None);
+                }
                 StoreAnswer::Build(lease) => {
                     self.lease = Some(lease);
                     return Ok(None);
@@ -129,6 +147,11 @@ impl Share {
         Ok(None)
     }
 
+    fn tell_unused(&self, why: &str, tell: &mut dyn FnMut(&str)) {
+        let directory = self.store_entry.directory.display();
+        tell(&format!("deps.store is of no use for this start: {directory}: {why}"));
+    }
+
     fn unpack(
         &self,
         job: &Installation<'_>,
@@ -139,7 +162,9 @@ impl Share {
         let before = target.make_ready(job.wanted, tell)?;
         clear(&self.place, &before, &manifest)?;
         let mut ticker = Ticker::new(job.wanted.request.shows_progress(), PATIENCE);
-        packed.unpack(&self.place, &mut ticker, tell).map_err(|error| self.not_shared(error))?;
+        let whole = text::size(manifest.bytes);
+        let mut unpacked = |bytes| ticker.tick(|| format!("unpacking {} of {whole}", text::size(bytes)), tell);
+        packed.unpack(&self.place.root, &mut unpacked).map_err(|error| self.not_shared(error))?;
         drop(ticker);
         complete(&manifest, &target.installed())?;
         let packages = job.check(&before, tell)?;
@@ -177,7 +202,7 @@ impl Share {
     /// Publishes that the environment cannot be built.
     pub(super) fn fail(&self, error: &Error) {
         if self.builds() {
-            self.store_entry.fail(error);
+            self.store_entry.fail(matches!(error.kind, ErrorKind::Permanent(_)), store_words::message(error));
         }
     }
 
@@ -199,13 +224,31 @@ impl Share {
             at: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             requirements: names.map(|file| file.display().to_string()).collect(),
             python: format!("Python {} at {}", job.target.python.version, self.place.executable.display()),
-            packages: arrived_packages(before, &now),
-            gone: gone(before, &protect::names(&now)),
+            packages: shared_packages::arrived(before, &now),
+            gone: shared_packages::gone(before, &protect::names(&now)),
             files: 0,
             bytes: 0,
         };
         let metadata = protect::new(before, &now).map(|found| found.path.as_path());
-        self.store_entry.publish(&mut lease, &self.place, manifest, metadata, tell);
+        let began = Instant::now();
+        let done = shared_packages::files(&self.place, metadata)
+            .map_err(PublishError::from)
+            .and_then(|files| Ok(self.store_entry.publish(&mut lease, &self.place.root, &files, manifest)?));
+        match done {
+            Ok(PublishedSize { plain, packed }) => {
+                let (plain, packed, took) = (text::size(plain), text::size(packed), text::time(began.elapsed()));
+                let file = self.store_entry.names.packed.display();
+                tell(&format!("packed for other starts: {plain} as {packed}, in {took}; {file}"));
+                let removed = self.store_entry.prune().into_iter().map(RemovedEntry::from);
+                removed.for_each(|removed| tell(&removed.words()));
+            }
+            // The installation itself is complete, so the start goes on.
+            Err(error) => {
+                let why = report::chain(&error);
+                tell(&format!("not shared with other starts (deps.store): {why}"));
+                self.store_entry.fail_to_share(&why);
+            }
+        }
     }
 }
 
@@ -244,6 +287,17 @@ pub(super) enum NoStore {
     /// The store itself is of no use.
     #[error(transparent)]
     Unusable(#[from] StoreError),
+}
+
+/// The reason why an environment is not published.
+#[derive(Debug, thiserror::Error)]
+enum PublishError {
+    /// Its files cannot be listed.
+    #[error(transparent)]
+    Files(#[from] Unlisted),
+    /// The packed environment cannot be made.
+    #[error("it cannot be packed")]
+    Write(#[from] io::Error),
 }
 
 /// The reason why an environment cannot be taken from a store.

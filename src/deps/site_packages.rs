@@ -1,6 +1,5 @@
 //! Finds the directories of packages, digests their contents, and repairs them after a killed installer.
 
-use super::digest::Digest;
 use super::path_files;
 use super::python::Python;
 use requirements::installed::{Folder, Folders, record};
@@ -9,6 +8,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+use store::digest::Digest;
 use sys::environment::Environment;
 
 /// Returns a digest that changes when a package comes, goes or changes its version in any directory of this Python. It covers names only:

@@ -1,8 +1,6 @@
 //! Records the state of an installation beside its packages: that it was finished and from which inputs, or that it was begun. An
 //! unreadable stamp counts as missing.
 
-use super::digest::{Digest, short};
-use crate::temporary;
 use nix::fcntl::AT_FDCWD;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -10,6 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+use store::digest::{Digest, short};
 use sys::untrusted::{self, Owners};
 
 /// The version of the digests' contents, raised with each change of them.

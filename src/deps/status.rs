@@ -2,7 +2,7 @@
 
 use super::python::{self, Python};
 use super::wanted::{PackageSetState, WantedPackages};
-use super::{DepsRequest, already, index, overlays, shared_store, store, target_facts, wanted};
+use super::{DepsRequest, already, index, overlays, shared_store, store_words, target_facts, wanted};
 use crate::error::Result;
 use crate::report;
 use requirements::Satisfaction;
@@ -85,7 +85,7 @@ fn in_store(wanted: &WantedPackages<'_>, python: &Python, current: bool, store: 
         Ok(target) => {
             let below = target.home.below().filter(|_| current).unwrap_or_else(|| target.below(wanted));
             match shared_store::store_entry(wanted, &target, below, &mut |_| {}) {
-                Ok(entry) => entry.map_or_else(String::new, |(entry, _)| entry.state().words()),
+                Ok(entry) => entry.map_or_else(String::new, |(entry, _)| store_words::state(&entry.state())),
                 Err(error) => unused(&error),
             }
         }

@@ -1,11 +1,11 @@
 //! Describes the target of one start, and prepares it.
 
+use super::install_root::InstallRoot;
 use super::overlay::{self, Overlay};
 use super::protect;
 use super::python::Python;
 use super::refusal::permanent;
 use super::stamp::{PackageSetDir, VersionsByName};
-use super::store::InstallRoot;
 use super::target::{self, InstallTarget};
 use super::wanted::WantedPackages;
 use super::{cache_dirs, site_packages};

@@ -14,7 +14,7 @@ const ERASE: &str = "\r\x1b[2K";
 
 /// The reports on one piece of work.
 #[derive(Debug)]
-pub struct Ticker {
+pub(super) struct Ticker {
     terminal: bool,
     began: Instant,
     next: Duration,
@@ -24,13 +24,13 @@ pub struct Ticker {
 
 impl Ticker {
     /// Starts now; in a log the first line comes after `first`.
-    pub fn new(terminal: bool, first: Duration) -> Self {
+    pub(super) fn new(terminal: bool, first: Duration) -> Self {
         let next = if terminal { Duration::ZERO } else { first };
         Ticker { terminal, began: Instant::now(), next, status: String::new() }
     }
 
     /// Reports the progress `words`, if it is time.
-    pub fn tick(&mut self, words: impl FnOnce() -> String, tell: &mut dyn FnMut(&str)) {
+    pub(super) fn tick(&mut self, words: impl FnOnce() -> String, tell: &mut dyn FnMut(&str)) {
         let elapsed = self.began.elapsed();
         if self.terminal {
             return self.count_on(elapsed, words);

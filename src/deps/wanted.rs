@@ -1,6 +1,5 @@
 //! Describes the packages that one start requires, and whether they are installed already. It starts no process and writes nothing.
 
-use super::digest::{Digest, short};
 use super::inputs::Inputs;
 use super::interpreter::Interpreter;
 use super::overlay::Overlay;
@@ -14,6 +13,7 @@ use super::{DepsOutcome, DepsRequest, cache_dirs, pip, requirement_file, site_pa
 use crate::config::Refresh;
 use requirements::installed::{Folders, Installed};
 use std::path::{Path, PathBuf};
+use store::digest::{Digest, short};
 use text::is_secret;
 
 /// uv's variables that do not affect the installed packages.

@@ -4,7 +4,6 @@
 //! (proc_pid_environ(5)). No quoting has to be undone, because there is none.
 
 use crate::error::Result;
-use crate::temporary;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::ffi::{OsStr, OsString};

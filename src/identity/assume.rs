@@ -6,7 +6,6 @@ use super::home::{self, HomeDirectory};
 use super::names::{GROUP, KnownUser, PASSWD};
 use super::refusal::{self, Refused};
 use crate::error::Result;
-use crate::temporary;
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;

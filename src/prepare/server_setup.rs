@@ -7,7 +7,6 @@ use crate::deps;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::{self, KeptFile, MadeFile, Plan, PrivateFile, ServerContext, ServerSetup, SharedFile};
 use crate::program;
-use crate::temporary;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, Permissions};
 use std::io::{self, Write};

@@ -4,7 +4,6 @@ use super::remedy::{self, Correction};
 use crate::check::{CheckContext, Finding, Inventory, Status, provenance, verdict};
 use crate::engine::Platform;
 use crate::error::Error;
-use crate::temporary;
 use protocol::exit_code::Exit;
 use serde::Serialize;
 use std::io::Write;

@@ -8,7 +8,6 @@ use crate::check::rules::Rules;
 use crate::check::step::{CheckResult, Failure, Step, Target};
 use crate::check::task::{CheckTask, PathClass};
 use crate::check::{CheckContext, FindingFacts, HostFacts, failures};
-use crate::temporary;
 use nix::errno::Errno;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,6 @@
 
 use super::CommandOutput;
 use crate::error::{Error, ErrorKind, Result};
-use crate::temporary;
 use gpu::probe::helper::{INSTALLED, embedded};
 use protocol::exit_code::Exit;
 use std::io::{self, Write};

@@ -5,11 +5,11 @@ use std::fmt::Write;
 
 /// A digest under construction.
 #[derive(Clone, Default)]
-pub(super) struct Digest(Sha256);
+pub struct Digest(Sha256);
 
 impl Digest {
     /// Adds one piece under a label. The lengths are hashed as well, so that ("ab", "c") differs from ("a", "bc").
-    pub(super) fn add(&mut self, label: &str, bytes: impl AsRef<[u8]>) {
+    pub fn add(&mut self, label: &str, bytes: impl AsRef<[u8]>) {
         for part in [label.as_bytes(), bytes.as_ref()] {
             self.0.update((part.len() as u64).to_le_bytes());
             self.0.update(part);
@@ -17,7 +17,7 @@ impl Digest {
     }
 
     /// Returns the digest in hexadecimal.
-    pub(super) fn hex(self) -> String {
+    pub fn hex(self) -> String {
         self.0.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
             let _ = write!(text, "{byte:02x}");
             text
@@ -26,7 +26,7 @@ impl Digest {
 }
 
 /// Returns the first 16 digits, which are enough for a file name.
-pub(super) fn short(hex: &str) -> &str {
+pub fn short(hex: &str) -> &str {
     hex.get(..16).unwrap_or(hex)
 }
 

@@ -1,12 +1,14 @@
 //! Keeps a store small: environments that were not used for longest go first, those used within an hour stay. Files left by killed starts
 //! go after a day. Ages are measured by the clock of the store's file system.
 
+use super::archive::{self, ArchiveManifest};
+use super::failed;
 use super::names::{EntryNames, StoreFileKind, what};
 use super::store_dir::StoreDir;
-use super::{archive, failed};
 use nix::fcntl::AT_FDCWD;
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use sys::untrusted::{self, Owners};
@@ -18,25 +20,31 @@ const IN_USE: Duration = Duration::from_secs(3600);
 const LEFT: Duration = Duration::from_secs(24 * 3600);
 
 /// A file that was removed, or would be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RemovedEntry {
+#[derive(Debug)]
+pub struct RemovedFile {
     /// The file.
     pub file: PathBuf,
     /// The size of the file in bytes.
     pub bytes: u64,
     /// The time since the last use.
     pub unused: Duration,
-    /// A description of the file.
-    pub what: String,
+    /// The kind of the file.
+    pub kind: RemovedKind,
 }
 
-impl RemovedEntry {
-    /// Describes the file and its age in a line.
-    pub fn words(&self) -> String {
-        let days = self.unused.as_secs() / 86_400;
-        let unused = if days > 1 { format!("{days} days") } else { text::time(self.unused) };
-        format!("removed {}: {}, {}, not used for {unused}", self.file.display(), self.what, text::size(self.bytes))
-    }
+/// The kind of a file that was removed.
+#[derive(Debug)]
+pub enum RemovedKind {
+    /// An environment.
+    Environment(ArchiveManifest),
+    /// An environment that cannot be read.
+    Damaged(io::Error),
+    /// A lease without a holder.
+    Lease,
+    /// A marker of a failure that does not count any more.
+    Failure,
+    /// A file that a killed start left.
+    Leftover,
 }
 
 /// The size and age of an environment, which decide whether it is removed.
@@ -70,14 +78,14 @@ pub fn chosen<Key>(
 }
 
 /// Removes unneeded files from a store; with `dry` it only lists them.
-pub fn prune(directory: &Path, limit: u64, unused: Option<Duration>, dry: bool) -> Vec<RemovedEntry> {
+pub fn prune(directory: &Path, limit: u64, unused: Option<Duration>, dry: bool) -> Vec<RemovedFile> {
     let store_dir = StoreDir::of(directory);
     let (entries, leftovers) = read(directory, &store_dir);
     let chosen = chosen(entries, limit, unused, IN_USE);
     let environments = chosen.into_iter().filter_map(|entry| {
         let names = EntryNames::of(directory, &entry.key);
-        let taken = RemovedEntry {
-            what: contents(&names.packed),
+        let taken = RemovedFile {
+            kind: kind_of(&names.packed),
             file: names.packed.clone(),
             bytes: entry.bytes,
             unused: entry.unused,
@@ -95,23 +103,20 @@ pub fn inventory(directory: &Path) -> (usize, u64) {
 }
 
 /// Reads the environments and the abandoned files.
-fn read(directory: &Path, store_dir: &StoreDir) -> (Vec<GarbageCandidate<String>>, Vec<RemovedEntry>) {
+fn read(directory: &Path, store_dir: &StoreDir) -> (Vec<GarbageCandidate<String>>, Vec<RemovedFile>) {
     let (mut packed, mut used, mut leftovers) = (Vec::new(), HashMap::new(), Vec::new());
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let (Some(name), Ok(found)) = (entry.file_name().into_string().ok(), entry.metadata()) else { continue };
         let age = store_dir.age(&found);
-        let leftover =
-            |what: &str| RemovedEntry { file: entry.path(), bytes: found.len(), unused: age, what: what.to_owned() };
+        let leftover = |kind| RemovedFile { file: entry.path(), bytes: found.len(), unused: age, kind };
         match what(&name) {
             Some(StoreFileKind::Packed(key)) => {
                 packed.push(GarbageCandidate { key: key.to_owned(), bytes: found.len(), unused: age })
             }
             Some(StoreFileKind::Used(key)) => _ = used.insert(key.to_owned(), age),
-            Some(StoreFileKind::Lease) if age >= LEFT => leftovers.push(leftover("a lease without a holder")),
-            Some(StoreFileKind::Failed) if age >= failed::HOLDS => {
-                leftovers.push(leftover("a failure that does not count any more"))
-            }
-            Some(StoreFileKind::Leftover) if age >= LEFT => leftovers.push(leftover("what a killed start left")),
+            Some(StoreFileKind::Lease) if age >= LEFT => leftovers.push(leftover(RemovedKind::Lease)),
+            Some(StoreFileKind::Failed) if age >= failed::HOLDS => leftovers.push(leftover(RemovedKind::Failure)),
+            Some(StoreFileKind::Leftover) if age >= LEFT => leftovers.push(leftover(RemovedKind::Leftover)),
             _ => {}
         }
     }
@@ -138,15 +143,11 @@ fn take(names: &EntryNames, store_dir: &StoreDir) -> bool {
     fs::remove_file(&aside).is_ok()
 }
 
-fn contents(packed: &Path) -> String {
+fn kind_of(packed: &Path) -> RemovedKind {
     let opened = untrusted::open(AT_FDCWD, packed, Owners::Anyone);
-    let index = opened.and_then(|mut file| archive::index(&mut file));
-    match index {
-        Ok(index) => {
-            let python = text::line(&index.manifest.python).into_owned();
-            format!("{} for {python}", text::count(index.manifest.packages.len() as u64, "package"))
-        }
-        Err(error) => format!("damaged ({})", crate::report::chain(&error)),
+    match opened.and_then(|mut file| archive::index(&mut file)) {
+        Ok(index) => RemovedKind::Environment(index.manifest),
+        Err(error) => RemovedKind::Damaged(error),
     }
 }
 
@@ -215,7 +216,8 @@ mod tests {
         ["model.tar.lz4", "train.py", "CACHEDIR.TAG", ".newer"].iter().for_each(|name| make(name));
         assert_eq!(prune(dir.path(), 0, None, true).len(), 4);
         let taken = prune(dir.path(), 0, None, false);
-        assert!(taken.len() == 4 && taken[0].words().contains("not used for 30 days"), "{taken:?}");
+        assert!(taken.len() == 4 && taken[0].unused > 29 * DAY, "{taken:?}");
+        assert!(matches!(taken[0].kind, RemovedKind::Damaged(_)), "{taken:?}");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 4);
     }
 

@@ -37,9 +37,10 @@ fn content(id: u8, beat: u8) -> Vec<u8> {
 fn go(at: At, id: u8, now: Duration, store: &mut Store) -> At {
     match at {
         At::Looking(mut turn) => {
-            let look = Snapshot { finished: store.finished, lease: store.lease.clone(), ..Snapshot::default() };
-            match turn.step(now, look) {
-                ElectionStep::Take => At::Done,
+            if store.finished {
+                return At::Done;
+            }
+            match turn.step(now, Snapshot { lease: store.lease.clone(), ..Snapshot::default() }) {
                 ElectionStep::Build => At::Creating(turn),
                 ElectionStep::TakeOver(lease) => At::Moving(turn, lease),
                 ElectionStep::Wait(_) => At::Looking(turn),
@@ -135,13 +136,9 @@ fn a_lease_that_changes_is_alive_however_long_it_takes_and_a_still_one_is_not() 
 }
 
 #[test]
-fn what_is_finished_comes_before_everything_else() {
-    let mut failed = FailedAttempt::default();
-    failed.permanent = true;
-    let failed = Some(failed);
-    let all = Snapshot { finished: true, failed: failed.clone(), lease: Some(vec![1]), orphaned: true };
-    assert_eq!(Election::default().step(Duration::ZERO, all.clone()), ElectionStep::Take);
-    let failed = Snapshot { finished: false, ..all };
+fn a_failure_comes_before_a_dead_builder_and_that_one_before_a_new_build() {
+    let failed = Some(FailedAttempt { permanent: true, ..FailedAttempt::default() });
+    let failed = Snapshot { failed, lease: Some(vec![1]), orphaned: true };
     assert!(matches!(Election::default().step(Duration::ZERO, failed.clone()), ElectionStep::Fail(_)));
     let orphaned = Snapshot { failed: None, ..failed };
     assert_eq!(Election::default().step(Duration::ZERO, orphaned), ElectionStep::TakeOver(vec![1]));

@@ -1,6 +1,7 @@
 //! Files under a name that no other file has, and how such a file takes its final name in one step. It does not know what is written.
 //!
 //! The crate tempfile draws the name and removes it. The file is opened here, because an error of the crate's own call has no number.
+#![warn(unreachable_pub)]
 
 use nix::libc::O_TMPFILE;
 use std::fs::{File, Permissions};
@@ -13,7 +14,7 @@ use tempfile::{Builder, NamedTempFile};
 ///
 /// # Errors
 /// The error of open(2).
-pub(crate) fn make(directory: &Path, prefix: &str) -> io::Result<NamedTempFile> {
+pub fn make(directory: &Path, prefix: &str) -> io::Result<NamedTempFile> {
     let open = |path: &Path| File::options().read(true).write(true).create_new(true).mode(0o600).open(path);
     Builder::new().prefix(prefix).make_in(directory, open)
 }
@@ -22,7 +23,7 @@ pub(crate) fn make(directory: &Path, prefix: &str) -> io::Result<NamedTempFile> 
 ///
 /// # Errors
 /// The error of open(2).
-pub(crate) fn unnamed(directory: &Path, prefix: &str) -> io::Result<File> {
+pub fn unnamed(directory: &Path, prefix: &str) -> io::Result<File> {
     let nameless = File::options().read(true).write(true).custom_flags(O_TMPFILE).mode(0o600).open(directory);
     nameless.or_else(|_| Ok(make(directory, prefix)?.into_file()))
 }
@@ -31,7 +32,7 @@ pub(crate) fn unnamed(directory: &Path, prefix: &str) -> io::Result<File> {
 ///
 /// # Errors
 /// The error of fchmod(2), fsync(2) or rename(2).
-pub(crate) fn publish(new: NamedTempFile, place: &Path, mode: u32, durable: bool) -> io::Result<()> {
+pub fn publish(new: NamedTempFile, place: &Path, mode: u32, durable: bool) -> io::Result<()> {
     new.as_file().set_permissions(Permissions::from_mode(mode))?;
     if durable {
         new.as_file().sync_all()?;

@@ -4,20 +4,20 @@ use super::archive;
 use super::archive::ArchiveManifest;
 use super::election::Snapshot;
 use super::error::StoreError;
-use super::failed::{self, FailedAttempt};
+use super::failed::{self, FailedAttempt, FailureMessage};
+use super::garbage::{self, RemovedFile};
 use super::lease::{self, Lease, LeaseOwner};
 use super::names::EntryNames;
 use super::pack;
-use super::store_dir::StoreDir;
-use super::{InstallRoot, Packed};
-use crate::report;
-use crate::temporary;
+use super::packed::Packed;
+use super::store_dir::{StoreDir, UNFINISHED};
 use nix::fcntl::AT_FDCWD;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use sys::untrusted::{self, Owners};
+use tempfile::NamedTempFile;
 
 /// The shortest interval between two records of a use.
 const TOUCH: Duration = Duration::from_secs(600);
@@ -27,31 +27,6 @@ const TAG: (&str, &str) = (
     "CACHEDIR.TAG",
     "Signature: 8a477f597d28d172789f06886806bc55\n# Environments shared by starts of trainit (deps.store). Each can be removed at any time.\n",
 );
-
-impl EntryState {
-    /// Describes the environment in a few words, of which another user may have written some.
-    pub fn words(&self) -> String {
-        text::line(&self.as_written()).into_owned()
-    }
-
-    fn as_written(&self) -> String {
-        match self {
-            EntryState::There(manifest, age, bytes) => {
-                let ArchiveManifest { packages, installer, host, .. } = manifest;
-                let packages = text::count(packages.len() as u64, "package");
-                format!(
-                    "has it: {packages}, {}, by {installer} on {host}, {} old",
-                    text::size(*bytes),
-                    text::time(*age)
-                )
-            }
-            EntryState::Building(owner) => format!("{} builds it: {}", owner.host, owner.doing),
-            EntryState::Failed(failed) => format!("it could not be built on {}: {}", failed.host, failed.what()),
-            EntryState::Missing => "does not have it".to_owned(),
-            EntryState::Bad(error) => format!("is of no use: {}", report::chain(error)),
-        }
-    }
-}
 
 /// An entry of a store.
 #[derive(Clone, Debug)]
@@ -84,6 +59,24 @@ pub enum EntryState {
     Bad(StoreError),
 }
 
+/// What a look at an entry finds.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// The environment.
+    Packed(Packed),
+    /// What others do about the missing environment.
+    Missing(Snapshot),
+}
+
+/// The bytes of a published environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublishedSize {
+    /// The bytes of the files.
+    pub plain: u64,
+    /// The bytes of the packed file.
+    pub packed: u64,
+}
+
 impl StoreEntry {
     /// Returns the entry of this key; the directory is made if need be.
     ///
@@ -102,22 +95,21 @@ impl StoreEntry {
         Ok(StoreEntry { directory: directory.to_owned(), names, key, limit, age, store_dir })
     }
 
-    /// Takes a snapshot for a start that wants the environment, with the environment if it exists.
+    /// Looks for the environment; without it, takes a snapshot for the election.
     ///
     /// # Errors
     /// Returns the reason why the entry cannot be used.
-    pub fn snapshot(&self) -> Result<(Snapshot, Option<Packed>), StoreError> {
-        let packed = self.packed()?;
-        if let (None, Some(errno)) = (&packed, self.store_dir.closed) {
+    pub(super) fn look(&self) -> Result<Found, StoreError> {
+        if let Some(packed) = self.packed()? {
+            return Ok(Found::Packed(packed));
+        }
+        if let Some(errno) = self.store_dir.closed {
             return Err(StoreError::Closed(errno));
         }
-        let lease = match packed {
-            Some(_) => None,
-            None => lease::look(&self.names.lease, &self.store_dir)
-                .map_err(|error| StoreError::File(self.names.lease.clone(), error))?,
-        };
+        let unusable = |error| StoreError::File(self.names.lease.clone(), error);
+        let lease = lease::look(&self.names.lease, &self.store_dir).map_err(unusable)?;
         let orphaned = lease.as_deref().and_then(lease::read).is_some_and(|owner| owner.is_dead());
-        Ok((Snapshot { finished: packed.is_some(), failed: self.failed(), lease, orphaned }, packed))
+        Ok(Found::Missing(Snapshot { failed: self.failed(), lease, orphaned }))
     }
 
     /// Opens the environment. A damaged one counts as missing, so that the next one replaces it.
@@ -138,12 +130,12 @@ impl StoreEntry {
     }
 
     /// Checks for an environment whose contents cannot be used.
-    pub fn is_bad(&self) -> bool {
+    pub(super) fn is_bad(&self) -> bool {
         !matches!(self.packed(), Ok(Some(_)))
     }
 
     /// Returns a failed attempt that still counts.
-    pub fn failed(&self) -> Option<FailedAttempt> {
+    fn failed(&self) -> Option<FailedAttempt> {
         let file = untrusted::open(AT_FDCWD, &self.names.failed, Owners::Anyone).ok()?;
         let found = file.metadata().ok()?;
         let counts = self.store_dir.believes(&found).is_ok() && self.store_dir.age(&found) < failed::HOLDS;
@@ -158,32 +150,64 @@ impl StoreEntry {
         if recent || self.store_dir.closed.is_some() {
             return;
         }
-        let new = temporary::make(&self.directory, super::store_dir::UNFINISHED);
+        let new = temporary::make(&self.directory, UNFINISHED);
         let _ = new.and_then(|new| temporary::publish(new, &self.names.used, 0o644, false));
     }
 
-    /// Packs and publishes the environment in one step; returns the bytes before and after compression.
-    pub(super) fn write(
+    /// Packs files below a directory, and publishes them as the environment in one step.
+    ///
+    /// # Errors
+    /// Returns the error of reading or writing.
+    pub fn publish(
         &self,
         lease: &mut Lease,
-        place: &InstallRoot,
-        manifest: ArchiveManifest,
+        root: &Path,
         files: &[PathBuf],
-    ) -> io::Result<(u64, u64)> {
-        let mut new = temporary::make(&self.directory, super::store_dir::UNFINISHED)?;
+        manifest: ArchiveManifest,
+    ) -> io::Result<PublishedSize> {
+        let mut new = temporary::make(&self.directory, UNFINISHED)?;
         let mut plain = 0;
         let mut tell = |bytes| {
             plain = bytes;
             lease.beat(|| "packing".to_owned());
         };
-        pack::pack(&place.root, files, manifest, BufWriter::new(new.as_file_mut()), &mut tell)?;
+        pack::pack(root, files, manifest, BufWriter::new(new.as_file_mut()), &mut tell)?;
         let packed = new.as_file().metadata()?.len();
-        temporary::publish(new, &self.names.packed, 0o644, true)?;
-        // An NFS server that gets a rename twice answers that there was nothing to rename, so the existing file decides.
-        File::open(&self.directory)?.sync_all()?;
+        self.put(new, &self.names.packed)?;
         let _ = fs::remove_file(&self.names.failed);
         self.touch();
-        Ok((plain, packed))
+        Ok(PublishedSize { plain, packed })
+    }
+
+    /// Gives a file its final name, durably.
+    fn put(&self, new: NamedTempFile, name: &Path) -> io::Result<()> {
+        temporary::publish(new, name, 0o644, true)?;
+        // An NFS server that gets a rename twice answers that there was nothing to rename, so the existing file decides.
+        File::open(&self.directory)?.sync_all()
+    }
+
+    /// Removes environments until the rest is within the limit, and files of killed starts.
+    pub fn prune(&self) -> Vec<RemovedFile> {
+        garbage::prune(&self.directory, self.limit, None, false)
+    }
+
+    /// Leaves a marker that the environment cannot be built.
+    pub fn fail(&self, permanent: bool, message: FailureMessage) {
+        self.leave(&FailedAttempt::new(permanent, message, &LeaseOwner::this().host, self.failed().as_ref()));
+    }
+
+    /// Leaves a marker that each start has to build the environment for itself.
+    pub fn fail_to_share(&self, why: &str) {
+        self.leave(&FailedAttempt::alone(why, &LeaseOwner::this().host));
+    }
+
+    /// Writes a marker. Without it the other starts try for themselves.
+    fn leave(&self, failed: &FailedAttempt) {
+        let _ = serde_json::to_vec(failed).map_err(io::Error::other).and_then(|json| {
+            let mut new = temporary::make(&self.directory, UNFINISHED)?;
+            new.write_all(&json)?;
+            self.put(new, &self.names.failed)
+        });
     }
 
     /// Removes a damaged environment, if this user is allowed to.
@@ -193,23 +217,25 @@ impl StoreEntry {
 
     /// Returns the state of the entry for a report.
     pub fn state(&self) -> EntryState {
-        let (look, packed) = match self.snapshot() {
-            Ok(seen) => seen,
+        let snapshot = match self.look() {
+            Ok(Found::Missing(snapshot)) => snapshot,
+            Ok(Found::Packed(Packed { index, file })) => {
+                let found = file.metadata().ok();
+                let (age, bytes) =
+                    found.map_or_else(Default::default, |found| (self.store_dir.age(&found), found.len()));
+                return EntryState::There(index.manifest, age, bytes);
+            }
             Err(error) => return EntryState::Bad(error),
         };
-        if let Some(packed) = packed {
-            let found = packed.file.metadata().ok();
-            let (age, bytes) = found.map_or_else(Default::default, |found| (self.store_dir.age(&found), found.len()));
-            return EntryState::There(packed.index.manifest, age, bytes);
-        }
-        let owner = look.lease.as_deref().and_then(lease::read).filter(|_| !look.orphaned);
-        let failed = look.failed.filter(FailedAttempt::is_for_all).map(EntryState::Failed);
+        let owner = snapshot.lease.as_deref().and_then(lease::read).filter(|_| !snapshot.orphaned);
+        let failed = snapshot.failed.filter(FailedAttempt::is_for_all).map(EntryState::Failed);
         owner.map(EntryState::Building).or(failed).unwrap_or(EntryState::Missing)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::causes;
     use super::*;
     use std::os::unix::fs::symlink;
 
@@ -217,8 +243,11 @@ mod tests {
         StoreEntry::of(directory, "0123456789abcdef".into(), u64::MAX, None).unwrap()
     }
 
-    fn bad(file: &Path, why: &str) -> String {
-        format!("is of no use: {}: {why}", text::path(file))
+    fn bad(entry: &StoreEntry) -> (PathBuf, String) {
+        match entry.state() {
+            EntryState::Bad(StoreError::File(file, error)) => (file, causes(&error)),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -244,9 +273,9 @@ mod tests {
         pipe(&entry.names.failed);
         assert!(matches!(entry.state(), EntryState::Missing));
         pipe(&entry.names.lease);
-        assert_eq!(entry.state().words(), bad(&entry.names.lease, "it cannot be read: it is not a regular file"));
+        assert_eq!(bad(&entry), (entry.names.lease.clone(), "it cannot be read: it is not a regular file".into()));
         symlink("/etc/passwd", &entry.names.packed).unwrap();
-        assert_eq!(entry.state().words(), bad(&entry.names.packed, "it cannot be read: it is a symbolic link"));
+        assert_eq!(bad(&entry), (entry.names.packed.clone(), "it cannot be read: it is a symbolic link".into()));
     }
 
     #[test]
@@ -267,13 +296,6 @@ mod tests {
         foreign(&entry.names.failed, failed);
         assert!(matches!(entry.state(), EntryState::Missing));
         foreign(&entry.names.lease, "{}");
-        assert_eq!(entry.state().words(), bad(&entry.names.lease, "it belongs to user 4321"));
-    }
-
-    #[test]
-    fn what_others_wrote_is_escaped() {
-        let owner =
-            serde_json::from_str(r#"{"host":"a\u001b[2J","pid":1,"space":"","began":0,"id":"","doing":"","beat":0}"#);
-        assert_eq!(EntryState::Building(owner.unwrap()).words(), "a\\x1b[2J builds it: ");
+        assert_eq!(bad(&entry), (entry.names.lease.clone(), "it belongs to user 4321".into()));
     }
 }

@@ -14,11 +14,9 @@ pub(super) const STALE: Duration = Duration::from_secs(60);
 /// little longer than the build takes, and a thousand replicas do not overload a file server.
 const WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
-/// The contents of the store for one environment.
+/// The contents of the store for one environment that does not exist.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Snapshot {
-    /// Whether the environment exists.
-    pub finished: bool,
+pub(super) struct Snapshot {
     /// A recent failed attempt.
     pub failed: Option<FailedAttempt>,
     /// The bytes of the lease, if there is one.
@@ -30,8 +28,6 @@ pub struct Snapshot {
 /// The next step of a start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ElectionStep {
-    /// Take the environment.
-    Take,
     /// Fail with the error of the other starts.
     Fail(FailedAttempt),
     /// Build for this start only, because the environment cannot be shared.
@@ -53,16 +49,13 @@ pub(super) struct Election {
 
 impl Election {
     /// Decides the next step; `now` is a monotonic time.
-    pub(super) fn step(&mut self, now: Duration, look: Snapshot) -> ElectionStep {
-        if look.finished {
-            return ElectionStep::Take;
-        }
-        match look.failed {
+    pub(super) fn step(&mut self, now: Duration, snapshot: Snapshot) -> ElectionStep {
+        match snapshot.failed {
             Some(failed) if failed.is_for_all() => return ElectionStep::Fail(failed),
             Some(failed) if failed.alone => return ElectionStep::Alone(failed),
             _ => {}
         }
-        let Some(lease) = look.lease else {
+        let Some(lease) = snapshot.lease else {
             self.seen = None;
             return ElectionStep::Build;
         };
@@ -70,7 +63,7 @@ impl Election {
             Some((known, since)) if *known == lease => *since,
             _ => now,
         };
-        if look.orphaned || now.saturating_sub(since) >= STALE {
+        if snapshot.orphaned || now.saturating_sub(since) >= STALE {
             self.seen = None;
             return ElectionStep::TakeOver(lease);
         }

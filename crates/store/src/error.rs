@@ -44,28 +44,14 @@ pub enum FileError {
     Writable(u32),
 }
 
-/// The reason why an environment cannot be packed and published.
-#[derive(Debug, thiserror::Error)]
-pub enum PublishError {
-    /// A distribution does not say which files it has.
-    #[error("{0} has no list of its files")]
-    NoList(String),
-    /// A distribution has a file outside of the directory of the installation.
-    #[error("{} of {name} is outside of {}", file.display(), root.display())]
-    Outside {
-        /// The distribution.
-        name: String,
-        /// The file.
-        file: PathBuf,
-        /// The directory of the installation.
-        root: PathBuf,
-    },
-    /// The packed environment cannot be made.
-    #[error("it cannot be packed")]
-    Write(#[source] io::Error),
-}
-
 /// A file of an environment that cannot be read, inside of an `io::Error`.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.display())]
 pub(super) struct UnreadFile(pub PathBuf, #[source] pub io::Error);
+
+/// Returns the words of an error and of those behind it.
+#[cfg(test)]
+pub(super) fn causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,9 +1,9 @@
 //! Marks that a start builds an environment: one small file, made by the first start, whose bytes change while its owner lives. `election`
 //! decides which start builds; correctness never depends on this file.
 
+use super::digest::{Digest, short};
 use super::error::FileError;
 use super::store_dir::StoreDir;
-use crate::deps::digest::{Digest, short};
 use nix::fcntl::AT_FDCWD;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -40,7 +40,7 @@ pub struct LeaseOwner {
 
 impl LeaseOwner {
     /// Describes this process as an owner.
-    pub fn this() -> Self {
+    pub(super) fn this() -> Self {
         let pid = Pid::own();
         LeaseOwner {
             host: kernel("hostname").chars().take(100).collect(),
@@ -59,7 +59,7 @@ impl LeaseOwner {
     }
 
     /// Checks whether the owner is known to be dead. That can be known only of a process in this PID namespace.
-    pub fn is_dead(&self) -> bool {
+    pub(super) fn is_dead(&self) -> bool {
         let here = !self.space.is_empty() && self.space == space();
         here && self.process().and_then(proc::start_time) != Some(self.began)
     }
@@ -87,7 +87,7 @@ pub fn read(bytes: &[u8]) -> Option<LeaseOwner> {
 ///
 /// # Errors
 /// Returns why the file cannot be read, or whose it is.
-pub fn look(path: &Path, store_dir: &StoreDir) -> Result<Option<Vec<u8>>, FileError> {
+pub(super) fn look(path: &Path, store_dir: &StoreDir) -> Result<Option<Vec<u8>>, FileError> {
     let opened = untrusted::open(AT_FDCWD, path, Owners::Anyone).and_then(|file| Ok((file.metadata()?, file)));
     let (found, file) = match opened {
         Err(error) if is_gone(&error) => return Ok(None),
@@ -101,7 +101,7 @@ pub fn look(path: &Path, store_dir: &StoreDir) -> Result<Option<Vec<u8>>, FileEr
 }
 
 /// Checks whether an error means that a file is gone. NFS reports ESTALE for a file that another node removed.
-pub fn is_gone(error: &io::Error) -> bool {
+pub(super) fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.kind() == io::ErrorKind::StaleNetworkFileHandle
 }
 
@@ -113,7 +113,7 @@ fn bytes(mut file: &File) -> io::Result<Vec<u8>> {
 
 /// One start's attempt to take over a dead builder's lease.
 #[derive(Debug, Default)]
-pub struct Takeover {
+pub(super) struct Takeover {
     claim: Option<Claim>,
     left_to_another: Vec<u8>,
 }
@@ -121,7 +121,7 @@ pub struct Takeover {
 impl Takeover {
     /// Checks whether this start may take the lease away. It may not while another start is about to. If the same lease is judged a second
     /// time, that other start is dead as well.
-    pub fn may_begin(&mut self, lease: &Path, judged: &[u8]) -> bool {
+    pub(super) fn may_begin(&mut self, lease: &Path, judged: &[u8]) -> bool {
         if self.left_to_another == judged {
             return true;
         }
@@ -170,7 +170,7 @@ impl Lease {
     ///
     /// # Errors
     /// Fails if the store cannot be written.
-    pub fn take(path: &Path, owner: LeaseOwner) -> io::Result<Option<Self>> {
+    pub(super) fn take(path: &Path, owner: LeaseOwner) -> io::Result<Option<Self>> {
         let made = File::options().write(true).create_new(true).mode(0o644).open(path);
         let file = match made {
             Ok(file) => file,
@@ -184,7 +184,7 @@ impl Lease {
     }
 
     /// Takes a dead builder's lease away, and puts back a lease other than the judged one.
-    pub fn take_away(path: &Path, judged: &[u8], owner: &LeaseOwner) {
+    pub(super) fn take_away(path: &Path, judged: &[u8], owner: &LeaseOwner) {
         let aside = path.with_extension(format!("stale-{}", owner.id));
         // Of several concurrent renames only one succeeds.
         if fs::rename(path, &aside).is_err() {
@@ -199,7 +199,7 @@ impl Lease {
     }
 
     /// Keeps the marker of a takeover for as long as the lease exists.
-    pub fn keep(&mut self, takeover: Takeover) {
+    pub(super) fn keep(&mut self, takeover: Takeover) {
         self.takeover = takeover;
     }
 
@@ -241,6 +241,7 @@ impl Drop for Lease {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::causes;
     use super::*;
     use proptest::prelude::*;
 
@@ -252,7 +253,7 @@ mod tests {
     fn a_lease_that_is_another_users_a_link_or_a_pipe_is_told_and_not_waited_for() {
         let dir = tempfile::tempdir().unwrap();
         let (path, store_dir) = (dir.path().join("a.lease"), StoreDir::of(dir.path()));
-        let told = || crate::report::chain(&super::look(&path, &store_dir).unwrap_err());
+        let told = || causes(&super::look(&path, &store_dir).unwrap_err());
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
         assert_eq!(told(), "it cannot be read: it is not a regular file");
         fs::remove_file(&path).unwrap();

@@ -78,7 +78,7 @@ pub struct ArchiveIndex {
 }
 
 /// A writer that packs a stream into pieces.
-pub struct Packer<W: Write> {
+pub(super) struct Packer<W: Write> {
     to: W,
     plain: Vec<u8>,
     pieces: Vec<Piece>,
@@ -86,7 +86,7 @@ pub struct Packer<W: Write> {
 
 impl<W: Write> Packer<W> {
     /// Creates a packer that writes to `to`.
-    pub fn new(to: W) -> Self {
+    pub(super) fn new(to: W) -> Self {
         Packer { to, plain: Vec::with_capacity(PIECE), pieces: Vec::new() }
     }
 
@@ -109,7 +109,7 @@ impl<W: Write> Packer<W> {
     ///
     /// # Errors
     /// Returns the error of writing.
-    pub fn finish(mut self, manifest: ArchiveManifest) -> io::Result<W> {
+    pub(super) fn finish(mut self, manifest: ArchiveManifest) -> io::Result<W> {
         self.end_piece()?;
         let index = postcard::to_allocvec(&ArchiveIndex { manifest, pieces: self.pieces }).map_err(io::Error::other)?;
         let length = u32::try_from(index.len()).ok().filter(|length| *length <= INDEX_MAX);
@@ -179,7 +179,7 @@ fn footer_of(footer: &[u8]) -> Option<(u32, [u8; 32])> {
 }
 
 /// Parses an index; `None` if its hash is wrong or its numbers are impossible.
-pub fn parse(bytes: &[u8], hash: &[u8; 32]) -> Option<ArchiveIndex> {
+fn parse(bytes: &[u8], hash: &[u8; 32]) -> Option<ArchiveIndex> {
     let same = <[u8; 32]>::from(Sha256::digest(bytes)) == *hash;
     let index: ArchiveIndex = same.then(|| postcard::from_bytes(bytes).ok())??;
     let fits = |piece: &Piece| piece.packed <= PACKED_MAX && piece.plain as usize <= PIECE;

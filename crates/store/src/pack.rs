@@ -1,42 +1,12 @@
-//! Packs the files of an installation, by the distributions' own lists (RECORD).
+//! Packs files below a directory into an archive.
 
-use super::InstallRoot;
 use super::archive::{ArchiveManifest, Packer};
-use super::error::{PublishError, UnreadFile};
-use requirements::installed::record;
+use super::error::UnreadFile;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use sys::untrusted::{self, Owners};
-
-/// Lists the files of these distributions, relative to the root. The files that make a distribution count as installed come last, so that
-/// a half-unpacked distribution does not count as whole.
-///
-/// # Errors
-/// A distribution without a list, or a file outside the root.
-pub(super) fn files<'a>(
-    place: &InstallRoot,
-    metadata: impl Iterator<Item = &'a Path>,
-) -> Result<Vec<PathBuf>, PublishError> {
-    let (mut parts, mut heads) = (Vec::new(), Vec::new());
-    for metadata in metadata {
-        let name = metadata.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let listed = record::files(metadata).ok_or_else(|| PublishError::NoList(name.clone()))?;
-        for file in listed {
-            let Some(below) = place.below(&file) else {
-                return Err(PublishError::Outside { name, file, root: place.root.clone() });
-            };
-            if file.starts_with(metadata) { heads.push(below) } else { parts.push(below) }
-        }
-    }
-    for list in [&mut parts, &mut heads] {
-        list.sort_unstable();
-        list.dedup();
-    }
-    parts.append(&mut heads);
-    Ok(parts)
-}
 
 /// Packs files below a root; `tell` gets the number of bytes read, from time to time.
 ///

@@ -2,7 +2,6 @@
 //! will run as this user, so no untrusted user may have put it there.
 
 use super::error::FileError;
-use crate::temporary;
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 use protocol::errno;
@@ -17,7 +16,7 @@ pub(super) const UNFINISHED: &str = ".new-";
 
 /// The facts about a store's file system.
 #[derive(Clone, Debug)]
-pub struct StoreDir {
+pub(super) struct StoreDir {
     /// The reason why no file can be made there, if there is one.
     pub closed: Option<Errno>,
     /// The owner of files that this process makes there: a server may map root to the user nobody.
@@ -33,7 +32,7 @@ pub struct StoreDir {
 
 impl StoreDir {
     /// Examines the file system with a test file that is removed at once.
-    pub fn of(directory: &Path) -> Self {
+    pub(super) fn of(directory: &Path) -> Self {
         let probe = temporary::make(directory, UNFINISHED).and_then(|file| file.as_file().metadata());
         let (found, closed): (Option<Metadata>, Option<io::Error>) = match probe {
             Ok(found) => (Some(found), None),
@@ -54,7 +53,7 @@ impl StoreDir {
     ///
     /// # Errors
     /// Returns who could have written the file.
-    pub fn believes(&self, file: &Metadata) -> Result<(), FileError> {
+    pub(super) fn believes(&self, file: &Metadata) -> Result<(), FileError> {
         if !self.is_trusted(file.uid()) {
             return Err(FileError::ForeignCode { owner: file.uid().into(), own: geteuid() });
         }
@@ -68,7 +67,7 @@ impl StoreDir {
     ///
     /// # Errors
     /// Returns the owner of the file.
-    pub fn owns(&self, file: &Metadata) -> Result<(), FileError> {
+    pub(super) fn owns(&self, file: &Metadata) -> Result<(), FileError> {
         if self.is_trusted(file.uid()) { Ok(()) } else { Err(FileError::Foreign(file.uid().into())) }
     }
 
@@ -77,7 +76,7 @@ impl StoreDir {
     }
 
     /// Returns the age of a file by the clock of its file system.
-    pub fn age(&self, file: &Metadata) -> Duration {
+    pub(super) fn age(&self, file: &Metadata) -> Duration {
         let now = self.time + self.at.elapsed();
         file.modified().ok().and_then(|time| now.duration_since(time).ok()).unwrap_or_default()
     }

@@ -1,15 +1,15 @@
 //! Describes where an environment is installed on this machine, and derives the key of its store entry.
 
-use crate::deps::digest::{Digest, short};
-use crate::deps::stamp::StateDigests;
+use super::stamp::StateDigests;
 use std::path::{Path, PathBuf};
+use store::digest::{Digest, short};
 
 /// The version of an environment's contents, raised with each change of them.
 const SCHEMA: &str = "1";
 
 /// The directories of an installation. Programs among the packages name the interpreter by its path, so all of these belong to the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InstallRoot {
+pub(super) struct InstallRoot {
     /// The directory that contains all files of the packages.
     pub root: PathBuf,
     /// The directories of packages.
@@ -22,12 +22,12 @@ pub struct InstallRoot {
 
 impl InstallRoot {
     /// Returns a file's path relative to the root; `None` if it lies elsewhere.
-    pub fn below(&self, file: &Path) -> Option<PathBuf> {
+    pub(super) fn below(&self, file: &Path) -> Option<PathBuf> {
         file.strip_prefix(&self.root).ok().map(Path::to_owned)
     }
 
     /// Returns the key of the required environment.
-    pub fn key(&self, parts: &StateDigests) -> String {
+    pub(super) fn key(&self, parts: &StateDigests) -> String {
         let mut digest = Digest::default();
         digest.add("schema", SCHEMA);
         digest.add("machine", &self.machine);

@@ -2,6 +2,7 @@
 //! manifests, where `unsafe` may stand in the lints, and import circles are found by scripts/structure.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -70,26 +71,30 @@ fn no_file_is_too_long_to_read() {
     report(long.map(line).collect());
 }
 
-#[test]
-fn the_supervisor_is_made_of_sys_and_protocol_alone() {
-    let shown = Command::new(env!("CARGO"))
-        .args([
-            "tree",
-            "--locked",
-            "--offline",
-            "--package",
-            "trainit-supervisor",
-            "--edges",
-            "normal",
-            "--prefix",
-            "none",
-        ])
-        .current_dir(root())
-        .output()
-        .unwrap();
-    let tree = String::from_utf8_lossy(&shown.stdout).into_owned();
+/// The crates that one crate names in its `[dependencies]`, by `cargo tree`; with `--edges normal` those of tests are left out.
+fn dependencies(package: &str) -> BTreeSet<String> {
+    let words = ["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none", "--depth", "1", "--package"];
+    let shown = Command::new(env!("CARGO")).args(words).arg(package).current_dir(root()).output().unwrap();
     assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
-    let ours = tree.lines().filter_map(|line| line.split(' ').next()).filter(|name| name.starts_with("trainit"));
-    let ours: std::collections::BTreeSet<&str> = ours.collect();
-    assert_eq!(ours, ["trainit-protocol", "trainit-supervisor", "trainit-sys"].into(), "{tree}");
+    let tree = String::from_utf8_lossy(&shown.stdout).into_owned();
+    let names = tree.lines().skip(1).filter_map(|line| line.split(' ').next());
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn pid_1_is_made_of_three_crates_and_few_libraries() {
+    let allowed: [(&str, &[&str]); 3] = [
+        ("trainit-supervisor", &["humantime", "libc", "nix", "serde", "serde_json", "trainit-protocol", "trainit-sys"]),
+        ("trainit-sys", &["libc", "memchr", "nix", "postcard", "serde"]),
+        ("trainit-protocol", &["nix", "postcard", "serde"]),
+    ];
+    for (package, allowed) in allowed {
+        assert_eq!(dependencies(package), allowed.iter().map(|name| (*name).to_owned()).collect(), "{package}");
+    }
+}
+
+#[test]
+fn the_store_knows_neither_packages_nor_the_binary() {
+    let ours = dependencies("trainit-store").into_iter().filter(|name| name.starts_with("trainit"));
+    assert_eq!(ours.collect::<Vec<_>>(), ["trainit-protocol", "trainit-sys", "trainit-temporary", "trainit-text"]);
 }

@@ -7,6 +7,7 @@ use super::log::Log;
 use super::state::State;
 use super::{ChildMains, PrepareArgs, run};
 use protocol::handover::{Level, Policy, Scope, SignalPolicy, StopPolicy};
+use std::fmt;
 use std::time::Duration;
 use sys::signal::InheritedSignals;
 use sys::{Args, Signal, process, terminal};
@@ -99,17 +100,26 @@ fn launch(command: Args, start: PrepareArgs) -> u8 {
 }
 
 /// A mistake in the words of `trainit init`.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 enum InitUsage {
-    #[error("no command")]
     NoCommand,
-    #[error("--grace wants a time such as 30s")]
     NoGrace,
-    #[error("there is no option -{}", .0.escape_default())]
     Unknown(char),
-    #[error("-{flag} wants {wanted}, not '{value}'")]
     Wrong { flag: char, wanted: &'static str, value: String },
 }
+
+impl fmt::Display for InitUsage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            InitUsage::NoCommand => f.write_str("no command"),
+            InitUsage::NoGrace => f.write_str("--grace wants a time such as 30s"),
+            InitUsage::Unknown(flag) => write!(f, "there is no option -{}", flag.escape_default()),
+            InitUsage::Wrong { flag, wanted, value } => write!(f, "-{flag} wants {wanted}, not '{value}'"),
+        }
+    }
+}
+
+impl std::error::Error for InitUsage {}
 
 fn read(mut args: Args, options: &mut InitOptions) -> Result<InitRequest, InitUsage> {
     while let Some(word) = args.first() {

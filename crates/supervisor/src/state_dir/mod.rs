@@ -11,6 +11,7 @@ pub use previous_run::previous_runs;
 
 use nix::unistd::AccessFlags;
 use protocol::state_file::{ProcessIdentity, REQUESTS};
+use std::fmt;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -21,15 +22,27 @@ use sys::{Pid, proc, untrusted};
 const FILE: &str = "state.json";
 
 /// The reason why there is no state directory.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum NoStateDir {
     /// The directory has no name.
-    #[error("/proc tells nothing of this container's processes")]
     Nameless,
     /// No base works, each for its own reason.
-    #[error("{}", .0.iter().map(|(base, error)| told(base, error)).collect::<Vec<_>>().join("; "))]
     NoBase(Vec<(PathBuf, io::Error)>),
 }
+
+impl fmt::Display for NoStateDir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoStateDir::Nameless => f.write_str("/proc tells nothing of this container's processes"),
+            NoStateDir::NoBase(tried) => {
+                let told: Vec<_> = tried.iter().map(|(base, error)| told(base, error)).collect();
+                f.write_str(&told.join("; "))
+            }
+        }
+    }
+}
+
+impl std::error::Error for NoStateDir {}
 
 fn told(base: &Path, error: &io::Error) -> String {
     let error = protocol::errno::words_of(error);

@@ -9,7 +9,7 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// How many levels of directories inside a checkpoint are read.
@@ -34,8 +34,22 @@ pub(crate) struct Contents {
 }
 
 /// The reason why a candidate is not a complete checkpoint, as a fragment that fits after its name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Unfinished(pub String);
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unfinished {
+    /// A rule is not met.
+    #[error("{0}")]
+    Rule(String),
+    /// A file or directory cannot be read.
+    #[error("cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    /// The inner file or directory of this name is not complete.
+    #[error("{}: {why}", name.display())]
+    Inside {
+        name: PathBuf,
+        #[source]
+        why: Box<Unfinished>,
+    },
+}
 
 /// The result of judging a candidate.
 pub(crate) type Completeness<T = Contents> = Result<T, Unfinished>;
@@ -43,18 +57,12 @@ pub(crate) type Completeness<T = Contents> = Result<T, Unfinished>;
 impl Unfinished {
     /// Makes a reason from a text.
     pub(crate) fn because(why: impl Into<String>) -> Self {
-        Unfinished(why.into())
+        Unfinished::Rule(why.into())
     }
 
     /// Puts the name of the inner file or directory before the reason.
     pub(crate) fn inside(self, name: &Path) -> Self {
-        Unfinished(format!("{}: {}", name.display(), self.0))
-    }
-}
-
-impl From<io::Error> for Unfinished {
-    fn from(error: io::Error) -> Self {
-        Unfinished(format!("cannot be read: {error}"))
+        Unfinished::Inside { name: name.to_owned(), why: Box::new(self) }
     }
 }
 

@@ -99,7 +99,7 @@ impl<'a> Search<'a> {
                 }
                 Err(why) => {
                     let path = self.context.listing.path(candidate.entry);
-                    survey.passed_over.push(PassedOver { path, step: candidate.step, why: why.0 });
+                    survey.passed_over.push(PassedOver { path, step: candidate.step, why: why.to_string() });
                 }
             }
         }

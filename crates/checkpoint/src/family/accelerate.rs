@@ -50,6 +50,6 @@ fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness
     if let Some(file) = rewritten::after(&dir, RANDOM_STATES, BEFORE.iter().copied()) {
         return Err(Unfinished::because(format!("{file} was written again after {RANDOM_STATES}")));
     }
-    torch(&states).map_err(|why| Unfinished(format!("{RANDOM_STATES}: {}", why.0)))?;
+    torch(&states).map_err(|why| why.inside(std::path::Path::new(RANDOM_STATES)))?;
     tree(&dir)
 }

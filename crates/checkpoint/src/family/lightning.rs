@@ -61,6 +61,6 @@ fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness
     if !path.join(META).exists() {
         return Err(Unfinished::because(format!("no {META} yet")));
     }
-    completeness::torch(&path.join(META)).map_err(|why| Unfinished(format!("{META}: {}", why.0)))?;
+    completeness::torch(&path.join(META)).map_err(|why| why.inside(Path::new(META)))?;
     Ok(found)
 }

@@ -33,7 +33,7 @@ fn judge(context: &FamilyContext<'_>, candidate: &Candidate<'_>) -> Completeness
         return completeness::any(&path);
     }
     if let Some(proof) = context.pattern.and_then(|pattern| pattern.proof()) {
-        written_last(&path.join(proof)).map_err(|why| Unfinished(format!("{proof}: {}", why.0)))?;
+        written_last(&path.join(proof)).map_err(|why| why.inside(Path::new(proof)))?;
     }
     let contents = completeness::tree_at_rest(&path)?;
     if contents == completeness::Contents::NONE { Err(Unfinished::because("empty")) } else { Ok(contents) }

@@ -101,8 +101,8 @@ pub fn is_trusted(file: &Path) -> bool {
 /// # Errors
 /// All mistakes in the file as one error (78).
 pub fn check(file: &Path) -> Result<String> {
-    if let Some(Err((what, hint))) = file.to_str().map(no_place_elsewhere) {
-        return Err(Error::config(format!("config check: {what}")).hint(hint));
+    if let Some(Err(error)) = file.to_str().map(no_place_elsewhere) {
+        return Err(Error::config(format!("config check: {error}")).hint(error.hint()));
     }
     let name = shown(&file.display().to_string());
     let bytes = read_file(file).map_err(|error| Error::config(format!("{name} cannot be read")).caused_by(error))?;

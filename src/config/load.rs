@@ -247,8 +247,8 @@ fn named(sources: &ConfigSources<'_>, problems: &mut Problems) -> Option<(PathBu
     };
     match path.to_str().map_or(Ok(()), super::no_place_elsewhere) {
         Ok(()) => Some((sources.workdir.join(path), origin)),
-        Err((what, hint)) => {
-            problems.unreadable(&origin, &what, &hint);
+        Err(error) => {
+            problems.unreadable(&origin, &error.to_string(), &error.hint());
             None
         }
     }

@@ -80,8 +80,8 @@ pub(super) fn add_files(
         let key = name.strip_suffix("_FILE").and_then(lookup::of_variable);
         let Some((file, key)) = sources.environment.get(name).zip(key) else { continue };
         let (path, origin) = (sources.workdir.join(file), ValueOrigin::Environment(name.to_owned()));
-        if let Some(Err((what, hint))) = file.to_str().map(super::no_place_elsewhere) {
-            problems.unreadable(&origin, &what, &hint);
+        if let Some(Err(error)) = file.to_str().map(super::no_place_elsewhere) {
+            problems.unreadable(&origin, &error.to_string(), &error.hint());
             continue;
         }
         let read = secret::read_on(mounts, &path);

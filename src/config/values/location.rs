@@ -5,30 +5,55 @@ use super::{ConfigValue, ValueError};
 use crate::config::node::ConfigNode;
 use crate::config::problems::{Problems, shown};
 
+/// A text in the position of a path that names no place in the container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoPath<'a> {
+    /// A URL.
+    #[error("`{}`: a URL is not a path in the container", shown(text))]
+    Url {
+        /// The whole text.
+        text: &'a str,
+        /// The part before `://`.
+        scheme: &'a str,
+        /// The part after it.
+        rest: &'a str,
+    },
+    /// A place on another machine.
+    #[error("`{}`: a place on another machine is not a path in the container", shown(.0))]
+    Remote(&'a str),
+    /// A path of Windows.
+    #[error("`{}`: a path of Windows is not one in the container", shown(.0))]
+    Drive(&'a str),
+}
+
+impl NoPath<'_> {
+    /// Returns what to do instead.
+    pub fn hint(&self) -> String {
+        match self {
+            NoPath::Url { scheme, rest, .. } => way(scheme, rest),
+            NoPath::Remote(_) => mount("what is there"),
+            NoPath::Drive(_) => mount("the directory"),
+        }
+    }
+}
+
 /// Rejects a text that is no path. Pure: nothing is looked up.
 ///
 /// # Errors
-/// The kind of the text, and its correction.
-pub fn no_place_elsewhere(text: &str) -> Result<(), (String, String)> {
-    if let Some((scheme, rest)) = url(text) {
-        return Err((format!("`{}`: a URL is not a path in the container", shown(text)), way(scheme, rest)));
-    }
-    if is_remote(text) {
-        let what = format!("`{}`: a place on another machine is not a path in the container", shown(text));
-        return Err((what, mount("what is there")));
-    }
-    match is_drive(text) {
-        true => {
-            Err((format!("`{}`: a path of Windows is not one in the container", shown(text)), mount("the directory")))
-        }
-        false => Ok(()),
+/// The kind of the text.
+pub fn no_place_elsewhere(text: &str) -> Result<(), NoPath<'_>> {
+    match url(text) {
+        Some((scheme, rest)) => Err(NoPath::Url { text, scheme, rest }),
+        None if is_remote(text) => Err(NoPath::Remote(text)),
+        None if is_drive(text) => Err(NoPath::Drive(text)),
+        None => Ok(()),
     }
 }
 
 /// Reads a value that is a path, and reports the kind of a text that is none, such as a URL.
 pub fn read_path<T: ConfigValue>(node: &ConfigNode, at: &str, problems: &mut Problems) -> Option<T> {
-    if let Some(Err((what, hint))) = node.as_text().map(no_place_elsewhere) {
-        problems.wrong(&node.origin, at, &what, &hint);
+    if let Some(Err(error)) = node.as_text().map(no_place_elsewhere) {
+        problems.wrong(&node.origin, at, &error.to_string(), &error.hint());
         return None;
     }
     let read = node.as_text().map_or(Err(ValueError::Form), T::parse);
@@ -84,7 +109,7 @@ mod tests {
     use crate::config::{ConfigNode, KEYS, Key, Problems, ValueOrigin, together};
 
     fn what(text: &str) -> String {
-        no_place_elsewhere(text).map_or_else(|(what, hint)| format!("{what}; {hint}"), |()| String::new())
+        no_place_elsewhere(text).map_or_else(|error| format!("{error}; {}", error.hint()), |()| String::new())
     }
 
     #[test]

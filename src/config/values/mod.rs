@@ -21,7 +21,7 @@ pub use choices::{
 pub(super) use collections::items;
 pub use gpus::{ForwardCompat, FreeMemory, MigPolicy};
 pub use limits::{LockedMemory, OpenFiles, Threads};
-pub use location::{no_place_elsewhere, read_path};
+pub use location::{NoPath, no_place_elsewhere, read_path};
 pub use paths::{DataPath, OutputPath, parse_path_list};
 pub use ranges::Range;
 pub use records::{EnvValue, KeyPath, ModeSpec};

@@ -121,15 +121,15 @@ fn without_rw(mut node: ConfigNode, at: &str, problems: &mut Problems) -> Option
 fn long_form(node: &ConfigNode, known: &[&str], at: &str, problems: &mut Problems) -> Option<ConfigNode> {
     let Some(text) = node.as_text() else { return Some(node.clone()) };
     // This check precedes the split: the last colon of a URL does not introduce options.
-    if let Err((what, hint)) = super::no_place_elsewhere(text) {
-        problems.wrong(&node.origin, at, &what, &hint);
+    if let Err(error) = super::no_place_elsewhere(text) {
+        problems.wrong(&node.origin, at, &error.to_string(), &error.hint());
         return None;
     }
     let (path, options) = match split(text, known) {
         Ok(parts) => parts,
-        Err((what, hint)) => {
+        Err(error) => {
             let text = shown(text);
-            problems.wrong(&node.origin, at, &format!("`{text}`: {what}"), &hint);
+            problems.wrong(&node.origin, at, &format!("`{text}`: {error}"), &error.hint());
             return None;
         }
     };
@@ -151,14 +151,48 @@ fn option_value(name: &str, value: &str, origin: &ValueOrigin) -> ConfigNode {
     }
 }
 
-/// A mistake, and its correction.
-type Miss = (String, String);
+/// A text that is no path with options.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum NoSplit<'a> {
+    /// It is a URL.
+    #[error("a URL is not a path in the container")]
+    Url,
+    /// It is a path on the host and one in the container.
+    #[error("two paths")]
+    TwoPaths,
+    /// An option's value has a colon.
+    #[error("the value of an option cannot hold a colon here")]
+    Colon,
+    /// This name is no option of the kind of path.
+    #[error("`{}` is no option", shown(stranger))]
+    NoOption {
+        stranger: &'a str,
+        /// The option that is probably meant.
+        meant: Option<&'a str>,
+        known: &'a [&'a str],
+    },
+}
 
 /// The hint for a text that really is a path.
 const ANYWAY: &str = "if it is a path, write it as a map: {path: …}";
 
+impl NoSplit<'_> {
+    /// Returns what to write instead.
+    fn hint(&self) -> String {
+        match self {
+            NoSplit::Url => "mount it, and name the directory".to_owned(),
+            NoSplit::TwoPaths => {
+                format!("HOST:CONTAINER is for docker -v; here name only the path in the container; {ANYWAY}")
+            }
+            NoSplit::Colon => "write it as a map: {path: …, contains: […]}".to_owned(),
+            NoSplit::NoOption { meant: Some(meant), .. } => format!("did you mean {meant}? {ANYWAY}"),
+            NoSplit::NoOption { known, .. } => format!("options are {}; {ANYWAY}", known.join(", ")),
+        }
+    }
+}
+
 /// Splits a path from its options.
-fn split<'a>(text: &'a str, known: &[&str]) -> Result<(&'a str, Option<&'a str>), Miss> {
+fn split<'a>(text: &'a str, known: &'a [&'a str]) -> Result<(&'a str, Option<&'a str>), NoSplit<'a>> {
     let (path, options) = match text.rsplit_once(':') {
         Some((path, tail)) if names(tail).all(|name| known.contains(&name)) => (path, Some(tail)),
         _ => (text, None),
@@ -175,33 +209,25 @@ fn names(options: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Rejects a text that can hardly be a path, whatever follows it.
-fn no_other_syntax(path: &str) -> Result<(), Miss> {
+fn no_other_syntax(path: &str) -> Result<(), NoSplit<'static>> {
     let holds_option = |name: &&&str| path.contains(&format!(":{name}=")) || path.contains(&format!(":{name},"));
     if path.contains("://") {
-        Err(("a URL is not a path in the container".into(), "mount it, and name the directory".into()))
+        Err(NoSplit::Url)
     } else if path.contains(":/") {
-        let hint = format!("HOST:CONTAINER is for docker -v; here name only the path in the container; {ANYWAY}");
-        Err(("two paths".into(), hint))
+        Err(NoSplit::TwoPaths)
     } else if DATA_OPTIONS.iter().chain(OUTPUT_OPTIONS).find(holds_option).is_some() {
-        let hint = "write it as a map: {path: …, contains: […]}";
-        Err(("the value of an option cannot hold a colon here".into(), hint.into()))
+        Err(NoSplit::Colon)
     } else {
         Ok(())
     }
 }
 
 /// Rejects a text after a colon that is no list of options, but was probably meant as one.
-fn no_near_miss(tail: &str, known: &[&str]) -> Result<(), Miss> {
+fn no_near_miss<'a>(tail: &'a str, known: &'a [&'a str]) -> Result<(), NoSplit<'a>> {
     let Some(stranger) = names(tail).find(|name| !known.contains(name)) else { return Ok(()) };
     let meant = names(tail).find_map(|name| nearest(name, known));
-    let hint = match meant {
-        Some(meant) => format!("did you mean {meant}? {ANYWAY}"),
-        None if tail.is_empty() || tail.contains('=') || names(tail).any(is_option) => {
-            format!("options are {}; {ANYWAY}", known.join(", "))
-        }
-        None => return Ok(()),
-    };
-    Err((format!("`{}` is no option", shown(stranger)), hint))
+    let was_meant = meant.is_some() || tail.is_empty() || tail.contains('=') || names(tail).any(is_option);
+    if was_meant { Err(NoSplit::NoOption { stranger, meant, known }) } else { Ok(()) }
 }
 
 /// Returns the option that is nearest to a name; `None` for a valid name, which is no slip.

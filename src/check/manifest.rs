@@ -26,34 +26,44 @@ pub struct ManifestEntry {
     pub name: PathBuf,
 }
 
-/// The hint for a line that cannot be parsed.
-pub const FORM: &str = "lines are `SHA256  NAME`, `SHA256 SIZE  NAME` or `- SIZE  NAME`";
+/// The reason why a line is invalid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LineFault {
+    /// The line has another form.
+    #[error("lines are `SHA256  NAME`, `SHA256 SIZE  NAME` or `- SIZE  NAME`")]
+    Form,
+    /// The name leads out of the directory.
+    #[error("names are below the directory, without `..`")]
+    Outside,
+}
 
 /// Parses a line; returns `None` for a blank line or a comment.
 ///
 /// # Errors
 /// The reason why the line is invalid.
-pub fn parse(line: &[u8]) -> Result<Option<ManifestEntry>, &'static str> {
+pub fn parse(line: &[u8]) -> Result<Option<ManifestEntry>, LineFault> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.trim_ascii().is_empty() || line.starts_with(b"#") {
         return Ok(None);
     }
     let (escaped, line) = line.strip_prefix(b"\\").map_or((false, line), |line| (true, line));
-    let (hash, rest) = split(line).ok_or(FORM)?;
-    let hash = if hash == b"-" { None } else { Some(digest(hash).ok_or(FORM)?) };
+    let (hash, rest) = split(line).ok_or(LineFault::Form)?;
+    let hash = if hash == b"-" { None } else { Some(digest(hash).ok_or(LineFault::Form)?) };
     let (size, rest) = match rest.first() {
-        Some(b'0'..=b'9') => split(rest).and_then(|(size, rest)| Some((Some(number(size)?), rest))).ok_or(FORM)?,
+        Some(b'0'..=b'9') => {
+            split(rest).and_then(|(size, rest)| Some((Some(number(size)?), rest))).ok_or(LineFault::Form)?
+        }
         _ => (None, rest),
     };
     if hash.is_none() && size.is_none() {
-        return Err(FORM);
+        return Err(LineFault::Form);
     }
-    let name = rest.strip_prefix(b" ").or(rest.strip_prefix(b"*")).ok_or(FORM)?;
+    let name = rest.strip_prefix(b" ").or(rest.strip_prefix(b"*")).ok_or(LineFault::Form)?;
     let name = if escaped { unescaped(name) } else { name.to_vec() };
     let name = PathBuf::from(OsString::from_vec(name));
     let inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
     if name.as_os_str().is_empty() || !name.components().all(inside) {
-        return Err("names are below the directory, without `..`");
+        return Err(LineFault::Outside);
     }
     Ok(Some(ManifestEntry { hash, size, name }))
 }
@@ -183,7 +193,7 @@ mod tests {
             assert!(parse(line.as_bytes()).is_err(), "{line}");
         }
         for name in ["/etc/passwd", "../x", "a/../../x"] {
-            assert_eq!(parse(format!("- 1  {name}").as_bytes()), Err("names are below the directory, without `..`"));
+            assert_eq!(parse(format!("- 1  {name}").as_bytes()), Err(LineFault::Outside));
         }
     }
 

@@ -6,7 +6,7 @@ use super::step::{CheckResult, Failure};
 use super::task::PathClass;
 use super::{Change, FindingFacts, HostFacts, Remedy};
 use crate::engine::Platform;
-use crate::identity::CodeOwner;
+use crate::identity::{CodeOwner, NoOwner, OwnerDoubt};
 use nix::errno::Errno;
 use std::cell::OnceCell;
 use std::ffi::OsStr;
@@ -251,17 +251,17 @@ impl PathFacts {
     }
 
     /// Returns the owner, or the reason why the path has no real owner.
-    fn owner(&self) -> Result<(u32, u32), String> {
+    fn owner(&self) -> Result<(u32, u32), OwnerDoubt> {
         match self.lies() {
             // The share of a virtual machine's desktop reports every file as owned by the caller.
             PathSide::On(mount) if mount.class() == Some(FilesystemClass::Share) => {
-                Err(format!("is on {}, where owners are made up", text::bytes(mount.kind())))
+                Err(OwnerDoubt::MadeUp(text::bytes(mount.kind())))
             }
             PathSide::On(_) => match std::fs::metadata(&self.path) {
                 Ok(meta) => Ok((meta.uid(), meta.gid())),
-                Err(error) => Err(format!("cannot be looked at: {}", protocol::errno::words(failures::errno(error)))),
+                Err(error) => Err(OwnerDoubt::Unexamined(failures::errno(error) as i32)),
             },
-            _ => Err("is not on a mount".to_owned()),
+            _ => Err(OwnerDoubt::NoMount),
         }
     }
 
@@ -293,8 +293,10 @@ impl PathFacts {
 pub(super) fn owner(code: &Path, host_facts: &Rc<HostFacts>) -> CodeOwner {
     let site = PathFacts::new(code, Path::new("/"), host_facts);
     let found = reach::look(host_facts.mounts(), code, || site.owner());
-    let found = found.unwrap_or_else(|_| Err("does not answer".to_owned()));
-    found.map_or_else(|why| CodeOwner::Nobody(format!("{} {why}", site.shown)), |(uid, gid)| CodeOwner::Of(uid, gid))
+    match found.unwrap_or(Err(OwnerDoubt::Silent)) {
+        Ok((uid, gid)) => CodeOwner::Of(uid, gid),
+        Err(why) => CodeOwner::Nobody(NoOwner { directory: site.shown, why }),
+    }
 }
 
 /// Returns the engine's name of the volume; `None` for a mount that is no volume.

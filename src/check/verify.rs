@@ -103,6 +103,23 @@ struct VerifyPass<'a> {
     verified: Verified,
 }
 
+/// The reason why a file is not the one that a manifest names, as a fragment that follows the name.
+#[derive(Debug, thiserror::Error)]
+enum EntryFault {
+    #[error("is not there")]
+    Missing,
+    #[error("cannot be looked at: {}", protocol::errno::words(*.0))]
+    Unexamined(Errno),
+    #[error("is not a file")]
+    NoFile,
+    #[error("has {found} bytes, the manifest says {promised}")]
+    Size { found: u64, promised: u64 },
+    #[error("has another content than the manifest says")]
+    Content,
+    #[error("cannot be read: {}", protocol::errno::words(*.0))]
+    Unreadable(Errno),
+}
+
 impl<'a> VerifyPass<'a> {
     fn new(directory: &'a Path, pulse: &'a mut TaskProgress, budget: Option<u64>) -> Self {
         let begun = Instant::now();
@@ -129,30 +146,30 @@ impl<'a> VerifyPass<'a> {
         Ok(())
     }
 
-    fn entry(&mut self, entry: &ManifestEntry) -> Result<Result<(), String>, Errno> {
+    fn entry(&mut self, entry: &ManifestEntry) -> Result<Result<(), EntryFault>, Errno> {
         self.alive();
         let path = self.directory.join(&entry.name);
         let meta = match std::fs::metadata(&path).map_err(errno) {
             Ok(meta) => meta,
             Err(errno) if is_sick(errno) => return Err(errno),
-            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(Err("is not there".to_owned())),
-            Err(errno) => return Ok(Err(format!("cannot be looked at: {}", protocol::errno::words(errno)))),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(Err(EntryFault::Missing)),
+            Err(errno) => return Ok(Err(EntryFault::Unexamined(errno))),
         };
         if !meta.is_file() {
-            return Ok(Err("is not a file".to_owned()));
+            return Ok(Err(EntryFault::NoFile));
         }
         if let Some(size) = entry.size.filter(|size| *size != meta.len()) {
-            return Ok(Err(format!("has {} bytes, the manifest says {size}", meta.len())));
+            return Ok(Err(EntryFault::Size { found: meta.len(), promised: size }));
         }
         let Some(hash) = entry.hash.filter(|_| self.may_read(meta.len())) else { return Ok(Ok(())) };
         match self.hash(&path) {
-            Ok(Some(found)) if found != hash => Ok(Err("has another content than the manifest says".to_owned())),
+            Ok(Some(found)) if found != hash => Ok(Err(EntryFault::Content)),
             Ok(found) => {
                 self.verified.hashed += u64::from(found.is_some());
                 Ok(Ok(()))
             }
             Err(errno) if is_sick(errno) => Err(errno),
-            Err(errno) => Ok(Err(format!("cannot be read: {}", protocol::errno::words(errno)))),
+            Err(errno) => Ok(Err(EntryFault::Unreadable(errno))),
         }
     }
 

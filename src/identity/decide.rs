@@ -1,5 +1,6 @@
 //! Decides which user the workload runs as, or why a requested user cannot be had.
 
+use super::code_owner::{CodeOwner, OwnerUnused};
 use super::groups;
 use super::names::{Accounts, KnownUser};
 use super::refusal::{self, Refused};
@@ -45,15 +46,6 @@ impl Caller {
     pub fn own() -> Self {
         Caller { uid: credentials::own_uid(), gid: credentials::own_gid(), groups: credentials::own_groups() }
     }
-}
-
-/// The owner of the code directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CodeOwner {
-    /// This user and this group.
-    Of(u32, u32),
-    /// No owner that counts, with the reason in words that follow the directory's name.
-    Nobody(String),
 }
 
 /// The user that the workload runs as.
@@ -175,19 +167,13 @@ fn target(
 }
 
 /// Returns the owner of the code, or why no owner counts; an owner that is root or the caller needs no note.
-fn owner(ask: &UserQuestion<'_>) -> Result<Option<TargetAccount>, String> {
+fn owner(ask: &UserQuestion<'_>) -> Result<Option<TargetAccount>, OwnerUnused> {
     match (ask.owner)() {
-        CodeOwner::Nobody(why) => Err(format!("stays {}:{}: {why}", ask.caller.uid, ask.caller.gid)),
+        CodeOwner::Nobody(why) => Err(OwnerUnused::None { uid: ask.caller.uid, gid: ask.caller.gid, why }),
         CodeOwner::Of(uid, _) if uid == ask.caller.uid || uid == 0 => Ok(None),
-        CodeOwner::Of(uid, gid) if ask.caller.uid != 0 => {
-            Err(format!("stays {}: only root can become the owner, {uid}:{gid}", ask.caller.uid))
-        }
-        CodeOwner::Of(UNMAPPED, _) => {
-            Err("stays root: the code's owner has no number in this user namespace".to_owned())
-        }
-        CodeOwner::Of(..) if is_fenced(ask.root) => {
-            Err("stays root: root of a user namespace is the user who started the container already".to_owned())
-        }
+        CodeOwner::Of(uid, gid) if ask.caller.uid != 0 => Err(OwnerUnused::NotRoot { own: ask.caller.uid, uid, gid }),
+        CodeOwner::Of(UNMAPPED, _) => Err(OwnerUnused::Unmapped),
+        CodeOwner::Of(..) if is_fenced(ask.root) => Err(OwnerUnused::Fenced),
         CodeOwner::Of(uid, gid) => Ok(Some(TargetAccount { uid, gid })),
     }
 }

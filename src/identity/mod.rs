@@ -9,6 +9,7 @@
 pub mod accounts;
 mod assume;
 mod chown;
+mod code_owner;
 mod decide;
 mod groups;
 mod home;
@@ -17,6 +18,7 @@ mod refusal;
 mod user_request;
 
 pub use assume::{Assumed, Entered, UserDestination};
-pub use decide::{Caller, CodeOwner, Switch, UserQuestion, WorkloadIdentity, decide, meant};
+pub use code_owner::{CodeOwner, NoOwner, OwnerDoubt};
+pub use decide::{Caller, Switch, UserQuestion, WorkloadIdentity, decide, meant};
 pub use groups::of_devices as groups_of_devices;
 pub use names::KnownUser;

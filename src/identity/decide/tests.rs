@@ -1,5 +1,6 @@
 //! The decision on machines that are simulated by a directory.
 
+use super::super::code_owner::{NoOwner, OwnerDoubt};
 use super::*;
 use crate::config::{ConfigValue, OriginValue, ValueOrigin};
 
@@ -23,7 +24,7 @@ impl World {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let caller = Caller { uid: 0, gid: 0, groups: vec![0, 6, 44, 777] };
-        let owner = CodeOwner::Nobody("/code is not on a mount".into());
+        let owner = CodeOwner::Nobody(NoOwner { directory: "/code".into(), why: OwnerDoubt::NoMount });
         let (settings, environment) = (Settings::default(), Environment::default());
         World { directory, settings, environment, caller, owner }
             .file("etc/passwd", PASSWD)

@@ -17,7 +17,48 @@ pub struct Keys {
     /// The lines with keys, with their options and comments.
     pub lines: Vec<String>,
     /// The number and the fault of each invalid line. The line's text is left out, because it may be a private key.
-    pub bad: Vec<(usize, &'static str)>,
+    pub bad: Vec<(usize, KeyFault)>,
+}
+
+/// The fault of a line that is no public key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyFault {
+    /// The text is a private key.
+    #[error("a private key: it belongs to you alone; give the file that ends with .pub")]
+    Private,
+    /// The text is a public key for other programs.
+    #[error("the format of PuTTY and RFC 4716: `ssh-keygen -i -f FILE` gives the line that is needed")]
+    Rfc4716,
+    /// The line has control characters.
+    #[error("control characters in it")]
+    Controls,
+    /// The line ends after the kind of key.
+    #[error("nothing behind the kind of key: it was cut off")]
+    KindAlone,
+    /// The key is no base64.
+    #[error("what stands behind the kind of key is no base64")]
+    NoBase64,
+    /// The key names another kind than the line.
+    #[error("the key is of another kind than the word before it says")]
+    OtherKind,
+    /// The key ends early.
+    #[error("the key was cut off")]
+    CutOff,
+    /// No server accepts keys of this kind any more.
+    #[error("DSA keys are accepted by no server of today; ssh-keygen -t ed25519 makes a new one")]
+    Dsa,
+    /// The line begins with the key.
+    #[error("the kind of key is missing before it (ssh-ed25519, ssh-rsa …)")]
+    NoKind,
+    /// The line is a path.
+    #[error("a file's name; name files in ssh.authorized_keys")]
+    FileName,
+    /// The line is a fingerprint.
+    #[error("a key's fingerprint, not the key")]
+    Fingerprint,
+    /// The line is anything else.
+    #[error("no public key (they begin with ssh-ed25519, ssh-rsa, ecdsa-sha2-… or sk-…)")]
+    NoKey,
 }
 
 /// Reads a variable's value or a file's text.
@@ -25,12 +66,11 @@ pub fn read(text: &[u8]) -> Keys {
     let mut keys = Keys::default();
     let text = String::from_utf8_lossy(text);
     if let Some(at) = text.lines().position(|line| line.contains("PRIVATE KEY-----")) {
-        keys.bad.push((at + 1, "a private key: it belongs to you alone; give the file that ends with .pub"));
+        keys.bad.push((at + 1, KeyFault::Private));
         return keys;
     }
     if let Some(at) = text.lines().position(|line| line.starts_with("---- BEGIN SSH2 PUBLIC KEY")) {
-        keys.bad
-            .push((at + 1, "the format of PuTTY and RFC 4716: `ssh-keygen -i -f FILE` gives the line that is needed"));
+        keys.bad.push((at + 1, KeyFault::Rfc4716));
         return keys;
     }
     for (number, line) in (1..).zip(text.lines()) {
@@ -44,31 +84,31 @@ pub fn read(text: &[u8]) -> Keys {
     keys
 }
 
-fn check(line: &str) -> Result<(), &'static str> {
+fn check(line: &str) -> Result<(), KeyFault> {
     if line.chars().any(|c| c.is_control() && c != '\t') {
-        return Err("control characters in it");
+        return Err(KeyFault::Controls);
     }
     let (kind, rest) =
         kind_and_rest(line).or_else(|| kind_and_rest(after_options(line)?)).ok_or_else(|| stranger(line))?;
-    let blob = rest.split_whitespace().next().ok_or("nothing behind the kind of key: it was cut off")?;
-    let bytes = decode(blob).ok_or("what stands behind the kind of key is no base64")?;
+    let blob = rest.split_whitespace().next().ok_or(KeyFault::KindAlone)?;
+    let bytes = decode(blob).ok_or(KeyFault::NoBase64)?;
     let named = bytes.get(4..).and_then(|rest| rest.get(..length(&bytes)?));
     match named {
         Some(named) if named == kind.as_bytes() => whole(&bytes),
-        Some(_) => Err("the key is of another kind than the word before it says"),
-        None => Err("the key was cut off"),
+        Some(_) => Err(KeyFault::OtherKind),
+        None => Err(KeyFault::CutOff),
     }
 }
 
 /// Checks that a key is a sequence of fields, each preceded by its length (RFC 4253, section 6.6).
-fn whole(mut bytes: &[u8]) -> Result<(), &'static str> {
+fn whole(mut bytes: &[u8]) -> Result<(), KeyFault> {
     let mut fields = 0;
     while !bytes.is_empty() {
-        let end = length(bytes).and_then(|length| length.checked_add(4)).ok_or("the key was cut off")?;
-        bytes = bytes.get(end..).ok_or("the key was cut off")?;
+        let end = length(bytes).and_then(|length| length.checked_add(4)).ok_or(KeyFault::CutOff)?;
+        bytes = bytes.get(end..).ok_or(KeyFault::CutOff)?;
         fields += 1;
     }
-    if fields > 1 { Ok(()) } else { Err("the key was cut off") }
+    if fields > 1 { Ok(()) } else { Err(KeyFault::CutOff) }
 }
 
 fn length(bytes: &[u8]) -> Option<usize> {
@@ -100,15 +140,13 @@ fn after_options(line: &str) -> Option<&str> {
 }
 
 /// Returns what a line that begins with no type of key may be.
-fn stranger(line: &str) -> &'static str {
+fn stranger(line: &str) -> KeyFault {
     match () {
-        () if line.starts_with("ssh-dss") => {
-            "DSA keys are accepted by no server of today; ssh-keygen -t ed25519 makes a new one"
-        }
-        () if line.starts_with("AAAA") => "the kind of key is missing before it (ssh-ed25519, ssh-rsa …)",
-        () if line.starts_with(['/', '~']) => "a file's name; name files in ssh.authorized_keys",
-        () if line.starts_with("SHA256:") || line.starts_with("MD5:") => "a key's fingerprint, not the key",
-        () => "no public key (they begin with ssh-ed25519, ssh-rsa, ecdsa-sha2-… or sk-…)",
+        () if line.starts_with("ssh-dss") => KeyFault::Dsa,
+        () if line.starts_with("AAAA") => KeyFault::NoKind,
+        () if line.starts_with(['/', '~']) => KeyFault::FileName,
+        () if line.starts_with("SHA256:") || line.starts_with("MD5:") => KeyFault::Fingerprint,
+        () => KeyFault::NoKey,
     }
 }
 
@@ -145,8 +183,8 @@ mod tests {
 
     const GOOD: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f";
 
-    fn wrong(line: &str) -> &'static str {
-        read(line.as_bytes()).bad.first().unwrap().1
+    fn wrong(line: &str) -> String {
+        read(line.as_bytes()).bad.first().unwrap().1.to_string()
     }
 
     #[test]
@@ -159,7 +197,7 @@ mod tests {
     #[test]
     fn what_is_no_key_is_told_with_its_line_and_never_shown() {
         let keys = read(format!("{GOOD}\nssh-ed25519 AAAA\n{GOOD} again").as_bytes());
-        assert_eq!((keys.lines.len(), keys.bad), (2, vec![(2, "the key was cut off")]));
+        assert_eq!((keys.lines.len(), keys.bad), (2, vec![(2, KeyFault::CutOff)]));
         assert!(wrong("-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl").starts_with("a private key"));
         assert!(wrong("---- BEGIN SSH2 PUBLIC KEY ----\nAAAA").contains("ssh-keygen -i"));
         assert!(wrong("AAAAC3NzaC1lZDI1NTE5").contains("kind of key is missing"));

@@ -26,6 +26,8 @@ mod space;
 mod support;
 #[path = "check/users.rs"]
 mod users;
+#[path = "check/words.rs"]
+mod words;
 
 use sandbox::{Sandbox, possible};
 use std::time::Duration;
@@ -125,7 +127,11 @@ fn links_mounts_over_mounts_and_single_files_are_told_apart() {
     assert_eq!(fact("$D/data", "source"), r#""second""#);
     assert_eq!(checked("$D/data").only("data").0, "data.access");
     assert_eq!(checked("$D/imagelink").only("data").0, "data.mounted");
-    assert!(checked("$D/file").only("data").2.ends_with(", writable, 2 B"), "{}", checked("$D/file").only("data").2);
+    assert!(
+        checked("$D/file").only("data").2.ends_with(", writable, a file of 2 B"),
+        "{}",
+        checked("$D/file").only("data").2
+    );
     let dangling = checked("$D/dangling");
     assert_eq!(dangling.only("data").0, "data.exists");
     assert!(dangling.only("data").2.contains("dangling is a link to nowhere, which is not there"));

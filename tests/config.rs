@@ -401,7 +401,10 @@ fn what_is_no_regular_file_is_refused_and_never_waited_for() {
     assert_eq!(world.refused(), "/code/trainit.yaml: No such file or directory");
     fs::remove_file(&fifo).unwrap();
     fs::create_dir(&fifo).unwrap();
-    assert_eq!(world.refused(), "/code/trainit.yaml: not a regular file");
+    assert_eq!(
+        world.refused(),
+        "/code/trainit.yaml: a directory: for a missing file that is mounted the engine makes a directory"
+    );
 }
 
 #[test]

@@ -8,16 +8,18 @@ use super::provenance::{Commit, ProvenanceInput};
 use super::rules::Rules;
 use super::step::{CheckResult, Failure, Step, Target};
 use super::task::CheckTask;
-use super::{Check, CheckContext, FindingFacts, HostFacts, Transient};
+use super::{Change, Check, CheckContext, FindingFacts, HostFacts, Remedy, Transient};
 use crate::config::Severity;
 use protocol::exit_code::FailureFamily;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use sys::environment::Environment;
 
 /// The code directory and its state during the checks.
 pub(super) struct CodeTarget {
     site: PathFacts,
+    /// The directory in which the command starts.
+    workdir: PathBuf,
     entry: Option<EntryFile>,
     configured: bool,
     /// The commit that is checked out; `None` before it is read, or if no key asks for it.
@@ -128,7 +130,8 @@ pub(super) fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules
     let way = site.way();
     let given = ProvenanceInput::of(context, rules.forbids("code.git"));
     let environment = context.environment.clone();
-    let code = CodeTarget { site, entry, configured, commit: None, given, environment, work: None };
+    let workdir = workdir.clone();
+    let code = CodeTarget { site, workdir, entry, configured, commit: None, given, environment, work: None };
     // git may have to read every file, so this task may take long.
     let long = STEPS.iter().any(|step| step.check.id == DIRTY && rules.wants(&step.check));
     CheckTask::of_path(STEPS, rules, code, way, None).map(|task| task.apart(long)).into_iter().collect()
@@ -183,13 +186,28 @@ impl CodeTarget {
         entry.check(self.site.file(entry.path.as_os_str()), || self.names_instead())
     }
 
-    /// Suggests existing files for an entry file that is missing.
-    fn names_instead(&self) -> super::Remedy {
+    /// Suggests another working directory if the file is in the code directory, a mount if that is empty, else existing files.
+    fn names_instead(&self) -> Remedy {
+        let (shown, contained) = (&self.site.shown, self.site.platform().is_container());
+        if let Some(workdir) = self.other_workdir() {
+            return match contained {
+                true => Remedy::Start(Change::Workdir(workdir)),
+                false => Remedy::Do(format!("cd {}", text::quoted(self.site.path.as_os_str()))),
+            };
+        }
         let listing = super::listing::count(&self.site.path, 1).unwrap_or_default();
-        super::Remedy::Do(match listing.entries {
-            0 => format!("{} is empty: mount the code there", self.site.shown),
-            _ => format!("what is in {}: {}", self.site.shown, listing.shown_names()),
-        })
+        match listing.entries {
+            0 if contained && self.site.path != Path::new("/") => self.site.mount_it(false),
+            0 => Remedy::Do(format!("{shown} is empty: put the code there")),
+            _ => Remedy::Do(format!("what is in {shown}: {}", listing.shown_names())),
+        }
+    }
+
+    /// Returns the code directory if the command's file is there, and not in the working directory.
+    fn other_workdir(&self) -> Option<String> {
+        let relative = self.entry.as_ref()?.path.strip_prefix(&self.workdir).ok()?;
+        let is_there = self.site.path != self.workdir && self.site.path.join(relative).is_file();
+        self.site.path.to_str().filter(|_| is_there).map(str::to_owned)
     }
 }
 

@@ -293,7 +293,7 @@ impl Target for DataTarget {
     fn summary(&mut self) -> Option<String> {
         let content = match (&self.listing, self.site.metadata()) {
             (Some(listing), _) => format!(", {}", listing.described()),
-            (None, Some(meta)) if meta.is_file() => format!(", {}", text::size(meta.len())),
+            (None, Some(meta)) if meta.is_file() => format!(", a file of {}", text::size(meta.len())),
             _ => String::new(),
         };
         let verified = self.verified.as_ref().map(|verified| format!(", {}", verified.described())).unwrap_or_default();

@@ -130,6 +130,14 @@ impl AccessDenied<'_> {
         let (uid, gid) = (meta.uid(), meta.gid());
         let (own_uid, own_gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
         match self.place {
+            // The kubelet gives a volume's files to this group, where its driver can (the pod's security context).
+            Platform::Pod if uid == 0 && !own_uid.is_root() => {
+                let group = if own_gid.as_raw() == 0 { own_uid.as_raw() } else { own_gid.as_raw() };
+                Remedy::Do(format!("securityContext: {{fsGroup: {group}}} in the pod's spec; for hostPath and NFS: chown on the server"))
+            }
+            Platform::Pod if own_uid.is_root() && uid == 0 => Remedy::Do(
+                "securityContext: {runAsUser: UID, runAsGroup: GID} of a user who may; or no_root_squash in the server's exports".to_owned(),
+            ),
             Platform::Host => Remedy::Do(format!("run as {uid}:{gid}, or: chown {own_uid}:{own_gid} {}", self.shown)),
             _ if own_uid.is_root() && uid == 0 => Remedy::Do(
                 "docker run --user UID:GID … as a user who may; or let root count: no_root_squash in the server's exports, allow_other of the FUSE daemon".to_owned(),

@@ -7,7 +7,7 @@ use super::rules::Rules;
 use super::space::{self, FreeSpace};
 use super::step::{CheckResult, Failure, Step, Target};
 use super::task::CheckTask;
-use super::{Check, CheckContext, FindingFacts, HostFacts, Transient, failures};
+use super::{Check, CheckContext, FindingFacts, HostFacts, Remedy, Transient, failures};
 use crate::config::{OutputPath, Severity};
 use crate::engine::Platform;
 use nix::errno::Errno;
@@ -174,7 +174,11 @@ pub(super) fn plan<'a>(context: &CheckContext, host_facts: &Rc<HostFacts>, rules
 impl OutputTarget {
     fn exists(&mut self) -> CheckResult {
         let make = || match self.site.platform() {
-            Platform::Host => super::Remedy::Do(format!("mkdir -p {}", text::quoted(self.site.path.as_os_str()))),
+            Platform::Host => Remedy::Do(format!("mkdir -p {}", text::quoted(self.site.path.as_os_str()))),
+            _ if self.site.is_below_mount() => Remedy::Do(format!(
+                "mkdir -p {}, on the host in what is mounted; or name the mount itself as output, and let the job make the directory",
+                text::quoted(self.site.path.as_os_str())
+            )),
             _ => self.site.mount_it(false),
         };
         self.site.exists(make)?;

@@ -124,6 +124,13 @@ impl PathFacts {
             && matches!(self.lies(), PathSide::On(_))
     }
 
+    /// Returns whether a missing path lies below a mount of the container's, so that only a directory is missing.
+    pub(super) fn is_below_mount(&self) -> bool {
+        let there = self.path.ancestors().skip(1).find(|parent| parent.is_dir());
+        let row = there.and_then(|parent| stat::row_of(parent, self.host_facts.mounts()));
+        row.is_some_and(|mount| self.host_facts.root_mount() != Some(mount.id) && !mount.is_read_only())
+    }
+
     /// Returns how many mounts this mount hides on the same path.
     fn hides(&self, mount: &Mount) -> usize {
         self.host_facts.mounts().iter().filter(|other| other.point() == mount.point() && other.id != mount.id).count()
@@ -187,11 +194,27 @@ impl PathFacts {
     /// Checks that the path exists. A path that may not be examined counts as existing.
     pub(super) fn exists(&self, remedy: impl FnOnce() -> Remedy) -> CheckResult {
         match self.meta {
+            Some(Err(Errno::ENOENT)) if self.unexpanded().is_some() => {
+                let word = self.unexpanded().unwrap_or_default();
+                Failure::new(format!("{} does not exist", self.shown))
+                    .because(format!(
+                        "`{}` is a word that only a shell replaces: an env-file and a pod's `value` keep it",
+                        text::line(word)
+                    ))
+                    .advice("write the whole path, as it is in the container")
+                    .found()
+            }
             Some(Err(errno @ (Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP))) => {
                 self.absent(errno).remedy(remedy()).found()
             }
             _ => Ok(()),
         }
+    }
+
+    /// Returns the part of the path that a shell would have replaced: `~`, `$HOME`, `${DATA}`.
+    fn unexpanded(&self) -> Option<&str> {
+        let mut parts = self.path.iter().filter_map(OsStr::to_str);
+        parts.find(|part| *part == "~" || part.starts_with("${") || part.strip_prefix('$').is_some_and(is_name))
     }
 
     fn absent(&self, errno: Errno) -> Failure {
@@ -230,7 +253,8 @@ impl PathFacts {
                 verb,
                 errno,
                 meta: self.metadata(),
-                mount: self.mount(),
+                // A refused path does not tell its mount.
+                mount: self.mount().or_else(|| self.seems_on()),
                 place: self.platform(),
             }
             .failure(),
@@ -317,6 +341,11 @@ fn volume(mount: &Mount) -> Option<String> {
             format!("{kind} {}{}", text::bytes(name), if part { ", subPath" } else { "" })
         }
     })
+}
+
+/// Returns whether a text is the name of a variable.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }
 
 /// Returns whether a mount is a pod's scratch directory.

@@ -54,6 +54,9 @@ fn read_whole(path: &Path) -> io::Result<ConfigFile> {
         _ => error,
     })?;
     let meta = file.metadata()?;
+    if meta.is_dir() {
+        return Err(io::Error::other("a directory: for a missing file that is mounted the engine makes a directory"));
+    }
     if !meta.is_file() {
         return Err(io::Error::other("not a regular file"));
     }

@@ -92,7 +92,7 @@ fn a_pipe_or_a_directory_in_the_projects_files_place_ends_the_start_at_once() {
     denied(case.ended("", &["id"]), 78, &["not a regular file"]);
     std::fs::remove_file(&path).expect("it is ours");
     std::fs::create_dir(&path).expect("a directory");
-    denied(case.ended("", &["id"]), 78, &["not a regular file"]);
+    denied(case.ended("", &["id"]), 78, &["a directory: for a missing file that is mounted"]);
 }
 
 #[test]

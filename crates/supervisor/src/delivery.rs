@@ -6,7 +6,6 @@ use super::programs::ProgramKind;
 use super::signal_target::{self, ProcessView, RealProcesses, SignalTargets};
 use super::trap_watch::{TrapResult, TrapWatch};
 use super::unsent_signals::UnsentSignals;
-use protocol::handover::Scope;
 use std::collections::BTreeSet;
 use sys::{KillTarget, Pid, Signal, proc};
 
@@ -78,7 +77,7 @@ impl Delivery {
                 self.end_after(pid, Signal::TERM);
                 continue;
             }
-            let targets = signal_target::choose(pid, Signal::TERM, Scope::Auto, &RealProcesses);
+            let targets = signal_target::choose_orphans(pid, &RealProcesses);
             self.deliver(targets, Signal::TERM, false, unsent);
         }
     }

@@ -41,9 +41,12 @@ const WRAPPERS: &[(&str, u32)] = &[
     ("script", 1),
     ("tmux: server", 1),
     ("screen", 1),
-    // They end their children at once, and then themselves.
+    // They end their children at once, and then themselves, or their children's groups, data loaders included.
     ("make", 1),
     ("strace", 1),
+    ("parallel", 1),
+    ("honcho", 1),
+    ("watchmedo", 1),
     // They kill the ranks a second after the signal (Open MPI, odls_base_sigkill_timeout), or at once (MPICH).
     ("mpirun", 1),
     ("mpiexec", 1),

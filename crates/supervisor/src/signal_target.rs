@@ -121,6 +121,13 @@ impl SignalTargets {
         self.signalled = signalled;
         self.spared.extend(spared.into_iter().filter_map(KillTarget::process));
     }
+
+    /// Leaves out the shells too if nothing below them is signalled: they may read the output of a trainer beside them.
+    fn spare_shells_alone(&mut self) {
+        if self.signalled.is_empty() {
+            self.spared.append(&mut self.shells);
+        }
+    }
 }
 
 /// Chooses the targets of a signal.
@@ -130,8 +137,13 @@ pub fn choose(main: Pid, signal: Signal, scope: Scope, view: &dyn ProcessView) -
         Scope::Main => only(vec![main.into()]),
         Scope::Group => only(vec![Pgid::led_by(main).into()]),
         Scope::Tree => only(tree(main, view).into_iter().map(KillTarget::from).collect()),
-        Scope::Auto => Search { signal, view }.at(main, 0, DEPTH),
+        Scope::Auto => Search { signal, view, is_orphan: false }.at(main, 0, DEPTH),
     }
+}
+
+/// Chooses the targets of TERM at and below a process whose parent has ended.
+pub fn choose_orphans(orphan: Pid, view: &dyn ProcessView) -> SignalTargets {
+    Search { signal: Signal::TERM, view, is_orphan: true }.at(orphan, 0, DEPTH)
 }
 
 fn tree(main: Pid, view: &dyn ProcessView) -> Vec<Pid> {
@@ -149,6 +161,8 @@ fn tree(main: Pid, view: &dyn ProcessView) -> Vec<Pid> {
 struct Search<'a> {
     signal: Signal,
     view: &'a dyn ProcessView,
+    /// The search begins at a process whose parent has ended, and perhaps the reader of its output.
+    is_orphan: bool,
 }
 
 impl Search<'_> {
@@ -191,6 +205,11 @@ impl Search<'_> {
             self.view.children(shell).into_iter().partition(|pid| self.view.is_background(*pid));
         let jobs: Vec<_> = background.into_iter().filter(|pid| self.decides(*pid)).collect();
         let mut chosen = self.among(foreground, 0, depth);
+        if self.is_orphan {
+            // Bash writes `Terminated` when a signal ends a command, and dies of SIGPIPE before its trap if that has no reader.
+            chosen.spare(|pid| !self.decides(pid));
+            chosen.spare_shells_alone();
+        }
         if self.view.has_exit_trap(shell) && chosen.processes().any(|pid| self.decides(pid)) {
             chosen.spared.push(shell);
             chosen.spared.extend(jobs);
@@ -215,13 +234,15 @@ impl Search<'_> {
 
     /// Finds the targets among siblings. If some have a handler, the others are spared; helper programs are spared beside a trainer.
     fn among(&self, siblings: Vec<Pid>, layers: u32, depth: u32) -> SignalTargets {
+        let mut found: Vec<_> = siblings.into_iter().map(|sibling| self.at(sibling, layers, depth - 1)).collect();
+        if found.iter().any(|one| one.processes().any(|pid| self.is_ready(pid))) {
+            for one in &mut found {
+                one.spare(|pid| !self.is_ready(pid));
+                one.spare_shells_alone();
+            }
+        }
         let mut chosen = SignalTargets::default();
-        for sibling in siblings {
-            chosen.add(self.at(sibling, layers, depth - 1));
-        }
-        if chosen.processes().any(|pid| self.is_ready(pid)) {
-            chosen.spare(|pid| !self.is_ready(pid));
-        }
+        found.into_iter().for_each(|one| chosen.add(one));
         let (helpers, trainers): (Vec<_>, Vec<_>) = chosen.processes().partition(|pid| self.is_helper(*pid));
         let helpers = if trainers.is_empty() { Vec::new() } else { helpers };
         let others: Vec<_> = trainers.iter().copied().filter(|pid| self.is_beside(*pid, &trainers)).collect();

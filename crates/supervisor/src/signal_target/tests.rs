@@ -118,6 +118,14 @@ fn the_command_in_front_of_a_trap_hears_the_signal_as_well() {
 }
 
 #[test]
+fn the_command_in_front_of_an_orphans_trap_hears_only_if_it_has_a_handler() {
+    let orphans = |processes| numbers(&choose_orphans(pid(2), &Fake(processes)));
+    assert_eq!(orphans(&[(2, 1, "bash", "t"), (3, 2, "sleep", "")]), [vec![], vec![2], vec![3]]);
+    assert_eq!(orphans(&[(2, 1, "bash", "t"), (3, 2, "bash", "")]), [vec![], vec![2], vec![3]], "before its exec");
+    assert_eq!(orphans(&[(2, 1, "bash", "t"), (3, 2, "python", "t")]), [vec![], vec![2, 3], vec![]]);
+}
+
+#[test]
 fn of_a_job_in_the_background_the_trap_decides() {
     let targets = chosen(Signal::TERM, &[(2, 1, "bash", "t"), (3, 2, "python", "tb"), (4, 2, "cat", "b")]);
     assert_eq!(numbers(&targets), [vec![], vec![2], vec![]]);
@@ -144,6 +152,12 @@ fn a_shell_without_a_trap_is_looked_through_for_an_interrupt_too() {
 fn of_a_pipeline_the_trainer_is_chosen_and_tee_goes_on() {
     stop(&[(2, 1, "sh", ""), (3, 2, "python", "t"), (4, 2, "tee", "")], &[2], &[3], &[4]);
     stop(&[(2, 1, "sh", ""), (3, 2, "python", ""), (4, 2, "tee", "")], &[2], &[3], &[4]);
+}
+
+#[test]
+fn a_shell_that_reads_the_trainers_output_ends_after_it() {
+    stop(&[(2, 1, "sh", ""), (3, 2, "python", "t"), (4, 2, "sh", "")], &[2], &[3], &[4]);
+    stop(&[(2, 1, "sh", ""), (3, 2, "sh", ""), (4, 3, "python", "t"), (5, 2, "sh", "")], &[2, 3], &[4], &[5]);
 }
 
 #[test]

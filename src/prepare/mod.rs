@@ -21,6 +21,7 @@ mod run_dir;
 mod server_setup;
 mod sidecar;
 mod state_base;
+mod stop_note;
 
 pub(crate) use policy::StopGrace;
 pub(crate) use preview::preview;

@@ -13,6 +13,7 @@ use super::policy::{self, StopGrace};
 use super::preparation::{Preparation, PreparedWorkload};
 use super::resume;
 use super::server_setup::ServerWanted;
+use super::stop_note;
 use crate::check::{self, CheckContext, RunningChecks};
 use crate::config::OnFailure;
 use crate::engine::Platform;
@@ -52,6 +53,7 @@ impl Preparation {
         self.introduce(&plan, &warnings);
         self.send_last_words(&context, run_dir.as_deref());
         self.send_grace(&context, plan.kind, &grace);
+        self.send_stop_note(&plan);
         context.at_home(entered, &plan.env);
         context.user.iter().flat_map(|user| &user.notes).for_each(|note| self.console.line(note));
 
@@ -147,6 +149,12 @@ impl Preparation {
             Platform::Host => return,
         };
         self.console.line(&format!("stop.grace is not set: {engine}"));
+    }
+
+    /// Logs what a stop will do that cannot be helped, while there is time to write the start in another way.
+    fn send_stop_note(&mut self, plan: &Plan) {
+        let told = plan.kind == WorkloadKind::Train && self.is_first_start();
+        stop_note::note(&plan.command).filter(|_| told).iter().for_each(|line| self.console.line(line));
     }
 
     fn introduce(&mut self, plan: &Plan, warnings: &[Error]) {

@@ -17,13 +17,15 @@ use sys::{Root, Signal};
 
 /// Launchers and the exit code with which each ends after an orderly stop.
 ///
-/// All of them are torchrun inside, which raises an exception for the signal once its ranks have ended.
-const STOP_CODES: [(&str, u8); 5] = [
+/// Most of them are torchrun inside, which raises an exception for the signal once its ranks have ended. honcho ends with the number of the
+/// signal, negated, that ended its child's shell.
+const STOP_CODES: [(&str, u8); 6] = [
     ("torchrun", 1),
     ("torch.distributed.run", 1),
     ("torch.distributed.launch", 1),
     ("accelerate", 1),
     ("accelerate.commands.launch", 1),
+    ("honcho", 241),
 ];
 
 /// The whole budget of a stop.

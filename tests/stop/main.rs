@@ -6,6 +6,7 @@
 mod support;
 
 mod alive;
+mod beside;
 mod docs;
 mod ending;
 mod environment;

@@ -52,6 +52,27 @@ const NO_SPACE: FailureClass = here(
     "make room, or point TMPDIR and the cache elsewhere (UV_CACHE_DIR, PIP_CACHE_DIR)",
     &["No space left on device", "Errno 28]", "Disk quota exceeded"],
 );
+/// What Python and uv say of errors that pass on this machine or another one: EINTR, EIO, ENOMEM, ENOTCONN, ESTALE.
+const MACHINE: FailureClass = FailureClass {
+    is_everywhere: false,
+    ..passing(
+        "the machine or a file system failed at this moment",
+        "try again, here later or on another machine; look at its memory (docker run --memory) and at its mounts",
+        &[
+            "[Errno 4]",
+            "[Errno 5]",
+            "[Errno 12]",
+            "[Errno 107]",
+            "[Errno 116]",
+            "MemoryError",
+            "(os error 4)",
+            "(os error 5)",
+            "(os error 12)",
+            "(os error 107)",
+            "(os error 116)",
+        ],
+    )
+};
 const MODULE_MISSING: FailureClass = permanent(
     "a build needs a package that is not there while it runs",
     "install it first, or take a version with a wheel",
@@ -78,6 +99,7 @@ const IN_BUILDS: &[FailureClass] = &[NO_SPACE, MODULE_MISSING];
 /// Classes that are final whatever else the output contains.
 const FINAL: &[FailureClass] = &[
     NO_SPACE,
+    MACHINE,
     FailureClass {
         says: "a download is not what its hash says",
         again: RetryAdvice::Fresh,

@@ -2,7 +2,7 @@
 
 use super::installation::Installation;
 use super::manifest::{self, ManifestKind};
-use super::refusal::permanent;
+use super::refusal::{not_run, permanent};
 use super::{cache_dirs, installer, run};
 use crate::error::{Error, Result};
 use std::io::Write;
@@ -126,7 +126,9 @@ fn of_lock(job: &Installation<'_>, file: &Path, uv: Option<&Path>) -> Result<Str
 fn said(job: &Installation<'_>, mut command: Command, file: &Path) -> Result<String> {
     run::with_environment(&mut command, job.wanted.request.environment);
     command.current_dir(file.parent().unwrap_or(Path::new("/")));
-    let answer = run::capture(command, job.deadline).map_err(|error| unreadable(file).caused_by(error))?;
+    let program = command.get_program().to_owned();
+    let answer =
+        run::capture(command, job.deadline).map_err(|error| not_run(Path::new(&program), error, unreadable(file)))?;
     let has_words = answer.output.lines().any(|line| line.starts_with(WRONG));
     if answer.succeeded() || has_words {
         Ok(answer.output)

@@ -2,6 +2,7 @@
 //! asked once; the answer is kept beside the packages, so that a later start needs no process for it.
 
 use super::interpreter::Interpreter;
+use super::refusal::not_run;
 use super::stamp::replace;
 use super::{cache_dirs, path_files, run};
 use crate::error::{Error, ErrorKind, Result};
@@ -210,7 +211,8 @@ pub fn ask(interpreter: &Interpreter, environment: &Environment, deadline: Optio
     let mut command = Command::new(&interpreter.path);
     command.args(["-E", "-c", QUESTION]);
     run::with_environment(&mut command, environment);
-    let answer = run::capture(command, deadline).map_err(|error| unusable(interpreter).caused_by(error))?;
+    let answer =
+        run::capture(command, deadline).map_err(|error| not_run(&interpreter.path, error, unusable(interpreter)))?;
     let line = answer.output.lines().rev().find_map(|line| line.strip_prefix(MARK));
     let mut python =
         line.and_then(|json| read(json.as_bytes())).ok_or_else(|| mute(interpreter, answer.output.trim()))?;
@@ -270,6 +272,17 @@ pub(super) mod tests {
             "implementation_name":"cpython","implementation_version":"3.12.1"},"stdlib":"/usr/lib/python3.12","sites":["/venv/lib/python3.12/site-packages"],"user_site":false,
             "pip":"24.0","managed":false,"conda":false}"#;
         read(answer).unwrap()
+    }
+
+    #[test]
+    fn an_interpreter_that_the_machine_cannot_start_now_is_not_a_wrong_one() {
+        let interpreter = Interpreter { path: "/usr/bin/python3".into(), named_by: "PATH".into() };
+        let kind =
+            |number| not_run(&interpreter.path, std::io::Error::from_raw_os_error(number), unusable(&interpreter)).kind;
+        for number in [libc::ENOMEM, libc::EIO, libc::EAGAIN, libc::EINTR, libc::ESTALE] {
+            assert_eq!(kind(number), ErrorKind::Transient(FailureFamily::Deps), "{number}");
+        }
+        assert_eq!(kind(libc::ENOEXEC), ErrorKind::Permanent(FailureFamily::Deps));
     }
 
     #[test]

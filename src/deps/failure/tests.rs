@@ -30,6 +30,18 @@ fn a_closed_port_is_a_passing_failure_also_where_pip_hides_it() {
 }
 
 #[test]
+fn an_error_of_the_machine_is_a_passing_failure() {
+    let what = ("the machine or a file system failed at this moment", true);
+    for said in [
+        "OSError: [Errno 12] Cannot allocate memory: '/usr/lib/x'",
+        "InterruptedError: [Errno 4] Interrupted system call",
+    ] {
+        assert_eq!(says(&pip(), said, ""), what, "{said}");
+    }
+    assert_eq!(says(&uv(), "error: failed to read\n  cause: Stale file handle (os error 116)", ""), what);
+}
+
+#[test]
 fn a_break_that_pip_got_over_is_not_the_cause() {
     let said = "WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError': /simple/x/\n\
                 ERROR: ResolutionImpossible: for help visit https://pip.pypa.io/";

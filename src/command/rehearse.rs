@@ -38,6 +38,9 @@ const SEARCH: Duration = Duration::from_secs(60);
 /// Time in which the second start is prepared, beyond that of the first one, which has installed what is needed.
 const PREPARE: Duration = Duration::from_secs(60);
 
+/// Time beyond twice the first start's in which the second start gets its handler for SIGTERM, on a machine that is busy.
+const LATE: Duration = Duration::from_secs(10);
+
 /// Settings for an unattended job: a rehearsal runs once, and no user will examine a held failure.
 const ONCE: [&str; 2] = ["restart.max=0", "on_failure=exit"];
 
@@ -58,7 +61,7 @@ pub(super) fn run(mut asked: CommandInput, after: Duration, command: Vec<OsStrin
     asked.options.set.extend(own.chain(limit).filter(|set| !is_locked(&loaded, set)));
     console.line(&format!("rehearsal: the start as it would be unattended, and a stop {} later", text::seconds(after)));
     let (break_off, before, since) = (trial::listen()?, newest(&loaded)?, SystemTime::now());
-    let stop = StopRule { least: after, most: after, named: false };
+    let stop = StopRule { least: after, most: after, named: Duration::ZERO };
     let plan = TrialPlan { options: &asked.options, words: &command, grace: wanted.grace, prepare: None, stop };
     let trial = trial::run(&plan, &break_off, &|| newest(&loaded).ok().flatten())?;
     let newest = newest(&loaded)?;
@@ -103,7 +106,10 @@ fn second(
 ) -> Result<SecondStart> {
     let begun = SystemTime::now();
     let before = all(loaded, begun)?;
-    let stop = StopRule { least: went_on::least(first), most: first.ran, named: !first.named.is_empty() };
+    let least = went_on::least(first);
+    let named = if first.named.is_empty() { least } else { first.ran };
+    let late = if least < first.ran { first.ran + LATE } else { Duration::ZERO };
+    let stop = StopRule { least, most: first.ran + late, named };
     let prepare = Some(first.prepared.unwrap_or_default() + PREPARE);
     let trial = trial::run(&TrialPlan { prepare, stop, ..*first_plan }, break_off, &|| None)?;
     let mut saved = all(loaded, begun)?;

@@ -276,7 +276,7 @@ pub(super) mod tests {
 
     #[test]
     fn an_interpreter_that_the_machine_cannot_start_now_is_not_a_wrong_one() {
-        let interpreter = Interpreter { path: "/usr/bin/python3".into(), named_by: "PATH".into() };
+        let interpreter = Interpreter { path: "/usr/bin/python3".into(), named_by: "PATH" };
         let kind =
             |number| not_run(&interpreter.path, std::io::Error::from_raw_os_error(number), unusable(&interpreter)).kind;
         for number in [libc::ENOMEM, libc::EIO, libc::EAGAIN, libc::EINTR, libc::ESTALE] {

@@ -1,7 +1,7 @@
 //! Lists of devices that a runtime or a scheduler writes: indices, UUIDs, MIG instances, names of CDI. The question is how many devices
 //! such a list names, each counted once.
 
-use crate::Promised;
+use crate::promised::Promised;
 use std::collections::BTreeSet;
 
 /// The devices that a list names.
@@ -60,7 +60,7 @@ impl DeviceList {
         let sum = indices.saturating_add(uuids).saturating_add(instances);
         match () {
             () if self.unknown => None,
-            () if self.all => Some(Promised::Wish),
+            () if self.all => Some(Promised::NoNumber),
             () if sum == 0 => None,
             () if instances > 0 => Some(Promised::Instances(instances.max(indices).max(uuids))),
             () if indices > 0 && uuids > 0 => Some(Promised::Between(indices.max(uuids), sum)),

@@ -3,6 +3,7 @@
 //! none.
 
 use crate::device_list::DeviceList;
+use crate::promised::Promised;
 use sys::environment::Environment;
 
 /// A promise of the environment.
@@ -14,21 +15,6 @@ pub struct Promise {
     pub promised: Promised,
     /// Whether a scheduler made the promise: fewer GPUs are the node's fault.
     pub scheduler: bool,
-}
-
-/// A promised number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Promised {
-    /// Exactly this many GPUs.
-    Exactly(u32),
-    /// From the first number to the second: indices and UUIDs may name the same GPUs.
-    Between(u32, u32),
-    /// This many MIG instances, where instances can be told apart; else at least one GPU.
-    Instances(u32),
-    /// At least one: a fraction of a GPU.
-    Some,
-    /// No number: the image uses GPUs if there are any.
-    Wish,
 }
 
 /// Variables of Run:ai, SageMaker, SkyPilot and Slurm: the GPUs of the node, or of the pod.
@@ -84,20 +70,6 @@ impl Promise {
             }
             _ => self,
         }
-    }
-}
-
-impl Promised {
-    /// Returns the largest number; `None` without a limit.
-    pub fn most(self) -> Option<u32> {
-        match self {
-            Promised::Exactly(number) | Promised::Between(_, number) | Promised::Instances(number) => Some(number),
-            Promised::Some | Promised::Wish => None,
-        }
-    }
-
-    fn is_of_instances(self) -> bool {
-        matches!(self, Promised::Instances(_))
     }
 }
 

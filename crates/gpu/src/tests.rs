@@ -189,11 +189,14 @@ fn promised(variables: &[(&str, &str)]) -> Option<(&'static str, Promised)> {
 fn schedulers_and_explicit_lists_promise() {
     assert_eq!(promised(&[("RUNAI_NUM_OF_GPUS", "2")]), Some(("RUNAI_NUM_OF_GPUS", Promised::Exactly(2))));
     assert_eq!(promised(&[("RUNAI_NUM_OF_GPUS", "0.5")]), Some(("RUNAI_NUM_OF_GPUS", Promised::Some)));
-    assert_eq!(promised(&[("SM_NUM_GPUS", "0"), ("NVIDIA_VISIBLE_DEVICES", "all")]), Some((VISIBLE, Promised::Wish)));
+    assert_eq!(
+        promised(&[("SM_NUM_GPUS", "0"), ("NVIDIA_VISIBLE_DEVICES", "all")]),
+        Some((VISIBLE, Promised::NoNumber))
+    );
     let list = |text: &str| promised(&[(VISIBLE, text)]).map(|(_, promised)| promised);
     assert_eq!(list("0,3"), Some(Promised::Exactly(2)));
     assert_eq!(list("GPU-a,GPU-b,GPU-c"), Some(Promised::Exactly(3)));
-    assert_eq!(list("nvidia.com/gpu=all"), Some(Promised::Wish));
+    assert_eq!(list("nvidia.com/gpu=all"), Some(Promised::NoNumber));
     assert_eq!(list("nvidia.com/gpu=gpu1,k8s.device-plugin.nvidia.com/gpu=3"), Some(Promised::Exactly(2)));
     assert_eq!(list("nvidia.com/gpu=mig0:1,nvidia.com/gds=all"), Some(Promised::Instances(1)));
     for nothing in ["", " ", "none", "void", "nvidia.com/gds=all"] {

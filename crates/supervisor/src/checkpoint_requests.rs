@@ -77,7 +77,7 @@ impl CheckpointRequests {
     ///
     /// Returns whether the stop that waited for a checkpoint continues without one.
     pub fn not_asked(&mut self, signal: Signal, timers: &mut Timers, act: &mut Vec<Action>) -> bool {
-        act.push(Action::Say(LogEvent::NobodyReady(signal)));
+        act.push(Action::Say(LogEvent::NoHandler(signal)));
         self.refusals += 1;
         timers.set(Timer::NotSaved, None);
         std::mem::take(&mut self.before_stop)

@@ -26,7 +26,7 @@ pub enum Event {
     /// A person or program in the container asks for a checkpoint.
     SaveRequested,
     /// No process has a handler for the signal that was about to be sent.
-    NobodyReady(Signal),
+    NoHandler(Signal),
     /// The stop signal was delivered, and PID 1 waits for something before it delivers the rest.
     Awaits(Awaited),
     /// All processes that were told of the stop have ended.

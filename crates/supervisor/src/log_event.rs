@@ -60,7 +60,7 @@ pub enum LogEvent {
         left: Option<Duration>,
     },
     /// The trainer has no handler for the signal that means "save".
-    NobodyReady(Signal),
+    NoHandler(Signal),
     /// The trainer has no handler for the configured stop signal, so it got SIGTERM instead.
     TermInstead(Signal),
     /// Nothing is configured that makes the trainer save.
@@ -129,7 +129,7 @@ impl LogEvent {
             LogEvent::SidecarEnded { ended: Ended::Exited(0), .. } => Level::Info,
             LogEvent::Killing
             | LogEvent::PrepareTimeout(_)
-            | LogEvent::NobodyReady(_)
+            | LogEvent::NoHandler(_)
             | LogEvent::TermInstead(_)
             | LogEvent::NoWayToSave
             | LogEvent::NotSaved(_)

@@ -30,7 +30,7 @@ pub(crate) fn words(line: &LogEvent) -> String {
         }
         LogEvent::PrepareTimeout(limit) => format!("preparing took longer than prepare.timeout ({})", seconds(*limit)),
         LogEvent::Asked { signal, stop, left } => asked(*signal, *stop, *left),
-        LogEvent::NobodyReady(signal) => {
+        LogEvent::NoHandler(signal) => {
             format!("{} was not sent: the workload has no handler for it (yet) and would die", *signal)
         }
         LogEvent::TermInstead(signal) => {

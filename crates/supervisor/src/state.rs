@@ -113,7 +113,7 @@ impl State {
             Event::MemoryRanOut => self.with_preparing(|preparing| preparing.memory_ran_out = true),
             Event::MainEnded(ended) => self.main_ended(ended, now, act),
             Event::SaveRequested => self.asked_from_inside(now, act),
-            Event::NobodyReady(signal) => self.not_asked(signal, act),
+            Event::NoHandler(signal) => self.not_asked(signal, act),
             Event::ChildEnded if self.stop.is_asked() && self.ended().is_some() => act.push(Action::DeliverToOrphans),
             Event::ChildEnded => {}
             Event::SidecarEnded(index, ended) => {

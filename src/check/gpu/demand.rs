@@ -43,7 +43,7 @@ impl Demand {
             Promised::Exactly(number) => (number, Some(number)),
             Promised::Between(least, most) => (least, Some(most)),
             Promised::Some | Promised::Instances(_) => (1, None),
-            Promised::Wish => (0, None),
+            Promised::NoNumber => (0, None),
         };
         let instances = Some(promise.promised).filter(|promised| matches!(promised, Promised::Instances(_)));
         Demand {
@@ -53,7 +53,7 @@ impl Demand {
             by,
             promise: true,
             scheduler: promise.scheduler,
-            user_request: promise.promised == Promised::Wish,
+            user_request: promise.promised == Promised::NoNumber,
         }
     }
 

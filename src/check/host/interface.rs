@@ -16,6 +16,9 @@ const LISTS: [InterfaceList; 3] = [
     InterfaceList { name: "TP_SOCKET_IFNAME", nccl: false },
 ];
 
+/// How the names of network cards begin, by the kernel's and by systemd's rules. The first such card is suggested.
+const USUAL: [&str; 4] = ["eth", "en", "ib", "bond"];
+
 impl HostTarget {
     pub(super) fn named_interfaces(&mut self) -> CheckResult {
         let Some(here) = self.interfaces() else { return Ok(()) };
@@ -29,7 +32,8 @@ impl HostTarget {
         if alone {
             return Ok(());
         }
-        let other = here.iter().find(|one| *one != "lo").map_or("eth0", String::as_str);
+        let other =
+            here.iter().find(|one| USUAL.iter().any(|start| one.starts_with(start))).map_or("eth0", String::as_str);
         let other = text::line(other);
         Failure::new(format!("{name}={}: no such network interface is here", text::line(text)))
             .because(format!(

@@ -51,14 +51,14 @@ pub(super) struct StopRule {
     pub least: Duration,
     /// The stop does not come later.
     pub most: Duration,
-    /// Whether the stop waits until the output has named a step.
-    pub named: bool,
+    /// Until then, the stop waits for the output to name a step.
+    pub named: Duration,
 }
 
 impl StopRule {
     /// Returns whether the stop is due. Before `most` it waits until the workload handles SIGTERM.
     fn is_due(self, ran: Duration, named: bool, handles: impl FnOnce() -> bool) -> bool {
-        ran >= self.most || ran >= self.least && (named || !self.named) && handles()
+        ran >= self.most || ran >= self.least && (named || ran >= self.named) && handles()
     }
 }
 

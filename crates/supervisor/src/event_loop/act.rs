@@ -34,7 +34,7 @@ impl EventLoop {
             }
             Action::Abort => drop(self.workload.deliver(Signal::ABRT, scope, true)),
             Action::Ask(signal) if self.workload.ask(signal, scope) => {}
-            Action::Ask(signal) => self.step(Event::NobodyReady(signal)),
+            Action::Ask(signal) => self.step(Event::NoHandler(signal)),
             Action::HangUp => {
                 self.workload.hang_up();
                 self.await_delivery();

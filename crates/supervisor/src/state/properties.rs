@@ -214,7 +214,7 @@ fn others() -> impl Strategy<Value = Event> {
     prop_oneof![
         Just(Event::HandoverClosed),
         Just(Event::SaveRequested),
-        Just(Event::NobodyReady(Signal::USR1)),
+        Just(Event::NoHandler(Signal::USR1)),
         Just(Event::Tick),
     ]
 }
@@ -398,7 +398,7 @@ proptest! {
 fn while_saving_for_a_stop() -> impl Strategy<Value = Event> {
     let saved = Event::Said(Message::Saved(SavedCheckpoint { fresh: true, ..SavedCheckpoint::default() }));
     let interrupt = signal(Signal::INT);
-    prop_oneof![1 => Just(saved), 1 => signals(), 2 => Just(interrupt), 1 => Just(Event::NobodyReady(Signal::USR1))]
+    prop_oneof![1 => Just(saved), 1 => signals(), 2 => Just(interrupt), 1 => Just(Event::NoHandler(Signal::USR1))]
 }
 
 /// Generates messages that may come before the workload is there.
